@@ -1,0 +1,76 @@
+/*
+ * Command lines: the verb and its argument, and what culvert must know of
+ * each verb.
+ */
+#ifndef FTP_COMMAND_H
+#define FTP_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Verbs that the engine acts upon.  Every other one is VERB_OTHER. */
+enum verb {
+	VERB_OTHER,
+	VERB_EMPTY, /* a line without a verb: some servers do not answer */
+	VERB_USER,
+	VERB_PASS,
+	VERB_ACCT,
+	VERB_REIN,
+	VERB_QUIT,
+	VERB_ABOR,
+	VERB_MODE,
+	VERB_FEAT,
+	VERB_AUTH,
+	VERB_PORT, /* RFC 959 */
+	VERB_EPRT, /* RFC 2428 */
+	VERB_LPRT, /* RFC 1639 */
+	VERB_PASV, /* RFC 959; also P@SW (Netscape's) and CPSV (FXP) */
+	VERB_EPSV, /* RFC 2428 */
+	VERB_LPSV, /* RFC 1639 */
+	VERB_RETR,
+	VERB_STOR,
+	VERB_STOU,
+	VERB_APPE,
+	VERB_LIST,
+	VERB_NLST,
+	VERB_MLSD,
+};
+
+enum verb_flag {
+	VERB_IS_ACTIVE = 1 << 0,     /* announces the client's host-port */
+	VERB_IS_PASSIVE = 1 << 1,    /* asks for the server's */
+	VERB_SENDS = 1 << 2,	     /* a transfer from the client: upload */
+	VERB_RECEIVES = 1 << 3,	     /* a transfer to the client: download */
+	VERB_VOIDS_DATA = 1 << 4,    /* what was prepared is void after it */
+	VERB_IS_SECRET = 1 << 5,     /* its argument never reaches a log */
+	VERB_MAY_BE_SILENT = 1 << 6, /* may be answered by no reply */
+};
+
+struct command {
+	enum verb verb;
+	unsigned flags;		  /* enum verb_flag */
+	size_t verb_at, verb_len; /* within the line, in bytes */
+	size_t arg_at, arg_len;	  /* after the blanks; no CR LF */
+};
+
+/*
+ * Takes a line apart.  Telnet commands in front are skipped, the case of the
+ * verb does not matter, one or more blanks (space or tab) separate the
+ * argument, trailing blanks belong to it.  Never fails: what is not known is
+ * VERB_OTHER with no flags.
+ */
+void command_parse(const uint8_t *line, size_t len, struct command *ret);
+
+/*
+ * The line as a log may show it: the argument of a VERB_IS_SECRET verb is
+ * replaced by "****".  Copies at most size - 1 bytes and a NUL, without the
+ * line end, not escaped.  Returns the length copied.
+ */
+size_t command_loggable(const uint8_t *line, size_t len,
+    const struct command *command, char *text, size_t size);
+
+/* The verb in capitals, for log lines; "" for VERB_OTHER and VERB_EMPTY. */
+const char *verb_name(enum verb verb);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * Host-ports: the addresses in PORT, EPRT and LPRT commands and in 227, 229
+ * and 228 replies (RFC 959, 2428, 1639).  Parsers never change anything; what
+ * they do not understand is for the caller to pass through.
+ */
+#ifndef FTP_HOSTPORT_H
+#define FTP_HOSTPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "ftp/command.h"
+
+/* Where the host-port stands in its line, to be replaced in place. */
+struct hostport {
+	struct addr addr; /* AF_UNSPEC with a port only for 229 */
+	size_t at, len;	  /* the digits, in bytes within the text */
+};
+
+/*
+ * The argument of PORT, EPRT or LPRT (verb says which), len bytes without the
+ * line end.  Strict: a trailing blank is allowed, nothing else is.
+ * Returns 0; -EINVAL when malformed (five or seven numbers, above 255, port 0,
+ * unknown delimiter use); -EAFNOSUPPORT for a protocol number other than 1 and
+ * 2 in EPRT or 4 and 6 in LPRT.  ret->at and ret->len are not set.
+ */
+int hostport_parse_command(enum verb verb, const uint8_t *arg, size_t len,
+    struct hostport *ret);
+
+/*
+ * A line of a 227, 229 or 228 reply (code says which).  227: the first run of
+ * exactly six comma-separated numbers 0 to 255 after the code, runs of another
+ * length skipped, blanks allowed around the numbers.  229: the port between
+ * delimiters of 33 to 126 ("(|||port|)"; brackets, the last delimiter and a
+ * dot may be missing or present).  228: address family, length, address,
+ * length, port, as in LPRT.  Port 0 is -EINVAL.  Returns 0 or -EINVAL.
+ * ret->at and ret->len cover what is to be replaced: the numbers from first
+ * to last digit; for 229 the port's digits.
+ */
+int hostport_parse_reply(unsigned code, const uint8_t *line, size_t len,
+    struct hostport *ret);
+
+/* Longest text of the functions below, with its NUL (LPRT with IPv6). */
+#define HOSTPORT_TEXT_MAX 128
+
+/*
+ * The argument for a command: "127,0,0,1,p1,p2", "|2|::1|port|" or
+ * "4,4,127,0,0,1,2,p1,p2".  PORT needs an IPv4 address: -EAFNOSUPPORT.
+ */
+int hostport_format_command(enum verb verb, const struct addr *addr,
+    char text[HOSTPORT_TEXT_MAX]);
+
+/*
+ * What replaces the digits in a reply: for 227 "a,b,c,d,p1,p2" (an IPv6
+ * address becomes 0,0,0,0, as vsftpd does), for 229 the port, for 228 as in
+ * LPRT.
+ */
+void hostport_format_reply(unsigned code, const struct addr *addr,
+    char text[HOSTPORT_TEXT_MAX]);
+
+#endif

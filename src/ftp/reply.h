@@ -1,0 +1,35 @@
+/*
+ * Replies, line by line (RFC 959 section 4.2): three digits and a blank are a
+ * whole reply or its last line, three digits and a hyphen begin one of several
+ * lines.  Inner lines may look like anything.
+ */
+#ifndef FTP_REPLY_H
+#define FTP_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum reply_place {
+	REPLY_ONLY,  /* a reply of one line */
+	REPLY_FIRST, /* of several */
+	REPLY_INNER,
+	REPLY_LAST,
+	REPLY_STRAY, /* not a reply, and outside of one */
+};
+
+/* The state between lines: the code whose last line is awaited, 0 for none. */
+struct reply_reader {
+	unsigned code;
+};
+
+/*
+ * Places the next line.  *ret_code is the code of the reply that it belongs
+ * to, 0 for REPLY_STRAY.  Telnet commands in front of the code are looked
+ * through.  A code directly followed by the line end counts as REPLY_ONLY.
+ * First digits other than 1 to 6 are no code (6yz: RFC 2228).
+ */
+enum reply_place reply_next(struct reply_reader *reader, const uint8_t *line,
+    size_t len, unsigned *ret_code);
+
+#endif

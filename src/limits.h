@@ -1,0 +1,103 @@
+/*
+ * Every maximum of the program, with its reason.
+ */
+#ifndef LIMITS_H
+#define LIMITS_H
+
+/* ---- control connections ---- */
+
+/* A line of more is ours to refuse (500); what is shorter, the server's. */
+#define LIMIT_COMMAND_LINE 8192
+
+/* A reply line of more goes through in pieces, not looked into. */
+#define LIMIT_REPLY_LINE 8192
+
+/* Control bytes read but not yet acted upon, per direction. */
+#define LIMIT_CONTROL_INPUT (512 * 1024)
+
+/* Above it the engine wants no more input in that direction. */
+#define LIMIT_CONTROL_PAUSE (16 * 1024)
+
+/* Commands sent to the server and not yet answered; then we stop reading. */
+#define LIMIT_PENDING 64
+
+/* Data connections of a session at one time: one in use, one answered but not
+ * used, and those of pipelined commands. */
+#define LIMIT_SESSION_DATA 4
+
+/* Sessions at one time, unless --max-sessions says otherwise. */
+#define LIMIT_SESSIONS 256
+
+/* ---- streams ---- */
+
+/* A source stops while more than this is queued behind it ... */
+#define LIMIT_HIGH_WATER (512 * 1024)
+/* ... and goes on when no more than this is left. */
+#define LIMIT_LOW_WATER (128 * 1024)
+
+/* One read takes at most this; one buffer serves the whole process. */
+#define LIMIT_READ_CHUNK (256 * 1024)
+
+/* stream_write() refuses beyond it: an owner that ignores the marks. */
+#define LIMIT_STREAM_QUEUE (16 * 1024 * 1024)
+
+/* How long stream_finish() waits for the peer's end. */
+#define LIMIT_LINGER_MS 2000
+
+/* ---- the link ---- */
+
+/* Receive window of a channel; the peer may send that much unasked. */
+#define LIMIT_CHANNEL_WINDOW (2 * 1024 * 1024)
+
+/* Largest packet we accept on a channel (OpenSSH's CHAN_TCP_PACKET_DEFAULT). */
+#define LIMIT_CHANNEL_PACKET (32 * 1024)
+
+/* Largest packet or message on a mux socket (OpenSSH's own is 256 KiB). */
+#define LIMIT_MUX_MESSAGE (256 * 1024)
+
+/* Channels hold back above it; it bounds what waits for ssh to read. */
+#define LIMIT_MUX_QUEUE (512 * 1024)
+
+/* ssh remembers each refused channel until its proxy connection closes. */
+#define LIMIT_MUX_REFUSALS 200
+
+/* Idle far listeners kept for reuse. */
+#define LIMIT_IDLE_FORWARDS 8
+
+/* Words of ssh kept for the error message, in bytes. */
+#define LIMIT_SSH_WORDS 2048
+
+/* ---- times, in milliseconds ---- */
+
+/* A reply to a transfer waits this long for the server's data connection ... */
+#define LIMIT_HOLD_ACCEPT_MS 1000
+/* ... and this long for ours to the client, in active mode. */
+#define LIMIT_HOLD_DIAL_MS 10000
+
+/* A final reply waits this long for data that neither moves nor ends. */
+#define LIMIT_HOLD_QUIET_MS 10000
+
+/* A client that began a transfer has this long to connect. */
+#define LIMIT_CLIENT_CONNECT_MS 60000
+
+/* A data listener nobody used goes after this. */
+#define LIMIT_LISTENER_MS 600000
+
+/* After ABOR the server has this long before its data connection is ended. */
+#define LIMIT_ABORT_MS 300
+
+/* After our own ABOR for a cut upload it has this long. */
+#define LIMIT_CUT_UPLOAD_MS 10000
+
+/* The end of an upload waits this long for a sign that its client died. */
+#define LIMIT_UPLOAD_EOF_MS 5
+/* ... and this long for the reset that answers a probe. */
+#define LIMIT_PROBE_MS 1000
+
+/* After the client's end of control the server has this long to end too. */
+#define LIMIT_HALF_CLOSED_MS 300000
+
+/* At SIGTERM sessions have this long to send their 421. */
+#define LIMIT_STOP_MS 2000
+
+#endif

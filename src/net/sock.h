@@ -1,0 +1,69 @@
+/*
+ * Sockets as streams and listeners, over libuv.  Every socket is non-blocking
+ * and close-on-exec; TCP has TCP_NODELAY, keepalive, and SO_OOBINLINE (a
+ * Telnet Synch stays in its place in the byte stream, RFC 1123 4.1.2.13).
+ */
+#ifndef NET_SOCK_H
+#define NET_SOCK_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/addr.h"
+#include "base/stream.h"
+
+/* What all sockets share: the loop and one read buffer. */
+struct net;
+
+/* Returns NULL when out of memory.  loop is borrowed. */
+struct net *net_new(uv_loop_t *loop);
+
+/* Call once the loop has run dry; NULL is allowed. */
+void net_free(struct net *net);
+
+/*
+ * Connects to *to, from the address *from (its port ignored) unless that is
+ * NULL.  Returns a connecting stream owned by the caller, or NULL with
+ * *ret_err a negative errno.  closed() says in why what strerror says.
+ */
+struct stream *net_dial(struct net *net, const struct addr *to,
+    const struct addr *from, const struct stream_handler *handler, void *ctx,
+    int *ret_err);
+
+/*
+ * The two ends of a connected TCP stream of this module; family AF_UNSPEC for
+ * a Unix socket or when the kernel no longer knows.
+ */
+struct addr net_stream_local(const struct stream *stream);
+struct addr net_stream_peer(const struct stream *stream);
+
+struct net_listener;
+
+/*
+ * A connection came.  stream is the callee's from here on, open, stopped and
+ * without a handler: set one or close it before returning.
+ */
+typedef void net_accept_cb(void *ctx, struct stream *stream);
+
+/*
+ * Binds and listens at *at (port 0: the kernel's choice).  For "::" the socket
+ * takes IPv4 too (IPV6_V6ONLY off) when dual is set.  Nothing is accepted
+ * before net_listener_start().  Returns NULL with *ret_err on failure.
+ */
+struct net_listener *net_listen(struct net *net, const struct addr *at,
+    bool dual, net_accept_cb *accepted, void *ctx, int *ret_err);
+
+/* The same at a Unix socket path, which must not exist; mode 0600. */
+struct net_listener *net_listen_unix(struct net *net, const char *path,
+    net_accept_cb *accepted, void *ctx, int *ret_err);
+
+/* Lets connections come.  0 or a negative errno. */
+int net_listener_start(struct net_listener *listener);
+
+/* Where it listens, with the port the kernel chose. */
+struct addr net_listener_addr(const struct net_listener *listener);
+
+/* Stops listening; a Unix socket's path is removed.  NULL is allowed. */
+void net_listener_close(struct net_listener *listener);
+
+#endif

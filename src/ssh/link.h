@@ -1,0 +1,111 @@
+/*
+ * The link: one ssh master process, its control socket, and what culvert does
+ * through it.  Far dials are channels of ssh's mux proxy mode, far listeners
+ * are remote forwards to Unix sockets (doc/design.md; PROTOCOL.mux).
+ */
+#ifndef SSH_LINK_H
+#define SSH_LINK_H
+
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/stream.h"
+
+struct link;
+struct link_forward;
+
+struct link_options {
+	const char *program;	      /* "ssh", or what --ssh named */
+	const char *const *arguments; /* the user's, handed on unchanged; */
+	size_t n_arguments;	      /* options with their values */
+	const char *destination;      /* [user@]host, ssh://..., or a Host */
+	const char *directory;	      /* private, mode 0700, existing */
+	bool batch;		      /* never ask (BatchMode=yes) */
+};
+
+struct link_handler {
+	/* Authenticated; streams and forwards may be made from now on. */
+	void (*up)(void *ctx);
+
+	/*
+	 * ssh has ended, or could not be started.  Called once, after every
+	 * stream of the link has had its closed().  was_up: it had been up.
+	 * why: ssh's last words, or what else is known; valid in the call.
+	 */
+	void (*down)(void *ctx, bool was_up, const char *why);
+};
+
+/*
+ * Makes a link that is not started.  options and what they point to outlive
+ * it.  Returns NULL when out of memory.
+ */
+struct link *link_new(uv_loop_t *loop, const struct link_options *options,
+    const struct link_handler *handler, void *ctx);
+
+/*
+ * Starts ssh.  Its standard error is shown line by line as it comes; prompts
+ * go to the terminal by ssh's own ways.  0, or a negative errno when the
+ * program cannot be run (down() is not called then).
+ */
+int link_start(struct link *link);
+
+/*
+ * Ends ssh (SIGTERM, later SIGKILL); down() follows unless the link was never
+ * started.  Calling it twice is allowed.
+ */
+void link_stop(struct link *link);
+
+/* Only after down(), or when never started.  NULL is allowed. */
+void link_free(struct link *link);
+
+/*
+ * Dials host:port from the SSH server (direct-tcpip, RFC 4254 section 7.2);
+ * the name is looked up there.  The stream is open when sshd says so; when it
+ * refuses, closed() has -ECONNREFUSED, or -EACCES for "administratively
+ * prohibited" (AllowTcpForwarding, PermitOpen), and sshd's words.  Its eof()
+ * is a CHANNEL_EOF, so it is never mistaken for a loss: a link or a channel
+ * that is lost gives closed() with -ECONNRESET.
+ * Returns NULL when out of memory or when the link is not up.
+ */
+struct stream *link_dial(struct link *link, const char *host, uint16_t port,
+    const struct stream_handler *handler, void *ctx);
+
+/*
+ * port > 0: sshd listens on its loopback addresses at that port.  port == 0:
+ * it refused or the link was lost; why has its words, and err is -EACCES when
+ * sshd refused (AllowTcpForwarding, PermitListen, DisableForwarding).
+ */
+typedef void link_forward_cb(void *ctx, uint16_t port, int err,
+    const char *why);
+
+/*
+ * Asks sshd to listen on its loopback at a port of its choice and to hand what
+ * connects there to the Unix socket at path, where the caller listens
+ * already.  Two forwards must not have the same path.  done comes once, from
+ * the loop.  Returns NULL when out of memory or when the link is not up; then
+ * done does not come.
+ */
+struct link_forward *link_forward_open(struct link *link, const char *path,
+    link_forward_cb *done, void *ctx);
+
+/*
+ * Closes the forward, also before done, which then does not come.  NULL is
+ * allowed; the link may be down.
+ */
+void link_forward_close(struct link_forward *forward);
+
+typedef void link_alive_cb(void *ctx, bool alive);
+
+/*
+ * Asks ssh whether it lives and calls back from the loop: true when ssh
+ * answered a question put after this call (MUX_C_ALIVE_CHECK), false when it
+ * has gone.  This tells the clean end of a forwarded connection from the death
+ * of ssh.  Returns a token for link_alive_cancel(), or NULL when the link is
+ * not up or out of memory (no callback then: treat it as false).
+ */
+struct link_alive;
+struct link_alive *link_alive_check(struct link *link, link_alive_cb *done,
+    void *ctx);
+void link_alive_cancel(struct link_alive *check);
+
+#endif

@@ -44,6 +44,9 @@
 /* How long stream_finish() waits for the peer's end. */
 #define LIMIT_LINGER_MS 2000
 
+/* ... and how long for a peer that does not take what is still queued. */
+#define LIMIT_FINISH_QUIET_MS 60000
+
 /* ---- the link ---- */
 
 /* Receive window of a channel; the peer may send that much unasked. */
@@ -58,8 +61,18 @@
 /* Channels hold back above it; it bounds what waits for ssh to read. */
 #define LIMIT_MUX_QUEUE (512 * 1024)
 
-/* ssh remembers each refused channel until its proxy connection closes. */
-#define LIMIT_MUX_REFUSALS 200
+/* The queue of a mux socket never holds more; beyond it the link is lost. */
+#define LIMIT_MUX_BACKLOG (4 * 1024 * 1024)
+
+/* What a channel may send past others that wait for the mux socket. */
+#define LIMIT_CHANNEL_SMALL 4096
+
+/* Channels of a link at one time, those not quite closed included. */
+#define LIMIT_CHANNELS 4096
+
+/* ssh keeps a record of each refused channel until it ends, and is killed by
+ * 16384 channels and records; from here on a fresh link is better. */
+#define LIMIT_MUX_REFUSALS 4000
 
 /* Idle far listeners kept for reuse. */
 #define LIMIT_IDLE_FORWARDS 8
@@ -96,6 +109,9 @@
 
 /* After the client's end of control the server has this long to end too. */
 #define LIMIT_HALF_CLOSED_MS 300000
+
+/* After SIGTERM ssh has this long before SIGKILL. */
+#define LIMIT_SSH_STOP_MS 1000
 
 /* At SIGTERM sessions have this long to send their 421. */
 #define LIMIT_STOP_MS 2000

@@ -2,6 +2,11 @@
  * Sockets as streams and listeners, over libuv.  Every socket is non-blocking
  * and close-on-exec; TCP has TCP_NODELAY, keepalive, and SO_OOBINLINE (a
  * Telnet Synch stays in its place in the byte stream, RFC 1123 4.1.2.13).
+ *
+ * While a stream is stopped, a reset is found by the next write, shutdown or
+ * read_start, and only then reported; stream_alive() knows it at once.
+ *
+ * The program must ignore SIGPIPE.
  */
 #ifndef NET_SOCK_H
 #define NET_SOCK_H

@@ -38,15 +38,16 @@ enum chan_open_reason {
 
 /* A message of the peer.  Fields that its type does not have are zero. */
 struct chan_message {
-	uint8_t type;	     /* enum chan_type, or one we do not know */
-	uint32_t channel;    /* ours; CHAN_OPEN: the sender's number */
-	uint32_t sender;     /* OPEN_CONFIRMATION: the peer's number */
-	uint32_t window;     /* OPEN_CONFIRMATION, WINDOW_ADJUST: bytes */
-	uint32_t packet;     /* OPEN_CONFIRMATION: its largest packet */
-	uint32_t reason;     /* OPEN_FAILURE */
-	const uint8_t *data; /* DATA; OPEN_FAILURE: description; REQUEST, */
-	size_t data_len;     /* GLOBAL_REQUEST, OPEN: the name of the type */
-	int want_reply;	     /* REQUEST, GLOBAL_REQUEST */
+	uint8_t type;	  /* enum chan_type, or one we do not know */
+	uint32_t channel; /* ours; CHAN_OPEN: the sender's number */
+	uint32_t sender;  /* OPEN_CONFIRMATION: the peer's number */
+	uint32_t window;  /* OPEN_CONFIRMATION, WINDOW_ADJUST: bytes */
+	uint32_t packet;  /* OPEN_CONFIRMATION: its largest packet */
+	uint32_t reason;  /* OPEN_FAILURE */
+	const uint8_t *
+	    data; /* DATA, EXTENDED_DATA; OPEN_FAILURE: description; REQUEST, */
+	size_t data_len; /* GLOBAL_REQUEST, OPEN: the name of the type */
+	int want_reply;	 /* REQUEST, GLOBAL_REQUEST */
 };
 
 enum chan_result {

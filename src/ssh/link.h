@@ -6,6 +6,7 @@
 #ifndef SSH_LINK_H
 #define SSH_LINK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -93,6 +94,13 @@ struct link_forward *link_forward_open(struct link *link, const char *path,
  * allowed; the link may be down.
  */
 void link_forward_close(struct link_forward *forward);
+
+/*
+ * So many dials were refused on the link that ssh, which keeps a record of
+ * each until it ends, has become slower; at some 16000 it ends itself.  A
+ * fresh link is better as soon as this one carries nothing.
+ */
+bool link_is_worn(const struct link *link);
 
 typedef void link_alive_cb(void *ctx, bool alive);
 

@@ -11,25 +11,24 @@
 
 #include "base/buf.h"
 
-enum mux_type {
-	MUX_MSG_HELLO = 0x00000001,
-	MUX_C_ALIVE_CHECK = 0x10000004,
-	MUX_C_OPEN_FWD = 0x10000006,
-	MUX_C_CLOSE_FWD = 0x10000007,
-	MUX_C_PROXY = 0x1000000f,
-	MUX_S_OK = 0x80000001,
-	MUX_S_PERMISSION_DENIED = 0x80000002,
-	MUX_S_FAILURE = 0x80000003,
-	MUX_S_ALIVE = 0x80000005,
-	MUX_S_REMOTE_PORT = 0x80000007,
-	MUX_S_PROXY = 0x8000000f,
-};
+/* Types of messages; an enum holds no such numbers. */
+#define MUX_MSG_HELLO 0x00000001U
+#define MUX_C_ALIVE_CHECK 0x10000004U
+#define MUX_C_OPEN_FWD 0x10000006U
+#define MUX_C_CLOSE_FWD 0x10000007U
+#define MUX_C_PROXY 0x1000000fU
+#define MUX_S_OK 0x80000001U
+#define MUX_S_PERMISSION_DENIED 0x80000002U
+#define MUX_S_FAILURE 0x80000003U
+#define MUX_S_ALIVE 0x80000005U
+#define MUX_S_REMOTE_PORT 0x80000007U
+#define MUX_S_PROXY 0x8000000fU
 
 #define MUX_PROTOCOL_VERSION 4
 
 /* A message of ssh.  Fields that its type does not have are zero. */
 struct mux_message {
-	uint32_t type;	     /* enum mux_type, or one we do not know */
+	uint32_t type;	     /* MUX_..., or one we do not know */
 	uint32_t version;    /* MUX_MSG_HELLO */
 	uint32_t request_id; /* all the others */
 	uint32_t value;	     /* MUX_S_REMOTE_PORT: port; MUX_S_ALIVE: pid */

@@ -1,0 +1,95 @@
+# shellcheck shell=bash
+# What the scripts share: installing packages, unpacking them, saying things.
+# Sourced, never run.
+
+# Runs a command as root: as it is for root, else by sudo.
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	else
+		sudo "$@"
+	fi
+}
+
+say() {
+	printf '%s\n' "$*" >&2
+}
+
+apt_is_fresh=
+
+# Updates the package lists, once in a run, and only when something is needed.
+apt_update() {
+	[ -z "$apt_is_fresh" ] || return 0
+	as_root apt-get -qq update
+	apt_is_fresh=yes
+}
+
+# Installs packages without starting their services.
+apt_install() {
+	local policy=/usr/sbin/policy-rc.d ours='' status=0
+
+	if [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+		as_root chmod 755 "$policy"
+		ours=yes
+	fi
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+	    -o Dpkg::Use-Pty=0 install --no-install-recommends "$@" \
+	    >&2 </dev/null || status=$?
+	[ -z "$ours" ] || as_root rm -f "$policy"
+	return "$status"
+}
+
+# need PACKAGE...: installs those that are missing.
+need() {
+	local package missing=()
+
+	for package; do
+		case $(dpkg-query -W -f='${db:Status-Status}' "$package" \
+		    2>/dev/null || true) in
+		installed*) ;;
+		*) missing+=("$package") ;;
+		esac
+	done
+	[ "${#missing[@]}" -gt 0 ] || return 0
+	say "installing ${missing[*]}"
+	apt_update && apt_install "${missing[@]}"
+}
+
+# fetch_deb DIR PACKAGE...: unpacks packages below DIR, installing nothing,
+# for the FTP servers: Debian does not let them be installed together, and
+# nobody wants one on his machine because of a test.  Once for each DIR.
+fetch_deb() {
+	local dir package work
+
+	mkdir -p "$1"
+	dir=$(realpath "$1")
+	shift
+	for package; do
+		[ ! -e "$dir/.have-$package" ] || continue
+		say "unpacking $package"
+		apt_update || return 1
+		work=$(mktemp -d "$dir/.fetch.XXXXXX")
+		# Not as _apt, who may not write here.
+		(cd "$work" && apt-get -qq -o APT::Sandbox::User=root \
+		    download "$package" >&2 && dpkg -x ./*.deb "$dir") ||
+		    { rm -rf "$work"; return 1; }
+		rm -rf "$work"
+		: >"$dir/.have-$package"
+	done
+}
+
+# The libraries and tools that the build takes.
+need_build() {
+	need build-essential meson ninja-build pkg-config libuv1-dev \
+	    libmnl-dev openssh-client
+}
+
+# The libraries of the unpacked FTP servers, and those servers.
+need_servers() {
+	need python3 python3-pyftpdlib libcap2 libhiredis0.14 libmemcached11 \
+	    libmemcachedutil2 libpam0g libpcre2-posix3 libsodium23 libssl3 \
+	    libwrap0 netbase
+	fetch_deb "$1" vsftpd proftpd-core pure-ftpd pure-ftpd-common \
+	    inetutils-ftpd
+}

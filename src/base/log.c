@@ -1,0 +1,191 @@
+/*
+ * The log: lines on standard error.
+ */
+#include "base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A longer line is cut. */
+#define LOG_LINE_MAX 2048
+
+static enum log_level log_level = LOG_LEVEL_INFO;
+
+void
+log_set_level(enum log_level level)
+{
+	log_level = level;
+}
+
+enum log_level
+log_get_level(void)
+{
+	return log_level;
+}
+
+/* Writes it all; a log that cannot be written has nobody to tell. */
+static void
+log_write(const char *line, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(STDERR_FILENO, line, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		line += n;
+		len -= (size_t)n;
+	}
+}
+
+void
+log_line(enum log_level level, unsigned long session, const char *format, ...)
+{
+	static const char cut[] = "...";
+	char line[LOG_LINE_MAX];
+	size_t len;
+	int saved = errno;
+	int n;
+	va_list args;
+
+	if (level > log_level)
+		return;
+	if (session != 0)
+		n = snprintf(line, sizeof(line), "culvert: [%lu] ", session);
+	else
+		n = snprintf(line, sizeof(line), "culvert: ");
+	len = (size_t)n;
+	va_start(args, format);
+	n = vsnprintf(line + len, sizeof(line) - len, format, args);
+	va_end(args);
+	if (n < 0)
+		return;
+	len += (size_t)n;
+	if (len >= sizeof(line)) {
+		len = sizeof(line) - 1;
+		memcpy(line + len - strlen(cut), cut, strlen(cut));
+	}
+	/* One call is one line, whatever an argument brought with it. */
+	for (size_t i = 0; i < len; i++) {
+		if (line[i] == '\n')
+			line[i] = ' ';
+	}
+	line[len++] = '\n';
+	log_write(line, len);
+	errno = saved;
+}
+
+/* Code points that move, hide or end text, and those with no fixed look. */
+static bool
+log_is_letter(uint32_t point)
+{
+	static const struct {
+		uint32_t first;
+		uint32_t last;
+	} excluded[] = {
+		{ 0x0000, 0x009f },   /* ASCII is not asked here; C1 controls */
+		{ 0x00ad, 0x00ad },   /* soft hyphen */
+		{ 0x061c, 0x061c },   /* Arabic letter mark */
+		{ 0x180e, 0x180e },   /* Mongolian vowel separator */
+		{ 0x200b, 0x200f },   /* zero width, direction marks */
+		{ 0x2028, 0x202e },   /* line ends, embeddings, overrides */
+		{ 0x2060, 0x206f },   /* joiners, isolates */
+		{ 0xd800, 0xf8ff },   /* surrogates, private use */
+		{ 0xfeff, 0xfeff },   /* byte order mark */
+		{ 0xfff0, 0xffff },   /* specials */
+		{ 0x1d173, 0x1d17a }, /* musical format controls */
+		{ 0xe0000, UINT32_MAX }, /* tags, private use, beyond */
+	};
+
+	for (size_t i = 0; i < sizeof(excluded) / sizeof(excluded[0]); i++) {
+		if (point >= excluded[i].first && point <= excluded[i].last)
+			return false;
+	}
+	return true;
+}
+
+/* How many of the bytes are one letter of UTF-8 (RFC 3629), or 0. */
+static size_t
+log_utf8_letter(const uint8_t *bytes, size_t len)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t n;
+	uint32_t point;
+
+	if (bytes[0] >= 0xc2 && bytes[0] <= 0xdf)
+		n = 2;
+	else if (bytes[0] >= 0xe0 && bytes[0] <= 0xef)
+		n = 3;
+	else if (bytes[0] >= 0xf0 && bytes[0] <= 0xf4)
+		n = 4;
+	else
+		return 0;
+	if (n > len)
+		return 0;
+	point = bytes[0] & (0x7fU >> n);
+	for (size_t i = 1; i < n; i++) {
+		if ((bytes[i] & 0xc0) != 0x80)
+			return 0;
+		point = point << 6 | (bytes[i] & 0x3fU);
+	}
+	return point >= least[n] && log_is_letter(point) ? n : 0;
+}
+
+/* Escapes what begins at bytes into piece; returns how many it took. */
+static size_t
+log_escape_one(char piece[5], const uint8_t *bytes, size_t len)
+{
+	size_t n = log_utf8_letter(bytes, len);
+
+	if (bytes[0] >= ' ' && bytes[0] <= '~' && bytes[0] != '\\')
+		n = 1;
+	if (n == 0) {
+		snprintf(piece, 5, "\\x%02x", (unsigned int)bytes[0]);
+		return 1;
+	}
+	memcpy(piece, bytes, n);
+	piece[n] = '\0';
+	return n;
+}
+
+const char *
+log_escape(char *text, size_t size, const void *bytes, size_t len)
+{
+	static const char dots[] = "...";
+	const uint8_t *from = bytes;
+	size_t max, used = 0, cut = 0;
+
+	assert(size > 0);
+	max = size - 1 < LOG_ESCAPED_MAX ? size - 1 : LOG_ESCAPED_MAX;
+	while (len > 0 && (from[len - 1] == '\r' || from[len - 1] == '\n'))
+		len--;
+	while (len > 0) {
+		char piece[5];
+		size_t taken = log_escape_one(piece, from, len);
+		size_t n = strlen(piece);
+
+		if (n > max - used) {
+			size_t marks = strlen(dots) < max ? strlen(dots) : max;
+
+			memcpy(text + cut, dots, marks);
+			used = cut + marks;
+			break;
+		}
+		memcpy(text + used, piece, n);
+		used += n;
+		/* The last place where the dots would still fit. */
+		if (used + strlen(dots) <= max)
+			cut = used;
+		from += taken;
+		len -= taken;
+	}
+	text[used] = '\0';
+	return text;
+}

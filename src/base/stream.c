@@ -1,0 +1,96 @@
+/*
+ * A stream: what a socket and an SSH channel have in common.
+ */
+#include "base/stream.h"
+
+void
+stream_set_handler(struct stream *stream, const struct stream_handler *handler,
+    void *ctx)
+{
+	stream->handler = handler;
+	stream->ctx = ctx;
+}
+
+void
+stream_set_eof_gate(struct stream *stream,
+    void (*gate)(struct stream *, void *), void *ctx)
+{
+	stream->eof_gate = gate;
+	stream->eof_gate_ctx = ctx;
+}
+
+void
+stream_pass_eof(struct stream *stream)
+{
+	stream->handler->eof(stream->ctx);
+}
+
+void
+stream_emit_eof(struct stream *stream)
+{
+	if (stream->eof_gate != NULL)
+		stream->eof_gate(stream, stream->eof_gate_ctx);
+	else
+		stream_pass_eof(stream);
+}
+
+void
+stream_read_start(struct stream *stream)
+{
+	stream->ops->read_start(stream);
+}
+
+void
+stream_read_stop(struct stream *stream)
+{
+	stream->ops->read_stop(stream);
+}
+
+int
+stream_write(struct stream *stream, const void *bytes, size_t len)
+{
+	return stream->ops->write(stream, bytes, len);
+}
+
+void
+stream_shutdown(struct stream *stream)
+{
+	stream->ops->shutdown(stream);
+}
+
+void
+stream_close(struct stream *stream)
+{
+	if (stream != NULL)
+		stream->ops->close(stream);
+}
+
+void
+stream_finish(struct stream *stream)
+{
+	stream->ops->finish(stream);
+}
+
+void
+stream_reset(struct stream *stream)
+{
+	stream->ops->reset(stream);
+}
+
+size_t
+stream_queued(const struct stream *stream)
+{
+	return stream->ops->queued(stream);
+}
+
+size_t
+stream_undelivered(const struct stream *stream)
+{
+	return stream->ops->undelivered(stream);
+}
+
+bool
+stream_alive(const struct stream *stream)
+{
+	return stream->ops->alive(stream);
+}

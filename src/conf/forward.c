@@ -1,0 +1,123 @@
+/*
+ * What -L says.
+ */
+#include "conf/forward.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/num.h"
+
+/* bind, port, host, hostport */
+#define FIELDS_MAX 4
+
+struct field {
+	const char *text;
+	size_t len;
+	int bracketed;
+};
+
+/*
+ * Cuts spec at its colons; a field in square brackets may hold colons.
+ * Returns how many fields there are, 0 when there are too many or when a
+ * bracket is not closed.
+ */
+static size_t
+cut(const char *spec, struct field fields[FIELDS_MAX])
+{
+	size_t n = 0;
+	const char *end;
+
+	for (;;) {
+		if (n == FIELDS_MAX)
+			return 0;
+		fields[n].bracketed = *spec == '[';
+		if (fields[n].bracketed) {
+			end = strchr(++spec, ']');
+			if (end == NULL)
+				return 0;
+		} else {
+			end = spec + strcspn(spec, ":");
+		}
+		fields[n].text = spec;
+		fields[n].len = (size_t)(end - spec);
+		spec = end + fields[n].bracketed;
+		n++;
+		if (*spec == '\0')
+			return n;
+		if (*spec++ != ':')
+			return 0;
+	}
+}
+
+static int
+complain(char *why, size_t why_size, const char *text)
+{
+	snprintf(why, why_size, "%s", text);
+	return -EINVAL;
+}
+
+static int
+take_host(const struct field *field, char host[FORWARD_HOST_MAX])
+{
+	if (field->len >= FORWARD_HOST_MAX)
+		return -EINVAL;
+	memcpy(host, field->text, field->len);
+	host[field->len] = '\0';
+	return 0;
+}
+
+static int
+take_port(const struct field *field, uint64_t lowest, uint16_t *ret)
+{
+	uint64_t port;
+
+	if (field->bracketed ||
+	    num_parse(field->text, field->len, 65535, &port) != 0 ||
+	    port < lowest)
+		return -EINVAL;
+	*ret = (uint16_t)port;
+	return 0;
+}
+
+int
+forward_parse(const char *spec, struct forward *ret, char *why, size_t why_size)
+{
+	struct field fields[FIELDS_MAX], *port;
+	struct forward forward = { .port = 0 };
+	size_t n;
+
+	if (strncasecmp(spec, "ftp/", 4) == 0)
+		spec += 4;
+	if (strchr(spec, '/') != NULL)
+		return complain(why, why_size,
+		    "FTP needs addresses and ports, not a Unix socket");
+	n = cut(spec, fields);
+	if (n != 3 && n != 4)
+		return complain(why, why_size,
+		    "expected [bind_address:]port:host:hostport, with IPv6 "
+		    "addresses in square brackets");
+	port = &fields[n - 3];
+	/* An empty bind address means all, as in ssh(1). */
+	if (n == 4 && take_host(&fields[0], forward.bind) != 0)
+		return complain(why, why_size, "the bind address is too long");
+	if (n == 4 && forward.bind[0] == '\0')
+		strcpy(forward.bind, "*");
+	if (take_port(port, 0, &forward.port) != 0)
+		return complain(why, why_size,
+		    "the listening port must be a number from 0 to 65535");
+	if (port[1].len == 0 || take_host(&port[1], forward.host) != 0)
+		return complain(why, why_size,
+		    "the FTP server's host is missing or too "
+		    "long");
+	if (forward.host[0] == '-' || forward.bind[0] == '-')
+		return complain(why, why_size,
+		    "a host must not begin with \"-\"");
+	if (take_port(&port[2], 1, &forward.host_port) != 0)
+		return complain(why, why_size,
+		    "the FTP server's port must be a number from 1 to 65535");
+	*ret = forward;
+	return 0;
+}

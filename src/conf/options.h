@@ -1,0 +1,49 @@
+/*
+ * The command line.
+ */
+#ifndef CONF_OPTIONS_H
+#define CONF_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf/forward.h"
+
+/* Most -L of one command. */
+#define OPTIONS_FORWARDS_MAX 64
+
+enum options_result {
+	OPTIONS_RUN,
+	OPTIONS_HELP,	 /* --help was given */
+	OPTIONS_VERSION, /* --version was given */
+	OPTIONS_BAD,	 /* why says what is wrong; exit status 2 */
+};
+
+struct options {
+	struct forward forwards[OPTIONS_FORWARDS_MAX];
+	size_t n_forwards;	    /* 1 when none was given: the default */
+	const char *destination;    /* points into argv */
+	const char *ssh;	    /* the program */
+	const char **ssh_arguments; /* handed to it unchanged; heap, the */
+	size_t n_ssh_arguments;	    /* texts point into argv */
+	bool batch;
+	bool quiet;
+	unsigned verbose; /* how often -v was given */
+	bool pass_foreign_port;
+	bool allow_tls;
+	bool any_user;
+	size_t max_sessions;
+	char why[256];
+};
+
+/*
+ * Reads the command line into *ret.  ret->ssh_arguments is the caller's to
+ * free by options_free(), whatever is returned.
+ */
+enum options_result options_parse(int argc, char **argv, struct options *ret);
+void options_free(struct options *options);
+
+/* The text of --help; ends with a newline. */
+const char *options_help(void);
+
+#endif

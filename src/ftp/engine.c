@@ -1,0 +1,462 @@
+/*
+ * The control engine: what goes in, what comes out, and the order of steps.
+ */
+#include "ftp/engine.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ftp/engine_priv.h"
+
+/* One step makes at most a few lines out of one; TLS passes all there is. */
+#define OUT_MAX (LIMIT_CONTROL_INPUT + 64 * 1024)
+
+/* Actions allocated at first; more only in a burst of events. */
+#define ACTIONS_AT_FIRST 16
+
+struct engine *
+engine_new(const struct engine_config *config)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
+
+	if (engine == NULL)
+		return NULL;
+	engine->config = *config;
+	engine->server_family = config->server_family;
+	line_reader_init(&engine->input[ENGINE_CLIENT], LIMIT_COMMAND_LINE,
+	    LIMIT_CONTROL_INPUT);
+	line_reader_init(&engine->input[ENGINE_SERVER], LIMIT_REPLY_LINE,
+	    LIMIT_CONTROL_INPUT);
+	buf_init(&engine->out, OUT_MAX);
+	TAILQ_INIT(&engine->pending);
+	if (pending_add(engine, PENDING_GREETING, VERB_OTHER) == NULL) {
+		engine_free(engine);
+		return NULL;
+	}
+	return engine;
+}
+
+void
+engine_free(struct engine *engine)
+{
+	if (engine == NULL)
+		return;
+	while (!TAILQ_EMPTY(&engine->pending))
+		pending_drop(engine, TAILQ_FIRST(&engine->pending));
+	line_reader_free(&engine->input[ENGINE_CLIENT]);
+	line_reader_free(&engine->input[ENGINE_SERVER]);
+	buf_free(&engine->out);
+	free(engine->actions);
+	free(engine);
+}
+
+/* ---- what goes in ---- */
+
+int
+engine_bytes(struct engine *engine, enum engine_peer peer, const void *bytes,
+    size_t len)
+{
+	if (engine->ended || engine->eof[peer] || engine->lost[peer])
+		return 0;
+	return line_reader_feed(&engine->input[peer], bytes, len);
+}
+
+bool
+engine_wants(const struct engine *engine, enum engine_peer peer)
+{
+	return line_reader_len(&engine->input[peer]) <= LIMIT_CONTROL_PAUSE;
+}
+
+void
+engine_eof(struct engine *engine, enum engine_peer peer)
+{
+	engine->eof[peer] = true;
+}
+
+void
+engine_lost(struct engine *engine, enum engine_peer peer, const char *why)
+{
+	if (engine->lost[peer])
+		return;
+	engine->lost[peer] = true;
+	if (peer == ENGINE_SERVER) {
+		snprintf(engine->why, sizeof(engine->why), "%s", why);
+		data_server_gone(engine, why);
+	}
+}
+
+void
+engine_stop(struct engine *engine, const char *why)
+{
+	engine->stopping = true;
+	if (!engine->lost[ENGINE_SERVER])
+		snprintf(engine->why, sizeof(engine->why), "%s", why);
+	engine->lost[ENGINE_SERVER] = true;
+	data_server_gone(engine, why);
+}
+
+/* The server did not end its side after the client had ended its own. */
+void
+engine_timer(struct engine *engine)
+{
+	if (engine->server_shut)
+		engine->lost[ENGINE_CLIENT] = true;
+}
+
+/* ---- queueing actions ---- */
+
+struct engine_action *
+engine_act(struct engine *engine, enum engine_action_type type)
+{
+	struct queued_action *grown, *queued;
+	size_t size = engine->size_actions;
+
+	if (engine->n_actions == size) {
+		size = size == 0 ? ACTIONS_AT_FIRST : 2 * size;
+		grown = realloc(engine->actions, size * sizeof(*grown));
+		if (grown == NULL) {
+			engine->failed = true;
+			return &engine->nowhere;
+		}
+		engine->actions = grown;
+		engine->size_actions = size;
+	}
+	queued = &engine->actions[engine->n_actions++];
+	memset(queued, 0, sizeof(*queued));
+	queued->action.type = type;
+	return &queued->action;
+}
+
+/* Attaches len bytes to the action queued last. */
+static void
+attach_bytes(struct engine *engine, const void *bytes, size_t len)
+{
+	struct queued_action *queued;
+
+	if (engine->failed)
+		return;
+	queued = &engine->actions[engine->n_actions - 1];
+	queued->at = buf_len(&engine->out);
+	if (buf_append(&engine->out, bytes, len) != 0)
+		engine->failed = true;
+	else
+		queued->action.len = len;
+}
+
+void
+engine_attach_report(struct engine *engine, const char *name, const char *why)
+{
+	struct queued_action *queued;
+
+	attach_bytes(engine, name, strlen(name) + 1);
+	if (engine->failed)
+		return;
+	queued = &engine->actions[engine->n_actions - 1];
+	queued->why_at = buf_len(&engine->out);
+	if (buf_append(&engine->out, why, strlen(why) + 1) != 0)
+		engine->failed = true;
+}
+
+void
+engine_send(struct engine *engine, enum engine_peer peer, const void *bytes,
+    size_t len)
+{
+	if (len == 0 || engine->lost[peer])
+		return;
+	engine_act(engine, ENGINE_SEND)->peer = peer;
+	attach_bytes(engine, bytes, len);
+}
+
+void
+engine_sendf(struct engine *engine, enum engine_peer peer, const char *format,
+    ...)
+{
+	char line[1024];
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(line, sizeof(line) - 2, format, args);
+	va_end(args);
+	if (len < 0)
+		return;
+	if ((size_t)len > sizeof(line) - 3)
+		len = (int)sizeof(line) - 3;
+	/* A reply of ours is one line, whatever it quotes. */
+	for (int i = 0; i < len; i++)
+		if (line[i] == '\r' || line[i] == '\n')
+			line[i] = ' ';
+	memcpy(line + len, "\r\n", 2);
+	engine_send(engine, peer, line, (size_t)len + 2);
+}
+
+void
+engine_logf(struct engine *engine, enum engine_level level, const char *format,
+    ...)
+{
+	char text[1024];
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (len < 0)
+		return;
+	if ((size_t)len >= sizeof(text))
+		len = (int)sizeof(text) - 1;
+	engine_act(engine, ENGINE_LOG)->level = level;
+	attach_bytes(engine, text, (size_t)len + 1);
+}
+
+/* ---- pending commands ---- */
+
+struct pending *
+pending_add(struct engine *engine, enum pending_kind kind, enum verb verb)
+{
+	struct pending *pending = calloc(1, sizeof(*pending));
+
+	if (pending == NULL) {
+		engine->failed = true;
+		return NULL;
+	}
+	pending->kind = kind;
+	pending->verb = verb;
+	TAILQ_INSERT_TAIL(&engine->pending, pending, link);
+	engine->n_pending++;
+	return pending;
+}
+
+void
+pending_drop(struct engine *engine, struct pending *pending)
+{
+	TAILQ_REMOVE(&engine->pending, pending, link);
+	engine->n_pending--;
+	if (engine->replying == pending)
+		engine->replying = NULL;
+	free(pending->text);
+	free(pending);
+}
+
+void
+pending_local(struct engine *engine, const char *format, ...)
+{
+	struct pending *pending;
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	pending = pending_add(engine, PENDING_LOCAL, VERB_OTHER);
+	if (pending == NULL)
+		return;
+	pending->text = strdup(text);
+	if (pending->text == NULL)
+		engine->failed = true;
+}
+
+bool
+pending_flush_local(struct engine *engine)
+{
+	struct pending *first = TAILQ_FIRST(&engine->pending);
+
+	if (first == NULL || first->kind != PENDING_LOCAL ||
+	    engine->reply.code != 0 || engine->fragment[ENGINE_SERVER])
+		return false;
+	engine_sendf(engine, ENGINE_CLIENT, "%s",
+	    first->text != NULL ? first->text : "500 Out of memory.");
+	pending_drop(engine, first);
+	return true;
+}
+
+struct pending *
+pending_transfer(struct engine *engine)
+{
+	struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending->kind == PENDING_COMMAND &&
+		    (pending->flags & (VERB_SENDS | VERB_RECEIVES)) != 0)
+			return pending;
+	return NULL;
+}
+
+bool
+pending_is_upload(const struct pending *pending)
+{
+	const struct data *data = pending->data;
+
+	if ((pending->flags & VERB_SENDS) == 0)
+		return false;
+	if ((pending->flags & VERB_RECEIVES) == 0)
+		return true;
+	return data != NULL && data->bytes[ENGINE_SERVER] > 0 &&
+	    data->bytes[ENGINE_CLIENT] == 0;
+}
+
+/* ---- what comes out ---- */
+
+static void
+end(struct engine *engine)
+{
+	struct data *data;
+
+	for (data = engine->data; data < engine->data + LIMIT_SESSION_DATA;
+	     data++)
+		if (data->state != DATA_FREE)
+			data_close(engine, data);
+	engine_act(engine, ENGINE_END);
+	engine->ended = true;
+}
+
+/* The client's view of a server that has gone: 426 to a transfer, then 421. */
+static void
+tell_server_gone(struct engine *engine)
+{
+	struct pending *pending, *transfer = pending_transfer(engine);
+	const char *why = engine->why;
+
+	if (engine->fragment[ENGINE_SERVER])
+		engine_send(engine, ENGINE_CLIENT, "\r\n", 2);
+	if (engine->reply.code != 0 && engine->how != DROP)
+		engine_sendf(engine, ENGINE_CLIENT, "%03u Cut off.",
+		    engine->reply.code);
+	if (transfer != NULL) {
+		if (*why == '\0')
+			why = "the server closed the control connection";
+		data_server_gone(engine, why);
+		engine_sendf(engine, ENGINE_CLIENT, "426 Transfer cut: %s.",
+		    why);
+		data_transfer_over(engine, transfer, 0, 426);
+		pending_drop(engine, transfer);
+	}
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending->kind == PENDING_LOCAL)
+			engine_sendf(engine, ENGINE_CLIENT, "%s",
+			    pending->text);
+	if (engine->lost[ENGINE_SERVER])
+		engine_sendf(engine, ENGINE_CLIENT, "421 %s.", engine->why);
+}
+
+/*
+ * Is an upload still to be settled with the server although its client has
+ * gone?  Its data connection's timer bounds the wait.
+ */
+static bool
+settling(struct engine *engine)
+{
+	struct pending *transfer = pending_transfer(engine);
+	struct data *data;
+
+	if (transfer == NULL)
+		return false;
+	data = data_of(engine, transfer);
+	return data != NULL && data->cutting && data->wait != WAIT_NONE;
+}
+
+static bool
+client_gone(struct engine *engine)
+{
+	struct pending *transfer = pending_transfer(engine);
+	struct data *data;
+
+	if (settling(engine))
+		return false;
+	data = transfer != NULL ? data_of(engine, transfer) : NULL;
+	if (data != NULL && (transfer->flags & VERB_SENDS) != 0 &&
+	    !data->cutting) {
+		data_cut_upload(engine, data, "the client is gone");
+		if (settling(engine))
+			return true;
+	}
+	if (transfer != NULL) {
+		data_transfer_over(engine, transfer, 0, 0);
+		pending_drop(engine, transfer);
+	}
+	end(engine);
+	return true;
+}
+
+/* Passes the client's half-close on, but not while a transfer runs: a server
+ * that sees it would end, and could not be told that an upload was cut. */
+static bool
+client_half_closed(struct engine *engine)
+{
+	if (engine->server_shut || engine->making[ENGINE_CLIENT] != NULL ||
+	    pending_transfer(engine) != NULL)
+		return false;
+	engine->server_shut = true;
+	engine_act(engine, ENGINE_SHUT)->peer = ENGINE_SERVER;
+	engine_act(engine, ENGINE_TIMER)->ms = LIMIT_HALF_CLOSED_MS;
+	return true;
+}
+
+/* Ends: what is left to do when there is no line to act upon. */
+static bool
+step_ends(struct engine *engine)
+{
+	bool held = line_reader_len(&engine->input[ENGINE_SERVER]) > 0;
+
+	if (engine->stopping ||
+	    ((engine->lost[ENGINE_SERVER] || engine->eof[ENGINE_SERVER]) &&
+		!held)) {
+		tell_server_gone(engine);
+		end(engine);
+		return true;
+	}
+	if (engine->lost[ENGINE_CLIENT])
+		return client_gone(engine);
+	if (engine->eof[ENGINE_CLIENT] &&
+	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0)
+		return client_half_closed(engine);
+	return false;
+}
+
+static bool
+step(struct engine *engine)
+{
+	if (engine->ended)
+		return false;
+	if (engine->failed) {
+		engine->failed = false;
+		engine->n_actions = 0;
+		engine_stop(engine, "Out of memory");
+		tell_server_gone(engine);
+		end(engine);
+		return !engine->failed;
+	}
+	if (engine->stopping)
+		return step_ends(engine);
+	return pending_flush_local(engine) || engine_step_server(engine) ||
+	    engine_step_client(engine) || step_ends(engine);
+}
+
+bool
+engine_next(struct engine *engine, struct engine_action *ret)
+{
+	struct queued_action *queued;
+
+	if (engine->first_action == engine->n_actions) {
+		engine->first_action = 0;
+		engine->n_actions = 0;
+		buf_consume(&engine->out, buf_len(&engine->out));
+		/* A step that must wait may have asked for something. */
+		while (engine->n_actions == 0)
+			if (!step(engine) && engine->n_actions == 0)
+				return false;
+	}
+	queued = &engine->actions[engine->first_action++];
+	*ret = queued->action;
+	if (ret->len > 0)
+		ret->bytes = buf_bytes(&engine->out) + queued->at;
+	if (ret->type == ENGINE_REPORT) {
+		ret->report.name = (const char *)ret->bytes;
+		ret->report.why =
+		    (const char *)buf_bytes(&engine->out) + queued->why_at;
+	}
+	return true;
+}

@@ -1,0 +1,172 @@
+/*
+ * The control engine: everything that culvert decides about one session.
+ * Bytes of both directions and events of data connections go in, actions come
+ * out.  It owns no socket, reads no clock, writes no log, and never waits: all
+ * of it can be driven from a text file.
+ *
+ * The owner feeds it, then takes actions until there are none:
+ *
+ *	engine_client_bytes(engine, bytes, len);
+ *	while (engine_next(engine, &action))
+ *		carry_out(&action);
+ *
+ * Theory of operation: doc/design.md has the life of a PORT and of a PASV;
+ * engine_priv.h has the states.  RFC 959, 1123 section 4.1, 2428, 1639, 2389.
+ */
+#ifndef FTP_ENGINE_H
+#define FTP_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "ftp/command.h"
+
+struct engine;
+
+enum engine_peer {
+	ENGINE_CLIENT,
+	ENGINE_SERVER,
+};
+
+struct engine_config {
+	struct addr client;	   /* the control connection's peer; no port */
+	sa_family_t server_family; /* of the server's control connection when
+				    * it is certain, else AF_UNSPEC */
+	bool pass_foreign_port;	   /* a refused PORT goes through untouched */
+	bool allow_tls;		   /* AUTH goes through; then all is opaque */
+};
+
+enum engine_action_type {
+	ENGINE_SEND,   /* bytes, len to peer's control connection */
+	ENGINE_SHUT,   /* half-close peer's control connection */
+	ENGINE_END,    /* the session is over: flush and close both */
+	ENGINE_TIMER,  /* call engine_timer() in ms; 0: never mind */
+	ENGINE_LOG,    /* bytes is a text, NUL-terminated; level */
+	ENGINE_REPORT, /* a transfer is over: see report */
+
+	/* These are about the data connection with number data. */
+	ENGINE_DATA_OPEN,  /* make its two ends: see open */
+	ENGINE_DATA_TIMER, /* ENGINE_DATA_TIMEOUT in ms; 0: never mind */
+	ENGINE_DATA_QUIET, /* ENGINE_DATA_IS_QUIET once nothing has moved
+			    * for ms; 0: never mind */
+	ENGINE_DATA_STOP,  /* read no more from peer's end */
+	ENGINE_DATA_START, /* read from it again */
+	ENGINE_DATA_SHUT,  /* half-close peer's end behind the relayed */
+	ENGINE_DATA_DROP,  /* close peer's end, discarding */
+	ENGINE_DATA_RESET, /* reset peer's end */
+	ENGINE_DATA_CLOSE, /* close what is left, listeners too: the end
+			    * toward the client politely (flushed); the
+			    * number is void from here on */
+};
+
+enum engine_level {
+	ENGINE_WARN,
+	ENGINE_INFO,
+	ENGINE_VERBOSE,
+};
+
+enum engine_outcome {
+	ENGINE_COMPLETE,  /* 2xx to the client */
+	ENGINE_REFUSED,	  /* never began */
+	ENGINE_ABORTED,	  /* cut, and the server knows it */
+	ENGINE_TRUNCATED, /* an upload that was cut, and the server took
+			   * the part for the whole, or may have */
+};
+
+/* How one end of a data connection comes to be. */
+struct engine_data_end {
+	bool listens;	/* else it dials */
+	struct addr to; /* toward the client: the address in its
+			 * command; toward the server: the port alone,
+			 * the host is the control connection's */
+};
+
+struct engine_report {
+	enum verb verb;
+	bool upload;
+	const char *name; /* the command's argument, not escaped */
+	enum engine_outcome outcome;
+	uint64_t bytes;	      /* relayed in the transfer's direction */
+	unsigned server_code; /* its final reply, 0: none came */
+	unsigned client_code; /* what the client was told, 0: nothing */
+	const char *why;      /* when cut: by what; else "" */
+};
+
+struct engine_action {
+	enum engine_action_type type;
+	enum engine_peer peer;
+	enum engine_level level;
+	uint32_t data;
+	uint64_t ms;
+	const uint8_t *bytes; /* valid until the next engine call but */
+	size_t len;	      /* engine_next(); so are all pointers here */
+	struct engine_data_end client, server; /* DATA_OPEN */
+	struct engine_report report;
+};
+
+enum engine_data_event_type {
+	/* The end that listens does: v4 and v6 are what the other side may be
+	 * told; AF_UNSPEC where there is none. */
+	ENGINE_DATA_LISTENING,
+	/* It cannot: why. The number is void. */
+	ENGINE_DATA_NO_LISTENER,
+	/* peer's end stands (accepted or dialled). */
+	ENGINE_DATA_UP,
+	/* peer has ended cleanly; all its bytes are relayed. */
+	ENGINE_DATA_EOF,
+	/* peer's end is dead: refused, reset, lost, nobody came: why. */
+	ENGINE_DATA_LOST,
+	/* After DATA_SHUT: peer is known to have every byte and the end. */
+	ENGINE_DATA_DELIVERED,
+	ENGINE_DATA_TIMEOUT,
+	ENGINE_DATA_IS_QUIET,
+};
+
+struct engine_data_event {
+	enum engine_data_event_type type;
+	enum engine_peer peer;
+	uint32_t data;
+	struct addr v4, v6;
+	const char *why;
+	uint64_t to_client, to_server; /* bytes relayed so far, always set */
+};
+
+/* config is copied.  NULL when out of memory. */
+struct engine *engine_new(const struct engine_config *config);
+void engine_free(struct engine *engine);
+
+/*
+ * Bytes of a control connection, len of them, copied.  0, -ENOMEM, or
+ * -ENOBUFS when the owner ignored engine_wants(): then end the session.
+ */
+int engine_bytes(struct engine *engine, enum engine_peer peer,
+    const void *bytes, size_t len) __attribute__((warn_unused_result));
+
+/* False: stop reading that control connection for now (ask after draining). */
+bool engine_wants(const struct engine *engine, enum engine_peer peer);
+
+/* The peer has half-closed its control connection. */
+void engine_eof(struct engine *engine, enum engine_peer peer);
+
+/*
+ * The control connection is dead.  why is for people: "the SSH connection was
+ * lost".  A server's loss is told to the client: 426 to a running transfer,
+ * then 421 with why.
+ */
+void engine_lost(struct engine *engine, enum engine_peer peer, const char *why);
+
+/* End now, with 421 and why to the client (culvert stops, out of memory). */
+void engine_stop(struct engine *engine, const char *why);
+
+void engine_data(struct engine *engine, const struct engine_data_event *event);
+void engine_timer(struct engine *engine);
+
+/*
+ * The next action; false when there is none until more goes in.  After
+ * ENGINE_END there is never another one.
+ */
+bool engine_next(struct engine *engine, struct engine_action *ret);
+
+#endif

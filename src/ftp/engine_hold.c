@@ -1,0 +1,174 @@
+/*
+ * The control engine: which replies to a transfer are held, and what its last
+ * one does to the data connection.
+ */
+#include "ftp/engine_priv.h"
+
+/* ---- held replies ---- */
+
+/*
+ * Active mode: the 150 and the 226 overtake the data connection, which has
+ * yet to reach the client; clients take that for a failure.
+ */
+static bool
+hold_active(struct engine *engine, struct data *data)
+{
+	if (data->expired || data->aborting)
+		return false;
+	if (!data->up[ENGINE_SERVER]) {
+		if (data->wait == WAIT_NONE)
+			data_set_timer(engine, data, WAIT_ACCEPT,
+			    LIMIT_HOLD_ACCEPT_MS);
+	} else if (data->wait != WAIT_DIAL)
+		data_set_timer(engine, data, WAIT_DIAL, LIMIT_HOLD_DIAL_MS);
+	return true;
+}
+
+/* A good end of a download: not before the client has the last byte. */
+static bool
+hold_until_delivered(struct engine *engine, struct data *data)
+{
+	struct engine_action *action;
+
+	if (data->delivered || data->expired)
+		return false;
+	if (!data->up[ENGINE_CLIENT]) {
+		if (data->wait == WAIT_NONE)
+			data_set_timer(engine, data, WAIT_CONNECT,
+			    LIMIT_CLIENT_CONNECT_MS);
+		return true;
+	}
+	if (data->aborting && !data->resumed) {
+		/* The server had finished before it saw the ABOR. */
+		data->resumed = true;
+		data_act(engine, data, ENGINE_DATA_START, ENGINE_SERVER);
+		data_set_timer(engine, data, WAIT_ABORT, LIMIT_ABORT_MS);
+	}
+	if (!data->quiet_watch) {
+		data->quiet_watch = true;
+		action = engine_act(engine, ENGINE_DATA_QUIET);
+		action->data = data->number;
+		action->ms = LIMIT_HOLD_QUIET_MS;
+	}
+	return true;
+}
+
+bool
+data_holds_reply(struct engine *engine, struct pending *transfer, unsigned code)
+{
+	struct data *data = transfer->data;
+
+	if (data == NULL || data->cut || code >= 300)
+		return false;
+	if (data->active && !data->up[ENGINE_CLIENT])
+		return hold_active(engine, data);
+	if (code < 200) {
+		if (!data->up[ENGINE_CLIENT] && data->wait == WAIT_NONE)
+			data_set_timer(engine, data, WAIT_CONNECT,
+			    LIMIT_CLIENT_CONNECT_MS);
+		return false;
+	}
+	if (pending_is_upload(transfer) || engine->mode_block)
+		return false;
+	return hold_until_delivered(engine, data);
+}
+
+/* ---- the end of a transfer ---- */
+
+static enum engine_outcome
+outcome_of(const struct pending *transfer, const struct data *data,
+    unsigned server_code, unsigned client_code)
+{
+	bool taken =
+	    server_code == 0 || (server_code >= 200 && server_code < 300);
+
+	if (data != NULL && data->cut)
+		return taken && pending_is_upload(transfer) ? ENGINE_TRUNCATED :
+							      ENGINE_ABORTED;
+	if (client_code >= 200 && client_code < 300)
+		return ENGINE_COMPLETE;
+	if (!transfer->begun && server_code >= 400)
+		return ENGINE_REFUSED;
+	return ENGINE_ABORTED;
+}
+
+static void
+report(struct engine *engine, const struct pending *transfer, struct data *data,
+    unsigned server_code, unsigned client_code)
+{
+	bool upload = pending_is_upload(transfer);
+	struct engine_action *action;
+	const char *name = transfer->text != NULL ? transfer->text : "";
+	const char *why = data != NULL ? data->why : "";
+
+	/* A client that was killed and one that has ended its direction look
+	 * alike, unless it was probed. */
+	if (upload && data != NULL && !data->probed &&
+	    (engine->eof[ENGINE_CLIENT] || engine->lost[ENGINE_CLIENT]))
+		data_set_cut(data, "the client was gone before the reply");
+	action = engine_act(engine, ENGINE_REPORT);
+	action->data = data != NULL ? data->number : 0;
+	action->report.verb = transfer->verb;
+	action->report.upload = upload;
+	action->report.bytes = data == NULL ?
+	    0 :
+	    data->bytes[upload ? ENGINE_SERVER : ENGINE_CLIENT];
+	action->report.server_code = server_code;
+	action->report.client_code = client_code;
+	action->report.outcome =
+	    outcome_of(transfer, data, server_code, client_code);
+	engine_attach_report(engine, name, why);
+}
+
+static bool
+untouched(const struct data *data)
+{
+	return data->bytes[0] == 0 && data->bytes[1] == 0 && !data->eof[0] &&
+	    !data->eof[1] && !data->lost[0] && !data->lost[1];
+}
+
+/* Keeps it for the next transfer command, as the server may (RFC 959 has one
+ * connection for several files in block mode; others keep it after a 550). */
+static void
+keep(struct engine *engine, struct data *data)
+{
+	data->wait = WAIT_NONE;
+	data->expired = false;
+	data->quiet_watch = false;
+	if (engine->next == NULL)
+		data_make_next(engine, data);
+	else
+		data_close(engine, data);
+}
+
+void
+data_transfer_over(struct engine *engine, struct pending *transfer,
+    unsigned server_code, unsigned client_code)
+{
+	struct data *data = data_attach(engine, transfer);
+	bool good = server_code >= 200 && server_code < 300;
+
+	report(engine, transfer, data, server_code, client_code);
+	transfer->data = NULL;
+	if (data == NULL)
+		return;
+	data_set_timer(engine, data, WAIT_NONE, 0);
+	if (data->cut || data->aborting || server_code == 0) {
+		data_close(engine, data);
+	} else if (good) {
+		if (engine->mode_block && !data->eof[0] && !data->eof[1])
+			keep(engine, data);
+		else
+			data_close(engine, data);
+	} else if (!transfer->begun && untouched(data)) {
+		keep(engine, data);
+	} else if (transfer->begun && pending_is_upload(transfer) &&
+	    !data->eof[ENGINE_CLIENT]) {
+		data_reset_client(engine, data);
+		data_close(engine, data);
+	} else {
+		data->state = DATA_ENDING;
+		if (data->delivered)
+			data_close(engine, data);
+	}
+}

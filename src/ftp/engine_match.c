@@ -1,0 +1,157 @@
+/*
+ * The control engine: which reply answers which command.
+ *
+ * Servers answer in order, nearly always.  Exceptions that were seen: NOOP and
+ * STAT answered while a transfer runs, ABOR answered by one reply instead of
+ * two, blank lines answered or not, a second reply to a transfer.  So a reply
+ * goes to the oldest command that it fits; what fits nobody passes, and pops
+ * nothing.
+ */
+#include "ftp/engine_priv.h"
+
+static bool
+is_one_of(unsigned code, const unsigned *codes)
+{
+	for (; *codes != 0; codes++)
+		if (*codes == code)
+			return true;
+	return false;
+}
+
+static bool
+is_announcement(unsigned code)
+{
+	return code >= 227 && code <= 229;
+}
+
+static bool
+begins_transfer(unsigned code)
+{
+	return code == 125 || code == 150;
+}
+
+static bool
+is_transfer(const struct pending *pending)
+{
+	return pending->kind == PENDING_COMMAND &&
+	    (pending->flags & (VERB_SENDS | VERB_RECEIVES)) != 0;
+}
+
+/* May the reply belong to it, as far as its code can tell? */
+static bool
+fits(const struct pending *pending, unsigned code)
+{
+	/* Answers to a pipelined command, never the end of a transfer. */
+	static const unsigned not_final[] = { 200, 202, 211, 212, 213, 214, 215,
+		220, 221, 227, 228, 229, 230, 257, 331, 350, 500, 501, 502, 503,
+		504, 0 };
+	static const unsigned to_abort[] = { 225, 226, 426, 450, 451, 500, 501,
+		502, 503, 0 };
+	/* What a transfer left behind never answers PASV. */
+	static const unsigned not_passive[] = { 125, 150, 225, 226, 426, 0 };
+
+	if (pending->kind == PENDING_LOCAL)
+		return false;
+	if (pending->verb == VERB_ABOR)
+		return is_one_of(code, to_abort);
+	if (pending->verb == VERB_EMPTY)
+		return code >= 500;
+	if (is_transfer(pending))
+		return pending->begun ? !is_one_of(code, not_final) :
+					!is_announcement(code);
+	if ((pending->flags & VERB_IS_PASSIVE) != 0)
+		return !is_one_of(code, not_passive);
+	return !is_announcement(code) && !begins_transfer(code);
+}
+
+/* Only that kind of command is answered so. */
+static bool
+claims(const struct pending *pending, unsigned code)
+{
+	if (is_announcement(code))
+		return (pending->flags & VERB_IS_PASSIVE) != 0;
+	if (begins_transfer(code))
+		return is_transfer(pending) && !pending->begun;
+	return false;
+}
+
+/* A command that was never answered: let go of it. */
+static void
+skip(struct engine *engine, struct pending *pending)
+{
+	if (pending->kind == PENDING_LOCAL)
+		engine_sendf(engine, ENGINE_CLIENT, "%s", pending->text);
+	else if ((pending->flags & VERB_IS_ACTIVE) != 0 &&
+	    pending->data != NULL)
+		data_make_next(engine, pending->data);
+	else if (is_transfer(pending))
+		data_transfer_over(engine, pending, 0, 0);
+	pending_drop(engine, pending);
+}
+
+static struct pending *
+claimant(struct engine *engine, unsigned code)
+{
+	struct pending *pending, *first;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (claims(pending, code))
+			break;
+	if (pending == NULL)
+		return NULL;
+	while ((first = TAILQ_FIRST(&engine->pending)) != pending)
+		skip(engine, first);
+	return pending;
+}
+
+/* Behind a running transfer: the first command that the reply fits. */
+static struct pending *
+behind_transfer(struct pending *transfer, unsigned code)
+{
+	struct pending *pending = transfer;
+
+	while ((pending = TAILQ_NEXT(pending, link)) != NULL)
+		if (fits(pending, code) && !is_transfer(pending))
+			return pending;
+	return NULL;
+}
+
+static struct pending *
+first_sent(struct engine *engine)
+{
+	struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending->kind != PENDING_LOCAL)
+			return pending;
+	return NULL;
+}
+
+struct pending *
+engine_match(struct engine *engine, unsigned code)
+{
+	struct pending *first = first_sent(engine), *other;
+
+	/* 421 may come unasked, and then ends no command (RFC 959 5.4). */
+	if (first == NULL || (code == 421 && first->kind != PENDING_GREETING))
+		return NULL;
+	if (fits(first, code))
+		return first;
+	other = claimant(engine, code);
+	if (other != NULL)
+		return other;
+	if (is_transfer(first)) {
+		other = behind_transfer(first, code);
+		return other != NULL ? other : first;
+	}
+	if ((first->flags & VERB_IS_PASSIVE) != 0)
+		return NULL;
+	if (first->verb == VERB_ABOR || first->verb == VERB_EMPTY) {
+		if (TAILQ_NEXT(first, link) == NULL &&
+		    first->kind == PENDING_COMMAND)
+			return first;
+		skip(engine, first);
+		return engine_match(engine, code);
+	}
+	return first;
+}

@@ -1,0 +1,233 @@
+/*
+ * The engine's inside, shared by engine.c (what goes in and out),
+ * engine_client.c (commands), engine_server.c (replies), engine_match.c
+ * (which reply answers which command), engine_data.c (data connections) and
+ * engine_hold.c (which replies wait, and the end of a transfer).
+ *
+ * Everything happens in engine_next(): as long as no action is queued, one
+ * step is taken: one line of the server, else one line of the client, else an
+ * end.  A line that cannot be dealt with yet stays in its reader, and so does
+ * all that is behind it: that is how replies are held and commands wait.
+ *
+ * A data connection's life (enum data_state):
+ *
+ *	FREE -> MAKING     PORT or 227 seen; its listener is being made
+ *	MAKING -> ANNOUNCED  active only: PORT sent on, its reply awaited
+ *	   -> NEXT         its host-port stands: the next transfer uses it
+ *	NEXT -> CURRENT    a transfer's first reply came
+ *	CURRENT -> NEXT    the transfer was refused, nothing has flowed
+ *	   -> ENDING       the transfer is over, bytes or ends are not
+ *	any -> FREE        DATA_CLOSE
+ *
+ * There is at most one NEXT and one CURRENT.
+ */
+#ifndef FTP_ENGINE_PRIV_H
+#define FTP_ENGINE_PRIV_H
+
+#include <stdarg.h>
+#include <sys/queue.h>
+
+#include "ftp/engine.h"
+#include "ftp/line.h"
+#include "ftp/reply.h"
+#include "limits.h"
+
+enum data_state {
+	DATA_FREE,
+	DATA_MAKING,
+	DATA_ANNOUNCED,
+	DATA_NEXT,
+	DATA_CURRENT,
+	DATA_ENDING,
+};
+
+/* What a data connection's one timer is for. */
+enum data_wait {
+	WAIT_NONE,
+	WAIT_ACCEPT,	 /* a held reply, for the server's connection */
+	WAIT_DIAL,	 /* a held reply, for ours to the client */
+	WAIT_CONNECT,	 /* a running transfer, for the client's connection */
+	WAIT_UPLOAD_EOF, /* an upload's end, for signs of the client's death */
+	WAIT_PROBE,	 /* the same, for the answer to a probe */
+	WAIT_ABORT,	 /* the server's answer to the client's ABOR */
+	WAIT_CUT,	 /* the server's answer to our ABOR */
+	WAIT_CUT_END,	 /* its last answer, its data connection ended */
+};
+
+struct data {
+	uint32_t number;
+	enum data_state state;
+	enum data_wait wait;
+	bool active;	/* the client asked for active mode */
+	bool ready;	/* MAKING: the listener stands */
+	bool failed;	/* MAKING: it does not, see why */
+	bool up[2];	/* each end has stood */
+	bool eof[2];	/* that peer has ended cleanly */
+	bool shut[2];	/* we have ended toward that peer */
+	bool lost[2];	/* that peer's end is dead, or was dropped */
+	bool delivered; /* the client has all */
+	bool expired;	/* a held reply has waited long enough */
+	bool aborting;	/* the client sent ABOR */
+	bool cutting;	/* its client died in an upload: our ABOR */
+	bool cut;	/* never let a 2xx pass */
+	bool probed;	/* its client was seen to live */
+	bool resumed;	/* aborting, but the server had sent all */
+	bool quiet_watch;
+	uint64_t bytes[2];  /* relayed toward that peer */
+	struct addr v4, v6; /* of the end that listens */
+	char why[160];	    /* failed or cut: by what */
+};
+
+enum pending_kind {
+	PENDING_GREETING, /* the server's first word */
+	PENDING_COMMAND,  /* the client's, sent on */
+	PENDING_OURS,	  /* our own: its reply is not the client's */
+	PENDING_LOCAL,	  /* answered by us, in its turn */
+};
+
+/* A command whose final reply has not passed yet. */
+struct pending {
+	TAILQ_ENTRY(pending) link;
+	enum pending_kind kind;
+	enum verb verb;
+	unsigned flags;	    /* enum verb_flag; 150 adds to them */
+	bool begun;	    /* a 1xx came */
+	bool epsv_all;	    /* EPSV ALL */
+	bool epsv_plain;    /* EPSV n, to be repeated without n */
+	bool other_tried;   /* PORT or EPRT: with the other family */
+	bool mode_block;    /* MODE B or C */
+	sa_family_t family; /* PORT, EPRT, LPRT: what was announced */
+	struct data *data;  /* PORT...: made for it; a transfer: its own */
+	char *text;	    /* LOCAL: the reply; a transfer: the name */
+};
+
+TAILQ_HEAD(pending_list, pending);
+
+/* What becomes of the reply whose lines are passing. */
+enum disposition {
+	PASS,
+	DROP,
+	FILTER_FEAT, /* without the lines about TLS */
+	REWRITE,     /* holds the server's host-port */
+};
+
+struct queued_action {
+	struct engine_action action;
+	size_t at;     /* of its bytes in engine->out */
+	size_t why_at; /* REPORT: of its second text */
+};
+
+struct engine {
+	struct engine_config config;
+	struct line_reader input[2];
+	bool eof[2];   /* that peer has ended its direction */
+	bool lost[2];  /* its connection is dead */
+	char why[256]; /* the server's: by what */
+
+	struct pending_list pending;
+	size_t n_pending;
+	struct reply_reader reply;
+	struct pending *replying; /* whose reply is passing, or NULL */
+	enum disposition how;
+	bool rewritten;	  /* REWRITE: done */
+	unsigned told;	  /* the code that the client sees */
+	bool fragment[2]; /* inside an over-long line of that peer */
+
+	struct data data[LIMIT_SESSION_DATA];
+	struct data *next;
+	struct data *making[2]; /* what a line in a reader waits for */
+	uint32_t last_number;
+
+	sa_family_t server_family; /* what PORT or EPRT was taken with */
+	bool epsv_all;
+	bool mode_block;
+	bool tls_pending; /* AUTH sent on: commands wait for its reply */
+	bool opaque;
+	bool server_shut; /* the client's half-close was passed on */
+	bool stopping;
+	bool failed; /* out of memory */
+	bool ended;
+
+	struct engine_action nowhere; /* when there is no memory */
+	struct queued_action *actions;
+	size_t n_actions, first_action, size_actions;
+	struct buf out;
+};
+
+/* engine.c: queueing actions. */
+void engine_send(struct engine *engine, enum engine_peer peer,
+    const void *bytes, size_t len);
+void engine_sendf(struct engine *engine, enum engine_peer peer,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+void engine_logf(struct engine *engine, enum engine_level level,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+struct engine_action *engine_act(struct engine *engine,
+    enum engine_action_type type);
+/* Gives the action queued last, a report, copies of its texts. */
+void engine_attach_report(struct engine *engine, const char *name,
+    const char *why);
+
+/* engine.c: pending commands. */
+struct pending *pending_add(struct engine *engine, enum pending_kind kind,
+    enum verb verb);
+void pending_drop(struct engine *engine, struct pending *pending);
+/* Answers a command ourselves, in its turn. */
+void pending_local(struct engine *engine, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Sends the local replies that have come to the head. */
+bool pending_flush_local(struct engine *engine);
+/* The first transfer that is not over, or NULL. */
+struct pending *pending_transfer(struct engine *engine);
+/* Neither said nor known: a transfer's direction is seen from its bytes. */
+bool pending_is_upload(const struct pending *pending);
+
+/* engine_client.c: one line, or an end, of the client; false: nothing done. */
+bool engine_step_client(struct engine *engine);
+void engine_send_active(struct engine *engine, struct pending *pending,
+    sa_family_t family);
+
+/* engine_server.c */
+bool engine_step_server(struct engine *engine);
+
+/* engine_match.c: whom a reply with this code answers; NULL: nobody. */
+struct pending *engine_match(struct engine *engine, unsigned code);
+
+/* engine_data.c: the table. */
+struct data *data_open(struct engine *engine, bool active,
+    const struct engine_data_end *client, const struct engine_data_end *server);
+void data_close(struct engine *engine, struct data *data);
+/* The same when its number is void already. */
+void data_forget(struct engine *engine, struct data *data);
+void data_make_next(struct engine *engine, struct data *data);
+/* The data connection of a transfer, taken from NEXT when it has none yet. */
+struct data *data_attach(struct engine *engine, struct pending *transfer);
+/* The one it would use, without taking it; NULL when that is not known. */
+struct data *data_of(struct engine *engine, struct pending *transfer);
+
+/* engine_data.c: what is done to the ends. */
+void data_set_timer(struct engine *engine, struct data *data,
+    enum data_wait wait, uint64_t ms);
+/* DATA_STOP, START, SHUT, DROP or RESET, unless that end is dead. */
+void data_act(struct engine *engine, struct data *data,
+    enum engine_action_type type, enum engine_peer peer);
+void data_shut(struct engine *engine, struct data *data, enum engine_peer peer);
+/* Never lets a 2xx pass; the first why counts. */
+void data_set_cut(struct data *data, const char *why);
+/* The client must see that this was not the end: a reset, or nobody there. */
+void data_reset_client(struct engine *engine, struct data *data);
+/* The client sent ABOR. */
+void data_abort(struct engine *engine, struct data *data, bool upload);
+/* The client, or its end, died in an upload: see DESIGN on cut transfers. */
+void data_cut_upload(struct engine *engine, struct data *data, const char *why);
+/* Nothing more will come from the server: what is incomplete is cut. */
+void data_server_gone(struct engine *engine, const char *why);
+
+/* engine_hold.c: must a reply with this code to a transfer wait?  Arms what it
+ * waits for. */
+bool data_holds_reply(struct engine *engine, struct pending *transfer,
+    unsigned code);
+/* A transfer's final reply has passed. */
+void data_transfer_over(struct engine *engine, struct pending *transfer,
+    unsigned server_code, unsigned client_code);
+
+#endif

@@ -1,0 +1,365 @@
+/*
+ * The control engine: lines of the server.
+ */
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "ftp/engine_priv.h"
+#include "ftp/hostport.h"
+
+static bool
+is_transfer(const struct pending *pending)
+{
+	return pending != NULL && pending->kind == PENDING_COMMAND &&
+	    (pending->flags & (VERB_SENDS | VERB_RECEIVES)) != 0;
+}
+
+/* ---- refused PORT and EPSV: a second try ---- */
+
+/* "Not so", as opposed to "not now": another form may do. */
+static bool
+refuses_form(unsigned code)
+{
+	return code == 425 || code == 522 || (code >= 500 && code <= 504);
+}
+
+static bool
+other_family(const struct data *data, sa_family_t tried, sa_family_t *ret)
+{
+	sa_family_t other = tried == AF_INET ? AF_INET6 : AF_INET;
+	const struct addr *addr = other == AF_INET ? &data->v4 : &data->v6;
+
+	if (addr->family == AF_UNSPEC)
+		return false;
+	*ret = other;
+	return true;
+}
+
+/*
+ * The server's control connection may be of another family than the client's
+ * (the far "localhost" may be ::1): PORT is repeated as EPRT, EPRT as PORT or
+ * with the other family, and "EPSV 1" or "EPSV 2" as EPSV.  True when the
+ * command was sent again, so that this reply is not the client's.
+ */
+static bool
+try_other_form(struct engine *engine, struct pending *pending, unsigned code)
+{
+	sa_family_t family;
+
+	if (engine->epsv_all && pending->verb != VERB_EPSV)
+		return false;
+	if (!refuses_form(code))
+		return false;
+	if (pending->epsv_plain) {
+		pending->epsv_plain = false;
+		engine_sendf(engine, ENGINE_SERVER, "EPSV");
+		return true;
+	}
+	if ((pending->flags & VERB_IS_ACTIVE) == 0 || pending->other_tried ||
+	    engine->server_family != AF_UNSPEC ||
+	    !other_family(pending->data, pending->family, &family))
+		return false;
+	pending->other_tried = true;
+	engine_send_active(engine, pending, family);
+	return true;
+}
+
+/* ---- the beginning of a reply ---- */
+
+/* The first reply to a transfer, or its last: false while it must wait. */
+static bool
+begin_transfer_reply(struct engine *engine, struct pending *transfer,
+    unsigned code)
+{
+	struct data *data = data_attach(engine, transfer);
+
+	if (data_holds_reply(engine, transfer, code))
+		return false;
+	engine->how = PASS;
+	if (data == NULL || !data->cut || code < 200 || code > 299)
+		return true;
+	engine->how = DROP;
+	engine->told = data->up[ENGINE_CLIENT] ? 426 : 425;
+	engine_sendf(engine, ENGINE_CLIENT, "%u Transfer not complete: %s.",
+	    engine->told,
+	    data->why[0] != '\0' ? data->why : "the data connection was cut");
+	return true;
+}
+
+/* Decides what becomes of a reply at its first line; false: not yet. */
+static bool
+begin_reply(struct engine *engine, struct pending *pending, unsigned code)
+{
+	engine->how = PASS;
+	engine->told = code;
+	engine->rewritten = false;
+	if (pending == NULL || pending->kind == PENDING_GREETING)
+		return true;
+	if (pending->kind == PENDING_OURS) {
+		engine->how = DROP;
+		return true;
+	}
+	if ((code == 125 || code == 150) && !is_transfer(pending))
+		pending->flags |= VERB_SENDS | VERB_RECEIVES;
+	if (is_transfer(pending))
+		return begin_transfer_reply(engine, pending, code);
+	if ((pending->flags & VERB_IS_PASSIVE) != 0 && code >= 227 &&
+	    code <= 229)
+		engine->how = REWRITE;
+	else if (try_other_form(engine, pending, code))
+		engine->how = DROP;
+	else if (pending->verb == VERB_FEAT && !engine->config.allow_tls)
+		engine->how = FILTER_FEAT;
+	return true;
+}
+
+/* ---- the end of a reply ---- */
+
+static void
+end_active(struct engine *engine, struct pending *pending, unsigned code)
+{
+	struct data *data = pending->data;
+
+	if (data == NULL)
+		return;
+	if (code < 300) {
+		engine->server_family = pending->family;
+		data_make_next(engine, data);
+		return;
+	}
+	engine_logf(engine, ENGINE_WARN,
+	    "the server refused active mode with %u; it takes data only to "
+	    "the address its control connection comes from, which is not the "
+	    "SSH server's loopback when it runs on another host; passive mode "
+	    "needs nothing",
+	    code);
+	data_close(engine, data);
+}
+
+static void
+end_auth(struct engine *engine, unsigned code)
+{
+	engine->tls_pending = false;
+	if (code != 234 && code != 334 && code != 335)
+		return;
+	engine->opaque = true;
+	engine_logf(engine, ENGINE_INFO,
+	    "the session uses TLS from here on; culvert no longer sees its "
+	    "commands, and its data connections do not go through SSH");
+}
+
+/* A final reply has passed. */
+static void
+end_command(struct engine *engine, struct pending *pending, unsigned code)
+{
+	if (is_transfer(pending))
+		data_transfer_over(engine, pending, code, engine->told);
+	else if ((pending->flags & VERB_IS_ACTIVE) != 0)
+		end_active(engine, pending, code);
+	else if (pending->epsv_all && code < 300)
+		engine->epsv_all = true;
+	else if (pending->verb == VERB_MODE && code < 300)
+		engine->mode_block = pending->mode_block;
+	else if (pending->verb == VERB_AUTH)
+		end_auth(engine, code);
+	else if ((pending->flags & VERB_VOIDS_DATA) != 0 && code < 400 &&
+	    engine->next != NULL)
+		data_close(engine, engine->next);
+	pending_drop(engine, pending);
+}
+
+static void
+end_reply(struct engine *engine, unsigned code)
+{
+	struct pending *pending = engine->replying;
+
+	engine->replying = NULL;
+	if (pending == NULL)
+		return;
+	if (engine->how == REWRITE && !engine->rewritten)
+		engine_logf(engine, ENGINE_WARN,
+		    "no host-port was found in a %u reply; it was passed as "
+		    "it is, the data connection will not go through SSH",
+		    code);
+	if (code < 200) {
+		pending->begun = true;
+		return;
+	}
+	/* Sent again in another form: its reply is still to come. */
+	if (engine->how == DROP && !is_transfer(pending) &&
+	    pending->kind == PENDING_COMMAND)
+		return;
+	end_command(engine, pending, code);
+}
+
+/* ---- the lines of a reply ---- */
+
+/* FEAT's lines about TLS, which is refused: RFC 4217 and 2228. */
+static bool
+is_tls_feature(const uint8_t *line, size_t len)
+{
+	static const char *const words[] = { "AUTH", "PBSZ", "PROT", "CCC" };
+	size_t at = 0, n;
+
+	while (at < len && (line[at] == ' ' || line[at] == '\t'))
+		at++;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		n = strlen(words[i]);
+		if (len - at > n && line[at + n] <= ' ' &&
+		    strncasecmp((const char *)line + at, words[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+send_rewritten(struct engine *engine, unsigned code, const uint8_t *line,
+    size_t len, const struct hostport *hostport)
+{
+	const struct data *data = engine->making[ENGINE_SERVER];
+	const struct addr *addr = &data->v4;
+	char text[HOSTPORT_TEXT_MAX];
+	uint8_t rewritten[LIMIT_REPLY_LINE + HOSTPORT_TEXT_MAX];
+	size_t text_len, at = hostport->at, rest = at + hostport->len;
+
+	if (addr->family == AF_UNSPEC)
+		addr = &data->v6;
+	hostport_format_reply(code, addr, text);
+	text_len = strlen(text);
+	memcpy(rewritten, line, at);
+	memcpy(rewritten + at, text, text_len);
+	memcpy(rewritten + at + text_len, line + rest, len - rest);
+	engine_send(engine, ENGINE_CLIENT, rewritten,
+	    len - hostport->len + text_len);
+}
+
+/* The listener toward the client is there, or is not. */
+static bool
+finish_passive(struct engine *engine, unsigned code, enum reply_place place,
+    const uint8_t *line, size_t len, const struct hostport *hostport)
+{
+	struct data *data = engine->making[ENGINE_SERVER];
+
+	if (!data->ready && !data->failed)
+		return false;
+	engine->rewritten = true;
+	if (data->failed) {
+		engine_logf(engine, ENGINE_WARN,
+		    "no data connection for a %u reply: %s", code, data->why);
+		/* Inside a reply of several lines its code is given. */
+		engine_sendf(engine, ENGINE_CLIENT,
+		    "%u%c No data connection: %s.",
+		    place == REPLY_ONLY ? 425 : code,
+		    place == REPLY_ONLY || place == REPLY_LAST ? ' ' : '-',
+		    data->why);
+		data_forget(engine, data);
+	} else {
+		send_rewritten(engine, code, line, len, hostport);
+		data_make_next(engine, data);
+	}
+	engine->making[ENGINE_SERVER] = NULL;
+	return true;
+}
+
+/* A line of a 227, 228 or 229; false while it must wait for its listener. */
+static bool
+rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
+    const uint8_t *line, size_t len)
+{
+	struct engine_data_end client = { .listens = true };
+	struct engine_data_end server = { .listens = false };
+	struct hostport hostport;
+
+	if (engine->rewritten ||
+	    hostport_parse_reply(code, line, len, &hostport) != 0) {
+		engine_send(engine, ENGINE_CLIENT, line, len);
+		return true;
+	}
+	if (engine->making[ENGINE_SERVER] != NULL)
+		return finish_passive(engine, code, place, line, len,
+		    &hostport);
+	server.to = hostport.addr;
+	engine->making[ENGINE_SERVER] =
+	    data_open(engine, false, &client, &server);
+	if (engine->making[ENGINE_SERVER] != NULL)
+		return false;
+	engine->rewritten = true;
+	engine_sendf(engine, ENGINE_CLIENT, "425 Too many data connections.");
+	return true;
+}
+
+static bool
+pass_line(struct engine *engine, unsigned code, enum reply_place place,
+    const uint8_t *line, size_t len)
+{
+	if (engine->how == REWRITE)
+		return rewrite_line(engine, code, place, line, len);
+	if (engine->how == DROP ||
+	    (engine->how == FILTER_FEAT && place == REPLY_INNER &&
+		is_tls_feature(line, len)))
+		return true;
+	engine_send(engine, ENGINE_CLIENT, line, len);
+	return true;
+}
+
+/* One line; false while it must wait. */
+static bool
+take_line(struct engine *engine, const uint8_t *line, size_t len)
+{
+	struct reply_reader next = engine->reply;
+	unsigned code;
+	enum reply_place place = reply_next(&next, line, len, &code);
+	bool begins = place == REPLY_ONLY || place == REPLY_FIRST;
+
+	if (place == REPLY_STRAY) {
+		engine_send(engine, ENGINE_CLIENT, line, len);
+		return true;
+	}
+	/* While a listener is being made the reply has begun already. */
+	if (begins && engine->making[ENGINE_SERVER] == NULL) {
+		engine->replying = engine_match(engine, code);
+		if (!begin_reply(engine, engine->replying, code))
+			return false;
+	}
+	if (!pass_line(engine, code, place, line, len))
+		return false;
+	engine->reply = next;
+	if (place == REPLY_ONLY || place == REPLY_LAST)
+		end_reply(engine, code);
+	return true;
+}
+
+/* The rest of an over-long line, and what is there when the server ends. */
+static bool
+pass_rest(struct engine *engine, const uint8_t *line, size_t len, bool ends)
+{
+	if (engine->how != DROP || engine->reply.code == 0)
+		engine_send(engine, ENGINE_CLIENT, line, len);
+	engine->fragment[ENGINE_SERVER] = !ends;
+	line_reader_consume(&engine->input[ENGINE_SERVER], len);
+	return true;
+}
+
+bool
+engine_step_server(struct engine *engine)
+{
+	struct line_reader *input = &engine->input[ENGINE_SERVER];
+	bool ended = engine->eof[ENGINE_SERVER] || engine->lost[ENGINE_SERVER];
+	const uint8_t *line;
+	size_t len;
+	enum line_result result = line_reader_peek(input, &line, &len);
+
+	if (engine->opaque)
+		len = line_reader_len(input);
+	if (len == 0 || (result == LINE_MORE && !engine->opaque && !ended))
+		return false;
+	if (engine->opaque || result == LINE_MORE ||
+	    engine->fragment[ENGINE_SERVER])
+		return pass_rest(engine, line, len, result != LINE_TOO_LONG);
+	if (!take_line(engine, line, len))
+		return false;
+	engine->fragment[ENGINE_SERVER] = result == LINE_TOO_LONG;
+	line_reader_consume(input, len);
+	return true;
+}

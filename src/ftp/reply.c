@@ -1,0 +1,50 @@
+/*
+ * Which line of which reply this is.
+ */
+#include "ftp/reply.h"
+
+#include "ftp/line.h"
+
+/* The code at the start of text, 0 when there is none. */
+static unsigned
+code_parse(const uint8_t *text, size_t len)
+{
+	unsigned code = 0;
+
+	if (len < 3 || text[0] < '1' || text[0] > '6')
+		return 0;
+	for (size_t i = 0; i < 3; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return 0;
+		code = code * 10 + (text[i] - '0');
+	}
+	return code;
+}
+
+enum reply_place
+reply_next(struct reply_reader *reader, const uint8_t *line, size_t len,
+    unsigned *ret_code)
+{
+	size_t text_len = line_text_len(line, len);
+	size_t at = line_telnet_prefix(line, text_len);
+	unsigned code = code_parse(line + at, text_len - at);
+	bool ends, begins;
+
+	at += 3;
+	ends = code != 0 && (at == text_len || line[at] == ' ');
+	begins = code != 0 && at < text_len && line[at] == '-';
+	if (reader->code != 0) {
+		*ret_code = reader->code;
+		if (!ends || code != reader->code)
+			return REPLY_INNER;
+		reader->code = 0;
+		return REPLY_LAST;
+	}
+	*ret_code = ends || begins ? code : 0;
+	if (ends)
+		return REPLY_ONLY;
+	if (!begins)
+		return REPLY_STRAY;
+	reader->code = code;
+	return REPLY_FIRST;
+}

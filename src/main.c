@@ -1,0 +1,300 @@
+/*
+ * culvert: FTP through SSH.  Start-up, and the order in which things end.
+ *
+ * Start: options, private directory, listening addresses (bound, so that an
+ * address in use is told before ssh asks for a password), ssh, and when that
+ * is up the tunnels.  End: tunnels with their sessions, ssh, and when that has
+ * gone everything else; the loop runs dry and main() returns.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "base/log.h"
+#include "base/privdir.h"
+#include "conf/options.h"
+#include "net/sock.h"
+#include "ssh/link.h"
+#include "ssh/master.h"
+#include "tunnel/side.h"
+#include "tunnel/tunnel.h"
+
+enum exit_status {
+	EXIT_STOPPED = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_NOT_CONNECTED = 255, /* ssh's own */
+};
+
+static const int stop_signals[] = { SIGINT, SIGTERM, SIGHUP };
+#define N_STOP_SIGNALS (sizeof(stop_signals) / sizeof(stop_signals[0]))
+
+struct app {
+	struct options options;
+	uv_loop_t loop;
+	char directory[PRIVDIR_MAX];
+	struct net *net;
+	struct link_options link_options;
+	struct link *link;
+	struct side *near;
+	struct side *far;
+	struct tunnel *tunnels[OPTIONS_FORWARDS_MAX];
+	struct tunnel_count count;
+	uv_signal_t signals[N_STOP_SIGNALS];
+	bool stopping; /* by a signal */
+	enum exit_status status;
+};
+
+/* ---- the end ---- */
+
+static void
+stop_tunnels(struct app *app, const char *why)
+{
+	for (size_t i = 0; i < app->options.n_forwards; i++)
+		if (app->tunnels[i] != NULL)
+			tunnel_stop(app->tunnels[i], why);
+}
+
+/* Everything that keeps the loop running, but the link. */
+static void
+let_go(struct app *app)
+{
+	for (size_t i = 0; i < app->options.n_forwards; i++) {
+		tunnel_free(app->tunnels[i]);
+		app->tunnels[i] = NULL;
+	}
+	for (size_t i = 0; i < N_STOP_SIGNALS; i++)
+		uv_close((uv_handle_t *)&app->signals[i], NULL);
+	side_free(app->far);
+	side_free(app->near);
+	app->far = NULL;
+	app->near = NULL;
+}
+
+static void
+on_signal(uv_signal_t *handle, int signum)
+{
+	struct app *app = handle->data;
+
+	log_verbose("%s: stopping", strsignal(signum));
+	app->stopping = true;
+	stop_tunnels(app, "culvert is stopping");
+	link_stop(app->link);
+}
+
+/* ---- the link ---- */
+
+static void
+announce(const struct app *app, size_t i)
+{
+	const struct forward *forward = &app->options.forwards[i];
+	char at[4 * ADDR_TEXT_MAX];
+	bool bracket = strchr(forward->host, ':') != NULL;
+
+	log_info("listening on %s, through %s to %s%s%s:%u",
+	    tunnel_address(app->tunnels[i], at, sizeof(at)),
+	    app->options.destination, bracket ? "[" : "", forward->host,
+	    bracket ? "]" : "", forward->host_port);
+}
+
+static void
+on_up(void *ctx)
+{
+	struct app *app = ctx;
+	int err;
+
+	for (size_t i = 0; i < app->options.n_forwards; i++) {
+		err = tunnel_start(app->tunnels[i]);
+		if (err != 0) {
+			log_err("cannot listen: %s", strerror(-err));
+			app->status = EXIT_FAILED;
+			link_stop(app->link);
+			return;
+		}
+	}
+	for (size_t i = 0; i < app->options.n_forwards; i++)
+		announce(app, i);
+}
+
+static void
+on_down(void *ctx, bool was_up, const char *why)
+{
+	struct app *app = ctx;
+
+	if (app->stopping) {
+		app->status = EXIT_STOPPED;
+	} else if (was_up) {
+		log_err("the SSH connection to %s was lost: %s",
+		    app->options.destination, why);
+		app->status = EXIT_FAILED;
+	} else if (app->status != EXIT_FAILED) {
+		log_err("ssh could not connect to %s: %s",
+		    app->options.destination, why);
+		app->status = EXIT_NOT_CONNECTED;
+	}
+	stop_tunnels(app, "the SSH connection was lost");
+	let_go(app);
+}
+
+/* ---- start-up ---- */
+
+static bool
+make_tunnels(struct app *app)
+{
+	const struct options *options = &app->options;
+	char why[300];
+
+	for (size_t i = 0; i < options->n_forwards; i++) {
+		const struct forward *forward = &options->forwards[i];
+		struct tunnel_options tunnel = {
+			.bind = forward->bind,
+			.port = forward->port,
+			.server_host = forward->host,
+			.server_port = forward->host_port,
+			.pass_foreign_port = options->pass_foreign_port,
+			.allow_tls = options->allow_tls,
+			.any_user = options->any_user,
+			.loop = &app->loop,
+			.net = app->net,
+			.near = app->near,
+			.far = app->far,
+			.count = &app->count,
+		};
+
+		app->tunnels[i] = tunnel_new(&tunnel, why, sizeof(why));
+		if (app->tunnels[i] == NULL) {
+			log_err("%s", why);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool
+make_parts(struct app *app)
+{
+	static const struct link_handler handler = {
+		.up = on_up,
+		.down = on_down,
+	};
+
+	app->link_options = (struct link_options) {
+		.program = app->options.ssh,
+		.arguments = app->options.ssh_arguments,
+		.n_arguments = app->options.n_ssh_arguments,
+		.destination = app->options.destination,
+		.directory = app->directory,
+		.batch = app->options.batch,
+	};
+	app->count.max_sessions = app->options.max_sessions;
+	app->net = net_new(&app->loop);
+	app->link = link_new(&app->loop, &app->link_options, &handler, app);
+	if (app->net == NULL || app->link == NULL)
+		return false;
+	app->near = near_side_new(&app->loop, app->net);
+	app->far =
+	    far_side_new(&app->loop, app->link, app->net, app->directory);
+	return app->near != NULL && app->far != NULL;
+}
+
+static void
+watch_signals(struct app *app)
+{
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < N_STOP_SIGNALS; i++) {
+		uv_signal_init(&app->loop, &app->signals[i]);
+		app->signals[i].data = app;
+		uv_signal_start(&app->signals[i], on_signal, stop_signals[i]);
+	}
+}
+
+static bool
+start(struct app *app)
+{
+	int err = privdir_make(app->directory);
+
+	if (err != 0) {
+		log_err("cannot make a private directory: %s", strerror(-err));
+		return false;
+	}
+	if (!make_parts(app)) {
+		log_err("out of memory");
+		return false;
+	}
+	if (!make_tunnels(app))
+		return false;
+	err = link_start(app->link);
+	if (err != 0) {
+		log_err("cannot run %s: %s", app->options.ssh, strerror(-err));
+		return false;
+	}
+	return true;
+}
+
+static int
+run(struct app *app)
+{
+	int err = uv_loop_init(&app->loop);
+
+	if (err != 0) {
+		log_err("cannot start: %s", uv_strerror(err));
+		return EXIT_FAILED;
+	}
+	app->status = EXIT_STOPPED;
+	watch_signals(app);
+	if (!start(app)) {
+		app->status = EXIT_FAILED;
+		let_go(app);
+	}
+	uv_run(&app->loop, UV_RUN_DEFAULT);
+	link_free(app->link);
+	uv_run(&app->loop, UV_RUN_DEFAULT);
+	net_free(app->net);
+	err = uv_loop_close(&app->loop);
+	assert(err == 0);
+	privdir_remove(app->directory);
+	return app->status;
+}
+
+static enum log_level
+level_of(const struct options *options)
+{
+	if (options->quiet)
+		return LOG_LEVEL_ERR;
+	if (options->verbose == 0)
+		return LOG_LEVEL_INFO;
+	return options->verbose == 1 ? LOG_LEVEL_VERBOSE : LOG_LEVEL_DEBUG;
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct app app;
+	int status = EXIT_SUCCESS;
+
+	if (argc > 1 && strcmp(argv[1], "--exec-ssh") == 0)
+		return master_exec_main(argc, argv);
+	switch (options_parse(argc, argv, &app.options)) {
+	case OPTIONS_RUN:
+		log_set_level(level_of(&app.options));
+		status = run(&app);
+		break;
+	case OPTIONS_HELP:
+		fputs(options_help(), stdout);
+		break;
+	case OPTIONS_VERSION:
+		puts("culvert " CULVERT_VERSION);
+		break;
+	case OPTIONS_BAD:
+		log_err("%s", app.options.why);
+		log_err("see culvert --help");
+		status = EXIT_USAGE;
+		break;
+	}
+	options_free(&app.options);
+	return status;
+}

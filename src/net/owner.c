@@ -1,0 +1,121 @@
+/*
+ * The owner of the other end of a local connection, by NETLINK_SOCK_DIAG: an
+ * exact look-up of inet_diag (sock_diag(7)), without a dump.
+ */
+#include "net/owner.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+#define OWNER_SEQ 1
+
+/* More than the answer to one look-up needs. */
+#define OWNER_MESSAGE_MAX 8192
+
+/* What the callback of one look-up compares with, and finds. */
+struct owner_lookup {
+	uint16_t sport; /* network order, as in the messages */
+	uint16_t dport;
+	int err;
+	uid_t uid;
+};
+
+static void
+owner_put_request(struct nlmsghdr *nlh, const struct addr *local,
+    const struct addr *peer)
+{
+	struct inet_diag_req_v2 *request;
+
+	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	nlh->nlmsg_seq = OWNER_SEQ;
+	request = mnl_nlmsg_put_extra_header(nlh, sizeof(*request));
+	request->sdiag_family = (uint8_t)peer->family;
+	request->sdiag_protocol = IPPROTO_TCP;
+	request->idiag_states = UINT32_MAX;
+	request->id.idiag_sport = htons(peer->port);
+	request->id.idiag_dport = htons(local->port);
+	memcpy(request->id.idiag_src, peer->ip, sizeof(peer->ip));
+	memcpy(request->id.idiag_dst, local->ip, sizeof(local->ip));
+	/* A socket with a link-local address is bound to its interface. */
+	request->id.idiag_if = peer->scope != 0 ? peer->scope : local->scope;
+	request->id.idiag_cookie[0] = INET_DIAG_NOCOOKIE;
+	request->id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+}
+
+static int
+owner_read_answer(const struct nlmsghdr *nlh, void *data)
+{
+	struct owner_lookup *lookup = data;
+	const struct inet_diag_msg *answer = mnl_nlmsg_get_payload(nlh);
+
+	if (nlh->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    mnl_nlmsg_get_payload_len(nlh) < sizeof(*answer))
+		return MNL_CB_OK;
+	/* For want of a connection the kernel finds a listener, which has no
+	 * remote port. */
+	if (answer->id.idiag_sport != lookup->sport ||
+	    answer->id.idiag_dport != lookup->dport) {
+		lookup->err = -ENOENT;
+	} else if (answer->idiag_inode == 0) {
+		/* No descriptor is left: the uid it gives is 0, for nobody. */
+		lookup->err = -ESTALE;
+	} else {
+		lookup->err = 0;
+		lookup->uid = answer->idiag_uid;
+	}
+	return MNL_CB_STOP;
+}
+
+static void
+owner_socket_close(struct mnl_socket **nl)
+{
+	if (*nl != NULL)
+		mnl_socket_close(*nl);
+}
+
+int
+owner_of_peer(const struct addr *local, const struct addr *peer, uid_t *ret_uid)
+{
+	CLEANUP(owner_socket_close) struct mnl_socket *nl = NULL;
+	union {
+		struct nlmsghdr nlh;
+		char bytes[OWNER_MESSAGE_MAX];
+	} message;
+	struct owner_lookup lookup = {
+		.sport = htons(peer->port),
+		.dport = htons(local->port),
+		.err = -EPROTO,
+	};
+	ssize_t n;
+
+	if (local->family != peer->family ||
+	    (peer->family != AF_INET && peer->family != AF_INET6))
+		return -EAFNOSUPPORT;
+	/* The kernel has answered when the request is sent, so that nothing
+	 * waits here. */
+	nl = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (nl == NULL || mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) != 0)
+		return -errno;
+	mnl_nlmsg_put_header(message.bytes);
+	owner_put_request(&message.nlh, local, peer);
+	if (mnl_socket_sendto(nl, &message, message.nlh.nlmsg_len) < 0)
+		return -errno;
+	n = mnl_socket_recvfrom(nl, &message, sizeof(message));
+	if (n < 0)
+		return -errno;
+	if (mnl_cb_run(&message, (size_t)n, OWNER_SEQ,
+		mnl_socket_get_portid(nl), owner_read_answer, &lookup) < 0)
+		return -errno;
+	if (lookup.err == 0)
+		*ret_uid = lookup.uid;
+	return lookup.err;
+}

@@ -1,0 +1,566 @@
+/*
+ * Sockets as streams, over libuv.
+ *
+ * What is written goes to the kernel at once when nothing waits before it.
+ * The rest is queued, and leaves in pieces of at most the low-water mark, so
+ * that drained() is in time: one uv_write() at a time, from flight, while
+ * queue takes what comes.  The two change places when flight is empty.
+ *
+ * Every failure, wherever it is found, is kept in err and told to the owner
+ * by a timer that has run out already: so closed() only comes from the loop.
+ */
+#include "net/sock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "limits.h"
+#include "net/sock_priv.h"
+
+struct net_stream {
+	struct stream stream;
+	struct net *net;
+	union sock_handle uv;
+	uv_timer_t timer; /* closed() is due, or after finish the linger time */
+	unsigned int handles; /* not yet closed by libuv */
+	uv_connect_t connect;
+	uv_write_t write;
+	size_t writing;	    /* bytes of flight that uv_write() has, or 0 */
+	struct buf queue;   /* not yet given to uv_write() */
+	struct buf flight;  /* what uv_write() works on comes first */
+	int err;	    /* negative errno: dead */
+	bool connected;	    /* it stands */
+	bool reading;	    /* the owner wants data */
+	bool eof;	    /* the peer has ended */
+	bool shut;	    /* the owner has ended */
+	bool fin_sent;	    /* ... and the kernel knows */
+	bool above_low;	    /* drained() is owed */
+	bool gone;	    /* the owner has given it up: no callbacks */
+	size_t linger_left; /* undelivered when the timer last ran */
+	unsigned int linger_quiet_ms; /* since that last became less */
+};
+
+static const struct stream_ops sock_ops;
+
+struct net *
+net_new(uv_loop_t *loop)
+{
+	struct net *net = calloc(1, sizeof(*net));
+
+	if (net != NULL)
+		net->loop = loop;
+	return net;
+}
+
+void
+net_free(struct net *net)
+{
+	free(net);
+}
+
+/* ---- birth and death ---- */
+
+static struct net_stream *
+net_stream_new(struct net *net, sa_family_t family)
+{
+	struct net_stream *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->stream.ops = &sock_ops;
+	s->net = net;
+	buf_init(&s->queue, LIMIT_STREAM_QUEUE);
+	buf_init(&s->flight, LIMIT_STREAM_QUEUE);
+	if (sock_handle_init(&s->uv, net, family) != 0) {
+		free(s);
+		return NULL;
+	}
+	s->uv.handle.data = s;
+	uv_timer_init(net->loop, &s->timer);
+	s->timer.data = s;
+	s->handles = 2;
+	return s;
+}
+
+static void
+net_stream_handle_closed(uv_handle_t *handle)
+{
+	struct net_stream *s = handle->data;
+
+	if (--s->handles > 0)
+		return;
+	buf_free(&s->queue);
+	buf_free(&s->flight);
+	free(s);
+}
+
+static void
+sock_close(struct stream *stream)
+{
+	struct net_stream *s = (struct net_stream *)stream;
+
+	s->gone = true;
+	if (uv_is_closing(&s->uv.handle))
+		return;
+	uv_close(&s->uv.handle, net_stream_handle_closed);
+	uv_close((uv_handle_t *)&s->timer, net_stream_handle_closed);
+}
+
+static void
+sock_reset(struct stream *stream)
+{
+	const struct net_stream *s = (const struct net_stream *)stream;
+	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+	/* A Unix socket ignores it. */
+	setsockopt(sock_fd(&s->uv), SOL_SOCKET, SO_LINGER, &linger,
+	    sizeof(linger));
+	sock_close(stream);
+}
+
+static void
+net_stream_report(uv_timer_t *timer)
+{
+	struct net_stream *s = timer->data;
+
+	s->stream.handler->closed(s->stream.ctx, s->err, strerror(-s->err));
+}
+
+/* The stream is dead; the owner hears it from the loop. */
+static void
+net_stream_fail(struct net_stream *s, int err)
+{
+	if (s->err != 0)
+		return;
+	s->err = err;
+	if (s->gone) {
+		sock_close(&s->stream);
+		return;
+	}
+	uv_read_stop(&s->uv.stream);
+	uv_timer_start(&s->timer, net_stream_report, 0, 0);
+}
+
+/* ---- out ---- */
+
+static size_t
+sock_queued(const struct stream *stream)
+{
+	const struct net_stream *s = (const struct net_stream *)stream;
+	size_t len = buf_len(&s->queue) + buf_len(&s->flight);
+
+	/* The kernel may have taken a part of the piece on its way. */
+	if (s->writing > 0)
+		len -=
+		    s->writing - uv_stream_get_write_queue_size(&s->uv.stream);
+	return len;
+}
+
+static size_t
+sock_undelivered(const struct stream *stream)
+{
+	const struct net_stream *s = (const struct net_stream *)stream;
+	size_t len = sock_queued(stream);
+	int in_kernel;
+
+	if (ioctl(sock_fd(&s->uv), SIOCOUTQ, &in_kernel) == 0)
+		len += (size_t)in_kernel;
+	/* Once sent, the kernel counts the FIN itself. */
+	if (s->shut && !s->fin_sent)
+		len++;
+	return len;
+}
+
+/* After finish: whoever still takes bytes may go on. */
+static void
+net_stream_linger(uv_timer_t *timer)
+{
+	struct net_stream *s = timer->data;
+	size_t left = sock_undelivered(&s->stream);
+
+	if (left > 0 && left < s->linger_left) {
+		s->linger_left = left;
+		s->linger_quiet_ms = 0;
+		return;
+	}
+	s->linger_quiet_ms += LIMIT_LINGER_MS;
+	/* All is with the kernel, which goes on alone ... */
+	if (s->fin_sent)
+		sock_close(&s->stream);
+	/* ... but what is cut here must not look complete. */
+	else if (s->linger_quiet_ms >= LIMIT_FINISH_QUIET_MS)
+		sock_reset(&s->stream);
+}
+
+static void
+net_stream_linger_start(struct net_stream *s)
+{
+	s->linger_left = sock_undelivered(&s->stream);
+	s->linger_quiet_ms = 0;
+	uv_timer_start(&s->timer, net_stream_linger, LIMIT_LINGER_MS,
+	    LIMIT_LINGER_MS);
+}
+
+/* Everything queued is out, the end goes now.  Not by uv_shutdown(), which
+ * waits until the kernel has room. */
+static void
+net_stream_send_fin(struct net_stream *s)
+{
+	int err = 0;
+	socklen_t len = sizeof(err);
+
+	s->fin_sent = true;
+	if (shutdown(sock_fd(&s->uv), SHUT_WR) != 0) {
+		/* Not connected any more; the socket knows why. */
+		getsockopt(sock_fd(&s->uv), SOL_SOCKET, SO_ERROR, &err, &len);
+		net_stream_fail(s, err != 0 ? -err : -ENOTCONN);
+		return;
+	}
+	if (!s->gone)
+		return;
+	if (s->eof)
+		sock_close(&s->stream);
+	else
+		net_stream_linger_start(s);
+}
+
+static uv_buf_t
+sock_uv_buf(const uint8_t *bytes, size_t len)
+{
+	/* libuv's type serves reading as well, hence no const. */
+	return uv_buf_init((char *)(uintptr_t)bytes, (unsigned int)len);
+}
+
+static void net_stream_wrote(uv_write_t *write, int status);
+
+/* Gives libuv the next piece, or the end after the last, if that is due. */
+static void
+net_stream_send(struct net_stream *s)
+{
+	uv_buf_t piece;
+	size_t len;
+	int err;
+
+	if (!s->connected || s->writing > 0 || s->err != 0)
+		return;
+	if (buf_len(&s->flight) == 0) {
+		struct buf empty = s->flight;
+
+		s->flight = s->queue;
+		s->queue = empty;
+	}
+	len = buf_len(&s->flight);
+	if (len == 0) {
+		if (s->shut && !s->fin_sent)
+			net_stream_send_fin(s);
+		return;
+	}
+	if (len > LIMIT_LOW_WATER)
+		len = LIMIT_LOW_WATER;
+	piece = sock_uv_buf(buf_bytes(&s->flight), len);
+	s->write.data = s;
+	err = uv_write(&s->write, &s->uv.stream, &piece, 1, net_stream_wrote);
+	if (err != 0)
+		net_stream_fail(s, err);
+	else
+		s->writing = len;
+}
+
+static void
+net_stream_wrote(uv_write_t *write, int status)
+{
+	struct net_stream *s = write->data;
+	size_t len = s->writing;
+
+	s->writing = 0;
+	if (uv_is_closing(&s->uv.handle))
+		return;
+	if (status != 0) {
+		net_stream_fail(s, status);
+		return;
+	}
+	buf_consume(&s->flight, len);
+	net_stream_send(s);
+	if (s->gone || s->err != 0 || !s->above_low ||
+	    sock_queued(&s->stream) > LIMIT_LOW_WATER)
+		return;
+	s->above_low = false;
+	s->stream.handler->drained(s->stream.ctx);
+}
+
+static int
+sock_write(struct stream *stream, const uint8_t *bytes, size_t len)
+{
+	struct net_stream *s = (struct net_stream *)stream;
+	size_t held = buf_len(&s->queue) + buf_len(&s->flight);
+
+	if (s->err != 0 || s->shut)
+		return -EPIPE;
+	if (len == 0)
+		return 0;
+	if (len > LIMIT_STREAM_QUEUE - held)
+		return -ENOMEM;
+	if (s->connected && held == 0) {
+		uv_buf_t all = sock_uv_buf(bytes, len);
+		int n = uv_try_write(&s->uv.stream, &all, 1);
+
+		if (n < 0 && n != UV_EAGAIN) {
+			net_stream_fail(s, n);
+			return -EPIPE;
+		}
+		if (n > 0) {
+			bytes += n;
+			len -= (size_t)n;
+		}
+	}
+	if (buf_append(&s->queue, bytes, len) != 0) {
+		/* A part may be gone: nothing can follow it. */
+		net_stream_fail(s, -ENOMEM);
+		return -ENOMEM;
+	}
+	net_stream_send(s);
+	if (sock_queued(stream) > LIMIT_LOW_WATER)
+		s->above_low = true;
+	return 0;
+}
+
+static void
+sock_shutdown(struct stream *stream)
+{
+	struct net_stream *s = (struct net_stream *)stream;
+
+	s->shut = true;
+	net_stream_send(s);
+}
+
+/* ---- in ---- */
+
+static void
+net_stream_read_buf(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
+{
+	struct net_stream *s = handle->data;
+
+	(void)suggested;
+	*ret = uv_buf_init(s->net->read_buf, sizeof(s->net->read_buf));
+}
+
+static void net_stream_read_apply(struct net_stream *s);
+
+/*
+ * libuv (1.44) takes a hang-up after a short read for the end.  But a reset
+ * is one too, and urgent data makes a read short with more to come: so the
+ * socket is asked.
+ */
+static void
+net_stream_read_end(struct net_stream *s)
+{
+	char byte;
+	ssize_t n = recv(sock_fd(&s->uv), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n > 0 || (n < 0 && errno == EAGAIN)) {
+		net_stream_read_apply(s);
+		return;
+	}
+	if (n < 0) {
+		net_stream_fail(s, -errno);
+		return;
+	}
+	s->eof = true;
+	if (!s->gone)
+		stream_emit_eof(&s->stream);
+	else if (s->fin_sent)
+		sock_close(&s->stream);
+}
+
+static void
+net_stream_read(uv_stream_t *uv_stream, ssize_t n, const uv_buf_t *bytes)
+{
+	struct net_stream *s = uv_stream->data;
+
+	if (n == UV_EOF)
+		net_stream_read_end(s);
+	else if (n < 0)
+		net_stream_fail(s, (int)n);
+	else if (n > 0 && !s->gone)
+		s->stream.handler->data(s->stream.ctx,
+		    (const uint8_t *)bytes->base, (size_t)n);
+}
+
+/* Does what the owner has asked for, as far as it can be done now. */
+static void
+net_stream_read_apply(struct net_stream *s)
+{
+	int err;
+
+	if (!s->connected || s->err != 0 || s->eof)
+		return;
+	if (!s->reading) {
+		uv_read_stop(&s->uv.stream);
+		return;
+	}
+	err =
+	    uv_read_start(&s->uv.stream, net_stream_read_buf, net_stream_read);
+	if (err != 0 && err != UV_EALREADY)
+		net_stream_fail(s, err);
+}
+
+static void
+sock_read_start(struct stream *stream)
+{
+	struct net_stream *s = (struct net_stream *)stream;
+
+	s->reading = true;
+	net_stream_read_apply(s);
+}
+
+static void
+sock_read_stop(struct stream *stream)
+{
+	struct net_stream *s = (struct net_stream *)stream;
+
+	s->reading = false;
+	net_stream_read_apply(s);
+}
+
+static void
+sock_finish(struct stream *stream)
+{
+	struct net_stream *s = (struct net_stream *)stream;
+
+	s->gone = true;
+	if (s->err != 0) {
+		sock_close(stream);
+		return;
+	}
+	sock_read_start(stream);
+	net_stream_linger_start(s);
+	if (s->fin_sent && s->eof)
+		sock_close(stream);
+	else
+		sock_shutdown(stream);
+}
+
+static bool
+sock_alive(const struct stream *stream)
+{
+	const struct net_stream *s = (const struct net_stream *)stream;
+	struct pollfd error = { .fd = sock_fd(&s->uv), .events = 0 };
+
+	/* POLLERR shows the socket's error and leaves it there.  TCP_INFO
+	 * would not do: its state after a reset is that after two clean ends,
+	 * TCP_CLOSE. */
+	return s->err == 0 &&
+	    (poll(&error, 1, 0) <= 0 || (error.revents & POLLERR) == 0);
+}
+
+static const struct stream_ops sock_ops = {
+	.read_start = sock_read_start,
+	.read_stop = sock_read_stop,
+	.write = sock_write,
+	.shutdown = sock_shutdown,
+	.close = sock_close,
+	.finish = sock_finish,
+	.reset = sock_reset,
+	.queued = sock_queued,
+	.undelivered = sock_undelivered,
+	.alive = sock_alive,
+};
+
+/* ---- dialling ---- */
+
+static void
+net_stream_connected(uv_connect_t *connect, int status)
+{
+	struct net_stream *s = connect->data;
+
+	if (uv_is_closing(&s->uv.handle))
+		return;
+	if (status != 0) {
+		net_stream_fail(s, status);
+		return;
+	}
+	s->connected = true;
+	net_stream_read_apply(s);
+	if (!s->gone && s->err == 0)
+		s->stream.handler->opened(s->stream.ctx);
+	if (!uv_is_closing(&s->uv.handle))
+		net_stream_send(s);
+}
+
+struct stream *
+net_dial(struct net *net, const struct addr *to, const struct addr *from,
+    const struct stream_handler *handler, void *ctx, int *ret_err)
+{
+	CLEANUP(cleanup_fd) int fd = -1;
+	struct sockaddr_storage sa;
+	struct net_stream *s;
+	int err = sock_prepare(to, from, &fd);
+
+	if (err != 0) {
+		*ret_err = err;
+		return NULL;
+	}
+	s = net_stream_new(net, to->family);
+	if (s == NULL) {
+		*ret_err = -ENOMEM;
+		return NULL;
+	}
+	stream_set_handler(&s->stream, handler, ctx);
+	addr_to_sockaddr(to, &sa);
+	s->connect.data = s;
+	err = sock_handle_open(&s->uv, fd);
+	if (err == 0) {
+		fd = -1;
+		err = uv_tcp_connect(&s->connect, &s->uv.tcp,
+		    (const struct sockaddr *)&sa, net_stream_connected);
+	}
+	if (err != 0) {
+		sock_close(&s->stream);
+		*ret_err = err;
+		return NULL;
+	}
+	return &s->stream;
+}
+
+/* ---- addresses ---- */
+
+struct addr
+net_stream_local(const struct stream *stream)
+{
+	assert(stream->ops == &sock_ops);
+	return sock_addr(&((const struct net_stream *)stream)->uv, false);
+}
+
+struct addr
+net_stream_peer(const struct stream *stream)
+{
+	assert(stream->ops == &sock_ops);
+	return sock_addr(&((const struct net_stream *)stream)->uv, true);
+}
+
+/* ---- accepting ---- */
+
+struct stream *
+sock_accept(struct net *net, uv_stream_t *server)
+{
+	bool tcp = server->type == UV_TCP;
+	struct net_stream *s = net_stream_new(net, tcp ? AF_INET : AF_UNIX);
+
+	if (s == NULL)
+		return NULL;
+	if (uv_accept(server, &s->uv.stream) != 0 ||
+	    (tcp && sock_set_options(sock_fd(&s->uv)) != 0)) {
+		sock_close(&s->stream);
+		return NULL;
+	}
+	s->connected = true;
+	return &s->stream;
+}

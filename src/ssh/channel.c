@@ -1,0 +1,303 @@
+/*
+ * A channel as a stream.
+ *
+ * Theory of operation.  The two directions are independent machines.
+ *
+ * In:	data -> eof -> told.  What comes goes straight to an owner who reads;
+ *	otherwise to the buffer in, which the window bounds.  The window is
+ *	given back as the owner takes the bytes, never before.
+ * Out:	open -> shut (by the owner) -> EOF sent.  What the peer's window or the
+ *	mux socket does not take waits in the buffer out.
+ *
+ * A CLOSE or the loss of the connection ends both.  Without an EOF before it
+ * it is a loss, told at once, whatever is buffered.  After an EOF the data and
+ * the end are delivered as usual, and closed() follows only if our direction
+ * was cut.
+ *
+ * Owners are called from the loop only: from proxy.c's events, or from the
+ * idle handle when a call of the owner made something due.
+ */
+#include "ssh/channel_priv.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct stream_ops channel_ops;
+
+static struct channel *
+channel_of(struct stream *stream)
+{
+	return (struct channel *)stream;
+}
+
+struct stream *
+channel_stream(struct channel *channel)
+{
+	return &channel->stream;
+}
+
+/* ---- life ---- */
+
+struct channel *
+channel_new(uv_loop_t *loop, struct channel_mux *mux, uint32_t number,
+    const char *host, uint16_t port, const struct stream_handler *handler,
+    void *ctx)
+{
+	struct channel *channel = calloc(1, sizeof(*channel));
+
+	if (channel == NULL)
+		return NULL;
+	channel->stream.ops = &channel_ops;
+	stream_set_handler(&channel->stream, handler, ctx);
+	channel->mux = mux;
+	channel->number = number;
+	channel->owned = true;
+	channel->window = LIMIT_CHANNEL_WINDOW;
+	buf_init(&channel->in, LIMIT_CHANNEL_WINDOW);
+	buf_init(&channel->out, LIMIT_STREAM_QUEUE);
+	uv_idle_init(loop, &channel->idle);
+	uv_timer_init(loop, &channel->timer);
+	channel->idle.data = channel;
+	channel->timer.data = channel;
+	channel->open_handles = 2;
+	conn_send_buf(mux->conn, &mux->message,
+	    chan_put_open_direct(&mux->message, number, channel->window,
+		LIMIT_CHANNEL_PACKET, host, port));
+	mux->table[number] = channel;
+	return channel;
+}
+
+static void
+channel_handle_closed(uv_handle_t *handle)
+{
+	struct channel *channel = handle->data;
+
+	if (--channel->open_handles > 0)
+		return;
+	buf_free(&channel->in);
+	buf_free(&channel->out);
+	free(channel);
+}
+
+/* Nobody needs it any more; the loop frees it. */
+static void
+channel_free(struct channel *channel)
+{
+	assert(!channel->owned && channel->mux == NULL);
+	uv_close((uv_handle_t *)&channel->idle, channel_handle_closed);
+	uv_close((uv_handle_t *)&channel->timer, channel_handle_closed);
+}
+
+void
+channel_detach(struct channel *channel)
+{
+	channel_unwait(channel);
+	channel->mux->table[channel->number] = NULL;
+	channel->mux = NULL;
+	uv_timer_stop(&channel->timer);
+	if (!channel->owned)
+		channel_free(channel);
+}
+
+void
+channel_fail(struct channel *channel, int err, const char *why)
+{
+	if (channel->err != 0)
+		return;
+	channel->err = err;
+	snprintf(channel->why, sizeof(channel->why), "%s", why);
+	if (!channel->eof)
+		buf_free(&channel->in);
+}
+
+/* ---- callbacks ---- */
+
+static void
+channel_idle(uv_idle_t *idle)
+{
+	struct channel *channel = idle->data;
+	size_t len = buf_len(&channel->in);
+
+	uv_idle_stop(idle);
+	if (channel->owned) {
+		channel_tell(channel);
+		return;
+	}
+	/* Given up: nobody reads what is buffered. */
+	buf_consume(&channel->in, len);
+	channel_consumed(channel, len);
+}
+
+void
+channel_schedule(struct channel *channel)
+{
+	uv_idle_start(&channel->idle, channel_idle);
+}
+
+/* Makes the first callback that is due.  False when there was none. */
+static bool
+channel_tell_one(struct channel *channel)
+{
+	struct stream *stream = &channel->stream;
+	size_t len = buf_len(&channel->in);
+
+	if (!channel->owned || channel->err_told)
+		return false;
+	if (channel->reading && len > 0) {
+		if (len > LIMIT_READ_CHUNK)
+			len = LIMIT_READ_CHUNK;
+		stream->handler->data(stream->ctx, buf_bytes(&channel->in),
+		    len);
+		buf_consume(&channel->in, len);
+		channel_consumed(channel, len);
+		return true;
+	}
+	if (channel->reading && channel->eof && !channel->eof_told) {
+		channel->eof_told = true;
+		stream_emit_eof(stream);
+		return true;
+	}
+	if (channel->err != 0) {
+		if (channel->eof && !channel->eof_told)
+			return false;
+		channel->err_told = true;
+		stream->handler->closed(stream->ctx, channel->err,
+		    channel->why);
+		return true;
+	}
+	if (channel->above && buf_len(&channel->out) <= LIMIT_LOW_WATER) {
+		channel->above = false;
+		stream->handler->drained(stream->ctx);
+		return true;
+	}
+	return false;
+}
+
+void
+channel_tell(struct channel *channel)
+{
+	while (channel_tell_one(channel))
+		continue;
+}
+
+void
+channel_lost(struct channel *channel)
+{
+	bool cut = !channel->shut || buf_len(&channel->out) > 0;
+
+	if (!channel->eof || cut)
+		channel_fail(channel, -ECONNRESET,
+		    "the SSH connection was lost");
+	channel_detach(channel);
+}
+
+/* ---- what the owner says ---- */
+
+static void
+channel_read_start(struct stream *stream)
+{
+	struct channel *channel = channel_of(stream);
+
+	channel->reading = true;
+	if (buf_len(&channel->in) > 0 || channel->eof)
+		channel_schedule(channel);
+}
+
+static void
+channel_read_stop(struct stream *stream)
+{
+	channel_of(stream)->reading = false;
+}
+
+static int
+channel_write(struct stream *stream, const uint8_t *bytes, size_t len)
+{
+	struct channel *channel = channel_of(stream);
+	size_t sent = 0;
+
+	if (channel->err != 0 || channel->shut || channel->mux == NULL)
+		return -EPIPE;
+	if (len > LIMIT_STREAM_QUEUE - buf_len(&channel->out))
+		return -ENOMEM;
+	if (buf_len(&channel->out) == 0)
+		sent = channel_send(channel, bytes, len);
+	if (buf_append(&channel->out, bytes + sent, len - sent) != 0) {
+		/* Half of it may be on its way. */
+		channel_fail(channel, -ENOMEM, "out of memory");
+		channel_send_close(channel);
+		channel_schedule(channel);
+		return -ENOMEM;
+	}
+	if (buf_len(&channel->out) > LIMIT_LOW_WATER)
+		channel->above = true;
+	return 0;
+}
+
+static void
+channel_shutdown(struct stream *stream)
+{
+	struct channel *channel = channel_of(stream);
+
+	channel->shut = true;
+	channel_flush(channel);
+}
+
+static void
+channel_close(struct stream *stream)
+{
+	struct channel *channel = channel_of(stream);
+
+	channel->owned = false;
+	buf_free(&channel->out);
+	if (channel->mux == NULL) {
+		channel_free(channel);
+		return;
+	}
+	channel_send_close(channel);
+	channel_schedule(channel);
+}
+
+static void
+channel_finish(struct stream *stream)
+{
+	struct channel *channel = channel_of(stream);
+
+	if (channel->mux == NULL || channel->err != 0) {
+		channel_close(stream);
+		return;
+	}
+	channel->owned = false;
+	channel->finishing = true;
+	channel->shut = true;
+	channel_schedule(channel);
+	channel_start_linger(channel);
+	channel_flush(channel);
+	channel_end_finish(channel);
+}
+
+static size_t
+channel_queued(const struct stream *stream)
+{
+	return buf_len(&((const struct channel *)stream)->out);
+}
+
+static bool
+channel_alive(const struct stream *stream)
+{
+	return ((const struct channel *)stream)->err == 0;
+}
+
+static const struct stream_ops channel_ops = {
+	.read_start = channel_read_start,
+	.read_stop = channel_read_stop,
+	.write = channel_write,
+	.shutdown = channel_shutdown,
+	.close = channel_close,
+	.finish = channel_finish,
+	.reset = channel_close,
+	.queued = channel_queued,
+	.undelivered = channel_undelivered,
+	.alive = channel_alive,
+};

@@ -1,0 +1,63 @@
+/*
+ * A channel as a stream (RFC 4254 section 5).  proxy.c reads the packets and
+ * calls what is here; the owner of the stream calls through base/stream.h.
+ *
+ * A channel whose owner has given it up lives on, without callbacks, until the
+ * peer has closed it too, since only then its number is free.  A channel that
+ * the peer has ended lives on without a number, until its owner gives it up.
+ */
+#ifndef SSH_CHANNEL_H
+#define SSH_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "base/stream.h"
+#include "ssh/chan.h"
+#include "ssh/conn.h"
+
+struct channel;
+TAILQ_HEAD(channel_queue, channel);
+
+/* What the channels of one proxy connection share; proxy.c owns it. */
+struct channel_mux {
+	struct conn *conn;	      /* NULL: lost */
+	struct buf message;	      /* being made; empty between calls */
+	struct channel_queue waiting; /* for the mux socket to have room */
+	struct channel **table;	      /* by number; NULL: the number is free */
+	uint32_t size;		      /* of table */
+	unsigned int refusals;	      /* of openings, by the peer */
+};
+
+/*
+ * Makes a channel with that free number and asks for it.  NULL when out of
+ * memory.
+ */
+struct channel *channel_new(uv_loop_t *loop, struct channel_mux *mux,
+    uint32_t number, const char *host, uint16_t port,
+    const struct stream_handler *handler, void *ctx);
+
+struct stream *channel_stream(struct channel *channel);
+
+/*
+ * A message of the peer for this channel, of any type with a channel.  Owners
+ * are called back from inside.  Returns 0, or -EPROTO when the peer cannot be
+ * speaking our protocol.
+ */
+int channel_message(struct channel *channel,
+    const struct chan_message *message);
+
+/* The mux socket has room: each waiting channel in turn sends a packet. */
+void channel_turns(struct channel_mux *mux);
+
+/*
+ * The proxy connection is lost: takes the channel out of it.  No callback
+ * comes from inside; channel_tell() makes those that are due.
+ */
+void channel_lost(struct channel *channel);
+void channel_tell(struct channel *channel);
+
+#endif

@@ -1,0 +1,213 @@
+/*
+ * The receiving half of a channel, and all that the peer says.
+ */
+#include "ssh/channel_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* ---- the window ---- */
+
+/*
+ * The policy of the window: what of the consumed bytes goes back to it now.
+ * As OpenSSH does it: three packets' worth, or anything when it is half empty.
+ */
+static uint32_t
+channel_grant(const struct channel *channel)
+{
+	if (channel->owed >= 3 * LIMIT_CHANNEL_PACKET ||
+	    channel->window < LIMIT_CHANNEL_WINDOW / 2)
+		return channel->owed;
+	return 0;
+}
+
+void
+channel_consumed(struct channel *channel, size_t len)
+{
+	struct channel_mux *mux = channel->mux;
+	uint32_t grant;
+
+	channel->owed += (uint32_t)len;
+	if (!channel_can_send(channel) || channel->eof)
+		return;
+	grant = channel_grant(channel);
+	if (grant == 0)
+		return;
+	channel->owed -= grant;
+	channel->window += grant;
+	conn_send_buf(mux->conn, &mux->message,
+	    chan_put_window_adjust(&mux->message, channel->peer, grant));
+}
+
+/* ---- what the peer says ---- */
+
+static void
+channel_confirmed(struct channel *channel, const struct chan_message *message)
+{
+	struct stream *stream = &channel->stream;
+
+	channel->open = true;
+	channel->peer = message->sender;
+	channel->peer_window = message->window;
+	channel->peer_packet = message->packet < LIMIT_CHANNEL_PACKET ?
+	    message->packet :
+	    LIMIT_CHANNEL_PACKET;
+	if (channel->close_sent) { /* meant, that is: it had no number yet */
+		channel->close_sent = false;
+		channel_send_close(channel);
+		return;
+	}
+	channel_flush(channel);
+	if (channel->owned)
+		stream->handler->opened(stream->ctx);
+	channel_tell(channel);
+}
+
+static void
+channel_refused(struct channel *channel, const struct chan_message *message)
+{
+	static const struct {
+		uint32_t reason;
+		int err;
+		const char *name; /* put in front; RFC 4254 section 5.1 */
+	} reasons[] = {
+		{ CHAN_ADMINISTRATIVELY_PROHIBITED, -EACCES,
+		    "administratively prohibited: " },
+		{ CHAN_CONNECT_FAILED, -ECONNREFUSED, "" },
+		{ CHAN_UNKNOWN_CHANNEL_TYPE, -EACCES,
+		    "forwarding is not supported: " },
+		{ CHAN_RESOURCE_SHORTAGE, -EAGAIN, "resource shortage: " },
+		{ 0, -ECONNREFUSED, "" }, /* any other */
+	};
+	char words[LOG_ESCAPED_MAX + 1];
+	char why[CHANNEL_WHY_MAX];
+	size_t i = 0;
+
+	while (reasons[i].reason != 0 && reasons[i].reason != message->reason)
+		i++;
+	log_escape(words, sizeof(words), message->data, message->data_len);
+	snprintf(why, sizeof(why), "%s%s", reasons[i].name,
+	    words[0] != '\0' ? words : "open failed");
+	channel->mux->refusals++;
+	channel_fail(channel, reasons[i].err, why);
+	channel_detach(channel);
+	channel_tell(channel);
+}
+
+/* The peer sends what it must not: give the channel up, not the link. */
+static void
+channel_violated(struct channel *channel, const char *why)
+{
+	channel_fail(channel, -EPROTO, why);
+	channel_send_close(channel);
+	channel_tell(channel);
+}
+
+static void
+channel_got_data(struct channel *channel, const struct chan_message *message)
+{
+	struct stream *stream = &channel->stream;
+	size_t len = message->data_len;
+
+	if (channel->close_sent) /* it does not know yet */
+		return;
+	if (channel->eof || len > channel->window) {
+		channel_violated(channel,
+		    "the SSH server sent more than it was allowed");
+		return;
+	}
+	channel->window -= (uint32_t)len;
+	if (!channel->owned || message->type == CHAN_EXTENDED_DATA) {
+		channel_consumed(channel, len);
+	} else if (channel->err == 0 && len > 0) {
+		if (channel->reading && buf_len(&channel->in) == 0) {
+			stream->handler->data(stream->ctx, message->data, len);
+			channel_consumed(channel, len);
+		} else if (buf_append(&channel->in, message->data, len) != 0) {
+			channel_fail(channel, -ENOMEM, "out of memory");
+			channel_send_close(channel);
+			channel_tell(channel);
+		}
+	}
+}
+
+static void
+channel_got_adjust(struct channel *channel, const struct chan_message *message)
+{
+	if (message->window > UINT32_MAX - channel->peer_window) {
+		channel_violated(channel,
+		    "the SSH server opened a window of more than 4 GiB");
+		return;
+	}
+	channel->peer_window += message->window;
+	channel_flush(channel);
+}
+
+static void
+channel_got_eof(struct channel *channel)
+{
+	channel->eof = true;
+	channel_end_finish(channel);
+	channel_tell(channel);
+}
+
+static void
+channel_got_close(struct channel *channel)
+{
+	bool cut = !channel->shut || buf_len(&channel->out) > 0;
+
+	channel_send_close(channel);
+	if (!channel->eof)
+		channel_fail(channel, -ECONNRESET,
+		    "the SSH server closed the channel before its end");
+	else if (cut)
+		channel_fail(channel, -EPIPE,
+		    "the SSH server has closed the channel");
+	channel_detach(channel);
+	channel_tell(channel);
+}
+
+int
+channel_message(struct channel *channel, const struct chan_message *message)
+{
+	struct channel_mux *mux = channel->mux;
+
+	if (message->type == CHAN_OPEN_CONFIRMATION ||
+	    message->type == CHAN_OPEN_FAILURE) {
+		if (channel->open)
+			return -EPROTO;
+		if (message->type == CHAN_OPEN_FAILURE)
+			channel_refused(channel, message);
+		else if (message->packet == 0)
+			return -EPROTO;
+		else
+			channel_confirmed(channel, message);
+		return 0;
+	}
+	if (!channel->open)
+		return -EPROTO;
+	switch (message->type) {
+	case CHAN_DATA:
+	case CHAN_EXTENDED_DATA:
+		channel_got_data(channel, message);
+		break;
+	case CHAN_WINDOW_ADJUST:
+		channel_got_adjust(channel, message);
+		break;
+	case CHAN_EOF:
+		channel_got_eof(channel);
+		break;
+	case CHAN_CLOSE:
+		channel_got_close(channel);
+		break;
+	case CHAN_REQUEST:
+		/* eow@openssh.com among them: no reply, no meaning to us. */
+		if (message->want_reply && channel_can_send(channel))
+			conn_send_buf(mux->conn, &mux->message,
+			    chan_put_failure(&mux->message, channel->peer));
+		break;
+	default: /* the answer to a request that we never made */
+		break;
+	}
+	return 0;
+}

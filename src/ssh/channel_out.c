@@ -1,0 +1,186 @@
+/*
+ * The sending half of a channel.
+ */
+#include "ssh/channel_priv.h"
+
+void
+channel_unwait(struct channel *channel)
+{
+	if (!channel->waiting)
+		return;
+	TAILQ_REMOVE(&channel->mux->waiting, channel, entry);
+	channel->waiting = false;
+}
+
+bool
+channel_can_send(const struct channel *channel)
+{
+	return channel->open && !channel->close_sent && channel->mux != NULL &&
+	    channel->mux->conn != NULL;
+}
+
+void
+channel_send_close(struct channel *channel)
+{
+	struct channel_mux *mux = channel->mux;
+
+	channel_unwait(channel);
+	uv_timer_stop(&channel->timer);
+	if (channel_can_send(channel))
+		conn_send_buf(mux->conn, &mux->message,
+		    chan_put_close(&mux->message, channel->peer));
+	channel->close_sent = true;
+}
+
+size_t
+channel_undelivered(const struct stream *stream)
+{
+	const struct channel *channel = (const struct channel *)stream;
+	size_t len = buf_len(&channel->out);
+	uint64_t behind = 0;
+
+	if (channel->mux == NULL || channel->mux->conn == NULL)
+		return len;
+	if (channel->mark > conn_sent(channel->mux->conn))
+		behind = channel->mark - conn_sent(channel->mux->conn);
+	/* Others' bytes may be among those before the mark. */
+	if (behind > channel->handed)
+		behind = channel->handed;
+	len += behind;
+	if (channel->shut && !channel->eof_sent)
+		len++;
+	return len;
+}
+
+static void
+channel_linger(uv_timer_t *timer)
+{
+	struct channel *channel = timer->data;
+	size_t left = channel_undelivered(&channel->stream);
+
+	if (left < channel->linger_left) {
+		channel->linger_left = left;
+		channel->quiet_ms = 0;
+		return;
+	}
+	channel->quiet_ms += LIMIT_LINGER_MS;
+	if ((channel->eof_sent && left == 0) ||
+	    channel->quiet_ms >= LIMIT_FINISH_QUIET_MS)
+		channel_send_close(channel);
+}
+
+void
+channel_start_linger(struct channel *channel)
+{
+	channel->linger_left = channel_undelivered(&channel->stream);
+	channel->quiet_ms = 0;
+	uv_timer_start(&channel->timer, channel_linger, LIMIT_LINGER_MS,
+	    LIMIT_LINGER_MS);
+}
+
+void
+channel_end_finish(struct channel *channel)
+{
+	if (channel->finishing && channel->eof && channel->eof_sent &&
+	    !channel->close_sent)
+		channel_send_close(channel);
+}
+
+/* Bytes may have gone out: what comes of it. */
+static void
+channel_after_send(struct channel *channel)
+{
+	struct channel_mux *mux = channel->mux;
+
+	if (channel->above && buf_len(&channel->out) <= LIMIT_LOW_WATER)
+		channel_schedule(channel);
+	if (!channel->shut || channel->eof_sent || buf_len(&channel->out) > 0 ||
+	    !channel_can_send(channel))
+		return;
+	channel->eof_sent = true;
+	conn_send_buf(mux->conn, &mux->message,
+	    chan_put_eof(&mux->message, channel->peer));
+	channel->mark = conn_taken(mux->conn);
+	if (channel->finishing)
+		channel_start_linger(channel);
+	channel_end_finish(channel);
+}
+
+/* Sends one packet of the len bytes.  Returns how many of them it took. */
+static size_t
+channel_send_packet(struct channel *channel, const uint8_t *bytes, size_t len)
+{
+	struct conn *conn = channel->mux->conn;
+	uint8_t head[CHAN_DATA_HEAD];
+
+	if (len > channel->peer_window)
+		len = channel->peer_window;
+	if (len > channel->peer_packet)
+		len = channel->peer_packet;
+	if (len == 0)
+		return 0;
+	chan_data_head(head, channel->peer, (uint32_t)len);
+	conn_send(conn, head, sizeof(head), bytes, len);
+	channel->peer_window -= (uint32_t)len;
+	channel->handed += len;
+	channel->mark = conn_taken(conn);
+	return len;
+}
+
+/* May len bytes go to the mux socket now, or must they wait for a turn? */
+static bool
+channel_may_send(const struct channel *channel, size_t len)
+{
+	const struct channel_mux *mux = channel->mux;
+
+	if (len <= LIMIT_CHANNEL_SMALL)
+		return conn_has_room(mux->conn, LIMIT_MUX_BACKLOG / 2);
+	return !conn_full(mux->conn) && TAILQ_EMPTY(&mux->waiting);
+}
+
+size_t
+channel_send(struct channel *channel, const uint8_t *bytes, size_t len)
+{
+	struct channel_mux *mux = channel->mux;
+	size_t sent = 0;
+
+	if (!channel_can_send(channel) || channel->waiting)
+		return 0;
+	while (sent < len && channel->peer_window > 0) {
+		if (!channel_may_send(channel, len - sent)) {
+			TAILQ_INSERT_TAIL(&mux->waiting, channel, entry);
+			channel->waiting = true;
+			break;
+		}
+		sent += channel_send_packet(channel, bytes + sent, len - sent);
+	}
+	return sent;
+}
+
+void
+channel_flush(struct channel *channel)
+{
+	buf_consume(&channel->out,
+	    channel_send(channel, buf_bytes(&channel->out),
+		buf_len(&channel->out)));
+	channel_after_send(channel);
+}
+
+void
+channel_turns(struct channel_mux *mux)
+{
+	struct channel *channel;
+
+	while (!conn_full(mux->conn) &&
+	    (channel = TAILQ_FIRST(&mux->waiting)) != NULL) {
+		channel_unwait(channel);
+		buf_consume(&channel->out,
+		    channel_send_packet(channel, buf_bytes(&channel->out),
+			buf_len(&channel->out)));
+		if (buf_len(&channel->out) > 0 && channel->peer_window > 0) {
+			TAILQ_INSERT_TAIL(&mux->waiting, channel, entry);
+			channel->waiting = true;
+		}
+		channel_after_send(channel);
+	}
+}

@@ -1,0 +1,298 @@
+/*
+ * One connection to ssh's control socket.
+ */
+#include "ssh/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "limits.h"
+
+/* A message that is not whole, and behind it room for the next read. */
+#define CONN_INPUT_SIZE (LIMIT_MUX_MESSAGE + 4 + LIMIT_READ_CHUNK)
+
+struct conn {
+	uv_poll_t poll;
+	int fd;
+	const struct conn_handler *handler; /* NULL after conn_free() */
+	void *ctx;
+	uint8_t *input; /* CONN_INPUT_SIZE bytes */
+	size_t input_len;
+	struct buf queue;
+	uint64_t taken;
+	bool was_full; /* room() is owed */
+	bool broken;   /* nothing can be sent any more */
+	int events;    /* that poll waits for */
+};
+
+static void conn_ready(uv_poll_t *poll, int status, int events);
+
+static void
+conn_want(struct conn *conn, int events)
+{
+	if (conn->events == events)
+		return;
+	conn->events = events;
+	/* It fails only for a handle that is closing. */
+	uv_poll_start(&conn->poll, events, conn_ready);
+}
+
+static int
+conn_connect(const char *path, int *ret_fd)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	CLEANUP(cleanup_fd) int fd = -1;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0)
+		return -errno;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+int
+conn_new(uv_loop_t *loop, const char *path, const struct conn_handler *handler,
+    void *ctx, struct conn **ret)
+{
+	struct conn *conn = calloc(1, sizeof(*conn));
+	int err = -ENOMEM;
+
+	if (conn == NULL)
+		return err;
+	conn->fd = -1;
+	conn->handler = handler;
+	conn->ctx = ctx;
+	buf_init(&conn->queue, LIMIT_MUX_BACKLOG);
+	conn->input = malloc(CONN_INPUT_SIZE);
+	if (conn->input != NULL)
+		err = conn_connect(path, &conn->fd);
+	if (err == 0)
+		err = uv_poll_init(loop, &conn->poll, conn->fd);
+	if (err != 0) {
+		cleanup_fd(&conn->fd);
+		free(conn->input);
+		free(conn);
+		return err;
+	}
+	conn->poll.data = conn;
+	conn_want(conn, UV_READABLE);
+	*ret = conn;
+	return 0;
+}
+
+static void
+conn_closed(uv_handle_t *handle)
+{
+	struct conn *conn = handle->data;
+
+	free(conn->input);
+	free(conn);
+}
+
+void
+conn_free(struct conn *conn)
+{
+	if (conn == NULL || conn->handler == NULL)
+		return;
+	conn->handler = NULL;
+	conn->broken = true;
+	buf_free(&conn->queue);
+	uv_poll_stop(&conn->poll);
+	cleanup_fd(&conn->fd);
+	conn->fd = -1;
+	uv_close((uv_handle_t *)&conn->poll, conn_closed);
+}
+
+void
+conn_break(struct conn *conn)
+{
+	if (conn->handler == NULL)
+		return;
+	conn->broken = true;
+	buf_free(&conn->queue);
+	/* What ssh sent before is still read; then comes the end. */
+	shutdown(conn->fd, SHUT_RDWR);
+	conn_want(conn, UV_READABLE);
+}
+
+/* Writes what the socket takes.  Returns how much, or -1: it is broken. */
+static ssize_t
+conn_write(struct conn *conn, const struct iovec *pieces, size_t n_pieces)
+{
+	/* The type serves reading as well, hence no const. */
+	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)pieces,
+		.msg_iovlen = n_pieces };
+	ssize_t n;
+
+	do {
+		n = sendmsg(conn->fd, &message, MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return n;
+	if (errno == EAGAIN || errno == ENOBUFS)
+		return 0;
+	conn_break(conn);
+	return -1;
+}
+
+void
+conn_send(struct conn *conn, const void *head, size_t head_len,
+    const void *body, size_t body_len)
+{
+	struct iovec pieces[2] = { { (void *)(uintptr_t)head, head_len },
+		{ (void *)(uintptr_t)body, body_len } };
+	size_t sent = 0;
+
+	if (conn->broken)
+		return;
+	conn->taken += head_len + body_len;
+	if (buf_len(&conn->queue) == 0) {
+		ssize_t n = conn_write(conn, pieces, body_len > 0 ? 2 : 1);
+
+		if (n < 0)
+			return;
+		sent = (size_t)n;
+	}
+	for (size_t i = 0; i < 2; i++) {
+		size_t skip =
+		    sent < pieces[i].iov_len ? sent : pieces[i].iov_len;
+
+		sent -= skip;
+		if (buf_append(&conn->queue,
+			(const uint8_t *)pieces[i].iov_base + skip,
+			pieces[i].iov_len - skip) != 0) {
+			conn_break(conn);
+			return;
+		}
+	}
+	if (buf_len(&conn->queue) > 0)
+		conn_want(conn, UV_READABLE | UV_WRITABLE);
+	if (conn_full(conn))
+		conn->was_full = true;
+}
+
+void
+conn_send_buf(struct conn *conn, struct buf *message, int err)
+{
+	if (err != 0)
+		conn_break(conn);
+	else
+		conn_send(conn, buf_bytes(message), buf_len(message), NULL, 0);
+	buf_consume(message, buf_len(message));
+}
+
+bool
+conn_full(const struct conn *conn)
+{
+	return buf_len(&conn->queue) >= LIMIT_MUX_QUEUE;
+}
+
+bool
+conn_has_room(const struct conn *conn, size_t max)
+{
+	return buf_len(&conn->queue) < max;
+}
+
+uint64_t
+conn_taken(const struct conn *conn)
+{
+	return conn->taken;
+}
+
+uint64_t
+conn_sent(const struct conn *conn)
+{
+	return conn->taken - buf_len(&conn->queue);
+}
+
+static void
+conn_lost(struct conn *conn, int err)
+{
+	const struct conn_handler *handler = conn->handler;
+	void *ctx = conn->ctx;
+
+	conn_free(conn);
+	handler->lost(ctx, err);
+}
+
+static void
+conn_read(struct conn *conn)
+{
+	size_t room = CONN_INPUT_SIZE - conn->input_len;
+	ssize_t n, used;
+
+	if (room > LIMIT_READ_CHUNK)
+		room = LIMIT_READ_CHUNK;
+	do {
+		n = recv(conn->fd, conn->input + conn->input_len, room, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		conn_lost(conn, n < 0 ? -errno : -ECONNRESET);
+		return;
+	}
+	conn->input_len += (size_t)n;
+	used = conn->handler->input(conn->ctx, conn->input, conn->input_len);
+	if (conn->handler == NULL) /* freed meanwhile */
+		return;
+	if (used < 0) {
+		conn_lost(conn, (int)used);
+		return;
+	}
+	assert((size_t)used <= conn->input_len);
+	conn->input_len -= (size_t)used;
+	memmove(conn->input, conn->input + used, conn->input_len);
+	/* A message is never longer than what is kept for one. */
+	assert(conn->input_len < LIMIT_MUX_MESSAGE + 4);
+}
+
+static void
+conn_flush(struct conn *conn)
+{
+	struct iovec all = { (void *)(uintptr_t)buf_bytes(&conn->queue),
+		buf_len(&conn->queue) };
+	ssize_t n;
+
+	if (conn->broken)
+		return;
+	n = all.iov_len == 0 ? 0 : conn_write(conn, &all, 1);
+	if (n < 0)
+		return;
+	buf_consume(&conn->queue, (size_t)n);
+	/* Below the mark by half, so that not each write makes a new round. */
+	if (conn->was_full && buf_len(&conn->queue) <= LIMIT_MUX_QUEUE / 2) {
+		conn->was_full = false;
+		conn->handler->room(conn->ctx);
+	}
+	if (conn->handler != NULL && !conn->broken &&
+	    buf_len(&conn->queue) == 0)
+		conn_want(conn, UV_READABLE);
+}
+
+static void
+conn_ready(uv_poll_t *poll, int status, int events)
+{
+	struct conn *conn = poll->data;
+
+	if (status < 0) {
+		conn_lost(conn, status);
+		return;
+	}
+	if ((events & UV_WRITABLE) != 0)
+		conn_flush(conn);
+	if (conn->handler != NULL && (events & UV_READABLE) != 0)
+		conn_read(conn);
+}

@@ -1,0 +1,237 @@
+/*
+ * The link: an ssh master and the two connections to its control socket.
+ *
+ *	NEW -> STARTING -- socket there --> SHAKING -- both up --> UP
+ *	           |                           |                   |
+ *	           +---- link_stop(), a connection lost, ssh ended-+
+ *	                                 |
+ *	                 ENDING -- ssh has ended --> DOWN
+ *
+ * In ENDING nothing new is made.  The loss of either connection, or the end of
+ * ssh, gives up all that the link carries, once: streams first, then forwards,
+ * then alive checks.  down() waits for the end of ssh, which alone says that
+ * nothing of it is left.
+ */
+#include "ssh/link.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "limits.h"
+#include "ssh/master.h"
+#include "ssh/proxy.h"
+#include "ssh/requests.h"
+
+enum link_state {
+	LINK_NEW,
+	LINK_STARTING,
+	LINK_SHAKING,
+	LINK_UP,
+	LINK_ENDING,
+	LINK_DOWN,
+};
+
+struct link {
+	uv_loop_t *loop;
+	const struct link_options *options;
+	const struct link_handler *handler;
+	void *ctx;
+	enum link_state state;
+	bool was_up;
+	unsigned int shaken; /* connections that are up, of two */
+	const char *failure; /* ours, when ssh has no words; or NULL */
+	struct master *master;
+	struct requests *requests;
+	struct proxy *proxy;
+};
+
+/* ---- its end ---- */
+
+/* Gives up all that the link carries.  From the loop only. */
+static void
+link_abort(struct link *link)
+{
+	link->state = LINK_ENDING;
+	if (link->proxy != NULL)
+		proxy_abort(link->proxy);
+	if (link->requests != NULL)
+		requests_abort(link->requests);
+}
+
+/* Something of the link failed; ssh is ended and then down() comes. */
+static void
+link_fail(struct link *link, const char *failure)
+{
+	if (link->failure == NULL && link->state != LINK_ENDING)
+		link->failure = failure;
+	link->state = LINK_ENDING;
+	master_stop(link->master);
+	link_abort(link);
+}
+
+static void
+link_lost(void *ctx, int err)
+{
+	(void)err;
+	link_fail(ctx, "the control socket of ssh broke");
+}
+
+static void
+link_exited(void *ctx, const char *why)
+{
+	struct link *link = ctx;
+
+	link_abort(link);
+	link->state = LINK_DOWN;
+	/* What ssh says is nearer to the cause than what we saw of it. */
+	if (why == NULL)
+		why = link->failure != NULL ? link->failure : "stopped";
+	link->handler->down(link->ctx, link->was_up, why);
+}
+
+/* ---- its start ---- */
+
+static void
+link_up(void *ctx)
+{
+	struct link *link = ctx;
+
+	if (link->state != LINK_SHAKING || ++link->shaken < 2)
+		return;
+	link->state = LINK_UP;
+	link->was_up = true;
+	/* What ssh said so far is no reason for what comes. */
+	master_forget_words(link->master);
+	link->handler->up(link->ctx);
+}
+
+static const struct requests_handler link_requests_handler = {
+	.up = link_up,
+	.lost = link_lost,
+};
+
+static const struct proxy_handler link_proxy_handler = {
+	.up = link_up,
+	.lost = link_lost,
+};
+
+static void
+link_ready(void *ctx)
+{
+	struct link *link = ctx;
+	const char *path = master_path(link->master);
+	int err;
+
+	if (link->state != LINK_STARTING)
+		return;
+	link->state = LINK_SHAKING;
+	err = requests_new(link->loop, path, &link_requests_handler, link,
+	    &link->requests);
+	if (err == 0)
+		err = proxy_new(link->loop, path, &link_proxy_handler, link,
+		    &link->proxy);
+	if (err != 0)
+		link_fail(link, "the control socket of ssh cannot be used");
+}
+
+static const struct master_handler link_master_handler = {
+	.ready = link_ready,
+	.exited = link_exited,
+};
+
+/* ---- link.h ---- */
+
+struct link *
+link_new(uv_loop_t *loop, const struct link_options *options,
+    const struct link_handler *handler, void *ctx)
+{
+	struct link *link = calloc(1, sizeof(*link));
+
+	if (link == NULL)
+		return NULL;
+	link->loop = loop;
+	link->options = options;
+	link->handler = handler;
+	link->ctx = ctx;
+	link->master = master_new(loop, options, &link_master_handler, link);
+	if (link->master == NULL) {
+		free(link);
+		return NULL;
+	}
+	return link;
+}
+
+int
+link_start(struct link *link)
+{
+	int err;
+
+	assert(link->state == LINK_NEW);
+	err = master_start(link->master);
+	link->state = err == 0 ? LINK_STARTING : LINK_DOWN;
+	return err;
+}
+
+void
+link_stop(struct link *link)
+{
+	if (link->state == LINK_NEW || link->state == LINK_ENDING ||
+	    link->state == LINK_DOWN)
+		return;
+	link->state = LINK_ENDING;
+	master_stop(link->master);
+	/* Streams hear of it from the loop, when these are lost; and an ssh
+	 * that missed the signal on its way into poll() wakes up. */
+	if (link->requests != NULL)
+		requests_break(link->requests);
+	if (link->proxy != NULL)
+		proxy_break(link->proxy);
+}
+
+void
+link_free(struct link *link)
+{
+	if (link == NULL)
+		return;
+	assert(link->state == LINK_NEW || link->state == LINK_DOWN);
+	requests_free(link->requests);
+	proxy_free(link->proxy);
+	master_free(link->master);
+	free(link);
+}
+
+struct stream *
+link_dial(struct link *link, const char *host, uint16_t port,
+    const struct stream_handler *handler, void *ctx)
+{
+	if (link->state != LINK_UP)
+		return NULL;
+	return proxy_dial(link->proxy, host, port, handler, ctx);
+}
+
+struct link_forward *
+link_forward_open(struct link *link, const char *path, link_forward_cb *done,
+    void *ctx)
+{
+	if (link->state != LINK_UP)
+		return NULL;
+	return requests_forward(link->requests, path, done, ctx);
+}
+
+struct link_alive *
+link_alive_check(struct link *link, link_alive_cb *done, void *ctx)
+{
+	if (link->state != LINK_UP)
+		return NULL;
+	return requests_alive(link->requests, done, ctx);
+}
+
+bool
+link_is_worn(const struct link *link)
+{
+	return link->state == LINK_UP &&
+	    proxy_refusals(link->proxy) >= LIMIT_MUX_REFUSALS;
+}

@@ -1,0 +1,403 @@
+/*
+ * The ssh process of a link.
+ */
+#include "ssh/master.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "limits.h"
+#include "ssh/words.h"
+
+/* ssh binds the socket with a dot and 16 letters behind its name first. */
+#define MASTER_SOCKET_NAME "ctl"
+#define MASTER_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 17)
+
+/* The longest "why": words, and how the process ended. */
+#define MASTER_WHY_MAX (LIMIT_SSH_WORDS + 80)
+
+struct master {
+	uv_loop_t *loop;
+	const struct link_options *options;
+	const struct master_handler *handler;
+	void *ctx;
+	char path[MASTER_PATH_MAX];
+	uv_process_t process;
+	uv_fs_event_t watch;  /* of the directory, for the socket */
+	uv_poll_t words_poll; /* of words_fd */
+	uv_timer_t kill_timer;
+	int words_fd; /* ssh's standard error */
+	struct words words;
+	bool running;
+	bool ready;
+	bool stopped;		   /* SIGTERM sent ... */
+	bool killed;		   /* ... and SIGKILL */
+	unsigned int open_handles; /* that uv_close() has still to end */
+};
+
+struct master *
+master_new(uv_loop_t *loop, const struct link_options *options,
+    const struct master_handler *handler, void *ctx)
+{
+	struct master *master = calloc(1, sizeof(*master));
+
+	if (master == NULL)
+		return NULL;
+	master->loop = loop;
+	master->options = options;
+	master->handler = handler;
+	master->ctx = ctx;
+	master->words_fd = -1;
+	return master;
+}
+
+const char *
+master_path(const struct master *master)
+{
+	return master->path;
+}
+
+void
+master_forget_words(struct master *master)
+{
+	words_forget(&master->words);
+}
+
+/* ---- the arguments ---- */
+
+/*
+ * For ssh the first value of an option counts: these come before the user's
+ * own and before what is configured, and cannot be overridden.  What is not
+ * here is the user's: they may well need it to get through.
+ */
+static const char *const master_arguments[] = {
+	"-N", /* no session: overrides SessionType and RequestTTY, too */
+	"-T",
+	"-a",
+	"-x",
+	/* One master, in the foreground, that asks nobody for each channel.
+	 * -M is not the same: a second one would turn it into "ask". */
+	"-oControlMaster=yes",
+	"-oControlPersist=no",
+	"-oForkAfterAuthentication=no",
+	/* What is configured for a login to this host is not for us. */
+	"-oRemoteCommand=none",
+	"-oPermitLocalCommand=no",
+	"-oClearAllForwardings=yes",
+	"-oTunnel=no",
+};
+
+#define MASTER_N_ARGUMENTS \
+	(sizeof(master_arguments) / sizeof(master_arguments[0]))
+
+/* Ours that are not in the table, and the NULL. */
+#define MASTER_N_MORE 12
+
+/* A '%' in a ControlPath is ssh's; two are one that is not. */
+static char *
+master_escape_path(const char *path)
+{
+	char *escaped = malloc(2 * strlen(path) + 1);
+	char *to = escaped;
+
+	if (escaped == NULL)
+		return NULL;
+	for (; *path != '\0'; path++) {
+		*to++ = *path;
+		if (*path == '%')
+			*to++ = '%';
+	}
+	*to = '\0';
+	return escaped;
+}
+
+/*
+ * argv of the wrapper and of ssh behind it; its strings are borrowed, the
+ * array is the caller's.  NULL when out of memory.
+ */
+static const char **
+master_argv(const struct master *master, const char *ppid, const char *path)
+{
+	const struct link_options *options = master->options;
+	size_t n = 0;
+	const char **argv =
+	    calloc(options->n_arguments + MASTER_N_ARGUMENTS + MASTER_N_MORE,
+		sizeof(*argv));
+
+	if (argv == NULL)
+		return NULL;
+	argv[n++] = "culvert";
+	argv[n++] = MASTER_EXEC_ARGUMENT;
+	argv[n++] = ppid;
+	argv[n++] = options->program;
+	for (size_t i = 0; i < MASTER_N_ARGUMENTS; i++)
+		argv[n++] = master_arguments[i];
+	if (options->batch)
+		argv[n++] = "-oBatchMode=yes";
+	for (size_t i = 0; i < options->n_arguments; i++)
+		argv[n++] = options->arguments[i];
+	/* Of several -S, unlike of -o, the last one counts. */
+	argv[n++] = "-S";
+	argv[n++] = path;
+	argv[n++] = "--";
+	argv[n++] = options->destination;
+	return argv;
+}
+
+int
+master_exec_main(int argc, char **argv)
+{
+	uint64_t ppid;
+
+	if (argc < 4 || num_parse_text(argv[2], INT32_MAX, &ppid) != 0) {
+		fprintf(stderr, "%s: only for culvert itself\n",
+		    MASTER_EXEC_ARGUMENT);
+		return 127;
+	}
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0) {
+		fprintf(stderr, "prctl: %s\n", strerror(errno));
+		return 127;
+	}
+	/* It may have ended before we asked. */
+	if ((uint64_t)getppid() != ppid)
+		return 127;
+	execvp(argv[3], argv + 3);
+	fprintf(stderr, "cannot run %s: %s\n", argv[3], strerror(errno));
+	return 127;
+}
+
+/* ---- its end ---- */
+
+static void
+master_handle_closed(uv_handle_t *handle)
+{
+	struct master *master = handle->data;
+
+	if (--master->open_handles == 0)
+		free(master);
+}
+
+void
+master_free(struct master *master)
+{
+	uv_handle_t *handles[4];
+
+	if (master == NULL)
+		return;
+	assert(!master->running);
+	cleanup_fd(&master->words_fd);
+	if (master->open_handles == 0) { /* it was never started */
+		free(master);
+		return;
+	}
+	handles[0] = (uv_handle_t *)&master->process;
+	handles[1] = (uv_handle_t *)&master->watch;
+	handles[2] = (uv_handle_t *)&master->words_poll;
+	handles[3] = (uv_handle_t *)&master->kill_timer;
+	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
+		/* Those that did not get so far have no data. */
+		if (handles[i]->data != NULL)
+			uv_close(handles[i], master_handle_closed);
+	}
+}
+
+/* Takes what is in the pipe.  False at its end. */
+static bool
+master_read_words(struct master *master)
+{
+	char bytes[4096];
+	ssize_t n;
+
+	for (;;) {
+		n = read(master->words_fd, bytes, sizeof(bytes));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return true;
+		if (n <= 0)
+			return false;
+		words_feed(&master->words, bytes, (size_t)n);
+	}
+}
+
+static void
+master_words_ready(uv_poll_t *poll, int status, int events)
+{
+	struct master *master = poll->data;
+
+	(void)events;
+	if (status < 0 || !master_read_words(master))
+		uv_poll_stop(poll);
+}
+
+static void
+master_exited(uv_process_t *process, int64_t status, int signal)
+{
+	struct master *master = process->data;
+	const char *words;
+	char why[MASTER_WHY_MAX];
+	bool asked;
+
+	master->running = false;
+	uv_timer_stop(&master->kill_timer);
+	uv_fs_event_stop(&master->watch);
+	/* Not to the end of the pipe: a ProxyCommand may have it still. */
+	uv_poll_stop(&master->words_poll);
+	master_read_words(master);
+	words_end(&master->words);
+	unlink(master->path);
+	words = words_text(&master->words);
+	if (signal != 0)
+		snprintf(why, sizeof(why), "ssh was ended by signal %d%s%s",
+		    signal, words[0] == '\0' ? "" : ": ", words);
+	else if (words[0] != '\0')
+		snprintf(why, sizeof(why), "%s", words);
+	else
+		snprintf(why, sizeof(why), "ssh ended with status %d",
+		    (int)status);
+	/* On SIGTERM ssh exits by itself. */
+	asked = master->stopped && words[0] == '\0' &&
+	    (signal == 0 || signal == SIGTERM || master->killed);
+	master->handler->exited(master->ctx, asked ? NULL : why);
+}
+
+static void
+master_kill(uv_timer_t *timer)
+{
+	struct master *master = timer->data;
+
+	master->killed = true;
+	if (master->running)
+		uv_process_kill(&master->process, SIGKILL);
+}
+
+void
+master_stop(struct master *master)
+{
+	if (!master->running || master->stopped)
+		return;
+	master->stopped = true;
+	uv_process_kill(&master->process, SIGTERM);
+	uv_timer_start(&master->kill_timer, master_kill, LIMIT_SSH_STOP_MS, 0);
+}
+
+/* ---- its start ---- */
+
+/* ssh gives the socket its name when it listens there already. */
+static void
+master_look(struct master *master)
+{
+	if (!master->running || master->ready || master->stopped ||
+	    access(master->path, F_OK) != 0)
+		return;
+	master->ready = true;
+	uv_fs_event_stop(&master->watch);
+	master->handler->ready(master->ctx);
+}
+
+static void
+master_watched(uv_fs_event_t *watch, const char *name, int events, int status)
+{
+	(void)name;
+	(void)events;
+	(void)status;
+	master_look(watch->data);
+}
+
+/* The handles around the process; those with data are to be closed. */
+static int
+master_init_handles(struct master *master)
+{
+	int err;
+
+	uv_timer_init(master->loop, &master->kill_timer);
+	master->kill_timer.data = master;
+	master->open_handles++;
+	uv_fs_event_init(master->loop, &master->watch);
+	master->watch.data = master;
+	master->open_handles++;
+	err = uv_poll_init(master->loop, &master->words_poll, master->words_fd);
+	if (err != 0)
+		return err;
+	master->words_poll.data = master;
+	master->open_handles++;
+	err =
+	    uv_poll_start(&master->words_poll, UV_READABLE, master_words_ready);
+	if (err != 0)
+		return err;
+	/* Before ssh runs, so that no event is missed. */
+	return uv_fs_event_start(&master->watch, master_watched,
+	    master->options->directory, 0);
+}
+
+static int
+master_spawn(struct master *master, const char **argv, int stderr_fd)
+{
+	uv_stdio_container_t stdio[3] = { { .flags = UV_IGNORE },
+		{ .flags = UV_IGNORE },
+		{ .flags = UV_INHERIT_FD, .data.fd = stderr_fd } };
+	uv_process_options_t options = {
+		.file = "/proc/self/exe",
+		.args = (char **)(uintptr_t)argv,
+		.stdio = stdio,
+		.stdio_count = 3,
+		.exit_cb = master_exited,
+	};
+	int err = uv_spawn(master->loop, &master->process, &options);
+
+	/* The handle is to be closed in either case. */
+	master->process.data = master;
+	master->open_handles++;
+	master->running = err == 0;
+	return err;
+}
+
+int
+master_start(struct master *master)
+{
+	const struct link_options *options = master->options;
+	CLEANUP(cleanup_fd) int stderr_fd = -1;
+	CLEANUP(cleanup_text) char *escaped = NULL;
+	char ppid[16];
+	int fds[2];
+	const char **argv;
+	int err;
+
+	if (options->destination[0] == '-' || options->destination[0] == '\0')
+		return -EINVAL;
+	if ((size_t)snprintf(master->path, sizeof(master->path), "%s/%s",
+		options->directory, MASTER_SOCKET_NAME) >= sizeof(master->path))
+		return -ENAMETOOLONG;
+	/* One that an ssh before us left would look like the new one. */
+	if (unlink(master->path) != 0 && errno != ENOENT)
+		return -errno;
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return -errno;
+	master->words_fd = fds[0];
+	stderr_fd = fds[1];
+	if (fcntl(master->words_fd, F_SETFL, O_NONBLOCK) != 0)
+		return -errno;
+	err = master_init_handles(master);
+	if (err != 0)
+		return err;
+	snprintf(ppid, sizeof(ppid), "%d", (int)getpid());
+	escaped = master_escape_path(master->path);
+	if (escaped == NULL)
+		return -ENOMEM;
+	argv = master_argv(master, ppid, escaped);
+	if (argv == NULL)
+		return -ENOMEM;
+	err = master_spawn(master, argv, stderr_fd);
+	free(argv);
+	return err;
+}

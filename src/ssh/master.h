@@ -1,0 +1,60 @@
+/*
+ * The ssh process of a link: its arguments, its standard error, the wait for
+ * its control socket, its end.
+ *
+ * ssh runs in our process group, so that it may ask on the terminal, and dies
+ * with us: it is started through our own executable (master_exec_main), which
+ * asks the kernel for that and becomes ssh.
+ */
+#ifndef SSH_MASTER_H
+#define SSH_MASTER_H
+
+#include <uv.h>
+
+#include "ssh/link.h"
+
+struct master;
+
+/* Called from the loop only. */
+struct master_handler {
+	/* Authenticated: the control socket is there. */
+	void (*ready)(void *ctx);
+
+	/*
+	 * The process is gone.  why: its last words and how it ended, valid in
+	 * the call; NULL when it ended without a word because of
+	 * master_stop().  The master may be freed in the call.
+	 */
+	void (*exited)(void *ctx, const char *why);
+};
+
+/* options as for link_new().  NULL when out of memory. */
+struct master *master_new(uv_loop_t *loop, const struct link_options *options,
+    const struct master_handler *handler, void *ctx);
+
+/* Once.  0, or a negative errno: nothing runs and exited() will not come. */
+int master_start(struct master *master);
+
+/* SIGTERM, later SIGKILL.  Twice is allowed, and before the start. */
+void master_stop(struct master *master);
+
+/* Only when nothing runs.  NULL is allowed.  The loop frees it. */
+void master_free(struct master *master);
+
+/* Path of the control socket. */
+const char *master_path(const struct master *master);
+
+/* From now on words that came before do not count as last words. */
+void master_forget_words(struct master *master);
+
+/* The first argument with which main() calls master_exec_main(). */
+#define MASTER_EXEC_ARGUMENT "--exec-ssh"
+
+/*
+ * The program behind `culvert --exec-ssh PPID PROGRAM ARGUMENT...`: becomes
+ * PROGRAM, which gets SIGTERM when process PPID, its parent, ends.  Returns an
+ * exit status (127) only when that fails, after saying why.
+ */
+int master_exec_main(int argc, char **argv);
+
+#endif

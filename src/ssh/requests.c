@@ -1,0 +1,394 @@
+/*
+ * The passenger side of ssh's control socket.
+ */
+#include "ssh/requests.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/log.h"
+#include "limits.h"
+#include "ssh/conn.h"
+#include "ssh/mux.h"
+
+/* sshd listens where its own loopback is. */
+#define REQUESTS_LISTEN_HOST "localhost"
+
+/*
+ * A forward:
+ *
+ *	OPENING -- answer --> OPEN -- link_forward_close() --> CLOSING
+ *	   |                   |                                  |
+ *	   +-- refused, lost --+--> DEAD       answer, lost: freed
+ *
+ * DEAD waits for link_forward_close(), which frees it.  When that was called
+ * while it was OPENING, done is NULL and the answer leads on to CLOSING.
+ */
+enum forward_state {
+	FORWARD_OPENING,
+	FORWARD_OPEN,
+	FORWARD_CLOSING,
+	FORWARD_DEAD,
+};
+
+struct link_forward {
+	struct requests *requests; /* NULL when DEAD */
+	enum forward_state state;
+	bool closed; /* the owner has given it up */
+	char *path;
+	link_forward_cb *done;
+	void *ctx;
+	TAILQ_ENTRY(link_forward) entry; /* of the open ones */
+};
+
+struct link_alive {
+	link_alive_cb *done; /* NULL: cancelled */
+	void *ctx;
+};
+
+/* A request that is not answered: of a forward or of an alive check. */
+struct pending {
+	uint32_t id;
+	struct link_forward *forward;
+	struct link_alive *alive;
+	TAILQ_ENTRY(pending) entry;
+};
+
+struct requests {
+	struct conn *conn;
+	const struct requests_handler *handler;
+	void *ctx;
+	bool up; /* ssh's hello has come */
+	uint32_t next_id;
+	struct buf message; /* being made */
+	TAILQ_HEAD(, pending) pending;
+	TAILQ_HEAD(, link_forward) open;
+};
+
+/* ---- forwards and checks ---- */
+
+static struct pending *
+pending_new(struct requests *requests)
+{
+	struct pending *pending = calloc(1, sizeof(*pending));
+
+	if (pending == NULL)
+		return NULL;
+	pending->id = requests->next_id++;
+	TAILQ_INSERT_TAIL(&requests->pending, pending, entry);
+	return pending;
+}
+
+static void
+forward_free(struct link_forward *forward)
+{
+	free(forward->path);
+	free(forward);
+}
+
+/* Asks for the end of an open forward. */
+static void
+forward_send_close(struct link_forward *forward)
+{
+	struct requests *requests = forward->requests;
+	struct pending *pending = pending_new(requests);
+
+	TAILQ_REMOVE(&requests->open, forward, entry);
+	if (pending == NULL) {
+		/* It would stay open with nobody behind it. */
+		forward->requests = NULL;
+		forward_free(forward);
+		conn_break(requests->conn);
+		return;
+	}
+	pending->forward = forward;
+	forward->state = FORWARD_CLOSING;
+	conn_send_buf(requests->conn, &requests->message,
+	    mux_put_close_forward(&requests->message, pending->id,
+		REQUESTS_LISTEN_HOST, 0, forward->path));
+}
+
+struct link_forward *
+requests_forward(struct requests *requests, const char *path,
+    link_forward_cb *done, void *ctx)
+{
+	struct link_forward *forward = calloc(1, sizeof(*forward));
+	struct pending *pending = NULL;
+
+	if (forward == NULL)
+		return NULL;
+	forward->path = strdup(path);
+	if (forward->path != NULL)
+		pending = pending_new(requests);
+	if (pending == NULL) {
+		forward_free(forward);
+		return NULL;
+	}
+	forward->requests = requests;
+	forward->done = done;
+	forward->ctx = ctx;
+	pending->forward = forward;
+	conn_send_buf(requests->conn, &requests->message,
+	    mux_put_open_forward(&requests->message, pending->id,
+		REQUESTS_LISTEN_HOST, 0, path));
+	return forward;
+}
+
+void
+link_forward_close(struct link_forward *forward)
+{
+	if (forward == NULL)
+		return;
+	assert(!forward->closed);
+	forward->closed = true;
+	switch (forward->state) {
+	case FORWARD_OPENING: /* the answer leads on */
+	case FORWARD_CLOSING:
+		break;
+	case FORWARD_OPEN:
+		forward_send_close(forward);
+		break;
+	case FORWARD_DEAD:
+		forward_free(forward);
+		break;
+	}
+}
+
+/* It will never be, or is no more; tells the owner if it is waiting. */
+static void
+forward_die(struct link_forward *forward, int err, const char *why)
+{
+	bool waiting = forward->state == FORWARD_OPENING;
+
+	forward->state = FORWARD_DEAD;
+	forward->requests = NULL;
+	if (forward->closed)
+		forward_free(forward);
+	else if (waiting)
+		forward->done(forward->ctx, 0, err, why);
+}
+
+struct link_alive *
+requests_alive(struct requests *requests, link_alive_cb *done, void *ctx)
+{
+	struct link_alive *alive = calloc(1, sizeof(*alive));
+	struct pending *pending;
+
+	if (alive == NULL)
+		return NULL;
+	pending = pending_new(requests);
+	if (pending == NULL) {
+		free(alive);
+		return NULL;
+	}
+	alive->done = done;
+	alive->ctx = ctx;
+	pending->alive = alive;
+	conn_send_buf(requests->conn, &requests->message,
+	    mux_put_alive_check(&requests->message, pending->id));
+	return alive;
+}
+
+void
+link_alive_cancel(struct link_alive *check)
+{
+	if (check != NULL)
+		check->done = NULL;
+}
+
+static void
+alive_end(struct link_alive *alive, bool result)
+{
+	link_alive_cb *done = alive->done;
+	void *ctx = alive->ctx;
+
+	free(alive);
+	if (done != NULL)
+		done(ctx, result);
+}
+
+/* ---- answers ---- */
+
+/* The answer to an opening.  Negative when it is none. */
+static int
+requests_opened(struct requests *requests, struct link_forward *forward,
+    const struct mux_message *message)
+{
+	char why[LOG_ESCAPED_MAX + 1];
+
+	if (message->type == MUX_S_REMOTE_PORT && message->value > 0 &&
+	    message->value <= UINT16_MAX) {
+		forward->state = FORWARD_OPEN;
+		TAILQ_INSERT_TAIL(&requests->open, forward, entry);
+		if (forward->closed)
+			forward_send_close(forward);
+		else
+			forward->done(forward->ctx, (uint16_t)message->value, 0,
+			    "");
+		return 0;
+	}
+	if (message->type != MUX_S_FAILURE &&
+	    message->type != MUX_S_PERMISSION_DENIED) {
+		forward_die(forward, -EPROTO, "ssh gave an unknown answer");
+		return -EPROTO;
+	}
+	log_escape(why, sizeof(why), message->reason, message->reason_len);
+	forward_die(forward, -EACCES, why);
+	return 0;
+}
+
+static int
+requests_answer(struct requests *requests, const struct mux_message *message)
+{
+	struct pending *pending = TAILQ_FIRST(&requests->pending);
+	struct link_forward *forward;
+	struct link_alive *alive;
+
+	if (pending == NULL || pending->id != message->request_id)
+		return -EPROTO;
+	TAILQ_REMOVE(&requests->pending, pending, entry);
+	forward = pending->forward;
+	alive = pending->alive;
+	free(pending);
+	if (alive != NULL) {
+		alive_end(alive, message->type == MUX_S_ALIVE);
+		return 0;
+	}
+	if (forward->state == FORWARD_OPENING)
+		return requests_opened(requests, forward, message);
+	/* Closed, or ssh did not know it: gone in either case. */
+	forward_free(forward);
+	return 0;
+}
+
+static int
+requests_hello(struct requests *requests, const struct mux_message *message)
+{
+	if (message->type != MUX_MSG_HELLO ||
+	    message->version != MUX_PROTOCOL_VERSION)
+		return -EPROTO;
+	requests->up = true;
+	requests->handler->up(requests->ctx);
+	return 0;
+}
+
+static ssize_t
+requests_input(void *ctx, const uint8_t *bytes, size_t len)
+{
+	struct requests *requests = ctx;
+	struct mux_message message;
+	size_t taken = 0, used;
+	enum mux_result result;
+	int err;
+
+	for (;;) {
+		result = mux_parse(bytes + taken, len - taken, &message, &used);
+		if (result != MUX_READY)
+			return result == MUX_MORE ? (ssize_t)taken : -EPROTO;
+		taken += used;
+		if (requests->up)
+			err = requests_answer(requests, &message);
+		else
+			err = requests_hello(requests, &message);
+		if (err != 0)
+			return err;
+		if (requests->conn == NULL) /* given up meanwhile */
+			return (ssize_t)taken;
+	}
+}
+
+/* ---- its life ---- */
+
+static void
+requests_lost(void *ctx, int err)
+{
+	struct requests *requests = ctx;
+
+	requests->conn = NULL;
+	requests->handler->lost(requests->ctx, err);
+}
+
+static const struct conn_handler requests_conn_handler = {
+	.input = requests_input,
+	.lost = requests_lost,
+};
+
+int
+requests_new(uv_loop_t *loop, const char *path,
+    const struct requests_handler *handler, void *ctx, struct requests **ret)
+{
+	struct requests *requests = calloc(1, sizeof(*requests));
+	int err;
+
+	if (requests == NULL)
+		return -ENOMEM;
+	requests->handler = handler;
+	requests->ctx = ctx;
+	TAILQ_INIT(&requests->pending);
+	TAILQ_INIT(&requests->open);
+	buf_init(&requests->message, LIMIT_MUX_MESSAGE);
+	err = conn_new(loop, path, &requests_conn_handler, requests,
+	    &requests->conn);
+	if (err != 0) {
+		free(requests);
+		return err;
+	}
+	conn_send_buf(requests->conn, &requests->message,
+	    mux_put_hello(&requests->message));
+	*ret = requests;
+	return 0;
+}
+
+void
+requests_break(struct requests *requests)
+{
+	if (requests->conn != NULL)
+		conn_break(requests->conn);
+}
+
+void
+requests_abort(struct requests *requests)
+{
+	static const char why[] = "the SSH connection was lost";
+	struct pending *pending, *next;
+	struct link_forward *forward;
+
+	conn_free(requests->conn);
+	requests->conn = NULL;
+	/* Their owners may close others of them in each call. */
+	while ((forward = TAILQ_FIRST(&requests->open)) != NULL) {
+		TAILQ_REMOVE(&requests->open, forward, entry);
+		forward_die(forward, -ECONNRESET, why);
+	}
+	for (pending = TAILQ_FIRST(&requests->pending); pending != NULL;
+	     pending = next) {
+		next = TAILQ_NEXT(pending, entry);
+		if (pending->forward == NULL)
+			continue;
+		forward = pending->forward;
+		TAILQ_REMOVE(&requests->pending, pending, entry);
+		free(pending);
+		forward_die(forward, -ECONNRESET, why);
+	}
+	while ((pending = TAILQ_FIRST(&requests->pending)) != NULL) {
+		struct link_alive *alive = pending->alive;
+
+		TAILQ_REMOVE(&requests->pending, pending, entry);
+		free(pending);
+		alive_end(alive, false);
+	}
+}
+
+void
+requests_free(struct requests *requests)
+{
+	if (requests == NULL)
+		return;
+	assert(TAILQ_EMPTY(&requests->pending) && TAILQ_EMPTY(&requests->open));
+	conn_free(requests->conn);
+	buf_free(&requests->message);
+	free(requests);
+}

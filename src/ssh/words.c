@@ -1,0 +1,79 @@
+/*
+ * What ssh writes on its standard error.
+ */
+#include "ssh/words.h"
+
+#include <string.h>
+
+#include "base/log.h"
+
+/* Keeps a line, and of the older ones what still fits. */
+static void
+words_keep(struct words *words, const char *text)
+{
+	static const char between[] = "; ";
+	size_t len = strlen(text);
+
+	if (words->kept_len > 0) {
+		size_t need = len + strlen(between) + 1;
+		char *rest = words->kept;
+
+		while (need + strlen(rest) > sizeof(words->kept)) {
+			char *next = strstr(rest, between);
+
+			rest = next == NULL ? rest + strlen(rest) :
+					      next + strlen(between);
+		}
+		words->kept_len = strlen(rest);
+		memmove(words->kept, rest, words->kept_len + 1);
+	}
+	if (words->kept_len > 0) {
+		memcpy(words->kept + words->kept_len, between, sizeof(between));
+		words->kept_len += strlen(between);
+	}
+	memcpy(words->kept + words->kept_len, text, len + 1);
+	words->kept_len += len;
+}
+
+static void
+words_line(struct words *words)
+{
+	char text[LOG_ESCAPED_MAX + 1];
+
+	log_escape(text, sizeof(text), words->line, words->line_len);
+	words->line_len = 0;
+	if (text[0] == '\0')
+		return;
+	log_info("ssh: %s", text);
+	words_keep(words, text);
+}
+
+void
+words_feed(struct words *words, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (bytes[i] == '\n')
+			words_line(words);
+		else if (words->line_len < sizeof(words->line))
+			words->line[words->line_len++] = bytes[i];
+	}
+}
+
+void
+words_end(struct words *words)
+{
+	words_line(words);
+}
+
+void
+words_forget(struct words *words)
+{
+	words->kept_len = 0;
+	words->kept[0] = '\0';
+}
+
+const char *
+words_text(const struct words *words)
+{
+	return words->kept;
+}

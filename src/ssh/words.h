@@ -1,0 +1,33 @@
+/*
+ * What ssh writes on its standard error: bytes in, lines out to the log, and
+ * the last of them kept for messages.
+ */
+#ifndef SSH_WORDS_H
+#define SSH_WORDS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "limits.h"
+
+/* Embedding it is the point; treat the fields as private. */
+struct words {
+	char line[LIMIT_SSH_WORDS]; /* not ended yet */
+	size_t line_len;
+	char kept[LIMIT_SSH_WORDS]; /* whole lines, "; " between them */
+	size_t kept_len;
+};
+
+/* Takes len bytes as they came. */
+void words_feed(struct words *words, const char *bytes, size_t len);
+
+/* No more will come: a line that was not ended counts as one. */
+void words_end(struct words *words);
+
+/* Forgets the kept lines. */
+void words_forget(struct words *words);
+
+/* The kept lines, escaped; "" when there are none.  Valid until changed. */
+const char *words_text(const struct words *words);
+
+#endif

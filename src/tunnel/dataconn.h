@@ -1,0 +1,65 @@
+/*
+ * A data connection: two ends, one toward the client and one toward the
+ * server, each of which listens or dials, and the relay between them.  It
+ * decides nothing: what happens is told to the engine as events, what is done
+ * comes back as calls.
+ *
+ * Bytes flow as soon as both streams exist.  An end of one peer (EOF) is not
+ * passed on by itself: the engine is told, and calls dataconn_shut().
+ */
+#ifndef TUNNEL_DATACONN_H
+#define TUNNEL_DATACONN_H
+
+#include <uv.h>
+
+#include "ftp/engine.h"
+#include "tunnel/side.h"
+
+struct dataconn;
+
+struct dataconn_owner {
+	/* event->data, and the bytes so far, are filled in. */
+	void (*event)(void *ctx, const struct engine_data_event *event);
+
+	/*
+	 * Somebody connected to the listener toward the client.  True: it is
+	 * the session's own client.  False: a stranger, who has been logged.
+	 */
+	bool (*admit)(void *ctx, const struct addr *local,
+	    const struct addr *peer);
+};
+
+struct dataconn_options {
+	uint32_t number;      /* the engine's */
+	struct side *side[2]; /* by enum engine_peer */
+	struct engine_data_end end[2];
+	/* Where the client's control connection arrived: its listener and its
+	 * dials use that address (RFC 959 section 3.3; lftp checks it). */
+	struct addr client_local;
+	const char *server_host; /* dialled; borrowed */
+};
+
+/*
+ * Makes the ends: listens, and dials what does not depend on an accepted
+ * connection (active mode dials the client once the server has come).
+ * Returns NULL when out of memory.
+ */
+struct dataconn *dataconn_open(uv_loop_t *loop,
+    const struct dataconn_options *options, const struct dataconn_owner *owner,
+    void *ctx);
+
+uint32_t dataconn_number(const struct dataconn *conn);
+
+/* The engine's actions of the same names. */
+void dataconn_timer(struct dataconn *conn, uint64_t ms);
+void dataconn_quiet(struct dataconn *conn, uint64_t ms);
+void dataconn_stop(struct dataconn *conn, enum engine_peer peer);
+void dataconn_start(struct dataconn *conn, enum engine_peer peer);
+void dataconn_shut(struct dataconn *conn, enum engine_peer peer);
+void dataconn_drop(struct dataconn *conn, enum engine_peer peer);
+void dataconn_reset(struct dataconn *conn, enum engine_peer peer);
+
+/* Closes what is left, the client's end politely.  conn is dead. */
+void dataconn_close(struct dataconn *conn);
+
+#endif

@@ -1,0 +1,555 @@
+/*
+ * A session: carries the engine's actions out.
+ */
+#include "tunnel/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "ftp/command.h"
+#include "ftp/engine.h"
+#include "limits.h"
+#include "tunnel/dataconn.h"
+#include "tunnel/policy.h"
+
+/* One of the two control connections. */
+struct control {
+	struct session *session;
+	enum engine_peer peer;
+	struct stream *stream;
+	bool opened;
+	bool ended; /* its EOF came */
+};
+
+struct session {
+	const struct session_options *options;
+	unsigned long number;
+	session_ended_cb *ended;
+	void *ctx;
+	struct engine *engine;
+	struct control control[2];
+	struct dataconn *data[LIMIT_SESSION_DATA];
+	struct policy_peer client;
+	struct addr client_local;
+	uv_timer_t timer;
+	bool over; /* ENGINE_END was carried out */
+};
+
+static void pump(struct session *session);
+
+#define say(session, level, ...) \
+	log_line((level), (session)->number, __VA_ARGS__)
+
+/* ---- data connections ---- */
+
+static struct dataconn **
+slot_of(struct session *session, uint32_t number)
+{
+	struct dataconn **slot;
+
+	for (slot = session->data; slot < session->data + LIMIT_SESSION_DATA;
+	     slot++)
+		if (*slot != NULL && dataconn_number(*slot) == number)
+			return slot;
+	return NULL;
+}
+
+static struct dataconn **
+free_slot(struct session *session)
+{
+	struct dataconn **slot;
+
+	for (slot = session->data; slot < session->data + LIMIT_SESSION_DATA;
+	     slot++)
+		if (*slot == NULL)
+			return slot;
+	return NULL;
+}
+
+/* A client that has half-closed and then died shows it only when asked. */
+static void
+notice_dead_client(struct session *session)
+{
+	struct control *client = &session->control[ENGINE_CLIENT];
+
+	if (client->stream != NULL && client->ended &&
+	    !stream_alive(client->stream))
+		engine_lost(session->engine, ENGINE_CLIENT, "reset");
+}
+
+static void
+on_data_event(void *ctx, const struct engine_data_event *event)
+{
+	struct session *session = ctx;
+	struct dataconn **slot;
+
+	if (event->type == ENGINE_DATA_TIMEOUT)
+		notice_dead_client(session);
+	engine_data(session->engine, event);
+	if (event->type == ENGINE_DATA_NO_LISTENER) {
+		slot = slot_of(session, event->data);
+		if (slot != NULL) {
+			dataconn_close(*slot);
+			*slot = NULL;
+		}
+	}
+	pump(session);
+}
+
+static bool
+admit(void *ctx, const struct addr *local, const struct addr *peer)
+{
+	struct session *session = ctx;
+	char text[ADDR_TEXT_MAX], why[200];
+
+	if (policy_admits(&session->client, session->options->any_user, local,
+		peer, why, sizeof(why)))
+		return true;
+	say(session, LOG_LEVEL_WARN, "refused a data connection from %s: %s",
+	    addr_format(peer, text), why);
+	return false;
+}
+
+static void
+open_data(struct session *session, const struct engine_action *action)
+{
+	static const struct dataconn_owner owner = {
+		.event = on_data_event,
+		.admit = admit,
+	};
+	struct dataconn_options options = {
+		.number = action->data,
+		.side = { session->options->client_side,
+		    session->options->server_side },
+		.end = { action->client, action->server },
+		.client_local = session->client_local,
+		.server_host = session->options->server_host,
+	};
+	struct engine_data_event failed = {
+		.type = ENGINE_DATA_NO_LISTENER,
+		.data = action->data,
+		.why = "out of memory",
+	};
+	struct dataconn **slot = free_slot(session);
+
+	if (slot != NULL)
+		*slot = dataconn_open(session->options->loop, &options, &owner,
+		    session);
+	if (slot == NULL || *slot == NULL)
+		engine_data(session->engine, &failed);
+}
+
+static void
+carry_out_data(struct session *session, const struct engine_action *action)
+{
+	struct dataconn **slot = slot_of(session, action->data);
+
+	if (slot == NULL)
+		return;
+	switch (action->type) {
+	case ENGINE_DATA_TIMER:
+		dataconn_timer(*slot, action->ms);
+		break;
+	case ENGINE_DATA_QUIET:
+		dataconn_quiet(*slot, action->ms);
+		break;
+	case ENGINE_DATA_STOP:
+		dataconn_stop(*slot, action->peer);
+		break;
+	case ENGINE_DATA_START:
+		dataconn_start(*slot, action->peer);
+		break;
+	case ENGINE_DATA_SHUT:
+		dataconn_shut(*slot, action->peer);
+		break;
+	case ENGINE_DATA_DROP:
+		dataconn_drop(*slot, action->peer);
+		break;
+	case ENGINE_DATA_RESET:
+		dataconn_reset(*slot, action->peer);
+		break;
+	case ENGINE_DATA_CLOSE:
+		dataconn_close(*slot);
+		*slot = NULL;
+		break;
+	case ENGINE_SEND:
+	case ENGINE_SHUT:
+	case ENGINE_END:
+	case ENGINE_TIMER:
+	case ENGINE_LOG:
+	case ENGINE_REPORT:
+	case ENGINE_DATA_OPEN:
+		break;
+	}
+}
+
+/* ---- words for the log ---- */
+
+static void
+log_text(struct session *session, const struct engine_action *action)
+{
+	static const enum log_level levels[] = {
+		[ENGINE_WARN] = LOG_LEVEL_WARN,
+		[ENGINE_INFO] = LOG_LEVEL_INFO,
+		[ENGINE_VERBOSE] = LOG_LEVEL_VERBOSE,
+	};
+	char text[1024];
+
+	log_escape(text, sizeof(text), action->bytes, action->len - 1);
+	say(session, levels[action->level], "%s", text);
+}
+
+/* "the server answered 226, so it may hold the part as if it were whole" */
+static void
+describe_end(const struct engine_report *report, char *text, size_t size)
+{
+	if (report->outcome == ENGINE_COMPLETE)
+		snprintf(text, size, "complete (%u)", report->server_code);
+	else if (report->outcome == ENGINE_REFUSED)
+		snprintf(text, size, "refused by the server (%u)",
+		    report->server_code);
+	else if (report->server_code == 0)
+		snprintf(text, size, "%s: %s; the server has not answered",
+		    report->outcome == ENGINE_TRUNCATED ? "TRUNCATED" : "cut",
+		    report->why);
+	else if (report->outcome == ENGINE_TRUNCATED)
+		snprintf(text, size,
+		    "TRUNCATED: %s; the server answered %u and keeps the "
+		    "part as if it were the whole file",
+		    report->why, report->server_code);
+	else
+		snprintf(text, size, "cut%s%s; the server answered %u",
+		    report->why[0] != '\0' ? ": " : "", report->why,
+		    report->server_code);
+}
+
+static void
+log_report(struct session *session, const struct engine_report *report)
+{
+	enum log_level level = LOG_LEVEL_VERBOSE;
+	char name[LOG_ESCAPED_MAX], end[400];
+	const char *verb = verb_name(report->verb);
+
+	if (report->outcome == ENGINE_TRUNCATED ||
+	    report->outcome == ENGINE_ABORTED)
+		level = LOG_LEVEL_WARN;
+	log_escape(name, sizeof(name), report->name, strlen(report->name));
+	describe_end(report, end, sizeof(end));
+	say(session, level, "%s %s \"%s\", %llu bytes: %s",
+	    report->upload ? "upload" : "download",
+	    *verb != '\0' ? verb : "SITE", name,
+	    (unsigned long long)report->bytes, end);
+}
+
+static void
+log_transcript(struct session *session, const struct engine_action *action)
+{
+	char line[512], text[LOG_ESCAPED_MAX];
+	struct command command;
+	size_t len = action->len;
+
+	if (log_get_level() < LOG_LEVEL_DEBUG)
+		return;
+	if (action->peer == ENGINE_SERVER) {
+		command_parse(action->bytes, action->len, &command);
+		len = command_loggable(action->bytes, action->len, &command,
+		    line, sizeof(line));
+		log_escape(text, sizeof(text), line, len);
+	} else {
+		log_escape(text, sizeof(text), action->bytes, len);
+	}
+	say(session, LOG_LEVEL_DEBUG, "%s %s",
+	    action->peer == ENGINE_SERVER ? "->" : "<-", text);
+}
+
+/* ---- actions ---- */
+
+static void
+end_session(struct session *session)
+{
+	struct control *client = &session->control[ENGINE_CLIENT];
+	struct control *server = &session->control[ENGINE_SERVER];
+
+	session->over = true;
+	if (client->stream != NULL)
+		stream_finish(client->stream);
+	if (server->stream != NULL && server->opened)
+		stream_finish(server->stream);
+	else
+		stream_close(server->stream);
+	client->stream = NULL;
+	server->stream = NULL;
+}
+
+static void
+on_timer(uv_timer_t *timer)
+{
+	struct session *session = timer->data;
+
+	engine_timer(session->engine);
+	pump(session);
+}
+
+static void
+send_control(struct session *session, const struct engine_action *action)
+{
+	struct control *to = &session->control[action->peer];
+
+	log_transcript(session, action);
+	if (to->stream == NULL)
+		return;
+	/* A dead stream says so by closed(); here only memory can fail. */
+	if (stream_write(to->stream, action->bytes, action->len) == -ENOMEM)
+		engine_stop(session->engine, "Out of memory");
+}
+
+static void
+carry_out(struct session *session, const struct engine_action *action)
+{
+	switch (action->type) {
+	case ENGINE_SEND:
+		send_control(session, action);
+		break;
+	case ENGINE_SHUT:
+		if (session->control[action->peer].stream != NULL)
+			stream_shutdown(session->control[action->peer].stream);
+		break;
+	case ENGINE_END:
+		end_session(session);
+		break;
+	case ENGINE_TIMER:
+		uv_timer_start(&session->timer, on_timer, action->ms, 0);
+		break;
+	case ENGINE_LOG:
+		log_text(session, action);
+		break;
+	case ENGINE_REPORT:
+		log_report(session, &action->report);
+		break;
+	case ENGINE_DATA_OPEN:
+		open_data(session, action);
+		break;
+	case ENGINE_DATA_TIMER:
+	case ENGINE_DATA_QUIET:
+	case ENGINE_DATA_STOP:
+	case ENGINE_DATA_START:
+	case ENGINE_DATA_SHUT:
+	case ENGINE_DATA_DROP:
+	case ENGINE_DATA_RESET:
+	case ENGINE_DATA_CLOSE:
+		carry_out_data(session, action);
+		break;
+	}
+}
+
+static void
+on_timer_closed(uv_handle_t *handle)
+{
+	struct session *session = handle->data;
+
+	engine_free(session->engine);
+	free(session);
+}
+
+/* Reads a control connection only while what comes has somewhere to go. */
+static void
+read_or_not(struct session *session, enum engine_peer peer)
+{
+	struct control *from = &session->control[peer];
+	struct control *to =
+	    &session->control[peer == ENGINE_CLIENT ? ENGINE_SERVER :
+						      ENGINE_CLIENT];
+
+	if (from->stream == NULL || from->ended)
+		return;
+	if (engine_wants(session->engine, peer) &&
+	    (to->stream == NULL ||
+		stream_queued(to->stream) <= LIMIT_HIGH_WATER))
+		stream_read_start(from->stream);
+	else
+		stream_read_stop(from->stream);
+}
+
+static void
+pump(struct session *session)
+{
+	struct engine_action action;
+
+	if (session->over)
+		return;
+	while (!session->over && engine_next(session->engine, &action))
+		carry_out(session, &action);
+	if (!session->over) {
+		read_or_not(session, ENGINE_CLIENT);
+		read_or_not(session, ENGINE_SERVER);
+		return;
+	}
+	uv_close((uv_handle_t *)&session->timer, on_timer_closed);
+	say(session, LOG_LEVEL_VERBOSE, "ended");
+	session->ended(session->ctx, session);
+}
+
+/* ---- control connections ---- */
+
+static void
+on_data(void *ctx, const uint8_t *bytes, size_t len)
+{
+	struct control *from = ctx;
+	struct session *session = from->session;
+
+	if (engine_bytes(session->engine, from->peer, bytes, len) != 0)
+		engine_stop(session->engine, "Out of memory");
+	pump(session);
+}
+
+static void
+on_eof(void *ctx)
+{
+	struct control *from = ctx;
+
+	from->ended = true;
+	engine_eof(from->session->engine, from->peer);
+	pump(from->session);
+}
+
+static void
+on_drained(void *ctx)
+{
+	struct control *to = ctx;
+
+	pump(to->session);
+}
+
+static void
+on_opened(void *ctx)
+{
+	struct control *server = ctx;
+
+	server->opened = true;
+}
+
+/* Who is at fault when the control connection to the server fails. */
+static void
+describe_loss(const struct control *server, int err, const char *why,
+    char *text, size_t size)
+{
+	const struct session_options *options = server->session->options;
+
+	if (server->opened)
+		snprintf(text, size,
+		    "the connection to the FTP server was lost: %s", why);
+	else if (err == -EACCES)
+		snprintf(text, size,
+		    "sshd forbids the connection to %s:%u: %s (see "
+		    "AllowTcpForwarding and PermitOpen in sshd_config(5), and "
+		    "permitopen in authorized_keys)",
+		    options->server_host, options->server_port, why);
+	else
+		snprintf(text, size,
+		    "the FTP server %s:%u cannot be reached from the SSH "
+		    "server: %s",
+		    options->server_host, options->server_port, why);
+}
+
+static void
+on_closed(void *ctx, int err, const char *why)
+{
+	struct control *control = ctx;
+	struct session *session = control->session;
+	char text[300], escaped[LOG_ESCAPED_MAX];
+
+	if (control->peer == ENGINE_SERVER) {
+		describe_loss(control, err, why, text, sizeof(text));
+		log_escape(escaped, sizeof(escaped), text, strlen(text));
+		say(session, LOG_LEVEL_WARN, "%s", escaped);
+	} else {
+		snprintf(text, sizeof(text), "%s", why);
+		say(session, LOG_LEVEL_VERBOSE, "the client is gone: %s", why);
+	}
+	stream_close(control->stream);
+	control->stream = NULL;
+	engine_lost(session->engine, control->peer, text);
+	pump(session);
+}
+
+static const struct stream_handler control_handler = {
+	.opened = on_opened,
+	.data = on_data,
+	.eof = on_eof,
+	.drained = on_drained,
+	.closed = on_closed,
+};
+
+/* ---- beginning and end ---- */
+
+/* Certain only when the host is an address. */
+static sa_family_t
+family_of(const char *host)
+{
+	struct addr addr;
+
+	return addr_parse_ip(host, &addr) == 0 ? addr.family : AF_UNSPEC;
+}
+
+struct session *
+session_new(const struct session_options *options, unsigned long number,
+    struct stream *client, const struct addr *local, const struct addr *peer,
+    session_ended_cb *ended, void *ctx)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	struct engine_config config = {
+		.client = *peer,
+		.server_family = family_of(options->server_host),
+		.pass_foreign_port = options->pass_foreign_port,
+		.allow_tls = options->allow_tls,
+	};
+	char text[ADDR_TEXT_MAX];
+
+	if (session != NULL)
+		session->engine = engine_new(&config);
+	if (session == NULL || session->engine == NULL) {
+		free(session);
+		stream_reset(client);
+		return NULL;
+	}
+	session->options = options;
+	session->number = number;
+	session->ended = ended;
+	session->ctx = ctx;
+	session->client_local = *local;
+	policy_learn(local, peer, &session->client);
+	uv_timer_init(options->loop, &session->timer);
+	session->timer.data = session;
+	for (int i = 0; i < 2; i++) {
+		session->control[i].session = session;
+		session->control[i].peer = (enum engine_peer)i;
+	}
+	say(session, LOG_LEVEL_VERBOSE, "control connection from %s",
+	    addr_format(peer, text));
+	session->control[ENGINE_CLIENT].stream = client;
+	stream_set_handler(client, &control_handler,
+	    &session->control[ENGINE_CLIENT]);
+	session->control[ENGINE_SERVER].stream = side_dial(options->server_side,
+	    options->server_host, options->server_port, NULL, &control_handler,
+	    &session->control[ENGINE_SERVER]);
+	if (session->control[ENGINE_SERVER].stream == NULL)
+		engine_lost(session->engine, ENGINE_SERVER,
+		    "the SSH connection is down");
+	return session;
+}
+
+void
+session_begin(struct session *session)
+{
+	pump(session);
+}
+
+void
+session_stop(struct session *session, const char *why)
+{
+	engine_stop(session->engine, why);
+	pump(session);
+}

@@ -1,0 +1,49 @@
+/*
+ * Sides: the calls that both kinds have in common.
+ */
+#include "tunnel/side.h"
+
+#include <stddef.h>
+
+struct stream *
+side_dial(struct side *side, const char *host, uint16_t port,
+    const struct addr *from, const struct stream_handler *handler, void *ctx)
+{
+	return side->ops->dial(side, host, port, from, handler, ctx);
+}
+
+struct side_listener *
+side_listen(struct side *side, const struct addr *at,
+    const struct side_listener_handler *handler, void *ctx)
+{
+	return side->ops->listen(side, at, handler, ctx);
+}
+
+void
+side_listener_close(struct side_listener *listener, bool reusable)
+{
+	if (listener != NULL)
+		listener->side->ops->unlisten(listener, reusable);
+}
+
+enum side_end
+side_check_end(struct side *side, side_check_cb *done, void *ctx,
+    struct side_check **ret_check)
+{
+	if (side->ops->check_end == NULL)
+		return SIDE_END_CLEAN;
+	return side->ops->check_end(side, done, ctx, ret_check);
+}
+
+void
+side_check_cancel(struct side *side, struct side_check *check)
+{
+	side->ops->cancel_check(check);
+}
+
+void
+side_free(struct side *side)
+{
+	if (side != NULL)
+		side->ops->free(side);
+}

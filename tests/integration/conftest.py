@@ -1,0 +1,293 @@
+"""Fixtures of the integration tests.
+
+Every test goes through a far network (netns.py) in which sshd and the FTP
+servers live and which lets in nothing but the SSH port.  It takes root.  A
+worker of pytest-xdist makes one for itself, lazily: sshd once, each server and
+the culvert before it when a test first asks for them.
+
+Environment
+    CULVERT=PATH   the program to test; build/culvert if not given
+    DIRECT=1       no culvert: clients run in the far network and talk to the
+                   servers themselves.  Shows what a pair cannot do at all,
+                   which is what the tables CANNOT must say, and no more.
+                   For test_matrix.py only.
+
+Rules: ports are the kernel's; what is waited for is an event, a line of a log
+or a state, with a failsafe, never time; each process is a fixture's, and
+reaped by its pid; what is made is removed.
+"""
+
+import itertools
+import os
+import pathlib
+import shutil
+import tempfile
+
+import pytest
+
+import clients
+import culvert as culvert_module
+import netns
+import scripted
+import servers
+import sshd as sshd_module
+
+DIRECT = os.environ.get("DIRECT") == "1"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Show what each culvert of a failed test has said since it began."""
+    report = (yield).get_result()
+    if report.failed:
+        for one, place in getattr(item, "culverts", []):
+            report.sections.append(
+                ("culvert says", "\n".join(one.process.lines[place:][-200:])))
+
+
+def _note(node, one, place):
+    if not hasattr(node, "culverts"):
+        node.culverts = []
+    node.culverts.append((one, place))
+
+
+@pytest.fixture(scope="session")
+def directories():
+    """Return a function that makes a new, empty directory.
+
+    The paths are short, since sockets are put there, and open to all, since
+    servers that are not root serve them.
+    """
+    base = pathlib.Path(tempfile.mkdtemp(prefix="cvt-"))
+    base.chmod(0o755)
+    numbers = itertools.count()
+
+    def make():
+        path = base / str(next(numbers))
+        path.mkdir()
+        return path
+
+    yield make
+    shutil.rmtree(base)
+
+
+@pytest.fixture
+def tmp(directories):
+    """Return an empty directory for this test."""
+    path = directories()
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="session")
+def ns():
+    """Return the far network namespace; without one, nothing passes."""
+    try:
+        namespace = netns.Namespace()
+    except netns.NoNamespace as error:
+        pytest.fail(str(error), pytrace=False)
+    yield namespace
+    namespace.close()
+
+
+@pytest.fixture(scope="session")
+def sshd(ns, directories):
+    """Return the sshd that most tests go through, with no special options."""
+    server = sshd_module.Sshd(ns, directories())
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def start_sshd(ns, directories):
+    """Return a function that starts one more sshd.
+
+    Its arguments are lines of sshd_config: "AllowTcpForwarding local".
+    """
+    started = []
+
+    def start(*options):
+        started.append(sshd_module.Sshd(ns, directories(), options))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def server(ns, directories):
+    """Return a function: (kind, address) to the running FTP server.
+
+    They are shared: use names of your own below server.root, and leave it
+    running.  For one to kill, see start_server.
+    """
+    running = {}
+
+    def get(kind, address="127.0.0.1"):
+        if (kind, address) not in running:
+            running[kind, address] = servers.Server(
+                kind, ns, directories(), address)
+        return running[kind, address]
+
+    yield get
+    for one in running.values():
+        one.stop()
+
+
+@pytest.fixture
+def start_server(ns, directories):
+    """Return a function that starts an FTP server for this test alone."""
+    started = []
+
+    def start(kind, address="127.0.0.1"):
+        started.append(servers.Server(kind, ns, directories(), address))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
+def start_culvert(request, sshd, directories):
+    """Return a function that starts a culvert for this test.
+
+    start("0:127.0.0.1:21", ..., sshd=..., host=..., options=["-v"], env={},
+    ready=True).  It is stopped at the end of the test, with all checks of
+    Culvert.stop(), unless the test has stopped it or waited for its end.
+    """
+    started = []
+
+    def start(*forwards, sshd=sshd, **how):
+        one = culvert_module.Culvert(
+            directories(), forwards, sshd.config, **how)
+        started.append(one)
+        _note(request.node, one, 0)
+        return one
+
+    yield start
+    problems = []
+    for one in started:
+        try:
+            if one.alive():
+                one.stop()
+            one.check()
+        except AssertionError as error:
+            problems.append(str(error))
+        finally:
+            one.kill()
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture(scope="session")
+def _tunnels(sshd, server, directories):
+    running = {}
+
+    def get(kind):
+        if kind in running and not running[kind].alive():
+            running.pop(kind).kill()  # an earlier test has said so
+        if kind not in running:
+            running[kind] = culvert_module.Culvert(
+                directories(),
+                [f"0:127.0.0.1:{server(kind).port}",
+                 f"[::1]:0:[::1]:{server(kind, '::1').port}"],
+                sshd.config, options=["-v"])
+        return running[kind]
+
+    yield get
+    try:
+        for one in running.values():
+            if one.alive():
+                one.stop()
+    finally:
+        for one in running.values():
+            one.kill()
+
+
+@pytest.fixture
+def target(request, server, ns):
+    """Return a function: (kind, family) to where a client goes for it.
+
+    Family is "ipv4" or "ipv6", for both legs of the way.  The culverts are
+    shared by the tests of a worker, and looked at after each.
+    """
+    used = []
+
+    def get(kind, family="ipv4"):
+        one = server(kind, "::1" if family == "ipv6" else "127.0.0.1")
+        if DIRECT:
+            return clients.Target(one.address, one.port, one.user,
+                                  one.password, ns.argv, ns.call)
+        tunnel = request.getfixturevalue("_tunnels")(kind)
+        used.append(tunnel)
+        _note(request.node, tunnel, tunnel.mark())
+        host, port = tunnel.listeners[1 if family == "ipv6" else 0]
+        return clients.Target(host, port, one.user, one.password)
+
+    yield get
+    for tunnel in used:
+        assert tunnel.alive(), f"culvert has ended:\n{tunnel.output}"
+        tunnel.check()
+
+
+class Session:
+    """A scripted client and server with a culvert between them.
+
+    client and server are the two ends of the control connection; listener
+    is where the server listens.  Unpacks as (client, server).
+    """
+
+    def __init__(self, culvert, listener, ns):
+        self.culvert, self.listener, self.ns = culvert, listener, ns
+        self.client = self.server = None
+
+    def __iter__(self):
+        return iter((self.client, self.server))
+
+    def open(self, number=0):
+        """Open a control connection by the culvert's listener number."""
+        host, port = self.culvert.listeners[number]
+        client = scripted.client(host, port)
+        return client, self.listener.accept()
+
+    def log_in(self):
+        """Play the usual beginning, so that a test begins with its point."""
+        self.server.reply("220 scripted")
+        self.client.expect("220")
+        self.client.command("USER tester")
+        self.server.expect_command("USER tester")
+        self.server.reply("230 come in")
+        self.client.expect("230")
+        return self
+
+
+@pytest.fixture
+def session(ns, start_culvert):
+    """Return a function that opens a scripted session through a culvert.
+
+    session(near="127.0.0.1", far="127.0.0.1", log_in=True, **how), where how
+    is for start_culvert: options, sshd, env.
+    """
+    opened = []
+
+    def bracket(address):
+        return f"[{address}]" if ":" in address else address
+
+    def start(near="127.0.0.1", far="127.0.0.1", log_in=True, **how):
+        listener = scripted.server(ns, far)
+        tunnel = start_culvert(
+            f"{bracket(near)}:0:{bracket(far)}:{listener.port}", **how)
+        one = Session(tunnel, listener, ns)
+        opened.append(one)
+        one.client, one.server = one.open()
+        if log_in:
+            one.log_in()
+        return one
+
+    yield start
+    for one in opened:
+        for wire in one:
+            if wire is not None:
+                wire.close()
+        one.listener.close()

@@ -1,0 +1,155 @@
+"""culvert itself: started, asked for its port, stopped, looked over."""
+
+import os
+import pathlib
+import re
+import select
+import signal
+
+from process import FAILSAFE, Process, children, descendants
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = os.path.abspath(os.environ.get("CULVERT", REPO / "build/culvert"))
+
+READY = r"^culvert: listening on (\S+), through (\S+) to (\S+)$"
+
+# The last words of a sanitizer: whoever prints them has failed.
+SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|LeakSanitizer"
+                       r"|SUMMARY: \w+Sanitizer|Assertion .* failed")
+
+
+def sanitized():
+    """Return whether $CULVERT is built with AddressSanitizer."""
+    with open(PROGRAM, "rb") as file:
+        return b"__asan_init" in file.read()
+
+
+class Culvert:
+    """A culvert that runs: `culvert -L ... -F config host`.
+
+    forwards are the -L, directory is for its private directory and must be
+    empty.  Returns when it is ready, unless ready=False.
+    """
+
+    def __init__(self, directory, forwards, config, host="files.test",
+                 options=(), env=None, ready=True):
+        self.dir = str(directory)
+        argv = [PROGRAM, *options]
+        for forward in forwards:
+            argv += ["-L", forward]
+        argv += ["-F", config, host]
+        self.process = Process(argv, "culvert", env={
+            **os.environ, "HOME": self.dir, "TMPDIR": self.dir,
+            "XDG_RUNTIME_DIR": self.dir, "XDG_CONFIG_HOME": self.dir,
+            # A small quarantine, so that memory can be watched there too.
+            "ASAN_OPTIONS": "quarantine_size_mb=1:"
+                            + os.environ.get("ASAN_OPTIONS", ""),
+            "UBSAN_OPTIONS": "print_stacktrace=1:"
+                             + os.environ.get("UBSAN_OPTIONS", ""),
+            **(env or {})})
+        self.pid = self.process.pid
+        self.listeners = []  # (address, port) of each -L, in their order
+        self._kin = {}       # pid: pidfd of all it was seen to start
+        if ready:
+            self.wait_ready(len(forwards) or 1)
+
+    def wait_ready(self, count=1):
+        """Wait for the lines that say where it listens, one a tunnel."""
+        try:
+            place = 0
+            for _ in range(count):
+                place = self._wait_from(READY, place)
+        except AssertionError:
+            self.kill()
+            raise
+        self.listeners = [
+            (match[1].rsplit(":", 1)[0].strip("[]"),
+             int(match[1].rsplit(":", 1)[1]))
+            for match in (re.search(READY, line)
+                          for line in self.process.lines) if match]
+        self.see()
+
+    def _wait_from(self, pattern, place):
+        self.process.wait_line(pattern, start=place)
+        lines = self.process.lines
+        while not re.search(pattern, lines[place]):
+            place += 1
+        return place + 1
+
+    @property
+    def port(self):
+        """The port of the first -L."""
+        return self.listeners[0][1]
+
+    @property
+    def ssh(self):
+        """The pid of the ssh that it has started."""
+        self.see()
+        for pid in children(self.pid):
+            with open(f"/proc/{pid}/comm") as file:
+                if file.read().strip() == "ssh":
+                    return pid
+        raise AssertionError(f"culvert has no ssh; it said:\n{self.output}")
+
+    @property
+    def output(self):
+        """All it has said so far."""
+        return self.process.output
+
+    def mark(self):
+        """Return a place in the log, for wait_log(start=...)."""
+        return self.process.mark()
+
+    def wait_log(self, pattern, timeout=FAILSAFE, start=0):
+        """Wait for a line of its log that matches; returns the match."""
+        return self.process.wait_line(pattern, timeout, start)
+
+    def see(self):
+        """Take note of its children, which must be gone after stop()."""
+        for pid in descendants(self.pid):
+            if pid not in self._kin:
+                try:
+                    self._kin[pid] = os.pidfd_open(pid)
+                except ProcessLookupError:
+                    pass
+
+    def alive(self):
+        """Return whether it still runs."""
+        return self.process.alive()
+
+    def check(self):
+        """Fail if a sanitizer, or an assertion, has spoken."""
+        assert not SANITIZER.search(self.output), self.output
+
+    def stop(self, number=signal.SIGTERM, status=0):
+        """Stop it; fails if it leaves anything behind or ends badly."""
+        self.see()
+        got = self.process.stop(number)
+        self.check()
+        assert got == status, \
+            f"culvert ended with {got}, not {status}; it said:\n{self.output}"
+        self.check_nothing_left()
+
+    def check_nothing_left(self):
+        """Fail if children or files outlive it."""
+        left = [pid for pid, fd in self._kin.items()
+                if not select.select([fd], [], [], 2)[0]]
+        self._end_kin()
+        assert not left, f"children outlive culvert: {left}"
+        files = os.listdir(self.dir)
+        assert not files, f"culvert leaves {files} in its directory"
+
+    def kill(self):
+        """End it, and what it has started, by force."""
+        self.see()
+        self.process.kill()
+        self._end_kin()
+
+    def _end_kin(self):
+        while self._kin:
+            _, fd = self._kin.popitem()
+            try:
+                signal.pidfd_send_signal(fd, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            os.close(fd)

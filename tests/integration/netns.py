@@ -1,0 +1,172 @@
+"""The far network: a namespace that lets in nothing but the SSH port.
+
+On one host a tunnel that rewrites nothing would seem to carry FTP, since the
+data connections find their way over loopback.  So sshd and the FTP servers
+live in a namespace of their own: its loopback is not ours, and a packet filter
+on the way between drops everything but TCP to and from the ports of sshd.
+"""
+
+import concurrent.futures
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+
+from process import FAILSAFE, wait_gone
+
+CLONE_NEWNET = 0x40000000
+
+# Neither side needs the state of connections, so no conntrack: what is not
+# to or from a port of the set is dropped, whoever began it.
+RULES = """
+table inet far {
+    set ssh { type inet_service; }
+    chain in {
+        type filter hook input priority 0; policy drop;
+        iif "lo" accept
+        tcp dport @ssh accept
+        icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+    }
+    chain out {
+        type filter hook output priority 0; policy drop;
+        oif "lo" accept
+        tcp sport @ssh accept
+        icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+    }
+    chain through {
+        type filter hook forward priority 0; policy drop;
+    }
+}
+"""
+
+
+class NoNamespace(Exception):
+    """The machine, or the user, cannot make network namespaces."""
+
+
+def _ip(*args):
+    subprocess.run(["ip", *args], check=True, capture_output=True, text=True)
+
+
+class Namespace:
+    """A network namespace, joined to ours by a veth pair, filtered.
+
+    near4, near6 are our addresses on the pair, far4, far6 those inside.
+    """
+
+    def __init__(self):
+        number = os.getpid() % 16384
+        self.name = f"culvert-{os.getpid()}"
+        self.veth = f"cv{os.getpid()}"
+        net = f"10.231.{number // 64}"
+        low = number % 64 * 4
+        self.near4, self.far4 = f"{net}.{low + 1}", f"{net}.{low + 2}"
+        self.near6 = f"fdc0:1e47:{number:x}::1"
+        self.far6 = f"fdc0:1e47:{number:x}::2"
+        self._thread = concurrent.futures.ThreadPoolExecutor(
+            1, "netns", initializer=self._enter)
+        try:
+            self._make()
+        except FileNotFoundError as error:
+            self.close()
+            raise NoNamespace(
+                f"{error.filename} is missing: the tests need iproute2 and"
+                " nftables (scripts/test installs them)") from None
+        except (subprocess.CalledProcessError, OSError) as error:
+            self.close()
+            raise NoNamespace(
+                "no network namespace can be made here, and without one a"
+                " tunnel that rewrites nothing would pass; run the tests as"
+                f" root, with CAP_SYS_ADMIN and CAP_NET_ADMIN: {error}:"
+                f" {getattr(error, 'stderr', '')}") from None
+
+    def _make(self):
+        if os.path.exists(f"/run/netns/{self.name}"):
+            _ip("netns", "del", self.name)  # of a dead one with our pid
+        _ip("netns", "add", self.name)
+        _ip("link", "add", self.veth, "type", "veth",
+            "peer", "name", "near", "netns", self.name)
+        for there, dev, addr4, addr6 in (
+                ([], self.veth, self.near4, self.near6),
+                (["-n", self.name], "near", self.far4, self.far6)):
+            _ip(*there, "addr", "add", f"{addr4}/30", "dev", dev)
+            _ip(*there, "addr", "add", f"{addr6}/126", "dev", dev, "nodad")
+            _ip(*there, "link", "set", dev, "up")
+        _ip("-n", self.name, "link", "set", "lo", "up")
+        self.run(["nft", "-f", "-"], input=RULES, text=True)
+
+    def _enter(self):
+        libc = ctypes.CDLL(None, use_errno=True)
+        fd = os.open(f"/run/netns/{self.name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if libc.setns(fd, CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+        finally:
+            os.close(fd)
+
+    def argv(self, argv):
+        """Return the command that runs argv inside; the pid stays its own."""
+        return ["ip", "netns", "exec", self.name, *argv]
+
+    def run(self, argv, **options):
+        """Run a command inside to its end; fails unless it exits with 0."""
+        return subprocess.run(self.argv(argv), check=True,
+                              capture_output=True, **options)
+
+    def let_in(self, port):
+        """Let TCP to and from one more port of the far host pass."""
+        self.run(["nft", "add", "element", "inet", "far", "ssh",
+                  f"{{ {port} }}"])
+
+    def call(self, function, *args):
+        """Call a function in a thread that lives inside.
+
+        A socket made there stays inside and may be used by any thread.
+        """
+        return self._thread.submit(function, *args).result(FAILSAFE)
+
+    def socket(self, family=socket.AF_INET):
+        """Return a new TCP socket of the far network."""
+        return self.call(socket.socket, family, socket.SOCK_STREAM)
+
+    def free_port(self, address="127.0.0.1"):
+        """Return a port that the kernel says is free inside.
+
+        Nobody but the tests takes ports there, so it stays free.
+        """
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with self.socket(family) as sock:
+            sock.bind((address, 0))
+            return sock.getsockname()[1]
+
+    def listening(self, port):
+        """Return whether somebody listens on that port inside."""
+        def look():
+            wanted = f":{port:04X}"
+            for name in "tcp", "tcp6":
+                with open(f"/proc/thread-self/net/{name}") as file:
+                    for line in file.readlines()[1:]:
+                        words = line.split()
+                        if words[1].endswith(wanted) and words[3] == "0A":
+                            return True
+            return False
+        return self.call(look)
+
+    def close(self):
+        """End all that runs inside (all of it is ours), and remove it."""
+        self._thread.shutdown()
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            pids = subprocess.run(
+                ["ip", "netns", "pids", self.name], check=True,
+                capture_output=True, text=True).stdout.split()
+            for pid in map(int, pids):
+                if pid != os.getpid():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                    wait_gone(pid, 5)
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            _ip("link", "del", self.veth)
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            _ip("netns", "del", self.name)

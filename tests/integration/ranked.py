@@ -1,0 +1,312 @@
+"""What the tests of FTP.md's ranked list share: a pytest plugin, and helpers.
+
+Most tests play client and server themselves, through one culvert of the
+worker's with several tunnels (fixture `pair`); the others play the client
+against real servers (`log_in`, `prepare`).
+"""
+
+import contextlib
+import functools
+import re
+import select
+import time
+
+import pytest
+
+import culvert as culvert_module
+import scripted
+from scripted import NEAR, eprt_argument, port_argument
+
+# Where the client connects, and the FTP server's host as sshd sees it.
+WAYS = [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("127.0.0.1", "::1"),
+        ("::1", "127.0.0.1"), ("127.0.0.1", "localhost"),
+        ("127.0.0.2", "127.0.0.1")]
+
+
+def bracket(address):
+    """Return an address as -L has it."""
+    return f"[{address}]" if ":" in address else address
+
+
+@pytest.fixture(scope="session")
+def _ways(ns, sshd, directories):
+    """Return a culvert with a tunnel for each of WAYS, and the servers."""
+    # The far localhost has both families; this server is on ::1 only.
+    listeners = [scripted.server(ns, "::1" if far == "localhost" else far)
+                 for _, far in WAYS]
+    tunnel = culvert_module.Culvert(
+        directories(),
+        [f"{bracket(near)}:0:{bracket(far)}:{listener.port}"
+         for (near, far), listener in zip(WAYS, listeners)],
+        sshd.config, options=["-vv"])
+    yield tunnel, listeners
+    try:
+        if tunnel.alive():
+            tunnel.stop()
+    finally:
+        tunnel.kill()
+        for listener in listeners:
+            listener.close()
+
+
+class Pair:
+    """A scripted client and server with the worker's culvert between them.
+
+    near is where the client connects, far the server's host as sshd sees it.
+    What keep() is given is closed at the end of the test.
+    """
+
+    def __init__(self, ways, ns, near, far):
+        self.culvert, listeners = ways
+        self.near, self.ns = near, ns
+        number = WAYS.index((near, far))
+        self.listener = listeners[number]
+        self.far = self.listener.address
+        self._stack = contextlib.ExitStack()
+        self.mark = self.culvert.mark()
+        host, port = self.culvert.listeners[number]
+        self.client = self.keep(scripted.client(host, port))
+        self.server = self.keep(self.listener.accept())
+        name = f"{bracket(self.client.name[0])}:{self.client.name[1]}"
+        self.number = self.culvert.wait_log(
+            rf"\[(\d+)\] control connection from {re.escape(name)}$",
+            start=self.mark)[1]
+
+    def __iter__(self):
+        return iter((self.client, self.server))
+
+    def keep(self, thing):
+        """Close it at the end of the test."""
+        return self._stack.enter_context(thing)
+
+    def close(self):
+        """End the session, and wait until culvert says it has ended."""
+        self._stack.close()
+        self.wait_log("ended$")
+
+    def wait_log(self, pattern):
+        """Wait for a line of the log of this session."""
+        return self.culvert.wait_log(rf"\[{self.number}\] .*{pattern}",
+                                     start=self.mark)
+
+    def listen(self, side, **how):
+        """Return a data listener of the server (side ns) or client (NEAR)."""
+        address = self.far if side is self.ns else self.client.name[0]
+        return self.keep(scripted.Listener(side, address, **how))
+
+    def dial(self, to, side=NEAR, **how):
+        """Return a data connection of the client, or the server."""
+        return self.keep(scripted.dial(*to, side=side, **how))
+
+    def log_in(self):
+        """Play the usual beginning, so that a test begins with its point."""
+        self.server.reply("220 scripted")
+        self.client.expect("220 scripted\r\n")
+        self.exchange("USER tester", "230 come in")
+        return self
+
+    def exchange(self, command, reply, passed=None, answer=None):
+        """A command and its reply, which pass unchanged unless said so."""
+        self.client.command(command)
+        self.server.expect_command(passed or command)
+        self.server.reply(reply)
+        return self.client.expect((answer or reply) + "\r\n")
+
+    def passive(self, listener=None, command="PASV"):
+        """Play a PASV, or EPSV on IPv6; returns (far listener, near address).
+
+        With a listener it is the one announced.
+        """
+        listener = listener or self.listen(self.ns)
+        if ":" in self.far and command == "PASV":
+            command = "EPSV"
+        self.client.command(command)
+        self.server.expect_command(command)
+        if command == "EPSV":
+            self.server.reply(f"229 Extended (|||{listener.port}|)")
+            port = scripted.parse_epsv(self.client.expect("229 "))
+            return listener, (self.client.peer[0], port)
+        self.server.reply(
+            f"227 Entering Passive Mode ({listener.port_argument()}).")
+        return listener, scripted.parse_port(self.client.expect("227 "))
+
+    def active(self, listener=None):
+        """Play a PORT, or EPRT; returns (near listener, far address)."""
+        listener = listener or self.listen(NEAR)
+        self.client.command(announcement(listener))
+        to = self.announced()
+        self.server.reply("200 noted")
+        self.client.expect("200 noted\r\n")
+        return listener, to
+
+    def announced(self):
+        """Read PORT or EPRT as the server; returns the address in it."""
+        verb, _, argument = self.server.read_command().partition(" ")
+        if verb == "EPRT":
+            return scripted.parse_eprt(argument)
+        assert verb == "PORT", f"{verb} {argument}"
+        return scripted.parse_port(argument)
+
+    def data(self, mode, command="RETR file", **how):
+        """Begin a transfer; returns both ends of its data connection.
+
+        (the client's, the server's), with the 150 passed.  how is for what
+        makes the client's end.
+        """
+        if mode == "passive":
+            listener, to = self.passive()
+            mine = self.dial(to, **how)
+            theirs = self.keep(listener.accept())
+        else:
+            listener, to = self.active(
+                self.listen(NEAR, **how) if how else None)
+        self.client.command(command)
+        self.server.expect_command(command)
+        if mode == "active":
+            theirs = self.dial(to, self.ns)
+            mine = self.keep(listener.accept())
+        self.server.reply("150 here it comes")
+        self.client.expect("150 here it comes\r\n")
+        return mine, theirs
+
+    def goes_on(self):
+        """Fail unless the session is in step: a command and its reply."""
+        self.exchange("NOOP", "200 in step")
+
+
+@pytest.fixture
+def pair(_ways, ns):
+    """Return a function that opens a scripted session: pair(near, far).
+
+    With log_in=False it begins with the greeting.
+    """
+    opened = []
+    culvert = _ways[0]
+    mark = culvert.mark()
+
+    def start(near="127.0.0.1", far="127.0.0.1", log_in=True):
+        one = Pair(_ways, ns, near, far)
+        opened.append(one)
+        return one.log_in() if log_in else one
+
+    yield start
+    try:
+        for one in opened:
+            one.close()
+    finally:
+        # Shown when the test fails.
+        print(*culvert.process.lines[mark:], sep="\n")
+        culvert.check()
+        assert culvert.alive()
+
+
+def announcement(listener):
+    """Return the PORT or EPRT command for a listener."""
+    if ":" in listener.address:
+        return "EPRT " + eprt_argument(listener.address, listener.port)
+    return "PORT " + port_argument(listener.address, listener.port)
+
+
+def quiet(wire, seconds=0.15):
+    """Return whether nothing comes for a moment: held, or not sent at all."""
+    return not wire._buffer and not select.select([wire.sock], [], [],
+                                                  seconds)[0]
+
+
+@contextlib.contextmanager
+def within(seconds):
+    """Fail if what is inside takes longer."""
+    begin = time.monotonic()
+    yield
+    taken = time.monotonic() - begin
+    assert taken < seconds, f"{taken:.2f} s, not {seconds}"
+
+
+# A client of real servers.
+
+@contextlib.contextmanager
+def logged_in(to):
+    """Open a control connection to a clients.Target, logged in, TYPE I."""
+    with scripted.client(to.host, to.port) as control:
+        control.expect("220")
+        control.command(f"USER {to.user}")
+        control.expect("331")
+        control.command(f"PASS {to.password}")
+        control.expect("230")
+        control.command("TYPE I")
+        control.expect("200")
+        yield control
+
+
+def prepare(control, mode):
+    """Play PASV or PORT, or on IPv6 EPSV or EPRT.
+
+    Returns a function that gives the client's end of the data connection.
+    """
+    v6 = ":" in control.name[0]
+    if mode == "active":
+        listener = scripted.Listener(NEAR, control.name[0])
+        control.command(announcement(listener))
+        control.expect("200")
+        return functools.partial(_accept_once, listener)
+    control.command("EPSV" if v6 else "PASV")
+    if v6:
+        to = control.peer[0], scripted.parse_epsv(control.expect("229"))
+    else:
+        to = scripted.parse_port(control.expect("227"))
+    return functools.partial(scripted.dial, *to)
+
+
+def _accept_once(listener):
+    with listener:
+        return listener.accept()
+
+
+def fetch(control, mode, command):
+    """A whole download, or listing; returns the bytes."""
+    connect = prepare(control, mode)
+    control.command(command)
+    with connect() as data:
+        control.expect("1")
+        content = data.read_all()
+    control.expect("226")
+    return content
+
+
+def store(control, mode, command, content):
+    """A whole upload."""
+    connect = prepare(control, mode)
+    control.command(command)
+    with connect() as data:
+        control.expect("1")
+        data.send(content)
+        data.half_close()
+        control.expect("226")
+        data.expect_end()
+
+
+def replies_until(control, start):
+    """Read replies up to the one that begins so; returns those before it."""
+    found = []
+    while True:
+        reply = control.read_reply()
+        assert reply, f"the end of file after {found}"
+        if reply.startswith(start):
+            return found
+        found.append(reply)
+
+
+@pytest.fixture
+def folder(server, tmp):
+    """Return a function: kind to a directory of our own, (path, its name)."""
+    made = []
+
+    def get(kind, address="127.0.0.1"):
+        made.append(server(kind, address).mkdir(tmp.name))
+        return made[-1], tmp.name
+
+    yield get
+    for path in made:
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()

@@ -1,0 +1,243 @@
+"""The FTP servers of Debian, started for real in the far namespace.
+
+Each listens on the far loopback, 127.0.0.1 or ::1, serves a directory of its
+own, and lets one user in who may read and write there.  None is installed:
+they come unpacked (scripts/lib.sh, fetch_deb), but for pyftpdlib, a module.
+What they check of their peers by default stays on, since the tunnel must pass
+it.  The users are the servers' own; one that insists on system users
+sees an /etc/passwd of ours, in the mount namespace that `ip netns exec` gives.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+
+from process import Process, descendants, until, wait_gone
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+DEBS = REPO / "build" / "debs"
+PYTHON = "/usr/bin/python3"
+NOBODY, NOGROUP = 65534, 65534
+
+VSFTPD = """\
+{listen}=YES
+{address_key}={address}
+listen_port={port}
+background=NO
+anonymous_enable=NO
+local_enable=YES
+pam_service_name=ftp
+write_enable=YES
+local_umask=022
+chroot_local_user=YES
+allow_writeable_chroot=YES
+nopriv_user=nobody
+secure_chroot_dir={dir}/empty
+isolate_network=NO
+seccomp_sandbox=NO
+async_abor_enable=YES
+"""
+
+PROFTPD = """\
+ServerName "proftpd"
+ServerType standalone
+UseIPv6 on
+DefaultAddress {address}
+SocketBindTight on
+Port {port}
+User nobody
+Group nogroup
+AuthOrder mod_auth_file.c
+AuthUserFile {dir}/passwd
+RequireValidShell off
+DefaultRoot ~
+AllowOverwrite on
+AllowStoreRestart on
+AllowRetrieveRestart on
+UseReverseDNS off
+WtmpLog off
+TransferLog none
+DelayEngine off
+PidFile {dir}/pid
+ScoreboardFile {dir}/scoreboard
+SystemLog {dir}/log
+"""
+
+PYFTPDLIB = """\
+import sys
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.servers import FTPServer
+
+address, port, root, user, password = sys.argv[1:]
+FTPHandler.authorizer = DummyAuthorizer()
+FTPHandler.authorizer.add_user(user, password, root, perm="elradfmwMT")
+FTPServer((address, int(port)), FTPHandler).serve_forever()
+"""
+
+# inetutils ftpd serves its standard input; this is its inetd.
+INETD = """\
+import signal, socket, subprocess, sys
+address, port, *argv = sys.argv[1:]
+family = socket.AF_INET6 if ":" in address else socket.AF_INET
+listener = socket.socket(family)
+listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+listener.bind((address, int(port)))
+listener.listen(64)
+running = []
+while True:
+    conn, _ = listener.accept()
+    running = [child for child in running if child.poll() is None]
+    running.append(subprocess.Popen(argv, stdin=conn, stdout=conn))
+    conn.close()
+"""
+
+# The users that a server sees, and PAM as it sees it.
+OWN_USERS = """\
+mount -t tmpfs tmpfs /run
+mount --bind "$1/passwd" /etc/passwd
+mount --bind "$1/shadow" /etc/shadow
+mount --bind "$1/pam.d" /etc/pam.d
+shift
+exec "$@"
+"""
+
+# pure-ftpd keeps the list of its sessions below /run.
+PUREFTPD = """\
+mount -t tmpfs -o mode=755 tmpfs /run
+exec "$@"
+"""
+
+
+class Server:
+    """An FTP server on one far loopback address.
+
+    kind is a name of KINDS; root the directory it serves, as we see it;
+    user and password let a client in.
+    """
+
+    def __init__(self, kind, ns, directory, address="127.0.0.1"):
+        self.kind, self.ns, self.address = kind, ns, address
+        self.dir = pathlib.Path(directory)
+        self.root = self.dir / "root"
+        self.user, self.password = "tester", "secret"
+        self.port = ns.free_port(address)
+        os.chmod(directory, 0o755)
+        (self.dir / "empty").mkdir()
+        self.mkdir("")
+        self.argv = getattr(self, "_prepare_" + kind.replace("-", ""))()
+        self.process = None
+        self.start()
+
+    def mkdir(self, name):
+        """Make a directory that the server's user may write; returns it."""
+        path = self.root / name
+        path.mkdir()
+        os.chown(path, NOBODY, NOGROUP)
+        return path
+
+    def start(self):
+        """Start it, again on the same port after stop() or kill()."""
+        self.process = Process(self.ns.argv(self.argv), self.kind)
+        until(lambda: not self.process.alive()
+              or self.ns.listening(self.port), f"{self.kind} listens")
+        assert self.process.alive(), \
+            f"{self.kind} has ended:\n{self.process.output}"
+
+    def pids(self):
+        """Return the pids of the server and its sessions, it last."""
+        return [*descendants(self.process.pid), self.process.pid]
+
+    def kill(self):
+        """End it and all its sessions by force, as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self):
+        """End it and all its sessions."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, number):
+        if self.process is None:
+            return
+        pids = self.pids()
+        for pid in pids:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+        for pid in pids:
+            if pid != self.process.pid and not wait_gone(pid, 2):
+                os.kill(pid, signal.SIGKILL)
+        self.process.stop()
+        self.process = None
+
+    def _names(self):
+        return {"dir": self.dir, "root": self.root, "address": self.address,
+                "port": self.port}
+
+    def _prepare_vsftpd(self):
+        v6 = ":" in self.address
+        config = self.dir / "vsftpd.conf"
+        config.write_text(VSFTPD.format(
+            listen="listen_ipv6" if v6 else "listen",
+            address_key="listen_address6" if v6 else "listen_address",
+            **self._names()))
+        return self._with_own_users([DEBS / "usr/sbin/vsftpd", config])
+
+    def _crypt(self):
+        return subprocess.run(
+            ["openssl", "passwd", "-6", self.password], check=True,
+            capture_output=True, text=True).stdout.strip()
+
+    def _prepare_proftpd(self):
+        passwd = self.dir / "passwd"
+        passwd.write_text(f"{self.user}:{self._crypt()}:{NOBODY}:{NOGROUP}"
+                          f"::{self.root}:/bin/false\n")
+        passwd.chmod(0o600)
+        config = self.dir / "proftpd.conf"
+        config.write_text(PROFTPD.format(**self._names()))
+        return [DEBS / "usr/sbin/proftpd", "--nodaemon", "-c", config]
+
+    def _prepare_pureftpd(self):
+        passwd, database = self.dir / "passwd", self.dir / "passwd.pdb"
+        # Written here, since pure-pw's own hash takes seconds of CPU.
+        passwd.write_text(f"{self.user}:{self._crypt()}:{NOBODY}:{NOGROUP}"
+                          f"::{self.root}/./" + ":" * 12 + "\n")
+        subprocess.run([DEBS / "usr/bin/pure-pw", "mkdb", database,
+                        "-f", passwd], check=True)
+        return ["sh", "-euc", PUREFTPD, "pure-ftpd",
+                DEBS / "usr/sbin/pure-ftpd", "-l", f"puredb:{database}",
+                "-S", f"{self.address},{self.port}", "-E", "-H", "-c", "200",
+                "-C", "200", "-g", self.dir / "pid"]
+
+    def _prepare_pyftpdlib(self):
+        return [PYTHON, "-c", PYFTPDLIB, self.address, str(self.port),
+                self.root, self.user, self.password]
+
+    def _prepare_inetutils(self):
+        return self._with_own_users(
+            [PYTHON, "-c", INETD, self.address, str(self.port),
+             DEBS / "usr/sbin/ftpd"])
+
+    def _with_own_users(self, argv):
+        passwd = self.dir / "passwd"
+        shutil.copy("/etc/passwd", passwd)
+        with open(passwd, "a") as file:
+            file.write(f"{self.user}:x:{NOBODY}:{NOGROUP}::{self.root}"
+                       ":/bin/sh\n")
+        (self.dir / "shadow").write_text(
+            f"{self.user}:{self._crypt()}:19000:0:99999:7:::\n")
+        pam = self.dir / "pam.d"
+        pam.mkdir()
+        (pam / "ftp").write_text("".join(
+            f"{what} required pam_unix.so\n"
+            for what in ("auth", "account", "session")))
+        shutil.copy(pam / "ftp", pam / "ftpd")
+        return ["sh", "-euc", OWN_USERS, self.kind, self.dir, *argv]
+
+
+# Those of the matrix, and the one that FTP.md tells of besides.
+KINDS = ["vsftpd", "proftpd", "pure-ftpd", "pyftpdlib"]
+MORE_KINDS = ["inetutils"]

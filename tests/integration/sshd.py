@@ -1,0 +1,102 @@
+"""The real sshd in the far namespace, and the ssh configuration for it."""
+
+import os
+import subprocess
+
+from process import Process
+
+CONFIG = """\
+Port {port}
+ListenAddress {far4}
+ListenAddress {far6}
+HostKey {dir}/host_key
+AuthorizedKeysFile {dir}/user_key.pub
+PidFile none
+UsePAM no
+StrictModes no
+PermitRootLogin yes
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+MaxStartups 1000
+LogLevel VERBOSE
+Subsystem sftp internal-sftp
+"""
+
+CLIENT = """\
+Host files.test
+    HostName {far4}
+Host files6.test
+    HostName {far6}
+Host *
+    Port {port}
+    User root
+    HostKeyAlias files.test
+    UserKnownHostsFile {dir}/known_hosts
+    StrictHostKeyChecking yes
+    IdentityFile {dir}/user_key
+    IdentitiesOnly yes
+    LogLevel ERROR
+"""
+
+# ip netns exec gives a mount namespace of its own, so that the privilege
+# separation directory, and a root account that is not locked, are seen by
+# this sshd only.
+START = """\
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir /run/sshd
+mount --bind "$1" /etc/shadow
+exec /usr/sbin/sshd -D -e -f "$2"
+"""
+
+
+def _write(path, text, mode=0o600):
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode),
+              "w") as file:
+        file.write(text)
+
+
+class Sshd:
+    """An sshd; options are more lines of sshd_config, and come first.
+
+    config is the file for `culvert -F`, host the name to give it (host6
+    goes there over IPv6).
+    """
+
+    host = "files.test"
+    host6 = "files6.test"
+
+    def __init__(self, ns, directory, options=()):
+        self.ns, self.dir, self.options = ns, directory, list(options)
+        self.port = ns.free_port(ns.far4)
+        ns.let_in(self.port)
+        for key in "host_key", "user_key":
+            subprocess.run(
+                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key,
+                 "-f", f"{directory}/{key}"], check=True)
+        names = {"dir": directory, "port": self.port,
+                 "far4": ns.far4, "far6": ns.far6}
+        with open(f"{directory}/host_key.pub") as file:
+            _write(f"{directory}/known_hosts", f"files.test {file.read()}")
+        _write(f"{directory}/shadow", "root:*:19000:0:99999:7:::\n")
+        # The first value of an option counts.
+        _write(f"{directory}/sshd_config",
+               "".join(f"{line}\n" for line in self.options)
+               + CONFIG.format(**names))
+        self.config = f"{directory}/ssh_config"
+        _write(self.config, CLIENT.format(**names))
+        self.process = None
+        self.start()
+
+    def start(self):
+        """Start it, again on the same port after stop(); returns when up."""
+        self.process = Process(
+            self.ns.argv(["sh", "-euc", START, "sshd", f"{self.dir}/shadow",
+                          f"{self.dir}/sshd_config"]), "sshd")
+        for _ in range(2):
+            self.process.wait_line(r"Server listening on \S+ port")
+
+    def stop(self):
+        """Stop the listening sshd; connections it has accepted live on."""
+        if self.process:
+            self.process.stop()
+            self.process = None

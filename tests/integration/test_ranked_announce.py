@@ -1,0 +1,612 @@
+"""The ranked list of FTP.md: how data connections are announced."""
+
+import socket
+
+import pytest
+
+import scripted
+from clients import CLIENTS, Target
+from process import until
+from ranked import WAYS, announcement, fetch, logged_in, prepare, store
+from scripted import NEAR, Listener, eprt_argument, port_argument
+from servers import KINDS, MORE_KINDS
+
+pytest_plugins = ["ranked"]
+
+
+def refused(to, side=NEAR):
+    """Return whether nobody listens there."""
+    try:
+        scripted.dial(*to, side=side).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def wait_refused(to, side=NEAR):
+    """Wait until nobody listens there any more."""
+    until(lambda: refused(to, side), f"{to} is refused")
+
+
+def transfer(pair, mine, theirs, content=b"content"):
+    """Play the rest of a download."""
+    theirs.send(content)
+    theirs.close()
+    assert mine.read_all() == content
+    pair.server.reply("226 done")
+    pair.client.expect("226 done\r\n")
+
+
+# 1. EPSV first, PASV after a refusal; EPRT first, PORT after.  Act on the
+# reply.  A refusal drops what was prepared.
+
+@pytest.mark.parametrize("code", [500, 501, 502, 522, 550])
+def test_item_01_refusals_and_second_choices(code, pair):
+    """EPSV and EPRT are refused: the client's other choice then works."""
+    one = pair()
+    one.exchange("EPSV", f"{code} no")
+    listener, to = one.passive()
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    one.server.reply("150 go")
+    one.client.expect("150 go\r\n")
+    transfer(one, one.dial(to), one.keep(listener.accept()))
+
+    mine = one.listen(NEAR)
+    one.client.command("EPRT " + eprt_argument(*mine.sock.getsockname()))
+    address, port = scripted.parse_eprt(one.server.read_command("EPRT"))
+    one.server.reply(f"{code} no")
+    one.client.expect(f"{code} no\r\n")
+    wait_refused((address, port), one.ns)
+    transfer(one, *one.data("active"))
+
+
+@pytest.mark.parametrize("command, code", [
+    ("EPSV", 227), ("PASV", 229), ("CPSV", 227), ("EPSV 1", 229),
+    ("EPSV 2", 227), ("P@SW", 227)])
+def test_item_01_the_reply_counts(command, code, pair):
+    """What was answered is rewritten, not what was asked for."""
+    one = pair()
+    far = one.listen(one.ns)
+    one.client.command(command)
+    one.server.expect_command(command)
+    if code == 227:
+        one.server.reply(f"227 ({far.port_argument()})")
+        to = scripted.parse_port(one.client.expect("227 ("))
+    else:
+        one.server.reply(f"229 (|||{far.port}|)")
+        to = "127.0.0.1", scripted.parse_epsv(one.client.expect("229 ("))
+    assert to[1] != far.port
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    one.server.reply("150 go")
+    one.client.expect("150 go\r\n")
+    transfer(one, one.dial(to), one.keep(far.accept()))
+
+
+def test_item_01_a_real_client_falls_back(ns, start_culvert, tmp):
+    """curl, refused EPSV and EPRT, takes PASV and PORT."""
+    with scripted.server(ns) as listener, Listener(ns) as data:
+        tunnel = start_culvert(f"0:127.0.0.1:{listener.port}")
+
+        def serve():
+            verbs, to = [], None
+            answers = {"USER": "230 in", "PWD": '257 "/"', "TYPE": "200 ok",
+                       "SIZE": "213 5", "EPSV": "522 no", "EPRT": "522 no",
+                       "QUIT": "221 bye"}
+            with listener.accept() as control:
+                control.reply("220 scripted")
+                while not verbs or verbs[-1] != "QUIT":
+                    line = control.read_line().decode().split()
+                    verbs.append(line[0] if line else "QUIT")
+                    if verbs[-1] == "PASV":
+                        control.reply(f"227 ({data.port_argument()})")
+                    elif verbs[-1] == "PORT":
+                        to = scripted.parse_port(line[1])
+                        control.reply("200 ok")
+                    elif verbs[-1] == "RETR":
+                        control.reply("150 go")
+                        with (scripted.dial(*to, side=ns) if to
+                              else data.accept()) as wire:
+                            wire.send(b"hello")
+                        control.reply("226 done")
+                    elif line:
+                        control.reply(answers.get(verbs[-1], "500 what"))
+            return verbs
+
+        to = Target("127.0.0.1", tunnel.port, "tester", "secret")
+        for mode, first, second in (("passive", "EPSV", "PASV"),
+                                    ("active", "EPRT", "PORT")):
+            server = scripted.start(serve)
+            result = CLIENTS["curl"].get(to, mode, "file", tmp / mode)
+            assert result.status == 0, result.output
+            assert (tmp / mode).read_bytes() == b"hello"
+            verbs = server.result(20)
+            assert verbs.index(first) < verbs.index(second), verbs
+
+
+# 2. 227 and 229 in every shape: only the digits are replaced.
+
+SHAPES_227 = [
+    b"227 Entering Passive Mode (%s).\r\n",
+    b"227 Entering Passive Mode %s\r\n",
+    b"227 =%s\r\n",
+    b"227 Entering Passive Mode (%s)\r\n",
+    b"227 %s.\r\n",
+    b"227 Passive 1,2,3 and 1,2,3,4,5,6,7 and 1,2,3,4,5,256 (%s) then 9\r\n",
+    b"227 \xdcbertragung l\xe4uft: \xe2\x86\x92 %s \xff\xff \x01\r\n",
+    b"227-Entering Passive Mode (%s)\r\n more\r\n227 End\r\n",
+    b"227-Some words\r\n and more\r\n227 (%s)\r\n",
+    b"227-Some words\r\n227 (%s)\r\n",
+    b"\xff\xfb\x01227 Entering Passive Mode (%s).\r\n",
+    b"227 Entering Passive Mode (%s).\n",
+]
+SHAPES_229 = [
+    b"229 Entering Extended Passive Mode (|||%d|)\r\n",
+    b"229 Entering Extended Passive Mode (|||%d|).\r\n",
+    b"229 Extended (!!!%d!)\r\n",
+    b"229 Extended |||%d|\r\n",
+    b"229 Extended (|||%d)\r\n",
+    b"229 Extended (~~~%d~) 7 8 9\r\n",
+    b"229-Extended\r\n229 (|||%d|)\r\n",
+    b"229 Extended (|||%d|)\n",
+]
+
+
+def check_shapes(one, command, shapes, announce, near_announce):
+    """Each shape is rewritten in place, and the dial goes where it says."""
+    for shape in shapes:
+        far = one.listen(one.ns)
+        one.client.command(command)
+        one.server.expect_command(command)
+        one.server.send(shape % announce(far))
+        before, after = shape.split(b"%d" if b"%d" in shape else b"%s")
+        one.client.expect_bytes(before)
+        got = b""
+        while not got.endswith(after):
+            got += one.client.read(1)
+        to = near_announce(got[:-len(after)].decode())
+        with one.dial(to) as mine, far.accept() as theirs:
+            mine.send(b"x")
+            theirs.expect_bytes(b"x")
+
+
+def test_item_02_shapes_of_227(pair):
+    """227 in all shapes seen: the text and the line end stay."""
+    check_shapes(pair(), "PASV", SHAPES_227,
+                 lambda far: far.port_argument().encode(),
+                 scripted.parse_port)
+
+
+def test_item_02_a_227_with_blanks_leading_zeros_and_another_host(pair):
+    """Blanks and zeros are understood, the address is of no account."""
+    one = pair()
+    for form in "{}, {}, {}, {}, {}, {}", "{:03},{:03},{:03},{:03},{:03},{:03}":
+        far = one.listen(one.ns)
+        numbers = 10, 9, 8, 7, far.port >> 8, far.port & 255
+        one.client.command("PASV")
+        one.server.expect_command("PASV")
+        one.server.reply(f"227 ok ({form.format(*numbers)}).")
+        reply = one.client.expect("227 ok (127,0,0,1,")
+        assert reply.endswith(").\r\n")
+        with one.dial(scripted.parse_port(reply)), far.accept() as theirs:
+            assert theirs.peer[0] == one.server.peer[0]
+
+
+def test_item_02_shapes_of_229(pair):
+    """229 in all shapes seen: the delimiter stays."""
+    check_shapes(pair(), "EPSV", SHAPES_229, lambda far: far.port,
+                 lambda text: ("127.0.0.1", int(text)))
+
+
+@pytest.mark.parametrize("command, reply", [
+    ("PASV", b"227 Passive mode on\r\n"),
+    ("PASV", b"227 (1,2,3,4,5)\r\n"),
+    ("PASV", b"227 (1,2,3,4,5,6,7)\r\n"),
+    ("EPSV", b"229 (|||0|)\r\n"),
+    ("EPSV", b"229 (|||65536|)\r\n"),
+    ("EPSV", b"229 \xff nothing \x00 here\r\n"),
+])
+def test_item_02_what_cannot_be_parsed_passes(command, reply, pair):
+    """It goes through byte for byte, with a warning."""
+    one = pair()
+    one.client.command(command)
+    one.server.expect_command(command)
+    one.server.send(reply)
+    one.client.expect_bytes(reply)
+    one.wait_log("no host-port")
+    one.goes_on()
+
+
+# 3. Servers compare peers.
+
+@pytest.mark.parametrize("near, far", [
+    # A PORT is refused by that localhost first: below.
+    (near, far) for near, far in WAYS if far != "localhost"])
+@pytest.mark.parametrize("mode", ["active", "passive"])
+def test_item_03_one_peer_for_control_and_data(mode, near, far, pair):
+    """To the server both come from, and go to, the same address."""
+    one = pair(near, far)
+    if mode == "passive":
+        listener, to = one.passive()
+        mine, theirs = one.dial(to), one.keep(listener.accept())
+        assert theirs.name[0] == one.server.name[0]
+    else:
+        listener, to = one.active()
+        assert to[0] == one.server.peer[0]
+        one.client.command("RETR file")
+        one.server.expect_command("RETR file")
+        theirs = one.dial(to, one.ns)
+        mine = one.keep(listener.accept())
+    assert theirs.peer[0] == one.server.peer[0]
+    theirs.send(b"x")
+    mine.expect_bytes(b"x")
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *MORE_KINDS])
+@pytest.mark.parametrize("mode", ["active", "passive"])
+def test_item_03_servers_that_compare_peers(mode, kind, target, folder):
+    """Each server, with its peer checks on, gives and takes a file."""
+    path, name = folder(kind)
+    with logged_in(target(kind)) as control:
+        store(control, mode, f"STOR {name}/file", b"peer" * 1000)
+        assert fetch(control, mode, f"RETR {name}/file") == b"peer" * 1000
+    assert (path / "file").read_bytes() == b"peer" * 1000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_item_03_localhost_that_is_ipv6(kind, server, start_culvert):
+    """A server on ::1 reached as `localhost`: PORT is repeated as EPRT."""
+    one = server(kind, "::1")
+    (one.root / "of-localhost").write_bytes(b"content")
+    tunnel = start_culvert(f"0:localhost:{one.port}", options=["-vv"])
+
+    to = Target("127.0.0.1", tunnel.port, one.user, one.password)
+    with logged_in(to) as control:
+        for _ in range(2):
+            assert fetch(control, "active", "RETR of-localhost") == b"content"
+        control.command("EPSV")
+        port = scripted.parse_epsv(control.expect("229"))
+        control.command("RETR of-localhost")
+        with scripted.dial("127.0.0.1", port) as data:
+            control.expect("1")
+            assert data.read_all() == b"content"
+        control.expect("226")
+    sent = [line for line in tunnel.output.splitlines()
+            if "-> PORT" in line or "-> EPRT" in line]
+    assert "-> PORT 127,0,0,1," in sent[0] and "-> EPRT |2|::1|" in sent[1]
+    assert len(sent) == 3, "what was taken once is tried first"
+
+
+@pytest.mark.parametrize("code", [425, 500, 501, 522])
+def test_item_03_port_is_repeated_as_eprt(code, pair):
+    """The client sees the second answer only; what follows PORT waits."""
+    one = pair("127.0.0.1", "localhost")
+    listener = one.listen(NEAR)
+    one.client.command(announcement(listener), "RETR file")
+    one.server.read_command("PORT")
+    one.server.reply(f"{code} not of your family")
+    address, port = scripted.parse_eprt(one.server.read_command("EPRT"))
+    assert address == "::1"
+    one.server.reply("200 noted")
+    one.client.expect("200 noted\r\n")
+    one.server.expect_command("RETR file")
+    theirs = one.dial((address, port), one.ns)
+    one.server.reply("150 go")
+    one.client.expect("150 go\r\n")
+    transfer(one, one.keep(listener.accept()), theirs)
+
+
+def test_item_03_refused_in_both_forms(pair):
+    """Both are refused: the client sees the last refusal."""
+    one = pair("127.0.0.1", "localhost")
+    one.client.command(announcement(one.listen(NEAR)))
+    one.server.read_command("PORT")
+    one.server.reply("500 not so")
+    to = scripted.parse_eprt(one.server.read_command("EPRT"))
+    one.server.reply("522 nor so")
+    one.client.expect("522 nor so\r\n")
+    wait_refused(to, one.ns)
+    one.goes_on()
+
+
+# 17. EPSV ALL.
+
+@pytest.mark.parametrize("kind, code", [
+    ("vsftpd", "200"), ("proftpd", "200"), ("pyftpdlib", "200"),
+    ("inetutils", "5"), ("pure-ftpd", "2")])
+def test_item_17_epsv_all_and_real_servers(kind, code, target, folder):
+    """EPSV ALL is answered by the server, and EPSV works after it."""
+    path, name = folder(kind)
+    (path / "file").write_bytes(b"content")
+    with logged_in(target(kind)) as control:
+        control.command("EPSV ALL")
+        control.expect(code)
+        control.command("EPSV")
+        reply = control.read_reply()
+        if kind == "inetutils" and reply.startswith("5"):
+            return
+        to = control.peer[0], scripted.parse_epsv(reply)
+        control.command(f"RETR {name}/file")
+        with scripted.dial(*to) as data:
+            control.expect("1")
+            assert data.read_all() == b"content"
+        control.expect("226")
+
+
+def test_item_17_no_port_of_ours_after_epsv_all(pair):
+    """A refused EPRT is not repeated as PORT after EPSV ALL."""
+    one = pair("127.0.0.1", "localhost")
+    one.exchange("EPSV ALL", "200 only EPSV from here on")
+    listener = one.listen(NEAR)
+    one.client.command("EPRT " + eprt_argument("127.0.0.1", listener.port))
+    one.server.read_command("EPRT")
+    one.server.reply("501 you said EPSV ALL")
+    one.client.expect("501 you said EPSV ALL\r\n")
+    one.goes_on()
+
+
+def test_item_17_epsv_all_answered_by_an_announcement(pair):
+    """229 to EPSV ALL is an announcement all the same."""
+    one = pair()
+    listener = one.listen(one.ns)
+    one.client.command("EPSV ALL")
+    one.server.expect_command("EPSV ALL")
+    one.server.reply(f"229 Fine (|||{listener.port}|)")
+    port = scripted.parse_epsv(one.client.expect("229 Fine"))
+    assert port != listener.port
+    mine = one.dial(("127.0.0.1", port))
+    theirs = one.keep(listener.accept())
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    one.server.reply("150 go")
+    one.client.expect("150 go\r\n")
+    transfer(one, mine, theirs)
+
+
+# 18. LPRT, LPSV; P@SW; PRET.
+
+def long_argument(address, port):
+    """Return a host-port as LPRT and 228 have it."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    ip = socket.inet_pton(family, address)
+    numbers = [6 if len(ip) == 16 else 4, len(ip), *ip, 2,
+               port >> 8, port & 255]
+    return ",".join(map(str, numbers))
+
+
+def parse_long(text):
+    """Return (address, port) from an LPRT argument or a 228 reply."""
+    numbers = [int(word) for word in
+               text.split("(")[-1].split(")")[0].split(",")]
+    ip = bytes(numbers[2:2 + numbers[1]])
+    family = socket.AF_INET6 if len(ip) == 16 else socket.AF_INET
+    return socket.inet_ntop(family, ip), numbers[-2] << 8 | numbers[-1]
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_item_18_lprt_and_lpsv_with_inetutils(family, target, folder):
+    """inetutils ftpd speaks both; a file comes each way."""
+    path, name = folder("inetutils", "::1" if family == "ipv6"
+                        else "127.0.0.1")
+    (path / "file").write_bytes(b"content" * 999)
+    with logged_in(target("inetutils", family)) as control:
+        with Listener(NEAR, control.name[0]) as listener:
+            control.command(
+                "LPRT " + long_argument(listener.address, listener.port))
+            control.expect("200")
+            control.command(f"RETR {name}/file")
+            with listener.accept() as data:
+                control.expect("150")
+                assert data.read_all() == b"content" * 999
+            control.expect("226")
+        control.command("LPSV")
+        to = parse_long(control.expect("228"))
+        assert to[0] == control.peer[0]
+        control.command(f"RETR {name}/file")
+        with scripted.dial(*to) as data:
+            control.expect("150")
+            assert data.read_all() == b"content" * 999
+        control.expect("226")
+
+
+@pytest.mark.parametrize("near, far", [
+    ("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("127.0.0.1", "::1"),
+    ("::1", "127.0.0.1")])
+def test_item_18_lprt_and_228_are_rewritten(near, far, pair):
+    """LPRT and 228 are rewritten, in the family of each leg."""
+    one = pair(near, far)
+    mine = one.listen(NEAR)
+    one.client.command("LPRT " + long_argument(mine.address, mine.port))
+    to = parse_long(one.server.read_command("LPRT"))
+    assert to[0] == one.far
+    one.server.reply("200 noted")
+    one.client.expect("200 noted\r\n")
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    theirs = one.dial(to, one.ns)
+    one.server.reply("150 go")
+    one.client.expect("150 go\r\n")
+    transfer(one, one.keep(mine.accept()), theirs)
+
+    far = one.listen(one.ns)
+    one.client.command("LPSV")
+    one.server.expect_command("LPSV")
+    argument = long_argument(far.address, far.port)
+    one.server.reply(f"228 Entering Long Passive Mode ({argument})")
+    to = parse_long(one.client.expect("228 Entering Long Passive Mode ("))
+    assert to[0] == one.client.peer[0]
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    one.server.reply("150 go")
+    one.client.expect("150 go\r\n")
+    transfer(one, one.dial(to), one.keep(far.accept()))
+
+
+def test_item_18_pret_and_pasv_of_netscape(pair):
+    """PRET passes, and the PASV after it works; P@SW is PASV."""
+    one = pair()
+    for command in "PASV", "P@SW":
+        one.exchange("PRET RETR file", "200 will do")
+        far = one.listen(one.ns)
+        one.client.command(command)
+        one.server.expect_command(command)
+        one.server.reply(f"227 ok ({far.port_argument()})")
+        mine = one.dial(scripted.parse_port(one.client.expect("227 ok (")))
+        one.client.command("RETR file")
+        one.server.expect_command("RETR file")
+        one.server.reply("150 go")
+        one.client.expect("150 go\r\n")
+        transfer(one, mine, one.keep(far.accept()))
+
+
+# 20. Malformed PORT and EPRT.
+
+MALFORMED = [
+    "PORT 127,0,0,256,200,1", "PORT 127,0,0,1,200", "PORT 1,2,3,4,5,6,7",
+    "PORT 127,0,0,1,0,0", "PORT", "PORT 127, 0, 0, 1, 200, 1",
+    "PORT a,b,c,d,e,f", "EPRT |3|127.0.0.1|5000|", "EPRT |1|127.0.0.1|0|",
+    "EPRT |1|127.0.0.1|65536|", "EPRT |1|127.0.0.1|5000", "EPRT",
+    "EPRT |1|::1|5000|", "LPRT 4,4,127,0,0,1,2,200",
+]
+
+
+def test_item_20_malformed_announcements_pass(pair):
+    """They go to the server as they are; its answer is the answer."""
+    one = pair()
+    for command in MALFORMED:
+        code = 522 if "|3|" in command else 501
+        one.exchange(command, f"{code} so not")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_item_20_malformed_announcements_and_real_servers(kind, target):
+    """Real servers refuse them, and the session goes on."""
+    with logged_in(target(kind)) as control:
+        for command in MALFORMED:
+            control.command(command)
+            control.expect("5")
+        control.command("PWD")
+        control.expect("257")
+
+
+# 21. The source address of the active connection to the client.
+
+@pytest.mark.parametrize("near", ["127.0.0.1", "127.0.0.2", "::1"])
+def test_item_21_source_address(near, pair):
+    """It is the address that the client's control connection goes to."""
+    one = pair(near, "::1" if near == "::1" else "127.0.0.1")
+    mine, _ = one.data("active")
+    assert mine.peer[0] == near == one.client.peer[0]
+
+
+def test_item_21_passive_is_announced_on_the_same_address(pair):
+    """And a passive listener is on that address, and on no other."""
+    one = pair("127.0.0.2")
+    listener, to = one.passive()
+    assert to[0] == "127.0.0.2"
+    assert refused(("127.0.0.1", to[1]))
+    one.dial(to)
+    listener.accept().close()
+
+
+def test_item_21_lftp_verifies_the_address(target, folder, tmp):
+    """lftp with ftp:verify-address takes an active transfer."""
+    path, name = folder("vsftpd")
+    (path / "file").write_bytes(b"content")
+    lftp = CLIENTS["lftp"]
+    to = target("vsftpd")
+    result = lftp._run_lines(
+        to, "active", "set ftp:verify-address yes", "set ftp:verify-port no",
+        f"get {name}/file -o {tmp / 'file'}")
+    assert result.status == 0, result.output
+    assert (tmp / "file").read_bytes() == b"content"
+
+
+# 23. One passive port for all transfers of a session.
+
+def test_item_23_the_same_far_port_again(pair):
+    """aioftp announces one port for all; each PASV makes a data connection."""
+    one = pair()
+    far = one.listen(one.ns)
+    seen = set()
+    for _ in range(3):
+        _, to = one.passive(far)
+        seen.add(to)
+        mine = one.dial(to)
+        theirs = one.keep(far.accept())
+        one.client.command("RETR file")
+        one.server.expect_command("RETR file")
+        one.server.reply("150 go")
+        one.client.expect("150 go\r\n")
+        transfer(one, mine, theirs)
+        assert refused(to), "one connection only"
+
+
+# 26. REIN and a new USER void what was prepared.
+
+@pytest.mark.parametrize("mode", ["active", "passive"])
+@pytest.mark.parametrize("command, reply", [
+    ("REIN", "220 ready for a new user"), ("USER other", "331 password?")])
+def test_item_26_a_new_user_voids_what_was_prepared(
+        command, reply, mode, pair):
+    """The listener goes; a refused USER voids nothing."""
+    one = pair()
+    if mode == "active":
+        _, to = one.active()
+        side = one.ns
+    else:
+        listener, to = one.passive()
+        listener.accept().close()
+        listener, to = one.passive()
+        side = NEAR
+    one.exchange(command, reply)
+    wait_refused(to, side)
+    one.exchange("ACCT money", "332 more")
+    transfer(one, *one.data(mode))
+
+
+def test_item_26_a_refused_user_voids_nothing(pair):
+    """530 to USER: the passive listener stands."""
+    one = pair()
+    listener, to = one.passive()
+    one.exchange("USER other", "530 not you")
+    mine, theirs = one.dial(to), one.keep(listener.accept())
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    one.server.reply("150 go")
+    one.client.expect("150 go\r\n")
+    transfer(one, mine, theirs)
+
+
+def test_item_26_host_before_user_and_acct(pair):
+    """HOST comes before USER, ACCT after PASS; both pass."""
+    one = pair(log_in=False)
+    one.server.reply("220 scripted")
+    one.client.expect("220")
+    one.exchange("HOST ftp.example.com", "220 that one")
+    one.exchange("USER tester", "331 password?")
+    one.exchange("PASS secret", "332 account?")
+    one.exchange("ACCT money", "230 in")
+    assert "secret" not in one.culvert.output
+    assert "money" not in one.culvert.output
+    transfer(one, *one.data("passive"))
+
+
+@pytest.mark.parametrize("kind", ["vsftpd", "proftpd", "pyftpdlib"])
+def test_item_26_a_new_user_with_real_servers(kind, target, folder):
+    """A prepared transfer, then USER, then a whole one."""
+    path, name = folder(kind)
+    (path / "file").write_bytes(b"content")
+    to = target(kind)
+    with logged_in(to) as control:
+        prepare(control, "passive")
+        control.command(f"USER {to.user}")
+        reply = control.read_reply()
+        if reply.startswith("331"):
+            control.command(f"PASS {to.password}")
+            control.expect("230")
+        control.command("TYPE I")
+        control.expect("200")
+        assert fetch(control, "passive", f"RETR {name}/file") == b"content"
+        assert fetch(control, "active", f"RETR {name}/file") == b"content"

@@ -1,0 +1,604 @@
+"""The ranked list of FTP.md: the control connection."""
+
+import select
+import socket
+
+import pytest
+
+import scripted
+from clients import Target
+from process import until
+from ranked import (announcement, fetch, logged_in, prepare, quiet,
+                    replies_until, store, within)
+from scripted import NEAR, Control, Listener
+from servers import KINDS, MORE_KINDS
+
+pytest_plugins = ["ranked"]
+
+ALL = [*KINDS, *MORE_KINDS]
+TLS_HELLO = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\xff"
+
+
+# 4. Multi-line replies.
+
+def test_item_04_multi_line_replies(pair):
+    """Inner lines may look like anything; the end is the code and a blank."""
+    one = pair()
+    far = one.listen(one.ns)
+    text = (b"211-Status\r\n"
+            b"227 Entering Passive Mode (1,2,3,4,5,6)\r\n"
+            b"211-again\r\n"
+            b"211\r\n"
+            b" 211 not the end\r\n"
+            b"2110 nor this\r\n"
+            b"229 (|||99|)\r\n"
+            b"\r\n"
+            b"221-\xff\xfe\r\n"
+            b"211 End\r\n")
+    one.client.command("STAT", "PASV")
+    one.server.expect_command("STAT")
+    one.server.expect_command("PASV")
+    one.server.send(text)
+    one.client.expect_bytes(text)
+    one.server.reply("227-227 (1,2,3,4)", " inside",
+                     f"227 ({far.port_argument()})")
+    reply = one.client.expect("227-227 (1,2,3,4)\r\n inside\r\n227 (")
+    with one.dial(scripted.parse_port(reply.splitlines()[2])) as mine:
+        mine.send(b"x")
+        far.accept().expect_bytes(b"x")
+    one.goes_on()
+
+
+def test_item_04_multi_line_greeting_and_transfer_replies(pair):
+    """A greeting, a 150 and a 226 of several lines."""
+    one = pair(log_in=False)
+    one.server.reply("220-hello", "227 (1,2,3,4,5,6)", "220 there")
+    one.client.expect("220-hello\r\n227 (1,2,3,4,5,6)\r\n220 there\r\n")
+    listener, to = one.passive()
+    mine, theirs = one.dial(to), one.keep(listener.accept())
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    one.server.reply("150-it", "226 is not over", "150 comes")
+    one.client.expect("150-it\r\n226 is not over\r\n150 comes\r\n")
+    theirs.send(b"content")
+    theirs.close()
+    assert mine.read_all() == b"content"
+    one.server.reply("226-it", "425 was", "226 all")
+    one.client.expect("226-it\r\n425 was\r\n226 all\r\n")
+    one.goes_on()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_item_04_what_a_server_says_is_what_the_client_reads(
+        kind, target, server, ns):
+    """HELP, HELP SITE and an unknown command, byte for byte as without."""
+    one = server(kind)
+    direct = Target(one.address, one.port, one.user, one.password)
+    said = []
+    with logged_in(target(kind)) as near, \
+            scripted.client(direct.host, direct.port, side=ns) as far:
+        far.expect("220")
+        far.command(f"USER {one.user}", f"PASS {one.password}")
+        replies_until(far, "230")
+        for control in near, far:
+            control.command("HELP", "HELP SITE", "XYZZY", "SYST", "PWD")
+            said.append(replies_until(control, "257"))
+    assert said[0] == said[1]
+
+
+# 5. Replies are matched to commands by order.
+
+def test_item_05_pipelined_commands(pair):
+    """lftp's SIZE, MDTM, PASV, RETR in one segment; replies in another."""
+    one = pair()
+    far = one.listen(one.ns)
+    commands = "SIZE a", "MDTM a", "PASV", "RETR a"
+    one.client.command(*commands)
+    for command in commands:
+        one.server.expect_command(command)
+    one.server.reply("213 7", "550 no", f"227 ({far.port_argument()})",
+                     "150 go")
+    one.client.expect("213 7\r\n")
+    one.client.expect("550 no\r\n")
+    mine = one.dial(scripted.parse_port(one.client.expect("227 (")))
+    theirs = one.keep(far.accept())
+    one.client.expect("150 go\r\n")
+    theirs.send(b"content")
+    theirs.close()
+    one.server.reply("226 done")
+    assert mine.read_all() == b"content"
+    one.client.expect("226 done\r\n")
+    one.goes_on()
+
+
+def test_item_05_a_227_is_rewritten_because_it_answers_pasv(pair):
+    """227 and 229 to other commands pass as they are."""
+    one = pair()
+    for reply in ("227 Entering Passive Mode (127,0,0,1,4,5)",
+                  "229 (|||1029|)"):
+        one.exchange("SITE WHERE", reply)
+    one.client.command("SYST", "PASV", "NOOP")
+    for command in "SYST", "PASV", "NOOP":
+        one.server.expect_command(command)
+    far = one.listen(one.ns)
+    one.server.reply("215 227 (1,2,3,4,5,6)", f"227 ({far.port_argument()})",
+                     "200 227 (1,2,3,4,5,6)")
+    one.client.expect("215 227 (1,2,3,4,5,6)\r\n")
+    to = scripted.parse_port(one.client.expect("227 ("))
+    one.client.expect("200 227 (1,2,3,4,5,6)\r\n")
+    assert to[1] != far.port
+    with one.dial(to) as mine, far.accept() as theirs:
+        mine.send(b"x")
+        theirs.expect_bytes(b"x")
+
+
+def test_item_05_the_client_speaks_first(pair):
+    """FEAT before the 220 (lftp)."""
+    one = pair(log_in=False)
+    one.client.command("FEAT", "USER tester")
+    one.server.expect_command("FEAT")
+    one.server.expect_command("USER tester")
+    one.server.reply("220 scripted", "500 no", "230 in")
+    for reply in "220 scripted", "500 no", "230 in":
+        one.client.expect(f"{reply}\r\n")
+    mine, theirs = one.data("passive")
+    theirs.send(b"x")
+    mine.expect_bytes(b"x")
+
+
+def test_item_05_an_unasked_421_ends_no_command(pair):
+    """It passes, and the reply to the command still finds it."""
+    one = pair()
+    far = one.listen(one.ns)
+    one.client.command("PASV")
+    one.server.expect_command("PASV")
+    one.server.reply("421 going down in 5 minutes",
+                     f"227 ({far.port_argument()})")
+    one.client.expect("421 going down in 5 minutes\r\n")
+    to = scripted.parse_port(one.client.expect("227 ("))
+    assert to[1] != far.port
+
+
+def test_item_05_replies_twice_and_out_of_order(pair):
+    """One reply too many does not shift those that follow."""
+    one = pair()
+    one.exchange("NOOP", "200 in step")
+    one.server.reply("200 again")
+    one.client.expect("200 again\r\n")
+    for _ in range(2):
+        mine, theirs = one.data("passive")
+        theirs.close()
+        mine.expect_end()
+        one.server.reply("226 done", "226 done again")
+        one.client.expect("226 done\r\n")
+        one.client.expect("226 done again\r\n")
+    # NOOP is answered before the end of the transfer that it came behind.
+    mine, theirs = one.data("passive")
+    one.client.command("NOOP", "PASV")
+    one.server.expect_command("NOOP")
+    one.server.expect_command("PASV")
+    one.server.reply("200 alive")
+    one.client.expect("200 alive\r\n")
+    theirs.send(b"content")
+    theirs.close()
+    assert mine.read_all() == b"content"
+    far = one.listen(one.ns)
+    one.server.reply("226 done", f"227 ({far.port_argument()})")
+    one.client.expect("226 done\r\n")
+    assert scripted.parse_port(one.client.expect("227 ("))[1] != far.port
+    one.goes_on()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_item_05_pipelined_commands_and_real_servers(kind, target, folder):
+    """SIZE, MDTM, PASV, RETR at once; PASV, CWD, MLSD; PORT, RETR."""
+    path, name = folder(kind)
+    (path / "file").write_bytes(b"content" * 1000)
+    with logged_in(target(kind)) as control:
+        control.command(f"SIZE {name}/file", f"MDTM {name}/file", "PASV",
+                        f"RETR {name}/file")
+        control.expect("213 7000")
+        control.expect("213 20")
+        with scripted.dial(*scripted.parse_port(control.expect("227"))) \
+                as data:
+            control.expect("1")
+            assert data.read_all() == b"content" * 1000
+        control.expect("226")
+
+        control.command("PASV", f"CWD {name}", "NLST")
+        to = scripted.parse_port(control.expect("227"))
+        control.expect("250")
+        with scripted.dial(*to) as data:
+            control.expect("1")
+            assert b"file" in data.read_all()
+        control.expect("226")
+
+        with Listener(NEAR) as listener:
+            control.command(announcement(listener), "RETR file", "PWD")
+            control.expect("200")
+            with listener.accept() as data:
+                control.expect("1")
+                assert data.read_all() == b"content" * 1000
+        control.expect("226")
+        control.expect("257")
+
+
+# 6. Whole lines in one write.
+
+def test_item_06_a_line_that_comes_in_bytes_leaves_in_one_write(pair):
+    """Commands, PORT too, reach the server in one segment each."""
+    one = pair()
+    listener = one.listen(NEAR)
+    for line in b"SITE some words\r\n", announcement(listener).encode() \
+            + b"\r\n":
+        one.client.send_bytes_singly(line)
+        got = one.server.sock.recv(1 << 16)
+        assert got.endswith(b"\r\n") and got[:5] == line[:5], got
+        one.server.reply("200 noted")
+        one.client.expect("200 noted\r\n")
+
+
+@pytest.mark.parametrize("command", ["PASV", "EPSV"])
+def test_item_06_a_reply_that_comes_in_bytes(command, pair):
+    """A 227 or 229 byte by byte is rewritten, and leaves in one write."""
+    one = pair()
+    far = one.listen(one.ns)
+    reply = (f"227 Entering Passive Mode ({far.port_argument()})\r\n"
+             if command == "PASV" else f"229 (|||{far.port}|)\r\n").encode()
+    one.client.command(command)
+    one.server.expect_command(command)
+    one.server.send_bytes_singly(reply)
+    got = one.client.sock.recv(1 << 16).decode()
+    assert got.endswith("\r\n")
+    to = scripted.parse_port(got) if command == "PASV" else \
+        ("127.0.0.1", scripted.parse_epsv(got))
+    with one.dial(to) as mine, far.accept() as theirs:
+        mine.send(b"x")
+        theirs.expect_bytes(b"x")
+
+
+def test_item_06_a_227_split_anywhere(pair):
+    """In two pieces, with every place for the split."""
+    one = pair()
+    far = one.listen(one.ns)
+    reply = f"227 ({far.port_argument()})\r\n".encode()
+    for at in range(1, len(reply)):
+        one.client.command("PASV")
+        one.server.expect_command("PASV")
+        one.server.send_pieces(reply[:at], reply[at:])
+        got = one.client.expect("227 (127,0,0,1,")
+        assert got.endswith(")\r\n")
+        assert scripted.parse_port(got)[1] != far.port
+        far.accept().close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_item_06_real_servers_and_lines_in_bytes(kind, target, folder):
+    """A login and a transfer whose commands come byte by byte."""
+    _, name = folder(kind)
+    to = target(kind)
+    with scripted.client(to.host, to.port) as control:
+        control.expect("220")
+        for command, code in ((f"USER {to.user}", "331"),
+                              (f"PASS {to.password}", "230"),
+                              (f"CWD {name}", "250"), ("PASV", "227")):
+            control.send_bytes_singly(f"{command}\r\n".encode())
+            reply = control.expect(code)
+        with scripted.dial(*scripted.parse_port(reply)) as data:
+            control.send_bytes_singly(b"STOR file\r\n")
+            control.expect("1")
+            data.half_close()
+            control.expect("226")
+
+
+# 12. AUTH.
+
+def test_item_12_auth_is_refused_and_the_session_goes_on(pair):
+    """534 from culvert, in its turn; the server never sees it."""
+    one = pair()
+    one.client.command("AUTH TLS", "AUTH SSL", "PWD")
+    one.server.expect_command("PWD")
+    one.client.expect("534")
+    one.client.expect("534")
+    one.server.reply('257 "/"')
+    one.client.expect("257")
+    one.client.command("FEAT")
+    one.server.expect_command("FEAT")
+    one.server.reply("211-Features", " AUTH TLS", " UTF8", " PBSZ", " PROT",
+                     " SIZE", "211 End")
+    one.client.expect("211-Features\r\n UTF8\r\n SIZE\r\n211 End\r\n")
+    one.goes_on()
+
+
+@pytest.mark.parametrize("reply", ["234 go", "334 more", "335 more"])
+def test_item_12_opaque_after_auth(reply, session):
+    """With --allow-tls all is opaque for ever, also after CCC."""
+    one = session(options=["--allow-tls"])
+    client, server = one
+    # A ClientHello may sit right behind the command.
+    client.send(b"AUTH TLS\r\n" + TLS_HELLO)
+    server.expect_command("AUTH TLS")
+    server.reply(reply)
+    client.expect(f"{reply}\r\n")
+    server.expect_bytes(TLS_HELLO)
+    server.send(TLS_HELLO[::-1])
+    client.expect_bytes(TLS_HELLO[::-1])
+    client.command("CCC")
+    server.expect_command("CCC")
+    server.reply("200 clear")
+    client.expect("200 clear\r\n")
+    for line in b"PORT 1,2,3,4,5,6\r\n", b"PASV\r\n", b"half a line":
+        client.send(line)
+        server.expect_bytes(line)
+    server.reply("227 (127,0,0,1,4,5)")
+    client.expect("227 (127,0,0,1,4,5)\r\n")
+
+
+def test_item_12_auth_that_the_server_refuses(session):
+    """With --allow-tls a 5xx leaves all as it was; what came behind waits."""
+    one = session(options=["--allow-tls"])
+    client, server = one
+    with Listener(one.ns) as far:
+        client.command("AUTH TLS", "PASV")
+        server.expect_command("AUTH TLS")
+        assert quiet(server), "commands wait for the answer"
+        server.reply("502 no")
+        client.expect("502 no\r\n")
+        server.expect_command("PASV")
+        server.reply(f"227 ({far.port_argument()})")
+        to = scripted.parse_port(client.expect("227 ("))
+        assert to[1] != far.port
+
+
+# 13. Control during long transfers.
+
+@pytest.mark.parametrize("mode", ["active", "passive"])
+def test_item_13_idle_control_and_a_slow_download(mode, pair):
+    """Three seconds of a byte now and then; control says nothing."""
+    one = pair()
+    mine, theirs = one.data(mode)
+    for number in range(6):
+        theirs.send(bytes([number]))
+        mine.expect_bytes(bytes([number]))
+        assert quiet(one.client, 0.5)
+    theirs.close()
+    mine.expect_end()
+    one.server.reply("226 done")
+    one.client.expect("226 done\r\n")
+    one.goes_on()
+
+
+@pytest.mark.parametrize("mode", ["active", "passive"])
+def test_item_13_noop_and_stat_in_a_transfer(mode, pair):
+    """Answered at once, or after the transfer; the order is the server's."""
+    one = pair()
+    mine, theirs = one.data(mode)
+    one.exchange("NOOP", "200 alive")
+    one.client.command("STAT")
+    one.server.expect_command("STAT")
+    one.server.reply("213-Status", " 5 bytes", "213 End")
+    one.client.expect("213-Status\r\n 5 bytes\r\n213 End\r\n")
+    one.client.command("NOOP", "STAT")
+    one.server.expect_command("NOOP")
+    one.server.expect_command("STAT")
+    theirs.send(b"content")
+    theirs.close()
+    assert mine.read_all() == b"content"
+    one.server.reply("226 done", "200 alive", "211 idle")
+    for reply in "226 done", "200 alive", "211 idle":
+        one.client.expect(f"{reply}\r\n")
+    one.goes_on()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_item_13_noop_in_a_transfer_and_real_servers(kind, target, folder):
+    """NOOP while a download is held up: every reply comes, in any order."""
+    path, name = folder(kind)
+    size = 8 << 20
+    (path / "file").write_bytes(bytes(size))
+    with logged_in(target(kind)) as control:
+        connect = prepare(control, "passive")
+        control.command(f"RETR {name}/file")
+        with connect() as data:
+            control.expect("1")
+            data.read(1)
+            control.command("NOOP", "PWD")
+            assert len(data.read_all()) == size - 1
+        replies = [control.read_reply()[:3] for _ in range(3)]
+        assert sorted(replies) == ["200", "226", "257"]
+
+
+# 15. Names and odd bytes.
+
+def test_item_15_lines_pass_byte_for_byte(pair):
+    """Names with host-ports, any character set, NUL, CR, IAC, bare LF."""
+    one = pair()
+    lines = [
+        b"STAT PORT 1,2,3,4,5,6\r\n", b"MKD PASV\r\n", b"DELE EPSV ALL\r\n",
+        b"CWD \xc3\xbcber/\xe2\x82\xac\r\n", b"CWD \xfcber\r\n",
+        b"DELE a\0b\r\n", b"DELE a\rb\r\n", b"DELE a\r\0b\r\n",
+        b"DELE \xff\xffname\r\n", b"NOOP\n", b"\r\n",
+        b"\xff\xfb\x01NOOP\r\n", b"\xff\xfd\x06SYST\r\n", b" NOOP\r\n",
+        b"noop \r\n", b"X" * 300 + b"\r\n", b"\x80\x81\r\n",
+    ]
+    for line in lines:
+        one.client.send(line)
+        one.server.expect_bytes(line)
+        one.server.reply("500 what")
+        one.client.expect_bytes(b"500 what\r\n")
+    replies = [
+        b"200 \xfcber \0 \r \r\0\r\n", b"\xff\xfb\x01200 fine\r\n",
+        b"200 bare\n", b"200-\xff\xff\r\n\x80\n200 end\r\n", b"200\r\n",
+    ]
+    for reply in replies:
+        one.client.command("NOOP")
+        one.server.expect_command("NOOP")
+        one.server.send(reply)
+        one.client.expect_bytes(reply)
+    one.goes_on()
+
+
+def test_item_15_verbs_in_front_of_which_telnet_commands_stand(pair):
+    """PASV behind IAC triples, in small letters, with a bare LF."""
+    one = pair()
+    far = one.listen(one.ns)
+    for line in (b"\xff\xfb\x01\xff\xf1PASV\r\n", b"pasv\n", b"PaSv \r\n"):
+        one.client.send(line)
+        one.server.expect_bytes(line)
+        one.server.send(b"\xff\xfc\x01227 (%s)\r\n"
+                        % far.port_argument().encode())
+        one.client.expect_bytes(b"\xff\xfc\x01227 (127,0,0,1,")
+        one.client.read_line()
+        far.accept().close()
+
+
+def test_item_15_transfers_of_odd_names(pair):
+    """What a name looks like is nothing to the transfer."""
+    one = pair()
+    for name in "PORT 1,2,3,4,5,6", "a\xffb\xfc", "226 done":
+        mine, theirs = one.data("passive", f"RETR {name}")
+        theirs.send(b"x")
+        theirs.close()
+        assert mine.read_all() == b"x"
+        one.server.reply("226 done")
+        one.client.expect("226 done\r\n")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_item_15_names_and_real_servers(kind, target, folder):
+    """Stored and fetched under the name, whatever it is."""
+    path, name = folder(kind)
+    names = ["PORT 1,2,3,4,5,6", "\u00fcber \u20ac", "227 (1,2,3,4,5,6)"]
+    with logged_in(target(kind)) as control:
+        control.encoding = "utf-8"
+        for number, one in enumerate(names):
+            content = b"content %d" % number
+            store(control, "passive", f"STOR {name}/{one}", content)
+            assert (path / one).read_bytes() == content
+            assert fetch(control, "active", f"RETR {name}/{one}") == content
+
+
+# 22. Long lines.
+
+def test_item_22_lines_up_to_8_kib_are_the_servers_affair(pair):
+    """5,000 bytes and 8,190 pass; of more the server sees nothing."""
+    one = pair()
+    for length in 5000, 8000, 8190:
+        one.exchange("SITE " + "x" * (length - 7), "500 too long for me")
+    for length in 9000, 100_000:
+        one.client.command("SITE " + "x" * length, "NOOP")
+        one.client.expect("500")
+        one.server.expect_command("NOOP")
+        one.server.reply("200 in step")
+        one.client.expect("200 in step\r\n")
+
+
+def test_item_22_long_reply_lines_pass(pair):
+    """Whatever their length, and the session stays in step."""
+    one = pair()
+    for length in 5000, 8190, 9000, 100_000:
+        one.exchange("NOOP", "200 " + "y" * length)
+        one.exchange("STAT", "211-" + "y" * length + "\r\n211 End")
+    one.goes_on()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_item_22_long_lines_and_real_servers(kind, target, server, ns):
+    """5,000 bytes: the server does what it does without culvert."""
+    one = server(kind)
+
+    def attempt(control):
+        control.command("SITE " + "x" * 4993)
+        control.command("PWD")
+        try:
+            control.half_close()
+            return [line[:3] for line in control.read_all().splitlines()]
+        except ConnectionError:
+            return None
+
+    with logged_in(target(kind)) as near, \
+            scripted.client(one.address, one.port, side=ns) as far:
+        far.expect("220")
+        far.command(f"USER {one.user}", f"PASS {one.password}")
+        replies_until(far, "230")
+        mine, direct = attempt(near), attempt(far)
+    assert direct is None or mine[:len(direct)] == direct
+
+
+# 24. Greetings.
+
+@pytest.mark.parametrize("greeting", [
+    "421 too many", "530 not today", "421-too\r\n421 many"])
+def test_item_24_refusing_greetings(greeting, pair):
+    """The client sees them, and the end, quickly."""
+    one = pair(log_in=False)
+    with within(2):
+        one.server.reply(greeting)
+        one.server.close()
+        one.client.expect(f"{greeting}\r\n")
+        one.client.read_all()
+
+
+def test_item_24_120_before_220(pair):
+    """A 120 is not the greeting's end."""
+    one = pair(log_in=False)
+    one.server.reply("120 in a minute")
+    one.client.expect("120 in a minute\r\n")
+    one.client.command("PASV")
+    one.server.expect_command("PASV")
+    far = one.listen(one.ns)
+    one.server.reply("220 now", f"227 ({far.port_argument()})")
+    one.client.expect("220 now\r\n")
+    assert scripted.parse_port(one.client.expect("227 ("))[1] != far.port
+
+
+def test_item_24_a_server_that_closes_at_once(pair):
+    """Without a word: the client sees the end quickly."""
+    one = pair(log_in=False)
+    with within(2):
+        one.server.close()
+        rest = one.client.read_all()
+    assert not rest.startswith(b"2")
+
+
+# 28. Replies cut off.
+
+@pytest.mark.parametrize("reply", [
+    b"200 no CR\n", b"200 no line end", b"200-half of\r\n a rep",
+    b"221 bye\r\n\r\n...", b"22"])
+def test_item_28_what_is_there_at_the_end_is_flushed(reply, pair):
+    """A reply without CR, or cut off by the end of the connection."""
+    one = pair()
+    one.client.command("QUIT")
+    one.server.expect_command("QUIT")
+    one.server.send(reply)
+    one.server.close()
+    one.client.expect_bytes(reply)
+    one.client.read_all()
+
+
+def test_item_28_a_command_cut_off_by_the_end(pair):
+    """The client ends in the middle of a line: the server may see it."""
+    one = pair()
+    one.client.send(b"STAT so")
+    one.client.half_close()
+    assert one.server.read_all() == b"STAT so"
+    one.server.reply("500 what")
+    one.server.close()
+    one.client.expect("500 what\r\n")
+    one.client.expect_end()
+
+
+def test_item_14_a_half_closed_control_connection_is_passed_on(pair):
+    """The server sees the end, and its answers still come."""
+    one = pair()
+    one.client.command("STAT", "QUIT")
+    one.client.half_close()
+    one.server.expect_command("STAT")
+    one.server.expect_command("QUIT")
+    one.server.expect_end()
+    one.server.reply("211 fine", "221 bye")
+    one.server.close()
+    one.client.expect("211 fine\r\n")
+    one.client.expect("221 bye\r\n")
+    one.client.expect_end()

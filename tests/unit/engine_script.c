@@ -1,0 +1,357 @@
+/*
+ * Reads the sessions of tests/vectors/engine.
+ */
+#include "engine_script.h"
+
+#include <err.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vectors.h"
+
+const char *
+peer_name(enum engine_peer peer)
+{
+	return peer == ENGINE_CLIENT ? "client" : "server";
+}
+
+/* ---- words ---- */
+
+void
+words_open(struct words *words)
+{
+	words->file = open_memstream(&words->text, &words->len);
+	if (words->file == NULL)
+		err(1, NULL);
+	words->sending = -1;
+}
+
+const char *
+words_text(struct words *words)
+{
+	fflush(words->file);
+	return words->text;
+}
+
+void
+words_close(struct words *words)
+{
+	fclose(words->file);
+	free(words->text);
+}
+
+void
+words_end_send(struct words *words)
+{
+	if (words->sending != -1)
+		fputc('\n', words->file);
+	words->sending = -1;
+}
+
+void
+words_send(struct words *words, enum engine_peer peer, const uint8_t *bytes,
+    size_t len)
+{
+	if (words->sending != (int)peer) {
+		words_end_send(words);
+		fputs(peer == ENGINE_CLIENT ? "C< " : "S< ", words->file);
+		words->sending = (int)peer;
+	}
+	for (size_t i = 0; i < len; i++) {
+		if (bytes[i] == '\r')
+			fputs("\\r", words->file);
+		else if (bytes[i] == '\n')
+			fputs("\\n", words->file);
+		else if (bytes[i] == '\\')
+			fputs("\\\\", words->file);
+		else if (bytes[i] < ' ' || bytes[i] > '~')
+			fprintf(words->file, "\\x%02x", bytes[i]);
+		else
+			fputc(bytes[i], words->file);
+	}
+}
+
+void
+words_say(struct words *words, const char *format, ...)
+{
+	va_list args;
+
+	words_end_send(words);
+	va_start(args, format);
+	vfprintf(words->file, format, args);
+	va_end(args);
+	fputc('\n', words->file);
+}
+
+/* ---- reading a session ---- */
+
+static char *
+copy_of(const char *text)
+{
+	char *copy = strdup(text);
+
+	if (copy == NULL)
+		err(1, NULL);
+	return copy;
+}
+
+static void __attribute__((noreturn))
+bad_line(const struct script *script, unsigned number, const char *line)
+{
+	errx(1, "%s:%u: cannot read: %s", script->path, number, line);
+}
+
+static bool
+read_address(const char *text, struct addr *ret)
+{
+	char host[ADDR_TEXT_MAX];
+	const char *colon = strrchr(text, ':');
+	size_t len;
+
+	if (colon == NULL)
+		return false;
+	len = (size_t)(colon - text);
+	if (text[0] == '[') {
+		text++;
+		len -= 2;
+	}
+	snprintf(host, sizeof(host), "%.*s", (int)len, text);
+	if (addr_parse_ip(host, ret) != 0)
+		return false;
+	ret->port = (uint16_t)atoi(colon + 1);
+	return true;
+}
+
+/* Takes a word off the start of *text. */
+static const char *
+take_word(char **text)
+{
+	char *word = *text + strspn(*text, " ");
+
+	*text = word + strcspn(word, " ");
+	if (**text != '\0')
+		*(*text)++ = '\0';
+	return word;
+}
+
+static bool
+read_peer(const char *word, enum engine_peer *ret)
+{
+	*ret = strcmp(word, "client") == 0 ? ENGINE_CLIENT : ENGINE_SERVER;
+	return strcmp(word, peer_name(*ret)) == 0;
+}
+
+/* v4=ADDRESS, v6=ADDRESS, to_client=N, to_server=N; else: why. */
+static bool
+read_event_words(struct step *step, char *text)
+{
+	struct engine_data_event *event = &step->event;
+	char *rest;
+
+	while (*text != '\0') {
+		rest = text;
+		if (strncmp(text, "v4=", 3) == 0) {
+			if (!read_address(take_word(&text) + 3, &event->v4))
+				return false;
+		} else if (strncmp(text, "v6=", 3) == 0) {
+			if (!read_address(take_word(&text) + 3, &event->v6))
+				return false;
+		} else if (sscanf(text, "to_client=%lu", &event->to_client) ==
+			1 ||
+		    sscanf(text, "to_server=%lu", &event->to_server) == 1) {
+			step->counts = true;
+			take_word(&text);
+		} else {
+			step->why = copy_of(rest);
+			return true;
+		}
+	}
+	return true;
+}
+
+/* "data N EVENT [client|server] ..." */
+static bool
+read_data(struct step *step, char *text)
+{
+	static const char *const names[] = {
+		[ENGINE_DATA_LISTENING] = "listening",
+		[ENGINE_DATA_NO_LISTENER] = "no-listener",
+		[ENGINE_DATA_UP] = "up",
+		[ENGINE_DATA_EOF] = "eof",
+		[ENGINE_DATA_LOST] = "lost",
+		[ENGINE_DATA_DELIVERED] = "delivered",
+		[ENGINE_DATA_TIMEOUT] = "timeout",
+		[ENGINE_DATA_IS_QUIET] = "is-quiet",
+	};
+	unsigned type = 0;
+	const char *word;
+
+	step->kind = INPUT_DATA;
+	step->event.data = (uint32_t)atoi(take_word(&text));
+	word = take_word(&text);
+	while (type <= ENGINE_DATA_IS_QUIET && strcmp(word, names[type]) != 0)
+		type++;
+	if (type > ENGINE_DATA_IS_QUIET ||
+	    step->event.data >= SCRIPT_NUMBERS_MAX)
+		return false;
+	step->event.type = type;
+	if ((type == ENGINE_DATA_UP || type == ENGINE_DATA_EOF ||
+		type == ENGINE_DATA_LOST) &&
+	    !read_peer(take_word(&text), &step->event.peer))
+		return false;
+	return read_event_words(step, text);
+}
+
+/* "many N C": N times the character. */
+static void
+read_many(const char *text, uint8_t **ret, size_t *ret_len)
+{
+	char c;
+
+	if (sscanf(text, "many %zu %c", ret_len, &c) != 2)
+		errx(1, "cannot read: %s", text);
+	*ret = malloc(*ret_len);
+	if (*ret == NULL)
+		err(1, NULL);
+	memset(*ret, c, *ret_len);
+}
+
+static void
+read_bytes(const char *text, uint8_t **ret, size_t *ret_len)
+{
+	if (text[0] != ' ') {
+		read_many(text, ret, ret_len);
+		return;
+	}
+	*ret = malloc(strlen(text));
+	if (*ret == NULL)
+		err(1, NULL);
+	*ret_len = vectors_unescape(text + 1, *ret);
+}
+
+/* An input of a control connection, behind "C>" or "S>". */
+static void
+read_control(struct step *step, const char *text)
+{
+	if (strcmp(text, "eof") == 0) {
+		step->kind = INPUT_EOF;
+	} else if (strncmp(text, "lost", 4) == 0) {
+		step->kind = INPUT_LOST;
+		step->why = copy_of(text[4] == ' ' ? text + 5 : "");
+	} else {
+		step->kind = INPUT_BYTES;
+		read_bytes(text, &step->bytes, &step->len);
+	}
+}
+
+/* Begins a step if the line is an input. */
+static bool
+read_input(struct script *script, unsigned number, char *line)
+{
+	struct step *step = &script->steps[script->n_steps];
+	bool right = true;
+
+	if (script->n_steps == SCRIPT_STEPS_MAX)
+		errx(1, "%s: too long", script->path);
+	step->line = number;
+	if (strncmp(line, "C>", 2) == 0 || strncmp(line, "S>", 2) == 0) {
+		step->peer = line[0] == 'C' ? ENGINE_CLIENT : ENGINE_SERVER;
+		read_control(step, line + 2);
+	} else if (strncmp(line, "data ", 5) == 0)
+		right = read_data(step, line + 5);
+	else if (strcmp(line, "control timeout") == 0)
+		step->kind = INPUT_TIMER;
+	else if (strncmp(line, "culvert stops ", 14) == 0) {
+		step->kind = INPUT_STOP;
+		step->why = copy_of(line + 14);
+	} else
+		return false;
+	if (!right)
+		bad_line(script, number, line);
+	words_open(&step->want);
+	script->n_steps++;
+	return true;
+}
+
+static void
+read_want(struct step *step, const char *line)
+{
+	enum engine_peer peer = line[0] == 'C' ? ENGINE_CLIENT : ENGINE_SERVER;
+	uint8_t *bytes;
+	size_t len;
+
+	if (strncmp(line, "C<", 2) != 0 && strncmp(line, "S<", 2) != 0) {
+		words_say(&step->want, "%s", line);
+		return;
+	}
+	read_bytes(line + 2, &bytes, &len);
+	words_send(&step->want, peer, bytes, len);
+	free(bytes);
+}
+
+/* "config client=ADDRESS server=v4|v6 foreign-port=pass allow-tls" */
+static void
+read_config(struct script *script, unsigned number, char *line)
+{
+	struct engine_config *config = &script->config;
+	char *text = line + strlen("config ");
+	const char *word;
+
+	while (*(word = take_word(&text)) != '\0') {
+		if (strncmp(word, "client=", 7) == 0 &&
+		    addr_parse_ip(word + 7, &config->client) == 0)
+			continue;
+		if (strcmp(word, "server=v4") == 0)
+			config->server_family = AF_INET;
+		else if (strcmp(word, "server=v6") == 0)
+			config->server_family = AF_INET6;
+		else if (strcmp(word, "foreign-port=pass") == 0)
+			config->pass_foreign_port = true;
+		else if (strcmp(word, "allow-tls") == 0)
+			config->allow_tls = true;
+		else
+			bad_line(script, number, word);
+	}
+}
+
+struct script *
+script_read(const char *path)
+{
+	struct script *script = calloc(1, sizeof(*script));
+	char line[VECTOR_MAX];
+	unsigned number = 0;
+	FILE *file = fopen(path, "r");
+
+	if (script == NULL || file == NULL)
+		err(1, "%s", path);
+	script->path = path;
+	script->n_steps = 1;
+	script->config.client = addr_loopback(AF_INET, 0);
+	words_open(&script->steps[0].want);
+	while (fgets(line, sizeof(line), file) != NULL) {
+		number++;
+		line[strcspn(line, "\n")] = '\0';
+		if (line[0] == '#' || line[0] == '\0')
+			continue;
+		if (strncmp(line, "config ", 7) == 0)
+			read_config(script, number, line);
+		else if (!read_input(script, number, line))
+			read_want(&script->steps[script->n_steps - 1], line);
+	}
+	fclose(file);
+	for (size_t i = 0; i < script->n_steps; i++)
+		words_end_send(&script->steps[i].want);
+	return script;
+}
+
+void
+script_free(struct script *script)
+{
+	for (size_t i = 0; i < script->n_steps; i++) {
+		words_close(&script->steps[i].want);
+		free(script->steps[i].bytes);
+		free(script->steps[i].why);
+	}
+	free(script);
+}

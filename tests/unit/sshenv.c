@@ -1,0 +1,592 @@
+/*
+ * A real sshd, a link to it, TCP peers behind it.
+ */
+#include "sshenv.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pwd.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "limits.h"
+
+#define SSHD_PROGRAM "/usr/sbin/sshd"
+#define WATCHDOG_MS 60000
+#define PIECE_MAX ((size_t)64 * 1024)
+
+/* ---- sshd ---- */
+
+static void
+run(const char *format, ...)
+{
+	char command[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(command, sizeof(command), format, args);
+	va_end(args);
+	assert_int_equal(system(command), 0);
+}
+
+/* A port nobody has; sshd takes no 0. */
+static int
+free_port(void)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(sin);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
+	close(fd);
+	return ntohs(sin.sin_port);
+}
+
+static void
+write_config(struct sshenv *env, const char *config)
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/sshd_config", env->directory);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fprintf(file,
+	    "Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\n"
+	    "AuthorizedKeysFile %s/key.pub\nPermitRootLogin yes\n"
+	    "StrictModes no\nUsePAM no\nPidFile none\nMaxStartups 100\n"
+	    "PasswordAuthentication no\nKbdInteractiveAuthentication no\n%s\n",
+	    env->port, env->directory, env->directory, config);
+	fclose(file);
+}
+
+/* Waits until sshd says that it listens. */
+static void
+wait_for_sshd(struct sshenv *env)
+{
+	char words[4096];
+	size_t len = 0;
+
+	while (len < sizeof(words) - 1) {
+		ssize_t n = read(env->sshd_words, words + len,
+		    sizeof(words) - 1 - len);
+
+		assert_true(n > 0);
+		len += (size_t)n;
+		words[len] = '\0';
+		if (strstr(words, "Server listening") != NULL)
+			return;
+	}
+	fail_msg("sshd: %s", words);
+}
+
+void
+sshenv_start(struct sshenv *env, const char *config)
+{
+	char config_path[128];
+	int fds[2];
+
+	memset(env, 0, sizeof(*env));
+	signal(SIGPIPE, SIG_IGN);
+	uv_loop_init(&env->loop);
+	uv_timer_init(&env->loop, &env->watchdog);
+	uv_unref((uv_handle_t *)&env->watchdog);
+	strcpy(env->directory, "/tmp/culvert-test-XXXXXX");
+	assert_non_null(mkdtemp(env->directory));
+	mkdir("/run/sshd", 0755);
+	for (const char *const *name = (const char *const[]) { "host", "key",
+		 "other", NULL };
+	     *name != NULL; name++)
+		run("ssh-keygen -q -t ed25519 -N '' -f %s/%s", env->directory,
+		    *name);
+	env->port = free_port();
+	write_config(env, config);
+	snprintf(config_path, sizeof(config_path), "%s/sshd_config",
+	    env->directory);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	env->sshd = fork();
+	if (env->sshd == 0) {
+		dup2(fds[1], STDERR_FILENO);
+		execl(SSHD_PROGRAM, SSHD_PROGRAM, "-D", "-e", "-f",
+		    config_path, (char *)NULL);
+		_exit(127);
+	}
+	close(fds[1]);
+	env->sshd_words = fds[0];
+	/* What it says later fits into the pipe. */
+	fcntl(fds[0], F_SETPIPE_SZ, 1024 * 1024);
+	wait_for_sshd(env);
+}
+
+static void
+fail_handle(uv_handle_t *handle, void *ctx)
+{
+	(void)ctx;
+	fail_msg("left in the loop: %s", uv_handle_type_name(handle->type));
+}
+
+void
+sshenv_end(struct sshenv *env)
+{
+	if (env->link != NULL) {
+		link_stop(env->link);
+		sshenv_until(env, &env->down);
+		link_free(env->link);
+	}
+	uv_timer_stop(&env->watchdog);
+	uv_close((uv_handle_t *)&env->watchdog, NULL);
+	while (uv_run(&env->loop, UV_RUN_NOWAIT) != 0)
+		continue;
+	if (uv_loop_close(&env->loop) != 0)
+		uv_walk(&env->loop, fail_handle, NULL);
+	kill(env->sshd, SIGTERM);
+	waitpid(env->sshd, NULL, 0);
+	close(env->sshd_words);
+	run("rm -r %s", env->directory);
+}
+
+/* ---- the link ---- */
+
+static void
+on_up(void *ctx)
+{
+	struct sshenv *env = ctx;
+
+	env->up++;
+}
+
+static void
+on_down(void *ctx, bool was_up, const char *why)
+{
+	struct sshenv *env = ctx;
+
+	env->down++;
+	env->was_up = was_up;
+	env->closed_at_down = env->closed;
+	snprintf(env->why, sizeof(env->why), "%s", why);
+}
+
+void
+sshenv_link(struct sshenv *env)
+{
+	static const struct link_handler handler = { on_up, on_down };
+	size_t n = 0;
+
+	snprintf(env->arguments[0], 128, "-p%d", env->port);
+	snprintf(env->arguments[1], 128, "-i%s/key", env->directory);
+	env->argument_list[n++] = "-Fnone";
+	env->argument_list[n++] = env->arguments[0];
+	env->argument_list[n++] = env->arguments[1];
+	env->argument_list[n++] = "-oStrictHostKeyChecking=no";
+	env->argument_list[n++] = "-oUserKnownHostsFile=/dev/null";
+	env->argument_list[n++] = "-oIdentitiesOnly=yes";
+	/* These must not hurt. */
+	env->argument_list[n++] = "-oControlMaster=no";
+	env->argument_list[n++] = "-oControlPath=none";
+	env->argument_list[n++] = "-oControlPersist=yes";
+	env->options.arguments = env->argument_list;
+	env->options.n_arguments = n;
+	if (env->options.program == NULL)
+		env->options.program = "ssh";
+	snprintf(env->arguments[2], 128, "%s@127.0.0.1",
+	    getpwuid(getuid())->pw_name);
+	env->options.destination = env->arguments[2];
+	env->options.directory = env->directory;
+	env->options.batch = true;
+	env->link = link_new(&env->loop, &env->options, &handler, env);
+	assert_non_null(env->link);
+	assert_int_equal(link_start(env->link), 0);
+}
+
+void
+sshenv_link_up(struct sshenv *env)
+{
+	sshenv_link(env);
+	sshenv_until(env, &env->up);
+	assert_int_equal(env->down, 0);
+}
+
+static void
+on_watchdog(uv_timer_t *timer)
+{
+	*(bool *)timer->data = true;
+}
+
+void
+sshenv_until_size(struct sshenv *env, const size_t *counter, size_t value)
+{
+	bool late = false;
+
+	env->watchdog.data = &late;
+	uv_timer_start(&env->watchdog, on_watchdog, WATCHDOG_MS, 0);
+	while (*counter < value && !late)
+		uv_run(&env->loop, UV_RUN_ONCE);
+	uv_timer_stop(&env->watchdog);
+	if (late)
+		fail_msg("%zu of %zu after %d ms; link: %s", *counter, value,
+		    WATCHDOG_MS, env->why);
+}
+
+void
+sshenv_until(struct sshenv *env, const unsigned int *flag)
+{
+	bool late = false;
+
+	env->watchdog.data = &late;
+	uv_timer_start(&env->watchdog, on_watchdog, WATCHDOG_MS, 0);
+	while (*flag == 0 && !late)
+		uv_run(&env->loop, UV_RUN_ONCE);
+	uv_timer_stop(&env->watchdog);
+	if (late)
+		fail_msg("nothing after %d ms; link: %s", WATCHDOG_MS,
+		    env->why);
+}
+
+void
+sshenv_for(struct sshenv *env, unsigned int ms)
+{
+	bool late = false;
+
+	env->watchdog.data = &late;
+	uv_timer_start(&env->watchdog, on_watchdog, ms, 0);
+	while (!late)
+		uv_run(&env->loop, UV_RUN_ONCE);
+}
+
+pid_t
+sshenv_ssh(const struct sshenv *env)
+{
+	char path[64], text[256];
+	FILE *file;
+	long pid;
+	pid_t found = -1;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children",
+	    (int)getpid());
+	file = fopen(path, "r");
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	fclose(file);
+	for (char *at = text; (pid = strtol(at, &at, 10)) > 0;) {
+		if (pid != env->sshd)
+			found = (pid_t)pid;
+	}
+	assert_true(found > 0);
+	return found;
+}
+
+uint8_t
+sshenv_pattern(size_t at)
+{
+	return (uint8_t)((at * 2654435761U) >> 24 ^ at);
+}
+
+/* ---- a TCP peer ---- */
+
+struct peer_write {
+	uv_write_t write;
+	struct peer *peer;
+	uint8_t bytes[PIECE_MAX];
+	size_t len;
+	uv_shutdown_t *shut;
+};
+
+static void peer_send_more(struct peer *peer);
+static void peer_read(struct peer *peer);
+
+static void
+peer_shutdown(struct peer *peer)
+{
+	uv_shutdown_t *shut = malloc(sizeof(*shut));
+
+	if (uv_shutdown(shut, (uv_stream_t *)&peer->socket,
+		(uv_shutdown_cb)(void (*)(void))free) != 0)
+		free(shut);
+}
+
+static void
+peer_wrote(uv_write_t *write, int status)
+{
+	struct peer_write *piece = write->data;
+	struct peer *peer = piece->peer;
+
+	free(piece);
+	if (status != 0) {
+		peer->broken++;
+		return;
+	}
+	if (peer->mode == PEER_SEND)
+		peer_send_more(peer);
+	else if (peer->paused &&
+	    uv_stream_get_write_queue_size((uv_stream_t *)&peer->socket) <
+		4 * PIECE_MAX)
+		peer_read(peer);
+}
+
+static void
+peer_write(struct peer *peer, struct peer_write *piece)
+{
+	uv_buf_t all = uv_buf_init((char *)piece->bytes,
+	    (unsigned int)piece->len);
+
+	piece->write.data = piece;
+	piece->peer = peer;
+	if (uv_write(&piece->write, (uv_stream_t *)&peer->socket, &all, 1,
+		peer_wrote) != 0) {
+		peer->broken++;
+		free(piece);
+	}
+}
+
+static void
+peer_send_more(struct peer *peer)
+{
+	struct peer_write *piece = malloc(sizeof(*piece));
+
+	piece->len = peer->n - peer->sent;
+	if (piece->len > PIECE_MAX)
+		piece->len = PIECE_MAX;
+	if (piece->len == 0) {
+		free(piece);
+		if (!peer->keep_open)
+			peer_shutdown(peer);
+		return;
+	}
+	for (size_t i = 0; i < piece->len; i++)
+		piece->bytes[i] = sshenv_pattern(peer->sent + i);
+	peer->sent += piece->len;
+	peer_write(peer, piece);
+}
+
+static void
+peer_alloc(uv_handle_t *handle, size_t size, uv_buf_t *buf)
+{
+	static char bytes[PIECE_MAX];
+
+	(void)handle;
+	(void)size;
+	*buf = uv_buf_init(bytes, sizeof(bytes));
+}
+
+static void
+peer_got(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct peer *peer = stream->data;
+	struct peer_write *piece;
+
+	if (n < 0) {
+		peer->eof += n == UV_EOF;
+		peer->broken += n != UV_EOF;
+		if (peer->mode == PEER_ECHO)
+			peer_shutdown(peer);
+		return;
+	}
+	if (peer->mode == PEER_RESET) {
+		uv_tcp_close_reset(&peer->socket, NULL);
+		return;
+	}
+	for (ssize_t i = 0; i < n; i++)
+		assert_int_equal((uint8_t)buf->base[i],
+		    sshenv_pattern(peer->received + (size_t)i));
+	peer->received += (size_t)n;
+	if (peer->mode != PEER_ECHO)
+		return;
+	piece = malloc(sizeof(*piece));
+	piece->len = (size_t)n;
+	memcpy(piece->bytes, buf->base, piece->len);
+	peer_write(peer, piece);
+	if (uv_stream_get_write_queue_size(stream) > 16 * PIECE_MAX) {
+		peer->paused = true;
+		uv_read_stop(stream);
+	}
+}
+
+static void
+peer_read(struct peer *peer)
+{
+	peer->paused = false;
+	uv_read_start((uv_stream_t *)&peer->socket, peer_alloc, peer_got);
+}
+
+static void
+peer_connected(uv_stream_t *server, int status)
+{
+	struct peer *peer = server->data;
+
+	assert_int_equal(status, 0);
+	if (peer->accepted > 0)
+		uv_close((uv_handle_t *)&peer->socket, NULL);
+	while (peer->accepted > 0 &&
+	    uv_is_closing((uv_handle_t *)&peer->socket) &&
+	    uv_is_active((uv_handle_t *)&peer->socket))
+		continue;
+	uv_tcp_init(&peer->env->loop, &peer->socket);
+	peer->socket.data = peer;
+	assert_int_equal(uv_accept(server, (uv_stream_t *)&peer->socket), 0);
+	peer->accepted++;
+	if (peer->mode != PEER_SILENT)
+		peer_read(peer);
+	if (peer->mode == PEER_SEND)
+		peer_send_more(peer);
+}
+
+void
+peer_start(struct peer *peer, struct sshenv *env, enum peer_mode mode,
+    size_t n)
+{
+	struct sockaddr_storage ss;
+	struct sockaddr_in sin;
+	int len = sizeof(ss);
+
+	memset(peer, 0, sizeof(*peer));
+	peer->env = env;
+	peer->mode = mode;
+	peer->n = n;
+	uv_ip4_addr("127.0.0.1", 0, &sin);
+	uv_tcp_init(&env->loop, &peer->server);
+	peer->server.data = peer;
+	assert_int_equal(uv_tcp_bind(&peer->server,
+			     (struct sockaddr *)&sin, 0),
+	    0);
+	assert_int_equal(uv_listen((uv_stream_t *)&peer->server, 16,
+			     peer_connected),
+	    0);
+	uv_tcp_getsockname(&peer->server, (struct sockaddr *)&ss, &len);
+	memcpy(&sin, &ss, sizeof(sin));
+	peer->port = ntohs(sin.sin_port);
+}
+
+void
+peer_end(struct peer *peer)
+{
+	uv_close((uv_handle_t *)&peer->server, NULL);
+	if (peer->accepted > 0 &&
+	    !uv_is_closing((uv_handle_t *)&peer->socket))
+		uv_close((uv_handle_t *)&peer->socket, NULL);
+	sshenv_for(peer->env, 1);
+}
+
+/* ---- our end ---- */
+
+static void
+near_more(struct near *near)
+{
+	uint8_t bytes[PIECE_MAX];
+
+	while (near->sent < near->to_send &&
+	    stream_queued(near->stream) <= LIMIT_HIGH_WATER) {
+		size_t len = near->to_send - near->sent;
+
+		if (len > sizeof(bytes))
+			len = sizeof(bytes);
+		for (size_t i = 0; i < len; i++)
+			bytes[i] = sshenv_pattern(near->sent + i);
+		if (stream_write(near->stream, bytes, len) != 0)
+			return;
+		near->sent += len;
+	}
+	if (near->sent == near->to_send && near->shut_after)
+		stream_shutdown(near->stream);
+}
+
+static void
+near_opened(void *ctx)
+{
+	struct near *near = ctx;
+
+	near->opened++;
+}
+
+static void
+near_data(void *ctx, const uint8_t *bytes, size_t len)
+{
+	struct near *near = ctx;
+
+	assert_int_equal(near->eof + near->closed, 0);
+	for (size_t i = 0; i < len; i++)
+		assert_int_equal(bytes[i],
+		    sshenv_pattern(near->received + i));
+	near->received += len;
+	if (near->close_in_data)
+		near_close(near);
+}
+
+static void
+near_eof(void *ctx)
+{
+	struct near *near = ctx;
+
+	assert_int_equal(near->eof + near->closed, 0);
+	near->eof++;
+	near->ended++;
+}
+
+static void
+near_drained(void *ctx)
+{
+	struct near *near = ctx;
+
+	assert_int_equal(near->closed, 0);
+	assert_true(stream_queued(near->stream) <= LIMIT_LOW_WATER);
+	near->drained++;
+	near_more(near);
+}
+
+static void
+near_closed(void *ctx, int err, const char *why)
+{
+	struct near *near = ctx;
+
+	near->closed++;
+	near->ended++;
+	near->env->closed++;
+	near->err = err;
+	snprintf(near->why, sizeof(near->why), "%s", why);
+}
+
+void
+near_dial(struct near *near, struct sshenv *env, const char *host,
+    uint16_t port)
+{
+	static const struct stream_handler handler = {
+		.opened = near_opened,
+		.data = near_data,
+		.eof = near_eof,
+		.drained = near_drained,
+		.closed = near_closed,
+	};
+
+	memset(near, 0, sizeof(*near));
+	near->env = env;
+	near->stream = link_dial(env->link, host, port, &handler, near);
+	assert_non_null(near->stream);
+	stream_read_start(near->stream);
+}
+
+void
+near_send(struct near *near, size_t n, bool shut_after)
+{
+	near->to_send += n;
+	near->shut_after = shut_after;
+	near_more(near);
+}
+
+void
+near_close(struct near *near)
+{
+	stream_close(near->stream);
+	near->stream = NULL;
+}

@@ -1,0 +1,118 @@
+/*
+ * A real sshd, a link to it, TCP peers behind it, streams with what they were
+ * told.  For test_link*.c.  Bytes of a test are a pattern, so that each byte
+ * that arrives is checked at its place.
+ */
+#ifndef UNIT_SSHENV_H
+#define UNIT_SSHENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "ssh/link.h"
+
+/* ---- sshd and the link ---- */
+
+struct sshenv {
+	uv_loop_t loop;
+	uv_timer_t watchdog;
+	char directory[64];
+	int port; /* of sshd */
+	pid_t sshd;
+	int sshd_words; /* its standard error */
+	char arguments[8][128];
+	const char *argument_list[16];
+	struct link_options options;
+	struct link *link;
+	unsigned int up;
+	unsigned int down;
+	bool was_up;
+	char why[4096];
+	unsigned int closed_at_down; /* how many streams were closed then */
+	unsigned int closed;
+};
+
+/* Starts sshd with these lines added to its configuration. */
+void sshenv_start(struct sshenv *env, const char *config);
+
+/* Ends link, loop, sshd; fails if anything is left in the loop. */
+void sshenv_end(struct sshenv *env);
+
+/* Starts the link without waiting; with it until it is up. */
+void sshenv_link(struct sshenv *env);
+void sshenv_link_up(struct sshenv *env);
+
+/* Runs the loop until *flag is not zero; fails after a time. */
+void sshenv_until(struct sshenv *env, const unsigned int *flag);
+/* ... until *counter is value or more. */
+void sshenv_until_size(struct sshenv *env, const size_t *counter,
+    size_t value);
+/* Runs the loop for so long, to see that something does not happen. */
+void sshenv_for(struct sshenv *env, unsigned int ms);
+
+/* The process id of the link's ssh. */
+pid_t sshenv_ssh(const struct sshenv *env);
+
+uint8_t sshenv_pattern(size_t at);
+
+/* ---- a TCP peer ---- */
+
+enum peer_mode {
+	PEER_ECHO,   /* sends back what comes, ends after its peer */
+	PEER_SEND,   /* sends n bytes, then its end; counts what comes */
+	PEER_RESET,  /* resets the connection at the first byte */
+	PEER_SILENT, /* takes nothing */
+};
+
+struct peer {
+	struct sshenv *env;
+	enum peer_mode mode;
+	size_t n; /* PEER_SEND: bytes */
+	bool keep_open; /* PEER_SEND: no end */
+	uv_tcp_t server;
+	uv_tcp_t socket;
+	uint16_t port;
+	unsigned int accepted;
+	unsigned int eof;
+	unsigned int broken;
+	bool paused;
+	size_t sent;
+	size_t received; /* and in its place */
+};
+
+void peer_start(struct peer *peer, struct sshenv *env, enum peer_mode mode,
+    size_t n);
+void peer_end(struct peer *peer);
+
+/* ---- our end ---- */
+
+struct near {
+	struct sshenv *env;
+	struct stream *stream;
+	unsigned int opened;
+	unsigned int eof;
+	unsigned int closed;
+	unsigned int ended; /* eof or closed */
+	unsigned int drained;
+	int err;
+	char why[512];
+	size_t received; /* checked against the pattern */
+	size_t sent;
+	size_t to_send; /* goes on at drained() */
+	bool shut_after;
+	bool close_in_data;
+};
+
+/* Dials and begins to read. */
+void near_dial(struct near *near, struct sshenv *env, const char *host,
+    uint16_t port);
+
+/* Sends the next n bytes of the pattern, as fast as they go. */
+void near_send(struct near *near, size_t n, bool shut_after);
+
+void near_close(struct near *near);
+
+#endif

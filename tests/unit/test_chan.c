@@ -1,0 +1,223 @@
+/*
+ * ssh/chan.c: golden bytes, every split point, bad lengths.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "limits.h"
+#include "ssh/chan.h"
+
+/* Each packet, and what it says. */
+static const struct {
+	const char *bytes;
+	size_t len;
+	struct chan_message message;
+	const char *data;
+} packets[] = {
+#define BYTES(text) text, sizeof(text) - 1
+	{ BYTES("\0\0\0\x09\0\x50\0\0\0\2hi\1"),
+	    { .type = CHAN_GLOBAL_REQUEST, .want_reply = 1 }, "hi" },
+	{ BYTES("\0\0\0\2\0\x52"), { .type = CHAN_REQUEST_FAILURE }, NULL },
+	{ BYTES("\0\0\0\x14\0\x5a\0\0\0\2fw\0\0\0\5\0\1\0\0\0\0\x80\0"),
+	    { .type = CHAN_OPEN, .channel = 5 }, "fw" },
+	{ BYTES("\0\0\0\x12\0\x5b\0\0\0\1\0\0\0\2\0\x20\0\0\0\0\x80\0"),
+	    { .type = CHAN_OPEN_CONFIRMATION,
+		.channel = 1,
+		.sender = 2,
+		.window = 0x200000,
+		.packet = 0x8000 },
+	    NULL },
+	{ BYTES("\0\0\0\x14\0\x5c\0\0\0\3\0\0\0\2\0\0\0\2no\0\0\0\0"),
+	    { .type = CHAN_OPEN_FAILURE, .channel = 3, .reason = 2 }, "no" },
+	{ BYTES("\0\0\0\x0a\0\x5d\0\0\0\4\0\0\1\0"),
+	    { .type = CHAN_WINDOW_ADJUST, .channel = 4, .window = 256 }, NULL },
+	{ BYTES("\0\0\0\x0d\0\x5e\0\0\0\6\0\0\0\3abc"),
+	    { .type = CHAN_DATA, .channel = 6 }, "abc" },
+	{ BYTES("\0\0\0\x10\0\x5f\0\0\0\6\0\0\0\1\0\0\0\2er"),
+	    { .type = CHAN_EXTENDED_DATA, .channel = 6 }, "er" },
+	{ BYTES("\0\0\0\6\0\x60\0\0\0\7"), { .type = CHAN_EOF, .channel = 7 },
+	    NULL },
+	{ BYTES("\0\0\0\6\0\x61\0\0\0\x08"),
+	    { .type = CHAN_CLOSE, .channel = 8 }, NULL },
+	{ BYTES("\0\0\0\x0e\0\x62\0\0\0\x09\0\0\0\3eow\0"),
+	    { .type = CHAN_REQUEST, .channel = 9 }, "eow" },
+	{ BYTES("\0\0\0\6\0\x64\0\0\0\x0a"),
+	    { .type = CHAN_FAILURE, .channel = 10 }, NULL },
+	{ BYTES("\0\0\0\3\0\xc8\1"), { .type = 200 }, NULL },
+};
+
+#define N_PACKETS (sizeof(packets) / sizeof(packets[0]))
+
+static void
+check_packet(const struct chan_message *message, size_t i)
+{
+	const struct chan_message *is = &packets[i].message;
+	size_t len = packets[i].data == NULL ? 0 : strlen(packets[i].data);
+
+	assert_int_equal(message->type, is->type);
+	assert_int_equal(message->channel, is->channel);
+	assert_int_equal(message->sender, is->sender);
+	assert_int_equal(message->window, is->window);
+	assert_int_equal(message->packet, is->packet);
+	assert_int_equal(message->reason, is->reason);
+	assert_int_equal(message->want_reply, is->want_reply);
+	assert_int_equal(message->data_len, len);
+	if (len > 0)
+		assert_memory_equal(message->data, packets[i].data, len);
+}
+
+/* Parses what is whole in a copy of the very size; returns what it took. */
+static size_t
+parse_all(const uint8_t *bytes, size_t len, size_t *n)
+{
+	uint8_t *copy = malloc(len + (len == 0));
+	size_t taken = 0, used;
+	struct chan_message message;
+
+	if (len > 0)
+		memcpy(copy, bytes, len);
+	while (chan_parse(copy + taken, len - taken, &message, &used) ==
+	    CHAN_READY) {
+		assert_true(*n < N_PACKETS);
+		assert_int_equal(used, packets[*n].len);
+		check_packet(&message, (*n)++);
+		taken += used;
+	}
+	free(copy);
+	return taken;
+}
+
+static void
+test_split(void **state)
+{
+	uint8_t all[1024];
+	size_t len = 0;
+
+	(void)state;
+	for (size_t i = 0; i < N_PACKETS; i++) {
+		memcpy(all + len, packets[i].bytes, packets[i].len);
+		len += packets[i].len;
+	}
+	for (size_t at = 0; at <= len; at++) {
+		size_t n = 0;
+		size_t taken = parse_all(all, at, &n);
+
+		taken += parse_all(all + taken, len - taken, &n);
+		assert_int_equal(taken, len);
+		assert_int_equal(n, N_PACKETS);
+	}
+}
+
+/* Each packet cut short with an honest length is bad, and never over-read. */
+static void
+test_cut(void **state)
+{
+	struct chan_message message = { .type = 77 };
+	size_t used = 88;
+
+	(void)state;
+	for (size_t i = 0; i < N_PACKETS; i++) {
+		/* The last field of these is not looked at. */
+		uint8_t type = packets[i].message.type;
+		size_t spare = type == CHAN_OPEN ? 8 :
+		    type == CHAN_OPEN_FAILURE	 ? 4 :
+		    type == 200			 ? 1 :
+						   0;
+
+		for (size_t len = 4; len + spare < packets[i].len; len++) {
+			uint8_t *copy = malloc(len);
+
+			memcpy(copy, packets[i].bytes, len);
+			copy[3] = (uint8_t)(len - 4);
+			assert_int_equal(chan_parse(copy, len, &message, &used),
+			    CHAN_BAD);
+			free(copy);
+		}
+	}
+	assert_int_equal(message.type, 77);
+	assert_int_equal(used, 88);
+}
+
+static void
+test_bad(void **state)
+{
+	static const uint8_t padded[] = { 0, 0, 0, 6, 4, 97, 0, 0, 0, 1 };
+	static const uint8_t data[] = { 0, 0, 0, 11, 0, 94, 0, 0, 0, 1, 0xff,
+		0xff, 0xff, 0xff, 'x' };
+	uint8_t large[4] = { 0, (LIMIT_MUX_MESSAGE + 1) >> 16 & 0xff, 0,
+		(LIMIT_MUX_MESSAGE + 1) & 0xff };
+	struct chan_message message;
+	size_t used;
+
+	(void)state;
+	assert_int_equal(chan_parse(padded, sizeof(padded), &message, &used),
+	    CHAN_BAD);
+	assert_int_equal(chan_parse(data, sizeof(data), &message, &used),
+	    CHAN_BAD);
+	assert_int_equal(chan_parse(large, sizeof(large), &message, &used),
+	    CHAN_BAD);
+}
+
+static void
+check_put(int err, struct buf *out, const char *golden, size_t len)
+{
+	assert_int_equal(err, 0);
+	assert_int_equal(buf_len(out), len);
+	assert_memory_equal(buf_bytes(out), golden, len);
+	buf_consume(out, len);
+}
+
+static void
+test_put(void **state)
+{
+	struct buf out;
+	uint8_t head[CHAN_DATA_HEAD];
+
+	(void)state;
+	buf_init(&out, 1024);
+	check_put(chan_put_open_direct(&out, 1, 0x200000, 0x8000, "ftp", 21),
+	    &out,
+	    BYTES("\0\0\0\x3a\0\x5a\0\0\0\x0c"
+		  "direct-tcpip\0\0\0\1\0\x20\0\0\0\0\x80\0"
+		  "\0\0\0\3ftp\0\0\0\x15\0\0\0\x09"
+		  "127.0.0.1\0\0\xff\xff"));
+	check_put(chan_put_window_adjust(&out, 2, 0x10000), &out,
+	    BYTES("\0\0\0\x0a\0\x5d\0\0\0\2\0\1\0\0"));
+	check_put(chan_put_eof(&out, 3), &out, BYTES("\0\0\0\6\0\x60\0\0\0\3"));
+	check_put(chan_put_close(&out, 4), &out,
+	    BYTES("\0\0\0\6\0\x61\0\0\0\4"));
+	check_put(chan_put_failure(&out, 5), &out,
+	    BYTES("\0\0\0\6\0\x64\0\0\0\5"));
+	check_put(chan_put_open_failure(&out, 6, 1), &out,
+	    BYTES("\0\0\0\x12\0\x5c\0\0\0\6\0\0\0\1\0\0\0\0\0\0\0\0"));
+	check_put(chan_put_request_failure(&out), &out,
+	    BYTES("\0\0\0\2\0\x52"));
+	chan_data_head(head, 6, 3);
+	assert_memory_equal(head, "\0\0\0\x0d\0\x5e\0\0\0\6\0\0\0\3",
+	    sizeof(head));
+	buf_free(&out);
+	buf_init(&out, 9);
+	assert_int_equal(chan_put_eof(&out, 3), -ENOBUFS);
+	assert_int_equal(buf_len(&out), 0);
+	buf_free(&out);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_put),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,180 @@
+/*
+ * Verbs, arguments, and what a log may show of them.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "ftp/command.h"
+#include "split.h"
+
+struct expectation {
+	const char *line;
+	enum verb verb;
+	unsigned flags;
+	const char *arg;
+	const char *shown; /* by command_loggable() */
+};
+
+static const struct expectation lines[] = {
+	{ "USER joe\r\n", VERB_USER, VERB_VOIDS_DATA, "joe", "USER joe" },
+	{ "REIN\r\n", VERB_REIN, VERB_VOIDS_DATA, "", "REIN" },
+	{ "PASS geheim\r\n", VERB_PASS, VERB_IS_SECRET, "geheim", "PASS ****" },
+	{ "pAsS  two words \n", VERB_PASS, VERB_IS_SECRET, "two words ",
+	    "pAsS  ****" },
+	{ " PASS geheim\r\n", VERB_PASS, VERB_IS_SECRET, "geheim",
+	    " PASS ****" },
+	{ "\xff\xf4\xff\xf2PASS x", VERB_PASS, VERB_IS_SECRET, "x",
+	    "\xff\xf4\xff\xf2PASS ****" },
+	{ "PASS\r\n", VERB_PASS, VERB_IS_SECRET, "", "PASS" },
+	{ "ACCT x\r\n", VERB_ACCT, VERB_IS_SECRET, "x", "ACCT ****" },
+	{ "PASSWORD x\r\n", VERB_OTHER, 0, "x", "PASSWORD x" },
+	{ "QUIT\r\n", VERB_QUIT, 0, "", "QUIT" },
+	{ "\xff\xf4\xff\xf2"
+	  "ABOR\r\n",
+	    VERB_ABOR, 0, "",
+	    "\xff\xf4\xff\xf2"
+	    "ABOR" },
+	{ "\xf2"
+	  "ABOR\r\n",
+	    VERB_OTHER, 0, "",
+	    "\xf2"
+	    "ABOR" },
+	{ "MODE Z\r\n", VERB_MODE, 0, "Z", "MODE Z" },
+	{ "FEAT\r\n", VERB_FEAT, 0, "", "FEAT" },
+	{ "AUTH TLS\r\n", VERB_AUTH, 0, "TLS", "AUTH TLS" },
+	{ "PORT 1,2,3,4,5,6\r\n", VERB_PORT, VERB_IS_ACTIVE, "1,2,3,4,5,6",
+	    "PORT 1,2,3,4,5,6" },
+	{ "EPRT |1|\r\n", VERB_EPRT, VERB_IS_ACTIVE, "|1|", "EPRT |1|" },
+	{ "LPRT 4\r\n", VERB_LPRT, VERB_IS_ACTIVE, "4", "LPRT 4" },
+	{ "PASV\r\n", VERB_PASV, VERB_IS_PASSIVE, "", "PASV" },
+	{ "p@sw\r\n", VERB_PASV, VERB_IS_PASSIVE, "", "p@sw" },
+	{ "CPSV\r\n", VERB_PASV, VERB_IS_PASSIVE, "", "CPSV" },
+	{ "EPSV ALL\r\n", VERB_EPSV, VERB_IS_PASSIVE, "ALL", "EPSV ALL" },
+	{ "LPSV \r\n", VERB_LPSV, VERB_IS_PASSIVE, "", "LPSV " },
+	{ "RETR PORT 1,2,3,4,5,6\r\n", VERB_RETR, VERB_RECEIVES,
+	    "PORT 1,2,3,4,5,6", "RETR PORT 1,2,3,4,5,6" },
+	{ "STOR \xe4\rb\n", VERB_STOR, VERB_SENDS, "\xe4\rb", "STOR \xe4\rb" },
+	{ "STOU\r\n", VERB_STOU, VERB_SENDS, "", "STOU" },
+	{ "APPE x\r\n", VERB_APPE, VERB_SENDS, "x", "APPE x" },
+	{ "LIST -a\tb\r\n", VERB_LIST, VERB_RECEIVES, "-a\tb", "LIST -a\tb" },
+	{ "nlst\t x\r\n", VERB_NLST, VERB_RECEIVES, "x", "nlst\t x" },
+	{ "MLSD\r", VERB_OTHER, 0, "", "MLSD\r" },
+	{ "MLSD", VERB_MLSD, VERB_RECEIVES, "", "MLSD" },
+	{ "MLST x\r\n", VERB_OTHER, 0, "x", "MLST x" },
+	{ "XNLST x\r\n", VERB_OTHER, 0, "x", "XNLST x" },
+	{ "SITE PORT 1,2,3,4,5,6\r\n", VERB_OTHER, 0, "PORT 1,2,3,4,5,6",
+	    "SITE PORT 1,2,3,4,5,6" },
+	{ "P\xff\xf1"
+	  "ASV\r\n",
+	    VERB_OTHER, 0, "",
+	    "P\xff\xf1"
+	    "ASV" },
+	{ "\r\n", VERB_EMPTY, VERB_MAY_BE_SILENT, "", "" },
+	{ " \t \r\n", VERB_EMPTY, VERB_MAY_BE_SILENT, "", " \t " },
+	{ "\xff\xf4\r\n", VERB_EMPTY, VERB_MAY_BE_SILENT, "", "\xff\xf4" },
+	{ "\xff\n", VERB_EMPTY, VERB_MAY_BE_SILENT, "", "\xff" },
+	{ "", VERB_EMPTY, VERB_MAY_BE_SILENT, "", "" },
+};
+
+static void
+parse(void **state)
+{
+	struct command command;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		const char *line = lines[i].line;
+
+		command_parse((const uint8_t *)line, strlen(line), &command);
+		if (command.verb != lines[i].verb)
+			fail_msg("%s: verb %d", line, command.verb);
+		assert_int_equal(command.flags, lines[i].flags);
+		assert_int_equal(command.arg_len, strlen(lines[i].arg));
+		assert_memory_equal(line + command.arg_at, lines[i].arg,
+		    command.arg_len);
+	}
+}
+
+static void
+loggable(void **state)
+{
+	struct command command;
+	char text[64];
+	size_t len;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		const uint8_t *line = (const uint8_t *)lines[i].line;
+
+		len = strlen(lines[i].line);
+		command_parse(line, len, &command);
+		assert_int_equal(command_loggable(line, len, &command, text,
+				     sizeof(text)),
+		    strlen(lines[i].shown));
+		assert_string_equal(text, lines[i].shown);
+	}
+}
+
+/* Whatever the space for it, nothing secret and nothing beyond it. */
+static void
+loggable_short(void **state)
+{
+	static const char line[] = "PASS geheim\r\n", whole[] = "PASS ****";
+	struct command command;
+	char text[16];
+
+	(void)state;
+	command_parse((const uint8_t *)line, strlen(line), &command);
+	for (size_t size = 0; size <= sizeof(whole); size++) {
+		memset(text, 'x', sizeof(text));
+		assert_int_equal(command_loggable((const uint8_t *)line,
+				     strlen(line), &command, text, size),
+		    size > 0 ? size - 1 : 0);
+		if (size > 0) {
+			assert_memory_equal(text, whole, size - 1);
+			assert_int_equal(text[size - 1], '\0');
+		}
+		assert_int_equal(text[size], 'x');
+	}
+}
+
+static void
+names(void **state)
+{
+	(void)state;
+	assert_string_equal(verb_name(VERB_PASV), "PASV");
+	assert_string_equal(verb_name(VERB_MLSD), "MLSD");
+	assert_string_equal(verb_name(VERB_OTHER), "");
+	assert_string_equal(verb_name(VERB_EMPTY), "");
+	for (enum verb verb = VERB_USER; verb <= VERB_MLSD; verb++)
+		assert_int_equal(strlen(verb_name(verb)), 4);
+}
+
+static void
+split(void **state)
+{
+	static const char input[] = "USER joe\r\nPASS x\nPASV\r\n\xff\xf4\xff"
+				    "\xf2"
+				    "ABOR\r\n\r\nRETR a\rb\r\nQUIT";
+
+	(void)state;
+	split_check((const uint8_t *)input, strlen(input), 512);
+	split_check((const uint8_t *)input, strlen(input), 8);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(parse),
+		cmocka_unit_test(loggable),
+		cmocka_unit_test(loggable_short),
+		cmocka_unit_test(names),
+		cmocka_unit_test(split),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,160 @@
+/*
+ * Tests of conf/forward.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "conf/forward.h"
+
+static void
+test_good(void **state)
+{
+	static const struct {
+		const char *spec;
+		struct forward forward;
+	} good[] = {
+		{ "2121:localhost:21", { "", 2121, "localhost", 21 } },
+		{ "0:h:1", { "", 0, "h", 1 } },
+		{ "65535:h:65535", { "", 65535, "h", 65535 } },
+		{ "ftp/2121:localhost:21", { "", 2121, "localhost", 21 } },
+		{ "FTP/2121:localhost:21", { "", 2121, "localhost", 21 } },
+		{ "ftp/*:0:h:21", { "*", 0, "h", 21 } },
+		{ "127.0.0.1:0:10.1.0.9:21",
+		    { "127.0.0.1", 0, "10.1.0.9", 21 } },
+		{ "localhost:0:h:21", { "localhost", 0, "h", 21 } },
+		{ "*:0:h:21", { "*", 0, "h", 21 } },
+		{ ":0:h:21", { "*", 0, "h", 21 } },
+		{ "[::1]:0:[::1]:21", { "::1", 0, "::1", 21 } },
+		{ "[]:0:h:21", { "*", 0, "h", 21 } },
+		{ "0:[fe80::1%eth0]:21", { "", 0, "fe80::1%eth0", 21 } },
+		{ "[127.0.0.1]:0:[h]:21", { "127.0.0.1", 0, "h", 21 } },
+		{ "0:a-b:21", { "", 0, "a-b", 21 } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct forward forward;
+		char why[160] = "";
+
+		if (forward_parse(good[i].spec, &forward, why, sizeof(why)) !=
+		    0)
+			fail_msg("%s: %s", good[i].spec, why);
+		assert_string_equal(forward.bind, good[i].forward.bind);
+		assert_int_equal(forward.port, good[i].forward.port);
+		assert_string_equal(forward.host, good[i].forward.host);
+		assert_int_equal(forward.host_port, good[i].forward.host_port);
+	}
+}
+
+static void
+test_bad(void **state)
+{
+	/* Each with a word that its explanation must have. */
+	static const struct {
+		const char *spec;
+		const char *why;
+	} bad[] = {
+		{ "", "expected" },
+		{ "2121", "expected" },
+		{ "2121:localhost", "expected" },
+		{ "a:1:h:21:x", "expected" },
+		{ "2121:::1:21", "expected" },
+		{ "2121:[::1:21", "expected" },
+		{ "2121:[::1]21:21", "expected" },
+		{ "[::1:0:h:21", "expected" },
+		{ "2121:localhost:21:", "listening port" },
+		{ "x:h:21", "listening port" },
+		{ "65536:h:21", "listening port" },
+		{ "-1:h:21", "listening port" },
+		{ "+1:h:21", "listening port" },
+		{ " 1:h:21", "listening port" },
+		{ "[1]:h:21", "listening port" },
+		{ ":h:21", "listening port" },
+		{ "0:h:0", "server's port" },
+		{ "0:h:", "server's port" },
+		{ "0:h:21 ", "server's port" },
+		{ "0:h:65536", "server's port" },
+		{ "0:h:4294967317", "server's port" },
+		{ "0::21", "host is missing" },
+		{ "0:[]:21", "host is missing" },
+		{ "0:-h:21", "must not begin" },
+		{ "0:[-h]:21", "must not begin" },
+		{ "-b:0:h:21", "must not begin" },
+		{ "/tmp/socket:h:21", "Unix socket" },
+		{ "2121:/tmp/socket", "Unix socket" },
+		{ "ftp/ftp/0:h:21", "Unix socket" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct forward forward = { .port = 77 };
+		char why[160] = "";
+
+		if (forward_parse(bad[i].spec, &forward, why, sizeof(why)) !=
+		    -EINVAL)
+			fail_msg("%s was taken", bad[i].spec);
+		if (strstr(why, bad[i].why) == NULL)
+			fail_msg("%s: %s", bad[i].spec, why);
+		assert_int_equal(forward.port, 77);
+	}
+}
+
+static void
+test_long_names(void **state)
+{
+	char name[FORWARD_HOST_MAX + 1];
+	char spec[FORWARD_HOST_MAX + 32], why[160];
+	struct forward forward;
+
+	(void)state;
+	memset(name, 'a', sizeof(name));
+	name[FORWARD_HOST_MAX - 1] = '\0';
+	snprintf(spec, sizeof(spec), "0:%s:21", name);
+	assert_int_equal(forward_parse(spec, &forward, why, sizeof(why)), 0);
+	assert_string_equal(forward.host, name);
+	snprintf(spec, sizeof(spec), "%s:0:h:21", name);
+	assert_int_equal(forward_parse(spec, &forward, why, sizeof(why)), 0);
+	assert_string_equal(forward.bind, name);
+
+	name[FORWARD_HOST_MAX - 1] = 'a';
+	name[FORWARD_HOST_MAX] = '\0';
+	snprintf(spec, sizeof(spec), "0:%s:21", name);
+	assert_int_equal(forward_parse(spec, &forward, why, sizeof(why)),
+	    -EINVAL);
+	snprintf(spec, sizeof(spec), "%s:0:h:21", name);
+	assert_int_equal(forward_parse(spec, &forward, why, sizeof(why)),
+	    -EINVAL);
+}
+
+/* A text that does not fit is cut, never written past its end. */
+static void
+test_small_why(void **state)
+{
+	struct forward forward;
+	char why[9] = "........";
+
+	(void)state;
+	assert_int_equal(forward_parse("x", &forward, why, 8), -EINVAL);
+	assert_int_equal(strlen(why), 7);
+	assert_int_equal(why[8], '\0');
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_long_names),
+		cmocka_unit_test(test_small_why),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,185 @@
+/*
+ * ssh/mux.c: golden bytes, every split point, bad lengths.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "limits.h"
+#include "ssh/mux.h"
+
+/* One of each answer, and one of a type that nobody knows. */
+static const uint8_t answers[] = {
+	0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 4,    /* hello */
+	0, 0, 0, 8, 0x80, 0, 0, 1, 0, 0, 0, 7, /* ok */
+	0, 0, 0, 15, 0x80, 0, 0, 3, 0, 0, 0, 8, 0, 0, 0, 3, 'b', 'a', 'd', 0, 0,
+	0, 12, 0x80, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0, 0,		   /* denied */
+	0, 0, 0, 12, 0x80, 0, 0, 5, 0, 0, 0, 10, 0, 0, 0xab, 0xcd, /* alive */
+	0, 0, 0, 12, 0x80, 0, 0, 7, 0, 0, 0, 11, 0, 0, 0xff, 0xff, /* port */
+	0, 0, 0, 8, 0x80, 0, 0, 15, 0, 0, 0, 12,		   /* proxy */
+	0, 0, 0, 5, 0x80, 0, 0, 99, 1,				   /* unknown */
+};
+
+static const struct mux_message expected[] = {
+	{ .type = MUX_MSG_HELLO, .version = 4 },
+	{ .type = MUX_S_OK, .request_id = 7 },
+	{ .type = MUX_S_FAILURE, .request_id = 8, .reason_len = 3 },
+	{ .type = MUX_S_PERMISSION_DENIED, .request_id = 9 },
+	{ .type = MUX_S_ALIVE, .request_id = 10, .value = 0xabcd },
+	{ .type = MUX_S_REMOTE_PORT, .request_id = 11, .value = 0xffff },
+	{ .type = MUX_S_PROXY, .request_id = 12 },
+	{ .type = 0x80000063 },
+};
+
+#define N_EXPECTED (sizeof(expected) / sizeof(expected[0]))
+
+static void
+check_message(const struct mux_message *message, size_t i)
+{
+	assert_true(i < N_EXPECTED);
+	assert_int_equal(message->type, expected[i].type);
+	assert_int_equal(message->version, expected[i].version);
+	assert_int_equal(message->request_id, expected[i].request_id);
+	assert_int_equal(message->value, expected[i].value);
+	assert_int_equal(message->reason_len, expected[i].reason_len);
+	if (message->reason_len > 0)
+		assert_memory_equal(message->reason, "bad", 3);
+}
+
+/* Parses what is whole in a copy of the very size; returns what it took. */
+static size_t
+parse_all(const uint8_t *bytes, size_t len, size_t *n)
+{
+	uint8_t *copy = malloc(len + (len == 0));
+	size_t taken = 0, used;
+	struct mux_message message;
+
+	if (len > 0)
+		memcpy(copy, bytes, len);
+	while (mux_parse(copy + taken, len - taken, &message, &used) ==
+	    MUX_READY) {
+		check_message(&message, (*n)++);
+		taken += used;
+	}
+	free(copy);
+	return taken;
+}
+
+static void
+test_split(void **state)
+{
+	(void)state;
+	for (size_t at = 0; at <= sizeof(answers); at++) {
+		size_t n = 0;
+		size_t taken = parse_all(answers, at, &n);
+
+		taken +=
+		    parse_all(answers + taken, sizeof(answers) - taken, &n);
+		assert_int_equal(taken, sizeof(answers));
+		assert_int_equal(n, N_EXPECTED);
+	}
+}
+
+static void
+test_bad(void **state)
+{
+	static const uint8_t too_short[] = { 0, 0, 0, 3 };
+	static const uint8_t no_id[] = { 0, 0, 0, 7, 0x80, 0, 0, 1, 0, 0, 0 };
+	static const uint8_t no_version[] = { 0, 0, 0, 4, 0, 0, 0, 1 };
+	static const uint8_t reason[] = { 0, 0, 0, 13, 0x80, 0, 0, 3, 0, 0, 0,
+		1, 0, 0, 0, 2, 'x' };
+	static const uint8_t huge[] = { 0, 0, 0, 12, 0x80, 0, 0, 3, 0, 0, 0, 1,
+		0xff, 0xff, 0xff, 0xff };
+	uint8_t large[4] = { 0, 0, 0, 0 };
+	struct mux_message message = { .type = 77 };
+	size_t used = 88;
+
+	(void)state;
+	large[1] = (LIMIT_MUX_MESSAGE + 1) >> 16 & 0xff;
+	large[3] = (LIMIT_MUX_MESSAGE + 1) & 0xff;
+#define IS_BAD(bytes)                                                      \
+	assert_int_equal(mux_parse(bytes, sizeof(bytes), &message, &used), \
+	    MUX_BAD)
+	IS_BAD(too_short);
+	IS_BAD(no_id);
+	IS_BAD(no_version);
+	IS_BAD(reason);
+	IS_BAD(huge);
+	IS_BAD(large);
+	assert_int_equal(message.type, 77);
+	assert_int_equal(used, 88);
+}
+
+static void
+check_put(int err, struct buf *out, const void *golden, size_t len)
+{
+	assert_int_equal(err, 0);
+	assert_int_equal(buf_len(out), len);
+	assert_memory_equal(buf_bytes(out), golden, len);
+	buf_consume(out, len);
+}
+
+static void
+test_put(void **state)
+{
+	static const uint8_t hello[] = { 0, 0, 0, 8, 0, 0, 0, 1, 0, 0, 0, 4 };
+	static const uint8_t alive[] = { 0, 0, 0, 8, 0x10, 0, 0, 4, 0, 0, 0,
+		5 };
+	static const uint8_t proxy[] = { 0, 0, 0, 8, 0x10, 0, 0, 15, 0, 0, 0,
+		6 };
+	uint8_t forward[] = { 0, 0, 0, 41, 0x10, 0, 0, 6, 0, 0, 0, 7, 0, 0, 0,
+		2, 0, 0, 0, 9, 'l', 'o', 'c', 'a', 'l', 'h', 'o', 's', 't', 0,
+		0, 0, 0, 0, 0, 0, 4, '/', 'a', '/', 'b', 0xff, 0xff, 0xff,
+		0xfe };
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 1024);
+	check_put(mux_put_hello(&out), &out, hello, sizeof(hello));
+	check_put(mux_put_alive_check(&out, 5), &out, alive, sizeof(alive));
+	check_put(mux_put_proxy(&out, 6), &out, proxy, sizeof(proxy));
+	check_put(mux_put_open_forward(&out, 7, "localhost", 0, "/a/b"), &out,
+	    forward, sizeof(forward));
+	forward[7] = 7;
+	check_put(mux_put_close_forward(&out, 7, "localhost", 0, "/a/b"), &out,
+	    forward, sizeof(forward));
+	buf_free(&out);
+}
+
+static void
+test_put_full(void **state)
+{
+	static char path[4096];
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 11);
+	assert_int_equal(mux_put_hello(&out), -ENOBUFS);
+	assert_int_equal(buf_len(&out), 0);
+	buf_free(&out);
+	buf_init(&out, 65536);
+	memset(path, 'x', sizeof(path) - 1);
+	assert_int_equal(mux_put_open_forward(&out, 1, "localhost", 0, path),
+	    -ENOBUFS);
+	assert_int_equal(buf_len(&out), 0);
+	buf_free(&out);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_split),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_put),
+		cmocka_unit_test(test_put_full),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

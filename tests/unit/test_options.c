@@ -1,0 +1,245 @@
+/*
+ * Tests of conf/options.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "conf/options.h"
+#include "limits.h"
+
+#define ARGS_MAX 160
+
+/* Cuts a line at its blanks and parses it; the words stay in line. */
+static enum options_result
+parse(const char *text, struct options *ret)
+{
+	static char line[4096];
+	char *argv[ARGS_MAX + 1];
+	int argc = 0;
+
+	snprintf(line, sizeof(line), "culvert %s", text);
+	for (char *word = strtok(line, " "); word != NULL;
+	     word = strtok(NULL, " ")) {
+		assert_true(argc < ARGS_MAX);
+		argv[argc++] = word;
+	}
+	argv[argc] = NULL;
+	return options_parse(argc, argv, ret);
+}
+
+static void
+test_defaults(void **state)
+{
+	struct options options;
+
+	(void)state;
+	assert_int_equal(parse("alice@host", &options), OPTIONS_RUN);
+	assert_string_equal(options.destination, "alice@host");
+	assert_string_equal(options.ssh, "ssh");
+	assert_int_equal(options.n_ssh_arguments, 0);
+	assert_int_equal(options.n_forwards, 1);
+	assert_string_equal(options.forwards[0].bind, "");
+	assert_int_equal(options.forwards[0].port, 2121);
+	assert_string_equal(options.forwards[0].host, "localhost");
+	assert_int_equal(options.forwards[0].host_port, 21);
+	assert_int_equal(options.max_sessions, LIMIT_SESSIONS);
+	assert_int_equal(options.verbose, 0);
+	assert_false(options.quiet || options.batch || options.allow_tls ||
+	    options.any_user || options.pass_foreign_port);
+	options_free(&options);
+}
+
+static void
+test_all(void **state)
+{
+	struct options options;
+
+	(void)state;
+	assert_int_equal(
+	    parse("--ssh /opt/ssh --batch -q -L 0:a:21 -L ftp/*:1:b:22 "
+		  "--foreign-port pass --allow-tls --any-user "
+		  "--max-sessions 7 host",
+		&options),
+	    OPTIONS_RUN);
+	assert_string_equal(options.ssh, "/opt/ssh");
+	assert_true(options.batch && options.quiet && options.allow_tls &&
+	    options.any_user && options.pass_foreign_port);
+	assert_int_equal(options.max_sessions, 7);
+	assert_int_equal(options.n_forwards, 2);
+	assert_string_equal(options.forwards[0].host, "a");
+	assert_string_equal(options.forwards[1].bind, "*");
+	assert_string_equal(options.forwards[1].host, "b");
+	options_free(&options);
+
+	assert_int_equal(parse("--foreign-port pass --foreign-port refuse h",
+			     &options),
+	    OPTIONS_RUN);
+	assert_false(options.pass_foreign_port);
+	options_free(&options);
+}
+
+/* What goes to ssh, word by word and in its order. */
+static void
+test_for_ssh(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *words;
+	} cases[] = {
+		{ "-F f -i i -J j -l l -p 22 -o A=b -o C=d -c c -4 -6 -v h",
+		    "-F f -i i -J j -l l -p 22 -o A=b -o C=d -c c -4 -6 -v" },
+		{ "-Ff -p22 -oA=b h", "-F f -p 22 -o A=b" },
+		{ "-4v6 h", "-4 -v -6" },
+		{ "-vv46p22 h", "-v -v -4 -6 -p 22" },
+		{ "-q --batch -L 0:a:21 h", "" },
+		{ "-qvF f h", "-v -F f" },
+		{ "-o -v h", "-o -v" },
+		{ "-p 22 h -4", "-p 22 -4" },
+		{ "-p 22 -- h", "-p 22" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct options options;
+		char words[200] = "";
+
+		assert_int_equal(parse(cases[i].line, &options), OPTIONS_RUN);
+		for (size_t n = 0; n < options.n_ssh_arguments; n++) {
+			if (n > 0)
+				strcat(words, " ");
+			strcat(words, options.ssh_arguments[n]);
+		}
+		assert_string_equal(words, cases[i].words);
+		assert_string_equal(options.destination, "h");
+		options_free(&options);
+	}
+}
+
+static void
+test_verbose(void **state)
+{
+	struct options options;
+
+	(void)state;
+	assert_int_equal(parse("-v -vv h", &options), OPTIONS_RUN);
+	assert_int_equal(options.verbose, 3);
+	assert_int_equal(options.n_ssh_arguments, 3);
+	options_free(&options);
+}
+
+static void
+test_help(void **state)
+{
+	struct options options;
+
+	(void)state;
+	assert_int_equal(parse("--help", &options), OPTIONS_HELP);
+	options_free(&options);
+	assert_int_equal(parse("-h", &options), OPTIONS_HELP);
+	options_free(&options);
+	assert_int_equal(parse("-v --version --nonsense", &options),
+	    OPTIONS_VERSION);
+	options_free(&options);
+	assert_non_null(strstr(options_help(), "2121:localhost:21"));
+}
+
+static void
+test_bad(void **state)
+{
+	/* Each with what its explanation must name. */
+	static const struct {
+		const char *line;
+		const char *why;
+	} bad[] = {
+		{ "", "no destination" },
+		{ "-v", "no destination" },
+		{ "--", "no destination" },
+		{ "host command", "\"command\"" },
+		{ "-L", "-L needs a value" },
+		{ "-vL", "-L needs a value" },
+		{ "-p", "-p needs a value" },
+		{ "--ssh", "--ssh needs a value" },
+		{ "-x h", "unknown option -x" },
+		{ "-xv h", "unknown option -x" },
+		{ "-vx h", "unknown option -x" },
+		{ "--nonsense h", "unknown option --nonsense" },
+		{ "--batch=yes h", "--batch=yes" },
+		{ "-L nonsense h", "-L nonsense: expected" },
+		{ "-L 0:-h:21 h", "must not begin" },
+		{ "--foreign-port maybe h", "--foreign-port maybe" },
+		{ "--max-sessions 0 h", "--max-sessions 0" },
+		{ "--max-sessions -1 h", "--max-sessions -1" },
+		{ "--max-sessions many h", "--max-sessions many" },
+		{ "--max-sessions 100001 h", "--max-sessions 100001" },
+		{ "-- -oProxyCommand=x", "must not begin" },
+		{ "-- alice@-oProxyCommand=x", "must not begin" },
+		{ "-- a@b@-x", "must not begin" },
+		{ "ssh://-x", "must not begin" },
+		{ "ssh://alice@-x:22", "must not begin" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct options options;
+
+		if (parse(bad[i].line, &options) != OPTIONS_BAD)
+			fail_msg("\"%s\" was taken", bad[i].line);
+		if (strstr(options.why, bad[i].why) == NULL)
+			fail_msg("\"%s\": %s", bad[i].line, options.why);
+		options_free(&options);
+	}
+}
+
+static void
+test_empty_destination(void **state)
+{
+	char name[] = "culvert", empty[] = "";
+	char *argv[] = { name, empty, NULL };
+	struct options options;
+
+	(void)state;
+	assert_int_equal(options_parse(2, argv, &options), OPTIONS_BAD);
+	assert_non_null(strstr(options.why, "empty"));
+	options_free(&options);
+}
+
+static void
+test_many_forwards(void **state)
+{
+	char line[2000] = "h";
+	struct options options;
+
+	(void)state;
+	for (size_t i = 0; i < OPTIONS_FORWARDS_MAX; i++)
+		strcat(line, " -L 0:a:21");
+	assert_int_equal(parse(line, &options), OPTIONS_RUN);
+	assert_int_equal(options.n_forwards, OPTIONS_FORWARDS_MAX);
+	options_free(&options);
+	strcat(line, " -L 0:a:21");
+	assert_int_equal(parse(line, &options), OPTIONS_BAD);
+	assert_non_null(strstr(options.why, "64"));
+	options_free(&options);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_all),
+		cmocka_unit_test(test_for_ssh),
+		cmocka_unit_test(test_verbose),
+		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_empty_destination),
+		cmocka_unit_test(test_many_forwards),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -59,7 +59,7 @@ stop_tunnels(struct app *app, const char *why)
 			tunnel_stop(app->tunnels[i], why);
 }
 
-/* Everything that keeps the loop running, but the link. */
+/* What stands on the link. */
 static void
 let_go(struct app *app)
 {
@@ -67,8 +67,6 @@ let_go(struct app *app)
 		tunnel_free(app->tunnels[i]);
 		app->tunnels[i] = NULL;
 	}
-	for (size_t i = 0; i < N_STOP_SIGNALS; i++)
-		uv_close((uv_handle_t *)&app->signals[i], NULL);
 	side_free(app->far);
 	side_free(app->near);
 	app->far = NULL;
@@ -209,7 +207,22 @@ watch_signals(struct app *app)
 		uv_signal_init(&app->loop, &app->signals[i]);
 		app->signals[i].data = app;
 		uv_signal_start(&app->signals[i], on_signal, stop_signals[i]);
+		uv_unref((uv_handle_t *)&app->signals[i]);
 	}
+}
+
+/* From here on a signal changes nothing, and kills nobody who cleans up. */
+static void
+ignore_signals(struct app *app)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < N_STOP_SIGNALS; i++)
+		sigaddset(&set, stop_signals[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (size_t i = 0; i < N_STOP_SIGNALS; i++)
+		uv_close((uv_handle_t *)&app->signals[i], NULL);
 }
 
 static bool
@@ -251,7 +264,9 @@ run(struct app *app)
 		let_go(app);
 	}
 	uv_run(&app->loop, UV_RUN_DEFAULT);
+	ignore_signals(app);
 	link_free(app->link);
+	/* For the handles that were closed just now. */
 	uv_run(&app->loop, UV_RUN_DEFAULT);
 	net_free(app->net);
 	err = uv_loop_close(&app->loop);

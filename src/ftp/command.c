@@ -69,7 +69,7 @@ command_parse(const uint8_t *line, size_t len, struct command *ret)
 	size_t at = line_telnet_prefix(line, end);
 	struct command command = { .verb = VERB_OTHER };
 
-	/* proftpd takes " PASS x" for PASS: so must the log, and PORT. */
+	/* A server may look past blanks: so must the log, and PORT. */
 	while (at < end && is_blank(line[at]))
 		at++;
 	command.verb_at = at;

@@ -55,10 +55,10 @@ struct command {
 };
 
 /*
- * Takes a line apart.  Telnet commands in front are skipped, the case of the
- * verb does not matter, one or more blanks (space or tab) separate the
- * argument, trailing blanks belong to it.  Never fails: what is not known is
- * VERB_OTHER with no flags.
+ * Takes a line apart.  Telnet commands and then blanks in front are skipped
+ * (a server may do so too), the case of the verb does not matter, one or more
+ * blanks (space or tab) separate the argument, trailing blanks belong to it.
+ * Never fails: what is not known is VERB_OTHER with no flags.
  */
 void command_parse(const uint8_t *line, size_t len, struct command *ret);
 

@@ -98,12 +98,27 @@ engine_stop(struct engine *engine, const char *why)
 	data_server_gone(engine, why);
 }
 
+/* Is a transfer to be waited for?  A download that nobody takes any more is
+ * not: pure-ftpd has no last reply for it. */
+static bool
+transfer_runs(struct engine *engine)
+{
+	struct pending *transfer = pending_transfer(engine);
+	struct data *data;
+
+	if (transfer == NULL)
+		return false;
+	data = data_of(engine, transfer);
+	return data == NULL || !data->cut || pending_is_upload(transfer);
+}
+
 /* The server did not end its side after the client had ended its own. */
 void
 engine_timer(struct engine *engine)
 {
-	if (engine->server_shut)
+	if (engine->ending && !transfer_runs(engine))
 		engine->lost[ENGINE_CLIENT] = true;
+	engine->ending = false;
 }
 
 /* ---- queueing actions ---- */
@@ -178,6 +193,8 @@ engine_sendf(struct engine *engine, enum engine_peer peer, const char *format,
 	va_list args;
 	int len;
 
+	if (engine->opaque)
+		return;
 	va_start(args, format);
 	len = vsnprintf(line, sizeof(line) - 2, format, args);
 	va_end(args);
@@ -279,10 +296,16 @@ pending_transfer(struct engine *engine)
 	struct pending *pending;
 
 	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (pending->kind == PENDING_COMMAND &&
-		    (pending->flags & (VERB_SENDS | VERB_RECEIVES)) != 0)
+		if (pending_is_transfer(pending))
 			return pending;
 	return NULL;
+}
+
+bool
+pending_is_transfer(const struct pending *pending)
+{
+	return pending->kind == PENDING_COMMAND &&
+	    (pending->flags & (VERB_SENDS | VERB_RECEIVES)) != 0;
 }
 
 bool
@@ -294,8 +317,9 @@ pending_is_upload(const struct pending *pending)
 		return false;
 	if ((pending->flags & VERB_RECEIVES) == 0)
 		return true;
-	return data != NULL && data->bytes[ENGINE_SERVER] > 0 &&
-	    data->bytes[ENGINE_CLIENT] == 0;
+	return data != NULL &&
+	    data->bytes[ENGINE_SERVER] > data->before[ENGINE_SERVER] &&
+	    data->bytes[ENGINE_CLIENT] == data->before[ENGINE_CLIENT];
 }
 
 /* ---- what comes out ---- */
@@ -313,27 +337,42 @@ end(struct engine *engine)
 	engine->ended = true;
 }
 
+/* A transfer whose last reply will not come; or not all of its lines. */
+static void
+tell_transfer_cut(struct engine *engine, struct pending *transfer)
+{
+	const char *why = engine->why;
+	unsigned code = engine->reply.code;
+
+	if (*why == '\0')
+		why = "the server closed the control connection";
+	if (engine->replying == transfer && code >= 200) {
+		data_transfer_over(engine, transfer, code, engine->told);
+	} else {
+		data_server_gone(engine, why);
+		engine_sendf(engine, ENGINE_CLIENT, "426 Transfer cut: %s.",
+		    why);
+		data_transfer_over(engine, transfer, 0, 426);
+	}
+	pending_drop(engine, transfer);
+}
+
 /* The client's view of a server that has gone: 426 to a transfer, then 421. */
 static void
 tell_server_gone(struct engine *engine)
 {
 	struct pending *pending, *transfer = pending_transfer(engine);
-	const char *why = engine->why;
+	bool speaks = engine->reply.code != 0 || transfer != NULL ||
+	    engine->lost[ENGINE_SERVER];
 
-	if (engine->fragment[ENGINE_SERVER])
-		engine_send(engine, ENGINE_CLIENT, "\r\n", 2);
+	/* What was cut off in a line is to be left alone, if it is the end. */
+	if (engine->fragment[ENGINE_SERVER] && engine->how != DROP && speaks)
+		engine_sendf(engine, ENGINE_CLIENT, "%s", "");
 	if (engine->reply.code != 0 && engine->how != DROP)
 		engine_sendf(engine, ENGINE_CLIENT, "%03u Cut off.",
 		    engine->reply.code);
-	if (transfer != NULL) {
-		if (*why == '\0')
-			why = "the server closed the control connection";
-		data_server_gone(engine, why);
-		engine_sendf(engine, ENGINE_CLIENT, "426 Transfer cut: %s.",
-		    why);
-		data_transfer_over(engine, transfer, 0, 426);
-		pending_drop(engine, transfer);
-	}
+	if (transfer != NULL)
+		tell_transfer_cut(engine, transfer);
 	TAILQ_FOREACH (pending, &engine->pending, link)
 		if (pending->kind == PENDING_LOCAL)
 			engine_sendf(engine, ENGINE_CLIENT, "%s",
@@ -381,18 +420,30 @@ client_gone(struct engine *engine)
 	return true;
 }
 
-/* Passes the client's half-close on, but not while a transfer runs: a server
- * that sees it would end, and could not be told that an upload was cut. */
+/*
+ * Passes the client's half-close on, but not while a transfer runs: a server
+ * that sees it would end, and could not be told that an upload was cut.  Its
+ * last commands may have to wait; all of that has an end.
+ */
 static bool
 client_half_closed(struct engine *engine)
 {
-	if (engine->server_shut || engine->making[ENGINE_CLIENT] != NULL ||
-	    pending_transfer(engine) != NULL)
+	bool all_taken = line_reader_len(&engine->input[ENGINE_CLIENT]) == 0;
+	bool acts = false;
+
+	if (engine->making[ENGINE_CLIENT] != NULL || transfer_runs(engine))
 		return false;
-	engine->server_shut = true;
-	engine_act(engine, ENGINE_SHUT)->peer = ENGINE_SERVER;
-	engine_act(engine, ENGINE_TIMER)->ms = LIMIT_HALF_CLOSED_MS;
-	return true;
+	if (!engine->server_shut && all_taken) {
+		engine->server_shut = true;
+		engine_act(engine, ENGINE_SHUT)->peer = ENGINE_SERVER;
+		acts = true;
+	}
+	if (!engine->ending) {
+		engine->ending = true;
+		engine_act(engine, ENGINE_TIMER)->ms = LIMIT_HALF_CLOSED_MS;
+		acts = true;
+	}
+	return acts;
 }
 
 /* Ends: what is left to do when there is no line to act upon. */
@@ -410,8 +461,7 @@ step_ends(struct engine *engine)
 	}
 	if (engine->lost[ENGINE_CLIENT])
 		return client_gone(engine);
-	if (engine->eof[ENGINE_CLIENT] &&
-	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0)
+	if (engine->eof[ENGINE_CLIENT])
 		return client_half_closed(engine);
 	return false;
 }

@@ -50,7 +50,8 @@ enum engine_action_type {
 	ENGINE_DATA_OPEN,  /* make its two ends: see open */
 	ENGINE_DATA_TIMER, /* ENGINE_DATA_TIMEOUT in ms; 0: never mind */
 	ENGINE_DATA_QUIET, /* ENGINE_DATA_IS_QUIET once nothing has moved
-			    * for ms; 0: never mind */
+			    * for ms and the client has all that came; 0:
+			    * never mind */
 	ENGINE_DATA_STOP,  /* read no more from peer's end */
 	ENGINE_DATA_START, /* read from it again */
 	ENGINE_DATA_SHUT,  /* half-close peer's end behind the relayed */
@@ -122,6 +123,9 @@ enum engine_data_event_type {
 	ENGINE_DATA_DELIVERED,
 	ENGINE_DATA_TIMEOUT,
 	ENGINE_DATA_IS_QUIET,
+	/* Nothing but the counts: before what happens on a control connection,
+	 * so that what is decided and reported there knows them. */
+	ENGINE_DATA_MOVED,
 };
 
 struct engine_data_event {

@@ -37,7 +37,7 @@ pass_command(struct engine *engine, const struct command *command,
 	return pending;
 }
 
-/* The same for a line that means nothing to us, whatever its verb. */
+/* The same for a PORT that is not ours; if it is taken, what stood is void. */
 static void
 pass_untouched(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
@@ -45,7 +45,7 @@ pass_untouched(struct engine *engine, const struct command *command,
 	struct pending *pending = pass_command(engine, command, line, len);
 
 	if (pending != NULL)
-		pending->flags = 0;
+		pending->flags = VERB_VOIDS_DATA;
 }
 
 /* ---- PORT, EPRT, LPRT ---- */
@@ -139,6 +139,7 @@ finish_active(struct engine *engine, const struct command *command,
 		return true;
 	pending->flags = command->flags;
 	pending->data = data;
+	pending->unsure = engine->server_family == AF_UNSPEC;
 	data->state = DATA_ANNOUNCED;
 	engine_send_active(engine, pending,
 	    first_family(engine, data, hostport));
@@ -168,8 +169,6 @@ take_active(struct engine *engine, const struct command *command,
 		return refuse_port(engine, command, &hostport, refusal);
 	if (refusal != NULL) {
 		pass_untouched(engine, command, line, len);
-		if (engine->next != NULL)
-			data_close(engine, engine->next);
 		return true;
 	}
 	client.to = hostport.addr;
@@ -201,6 +200,7 @@ take_passive(struct engine *engine, const struct command *command,
 		return true;
 	pending->epsv_all = arg_is(command, line, "ALL");
 	pending->epsv_plain = command->arg_len > 0 && !pending->epsv_all;
+	pending->unsure = pending->epsv_plain;
 	return true;
 }
 
@@ -228,10 +228,9 @@ take_auth(struct engine *engine, const struct command *command,
 static bool
 refuse_dead_transfer(struct engine *engine)
 {
-	struct data *next = engine->next;
+	struct data *next = data_prepared(engine, NULL);
 
-	if (next == NULL || !next->lost[ENGINE_CLIENT] ||
-	    pending_transfer(engine) != NULL)
+	if (next == NULL || !next->lost[ENGINE_CLIENT])
 		return false;
 	pending_local(engine, "425 No data connection: %s.", next->why);
 	data_close(engine, next);
@@ -309,8 +308,8 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 	return true;
 }
 
-/* Must commands wait?  A running PORT whose family may yet be refused makes
- * them, since a transfer sent behind it would fail before the second try. */
+/* Must commands wait?  A PORT whose family may yet be refused makes them, since
+ * a transfer sent behind it would fail before the second try. */
 static bool
 commands_wait(const struct engine *engine)
 {
@@ -318,10 +317,8 @@ commands_wait(const struct engine *engine)
 
 	if (engine->tls_pending || engine->n_pending >= LIMIT_PENDING)
 		return true;
-	if (engine->server_family != AF_UNSPEC)
-		return false;
 	TAILQ_FOREACH (pending, &engine->pending, link)
-		if ((pending->flags & VERB_IS_ACTIVE) != 0)
+		if (pending->unsure)
 			return true;
 	return false;
 }

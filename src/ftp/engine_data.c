@@ -92,22 +92,29 @@ data_make_next(struct engine *engine, struct data *data)
 }
 
 struct data *
-data_of(struct engine *engine, struct pending *transfer)
+data_prepared(struct engine *engine, const struct pending *until)
 {
+	const unsigned changes =
+	    VERB_IS_ACTIVE | VERB_IS_PASSIVE | VERB_SENDS | VERB_RECEIVES;
 	struct pending *pending;
 
-	if (transfer->data != NULL)
-		return transfer->data;
 	TAILQ_FOREACH (pending, &engine->pending, link) {
-		if (pending == transfer)
-			return engine->next;
-		/* Something before it is still to change what is next. */
-		if ((pending->flags &
-			(VERB_IS_ACTIVE | VERB_IS_PASSIVE | VERB_SENDS |
-			    VERB_RECEIVES)) != 0)
+		if (pending == until)
+			break;
+		/* A transfer that has begun has taken its own. */
+		if ((pending->flags & changes) != 0 &&
+		    !(pending_is_transfer(pending) && pending->begun))
 			return NULL;
 	}
-	return NULL;
+	return engine->next;
+}
+
+struct data *
+data_of(struct engine *engine, struct pending *transfer)
+{
+	if (transfer->data != NULL)
+		return transfer->data;
+	return data_prepared(engine, transfer);
 }
 
 struct data *
@@ -194,7 +201,7 @@ data_reset_client(struct engine *engine, struct data *data)
 void
 data_abort(struct engine *engine, struct data *data, bool upload)
 {
-	if (data->aborting || data->cutting)
+	if (data->aborting || data->cutting || data->delivered)
 		return;
 	if (upload && data->shut[ENGINE_SERVER])
 		return;
@@ -228,11 +235,18 @@ void
 data_server_gone(struct engine *engine, const char *why)
 {
 	struct pending *transfer = pending_transfer(engine);
-	struct data *data = transfer != NULL ? data_of(engine, transfer) : NULL;
+	/* Without a transfer, the one that waits for its command. */
+	struct data *data =
+	    transfer != NULL ? data_of(engine, transfer) : engine->next;
 
 	if (data == NULL || data->cut)
 		return;
-	if (data->eof[ENGINE_SERVER] && !pending_is_upload(transfer))
+	/* Its end has been told already, but for some lines. */
+	if (transfer != NULL && transfer == engine->replying &&
+	    engine->reply.code >= 200)
+		return;
+	if (data->eof[ENGINE_SERVER] &&
+	    (transfer == NULL || !pending_is_upload(transfer)))
 		return;
 	data_set_cut(data, why);
 	data_reset_client(engine, data);
@@ -245,10 +259,14 @@ static void
 on_listening(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	(void)engine;
+	if (data->state != DATA_MAKING)
+		return;
+	assert(event->v4.family != AF_UNSPEC || event->v6.family != AF_UNSPEC);
 	data->v4 = event->v4;
 	data->v6 = event->v6;
 	data->ready = true;
+	if (data->lost[ENGINE_SERVER])
+		data_reset_client(engine, data);
 }
 
 static void
@@ -298,7 +316,8 @@ upload_eof(struct engine *engine, struct data *data)
 		    LIMIT_UPLOAD_EOF_MS);
 		return;
 	}
-	if (transfer != NULL && engine->reply.code == 0)
+	if (transfer != NULL && engine->reply.code == 0 &&
+	    !engine->fragment[ENGINE_SERVER])
 		engine_sendf(engine, ENGINE_CLIENT,
 		    "150 Waiting for the server to store the file.");
 	data_set_timer(engine, data, WAIT_PROBE, LIMIT_PROBE_MS);
@@ -354,7 +373,9 @@ lost_server(struct engine *engine, struct data *data, const char *why)
 		return;
 	}
 	data_set_cut(data, why);
-	data_reset_client(engine, data);
+	/* A listener that is still being made: see on_listening(). */
+	if (data->active || data->state != DATA_MAKING || data->ready)
+		data_reset_client(engine, data);
 	if (data->state == DATA_ENDING)
 		data_close(engine, data);
 }
@@ -375,7 +396,8 @@ static void
 on_delivered(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	if (event->peer != ENGINE_CLIENT)
+	if (event->peer != ENGINE_CLIENT || !data->up[ENGINE_CLIENT] ||
+	    !data->shut[ENGINE_CLIENT])
 		return;
 	data->delivered = true;
 	if (data->state == DATA_ENDING)
@@ -419,12 +441,16 @@ on_timeout(struct engine *engine, struct data *data,
 		lost_client(engine, data, "the client did not connect");
 		break;
 	case WAIT_UPLOAD_EOF:
+		if (engine->lost[ENGINE_CLIENT])
+			break; /* about to be cut, see client_gone() */
 		if (engine->eof[ENGINE_CLIENT])
 			upload_eof(engine, data);
 		else
 			data_shut(engine, data, ENGINE_SERVER);
 		break;
 	case WAIT_PROBE:
+		if (engine->lost[ENGINE_CLIENT])
+			break;
 		data->probed = true;
 		data_shut(engine, data, ENGINE_SERVER);
 		break;
@@ -445,12 +471,18 @@ static void
 on_quiet(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	(void)engine;
 	(void)event;
-	/* All that came is out, and the server's end does not come. */
-	if (!data->eof[ENGINE_SERVER])
-		data->expired = true;
+	if (!data->quiet_watch)
+		return;
 	data->quiet_watch = false;
+	if (!data->up[ENGINE_SERVER]) {
+		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
+		lost_server(engine, data,
+		    "the server's data port did not answer");
+	} else if (!data->eof[ENGINE_SERVER]) {
+		/* The client has all that came, and no end comes. */
+		data->expired = true;
+	}
 }
 
 void
@@ -473,5 +505,6 @@ engine_data(struct engine *engine, const struct engine_data_event *event)
 		return;
 	data->bytes[ENGINE_CLIENT] = event->to_client;
 	data->bytes[ENGINE_SERVER] = event->to_server;
-	handlers[event->type](engine, data, event);
+	if (event->type != ENGINE_DATA_MOVED)
+		handlers[event->type](engine, data, event);
 }

@@ -92,6 +92,13 @@ outcome_of(const struct pending *transfer, const struct data *data,
 	return ENGINE_ABORTED;
 }
 
+/* For the transfer that uses it now. */
+static uint64_t
+relayed(const struct data *data, enum engine_peer peer)
+{
+	return data->bytes[peer] - data->before[peer];
+}
+
 static void
 report(struct engine *engine, const struct pending *transfer, struct data *data,
     unsigned server_code, unsigned client_code)
@@ -112,7 +119,7 @@ report(struct engine *engine, const struct pending *transfer, struct data *data,
 	action->report.upload = upload;
 	action->report.bytes = data == NULL ?
 	    0 :
-	    data->bytes[upload ? ENGINE_SERVER : ENGINE_CLIENT];
+	    relayed(data, upload ? ENGINE_SERVER : ENGINE_CLIENT);
 	action->report.server_code = server_code;
 	action->report.client_code = client_code;
 	action->report.outcome =
@@ -123,7 +130,8 @@ report(struct engine *engine, const struct pending *transfer, struct data *data,
 static bool
 untouched(const struct data *data)
 {
-	return data->bytes[0] == 0 && data->bytes[1] == 0 && !data->eof[0] &&
+	return relayed(data, ENGINE_CLIENT) == 0 &&
+	    relayed(data, ENGINE_SERVER) == 0 && !data->eof[0] &&
 	    !data->eof[1] && !data->lost[0] && !data->lost[1];
 }
 
@@ -135,10 +143,23 @@ keep(struct engine *engine, struct data *data)
 	data->wait = WAIT_NONE;
 	data->expired = false;
 	data->quiet_watch = false;
+	data->before[ENGINE_CLIENT] = data->bytes[ENGINE_CLIENT];
+	data->before[ENGINE_SERVER] = data->bytes[ENGINE_SERVER];
 	if (engine->next == NULL)
 		data_make_next(engine, data);
 	else
 		data_close(engine, data);
+}
+
+/* The server knows ABOR: it will not answer ours with "what?". */
+static void
+heed_abort(struct engine *engine)
+{
+	struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending->kind == PENDING_OURS)
+			pending->heeded = true;
 }
 
 void
@@ -149,6 +170,8 @@ data_transfer_over(struct engine *engine, struct pending *transfer,
 	bool good = server_code >= 200 && server_code < 300;
 
 	report(engine, transfer, data, server_code, client_code);
+	if (data != NULL && data->cutting && server_code >= 400)
+		heed_abort(engine);
 	transfer->data = NULL;
 	if (data == NULL)
 		return;
@@ -167,8 +190,10 @@ data_transfer_over(struct engine *engine, struct pending *transfer,
 		data_reset_client(engine, data);
 		data_close(engine, data);
 	} else {
+		/* An end that never stood is not awaited. */
 		data->state = DATA_ENDING;
-		if (data->delivered)
+		if (data->delivered || !data->up[ENGINE_CLIENT] ||
+		    !data->up[ENGINE_SERVER])
 			data_close(engine, data);
 	}
 }

@@ -30,11 +30,15 @@ begins_transfer(unsigned code)
 	return code == 125 || code == 150;
 }
 
+/* Has a transfer begun whose data are still to come? */
 static bool
-is_transfer(const struct pending *pending)
+is_running(const struct pending *pending)
 {
-	return pending->kind == PENDING_COMMAND &&
-	    (pending->flags & (VERB_SENDS | VERB_RECEIVES)) != 0;
+	const struct data *data = pending->data;
+
+	return pending_is_transfer(pending) && pending->begun && data != NULL &&
+	    !data->delivered && !data->shut[ENGINE_SERVER] &&
+	    !data->lost[ENGINE_SERVER];
 }
 
 /* May the reply belong to it, as far as its code can tell? */
@@ -43,22 +47,28 @@ fits(const struct pending *pending, unsigned code)
 {
 	/* Answers to a pipelined command, never the end of a transfer. */
 	static const unsigned not_final[] = { 200, 202, 211, 212, 213, 214, 215,
-		220, 221, 227, 228, 229, 230, 257, 331, 350, 500, 501, 502, 503,
-		504, 0 };
-	static const unsigned to_abort[] = { 225, 226, 426, 450, 451, 500, 501,
-		502, 503, 0 };
+		220, 221, 227, 228, 229, 230, 234, 257, 331, 334, 335, 350, 500,
+		501, 502, 503, 504, 0 };
+	static const unsigned to_abort[] = { 225, 226, 426, 450, 451, 0 };
+	static const unsigned unknown[] = { 500, 501, 502, 503, 0 };
+	/* Never the first and last reply to a transfer. */
+	static const unsigned not_only[] = { 211, 212, 213, 214, 215, 227, 228,
+		229, 257, 331, 350, 0 };
 	/* What a transfer left behind never answers PASV. */
 	static const unsigned not_passive[] = { 125, 150, 225, 226, 426, 0 };
 
 	if (pending->kind == PENDING_LOCAL)
 		return false;
 	if (pending->verb == VERB_ABOR)
-		return is_one_of(code, to_abort);
+		return is_one_of(code, to_abort) ||
+		    (is_one_of(code, unknown) && !pending->heeded);
 	if (pending->verb == VERB_EMPTY)
 		return code >= 500;
-	if (is_transfer(pending))
-		return pending->begun ? !is_one_of(code, not_final) :
-					!is_announcement(code);
+	if (pending_is_transfer(pending) && pending->begun)
+		return !is_one_of(code, not_final) &&
+		    (!begins_transfer(code) || is_running(pending));
+	if (pending_is_transfer(pending))
+		return !is_one_of(code, not_only);
 	if ((pending->flags & VERB_IS_PASSIVE) != 0)
 		return !is_one_of(code, not_passive);
 	return !is_announcement(code) && !begins_transfer(code);
@@ -71,7 +81,7 @@ claims(const struct pending *pending, unsigned code)
 	if (is_announcement(code))
 		return (pending->flags & VERB_IS_PASSIVE) != 0;
 	if (begins_transfer(code))
-		return is_transfer(pending) && !pending->begun;
+		return pending_is_transfer(pending) && !pending->begun;
 	return false;
 }
 
@@ -84,7 +94,7 @@ skip(struct engine *engine, struct pending *pending)
 	else if ((pending->flags & VERB_IS_ACTIVE) != 0 &&
 	    pending->data != NULL)
 		data_make_next(engine, pending->data);
-	else if (is_transfer(pending))
+	else if (pending_is_transfer(pending))
 		data_transfer_over(engine, pending, 0, 0);
 	pending_drop(engine, pending);
 }
@@ -92,15 +102,19 @@ skip(struct engine *engine, struct pending *pending)
 static struct pending *
 claimant(struct engine *engine, unsigned code)
 {
-	struct pending *pending, *first;
+	struct pending *pending, *first, *next;
 
 	TAILQ_FOREACH (pending, &engine->pending, link)
 		if (claims(pending, code))
 			break;
 	if (pending == NULL)
 		return NULL;
-	while ((first = TAILQ_FIRST(&engine->pending)) != pending)
-		skip(engine, first);
+	for (first = TAILQ_FIRST(&engine->pending); first != pending;
+	     first = next) {
+		next = TAILQ_NEXT(first, link);
+		if (!is_running(first))
+			skip(engine, first);
+	}
 	return pending;
 }
 
@@ -111,7 +125,7 @@ behind_transfer(struct pending *transfer, unsigned code)
 	struct pending *pending = transfer;
 
 	while ((pending = TAILQ_NEXT(pending, link)) != NULL)
-		if (fits(pending, code) && !is_transfer(pending))
+		if (fits(pending, code) && !pending_is_transfer(pending))
 			return pending;
 	return NULL;
 }
@@ -140,7 +154,7 @@ engine_match(struct engine *engine, unsigned code)
 	other = claimant(engine, code);
 	if (other != NULL)
 		return other;
-	if (is_transfer(first)) {
+	if (pending_is_transfer(first)) {
 		other = behind_transfer(first, code);
 		return other != NULL ? other : first;
 	}

@@ -19,7 +19,8 @@
  *	   -> ENDING       the transfer is over, bytes or ends are not
  *	any -> FREE        DATA_CLOSE
  *
- * There is at most one NEXT and one CURRENT.
+ * There is at most one NEXT, and one CURRENT unless the server runs two
+ * transfers at a time.
  */
 #ifndef FTP_ENGINE_PRIV_H
 #define FTP_ENGINE_PRIV_H
@@ -74,6 +75,7 @@ struct data {
 	bool resumed;	/* aborting, but the server had sent all */
 	bool quiet_watch;
 	uint64_t bytes[2];  /* relayed toward that peer */
+	uint64_t before[2]; /* of them, for transfers that are over */
 	struct addr v4, v6; /* of the end that listens */
 	char why[160];	    /* failed or cut: by what */
 };
@@ -95,6 +97,8 @@ struct pending {
 	bool epsv_all;	    /* EPSV ALL */
 	bool epsv_plain;    /* EPSV n, to be repeated without n */
 	bool other_tried;   /* PORT or EPRT: with the other family */
+	bool unsure;	    /* may yet be sent again in another form */
+	bool heeded;	    /* OURS, ABOR: it has ended the transfer */
 	bool mode_block;    /* MODE B or C */
 	sa_family_t family; /* PORT, EPRT, LPRT: what was announced */
 	struct data *data;  /* PORT...: made for it; a transfer: its own */
@@ -144,6 +148,7 @@ struct engine {
 	bool tls_pending; /* AUTH sent on: commands wait for its reply */
 	bool opaque;
 	bool server_shut; /* the client's half-close was passed on */
+	bool ending;	  /* engine_timer() ends the session */
 	bool stopping;
 	bool failed; /* out of memory */
 	bool ended;
@@ -154,7 +159,7 @@ struct engine {
 	struct buf out;
 };
 
-/* engine.c: queueing actions. */
+/* engine.c: queueing actions.  Words of our own (sendf) never get into TLS. */
 void engine_send(struct engine *engine, enum engine_peer peer,
     const void *bytes, size_t len);
 void engine_sendf(struct engine *engine, enum engine_peer peer,
@@ -178,6 +183,8 @@ void pending_local(struct engine *engine, const char *format, ...)
 bool pending_flush_local(struct engine *engine);
 /* The first transfer that is not over, or NULL. */
 struct pending *pending_transfer(struct engine *engine);
+/* A command that moves data. */
+bool pending_is_transfer(const struct pending *pending);
 /* Neither said nor known: a transfer's direction is seen from its bytes. */
 bool pending_is_upload(const struct pending *pending);
 
@@ -201,6 +208,9 @@ void data_forget(struct engine *engine, struct data *data);
 void data_make_next(struct engine *engine, struct data *data);
 /* The data connection of a transfer, taken from NEXT when it has none yet. */
 struct data *data_attach(struct engine *engine, struct pending *transfer);
+/* What a transfer command that is sent behind until (NULL: behind all) would
+ * use; NULL when nothing stands or something before it may change that. */
+struct data *data_prepared(struct engine *engine, const struct pending *until);
 /* The one it would use, without taking it; NULL when that is not known. */
 struct data *data_of(struct engine *engine, struct pending *transfer);
 

@@ -8,13 +8,6 @@
 #include "ftp/engine_priv.h"
 #include "ftp/hostport.h"
 
-static bool
-is_transfer(const struct pending *pending)
-{
-	return pending != NULL && pending->kind == PENDING_COMMAND &&
-	    (pending->flags & (VERB_SENDS | VERB_RECEIVES)) != 0;
-}
-
 /* ---- refused PORT and EPSV: a second try ---- */
 
 /* "Not so", as opposed to "not now": another form may do. */
@@ -49,19 +42,21 @@ try_other_form(struct engine *engine, struct pending *pending, unsigned code)
 
 	if (engine->epsv_all && pending->verb != VERB_EPSV)
 		return false;
-	if (!refuses_form(code))
+	if (!pending->unsure || !refuses_form(code))
 		return false;
 	if (pending->epsv_plain) {
 		pending->epsv_plain = false;
 		engine_sendf(engine, ENGINE_SERVER, "EPSV");
-		return true;
+	} else {
+		if (pending->other_tried || pending->data == NULL ||
+		    !other_family(pending->data, pending->family, &family))
+			return false;
+		pending->other_tried = true;
+		engine_send_active(engine, pending, family);
 	}
-	if ((pending->flags & VERB_IS_ACTIVE) == 0 || pending->other_tried ||
-	    engine->server_family != AF_UNSPEC ||
-	    !other_family(pending->data, pending->family, &family))
-		return false;
-	pending->other_tried = true;
-	engine_send_active(engine, pending, family);
+	/* It is the last one sent now. */
+	TAILQ_REMOVE(&engine->pending, pending, link);
+	TAILQ_INSERT_TAIL(&engine->pending, pending, link);
 	return true;
 }
 
@@ -100,9 +95,9 @@ begin_reply(struct engine *engine, struct pending *pending, unsigned code)
 		engine->how = DROP;
 		return true;
 	}
-	if ((code == 125 || code == 150) && !is_transfer(pending))
+	if ((code == 125 || code == 150) && pending->verb == VERB_OTHER)
 		pending->flags |= VERB_SENDS | VERB_RECEIVES;
-	if (is_transfer(pending))
+	if (pending_is_transfer(pending))
 		return begin_transfer_reply(engine, pending, code);
 	if ((pending->flags & VERB_IS_PASSIVE) != 0 && code >= 227 &&
 	    code <= 229)
@@ -128,12 +123,13 @@ end_active(struct engine *engine, struct pending *pending, unsigned code)
 		data_make_next(engine, data);
 		return;
 	}
-	engine_logf(engine, ENGINE_WARN,
-	    "the server refused active mode with %u; it takes data only to "
-	    "the address its control connection comes from, which is not the "
-	    "SSH server's loopback when it runs on another host; passive mode "
-	    "needs nothing",
-	    code);
+	if (refuses_form(code))
+		engine_logf(engine, ENGINE_WARN,
+		    "the server refused active mode with %u; it takes data only to "
+		    "the address its control connection comes from, which is not the "
+		    "SSH server's loopback when it runs on another host; passive mode "
+		    "needs nothing",
+		    code);
 	data_close(engine, data);
 }
 
@@ -149,11 +145,23 @@ end_auth(struct engine *engine, unsigned code)
 	    "commands, and its data connections do not go through SSH");
 }
 
+/* What was prepared is void; REIN ends block mode too. */
+static void
+end_void(struct engine *engine, const struct pending *pending)
+{
+	if (engine->next != NULL)
+		data_close(engine, engine->next);
+	if (pending->verb != VERB_REIN)
+		return;
+	engine->mode_block = false;
+	engine->epsv_all = false;
+}
+
 /* A final reply has passed. */
 static void
 end_command(struct engine *engine, struct pending *pending, unsigned code)
 {
-	if (is_transfer(pending))
+	if (pending_is_transfer(pending))
 		data_transfer_over(engine, pending, code, engine->told);
 	else if ((pending->flags & VERB_IS_ACTIVE) != 0)
 		end_active(engine, pending, code);
@@ -163,8 +171,12 @@ end_command(struct engine *engine, struct pending *pending, unsigned code)
 		engine->mode_block = pending->mode_block;
 	else if (pending->verb == VERB_AUTH)
 		end_auth(engine, code);
-	else if ((pending->flags & VERB_VOIDS_DATA) != 0 && code < 400 &&
-	    engine->next != NULL)
+	else if ((pending->flags & VERB_VOIDS_DATA) != 0 && code < 400)
+		end_void(engine, pending);
+	else if (pending->verb == VERB_QUIT && code < 300 &&
+	    engine->next != NULL && pending_transfer(engine) == NULL)
+		/* pyftpdlib does not end before an unused one does, which
+		 * but for our early dial it would not have. */
 		data_close(engine, engine->next);
 	pending_drop(engine, pending);
 }
@@ -184,10 +196,13 @@ end_reply(struct engine *engine, unsigned code)
 		    code);
 	if (code < 200) {
 		pending->begun = true;
+		/* The last reply is held as the first one was. */
+		if (pending->data != NULL)
+			pending->data->expired = false;
 		return;
 	}
 	/* Sent again in another form: its reply is still to come. */
-	if (engine->how == DROP && !is_transfer(pending) &&
+	if (engine->how == DROP && !pending_is_transfer(pending) &&
 	    pending->kind == PENDING_COMMAND)
 		return;
 	end_command(engine, pending, code);
@@ -202,6 +217,9 @@ is_tls_feature(const uint8_t *line, size_t len)
 	static const char *const words[] = { "AUTH", "PBSZ", "PROT", "CCC" };
 	size_t at = 0, n;
 
+	/* Old servers begin each line with the code. */
+	if (len > 4 && memcmp(line, "211-", 4) == 0)
+		at = 4;
 	while (at < len && (line[at] == ' ' || line[at] == '\t'))
 		at++;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
@@ -234,6 +252,20 @@ send_rewritten(struct engine *engine, unsigned code, const uint8_t *line,
 	    len - hostport->len + text_len);
 }
 
+/* Takes the place of a line with a host-port. */
+static void
+refuse_passive(struct engine *engine, unsigned code, enum reply_place place,
+    const char *why)
+{
+	/* Inside a reply of several lines its code is given. */
+	engine_logf(engine, ENGINE_WARN,
+	    "no data connection for a %u reply: %s", code, why);
+	engine_sendf(engine, ENGINE_CLIENT, "%u%cNo data connection: %s.",
+	    place == REPLY_ONLY ? 425 : code,
+	    place == REPLY_ONLY || place == REPLY_LAST ? ' ' : '-', why);
+	engine->rewritten = true;
+}
+
 /* The listener toward the client is there, or is not. */
 static bool
 finish_passive(struct engine *engine, unsigned code, enum reply_place place,
@@ -245,14 +277,7 @@ finish_passive(struct engine *engine, unsigned code, enum reply_place place,
 		return false;
 	engine->rewritten = true;
 	if (data->failed) {
-		engine_logf(engine, ENGINE_WARN,
-		    "no data connection for a %u reply: %s", code, data->why);
-		/* Inside a reply of several lines its code is given. */
-		engine_sendf(engine, ENGINE_CLIENT,
-		    "%u%c No data connection: %s.",
-		    place == REPLY_ONLY ? 425 : code,
-		    place == REPLY_ONLY || place == REPLY_LAST ? ' ' : '-',
-		    data->why);
+		refuse_passive(engine, code, place, data->why);
 		data_forget(engine, data);
 	} else {
 		send_rewritten(engine, code, line, len, hostport);
@@ -284,8 +309,7 @@ rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
 	    data_open(engine, false, &client, &server);
 	if (engine->making[ENGINE_SERVER] != NULL)
 		return false;
-	engine->rewritten = true;
-	engine_sendf(engine, ENGINE_CLIENT, "425 Too many data connections.");
+	refuse_passive(engine, code, place, "there are too many");
 	return true;
 }
 
@@ -313,6 +337,7 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	bool begins = place == REPLY_ONLY || place == REPLY_FIRST;
 
 	if (place == REPLY_STRAY) {
+		engine->how = PASS;
 		engine_send(engine, ENGINE_CLIENT, line, len);
 		return true;
 	}
@@ -330,13 +355,14 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	return true;
 }
 
-/* The rest of an over-long line, and what is there when the server ends. */
+/* The rest of an over-long line, or TLS. */
 static bool
-pass_rest(struct engine *engine, const uint8_t *line, size_t len, bool ends)
+pass_rest(struct engine *engine, const uint8_t *line, size_t len,
+    enum line_result result)
 {
-	if (engine->how != DROP || engine->reply.code == 0)
+	if (engine->opaque || engine->how != DROP)
 		engine_send(engine, ENGINE_CLIENT, line, len);
-	engine->fragment[ENGINE_SERVER] = !ends;
+	engine->fragment[ENGINE_SERVER] = result != LINE_READY;
 	line_reader_consume(&engine->input[ENGINE_SERVER], len);
 	return true;
 }
@@ -352,14 +378,14 @@ engine_step_server(struct engine *engine)
 
 	if (engine->opaque)
 		len = line_reader_len(input);
+	/* A line that the end has cut off is a line. */
 	if (len == 0 || (result == LINE_MORE && !engine->opaque && !ended))
 		return false;
-	if (engine->opaque || result == LINE_MORE ||
-	    engine->fragment[ENGINE_SERVER])
-		return pass_rest(engine, line, len, result != LINE_TOO_LONG);
+	if (engine->opaque || engine->fragment[ENGINE_SERVER])
+		return pass_rest(engine, line, len, result);
 	if (!take_line(engine, line, len))
 		return false;
-	engine->fragment[ENGINE_SERVER] = result == LINE_TOO_LONG;
+	engine->fragment[ENGINE_SERVER] = result != LINE_READY;
 	line_reader_consume(input, len);
 	return true;
 }

@@ -23,7 +23,8 @@ struct hostport {
  * line end.  Strict: a trailing blank is allowed, nothing else is.
  * Returns 0; -EINVAL when malformed (five or seven numbers, above 255, port 0,
  * unknown delimiter use); -EAFNOSUPPORT for a protocol number other than 1 and
- * 2 in EPRT or 4 and 6 in LPRT.  ret->at and ret->len are not set.
+ * 2 in EPRT or 4 and 6 in LPRT.  ret->at and ret->len are not set.  A scope
+ * id is dropped: it means something on the client's host only.
  */
 int hostport_parse_command(enum verb verb, const uint8_t *arg, size_t len,
     struct hostport *ret);
@@ -32,9 +33,11 @@ int hostport_parse_command(enum verb verb, const uint8_t *arg, size_t len,
  * A line of a 227, 229 or 228 reply (code says which).  227: the first run of
  * exactly six comma-separated numbers 0 to 255 after the code, runs of another
  * length skipped, blanks allowed around the numbers.  229: the port between
- * delimiters of 33 to 126 ("(|||port|)"; brackets, the last delimiter and a
- * dot may be missing or present).  228: address family, length, address,
- * length, port, as in LPRT.  Port 0 is -EINVAL.  Returns 0 or -EINVAL.
+ * delimiters of 33 to 126 but no digit ("(|||port|)"; brackets, the last
+ * delimiter and a dot may be missing or present; protocol and address may be
+ * filled in and do not count).  228: address family, length, address, length,
+ * port, as in LPRT.  The line may be an inner one, without the code.  Port 0 is
+ * -EINVAL.  Returns 0 or -EINVAL.
  * ret->at and ret->len cover what is to be replaced: the numbers from first
  * to last digit; for 229 the port's digits.
  */
@@ -47,6 +50,7 @@ int hostport_parse_reply(unsigned code, const uint8_t *line, size_t len,
 /*
  * The argument for a command: "127,0,0,1,p1,p2", "|2|::1|port|" or
  * "4,4,127,0,0,1,2,p1,p2".  PORT needs an IPv4 address: -EAFNOSUPPORT.
+ * Another verb is -EINVAL.  A scope id is not written.
  */
 int hostport_format_command(enum verb verb, const struct addr *addr,
     char text[HOSTPORT_TEXT_MAX]);

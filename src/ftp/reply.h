@@ -26,8 +26,9 @@ struct reply_reader {
 /*
  * Places the next line.  *ret_code is the code of the reply that it belongs
  * to, 0 for REPLY_STRAY.  Telnet commands in front of the code are looked
- * through.  A code directly followed by the line end counts as REPLY_ONLY.
- * First digits other than 1 to 6 are no code (6yz: RFC 2228).
+ * through.  A code directly followed by the line end counts as one with a
+ * blank: REPLY_ONLY or REPLY_LAST.  First digits other than 1 to 6 are no code
+ * (6yz: RFC 2228).
  */
 enum reply_place reply_next(struct reply_reader *reader, const uint8_t *line,
     size_t len, unsigned *ret_code);

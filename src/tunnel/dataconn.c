@@ -22,7 +22,9 @@ struct end {
 	struct stream *stream;
 	struct side_check *check; /* of its clean end, while asked */
 	bool accepted;		  /* the stream came through the listener */
+	bool was_up;		  /* the stream has stood */
 	bool stopped;		  /* by the engine */
+	size_t slack;		  /* bytes still read after that */
 	bool paused;		  /* by the queue of the other end */
 	bool ended;		  /* its EOF came */
 	bool shut;		  /* we have ended toward it */
@@ -95,7 +97,7 @@ read_or_not(struct end *end)
 {
 	if (end->stream == NULL)
 		return;
-	if (end->stopped || end->paused || end->ended ||
+	if ((end->stopped ? end->slack == 0 : end->paused) || end->ended ||
 	    other(end)->stream == NULL)
 		stream_read_stop(end->stream);
 	else
@@ -128,7 +130,8 @@ on_data(void *ctx, const uint8_t *bytes, size_t len)
 		return; /* after -EPIPE closed() says why */
 	}
 	to->sent += len;
-	if (stream_queued(to->stream) > LIMIT_HIGH_WATER) {
+	from->slack -= from->slack < len ? from->slack : len;
+	if (from->stopped || stream_queued(to->stream) > LIMIT_HIGH_WATER) {
 		from->paused = true;
 		read_or_not(from);
 	}
@@ -173,7 +176,27 @@ on_eof(void *ctx)
 static void
 on_opened(void *ctx)
 {
-	tell(ctx, ENGINE_DATA_UP);
+	struct end *end = ctx;
+
+	end->was_up = true;
+	tell(end, ENGINE_DATA_UP);
+}
+
+/* A dial of the server's data port has failed: at whose fault? */
+static void
+describe_failure(const struct end *end, int err, const char *why, char *text,
+    size_t size)
+{
+	if (err == -EACCES)
+		snprintf(text, size,
+		    "sshd forbids the data connection to port %u (%s), see "
+		    "PermitOpen (sshd_config) and permitopen "
+		    "(authorized_keys)",
+		    end->how.to.port, why);
+	else
+		snprintf(text, size,
+		    "the data connection to the server's port %u failed: %s",
+		    end->how.to.port, why);
 }
 
 static void
@@ -181,8 +204,12 @@ on_closed(void *ctx, int err, const char *why)
 {
 	struct end *end = ctx;
 	bool delivered = end->shut && stream_undelivered(end->stream) == 0;
+	char text[256];
 
-	(void)err;
+	if (end->peer == ENGINE_SERVER && !end->was_up) {
+		describe_failure(end, err, why, text, sizeof(text));
+		why = text;
+	}
 	stream_close(end->stream);
 	end->stream = NULL;
 	read_or_not(other(end));
@@ -272,6 +299,7 @@ on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 	}
 	end->stream = stream;
 	end->accepted = true;
+	end->was_up = true;
 	stream_set_handler(stream, &stream_handler, end);
 	uv_timer_stop(&conn->unused);
 	/* The far listener stays ours until the end, and refuses others. */
@@ -444,6 +472,18 @@ dataconn_number(const struct dataconn *conn)
 	return conn->number;
 }
 
+bool
+dataconn_was_up(const struct dataconn *conn, enum engine_peer peer)
+{
+	return conn->end[peer].was_up;
+}
+
+uint64_t
+dataconn_sent(const struct dataconn *conn, enum engine_peer peer)
+{
+	return conn->end[peer].sent;
+}
+
 void
 dataconn_timer(struct dataconn *conn, uint64_t ms)
 {
@@ -468,6 +508,7 @@ void
 dataconn_stop(struct dataconn *conn, enum engine_peer peer)
 {
 	conn->end[peer].stopped = true;
+	conn->end[peer].slack = LIMIT_ABORT_SLACK;
 	read_or_not(&conn->end[peer]);
 }
 

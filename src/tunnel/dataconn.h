@@ -50,6 +50,12 @@ struct dataconn *dataconn_open(uv_loop_t *loop,
 
 uint32_t dataconn_number(const struct dataconn *conn);
 
+/* Has that peer's end ever stood? */
+bool dataconn_was_up(const struct dataconn *conn, enum engine_peer peer);
+
+/* Bytes relayed toward that peer so far. */
+uint64_t dataconn_sent(const struct dataconn *conn, enum engine_peer peer);
+
 /* The engine's actions of the same names. */
 void dataconn_timer(struct dataconn *conn, uint64_t ms);
 void dataconn_quiet(struct dataconn *conn, uint64_t ms);

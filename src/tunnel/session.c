@@ -69,6 +69,25 @@ free_slot(struct session *session)
 	return NULL;
 }
 
+/* The engine is about to hear of a control connection: it should know what
+ * has gone through the data connections by now. */
+static void
+tell_moved(struct session *session)
+{
+	struct engine_data_event event = { .type = ENGINE_DATA_MOVED };
+	struct dataconn **slot;
+
+	for (slot = session->data; slot < session->data + LIMIT_SESSION_DATA;
+	     slot++) {
+		if (*slot == NULL)
+			continue;
+		event.data = dataconn_number(*slot);
+		event.to_client = dataconn_sent(*slot, ENGINE_CLIENT);
+		event.to_server = dataconn_sent(*slot, ENGINE_SERVER);
+		engine_data(session->engine, &event);
+	}
+}
+
 /* A client that has half-closed and then died shows it only when asked. */
 static void
 notice_dead_client(struct session *session)
@@ -80,11 +99,27 @@ notice_dead_client(struct session *session)
 		engine_lost(session->engine, ENGINE_CLIENT, "reset");
 }
 
+/* The client sees only that nobody is there; the cause is for the log. */
+static void
+log_failed_dial(struct session *session, const struct engine_data_event *event)
+{
+	struct dataconn **slot = slot_of(session, event->data);
+	char escaped[LOG_ESCAPED_MAX];
+
+	if (event->type != ENGINE_DATA_LOST || event->peer != ENGINE_SERVER ||
+	    slot == NULL || dataconn_was_up(*slot, ENGINE_SERVER))
+		return;
+	log_escape(escaped, sizeof(escaped), event->why, strlen(event->why));
+	say(session, LOG_LEVEL_WARN, "%s", escaped);
+}
+
 static void
 on_data_event(void *ctx, const struct engine_data_event *event)
 {
 	struct session *session = ctx;
 	struct dataconn **slot;
+
+	log_failed_dial(session, event);
 
 	if (event->type == ENGINE_DATA_TIMEOUT)
 		notice_dead_client(session);
@@ -400,6 +435,7 @@ on_data(void *ctx, const uint8_t *bytes, size_t len)
 	struct control *from = ctx;
 	struct session *session = from->session;
 
+	tell_moved(session);
 	if (engine_bytes(session->engine, from->peer, bytes, len) != 0)
 		engine_stop(session->engine, "Out of memory");
 	pump(session);
@@ -411,6 +447,7 @@ on_eof(void *ctx)
 	struct control *from = ctx;
 
 	from->ended = true;
+	tell_moved(from->session);
 	engine_eof(from->session->engine, from->peer);
 	pump(from->session);
 }
@@ -471,6 +508,7 @@ on_closed(void *ctx, int err, const char *why)
 	}
 	stream_close(control->stream);
 	control->stream = NULL;
+	tell_moved(session);
 	engine_lost(session->engine, control->peer, text);
 	pump(session);
 }
@@ -550,6 +588,7 @@ session_begin(struct session *session)
 void
 session_stop(struct session *session, const char *why)
 {
+	tell_moved(session);
 	engine_stop(session->engine, why);
 	pump(session);
 }

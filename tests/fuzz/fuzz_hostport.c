@@ -12,35 +12,34 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	static const enum verb verbs[] = { VERB_PORT, VERB_EPRT, VERB_LPRT };
-	struct hostport found = { 0 }, again = { 0 };
-	char text[HOSTPORT_TEXT_MAX], line[2048];
+	struct hostport a = { 0 }, b = { 0 };
+	char text[HOSTPORT_TEXT_MAX];
+	uint8_t line[2048];
 	unsigned what = len > 0 ? bytes[0] % 6 : 0, code = 224 + what;
 
-	if (len < 1 || len > 1024)
+	if (len < 1 || len > 1024 ||
+	    (what < 3 ?
+		    hostport_parse_command(verbs[what], bytes + 1, len - 1,
+			&a) :
+		    hostport_parse_reply(code, bytes + 1, len - 1, &a)) != 0)
 		return 0;
-	memcpy(line, ++bytes, --len);
+	assert(a.addr.port != 0 && a.at + a.len <= len - 1);
 	if (what < 3) {
-		if (hostport_parse_command(verbs[what], bytes, len, &found))
-			return 0;
-		assert(
-		    !hostport_format_command(verbs[what], &found.addr, line));
-		assert(!hostport_parse_command(verbs[what], (uint8_t *)line,
-		    strlen(line), &again));
+		assert(!hostport_format_command(verbs[what], &a.addr, text));
+		assert(!hostport_parse_command(verbs[what], (uint8_t *)text,
+		    strlen(text), &b));
 	} else {
-		if (hostport_parse_reply(code, bytes, len, &found))
-			return 0;
-		assert(found.len > 0 && found.at + found.len <= len);
-		hostport_format_reply(code, &found.addr, text);
-		memcpy(line + found.at, text, strlen(text));
-		len -= found.at + found.len;
-		memcpy(line + found.at + strlen(text),
-		    bytes + found.at + found.len, len);
-		assert(!hostport_parse_reply(code, (uint8_t *)line,
-		    found.at + strlen(text) + len, &again));
+		a.addr.port |= 0x8000; /* as a listener's would be */
+		hostport_format_reply(code, &a.addr, text);
+		memcpy(line, bytes + 1, a.at);
+		memcpy(line + a.at, text, strlen(text));
+		memcpy(line + a.at + strlen(text), bytes + 1 + a.at + a.len,
+		    len - 1 - a.at - a.len);
+		len = len - 1 - a.len + strlen(text);
+		assert(!hostport_parse_reply(code, line, len, &b));
 	}
-	assert(found.addr.port != 0 && again.at == found.at);
-	assert(again.addr.family == found.addr.family);
-	assert(!memcmp(again.addr.ip, found.addr.ip, sizeof(found.addr.ip)));
-	assert(again.addr.port == found.addr.port);
+	assert(b.at == a.at && b.addr.family == a.addr.family &&
+	    b.addr.port == a.addr.port &&
+	    !memcmp(b.addr.ip, a.addr.ip, sizeof(a.addr.ip)));
 	return 0;
 }

@@ -25,6 +25,9 @@ import tempfile
 
 import pytest
 
+# A plugin, which the tests import from as well.
+pytest.register_assert_rewrite("ranked")
+
 import clients
 import culvert as culvert_module
 import netns
@@ -42,7 +45,9 @@ def pytest_runtest_makereport(item):
     if report.failed:
         for one, place in getattr(item, "culverts", []):
             report.sections.append(
-                ("culvert says", "\n".join(one.process.lines[place:][-200:])))
+                ("culvert says", "\n".join(
+                    line for line in one.process.lines[place:]
+                    if "ssh: debug" not in line)))
 
 
 def _note(node, one, place):

@@ -128,7 +128,11 @@ class Pair:
             return listener, (self.client.peer[0], port)
         self.server.reply(
             f"227 Entering Passive Mode ({listener.port_argument()}).")
-        return listener, scripted.parse_port(self.client.expect("227 "))
+        address, port = scripted.parse_port(self.client.expect("227 "))
+        if ":" in self.client.peer[0]:  # 227 has no room for it
+            assert address == "0.0.0.0"
+            address = self.client.peer[0]
+        return listener, (address, port)
 
     def active(self, listener=None):
         """Play a PORT, or EPRT; returns (near listener, far address)."""

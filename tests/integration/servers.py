@@ -65,16 +65,18 @@ ScoreboardFile {dir}/scoreboard
 SystemLog {dir}/log
 """
 
+# A process for each session, since its single loop forgets a session that
+# comes while another one's descriptors are being closed.
 PYFTPDLIB = """\
 import sys
 from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
-from pyftpdlib.servers import FTPServer
+from pyftpdlib.servers import MultiprocessFTPServer
 
 address, port, root, user, password = sys.argv[1:]
 FTPHandler.authorizer = DummyAuthorizer()
 FTPHandler.authorizer.add_user(user, password, root, perm="elradfmwMT")
-FTPServer((address, int(port)), FTPHandler).serve_forever()
+MultiprocessFTPServer((address, int(port)), FTPHandler).serve_forever()
 """
 
 # inetutils ftpd serves its standard input; this is its inetd.

@@ -38,14 +38,20 @@ Host *
     LogLevel ERROR
 """
 
+HOSTS = """\
+127.0.0.1 localhost
+::1 localhost
+"""
+
 # ip netns exec gives a mount namespace of its own, so that the privilege
-# separation directory, and a root account that is not locked, are seen by
-# this sshd only.
+# separation directory, a root account that is not locked, and a localhost of
+# both families are seen by this sshd only.
 START = """\
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/sshd
 mount --bind "$1" /etc/shadow
-exec /usr/sbin/sshd -D -e -f "$2"
+mount --bind "$2" /etc/hosts
+exec /usr/sbin/sshd -D -e -f "$3"
 """
 
 
@@ -78,6 +84,7 @@ class Sshd:
         with open(f"{directory}/host_key.pub") as file:
             _write(f"{directory}/known_hosts", f"files.test {file.read()}")
         _write(f"{directory}/shadow", "root:*:19000:0:99999:7:::\n")
+        _write(f"{directory}/hosts", HOSTS, 0o644)
         # The first value of an option counts.
         _write(f"{directory}/sshd_config",
                "".join(f"{line}\n" for line in self.options)
@@ -90,8 +97,9 @@ class Sshd:
     def start(self):
         """Start it, again on the same port after stop(); returns when up."""
         self.process = Process(
-            self.ns.argv(["sh", "-euc", START, "sshd", f"{self.dir}/shadow",
-                          f"{self.dir}/sshd_config"]), "sshd")
+            self.ns.argv(["sh", "-euc", START, "sshd",
+                          *(f"{self.dir}/{name}" for name in (
+                              "shadow", "hosts", "sshd_config"))]), "sshd")
         for _ in range(2):
             self.process.wait_line(r"Server listening on \S+ port")
 

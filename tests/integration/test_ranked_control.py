@@ -28,7 +28,6 @@ def test_item_04_multi_line_replies(pair):
     text = (b"211-Status\r\n"
             b"227 Entering Passive Mode (1,2,3,4,5,6)\r\n"
             b"211-again\r\n"
-            b"211\r\n"
             b" 211 not the end\r\n"
             b"2110 nor this\r\n"
             b"229 (|||99|)\r\n"
@@ -215,12 +214,16 @@ def test_item_05_pipelined_commands_and_real_servers(kind, target, folder):
 
         with Listener(NEAR) as listener:
             control.command(announcement(listener), "RETR file", "PWD")
-            control.expect("200")
             with listener.accept() as data:
-                control.expect("1")
                 assert data.read_all() == b"content" * 1000
-        control.expect("226")
-        control.expect("257")
+        codes = [control.read_reply()[:3] for _ in range(4)]
+        # pyftpdlib answers PORT when it has connected, and RETR before.
+        if kind == "pyftpdlib":
+            codes.sort(key=["200", "125", "150", "226", "257"].index)
+        assert codes in (["200", "150", "226", "257"],
+                         ["200", "125", "226", "257"])
+        control.command("NOOP")
+        control.expect("200")
 
 
 # 6. Whole lines in one write.
@@ -392,7 +395,10 @@ def test_item_13_noop_and_stat_in_a_transfer(mode, pair):
 
 @pytest.mark.parametrize("kind", ALL)
 def test_item_13_noop_in_a_transfer_and_real_servers(kind, target, folder):
-    """NOOP while a download is held up: every reply comes, in any order."""
+    """NOOP while a download is held up: every reply comes, in any order.
+
+    pure-ftpd answers 500, once, to all that comes then and is not ABOR.
+    """
     path, name = folder(kind)
     size = 8 << 20
     (path / "file").write_bytes(bytes(size))
@@ -404,8 +410,12 @@ def test_item_13_noop_in_a_transfer_and_real_servers(kind, target, folder):
             data.read(1)
             control.command("NOOP", "PWD")
             assert len(data.read_all()) == size - 1
-        replies = [control.read_reply()[:3] for _ in range(3)]
-        assert sorted(replies) == ["200", "226", "257"]
+        codes = ["200", "226", "257"]
+        if kind == "pure-ftpd":
+            codes = ["226", "500"]
+        assert sorted(control.read_reply()[:3] for _ in codes) == codes
+        for mode in "active", "passive":
+            assert len(fetch(control, mode, f"RETR {name}/file")) == size
 
 
 # 15. Names and odd bytes.

@@ -16,6 +16,9 @@ MODES = ["passive", "active"]
 # What a cut upload has sent, and a cut download has read.
 PART = 100_000
 
+# What pyftpdlib, buffering, may not have written yet.
+BUFFERED = 8192
+
 
 class Ftp:
     """A scripted client, logged in at a real server.
@@ -58,24 +61,27 @@ class Ftp:
         return self._stack.enter_context(data)
 
     def begin_upload(self, mode, path, name):
-        """Send PART bytes of an upload, and wait until the server has them.
+        """Send PART bytes of an upload; culvert and the server have them.
 
         path is the server's directory, name a file in it.
         """
         data = self.begin(mode, f"STOR {path.name}/{name}")
         data.send(os.urandom(PART))
+        data.wait_taken()
         wait_size(path / name)
         return data
 
     def get(self, mode, name):
         """Download a file to its good end; returns its bytes."""
-        content = self.begin(mode, f"RETR {name}").read_all()
+        with self.begin(mode, f"RETR {name}") as data:
+            content = data.read_all()
+        # Only now: proftpd waits for the end of the connection, up to 10 s.
         self.control.expect("226")
         return content
 
 
-def wait_size(path, size=PART):
-    """Wait until the server has stored so many bytes."""
+def wait_size(path, size=PART - BUFFERED):
+    """Wait until the server has stored so many bytes, or more."""
     until(lambda: path.exists() and path.stat().st_size >= size,
           f"{size} bytes in {path}")
 

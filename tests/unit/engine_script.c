@@ -142,32 +142,38 @@ read_peer(const char *word, enum engine_peer *ret)
 	return strcmp(word, peer_name(*ret)) == 0;
 }
 
-/* v4=ADDRESS, v6=ADDRESS, to_client=N, to_server=N; else: why. */
+/* A word of an event; false: it belongs to why. */
 static bool
-read_event_words(struct step *step, char *text)
+read_event_word(struct step *step, const char *word)
 {
 	struct engine_data_event *event = &step->event;
-	char *rest;
 
-	while (*text != '\0') {
-		rest = text;
-		if (strncmp(text, "v4=", 3) == 0) {
-			if (!read_address(take_word(&text) + 3, &event->v4))
-				return false;
-		} else if (strncmp(text, "v6=", 3) == 0) {
-			if (!read_address(take_word(&text) + 3, &event->v6))
-				return false;
-		} else if (sscanf(text, "to_client=%lu", &event->to_client) ==
-			1 ||
-		    sscanf(text, "to_server=%lu", &event->to_server) == 1) {
-			step->counts = true;
-			take_word(&text);
-		} else {
-			step->why = copy_of(rest);
-			return true;
-		}
-	}
+	if (strncmp(word, "v4=", 3) == 0)
+		return read_address(word + 3, &event->v4);
+	if (strncmp(word, "v6=", 3) == 0)
+		return read_address(word + 3, &event->v6);
+	if (sscanf(word, "to_client=%lu", &event->to_client) != 1 &&
+	    sscanf(word, "to_server=%lu", &event->to_server) != 1)
+		return false;
+	step->counts = true;
 	return true;
+}
+
+static void
+read_event_words(struct step *step, char *text)
+{
+	char why[200] = "";
+	const char *word;
+	size_t len;
+
+	while (*(word = take_word(&text)) != '\0') {
+		if (read_event_word(step, word))
+			continue;
+		len = strlen(why);
+		snprintf(why + len, sizeof(why) - len, "%s%s",
+		    len > 0 ? " " : "", word);
+	}
+	step->why = copy_of(why);
 }
 
 /* "data N EVENT [client|server] ..." */
@@ -183,6 +189,7 @@ read_data(struct step *step, char *text)
 		[ENGINE_DATA_DELIVERED] = "delivered",
 		[ENGINE_DATA_TIMEOUT] = "timeout",
 		[ENGINE_DATA_IS_QUIET] = "is-quiet",
+		[ENGINE_DATA_MOVED] = "moved",
 	};
 	unsigned type = 0;
 	const char *word;
@@ -190,9 +197,9 @@ read_data(struct step *step, char *text)
 	step->kind = INPUT_DATA;
 	step->event.data = (uint32_t)atoi(take_word(&text));
 	word = take_word(&text);
-	while (type <= ENGINE_DATA_IS_QUIET && strcmp(word, names[type]) != 0)
+	while (type <= ENGINE_DATA_MOVED && strcmp(word, names[type]) != 0)
 		type++;
-	if (type > ENGINE_DATA_IS_QUIET ||
+	if (type > ENGINE_DATA_MOVED ||
 	    step->event.data >= SCRIPT_NUMBERS_MAX)
 		return false;
 	step->event.type = type;
@@ -200,21 +207,26 @@ read_data(struct step *step, char *text)
 		type == ENGINE_DATA_LOST) &&
 	    !read_peer(take_word(&text), &step->event.peer))
 		return false;
-	return read_event_words(step, text);
+	read_event_words(step, text);
+	return true;
 }
 
-/* "many N C": N times the character. */
+/* "many N BYTES": N times the bytes. */
 static void
 read_many(const char *text, uint8_t **ret, size_t *ret_len)
 {
-	char c;
+	size_t times, len;
+	int at = 0;
 
-	if (sscanf(text, "many %zu %c", ret_len, &c) != 2)
+	if (sscanf(text, "many %zu %n", &times, &at) != 1 || at == 0)
 		errx(1, "cannot read: %s", text);
-	*ret = malloc(*ret_len);
+	*ret = malloc(times * strlen(text) + 1);
 	if (*ret == NULL)
 		err(1, NULL);
-	memset(*ret, c, *ret_len);
+	len = vectors_unescape(text + at, *ret);
+	for (size_t i = 1; i < times; i++)
+		memcpy(*ret + i * len, *ret, len);
+	*ret_len = times * len;
 }
 
 static void

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -81,8 +82,8 @@ wait_for_sshd(struct sshenv *env)
 	size_t len = 0;
 
 	while (len < sizeof(words) - 1) {
-		ssize_t n = read(env->sshd_words, words + len,
-		    sizeof(words) - 1 - len);
+		ssize_t n =
+		    read(env->sshd_words, words + len, sizeof(words) - 1 - len);
 
 		assert_true(n > 0);
 		len += (size_t)n;
@@ -103,12 +104,11 @@ sshenv_start(struct sshenv *env, const char *config)
 	signal(SIGPIPE, SIG_IGN);
 	uv_loop_init(&env->loop);
 	uv_timer_init(&env->loop, &env->watchdog);
-	uv_unref((uv_handle_t *)&env->watchdog);
 	strcpy(env->directory, "/tmp/culvert-test-XXXXXX");
 	assert_non_null(mkdtemp(env->directory));
 	mkdir("/run/sshd", 0755);
-	for (const char *const *name = (const char *const[]) { "host", "key",
-		 "other", NULL };
+	for (const char *const *name =
+		 (const char *const[]) { "host", "key", "other", NULL };
 	     *name != NULL; name++)
 		run("ssh-keygen -q -t ed25519 -N '' -f %s/%s", env->directory,
 		    *name);
@@ -119,9 +119,11 @@ sshenv_start(struct sshenv *env, const char *config)
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	env->sshd = fork();
 	if (env->sshd == 0) {
+		/* Not to outlive a test that a timeout has killed. */
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		dup2(fds[1], STDERR_FILENO);
-		execl(SSHD_PROGRAM, SSHD_PROGRAM, "-D", "-e", "-f",
-		    config_path, (char *)NULL);
+		execl(SSHD_PROGRAM, SSHD_PROGRAM, "-D", "-e", "-f", config_path,
+		    (char *)NULL);
 		_exit(127);
 	}
 	close(fds[1]);
@@ -141,6 +143,8 @@ fail_handle(uv_handle_t *handle, void *ctx)
 void
 sshenv_end(struct sshenv *env)
 {
+	bool left;
+
 	if (env->link != NULL) {
 		link_stop(env->link);
 		sshenv_until(env, &env->down);
@@ -148,14 +152,15 @@ sshenv_end(struct sshenv *env)
 	}
 	uv_timer_stop(&env->watchdog);
 	uv_close((uv_handle_t *)&env->watchdog, NULL);
-	while (uv_run(&env->loop, UV_RUN_NOWAIT) != 0)
-		continue;
-	if (uv_loop_close(&env->loop) != 0)
-		uv_walk(&env->loop, fail_handle, NULL);
+	for (size_t i = 0; i < 100; i++)
+		uv_run(&env->loop, UV_RUN_NOWAIT);
+	left = uv_loop_close(&env->loop) != 0;
 	kill(env->sshd, SIGTERM);
 	waitpid(env->sshd, NULL, 0);
 	close(env->sshd_words);
 	run("rm -r %s", env->directory);
+	if (left)
+		uv_walk(&env->loop, fail_handle, NULL);
 }
 
 /* ---- the link ---- */
@@ -339,8 +344,8 @@ peer_wrote(uv_write_t *write, int status)
 static void
 peer_write(struct peer *peer, struct peer_write *piece)
 {
-	uv_buf_t all = uv_buf_init((char *)piece->bytes,
-	    (unsigned int)piece->len);
+	uv_buf_t all =
+	    uv_buf_init((char *)piece->bytes, (unsigned int)piece->len);
 
 	piece->write.data = piece;
 	piece->peer = peer;
@@ -390,6 +395,7 @@ peer_got(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	if (n < 0) {
 		peer->eof += n == UV_EOF;
 		peer->broken += n != UV_EOF;
+		peer->ended++;
 		if (peer->mode == PEER_ECHO)
 			peer_shutdown(peer);
 		return;
@@ -422,21 +428,48 @@ peer_read(struct peer *peer)
 }
 
 static void
+extra_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static void
+extra_got(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	(void)buf;
+	if (n >= 0)
+		return;
+	((struct peer *)stream->data)->extra_ended++;
+	uv_close((uv_handle_t *)stream, extra_closed);
+}
+
+/* All connections but the first only wait for their end. */
+static void
+extra_new(struct peer *peer)
+{
+	uv_tcp_t *extra = malloc(sizeof(*extra));
+
+	uv_tcp_init(&peer->env->loop, extra);
+	extra->data = peer;
+	assert_int_equal(uv_accept((uv_stream_t *)&peer->server,
+			     (uv_stream_t *)extra),
+	    0);
+	uv_read_start((uv_stream_t *)extra, peer_alloc, extra_got);
+}
+
+static void
 peer_connected(uv_stream_t *server, int status)
 {
 	struct peer *peer = server->data;
 
 	assert_int_equal(status, 0);
-	if (peer->accepted > 0)
-		uv_close((uv_handle_t *)&peer->socket, NULL);
-	while (peer->accepted > 0 &&
-	    uv_is_closing((uv_handle_t *)&peer->socket) &&
-	    uv_is_active((uv_handle_t *)&peer->socket))
-		continue;
+	if (peer->accepted++ > 0) {
+		extra_new(peer);
+		return;
+	}
 	uv_tcp_init(&peer->env->loop, &peer->socket);
 	peer->socket.data = peer;
 	assert_int_equal(uv_accept(server, (uv_stream_t *)&peer->socket), 0);
-	peer->accepted++;
 	if (peer->mode != PEER_SILENT)
 		peer_read(peer);
 	if (peer->mode == PEER_SEND)
@@ -444,8 +477,7 @@ peer_connected(uv_stream_t *server, int status)
 }
 
 void
-peer_start(struct peer *peer, struct sshenv *env, enum peer_mode mode,
-    size_t n)
+peer_start(struct peer *peer, struct sshenv *env, enum peer_mode mode, size_t n)
 {
 	struct sockaddr_storage ss;
 	struct sockaddr_in sin;
@@ -458,10 +490,9 @@ peer_start(struct peer *peer, struct sshenv *env, enum peer_mode mode,
 	uv_ip4_addr("127.0.0.1", 0, &sin);
 	uv_tcp_init(&env->loop, &peer->server);
 	peer->server.data = peer;
-	assert_int_equal(uv_tcp_bind(&peer->server,
-			     (struct sockaddr *)&sin, 0),
+	assert_int_equal(uv_tcp_bind(&peer->server, (struct sockaddr *)&sin, 0),
 	    0);
-	assert_int_equal(uv_listen((uv_stream_t *)&peer->server, 16,
+	assert_int_equal(uv_listen((uv_stream_t *)&peer->server, 128,
 			     peer_connected),
 	    0);
 	uv_tcp_getsockname(&peer->server, (struct sockaddr *)&ss, &len);
@@ -470,11 +501,16 @@ peer_start(struct peer *peer, struct sshenv *env, enum peer_mode mode,
 }
 
 void
+peer_resume(struct peer *peer)
+{
+	peer_send_more(peer);
+}
+
+void
 peer_end(struct peer *peer)
 {
 	uv_close((uv_handle_t *)&peer->server, NULL);
-	if (peer->accepted > 0 &&
-	    !uv_is_closing((uv_handle_t *)&peer->socket))
+	if (peer->accepted > 0 && !uv_is_closing((uv_handle_t *)&peer->socket))
 		uv_close((uv_handle_t *)&peer->socket, NULL);
 	sshenv_for(peer->env, 1);
 }
@@ -517,8 +553,7 @@ near_data(void *ctx, const uint8_t *bytes, size_t len)
 
 	assert_int_equal(near->eof + near->closed, 0);
 	for (size_t i = 0; i < len; i++)
-		assert_int_equal(bytes[i],
-		    sshenv_pattern(near->received + i));
+		assert_int_equal(bytes[i], sshenv_pattern(near->received + i));
 	near->received += len;
 	if (near->close_in_data)
 		near_close(near);

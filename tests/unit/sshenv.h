@@ -48,8 +48,7 @@ void sshenv_link_up(struct sshenv *env);
 /* Runs the loop until *flag is not zero; fails after a time. */
 void sshenv_until(struct sshenv *env, const unsigned int *flag);
 /* ... until *counter is value or more. */
-void sshenv_until_size(struct sshenv *env, const size_t *counter,
-    size_t value);
+void sshenv_until_size(struct sshenv *env, const size_t *counter, size_t value);
 /* Runs the loop for so long, to see that something does not happen. */
 void sshenv_for(struct sshenv *env, unsigned int ms);
 
@@ -70,14 +69,16 @@ enum peer_mode {
 struct peer {
 	struct sshenv *env;
 	enum peer_mode mode;
-	size_t n; /* PEER_SEND: bytes */
+	size_t n;	/* PEER_SEND: bytes */
 	bool keep_open; /* PEER_SEND: no end */
 	uv_tcp_t server;
 	uv_tcp_t socket;
 	uint16_t port;
-	unsigned int accepted;
+	size_t accepted; /* the first is served, all others only read */
+	size_t extra_ended;
 	unsigned int eof;
 	unsigned int broken;
+	unsigned int ended; /* eof or broken */
 	bool paused;
 	size_t sent;
 	size_t received; /* and in its place */
@@ -85,6 +86,8 @@ struct peer {
 
 void peer_start(struct peer *peer, struct sshenv *env, enum peer_mode mode,
     size_t n);
+/* PEER_SEND: there is more to send now. */
+void peer_resume(struct peer *peer);
 void peer_end(struct peer *peer);
 
 /* ---- our end ---- */

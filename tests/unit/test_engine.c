@@ -26,7 +26,8 @@ enum number_state {
 struct run {
 	const struct script *script;
 	struct engine *engine;
-	struct words all;  /* since the start */
+	struct words all;  /* since the start, but what the server got */
+	struct words sent; /* that */
 	struct words step; /* since the last input */
 	enum number_state numbers[SCRIPT_NUMBERS_MAX];
 	uint64_t counts[SCRIPT_NUMBERS_MAX][2];
@@ -152,7 +153,11 @@ take_actions(struct run *run)
 		check_action(run, &action);
 		if (action.type == ENGINE_LOG && action.level != ENGINE_WARN)
 			continue;
-		say_action(&run->all, &action);
+		say_action(action.type == ENGINE_SEND &&
+			    action.peer == ENGINE_SERVER ?
+			&run->sent :
+			&run->all,
+		    &action);
 		say_action(&run->step, &action);
 	}
 	assert_false(engine_next(run->engine, &action));
@@ -282,12 +287,15 @@ run_script(struct script *script, struct step *cut, size_t piece,
 	run.engine = engine_new(&script->config);
 	assert_non_null(run.engine);
 	words_open(&run.all);
+	words_open(&run.sent);
 	for (step = script->steps; step < script->steps + script->n_steps;
 	     step++) {
 		words_open(&run.step);
 		head = *step;
-		if (step->kind != INPUT_BYTES)
+		if (step->kind != INPUT_BYTES) {
 			words_say(&run.all, "--");
+			words_say(&run.sent, "--");
+		}
 		if (step == cut) {
 			head.len = piece;
 			feed(&run, &head, SIZE_MAX);
@@ -301,10 +309,12 @@ run_script(struct script *script, struct step *cut, size_t piece,
 			check_step(&run, step);
 		words_close(&run.step);
 	}
-	words_end_send(&run.all);
+	words_end_send(&run.sent);
+	words_say(&run.all, "sent to the server:\n%s", words_text(&run.sent));
 	if (ret_all != NULL)
 		*ret_all = strdup(words_text(&run.all));
 	words_close(&run.all);
+	words_close(&run.sent);
 	engine_free(run.engine);
 }
 

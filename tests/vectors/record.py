@@ -279,7 +279,8 @@ def client_ftplib(port):
             function(*arguments)
         except (ftplib.Error, OSError, EOFError) as error:
             print("   ", str(error).replace("\n", " / "))
-    for command in ("FEAT", "SYST", "TYPE I", "PWD", "HELP", "STAT"):
+    for command in ("FEAT", "SYST", "TYPE I", "PWD", "HELP", "STAT", "XYZZY",
+                    "NOOP"):
         attempt(ftp.sendcmd, command)
     passive(ftp, "PASV", "RETR small")
     passive(ftp, "PASV", "RETR empty")
@@ -296,7 +297,6 @@ def client_ftplib(port):
     attempt(ftp.sendcmd, "PORT 127,0,0,1,300,5")
     attempt(ftp.sendcmd, "PORT 127,0,0,1,4,5,6")
     attempt(ftp.sendcmd, "PORT 127, 0, 0, 1, 4, 5")
-    attempt(ftp.sendcmd, "XYZZY")
     attempt(ftp.sendcmd, "LPRT 4,4,127,0,0,1,2,0,9")
     attempt(ftp.sendcmd, "RETR nosuch")
     attempt(ftp.sendcmd, "SIZE nosuch")

@@ -1,0 +1,274 @@
+"""Cut transfers (issue 2, point 5): the client, or its end, is cut off.
+
+Real servers take the end of a cut upload as FTP.md's table says; culvert's
+log must say so, and no client may see a 2xx.
+"""
+
+import contextlib
+import itertools
+import os
+import re
+import subprocess
+
+import pytest
+
+import clients
+import scripted
+from process import wait_gone
+from servers import KINDS
+from transfer import (MODES, PART, Ftp, connect_data, make_huge, wait_size)
+
+modes = pytest.mark.parametrize("mode", MODES)
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+# What the log says of a cut upload, and the server's answers to it.  vsftpd
+# and proftpd do not look up before the data ends, so after 10 s they take
+# the part for the whole; the others obey ABOR at once.
+VERDICT = {
+    "vsftpd": r"TRUNCATED: .*answered 226 and keeps the part",
+    "proftpd": r"TRUNCATED: .*answered 226 and keeps the part",
+    "pure-ftpd": r"cut: .*answered 4\d\d$",
+    "pyftpdlib": r"cut: .*answered 426$",
+}
+
+
+@pytest.fixture
+def one(kind, server):
+    """Return the real server of the test."""
+    return server(kind)
+
+
+@pytest.fixture
+def tunnel(one, start_culvert):
+    """Return a culvert to it."""
+    return start_culvert(f"0:127.0.0.1:{one.port}")
+
+
+@pytest.fixture
+def place(one, tmp):
+    """Return a directory of the server's, ours alone."""
+    return one.mkdir(tmp.name)
+
+
+def hand_over(*wires):
+    """Give our sockets to a process of its own, so that it can be killed."""
+    holder = subprocess.Popen(["sleep", "1000"],
+                              pass_fds=[wire.sock.fileno() for wire in wires])
+    for wire in wires:
+        wire.close()
+    return holder
+
+
+def kill(process):
+    """End a child as a crash does, and reap it."""
+    process.kill()
+    process.wait()
+
+
+def check_log(tunnel, kind, place):
+    """Fail unless the log tells of the uploads: file, bytes, verdict."""
+    for mode in MODES:
+        # curl has gone to the directory before.
+        tunnel.wait_log(
+            rf'upload STOR "({place.name}/)?{mode}", {PART} bytes: '
+            + VERDICT[kind])
+        wait_size(place / mode, PART)
+    assert "complete" not in tunnel.output
+
+
+@kinds
+def test_client_killed(kind, one, tunnel, place):
+    """The kernel of a killed client ends both connections, cleanly."""
+    holders = []
+    for mode in MODES:
+        with Ftp(tunnel, one) as ftp:
+            data = ftp.begin_upload(mode, place, mode)
+            holders.append(hand_over(ftp.control, data))
+    for holder in holders:
+        kill(holder)
+    check_log(tunnel, kind, place)
+
+
+@kinds
+def test_curl_killed(kind, one, tunnel, place):
+    """The same with a real client."""
+    target = clients.Target(*tunnel.listeners[0], one.user, one.password)
+    curl = clients.CLIENTS["curl"]
+    with contextlib.ExitStack() as stack:
+        running = []
+        for mode in MODES:
+            child = stack.enter_context(curl._started(target, curl._argv(
+                target, mode, "-T", "-", target.url(f"{place.name}/{mode}"))))
+            child.stdin.write(os.urandom(PART))
+            child.stdin.flush()
+            running.append(child)
+        for mode, child in zip(MODES, running):
+            wait_size(place / mode)
+            child.kill()
+            wait_gone(child.pid)
+        check_log(tunnel, kind, place)
+
+
+@kinds
+def test_data_reset(kind, one, tunnel, place):
+    """Only the data connection is reset: 4xx, and the session goes on."""
+    with contextlib.ExitStack() as stack:
+        ftps = {mode: stack.enter_context(Ftp(tunnel, one)) for mode in MODES}
+        for mode, ftp in ftps.items():
+            ftp.begin_upload(mode, place, mode).reset()
+        for mode, ftp in ftps.items():
+            ftp.control.expect("4")
+            ftp.ask("PWD", "257")
+        check_log(tunnel, kind, place)
+        for mode, ftp in ftps.items():
+            with ftp.begin(mode, f"STOR {place.name}/again-{mode}") as data:
+                data.send(b"again")
+            ftp.control.expect("226")
+            assert (place / f"again-{mode}").read_bytes() == b"again"
+
+
+@kinds
+@modes
+@pytest.mark.parametrize("how", ["closed", "reset"])
+def test_head(kind, mode, how, one, tunnel, place):
+    """A download that its client ends early; the session goes on."""
+    make_huge(place / "huge")
+    (place / "small").write_bytes(b"small")
+    with Ftp(tunnel, one) as ftp:
+        data = ftp.begin(mode, f"RETR {place.name}/huge")
+        data.read(PART)
+        if how == "closed":
+            data.close()
+        else:
+            data.reset()
+        # pure-ftpd has no last reply here, only a broken one.
+        ftp.control.expect("150" if kind == "pure-ftpd" else "4")
+        ftp.ask("PWD", "257")
+        assert ftp.get(mode, f"{place.name}/small") == b"small"
+
+
+@kinds
+def test_client_killed_in_download(kind, one, tunnel, place):
+    """A client killed in a download: logged, and the server is let go."""
+    make_huge(place / "huge")
+    for mode in MODES:
+        with Ftp(tunnel, one) as ftp:
+            data = ftp.begin(mode, f"RETR {place.name}/huge")
+            data.read(PART)
+            place_in_log = tunnel.mark()
+            kill(hand_over(ftp.control, data))
+        tunnel.wait_log(rf'download RETR "{place.name}/huge", \d+ bytes: cut',
+                        start=place_in_log)
+
+
+# With a scripted server: how each connection can end, in either order.
+
+ENDS = ["closed", "reset"]
+
+
+def end(wire, how):
+    """End a connection of the client in one of the two ways."""
+    if how == "reset":
+        wire.reset()
+    else:
+        wire.close()
+
+
+@modes
+@pytest.mark.parametrize("control, data, first", [
+    pytest.param(control, data, first,
+                 id=f"control-{control}-data-{data}-{first}-first")
+    for control, data, first in itertools.product(
+        ENDS, ENDS, ["control", "data"])])
+def test_ends_of_a_killed_client(mode, control, data, first, session):
+    """However a client dies: the server gets ABOR, and no end of data."""
+    one = session()
+    near, far = connect_data(one, mode, "STOR file")
+    with near, far:
+        near.send(b"a part")
+        far.expect_bytes(b"a part")
+        if first == "control":
+            end(one.client, control)
+            end(near, data)
+        else:
+            end(near, data)
+            end(one.client, control)
+        one.server.expect_command("ABOR")
+        # Had the data been ended before ABOR, it would be readable by now.
+        far.sock.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            far.sock.recv(1)
+        one.server.reply("426 aborted", "226 ABOR done")
+        one.culvert.wait_log(
+            'upload STOR "file", 6 bytes: cut: .*the server answered 426')
+        far.sock.settimeout(20)
+        far.expect_end()
+
+
+@modes
+def test_server_that_takes_the_part(mode, session):
+    """The server answers our ABOR with 226: truncated, the client has 426."""
+    one = session()
+    near, far = connect_data(one, mode, "STOR file")
+    with far:
+        near.send(b"a part")
+        far.expect_bytes(b"a part")
+        near.reset()
+        one.server.expect_command("ABOR")
+        one.server.reply("226 all is well", "225 nothing to abort")
+        one.client.expect("426")
+        one.culvert.wait_log('upload STOR "file", 6 bytes: TRUNCATED: .*226')
+        one.client.command("NOOP")
+        one.server.expect_command("NOOP")
+        one.server.reply("200 zzz")
+        one.client.expect("200 zzz")
+
+
+@modes
+def test_half_closed_client(mode, session):
+    """A client that ends control as well, but lives: its file is whole."""
+    one = session()
+    near, far = connect_data(one, mode, "STOR file")
+    with near, far:
+        near.send(b"the whole")
+        one.client.half_close()
+        near.half_close()
+        assert far.read_all() == b"the whole"
+        one.server.reply("226 stored")
+        replies = [one.client.read_reply()]
+        while replies[-1].startswith("150"):
+            replies.append(one.client.read_reply())
+        assert replies[-1] == "226 stored\r\n", replies
+    assert not re.search("TRUNCATED|cut", one.culvert.output)
+
+
+@modes
+def test_reset_before_the_first_byte(mode, session):
+    """Not even an empty file may look complete."""
+    one = session()
+    near, far = connect_data(one, mode, "STOR file")
+    with far:
+        near.reset()
+        one.server.expect_command("ABOR")
+        one.server.reply("226 an empty file", "225 nothing to abort")
+        one.client.expect("426")
+    one.culvert.wait_log('upload STOR "file", 0 bytes: TRUNCATED')
+
+
+def test_reset_before_the_command(session):
+    """A data connection that died before STOR: the server sees no STOR."""
+    one = session()
+    with scripted.Listener(one.ns) as listener:
+        one.client.command("PASV")
+        one.server.expect_command("PASV")
+        one.server.reply(f"227 ({listener.port_argument()})")
+        near = scripted.dial(*scripted.parse_port(one.client.expect("227")))
+        with listener.accept() as far:
+            near.send(b"!")
+            far.expect_bytes(b"!")
+            near.reset()
+            far.expect_end()
+            one.client.command("STOR file")
+            one.client.expect("425")
+    one.client.command("NOOP")
+    one.server.expect_command("NOOP")

@@ -1,0 +1,478 @@
+"""The ranked list of FTP.md: data connections, and what they have to be."""
+
+import array
+import fcntl
+import pathlib
+import socket
+import termios
+import time
+
+import pytest
+
+import scripted
+from process import FAILSAFE, until
+from ranked import (announcement, fetch, logged_in, prepare, quiet, store,
+                    within)
+from scripted import NEAR, Listener
+from servers import KINDS, MORE_KINDS
+
+pytest_plugins = ["ranked"]
+
+ALL = [*KINDS, *MORE_KINDS]
+modes = pytest.mark.parametrize("mode", ["active", "passive"])
+
+
+def is_listening(port):
+    """Return whether somebody listens on that port of ours."""
+    for name in "tcp", "tcp6":
+        for line in pathlib.Path("/proc/net", name).read_text() \
+                .splitlines()[1:]:
+            words = line.split()
+            if words[1].endswith(f":{port:04X}") and words[3] == "0A":
+                return True
+    return False
+
+
+def readable(wire):
+    """Return how many bytes our kernel holds for us."""
+    count = array.array("i", [0])
+    fcntl.ioctl(wire.sock, termios.FIONREAD, count)
+    return count[0]
+
+
+def say_and_pass(one, reply):
+    """A reply that passes as it is."""
+    one.server.reply(reply)
+    one.client.expect(f"{reply}\r\n")
+
+
+def begin(one, mode, command):
+    """Announce and send the command; both ends of data, not replied to."""
+    if mode == "passive":
+        listener, to = one.passive()
+        mine, theirs = one.dial(to), one.keep(listener.accept())
+        one.client.command(command)
+        one.server.expect_command(command)
+        return mine, theirs
+    listener, to = one.active()
+    one.client.command(command)
+    one.server.expect_command(command)
+    theirs = one.dial(to, one.ns)
+    return one.keep(listener.accept()), theirs
+
+
+# 7. 150 before the data connection, after it, as 125, or never.
+
+@modes
+@pytest.mark.parametrize("replies", [["150 go"], ["125 go on"], []])
+def test_item_07_the_first_reply_after_the_data_connection(
+        replies, mode, pair):
+    """150, 125 or nothing, once the data connection stands."""
+    one = pair()
+    mine, theirs = begin(one, mode, "RETR file")
+    for reply in replies:
+        say_and_pass(one, reply)
+    theirs.send(b"content")
+    theirs.close()
+    assert mine.read_all() == b"content"
+    say_and_pass(one, "226 done")
+    one.goes_on()
+
+
+def test_item_07_passive_150_passes_before_the_client_connects(pair):
+    """In passive mode the 150 passes as it comes."""
+    one = pair()
+    listener, to = one.passive()
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    say_and_pass(one, "150 go")
+    mine, theirs = one.dial(to), one.keep(listener.accept())
+    theirs.send(b"content")
+    theirs.close()
+    assert mine.read_all() == b"content"
+    say_and_pass(one, "226 done")
+
+
+def test_item_07_active_150_and_226_are_held(pair):
+    """They overtake the data connection, and wait for it."""
+    one = pair()
+    listener, to = one.active()
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    one.server.reply("150 go", "226 done")
+    assert quiet(one.client), "not before the data connection"
+    theirs = one.dial(to, one.ns)
+    mine = one.keep(listener.accept())
+    one.client.expect("150 go\r\n")
+    assert quiet(one.client), "not before the data has been delivered"
+    theirs.send(b"content")
+    theirs.close()
+    assert mine.read_all() == b"content"
+    one.client.expect("226 done\r\n")
+    one.goes_on()
+
+
+def test_item_07_active_replies_are_held_for_a_bounded_time(pair):
+    """A server that says 226 and never connects: an empty listing."""
+    one = pair()
+    one.active()
+    one.client.command("LIST")
+    one.server.expect_command("LIST")
+    with within(4):
+        one.server.reply("150 go", "226 nothing to list")
+        one.client.expect("150 go\r\n")
+        one.client.expect("226 nothing to list\r\n")
+    one.goes_on()
+
+
+@pytest.mark.parametrize("code", [425, 450, 550])
+def test_item_07_a_refusal_is_not_held(code, pair):
+    """4xx and 5xx pass at once, with no data connection."""
+    one = pair()
+    one.active()
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    with within(0.7):
+        say_and_pass(one, f"{code} no")
+    one.goes_on()
+
+
+def test_item_07_the_client_takes_no_data_connection(pair):
+    """Its port is closed: the 226 becomes a refusal, the session lives."""
+    one = pair()
+    listener, to = one.active()
+    listener.close()
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    theirs = one.dial(to, one.ns)
+    one.server.reply("150 go")
+    theirs.read_all()  # it is not left waiting
+    one.server.reply("226 done")
+    replies = one.client.read_reply()
+    if replies.startswith("1"):
+        replies = one.client.read_reply()
+    assert replies.startswith("42"), replies
+    one.goes_on()
+
+
+def test_item_07_a_server_that_connects_at_port_time(pair):
+    """pyftpdlib: the data connection first, the 200 only then."""
+    one = pair()
+    listener = one.listen(NEAR)
+    one.client.command(announcement(listener))
+    theirs = one.dial(one.announced(), one.ns)
+    mine = one.keep(listener.accept())
+    say_and_pass(one, "200 connected")
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    say_and_pass(one, "125 go")
+    theirs.send(b"content")
+    theirs.close()
+    assert mine.read_all() == b"content"
+    say_and_pass(one, "226 done")
+
+
+# 8. Half-close, zero-byte files, the end at once.
+
+@modes
+def test_item_08_half_close_on_upload(mode, pair):
+    """The client ends its half; the server's bytes still come back."""
+    one = pair()
+    mine, theirs = one.data(mode, "STOR file")
+    mine.send(b"content")
+    mine.half_close()
+    assert theirs.read_all() == b"content"
+    theirs.send(b"a receipt")
+    theirs.close()
+    assert mine.read_all() == b"a receipt"
+    say_and_pass(one, "226 done")
+    one.goes_on()
+
+
+@modes
+@pytest.mark.parametrize("command", ["RETR empty", "STOR empty"])
+def test_item_08_zero_byte_files(command, mode, pair):
+    """A connection that opens and closes."""
+    one = pair()
+    mine, theirs = one.data(mode, command)
+    (theirs if command.startswith("RETR") else mine).close()
+    (mine if command.startswith("RETR") else theirs).expect_end()
+    say_and_pass(one, "226 done")
+    one.goes_on()
+
+
+@modes
+@pytest.mark.parametrize("kind", ALL)
+def test_item_08_zero_byte_files_and_real_servers(
+        kind, mode, target, folder):
+    """Both directions, and a listing of an empty directory."""
+    path, name = folder(kind)
+    with logged_in(target(kind)) as control:
+        # pure-ftpd lists . and .., inetutils says 550.
+        if kind not in ("pure-ftpd", "inetutils"):
+            assert fetch(control, mode, f"NLST {name}/") == b""
+        store(control, mode, f"STOR {name}/empty", b"")
+        assert (path / "empty").read_bytes() == b""
+        assert fetch(control, mode, f"RETR {name}/empty") == b""
+
+
+@modes
+def test_item_08_the_end_comes_at_once(mode, pair):
+    """Every byte, then FIN, although the 226 is yet to come."""
+    one = pair()
+    mine, theirs = one.data(mode)
+    content = bytes(1 << 20)
+    scripted.start(lambda: (theirs.send(content), theirs.close()))
+    with within(2):
+        assert mine.read_all() == content
+    assert quiet(one.client)
+    say_and_pass(one, "226 done")
+
+
+@modes
+def test_item_08_the_226_overtakes_the_data(mode, pair):
+    """It does not close data: all of it comes, then FIN, never RST."""
+    one = pair()
+    mine, theirs = one.data(mode, rcvbuf=4096)
+    content = bytes(range(256)) * 8192  # 2 MiB
+    one.server.reply("226 done")
+    one.server.wait_taken()
+    sender = scripted.start(lambda: (theirs.send(content), theirs.close()))
+    assert quiet(one.client), "the 226 waits for the data"
+    assert mine.read_all() == content
+    sender.result(FAILSAFE)
+    one.client.expect("226 done\r\n")
+    one.goes_on()
+
+
+@modes
+def test_item_08_a_slow_client(mode, pair):
+    """1,000 bytes a second: the 226 is held until the last byte is out."""
+    one = pair()
+    mine, theirs = one.data(mode, rcvbuf=2304)
+    total, got = 6000, 0
+    theirs.send(bytes(total))
+    theirs.close()
+    one.server.reply("226 done")
+    while got + readable(mine) < total:
+        assert quiet(one.client, 0), f"226 after {got} + {readable(mine)}"
+        got += len(mine.sock.recv(1000))
+        assert got < total
+        time.sleep(1)  # the slow client
+    one.client.expect("226 done\r\n")
+    assert len(mine.read_all()) == total - got
+
+
+@modes
+def test_item_08_a_slow_client_of_a_real_server(mode, target, folder):
+    """The same with vsftpd, and a file that fills no buffer of its own."""
+    path, name = folder("vsftpd")
+    (path / "file").write_bytes(bytes(8000))
+    with logged_in(target("vsftpd")) as control, \
+            Listener(NEAR, rcvbuf=2304) as listener:
+        if mode == "active":
+            control.command(announcement(listener))
+            control.expect("200")
+            control.command(f"RETR {name}/file")
+            mine = listener.accept()
+        else:
+            control.command("PASV")
+            to = scripted.parse_port(control.expect("227"))
+            mine = scripted.dial(*to, rcvbuf=2304)
+            control.command(f"RETR {name}/file")
+        with mine:
+            control.expect("150")
+            got = 0
+            while got + readable(mine) < 8000:
+                assert quiet(control, 0)
+                got += len(mine.sock.recv(500))
+                time.sleep(0.1)
+            control.expect("226")
+            assert len(mine.read_all()) == 8000 - got
+
+
+# 9. A data connection never used.
+
+@modes
+def test_item_09_pasv_never_used(mode, pair):
+    """PASV or PORT, then MKD, then QUIT: nothing is left."""
+    one = pair()
+    if mode == "passive":
+        listener, (_, port) = one.passive()
+        theirs = one.keep(listener.accept())
+        one.exchange("MKD there", "257 made")
+        assert is_listening(port)
+    else:
+        _, (_, port) = one.active()
+        one.exchange("MKD there", "257 made")
+        assert one.ns.listening(port)
+    one.exchange("QUIT", "221 bye")
+    one.server.close()
+    one.client.expect_end()
+    if mode == "passive":
+        theirs.read_all()
+        until(lambda: not is_listening(port), "the listener has gone")
+    else:
+        until(lambda: not one.ns.listening(port), "the forward has gone")
+
+
+def test_item_09_other_commands_leave_what_was_prepared(pair):
+    """PASV, MKD, TYPE, a 550: the prepared listener is still the one."""
+    one = pair()
+    listener, to = one.passive()
+    theirs = one.keep(listener.accept())
+    one.exchange("MKD there", "257 made")
+    one.exchange("RETR nothing", "550 no")
+    one.exchange("TYPE I", "200 ok")
+    mine = one.dial(to)
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    say_and_pass(one, "150 go")
+    theirs.send(b"content")
+    theirs.close()
+    assert mine.read_all() == b"content"
+    say_and_pass(one, "226 done")
+
+
+@pytest.mark.parametrize("first, second", [
+    ("passive", "passive"), ("passive", "active"), ("active", "passive"),
+    ("active", "active")])
+def test_item_09_the_last_one_wins(first, second, pair):
+    """Two PASV in a row, PORT after PASV, PASV after PORT."""
+    one = pair()
+    if first == "passive":
+        listener, (_, port) = one.passive()
+        theirs = one.keep(listener.accept())
+    else:
+        _, (_, port) = one.active()
+    mine, other = one.data(second)
+    if first == "passive":
+        until(lambda: not is_listening(port), "the first one has gone")
+        theirs.expect_end()
+    else:
+        until(lambda: not one.ns.listening(port), "the first one has gone")
+    other.send(b"content")
+    other.close()
+    assert mine.read_all() == b"content"
+    say_and_pass(one, "226 done")
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_item_09_the_last_one_wins_and_real_servers(kind, target, folder):
+    """The same four, then a listing never fetched, then QUIT."""
+    path, name = folder(kind)
+    (path / "file").write_bytes(b"content")
+    with logged_in(target(kind)) as control:
+        for first in "passive", "active":
+            for second in "passive", "active":
+                connect = prepare(control, first)
+                control.command("MKD " + f"{name}/{first}-{second}")
+                control.expect("257")
+                assert fetch(control, second, f"RETR {name}/file") \
+                    == b"content"
+                del connect
+                (path / f"{first}-{second}").rmdir()
+        prepare(control, "passive")
+        control.command("QUIT")
+        control.expect("221")
+        control.read_all()
+
+
+@modes
+@pytest.mark.parametrize("kind", ALL)
+def test_item_09_550_with_a_connected_client(kind, mode, target, folder):
+    """What the server does with the data connection the client sees.
+
+    vsftpd, pure-ftpd, pyftpdlib and inetutils keep it for the next command;
+    proftpd ends it.  In active mode only pyftpdlib has connected by then.
+    """
+    path, name = folder(kind)
+    (path / "file").write_bytes(b"content")
+    with logged_in(target(kind)) as control:
+        connect = prepare(control, mode)
+        if mode == "active" and kind != "pyftpdlib":
+            control.command(f"RETR {name}/nothing")
+            control.expect("550")
+            control.command(f"RETR {name}/file")
+            if kind == "proftpd":  # it has forgotten the PORT
+                control.read_reply()
+                connect.args[0].close()
+                return
+            with connect() as data:
+                control.expect("1")
+                assert data.read_all() == b"content"
+            control.expect("226")
+            return
+        with connect() as data:
+            control.command(f"RETR {name}/nothing")
+            control.expect("550")
+            if kind == "proftpd":
+                try:
+                    assert data.read_all() == b""
+                except ConnectionResetError:
+                    pass
+            else:
+                assert quiet(data), "it stays open"
+                control.command(f"RETR {name}/file")
+                control.expect("1")
+                assert data.read_all() == b"content"
+                control.expect("226")
+        assert fetch(control, mode, f"RETR {name}/file") == b"content"
+
+
+@pytest.mark.parametrize("how", ["keeps", "ends", "resets"])
+def test_item_09_550_is_mirrored(how, pair):
+    """Kept, ended or reset: as the server does."""
+    one = pair()
+    listener, to = one.passive()
+    mine, theirs = one.dial(to), one.keep(listener.accept())
+    one.client.command("RETR nothing")
+    one.server.expect_command("RETR nothing")
+    if how == "ends":
+        theirs.close()
+        mine.expect_end()
+    elif how == "resets":
+        theirs.reset()  # SSH makes an end of it
+        try:
+            mine.read_all()
+        except ConnectionResetError:
+            pass
+    say_and_pass(one, "550 no")
+    if how == "keeps":
+        assert quiet(mine)
+        one.client.command("RETR file")
+        one.server.expect_command("RETR file")
+        say_and_pass(one, "125 go")
+        theirs.send(b"content")
+        theirs.close()
+        assert mine.read_all() == b"content"
+        say_and_pass(one, "226 done")
+    one.goes_on()
+
+
+# 27. No PORT and no PASV at all.
+
+@pytest.mark.parametrize("kind", ALL)
+def test_item_27_no_port_and_no_pasv(kind, target, folder):
+    """The server's refusal is the answer, and the session lives."""
+    path, name = folder(kind)
+    (path / "file").write_bytes(b"content")
+    with logged_in(target(kind)) as control:
+        control.command(f"RETR {name}/file")
+        reply = control.read_reply()
+        # Some say 150 and then that they cannot connect; pyftpdlib
+        # waits for a PASV to come.
+        if reply.startswith("1") and kind != "pyftpdlib":
+            reply = control.read_reply()
+        assert reply[0] == "4" or kind == "pyftpdlib", reply
+        if kind != "pyftpdlib":
+            assert fetch(control, "passive", f"RETR {name}/file") \
+                == b"content"
+
+
+def test_item_27_425_is_the_honest_answer(pair):
+    """A scripted one: the 425 passes at once."""
+    one = pair()
+    with within(1):
+        one.exchange("RETR file", "425 use PORT or PASV first")
+    one.goes_on()

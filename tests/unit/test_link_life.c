@@ -1,0 +1,441 @@
+/*
+ * The link against the real ssh and sshd: its start and end, forwards, alive
+ * checks.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "ssh/master.h"
+#include "sshenv.h"
+
+#define N_STREAMS 20
+#define N_FORWARDS 500
+
+static int
+set_up(void **state)
+{
+	struct sshenv *env = malloc(sizeof(*env));
+
+	sshenv_start(env, "");
+	*state = env;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	sshenv_end(*state);
+	free(*state);
+	return 0;
+}
+
+/* ---- start and end ---- */
+
+static void
+test_up_down(void **state)
+{
+	struct sshenv *env = *state;
+
+	sshenv_link(env);
+	assert_null(link_dial(env->link, "127.0.0.1", 1, NULL, NULL));
+	sshenv_until(env, &env->up);
+	link_stop(env->link);
+	link_stop(env->link);
+	assert_int_equal(env->down, 0);
+	assert_null(link_dial(env->link, "127.0.0.1", 1, NULL, NULL));
+	sshenv_until(env, &env->down);
+	assert_true(env->was_up);
+	assert_string_equal(env->why, "stopped");
+	assert_int_equal(env->up, 1);
+}
+
+/* At each moment of the start, more or less. */
+static void
+test_stop_early(void **state)
+{
+	struct sshenv *env = *state;
+
+	for (unsigned int ms = 0; ms < 200; ms += 20) {
+		sshenv_link(env);
+		if (ms > 0)
+			sshenv_for(env, ms);
+		link_stop(env->link);
+		sshenv_until(env, &env->down);
+		assert_int_equal(env->was_up, env->up);
+		link_free(env->link);
+		env->link = NULL;
+		env->up = env->down = 0;
+	}
+}
+
+static void
+check_fails(struct sshenv *env, const char *why)
+{
+	sshenv_until(env, &env->down);
+	assert_false(env->was_up);
+	assert_int_equal(env->up, 0);
+	if (strstr(env->why, why) == NULL)
+		fail_msg("'%s' has no '%s'", env->why, why);
+}
+
+static void
+test_wrong_key(void **state)
+{
+	struct sshenv *env = *state;
+	char from[128], to[128];
+
+	snprintf(from, sizeof(from), "%s/other", env->directory);
+	snprintf(to, sizeof(to), "%s/key", env->directory);
+	assert_int_equal(rename(from, to), 0);
+	sshenv_link(env);
+	check_fails(env, "Permission denied");
+}
+
+static void
+test_no_program(void **state)
+{
+	struct sshenv *env = *state;
+
+	env->options.program = "/no/such/ssh";
+	sshenv_link(env);
+	check_fails(env, "cannot run /no/such/ssh: No such file");
+}
+
+static void
+test_no_server(void **state)
+{
+	struct sshenv *env = *state;
+
+	kill(env->sshd, SIGTERM);
+	waitpid(env->sshd, NULL, 0);
+	env->sshd = fork();
+	if (env->sshd == 0) {
+		pause();
+		_exit(0);
+	}
+	sshenv_link(env);
+	check_fails(env, "Connection refused");
+}
+
+static void
+test_bad_destination(void **state)
+{
+	static const struct link_handler handler = { 0 };
+	struct sshenv *env = *state;
+	struct link *link;
+
+	env->options.program = "ssh";
+	env->options.directory = env->directory;
+	env->options.destination = "-oProxyCommand=false";
+	link = link_new(&env->loop, &env->options, &handler, NULL);
+	assert_int_equal(link_start(link), -EINVAL);
+	link_free(link);
+	link = link_new(&env->loop, &env->options, &handler, NULL);
+	link_stop(link);
+	link_free(link);
+}
+
+/* The wrapper's process ends when the one that started it is killed. */
+static void
+test_dies_with_us(void **state)
+{
+	int fds[2];
+	pid_t pid;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		pid_t child;
+		char ppid[16];
+
+		snprintf(ppid, sizeof(ppid), "%d", (int)getpid());
+		child = fork();
+		if (child == 0) {
+			dup2(fds[1], STDOUT_FILENO);
+			close(fds[1]);
+			execl("/proc/self/exe", "test", MASTER_EXEC_ARGUMENT,
+			    ppid, "/bin/sh", "-c", "echo; exec sleep 1000",
+			    (char *)NULL);
+			_exit(127);
+		}
+		pause();
+		_exit(0);
+	}
+	close(fds[1]);
+	assert_int_equal(read(fds[0], &byte, 1), 1); /* it runs */
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(read(fds[0], &byte, 1), 0); /* it has ended */
+	close(fds[0]);
+}
+
+static void
+test_killed(void **state)
+{
+	struct sshenv *env = *state;
+	struct peer peer;
+	struct near near[N_STREAMS];
+
+	sshenv_link_up(env);
+	peer_start(&peer, env, PEER_SILENT, 0);
+	for (size_t i = 0; i < N_STREAMS; i++) {
+		near_dial(&near[i], env, "127.0.0.1", peer.port);
+		if (i % 2 == 0) /* and the others are still connecting */
+			sshenv_until(env, &near[i].opened);
+		if (i % 4 == 0)
+			stream_read_stop(near[i].stream);
+	}
+	kill(sshenv_ssh(env), SIGKILL);
+	sshenv_until(env, &env->down);
+	assert_true(env->was_up);
+	assert_non_null(strstr(env->why, "signal 9"));
+	assert_int_equal(env->closed_at_down, N_STREAMS);
+	for (size_t i = 0; i < N_STREAMS; i++) {
+		assert_int_equal(near[i].closed, 1);
+		assert_int_equal(near[i].eof, 0);
+		assert_int_equal(near[i].err, -ECONNRESET);
+		near_close(&near[i]);
+	}
+	peer_end(&peer);
+}
+
+/* ---- forwards ---- */
+
+struct forward {
+	struct link_forward *forward;
+	unsigned int done;
+	uint16_t port;
+	int err;
+	char why[256];
+	bool close_in_done;
+};
+
+static void
+on_forward(void *ctx, uint16_t port, int err, const char *why)
+{
+	struct forward *forward = ctx;
+
+	forward->done++;
+	forward->port = port;
+	forward->err = err;
+	snprintf(forward->why, sizeof(forward->why), "%s", why);
+	if (forward->close_in_done) {
+		link_forward_close(forward->forward);
+		forward->forward = NULL;
+	}
+}
+
+static void
+forward_open(struct forward *forward, struct sshenv *env, const char *name)
+{
+	char path[128];
+
+	memset(forward, 0, sizeof(*forward));
+	snprintf(path, sizeof(path), "%s/%s", env->directory, name);
+	forward->forward =
+	    link_forward_open(env->link, path, on_forward, forward);
+	assert_non_null(forward->forward);
+	assert_int_equal(forward->done, 0);
+}
+
+/* Takes a connection on the Unix socket and its bytes. */
+static void
+on_connection(uv_stream_t *server, int status)
+{
+	unsigned int *accepted = server->data;
+	uv_pipe_t *pipe = malloc(sizeof(*pipe));
+
+	assert_int_equal(status, 0);
+	uv_pipe_init(server->loop, pipe, 0);
+	assert_int_equal(uv_accept(server, (uv_stream_t *)pipe), 0);
+	++*accepted;
+	uv_close((uv_handle_t *)pipe, (uv_close_cb)(void (*)(void))free);
+}
+
+static void
+test_forward(void **state)
+{
+	struct sshenv *env = *state;
+	struct forward forward;
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	uv_pipe_t server;
+	unsigned int accepted = 0;
+	char path[128];
+	int fd;
+
+	sshenv_link_up(env);
+	snprintf(path, sizeof(path), "%s/fwd", env->directory);
+	uv_pipe_init(&env->loop, &server, 0);
+	server.data = &accepted;
+	assert_int_equal(uv_pipe_bind(&server, path), 0);
+	assert_int_equal(uv_listen((uv_stream_t *)&server, 8, on_connection),
+	    0);
+	forward_open(&forward, env, "fwd");
+	sshenv_until(env, &forward.done);
+	assert_int_equal(forward.err, 0);
+	assert_true(forward.port > 0);
+	sin.sin_port = htons(forward.port);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	sshenv_until(env, &accepted);
+	close(fd);
+	link_forward_close(forward.forward);
+	/* The answer to the next request says that it is closed. */
+	forward_open(&forward, env, "next");
+	sshenv_until(env, &forward.done);
+	link_forward_close(forward.forward);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), -1);
+	close(fd);
+	uv_close((uv_handle_t *)&server, NULL);
+	sshenv_for(env, 1);
+}
+
+static void
+test_forward_refused(void **state)
+{
+	struct sshenv env;
+	struct forward forward;
+
+	(void)state;
+	sshenv_start(&env, "AllowTcpForwarding local");
+	sshenv_link_up(&env);
+	forward_open(&forward, &env, "a");
+	sshenv_until(&env, &forward.done);
+	assert_int_equal(forward.port, 0);
+	assert_int_equal(forward.err, -EACCES);
+	assert_non_null(strstr(forward.why, "forwarding failed"));
+	link_forward_close(forward.forward);
+	forward_open(&forward, &env, "b");
+	forward.close_in_done = true;
+	sshenv_until(&env, &forward.done);
+	assert_int_equal(env.down, 0);
+	sshenv_end(&env);
+}
+
+static void
+test_forwards(void **state)
+{
+	static struct forward forwards[N_FORWARDS];
+	struct sshenv *env = *state;
+	char name[16];
+
+	sshenv_link_up(env);
+	for (size_t i = 0; i < N_FORWARDS; i++) {
+		snprintf(name, sizeof(name), "f%zu", i);
+		forward_open(&forwards[i], env, name);
+		forwards[i].close_in_done = i % 3 == 1;
+		if (i % 3 == 0) { /* before its answer */
+			link_forward_close(forwards[i].forward);
+			forwards[i].forward = NULL;
+		}
+	}
+	for (size_t i = 0; i < N_FORWARDS; i++) {
+		if (i % 3 == 0)
+			continue;
+		sshenv_until(env, &forwards[i].done);
+		assert_true(forwards[i].port > 0);
+		link_forward_close(forwards[i].forward);
+	}
+	forward_open(&forwards[0], env, "last");
+	sshenv_until(env, &forwards[0].done);
+	for (size_t i = 3; i < N_FORWARDS; i += 3)
+		assert_int_equal(forwards[i].done, 0);
+	link_forward_close(forwards[0].forward);
+}
+
+/* ---- alive checks ---- */
+
+struct check {
+	unsigned int done;
+	bool alive;
+	unsigned int down_before;
+	struct sshenv *env;
+};
+
+static void
+on_alive(void *ctx, bool alive)
+{
+	struct check *check = ctx;
+
+	check->done++;
+	check->alive = alive;
+	check->down_before = check->env->down;
+}
+
+static void
+test_alive(void **state)
+{
+	struct sshenv *env = *state;
+	struct check check = { .env = env }, cancelled = { .env = env };
+	struct forward open, late;
+
+	sshenv_link_up(env);
+	forward_open(&open, env, "open");
+	sshenv_until(env, &open.done);
+	link_alive_cancel(link_alive_check(env->link, on_alive, &cancelled));
+	assert_non_null(link_alive_check(env->link, on_alive, &check));
+	assert_int_equal(check.done, 0);
+	sshenv_until(env, &check.done);
+	assert_true(check.alive);
+	assert_int_equal(cancelled.done, 0);
+
+	kill(sshenv_ssh(env), SIGKILL);
+	check.done = 0;
+	forward_open(&late, env, "late");
+	assert_non_null(link_alive_check(env->link, on_alive, &check));
+	link_alive_cancel(link_alive_check(env->link, on_alive, &cancelled));
+	sshenv_until(env, &env->down);
+	assert_int_equal(check.done, 1);
+	assert_false(check.alive);
+	assert_int_equal(check.down_before, 0);
+	assert_int_equal(cancelled.done, 0);
+	assert_int_equal(late.done, 1);
+	assert_int_equal(late.port, 0);
+	link_forward_close(late.forward);
+	assert_null(link_alive_check(env->link, on_alive, &check));
+	link_forward_close(open.forward);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_up_down),
+		TEST(test_stop_early),
+		TEST(test_wrong_key),
+		TEST(test_no_program),
+		TEST(test_no_server),
+		TEST(test_bad_destination),
+		cmocka_unit_test(test_dies_with_us),
+		TEST(test_killed),
+		TEST(test_forward),
+		cmocka_unit_test(test_forward_refused),
+		TEST(test_forwards),
+		TEST(test_alive),
+	};
+
+	if (argc > 1 && strcmp(argv[1], MASTER_EXEC_ARGUMENT) == 0)
+		return master_exec_main(argc, argv);
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -18,8 +18,9 @@
 /* Above it the engine wants no more input in that direction. */
 #define LIMIT_CONTROL_PAUSE (16 * 1024)
 
-/* Commands sent to the server and not yet answered; then we stop reading. */
-#define LIMIT_PENDING 64
+/* Commands sent to the server and not yet answered; then we stop reading.
+ * Some servers answer an hour's NOOPs when the transfer is over. */
+#define LIMIT_PENDING 256
 
 /* Data connections of a session at one time: one in use, one answered but not
  * used, and those of pipelined commands. */
@@ -90,6 +91,10 @@
 #define LIMIT_HOLD_ACCEPT_MS 1000
 /* ... and this long for ours to the client, in active mode. */
 #define LIMIT_HOLD_DIAL_MS 10000
+
+/* Commands behind a PORT that may have to be sent again in another form wait
+ * this long for its reply. */
+#define LIMIT_UNSURE_MS 10000
 
 /* A final reply waits this long for data that neither moves nor ends. */
 #define LIMIT_HOLD_QUIET_MS 10000

@@ -45,8 +45,7 @@ static const char short_options[] = ":46F:i:J:l:p:o:c:vqL:h";
 static const char for_ssh[] = "46FiJlpocv";
 
 static const char help[] =
-    "usage: culvert [options] [-L [bind_address:]port:host:hostport]... "
-    "destination\n"
+    "usage: culvert [options] [-L [bind:]port:host:hostport]... destination\n"
     "\n"
     "Carries FTP through SSH: connects to destination with ssh, listens, and "
     "lets any\n"
@@ -56,8 +55,8 @@ static const char help[] =
     "  -L [ftp/][bind_address:]port:host:hostport\n"
     "                    listen there, for that FTP server; repeatable "
     "(default\n"
-    "                    " DEFAULT_FORWARD "; port 0: a free one; bind *: all "
-    "addresses)\n"
+    "                    " DEFAULT_FORWARD
+    "; port 0: a free one; bind *: all)\n"
     "  -F -i -J -l -p -o -c -4 -6\n"
     "                    as in ssh(1), handed to it; ~/.ssh/config counts\n"
     "      --ssh PROGRAM use this ssh\n"
@@ -79,8 +78,8 @@ static const char help[] =
     "\n"
     "Then point the FTP client at the address in the line \"culvert: "
     "listening on\".\n"
-    "Exit status: 0 stopped by a signal, 1 failed, 2 bad usage, 255 ssh could "
-    "not connect.\n";
+    "Exit status: 0 stopped by a signal, 1 failed, 2 bad usage,\n"
+    "255 ssh could not connect.\n";
 
 static enum options_result bad(struct options *options, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

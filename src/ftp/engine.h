@@ -52,7 +52,8 @@ enum engine_action_type {
 	ENGINE_DATA_QUIET, /* ENGINE_DATA_IS_QUIET once nothing has moved
 			    * for ms and the client has all that came; 0:
 			    * never mind */
-	ENGINE_DATA_STOP,  /* read no more from peer's end */
+	ENGINE_DATA_STOP,  /* read from peer's end LIMIT_ABORT_SLACK bytes
+			    * more, without regard to the other, then none */
 	ENGINE_DATA_START, /* read from it again */
 	ENGINE_DATA_SHUT,  /* half-close peer's end behind the relayed */
 	ENGINE_DATA_DROP,  /* close peer's end, discarding */

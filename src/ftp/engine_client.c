@@ -114,6 +114,33 @@ refuse_port(struct engine *engine, const struct command *command,
 	return true;
 }
 
+/*
+ * A host-port that cannot be read is refused as a strict server would.  Passed
+ * on, it would be a way around us: every server takes some shape that others
+ * call malformed, and would then connect to its own host's ports, which is the
+ * peer that it sees.
+ */
+static bool
+refuse_malformed(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len, int err)
+{
+	const char *verb = verb_name(command->verb);
+
+	if (engine->config.pass_foreign_port) {
+		pass_untouched(engine, command, line, len);
+		return true;
+	}
+	engine_logf(engine, ENGINE_WARN,
+	    "refused %s: its host-port cannot be read: %.*s", verb,
+	    (int)command->arg_len, arg_of(command, line));
+	if (err == -EAFNOSUPPORT && command->verb == VERB_EPRT)
+		pending_local(engine,
+		    "522 Network protocol not supported, use (1,2).");
+	else
+		pending_local(engine, "501 Illegal %s.", verb);
+	return true;
+}
+
 /* The listener toward the server is there, or is not: go on with the line. */
 static bool
 finish_active(struct engine *engine, const struct command *command,
@@ -155,13 +182,11 @@ take_active(struct engine *engine, const struct command *command,
 	struct engine_data_end server = { .listens = true };
 	struct hostport hostport;
 	const char *refusal;
+	int err = hostport_parse_command(command->verb, line + command->arg_at,
+	    command->arg_len, &hostport);
 
-	if (hostport_parse_command(command->verb, line + command->arg_at,
-		command->arg_len, &hostport) != 0) {
-		/* The server's 501 or 522 is the answer. */
-		pass_untouched(engine, command, line, len);
-		return true;
-	}
+	if (err != 0)
+		return refuse_malformed(engine, command, line, len, err);
 	if (engine->making[ENGINE_CLIENT] != NULL)
 		return finish_active(engine, command, &hostport);
 	refusal = port_refusal(engine, &hostport.addr);
@@ -209,7 +234,7 @@ take_auth(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
 	if (!engine->config.allow_tls) {
-		engine_logf(engine, ENGINE_VERBOSE,
+		engine_logf(engine, ENGINE_INFO,
 		    "refused AUTH: TLS would hide the commands, and SSH "
 		    "encrypts already; --allow-tls lets it through");
 		pending_local(engine,
@@ -311,15 +336,23 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 /* Must commands wait?  A PORT whose family may yet be refused makes them, since
  * a transfer sent behind it would fail before the second try. */
 static bool
-commands_wait(const struct engine *engine)
+commands_wait(struct engine *engine)
 {
-	const struct pending *pending;
+	struct pending *pending;
+	struct data *data;
 
 	if (engine->tls_pending || engine->n_pending >= LIMIT_PENDING)
 		return true;
-	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (pending->unsure)
-			return true;
+	TAILQ_FOREACH (pending, &engine->pending, link) {
+		if (!pending->unsure)
+			continue;
+		/* Not for ever: its reply may have gone elsewhere. */
+		data = pending->data;
+		if (data != NULL && data->wait == WAIT_NONE)
+			data_set_timer(engine, data, WAIT_REPLY,
+			    LIMIT_UNSURE_MS);
+		return true;
+	}
 	return false;
 }
 
@@ -371,7 +404,7 @@ engine_step_client(struct engine *engine)
 		line_reader_consume(input, len);
 		return true;
 	}
-	if (commands_wait(engine))
+	if (len == 0 || commands_wait(engine))
 		return false;
 	if (result == LINE_TOO_LONG ||
 	    (engine->fragment[ENGINE_CLIENT] && result == LINE_READY))

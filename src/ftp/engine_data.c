@@ -89,6 +89,8 @@ data_make_next(struct engine *engine, struct data *data)
 		data_close(engine, engine->next);
 	engine->next = data;
 	data->state = DATA_NEXT;
+	if (data->wait == WAIT_REPLY)
+		data_set_timer(engine, data, WAIT_NONE, 0);
 }
 
 struct data *
@@ -419,6 +421,17 @@ abort_timeout(struct engine *engine, struct data *data)
 		data_shut(engine, data, ENGINE_CLIENT);
 }
 
+/* The reply to its PORT does not come, or went elsewhere: wait no more. */
+static void
+be_sure(struct engine *engine, const struct data *data)
+{
+	struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending->data == data)
+			pending->unsure = false;
+}
+
 static void
 on_timeout(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
@@ -460,6 +473,9 @@ on_timeout(struct engine *engine, struct data *data,
 	case WAIT_CUT:
 		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
 		data_set_timer(engine, data, WAIT_CUT_END, LIMIT_CUT_UPLOAD_MS);
+		break;
+	case WAIT_REPLY:
+		be_sure(engine, data);
 		break;
 	case WAIT_CUT_END:
 	case WAIT_NONE:

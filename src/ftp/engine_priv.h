@@ -52,6 +52,7 @@ enum data_wait {
 	WAIT_PROBE,	 /* the same, for the answer to a probe */
 	WAIT_ABORT,	 /* the server's answer to the client's ABOR */
 	WAIT_CUT,	 /* the server's answer to our ABOR */
+	WAIT_REPLY,	 /* the reply to a PORT, behind which commands wait */
 	WAIT_CUT_END,	 /* its last answer, its data connection ended */
 };
 

@@ -6,11 +6,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -362,6 +364,48 @@ master_spawn(struct master *master, const char **argv, int stderr_fd)
 	return err;
 }
 
+/* As execvp() would find it: 0, or the errno it would give. */
+static int
+master_try_program(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EACCES;
+	return access(path, X_OK) == 0 ? 0 : -errno;
+}
+
+/* Says at once what otherwise only a child would find out. */
+static int
+master_check_program(const char *program)
+{
+	const char *dirs = getenv("PATH");
+	char path[PATH_MAX];
+	int err = -ENOENT, one;
+
+	if (strchr(program, '/') != NULL)
+		return master_try_program(program);
+	if (dirs == NULL)
+		return 0; /* libc has its own idea of where to look */
+	for (;;) {
+		int len = (int)strcspn(dirs, ":");
+
+		if (snprintf(path, sizeof(path), "%.*s%s%s", len, dirs,
+			len > 0 ? "/" : "./", program) < (int)sizeof(path)) {
+			one = master_try_program(path);
+			if (one == 0)
+				return 0;
+			if (one == -EACCES)
+				err = one;
+		}
+		if (dirs[len] == '\0')
+			return err;
+		dirs += len + 1;
+	}
+}
+
 int
 master_start(struct master *master)
 {
@@ -375,6 +419,9 @@ master_start(struct master *master)
 
 	if (options->destination[0] == '-' || options->destination[0] == '\0')
 		return -EINVAL;
+	err = master_check_program(options->program);
+	if (err != 0)
+		return err;
 	if ((size_t)snprintf(master->path, sizeof(master->path), "%s/%s",
 		options->directory, MASTER_SOCKET_NAME) >= sizeof(master->path))
 		return -ENAMETOOLONG;

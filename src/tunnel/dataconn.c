@@ -131,10 +131,10 @@ on_data(void *ctx, const uint8_t *bytes, size_t len)
 	}
 	to->sent += len;
 	from->slack -= from->slack < len ? from->slack : len;
-	if (from->stopped || stream_queued(to->stream) > LIMIT_HIGH_WATER) {
+	if (stream_queued(to->stream) > LIMIT_HIGH_WATER)
 		from->paused = true;
+	if (from->paused || from->stopped)
 		read_or_not(from);
-	}
 }
 
 static void
@@ -353,8 +353,12 @@ static void
 on_quiet(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
+	struct end *client = &conn->end[ENGINE_CLIENT];
+	bool has_all =
+	    client->stream == NULL || stream_undelivered(client->stream) == 0;
 
-	if (moved(conn) == conn->seen) {
+	/* A client that pauses, however long, is not the end of a file. */
+	if (moved(conn) == conn->seen && has_all) {
 		tell(&conn->end[ENGINE_CLIENT], ENGINE_DATA_IS_QUIET);
 		return;
 	}

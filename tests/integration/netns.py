@@ -10,6 +10,7 @@ import concurrent.futures
 import contextlib
 import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -47,7 +48,30 @@ class NoNamespace(Exception):
 
 
 def _ip(*args):
-    subprocess.run(["ip", *args], check=True, capture_output=True, text=True)
+    return subprocess.run(["ip", *args], check=True, capture_output=True,
+                          text=True).stdout
+
+
+def _remove(name):
+    """End all that runs in a namespace of ours, and remove it."""
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        for pid in map(int, _ip("netns", "pids", name).split()):
+            if pid != os.getpid():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                wait_gone(pid, 5)
+    with contextlib.suppress(OSError, subprocess.CalledProcessError):
+        _ip("netns", "del", name)
+
+
+def _remove_dead():
+    """Remove what runs that were killed have left: the name has the pid."""
+    if os.path.isdir("/run/netns"):
+        for name in os.listdir("/run/netns"):
+            match = re.fullmatch(r"culvert-(\d+)", name)
+            if match and (int(match[1]) == os.getpid()
+                          or not os.path.exists(f"/proc/{match[1]}")):
+                _remove(name)
 
 
 class Namespace:
@@ -83,8 +107,7 @@ class Namespace:
                 f" {getattr(error, 'stderr', '')}") from None
 
     def _make(self):
-        if os.path.exists(f"/run/netns/{self.name}"):
-            _ip("netns", "del", self.name)  # of a dead one with our pid
+        _remove_dead()
         _ip("netns", "add", self.name)
         _ip("link", "add", self.veth, "type", "veth",
             "peer", "name", "near", "netns", self.name)
@@ -158,15 +181,5 @@ class Namespace:
         """End all that runs inside (all of it is ours), and remove it."""
         self._thread.shutdown()
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
-            pids = subprocess.run(
-                ["ip", "netns", "pids", self.name], check=True,
-                capture_output=True, text=True).stdout.split()
-            for pid in map(int, pids):
-                if pid != os.getpid():
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                    wait_gone(pid, 5)
-        with contextlib.suppress(OSError, subprocess.CalledProcessError):
             _ip("link", "del", self.veth)
-        with contextlib.suppress(OSError, subprocess.CalledProcessError):
-            _ip("netns", "del", self.name)
+        _remove(self.name)

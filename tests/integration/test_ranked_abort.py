@@ -61,7 +61,7 @@ def settle(control, kind, aborted=True):
         if reply.startswith("257"):
             break
         if not reply and kind == "inetutils":
-            print("DIED"); return False
+            return False
         assert reply, f"the end of file after {codes}"
         codes.append(reply[:3])
     allowed = "225", "226", "426", "451"

@@ -199,8 +199,7 @@ read_data(struct step *step, char *text)
 	word = take_word(&text);
 	while (type <= ENGINE_DATA_MOVED && strcmp(word, names[type]) != 0)
 		type++;
-	if (type > ENGINE_DATA_MOVED ||
-	    step->event.data >= SCRIPT_NUMBERS_MAX)
+	if (type > ENGINE_DATA_MOVED || step->event.data >= SCRIPT_NUMBERS_MAX)
 		return false;
 	step->event.type = type;
 	if ((type == ENGINE_DATA_UP || type == ENGINE_DATA_EOF ||

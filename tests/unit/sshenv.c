@@ -29,8 +29,7 @@
 
 /* ---- sshd ---- */
 
-static void
-run(const char *format, ...)
+static void __attribute__((format(printf, 1, 2))) run(const char *format, ...)
 {
 	char command[512];
 	va_list args;

@@ -127,6 +127,10 @@ test_refusals(void **state)
 	near_close(&near[0]);
 	peer_end(&peer);
 	assert_int_equal(env->down, 0);
+	/* ssh has no time to say that it cannot close refused channels. */
+	link_stop(env->link);
+	sshenv_until(env, &env->down);
+	assert_string_equal(env->why, "stopped");
 }
 
 /* We end first; the other direction goes on. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -107,11 +108,28 @@ test_wrong_key(void **state)
 static void
 test_no_program(void **state)
 {
+	static const struct link_handler handler = { 0 };
 	struct sshenv *env = *state;
+	struct link *link;
+	char path[128];
+	FILE *file;
 
 	env->options.program = "/no/such/ssh";
+	env->options.destination = "far";
+	env->options.directory = env->directory;
+	link = link_new(&env->loop, &env->options, &handler, NULL);
+	assert_int_equal(link_start(link), -ENOENT);
+	link_free(link);
+	/* One that is there, but cannot be run after all. */
+	snprintf(path, sizeof(path), "%s/ssh", env->directory);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs("#!/no/such/interpreter\n", file);
+	fclose(file);
+	assert_int_equal(chmod(path, 0755), 0);
+	env->options.program = path;
 	sshenv_link(env);
-	check_fails(env, "cannot run /no/such/ssh: No such file");
+	check_fails(env, "/ssh: No such file");
 }
 
 static void
@@ -267,16 +285,40 @@ on_connection(uv_stream_t *server, int status)
 	uv_close((uv_handle_t *)pipe, (uv_close_cb)(void (*)(void))free);
 }
 
+/*
+ * Connects to the port on the loopback; -1 when nobody listens.  sshd says
+ * yes when it could bind the port of its choice for one family only.
+ */
+static int
+connect_loopback(uint16_t port)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_port = htons(port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6,
+		.sin6_port = htons(port),
+		.sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0)
+		return fd;
+	close(fd);
+	fd = socket(AF_INET6, SOCK_STREAM, 0);
+	if (connect(fd, (struct sockaddr *)&sin6, sizeof(sin6)) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
 static void
 test_forward(void **state)
 {
 	struct sshenv *env = *state;
 	struct forward forward;
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	uv_pipe_t server;
 	unsigned int accepted = 0;
 	char path[128];
+	uint16_t port;
 	int fd;
 
 	sshenv_link_up(env);
@@ -290,9 +332,9 @@ test_forward(void **state)
 	sshenv_until(env, &forward.done);
 	assert_int_equal(forward.err, 0);
 	assert_true(forward.port > 0);
-	sin.sin_port = htons(forward.port);
-	fd = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	port = forward.port;
+	fd = connect_loopback(port);
+	assert_true(fd >= 0);
 	sshenv_until(env, &accepted);
 	close(fd);
 	link_forward_close(forward.forward);
@@ -300,9 +342,7 @@ test_forward(void **state)
 	forward_open(&forward, env, "next");
 	sshenv_until(env, &forward.done);
 	link_forward_close(forward.forward);
-	fd = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&sin, sizeof(sin)), -1);
-	close(fd);
+	assert_int_equal(connect_loopback(port), -1);
 	uv_close((uv_handle_t *)&server, NULL);
 	sshenv_for(env, 1);
 }

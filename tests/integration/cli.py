@@ -1,0 +1,126 @@
+"""Running culvert in ways that start_culvert() does not know."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import signal
+import subprocess
+import termios
+
+import culvert
+from process import FAILSAFE, Process
+
+
+def environment(home, **more):
+    """Return an environment in which only this directory is touched."""
+    env = {**os.environ, "HOME": str(home), "TMPDIR": str(home),
+           "XDG_RUNTIME_DIR": str(home), "LC_ALL": "C.UTF-8", **more}
+    for name in "DISPLAY", "WAYLAND_DISPLAY", "SSH_ASKPASS", "SSH_AUTH_SOCK":
+        env.pop(name, None)
+    return env
+
+
+def run(home, *argv, **env):
+    """Run culvert to its end: (status, what it said).
+
+    Without a terminal, so that nobody can be asked anything.
+    """
+    done = subprocess.run(
+        [culvert.PROGRAM, *argv], stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        timeout=FAILSAFE, env=environment(home, **env),
+        start_new_session=True)
+    assert not culvert.SANITIZER.search(done.stdout), done.stdout
+    assert not [name for name in os.listdir(home)
+                if name.startswith("culvert.")], "a private directory is left"
+    return done.returncode, done.stdout
+
+
+def ssh_config(directory, sshd, *lines, name="config"):
+    """Write an ssh_config: these lines for every host, then sshd's own."""
+    path = directory / name
+    with open(sshd.config) as file:
+        path.write_text("Host *\n" + "".join(f"    {line}\n" for line in lines)
+                        + file.read())
+    return str(path)
+
+
+class Terminal:
+    """A process in a session of its own, on a terminal that we drive."""
+
+    def __init__(self, argv, env):
+        self._master, slave = pty.openpty()
+
+        def own_terminal():
+            os.setsid()
+            fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
+
+        self._popen = subprocess.Popen(
+            argv, stdin=slave, stdout=slave, stderr=slave, env=env,
+            preexec_fn=own_terminal)
+        self._slave = slave
+        self.pid = self._popen.pid
+        self.text = ""
+
+    def wait_for(self, text):
+        """Read what is on the screen until it holds this text."""
+        alarm = Alarm(f"{text!r} has not appeared")
+        with alarm:
+            while text not in self.text:
+                alarm.said = self.text
+                self.text += os.read(self._master, 4096).decode(
+                    errors="replace")
+        return self.text
+
+    def type(self, text):
+        """Type on the keyboard."""
+        os.write(self._master, text.encode())
+
+    def echoes(self):
+        """Return whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
+
+    def wait(self):
+        """Wait for its end; returns the status."""
+        status = self._popen.wait(FAILSAFE)
+        os.set_blocking(self._master, False)
+        with contextlib.suppress(BlockingIOError, OSError):
+            while piece := os.read(self._master, 4096):
+                self.text += piece.decode(errors="replace")
+        return status
+
+    def close(self):
+        """End it by force if it still runs, and reap it."""
+        if self._popen.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._popen.pid, signal.SIGKILL)
+            self._popen.wait(FAILSAFE)
+        os.close(self._master)
+        os.close(self._slave)
+
+
+class Alarm:
+    """A failsafe around a read that could wait for ever."""
+
+    def __init__(self, what):
+        self.what, self.said = what, ""
+
+    def _ring(self, *_):
+        raise AssertionError(f"{self.what}; there is: {self.said}")
+
+    def __enter__(self):
+        self._old = signal.signal(signal.SIGALRM, self._ring)
+        signal.alarm(FAILSAFE)
+
+    def __exit__(self, *_):
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, self._old)
+
+
+class Background(Process):
+    """culvert without a terminal, whose end the test waits for itself."""
+
+    def __init__(self, home, *argv, **env):
+        super().__init__([culvert.PROGRAM, *argv], "culvert",
+                         env=environment(home, **env))

@@ -1,0 +1,319 @@
+"""The command line (issue 2): -L, what goes to ssh, words, bad usage."""
+
+import os
+import re
+import shutil
+import socket
+
+import pytest
+
+import cli
+import culvert
+import scripted
+from process import children, until
+
+SSH = shutil.which("ssh")
+
+
+def greet(listener, *address):
+    """Fail unless a client that goes there reaches that server."""
+    with scripted.client(*address) as client, listener.accept() as server:
+        server.reply("220 hello")
+        client.expect("220 hello")
+
+
+@pytest.fixture
+def listener(ns):
+    """Return a scripted FTP server's listener."""
+    with scripted.server(ns) as one:
+        yield one
+
+
+@pytest.fixture
+def start(tmp, sshd):
+    """Return a function: options to a culvert that runs them."""
+    started = []
+
+    def run(*argv, **env):
+        started.append(cli.Background(
+            tmp, *argv, "-F", sshd.config, "files.test", **env))
+        return started[-1]
+
+    yield run
+    for one in started:
+        assert one.stop() == 0, one.output
+
+
+# ---- -L ----
+
+@pytest.mark.parametrize("forward, addresses, shown", [
+    ("0", ["127.0.0.1"], r"127\.0\.0\.1:{port}"),
+    ("ftp/0", ["127.0.0.1"], r"127\.0\.0\.1:{port}"),
+    ("127.0.0.2:0", ["127.0.0.2"], r"127\.0\.0\.2:{port}"),
+    ("[127.0.0.2]:0", ["127.0.0.2"], r"127\.0\.0\.2:{port}"),
+    ("ftp/[::1]:0", ["::1"], r"\[::1\]:{port}"),
+    ("localhost:0", ["127.0.0.1"], r".*127\.0\.0\.1:{port}.*"),
+    ("*:0", ["127.0.0.1", "127.0.0.2", "::1"], r"\*:{port}"),
+    (":0", ["127.0.0.1", "::1"], r"\*:{port}"),
+])
+def test_listen(forward, addresses, shown, start, listener):
+    """Every form of it, and the line that says where."""
+    one = start("-L", f"{forward}:127.0.0.1:{listener.port}")
+    port = int(one.wait_line(r"^culvert: listening on \S*:(\d+)[ ,]")[1])
+    line = one.wait_line("listening on").string
+    assert re.fullmatch(
+        rf"culvert: listening on {shown.format(port=port)}, "
+        rf"through files\.test to 127\.0\.0\.1:{listener.port}", line), line
+    for address in addresses:
+        greet(listener, address, port)
+
+
+def test_listen_on_one_address_only(start, listener):
+    """Without a bind address nobody else's address is taken."""
+    one = start("-L", f"0:127.0.0.1:{listener.port}")
+    port = int(one.wait_line(r"listening on 127\.0\.0\.1:(\d+),")[1])
+    for address in "127.0.0.2", "::1":
+        with pytest.raises(ConnectionRefusedError):
+            scripted.client(address, port)
+
+
+def test_ipv6_server(start, ns):
+    """The FTP server's host in brackets."""
+    with scripted.server(ns, "::1") as listener:
+        one = start("-L", f"0:[::1]:{listener.port}")
+        port = int(one.wait_line(
+            r":(\d+), through files\.test to "
+            rf"\[::1\]:{listener.port}$")[1])
+        greet(listener, "127.0.0.1", port)
+
+
+def test_several_tunnels(start, ns, listener):
+    """One line for each, in their order, and no line more."""
+    with scripted.server(ns) as second:
+        one = start("-L", f"0:127.0.0.1:{listener.port}",
+                    "-L", f"127.0.0.2:0:localhost:{second.port}")
+        one.wait_line(f"to localhost:{second.port}$")
+        lines = one.output.split("\n")
+        assert len(lines) == 2, lines
+        ports = [re.match(r"culvert: listening on [\d.]+:(\d+), through "
+                          "files.test to ", line)[1] for line in lines]
+        assert lines[0].endswith(f"to 127.0.0.1:{listener.port}")
+        greet(listener, "127.0.0.1", int(ports[0]))
+        greet(second, "127.0.0.2", int(ports[1]))
+
+
+def test_default(ns, sshd, tmp):
+    """Without -L: 2121:localhost:21, here where nobody else has 2121."""
+    one = cli.Process(
+        ns.argv([culvert.PROGRAM, "-F", sshd.config, "root@files.test"]),
+        "culvert", env=cli.environment(tmp))
+    try:
+        one.wait_line("^culvert: listening on 127.0.0.1:2121, "
+                      "through root@files.test to localhost:21$")
+        assert one.output.count("\n") == 0, one.output
+    finally:
+        assert one.stop() == 0, one.output
+
+
+def test_names(start, ns, listener):
+    """The FTP server's name is looked up on the far side."""
+    one = start("-L", f"0:localhost:{listener.port}")
+    port = int(one.wait_line(r"listening on 127\.0\.0\.1:(\d+),")[1])
+    greet(listener, "127.0.0.1", port)
+
+
+# ---- what goes to ssh ----
+
+@pytest.fixture
+def wrapper(tmp):
+    """Return an ssh that writes its arguments to a file: (it, the file)."""
+    path, record = tmp / "my-ssh", tmp / "argv"
+    path.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{record}\n'
+                    f'exec {SSH} "$@"\n')
+    path.chmod(0o755)
+    return path, record
+
+
+def test_options_for_ssh(wrapper, tmp, sshd, listener):
+    """They arrive as they were given, in their order, before `--`."""
+    program, record = wrapper
+    key = os.path.join(os.path.dirname(sshd.config), "user_key")
+    options = ["-v", "-4", "-F", sshd.config, "-i", key, "-p", str(sshd.port),
+               "-l", "root", "-c", "aes256-gcm@openssh.com",
+               "-o", "Compression=no", "-o", "SendEnv A_* B_*"]
+    one = cli.Background(tmp, "--ssh", str(program), *options, "-L",
+                         f"0:127.0.0.1:{listener.port}", "files.test")
+    try:
+        one.wait_line("listening on")
+    finally:
+        assert one.stop() == 0, one.output
+    got = record.read_text().split("\n")[:-1]
+    place = got.index("-v")
+    assert got[place:place + len(options)] == options
+    assert got[-2:] == ["--", "files.test"]
+    assert not any(word.startswith("-L") for word in got), got
+
+
+def test_jump(tmp, sshd, listener):
+    """-J: through another host."""
+    one = cli.Background(tmp, "-F", sshd.config, "-J", "files6.test", "-L",
+                         f"0:127.0.0.1:{listener.port}", "files.test")
+    try:
+        port = int(one.wait_line(r"listening on 127\.0\.0\.1:(\d+),")[1])
+        greet(listener, "127.0.0.1", port)
+    finally:
+        assert one.stop() == 0, one.output
+
+
+def test_family(tmp, ns, sshd):
+    """-4 and -6 reach ssh: with the wrong one it does not connect."""
+    status, said = cli.run(tmp, "-6", "-F", sshd.config, "-L", "0:h:21",
+                           "-o", f"HostName={ns.far4}", "files.test")
+    assert status == 255, said
+
+
+def test_end_of_options(start, tmp, sshd, listener):
+    """`--` ends them."""
+    one = cli.Background(tmp, "-F", sshd.config, "-L",
+                         f"0:127.0.0.1:{listener.port}", "--", "files.test")
+    try:
+        one.wait_line("listening on")
+    finally:
+        assert one.stop() == 0, one.output
+
+
+def test_options_behind_the_destination(tmp, sshd, listener):
+    """As for ssh, they may stand behind it."""
+    one = cli.Background(tmp, "files.test", "-F", sshd.config, "-L",
+                         f"0:127.0.0.1:{listener.port}")
+    try:
+        one.wait_line("listening on")
+    finally:
+        assert one.stop() == 0, one.output
+
+
+# ---- words ----
+
+def play(one, listener):
+    """Have a session say its password, and end."""
+    port = int(one.wait_line(r"listening on 127\.0\.0\.1:(\d+),")[1])
+    with scripted.client("127.0.0.1", port) as client, \
+            listener.accept() as server:
+        server.reply("220 hello")
+        client.expect("220")
+        client.command("PASS secret")
+        server.expect_command("PASS secret")
+        server.reply("230 in")
+        client.expect("230")
+
+
+def test_quiet_by_default(start, listener):
+    """A session that goes well has no line."""
+    one = start("-L", f"0:127.0.0.1:{listener.port}")
+    play(one, listener)
+    assert one.output.count("\n") == 0, one.output
+
+
+def test_verbose(start, listener):
+    """-v: sessions, and ssh's own -v; no command."""
+    one = start("-v", "-L", f"0:127.0.0.1:{listener.port}")
+    play(one, listener)
+    one.wait_line(r"^culvert: \[1\] control connection from 127\.0\.0\.1")
+    one.wait_line("^culvert: ssh: .*Authenticated to")
+    one.wait_line(r"^culvert: \[1\] ended")
+    assert "PASS" not in one.output
+
+
+def test_very_verbose(start, listener):
+    """-vv: the commands and replies too, but never the password."""
+    one = start("-vv", "-L", f"0:127.0.0.1:{listener.port}")
+    play(one, listener)
+    one.wait_line(r"^culvert: \[1\] <- 220 hello$")
+    one.wait_line(r"^culvert: \[1\] -> PASS")
+    one.wait_line(r"^culvert: \[1\] <- 230 in$")
+    assert "secret" not in one.output
+
+
+def test_quiet(start, listener):
+    """-q: not even the line that says where it listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    one = start("-q", "-L", f"{port}:127.0.0.1:{listener.port}")
+
+    def connect():
+        try:
+            return scripted.client("127.0.0.1", port)
+        except ConnectionRefusedError:
+            return None
+
+    with until(connect, "culvert listens") as client, \
+            listener.accept() as server:
+        server.reply("220 hello")
+        client.expect("220")
+    assert one.output == ""
+
+
+def test_quiet_still_says_errors(tmp, sshd):
+    """-q: errors are still said."""
+    status, said = cli.run(
+        tmp, "-q", "-F", sshd.config, "-o", "HostKeyAlias=unknown", "-L",
+        "0:h:21", "files.test")
+    assert status == 255
+    assert "ssh could not connect to files.test" in said, said
+
+
+def test_help(tmp):
+    """--help and --version, on standard output, with status 0."""
+    status, said = cli.run(tmp, "--help")
+    assert status == 0 and said.startswith("usage: culvert "), said
+    for word in ("2121:localhost:21", "--ssh", "--batch", "--foreign-port",
+                 "--allow-tls", "--any-user", "--max-sessions", "-q", "-v"):
+        assert word in said, word
+    assert max(map(len, said.split("\n"))) <= 80
+    assert cli.run(tmp, "--version")[0] == 0
+    assert re.fullmatch(r"culvert \d+\.\d+\.\d+\n",
+                        cli.run(tmp, "--version")[1])
+
+
+# ---- bad usage ----
+
+@pytest.mark.parametrize("argv, named", [
+    ([], "no destination"),
+    (["-L", "0:h:21"], "no destination"),
+    (["host", "ls"], '"ls"'),
+    (["-L", "nonsense", "host"], "nonsense"),
+    (["-L", "0:h", "host"], "0:h"),
+    (["-L", "0:h:0", "host"], "server's port"),
+    (["-L", "65536:h:21", "host"], "listening port"),
+    (["-L", "0:::1:21", "host"], "brackets"),
+    (["-L", "/tmp/sock:h:21", "host"], "Unix socket"),
+    (["-L", "0:-oProxyCommand=x:21", "host"], "must not begin"),
+    (["-L", "-x:0:h:21", "host"], "must not begin"),
+    (["--", "-oProxyCommand=touch x"], "must not begin"),
+    (["--", "alice@-oProxyCommand=x"], "must not begin"),
+    (["-x", "host"], "-x"),
+    (["--nonsense", "host"], "--nonsense"),
+    (["-p"], "-p"),
+    (["--foreign-port", "maybe", "host"], "maybe"),
+    (["--max-sessions", "0", "host"], "--max-sessions 0"),
+    ([""], "empty"),
+])
+def test_bad_usage(argv, named, tmp):
+    """2, and a line that names what is wrong; ssh is not started."""
+    status, said = cli.run(tmp, "--ssh", "/bin/false", *argv)
+    assert status == 2, said
+    assert named in said, said
+    assert all(line.startswith("culvert: ")
+               for line in said.splitlines()), said
+
+
+def test_no_own_way_in(start, listener):
+    """ssh is the only child, and an argument vector made it, no shell."""
+    one = start("-L", f"0:127.0.0.1:{listener.port}")
+    one.wait_line("listening on")
+    names = []
+    for pid in children(one.pid):
+        with open(f"/proc/{pid}/comm") as file:
+            names.append(file.read().strip())
+    assert names == ["ssh"]

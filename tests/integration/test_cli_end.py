@@ -1,0 +1,256 @@
+"""How culvert ends (issue 2, Command line): signals, failures, statuses."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import stat
+import subprocess
+
+import pytest
+
+import cli
+import culvert
+import scripted
+from process import FAILSAFE, wait_gone
+from servers import NOBODY, PYTHON
+from transfer import MODES, connect_data, no_success, replies_to_end
+
+signals = pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP],
+    ids=lambda number: number.name)
+
+
+# ---- stopped ----
+
+def stop(one, number=signal.SIGTERM):
+    """Stop culvert; returns all that the session's client is told.
+
+    Fails unless nothing is left, and the status is 0.
+    """
+    one.culvert.see()
+    one.culvert.process.send_signal(number)
+    replies = replies_to_end(one.client)
+    one.client.close()
+    assert one.culvert.process.wait() == 0, one.culvert.output
+    one.culvert.check()
+    one.culvert.check_nothing_left()
+    return replies
+
+
+@signals
+def test_stopped(number, session):
+    """Sessions get 421, and all that was made is gone; status 0."""
+    one = session()
+    replies = stop(one, number)
+    assert [text[:3] for text in replies] == ["421"], replies
+    assert "stopping" in replies[0], replies
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("command", ["RETR file", "STOR file"])
+def test_stopped_in_a_transfer(mode, command, session):
+    """A running transfer is cut: reset, 426 and 421."""
+    one = session()
+    near, far = connect_data(one, mode, command)
+    with near, far:
+        if command == "RETR file":
+            far.send(b"a part")
+            near.expect_bytes(b"a part")
+        else:
+            near.send(b"a part")
+            far.expect_bytes(b"a part")
+        replies = stop(one)
+        assert near.expect_reset() == b""
+        no_success(replies)
+        assert [text[:3] for text in replies] == ["426", "421"], replies
+    verdict = "TRUNCATED" if command == "STOR file" else "cut"
+    one.culvert.wait_log(rf'"file", 6 bytes: {verdict}: ')
+
+
+def test_stopped_with_a_client_that_does_not_read(session):
+    """A client that takes nothing cannot keep it alive."""
+    one = session()
+    near, far = connect_data(one, "passive", "RETR file", rcvbuf=4096)
+    with near, far:
+        far.send(bytes(500_000))
+        near.read(1)
+        one.culvert.stop()
+
+
+def test_stopped_twice(session):
+    """Impatience changes nothing."""
+    one = session()
+    one.culvert.see()
+    for _ in range(3):
+        with contextlib.suppress(ProcessLookupError):
+            one.culvert.process.send_signal(signal.SIGINT)
+    assert one.culvert.process.wait() == 0
+    one.culvert.check_nothing_left()
+
+
+def test_stopped_while_ssh_connects(tmp):
+    """Before the link is up, too."""
+    with scripted.Listener() as silent:
+        one = cli.Background(tmp, "-F", "/dev/null", "-p", str(silent.port),
+                             "-L", "0:h:21", "127.0.0.1")
+        with silent.accept():  # ssh waits for sshd's first word
+            assert one.stop() == 0, one.output
+    assert not list(tmp.glob("culvert.*"))
+
+
+def test_killed(session):
+    """SIGKILL: ssh goes as well, nobody is left behind."""
+    one = session()
+    ssh = one.culvert.ssh
+    one.culvert.process.kill()
+    assert wait_gone(ssh, FAILSAFE)
+    # The server's control connection ends, so no session hangs there.
+    assert one.server.read_all() == b""
+
+
+# ---- 1: it failed ----
+
+def test_address_in_use(tmp, sshd):
+    """1, and told before ssh could ask for a password."""
+    with scripted.Listener() as taken:
+        status, said = cli.run(tmp, "-F", sshd.config, "--ssh", "/bin/false",
+                               "-L", f"{taken.port}:h:21", "files.test")
+    assert status == 1, said
+    assert f"port {taken.port}: Address already in use" in said, said
+
+
+@pytest.mark.parametrize("bind, why", [
+    ("192.0.2.1", "assign"), ("no-such-name.invalid", "no-such-name.invalid"),
+])
+def test_impossible_address(bind, why, tmp, sshd):
+    """1: an address that is not ours, a name that nobody knows."""
+    status, said = cli.run(tmp, "-F", sshd.config, "--ssh", "/bin/false",
+                           "-L", f"{bind}:0:h:21", "files.test")
+    assert status == 1, said
+    assert "cannot listen on" in said and why in said, said
+
+
+def test_ssh_killed(session):
+    """1, and why, when the link is lost afterwards."""
+    one = session()
+    os.kill(one.culvert.ssh, signal.SIGKILL)
+    assert one.culvert.process.wait() == 1
+    one.culvert.check_nothing_left()
+    assert "culvert: the SSH connection to files.test was lost: ssh was " \
+        "ended by signal 9" in one.culvert.output
+
+
+@pytest.mark.parametrize("program", ["/no/such/ssh", "no-such-ssh", "/etc"])
+def test_no_ssh(program, tmp):
+    """1: there is no such program, which is no failure to connect."""
+    status, said = cli.run(tmp, "--ssh", program, "-L", "0:h:21", "host")
+    assert status == 1, said
+    assert f"cannot run {program}: " in said, said
+
+
+@pytest.mark.parametrize("variable", ["XDG_RUNTIME_DIR", "TMPDIR"])
+def test_no_such_directory(variable, tmp, sshd):
+    """A directory that is not there is passed over."""
+    one = cli.Background(tmp, "-F", sshd.config, "-L", "0:h:21", "files.test",
+                         **{variable: "/no/such/directory"})
+    one.wait_line("listening on")
+    assert len(list(tmp.glob("culvert.*"))) == 1
+    assert one.stop() == 0
+
+
+# ---- 255: ssh could not connect ----
+
+@pytest.mark.parametrize("options, words", [
+    (["-o", "IdentityFile=none", "-o", "PubkeyAuthentication=no"],
+     "Permission denied"),
+    (["-o", "HostKeyAlias=unknown"], "Host key verification failed"),
+    (["-o", "HostName=no-such-name.invalid"], "Could not resolve hostname"),
+    (["-o", "ProxyCommand=false"], "Connection closed"),
+    (["-o", "Nonsense=yes"], "Bad configuration option"),
+    (["-F", "/no/such/file"], "/no/such/file"),
+])
+def test_not_connected(options, words, tmp, sshd):
+    """255, with ssh's own words."""
+    status, said = cli.run(tmp, "-F", sshd.config, *options, "-L", "0:h:21",
+                           "files.test")
+    assert status == 255, said
+    assert words in said, said
+    assert "ssh could not connect to files.test: " in said, said
+    assert "listening on" not in said
+
+
+def test_refused_connection(tmp):
+    """255 when nobody listens at the SSH port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        status, said = cli.run(
+            tmp, "-F", "/dev/null", "-p", str(free.getsockname()[1]), "-L",
+            "0:h:21", "127.0.0.1")
+    assert status == 255, said
+    assert "Connection refused" in said, said
+
+
+def test_batch(tmp, sshd):
+    """--batch: an unknown host key is no question, but 255."""
+    known = tmp / "known_hosts"
+    config = cli.ssh_config(tmp, sshd, "StrictHostKeyChecking ask",
+                            f"UserKnownHostsFile {known}")
+    status, said = cli.run(tmp, "--batch", "-F", config, "-L", "0:h:21",
+                           "files.test")
+    assert status == 255, said
+    assert "Host key verification failed." in said, said
+    assert not known.exists()
+
+
+# ---- nobody else ----
+
+REACH = """\
+import os, socket, sys
+for action in (lambda: os.listdir(sys.argv[1]),
+               lambda: socket.socket(socket.AF_UNIX).connect(sys.argv[2])):
+    try:
+        action()
+        print("reached")
+    except PermissionError:
+        print("denied")
+"""
+
+
+def test_private_directory(session):
+    """Mode 0700: another user cannot reach the control socket."""
+    one = session()
+    private, = pathlib.Path(one.culvert.dir).glob("culvert.*")
+    assert stat.S_IMODE(private.stat().st_mode) == 0o700
+    sockets = [path for path in private.iterdir() if path.is_socket()]
+    assert sockets
+    for path in sockets:
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+        child = subprocess.run(
+            [PYTHON, "-c", REACH, str(private), str(path)], user=NOBODY,
+            group=NOBODY, extra_groups=[], cwd="/", capture_output=True,
+            text=True, timeout=FAILSAFE)
+        assert child.stdout == "denied\ndenied\n", child.stdout + child.stderr
+
+
+def test_far_listener_is_private(session):
+    """So with the Unix socket of a far listener."""
+    one = session()
+    near, far = connect_data(one, "active", "RETR file")
+    with near, far:
+        private, = pathlib.Path(one.culvert.dir).glob("culvert.*")
+        names = [path.name for path in private.iterdir()]
+        assert len(names) == 2, names
+        for path in private.iterdir():
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+
+
+def test_exec_ssh_is_not_for_people(tmp):
+    """The argument by which culvert starts ssh does nothing for others."""
+    for argv in ([], ["x"], ["1", "/bin/echo", "hello"]):
+        done = subprocess.run(
+            [culvert.PROGRAM, "--exec-ssh", *argv], capture_output=True,
+            text=True, timeout=FAILSAFE, env=cli.environment(tmp))
+        assert done.returncode == 127, done
+        assert "hello" not in done.stdout

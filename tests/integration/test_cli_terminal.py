@@ -1,0 +1,168 @@
+"""In the foreground (issue 2, Command line): ssh asks, Ctrl-C stops."""
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+import cli
+import culvert
+import scripted
+from transfer import replies_to_end
+
+
+@pytest.fixture
+def terminal(tmp):
+    """Return a function that runs culvert on a terminal of its own."""
+    started = []
+
+    def run(*argv):
+        started.append(cli.Terminal(
+            [culvert.PROGRAM, *argv], cli.environment(tmp)))
+        return started[-1]
+
+    yield run
+    for one in started:
+        one.close()
+    assert not list(tmp.glob("culvert.*")), "a private directory is left"
+    for one in started:
+        assert not culvert.SANITIZER.search(one.text), one.text
+
+
+@pytest.fixture
+def unknown_host(tmp, sshd):
+    """Return an ssh_config that does not know the host's key."""
+    return cli.ssh_config(tmp, sshd, "StrictHostKeyChecking ask",
+                          f"UserKnownHostsFile {tmp}/known_hosts")
+
+
+@pytest.fixture
+def locked_key(tmp, sshd):
+    """Return an ssh_config whose key has a passphrase."""
+    key = tmp / "locked_key"
+    shutil.copy(f"{sshd.dir}/user_key", key)
+    subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "sesame", "-f",
+                    key], check=True)
+    # Like "IdentityFile", but not one more beside sshd's own.
+    config = cli.ssh_config(tmp, sshd, name="config-of-locked")
+    with open(config) as file:
+        text = file.read().replace(f"{sshd.dir}/user_key", str(key))
+    with open(config, "w") as file:
+        file.write(text)
+    return config
+
+
+def port_of(one):
+    """Return where it listens, once it does."""
+    one.wait_for(" through ")
+    return int(re.search(r"listening on 127\.0\.0\.1:(\d+),", one.text)[1])
+
+
+def test_unknown_host_key(terminal, unknown_host, tmp):
+    """The question appears, and the answer is heard."""
+    one = terminal("-F", unknown_host, "-L", "0:h:21", "files.test")
+    one.wait_for("Are you sure you want to continue connecting")
+    assert "listening on" not in one.text
+    one.type("yes\n")
+    port_of(one)
+    assert (tmp / "known_hosts").exists()
+    one.type("\x03")
+    assert one.wait() == 0, one.text
+
+
+def test_no_to_an_unknown_host_key(terminal, unknown_host):
+    """No is an answer, too: 255."""
+    one = terminal("-F", unknown_host, "-L", "0:h:21", "files.test")
+    one.wait_for("Are you sure")
+    one.type("no\n")
+    assert one.wait() == 255, one.text
+    assert "Host key verification failed." in one.text, one.text
+
+
+def test_batch_asks_nothing(terminal, unknown_host, locked_key):
+    """--batch on a terminal: no question, 255."""
+    for config, word in ((unknown_host, "Host key verification failed"),
+                         (locked_key, "Permission denied")):
+        one = terminal("--batch", "-F", config, "-L", "0:h:21", "files.test")
+        assert one.wait() == 255, one.text
+        assert word in one.text, one.text
+        assert "Are you sure" not in one.text
+        assert "Enter passphrase" not in one.text
+
+
+def test_passphrase(terminal, locked_key):
+    """A key's passphrase is asked for, unseen, and works."""
+    one = terminal("-F", locked_key, "-L", "0:h:21", "files.test")
+    one.wait_for("Enter passphrase for key")
+    assert not one.echoes()
+    one.type("sesame\n")
+    port_of(one)
+    assert "sesame" not in one.text
+    assert one.echoes()
+    one.type("\x03")
+    assert one.wait() == 0, one.text
+
+
+def test_password(terminal, start_sshd, tmp):
+    """So is the password of an account."""
+    sshd = start_sshd("PasswordAuthentication yes")
+    hashed = subprocess.run(["openssl", "passwd", "-6", "hunter2"], check=True,
+                            capture_output=True, text=True).stdout.strip()
+    with open(f"{sshd.dir}/shadow", "w") as file:
+        file.write(f"root:{hashed}:19000:0:99999:7:::\n")
+    config = cli.ssh_config(tmp, sshd, "PubkeyAuthentication no")
+    one = terminal("-F", config, "-L", "0:h:21", "files.test")
+    one.wait_for("password: ")
+    one.type("wrong\n")
+    one.wait_for("Permission denied, please try again.")
+    one.wait_for("password: ")
+    one.type("hunter2\n")
+    port_of(one)
+    assert "hunter2" not in one.text
+    one.type("\x03")
+    assert one.wait() == 0, one.text
+
+
+@pytest.mark.parametrize("config, question", [
+    ("locked_key", "Enter passphrase for key"),
+    ("unknown_host", "Are you sure"),
+])
+def test_interrupt_at_a_question(config, question, terminal, request):
+    """Ctrl-C there: stopped, 0, and the terminal shows what is typed."""
+    one = terminal("-F", request.getfixturevalue(config), "-L", "0:h:21",
+                   "files.test")
+    one.wait_for(question)
+    one.type("\x03")
+    assert one.wait() == 0, one.text
+    assert one.echoes()
+
+
+def test_interrupt(terminal, sshd, ns):
+    """Ctrl-C reaches ssh as well; still 421 to the session, and 0."""
+    with scripted.server(ns) as listener:
+        one = terminal("-F", sshd.config, "-L",
+                       f"0:127.0.0.1:{listener.port}", "files.test")
+        with scripted.client("127.0.0.1", port_of(one)) as client, \
+                listener.accept() as server:
+            server.reply("220 hello")
+            client.expect("220")
+            one.type("\x03")
+            replies = replies_to_end(client)
+            assert [text[:3] for text in replies] == ["421"], replies
+        assert one.wait() == 0, one.text
+    # ssh may have gone first; that is no failure.
+    assert "connection to files.test was lost" not in one.text, one.text
+
+
+def test_hang_up(tmp, sshd):
+    """The terminal goes away: so does culvert, and leaves nothing."""
+    one = cli.Terminal([culvert.PROGRAM, "-F", sshd.config, "-L", "0:h:21",
+                        "files.test"], cli.environment(tmp))
+    with contextlib.closing(one):
+        port_of(one)
+        os.killpg(one.pid, 1)
+        assert one.wait() == 0, one.text
+    assert not list(tmp.glob("culvert.*"))

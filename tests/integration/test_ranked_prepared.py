@@ -1,0 +1,323 @@
+"""The ranked list of FTP.md: what comes between PASV and a transfer, what a
+transfer may be, and refused dials."""
+
+import contextlib
+
+import pytest
+
+import scripted
+from clients import CLIENTS, Target
+from process import until
+from ranked import WAYS, fetch, logged_in, prepare, quiet
+from scripted import Listener
+from servers import KINDS, MORE_KINDS
+from test_ranked_data import begin, is_listening, say_and_pass
+
+pytest_plugins = ["ranked"]
+
+ALL = [*KINDS, *MORE_KINDS]
+modes = pytest.mark.parametrize("mode", ["active", "passive"])
+
+
+# 16. REST, ALLO, TYPE between PASV and RETR; all that uses a data connection.
+
+@modes
+@pytest.mark.parametrize("kind", ALL)
+def test_item_16_rest_allo_and_type_and_real_servers(
+        kind, mode, target, folder):
+    """A download from the middle, an upload behind the end."""
+    path, name = folder(kind)
+    content = bytes(range(256)) * 40
+    (path / "file").write_bytes(content)
+    (path / "up").write_bytes(content[:5000])
+    (path / "up").chmod(0o666)
+    with logged_in(target(kind)) as control:
+        connect = prepare(control, mode)
+        for command, code in (("TYPE I", "200"), ("REST 1000", "350")):
+            control.command(command)
+            control.expect(code)
+        control.command(f"RETR {name}/file")
+        with connect() as data:
+            control.expect("1")
+            assert data.read_all() == content[1000:]
+        control.expect("226")
+
+        connect = prepare(control, mode)
+        control.command("ALLO 5240")
+        control.expect("2")
+        control.command("REST 5000", f"STOR {name}/up")
+        control.expect("350")
+        with connect() as data:
+            control.expect("1")
+            data.send(content[5000:])
+            data.half_close()
+            control.expect("226")
+    assert (path / "up").read_bytes() == content
+
+
+@modes
+@pytest.mark.parametrize("kind", ALL)
+def test_item_16_appe_stou_nlst_and_mlsd_and_real_servers(
+        kind, mode, target, folder):
+    """Every verb that uses a data connection, where the server knows it."""
+    path, name = folder(kind)
+    with logged_in(target(kind)) as control:
+        control.command(f"CWD {name}")
+        control.expect("250")
+        for command in "APPE log", "APPE log", "STOU":
+            connect = prepare(control, mode)
+            control.command(command)
+            data = connect() if mode == "passive" else None
+            reply = control.read_reply()
+            if reply.startswith("1"):
+                with data or connect() as data:
+                    data.send(b"line\n")
+                    data.half_close()
+                    control.expect("2")
+            else:
+                assert reply.startswith("5") and command == "STOU", reply
+                close_unused(mode, data, connect)
+        assert (path / "log").read_bytes() == b"line\nline\n"
+        for command in "LIST", "NLST", "MLSD":
+            if (command, kind) == ("MLSD", "inetutils"):
+                continue  # behind a STOU it says nothing, directly too
+            connect = prepare(control, mode)
+            control.command(command)
+            data = connect() if mode == "passive" else None
+            reply = control.read_reply()
+            if reply.startswith("1"):
+                # proftpd's 226 waits for the client's end as well.
+                with data or connect() as data:
+                    assert b"log" in data.read_all()
+                control.expect("226")
+            else:
+                assert reply.startswith("5") and command == "MLSD", reply
+                close_unused(mode, data, connect)
+
+
+def close_unused(mode, data, connect):
+    """Let go of the client's end of a transfer that was refused."""
+    if mode == "passive":
+        data.close()
+    else:
+        connect.args[0].close()
+
+
+@modes
+@pytest.mark.parametrize("command", [
+    "STOU", "APPE file", "MLSD", "NLST", "LIST", "SITE DIRLIST x",
+    "XSTOR file"])
+def test_item_16_whatever_says_150_uses_the_connection(command, mode, pair):
+    """Also a verb that nobody knows; both ways, and the 226 behind."""
+    one = pair()
+    upload = command in ("STOU", "APPE file", "XSTOR file")
+    mine, theirs = one.data(mode, command)
+    sender, reader = (mine, theirs) if upload else (theirs, mine)
+    sender.send(b"content")
+    sender.close()
+    assert reader.read_all() == b"content"
+    say_and_pass(one, "226 done")
+    one.goes_on()
+
+
+@modes
+def test_item_16_mode_z_is_opaque(mode, pair):
+    """Compressed bytes are bytes."""
+    one = pair()
+    one.exchange("MODE Z", "200 deflated")
+    mine, theirs = one.data(mode)
+    content = bytes(range(256)) * 10
+    theirs.send(content)
+    theirs.close()
+    assert mine.read_all() == content
+    say_and_pass(one, "226 done")
+
+
+@modes
+def test_item_16_mode_b_keeps_one_connection(mode, pair):
+    """Several files, both ways, through one connection; then MODE S."""
+    one = pair()
+    one.exchange("MODE B", "200 blocks")
+    mine, theirs = begin(one, mode, "RETR file")
+    say_and_pass(one, "150 go")
+    theirs.send(b"\x40\0\x04once")
+    mine.expect_bytes(b"\x40\0\x04once")
+    say_and_pass(one, "250 done, the connection stays")
+    for number in range(2):
+        block = b"\x40\0\x01%d" % number
+        one.exchange(f"RETR file{number}", "125 go on")
+        theirs.send(block)
+        mine.expect_bytes(block)
+        say_and_pass(one, "250 done, the connection stays")
+        one.exchange(f"STOR up{number}", "125 go on")
+        mine.send(block)
+        theirs.expect_bytes(block)
+        say_and_pass(one, "250 done, the connection stays")
+    one.exchange("RETR last", "125 go on")
+    theirs.send(b"\x40\0\0")
+    theirs.close()
+    assert mine.read_all() == b"\x40\0\0"
+    say_and_pass(one, "226 done, closed")
+    one.exchange("MODE S", "200 a stream")
+    mine, theirs = one.data(mode)
+    theirs.close()
+    mine.expect_end()
+    say_and_pass(one, "226 done")
+
+
+# 19. A passive dial that the far side refuses.
+
+def closed_port(one):
+    """Return a far port where nobody listens."""
+    with Listener(one.ns, one.far) as listener:
+        return listener.port
+
+
+def announce(one, port):
+    """Play a PASV with that port; returns the client's port."""
+    one.client.command("PASV")
+    one.server.expect_command("PASV")
+    one.server.reply(f"227 ({scripted.port_argument('127.0.0.1', port)})")
+    return scripted.parse_port(one.client.expect("227 ("))[1]
+
+
+def test_item_19_refused_before_the_client_comes(pair):
+    """The listener closes, so that the client's connect is refused."""
+    one = pair()
+    port = announce(one, closed_port(one))
+    until(lambda: not is_listening(port), "the listener has gone")
+    with pytest.raises(ConnectionRefusedError):
+        scripted.dial("127.0.0.1", port)
+    one.client.command("RETR file")  # it would wait for nobody
+    one.client.expect("425 ")
+    listener, to = one.passive()  # the next one works
+    mine, theirs = one.dial(to), one.keep(listener.accept())
+    theirs.send(b"x")
+    mine.expect_bytes(b"x")
+
+
+def test_item_19_refused_after_the_client_has_come(pair):
+    """The client's connection is reset."""
+    one = pair()
+    with Listener(one.ns) as full:
+        # A listener whose queue is full answers no SYN: the dial hangs.
+        full.sock.listen(0)
+        filler = [scripted.dial("127.0.0.1", full.port, side=one.ns)]
+        port = announce(one, full.port)
+        mine = one.dial(("127.0.0.1", port))
+        assert quiet(mine), "as long as it is not decided"
+    mine.expect_reset()  # the next SYN has found nobody
+    for wire in filler:
+        wire.close()
+    one.goes_on()
+
+
+# IPv6 on either leg.
+
+@modes
+@pytest.mark.parametrize("near, far", WAYS)
+@pytest.mark.parametrize("command", ["RETR file", "STOR file"])
+def test_item_01_families_on_either_leg(command, near, far, mode, pair):
+    """Near and far of any family, also a localhost that is ::1."""
+    one = pair(near, far)
+    if far == "localhost":
+        mine, theirs = localhost_data(one, mode, command)
+    else:
+        mine, theirs = one.data(mode, command)
+    sender, reader = (theirs, mine) if command.startswith("RETR") \
+        else (mine, theirs)
+    sender.send(b"content")
+    sender.close()
+    assert reader.read_all() == b"content"
+    say_and_pass(one, "226 done")
+
+
+def localhost_data(one, mode, command):
+    """Like Pair.data(), with a PORT that is refused at first."""
+    if mode == "active":
+        listener = one.listen(scripted.NEAR)
+        one.client.command(
+            "PORT " + scripted.port_argument("127.0.0.1", listener.port))
+        one.server.read_command("PORT")
+        one.server.reply("425 this is IPv6")
+        to = scripted.parse_eprt(one.server.read_command("EPRT"))
+        say_and_pass(one, "200 noted")
+        one.client.command(command)
+        one.server.expect_command(command)
+        theirs = one.dial(to, one.ns)
+        mine = one.keep(listener.accept())
+    else:
+        mine, theirs = begin(one, mode, command)
+    say_and_pass(one, "150 go")
+    return mine, theirs
+
+
+@pytest.mark.parametrize("near, far", [
+    ("127.0.0.1", "::1"), ("::1", "127.0.0.1"), ("::1", "localhost")])
+@modes
+@pytest.mark.parametrize("kind", KINDS)
+def test_item_01_families_and_real_servers(
+        kind, mode, near, far, server, start_culvert, folder, tmp):
+    """curl, EPSV and EPRT first, over one family to another."""
+    address = "127.0.0.1" if far == "127.0.0.1" else "::1"
+    path, name = folder(kind, address)
+    one = server(kind, address)
+    forward = "{}:0:{}:{}".format(
+        *(f"[{word}]" if ":" in word else word for word in (near, far)),
+        one.port)
+    tunnel = start_culvert(forward)
+    to = Target(near, tunnel.port, one.user, one.password)
+    (tmp / "up").write_bytes(b"content" * 5000)
+    result = CLIENTS["curl"].put(to, mode, tmp / "up", f"{name}/file")
+    assert result.status == 0, result.output
+    assert (path / "file").read_bytes() == b"content" * 5000
+    result = CLIENTS["curl"].get(to, mode, f"{name}/file", tmp / "down")
+    assert result.status == 0, result.output
+    assert (tmp / "down").read_bytes() == b"content" * 5000
+
+
+# Several sessions, and several -L, at once.
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_several_sessions_at_once(kind, target, folder):
+    """Eight sessions, both modes, each with its own file, all at a time."""
+    path, name = folder(kind)
+    content = {number: bytes([number]) * (1 << 20) for number in range(8)}
+    for number, each in content.items():
+        (path / str(number)).write_bytes(each)
+    to = target(kind)
+
+    def run(number):
+        with logged_in(to) as control:
+            for round_ in range(3):
+                mode = ("active", "passive")[(number + round_) % 2]
+                assert fetch(control, mode, f"RETR {name}/{number}") \
+                    == content[number]
+
+    running = [scripted.start(run, number) for number in content]
+    for one in running:
+        one.result(60)
+
+
+def test_several_listeners_at_once(server, start_culvert, folder):
+    """One culvert, five -L, each for another server, all in use."""
+    forwards, paths = [], []
+    for kind in ALL:
+        path, name = folder(kind)
+        (path / "file").write_bytes(kind.encode())
+        paths.append(f"{name}/file")
+        forwards.append(f"ftp/0:127.0.0.1:{server(kind).port}")
+    tunnel = start_culvert(*forwards)
+    with contextlib.ExitStack() as stack:
+        controls = [stack.enter_context(logged_in(
+            Target(host, port, "tester", "secret")))
+            for host, port in tunnel.listeners]
+        for mode in "active", "passive":
+            ends = [prepare(control, mode) for control in controls]
+            for control, path in zip(controls, paths):
+                control.command(f"RETR {path}")
+            for kind, control, connect in zip(ALL, controls, ends):
+                with connect() as data:
+                    control.expect("1")
+                    assert data.read_all() == kind.encode()
+                control.expect("226")

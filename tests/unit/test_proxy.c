@@ -1,0 +1,458 @@
+/*
+ * ssh/proxy.c and ssh/channel*.c against a scripted ssh that does what the
+ * real one never would, or not when a test wants it.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "limits.h"
+#include "ssh/chan.h"
+#include "ssh/proxy.h"
+#include "ssh/wire.h"
+
+#define HELLO "\0\0\0\x08\0\0\0\1\0\0\0\4"
+#define PROXY_YES "\0\0\0\x08\x80\0\0\x0f\0\0\0\0"
+#define TEXT(text) text, sizeof(text) - 1
+
+struct fake {
+	uv_loop_t loop;
+	char directory[64];
+	struct proxy *proxy;
+	int fd; /* ssh's end */
+	unsigned int up;
+	unsigned int lost;
+	struct stream *stream;
+	char told[64]; /* a letter for each callback */
+	size_t received;
+	int err;
+	bool stop_in_data;
+};
+
+static void
+turn(struct fake *fake)
+{
+	for (int i = 0; i < 5; i++)
+		uv_run(&fake->loop, UV_RUN_NOWAIT);
+}
+
+static void
+say(struct fake *fake, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n =
+		    send(fake->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n > 0) {
+			bytes += n;
+			len -= (size_t)n;
+		}
+		uv_run(&fake->loop, UV_RUN_NOWAIT);
+	}
+	turn(fake);
+}
+
+/* What the proxy sent next must be that. */
+static void
+expect(struct fake *fake, const char *bytes, size_t len)
+{
+	uint8_t got[256];
+
+	turn(fake);
+	assert_true(len <= sizeof(got));
+	assert_int_equal(recv(fake->fd, got, len, MSG_DONTWAIT), len);
+	assert_memory_equal(got, bytes, len);
+}
+
+static void
+expect_nothing(struct fake *fake)
+{
+	char byte;
+
+	turn(fake);
+	assert_int_equal(recv(fake->fd, &byte, 1, MSG_DONTWAIT), -1);
+	assert_int_equal(errno, EAGAIN);
+}
+
+static void
+tell(struct fake *fake, char letter)
+{
+	size_t len = strlen(fake->told);
+
+	assert_true(len < sizeof(fake->told) - 1);
+	fake->told[len] = letter;
+}
+
+static void
+on_opened(void *ctx)
+{
+	tell(ctx, 'o');
+}
+
+static void
+on_data(void *ctx, const uint8_t *bytes, size_t len)
+{
+	struct fake *fake = ctx;
+
+	(void)bytes;
+	if (fake->told[0] == '\0' || fake->told[strlen(fake->told) - 1] != 'd')
+		tell(fake, 'd');
+	fake->received += len;
+	if (fake->stop_in_data)
+		stream_read_stop(fake->stream);
+}
+
+static void
+on_eof(void *ctx)
+{
+	tell(ctx, 'e');
+}
+
+static void
+on_drained(void *ctx)
+{
+	tell(ctx, 'w');
+}
+
+static void
+on_closed(void *ctx, int err, const char *why)
+{
+	struct fake *fake = ctx;
+
+	assert_true(why[0] != '\0');
+	tell(fake, 'c');
+	fake->err = err;
+}
+
+static const struct stream_handler stream_handler = { on_opened, on_data,
+	on_eof, on_drained, on_closed };
+
+static void
+on_up(void *ctx)
+{
+	((struct fake *)ctx)->up++;
+}
+
+static void
+on_lost(void *ctx, int err)
+{
+	(void)err;
+	((struct fake *)ctx)->lost++;
+	proxy_abort(((struct fake *)ctx)->proxy);
+}
+
+/* Up to proxy mode, a byte at a time. */
+static int
+set_up(void **state)
+{
+	static const struct proxy_handler handler = { on_up, on_lost };
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct fake *fake = calloc(1, sizeof(*fake));
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	uv_loop_init(&fake->loop);
+	strcpy(fake->directory, "/tmp/culvert-test-XXXXXX");
+	assert_non_null(mkdtemp(fake->directory));
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/ctl",
+	    fake->directory);
+	assert_int_equal(bind(listener, (struct sockaddr *)&addr, sizeof(addr)),
+	    0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(proxy_new(&fake->loop, addr.sun_path, &handler, fake,
+			     &fake->proxy),
+	    0);
+	fake->fd = accept(listener, NULL, NULL);
+	close(listener);
+	unlink(addr.sun_path);
+	rmdir(fake->directory);
+	for (size_t i = 0; i < sizeof(HELLO) - 1; i++)
+		say(fake, &HELLO[i], 1);
+	expect(fake, TEXT(HELLO));
+	expect(fake, TEXT("\0\0\0\x08\x10\0\0\x0f\0\0\0\0"));
+	assert_null(proxy_dial(fake->proxy, "h", 1, &stream_handler, fake));
+	say(fake, TEXT(PROXY_YES));
+	assert_int_equal(fake->up, 1);
+	*state = fake;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct fake *fake = *state;
+
+	proxy_abort(fake->proxy);
+	stream_close(fake->stream);
+	proxy_free(fake->proxy);
+	close(fake->fd);
+	turn(fake);
+	assert_int_equal(uv_loop_close(&fake->loop), 0);
+	free(fake);
+	return 0;
+}
+
+/* Channel 0 of ours, 7 of the peer; its window and packets as given. */
+static void
+dial(struct fake *fake, const char *window_and_packet)
+{
+	char confirmation[22] = "\0\0\0\x12\0\x5b\0\0\0\0\0\0\0\7";
+
+	fake->stream =
+	    proxy_dial(fake->proxy, "ftp", 21, &stream_handler, fake);
+	assert_non_null(fake->stream);
+	stream_read_start(fake->stream);
+	expect(fake,
+	    TEXT("\0\0\0\x3a\0\x5a\0\0\0\x0c"
+		 "direct-tcpip\0\0\0\0\0\x20\0\0\0\0\x80\0"
+		 "\0\0\0\3ftp\0\0\0\x15\0\0\0\x09"
+		 "127.0.0.1\0\0\xff\xff"));
+	memcpy(confirmation + 14, window_and_packet, 8);
+	say(fake, confirmation, sizeof(confirmation));
+	assert_string_equal(fake->told, "o");
+}
+
+#define WINDOW_1000 "\0\0\x03\xe8\0\0\0\x64"
+
+/* n packets of LIMIT_CHANNEL_PACKET bytes, and one of more bytes. */
+static void
+say_data(struct fake *fake, size_t n, size_t more)
+{
+	static char packet[CHAN_DATA_HEAD + LIMIT_CHANNEL_PACKET];
+
+	for (size_t i = 0; i <= n; i++) {
+		size_t len = i == n ? more : LIMIT_CHANNEL_PACKET;
+
+		chan_data_head((uint8_t *)packet, 0, (uint32_t)len);
+		if (len > 0)
+			say(fake, packet, CHAN_DATA_HEAD + len);
+	}
+}
+
+static void
+test_window_out(void **state)
+{
+	struct fake *fake = *state;
+	char bytes[1200] = { 0 };
+	uint8_t got[2000];
+
+	dial(fake, WINDOW_1000);
+	assert_int_equal(stream_write(fake->stream, bytes, sizeof(bytes)), 0);
+	assert_int_equal(stream_queued(fake->stream), 200);
+	assert_int_equal(stream_undelivered(fake->stream), 200);
+	stream_shutdown(fake->stream);
+	assert_int_equal(stream_undelivered(fake->stream), 201);
+	/* Ten packets of the 100 bytes that it takes. */
+	assert_int_equal(recv(fake->fd, got, sizeof(got), MSG_DONTWAIT),
+	    10 * (CHAN_DATA_HEAD + 100));
+	assert_memory_equal(got, "\0\0\0\x6e\0\x5e\0\0\0\7\0\0\0\x64", 14);
+	say(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\0\0\0\0\xc8"));
+	assert_int_equal(recv(fake->fd, got, 228, MSG_DONTWAIT), 228);
+	expect(fake, TEXT("\0\0\0\6\0\x60\0\0\0\7"));
+	expect_nothing(fake);
+	assert_int_equal(stream_undelivered(fake->stream), 0);
+	/* Both ends: EOF, CLOSE. */
+	say(fake, TEXT("\0\0\0\6\0\x60\0\0\0\0\0\0\0\6\0\x61\0\0\0\0"));
+	expect(fake, TEXT("\0\0\0\6\0\x61\0\0\0\7"));
+	assert_string_equal(fake->told, "oe");
+	assert_int_equal(fake->lost, 0);
+}
+
+static void
+test_window_in(void **state)
+{
+	struct fake *fake = *state;
+	size_t all = LIMIT_CHANNEL_WINDOW / LIMIT_CHANNEL_PACKET;
+
+	dial(fake, WINDOW_1000);
+	/* A reader gives back three packets' worth at a time. */
+	say_data(fake, 3, 0);
+	expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\1\x80\0"));
+	assert_int_equal(fake->received, 3 * LIMIT_CHANNEL_PACKET);
+	/* One who stops in the middle takes no more. */
+	fake->stop_in_data = true;
+	say_data(fake, all, 0);
+	assert_int_equal(fake->received, 4 * LIMIT_CHANNEL_PACKET);
+	expect_nothing(fake);
+	fake->stop_in_data = false;
+	stream_read_start(fake->stream);
+	assert_int_equal(fake->received, 4 * LIMIT_CHANNEL_PACKET);
+	turn(fake);
+	assert_int_equal(fake->received, (3 + all) * LIMIT_CHANNEL_PACKET);
+	assert_string_equal(fake->told, "od");
+}
+
+static void
+test_window_exceeded(void **state)
+{
+	struct fake *fake = *state;
+
+	dial(fake, WINDOW_1000);
+	stream_read_stop(fake->stream);
+	say_data(fake, LIMIT_CHANNEL_WINDOW / LIMIT_CHANNEL_PACKET, 0);
+	assert_string_equal(fake->told, "o");
+	say_data(fake, 0, 1);
+	assert_string_equal(fake->told, "oc");
+	assert_int_equal(fake->err, -EPROTO);
+	expect(fake, TEXT("\0\0\0\6\0\x61\0\0\0\7"));
+	/* It may send on until it hears of it. */
+	say_data(fake, 2, 0);
+	say(fake, TEXT("\0\0\0\6\0\x61\0\0\0\0"));
+	expect_nothing(fake);
+	assert_int_equal(fake->lost, 0);
+	assert_string_equal(fake->told, "oc");
+}
+
+/* CLOSE without EOF is a loss, at once, whatever is buffered. */
+static void
+test_cut(void **state)
+{
+	struct fake *fake = *state;
+
+	dial(fake, WINDOW_1000);
+	stream_read_stop(fake->stream);
+	say_data(fake, 1, 0);
+	say(fake, TEXT("\0\0\0\6\0\x61\0\0\0\0"));
+	assert_string_equal(fake->told, "oc");
+	assert_int_equal(fake->err, -ECONNRESET);
+	assert_false(stream_alive(fake->stream));
+	assert_int_equal(stream_write(fake->stream, "x", 1), -EPIPE);
+	expect(fake, TEXT("\0\0\0\6\0\x61\0\0\0\7"));
+	stream_read_start(fake->stream);
+	turn(fake);
+	assert_string_equal(fake->told, "oc");
+}
+
+/* EOF and CLOSE: data, the end, and that ours was cut, in this order. */
+static void
+test_end(void **state)
+{
+	struct fake *fake = *state;
+
+	dial(fake, WINDOW_1000);
+	stream_read_stop(fake->stream);
+	say_data(fake, 1, 0);
+	say(fake, TEXT("\0\0\0\6\0\x60\0\0\0\0\0\0\0\6\0\x61\0\0\0\0"));
+	assert_string_equal(fake->told, "o");
+	assert_int_equal(stream_write(fake->stream, "x", 1), -EPIPE);
+	stream_read_start(fake->stream);
+	turn(fake);
+	assert_string_equal(fake->told, "odec");
+	assert_int_equal(fake->err, -EPIPE);
+	assert_int_equal(fake->received, LIMIT_CHANNEL_PACKET);
+}
+
+static void
+test_requests(void **state)
+{
+	struct fake *fake = *state;
+
+	dial(fake, WINDOW_1000);
+	say(fake, TEXT("\0\0\0\x0e\0\x62\0\0\0\0\0\0\0\3eow\0"));
+	expect_nothing(fake);
+	say(fake, TEXT("\0\0\0\x0c\0\x62\0\0\0\0\0\0\0\1x\1"));
+	expect(fake, TEXT("\0\0\0\6\0\x64\0\0\0\7"));
+	say(fake, TEXT("\0\0\0\x08\0\x50\0\0\0\1x\1"));
+	expect(fake, TEXT("\0\0\0\2\0\x52"));
+	say(fake, TEXT("\0\0\0\x13\0\x5a\0\0\0\1x\0\0\0\5\0\1\0\0\0\0\x80\0"));
+	expect(fake, TEXT("\0\0\0\x12\0\x5c\0\0\0\5\0\0\0\1\0\0\0\0\0\0\0\0"));
+	/* Extended data is dropped, but counted. */
+	say(fake, TEXT("\0\0\0\x10\0\x5f\0\0\0\0\0\0\0\1\0\0\0\2er"));
+	say_data(fake, 3, 0);
+	expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\1\x80\2"));
+	assert_int_equal(fake->received, 3 * LIMIT_CHANNEL_PACKET);
+	/* More window than there are numbers for. */
+	say(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\0\xff\xff\xff\xff"));
+	assert_int_equal(fake->err, -EPROTO);
+	assert_int_equal(fake->lost, 0);
+}
+
+/* A number stays taken until the peer's CLOSE, also of a dial given up. */
+static void
+test_numbers(void **state)
+{
+	struct fake *fake = *state;
+	struct stream *given_up;
+	uint8_t got[256];
+
+	given_up = proxy_dial(fake->proxy, "ftp", 21, &stream_handler, fake);
+	assert_int_equal(recv(fake->fd, got, sizeof(got), MSG_DONTWAIT), 62);
+	assert_int_equal(got[25], 0);
+	stream_close(given_up);
+	expect_nothing(fake);
+	given_up = proxy_dial(fake->proxy, "ftp", 21, &stream_handler, fake);
+	assert_int_equal(recv(fake->fd, got, sizeof(got), MSG_DONTWAIT), 62);
+	assert_int_equal(got[25], 1);
+	stream_close(given_up);
+	/* The first was confirmed too late, the second refused. */
+	say(fake,
+	    TEXT("\0\0\0\x12\0\x5b\0\0\0\0\0\0\0\7\0\0\1\0\0\0\1\0"
+		 "\0\0\0\x12\0\x5c\0\0\0\1\0\0\0\2\0\0\0\0\0\0\0\0"));
+	expect(fake, TEXT("\0\0\0\6\0\x61\0\0\0\7"));
+	fake->stream =
+	    proxy_dial(fake->proxy, "ftp", 21, &stream_handler, fake);
+	assert_int_equal(recv(fake->fd, got, sizeof(got), MSG_DONTWAIT), 62);
+	assert_int_equal(got[25], 1);
+	say(fake, TEXT("\0\0\0\6\0\x61\0\0\0\0"));
+	stream_close(fake->stream);
+	fake->stream = NULL;
+	dial(fake, WINDOW_1000); /* with 0 again */
+}
+
+/* What cannot be our protocol ends the connection; owners hear of it once. */
+static void
+test_nonsense(void **state)
+{
+	struct fake *fake = *state;
+
+	dial(fake, WINDOW_1000);
+	say(fake, TEXT("\0\0\0\6\0\x60\0\0\0\x63"));
+	assert_int_equal(fake->lost, 1);
+	assert_string_equal(fake->told, "oc");
+	assert_int_equal(fake->err, -ECONNRESET);
+	assert_null(proxy_dial(fake->proxy, "h", 1, &stream_handler, fake));
+}
+
+/* ssh goes after our EOF has left and the peer's has come: a clean end. */
+static void
+test_lost_after_ends(void **state)
+{
+	struct fake *fake = *state;
+
+	dial(fake, WINDOW_1000);
+	stream_shutdown(fake->stream);
+	say(fake, TEXT("\0\0\0\6\0\x60\0\0\0\0"));
+	shutdown(fake->fd, SHUT_RDWR);
+	turn(fake);
+	assert_int_equal(fake->lost, 1);
+	assert_string_equal(fake->told, "oe");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_window_out),
+		TEST(test_window_in),
+		TEST(test_window_exceeded),
+		TEST(test_cut),
+		TEST(test_end),
+		TEST(test_requests),
+		TEST(test_numbers),
+		TEST(test_nonsense),
+		TEST(test_lost_after_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -30,7 +30,9 @@ struct link_handler {
 
 	/*
 	 * ssh has ended, or could not be started.  Called once, after every
-	 * stream of the link has had its closed().  was_up: it had been up.
+	 * stream of the link has had its closed(), except those whose end
+	 * (CHANNEL_EOF) had come before and whose owner does not read: they
+	 * deliver it when he does.  was_up: it had been up.
 	 * why: ssh's last words, or what else is known; valid in the call.
 	 */
 	void (*down)(void *ctx, bool was_up, const char *why);
@@ -84,7 +86,10 @@ typedef void link_forward_cb(void *ctx, uint16_t port, int err,
  * connects there to the Unix socket at path, where the caller listens
  * already.  Two forwards must not have the same path.  done comes once, from
  * the loop.  Returns NULL when out of memory or when the link is not up; then
- * done does not come.
+ * done does not come.  Also a forward that failed is to be closed, once.
+ *
+ * sshd says yes, too, when it could bind the port for one of 127.0.0.1 and ::1
+ * only because the other is taken there; nothing tells which.
  */
 struct link_forward *link_forward_open(struct link *link, const char *path,
     link_forward_cb *done, void *ctx);

@@ -94,9 +94,7 @@ static const char *const master_arguments[] = {
 	"-oForkAfterAuthentication=no",
 	/* What is configured for a login to this host is not for us. */
 	"-oRemoteCommand=none",
-	"-oPermitLocalCommand=no",
 	"-oClearAllForwardings=yes",
-	"-oTunnel=no",
 };
 
 #define MASTER_N_ARGUMENTS \

@@ -61,17 +61,17 @@ class Terminal:
             preexec_fn=own_terminal)
         self._slave = slave
         self.pid = self._popen.pid
-        self.text = ""
+        self.text, self._place = "", 0
 
     def wait_for(self, text):
-        """Read what is on the screen until it holds this text."""
+        """Wait until this appears, behind what was waited for before."""
         alarm = Alarm(f"{text!r} has not appeared")
         with alarm:
-            while text not in self.text:
+            while (place := self.text.find(text, self._place)) < 0:
                 alarm.said = self.text
                 self.text += os.read(self._master, 4096).decode(
                     errors="replace")
-        return self.text
+        self._place = place + len(text)
 
     def type(self, text):
         """Type on the keyboard."""

@@ -7,6 +7,7 @@ against real servers (`log_in`, `prepare`).
 
 import contextlib
 import functools
+import pathlib
 import re
 import select
 import time
@@ -15,6 +16,7 @@ import pytest
 
 import culvert as culvert_module
 import scripted
+from process import until
 from scripted import NEAR, eprt_argument, port_argument
 
 # Where the client connects, and the FTP server's host as sshd sees it.
@@ -151,11 +153,10 @@ class Pair:
         assert verb == "PORT", f"{verb} {argument}"
         return scripted.parse_port(argument)
 
-    def data(self, mode, command="RETR file", **how):
-        """Begin a transfer; returns both ends of its data connection.
+    def begin(self, mode, command, **how):
+        """Announce, and send the command; both ends of data, no reply yet.
 
-        (the client's, the server's), with the 150 passed.  how is for what
-        makes the client's end.
+        (the client's, the server's).  how is for what makes the client's.
         """
         if mode == "passive":
             listener, to = self.passive()
@@ -169,9 +170,25 @@ class Pair:
         if mode == "active":
             theirs = self.dial(to, self.ns)
             mine = self.keep(listener.accept())
-        self.server.reply("150 here it comes")
-        self.client.expect("150 here it comes\r\n")
         return mine, theirs
+
+    def data(self, mode, command="RETR file", **how):
+        """Begin a transfer, with the 150 passed; returns what begin() does."""
+        ends = self.begin(mode, command, **how)
+        self.say("150 here it comes")
+        return ends
+
+    def say(self, reply):
+        """A reply of the server that passes as it is."""
+        self.server.reply(reply)
+        self.client.expect(f"{reply}\r\n")
+
+    def transfer(self, mine, theirs, content=b"content"):
+        """Play the rest of a download, and its 226."""
+        theirs.send(content)
+        theirs.close()
+        assert mine.read_all() == content
+        self.say("226 done")
 
     def goes_on(self):
         """Fail unless the session is in step: a command and its reply."""
@@ -224,6 +241,31 @@ def within(seconds):
     yield
     taken = time.monotonic() - begin
     assert taken < seconds, f"{taken:.2f} s, not {seconds}"
+
+
+def is_listening(port):
+    """Return whether somebody listens on that port of ours."""
+    for name in "tcp", "tcp6":
+        for line in pathlib.Path("/proc/net", name).read_text() \
+                .splitlines()[1:]:
+            words = line.split()
+            if words[1].endswith(f":{port:04X}") and words[3] == "0A":
+                return True
+    return False
+
+
+def refused(to, side=NEAR):
+    """Return whether nobody listens there."""
+    try:
+        scripted.dial(*to, side=side).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def wait_refused(to, side=NEAR):
+    """Wait until nobody listens there any more."""
+    until(lambda: refused(to, side), f"{to} is refused")
 
 
 # A client of real servers.

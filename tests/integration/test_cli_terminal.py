@@ -117,10 +117,11 @@ def test_password(terminal, start_sshd, tmp):
     one = terminal("-F", config, "-L", "0:h:21", "files.test")
     one.wait_for("password: ")
     one.type("wrong\n")
-    one.wait_for("Permission denied, please try again.")
+    # ssh writes the question itself, its words come through culvert.
     one.wait_for("password: ")
     one.type("hunter2\n")
     port_of(one)
+    assert "Permission denied, please try again." in one.text, one.text
     assert "hunter2" not in one.text
     one.type("\x03")
     assert one.wait() == 0, one.text

@@ -1,16 +1,12 @@
 """The ranked list of FTP.md: the control connection."""
 
-import select
-import socket
-
 import pytest
 
 import scripted
 from clients import Target
-from process import until
-from ranked import (announcement, fetch, logged_in, prepare, quiet,
-                    replies_until, store, within)
-from scripted import NEAR, Control, Listener
+from ranked import (announcement, fetch, logged_in, quiet, replies_until,
+                    store, within)
+from scripted import NEAR, Listener
 from servers import KINDS, MORE_KINDS
 
 pytest_plugins = ["ranked"]
@@ -353,71 +349,6 @@ def test_item_12_auth_that_the_server_refuses(session):
         assert to[1] != far.port
 
 
-# 13. Control during long transfers.
-
-@pytest.mark.parametrize("mode", ["active", "passive"])
-def test_item_13_idle_control_and_a_slow_download(mode, pair):
-    """Three seconds of a byte now and then; control says nothing."""
-    one = pair()
-    mine, theirs = one.data(mode)
-    for number in range(6):
-        theirs.send(bytes([number]))
-        mine.expect_bytes(bytes([number]))
-        assert quiet(one.client, 0.5)
-    theirs.close()
-    mine.expect_end()
-    one.server.reply("226 done")
-    one.client.expect("226 done\r\n")
-    one.goes_on()
-
-
-@pytest.mark.parametrize("mode", ["active", "passive"])
-def test_item_13_noop_and_stat_in_a_transfer(mode, pair):
-    """Answered at once, or after the transfer; the order is the server's."""
-    one = pair()
-    mine, theirs = one.data(mode)
-    one.exchange("NOOP", "200 alive")
-    one.client.command("STAT")
-    one.server.expect_command("STAT")
-    one.server.reply("213-Status", " 5 bytes", "213 End")
-    one.client.expect("213-Status\r\n 5 bytes\r\n213 End\r\n")
-    one.client.command("NOOP", "STAT")
-    one.server.expect_command("NOOP")
-    one.server.expect_command("STAT")
-    theirs.send(b"content")
-    theirs.close()
-    assert mine.read_all() == b"content"
-    one.server.reply("226 done", "200 alive", "211 idle")
-    for reply in "226 done", "200 alive", "211 idle":
-        one.client.expect(f"{reply}\r\n")
-    one.goes_on()
-
-
-@pytest.mark.parametrize("kind", ALL)
-def test_item_13_noop_in_a_transfer_and_real_servers(kind, target, folder):
-    """NOOP while a download is held up: every reply comes, in any order.
-
-    pure-ftpd answers 500, once, to all that comes then and is not ABOR.
-    """
-    path, name = folder(kind)
-    size = 8 << 20
-    (path / "file").write_bytes(bytes(size))
-    with logged_in(target(kind)) as control:
-        connect = prepare(control, "passive")
-        control.command(f"RETR {name}/file")
-        with connect() as data:
-            control.expect("1")
-            data.read(1)
-            control.command("NOOP", "PWD")
-            assert len(data.read_all()) == size - 1
-        codes = ["200", "226", "257"]
-        if kind == "pure-ftpd":
-            codes = ["226", "500"]
-        assert sorted(control.read_reply()[:3] for _ in codes) == codes
-        for mode in "active", "passive":
-            assert len(fetch(control, mode, f"RETR {name}/file")) == size
-
-
 # 15. Names and odd bytes.
 
 def test_item_15_lines_pass_byte_for_byte(pair):
@@ -518,13 +449,16 @@ def test_item_22_long_lines_and_real_servers(kind, target, server, ns):
     one = server(kind)
 
     def attempt(control):
-        control.command("SITE " + "x" * 4993)
-        control.command("PWD")
+        """Return the codes of what it says; vsftpd resets behind it."""
+        said = b""
         try:
-            control.half_close()
-            return [line[:3] for line in control.read_all().splitlines()]
-        except ConnectionError:
-            return None
+            control.command("SITE " + "x" * 4993)
+            said = control.read_line()
+            control.command("PWD", "QUIT")
+            said += control.read_all()
+        except OSError:
+            pass
+        return [line[:3] for line in said.splitlines()]
 
     with logged_in(target(kind)) as near, \
             scripted.client(one.address, one.port, side=ns) as far:
@@ -532,7 +466,10 @@ def test_item_22_long_lines_and_real_servers(kind, target, server, ns):
         far.command(f"USER {one.user}", f"PASS {one.password}")
         replies_until(far, "230")
         mine, direct = attempt(near), attempt(far)
-    assert direct is None or mine[:len(direct)] == direct
+    if b"257" not in direct:  # it has ended the session
+        assert mine[:1] == direct[:1] and b"257" not in mine
+    else:
+        assert mine == direct
 
 
 # 24. Greetings.
@@ -596,19 +533,4 @@ def test_item_28_a_command_cut_off_by_the_end(pair):
     one.server.reply("500 what")
     one.server.close()
     one.client.expect("500 what\r\n")
-    one.client.expect_end()
-
-
-def test_item_14_a_half_closed_control_connection_is_passed_on(pair):
-    """The server sees the end, and its answers still come."""
-    one = pair()
-    one.client.command("STAT", "QUIT")
-    one.client.half_close()
-    one.server.expect_command("STAT")
-    one.server.expect_command("QUIT")
-    one.server.expect_end()
-    one.server.reply("211 fine", "221 bye")
-    one.server.close()
-    one.client.expect("211 fine\r\n")
-    one.client.expect("221 bye\r\n")
     one.client.expect_end()

@@ -2,8 +2,6 @@
 
 import array
 import fcntl
-import pathlib
-import socket
 import termios
 import time
 
@@ -11,8 +9,8 @@ import pytest
 
 import scripted
 from process import FAILSAFE, until
-from ranked import (announcement, fetch, logged_in, prepare, quiet, store,
-                    within)
+from ranked import (announcement, fetch, is_listening, logged_in, prepare,
+                    quiet, store, within)
 from scripted import NEAR, Listener
 from servers import KINDS, MORE_KINDS
 
@@ -22,43 +20,11 @@ ALL = [*KINDS, *MORE_KINDS]
 modes = pytest.mark.parametrize("mode", ["active", "passive"])
 
 
-def is_listening(port):
-    """Return whether somebody listens on that port of ours."""
-    for name in "tcp", "tcp6":
-        for line in pathlib.Path("/proc/net", name).read_text() \
-                .splitlines()[1:]:
-            words = line.split()
-            if words[1].endswith(f":{port:04X}") and words[3] == "0A":
-                return True
-    return False
-
-
 def readable(wire):
     """Return how many bytes our kernel holds for us."""
     count = array.array("i", [0])
     fcntl.ioctl(wire.sock, termios.FIONREAD, count)
     return count[0]
-
-
-def say_and_pass(one, reply):
-    """A reply that passes as it is."""
-    one.server.reply(reply)
-    one.client.expect(f"{reply}\r\n")
-
-
-def begin(one, mode, command):
-    """Announce and send the command; both ends of data, not replied to."""
-    if mode == "passive":
-        listener, to = one.passive()
-        mine, theirs = one.dial(to), one.keep(listener.accept())
-        one.client.command(command)
-        one.server.expect_command(command)
-        return mine, theirs
-    listener, to = one.active()
-    one.client.command(command)
-    one.server.expect_command(command)
-    theirs = one.dial(to, one.ns)
-    return one.keep(listener.accept()), theirs
 
 
 # 7. 150 before the data connection, after it, as 125, or never.
@@ -69,13 +35,13 @@ def test_item_07_the_first_reply_after_the_data_connection(
         replies, mode, pair):
     """150, 125 or nothing, once the data connection stands."""
     one = pair()
-    mine, theirs = begin(one, mode, "RETR file")
+    mine, theirs = one.begin(mode, "RETR file")
     for reply in replies:
-        say_and_pass(one, reply)
+        one.say(reply)
     theirs.send(b"content")
     theirs.close()
     assert mine.read_all() == b"content"
-    say_and_pass(one, "226 done")
+    one.say("226 done")
     one.goes_on()
 
 
@@ -85,12 +51,12 @@ def test_item_07_passive_150_passes_before_the_client_connects(pair):
     listener, to = one.passive()
     one.client.command("RETR file")
     one.server.expect_command("RETR file")
-    say_and_pass(one, "150 go")
+    one.say("150 go")
     mine, theirs = one.dial(to), one.keep(listener.accept())
     theirs.send(b"content")
     theirs.close()
     assert mine.read_all() == b"content"
-    say_and_pass(one, "226 done")
+    one.say("226 done")
 
 
 def test_item_07_active_150_and_226_are_held(pair):
@@ -133,7 +99,7 @@ def test_item_07_a_refusal_is_not_held(code, pair):
     one.client.command("RETR file")
     one.server.expect_command("RETR file")
     with within(0.7):
-        say_and_pass(one, f"{code} no")
+        one.say(f"{code} no")
     one.goes_on()
 
 
@@ -162,14 +128,14 @@ def test_item_07_a_server_that_connects_at_port_time(pair):
     one.client.command(announcement(listener))
     theirs = one.dial(one.announced(), one.ns)
     mine = one.keep(listener.accept())
-    say_and_pass(one, "200 connected")
+    one.say("200 connected")
     one.client.command("RETR file")
     one.server.expect_command("RETR file")
-    say_and_pass(one, "125 go")
+    one.say("125 go")
     theirs.send(b"content")
     theirs.close()
     assert mine.read_all() == b"content"
-    say_and_pass(one, "226 done")
+    one.say("226 done")
 
 
 # 8. Half-close, zero-byte files, the end at once.
@@ -185,7 +151,7 @@ def test_item_08_half_close_on_upload(mode, pair):
     theirs.send(b"a receipt")
     theirs.close()
     assert mine.read_all() == b"a receipt"
-    say_and_pass(one, "226 done")
+    one.say("226 done")
     one.goes_on()
 
 
@@ -197,7 +163,7 @@ def test_item_08_zero_byte_files(command, mode, pair):
     mine, theirs = one.data(mode, command)
     (theirs if command.startswith("RETR") else mine).close()
     (mine if command.startswith("RETR") else theirs).expect_end()
-    say_and_pass(one, "226 done")
+    one.say("226 done")
     one.goes_on()
 
 
@@ -226,7 +192,7 @@ def test_item_08_the_end_comes_at_once(mode, pair):
     with within(2):
         assert mine.read_all() == content
     assert quiet(one.client)
-    say_and_pass(one, "226 done")
+    one.say("226 done")
 
 
 @modes
@@ -250,7 +216,7 @@ def test_item_08_a_slow_client(mode, pair):
     """1,000 bytes a second: the 226 is held until the last byte is out."""
     one = pair()
     mine, theirs = one.data(mode, rcvbuf=2304)
-    total, got = 6000, 0
+    total, got = 5000, 0
     theirs.send(bytes(total))
     theirs.close()
     one.server.reply("226 done")
@@ -327,11 +293,11 @@ def test_item_09_other_commands_leave_what_was_prepared(pair):
     mine = one.dial(to)
     one.client.command("RETR file")
     one.server.expect_command("RETR file")
-    say_and_pass(one, "150 go")
+    one.say("150 go")
     theirs.send(b"content")
     theirs.close()
     assert mine.read_all() == b"content"
-    say_and_pass(one, "226 done")
+    one.say("226 done")
 
 
 @pytest.mark.parametrize("first, second", [
@@ -354,7 +320,7 @@ def test_item_09_the_last_one_wins(first, second, pair):
     other.send(b"content")
     other.close()
     assert mine.read_all() == b"content"
-    say_and_pass(one, "226 done")
+    one.say("226 done")
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -437,16 +403,16 @@ def test_item_09_550_is_mirrored(how, pair):
             mine.read_all()
         except ConnectionResetError:
             pass
-    say_and_pass(one, "550 no")
+    one.say("550 no")
     if how == "keeps":
         assert quiet(mine)
         one.client.command("RETR file")
         one.server.expect_command("RETR file")
-        say_and_pass(one, "125 go")
+        one.say("125 go")
         theirs.send(b"content")
         theirs.close()
         assert mine.read_all() == b"content"
-        say_and_pass(one, "226 done")
+        one.say("226 done")
     one.goes_on()
 
 
@@ -476,3 +442,68 @@ def test_item_27_425_is_the_honest_answer(pair):
     with within(1):
         one.exchange("RETR file", "425 use PORT or PASV first")
     one.goes_on()
+
+
+# 13. Control during long transfers.
+
+@pytest.mark.parametrize("mode", ["active", "passive"])
+def test_item_13_idle_control_and_a_slow_download(mode, pair):
+    """Three seconds of a byte now and then; control says nothing."""
+    one = pair()
+    mine, theirs = one.data(mode)
+    for number in range(6):
+        theirs.send(bytes([number]))
+        mine.expect_bytes(bytes([number]))
+        assert quiet(one.client, 0.5)
+    theirs.close()
+    mine.expect_end()
+    one.server.reply("226 done")
+    one.client.expect("226 done\r\n")
+    one.goes_on()
+
+
+@pytest.mark.parametrize("mode", ["active", "passive"])
+def test_item_13_noop_and_stat_in_a_transfer(mode, pair):
+    """Answered at once, or after the transfer; the order is the server's."""
+    one = pair()
+    mine, theirs = one.data(mode)
+    one.exchange("NOOP", "200 alive")
+    one.client.command("STAT")
+    one.server.expect_command("STAT")
+    one.server.reply("213-Status", " 5 bytes", "213 End")
+    one.client.expect("213-Status\r\n 5 bytes\r\n213 End\r\n")
+    one.client.command("NOOP", "STAT")
+    one.server.expect_command("NOOP")
+    one.server.expect_command("STAT")
+    theirs.send(b"content")
+    theirs.close()
+    assert mine.read_all() == b"content"
+    one.server.reply("226 done", "200 alive", "211 idle")
+    for reply in "226 done", "200 alive", "211 idle":
+        one.client.expect(f"{reply}\r\n")
+    one.goes_on()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_item_13_noop_in_a_transfer_and_real_servers(kind, target, folder):
+    """NOOP while a download is held up: every reply comes, in any order.
+
+    pure-ftpd answers 500, once, to all that comes then and is not ABOR.
+    """
+    path, name = folder(kind)
+    size = 8 << 20
+    (path / "file").write_bytes(bytes(size))
+    with logged_in(target(kind)) as control:
+        connect = prepare(control, "passive")
+        control.command(f"RETR {name}/file")
+        with connect() as data:
+            control.expect("1")
+            data.read(1)
+            control.command("NOOP", "PWD")
+            assert len(data.read_all()) == size - 1
+        codes = ["200", "226", "257"]
+        if kind == "pure-ftpd":
+            codes = ["226", "500"]
+        assert sorted(control.read_reply()[:3] for _ in codes) == codes
+        for mode in "active", "passive":
+            assert len(fetch(control, mode, f"RETR {name}/file")) == size

@@ -8,10 +8,10 @@ import pytest
 import scripted
 from clients import CLIENTS, Target
 from process import until
-from ranked import WAYS, fetch, logged_in, prepare, quiet
-from scripted import Listener
+from ranked import (WAYS, fetch, is_listening, logged_in, prepare, quiet,
+                    refused, wait_refused)
+from scripted import NEAR, Listener
 from servers import KINDS, MORE_KINDS
-from test_ranked_data import begin, is_listening, say_and_pass
 
 pytest_plugins = ["ranked"]
 
@@ -116,7 +116,7 @@ def test_item_16_whatever_says_150_uses_the_connection(command, mode, pair):
     sender.send(b"content")
     sender.close()
     assert reader.read_all() == b"content"
-    say_and_pass(one, "226 done")
+    one.say("226 done")
     one.goes_on()
 
 
@@ -130,7 +130,7 @@ def test_item_16_mode_z_is_opaque(mode, pair):
     theirs.send(content)
     theirs.close()
     assert mine.read_all() == content
-    say_and_pass(one, "226 done")
+    one.say("226 done")
 
 
 @modes
@@ -138,31 +138,31 @@ def test_item_16_mode_b_keeps_one_connection(mode, pair):
     """Several files, both ways, through one connection; then MODE S."""
     one = pair()
     one.exchange("MODE B", "200 blocks")
-    mine, theirs = begin(one, mode, "RETR file")
-    say_and_pass(one, "150 go")
+    mine, theirs = one.begin(mode, "RETR file")
+    one.say("150 go")
     theirs.send(b"\x40\0\x04once")
     mine.expect_bytes(b"\x40\0\x04once")
-    say_and_pass(one, "250 done, the connection stays")
+    one.say("250 done, the connection stays")
     for number in range(2):
         block = b"\x40\0\x01%d" % number
         one.exchange(f"RETR file{number}", "125 go on")
         theirs.send(block)
         mine.expect_bytes(block)
-        say_and_pass(one, "250 done, the connection stays")
+        one.say("250 done, the connection stays")
         one.exchange(f"STOR up{number}", "125 go on")
         mine.send(block)
         theirs.expect_bytes(block)
-        say_and_pass(one, "250 done, the connection stays")
+        one.say("250 done, the connection stays")
     one.exchange("RETR last", "125 go on")
     theirs.send(b"\x40\0\0")
     theirs.close()
     assert mine.read_all() == b"\x40\0\0"
-    say_and_pass(one, "226 done, closed")
+    one.say("226 done, closed")
     one.exchange("MODE S", "200 a stream")
     mine, theirs = one.data(mode)
     theirs.close()
     mine.expect_end()
-    say_and_pass(one, "226 done")
+    one.say("226 done")
 
 
 # 19. A passive dial that the far side refuses.
@@ -229,26 +229,26 @@ def test_item_01_families_on_either_leg(command, near, far, mode, pair):
     sender.send(b"content")
     sender.close()
     assert reader.read_all() == b"content"
-    say_and_pass(one, "226 done")
+    one.say("226 done")
 
 
 def localhost_data(one, mode, command):
     """Like Pair.data(), with a PORT that is refused at first."""
     if mode == "active":
-        listener = one.listen(scripted.NEAR)
+        listener = one.listen(NEAR)
         one.client.command(
             "PORT " + scripted.port_argument("127.0.0.1", listener.port))
         one.server.read_command("PORT")
         one.server.reply("425 this is IPv6")
         to = scripted.parse_eprt(one.server.read_command("EPRT"))
-        say_and_pass(one, "200 noted")
+        one.say("200 noted")
         one.client.command(command)
         one.server.expect_command(command)
         theirs = one.dial(to, one.ns)
         mine = one.keep(listener.accept())
     else:
-        mine, theirs = begin(one, mode, command)
-    say_and_pass(one, "150 go")
+        mine, theirs = one.begin(mode, command)
+    one.say("150 go")
     return mine, theirs
 
 
@@ -321,3 +321,90 @@ def test_several_listeners_at_once(server, start_culvert, folder):
                     control.expect("1")
                     assert data.read_all() == kind.encode()
                 control.expect("226")
+
+
+# 23. One passive port for all transfers of a session.
+
+def test_item_23_the_same_far_port_again(pair):
+    """aioftp announces one port for all; each PASV makes a data connection."""
+    one = pair()
+    far = one.listen(one.ns)
+    seen = set()
+    for _ in range(3):
+        _, to = one.passive(far)
+        seen.add(to)
+        mine = one.dial(to)
+        theirs = one.keep(far.accept())
+        one.client.command("RETR file")
+        one.server.expect_command("RETR file")
+        one.say("150 go")
+        one.transfer(mine, theirs)
+        assert refused(to), "one connection only"
+
+
+# 26. REIN and a new USER void what was prepared.
+
+@pytest.mark.parametrize("mode", ["active", "passive"])
+@pytest.mark.parametrize("command, reply", [
+    ("REIN", "220 ready for a new user"), ("USER other", "331 password?")])
+def test_item_26_a_new_user_voids_what_was_prepared(
+        command, reply, mode, pair):
+    """The listener goes; a refused USER voids nothing."""
+    one = pair()
+    if mode == "active":
+        _, to = one.active()
+        side = one.ns
+    else:
+        listener, to = one.passive()
+        listener.accept().close()
+        listener, to = one.passive()
+        side = NEAR
+    one.exchange(command, reply)
+    wait_refused(to, side)
+    one.exchange("ACCT money", "332 more")
+    one.transfer(*one.data(mode))
+
+
+def test_item_26_a_refused_user_voids_nothing(pair):
+    """530 to USER: the passive listener stands."""
+    one = pair()
+    listener, to = one.passive()
+    one.exchange("USER other", "530 not you")
+    mine, theirs = one.dial(to), one.keep(listener.accept())
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    one.say("150 go")
+    one.transfer(mine, theirs)
+
+
+def test_item_26_host_before_user_and_acct(pair):
+    """HOST comes before USER, ACCT after PASS; both pass."""
+    one = pair(log_in=False)
+    one.server.reply("220 scripted")
+    one.client.expect("220")
+    one.exchange("HOST ftp.example.com", "220 that one")
+    one.exchange("USER tester", "331 password?")
+    one.exchange("PASS secret", "332 account?")
+    one.exchange("ACCT money", "230 in")
+    assert "secret" not in one.culvert.output
+    assert "money" not in one.culvert.output
+    one.transfer(*one.data("passive"))
+
+
+@pytest.mark.parametrize("kind", ["vsftpd", "proftpd", "pyftpdlib"])
+def test_item_26_a_new_user_with_real_servers(kind, target, folder):
+    """A prepared transfer, then USER, then a whole one."""
+    path, name = folder(kind)
+    (path / "file").write_bytes(b"content")
+    to = target(kind)
+    with logged_in(to) as control:
+        prepare(control, "passive")
+        control.command(f"USER {to.user}")
+        reply = control.read_reply()
+        if reply.startswith("331"):
+            control.command(f"PASS {to.password}")
+            control.expect("230")
+        control.command("TYPE I")
+        control.expect("200")
+        assert fetch(control, "passive", f"RETR {name}/file") == b"content"
+        assert fetch(control, "active", f"RETR {name}/file") == b"content"

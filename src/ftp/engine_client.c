@@ -173,6 +173,18 @@ finish_active(struct engine *engine, const struct command *command,
 	return true;
 }
 
+/* "The address you see": lftp says so over IPv6, and means itself. */
+static void
+fill_any_address(const struct engine *engine, struct addr *addr)
+{
+	uint16_t port = addr->port;
+
+	if (!addr_is_any(addr))
+		return;
+	*addr = engine->config.client;
+	addr->port = port;
+}
+
 /* Returns false while the line must wait for its listener. */
 static bool
 take_active(struct engine *engine, const struct command *command,
@@ -187,6 +199,7 @@ take_active(struct engine *engine, const struct command *command,
 
 	if (err != 0)
 		return refuse_malformed(engine, command, line, len, err);
+	fill_any_address(engine, &hostport.addr);
 	if (engine->making[ENGINE_CLIENT] != NULL)
 		return finish_active(engine, command, &hostport);
 	refusal = port_refusal(engine, &hostport.addr);

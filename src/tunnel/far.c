@@ -225,9 +225,18 @@ static void
 on_forward(void *ctx, uint16_t port, int err, const char *why)
 {
 	struct far_listener *listener = ctx;
+	char text[256];
 
 	if (port == 0) {
 		listener->dead = true;
+		if (err == -EACCES) {
+			snprintf(text, sizeof(text),
+			    "sshd refused to listen (%s), see "
+			    "AllowTcpForwarding, PermitListen (sshd_config) "
+			    "and permitlisten (authorized_keys)",
+			    why);
+			why = text;
+		}
 		listener->handler->failed(listener->ctx, err, why);
 		return;
 	}

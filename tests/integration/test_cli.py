@@ -172,7 +172,7 @@ def test_family(tmp, ns, sshd):
     assert status == 255, said
 
 
-def test_end_of_options(start, tmp, sshd, listener):
+def test_end_of_options(tmp, sshd, listener):
     """`--` ends them."""
     one = cli.Background(tmp, "-F", sshd.config, "-L",
                          f"0:127.0.0.1:{listener.port}", "--", "files.test")

@@ -1,7 +1,7 @@
 """A user's ssh_config (issue 2, Command line): all of it counts, none hurts.
 
 Settings that are legal, and useful for a login, but would bind ports, share
-or detach the connection, ask, or run something.
+or detach the connection, or ask.
 """
 
 import pytest
@@ -80,7 +80,7 @@ def configured(sshd, session, tmp, ns):
             return session(sshd=one, **how)
 
     yield start
-    left = [path.name for path in tmp.iterdir() if path.name != "config"]
+    left = {path.name for path in tmp.iterdir()} - {"config", "touched"}
     assert not left, left
 
 
@@ -90,6 +90,12 @@ def test_setting(lines, configured):
     one = configured(lines)
     check_transfers(one)
     stop(one)
+
+
+def test_local_command(configured, tmp):
+    """LocalCommand binds, shares and detaches nothing: it counts."""
+    configured(SETTINGS["local-command"])
+    assert (tmp / "touched").exists()
 
 
 def test_all_settings(configured):

@@ -79,8 +79,7 @@ static enum engine_outcome
 outcome_of(const struct pending *transfer, const struct data *data,
     unsigned server_code, unsigned client_code)
 {
-	bool taken =
-	    server_code == 0 || (server_code >= 200 && server_code < 300);
+	bool taken = server_code < 300; /* 0 and a second 150 among them */
 
 	if (data != NULL && data->cut)
 		return taken && pending_is_upload(transfer) ? ENGINE_TRUNCATED :

@@ -68,11 +68,14 @@ begin_transfer_reply(struct engine *engine, struct pending *transfer,
     unsigned code)
 {
 	struct data *data = data_attach(engine, transfer);
+	/* pure-ftpd's only word on a download that was cut: a second 150. */
+	bool again = transfer->begun && (code == 125 || code == 150);
 
 	if (data_holds_reply(engine, transfer, code))
 		return false;
 	engine->how = PASS;
-	if (data == NULL || !data->cut || code < 200 || code > 299)
+	if (data == NULL || !data->cut ||
+	    !(again || (code >= 200 && code < 300)))
 		return true;
 	engine->how = DROP;
 	engine->told = data->up[ENGINE_CLIENT] ? 426 : 425;
@@ -194,7 +197,7 @@ end_reply(struct engine *engine, unsigned code)
 		    "no host-port was found in a %u reply; it was passed as "
 		    "it is, the data connection will not go through SSH",
 		    code);
-	if (code < 200) {
+	if (engine->told < 200) {
 		pending->begun = true;
 		/* The last reply is held as the first one was. */
 		if (pending->data != NULL)

@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from process import Process
+from process import Process, until
 
 CONFIG = """\
 Port {port}
@@ -100,8 +100,10 @@ class Sshd:
             self.ns.argv(["sh", "-euc", START, "sshd",
                           *(f"{self.dir}/{name}" for name in (
                               "shadow", "hosts", "sshd_config"))]), "sshd")
-        for _ in range(2):
-            self.process.wait_line(r"Server listening on \S+ port")
+        # One line for each of its two addresses, in either order.
+        until(lambda: self.process.output.count("Server listening on ") == 2
+              or not self.process.alive(), "sshd listens")
+        assert self.process.alive(), f"sshd said: {self.process.output}"
 
     def stop(self):
         """Stop the listening sshd; connections it has accepted live on."""

@@ -209,10 +209,15 @@ def test_item_05_pipelined_commands_and_real_servers(kind, target, folder):
         control.expect("226")
 
         with Listener(NEAR) as listener:
-            control.command(announcement(listener), "RETR file", "PWD")
+            # What comes in a transfer is an unknown command to pure-ftpd.
+            behind = [] if kind == "pure-ftpd" else ["PWD"]
+            control.command(announcement(listener), "RETR file", *behind)
             with listener.accept() as data:
                 assert data.read_all() == b"content" * 1000
-        codes = [control.read_reply()[:3] for _ in range(4)]
+        codes = [control.read_reply()[:3] for _ in range(3 + len(behind))]
+        if not behind:
+            control.command("PWD")
+            codes.append(control.read_reply()[:3])
         # pyftpdlib answers PORT when it has connected, and RETR before.
         if kind == "pyftpdlib":
             codes.sort(key=["200", "125", "150", "226", "257"].index)
@@ -449,27 +454,19 @@ def test_item_22_long_lines_and_real_servers(kind, target, server, ns):
     one = server(kind)
 
     def attempt(control):
-        """Return the codes of what it says; vsftpd resets behind it."""
-        said = b""
-        try:
-            control.command("SITE " + "x" * 4993)
-            said = control.read_line()
-            control.command("PWD", "QUIT")
-            said += control.read_all()
-        except OSError:
-            pass
-        return [line[:3] for line in said.splitlines()]
+        """Return the codes of what it says."""
+        control.command("SITE " + "x" * 4993)
+        if kind in ("vsftpd", "pure-ftpd"):  # they end the session
+            return control.read_line()[:3]
+        control.command("PWD", "QUIT")
+        return [line[:3] for line in control.read_all().splitlines()]
 
     with logged_in(target(kind)) as near, \
             scripted.client(one.address, one.port, side=ns) as far:
         far.expect("220")
         far.command(f"USER {one.user}", f"PASS {one.password}")
         replies_until(far, "230")
-        mine, direct = attempt(near), attempt(far)
-    if b"257" not in direct:  # it has ended the session
-        assert mine[:1] == direct[:1] and b"257" not in mine
-    else:
-        assert mine == direct
+        assert attempt(near) == attempt(far)
 
 
 # 24. Greetings.

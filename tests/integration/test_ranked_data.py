@@ -488,22 +488,22 @@ def test_item_13_noop_and_stat_in_a_transfer(mode, pair):
 def test_item_13_noop_in_a_transfer_and_real_servers(kind, target, folder):
     """NOOP while a download is held up: every reply comes, in any order.
 
-    pure-ftpd answers 500, once, to all that comes then and is not ABOR.
+    pure-ftpd answers 500 to what comes then and is not ABOR.
     """
     path, name = folder(kind)
     size = 8 << 20
     (path / "file").write_bytes(bytes(size))
+    commands, codes = ["NOOP", "PWD"], ["200", "226", "257"]
+    if kind == "pure-ftpd":
+        commands, codes = ["NOOP"], ["226", "500"]
     with logged_in(target(kind)) as control:
         connect = prepare(control, "passive")
         control.command(f"RETR {name}/file")
         with connect() as data:
             control.expect("1")
             data.read(1)
-            control.command("NOOP", "PWD")
+            control.command(*commands)
             assert len(data.read_all()) == size - 1
-        codes = ["200", "226", "257"]
-        if kind == "pure-ftpd":
-            codes = ["226", "500"]
         assert sorted(control.read_reply()[:3] for _ in codes) == codes
         for mode in "active", "passive":
             assert len(fetch(control, mode, f"RETR {name}/file")) == size

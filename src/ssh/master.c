@@ -28,6 +28,13 @@
 /* The longest "why": words, and how the process ended. */
 #define MASTER_WHY_MAX (LIMIT_SSH_WORDS + 80)
 
+/*
+ * SIGTERMs before the SIGKILL.  ssh misses one that comes just before it waits
+ * for an answer on the terminal, and killed there it would leave the terminal
+ * without echo.
+ */
+#define MASTER_ASKS 4
+
 struct master {
 	uv_loop_t *loop;
 	const struct link_options *options;
@@ -42,6 +49,7 @@ struct master {
 	struct words words;
 	bool running;
 	bool ready;
+	unsigned int asked;	   /* how often, by SIGTERM, to end */
 	bool stopped;		   /* SIGTERM sent ... */
 	bool killed;		   /* ... and SIGKILL */
 	unsigned int open_handles; /* that uv_close() has still to end */
@@ -276,9 +284,10 @@ master_kill(uv_timer_t *timer)
 {
 	struct master *master = timer->data;
 
-	master->killed = true;
-	if (master->running)
-		uv_process_kill(&master->process, SIGKILL);
+	if (!master->running)
+		return;
+	master->killed = ++master->asked > MASTER_ASKS;
+	uv_process_kill(&master->process, master->killed ? SIGKILL : SIGTERM);
 }
 
 void
@@ -287,8 +296,10 @@ master_stop(struct master *master)
 	if (!master->running || master->stopped)
 		return;
 	master->stopped = true;
+	master->asked = 1;
 	uv_process_kill(&master->process, SIGTERM);
-	uv_timer_start(&master->kill_timer, master_kill, LIMIT_SSH_STOP_MS, 0);
+	uv_timer_start(&master->kill_timer, master_kill,
+	    LIMIT_SSH_STOP_MS / MASTER_ASKS, LIMIT_SSH_STOP_MS / MASTER_ASKS);
 }
 
 /* ---- its start ---- */

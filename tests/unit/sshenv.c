@@ -511,6 +511,10 @@ peer_end(struct peer *peer)
 	uv_close((uv_handle_t *)&peer->server, NULL);
 	if (peer->accepted > 0 && !uv_is_closing((uv_handle_t *)&peer->socket))
 		uv_close((uv_handle_t *)&peer->socket, NULL);
+	/* sshd ends its connections to us a while after a killed ssh. */
+	for (unsigned int i = 0;
+	     i < 1000 && peer->extra_ended + 1 < peer->accepted; i++)
+		sshenv_for(peer->env, 10);
 	sshenv_for(peer->env, 1);
 }
 

@@ -12,29 +12,6 @@ stream_set_handler(struct stream *stream, const struct stream_handler *handler,
 }
 
 void
-stream_set_eof_gate(struct stream *stream,
-    void (*gate)(struct stream *, void *), void *ctx)
-{
-	stream->eof_gate = gate;
-	stream->eof_gate_ctx = ctx;
-}
-
-void
-stream_pass_eof(struct stream *stream)
-{
-	stream->handler->eof(stream->ctx);
-}
-
-void
-stream_emit_eof(struct stream *stream)
-{
-	if (stream->eof_gate != NULL)
-		stream->eof_gate(stream, stream->eof_gate_ctx);
-	else
-		stream_pass_eof(stream);
-}
-
-void
 stream_read_start(struct stream *stream)
 {
 	stream->ops->read_start(stream);

@@ -65,26 +65,11 @@ struct stream {
 	const struct stream_ops *ops;
 	const struct stream_handler *handler;
 	void *ctx;
-	void (*eof_gate)(struct stream *, void *);
-	void *eof_gate_ctx;
 };
 
 /* From now on callbacks go to handler with ctx.  Both outlive the stream. */
 void stream_set_handler(struct stream *stream,
     const struct stream_handler *handler, void *ctx);
-
-/*
- * Puts a check between a clean end of the peer and the handler's eof(): the
- * gate is called in its place and may call stream_pass_eof() later, or never.
- * (The end of ssh's Unix socket is clean even when ssh was killed.)
- */
-void stream_set_eof_gate(struct stream *stream,
-    void (*gate)(struct stream *, void *), void *ctx);
-void stream_pass_eof(struct stream *stream);
-
-/* For implementations: reports a clean end, through the gate if there is one.
- */
-void stream_emit_eof(struct stream *stream);
 
 /*
  * Lets data() and eof() come, or holds them back; a new stream is stopped.

@@ -375,7 +375,7 @@ net_stream_read_end(struct net_stream *s)
 	}
 	s->eof = true;
 	if (!s->gone)
-		stream_emit_eof(&s->stream);
+		s->stream.handler->eof(s->stream.ctx);
 	else if (s->fin_sent)
 		sock_close(&s->stream);
 }

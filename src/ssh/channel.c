@@ -156,7 +156,7 @@ channel_tell_one(struct channel *channel)
 	}
 	if (channel->reading && channel->eof && !channel->eof_told) {
 		channel->eof_told = true;
-		stream_emit_eof(stream);
+		stream->handler->eof(stream->ctx);
 		return true;
 	}
 	if (channel->err != 0) {

@@ -210,6 +210,9 @@ on_closed(void *ctx, int err, const char *why)
 		describe_failure(end, err, why, text, sizeof(text));
 		why = text;
 	}
+	if (end->check != NULL)
+		side_check_cancel(end->side, end->check);
+	end->check = NULL;
 	stream_close(end->stream);
 	end->stream = NULL;
 	read_or_not(other(end));

@@ -75,21 +75,6 @@ static const struct stream_ops fake_ops = {
 };
 
 static void
-count_eof(void *ctx)
-{
-	++*(int *)ctx;
-}
-
-static const struct stream_handler handler = { .eof = count_eof };
-
-static void
-count_gate(struct stream *stream, void *ctx)
-{
-	(void)stream;
-	++*(int *)ctx;
-}
-
-static void
 test_calls(void **state)
 {
 	static const struct {
@@ -121,32 +106,11 @@ test_calls(void **state)
 	stream_close(NULL);
 }
 
-static void
-test_eof(void **state)
-{
-	struct fake fake = { .stream.ops = &fake_ops };
-	struct stream *stream = &fake.stream;
-	int ends = 0, gated = 0;
-
-	(void)state;
-	stream_set_handler(stream, &handler, &ends);
-	stream_emit_eof(stream);
-	assert_int_equal(ends, 1);
-	stream_set_eof_gate(stream, count_gate, &gated);
-	stream_emit_eof(stream);
-	assert_int_equal(ends, 1);
-	assert_int_equal(gated, 1);
-	stream_pass_eof(stream);
-	assert_int_equal(ends, 2);
-	assert_int_equal(gated, 1);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_calls),
-		cmocka_unit_test(test_eof),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,7 +46,8 @@
 /* stream_write() refuses beyond it: an owner that ignores the marks. */
 #define LIMIT_STREAM_QUEUE (16 * 1024 * 1024)
 
-/* How long stream_finish() waits for the peer's end. */
+/* How long stream_finish() waits for the peer's end; when culvert ends, also
+ * for a peer that takes what is queued. */
 #define LIMIT_LINGER_MS 2000
 
 /* ... and how long for a peer that does not take what is still queued. */
@@ -96,7 +97,8 @@
  * this long for its reply. */
 #define LIMIT_UNSURE_MS 10000
 
-/* A final reply waits this long for data that neither moves nor ends. */
+/* A final reply waits this long for data that neither moves nor ends; then
+ * the transfer counts as cut. */
 #define LIMIT_HOLD_QUIET_MS 10000
 
 /* A client that began a transfer has this long to connect. */
@@ -121,8 +123,5 @@
 
 /* After SIGTERM ssh has this long before SIGKILL. */
 #define LIMIT_SSH_STOP_MS 1000
-
-/* At SIGTERM sessions have this long to send their 421. */
-#define LIMIT_STOP_MS 2000
 
 #endif

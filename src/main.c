@@ -80,6 +80,7 @@ on_signal(uv_signal_t *handle, int signum)
 
 	log_verbose("%s: stopping", strsignal(signum));
 	app->stopping = true;
+	net_hurry(app->net);
 	stop_tunnels(app, "culvert is stopping");
 	link_stop(app->link);
 }
@@ -134,6 +135,7 @@ on_down(void *ctx, bool was_up, const char *why)
 		    app->options.destination, why);
 		app->status = EXIT_NOT_CONNECTED;
 	}
+	net_hurry(app->net);
 	stop_tunnels(app, "the SSH connection was lost");
 	let_go(app);
 }

@@ -365,9 +365,9 @@ lost_server(struct engine *engine, struct data *data, const char *why)
 	struct pending *transfer = transfer_of(engine, data);
 	bool upload = transfer != NULL && pending_is_upload(transfer);
 
+	/* After the end of an upload this means that not all of it has left
+	 * us: an end of both directions is no loss. */
 	data->lost[ENGINE_SERVER] = true;
-	if (upload && data->shut[ENGINE_SERVER])
-		return;
 	if (data->eof[ENGINE_SERVER] && !upload) {
 		/* It had ended cleanly before; now nobody reads there. */
 		if (data->state == DATA_NEXT)
@@ -496,8 +496,12 @@ on_quiet(struct engine *engine, struct data *data,
 		lost_server(engine, data,
 		    "the server's data port did not answer");
 	} else if (!data->eof[ENGINE_SERVER]) {
-		/* The client has all that came, and no end comes. */
-		data->expired = true;
+		/* The client has all that came, and no end comes: a server
+		 * that keeps its connection, or a link that stands still with
+		 * the rest of the file. */
+		data_set_cut(data, "the data stopped before their end");
+		data_reset_client(engine, data);
+		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
 	}
 }
 
@@ -516,11 +520,17 @@ engine_data(struct engine *engine, const struct engine_data_event *event)
 		[ENGINE_DATA_IS_QUIET] = on_quiet,
 	};
 	struct data *data = find(engine, event->data);
+	/* An end that is dead, or was dropped, has no more to say. */
+	bool of_end = event->type == ENGINE_DATA_UP ||
+	    event->type == ENGINE_DATA_EOF ||
+	    event->type == ENGINE_DATA_DELIVERED;
 
 	if (data == NULL || engine->ended)
 		return;
 	data->bytes[ENGINE_CLIENT] = event->to_client;
 	data->bytes[ENGINE_SERVER] = event->to_server;
-	if (event->type != ENGINE_DATA_MOVED)
-		handlers[event->type](engine, data, event);
+	if (event->type == ENGINE_DATA_MOVED ||
+	    (of_end && data->lost[event->peer]))
+		return;
+	handlers[event->type](engine, data, event);
 }

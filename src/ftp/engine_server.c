@@ -62,6 +62,20 @@ try_other_form(struct engine *engine, struct pending *pending, unsigned code)
 
 /* ---- the beginning of a reply ---- */
 
+/* The server calls an upload good whose end it has not been told: what the
+ * client still sends would go nowhere. */
+static void
+cut_early(struct engine *engine, const struct pending *transfer,
+    struct data *data, unsigned code)
+{
+	if (code < 200 || code >= 300 || data == NULL || data->cut ||
+	    engine->mode_block || !pending_is_upload(transfer) ||
+	    !data->up[ENGINE_CLIENT] || data->shut[ENGINE_SERVER])
+		return;
+	data_set_cut(data, "the server answered before the end");
+	data_reset_client(engine, data);
+}
+
 /* The first reply to a transfer, or its last: false while it must wait. */
 static bool
 begin_transfer_reply(struct engine *engine, struct pending *transfer,
@@ -73,6 +87,7 @@ begin_transfer_reply(struct engine *engine, struct pending *transfer,
 
 	if (data_holds_reply(engine, transfer, code))
 		return false;
+	cut_early(engine, transfer, data, code);
 	engine->how = PASS;
 	if (data == NULL || !data->cut ||
 	    !(again || (code >= 200 && code < 300)))

@@ -61,6 +61,12 @@ net_new(uv_loop_t *loop)
 }
 
 void
+net_hurry(struct net *net)
+{
+	net->hurry = true;
+}
+
+void
 net_free(struct net *net)
 {
 	free(net);
@@ -186,7 +192,7 @@ net_stream_linger(uv_timer_t *timer)
 	struct net_stream *s = timer->data;
 	size_t left = sock_undelivered(&s->stream);
 
-	if (left > 0 && left < s->linger_left) {
+	if (left > 0 && left < s->linger_left && !s->net->hurry) {
 		s->linger_left = left;
 		s->linger_quiet_ms = 0;
 		return;
@@ -196,7 +202,7 @@ net_stream_linger(uv_timer_t *timer)
 	if (s->fin_sent)
 		sock_close(&s->stream);
 	/* ... but what is cut here must not look complete. */
-	else if (s->linger_quiet_ms >= LIMIT_FINISH_QUIET_MS)
+	else if (s->linger_quiet_ms >= LIMIT_FINISH_QUIET_MS || s->net->hurry)
 		sock_reset(&s->stream);
 }
 

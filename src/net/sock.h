@@ -23,6 +23,12 @@ struct net;
 /* Returns NULL when out of memory.  loop is borrowed. */
 struct net *net_new(uv_loop_t *loop);
 
+/*
+ * The program ends: from now on stream_finish() waits for no peer longer than
+ * LIMIT_LINGER_MS; those who have not taken what is queued then see a reset.
+ */
+void net_hurry(struct net *net);
+
 /* Call once the loop has run dry; NULL is allowed. */
 void net_free(struct net *net);
 

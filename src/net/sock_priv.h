@@ -15,6 +15,7 @@
 
 struct net {
 	uv_loop_t *loop;
+	bool hurry; /* the program ends */
 	char read_buf[LIMIT_READ_CHUNK];
 };
 

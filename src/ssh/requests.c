@@ -149,7 +149,9 @@ link_forward_close(struct link_forward *forward)
 	case FORWARD_CLOSING:
 		break;
 	case FORWARD_OPEN:
-		forward_send_close(forward);
+		/* Once the connection is lost requests_abort() frees it. */
+		if (forward->requests->conn != NULL)
+			forward_send_close(forward);
 		break;
 	case FORWARD_DEAD:
 		forward_free(forward);

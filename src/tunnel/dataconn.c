@@ -104,10 +104,20 @@ read_or_not(struct end *end)
 		stream_read_start(end->stream);
 }
 
+/* The answer would be about a stream that is gone. */
+static void
+cancel_check(struct end *end)
+{
+	if (end->check != NULL)
+		side_check_cancel(end->side, end->check);
+	end->check = NULL;
+}
+
 /* This end is dead: whoever is there sees a reset. */
 static void
 lose(struct end *end, const char *why)
 {
+	cancel_check(end);
 	stream_reset(end->stream);
 	end->stream = NULL;
 	read_or_not(other(end));
@@ -210,9 +220,7 @@ on_closed(void *ctx, int err, const char *why)
 		describe_failure(end, err, why, text, sizeof(text));
 		why = text;
 	}
-	if (end->check != NULL)
-		side_check_cancel(end->side, end->check);
-	end->check = NULL;
+	cancel_check(end);
 	stream_close(end->stream);
 	end->stream = NULL;
 	read_or_not(other(end));
@@ -544,9 +552,7 @@ dataconn_shut(struct dataconn *conn, enum engine_peer peer)
 static void
 let_go(struct end *end, void (*how)(struct stream *))
 {
-	if (end->check != NULL)
-		side_check_cancel(end->side, end->check);
-	end->check = NULL;
+	cancel_check(end);
 	side_listener_close(end->listener, true);
 	end->listener = NULL;
 	if (end->stream != NULL)

@@ -1,35 +1,76 @@
-"""The link dies while something of it is half-way."""
+"""The link dies, or stands still, while something of it is half-way."""
 
 import os
 import signal
 
+import pytest
+
 import scripted
-from transfer import no_success, replies_to_end
+from process import children, until
+from transfer import (MODES, connect_data, no_success, replies_to_end)
 
 
-def test_link_lost_with_an_unused_port(session):
-    """A far listener that nobody has used, when the link is lost."""
+@pytest.mark.parametrize("who", ["ssh", "sshd"])
+def test_lost_with_unused_ports(who, session, sshd):
+    """Far listeners that nobody has used, of several sessions."""
+    before = set(children(sshd.process.pid))
     one = session()
+    pids = {"ssh": [one.culvert.ssh],
+            "sshd": set(children(sshd.process.pid)) - before}[who]
     with scripted.Listener() as listener:
-        one.client.command(f"PORT {listener.port_argument()}")
-        one.server.read_command("PORT")
-        one.server.reply("200 noted")
-        one.client.expect("200")
-        os.kill(one.culvert.ssh, signal.SIGKILL)
-        no_success(replies_to_end(one.client))
-    assert one.culvert.process.wait() == 1
-
-
-def test_sshd_lost_with_an_unused_port(session, start_sshd):
-    """The same, when it is sshd that is killed."""
-    sshd = start_sshd()
-    one = session(sshd=sshd)
-    with scripted.Listener() as listener:
-        one.client.command(f"PORT {listener.port_argument()}")
-        one.server.read_command("PORT")
-        one.server.reply("200 noted")
-        one.client.expect("200")
-        for pid in sshd.connections():
+        more = [one.open() for _ in range(3)]
+        for client, server in [(one.client, one.server), *more]:
+            client.command(f"PORT {listener.port_argument()}")
+            if (client, server) in more:
+                server.reply("220 hello")
+                client.expect("220")
+            server.read_command("PORT")
+            server.reply("200 noted")
+            client.expect("200")
+        for pid in pids:
             os.kill(pid, signal.SIGKILL)
         no_success(replies_to_end(one.client))
     assert one.culvert.process.wait() == 1
+    for client, server in more:
+        client.close()
+        server.close()
+
+
+def test_lost_while_asked_about_an_end_that_is_a_loss(session):
+    """The far end goes while ssh is asked whether its end was clean."""
+    one = session()
+    near, far = connect_data(one, "active", "STOR file")
+    ssh = one.culvert.ssh
+    with near, far:
+        near.send(b"a part")
+        far.expect_bytes(b"a part")
+        os.kill(ssh, signal.SIGSTOP)
+        near.send(b"for sshd, which then sees that nobody takes it")
+        near.wait_taken()
+        os.kill(one.culvert.pid, signal.SIGSTOP)
+        sockets = len(os.listdir(f"/proc/{ssh}/fd"))
+        far.reset()
+        os.kill(ssh, signal.SIGCONT)
+        until(lambda: len(os.listdir(f"/proc/{ssh}/fd")) < sockets,
+              "ssh closes the far end")
+        os.kill(ssh, signal.SIGSTOP)
+        near.send(b"more")
+        os.kill(one.culvert.pid, signal.SIGCONT)
+        near.expect_reset()
+        os.kill(ssh, signal.SIGKILL)
+        no_success(replies_to_end(one.client))
+    assert one.culvert.process.wait() == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_outage_behind_the_226(mode, session):
+    """The link stands still with the 226 through, and data not: no 2xx."""
+    one = session()
+    near, far = connect_data(one, mode, "RETR file")
+    with near, far:
+        far.send(b"the first half")
+        near.expect_bytes(b"the first half")
+        one.server.reply("226 done")
+        reply = one.client.read_reply()
+        assert not reply.startswith("2"), reply
+        near.expect_reset()

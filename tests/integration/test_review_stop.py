@@ -1,0 +1,29 @@
+"""SIGTERM while somebody does not read."""
+
+import time
+
+import pytest
+
+from transfer import MODES, connect_data
+
+# More than the kernel takes for a client that reads nothing, yet so little
+# that culvert still comes to its end.
+STALLED = 3_000_000
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_stop_with_a_stalled_download(mode, session):
+    """All is there but the client reads nothing: culvert ends in time."""
+    one = session()
+    near, far = connect_data(one, mode, "RETR file", rcvbuf=4096)
+    with near, far:
+        far.send(b"x" * STALLED)
+        far.close()
+        one.server.reply("226 done")
+        one.client.command("NOOP")
+        one.server.expect_command("NOOP")
+        time.sleep(0.5)  # for culvert to come to the end of the data
+        begin = time.monotonic()
+        one.culvert.stop()
+        assert time.monotonic() - begin < 8
+        near.expect_reset()

@@ -505,6 +505,27 @@ on_quiet(struct engine *engine, struct data *data,
 	}
 }
 
+/* An end that is dead, or was dropped, or never stood, has nothing to say. */
+static bool
+may_say(const struct data *data, const struct engine_data_event *event)
+{
+	switch (event->type) {
+	case ENGINE_DATA_UP:
+		return !data->lost[event->peer];
+	case ENGINE_DATA_EOF:
+	case ENGINE_DATA_DELIVERED:
+		return !data->lost[event->peer] && data->up[event->peer];
+	case ENGINE_DATA_LISTENING:
+	case ENGINE_DATA_NO_LISTENER:
+	case ENGINE_DATA_LOST:
+	case ENGINE_DATA_TIMEOUT:
+	case ENGINE_DATA_IS_QUIET:
+	case ENGINE_DATA_MOVED:
+		break;
+	}
+	return true;
+}
+
 void
 engine_data(struct engine *engine, const struct engine_data_event *event)
 {
@@ -520,17 +541,11 @@ engine_data(struct engine *engine, const struct engine_data_event *event)
 		[ENGINE_DATA_IS_QUIET] = on_quiet,
 	};
 	struct data *data = find(engine, event->data);
-	/* An end that is dead, or was dropped, has no more to say. */
-	bool of_end = event->type == ENGINE_DATA_UP ||
-	    event->type == ENGINE_DATA_EOF ||
-	    event->type == ENGINE_DATA_DELIVERED;
 
 	if (data == NULL || engine->ended)
 		return;
 	data->bytes[ENGINE_CLIENT] = event->to_client;
 	data->bytes[ENGINE_SERVER] = event->to_server;
-	if (event->type == ENGINE_DATA_MOVED ||
-	    (of_end && data->lost[event->peer]))
-		return;
-	handlers[event->type](engine, data, event);
+	if (event->type != ENGINE_DATA_MOVED && may_say(data, event))
+		handlers[event->type](engine, data, event);
 }

@@ -1,5 +1,6 @@
 /*
- * Every maximum of the program, with its reason.
+ * Every maximum that peers can reach, with its reason.  (How long a text of our
+ * own may be stands beside it.)
  */
 #ifndef LIMITS_H
 #define LIMITS_H
@@ -88,9 +89,10 @@
 
 /* ---- times, in milliseconds ---- */
 
-/* A reply to a transfer waits this long for the server's data connection ... */
+/* A reply to a transfer waits this long for the server's data connection, and
+ * a new far listener for its probe ... */
 #define LIMIT_HOLD_ACCEPT_MS 1000
-/* ... and this long for ours to the client, in active mode. */
+/* ... and such a reply this long for ours to the client, in active mode. */
 #define LIMIT_HOLD_DIAL_MS 10000
 
 /* Commands behind a PORT that may have to be sent again in another form wait
@@ -104,7 +106,7 @@
 /* A client that began a transfer has this long to connect. */
 #define LIMIT_CLIENT_CONNECT_MS 60000
 
-/* A data listener nobody used goes after this. */
+/* A data listener toward a client that nobody used goes after this. */
 #define LIMIT_LISTENER_MS 600000
 
 /* After ABOR the server has this long before its data connection is ended. */

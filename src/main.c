@@ -293,7 +293,7 @@ main(int argc, char **argv)
 	static struct app app;
 	int status = EXIT_SUCCESS;
 
-	if (argc > 1 && strcmp(argv[1], "--exec-ssh") == 0)
+	if (argc > 1 && strcmp(argv[1], MASTER_EXEC_ARGUMENT) == 0)
 		return master_exec_main(argc, argv);
 	switch (options_parse(argc, argv, &app.options)) {
 	case OPTIONS_RUN:

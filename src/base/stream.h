@@ -99,7 +99,9 @@ void stream_close(struct stream *stream);
 /*
  * Gives the stream up, but politely: what is queued is sent, our direction
  * ended, and what the peer still sends is read and dropped until it ends too
- * or LIMIT_LINGER_MS have passed.  No callback follows.
+ * or LIMIT_LINGER_MS have passed.  A peer that takes nothing of what is queued
+ * for LIMIT_FINISH_QUIET_MS is given up as by stream_reset().  No callback
+ * follows.
  */
 void stream_finish(struct stream *stream);
 

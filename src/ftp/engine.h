@@ -6,7 +6,8 @@
  *
  * The owner feeds it, then takes actions until there are none:
  *
- *	engine_client_bytes(engine, bytes, len);
+ *	if (engine_bytes(engine, ENGINE_CLIENT, bytes, len) != 0)
+ *		engine_stop(engine, "Out of memory");
  *	while (engine_next(engine, &action))
  *		carry_out(&action);
  *
@@ -42,7 +43,8 @@ enum engine_action_type {
 	ENGINE_SEND,   /* bytes, len to peer's control connection */
 	ENGINE_SHUT,   /* half-close peer's control connection */
 	ENGINE_END,    /* the session is over: flush and close both */
-	ENGINE_TIMER,  /* call engine_timer() in ms; 0: never mind */
+	ENGINE_TIMER,  /* call engine_timer() in ms, instead of any time before
+			*/
 	ENGINE_LOG,    /* bytes is a text, NUL-terminated; level */
 	ENGINE_REPORT, /* a transfer is over: see report */
 
@@ -72,7 +74,8 @@ enum engine_level {
 enum engine_outcome {
 	ENGINE_COMPLETE,  /* 2xx to the client */
 	ENGINE_REFUSED,	  /* never began */
-	ENGINE_ABORTED,	  /* cut, and the server knows it */
+	ENGINE_ABORTED,	  /* begun and not complete: a download that was
+			   * cut, or what the server itself called off */
 	ENGINE_TRUNCATED, /* an upload that was cut, and the server took
 			   * the part for the whole, or may have */
 };

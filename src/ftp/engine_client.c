@@ -131,8 +131,9 @@ refuse_malformed(struct engine *engine, const struct command *command,
 		return true;
 	}
 	engine_logf(engine, ENGINE_WARN,
-	    "refused %s: its host-port cannot be read: %.*s", verb,
-	    (int)command->arg_len, arg_of(command, line));
+	    "refused %s: its host-port cannot be read: %.*s; --foreign-port "
+	    "pass hands it to the server",
+	    verb, (int)command->arg_len, arg_of(command, line));
 	if (err == -EAFNOSUPPORT && command->verb == VERB_EPRT)
 		pending_local(engine,
 		    "522 Network protocol not supported, use (1,2).");

@@ -15,7 +15,8 @@
  *	MAKING -> ANNOUNCED  active only: PORT sent on, its reply awaited
  *	   -> NEXT         its host-port stands: the next transfer uses it
  *	NEXT -> CURRENT    a transfer's first reply came
- *	CURRENT -> NEXT    the transfer was refused, nothing has flowed
+ *	CURRENT -> NEXT    the transfer was refused, nothing has flowed; or
+ *	                   block mode, which keeps it for the next file
  *	   -> ENDING       the transfer is over, bytes or ends are not
  *	any -> FREE        DATA_CLOSE
  *
@@ -53,7 +54,7 @@ enum data_wait {
 	WAIT_ABORT,	 /* the server's answer to the client's ABOR */
 	WAIT_CUT,	 /* the server's answer to our ABOR */
 	WAIT_REPLY,	 /* the reply to a PORT, behind which commands wait */
-	WAIT_CUT_END,	 /* its last answer, its data connection ended */
+	WAIT_CUT_END,	 /* as WAIT_CUT, its data connection ended by us */
 };
 
 struct data {
@@ -228,7 +229,7 @@ void data_set_cut(struct data *data, const char *why);
 void data_reset_client(struct engine *engine, struct data *data);
 /* The client sent ABOR. */
 void data_abort(struct engine *engine, struct data *data, bool upload);
-/* The client, or its end, died in an upload: see DESIGN on cut transfers. */
+/* The client, or its end, died in an upload: see doc/design.md. */
 void data_cut_upload(struct engine *engine, struct data *data, const char *why);
 /* Nothing more will come from the server: what is incomplete is cut. */
 void data_server_gone(struct engine *engine, const char *why);

@@ -21,6 +21,7 @@ import itertools
 import os
 import pathlib
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -36,6 +37,10 @@ import servers
 import sshd as sshd_module
 
 DIRECT = os.environ.get("DIRECT") == "1"
+
+# A shell's background job ignores SIGINT, and so would all that it starts: the
+# clients that are to be interrupted too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(hookwrapper=True)

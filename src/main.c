@@ -274,7 +274,7 @@ run(struct app *app)
 	err = uv_loop_close(&app->loop);
 	assert(err == 0);
 	privdir_remove(app->directory);
-	return app->status;
+	return (int)app->status;
 }
 
 static enum log_level

@@ -125,6 +125,8 @@ refuse_malformed(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len, int err)
 {
 	const char *verb = verb_name(command->verb);
+	/* The cure behind it is to be seen as well. */
+	int shown = command->arg_len < 64 ? (int)command->arg_len : 64;
 
 	if (engine->config.pass_foreign_port) {
 		pass_untouched(engine, command, line, len);
@@ -133,7 +135,7 @@ refuse_malformed(struct engine *engine, const struct command *command,
 	engine_logf(engine, ENGINE_WARN,
 	    "refused %s: its host-port cannot be read: %.*s; --foreign-port "
 	    "pass hands it to the server",
-	    verb, (int)command->arg_len, arg_of(command, line));
+	    verb, shown, arg_of(command, line));
 	if (err == -EAFNOSUPPORT && command->verb == VERB_EPRT)
 		pending_local(engine,
 		    "522 Network protocol not supported, use (1,2).");

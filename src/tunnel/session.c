@@ -120,7 +120,6 @@ on_data_event(void *ctx, const struct engine_data_event *event)
 	struct dataconn **slot;
 
 	log_failed_dial(session, event);
-
 	if (event->type == ENGINE_DATA_TIMEOUT)
 		notice_dead_client(session);
 	engine_data(session->engine, event);

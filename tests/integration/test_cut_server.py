@@ -19,7 +19,7 @@ class Session:
     """A real server, and a session whose server processes can be killed."""
 
     def __init__(self, kind, server, start_server, start_culvert):
-        # pyftpdlib is one process for all of its sessions.
+        # One of its own: a pyftpdlib is killed whole, with its sessions.
         alone = kind == "pyftpdlib"
         self.server = start_server(kind) if alone else server(kind)
         before = set() if alone else set(self.server.pids())

@@ -4,6 +4,7 @@ Each has a clear reply to the client, and a line in the log that names cause
 and cure.
 """
 
+import pathlib
 import subprocess
 
 import pytest
@@ -265,14 +266,29 @@ def is_closed(there):
     return False
 
 
+def restricted(start_sshd, line):
+    """Start an sshd with that line of sshd_config.
+
+    An option of authorized_keys, which begins in lower case, is put in front
+    of the user's key: sshd reads that file when somebody logs in.
+    """
+    if line[0].isupper():
+        return start_sshd(line)
+    sshd = start_sshd()
+    path = pathlib.Path(sshd.dir) / "user_key.pub"
+    path.write_text(f"{line} {path.read_text()}")
+    return sshd
+
+
 @pytest.mark.parametrize("line", [
     "AllowTcpForwarding local",
     "PermitListen 127.0.0.1:4711",
     "PermitListen none",
+    'permitlisten="4711"',
 ])
 def test_sshd_refuses_the_listener(line, start_sshd, session):
     """No remote forward: active is refused with 5xx, passive works."""
-    one = session(sshd=start_sshd(line))
+    one = session(sshd=restricted(start_sshd, line))
     with Listener() as listener:
         for command in (f"PORT {listener.port_argument()}",
                         f"EPRT {listener.eprt_argument()}"):
@@ -294,10 +310,13 @@ def test_sshd_refuses_the_listener(line, start_sshd, session):
     "AllowTcpForwarding no",
     "AllowTcpForwarding remote",
     "DisableForwarding yes",
+    'permitopen="127.0.0.1:4711"',
+    "no-port-forwarding",
 ])
 def test_sshd_refuses_the_dial(line, start_sshd, start_culvert):
     """Not even control: 421, with sshd's word and where to look."""
-    tunnel = start_culvert("0:127.0.0.1:21", sshd=start_sshd(line))
+    tunnel = start_culvert("0:127.0.0.1:21",
+                           sshd=restricted(start_sshd, line))
     with scripted.client(*tunnel.listeners[0]) as client:
         replies = replies_to_end(client)
     assert [text[:3] for text in replies] == ["421"], replies

@@ -17,7 +17,7 @@ enum log_level {
 };
 
 /* Most bytes of a peer that one log line shows. */
-#define LOG_ESCAPED_MAX 256
+#define LOG_ESCAPED_MAX 768
 
 /* Lines above this level are dropped from now on. */
 void log_set_level(enum log_level level);

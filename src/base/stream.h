@@ -124,7 +124,9 @@ size_t stream_undelivered(const struct stream *stream);
 
 /*
  * False once the peer is known to have reset the connection, also while
- * nothing is being read.
+ * nothing is being read; a Unix socket, which has no reset, also when its peer
+ * has closed it altogether and we have not ended our direction.  What came
+ * before may still be read.  Two clean ends are no death.
  */
 bool stream_alive(const struct stream *stream);
 

@@ -15,13 +15,13 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/cleanup.h"
 #include "limits.h"
 #include "net/sock_priv.h"
 
@@ -30,13 +30,14 @@ struct net_stream {
 	struct net *net;
 	union sock_handle uv;
 	uv_timer_t timer; /* closed() is due, or after finish the linger time */
-	unsigned int handles; /* not yet closed by libuv */
-	uv_connect_t connect;
+	unsigned int handles;	/* not yet closed by libuv */
+	struct sock_dial *dial; /* its socket is still being made */
 	uv_write_t write;
 	size_t writing;	    /* bytes of flight that uv_write() has, or 0 */
 	struct buf queue;   /* not yet given to uv_write() */
 	struct buf flight;  /* what uv_write() works on comes first */
 	int err;	    /* negative errno: dead */
+	char why[64];	    /* "" for what strerror says */
 	bool connected;	    /* it stands */
 	bool reading;	    /* the owner wants data */
 	bool eof;	    /* the peer has ended */
@@ -44,33 +45,12 @@ struct net_stream {
 	bool fin_sent;	    /* ... and the kernel knows */
 	bool above_low;	    /* drained() is owed */
 	bool gone;	    /* the owner has given it up: no callbacks */
+	bool finishing;	    /* ... politely; counted in net->finishing */
 	size_t linger_left; /* undelivered when the timer last ran */
 	unsigned int linger_quiet_ms; /* since that last became less */
 };
 
 static const struct stream_ops sock_ops;
-
-struct net *
-net_new(uv_loop_t *loop)
-{
-	struct net *net = calloc(1, sizeof(*net));
-
-	if (net != NULL)
-		net->loop = loop;
-	return net;
-}
-
-void
-net_hurry(struct net *net)
-{
-	net->hurry = true;
-}
-
-void
-net_free(struct net *net)
-{
-	free(net);
-}
 
 /* ---- birth and death ---- */
 
@@ -116,19 +96,21 @@ sock_close(struct stream *stream)
 	s->gone = true;
 	if (uv_is_closing(&s->uv.handle))
 		return;
+	sock_dial_cancel(s->dial);
 	uv_close(&s->uv.handle, net_stream_handle_closed);
 	uv_close((uv_handle_t *)&s->timer, net_stream_handle_closed);
+	if (!s->finishing)
+		return;
+	s->net->finishing--;
+	sock_tell_finished(s->net);
 }
 
 static void
 sock_reset(struct stream *stream)
 {
 	const struct net_stream *s = (const struct net_stream *)stream;
-	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
 
-	/* A Unix socket ignores it. */
-	setsockopt(sock_fd(&s->uv), SOL_SOCKET, SO_LINGER, &linger,
-	    sizeof(linger));
+	sock_set_abort(sock_fd(&s->uv));
 	sock_close(stream);
 }
 
@@ -137,7 +119,8 @@ net_stream_report(uv_timer_t *timer)
 {
 	struct net_stream *s = timer->data;
 
-	s->stream.handler->closed(s->stream.ctx, s->err, strerror(-s->err));
+	s->stream.handler->closed(s->stream.ctx, s->err,
+	    s->why[0] != '\0' ? s->why : strerror(-s->err));
 }
 
 /* The stream is dead; the owner hears it from the loop. */
@@ -147,6 +130,8 @@ net_stream_fail(struct net_stream *s, int err)
 	if (s->err != 0)
 		return;
 	s->err = err;
+	sock_dial_cancel(s->dial);
+	s->dial = NULL;
 	if (s->gone) {
 		sock_close(&s->stream);
 		return;
@@ -446,6 +431,8 @@ sock_finish(struct stream *stream)
 		sock_close(stream);
 		return;
 	}
+	s->finishing = true;
+	s->net->finishing++;
 	sock_read_start(stream);
 	net_stream_linger_start(s);
 	if (s->fin_sent && s->eof)
@@ -458,13 +445,18 @@ static bool
 sock_alive(const struct stream *stream)
 {
 	const struct net_stream *s = (const struct net_stream *)stream;
-	struct pollfd error = { .fd = sock_fd(&s->uv), .events = 0 };
+	struct pollfd peer = { .fd = sock_fd(&s->uv), .events = 0 };
+	int dead = POLLERR;
 
+	/* A Unix socket hangs up when its peer is closed, but also when both
+	 * have ended, each its direction. */
+	if (s->uv.handle.type == UV_NAMED_PIPE && !s->fin_sent)
+		dead |= POLLHUP;
 	/* POLLERR shows the socket's error and leaves it there.  TCP_INFO
 	 * would not do: its state after a reset is that after two clean ends,
 	 * TCP_CLOSE. */
 	return s->err == 0 &&
-	    (poll(&error, 1, 0) <= 0 || (error.revents & POLLERR) == 0);
+	    (poll(&peer, 1, 0) <= 0 || (peer.revents & dead) == 0);
 }
 
 static const struct stream_ops sock_ops = {
@@ -483,14 +475,20 @@ static const struct stream_ops sock_ops = {
 /* ---- dialling ---- */
 
 static void
-net_stream_connected(uv_connect_t *connect, int status)
+net_stream_dialled(void *ctx, int fd, int err, const char *why)
 {
-	struct net_stream *s = connect->data;
+	struct net_stream *s = ctx;
 
-	if (uv_is_closing(&s->uv.handle))
-		return;
-	if (status != 0) {
-		net_stream_fail(s, status);
+	s->dial = NULL;
+	if (fd >= 0) {
+		err = sock_handle_open(&s->uv, fd);
+		if (err != 0)
+			close(fd);
+	} else {
+		snprintf(s->why, sizeof(s->why), "%s", why);
+	}
+	if (err != 0) {
+		net_stream_fail(s, err);
 		return;
 	}
 	s->connected = true;
@@ -501,38 +499,58 @@ net_stream_connected(uv_connect_t *connect, int status)
 		net_stream_send(s);
 }
 
+static struct net_stream *
+net_stream_dialling(struct net *net, const struct stream_handler *handler,
+    void *ctx)
+{
+	/* Which kind of TCP, the socket will say. */
+	struct net_stream *s = net_stream_new(net, AF_INET);
+
+	if (s != NULL)
+		stream_set_handler(&s->stream, handler, ctx);
+	return s;
+}
+
 struct stream *
 net_dial(struct net *net, const struct addr *to, const struct addr *from,
     const struct stream_handler *handler, void *ctx, int *ret_err)
 {
-	CLEANUP(cleanup_fd) int fd = -1;
-	struct sockaddr_storage sa;
-	struct net_stream *s;
-	int err = sock_prepare(to, from, &fd);
+	struct net_stream *s = net_stream_dialling(net, handler, ctx);
+	int err;
 
-	if (err != 0) {
-		*ret_err = err;
-		return NULL;
-	}
-	s = net_stream_new(net, to->family);
 	if (s == NULL) {
 		*ret_err = -ENOMEM;
 		return NULL;
 	}
-	stream_set_handler(&s->stream, handler, ctx);
-	addr_to_sockaddr(to, &sa);
-	s->connect.data = s;
-	err = sock_handle_open(&s->uv, fd);
-	if (err == 0) {
-		fd = -1;
-		err = uv_tcp_connect(&s->connect, &s->uv.tcp,
-		    (const struct sockaddr *)&sa, net_stream_connected);
-	}
+	err = sock_dial_address(net, to, from, net_stream_dialled, s, &s->dial);
 	if (err != 0) {
 		sock_close(&s->stream);
 		*ret_err = err;
 		return NULL;
 	}
+	return &s->stream;
+}
+
+struct stream *
+net_dial_host(struct net *net, const char *host, uint16_t port,
+    const struct addr *from, const struct stream_handler *handler, void *ctx)
+{
+	struct net_stream *s = net_stream_dialling(net, handler, ctx);
+	struct addr to;
+	int err;
+
+	if (s == NULL)
+		return NULL;
+	if (addr_parse_ip(host, &to) == 0) {
+		to.port = port;
+		err = sock_dial_address(net, &to, from, net_stream_dialled, s,
+		    &s->dial);
+	} else {
+		err = sock_dial_name(net, host, port, from, net_stream_dialled,
+		    s, &s->dial);
+	}
+	if (err != 0)
+		net_stream_fail(s, err);
 	return &s->stream;
 }
 

@@ -29,6 +29,14 @@ struct net *net_new(uv_loop_t *loop);
  */
 void net_hurry(struct net *net);
 
+/*
+ * Calls back once, from the loop or from inside the call, when nothing is left
+ * of the streams that stream_finish() has given up: each peer has had its last
+ * words, and has ended too or had its time.
+ */
+typedef void net_finished_cb(void *ctx);
+void net_when_finished(struct net *net, net_finished_cb *done, void *ctx);
+
 /* Call once the loop has run dry; NULL is allowed. */
 void net_free(struct net *net);
 
@@ -40,6 +48,18 @@ void net_free(struct net *net);
 struct stream *net_dial(struct net *net, const struct addr *to,
     const struct addr *from, const struct stream_handler *handler, void *ctx,
     int *ret_err);
+
+/*
+ * The same to host, a name or an address without a port: a name is looked up
+ * (getaddrinfo(3), from the loop's thread pool) and its addresses are tried in
+ * their order until one answers; those that *from cannot reach, being of
+ * another family, are left out.  All failures come by closed(), which is about
+ * the last address that was tried (one without a route was not, unless that is
+ * true of all), or has -ENOENT and gai_strerror's words when the name is not
+ * known.  NULL: out of memory.
+ */
+struct stream *net_dial_host(struct net *net, const char *host, uint16_t port,
+    const struct addr *from, const struct stream_handler *handler, void *ctx);
 
 /*
  * The two ends of a connected TCP stream of this module; family AF_UNSPEC for

@@ -1,11 +1,54 @@
 /*
- * Sockets and their libuv handles, before there is a stream or a listener.
+ * What sockets share, and their libuv handles, before there is a stream or a
+ * listener.
  */
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 
-#include "base/cleanup.h"
+#include "net/sock.h"
 #include "net/sock_priv.h"
+
+struct net *
+net_new(uv_loop_t *loop)
+{
+	struct net *net = calloc(1, sizeof(*net));
+
+	if (net != NULL)
+		net->loop = loop;
+	return net;
+}
+
+void
+net_hurry(struct net *net)
+{
+	net->hurry = true;
+}
+
+void
+net_when_finished(struct net *net, net_finished_cb *done, void *ctx)
+{
+	net->finished = done;
+	net->finished_ctx = ctx;
+	sock_tell_finished(net);
+}
+
+void
+sock_tell_finished(struct net *net)
+{
+	net_finished_cb *done = net->finished;
+
+	if (net->finishing > 0 || done == NULL)
+		return;
+	net->finished = NULL;
+	done(net->finished_ctx);
+}
+
+void
+net_free(struct net *net)
+{
+	free(net);
+}
 
 int
 sock_fd(const union sock_handle *uv)
@@ -36,6 +79,14 @@ sock_set_options(int fd)
 	return 0;
 }
 
+void
+sock_set_abort(int fd)
+{
+	struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+}
+
 int
 sock_handle_init(union sock_handle *uv, struct net *net, sa_family_t family)
 {
@@ -64,33 +115,4 @@ sock_addr(const union sock_handle *uv, bool peer)
 	if ((peer ? getpeername(fd, sa, &len) : getsockname(fd, sa, &len)) == 0)
 		addr_from_sockaddr(sa, &addr);
 	return addr;
-}
-
-int
-sock_prepare(const struct addr *to, const struct addr *from, int *ret_fd)
-{
-	CLEANUP(cleanup_fd) int fd = -1;
-	struct sockaddr_storage sa;
-	int on = 1, err;
-
-	fd = socket(to->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	err = sock_set_options(fd);
-	if (err != 0)
-		return err;
-	if (from != NULL) {
-		struct addr source = *from;
-		socklen_t len;
-
-		/* The port is chosen at connect, where fewer collide. */
-		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
-		    sizeof(on));
-		source.port = 0;
-		len = addr_to_sockaddr(&source, &sa);
-		if (bind(fd, (const struct sockaddr *)&sa, len) != 0)
-			return -errno;
-	}
-	*ret_fd = steal_fd(&fd);
-	return 0;
 }

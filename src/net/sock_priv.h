@@ -1,6 +1,6 @@
 /*
- * What sock.c (streams), sock_listen.c and sock_handle.c share.  Nobody else
- * includes it.
+ * What sock.c (streams), sock_dial.c, sock_listen.c and sock_handle.c share.
+ * Nobody else includes it.
  */
 #ifndef NET_SOCK_PRIV_H
 #define NET_SOCK_PRIV_H
@@ -12,12 +12,19 @@
 #include "base/addr.h"
 #include "base/stream.h"
 #include "limits.h"
+#include "net/sock.h"
 
 struct net {
 	uv_loop_t *loop;
-	bool hurry; /* the program ends */
+	bool hurry;	  /* the program ends */
+	size_t finishing; /* streams given up by stream_finish(), still here */
+	net_finished_cb *finished; /* NULL: nobody waits for them */
+	void *finished_ctx;
 	char read_buf[LIMIT_READ_CHUNK];
 };
+
+/* One stream less is finishing. */
+void sock_tell_finished(struct net *net);
 
 union sock_handle {
 	uv_handle_t handle;
@@ -42,11 +49,29 @@ struct addr sock_addr(const union sock_handle *uv, bool peer);
 /* Sets the options of every TCP socket.  0 or a negative errno. */
 int sock_set_options(int fd);
 
+/* From now on close(2) sends a reset; a Unix socket ignores it. */
+void sock_set_abort(int fd);
+
 /*
- * A socket to dial *to with, bound to the host of *from unless that is NULL.
- * 0 or a negative errno.
+ * A dial.  done comes once, from the loop, unless the dial is cancelled: fd is
+ * a connected socket and the callee's, or -1 with a negative errno and why,
+ * valid in the call.  The dial is dead then.
  */
-int sock_prepare(const struct addr *to, const struct addr *from, int *ret_fd);
+struct sock_dial;
+typedef void sock_dial_cb(void *ctx, int fd, int err, const char *why);
+
+/* To one address, and to a name, from *from unless that is NULL.  0, or a
+ * negative errno when it cannot begin: then done does not come. */
+int sock_dial_address(struct net *net, const struct addr *to,
+    const struct addr *from, sock_dial_cb *done, void *ctx,
+    struct sock_dial **ret);
+int sock_dial_name(struct net *net, const char *host, uint16_t port,
+    const struct addr *from, sock_dial_cb *done, void *ctx,
+    struct sock_dial **ret);
+
+/* A peer that has been reached sees a reset.  Not after done.  NULL is
+ * allowed. */
+void sock_dial_cancel(struct sock_dial *dial);
 
 /* Takes the connection that waits at server.  NULL: it could not be had. */
 struct stream *sock_accept(struct net *net, uv_stream_t *server);

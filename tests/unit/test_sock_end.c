@@ -6,7 +6,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -130,6 +134,96 @@ test_reset_after_both_ends(void **state)
 	notes_free(&notes);
 }
 
+/* A stream of net at a Unix socket, and its raw peer. */
+static void
+unix_pair(struct sockenv *env, struct notes *notes, int *ret_raw)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	char dir[] = "/tmp/culvert-test-XXXXXX";
+	struct net_listener *listener;
+	int err = 0;
+
+	*notes = (struct notes) { .env = env };
+	assert_non_null(mkdtemp(dir));
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/socket", dir);
+	listener =
+	    net_listen_unix(env->net, sun.sun_path, notes_accept, notes, &err);
+	assert_non_null(listener);
+	*ret_raw = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(connect(*ret_raw, (struct sockaddr *)&sun,
+			     sizeof(sun)),
+	    0);
+	assert_int_equal(net_listener_start(listener), 0);
+	SOCKENV_UNTIL(env, notes->stream != NULL);
+	net_listener_close(listener);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+/* A Unix socket has no reset; one that was closed altogether counts. */
+static void
+test_unix_peer_closes(void **state)
+{
+	struct sockenv *env = *state;
+	struct notes notes;
+	int raw;
+
+	/* After its end, as a forwarded client that has died. */
+	unix_pair(env, &notes, &raw);
+	stream_read_start(notes.stream);
+	assert_true(stream_alive(notes.stream));
+	shutdown(raw, SHUT_WR);
+	SOCKENV_UNTIL(env, notes.eofs == 1);
+	assert_true(stream_alive(notes.stream));
+	assert_true(count_turns(env) < 20);
+	close(raw);
+	assert_false(stream_alive(notes.stream));
+	assert_true(count_turns(env) < 20);
+	assert_int_equal(notes.closed, 0);
+	notes_free(&notes);
+
+	/* While nothing is read: what it said before is still there. */
+	unix_pair(env, &notes, &raw);
+	raw_write(raw, "bye", 3);
+	close(raw);
+	assert_false(stream_alive(notes.stream));
+	assert_true(count_turns(env) < 20);
+	stream_read_start(notes.stream);
+	SOCKENV_UNTIL(env, notes.eofs == 1);
+	assert_int_equal(notes.len, 3);
+	assert_int_equal(notes.closed, 0);
+	assert_false(stream_alive(notes.stream));
+	notes_free(&notes);
+
+	/* With what it has not read. */
+	unix_pair(env, &notes, &raw);
+	assert_int_equal(write_noted(&notes, "x", 1), 0);
+	stream_shutdown(notes.stream);
+	assert_true(stream_alive(notes.stream));
+	close(raw);
+	assert_false(stream_alive(notes.stream));
+	notes_free(&notes);
+}
+
+/* Two clean ends are no death, here as with TCP. */
+static void
+test_unix_two_ends(void **state)
+{
+	struct sockenv *env = *state;
+	struct notes notes;
+	int raw;
+
+	unix_pair(env, &notes, &raw);
+	stream_read_start(notes.stream);
+	stream_shutdown(notes.stream);
+	assert_true(stream_alive(notes.stream));
+	shutdown(raw, SHUT_WR);
+	SOCKENV_UNTIL(env, notes.eofs == 1);
+	assert_true(stream_alive(notes.stream));
+	close(raw);
+	assert_true(stream_alive(notes.stream));
+	notes_free(&notes);
+}
+
 /* Four megabytes, of which the last are long in our queue, to a peer that
  * begins to read after more than twice the linger time. */
 static void
@@ -201,6 +295,45 @@ test_finish_time(void **state)
 	close(raw);
 }
 
+static void
+count_call(void *ctx)
+{
+	(*(unsigned int *)ctx)++;
+}
+
+/* Nothing left is told once: at once, or when the last stream has gone; those
+ * that were closed or are in use do not count. */
+static void
+test_when_finished(void **state)
+{
+	struct sockenv *env = *state;
+	struct notes notes[4];
+	unsigned int calls = 0;
+	int raw[4];
+
+	for (int i = 0; i < 4; i++)
+		sockenv_pair(env, &notes[i], &raw[i]);
+	stream_close(notes[3].stream);
+	net_when_finished(env->net, count_call, &calls);
+	assert_int_equal(calls, 1);
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(write_noted(&notes[i], "x", 1), 0);
+		stream_finish(notes[i].stream);
+	}
+	net_when_finished(env->net, count_call, &calls);
+	close(raw[0]);
+	count_turns(env);
+	assert_int_equal(calls, 1);
+	raw_reset(raw[1]);
+	SOCKENV_UNTIL(env, calls == 2);
+	count_turns(env);
+	assert_int_equal(calls, 2);
+	stream_close(notes[2].stream);
+	close(raw[2]);
+	close(raw[3]);
+}
+
 int
 main(void)
 {
@@ -210,8 +343,11 @@ main(void)
 		SOCKENV_TEST(test_peer_resets_stopped),
 		SOCKENV_TEST(test_reset_after_eof),
 		SOCKENV_TEST(test_reset_after_both_ends),
+		SOCKENV_TEST(test_unix_peer_closes),
+		SOCKENV_TEST(test_unix_two_ends),
 		SOCKENV_TEST(test_finish_slow_reader),
 		SOCKENV_TEST(test_finish_time),
+		SOCKENV_TEST(test_when_finished),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,253 @@
+/*
+ * Dialling: sockets that connect, to one address or to those of a name one
+ * after the other, until one stands.
+ *
+ * Not by uv_tcp_connect(), after whose failure a handle cannot be used again:
+ * a stream that is given its socket once that stands never has to change it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "net/resolve.h"
+#include "net/sock_priv.h"
+
+/* The memory goes with the handle of the last try, if there was one. */
+struct sock_dial {
+	struct net *net;
+	sock_dial_cb *done; /* NULL: it came, or nobody wants it any more */
+	void *ctx;
+	struct addr from; /* AF_UNSPEC: any */
+	struct resolve *resolve;
+	struct addr to[RESOLVE_MAX];
+	size_t n;
+	size_t next;	/* of to, to be tried */
+	int fd;		/* what is being tried, or -1 */
+	uv_poll_t poll; /* looks at it */
+	int err;	/* what the tries have given so far */
+};
+
+static int try_next(struct sock_dial *dial);
+
+static struct sock_dial *
+sock_dial_new(struct net *net, const struct addr *from, sock_dial_cb *done,
+    void *ctx)
+{
+	struct sock_dial *dial = calloc(1, sizeof(*dial));
+
+	if (dial == NULL)
+		return NULL;
+	dial->net = net;
+	dial->done = done;
+	dial->ctx = ctx;
+	dial->from.family = AF_UNSPEC;
+	if (from != NULL)
+		dial->from = *from;
+	dial->fd = -1;
+	return dial;
+}
+
+static void
+sock_dial_fail(struct sock_dial *dial, int err, const char *why)
+{
+	dial->done(dial->ctx, -1, err, why);
+	free(dial);
+}
+
+/* ---- one try ---- */
+
+static void
+on_poll_closed(uv_handle_t *handle)
+{
+	struct sock_dial *dial = handle->data;
+	int err;
+
+	if (dial->done == NULL) {
+		free(dial);
+		return;
+	}
+	err = try_next(dial);
+	if (err != 0)
+		sock_dial_fail(dial, err, strerror(-err));
+}
+
+/* It stands, or has failed. */
+static void
+on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct sock_dial *dial = poll->data;
+	CLEANUP(cleanup_fd) int fd = steal_fd(&dial->fd);
+	sock_dial_cb *done = dial->done;
+	int err = 0;
+	socklen_t len = sizeof(err);
+
+	(void)events;
+	/* libuv has -EBADF for all that poll(2) calls an error. */
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
+		err = errno;
+	else if (err == 0 && status < 0)
+		err = -status;
+	uv_close((uv_handle_t *)poll, on_poll_closed);
+	if (err != 0) {
+		dial->err = -err;
+		return;
+	}
+	dial->done = NULL;
+	done(dial->ctx, steal_fd(&fd), 0, NULL);
+}
+
+/* A socket to dial *to with.  0 or a negative errno. */
+static int
+prepare(const struct addr *to, const struct addr *from, int *ret_fd)
+{
+	CLEANUP(cleanup_fd) int fd = -1;
+	struct sockaddr_storage sa;
+	struct addr source = *from;
+	int on = 1, err;
+	socklen_t len;
+
+	fd = socket(to->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	err = sock_set_options(fd);
+	if (err != 0)
+		return err;
+	if (from->family != AF_UNSPEC) {
+		if (from->family != to->family)
+			return -EAFNOSUPPORT;
+		/* The port is chosen at connect, where fewer collide. */
+		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
+		    sizeof(on));
+		source.port = 0;
+		len = addr_to_sockaddr(&source, &sa);
+		if (bind(fd, (const struct sockaddr *)&sa, len) != 0)
+			return -errno;
+	}
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+/* 0: on_poll() will come. */
+static int
+try_one(struct sock_dial *dial, const struct addr *to)
+{
+	CLEANUP(cleanup_fd) int fd = -1;
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(to, &sa);
+	int err = prepare(to, &dial->from, &fd);
+
+	if (err != 0)
+		return err;
+	if (connect(fd, (const struct sockaddr *)&sa, len) != 0 &&
+	    errno != EINPROGRESS)
+		return -errno;
+	err = uv_poll_init(dial->net->loop, &dial->poll, fd);
+	if (err != 0)
+		return err;
+	dial->poll.data = dial;
+	dial->fd = steal_fd(&fd);
+	uv_poll_start(&dial->poll, UV_WRITABLE, on_poll);
+	return 0;
+}
+
+/* The error, when all have failed: what could not even be tried is silent
+ * beside what was. */
+static int
+try_next(struct sock_dial *dial)
+{
+	while (dial->next < dial->n) {
+		int err = try_one(dial, &dial->to[dial->next++]);
+
+		if (err == 0)
+			return 0;
+		if (dial->err == 0)
+			dial->err = err;
+	}
+	return dial->err;
+}
+
+/* ---- the calls ---- */
+
+int
+sock_dial_address(struct net *net, const struct addr *to,
+    const struct addr *from, sock_dial_cb *done, void *ctx,
+    struct sock_dial **ret)
+{
+	struct sock_dial *dial = sock_dial_new(net, from, done, ctx);
+	int err;
+
+	if (dial == NULL)
+		return -ENOMEM;
+	dial->to[dial->n++] = *to;
+	err = try_next(dial);
+	if (err != 0)
+		free(dial);
+	else
+		*ret = dial;
+	return err;
+}
+
+static void
+on_resolved(void *ctx, const struct addr *found, size_t n, const char *why)
+{
+	struct sock_dial *dial = ctx;
+	sa_family_t family = dial->from.family;
+	int err;
+
+	dial->resolve = NULL;
+	if (n == 0) {
+		sock_dial_fail(dial, -ENOENT, why);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		if (family == AF_UNSPEC || found[i].family == family)
+			dial->to[dial->n++] = found[i];
+	if (dial->n == 0) {
+		sock_dial_fail(dial, -EAFNOSUPPORT,
+		    family == AF_INET ? "it has no IPv4 address" :
+					"it has no IPv6 address");
+		return;
+	}
+	err = try_next(dial);
+	if (err != 0)
+		sock_dial_fail(dial, err, strerror(-err));
+}
+
+int
+sock_dial_name(struct net *net, const char *host, uint16_t port,
+    const struct addr *from, sock_dial_cb *done, void *ctx,
+    struct sock_dial **ret)
+{
+	struct sock_dial *dial = sock_dial_new(net, from, done, ctx);
+
+	if (dial == NULL)
+		return -ENOMEM;
+	dial->resolve = resolve_start(net->loop, host, port, on_resolved, dial);
+	if (dial->resolve == NULL) {
+		free(dial);
+		return -ENOMEM;
+	}
+	*ret = dial;
+	return 0;
+}
+
+void
+sock_dial_cancel(struct sock_dial *dial)
+{
+	if (dial == NULL)
+		return;
+	dial->done = NULL;
+	if (dial->resolve != NULL) {
+		resolve_cancel(dial->resolve);
+		free(dial);
+		return;
+	}
+	if (dial->fd < 0)
+		return; /* between two tries */
+	uv_close((uv_handle_t *)&dial->poll, on_poll_closed);
+	sock_set_abort(dial->fd);
+	close(dial->fd);
+	dial->fd = -1;
+}

@@ -103,6 +103,10 @@
  * the transfer counts as cut. */
 #define LIMIT_HOLD_QUIET_MS 10000
 
+/* Once ssh has all of a download for a far client, the client has this long to
+ * end its direction too, which shows that sshd holds nothing of it any more. */
+#define LIMIT_FAR_DELIVERY_MS 2000
+
 /* A client that began a transfer has this long to connect. */
 #define LIMIT_CLIENT_CONNECT_MS 60000
 
@@ -117,8 +121,11 @@
 
 /* The end of an upload waits this long for a sign that its client died. */
 #define LIMIT_UPLOAD_EOF_MS 5
-/* ... and this long for the reset that answers a probe. */
-#define LIMIT_PROBE_MS 1000
+/* ... of a client that sshd stands between, whose two ends come through sshd
+ * and ssh one after the other. */
+#define LIMIT_FAR_UPLOAD_EOF_MS 50
+/* ... and this long for the reset that answers a probe, twice. */
+#define LIMIT_PROBE_MS 500
 
 /* After the client's end of control the server has this long to end too. */
 #define LIMIT_HALF_CLOSED_MS 300000

@@ -3,8 +3,9 @@
  *
  * Start: options, private directory, listening addresses (bound, so that an
  * address in use is told before ssh asks for a password), ssh, and when that
- * is up the tunnels.  End: tunnels with their sessions, ssh, and when that has
- * gone everything else; the loop runs dry and main() returns.
+ * is up the tunnels, of which the remote ones only then ask sshd to listen;
+ * when all stand, their lines.  End: tunnels with their sessions, ssh, and when
+ * that has gone everything else; the loop runs dry and main() returns.
  */
 #include <assert.h>
 #include <errno.h>
@@ -20,6 +21,8 @@
 #include "net/sock.h"
 #include "ssh/link.h"
 #include "ssh/master.h"
+#include "tunnel/policy.h"
+#include "tunnel/ports.h"
 #include "tunnel/side.h"
 #include "tunnel/tunnel.h"
 
@@ -42,7 +45,9 @@ struct app {
 	struct link *link;
 	struct side *near;
 	struct side *far;
+	struct policy policy;
 	struct tunnel *tunnels[OPTIONS_FORWARDS_MAX];
+	size_t n_starting; /* of the tunnels */
 	struct tunnel_count count;
 	uv_signal_t signals[N_STOP_SIGNALS];
 	bool stopping; /* by a signal */
@@ -74,15 +79,44 @@ let_go(struct app *app)
 }
 
 static void
+on_said(void *ctx)
+{
+	struct app *app = ctx;
+
+	link_stop(app->link);
+}
+
+/*
+ * Ends all, in its order.  The 421 for a client of a remote tunnel goes through
+ * ssh, and sshd drops what it still has of it when ssh ends: so ssh is left
+ * until such clients have ended too, or had their time.
+ */
+static void
+stop(struct app *app)
+{
+	bool remote = false;
+
+	net_hurry(app->net);
+	stop_tunnels(app, "culvert is stopping");
+	for (size_t i = 0; i < app->options.n_forwards; i++)
+		remote |= app->options.forwards[i].remote;
+	if (remote)
+		net_when_finished(app->net, on_said, app);
+	else
+		link_stop(app->link);
+}
+
+static void
 on_signal(uv_signal_t *handle, int signum)
 {
 	struct app *app = handle->data;
 
 	log_verbose("%s: stopping", strsignal(signum));
+	if (app->stopping)
+		link_stop(app->link); /* somebody is in a hurry */
+	else
+		stop(app);
 	app->stopping = true;
-	net_hurry(app->net);
-	stop_tunnels(app, "culvert is stopping");
-	link_stop(app->link);
 }
 
 /* ---- the link ---- */
@@ -94,29 +128,42 @@ announce(const struct app *app, size_t i)
 	char at[4 * ADDR_TEXT_MAX];
 	bool bracket = strchr(forward->host, ':') != NULL;
 
-	log_info("listening on %s, through %s to %s%s%s:%u",
+	log_info("listening on %s%s%s%s to %s%s%s:%u",
 	    tunnel_address(app->tunnels[i], at, sizeof(at)),
-	    app->options.destination, bracket ? "[" : "", forward->host,
+	    forward->remote ? " of " : ", through ", app->options.destination,
+	    forward->remote ? "," : "", bracket ? "[" : "", forward->host,
 	    bracket ? "]" : "", forward->host_port);
+}
+
+/* One tunnel that cannot be had is the end of all: who asked for it would
+ * not see that it is missing. */
+static void
+on_started(void *ctx, struct tunnel *tunnel, const char *why)
+{
+	struct app *app = ctx;
+
+	(void)tunnel;
+	if (why != NULL) {
+		log_err("%s", why);
+		app->status = EXIT_FAILED;
+		stop(app);
+		return;
+	}
+	if (--app->n_starting > 0)
+		return;
+	for (size_t i = 0; i < app->options.n_forwards; i++)
+		announce(app, i);
 }
 
 static void
 on_up(void *ctx)
 {
 	struct app *app = ctx;
-	int err;
+	size_t n = app->options.n_forwards;
 
-	for (size_t i = 0; i < app->options.n_forwards; i++) {
-		err = tunnel_start(app->tunnels[i]);
-		if (err != 0) {
-			log_err("cannot listen: %s", strerror(-err));
-			app->status = EXIT_FAILED;
-			link_stop(app->link);
-			return;
-		}
-	}
-	for (size_t i = 0; i < app->options.n_forwards; i++)
-		announce(app, i);
+	app->n_starting = n;
+	for (size_t i = 0; i < n && app->status != EXIT_FAILED; i++)
+		tunnel_start(app->tunnels[i], on_started, app);
 }
 
 static void
@@ -126,11 +173,13 @@ on_down(void *ctx, bool was_up, const char *why)
 
 	if (app->stopping) {
 		app->status = EXIT_STOPPED;
+	} else if (app->status == EXIT_FAILED) {
+		/* A tunnel has said what failed. */
 	} else if (was_up) {
 		log_err("the SSH connection to %s was lost: %s",
 		    app->options.destination, why);
 		app->status = EXIT_FAILED;
-	} else if (app->status != EXIT_FAILED) {
+	} else {
 		log_err("ssh could not connect to %s: %s",
 		    app->options.destination, why);
 		app->status = EXIT_NOT_CONNECTED;
@@ -143,21 +192,49 @@ on_down(void *ctx, bool was_up, const char *why)
 /* ---- start-up ---- */
 
 static bool
+make_policy(struct app *app)
+{
+	static const enum engine_mode modes[] = {
+		[OPTIONS_SAME] = ENGINE_SAME,
+		[OPTIONS_PASSIVE] = ENGINE_PASSIVE,
+		[OPTIONS_ACTIVE] = ENGINE_ACTIVE,
+	};
+	const struct options *options = &app->options;
+
+	app->policy = (struct policy) {
+		.allow = options->allow,
+		.n_allow = options->n_allow,
+		.any_user = options->any_user,
+		.pass_foreign_port = options->pass_foreign_port,
+		.allow_tls = options->allow_tls,
+		.server_mode = modes[options->server_mode],
+		.server_data_host_reply = options->server_data_host_reply,
+		.client_data_host_control = options->client_data_host_control,
+		.client_address = options->client_address,
+		.far_address = options->far_address,
+	};
+	if (options->client_ports_low == 0)
+		return true;
+	app->policy.client_ports =
+	    ports_new(options->client_ports_low, options->client_ports_high);
+	return app->policy.client_ports != NULL;
+}
+
+static bool
 make_tunnels(struct app *app)
 {
 	const struct options *options = &app->options;
-	char why[300];
+	char why[512];
 
 	for (size_t i = 0; i < options->n_forwards; i++) {
 		const struct forward *forward = &options->forwards[i];
 		struct tunnel_options tunnel = {
+			.remote = forward->remote,
 			.bind = forward->bind,
 			.port = forward->port,
 			.server_host = forward->host,
 			.server_port = forward->host_port,
-			.pass_foreign_port = options->pass_foreign_port,
-			.allow_tls = options->allow_tls,
-			.any_user = options->any_user,
+			.policy = &app->policy,
 			.loop = &app->loop,
 			.net = app->net,
 			.near = app->near,
@@ -198,7 +275,7 @@ make_parts(struct app *app)
 	app->near = near_side_new(&app->loop, app->net);
 	app->far =
 	    far_side_new(&app->loop, app->link, app->net, app->directory);
-	return app->near != NULL && app->far != NULL;
+	return app->near != NULL && app->far != NULL && make_policy(app);
 }
 
 static void
@@ -271,6 +348,7 @@ run(struct app *app)
 	/* For the handles that were closed just now. */
 	uv_run(&app->loop, UV_RUN_DEFAULT);
 	net_free(app->net);
+	ports_free(app->policy.client_ports);
 	err = uv_loop_close(&app->loop);
 	assert(err == 0);
 	privdir_remove(app->directory);

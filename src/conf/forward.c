@@ -1,5 +1,5 @@
 /*
- * What -L says.
+ * What -L and -R say.
  */
 #include "conf/forward.h"
 

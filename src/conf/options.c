@@ -24,6 +24,13 @@ enum {
 	OPTION_ALLOW_TLS,
 	OPTION_ANY_USER,
 	OPTION_MAX_SESSIONS,
+	OPTION_ALLOW,
+	OPTION_SERVER_MODE,
+	OPTION_FAR_ADDRESS,
+	OPTION_CLIENT_ADDRESS,
+	OPTION_CLIENT_PORTS,
+	OPTION_SERVER_DATA_HOST,
+	OPTION_CLIENT_DATA_HOST,
 	OPTION_HELP,
 	OPTION_VERSION,
 };
@@ -35,49 +42,78 @@ static const struct option long_options[] = {
 	{ "allow-tls", no_argument, NULL, OPTION_ALLOW_TLS },
 	{ "any-user", no_argument, NULL, OPTION_ANY_USER },
 	{ "max-sessions", required_argument, NULL, OPTION_MAX_SESSIONS },
+	{ "allow", required_argument, NULL, OPTION_ALLOW },
+	{ "server-mode", required_argument, NULL, OPTION_SERVER_MODE },
+	{ "far-address", required_argument, NULL, OPTION_FAR_ADDRESS },
+	{ "client-address", required_argument, NULL, OPTION_CLIENT_ADDRESS },
+	{ "client-ports", required_argument, NULL, OPTION_CLIENT_PORTS },
+	{ "server-data-host", required_argument, NULL,
+	    OPTION_SERVER_DATA_HOST },
+	{ "client-data-host", required_argument, NULL,
+	    OPTION_CLIENT_DATA_HOST },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
 };
 
 /* ssh's own letters first; the colon in front: errors are ours to tell. */
-static const char short_options[] = ":46F:i:J:l:p:o:c:vqL:h";
+static const char short_options[] = ":46F:i:J:l:p:o:c:vqL:R:h";
 static const char for_ssh[] = "46FiJlpocv";
 
 static const char help[] =
-    "usage: culvert [options] [-L [bind:]port:host:hostport]... destination\n"
+    "usage: culvert [options] [-L|-R [bind:]port:host:hostport]... destination\n"
     "\n"
-    "Carries FTP through SSH: connects to destination with ssh, listens, and "
-    "lets any\n"
+    "Carries FTP through SSH: connects to destination with ssh, listens, and lets any\n"
     "FTP client work in active and passive mode against the FTP server at\n"
-    "host:hostport as the SSH server sees it.\n"
+    "host:hostport.\n"
     "\n"
     "  -L [ftp/][bind_address:]port:host:hostport\n"
-    "                    listen there, for that FTP server; repeatable "
-    "(default\n"
-    "                    " DEFAULT_FORWARD
-    "; port 0: a free one; bind *: all)\n"
+    "                    listen here, for that FTP server as the SSH server sees it;\n"
+    "                    repeatable (default " DEFAULT_FORWARD
+    "; port 0: a free one;\n"
+    "                    bind *: all addresses)\n"
+    "  -R [ftp/][bind_address:]port:host:hostport\n"
+    "                    the other way round: the SSH server listens, for that FTP\n"
+    "                    server as this host sees it; repeatable, also beside -L\n"
     "  -F -i -J -l -p -o -c -4 -6\n"
     "                    as in ssh(1), handed to it; ~/.ssh/config counts\n"
     "      --ssh PROGRAM use this ssh\n"
     "      --batch       never ask for passwords or host keys\n"
-    "      --foreign-port refuse|pass\n"
-    "                    PORT to another host or below 1024: refuse it "
-    "(default), or\n"
-    "                    hand it to the server untouched, outside of SSH\n"
-    "      --allow-tls   let AUTH TLS through; data connections then do not "
-    "use SSH\n"
-    "      --any-user    on loopback take data connections of any local "
-    "user\n"
+    "\n"
+    "Who may connect, and where data connections go:\n"
+    "      --allow FROM  FTP clients of this address or network (192.0.2.0/24) may\n"
+    "                    connect; repeatable; needed to listen beyond loopback\n"
+    "      --any-user    on loopback take data connections of any local user\n"
     "      --max-sessions N\n"
-    "                    at most N control connections at a time (default "
-    "256)\n"
+    "                    at most N control connections at a time (default 256)\n"
+    "      --foreign-port refuse|pass\n"
+    "                    PORT to another host or below 1024: refuse it (default), or\n"
+    "                    hand it to the server untouched, outside of SSH\n"
+    "      --client-data-host command|control\n"
+    "                    the client's data connections: to the address in PORT, if\n"
+    "                    it is the client's own (default), or always to the client's\n"
+    "      --server-data-host control|reply\n"
+    "                    the server's: to its control connection's host (default), or\n"
+    "                    to the address in its reply to PASV\n"
+    "      --allow-tls   let AUTH TLS through; data connections then do not use SSH\n"
+    "\n"
+    "Clients and servers that cannot be reached as they are:\n"
+    "      --server-mode same|passive|active\n"
+    "                    mode toward the server: the client's, and the other one\n"
+    "                    where that fails (default), or always this one\n"
+    "      --client-address ADDR\n"
+    "                    tell clients this address in replies to PASV (NAT)\n"
+    "      --client-ports LOW-HIGH\n"
+    "                    listen on these ports for data connections of -L's clients\n"
+    "      --far-address ADDR\n"
+    "                    the SSH server's address for data connections of -L's FTP\n"
+    "                    servers on other hosts (GatewayPorts)\n"
+    "\n"
     "  -q                only errors\n"
     "  -v                more words, of ssh too; again for the FTP commands\n"
     "      --help, --version\n"
     "\n"
-    "Then point the FTP client at the address in the line \"culvert: "
-    "listening on\".\n"
+    "Then point the FTP client at the address in the line \"culvert: listening on\".\n"
     "Exit status: 0 stopped by a signal, 1 failed, 2 bad usage,\n"
     "255 ssh could not connect.\n";
 
@@ -96,16 +132,17 @@ bad(struct options *options, const char *format, ...)
 }
 
 static enum options_result
-add_forward(struct options *options, const char *spec)
+add_forward(struct options *options, int letter, const char *spec)
 {
+	struct forward *forward = &options->forwards[options->n_forwards];
 	char why[160];
 
 	if (options->n_forwards == OPTIONS_FORWARDS_MAX)
-		return bad(options, "more than %d times -L",
+		return bad(options, "more than %d times -L and -R",
 		    OPTIONS_FORWARDS_MAX);
-	if (forward_parse(spec, &options->forwards[options->n_forwards], why,
-		sizeof(why)) != 0)
-		return bad(options, "-L %s: %s", spec, why);
+	if (forward_parse(spec, forward, why, sizeof(why)) != 0)
+		return bad(options, "-%c %s: %s", letter, spec, why);
+	forward->remote = letter == 'R';
 	options->n_forwards++;
 	return OPTIONS_RUN;
 }
@@ -139,17 +176,56 @@ add_for_ssh(struct options *options, int letter)
 		options->ssh_arguments[options->n_ssh_arguments++] = optarg;
 }
 
+/* Sets *ret to the place of text among the words, which end in NULL. */
 static enum options_result
-take_policy(struct options *options, const char *word)
+choose(struct options *options, const char *option, const char *text,
+    const char *const *words, unsigned *ret)
 {
-	if (strcmp(word, "pass") == 0)
-		options->pass_foreign_port = true;
-	else if (strcmp(word, "refuse") == 0)
-		options->pass_foreign_port = false;
-	else
-		return bad(options,
-		    "--foreign-port %s: expected \"refuse\" or \"pass\"", word);
-	return OPTIONS_RUN;
+	char expected[80] = "";
+	size_t len = 0;
+
+	for (unsigned i = 0; words[i] != NULL; i++) {
+		if (strcmp(text, words[i]) == 0) {
+			*ret = i;
+			return OPTIONS_RUN;
+		}
+		len += (size_t)snprintf(expected + len, sizeof(expected) - len,
+		    "%s\"%s\"", i > 0 ? " or " : "", words[i]);
+	}
+	return bad(options, "%s %s: expected %s", option, text, expected);
+}
+
+static enum options_result
+take_choice(struct options *options, int option, const char *text)
+{
+	static const char *const port[] = { "refuse", "pass", NULL };
+	static const char *const mode[] = {
+		[OPTIONS_SAME] = "same",
+		[OPTIONS_PASSIVE] = "passive",
+		[OPTIONS_ACTIVE] = "active",
+		NULL,
+	};
+	static const char *const server[] = { "control", "reply", NULL };
+	static const char *const client[] = { "command", "control", NULL };
+	enum options_result result;
+	unsigned n = 0;
+
+	if (option == OPTION_FOREIGN_PORT) {
+		result = choose(options, "--foreign-port", text, port, &n);
+		options->pass_foreign_port = n == 1;
+	} else if (option == OPTION_SERVER_MODE) {
+		result = choose(options, "--server-mode", text, mode, &n);
+		options->server_mode = (enum options_mode)n;
+	} else if (option == OPTION_SERVER_DATA_HOST) {
+		result =
+		    choose(options, "--server-data-host", text, server, &n);
+		options->server_data_host_reply = n == 1;
+	} else {
+		result =
+		    choose(options, "--client-data-host", text, client, &n);
+		options->client_data_host_control = n == 1;
+	}
+	return result;
 }
 
 static enum options_result
@@ -166,13 +242,107 @@ take_max_sessions(struct options *options, const char *text)
 }
 
 static enum options_result
+add_allow(struct options *options, const char *text)
+{
+	struct subnet subnet, *grown;
+
+	if (subnet_parse(text, &subnet) != 0)
+		return bad(options,
+		    "--allow %s: expected an address, or a network like "
+		    "192.0.2.0/24 or 2001:db8::/32; 0.0.0.0/0 and ::/0 are "
+		    "everybody",
+		    text);
+	/* Somebody means everybody and would let in nobody. */
+	if (addr_is_any(&subnet.addr) && strchr(text, '/') == NULL)
+		return bad(options,
+		    "--allow %s: no client has that address; %s/0 is "
+		    "everybody",
+		    text, text);
+	grown =
+	    realloc(options->allow, (options->n_allow + 1) * sizeof(*grown));
+	if (grown == NULL)
+		return bad(options, "out of memory");
+	options->allow = grown;
+	options->allow[options->n_allow++] = subnet;
+	return OPTIONS_RUN;
+}
+
+/* The address of a host as others see it. */
+static enum options_result
+take_address(struct options *options, const char *option, const char *text,
+    struct addr *ret)
+{
+	struct addr addr;
+
+	/* A scope says something on one host only (RFC 4007 section 11). */
+	if (addr_parse_ip(text, &addr) != 0 || addr.scope != 0)
+		return bad(options,
+		    "%s %s: expected an IPv4 or IPv6 address, not a name",
+		    option, text);
+	if (addr_is_any(&addr))
+		return bad(options, "%s %s: that is no host's address", option,
+		    text);
+	*ret = addr;
+	return OPTIONS_RUN;
+}
+
+static enum options_result
+take_client_ports(struct options *options, const char *text)
+{
+	const char *dash = strchr(text, '-');
+	size_t len = dash != NULL ? (size_t)(dash - text) : strlen(text);
+	uint64_t low, high;
+
+	if (num_parse(text, len, 65535, &low) != 0 || low == 0 ||
+	    num_parse_text(dash != NULL ? dash + 1 : text, 65535, &high) != 0)
+		return bad(options,
+		    "--client-ports %s: expected LOW-HIGH, two ports from 1 "
+		    "to 65535",
+		    text);
+	if (low > high)
+		return bad(options,
+		    "--client-ports %s: the first port is above the last",
+		    text);
+	options->client_ports_low = (uint16_t)low;
+	options->client_ports_high = (uint16_t)high;
+	return OPTIONS_RUN;
+}
+
+/* Options whose value has to be understood. */
+static enum options_result
+take_value(struct options *options, int option, const char *text)
+{
+	enum options_result result;
+	struct addr far;
+
+	switch (option) {
+	case 'L':
+	case 'R':
+		return add_forward(options, option, text);
+	case OPTION_MAX_SESSIONS:
+		return take_max_sessions(options, text);
+	case OPTION_ALLOW:
+		return add_allow(options, text);
+	case OPTION_CLIENT_ADDRESS:
+		return take_address(options, "--client-address", text,
+		    &options->client_address);
+	case OPTION_FAR_ADDRESS:
+		result = take_address(options, "--far-address", text, &far);
+		options->far_address = text;
+		return result;
+	case OPTION_CLIENT_PORTS:
+		return take_client_ports(options, text);
+	default:
+		return take_choice(options, option, text);
+	}
+}
+
+static enum options_result
 take(struct options *options, int letter, char **argv)
 {
 	if (letter < 256 && strchr(for_ssh, letter) != NULL)
 		add_for_ssh(options, letter);
 	switch (letter) {
-	case 'L':
-		return add_forward(options, optarg);
 	case 'q':
 		options->quiet = true;
 		break;
@@ -185,16 +355,12 @@ take(struct options *options, int letter, char **argv)
 	case OPTION_BATCH:
 		options->batch = true;
 		break;
-	case OPTION_FOREIGN_PORT:
-		return take_policy(options, optarg);
 	case OPTION_ALLOW_TLS:
 		options->allow_tls = true;
 		break;
 	case OPTION_ANY_USER:
 		options->any_user = true;
 		break;
-	case OPTION_MAX_SESSIONS:
-		return take_max_sessions(options, optarg);
 	case 'h':
 	case OPTION_HELP:
 		return OPTIONS_HELP;
@@ -204,7 +370,9 @@ take(struct options *options, int letter, char **argv)
 	case '?':
 		return bad_option(options, argv[optind - 1], letter == ':');
 	default:
-		break;
+		if (letter < 256 && strchr(for_ssh, letter) != NULL)
+			break;
+		return take_value(options, letter, optarg);
 	}
 	return OPTIONS_RUN;
 }
@@ -241,8 +409,33 @@ take_destination(struct options *options, int argc, char **argv)
 		    options->destination);
 	if (options->destination[0] == '\0')
 		return bad(options, "the destination is empty");
+	return OPTIONS_RUN;
+}
+
+/* Options that would do nothing, or something wrong, beside these -L and -R. */
+static enum options_result
+check(struct options *options)
+{
+	size_t n_remote = 0;
+
 	if (options->n_forwards == 0)
-		return add_forward(options, DEFAULT_FORWARD);
+		return add_forward(options, 'L', DEFAULT_FORWARD);
+	for (size_t i = 0; i < options->n_forwards; i++)
+		n_remote += options->forwards[i].remote;
+	if (n_remote == options->n_forwards && options->client_ports_low != 0)
+		return bad(options,
+		    "--client-ports is about ports of this host, where -R "
+		    "does not listen; it takes a -L");
+	if (n_remote == options->n_forwards && options->far_address != NULL)
+		return bad(options,
+		    "--far-address is about FTP servers beyond the SSH "
+		    "server; with -R they are on this side, it takes a -L");
+	if (n_remote > 0 && n_remote < options->n_forwards &&
+	    options->client_address.family != AF_UNSPEC)
+		return bad(options,
+		    "--client-address cannot be right for the clients of -L "
+		    "and of -R at once; run culvert twice, or give -R an "
+		    "address to listen on");
 	return OPTIONS_RUN;
 }
 
@@ -272,7 +465,8 @@ options_parse(int argc, char **argv, struct options *ret)
 		if (result != OPTIONS_RUN)
 			return result;
 	}
-	return take_destination(ret, argc, argv);
+	result = take_destination(ret, argc, argv);
+	return result == OPTIONS_RUN ? check(ret) : result;
 }
 
 void
@@ -280,6 +474,8 @@ options_free(struct options *options)
 {
 	free(options->ssh_arguments);
 	options->ssh_arguments = NULL;
+	free(options->allow);
+	options->allow = NULL;
 }
 
 const char *

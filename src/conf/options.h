@@ -7,9 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/subnet.h"
 #include "conf/forward.h"
 
-/* Most -L of one command. */
+/* Most -L and -R of one command. */
 #define OPTIONS_FORWARDS_MAX 64
 
 enum options_result {
@@ -17,6 +18,13 @@ enum options_result {
 	OPTIONS_HELP,	 /* --help was given */
 	OPTIONS_VERSION, /* --version was given */
 	OPTIONS_BAD,	 /* why says what is wrong; exit status 2 */
+};
+
+/* --server-mode */
+enum options_mode {
+	OPTIONS_SAME,
+	OPTIONS_PASSIVE,
+	OPTIONS_ACTIVE,
 };
 
 struct options {
@@ -33,11 +41,20 @@ struct options {
 	bool allow_tls;
 	bool any_user;
 	size_t max_sessions;
+	struct subnet *allow; /* heap */
+	size_t n_allow;
+	enum options_mode server_mode;
+	bool server_data_host_reply;   /* --server-data-host reply */
+	bool client_data_host_control; /* --client-data-host control */
+	struct addr client_address;    /* AF_UNSPEC when not given */
+	const char *far_address;       /* an address, or NULL */
+	uint16_t client_ports_low;     /* 0 when not given */
+	uint16_t client_ports_high;
 	char why[256];
 };
 
 /*
- * Reads the command line into *ret.  ret->ssh_arguments is the caller's to
+ * Reads the command line into *ret.  What is on the heap is the caller's to
  * free by options_free(), whatever is returned.
  */
 enum options_result options_parse(int argc, char **argv, struct options *ret);

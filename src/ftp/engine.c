@@ -25,7 +25,8 @@ engine_new(const struct engine_config *config)
 	if (engine == NULL)
 		return NULL;
 	engine->config = *config;
-	engine->server_family = config->server_family;
+	engine->memory =
+	    config->memory != NULL ? config->memory : &engine->own_memory;
 	line_reader_init(&engine->input[ENGINE_CLIENT], LIMIT_COMMAND_LINE,
 	    LIMIT_CONTROL_INPUT);
 	line_reader_init(&engine->input[ENGINE_SERVER], LIMIT_REPLY_LINE,
@@ -50,10 +51,17 @@ engine_free(struct engine *engine)
 	line_reader_free(&engine->input[ENGINE_SERVER]);
 	buf_free(&engine->out);
 	free(engine->actions);
+	free(engine->rest);
 	free(engine);
 }
 
 /* ---- what goes in ---- */
+
+void
+engine_server_family(struct engine *engine, sa_family_t family)
+{
+	engine->config.server_family = family;
+}
 
 int
 engine_bytes(struct engine *engine, enum engine_peer peer, const void *bytes,
@@ -255,7 +263,77 @@ pending_drop(struct engine *engine, struct pending *pending)
 	if (engine->replying == pending)
 		engine->replying = NULL;
 	free(pending->text);
+	free(pending->reply);
+	free(pending->line);
+	free(pending->rest);
 	free(pending);
+}
+
+void
+pending_keep_line(struct engine *engine, struct pending *pending,
+    const uint8_t *line, size_t len)
+{
+	pending->line = malloc(len);
+	if (pending->line == NULL) {
+		engine->failed = true;
+		return;
+	}
+	memcpy(pending->line, line, len);
+	pending->line_len = len;
+}
+
+bool
+pending_waits(const struct engine *engine)
+{
+	const struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending->waits)
+			return true;
+	return false;
+}
+
+void
+pending_set_reply(struct engine *engine, struct pending *pending,
+    const void *line, size_t len)
+{
+	uint8_t *copy = malloc(len);
+
+	if (copy == NULL) {
+		engine->failed = true;
+		return;
+	}
+	memcpy(copy, line, len);
+	free(pending->reply);
+	pending->reply = copy;
+	pending->reply_len = len;
+}
+
+void
+pending_set_text(struct engine *engine, struct pending *pending,
+    const char *text)
+{
+	char line[512];
+	int len = snprintf(line, sizeof(line) - 2, "%s", text);
+
+	if (len < 0)
+		return;
+	if ((size_t)len > sizeof(line) - 3)
+		len = (int)sizeof(line) - 3;
+	/* A reply of ours is one line, whatever it quotes. */
+	for (int i = 0; i < len; i++)
+		if (line[i] == '\r' || line[i] == '\n')
+			line[i] = ' ';
+	memcpy(line + len, "\r\n", 2);
+	pending_set_reply(engine, pending, line, (size_t)len + 2);
+}
+
+void
+pending_send_reply(struct engine *engine, const struct pending *pending)
+{
+	if (!engine->opaque)
+		engine_send(engine, ENGINE_CLIENT, pending->reply,
+		    pending->reply_len);
 }
 
 void
@@ -269,11 +347,8 @@ pending_local(struct engine *engine, const char *format, ...)
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	pending = pending_add(engine, PENDING_LOCAL, VERB_OTHER);
-	if (pending == NULL)
-		return;
-	pending->text = strdup(text);
-	if (pending->text == NULL)
-		engine->failed = true;
+	if (pending != NULL)
+		pending_set_text(engine, pending, text);
 }
 
 bool
@@ -284,8 +359,7 @@ pending_flush_local(struct engine *engine)
 	if (first == NULL || first->kind != PENDING_LOCAL ||
 	    engine->reply.code != 0 || engine->fragment[ENGINE_SERVER])
 		return false;
-	engine_sendf(engine, ENGINE_CLIENT, "%s",
-	    first->text != NULL ? first->text : "500 Out of memory.");
+	pending_send_reply(engine, first);
 	pending_drop(engine, first);
 	return true;
 }
@@ -366,17 +440,17 @@ tell_server_gone(struct engine *engine)
 	    engine->lost[ENGINE_SERVER];
 
 	/* What was cut off in a line is to be left alone, if it is the end. */
-	if (engine->fragment[ENGINE_SERVER] && engine->how != DROP && speaks)
+	if (engine->fragment[ENGINE_SERVER] && !reply_is_dropped(engine) &&
+	    speaks)
 		engine_sendf(engine, ENGINE_CLIENT, "%s", "");
-	if (engine->reply.code != 0 && engine->how != DROP)
+	if (engine->reply.code != 0 && !reply_is_dropped(engine))
 		engine_sendf(engine, ENGINE_CLIENT, "%03u Cut off.",
 		    engine->reply.code);
 	if (transfer != NULL)
 		tell_transfer_cut(engine, transfer);
 	TAILQ_FOREACH (pending, &engine->pending, link)
 		if (pending->kind == PENDING_LOCAL)
-			engine_sendf(engine, ENGINE_CLIENT, "%s",
-			    pending->text);
+			pending_send_reply(engine, pending);
 	if (engine->lost[ENGINE_SERVER])
 		engine_sendf(engine, ENGINE_CLIENT, "421 %s.", engine->why);
 }
@@ -431,7 +505,7 @@ client_half_closed(struct engine *engine)
 	bool all_taken = line_reader_len(&engine->input[ENGINE_CLIENT]) == 0;
 	bool acts = false;
 
-	if (engine->making[ENGINE_CLIENT] != NULL || transfer_runs(engine))
+	if (pending_waits(engine) || transfer_runs(engine))
 		return false;
 	if (!engine->server_shut && all_taken) {
 		engine->server_shut = true;
@@ -481,8 +555,9 @@ step(struct engine *engine)
 	}
 	if (engine->stopping)
 		return step_ends(engine);
-	return pending_flush_local(engine) || engine_step_server(engine) ||
-	    engine_step_client(engine) || step_ends(engine);
+	return pending_flush_local(engine) || ask_step(engine) ||
+	    engine_step_server(engine) || engine_step_client(engine) ||
+	    step_ends(engine);
 }
 
 bool

@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/subnet.h"
 #include "ftp/command.h"
 
 struct engine;
@@ -31,12 +32,38 @@ enum engine_peer {
 	ENGINE_SERVER,
 };
 
+/* The mode toward the server (RFC 959 section 3.2), whatever the client asks
+ * for. */
+enum engine_mode {
+	ENGINE_SAME, /* the client's, and the other one when it fails */
+	ENGINE_PASSIVE,
+	ENGINE_ACTIVE,
+};
+
+/*
+ * What was learned of a tunnel's server: which forms of PORT and PASV it
+ * takes.  Zeroed at first; shared by the engines of one tunnel, so that each
+ * thing is tried, and logged, once.
+ */
+struct engine_memory {
+	unsigned good;	  /* forms that were accepted */
+	unsigned refused; /* forms that were not, where another one was */
+};
+
 struct engine_config {
-	struct addr client;	   /* the control connection's peer; no port */
+	/* The control connection's peer, no port; AF_UNSPEC when it cannot be
+	 * known: then PORT may name an address of the networks. */
+	struct addr client;
+	const struct subnet *networks; /* borrowed */
+	size_t n_networks;
+
 	sa_family_t server_family; /* of the server's control connection when
 				    * it is certain, else AF_UNSPEC */
-	bool pass_foreign_port;	   /* a refused PORT goes through untouched */
-	bool allow_tls;		   /* AUTH goes through; then all is opaque */
+	enum engine_mode server_mode;
+	bool ignore_port_host;	/* PORT's address counts as the client's own */
+	bool pass_foreign_port; /* a refused PORT goes through untouched */
+	bool allow_tls;		/* AUTH goes through; then all is opaque */
+	struct engine_memory *memory; /* borrowed; NULL: the session's own */
 };
 
 enum engine_action_type {
@@ -49,7 +76,10 @@ enum engine_action_type {
 	ENGINE_REPORT, /* a transfer is over: see report */
 
 	/* These are about the data connection with number data. */
-	ENGINE_DATA_OPEN,  /* make its two ends: see open */
+	ENGINE_DATA_OPEN,  /* make its two ends: client and server */
+	ENGINE_DATA_DIAL,  /* dial the client's end now, where the server's end
+			    * dials too (else it is dialled when the server
+			    * has come) */
 	ENGINE_DATA_TIMER, /* ENGINE_DATA_TIMEOUT in ms; 0: never mind */
 	ENGINE_DATA_QUIET, /* ENGINE_DATA_IS_QUIET once nothing has moved
 			    * for ms and the client has all that came; 0:
@@ -83,9 +113,9 @@ enum engine_outcome {
 /* How one end of a data connection comes to be. */
 struct engine_data_end {
 	bool listens;	/* else it dials */
-	struct addr to; /* toward the client: the address in its
-			 * command; toward the server: the port alone,
-			 * the host is the control connection's */
+	struct addr to; /* toward the client: the address in its command;
+			 * toward the server: that in its reply, AF_UNSPEC
+			 * with a port where it names none */
 };
 
 struct engine_report {
@@ -112,10 +142,10 @@ struct engine_action {
 };
 
 enum engine_data_event_type {
-	/* The end that listens does: v4 and v6 are what the other side may be
-	 * told; AF_UNSPEC where there is none. */
+	/* peer's end listens: v4 and v6 are what that peer may be told;
+	 * AF_UNSPEC where there is none. */
 	ENGINE_DATA_LISTENING,
-	/* It cannot: why. The number is void. */
+	/* It cannot: why. */
 	ENGINE_DATA_NO_LISTENER,
 	/* peer's end stands (accepted or dialled). */
 	ENGINE_DATA_UP,
@@ -144,6 +174,9 @@ struct engine_data_event {
 /* config is copied.  NULL when out of memory. */
 struct engine *engine_new(const struct engine_config *config);
 void engine_free(struct engine *engine);
+
+/* The server's control connection stands, and is of that family. */
+void engine_server_family(struct engine *engine, sa_family_t family);
 
 /*
  * Bytes of a control connection, len of them, copied.  0, -ENOMEM, or

@@ -50,56 +50,24 @@ pass_untouched(struct engine *engine, const struct command *command,
 
 /* ---- PORT, EPRT, LPRT ---- */
 
-/* The command that announces the far listener in that family. */
-void
-engine_send_active(struct engine *engine, struct pending *pending,
-    sa_family_t family)
-{
-	const struct data *data = pending->data;
-	const struct addr *addr = family == AF_INET ? &data->v4 : &data->v6;
-	enum verb verb = pending->verb;
-	char text[HOSTPORT_TEXT_MAX];
-
-	/* PORT has no room for IPv6.  The way back from EPRT is PORT, which
-	 * every server knows. */
-	if (verb == VERB_PORT && family == AF_INET6)
-		verb = VERB_EPRT;
-	else if (verb == VERB_EPRT && pending->other_tried && family == AF_INET)
-		verb = VERB_PORT;
-	if (hostport_format_command(verb, addr, text) != 0)
-		return;
-	pending->family = family;
-	engine_sendf(engine, ENGINE_SERVER, "%s %s", verb_name(verb), text);
-}
-
-/* The family to try first: what was taken before, else the client's own. */
-static sa_family_t
-first_family(const struct engine *engine, const struct data *data,
-    const struct hostport *hostport)
-{
-	sa_family_t family = engine->server_family;
-
-	if (family == AF_UNSPEC)
-		family = hostport->addr.family;
-	if (family == AF_INET && data->v4.family == AF_UNSPEC)
-		return AF_INET6;
-	if (family == AF_INET6 && data->v6.family == AF_UNSPEC)
-		return AF_INET;
-	return family;
-}
-
 /* Why we do not dial that address; NULL when we do. */
 static const char *
 port_refusal(const struct engine *engine, const struct addr *addr)
 {
-	if (!addr_same_ip(addr, &engine->config.client))
-		return "the address is not the client's own";
+	const struct engine_config *config = &engine->config;
+
+	if (config->client.family != AF_UNSPEC) {
+		if (!addr_same_ip(addr, &config->client))
+			return "the address is not the client's own";
+	} else if (!subnets_have(config->networks, config->n_networks, addr)) {
+		return "the address is not one where clients may be";
+	}
 	if (addr->port < LOWEST_PORT)
 		return "the port is below 1024";
 	return NULL;
 }
 
-static bool
+static void
 refuse_port(struct engine *engine, const struct command *command,
     const struct hostport *hostport, const char *refusal)
 {
@@ -111,7 +79,6 @@ refuse_port(struct engine *engine, const struct command *command,
 	    refusal);
 	pending_local(engine, "500 %s refused by culvert: %s.",
 	    verb_name(command->verb), refusal);
-	return true;
 }
 
 /*
@@ -120,7 +87,7 @@ refuse_port(struct engine *engine, const struct command *command,
  * call malformed, and would then connect to its own host's ports, which is the
  * peer that it sees.
  */
-static bool
+static void
 refuse_malformed(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len, int err)
 {
@@ -130,7 +97,7 @@ refuse_malformed(struct engine *engine, const struct command *command,
 
 	if (engine->config.pass_foreign_port) {
 		pass_untouched(engine, command, line, len);
-		return true;
+		return;
 	}
 	engine_logf(engine, ENGINE_WARN,
 	    "refused %s: its host-port cannot be read: %.*s; --foreign-port "
@@ -141,85 +108,45 @@ refuse_malformed(struct engine *engine, const struct command *command,
 		    "522 Network protocol not supported, use (1,2).");
 	else
 		pending_local(engine, "501 Illegal %s.", verb);
-	return true;
 }
 
-/* The listener toward the server is there, or is not: go on with the line. */
-static bool
-finish_active(struct engine *engine, const struct command *command,
-    const struct hostport *hostport)
-{
-	struct data *data = engine->making[ENGINE_CLIENT];
-	struct pending *pending;
-
-	if (!data->ready && !data->failed)
-		return false;
-	engine->making[ENGINE_CLIENT] = NULL;
-	if (data->failed) {
-		engine_logf(engine, ENGINE_WARN, "%s refused: %s",
-		    verb_name(command->verb), data->why);
-		pending_local(engine,
-		    "502 Active mode is not possible here, use passive: %s.",
-		    data->why);
-		data_forget(engine, data);
-		return true;
-	}
-	pending = pending_add(engine, PENDING_COMMAND, command->verb);
-	if (pending == NULL)
-		return true;
-	pending->flags = command->flags;
-	pending->data = data;
-	pending->unsure = engine->server_family == AF_UNSPEC;
-	data->state = DATA_ANNOUNCED;
-	engine_send_active(engine, pending,
-	    first_family(engine, data, hostport));
-	return true;
-}
-
-/* "The address you see": lftp says so over IPv6, and means itself. */
+/* The address that counts as the one in the command.  "The address you see",
+ * 0.0.0.0 or ::, is what lftp says over IPv6, and means itself. */
 static void
-fill_any_address(const struct engine *engine, struct addr *addr)
+settle_address(const struct engine *engine, struct addr *addr)
 {
+	const struct addr *client = &engine->config.client;
 	uint16_t port = addr->port;
 
-	if (!addr_is_any(addr))
+	if (!engine->config.ignore_port_host && !addr_is_any(addr))
 		return;
-	*addr = engine->config.client;
+	/* Where it cannot be known, the host of the listener is meant. */
+	*addr = client->family != AF_UNSPEC ? *client :
+					      addr_loopback(addr->family, 0);
 	addr->port = port;
 }
 
-/* Returns false while the line must wait for its listener. */
-static bool
+static void
 take_active(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct engine_data_end client = { .listens = false };
-	struct engine_data_end server = { .listens = true };
 	struct hostport hostport;
 	const char *refusal;
 	int err = hostport_parse_command(command->verb, line + command->arg_at,
 	    command->arg_len, &hostport);
 
-	if (err != 0)
-		return refuse_malformed(engine, command, line, len, err);
-	fill_any_address(engine, &hostport.addr);
-	if (engine->making[ENGINE_CLIENT] != NULL)
-		return finish_active(engine, command, &hostport);
+	if (err != 0) {
+		refuse_malformed(engine, command, line, len, err);
+		return;
+	}
+	settle_address(engine, &hostport.addr);
 	refusal = port_refusal(engine, &hostport.addr);
-	if (refusal != NULL && !engine->config.pass_foreign_port)
-		return refuse_port(engine, command, &hostport, refusal);
-	if (refusal != NULL) {
+	if (refusal == NULL)
+		ask_begin(engine, command, line, len, &hostport.addr);
+	else if (engine->config.pass_foreign_port)
 		pass_untouched(engine, command, line, len);
-		return true;
-	}
-	client.to = hostport.addr;
-	engine->making[ENGINE_CLIENT] =
-	    data_open(engine, true, &client, &server);
-	if (engine->making[ENGINE_CLIENT] == NULL) {
-		pending_local(engine, "425 Too many data connections.");
-		return true;
-	}
-	return false;
+	else
+		refuse_port(engine, command, &hostport, refusal);
 }
 
 /* ---- the other verbs ---- */
@@ -231,21 +158,35 @@ arg_is(const struct command *command, const uint8_t *line, const char *word)
 	    strncasecmp(arg_of(command, line), word, command->arg_len) == 0;
 }
 
-static bool
+/* RFC 2428 section 4.  A server that is to be asked in active mode must not
+ * hear of it. */
+static void
+take_epsv_all(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	struct pending *pending;
+
+	if (engine->config.server_mode == ENGINE_ACTIVE) {
+		engine->epsv_all = true;
+		pending_local(engine, "200 EPSV ALL command successful.");
+		return;
+	}
+	pending = pass_command(engine, command, line, len);
+	if (pending != NULL)
+		pending->epsv_all = true;
+}
+
+static void
 take_passive(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct pending *pending = pass_command(engine, command, line, len);
-
-	if (pending == NULL || command->verb != VERB_EPSV)
-		return true;
-	pending->epsv_all = arg_is(command, line, "ALL");
-	pending->epsv_plain = command->arg_len > 0 && !pending->epsv_all;
-	pending->unsure = pending->epsv_plain;
-	return true;
+	if (command->verb == VERB_EPSV && arg_is(command, line, "ALL"))
+		take_epsv_all(engine, command, line, len);
+	else
+		ask_begin(engine, command, line, len, NULL);
 }
 
-static bool
+static void
 take_auth(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
@@ -256,10 +197,9 @@ take_auth(struct engine *engine, const struct command *command,
 		pending_local(engine,
 		    "534 TLS is not possible through culvert, SSH encrypts "
 		    "this connection already.");
-		return true;
+		return;
 	}
 	engine->tls_pending = pass_command(engine, command, line, len) != NULL;
-	return true;
 }
 
 /*
@@ -278,7 +218,7 @@ refuse_dead_transfer(struct engine *engine)
 	return true;
 }
 
-static bool
+static void
 take_transfer(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
@@ -286,19 +226,19 @@ take_transfer(struct engine *engine, const struct command *command,
 	size_t name_len = command->arg_len;
 
 	if (refuse_dead_transfer(engine))
-		return true;
+		return;
 	pending = pass_command(engine, command, line, len);
 	if (pending == NULL)
-		return true;
+		return;
+	pending_keep_line(engine, pending, line, len);
 	if (name_len > NAME_MAX_KEPT)
 		name_len = NAME_MAX_KEPT;
 	pending->text = strndup(arg_of(command, line), name_len);
 	if (pending->text == NULL)
 		engine->failed = true;
-	return true;
 }
 
-static bool
+static void
 take_abort(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
@@ -307,14 +247,13 @@ take_abort(struct engine *engine, const struct command *command,
 
 	pass_command(engine, command, line, len);
 	if (transfer == NULL)
-		return true;
+		return;
 	data = data_of(engine, transfer);
 	if (data != NULL)
 		data_abort(engine, data, pending_is_upload(transfer));
-	return true;
 }
 
-static bool
+static void
 take_mode(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
@@ -323,34 +262,48 @@ take_mode(struct engine *engine, const struct command *command,
 	if (pending != NULL)
 		pending->mode_block =
 		    arg_is(command, line, "B") || arg_is(command, line, "C");
-	return true;
 }
 
-/* Returns false while the line cannot be dealt with yet. */
-static bool
+static void
+take_rest(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	struct pending *pending = pass_command(engine, command, line, len);
+
+	if (pending == NULL)
+		return;
+	pending->rest = strndup(arg_of(command, line), command->arg_len);
+	if (pending->rest == NULL)
+		engine->failed = true;
+}
+
+static void
 take_command(struct engine *engine, const uint8_t *line, size_t len)
 {
 	struct command command;
 
 	command_parse(line, len, &command);
 	if ((command.flags & VERB_IS_ACTIVE) != 0)
-		return take_active(engine, &command, line, len);
-	if ((command.flags & VERB_IS_PASSIVE) != 0)
-		return take_passive(engine, &command, line, len);
-	if ((command.flags & (VERB_SENDS | VERB_RECEIVES)) != 0)
-		return take_transfer(engine, &command, line, len);
-	if (command.verb == VERB_AUTH)
-		return take_auth(engine, &command, line, len);
-	if (command.verb == VERB_ABOR)
-		return take_abort(engine, &command, line, len);
-	if (command.verb == VERB_MODE)
-		return take_mode(engine, &command, line, len);
-	pass_command(engine, &command, line, len);
-	return true;
+		take_active(engine, &command, line, len);
+	else if ((command.flags & VERB_IS_PASSIVE) != 0)
+		take_passive(engine, &command, line, len);
+	else if ((command.flags & (VERB_SENDS | VERB_RECEIVES)) != 0)
+		take_transfer(engine, &command, line, len);
+	else if (command.verb == VERB_AUTH)
+		take_auth(engine, &command, line, len);
+	else if (command.verb == VERB_ABOR)
+		take_abort(engine, &command, line, len);
+	else if (command.verb == VERB_MODE)
+		take_mode(engine, &command, line, len);
+	else if (command.verb == VERB_REST)
+		take_rest(engine, &command, line, len);
+	else
+		pass_command(engine, &command, line, len);
 }
 
-/* Must commands wait?  A PORT whose family may yet be refused makes them, since
- * a transfer sent behind it would fail before the second try. */
+/* Must commands wait?  A PORT whose form may yet be refused makes them, since a
+ * transfer sent behind it would fail before the second try; so does whatever
+ * is not with the server yet. */
 static bool
 commands_wait(struct engine *engine)
 {
@@ -360,6 +313,8 @@ commands_wait(struct engine *engine)
 	if (engine->tls_pending || engine->n_pending >= LIMIT_PENDING)
 		return true;
 	TAILQ_FOREACH (pending, &engine->pending, link) {
+		if (pending->waits)
+			return true;
 		if (!pending->unsure)
 			continue;
 		/* Not for ever: its reply may have gone elsewhere. */
@@ -427,8 +382,7 @@ engine_step_client(struct engine *engine)
 		return skip_long_line(engine, result, len);
 	if (result == LINE_MORE)
 		return flush_client(engine, line, len);
-	if (!take_command(engine, line, len))
-		return false;
+	take_command(engine, line, len);
 	line_reader_consume(input, len);
 	return true;
 }

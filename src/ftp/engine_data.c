@@ -39,18 +39,25 @@ free_slot(struct engine *engine)
 }
 
 struct data *
-data_open(struct engine *engine, bool active,
-    const struct engine_data_end *client, const struct engine_data_end *server)
+data_open(struct engine *engine, const struct engine_data_end *client,
+    const struct engine_data_end *server)
 {
-	struct data *data = free_slot(engine);
 	struct engine_action *action;
+	struct data *data;
 
+	/* Its port may be the only one there is (--client-ports), and the
+	 * server has just let go of it too. */
+	if (client->listens && engine->next != NULL &&
+	    engine->next->end[ENGINE_CLIENT].listens)
+		data_close(engine, engine->next);
+	data = free_slot(engine);
 	if (data == NULL)
 		return NULL;
 	memset(data, 0, sizeof(*data));
 	data->number = ++engine->last_number;
 	data->state = DATA_MAKING;
-	data->active = active;
+	data->end[ENGINE_CLIENT] = *client;
+	data->end[ENGINE_SERVER] = *server;
 	action = engine_act(engine, ENGINE_DATA_OPEN);
 	action->data = data->number;
 	action->client = *client;
@@ -58,16 +65,15 @@ data_open(struct engine *engine, bool active,
 	return data;
 }
 
-void
-data_forget(struct engine *engine, struct data *data)
+static void
+forget(struct engine *engine, struct data *data)
 {
 	struct pending *pending;
 
 	if (engine->next == data)
 		engine->next = NULL;
-	for (int peer = 0; peer < 2; peer++)
-		if (engine->making[peer] == data)
-			engine->making[peer] = NULL;
+	if (engine->making == data)
+		engine->making = NULL;
 	TAILQ_FOREACH (pending, &engine->pending, link)
 		if (pending->data == data)
 			pending->data = NULL;
@@ -78,7 +84,16 @@ void
 data_close(struct engine *engine, struct data *data)
 {
 	engine_act(engine, ENGINE_DATA_CLOSE)->data = data->number;
-	data_forget(engine, data);
+	forget(engine, data);
+}
+
+bool
+data_is_made(const struct data *data)
+{
+	for (int peer = 0; peer < 2; peer++)
+		if (data->end[peer].listens && !data->listening[peer])
+			return false;
+	return true;
 }
 
 /* Last one wins (RFC 959 section 4.1.2): an earlier one is let go. */
@@ -172,6 +187,8 @@ data_act(struct engine *engine, struct data *data, enum engine_action_type type,
 		data->shut[peer] = true;
 	else if (type == ENGINE_DATA_DROP || type == ENGINE_DATA_RESET)
 		data->lost[peer] = true;
+	else if (type == ENGINE_DATA_DIAL)
+		data->dialled = true;
 }
 
 void
@@ -233,6 +250,13 @@ data_cut_upload(struct engine *engine, struct data *data, const char *why)
 	data_set_timer(engine, data, WAIT_CUT, LIMIT_CUT_UPLOAD_MS);
 }
 
+/* Has its end been told already, but for some lines? */
+static bool
+end_is_told(const struct engine *engine, const struct pending *transfer)
+{
+	return transfer == engine->replying && engine->reply.code >= 200;
+}
+
 void
 data_server_gone(struct engine *engine, const char *why)
 {
@@ -243,16 +267,15 @@ data_server_gone(struct engine *engine, const char *why)
 
 	if (data == NULL || data->cut)
 		return;
-	/* Its end has been told already, but for some lines. */
-	if (transfer != NULL && transfer == engine->replying &&
-	    engine->reply.code >= 200)
+	if (transfer != NULL && end_is_told(engine, transfer))
 		return;
 	if (data->eof[ENGINE_SERVER] &&
 	    (transfer == NULL || !pending_is_upload(transfer)))
 		return;
 	data_set_cut(data, why);
 	data_reset_client(engine, data);
-	data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
+	/* Where it can be seen (no channel shows it), no end of an upload. */
+	data_act(engine, data, ENGINE_DATA_RESET, ENGINE_SERVER);
 }
 
 /* ---- events ---- */
@@ -264,10 +287,10 @@ on_listening(struct engine *engine, struct data *data,
 	if (data->state != DATA_MAKING)
 		return;
 	assert(event->v4.family != AF_UNSPEC || event->v6.family != AF_UNSPEC);
-	data->v4 = event->v4;
-	data->v6 = event->v6;
-	data->ready = true;
-	if (data->lost[ENGINE_SERVER])
+	data->v4[event->peer] = event->v4;
+	data->v6[event->peer] = event->v6;
+	data->listening[event->peer] = true;
+	if (event->peer == ENGINE_CLIENT && data->lost[ENGINE_SERVER])
 		data_reset_client(engine, data);
 }
 
@@ -276,11 +299,11 @@ on_no_listener(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
 	if (data->state != DATA_MAKING) {
-		data_forget(engine, data);
+		data_close(engine, data);
 		return;
 	}
 	snprintf(data->why, sizeof(data->why), "%s", event->why);
-	data->failed = true;
+	data->failed[event->peer] = true;
 }
 
 static void
@@ -288,7 +311,7 @@ on_up(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
 	data->up[event->peer] = true;
-	if (event->peer == ENGINE_SERVER && data->active)
+	if (event->peer == ENGINE_SERVER && !data->end[ENGINE_CLIENT].listens)
 		data->expired = false;
 	if (event->peer == ENGINE_CLIENT &&
 	    (data->wait == WAIT_ACCEPT || data->wait == WAIT_DIAL ||
@@ -300,8 +323,19 @@ on_up(struct engine *engine, struct data *data,
  * The end of an upload.  A client that was killed ends its data connection as
  * cleanly as one that has sent everything; but then its control connection
  * ends with it.  So the end waits a moment, and if control has ended too, the
- * client is probed: a dead one answers with a reset.
+ * client is probed: a dead one answers with a reset.  Twice, since sshd hears
+ * of the first reset by the second write.
  */
+static void
+probe_client(struct engine *engine, struct data *data)
+{
+	if (transfer_of(engine, data) != NULL && engine->reply.code == 0 &&
+	    !engine->fragment[ENGINE_SERVER])
+		engine_sendf(engine, ENGINE_CLIENT,
+		    "150 Waiting for the server to store the file.");
+	data_set_timer(engine, data, WAIT_PROBE, LIMIT_PROBE_MS);
+}
+
 static void
 upload_eof(struct engine *engine, struct data *data)
 {
@@ -314,15 +348,14 @@ upload_eof(struct engine *engine, struct data *data)
 		return;
 	}
 	if (!engine->eof[ENGINE_CLIENT]) {
+		/* Only sshd hides the address of a client. */
 		data_set_timer(engine, data, WAIT_UPLOAD_EOF,
-		    LIMIT_UPLOAD_EOF_MS);
+		    engine->config.client.family == AF_UNSPEC ?
+			LIMIT_FAR_UPLOAD_EOF_MS :
+			LIMIT_UPLOAD_EOF_MS);
 		return;
 	}
-	if (transfer != NULL && engine->reply.code == 0 &&
-	    !engine->fragment[ENGINE_SERVER])
-		engine_sendf(engine, ENGINE_CLIENT,
-		    "150 Waiting for the server to store the file.");
-	data_set_timer(engine, data, WAIT_PROBE, LIMIT_PROBE_MS);
+	probe_client(engine, data);
 }
 
 static void
@@ -376,7 +409,7 @@ lost_server(struct engine *engine, struct data *data, const char *why)
 	}
 	data_set_cut(data, why);
 	/* A listener that is still being made: see on_listening(). */
-	if (data->active || data->state != DATA_MAKING || data->ready)
+	if (data_is_made(data))
 		data_reset_client(engine, data);
 	if (data->state == DATA_ENDING)
 		data_close(engine, data);
@@ -436,6 +469,7 @@ static void
 on_timeout(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
+	const struct pending *transfer = transfer_of(engine, data);
 	enum data_wait wait = data->wait;
 
 	(void)event;
@@ -450,6 +484,8 @@ on_timeout(struct engine *engine, struct data *data,
 		    "the client's data port did not answer");
 		break;
 	case WAIT_CONNECT:
+		if (transfer != NULL && end_is_told(engine, transfer))
+			break;
 		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_CLIENT);
 		lost_client(engine, data, "the client did not connect");
 		break;
@@ -464,6 +500,11 @@ on_timeout(struct engine *engine, struct data *data,
 	case WAIT_PROBE:
 		if (engine->lost[ENGINE_CLIENT])
 			break;
+		if (!data->probing) {
+			data->probing = true;
+			probe_client(engine, data);
+			break;
+		}
 		data->probed = true;
 		data_shut(engine, data, ENGINE_SERVER);
 		break;
@@ -471,7 +512,7 @@ on_timeout(struct engine *engine, struct data *data,
 		abort_timeout(engine, data);
 		break;
 	case WAIT_CUT:
-		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
+		data_act(engine, data, ENGINE_DATA_RESET, ENGINE_SERVER);
 		data_set_timer(engine, data, WAIT_CUT_END, LIMIT_CUT_UPLOAD_MS);
 		break;
 	case WAIT_REPLY:

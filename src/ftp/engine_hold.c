@@ -15,7 +15,9 @@ hold_active(struct engine *engine, struct data *data)
 {
 	if (data->expired || data->aborting)
 		return false;
-	if (!data->up[ENGINE_SERVER]) {
+	if (!data->end[ENGINE_SERVER].listens && !data->dialled)
+		data_act(engine, data, ENGINE_DATA_DIAL, ENGINE_CLIENT);
+	if (!data->up[ENGINE_SERVER] && !data->dialled) {
 		if (data->wait == WAIT_NONE)
 			data_set_timer(engine, data, WAIT_ACCEPT,
 			    LIMIT_HOLD_ACCEPT_MS);
@@ -60,7 +62,7 @@ data_holds_reply(struct engine *engine, struct pending *transfer, unsigned code)
 
 	if (data == NULL || data->cut || code >= 300)
 		return false;
-	if (data->active && !data->up[ENGINE_CLIENT])
+	if (!data->end[ENGINE_CLIENT].listens && !data->up[ENGINE_CLIENT])
 		return hold_active(engine, data);
 	if (code < 200) {
 		if (!data->up[ENGINE_CLIENT] && data->wait == WAIT_NONE)

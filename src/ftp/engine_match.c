@@ -57,7 +57,7 @@ fits(const struct pending *pending, unsigned code)
 	/* What a transfer left behind never answers PASV. */
 	static const unsigned not_passive[] = { 125, 150, 225, 226, 426, 0 };
 
-	if (pending->kind == PENDING_LOCAL)
+	if (pending->kind == PENDING_LOCAL || pending->waits)
 		return false;
 	if (pending->verb == VERB_ABOR)
 		return is_one_of(code, to_abort) ||
@@ -78,6 +78,8 @@ fits(const struct pending *pending, unsigned code)
 static bool
 claims(const struct pending *pending, unsigned code)
 {
+	if (pending->waits)
+		return false;
 	if (is_announcement(code))
 		return (pending->flags & VERB_IS_PASSIVE) != 0;
 	if (begins_transfer(code))
@@ -90,9 +92,9 @@ static void
 skip(struct engine *engine, struct pending *pending)
 {
 	if (pending->kind == PENDING_LOCAL)
-		engine_sendf(engine, ENGINE_CLIENT, "%s", pending->text);
-	else if ((pending->flags & VERB_IS_ACTIVE) != 0 &&
-	    pending->data != NULL)
+		pending_send_reply(engine, pending);
+	else if (pending->is_ask && pending->data != NULL &&
+	    pending->kind == PENDING_COMMAND && form_is_active(pending->form))
 		data_make_next(engine, pending->data);
 	else if (pending_is_transfer(pending))
 		data_transfer_over(engine, pending, 0, 0);
@@ -112,7 +114,7 @@ claimant(struct engine *engine, unsigned code)
 	for (first = TAILQ_FIRST(&engine->pending); first != pending;
 	     first = next) {
 		next = TAILQ_NEXT(first, link);
-		if (!is_running(first))
+		if (!is_running(first) && !first->waits)
 			skip(engine, first);
 	}
 	return pending;
@@ -136,7 +138,7 @@ first_sent(struct engine *engine)
 	struct pending *pending;
 
 	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (pending->kind != PENDING_LOCAL)
+		if (pending->kind != PENDING_LOCAL && !pending->waits)
 			return pending;
 	return NULL;
 }

@@ -1,7 +1,8 @@
 /*
  * The engine's inside, shared by engine.c (what goes in and out),
  * engine_client.c (commands), engine_server.c (replies), engine_match.c
- * (which reply answers which command), engine_data.c (data connections) and
+ * (which reply answers which command), engine_ask.c and engine_form.c (how the
+ * server is asked for a data connection), engine_data.c (data connections) and
  * engine_hold.c (which replies wait, and the end of a transfer).
  *
  * Everything happens in engine_next(): as long as no action is queued, one
@@ -11,8 +12,8 @@
  *
  * A data connection's life (enum data_state):
  *
- *	FREE -> MAKING     PORT or 227 seen; its listener is being made
- *	MAKING -> ANNOUNCED  active only: PORT sent on, its reply awaited
+ *	FREE -> MAKING     its listeners are being made
+ *	MAKING -> ANNOUNCED  PORT sent to the server, its reply awaited
  *	   -> NEXT         its host-port stands: the next transfer uses it
  *	NEXT -> CURRENT    a transfer's first reply came
  *	CURRENT -> NEXT    the transfer was refused, nothing has flowed; or
@@ -30,6 +31,7 @@
 #include <sys/queue.h>
 
 #include "ftp/engine.h"
+#include "ftp/hostport.h"
 #include "ftp/line.h"
 #include "ftp/reply.h"
 #include "limits.h"
@@ -61,9 +63,11 @@ struct data {
 	uint32_t number;
 	enum data_state state;
 	enum data_wait wait;
-	bool active;	/* the client asked for active mode */
-	bool ready;	/* MAKING: the listener stands */
-	bool failed;	/* MAKING: it does not, see why */
+	struct engine_data_end end[2]; /* as they were made */
+	bool listening[2];	       /* that listener stands */
+	struct addr v4[2], v6[2];      /* ... and what its peer may be told */
+	bool failed[2]; /* MAKING: that listener does not stand, see why */
+	bool dialled;	/* DATA_DIAL was said */
 	bool up[2];	/* each end has stood */
 	bool eof[2];	/* that peer has ended cleanly */
 	bool shut[2];	/* we have ended toward that peer */
@@ -73,19 +77,34 @@ struct data {
 	bool aborting;	/* the client sent ABOR */
 	bool cutting;	/* its client died in an upload: our ABOR */
 	bool cut;	/* never let a 2xx pass */
-	bool probed;	/* its client was seen to live */
+	bool probing;	/* its client was probed once */
+	bool probed;	/* ... and was seen to live */
 	bool resumed;	/* aborting, but the server had sent all */
 	bool quiet_watch;
 	uint64_t bytes[2];  /* relayed toward that peer */
 	uint64_t before[2]; /* of them, for transfers that are over */
-	struct addr v4, v6; /* of the end that listens */
-	char why[160];	    /* failed or cut: by what */
+	char why[400];	    /* failed or cut: by what */
+};
+
+/* Ways to ask a server for a data connection; bits of engine_memory. */
+enum form {
+	FORM_EPSV_NUMBER, /* EPSV 1, EPSV 2 */
+	FORM_EPSV,
+	FORM_PASV,
+	FORM_LPSV,
+	FORM_PORT,
+	FORM_EPRT4,
+	FORM_EPRT6,
+	FORM_LPRT4,
+	FORM_LPRT6,
+	FORM_NONE,
 };
 
 enum pending_kind {
 	PENDING_GREETING, /* the server's first word */
 	PENDING_COMMAND,  /* the client's, sent on */
-	PENDING_OURS,	  /* our own: its reply is not the client's */
+	PENDING_OURS,	  /* our own: its reply is not the client's; ABOR, or
+			   * for a transfer: REST and asks */
 	PENDING_LOCAL,	  /* answered by us, in its turn */
 };
 
@@ -94,17 +113,32 @@ struct pending {
 	TAILQ_ENTRY(pending) link;
 	enum pending_kind kind;
 	enum verb verb;
-	unsigned flags;	    /* enum verb_flag; 150 adds to them */
-	bool begun;	    /* a 1xx came */
-	bool epsv_all;	    /* EPSV ALL */
-	bool epsv_plain;    /* EPSV n, to be repeated without n */
-	bool other_tried;   /* PORT or EPRT: with the other family */
-	bool unsure;	    /* may yet be sent again in another form */
-	bool heeded;	    /* OURS, ABOR: it has ended the transfer */
-	bool mode_block;    /* MODE B or C */
-	sa_family_t family; /* PORT, EPRT, LPRT: what was announced */
-	struct data *data;  /* PORT...: made for it; a transfer: its own */
-	char *text;	    /* LOCAL: the reply; a transfer: the name */
+	unsigned flags;	   /* enum verb_flag; 150 adds to them */
+	bool begun;	   /* a 1xx came */
+	bool epsv_all;	   /* EPSV ALL */
+	bool heeded;	   /* OURS, ABOR: it has ended the transfer */
+	bool mode_block;   /* MODE B or C */
+	bool waits;	   /* not with the server: for a listener, or for an
+			    * ask of ours */
+	struct data *data; /* an ask: made for it; a transfer: its own */
+	char *text;	   /* a transfer: the name */
+	uint8_t *reply;	   /* LOCAL: ours; an ask: the first refusal, or */
+	size_t reply_len;  /* NULL; with its line end */
+	char *line;	   /* a transfer, an ask: as it came, */
+	size_t line_len;   /* with its line end */
+
+	/* An ask: a client's PORT or PASV, or for a transfer our own. */
+	bool is_ask;
+	enum form own;	/* the form in which it came */
+	enum form form; /* the one that was sent last */
+	unsigned tried; /* forms that will not be sent again */
+	bool unsure;	/* may yet be sent again in another form */
+	struct addr to; /* active: the client's data port */
+
+	/* A transfer. */
+	bool retried;		  /* it was sent again, in the other mode */
+	char *rest;		  /* the REST before it, or NULL */
+	struct pending *transfer; /* OURS: for which, or NULL */
 };
 
 TAILQ_HEAD(pending_list, pending);
@@ -113,6 +147,9 @@ TAILQ_HEAD(pending_list, pending);
 enum disposition {
 	PASS,
 	DROP,
+	DROP_ASK,    /* a refusal: another form is sent behind it */
+	DROP_RETRY,  /* a refused transfer: the other mode is tried */
+	TRANSLATE,   /* holds the host-port, is not the client's form */
 	FILTER_FEAT, /* without the lines about TLS */
 	REWRITE,     /* holds the server's host-port */
 };
@@ -141,10 +178,11 @@ struct engine {
 
 	struct data data[LIMIT_SESSION_DATA];
 	struct data *next;
-	struct data *making[2]; /* what a line in a reader waits for */
+	struct data *making; /* what a reply in its reader waits for */
 	uint32_t last_number;
 
-	sa_family_t server_family; /* what PORT or EPRT was taken with */
+	struct engine_memory own_memory, *memory;
+	char *rest; /* accepted by the server, for the next transfer */
 	bool epsv_all;
 	bool mode_block;
 	bool tls_pending; /* AUTH sent on: commands wait for its reply */
@@ -160,6 +198,14 @@ struct engine {
 	size_t n_actions, first_action, size_actions;
 	struct buf out;
 };
+
+/* Does the client see nothing of the reply that is passing? */
+static inline bool
+reply_is_dropped(const struct engine *engine)
+{
+	return engine->how == DROP || engine->how == DROP_ASK ||
+	    engine->how == DROP_RETRY || engine->how == TRANSLATE;
+}
 
 /* engine.c: queueing actions.  Words of our own (sendf) never get into TLS. */
 void engine_send(struct engine *engine, enum engine_peer peer,
@@ -178,6 +224,17 @@ void engine_attach_report(struct engine *engine, const char *name,
 struct pending *pending_add(struct engine *engine, enum pending_kind kind,
     enum verb verb);
 void pending_drop(struct engine *engine, struct pending *pending);
+/* Keeps its line, to be sent again. */
+void pending_keep_line(struct engine *engine, struct pending *pending,
+    const uint8_t *line, size_t len);
+/* Does one of them wait for something of ours? */
+bool pending_waits(const struct engine *engine);
+/* The reply that the client gets, or may: a line as it came, or a text. */
+void pending_set_reply(struct engine *engine, struct pending *pending,
+    const void *line, size_t len);
+void pending_set_text(struct engine *engine, struct pending *pending,
+    const char *text);
+void pending_send_reply(struct engine *engine, const struct pending *pending);
 /* Answers a command ourselves, in its turn. */
 void pending_local(struct engine *engine, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -192,21 +249,62 @@ bool pending_is_upload(const struct pending *pending);
 
 /* engine_client.c: one line, or an end, of the client; false: nothing done. */
 bool engine_step_client(struct engine *engine);
-void engine_send_active(struct engine *engine, struct pending *pending,
-    sa_family_t family);
 
 /* engine_server.c */
 bool engine_step_server(struct engine *engine);
+
+/* engine_form.c: the forms. */
+#define FORM_BIT(form) (1U << (form))
+#define FORMS_ACTIVE                                                         \
+	(FORM_BIT(FORM_PORT) | FORM_BIT(FORM_EPRT4) | FORM_BIT(FORM_EPRT6) | \
+	    FORM_BIT(FORM_LPRT4) | FORM_BIT(FORM_LPRT6))
+bool form_is_active(enum form form);
+enum verb form_verb(enum form form);
+/* The form in which the client asks; to: its host-port in active mode. */
+enum form form_of(enum verb verb, bool has_argument, const struct addr *to);
+/* What to send for an ask: the best one that was not tried; FORM_NONE. */
+enum form form_choose(struct engine *engine, const struct pending *ask);
+/* May the server be asked in passive mode for a client in active mode? */
+bool form_has_passive(struct engine *engine);
+/* The argument of an active form; false: not with these addresses. */
+bool form_argument(enum form form, const struct data *data,
+    char text[HOSTPORT_TEXT_MAX]);
+
+/* engine_ask.c: a client's PORT or PASV. */
+void ask_begin(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len, const struct addr *to);
+/* What becomes of the reply to an ask, whose first line this is. */
+void ask_begin_reply(struct engine *engine, struct pending *ask, unsigned code,
+    const uint8_t *line, size_t len);
+/* REWRITE: its only line has no host-port.  True: another form is tried. */
+bool ask_not_understood(struct engine *engine, struct pending *ask,
+    const uint8_t *line, size_t len);
+/* TRANSLATE: one line. */
+void ask_reply_line(struct engine *engine, struct pending *ask, unsigned code,
+    const uint8_t *line, size_t len);
+/* It is all there. */
+void ask_end_reply(struct engine *engine, struct pending *ask, unsigned code);
+/* Goes on with an ask whose listeners are there, or are not. */
+bool ask_step(struct engine *engine);
+/* The form that was sent is one the server takes. */
+void ask_accepted(struct engine *engine, struct pending *ask);
+/* Can a refused transfer be sent again in the other mode, unseen? */
+bool ask_can_retry(struct engine *engine, const struct pending *transfer);
+void ask_retry(struct engine *engine, struct pending *transfer,
+    const uint8_t *line, size_t len);
+/* The reply to our REST. */
+void ask_rest_answered(struct engine *engine, struct pending *rest,
+    unsigned code);
 
 /* engine_match.c: whom a reply with this code answers; NULL: nobody. */
 struct pending *engine_match(struct engine *engine, unsigned code);
 
 /* engine_data.c: the table. */
-struct data *data_open(struct engine *engine, bool active,
+struct data *data_open(struct engine *engine,
     const struct engine_data_end *client, const struct engine_data_end *server);
 void data_close(struct engine *engine, struct data *data);
-/* The same when its number is void already. */
-void data_forget(struct engine *engine, struct data *data);
+/* MAKING: all its listeners stand. */
+bool data_is_made(const struct data *data);
 void data_make_next(struct engine *engine, struct data *data);
 /* The data connection of a transfer, taken from NEXT when it has none yet. */
 struct data *data_attach(struct engine *engine, struct pending *transfer);

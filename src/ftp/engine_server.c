@@ -2,63 +2,12 @@
  * The control engine: lines of the server.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "ftp/engine_priv.h"
 #include "ftp/hostport.h"
-
-/* ---- refused PORT and EPSV: a second try ---- */
-
-/* "Not so", as opposed to "not now": another form may do. */
-static bool
-refuses_form(unsigned code)
-{
-	return code == 425 || code == 522 || (code >= 500 && code <= 504);
-}
-
-static bool
-other_family(const struct data *data, sa_family_t tried, sa_family_t *ret)
-{
-	sa_family_t other = tried == AF_INET ? AF_INET6 : AF_INET;
-	const struct addr *addr = other == AF_INET ? &data->v4 : &data->v6;
-
-	if (addr->family == AF_UNSPEC)
-		return false;
-	*ret = other;
-	return true;
-}
-
-/*
- * The server's control connection may be of another family than the client's
- * (the far "localhost" may be ::1): PORT is repeated as EPRT, EPRT as PORT or
- * with the other family, and "EPSV 1" or "EPSV 2" as EPSV.  True when the
- * command was sent again, so that this reply is not the client's.
- */
-static bool
-try_other_form(struct engine *engine, struct pending *pending, unsigned code)
-{
-	sa_family_t family;
-
-	if (engine->epsv_all && pending->verb != VERB_EPSV)
-		return false;
-	if (!pending->unsure || !refuses_form(code))
-		return false;
-	if (pending->epsv_plain) {
-		pending->epsv_plain = false;
-		engine_sendf(engine, ENGINE_SERVER, "EPSV");
-	} else {
-		if (pending->other_tried || pending->data == NULL ||
-		    !other_family(pending->data, pending->family, &family))
-			return false;
-		pending->other_tried = true;
-		engine_send_active(engine, pending, family);
-	}
-	/* It is the last one sent now. */
-	TAILQ_REMOVE(&engine->pending, pending, link);
-	TAILQ_INSERT_TAIL(&engine->pending, pending, link);
-	return true;
-}
 
 /* ---- the beginning of a reply ---- */
 
@@ -79,12 +28,21 @@ cut_early(struct engine *engine, const struct pending *transfer,
 /* The first reply to a transfer, or its last: false while it must wait. */
 static bool
 begin_transfer_reply(struct engine *engine, struct pending *transfer,
-    unsigned code)
+    unsigned code, const uint8_t *line, size_t len)
 {
 	struct data *data = data_attach(engine, transfer);
 	/* pure-ftpd's only word on a download that was cut: a second 150. */
 	bool again = transfer->begun && (code == 125 || code == 150);
 
+	if (transfer->rest == NULL) {
+		transfer->rest = engine->rest;
+		engine->rest = NULL;
+	}
+	if (code == 425 && ask_can_retry(engine, transfer)) {
+		engine->how = DROP_RETRY;
+		ask_retry(engine, transfer, line, len);
+		return true;
+	}
 	if (data_holds_reply(engine, transfer, code))
 		return false;
 	cut_early(engine, transfer, data, code);
@@ -102,13 +60,18 @@ begin_transfer_reply(struct engine *engine, struct pending *transfer,
 
 /* Decides what becomes of a reply at its first line; false: not yet. */
 static bool
-begin_reply(struct engine *engine, struct pending *pending, unsigned code)
+begin_reply(struct engine *engine, struct pending *pending, unsigned code,
+    const uint8_t *line, size_t len)
 {
 	engine->how = PASS;
 	engine->told = code;
 	engine->rewritten = false;
 	if (pending == NULL || pending->kind == PENDING_GREETING)
 		return true;
+	if (pending->is_ask) {
+		ask_begin_reply(engine, pending, code, line, len);
+		return true;
+	}
 	if (pending->kind == PENDING_OURS) {
 		engine->how = DROP;
 		return true;
@@ -116,40 +79,17 @@ begin_reply(struct engine *engine, struct pending *pending, unsigned code)
 	if ((code == 125 || code == 150) && pending->verb == VERB_OTHER)
 		pending->flags |= VERB_SENDS | VERB_RECEIVES;
 	if (pending_is_transfer(pending))
-		return begin_transfer_reply(engine, pending, code);
+		return begin_transfer_reply(engine, pending, code, line, len);
+	/* EPSV ALL, as ftp-srv answers it. */
 	if ((pending->flags & VERB_IS_PASSIVE) != 0 && code >= 227 &&
 	    code <= 229)
 		engine->how = REWRITE;
-	else if (try_other_form(engine, pending, code))
-		engine->how = DROP;
 	else if (pending->verb == VERB_FEAT && !engine->config.allow_tls)
 		engine->how = FILTER_FEAT;
 	return true;
 }
 
 /* ---- the end of a reply ---- */
-
-static void
-end_active(struct engine *engine, struct pending *pending, unsigned code)
-{
-	struct data *data = pending->data;
-
-	if (data == NULL)
-		return;
-	if (code < 300) {
-		engine->server_family = pending->family;
-		data_make_next(engine, data);
-		return;
-	}
-	if (refuses_form(code))
-		engine_logf(engine, ENGINE_WARN,
-		    "the server refused active mode with %u; it takes data only to "
-		    "the address its control connection comes from, which is not the "
-		    "SSH server's loopback when it runs on another host; passive mode "
-		    "needs nothing",
-		    code);
-	data_close(engine, data);
-}
 
 static void
 end_auth(struct engine *engine, unsigned code)
@@ -175,14 +115,26 @@ end_void(struct engine *engine, const struct pending *pending)
 	engine->epsv_all = false;
 }
 
+static void
+end_rest(struct engine *engine, struct pending *pending, unsigned code)
+{
+	if (code < 300 || code >= 400)
+		return;
+	free(engine->rest);
+	engine->rest = pending->rest;
+	pending->rest = NULL;
+}
+
 /* A final reply has passed. */
 static void
 end_command(struct engine *engine, struct pending *pending, unsigned code)
 {
 	if (pending_is_transfer(pending))
 		data_transfer_over(engine, pending, code, engine->told);
-	else if ((pending->flags & VERB_IS_ACTIVE) != 0)
-		end_active(engine, pending, code);
+	else if (pending->transfer != NULL)
+		ask_rest_answered(engine, pending, code);
+	else if (pending->verb == VERB_REST)
+		end_rest(engine, pending, code);
 	else if (pending->epsv_all && code < 300)
 		engine->epsv_all = true;
 	else if (pending->verb == VERB_MODE && code < 300)
@@ -219,11 +171,12 @@ end_reply(struct engine *engine, unsigned code)
 			pending->data->expired = false;
 		return;
 	}
-	/* Sent again in another form: its reply is still to come. */
-	if (engine->how == DROP && !pending_is_transfer(pending) &&
-	    pending->kind == PENDING_COMMAND)
+	if (engine->how == DROP_RETRY)
 		return;
-	end_command(engine, pending, code);
+	if (pending->is_ask)
+		ask_end_reply(engine, pending, code);
+	else
+		end_command(engine, pending, code);
 }
 
 /* ---- the lines of a reply ---- */
@@ -253,14 +206,14 @@ static void
 send_rewritten(struct engine *engine, unsigned code, const uint8_t *line,
     size_t len, const struct hostport *hostport)
 {
-	const struct data *data = engine->making[ENGINE_SERVER];
-	const struct addr *addr = &data->v4;
+	const struct data *data = engine->making;
+	const struct addr *addr = &data->v4[ENGINE_CLIENT];
 	char text[HOSTPORT_TEXT_MAX];
 	uint8_t rewritten[LIMIT_REPLY_LINE + HOSTPORT_TEXT_MAX];
 	size_t text_len, at = hostport->at, rest = at + hostport->len;
 
 	if (addr->family == AF_UNSPEC)
-		addr = &data->v6;
+		addr = &data->v6[ENGINE_CLIENT];
 	hostport_format_reply(code, addr, text);
 	text_len = strlen(text);
 	memcpy(rewritten, line, at);
@@ -289,19 +242,21 @@ static bool
 finish_passive(struct engine *engine, unsigned code, enum reply_place place,
     const uint8_t *line, size_t len, const struct hostport *hostport)
 {
-	struct data *data = engine->making[ENGINE_SERVER];
+	struct data *data = engine->making;
 
-	if (!data->ready && !data->failed)
+	if (!data_is_made(data) && !data->failed[ENGINE_CLIENT])
 		return false;
 	engine->rewritten = true;
-	if (data->failed) {
+	if (data->failed[ENGINE_CLIENT]) {
 		refuse_passive(engine, code, place, data->why);
-		data_forget(engine, data);
+		data_close(engine, data);
 	} else {
 		send_rewritten(engine, code, line, len, hostport);
 		data_make_next(engine, data);
+		engine->making = NULL;
+		if (engine->replying != NULL && engine->replying->is_ask)
+			ask_accepted(engine, engine->replying);
 	}
-	engine->making[ENGINE_SERVER] = NULL;
 	return true;
 }
 
@@ -316,16 +271,19 @@ rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
 
 	if (engine->rewritten ||
 	    hostport_parse_reply(code, line, len, &hostport) != 0) {
+		if (place == REPLY_ONLY && engine->replying != NULL &&
+		    engine->replying->is_ask &&
+		    ask_not_understood(engine, engine->replying, line, len))
+			return true;
 		engine_send(engine, ENGINE_CLIENT, line, len);
 		return true;
 	}
-	if (engine->making[ENGINE_SERVER] != NULL)
+	if (engine->making != NULL)
 		return finish_passive(engine, code, place, line, len,
 		    &hostport);
 	server.to = hostport.addr;
-	engine->making[ENGINE_SERVER] =
-	    data_open(engine, false, &client, &server);
-	if (engine->making[ENGINE_SERVER] != NULL)
+	engine->making = data_open(engine, &client, &server);
+	if (engine->making != NULL)
 		return false;
 	refuse_passive(engine, code, place, "there are too many");
 	return true;
@@ -337,7 +295,11 @@ pass_line(struct engine *engine, unsigned code, enum reply_place place,
 {
 	if (engine->how == REWRITE)
 		return rewrite_line(engine, code, place, line, len);
-	if (engine->how == DROP ||
+	if (engine->how == TRANSLATE) {
+		ask_reply_line(engine, engine->replying, code, line, len);
+		return true;
+	}
+	if (reply_is_dropped(engine) ||
 	    (engine->how == FILTER_FEAT && place == REPLY_INNER &&
 		is_tls_feature(line, len)))
 		return true;
@@ -360,9 +322,9 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 		return true;
 	}
 	/* While a listener is being made the reply has begun already. */
-	if (begins && engine->making[ENGINE_SERVER] == NULL) {
+	if (begins && engine->making == NULL) {
 		engine->replying = engine_match(engine, code);
-		if (!begin_reply(engine, engine->replying, code))
+		if (!begin_reply(engine, engine->replying, code, line, len))
 			return false;
 	}
 	if (!pass_line(engine, code, place, line, len))
@@ -378,7 +340,7 @@ static bool
 pass_rest(struct engine *engine, const uint8_t *line, size_t len,
     enum line_result result)
 {
-	if (engine->opaque || engine->how != DROP)
+	if (engine->opaque || !reply_is_dropped(engine))
 		engine_send(engine, ENGINE_CLIENT, line, len);
 	engine->fragment[ENGINE_SERVER] = result != LINE_READY;
 	line_reader_consume(&engine->input[ENGINE_SERVER], len);

@@ -69,15 +69,18 @@ channel_refused(struct channel *channel, const struct chan_message *message)
 	static const struct {
 		uint32_t reason;
 		int err;
-		const char *name; /* put in front; RFC 4254 section 5.1 */
+		const char *name;  /* in front; RFC 4254 section 5.1 */
+		const char *where; /* behind: where to look */
 	} reasons[] = {
 		{ CHAN_ADMINISTRATIVELY_PROHIBITED, -EACCES,
-		    "administratively prohibited: " },
-		{ CHAN_CONNECT_FAILED, -ECONNREFUSED, "" },
+		    "administratively prohibited: ",
+		    ", see AllowTcpForwarding, PermitOpen, DisableForwarding "
+		    "(sshd_config), permitopen (authorized_keys)" },
+		{ CHAN_CONNECT_FAILED, -ECONNREFUSED, "", "" },
 		{ CHAN_UNKNOWN_CHANNEL_TYPE, -EACCES,
-		    "forwarding is not supported: " },
-		{ CHAN_RESOURCE_SHORTAGE, -EAGAIN, "resource shortage: " },
-		{ 0, -ECONNREFUSED, "" }, /* any other */
+		    "forwarding is not supported: ", "" },
+		{ CHAN_RESOURCE_SHORTAGE, -EAGAIN, "resource shortage: ", "" },
+		{ 0, -ECONNREFUSED, "", "" }, /* any other */
 	};
 	char words[LOG_ESCAPED_MAX + 1];
 	char why[CHANNEL_WHY_MAX];
@@ -86,8 +89,8 @@ channel_refused(struct channel *channel, const struct chan_message *message)
 	while (reasons[i].reason != 0 && reasons[i].reason != message->reason)
 		i++;
 	log_escape(words, sizeof(words), message->data, message->data_len);
-	snprintf(why, sizeof(why), "%s%s", reasons[i].name,
-	    words[0] != '\0' ? words : "open failed");
+	snprintf(why, sizeof(why), "%s%s%s", reasons[i].name,
+	    words[0] != '\0' ? words : "open failed", reasons[i].where);
 	channel->mux->refusals++;
 	channel_fail(channel, reasons[i].err, why);
 	channel_detach(channel);

@@ -10,8 +10,8 @@
 #include "base/log.h"
 #include "limits.h"
 
-/* Longest text for closed(): sshd's words behind a few of ours. */
-#define CHANNEL_WHY_MAX (LOG_ESCAPED_MAX + 64)
+/* Longest text for closed(): sshd's words between a few of ours. */
+#define CHANNEL_WHY_MAX (LOG_ESCAPED_MAX + 192)
 
 struct channel {
 	struct stream stream;

@@ -213,12 +213,12 @@ link_dial(struct link *link, const char *host, uint16_t port,
 }
 
 struct link_forward *
-link_forward_open(struct link *link, const char *path, link_forward_cb *done,
-    void *ctx)
+link_forward_open(struct link *link, const char *host, uint16_t port,
+    const char *path, link_forward_cb *done, void *ctx)
 {
 	if (link->state != LINK_UP)
 		return NULL;
-	return requests_forward(link->requests, path, done, ctx);
+	return requests_forward(link->requests, host, port, path, done, ctx);
 }
 
 struct link_alive *

@@ -64,8 +64,9 @@ void link_free(struct link *link);
 /*
  * Dials host:port from the SSH server (direct-tcpip, RFC 4254 section 7.2);
  * the name is looked up there.  The stream is open when sshd says so; when it
- * refuses, closed() has -ECONNREFUSED, or -EACCES for "administratively
- * prohibited" (AllowTcpForwarding, PermitOpen), and sshd's words.  Its eof()
+ * refuses, closed() has -ECONNREFUSED and sshd's words, or -EACCES for
+ * "administratively prohibited", and behind sshd's words the directives that
+ * may be the cause (AllowTcpForwarding, PermitOpen, permitopen).  Its eof()
  * is a CHANNEL_EOF, so it is never mistaken for a loss: a link or a channel
  * that is lost gives closed() with -ECONNRESET.
  * Returns NULL when out of memory or when the link is not up.
@@ -74,25 +75,33 @@ struct stream *link_dial(struct link *link, const char *host, uint16_t port,
     const struct stream_handler *handler, void *ctx);
 
 /*
- * port > 0: sshd listens on its loopback addresses at that port.  port == 0:
- * it refused or the link was lost; why has its words, and err is -EACCES when
- * sshd refused (AllowTcpForwarding, PermitListen, DisableForwarding).
+ * port > 0: sshd listens at that port.  port == 0: it refused or the link was
+ * lost; why has its words, and err is -EACCES when sshd refused: then why also
+ * names the directives that may be the cause (AllowTcpForwarding, PermitListen,
+ * DisableForwarding, permitlisten), and for a port that was asked for, that it
+ * may be in use or below 1024.
  */
 typedef void link_forward_cb(void *ctx, uint16_t port, int err,
     const char *why);
 
 /*
- * Asks sshd to listen on its loopback at a port of its choice and to hand what
- * connects there to the Unix socket at path, where the caller listens
- * already.  Two forwards must not have the same path.  done comes once, from
- * the loop.  Returns NULL when out of memory or when the link is not up; then
- * done does not come.  Also a forward that failed is to be closed, once.
+ * Asks sshd to listen at host and port and to hand what connects there to the
+ * Unix socket at path, where the caller listens already.  host is as in RFC
+ * 4254 section 7.1: "localhost" its loopback in both families, "*" all its
+ * addresses (which ssh sends as the empty string), or one address; copied.
+ * port 0: one of sshd's choice.  Two forwards must not have the same path.
+ * done comes once, from the loop.  Returns NULL when out of memory or when the
+ * link is not up; then done does not come.  Also a forward that failed is to
+ * be closed, once.
  *
- * sshd says yes, too, when it could bind the port for one of 127.0.0.1 and ::1
- * only because the other is taken there; nothing tells which.
+ * A yes of sshd is half an answer.  It says it, too, when it could bind the
+ * port for one of 127.0.0.1 and ::1 only because the other is taken there; when
+ * GatewayPorts is no and it listens on loopback instead of host; and when
+ * GatewayPorts is yes and it listens everywhere.  Nothing tells which: who must
+ * know dials there.
  */
-struct link_forward *link_forward_open(struct link *link, const char *path,
-    link_forward_cb *done, void *ctx);
+struct link_forward *link_forward_open(struct link *link, const char *host,
+    uint16_t port, const char *path, link_forward_cb *done, void *ctx);
 
 /*
  * Closes the forward, also before done, which then does not come.  NULL is

@@ -55,9 +55,11 @@ int mux_put_alive_check(struct buf *out, uint32_t request_id);
 int mux_put_proxy(struct buf *out, uint32_t request_id);
 
 /*
- * Opens, or closes, a remote forward from listen_host (sshd's side; listen
- * port 0: sshd's choice) to the Unix socket at path on our side.  The answer
- * to the opening is MUX_S_REMOTE_PORT, to the closing MUX_S_OK.
+ * Opens, or closes, a remote forward from listen_host (sshd's side; "*": all
+ * its addresses, while ssh reads "" as "localhost"; listen port 0: sshd's
+ * choice) to the Unix socket at path on our side.  The answer to the opening is
+ * MUX_S_REMOTE_PORT when the port was 0, else MUX_S_OK; to the closing, which
+ * takes the very same fields, MUX_S_OK.
  */
 int mux_put_open_forward(struct buf *out, uint32_t request_id,
     const char *listen_host, uint32_t listen_port, const char *path);

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -14,8 +15,9 @@
 #include "ssh/conn.h"
 #include "ssh/mux.h"
 
-/* sshd listens where its own loopback is. */
-#define REQUESTS_LISTEN_HOST "localhost"
+/* Longest text for a forward that sshd refused: ssh's words, a host, and
+ * where to look. */
+#define REQUESTS_WHY_MAX (2 * LOG_ESCAPED_MAX + 256)
 
 /*
  * A forward:
@@ -38,6 +40,8 @@ struct link_forward {
 	struct requests *requests; /* NULL when DEAD */
 	enum forward_state state;
 	bool closed; /* the owner has given it up */
+	char *host;
+	uint16_t port; /* 0: sshd's choice */
 	char *path;
 	link_forward_cb *done;
 	void *ctx;
@@ -85,6 +89,7 @@ pending_new(struct requests *requests)
 static void
 forward_free(struct link_forward *forward)
 {
+	free(forward->host);
 	free(forward->path);
 	free(forward);
 }
@@ -108,20 +113,22 @@ forward_send_close(struct link_forward *forward)
 	forward->state = FORWARD_CLOSING;
 	conn_send_buf(requests->conn, &requests->message,
 	    mux_put_close_forward(&requests->message, pending->id,
-		REQUESTS_LISTEN_HOST, 0, forward->path));
+		forward->host, forward->port, forward->path));
 }
 
 struct link_forward *
-requests_forward(struct requests *requests, const char *path,
-    link_forward_cb *done, void *ctx)
+requests_forward(struct requests *requests, const char *host, uint16_t port,
+    const char *path, link_forward_cb *done, void *ctx)
 {
 	struct link_forward *forward = calloc(1, sizeof(*forward));
 	struct pending *pending = NULL;
 
 	if (forward == NULL)
 		return NULL;
+	forward->host = strdup(host);
+	forward->port = port;
 	forward->path = strdup(path);
-	if (forward->path != NULL)
+	if (forward->host != NULL && forward->path != NULL)
 		pending = pending_new(requests);
 	if (pending == NULL) {
 		forward_free(forward);
@@ -132,8 +139,8 @@ requests_forward(struct requests *requests, const char *path,
 	forward->ctx = ctx;
 	pending->forward = forward;
 	conn_send_buf(requests->conn, &requests->message,
-	    mux_put_open_forward(&requests->message, pending->id,
-		REQUESTS_LISTEN_HOST, 0, path));
+	    mux_put_open_forward(&requests->message, pending->id, host, port,
+		path));
 	return forward;
 }
 
@@ -214,22 +221,58 @@ alive_end(struct link_alive *alive, bool result)
 
 /* ---- answers ---- */
 
+/* The port that sshd listens at: one of its choice is in the answer.  0: it is
+ * no such answer. */
+static uint16_t
+forward_port(const struct link_forward *forward,
+    const struct mux_message *message)
+{
+	if (forward->port != 0)
+		return message->type == MUX_S_OK ? forward->port : 0;
+	if (message->type != MUX_S_REMOTE_PORT || message->value > UINT16_MAX)
+		return 0;
+	return (uint16_t)message->value;
+}
+
+/*
+ * sshd gives no reason (RFC 4254 section 7.1 has no room for one), and ssh
+ * makes "remote port forwarding failed for listen port 21" of it.
+ */
+static void
+forward_refused(struct link_forward *forward, const struct mux_message *message)
+{
+	bool is_address = strcmp(forward->host, "localhost") != 0 &&
+	    strcmp(forward->host, "*") != 0;
+	char words[LOG_ESCAPED_MAX + 1], why[REQUESTS_WHY_MAX];
+
+	log_escape(words, sizeof(words), message->reason, message->reason_len);
+	snprintf(why, sizeof(why),
+	    "sshd refused to listen (%s), see AllowTcpForwarding, "
+	    "PermitListen, DisableForwarding (sshd_config), permitlisten "
+	    "(authorized_keys)%s%s%s%s",
+	    words, is_address ? "; or the SSH server does not have " : "",
+	    is_address ? forward->host : "",
+	    forward->port != 0 ? "; or the port is in use there" : "",
+	    forward->port != 0 && forward->port < 1024 ?
+		", or below 1024 and the user is not root" :
+		"");
+	forward_die(forward, -EACCES, why);
+}
+
 /* The answer to an opening.  Negative when it is none. */
 static int
 requests_opened(struct requests *requests, struct link_forward *forward,
     const struct mux_message *message)
 {
-	char why[LOG_ESCAPED_MAX + 1];
+	uint16_t port = forward_port(forward, message);
 
-	if (message->type == MUX_S_REMOTE_PORT && message->value > 0 &&
-	    message->value <= UINT16_MAX) {
+	if (port != 0) {
 		forward->state = FORWARD_OPEN;
 		TAILQ_INSERT_TAIL(&requests->open, forward, entry);
 		if (forward->closed)
 			forward_send_close(forward);
 		else
-			forward->done(forward->ctx, (uint16_t)message->value, 0,
-			    "");
+			forward->done(forward->ctx, port, 0, "");
 		return 0;
 	}
 	if (message->type != MUX_S_FAILURE &&
@@ -237,8 +280,7 @@ requests_opened(struct requests *requests, struct link_forward *forward,
 		forward_die(forward, -EPROTO, "ssh gave an unknown answer");
 		return -EPROTO;
 	}
-	log_escape(why, sizeof(why), message->reason, message->reason_len);
-	forward_die(forward, -EACCES, why);
+	forward_refused(forward, message);
 	return 0;
 }
 

@@ -42,7 +42,8 @@ void requests_free(struct requests *requests);
 
 /* As link_forward_open() and link_alive_check(). */
 struct link_forward *requests_forward(struct requests *requests,
-    const char *path, link_forward_cb *done, void *ctx);
+    const char *host, uint16_t port, const char *path, link_forward_cb *done,
+    void *ctx);
 struct link_alive *requests_alive(struct requests *requests,
     link_alive_cb *done, void *ctx);
 

@@ -1,53 +1,14 @@
 /*
  * A data connection: two ends and the relay between them.
  */
-#include "tunnel/dataconn.h"
+#include "tunnel/dataconn_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "limits.h"
-
-/* Delivery has no event: it is asked for, soon and then less often. */
-#define DELIVERY_FIRST_MS 1
-#define DELIVERY_LAST_MS 64
-
-struct end {
-	struct dataconn *conn;
-	enum engine_peer peer;
-	struct side *side;
-	struct engine_data_end how;
-	struct side_listener *listener;
-	struct stream *stream;
-	struct side_check *check; /* of its clean end, while asked */
-	bool accepted;		  /* the stream came through the listener */
-	bool was_up;		  /* the stream has stood */
-	bool stopped;		  /* by the engine */
-	size_t slack;		  /* bytes still read after that */
-	bool paused;		  /* by the queue of the other end */
-	bool ended;		  /* its EOF came */
-	bool shut;		  /* we have ended toward it */
-	uint64_t sent;		  /* bytes relayed toward this peer */
-};
-
-struct dataconn {
-	uint32_t number;
-	const struct dataconn_owner *owner;
-	void *ctx;
-	struct end end[2];
-	struct addr client_local;
-	const char *server_host;
-	uv_timer_t timer; /* the engine's */
-	uv_timer_t quiet; /* the engine's */
-	uv_timer_t delivery;
-	uv_timer_t unused; /* the listener toward the client expires */
-	unsigned n_timers; /* handles that are not closed yet */
-	bool closed;	   /* given up; only the handles keep it */
-	uint64_t quiet_ms;
-	uint64_t seen; /* what had moved when quiet was started */
-	uint64_t delivery_ms;
-};
 
 static struct end *
 other(struct end *end)
@@ -70,16 +31,16 @@ emit(struct dataconn *conn, struct engine_data_event *event)
 	conn->owner->event(conn->ctx, event);
 }
 
-static void
-tell(struct end *end, enum engine_data_event_type type)
+void
+dataconn_tell(struct end *end, enum engine_data_event_type type)
 {
 	struct engine_data_event event = { .type = type, .peer = end->peer };
 
 	emit(end->conn, &event);
 }
 
-static void
-tell_lost(struct end *end, const char *why)
+void
+dataconn_tell_lost(struct end *end, const char *why)
 {
 	struct engine_data_event event = {
 		.type = ENGINE_DATA_LOST,
@@ -121,7 +82,7 @@ lose(struct end *end, const char *why)
 	stream_reset(end->stream);
 	end->stream = NULL;
 	read_or_not(other(end));
-	tell_lost(end, why);
+	dataconn_tell_lost(end, why);
 }
 
 /* Nothing may be missing in the middle: what cannot be sent on is a cut. */
@@ -163,7 +124,7 @@ end_is_clean(void *ctx, bool clean)
 
 	end->check = NULL;
 	if (clean) {
-		tell(end, ENGINE_DATA_EOF);
+		dataconn_tell(end, ENGINE_DATA_EOF);
 		return;
 	}
 	lose(end, "the SSH connection was lost");
@@ -176,6 +137,8 @@ on_eof(void *ctx)
 	enum side_end answer = SIDE_END_CLEAN;
 
 	end->ended = true;
+	if (end->peer == ENGINE_CLIENT && end->shut)
+		dataconn_watch_delivery(end->conn);
 	if (end->accepted)
 		answer =
 		    side_check_end(end->side, end_is_clean, end, &end->check);
@@ -189,35 +152,36 @@ on_opened(void *ctx)
 	struct end *end = ctx;
 
 	end->was_up = true;
-	tell(end, ENGINE_DATA_UP);
+	dataconn_tell(end, ENGINE_DATA_UP);
 }
 
-/* A dial of the server's data port has failed: at whose fault? */
-static void
-describe_failure(const struct end *end, int err, const char *why, char *text,
-    size_t size)
+/* The host of the control connection, unless the user trusts the reply's. */
+static const char *
+server_host(const struct end *end, char text[ADDR_TEXT_MAX])
 {
-	if (err == -EACCES)
-		snprintf(text, size,
-		    "sshd forbids the data connection to port %u (%s), see "
-		    "PermitOpen (sshd_config) and permitopen "
-		    "(authorized_keys)",
-		    end->how.to.port, why);
-	else
-		snprintf(text, size,
-		    "the data connection to the server's port %u failed: %s",
-		    end->how.to.port, why);
+	const struct addr *to = &end->how.to;
+
+	if (!end->conn->dial_reply || to->family == AF_UNSPEC ||
+	    addr_is_any(to))
+		return end->conn->server_host;
+	return addr_format_ip(to, text);
 }
 
 static void
 on_closed(void *ctx, int err, const char *why)
 {
 	struct end *end = ctx;
-	bool delivered = end->shut && stream_undelivered(end->stream) == 0;
-	char text[256];
+	bool delivered = end->shut && stream_undelivered(end->stream) == 0 &&
+	    (end->ended || side_sees_delivery(end->side));
+	char text[600], host[ADDR_TEXT_MAX];
 
+	(void)err;
 	if (end->peer == ENGINE_SERVER && !end->was_up) {
-		describe_failure(end, err, why, text, sizeof(text));
+		snprintf(text, sizeof(text),
+		    "the data connection from %s to the server's port %u (at "
+		    "%s) failed: %s",
+		    side_name(end->side), end->how.to.port,
+		    server_host(end, host), why);
 		why = text;
 	}
 	cancel_check(end);
@@ -225,8 +189,8 @@ on_closed(void *ctx, int err, const char *why)
 	end->stream = NULL;
 	read_or_not(other(end));
 	if (delivered)
-		tell(end, ENGINE_DATA_DELIVERED);
-	tell_lost(end, why);
+		dataconn_tell(end, ENGINE_DATA_DELIVERED);
+	dataconn_tell_lost(end, why);
 }
 
 static const struct stream_handler stream_handler = {
@@ -239,6 +203,18 @@ static const struct stream_handler stream_handler = {
 
 /* ---- the ends ---- */
 
+/* All of the callbacks come from the loop. */
+static void
+on_dial_failed(uv_timer_t *timer)
+{
+	struct dataconn *conn = timer->data;
+
+	for (int peer = 0; peer < 2; peer++)
+		if (conn->end[peer].undialled)
+			dataconn_tell_lost(&conn->end[peer],
+			    "it cannot be dialled");
+}
+
 static void
 start_relay(struct dataconn *conn)
 {
@@ -249,18 +225,32 @@ start_relay(struct dataconn *conn)
 static void
 dial(struct end *end)
 {
-	struct dataconn *conn = end->conn;
 	char text[ADDR_TEXT_MAX];
-	const char *host = conn->server_host;
-	const struct addr *from = NULL;
+	const char *host = end->peer == ENGINE_CLIENT ?
+	    addr_format_ip(&end->how.to, text) :
+	    server_host(end, text);
+	const struct addr *from =
+	    end->from.family == AF_UNSPEC ? NULL : &end->from;
 
-	if (end->peer == ENGINE_CLIENT) {
-		host = addr_format_ip(&end->how.to, text);
-		from = &conn->client_local;
-	}
 	end->stream = side_dial(end->side, host, end->how.to.port, from,
 	    &stream_handler, end);
-	start_relay(conn);
+	end->undialled = end->stream == NULL;
+	if (end->undialled)
+		uv_timer_start(&end->conn->failed, on_dial_failed, 0, 0);
+	start_relay(end->conn);
+}
+
+/* What the user has said the client is to be told instead. */
+static void
+put_announced(const struct dataconn *conn, struct engine_data_event *event)
+{
+	uint16_t port =
+	    event->v4.family != AF_UNSPEC ? event->v4.port : event->v6.port;
+	struct addr *addr =
+	    conn->announce.family == AF_INET ? &event->v4 : &event->v6;
+
+	*addr = conn->announce;
+	addr->port = port;
 }
 
 static void
@@ -274,52 +264,36 @@ on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 		.v6 = *v6,
 	};
 
+	if (end->peer == ENGINE_CLIENT &&
+	    end->conn->announce.family != AF_UNSPEC)
+		put_announced(end->conn, &event);
 	emit(end->conn, &event);
-	/* A dial that could not be tried fails now that the engine listens. */
-	if (!other(end)->how.listens && other(end)->peer == ENGINE_SERVER &&
-	    other(end)->stream == NULL)
-		tell_lost(other(end), "it cannot be dialled");
 }
 
-/* In active mode the client is dialled once the server has come. */
-static void
-accept_is_up(struct end *end)
-{
-	struct end *client = &end->conn->end[ENGINE_CLIENT];
-	bool dials = end->peer == ENGINE_SERVER && !client->how.listens;
-
-	if (dials)
-		dial(client);
-	tell(end, ENGINE_DATA_UP);
-	if (dials && client->stream == NULL)
-		tell_lost(client, "it cannot be dialled");
-}
-
-static void
+static bool
 on_accepted(void *ctx, struct stream *stream, const struct addr *local,
     const struct addr *peer)
 {
 	struct end *end = ctx;
 	struct dataconn *conn = end->conn;
+	struct end *client = &conn->end[ENGINE_CLIENT];
 
-	if (end->stream != NULL ||
-	    (end->peer == ENGINE_CLIENT &&
-		!conn->owner->admit(conn->ctx, local, peer))) {
+	if (!conn->owner->admit(conn->ctx, end->peer, local, peer)) {
 		stream_reset(stream);
-		return;
+		return false;
 	}
 	end->stream = stream;
 	end->accepted = true;
 	end->was_up = true;
 	stream_set_handler(stream, &stream_handler, end);
-	uv_timer_stop(&conn->unused);
-	/* The far listener stays ours until the end, and refuses others. */
-	if (end->peer == ENGINE_CLIENT) {
-		side_listener_close(end->listener, true);
-		end->listener = NULL;
-	}
+	if (end->peer == ENGINE_CLIENT)
+		uv_timer_stop(&conn->unused);
+	/* In active mode the client is dialled once the server has come. */
+	else if (!client->how.listens && client->stream == NULL)
+		dial(client);
 	start_relay(conn);
-	accept_is_up(end);
+	dataconn_tell(end, ENGINE_DATA_UP);
+	return true;
 }
 
 static void
@@ -336,74 +310,7 @@ on_failed(void *ctx, int err, const char *why)
 	emit(end->conn, &event);
 }
 
-/* ---- timers ---- */
-
-static void
-on_timer(uv_timer_t *timer)
-{
-	struct dataconn *conn = timer->data;
-
-	tell(&conn->end[ENGINE_CLIENT], ENGINE_DATA_TIMEOUT);
-}
-
-/* Grows with every byte that has arrived somewhere. */
-static uint64_t
-moved(const struct dataconn *conn)
-{
-	uint64_t sum = 0;
-
-	for (int peer = 0; peer < 2; peer++) {
-		sum += conn->end[peer].sent;
-		if (conn->end[peer].stream != NULL)
-			sum -= stream_undelivered(conn->end[peer].stream);
-	}
-	return sum;
-}
-
-static void
-on_quiet(uv_timer_t *timer)
-{
-	struct dataconn *conn = timer->data;
-	struct end *client = &conn->end[ENGINE_CLIENT];
-	bool has_all =
-	    client->stream == NULL || stream_undelivered(client->stream) == 0;
-
-	/* A client that pauses, however long, is not the end of a file. */
-	if (moved(conn) == conn->seen && has_all) {
-		tell(&conn->end[ENGINE_CLIENT], ENGINE_DATA_IS_QUIET);
-		return;
-	}
-	conn->seen = moved(conn);
-	uv_timer_start(timer, on_quiet, conn->quiet_ms, 0);
-}
-
-static void
-on_delivery(uv_timer_t *timer)
-{
-	struct dataconn *conn = timer->data;
-	struct end *client = &conn->end[ENGINE_CLIENT];
-
-	if (client->stream == NULL)
-		return;
-	if (stream_undelivered(client->stream) == 0) {
-		tell(client, ENGINE_DATA_DELIVERED);
-		return;
-	}
-	if (conn->delivery_ms < DELIVERY_LAST_MS)
-		conn->delivery_ms *= 2;
-	uv_timer_start(timer, on_delivery, conn->delivery_ms, 0);
-}
-
-static void
-on_unused(uv_timer_t *timer)
-{
-	struct dataconn *conn = timer->data;
-	struct end *client = &conn->end[ENGINE_CLIENT];
-
-	side_listener_close(client->listener, false);
-	client->listener = NULL;
-	tell_lost(client, "nobody connected");
-}
+/* ---- the calls ---- */
 
 static void
 init_timer(struct dataconn *conn, uv_loop_t *loop, uv_timer_t *timer)
@@ -418,31 +325,32 @@ on_timer_closed(uv_handle_t *handle)
 {
 	struct dataconn *conn = handle->data;
 
-	if (--conn->n_timers == 0)
-		free(conn);
+	if (--conn->n_timers > 0)
+		return;
+	free(conn->server_host);
+	free(conn);
 }
 
-/* ---- the calls ---- */
-
 static bool
-open_end(struct end *end)
+open_end(struct end *end, const struct dataconn_options *options)
 {
 	static const struct side_listener_handler handler = {
 		.listening = on_listening,
 		.accepted = on_accepted,
 		.failed = on_failed,
 	};
-	struct addr at = end->conn->client_local;
+	struct side_at at = { .host = options->end[end->peer].at };
 
 	if (!end->how.listens) {
-		/* Toward the client: not before the server has come. */
 		if (end->peer == ENGINE_SERVER)
 			dial(end);
 		return true;
 	}
-	at.port = 0;
-	end->listener = side_listen(end->side,
-	    end->peer == ENGINE_CLIENT ? &at : NULL, &handler, end);
+	if (at.host == NULL)
+		return false;
+	if (end->peer == ENGINE_CLIENT)
+		at.ports = options->ports;
+	end->listener = side_listen(end->side, &at, &handler, end);
 	return end->listener != NULL;
 }
 
@@ -458,26 +366,30 @@ dataconn_open(uv_loop_t *loop, const struct dataconn_options *options,
 	conn->number = options->number;
 	conn->owner = owner;
 	conn->ctx = ctx;
-	conn->client_local = options->client_local;
-	conn->server_host = options->server_host;
+	conn->dial_reply = options->dial_reply;
+	conn->announce = options->announce;
+	conn->server_host = strdup(options->server_host);
 	init_timer(conn, loop, &conn->timer);
 	init_timer(conn, loop, &conn->quiet);
 	init_timer(conn, loop, &conn->delivery);
 	init_timer(conn, loop, &conn->unused);
+	init_timer(conn, loop, &conn->failed);
 	for (int peer = 0; peer < 2; peer++) {
 		conn->end[peer].conn = conn;
 		conn->end[peer].peer = (enum engine_peer)peer;
-		conn->end[peer].side = options->side[peer];
-		conn->end[peer].how = options->end[peer];
+		conn->end[peer].side = options->end[peer].side;
+		conn->end[peer].how = options->end[peer].how;
+		conn->end[peer].from = options->end[peer].from;
 	}
-	good = open_end(&conn->end[ENGINE_CLIENT]) &&
-	    open_end(&conn->end[ENGINE_SERVER]);
+	good = conn->server_host != NULL &&
+	    open_end(&conn->end[ENGINE_CLIENT], options) &&
+	    open_end(&conn->end[ENGINE_SERVER], options);
 	if (!good) {
 		dataconn_close(conn);
 		return NULL;
 	}
 	if (conn->end[ENGINE_CLIENT].how.listens)
-		uv_timer_start(&conn->unused, on_unused, LIMIT_LISTENER_MS, 0);
+		dataconn_watch_unused(conn);
 	return conn;
 }
 
@@ -500,23 +412,12 @@ dataconn_sent(const struct dataconn *conn, enum engine_peer peer)
 }
 
 void
-dataconn_timer(struct dataconn *conn, uint64_t ms)
+dataconn_dial(struct dataconn *conn)
 {
-	if (ms == 0)
-		uv_timer_stop(&conn->timer);
-	else
-		uv_timer_start(&conn->timer, on_timer, ms, 0);
-}
+	struct end *client = &conn->end[ENGINE_CLIENT];
 
-void
-dataconn_quiet(struct dataconn *conn, uint64_t ms)
-{
-	conn->quiet_ms = ms;
-	conn->seen = moved(conn);
-	if (ms == 0)
-		uv_timer_stop(&conn->quiet);
-	else
-		uv_timer_start(&conn->quiet, on_quiet, ms, 0);
+	if (client->stream == NULL && !client->was_up)
+		dial(client);
 }
 
 void
@@ -544,8 +445,7 @@ dataconn_shut(struct dataconn *conn, enum engine_peer peer)
 	end->shut = true;
 	stream_shutdown(end->stream);
 	if (peer == ENGINE_CLIENT) {
-		conn->delivery_ms = DELIVERY_FIRST_MS;
-		uv_timer_start(&conn->delivery, on_delivery, 0, 0);
+		dataconn_watch_delivery(conn);
 	}
 }
 
@@ -584,4 +484,5 @@ dataconn_close(struct dataconn *conn)
 	uv_close((uv_handle_t *)&conn->quiet, on_timer_closed);
 	uv_close((uv_handle_t *)&conn->delivery, on_timer_closed);
 	uv_close((uv_handle_t *)&conn->unused, on_timer_closed);
+	uv_close((uv_handle_t *)&conn->failed, on_timer_closed);
 }

@@ -22,26 +22,42 @@ struct dataconn_owner {
 	void (*event)(void *ctx, const struct engine_data_event *event);
 
 	/*
-	 * Somebody connected to the listener toward the client.  True: it is
-	 * the session's own client.  False: a stranger, who has been logged.
+	 * Somebody connected to the listener toward expected.  True: it is
+	 * the session's own client or server.  False: a stranger, who has
+	 * been logged.
 	 */
-	bool (*admit)(void *ctx, const struct addr *local,
-	    const struct addr *peer);
+	bool (*admit)(void *ctx, enum engine_peer expected,
+	    const struct addr *local, const struct addr *peer);
 };
 
+/* Of the end toward one peer. */
+struct dataconn_end {
+	struct side *side;
+	struct engine_data_end how;
+
+	/* Where its listener is made; NULL: that is not known yet. */
+	const char *at;
+
+	/* Where its dials come from: the address that the control connection
+	 * has on our side (RFC 959 section 3.3; lftp checks it); AF_UNSPEC
+	 * where that is not known. */
+	struct addr from;
+};
+
+/* Borrowed for the call only, but for the sides and the ports. */
 struct dataconn_options {
-	uint32_t number;      /* the engine's */
-	struct side *side[2]; /* by enum engine_peer */
-	struct engine_data_end end[2];
-	/* Where the client's control connection arrived: its listener and its
-	 * dials use that address (RFC 959 section 3.3; lftp checks it). */
-	struct addr client_local;
-	const char *server_host; /* dialled; borrowed */
+	uint32_t number;	    /* the engine's */
+	struct dataconn_end end[2]; /* by enum engine_peer */
+	const char *server_host;    /* dialled */
+	bool dial_reply;	    /* ... unless a reply names another one */
+	struct addr announce; /* told to the client; AF_UNSPEC: the address
+			       * of the listener */
+	struct ports *ports;  /* for that listener; NULL: any */
 };
 
 /*
- * Makes the ends: listens, and dials what does not depend on an accepted
- * connection (active mode dials the client once the server has come).
+ * Makes the ends: listens, and dials the server.  A client that is to be
+ * dialled is so once the server has come, or by dataconn_dial().
  * Returns NULL when out of memory.
  */
 struct dataconn *dataconn_open(uv_loop_t *loop,
@@ -57,6 +73,7 @@ bool dataconn_was_up(const struct dataconn *conn, enum engine_peer peer);
 uint64_t dataconn_sent(const struct dataconn *conn, enum engine_peer peer);
 
 /* The engine's actions of the same names. */
+void dataconn_dial(struct dataconn *conn);
 void dataconn_timer(struct dataconn *conn, uint64_t ms);
 void dataconn_quiet(struct dataconn *conn, uint64_t ms);
 void dataconn_stop(struct dataconn *conn, enum engine_peer peer);

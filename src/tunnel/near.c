@@ -2,11 +2,13 @@
  * The near side: sockets of this host.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
 #include "net/sock.h"
+#include "tunnel/ports.h"
 #include "tunnel/side.h"
 
 struct near_side {
@@ -19,11 +21,15 @@ struct near_side {
  * side_listen().  The timer's handle keeps it until the loop has let go. */
 struct near_listener {
 	struct side_listener base;
-	struct net_listener *net;
+	struct net_listener *net; /* NULL: it failed, or has taken one */
 	const struct side_listener_handler *handler;
 	void *ctx;
+	bool many;
+	struct ports *ports;
+	uint16_t port; /* of ports, or 0 */
 	uv_timer_t soon;
 	int err;
+	char why[128];
 };
 
 static struct stream *
@@ -31,13 +37,24 @@ dial(struct side *side, const char *host, uint16_t port,
     const struct addr *from, const struct stream_handler *handler, void *ctx)
 {
 	struct near_side *near = (struct near_side *)side;
-	struct addr to;
-	int err;
 
-	if (addr_parse_ip(host, &to) != 0)
-		return NULL;
-	to.port = port;
-	return net_dial(near->net, &to, from, handler, ctx, &err);
+	return net_dial_host(near->net, host, port, from, handler, ctx);
+}
+
+static void
+ends(const struct stream *stream, struct addr *ret_local, struct addr *ret_peer)
+{
+	*ret_local = net_stream_local(stream);
+	*ret_peer = net_stream_peer(stream);
+}
+
+/* ---- listening ---- */
+
+static void
+stop_listening(struct near_listener *listener)
+{
+	net_listener_close(listener->net);
+	listener->net = NULL;
 }
 
 static void
@@ -46,8 +63,18 @@ on_accept(void *ctx, struct stream *stream)
 	struct near_listener *listener = ctx;
 	struct addr local = net_stream_local(stream);
 	struct addr peer = net_stream_peer(stream);
+	bool taken;
 
-	listener->handler->accepted(listener->ctx, stream, &local, &peer);
+	if (peer.family == AF_UNSPEC) {
+		/* It came and went.  Unlike on the far side, a peer that is
+		 * not known is none. */
+		stream_close(stream);
+		return;
+	}
+	taken =
+	    listener->handler->accepted(listener->ctx, stream, &local, &peer);
+	if (taken && !listener->many)
+		stop_listening(listener);
 }
 
 static void
@@ -56,11 +83,12 @@ on_soon(uv_timer_t *timer)
 	struct near_listener *listener = timer->data;
 	struct addr at, none = { .family = AF_UNSPEC };
 
-	if (listener->net != NULL && listener->err == 0)
+	if (listener->err == 0)
 		listener->err = net_listener_start(listener->net);
-	if (listener->net == NULL || listener->err != 0) {
+	if (listener->err != 0) {
 		listener->handler->failed(listener->ctx, listener->err,
-		    strerror(-listener->err));
+		    listener->why[0] != '\0' ? listener->why :
+					       strerror(-listener->err));
 		return;
 	}
 	at = net_listener_addr(listener->net);
@@ -70,8 +98,83 @@ on_soon(uv_timer_t *timer)
 		listener->handler->listening(listener->ctx, &none, &at);
 }
 
+/* 0 or a negative errno. */
+static int
+bind_at(struct near_listener *listener, const struct addr *at)
+{
+	struct near_side *near = (struct near_side *)listener->base.side;
+	int err = 0;
+
+	listener->net =
+	    net_listen(near->net, at, false, on_accept, listener, &err);
+	return err;
+}
+
+static void
+say_no_port(struct near_listener *listener)
+{
+	unsigned low = ports_low(listener->ports);
+	unsigned high = ports_high(listener->ports);
+	char range[16];
+
+	snprintf(range, sizeof(range), low == high ? "%u" : "%u-%u", low, high);
+	snprintf(listener->why, sizeof(listener->why),
+	    "all ports of --client-ports %s are in use", range);
+}
+
+/* At a port of the range that nobody else on this host has; each is tried
+ * once. */
+static int
+bind_one_of(struct near_listener *listener, struct addr at)
+{
+	uint16_t first = 0, port;
+	int err = -EADDRINUSE;
+
+	while ((port = ports_take(listener->ports)) != 0) {
+		if (port == first) {
+			ports_give(listener->ports, port);
+			break;
+		}
+		at.port = port;
+		err = bind_at(listener, &at);
+		if (err == 0) {
+			listener->port = port;
+			return 0;
+		}
+		ports_give(listener->ports, port);
+		if (err != -EADDRINUSE)
+			break;
+		if (first == 0)
+			first = port;
+	}
+	if (err == -EADDRINUSE)
+		say_no_port(listener);
+	else if (err == -EACCES)
+		snprintf(listener->why, sizeof(listener->why),
+		    "port %u of --client-ports needs root; take ports from "
+		    "1024 up",
+		    port);
+	return err;
+}
+
+static int
+bind_where(struct near_listener *listener, const struct side_at *where)
+{
+	struct addr at;
+
+	if (addr_parse_ip(where->host, &at) != 0) {
+		snprintf(listener->why, sizeof(listener->why),
+		    "\"%.64s\" is not an address", where->host);
+		return -EINVAL;
+	}
+	at.port = where->port;
+	if (at.port == 0 && where->ports != NULL)
+		return bind_one_of(listener, at);
+	return bind_at(listener, &at);
+}
+
 static struct side_listener *
-listen_near(struct side *side, const struct addr *at,
+listen_near(struct side *side, const struct side_at *at,
     const struct side_listener_handler *handler, void *ctx)
 {
 	struct near_side *near = (struct near_side *)side;
@@ -82,8 +185,9 @@ listen_near(struct side *side, const struct addr *at,
 	listener->base.side = side;
 	listener->handler = handler;
 	listener->ctx = ctx;
-	listener->net = net_listen(near->net, at, false, on_accept, listener,
-	    &listener->err);
+	listener->many = at->many;
+	listener->ports = at->ports;
+	listener->err = bind_where(listener, at);
 	uv_timer_init(near->loop, &listener->soon);
 	listener->soon.data = listener;
 	uv_timer_start(&listener->soon, on_soon, 0, 0);
@@ -102,9 +206,13 @@ unlisten(struct side_listener *base, bool reusable)
 	struct near_listener *listener = (struct near_listener *)base;
 
 	(void)reusable;
-	net_listener_close(listener->net);
+	stop_listening(listener);
+	if (listener->port != 0)
+		ports_give(listener->ports, listener->port);
 	uv_close((uv_handle_t *)&listener->soon, on_listener_closed);
 }
+
+/* ---- the side ---- */
 
 static void
 free_near(struct side *side)
@@ -117,6 +225,7 @@ near_side_new(struct uv_loop_s *loop, struct net *net)
 {
 	static const struct side_ops ops = {
 		.dial = dial,
+		.ends = ends,
 		.listen = listen_near,
 		.unlisten = unlisten,
 		.free = free_near,
@@ -126,6 +235,8 @@ near_side_new(struct uv_loop_s *loop, struct net *net)
 	if (near == NULL)
 		return NULL;
 	near->side.ops = &ops;
+	near->side.name = "this host";
+	near->side.sees_delivery = true;
 	near->loop = loop;
 	near->net = net;
 	return &near->side;

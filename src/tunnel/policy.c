@@ -9,11 +9,18 @@
 
 #include "net/owner.h"
 
+bool
+policy_allows(const struct policy *policy, const struct addr *peer)
+{
+	return policy->n_allow == 0 ||
+	    subnets_have(policy->allow, policy->n_allow, peer);
+}
+
 void
 policy_learn(const struct addr *local, const struct addr *peer,
     struct policy_peer *ret)
 {
-	ret->addr = *peer;
+	*ret = (struct policy_peer) { .addr = *peer };
 	ret->local = addr_is_loopback(peer);
 	ret->uid_known =
 	    ret->local && owner_of_peer(local, peer, &ret->uid) == 0;
@@ -54,6 +61,8 @@ policy_admits(const struct policy_peer *client, bool any_user,
     const struct addr *local, const struct addr *peer, char *why,
     size_t why_size)
 {
+	if (client->addr.family == AF_UNSPEC || peer->family == AF_UNSPEC)
+		return true;
 	if (!addr_same_ip(&client->addr, peer)) {
 		snprintf(why, why_size,
 		    "it does not come from the session's client");

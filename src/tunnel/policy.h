@@ -8,6 +8,28 @@
 #include <sys/types.h>
 
 #include "base/addr.h"
+#include "base/subnet.h"
+#include "ftp/engine.h"
+#include "tunnel/ports.h"
+
+/* What the user allows and wants; the same for all tunnels of a command. */
+struct policy {
+	const struct subnet *allow; /* --allow, n_allow of them; none: */
+	size_t n_allow;		    /* everybody */
+	bool any_user;		    /* data connections of other local users */
+	bool pass_foreign_port;
+	bool allow_tls;
+	enum engine_mode server_mode;
+	bool server_data_host_reply;   /* dial the address in a 227 */
+	bool client_data_host_control; /* ignore the address in a PORT */
+	struct addr client_address;    /* goes into 227 and 228; or AF_UNSPEC */
+	const char *far_address;       /* of the SSH server, for its listeners
+					* toward FTP servers; NULL: loopback */
+	struct ports *client_ports;    /* near listeners; NULL: any */
+};
+
+/* May clients at that address connect?  (--allow) */
+bool policy_allows(const struct policy *policy, const struct addr *peer);
 
 /* Whose control connection it is, as far as this host can tell. */
 struct policy_peer {
@@ -17,14 +39,16 @@ struct policy_peer {
 	uid_t uid;
 };
 
-/* Looks at a control connection just accepted at *local from *peer. */
+/* Looks at a control connection just accepted at *local from *peer, which are
+ * AF_UNSPEC where they are not known. */
 void policy_learn(const struct addr *local, const struct addr *peer,
     struct policy_peer *ret);
 
 /*
  * May a data connection accepted at *local from *peer belong to that client?
  * It must come from the same address, and on loopback from the same user
- * (unless any_user).  When not, why (of why_size bytes) says it.
+ * (unless any_user).  Where the far side tells nobody's address, everybody is
+ * taken.  When not, why (of why_size bytes) says it.
  */
 bool policy_admits(const struct policy_peer *client, bool any_user,
     const struct addr *local, const struct addr *peer, char *why,

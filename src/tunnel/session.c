@@ -9,11 +9,11 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "ftp/command.h"
 #include "ftp/engine.h"
 #include "limits.h"
 #include "tunnel/dataconn.h"
 #include "tunnel/policy.h"
+#include "tunnel/session_log.h"
 
 /* One of the two control connections. */
 struct control {
@@ -33,7 +33,8 @@ struct session {
 	struct control control[2];
 	struct dataconn *data[LIMIT_SESSION_DATA];
 	struct policy_peer client;
-	struct addr client_local;
+	struct addr local[2]; /* our ends of the control connections, and */
+	struct addr server;   /* the server's, where they are known */
 	uv_timer_t timer;
 	bool over; /* ENGINE_END was carried out */
 };
@@ -117,34 +118,72 @@ static void
 on_data_event(void *ctx, const struct engine_data_event *event)
 {
 	struct session *session = ctx;
-	struct dataconn **slot;
 
 	log_failed_dial(session, event);
 	if (event->type == ENGINE_DATA_TIMEOUT)
 		notice_dead_client(session);
 	engine_data(session->engine, event);
-	if (event->type == ENGINE_DATA_NO_LISTENER) {
-		slot = slot_of(session, event->data);
-		if (slot != NULL) {
-			dataconn_close(*slot);
-			*slot = NULL;
-		}
-	}
 	pump(session);
 }
 
 static bool
-admit(void *ctx, const struct addr *local, const struct addr *peer)
+admit(void *ctx, enum engine_peer expected, const struct addr *local,
+    const struct addr *peer)
 {
 	struct session *session = ctx;
 	char text[ADDR_TEXT_MAX], why[200];
 
-	if (policy_admits(&session->client, session->options->any_user, local,
-		peer, why, sizeof(why)))
+	if (expected == ENGINE_SERVER) {
+		/* As the servers demand it of their clients. */
+		if (session->server.family == AF_UNSPEC ||
+		    peer->family == AF_UNSPEC ||
+		    addr_same_ip(&session->server, peer))
+			return true;
+		snprintf(why, sizeof(why),
+		    "it does not come from the session's server");
+	} else if (policy_admits(&session->client,
+		       session->options->policy->any_user, local, peer, why,
+		       sizeof(why))) {
 		return true;
+	}
 	say(session, LOG_LEVEL_WARN, "refused a data connection from %s: %s",
 	    addr_format(peer, text), why);
 	return false;
+}
+
+/* Where the listeners toward that peer are; text may hold it. */
+static const char *
+listen_at(const struct session *session, enum engine_peer peer,
+    char text[ADDR_TEXT_MAX])
+{
+	const struct session_options *options = session->options;
+	const char *at =
+	    peer == ENGINE_CLIENT ? options->client_at : options->server_at;
+
+	if (at != NULL)
+		return at;
+	if (session->local[peer].family == AF_UNSPEC)
+		return NULL;
+	return addr_format_ip(&session->local[peer], text);
+}
+
+/* What could not even be begun fails at once. */
+static void
+fail_data(struct session *session, const struct engine_action *action)
+{
+	struct engine_data_event failed = {
+		.type = ENGINE_DATA_NO_LISTENER,
+		.peer = action->client.listens ? ENGINE_CLIENT : ENGINE_SERVER,
+		.data = action->data,
+		.why = "out of memory",
+	};
+
+	if (!action->client.listens && !action->server.listens)
+		failed.type = ENGINE_DATA_LOST;
+	else if (action->server.listens &&
+	    session->local[ENGINE_SERVER].family == AF_UNSPEC)
+		failed.why = "the FTP server is not connected yet";
+	engine_data(session->engine, &failed);
 }
 
 static void
@@ -154,26 +193,35 @@ open_data(struct session *session, const struct engine_action *action)
 		.event = on_data_event,
 		.admit = admit,
 	};
-	struct dataconn_options options = {
+	const struct session_options *options = session->options;
+	char at[2][ADDR_TEXT_MAX], server[ADDR_TEXT_MAX];
+	struct dataconn_options data = {
 		.number = action->data,
-		.side = { session->options->client_side,
-		    session->options->server_side },
-		.end = { action->client, action->server },
-		.client_local = session->client_local,
-		.server_host = session->options->server_host,
-	};
-	struct engine_data_event failed = {
-		.type = ENGINE_DATA_NO_LISTENER,
-		.data = action->data,
-		.why = "out of memory",
+		.end = {
+			[ENGINE_CLIENT] = { .side = options->client_side,
+			    .how = action->client },
+			[ENGINE_SERVER] = { .side = options->server_side,
+			    .how = action->server },
+		},
+		.server_host = options->server_host,
+		.dial_reply = options->policy->server_data_host_reply,
+		.announce = options->policy->client_address,
+		.ports = options->policy->client_ports,
 	};
 	struct dataconn **slot = free_slot(session);
 
+	for (int peer = 0; peer < 2; peer++) {
+		data.end[peer].at =
+		    listen_at(session, (enum engine_peer)peer, at[peer]);
+		data.end[peer].from = session->local[peer];
+	}
+	/* The same peer for both, also where a name has several addresses. */
+	if (session->server.family != AF_UNSPEC)
+		data.server_host = addr_format_ip(&session->server, server);
 	if (slot != NULL)
-		*slot = dataconn_open(session->options->loop, &options, &owner,
-		    session);
+		*slot = dataconn_open(options->loop, &data, &owner, session);
 	if (slot == NULL || *slot == NULL)
-		engine_data(session->engine, &failed);
+		fail_data(session, action);
 }
 
 static void
@@ -184,6 +232,9 @@ carry_out_data(struct session *session, const struct engine_action *action)
 	if (slot == NULL)
 		return;
 	switch (action->type) {
+	case ENGINE_DATA_DIAL:
+		dataconn_dial(*slot);
+		break;
 	case ENGINE_DATA_TIMER:
 		dataconn_timer(*slot, action->ms);
 		break;
@@ -220,85 +271,6 @@ carry_out_data(struct session *session, const struct engine_action *action)
 	}
 }
 
-/* ---- words for the log ---- */
-
-static void
-log_text(struct session *session, const struct engine_action *action)
-{
-	static const enum log_level levels[] = {
-		[ENGINE_WARN] = LOG_LEVEL_WARN,
-		[ENGINE_INFO] = LOG_LEVEL_INFO,
-		[ENGINE_VERBOSE] = LOG_LEVEL_VERBOSE,
-	};
-	char text[1024];
-
-	log_escape(text, sizeof(text), action->bytes, action->len - 1);
-	say(session, levels[action->level], "%s", text);
-}
-
-/* "the server answered 226, so it may hold the part as if it were whole" */
-static void
-describe_end(const struct engine_report *report, char *text, size_t size)
-{
-	if (report->outcome == ENGINE_COMPLETE)
-		snprintf(text, size, "complete (%u)", report->server_code);
-	else if (report->outcome == ENGINE_REFUSED)
-		snprintf(text, size, "refused by the server (%u)",
-		    report->server_code);
-	else if (report->server_code == 0)
-		snprintf(text, size, "%s: %s; the server has not answered",
-		    report->outcome == ENGINE_TRUNCATED ? "TRUNCATED" : "cut",
-		    report->why);
-	else if (report->outcome == ENGINE_TRUNCATED)
-		snprintf(text, size,
-		    "TRUNCATED: %s; the server answered %u and keeps the "
-		    "part as if it were the whole file",
-		    report->why, report->server_code);
-	else
-		snprintf(text, size, "cut%s%s; the server answered %u",
-		    report->why[0] != '\0' ? ": " : "", report->why,
-		    report->server_code);
-}
-
-static void
-log_report(struct session *session, const struct engine_report *report)
-{
-	enum log_level level = LOG_LEVEL_VERBOSE;
-	char name[LOG_ESCAPED_MAX], end[400];
-	const char *verb = verb_name(report->verb);
-
-	if (report->outcome == ENGINE_TRUNCATED ||
-	    report->outcome == ENGINE_ABORTED)
-		level = LOG_LEVEL_WARN;
-	log_escape(name, sizeof(name), report->name, strlen(report->name));
-	describe_end(report, end, sizeof(end));
-	say(session, level, "%s %s \"%s\", %llu bytes: %s",
-	    report->upload ? "upload" : "download",
-	    *verb != '\0' ? verb : "SITE", name,
-	    (unsigned long long)report->bytes, end);
-}
-
-static void
-log_transcript(struct session *session, const struct engine_action *action)
-{
-	char line[512], text[LOG_ESCAPED_MAX];
-	struct command command;
-	size_t len = action->len;
-
-	if (log_get_level() < LOG_LEVEL_DEBUG)
-		return;
-	if (action->peer == ENGINE_SERVER) {
-		command_parse(action->bytes, action->len, &command);
-		len = command_loggable(action->bytes, action->len, &command,
-		    line, sizeof(line));
-		log_escape(text, sizeof(text), line, len);
-	} else {
-		log_escape(text, sizeof(text), action->bytes, len);
-	}
-	say(session, LOG_LEVEL_DEBUG, "%s %s",
-	    action->peer == ENGINE_SERVER ? "->" : "<-", text);
-}
-
 /* ---- actions ---- */
 
 static void
@@ -332,7 +304,7 @@ send_control(struct session *session, const struct engine_action *action)
 {
 	struct control *to = &session->control[action->peer];
 
-	log_transcript(session, action);
+	session_log_transcript(session->number, action);
 	if (to->stream == NULL)
 		return;
 	/* A dead stream says so by closed(); here only memory can fail. */
@@ -358,14 +330,15 @@ carry_out(struct session *session, const struct engine_action *action)
 		uv_timer_start(&session->timer, on_timer, action->ms, 0);
 		break;
 	case ENGINE_LOG:
-		log_text(session, action);
+		session_log_text(session->number, action);
 		break;
 	case ENGINE_REPORT:
-		log_report(session, &action->report);
+		session_log_report(session->number, &action->report);
 		break;
 	case ENGINE_DATA_OPEN:
 		open_data(session, action);
 		break;
+	case ENGINE_DATA_DIAL:
 	case ENGINE_DATA_TIMER:
 	case ENGINE_DATA_QUIET:
 	case ENGINE_DATA_STOP:
@@ -463,31 +436,30 @@ static void
 on_opened(void *ctx)
 {
 	struct control *server = ctx;
+	struct session *session = server->session;
 
 	server->opened = true;
+	side_ends(session->options->server_side, server->stream,
+	    &session->local[ENGINE_SERVER], &session->server);
+	if (session->server.family != AF_UNSPEC)
+		engine_server_family(session->engine, session->server.family);
 }
 
-/* Who is at fault when the control connection to the server fails. */
+/* Why the control connection to the server fails. */
 static void
-describe_loss(const struct control *server, int err, const char *why,
-    char *text, size_t size)
+describe_loss(const struct control *server, const char *why, char *text,
+    size_t size)
 {
 	const struct session_options *options = server->session->options;
 
 	if (server->opened)
 		snprintf(text, size,
 		    "the connection to the FTP server was lost: %s", why);
-	else if (err == -EACCES)
-		snprintf(text, size,
-		    "sshd forbids the connection to %s:%u: %s (see "
-		    "AllowTcpForwarding and PermitOpen in sshd_config(5), and "
-		    "permitopen in authorized_keys)",
-		    options->server_host, options->server_port, why);
 	else
 		snprintf(text, size,
-		    "the FTP server %s:%u cannot be reached from the SSH "
-		    "server: %s",
-		    options->server_host, options->server_port, why);
+		    "the FTP server %s:%u cannot be reached from %s: %s",
+		    options->server_host, options->server_port,
+		    side_name(options->server_side), why);
 }
 
 static void
@@ -495,10 +467,11 @@ on_closed(void *ctx, int err, const char *why)
 {
 	struct control *control = ctx;
 	struct session *session = control->session;
-	char text[300], escaped[LOG_ESCAPED_MAX];
+	char text[600], escaped[LOG_ESCAPED_MAX];
 
+	(void)err;
 	if (control->peer == ENGINE_SERVER) {
-		describe_loss(control, err, why, text, sizeof(text));
+		describe_loss(control, why, text, sizeof(text));
 		log_escape(escaped, sizeof(escaped), text, strlen(text));
 		say(session, LOG_LEVEL_WARN, "%s", escaped);
 	} else {
@@ -539,9 +512,14 @@ session_new(const struct session_options *options, unsigned long number,
 	struct session *session = calloc(1, sizeof(*session));
 	struct engine_config config = {
 		.client = *peer,
+		.networks = options->networks,
+		.n_networks = options->n_networks,
 		.server_family = family_of(options->server_host),
-		.pass_foreign_port = options->pass_foreign_port,
-		.allow_tls = options->allow_tls,
+		.server_mode = options->policy->server_mode,
+		.ignore_port_host = options->policy->client_data_host_control,
+		.pass_foreign_port = options->policy->pass_foreign_port,
+		.allow_tls = options->policy->allow_tls,
+		.memory = options->memory,
 	};
 	char text[ADDR_TEXT_MAX];
 
@@ -556,7 +534,7 @@ session_new(const struct session_options *options, unsigned long number,
 	session->number = number;
 	session->ended = ended;
 	session->ctx = ctx;
-	session->client_local = *local;
+	session->local[ENGINE_CLIENT] = *local;
 	policy_learn(local, peer, &session->client);
 	uv_timer_init(options->loop, &session->timer);
 	session->timer.data = session;
@@ -565,7 +543,8 @@ session_new(const struct session_options *options, unsigned long number,
 		session->control[i].peer = (enum engine_peer)i;
 	}
 	say(session, LOG_LEVEL_VERBOSE, "control connection from %s",
-	    addr_format(peer, text));
+	    peer->family != AF_UNSPEC ? addr_format(peer, text) :
+					side_name(options->client_side));
 	session->control[ENGINE_CLIENT].stream = client;
 	stream_set_handler(client, &control_handler,
 	    &session->control[ENGINE_CLIENT]);

@@ -9,6 +9,8 @@
 #include <sys/types.h>
 #include <uv.h>
 
+#include "ftp/engine.h"
+#include "tunnel/policy.h"
 #include "tunnel/side.h"
 
 struct session;
@@ -20,9 +22,21 @@ struct session_options {
 	struct side *server_side;
 	const char *server_host;
 	uint16_t server_port;
-	bool pass_foreign_port;
-	bool allow_tls;
-	bool any_user; /* data connections of other local users */
+	const struct policy *policy;
+
+	/*
+	 * Where the listeners of data connections are made (struct side_at);
+	 * NULL: at the address that the control connection to that peer has on
+	 * our side, which only the near side knows.
+	 */
+	const char *client_at;
+	const char *server_at;
+
+	/* Where clients may be when a client's own address is not known. */
+	const struct subnet *networks;
+	size_t n_networks;
+
+	struct engine_memory *memory; /* of the tunnel */
 };
 
 /* The session has ended by itself and is already dead. */
@@ -30,7 +44,8 @@ typedef void session_ended_cb(void *ctx, struct session *session);
 
 /*
  * Begins a session on an accepted control connection, which becomes its own,
- * whatever is returned.  local and peer are its ends; number is for the log.
+ * whatever is returned.  local and peer are its ends, AF_UNSPEC where they are
+ * not known; number is for the log.
  * Returns NULL when out of memory.
  */
 struct session *session_new(const struct session_options *options,

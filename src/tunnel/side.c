@@ -12,8 +12,27 @@ side_dial(struct side *side, const char *host, uint16_t port,
 	return side->ops->dial(side, host, port, from, handler, ctx);
 }
 
+void
+side_ends(struct side *side, const struct stream *stream,
+    struct addr *ret_local, struct addr *ret_peer)
+{
+	side->ops->ends(stream, ret_local, ret_peer);
+}
+
+bool
+side_sees_delivery(const struct side *side)
+{
+	return side->sees_delivery;
+}
+
+const char *
+side_name(const struct side *side)
+{
+	return side->name;
+}
+
 struct side_listener *
-side_listen(struct side *side, const struct addr *at,
+side_listen(struct side *side, const struct side_at *at,
     const struct side_listener_handler *handler, void *ctx)
 {
 	return side->ops->listen(side, at, handler, ctx);

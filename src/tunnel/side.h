@@ -6,6 +6,7 @@
 #ifndef TUNNEL_SIDE_H
 #define TUNNEL_SIDE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/addr.h"
@@ -13,48 +14,80 @@
 
 struct side;
 struct side_listener;
+struct ports;
+
+/* Where to listen. */
+struct side_at {
+	/*
+	 * An address of that side's host; "*": all of them; "localhost": its
+	 * loopback (the far side has it in both families).
+	 */
+	const char *host;
+	uint16_t port;	     /* 0: any */
+	struct ports *ports; /* port 0: one of these; NULL: any */
+
+	/* For control connections: takes one after the other. */
+	bool many;
+};
 
 struct side_listener_handler {
 	/*
-	 * It listens.  v4 and v6: the addresses a peer on that side can be
-	 * told, with the port; AF_UNSPEC when not reachable by that family.
+	 * It listens.  v4 and v6: what a peer on that side can be told, with
+	 * the port; AF_UNSPEC when it cannot be reached by that family.  With
+	 * "*" they are 0.0.0.0 and ::, since nothing is known of the host.
 	 */
 	void (*listening)(void *ctx, const struct addr *v4,
 	    const struct addr *v6);
 
 	/*
 	 * A connection came; the stream is the callee's, open, stopped and
-	 * without a handler.  peer is AF_UNSPEC where it cannot be known (far
-	 * listeners).
+	 * without a handler.  local and peer are its ends, AF_UNSPEC where
+	 * they cannot be known (the far side).  Returns true when it was
+	 * taken: unless it takes many, the listener then refuses all others.
+	 * False: the callee has given the stream up, it goes on listening.
 	 */
-	void (*accepted)(void *ctx, struct stream *stream,
+	bool (*accepted)(void *ctx, struct stream *stream,
 	    const struct addr *local, const struct addr *peer);
 
-	/* It could not be made, or is lost.  why is valid in the call. */
+	/* It could not be made, or is lost.  why, for people, says the cure
+	 * too where one is known; valid in the call. */
 	void (*failed)(void *ctx, int err, const char *why);
 };
 
 /*
- * Connects to host:port as that side sees it.  from: the local address to use,
- * or NULL; the far side has none.  Returns a connecting stream, the caller's,
- * or NULL when it cannot even be tried (out of memory, link down).
+ * Connects to host:port as that side sees it; host is a name or an address.
+ * from: the local address to use, or NULL; the far side has none.  Returns a
+ * connecting stream, the caller's, or NULL when it cannot even be tried (out
+ * of memory, link down).
  */
 struct stream *side_dial(struct side *side, const char *host, uint16_t port,
     const struct addr *from, const struct stream_handler *handler, void *ctx);
 
 /*
- * Listens for data connections of one session.  at: the local address to bind
- * (port 0: any), or NULL where the side knows better (far: sshd's loopback).
- * Callbacks come from the loop, never from inside the call.  NULL when out of
- * memory.
+ * The two ends of an open stream that the side has dialled or accepted;
+ * AF_UNSPEC where that is not known: always so on the far side.
  */
-struct side_listener *side_listen(struct side *side, const struct addr *at,
+void side_ends(struct side *side, const struct stream *stream,
+    struct addr *ret_local, struct addr *ret_peer);
+
+/* Is stream_undelivered() about the peer?  Else about ssh, which has more
+ * between it and the peer. */
+bool side_sees_delivery(const struct side *side);
+
+/* Where it is, for messages: "this host" or "the SSH server". */
+const char *side_name(const struct side *side);
+
+/*
+ * Listens.  at is copied, but for its ports.  Callbacks come from the loop,
+ * never from inside the call.  NULL when out of memory.
+ */
+struct side_listener *side_listen(struct side *side, const struct side_at *at,
     const struct side_listener_handler *handler, void *ctx);
 
 /*
- * Gives the listener back.  reusable: it has done its work and nobody may
- * still be on the way to it, so that the side may lend it again.  NULL is
- * allowed; no callback follows.
+ * Gives the listener, and its port of at.ports, back.  reusable: it has done
+ * its work and nobody may still be on the way to it, so that the side may lend
+ * it again.  NULL is allowed; no callback follows.
  */
 void side_listener_close(struct side_listener *listener, bool reusable);
 
@@ -81,16 +114,18 @@ struct net;
 struct uv_loop_s;
 
 /*
- * The near side: hosts are numeric addresses.  All is borrowed.  NULL when out
- * of memory.
+ * The near side: names are looked up here.  It listens at addresses only.  All
+ * is borrowed.  NULL when out of memory.
  */
 struct side *near_side_new(struct uv_loop_s *loop, struct net *net);
 
 /*
  * The far side of a link: sshd looks names up.  A listener is a remote forward
- * on sshd's loopback and is kept for reuse when it is given back as reusable;
- * while nobody has it, it accepts nobody.  directory: private, for its Unix
- * sockets.  Everything is borrowed and outlives the side.
+ * of sshd; at.ports does not count.  It is kept for reuse at the same host
+ * when it is given back as reusable; while nobody has it, it accepts nobody.
+ * A listener beyond loopback that sshd has made on its loopback instead fails
+ * (GatewayPorts).  directory: private, for its Unix sockets.  Everything is
+ * borrowed and outlives the side.
  */
 struct side *far_side_new(struct uv_loop_s *loop, struct link *link,
     struct net *net, const char *directory);
@@ -102,7 +137,8 @@ void side_free(struct side *side);
 struct side_ops {
 	struct stream *(*dial)(struct side *, const char *, uint16_t,
 	    const struct addr *, const struct stream_handler *, void *);
-	struct side_listener *(*listen)(struct side *, const struct addr *,
+	void (*ends)(const struct stream *, struct addr *, struct addr *);
+	struct side_listener *(*listen)(struct side *, const struct side_at *,
 	    const struct side_listener_handler *, void *);
 	void (*unlisten)(struct side_listener *, bool);
 	/* Both NULL where a clean end is what it seems. */
@@ -114,6 +150,8 @@ struct side_ops {
 
 struct side {
 	const struct side_ops *ops;
+	const char *name;
+	bool sees_delivery;
 };
 
 struct side_listener {

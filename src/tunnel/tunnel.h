@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "net/sock.h"
+#include "tunnel/policy.h"
 #include "tunnel/side.h"
 
 /* Counts over all tunnels of the process. */
@@ -19,13 +20,12 @@ struct tunnel_count {
 };
 
 struct tunnel_options {
+	bool remote;	  /* -R: sshd listens, the server is on our side */
 	const char *bind; /* "", "*", a name or an address */
-	uint16_t port;	  /* 0: the kernel's choice */
+	uint16_t port;	  /* 0: the choice of whoever listens */
 	const char *server_host;
 	uint16_t server_port;
-	bool pass_foreign_port;
-	bool allow_tls;
-	bool any_user;
+	const struct policy *policy;
 	uv_loop_t *loop;
 	struct net *net;
 	struct side *near;
@@ -36,17 +36,27 @@ struct tunnel_options {
 struct tunnel;
 
 /*
- * Binds, but takes nobody yet.  bind is looked up at once, blocking: this is
+ * A local tunnel is bound, but takes nobody yet; for a remote one nothing
+ * happens before tunnel_start().  bind is looked up at once, blocking: this is
  * for start-up.  options is copied, what it points to is borrowed.
- * Returns NULL with a text for people in why.
+ * Returns NULL with a text for people in why; among the reasons: an address
+ * beyond loopback and no --allow.
  */
 struct tunnel *tunnel_new(const struct tunnel_options *options, char *why,
     size_t why_size);
 
-/* Takes clients from now on.  0, or a negative errno. */
-int tunnel_start(struct tunnel *tunnel);
+/* why is NULL when it takes clients from now on; else it never will. */
+typedef void tunnel_started_cb(void *ctx, struct tunnel *tunnel,
+    const char *why);
 
-/* "127.0.0.1:2121", several joined by " and "; returns text. */
+/*
+ * Lets clients come.  The link is up.  started comes once, from the loop or
+ * from inside the call, unless the tunnel is stopped before.
+ */
+void tunnel_start(struct tunnel *tunnel, tunnel_started_cb *started, void *ctx);
+
+/* "127.0.0.1:2121", several joined by " and "; once started, with the port
+ * that was chosen.  Returns text. */
 const char *tunnel_address(const struct tunnel *tunnel, char *text,
     size_t size);
 

@@ -37,7 +37,9 @@ for path in sorted((HERE / "../vectors/engine").glob("*.txt")):
     lines = path.read_text().split("\n")
     config = " ".join(line for line in lines if line.startswith("config"))
     options = (("allow-tls" in config) + 2 * ("foreign-port" in config)
-               + 4 * ("server=v6" in config))
+               + 4 * ("server=v6" in config)
+               + 8 * ("mode=passive" in config) + 16 * ("mode=active" in config)
+               + 128 * ("network=" in config))
     code = bytes([options]) + b"".join(map(encode, lines))
     if len(code) < 4096:
         (HERE / "corpus/engine" / path.stem).write_bytes(code)

@@ -1,7 +1,9 @@
 """Fixtures of the integration tests.
 
 Every test goes through a far network (netns.py) in which sshd and the FTP
-servers live and which lets in nothing but the SSH port.  It takes root.  A
+servers live and which lets in nothing but the SSH port; those that are about
+where clients and servers are have four hosts of their own (topology.py).  It
+takes root.  A
 worker of pytest-xdist makes one for itself, lazily: sshd once, each server and
 the culvert before it when a test first asks for them.
 
@@ -35,6 +37,7 @@ import netns
 import scripted
 import servers
 import sshd as sshd_module
+import topology as topology_module
 
 DIRECT = os.environ.get("DIRECT") == "1"
 
@@ -239,6 +242,24 @@ def target(request, server, ns):
     for tunnel in used:
         assert tunnel.alive(), f"culvert has ended:\n{tunnel.output}"
         tunnel.check()
+
+
+@pytest.fixture(scope="session")
+def _topology(directories):
+    try:
+        hosts = topology_module.Topology(directories)
+    except netns.NoNamespace as error:
+        pytest.fail(str(error), pytrace=False)
+    yield hosts
+    hosts.close()
+
+
+@pytest.fixture
+def topology(request, _topology):
+    """Return the four hosts; afterwards nothing but SSH was between them."""
+    _topology.begin(lambda one, place: _note(request.node, one, place))
+    yield _topology
+    _topology.end()
 
 
 class Session:

@@ -11,7 +11,8 @@ from process import FAILSAFE, Process, children, descendants
 REPO = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.path.abspath(os.environ.get("CULVERT", REPO / "build/culvert"))
 
-READY = r"^culvert: listening on (\S+), through (\S+) to (\S+)$"
+# Of -L and of -R.
+READY = r"^culvert: listening on (\S+)(?:, through| of) (\S+?),? to (\S+)$"
 
 # The last words of a sanitizer: whoever prints them has failed.
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|LeakSanitizer"
@@ -25,19 +26,24 @@ def sanitized():
 
 
 class Culvert:
-    """A culvert that runs: `culvert -L ... -F config host`.
+    """A culvert that runs: `culvert -L ... -R ... -F config host`.
 
-    forwards are the -L, directory is for its private directory and must be
-    empty.  Returns when it is ready, unless ready=False.
+    forwards are the -L, remotes the -R; directory is for its private
+    directory and must be empty; ns is the host to run on, if not ours.
+    Returns when it is ready, unless ready=False.
     """
 
     def __init__(self, directory, forwards, config, host="files.test",
-                 options=(), env=None, ready=True):
+                 options=(), env=None, ready=True, remotes=(), ns=None):
         self.dir = str(directory)
         argv = [PROGRAM, *options]
         for forward in forwards:
             argv += ["-L", forward]
+        for remote in remotes:
+            argv += ["-R", remote]
         argv += ["-F", config, host]
+        if ns:
+            argv = ns.argv(argv)
         self.process = Process(argv, "culvert", env={
             **os.environ, "HOME": self.dir, "TMPDIR": self.dir,
             "XDG_RUNTIME_DIR": self.dir, "XDG_CONFIG_HOME": self.dir,
@@ -48,10 +54,10 @@ class Culvert:
                              + os.environ.get("UBSAN_OPTIONS", ""),
             **(env or {})})
         self.pid = self.process.pid
-        self.listeners = []  # (address, port) of each -L, in their order
+        self.listeners = []  # (address, port) of each, as it says them
         self._kin = {}       # pid: pidfd of all it was seen to start
         if ready:
-            self.wait_ready(len(forwards) or 1)
+            self.wait_ready(len(forwards) + len(remotes) or 1)
 
     def wait_ready(self, count=1):
         """Wait for the lines that say where it listens, one a tunnel."""
@@ -78,7 +84,7 @@ class Culvert:
 
     @property
     def port(self):
-        """The port of the first -L."""
+        """The port of the first listener."""
         return self.listeners[0][1]
 
     @property

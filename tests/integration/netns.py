@@ -9,6 +9,7 @@ on the way between drops everything but TCP to and from the ports of sshd.
 import concurrent.futures
 import contextlib
 import ctypes
+import functools
 import os
 import re
 import signal
@@ -47,7 +48,8 @@ class NoNamespace(Exception):
     """The machine, or the user, cannot make network namespaces."""
 
 
-def _ip(*args):
+def ip(*args):
+    """Run ip(8) to its good end; returns what it prints."""
     return subprocess.run(["ip", *args], check=True, capture_output=True,
                           text=True).stdout
 
@@ -55,40 +57,45 @@ def _ip(*args):
 def _remove(name):
     """End all that runs in a namespace of ours, and remove it."""
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        for pid in map(int, _ip("netns", "pids", name).split()):
+        for pid in map(int, ip("netns", "pids", name).split()):
             if pid != os.getpid():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                 wait_gone(pid, 5)
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        _ip("netns", "del", name)
+        ip("netns", "del", name)
 
 
+@functools.cache  # once, or it would remove our own
 def _remove_dead():
     """Remove what runs that were killed have left: the name has the pid."""
     if os.path.isdir("/run/netns"):
         for name in os.listdir("/run/netns"):
-            match = re.fullmatch(r"culvert-(\d+)", name)
+            match = re.fullmatch(r"culvert-(\d+)(-\w+)?", name)
             if match and (int(match[1]) == os.getpid()
                           or not os.path.exists(f"/proc/{match[1]}")):
                 _remove(name)
 
 
-class Namespace:
-    """A network namespace, joined to ours by a veth pair, filtered.
+def _setns(path):
+    """Move the thread that calls into the namespace of that file."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if libc.setns(fd, CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+    finally:
+        os.close(fd)
 
-    near4, near6 are our addresses on the pair, far4, far6 those inside.
+
+class Host:
+    """A network namespace, with a loopback and nothing else so far.
+
+    name is below /run/netns; it must begin with culvert- and our pid.
     """
 
-    def __init__(self):
-        number = os.getpid() % 16384
-        self.name = f"culvert-{os.getpid()}"
-        self.veth = f"cv{os.getpid()}"
-        net = f"10.231.{number // 64}"
-        low = number % 64 * 4
-        self.near4, self.far4 = f"{net}.{low + 1}", f"{net}.{low + 2}"
-        self.near6 = f"fdc0:1e47:{number:x}::1"
-        self.far6 = f"fdc0:1e47:{number:x}::2"
+    def __init__(self, name):
+        self.name = name
         self._thread = concurrent.futures.ThreadPoolExecutor(
             1, "netns", initializer=self._enter)
         try:
@@ -108,26 +115,25 @@ class Namespace:
 
     def _make(self):
         _remove_dead()
-        _ip("netns", "add", self.name)
-        _ip("link", "add", self.veth, "type", "veth",
-            "peer", "name", "near", "netns", self.name)
-        for there, dev, addr4, addr6 in (
-                ([], self.veth, self.near4, self.near6),
-                (["-n", self.name], "near", self.far4, self.far6)):
-            _ip(*there, "addr", "add", f"{addr4}/30", "dev", dev)
-            _ip(*there, "addr", "add", f"{addr6}/126", "dev", dev, "nodad")
-            _ip(*there, "link", "set", dev, "up")
-        _ip("-n", self.name, "link", "set", "lo", "up")
-        self.run(["nft", "-f", "-"], input=RULES, text=True)
+        ip("netns", "add", self.name)
+        ip("-n", self.name, "link", "set", "lo", "up")
 
     def _enter(self):
-        libc = ctypes.CDLL(None, use_errno=True)
-        fd = os.open(f"/run/netns/{self.name}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if libc.setns(fd, CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), "setns")
-        finally:
-            os.close(fd)
+        _setns(f"/run/netns/{self.name}")
+
+    @contextlib.contextmanager
+    def inside(self):
+        """Let the thread that calls be inside for a while.
+
+        The sockets that it makes meanwhile stay there, and so do the
+        processes that it starts.
+        """
+        with open("/proc/thread-self/ns/net") as before:
+            self._enter()
+            try:
+                yield
+            finally:
+                _setns(f"/proc/self/fd/{before.fileno()}")
 
     def argv(self, argv):
         """Return the command that runs argv inside; the pid stays its own."""
@@ -137,11 +143,6 @@ class Namespace:
         """Run a command inside to its end; fails unless it exits with 0."""
         return subprocess.run(self.argv(argv), check=True,
                               capture_output=True, **options)
-
-    def let_in(self, port):
-        """Let TCP to and from one more port of the far host pass."""
-        self.run(["nft", "add", "element", "inet", "far", "ssh",
-                  f"{{ {port} }}"])
 
     def call(self, function, *args):
         """Call a function in a thread that lives inside.
@@ -180,6 +181,44 @@ class Namespace:
     def close(self):
         """End all that runs inside (all of it is ours), and remove it."""
         self._thread.shutdown()
-        with contextlib.suppress(OSError, subprocess.CalledProcessError):
-            _ip("link", "del", self.veth)
         _remove(self.name)
+
+
+class Namespace(Host):
+    """A network namespace, joined to ours by a veth pair, filtered.
+
+    near4, near6 are our addresses on the pair, far4, far6 those inside.
+    """
+
+    def __init__(self):
+        number = os.getpid() % 16384
+        self.veth = f"cv{os.getpid()}"
+        net = f"10.231.{number // 64}"
+        low = number % 64 * 4
+        self.near4, self.far4 = f"{net}.{low + 1}", f"{net}.{low + 2}"
+        self.near6 = f"fdc0:1e47:{number:x}::1"
+        self.far6 = f"fdc0:1e47:{number:x}::2"
+        super().__init__(f"culvert-{os.getpid()}")
+
+    def _make(self):
+        super()._make()
+        ip("link", "add", self.veth, "type", "veth",
+            "peer", "name", "near", "netns", self.name)
+        for there, dev, addr4, addr6 in (
+                ([], self.veth, self.near4, self.near6),
+                (["-n", self.name], "near", self.far4, self.far6)):
+            ip(*there, "addr", "add", f"{addr4}/30", "dev", dev)
+            ip(*there, "addr", "add", f"{addr6}/126", "dev", dev, "nodad")
+            ip(*there, "link", "set", dev, "up")
+        self.run(["nft", "-f", "-"], input=RULES, text=True)
+
+    def let_in(self, port):
+        """Let TCP to and from one more port of the far host pass."""
+        self.run(["nft", "add", "element", "inet", "far", "ssh",
+                  f"{{ {port} }}"])
+
+    def close(self):
+        """End all that runs inside, and remove it, and the pair."""
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            ip("link", "del", self.veth)
+        super().close()

@@ -52,17 +52,14 @@ def _ways(ns, sshd, directories):
 
 
 class Pair:
-    """A scripted client and server with the worker's culvert between them.
+    """A scripted client and server with a culvert between them.
 
-    near is where the client connects, far the server's host as sshd sees it.
+    They meet in its tunnel of that number, behind which the listener is.
     What keep() is given is closed at the end of the test.
     """
 
-    def __init__(self, ways, ns, near, far):
-        self.culvert, listeners = ways
-        self.near, self.ns = near, ns
-        number = WAYS.index((near, far))
-        self.listener = listeners[number]
+    def __init__(self, culvert, number, listener, ns):
+        self.culvert, self.listener, self.ns = culvert, listener, ns
         self.far = self.listener.address
         self._stack = contextlib.ExitStack()
         self.mark = self.culvert.mark()
@@ -137,21 +134,27 @@ class Pair:
         return listener, (address, port)
 
     def active(self, listener=None):
-        """Play a PORT, or EPRT; returns (near listener, far address)."""
+        """Play a PORT, or EPRT; returns (near listener, far address).
+
+        The server sees the other one if it speaks the other IP; then the
+        reply is in the name of what the client has sent.
+        """
         listener = listener or self.listen(NEAR)
         self.client.command(announcement(listener))
         to = self.announced()
         self.server.reply("200 noted")
-        self.client.expect("200 noted\r\n")
+        if (":" in listener.address) == (":" in self.far):
+            self.client.expect("200 noted\r\n")
+        else:
+            verb = announcement(listener).partition(" ")[0]
+            self.client.expect(f"200 {verb} command successful.\r\n")
         return listener, to
 
     def announced(self):
         """Read PORT or EPRT as the server; returns the address in it."""
-        verb, _, argument = self.server.read_command().partition(" ")
-        if verb == "EPRT":
-            return scripted.parse_eprt(argument)
-        assert verb == "PORT", f"{verb} {argument}"
-        return scripted.parse_port(argument)
+        if ":" in self.far:
+            return scripted.parse_eprt(self.server.read_command("EPRT"))
+        return scripted.parse_port(self.server.read_command("PORT"))
 
     def begin(self, mode, command, **how):
         """Announce, and send the command; both ends of data, no reply yet.
@@ -199,14 +202,18 @@ class Pair:
 def pair(_ways, ns):
     """Return a function that opens a scripted session: pair(near, far).
 
-    With log_in=False it begins with the greeting.
+    near is where the client connects, far the server's host as sshd sees it.
+    With log_in=False it begins with the greeting.  The tunnels are shared by
+    the tests: a server that refuses a form of PORT or PASV, which a tunnel
+    remembers, is for fresh_pair().
     """
     opened = []
     culvert = _ways[0]
     mark = culvert.mark()
 
     def start(near="127.0.0.1", far="127.0.0.1", log_in=True):
-        one = Pair(_ways, ns, near, far)
+        number = WAYS.index((near, far))
+        one = Pair(culvert, number, _ways[1][number], ns)
         opened.append(one)
         return one.log_in() if log_in else one
 
@@ -219,6 +226,26 @@ def pair(_ways, ns):
         print(*culvert.process.lines[mark:], sep="\n")
         culvert.check()
         assert culvert.alive()
+
+
+@pytest.fixture
+def fresh_pair(ns, start_culvert):
+    """Return what pair() is, through a culvert of the test's own.
+
+    fresh_pair(near, far, options=[...]).
+    """
+    with contextlib.ExitStack() as stack:
+        def start(near="127.0.0.1", far="127.0.0.1", options=()):
+            listener = stack.enter_context(
+                scripted.server(ns, "::1" if far == "localhost" else far))
+            culvert = start_culvert(
+                f"{bracket(near)}:0:{bracket(far)}:{listener.port}",
+                options=["-vv", *options])
+            one = Pair(culvert, 0, listener, ns)
+            stack.callback(one.close)
+            return one.log_in()
+
+        yield start
 
 
 def announcement(listener):
@@ -243,15 +270,29 @@ def within(seconds):
     assert taken < seconds, f"{taken:.2f} s, not {seconds}"
 
 
-def is_listening(port):
-    """Return whether somebody listens on that port of ours."""
+def _listening():
+    """Yield (port, inode) of what listens near."""
     for name in "tcp", "tcp6":
         for line in pathlib.Path("/proc/net", name).read_text() \
                 .splitlines()[1:]:
             words = line.split()
-            if words[1].endswith(f":{port:04X}") and words[3] == "0A":
-                return True
-    return False
+            if words[3] == "0A":
+                yield int(words[1].rpartition(":")[2], 16), words[9]
+
+
+def is_listening(port):
+    """Return whether somebody listens on that port of ours."""
+    return any(port == each for each, _ in _listening())
+
+
+def ports_of(pid):
+    """Return the ports on which a process listens."""
+    own = set()
+    for path in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            own.add(str(path.readlink()))
+    return {port for port, inode in _listening()
+            if f"socket:[{inode}]" in own}
 
 
 def refused(to, side=NEAR):
@@ -260,6 +301,8 @@ def refused(to, side=NEAR):
         scripted.dial(*to, side=side).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        pass  # it closes just now
     return False
 
 

@@ -1,8 +1,8 @@
-"""The FTP servers of Debian, started for real in the far namespace.
+"""The FTP servers of Debian, started for real in a namespace.
 
-Each listens on the far loopback, 127.0.0.1 or ::1, serves a directory of its
-own, and lets one user in who may read and write there.  None is installed:
-they come unpacked (scripts/lib.sh, fetch_deb), but for pyftpdlib, a module.
+Each listens on one address there, serves a directory of its own, and lets
+one user in who may read and write there.  None is installed: they come
+unpacked (scripts/lib.sh, fetch_deb), but for pyftpdlib, a module.
 What they check of their peers by default stays on, since the tunnel must pass
 it.  The users are the servers' own; one that insists on system users
 sees an /etc/passwd of ours, in the mount namespace that `ip netns exec` gives.
@@ -73,7 +73,9 @@ from pyftpdlib.authorizers import DummyAuthorizer
 from pyftpdlib.handlers import FTPHandler
 from pyftpdlib.servers import MultiprocessFTPServer
 
-address, port, root, user, password = sys.argv[1:]
+address, port, root, user, password, *without = sys.argv[1:]
+FTPHandler.proto_cmds = {verb: how for verb, how in
+                         FTPHandler.proto_cmds.items() if verb not in without}
 FTPHandler.authorizer = DummyAuthorizer()
 FTPHandler.authorizer.add_user(user, password, root, perm="elradfmwMT")
 MultiprocessFTPServer((address, int(port)), FTPHandler).serve_forever()
@@ -113,15 +115,22 @@ exec "$@"
 """
 
 
+ACTIVE, PASSIVE = {"PORT", "EPRT"}, {"PASV", "EPSV"}
+
+
 class Server:
-    """An FTP server on one far loopback address.
+    """An FTP server on one address of a namespace.
 
     kind is a name of KINDS; root the directory it serves, as we see it;
-    user and password let a client in.
+    user and password let a client in.  without: verbs that it refuses, as
+    far as it can be told to (pure-ftpd: PASSIVE only, both of them).  lines:
+    more of the configuration of vsftpd or proftpd.
     """
 
-    def __init__(self, kind, ns, directory, address="127.0.0.1"):
+    def __init__(self, kind, ns, directory, address="127.0.0.1", without=(),
+                 lines=()):
         self.kind, self.ns, self.address = kind, ns, address
+        self.without, self.lines = set(without), lines
         self.dir = pathlib.Path(directory)
         self.root = self.dir / "root"
         self.user, self.password = "tester", "secret"
@@ -185,8 +194,17 @@ class Server:
         config.write_text(VSFTPD.format(
             listen="listen_ipv6" if v6 else "listen",
             address_key="listen_address6" if v6 else "listen_address",
-            **self._names()))
+            **self._names()) + self._without_vsftpd()
+            + "".join(f"{line}\n" for line in self.lines))
         return self._with_own_users([DEBS / "usr/sbin/vsftpd", config])
+
+    def _without_vsftpd(self):
+        lines, left = "", set(self.without)
+        for key, verbs in ("port", ACTIVE), ("pasv", PASSIVE):
+            if verbs <= left:
+                lines += f"{key}_enable=NO\n"
+                left -= verbs
+        return lines + (f"cmds_denied={','.join(left)}\n" if left else "")
 
     def _crypt(self):
         return subprocess.run(
@@ -199,10 +217,14 @@ class Server:
                           f"::{self.root}:/bin/false\n")
         passwd.chmod(0o600)
         config = self.dir / "proftpd.conf"
-        config.write_text(PROFTPD.format(**self._names()))
+        config.write_text(PROFTPD.format(**self._names()) + (
+            f"<Limit {' '.join(self.without)}>\nDenyAll\n</Limit>\n"
+            if self.without else "")
+            + "".join(f"{line}\n" for line in self.lines))
         return [DEBS / "usr/sbin/proftpd", "--nodaemon", "-c", config]
 
     def _prepare_pureftpd(self):
+        assert self.without in (set(), PASSIVE), "pure-ftpd has no option"
         passwd, database = self.dir / "passwd", self.dir / "passwd.pdb"
         # Written here, since pure-pw's own hash takes seconds of CPU.
         passwd.write_text(f"{self.user}:{self._crypt()}:{NOBODY}:{NOGROUP}"
@@ -212,11 +234,12 @@ class Server:
         return ["sh", "-euc", PUREFTPD, "pure-ftpd",
                 DEBS / "usr/sbin/pure-ftpd", "-l", f"puredb:{database}",
                 "-S", f"{self.address},{self.port}", "-E", "-H", "-c", "200",
-                "-C", "200", "-g", self.dir / "pid"]
+                "-C", "200", "-g", self.dir / "pid",
+                *(["-N"] if self.without else [])]
 
     def _prepare_pyftpdlib(self):
         return [PYTHON, "-c", PYFTPDLIB, self.address, str(self.port),
-                self.root, self.user, self.password]
+                self.root, self.user, self.password, *self.without]
 
     def _prepare_inetutils(self):
         return self._with_own_users(

@@ -58,7 +58,8 @@ def start(tmp, sshd):
 ])
 def test_listen(forward, addresses, shown, start, listener):
     """Every form of it, and the line that says where."""
-    one = start("-L", f"{forward}:127.0.0.1:{listener.port}")
+    one = start("--allow", "127.0.0.0/8", "--allow", "::1",
+                "-L", f"{forward}:127.0.0.1:{listener.port}")
     port = int(one.wait_line(r"^culvert: listening on \S*:(\d+)[ ,]")[1])
     line = one.wait_line("listening on").string
     assert re.fullmatch(
@@ -268,7 +269,10 @@ def test_help(tmp):
     status, said = cli.run(tmp, "--help")
     assert status == 0 and said.startswith("usage: culvert "), said
     for word in ("2121:localhost:21", "--ssh", "--batch", "--foreign-port",
-                 "--allow-tls", "--any-user", "--max-sessions", "-q", "-v"):
+                 "--allow-tls", "--any-user", "--max-sessions", "-q", "-v", "-R",
+                 "--allow FROM", "--server-mode", "--far-address",
+                 "--client-address", "--client-ports", "--server-data-host",
+                 "--client-data-host"):
         assert word in said, word
     assert max(map(len, said.split("\n"))) <= 80
     assert cli.run(tmp, "--version")[0] == 0
@@ -297,6 +301,19 @@ def test_help(tmp):
     (["-p"], "-p"),
     (["--foreign-port", "maybe", "host"], "maybe"),
     (["--max-sessions", "0", "host"], "--max-sessions 0"),
+    (["-R", "2222", "host"], "-R 2222: expected"),
+    (["--allow", "files.test", "host"], "192.0.2.0/24"),
+    (["--allow", "0.0.0.0", "host"], "0.0.0.0/0 is everybody"),
+    (["--server-mode", "both", "host"], '"passive"'),
+    (["--server-data-host", "x", "host"], '"reply"'),
+    (["--client-data-host", "x", "host"], '"command"'),
+    (["--far-address", "files.test", "host"], "not a name"),
+    (["--client-address", "::", "host"], "no host's address"),
+    (["--client-ports", "9-8", "host"], "above the last"),
+    (["--client-ports", "8-9", "-R", "0:h:21", "host"], "it takes a -L"),
+    (["--far-address", "10.0.0.1", "-R", "0:h:21", "host"], "takes a -L"),
+    (["--client-address", "10.0.0.1", "-L", "0:h:21", "-R", "0:h:21",
+      "host"], "run culvert twice"),
     ([""], "empty"),
 ])
 def test_bad_usage(argv, named, tmp):

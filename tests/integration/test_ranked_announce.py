@@ -6,8 +6,9 @@ import pytest
 
 import scripted
 from clients import CLIENTS, Target
-from ranked import (WAYS, announcement, fetch, logged_in, refused, store,
-                    wait_refused)
+from process import until
+from ranked import (WAYS, announcement, fetch, logged_in, ports_of, quiet,
+                    refused, store, wait_refused)
 from scripted import NEAR, Listener, eprt_argument
 from servers import KINDS, MORE_KINDS
 
@@ -17,11 +18,39 @@ pytest_plugins = ["ranked"]
 # 1. EPSV first, PASV after a refusal; EPRT first, PORT after.  Act on the
 # reply.  A refusal drops what was prepared.
 
-@pytest.mark.parametrize("code", [500, 501, 502, 522, 550])
-def test_item_01_refusals_and_second_choices(code, pair):
-    """EPSV and EPRT are refused: the client's other choice then works."""
-    one = pair()
-    one.exchange("EPSV", f"{code} no")
+def refuse(one, verbs, *replies):
+    """Refuse these, which come one after the other; returns their addresses.
+
+    The last of the replies is for all that are left.
+    """
+    to = []
+    for verb in verbs:
+        argument = one.server.read_command(verb)
+        if verb == "PORT":
+            to.append(scripted.parse_port(argument))
+        elif verb == "EPRT":
+            to.append(scripted.parse_eprt(argument))
+        one.server.reply(replies[0])
+        replies = replies[1:] or replies
+    return to
+
+
+@pytest.mark.parametrize("code", [425, 500, 501, 502, 522, 550])
+def test_item_01_refusals_and_second_choices(code, fresh_pair):
+    """All that can be asked is refused: the client sees the first refusal.
+
+    What was prepared is dropped, and the client's other choice then works.
+    """
+    one = fresh_pair()
+    before = ports_of(one.culvert.pid)
+    one.client.command("EPSV")
+    dropped = refuse(one, ["EPSV", "PASV", "PORT", "EPRT"],
+                     f"{code} no", "502 nor so")
+    one.client.expect(f"{code} no\r\n")
+    assert len(dropped) == 2
+    for to in dropped:
+        wait_refused(to, one.ns)
+    until(lambda: ports_of(one.culvert.pid) == before, "our listener closes")
     listener, to = one.passive()
     one.client.command("RETR file")
     one.server.expect_command("RETR file")
@@ -30,11 +59,69 @@ def test_item_01_refusals_and_second_choices(code, pair):
 
     mine = one.listen(NEAR)
     one.client.command("EPRT " + eprt_argument(*mine.sock.getsockname()))
-    address, port = scripted.parse_eprt(one.server.read_command("EPRT"))
-    one.server.reply(f"{code} no")
+    dropped = refuse(one, ["EPRT", "PORT", "EPSV", "PASV"],
+                     f"{code} no", "502 nor so")
     one.client.expect(f"{code} no\r\n")
-    wait_refused((address, port), one.ns)
+    assert len(dropped) == 2
+    for to in dropped:
+        wait_refused(to, one.ns)
     one.transfer(*one.data("active"))
+
+
+@pytest.mark.parametrize("code", [425, 500, 501, 502, 522, 550])
+@pytest.mark.parametrize("forced", [False, True], ids=["same", "forced"])
+def test_item_01_the_second_choice_is_made_for_the_client(
+        forced, code, fresh_pair):
+    """EPSV is refused, PASV taken; the client sees one reply, to EPSV.
+
+    What it has sent behind EPSV waits.  It is said once, and not tried again.
+    """
+    one = fresh_pair(options=["--server-mode", "passive"] if forced else [])
+    for first in True, False:
+        far = one.listen(one.ns)
+        one.client.command("EPSV", "RETR file")
+        if first:
+            one.server.expect_command("EPSV")
+            one.server.reply(f"{code} no")
+        one.server.expect_command("PASV")
+        if first:
+            assert quiet(one.server), "RETR, though PASV is not answered"
+        one.server.reply(f"227 ({far.port_argument()})")
+        reply = one.client.expect("229 Entering Extended Passive Mode (|||")
+        assert reply.endswith("|).\r\n")
+        to = "127.0.0.1", scripted.parse_epsv(reply)
+        one.server.expect_command("RETR file")
+        one.say("150 go")
+        one.transfer(one.dial(to), one.keep(far.accept()))
+        one.wait_log(rf"the server does not take EPSV \({code} no\): "
+                     "it is sent PASV from now on$")
+    assert one.culvert.output.count("from now on") == 1
+
+
+@pytest.mark.parametrize("code", [425, 500, 501, 502, 522, 550])
+@pytest.mark.parametrize("forced", [False, True], ids=["same", "forced"])
+def test_item_01_the_second_active_choice_is_made_for_the_client(
+        forced, code, fresh_pair):
+    """The same with EPRT, and PORT; the reply names what was sent."""
+    one = fresh_pair(options=["--server-mode", "active"] if forced else [])
+    for first in True, False:
+        mine = one.listen(NEAR)
+        one.client.command("EPRT " + eprt_argument("127.0.0.1", mine.port),
+                           "RETR file")
+        if first:
+            refuse(one, ["EPRT"], f"{code} no")
+        to = scripted.parse_port(one.server.read_command("PORT"))
+        if first:
+            assert quiet(one.server), "RETR, though PORT is not answered"
+        one.server.reply("200 noted")
+        one.client.expect("200 EPRT command successful.\r\n")
+        one.server.expect_command("RETR file")
+        theirs = one.dial(to, one.ns)
+        one.say("150 go")
+        one.transfer(one.keep(mine.accept()), theirs)
+        one.wait_log(rf"the server does not take EPRT \({code} no\): "
+                     "it is sent PORT from now on$")
+    assert one.culvert.output.count("from now on") == 1
 
 
 @pytest.mark.parametrize("command, code", [
@@ -174,7 +261,7 @@ def test_item_02_shapes_of_229(pair):
                  lambda text: ("127.0.0.1", int(text)))
 
 
-@pytest.mark.parametrize("command, reply", [
+unparsable = pytest.mark.parametrize("command, reply", [
     ("PASV", b"227 Passive mode on\r\n"),
     ("PASV", b"227 (1,2,3,4,5)\r\n"),
     ("PASV", b"227 (1,2,3,4,5,6,7)\r\n"),
@@ -182,15 +269,62 @@ def test_item_02_shapes_of_229(pair):
     ("EPSV", b"229 (|||65536|)\r\n"),
     ("EPSV", b"229 \xff nothing \x00 here\r\n"),
 ])
-def test_item_02_what_cannot_be_parsed_passes(command, reply, pair):
-    """It goes through byte for byte, with a warning."""
-    one = pair()
+
+
+@unparsable
+def test_item_02_what_cannot_be_parsed_passes(command, reply, fresh_pair):
+    """It goes through byte for byte, with a warning, if nothing else helps.
+
+    Behind it commands that are sent already have their replies in turn, so
+    that then nothing else is tried.
+    """
+    one = fresh_pair()
+    before = ports_of(one.culvert.pid)
     one.client.command(command)
     one.server.expect_command(command)
     one.server.send(reply)
+    refuse(one, ["EPSV" if command == "PASV" else "PASV", "PORT", "EPRT"],
+           "502 what?")
     one.client.expect_bytes(reply)
     one.wait_log("no host-port")
+    until(lambda: ports_of(one.culvert.pid) == before, "our listener closes")
     one.goes_on()
+
+    one.passive(command=command)
+    mark = one.culvert.mark()
+    one.client.command(command, "NOOP")
+    one.server.expect_command(command)
+    one.server.expect_command("NOOP")
+    one.server.send(reply)
+    one.client.expect_bytes(reply)
+    one.culvert.wait_log("no host-port", start=mark)
+    one.say("200 in step")
+
+
+@unparsable
+def test_item_02_instead_of_what_cannot_be_parsed(command, reply, fresh_pair):
+    """Another form is tried: here it helps, and is kept to."""
+    one = fresh_pair()
+    for first in True, False:
+        far = one.listen(one.ns)
+        one.client.command(command)
+        if first:
+            one.server.expect_command(command)
+            one.server.send(reply)
+        if command == "PASV":
+            one.server.expect_command("EPSV")
+            one.server.reply(f"229 (|||{far.port}|)")
+            to = scripted.parse_port(one.client.expect(
+                "227 Entering Passive Mode (127,0,0,1,"))
+        else:
+            one.server.expect_command("PASV")
+            one.server.reply(f"227 ({far.port_argument()})")
+            to = "127.0.0.1", scripted.parse_epsv(one.client.expect(
+                "229 Entering Extended Passive Mode (|||"))
+        one.client.command("RETR file")
+        one.server.expect_command("RETR file")
+        one.say("150 go")
+        one.transfer(one.dial(to), one.keep(far.accept()))
 
 
 # 3. Servers compare peers.
@@ -254,33 +388,41 @@ def test_item_03_localhost_that_is_ipv6(kind, server, start_culvert):
 
 
 @pytest.mark.parametrize("code", [425, 500, 501, 522])
-def test_item_03_port_is_repeated_as_eprt(code, pair):
-    """The client sees the second answer only; what follows PORT waits."""
-    one = pair("127.0.0.1", "localhost")
+def test_item_03_port_is_repeated_as_eprt(code, fresh_pair):
+    """The client sees one answer, to its PORT; what follows PORT waits."""
+    one = fresh_pair("127.0.0.1", "localhost")
     listener = one.listen(NEAR)
     one.client.command(announcement(listener), "RETR file")
     one.server.read_command("PORT")
     one.server.reply(f"{code} not of your family")
     address, port = scripted.parse_eprt(one.server.read_command("EPRT"))
     assert address == "::1"
+    assert quiet(one.server), "RETR, though EPRT is not answered"
     one.server.reply("200 noted")
-    one.client.expect("200 noted\r\n")
+    one.client.expect("200 PORT command successful.\r\n")
     one.server.expect_command("RETR file")
     theirs = one.dial((address, port), one.ns)
     one.say("150 go")
     one.transfer(one.keep(listener.accept()), theirs)
+    one.transfer(*one.data("active"))  # EPRT at once
 
 
-def test_item_03_refused_in_both_forms(pair):
-    """Both are refused: the client sees the last refusal."""
-    one = pair("127.0.0.1", "localhost")
+@pytest.mark.parametrize("options, verbs", [
+    ([], ["PORT", "EPRT", "EPRT", "EPSV", "PASV"]),
+    (["--server-mode", "active"], ["PORT", "EPRT", "EPRT"]),
+], ids=["same", "active"])
+def test_item_03_refused_in_both_forms(options, verbs, fresh_pair):
+    """All are refused: the client sees the first refusal.
+
+    The server may be on IPv4 or IPv6, so it is asked for each.
+    """
+    one = fresh_pair("127.0.0.1", "localhost", options)
     one.client.command(announcement(one.listen(NEAR)))
-    one.server.read_command("PORT")
-    one.server.reply("500 not so")
-    to = scripted.parse_eprt(one.server.read_command("EPRT"))
-    one.server.reply("522 nor so")
-    one.client.expect("522 nor so\r\n")
-    wait_refused(to, one.ns)
+    dropped = refuse(one, verbs, "500 not so", "522 nor so")
+    one.client.expect("500 not so\r\n")
+    assert [to[0] for to in dropped] == ["127.0.0.1", "::1", "127.0.0.1"]
+    for to in dropped:
+        wait_refused(to, one.ns)
     one.goes_on()
 
 
@@ -383,18 +525,24 @@ def test_item_18_lprt_and_lpsv_with_inetutils(family, target, folder):
         control.expect("226")
 
 
-@pytest.mark.parametrize("near, far", [
-    ("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("127.0.0.1", "::1"),
-    ("::1", "127.0.0.1")])
-def test_item_18_lprt_and_228_are_rewritten(near, far, pair):
-    """LPRT and 228 are rewritten, in the family of each leg."""
+@pytest.mark.parametrize("near, far, verb", [
+    ("127.0.0.1", "127.0.0.1", "LPRT"), ("::1", "::1", "LPRT"),
+    ("127.0.0.1", "::1", "EPRT"), ("::1", "127.0.0.1", "PORT")])
+def test_item_18_lprt_and_228_are_rewritten(near, far, verb, pair):
+    """LPRT and 228 are rewritten, in the family of each leg.
+
+    Where that is another one, LPRT becomes what most servers know.
+    """
     one = pair(near, far)
     mine = one.listen(NEAR)
     one.client.command("LPRT " + long_argument(mine.address, mine.port))
-    to = parse_long(one.server.read_command("LPRT"))
+    parse = {"LPRT": parse_long, "EPRT": scripted.parse_eprt,
+             "PORT": scripted.parse_port}[verb]
+    to = parse(one.server.read_command(verb))
     assert to[0] == one.far
     one.server.reply("200 noted")
-    one.client.expect("200 noted\r\n")
+    one.client.expect("200 noted\r\n" if verb == "LPRT"
+                      else "200 LPRT command successful.\r\n")
     one.client.command("RETR file")
     one.server.expect_command("RETR file")
     theirs = one.dial(to, one.ns)

@@ -91,16 +91,78 @@ def test_item_07_active_replies_are_held_for_a_bounded_time(pair):
     one.goes_on()
 
 
-@pytest.mark.parametrize("code", [425, 450, 550])
-def test_item_07_a_refusal_is_not_held(code, pair):
+@pytest.mark.parametrize("server_mode, code", [
+    ("same", 426), ("same", 450), ("same", 550),
+    ("active", 425), ("active", 450), ("active", 550)])
+def test_item_07_a_refusal_is_not_held(server_mode, code, fresh_pair):
     """4xx and 5xx pass at once, with no data connection."""
-    one = pair()
+    one = fresh_pair(options=["--server-mode", server_mode])
     one.active()
     one.client.command("RETR file")
     one.server.expect_command("RETR file")
     with within(0.7):
         one.say(f"{code} no")
     one.goes_on()
+
+
+@pytest.mark.parametrize("form", ["EPSV", "PASV"])
+def test_item_07_a_425_leads_to_passive_mode(form, fresh_pair):
+    """The server does not reach us: it is asked once more, the other way.
+
+    The client sees the replies to that alone; it is remembered.
+    """
+    one = fresh_pair()
+    mine = one.listen(NEAR)
+    one.active(mine)
+    one.exchange("REST 3", "350 from there")
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    one.server.reply("425 cannot connect")
+    theirs = take_passive(one, form)
+    one.server.expect_command("REST 3")
+    one.server.reply("350 from there")
+    one.server.expect_command("RETR file")
+    one.say("150 go")
+    one.transfer(one.keep(mine.accept()), one.keep(theirs.accept()))
+    one.wait_log("active mode cannot be had from the server "
+                 r"\(425 cannot connect\): translated to passive mode")
+
+    mine = one.listen(NEAR)
+    one.client.command(announcement(mine), "RETR file")
+    theirs = take_passive(one, form, known=True)
+    one.client.expect("200 PORT command successful.\r\n")
+    one.server.expect_command("RETR file")
+    one.say("150 go")
+    one.transfer(one.keep(mine.accept()), one.keep(theirs.accept()))
+    assert one.culvert.output.count("translated to") == 1
+
+
+def take_passive(one, form, known=False):
+    """Take culvert's own EPSV, or PASV behind an EPSV; the listener."""
+    if form == "PASV" and not known:
+        one.server.expect_command("EPSV")
+        one.server.reply("502 what?")
+    listener = one.listen(one.ns)
+    one.server.expect_command(form)
+    one.server.reply(f"229 (|||{listener.port}|)" if form == "EPSV"
+                     else f"227 ({listener.port_argument()})")
+    return listener
+
+
+def test_item_07_a_425_and_no_passive_mode(fresh_pair):
+    """Refused as well: the client sees the 425, at once, and no other."""
+    one = fresh_pair()
+    _, to = one.active()
+    one.client.command("RETR file")
+    one.server.expect_command("RETR file")
+    with within(0.7):
+        one.server.reply("425 cannot connect")
+        for command in "EPSV", "PASV":
+            one.server.expect_command(command)
+            one.server.reply("502 what?")
+        one.client.expect("425 cannot connect\r\n")
+    one.goes_on()
+    one.transfer(*one.data("active"))  # nothing else was better
 
 
 def test_item_07_the_client_takes_no_data_connection(pair):

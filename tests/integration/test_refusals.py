@@ -158,7 +158,7 @@ def test_stranger_from_another_address(network, ns, session):
     near, other = ("127.0.0.1", "127.0.0.2")
     if network == "veth":
         near, other = ns.near4, "127.0.0.1"
-    one = session(near=near)
+    one = session(near=near, options=["--allow", near])
     there, listener = announce(one)
     assert there[0] == near
     check_refused(there, other)
@@ -280,28 +280,78 @@ def restricted(start_sshd, line):
     return sshd
 
 
-@pytest.mark.parametrize("line", [
+no_listener = pytest.mark.parametrize("line", [
     "AllowTcpForwarding local",
     "PermitListen 127.0.0.1:4711",
     "PermitListen none",
     'permitlisten="4711"',
 ])
+
+
+def names_the_directives(log):
+    """Fail unless that line says where sshd's refusal may come from."""
+    for word in "sshd", "AllowTcpForwarding", "PermitListen", "permitlisten":
+        assert word in log, log
+
+
+@no_listener
 def test_sshd_refuses_the_listener(line, start_sshd, session):
-    """No remote forward: active is refused with 5xx, passive works."""
+    """No remote forward: active becomes passive, said once; passive works."""
     one = session(sshd=restricted(start_sshd, line))
-    with Listener() as listener:
-        for command in (f"PORT {listener.port_argument()}",
-                        f"EPRT {listener.eprt_argument()}"):
-            one.client.command(command)
-            reply = one.client.expect("502")
-            assert "passive" in reply
-            assert "sshd" in reply, reply
-    log = one.culvert.wait_log("PORT refused: .*sshd").string
-    assert "AllowTcpForwarding" in log and "PermitListen" in log, log
+    for verb in "PORT", "EPRT", "PORT":
+        with Listener() as mine, Listener(one.ns) as theirs:
+            one.client.command(f"PORT {mine.port_argument()}" if verb == "PORT"
+                               else f"EPRT {mine.eprt_argument()}")
+            one.server.expect_command("EPSV")
+            one.server.reply(f"229 (|||{theirs.port}|)")
+            one.client.expect(f"200 {verb} command successful.\r\n")
+            one.client.command("RETR file")
+            one.server.expect_command("RETR file")
+            one.server.reply("150 here")
+            one.client.expect("150 here\r\n")
+            with mine.accept() as near, theirs.accept() as far:
+                far.send(b"hello")
+                far.half_close()
+                assert near.read_all() == b"hello"
+            one.server.reply("226 done")
+            one.client.expect("226 done\r\n")
+    names_the_directives(one.culvert.wait_log(
+        "active mode cannot be had from the server .*translated to passive "
+        "mode from now on").string)
+    assert one.culvert.output.count("translated to") == 1
     near, far = connect_data(one, "passive", "RETR file")
     with near, far:
         far.send(b"hello")
         near.expect_bytes(b"hello")
+
+
+@no_listener
+def test_sshd_refuses_the_listener_and_no_other_mode(
+        line, start_sshd, session):
+    """--server-mode active: active is refused with 5xx, and the cure said."""
+    one = session(sshd=restricted(start_sshd, line),
+                  options=["--server-mode", "active"])
+    with Listener() as listener:
+        for command in (f"PORT {listener.port_argument()}",
+                        f"EPRT {listener.eprt_argument()}"):
+            mark = one.culvert.mark()
+            one.client.command(command)
+            reply = one.client.expect("502")
+            assert "passive" in reply
+            assert "sshd" in reply, reply
+            log = one.culvert.wait_log(
+                "active mode cannot be had from the server: 502 .*"
+                "; --server-mode same would try passive mode$",
+                start=mark).string
+            names_the_directives(log)
+    next_is(one, "NOOP")  # the server has seen none of them
+
+
+def forbids_the_dial(log):
+    """Fail unless that line says where sshd's refusal may come from."""
+    for word in ("AllowTcpForwarding", "PermitOpen", "DisableForwarding",
+                 "permitopen"):
+        assert word in log, log
 
 
 @pytest.mark.parametrize("line", [
@@ -321,8 +371,10 @@ def test_sshd_refuses_the_dial(line, start_sshd, start_culvert):
         replies = replies_to_end(client)
     assert [text[:3] for text in replies] == ["421"], replies
     assert "prohibited" in replies[0] and "sshd" in replies[0], replies
-    log = tunnel.wait_log("sshd forbids the connection to 127.0.0.1:21").string
-    assert "AllowTcpForwarding" in log and "PermitOpen" in log, log
+    log = tunnel.wait_log(
+        r"the FTP server 127\.0\.0\.1:21 cannot be reached from the SSH "
+        "server: administratively prohibited").string
+    forbids_the_dial(log)
 
 
 def test_sshd_refuses_the_data_dial(start_sshd, start_culvert, ns):
@@ -339,8 +391,10 @@ def test_sshd_refuses_the_data_dial(start_sshd, start_culvert, ns):
             server.reply(f"227 ({port_argument('127.0.0.1', 4711)})")
             there = scripted.parse_port(client.expect("227"))
             log = tunnel.wait_log(
-                "sshd forbids the data connection to port 4711").string
-            assert "PermitOpen" in log, log
+                "the data connection from the SSH server to the server's port "
+                r"4711 \(at 127.0.0.1\) failed: administratively prohibited"
+            ).string
+            forbids_the_dial(log)
             until(lambda: is_closed(there), "culvert's listener closes")
 
 

@@ -142,6 +142,24 @@ read_peer(const char *word, enum engine_peer *ret)
 	return strcmp(word, peer_name(*ret)) == 0;
 }
 
+/* Takes "client" or "server" off the start, if it is there. */
+static bool
+skip_peer(char **text, enum engine_peer *ret)
+{
+	for (int peer = 0; peer < 2; peer++) {
+		size_t len = strlen(peer_name((enum engine_peer)peer));
+
+		if (strncmp(*text, peer_name((enum engine_peer)peer), len) ==
+			0 &&
+		    strchr(" ", (*text)[len]) != NULL) {
+			*ret = (enum engine_peer)peer;
+			*text += len;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* A word of an event; false: it belongs to why. */
 static bool
 read_event_word(struct step *step, const char *word)
@@ -206,6 +224,8 @@ read_data(struct step *step, char *text)
 		type == ENGINE_DATA_LOST) &&
 	    !read_peer(take_word(&text), &step->event.peer))
 		return false;
+	if (type == ENGINE_DATA_LISTENING || type == ENGINE_DATA_NO_LISTENER)
+		step->peer_said = skip_peer(&text, &step->event.peer);
 	read_event_words(step, text);
 	return true;
 }
@@ -301,7 +321,49 @@ read_want(struct step *step, const char *line)
 	free(bytes);
 }
 
-/* "config client=ADDRESS server=v4|v6 foreign-port=pass allow-tls" */
+/* "refused=PORT,EPRT4": forms that the tunnel has learned of. */
+static unsigned
+read_forms(const char *text)
+{
+	static const char *const names[] = { "EPSV1", "EPSV", "PASV", "LPSV",
+		"PORT", "EPRT4", "EPRT6", "LPRT4", "LPRT6" };
+	unsigned forms = 0;
+
+	for (; *text != '\0'; text += strcspn(text, ","), text += *text == ',')
+		for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (strcspn(text, ",") == strlen(names[i]) &&
+			    strncmp(text, names[i], strlen(names[i])) == 0)
+				forms |= 1U << i;
+	return forms;
+}
+
+static bool
+read_config_value(struct script *script, const char *word)
+{
+	struct engine_config *config = &script->config;
+	struct subnet *network = &script->networks[config->n_networks];
+
+	if (strncmp(word, "client=", 7) == 0)
+		return addr_parse_ip(word + 7, &config->client) == 0;
+	if (strncmp(word, "network=", 8) == 0) {
+		config->client.family = AF_UNSPEC;
+		config->networks = script->networks;
+		config->n_networks++;
+		return config->n_networks <= 2 &&
+		    subnet_parse(word + 8, network) == 0;
+	}
+	if (strncmp(word, "refused=", 8) == 0) {
+		script->memory.refused = read_forms(word + 8);
+		return script->memory.refused != 0;
+	}
+	if (strncmp(word, "good=", 5) == 0) {
+		script->memory.good = read_forms(word + 5);
+		return script->memory.good != 0;
+	}
+	return false;
+}
+
+/* The README has the words. */
 static void
 read_config(struct script *script, unsigned number, char *line)
 {
@@ -310,13 +372,18 @@ read_config(struct script *script, unsigned number, char *line)
 	const char *word;
 
 	while (*(word = take_word(&text)) != '\0') {
-		if (strncmp(word, "client=", 7) == 0 &&
-		    addr_parse_ip(word + 7, &config->client) == 0)
+		if (read_config_value(script, word))
 			continue;
 		if (strcmp(word, "server=v4") == 0)
 			config->server_family = AF_INET;
 		else if (strcmp(word, "server=v6") == 0)
 			config->server_family = AF_INET6;
+		else if (strcmp(word, "mode=passive") == 0)
+			config->server_mode = ENGINE_PASSIVE;
+		else if (strcmp(word, "mode=active") == 0)
+			config->server_mode = ENGINE_ACTIVE;
+		else if (strcmp(word, "port-host=ignored") == 0)
+			config->ignore_port_host = true;
 		else if (strcmp(word, "foreign-port=pass") == 0)
 			config->pass_foreign_port = true;
 		else if (strcmp(word, "allow-tls") == 0)

@@ -44,12 +44,15 @@ struct step {
 	char *why;
 	struct engine_data_event event;
 	bool counts; /* the event gives numbers of bytes */
+	bool peer_said;
 	struct words want;
 };
 
 struct script {
 	const char *path;
 	struct engine_config config;
+	struct engine_memory memory; /* at the start */
+	struct subnet networks[2];
 	struct step steps[SCRIPT_STEPS_MAX];
 	size_t n_steps;
 };

@@ -1,7 +1,7 @@
 /*
- * A real sshd, a link to it, TCP peers behind it, streams with what they were
- * told.  For test_link*.c.  Bytes of a test are a pattern, so that each byte
- * that arrives is checked at its place.
+ * A real sshd, a link to it and its forwards, TCP peers behind it, streams with
+ * what they were told.  For test_link*.c and test_far.c.  Bytes of a test are a
+ * pattern, so that each byte that arrives is checked at its place.
  */
 #ifndef UNIT_SSHENV_H
 #define UNIT_SSHENV_H
@@ -55,9 +55,32 @@ void sshenv_for(struct sshenv *env, unsigned int ms);
 /* The process id of the link's ssh. */
 pid_t sshenv_ssh(const struct sshenv *env);
 
-uint8_t sshenv_pattern(size_t at);
+/* A TCP port that nobody has on 127.0.0.1. */
+int sshenv_free_port(void);
+
+/* Connects to an address; -1 when nobody listens there. */
+int sshenv_connect(const char *host, uint16_t port);
+
+/* ---- forwards ---- */
+
+struct forward {
+	struct link_forward *forward;
+	unsigned int done;
+	uint16_t port;
+	int err;
+	char why[1024];
+	bool close_in_done;
+};
+
+/* As link_forward_open(), to that name in the directory of env. */
+void forward_open(struct forward *forward, struct sshenv *env, const char *host,
+    uint16_t port, const char *name);
+void forward_close(struct forward *forward);
 
 /* ---- a TCP peer ---- */
+
+/* sshpeer.c */
+uint8_t sshenv_pattern(size_t at);
 
 enum peer_mode {
 	PEER_ECHO,   /* sends back what comes, ends after its peer */

@@ -31,6 +31,8 @@ struct run {
 	struct words step; /* since the last input */
 	enum number_state numbers[SCRIPT_NUMBERS_MAX];
 	uint64_t counts[SCRIPT_NUMBERS_MAX][2];
+	bool listens[SCRIPT_NUMBERS_MAX][2]; /* and has not said so */
+	struct engine_memory memory;
 	bool client_ended, ended;
 };
 
@@ -77,6 +79,7 @@ say_action(struct words *words, const struct engine_action *action)
 		[ENGINE_DATA_SHUT] = "shut",
 		[ENGINE_DATA_DROP] = "drop",
 		[ENGINE_DATA_RESET] = "reset",
+		[ENGINE_DATA_DIAL] = "dial",
 	};
 	char client[100], server[100];
 	unsigned long long ms = action->ms;
@@ -120,6 +123,10 @@ check_number(struct run *run, const struct engine_action *action)
 	if (action->type == ENGINE_DATA_OPEN) {
 		assert_int_equal(*state, NUMBER_NEW);
 		*state = NUMBER_OPEN;
+		run->listens[action->data][ENGINE_CLIENT] =
+		    action->client.listens;
+		run->listens[action->data][ENGINE_SERVER] =
+		    action->server.listens;
 		return;
 	}
 	assert_int_equal(*state, NUMBER_OPEN);
@@ -178,8 +185,15 @@ feed_data(struct run *run, const struct step *step)
 	event.to_client = counts[ENGINE_CLIENT];
 	event.to_server = counts[ENGINE_SERVER];
 	event.why = step->why != NULL ? step->why : "";
-	if (event.type == ENGINE_DATA_NO_LISTENER)
-		run->numbers[event.data] = NUMBER_VOID;
+	/* If it is not said whose listener it is: the client's first. */
+	if ((event.type == ENGINE_DATA_LISTENING ||
+		event.type == ENGINE_DATA_NO_LISTENER) &&
+	    !step->peer_said)
+		event.peer = run->listens[event.data][ENGINE_CLIENT] ?
+		    ENGINE_CLIENT :
+		    ENGINE_SERVER;
+	if (event.type == ENGINE_DATA_LISTENING)
+		run->listens[event.data][event.peer] = false;
 	engine_data(run->engine, &event);
 }
 
@@ -281,10 +295,12 @@ static void
 run_script(struct script *script, struct step *cut, size_t piece,
     char **ret_all)
 {
-	struct run run = { .script = script };
+	struct run run = { .script = script, .memory = script->memory };
+	struct engine_config config = script->config;
 	struct step head, *step;
 
-	run.engine = engine_new(&script->config);
+	config.memory = &run.memory;
+	run.engine = engine_new(&config);
 	assert_non_null(run.engine);
 	words_open(&run.all);
 	words_open(&run.sent);

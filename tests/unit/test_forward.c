@@ -20,22 +20,24 @@ test_good(void **state)
 		const char *spec;
 		struct forward forward;
 	} good[] = {
-		{ "2121:localhost:21", { "", 2121, "localhost", 21 } },
-		{ "0:h:1", { "", 0, "h", 1 } },
-		{ "65535:h:65535", { "", 65535, "h", 65535 } },
-		{ "ftp/2121:localhost:21", { "", 2121, "localhost", 21 } },
-		{ "FTP/2121:localhost:21", { "", 2121, "localhost", 21 } },
-		{ "ftp/*:0:h:21", { "*", 0, "h", 21 } },
+		{ "2121:localhost:21", { false, "", 2121, "localhost", 21 } },
+		{ "0:h:1", { false, "", 0, "h", 1 } },
+		{ "65535:h:65535", { false, "", 65535, "h", 65535 } },
+		{ "ftp/2121:localhost:21",
+		    { false, "", 2121, "localhost", 21 } },
+		{ "FTP/2121:localhost:21",
+		    { false, "", 2121, "localhost", 21 } },
+		{ "ftp/*:0:h:21", { false, "*", 0, "h", 21 } },
 		{ "127.0.0.1:0:10.1.0.9:21",
-		    { "127.0.0.1", 0, "10.1.0.9", 21 } },
-		{ "localhost:0:h:21", { "localhost", 0, "h", 21 } },
-		{ "*:0:h:21", { "*", 0, "h", 21 } },
-		{ ":0:h:21", { "*", 0, "h", 21 } },
-		{ "[::1]:0:[::1]:21", { "::1", 0, "::1", 21 } },
-		{ "[]:0:h:21", { "*", 0, "h", 21 } },
-		{ "0:[fe80::1%eth0]:21", { "", 0, "fe80::1%eth0", 21 } },
-		{ "[127.0.0.1]:0:[h]:21", { "127.0.0.1", 0, "h", 21 } },
-		{ "0:a-b:21", { "", 0, "a-b", 21 } },
+		    { false, "127.0.0.1", 0, "10.1.0.9", 21 } },
+		{ "localhost:0:h:21", { false, "localhost", 0, "h", 21 } },
+		{ "*:0:h:21", { false, "*", 0, "h", 21 } },
+		{ ":0:h:21", { false, "*", 0, "h", 21 } },
+		{ "[::1]:0:[::1]:21", { false, "::1", 0, "::1", 21 } },
+		{ "[]:0:h:21", { false, "*", 0, "h", 21 } },
+		{ "0:[fe80::1%eth0]:21", { false, "", 0, "fe80::1%eth0", 21 } },
+		{ "[127.0.0.1]:0:[h]:21", { false, "127.0.0.1", 0, "h", 21 } },
+		{ "0:a-b:21", { false, "", 0, "a-b", 21 } },
 	};
 
 	(void)state;
@@ -46,6 +48,7 @@ test_good(void **state)
 		if (forward_parse(good[i].spec, &forward, why, sizeof(why)) !=
 		    0)
 			fail_msg("%s: %s", good[i].spec, why);
+		assert_false(forward.remote);
 		assert_string_equal(forward.bind, good[i].forward.bind);
 		assert_int_equal(forward.port, good[i].forward.port);
 		assert_string_equal(forward.host, good[i].forward.host);

@@ -87,12 +87,15 @@ test_refused(void **state)
 static void
 check_prohibited(const char *config)
 {
+	static const char *const words[] = { "administratively prohibited",
+		"AllowTcpForwarding", "PermitOpen", "sshd_config", "permitopen",
+		"authorized_keys" };
 	struct sshenv env;
 
 	sshenv_start(&env, config);
 	sshenv_link_up(&env);
-	check_refused(&env, "127.0.0.1", 1, -EACCES,
-	    "administratively prohibited");
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		check_refused(&env, "127.0.0.1", 1, -EACCES, words[i]);
 	sshenv_end(&env);
 }
 

@@ -1,29 +1,23 @@
 /*
- * The link against the real ssh and sshd: its start and end, forwards, alive
- * checks.
+ * The link against the real ssh and sshd: its start and end, alive checks.
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/log.h"
 #include "ssh/master.h"
 #include "sshenv.h"
 
 #define N_STREAMS 20
-#define N_FORWARDS 500
 
 static int
 set_up(void **state)
@@ -232,174 +226,6 @@ test_killed(void **state)
 	peer_end(&peer);
 }
 
-/* ---- forwards ---- */
-
-struct forward {
-	struct link_forward *forward;
-	unsigned int done;
-	uint16_t port;
-	int err;
-	char why[256];
-	bool close_in_done;
-};
-
-static void
-on_forward(void *ctx, uint16_t port, int err, const char *why)
-{
-	struct forward *forward = ctx;
-
-	forward->done++;
-	forward->port = port;
-	forward->err = err;
-	snprintf(forward->why, sizeof(forward->why), "%s", why);
-	if (forward->close_in_done) {
-		link_forward_close(forward->forward);
-		forward->forward = NULL;
-	}
-}
-
-static void
-forward_open(struct forward *forward, struct sshenv *env, const char *name)
-{
-	char path[128];
-
-	memset(forward, 0, sizeof(*forward));
-	snprintf(path, sizeof(path), "%s/%s", env->directory, name);
-	forward->forward =
-	    link_forward_open(env->link, path, on_forward, forward);
-	assert_non_null(forward->forward);
-	assert_int_equal(forward->done, 0);
-}
-
-/* Takes a connection on the Unix socket and its bytes. */
-static void
-on_connection(uv_stream_t *server, int status)
-{
-	unsigned int *accepted = server->data;
-	uv_pipe_t *pipe = malloc(sizeof(*pipe));
-
-	assert_int_equal(status, 0);
-	uv_pipe_init(server->loop, pipe, 0);
-	assert_int_equal(uv_accept(server, (uv_stream_t *)pipe), 0);
-	++*accepted;
-	uv_close((uv_handle_t *)pipe, (uv_close_cb)(void (*)(void))free);
-}
-
-/*
- * Connects to the port on the loopback; -1 when nobody listens.  sshd says
- * yes when it could bind the port of its choice for one family only.
- */
-static int
-connect_loopback(uint16_t port)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET,
-		.sin_port = htons(port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct sockaddr_in6 sin6 = { .sin6_family = AF_INET6,
-		.sin6_port = htons(port),
-		.sin6_addr = IN6ADDR_LOOPBACK_INIT };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (connect(fd, (struct sockaddr *)&sin, sizeof(sin)) == 0)
-		return fd;
-	close(fd);
-	fd = socket(AF_INET6, SOCK_STREAM, 0);
-	if (connect(fd, (struct sockaddr *)&sin6, sizeof(sin6)) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-static void
-test_forward(void **state)
-{
-	struct sshenv *env = *state;
-	struct forward forward;
-	uv_pipe_t server;
-	unsigned int accepted = 0;
-	char path[128];
-	uint16_t port;
-	int fd;
-
-	sshenv_link_up(env);
-	snprintf(path, sizeof(path), "%s/fwd", env->directory);
-	uv_pipe_init(&env->loop, &server, 0);
-	server.data = &accepted;
-	assert_int_equal(uv_pipe_bind(&server, path), 0);
-	assert_int_equal(uv_listen((uv_stream_t *)&server, 8, on_connection),
-	    0);
-	forward_open(&forward, env, "fwd");
-	sshenv_until(env, &forward.done);
-	assert_int_equal(forward.err, 0);
-	assert_true(forward.port > 0);
-	port = forward.port;
-	fd = connect_loopback(port);
-	assert_true(fd >= 0);
-	sshenv_until(env, &accepted);
-	close(fd);
-	link_forward_close(forward.forward);
-	/* The answer to the next request says that it is closed. */
-	forward_open(&forward, env, "next");
-	sshenv_until(env, &forward.done);
-	link_forward_close(forward.forward);
-	assert_int_equal(connect_loopback(port), -1);
-	uv_close((uv_handle_t *)&server, NULL);
-	sshenv_for(env, 1);
-}
-
-static void
-test_forward_refused(void **state)
-{
-	struct sshenv env;
-	struct forward forward;
-
-	(void)state;
-	sshenv_start(&env, "AllowTcpForwarding local");
-	sshenv_link_up(&env);
-	forward_open(&forward, &env, "a");
-	sshenv_until(&env, &forward.done);
-	assert_int_equal(forward.port, 0);
-	assert_int_equal(forward.err, -EACCES);
-	assert_non_null(strstr(forward.why, "forwarding failed"));
-	link_forward_close(forward.forward);
-	forward_open(&forward, &env, "b");
-	forward.close_in_done = true;
-	sshenv_until(&env, &forward.done);
-	assert_int_equal(env.down, 0);
-	sshenv_end(&env);
-}
-
-static void
-test_forwards(void **state)
-{
-	static struct forward forwards[N_FORWARDS];
-	struct sshenv *env = *state;
-	char name[16];
-
-	sshenv_link_up(env);
-	for (size_t i = 0; i < N_FORWARDS; i++) {
-		snprintf(name, sizeof(name), "f%zu", i);
-		forward_open(&forwards[i], env, name);
-		forwards[i].close_in_done = i % 3 == 1;
-		if (i % 3 == 0) { /* before its answer */
-			link_forward_close(forwards[i].forward);
-			forwards[i].forward = NULL;
-		}
-	}
-	for (size_t i = 0; i < N_FORWARDS; i++) {
-		if (i % 3 == 0)
-			continue;
-		sshenv_until(env, &forwards[i].done);
-		assert_true(forwards[i].port > 0);
-		link_forward_close(forwards[i].forward);
-	}
-	forward_open(&forwards[0], env, "last");
-	sshenv_until(env, &forwards[0].done);
-	for (size_t i = 3; i < N_FORWARDS; i += 3)
-		assert_int_equal(forwards[i].done, 0);
-	link_forward_close(forwards[0].forward);
-}
-
 /* ---- alive checks ---- */
 
 struct check {
@@ -427,7 +253,7 @@ test_alive(void **state)
 	struct forward open, late;
 
 	sshenv_link_up(env);
-	forward_open(&open, env, "open");
+	forward_open(&open, env, "localhost", 0, "open");
 	sshenv_until(env, &open.done);
 	link_alive_cancel(link_alive_check(env->link, on_alive, &cancelled));
 	assert_non_null(link_alive_check(env->link, on_alive, &check));
@@ -438,7 +264,7 @@ test_alive(void **state)
 
 	kill(sshenv_ssh(env), SIGKILL);
 	check.done = 0;
-	forward_open(&late, env, "late");
+	forward_open(&late, env, "localhost", 0, "late");
 	assert_non_null(link_alive_check(env->link, on_alive, &check));
 	link_alive_cancel(link_alive_check(env->link, on_alive, &cancelled));
 	sshenv_until(env, &env->down);
@@ -448,9 +274,9 @@ test_alive(void **state)
 	assert_int_equal(cancelled.done, 0);
 	assert_int_equal(late.done, 1);
 	assert_int_equal(late.port, 0);
-	link_forward_close(late.forward);
+	forward_close(&late);
 	assert_null(link_alive_check(env->link, on_alive, &check));
-	link_forward_close(open.forward);
+	forward_close(&open);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -467,9 +293,6 @@ main(int argc, char **argv)
 		TEST(test_bad_destination),
 		cmocka_unit_test(test_dies_with_us),
 		TEST(test_killed),
-		TEST(test_forward),
-		cmocka_unit_test(test_forward_refused),
-		TEST(test_forwards),
 		TEST(test_alive),
 	};
 

@@ -137,6 +137,9 @@ test_put(void **state)
 		2, 0, 0, 0, 9, 'l', 'o', 'c', 'a', 'l', 'h', 'o', 's', 't', 0,
 		0, 0, 0, 0, 0, 0, 4, '/', 'a', '/', 'b', 0xff, 0xff, 0xff,
 		0xfe };
+	static const uint8_t fixed[] = { 0, 0, 0, 31, 0x10, 0, 0, 6, 0, 0, 0, 8,
+		0, 0, 0, 2, 0, 0, 0, 1, '*', 0, 0, 0x08, 0x49, 0, 0, 0, 2, '/',
+		'c', 0xff, 0xff, 0xff, 0xfe };
 	struct buf out;
 
 	(void)state;
@@ -149,6 +152,8 @@ test_put(void **state)
 	forward[7] = 7;
 	check_put(mux_put_close_forward(&out, 7, "localhost", 0, "/a/b"), &out,
 	    forward, sizeof(forward));
+	check_put(mux_put_open_forward(&out, 8, "*", 2121, "/c"), &out, fixed,
+	    sizeof(fixed));
 	buf_free(&out);
 }
 

@@ -50,8 +50,16 @@ test_defaults(void **state)
 	assert_int_equal(options.forwards[0].host_port, 21);
 	assert_int_equal(options.max_sessions, LIMIT_SESSIONS);
 	assert_int_equal(options.verbose, 0);
+	assert_false(options.forwards[0].remote);
 	assert_false(options.quiet || options.batch || options.allow_tls ||
 	    options.any_user || options.pass_foreign_port);
+	assert_int_equal(options.n_allow, 0);
+	assert_int_equal(options.server_mode, OPTIONS_SAME);
+	assert_false(
+	    options.server_data_host_reply || options.client_data_host_control);
+	assert_int_equal(options.client_address.family, AF_UNSPEC);
+	assert_null(options.far_address);
+	assert_int_equal(options.client_ports_low, 0);
 	options_free(&options);
 }
 
@@ -82,6 +90,139 @@ test_all(void **state)
 	    OPTIONS_RUN);
 	assert_false(options.pass_foreign_port);
 	options_free(&options);
+}
+
+/* -L and -R stay in their order; either keeps the default away. */
+static void
+test_remote(void **state)
+{
+	struct options options;
+
+	(void)state;
+	assert_int_equal(parse("-R 0:a:21 -L 0:b:21 -Rftp/*:2:c:21 h",
+			     &options),
+	    OPTIONS_RUN);
+	assert_int_equal(options.n_forwards, 3);
+	assert_true(options.forwards[0].remote);
+	assert_string_equal(options.forwards[0].host, "a");
+	assert_false(options.forwards[1].remote);
+	assert_string_equal(options.forwards[1].host, "b");
+	assert_true(options.forwards[2].remote);
+	assert_string_equal(options.forwards[2].bind, "*");
+	assert_int_equal(options.forwards[2].port, 2);
+	options_free(&options);
+
+	assert_int_equal(parse("-R 2222:ftp.plant:21 h", &options),
+	    OPTIONS_RUN);
+	assert_int_equal(options.n_forwards, 1);
+	assert_true(options.forwards[0].remote);
+	options_free(&options);
+}
+
+static void
+test_allow(void **state)
+{
+	struct options options;
+	char text[SUBNET_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(parse("--allow 192.0.2.0/24 --allow 2001:db8::1 "
+			       "--allow ::/0 --allow=0.0.0.0/0 h",
+			     &options),
+	    OPTIONS_RUN);
+	assert_int_equal(options.n_allow, 4);
+	assert_string_equal(subnet_format(&options.allow[0], text),
+	    "192.0.2.0/24");
+	assert_string_equal(subnet_format(&options.allow[1], text),
+	    "2001:db8::1");
+	assert_string_equal(subnet_format(&options.allow[2], text), "::/0");
+	assert_string_equal(subnet_format(&options.allow[3], text),
+	    "0.0.0.0/0");
+	options_free(&options);
+}
+
+static void
+test_choices(void **state)
+{
+	struct options options;
+
+	(void)state;
+	assert_int_equal(parse("--server-mode passive --server-data-host reply "
+			       "--client-data-host control h",
+			     &options),
+	    OPTIONS_RUN);
+	assert_int_equal(options.server_mode, OPTIONS_PASSIVE);
+	assert_true(options.server_data_host_reply);
+	assert_true(options.client_data_host_control);
+	options_free(&options);
+
+	/* The last one counts. */
+	assert_int_equal(parse("--server-mode passive --server-mode active "
+			       "--server-data-host reply "
+			       "--server-data-host control "
+			       "--client-data-host control "
+			       "--client-data-host command h",
+			     &options),
+	    OPTIONS_RUN);
+	assert_int_equal(options.server_mode, OPTIONS_ACTIVE);
+	assert_false(options.server_data_host_reply);
+	assert_false(options.client_data_host_control);
+	options_free(&options);
+
+	assert_int_equal(parse("--server-mode active --server-mode same h",
+			     &options),
+	    OPTIONS_RUN);
+	assert_int_equal(options.server_mode, OPTIONS_SAME);
+	options_free(&options);
+}
+
+static void
+test_addresses(void **state)
+{
+	struct options options;
+	char text[ADDR_TEXT_MAX];
+
+	(void)state;
+	assert_int_equal(parse("--client-address 203.0.113.5 "
+			       "--far-address 2001:db8::2 h",
+			     &options),
+	    OPTIONS_RUN);
+	assert_string_equal(addr_format_ip(&options.client_address, text),
+	    "203.0.113.5");
+	assert_string_equal(options.far_address, "2001:db8::2");
+	options_free(&options);
+
+	assert_int_equal(parse("--client-address 203.0.113.5 -R *:1:h:21 "
+			       "-R 2:h:21 h",
+			     &options),
+	    OPTIONS_RUN);
+	options_free(&options);
+}
+
+static void
+test_client_ports(void **state)
+{
+	static const struct {
+		const char *line;
+		uint16_t low;
+		uint16_t high;
+	} cases[] = {
+		{ "--client-ports 50000-50099 h", 50000, 50099 },
+		{ "--client-ports 1-65535 h", 1, 65535 },
+		{ "--client-ports 50000-50000 h", 50000, 50000 },
+		{ "--client-ports 50000 h", 50000, 50000 },
+		{ "--client-ports 7-8 -R 0:a:21 -L 0:b:21 h", 7, 8 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct options options;
+
+		assert_int_equal(parse(cases[i].line, &options), OPTIONS_RUN);
+		assert_int_equal(options.client_ports_low, cases[i].low);
+		assert_int_equal(options.client_ports_high, cases[i].high);
+		options_free(&options);
+	}
 }
 
 /* What goes to ssh, word by word and in its order. */
@@ -147,6 +288,7 @@ test_help(void **state)
 	    OPTIONS_VERSION);
 	options_free(&options);
 	assert_non_null(strstr(options_help(), "2121:localhost:21"));
+	assert_non_null(strstr(options_help(), "  -R [ftp/]"));
 }
 
 static void
@@ -177,6 +319,40 @@ test_bad(void **state)
 		{ "--max-sessions -1 h", "--max-sessions -1" },
 		{ "--max-sessions many h", "--max-sessions many" },
 		{ "--max-sessions 100001 h", "--max-sessions 100001" },
+		{ "-R", "-R needs a value" },
+		{ "-R nonsense h", "-R nonsense: expected" },
+		{ "-R 2222 h", "-R 2222: expected" },
+		{ "-R /tmp/s:h:21 h", "Unix socket" },
+		{ "--allow", "--allow needs a value" },
+		{ "--allow files.test h", "--allow files.test: expected" },
+		{ "--allow 192.0.2.0/33 h", "--allow 192.0.2.0/33" },
+		{ "--allow 192.0.2.0/255.255.255.0 h", "192.0.2.0/24" },
+		{ "--allow * h", "0.0.0.0/0" },
+		{ "--allow 0.0.0.0 h", "0.0.0.0/0 is everybody" },
+		{ "--allow :: h", "::/0 is everybody" },
+		{ "--server-mode both h",
+		    "--server-mode both: expected \"same\" or \"passive\" or "
+		    "\"active\"" },
+		{ "--server-data-host any h", "\"control\" or \"reply\"" },
+		{ "--client-data-host reply h", "\"command\" or \"control\"" },
+		{ "--foreign-port Pass h", "\"refuse\" or \"pass\"" },
+		{ "--client-address nat.test h", "--client-address nat.test" },
+		{ "--client-address 0.0.0.0 h", "no host's address" },
+		{ "--client-address fe80::1%1 h", "expected an IPv4" },
+		{ "--far-address files.test h", "not a name" },
+		{ "--far-address :: h", "no host's address" },
+		{ "--far-address 10.0.0.1/24 h", "--far-address 10.0.0.1/24" },
+		{ "--client-ports 0 h", "--client-ports 0: expected" },
+		{ "--client-ports 0-9 h", "expected LOW-HIGH" },
+		{ "--client-ports 9- h", "expected LOW-HIGH" },
+		{ "--client-ports -9 h", "expected LOW-HIGH" },
+		{ "--client-ports 1-2-3 h", "expected LOW-HIGH" },
+		{ "--client-ports 1:2 h", "expected LOW-HIGH" },
+		{ "--client-ports 1-65536 h", "expected LOW-HIGH" },
+		{ "--client-ports 9-8 h", "above the last" },
+		{ "--client-ports 7-8 -R 0:a:21 h", "takes a -L" },
+		{ "--far-address 10.0.0.1 -R 0:a:21 h", "takes a -L" },
+		{ "--client-address 10.0.0.1 -R 0:a:21 -L 0:a:21 h", "twice" },
 		{ "-- -oProxyCommand=x", "must not begin" },
 		{ "-- alice@-oProxyCommand=x", "must not begin" },
 		{ "-- a@b@-x", "must not begin" },
@@ -221,7 +397,7 @@ test_many_forwards(void **state)
 	assert_int_equal(parse(line, &options), OPTIONS_RUN);
 	assert_int_equal(options.n_forwards, OPTIONS_FORWARDS_MAX);
 	options_free(&options);
-	strcat(line, " -L 0:a:21");
+	strcat(line, " -R 0:a:21");
 	assert_int_equal(parse(line, &options), OPTIONS_BAD);
 	assert_non_null(strstr(options.why, "64"));
 	options_free(&options);
@@ -233,6 +409,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_all),
+		cmocka_unit_test(test_remote),
+		cmocka_unit_test(test_allow),
+		cmocka_unit_test(test_choices),
+		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_client_ports),
 		cmocka_unit_test(test_for_ssh),
 		cmocka_unit_test(test_verbose),
 		cmocka_unit_test(test_help),

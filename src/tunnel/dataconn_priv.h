@@ -1,0 +1,61 @@
+/*
+ * A data connection's inside, shared by dataconn.c (its ends and the relay) and
+ * dataconn_watch.c (its timers).
+ */
+#ifndef TUNNEL_DATACONN_PRIV_H
+#define TUNNEL_DATACONN_PRIV_H
+
+#include "tunnel/dataconn.h"
+
+struct end {
+	struct dataconn *conn;
+	enum engine_peer peer;
+	struct side *side;
+	struct engine_data_end how;
+	struct addr from;
+	struct side_listener *listener;
+	struct stream *stream;
+	struct side_check *check; /* of its clean end, while asked */
+	bool undialled;		  /* its dial could not be tried */
+	bool accepted;		  /* the stream came through the listener */
+	bool was_up;		  /* the stream has stood */
+	bool stopped;		  /* by the engine */
+	size_t slack;		  /* bytes still read after that */
+	bool paused;		  /* by the queue of the other end */
+	bool ended;		  /* its EOF came */
+	bool shut;		  /* we have ended toward it */
+	uint64_t sent;		  /* bytes relayed toward this peer */
+};
+
+struct dataconn {
+	uint32_t number;
+	const struct dataconn_owner *owner;
+	void *ctx;
+	struct end end[2];
+	char *server_host;
+	bool dial_reply;
+	struct addr announce;
+	uv_timer_t timer; /* the engine's */
+	uv_timer_t quiet; /* the engine's */
+	uv_timer_t delivery;
+	uv_timer_t unused; /* the listener toward the client expires */
+	uv_timer_t failed; /* a dial that could not be tried */
+	unsigned n_timers; /* handles that are not closed yet */
+	bool closed;	   /* given up; only the handles keep it */
+	uint64_t quiet_ms;
+	uint64_t seen; /* what had moved when quiet was started */
+	uint64_t delivery_ms;
+	uint64_t taken_at; /* when ssh had all for a far client; 0: not yet */
+};
+
+/* Tells the engine; the owner may close the connection in it. */
+void dataconn_tell(struct end *end, enum engine_data_event_type type);
+void dataconn_tell_lost(struct end *end, const char *why);
+
+/* The client has been sent the end: looks from now on whether it has it all. */
+void dataconn_watch_delivery(struct dataconn *conn);
+
+/* The listener toward the client goes when nobody comes. */
+void dataconn_watch_unused(struct dataconn *conn);
+
+#endif

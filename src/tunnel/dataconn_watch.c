@@ -1,0 +1,131 @@
+/*
+ * A data connection: what it waits for, and how it sees that the client has all
+ * of a download.
+ */
+#include "limits.h"
+#include "tunnel/dataconn_priv.h"
+
+/* Delivery has no event: it is asked for, soon and then less often. */
+#define DELIVERY_FIRST_MS 1
+#define DELIVERY_LAST_MS 64
+
+static void
+on_timer(uv_timer_t *timer)
+{
+	struct dataconn *conn = timer->data;
+
+	dataconn_tell(&conn->end[ENGINE_CLIENT], ENGINE_DATA_TIMEOUT);
+}
+
+/* Grows with every byte that has arrived somewhere. */
+static uint64_t
+moved(const struct dataconn *conn)
+{
+	uint64_t sum = 0;
+
+	for (int peer = 0; peer < 2; peer++) {
+		sum += conn->end[peer].sent;
+		if (conn->end[peer].stream != NULL)
+			sum -= stream_undelivered(conn->end[peer].stream);
+	}
+	return sum;
+}
+
+static void
+on_quiet(uv_timer_t *timer)
+{
+	struct dataconn *conn = timer->data;
+	struct end *client = &conn->end[ENGINE_CLIENT];
+	bool has_all =
+	    client->stream == NULL || stream_undelivered(client->stream) == 0;
+
+	/* A client that pauses, however long, is not the end of a file. */
+	if (moved(conn) == conn->seen && has_all) {
+		dataconn_tell(&conn->end[ENGINE_CLIENT], ENGINE_DATA_IS_QUIET);
+		return;
+	}
+	conn->seen = moved(conn);
+	uv_timer_start(timer, on_quiet, conn->quiet_ms, 0);
+}
+
+/*
+ * Has the client every byte and the end?  On the far side all that is known is
+ * that ssh has them; sshd may hold some for a slow client, and lose them with
+ * the link.  But nearly every client ends its direction once it has seen the
+ * end of ours.
+ */
+static bool
+is_delivered(struct dataconn *conn)
+{
+	const struct end *client = &conn->end[ENGINE_CLIENT];
+	uint64_t now = uv_now(conn->delivery.loop);
+
+	if (stream_undelivered(client->stream) > 0)
+		return false;
+	if (side_sees_delivery(client->side) || client->ended)
+		return true;
+	if (conn->taken_at == 0)
+		conn->taken_at = now;
+	return now - conn->taken_at >= LIMIT_FAR_DELIVERY_MS;
+}
+
+static void
+on_delivery(uv_timer_t *timer)
+{
+	struct dataconn *conn = timer->data;
+	struct end *client = &conn->end[ENGINE_CLIENT];
+
+	if (client->stream == NULL)
+		return;
+	if (is_delivered(conn)) {
+		dataconn_tell(client, ENGINE_DATA_DELIVERED);
+		return;
+	}
+	if (conn->delivery_ms < DELIVERY_LAST_MS)
+		conn->delivery_ms *= 2;
+	uv_timer_start(timer, on_delivery, conn->delivery_ms, 0);
+}
+
+static void
+on_unused(uv_timer_t *timer)
+{
+	struct dataconn *conn = timer->data;
+	struct end *client = &conn->end[ENGINE_CLIENT];
+
+	side_listener_close(client->listener, false);
+	client->listener = NULL;
+	dataconn_tell_lost(client, "nobody connected");
+}
+
+void
+dataconn_watch_delivery(struct dataconn *conn)
+{
+	conn->delivery_ms = DELIVERY_FIRST_MS;
+	uv_timer_start(&conn->delivery, on_delivery, 0, 0);
+}
+
+void
+dataconn_watch_unused(struct dataconn *conn)
+{
+	uv_timer_start(&conn->unused, on_unused, LIMIT_LISTENER_MS, 0);
+}
+
+void
+dataconn_timer(struct dataconn *conn, uint64_t ms)
+{
+	if (ms == 0)
+		uv_timer_stop(&conn->timer);
+	else
+		uv_timer_start(&conn->timer, on_timer, ms, 0);
+}
+
+void
+dataconn_quiet(struct dataconn *conn, uint64_t ms)
+{
+	conn->quiet_ms = ms;
+	conn->seen = moved(conn);
+	if (ms == 0)
+		uv_timer_stop(&conn->quiet);
+	else
+		uv_timer_start(&conn->quiet, on_quiet, ms, 0);
+}

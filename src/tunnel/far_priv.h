@@ -1,0 +1,91 @@
+/*
+ * What far.c and far_listener.c share.  Nobody else includes it.
+ */
+#ifndef TUNNEL_FAR_PRIV_H
+#define TUNNEL_FAR_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "net/sock.h"
+#include "ssh/link.h"
+#include "tunnel/side.h"
+
+/* What a probe of a forward is to find out: see far_listener.c. */
+enum far_question {
+	FAR_STANDS,   /* is it where it was asked for? */
+	FAR_FELL,     /* it is not: on the loopback then? */
+	FAR_SPREAD,   /* it is: on all other addresses, too? */
+	FAR_NO_PROBE, /* none is on */
+};
+
+enum far_state {
+	FAR_MAKING, /* sshd has been asked, or is probed */
+	FAR_READY,  /* it listens */
+	FAR_DEAD,   /* it never will */
+};
+
+struct far_listener {
+	struct side_listener base;
+	LIST_ENTRY(far_listener) link; /* of far_side.idle */
+	enum far_state state;
+	char *host;
+	uint16_t wanted; /* the port that was asked for, 0: any */
+	bool many;
+	uint16_t port; /* once sshd has said yes */
+	bool only_v6;  /* "localhost" without 127.0.0.1 */
+
+	struct net_listener *net;
+	struct link_forward *forward;
+	uv_timer_t timer; /* of the probe, or the callback that is owed */
+	int err;	  /* why it is dead, while failed() is owed */
+
+	enum far_question question;
+	struct stream *probe;
+	bool probe_opened;   /* sshd says that somebody took it */
+	bool probe_accepted; /* a connection has come out here */
+	bool probe_ended;    /* the one who took it has closed it */
+	unsigned int makes;  /* how often the forward was made */
+
+	/* The loan; the handler is NULL between two of them. */
+	const struct side_listener_handler *handler;
+	void *ctx;
+	bool accepted;
+};
+
+struct far_side {
+	struct side side;
+	uv_loop_t *loop;
+	struct link *ssh;
+	struct net *net;
+	const char *directory;
+	unsigned long last_path;
+	LIST_HEAD(, far_listener) idle;
+	size_t n_idle;
+};
+
+/* Makes a listener and lends it; NULL when out of memory. */
+struct far_listener *far_listener_new(struct far_side *far,
+    const struct side_at *at, const struct side_listener_handler *handler,
+    void *ctx);
+
+/* May it be lent for that? */
+bool far_listener_suits(const struct far_listener *listener,
+    const struct side_at *at);
+
+/* Lends an idle one. */
+void far_listener_lend(struct far_listener *listener,
+    const struct side_listener_handler *handler, void *ctx);
+
+/*
+ * Takes it back: it refuses everybody.  False when it is not fit to be lent
+ * again; then it is to be freed.
+ */
+bool far_listener_take_back(struct far_listener *listener);
+
+void far_listener_free(struct far_listener *listener);
+
+#endif

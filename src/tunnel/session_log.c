@@ -1,0 +1,87 @@
+/*
+ * What a session says to the log.
+ */
+#include "tunnel/session_log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "ftp/command.h"
+
+void
+session_log_text(unsigned long number, const struct engine_action *action)
+{
+	static const enum log_level levels[] = {
+		[ENGINE_WARN] = LOG_LEVEL_WARN,
+		[ENGINE_INFO] = LOG_LEVEL_INFO,
+		[ENGINE_VERBOSE] = LOG_LEVEL_VERBOSE,
+	};
+	char text[1024];
+
+	log_escape(text, sizeof(text), action->bytes, action->len - 1);
+	log_line(levels[action->level], number, "%s", text);
+}
+
+/* "the server answered 226, so it may hold the part as if it were whole" */
+static void
+describe_end(const struct engine_report *report, char *text, size_t size)
+{
+	if (report->outcome == ENGINE_COMPLETE)
+		snprintf(text, size, "complete (%u)", report->server_code);
+	else if (report->outcome == ENGINE_REFUSED)
+		snprintf(text, size, "refused by the server (%u)",
+		    report->server_code);
+	else if (report->server_code == 0)
+		snprintf(text, size, "%s: %s; the server has not answered",
+		    report->outcome == ENGINE_TRUNCATED ? "TRUNCATED" : "cut",
+		    report->why);
+	else if (report->outcome == ENGINE_TRUNCATED)
+		snprintf(text, size,
+		    "TRUNCATED: %s; the server answered %u and keeps the "
+		    "part as if it were the whole file",
+		    report->why, report->server_code);
+	else
+		snprintf(text, size, "cut%s%s; the server answered %u",
+		    report->why[0] != '\0' ? ": " : "", report->why,
+		    report->server_code);
+}
+
+void
+session_log_report(unsigned long number, const struct engine_report *report)
+{
+	enum log_level level = LOG_LEVEL_VERBOSE;
+	char name[LOG_ESCAPED_MAX], end[640];
+	const char *verb = verb_name(report->verb);
+
+	if (report->outcome == ENGINE_TRUNCATED ||
+	    report->outcome == ENGINE_ABORTED)
+		level = LOG_LEVEL_WARN;
+	log_escape(name, sizeof(name), report->name, strlen(report->name));
+	describe_end(report, end, sizeof(end));
+	log_line(level, number, "%s %s \"%s\", %llu bytes: %s",
+	    report->upload ? "upload" : "download",
+	    *verb != '\0' ? verb : "SITE", name,
+	    (unsigned long long)report->bytes, end);
+}
+
+void
+session_log_transcript(unsigned long number, const struct engine_action *action)
+{
+	char line[512], text[LOG_ESCAPED_MAX];
+	struct command command;
+	size_t len = action->len;
+
+	if (log_get_level() < LOG_LEVEL_DEBUG)
+		return;
+	if (action->peer == ENGINE_SERVER) {
+		command_parse(action->bytes, action->len, &command);
+		len = command_loggable(action->bytes, action->len, &command,
+		    line, sizeof(line));
+		log_escape(text, sizeof(text), line, len);
+	} else {
+		log_escape(text, sizeof(text), action->bytes, len);
+	}
+	log_line(LOG_LEVEL_DEBUG, number, "%s %s",
+	    action->peer == ENGINE_SERVER ? "->" : "<-", text);
+}

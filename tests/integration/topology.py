@@ -1,0 +1,483 @@
+"""Four hosts in a row, over whose middle link only SSH can pass.
+
+    near_end ---- near ==== far ---- far_end
+           near LAN   link     far LAN
+
+Each is a network namespace with an address of either family on each network
+it is on; none forwards packets, none has a route to where it is not.  culvert
+runs on near, sshd on far.  The FTP client and the FTP server are at the ends,
+or on near and far as well: see Layout.  `-L` has the client near and the
+server far, `-R` the other way round.
+
+On far's end of the link tcpdump sees, before any filter, all that is not SSH
+between the two hosts; Capture.check() fails if that is anything.
+"""
+
+import contextlib
+import dataclasses
+import filecmp
+import os
+import pathlib
+import re
+import socket
+
+import netns
+import servers
+from clients import CLIENTS, Target, make_file
+from culvert import Culvert
+from process import Process, until
+from sshd import Sshd
+
+FAMILIES = ["ipv4", "ipv6"]
+MODES = ["active", "passive"]
+
+# Of the files that a cell carries.
+SIZES = {"big": 1 << 20, "empty": 0}
+
+CURL = CLIENTS["curl"]
+
+# Where sshd listens on the link, whichever it is; and where one of a document.
+SSHD_PORTS = range(2200, 2300)
+SSH_PORT = 22
+
+# A host's number on its networks is the last one of its addresses.
+NETWORKS = {
+    "near": ("192.0.2.{}", "2001:db8:1::{}"),
+    "link": ("198.51.100.{}", "2001:db8:2::{}"),
+    "far": ("203.0.113.{}", "2001:db8:3::{}"),
+}
+
+# The hosts in their order, and the devices each has, named as the network.
+ROW = {
+    "near_end": ["near"],
+    "near": ["near", "link"],
+    "far": ["link", "far"],
+    "far_end": ["far"],
+}
+
+# No router, and nobody who looks for one; no forwarding, whatever the
+# machine's own network does.
+QUIET = """\
+cd /proc/sys/net
+echo 0 >ipv4/ip_forward
+echo 0 >ipv6/conf/all/forwarding
+for name in default all; do
+    echo 0 >ipv6/conf/$name/accept_ra
+    echo 0 >ipv6/conf/$name/router_solicitations
+    echo 0 >ipv6/conf/$name/accept_dad
+done
+"""
+
+# On what comes in: so what a host wrongly sends is on the link, to be seen.
+RULES = """
+table inet link {{
+    chain in {{
+        type filter hook input priority 0; policy accept;
+        iifname != "link" accept
+        tcp {direction} {{ {ssh}, {low}-{high} }} accept
+        drop
+    }}
+    chain through {{
+        type filter hook forward priority 0; policy drop;
+    }}
+}}
+"""
+
+
+def family_of(address):
+    """Return the family's socket constant of a literal address."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def bracket(address):
+    """Return the address as it stands before a port."""
+    return f"[{address}]" if ":" in address else address
+
+
+def loopback(family):
+    """Return the loopback address of a family."""
+    return "::1" if family == "ipv6" else "127.0.0.1"
+
+
+class Host(netns.Host):
+    """One of the row: of what it has, networks names the devices."""
+
+    def __init__(self, role, number):
+        self.role, self.number = role, number
+        self.networks = ROW[role]
+        self._sshd_ports = iter(SSHD_PORTS)
+        super().__init__(f"culvert-{os.getpid()}-{role}")
+        self.run(["sh", "-euc", QUIET])
+
+    def address(self, family, network=None):
+        """Return its address on a network; on its LAN if none is named."""
+        network = network or next(
+            one for one in self.networks if one != "link")
+        return NETWORKS[network][family == "ipv6"].format(self.number)
+
+    def mac(self, network):
+        """Return its hardware address on a network."""
+        return f"02:00:00:00:{list(NETWORKS).index(network):02x}" \
+               f":{self.number:02x}"
+
+    # What Sshd asks of a namespace.
+
+    @property
+    def far4(self):
+        """The address that sshd listens on."""
+        return self.address("ipv4", "link")
+
+    @property
+    def far6(self):
+        """The same, of IPv6."""
+        return self.address("ipv6", "link")
+
+    def let_in(self, port):
+        """Fail unless the filter lets that port in."""
+        assert port in SSHD_PORTS
+
+    def free_port(self, address="127.0.0.1"):
+        """Return a port of that address that nobody has taken."""
+        if address == self.address("ipv4", "link"):
+            return next(self._sshd_ports)
+        return super().free_port(address)
+
+
+def _join(network, one, other):
+    """Make a network of two hosts that know each other's address."""
+    netns.ip("-n", one.name, "link", "add", "name", network, "address",
+             one.mac(network), "type", "veth", "peer", "name", network,
+             "address", other.mac(network), "netns", other.name)
+    for host, peer in (one, other), (other, one):
+        there = "-n", host.name
+        netns.ip(*there, "link", "set", "dev", network, "addrgenmode", "none")
+        for family, length in ("ipv4", 24), ("ipv6", 64):
+            netns.ip(*there, "addr", "add",
+                     f"{host.address(family, network)}/{length}",
+                     "dev", network,
+                     *(["nodad"] if family == "ipv6" else []))
+        netns.ip(*there, "link", "set", "dev", network, "up")
+        for family in FAMILIES:
+            netns.ip(*there, "neigh", "replace",
+                     peer.address(family, network), "lladdr",
+                     peer.mac(network), "dev", network, "nud", "permanent")
+
+
+class Capture:
+    """A tcpdump on the link that prints what is not SSH.
+
+    Also printed: what check() itself sends, so that all before it has been
+    seen, and a tcpdump that sees nothing is found out.
+    """
+
+    FENCE = 9  # UDP, to its port "discard", which the filter drops
+
+    def __init__(self, near, far):
+        self.near, self.far, self._fences = near, far, 0
+        ssh = " or ".join(
+            f"(src host {src.address(family, 'link')}"
+            f" and dst host {dst.address(family, 'link')}"
+            f" and ({way} port {SSH_PORT} or {way}"
+            f" portrange {SSHD_PORTS[0]}-{SSHD_PORTS[-1]}))"
+            for family in FAMILIES
+            for src, dst, way in ((near, far, "dst"), (far, near, "src")))
+        # What IPv6 says of itself: neighbours, and groups of neighbours.
+        discovery = ("arp or (icmp6 and (ip6[40] == 135 or ip6[40] == 136))"
+                     " or dst host ff02::16")
+        self._place = 0
+        self.process = Process(far.argv(
+            ["tcpdump", "-i", "link", "-Z", "root", "-l", "-n", "-t",
+             "--immediate-mode",
+             f"not ({discovery}) and not (tcp and ({ssh}))"]), "tcpdump")
+        self.process.wait_line("^listening on link")
+        self._place = self.process.mark()
+
+    def strays(self):
+        """Return what has been seen since the last call, a line each."""
+        self._fences += 1
+        size = self._fences  # which one it is
+        with self.near.call(socket.socket, socket.AF_INET,
+                            socket.SOCK_DGRAM) as sock:
+            sock.sendto(b"." * size,
+                        (self.far.address("ipv4", "link"), self.FENCE))
+        fence = re.compile(rf"\.{self.FENCE}: UDP, length {size}$")
+        self.process.wait_line(fence, start=self._place)
+        lines = self.process.lines[self._place:]
+        count = next(i for i, line in enumerate(lines) if fence.search(line))
+        self._place += count + 1
+        return lines[:count]
+
+    def check(self):
+        """Fail if a packet that is not SSH has been on the link."""
+        packets = self.strays()
+        assert not packets, \
+            "on the link, and not SSH:\n" + "\n".join(packets)
+
+    def stop(self):
+        """Stop tcpdump."""
+        self.process.stop()
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """Who is where.
+
+    direction is "L" or "R"; the client shares the host of culvert (-L) or of
+    sshd (-R) unless it is apart, the server the other one unless it is.
+    """
+
+    direction: str
+    client_apart: bool
+    server_apart: bool
+
+    @property
+    def client_role(self):
+        """The host of the client."""
+        side = "near" if self.direction == "L" else "far"
+        return f"{side}_end" if self.client_apart else side
+
+    @property
+    def gate_role(self):
+        """The host that the client connects to."""
+        return "near" if self.direction == "L" else "far"
+
+    @property
+    def server_role(self):
+        """The host of the server."""
+        side = "far" if self.direction == "L" else "near"
+        return f"{side}_end" if self.server_apart else side
+
+    def listen_address(self, family):
+        """Return where the client finds culvert, as the forward names it.
+
+        None: by the default, on loopback.
+        """
+        if self.client_apart:
+            return NETWORKS[self.gate_role][family == "ipv6"].format(
+                list(ROW).index(self.gate_role) + 1)
+        return "::1" if family == "ipv6" else None
+
+    def forward(self, family, server):
+        """Return what -L or -R is given."""
+        at = self.listen_address(family)
+        return (f"{bracket(at)}:" if at else "") \
+            + f"0:{bracket(server.address)}:{server.port}"
+
+    def allow(self):
+        """Return the options that let the client in."""
+        if not self.client_apart:
+            return []
+        return [word for pattern, length in zip(
+                    NETWORKS[self.gate_role], (24, 64))
+                for word in ("--allow", f"{pattern.format(0)}/{length}")]
+
+
+# Four apart, three apart in both shapes, two together.
+SHAPES = {
+    "four": (True, True),
+    "client-joined": (False, True),
+    "server-joined": (True, False),
+    "two": (False, False),
+}
+
+
+class Topology:
+    """The four hosts, what runs on them, and the capture between them.
+
+    sshds and servers are started when first asked for and kept, unless they
+    are asked for by start_...().  Of the culverts of culvert() only one runs
+    at a time, so tests that share one should follow each other.  A test
+    stands between begin() and end().
+    """
+
+    def __init__(self, directories):
+        self._directories = directories
+        self._stack = contextlib.ExitStack()
+        self._sshds, self._servers, self._culvert = {}, {}, (None, None)
+        self._own = None
+        self.hosts = {}
+        try:
+            self._make()
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self):
+        for number, role in enumerate(ROW, 1):
+            self.hosts[role] = self._stack.enter_context(
+                contextlib.closing(Host(role, number)))
+        near, far = self.hosts["near"], self.hosts["far"]
+        _join("near", self.hosts["near_end"], near)
+        _join("link", near, far)
+        _join("far", far, self.hosts["far_end"])
+        for host, direction in (near, "sport"), (far, "dport"):
+            host.run(["nft", "-f", "-"], text=True, input=RULES.format(
+                direction=direction, ssh=SSH_PORT, low=SSHD_PORTS[0],
+                high=SSHD_PORTS[-1]))
+        self.capture = Capture(near, far)
+        self._stack.callback(self.capture.stop)
+
+    def __getattr__(self, role):
+        try:
+            return self.__dict__["hosts"][role]
+        except KeyError:
+            raise AttributeError(role) from None
+
+    def sshd(self, *options, key=""):
+        """Return an sshd with those lines of sshd_config.
+
+        key goes in front of the user's key, as in authorized_keys.
+        """
+        if (options, key) not in self._sshds:
+            one = Sshd(self.far, self._directories(), options)
+            self._stack.callback(one.stop)
+            if key:
+                path = pathlib.Path(one.dir) / "user_key.pub"
+                path.write_text(f"{key} {path.read_text()}")
+            self._sshds[options, key] = one
+        return self._sshds[options, key]
+
+    def server(self, kind, role, family, without=(), address=None):
+        """Return an FTP server on that host, at its address on the LAN."""
+        host = self.hosts[role]
+        address = address or host.address(family)
+        what = kind, role, address, frozenset(without)
+        if what not in self._servers:
+            one = servers.Server(kind, host, self._directories(), address,
+                                 without)
+            self._stack.callback(one.stop)
+            self._servers[what] = one
+        return self._servers[what]
+
+    def start_server(self, kind, role, family, **how):
+        """Return an FTP server of the test's own."""
+        host = self.hosts[role]
+        one = servers.Server(kind, host, self._directories(),
+                             host.address(family), **how)
+        self._own.callback(one.stop)
+        return one
+
+    def start_culvert(self, direction, forwards, sshd, **how):
+        """Return a new culvert on near, through that sshd.
+
+        It is stopped at the end of the test, with all checks, unless it has
+        ended before.
+        """
+        one = self._start(direction, forwards, sshd, **how)
+        self._own.callback(one.kill)
+
+        def stop():
+            if one.alive():
+                one.stop()
+            one.check()
+
+        self._own.callback(stop)
+        self._note(one, 0)
+        return one
+
+    def _start(self, direction, forwards, sshd, **how):
+        which = "forwards" if direction == "L" else "remotes"
+        return Culvert(self._directories(), config=sshd.config, ns=self.near,
+                       **{"forwards": (), which: forwards, **how})
+
+    def culvert(self, direction, forward, sshd, host=Sshd.host,
+                options=()):
+        """Return the running culvert of that command, started or kept."""
+        what = direction, forward, sshd.config, host, tuple(options)
+        if self._culvert[0] != what or not self._culvert[1].alive():
+            self.end_culvert()
+            self._culvert = what, self._start(
+                direction, [forward], sshd, host=host, options=options)
+        one = self._culvert[1]
+        self._note(one, one.mark())
+        return one
+
+    def begin(self, note):
+        """A test begins; note(culvert, mark) hears which it uses."""
+        self._own = contextlib.ExitStack()
+        self._note = note
+
+    def end(self):
+        """A test ends: what was its own is stopped, the rest looked at."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.capture.check)
+            stack.push(self._own)
+            one = self._culvert[1]
+            if one is not None:
+                assert one.alive(), "the shared culvert has ended"
+                one.check()
+
+    def end_culvert(self):
+        """Stop the one that runs, with the checks of Culvert.stop()."""
+        _, one = self._culvert
+        self._culvert = None, None
+        if one is not None:
+            try:
+                one.stop()
+            finally:
+                one.kill()
+
+    def target(self, layout, family, culvert, server):
+        """Return where the client of that layout goes."""
+        host = self.hosts[layout.client_role]
+        return Target(
+            layout.listen_address(family) or loopback(family), culvert.port,
+            server.user, server.password, host.argv, host.call)
+
+    def close(self):
+        """End and remove everything."""
+        with self._stack:
+            self.end_culvert()
+
+
+# ---- what a cell of the matrices does: curl, both ways ----
+
+def curl(target, mode, old, *more):
+    """Run curl; old: with PORT and PASV, not EPRT and EPSV."""
+    words = CURL._argv(target, mode, *more)
+    if old:
+        words[1:1] = ["--disable-eprt", "--disable-epsv"]
+    result = CURL.run(target, words)
+    assert result.status == 0, result.output
+
+
+def get(target, mode, place, tmp, old=False):
+    """Fetch a file of each size from the server's place, in one session."""
+    more = []
+    for name, size in SIZES.items():
+        make_file(place / name, size)
+        more += ["-o", tmp / f"got-{name}",
+                 target.url(f"{place.name}/{name}")]
+    curl(target, mode, old, *more)
+    for name in SIZES:
+        assert filecmp.cmp(place / name, tmp / f"got-{name}", False), name
+
+
+def put(target, mode, place, tmp, old=False):
+    """Store a file of each size there, in one session."""
+    for name, size in SIZES.items():
+        make_file(tmp / f"new-{name}", size)
+    names = ",".join(str(tmp / f"new-{name}") for name in SIZES)
+    curl(target, mode, old, "-T", f"{{{names}}}", target.url(f"{place.name}/"))
+    for name in SIZES:
+        assert filecmp.cmp(tmp / f"new-{name}", place / f"new-{name}",
+                           False), name
+
+
+def server_modes(culvert, mark, sessions):
+    """Return how the server was asked for each transfer since a mark.
+
+    A list of the last of PORT, EPRT, PASV, EPSV before each RETR or STOR, as
+    the log has it with -v -v, once so many sessions have ended.
+    """
+    until(lambda: sum(line.endswith("] ended")
+                      for line in culvert.process.lines[mark:]) >= sessions,
+          f"{sessions} sessions have ended")
+    modes, last = [], None
+    for line in culvert.process.lines[mark:]:
+        match = re.search(r"\] -> (PORT|EPRT|PASV|EPSV|RETR|STOR)\b", line)
+        if match and match[1] in ("RETR", "STOR"):
+            modes.append(last)
+        elif match:
+            last = match[1]
+    return modes

@@ -1,0 +1,423 @@
+/*
+ * The far side over a real ssh and sshd: tunnel/far, tunnel/far_listener.
+ * 127.0.0.3 stands for an address beyond loopback: sshd knows 127.0.0.1 and ::1
+ * only.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "farenv.h"
+#include "ssh/master.h"
+
+#define N_EARLY 3
+#define N_EARLY_ROUNDS 5
+
+static int
+set_up(void **state)
+{
+	return farenv_start(state, "");
+}
+
+static int
+set_up_specified(void **state)
+{
+	return farenv_start(state, "GatewayPorts clientspecified");
+}
+
+static int
+set_up_everywhere(void **state)
+{
+	return farenv_start(state, "GatewayPorts yes");
+}
+
+static int
+set_up_no_dials(void **state)
+{
+	return farenv_start(state, "PermitOpen none");
+}
+
+static int
+set_up_no_forwards(void **state)
+{
+	return farenv_start(state, "AllowTcpForwarding local");
+}
+
+static void
+test_dial(void **state)
+{
+	struct farenv *env = *state;
+	struct taken taken = { .stream = NULL };
+	struct addr local, remote;
+	struct peer peer;
+
+	assert_string_equal(side_name(env->side), "the SSH server");
+	peer_start(&peer, &env->ssh, PEER_SEND, 100);
+	taken.stream = side_dial(env->side, "localhost", peer.port, NULL,
+	    &taken_handler, &taken);
+	assert_non_null(taken.stream);
+	stream_read_start(taken.stream);
+	sshenv_until(&env->ssh, &taken.ended);
+	assert_int_equal(taken.len, 100);
+	side_ends(env->side, taken.stream, &local, &remote);
+	assert_int_equal(local.family, AF_UNSPEC);
+	assert_int_equal(remote.family, AF_UNSPEC);
+	stream_close(taken.stream);
+	peer_end(&peer);
+}
+
+static void
+test_one(void **state)
+{
+	struct farenv *env = *state;
+	struct heard heard;
+
+	heard_listen(&heard, env, "localhost", 0, false);
+	heard_check(&heard, "127.0.0.1", "::1");
+	heard.refuse = 2;
+	heard_shows_out(&heard, "127.0.0.1", heard.v4.port);
+	heard_shows_out(&heard, "::1", heard.v6.port);
+	heard_takes(&heard, "127.0.0.1", heard.v4.port);
+	heard_shows_out(&heard, "127.0.0.1", heard.v4.port);
+	heard_stop(&heard, false);
+}
+
+static void
+test_reuse(void **state)
+{
+	struct farenv *env = *state;
+	struct heard heard, other;
+	uint16_t port;
+
+	heard_listen(&heard, env, "localhost", 0, false);
+	port = heard.v4.port;
+	heard_takes(&heard, "127.0.0.1", port);
+	heard_stop(&heard, true);
+	heard_shows_out(&heard, "127.0.0.1", port); /* idle */
+
+	/* Not what it is. */
+	heard_listen(&other, env, "localhost", 0, true);
+	assert_int_not_equal(other.v4.port, port);
+	heard_stop(&other, true);
+	heard_listen(&other, env, "localhost", (uint16_t)sshenv_free_port(),
+	    false);
+	assert_int_not_equal(other.v4.port, port);
+	heard_stop(&other, true);
+	heard_listen(&other, env, "127.0.0.1", 0, false);
+	heard_check(&other, "127.0.0.1", NULL);
+	assert_int_not_equal(other.v4.port, port);
+	heard_stop(&other, true);
+
+	heard_listen(&heard, env, "localhost", 0, false);
+	assert_int_equal(heard.v4.port, port);
+	heard_takes(&heard, "127.0.0.1", port);
+	heard_stop(&heard, true);
+	/* Nobody came: somebody may still be on the way. */
+	heard_listen(&heard, env, "localhost", 0, false);
+	heard_stop(&heard, true);
+	heard_listen(&heard, env, "localhost", 0, false);
+	assert_int_not_equal(heard.v4.port, port);
+	heard_stop(&heard, true);
+}
+
+static void
+test_many(void **state)
+{
+	struct farenv *env = *state;
+	struct heard heard;
+
+	heard_listen(&heard, env, "localhost", 0, true);
+	heard_check(&heard, "127.0.0.1", "::1");
+	heard.refuse = 1;
+	heard_shows_out(&heard, "127.0.0.1", heard.v4.port);
+	for (int i = 0; i < 3; i++) {
+		heard_takes(&heard, "127.0.0.1", heard.v4.port);
+		heard_takes(&heard, "::1", heard.v4.port);
+	}
+	heard_stop(&heard, true);
+}
+
+static void
+test_fixed_port(void **state)
+{
+	struct farenv *env = *state;
+	uint16_t port = (uint16_t)sshenv_free_port();
+	struct heard heard;
+
+	for (int i = 0; i < 2; i++) {
+		heard_listen(&heard, env, "localhost", port, true);
+		assert_int_equal(heard.v4.port, port);
+		heard_takes(&heard, "127.0.0.1", port);
+		if (i == 0)
+			heard_fails(env, "127.0.0.1", port, -EACCES, "in use");
+		heard_stop(&heard, true);
+	}
+}
+
+/* Somebody who says so many bytes has the port on 127.0.0.1, and sshd gets
+ * it in IPv6 only. */
+static void
+check_half_taken(struct farenv *env, const char *host, size_t bytes,
+    const char *why)
+{
+	struct peer peer;
+
+	peer_start(&peer, &env->ssh, PEER_SEND, bytes);
+	peer.keep_open = bytes > 0;
+	heard_fails(env, host, peer.port, -EADDRINUSE, why);
+	peer_end(&peer);
+}
+
+static void
+test_half_taken(void **state)
+{
+	check_half_taken(*state, "localhost", 3, "taken on 127.0.0.1");
+	check_half_taken(*state, "localhost", 0, "taken on 127.0.0.1");
+}
+
+/* With GatewayPorts yes it would be on all addresses. */
+static void
+test_half_taken_everywhere(void **state)
+{
+	check_half_taken(*state, "localhost", 3, "taken on 127.0.0.1");
+	check_half_taken(*state, "127.0.0.3", 3, "taken on 127.0.0.3");
+	check_half_taken(*state, "*", 3, "taken on one of its addresses");
+}
+
+static void
+test_gateway_ports_no(void **state)
+{
+	struct farenv *env = *state;
+	uint16_t port = (uint16_t)sshenv_free_port();
+
+	heard_fails(env, "127.0.0.3", 0, -EADDRNOTAVAIL,
+	    "instead of 127.0.0.3: GatewayPorts");
+	heard_fails(env, "127.0.0.3", port, -EADDRNOTAVAIL, "GatewayPorts");
+	heard_fails(env, "*", 0, -EADDRNOTAVAIL, "instead of all: Gateway");
+	heard_fails(env, "0.0.0.0", 0, -EADDRNOTAVAIL, "GatewayPorts");
+}
+
+static void
+test_gateway_ports_specified(void **state)
+{
+	struct farenv *env = *state;
+	struct heard heard;
+	uint16_t port;
+
+	heard_listen(&heard, env, "127.0.0.3", 0, false);
+	heard_check(&heard, "127.0.0.3", NULL);
+	port = heard.v4.port;
+	heard_takes(&heard, "127.0.0.3", port);
+	heard_stop(&heard, true);
+	heard_listen(&heard, env, "127.0.0.3", 0, false);
+	assert_int_equal(heard.v4.port, port);
+	heard_stop(&heard, true);
+	heard_listen(&heard, env, "*", (uint16_t)sshenv_free_port(), true);
+	heard_check(&heard, "0.0.0.0", "::");
+	heard_takes(&heard, "127.0.0.3", heard.v4.port);
+	heard_takes(&heard, "::1", heard.v4.port);
+	heard_stop(&heard, true);
+	heard_listen(&heard, env, "::1", 0, true);
+	heard_check(&heard, NULL, "::1");
+	heard_takes(&heard, "::1", heard.v6.port);
+	heard_stop(&heard, true);
+	heard_fails(env, "192.0.2.77", 0, -EACCES, "does not have 192.0.2.77");
+}
+
+/* Lets a listener be made, and returns what the log had to say. */
+static void
+logged(struct farenv *env, const char *host, bool many, char *text, size_t size)
+{
+	struct heard heard;
+	FILE *file = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	size_t n;
+
+	dup2(fileno(file), STDERR_FILENO);
+	heard_listen(&heard, env, host, 0, many);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	heard_takes(&heard, "127.0.0.3", heard.v4.port);
+	heard_stop(&heard, true);
+	rewind(file);
+	n = fread(text, 1, size - 1, file);
+	text[n] = '\0';
+	fclose(file);
+}
+
+static void
+test_gateway_ports_yes(void **state)
+{
+	static const char *const hosts[] = { "localhost", "127.0.0.1",
+		"127.0.0.3" };
+	struct farenv *env = *state;
+	char text[1024];
+
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		logged(env, hosts[i], true, text, sizeof(text));
+		assert_non_null(strstr(text, "GatewayPorts yes"));
+	}
+	logged(env, "*", true, text, sizeof(text));
+	assert_string_equal(text, "");
+	logged(env, "localhost", false, text, sizeof(text));
+	assert_string_equal(text, "");
+}
+
+/* The probe is forbidden, and says nothing. */
+static void
+test_no_dials(void **state)
+{
+	struct farenv *env = *state;
+	struct heard heard;
+
+	heard_listen(&heard, env, "localhost", 0, true);
+	heard_takes(&heard, "127.0.0.1", heard.v4.port);
+	heard_stop(&heard, true);
+	heard_listen(&heard, env, "127.0.0.3", 0, false);
+	heard_check(&heard, "127.0.0.3", NULL);
+	heard_stop(&heard, true);
+}
+
+static void
+test_no_forwards(void **state)
+{
+	heard_fails(*state, "localhost", 0, -EACCES,
+	    "sshd refused to listen (remote port forwarding failed");
+	heard_fails(*state, "localhost", 0, -EACCES, "AllowTcpForwarding");
+}
+
+/* Connects all the time, sends a byte when it stands, and ends when somebody
+ * has answered. */
+static void
+impatient(uint16_t port)
+{
+	char byte;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		int fd = sshenv_connect("127.0.0.1", port);
+
+		if (fd < 0)
+			continue;
+		if (send(fd, "x", 1, MSG_NOSIGNAL) == 1 &&
+		    read(fd, &byte, 1) == 1)
+			_exit(0);
+		close(fd);
+	}
+}
+
+/* Clients who know the port may be there before the probe is over: who is taken
+ * is one of them, and never the probe, which sends nothing. */
+static void
+check_early(struct farenv *env, const char *host)
+{
+	uint16_t port = (uint16_t)sshenv_free_port();
+	struct heard heard;
+	pid_t pids[N_EARLY];
+
+	for (size_t i = 0; i < N_EARLY; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0)
+			impatient(port);
+	}
+	heard_listen(&heard, env, host, port, true);
+	for (size_t i = 0; i < N_EARLY; i++) {
+		struct taken *taken = &heard.taken[i];
+
+		sshenv_until_size(&env->ssh, &heard.n_taken, i + 1);
+		sshenv_until_size(&env->ssh, &taken->len, 1);
+		assert_int_equal(stream_write(taken->stream, "y", 1), 0);
+		sshenv_until(&env->ssh, &taken->ended);
+	}
+	for (size_t i = 0; i < N_EARLY; i++)
+		waitpid(pids[i], NULL, 0);
+	assert_int_equal(heard.n_taken, N_EARLY);
+	heard_stop(&heard, true);
+}
+
+static void
+test_early(void **state)
+{
+	for (int round = 0; round < N_EARLY_ROUNDS; round++) {
+		check_early(*state, "localhost");
+		check_early(*state, "*");
+	}
+}
+
+/* At any moment. */
+static void
+test_close(void **state)
+{
+	struct farenv *env = *state;
+	struct heard heard;
+
+	for (unsigned int ms = 0; ms < 20; ms++) {
+		heard_begin(&heard, env, "localhost", 0, ms % 2 == 0);
+		if (ms > 0)
+			sshenv_for(&env->ssh, ms / 2);
+		side_listener_close(heard.listener, true);
+	}
+	heard_listen(&heard, env, "localhost", 0, true);
+	heard_stop(&heard, true);
+}
+
+static void
+test_lost(void **state)
+{
+	struct farenv *env = *state;
+	struct heard ready, heard;
+
+	heard_listen(&ready, env, "localhost", 0, true);
+	kill(sshenv_ssh(&env->ssh), SIGSTOP);
+	heard_begin(&heard, env, "localhost", 0, false);
+	sshenv_for(&env->ssh, 50);
+	assert_int_equal(heard.told, 0);
+	kill(sshenv_ssh(&env->ssh), SIGKILL);
+	sshenv_until(&env->ssh, &env->ssh.down);
+	assert_int_equal(heard.failed, 1);
+	assert_int_equal(heard.err, -ECONNRESET);
+	side_listener_close(heard.listener, true);
+	heard_fails(env, "localhost", 0, -ENOTCONN, "not connected");
+	heard_stop(&ready, true);
+}
+
+#define TEST(name, set_up) \
+	cmocka_unit_test_setup_teardown(name, set_up, farenv_end)
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_dial, set_up),
+		TEST(test_one, set_up),
+		TEST(test_reuse, set_up),
+		TEST(test_many, set_up),
+		TEST(test_fixed_port, set_up),
+		TEST(test_half_taken, set_up),
+		TEST(test_half_taken_everywhere, set_up_everywhere),
+		TEST(test_gateway_ports_no, set_up),
+		TEST(test_gateway_ports_specified, set_up_specified),
+		TEST(test_gateway_ports_yes, set_up_everywhere),
+		TEST(test_no_dials, set_up_no_dials),
+		TEST(test_no_forwards, set_up_no_forwards),
+		TEST(test_early, set_up_specified),
+		TEST(test_close, set_up),
+		TEST(test_lost, set_up),
+	};
+
+	if (argc > 1 && strcmp(argv[1], MASTER_EXEC_ARGUMENT) == 0)
+		return master_exec_main(argc, argv);
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

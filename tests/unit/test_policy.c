@@ -1,0 +1,142 @@
+/*
+ * Tests of tunnel/policy.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "sockenv.h"
+#include "tunnel/policy.h"
+
+static const struct addr none = { .family = AF_UNSPEC };
+
+static struct addr
+address(const char *text)
+{
+	struct addr addr;
+
+	assert_int_equal(addr_parse_ip(text, &addr), 0);
+	return addr;
+}
+
+static bool
+admits(const struct policy_peer *client, bool any_user,
+    const struct addr *local, const struct addr *peer)
+{
+	char why[200] = "";
+	bool answer =
+	    policy_admits(client, any_user, local, peer, why, sizeof(why));
+
+	assert_int_equal(answer, why[0] == '\0');
+	return answer;
+}
+
+static void
+test_allows(void **state)
+{
+	struct subnet allow[2];
+	struct policy policy = { .allow = NULL };
+	struct addr lan = address("192.0.2.7"), v6 = address("2001:db8::1");
+	struct addr other = address("198.51.100.1");
+
+	(void)state;
+	assert_true(policy_allows(&policy, &lan));
+	assert_true(policy_allows(&policy, &none));
+	assert_int_equal(subnet_parse("192.0.2.0/24", &allow[0]), 0);
+	assert_int_equal(subnet_parse("2001:db8::1", &allow[1]), 0);
+	policy.allow = allow;
+	policy.n_allow = 1;
+	assert_true(policy_allows(&policy, &lan));
+	assert_false(policy_allows(&policy, &v6));
+	policy.n_allow = 2;
+	assert_true(policy_allows(&policy, &v6));
+	assert_false(policy_allows(&policy, &other));
+	assert_false(policy_allows(&policy, &none));
+}
+
+/* A client of another host: its address is all that counts. */
+static void
+test_other_host(void **state)
+{
+	struct addr local = address("192.0.2.1"), peer = address("192.0.2.7");
+	struct addr other = address("192.0.2.8"), v6 = address("2001:db8::7");
+	struct policy_peer client;
+
+	(void)state;
+	policy_learn(&local, &peer, &client);
+	assert_false(client.local);
+	peer.port = 50000;
+	assert_true(admits(&client, false, &local, &peer));
+	assert_false(admits(&client, false, &local, &other));
+	assert_false(admits(&client, true, &local, &other));
+	assert_false(admits(&client, false, &local, &v6));
+}
+
+/* The far side tells nobody's address. */
+static void
+test_nobody(void **state)
+{
+	struct addr local = address("127.0.0.1"), peer = address("127.0.0.1");
+	struct policy_peer client;
+
+	(void)state;
+	policy_learn(&none, &none, &client);
+	assert_int_equal(client.addr.family, AF_UNSPEC);
+	assert_false(client.local);
+	assert_false(client.uid_known);
+	assert_true(admits(&client, false, &none, &none));
+	assert_true(admits(&client, false, &local, &peer));
+	policy_learn(&local, &peer, &client);
+	assert_true(admits(&client, false, &none, &none));
+}
+
+/* On loopback the user counts: here it is always ours. */
+static void
+test_user(void **state)
+{
+	struct sockenv *env = *state;
+	struct notes notes;
+	struct addr local, peer;
+	struct policy_peer client;
+	int raw;
+
+	sockenv_pair(env, &notes, &raw);
+	local = net_stream_peer(notes.stream);
+	peer = net_stream_local(notes.stream);
+	policy_learn(&local, &peer, &client);
+	assert_true(client.local);
+	assert_true(client.uid_known);
+	assert_int_equal(client.uid, getuid());
+	assert_true(admits(&client, false, &local, &peer));
+	client.uid++;
+	assert_false(admits(&client, false, &local, &peer));
+	assert_true(admits(&client, true, &local, &peer));
+	client.uid--;
+	client.uid_known = false;
+	assert_false(admits(&client, false, &local, &peer));
+	assert_true(admits(&client, true, &local, &peer));
+	close(raw);
+	notes_free(&notes);
+	/* Nobody is there. */
+	client.uid_known = true;
+	peer.port = 1;
+	assert_false(admits(&client, false, &local, &peer));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_allows),
+		cmocka_unit_test(test_other_host),
+		cmocka_unit_test(test_nobody),
+		SOCKENV_TEST(test_user),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

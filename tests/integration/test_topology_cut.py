@@ -1,0 +1,269 @@
+"""Cut transfers of a remote tunnel (-R): what was cut never looks complete.
+
+The client is on the SSH server's side and the FTP server on ours, so what
+test_cut_*.py has for -L is asked here the other way round.  SSH carries no
+reset: what the client's end does comes to culvert as an end, and a client that
+lives on after resetting its data alone is beyond what can be known.
+"""
+
+import contextlib
+import os
+import select
+import signal
+
+import pytest
+
+import clients
+from process import children, wait_gone
+from servers import KINDS
+from test_cut_client import hand_over, kill
+from topology import SHAPES, Layout
+from transfer import (MODES, PART, Ftp, make_huge, no_success,
+                      replies_to_end, wait_size)
+
+modes = pytest.mark.parametrize("mode", MODES)
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+TWO = Layout("R", *SHAPES["two"])
+FOUR = Layout("R", *SHAPES["four"])
+
+CURL = clients.CLIENTS["curl"]
+
+
+class Remote:
+    """A remote tunnel of the test's own, and a server near it.
+
+    own: the server is the test's own, too, and may be killed.
+    """
+
+    def __init__(self, topology, kind, layout, tmp, own=False):
+        self.layout, self.topology = layout, topology
+        get = topology.start_server if own else topology.server
+        self.server = get(kind, layout.server_role, "ipv4")
+        self.place = self.server.mkdir(tmp.name)
+        sshd = topology.sshd(*(["GatewayPorts clientspecified"]
+                               if layout.client_apart else []))
+        before = set(children(sshd.process.pid))
+        self.culvert = topology.start_culvert(
+            "R", [layout.forward("ipv4", self.server)], sshd,
+            options=["-v", "-v", *layout.allow()])
+        self.sshd_pids = set(children(sshd.process.pid)) - before
+
+    @property
+    def target(self):
+        """Where a client goes."""
+        return self.topology.target(
+            self.layout, "ipv4", self.culvert, self.server)
+
+    @contextlib.contextmanager
+    def ftp(self):
+        """A scripted client on the SSH server's host, logged in."""
+        with self.topology.far.inside(), \
+                Ftp(self.culvert, self.server) as ftp:
+            yield ftp
+
+    def check_upload(self, name):
+        """Fail unless the log tells that the upload was cut."""
+        self.culvert.wait_log(
+            rf'upload STOR "({self.place.name}/)?{name}", {PART} bytes: '
+            "(TRUNCATED|cut): ")
+        assert "complete" not in self.culvert.output
+
+
+@kinds
+@modes
+@pytest.mark.parametrize("how", ["closed", "reset"])
+def test_head(topology, kind, mode, how, tmp):
+    """A download that its client ends early: 4xx, and the session goes on."""
+    one = Remote(topology, kind, TWO, tmp)
+    make_huge(one.place / "huge")
+    (one.place / "small").write_bytes(b"small")
+    with one.ftp() as ftp:
+        data = ftp.begin(mode, f"RETR {one.place.name}/huge")
+        data.read(PART)
+        if how == "closed":
+            data.close()
+        else:
+            data.reset()
+        ftp.control.expect("4")
+        ftp.ask("PWD", "257")
+        assert ftp.get(mode, f"{one.place.name}/small") == b"small"
+
+
+@kinds
+@modes
+def test_abort(topology, kind, mode, tmp):
+    """ABOR in a download; the same session fetches another file."""
+    one = Remote(topology, kind, TWO, tmp)
+    make_huge(one.place / "huge")
+    (one.place / "small").write_bytes(b"small")
+    with one.ftp() as ftp:
+        data = ftp.begin(mode, f"RETR {one.place.name}/huge")
+        data.read(PART)
+        ftp.control.command("ABOR")
+        with contextlib.suppress(ConnectionResetError):
+            data.read_all()
+        ftp.control.expect("4")
+        ftp.control.expect("2")
+        # Not before: pure-ftpd throws away what comes with an ABOR.
+        ftp.ask("PWD", "257")
+        assert ftp.get(mode, f"{one.place.name}/small") == b"small"
+    one.culvert.wait_log(r'download RETR "[^"]*huge", \d+ bytes: cut')
+
+
+@kinds
+def test_client_killed_in_upload(topology, kind, tmp):
+    """Its kernel ends both connections: logged as cut, not as complete."""
+    one = Remote(topology, kind, TWO, tmp)
+    holders = []
+    for mode in MODES:
+        with one.ftp() as ftp:
+            data = ftp.begin_upload(mode, one.place, mode)
+            holders.append(hand_over(ftp.control, data))
+    for holder in holders:
+        kill(holder)
+    for mode in MODES:
+        one.check_upload(mode)
+
+
+@kinds
+def test_curl_killed_in_upload(topology, kind, tmp):
+    """The same with a real client, on a host of its own."""
+    one = Remote(topology, kind, FOUR, tmp)
+    target = one.target
+    with contextlib.ExitStack() as stack:
+        running = []
+        for mode in MODES:
+            child = stack.enter_context(CURL._started(target, CURL._argv(
+                target, mode, "-T", "-",
+                target.url(f"{one.place.name}/{mode}"))))
+            child.stdin.write(os.urandom(PART))
+            child.stdin.flush()
+            running.append(child)
+        for mode, child in zip(MODES, running):
+            wait_size(one.place / mode)
+            child.kill()
+            wait_gone(child.pid)
+        for mode in MODES:
+            one.check_upload(mode)
+
+
+@kinds
+@modes
+def test_curl_killed_in_download(topology, kind, mode, tmp):
+    """The server is let go, the log says cut, the tunnel lives on."""
+    one = Remote(topology, kind, FOUR, tmp)
+    make_huge(one.place / "huge")
+    (one.place / "small").write_bytes(b"small")
+    result = CURL.abort(one.target, mode, f"{one.place.name}/huge")
+    assert result.status != 0, result.output
+    one.culvert.wait_log(
+        r'download RETR "([^"]*/)?huge", \d+ bytes: cut')
+    result = CURL.get(one.target, mode, f"{one.place.name}/small",
+                      tmp / "small")
+    assert (tmp / "small").read_bytes() == b"small", result.output
+
+
+@kinds
+@modes
+def test_server_killed_in_download(topology, kind, mode, tmp):
+    """The client is told 426, and never anything good."""
+    one = Remote(topology, kind, TWO, tmp, own=True)
+    make_huge(one.place / "huge")
+    with one.ftp() as ftp:
+        data = ftp.begin(mode, f"RETR {one.place.name}/huge")
+        data.read(PART)
+        one.server.kill()
+        with contextlib.suppress(ConnectionResetError):
+            data.read_all()
+        replies = replies_to_end(ftp.control)
+    no_success(replies)
+    # 500 is what one half of vsftpd says of the death of the other.
+    assert any(text[:3] in ("426", "500") for text in replies), replies
+    one.culvert.wait_log(
+        rf'download RETR "{one.place.name}/huge", \d+ bytes: cut')
+
+
+@kinds
+@modes
+def test_server_killed_in_upload(topology, kind, mode, tmp):
+    """The same for an upload."""
+    one = Remote(topology, kind, TWO, tmp, own=True)
+    with one.ftp() as ftp:
+        data = ftp.begin_upload(mode, one.place, "part")
+        one.server.kill()
+        with contextlib.suppress(ConnectionResetError):
+            data.read_all()
+        no_success(replies_to_end(ftp.control))
+    one.check_upload("part")
+
+
+@modes
+@pytest.mark.parametrize("who", ["ssh", "sshd"])
+@pytest.mark.parametrize("what", ["RETR", "STOR"])
+def test_link_killed(topology, mode, who, what, tmp):
+    """No 226, and no whole file; culvert ends with what was lost."""
+    one = Remote(topology, "vsftpd", TWO, tmp)
+    make_huge(one.place / "huge")
+    with one.ftp() as ftp:
+        if what == "RETR":
+            data = ftp.begin(mode, f"RETR {one.place.name}/huge")
+            data.read(PART)
+        else:
+            data = ftp.begin_upload(mode, one.place, "part")
+        for pid in [one.culvert.ssh] if who == "ssh" else one.sshd_pids:
+            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ConnectionResetError):
+            data.read_all()
+        with contextlib.suppress(ConnectionResetError):
+            no_success(replies_to_end(ftp.control))
+    assert one.culvert.process.wait() == 1, one.culvert.output
+    one.culvert.check_nothing_left()
+    one.culvert.wait_log("the SSH connection to files.test was lost")
+    one.culvert.wait_log(
+        rf'load {what} "[^"]*", \d+ bytes: (TRUNCATED|cut): ')
+
+
+@modes
+def test_link_killed_with_the_rest_in_sshd(topology, mode, tmp):
+    """A slow client: the 226 waits until sshd has nothing left of the file.
+
+    ssh has taken all of it, and the client's kernel has not.
+    """
+    one = Remote(topology, "vsftpd", TWO, tmp)
+    (one.place / "file").write_bytes(os.urandom(1 << 20))
+    with one.ftp() as ftp:
+        ftp.begin(mode, f"RETR {one.place.name}/file", rcvbuf=4096)
+        # Long enough for a 226 that is not held, and less than it is held.
+        assert not select.select([ftp.control.sock], [], [], 1)[0], \
+            "a 226 for what the client does not have"
+        os.kill(one.culvert.ssh, signal.SIGKILL)
+        no_success(replies_to_end(ftp.control))
+    assert one.culvert.process.wait() == 1, one.culvert.output
+
+
+@modes
+def test_client_that_ends_after_the_226(topology, mode, tmp):
+    """It keeps its data connection until the 226, which is not held for ever."""
+    one = Remote(topology, "vsftpd", TWO, tmp)
+    (one.place / "file").write_bytes(b"file")
+    with one.ftp() as ftp:
+        data = ftp.begin(mode, f"RETR {one.place.name}/file")
+        assert data.read_all() == b"file"
+        ftp.control.expect("226")
+
+
+@modes
+def test_link_killed_before_the_end_of_an_upload(topology, mode, tmp):
+    """All bytes of an upload have come, but no end of it: not complete.
+
+    That ssh is gone must not look like the client's end of file.
+    """
+    one = Remote(topology, "vsftpd", TWO, tmp)
+    with one.ftp() as ftp:
+        ftp.begin_upload(mode, one.place, "part")
+        os.kill(one.culvert.ssh, signal.SIGKILL)
+        with contextlib.suppress(ConnectionResetError):
+            no_success(replies_to_end(ftp.control))
+    assert one.culvert.process.wait() == 1, one.culvert.output
+    one.check_upload("part")

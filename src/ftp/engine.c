@@ -114,16 +114,25 @@ transfer_runs(struct engine *engine)
 	struct pending *transfer = pending_transfer(engine);
 	struct data *data;
 
-	if (transfer == NULL)
+	if (transfer == NULL || transfer->waits)
 		return false;
 	data = data_of(engine, transfer);
 	return data == NULL || !data->cut || pending_is_upload(transfer);
 }
 
-/* The server did not end its side after the client had ended its own. */
+/* Asks have waited long enough, or the server did not end its side after the
+ * client had ended its own. */
 void
 engine_timer(struct engine *engine)
 {
+	if (engine->unsure_timer) {
+		engine->unsure_timer = false;
+		pending_be_sure(engine);
+		if (engine->ending)
+			engine_act(engine, ENGINE_TIMER)->ms =
+			    LIMIT_HALF_CLOSED_MS;
+		return;
+	}
 	if (engine->ending && !transfer_runs(engine))
 		engine->lost[ENGINE_CLIENT] = true;
 	engine->ending = false;
@@ -280,6 +289,30 @@ pending_keep_line(struct engine *engine, struct pending *pending,
 	}
 	memcpy(pending->line, line, len);
 	pending->line_len = len;
+}
+
+void
+pending_time(struct engine *engine, struct pending *ask)
+{
+	if (ask->timed)
+		return;
+	ask->timed = true;
+	engine->unsure_timer = true;
+	engine_act(engine, ENGINE_TIMER)->ms = LIMIT_UNSURE_MS;
+}
+
+void
+pending_be_sure(struct engine *engine)
+{
+	struct pending *pending, *next;
+
+	for (pending = TAILQ_FIRST(&engine->pending); pending != NULL;
+	     pending = next) {
+		next = TAILQ_NEXT(pending, link);
+		pending->unsure = false;
+		if (pending->kind == PENDING_OURS && pending->transfer != NULL)
+			ask_abandon(engine, pending);
+	}
 }
 
 bool
@@ -480,14 +513,17 @@ client_gone(struct engine *engine)
 	if (settling(engine))
 		return false;
 	data = transfer != NULL ? data_of(engine, transfer) : NULL;
+	/* One that is not with the server is not to be settled with it. */
 	if (data != NULL && (transfer->flags & VERB_SENDS) != 0 &&
-	    !data->cutting) {
+	    !data->cutting && !transfer->waits) {
 		data_cut_upload(engine, data, "the client is gone");
 		if (settling(engine))
 			return true;
 	}
 	if (transfer != NULL) {
-		data_transfer_over(engine, transfer, 0, 0);
+		/* What is with us was refused once. */
+		data_transfer_over(engine, transfer, transfer->waits ? 425 : 0,
+		    0);
 		pending_drop(engine, transfer);
 	}
 	end(engine);
@@ -505,16 +541,18 @@ client_half_closed(struct engine *engine)
 	bool all_taken = line_reader_len(&engine->input[ENGINE_CLIENT]) == 0;
 	bool acts = false;
 
-	if (pending_waits(engine) || transfer_runs(engine))
+	if (transfer_runs(engine))
 		return false;
-	if (!engine->server_shut && all_taken) {
+	if (!engine->server_shut && all_taken && !pending_waits(engine)) {
 		engine->server_shut = true;
 		engine_act(engine, ENGINE_SHUT)->peer = ENGINE_SERVER;
 		acts = true;
 	}
 	if (!engine->ending) {
 		engine->ending = true;
-		engine_act(engine, ENGINE_TIMER)->ms = LIMIT_HALF_CLOSED_MS;
+		if (!engine->unsure_timer)
+			engine_act(engine, ENGINE_TIMER)->ms =
+			    LIMIT_HALF_CLOSED_MS;
 		acts = true;
 	}
 	return acts;

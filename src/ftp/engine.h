@@ -168,6 +168,7 @@ struct engine_data_event {
 	uint32_t data;
 	struct addr v4, v6;
 	const char *why;
+	bool passing; /* NO_LISTENER: for a reason that may pass */
 	uint64_t to_client, to_server; /* bytes relayed so far, always set */
 };
 

@@ -183,8 +183,11 @@ send_form(struct engine *engine, struct pending *ask)
 	ask->flags =
 	    form_is_active(ask->form) ? VERB_IS_ACTIVE : VERB_IS_PASSIVE;
 	ask->waits = false;
+	ask->timed = false;
 	ask->unsure = (engine->memory->good & FORM_BIT(ask->form)) == 0;
 	move_to_end(engine, ask);
+	if (ask->kind == PENDING_OURS)
+		pending_time(engine, ask);
 }
 
 /* The next form, and its listeners first if it takes some. */
@@ -212,11 +215,14 @@ next_form(struct engine *engine, struct pending *ask)
 		send_form(engine, ask);
 		return;
 	}
-	ask->data = data_open(engine, &client, &server);
+	/* Where to listen is known once the server is connected to. */
+	ask->waits = true;
+	ask->deferred = TAILQ_FIRST(&engine->pending)->kind == PENDING_GREETING;
+	if (ask->deferred)
+		return;
+	ask->data = data_open(engine, ask, &client, &server);
 	if (ask->data == NULL)
 		give_up(engine, ask, "425 Too many data connections.");
-	else
-		ask->waits = true;
 }
 
 void
@@ -245,16 +251,19 @@ ask_begin(struct engine *engine, const struct command *command,
 
 /* ---- what is learned ---- */
 
+/* refused: whoever has kept the refusal. */
 static void
-log_learned(struct engine *engine, const struct pending *ask)
+log_learned(struct engine *engine, enum form own, enum form form,
+    const struct pending *refused)
 {
 	static const char *const modes[] = { "passive", "active" };
-	bool active = asks_active(ask);
+	bool active = form_is_active(own);
 	char refusal[REFUSAL_MAX];
-	const char *why =
-	    ask->reply != NULL ? refusal_of(ask, refusal) : "it cannot be sent";
+	const char *why = refused->reply != NULL ?
+	    refusal_of(refused, refusal) :
+	    "it cannot be sent";
 
-	if (form_is_active(ask->form) != active)
+	if (form_is_active(form) != active)
 		engine_logf(engine, ENGINE_INFO,
 		    "%s mode cannot be had from the server (%s): translated "
 		    "to %s mode from now on",
@@ -263,27 +272,59 @@ log_learned(struct engine *engine, const struct pending *ask)
 		engine_logf(engine, ENGINE_INFO,
 		    "the server does not take %s (%s): it is sent %s from now "
 		    "on",
-		    verb_name(ask->verb), why, verb_name(form_verb(ask->form)));
+		    verb_name(form_verb(own)), why, verb_name(form_verb(form)));
+}
+
+/* Returns what is new of the refused. */
+static unsigned
+learn(struct engine_memory *memory, enum form form, unsigned tried)
+{
+	unsigned bit = FORM_BIT(form), learned;
+
+	memory->good |= bit;
+	memory->refused &= ~bit;
+	learned = tried & ~bit & ~memory->refused & ~memory->good;
+	if ((learned & FORM_BIT(FORM_EPSV)) != 0)
+		learned |= FORM_BIT(FORM_EPSV_NUMBER);
+	memory->refused |= learned;
+	return learned;
 }
 
 void
 ask_accepted(struct engine *engine, struct pending *ask)
 {
-	struct engine_memory *memory = engine->memory;
-	unsigned bit = FORM_BIT(ask->form), learned;
+	unsigned tried = ask->passing ? 0 : ask->tried;
 
-	/* What was taken at PORT and failed at RETR is not good. */
-	if (ask->kind == PENDING_OURS)
-		memory->good &= ~ask->tried;
-	memory->good |= bit;
-	memory->refused &= ~bit;
 	ask->unsure = false;
-	learned = ask->tried & ~bit & ~memory->refused & ~memory->good;
-	if ((learned & FORM_BIT(FORM_EPSV)) != 0)
-		learned |= FORM_BIT(FORM_EPSV_NUMBER);
-	memory->refused |= learned;
-	if (learned != 0)
-		log_learned(engine, ask);
+	if (learn(engine->memory, ask->form, tried) != 0)
+		log_learned(engine, ask->own, ask->form, ask);
+}
+
+void
+ask_learn_retry(struct engine *engine, struct pending *transfer, unsigned code)
+{
+	if (transfer->again_tried == 0)
+		return;
+	if (code < 400) {
+		/* What was taken at PORT and failed at RETR is not good. */
+		engine->memory->good &= ~transfer->again_tried;
+		if (learn(engine->memory, transfer->again,
+			transfer->again_tried) != 0)
+			log_learned(engine, FORM_PORT, transfer->again,
+			    transfer);
+	}
+	transfer->again_tried = 0;
+}
+
+void
+ask_unlearn(struct engine *engine, const struct data *data)
+{
+	bool active = form_is_active(data->form);
+
+	if (active == form_is_active(data->own))
+		return;
+	engine->memory->good &= active ? ~FORMS_ACTIVE : FORMS_ACTIVE;
+	engine->memory->refused &= active ? FORMS_ACTIVE : ~FORMS_ACTIVE;
 }
 
 /* ---- replies to a form ---- */
@@ -335,6 +376,9 @@ ask_begin_reply(struct engine *engine, struct pending *ask, unsigned code,
 			engine->how = DROP;
 		return;
 	}
+	/* What is sent behind it already would be answered before it. */
+	if (ask->kind == PENDING_COMMAND && TAILQ_NEXT(ask, link) != NULL)
+		ask->tried = ~0U;
 	/* A refusal that ends the attempts passes as it is, all its lines, if
 	 * it is the first. */
 	if (speaks_to_client(ask) && ask->reply == NULL &&
@@ -380,7 +424,7 @@ ask_reply_line(struct engine *engine, struct pending *ask, unsigned code,
 		return;
 	engine->rewritten = true;
 	server.to = hostport.addr;
-	ask->data = data_open(engine, &client, &server);
+	ask->data = data_open(engine, ask, &client, &server);
 	if (ask->data != NULL && ask->kind == PENDING_OURS)
 		ask->data->state = DATA_ANNOUNCED;
 }
@@ -422,6 +466,8 @@ ask_retry(struct engine *engine, struct pending *transfer, const uint8_t *line,
 	keep_refusal(engine, ask, line, len);
 	keep_refusal(engine, transfer, line, len);
 	transfer->waits = true;
+	/* Nobody may come late, and be the transfer's. */
+	data_act(engine, transfer->data, ENGINE_DATA_DROP, ENGINE_SERVER);
 	ask->flags = VERB_IS_PASSIVE;
 	ask->is_ask = true;
 	ask->transfer = transfer;
@@ -437,6 +483,8 @@ go_on(struct engine *engine, struct pending *ask)
 {
 	struct pending *rest, *transfer = ask->transfer;
 
+	transfer->again = ask->form;
+	transfer->again_tried = ask->tried;
 	if (transfer->data != NULL)
 		data_close(engine, transfer->data);
 	transfer->data = ask->data;
@@ -451,6 +499,7 @@ go_on(struct engine *engine, struct pending *ask)
 		return;
 	rest->transfer = transfer;
 	engine_sendf(engine, ENGINE_SERVER, "REST %s", transfer->rest);
+	pending_time(engine, rest);
 }
 
 void
@@ -475,11 +524,11 @@ end_translated(struct engine *engine, struct pending *ask)
 	} else if (!asks_active(ask)) {
 		ask->waits = true; /* for the listener */
 	} else {
-		ask_accepted(engine, ask);
 		if (ask->kind == PENDING_OURS) {
 			go_on(engine, ask);
 			pending_drop(engine, ask);
 		} else {
+			ask_accepted(engine, ask);
 			answer_active(engine, ask);
 		}
 	}
@@ -545,6 +594,7 @@ listener_failed(struct engine *engine, struct pending *ask)
 	if (ask->reply == NULL)
 		pending_set_text(engine, ask, text);
 	ask->tried |= FORMS_ACTIVE;
+	ask->passing = data->passing;
 	data_close(engine, data);
 	next_form(engine, ask);
 }
@@ -554,6 +604,13 @@ listeners_step(struct engine *engine, struct pending *ask)
 {
 	struct data *data = ask->data;
 
+	if (data == NULL && ask->deferred) {
+		if (TAILQ_FIRST(&engine->pending)->kind == PENDING_GREETING)
+			return false;
+		ask->tried &= ~FORM_BIT(ask->form);
+		next_form(engine, ask);
+		return true;
+	}
 	if (data == NULL) {
 		give_up(engine, ask, NO_DATA);
 		return true;
@@ -569,6 +626,28 @@ listeners_step(struct engine *engine, struct pending *ask)
 		answer_passive(engine, ask);
 	}
 	return true;
+}
+
+bool
+ask_is_announcing(const struct engine *engine)
+{
+	const struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending->is_ask && pending->waits &&
+		    !form_is_active(pending->form))
+			return true;
+	return false;
+}
+
+void
+ask_abandon(struct engine *engine, struct pending *ours)
+{
+	refuse_transfer(engine, ours->transfer);
+	/* Its reply may come yet, and is nobody's. */
+	ours->transfer = NULL;
+	ours->is_ask = false;
+	ours->flags = 0;
 }
 
 bool

@@ -50,6 +50,30 @@ pass_untouched(struct engine *engine, const struct command *command,
 
 /* ---- PORT, EPRT, LPRT ---- */
 
+/* The SSH server's own loopback, or a link of it: no client that comes from
+ * elsewhere is there, however wide the networks. */
+static bool
+is_near_by(const struct addr *addr)
+{
+	if (addr->family == AF_INET)
+		return addr->ip[0] == 127 ||
+		    (addr->ip[0] == 169 && addr->ip[1] == 254);
+	return addr_is_loopback(addr) ||
+	    (addr->ip[0] == 0xfe && (addr->ip[1] & 0xc0) == 0x80);
+}
+
+/* May a client whose address is not known be there? */
+static bool
+may_be_at(const struct engine_config *config, const struct addr *addr)
+{
+	for (size_t i = 0; i < config->n_networks; i++)
+		if (subnet_has(&config->networks[i], addr) &&
+		    (!is_near_by(addr) ||
+			is_near_by(&config->networks[i].addr)))
+			return true;
+	return false;
+}
+
 /* Why we do not dial that address; NULL when we do. */
 static const char *
 port_refusal(const struct engine *engine, const struct addr *addr)
@@ -59,7 +83,7 @@ port_refusal(const struct engine *engine, const struct addr *addr)
 	if (config->client.family != AF_UNSPEC) {
 		if (!addr_same_ip(addr, &config->client))
 			return "the address is not the client's own";
-	} else if (!subnets_have(config->networks, config->n_networks, addr)) {
+	} else if (!may_be_at(config, addr)) {
 		return "the address is not one where clients may be";
 	}
 	if (addr->port < LOWEST_PORT)
@@ -172,8 +196,10 @@ take_epsv_all(struct engine *engine, const struct command *command,
 		return;
 	}
 	pending = pass_command(engine, command, line, len);
-	if (pending != NULL)
-		pending->epsv_all = true;
+	if (pending == NULL)
+		return;
+	pending->epsv_all = true;
+	pending->unsure = true;
 }
 
 static void
@@ -302,29 +328,46 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 }
 
 /* Must commands wait?  A PORT whose form may yet be refused makes them, since a
- * transfer sent behind it would fail before the second try; so does whatever
- * is not with the server yet. */
-static bool
+ * transfer sent behind it would fail before the second try; not for ever, since
+ * its reply may have gone elsewhere.  So does whatever is not with the server
+ * yet, and EPSV ALL, which decides on the forms behind it. */
+enum wait {
+	WAIT_NOT,
+	WAIT_UNSURE,
+	WAIT_ALL,
+};
+
+static enum wait
 commands_wait(struct engine *engine)
 {
 	struct pending *pending;
 	struct data *data;
 
-	if (engine->tls_pending || engine->n_pending >= LIMIT_PENDING)
-		return true;
+	if (engine->tls_pending || engine->n_pending >= LIMIT_PENDING ||
+	    pending_waits(engine))
+		return WAIT_ALL;
 	TAILQ_FOREACH (pending, &engine->pending, link) {
-		if (pending->waits)
-			return true;
 		if (!pending->unsure)
 			continue;
-		/* Not for ever: its reply may have gone elsewhere. */
 		data = pending->data;
-		if (data != NULL && data->wait == WAIT_NONE)
+		if (data == NULL)
+			pending_time(engine, pending);
+		else if (data->wait == WAIT_NONE)
 			data_set_timer(engine, data, WAIT_REPLY,
 			    LIMIT_UNSURE_MS);
-		return true;
+		return WAIT_UNSURE;
 	}
-	return false;
+	return WAIT_NOT;
+}
+
+/* These matter more than the attempts. */
+static bool
+may_overtake(const uint8_t *line, size_t len)
+{
+	struct command command;
+
+	command_parse(line, len, &command);
+	return command.verb == VERB_ABOR || command.verb == VERB_QUIT;
 }
 
 /* An over-long line: refused once, and skipped up to its end. */
@@ -362,6 +405,7 @@ engine_step_client(struct engine *engine)
 	struct line_reader *input = &engine->input[ENGINE_CLIENT];
 	const uint8_t *line;
 	enum line_result result;
+	enum wait wait;
 	size_t len;
 
 	if (engine->lost[ENGINE_CLIENT])
@@ -375,7 +419,10 @@ engine_step_client(struct engine *engine)
 		line_reader_consume(input, len);
 		return true;
 	}
-	if (len == 0 || commands_wait(engine))
+	wait = len > 0 ? commands_wait(engine) : WAIT_ALL;
+	if (wait == WAIT_ALL ||
+	    (wait == WAIT_UNSURE &&
+		(result != LINE_READY || !may_overtake(line, len))))
 		return false;
 	if (result == LINE_TOO_LONG ||
 	    (engine->fragment[ENGINE_CLIENT] && result == LINE_READY))

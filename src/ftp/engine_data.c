@@ -39,16 +39,18 @@ free_slot(struct engine *engine)
 }
 
 struct data *
-data_open(struct engine *engine, const struct engine_data_end *client,
-    const struct engine_data_end *server)
+data_open(struct engine *engine, const struct pending *ask,
+    const struct engine_data_end *client, const struct engine_data_end *server)
 {
 	struct engine_action *action;
 	struct data *data;
 
 	/* Its port may be the only one there is (--client-ports), and the
-	 * server has just let go of it too. */
-	if (client->listens && engine->next != NULL &&
-	    engine->next->end[ENGINE_CLIENT].listens)
+	 * server has just let go of it too; unless a transfer that was sent
+	 * before is to have it. */
+	if (client->listens && engine->next != NULL && ask != NULL &&
+	    engine->next->end[ENGINE_CLIENT].listens &&
+	    data_prepared(engine, ask) == engine->next)
 		data_close(engine, engine->next);
 	data = free_slot(engine);
 	if (data == NULL)
@@ -58,6 +60,8 @@ data_open(struct engine *engine, const struct engine_data_end *client,
 	data->state = DATA_MAKING;
 	data->end[ENGINE_CLIENT] = *client;
 	data->end[ENGINE_SERVER] = *server;
+	data->own = ask != NULL ? ask->own : FORM_EPSV;
+	data->form = ask != NULL ? ask->form : FORM_EPSV;
 	action = engine_act(engine, ENGINE_DATA_OPEN);
 	action->data = data->number;
 	action->client = *client;
@@ -265,7 +269,13 @@ data_server_gone(struct engine *engine, const char *why)
 	struct data *data =
 	    transfer != NULL ? data_of(engine, transfer) : engine->next;
 
-	if (data == NULL || data->cut)
+	if (data == NULL)
+		return;
+	/* Whatever was decided: this is no end of an upload. */
+	if (data->cut && transfer != NULL && pending_is_upload(transfer) &&
+	    !data->shut[ENGINE_SERVER])
+		data_act(engine, data, ENGINE_DATA_RESET, ENGINE_SERVER);
+	if (data->cut)
 		return;
 	if (transfer != NULL && end_is_told(engine, transfer))
 		return;
@@ -303,6 +313,7 @@ on_no_listener(struct engine *engine, struct data *data,
 		return;
 	}
 	snprintf(data->why, sizeof(data->why), "%s", event->why);
+	data->passing = event->passing;
 	data->failed[event->peer] = true;
 }
 

@@ -170,6 +170,9 @@ data_transfer_over(struct engine *engine, struct pending *transfer,
 	struct data *data = data_attach(engine, transfer);
 	bool good = server_code >= 200 && server_code < 300;
 
+	if (data != NULL && !data->up[ENGINE_SERVER] &&
+	    (server_code == 425 || data->lost[ENGINE_SERVER]))
+		ask_unlearn(engine, data);
 	report(engine, transfer, data, server_code, client_code);
 	if (data != NULL && data->cutting && server_code >= 400)
 		heed_abort(engine);

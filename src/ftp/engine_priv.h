@@ -59,14 +59,30 @@ enum data_wait {
 	WAIT_CUT_END,	 /* as WAIT_CUT, its data connection ended by us */
 };
 
+/* Ways to ask a server for a data connection; bits of engine_memory. */
+enum form {
+	FORM_EPSV_NUMBER, /* EPSV 1, EPSV 2 */
+	FORM_EPSV,
+	FORM_PASV,
+	FORM_LPSV,
+	FORM_PORT,
+	FORM_EPRT4,
+	FORM_EPRT6,
+	FORM_LPRT4,
+	FORM_LPRT6,
+	FORM_NONE,
+};
+
 struct data {
 	uint32_t number;
 	enum data_state state;
 	enum data_wait wait;
 	struct engine_data_end end[2]; /* as they were made */
+	enum form own, form;	       /* of its ask */
 	bool listening[2];	       /* that listener stands */
 	struct addr v4[2], v6[2];      /* ... and what its peer may be told */
 	bool failed[2]; /* MAKING: that listener does not stand, see why */
+	bool passing;	/* ... for a reason that may pass */
 	bool dialled;	/* DATA_DIAL was said */
 	bool up[2];	/* each end has stood */
 	bool eof[2];	/* that peer has ended cleanly */
@@ -84,20 +100,6 @@ struct data {
 	uint64_t bytes[2];  /* relayed toward that peer */
 	uint64_t before[2]; /* of them, for transfers that are over */
 	char why[400];	    /* failed or cut: by what */
-};
-
-/* Ways to ask a server for a data connection; bits of engine_memory. */
-enum form {
-	FORM_EPSV_NUMBER, /* EPSV 1, EPSV 2 */
-	FORM_EPSV,
-	FORM_PASV,
-	FORM_LPSV,
-	FORM_PORT,
-	FORM_EPRT4,
-	FORM_EPRT6,
-	FORM_LPRT4,
-	FORM_LPRT6,
-	FORM_NONE,
 };
 
 enum pending_kind {
@@ -133,11 +135,15 @@ struct pending {
 	enum form form; /* the one that was sent last */
 	unsigned tried; /* forms that will not be sent again */
 	bool unsure;	/* may yet be sent again in another form */
+	bool timed;	/* ... for a bounded time */
+	bool deferred;	/* not before the greeting */
+	bool passing;	/* a failure that teaches nothing */
 	struct addr to; /* active: the client's data port */
 
 	/* A transfer. */
-	bool retried;		  /* it was sent again, in the other mode */
-	char *rest;		  /* the REST before it, or NULL */
+	enum form again;      /* it was sent again, behind that form of ours, */
+	unsigned again_tried; /* which is learned if it does it; else 0 */
+	char *rest;	      /* the REST before it, or NULL */
 	struct pending *transfer; /* OURS: for which, or NULL */
 };
 
@@ -187,8 +193,9 @@ struct engine {
 	bool mode_block;
 	bool tls_pending; /* AUTH sent on: commands wait for its reply */
 	bool opaque;
-	bool server_shut; /* the client's half-close was passed on */
-	bool ending;	  /* engine_timer() ends the session */
+	bool server_shut;  /* the client's half-close was passed on */
+	bool ending;	   /* the client has half-closed: not for ever */
+	bool unsure_timer; /* engine_timer() is about asks, not about that */
 	bool stopping;
 	bool failed; /* out of memory */
 	bool ended;
@@ -227,6 +234,10 @@ void pending_drop(struct engine *engine, struct pending *pending);
 /* Keeps its line, to be sent again. */
 void pending_keep_line(struct engine *engine, struct pending *pending,
     const uint8_t *line, size_t len);
+/* Waits no longer than LIMIT_UNSURE_MS for the reply to an ask. */
+void pending_time(struct engine *engine, struct pending *ask);
+/* Asks are not to be sent again: commands may go on. */
+void pending_be_sure(struct engine *engine);
 /* Does one of them wait for something of ours? */
 bool pending_waits(const struct engine *engine);
 /* The reply that the client gets, or may: a line as it came, or a text. */
@@ -286,6 +297,16 @@ void ask_reply_line(struct engine *engine, struct pending *ask, unsigned code,
 void ask_end_reply(struct engine *engine, struct pending *ask, unsigned code);
 /* Goes on with an ask whose listeners are there, or are not. */
 bool ask_step(struct engine *engine);
+/* Does an announcement wait for its listener? */
+bool ask_is_announcing(const struct engine *engine);
+/* What was asked by us is not answered: the transfer is refused. */
+void ask_abandon(struct engine *engine, struct pending *ours);
+/* A transfer that was sent again has had a reply: did it help? */
+void ask_learn_retry(struct engine *engine, struct pending *transfer,
+    unsigned code);
+/* A data connection whose server's end never stood: if its mode was not the
+ * client's, that was no good idea. */
+void ask_unlearn(struct engine *engine, const struct data *data);
 /* The form that was sent is one the server takes. */
 void ask_accepted(struct engine *engine, struct pending *ask);
 /* Can a refused transfer be sent again in the other mode, unseen? */
@@ -300,7 +321,8 @@ void ask_rest_answered(struct engine *engine, struct pending *rest,
 struct pending *engine_match(struct engine *engine, unsigned code);
 
 /* engine_data.c: the table. */
-struct data *data_open(struct engine *engine,
+/* For an ask; NULL: for EPSV ALL. */
+struct data *data_open(struct engine *engine, const struct pending *ask,
     const struct engine_data_end *client, const struct engine_data_end *server);
 void data_close(struct engine *engine, struct data *data);
 /* MAKING: all its listeners stand. */

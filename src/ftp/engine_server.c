@@ -19,7 +19,8 @@ cut_early(struct engine *engine, const struct pending *transfer,
 {
 	if (code < 200 || code >= 300 || data == NULL || data->cut ||
 	    engine->mode_block || !pending_is_upload(transfer) ||
-	    !data->up[ENGINE_CLIENT] || data->shut[ENGINE_SERVER])
+	    !(data->up[ENGINE_CLIENT] || data->up[ENGINE_SERVER]) ||
+	    data->shut[ENGINE_SERVER])
 		return;
 	data_set_cut(data, "the server answered before the end");
 	data_reset_client(engine, data);
@@ -45,6 +46,7 @@ begin_transfer_reply(struct engine *engine, struct pending *transfer,
 	}
 	if (data_holds_reply(engine, transfer, code))
 		return false;
+	ask_learn_retry(engine, transfer, code);
 	cut_early(engine, transfer, data, code);
 	engine->how = PASS;
 	if (data == NULL || !data->cut ||
@@ -133,7 +135,7 @@ end_command(struct engine *engine, struct pending *pending, unsigned code)
 		data_transfer_over(engine, pending, code, engine->told);
 	else if (pending->transfer != NULL)
 		ask_rest_answered(engine, pending, code);
-	else if (pending->verb == VERB_REST)
+	else if (pending->verb == VERB_REST && pending->kind == PENDING_COMMAND)
 		end_rest(engine, pending, code);
 	else if (pending->epsv_all && code < 300)
 		engine->epsv_all = true;
@@ -267,6 +269,7 @@ rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
 {
 	struct engine_data_end client = { .listens = true };
 	struct engine_data_end server = { .listens = false };
+	const struct pending *ask;
 	struct hostport hostport;
 
 	if (engine->rewritten ||
@@ -282,7 +285,10 @@ rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
 		return finish_passive(engine, code, place, line, len,
 		    &hostport);
 	server.to = hostport.addr;
-	engine->making = data_open(engine, &client, &server);
+	ask = engine->replying;
+	if (ask != NULL && !ask->is_ask)
+		ask = NULL;
+	engine->making = data_open(engine, ask, &client, &server);
 	if (engine->making != NULL)
 		return false;
 	refuse_passive(engine, code, place, "there are too many");
@@ -324,6 +330,8 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	/* While a listener is being made the reply has begun already. */
 	if (begins && engine->making == NULL) {
 		engine->replying = engine_match(engine, code);
+		if (code == 421 && engine->replying == NULL)
+			pending_be_sure(engine);
 		if (!begin_reply(engine, engine->replying, code, line, len))
 			return false;
 	}
@@ -363,7 +371,8 @@ engine_step_server(struct engine *engine)
 		return false;
 	if (engine->opaque || engine->fragment[ENGINE_SERVER])
 		return pass_rest(engine, line, len, result);
-	if (!take_line(engine, line, len))
+	/* What is behind an announcement may not overtake it. */
+	if (ask_is_announcing(engine) || !take_line(engine, line, len))
 		return false;
 	engine->fragment[ENGINE_SERVER] = result != LINE_READY;
 	line_reader_consume(input, len);

@@ -304,9 +304,10 @@ on_failed(void *ctx, int err, const char *why)
 		.type = ENGINE_DATA_NO_LISTENER,
 		.peer = end->peer,
 		.why = why,
+		/* sshd's refusals last. */
+		.passing = err != -EACCES && err != -EADDRNOTAVAIL,
 	};
 
-	(void)err;
 	emit(end->conn, &event);
 }
 

@@ -176,6 +176,7 @@ fail_data(struct session *session, const struct engine_action *action)
 		.peer = action->client.listens ? ENGINE_CLIENT : ENGINE_SERVER,
 		.data = action->data,
 		.why = "out of memory",
+		.passing = true,
 	};
 
 	if (!action->client.listens && !action->server.listens)

@@ -125,6 +125,8 @@ transfer_runs(struct engine *engine)
 void
 engine_timer(struct engine *engine)
 {
+	if (engine->ended)
+		return;
 	if (engine->unsure_timer) {
 		engine->unsure_timer = false;
 		pending_be_sure(engine);

@@ -14,6 +14,7 @@ import signal
 import pytest
 
 import clients
+import scripted
 from process import children, wait_gone
 from servers import KINDS
 from test_cut_client import hand_over, kill
@@ -222,6 +223,38 @@ def test_link_killed(topology, mode, who, what, tmp):
     one.culvert.wait_log("the SSH connection to files.test was lost")
     one.culvert.wait_log(
         rf'load {what} "[^"]*", \d+ bytes: (TRUNCATED|cut): ')
+
+
+def test_server_sees_a_reset(topology):
+    """A near server is not told the end of a file when ssh is killed."""
+    with contextlib.ExitStack() as stack:
+        enter = stack.enter_context
+        listener = enter(scripted.server(topology.near, "127.0.0.1"))
+        tunnel = topology.start_culvert(
+            "R", [f"0:127.0.0.1:{listener.port}"], topology.sshd())
+        with topology.far.inside():
+            client = enter(scripted.client("127.0.0.1", tunnel.port))
+        server = enter(listener.accept())
+        server.reply("220 hello")
+        client.expect("220")
+        data_listener = enter(scripted.Listener(topology.near))
+        client.command("PASV")
+        server.expect_command("PASV")
+        server.reply(f"227 ({data_listener.port_argument()})")
+        there = scripted.parse_port(client.expect("227"))
+        with topology.far.inside():
+            data = enter(scripted.dial(*there))
+        near = enter(data_listener.accept())
+        client.command("STOR file")
+        server.expect_command("STOR file")
+        server.reply("150 go on")
+        client.expect("150")
+        data.send(b"x" * PART)
+        assert len(near.read(PART)) == PART
+        os.kill(tunnel.ssh, signal.SIGKILL)
+        with pytest.raises(ConnectionResetError):
+            near.read_all()
+        assert tunnel.process.wait() == 1, tunnel.output
 
 
 @modes

@@ -112,10 +112,12 @@ enum engine_outcome {
 
 /* How one end of a data connection comes to be. */
 struct engine_data_end {
-	bool listens;	/* else it dials */
-	struct addr to; /* toward the client: the address in its command;
-			 * toward the server: that in its reply, AF_UNSPEC
-			 * with a port where it names none */
+	bool listens;	    /* else it dials */
+	sa_family_t family; /* listens: what its peer must be told; AF_UNSPEC:
+			     * whatever there is */
+	struct addr to;	    /* toward the client: the address in its command;
+			     * toward the server: that in its reply, AF_UNSPEC
+			     * with a port where it names none */
 };
 
 struct engine_report {

@@ -209,7 +209,10 @@ next_form(struct engine *engine, struct pending *ask)
 		return;
 	}
 	ask->tried |= FORM_BIT(ask->form);
-	if (!form_is_active(ask->form) && ask->data != NULL)
+	server.family = form_family(ask->form);
+	/* What was made for the form before does not serve this one. */
+	if (ask->data != NULL &&
+	    ask->data->end[ENGINE_SERVER].family != server.family)
 		data_close(engine, ask->data);
 	if (!form_is_active(ask->form) || ask->data != NULL) {
 		send_form(engine, ask);
@@ -593,7 +596,11 @@ listener_failed(struct engine *engine, struct pending *ask)
 	    data->why);
 	if (ask->reply == NULL)
 		pending_set_text(engine, ask, text);
-	ask->tried |= FORMS_ACTIVE;
+	/* There may be one in the other family. */
+	for (enum form form = 0; form < FORM_NONE; form++)
+		if (form_is_active(form) &&
+		    form_family(form) == data->end[ENGINE_SERVER].family)
+			ask->tried |= FORM_BIT(form);
 	ask->passing = data->passing;
 	data_close(engine, data);
 	next_form(engine, ask);

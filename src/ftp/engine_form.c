@@ -60,6 +60,12 @@ form_verb(enum form form)
 	return forms[form].verb;
 }
 
+sa_family_t
+form_family(enum form form)
+{
+	return forms[form].family;
+}
+
 enum form
 form_of(enum verb verb, bool has_argument, const struct addr *to)
 {

@@ -271,6 +271,7 @@ bool engine_step_server(struct engine *engine);
 	    FORM_BIT(FORM_LPRT4) | FORM_BIT(FORM_LPRT6))
 bool form_is_active(enum form form);
 enum verb form_verb(enum form form);
+sa_family_t form_family(enum form form);
 /* The form in which the client asks; to: its host-port in active mode. */
 enum form form_of(enum verb verb, bool has_argument, const struct addr *to);
 /* What to send for an ask: the best one that was not tried; FORM_NONE. */

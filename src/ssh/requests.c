@@ -242,6 +242,7 @@ static void
 forward_refused(struct link_forward *forward, const struct mux_message *message)
 {
 	bool is_address = strcmp(forward->host, "localhost") != 0 &&
+	    strcmp(forward->host, "127.0.0.1") != 0 &&
 	    strcmp(forward->host, "*") != 0;
 	char words[LOG_ESCAPED_MAX + 1], why[REQUESTS_WHY_MAX];
 

@@ -121,7 +121,7 @@ static const char *
 describe(const struct far_listener *listener, char *text, size_t size)
 {
 	snprintf(text, size, "port %u of the SSH server%s", listener->port,
-	    has_host(listener, "localhost") ? "'s loopback" : "");
+	    is_beyond_loopback(listener) ? "" : "'s loopback");
 	return text;
 }
 
@@ -378,7 +378,14 @@ on_forward(void *ctx, uint16_t port, int err, const char *why)
 		return;
 	}
 	listener->port = port;
-	ask(listener, FAR_STANDS);
+	/* One loopback address and any port: there is no half of it.  And a
+	 * probe of what may be another's port could be taken for a client
+	 * there: an FTP server's passive port takes one connection. */
+	if (!is_beyond_loopback(listener) && !is_public(listener) &&
+	    !has_host(listener, "localhost"))
+		get_ready(listener);
+	else
+		ask(listener, FAR_STANDS);
 }
 
 /*

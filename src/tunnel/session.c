@@ -151,10 +151,15 @@ admit(void *ctx, enum engine_peer expected, const struct addr *local,
 	return false;
 }
 
-/* Where the listeners toward that peer are; text may hold it. */
+/*
+ * Where the listeners toward that peer are; text may hold it.  Of sshd's
+ * loopback the one address that is wanted: for "localhost" sshd may get its
+ * port in one family only, say so to nobody, and on the other it is somebody
+ * else's.
+ */
 static const char *
 listen_at(const struct session *session, enum engine_peer peer,
-    char text[ADDR_TEXT_MAX])
+    sa_family_t family, char text[ADDR_TEXT_MAX])
 {
 	const struct session_options *options = session->options;
 	const char *at =
@@ -163,7 +168,7 @@ listen_at(const struct session *session, enum engine_peer peer,
 	if (at != NULL)
 		return at;
 	if (session->local[peer].family == AF_UNSPEC)
-		return NULL;
+		return family == AF_INET6 ? "::1" : "127.0.0.1";
 	return addr_format_ip(&session->local[peer], text);
 }
 
@@ -212,8 +217,8 @@ open_data(struct session *session, const struct engine_action *action)
 	struct dataconn **slot = free_slot(session);
 
 	for (int peer = 0; peer < 2; peer++) {
-		data.end[peer].at =
-		    listen_at(session, (enum engine_peer)peer, at[peer]);
+		data.end[peer].at = listen_at(session, (enum engine_peer)peer,
+		    data.end[peer].how.family, at[peer]);
 		data.end[peer].from = session->local[peer];
 	}
 	/* The same peer for both, also where a name has several addresses. */

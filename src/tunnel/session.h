@@ -27,7 +27,8 @@ struct session_options {
 	/*
 	 * Where the listeners of data connections are made (struct side_at);
 	 * NULL: at the address that the control connection to that peer has on
-	 * our side, which only the near side knows.
+	 * our side, which only the near side knows; on the far side, at its
+	 * loopback.
 	 */
 	const char *client_at;
 	const char *server_at;

@@ -2,6 +2,8 @@
 
 import contextlib
 
+import pytest
+
 import scripted
 from scripted import Listener, eprt_argument
 
@@ -22,20 +24,28 @@ def few_ports(ns):
 
 
 def taken(ns, stack, step, listens):
-    """Take a part of RANGE on 127.0.0.1, and not on ::1."""
+    """Take a part of RANGE on 127.0.0.1, and not on ::1.
+
+    Returns the sockets that listen.
+    """
+    listening = []
     for port in RANGE[::step]:
         sock = stack.enter_context(ns.socket())
         with contextlib.suppress(OSError):
             sock.bind(("127.0.0.1", port))
             if listens:
                 sock.listen()
+                listening.append(sock)
+    return listening
 
 
 def test_port_that_is_taken_on_127_0_0_1(ns, start_culvert):
-    """sshd opens the forward on ::1 alone, and says that all is well.
+    """For "localhost" sshd would take a port that it gets on ::1 alone.
 
     Some of the ports are only bound, so that the server's connect would be
-    refused; others listen, so that it would reach a stranger.
+    refused; others listen, so that it would reach a stranger.  Nobody connects
+    to these, not even to try: a passive port of another FTP session would take
+    that for its client.
     """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(scripted.server(ns))
@@ -49,7 +59,7 @@ def test_port_that_is_taken_on_127_0_0_1(ns, start_culvert):
         data = stack.enter_context(Listener())
         stack.enter_context(few_ports(ns))
         taken(ns, stack, 4, False)
-        taken(ns, stack, 7, True)
+        strangers = taken(ns, stack, 7, True)
         for _ in range(20):
             # It is not used, so the next one is a new forward.
             client.command("EPRT " + eprt_argument(*data.sock.getsockname()))
@@ -61,4 +71,7 @@ def test_port_that_is_taken_on_127_0_0_1(ns, start_culvert):
             with data.accept() as end:
                 wire.send(b"x")
                 assert end.read(1) == b"x"
-        tunnel.wait_log(r"is taken on 127\.0\.0\.1: asking for another")
+        for sock in strangers:
+            sock.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                sock.accept()

@@ -168,9 +168,9 @@ def test_local_control_only(topology, line, tmp):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("line", [
     'restrict,port-forwarding,permitopen="127.0.0.1:*",'
-    'permitlisten="localhost:*"',
+    'permitlisten="127.0.0.1:*"',
     "PermitOpen 127.0.0.1:*",
-    "PermitListen localhost:*",
+    "PermitListen 127.0.0.1:*",
 ])
 def test_local_least(topology, line, mode, tmp):
     """The least that both modes need."""

@@ -165,10 +165,15 @@ class Host:
             sock.bind((address, 0))
             return sock.getsockname()[1]
 
-    def listening(self, port):
-        """Return whether somebody listens on that port inside."""
+    def listening(self, port, ipv4_loopback=False):
+        """Return whether somebody listens on that port inside.
+
+        ipv4_loopback: at 127.0.0.1; another address may have the same port.
+        """
         def look():
             wanted = f":{port:04X}"
+            if ipv4_loopback:
+                wanted = "0100007F" + wanted
             for name in "tcp", "tcp6":
                 with open(f"/proc/thread-self/net/{name}") as file:
                     for line in file.readlines()[1:]:

@@ -333,7 +333,7 @@ def test_item_09_pasv_never_used(mode, pair):
     else:
         _, (_, port) = one.active()
         one.exchange("MKD there", "257 made")
-        assert one.ns.listening(port)
+        assert one.ns.listening(port, True)
     one.exchange("QUIT", "221 bye")
     one.server.close()
     one.client.expect_end()
@@ -341,7 +341,7 @@ def test_item_09_pasv_never_used(mode, pair):
         theirs.read_all()
         until(lambda: not is_listening(port), "the listener has gone")
     else:
-        until(lambda: not one.ns.listening(port), "the forward has gone")
+        until(lambda: not one.ns.listening(port, True), "the forward has gone")
 
 
 def test_item_09_other_commands_leave_what_was_prepared(pair):
@@ -378,7 +378,7 @@ def test_item_09_the_last_one_wins(first, second, pair):
         until(lambda: not is_listening(port), "the first one has gone")
         theirs.expect_end()
     else:
-        until(lambda: not one.ns.listening(port), "the first one has gone")
+        until(lambda: not one.ns.listening(port, True), "the first one has gone")
     other.send(b"content")
     other.close()
     assert mine.read_all() == b"content"

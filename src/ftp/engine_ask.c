@@ -168,7 +168,8 @@ send_form(struct engine *engine, struct pending *ask)
 	const char *verb = verb_name(form_verb(ask->form));
 
 	if (form_is_active(ask->form)) {
-		if (!form_argument(ask->form, ask->data, text)) {
+		if (ask->data == NULL ||
+		    !form_argument(ask->form, ask->data, text)) {
 			next_form(engine, ask);
 			return;
 		}

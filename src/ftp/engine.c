@@ -204,6 +204,20 @@ engine_send(struct engine *engine, enum engine_peer peer, const void *bytes,
 	attach_bytes(engine, bytes, len);
 }
 
+/* Ends what snprintf() has put into line, of size bytes.  A reply of ours is
+ * one line, whatever it quotes.  Returns its length. */
+static size_t
+end_line(char *line, size_t size, int printed)
+{
+	size_t len = (size_t)printed < size - 2 ? (size_t)printed : size - 3;
+
+	for (size_t i = 0; i < len; i++)
+		if (line[i] == '\r' || line[i] == '\n')
+			line[i] = ' ';
+	memcpy(line + len, "\r\n", 2);
+	return len + 2;
+}
+
 void
 engine_sendf(struct engine *engine, enum engine_peer peer, const char *format,
     ...)
@@ -217,16 +231,9 @@ engine_sendf(struct engine *engine, enum engine_peer peer, const char *format,
 	va_start(args, format);
 	len = vsnprintf(line, sizeof(line) - 2, format, args);
 	va_end(args);
-	if (len < 0)
-		return;
-	if ((size_t)len > sizeof(line) - 3)
-		len = (int)sizeof(line) - 3;
-	/* A reply of ours is one line, whatever it quotes. */
-	for (int i = 0; i < len; i++)
-		if (line[i] == '\r' || line[i] == '\n')
-			line[i] = ' ';
-	memcpy(line + len, "\r\n", 2);
-	engine_send(engine, peer, line, (size_t)len + 2);
+	if (len >= 0)
+		engine_send(engine, peer, line,
+		    end_line(line, sizeof(line), len));
 }
 
 void
@@ -351,16 +358,9 @@ pending_set_text(struct engine *engine, struct pending *pending,
 	char line[512];
 	int len = snprintf(line, sizeof(line) - 2, "%s", text);
 
-	if (len < 0)
-		return;
-	if ((size_t)len > sizeof(line) - 3)
-		len = (int)sizeof(line) - 3;
-	/* A reply of ours is one line, whatever it quotes. */
-	for (int i = 0; i < len; i++)
-		if (line[i] == '\r' || line[i] == '\n')
-			line[i] = ' ';
-	memcpy(line + len, "\r\n", 2);
-	pending_set_reply(engine, pending, line, (size_t)len + 2);
+	if (len >= 0)
+		pending_set_reply(engine, pending, line,
+		    end_line(line, sizeof(line), len));
 }
 
 void

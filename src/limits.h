@@ -56,8 +56,19 @@
 
 /* ---- the link ---- */
 
-/* Receive window of a channel; the peer may send that much unasked. */
-#define LIMIT_CHANNEL_WINDOW (2 * 1024 * 1024)
+/* SSH connections of one process, with --links. */
+#define LIMIT_LINKS 16
+
+/* Receive windows: the peer may send that much unasked.  Of a control
+ * connection, and what each channel has even when memory is short ... */
+#define LIMIT_WINDOW_SMALL (128 * 1024)
+/* ... of a data connection at first (OpenSSH's own) ... */
+#define LIMIT_WINDOW_FIRST (2 * 1024 * 1024)
+/* ... and at most, unless --max-window says otherwise. */
+#define LIMIT_WINDOW_MAX (64 * 1024 * 1024)
+
+/* All windows together, unless --max-memory says otherwise. */
+#define LIMIT_MEMORY (256 * 1024 * 1024)
 
 /* Largest packet we accept on a channel (OpenSSH's CHAN_TCP_PACKET_DEFAULT). */
 #define LIMIT_CHANNEL_PACKET (32 * 1024)

@@ -21,6 +21,7 @@
 #include "net/sock.h"
 #include "ssh/link.h"
 #include "ssh/master.h"
+#include "ssh/window.h"
 #include "tunnel/policy.h"
 #include "tunnel/ports.h"
 #include "tunnel/side.h"
@@ -41,6 +42,7 @@ struct app {
 	uv_loop_t loop;
 	char directory[PRIVDIR_MAX];
 	struct net *net;
+	struct window_budget budget;
 	struct link_options link_options;
 	struct link *link;
 	struct side *near;
@@ -266,7 +268,12 @@ make_parts(struct app *app)
 		.destination = app->options.destination,
 		.directory = app->directory,
 		.batch = app->options.batch,
+		.cipher_order = !app->options.no_cipher_order,
+		.session = !app->options.no_session,
+		.budget = &app->budget,
 	};
+	window_budget_init(&app->budget, app->options.max_memory,
+	    (uint32_t)app->options.max_window);
 	app->count.max_sessions = app->options.max_sessions;
 	app->net = net_new(&app->loop);
 	app->link = link_new(&app->loop, &app->link_options, &handler, app);

@@ -38,3 +38,23 @@ num_parse_text(const char *text, uint64_t max, uint64_t *ret)
 {
 	return num_parse(text, strlen(text), max, ret);
 }
+
+int
+num_parse_size(const char *text, uint64_t max, uint64_t *ret)
+{
+	static const char letters[] = "kKmMgG";
+	size_t len = strlen(text);
+	const char *letter = len > 0 ? strchr(letters, text[len - 1]) : NULL;
+	unsigned shift = 0;
+	uint64_t value;
+	int err;
+
+	if (letter != NULL) {
+		shift = 10 * (1 + (unsigned)(letter - letters) / 2);
+		len--;
+	}
+	err = num_parse(text, len, max >> shift, &value);
+	if (err == 0)
+		*ret = value << shift;
+	return err;
+}

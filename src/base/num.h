@@ -19,4 +19,10 @@ int num_parse(const char *text, size_t len, uint64_t max, uint64_t *ret);
 /* The same for a whole C string. */
 int num_parse_text(const char *text, uint64_t max, uint64_t *ret);
 
+/*
+ * The same for a size in bytes: "512", or with a letter of 1024, of its square
+ * or of its cube behind: "64K", "64M", "2G", and in small letters.
+ */
+int num_parse_size(const char *text, uint64_t max, uint64_t *ret);
+
 #endif

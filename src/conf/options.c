@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,12 @@ enum {
 	OPTION_CLIENT_PORTS,
 	OPTION_SERVER_DATA_HOST,
 	OPTION_CLIENT_DATA_HOST,
+	OPTION_LINKS,
+	OPTION_MAX_WINDOW,
+	OPTION_MAX_MEMORY,
+	OPTION_PREFETCH,
+	OPTION_NO_CIPHER_ORDER,
+	OPTION_NO_SESSION,
 	OPTION_HELP,
 	OPTION_VERSION,
 };
@@ -51,6 +58,12 @@ static const struct option long_options[] = {
 	    OPTION_SERVER_DATA_HOST },
 	{ "client-data-host", required_argument, NULL,
 	    OPTION_CLIENT_DATA_HOST },
+	{ "links", required_argument, NULL, OPTION_LINKS },
+	{ "max-window", required_argument, NULL, OPTION_MAX_WINDOW },
+	{ "max-memory", required_argument, NULL, OPTION_MAX_MEMORY },
+	{ "prefetch", no_argument, NULL, OPTION_PREFETCH },
+	{ "no-cipher-order", no_argument, NULL, OPTION_NO_CIPHER_ORDER },
+	{ "no-session", no_argument, NULL, OPTION_NO_SESSION },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -108,6 +121,20 @@ static const char help[] =
     "      --far-address ADDR\n"
     "                    the SSH server's address for data connections of -L's FTP\n"
     "                    servers on other hosts (GatewayPorts)\n"
+    "\n"
+    "Speed:\n"
+    "      --links N     up to N SSH connections, opened when parallel transfers can\n"
+    "                    use them (default 1, at most 16)\n"
+    "      --prefetch    ask the server for the next passive port before the client\n"
+    "                    does\n"
+    "      --max-window SIZE, --max-memory SIZE\n"
+    "                    let the receive window of a channel grow up to SIZE (default\n"
+    "                    64M), all of them together up to SIZE (default 256M)\n"
+    "      --no-cipher-order\n"
+    "                    leave ssh's default order of ciphers as it is; else AES-GCM\n"
+    "                    is asked for first where the CPU has AES\n"
+    "      --no-session  do not start on the SSH server the sftp that ends at once, which\n"
+    "                    turns Nagle's algorithm off\n"
     "\n"
     "  -q                only errors\n"
     "  -v                more words, of ssh too; again for the FTP commands\n"
@@ -229,6 +256,34 @@ take_choice(struct options *options, int option, const char *text)
 }
 
 static enum options_result
+take_links(struct options *options, const char *text)
+{
+	uint64_t n;
+
+	if (num_parse_text(text, LIMIT_LINKS, &n) != 0 || n == 0)
+		return bad(options,
+		    "--links %s: expected a number from 1 to %d", text,
+		    LIMIT_LINKS);
+	options->links = (size_t)n;
+	return OPTIONS_RUN;
+}
+
+static enum options_result
+take_size(struct options *options, const char *option, const char *text,
+    uint64_t low, uint64_t high, uint64_t *ret)
+{
+	uint64_t n;
+
+	if (num_parse_size(text, high, &n) != 0 || n < low)
+		return bad(options,
+		    "%s %s: expected a size like 64M, from %" PRIu64
+		    "K to %" PRIu64 "M",
+		    option, text, low >> 10, high >> 20);
+	*ret = n;
+	return OPTIONS_RUN;
+}
+
+static enum options_result
 take_max_sessions(struct options *options, const char *text)
 {
 	uint64_t n;
@@ -332,6 +387,14 @@ take_value(struct options *options, int option, const char *text)
 		return result;
 	case OPTION_CLIENT_PORTS:
 		return take_client_ports(options, text);
+	case OPTION_LINKS:
+		return take_links(options, text);
+	case OPTION_MAX_WINDOW:
+		return take_size(options, "--max-window", text,
+		    LIMIT_WINDOW_SMALL, 1 << 30, &options->max_window);
+	case OPTION_MAX_MEMORY:
+		return take_size(options, "--max-memory", text, 8 << 20,
+		    64ULL << 30, &options->max_memory);
 	default:
 		return take_choice(options, option, text);
 	}
@@ -360,6 +423,15 @@ take(struct options *options, int letter, char **argv)
 		break;
 	case OPTION_ANY_USER:
 		options->any_user = true;
+		break;
+	case OPTION_PREFETCH:
+		options->prefetch = true;
+		break;
+	case OPTION_NO_CIPHER_ORDER:
+		options->no_cipher_order = true;
+		break;
+	case OPTION_NO_SESSION:
+		options->no_session = true;
 		break;
 	case 'h':
 	case OPTION_HELP:
@@ -448,6 +520,9 @@ options_parse(int argc, char **argv, struct options *ret)
 	memset(ret, 0, sizeof(*ret));
 	ret->ssh = "ssh";
 	ret->max_sessions = LIMIT_SESSIONS;
+	ret->links = 1;
+	ret->max_window = LIMIT_WINDOW_MAX;
+	ret->max_memory = LIMIT_MEMORY;
 	/* A cluster like -vv46 yields an argument a letter. */
 	ret->ssh_arguments = calloc(2, sizeof(char *));
 	if (ret->ssh_arguments == NULL)

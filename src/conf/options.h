@@ -50,6 +50,12 @@ struct options {
 	const char *far_address;       /* an address, or NULL */
 	uint16_t client_ports_low;     /* 0 when not given */
 	uint16_t client_ports_high;
+	size_t links;	     /* 1 .. LIMIT_LINKS */
+	uint64_t max_window; /* bytes */
+	uint64_t max_memory; /* bytes */
+	bool prefetch;
+	bool no_cipher_order;
+	bool no_session;
 	char why[256];
 };
 

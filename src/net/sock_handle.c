@@ -64,16 +64,19 @@ sock_set_options(int fd)
 	static const struct {
 		int level;
 		int name;
+		int value;
 	} options[] = {
-		{ IPPROTO_TCP, TCP_NODELAY },
-		{ SOL_SOCKET, SO_KEEPALIVE },
-		{ SOL_SOCKET, SO_OOBINLINE },
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ SOL_SOCKET, SO_OOBINLINE, 1 },
+		/* What a slow peer does not take is to be seen here, not
+		 * hidden in the kernel's buffer. */
+		{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, LIMIT_HIGH_WATER },
 	};
-	int on = 1;
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		if (setsockopt(fd, options[i].level, options[i].name, &on,
-			sizeof(on)) != 0)
+		if (setsockopt(fd, options[i].level, options[i].name,
+			&options[i].value, sizeof(options[i].value)) != 0)
 			return -errno;
 	}
 	return 0;

@@ -156,6 +156,18 @@ chan_put_close(struct buf *out, uint32_t channel)
 }
 
 int
+chan_put_question(struct buf *out, uint32_t channel)
+{
+	struct wire_out packet;
+
+	chan_begin(&packet, CHAN_REQUEST);
+	wire_put_u32(&packet, channel);
+	wire_put_string(&packet, "keepalive@openssh.com");
+	wire_put_u8(&packet, 1); /* want reply */
+	return wire_end(&packet, out);
+}
+
+int
 chan_put_failure(struct buf *out, uint32_t channel)
 {
 	return chan_put_plain(out, CHAN_FAILURE, channel);

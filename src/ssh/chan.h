@@ -71,6 +71,8 @@ int chan_put_window_adjust(struct buf *out, uint32_t channel, uint32_t bytes);
 int chan_put_eof(struct buf *out, uint32_t channel);
 int chan_put_close(struct buf *out, uint32_t channel);
 int chan_put_open_failure(struct buf *out, uint32_t channel, uint32_t reason);
+/* A request that no server knows, and therefore answers by CHAN_FAILURE. */
+int chan_put_question(struct buf *out, uint32_t channel);
 int chan_put_failure(struct buf *out, uint32_t channel);
 int chan_put_request_failure(struct buf *out);
 

@@ -42,8 +42,8 @@ channel_stream(struct channel *channel)
 
 struct channel *
 channel_new(uv_loop_t *loop, struct channel_mux *mux, uint32_t number,
-    const char *host, uint16_t port, const struct stream_handler *handler,
-    void *ctx)
+    const char *host, uint16_t port, enum link_use use,
+    const struct stream_handler *handler, void *ctx)
 {
 	struct channel *channel = calloc(1, sizeof(*channel));
 
@@ -54,8 +54,7 @@ channel_new(uv_loop_t *loop, struct channel_mux *mux, uint32_t number,
 	channel->mux = mux;
 	channel->number = number;
 	channel->owned = true;
-	channel->window = LIMIT_CHANNEL_WINDOW;
-	buf_init(&channel->in, LIMIT_CHANNEL_WINDOW);
+	buf_init(&channel->in, UINT32_MAX);
 	buf_init(&channel->out, LIMIT_STREAM_QUEUE);
 	uv_idle_init(loop, &channel->idle);
 	uv_timer_init(loop, &channel->timer);
@@ -63,7 +62,8 @@ channel_new(uv_loop_t *loop, struct channel_mux *mux, uint32_t number,
 	channel->timer.data = channel;
 	channel->open_handles = 2;
 	conn_send_buf(mux->conn, &mux->message,
-	    chan_put_open_direct(&mux->message, number, channel->window,
+	    chan_put_open_direct(&mux->message, number,
+		window_open(&channel->window, mux->budget, use == LINK_DATA),
 		LIMIT_CHANNEL_PACKET, host, port));
 	mux->table[number] = channel;
 	return channel;
@@ -86,6 +86,7 @@ static void
 channel_free(struct channel *channel)
 {
 	assert(!channel->owned && channel->mux == NULL);
+	channel_discard(channel);
 	uv_close((uv_handle_t *)&channel->idle, channel_handle_closed);
 	uv_close((uv_handle_t *)&channel->timer, channel_handle_closed);
 }
@@ -96,6 +97,7 @@ channel_detach(struct channel *channel)
 	channel_unwait(channel);
 	channel->mux->table[channel->number] = NULL;
 	channel->mux = NULL;
+	window_close(&channel->window);
 	uv_timer_stop(&channel->timer);
 	if (!channel->owned)
 		channel_free(channel);
@@ -109,7 +111,7 @@ channel_fail(struct channel *channel, int err, const char *why)
 	channel->err = err;
 	snprintf(channel->why, sizeof(channel->why), "%s", why);
 	if (!channel->eof)
-		buf_free(&channel->in);
+		channel_discard(channel);
 }
 
 /* ---- callbacks ---- */
@@ -118,16 +120,12 @@ static void
 channel_idle(uv_idle_t *idle)
 {
 	struct channel *channel = idle->data;
-	size_t len = buf_len(&channel->in);
 
 	uv_idle_stop(idle);
-	if (channel->owned) {
+	if (channel->owned)
 		channel_tell(channel);
-		return;
-	}
-	/* Given up: nobody reads what is buffered. */
-	buf_consume(&channel->in, len);
-	channel_consumed(channel, len);
+	else
+		channel_discard(channel);
 }
 
 void

@@ -18,6 +18,8 @@
 #include "base/stream.h"
 #include "ssh/chan.h"
 #include "ssh/conn.h"
+#include "ssh/link.h"
+#include "ssh/window.h"
 
 struct channel;
 TAILQ_HEAD(channel_queue, channel);
@@ -30,6 +32,7 @@ struct channel_mux {
 	struct channel **table;	      /* by number; NULL: the number is free */
 	uint32_t size;		      /* of table */
 	unsigned int refusals;	      /* of openings, by the peer */
+	struct window_budget *budget; /* borrowed */
 };
 
 /*
@@ -37,7 +40,7 @@ struct channel_mux {
  * memory.
  */
 struct channel *channel_new(uv_loop_t *loop, struct channel_mux *mux,
-    uint32_t number, const char *host, uint16_t port,
+    uint32_t number, const char *host, uint16_t port, enum link_use use,
     const struct stream_handler *handler, void *ctx);
 
 struct stream *channel_stream(struct channel *channel);

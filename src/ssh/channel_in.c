@@ -8,35 +8,40 @@
 
 /* ---- the window ---- */
 
-/*
- * The policy of the window: what of the consumed bytes goes back to it now.
- * As OpenSSH does it: three packets' worth, or anything when it is half empty.
- */
-static uint32_t
-channel_grant(const struct channel *channel)
+/* Gives the window back what is due, and behind it the question that measures
+ * a round trip: a request that nobody knows, and so all refuse. */
+static void
+channel_give_window(struct channel *channel)
 {
-	if (channel->owed >= 3 * LIMIT_CHANNEL_PACKET ||
-	    channel->window < LIMIT_CHANNEL_WINDOW / 2)
-		return channel->owed;
-	return 0;
+	struct channel_mux *mux = channel->mux;
+	uint32_t grant;
+
+	if (!channel_can_send(channel) || channel->eof || channel->err != 0)
+		return;
+	grant = window_grant(&channel->window);
+	if (grant > 0)
+		conn_send_buf(mux->conn, &mux->message,
+		    chan_put_window_adjust(&mux->message, channel->peer,
+			grant));
+	if (window_asks(&channel->window))
+		conn_send_buf(mux->conn, &mux->message,
+		    chan_put_question(&mux->message, channel->peer));
 }
 
 void
 channel_consumed(struct channel *channel, size_t len)
 {
-	struct channel_mux *mux = channel->mux;
-	uint32_t grant;
+	window_consume(&channel->window, (uint32_t)len);
+	channel_give_window(channel);
+}
 
-	channel->owed += (uint32_t)len;
-	if (!channel_can_send(channel) || channel->eof)
-		return;
-	grant = channel_grant(channel);
-	if (grant == 0)
-		return;
-	channel->owed -= grant;
-	channel->window += grant;
-	conn_send_buf(mux->conn, &mux->message,
-	    chan_put_window_adjust(&mux->message, channel->peer, grant));
+void
+channel_discard(struct channel *channel)
+{
+	size_t len = buf_len(&channel->in);
+
+	buf_free(&channel->in);
+	channel_consumed(channel, len);
 }
 
 /* ---- what the peer says ---- */
@@ -114,23 +119,23 @@ channel_got_data(struct channel *channel, const struct chan_message *message)
 
 	if (channel->close_sent) /* it does not know yet */
 		return;
-	if (channel->eof || len > channel->window) {
+	if (channel->eof || len > UINT32_MAX ||
+	    !window_receive(&channel->window, (uint32_t)len)) {
 		channel_violated(channel,
 		    "the SSH server sent more than it was allowed");
 		return;
 	}
-	channel->window -= (uint32_t)len;
-	if (!channel->owned || message->type == CHAN_EXTENDED_DATA) {
+	if (!channel->owned || channel->err != 0 || len == 0 ||
+	    message->type == CHAN_EXTENDED_DATA) {
 		channel_consumed(channel, len);
-	} else if (channel->err == 0 && len > 0) {
-		if (channel->reading && buf_len(&channel->in) == 0) {
-			stream->handler->data(stream->ctx, message->data, len);
-			channel_consumed(channel, len);
-		} else if (buf_append(&channel->in, message->data, len) != 0) {
-			channel_fail(channel, -ENOMEM, "out of memory");
-			channel_send_close(channel);
-			channel_tell(channel);
-		}
+	} else if (channel->reading && buf_len(&channel->in) == 0) {
+		stream->handler->data(stream->ctx, message->data, len);
+		channel_consumed(channel, len);
+	} else if (buf_append(&channel->in, message->data, len) != 0) {
+		channel_consumed(channel, len);
+		channel_fail(channel, -ENOMEM, "out of memory");
+		channel_send_close(channel);
+		channel_tell(channel);
 	}
 }
 
@@ -209,7 +214,12 @@ channel_message(struct channel *channel, const struct chan_message *message)
 			conn_send_buf(mux->conn, &mux->message,
 			    chan_put_failure(&mux->message, channel->peer));
 		break;
-	default: /* the answer to a request that we never made */
+	case CHAN_SUCCESS:
+	case CHAN_FAILURE:
+		window_answered(&channel->window);
+		channel_give_window(channel);
+		break;
+	default:
 		break;
 	}
 	return 0;

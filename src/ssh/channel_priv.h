@@ -23,8 +23,7 @@ struct channel {
 	bool finishing;		 /* given up, but sends what is queued */
 
 	struct buf in;
-	uint32_t window; /* the peer may still send that much */
-	uint32_t owed;	 /* consumed, not given back to the window */
+	struct window window;
 	bool reading;
 	bool eof; /* received */
 	bool eof_told;
@@ -67,6 +66,9 @@ void channel_schedule(struct channel *channel);
 
 /* len bytes that came have gone to the owner, or are dropped. */
 void channel_consumed(struct channel *channel, size_t len);
+
+/* Nobody will read what is buffered. */
+void channel_discard(struct channel *channel);
 
 /* ---- channel_out.c ---- */
 

@@ -131,8 +131,8 @@ link_ready(void *ctx)
 	err = requests_new(link->loop, path, &link_requests_handler, link,
 	    &link->requests);
 	if (err == 0)
-		err = proxy_new(link->loop, path, &link_proxy_handler, link,
-		    &link->proxy);
+		err = proxy_new(link->loop, path, link->options->budget,
+		    &link_proxy_handler, link, &link->proxy);
 	if (err != 0)
 		link_fail(link, "the control socket of ssh cannot be used");
 }
@@ -204,12 +204,12 @@ link_free(struct link *link)
 }
 
 struct stream *
-link_dial(struct link *link, const char *host, uint16_t port,
+link_dial(struct link *link, const char *host, uint16_t port, enum link_use use,
     const struct stream_handler *handler, void *ctx)
 {
 	if (link->state != LINK_UP)
 		return NULL;
-	return proxy_dial(link->proxy, host, port, handler, ctx);
+	return proxy_dial(link->proxy, host, port, use, handler, ctx);
 }
 
 struct link_forward *

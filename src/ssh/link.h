@@ -14,6 +14,7 @@
 
 struct link;
 struct link_forward;
+struct window_budget;
 
 struct link_options {
 	const char *program;	      /* "ssh", or what --ssh named */
@@ -22,6 +23,15 @@ struct link_options {
 	const char *destination;      /* [user@]host, ssh://..., or a Host */
 	const char *directory;	      /* private, mode 0700, existing */
 	bool batch;		      /* never ask (BatchMode=yes) */
+	bool cipher_order; /* AES-GCM first, where ciphers.h says so */
+	bool session;	   /* no Nagle's algorithm: nodelay.h */
+	struct window_budget *budget; /* of all links; borrowed */
+};
+
+/* What a channel is for: a control connection has a small window. */
+enum link_use {
+	LINK_CONTROL,
+	LINK_DATA,
 };
 
 struct link_handler {
@@ -72,7 +82,7 @@ void link_free(struct link *link);
  * Returns NULL when out of memory or when the link is not up.
  */
 struct stream *link_dial(struct link *link, const char *host, uint16_t port,
-    const struct stream_handler *handler, void *ctx);
+    enum link_use use, const struct stream_handler *handler, void *ctx);
 
 /*
  * port > 0: sshd listens at that port.  port == 0: it refused or the link was

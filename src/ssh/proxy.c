@@ -67,7 +67,7 @@ proxy_number(struct channel_mux *mux, uint32_t *ret)
 
 struct stream *
 proxy_dial(struct proxy *proxy, const char *host, uint16_t port,
-    const struct stream_handler *handler, void *ctx)
+    enum link_use use, const struct stream_handler *handler, void *ctx)
 {
 	struct channel *channel;
 	uint32_t number;
@@ -76,7 +76,7 @@ proxy_dial(struct proxy *proxy, const char *host, uint16_t port,
 	    strlen(host) > PROXY_HOST_MAX ||
 	    proxy_number(&proxy->mux, &number) != 0)
 		return NULL;
-	channel = channel_new(proxy->loop, &proxy->mux, number, host, port,
+	channel = channel_new(proxy->loop, &proxy->mux, number, host, port, use,
 	    handler, ctx);
 	return channel == NULL ? NULL : channel_stream(channel);
 }
@@ -223,7 +223,7 @@ static const struct conn_handler proxy_conn_handler = {
 };
 
 int
-proxy_new(uv_loop_t *loop, const char *path,
+proxy_new(uv_loop_t *loop, const char *path, struct window_budget *budget,
     const struct proxy_handler *handler, void *ctx, struct proxy **ret)
 {
 	struct proxy *proxy = calloc(1, sizeof(*proxy));
@@ -237,6 +237,7 @@ proxy_new(uv_loop_t *loop, const char *path,
 	proxy->ctx = ctx;
 	mux = &proxy->mux;
 	TAILQ_INIT(&mux->waiting);
+	mux->budget = budget;
 	buf_init(&mux->message, LIMIT_MUX_MESSAGE);
 	err = conn_new(loop, path, &proxy_conn_handler, proxy, &mux->conn);
 	if (err != 0) {

@@ -13,6 +13,8 @@
 #include <uv.h>
 
 #include "base/stream.h"
+#include "ssh/link.h"
+#include "ssh/window.h"
 
 struct proxy;
 
@@ -25,8 +27,9 @@ struct proxy_handler {
 	void (*lost)(void *ctx, int err);
 };
 
-/* Connects to the control socket at path.  0 or a negative errno. */
-int proxy_new(uv_loop_t *loop, const char *path,
+/* Connects to the control socket at path.  budget, of the channels' windows,
+ * is borrowed.  0 or a negative errno. */
+int proxy_new(uv_loop_t *loop, const char *path, struct window_budget *budget,
     const struct proxy_handler *handler, void *ctx, struct proxy **ret);
 
 /* Loses every channel: closed() comes from inside.  From the loop only. */
@@ -40,7 +43,7 @@ void proxy_free(struct proxy *proxy);
 
 /* As link_dial(). */
 struct stream *proxy_dial(struct proxy *proxy, const char *host, uint16_t port,
-    const struct stream_handler *handler, void *ctx);
+    enum link_use use, const struct stream_handler *handler, void *ctx);
 
 /* Channels that were refused so far. */
 unsigned int proxy_refusals(const struct proxy *proxy);

@@ -226,14 +226,16 @@ static void
 dial(struct end *end)
 {
 	char text[ADDR_TEXT_MAX];
-	const char *host = end->peer == ENGINE_CLIENT ?
-	    addr_format_ip(&end->how.to, text) :
-	    server_host(end, text);
-	const struct addr *from =
-	    end->from.family == AF_UNSPEC ? NULL : &end->from;
+	struct side_to to = {
+		.host = end->peer == ENGINE_CLIENT ?
+		    addr_format_ip(&end->how.to, text) :
+		    server_host(end, text),
+		.port = end->how.to.port,
+		.from = end->from.family == AF_UNSPEC ? NULL : &end->from,
+		.use = SIDE_DATA,
+	};
 
-	end->stream = side_dial(end->side, host, end->how.to.port, from,
-	    &stream_handler, end);
+	end->stream = side_dial(end->side, &to, &stream_handler, end);
 	end->undialled = end->stream == NULL;
 	if (end->undialled)
 		uv_timer_start(&end->conn->failed, on_dial_failed, 0, 0);

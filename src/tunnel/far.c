@@ -8,13 +8,13 @@
 #include "tunnel/far_priv.h"
 
 static struct stream *
-dial(struct side *side, const char *host, uint16_t port,
-    const struct addr *from, const struct stream_handler *handler, void *ctx)
+dial(struct side *side, const struct side_to *to,
+    const struct stream_handler *handler, void *ctx)
 {
 	struct far_side *far = (struct far_side *)side;
 
-	(void)from;
-	return link_dial(far->ssh, host, port, handler, ctx);
+	return link_dial(far->ssh, to->host, to->port,
+	    to->use == SIDE_DATA ? LINK_DATA : LINK_CONTROL, handler, ctx);
 }
 
 /* Neither a channel nor a forward tells them. */

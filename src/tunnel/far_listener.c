@@ -354,7 +354,7 @@ ask(struct far_listener *listener, enum far_question question)
 	listener->probe_accepted = false;
 	listener->probe_ended = false;
 	listener->probe = link_dial(far->ssh, probe_host(listener, question),
-	    listener->port, &handler, listener);
+	    listener->port, LINK_CONTROL, &handler, listener);
 	if (listener->probe == NULL) {
 		answered(listener, ANSWER_UNKNOWN);
 		return;

@@ -33,12 +33,13 @@ struct near_listener {
 };
 
 static struct stream *
-dial(struct side *side, const char *host, uint16_t port,
-    const struct addr *from, const struct stream_handler *handler, void *ctx)
+dial(struct side *side, const struct side_to *to,
+    const struct stream_handler *handler, void *ctx)
 {
 	struct near_side *near = (struct near_side *)side;
 
-	return net_dial_host(near->net, host, port, from, handler, ctx);
+	return net_dial_host(near->net, to->host, to->port, to->from, handler,
+	    ctx);
 }
 
 static void

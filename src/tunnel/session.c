@@ -527,6 +527,11 @@ session_new(const struct session_options *options, unsigned long number,
 		.allow_tls = options->policy->allow_tls,
 		.memory = options->memory,
 	};
+	struct side_to to = {
+		.host = options->server_host,
+		.port = options->server_port,
+		.use = SIDE_CONTROL,
+	};
 	char text[ADDR_TEXT_MAX];
 
 	if (session != NULL)
@@ -555,8 +560,7 @@ session_new(const struct session_options *options, unsigned long number,
 	stream_set_handler(client, &control_handler,
 	    &session->control[ENGINE_CLIENT]);
 	session->control[ENGINE_SERVER].stream = side_dial(options->server_side,
-	    options->server_host, options->server_port, NULL, &control_handler,
-	    &session->control[ENGINE_SERVER]);
+	    &to, &control_handler, &session->control[ENGINE_SERVER]);
 	if (session->control[ENGINE_SERVER].stream == NULL)
 		engine_lost(session->engine, ENGINE_SERVER,
 		    "the SSH connection is down");

@@ -6,10 +6,10 @@
 #include <stddef.h>
 
 struct stream *
-side_dial(struct side *side, const char *host, uint16_t port,
-    const struct addr *from, const struct stream_handler *handler, void *ctx)
+side_dial(struct side *side, const struct side_to *to,
+    const struct stream_handler *handler, void *ctx)
 {
-	return side->ops->dial(side, host, port, from, handler, ctx);
+	return side->ops->dial(side, to, handler, ctx);
 }
 
 void

@@ -16,6 +16,21 @@ struct side;
 struct side_listener;
 struct ports;
 
+/* What a stream is for. */
+enum side_use {
+	SIDE_CONTROL,
+	SIDE_DATA,
+};
+
+/* Where to dial. */
+struct side_to {
+	const char *host; /* a name or an address, as that side sees it */
+	uint16_t port;
+	const struct addr *from; /* the local address to use, or NULL; the far
+				  * side has none */
+	enum side_use use;
+};
+
 /* Where to listen. */
 struct side_at {
 	/*
@@ -55,13 +70,11 @@ struct side_listener_handler {
 };
 
 /*
- * Connects to host:port as that side sees it; host is a name or an address.
- * from: the local address to use, or NULL; the far side has none.  Returns a
- * connecting stream, the caller's, or NULL when it cannot even be tried (out
- * of memory, link down).
+ * Connects.  to is copied.  Returns a connecting stream, the caller's, or NULL
+ * when it cannot even be tried (out of memory, link down).
  */
-struct stream *side_dial(struct side *side, const char *host, uint16_t port,
-    const struct addr *from, const struct stream_handler *handler, void *ctx);
+struct stream *side_dial(struct side *side, const struct side_to *to,
+    const struct stream_handler *handler, void *ctx);
 
 /*
  * The two ends of an open stream that the side has dialled or accepted;
@@ -135,8 +148,8 @@ void side_free(struct side *side);
 
 /* Implementations embed these first. */
 struct side_ops {
-	struct stream *(*dial)(struct side *, const char *, uint16_t,
-	    const struct addr *, const struct stream_handler *, void *);
+	struct stream *(*dial)(struct side *, const struct side_to *,
+	    const struct stream_handler *, void *);
 	void (*ends)(const struct stream *, struct addr *, struct addr *);
 	struct side_listener *(*listen)(struct side *, const struct side_at *,
 	    const struct side_listener_handler *, void *);

@@ -272,7 +272,9 @@ def test_help(tmp):
                  "--allow-tls", "--any-user", "--max-sessions", "-q", "-v", "-R",
                  "--allow FROM", "--server-mode", "--far-address",
                  "--client-address", "--client-ports", "--server-data-host",
-                 "--client-data-host"):
+                 "--client-data-host", "--links", "--prefetch",
+                 "--max-window", "--max-memory", "--no-cipher-order",
+                 "--no-session"):
         assert word in said, word
     assert max(map(len, said.split("\n"))) <= 80
     assert cli.run(tmp, "--version")[0] == 0

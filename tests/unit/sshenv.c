@@ -1,6 +1,7 @@
 /*
  * A real sshd, a link to it, and forwards.
  */
+#include "limits.h"
 #include "sshenv.h"
 
 #include <arpa/inet.h>
@@ -206,6 +207,8 @@ sshenv_link(struct sshenv *env)
 	env->options.destination = env->arguments[2];
 	env->options.directory = env->directory;
 	env->options.batch = true;
+	window_budget_init(&env->budget, LIMIT_MEMORY, LIMIT_WINDOW_MAX);
+	env->options.budget = &env->budget;
 	env->link = link_new(&env->loop, &env->options, &handler, env);
 	assert_non_null(env->link);
 	assert_int_equal(link_start(env->link), 0);

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "ssh/link.h"
+#include "ssh/window.h"
 
 /* ---- sshd and the link ---- */
 
@@ -25,6 +26,7 @@ struct sshenv {
 	int sshd_words; /* its standard error */
 	char arguments[8][128];
 	const char *argument_list[16];
+	struct window_budget budget;
 	struct link_options options;
 	struct link *link;
 	unsigned int up;

@@ -333,7 +333,8 @@ near_dial(struct near *near, struct sshenv *env, const char *host,
 
 	memset(near, 0, sizeof(*near));
 	near->env = env;
-	near->stream = link_dial(env->link, host, port, &handler, near);
+	near->stream =
+	    link_dial(env->link, host, port, LINK_DATA, &handler, near);
 	assert_non_null(near->stream);
 	stream_read_start(near->stream);
 }

@@ -63,7 +63,8 @@ test_dial(void **state)
 
 	assert_string_equal(side_name(env->side), "the SSH server");
 	peer_start(&peer, &env->ssh, PEER_SEND, 100);
-	taken.stream = side_dial(env->side, "localhost", peer.port, NULL,
+	taken.stream = side_dial(env->side,
+	    &(struct side_to) { .host = "localhost", .port = peer.port },
 	    &taken_handler, &taken);
 	assert_non_null(taken.stream);
 	stream_read_start(taken.stream);

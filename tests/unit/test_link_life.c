@@ -45,12 +45,14 @@ test_up_down(void **state)
 	struct sshenv *env = *state;
 
 	sshenv_link(env);
-	assert_null(link_dial(env->link, "127.0.0.1", 1, NULL, NULL));
+	assert_null(
+	    link_dial(env->link, "127.0.0.1", 1, LINK_DATA, NULL, NULL));
 	sshenv_until(env, &env->up);
 	link_stop(env->link);
 	link_stop(env->link);
 	assert_int_equal(env->down, 0);
-	assert_null(link_dial(env->link, "127.0.0.1", 1, NULL, NULL));
+	assert_null(
+	    link_dial(env->link, "127.0.0.1", 1, LINK_DATA, NULL, NULL));
 	sshenv_until(env, &env->down);
 	assert_true(env->was_up);
 	assert_string_equal(env->why, "stopped");

@@ -159,8 +159,11 @@ test_dial(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		stop(&heard);
 		start(env, side, &at, &heard);
-		near.stream = side_dial(side, hosts[i], heard.v4.port,
-		    i == 1 ? &from : NULL, &notes_handler, &near);
+		near.stream = side_dial(side,
+		    &(struct side_to) { .host = hosts[i],
+			.port = heard.v4.port,
+			.from = i == 1 ? &from : NULL },
+		    &notes_handler, &near);
 		assert_non_null(near.stream);
 		side_ends(side, near.stream, &local, &peer);
 		assert_int_equal(peer.family, AF_UNSPEC);

@@ -116,6 +116,45 @@ test_all_small(void **state)
 	}
 }
 
+static void
+test_size(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t max, value;
+		int err;
+	} sizes[] = {
+		{ "0", 0, 0, 0 },
+		{ "512", 512, 512, 0 },
+		{ "513", 512, 0, -ERANGE },
+		{ "64K", 65536, 65536, 0 },
+		{ "64k", 65535, 0, -ERANGE },
+		{ "1M", UINT64_MAX, 1 << 20, 0 },
+		{ "3m", 4 << 20, 3 << 20, 0 },
+		{ "2G", UINT64_MAX, 2ULL << 30, 0 },
+		{ "17179869183G", UINT64_MAX, 17179869183ULL << 30, 0 },
+		{ "17179869184G", UINT64_MAX, 0, -ERANGE },
+		{ "", 9, 0, -EINVAL },
+		{ "K", 9999, 0, -EINVAL },
+		{ "1KB", 9999, 0, -EINVAL },
+		{ "1 K", 9999, 0, -EINVAL },
+		{ "1.5M", UINT64_MAX, 0, -EINVAL },
+		{ "-1K", 9999, 0, -EINVAL },
+		{ "1T", UINT64_MAX, 0, -EINVAL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		uint64_t value = 77;
+
+		assert_int_equal(num_parse_size(sizes[i].text, sizes[i].max,
+				     &value),
+		    sizes[i].err);
+		assert_int_equal(value,
+		    sizes[i].err == 0 ? sizes[i].value : 77);
+	}
+}
+
 int
 main(void)
 {
@@ -124,6 +163,7 @@ main(void)
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_length),
 		cmocka_unit_test(test_all_small),
+		cmocka_unit_test(test_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,11 @@ test_defaults(void **state)
 	assert_string_equal(options.forwards[0].host, "localhost");
 	assert_int_equal(options.forwards[0].host_port, 21);
 	assert_int_equal(options.max_sessions, LIMIT_SESSIONS);
+	assert_int_equal(options.links, 1);
+	assert_int_equal(options.max_window, 64 << 20);
+	assert_int_equal(options.max_memory, 256 << 20);
+	assert_false(
+	    options.prefetch || options.no_cipher_order || options.no_session);
 	assert_int_equal(options.verbose, 0);
 	assert_false(options.forwards[0].remote);
 	assert_false(options.quiet || options.batch || options.allow_tls ||
@@ -72,13 +77,19 @@ test_all(void **state)
 	assert_int_equal(
 	    parse("--ssh /opt/ssh --batch -q -L 0:a:21 -L ftp/*:1:b:22 "
 		  "--foreign-port pass --allow-tls --any-user "
-		  "--max-sessions 7 host",
+		  "--max-sessions 7 --links 4 --prefetch --max-window 1m "
+		  "--max-memory 1G --no-cipher-order --no-session host",
 		&options),
 	    OPTIONS_RUN);
 	assert_string_equal(options.ssh, "/opt/ssh");
 	assert_true(options.batch && options.quiet && options.allow_tls &&
 	    options.any_user && options.pass_foreign_port);
 	assert_int_equal(options.max_sessions, 7);
+	assert_int_equal(options.links, 4);
+	assert_int_equal(options.max_window, 1 << 20);
+	assert_int_equal(options.max_memory, 1 << 30);
+	assert_true(
+	    options.prefetch && options.no_cipher_order && options.no_session);
 	assert_int_equal(options.n_forwards, 2);
 	assert_string_equal(options.forwards[0].host, "a");
 	assert_string_equal(options.forwards[1].bind, "*");
@@ -319,6 +330,15 @@ test_bad(void **state)
 		{ "--max-sessions -1 h", "--max-sessions -1" },
 		{ "--max-sessions many h", "--max-sessions many" },
 		{ "--max-sessions 100001 h", "--max-sessions 100001" },
+		{ "--links 0 h", "--links 0: expected a number from 1 to 16" },
+		{ "--links 17 h", "--links 17" },
+		{ "--max-window 64 h",
+		    "--max-window 64: expected a size like 64M, from 128K to "
+		    "1024M" },
+		{ "--max-window 2G h", "--max-window 2G" },
+		{ "--max-window 64MB h", "--max-window 64MB" },
+		{ "--max-memory 1M h", "--max-memory 1M: expected" },
+		{ "--max-memory 65G h", "to 65536M" },
 		{ "-R", "-R needs a value" },
 		{ "-R nonsense h", "-R nonsense: expected" },
 		{ "-R 2222 h", "-R 2222: expected" },

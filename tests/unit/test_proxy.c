@@ -151,6 +151,8 @@ on_lost(void *ctx, int err)
 	proxy_abort(((struct fake *)ctx)->proxy);
 }
 
+static struct window_budget budget;
+
 /* Up to proxy mode, a byte at a time. */
 static int
 set_up(void **state)
@@ -160,6 +162,7 @@ set_up(void **state)
 	struct fake *fake = calloc(1, sizeof(*fake));
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
 
+	window_budget_init(&budget, LIMIT_MEMORY, LIMIT_WINDOW_MAX);
 	uv_loop_init(&fake->loop);
 	strcpy(fake->directory, "/tmp/culvert-test-XXXXXX");
 	assert_non_null(mkdtemp(fake->directory));
@@ -168,8 +171,8 @@ set_up(void **state)
 	assert_int_equal(bind(listener, (struct sockaddr *)&addr, sizeof(addr)),
 	    0);
 	assert_int_equal(listen(listener, 1), 0);
-	assert_int_equal(proxy_new(&fake->loop, addr.sun_path, &handler, fake,
-			     &fake->proxy),
+	assert_int_equal(proxy_new(&fake->loop, addr.sun_path, &budget,
+			     &handler, fake, &fake->proxy),
 	    0);
 	fake->fd = accept(listener, NULL, NULL);
 	close(listener);
@@ -179,7 +182,8 @@ set_up(void **state)
 		say(fake, &HELLO[i], 1);
 	expect(fake, TEXT(HELLO));
 	expect(fake, TEXT("\0\0\0\x08\x10\0\0\x0f\0\0\0\0"));
-	assert_null(proxy_dial(fake->proxy, "h", 1, &stream_handler, fake));
+	assert_null(
+	    proxy_dial(fake->proxy, "h", 1, LINK_DATA, &stream_handler, fake));
 	say(fake, TEXT(PROXY_YES));
 	assert_int_equal(fake->up, 1);
 	*state = fake;
@@ -207,8 +211,8 @@ dial(struct fake *fake, const char *window_and_packet)
 {
 	char confirmation[22] = "\0\0\0\x12\0\x5b\0\0\0\0\0\0\0\7";
 
-	fake->stream =
-	    proxy_dial(fake->proxy, "ftp", 21, &stream_handler, fake);
+	fake->stream = proxy_dial(fake->proxy, "ftp", 21, LINK_DATA,
+	    &stream_handler, fake);
 	assert_non_null(fake->stream);
 	stream_read_start(fake->stream);
 	expect(fake,
@@ -271,24 +275,50 @@ static void
 test_window_in(void **state)
 {
 	struct fake *fake = *state;
-	size_t all = LIMIT_CHANNEL_WINDOW / LIMIT_CHANNEL_PACKET;
+	size_t all = LIMIT_WINDOW_FIRST / LIMIT_CHANNEL_PACKET;
 
 	dial(fake, WINDOW_1000);
-	/* A reader gives back three packets' worth at a time. */
+	/* A reader gives back a sixteenth of the window at a time. */
 	say_data(fake, 3, 0);
-	expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\1\x80\0"));
-	assert_int_equal(fake->received, 3 * LIMIT_CHANNEL_PACKET);
+	expect_nothing(fake);
+	say_data(fake, 1, 0);
+	expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\2\0\0"));
+	assert_int_equal(fake->received, 4 * LIMIT_CHANNEL_PACKET);
 	/* One who stops in the middle takes no more. */
 	fake->stop_in_data = true;
 	say_data(fake, all, 0);
-	assert_int_equal(fake->received, 4 * LIMIT_CHANNEL_PACKET);
+	assert_int_equal(fake->received, 5 * LIMIT_CHANNEL_PACKET);
 	expect_nothing(fake);
 	fake->stop_in_data = false;
 	stream_read_start(fake->stream);
-	assert_int_equal(fake->received, 4 * LIMIT_CHANNEL_PACKET);
+	assert_int_equal(fake->received, 5 * LIMIT_CHANNEL_PACKET);
 	turn(fake);
-	assert_int_equal(fake->received, (3 + all) * LIMIT_CHANNEL_PACKET);
+	assert_int_equal(fake->received, (4 + all) * LIMIT_CHANNEL_PACKET);
 	assert_string_equal(fake->told, "od");
+}
+
+/* What comes between a question and its answer is what the path carries in a
+ * round trip: where that is the window, the window grows. */
+static void
+test_window_grows(void **state)
+{
+	struct fake *fake = *state;
+
+	dial(fake, WINDOW_1000);
+	say_data(fake, 16, 0);
+	for (int i = 0; i < 4; i++)
+		expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\2\0\0"));
+	expect(fake,
+	    TEXT("\0\0\0\x20\0\x62\0\0\0\7\0\0\0\x15"
+		 "keepalive@openssh.com\1"));
+	say_data(fake, 40, 0);
+	for (int i = 0; i < 10; i++)
+		expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\2\0\0"));
+	expect_nothing(fake);
+	/* Refused, as it should be: 40 packets, times four. */
+	say(fake, TEXT("\0\0\0\6\0\x64\0\0\0\0"));
+	expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\x30\0\0"));
+	expect_nothing(fake);
 }
 
 static void
@@ -298,7 +328,7 @@ test_window_exceeded(void **state)
 
 	dial(fake, WINDOW_1000);
 	stream_read_stop(fake->stream);
-	say_data(fake, LIMIT_CHANNEL_WINDOW / LIMIT_CHANNEL_PACKET, 0);
+	say_data(fake, LIMIT_WINDOW_FIRST / LIMIT_CHANNEL_PACKET, 0);
 	assert_string_equal(fake->told, "o");
 	say_data(fake, 0, 1);
 	assert_string_equal(fake->told, "oc");
@@ -367,9 +397,9 @@ test_requests(void **state)
 	expect(fake, TEXT("\0\0\0\x12\0\x5c\0\0\0\5\0\0\0\1\0\0\0\0\0\0\0\0"));
 	/* Extended data is dropped, but counted. */
 	say(fake, TEXT("\0\0\0\x10\0\x5f\0\0\0\0\0\0\0\1\0\0\0\2er"));
-	say_data(fake, 3, 0);
-	expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\1\x80\2"));
-	assert_int_equal(fake->received, 3 * LIMIT_CHANNEL_PACKET);
+	say_data(fake, 4, 0);
+	expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\2\0\2"));
+	assert_int_equal(fake->received, 4 * LIMIT_CHANNEL_PACKET);
 	/* More window than there are numbers for. */
 	say(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\0\xff\xff\xff\xff"));
 	assert_int_equal(fake->err, -EPROTO);
@@ -384,12 +414,14 @@ test_numbers(void **state)
 	struct stream *given_up;
 	uint8_t got[256];
 
-	given_up = proxy_dial(fake->proxy, "ftp", 21, &stream_handler, fake);
+	given_up = proxy_dial(fake->proxy, "ftp", 21, LINK_DATA,
+	    &stream_handler, fake);
 	assert_int_equal(recv(fake->fd, got, sizeof(got), MSG_DONTWAIT), 62);
 	assert_int_equal(got[25], 0);
 	stream_close(given_up);
 	expect_nothing(fake);
-	given_up = proxy_dial(fake->proxy, "ftp", 21, &stream_handler, fake);
+	given_up = proxy_dial(fake->proxy, "ftp", 21, LINK_DATA,
+	    &stream_handler, fake);
 	assert_int_equal(recv(fake->fd, got, sizeof(got), MSG_DONTWAIT), 62);
 	assert_int_equal(got[25], 1);
 	stream_close(given_up);
@@ -398,8 +430,8 @@ test_numbers(void **state)
 	    TEXT("\0\0\0\x12\0\x5b\0\0\0\0\0\0\0\7\0\0\1\0\0\0\1\0"
 		 "\0\0\0\x12\0\x5c\0\0\0\1\0\0\0\2\0\0\0\0\0\0\0\0"));
 	expect(fake, TEXT("\0\0\0\6\0\x61\0\0\0\7"));
-	fake->stream =
-	    proxy_dial(fake->proxy, "ftp", 21, &stream_handler, fake);
+	fake->stream = proxy_dial(fake->proxy, "ftp", 21, LINK_DATA,
+	    &stream_handler, fake);
 	assert_int_equal(recv(fake->fd, got, sizeof(got), MSG_DONTWAIT), 62);
 	assert_int_equal(got[25], 1);
 	say(fake, TEXT("\0\0\0\6\0\x61\0\0\0\0"));
@@ -419,7 +451,8 @@ test_nonsense(void **state)
 	assert_int_equal(fake->lost, 1);
 	assert_string_equal(fake->told, "oc");
 	assert_int_equal(fake->err, -ECONNRESET);
-	assert_null(proxy_dial(fake->proxy, "h", 1, &stream_handler, fake));
+	assert_null(
+	    proxy_dial(fake->proxy, "h", 1, LINK_DATA, &stream_handler, fake));
 }
 
 /* ssh goes after our EOF has left and the peer's has come: a clean end. */
@@ -445,6 +478,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_window_out),
 		TEST(test_window_in),
+		TEST(test_window_grows),
 		TEST(test_window_exceeded),
 		TEST(test_cut),
 		TEST(test_end),

@@ -1,0 +1,81 @@
+/*
+ * How much the peers of our channels may send unasked: the receive windows
+ * (RFC 4254 section 5.2).  A policy, no I/O and no clock.
+ *
+ * Theory of operation.  A window that is smaller than what is on its way in
+ * one round trip holds the sender up.  So the round trip is measured in bytes,
+ * as TCP does it (dynamic right-sizing): a question is sent to the peer, and
+ * what comes on the channel until the answer is what the path carried
+ * meanwhile.  If that is more than half of the window, the window may be what
+ * limits, and it becomes several times that; if it is far less, or the reader
+ * lags behind, it becomes smaller.  A window cannot be taken back, only not
+ * given again: so each has a target, and what is consumed is given back up to
+ * it.
+ *
+ * What the peers may send and what has come and is not consumed, of all
+ * channels, never exceeds the budget, but for LIMIT_WINDOW_SMALL each channel,
+ * below which none can work.  No target is larger than the equal share of all
+ * channels for data, so who came first gives way to who comes later.
+ */
+#ifndef SSH_WINDOW_H
+#define SSH_WINDOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What all channels of the process share; the caller's to keep. */
+struct window_budget {
+	uint64_t max;	  /* bytes, --max-memory */
+	uint32_t largest; /* one window, --max-window */
+	uint64_t used;	  /* promised to peers, or come and not consumed */
+	unsigned int n;	  /* windows for data */
+};
+
+void window_budget_init(struct window_budget *budget, uint64_t max,
+    uint32_t largest);
+
+/* Of one channel; embedded in it. */
+struct window {
+	struct window_budget *budget;
+	bool grows; /* it is for data */
+	bool closed;
+	uint32_t target;    /* what left and held are to be */
+	uint32_t left;	    /* the peer may still send that much */
+	uint32_t held;	    /* came, is not consumed */
+	uint32_t most_held; /* since the question */
+	uint64_t came;	    /* since the question, or the answer */
+	bool asked;	    /* the question has no answer yet */
+};
+
+/*
+ * Begins.  grows: for data; else it is small and stays so.  Returns what to
+ * give the peer first; that much is promised from here on.
+ */
+uint32_t window_open(struct window *window, struct window_budget *budget,
+    bool grows);
+
+/* len bytes came.  False: more than was promised; nothing has changed then. */
+bool window_receive(struct window *window, uint32_t len)
+    __attribute__((warn_unused_result));
+
+/* len bytes of them have been consumed. */
+void window_consume(struct window *window, uint32_t len);
+
+/*
+ * What to give the peer now, which is promised from here on; 0: nothing yet.
+ * To be asked after window_consume() and window_answered().
+ */
+uint32_t window_grant(struct window *window);
+
+/* Is a question due?  True once for each: it is to be sent, behind the grants.
+ */
+bool window_asks(struct window *window);
+
+/* The answer to the question came. */
+void window_answered(struct window *window);
+
+/* No more comes.  All is given back to the budget but what is held, which is
+ * so as it is consumed.  Twice is allowed. */
+void window_close(struct window *window);
+
+#endif

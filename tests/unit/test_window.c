@@ -1,0 +1,243 @@
+/*
+ * Receive windows.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "limits.h"
+#include "ssh/window.h"
+
+#define MIB ((uint32_t)1 << 20)
+
+static void
+open_data(struct window *window, struct window_budget *budget)
+{
+	assert_int_equal(window_open(window, budget, true), 2 * MIB);
+}
+
+/* A round trip in which len bytes come and are taken at once; returns what was
+ * granted in it. */
+static uint64_t
+round_trip(struct window *window, uint64_t len)
+{
+	uint64_t granted = 0;
+	uint32_t piece;
+
+	assert_true(window->asked);
+	for (; len > 0; len -= piece) {
+		piece = len < 32768 ? (uint32_t)len : 32768;
+		assert_true(window_receive(window, piece));
+		window_consume(window, piece);
+		granted += window_grant(window);
+		assert_false(window_asks(window));
+	}
+	window_answered(window);
+	return granted + window_grant(window);
+}
+
+/* Up to the question. */
+static void
+up_to_question(struct window *window)
+{
+	while (!window_asks(window)) {
+		assert_true(window_receive(window, 4096));
+		window_consume(window, 4096);
+		window_grant(window);
+	}
+}
+
+static void
+test_first(void **state)
+{
+	struct window_budget budget;
+	struct window data, control;
+
+	(void)state;
+	window_budget_init(&budget, 256 * MIB, 64 * MIB);
+	open_data(&data, &budget);
+	assert_int_equal(window_open(&control, &budget, false), 128 * 1024);
+	assert_int_equal(budget.used, 2 * MIB + 128 * 1024);
+	assert_true(window_receive(&control, 128 * 1024));
+	assert_false(window_receive(&control, 1));
+	window_consume(&control, 128 * 1024);
+	assert_int_equal(window_grant(&control), 128 * 1024);
+	/* It never asks, and never grows. */
+	for (int i = 0; i < 1000; i++) {
+		assert_true(window_receive(&control, 64 * 1024));
+		window_consume(&control, 64 * 1024);
+		window_grant(&control);
+		assert_false(window_asks(&control));
+	}
+	window_close(&control);
+	window_close(&control);
+	window_close(&data);
+	assert_int_equal(budget.used, 0);
+	assert_int_equal(budget.n, 0);
+}
+
+/* Doubled and more a round trip, while it is what limits; up to the largest.
+ */
+static void
+test_grows(void **state)
+{
+	struct window_budget budget;
+	struct window window;
+	uint32_t before;
+	int trips = 0;
+
+	(void)state;
+	window_budget_init(&budget, 256 * MIB, 64 * MIB);
+	open_data(&window, &budget);
+	while (window.target < 64 * MIB) {
+		before = window.target;
+		up_to_question(&window);
+		round_trip(&window, window.left);
+		assert_true(window.target >= 2 * before);
+		assert_true(++trips <= 5);
+	}
+	assert_int_equal(window.target, 64 * MIB);
+	assert_true(window.left > 60 * MIB);
+	assert_int_equal(budget.used, window.left);
+}
+
+/* What the path does not fill stays as it is. */
+static void
+test_stays(void **state)
+{
+	struct window_budget budget;
+	struct window window;
+
+	(void)state;
+	window_budget_init(&budget, 256 * MIB, 64 * MIB);
+	open_data(&window, &budget);
+	up_to_question(&window);
+	round_trip(&window, MIB - 1);
+	assert_int_equal(window.target, 2 * MIB);
+	up_to_question(&window);
+	round_trip(&window, MIB + 1);
+	assert_int_equal(window.target, 4 * MIB + 4);
+	up_to_question(&window);
+	round_trip(&window, 2 * MIB);
+	assert_int_equal(window.target, 4 * MIB + 4);
+}
+
+/* A reader that lags behind: its window becomes smaller again. */
+static void
+test_shrinks(void **state)
+{
+	struct window_budget budget;
+	struct window window;
+
+	(void)state;
+	window_budget_init(&budget, 256 * MIB, 64 * MIB);
+	open_data(&window, &budget);
+	while (window.target < 64 * MIB) {
+		up_to_question(&window);
+		round_trip(&window, window.left);
+	}
+	up_to_question(&window);
+	assert_true(window_receive(&window, 33 * MIB));
+	window_answered(&window);
+	assert_int_equal(window.target, 32 * MIB);
+	/* Half of what it may be is to be taken before more is given. */
+	assert_int_equal(window_grant(&window), 0);
+	window_consume(&window, 16 * MIB);
+	assert_int_equal(window_grant(&window), 0);
+	assert_true(window.left + window.held > 32 * MIB);
+	window_consume(&window, 17 * MIB);
+	assert_int_equal(window_grant(&window), 0);
+	assert_true(window_receive(&window, MIB));
+	window_consume(&window, MIB);
+	assert_true(window_grant(&window) >= 2 * MIB);
+	assert_int_equal(window.left, 32 * MIB);
+	/* A sender that has become slow, and never less than at first. */
+	for (int i = 0; i < 10; i++) {
+		up_to_question(&window);
+		round_trip(&window, 1000);
+	}
+	assert_int_equal(window.target, 2 * MIB);
+}
+
+/* Many share the budget equally; it is never exceeded but by the smallest. */
+static void
+test_budget(void **state)
+{
+	struct window_budget budget;
+	struct window window[64], late;
+
+	(void)state;
+	window_budget_init(&budget, 64 * MIB, 64 * MIB);
+	open_data(&window[0], &budget);
+	while (window[0].target < 64 * MIB) {
+		up_to_question(&window[0]);
+		round_trip(&window[0], window[0].left);
+	}
+	/* All is promised: others begin small ... */
+	assert_true(budget.used > 60 * MIB && budget.used <= 64 * MIB);
+	for (int i = 1; i < 64; i++)
+		assert_true(window_open(&window[i], &budget, true) <= 4 * MIB);
+	assert_true(budget.used <= 64 * MIB + 63 * LIMIT_WINDOW_SMALL);
+	assert_true(window[63].left == LIMIT_WINDOW_SMALL);
+	/* ... and the first gives way, as its data come. */
+	for (int i = 0; i < 64; i++) {
+		while (window[0].left > MIB) {
+			assert_true(window_receive(&window[0], 65536));
+			window_consume(&window[0], 65536);
+			window_grant(&window[0]);
+		}
+	}
+	assert_true(window[0].left <= MIB);
+	assert_true(window_receive(&window[63], 65536));
+	window_consume(&window[63], 65536);
+	window_grant(&window[63]);
+	assert_int_equal(window[63].left, MIB);
+	assert_true(budget.used <= 64 * MIB);
+	for (int i = 0; i < 64; i++)
+		window_close(&window[i]);
+	assert_int_equal(budget.used, 0);
+	/* Held by a channel that is closed: still in the count. */
+	open_data(&late, &budget);
+	assert_true(window_receive(&late, MIB));
+	window_close(&late);
+	assert_int_equal(budget.used, MIB);
+	assert_int_equal(window_grant(&late), 0);
+	assert_false(window_asks(&late));
+	window_consume(&late, MIB);
+	assert_int_equal(budget.used, 0);
+}
+
+/* An answer to nothing, as a peer may send it. */
+static void
+test_stray_answer(void **state)
+{
+	struct window_budget budget;
+	struct window window;
+
+	(void)state;
+	window_budget_init(&budget, 256 * MIB, 64 * MIB);
+	open_data(&window, &budget);
+	assert_true(window_receive(&window, 2 * MIB));
+	window_consume(&window, 2 * MIB);
+	window_answered(&window);
+	assert_int_equal(window.target, 2 * MIB);
+	assert_int_equal(window_grant(&window), 2 * MIB);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_first),
+		cmocka_unit_test(test_grows),
+		cmocka_unit_test(test_stays),
+		cmocka_unit_test(test_shrinks),
+		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_stray_answer),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

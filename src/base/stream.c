@@ -23,10 +23,29 @@ stream_read_stop(struct stream *stream)
 	stream->ops->read_stop(stream);
 }
 
+size_t
+stream_len(const struct iovec *pieces, size_t n)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++)
+		len += pieces[i].iov_len;
+	return len;
+}
+
+int
+stream_writev(struct stream *stream, const struct iovec *pieces, size_t n)
+{
+	return stream->ops->write(stream, pieces, n);
+}
+
 int
 stream_write(struct stream *stream, const void *bytes, size_t len)
 {
-	return stream->ops->write(stream, bytes, len);
+	/* The type serves reading as well, hence no const. */
+	struct iovec piece = { (void *)(uintptr_t)bytes, len };
+
+	return stream_writev(stream, &piece, 1);
 }
 
 void

@@ -18,15 +18,27 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 struct stream;
+
+/* Bytes that are handed on lie in so many pieces at most, so that nobody has to
+ * copy them together. */
+#define STREAM_PIECES 16
+
+/* How many bytes n pieces have. */
+size_t stream_len(const struct iovec *pieces, size_t n);
 
 struct stream_handler {
 	/* A dialled stream stands. */
 	void (*opened)(void *ctx);
 
-	/* len > 0 bytes came.  They are valid only during the call. */
-	void (*data)(void *ctx, const uint8_t *bytes, size_t len);
+	/*
+	 * Bytes came, in n pieces, one behind the other: 0 < n <=
+	 * STREAM_PIECES, and none of them is empty.  They are valid only
+	 * during the call.
+	 */
+	void (*data)(void *ctx, const struct iovec *pieces, size_t n);
 
 	/* The peer has ended its direction cleanly, after its last byte. */
 	void (*eof)(void *ctx);
@@ -50,7 +62,7 @@ struct stream_handler {
 struct stream_ops {
 	void (*read_start)(struct stream *);
 	void (*read_stop)(struct stream *);
-	int (*write)(struct stream *, const uint8_t *, size_t);
+	int (*write)(struct stream *, const struct iovec *, size_t);
 	void (*shutdown)(struct stream *);
 	void (*close)(struct stream *);
 	void (*finish)(struct stream *);
@@ -80,10 +92,13 @@ void stream_read_start(struct stream *stream);
 void stream_read_stop(struct stream *stream);
 
 /*
- * Sends len bytes; what cannot go now is copied and queued.  Owners stop their
- * source while stream_queued() is above the high-water mark (limits.h).
- * Returns 0, -ENOMEM, or -EPIPE after shutdown or once the stream is dead.
+ * Sends n pieces, or len bytes; what cannot go now is copied and queued.
+ * Owners stop their source while stream_queued() is above the high-water mark
+ * (limits.h).  Returns 0, -ENOMEM, or -EPIPE after shutdown or once the stream
+ * is dead.
  */
+int stream_writev(struct stream *stream, const struct iovec *pieces, size_t n)
+    __attribute__((warn_unused_result));
 int stream_write(struct stream *stream, const void *bytes, size_t len)
     __attribute__((warn_unused_result));
 

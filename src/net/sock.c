@@ -287,11 +287,45 @@ net_stream_wrote(uv_write_t *write, int status)
 	s->stream.handler->drained(s->stream.ctx);
 }
 
+/* Gives the kernel what it takes of the pieces at once. */
 static int
-sock_write(struct stream *stream, const uint8_t *bytes, size_t len)
+net_stream_try(struct net_stream *s, const struct iovec *pieces, size_t n,
+    size_t *ret_sent)
+{
+	uv_buf_t bufs[STREAM_PIECES];
+	int sent;
+
+	assert(n <= STREAM_PIECES);
+	for (size_t i = 0; i < n; i++)
+		bufs[i] = sock_uv_buf(pieces[i].iov_base, pieces[i].iov_len);
+	sent = uv_try_write(&s->uv.stream, bufs, (unsigned int)n);
+	*ret_sent = sent > 0 ? (size_t)sent : 0;
+	return sent < 0 && sent != UV_EAGAIN ? sent : 0;
+}
+
+/* Queues the pieces, but for their first skip bytes. */
+static int
+net_stream_queue(struct net_stream *s, const struct iovec *pieces, size_t n,
+    size_t skip)
+{
+	for (size_t i = 0; i < n; i++) {
+		const uint8_t *bytes = pieces[i].iov_base;
+		size_t len = pieces[i].iov_len, gone = skip < len ? skip : len;
+
+		skip -= gone;
+		if (buf_append(&s->queue, bytes + gone, len - gone) != 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int
+sock_write(struct stream *stream, const struct iovec *pieces, size_t n)
 {
 	struct net_stream *s = (struct net_stream *)stream;
 	size_t held = buf_len(&s->queue) + buf_len(&s->flight);
+	size_t len = stream_len(pieces, n), sent = 0;
+	int err;
 
 	if (s->err != 0 || s->shut)
 		return -EPIPE;
@@ -300,19 +334,15 @@ sock_write(struct stream *stream, const uint8_t *bytes, size_t len)
 	if (len > LIMIT_STREAM_QUEUE - held)
 		return -ENOMEM;
 	if (s->connected && held == 0) {
-		uv_buf_t all = sock_uv_buf(bytes, len);
-		int n = uv_try_write(&s->uv.stream, &all, 1);
-
-		if (n < 0 && n != UV_EAGAIN) {
-			net_stream_fail(s, n);
+		err = net_stream_try(s, pieces, n, &sent);
+		if (err != 0) {
+			net_stream_fail(s, err);
 			return -EPIPE;
 		}
-		if (n > 0) {
-			bytes += n;
-			len -= (size_t)n;
-		}
 	}
-	if (buf_append(&s->queue, bytes, len) != 0) {
+	if (sent == len)
+		return 0;
+	if (net_stream_queue(s, pieces, n, sent) != 0) {
 		/* A part may be gone: nothing can follow it. */
 		net_stream_fail(s, -ENOMEM);
 		return -ENOMEM;
@@ -382,7 +412,7 @@ net_stream_read(uv_stream_t *uv_stream, ssize_t n, const uv_buf_t *bytes)
 		net_stream_fail(s, (int)n);
 	else if (n > 0 && !s->gone)
 		s->stream.handler->data(s->stream.ctx,
-		    (const uint8_t *)bytes->base, (size_t)n);
+		    &(struct iovec) { bytes->base, (size_t)n }, 1);
 }
 
 /* Does what the owner has asked for, as far as it can be done now. */

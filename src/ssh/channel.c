@@ -146,8 +146,10 @@ channel_tell_one(struct channel *channel)
 	if (channel->reading && len > 0) {
 		if (len > LIMIT_READ_CHUNK)
 			len = LIMIT_READ_CHUNK;
-		stream->handler->data(stream->ctx, buf_bytes(&channel->in),
-		    len);
+		stream->handler->data(stream->ctx,
+		    &(struct iovec) {
+			(void *)(uintptr_t)buf_bytes(&channel->in), len },
+		    1);
 		buf_consume(&channel->in, len);
 		channel_consumed(channel, len);
 		return true;
@@ -210,18 +212,28 @@ channel_read_stop(struct stream *stream)
 }
 
 static int
-channel_write(struct stream *stream, const uint8_t *bytes, size_t len)
+channel_write_piece(struct channel *channel, const uint8_t *bytes, size_t len)
+{
+	size_t sent = 0;
+
+	if (buf_len(&channel->out) == 0)
+		sent = channel_send(channel, bytes, len);
+	return buf_append(&channel->out, bytes + sent, len - sent);
+}
+
+static int
+channel_write(struct stream *stream, const struct iovec *pieces, size_t n)
 {
 	struct channel *channel = channel_of(stream);
-	size_t sent = 0;
 
 	if (channel->err != 0 || channel->shut || channel->mux == NULL)
 		return -EPIPE;
-	if (len > LIMIT_STREAM_QUEUE - buf_len(&channel->out))
+	if (stream_len(pieces, n) > LIMIT_STREAM_QUEUE - buf_len(&channel->out))
 		return -ENOMEM;
-	if (buf_len(&channel->out) == 0)
-		sent = channel_send(channel, bytes, len);
-	if (buf_append(&channel->out, bytes + sent, len - sent) != 0) {
+	for (size_t i = 0; i < n; i++) {
+		if (channel_write_piece(channel, pieces[i].iov_base,
+			pieces[i].iov_len) == 0)
+			continue;
 		/* Half of it may be on its way. */
 		channel_fail(channel, -ENOMEM, "out of memory");
 		channel_send_close(channel);

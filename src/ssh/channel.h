@@ -33,6 +33,12 @@ struct channel_mux {
 	uint32_t size;		      /* of table */
 	unsigned int refusals;	      /* of openings, by the peer */
 	struct window_budget *budget; /* borrowed */
+
+	/* What came for one channel, one packet behind the other, and is to be
+	 * told to its owner in one call. */
+	struct channel *gathering; /* NULL: nothing */
+	struct iovec pieces[STREAM_PIECES];
+	size_t n_pieces;
 };
 
 /*
@@ -46,12 +52,17 @@ struct channel *channel_new(uv_loop_t *loop, struct channel_mux *mux,
 struct stream *channel_stream(struct channel *channel);
 
 /*
- * A message of the peer for this channel, of any type with a channel.  Owners
- * are called back from inside.  Returns 0, or -EPROTO when the peer cannot be
+ * A message of the peer for this channel, of any type with a channel; its data
+ * must stay valid until channel_deliver().  Owners are called back from inside
+ * both.  Returns 0, or -EPROTO when the peer cannot be
  * speaking our protocol.
  */
 int channel_message(struct channel *channel,
     const struct chan_message *message);
+
+/* All messages that came with one read are through: what is gathered of them
+ * goes to its owner. */
+void channel_deliver(struct channel_mux *mux);
 
 /* The mux socket has room: each waiting channel in turn sends a packet. */
 void channel_turns(struct channel_mux *mux);

@@ -111,16 +111,43 @@ channel_violated(struct channel *channel, const char *why)
 	channel_tell(channel);
 }
 
+void
+channel_deliver(struct channel_mux *mux)
+{
+	struct channel *channel = mux->gathering;
+	size_t n = mux->n_pieces;
+	size_t len = stream_len(mux->pieces, n);
+
+	if (channel == NULL)
+		return;
+	mux->gathering = NULL;
+	mux->n_pieces = 0;
+	channel->stream.handler->data(channel->stream.ctx, mux->pieces, n);
+	channel_consumed(channel, len);
+}
+
+static void
+channel_gather(struct channel *channel, const uint8_t *bytes, size_t len)
+{
+	struct channel_mux *mux = channel->mux;
+
+	mux->gathering = channel;
+	mux->pieces[mux->n_pieces++] =
+	    (struct iovec) { (void *)(uintptr_t)bytes, len };
+	if (mux->n_pieces == STREAM_PIECES)
+		channel_deliver(mux);
+}
+
 static void
 channel_got_data(struct channel *channel, const struct chan_message *message)
 {
-	struct stream *stream = &channel->stream;
 	size_t len = message->data_len;
 
 	if (channel->close_sent) /* it does not know yet */
 		return;
 	if (channel->eof || len > UINT32_MAX ||
 	    !window_receive(&channel->window, (uint32_t)len)) {
+		channel_deliver(channel->mux);
 		channel_violated(channel,
 		    "the SSH server sent more than it was allowed");
 		return;
@@ -129,8 +156,7 @@ channel_got_data(struct channel *channel, const struct chan_message *message)
 	    message->type == CHAN_EXTENDED_DATA) {
 		channel_consumed(channel, len);
 	} else if (channel->reading && buf_len(&channel->in) == 0) {
-		stream->handler->data(stream->ctx, message->data, len);
-		channel_consumed(channel, len);
+		channel_gather(channel, message->data, len);
 	} else if (buf_append(&channel->in, message->data, len) != 0) {
 		channel_consumed(channel, len);
 		channel_fail(channel, -ENOMEM, "out of memory");
@@ -180,6 +206,11 @@ channel_message(struct channel *channel, const struct chan_message *message)
 {
 	struct channel_mux *mux = channel->mux;
 
+	if (mux->gathering != channel || message->type != CHAN_DATA)
+		channel_deliver(mux);
+	/* Owners may have given it up in that. */
+	if (channel->mux == NULL)
+		return 0;
 	if (message->type == CHAN_OPEN_CONFIRMATION ||
 	    message->type == CHAN_OPEN_FAILURE) {
 		if (channel->open)

@@ -3,6 +3,11 @@
  */
 #include "ssh/channel_priv.h"
 
+#include <assert.h>
+
+/* So many go to the mux socket in one call. */
+#define CHANNEL_PACKETS 8
+
 void
 channel_unwait(struct channel *channel)
 {
@@ -106,25 +111,37 @@ channel_after_send(struct channel *channel)
 	channel_end_finish(channel);
 }
 
-/* Sends one packet of the len bytes.  Returns how many of them it took. */
+/* Sends packets of the len bytes, at most max of them.  Returns how many bytes
+ * they took. */
 static size_t
-channel_send_packet(struct channel *channel, const uint8_t *bytes, size_t len)
+channel_send_packets(struct channel *channel, const uint8_t *bytes, size_t len,
+    size_t max)
 {
 	struct conn *conn = channel->mux->conn;
-	uint8_t head[CHAN_DATA_HEAD];
+	uint8_t heads[CHANNEL_PACKETS][CHAN_DATA_HEAD];
+	struct iovec pieces[2 * CHANNEL_PACKETS];
+	size_t sent = 0, n = 0, part;
 
+	assert(max <= CHANNEL_PACKETS);
 	if (len > channel->peer_window)
 		len = channel->peer_window;
-	if (len > channel->peer_packet)
-		len = channel->peer_packet;
-	if (len == 0)
+	for (; sent < len && n < max; n++) {
+		part = len - sent;
+		if (part > channel->peer_packet)
+			part = channel->peer_packet;
+		chan_data_head(heads[n], channel->peer, (uint32_t)part);
+		pieces[2 * n] = (struct iovec) { heads[n], CHAN_DATA_HEAD };
+		pieces[2 * n + 1] =
+		    (struct iovec) { (void *)(uintptr_t)(bytes + sent), part };
+		sent += part;
+	}
+	if (n == 0)
 		return 0;
-	chan_data_head(head, channel->peer, (uint32_t)len);
-	conn_send(conn, head, sizeof(head), bytes, len);
-	channel->peer_window -= (uint32_t)len;
-	channel->handed += len;
+	conn_send(conn, pieces, 2 * n);
+	channel->peer_window -= (uint32_t)sent;
+	channel->handed += sent;
 	channel->mark = conn_taken(conn);
-	return len;
+	return sent;
 }
 
 /* May len bytes go to the mux socket now, or must they wait for a turn? */
@@ -152,7 +169,8 @@ channel_send(struct channel *channel, const uint8_t *bytes, size_t len)
 			channel->waiting = true;
 			break;
 		}
-		sent += channel_send_packet(channel, bytes + sent, len - sent);
+		sent += channel_send_packets(channel, bytes + sent, len - sent,
+		    CHANNEL_PACKETS);
 	}
 	return sent;
 }
@@ -175,8 +193,8 @@ channel_turns(struct channel_mux *mux)
 	    (channel = TAILQ_FIRST(&mux->waiting)) != NULL) {
 		channel_unwait(channel);
 		buf_consume(&channel->out,
-		    channel_send_packet(channel, buf_bytes(&channel->out),
-			buf_len(&channel->out)));
+		    channel_send_packets(channel, buf_bytes(&channel->out),
+			buf_len(&channel->out), 1));
 		if (buf_len(&channel->out) > 0 && channel->peer_window > 0) {
 			TAILQ_INSERT_TAIL(&mux->waiting, channel, entry);
 			channel->waiting = true;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/stream.h"
 #include "limits.h"
 
 /* A message that is not whole, and behind it room for the next read. */
@@ -48,6 +49,7 @@ static int
 conn_connect(const char *path, int *ret_fd)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int room = LIMIT_MUX_QUEUE;
 	CLEANUP(cleanup_fd) int fd = -1;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
@@ -56,6 +58,8 @@ conn_connect(const char *path, int *ret_fd)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
+	/* The kernel gives less where it must (net.core.wmem_max). */
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0)
 		return -errno;
 	*ret_fd = steal_fd(&fd);
@@ -148,24 +152,21 @@ conn_write(struct conn *conn, const struct iovec *pieces, size_t n_pieces)
 }
 
 void
-conn_send(struct conn *conn, const void *head, size_t head_len,
-    const void *body, size_t body_len)
+conn_send(struct conn *conn, const struct iovec *pieces, size_t n)
 {
-	struct iovec pieces[2] = { { (void *)(uintptr_t)head, head_len },
-		{ (void *)(uintptr_t)body, body_len } };
 	size_t sent = 0;
 
 	if (conn->broken)
 		return;
-	conn->taken += head_len + body_len;
+	conn->taken += stream_len(pieces, n);
 	if (buf_len(&conn->queue) == 0) {
-		ssize_t n = conn_write(conn, pieces, body_len > 0 ? 2 : 1);
+		ssize_t written = conn_write(conn, pieces, n);
 
-		if (n < 0)
+		if (written < 0)
 			return;
-		sent = (size_t)n;
+		sent = (size_t)written;
 	}
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < n; i++) {
 		size_t skip =
 		    sent < pieces[i].iov_len ? sent : pieces[i].iov_len;
 
@@ -186,10 +187,13 @@ conn_send(struct conn *conn, const void *head, size_t head_len,
 void
 conn_send_buf(struct conn *conn, struct buf *message, int err)
 {
+	struct iovec all = { (void *)(uintptr_t)buf_bytes(message),
+		buf_len(message) };
+
 	if (err != 0)
 		conn_break(conn);
 	else
-		conn_send(conn, buf_bytes(message), buf_len(message), NULL, 0);
+		conn_send(conn, &all, 1);
 	buf_consume(message, buf_len(message));
 }
 

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <uv.h>
 
 #include "base/buf.h"
@@ -42,11 +43,11 @@ int conn_new(uv_loop_t *loop, const char *path,
 void conn_free(struct conn *conn);
 
 /*
- * Sends head and then body, or queues it.  A queue that overflows and memory
- * that is not there break the connection: lost() comes, from the loop.
+ * Sends n pieces, one behind the other, or queues them.  A queue that overflows
+ * and memory that is not there break the connection: lost() comes, from the
+ * loop.
  */
-void conn_send(struct conn *conn, const void *head, size_t head_len,
-    const void *body, size_t body_len);
+void conn_send(struct conn *conn, const struct iovec *pieces, size_t n);
 
 /* Sends what a codec wrote to message, and empties it; err is its return. */
 void conn_send_buf(struct conn *conn, struct buf *message, int err);

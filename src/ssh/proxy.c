@@ -187,14 +187,11 @@ proxy_input(void *ctx, const uint8_t *bytes, size_t len)
 	size_t taken = 0, used;
 	int result;
 
-	for (;;) {
-		result = proxy_take(proxy, bytes + taken, len - taken, &used);
-		if (result < 0)
-			return result;
-		if (result == 0)
-			return (ssize_t)taken;
+	while (
+	    (result = proxy_take(proxy, bytes + taken, len - taken, &used)) > 0)
 		taken += used;
-	}
+	channel_deliver(&proxy->mux);
+	return result < 0 ? result : (ssize_t)taken;
 }
 
 static void

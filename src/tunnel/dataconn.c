@@ -87,14 +87,15 @@ lose(struct end *end, const char *why)
 
 /* Nothing may be missing in the middle: what cannot be sent on is a cut. */
 static void
-on_data(void *ctx, const uint8_t *bytes, size_t len)
+on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	struct end *from = ctx, *to = other(from);
+	size_t len = stream_len(pieces, n);
 	int err;
 
 	if (to->stream == NULL)
 		return;
-	err = stream_write(to->stream, bytes, len);
+	err = stream_writev(to->stream, pieces, n);
 	if (err != 0) {
 		if (err != -EPIPE)
 			lose(to, "out of memory");

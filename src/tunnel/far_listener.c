@@ -296,10 +296,10 @@ on_probe_opened(void *ctx)
 
 /* Our end sends nothing. */
 static void
-on_probe_data(void *ctx, const uint8_t *bytes, size_t len)
+on_probe_data(void *ctx, const struct iovec *pieces, size_t n)
 {
-	(void)bytes;
-	(void)len;
+	(void)pieces;
+	(void)n;
 	answered(ctx, ANSWER_NOT_HERE);
 }
 

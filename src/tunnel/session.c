@@ -408,14 +408,16 @@ pump(struct session *session)
 /* ---- control connections ---- */
 
 static void
-on_data(void *ctx, const uint8_t *bytes, size_t len)
+on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	struct control *from = ctx;
 	struct session *session = from->session;
 
 	tell_moved(session);
-	if (engine_bytes(session->engine, from->peer, bytes, len) != 0)
-		engine_stop(session->engine, "Out of memory");
+	for (size_t i = 0; i < n; i++)
+		if (engine_bytes(session->engine, from->peer,
+			pieces[i].iov_base, pieces[i].iov_len) != 0)
+			engine_stop(session->engine, "Out of memory");
 	pump(session);
 }
 

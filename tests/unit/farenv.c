@@ -45,12 +45,11 @@ farenv_end(void **state)
 /* ---- a listener's owner ---- */
 
 static void
-taken_data(void *ctx, const uint8_t *bytes, size_t len)
+taken_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	struct taken *taken = ctx;
 
-	(void)bytes;
-	taken->len += len;
+	taken->len += stream_len(pieces, n);
 }
 
 static void

@@ -72,17 +72,19 @@ notes_opened(void *ctx)
 }
 
 static void
-notes_data(void *ctx, const uint8_t *bytes, size_t len)
+notes_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	struct notes *notes = ctx;
+	size_t len = pieces->iov_len;
 
 	assert_false(notes->in_call);
+	assert_int_equal(n, 1);
 	assert_true(len > 0);
 	assert_int_equal(notes->eofs, 0);
 	assert_int_equal(notes->closed, 0);
 	assert_non_null(notes->stream);
 	notes->bytes = realloc(notes->bytes, notes->len + len);
-	memcpy(notes->bytes + notes->len, bytes, len);
+	memcpy(notes->bytes + notes->len, pieces->iov_base, len);
 	notes->len += len;
 	if (notes->close_in_data) {
 		stream_close(notes->stream);

@@ -274,14 +274,21 @@ near_opened(void *ctx)
 }
 
 static void
-near_data(void *ctx, const uint8_t *bytes, size_t len)
+near_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	struct near *near = ctx;
 
 	assert_int_equal(near->eof + near->closed, 0);
-	for (size_t i = 0; i < len; i++)
-		assert_int_equal(bytes[i], sshenv_pattern(near->received + i));
-	near->received += len;
+	assert_in_range(n, 1, STREAM_PIECES);
+	for (; n > 0; pieces++, n--) {
+		const uint8_t *bytes = pieces->iov_base;
+
+		assert_true(pieces->iov_len > 0);
+		for (size_t i = 0; i < pieces->iov_len; i++)
+			assert_int_equal(bytes[i],
+			    sshenv_pattern(near->received + i));
+		near->received += pieces->iov_len;
+	}
 	if (near->close_in_data)
 		near_close(near);
 }

@@ -100,14 +100,13 @@ on_opened(void *ctx)
 }
 
 static void
-on_data(void *ctx, const uint8_t *bytes, size_t len)
+on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	struct fake *fake = ctx;
 
-	(void)bytes;
 	if (fake->told[0] == '\0' || fake->told[strlen(fake->told) - 1] != 'd')
 		tell(fake, 'd');
-	fake->received += len;
+	fake->received += stream_len(pieces, n);
 	if (fake->stop_in_data)
 		stream_read_stop(fake->stream);
 }

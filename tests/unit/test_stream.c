@@ -32,13 +32,13 @@ FAKE_VOID(finish)
 FAKE_VOID(reset)
 
 static int
-fake_write(struct stream *stream, const uint8_t *bytes, size_t len)
+fake_write(struct stream *stream, const struct iovec *pieces, size_t n)
 {
 	struct fake *fake = (struct fake *)stream;
 
 	fake->called = "write";
-	fake->written += len;
-	return bytes[0];
+	fake->written += stream_len(pieces, n);
+	return *(const uint8_t *)pieces->iov_base;
 }
 
 static size_t

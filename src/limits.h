@@ -64,6 +64,8 @@
 #define LIMIT_WINDOW_SMALL (128 * 1024)
 /* ... of a data connection at first (OpenSSH's own) ... */
 #define LIMIT_WINDOW_FIRST (2 * 1024 * 1024)
+/* ... so much more than the path itself holds, as far as that is known ... */
+#define LIMIT_WINDOW_AHEAD (4 * 1024 * 1024)
 /* ... and at most, unless --max-window says otherwise. */
 #define LIMIT_WINDOW_MAX (64 * 1024 * 1024)
 

@@ -23,7 +23,7 @@ channel_give_window(struct channel *channel)
 		conn_send_buf(mux->conn, &mux->message,
 		    chan_put_window_adjust(&mux->message, channel->peer,
 			grant));
-	if (window_asks(&channel->window))
+	if (window_asks(&channel->window, uv_hrtime() / 1000))
 		conn_send_buf(mux->conn, &mux->message,
 		    chan_put_question(&mux->message, channel->peer));
 }
@@ -247,7 +247,7 @@ channel_message(struct channel *channel, const struct chan_message *message)
 		break;
 	case CHAN_SUCCESS:
 	case CHAN_FAILURE:
-		window_answered(&channel->window);
+		window_answered(&channel->window, uv_hrtime() / 1000);
 		channel_give_window(channel);
 		break;
 	default:

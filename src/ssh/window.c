@@ -7,10 +7,6 @@
 
 #include "limits.h"
 
-/* A window grows to this many times what came in a round trip, so that it
- * does not limit while what comes in one still grows. */
-#define WINDOW_AHEAD 4
-
 /* What is consumed is given back when it is that part of the window, and a
  * question is put when the other part has come. */
 #define WINDOW_GRANT_PART 16
@@ -116,34 +112,48 @@ window_grant(struct window *window)
 }
 
 bool
-window_asks(struct window *window)
+window_asks(struct window *window, uint64_t now)
 {
 	if (window->closed || !window->grows || window->asked ||
 	    window->came < window->target / WINDOW_QUESTION_PART)
 		return false;
 	window->asked = true;
+	window->asked_at = now;
 	window->came = 0;
 	window->most_held = window->held;
 	return true;
 }
 
-void
-window_answered(struct window *window)
+/* What the path itself holds, by the round trip that has just ended. */
+static uint64_t
+window_path(struct window *window, uint64_t now)
 {
-	uint64_t came = window->came;
-	uint32_t target = window->target;
+	uint64_t time = now > window->asked_at ? now - window->asked_at : 1;
+
+	if (window->shortest == 0 || time < window->shortest)
+		window->shortest = time;
+	/* At most 2^32 bytes in 2^31 us come here: no overflow. */
+	return window->came * window->shortest / time;
+}
+
+void
+window_answered(struct window *window, uint64_t now)
+{
+	uint64_t path, target;
 
 	if (window->closed || !window->asked)
 		return;
+	path = window_path(window, now);
+	target = path + (path < LIMIT_WINDOW_AHEAD ? path : LIMIT_WINDOW_AHEAD);
 	window->asked = false;
 	window->came = 0;
-	if (window->most_held > target / 2 || came < target / 8)
-		target /= 2;
-	else if (window->most_held < target / 4 && came > target / 2)
-		target = smaller(WINDOW_AHEAD * came, window->budget->largest);
+	if (window->most_held > window->target / 4 && target > window->target)
+		target = window->target;
+	if (window->most_held > window->target / 2)
+		target = window->target / 2;
 	if (target < LIMIT_WINDOW_FIRST)
 		target = LIMIT_WINDOW_FIRST;
-	window->target = target;
+	window->target = smaller(target, window->budget->largest);
 }
 
 /* What is held stays in the budget's count until it is consumed. */

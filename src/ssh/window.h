@@ -1,16 +1,26 @@
 /*
  * How much the peers of our channels may send unasked: the receive windows
- * (RFC 4254 section 5.2).  A policy, no I/O and no clock.
+ * (RFC 4254 section 5.2).  A policy, no I/O; the clock is handed in, in
+ * microseconds of any beginning.
  *
  * Theory of operation.  A window that is smaller than what is on its way in
- * one round trip holds the sender up.  So the round trip is measured in bytes,
- * as TCP does it (dynamic right-sizing): a question is sent to the peer, and
- * what comes on the channel until the answer is what the path carried
- * meanwhile.  If that is more than half of the window, the window may be what
- * limits, and it becomes several times that; if it is far less, or the reader
- * lags behind, it becomes smaller.  A window cannot be taken back, only not
- * given again: so each has a target, and what is consumed is given back up to
- * it.
+ * one round trip holds the sender up.  So the round trip is measured, in time
+ * and in bytes: a question is sent to the peer, and what comes on the channel
+ * until the answer is what came in one.  Without what waited somewhere, the
+ * trip would have taken the shortest time that was seen, so
+ *
+ *	came * shortest / time
+ *
+ * is what the path itself holds, and the window is to be that and some more:
+ * as much again, so that it is soon found out when the path can hold more, but
+ * no more than LIMIT_WINDOW_AHEAD.  For what is more than the path holds waits,
+ * when ssh is the slowest of all, in one buffer of ssh, which it extends by
+ * small steps, copying all of it each time: with 2 MiB in there it is as fast
+ * as ever, with 30 it stands still for many seconds.
+ *
+ * A reader that lags behind gets no more, and less when he lags much.  A window
+ * cannot be taken back, only not given again: so each has a target, and what is
+ * consumed is given back up to it.
  *
  * What the peers may send and what has come and is not consumed, of all
  * channels, never exceeds the budget, but for LIMIT_WINDOW_SMALL each channel,
@@ -45,6 +55,8 @@ struct window {
 	uint32_t most_held; /* since the question */
 	uint64_t came;	    /* since the question, or the answer */
 	bool asked;	    /* the question has no answer yet */
+	uint64_t asked_at;
+	uint64_t shortest; /* round trip that was seen; 0: none */
 };
 
 /*
@@ -69,10 +81,10 @@ uint32_t window_grant(struct window *window);
 
 /* Is a question due?  True once for each: it is to be sent, behind the grants.
  */
-bool window_asks(struct window *window);
+bool window_asks(struct window *window, uint64_t now);
 
 /* The answer to the question came. */
-void window_answered(struct window *window);
+void window_answered(struct window *window, uint64_t now);
 
 /* No more comes.  All is given back to the budget but what is held, which is
  * so as it is consumed.  Twice is allowed. */

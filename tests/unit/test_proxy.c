@@ -314,9 +314,9 @@ test_window_grows(void **state)
 	for (int i = 0; i < 10; i++)
 		expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\2\0\0"));
 	expect_nothing(fake);
-	/* Refused, as it should be: 40 packets, times four. */
+	/* Refused, as it should be: 40 packets, and as much again. */
 	say(fake, TEXT("\0\0\0\6\0\x64\0\0\0\0"));
-	expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\x30\0\0"));
+	expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\x08\0\0"));
 	expect_nothing(fake);
 }
 

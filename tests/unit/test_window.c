@@ -12,6 +12,7 @@
 #include "ssh/window.h"
 
 #define MIB ((uint32_t)1 << 20)
+#define RTT 100000 /* microseconds */
 
 static void
 open_data(struct window *window, struct window_budget *budget)
@@ -19,12 +20,12 @@ open_data(struct window *window, struct window_budget *budget)
 	assert_int_equal(window_open(window, budget, true), 2 * MIB);
 }
 
-/* A round trip in which len bytes come and are taken at once; returns what was
- * granted in it. */
-static uint64_t
-round_trip(struct window *window, uint64_t len)
+/* A round trip of so many microseconds in which len bytes come and are taken at
+ * once. */
+static void
+round_trip(struct window *window, uint64_t len, uint64_t time)
 {
-	uint64_t granted = 0;
+	uint64_t now = window->asked_at;
 	uint32_t piece;
 
 	assert_true(window->asked);
@@ -32,22 +33,39 @@ round_trip(struct window *window, uint64_t len)
 		piece = len < 32768 ? (uint32_t)len : 32768;
 		assert_true(window_receive(window, piece));
 		window_consume(window, piece);
-		granted += window_grant(window);
-		assert_false(window_asks(window));
+		window_grant(window);
+		assert_false(window_asks(window, now));
 	}
-	window_answered(window);
-	return granted + window_grant(window);
+	window_answered(window, now + time);
+	window_grant(window);
 }
 
 /* Up to the question. */
 static void
 up_to_question(struct window *window)
 {
-	while (!window_asks(window)) {
+	while (!window_asks(window, 1000)) {
 		assert_true(window_receive(window, 4096));
 		window_consume(window, 4096);
 		window_grant(window);
 	}
+}
+
+/* While the window is all that limits. */
+static int
+grow(struct window *window, uint32_t to)
+{
+	uint32_t before;
+	int trips = 0;
+
+	while (window->target < to) {
+		before = window->target;
+		up_to_question(window);
+		round_trip(window, window->left, RTT);
+		assert_true(window->target > before);
+		trips++;
+	}
+	return trips;
 }
 
 static void
@@ -70,7 +88,7 @@ test_first(void **state)
 		assert_true(window_receive(&control, 64 * 1024));
 		window_consume(&control, 64 * 1024);
 		window_grant(&control);
-		assert_false(window_asks(&control));
+		assert_false(window_asks(&control, 1));
 	}
 	window_close(&control);
 	window_close(&control);
@@ -79,26 +97,20 @@ test_first(void **state)
 	assert_int_equal(budget.n, 0);
 }
 
-/* Doubled and more a round trip, while it is what limits; up to the largest.
- */
+/* Doubled a round trip, and later 4 MiB more, while it is what limits. */
 static void
 test_grows(void **state)
 {
 	struct window_budget budget;
 	struct window window;
-	uint32_t before;
-	int trips = 0;
 
 	(void)state;
 	window_budget_init(&budget, 256 * MIB, 64 * MIB);
 	open_data(&window, &budget);
-	while (window.target < 64 * MIB) {
-		before = window.target;
-		up_to_question(&window);
-		round_trip(&window, window.left);
-		assert_true(window.target >= 2 * before);
-		assert_true(++trips <= 5);
-	}
+	up_to_question(&window);
+	round_trip(&window, 2 * MIB - 65536, RTT);
+	assert_int_equal(window.target, 4 * MIB - 131072);
+	assert_in_range(grow(&window, 64 * MIB), 14, 20);
 	assert_int_equal(window.target, 64 * MIB);
 	assert_true(window.left > 60 * MIB);
 	assert_int_equal(budget.used, window.left);
@@ -115,14 +127,37 @@ test_stays(void **state)
 	window_budget_init(&budget, 256 * MIB, 64 * MIB);
 	open_data(&window, &budget);
 	up_to_question(&window);
-	round_trip(&window, MIB - 1);
+	round_trip(&window, MIB, RTT);
 	assert_int_equal(window.target, 2 * MIB);
 	up_to_question(&window);
-	round_trip(&window, MIB + 1);
-	assert_int_equal(window.target, 4 * MIB + 4);
+	round_trip(&window, MIB + MIB / 2, RTT);
+	assert_int_equal(window.target, 3 * MIB);
+}
+
+/* A longer round trip is data that wait somewhere: the window comes back to
+ * what the path holds, and some more. */
+static void
+test_queue(void **state)
+{
+	struct window_budget budget;
+	struct window window;
+
+	(void)state;
+	window_budget_init(&budget, 256 * MIB, 64 * MIB);
+	open_data(&window, &budget);
+	grow(&window, 40 * MIB);
 	up_to_question(&window);
-	round_trip(&window, 2 * MIB);
-	assert_int_equal(window.target, 4 * MIB + 4);
+	round_trip(&window, 36 * MIB, 3 * RTT);
+	assert_int_equal(window.target, (12 + 4) * MIB);
+	/* Nothing is given before it has come down. */
+	assert_true(window.left > 16 * MIB);
+	assert_int_equal(window_grant(&window), 0);
+	/* The clock has not moved, or has gone backwards. */
+	up_to_question(&window);
+	round_trip(&window, 0, 0);
+	up_to_question(&window);
+	window_answered(&window, 0);
+	assert_int_equal(window.target, 2 * MIB);
 }
 
 /* A reader that lags behind: its window becomes smaller again. */
@@ -135,13 +170,10 @@ test_shrinks(void **state)
 	(void)state;
 	window_budget_init(&budget, 256 * MIB, 64 * MIB);
 	open_data(&window, &budget);
-	while (window.target < 64 * MIB) {
-		up_to_question(&window);
-		round_trip(&window, window.left);
-	}
+	grow(&window, 64 * MIB);
 	up_to_question(&window);
 	assert_true(window_receive(&window, 33 * MIB));
-	window_answered(&window);
+	window_answered(&window, 1000 + RTT);
 	assert_int_equal(window.target, 32 * MIB);
 	/* Half of what it may be is to be taken before more is given. */
 	assert_int_equal(window_grant(&window), 0);
@@ -154,11 +186,18 @@ test_shrinks(void **state)
 	window_consume(&window, MIB);
 	assert_true(window_grant(&window) >= 2 * MIB);
 	assert_int_equal(window.left, 32 * MIB);
-	/* A sender that has become slow, and never less than at first. */
-	for (int i = 0; i < 10; i++) {
-		up_to_question(&window);
-		round_trip(&window, 1000);
+	/* One that lags a little stays where it is. */
+	up_to_question(&window);
+	for (int i = 0; i < 6; i++) {
+		assert_true(window_receive(&window, 9 * MIB));
+		window_consume(&window, 9 * MIB);
+		window_grant(&window);
 	}
+	window_answered(&window, 1000 + RTT);
+	assert_int_equal(window.target, 32 * MIB);
+	/* A sender that has become slow, and never less than at first. */
+	up_to_question(&window);
+	round_trip(&window, 1000, RTT);
 	assert_int_equal(window.target, 2 * MIB);
 }
 
@@ -172,10 +211,7 @@ test_budget(void **state)
 	(void)state;
 	window_budget_init(&budget, 64 * MIB, 64 * MIB);
 	open_data(&window[0], &budget);
-	while (window[0].target < 64 * MIB) {
-		up_to_question(&window[0]);
-		round_trip(&window[0], window[0].left);
-	}
+	grow(&window[0], 64 * MIB);
 	/* All is promised: others begin small ... */
 	assert_true(budget.used > 60 * MIB && budget.used <= 64 * MIB);
 	for (int i = 1; i < 64; i++)
@@ -205,7 +241,7 @@ test_budget(void **state)
 	window_close(&late);
 	assert_int_equal(budget.used, MIB);
 	assert_int_equal(window_grant(&late), 0);
-	assert_false(window_asks(&late));
+	assert_false(window_asks(&late, 1));
 	window_consume(&late, MIB);
 	assert_int_equal(budget.used, 0);
 }
@@ -222,7 +258,7 @@ test_stray_answer(void **state)
 	open_data(&window, &budget);
 	assert_true(window_receive(&window, 2 * MIB));
 	window_consume(&window, 2 * MIB);
-	window_answered(&window);
+	window_answered(&window, 1);
 	assert_int_equal(window.target, 2 * MIB);
 	assert_int_equal(window_grant(&window), 2 * MIB);
 }
@@ -234,6 +270,7 @@ main(void)
 		cmocka_unit_test(test_first),
 		cmocka_unit_test(test_grows),
 		cmocka_unit_test(test_stays),
+		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_shrinks),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_stray_answer),

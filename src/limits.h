@@ -27,6 +27,10 @@
  * used, and those of pipelined commands. */
 #define LIMIT_SESSION_DATA 4
 
+/* A session asks nothing ahead any more when the server has ended that many of
+ * such data connections. */
+#define LIMIT_AHEAD_DEATHS 2
+
 /* Sessions at one time, unless --max-sessions says otherwise. */
 #define LIMIT_SESSIONS 256
 
@@ -58,6 +62,14 @@
 
 /* SSH connections of one process, with --links. */
 #define LIMIT_LINKS 16
+
+/* A further one that carried nothing for so long is closed ... */
+#define LIMIT_LINK_IDLE_MS 300000
+/* ... and when one could not be opened, or was lost, the next is tried after
+ * this pause at the earliest, which doubles with each failure ... */
+#define LIMIT_LINK_PAUSE_MS 1000
+/* ... up to this. */
+#define LIMIT_LINK_PAUSE_MAX_MS 300000
 
 /* Receive windows: the peer may send that much unasked.  Of a control
  * connection, and what each channel has even when memory is short ... */
@@ -95,11 +107,17 @@
  * 16384 channels and records; from here on a fresh link is better. */
 #define LIMIT_MUX_REFUSALS 4000
 
-/* Idle far listeners kept for reuse. */
+/* Idle far listeners kept for reuse, of each link. */
 #define LIMIT_IDLE_FORWARDS 8
 
 /* Words of ssh kept for the error message, in bytes. */
 #define LIMIT_SSH_WORDS 2048
+
+/* What ssh -G prints (some 5000 bytes); of more, nothing is believed. */
+#define LIMIT_SSH_CONFIG (64 * 1024)
+
+/* A list of ciphers, its NUL included (ssh's own: 110). */
+#define LIMIT_SSH_CIPHERS 1024
 
 /* ---- times, in milliseconds ---- */
 
@@ -127,6 +145,11 @@
 /* A data listener toward a client that nobody used goes after this. */
 #define LIMIT_LISTENER_MS 600000
 
+/* What was asked of the server before the client asked (--prefetch) is given up
+ * when the client does nothing with it for so long: before pyftpdlib would, who
+ * lets go of an unused passive port after 30 s. */
+#define LIMIT_AHEAD_MS 25000
+
 /* After ABOR the server has this long before its data connection is ended. */
 #define LIMIT_ABORT_MS 300
 
@@ -143,6 +166,10 @@
 
 /* After the client's end of control the server has this long to end too. */
 #define LIMIT_HALF_CLOSED_MS 300000
+
+/* ssh -G has this long; Match exec and the look-up of names may take some of
+ * it, or hang, as they then do in ssh itself. */
+#define LIMIT_SSH_CONFIG_MS 5000
 
 /* After SIGTERM ssh has this long before SIGKILL. */
 #define LIMIT_SSH_STOP_MS 1000

@@ -18,8 +18,10 @@
 #include "base/log.h"
 #include "base/privdir.h"
 #include "conf/options.h"
+#include "limits.h"
 #include "net/sock.h"
 #include "ssh/link.h"
+#include "ssh/links.h"
 #include "ssh/master.h"
 #include "ssh/window.h"
 #include "tunnel/policy.h"
@@ -44,7 +46,7 @@ struct app {
 	struct net *net;
 	struct window_budget budget;
 	struct link_options link_options;
-	struct link *link;
+	struct links *links;
 	struct side *near;
 	struct side *far;
 	struct policy policy;
@@ -85,7 +87,7 @@ on_said(void *ctx)
 {
 	struct app *app = ctx;
 
-	link_stop(app->link);
+	links_stop(app->links);
 }
 
 /*
@@ -105,7 +107,7 @@ stop(struct app *app)
 	if (remote)
 		net_when_finished(app->net, on_said, app);
 	else
-		link_stop(app->link);
+		links_stop(app->links);
 }
 
 static void
@@ -115,13 +117,13 @@ on_signal(uv_signal_t *handle, int signum)
 
 	log_verbose("%s: stopping", strsignal(signum));
 	if (app->stopping)
-		link_stop(app->link); /* somebody is in a hurry */
+		links_stop(app->links); /* somebody is in a hurry */
 	else
 		stop(app);
 	app->stopping = true;
 }
 
-/* ---- the link ---- */
+/* ---- the first link, on which all depends ---- */
 
 static void
 announce(const struct app *app, size_t i)
@@ -209,6 +211,7 @@ make_policy(struct app *app)
 		.any_user = options->any_user,
 		.pass_foreign_port = options->pass_foreign_port,
 		.allow_tls = options->allow_tls,
+		.prefetch = options->prefetch,
 		.server_mode = modes[options->server_mode],
 		.server_data_host_reply = options->server_data_host_reply,
 		.client_data_host_control = options->client_data_host_control,
@@ -260,6 +263,12 @@ make_parts(struct app *app)
 		.up = on_up,
 		.down = on_down,
 	};
+	const struct links_options links = {
+		.link = &app->link_options,
+		.max = app->options.links,
+		.idle_ms = LIMIT_LINK_IDLE_MS,
+		.pause_ms = LIMIT_LINK_PAUSE_MS,
+	};
 
 	app->link_options = (struct link_options) {
 		.program = app->options.ssh,
@@ -276,12 +285,12 @@ make_parts(struct app *app)
 	    (uint32_t)app->options.max_window);
 	app->count.max_sessions = app->options.max_sessions;
 	app->net = net_new(&app->loop);
-	app->link = link_new(&app->loop, &app->link_options, &handler, app);
-	if (app->net == NULL || app->link == NULL)
+	app->links = links_new(&app->loop, &links, &handler, app);
+	if (app->net == NULL || app->links == NULL)
 		return false;
 	app->near = near_side_new(&app->loop, app->net);
 	app->far =
-	    far_side_new(&app->loop, app->link, app->net, app->directory);
+	    far_side_new(&app->loop, app->links, app->net, app->directory);
 	return app->near != NULL && app->far != NULL && make_policy(app);
 }
 
@@ -326,7 +335,7 @@ start(struct app *app)
 	}
 	if (!make_tunnels(app))
 		return false;
-	err = link_start(app->link);
+	err = links_start(app->links);
 	if (err != 0) {
 		log_err("cannot run %s: %s", app->options.ssh, strerror(-err));
 		return false;
@@ -351,7 +360,7 @@ run(struct app *app)
 	}
 	uv_run(&app->loop, UV_RUN_DEFAULT);
 	ignore_signals(app);
-	link_free(app->link);
+	links_free(app->links);
 	/* For the handles that were closed just now. */
 	uv_run(&app->loop, UV_RUN_DEFAULT);
 	net_free(app->net);

@@ -167,6 +167,19 @@ addr_is_loopback(const struct addr *addr)
 }
 
 bool
+addr_is_local(const struct addr *addr)
+{
+	const uint8_t *ip = addr->ip;
+
+	if (addr_is_loopback(addr))
+		return true;
+	if (addr->family == AF_INET)
+		return ip[0] == 169 && ip[1] == 254;
+	return addr->family == AF_INET6 && ip[0] == 0xfe &&
+	    (ip[1] & 0xc0) == 0x80;
+}
+
+bool
 addr_is_any(const struct addr *addr)
 {
 	static const uint8_t any[16];

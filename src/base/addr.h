@@ -47,6 +47,10 @@ bool addr_same_ip(const struct addr *a, const struct addr *b);
 /* 127.0.0.0/8 or ::1. */
 bool addr_is_loopback(const struct addr *addr);
 
+/* Of this host or a link of it, so that it means nothing elsewhere: loopback
+ * or link-local (169.254.0.0/16, fe80::/10). */
+bool addr_is_local(const struct addr *addr);
+
 /* 0.0.0.0 or ::. */
 bool addr_is_any(const struct addr *addr);
 

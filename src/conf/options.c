@@ -133,7 +133,7 @@ static const char help[] =
     "      --no-cipher-order\n"
     "                    leave ssh's default order of ciphers as it is; else AES-GCM\n"
     "                    is asked for first where the CPU has AES\n"
-    "      --no-session  do not start on the SSH server the sftp that ends at once, which\n"
+    "      --no-session  do not start sftp on the SSH server, which ends at once and\n"
     "                    turns Nagle's algorithm off\n"
     "\n"
     "  -q                only errors\n"

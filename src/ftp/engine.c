@@ -3,8 +3,6 @@
  */
 #include "ftp/engine.h"
 
-#include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,10 +202,8 @@ engine_send(struct engine *engine, enum engine_peer peer, const void *bytes,
 	attach_bytes(engine, bytes, len);
 }
 
-/* Ends what snprintf() has put into line, of size bytes.  A reply of ours is
- * one line, whatever it quotes.  Returns its length. */
-static size_t
-end_line(char *line, size_t size, int printed)
+size_t
+engine_end_line(char *line, size_t size, int printed)
 {
 	size_t len = (size_t)printed < size - 2 ? (size_t)printed : size - 3;
 
@@ -233,7 +229,7 @@ engine_sendf(struct engine *engine, enum engine_peer peer, const char *format,
 	va_end(args);
 	if (len >= 0)
 		engine_send(engine, peer, line,
-		    end_line(line, sizeof(line), len));
+		    engine_end_line(line, sizeof(line), len));
 }
 
 void
@@ -253,182 +249,6 @@ engine_logf(struct engine *engine, enum engine_level level, const char *format,
 		len = (int)sizeof(text) - 1;
 	engine_act(engine, ENGINE_LOG)->level = level;
 	attach_bytes(engine, text, (size_t)len + 1);
-}
-
-/* ---- pending commands ---- */
-
-struct pending *
-pending_add(struct engine *engine, enum pending_kind kind, enum verb verb)
-{
-	struct pending *pending = calloc(1, sizeof(*pending));
-
-	if (pending == NULL) {
-		engine->failed = true;
-		return NULL;
-	}
-	pending->kind = kind;
-	pending->verb = verb;
-	TAILQ_INSERT_TAIL(&engine->pending, pending, link);
-	engine->n_pending++;
-	return pending;
-}
-
-void
-pending_drop(struct engine *engine, struct pending *pending)
-{
-	TAILQ_REMOVE(&engine->pending, pending, link);
-	engine->n_pending--;
-	if (engine->replying == pending)
-		engine->replying = NULL;
-	free(pending->text);
-	free(pending->reply);
-	free(pending->line);
-	free(pending->rest);
-	free(pending);
-}
-
-void
-pending_keep_line(struct engine *engine, struct pending *pending,
-    const uint8_t *line, size_t len)
-{
-	pending->line = malloc(len);
-	if (pending->line == NULL) {
-		engine->failed = true;
-		return;
-	}
-	memcpy(pending->line, line, len);
-	pending->line_len = len;
-}
-
-void
-pending_time(struct engine *engine, struct pending *ask)
-{
-	if (ask->timed)
-		return;
-	ask->timed = true;
-	engine->unsure_timer = true;
-	engine_act(engine, ENGINE_TIMER)->ms = LIMIT_UNSURE_MS;
-}
-
-void
-pending_be_sure(struct engine *engine)
-{
-	struct pending *pending, *next;
-
-	for (pending = TAILQ_FIRST(&engine->pending); pending != NULL;
-	     pending = next) {
-		next = TAILQ_NEXT(pending, link);
-		pending->unsure = false;
-		if (pending->kind == PENDING_OURS && pending->transfer != NULL)
-			ask_abandon(engine, pending);
-	}
-}
-
-bool
-pending_waits(const struct engine *engine)
-{
-	const struct pending *pending;
-
-	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (pending->waits)
-			return true;
-	return false;
-}
-
-void
-pending_set_reply(struct engine *engine, struct pending *pending,
-    const void *line, size_t len)
-{
-	uint8_t *copy = malloc(len);
-
-	if (copy == NULL) {
-		engine->failed = true;
-		return;
-	}
-	memcpy(copy, line, len);
-	free(pending->reply);
-	pending->reply = copy;
-	pending->reply_len = len;
-}
-
-void
-pending_set_text(struct engine *engine, struct pending *pending,
-    const char *text)
-{
-	char line[512];
-	int len = snprintf(line, sizeof(line) - 2, "%s", text);
-
-	if (len >= 0)
-		pending_set_reply(engine, pending, line,
-		    end_line(line, sizeof(line), len));
-}
-
-void
-pending_send_reply(struct engine *engine, const struct pending *pending)
-{
-	if (!engine->opaque)
-		engine_send(engine, ENGINE_CLIENT, pending->reply,
-		    pending->reply_len);
-}
-
-void
-pending_local(struct engine *engine, const char *format, ...)
-{
-	struct pending *pending;
-	char text[512];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	pending = pending_add(engine, PENDING_LOCAL, VERB_OTHER);
-	if (pending != NULL)
-		pending_set_text(engine, pending, text);
-}
-
-bool
-pending_flush_local(struct engine *engine)
-{
-	struct pending *first = TAILQ_FIRST(&engine->pending);
-
-	if (first == NULL || first->kind != PENDING_LOCAL ||
-	    engine->reply.code != 0 || engine->fragment[ENGINE_SERVER])
-		return false;
-	pending_send_reply(engine, first);
-	pending_drop(engine, first);
-	return true;
-}
-
-struct pending *
-pending_transfer(struct engine *engine)
-{
-	struct pending *pending;
-
-	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (pending_is_transfer(pending))
-			return pending;
-	return NULL;
-}
-
-bool
-pending_is_transfer(const struct pending *pending)
-{
-	return pending->kind == PENDING_COMMAND &&
-	    (pending->flags & (VERB_SENDS | VERB_RECEIVES)) != 0;
-}
-
-bool
-pending_is_upload(const struct pending *pending)
-{
-	const struct data *data = pending->data;
-
-	if ((pending->flags & VERB_SENDS) == 0)
-		return false;
-	if ((pending->flags & VERB_RECEIVES) == 0)
-		return true;
-	return data != NULL &&
-	    data->bytes[ENGINE_SERVER] > data->before[ENGINE_SERVER] &&
-	    data->bytes[ENGINE_CLIENT] == data->before[ENGINE_CLIENT];
 }
 
 /* ---- what comes out ---- */
@@ -597,7 +417,7 @@ step(struct engine *engine)
 		return step_ends(engine);
 	return pending_flush_local(engine) || ask_step(engine) ||
 	    engine_step_server(engine) || engine_step_client(engine) ||
-	    step_ends(engine);
+	    ahead_step(engine) || step_ends(engine);
 }
 
 bool

@@ -63,6 +63,7 @@ struct engine_config {
 	bool ignore_port_host;	/* PORT's address counts as the client's own */
 	bool pass_foreign_port; /* a refused PORT goes through untouched */
 	bool allow_tls;		/* AUTH goes through; then all is opaque */
+	bool prefetch;		/* ask for passive mode before the client */
 	struct engine_memory *memory; /* borrowed; NULL: the session's own */
 };
 
@@ -76,7 +77,11 @@ enum engine_action_type {
 	ENGINE_REPORT, /* a transfer is over: see report */
 
 	/* These are about the data connection with number data. */
-	ENGINE_DATA_OPEN,  /* make its two ends: client and server */
+	ENGINE_DATA_OPEN,  /* make its two ends: client and server.  ahead: it
+			    * is nobody's yet: an end of the server's end is
+			    * to be told at once, what it says is a loss, and
+			    * no failure is worth a warning */
+	ENGINE_DATA_GIVE,  /* it is not ahead any more: the client is told */
 	ENGINE_DATA_DIAL,  /* dial the client's end now, where the server's end
 			    * dials too (else it is dialled when the server
 			    * has come) */
@@ -140,6 +145,7 @@ struct engine_action {
 	const uint8_t *bytes; /* valid until the next engine call but */
 	size_t len;	      /* engine_next(); so are all pointers here */
 	struct engine_data_end client, server; /* DATA_OPEN */
+	bool ahead;			       /* DATA_OPEN */
 	struct engine_report report;
 };
 

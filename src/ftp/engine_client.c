@@ -2,8 +2,6 @@
  * The control engine: lines of the client.
  */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -44,32 +42,24 @@ pass_untouched(struct engine *engine, const struct command *command,
 {
 	struct pending *pending = pass_command(engine, command, line, len);
 
-	if (pending != NULL)
-		pending->flags = VERB_VOIDS_DATA;
+	if (pending == NULL)
+		return;
+	pending->flags = VERB_VOIDS_DATA;
+	pending->unsure = engine->ahead.stands;
 }
 
 /* ---- PORT, EPRT, LPRT ---- */
 
-/* The SSH server's own loopback, or a link of it: no client that comes from
- * elsewhere is there, however wide the networks. */
-static bool
-is_near_by(const struct addr *addr)
-{
-	if (addr->family == AF_INET)
-		return addr->ip[0] == 127 ||
-		    (addr->ip[0] == 169 && addr->ip[1] == 254);
-	return addr_is_loopback(addr) ||
-	    (addr->ip[0] == 0xfe && (addr->ip[1] & 0xc0) == 0x80);
-}
-
-/* May a client whose address is not known be there? */
+/* May a client whose address is not known be there?  On the SSH server's own
+ * loopback, or a link of it, there is none that comes from elsewhere, however
+ * wide the networks. */
 static bool
 may_be_at(const struct engine_config *config, const struct addr *addr)
 {
 	for (size_t i = 0; i < config->n_networks; i++)
 		if (subnet_has(&config->networks[i], addr) &&
-		    (!is_near_by(addr) ||
-			is_near_by(&config->networks[i].addr)))
+		    (!addr_is_local(addr) ||
+			addr_is_local(&config->networks[i].addr)))
 			return true;
 	return false;
 }
@@ -175,8 +165,9 @@ take_active(struct engine *engine, const struct command *command,
 
 /* ---- the other verbs ---- */
 
-static bool
-arg_is(const struct command *command, const uint8_t *line, const char *word)
+bool
+command_arg_is(const struct command *command, const uint8_t *line,
+    const char *word)
 {
 	return command->arg_len == strlen(word) &&
 	    strncasecmp(arg_of(command, line), word, command->arg_len) == 0;
@@ -206,9 +197,9 @@ static void
 take_passive(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	if (command->verb == VERB_EPSV && arg_is(command, line, "ALL"))
+	if (command->verb == VERB_EPSV && command_arg_is(command, line, "ALL"))
 		take_epsv_all(engine, command, line, len);
-	else
+	else if (!ahead_take(engine, command, line))
 		ask_begin(engine, command, line, len, NULL);
 }
 
@@ -251,7 +242,7 @@ take_transfer(struct engine *engine, const struct command *command,
 	struct pending *pending;
 	size_t name_len = command->arg_len;
 
-	if (refuse_dead_transfer(engine))
+	if (refuse_dead_transfer(engine) || ahead_refuse_transfer(engine))
 		return;
 	pending = pass_command(engine, command, line, len);
 	if (pending == NULL)
@@ -286,8 +277,8 @@ take_mode(struct engine *engine, const struct command *command,
 	struct pending *pending = pass_command(engine, command, line, len);
 
 	if (pending != NULL)
-		pending->mode_block =
-		    arg_is(command, line, "B") || arg_is(command, line, "C");
+		pending->mode_block = command_arg_is(command, line, "B") ||
+		    command_arg_is(command, line, "C");
 }
 
 static void
@@ -309,6 +300,7 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 	struct command command;
 
 	command_parse(line, len, &command);
+	ahead_command(engine, &command, line);
 	if ((command.flags & VERB_IS_ACTIVE) != 0)
 		take_active(engine, &command, line, len);
 	else if ((command.flags & VERB_IS_PASSIVE) != 0)
@@ -419,6 +411,8 @@ engine_step_client(struct engine *engine)
 		line_reader_consume(input, len);
 		return true;
 	}
+	if (len > 0)
+		engine->ahead.wanted = false;
 	wait = len > 0 ? commands_wait(engine) : WAIT_ALL;
 	if (wait == WAIT_ALL ||
 	    (wait == WAIT_UNSURE &&
@@ -429,6 +423,8 @@ engine_step_client(struct engine *engine)
 		return skip_long_line(engine, result, len);
 	if (result == LINE_MORE)
 		return flush_client(engine, line, len);
+	if (ahead_is_awaited(engine, line, len))
+		return false;
 	take_command(engine, line, len);
 	line_reader_consume(input, len);
 	return true;

@@ -7,8 +7,6 @@
  * refused in the tunnel where another form was taken comes last.  RFC 6384
  * section 4 has the pairs between IPv4 and IPv6.
  */
-#include <string.h>
-
 #include "ftp/engine_priv.h"
 
 static const struct {
@@ -138,6 +136,13 @@ form_choose(struct engine *engine, const struct pending *ask)
 			second = order[i];
 	}
 	return second;
+}
+
+bool
+form_is_refused(unsigned code)
+{
+	return code == 425 || code == 522 || code == 550 ||
+	    (code >= 500 && code <= 504);
 }
 
 bool

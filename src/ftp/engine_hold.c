@@ -142,6 +142,7 @@ static void
 keep(struct engine *engine, struct data *data)
 {
 	data->wait = WAIT_NONE;
+	data->ahead = false;
 	data->expired = false;
 	data->quiet_watch = false;
 	data->before[ENGINE_CLIENT] = data->bytes[ENGINE_CLIENT];
@@ -172,7 +173,7 @@ data_transfer_over(struct engine *engine, struct pending *transfer,
 
 	if (data != NULL && !data->up[ENGINE_SERVER] &&
 	    (server_code == 425 || data->lost[ENGINE_SERVER]))
-		ask_unlearn(engine, data);
+		learn_forget(engine, data);
 	report(engine, transfer, data, server_code, client_code);
 	if (data != NULL && data->cutting && server_code >= 400)
 		heed_abort(engine);

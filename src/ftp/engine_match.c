@@ -59,6 +59,10 @@ fits(const struct pending *pending, unsigned code)
 
 	if (pending->kind == PENDING_LOCAL || pending->waits)
 		return false;
+	/* Nobody is to miss a reply for an ask of which nobody knows. */
+	if (pending->ahead)
+		return is_announcement(code) ||
+		    (code >= 400 && !is_one_of(code, not_passive));
 	if (pending->verb == VERB_ABOR)
 		return is_one_of(code, to_abort) ||
 		    (is_one_of(code, unknown) && !pending->heeded);
@@ -78,10 +82,11 @@ fits(const struct pending *pending, unsigned code)
 static bool
 claims(const struct pending *pending, unsigned code)
 {
-	if (pending->waits)
+	if (pending->kind == PENDING_LOCAL || pending->waits)
 		return false;
 	if (is_announcement(code))
-		return (pending->flags & VERB_IS_PASSIVE) != 0;
+		return (pending->flags & VERB_IS_PASSIVE) != 0 ||
+		    pending->ahead;
 	if (begins_transfer(code))
 		return pending_is_transfer(pending) && !pending->begun;
 	return false;
@@ -93,6 +98,8 @@ skip(struct engine *engine, struct pending *pending)
 {
 	if (pending->kind == PENDING_LOCAL)
 		pending_send_reply(engine, pending);
+	else if (pending->ahead)
+		ahead_abandon(engine, pending);
 	else if (pending->is_ask && pending->data != NULL &&
 	    pending->kind == PENDING_COMMAND && form_is_active(pending->form))
 		data_make_next(engine, pending->data);
@@ -132,6 +139,23 @@ behind_transfer(struct pending *transfer, unsigned code)
 	return NULL;
 }
 
+/* What cannot answer our ask is what a transfer has left behind, or answers
+ * a command behind it: then the server has left ours out. */
+static struct pending *
+behind_ahead(struct engine *engine, struct pending *ask, unsigned code)
+{
+	struct pending *pending = ask;
+
+	if (code < 200 || code == 225 || code == 226 || code >= 400)
+		return NULL;
+	while ((pending = TAILQ_NEXT(pending, link)) != NULL)
+		if (fits(pending, code))
+			break;
+	if (pending != NULL)
+		skip(engine, ask);
+	return pending;
+}
+
 static struct pending *
 first_sent(struct engine *engine)
 {
@@ -156,10 +180,14 @@ engine_match(struct engine *engine, unsigned code)
 	other = claimant(engine, code);
 	if (other != NULL)
 		return other;
+	if (is_announcement(code) && engine->ahead.owed)
+		return NULL;
 	if (pending_is_transfer(first)) {
 		other = behind_transfer(first, code);
 		return other != NULL ? other : first;
 	}
+	if (first->ahead)
+		return behind_ahead(engine, first, code);
 	if ((first->flags & VERB_IS_PASSIVE) != 0)
 		return NULL;
 	if (first->verb == VERB_ABOR || first->verb == VERB_EMPTY) {

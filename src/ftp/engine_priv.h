@@ -1,9 +1,19 @@
 /*
- * The engine's inside, shared by engine.c (what goes in and out),
- * engine_client.c (commands), engine_server.c (replies), engine_match.c
- * (which reply answers which command), engine_ask.c and engine_form.c (how the
- * server is asked for a data connection), engine_data.c (data connections) and
- * engine_hold.c (which replies wait, and the end of a transfer).
+ * The engine's inside, shared by
+ *
+ *	engine.c	  what goes in and out, and the order of steps
+ *	engine_client.c	  commands
+ *	engine_server.c	  replies
+ *	engine_pending.c  commands whose reply has not come
+ *	engine_match.c	  which reply answers which command
+ *	engine_ask.c	  asking the server for a data connection,
+ *	engine_form.c	  in which form,
+ *	engine_learn.c	  and what its answer teaches
+ *	engine_retry.c	  a transfer again, in the other mode
+ *	engine_ahead.c	  asking before the client does
+ *	engine_data.c	  data connections,
+ *	engine_event.c	  and what happens to them
+ *	engine_hold.c	  which replies wait, and the end of a transfer
  *
  * Everything happens in engine_next(): as long as no action is queued, one
  * step is taken: one line of the server, else one line of the client, else an
@@ -12,8 +22,9 @@
  *
  * A data connection's life (enum data_state):
  *
- *	FREE -> MAKING     its listeners are being made
- *	MAKING -> ANNOUNCED  PORT sent to the server, its reply awaited
+ *	FREE -> MAKING     its listeners are being made, or are for nobody yet
+ *	MAKING -> ANNOUNCED  PORT sent to the server, its reply awaited; or our
+ *	                   reply to PASV waits for its turn
  *	   -> NEXT         its host-port stands: the next transfer uses it
  *	NEXT -> CURRENT    a transfer's first reply came
  *	CURRENT -> NEXT    the transfer was refused, nothing has flowed; or
@@ -57,6 +68,7 @@ enum data_wait {
 	WAIT_CUT,	 /* the server's answer to our ABOR */
 	WAIT_REPLY,	 /* the reply to a PORT, behind which commands wait */
 	WAIT_CUT_END,	 /* as WAIT_CUT, its data connection ended by us */
+	WAIT_AHEAD,	 /* a client that asks for it, see engine_ahead.c */
 };
 
 /* Ways to ask a server for a data connection; bits of engine_memory. */
@@ -96,6 +108,7 @@ struct data {
 	bool probing;	/* its client was probed once */
 	bool probed;	/* ... and was seen to live */
 	bool resumed;	/* aborting, but the server had sent all */
+	bool ahead;	/* asked for ahead of the client, and not used yet */
 	bool quiet_watch;
 	uint64_t bytes[2];  /* relayed toward that peer */
 	uint64_t before[2]; /* of them, for transfers that are over */
@@ -107,7 +120,8 @@ enum pending_kind {
 	PENDING_COMMAND,  /* the client's, sent on */
 	PENDING_OURS,	  /* our own: its reply is not the client's; ABOR, or
 			   * for a transfer: REST and asks */
-	PENDING_LOCAL,	  /* answered by us, in its turn */
+	PENDING_LOCAL,	  /* answered by us, in its turn; data: which the
+			   * answer announces, if any */
 };
 
 /* A command whose final reply has not passed yet. */
@@ -145,6 +159,8 @@ struct pending {
 	unsigned again_tried; /* which is learned if it does it; else 0 */
 	char *rest;	      /* the REST before it, or NULL */
 	struct pending *transfer; /* OURS: for which, or NULL */
+
+	bool ahead; /* OURS: for nobody yet, see engine_ahead.c */
 };
 
 TAILQ_HEAD(pending_list, pending);
@@ -158,6 +174,19 @@ enum disposition {
 	TRANSLATE,   /* holds the host-port, is not the client's form */
 	FILTER_FEAT, /* without the lines about TLS */
 	REWRITE,     /* holds the server's host-port */
+};
+
+/* What is asked before the client asks: engine_ahead.c. */
+struct ahead {
+	bool wanted;
+	struct pending *ask; /* unanswered, and still wanted */
+	struct data *data;   /* its own, not the client's yet */
+	bool over;	     /* for this session */
+	bool active;	     /* not before the client is passive again */
+	bool stands;	  /* the server's last host-port may be one of ours */
+	bool owed;	  /* the server may announce one to nobody */
+	unsigned refused; /* forms, to us in this session */
+	unsigned n_deaths;
 };
 
 struct queued_action {
@@ -186,6 +215,7 @@ struct engine {
 	struct data *next;
 	struct data *making; /* what a reply in its reader waits for */
 	uint32_t last_number;
+	struct ahead ahead;
 
 	struct engine_memory own_memory, *memory;
 	char *rest; /* accepted by the server, for the next transfer */
@@ -227,7 +257,11 @@ struct engine_action *engine_act(struct engine *engine,
 void engine_attach_report(struct engine *engine, const char *name,
     const char *why);
 
-/* engine.c: pending commands. */
+/* Ends what snprintf() has put into line, of size bytes.  A reply of ours is
+ * one line, whatever it quotes.  Returns its length. */
+size_t engine_end_line(char *line, size_t size, int printed);
+
+/* engine_pending.c: pending commands. */
 struct pending *pending_add(struct engine *engine, enum pending_kind kind,
     enum verb verb);
 void pending_drop(struct engine *engine, struct pending *pending);
@@ -245,10 +279,25 @@ void pending_set_reply(struct engine *engine, struct pending *pending,
     const void *line, size_t len);
 void pending_set_text(struct engine *engine, struct pending *pending,
     const char *text);
+/* What it announces stands from here on. */
 void pending_send_reply(struct engine *engine, const struct pending *pending);
-/* Answers a command ourselves, in its turn. */
+/* A command is answered by us, in its turn: by text, or if that is NULL by the
+ * reply that was kept. */
+void pending_answer(struct engine *engine, struct pending *pending,
+    const char *text);
+/* The same for one that is not pending yet. */
 void pending_local(struct engine *engine, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* The first refusal is the client's, if all else fails; of several lines the
+ * first. */
+void pending_keep_refusal(struct engine *engine, struct pending *pending,
+    const uint8_t *line, size_t len);
+/* For a log line; what follows it there is to be seen. */
+#define PENDING_REFUSAL_MAX 448
+const char *pending_refusal(const struct pending *ask,
+    char text[PENDING_REFUSAL_MAX]);
+/* It was sent just now: behind all others. */
+void pending_to_end(struct engine *engine, struct pending *pending);
 /* Sends the local replies that have come to the head. */
 bool pending_flush_local(struct engine *engine);
 /* The first transfer that is not over, or NULL. */
@@ -260,6 +309,9 @@ bool pending_is_upload(const struct pending *pending);
 
 /* engine_client.c: one line, or an end, of the client; false: nothing done. */
 bool engine_step_client(struct engine *engine);
+/* Is its argument that word, in whatever case? */
+bool command_arg_is(const struct command *command, const uint8_t *line,
+    const char *word);
 
 /* engine_server.c */
 bool engine_step_server(struct engine *engine);
@@ -276,6 +328,8 @@ sa_family_t form_family(enum form form);
 enum form form_of(enum verb verb, bool has_argument, const struct addr *to);
 /* What to send for an ask: the best one that was not tried; FORM_NONE. */
 enum form form_choose(struct engine *engine, const struct pending *ask);
+/* "Not so", as opposed to "not now": another form may do. */
+bool form_is_refused(unsigned code);
 /* May the server be asked in passive mode for a client in active mode? */
 bool form_has_passive(struct engine *engine);
 /* The argument of an active form; false: not with these addresses. */
@@ -300,23 +354,71 @@ void ask_end_reply(struct engine *engine, struct pending *ask, unsigned code);
 bool ask_step(struct engine *engine);
 /* Does an announcement wait for its listener? */
 bool ask_is_announcing(const struct engine *engine);
-/* What was asked by us is not answered: the transfer is refused. */
-void ask_abandon(struct engine *engine, struct pending *ours);
+/* Sends the next form, its listeners first if it takes some. */
+void ask_next_form(struct engine *engine, struct pending *ask);
+/* Our own reply to PASV, EPSV or LPSV; returns text. */
+#define PASSIVE_TEXT_MAX (HOSTPORT_TEXT_MAX + 64)
+const char *ask_passive_text(enum verb verb, const struct addr *addr,
+    char text[PASSIVE_TEXT_MAX]);
+
+/* engine_learn.c: the form that was sent is one the server takes. */
+void learn_accepted(struct engine *engine, struct pending *ask);
 /* A transfer that was sent again has had a reply: did it help? */
-void ask_learn_retry(struct engine *engine, struct pending *transfer,
+void learn_retried(struct engine *engine, struct pending *transfer,
     unsigned code);
 /* A data connection whose server's end never stood: if its mode was not the
  * client's, that was no good idea. */
-void ask_unlearn(struct engine *engine, const struct data *data);
-/* The form that was sent is one the server takes. */
-void ask_accepted(struct engine *engine, struct pending *ask);
-/* Can a refused transfer be sent again in the other mode, unseen? */
-bool ask_can_retry(struct engine *engine, const struct pending *transfer);
-void ask_retry(struct engine *engine, struct pending *transfer,
+void learn_forget(struct engine *engine, const struct data *data);
+
+/* engine_retry.c: can a refused transfer be sent again in the other mode,
+ * unseen? */
+bool retry_is_possible(struct engine *engine, const struct pending *transfer);
+/* line: the refusal. */
+void retry_begin(struct engine *engine, struct pending *transfer,
     const uint8_t *line, size_t len);
+/* The server has taken our ask. */
+void retry_go_on(struct engine *engine, struct pending *ask);
 /* The reply to our REST. */
-void ask_rest_answered(struct engine *engine, struct pending *rest,
+void retry_rest_answered(struct engine *engine, struct pending *rest,
     unsigned code);
+/* The transfer is refused after all. */
+void retry_refuse(struct engine *engine, struct pending *transfer);
+/* What was asked by us is not answered: so it is too. */
+void retry_abandon(struct engine *engine, struct pending *ours);
+
+/* engine_ahead.c: a login or a transfer was a success. */
+void ahead_want(struct engine *engine);
+/* Asks when the time has come; false: nothing done. */
+bool ahead_step(struct engine *engine);
+/* Whatever there is of it goes, unseen. */
+void ahead_drop(struct engine *engine);
+/* Its ask is not answered. */
+void ahead_abandon(struct engine *engine, const struct pending *ask);
+/* The reply to its ask: what becomes of it, a line, and its end. */
+void ahead_begin_reply(struct engine *engine, unsigned code);
+void ahead_reply_line(struct engine *engine, const struct pending *ask,
+    unsigned code, const uint8_t *line, size_t len);
+void ahead_end_reply(struct engine *engine, struct pending *ask, unsigned code);
+/* A reply that answers nobody: one that we have given up? */
+bool ahead_owns_reply(struct engine *engine, unsigned code);
+/* Every command of the client: does it make what was asked doubtful? */
+void ahead_command(struct engine *engine, const struct command *command,
+    const uint8_t *line);
+/* Must the line, a PASV, wait for the answer to our own? */
+bool ahead_is_awaited(struct engine *engine, const uint8_t *line, size_t len);
+/* Answers a PASV, EPSV or LPSV; false: it is for the server. */
+bool ahead_take(struct engine *engine, const struct command *command,
+    const uint8_t *line);
+/* Would the server use what was never the client's?  Refuses it then. */
+bool ahead_refuse_transfer(struct engine *engine);
+/* The same, seen by its first reply, or its last: it cannot be good. */
+bool ahead_is_astray(struct engine *engine, const struct data *data,
+    unsigned code);
+/* The client was told of it, and the server's end has gone, or never was. */
+void ahead_not_kept(struct engine *engine, const struct data *data);
+/* An event of a data connection; true: it was for nobody yet. */
+bool ahead_event(struct engine *engine, struct data *data,
+    const struct engine_data_event *event);
 
 /* engine_match.c: whom a reply with this code answers; NULL: nobody. */
 struct pending *engine_match(struct engine *engine, unsigned code);
@@ -326,8 +428,12 @@ struct pending *engine_match(struct engine *engine, unsigned code);
 struct data *data_open(struct engine *engine, const struct pending *ask,
     const struct engine_data_end *client, const struct engine_data_end *server);
 void data_close(struct engine *engine, struct data *data);
+/* NULL: there is none with that number. */
+struct data *data_find(struct engine *engine, uint32_t number);
 /* MAKING: all its listeners stand. */
 bool data_is_made(const struct data *data);
+/* What the client is told of its listener: IPv4 if there is one. */
+const struct addr *data_told(const struct data *data);
 void data_make_next(struct engine *engine, struct data *data);
 /* The data connection of a transfer, taken from NEXT when it has none yet. */
 struct data *data_attach(struct engine *engine, struct pending *transfer);
@@ -336,6 +442,11 @@ struct data *data_attach(struct engine *engine, struct pending *transfer);
 struct data *data_prepared(struct engine *engine, const struct pending *until);
 /* The one it would use, without taking it; NULL when that is not known. */
 struct data *data_of(struct engine *engine, struct pending *transfer);
+/* The transfer that it would use, or NULL. */
+struct pending *data_transfer(struct engine *engine, const struct data *data);
+/* Has that transfer's end been told already, but for some lines? */
+bool data_end_is_told(const struct engine *engine,
+    const struct pending *transfer);
 
 /* engine_data.c: what is done to the ends. */
 void data_set_timer(struct engine *engine, struct data *data,

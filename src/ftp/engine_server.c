@@ -1,7 +1,6 @@
 /*
  * The control engine: lines of the server.
  */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -26,6 +25,19 @@ cut_early(struct engine *engine, const struct pending *transfer,
 	data_reset_client(engine, data);
 }
 
+/* A transfer for which the client has asked for no data connection, and which
+ * has got one of ours all the same. */
+static void
+refuse_astray(struct engine *engine, unsigned code)
+{
+	if (code < 200)
+		return;
+	engine->how = DROP;
+	engine->told = 425;
+	engine_sendf(engine, ENGINE_CLIENT,
+	    "425 Transfer not complete: use PORT or PASV first.");
+}
+
 /* The first reply to a transfer, or its last: false while it must wait. */
 static bool
 begin_transfer_reply(struct engine *engine, struct pending *transfer,
@@ -39,14 +51,20 @@ begin_transfer_reply(struct engine *engine, struct pending *transfer,
 		transfer->rest = engine->rest;
 		engine->rest = NULL;
 	}
-	if (code == 425 && ask_can_retry(engine, transfer)) {
+	if (code == 425 && retry_is_possible(engine, transfer)) {
 		engine->how = DROP_RETRY;
-		ask_retry(engine, transfer, line, len);
+		retry_begin(engine, transfer, line, len);
 		return true;
 	}
 	if (data_holds_reply(engine, transfer, code))
 		return false;
-	ask_learn_retry(engine, transfer, code);
+	learn_retried(engine, transfer, code);
+	if (ahead_is_astray(engine, data, code)) {
+		refuse_astray(engine, code);
+		return true;
+	}
+	if (code == 425 && data != NULL)
+		ahead_not_kept(engine, data);
 	cut_early(engine, transfer, data, code);
 	engine->how = PASS;
 	if (data == NULL || !data->cut ||
@@ -68,8 +86,14 @@ begin_reply(struct engine *engine, struct pending *pending, unsigned code,
 	engine->how = PASS;
 	engine->told = code;
 	engine->rewritten = false;
+	if (pending == NULL && ahead_owns_reply(engine, code))
+		engine->how = DROP;
 	if (pending == NULL || pending->kind == PENDING_GREETING)
 		return true;
+	if (pending->ahead) {
+		ahead_begin_reply(engine, code);
+		return true;
+	}
 	if (pending->is_ask) {
 		ask_begin_reply(engine, pending, code, line, len);
 		return true;
@@ -105,12 +129,16 @@ end_auth(struct engine *engine, unsigned code)
 	    "commands, and its data connections do not go through SSH");
 }
 
-/* What was prepared is void; REIN ends block mode too. */
+/* What was prepared is void, a REST among it; REIN ends block mode too. */
 static void
 end_void(struct engine *engine, const struct pending *pending)
 {
 	if (engine->next != NULL)
 		data_close(engine, engine->next);
+	free(engine->rest);
+	engine->rest = NULL;
+	if (pending->verb != VERB_USER && pending->verb != VERB_REIN)
+		engine->ahead.stands = false; /* a PORT that is not ours */
 	if (pending->verb != VERB_REIN)
 		return;
 	engine->mode_block = false;
@@ -127,14 +155,26 @@ end_rest(struct engine *engine, struct pending *pending, unsigned code)
 	pending->rest = NULL;
 }
 
+/* "230 Logged in", after whichever of the three. */
+static bool
+is_login(const struct pending *pending, unsigned code)
+{
+	return code == 230 && pending->kind == PENDING_COMMAND &&
+	    (pending->verb == VERB_USER || pending->verb == VERB_PASS ||
+		pending->verb == VERB_ACCT);
+}
+
 /* A final reply has passed. */
 static void
 end_command(struct engine *engine, struct pending *pending, unsigned code)
 {
+	if (is_login(pending, code) ||
+	    (pending_is_transfer(pending) && engine->told < 300))
+		ahead_want(engine);
 	if (pending_is_transfer(pending))
 		data_transfer_over(engine, pending, code, engine->told);
 	else if (pending->transfer != NULL)
-		ask_rest_answered(engine, pending, code);
+		retry_rest_answered(engine, pending, code);
 	else if (pending->verb == VERB_REST && pending->kind == PENDING_COMMAND)
 		end_rest(engine, pending, code);
 	else if (pending->epsv_all && code < 300)
@@ -175,7 +215,9 @@ end_reply(struct engine *engine, unsigned code)
 	}
 	if (engine->how == DROP_RETRY)
 		return;
-	if (pending->is_ask)
+	if (pending->ahead)
+		ahead_end_reply(engine, pending, code);
+	else if (pending->is_ask)
 		ask_end_reply(engine, pending, code);
 	else
 		end_command(engine, pending, code);
@@ -208,15 +250,11 @@ static void
 send_rewritten(struct engine *engine, unsigned code, const uint8_t *line,
     size_t len, const struct hostport *hostport)
 {
-	const struct data *data = engine->making;
-	const struct addr *addr = &data->v4[ENGINE_CLIENT];
 	char text[HOSTPORT_TEXT_MAX];
 	uint8_t rewritten[LIMIT_REPLY_LINE + HOSTPORT_TEXT_MAX];
 	size_t text_len, at = hostport->at, rest = at + hostport->len;
 
-	if (addr->family == AF_UNSPEC)
-		addr = &data->v6[ENGINE_CLIENT];
-	hostport_format_reply(code, addr, text);
+	hostport_format_reply(code, data_told(engine->making), text);
 	text_len = strlen(text);
 	memcpy(rewritten, line, at);
 	memcpy(rewritten + at, text, text_len);
@@ -257,7 +295,7 @@ finish_passive(struct engine *engine, unsigned code, enum reply_place place,
 		data_make_next(engine, data);
 		engine->making = NULL;
 		if (engine->replying != NULL && engine->replying->is_ask)
-			ask_accepted(engine, engine->replying);
+			learn_accepted(engine, engine->replying);
 	}
 	return true;
 }
@@ -302,7 +340,12 @@ pass_line(struct engine *engine, unsigned code, enum reply_place place,
 	if (engine->how == REWRITE)
 		return rewrite_line(engine, code, place, line, len);
 	if (engine->how == TRANSLATE) {
-		ask_reply_line(engine, engine->replying, code, line, len);
+		if (engine->replying->ahead)
+			ahead_reply_line(engine, engine->replying, code, line,
+			    len);
+		else
+			ask_reply_line(engine, engine->replying, code, line,
+			    len);
 		return true;
 	}
 	if (reply_is_dropped(engine) ||

@@ -121,6 +121,33 @@ chan_put_open_direct(struct buf *out, uint32_t channel, uint32_t window,
 	return wire_end(&open, out);
 }
 
+int
+chan_put_open_session(struct buf *out, uint32_t channel, uint32_t window,
+    uint32_t packet)
+{
+	struct wire_out open;
+
+	chan_begin(&open, CHAN_OPEN);
+	wire_put_string(&open, "session");
+	wire_put_u32(&open, channel);
+	wire_put_u32(&open, window);
+	wire_put_u32(&open, packet);
+	return wire_end(&open, out);
+}
+
+int
+chan_put_subsystem(struct buf *out, uint32_t channel, const char *name)
+{
+	struct wire_out packet;
+
+	chan_begin(&packet, CHAN_REQUEST);
+	wire_put_u32(&packet, channel);
+	wire_put_string(&packet, "subsystem");
+	wire_put_u8(&packet, 1); /* want reply */
+	wire_put_string(&packet, name);
+	return wire_end(&packet, out);
+}
+
 /* A packet that has a channel and nothing more. */
 static int
 chan_put_plain(struct buf *out, enum chan_type type, uint32_t channel)

@@ -67,6 +67,10 @@ enum chan_result chan_parse(const uint8_t *bytes, size_t len,
 /* Each appends one packet to out: 0, -ENOBUFS or -ENOMEM. */
 int chan_put_open_direct(struct buf *out, uint32_t channel, uint32_t window,
     uint32_t packet, const char *host, uint32_t port);
+int chan_put_open_session(struct buf *out, uint32_t channel, uint32_t window,
+    uint32_t packet);
+/* Asks for a subsystem in a session; the answer is CHAN_SUCCESS or _FAILURE. */
+int chan_put_subsystem(struct buf *out, uint32_t channel, const char *name);
 int chan_put_window_adjust(struct buf *out, uint32_t channel, uint32_t bytes);
 int chan_put_eof(struct buf *out, uint32_t channel);
 int chan_put_close(struct buf *out, uint32_t channel);

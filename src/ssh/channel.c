@@ -38,6 +38,18 @@ channel_stream(struct channel *channel)
 	return &channel->stream;
 }
 
+bool
+channel_is_for_data(const struct channel *channel)
+{
+	return channel->window.grows;
+}
+
+bool
+channel_is_owned(const struct channel *channel)
+{
+	return channel->owned;
+}
+
 /* ---- life ---- */
 
 struct channel *

@@ -51,6 +51,10 @@ struct channel *channel_new(uv_loop_t *loop, struct channel_mux *mux,
 
 struct stream *channel_stream(struct channel *channel);
 
+/* Is it for data?  Has its owner not given it up? */
+bool channel_is_for_data(const struct channel *channel);
+bool channel_is_owned(const struct channel *channel);
+
 /*
  * A message of the peer for this channel, of any type with a channel; its data
  * must stay valid until channel_deliver().  Owners are called back from inside

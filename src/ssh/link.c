@@ -1,13 +1,15 @@
 /*
- * The link: an ssh master and the two connections to its control socket.
+ * The link: an ssh master and the two connections to its control socket; a
+ * third one is nodelay.c's own affair.
  *
- *	NEW -> STARTING -- socket there --> SHAKING -- both up --> UP
- *	           |                           |                   |
- *	           +---- link_stop(), a connection lost, ssh ended-+
+ *	NEW -> ASKING -> STARTING -- socket there --> SHAKING -- both up --> UP
+ *	          |         |                            |                   |
+ *	          +---------+-- link_stop(), a connection lost, ssh ended ---+
  *	                                 |
  *	                 ENDING -- ssh has ended --> DOWN
  *
- * In ENDING nothing new is made.  The loss of either connection, or the end of
+ * ASKING is about the order of ciphers, where that is wanted (order.h).  In
+ * ENDING nothing new is made.  The loss of either connection, or the end of
  * ssh, gives up all that the link carries, once: streams first, then forwards,
  * then alive checks.  down() waits for the end of ssh, which alone says that
  * nothing of it is left.
@@ -18,15 +20,19 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "limits.h"
 #include "ssh/master.h"
+#include "ssh/nodelay.h"
+#include "ssh/order.h"
 #include "ssh/proxy.h"
 #include "ssh/requests.h"
 
 enum link_state {
 	LINK_NEW,
+	LINK_ASKING,
 	LINK_STARTING,
 	LINK_SHAKING,
 	LINK_UP,
@@ -43,9 +49,11 @@ struct link {
 	bool was_up;
 	unsigned int shaken; /* connections that are up, of two */
 	const char *failure; /* ours, when ssh has no words; or NULL */
+	struct order *order;
 	struct master *master;
 	struct requests *requests;
 	struct proxy *proxy;
+	struct nodelay *nodelay;
 };
 
 /* ---- its end ---- */
@@ -119,6 +127,19 @@ static const struct proxy_handler link_proxy_handler = {
 };
 
 static void
+link_nodelay(void *ctx, const char *why)
+{
+	const struct link *link = ctx;
+
+	if (link->state == LINK_ENDING || link->state == LINK_DOWN)
+		return;
+	if (why == NULL)
+		log_verbose("sshd sends small packets at once now");
+	else
+		log_verbose("sshd may send small packets late: %s", why);
+}
+
+static void
 link_ready(void *ctx)
 {
 	struct link *link = ctx;
@@ -133,6 +154,9 @@ link_ready(void *ctx)
 	if (err == 0)
 		err = proxy_new(link->loop, path, link->options->budget,
 		    &link_proxy_handler, link, &link->proxy);
+	if (err == 0 && link->options->session)
+		err = nodelay_new(link->loop, path, link_nodelay, link,
+		    &link->nodelay);
 	if (err != 0)
 		link_fail(link, "the control socket of ssh cannot be used");
 }
@@ -141,6 +165,34 @@ static const struct master_handler link_master_handler = {
 	.ready = link_ready,
 	.exited = link_exited,
 };
+
+/* The order of ciphers is known, or not to be had. */
+static void
+link_asked(void *ctx, const char *ciphers, const char *why)
+{
+	struct link *link = ctx;
+	char text[256];
+	int err;
+
+	if (link->state == LINK_ENDING) {
+		link_exited(link, NULL);
+		return;
+	}
+	if (ciphers != NULL)
+		log_verbose("ssh is to ask for ciphers in this order: %s",
+		    ciphers);
+	else
+		log_verbose("the order of ciphers is left to ssh: %s", why);
+	link->state = LINK_STARTING;
+	err = master_start(link->master, ciphers);
+	order_free(link->order);
+	link->order = NULL;
+	if (err == 0)
+		return;
+	snprintf(text, sizeof(text), "cannot run %s: %s",
+	    link->options->program, strerror(-err));
+	link_exited(link, text);
+}
 
 /* ---- link.h ---- */
 
@@ -170,7 +222,15 @@ link_start(struct link *link)
 	int err;
 
 	assert(link->state == LINK_NEW);
-	err = master_start(link->master);
+	err = master_check(link->master);
+	if (err == 0 && link->options->cipher_order &&
+	    order_ask(link->loop, link->options, link_asked, link,
+		&link->order) == 0) {
+		link->state = LINK_ASKING;
+		return 0;
+	}
+	if (err == 0)
+		err = master_start(link->master, NULL);
 	link->state = err == 0 ? LINK_STARTING : LINK_DOWN;
 	return err;
 }
@@ -181,6 +241,8 @@ link_stop(struct link *link)
 	if (link->state == LINK_NEW || link->state == LINK_ENDING ||
 	    link->state == LINK_DOWN)
 		return;
+	if (link->state == LINK_ASKING)
+		order_stop(link->order);
 	link->state = LINK_ENDING;
 	master_stop(link->master);
 	/* Streams hear of it from the loop, when these are lost; and an ssh
@@ -197,10 +259,18 @@ link_free(struct link *link)
 	if (link == NULL)
 		return;
 	assert(link->state == LINK_NEW || link->state == LINK_DOWN);
+	order_free(link->order);
+	nodelay_free(link->nodelay);
 	requests_free(link->requests);
 	proxy_free(link->proxy);
 	master_free(link->master);
 	free(link);
+}
+
+bool
+link_is_up(const struct link *link)
+{
+	return link->state == LINK_UP;
 }
 
 struct stream *
@@ -210,6 +280,19 @@ link_dial(struct link *link, const char *host, uint16_t port, enum link_use use,
 	if (link->state != LINK_UP)
 		return NULL;
 	return proxy_dial(link->proxy, host, port, use, handler, ctx);
+}
+
+unsigned int
+link_data_streams(const struct link *link)
+{
+	return link->proxy == NULL ? 0 : proxy_data_channels(link->proxy, true);
+}
+
+bool
+link_carries_data(const struct link *link)
+{
+	return link->proxy != NULL &&
+	    proxy_data_channels(link->proxy, false) > 0;
 }
 
 struct link_forward *

@@ -23,7 +23,8 @@ struct link_options {
 	const char *destination;      /* [user@]host, ssh://..., or a Host */
 	const char *directory;	      /* private, mode 0700, existing */
 	bool batch;		      /* never ask (BatchMode=yes) */
-	bool cipher_order; /* AES-GCM first, where ciphers.h says so */
+	bool quiet;	   /* ssh's words: in why, and else only at -v */
+	bool cipher_order; /* AES-GCM first, as order.h says */
 	bool session;	   /* no Nagle's algorithm: nodelay.h */
 	struct window_budget *budget; /* of all links; borrowed */
 };
@@ -62,6 +63,9 @@ struct link *link_new(uv_loop_t *loop, const struct link_options *options,
  */
 int link_start(struct link *link);
 
+/* May streams and forwards be made? */
+bool link_is_up(const struct link *link);
+
 /*
  * Ends ssh (SIGTERM, later SIGKILL); down() follows unless the link was never
  * started.  Calling it twice is allowed.
@@ -84,6 +88,11 @@ void link_free(struct link *link);
 struct stream *link_dial(struct link *link, const char *host, uint16_t port,
     enum link_use use, const struct stream_handler *handler, void *ctx);
 
+/* How many streams for data have an owner; the load of the link.  Has it any,
+ * those that owners have given up and that are not quite closed included? */
+unsigned int link_data_streams(const struct link *link);
+bool link_carries_data(const struct link *link);
+
 /*
  * port > 0: sshd listens at that port.  port == 0: it refused or the link was
  * lost; why has its words, and err is -EACCES when sshd refused: then why also
@@ -100,9 +109,10 @@ typedef void link_forward_cb(void *ctx, uint16_t port, int err,
  * 4254 section 7.1: "localhost" its loopback in both families, "*" all its
  * addresses (which ssh sends as the empty string), or one address; copied.
  * port 0: one of sshd's choice.  Two forwards must not have the same path.
- * done comes once, from the loop.  Returns NULL when out of memory or when the
- * link is not up; then done does not come.  Also a forward that failed is to
- * be closed, once.
+ * done comes once, from the loop; and once more, with port 0 and -ECONNRESET,
+ * when the link is lost while sshd listens.  Returns NULL when out of memory or
+ * when the link is not up; then done does not come.  Also a forward that failed
+ * is to be closed, once.
  *
  * A yes of sshd is half an answer.  It says it, too, when it could bind the
  * port for one of 127.0.0.1 and ::1 only because the other is taken there; when

@@ -68,6 +68,7 @@ master_new(uv_loop_t *loop, const struct link_options *options,
 	master->handler = handler;
 	master->ctx = ctx;
 	master->words_fd = -1;
+	master->words.quiet = options->quiet;
 	return master;
 }
 
@@ -108,8 +109,8 @@ static const char *const master_arguments[] = {
 #define MASTER_N_ARGUMENTS \
 	(sizeof(master_arguments) / sizeof(master_arguments[0]))
 
-/* Ours that are not in the table, and the NULL. */
-#define MASTER_N_MORE 12
+/* Those of the wrapper, BatchMode, "--", the destination, and the NULL. */
+#define MASTER_N_MORE 8
 
 /* A '%' in a ControlPath is ssh's; two are one that is not. */
 static char *
@@ -129,19 +130,18 @@ master_escape_path(const char *path)
 	return escaped;
 }
 
-/*
- * argv of the wrapper and of ssh behind it; its strings are borrowed, the
- * array is the caller's.  NULL when out of memory.
- */
-static const char **
-master_argv(const struct master *master, const char *ppid, const char *path)
+const char **
+master_argv(const struct link_options *options, const char *ppid,
+    const char *const *more)
 {
-	const struct link_options *options = master->options;
-	size_t n = 0;
-	const char **argv =
-	    calloc(options->n_arguments + MASTER_N_ARGUMENTS + MASTER_N_MORE,
-		sizeof(*argv));
+	size_t n = 0, n_more = 0;
+	const char **argv;
 
+	while (more[n_more] != NULL)
+		n_more++;
+	argv = calloc(options->n_arguments + MASTER_N_ARGUMENTS + n_more +
+		MASTER_N_MORE,
+	    sizeof(*argv));
 	if (argv == NULL)
 		return NULL;
 	argv[n++] = "culvert";
@@ -154,9 +154,8 @@ master_argv(const struct master *master, const char *ppid, const char *path)
 		argv[n++] = "-oBatchMode=yes";
 	for (size_t i = 0; i < options->n_arguments; i++)
 		argv[n++] = options->arguments[i];
-	/* Of several -S, unlike of -o, the last one counts. */
-	argv[n++] = "-S";
-	argv[n++] = path;
+	for (size_t i = 0; i < n_more; i++)
+		argv[n++] = more[i];
 	argv[n++] = "--";
 	argv[n++] = options->destination;
 	return argv;
@@ -416,19 +415,49 @@ master_check_program(const char *program)
 }
 
 int
-master_start(struct master *master)
+master_check(const struct master *master)
 {
 	const struct link_options *options = master->options;
-	CLEANUP(cleanup_fd) int stderr_fd = -1;
-	CLEANUP(cleanup_text) char *escaped = NULL;
-	char ppid[16];
-	int fds[2];
-	const char **argv;
-	int err;
 
 	if (options->destination[0] == '-' || options->destination[0] == '\0')
 		return -EINVAL;
-	err = master_check_program(options->program);
+	return master_check_program(options->program);
+}
+
+/* Runs ssh, its standard error at stderr_fd. */
+static int
+master_run(struct master *master, const char *ciphers, int stderr_fd)
+{
+	CLEANUP(cleanup_text) char *escaped = master_escape_path(master->path);
+	char option[sizeof("-oCiphers=") + LIMIT_SSH_CIPHERS], ppid[16];
+	/* Of several -S, unlike of -o, the last one counts. */
+	const char *more[] = { "-S", escaped, NULL, NULL };
+	const char **argv;
+	int err;
+
+	if (escaped == NULL)
+		return -ENOMEM;
+	if (ciphers != NULL) {
+		snprintf(option, sizeof(option), "-oCiphers=%s", ciphers);
+		more[2] = option;
+	}
+	snprintf(ppid, sizeof(ppid), "%d", (int)getpid());
+	argv = master_argv(master->options, ppid, more);
+	if (argv == NULL)
+		return -ENOMEM;
+	err = master_spawn(master, argv, stderr_fd);
+	free(argv);
+	return err;
+}
+
+int
+master_start(struct master *master, const char *ciphers)
+{
+	const struct link_options *options = master->options;
+	CLEANUP(cleanup_fd) int stderr_fd = -1;
+	int fds[2];
+	int err = master_check(master);
+
 	if (err != 0)
 		return err;
 	if ((size_t)snprintf(master->path, sizeof(master->path), "%s/%s",
@@ -446,14 +475,5 @@ master_start(struct master *master)
 	err = master_init_handles(master);
 	if (err != 0)
 		return err;
-	snprintf(ppid, sizeof(ppid), "%d", (int)getpid());
-	escaped = master_escape_path(master->path);
-	if (escaped == NULL)
-		return -ENOMEM;
-	argv = master_argv(master, ppid, escaped);
-	if (argv == NULL)
-		return -ENOMEM;
-	err = master_spawn(master, argv, stderr_fd);
-	free(argv);
-	return err;
+	return master_run(master, ciphers, stderr_fd);
 }

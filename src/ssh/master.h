@@ -32,8 +32,15 @@ struct master_handler {
 struct master *master_new(uv_loop_t *loop, const struct link_options *options,
     const struct master_handler *handler, void *ctx);
 
-/* Once.  0, or a negative errno: nothing runs and exited() will not come. */
-int master_start(struct master *master);
+/* Can it be started?  0, or the negative errno that master_start() gives. */
+int master_check(const struct master *master);
+
+/*
+ * Once.  ciphers: a list to ask for where the user's arguments have none; NULL
+ * leaves that to ssh.  0, or a negative errno: nothing runs and exited() will
+ * not come.
+ */
+int master_start(struct master *master, const char *ciphers);
 
 /* SIGTERM, later SIGKILL.  Twice is allowed, and before the start. */
 void master_stop(struct master *master);
@@ -49,6 +56,15 @@ void master_forget_words(struct master *master);
 
 /* The first argument with which main() calls master_exec_main(). */
 #define MASTER_EXEC_ARGUMENT "--exec-ssh"
+
+/*
+ * argv for uv_spawn() of ourselves, which becomes ssh with the options of the
+ * master: ours, the user's, more (up to a NULL), the destination.  ppid is
+ * getpid() as a text.  The strings are borrowed, the array is the caller's.
+ * NULL when out of memory.
+ */
+const char **master_argv(const struct link_options *options, const char *ppid,
+    const char *const *more);
 
 /*
  * The program behind `culvert --exec-ssh PPID PROGRAM ARGUMENT...`: becomes

@@ -82,6 +82,21 @@ proxy_dial(struct proxy *proxy, const char *host, uint16_t port,
 }
 
 unsigned int
+proxy_data_channels(const struct proxy *proxy, bool owned)
+{
+	const struct channel_mux *mux = &proxy->mux;
+	unsigned int n = 0;
+
+	for (uint32_t i = 0; i < mux->size; i++) {
+		const struct channel *channel = mux->table[i];
+
+		n += channel != NULL && channel_is_for_data(channel) &&
+		    (!owned || channel_is_owned(channel));
+	}
+	return n;
+}
+
+unsigned int
 proxy_refusals(const struct proxy *proxy)
 {
 	return proxy->mux.refusals;

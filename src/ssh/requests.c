@@ -166,17 +166,15 @@ link_forward_close(struct link_forward *forward)
 	}
 }
 
-/* It will never be, or is no more; tells the owner if it is waiting. */
+/* It will never be, or is no more; tells the owner. */
 static void
 forward_die(struct link_forward *forward, int err, const char *why)
 {
-	bool waiting = forward->state == FORWARD_OPENING;
-
 	forward->state = FORWARD_DEAD;
 	forward->requests = NULL;
 	if (forward->closed)
 		forward_free(forward);
-	else if (waiting)
+	else
 		forward->done(forward->ctx, 0, err, why);
 }
 

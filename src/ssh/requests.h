@@ -29,8 +29,9 @@ int requests_new(uv_loop_t *loop, const char *path,
     const struct requests_handler *handler, void *ctx, struct requests **ret);
 
 /*
- * Gives up what is not answered: from inside the call each forward's done()
- * has port 0, then each alive check false.  For calls from the loop only.
+ * Gives up all forwards and what is not answered: from inside the call each
+ * forward's done() has port 0, then each alive check false.  For calls from the
+ * loop only.
  */
 void requests_abort(struct requests *requests);
 

@@ -35,6 +35,14 @@ words_keep(struct words *words, const char *text)
 	words->kept_len += len;
 }
 
+/* What ssh -v writes is no word about what failed. */
+static bool
+words_is_debug(const char *text)
+{
+	return strncmp(text, "debug", 5) == 0 && text[5] >= '1' &&
+	    text[5] <= '3' && text[6] == ':';
+}
+
 static void
 words_line(struct words *words)
 {
@@ -44,8 +52,12 @@ words_line(struct words *words)
 	words->line_len = 0;
 	if (text[0] == '\0')
 		return;
-	log_info("ssh: %s", text);
-	words_keep(words, text);
+	if (words->quiet)
+		log_verbose("ssh: %s", text);
+	else
+		log_info("ssh: %s", text);
+	if (!words_is_debug(text))
+		words_keep(words, text);
 }
 
 void

@@ -5,6 +5,7 @@
 #ifndef SSH_WORDS_H
 #define SSH_WORDS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@
 
 /* Embedding it is the point; treat the fields as private. */
 struct words {
+	bool quiet;		    /* lines are logged at -v only */
 	char line[LIMIT_SSH_WORDS]; /* not ended yet */
 	size_t line_len;
 	char kept[LIMIT_SSH_WORDS]; /* whole lines, "; " between them */

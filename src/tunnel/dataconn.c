@@ -59,7 +59,7 @@ read_or_not(struct end *end)
 	if (end->stream == NULL)
 		return;
 	if ((end->stopped ? end->slack == 0 : end->paused) || end->ended ||
-	    other(end)->stream == NULL)
+	    (other(end)->stream == NULL && !end->conn->ahead))
 		stream_read_stop(end->stream);
 	else
 		stream_read_start(end->stream);
@@ -93,6 +93,8 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 	size_t len = stream_len(pieces, n);
 	int err;
 
+	if (to->stream == NULL && from->conn->ahead)
+		lose(from, "it began before the client");
 	if (to->stream == NULL)
 		return;
 	err = stream_writev(to->stream, pieces, n);
@@ -141,8 +143,8 @@ on_eof(void *ctx)
 	if (end->peer == ENGINE_CLIENT && end->shut)
 		dataconn_watch_delivery(end->conn);
 	if (end->accepted)
-		answer =
-		    side_check_end(end->side, end_is_clean, end, &end->check);
+		answer = side_check_end(end->listener, end_is_clean, end,
+		    &end->check);
 	if (answer != SIDE_END_ASKED)
 		end_is_clean(end, answer == SIDE_END_CLEAN);
 }
@@ -267,6 +269,7 @@ on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 		.v6 = *v6,
 	};
 
+	end->listening = true;
 	if (end->peer == ENGINE_CLIENT &&
 	    end->conn->announce.family != AF_UNSPEC)
 		put_announced(end->conn, &event);
@@ -311,7 +314,13 @@ on_failed(void *ctx, int err, const char *why)
 		.passing = err != -EACCES && err != -EADDRNOTAVAIL,
 	};
 
-	emit(end->conn, &event);
+	if (!end->listening)
+		emit(end->conn, &event);
+	else if (!end->accepted)
+		dataconn_tell_lost(end, why);
+	else if (end->stream != NULL && !end->ended)
+		/* It would say so itself, but not while nobody reads it. */
+		lose(end, why);
 }
 
 /* ---- the calls ---- */
@@ -350,8 +359,6 @@ open_end(struct end *end, const struct dataconn_options *options)
 			dial(end);
 		return true;
 	}
-	if (at.host == NULL)
-		return false;
 	if (end->peer == ENGINE_CLIENT)
 		at.ports = options->ports;
 	end->listener = side_listen(end->side, &at, &handler, end);
@@ -371,6 +378,7 @@ dataconn_open(uv_loop_t *loop, const struct dataconn_options *options,
 	conn->owner = owner;
 	conn->ctx = ctx;
 	conn->dial_reply = options->dial_reply;
+	conn->ahead = options->ahead;
 	conn->announce = options->announce;
 	conn->server_host = strdup(options->server_host);
 	init_timer(conn, loop, &conn->timer);
@@ -409,10 +417,23 @@ dataconn_was_up(const struct dataconn *conn, enum engine_peer peer)
 	return conn->end[peer].was_up;
 }
 
+bool
+dataconn_is_ahead(const struct dataconn *conn)
+{
+	return conn->ahead;
+}
+
 uint64_t
 dataconn_sent(const struct dataconn *conn, enum engine_peer peer)
 {
 	return conn->end[peer].sent;
+}
+
+void
+dataconn_give(struct dataconn *conn)
+{
+	conn->ahead = false;
+	read_or_not(&conn->end[ENGINE_SERVER]);
 }
 
 void

@@ -35,7 +35,7 @@ struct dataconn_end {
 	struct side *side;
 	struct engine_data_end how;
 
-	/* Where its listener is made; NULL: that is not known yet. */
+	/* Where its listener is made, if it listens. */
 	const char *at;
 
 	/* Where its dials come from: the address that the control connection
@@ -50,6 +50,7 @@ struct dataconn_options {
 	struct dataconn_end end[2]; /* by enum engine_peer */
 	const char *server_host;    /* dialled */
 	bool dial_reply;	    /* ... unless a reply names another one */
+	bool ahead;		    /* nobody's until dataconn_give() */
 	struct addr announce; /* told to the client; AF_UNSPEC: the address
 			       * of the listener */
 	struct ports *ports;  /* for that listener; NULL: any */
@@ -69,10 +70,15 @@ uint32_t dataconn_number(const struct dataconn *conn);
 /* Has that peer's end ever stood? */
 bool dataconn_was_up(const struct dataconn *conn, enum engine_peer peer);
 
+/* Is it nobody's yet?  Until then the server's end is read although there is
+ * no client, so that its end is seen; if it says something it is lost. */
+bool dataconn_is_ahead(const struct dataconn *conn);
+
 /* Bytes relayed toward that peer so far. */
 uint64_t dataconn_sent(const struct dataconn *conn, enum engine_peer peer);
 
 /* The engine's actions of the same names. */
+void dataconn_give(struct dataconn *conn);
 void dataconn_dial(struct dataconn *conn);
 void dataconn_timer(struct dataconn *conn, uint64_t ms);
 void dataconn_quiet(struct dataconn *conn, uint64_t ms);

@@ -16,6 +16,7 @@ struct end {
 	struct side_listener *listener;
 	struct stream *stream;
 	struct side_check *check; /* of its clean end, while asked */
+	bool listening;		  /* the listener has stood */
 	bool undialled;		  /* its dial could not be tried */
 	bool accepted;		  /* the stream came through the listener */
 	bool was_up;		  /* the stream has stood */
@@ -34,6 +35,7 @@ struct dataconn {
 	struct end end[2];
 	char *server_host;
 	bool dial_reply;
+	bool ahead; /* the client was not told of it yet */
 	struct addr announce;
 	uv_timer_t timer; /* the engine's */
 	uv_timer_t quiet; /* the engine's */

@@ -1,5 +1,5 @@
 /*
- * The far side: channels of the link, and remote forwards, which are lent to
+ * The far side: channels of the links, and remote forwards, which are lent to
  * one data connection after the other; between two loans they stand idle.
  */
 #include <stdlib.h>
@@ -12,9 +12,14 @@ dial(struct side *side, const struct side_to *to,
     const struct stream_handler *handler, void *ctx)
 {
 	struct far_side *far = (struct far_side *)side;
+	bool data = to->use == SIDE_DATA;
+	struct link *ssh =
+	    data ? links_choose(far->links) : links_first(far->links);
 
-	return link_dial(far->ssh, to->host, to->port,
-	    to->use == SIDE_DATA ? LINK_DATA : LINK_CONTROL, handler, ctx);
+	if (ssh == NULL)
+		return NULL;
+	return link_dial(ssh, to->host, to->port,
+	    data ? LINK_DATA : LINK_CONTROL, handler, ctx);
 }
 
 /* Neither a channel nor a forward tells them. */
@@ -28,23 +33,51 @@ ends(const struct stream *stream, struct addr *ret_local, struct addr *ret_peer)
 
 /* ---- listeners ---- */
 
+/* One for that on a link with so little load; NULL: none is idle. */
+static struct far_listener *
+find_idle(const struct far_side *far, const struct side_at *at,
+    unsigned int load)
+{
+	struct far_listener *listener;
+
+	LIST_FOREACH (listener, &far->idle, link)
+		if (far_listener_suits(listener, at) &&
+		    link_is_up(listener->ssh) &&
+		    links_load(far->links, listener->ssh) <= load)
+			return listener;
+	return NULL;
+}
+
 static struct side_listener *
 listen_far(struct side *side, const struct side_at *at,
     const struct side_listener_handler *handler, void *ctx)
 {
 	struct far_side *far = (struct far_side *)side;
-	struct far_listener *listener;
+	struct far_listener *listener = NULL;
+	struct link *ssh =
+	    at->many ? links_first(far->links) : links_choose(far->links);
 
-	LIST_FOREACH (listener, &far->idle, link) {
-		if (!far_listener_suits(listener, at))
-			continue;
+	if (ssh != NULL && !at->many)
+		listener = find_idle(far, at, links_load(far->links, ssh));
+	if (listener != NULL) {
 		LIST_REMOVE(listener, link);
-		far->n_idle--;
 		far_listener_lend(listener, handler, ctx);
-		return &listener->base;
+	} else {
+		listener = far_listener_new(far, ssh, at, handler, ctx);
 	}
-	listener = far_listener_new(far, at, handler, ctx);
 	return listener == NULL ? NULL : &listener->base;
+}
+
+/* Has the link of this one as many idle ones as it may? */
+static bool
+has_enough(const struct far_side *far, const struct far_listener *listener)
+{
+	const struct far_listener *idle;
+	size_t n = 0;
+
+	LIST_FOREACH (idle, &far->idle, link)
+		n += idle->ssh == listener->ssh;
+	return n >= LIMIT_IDLE_FORWARDS;
 }
 
 static void
@@ -54,23 +87,23 @@ unlisten(struct side_listener *base, bool reusable)
 	struct far_side *far = (struct far_side *)base->side;
 
 	if (!far_listener_take_back(listener) || !reusable ||
-	    far->n_idle >= LIMIT_IDLE_FORWARDS) {
+	    has_enough(far, listener))
 		far_listener_free(listener);
-		return;
-	}
-	LIST_INSERT_HEAD(&far->idle, listener, link);
-	far->n_idle++;
+	else
+		LIST_INSERT_HEAD(&far->idle, listener, link);
 }
 
 /* ---- a clean end, or the death of ssh? ---- */
 
 static enum side_end
-check_end(struct side *side, side_check_cb *done, void *ctx,
+check_end(struct side_listener *base, side_check_cb *done, void *ctx,
     struct side_check **ret_check)
 {
-	struct far_side *far = (struct far_side *)side;
-	struct link_alive *check = link_alive_check(far->ssh, done, ctx);
+	struct far_listener *listener = (struct far_listener *)base;
+	struct link_alive *check = NULL;
 
+	if (listener->ssh != NULL)
+		check = link_alive_check(listener->ssh, done, ctx);
 	if (check == NULL)
 		return SIDE_END_LOST;
 	*ret_check = (struct side_check *)check;
@@ -97,7 +130,7 @@ free_far(struct side *side)
 }
 
 struct side *
-far_side_new(struct uv_loop_s *loop, struct link *link, struct net *net,
+far_side_new(struct uv_loop_s *loop, struct links *links, struct net *net,
     const char *directory)
 {
 	static const struct side_ops ops = {
@@ -116,7 +149,7 @@ far_side_new(struct uv_loop_s *loop, struct link *link, struct net *net,
 	far->side.ops = &ops;
 	far->side.name = "the SSH server";
 	far->loop = loop;
-	far->ssh = link;
+	far->links = links;
 	far->net = net;
 	far->directory = directory;
 	LIST_INIT(&far->idle);

@@ -3,8 +3,9 @@
  * ours.
  *
  *	MAKING -- it stands --> READY -- lent and taken back, again and again
- *	   |
- *	   +-- refused, or not where it should be --> DEAD
+ *	   |                      |
+ *	   |                      +-- its link is lost --------> DEAD
+ *	   +-- refused, or not where it should be, or lost --> DEAD
  *
  * Where sshd binds (channel_fwd_bind_addr() in channels.c; seen with 9.2):
  *
@@ -26,8 +27,8 @@
  * cures.  127.0.0.2 stands for "all addresses": on Linux it reaches 0.0.0.0,
  * and not 127.0.0.1.
  *
- * The loss of the link is not told to whoever has a listener that is READY:
- * link.h has told those who run the link, and the owners of all its streams.
+ * When its link is lost an idle one goes, one that is being made is made again
+ * on another link, if it may be anywhere, and of all others the owner is told.
  */
 #include "tunnel/far_priv.h"
 
@@ -162,14 +163,48 @@ get_ready(struct far_listener *listener)
 	tell_listening(listener);
 }
 
+/* Counts the listener as a data connection of its link, or no more. */
+static void
+hold(struct far_listener *listener, bool held)
+{
+	struct far_side *far = (struct far_side *)listener->base.side;
+
+	if (listener->ssh == NULL || listener->held == held || listener->many)
+		return;
+	listener->held = held;
+	if (held)
+		links_hold(far->links, listener->ssh);
+	else
+		links_release(far->links, listener->ssh);
+}
+
+/* Nothing carries it any more. */
+static void
+leave_link(struct far_listener *listener)
+{
+	hold(listener, false);
+	listener->ssh = NULL;
+}
+
 static void
 fail(struct far_listener *listener, int err, const char *why)
 {
+	leave_link(listener);
 	listener->state = FAR_DEAD;
 	listener->handler->failed(listener->ctx, err, why);
 }
 
 /* ---- what follows from a probe ---- */
+
+static void
+make_again(struct far_listener *listener)
+{
+	link_forward_close(listener->forward);
+	net_listener_close(listener->net);
+	listener->forward = NULL;
+	listener->net = NULL;
+	make_forward(listener);
+}
 
 /* The port is somebody else's where we should be. */
 static void
@@ -183,11 +218,7 @@ port_taken(struct far_listener *listener)
 				   probe_host(listener, FAR_STANDS));
 	if (listener->wanted == 0 && listener->makes < MAKES_MAX) {
 		log_verbose("%s: asking for another", why);
-		link_forward_close(listener->forward);
-		net_listener_close(listener->net);
-		listener->forward = NULL;
-		listener->net = NULL;
-		make_forward(listener);
+		make_again(listener);
 	} else if (listener->wanted == 0 && has_host(listener, "localhost")) {
 		listener->only_v6 = true;
 		get_ready(listener);
@@ -325,7 +356,9 @@ on_probe_closed(void *ctx, int err, const char *why)
 
 	if (err == -ECONNRESET) {
 		end_probe(listener);
-		fail(listener, err, why);
+		/* Of the loss of the link on_forward() is told. */
+		if (link_is_up(listener->ssh))
+			fail(listener, err, why);
 	} else if (listener->probe_opened) {
 		on_probe_eof(listener);
 	} else if (err == -ECONNREFUSED) {
@@ -347,14 +380,14 @@ ask(struct far_listener *listener, enum far_question question)
 		.drained = on_probe_drained,
 		.closed = on_probe_closed,
 	};
-	struct far_side *far = (struct far_side *)listener->base.side;
 
 	listener->question = question;
 	listener->probe_opened = false;
 	listener->probe_accepted = false;
 	listener->probe_ended = false;
-	listener->probe = link_dial(far->ssh, probe_host(listener, question),
-	    listener->port, LINK_CONTROL, &handler, listener);
+	listener->probe =
+	    link_dial(listener->ssh, probe_host(listener, question),
+		listener->port, LINK_CONTROL, &handler, listener);
 	if (listener->probe == NULL) {
 		answered(listener, ANSWER_UNKNOWN);
 		return;
@@ -368,11 +401,43 @@ ask(struct far_listener *listener, enum far_question question)
 
 /* ---- its life ---- */
 
+/* The link has gone, and the forward with it. */
+static void
+lost(struct far_listener *listener, int err, const char *why)
+{
+	struct far_side *far = (struct far_side *)listener->base.side;
+	bool making = listener->state == FAR_MAKING;
+	struct link *other = NULL;
+
+	end_probe(listener);
+	leave_link(listener);
+	if (listener->handler == NULL) {
+		LIST_REMOVE(listener, link);
+		far_listener_free(listener);
+		return;
+	}
+	if (making && !is_public(listener) && listener->makes < MAKES_MAX)
+		other = links_choose(far->links);
+	if (other == NULL) {
+		fail(listener, err, why);
+		return;
+	}
+	listener->ssh = other;
+	hold(listener, true);
+	make_again(listener);
+}
+
 static void
 on_forward(void *ctx, uint16_t port, int err, const char *why)
 {
 	struct far_listener *listener = ctx;
 
+	if (port == 0 && listener->state == FAR_DEAD)
+		return; /* it has been told */
+	if (port == 0 && err == -ECONNRESET) {
+		lost(listener, err, why);
+		return;
+	}
 	if (port == 0) {
 		fail(listener, err, why);
 		return;
@@ -434,19 +499,23 @@ make_forward(struct far_listener *listener)
 	if (listener->net != NULL)
 		listener->err = net_listener_start(listener->net);
 	if (listener->net != NULL && listener->err == 0) {
-		listener->forward = link_forward_open(far->ssh, listener->host,
-		    listener->wanted, path, on_forward, listener);
+		if (listener->ssh != NULL)
+			listener->forward =
+			    link_forward_open(listener->ssh, listener->host,
+				listener->wanted, path, on_forward, listener);
 		if (listener->forward != NULL)
 			return;
 		listener->err = -ENOTCONN;
 	}
+	leave_link(listener);
 	listener->state = FAR_DEAD;
 	uv_timer_start(&listener->timer, on_timer, 0, 0);
 }
 
 struct far_listener *
-far_listener_new(struct far_side *far, const struct side_at *at,
-    const struct side_listener_handler *handler, void *ctx)
+far_listener_new(struct far_side *far, struct link *ssh,
+    const struct side_at *at, const struct side_listener_handler *handler,
+    void *ctx)
 {
 	struct far_listener *listener = calloc(1, sizeof(*listener));
 
@@ -465,6 +534,8 @@ far_listener_new(struct far_side *far, const struct side_at *at,
 	listener->ctx = ctx;
 	uv_timer_init(far->loop, &listener->timer);
 	listener->timer.data = listener;
+	listener->ssh = ssh;
+	hold(listener, true);
 	make_forward(listener);
 	return listener;
 }
@@ -483,6 +554,7 @@ far_listener_lend(struct far_listener *listener,
 	listener->handler = handler;
 	listener->ctx = ctx;
 	listener->accepted = false;
+	hold(listener, true);
 	uv_timer_start(&listener->timer, on_timer, 0, 0);
 }
 
@@ -495,6 +567,7 @@ far_listener_take_back(struct far_listener *listener)
 {
 	listener->handler = NULL;
 	uv_timer_stop(&listener->timer);
+	hold(listener, false);
 	return listener->state == FAR_READY && listener->accepted &&
 	    !is_public(listener);
 }

@@ -11,7 +11,7 @@
 #include <uv.h>
 
 #include "net/sock.h"
-#include "ssh/link.h"
+#include "ssh/links.h"
 #include "tunnel/side.h"
 
 /* What a probe of a forward is to find out: see far_listener.c. */
@@ -25,7 +25,7 @@ enum far_question {
 enum far_state {
 	FAR_MAKING, /* sshd has been asked, or is probed */
 	FAR_READY,  /* it listens */
-	FAR_DEAD,   /* it never will */
+	FAR_DEAD,   /* it never will, or does no more */
 };
 
 struct far_listener {
@@ -37,6 +37,10 @@ struct far_listener {
 	bool many;
 	uint16_t port; /* once sshd has said yes */
 	bool only_v6;  /* "localhost" without 127.0.0.1 */
+
+	/* What carries it; NULL once that, or the forward, is lost. */
+	struct link *ssh;
+	bool held; /* it counts there as a data connection */
 
 	struct net_listener *net;
 	struct link_forward *forward;
@@ -59,16 +63,16 @@ struct far_listener {
 struct far_side {
 	struct side side;
 	uv_loop_t *loop;
-	struct link *ssh;
+	struct links *links;
 	struct net *net;
 	const char *directory;
 	unsigned long last_path;
 	LIST_HEAD(, far_listener) idle;
-	size_t n_idle;
 };
 
-/* Makes a listener and lends it; NULL when out of memory. */
-struct far_listener *far_listener_new(struct far_side *far,
+/* Makes a listener on that link (NULL: it fails) and lends it; NULL when out of
+ * memory. */
+struct far_listener *far_listener_new(struct far_side *far, struct link *ssh,
     const struct side_at *at, const struct side_listener_handler *handler,
     void *ctx);
 

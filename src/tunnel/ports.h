@@ -7,6 +7,7 @@
 #ifndef TUNNEL_PORTS_H
 #define TUNNEL_PORTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct ports;
@@ -25,6 +26,10 @@ uint16_t ports_take(struct ports *ports);
 
 /* Gives back what ports_take() returned. */
 void ports_give(struct ports *ports, uint16_t port);
+
+/* Would taking one for nobody in particular leave less than half of them?
+ * Never of NULL, any port. */
+bool ports_are_scarce(const struct ports *ports);
 
 uint16_t ports_low(const struct ports *ports);
 uint16_t ports_high(const struct ports *ports);

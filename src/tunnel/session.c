@@ -111,7 +111,9 @@ log_failed_dial(struct session *session, const struct engine_data_event *event)
 	    slot == NULL || dataconn_was_up(*slot, ENGINE_SERVER))
 		return;
 	log_escape(escaped, sizeof(escaped), event->why, strlen(event->why));
-	say(session, LOG_LEVEL_WARN, "%s", escaped);
+	say(session,
+	    dataconn_is_ahead(*slot) ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, "%s",
+	    escaped);
 }
 
 static void
@@ -186,9 +188,6 @@ fail_data(struct session *session, const struct engine_action *action)
 
 	if (!action->client.listens && !action->server.listens)
 		failed.type = ENGINE_DATA_LOST;
-	else if (action->server.listens &&
-	    session->local[ENGINE_SERVER].family == AF_UNSPEC)
-		failed.why = "the FTP server is not connected yet";
 	engine_data(session->engine, &failed);
 }
 
@@ -211,6 +210,7 @@ open_data(struct session *session, const struct engine_action *action)
 		},
 		.server_host = options->server_host,
 		.dial_reply = options->policy->server_data_host_reply,
+		.ahead = action->ahead,
 		.announce = options->policy->client_address,
 		.ports = options->policy->client_ports,
 	};
@@ -224,7 +224,8 @@ open_data(struct session *session, const struct engine_action *action)
 	/* The same peer for both, also where a name has several addresses. */
 	if (session->server.family != AF_UNSPEC)
 		data.server_host = addr_format_ip(&session->server, server);
-	if (slot != NULL)
+	/* Ports of --client-ports are for clients that have asked. */
+	if (slot != NULL && !(action->ahead && ports_are_scarce(data.ports)))
 		*slot = dataconn_open(options->loop, &data, &owner, session);
 	if (slot == NULL || *slot == NULL)
 		fail_data(session, action);
@@ -238,6 +239,9 @@ carry_out_data(struct session *session, const struct engine_action *action)
 	if (slot == NULL)
 		return;
 	switch (action->type) {
+	case ENGINE_DATA_GIVE:
+		dataconn_give(*slot);
+		break;
 	case ENGINE_DATA_DIAL:
 		dataconn_dial(*slot);
 		break;
@@ -344,6 +348,7 @@ carry_out(struct session *session, const struct engine_action *action)
 	case ENGINE_DATA_OPEN:
 		open_data(session, action);
 		break;
+	case ENGINE_DATA_GIVE:
 	case ENGINE_DATA_DIAL:
 	case ENGINE_DATA_TIMER:
 	case ENGINE_DATA_QUIET:
@@ -527,6 +532,9 @@ session_new(const struct session_options *options, unsigned long number,
 		.ignore_port_host = options->policy->client_data_host_control,
 		.pass_foreign_port = options->policy->pass_foreign_port,
 		.allow_tls = options->policy->allow_tls,
+		/* EPSV, in which we ask, names no address. */
+		.prefetch = options->policy->prefetch &&
+		    !options->policy->server_data_host_reply,
 		.memory = options->memory,
 	};
 	struct side_to to = {

@@ -46,12 +46,14 @@ side_listener_close(struct side_listener *listener, bool reusable)
 }
 
 enum side_end
-side_check_end(struct side *side, side_check_cb *done, void *ctx,
+side_check_end(struct side_listener *listener, side_check_cb *done, void *ctx,
     struct side_check **ret_check)
 {
-	if (side->ops->check_end == NULL)
+	const struct side_ops *ops = listener->side->ops;
+
+	if (ops->check_end == NULL)
 		return SIDE_END_CLEAN;
-	return side->ops->check_end(side, done, ctx, ret_check);
+	return ops->check_end(listener, done, ctx, ret_check);
 }
 
 void

@@ -64,8 +64,13 @@ struct side_listener_handler {
 	bool (*accepted)(void *ctx, struct stream *stream,
 	    const struct addr *local, const struct addr *peer);
 
-	/* It could not be made, or is lost.  why, for people, says the cure
-	 * too where one is known; valid in the call. */
+	/*
+	 * It could not be made, or, after listening(), is lost with the link
+	 * that carried it: then nobody comes by it any more, and what it has
+	 * accepted is lost as well, though its stream may find out late.
+	 * Nothing follows; it is still to be closed.  why, for people, says
+	 * the cure too where one is known; valid in the call.
+	 */
 	void (*failed)(void *ctx, int err, const char *why);
 };
 
@@ -105,8 +110,8 @@ struct side_listener *side_listen(struct side *side, const struct side_at *at,
 void side_listener_close(struct side_listener *listener, bool reusable);
 
 /*
- * Is the clean end of a stream that a listener of this side accepted really
- * the peer's?  The end of ssh's Unix socket is clean even when ssh was killed.
+ * Is the clean end of a stream that this listener accepted really the peer's?
+ * The end of ssh's Unix socket is clean even when ssh was killed.
  * SIDE_END_ASKED: done comes once, from the loop, unless *ret_check is
  * cancelled before.
  */
@@ -117,12 +122,12 @@ enum side_end {
 };
 struct side_check;
 typedef void side_check_cb(void *ctx, bool clean);
-enum side_end side_check_end(struct side *side, side_check_cb *done, void *ctx,
-    struct side_check **ret_check);
+enum side_end side_check_end(struct side_listener *listener,
+    side_check_cb *done, void *ctx, struct side_check **ret_check);
 void side_check_cancel(struct side *side, struct side_check *check);
 
 /* The sides there are. */
-struct link;
+struct links;
 struct net;
 struct uv_loop_s;
 
@@ -133,14 +138,21 @@ struct uv_loop_s;
 struct side *near_side_new(struct uv_loop_s *loop, struct net *net);
 
 /*
- * The far side of a link: sshd looks names up.  A listener is a remote forward
- * of sshd; at.ports does not count.  It is kept for reuse at the same host
- * when it is given back as reusable; while nobody has it, it accepts nobody.
- * A listener beyond loopback that sshd has made on its loopback instead fails
- * (GatewayPorts).  directory: private, for its Unix sockets.  Everything is
- * borrowed and outlives the side.
+ * The far side: sshd looks names up.  A listener is a remote forward of sshd;
+ * at.ports does not count.  It is kept for reuse at the same host when it is
+ * given back as reusable; while nobody has it, it accepts nobody.  A listener
+ * beyond loopback that sshd has made on its loopback instead fails
+ * (GatewayPorts).
+ *
+ * What is for control is on the first link, a data connection on the one that
+ * links_choose() says.  But where several are as little loaded, a listener is
+ * taken from the link that has an idle one: that saves a round trip.  An idle
+ * one of a link with more load is left alone.
+ *
+ * directory: private, for its Unix sockets.  Everything is borrowed and
+ * outlives the side.
  */
-struct side *far_side_new(struct uv_loop_s *loop, struct link *link,
+struct side *far_side_new(struct uv_loop_s *loop, struct links *links,
     struct net *net, const char *directory);
 
 /* All listeners have been closed before.  NULL is allowed. */
@@ -155,8 +167,8 @@ struct side_ops {
 	    const struct side_listener_handler *, void *);
 	void (*unlisten)(struct side_listener *, bool);
 	/* Both NULL where a clean end is what it seems. */
-	enum side_end (*check_end)(struct side *, side_check_cb *, void *,
-	    struct side_check **);
+	enum side_end (*check_end)(struct side_listener *, side_check_cb *,
+	    void *, struct side_check **);
 	void (*cancel_check)(struct side_check *);
 	void (*free)(struct side *);
 };

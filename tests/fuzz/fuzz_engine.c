@@ -11,6 +11,7 @@
 
 enum number {
 	NEW,
+	AHEAD, /* of which the client was not told */
 	OPEN,
 	CUT, /* and its client has seen it */
 	VOID
@@ -28,10 +29,13 @@ check_number(uint8_t *number, const struct engine_action *action)
 {
 	bool opens = action->type == ENGINE_DATA_OPEN;
 
-	assert(opens ? *number == NEW : *number == OPEN || *number == CUT);
+	assert(opens ? *number == NEW : *number != NEW && *number != VOID);
 	if (opens)
+		*number = action->ahead ? AHEAD : OPEN;
+	else if (action->type == ENGINE_DATA_GIVE) {
+		assert(*number == AHEAD);
 		*number = OPEN;
-	else if (action->type == ENGINE_DATA_CLOSE)
+	} else if (action->type == ENGINE_DATA_CLOSE)
 		*number = VOID;
 	else if (action->peer == ENGINE_CLIENT &&
 	    (action->type == ENGINE_DATA_RESET ||
@@ -61,8 +65,11 @@ check(struct fuzz *fuzz, const struct engine_action *action)
 		assert(fuzz->numbers[action->data % 256] != CUT ||
 		    (fuzz->engine->mode_block &&
 			report->outcome != ENGINE_COMPLETE));
+	if (action->type == ENGINE_REPORT)
+		assert(fuzz->numbers[action->data % 256] != AHEAD);
 	if (fuzz->ended)
-		assert(memchr(fuzz->numbers, OPEN, 256) == NULL &&
+		assert(memchr(fuzz->numbers, AHEAD, 256) == NULL &&
+		    memchr(fuzz->numbers, OPEN, 256) == NULL &&
 		    memchr(fuzz->numbers, CUT, 256) == NULL);
 }
 
@@ -95,7 +102,7 @@ feed_event(struct fuzz *fuzz, unsigned kind, enum engine_peer peer, uint8_t to)
 			engine_timer(fuzz->engine);
 		else if (kind == ENGINE_DATA_MOVED + 4)
 			engine_stop(fuzz->engine, "stopped");
-	} else if (fuzz->numbers[to] == OPEN || fuzz->numbers[to] == CUT) {
+	} else if (fuzz->numbers[to] != NEW && fuzz->numbers[to] != VOID) {
 		engine_data(fuzz->engine, &event);
 	}
 }
@@ -137,7 +144,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	config.allow_tls = fuzz.partial = bytes[0] & 1;
 	config.pass_foreign_port = bytes[0] & 2;
 	config.server_family = bytes[0] & 4 ? AF_INET6 : AF_UNSPEC;
-	config.server_mode = (bytes[0] >> 3) % 3;
+	config.server_mode = (bytes[0] >> 3 & 3) % 3;
+	config.prefetch = bytes[0] & 32;
 	if (bytes[0] & 128)
 		config.client.family = AF_UNSPEC;
 	fuzz.engine = engine_new(&config);

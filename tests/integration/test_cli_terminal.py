@@ -5,13 +5,14 @@ import os
 import re
 import shutil
 import subprocess
+import types
 
 import pytest
 
 import cli
 import culvert
 import scripted
-from transfer import replies_to_end
+from transfer import Ftp, replies_to_end
 
 
 @pytest.fixture
@@ -125,6 +126,36 @@ def test_password(terminal, start_sshd, tmp):
     assert "hunter2" not in one.text
     one.type("\x03")
     assert one.wait() == 0, one.text
+
+
+def test_password_of_more_links(terminal, start_sshd, server, tmp):
+    """It is asked for once; a link that would need it again is not had."""
+    sshd = start_sshd("PasswordAuthentication yes")
+    hashed = subprocess.run(["openssl", "passwd", "-6", "hunter2"], check=True,
+                            capture_output=True, text=True).stdout.strip()
+    with open(f"{sshd.dir}/shadow", "w") as file:
+        file.write(f"root:{hashed}:19000:0:99999:7:::\n")
+    config = cli.ssh_config(tmp, sshd, "PubkeyAuthentication no")
+    ftpd = server("vsftpd")
+    (ftpd.root / "of-more-links").write_bytes(b"small")
+    one = terminal("-F", config, "--links", "4", "-L",
+                   f"0:127.0.0.1:{ftpd.port}", "files.test")
+    one.wait_for("password: ")
+    one.type("hunter2\n")
+    there = types.SimpleNamespace(listeners=[("127.0.0.1", port_of(one))])
+    with contextlib.ExitStack() as stack:
+        sessions = [stack.enter_context(Ftp(there, ftpd)) for _ in range(3)]
+        for ftp in sessions[:2]:
+            ftp.ask("PASV", "227")
+        one.wait_for("cannot open one more SSH connection to files.test, "
+                     "going on with 1 (--links 4")
+        one.wait_for("Permission denied")
+        for ftp in sessions:
+            assert ftp.get("passive", "of-more-links") == b"small"
+    one.type("\x03")
+    assert one.wait() == 0, one.text
+    assert one.text.count("password: ") == 1, one.text
+    assert one.text.count("Permission denied") == 1, one.text
 
 
 @pytest.mark.parametrize("config, question", [

@@ -16,18 +16,24 @@
 #include "net/sock.h"
 
 int
-farenv_start(void **state, const char *config)
+farenv_start_links(void **state, const char *config, size_t max)
 {
 	struct farenv *env = malloc(sizeof(*env));
 
 	sshenv_start(&env->ssh, config);
-	sshenv_link_up(&env->ssh);
+	env->links = sshenv_links_up(&env->ssh, max);
 	env->net = net_new(&env->ssh.loop);
-	env->side = far_side_new(&env->ssh.loop, env->ssh.link, env->net,
+	env->side = far_side_new(&env->ssh.loop, env->links, env->net,
 	    env->ssh.directory);
 	assert_non_null(env->side);
 	*state = env;
 	return 0;
+}
+
+int
+farenv_start(void **state, const char *config)
+{
+	return farenv_start_links(state, config, 1);
 }
 
 int
@@ -36,6 +42,7 @@ farenv_end(void **state)
 	struct farenv *env = *state;
 
 	side_free(env->side);
+	sshenv_links_end(&env->ssh, env->links);
 	sshenv_end(&env->ssh);
 	net_free(env->net);
 	free(env);

@@ -11,12 +11,14 @@
 
 #include "base/addr.h"
 #include "sshenv.h"
+#include "ssh/links.h"
 #include "tunnel/side.h"
 
 #define TAKEN_MAX 64
 
 struct farenv {
-	struct sshenv ssh;
+	struct sshenv ssh; /* without a link of its own */
+	struct links *links;
 	struct net *net;
 	struct side *side;
 };
@@ -45,8 +47,10 @@ struct heard {
 };
 
 /* With these lines in the configuration of sshd; *state becomes a struct
- * farenv.  For cmocka's setup and teardown. */
+ * farenv.  For cmocka's setup and teardown.  Of several links the first only
+ * is up. */
 int farenv_start(void **state, const char *config);
+int farenv_start_links(void **state, const char *config, size_t max);
 int farenv_end(void **state);
 
 /* Counts into a struct taken, its ctx. */

@@ -180,10 +180,11 @@ on_down(void *ctx, bool was_up, const char *why)
 	snprintf(env->why, sizeof(env->why), "%s", why);
 }
 
-void
-sshenv_link(struct sshenv *env)
+static const struct link_handler link_handler = { on_up, on_down };
+
+static void
+set_options(struct sshenv *env)
 {
-	static const struct link_handler handler = { on_up, on_down };
 	size_t n = 0;
 
 	snprintf(env->arguments[0], 128, "-p%d", env->port);
@@ -209,9 +210,47 @@ sshenv_link(struct sshenv *env)
 	env->options.batch = true;
 	window_budget_init(&env->budget, LIMIT_MEMORY, LIMIT_WINDOW_MAX);
 	env->options.budget = &env->budget;
-	env->link = link_new(&env->loop, &env->options, &handler, env);
+}
+
+void
+sshenv_link(struct sshenv *env)
+{
+	set_options(env);
+	env->link = link_new(&env->loop, &env->options, &link_handler, env);
 	assert_non_null(env->link);
 	assert_int_equal(link_start(env->link), 0);
+}
+
+struct links *
+sshenv_links_up(struct sshenv *env, size_t max)
+{
+	struct links_options options = {
+		.link = &env->options,
+		.max = max,
+		.idle_ms = SSHENV_IDLE_MS,
+		.pause_ms = SSHENV_PAUSE_MS,
+	};
+	struct links *links;
+
+	set_options(env);
+	links = links_new(&env->loop, &options, &link_handler, env);
+	assert_non_null(links);
+	assert_int_equal(links_start(links), 0);
+	sshenv_until(env, &env->up);
+	assert_int_equal(env->down, 0);
+	return links;
+}
+
+void
+sshenv_links_end(struct sshenv *env, struct links *links)
+{
+	pid_t pid;
+
+	links_stop(links);
+	while (sshenv_all_ssh(env, &pid, 1) > 0)
+		sshenv_for(env, 1);
+	sshenv_until(env, &env->down);
+	links_free(links);
 }
 
 void
@@ -226,6 +265,8 @@ static void
 on_watchdog(uv_timer_t *timer)
 {
 	*(bool *)timer->data = true;
+	/* When it is due at once, uv_run() would still wait for an event. */
+	uv_stop(timer->loop);
 }
 
 void
@@ -269,26 +310,36 @@ sshenv_for(struct sshenv *env, unsigned int ms)
 		uv_run(&env->loop, UV_RUN_ONCE);
 }
 
-pid_t
-sshenv_ssh(const struct sshenv *env)
+size_t
+sshenv_all_ssh(const struct sshenv *env, pid_t *pids, size_t max)
 {
-	char path[64], text[256];
+	char path[64], text[256] = "";
 	FILE *file;
 	long pid;
-	pid_t found = -1;
+	size_t n = 0;
 
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children",
 	    (int)getpid());
 	file = fopen(path, "r");
 	assert_non_null(file);
-	assert_non_null(fgets(text, sizeof(text), file));
+	if (fgets(text, sizeof(text), file) == NULL)
+		text[0] = '\0';
 	fclose(file);
 	for (char *at = text; (pid = strtol(at, &at, 10)) > 0;) {
-		if (pid != env->sshd)
-			found = (pid_t)pid;
+		if (pid != env->sshd && n < max)
+			pids[n++] = (pid_t)pid;
 	}
-	assert_true(found > 0);
-	return found;
+	return n;
+}
+
+pid_t
+sshenv_ssh(const struct sshenv *env)
+{
+	pid_t pids[LIMIT_LINKS];
+	size_t n = sshenv_all_ssh(env, pids, LIMIT_LINKS);
+
+	assert_true(n > 0);
+	return pids[n - 1];
 }
 
 /* ---- forwards ---- */

@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "ssh/link.h"
+#include "ssh/links.h"
 #include "ssh/window.h"
 
 /* ---- sshd and the link ---- */
@@ -47,6 +48,15 @@ void sshenv_end(struct sshenv *env);
 void sshenv_link(struct sshenv *env);
 void sshenv_link_up(struct sshenv *env);
 
+/*
+ * Starts links instead, with which all of the above is about the first; with
+ * little patience.  Waits until that is up.  And ends them all.
+ */
+#define SSHENV_IDLE_MS 400
+#define SSHENV_PAUSE_MS 100
+struct links *sshenv_links_up(struct sshenv *env, size_t max);
+void sshenv_links_end(struct sshenv *env, struct links *links);
+
 /* Runs the loop until *flag is not zero; fails after a time. */
 void sshenv_until(struct sshenv *env, const unsigned int *flag);
 /* ... until *counter is value or more. */
@@ -54,8 +64,11 @@ void sshenv_until_size(struct sshenv *env, const size_t *counter, size_t value);
 /* Runs the loop for so long, to see that something does not happen. */
 void sshenv_for(struct sshenv *env, unsigned int ms);
 
-/* The process id of the link's ssh. */
+/* The process id of the link's ssh; of that of the latest link. */
 pid_t sshenv_ssh(const struct sshenv *env);
+
+/* ... of all links, the oldest first; returns how many. */
+size_t sshenv_all_ssh(const struct sshenv *env, pid_t *pids, size_t max);
 
 /* A TCP port that nobody has on 127.0.0.1. */
 int sshenv_free_port(void);
@@ -134,8 +147,10 @@ struct near {
 	bool close_in_data;
 };
 
-/* Dials and begins to read. */
+/* Dials and begins to read; the second on a link that is given. */
 void near_dial(struct near *near, struct sshenv *env, const char *host,
+    uint16_t port);
+void near_dial_on(struct near *near, struct sshenv *env, struct link *link,
     uint16_t port);
 
 /* Sends the next n bytes of the pattern, as fast as they go. */

@@ -326,9 +326,9 @@ near_closed(void *ctx, int err, const char *why)
 	snprintf(near->why, sizeof(near->why), "%s", why);
 }
 
-void
-near_dial(struct near *near, struct sshenv *env, const char *host,
-    uint16_t port)
+static void
+dial_on(struct near *near, struct sshenv *env, struct link *link,
+    const char *host, uint16_t port)
 {
 	static const struct stream_handler handler = {
 		.opened = near_opened,
@@ -340,10 +340,23 @@ near_dial(struct near *near, struct sshenv *env, const char *host,
 
 	memset(near, 0, sizeof(*near));
 	near->env = env;
-	near->stream =
-	    link_dial(env->link, host, port, LINK_DATA, &handler, near);
+	near->stream = link_dial(link, host, port, LINK_DATA, &handler, near);
 	assert_non_null(near->stream);
 	stream_read_start(near->stream);
+}
+
+void
+near_dial(struct near *near, struct sshenv *env, const char *host,
+    uint16_t port)
+{
+	dial_on(near, env, env->link, host, port);
+}
+
+void
+near_dial_on(struct near *near, struct sshenv *env, struct link *link,
+    uint16_t port)
+{
+	dial_on(near, env, link, "127.0.0.1", port);
 }
 
 void

@@ -179,19 +179,27 @@ test_kinds(void **state)
 	static const struct {
 		const char *text;
 		bool loopback;
+		bool local;
 		bool any;
 	} kinds[] = {
-		{ "127.0.0.1", true, false },
-		{ "127.255.255.254", true, false },
-		{ "128.0.0.1", false, false },
-		{ "::1", true, false },
-		{ "::ffff:127.0.0.1", true, false },
-		{ "::2", false, false },
-		{ "7f00::1", false, false },
-		{ "0.0.0.0", false, true },
-		{ "::", false, true },
-		{ "0.0.0.1", false, false },
-		{ "8000::", false, false },
+		{ "127.0.0.1", true, true, false },
+		{ "127.255.255.254", true, true, false },
+		{ "128.0.0.1", false, false, false },
+		{ "::1", true, true, false },
+		{ "::ffff:127.0.0.1", true, true, false },
+		{ "::2", false, false, false },
+		{ "7f00::1", false, false, false },
+		{ "169.254.0.1", false, true, false },
+		{ "169.255.0.1", false, false, false },
+		{ "168.254.0.1", false, false, false },
+		{ "fe80::1", false, true, false },
+		{ "febf:ffff::1", false, true, false },
+		{ "fec0::1", false, false, false },
+		{ "a9fe::", false, false, false },
+		{ "0.0.0.0", false, false, true },
+		{ "::", false, false, true },
+		{ "0.0.0.1", false, false, false },
+		{ "8000::", false, false, false },
 	};
 	struct addr none = { .family = AF_UNSPEC };
 	struct addr loopback = addr_loopback(AF_INET6, 21);
@@ -202,9 +210,11 @@ test_kinds(void **state)
 		struct addr addr = parse(kinds[i].text);
 
 		assert_int_equal(addr_is_loopback(&addr), kinds[i].loopback);
+		assert_int_equal(addr_is_local(&addr), kinds[i].local);
 		assert_int_equal(addr_is_any(&addr), kinds[i].any);
 	}
 	assert_false(addr_is_loopback(&none));
+	assert_false(addr_is_local(&none));
 	assert_false(addr_is_any(&none));
 	assert_string_equal(addr_format(&loopback, text), "[::1]:21");
 	loopback = addr_loopback(AF_INET, 21);

@@ -188,6 +188,12 @@ test_put(void **state)
 		  "direct-tcpip\0\0\0\1\0\x20\0\0\0\0\x80\0"
 		  "\0\0\0\3ftp\0\0\0\x15\0\0\0\x09"
 		  "127.0.0.1\0\0\xff\xff"));
+	check_put(chan_put_open_session(&out, 1, 0x20000, 0x8000), &out,
+	    BYTES("\0\0\0\x19\0\x5a\0\0\0\7session\0\0\0\1"
+		  "\0\2\0\0\0\0\x80\0"));
+	check_put(chan_put_subsystem(&out, 2, "sftp"), &out,
+	    BYTES("\0\0\0\x1c\0\x62\0\0\0\2\0\0\0\x09"
+		  "subsystem\1\0\0\0\4sftp"));
 	check_put(chan_put_window_adjust(&out, 2, 0x10000), &out,
 	    BYTES("\0\0\0\x0a\0\x5d\0\0\0\2\0\1\0\0"));
 	check_put(chan_put_eof(&out, 3), &out, BYTES("\0\0\0\6\0\x60\0\0\0\3"));

@@ -1,0 +1,330 @@
+/*
+ * The control engine: what happens to data connections, as it is told.
+ */
+#include <assert.h>
+#include <stdio.h>
+
+#include "ftp/engine_priv.h"
+
+static void
+on_listening(struct engine *engine, struct data *data,
+    const struct engine_data_event *event)
+{
+	if (data->state != DATA_MAKING)
+		return;
+	assert(event->v4.family != AF_UNSPEC || event->v6.family != AF_UNSPEC);
+	data->v4[event->peer] = event->v4;
+	data->v6[event->peer] = event->v6;
+	data->listening[event->peer] = true;
+	if (event->peer == ENGINE_CLIENT && data->lost[ENGINE_SERVER])
+		data_reset_client(engine, data);
+}
+
+static void
+on_no_listener(struct engine *engine, struct data *data,
+    const struct engine_data_event *event)
+{
+	if (data->state != DATA_MAKING) {
+		data_close(engine, data);
+		return;
+	}
+	snprintf(data->why, sizeof(data->why), "%s", event->why);
+	data->passing = event->passing;
+	data->failed[event->peer] = true;
+}
+
+static void
+on_up(struct engine *engine, struct data *data,
+    const struct engine_data_event *event)
+{
+	data->up[event->peer] = true;
+	if (event->peer == ENGINE_SERVER && !data->end[ENGINE_CLIENT].listens)
+		data->expired = false;
+	if (event->peer == ENGINE_CLIENT &&
+	    (data->wait == WAIT_ACCEPT || data->wait == WAIT_DIAL ||
+		data->wait == WAIT_CONNECT))
+		data_set_timer(engine, data, WAIT_NONE, 0);
+}
+
+/*
+ * The end of an upload.  A client that was killed ends its data connection as
+ * cleanly as one that has sent everything; but then its control connection
+ * ends with it.  So the end waits a moment, and if control has ended too, the
+ * client is probed: a dead one answers with a reset.  Twice, since sshd hears
+ * of the first reset by the second write.
+ */
+static void
+probe_client(struct engine *engine, struct data *data)
+{
+	if (data_transfer(engine, data) != NULL && engine->reply.code == 0 &&
+	    !engine->fragment[ENGINE_SERVER])
+		engine_sendf(engine, ENGINE_CLIENT,
+		    "150 Waiting for the server to store the file.");
+	data_set_timer(engine, data, WAIT_PROBE, LIMIT_PROBE_MS);
+}
+
+static void
+upload_eof(struct engine *engine, struct data *data)
+{
+	struct pending *transfer = data_transfer(engine, data);
+
+	if (data->cutting || data->aborting)
+		return;
+	if (transfer != NULL && (transfer->flags & VERB_SENDS) == 0) {
+		data_shut(engine, data, ENGINE_SERVER);
+		return;
+	}
+	if (!engine->eof[ENGINE_CLIENT]) {
+		/* Only sshd hides the address of a client. */
+		data_set_timer(engine, data, WAIT_UPLOAD_EOF,
+		    engine->config.client.family == AF_UNSPEC ?
+			LIMIT_FAR_UPLOAD_EOF_MS :
+			LIMIT_UPLOAD_EOF_MS);
+		return;
+	}
+	probe_client(engine, data);
+}
+
+static void
+on_eof(struct engine *engine, struct data *data,
+    const struct engine_data_event *event)
+{
+	const struct pending *transfer = data_transfer(engine, data);
+
+	data->eof[event->peer] = true;
+	if (event->peer == ENGINE_SERVER) {
+		if (transfer == NULL)
+			ahead_not_kept(engine, data);
+		else if (!pending_is_upload(transfer) && !data->cut &&
+		    !data->aborting)
+			ahead_want(engine);
+		if (!data->cut)
+			data_shut(engine, data, ENGINE_CLIENT);
+	} else if (data->state == DATA_ENDING)
+		data_close(engine, data);
+	else
+		upload_eof(engine, data);
+}
+
+static void
+lost_client(struct engine *engine, struct data *data, const char *why)
+{
+	struct pending *transfer = data_transfer(engine, data);
+	bool upload = transfer != NULL && pending_is_upload(transfer);
+
+	data->lost[ENGINE_CLIENT] = true;
+	if (data->delivered || (upload && data->shut[ENGINE_SERVER]) ||
+	    (upload && data->aborting))
+		return;
+	if (data->state == DATA_ENDING) {
+		data_close(engine, data);
+	} else if (upload) {
+		data_cut_upload(engine, data, why);
+	} else {
+		data_set_cut(data, why);
+		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
+	}
+}
+
+static void
+lost_server(struct engine *engine, struct data *data, const char *why)
+{
+	struct pending *transfer = data_transfer(engine, data);
+	bool upload = transfer != NULL && pending_is_upload(transfer);
+
+	if (transfer == NULL)
+		ahead_not_kept(engine, data);
+	/* After the end of an upload this means that not all of it has left
+	 * us: an end of both directions is no loss. */
+	data->lost[ENGINE_SERVER] = true;
+	if (data->eof[ENGINE_SERVER] && !upload) {
+		/* It had ended cleanly before; now nobody reads there. */
+		if (data->state == DATA_NEXT)
+			data_close(engine, data);
+		return;
+	}
+	data_set_cut(data, why);
+	/* A listener that is still being made: see on_listening(). */
+	if (data_is_made(data))
+		data_reset_client(engine, data);
+	if (data->state == DATA_ENDING)
+		data_close(engine, data);
+}
+
+static void
+on_lost(struct engine *engine, struct data *data,
+    const struct engine_data_event *event)
+{
+	if (data->lost[event->peer])
+		return;
+	if (event->peer == ENGINE_CLIENT)
+		lost_client(engine, data, event->why);
+	else
+		lost_server(engine, data, event->why);
+}
+
+static void
+on_delivered(struct engine *engine, struct data *data,
+    const struct engine_data_event *event)
+{
+	if (event->peer != ENGINE_CLIENT || !data->up[ENGINE_CLIENT] ||
+	    !data->shut[ENGINE_CLIENT])
+		return;
+	data->delivered = true;
+	if (data->state == DATA_ENDING)
+		data_close(engine, data);
+}
+
+static void
+abort_timeout(struct engine *engine, struct data *data)
+{
+	struct pending *transfer = data_transfer(engine, data);
+
+	data_set_cut(data, "the client aborted");
+	if (transfer != NULL && pending_is_upload(transfer)) {
+		data_shut(engine, data, ENGINE_SERVER);
+		return;
+	}
+	data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
+	if (data->up[ENGINE_CLIENT])
+		data_shut(engine, data, ENGINE_CLIENT);
+}
+
+/* The reply to its ask does not come, or went elsewhere: wait no more. */
+static void
+be_sure(struct engine *engine, const struct data *data)
+{
+	struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending->data == data)
+			pending->unsure = false;
+}
+
+static void
+on_timeout(struct engine *engine, struct data *data,
+    const struct engine_data_event *event)
+{
+	const struct pending *transfer = data_transfer(engine, data);
+	enum data_wait wait = data->wait;
+
+	(void)event;
+	data->wait = WAIT_NONE;
+	switch (wait) {
+	case WAIT_ACCEPT:
+		data->expired = true;
+		break;
+	case WAIT_DIAL:
+		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_CLIENT);
+		lost_client(engine, data,
+		    "the client's data port did not answer");
+		break;
+	case WAIT_CONNECT:
+		if (transfer != NULL && data_end_is_told(engine, transfer))
+			break;
+		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_CLIENT);
+		lost_client(engine, data, "the client did not connect");
+		break;
+	case WAIT_UPLOAD_EOF:
+		if (engine->lost[ENGINE_CLIENT])
+			break; /* about to be cut, see client_gone() */
+		if (engine->eof[ENGINE_CLIENT])
+			upload_eof(engine, data);
+		else
+			data_shut(engine, data, ENGINE_SERVER);
+		break;
+	case WAIT_PROBE:
+		if (engine->lost[ENGINE_CLIENT])
+			break;
+		if (!data->probing) {
+			data->probing = true;
+			probe_client(engine, data);
+			break;
+		}
+		data->probed = true;
+		data_shut(engine, data, ENGINE_SERVER);
+		break;
+	case WAIT_ABORT:
+		abort_timeout(engine, data);
+		break;
+	case WAIT_CUT:
+		data_act(engine, data, ENGINE_DATA_RESET, ENGINE_SERVER);
+		data_set_timer(engine, data, WAIT_CUT_END, LIMIT_CUT_UPLOAD_MS);
+		break;
+	case WAIT_REPLY:
+		be_sure(engine, data);
+		break;
+	case WAIT_CUT_END:
+	case WAIT_AHEAD:
+	case WAIT_NONE:
+		break;
+	}
+}
+
+static void
+on_quiet(struct engine *engine, struct data *data,
+    const struct engine_data_event *event)
+{
+	(void)event;
+	if (!data->quiet_watch)
+		return;
+	data->quiet_watch = false;
+	if (!data->up[ENGINE_SERVER]) {
+		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
+		lost_server(engine, data,
+		    "the server's data port did not answer");
+	} else if (!data->eof[ENGINE_SERVER]) {
+		/* The client has all that came, and no end comes: a server
+		 * that keeps its connection, or a link that stands still with
+		 * the rest of the file. */
+		data_set_cut(data, "the data stopped before their end");
+		data_reset_client(engine, data);
+		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
+	}
+}
+
+/* An end that is dead, or was dropped, or never stood, has nothing to say. */
+static bool
+may_say(const struct data *data, const struct engine_data_event *event)
+{
+	switch (event->type) {
+	case ENGINE_DATA_UP:
+		return !data->lost[event->peer];
+	case ENGINE_DATA_EOF:
+	case ENGINE_DATA_DELIVERED:
+		return !data->lost[event->peer] && data->up[event->peer];
+	case ENGINE_DATA_LISTENING:
+	case ENGINE_DATA_NO_LISTENER:
+	case ENGINE_DATA_LOST:
+	case ENGINE_DATA_TIMEOUT:
+	case ENGINE_DATA_IS_QUIET:
+	case ENGINE_DATA_MOVED:
+		break;
+	}
+	return true;
+}
+
+void
+engine_data(struct engine *engine, const struct engine_data_event *event)
+{
+	static void (*const handlers[])(struct engine *, struct data *,
+	    const struct engine_data_event *) = {
+		[ENGINE_DATA_LISTENING] = on_listening,
+		[ENGINE_DATA_NO_LISTENER] = on_no_listener,
+		[ENGINE_DATA_UP] = on_up,
+		[ENGINE_DATA_EOF] = on_eof,
+		[ENGINE_DATA_LOST] = on_lost,
+		[ENGINE_DATA_DELIVERED] = on_delivered,
+		[ENGINE_DATA_TIMEOUT] = on_timeout,
+		[ENGINE_DATA_IS_QUIET] = on_quiet,
+	};
+	struct data *data = data_find(engine, event->data);
+
+	if (data == NULL || engine->ended)
+		return;
+	data->bytes[ENGINE_CLIENT] = event->to_client;
+	data->bytes[ENGINE_SERVER] = event->to_server;
+	if (event->type != ENGINE_DATA_MOVED && may_say(data, event) &&
+	    !ahead_event(engine, data, event))
+		handlers[event->type](engine, data, event);
+}

@@ -1,0 +1,435 @@
+/*
+ * The links to one destination.
+ *
+ * Theory of operation.  A further link has one of the places behind the first:
+ *
+ *	FREE -- wanted --> OPENING -- up --> UP -- idle --> CLOSING
+ *	 ^                    |               |                |
+ *	 +------ failed ------+---- lost -----+----- ended ----+
+ *
+ * They are opened one at a time, so that a server which refuses them, or counts
+ * failed logins, sees one.  When one is up and there are still more data
+ * connections than links, the next is opened.
+ *
+ * Which are idle a slow timer finds out.  It does not keep the loop alive, and
+ * runs only while there are further links.
+ */
+#include "ssh/links.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/privdir.h"
+#include "limits.h"
+
+/* Looks for idle ones in the time after which one is idle. */
+#define LINKS_LOOKS 4
+
+/* Of a directory below the private one: "/2", and the NUL. */
+#define LINKS_NUMBER_MAX 4
+
+enum place_state {
+	PLACE_FREE,
+	PLACE_OPENING,
+	PLACE_UP,
+	PLACE_CLOSING,
+};
+
+/* Of one link; that of the first is number 0, and its state means nothing. */
+struct place {
+	struct links *links;
+	size_t number;
+	enum place_state state;
+	struct link *link; /* when FREE, the last one, still to be freed */
+	struct link_options options;
+	char directory[PRIVDIR_MAX + LINKS_NUMBER_MAX];
+	unsigned int held;
+	uint64_t up_at;
+	uint64_t used_at;
+};
+
+struct links {
+	uv_loop_t *loop;
+	struct links_options options;
+	const struct link_handler *handler;
+	void *ctx;
+	struct place places[LIMIT_LINKS];
+	uv_timer_t idle_timer;
+	bool stopping;
+	bool told; /* that none can be opened; until one is */
+	uint64_t pause_ms;
+	uint64_t retry_at;
+};
+
+static size_t
+count(const struct links *links, enum place_state state)
+{
+	size_t n = 0;
+
+	for (size_t i = 1; i < links->options.max; i++)
+		n += links->places[i].state == state;
+	return n;
+}
+
+/* May something be put on it? */
+static bool
+is_usable(const struct place *place)
+{
+	return place->link != NULL && link_is_up(place->link) &&
+	    (place->number == 0 ||
+		(place->state == PLACE_UP && !link_is_worn(place->link)));
+}
+
+static unsigned int
+load(const struct place *place)
+{
+	return place->held + link_data_streams(place->link);
+}
+
+/* ---- the further ones ---- */
+
+static const struct link_handler further_handler;
+
+/* The next is not tried before a pause, which grows unless the last one has
+ * lived for longer than that. */
+static void
+put_off(struct links *links, uint64_t lived_ms)
+{
+	if (lived_ms > links->pause_ms)
+		links->pause_ms = links->options.pause_ms;
+	links->retry_at = uv_now(links->loop) + links->pause_ms;
+	links->pause_ms *= 2;
+	if (links->pause_ms > LIMIT_LINK_PAUSE_MAX_MS)
+		links->pause_ms = LIMIT_LINK_PAUSE_MAX_MS;
+}
+
+static void
+open_failed(struct links *links, const char *why)
+{
+	if (links->told)
+		log_verbose("one more SSH connection failed again: %s", why);
+	else
+		log_warn("cannot open one more SSH connection to %s, going on "
+			 "with %zu (--links %zu needs a login that asks "
+			 "nothing, by a key or an agent, and a server that "
+			 "lets so many in): %s",
+		    links->options.link->destination,
+		    1 + count(links, PLACE_UP), links->options.max, why);
+	links->told = true;
+	put_off(links, 0);
+}
+
+/* 0 or a negative errno; then all is as before. */
+static int
+start_in(struct place *place)
+{
+	int err;
+
+	if (mkdir(place->directory, 0700) != 0 && errno != EEXIST)
+		return -errno;
+	place->link = link_new(place->links->loop, &place->options,
+	    &further_handler, place);
+	err = place->link == NULL ? -ENOMEM : link_start(place->link);
+	if (err == 0)
+		return 0;
+	link_free(place->link);
+	place->link = NULL;
+	privdir_remove(place->directory);
+	return err;
+}
+
+static void
+open_one(struct links *links)
+{
+	struct place *place = &links->places[1];
+	int err;
+
+	while (place->state != PLACE_FREE)
+		place++;
+	link_free(place->link);
+	place->link = NULL;
+	assert(place->held == 0);
+	err = start_in(place);
+	if (err != 0) {
+		open_failed(links, strerror(-err));
+		return;
+	}
+	place->state = PLACE_OPENING;
+	log_verbose("opening one more SSH connection to %s",
+	    links->options.link->destination);
+}
+
+/* Has one been lost whose ssh has not quite ended? */
+static bool
+is_losing(const struct links *links)
+{
+	for (size_t i = 1; i < links->options.max; i++)
+		if (links->places[i].state == PLACE_UP &&
+		    !link_is_up(links->places[i].link))
+			return true;
+	return false;
+}
+
+/* There is a data connection more than there are links. */
+static void
+want_one(struct links *links)
+{
+	if (links->stopping || count(links, PLACE_FREE) == 0 ||
+	    count(links, PLACE_OPENING) > 0 || is_losing(links) ||
+	    uv_now(links->loop) < links->retry_at)
+		return;
+	open_one(links);
+}
+
+static void
+look_for_idle(uv_timer_t *timer)
+{
+	struct links *links = timer->data;
+	uint64_t now = uv_now(links->loop);
+
+	for (size_t i = 1; i < links->options.max; i++) {
+		struct place *place = &links->places[i];
+
+		if (place->state != PLACE_UP)
+			continue;
+		if (place->held > 0 || link_carries_data(place->link))
+			place->used_at = now;
+		else if (now - place->used_at >= links->options.idle_ms ||
+		    link_is_worn(place->link)) {
+			place->state = PLACE_CLOSING;
+			link_stop(place->link);
+		}
+	}
+}
+
+static void
+on_further_up(void *ctx)
+{
+	struct place *place = ctx;
+	struct links *links = place->links;
+	uint64_t look_ms = links->options.idle_ms / LINKS_LOOKS;
+	size_t n_data = 0, n_up = 0;
+
+	place->state = PLACE_UP;
+	place->up_at = place->used_at = uv_now(links->loop);
+	links->told = false;
+	log_verbose("%zu SSH connections to %s are up",
+	    1 + count(links, PLACE_UP), links->options.link->destination);
+	if (!uv_is_active((uv_handle_t *)&links->idle_timer))
+		uv_timer_start(&links->idle_timer, look_for_idle, look_ms,
+		    look_ms);
+	for (size_t i = 0; i < links->options.max; i++) {
+		if (!is_usable(&links->places[i]))
+			continue;
+		n_up++;
+		n_data += load(&links->places[i]);
+	}
+	if (n_data > n_up)
+		want_one(links);
+}
+
+static void
+on_further_down(void *ctx, bool was_up, const char *why)
+{
+	struct place *place = ctx;
+	struct links *links = place->links;
+	bool closing = place->state == PLACE_CLOSING;
+
+	place->state = PLACE_FREE;
+	privdir_remove(place->directory);
+	if (count(links, PLACE_UP) == 0)
+		uv_timer_stop(&links->idle_timer);
+	if (links->stopping)
+		return;
+	if (closing) {
+		log_verbose("closed an idle SSH connection to %s",
+		    links->options.link->destination);
+	} else if (was_up) {
+		log_warn("one of %zu SSH connections to %s was lost, and what "
+			 "it carried: %s",
+		    2 + count(links, PLACE_UP),
+		    links->options.link->destination, why);
+		put_off(links, uv_now(links->loop) - place->up_at);
+	} else {
+		open_failed(links, why);
+	}
+}
+
+static const struct link_handler further_handler = {
+	.up = on_further_up,
+	.down = on_further_down,
+};
+
+/* ---- the first ---- */
+
+static void
+on_first_up(void *ctx)
+{
+	struct links *links = ctx;
+
+	links->handler->up(links->ctx);
+}
+
+static void
+on_first_down(void *ctx, bool was_up, const char *why)
+{
+	struct links *links = ctx;
+
+	links_stop(links);
+	links->handler->down(links->ctx, was_up, why);
+}
+
+/* ---- links.h ---- */
+
+static void
+init_place(struct links *links, size_t number)
+{
+	struct place *place = &links->places[number];
+
+	place->links = links;
+	place->number = number;
+	place->options = *links->options.link;
+	if (number == 0)
+		return;
+	snprintf(place->directory, sizeof(place->directory), "%s/%zu",
+	    links->options.link->directory, number + 1);
+	place->options.directory = place->directory;
+	place->options.batch = true;
+	place->options.quiet = true;
+}
+
+struct links *
+links_new(uv_loop_t *loop, const struct links_options *options,
+    const struct link_handler *handler, void *ctx)
+{
+	static const struct link_handler first_handler = {
+		.up = on_first_up,
+		.down = on_first_down,
+	};
+	struct links *links = calloc(1, sizeof(*links));
+
+	assert(options->max >= 1 && options->max <= LIMIT_LINKS);
+	if (links == NULL)
+		return NULL;
+	links->loop = loop;
+	links->options = *options;
+	links->handler = handler;
+	links->ctx = ctx;
+	links->pause_ms = options->pause_ms;
+	for (size_t i = 0; i < options->max; i++)
+		init_place(links, i);
+	links->places[0].link =
+	    link_new(loop, options->link, &first_handler, links);
+	if (links->places[0].link == NULL) {
+		free(links);
+		return NULL;
+	}
+	uv_timer_init(loop, &links->idle_timer);
+	links->idle_timer.data = links;
+	uv_unref((uv_handle_t *)&links->idle_timer);
+	return links;
+}
+
+int
+links_start(struct links *links)
+{
+	return link_start(links->places[0].link);
+}
+
+void
+links_stop(struct links *links)
+{
+	links->stopping = true;
+	for (size_t i = 0; i < links->options.max; i++)
+		if (links->places[i].link != NULL)
+			link_stop(links->places[i].link);
+}
+
+static void
+on_freed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void
+links_free(struct links *links)
+{
+	if (links == NULL)
+		return;
+	for (size_t i = 0; i < links->options.max; i++)
+		link_free(links->places[i].link);
+	uv_close((uv_handle_t *)&links->idle_timer, on_freed);
+}
+
+struct link *
+links_first(const struct links *links)
+{
+	return links->places[0].link;
+}
+
+struct link *
+links_choose(struct links *links)
+{
+	unsigned int least = 0;
+	struct place *best = NULL;
+
+	/* The first comes last. */
+	for (size_t n = 1; n <= links->options.max; n++) {
+		struct place *place = &links->places[n % links->options.max];
+
+		if (is_usable(place) && (best == NULL || load(place) < least)) {
+			best = place;
+			least = load(place);
+		}
+	}
+	if (best == NULL)
+		return NULL;
+	if (least > 0)
+		want_one(links);
+	best->used_at = uv_now(links->loop);
+	return best->link;
+}
+
+static struct place *
+place_of(const struct links *links, const struct link *link)
+{
+	size_t i = 0;
+
+	while (links->places[i].link != link) {
+		i++;
+		assert(i < links->options.max);
+	}
+	return (struct place *)(uintptr_t)&links->places[i];
+}
+
+void
+links_hold(struct links *links, const struct link *link)
+{
+	place_of(links, link)->held++;
+}
+
+void
+links_release(struct links *links, const struct link *link)
+{
+	struct place *place = place_of(links, link);
+
+	assert(place->held > 0);
+	place->held--;
+}
+
+unsigned int
+links_load(const struct links *links, const struct link *link)
+{
+	return load(place_of(links, link));
+}
+
+size_t
+links_further_up(const struct links *links)
+{
+	return count(links, PLACE_UP);
+}

@@ -1,0 +1,283 @@
+/*
+ * No Nagle's algorithm on the SSH connection: one short session.
+ *
+ *	HELLO -> ASKED -> OPENING -> REQUESTED -> OPEN -- close --> OVER
+ *	                     |           |                           |
+ *	                     |           +-- refused: we close ------+
+ *	                     +-- refused: OVER, the connection stays
+ *
+ * The program may take its time to end, and say things that nobody reads.
+ */
+#include "ssh/nodelay.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "limits.h"
+#include "ssh/chan.h"
+#include "ssh/conn.h"
+#include "ssh/mux.h"
+
+/* Our number of the only channel. */
+#define NODELAY_CHANNEL 0
+
+/* Longest text for done(): sshd's words behind some of ours. */
+#define NODELAY_WHY_MAX (LOG_ESCAPED_MAX + 64)
+
+enum nodelay_state {
+	NODELAY_HELLO,	   /* ssh's hello is to come */
+	NODELAY_ASKED,	   /* for proxy mode */
+	NODELAY_OPENING,   /* the session */
+	NODELAY_REQUESTED, /* the subsystem */
+	NODELAY_OPEN,	   /* the program runs, or sshd is to close */
+	NODELAY_OVER,
+};
+
+struct nodelay {
+	struct conn *conn; /* NULL when lost or not needed any more */
+	nodelay_cb *done;  /* NULL once called */
+	void *ctx;
+	enum nodelay_state state;
+	uint32_t peer; /* sshd's number of the channel */
+	size_t window; /* bytes that sshd may still send */
+	bool close_sent;
+	struct buf message; /* being made */
+};
+
+static void
+nodelay_tell(struct nodelay *nodelay, const char *why)
+{
+	nodelay_cb *done = nodelay->done;
+
+	nodelay->done = NULL;
+	if (done != NULL)
+		done(nodelay->ctx, why);
+}
+
+static void
+nodelay_send(struct nodelay *nodelay, int err)
+{
+	conn_send_buf(nodelay->conn, &nodelay->message, err);
+}
+
+static void
+nodelay_close(struct nodelay *nodelay)
+{
+	if (nodelay->close_sent)
+		return;
+	nodelay->close_sent = true;
+	nodelay_send(nodelay, chan_put_close(&nodelay->message, nodelay->peer));
+}
+
+/* A message of the handshake.  0 or a negative errno. */
+static int
+nodelay_shake(struct nodelay *nodelay, const struct mux_message *message)
+{
+	if (nodelay->state == NODELAY_HELLO) {
+		if (message->type != MUX_MSG_HELLO ||
+		    message->version != MUX_PROTOCOL_VERSION)
+			return -EPROTO;
+		nodelay->state = NODELAY_ASKED;
+		nodelay_send(nodelay, mux_put_proxy(&nodelay->message, 0));
+		return 0;
+	}
+	if (message->type != MUX_S_PROXY)
+		return -EPROTO;
+	nodelay->state = NODELAY_OPENING;
+	nodelay->window = LIMIT_WINDOW_SMALL;
+	nodelay_send(nodelay,
+	    chan_put_open_session(&nodelay->message, NODELAY_CHANNEL,
+		LIMIT_WINDOW_SMALL, LIMIT_CHANNEL_PACKET));
+	return 0;
+}
+
+static void
+nodelay_confirmed(struct nodelay *nodelay, const struct chan_message *packet)
+{
+	nodelay->state = NODELAY_REQUESTED;
+	nodelay->peer = packet->sender;
+	nodelay_send(nodelay,
+	    chan_put_subsystem(&nodelay->message, nodelay->peer, "sftp"));
+	/* sftp-server ends when its input does. */
+	nodelay_send(nodelay, chan_put_eof(&nodelay->message, nodelay->peer));
+}
+
+static void
+nodelay_refused(struct nodelay *nodelay, const struct chan_message *packet)
+{
+	char words[LOG_ESCAPED_MAX + 1], why[NODELAY_WHY_MAX];
+
+	nodelay->state = NODELAY_OVER;
+	log_escape(words, sizeof(words), packet->data, packet->data_len);
+	snprintf(why, sizeof(why),
+	    "sshd refused a session (%s), see MaxSessions (sshd_config)",
+	    words);
+	nodelay_tell(nodelay, why);
+}
+
+static void
+nodelay_data(struct nodelay *nodelay, size_t len)
+{
+	/* It waits for ever when its window is full; better it ends. */
+	if (len >= nodelay->window)
+		nodelay_close(nodelay);
+	else
+		nodelay->window -= len;
+}
+
+/* sshd's CLOSE: its number is free once it has ours. */
+static void
+nodelay_closed(struct nodelay *nodelay)
+{
+	nodelay_close(nodelay);
+	nodelay->state = NODELAY_OVER;
+	conn_free(nodelay->conn);
+	nodelay->conn = NULL;
+	nodelay_tell(nodelay, "sshd closed the session");
+}
+
+/* A packet of proxy mode.  0 or a negative errno. */
+static int
+nodelay_packet(struct nodelay *nodelay, const struct chan_message *packet)
+{
+	bool opening = packet->type == CHAN_OPEN_CONFIRMATION ||
+	    packet->type == CHAN_OPEN_FAILURE;
+
+	if (nodelay->state == NODELAY_OVER ||
+	    packet->channel != NODELAY_CHANNEL ||
+	    opening != (nodelay->state == NODELAY_OPENING))
+		return -EPROTO;
+	switch (packet->type) {
+	case CHAN_OPEN_CONFIRMATION:
+		nodelay_confirmed(nodelay, packet);
+		break;
+	case CHAN_OPEN_FAILURE:
+		nodelay_refused(nodelay, packet);
+		break;
+	case CHAN_SUCCESS:
+		nodelay->state = NODELAY_OPEN;
+		nodelay_tell(nodelay, NULL);
+		break;
+	case CHAN_FAILURE:
+		nodelay->state = NODELAY_OPEN;
+		nodelay_close(nodelay);
+		nodelay_tell(nodelay, "sshd has no subsystem sftp");
+		break;
+	case CHAN_DATA:
+	case CHAN_EXTENDED_DATA:
+		nodelay_data(nodelay, packet->data_len);
+		break;
+	case CHAN_REQUEST:
+		/* The exit status, which says nothing to us. */
+		if (packet->want_reply && !nodelay->close_sent)
+			nodelay_send(nodelay,
+			    chan_put_failure(&nodelay->message, nodelay->peer));
+		break;
+	case CHAN_CLOSE:
+		nodelay_closed(nodelay);
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+/* Takes the first message or packet.  1, 0 when it is not whole, or -errno. */
+static int
+nodelay_take(struct nodelay *nodelay, const uint8_t *bytes, size_t len,
+    size_t *ret_used)
+{
+	struct mux_message message;
+	struct chan_message packet;
+	int err;
+
+	if (nodelay->state < NODELAY_OPENING) {
+		enum mux_result result =
+		    mux_parse(bytes, len, &message, ret_used);
+
+		if (result != MUX_READY)
+			return result == MUX_MORE ? 0 : -EPROTO;
+		err = nodelay_shake(nodelay, &message);
+	} else {
+		enum chan_result result =
+		    chan_parse(bytes, len, &packet, ret_used);
+
+		if (result != CHAN_READY)
+			return result == CHAN_MORE ? 0 : -EPROTO;
+		err = nodelay_packet(nodelay, &packet);
+	}
+	return err < 0 ? err : 1;
+}
+
+static ssize_t
+nodelay_input(void *ctx, const uint8_t *bytes, size_t len)
+{
+	struct nodelay *nodelay = ctx;
+	size_t taken = 0, used;
+	int result;
+
+	while (nodelay->conn != NULL) {
+		result =
+		    nodelay_take(nodelay, bytes + taken, len - taken, &used);
+		if (result < 0)
+			return result;
+		if (result == 0)
+			break;
+		taken += used;
+	}
+	return (ssize_t)taken;
+}
+
+static void
+nodelay_lost(void *ctx, int err)
+{
+	struct nodelay *nodelay = ctx;
+
+	(void)err;
+	nodelay->conn = NULL;
+	nodelay->state = NODELAY_OVER;
+	nodelay_tell(nodelay, "the control socket of ssh broke");
+}
+
+static const struct conn_handler nodelay_conn_handler = {
+	.input = nodelay_input,
+	.lost = nodelay_lost,
+};
+
+int
+nodelay_new(uv_loop_t *loop, const char *path, nodelay_cb *done, void *ctx,
+    struct nodelay **ret)
+{
+	struct nodelay *nodelay = calloc(1, sizeof(*nodelay));
+	int err;
+
+	if (nodelay == NULL)
+		return -ENOMEM;
+	nodelay->done = done;
+	nodelay->ctx = ctx;
+	buf_init(&nodelay->message, LIMIT_MUX_MESSAGE);
+	err = conn_new(loop, path, &nodelay_conn_handler, nodelay,
+	    &nodelay->conn);
+	if (err != 0) {
+		free(nodelay);
+		return err;
+	}
+	nodelay_send(nodelay, mux_put_hello(&nodelay->message));
+	*ret = nodelay;
+	return 0;
+}
+
+void
+nodelay_free(struct nodelay *nodelay)
+{
+	if (nodelay == NULL)
+		return;
+	conn_free(nodelay->conn);
+	buf_free(&nodelay->message);
+	free(nodelay);
+}

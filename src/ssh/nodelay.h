@@ -1,0 +1,42 @@
+/*
+ * No Nagle's algorithm on the SSH connection.
+ *
+ * With it each small packet that follows another waits until the peer has
+ * acknowledged that, which takes 40 ms on a good day, and FTP is all small
+ * packets.  ssh -N sets TCP_NODELAY by itself as soon as it is connected; sshd,
+ * up to OpenSSH 10.0, only when it starts the program of a session.  So each
+ * link has one: the subsystem sftp, whose input ends at once, in a proxy
+ * connection to the control socket of its own.  Nobody waits for it, and the
+ * link is as good, only slower, when sshd refuses it.
+ *
+ * A passenger (MUX_C_NEW_SESSION) would do for sshd as well, but until it has
+ * ended ssh confuses the end of a proxied channel with it (the passenger's
+ * control channel keeps a number of ours as remote_id, which
+ * channel_by_remote_id() finds), and what is refused shows on ssh's standard
+ * error.
+ */
+#ifndef SSH_NODELAY_H
+#define SSH_NODELAY_H
+
+#include <uv.h>
+
+struct nodelay;
+
+/*
+ * Called once, from the loop, unless nodelay_free() comes first.  why: NULL
+ * when sshd has started the program, and so has set it; else why it has not,
+ * valid in the call.
+ */
+typedef void nodelay_cb(void *ctx, const char *why);
+
+/* Connects to the control socket at path.  0 or a negative errno. */
+int nodelay_new(uv_loop_t *loop, const char *path, nodelay_cb *done, void *ctx,
+    struct nodelay **ret);
+
+/*
+ * Only when ssh has ended: it ends itself when a proxy connection goes away
+ * whose channel was refused or is not confirmed yet.  NULL is allowed.
+ */
+void nodelay_free(struct nodelay *nodelay);
+
+#endif

@@ -63,8 +63,9 @@
 /* SSH connections of one process, with --links. */
 #define LIMIT_LINKS 16
 
-/* A further one that carried nothing for so long is closed ... */
-#define LIMIT_LINK_IDLE_MS 300000
+/* A further one that carried nothing for so long is closed, before a NAT on the
+ * way forgets it and the next transfer hangs there ... */
+#define LIMIT_LINK_IDLE_MS 60000
 /* ... and when one could not be opened, or was lost, the next is tried after
  * this pause at the earliest, which doubles with each failure ... */
 #define LIMIT_LINK_PAUSE_MS 1000

@@ -48,7 +48,8 @@ struct app {
 	struct link_options link_options;
 	struct links *links;
 	struct side *near;
-	struct side *far;
+	struct side *far;	/* of servers */
+	struct side *far_first; /* of clients: the first link only */
 	struct policy policy;
 	struct tunnel *tunnels[OPTIONS_FORWARDS_MAX];
 	size_t n_starting; /* of the tunnels */
@@ -76,8 +77,10 @@ let_go(struct app *app)
 		tunnel_free(app->tunnels[i]);
 		app->tunnels[i] = NULL;
 	}
+	side_free(app->far_first);
 	side_free(app->far);
 	side_free(app->near);
+	app->far_first = NULL;
 	app->far = NULL;
 	app->near = NULL;
 }
@@ -101,6 +104,7 @@ stop(struct app *app)
 	bool remote = false;
 
 	net_hurry(app->net);
+	links_expect_stop(app->links);
 	stop_tunnels(app, "culvert is stopping");
 	for (size_t i = 0; i < app->options.n_forwards; i++)
 		remote |= app->options.forwards[i].remote;
@@ -183,6 +187,9 @@ on_down(void *ctx, bool was_up, const char *why)
 		log_err("the SSH connection to %s was lost: %s",
 		    app->options.destination, why);
 		app->status = EXIT_FAILED;
+	} else if (!link_has_run(links_first(app->links))) {
+		log_err("%s", why);
+		app->status = EXIT_FAILED;
 	} else {
 		log_err("ssh could not connect to %s: %s",
 		    app->options.destination, why);
@@ -212,6 +219,7 @@ make_policy(struct app *app)
 		.pass_foreign_port = options->pass_foreign_port,
 		.allow_tls = options->allow_tls,
 		.prefetch = options->prefetch,
+		.many_links = options->links > 1,
 		.server_mode = modes[options->server_mode],
 		.server_data_host_reply = options->server_data_host_reply,
 		.client_data_host_control = options->client_data_host_control,
@@ -243,7 +251,7 @@ make_tunnels(struct app *app)
 			.loop = &app->loop,
 			.net = app->net,
 			.near = app->near,
-			.far = app->far,
+			.far = forward->remote ? app->far_first : app->far,
 			.count = &app->count,
 		};
 
@@ -289,9 +297,12 @@ make_parts(struct app *app)
 	if (app->net == NULL || app->links == NULL)
 		return false;
 	app->near = near_side_new(&app->loop, app->net);
-	app->far =
-	    far_side_new(&app->loop, app->links, app->net, app->directory);
-	return app->near != NULL && app->far != NULL && make_policy(app);
+	app->far = far_side_new(&app->loop, app->links, app->net,
+	    app->directory, true);
+	app->far_first = far_side_new(&app->loop, app->links, app->net,
+	    app->directory, false);
+	return app->near != NULL && app->far != NULL &&
+	    app->far_first != NULL && make_policy(app);
 }
 
 static void

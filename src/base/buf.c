@@ -8,9 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The first allocation, and the most that an empty buffer keeps. */
+/* The first allocation, and the most that an empty buffer keeps: what a relay
+ * fills and empties all the time is not to be new memory each time. */
 #define BUF_SIZE_MIN ((size_t)512)
-#define BUF_SIZE_KEPT ((size_t)64 * 1024)
+#define BUF_SIZE_KEPT ((size_t)4 * 1024 * 1024)
 
 void
 buf_init(struct buf *buf, size_t max)

@@ -127,7 +127,7 @@ engine_timer(struct engine *engine)
 		return;
 	if (engine->unsure_timer) {
 		engine->unsure_timer = false;
-		pending_be_sure(engine);
+		pending_be_sure(engine, false);
 		if (engine->ending)
 			engine_act(engine, ENGINE_TIMER)->ms =
 			    LIMIT_HALF_CLOSED_MS;

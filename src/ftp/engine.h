@@ -64,6 +64,9 @@ struct engine_config {
 	bool pass_foreign_port; /* a refused PORT goes through untouched */
 	bool allow_tls;		/* AUTH goes through; then all is opaque */
 	bool prefetch;		/* ask for passive mode before the client */
+	bool
+	    upload_apart; /* toward the server, data connections may use another
+			   * SSH connection than the control connection */
 	struct engine_memory *memory; /* borrowed; NULL: the session's own */
 };
 

@@ -7,10 +7,8 @@
  * server has named its port, and the listener toward the client is made then
  * too.
  *
- *	NONE -> WANTED	the login, or a transfer, was a success, or all data of
- *			a download have come
- *	WANTED -> ASKED	nothing is pending, prepared, or said by the client; or
- *			nothing but a download's last reply
+ *	NONE -> WANTED	the login, or a transfer, was a success
+ *	WANTED -> ASKED	nothing is pending, prepared, or said by the client
  *	   -> NONE	the client has spoken first
  *	ASKED -> ASKED	the server refuses this form: the other one
  *	   -> MADE	its answer names a port: dialled, listener ordered
@@ -67,10 +65,10 @@ end_for_good(struct engine *engine, const char *why)
 }
 
 void
-ahead_abandon(struct engine *engine, const struct pending *ask)
+ahead_abandon(struct engine *engine, const struct pending *ask, bool owed)
 {
-	/* What it asked for may be announced yet. */
-	engine->ahead.owed = true;
+	if (owed)
+		engine->ahead.owed = true;
 	if (ask == engine->ahead.ask)
 		end_for_good(engine, "the server did not answer");
 }
@@ -123,23 +121,6 @@ ahead_want(struct engine *engine)
 	    ahead->ask == NULL && ahead->data == NULL;
 }
 
-/* Is nothing pending but a download of which all data have come?  Then its last
- * reply is on its way, and the answer to what is asked now comes right behind
- * it: many a client asks in the moment in which it sees that reply. */
-static bool
-is_nearly_quiet(const struct engine *engine)
-{
-	const struct pending *first = TAILQ_FIRST(&engine->pending);
-	const struct data *data;
-
-	if (first == NULL)
-		return true;
-	data = first->data;
-	return TAILQ_NEXT(first, link) == NULL && pending_is_transfer(first) &&
-	    !pending_is_upload(first) && first->begun && data != NULL &&
-	    data->eof[ENGINE_SERVER] && !data->cut && !data->aborting;
-}
-
 /* The client's own asks come first. */
 static bool
 has_room(const struct engine *engine)
@@ -158,7 +139,7 @@ may_ask(const struct engine *engine)
 		if (engine->eof[peer] || engine->lost[peer] ||
 		    engine->fragment[peer])
 			return false;
-	return is_nearly_quiet(engine) && engine->reply.code == 0 &&
+	return TAILQ_EMPTY(&engine->pending) && engine->reply.code == 0 &&
 	    engine->next == NULL && engine->making == NULL &&
 	    !engine->mode_block && !engine->opaque && has_room(engine);
 }
@@ -236,11 +217,24 @@ ahead_reply_line(struct engine *engine, const struct pending *ask,
 	struct hostport hostport;
 
 	if (engine->rewritten || ask != engine->ahead.ask ||
+	    code != (ask->form == FORM_PASV ? 227 : 229) ||
 	    hostport_parse_reply(code, line, len, &hostport) != 0)
 		return;
 	engine->rewritten = true;
 	server.to = hostport.addr;
 	engine->ahead.data = data_open(engine, ask, &client, &server);
+}
+
+/* May the refusal have been that of another command, so that the answer comes
+ * yet?  One of the words "what?" is ours, unless the client has sent something
+ * meanwhile; an announcement of the wrong kind is not. */
+static bool
+may_be_owed(const struct engine *engine, const struct pending *ask,
+    unsigned code)
+{
+	if (engine->how == TRANSLATE)
+		return code != (ask->form == FORM_PASV ? 227 : 229);
+	return !form_is_refused(code) || TAILQ_NEXT(ask, link) != NULL;
 }
 
 /* True: it was sent in the other form. */
@@ -252,7 +246,7 @@ refused(struct engine *engine, struct pending *ask, unsigned code)
 
 	ahead->refused |= FORM_BIT(ask->form);
 	if (!not_so || form_choose(engine, ask) == FORM_NONE) {
-		ahead->owed = engine->how != TRANSLATE;
+		ahead->owed = may_be_owed(engine, ask, code);
 		end_for_good(engine, "the server refused it");
 		return false;
 	}

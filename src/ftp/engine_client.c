@@ -20,6 +20,25 @@ arg_of(const struct command *command, const uint8_t *line)
 	return (const char *)line + command->arg_at;
 }
 
+/* Verbs without one of ours whose replies are known: no announcement. */
+static bool
+is_ordinary(const struct command *command, const uint8_t *line)
+{
+	static const char *const names[] = { "ALLO", "CDUP", "CLNT", "CSID",
+		"CWD", "DELE", "HASH", "HELP", "HOST", "LANG", "MDTM", "MFCT",
+		"MFF", "MFMT", "MKD", "NOOP", "OPTS", "PBSZ", "PRET", "PROT",
+		"PWD", "RMD", "RNFR", "RNTO", "SITE", "SIZE", "SMNT", "STAT",
+		"STRU", "SYST", "TYPE", "XCUP", "XCWD", "XMKD", "XPWD",
+		"XRMD" };
+	const char *verb = (const char *)line + command->verb_at;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == command->verb_len &&
+		    strncasecmp(names[i], verb, command->verb_len) == 0)
+			return true;
+	return false;
+}
+
 /* Remembers the command and sends its line on as it is. */
 static struct pending *
 pass_command(struct engine *engine, const struct command *command,
@@ -31,6 +50,8 @@ pass_command(struct engine *engine, const struct command *command,
 	if (pending == NULL)
 		return NULL;
 	pending->flags = command->flags;
+	pending->unknown =
+	    command->verb == VERB_OTHER && !is_ordinary(command, line);
 	engine_send(engine, ENGINE_SERVER, line, len);
 	return pending;
 }
@@ -242,8 +263,11 @@ take_transfer(struct engine *engine, const struct command *command,
 	struct pending *pending;
 	size_t name_len = command->arg_len;
 
-	if (refuse_dead_transfer(engine) || ahead_refuse_transfer(engine))
+	if (refuse_dead_transfer(engine) || ahead_refuse_transfer(engine)) {
+		/* Or the next one would begin at the wrong place. */
+		pending_void_rest(engine);
 		return;
+	}
 	pending = pass_command(engine, command, line, len);
 	if (pending == NULL)
 		return;

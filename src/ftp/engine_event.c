@@ -95,9 +95,6 @@ on_eof(struct engine *engine, struct data *data,
 	if (event->peer == ENGINE_SERVER) {
 		if (transfer == NULL)
 			ahead_not_kept(engine, data);
-		else if (!pending_is_upload(transfer) && !data->cut &&
-		    !data->aborting)
-			ahead_want(engine);
 		if (!data->cut)
 			data_shut(engine, data, ENGINE_CLIENT);
 	} else if (data->state == DATA_ENDING)
@@ -265,6 +262,8 @@ static void
 on_quiet(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
+	const struct pending *transfer = data_transfer(engine, data);
+
 	(void)event;
 	if (!data->quiet_watch)
 		return;
@@ -276,8 +275,11 @@ on_quiet(struct engine *engine, struct data *data,
 	} else if (!data->eof[ENGINE_SERVER]) {
 		/* The client has all that came, and no end comes: a server
 		 * that keeps its connection, or a link that stands still with
-		 * the rest of the file. */
-		data_set_cut(data, "the data stopped before their end");
+		 * the rest of the file, in whichever direction. */
+		data_set_cut(data,
+		    transfer != NULL && pending_is_upload(transfer) ?
+			"the server did not end the data connection" :
+			"the data stopped before their end");
 		data_reset_client(engine, data);
 		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
 	}

@@ -26,12 +26,23 @@ hold_active(struct engine *engine, struct data *data)
 	return true;
 }
 
+static void
+watch_quiet(struct engine *engine, struct data *data)
+{
+	struct engine_action *action;
+
+	if (data->quiet_watch)
+		return;
+	data->quiet_watch = true;
+	action = engine_act(engine, ENGINE_DATA_QUIET);
+	action->data = data->number;
+	action->ms = LIMIT_HOLD_QUIET_MS;
+}
+
 /* A good end of a download: not before the client has the last byte. */
 static bool
 hold_until_delivered(struct engine *engine, struct data *data)
 {
-	struct engine_action *action;
-
 	if (data->delivered || data->expired)
 		return false;
 	if (!data->up[ENGINE_CLIENT]) {
@@ -46,12 +57,23 @@ hold_until_delivered(struct engine *engine, struct data *data)
 		data_act(engine, data, ENGINE_DATA_START, ENGINE_SERVER);
 		data_set_timer(engine, data, WAIT_ABORT, LIMIT_ABORT_MS);
 	}
-	if (!data->quiet_watch) {
-		data->quiet_watch = true;
-		action = engine_act(engine, ENGINE_DATA_QUIET);
-		action->data = data->number;
-		action->ms = LIMIT_HOLD_QUIET_MS;
-	}
+	watch_quiet(engine, data);
+	return true;
+}
+
+/*
+ * A good end of an upload that may have gone another way than the reply comes.
+ * The server has seen an end, but it may be the one that sshd made of the death
+ * of that SSH connection.  Only the server's own end, which comes that way too,
+ * tells them apart.
+ */
+static bool
+hold_until_ended(struct engine *engine, struct data *data)
+{
+	if (!engine->config.upload_apart || !data->up[ENGINE_SERVER] ||
+	    !data->shut[ENGINE_SERVER] || data->eof[ENGINE_SERVER])
+		return false;
+	watch_quiet(engine, data);
 	return true;
 }
 
@@ -70,8 +92,10 @@ data_holds_reply(struct engine *engine, struct pending *transfer, unsigned code)
 			    LIMIT_CLIENT_CONNECT_MS);
 		return false;
 	}
-	if (pending_is_upload(transfer) || engine->mode_block)
+	if (engine->mode_block)
 		return false;
+	if (pending_is_upload(transfer))
+		return hold_until_ended(engine, data);
 	return hold_until_delivered(engine, data);
 }
 

@@ -41,6 +41,13 @@ is_running(const struct pending *pending)
 	    !data->lost[ENGINE_SERVER];
 }
 
+/* The one form in which a server says what was asked ahead. */
+static bool
+announces_ahead(const struct pending *ask, unsigned code)
+{
+	return code == (ask->form == FORM_PASV ? 227 : 229);
+}
+
 /* May the reply belong to it, as far as its code can tell? */
 static bool
 fits(const struct pending *pending, unsigned code)
@@ -61,7 +68,7 @@ fits(const struct pending *pending, unsigned code)
 		return false;
 	/* Nobody is to miss a reply for an ask of which nobody knows. */
 	if (pending->ahead)
-		return is_announcement(code) ||
+		return announces_ahead(pending, code) ||
 		    (code >= 400 && !is_one_of(code, not_passive));
 	if (pending->verb == VERB_ABOR)
 		return is_one_of(code, to_abort) ||
@@ -86,7 +93,7 @@ claims(const struct pending *pending, unsigned code)
 		return false;
 	if (is_announcement(code))
 		return (pending->flags & VERB_IS_PASSIVE) != 0 ||
-		    pending->ahead;
+		    (pending->ahead && announces_ahead(pending, code));
 	if (begins_transfer(code))
 		return pending_is_transfer(pending) && !pending->begun;
 	return false;
@@ -99,13 +106,27 @@ skip(struct engine *engine, struct pending *pending)
 	if (pending->kind == PENDING_LOCAL)
 		pending_send_reply(engine, pending);
 	else if (pending->ahead)
-		ahead_abandon(engine, pending);
+		ahead_abandon(engine, pending, true);
 	else if (pending->is_ask && pending->data != NULL &&
 	    pending->kind == PENDING_COMMAND && form_is_active(pending->form))
 		data_make_next(engine, pending->data);
 	else if (pending_is_transfer(pending))
 		data_transfer_over(engine, pending, 0, 0);
 	pending_drop(engine, pending);
+}
+
+/* Is it left where it is, although a reply to another one has come?  No
+ * announcement is the end of a transfer that was cut, or has come because we
+ * had asked for it: that end may come yet, and is to be told as one. */
+static bool
+is_left(const struct pending *pending, const struct pending *other,
+    unsigned code)
+{
+	if (is_running(pending) || pending->waits)
+		return true;
+	return is_announcement(code) && pending_is_transfer(pending) &&
+	    pending->begun &&
+	    (other->ahead || (pending->data != NULL && pending->data->cut));
 }
 
 static struct pending *
@@ -121,7 +142,7 @@ claimant(struct engine *engine, unsigned code)
 	for (first = TAILQ_FIRST(&engine->pending); first != pending;
 	     first = next) {
 		next = TAILQ_NEXT(first, link);
-		if (!is_running(first) && !first->waits)
+		if (!is_left(first, pending, code))
 			skip(engine, first);
 	}
 	return pending;
@@ -156,6 +177,19 @@ behind_ahead(struct engine *engine, struct pending *ask, unsigned code)
 	return pending;
 }
 
+/* An announcement that nobody has asked for, unless something like SPSV has. */
+static struct pending *
+stray_announcement(struct engine *engine, struct pending *first)
+{
+	struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending->unknown && !pending->begun)
+			return pending;
+	/* The wrong one, of a server that says 227 to EPSV. */
+	return first->ahead && !engine->ahead.owed ? first : NULL;
+}
+
 static struct pending *
 first_sent(struct engine *engine)
 {
@@ -180,8 +214,9 @@ engine_match(struct engine *engine, unsigned code)
 	other = claimant(engine, code);
 	if (other != NULL)
 		return other;
-	if (is_announcement(code) && engine->ahead.owed)
-		return NULL;
+	if (is_announcement(code) &&
+	    (engine->ahead.owed || first->ahead || pending_is_transfer(first)))
+		return stray_announcement(engine, first);
 	if (pending_is_transfer(first)) {
 		other = behind_transfer(first, code);
 		return other != NULL ? other : first;

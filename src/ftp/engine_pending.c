@@ -64,18 +64,20 @@ pending_time(struct engine *engine, struct pending *ask)
 }
 
 void
-pending_be_sure(struct engine *engine)
+pending_be_sure(struct engine *engine, bool all)
 {
 	struct pending *pending, *next;
 
 	for (pending = TAILQ_FIRST(&engine->pending); pending != NULL;
 	     pending = next) {
 		next = TAILQ_NEXT(pending, link);
+		if (!all && !pending->timed)
+			continue;
 		pending->unsure = false;
 		if (pending->kind == PENDING_OURS && pending->transfer != NULL)
 			retry_abandon(engine, pending);
 		else if (pending->ahead)
-			ahead_abandon(engine, pending);
+			ahead_abandon(engine, pending, false);
 	}
 }
 
@@ -157,6 +159,23 @@ pending_flush_local(struct engine *engine)
 	pending_send_reply(engine, first);
 	pending_drop(engine, first);
 	return true;
+}
+
+void
+pending_void_rest(struct engine *engine)
+{
+	struct pending *pending;
+	bool stands = engine->rest != NULL;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending->verb == VERB_REST)
+			stands = pending->kind == PENDING_COMMAND;
+		else if (pending_is_transfer(pending) && !pending->begun)
+			stands = false;
+	if (!stands)
+		return;
+	engine_sendf(engine, ENGINE_SERVER, "REST 0");
+	pending_add(engine, PENDING_OURS, VERB_REST);
 }
 
 struct pending *

@@ -132,6 +132,7 @@ struct pending {
 	unsigned flags;	   /* enum verb_flag; 150 adds to them */
 	bool begun;	   /* a 1xx came */
 	bool epsv_all;	   /* EPSV ALL */
+	bool unknown;	   /* nobody can tell how it is answered */
 	bool heeded;	   /* OURS, ABOR: it has ended the transfer */
 	bool mode_block;   /* MODE B or C */
 	bool waits;	   /* not with the server: for a listener, or for an
@@ -270,8 +271,9 @@ void pending_keep_line(struct engine *engine, struct pending *pending,
     const uint8_t *line, size_t len);
 /* Waits no longer than LIMIT_UNSURE_MS for the reply to an ask. */
 void pending_time(struct engine *engine, struct pending *ask);
-/* Asks are not to be sent again: commands may go on. */
-void pending_be_sure(struct engine *engine);
+/* Asks, all or those that were timed, are not to be sent again: commands may go
+ * on. */
+void pending_be_sure(struct engine *engine, bool all);
 /* Does one of them wait for something of ours? */
 bool pending_waits(const struct engine *engine);
 /* The reply that the client gets, or may: a line as it came, or a text. */
@@ -300,6 +302,9 @@ const char *pending_refusal(const struct pending *ask,
 void pending_to_end(struct engine *engine, struct pending *pending);
 /* Sends the local replies that have come to the head. */
 bool pending_flush_local(struct engine *engine);
+/* A transfer is refused by us: a REST that stands at the server, or that is on
+ * its way there, is taken back. */
+void pending_void_rest(struct engine *engine);
 /* The first transfer that is not over, or NULL. */
 struct pending *pending_transfer(struct engine *engine);
 /* A command that moves data. */
@@ -392,8 +397,8 @@ void ahead_want(struct engine *engine);
 bool ahead_step(struct engine *engine);
 /* Whatever there is of it goes, unseen. */
 void ahead_drop(struct engine *engine);
-/* Its ask is not answered. */
-void ahead_abandon(struct engine *engine, const struct pending *ask);
+/* Its ask is not answered; owed: that may come yet, and find it gone. */
+void ahead_abandon(struct engine *engine, const struct pending *ask, bool owed);
 /* The reply to its ask: what becomes of it, a line, and its end. */
 void ahead_begin_reply(struct engine *engine, unsigned code);
 void ahead_reply_line(struct engine *engine, const struct pending *ask,

@@ -129,16 +129,18 @@ end_auth(struct engine *engine, unsigned code)
 	    "commands, and its data connections do not go through SSH");
 }
 
-/* What was prepared is void, a REST among it; REIN ends block mode too. */
+/* What was prepared is void; a new user's REST too.  REIN ends block mode. */
 static void
 end_void(struct engine *engine, const struct pending *pending)
 {
 	if (engine->next != NULL)
 		data_close(engine, engine->next);
+	if (pending->verb != VERB_USER && pending->verb != VERB_REIN) {
+		engine->ahead.stands = false; /* a PORT that is not ours */
+		return;
+	}
 	free(engine->rest);
 	engine->rest = NULL;
-	if (pending->verb != VERB_USER && pending->verb != VERB_REIN)
-		engine->ahead.stands = false; /* a PORT that is not ours */
 	if (pending->verb != VERB_REIN)
 		return;
 	engine->mode_block = false;
@@ -148,7 +150,8 @@ end_void(struct engine *engine, const struct pending *pending)
 static void
 end_rest(struct engine *engine, struct pending *pending, unsigned code)
 {
-	if (code < 300 || code >= 400)
+	/* Ours takes back the client's, see pending_void_rest(). */
+	if (pending->kind == PENDING_COMMAND && (code < 300 || code >= 400))
 		return;
 	free(engine->rest);
 	engine->rest = pending->rest;
@@ -175,7 +178,7 @@ end_command(struct engine *engine, struct pending *pending, unsigned code)
 		data_transfer_over(engine, pending, code, engine->told);
 	else if (pending->transfer != NULL)
 		retry_rest_answered(engine, pending, code);
-	else if (pending->verb == VERB_REST && pending->kind == PENDING_COMMAND)
+	else if (pending->verb == VERB_REST)
 		end_rest(engine, pending, code);
 	else if (pending->epsv_all && code < 300)
 		engine->epsv_all = true;
@@ -374,7 +377,7 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	if (begins && engine->making == NULL) {
 		engine->replying = engine_match(engine, code);
 		if (code == 421 && engine->replying == NULL)
-			pending_be_sure(engine);
+			pending_be_sure(engine, true);
 		if (!begin_reply(engine, engine->replying, code, line, len))
 			return false;
 	}

@@ -69,16 +69,17 @@ sock_set_options(int fd)
 		{ IPPROTO_TCP, TCP_NODELAY, 1 },
 		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
 		{ SOL_SOCKET, SO_OOBINLINE, 1 },
-		/* What a slow peer does not take is to be seen here, not
-		 * hidden in the kernel's buffer. */
-		{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, LIMIT_HIGH_WATER },
 	};
+	/* What a slow peer does not take is to be seen here, not hidden in the
+	 * kernel's buffer; without it only more memory is used. */
+	int unsent = LIMIT_HIGH_WATER;
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		if (setsockopt(fd, options[i].level, options[i].name,
 			&options[i].value, sizeof(options[i].value)) != 0)
 			return -errno;
 	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 	return 0;
 }
 

@@ -162,6 +162,9 @@ channel_tell_one(struct channel *channel)
 		    &(struct iovec) {
 			(void *)(uintptr_t)buf_bytes(&channel->in), len },
 		    1);
+		/* Given up in that: who does so discards what is there. */
+		if (!channel->owned)
+			return false;
 		buf_consume(&channel->in, len);
 		channel_consumed(channel, len);
 		return true;

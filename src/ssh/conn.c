@@ -151,12 +151,31 @@ conn_write(struct conn *conn, const struct iovec *pieces, size_t n_pieces)
 	return -1;
 }
 
+/* Writes of the queue what the socket takes.  False: it is broken. */
+static bool
+conn_push(struct conn *conn)
+{
+	struct iovec all = { (void *)(uintptr_t)buf_bytes(&conn->queue),
+		buf_len(&conn->queue) };
+	ssize_t n = all.iov_len == 0 ? 0 : conn_write(conn, &all, 1);
+
+	if (n < 0)
+		return false;
+	buf_consume(&conn->queue, (size_t)n);
+	return true;
+}
+
+/*
+ * A Unix socket calls itself writable only when three quarters of it are
+ * empty, and until we have been woken up ssh has read the last one too.  So
+ * what is queued is tried whenever there is an occasion.
+ */
 void
 conn_send(struct conn *conn, const struct iovec *pieces, size_t n)
 {
 	size_t sent = 0;
 
-	if (conn->broken)
+	if (conn->broken || !conn_push(conn))
 		return;
 	conn->taken += stream_len(pieces, n);
 	if (buf_len(&conn->queue) == 0) {
@@ -266,20 +285,13 @@ conn_read(struct conn *conn)
 static void
 conn_flush(struct conn *conn)
 {
-	struct iovec all = { (void *)(uintptr_t)buf_bytes(&conn->queue),
-		buf_len(&conn->queue) };
-	ssize_t n;
-
-	if (conn->broken)
+	if (conn->broken || !conn_push(conn))
 		return;
-	n = all.iov_len == 0 ? 0 : conn_write(conn, &all, 1);
-	if (n < 0)
-		return;
-	buf_consume(&conn->queue, (size_t)n);
 	/* Below the mark by half, so that not each write makes a new round. */
 	if (conn->was_full && buf_len(&conn->queue) <= LIMIT_MUX_QUEUE / 2) {
 		conn->was_full = false;
-		conn->handler->room(conn->ctx);
+		if (conn->handler->room != NULL)
+			conn->handler->room(conn->ctx);
 	}
 	if (conn->handler != NULL && !conn->broken &&
 	    buf_len(&conn->queue) == 0)
@@ -295,8 +307,10 @@ conn_ready(uv_poll_t *poll, int status, int events)
 		conn_lost(conn, status);
 		return;
 	}
-	if ((events & UV_WRITABLE) != 0)
-		conn_flush(conn);
-	if (conn->handler != NULL && (events & UV_READABLE) != 0)
+	if ((events & UV_READABLE) != 0)
 		conn_read(conn);
+	/* Also when a send has emptied it meanwhile: room() may be owed. */
+	if (conn->handler != NULL &&
+	    ((events & UV_WRITABLE) != 0 || buf_len(&conn->queue) > 0))
+		conn_flush(conn);
 }

@@ -28,7 +28,7 @@ struct conn_handler {
 	 */
 	ssize_t (*input)(void *ctx, const uint8_t *bytes, size_t len);
 
-	/* The queue has room again, after conn_full(). */
+	/* The queue has room again, after conn_full(); may be NULL. */
 	void (*room)(void *ctx);
 
 	/* ssh has closed it, or it failed.  Nothing else follows. */

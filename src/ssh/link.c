@@ -46,10 +46,12 @@ struct link {
 	const struct link_handler *handler;
 	void *ctx;
 	enum link_state state;
+	bool has_run;
 	bool was_up;
 	unsigned int shaken; /* connections that are up, of two */
 	const char *failure; /* ours, when ssh has no words; or NULL */
 	struct order *order;
+	char ciphers[LIMIT_SSH_CIPHERS]; /* to ask for; or empty */
 	struct master *master;
 	struct requests *requests;
 	struct proxy *proxy;
@@ -154,17 +156,32 @@ link_ready(void *ctx)
 	if (err == 0)
 		err = proxy_new(link->loop, path, link->options->budget,
 		    &link_proxy_handler, link, &link->proxy);
-	if (err == 0 && link->options->session)
-		err = nodelay_new(link->loop, path, link_nodelay, link,
-		    &link->nodelay);
-	if (err != 0)
+	if (err != 0) {
 		link_fail(link, "the control socket of ssh cannot be used");
+		return;
+	}
+	if (!link->options->session)
+		return;
+	/* It is no more than a gain in speed. */
+	err = nodelay_new(link->loop, path, link_nodelay, link, &link->nodelay);
+	if (err != 0)
+		link_nodelay(link, strerror(-err));
 }
 
 static const struct master_handler link_master_handler = {
 	.ready = link_ready,
 	.exited = link_exited,
 };
+
+/* 0 or a negative errno. */
+static int
+link_run(struct link *link)
+{
+	int err = master_start(link->master, link_ciphers(link));
+
+	link->has_run = err == 0;
+	return err;
+}
 
 /* The order of ciphers is known, or not to be had. */
 static void
@@ -179,12 +196,14 @@ link_asked(void *ctx, const char *ciphers, const char *why)
 		return;
 	}
 	if (ciphers != NULL)
+		snprintf(link->ciphers, sizeof(link->ciphers), "%s", ciphers);
+	if (ciphers != NULL)
 		log_verbose("ssh is to ask for ciphers in this order: %s",
 		    ciphers);
 	else
 		log_verbose("the order of ciphers is left to ssh: %s", why);
 	link->state = LINK_STARTING;
-	err = master_start(link->master, ciphers);
+	err = link_run(link);
 	order_free(link->order);
 	link->order = NULL;
 	if (err == 0)
@@ -223,6 +242,9 @@ link_start(struct link *link)
 
 	assert(link->state == LINK_NEW);
 	err = master_check(link->master);
+	if (link->options->ciphers != NULL)
+		snprintf(link->ciphers, sizeof(link->ciphers), "%s",
+		    link->options->ciphers);
 	if (err == 0 && link->options->cipher_order &&
 	    order_ask(link->loop, link->options, link_asked, link,
 		&link->order) == 0) {
@@ -230,7 +252,7 @@ link_start(struct link *link)
 		return 0;
 	}
 	if (err == 0)
-		err = master_start(link->master, NULL);
+		err = link_run(link);
 	link->state = err == 0 ? LINK_STARTING : LINK_DOWN;
 	return err;
 }
@@ -265,6 +287,18 @@ link_free(struct link *link)
 	proxy_free(link->proxy);
 	master_free(link->master);
 	free(link);
+}
+
+bool
+link_has_run(const struct link *link)
+{
+	return link->has_run;
+}
+
+const char *
+link_ciphers(const struct link *link)
+{
+	return link->ciphers[0] == '\0' ? NULL : link->ciphers;
 }
 
 bool

@@ -23,9 +23,12 @@ struct link_options {
 	const char *destination;      /* [user@]host, ssh://..., or a Host */
 	const char *directory;	      /* private, mode 0700, existing */
 	bool batch;		      /* never ask (BatchMode=yes) */
-	bool quiet;	   /* ssh's words: in why, and else only at -v */
-	bool cipher_order; /* AES-GCM first, as order.h says */
-	bool session;	   /* no Nagle's algorithm: nodelay.h */
+	bool quiet;	     /* ssh's words: in why, and else only at -v */
+	bool apart;	     /* in a session of its own, without a terminal:
+			      * nor can an ssh that it starts ask anybody */
+	bool cipher_order;   /* AES-GCM first, as order.h says */
+	const char *ciphers; /* without cipher_order: to ask for; or NULL */
+	bool session;	     /* no Nagle's algorithm: nodelay.h */
 	struct window_budget *budget; /* of all links; borrowed */
 };
 
@@ -71,6 +74,13 @@ bool link_is_up(const struct link *link);
  * started.  Calling it twice is allowed.
  */
 void link_stop(struct link *link);
+
+/* Was ssh run?  If not, why of down() says in full what stood in the way. */
+bool link_has_run(const struct link *link);
+
+/* The ciphers that it asks ssh to ask for, once it was up; NULL: none.  Valid
+ * as long as the link. */
+const char *link_ciphers(const struct link *link);
 
 /* Only after down(), or when never started.  NULL is allowed. */
 void link_free(struct link *link);

@@ -132,6 +132,7 @@ start_in(struct place *place)
 
 	if (mkdir(place->directory, 0700) != 0 && errno != EEXIST)
 		return -errno;
+	place->options.ciphers = link_ciphers(place->links->places[0].link);
 	place->link = link_new(place->links->loop, &place->options,
 	    &further_handler, place);
 	err = place->link == NULL ? -ENOMEM : link_start(place->link);
@@ -179,9 +180,9 @@ is_losing(const struct links *links)
 static void
 want_one(struct links *links)
 {
-	if (links->stopping || count(links, PLACE_FREE) == 0 ||
-	    count(links, PLACE_OPENING) > 0 || is_losing(links) ||
-	    uv_now(links->loop) < links->retry_at)
+	if (links->stopping || !link_is_up(links->places[0].link) ||
+	    count(links, PLACE_FREE) == 0 || count(links, PLACE_OPENING) > 0 ||
+	    is_losing(links) || uv_now(links->loop) < links->retry_at)
 		return;
 	open_one(links);
 }
@@ -301,6 +302,8 @@ init_place(struct links *links, size_t number)
 	place->options.directory = place->directory;
 	place->options.batch = true;
 	place->options.quiet = true;
+	place->options.apart = true;
+	place->options.cipher_order = false; /* the first has asked */
 }
 
 struct links *
@@ -342,9 +345,15 @@ links_start(struct links *links)
 }
 
 void
-links_stop(struct links *links)
+links_expect_stop(struct links *links)
 {
 	links->stopping = true;
+}
+
+void
+links_stop(struct links *links)
+{
+	links_expect_stop(links);
 	for (size_t i = 0; i < links->options.max; i++)
 		if (links->places[i].link != NULL)
 			link_stop(links->places[i].link);

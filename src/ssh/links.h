@@ -7,9 +7,11 @@
  * carries one already; the one that wanted it does not wait.  So one data
  * connection at a time never opens a second link.
  *
- * A further link is opened in the background and asks nobody (BatchMode).  One
+ * A further link is opened in the background and asks nobody (BatchMode, and no
+ * terminal: ssh does not hand BatchMode on to the one of its ProxyJump).  One
  * that fails, or is lost, is told to the log, and to the owners of its streams
- * and forwards; the others go on, and the next is not tried before a pause.
+ * and forwards; the others go on, and the next is not tried before a pause.  It
+ * asks for the ciphers that the first has found out.
  */
 #ifndef SSH_LINKS_H
 #define SSH_LINKS_H
@@ -40,6 +42,10 @@ struct links *links_new(uv_loop_t *loop, const struct links_options *options,
 
 /* Starts the first; as link_start(). */
 int links_start(struct links *links);
+
+/* links_stop() is to come: no other one is opened, and the end of a further one
+ * is no news any more. */
+void links_expect_stop(struct links *links);
 
 /* Stops all, also those that are being opened; no other one is opened. */
 void links_stop(struct links *links);

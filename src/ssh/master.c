@@ -178,6 +178,13 @@ master_exec_main(int argc, char **argv)
 	/* It may have ended before we asked. */
 	if ((uint64_t)getppid() != ppid)
 		return 127;
+	/* Without a terminal ssh, and one that it starts, would ask by a window
+	 * where there is DISPLAY. */
+	if (getsid(0) == getpid() &&
+	    setenv("SSH_ASKPASS_REQUIRE", "never", 1) != 0) {
+		fprintf(stderr, "setenv: %s\n", strerror(errno));
+		return 127;
+	}
 	execvp(argv[3], argv + 3);
 	fprintf(stderr, "cannot run %s: %s\n", argv[3], strerror(errno));
 	return 127;
@@ -278,6 +285,17 @@ master_exited(uv_process_t *process, int64_t status, int signal)
 	master->handler->exited(master->ctx, asked ? NULL : why);
 }
 
+/* Apart from us no ^C of the terminal reaches what ssh has started; and before
+ * it is authenticated it does not end that itself. */
+static void
+master_signal(struct master *master, int signum)
+{
+	if (master->options->apart)
+		kill(-master->process.pid, signum);
+	else
+		uv_process_kill(&master->process, signum);
+}
+
 static void
 master_kill(uv_timer_t *timer)
 {
@@ -286,7 +304,7 @@ master_kill(uv_timer_t *timer)
 	if (!master->running)
 		return;
 	master->killed = ++master->asked > MASTER_ASKS;
-	uv_process_kill(&master->process, master->killed ? SIGKILL : SIGTERM);
+	master_signal(master, master->killed ? SIGKILL : SIGTERM);
 }
 
 void
@@ -296,7 +314,7 @@ master_stop(struct master *master)
 		return;
 	master->stopped = true;
 	master->asked = 1;
-	uv_process_kill(&master->process, SIGTERM);
+	master_signal(master, SIGTERM);
 	uv_timer_start(&master->kill_timer, master_kill,
 	    LIMIT_SSH_STOP_MS / MASTER_ASKS, LIMIT_SSH_STOP_MS / MASTER_ASKS);
 }
@@ -359,6 +377,7 @@ master_spawn(struct master *master, const char **argv, int stderr_fd)
 	uv_process_options_t options = {
 		.file = "/proc/self/exe",
 		.args = (char **)(uintptr_t)argv,
+		.flags = master->options->apart ? UV_PROCESS_DETACHED : 0,
 		.stdio = stdio,
 		.stdio_count = 3,
 		.exit_cb = master_exited,

@@ -2,7 +2,8 @@
  * The ssh process of a link: its arguments, its standard error, the wait for
  * its control socket, its end.
  *
- * ssh runs in our process group, so that it may ask on the terminal, and dies
+ * ssh runs in our process group, so that it may ask on the terminal; or apart
+ * from us, in a session of its own, so that it cannot.  In either case it dies
  * with us: it is started through our own executable (master_exec_main), which
  * asks the kernel for that and becomes ssh.
  */
@@ -42,7 +43,8 @@ int master_check(const struct master *master);
  */
 int master_start(struct master *master, const char *ciphers);
 
-/* SIGTERM, later SIGKILL.  Twice is allowed, and before the start. */
+/* SIGTERM, later SIGKILL; of one apart all that it started gets them, too.
+ * Twice is allowed, and before the start. */
 void master_stop(struct master *master);
 
 /* Only when nothing runs.  NULL is allowed.  The loop frees it. */
@@ -68,8 +70,9 @@ const char **master_argv(const struct link_options *options, const char *ppid,
 
 /*
  * The program behind `culvert --exec-ssh PPID PROGRAM ARGUMENT...`: becomes
- * PROGRAM, which gets SIGTERM when process PPID, its parent, ends.  Returns an
- * exit status (127) only when that fails, after saying why.
+ * PROGRAM, which gets SIGTERM when process PPID, its parent, ends; and where it
+ * leads a session of its own, asks by no window either (SSH_ASKPASS_REQUIRE).
+ * Returns an exit status (127) only when that fails, after saying why.
  */
 int master_exec_main(int argc, char **argv);
 

@@ -39,15 +39,18 @@ window_most(const struct window *window)
 	return most < LIMIT_WINDOW_SMALL ? LIMIT_WINDOW_SMALL : most;
 }
 
-/* Promises up to the most it may be, as far as the budget goes. */
-static uint32_t
-window_promise(struct window *window)
+static uint64_t
+window_free(const struct window_budget *budget)
 {
-	struct window_budget *budget = window->budget;
+	return budget->max > budget->used ? budget->max - budget->used : 0;
+}
+
+/* Promises up to the most it may be, as far as free bytes of the budget go. */
+static uint32_t
+window_promise(struct window *window, uint64_t free)
+{
 	uint32_t now = window->left + window->held;
 	uint32_t most = window_most(window), grant, low = 0;
-	uint64_t free =
-	    budget->max > budget->used ? budget->max - budget->used : 0;
 
 	if (now >= most)
 		return 0;
@@ -57,7 +60,7 @@ window_promise(struct window *window)
 	if (grant > free)
 		grant = free > low ? (uint32_t)free : low;
 	window->left += grant;
-	budget->used += grant;
+	window->budget->used += grant;
 	return grant;
 }
 
@@ -70,7 +73,9 @@ window_open(struct window *window, struct window_budget *budget, bool grows)
 		.target = grows ? LIMIT_WINDOW_FIRST : LIMIT_WINDOW_SMALL,
 	};
 	budget->n += grows;
-	return window_promise(window);
+	/* Many may stand unused, and what is promised cannot be taken back:
+	 * something is always left for the next. */
+	return window_promise(window, window_free(budget) / 4);
 }
 
 bool
@@ -108,7 +113,7 @@ window_grant(struct window *window)
 	most = window_most(window);
 	if (now >= most || most - now < most / WINDOW_GRANT_PART)
 		return 0;
-	return window_promise(window);
+	return window_promise(window, window_free(window->budget));
 }
 
 bool
@@ -149,7 +154,9 @@ window_answered(struct window *window, uint64_t now)
 	window->came = 0;
 	if (window->most_held > window->target / 4 && target > window->target)
 		target = window->target;
-	if (window->most_held > window->target / 2)
+	/* One slow answer is no slow path. */
+	if (window->most_held > window->target / 2 ||
+	    target < window->target / 2)
 		target = window->target / 2;
 	if (target < LIMIT_WINDOW_FIRST)
 		target = LIMIT_WINDOW_FIRST;

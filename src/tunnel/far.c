@@ -1,11 +1,22 @@
 /*
  * The far side: channels of the links, and remote forwards, which are lent to
- * one data connection after the other; between two loans they stand idle.
+ * one data connection after the other; between two loans they stand idle.  Far
+ * clients have all that is theirs on the first link.
  */
 #include <stdlib.h>
 
 #include "limits.h"
 #include "tunnel/far_priv.h"
+
+struct link *
+far_link_for_data(const struct far_side *far)
+{
+	struct link *first = links_first(far->links);
+
+	if (far->spread)
+		return links_choose(far->links);
+	return link_is_up(first) ? first : NULL;
+}
 
 static struct stream *
 dial(struct side *side, const struct side_to *to,
@@ -14,7 +25,7 @@ dial(struct side *side, const struct side_to *to,
 	struct far_side *far = (struct far_side *)side;
 	bool data = to->use == SIDE_DATA;
 	struct link *ssh =
-	    data ? links_choose(far->links) : links_first(far->links);
+	    data ? far_link_for_data(far) : links_first(far->links);
 
 	if (ssh == NULL)
 		return NULL;
@@ -55,7 +66,7 @@ listen_far(struct side *side, const struct side_at *at,
 	struct far_side *far = (struct far_side *)side;
 	struct far_listener *listener = NULL;
 	struct link *ssh =
-	    at->many ? links_first(far->links) : links_choose(far->links);
+	    at->many ? links_first(far->links) : far_link_for_data(far);
 
 	if (ssh != NULL && !at->many)
 		listener = find_idle(far, at, links_load(far->links, ssh));
@@ -131,7 +142,7 @@ free_far(struct side *side)
 
 struct side *
 far_side_new(struct uv_loop_s *loop, struct links *links, struct net *net,
-    const char *directory)
+    const char *directory, bool spread)
 {
 	static const struct side_ops ops = {
 		.dial = dial,
@@ -152,6 +163,7 @@ far_side_new(struct uv_loop_s *loop, struct links *links, struct net *net,
 	far->links = links;
 	far->net = net;
 	far->directory = directory;
+	far->spread = spread;
 	LIST_INIT(&far->idle);
 	return &far->side;
 }

@@ -40,7 +40,7 @@
 #include "base/log.h"
 #include "limits.h"
 
-/* "<directory>/f<number>" */
+/* "<directory>/f<number>"; "s" of the side that spreads */
 #define PATH_MAX_LEN 108
 
 /* Longest text for failed(): an address, and some words. */
@@ -417,7 +417,7 @@ lost(struct far_listener *listener, int err, const char *why)
 		return;
 	}
 	if (making && !is_public(listener) && listener->makes < MAKES_MAX)
-		other = links_choose(far->links);
+		other = far_link_for_data(far);
 	if (other == NULL) {
 		fail(listener, err, why);
 		return;
@@ -492,8 +492,8 @@ make_forward(struct far_listener *listener)
 	char path[PATH_MAX_LEN];
 
 	listener->makes++;
-	snprintf(path, sizeof(path), "%s/f%lu", far->directory,
-	    ++far->last_path);
+	snprintf(path, sizeof(path), "%s/%c%lu", far->directory,
+	    far->spread ? 's' : 'f', ++far->last_path);
 	listener->net = net_listen_unix(far->net, path, on_accept, listener,
 	    &listener->err);
 	if (listener->net != NULL)

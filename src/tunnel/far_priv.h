@@ -66,9 +66,13 @@ struct far_side {
 	struct links *links;
 	struct net *net;
 	const char *directory;
+	bool spread; /* data connections, over all links */
 	unsigned long last_path;
 	LIST_HEAD(, far_listener) idle;
 };
+
+/* The link for a data connection that begins now, or NULL. */
+struct link *far_link_for_data(const struct far_side *far);
 
 /* Makes a listener on that link (NULL: it fails) and lends it; NULL when out of
  * memory. */

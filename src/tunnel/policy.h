@@ -19,7 +19,8 @@ struct policy {
 	bool any_user;		    /* data connections of other local users */
 	bool pass_foreign_port;
 	bool allow_tls;
-	bool prefetch; /* ask for passive mode before the client does */
+	bool prefetch;	 /* ask for passive mode before the client does */
+	bool many_links; /* more than one SSH connection */
 	enum engine_mode server_mode;
 	bool server_data_host_reply;   /* dial the address in a 227 */
 	bool client_data_host_control; /* ignore the address in a PORT */

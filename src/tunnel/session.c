@@ -535,6 +535,7 @@ session_new(const struct session_options *options, unsigned long number,
 		/* EPSV, in which we ask, names no address. */
 		.prefetch = options->policy->prefetch &&
 		    !options->policy->server_data_host_reply,
+		.upload_apart = options->upload_apart,
 		.memory = options->memory,
 	};
 	struct side_to to = {

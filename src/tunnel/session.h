@@ -37,6 +37,10 @@ struct session_options {
 	const struct subnet *networks;
 	size_t n_networks;
 
+	/* Data connections to the server may use another SSH connection than
+	 * the control connection. */
+	bool upload_apart;
+
 	struct engine_memory *memory; /* of the tunnel */
 };
 

@@ -144,16 +144,22 @@ struct side *near_side_new(struct uv_loop_s *loop, struct net *net);
  * beyond loopback that sshd has made on its loopback instead fails
  * (GatewayPorts).
  *
- * What is for control is on the first link, a data connection on the one that
- * links_choose() says.  But where several are as little loaded, a listener is
- * taken from the link that has an idle one: that saves a round trip.  An idle
- * one of a link with more load is left alone.
+ * What is for control is on the first link.  A data connection is so, too,
+ * unless spread: then it is on the one that links_choose() says.  But where
+ * several are as little loaded, a listener is taken from the link that has an
+ * idle one: that saves a round trip.  An idle one of a link with more load is
+ * left alone.
  *
- * directory: private, for its Unix sockets.  Everything is borrowed and
- * outlives the side.
+ * Not to be spread is what far clients have: what is sent to one of them by two
+ * links comes in no order (a reply and the data before it), and of a data
+ * connection that the link has taken to its end the client may still read, by
+ * sshd.
+ *
+ * directory: private, for its Unix sockets; there may be one side that spreads
+ * and one that does not.  Everything is borrowed and outlives the side.
  */
 struct side *far_side_new(struct uv_loop_s *loop, struct links *links,
-    struct net *net, const char *directory);
+    struct net *net, const char *directory, bool spread);
 
 /* All listeners have been closed before.  NULL is allowed. */
 void side_free(struct side *side);

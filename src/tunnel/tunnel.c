@@ -253,6 +253,7 @@ make_local(struct tunnel *tunnel, char *why, size_t why_size)
 	session->client_side = options->near;
 	session->server_side = options->far;
 	session->server_at = options->policy->far_address;
+	session->upload_apart = options->policy->many_links;
 	err = bind_where(tunnel, &reason);
 	if (tunnel->exposed) {
 		say_cannot(tunnel, allow_missing, why, why_size);

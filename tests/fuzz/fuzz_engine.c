@@ -146,6 +146,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	config.server_family = bytes[0] & 4 ? AF_INET6 : AF_UNSPEC;
 	config.server_mode = (bytes[0] >> 3 & 3) % 3;
 	config.prefetch = bytes[0] & 32;
+	config.upload_apart = bytes[0] & 64;
 	if (bytes[0] & 128)
 		config.client.family = AF_UNSPEC;
 	fuzz.engine = engine_new(&config);

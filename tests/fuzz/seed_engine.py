@@ -40,6 +40,7 @@ for path in sorted((HERE / "../vectors/engine").glob("*.txt")):
                + 4 * ("server=v6" in config)
                + 8 * ("mode=passive" in config) + 16 * ("mode=active" in config)
                + 32 * ("prefetch" in config)
+               + 64 * ("apart" in config)
                + 128 * ("network=" in config))
     code = bytes([options]) + b"".join(map(encode, lines))
     if len(code) < 4096:

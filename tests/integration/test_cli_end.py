@@ -151,6 +151,18 @@ def test_no_ssh(program, tmp):
     assert f"cannot run {program}: " in said, said
 
 
+def test_ssh_goes_away(tmp):
+    """1, too, where that comes out only after it was asked (ssh -G)."""
+    program = tmp / "ssh-once"
+    program.write_text(f'#!/bin/sh\nrm -f {program}\nexit 1\n')
+    program.chmod(0o755)
+    status, said = cli.run(tmp, "--ssh", program, "-L", "0:h:21", "host")
+    if "could not connect" in said:
+        pytest.skip("this CPU has no AES instructions: nothing is asked")
+    assert status == 1, said
+    assert f"cannot run {program}: No such file" in said, said
+
+
 @pytest.mark.parametrize("variable", ["XDG_RUNTIME_DIR", "TMPDIR"])
 def test_no_such_directory(variable, tmp, sshd):
     """A directory that is not there is passed over."""

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import sys
 
 import pytest
 
@@ -187,8 +188,10 @@ def test_curl(mode, start_rig, tmp):
     assert len(links_of(rig.culvert)) == LINKS
 
 
-def check_kill(rig, mode, expect_cut):
-    """Kill a further ssh: its transfer is cut, and no other one."""
+@modes
+def test_kill(mode, start_rig):
+    """Of a further ssh: its transfer is cut, 426, and no other one."""
+    rig = start_rig()
     rig.open_links(mode)
     idle = rig.ftp()
     running = rig.downloads(mode)
@@ -198,7 +201,7 @@ def check_kill(rig, mode, expect_cut):
     running.remove(victim)
     mark = rig.culvert.mark()
     os.kill(victim[2], signal.SIGKILL)
-    expect_cut(victim[1])
+    victim[1].expect_reset()
     victim[0].control.expect("426")
     rig.culvert.wait_log(
         rf"one of {LINKS} SSH connections to \S+ was lost, and what it "
@@ -220,18 +223,31 @@ def check_kill(rig, mode, expect_cut):
 
 
 @modes
-def test_kill(mode, start_rig):
-    """The client's data connection is reset, and it is told 426."""
-    check_kill(start_rig(), mode, lambda data: data.expect_reset())
+def test_remote(mode, remote_rig):
+    """A remote tunnel has all on the first link and opens no other one."""
+    rig = remote_rig
+    pids = links_of(rig.culvert)
+    running = rig.downloads(mode)
+    assert [pid for _, _, pid in running] == pids * LINKS
+    for ftp, data, _ in running:
+        rig.check_rest(ftp, data)
+    rig.get_small(rig.ftp(), mode)
+    assert links_of(rig.culvert) == pids
+    assert "opening one more" not in rig.culvert.output
 
 
-@modes
-def test_kill_remote(mode, remote_rig):
-    """The same of a remote tunnel, where only the 426 can tell it."""
-    def expect_end(data):
-        with contextlib.suppress(ConnectionResetError):
-            assert len(data.read_all()) < FILE - PROBE
-    check_kill(remote_rig, mode, expect_end)
+def test_asks_once(start_rig):
+    """The first asks ssh -G for the ciphers; the others have its answer."""
+    rig = start_rig()
+    rig.open_links("passive")
+    assert rig.culvert.output.count("ciphers in this order") <= 1
+    assert rig.culvert.output.count("order of ciphers") <= 1
+    lists = []
+    for pid in links_of(rig.culvert):
+        with open(f"/proc/{pid}/cmdline") as file:
+            lists.append([word for word in file.read().split("\0")
+                          if word.startswith("-oCiphers=")])
+    assert lists == lists[:1] * LINKS
 
 
 @modes
@@ -310,16 +326,6 @@ def test_port_that_is_lost(start_rig):
     assert "translated" not in rig.culvert.output
 
 
-def test_pasv_that_is_lost(remote_rig):
-    """The same of a far client's PASV."""
-    rig = remote_rig
-    rig.open_links("passive")
-    sessions = announce(rig, lambda ftp: ftp.ask("PASV", "227"))
-    for ftp in sessions[:-1]:
-        rig.get_small(ftp, "passive")
-        rig.get_small(ftp, "active")
-
-
 # ---- the end ----
 
 @modes
@@ -334,7 +340,6 @@ def test_stopped(mode, start_rig):
 def test_stopped_remote(remote_rig):
     """Of a remote tunnel each session hears 421, through ssh."""
     rig = remote_rig
-    rig.open_links("passive")
     running = rig.downloads("passive")
     idle = rig.ftp()
     rig.culvert.see()
@@ -362,6 +367,43 @@ def test_stopped_while_one_is_opened(start_sshd, start_rig):
         rig.culvert.stop()
     finally:
         os.kill(sshd.process.pid, signal.SIGCONT)
+
+
+# The first time it connects; then it waits and hears no hang-up.
+PROXY = """
+import os, signal, socket, sys, threading
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+try:
+    os.mkdir(sys.argv[3])
+except FileExistsError:
+    signal.pause()
+sock = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+def up():
+    while data := os.read(0, 65536):
+        sock.sendall(data)
+    os._exit(0)
+threading.Thread(target=up, daemon=True).start()
+while data := sock.recv(65536):
+    while data:
+        data = data[os.write(1, data):]
+"""
+
+
+def test_stopped_with_what_it_started(start_rig, tmp):
+    """What a further ssh has started ends with it, before any login, too."""
+    script = tmp / "proxy.py"
+    script.write_text(PROXY)
+    rig = start_rig("-o", f"ProxyCommand={sys.executable} {script} %h %p "
+                          f"{tmp}/once")
+    for _ in range(2):
+        rig.begin(rig.ftp(), "passive", f"RETR {rig.name}/huge").read(1)
+    until(lambda: len(links_of(rig.culvert)) == 2, "a second ssh runs")
+    further = links_of(rig.culvert)[1]
+    until(lambda: children(further), "it has started its proxy")
+    proxy = children(further)[0]
+    assert os.getsid(proxy) == further != os.getsid(links_of(rig.culvert)[0])
+    rig.culvert.stop()
+    assert wait_gone(proxy)
 
 
 def test_first_link_killed(start_rig):

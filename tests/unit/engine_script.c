@@ -390,6 +390,8 @@ read_config(struct script *script, unsigned number, char *line)
 			config->allow_tls = true;
 		else if (strcmp(word, "prefetch") == 0)
 			config->prefetch = true;
+		else if (strcmp(word, "apart") == 0)
+			config->upload_apart = true;
 		else
 			bad_line(script, number, word);
 	}

@@ -24,7 +24,7 @@ farenv_start_links(void **state, const char *config, size_t max)
 	env->links = sshenv_links_up(&env->ssh, max);
 	env->net = net_new(&env->ssh.loop);
 	env->side = far_side_new(&env->ssh.loop, env->links, env->net,
-	    env->ssh.directory);
+	    env->ssh.directory, true);
 	assert_non_null(env->side);
 	*state = env;
 	return 0;

@@ -56,7 +56,7 @@ test_maximum(void **state)
 static void
 test_gives_back(void **state)
 {
-	static const uint8_t large[1024 * 1024];
+	static const uint8_t large[8 * 1024 * 1024];
 	struct buf buf;
 
 	(void)state;

@@ -571,6 +571,43 @@ test_link_lost_making(void **state)
 	assert_int_equal(links_load(env->links, links_first(env->links)), 0);
 }
 
+/* A side that does not spread has all on the first link, and asks for none. */
+static void
+test_first_only(void **state)
+{
+	struct farenv *env = *state;
+	struct link *first = links_first(env->links);
+	struct side *all = env->side, *one;
+	struct heard heard[3], own[3];
+
+	one = far_side_new(&env->ssh.loop, env->links, env->net,
+	    env->ssh.directory, false);
+	assert_non_null(one);
+	env->side = one;
+	for (size_t i = 0; i < 3; i++) {
+		heard_listen(&own[i], env, "127.0.0.1", 0, false);
+		assert_ptr_equal(link_of(&own[i]), first);
+	}
+	assert_int_equal(links_load(env->links, first), 3);
+	sshenv_for(&env->ssh, 3 * SSHENV_PAUSE_MS);
+	assert_int_equal(links_further_up(env->links), 0);
+	for (size_t i = 0; i < 3; i++)
+		heard_stop(&own[i], true);
+	/* Nor does it use one that is up and carries less. */
+	env->side = all;
+	listen_on_both(env, heard);
+	side_listener_close(heard[2].listener, false);
+	env->side = one;
+	heard_listen(&own[0], env, "127.0.0.1", 0, false);
+	assert_ptr_equal(link_of(&own[0]), first);
+	heard_takes(&own[0], "127.0.0.1", own[0].v4.port);
+	heard_stop(&own[0], true);
+	side_free(one);
+	env->side = all;
+	for (size_t i = 0; i < 2; i++)
+		heard_stop(&heard[i], true);
+}
+
 #define TEST(name, set_up) \
 	cmocka_unit_test_setup_teardown(name, set_up, farenv_end)
 
@@ -597,6 +634,7 @@ main(int argc, char **argv)
 		TEST(test_link_lost, set_up_links),
 		TEST(test_link_lost_accepted, set_up_links),
 		TEST(test_link_lost_making, set_up_links),
+		TEST(test_first_only, set_up_links),
 	};
 
 	if (argc > 1 && strcmp(argv[1], MASTER_EXEC_ARGUMENT) == 0)

@@ -338,6 +338,60 @@ test_refused(void **state)
 	assert_ptr_not_equal(links_choose(s->links), s->first);
 }
 
+/* It has no terminal to ask on, nor a window; the first may have both. */
+static void
+test_apart(void **state)
+{
+	static const char words[] = "SSH_ASKPASS_REQUIRE=never";
+	struct state *s = *state;
+	pid_t pids[LIMIT_LINKS];
+	char path[64], text[32768];
+
+	unsetenv("SSH_ASKPASS_REQUIRE");
+	open_second(s);
+	assert_int_equal(sshenv_all_ssh(&s->env, pids, LIMIT_LINKS), 2);
+	assert_int_equal(getsid(pids[0]), getsid(0));
+	assert_int_equal(getsid(pids[1]), pids[1]);
+	for (size_t i = 0; i < 2; i++) {
+		FILE *file;
+		size_t n;
+
+		snprintf(path, sizeof(path), "/proc/%d/environ", (int)pids[i]);
+		file = fopen(path, "r");
+		assert_non_null(file);
+		n = fread(text, 1, sizeof(text), file);
+		fclose(file);
+		assert_int_equal(memmem(text, n, words, sizeof(words)) != NULL,
+		    i == 1);
+	}
+}
+
+/* Before the stop a further one may end without a word; and none is opened. */
+static void
+test_expect_stop(void **state)
+{
+	struct state *s = *state;
+	FILE *file = tmpfile();
+	int saved = dup(STDERR_FILENO);
+
+	open_second(s);
+	links_expect_stop(s->links);
+	dup2(fileno(file), STDERR_FILENO);
+	kill(sshenv_ssh(&s->env), SIGKILL);
+	sshenv_until(&s->env, &s->near[2].closed);
+	until_count(s, 1);
+	sshenv_for(&s->env, 2 * SSHENV_PAUSE_MS);
+	assert_ptr_equal(begin(s), s->first);
+	sshenv_for(&s->env, 2 * SSHENV_PAUSE_MS);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	fseek(file, 0, SEEK_END);
+	assert_int_equal(ftell(file), 0);
+	fclose(file);
+	assert_int_equal(count_ssh(s), 1);
+	check_lives(s, 0);
+}
+
 static void
 test_idle(void **state)
 {
@@ -412,6 +466,8 @@ main(int argc, char **argv)
 		TEST(test_hangs),
 		TEST(test_refused),
 		TEST(test_idle),
+		TEST(test_apart),
+		TEST(test_expect_stop),
 		TEST(test_stop_early),
 		TEST(test_first_killed),
 	};

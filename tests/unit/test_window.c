@@ -148,15 +148,21 @@ test_queue(void **state)
 	grow(&window, 40 * MIB);
 	up_to_question(&window);
 	round_trip(&window, 36 * MIB, 3 * RTT);
+	/* One slow answer may be a pause of somebody. */
+	assert_int_equal(window.target, 20 * MIB);
+	up_to_question(&window);
+	round_trip(&window, 36 * MIB, 3 * RTT);
 	assert_int_equal(window.target, (12 + 4) * MIB);
 	/* Nothing is given before it has come down. */
 	assert_true(window.left > 16 * MIB);
 	assert_int_equal(window_grant(&window), 0);
 	/* The clock has not moved, or has gone backwards. */
-	up_to_question(&window);
-	round_trip(&window, 0, 0);
-	up_to_question(&window);
-	window_answered(&window, 0);
+	for (int i = 0; i < 3; i++) {
+		up_to_question(&window);
+		round_trip(&window, 0, 0);
+		up_to_question(&window);
+		window_answered(&window, 0);
+	}
 	assert_int_equal(window.target, 2 * MIB);
 }
 
@@ -196,8 +202,11 @@ test_shrinks(void **state)
 	window_answered(&window, 1000 + RTT);
 	assert_int_equal(window.target, 32 * MIB);
 	/* A sender that has become slow, and never less than at first. */
-	up_to_question(&window);
-	round_trip(&window, 1000, RTT);
+	for (int i = 0; i < 4; i++) {
+		assert_true(window.target > 2 * MIB);
+		up_to_question(&window);
+		round_trip(&window, 1000, RTT);
+	}
 	assert_int_equal(window.target, 2 * MIB);
 }
 
@@ -246,6 +255,27 @@ test_budget(void **state)
 	assert_int_equal(budget.used, 0);
 }
 
+/* However many stand unused, the next has a window to work with. */
+static void
+test_unused(void **state)
+{
+	struct window_budget budget;
+	struct window window[300];
+	uint32_t first;
+
+	(void)state;
+	window_budget_init(&budget, 256 * MIB, 64 * MIB);
+	for (int i = 0; i < 300; i++) {
+		first = window_open(&window[i], &budget, true);
+		assert_true(first >= LIMIT_WINDOW_SMALL);
+		assert_true(i >= 120 || first >= MIB);
+	}
+	assert_true(budget.used <= 256 * MIB + 200 * LIMIT_WINDOW_SMALL);
+	for (int i = 0; i < 300; i++)
+		window_close(&window[i]);
+	assert_int_equal(budget.used, 0);
+}
+
 /* An answer to nothing, as a peer may send it. */
 static void
 test_stray_answer(void **state)
@@ -273,6 +303,7 @@ main(void)
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_shrinks),
 		cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_unused),
 		cmocka_unit_test(test_stray_answer),
 	};
 

@@ -121,3 +121,16 @@ verb_name(enum verb verb)
 			return verbs[i].name;
 	return "";
 }
+
+bool
+command_name_is_one_of(const struct command *command, const uint8_t *line,
+    const char *const *names)
+{
+	const char *name = (const char *)line + command->verb_at;
+
+	for (; *names != NULL; names++)
+		if (strlen(*names) == command->verb_len &&
+		    strncasecmp(*names, name, command->verb_len) == 0)
+			return true;
+	return false;
+}

@@ -74,4 +74,9 @@ size_t command_loggable(const uint8_t *line, size_t len,
 /* The verb in capitals, for log lines; "" for VERB_OTHER and VERB_EMPTY. */
 const char *verb_name(enum verb verb);
 
+/* Is its verb, as it stands in line, one of the names, in any case?  They end
+ * in NULL; for verbs that the table does not tell apart. */
+bool command_name_is_one_of(const struct command *command, const uint8_t *line,
+    const char *const *names);
+
 #endif

@@ -35,9 +35,6 @@
  * PORT or PASV wait until that has been accepted; and an unknown command that
  * begins a transfer cannot end well.
  */
-#include <string.h>
-#include <strings.h>
-
 #include "ftp/engine_priv.h"
 
 /* ---- the end of it ---- */
@@ -289,14 +286,10 @@ ahead_owns_reply(struct engine *engine, unsigned code)
 static bool
 touches_data(const struct command *command, const uint8_t *line)
 {
-	static const char *const names[] = { "CCC", "CPSV", "SPSV", "SSCN" };
-	const char *verb = (const char *)line + command->verb_at;
+	static const char *const names[] = { "CCC", "CPSV", "SPSV", "SSCN",
+		NULL };
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strlen(names[i]) == command->verb_len &&
-		    strncasecmp(names[i], verb, command->verb_len) == 0)
-			return true;
-	return false;
+	return command_name_is_one_of(command, line, names);
 }
 
 static bool

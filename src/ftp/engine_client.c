@@ -28,15 +28,10 @@ is_ordinary(const struct command *command, const uint8_t *line)
 		"CWD", "DELE", "HASH", "HELP", "HOST", "LANG", "MDTM", "MFCT",
 		"MFF", "MFMT", "MKD", "NOOP", "OPTS", "PBSZ", "PRET", "PROT",
 		"PWD", "RMD", "RNFR", "RNTO", "SITE", "SIZE", "SMNT", "STAT",
-		"STRU", "SYST", "TYPE", "XCUP", "XCWD", "XMKD", "XPWD",
-		"XRMD" };
-	const char *verb = (const char *)line + command->verb_at;
+		"STRU", "SYST", "TYPE", "XCUP", "XCWD", "XMKD", "XPWD", "XRMD",
+		NULL };
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strlen(names[i]) == command->verb_len &&
-		    strncasecmp(names[i], verb, command->verb_len) == 0)
-			return true;
-	return false;
+	return command_name_is_one_of(command, line, names);
 }
 
 /* Remembers the command and sends its line on as it is. */

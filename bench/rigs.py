@@ -213,7 +213,7 @@ class Rig:
         self.directory = site.work.mkdir()
 
     def start(self):
-        """Bring it up; returns when it can be used."""
+        """Bring it up, also after close(); returns when it can be used."""
 
     def close(self):
         """End it."""
@@ -441,8 +441,7 @@ class Culvert(Tunnel):
         self.culvert = None
 
     def start(self):
-        directory = self.directory / "culvert"
-        directory.mkdir()
+        directory = pathlib.Path(tempfile.mkdtemp(dir=self.directory))
         self.culvert = culvert.Culvert(
             directory, [f"127.0.0.1:0:127.0.0.1:{self.server.port}"],
             self.site.sshd.config, ns=self.site.near,

@@ -90,6 +90,13 @@ def down(site, rig, turn, amount):
                           keep=False))
 
 
+def first(site, rig, turn, amount):
+    """One file, the first of an SSH connection that has just been made."""
+    rig.close()
+    rig.start()
+    return down(site, rig, turn, amount)
+
+
 def up(site, rig, turn, amount):
     """One file, into the server's memory."""
     local = site.file(f"big-{amount.size}", amount.size)
@@ -289,6 +296,8 @@ SCENARIOS = (
     bulk("bulk-loopback-default-up", up, (">=", 1.5)),
     bulk("bulk-100ms-down", down, (">=", 6), rtt=100, size=512 * MIB),
     bulk("bulk-20ms-down", down, (">=", 2), rtt=20, size=512 * MIB),
+    bulk("first-20ms-down", first, (">=", 1.0), rtt=20, size=256 * MIB,
+         others=()),
     bulk("bulk-100ms-up", up, (">=", 1.0), rtt=100, size=256 * MIB),
     Scenario(
         "bulk-100ms-up-4", up, Amount(size=256 * MIB), Amount(size=MIB),

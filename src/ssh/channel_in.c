@@ -52,6 +52,7 @@ channel_confirmed(struct channel *channel, const struct chan_message *message)
 	struct stream *stream = &channel->stream;
 
 	channel->open = true;
+	window_opened(&channel->window, uv_hrtime() / 1000);
 	channel->peer = message->sender;
 	channel->peer_window = message->window;
 	channel->peer_packet = message->packet < LIMIT_CHANNEL_PACKET ?

@@ -161,6 +161,38 @@ master_argv(const struct link_options *options, const char *ppid,
 	return argv;
 }
 
+/*
+ * What ssh has for a connection to its control socket and cannot hand on yet
+ * waits in one buffer, which it extends by 32 KiB and copies each time.  By
+ * malloc's own rules (mallopt(3)) each of these copies has pages fresh from the
+ * kernel, which costs many times the copying: the first large download stands
+ * still for seconds.  The user's own values are left alone.
+ */
+static const struct {
+	const char *name;
+	const char *value; /* bytes */
+} master_malloc[] = {
+	{ "MALLOC_MMAP_THRESHOLD_", "33554432" }, /* the largest it takes */
+	{ "MALLOC_TRIM_THRESHOLD_", "67108864" },
+};
+
+/* What ssh is to find in its environment.  0, or -1 with errno. */
+static int
+master_environment(void)
+{
+	for (size_t i = 0; i < sizeof(master_malloc) / sizeof(master_malloc[0]);
+	     i++) {
+		if (setenv(master_malloc[i].name, master_malloc[i].value, 0) !=
+		    0)
+			return -1;
+	}
+	/* Without a terminal ssh, and one that it starts, would ask by a window
+	 * where there is DISPLAY. */
+	if (getsid(0) == getpid())
+		return setenv("SSH_ASKPASS_REQUIRE", "never", 1);
+	return 0;
+}
+
 int
 master_exec_main(int argc, char **argv)
 {
@@ -178,10 +210,7 @@ master_exec_main(int argc, char **argv)
 	/* It may have ended before we asked. */
 	if ((uint64_t)getppid() != ppid)
 		return 127;
-	/* Without a terminal ssh, and one that it starts, would ask by a window
-	 * where there is DISPLAY. */
-	if (getsid(0) == getpid() &&
-	    setenv("SSH_ASKPASS_REQUIRE", "never", 1) != 0) {
+	if (master_environment() != 0) {
 		fprintf(stderr, "setenv: %s\n", strerror(errno));
 		return 127;
 	}

@@ -249,7 +249,7 @@ proxy_new(uv_loop_t *loop, const char *path, struct window_budget *budget,
 	proxy->ctx = ctx;
 	mux = &proxy->mux;
 	TAILQ_INIT(&mux->waiting);
-	mux->budget = budget;
+	window_path_init(&mux->path, budget);
 	buf_init(&mux->message, LIMIT_MUX_MESSAGE);
 	err = conn_new(loop, path, &proxy_conn_handler, proxy, &mux->conn);
 	if (err != 0) {

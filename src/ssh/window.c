@@ -4,18 +4,33 @@
 #include "ssh/window.h"
 
 #include <assert.h>
+#include <stddef.h>
 
 #include "limits.h"
 
-/* What is consumed is given back when it is that part of the window, and a
- * question is put when the other part has come. */
-#define WINDOW_GRANT_PART 16
+/* What is consumed is given back when it is this much, or a quarter of a small
+ * window, or a sixteenth of a large one: each time costs a packet, and at both
+ * ends what goes with it. */
+#define WINDOW_GRANT (512 * 1024)
+#define WINDOW_GRANT_MOST 4
+#define WINDOW_GRANT_LEAST 16
+
+/* A question is put when this part of the window has come. */
 #define WINDOW_QUESTION_PART 4
+
+/* What was seen of a path is good for so long, in microseconds. */
+#define WINDOW_PATH_AGE (60 * 1000 * 1000)
 
 void
 window_budget_init(struct window_budget *budget, uint64_t max, uint32_t largest)
 {
 	*budget = (struct window_budget) { .max = max, .largest = largest };
+}
+
+void
+window_path_init(struct window_path *path, struct window_budget *budget)
+{
+	*path = (struct window_path) { .budget = budget };
 }
 
 static uint32_t
@@ -65,13 +80,23 @@ window_promise(struct window *window, uint64_t free)
 }
 
 uint32_t
-window_open(struct window *window, struct window_budget *budget, bool grows)
+window_open(struct window *window, struct window_path *path, bool grows,
+    uint64_t now)
 {
+	struct window_budget *budget = path->budget;
+
 	*window = (struct window) {
 		.budget = budget,
+		.path = path,
 		.grows = grows,
 		.target = grows ? LIMIT_WINDOW_FIRST : LIMIT_WINDOW_SMALL,
+		.asked_at = now,
 	};
+	if (path->n == 0 && now - path->since >= WINDOW_PATH_AGE) {
+		path->since = now;
+		path->shortest = 0;
+	}
+	path->n += grows;
 	budget->n += grows;
 	/* Many may stand unused, and what is promised cannot be taken back:
 	 * something is always left for the next. */
@@ -99,19 +124,18 @@ window_consume(struct window *window, uint32_t len)
 	window->budget->used -= len;
 }
 
-/*
- * Not each time a little is consumed: that costs a packet and, at both ends,
- * what goes with it.
- */
 uint32_t
 window_grant(struct window *window)
 {
-	uint32_t most, now = window->left + window->held;
+	uint32_t most, least, now = window->left + window->held;
 
-	if (window->closed)
+	if (window->path == NULL)
 		return 0;
 	most = window_most(window);
-	if (now >= most || most - now < most / WINDOW_GRANT_PART)
+	least = smaller(WINDOW_GRANT, most / WINDOW_GRANT_MOST);
+	if (least < most / WINDOW_GRANT_LEAST)
+		least = most / WINDOW_GRANT_LEAST;
+	if (now >= most || most - now < least)
 		return 0;
 	return window_promise(window, window_free(window->budget));
 }
@@ -119,7 +143,7 @@ window_grant(struct window *window)
 bool
 window_asks(struct window *window, uint64_t now)
 {
-	if (window->closed || !window->grows || window->asked ||
+	if (window->path == NULL || !window->grows || window->asked ||
 	    window->came < window->target / WINDOW_QUESTION_PART)
 		return false;
 	window->asked = true;
@@ -129,27 +153,44 @@ window_asks(struct window *window, uint64_t now)
 	return true;
 }
 
-/* What the path itself holds, by the round trip that has just ended. */
+/* A round trip has just ended.  Returns how long it was. */
 static uint64_t
-window_path(struct window *window, uint64_t now)
+window_trip(const struct window *window, uint64_t now)
 {
+	struct window_path *path = window->path;
 	uint64_t time = now > window->asked_at ? now - window->asked_at : 1;
 
-	if (window->shortest == 0 || time < window->shortest)
-		window->shortest = time;
+	if (path->shortest == 0 || time < path->shortest)
+		path->shortest = time;
+	return time;
+}
+
+void
+window_opened(struct window *window, uint64_t now)
+{
+	if (window->path != NULL)
+		window_trip(window, now);
+}
+
+/* What the path itself holds, by the round trip that has just ended. */
+static uint64_t
+window_holds(struct window *window, uint64_t now)
+{
+	uint64_t time = window_trip(window, now);
+
 	/* At most 2^32 bytes in 2^31 us come here: no overflow. */
-	return window->came * window->shortest / time;
+	return window->came * window->path->shortest / time;
 }
 
 void
 window_answered(struct window *window, uint64_t now)
 {
-	uint64_t path, target;
+	uint64_t holds, target;
 
-	if (window->closed || !window->asked)
+	if (window->path == NULL || !window->asked)
 		return;
-	path = window_path(window, now);
-	target = path + (path < LIMIT_WINDOW_AHEAD ? path : LIMIT_WINDOW_AHEAD);
+	holds = window_holds(window, now);
+	target = holds + smaller(holds, LIMIT_WINDOW_AHEAD);
 	window->asked = false;
 	window->came = 0;
 	if (window->most_held > window->target / 4 && target > window->target)
@@ -169,9 +210,10 @@ window_close(struct window *window)
 {
 	struct window_budget *budget = window->budget;
 
-	if (window->closed)
+	if (window->path == NULL)
 		return;
-	window->closed = true;
+	window->path->n -= window->grows;
+	window->path = NULL;
 	budget->used -= window->left;
 	budget->n -= window->grows;
 	window->left = 0;

@@ -7,16 +7,17 @@
  * one round trip holds the sender up.  So the round trip is measured, in time
  * and in bytes: a question is sent to the peer, and what comes on the channel
  * until the answer is what came in one.  Without what waited somewhere, the
- * trip would have taken the shortest time that was seen, so
+ * trip would have taken the shortest time that was seen on this connection, so
  *
  *	came * shortest / time
  *
- * is what the path itself holds, and the window is to be that and some more:
- * as much again, so that it is soon found out when the path can hold more, but
- * no more than LIMIT_WINDOW_AHEAD.  For what is more than the path holds waits,
- * when ssh is the slowest of all, in one buffer of ssh, which it extends by
- * small steps, copying all of it each time: with 2 MiB in there it is as fast
- * as ever, with 30 it stands still for many seconds.
+ * is what the path itself holds.  (Of each channel its opening is a round trip
+ * as well, and one in which nothing of its own waits.)  Thus the window is to
+ * be that and some more: as much again, so that it is soon found out when the
+ *path can hold more, but no more than LIMIT_WINDOW_AHEAD.  For what is more
+ *than the path holds waits, when ssh is the slowest of all, in one buffer of
+ *ssh, which it extends by small steps, copying all of it each time: with 2 MiB
+ *in there it is as fast as ever, with 30 it stands still for many seconds.
  *
  * A reader that lags behind gets no more, and less when he lags much.  A window
  * cannot be taken back, only not given again: so each has a target, and what is
@@ -44,27 +45,43 @@ struct window_budget {
 void window_budget_init(struct window_budget *budget, uint64_t max,
     uint32_t largest);
 
+/* What the channels of one SSH connection share, its path; the caller's to
+ * keep. */
+struct window_path {
+	struct window_budget *budget;
+	uint64_t shortest; /* round trip that was seen; 0: none */
+	uint64_t since;	   /* ... from then on */
+	unsigned int n;	   /* windows for data */
+};
+
+void window_path_init(struct window_path *path, struct window_budget *budget);
+
 /* Of one channel; embedded in it. */
 struct window {
 	struct window_budget *budget;
-	bool grows; /* it is for data */
-	bool closed;
-	uint32_t target;    /* what left and held are to be */
-	uint32_t left;	    /* the peer may still send that much */
-	uint32_t held;	    /* came, is not consumed */
-	uint32_t most_held; /* since the question */
-	uint64_t came;	    /* since the question, or the answer */
-	bool asked;	    /* the question has no answer yet */
-	uint64_t asked_at;
-	uint64_t shortest; /* round trip that was seen; 0: none */
+	struct window_path *path; /* NULL: it is closed, and the path may go */
+	bool grows;		  /* it is for data */
+	uint32_t target;	  /* what left and held are to be */
+	uint32_t left;		  /* the peer may still send that much */
+	uint32_t held;		  /* came, is not consumed */
+	uint32_t most_held;	  /* since the question */
+	uint64_t came;		  /* since the question, or the answer */
+	bool asked;		  /* the question has no answer yet */
+	uint64_t asked_at;	  /* or opened at */
 };
 
 /*
  * Begins.  grows: for data; else it is small and stays so.  Returns what to
  * give the peer first; that much is promised from here on.
+ *
+ * What was seen of the path is forgotten from time to time, since paths change,
+ * but not while data are on their way, which make every trip longer.
  */
-uint32_t window_open(struct window *window, struct window_budget *budget,
-    bool grows);
+uint32_t window_open(struct window *window, struct window_path *path,
+    bool grows, uint64_t now);
+
+/* The peer has opened the channel. */
+void window_opened(struct window *window, uint64_t now);
 
 /* len bytes came.  False: more than was promised; nothing has changed then. */
 bool window_receive(struct window *window, uint32_t len)
@@ -75,7 +92,7 @@ void window_consume(struct window *window, uint32_t len);
 
 /*
  * What to give the peer now, which is promised from here on; 0: nothing yet.
- * To be asked after window_consume() and window_answered().
+ * To be asked after window_consume(), and after window_answered().
  */
 uint32_t window_grant(struct window *window);
 

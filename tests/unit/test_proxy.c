@@ -204,11 +204,13 @@ tear_down(void **state)
 	return 0;
 }
 
-/* Channel 0 of ours, 7 of the peer; its window and packets as given. */
+/* Channel 0 of ours, 7 of the peer; its window and packets as given, after so
+ * much time. */
 static void
-dial(struct fake *fake, const char *window_and_packet)
+dial_slowly(struct fake *fake, const char *window_and_packet, unsigned int ms)
 {
 	char confirmation[22] = "\0\0\0\x12\0\x5b\0\0\0\0\0\0\0\7";
+	uint64_t begin = uv_hrtime();
 
 	fake->stream = proxy_dial(fake->proxy, "ftp", 21, LINK_DATA,
 	    &stream_handler, fake);
@@ -220,8 +222,16 @@ dial(struct fake *fake, const char *window_and_packet)
 		 "\0\0\0\3ftp\0\0\0\x15\0\0\0\x09"
 		 "127.0.0.1\0\0\xff\xff"));
 	memcpy(confirmation + 14, window_and_packet, 8);
+	while (uv_hrtime() - begin < ms * UINT64_C(1000000))
+		turn(fake);
 	say(fake, confirmation, sizeof(confirmation));
 	assert_string_equal(fake->told, "o");
+}
+
+static void
+dial(struct fake *fake, const char *window_and_packet)
+{
+	dial_slowly(fake, window_and_packet, 0);
 }
 
 #define WINDOW_1000 "\0\0\x03\xe8\0\0\0\x64"
@@ -270,6 +280,10 @@ test_window_out(void **state)
 	assert_int_equal(fake->lost, 0);
 }
 
+/* 512 KiB more. */
+#define GRANT "\0\0\0\x0a\0\x5d\0\0\0\7\0\x08\0\0"
+#define QUESTION "\0\0\0\x20\0\x62\0\0\0\7\0\0\0\x15keepalive@openssh.com\1"
+
 static void
 test_window_in(void **state)
 {
@@ -277,22 +291,23 @@ test_window_in(void **state)
 	size_t all = LIMIT_WINDOW_FIRST / LIMIT_CHANNEL_PACKET;
 
 	dial(fake, WINDOW_1000);
-	/* A reader gives back a sixteenth of the window at a time. */
-	say_data(fake, 3, 0);
+	/* A reader gives back a quarter of the window at a time. */
+	say_data(fake, 15, 0);
 	expect_nothing(fake);
 	say_data(fake, 1, 0);
-	expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\2\0\0"));
-	assert_int_equal(fake->received, 4 * LIMIT_CHANNEL_PACKET);
+	expect(fake, TEXT(GRANT));
+	expect(fake, TEXT(QUESTION));
+	assert_int_equal(fake->received, 16 * LIMIT_CHANNEL_PACKET);
 	/* One who stops in the middle takes no more. */
 	fake->stop_in_data = true;
 	say_data(fake, all, 0);
-	assert_int_equal(fake->received, 5 * LIMIT_CHANNEL_PACKET);
+	assert_int_equal(fake->received, 17 * LIMIT_CHANNEL_PACKET);
 	expect_nothing(fake);
 	fake->stop_in_data = false;
 	stream_read_start(fake->stream);
-	assert_int_equal(fake->received, 5 * LIMIT_CHANNEL_PACKET);
+	assert_int_equal(fake->received, 17 * LIMIT_CHANNEL_PACKET);
 	turn(fake);
-	assert_int_equal(fake->received, (4 + all) * LIMIT_CHANNEL_PACKET);
+	assert_int_equal(fake->received, (16 + all) * LIMIT_CHANNEL_PACKET);
 	assert_string_equal(fake->told, "od");
 }
 
@@ -303,20 +318,40 @@ test_window_grows(void **state)
 {
 	struct fake *fake = *state;
 
+	dial_slowly(fake, WINDOW_1000, 100);
+	say_data(fake, 16, 0);
+	expect(fake, TEXT(GRANT));
+	expect(fake, TEXT(QUESTION));
+	say_data(fake, 40, 0);
+	expect(fake, TEXT(GRANT));
+	expect(fake, TEXT(GRANT));
+	expect_nothing(fake);
+	/* Refused, as it should be: 40 packets, and as much again; and what has
+	 * come since the last one. */
+	say(fake, TEXT("\0\0\0\6\0\x64\0\0\0\0"));
+	expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\x0c\0\0"));
+	expect_nothing(fake);
+}
+
+/* ... but not where its opening has shown that the path is shorter: then what
+ * came had waited. */
+static void
+test_window_stays(void **state)
+{
+	struct fake *fake = *state;
+	uint64_t begin;
+
 	dial(fake, WINDOW_1000);
 	say_data(fake, 16, 0);
-	for (int i = 0; i < 4; i++)
-		expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\2\0\0"));
-	expect(fake,
-	    TEXT("\0\0\0\x20\0\x62\0\0\0\7\0\0\0\x15"
-		 "keepalive@openssh.com\1"));
+	expect(fake, TEXT(GRANT));
+	expect(fake, TEXT(QUESTION));
+	begin = uv_hrtime();
 	say_data(fake, 40, 0);
-	for (int i = 0; i < 10; i++)
-		expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\2\0\0"));
-	expect_nothing(fake);
-	/* Refused, as it should be: 40 packets, and as much again. */
+	while (uv_hrtime() - begin < 100 * UINT64_C(1000000))
+		turn(fake);
+	expect(fake, TEXT(GRANT));
+	expect(fake, TEXT(GRANT));
 	say(fake, TEXT("\0\0\0\6\0\x64\0\0\0\0"));
-	expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\x08\0\0"));
 	expect_nothing(fake);
 }
 
@@ -396,9 +431,9 @@ test_requests(void **state)
 	expect(fake, TEXT("\0\0\0\x12\0\x5c\0\0\0\5\0\0\0\1\0\0\0\0\0\0\0\0"));
 	/* Extended data is dropped, but counted. */
 	say(fake, TEXT("\0\0\0\x10\0\x5f\0\0\0\0\0\0\0\1\0\0\0\2er"));
-	say_data(fake, 4, 0);
-	expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\2\0\2"));
-	assert_int_equal(fake->received, 4 * LIMIT_CHANNEL_PACKET);
+	say_data(fake, 16, 0);
+	expect(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\7\0\x08\0\2"));
+	assert_int_equal(fake->received, 16 * LIMIT_CHANNEL_PACKET);
 	/* More window than there are numbers for. */
 	say(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\0\xff\xff\xff\xff"));
 	assert_int_equal(fake->err, -EPROTO);
@@ -478,6 +513,7 @@ main(void)
 		TEST(test_window_out),
 		TEST(test_window_in),
 		TEST(test_window_grows),
+		TEST(test_window_stays),
 		TEST(test_window_exceeded),
 		TEST(test_cut),
 		TEST(test_end),

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -15,9 +16,9 @@
 #define RTT 100000 /* microseconds */
 
 static void
-open_data(struct window *window, struct window_budget *budget)
+open_data(struct window *window, struct window_path *path)
 {
-	assert_int_equal(window_open(window, budget, true), 2 * MIB);
+	assert_int_equal(window_open(window, path, true, 0), 2 * MIB);
 }
 
 /* A round trip of so many microseconds in which len bytes come and are taken at
@@ -72,12 +73,14 @@ static void
 test_first(void **state)
 {
 	struct window_budget budget;
+	struct window_path path;
 	struct window data, control;
 
 	(void)state;
 	window_budget_init(&budget, 256 * MIB, 64 * MIB);
-	open_data(&data, &budget);
-	assert_int_equal(window_open(&control, &budget, false), 128 * 1024);
+	window_path_init(&path, &budget);
+	open_data(&data, &path);
+	assert_int_equal(window_open(&control, &path, false, 0), 128 * 1024);
 	assert_int_equal(budget.used, 2 * MIB + 128 * 1024);
 	assert_true(window_receive(&control, 128 * 1024));
 	assert_false(window_receive(&control, 1));
@@ -102,15 +105,17 @@ static void
 test_grows(void **state)
 {
 	struct window_budget budget;
+	struct window_path path;
 	struct window window;
 
 	(void)state;
 	window_budget_init(&budget, 256 * MIB, 64 * MIB);
-	open_data(&window, &budget);
+	window_path_init(&path, &budget);
+	open_data(&window, &path);
 	up_to_question(&window);
 	round_trip(&window, 2 * MIB - 65536, RTT);
 	assert_int_equal(window.target, 4 * MIB - 131072);
-	assert_in_range(grow(&window, 64 * MIB), 14, 20);
+	assert_in_range(grow(&window, 64 * MIB), 14, 22);
 	assert_int_equal(window.target, 64 * MIB);
 	assert_true(window.left > 60 * MIB);
 	assert_int_equal(budget.used, window.left);
@@ -121,11 +126,13 @@ static void
 test_stays(void **state)
 {
 	struct window_budget budget;
+	struct window_path path;
 	struct window window;
 
 	(void)state;
 	window_budget_init(&budget, 256 * MIB, 64 * MIB);
-	open_data(&window, &budget);
+	window_path_init(&path, &budget);
+	open_data(&window, &path);
 	up_to_question(&window);
 	round_trip(&window, MIB, RTT);
 	assert_int_equal(window.target, 2 * MIB);
@@ -140,11 +147,13 @@ static void
 test_queue(void **state)
 {
 	struct window_budget budget;
+	struct window_path path;
 	struct window window;
 
 	(void)state;
 	window_budget_init(&budget, 256 * MIB, 64 * MIB);
-	open_data(&window, &budget);
+	window_path_init(&path, &budget);
+	open_data(&window, &path);
 	grow(&window, 40 * MIB);
 	up_to_question(&window);
 	round_trip(&window, 36 * MIB, 3 * RTT);
@@ -166,16 +175,80 @@ test_queue(void **state)
 	assert_int_equal(window.target, 2 * MIB);
 }
 
+/* The first data wait somewhere already; that the trip is a short one, the
+ * opening has shown, of this channel or of another. */
+static void
+test_queue_from_the_start(void **state)
+{
+	struct window_budget budget;
+	struct window_path path;
+	struct window first, second;
+
+	(void)state;
+	window_budget_init(&budget, 256 * MIB, 64 * MIB);
+	window_path_init(&path, &budget);
+	assert_int_equal(window_open(&first, &path, true, 1000), 2 * MIB);
+	window_opened(&first, 1300);
+	open_data(&second, &path);
+	window_opened(&second, 9000);
+	up_to_question(&first);
+	round_trip(&first, 2 * MIB - 65536, 9000);
+	assert_int_equal(first.target, 2 * MIB);
+	up_to_question(&second);
+	round_trip(&second, 2 * MIB - 65536, 9000);
+	assert_int_equal(second.target, 2 * MIB);
+}
+
+/* A path that has become longer is found out when no data are on their way. */
+static void
+test_path_changes(void **state)
+{
+	const uint64_t minute = 60 * 1000 * 1000;
+	struct window_budget budget;
+	struct window_path path;
+	struct window one, other, control;
+
+	(void)state;
+	window_budget_init(&budget, 256 * MIB, 64 * MIB);
+	window_path_init(&path, &budget);
+	window_open(&control, &path, false, minute);
+	window_opened(&control, minute + 300);
+	window_open(&one, &path, true, minute);
+	window_opened(&one, minute + 300);
+	assert_int_equal(path.shortest, 300);
+	window_open(&other, &path, true, 3 * minute);
+	window_opened(&other, 3 * minute + RTT);
+	assert_int_equal(path.shortest, 300);
+	window_close(&one);
+	window_close(&one);
+	window_close(&other);
+	window_open(&one, &path, true, 4 * minute);
+	assert_int_equal(path.shortest, 0);
+	window_opened(&one, 4 * minute + RTT);
+	assert_int_equal(path.shortest, RTT);
+	window_close(&one);
+	/* Not again so soon. */
+	window_open(&one, &path, true, 5 * minute - 1);
+	window_opened(&one, 5 * minute - 1 + 2 * RTT);
+	assert_int_equal(path.shortest, RTT);
+	/* Given up before the peer has opened it. */
+	window_close(&one);
+	window_opened(&one, 5 * minute);
+	assert_int_equal(path.shortest, RTT);
+}
+
 /* A reader that lags behind: its window becomes smaller again. */
 static void
 test_shrinks(void **state)
 {
 	struct window_budget budget;
+	struct window_path path;
 	struct window window;
 
 	(void)state;
 	window_budget_init(&budget, 256 * MIB, 64 * MIB);
-	open_data(&window, &budget);
+	window_path_init(&path, &budget);
+	open_data(&window, &path);
 	grow(&window, 64 * MIB);
 	up_to_question(&window);
 	assert_true(window_receive(&window, 33 * MIB));
@@ -215,16 +288,18 @@ static void
 test_budget(void **state)
 {
 	struct window_budget budget;
+	struct window_path path;
 	struct window window[64], late;
 
 	(void)state;
 	window_budget_init(&budget, 64 * MIB, 64 * MIB);
-	open_data(&window[0], &budget);
+	window_path_init(&path, &budget);
+	open_data(&window[0], &path);
 	grow(&window[0], 64 * MIB);
 	/* All is promised: others begin small ... */
 	assert_true(budget.used > 60 * MIB && budget.used <= 64 * MIB);
 	for (int i = 1; i < 64; i++)
-		assert_true(window_open(&window[i], &budget, true) <= 4 * MIB);
+		assert_true(window_open(&window[i], &path, true, 0) <= 4 * MIB);
 	assert_true(budget.used <= 64 * MIB + 63 * LIMIT_WINDOW_SMALL);
 	assert_true(window[63].left == LIMIT_WINDOW_SMALL);
 	/* ... and the first gives way, as its data come. */
@@ -245,9 +320,11 @@ test_budget(void **state)
 		window_close(&window[i]);
 	assert_int_equal(budget.used, 0);
 	/* Held by a channel that is closed: still in the count. */
-	open_data(&late, &budget);
+	open_data(&late, &path);
 	assert_true(window_receive(&late, MIB));
 	window_close(&late);
+	/* The connection may be gone by then. */
+	memset(&path, 0xff, sizeof(path));
 	assert_int_equal(budget.used, MIB);
 	assert_int_equal(window_grant(&late), 0);
 	assert_false(window_asks(&late, 1));
@@ -260,13 +337,15 @@ static void
 test_unused(void **state)
 {
 	struct window_budget budget;
+	struct window_path path;
 	struct window window[300];
 	uint32_t first;
 
 	(void)state;
 	window_budget_init(&budget, 256 * MIB, 64 * MIB);
+	window_path_init(&path, &budget);
 	for (int i = 0; i < 300; i++) {
-		first = window_open(&window[i], &budget, true);
+		first = window_open(&window[i], &path, true, 0);
 		assert_true(first >= LIMIT_WINDOW_SMALL);
 		assert_true(i >= 120 || first >= MIB);
 	}
@@ -281,11 +360,13 @@ static void
 test_stray_answer(void **state)
 {
 	struct window_budget budget;
+	struct window_path path;
 	struct window window;
 
 	(void)state;
 	window_budget_init(&budget, 256 * MIB, 64 * MIB);
-	open_data(&window, &budget);
+	window_path_init(&path, &budget);
+	open_data(&window, &path);
 	assert_true(window_receive(&window, 2 * MIB));
 	window_consume(&window, 2 * MIB);
 	window_answered(&window, 1);
@@ -301,6 +382,8 @@ main(void)
 		cmocka_unit_test(test_grows),
 		cmocka_unit_test(test_stays),
 		cmocka_unit_test(test_queue),
+		cmocka_unit_test(test_queue_from_the_start),
+		cmocka_unit_test(test_path_changes),
 		cmocka_unit_test(test_shrinks),
 		cmocka_unit_test(test_budget),
 		cmocka_unit_test(test_unused),

@@ -39,12 +39,6 @@ channel_stream(struct channel *channel)
 }
 
 bool
-channel_is_for_data(const struct channel *channel)
-{
-	return channel->window.grows;
-}
-
-bool
 channel_is_owned(const struct channel *channel)
 {
 	return channel->owned;

@@ -51,8 +51,7 @@ struct channel *channel_new(uv_loop_t *loop, struct channel_mux *mux,
 
 struct stream *channel_stream(struct channel *channel);
 
-/* Is it for data?  Has its owner not given it up? */
-bool channel_is_for_data(const struct channel *channel);
+/* Has its owner not given it up? */
 bool channel_is_owned(const struct channel *channel);
 
 /*

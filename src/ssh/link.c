@@ -1,15 +1,17 @@
 /*
- * The link: an ssh master and the two connections to its control socket; a
- * third one is nodelay.c's own affair.
+ * The link: an ssh master and the three connections to its control socket: for
+ * requests, for control connections and for data connections, whose bytes the
+ * control connections' do not wait behind, neither here nor in ssh.  A fourth
+ * one is nodelay.c's own affair.
  *
- *	NEW -> ASKING -> STARTING -- socket there --> SHAKING -- both up --> UP
+ *	NEW -> ASKING -> STARTING -- socket there --> SHAKING -- all up --> UP
  *	          |         |                            |                   |
  *	          +---------+-- link_stop(), a connection lost, ssh ended ---+
  *	                                 |
  *	                 ENDING -- ssh has ended --> DOWN
  *
  * ASKING is about the order of ciphers, where that is wanted (order.h).  In
- * ENDING nothing new is made.  The loss of either connection, or the end of
+ * ENDING nothing new is made.  The loss of any connection, or the end of
  * ssh, gives up all that the link carries, once: streams first, then forwards,
  * then alive checks.  down() waits for the end of ssh, which alone says that
  * nothing of it is left.
@@ -48,13 +50,13 @@ struct link {
 	enum link_state state;
 	bool has_run;
 	bool was_up;
-	unsigned int shaken; /* connections that are up, of two */
+	unsigned int shaken; /* connections that are up */
 	const char *failure; /* ours, when ssh has no words; or NULL */
 	struct order *order;
 	char ciphers[LIMIT_SSH_CIPHERS]; /* to ask for; or empty */
 	struct master *master;
 	struct requests *requests;
-	struct proxy *proxy;
+	struct proxy *proxy[LINK_USES]; /* by use */
 	struct nodelay *nodelay;
 };
 
@@ -65,8 +67,10 @@ static void
 link_abort(struct link *link)
 {
 	link->state = LINK_ENDING;
-	if (link->proxy != NULL)
-		proxy_abort(link->proxy);
+	for (size_t use = 0; use < LINK_USES; use++) {
+		if (link->proxy[use] != NULL)
+			proxy_abort(link->proxy[use]);
+	}
 	if (link->requests != NULL)
 		requests_abort(link->requests);
 }
@@ -109,7 +113,7 @@ link_up(void *ctx)
 {
 	struct link *link = ctx;
 
-	if (link->state != LINK_SHAKING || ++link->shaken < 2)
+	if (link->state != LINK_SHAKING || ++link->shaken < 1 + LINK_USES)
 		return;
 	link->state = LINK_UP;
 	link->was_up = true;
@@ -153,9 +157,9 @@ link_ready(void *ctx)
 	link->state = LINK_SHAKING;
 	err = requests_new(link->loop, path, &link_requests_handler, link,
 	    &link->requests);
-	if (err == 0)
+	for (size_t use = 0; use < LINK_USES && err == 0; use++)
 		err = proxy_new(link->loop, path, link->options->budget,
-		    &link_proxy_handler, link, &link->proxy);
+		    &link_proxy_handler, link, &link->proxy[use]);
 	if (err != 0) {
 		link_fail(link, "the control socket of ssh cannot be used");
 		return;
@@ -271,8 +275,10 @@ link_stop(struct link *link)
 	 * that missed the signal on its way into poll() wakes up. */
 	if (link->requests != NULL)
 		requests_break(link->requests);
-	if (link->proxy != NULL)
-		proxy_break(link->proxy);
+	for (size_t use = 0; use < LINK_USES; use++) {
+		if (link->proxy[use] != NULL)
+			proxy_break(link->proxy[use]);
+	}
 }
 
 void
@@ -284,7 +290,8 @@ link_free(struct link *link)
 	order_free(link->order);
 	nodelay_free(link->nodelay);
 	requests_free(link->requests);
-	proxy_free(link->proxy);
+	for (size_t use = 0; use < LINK_USES; use++)
+		proxy_free(link->proxy[use]);
 	master_free(link->master);
 	free(link);
 }
@@ -313,20 +320,23 @@ link_dial(struct link *link, const char *host, uint16_t port, enum link_use use,
 {
 	if (link->state != LINK_UP)
 		return NULL;
-	return proxy_dial(link->proxy, host, port, use, handler, ctx);
+	return proxy_dial(link->proxy[use], host, port, use, handler, ctx);
 }
 
 unsigned int
 link_data_streams(const struct link *link)
 {
-	return link->proxy == NULL ? 0 : proxy_data_channels(link->proxy, true);
+	const struct proxy *proxy = link->proxy[LINK_DATA];
+
+	return proxy == NULL ? 0 : proxy_channels(proxy, true);
 }
 
 bool
 link_carries_data(const struct link *link)
 {
-	return link->proxy != NULL &&
-	    proxy_data_channels(link->proxy, false) > 0;
+	const struct proxy *proxy = link->proxy[LINK_DATA];
+
+	return proxy != NULL && proxy_channels(proxy, false) > 0;
 }
 
 struct link_forward *
@@ -349,6 +359,9 @@ link_alive_check(struct link *link, link_alive_cb *done, void *ctx)
 bool
 link_is_worn(const struct link *link)
 {
-	return link->state == LINK_UP &&
-	    proxy_refusals(link->proxy) >= LIMIT_MUX_REFUSALS;
+	unsigned int refusals = 0;
+
+	for (size_t use = 0; use < LINK_USES && link->state == LINK_UP; use++)
+		refusals += proxy_refusals(link->proxy[use]);
+	return refusals >= LIMIT_MUX_REFUSALS;
 }

@@ -38,6 +38,8 @@ enum link_use {
 	LINK_DATA,
 };
 
+#define LINK_USES 2
+
 struct link_handler {
 	/* Authenticated; streams and forwards may be made from now on. */
 	void (*up)(void *ctx);

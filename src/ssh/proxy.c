@@ -82,7 +82,7 @@ proxy_dial(struct proxy *proxy, const char *host, uint16_t port,
 }
 
 unsigned int
-proxy_data_channels(const struct proxy *proxy, bool owned)
+proxy_channels(const struct proxy *proxy, bool owned)
 {
 	const struct channel_mux *mux = &proxy->mux;
 	unsigned int n = 0;
@@ -90,8 +90,7 @@ proxy_data_channels(const struct proxy *proxy, bool owned)
 	for (uint32_t i = 0; i < mux->size; i++) {
 		const struct channel *channel = mux->table[i];
 
-		n += channel != NULL && channel_is_for_data(channel) &&
-		    (!owned || channel_is_owned(channel));
+		n += channel != NULL && (!owned || channel_is_owned(channel));
 	}
 	return n;
 }

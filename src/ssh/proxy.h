@@ -45,9 +45,9 @@ void proxy_free(struct proxy *proxy);
 struct stream *proxy_dial(struct proxy *proxy, const char *host, uint16_t port,
     enum link_use use, const struct stream_handler *handler, void *ctx);
 
-/* Channels for data; only those whose owner has not given them up, or all that
- * are not quite closed. */
-unsigned int proxy_data_channels(const struct proxy *proxy, bool owned);
+/* Its channels; only those whose owner has not given them up, or all that are
+ * not quite closed. */
+unsigned int proxy_channels(const struct proxy *proxy, bool owned);
 
 /* Channels that were refused so far. */
 unsigned int proxy_refusals(const struct proxy *proxy);

@@ -147,11 +147,13 @@ struct near {
 	bool close_in_data;
 };
 
-/* Dials and begins to read; the second on a link that is given. */
+/* Dials and begins to read; the second on a link that is given; the third what
+ * a control connection dials. */
 void near_dial(struct near *near, struct sshenv *env, const char *host,
     uint16_t port);
 void near_dial_on(struct near *near, struct sshenv *env, struct link *link,
     uint16_t port);
+void near_dial_control(struct near *near, struct sshenv *env, uint16_t port);
 
 /* Sends the next n bytes of the pattern, as fast as they go. */
 void near_send(struct near *near, size_t n, bool shut_after);

@@ -328,7 +328,7 @@ near_closed(void *ctx, int err, const char *why)
 
 static void
 dial_on(struct near *near, struct sshenv *env, struct link *link,
-    const char *host, uint16_t port)
+    const char *host, uint16_t port, enum link_use use)
 {
 	static const struct stream_handler handler = {
 		.opened = near_opened,
@@ -340,7 +340,7 @@ dial_on(struct near *near, struct sshenv *env, struct link *link,
 
 	memset(near, 0, sizeof(*near));
 	near->env = env;
-	near->stream = link_dial(link, host, port, LINK_DATA, &handler, near);
+	near->stream = link_dial(link, host, port, use, &handler, near);
 	assert_non_null(near->stream);
 	stream_read_start(near->stream);
 }
@@ -349,14 +349,20 @@ void
 near_dial(struct near *near, struct sshenv *env, const char *host,
     uint16_t port)
 {
-	dial_on(near, env, env->link, host, port);
+	dial_on(near, env, env->link, host, port, LINK_DATA);
 }
 
 void
 near_dial_on(struct near *near, struct sshenv *env, struct link *link,
     uint16_t port)
 {
-	dial_on(near, env, link, "127.0.0.1", port);
+	dial_on(near, env, link, "127.0.0.1", port, LINK_DATA);
+}
+
+void
+near_dial_control(struct near *near, struct sshenv *env, uint16_t port)
+{
+	dial_on(near, env, env->link, "127.0.0.1", port, LINK_CONTROL);
 }
 
 void

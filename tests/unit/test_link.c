@@ -340,6 +340,41 @@ test_many_senders(void **state)
 	}
 }
 
+/* However much an upload has queued, the bytes of a control connection leave at
+ * once; and they come in while a download waits in ssh. */
+static void
+test_control_does_not_wait(void **state)
+{
+	struct sshenv *env = *state;
+	struct peer silent, sender, echo;
+	struct near up, down, control;
+	pid_t ssh = sshenv_ssh(env);
+
+	peer_start(&silent, env, PEER_SILENT, 0);
+	peer_start(&sender, env, PEER_SEND, 64 * MIB);
+	peer_start(&echo, env, PEER_ECHO, 0);
+	near_dial(&up, env, "127.0.0.1", silent.port);
+	near_dial(&down, env, "127.0.0.1", sender.port);
+	near_dial_control(&control, env, echo.port);
+	sshenv_until(env, &up.opened);
+	sshenv_until(env, &down.opened);
+	sshenv_until(env, &control.opened);
+	kill(ssh, SIGSTOP);
+	near_send(&up, 8 * MIB, false);
+	assert_true(stream_undelivered(up.stream) > MIB);
+	near_send(&control, 100, false);
+	assert_int_equal(stream_undelivered(control.stream), 0);
+	kill(ssh, SIGCONT);
+	sshenv_until_size(env, &control.received, 100);
+	assert_true(down.received < 64 * MIB);
+	near_close(&up);
+	near_close(&down);
+	near_close(&control);
+	peer_end(&silent);
+	peer_end(&sender);
+	peer_end(&echo);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -358,6 +393,7 @@ main(int argc, char **argv)
 		TEST(test_finish),
 		TEST(test_close),
 		TEST(test_many_senders),
+		TEST(test_control_does_not_wait),
 	};
 
 	if (argc > 1 && strcmp(argv[1], MASTER_EXEC_ARGUMENT) == 0)

@@ -3,6 +3,7 @@
  * one data connection after the other; between two loans they stand idle.  Far
  * clients have all that is theirs on the first link.
  */
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "limits.h"
@@ -59,6 +60,65 @@ find_idle(const struct far_side *far, const struct side_at *at,
 	return NULL;
 }
 
+/* ---- one in reserve ---- */
+
+static void
+on_reserve(void *ctx, const struct addr *v4, const struct addr *v6)
+{
+	struct far_listener *listener = ctx;
+	struct far_side *far = (struct far_side *)listener->base.side;
+
+	(void)v4;
+	(void)v6;
+	far->reserve = NULL;
+	if (far_listener_take_back(listener))
+		LIST_INSERT_HEAD(&far->idle, listener, link);
+	else
+		far_listener_free(listener);
+}
+
+static void
+on_no_reserve(void *ctx, int err, const char *why)
+{
+	struct far_listener *listener = ctx;
+	struct far_side *far = (struct far_side *)listener->base.side;
+
+	(void)err;
+	(void)why;
+	far->reserve = NULL;
+	far_listener_free(listener);
+}
+
+static bool
+on_reserve_accepted(void *ctx, struct stream *stream, const struct addr *local,
+    const struct addr *peer)
+{
+	(void)ctx;
+	(void)local;
+	(void)peer;
+	stream_reset(stream);
+	return false;
+}
+
+/*
+ * While the last idle one is lent, another one is made, for whoever comes next.
+ * Not before one has been of use: who only uses passive mode has no listener at
+ * all, and an sshd that forbids them is not asked twice.
+ */
+static void
+make_reserve(struct far_side *far, struct link *ssh, const struct side_at *at)
+{
+	static const struct side_listener_handler handler = {
+		.listening = on_reserve,
+		.accepted = on_reserve_accepted,
+		.failed = on_no_reserve,
+	};
+
+	if (far->reserve != NULL || find_idle(far, at, UINT32_MAX) != NULL)
+		return;
+	far->reserve = far_listener_new_spare(far, ssh, at, &handler);
+}
+
 static struct side_listener *
 listen_far(struct side *side, const struct side_at *at,
     const struct side_listener_handler *handler, void *ctx)
@@ -73,6 +133,7 @@ listen_far(struct side *side, const struct side_at *at,
 	if (listener != NULL) {
 		LIST_REMOVE(listener, link);
 		far_listener_lend(listener, handler, ctx);
+		make_reserve(far, listener->ssh, at);
 	} else {
 		listener = far_listener_new(far, ssh, at, handler, ctx);
 	}
@@ -133,6 +194,8 @@ free_far(struct side *side)
 	struct far_side *far = (struct far_side *)side;
 	struct far_listener *listener;
 
+	if (far->reserve != NULL)
+		far_listener_free(far->reserve);
 	while ((listener = LIST_FIRST(&far->idle)) != NULL) {
 		LIST_REMOVE(listener, link);
 		far_listener_free(listener);

@@ -169,7 +169,8 @@ hold(struct far_listener *listener, bool held)
 {
 	struct far_side *far = (struct far_side *)listener->base.side;
 
-	if (listener->ssh == NULL || listener->held == held || listener->many)
+	if (listener->ssh == NULL || listener->held == held || listener->many ||
+	    listener->spare)
 		return;
 	listener->held = held;
 	if (held)
@@ -512,10 +513,9 @@ make_forward(struct far_listener *listener)
 	uv_timer_start(&listener->timer, on_timer, 0, 0);
 }
 
-struct far_listener *
-far_listener_new(struct far_side *far, struct link *ssh,
-    const struct side_at *at, const struct side_listener_handler *handler,
-    void *ctx)
+static struct far_listener *
+create(struct far_side *far, struct link *ssh, const struct side_at *at,
+    const struct side_listener_handler *handler)
 {
 	struct far_listener *listener = calloc(1, sizeof(*listener));
 
@@ -531,11 +531,37 @@ far_listener_new(struct far_side *far, struct link *ssh,
 	listener->many = at->many;
 	listener->question = FAR_NO_PROBE;
 	listener->handler = handler;
-	listener->ctx = ctx;
 	uv_timer_init(far->loop, &listener->timer);
 	listener->timer.data = listener;
 	listener->ssh = ssh;
+	return listener;
+}
+
+struct far_listener *
+far_listener_new(struct far_side *far, struct link *ssh,
+    const struct side_at *at, const struct side_listener_handler *handler,
+    void *ctx)
+{
+	struct far_listener *listener = create(far, ssh, at, handler);
+
+	if (listener == NULL)
+		return NULL;
+	listener->ctx = ctx;
 	hold(listener, true);
+	make_forward(listener);
+	return listener;
+}
+
+struct far_listener *
+far_listener_new_spare(struct far_side *far, struct link *ssh,
+    const struct side_at *at, const struct side_listener_handler *handler)
+{
+	struct far_listener *listener = create(far, ssh, at, handler);
+
+	if (listener == NULL)
+		return NULL;
+	listener->ctx = listener;
+	listener->spare = true;
 	make_forward(listener);
 	return listener;
 }
@@ -568,6 +594,10 @@ far_listener_take_back(struct far_listener *listener)
 	listener->handler = NULL;
 	uv_timer_stop(&listener->timer);
 	hold(listener, false);
+	if (listener->spare) { /* nobody was told of it */
+		listener->spare = false;
+		return listener->state == FAR_READY;
+	}
 	return listener->state == FAR_READY && listener->accepted &&
 	    !is_public(listener);
 }

@@ -40,7 +40,8 @@ struct far_listener {
 
 	/* What carries it; NULL once that, or the forward, is lost. */
 	struct link *ssh;
-	bool held; /* it counts there as a data connection */
+	bool held;  /* it counts there as a data connection */
+	bool spare; /* made for nobody yet: it does not count */
 
 	struct net_listener *net;
 	struct link_forward *forward;
@@ -69,6 +70,7 @@ struct far_side {
 	bool spread; /* data connections, over all links */
 	unsigned long last_path;
 	LIST_HEAD(, far_listener) idle;
+	struct far_listener *reserve; /* it is being made; or NULL */
 };
 
 /* The link for a data connection that begins now, or NULL. */
@@ -79,6 +81,12 @@ struct link *far_link_for_data(const struct far_side *far);
 struct far_listener *far_listener_new(struct far_side *far, struct link *ssh,
     const struct side_at *at, const struct side_listener_handler *handler,
     void *ctx);
+
+/* Makes one that nobody has asked for; its handler's ctx is the listener.  When
+ * it listens it is to be taken back. */
+struct far_listener *far_listener_new_spare(struct far_side *far,
+    struct link *ssh, const struct side_at *at,
+    const struct side_listener_handler *handler);
 
 /* May it be lent for that? */
 bool far_listener_suits(const struct far_listener *listener,

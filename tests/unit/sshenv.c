@@ -261,25 +261,42 @@ sshenv_link_up(struct sshenv *env)
 	assert_int_equal(env->down, 0);
 }
 
+struct wait {
+	uint64_t end; /* of uv_now() */
+	bool late;
+};
+
 static void
-on_watchdog(uv_timer_t *timer)
+on_tick(uv_timer_t *timer)
 {
-	*(bool *)timer->data = true;
-	/* When it is due at once, uv_run() would still wait for an event. */
-	uv_stop(timer->loop);
+	struct wait *wait = timer->data;
+
+	wait->late = uv_now(timer->loop) >= wait->end;
+}
+
+/* It ticks, since uv_run(UV_RUN_ONCE) calls timers before it waits: one of them
+ * may have been what is waited for. */
+static void
+begin_wait(struct sshenv *env, struct wait *wait, unsigned int ms)
+{
+	uint64_t tick = ms < 10 ? ms : 10;
+
+	uv_update_time(&env->loop);
+	*wait = (struct wait) { .end = uv_now(&env->loop) + ms };
+	env->watchdog.data = wait;
+	uv_timer_start(&env->watchdog, on_tick, tick, tick);
 }
 
 void
 sshenv_until_size(struct sshenv *env, const size_t *counter, size_t value)
 {
-	bool late = false;
+	struct wait wait;
 
-	env->watchdog.data = &late;
-	uv_timer_start(&env->watchdog, on_watchdog, WATCHDOG_MS, 0);
-	while (*counter < value && !late)
+	begin_wait(env, &wait, WATCHDOG_MS);
+	while (*counter < value && !wait.late)
 		uv_run(&env->loop, UV_RUN_ONCE);
 	uv_timer_stop(&env->watchdog);
-	if (late)
+	if (wait.late)
 		fail_msg("%zu of %zu after %d ms; link: %s", *counter, value,
 		    WATCHDOG_MS, env->why);
 }
@@ -287,14 +304,13 @@ sshenv_until_size(struct sshenv *env, const size_t *counter, size_t value)
 void
 sshenv_until(struct sshenv *env, const unsigned int *flag)
 {
-	bool late = false;
+	struct wait wait;
 
-	env->watchdog.data = &late;
-	uv_timer_start(&env->watchdog, on_watchdog, WATCHDOG_MS, 0);
-	while (*flag == 0 && !late)
+	begin_wait(env, &wait, WATCHDOG_MS);
+	while (*flag == 0 && !wait.late)
 		uv_run(&env->loop, UV_RUN_ONCE);
 	uv_timer_stop(&env->watchdog);
-	if (late)
+	if (wait.late)
 		fail_msg("nothing after %d ms; link: %s", WATCHDOG_MS,
 		    env->why);
 }
@@ -302,11 +318,10 @@ sshenv_until(struct sshenv *env, const unsigned int *flag)
 void
 sshenv_for(struct sshenv *env, unsigned int ms)
 {
-	bool late = false;
+	struct wait wait;
 
-	env->watchdog.data = &late;
-	uv_timer_start(&env->watchdog, on_watchdog, ms, 0);
-	while (!late)
+	begin_wait(env, &wait, ms);
+	while (!wait.late)
 		uv_run(&env->loop, UV_RUN_ONCE);
 }
 

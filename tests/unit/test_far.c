@@ -297,6 +297,42 @@ test_no_dials(void **state)
 	heard_stop(&heard, true);
 }
 
+/* From the second on there is another one before it is asked for: also while
+ * the first is lent, and ssh says nothing. */
+static void
+test_reserve(void **state)
+{
+	struct farenv *env = *state;
+	struct far_side *far = (struct far_side *)env->side;
+	struct heard heard, other, third;
+	uint16_t port;
+
+	heard_listen(&heard, env, "127.0.0.1", 0, false);
+	port = heard.v4.port;
+	heard_takes(&heard, "127.0.0.1", port);
+	assert_null(far->reserve);
+	heard_stop(&heard, true);
+	heard_listen(&heard, env, "127.0.0.1", 0, false);
+	assert_int_equal(heard.v4.port, port);
+	while (far->reserve != NULL)
+		sshenv_for(&env->ssh, 1);
+	kill(sshenv_ssh(&env->ssh), SIGSTOP);
+	heard_listen(&other, env, "127.0.0.1", 0, false);
+	kill(sshenv_ssh(&env->ssh), SIGCONT);
+	assert_int_not_equal(other.v4.port, port);
+	heard_takes(&other, "127.0.0.1", other.v4.port);
+	while (far->reserve != NULL)
+		sshenv_for(&env->ssh, 1);
+	/* The side ends while one is being made. */
+	kill(sshenv_ssh(&env->ssh), SIGSTOP);
+	heard_listen(&third, env, "127.0.0.1", 0, false);
+	assert_non_null(far->reserve);
+	heard_stop(&heard, false);
+	heard_stop(&other, false);
+	heard_stop(&third, false);
+	kill(sshenv_ssh(&env->ssh), SIGCONT);
+}
+
 static void
 test_no_forwards(void **state)
 {
@@ -626,6 +662,7 @@ main(int argc, char **argv)
 		TEST(test_gateway_ports_specified, set_up_specified),
 		TEST(test_gateway_ports_yes, set_up_everywhere),
 		TEST(test_no_dials, set_up_no_dials),
+		TEST(test_reserve, set_up),
 		TEST(test_no_forwards, set_up_no_forwards),
 		TEST(test_early, set_up_specified),
 		TEST(test_close, set_up),

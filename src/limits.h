@@ -101,7 +101,8 @@
 /* What a channel may send past others that wait for the mux socket. */
 #define LIMIT_CHANNEL_SMALL 4096
 
-/* Channels of a link at one time, those not quite closed included. */
+/* Channels of a link at one time, for control and for data each, those not
+ * quite closed included. */
 #define LIMIT_CHANNELS 4096
 
 /* ssh keeps a record of each refused channel until it ends, and is killed by

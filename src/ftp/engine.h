@@ -180,7 +180,9 @@ struct engine_data_event {
 	struct addr v4, v6;
 	const char *why;
 	bool passing; /* NO_LISTENER: for a reason that may pass */
-	uint64_t to_client, to_server; /* bytes relayed so far, always set */
+	/* Always set: bytes relayed so far, and those of to_server that are
+	 * still with us. */
+	uint64_t to_client, to_server, unsent;
 };
 
 /* config is copied.  NULL when out of memory. */

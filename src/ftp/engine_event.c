@@ -326,6 +326,7 @@ engine_data(struct engine *engine, const struct engine_data_event *event)
 		return;
 	data->bytes[ENGINE_CLIENT] = event->to_client;
 	data->bytes[ENGINE_SERVER] = event->to_server;
+	data->unsent = event->unsent;
 	if (event->type != ENGINE_DATA_MOVED && may_say(data, event) &&
 	    !ahead_event(engine, data, event))
 		handlers[event->type](engine, data, event);

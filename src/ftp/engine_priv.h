@@ -112,6 +112,7 @@ struct data {
 	bool quiet_watch;
 	uint64_t bytes[2];  /* relayed toward that peer */
 	uint64_t before[2]; /* of them, for transfers that are over */
+	uint64_t unsent;    /* of those toward the server: still with us */
 	char why[400];	    /* failed or cut: by what */
 };
 

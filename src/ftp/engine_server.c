@@ -11,7 +11,7 @@
 /* ---- the beginning of a reply ---- */
 
 /* The server calls an upload good whose end it has not been told: what the
- * client still sends would go nowhere. */
+ * client still sends, or what waits here, would go nowhere. */
 static void
 cut_early(struct engine *engine, const struct pending *transfer,
     struct data *data, unsigned code)
@@ -19,7 +19,7 @@ cut_early(struct engine *engine, const struct pending *transfer,
 	if (code < 200 || code >= 300 || data == NULL || data->cut ||
 	    engine->mode_block || !pending_is_upload(transfer) ||
 	    !(data->up[ENGINE_CLIENT] || data->up[ENGINE_SERVER]) ||
-	    data->shut[ENGINE_SERVER])
+	    (data->shut[ENGINE_SERVER] && data->unsent == 0))
 		return;
 	data_set_cut(data, "the server answered before the end");
 	data_reset_client(engine, data);

@@ -69,7 +69,7 @@ channel_new(uv_loop_t *loop, struct channel_mux *mux, uint32_t number,
 	channel->open_handles = 2;
 	conn_send_buf(mux->conn, &mux->message,
 	    chan_put_open_direct(&mux->message, number,
-		window_open(&channel->window, &mux->path, use == LINK_DATA,
+		window_open(&channel->window, mux->way, use == LINK_DATA,
 		    uv_hrtime() / 1000),
 		LIMIT_CHANNEL_PACKET, host, port));
 	mux->table[number] = channel;

@@ -32,7 +32,7 @@ struct channel_mux {
 	struct channel **table;	      /* by number; NULL: the number is free */
 	uint32_t size;		      /* of table */
 	unsigned int refusals;	      /* of openings, by the peer */
-	struct window_path path;
+	struct window_path *way;      /* borrowed */
 
 	/* What came for one channel, one packet behind the other, and is to be
 	 * told to its owner in one call. */

@@ -1,8 +1,8 @@
 /*
  * The link: an ssh master and the three connections to its control socket: for
  * requests, for control connections and for data connections, whose bytes the
- * control connections' do not wait behind, neither here nor in ssh.  A fourth
- * one is nodelay.c's own affair.
+ * control connections' do not wait behind, neither here nor on the way to ssh.
+ * A fourth one is nodelay.c's own affair.
  *
  *	NEW -> ASKING -> STARTING -- socket there --> SHAKING -- all up --> UP
  *	          |         |                            |                   |
@@ -31,6 +31,7 @@
 #include "ssh/order.h"
 #include "ssh/proxy.h"
 #include "ssh/requests.h"
+#include "ssh/window.h"
 
 enum link_state {
 	LINK_NEW,
@@ -56,6 +57,7 @@ struct link {
 	char ciphers[LIMIT_SSH_CIPHERS]; /* to ask for; or empty */
 	struct master *master;
 	struct requests *requests;
+	struct window_path way;
 	struct proxy *proxy[LINK_USES]; /* by use */
 	struct nodelay *nodelay;
 };
@@ -158,7 +160,7 @@ link_ready(void *ctx)
 	err = requests_new(link->loop, path, &link_requests_handler, link,
 	    &link->requests);
 	for (size_t use = 0; use < LINK_USES && err == 0; use++)
-		err = proxy_new(link->loop, path, link->options->budget,
+		err = proxy_new(link->loop, path, &link->way,
 		    &link_proxy_handler, link, &link->proxy[use]);
 	if (err != 0) {
 		link_fail(link, "the control socket of ssh cannot be used");
@@ -231,6 +233,7 @@ link_new(uv_loop_t *loop, const struct link_options *options,
 	link->options = options;
 	link->handler = handler;
 	link->ctx = ctx;
+	window_path_init(&link->way, options->budget);
 	link->master = master_new(loop, options, &link_master_handler, link);
 	if (link->master == NULL) {
 		free(link);

@@ -32,7 +32,8 @@ struct link_options {
 	struct window_budget *budget; /* of all links; borrowed */
 };
 
-/* What a channel is for: a control connection has a small window. */
+/* What a channel is for: a control connection has a small window, and of the
+ * link's connections to ssh another one than data have. */
 enum link_use {
 	LINK_CONTROL,
 	LINK_DATA,

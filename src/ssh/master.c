@@ -166,7 +166,8 @@ master_argv(const struct link_options *options, const char *ppid,
  * waits in one buffer, which it extends by 32 KiB and copies each time.  By
  * malloc's own rules (mallopt(3)) each of these copies has pages fresh from the
  * kernel, which costs many times the copying: the first large download stands
- * still for seconds.  The user's own values are left alone.
+ * still for seconds.  The user's own values are left alone; and so is glibc
+ * where it does not take these, since one of them alone would do harm.
  */
 static const struct {
 	const char *name;
@@ -180,7 +181,8 @@ static const struct {
 static int
 master_environment(void)
 {
-	for (size_t i = 0; i < sizeof(master_malloc) / sizeof(master_malloc[0]);
+	for (size_t i = 0; sizeof(long) >= 8 &&
+	     i < sizeof(master_malloc) / sizeof(master_malloc[0]);
 	     i++) {
 		if (setenv(master_malloc[i].name, master_malloc[i].value, 0) !=
 		    0)

@@ -234,7 +234,7 @@ static const struct conn_handler proxy_conn_handler = {
 };
 
 int
-proxy_new(uv_loop_t *loop, const char *path, struct window_budget *budget,
+proxy_new(uv_loop_t *loop, const char *path, struct window_path *way,
     const struct proxy_handler *handler, void *ctx, struct proxy **ret)
 {
 	struct proxy *proxy = calloc(1, sizeof(*proxy));
@@ -248,7 +248,7 @@ proxy_new(uv_loop_t *loop, const char *path, struct window_budget *budget,
 	proxy->ctx = ctx;
 	mux = &proxy->mux;
 	TAILQ_INIT(&mux->waiting);
-	window_path_init(&mux->path, budget);
+	mux->way = way;
 	buf_init(&mux->message, LIMIT_MUX_MESSAGE);
 	err = conn_new(loop, path, &proxy_conn_handler, proxy, &mux->conn);
 	if (err != 0) {

@@ -27,9 +27,9 @@ struct proxy_handler {
 	void (*lost)(void *ctx, int err);
 };
 
-/* Connects to the control socket at path.  budget, of the channels' windows,
- * is borrowed.  0 or a negative errno. */
-int proxy_new(uv_loop_t *loop, const char *path, struct window_budget *budget,
+/* Connects to the control socket at path.  way, of the channels' windows, is
+ * borrowed.  0 or a negative errno. */
+int proxy_new(uv_loop_t *loop, const char *path, struct window_path *way,
     const struct proxy_handler *handler, void *ctx, struct proxy **ret);
 
 /* Loses every channel: closed() comes from inside.  From the loop only. */

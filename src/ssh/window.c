@@ -18,8 +18,10 @@
 /* A question is put when this part of the window has come. */
 #define WINDOW_QUESTION_PART 4
 
-/* What was seen of a path is good for so long, in microseconds. */
+/* What was seen of a path is good for so long, in microseconds, and longer
+ * while the last data are less old than the other. */
 #define WINDOW_PATH_AGE (60 * 1000 * 1000)
+#define WINDOW_PATH_QUIET (1000 * 1000)
 
 void
 window_budget_init(struct window_budget *budget, uint64_t max, uint32_t largest)
@@ -92,11 +94,11 @@ window_open(struct window *window, struct window_path *path, bool grows,
 		.target = grows ? LIMIT_WINDOW_FIRST : LIMIT_WINDOW_SMALL,
 		.asked_at = now,
 	};
-	if (path->n == 0 && now - path->since >= WINDOW_PATH_AGE) {
+	if (now - path->since >= WINDOW_PATH_AGE &&
+	    now - path->busy >= WINDOW_PATH_QUIET) {
 		path->since = now;
 		path->shortest = 0;
 	}
-	path->n += grows;
 	budget->n += grows;
 	/* Many may stand unused, and what is promised cannot be taken back:
 	 * something is always left for the next. */
@@ -148,6 +150,7 @@ window_asks(struct window *window, uint64_t now)
 		return false;
 	window->asked = true;
 	window->asked_at = now;
+	window->path->busy = now;
 	window->came = 0;
 	window->most_held = window->held;
 	return true;
@@ -212,7 +215,6 @@ window_close(struct window *window)
 
 	if (window->path == NULL)
 		return;
-	window->path->n -= window->grows;
 	window->path = NULL;
 	budget->used -= window->left;
 	budget->n -= window->grows;

@@ -14,10 +14,10 @@
  * is what the path itself holds.  (Of each channel its opening is a round trip
  * as well, and one in which nothing of its own waits.)  Thus the window is to
  * be that and some more: as much again, so that it is soon found out when the
- *path can hold more, but no more than LIMIT_WINDOW_AHEAD.  For what is more
- *than the path holds waits, when ssh is the slowest of all, in one buffer of
- *ssh, which it extends by small steps, copying all of it each time: with 2 MiB
- *in there it is as fast as ever, with 30 it stands still for many seconds.
+ * path can hold more, but no more than LIMIT_WINDOW_AHEAD.  For what is more
+ * than the path holds waits, when ssh is the slowest of all, in one buffer of
+ * ssh, which it extends by small steps, copying all of it each time: with 2 MiB
+ * in there it is as fast as ever, with 30 it may stand still for seconds.
  *
  * A reader that lags behind gets no more, and less when he lags much.  A window
  * cannot be taken back, only not given again: so each has a target, and what is
@@ -51,7 +51,7 @@ struct window_path {
 	struct window_budget *budget;
 	uint64_t shortest; /* round trip that was seen; 0: none */
 	uint64_t since;	   /* ... from then on */
-	unsigned int n;	   /* windows for data */
+	uint64_t busy;	   /* when much data came for the last time */
 };
 
 void window_path_init(struct window_path *path, struct window_budget *budget);

@@ -28,6 +28,7 @@ emit(struct dataconn *conn, struct engine_data_event *event)
 	event->data = conn->number;
 	event->to_client = conn->end[ENGINE_CLIENT].sent;
 	event->to_server = conn->end[ENGINE_SERVER].sent;
+	event->unsent = dataconn_unsent(conn, ENGINE_SERVER);
 	conn->owner->event(conn->ctx, event);
 }
 
@@ -427,6 +428,14 @@ uint64_t
 dataconn_sent(const struct dataconn *conn, enum engine_peer peer)
 {
 	return conn->end[peer].sent;
+}
+
+uint64_t
+dataconn_unsent(const struct dataconn *conn, enum engine_peer peer)
+{
+	const struct stream *stream = conn->end[peer].stream;
+
+	return stream == NULL ? 0 : stream_queued(stream);
 }
 
 void

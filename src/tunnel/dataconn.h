@@ -74,8 +74,10 @@ bool dataconn_was_up(const struct dataconn *conn, enum engine_peer peer);
  * no client, so that its end is seen; if it says something it is lost. */
 bool dataconn_is_ahead(const struct dataconn *conn);
 
-/* Bytes relayed toward that peer so far. */
+/* Bytes relayed toward that peer so far, and those of them that have not left
+ * this process. */
 uint64_t dataconn_sent(const struct dataconn *conn, enum engine_peer peer);
+uint64_t dataconn_unsent(const struct dataconn *conn, enum engine_peer peer);
 
 /* The engine's actions of the same names. */
 void dataconn_give(struct dataconn *conn);

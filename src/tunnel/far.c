@@ -3,6 +3,7 @@
  * one data connection after the other; between two loans they stand idle.  Far
  * clients have all that is theirs on the first link.
  */
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -60,6 +61,18 @@ find_idle(const struct far_side *far, const struct side_at *at,
 	return NULL;
 }
 
+/* Has the link of this one as many idle ones as it may? */
+static bool
+has_enough(const struct far_side *far, const struct far_listener *listener)
+{
+	const struct far_listener *idle;
+	size_t n = 0;
+
+	LIST_FOREACH (idle, &far->idle, link)
+		n += idle->ssh == listener->ssh;
+	return n >= LIMIT_IDLE_FORWARDS;
+}
+
 /* ---- one in reserve ---- */
 
 static void
@@ -71,7 +84,7 @@ on_reserve(void *ctx, const struct addr *v4, const struct addr *v6)
 	(void)v4;
 	(void)v6;
 	far->reserve = NULL;
-	if (far_listener_take_back(listener))
+	if (far_listener_take_back(listener) && !has_enough(far, listener))
 		LIST_INSERT_HEAD(&far->idle, listener, link);
 	else
 		far_listener_free(listener);
@@ -83,8 +96,9 @@ on_no_reserve(void *ctx, int err, const char *why)
 	struct far_listener *listener = ctx;
 	struct far_side *far = (struct far_side *)listener->base.side;
 
-	(void)err;
 	(void)why;
+	if (err != -ECONNRESET)
+		far->no_reserve = true;
 	far->reserve = NULL;
 	far_listener_free(listener);
 }
@@ -102,8 +116,8 @@ on_reserve_accepted(void *ctx, struct stream *stream, const struct addr *local,
 
 /*
  * While the last idle one is lent, another one is made, for whoever comes next.
- * Not before one has been of use: who only uses passive mode has no listener at
- * all, and an sshd that forbids them is not asked twice.
+ * Not before one has been of use, so that who needs none has none, and an sshd
+ * that forbids them is not asked twice.
  */
 static void
 make_reserve(struct far_side *far, struct link *ssh, const struct side_at *at)
@@ -114,9 +128,25 @@ make_reserve(struct far_side *far, struct link *ssh, const struct side_at *at)
 		.failed = on_no_reserve,
 	};
 
-	if (far->reserve != NULL || find_idle(far, at, UINT32_MAX) != NULL)
+	if (far->no_reserve || far->reserve != NULL ||
+	    find_idle(far, at, UINT32_MAX) != NULL)
 		return;
 	far->reserve = far_listener_new_spare(far, ssh, at, &handler);
+}
+
+/* The one that is being made in reserve, if it is fit for that; else NULL.  A
+ * new one would wait behind it: ssh makes one at a time. */
+static struct far_listener *
+take_reserve(struct far_side *far, const struct side_at *at, unsigned int load)
+{
+	struct far_listener *listener = far->reserve;
+
+	if (listener == NULL || !far_listener_suits(listener, at) ||
+	    !link_is_up(listener->ssh) ||
+	    links_load(far->links, listener->ssh) > load)
+		return NULL;
+	far->reserve = NULL;
+	return listener;
 }
 
 static struct side_listener *
@@ -127,29 +157,24 @@ listen_far(struct side *side, const struct side_at *at,
 	struct far_listener *listener = NULL;
 	struct link *ssh =
 	    at->many ? links_first(far->links) : far_link_for_data(far);
+	bool any = ssh != NULL && !at->many;
+	unsigned int load = any ? links_load(far->links, ssh) : 0;
 
-	if (ssh != NULL && !at->many)
-		listener = find_idle(far, at, links_load(far->links, ssh));
+	if (any)
+		listener = find_idle(far, at, load);
 	if (listener != NULL) {
 		LIST_REMOVE(listener, link);
 		far_listener_lend(listener, handler, ctx);
 		make_reserve(far, listener->ssh, at);
-	} else {
-		listener = far_listener_new(far, ssh, at, handler, ctx);
+		return &listener->base;
 	}
+	if (any)
+		listener = take_reserve(far, at, load);
+	if (listener != NULL)
+		far_listener_adopt(listener, handler, ctx);
+	else
+		listener = far_listener_new(far, ssh, at, handler, ctx);
 	return listener == NULL ? NULL : &listener->base;
-}
-
-/* Has the link of this one as many idle ones as it may? */
-static bool
-has_enough(const struct far_side *far, const struct far_listener *listener)
-{
-	const struct far_listener *idle;
-	size_t n = 0;
-
-	LIST_FOREACH (idle, &far->idle, link)
-		n += idle->ssh == listener->ssh;
-	return n >= LIMIT_IDLE_FORWARDS;
 }
 
 static void

@@ -417,7 +417,8 @@ lost(struct far_listener *listener, int err, const char *why)
 		far_listener_free(listener);
 		return;
 	}
-	if (making && !is_public(listener) && listener->makes < MAKES_MAX)
+	if (making && !listener->spare && !is_public(listener) &&
+	    listener->makes < MAKES_MAX)
 		other = far_link_for_data(far);
 	if (other == NULL) {
 		fail(listener, err, why);
@@ -582,6 +583,16 @@ far_listener_lend(struct far_listener *listener,
 	listener->accepted = false;
 	hold(listener, true);
 	uv_timer_start(&listener->timer, on_timer, 0, 0);
+}
+
+void
+far_listener_adopt(struct far_listener *listener,
+    const struct side_listener_handler *handler, void *ctx)
+{
+	listener->handler = handler;
+	listener->ctx = ctx;
+	listener->spare = false;
+	hold(listener, true);
 }
 
 /*

@@ -71,6 +71,7 @@ struct far_side {
 	unsigned long last_path;
 	LIST_HEAD(, far_listener) idle;
 	struct far_listener *reserve; /* it is being made; or NULL */
+	bool no_reserve;	      /* it could not be made */
 };
 
 /* The link for a data connection that begins now, or NULL. */
@@ -94,6 +95,10 @@ bool far_listener_suits(const struct far_listener *listener,
 
 /* Lends an idle one. */
 void far_listener_lend(struct far_listener *listener,
+    const struct side_listener_handler *handler, void *ctx);
+
+/* Lends one that was being made for nobody. */
+void far_listener_adopt(struct far_listener *listener,
     const struct side_listener_handler *handler, void *ctx);
 
 /*

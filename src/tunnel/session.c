@@ -85,6 +85,7 @@ tell_moved(struct session *session)
 		event.data = dataconn_number(*slot);
 		event.to_client = dataconn_sent(*slot, ENGINE_CLIENT);
 		event.to_server = dataconn_sent(*slot, ENGINE_SERVER);
+		event.unsent = dataconn_unsent(*slot, ENGINE_SERVER);
 		engine_data(session->engine, &event);
 	}
 }

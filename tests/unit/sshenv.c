@@ -323,6 +323,7 @@ sshenv_for(struct sshenv *env, unsigned int ms)
 	begin_wait(env, &wait, ms);
 	while (!wait.late)
 		uv_run(&env->loop, UV_RUN_ONCE);
+	uv_timer_stop(&env->watchdog);
 }
 
 size_t

@@ -304,7 +304,7 @@ test_reserve(void **state)
 {
 	struct farenv *env = *state;
 	struct far_side *far = (struct far_side *)env->side;
-	struct heard heard, other, third;
+	struct heard heard, other, third, fourth;
 	uint16_t port;
 
 	heard_listen(&heard, env, "127.0.0.1", 0, false);
@@ -323,13 +323,25 @@ test_reserve(void **state)
 	heard_takes(&other, "127.0.0.1", other.v4.port);
 	while (far->reserve != NULL)
 		sshenv_for(&env->ssh, 1);
-	/* The side ends while one is being made. */
+	/* Who comes while one is being made gets that. */
 	kill(sshenv_ssh(&env->ssh), SIGSTOP);
 	heard_listen(&third, env, "127.0.0.1", 0, false);
+	assert_non_null(far->reserve);
+	heard_begin(&fourth, env, "127.0.0.1", 0, false);
+	assert_null(far->reserve);
+	kill(sshenv_ssh(&env->ssh), SIGCONT);
+	sshenv_until(&env->ssh, &fourth.told);
+	assert_int_equal(fourth.failed, 0);
+	heard_takes(&fourth, "127.0.0.1", fourth.v4.port);
+	heard_stop(&fourth, true);
+	/* The side ends while one is being made. */
+	kill(sshenv_ssh(&env->ssh), SIGSTOP);
+	heard_listen(&fourth, env, "127.0.0.1", 0, false);
 	assert_non_null(far->reserve);
 	heard_stop(&heard, false);
 	heard_stop(&other, false);
 	heard_stop(&third, false);
+	heard_stop(&fourth, false);
 	kill(sshenv_ssh(&env->ssh), SIGCONT);
 }
 

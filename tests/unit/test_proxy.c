@@ -151,6 +151,7 @@ on_lost(void *ctx, int err)
 }
 
 static struct window_budget budget;
+static struct window_path way;
 
 /* Up to proxy mode, a byte at a time. */
 static int
@@ -162,6 +163,7 @@ set_up(void **state)
 	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
 
 	window_budget_init(&budget, LIMIT_MEMORY, LIMIT_WINDOW_MAX);
+	window_path_init(&way, &budget);
 	uv_loop_init(&fake->loop);
 	strcpy(fake->directory, "/tmp/culvert-test-XXXXXX");
 	assert_non_null(mkdtemp(fake->directory));
@@ -170,8 +172,8 @@ set_up(void **state)
 	assert_int_equal(bind(listener, (struct sockaddr *)&addr, sizeof(addr)),
 	    0);
 	assert_int_equal(listen(listener, 1), 0);
-	assert_int_equal(proxy_new(&fake->loop, addr.sun_path, &budget,
-			     &handler, fake, &fake->proxy),
+	assert_int_equal(proxy_new(&fake->loop, addr.sun_path, &way, &handler,
+			     fake, &fake->proxy),
 	    0);
 	fake->fd = accept(listener, NULL, NULL);
 	close(listener);

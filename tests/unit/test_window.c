@@ -203,7 +203,7 @@ test_queue_from_the_start(void **state)
 static void
 test_path_changes(void **state)
 {
-	const uint64_t minute = 60 * 1000 * 1000;
+	const uint64_t second = 1000 * 1000, minute = 60 * second;
 	struct window_budget budget;
 	struct window_path path;
 	struct window one, other, control;
@@ -214,26 +214,29 @@ test_path_changes(void **state)
 	window_open(&control, &path, false, minute);
 	window_opened(&control, minute + 300);
 	window_open(&one, &path, true, minute);
-	window_opened(&one, minute + 300);
+	window_opened(&one, minute + 500);
 	assert_int_equal(path.shortest, 300);
-	window_open(&other, &path, true, 3 * minute);
-	window_opened(&other, 3 * minute + RTT);
+	/* Data have just come. */
+	assert_true(window_receive(&one, MIB));
+	assert_true(window_asks(&one, 3 * minute));
+	window_open(&other, &path, true, 3 * minute + second - 1);
+	window_opened(&other, 3 * minute + second + RTT);
 	assert_int_equal(path.shortest, 300);
-	window_close(&one);
-	window_close(&one);
+	/* One that stands unused does not count. */
 	window_close(&other);
-	window_open(&one, &path, true, 4 * minute);
+	window_close(&other);
+	window_open(&other, &path, true, 3 * minute + second);
 	assert_int_equal(path.shortest, 0);
-	window_opened(&one, 4 * minute + RTT);
+	window_opened(&other, 3 * minute + second + RTT);
 	assert_int_equal(path.shortest, RTT);
-	window_close(&one);
+	window_close(&other);
 	/* Not again so soon. */
-	window_open(&one, &path, true, 5 * minute - 1);
-	window_opened(&one, 5 * minute - 1 + 2 * RTT);
+	window_open(&other, &path, true, 4 * minute);
+	window_opened(&other, 4 * minute + 2 * RTT);
 	assert_int_equal(path.shortest, RTT);
 	/* Given up before the peer has opened it. */
-	window_close(&one);
-	window_opened(&one, 5 * minute);
+	window_close(&other);
+	window_opened(&other, 4 * minute + 1);
 	assert_int_equal(path.shortest, RTT);
 }
 

@@ -140,10 +140,9 @@ struct side *near_side_new(struct uv_loop_s *loop, struct net *net);
 /*
  * The far side: sshd looks names up.  A listener is a remote forward of sshd;
  * at.ports does not count.  It is kept for reuse at the same host when it is
- * given back as reusable; while nobody has it, it accepts nobody.  From the
- * second on there is one in reserve, so that none costs a round trip.  A
- * listener beyond loopback that sshd has made on its loopback instead fails
- * (GatewayPorts).
+ * given back as reusable; while nobody has it, it accepts nobody.  While the
+ * last idle one is lent, another is made in reserve.  A listener beyond
+ * loopback that sshd has made on its loopback instead fails (GatewayPorts).
  *
  * What is for control is on the first link.  A data connection is so, too,
  * unless spread: then it is on the one that links_choose() says.  But where

@@ -18,6 +18,11 @@
 /* A question is put when this part of the window has come. */
 #define WINDOW_QUESTION_PART 4
 
+/* When a window opens it takes no more than this part of what is free; when it
+ * grows, it leaves this part of what would be free without it. */
+#define WINDOW_OPEN_PART 4
+#define WINDOW_LEAVE_PART 4
+
 /* What was seen of a path is good for so long, in microseconds, and longer
  * while the last data are less old than the other. */
 #define WINDOW_PATH_AGE (60 * 1000 * 1000)
@@ -41,25 +46,35 @@ smaller(uint64_t one, uint64_t other)
 	return (uint32_t)(one < other ? one : other);
 }
 
+static uint64_t
+window_free(const struct window_budget *budget)
+{
+	return budget->max > budget->used ? budget->max - budget->used : 0;
+}
+
 /* What the window may be by its target, the shares of others, and --max-window;
  * never less than what any channel has. */
 static uint32_t
 window_most(const struct window *window)
 {
 	const struct window_budget *budget = window->budget;
+	uint64_t room = window_free(budget) + window->left + window->held;
 	uint32_t most = window->target;
 
 	if (!window->grows)
 		return LIMIT_WINDOW_SMALL;
 	most = smaller(most, budget->largest);
 	most = smaller(most, budget->max / budget->n);
+	/* This reader may be about to stop, and nothing can be taken back. */
+	most = smaller(most, room - room / WINDOW_LEAVE_PART);
 	return most < LIMIT_WINDOW_SMALL ? LIMIT_WINDOW_SMALL : most;
 }
 
-static uint64_t
-window_free(const struct window_budget *budget)
+static void
+window_count(const struct window *window, int64_t more)
 {
-	return budget->max > budget->used ? budget->max - budget->used : 0;
+	if (window->grows)
+		window->budget->used += (uint64_t)more;
 }
 
 /* Promises up to the most it may be, as far as free bytes of the budget go. */
@@ -77,7 +92,7 @@ window_promise(struct window *window, uint64_t free)
 	if (grant > free)
 		grant = free > low ? (uint32_t)free : low;
 	window->left += grant;
-	window->budget->used += grant;
+	window_count(window, grant);
 	return grant;
 }
 
@@ -102,7 +117,7 @@ window_open(struct window *window, struct window_path *path, bool grows,
 	budget->n += grows;
 	/* Many may stand unused, and what is promised cannot be taken back:
 	 * something is always left for the next. */
-	return window_promise(window, window_free(budget) / 4);
+	return window_promise(window, window_free(budget) / WINDOW_OPEN_PART);
 }
 
 bool
@@ -123,7 +138,7 @@ window_consume(struct window *window, uint32_t len)
 {
 	assert(len <= window->held);
 	window->held -= len;
-	window->budget->used -= len;
+	window_count(window, -(int64_t)len);
 }
 
 uint32_t
@@ -216,7 +231,7 @@ window_close(struct window *window)
 	if (window->path == NULL)
 		return;
 	window->path = NULL;
-	budget->used -= window->left;
+	window_count(window, -(int64_t)window->left);
 	budget->n -= window->grows;
 	window->left = 0;
 }

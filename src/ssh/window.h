@@ -24,9 +24,11 @@
  * consumed is given back up to it.
  *
  * What the peers may send and what has come and is not consumed, of all
- * channels, never exceeds the budget, but for LIMIT_WINDOW_SMALL each channel,
- * below which none can work.  No target is larger than the equal share of all
- * channels for data, so who came first gives way to who comes later.
+ * channels for data, never exceeds the budget, but for LIMIT_WINDOW_SMALL each
+ * channel, below which none can work; that of a control connection counts
+ * besides.  No target is larger than the equal share of all channels for data,
+ * so who came first gives way to who comes later.  But a reader that stops
+ * keeps what he has, and so no window takes all that is free.
  */
 #ifndef SSH_WINDOW_H
 #define SSH_WINDOW_H
@@ -38,7 +40,8 @@
 struct window_budget {
 	uint64_t max;	  /* bytes, --max-memory */
 	uint32_t largest; /* one window, --max-window */
-	uint64_t used;	  /* promised to peers, or come and not consumed */
+	uint64_t used;	  /* by those for data: promised to peers, or come and
+			   * not consumed */
 	unsigned int n;	  /* windows for data */
 };
 

@@ -97,7 +97,8 @@ on_no_reserve(void *ctx, int err, const char *why)
 	struct far_side *far = (struct far_side *)listener->base.side;
 
 	(void)why;
-	if (err != -ECONNRESET)
+	/* Its no, and no mere want of descriptors or memory of the moment. */
+	if (err == -EACCES || err == -EADDRNOTAVAIL)
 		far->no_reserve = true;
 	far->reserve = NULL;
 	far_listener_free(listener);

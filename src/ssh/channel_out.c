@@ -111,16 +111,27 @@ channel_after_send(struct channel *channel)
 	channel_end_finish(channel);
 }
 
-/* Sends packets of the len bytes, at most max of them.  Returns how many bytes
- * they took. */
+/* What is small may go past others that wait. */
+static bool
+channel_is_small(const struct channel *channel, size_t len)
+{
+	return len <= LIMIT_CHANNEL_SMALL &&
+	    conn_has_room(channel->mux->conn, LIMIT_MUX_BACKLOG / 2);
+}
+
+/*
+ * Sends packets of the len bytes, at most max of them, and not more than ssh
+ * takes at once.  Returns how many bytes they took, and sets *ret_full when ssh
+ * took less.
+ */
 static size_t
 channel_send_packets(struct channel *channel, const uint8_t *bytes, size_t len,
-    size_t max)
+    size_t max, bool *ret_full)
 {
 	struct conn *conn = channel->mux->conn;
 	uint8_t heads[CHANNEL_PACKETS][CHAN_DATA_HEAD];
 	struct iovec pieces[2 * CHANNEL_PACKETS];
-	size_t sent = 0, n = 0, part;
+	size_t sent = 0, n = 0, part, taken;
 
 	assert(max <= CHANNEL_PACKETS);
 	if (len > channel->peer_window)
@@ -137,22 +148,27 @@ channel_send_packets(struct channel *channel, const uint8_t *bytes, size_t len,
 	}
 	if (n == 0)
 		return 0;
-	conn_send(conn, pieces, 2 * n);
+	taken = n;
+	if (channel_is_small(channel, sent))
+		conn_send(conn, pieces, 2 * n);
+	else
+		taken = conn_offer(conn, pieces, 2 * n, 2);
+	*ret_full = taken < n;
+	for (; n > taken; n--)
+		sent -= pieces[2 * n - 1].iov_len;
+	if (sent == 0)
+		return 0;
 	channel->peer_window -= (uint32_t)sent;
 	channel->handed += sent;
 	channel->mark = conn_taken(conn);
 	return sent;
 }
 
-/* May len bytes go to the mux socket now, or must they wait for a turn? */
-static bool
-channel_may_send(const struct channel *channel, size_t len)
+static void
+channel_wait(struct channel *channel)
 {
-	const struct channel_mux *mux = channel->mux;
-
-	if (len <= LIMIT_CHANNEL_SMALL)
-		return conn_has_room(mux->conn, LIMIT_MUX_BACKLOG / 2);
-	return !conn_full(mux->conn) && TAILQ_EMPTY(&mux->waiting);
+	TAILQ_INSERT_TAIL(&channel->mux->waiting, channel, entry);
+	channel->waiting = true;
 }
 
 size_t
@@ -160,18 +176,20 @@ channel_send(struct channel *channel, const uint8_t *bytes, size_t len)
 {
 	struct channel_mux *mux = channel->mux;
 	size_t sent = 0;
+	bool full = false;
 
 	if (!channel_can_send(channel) || channel->waiting)
 		return 0;
-	while (sent < len && channel->peer_window > 0) {
-		if (!channel_may_send(channel, len - sent)) {
-			TAILQ_INSERT_TAIL(&mux->waiting, channel, entry);
-			channel->waiting = true;
-			break;
-		}
-		sent += channel_send_packets(channel, bytes + sent, len - sent,
-		    CHANNEL_PACKETS);
+	while (sent < len && channel->peer_window > 0 && !full) {
+		if (!TAILQ_EMPTY(&mux->waiting) &&
+		    !channel_is_small(channel, len - sent))
+			full = true;
+		else
+			sent += channel_send_packets(channel, bytes + sent,
+			    len - sent, CHANNEL_PACKETS, &full);
 	}
+	if (full)
+		channel_wait(channel);
 	return sent;
 }
 
@@ -188,17 +206,18 @@ void
 channel_turns(struct channel_mux *mux)
 {
 	struct channel *channel;
+	bool full = false;
 
-	while (!conn_full(mux->conn) &&
-	    (channel = TAILQ_FIRST(&mux->waiting)) != NULL) {
+	while (!full && (channel = TAILQ_FIRST(&mux->waiting)) != NULL) {
+		bool alone = TAILQ_NEXT(channel, entry) == NULL;
+
 		channel_unwait(channel);
 		buf_consume(&channel->out,
 		    channel_send_packets(channel, buf_bytes(&channel->out),
-			buf_len(&channel->out), 1));
-		if (buf_len(&channel->out) > 0 && channel->peer_window > 0) {
-			TAILQ_INSERT_TAIL(&mux->waiting, channel, entry);
-			channel->waiting = true;
-		}
+			buf_len(&channel->out), alone ? CHANNEL_PACKETS : 1,
+			&full));
+		if (buf_len(&channel->out) > 0 && channel->peer_window > 0)
+			channel_wait(channel);
 		channel_after_send(channel);
 	}
 }

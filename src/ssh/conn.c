@@ -28,9 +28,9 @@ struct conn {
 	size_t input_len;
 	struct buf queue;
 	uint64_t taken;
-	bool was_full; /* room() is owed */
-	bool broken;   /* nothing can be sent any more */
-	int events;    /* that poll waits for */
+	bool wanted; /* room() is owed */
+	bool broken; /* nothing can be sent any more */
+	int events;  /* that poll waits for */
 };
 
 static void conn_ready(uv_poll_t *poll, int status, int events);
@@ -165,6 +165,25 @@ conn_push(struct conn *conn)
 	return true;
 }
 
+/* Queues the pieces, but for their first skip bytes. */
+static void
+conn_queue(struct conn *conn, const struct iovec *pieces, size_t n, size_t skip)
+{
+	for (size_t i = 0; i < n; i++) {
+		size_t len = pieces[i].iov_len, gone = skip < len ? skip : len;
+
+		skip -= gone;
+		if (buf_append(&conn->queue,
+			(const uint8_t *)pieces[i].iov_base + gone,
+			len - gone) != 0) {
+			conn_break(conn);
+			return;
+		}
+	}
+	if (buf_len(&conn->queue) > 0)
+		conn_want(conn, UV_READABLE | UV_WRITABLE);
+}
+
 /*
  * A Unix socket calls itself writable only when three quarters of it are
  * empty, and until we have been woken up ssh has read the last one too.  So
@@ -185,22 +204,32 @@ conn_send(struct conn *conn, const struct iovec *pieces, size_t n)
 			return;
 		sent = (size_t)written;
 	}
-	for (size_t i = 0; i < n; i++) {
-		size_t skip =
-		    sent < pieces[i].iov_len ? sent : pieces[i].iov_len;
+	conn_queue(conn, pieces, n, sent);
+}
 
-		sent -= skip;
-		if (buf_append(&conn->queue,
-			(const uint8_t *)pieces[i].iov_base + skip,
-			pieces[i].iov_len - skip) != 0) {
-			conn_break(conn);
-			return;
-		}
-	}
-	if (buf_len(&conn->queue) > 0)
-		conn_want(conn, UV_READABLE | UV_WRITABLE);
-	if (conn_full(conn))
-		conn->was_full = true;
+size_t
+conn_offer(struct conn *conn, const struct iovec *pieces, size_t n,
+    size_t group)
+{
+	ssize_t written = 0;
+	size_t taken = 0, len = 0;
+
+	if (conn->broken || !conn_push(conn))
+		return 0;
+	if (buf_len(&conn->queue) == 0)
+		written = conn_write(conn, pieces, n);
+	if (written < 0)
+		return 0;
+	/* One of which a part went is taken, too. */
+	for (; taken < n && len < (size_t)written; taken += group)
+		len += stream_len(pieces + taken, group);
+	conn->taken += len;
+	conn_queue(conn, pieces, taken, (size_t)written);
+	if (taken == n)
+		return n / group;
+	conn->wanted = true;
+	conn_want(conn, UV_READABLE | UV_WRITABLE);
+	return taken / group;
 }
 
 void
@@ -214,12 +243,6 @@ conn_send_buf(struct conn *conn, struct buf *message, int err)
 	else
 		conn_send(conn, &all, 1);
 	buf_consume(message, buf_len(message));
-}
-
-bool
-conn_full(const struct conn *conn)
-{
-	return buf_len(&conn->queue) >= LIMIT_MUX_QUEUE;
 }
 
 bool
@@ -285,15 +308,14 @@ conn_read(struct conn *conn)
 static void
 conn_flush(struct conn *conn)
 {
-	if (conn->broken || !conn_push(conn))
+	if (conn->broken || !conn_push(conn) || buf_len(&conn->queue) > 0)
 		return;
-	/* Below the mark by half, so that not each write makes a new round. */
-	if (conn->was_full && buf_len(&conn->queue) <= LIMIT_MUX_QUEUE / 2) {
-		conn->was_full = false;
+	if (conn->wanted) {
+		conn->wanted = false;
 		if (conn->handler->room != NULL)
 			conn->handler->room(conn->ctx);
 	}
-	if (conn->handler != NULL && !conn->broken &&
+	if (conn->handler != NULL && !conn->broken && !conn->wanted &&
 	    buf_len(&conn->queue) == 0)
 		conn_want(conn, UV_READABLE);
 }
@@ -309,7 +331,7 @@ conn_ready(uv_poll_t *poll, int status, int events)
 	}
 	if ((events & UV_READABLE) != 0)
 		conn_read(conn);
-	/* Also when a send has emptied it meanwhile: room() may be owed. */
+	/* Each occasion counts: see conn_send(). */
 	if (conn->handler != NULL &&
 	    ((events & UV_WRITABLE) != 0 || buf_len(&conn->queue) > 0))
 		conn_flush(conn);

@@ -28,7 +28,7 @@ struct conn_handler {
 	 */
 	ssize_t (*input)(void *ctx, const uint8_t *bytes, size_t len);
 
-	/* The queue has room again, after conn_full(); may be NULL. */
+	/* conn_offer() may take more again, after it took less; may be NULL. */
 	void (*room)(void *ctx);
 
 	/* ssh has closed it, or it failed.  Nothing else follows. */
@@ -49,14 +49,19 @@ void conn_free(struct conn *conn);
  */
 void conn_send(struct conn *conn, const struct iovec *pieces, size_t n);
 
+/*
+ * Sends whole groups of pieces, group of them each, as far as they go at once,
+ * and copies nothing but the rest of one that went in part.  Returns how many
+ * were taken; when these are not all of the n pieces, room() comes.
+ */
+size_t conn_offer(struct conn *conn, const struct iovec *pieces, size_t n,
+    size_t group);
+
 /* Sends what a codec wrote to message, and empties it; err is its return. */
 void conn_send_buf(struct conn *conn, struct buf *message, int err);
 
 /* Ends it from our side: lost() comes, from the loop. */
 void conn_break(struct conn *conn);
-
-/* Should bulk data wait?  room() comes when it need not any more. */
-bool conn_full(const struct conn *conn);
 
 /* Is less than max bytes queued? */
 bool conn_has_room(const struct conn *conn, size_t max);

@@ -142,7 +142,10 @@ def bars(file, title, subtitle, groups, unit):
     groups: [(name, [(contender, median, least, most)])]; unit: a function
     that turns a value into words.
     """
-    left, row, gap = 210, 18, 30
+    row, gap = 18, 30
+    # Room for the longest label, a letter of 12 taken for 6.5 wide.
+    left = max(210, 24 + 6.5 * max(len(bar[0]) for _, group in groups
+                                   for bar in group))
     longest = max(bar[3] for _, group in groups for bar in group)
     scale = (WIDTH - left - 110) / longest
     y, parts = TOP - 12, []
@@ -153,7 +156,7 @@ def bars(file, title, subtitle, groups, unit):
             shade = colour(label)
             parts += [
                 text(left - 8, y + 12, label, "end"),
-                f"<rect x='{left}' y='{y + 2}' width='{middle * scale:.1f}'"
+                f"<rect x='{left:.1f}' y='{y + 2}' width='{middle * scale:.1f}'"
                 f" height='{row - 5}' fill='{shade}'/>",
                 f"<path d='M{left + low * scale:.1f},{y + row / 2 - 0.5}"
                 f"H{left + high * scale:.1f}' stroke='{TEXT}'"

@@ -72,6 +72,23 @@
 /* ... up to this. */
 #define LIMIT_LINK_PAUSE_MAX_MS 300000
 
+/* ssh asks sshd for a sign of life after so many seconds without one; after
+ * three that do not come (ServerAliveCountMax) the connection is dead. */
+#define LIMIT_SERVER_ALIVE_S 15
+
+/* ssh itself is asked as often; after three times without an answer it is
+ * ended. */
+#define LIMIT_SSH_WATCH_MS 15000
+
+/* A link that was lost is tried again after this at first, and at most after
+ * this, unless a client waits for it ... */
+#define LIMIT_RECONNECT_PAUSE_MS 1000
+#define LIMIT_RECONNECT_PAUSE_MAX_MS 60000
+/* ... which one does for so long, unless --link-wait says otherwise. */
+#define LIMIT_LINK_WAIT_MS 10000
+/* On demand, it ends when nobody has wanted it for so long (--idle-exit). */
+#define LIMIT_IDLE_EXIT_MS 300000
+
 /* Receive windows: the peer may send that much unasked.  Of a control
  * connection, and what each channel has even when memory is short ... */
 #define LIMIT_WINDOW_SMALL (128 * 1024)

@@ -4,8 +4,10 @@
  * Start: options, private directory, listening addresses (bound, so that an
  * address in use is told before ssh asks for a password), ssh, and when that
  * is up the tunnels, of which the remote ones only then ask sshd to listen;
- * when all stand, their lines.  End: tunnels with their sessions, ssh, and when
- * that has gone everything else; the loop runs dry and main() returns.
+ * when all stand, their lines.  (On demand, the lines come first, and ssh with
+ * the first client.)  A link that is lost ends the sessions, but not the
+ * tunnels.  End: tunnels with their sessions, ssh, and when that has gone
+ * everything else; the loop runs dry and main() returns.
  */
 #include <assert.h>
 #include <errno.h>
@@ -23,6 +25,7 @@
 #include "ssh/link.h"
 #include "ssh/links.h"
 #include "ssh/master.h"
+#include "ssh/reconnect.h"
 #include "ssh/window.h"
 #include "tunnel/policy.h"
 #include "tunnel/ports.h"
@@ -46,13 +49,15 @@ struct app {
 	struct net *net;
 	struct window_budget budget;
 	struct link_options link_options;
-	struct links *links;
+	struct reconnect *reconnect;
+	struct links *links; /* its own */
 	struct side *near;
 	struct side *far;	/* of servers */
 	struct side *far_first; /* of clients: the first link only */
 	struct policy policy;
 	struct tunnel *tunnels[OPTIONS_FORWARDS_MAX];
-	size_t n_starting; /* of the tunnels */
+	bool started;	   /* the tunnels were, once */
+	size_t n_starting; /* of them, still */
 	struct tunnel_count count;
 	uv_signal_t signals[N_STOP_SIGNALS];
 	bool stopping; /* by a signal */
@@ -90,7 +95,7 @@ on_said(void *ctx)
 {
 	struct app *app = ctx;
 
-	links_stop(app->links);
+	reconnect_stop(app->reconnect);
 }
 
 /*
@@ -104,14 +109,14 @@ stop(struct app *app)
 	bool remote = false;
 
 	net_hurry(app->net);
-	links_expect_stop(app->links);
+	reconnect_expect_stop(app->reconnect);
 	stop_tunnels(app, "culvert is stopping");
 	for (size_t i = 0; i < app->options.n_forwards; i++)
 		remote |= app->options.forwards[i].remote;
 	if (remote)
 		net_when_finished(app->net, on_said, app);
 	else
-		links_stop(app->links);
+		reconnect_stop(app->reconnect);
 }
 
 static void
@@ -121,13 +126,13 @@ on_signal(uv_signal_t *handle, int signum)
 
 	log_verbose("%s: stopping", strsignal(signum));
 	if (app->stopping)
-		links_stop(app->links); /* somebody is in a hurry */
+		reconnect_stop(app->reconnect); /* somebody is in a hurry */
 	else
 		stop(app);
 	app->stopping = true;
 }
 
-/* ---- the first link, on which all depends ---- */
+/* ---- the link, on which all depends ---- */
 
 static void
 announce(const struct app *app, size_t i)
@@ -164,35 +169,58 @@ on_started(void *ctx, struct tunnel *tunnel, const char *why)
 }
 
 static void
-on_up(void *ctx)
+start_tunnels(struct app *app)
 {
-	struct app *app = ctx;
 	size_t n = app->options.n_forwards;
 
+	app->started = true;
 	app->n_starting = n;
 	for (size_t i = 0; i < n && app->status != EXIT_FAILED; i++)
 		tunnel_start(app->tunnels[i], on_started, app);
 }
 
 static void
-on_down(void *ctx, bool was_up, const char *why)
+on_up(void *ctx)
 {
 	struct app *app = ctx;
+
+	if (!app->started) {
+		start_tunnels(app);
+		return;
+	}
+	for (size_t i = 0; i < app->options.n_forwards; i++)
+		tunnel_link_up(app->tunnels[i]);
+}
+
+static void
+on_down(void *ctx, const char *why, bool again)
+{
+	struct app *app = ctx;
+
+	for (size_t i = 0; i < app->options.n_forwards; i++)
+		tunnel_link_down(app->tunnels[i], why, again);
+}
+
+/* Nothing is left of ssh. */
+static void
+on_ended(void *ctx, bool was_up, const char *why)
+{
+	struct app *app = ctx;
+	const char *to = app->options.destination;
 
 	if (app->stopping) {
 		app->status = EXIT_STOPPED;
 	} else if (app->status == EXIT_FAILED) {
 		/* A tunnel has said what failed. */
-	} else if (was_up) {
-		log_err("the SSH connection to %s was lost: %s",
-		    app->options.destination, why);
+	} else if (was_up && app->options.retry == 0) {
+		log_err("the SSH connection to %s was lost: %s", to, why);
 		app->status = EXIT_FAILED;
 	} else if (!link_has_run(links_first(app->links))) {
 		log_err("%s", why);
 		app->status = EXIT_FAILED;
 	} else {
-		log_err("ssh could not connect to %s: %s",
-		    app->options.destination, why);
+		log_err("ssh could not connect to %s%s: %s", to,
+		    was_up ? " again" : "", why);
 		app->status = EXIT_NOT_CONNECTED;
 	}
 	net_hurry(app->net);
@@ -252,6 +280,8 @@ make_tunnels(struct app *app)
 			.net = app->net,
 			.near = app->near,
 			.far = forward->remote ? app->far_first : app->far,
+			.reconnect = app->reconnect,
+			.link_wait_ms = options->link_wait_ms,
 			.count = &app->count,
 		};
 
@@ -267,15 +297,24 @@ make_tunnels(struct app *app)
 static bool
 make_parts(struct app *app)
 {
-	static const struct link_handler handler = {
+	static const struct reconnect_handler handler = {
 		.up = on_up,
 		.down = on_down,
+		.ended = on_ended,
 	};
 	const struct links_options links = {
 		.link = &app->link_options,
 		.max = app->options.links,
 		.idle_ms = LIMIT_LINK_IDLE_MS,
 		.pause_ms = LIMIT_LINK_PAUSE_MS,
+	};
+	const struct reconnect_options reconnect = {
+		.retries = app->options.retry,
+		.first_too = app->options.retry_given,
+		.on_demand = app->options.on_demand,
+		.idle_ms = app->options.idle_exit_ms,
+		.pause_ms = LIMIT_RECONNECT_PAUSE_MS,
+		.pause_max_ms = LIMIT_RECONNECT_PAUSE_MAX_MS,
 	};
 
 	app->link_options = (struct link_options) {
@@ -285,17 +324,21 @@ make_parts(struct app *app)
 		.destination = app->options.destination,
 		.directory = app->directory,
 		.batch = app->options.batch,
+		.ask = true,
 		.cipher_order = !app->options.no_cipher_order,
 		.session = !app->options.no_session,
+		.watch_ms = LIMIT_SSH_WATCH_MS,
 		.budget = &app->budget,
 	};
 	window_budget_init(&app->budget, app->options.max_memory,
 	    (uint32_t)app->options.max_window);
 	app->count.max_sessions = app->options.max_sessions;
 	app->net = net_new(&app->loop);
-	app->links = links_new(&app->loop, &links, &handler, app);
-	if (app->net == NULL || app->links == NULL)
+	app->reconnect =
+	    reconnect_new(&app->loop, &links, &reconnect, &handler, app);
+	if (app->net == NULL || app->reconnect == NULL)
 		return false;
+	app->links = reconnect_links(app->reconnect);
 	app->near = near_side_new(&app->loop, app->net);
 	app->far = far_side_new(&app->loop, app->links, app->net,
 	    app->directory, true);
@@ -346,11 +389,13 @@ start(struct app *app)
 	}
 	if (!make_tunnels(app))
 		return false;
-	err = links_start(app->links);
+	err = reconnect_start(app->reconnect);
 	if (err != 0) {
 		log_err("cannot run %s: %s", app->options.ssh, strerror(-err));
 		return false;
 	}
+	if (app->options.on_demand)
+		start_tunnels(app);
 	return true;
 }
 
@@ -371,7 +416,7 @@ run(struct app *app)
 	}
 	uv_run(&app->loop, UV_RUN_DEFAULT);
 	ignore_signals(app);
-	links_free(app->links);
+	reconnect_free(app->reconnect);
 	/* For the handles that were closed just now. */
 	uv_run(&app->loop, UV_RUN_DEFAULT);
 	net_free(app->net);

@@ -14,135 +14,107 @@
 #include "base/num.h"
 #include "limits.h"
 
-/* Where people expect an FTP server, and where they have no root. */
-#define DEFAULT_FORWARD "2121:localhost:21"
-
-/* Options without a letter. */
-enum {
-	OPTION_SSH = 256,
-	OPTION_BATCH,
-	OPTION_FOREIGN_PORT,
-	OPTION_ALLOW_TLS,
-	OPTION_ANY_USER,
-	OPTION_MAX_SESSIONS,
-	OPTION_ALLOW,
-	OPTION_SERVER_MODE,
-	OPTION_FAR_ADDRESS,
-	OPTION_CLIENT_ADDRESS,
-	OPTION_CLIENT_PORTS,
-	OPTION_SERVER_DATA_HOST,
-	OPTION_CLIENT_DATA_HOST,
-	OPTION_LINKS,
-	OPTION_MAX_WINDOW,
-	OPTION_MAX_MEMORY,
-	OPTION_PREFETCH,
-	OPTION_NO_CIPHER_ORDER,
-	OPTION_NO_SESSION,
-	OPTION_HELP,
-	OPTION_VERSION,
+/* What an option takes, and where that goes in struct options. */
+enum kind {
+	FLAG,	 /* nothing: a bool */
+	TEXT,	 /* anything: const char * */
+	COUNT,	 /* a number from low to high: uint64_t */
+	SIZE,	 /* bytes from low to high: uint64_t */
+	SECONDS, /* from low to high: uint64_t, milliseconds */
+	EITHER,	 /* one of two words: a bool, true for the second */
+	ADDRESS, /* of a host: struct addr */
+	OWN,	 /* what take says */
+	IS_HELP,
+	IS_VERSION,
 };
 
-static const struct option long_options[] = {
-	{ "ssh", required_argument, NULL, OPTION_SSH },
-	{ "batch", no_argument, NULL, OPTION_BATCH },
-	{ "foreign-port", required_argument, NULL, OPTION_FOREIGN_PORT },
-	{ "allow-tls", no_argument, NULL, OPTION_ALLOW_TLS },
-	{ "any-user", no_argument, NULL, OPTION_ANY_USER },
-	{ "max-sessions", required_argument, NULL, OPTION_MAX_SESSIONS },
-	{ "allow", required_argument, NULL, OPTION_ALLOW },
-	{ "server-mode", required_argument, NULL, OPTION_SERVER_MODE },
-	{ "far-address", required_argument, NULL, OPTION_FAR_ADDRESS },
-	{ "client-address", required_argument, NULL, OPTION_CLIENT_ADDRESS },
-	{ "client-ports", required_argument, NULL, OPTION_CLIENT_PORTS },
-	{ "server-data-host", required_argument, NULL,
-	    OPTION_SERVER_DATA_HOST },
-	{ "client-data-host", required_argument, NULL,
-	    OPTION_CLIENT_DATA_HOST },
-	{ "links", required_argument, NULL, OPTION_LINKS },
-	{ "max-window", required_argument, NULL, OPTION_MAX_WINDOW },
-	{ "max-memory", required_argument, NULL, OPTION_MAX_MEMORY },
-	{ "prefetch", no_argument, NULL, OPTION_PREFETCH },
-	{ "no-cipher-order", no_argument, NULL, OPTION_NO_CIPHER_ORDER },
-	{ "no-session", no_argument, NULL, OPTION_NO_SESSION },
-	{ "help", no_argument, NULL, OPTION_HELP },
-	{ "version", no_argument, NULL, OPTION_VERSION },
-	{ NULL, 0, NULL, 0 },
+typedef enum options_result take_cb(struct options *options, const char *option,
+    const char *text);
+
+struct kind_of_option {
+	const char *name;
+	enum kind kind;
+	size_t at;
+	uint64_t low;
+	uint64_t high;
+	const char *words[2];
+	take_cb *take;
 };
+
+static take_cb add_allow, take_server_mode, take_far_address, take_client_ports,
+    take_retry;
+
+#define AT(field) offsetof(struct options, field)
+
+static const struct kind_of_option long_ones[] = {
+	{ .name = "ssh", .kind = TEXT, .at = AT(ssh) },
+	{ .name = "batch", .kind = FLAG, .at = AT(batch) },
+	{ .name = "foreign-port",
+	    .kind = EITHER,
+	    .at = AT(pass_foreign_port),
+	    .words = { "refuse", "pass" } },
+	{ .name = "allow-tls", .kind = FLAG, .at = AT(allow_tls) },
+	{ .name = "any-user", .kind = FLAG, .at = AT(any_user) },
+	{ .name = "max-sessions",
+	    .kind = COUNT,
+	    .at = AT(max_sessions),
+	    .low = 1,
+	    .high = 100000 },
+	{ .name = "allow", .kind = OWN, .take = add_allow },
+	{ .name = "server-mode", .kind = OWN, .take = take_server_mode },
+	{ .name = "far-address", .kind = OWN, .take = take_far_address },
+	{ .name = "client-address", .kind = ADDRESS, .at = AT(client_address) },
+	{ .name = "client-ports", .kind = OWN, .take = take_client_ports },
+	{ .name = "server-data-host",
+	    .kind = EITHER,
+	    .at = AT(server_data_host_reply),
+	    .words = { "control", "reply" } },
+	{ .name = "client-data-host",
+	    .kind = EITHER,
+	    .at = AT(client_data_host_control),
+	    .words = { "command", "control" } },
+	{ .name = "links",
+	    .kind = COUNT,
+	    .at = AT(links),
+	    .low = 1,
+	    .high = LIMIT_LINKS },
+	{ .name = "max-window",
+	    .kind = SIZE,
+	    .at = AT(max_window),
+	    .low = LIMIT_WINDOW_SMALL,
+	    .high = 1 << 30 },
+	{ .name = "max-memory",
+	    .kind = SIZE,
+	    .at = AT(max_memory),
+	    8 << 20,
+	    64ULL << 30 },
+	{ .name = "prefetch", .kind = FLAG, .at = AT(prefetch) },
+	{ .name = "no-cipher-order", .kind = FLAG, .at = AT(no_cipher_order) },
+	{ .name = "no-session", .kind = FLAG, .at = AT(no_session) },
+	{ .name = "retry", .kind = OWN, .take = take_retry },
+	{ .name = "link-wait",
+	    .kind = SECONDS,
+	    .at = AT(link_wait_ms),
+	    .low = 0,
+	    .high = 3600 },
+	{ .name = "on-demand", .kind = FLAG, .at = AT(on_demand) },
+	{ .name = "idle-exit",
+	    .kind = SECONDS,
+	    .at = AT(idle_exit_ms),
+	    .low = 0,
+	    .high = 1000000 },
+	{ .name = "help", .kind = IS_HELP },
+	{ .name = "version", .kind = IS_VERSION },
+};
+
+#define N_LONG (sizeof(long_ones) / sizeof(long_ones[0]))
+
+/* What getopt_long() returns for the first of them. */
+#define FIRST_LONG 256
 
 /* ssh's own letters first; the colon in front: errors are ours to tell. */
 static const char short_options[] = ":46F:i:J:l:p:o:c:vqL:R:h";
 static const char for_ssh[] = "46FiJlpocv";
-
-static const char help[] =
-    "usage: culvert [options] [-L|-R [bind:]port:host:hostport]... destination\n"
-    "\n"
-    "Carries FTP through SSH: connects to destination with ssh, listens, and lets any\n"
-    "FTP client work in active and passive mode against the FTP server at\n"
-    "host:hostport.\n"
-    "\n"
-    "  -L [ftp/][bind_address:]port:host:hostport\n"
-    "                    listen here, for that FTP server as the SSH server sees it;\n"
-    "                    repeatable (default " DEFAULT_FORWARD
-    "; port 0: a free one;\n"
-    "                    bind *: all addresses)\n"
-    "  -R [ftp/][bind_address:]port:host:hostport\n"
-    "                    the other way round: the SSH server listens, for that FTP\n"
-    "                    server as this host sees it; repeatable, also beside -L\n"
-    "  -F -i -J -l -p -o -c -4 -6\n"
-    "                    as in ssh(1), handed to it; ~/.ssh/config counts\n"
-    "      --ssh PROGRAM use this ssh\n"
-    "      --batch       never ask for passwords or host keys\n"
-    "\n"
-    "Who may connect, and where data connections go:\n"
-    "      --allow FROM  FTP clients of this address or network (192.0.2.0/24) may\n"
-    "                    connect; repeatable; needed to listen beyond loopback\n"
-    "      --any-user    on loopback take data connections of any local user\n"
-    "      --max-sessions N\n"
-    "                    at most N control connections at a time (default 256)\n"
-    "      --foreign-port refuse|pass\n"
-    "                    PORT to another host or below 1024: refuse it (default), or\n"
-    "                    hand it to the server untouched, outside of SSH\n"
-    "      --client-data-host command|control\n"
-    "                    the client's data connections: to the address in PORT, if\n"
-    "                    it is the client's own (default), or always to the client's\n"
-    "      --server-data-host control|reply\n"
-    "                    the server's: to its control connection's host (default), or\n"
-    "                    to the address in its reply to PASV\n"
-    "      --allow-tls   let AUTH TLS through; data connections then do not use SSH\n"
-    "\n"
-    "Clients and servers that cannot be reached as they are:\n"
-    "      --server-mode same|passive|active\n"
-    "                    mode toward the server: the client's, and the other one\n"
-    "                    where that fails (default), or always this one\n"
-    "      --client-address ADDR\n"
-    "                    tell clients this address in replies to PASV (NAT)\n"
-    "      --client-ports LOW-HIGH\n"
-    "                    listen on these ports for data connections of -L's clients\n"
-    "      --far-address ADDR\n"
-    "                    the SSH server's address for data connections of -L's FTP\n"
-    "                    servers on other hosts (GatewayPorts)\n"
-    "\n"
-    "Speed:\n"
-    "      --links N     up to N SSH connections, opened when parallel transfers can\n"
-    "                    use them (default 1, at most 16)\n"
-    "      --prefetch    ask the server for the next passive port before the client\n"
-    "                    does\n"
-    "      --max-window SIZE, --max-memory SIZE\n"
-    "                    let the receive window of a channel grow up to SIZE (default\n"
-    "                    64M), all of them together up to SIZE (default 256M)\n"
-    "      --no-cipher-order\n"
-    "                    leave ssh's default order of ciphers as it is; else AES-GCM\n"
-    "                    is asked for first where the CPU has AES\n"
-    "      --no-session  do not start sftp on the SSH server, which ends at once and\n"
-    "                    turns Nagle's algorithm off\n"
-    "\n"
-    "  -q                only errors\n"
-    "  -v                more words, of ssh too; again for the FTP commands\n"
-    "      --help, --version\n"
-    "\n"
-    "Then point the FTP client at the address in the line \"culvert: listening on\".\n"
-    "Exit status: 0 stopped by a signal, 1 failed, 2 bad usage,\n"
-    "255 ssh could not connect.\n";
 
 static enum options_result bad(struct options *options, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -203,15 +175,15 @@ add_for_ssh(struct options *options, int letter)
 		options->ssh_arguments[options->n_ssh_arguments++] = optarg;
 }
 
-/* Sets *ret to the place of text among the words, which end in NULL. */
+/* Sets *ret to the place of text among the n words. */
 static enum options_result
 choose(struct options *options, const char *option, const char *text,
-    const char *const *words, unsigned *ret)
+    const char *const *words, size_t n, size_t *ret)
 {
 	char expected[80] = "";
 	size_t len = 0;
 
-	for (unsigned i = 0; words[i] != NULL; i++) {
+	for (size_t i = 0; i < n; i++) {
 		if (strcmp(text, words[i]) == 0) {
 			*ret = i;
 			return OPTIONS_RUN;
@@ -219,100 +191,82 @@ choose(struct options *options, const char *option, const char *text,
 		len += (size_t)snprintf(expected + len, sizeof(expected) - len,
 		    "%s\"%s\"", i > 0 ? " or " : "", words[i]);
 	}
-	return bad(options, "%s %s: expected %s", option, text, expected);
+	return bad(options, "--%s %s: expected %s", option, text, expected);
 }
 
 static enum options_result
-take_choice(struct options *options, int option, const char *text)
+take_server_mode(struct options *options, const char *option, const char *text)
 {
-	static const char *const port[] = { "refuse", "pass", NULL };
-	static const char *const mode[] = {
+	static const char *const modes[] = {
 		[OPTIONS_SAME] = "same",
 		[OPTIONS_PASSIVE] = "passive",
 		[OPTIONS_ACTIVE] = "active",
-		NULL,
 	};
-	static const char *const server[] = { "control", "reply", NULL };
-	static const char *const client[] = { "command", "control", NULL };
-	enum options_result result;
-	unsigned n = 0;
+	size_t n = 0;
+	enum options_result result = choose(options, option, text, modes,
+	    sizeof(modes) / sizeof(modes[0]), &n);
 
-	if (option == OPTION_FOREIGN_PORT) {
-		result = choose(options, "--foreign-port", text, port, &n);
-		options->pass_foreign_port = n == 1;
-	} else if (option == OPTION_SERVER_MODE) {
-		result = choose(options, "--server-mode", text, mode, &n);
-		options->server_mode = (enum options_mode)n;
-	} else if (option == OPTION_SERVER_DATA_HOST) {
-		result =
-		    choose(options, "--server-data-host", text, server, &n);
-		options->server_data_host_reply = n == 1;
-	} else {
-		result =
-		    choose(options, "--client-data-host", text, client, &n);
-		options->client_data_host_control = n == 1;
-	}
+	options->server_mode = (enum options_mode)n;
 	return result;
 }
 
 static enum options_result
-take_links(struct options *options, const char *text)
+take_retry(struct options *options, const char *option, const char *text)
 {
-	uint64_t n;
+	uint64_t n = OPTIONS_RETRY_FOREVER;
 
-	if (num_parse_text(text, LIMIT_LINKS, &n) != 0 || n == 0)
+	if (strcmp(text, "never") == 0)
+		n = 0;
+	else if (strcmp(text, "forever") != 0 &&
+	    num_parse_text(text, OPTIONS_RETRY_FOREVER - 1, &n) != 0)
 		return bad(options,
-		    "--links %s: expected a number from 1 to %d", text,
-		    LIMIT_LINKS);
-	options->links = (size_t)n;
+		    "--%s %s: expected a number, \"forever\" or \"never\"",
+		    option, text);
+	options->retry = (uint32_t)n;
+	options->retry_given = true;
 	return OPTIONS_RUN;
 }
 
+/* COUNT, SIZE and SECONDS. */
 static enum options_result
-take_size(struct options *options, const char *option, const char *text,
-    uint64_t low, uint64_t high, uint64_t *ret)
+take_number(struct options *options, const struct kind_of_option *kind,
+    const char *text, uint64_t *ret)
 {
 	uint64_t n;
+	int err = kind->kind == SIZE ? num_parse_size(text, kind->high, &n) :
+				       num_parse_text(text, kind->high, &n);
 
-	if (num_parse_size(text, high, &n) != 0 || n < low)
+	if (err == 0 && n >= kind->low) {
+		*ret = kind->kind == SECONDS ? 1000 * n : n;
+		return OPTIONS_RUN;
+	}
+	if (kind->kind == SIZE)
 		return bad(options,
-		    "%s %s: expected a size like 64M, from %" PRIu64
+		    "--%s %s: expected a size like 64M, from %" PRIu64
 		    "K to %" PRIu64 "M",
-		    option, text, low >> 10, high >> 20);
-	*ret = n;
-	return OPTIONS_RUN;
+		    kind->name, text, kind->low >> 10, kind->high >> 20);
+	return bad(options, "--%s %s: expected %s from %" PRIu64 " to %" PRIu64,
+	    kind->name, text, kind->kind == SECONDS ? "seconds" : "a number",
+	    kind->low, kind->high);
 }
 
 static enum options_result
-take_max_sessions(struct options *options, const char *text)
-{
-	uint64_t n;
-
-	if (num_parse_text(text, 100000, &n) != 0 || n == 0)
-		return bad(options,
-		    "--max-sessions %s: expected a number from 1 to 100000",
-		    text);
-	options->max_sessions = (size_t)n;
-	return OPTIONS_RUN;
-}
-
-static enum options_result
-add_allow(struct options *options, const char *text)
+add_allow(struct options *options, const char *option, const char *text)
 {
 	struct subnet subnet, *grown;
 
 	if (subnet_parse(text, &subnet) != 0)
 		return bad(options,
-		    "--allow %s: expected an address, or a network like "
+		    "--%s %s: expected an address, or a network like "
 		    "192.0.2.0/24 or 2001:db8::/32; 0.0.0.0/0 and ::/0 are "
 		    "everybody",
-		    text);
+		    option, text);
 	/* Somebody means everybody and would let in nobody. */
 	if (addr_is_any(&subnet.addr) && strchr(text, '/') == NULL)
 		return bad(options,
-		    "--allow %s: no client has that address; %s/0 is "
+		    "--%s %s: no client has that address; %s/0 is "
 		    "everybody",
-		    text, text);
+		    option, text, text);
 	grown =
 	    realloc(options->allow, (options->n_allow + 1) * sizeof(*grown));
 	if (grown == NULL)
@@ -332,17 +286,26 @@ take_address(struct options *options, const char *option, const char *text,
 	/* A scope says something on one host only (RFC 4007 section 11). */
 	if (addr_parse_ip(text, &addr) != 0 || addr.scope != 0)
 		return bad(options,
-		    "%s %s: expected an IPv4 or IPv6 address, not a name",
+		    "--%s %s: expected an IPv4 or IPv6 address, not a name",
 		    option, text);
 	if (addr_is_any(&addr))
-		return bad(options, "%s %s: that is no host's address", option,
-		    text);
+		return bad(options, "--%s %s: that is no host's address",
+		    option, text);
 	*ret = addr;
 	return OPTIONS_RUN;
 }
 
 static enum options_result
-take_client_ports(struct options *options, const char *text)
+take_far_address(struct options *options, const char *option, const char *text)
+{
+	struct addr far;
+
+	options->far_address = text;
+	return take_address(options, option, text, &far);
+}
+
+static enum options_result
+take_client_ports(struct options *options, const char *option, const char *text)
 {
 	const char *dash = strchr(text, '-');
 	size_t len = dash != NULL ? (size_t)(dash - text) : strlen(text);
@@ -351,100 +314,76 @@ take_client_ports(struct options *options, const char *text)
 	if (num_parse(text, len, 65535, &low) != 0 || low == 0 ||
 	    num_parse_text(dash != NULL ? dash + 1 : text, 65535, &high) != 0)
 		return bad(options,
-		    "--client-ports %s: expected LOW-HIGH, two ports from 1 "
+		    "--%s %s: expected LOW-HIGH, two ports from 1 "
 		    "to 65535",
-		    text);
+		    option, text);
 	if (low > high)
-		return bad(options,
-		    "--client-ports %s: the first port is above the last",
-		    text);
+		return bad(options, "--%s %s: the first port is above the last",
+		    option, text);
 	options->client_ports_low = (uint16_t)low;
 	options->client_ports_high = (uint16_t)high;
 	return OPTIONS_RUN;
 }
 
-/* Options whose value has to be understood. */
 static enum options_result
-take_value(struct options *options, int option, const char *text)
+take_long(struct options *options, const struct kind_of_option *kind)
 {
-	enum options_result result;
-	struct addr far;
+	void *at = (char *)options + kind->at;
+	enum options_result result = OPTIONS_RUN;
+	size_t n = 0;
 
-	switch (option) {
-	case 'L':
-	case 'R':
-		return add_forward(options, option, text);
-	case OPTION_MAX_SESSIONS:
-		return take_max_sessions(options, text);
-	case OPTION_ALLOW:
-		return add_allow(options, text);
-	case OPTION_CLIENT_ADDRESS:
-		return take_address(options, "--client-address", text,
-		    &options->client_address);
-	case OPTION_FAR_ADDRESS:
-		result = take_address(options, "--far-address", text, &far);
-		options->far_address = text;
-		return result;
-	case OPTION_CLIENT_PORTS:
-		return take_client_ports(options, text);
-	case OPTION_LINKS:
-		return take_links(options, text);
-	case OPTION_MAX_WINDOW:
-		return take_size(options, "--max-window", text,
-		    LIMIT_WINDOW_SMALL, 1 << 30, &options->max_window);
-	case OPTION_MAX_MEMORY:
-		return take_size(options, "--max-memory", text, 8 << 20,
-		    64ULL << 30, &options->max_memory);
-	default:
-		return take_choice(options, option, text);
+	switch (kind->kind) {
+	case FLAG:
+		*(bool *)at = true;
+		break;
+	case TEXT:
+		*(const char **)at = optarg;
+		break;
+	case COUNT:
+	case SIZE:
+	case SECONDS:
+		return take_number(options, kind, optarg, at);
+	case EITHER:
+		result =
+		    choose(options, kind->name, optarg, kind->words, 2, &n);
+		*(bool *)at = n == 1;
+		break;
+	case ADDRESS:
+		return take_address(options, kind->name, optarg, at);
+	case OWN:
+		return kind->take(options, kind->name, optarg);
+	case IS_HELP:
+		return OPTIONS_HELP;
+	case IS_VERSION:
+		return OPTIONS_VERSION;
 	}
+	return result;
 }
 
 static enum options_result
 take(struct options *options, int letter, char **argv)
 {
-	if (letter < 256 && strchr(for_ssh, letter) != NULL)
+	if (letter >= FIRST_LONG)
+		return take_long(options, &long_ones[letter - FIRST_LONG]);
+	if (strchr(for_ssh, letter) != NULL)
 		add_for_ssh(options, letter);
 	switch (letter) {
+	case 'L':
+	case 'R':
+		return add_forward(options, letter, optarg);
 	case 'q':
 		options->quiet = true;
 		break;
 	case 'v':
 		options->verbose++;
 		break;
-	case OPTION_SSH:
-		options->ssh = optarg;
-		break;
-	case OPTION_BATCH:
-		options->batch = true;
-		break;
-	case OPTION_ALLOW_TLS:
-		options->allow_tls = true;
-		break;
-	case OPTION_ANY_USER:
-		options->any_user = true;
-		break;
-	case OPTION_PREFETCH:
-		options->prefetch = true;
-		break;
-	case OPTION_NO_CIPHER_ORDER:
-		options->no_cipher_order = true;
-		break;
-	case OPTION_NO_SESSION:
-		options->no_session = true;
-		break;
 	case 'h':
-	case OPTION_HELP:
 		return OPTIONS_HELP;
-	case OPTION_VERSION:
-		return OPTIONS_VERSION;
 	case ':':
 	case '?':
 		return bad_option(options, argv[optind - 1], letter == ':');
-	default:
-		if (letter < 256 && strchr(for_ssh, letter) != NULL)
-			break;
-		return take_value(options, letter, optarg);
+	default: /* one of ssh's */
+		break;
 	}
 	return OPTIONS_RUN;
 }
@@ -491,7 +430,7 @@ check(struct options *options)
 	size_t n_remote = 0;
 
 	if (options->n_forwards == 0)
-		return add_forward(options, 'L', DEFAULT_FORWARD);
+		return add_forward(options, 'L', OPTIONS_DEFAULT_FORWARD);
 	for (size_t i = 0; i < options->n_forwards; i++)
 		n_remote += options->forwards[i].remote;
 	if (n_remote == options->n_forwards && options->client_ports_low != 0)
@@ -502,6 +441,10 @@ check(struct options *options)
 		return bad(options,
 		    "--far-address is about FTP servers beyond the SSH "
 		    "server; with -R they are on this side, it takes a -L");
+	if (n_remote > 0 && options->on_demand)
+		return bad(options,
+		    "--on-demand connects when a client comes, and those of "
+		    "-R come by the SSH connection; it takes -L only");
 	if (n_remote > 0 && n_remote < options->n_forwards &&
 	    options->client_address.family != AF_UNSPEC)
 		return bad(options,
@@ -511,25 +454,54 @@ check(struct options *options)
 	return OPTIONS_RUN;
 }
 
+static void
+set_defaults(struct options *options)
+{
+	*options = (struct options) {
+		.ssh = "ssh",
+		.max_sessions = LIMIT_SESSIONS,
+		.links = 1,
+		.max_window = LIMIT_WINDOW_MAX,
+		.max_memory = LIMIT_MEMORY,
+		.retry = OPTIONS_RETRY_FOREVER,
+		.link_wait_ms = LIMIT_LINK_WAIT_MS,
+		.idle_exit_ms = LIMIT_IDLE_EXIT_MS,
+	};
+}
+
+/* As getopt_long() wants them. */
+static void
+list_long(struct option list[N_LONG + 1])
+{
+	memset(list, 0, (N_LONG + 1) * sizeof(*list));
+	for (size_t i = 0; i < N_LONG; i++) {
+		enum kind kind = long_ones[i].kind;
+
+		list[i].name = long_ones[i].name;
+		list[i].has_arg =
+		    kind == FLAG || kind == IS_HELP || kind == IS_VERSION ?
+		    no_argument :
+		    required_argument;
+		list[i].val = FIRST_LONG + (int)i;
+	}
+}
+
 enum options_result
 options_parse(int argc, char **argv, struct options *ret)
 {
+	struct option list[N_LONG + 1];
 	enum options_result result;
 	int letter;
 
-	memset(ret, 0, sizeof(*ret));
-	ret->ssh = "ssh";
-	ret->max_sessions = LIMIT_SESSIONS;
-	ret->links = 1;
-	ret->max_window = LIMIT_WINDOW_MAX;
-	ret->max_memory = LIMIT_MEMORY;
+	set_defaults(ret);
+	list_long(list);
 	/* A cluster like -vv46 yields an argument a letter. */
 	ret->ssh_arguments = calloc(2, sizeof(char *));
 	if (ret->ssh_arguments == NULL)
 		return bad(ret, "out of memory");
 	optind = 0;
-	while ((letter = getopt_long(argc, argv, short_options, long_options,
-		    NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, short_options, list, NULL)) !=
+	    -1) {
 		const char **grown = realloc(ret->ssh_arguments,
 		    (ret->n_ssh_arguments + 4) * sizeof(char *));
 
@@ -551,10 +523,4 @@ options_free(struct options *options)
 	options->ssh_arguments = NULL;
 	free(options->allow);
 	options->allow = NULL;
-}
-
-const char *
-options_help(void)
-{
-	return help;
 }

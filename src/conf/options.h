@@ -6,12 +6,19 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/subnet.h"
 #include "conf/forward.h"
 
 /* Most -L and -R of one command. */
 #define OPTIONS_FORWARDS_MAX 64
+
+/* Where people expect an FTP server, and where they have no root. */
+#define OPTIONS_DEFAULT_FORWARD "2121:localhost:21"
+
+/* --retry forever */
+#define OPTIONS_RETRY_FOREVER UINT32_MAX
 
 enum options_result {
 	OPTIONS_RUN,
@@ -40,7 +47,7 @@ struct options {
 	bool pass_foreign_port;
 	bool allow_tls;
 	bool any_user;
-	size_t max_sessions;
+	uint64_t max_sessions;
 	struct subnet *allow; /* heap */
 	size_t n_allow;
 	enum options_mode server_mode;
@@ -50,12 +57,17 @@ struct options {
 	const char *far_address;       /* an address, or NULL */
 	uint16_t client_ports_low;     /* 0 when not given */
 	uint16_t client_ports_high;
-	size_t links;	     /* 1 .. LIMIT_LINKS */
+	uint64_t links;	     /* 1 .. LIMIT_LINKS */
 	uint64_t max_window; /* bytes */
 	uint64_t max_memory; /* bytes */
 	bool prefetch;
 	bool no_cipher_order;
 	bool no_session;
+	uint32_t retry;	       /* attempts in a row to have a lost link again */
+	bool retry_given;      /* they count for the first attempt, too */
+	uint64_t link_wait_ms; /* of a client, for the link */
+	bool on_demand;
+	uint64_t idle_exit_ms; /* of the link, on demand; 0: never */
 	char why[256];
 };
 

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ssh/dump.h"
+
 #ifdef __aarch64__
 #include <asm/hwcap.h>
 #include <sys/auxv.h>
@@ -34,34 +36,15 @@ ciphers_is_list(const char *list)
 int
 ciphers_find(const char *text, size_t len, char list[LIMIT_SSH_CIPHERS])
 {
-	static const char name[] = "ciphers ";
-	const size_t name_len = sizeof(name) - 1;
 	char found[LIMIT_SSH_CIPHERS];
+	int err = dump_find(text, len, "ciphers", found, sizeof(found));
 
-	for (;;) {
-		const char *end = memchr(text, '\n', len);
-		size_t line_len;
-
-		if (end == NULL)
-			return -ENOENT;
-		line_len = (size_t)(end - text);
-		if (line_len >= name_len && memcmp(text, name, name_len) == 0) {
-			size_t found_len = line_len - name_len;
-
-			if (found_len >= sizeof(found))
-				return -EINVAL;
-			memcpy(found, text + name_len, found_len);
-			found[found_len] = '\0';
-			/* A NUL in it makes it shorter than it was. */
-			if (strlen(found) != found_len ||
-			    !ciphers_is_list(found))
-				return -EINVAL;
-			memcpy(list, found, found_len + 1);
-			return 0;
-		}
-		len -= line_len + 1;
-		text = end + 1;
-	}
+	if (err != 0)
+		return err;
+	if (!ciphers_is_list(found))
+		return -EINVAL;
+	memcpy(list, found, strlen(found) + 1);
+	return 0;
 }
 
 /* "aes128-gcm@openssh.com", or how else they may be called one day. */

@@ -10,7 +10,7 @@
  *	                                 |
  *	                 ENDING -- ssh has ended --> DOWN
  *
- * ASKING is about the order of ciphers, where that is wanted (order.h).  In
+ * ASKING is about what the user has not configured (defaults.h).  In
  * ENDING nothing new is made.  The loss of any connection, or the end of
  * ssh, gives up all that the link carries, once: streams first, then forwards,
  * then alive checks.  down() waits for the end of ssh, which alone says that
@@ -28,9 +28,10 @@
 #include "limits.h"
 #include "ssh/master.h"
 #include "ssh/nodelay.h"
-#include "ssh/order.h"
+#include "ssh/defaults.h"
 #include "ssh/proxy.h"
 #include "ssh/requests.h"
+#include "ssh/watch.h"
 #include "ssh/window.h"
 
 enum link_state {
@@ -53,13 +54,15 @@ struct link {
 	bool was_up;
 	unsigned int shaken; /* connections that are up */
 	const char *failure; /* ours, when ssh has no words; or NULL */
-	struct order *order;
+	struct defaults *defaults;
 	char ciphers[LIMIT_SSH_CIPHERS]; /* to ask for; or empty */
+	bool alive;			 /* ask for ServerAliveInterval */
 	struct master *master;
 	struct requests *requests;
 	struct window_path way;
 	struct proxy *proxy[LINK_USES]; /* by use */
 	struct nodelay *nodelay;
+	struct watch *watch;
 };
 
 /* ---- its end ---- */
@@ -95,6 +98,13 @@ link_lost(void *ctx, int err)
 	link_fail(ctx, "the control socket of ssh broke");
 }
 
+/* It takes no SIGTERM either, but SIGKILL follows. */
+static void
+link_silent(void *ctx)
+{
+	link_fail(ctx, "ssh does not answer any more");
+}
+
 static void
 link_exited(void *ctx, const char *why)
 {
@@ -102,6 +112,8 @@ link_exited(void *ctx, const char *why)
 
 	link_abort(link);
 	link->state = LINK_DOWN;
+	watch_free(link->watch);
+	link->watch = NULL;
 	/* What ssh says is nearer to the cause than what we saw of it. */
 	if (why == NULL)
 		why = link->failure != NULL ? link->failure : "stopped";
@@ -121,6 +133,9 @@ link_up(void *ctx)
 	link->was_up = true;
 	/* What ssh said so far is no reason for what comes. */
 	master_forget_words(link->master);
+	if (link->options->watch_ms > 0)
+		link->watch = watch_new(link->loop, link,
+		    link->options->watch_ms, link_silent, link);
 	link->handler->up(link->ctx);
 }
 
@@ -183,17 +198,18 @@ static const struct master_handler link_master_handler = {
 static int
 link_run(struct link *link)
 {
-	int err = master_start(link->master, link_ciphers(link));
+	int err = master_start(link->master, link_ciphers(link), link->alive);
 
 	link->has_run = err == 0;
 	return err;
 }
 
-/* The order of ciphers is known, or not to be had. */
+/* It is known, or not to be had. */
 static void
-link_asked(void *ctx, const char *ciphers, const char *why)
+link_asked(void *ctx, const struct defaults_answer *answer)
 {
 	struct link *link = ctx;
+	const char *ciphers = answer->ciphers;
 	char text[256];
 	int err;
 
@@ -206,12 +222,20 @@ link_asked(void *ctx, const char *ciphers, const char *why)
 	if (ciphers != NULL)
 		log_verbose("ssh is to ask for ciphers in this order: %s",
 		    ciphers);
+	else if (link->options->cipher_order)
+		log_verbose("the order of ciphers is left to ssh: %s",
+		    answer->why);
+	link->alive = answer->alive;
+	if (link->alive)
+		log_verbose("ssh is to find out by ServerAliveInterval %d "
+			    "that the connection is dead",
+		    LIMIT_SERVER_ALIVE_S);
 	else
-		log_verbose("the order of ciphers is left to ssh: %s", why);
+		log_verbose("ServerAliveInterval is configured");
 	link->state = LINK_STARTING;
 	err = link_run(link);
-	order_free(link->order);
-	link->order = NULL;
+	defaults_free(link->defaults);
+	link->defaults = NULL;
 	if (err == 0)
 		return;
 	snprintf(text, sizeof(text), "cannot run %s: %s",
@@ -252,9 +276,10 @@ link_start(struct link *link)
 	if (link->options->ciphers != NULL)
 		snprintf(link->ciphers, sizeof(link->ciphers), "%s",
 		    link->options->ciphers);
-	if (err == 0 && link->options->cipher_order &&
-	    order_ask(link->loop, link->options, link_asked, link,
-		&link->order) == 0) {
+	link->alive = link->options->alive;
+	if (err == 0 && link->options->ask &&
+	    defaults_ask(link->loop, link->options, link_asked, link,
+		&link->defaults) == 0) {
 		link->state = LINK_ASKING;
 		return 0;
 	}
@@ -271,7 +296,7 @@ link_stop(struct link *link)
 	    link->state == LINK_DOWN)
 		return;
 	if (link->state == LINK_ASKING)
-		order_stop(link->order);
+		defaults_stop(link->defaults);
 	link->state = LINK_ENDING;
 	master_stop(link->master);
 	/* Streams hear of it from the loop, when these are lost; and an ssh
@@ -290,7 +315,7 @@ link_free(struct link *link)
 	if (link == NULL)
 		return;
 	assert(link->state == LINK_NEW || link->state == LINK_DOWN);
-	order_free(link->order);
+	defaults_free(link->defaults);
 	nodelay_free(link->nodelay);
 	requests_free(link->requests);
 	for (size_t use = 0; use < LINK_USES; use++)
@@ -309,6 +334,12 @@ const char *
 link_ciphers(const struct link *link)
 {
 	return link->ciphers[0] == '\0' ? NULL : link->ciphers;
+}
+
+bool
+link_asks_alive(const struct link *link)
+{
+	return link->alive;
 }
 
 bool

@@ -26,9 +26,12 @@ struct link_options {
 	bool quiet;	     /* ssh's words: in why, and else only at -v */
 	bool apart;	     /* in a session of its own, without a terminal:
 			      * nor can an ssh that it starts ask anybody */
-	bool cipher_order;   /* AES-GCM first, as order.h says */
-	const char *ciphers; /* without cipher_order: to ask for; or NULL */
+	bool ask;	     /* what is left at its defaults: defaults.h */
+	bool cipher_order;   /* ask: also about ciphers */
+	const char *ciphers; /* without ask: to ask for; or NULL */
+	bool alive;	     /* without ask: ask for ServerAliveInterval */
 	bool session;	     /* no Nagle's algorithm: nodelay.h */
+	uint64_t watch_ms;   /* watch.h; 0: not */
 	struct window_budget *budget; /* of all links; borrowed */
 };
 
@@ -84,6 +87,9 @@ bool link_has_run(const struct link *link);
 /* The ciphers that it asks ssh to ask for, once it was up; NULL: none.  Valid
  * as long as the link. */
 const char *link_ciphers(const struct link *link);
+
+/* Does it ask for ServerAliveInterval, once it was up? */
+bool link_asks_alive(const struct link *link);
 
 /* Only after down(), or when never started.  NULL is allowed. */
 void link_free(struct link *link);

@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "base/privdir.h"
 #include "limits.h"
+#include "ssh/pause.h"
 
 /* Looks for idle ones in the time after which one is idle. */
 #define LINKS_LOOKS 4
@@ -60,9 +61,10 @@ struct links {
 	void *ctx;
 	struct place places[LIMIT_LINKS];
 	uv_timer_t idle_timer;
+	bool first_down; /* it has been, and is the old one still */
 	bool stopping;
 	bool told; /* that none can be opened; until one is */
-	uint64_t pause_ms;
+	struct pause pause;
 	uint64_t retry_at;
 };
 
@@ -95,17 +97,12 @@ load(const struct place *place)
 
 static const struct link_handler further_handler;
 
-/* The next is not tried before a pause, which grows unless the last one has
- * lived for longer than that. */
+/* The next is not tried before a pause. */
 static void
 put_off(struct links *links, uint64_t lived_ms)
 {
-	if (lived_ms > links->pause_ms)
-		links->pause_ms = links->options.pause_ms;
-	links->retry_at = uv_now(links->loop) + links->pause_ms;
-	links->pause_ms *= 2;
-	if (links->pause_ms > LIMIT_LINK_PAUSE_MAX_MS)
-		links->pause_ms = LIMIT_LINK_PAUSE_MAX_MS;
+	links->retry_at =
+	    uv_now(links->loop) + pause_after(&links->pause, lived_ms);
 }
 
 static void
@@ -128,11 +125,13 @@ open_failed(struct links *links, const char *why)
 static int
 start_in(struct place *place)
 {
+	const struct link *first = place->links->places[0].link;
 	int err;
 
 	if (mkdir(place->directory, 0700) != 0 && errno != EEXIST)
 		return -errno;
-	place->options.ciphers = link_ciphers(place->links->places[0].link);
+	place->options.ciphers = link_ciphers(first);
+	place->options.alive = link_asks_alive(first);
 	place->link = link_new(place->links->loop, &place->options,
 	    &further_handler, place);
 	err = place->link == NULL ? -ENOMEM : link_start(place->link);
@@ -248,7 +247,7 @@ on_further_down(void *ctx, bool was_up, const char *why)
 	if (links->stopping)
 		return;
 	if (closing) {
-		log_verbose("closed an idle SSH connection to %s",
+		log_verbose("closed one of the SSH connections to %s",
 		    links->options.link->destination);
 	} else if (was_up) {
 		log_warn("one of %zu SSH connections to %s was lost, and what "
@@ -282,8 +281,14 @@ on_first_down(void *ctx, bool was_up, const char *why)
 	struct links *links = ctx;
 
 	links_stop(links);
+	links->first_down = true;
 	links->handler->down(links->ctx, was_up, why);
 }
+
+static const struct link_handler first_handler = {
+	.up = on_first_up,
+	.down = on_first_down,
+};
 
 /* ---- links.h ---- */
 
@@ -303,17 +308,13 @@ init_place(struct links *links, size_t number)
 	place->options.batch = true;
 	place->options.quiet = true;
 	place->options.apart = true;
-	place->options.cipher_order = false; /* the first has asked */
+	place->options.ask = false; /* the first has */
 }
 
 struct links *
 links_new(uv_loop_t *loop, const struct links_options *options,
     const struct link_handler *handler, void *ctx)
 {
-	static const struct link_handler first_handler = {
-		.up = on_first_up,
-		.down = on_first_down,
-	};
 	struct links *links = calloc(1, sizeof(*links));
 
 	assert(options->max >= 1 && options->max <= LIMIT_LINKS);
@@ -323,7 +324,7 @@ links_new(uv_loop_t *loop, const struct links_options *options,
 	links->options = *options;
 	links->handler = handler;
 	links->ctx = ctx;
-	links->pause_ms = options->pause_ms;
+	pause_init(&links->pause, options->pause_ms, LIMIT_LINK_PAUSE_MAX_MS);
 	for (size_t i = 0; i < options->max; i++)
 		init_place(links, i);
 	links->places[0].link =
@@ -341,7 +342,23 @@ links_new(uv_loop_t *loop, const struct links_options *options,
 int
 links_start(struct links *links)
 {
-	return link_start(links->places[0].link);
+	struct place *first = &links->places[0];
+	struct link *fresh;
+	int err;
+
+	if (links->first_down) {
+		fresh = link_new(links->loop, links->options.link,
+		    &first_handler, links);
+		if (fresh == NULL)
+			return -ENOMEM;
+		assert(first->held == 0);
+		link_free(first->link);
+		first->link = fresh;
+	}
+	err = link_start(first->link);
+	links->first_down = err != 0;
+	links->stopping = err != 0;
+	return err;
 }
 
 void
@@ -354,9 +371,15 @@ void
 links_stop(struct links *links)
 {
 	links_expect_stop(links);
-	for (size_t i = 0; i < links->options.max; i++)
-		if (links->places[i].link != NULL)
-			link_stop(links->places[i].link);
+	for (size_t i = 0; i < links->options.max; i++) {
+		struct place *place = &links->places[i];
+
+		if (place->link == NULL)
+			continue;
+		if (i > 0 && place->state != PLACE_FREE)
+			place->state = PLACE_CLOSING;
+		link_stop(place->link);
+	}
 }
 
 static void

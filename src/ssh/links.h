@@ -1,8 +1,8 @@
 /*
  * The links to one destination: up to so many SSH connections (--links).
  *
- * The first is there from start to end.  It carries the control connections,
- * and when it ends, all end.  The further ones carry data connections only.
+ * The first carries the control connections, and when it ends, all end; then
+ * they may be started again.  The further ones carry data connections only.
  * One is opened when a data connection is wanted while each link that is up
  * carries one already; the one that wanted it does not wait.  So one data
  * connection at a time never opens a second link.
@@ -40,7 +40,10 @@ struct links_options {
 struct links *links_new(uv_loop_t *loop, const struct links_options *options,
     const struct link_handler *handler, void *ctx);
 
-/* Starts the first; as link_start(). */
+/*
+ * Starts the first; as link_start().  After its down() again, with a link that
+ * is new: no pointer to the old one may be left.
+ */
 int links_start(struct links *links);
 
 /* links_stop() is to come: no other one is opened, and the end of a further one
@@ -56,7 +59,8 @@ void links_stop(struct links *links);
  */
 void links_free(struct links *links);
 
-/* The first, up or not; its load counts data connections only, too. */
+/* The first, up or not, until links_start(); its load counts data connections
+ * only, too. */
 struct link *links_first(const struct links *links);
 
 /*

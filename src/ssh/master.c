@@ -476,12 +476,15 @@ master_check(const struct master *master)
 
 /* Runs ssh, its standard error at stderr_fd. */
 static int
-master_run(struct master *master, const char *ciphers, int stderr_fd)
+master_run(struct master *master, const char *ciphers, bool alive,
+    int stderr_fd)
 {
 	CLEANUP(cleanup_text) char *escaped = master_escape_path(master->path);
 	char option[sizeof("-oCiphers=") + LIMIT_SSH_CIPHERS], ppid[16];
+	char interval[sizeof("-oServerAliveInterval=") + 16];
 	/* Of several -S, unlike of -o, the last one counts. */
-	const char *more[] = { "-S", escaped, NULL, NULL };
+	const char *more[5] = { "-S", escaped };
+	size_t n = 2;
 	const char **argv;
 	int err;
 
@@ -489,8 +492,14 @@ master_run(struct master *master, const char *ciphers, int stderr_fd)
 		return -ENOMEM;
 	if (ciphers != NULL) {
 		snprintf(option, sizeof(option), "-oCiphers=%s", ciphers);
-		more[2] = option;
+		more[n++] = option;
 	}
+	if (alive) {
+		snprintf(interval, sizeof(interval), "-oServerAliveInterval=%d",
+		    LIMIT_SERVER_ALIVE_S);
+		more[n++] = interval;
+	}
+	more[n] = NULL;
 	snprintf(ppid, sizeof(ppid), "%d", (int)getpid());
 	argv = master_argv(master->options, ppid, more);
 	if (argv == NULL)
@@ -501,7 +510,7 @@ master_run(struct master *master, const char *ciphers, int stderr_fd)
 }
 
 int
-master_start(struct master *master, const char *ciphers)
+master_start(struct master *master, const char *ciphers, bool alive)
 {
 	const struct link_options *options = master->options;
 	CLEANUP(cleanup_fd) int stderr_fd = -1;
@@ -525,5 +534,5 @@ master_start(struct master *master, const char *ciphers)
 	err = master_init_handles(master);
 	if (err != 0)
 		return err;
-	return master_run(master, ciphers, stderr_fd);
+	return master_run(master, ciphers, alive, stderr_fd);
 }

@@ -37,11 +37,12 @@ struct master *master_new(uv_loop_t *loop, const struct link_options *options,
 int master_check(const struct master *master);
 
 /*
- * Once.  ciphers: a list to ask for where the user's arguments have none; NULL
- * leaves that to ssh.  0, or a negative errno: nothing runs and exited() will
- * not come.
+ * Once.  Where the user's arguments have no other ones: ciphers, a list to ask
+ * for, or NULL; and alive, whether ssh is to find out that the connection is
+ * dead (ServerAliveInterval).  0, or a negative errno: nothing runs and
+ * exited() will not come.
  */
-int master_start(struct master *master, const char *ciphers);
+int master_start(struct master *master, const char *ciphers, bool alive);
 
 /* SIGTERM, later SIGKILL; of one apart all that it started gets them, too.
  * Twice is allowed, and before the start. */

@@ -40,7 +40,8 @@
 #include "base/log.h"
 #include "limits.h"
 
-/* "<directory>/f<number>"; "s" of the side that spreads */
+/* "<directory>/f<number>"; "s" of the side that spreads;
+ * "<directory>/<port>@<host>" */
 #define PATH_MAX_LEN 108
 
 /* Longest text for failed(): an address, and some words. */
@@ -487,6 +488,23 @@ on_accept(void *ctx, struct stream *stream)
 		listener->accepted = false;
 }
 
+/*
+ * Each forward has a path of its own; but when sshd has refused a port, and is
+ * asked for it again, ssh goes by the path that it was told first.
+ */
+static void
+name_path(const struct far_listener *listener, char path[PATH_MAX_LEN])
+{
+	struct far_side *far = (struct far_side *)listener->base.side;
+
+	if (listener->wanted != 0)
+		snprintf(path, PATH_MAX_LEN, "%s/%u@%s", far->directory,
+		    listener->wanted, listener->host);
+	else
+		snprintf(path, PATH_MAX_LEN, "%s/%c%lu", far->directory,
+		    far->spread ? 's' : 'f', ++far->last_path);
+}
+
 static void
 make_forward(struct far_listener *listener)
 {
@@ -494,8 +512,7 @@ make_forward(struct far_listener *listener)
 	char path[PATH_MAX_LEN];
 
 	listener->makes++;
-	snprintf(path, sizeof(path), "%s/%c%lu", far->directory,
-	    far->spread ? 's' : 'f', ++far->last_path);
+	name_path(listener, path);
 	listener->net = net_listen_unix(far->net, path, on_accept, listener,
 	    &listener->err);
 	if (listener->net != NULL)

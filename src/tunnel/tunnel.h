@@ -12,9 +12,11 @@
 #include "tunnel/policy.h"
 #include "tunnel/side.h"
 
+struct reconnect;
+
 /* Counts over all tunnels of the process. */
 struct tunnel_count {
-	size_t sessions; /* now */
+	size_t sessions; /* now; clients that wait for the link included */
 	size_t max_sessions;
 	unsigned long last_number;
 };
@@ -30,6 +32,8 @@ struct tunnel_options {
 	struct net *net;
 	struct side *near;
 	struct side *far;
+	struct reconnect *reconnect; /* which has the link */
+	uint64_t link_wait_ms;	     /* how long a client waits for it */
 	struct tunnel_count *count;
 };
 
@@ -50,7 +54,8 @@ typedef void tunnel_started_cb(void *ctx, struct tunnel *tunnel,
     const char *why);
 
 /*
- * Lets clients come.  The link is up.  started comes once, from the loop or
+ * Lets clients come.  The link is up, or, for a local tunnel, is to be had on
+ * demand.  started comes once, from the loop or
  * from inside the call, unless the tunnel is stopped before.
  */
 void tunnel_start(struct tunnel *tunnel, tunnel_started_cb *started, void *ctx);
@@ -59,6 +64,19 @@ void tunnel_start(struct tunnel *tunnel, tunnel_started_cb *started, void *ctx);
  * that was chosen.  Returns text. */
 const char *tunnel_address(const struct tunnel *tunnel, char *text,
     size_t size);
+
+/*
+ * The link is up, after tunnel_start() with the link down, or again.  Clients
+ * that wait for it have their sessions; sshd is asked to listen.
+ */
+void tunnel_link_up(struct tunnel *tunnel);
+
+/*
+ * The link was lost, or cannot be had.  Sessions end with 421.  A local tunnel
+ * goes on listening; clients who wait go on waiting if the next attempt comes
+ * by itself (again), and else have a 421 with why.
+ */
+void tunnel_link_down(struct tunnel *tunnel, const char *why, bool again);
 
 /* Takes nobody any more, and ends the sessions with 421 and why. */
 void tunnel_stop(struct tunnel *tunnel, const char *why);

@@ -30,13 +30,18 @@ class Culvert:
 
     forwards are the -L, remotes the -R; directory is for its private
     directory and must be empty; ns is the host to run on, if not ours.
+    Unless retry says otherwise it ends with its link, so that a test sees at
+    once what it says of that.
     Returns when it is ready, unless ready=False.
     """
 
     def __init__(self, directory, forwards, config, host="files.test",
-                 options=(), env=None, ready=True, remotes=(), ns=None):
+                 options=(), env=None, ready=True, remotes=(), ns=None,
+                 retry="never"):
         self.dir = str(directory)
         argv = [PROGRAM, *options]
+        if retry:
+            argv += ["--retry", retry]
         for forward in forwards:
             argv += ["-L", forward]
         for remote in remotes:

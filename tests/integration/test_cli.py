@@ -274,7 +274,8 @@ def test_help(tmp):
                  "--client-address", "--client-ports", "--server-data-host",
                  "--client-data-host", "--links", "--prefetch",
                  "--max-window", "--max-memory", "--no-cipher-order",
-                 "--no-session"):
+                 "--no-session", "--retry", "--link-wait", "--on-demand",
+                 "--idle-exit"):
         assert word in said, word
     assert max(map(len, said.split("\n"))) <= 80
     assert cli.run(tmp, "--version")[0] == 0

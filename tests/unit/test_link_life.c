@@ -281,6 +281,30 @@ test_alive(void **state)
 	forward_close(&open);
 }
 
+/* An ssh that hangs is found out, and ended; one that lives is left alone. */
+static void
+test_watch(void **state)
+{
+	struct sshenv *env = *state;
+	uint64_t before;
+	pid_t ssh;
+
+	env->options.watch_ms = 200;
+	sshenv_link(env);
+	sshenv_until(env, &env->up);
+	sshenv_for(env, 10 * (unsigned int)env->options.watch_ms);
+	assert_int_equal(env->down, 0);
+	ssh = sshenv_ssh(env);
+	before = uv_hrtime();
+	kill(ssh, SIGSTOP);
+	sshenv_until(env, &env->down);
+	assert_true(env->was_up);
+	assert_string_equal(env->why, "ssh does not answer any more");
+	assert_true(
+	    uv_hrtime() - before >= 3 * env->options.watch_ms * 1000000);
+	assert_int_equal(kill(ssh, 0), -1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -295,6 +319,7 @@ main(int argc, char **argv)
 		TEST(test_bad_destination),
 		cmocka_unit_test(test_dies_with_us),
 		TEST(test_killed),
+		TEST(test_watch),
 		TEST(test_alive),
 	};
 

@@ -65,6 +65,51 @@ test_defaults(void **state)
 	assert_int_equal(options.client_address.family, AF_UNSPEC);
 	assert_null(options.far_address);
 	assert_int_equal(options.client_ports_low, 0);
+	assert_true(options.retry == OPTIONS_RETRY_FOREVER);
+	assert_false(options.retry_given || options.on_demand);
+	assert_int_equal(options.link_wait_ms, 10000);
+	assert_int_equal(options.idle_exit_ms, 300000);
+	options_free(&options);
+}
+
+static void
+test_link_lost(void **state)
+{
+	static const struct {
+		const char *line;
+		uint32_t retry;
+	} lines[] = {
+		{ "--retry forever h", OPTIONS_RETRY_FOREVER },
+		{ "--retry never h", 0 },
+		{ "--retry 0 h", 0 },
+		{ "--retry 7 h", 7 },
+		{ "--retry 4294967294 h", 4294967294 },
+	};
+	static const char *const bad[] = { "--retry 4294967295 h",
+		"--retry always h", "--retry -1 h", "--retry 1x h",
+		"--link-wait 3601 h", "--link-wait 1.5 h", "--idle-exit x h",
+		"--idle-exit 1000001 h", "--on-demand -R 0:a:21 h",
+		"--on-demand -L 0:a:21 -R 0:a:21 h" };
+	struct options options;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		assert_int_equal(parse(lines[i].line, &options), OPTIONS_RUN);
+		assert_true(options.retry == lines[i].retry);
+		assert_true(options.retry_given);
+		options_free(&options);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (parse(bad[i], &options) != OPTIONS_BAD)
+			fail_msg("taken: %s", bad[i]);
+		options_free(&options);
+	}
+	assert_int_equal(parse("--link-wait 0 --on-demand --idle-exit 0 h",
+			     &options),
+	    OPTIONS_RUN);
+	assert_true(options.on_demand);
+	assert_int_equal(options.link_wait_ms, 0);
+	assert_int_equal(options.idle_exit_ms, 0);
 	options_free(&options);
 }
 
@@ -429,6 +474,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_all),
+		cmocka_unit_test(test_link_lost),
 		cmocka_unit_test(test_remote),
 		cmocka_unit_test(test_allow),
 		cmocka_unit_test(test_choices),

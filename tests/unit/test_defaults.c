@@ -1,7 +1,7 @@
 /*
- * ssh/order.c: what the real ssh -G says of configurations, and programs that
- * are no ssh; and what the link makes of it.  No server is needed: the program
- * of these links writes its arguments to a file instead of connecting.
+ * ssh/defaults.c: what the real ssh -G says of configurations, and programs
+ * that are no ssh; and what the link makes of it.  No server is needed: the
+ * program of these links writes its arguments to a file instead of connecting.
  */
 #include <errno.h>
 #include <poll.h>
@@ -21,7 +21,7 @@
 #include "ssh/ciphers.h"
 #include "ssh/link.h"
 #include "ssh/master.h"
-#include "ssh/order.h"
+#include "ssh/defaults.h"
 
 #define WATCHDOG_MS 60000
 #define MORE_MAX 4
@@ -36,9 +36,10 @@ struct env {
 	char config_argument[96]; /* -F */
 	const char *arguments[1 + MORE_MAX];
 	struct link_options options;
-	struct order *order;
+	struct defaults *defaults;
 	unsigned int done;
 	bool has_list;
+	bool alive;
 	char list[LIMIT_SSH_CIPHERS];
 	char why[4096];
 	unsigned int down;
@@ -95,6 +96,7 @@ set_up(void **state)
 		.destination = "far.invalid",
 		.directory = env->directory,
 		.batch = true,
+		.ask = true,
 		.cipher_order = true,
 	};
 	*state = env;
@@ -138,25 +140,27 @@ until(struct env *env, const unsigned int *flag)
 }
 
 static void
-on_done(void *ctx, const char *list, const char *why)
+on_done(void *ctx, const struct defaults_answer *answer)
 {
 	struct env *env = ctx;
+	const char *list = answer->ciphers, *why = answer->why;
 
 	env->done++;
 	env->has_list = list != NULL;
+	env->alive = answer->alive;
 	if (list != NULL)
 		snprintf(env->list, sizeof(env->list), "%s", list);
 	else
 		snprintf(env->why, sizeof(env->why), "%s", why);
-	order_free(env->order);
+	defaults_free(env->defaults);
 }
 
 static void
 begin(struct env *env)
 {
 	env->done = 0;
-	assert_int_equal(order_ask(&env->loop, &env->options, on_done, env,
-			     &env->order),
+	assert_int_equal(defaults_ask(&env->loop, &env->options, on_done, env,
+			     &env->defaults),
 	    0);
 	assert_int_equal(env->done, 0);
 }
@@ -235,6 +239,45 @@ test_arguments(void **state)
 		env->options.n_arguments = 3;
 		check_none(env, "it is configured");
 	}
+}
+
+/* ---- ServerAliveInterval ---- */
+
+static void
+test_alive(void **state)
+{
+	static const struct {
+		const char *config;
+		const char *argument;
+		bool batch;
+		bool alive;
+	} cases[] = {
+		{ "", "-4", false, true },
+		{ "", "-4", true, true },
+		{ "ServerAliveCountMax 5\n", "-4", false, true },
+		{ "ServerAliveInterval 7\n", "-4", false, false },
+		{ "ServerAliveInterval 7\n", "-4", true, false },
+		{ "Host near.invalid\nServerAliveInterval 7\n", "-4", true,
+		    true },
+		{ "", "-oServerAliveInterval=60", false, false },
+	};
+	struct env *env = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		write_file(env->config, cases[i].config);
+		env->arguments[1] = cases[i].argument;
+		env->options.n_arguments = 2;
+		env->options.batch = cases[i].batch;
+		begin(env);
+		until(env, &env->done);
+		if (env->alive != cases[i].alive)
+			fail_msg("case %zu", i);
+	}
+	/* Nobody can tell: a dead connection that stays would be worse. */
+	make_program(env, "exit 1");
+	begin(env);
+	until(env, &env->done);
+	assert_true(env->alive);
 }
 
 /* ---- programs ---- */
@@ -349,14 +392,14 @@ test_stop(void **state)
 
 	make_hanging(env);
 	begin(env);
-	order_stop(env->order);
-	order_stop(env->order);
+	defaults_stop(env->defaults);
+	defaults_stop(env->defaults);
 	assert_int_equal(env->done, 0);
 	until(env, &env->done);
 	assert_false(env->has_list);
 	begin(env);
 	until_recorded(env);
-	order_stop(env->order);
+	defaults_stop(env->defaults);
 	until(env, &env->done);
 	assert_false(env->has_list);
 	until_recorded_is_gone(env);
@@ -475,6 +518,7 @@ main(int argc, char **argv)
 		TEST(test_own),
 		TEST(test_configured),
 		TEST(test_arguments),
+		TEST(test_alive),
 		TEST(test_odd),
 		TEST(test_late),
 		TEST(test_stop),
@@ -486,7 +530,7 @@ main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], MASTER_EXEC_ARGUMENT) == 0)
 		return master_exec_main(argc, argv);
 	if (!ciphers_cpu_has_aes())
-		return 77; /* order_ask() does nothing here */
+		return 77; /* it asks for no ciphers here */
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,407 @@
+/*
+ * Keeps the first of the links up.
+ *
+ *	RESTING -- start, or on demand somebody -> CONNECTING -- up --> UP
+ *	 ^  ^                                       ^    |              | |
+ *	 |  +----- on demand: attempts used up -----|----+              | |
+ *	 |                                          |    |              | |
+ *	 |                                       PAUSING <--- lost -----+ |
+ *	 |                                                                |
+ *	 +------------ CLOSING <------- on demand: idle ------------------+
+ *
+ * Not on demand, attempts that are used up are the end; so is a login that is
+ * refused where a password may have been asked for, and what reconnect_stop()
+ * has ended.  In STOPPING ssh is ended, or the callback owed; ENDED is the end.
+ */
+#include "ssh/reconnect.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "limits.h"
+#include "ssh/pause.h"
+
+/* While somebody waits a pause is not longer than this. */
+#define RECONNECT_WANTED_MS(reconnect) (4 * (reconnect)->options.pause_ms)
+
+enum reconnect_state {
+	RECONNECT_RESTING,
+	RECONNECT_CONNECTING,
+	RECONNECT_UP,
+	RECONNECT_PAUSING,
+	RECONNECT_CLOSING,
+	RECONNECT_STOPPING,
+	RECONNECT_ENDED,
+};
+
+struct reconnect {
+	uv_loop_t *loop;
+	struct reconnect_options options;
+	const struct reconnect_handler *handler;
+	void *ctx;
+	const char *destination;
+	bool asks; /* ssh may ask for a password */
+	struct links *links;
+	enum reconnect_state state;
+	uv_timer_t timer; /* of the pause, of idleness, of the callback owed */
+	struct pause pause;
+	uint32_t failures; /* in a row */
+	size_t held;
+	bool was_up;
+	bool expect_stop;
+	bool said; /* that it cannot connect, since it last could */
+	uint64_t up_at;
+	uint64_t down_at;
+	char why[LIMIT_SSH_WORDS + 128]; /* of the latest failure */
+};
+
+static void attempt(struct reconnect *reconnect);
+
+/* ---- the end ---- */
+
+static void
+end(struct reconnect *reconnect, const char *why)
+{
+	uv_timer_stop(&reconnect->timer);
+	reconnect->state = RECONNECT_ENDED;
+	reconnect->handler->ended(reconnect->ctx, reconnect->was_up, why);
+}
+
+static void
+on_stopped(uv_timer_t *timer)
+{
+	end(timer->data, NULL);
+}
+
+/* ---- pauses ---- */
+
+static void
+on_pause_over(uv_timer_t *timer)
+{
+	struct reconnect *reconnect = timer->data;
+
+	if (reconnect->options.on_demand && reconnect->held == 0)
+		reconnect->state = RECONNECT_RESTING;
+	else
+		attempt(reconnect);
+}
+
+/* Waits; returns for how long, in ms. */
+static uint64_t
+begin_pause(struct reconnect *reconnect, uint64_t lived_ms)
+{
+	uint64_t ms = pause_after(&reconnect->pause, lived_ms);
+
+	if (reconnect->held > 0 && ms > RECONNECT_WANTED_MS(reconnect))
+		ms = RECONNECT_WANTED_MS(reconnect);
+	reconnect->state = RECONNECT_PAUSING;
+	uv_timer_start(&reconnect->timer, on_pause_over, ms, 0);
+	return ms;
+}
+
+/* ---- an attempt ---- */
+
+/* Was it sshd's no to whoever logs in? */
+static bool
+is_refused_login(const char *why)
+{
+	return strstr(why, "Permission denied") != NULL ||
+	    strstr(why, "Too many authentication failures") != NULL;
+}
+
+static void
+say_failed(struct reconnect *reconnect, uint64_t ms)
+{
+	log_line(reconnect->said ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, 0,
+	    "ssh could not connect to %s: %s; trying again in %.1f s%s",
+	    reconnect->destination, reconnect->why, (double)ms / 1000,
+	    reconnect->said ? "" : ", and on");
+	reconnect->said = true;
+}
+
+/* What to do when an attempt has failed, for the reason that is known. */
+static void
+failed(struct reconnect *reconnect)
+{
+	const struct reconnect_options *options = &reconnect->options;
+	bool more = reconnect->was_up || options->first_too;
+
+	reconnect->failures++;
+	if (reconnect->was_up && reconnect->asks &&
+	    is_refused_login(reconnect->why)) {
+		log_err("the login to %s is refused; a password is not kept "
+			"and cannot be asked for again, a key or an agent "
+			"makes that needless",
+		    reconnect->destination);
+		end(reconnect, reconnect->why);
+		return;
+	}
+	if (options->on_demand)
+		more = reconnect->held > 0;
+	if (more && reconnect->failures <= options->retries) {
+		say_failed(reconnect, begin_pause(reconnect, 0));
+		return;
+	}
+	if (!options->on_demand) {
+		end(reconnect, reconnect->why);
+		return;
+	}
+	log_warn("ssh could not connect to %s: %s", reconnect->destination,
+	    reconnect->why);
+	reconnect->failures = 0;
+	begin_pause(reconnect, 0);
+	reconnect->handler->down(reconnect->ctx, reconnect->why, false);
+}
+
+static void
+attempt(struct reconnect *reconnect)
+{
+	int err = links_start(reconnect->links);
+
+	reconnect->state = RECONNECT_CONNECTING;
+	if (err == 0)
+		return;
+	snprintf(reconnect->why, sizeof(reconnect->why), "%s", strerror(-err));
+	failed(reconnect);
+}
+
+static void
+on_idle(uv_timer_t *timer)
+{
+	struct reconnect *reconnect = timer->data;
+
+	log_verbose("nobody needs the SSH connection to %s: closing it",
+	    reconnect->destination);
+	reconnect->state = RECONNECT_CLOSING;
+	links_stop(reconnect->links);
+}
+
+static void
+watch_idle(struct reconnect *reconnect)
+{
+	const struct reconnect_options *options = &reconnect->options;
+
+	if (options->on_demand && options->idle_ms > 0 &&
+	    reconnect->held == 0 && reconnect->state == RECONNECT_UP)
+		uv_timer_start(&reconnect->timer, on_idle, options->idle_ms, 0);
+}
+
+static void
+on_up(void *ctx)
+{
+	struct reconnect *reconnect = ctx;
+	uint64_t now = uv_now(reconnect->loop);
+
+	if (reconnect->state != RECONNECT_CONNECTING)
+		return;
+	if (reconnect->was_up && !reconnect->options.on_demand)
+		log_info("connected to %s again, after %.0f s",
+		    reconnect->destination,
+		    (double)(now - reconnect->down_at) / 1000);
+	reconnect->state = RECONNECT_UP;
+	reconnect->was_up = true;
+	reconnect->said = false;
+	reconnect->failures = 0;
+	reconnect->up_at = now;
+	reconnect->why[0] = '\0';
+	watch_idle(reconnect);
+	reconnect->handler->up(reconnect->ctx);
+}
+
+/* The link was lost, and what it carried has been told. */
+static void
+lost(struct reconnect *reconnect)
+{
+	uint64_t lived_ms = uv_now(reconnect->loop) - reconnect->up_at;
+	bool again = reconnect->options.retries > 0;
+	uint64_t ms;
+
+	uv_timer_stop(&reconnect->timer);
+	reconnect->down_at = uv_now(reconnect->loop);
+	if (!again && !reconnect->options.on_demand) {
+		end(reconnect, reconnect->why);
+		return;
+	}
+	ms = begin_pause(reconnect, lived_ms);
+	if (again)
+		log_warn("the SSH connection to %s was lost: %s; trying again "
+			 "in %.1f s",
+		    reconnect->destination, reconnect->why, (double)ms / 1000);
+	else
+		log_warn("the SSH connection to %s was lost: %s",
+		    reconnect->destination, reconnect->why);
+	reconnect->handler->down(reconnect->ctx, reconnect->why, again);
+}
+
+static void
+on_down(void *ctx, bool was_up, const char *why)
+{
+	struct reconnect *reconnect = ctx;
+
+	snprintf(reconnect->why, sizeof(reconnect->why), "%s", why);
+	switch (reconnect->state) {
+	case RECONNECT_CONNECTING:
+	case RECONNECT_UP:
+		if (reconnect->expect_stop)
+			end(reconnect, NULL);
+		else if (was_up)
+			lost(reconnect);
+		else
+			failed(reconnect);
+		break;
+	case RECONNECT_CLOSING:
+		reconnect->why[0] = '\0';
+		reconnect->state = RECONNECT_RESTING;
+		if (reconnect->held > 0)
+			attempt(reconnect);
+		break;
+	case RECONNECT_STOPPING:
+		end(reconnect, NULL);
+		break;
+	case RECONNECT_RESTING:
+	case RECONNECT_PAUSING:
+	case RECONNECT_ENDED:
+		break;
+	}
+}
+
+/* ---- reconnect.h ---- */
+
+struct reconnect *
+reconnect_new(uv_loop_t *loop, const struct links_options *links,
+    const struct reconnect_options *options,
+    const struct reconnect_handler *handler, void *ctx)
+{
+	static const struct link_handler links_handler = {
+		.up = on_up,
+		.down = on_down,
+	};
+	struct reconnect *reconnect = calloc(1, sizeof(*reconnect));
+
+	if (reconnect == NULL)
+		return NULL;
+	reconnect->links = links_new(loop, links, &links_handler, reconnect);
+	if (reconnect->links == NULL) {
+		free(reconnect);
+		return NULL;
+	}
+	reconnect->loop = loop;
+	reconnect->options = *options;
+	reconnect->handler = handler;
+	reconnect->ctx = ctx;
+	reconnect->destination = links->link->destination;
+	reconnect->asks = !links->link->batch;
+	pause_init(&reconnect->pause, options->pause_ms, options->pause_max_ms);
+	uv_timer_init(loop, &reconnect->timer);
+	reconnect->timer.data = reconnect;
+	return reconnect;
+}
+
+struct links *
+reconnect_links(const struct reconnect *reconnect)
+{
+	return reconnect->links;
+}
+
+int
+reconnect_start(struct reconnect *reconnect)
+{
+	int err;
+
+	assert(reconnect->state == RECONNECT_RESTING);
+	if (reconnect->options.on_demand)
+		return 0;
+	err = links_start(reconnect->links);
+	reconnect->state = err == 0 ? RECONNECT_CONNECTING : RECONNECT_ENDED;
+	return err;
+}
+
+void
+reconnect_expect_stop(struct reconnect *reconnect)
+{
+	reconnect->expect_stop = true;
+	links_expect_stop(reconnect->links);
+}
+
+void
+reconnect_stop(struct reconnect *reconnect)
+{
+	reconnect_expect_stop(reconnect);
+	switch (reconnect->state) {
+	case RECONNECT_RESTING:
+	case RECONNECT_PAUSING:
+		uv_timer_start(&reconnect->timer, on_stopped, 0, 0);
+		break;
+	case RECONNECT_CONNECTING:
+	case RECONNECT_UP:
+	case RECONNECT_CLOSING:
+		uv_timer_stop(&reconnect->timer);
+		links_stop(reconnect->links);
+		break;
+	case RECONNECT_STOPPING:
+		links_stop(reconnect->links);
+		return;
+	case RECONNECT_ENDED:
+		return;
+	}
+	reconnect->state = RECONNECT_STOPPING;
+}
+
+static void
+on_freed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void
+reconnect_free(struct reconnect *reconnect)
+{
+	if (reconnect == NULL)
+		return;
+	links_free(reconnect->links);
+	uv_close((uv_handle_t *)&reconnect->timer, on_freed);
+}
+
+bool
+reconnect_is_up(const struct reconnect *reconnect)
+{
+	return reconnect->state == RECONNECT_UP &&
+	    link_is_up(links_first(reconnect->links));
+}
+
+void
+reconnect_hold(struct reconnect *reconnect)
+{
+	uv_timer_t *timer = &reconnect->timer;
+
+	reconnect->held++;
+	if (reconnect->state == RECONNECT_UP) {
+		uv_timer_stop(timer);
+	} else if (reconnect->state == RECONNECT_PAUSING) {
+		if (uv_timer_get_due_in(timer) > RECONNECT_WANTED_MS(reconnect))
+			uv_timer_start(timer, on_pause_over,
+			    RECONNECT_WANTED_MS(reconnect), 0);
+	} else if (reconnect->state == RECONNECT_RESTING &&
+	    reconnect->options.on_demand && !reconnect->expect_stop) {
+		/* Not from inside the call. */
+		reconnect->state = RECONNECT_PAUSING;
+		uv_timer_start(timer, on_pause_over, 0, 0);
+	}
+}
+
+void
+reconnect_release(struct reconnect *reconnect)
+{
+	assert(reconnect->held > 0);
+	reconnect->held--;
+	watch_idle(reconnect);
+}
+
+const char *
+reconnect_why(const struct reconnect *reconnect)
+{
+	return reconnect->why;
+}

@@ -1,0 +1,285 @@
+/*
+ * A local tunnel: it listens on this host, and keeps on listening while the
+ * link is down.  Who comes then waits for it, unread, for a bounded time.
+ */
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "ssh/reconnect.h"
+#include "tunnel/tunnel_priv.h"
+
+/* A client that waits for the link. */
+struct tunnel_waiting {
+	TAILQ_ENTRY(tunnel_waiting) entry;
+	struct tunnel *tunnel;
+	struct stream *stream;
+	struct addr local;
+	struct addr peer;
+	uv_timer_t timer;
+};
+
+/* What goes behind "cannot listen on". */
+static const char allow_missing[] =
+    "clients of other hosts could connect; --allow FROM says which may (an "
+    "address or a network, repeatable; 0.0.0.0/0 and ::/0 for everybody)";
+/* ---- clients while the link is down ---- */
+
+static void
+on_waiting_freed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+/* Its stream has another owner, or none. */
+static void
+end_waiting(struct tunnel_waiting *waiting)
+{
+	struct tunnel *tunnel = waiting->tunnel;
+
+	TAILQ_REMOVE(&tunnel->waiting, waiting, entry);
+	tunnel_count(tunnel, false);
+	uv_close((uv_handle_t *)&waiting->timer, on_waiting_freed);
+}
+
+static void
+refuse_waiting(struct tunnel_waiting *waiting, const char *why)
+{
+	char reply[400], text[ADDR_TEXT_MAX];
+
+	log_warn("refused a client from %s: the SSH connection is down%s%s",
+	    addr_format(&waiting->peer, text), *why != '\0' ? ": " : "", why);
+	snprintf(reply, sizeof(reply),
+	    "421 The SSH connection is down%s%.300s\r\n",
+	    *why != '\0' ? ": " : ", try again later.", why);
+	tunnel_turn_away(waiting->stream, reply);
+	end_waiting(waiting);
+}
+
+static void
+on_waited(uv_timer_t *timer)
+{
+	struct tunnel_waiting *waiting = timer->data;
+
+	refuse_waiting(waiting,
+	    reconnect_why(waiting->tunnel->options.reconnect));
+}
+
+static void
+on_waiting_closed(void *ctx, int err, const char *why)
+{
+	struct tunnel_waiting *waiting = ctx;
+
+	(void)err;
+	(void)why;
+	stream_close(waiting->stream);
+	end_waiting(waiting);
+}
+
+/* The stream is taken, in one way or another. */
+static void
+wait_for_link(struct tunnel *tunnel, struct stream *stream,
+    const struct addr *local, const struct addr *peer)
+{
+	static const struct stream_handler handler = {
+		.closed = on_waiting_closed,
+	};
+	struct tunnel_waiting *waiting = calloc(1, sizeof(*waiting));
+	char text[ADDR_TEXT_MAX];
+
+	if (waiting == NULL) {
+		stream_reset(stream);
+		return;
+	}
+	log_verbose("a client from %s waits for the SSH connection",
+	    addr_format(peer, text));
+	waiting->tunnel = tunnel;
+	waiting->stream = stream;
+	waiting->local = *local;
+	waiting->peer = *peer;
+	stream_set_handler(stream, &handler, waiting);
+	TAILQ_INSERT_TAIL(&tunnel->waiting, waiting, entry);
+	uv_timer_init(tunnel->options.loop, &waiting->timer);
+	waiting->timer.data = waiting;
+	uv_timer_start(&waiting->timer, on_waited, tunnel->options.link_wait_ms,
+	    0);
+	/* From here on an attempt may be under way. */
+	tunnel_count(tunnel, true);
+}
+
+void
+tunnel_local_up(struct tunnel *tunnel)
+{
+	struct tunnel_waiting *waiting;
+
+	while ((waiting = TAILQ_FIRST(&tunnel->waiting)) != NULL) {
+		/* In this order, so that the link is not idle in between. */
+		tunnel_begin_session(tunnel, waiting->stream, &waiting->local,
+		    &waiting->peer);
+		end_waiting(waiting);
+	}
+}
+
+void
+tunnel_local_down(struct tunnel *tunnel, const char *why)
+{
+	struct tunnel_waiting *waiting;
+
+	while ((waiting = TAILQ_FIRST(&tunnel->waiting)) != NULL)
+		refuse_waiting(waiting, why);
+}
+
+/* The stream is taken, in one way or another. */
+static void
+take_client(struct tunnel *tunnel, struct stream *stream,
+    const struct addr *local, const struct addr *peer)
+{
+	if (!tunnel_admit(tunnel, stream, peer))
+		return;
+	if (reconnect_is_up(tunnel->options.reconnect))
+		tunnel_begin_session(tunnel, stream, local, peer);
+	else
+		wait_for_link(tunnel, stream, local, peer);
+}
+
+static void
+on_accept(void *ctx, struct stream *stream)
+{
+	struct addr local = net_stream_local(stream);
+	struct addr peer = net_stream_peer(stream);
+
+	if (peer.family == AF_UNSPEC)
+		stream_close(stream); /* it came and went */
+	else
+		take_client(ctx, stream, &local, &peer);
+}
+
+/* ---- where it listens ---- */
+
+static int
+bind_one(struct tunnel *tunnel, struct addr at, bool dual)
+{
+	struct net_listener *listener;
+	int err;
+
+	if (tunnel->n_listeners == TUNNEL_LISTENERS_MAX)
+		return 0;
+	if (!addr_is_loopback(&at) && tunnel->options.policy->n_allow == 0) {
+		tunnel->exposed = true;
+		return -EPERM;
+	}
+	/* The addresses of one name share the port that the first was given. */
+	at.port = tunnel->options.port;
+	if (at.port == 0 && tunnel->n_listeners > 0)
+		at.port = net_listener_addr(tunnel->listeners[0]).port;
+	listener =
+	    net_listen(tunnel->options.net, &at, dual, on_accept, tunnel, &err);
+	if (listener == NULL)
+		return err;
+	tunnel->listeners[tunnel->n_listeners++] = listener;
+	return 0;
+}
+
+/* All addresses: one socket for both families, or IPv4 where there is no
+ * IPv6. */
+static int
+bind_all(struct tunnel *tunnel)
+{
+	struct addr any = { .family = AF_INET6 };
+	int err = bind_one(tunnel, any, true);
+
+	if (err != -EAFNOSUPPORT && err != -EADDRNOTAVAIL)
+		return err;
+	any.family = AF_INET;
+	return bind_one(tunnel, any, false);
+}
+
+/* Every address of a name; one that works is enough ("localhost" may have
+ * ::1 in a file but not on the host). */
+static int
+bind_name(struct tunnel *tunnel, const char *name, const char **ret_why)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	struct addrinfo *found, *info;
+	struct addr at;
+	int err = -EADDRNOTAVAIL, gai;
+
+	gai = getaddrinfo(name, NULL, &hints, &found);
+	if (gai != 0) {
+		*ret_why = gai_strerror(gai);
+		return -EADDRNOTAVAIL;
+	}
+	for (info = found; info != NULL; info = info->ai_next)
+		if (addr_from_sockaddr(info->ai_addr, &at) == 0)
+			err = bind_one(tunnel, at, false);
+	freeaddrinfo(found);
+	return tunnel->n_listeners > 0 ? 0 : err;
+}
+
+static int
+bind_where(struct tunnel *tunnel, const char **ret_why)
+{
+	const char *bind = tunnel->options.bind;
+	struct addr at;
+
+	if (*bind == '\0')
+		return bind_one(tunnel, addr_loopback(AF_INET, 0), false);
+	if (strcmp(bind, "*") == 0)
+		return bind_all(tunnel);
+	if (addr_parse_ip(bind, &at) == 0)
+		return bind_one(tunnel, at, false);
+	return bind_name(tunnel, bind, ret_why);
+}
+
+int
+tunnel_local_make(struct tunnel *tunnel, char *why, size_t why_size)
+{
+	struct session_options *session = &tunnel->session_options;
+	const struct tunnel_options *options = &tunnel->options;
+	const char *reason = NULL;
+	char text[200];
+	int err;
+
+	session->client_side = options->near;
+	session->server_side = options->far;
+	session->server_at = options->policy->far_address;
+	session->upload_apart = options->policy->many_links;
+	err = bind_where(tunnel, &reason);
+	if (tunnel->exposed) {
+		tunnel_say_cannot(tunnel, allow_missing, why, why_size);
+		return -1;
+	}
+	if (err == 0)
+		return 0;
+	snprintf(text, sizeof(text), "%s%s",
+	    reason != NULL ? reason : strerror(-err),
+	    err == -EACCES && options->port < 1024 ?
+		" (ports below 1024 need root; take one from 1024 up)" :
+		"");
+	tunnel_say_cannot(tunnel, text, why, why_size);
+	return -1;
+}
+
+void
+tunnel_local_start(struct tunnel *tunnel, tunnel_started_cb *started, void *ctx)
+{
+	char why[300];
+	int err = 0;
+
+	for (size_t i = 0; i < tunnel->n_listeners && err == 0; i++)
+		err = net_listener_start(tunnel->listeners[i]);
+	if (err != 0)
+		tunnel_say_cannot(tunnel, strerror(-err), why, sizeof(why));
+	started(ctx, tunnel, err != 0 ? why : NULL);
+}
+
+void
+tunnel_local_close(struct tunnel *tunnel, const char *why)
+{
+	while (tunnel->n_listeners > 0)
+		net_listener_close(tunnel->listeners[--tunnel->n_listeners]);
+	tunnel_local_down(tunnel, why);
+}

@@ -1,0 +1,83 @@
+/*
+ * What tunnel.c shares with tunnel_local.c and tunnel_remote.c.  Nobody else
+ * includes it.
+ */
+#ifndef TUNNEL_TUNNEL_PRIV_H
+#define TUNNEL_TUNNEL_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "ssh/pause.h"
+#include "tunnel/session.h"
+#include "tunnel/tunnel.h"
+
+/* A name like "localhost" has an address in each family. */
+#define TUNNEL_LISTENERS_MAX 4
+
+struct tunnel_entry;
+struct tunnel_waiting;
+
+struct tunnel {
+	struct tunnel_options options;
+	struct session_options session_options;
+	struct engine_memory memory;
+	LIST_HEAD(, tunnel_entry) sessions;
+	uv_timer_t timer; /* of a remote one; that of a local one sleeps */
+
+	/* A local tunnel's. */
+	struct net_listener *listeners[TUNNEL_LISTENERS_MAX];
+	size_t n_listeners;
+	bool exposed; /* an address was beyond loopback, and no --allow */
+	TAILQ_HEAD(, tunnel_waiting) waiting;
+
+	/* A remote tunnel's. */
+	struct side_listener *far;
+	struct addr far_at; /* as the SSH server's host has it; AF_UNSPEC
+			     * before it has listened once */
+	struct pause pause;
+	bool told; /* that it cannot listen again; until it does */
+	tunnel_started_cb *started;
+	void *started_ctx;
+};
+
+/*
+ * May it be one more, at *peer?  False: the stream has had its 421, and is
+ * given up.
+ */
+bool tunnel_admit(struct tunnel *tunnel, struct stream *stream,
+    const struct addr *peer);
+
+/* Takes a stream that was admitted, in one way or another; true: by a session,
+ * which counts. */
+bool tunnel_begin_session(struct tunnel *tunnel, struct stream *stream,
+    const struct addr *local, const struct addr *peer);
+
+/* Gives the stream up after reply. */
+void tunnel_turn_away(struct stream *stream, const char *reply);
+
+/* One that counts as a session comes or goes. */
+void tunnel_count(struct tunnel *tunnel, bool more);
+
+/* Writes "cannot listen on BIND port N: reason" to why. */
+void tunnel_say_cannot(const struct tunnel *tunnel, const char *reason,
+    char *why, size_t why_size);
+
+/* The two kinds; make: 0, or -1 with why. */
+int tunnel_local_make(struct tunnel *tunnel, char *why, size_t why_size);
+void tunnel_local_start(struct tunnel *tunnel, tunnel_started_cb *started,
+    void *ctx);
+void tunnel_local_up(struct tunnel *tunnel);
+void tunnel_local_down(struct tunnel *tunnel, const char *why);
+void tunnel_local_close(struct tunnel *tunnel, const char *why);
+
+int tunnel_remote_make(struct tunnel *tunnel, char *why, size_t why_size);
+void tunnel_remote_start(struct tunnel *tunnel, tunnel_started_cb *started,
+    void *ctx);
+void tunnel_remote_up(struct tunnel *tunnel);
+void tunnel_remote_down(struct tunnel *tunnel);
+void tunnel_remote_close(struct tunnel *tunnel);
+
+#endif

@@ -1,0 +1,217 @@
+/*
+ * A remote tunnel: sshd listens.  When the link was lost and is up again, it is
+ * asked again for the port that clients know, until it has it: for a while the
+ * dead connection may have it still.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "limits.h"
+#include "ssh/reconnect.h"
+#include "tunnel/tunnel_priv.h"
+
+/* What goes behind "cannot listen on". */
+static const char allow_missing_far[] =
+    "clients of other hosts could connect; --allow FROM says where they are "
+    "(an address or a network, repeatable; 0.0.0.0/0 and ::/0 for anywhere). "
+    "sshd does not tell who connects, so this keeps nobody out there: it is "
+    "where data connections to clients may go";
+
+/* Is that address, where the SSH server is to listen, on its loopback? */
+static bool
+is_far_loopback(const char *host)
+{
+	struct addr at;
+
+	return strcmp(host, "localhost") == 0 ||
+	    (addr_parse_ip(host, &at) == 0 && addr_is_loopback(&at));
+}
+
+/* What the SSH server cannot be asked to listen at; NULL: it can. */
+static const char *
+wrong_far_host(const struct policy *policy, const char *host)
+{
+	struct addr at = { .family = AF_UNSPEC };
+	bool all = strcmp(host, "*") == 0;
+
+	if (is_far_loopback(host))
+		return NULL;
+	if (!all && addr_parse_ip(host, &at) != 0)
+		return "a name will not do, since FTP clients there are told "
+		       "the address; give it, or localhost, or *";
+	if (policy->n_allow == 0)
+		return allow_missing_far;
+	if ((all || addr_is_any(&at)) &&
+	    policy->client_address.family == AF_UNSPEC)
+		return "the replies to PASV name an address of the SSH "
+		       "server, and which one its FTP clients see is not "
+		       "known; --client-address ADDR says it, or give it "
+		       "instead";
+	if (policy->client_data_host_control)
+		return "--client-data-host control needs the addresses of "
+		       "clients, and sshd does not tell them";
+	return NULL;
+}
+
+int
+tunnel_remote_make(struct tunnel *tunnel, char *why, size_t why_size)
+{
+	static const struct subnet loopback[] = {
+		{ { .family = AF_INET, .ip = { 127 } }, 8 },
+		{ { .family = AF_INET6, .ip = { [15] = 1 } }, 128 },
+	};
+	struct session_options *session = &tunnel->session_options;
+	const struct tunnel_options *options = &tunnel->options;
+	const char *host = options->bind, *wrong;
+
+	if (*host == '\0')
+		host = "localhost";
+	wrong = wrong_far_host(options->policy, host);
+	if (wrong != NULL) {
+		tunnel_say_cannot(tunnel, wrong, why, why_size);
+		return -1;
+	}
+	session->client_side = options->far;
+	session->server_side = options->near;
+	session->client_at = host;
+	session->networks = options->policy->allow;
+	session->n_networks = options->policy->n_allow;
+	if (is_far_loopback(host)) {
+		session->networks = loopback;
+		session->n_networks = 2;
+	}
+	return 0;
+}
+
+static void listen_far(struct tunnel *tunnel);
+
+static void
+tell_started(struct tunnel *tunnel, const char *why)
+{
+	tunnel_started_cb *started = tunnel->started;
+
+	tunnel->started = NULL;
+	started(tunnel->started_ctx, tunnel, why);
+}
+
+static void
+on_far_listening(void *ctx, const struct addr *v4, const struct addr *v6)
+{
+	struct tunnel *tunnel = ctx;
+	char text[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX];
+
+	tunnel->far_at = v4->family != AF_UNSPEC ? *v4 : *v6;
+	if (tunnel->started != NULL) {
+		tell_started(tunnel, NULL);
+		return;
+	}
+	log_line(tunnel->told ? LOG_LEVEL_WARN : LOG_LEVEL_VERBOSE, 0,
+	    "listening on %s of the SSH server again",
+	    tunnel_address(tunnel, text, sizeof(text)));
+	tunnel->told = false;
+}
+
+static bool
+on_far_accepted(void *ctx, struct stream *stream, const struct addr *local,
+    const struct addr *peer)
+{
+	struct tunnel *tunnel = ctx;
+
+	return tunnel_admit(tunnel, stream, peer) &&
+	    tunnel_begin_session(tunnel, stream, local, peer);
+}
+
+static void
+on_pause_over(uv_timer_t *timer)
+{
+	struct tunnel *tunnel = timer->data;
+
+	side_listener_close(tunnel->far, false);
+	tunnel->far = NULL;
+	if (reconnect_is_up(tunnel->options.reconnect))
+		listen_far(tunnel);
+}
+
+/* sshd did not listen again, or does not any more. */
+static void
+listen_later(struct tunnel *tunnel, const char *why)
+{
+	uint64_t ms = pause_after(&tunnel->pause, 0);
+
+	log_line(tunnel->told ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, 0,
+	    "%s; trying again in %.1f s", why, (double)ms / 1000);
+	tunnel->told = true;
+	uv_timer_start(&tunnel->timer, on_pause_over, ms, 0);
+}
+
+static void
+on_far_failed(void *ctx, int err, const char *reason)
+{
+	struct tunnel *tunnel = ctx;
+	char why[1024];
+
+	(void)err;
+	tunnel_say_cannot(tunnel, reason, why, sizeof(why));
+	if (tunnel->started != NULL)
+		tell_started(tunnel, why);
+	else if (reconnect_is_up(tunnel->options.reconnect))
+		listen_later(tunnel, why);
+	else /* of the loss of the link others say the word */
+		log_verbose("%s", why);
+}
+
+static void
+listen_far(struct tunnel *tunnel)
+{
+	static const struct side_listener_handler handler = {
+		.listening = on_far_listening,
+		.accepted = on_far_accepted,
+		.failed = on_far_failed,
+	};
+	struct side_at at = {
+		.host = tunnel->session_options.client_at,
+		.port = tunnel->options.port,
+		.many = true,
+	};
+
+	/* The port that clients were told. */
+	if (tunnel->far_at.family != AF_UNSPEC)
+		at.port = tunnel->far_at.port;
+	tunnel->far = side_listen(tunnel->options.far, &at, &handler, tunnel);
+	if (tunnel->far == NULL)
+		on_far_failed(tunnel, -ENOMEM, strerror(ENOMEM));
+}
+
+void
+tunnel_remote_start(struct tunnel *tunnel, tunnel_started_cb *started,
+    void *ctx)
+{
+	tunnel->started = started;
+	tunnel->started_ctx = ctx;
+	listen_far(tunnel);
+}
+
+void
+tunnel_remote_up(struct tunnel *tunnel)
+{
+	pause_init(&tunnel->pause, LIMIT_RECONNECT_PAUSE_MS,
+	    LIMIT_RECONNECT_PAUSE_MAX_MS);
+	listen_far(tunnel);
+}
+
+void
+tunnel_remote_down(struct tunnel *tunnel)
+{
+	uv_timer_stop(&tunnel->timer);
+	side_listener_close(tunnel->far, false);
+	tunnel->far = NULL;
+}
+
+void
+tunnel_remote_close(struct tunnel *tunnel)
+{
+	tunnel_remote_down(tunnel);
+	tunnel->started = NULL;
+}

@@ -108,8 +108,8 @@
 /* Largest packet or message on a mux socket (OpenSSH's own is 256 KiB). */
 #define LIMIT_MUX_MESSAGE (256 * 1024)
 
-/* Channels hold back above it; it bounds what waits for ssh to read, once here
- * and once in the kernel, whose default (208 KiB) makes ssh wait for us. */
+/* So much may wait in the kernel for ssh to read; its default (208 KiB) makes
+ * ssh wait for us. */
 #define LIMIT_MUX_QUEUE (512 * 1024)
 
 /* The queue of a mux socket never holds more; beyond it the link is lost. */

@@ -67,7 +67,8 @@ int channel_message(struct channel *channel,
  * goes to its owner. */
 void channel_deliver(struct channel_mux *mux);
 
-/* The mux socket has room: each waiting channel in turn sends a packet. */
+/* The mux socket has room: each waiting channel in turn sends a packet, or some
+ * more when it is alone. */
 void channel_turns(struct channel_mux *mux);
 
 /*

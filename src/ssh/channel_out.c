@@ -164,10 +164,14 @@ channel_send_packets(struct channel *channel, const uint8_t *bytes, size_t len,
 	return sent;
 }
 
+/* first: it had its turn, but nothing went. */
 static void
-channel_wait(struct channel *channel)
+channel_wait(struct channel *channel, bool first)
 {
-	TAILQ_INSERT_TAIL(&channel->mux->waiting, channel, entry);
+	if (first)
+		TAILQ_INSERT_HEAD(&channel->mux->waiting, channel, entry);
+	else
+		TAILQ_INSERT_TAIL(&channel->mux->waiting, channel, entry);
 	channel->waiting = true;
 }
 
@@ -189,7 +193,7 @@ channel_send(struct channel *channel, const uint8_t *bytes, size_t len)
 			    len - sent, CHANNEL_PACKETS, &full);
 	}
 	if (full)
-		channel_wait(channel);
+		channel_wait(channel, false);
 	return sent;
 }
 
@@ -210,14 +214,14 @@ channel_turns(struct channel_mux *mux)
 
 	while (!full && (channel = TAILQ_FIRST(&mux->waiting)) != NULL) {
 		bool alone = TAILQ_NEXT(channel, entry) == NULL;
+		size_t sent;
 
 		channel_unwait(channel);
-		buf_consume(&channel->out,
-		    channel_send_packets(channel, buf_bytes(&channel->out),
-			buf_len(&channel->out), alone ? CHANNEL_PACKETS : 1,
-			&full));
+		sent = channel_send_packets(channel, buf_bytes(&channel->out),
+		    buf_len(&channel->out), alone ? CHANNEL_PACKETS : 1, &full);
+		buf_consume(&channel->out, sent);
 		if (buf_len(&channel->out) > 0 && channel->peer_window > 0)
-			channel_wait(channel);
+			channel_wait(channel, sent == 0);
 		channel_after_send(channel);
 	}
 }

@@ -66,7 +66,7 @@ void conn_break(struct conn *conn);
 /* Is less than max bytes queued? */
 bool conn_has_room(const struct conn *conn, size_t max);
 
-/* Bytes given to conn_send() so far, and how many of them have left. */
+/* Bytes that were given or taken so far, and how many of them have left. */
 uint64_t conn_taken(const struct conn *conn);
 uint64_t conn_sent(const struct conn *conn);
 

@@ -331,7 +331,7 @@ conn_ready(uv_poll_t *poll, int status, int events)
 	}
 	if ((events & UV_READABLE) != 0)
 		conn_read(conn);
-	/* Each occasion counts: see conn_send(). */
+	/* What is queued is tried on each occasion: see conn_send(). */
 	if (conn->handler != NULL &&
 	    ((events & UV_WRITABLE) != 0 || buf_len(&conn->queue) > 0))
 		conn_flush(conn);

@@ -31,6 +31,11 @@
  * such data connections. */
 #define LIMIT_AHEAD_DEATHS 2
 
+/* Lines of a client in a second, unless --max-lines says otherwise; more wait.
+ * A client that waits for each reply sends some thousands at most, over
+ * loopback, one that does not some tens of thousands. */
+#define LIMIT_LINES 1000
+
 /* Sessions at one time, unless --max-sessions says otherwise. */
 #define LIMIT_SESSIONS 256
 
@@ -57,6 +62,12 @@
 
 /* ... and how long for a peer that does not take what is still queued. */
 #define LIMIT_FINISH_QUIET_MS 60000
+
+/* Without a descriptor for it a connection waits with the kernel, and is tried
+ * again after this ... */
+#define LIMIT_ACCEPT_PAUSE_MS 200
+/* ... of which the log has a line no more often than this. */
+#define LIMIT_ACCEPT_TOLD_MS 60000
 
 /* ---- the link ---- */
 
@@ -158,6 +169,13 @@
  * end its direction too, which shows that sshd holds nothing of it any more. */
 #define LIMIT_FAR_DELIVERY_MS 2000
 
+/* TCP asks an idle peer for a sign of life after so many seconds, which also
+ * keeps a NAT on the way from forgetting the connection; and then again, so
+ * often, before the peer counts as dead. */
+#define LIMIT_KEEPALIVE_IDLE_S 60
+#define LIMIT_KEEPALIVE_INTERVAL_S 15
+#define LIMIT_KEEPALIVE_COUNT 8
+
 /* A client that began a transfer has this long to connect. */
 #define LIMIT_CLIENT_CONNECT_MS 60000
 
@@ -182,6 +200,21 @@
 #define LIMIT_FAR_UPLOAD_EOF_MS 50
 /* ... and this long for the reset that answers a probe, twice. */
 #define LIMIT_PROBE_MS 500
+
+/* So long after the beginning of a session somebody is to have logged in,
+ * unless
+ * --login-timeout says otherwise: as proftpd and vsftpd have it. */
+#define LIMIT_LOGIN_MS 300000
+
+/* culvert ends when transfers have ended: a command that is not answered, or a
+ * data connection that is not used, is waited for for so long. */
+#define LIMIT_DRAIN_MS 10000
+/* ... and whether the last session has ended is looked at so often. */
+#define LIMIT_DRAIN_LOOK_MS 100
+
+/* A second connection to a far listener so soon after a reply of the server may
+ * be the one that the server has made before it. */
+#define LIMIT_SECOND_MS 2000
 
 /* After the client's end of control the server has this long to end too. */
 #define LIMIT_HALF_CLOSED_MS 300000

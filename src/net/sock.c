@@ -603,18 +603,18 @@ net_stream_peer(const struct stream *stream)
 /* ---- accepting ---- */
 
 struct stream *
-sock_accept(struct net *net, uv_stream_t *server)
+sock_adopt(struct net *net, bool tcp, int *fd)
 {
-	bool tcp = server->type == UV_TCP;
 	struct net_stream *s = net_stream_new(net, tcp ? AF_INET : AF_UNIX);
 
 	if (s == NULL)
 		return NULL;
-	if (uv_accept(server, &s->uv.stream) != 0 ||
-	    (tcp && sock_set_options(sock_fd(&s->uv)) != 0)) {
+	if ((tcp && sock_set_options(*fd) != 0) ||
+	    sock_handle_open(&s->uv, *fd) != 0) {
 		sock_close(&s->stream);
 		return NULL;
 	}
+	*fd = -1;
 	s->connected = true;
 	return &s->stream;
 }

@@ -68,6 +68,9 @@ sock_set_options(int fd)
 	} options[] = {
 		{ IPPROTO_TCP, TCP_NODELAY, 1 },
 		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, LIMIT_KEEPALIVE_IDLE_S },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, LIMIT_KEEPALIVE_INTERVAL_S },
+		{ IPPROTO_TCP, TCP_KEEPCNT, LIMIT_KEEPALIVE_COUNT },
 		{ SOL_SOCKET, SO_OOBINLINE, 1 },
 	};
 	/* What a slow peer does not take is to be seen here, not hidden in the
@@ -110,11 +113,16 @@ sock_handle_open(union sock_handle *uv, int fd)
 struct addr
 sock_addr(const union sock_handle *uv, bool peer)
 {
+	return sock_fd_addr(sock_fd(uv), peer);
+}
+
+struct addr
+sock_fd_addr(int fd, bool peer)
+{
 	struct addr addr = { .family = AF_UNSPEC };
 	struct sockaddr_storage storage = { .ss_family = AF_UNSPEC };
 	struct sockaddr *sa = (struct sockaddr *)&storage;
 	socklen_t len = sizeof(storage);
-	int fd = sock_fd(uv);
 
 	if ((peer ? getpeername(fd, sa, &len) : getsockname(fd, sa, &len)) == 0)
 		addr_from_sockaddr(sa, &addr);

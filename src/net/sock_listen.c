@@ -1,5 +1,7 @@
 /*
- * Listening sockets, over libuv.
+ * Listening sockets.  Accepting is ours: libuv's own closes what it has no
+ * descriptor for, and may spin when it has not even one for that.  Here such a
+ * connection stays with the kernel until there is one.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,11 +11,18 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "net/sock.h"
 #include "net/sock_priv.h"
 
+/* Connections that are accepted in one turn of the loop. */
+#define ACCEPTS_AT_ONCE 32
+
 struct net_listener {
-	union sock_handle uv;
+	int fd;
+	uv_poll_t poll;
+	uv_timer_t pause;
+	unsigned int open_handles; /* that uv_close() has still to end */
 	struct net *net;
 	net_accept_cb *accepted;
 	void *ctx;
@@ -35,7 +44,8 @@ sock_listen(const struct addr *at, bool dual, int *ret_fd)
 	err = sock_set_options(fd);
 	if (err != 0)
 		return err;
-	/* For a restart; the kernel's own choice should be a free port. */
+	/* For the next one that listens there while connections of this one are
+	 * left; the kernel's own choice should be a free port. */
 	if (at->port != 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (at->family == AF_INET6 &&
@@ -45,6 +55,8 @@ sock_listen(const struct addr *at, bool dual, int *ret_fd)
 	if (bind(fd, (const struct sockaddr *)&sa, len) != 0 ||
 	    listen(fd, SOMAXCONN) != 0)
 		return -errno;
+	if (at->port == 0)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	*ret_fd = steal_fd(&fd);
 	return 0;
 }
@@ -78,6 +90,9 @@ net_listener_closed(uv_handle_t *handle)
 {
 	struct net_listener *listener = handle->data;
 
+	if (--listener->open_handles > 0)
+		return;
+	cleanup_fd(&listener->fd);
 	free(listener->path);
 	free(listener);
 }
@@ -85,17 +100,21 @@ net_listener_closed(uv_handle_t *handle)
 void
 net_listener_close(struct net_listener *listener)
 {
-	if (listener == NULL || uv_is_closing(&listener->uv.handle))
+	if (listener == NULL ||
+	    uv_is_closing((const uv_handle_t *)&listener->poll))
 		return;
 	if (listener->path != NULL)
 		unlink(listener->path);
-	uv_close(&listener->uv.handle, net_listener_closed);
+	uv_close((uv_handle_t *)&listener->poll, net_listener_closed);
+	uv_close((uv_handle_t *)&listener->pause, net_listener_closed);
+	/* From now on nobody gets in, and the address is free. */
+	cleanup_fd(&listener->fd);
+	listener->fd = -1;
 }
 
 /* On success fd is the listener's. */
 static struct net_listener *
-net_listener_new(struct net *net, sa_family_t family, int *fd,
-    net_accept_cb *accepted, void *ctx)
+net_listener_new(struct net *net, int *fd, net_accept_cb *accepted, void *ctx)
 {
 	struct net_listener *listener = calloc(1, sizeof(*listener));
 
@@ -104,16 +123,16 @@ net_listener_new(struct net *net, sa_family_t family, int *fd,
 	listener->net = net;
 	listener->accepted = accepted;
 	listener->ctx = ctx;
-	if (sock_handle_init(&listener->uv, net, family) != 0) {
+	listener->fd = -1;
+	if (uv_poll_init(net->loop, &listener->poll, *fd) != 0) {
 		free(listener);
 		return NULL;
 	}
-	listener->uv.handle.data = listener;
-	if (sock_handle_open(&listener->uv, *fd) != 0) {
-		net_listener_close(listener);
-		return NULL;
-	}
-	*fd = -1;
+	listener->poll.data = listener;
+	uv_timer_init(net->loop, &listener->pause);
+	listener->pause.data = listener;
+	listener->open_handles = 2;
+	listener->fd = steal_fd(fd);
 	return listener;
 }
 
@@ -129,7 +148,7 @@ net_listen(struct net *net, const struct addr *at, bool dual,
 		*ret_err = err;
 		return NULL;
 	}
-	listener = net_listener_new(net, at->family, &fd, accepted, ctx);
+	listener = net_listener_new(net, &fd, accepted, ctx);
 	if (listener == NULL)
 		*ret_err = -ENOMEM;
 	return listener;
@@ -149,7 +168,7 @@ net_listen_unix(struct net *net, const char *path, net_accept_cb *accepted,
 		*ret_err = err;
 		return NULL;
 	}
-	listener = net_listener_new(net, AF_UNIX, &fd, accepted, ctx);
+	listener = net_listener_new(net, &fd, accepted, ctx);
 	if (listener == NULL) {
 		unlink(path);
 		*ret_err = -ENOMEM;
@@ -159,29 +178,91 @@ net_listen_unix(struct net *net, const char *path, net_accept_cb *accepted,
 	return listener;
 }
 
+/* ---- accepting ---- */
+
+static void net_listener_ready(uv_poll_t *poll, int status, int events);
+
 static void
-net_listener_connection(uv_stream_t *server, int status)
+net_listener_go_on(uv_timer_t *timer)
 {
-	struct net_listener *listener = server->data;
+	struct net_listener *listener = timer->data;
+
+	uv_poll_start(&listener->poll, UV_READABLE, net_listener_ready);
+}
+
+/* Want of descriptors or memory: all others are about the one connection
+ * (accept(2)). */
+static bool
+net_listener_must_pause(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOBUFS ||
+	    err == -ENOMEM;
+}
+
+static void
+net_listener_pause(struct net_listener *listener, int err)
+{
+	struct net *net = listener->net;
+	uint64_t now = uv_now(net->loop);
+
+	uv_poll_stop(&listener->poll);
+	uv_timer_start(&listener->pause, net_listener_go_on,
+	    LIMIT_ACCEPT_PAUSE_MS, 0);
+	if (net->paused_at == 0 ||
+	    now - net->paused_at > LIMIT_ACCEPT_TOLD_MS) {
+		log_warn("connections have to wait: %s%s", strerror(-err),
+		    err == -EMFILE ? " (ulimit -n)" : "");
+		net->paused_at = now;
+	}
+}
+
+/* One connection: 0, or a negative errno. */
+static int
+net_listener_accept(struct net_listener *listener)
+{
+	CLEANUP(cleanup_fd)
+	int fd =
+	    accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct stream *stream;
 
-	/* Out of descriptors: libuv has dropped the connection. */
-	if (status != 0)
-		return;
-	stream = sock_accept(listener->net, server);
+	if (fd < 0)
+		return -errno;
+	stream = sock_adopt(listener->net, listener->path == NULL, &fd);
 	if (stream != NULL)
 		listener->accepted(listener->ctx, stream);
+	return 0;
+}
+
+/* Some at a time, so that others have their turn; the listener may be closed in
+ * a callback. */
+static void
+net_listener_ready(uv_poll_t *poll, int status, int events)
+{
+	struct net_listener *listener = poll->data;
+	int err = 0;
+
+	(void)events;
+	if (status < 0)
+		return;
+	for (int i = 0; i < ACCEPTS_AT_ONCE && err != -EAGAIN; i++) {
+		if (uv_is_closing((const uv_handle_t *)poll))
+			return;
+		err = net_listener_accept(listener);
+		if (net_listener_must_pause(err)) {
+			net_listener_pause(listener, err);
+			return;
+		}
+	}
 }
 
 struct addr
 net_listener_addr(const struct net_listener *listener)
 {
-	return sock_addr(&listener->uv, false);
+	return sock_fd_addr(listener->fd, false);
 }
 
 int
 net_listener_start(struct net_listener *listener)
 {
-	return uv_listen(&listener->uv.stream, SOMAXCONN,
-	    net_listener_connection);
+	return uv_poll_start(&listener->poll, UV_READABLE, net_listener_ready);
 }

@@ -20,6 +20,7 @@ struct net {
 	size_t finishing; /* streams given up by stream_finish(), still here */
 	net_finished_cb *finished; /* NULL: nobody waits for them */
 	void *finished_ctx;
+	uint64_t paused_at; /* when it was last said that connections wait */
 	char read_buf[LIMIT_READ_CHUNK];
 };
 
@@ -45,6 +46,7 @@ int sock_fd(const union sock_handle *uv);
 
 /* The address of its own or its peer's end, as net_stream_local() has it. */
 struct addr sock_addr(const union sock_handle *uv, bool peer);
+struct addr sock_fd_addr(int fd, bool peer);
 
 /* Sets the options of every TCP socket.  0 or a negative errno. */
 int sock_set_options(int fd);
@@ -73,7 +75,8 @@ int sock_dial_name(struct net *net, const char *host, uint16_t port,
  * allowed. */
 void sock_dial_cancel(struct sock_dial *dial);
 
-/* Takes the connection that waits at server.  NULL: it could not be had. */
-struct stream *sock_accept(struct net *net, uv_stream_t *server);
+/* A stream of the connected, non-blocking socket *fd, which becomes -1.  NULL:
+ * it could not be had, and *fd is still the caller's. */
+struct stream *sock_adopt(struct net *net, bool tcp, int *fd);
 
 #endif

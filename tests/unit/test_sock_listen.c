@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "limits.h"
 #include "sockenv.h"
 
 static void
@@ -112,6 +114,47 @@ test_close_in_accept(void **state)
 	assert_int_equal(once.count, 1);
 	for (size_t i = 0; i < 3; i++)
 		close(raw[i]);
+}
+
+/* Without a descriptor a connection waits, the loop does not spin, and the log
+ * says it once. */
+static void
+test_no_descriptors(void **state)
+{
+	struct sockenv *env = *state;
+	struct notes notes = { .env = env };
+	struct addr at = addr_loopback(AF_INET, 0);
+	struct rlimit before, none;
+	struct net_listener *listener;
+	unsigned int turns = 0;
+	uint64_t until;
+	int raw, next, err = 0;
+
+	listener = net_listen(env->net, &at, false, notes_accept, &notes, &err);
+	assert_non_null(listener);
+	at = net_listener_addr(listener);
+	raw = raw_connect(&at);
+	next = dup(raw); /* the lowest that is free */
+	assert_true(next >= 0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = (rlim_t)next;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(net_listener_start(listener), 0);
+	until = uv_now(&env->loop) + 3 * LIMIT_ACCEPT_PAUSE_MS;
+	while (uv_now(&env->loop) < until) {
+		sockenv_turn(env);
+		turns++;
+	}
+	assert_null(notes.stream);
+	/* One a tick, and not thousands. */
+	assert_in_range(turns, 3, 2000);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	SOCKENV_UNTIL(env, notes.stream != NULL);
+	net_listener_close(listener);
+	notes_free(&notes);
+	close(raw);
 }
 
 /* "::" takes IPv4 only when it is asked to. */
@@ -283,6 +326,7 @@ main(void)
 		SOCKENV_TEST(test_in_use),
 		SOCKENV_TEST(test_not_before_start),
 		SOCKENV_TEST(test_close_in_accept),
+		SOCKENV_TEST(test_no_descriptors),
 		SOCKENV_TEST(test_dual),
 		SOCKENV_TEST(test_link_local),
 		SOCKENV_TEST(test_unix),

@@ -198,6 +198,8 @@ class Capture:
         size = self._fences  # which one it is
         with self.near.call(socket.socket, socket.AF_INET,
                             socket.SOCK_DGRAM) as sock:
+            # tcpdump takes some ports of the kernel's choice for others.
+            sock.bind(("", self.FENCE))
             sock.sendto(b"." * size,
                         (self.far.address("ipv4", "link"), self.FENCE))
         fence = re.compile(rf"\.{self.FENCE}: UDP, length {size}$")

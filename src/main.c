@@ -11,12 +11,16 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <uv.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/privdir.h"
 #include "conf/options.h"
@@ -39,8 +43,11 @@ enum exit_status {
 	EXIT_NOT_CONNECTED = 255, /* ssh's own */
 };
 
-static const int stop_signals[] = { SIGINT, SIGTERM, SIGHUP };
-#define N_STOP_SIGNALS (sizeof(stop_signals) / sizeof(stop_signals[0]))
+static const int own_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
+#define N_SIGNALS (sizeof(own_signals) / sizeof(own_signals[0]))
+
+/* Descriptors that are not a session's: those of ssh, of the loop, ... */
+#define DESCRIPTORS_OWN 128
 
 struct app {
 	struct options options;
@@ -59,8 +66,12 @@ struct app {
 	bool started;	   /* the tunnels were, once */
 	size_t n_starting; /* of them, still */
 	struct tunnel_count count;
-	uv_signal_t signals[N_STOP_SIGNALS];
-	bool stopping; /* by a signal */
+	uv_signal_t signals[N_SIGNALS];
+	int terminal;	   /* the controlling one, or -1 */
+	uv_timer_t drain;  /* looks whether the last session has ended */
+	uint64_t drain_by; /* uv_now(); 0: there is no such time */
+	bool draining;	   /* by a signal ... */
+	bool stopping;	   /* ... and this too */
 	enum exit_status status;
 };
 
@@ -119,17 +130,76 @@ stop(struct app *app)
 		reconnect_stop(app->reconnect);
 }
 
-static void
-on_signal(uv_signal_t *handle, int signum)
-{
-	struct app *app = handle->data;
+/* ---- signals ---- */
 
-	log_verbose("%s: stopping", strsignal(signum));
+static void
+stop_now(struct app *app)
+{
+	uv_timer_stop(&app->drain);
 	if (app->stopping)
 		reconnect_stop(app->reconnect); /* somebody is in a hurry */
 	else
 		stop(app);
 	app->stopping = true;
+}
+
+static void
+on_drain(uv_timer_t *timer)
+{
+	struct app *app = timer->data;
+	size_t n = admission_count(app->count.admission);
+
+	if (n > 0 && (app->drain_by == 0 || uv_now(&app->loop) < app->drain_by))
+		return;
+	if (n > 0)
+		log_warn("%zu session%s did not end in time", n,
+		    n == 1 ? "" : "s");
+	stop_now(app);
+}
+
+/* Stops when no transfer is left, or in max_ms at the latest; 0: whenever that
+ * is. */
+static void
+drain(struct app *app, uint64_t max_ms)
+{
+	if (app->draining || !app->started) {
+		stop_now(app);
+		return;
+	}
+	app->draining = true;
+	app->drain_by = max_ms > 0 ? uv_now(&app->loop) + max_ms : 0;
+	for (size_t i = 0; i < app->options.n_forwards; i++)
+		tunnel_drain(app->tunnels[i], "culvert is stopping");
+	log_info("stopping as soon as transfers have ended; once more to stop "
+		 "at once");
+	uv_timer_start(&app->drain, on_drain, 0, LIMIT_DRAIN_LOOK_MS);
+}
+
+/* Is our terminal gone?  Then nobody can be asked for a password any more. */
+static bool
+terminal_is_gone(const struct app *app)
+{
+	struct pollfd terminal = { .fd = app->terminal, .events = 0 };
+
+	return poll(&terminal, 1, 0) == 1 && (terminal.revents & POLLHUP) != 0;
+}
+
+static void
+on_signal(uv_signal_t *handle, int signum)
+{
+	struct app *app = handle->data;
+
+	if (signum == SIGHUP && !terminal_is_gone(app)) {
+		log_verbose("%s: nothing to do", strsignal(signum));
+		return;
+	}
+	log_verbose("%s: stopping", strsignal(signum));
+	if (signum == SIGUSR1)
+		drain(app, 0);
+	else if (signum == SIGTERM && app->options.drain_ms > 0)
+		drain(app, app->options.drain_ms);
+	else
+		stop_now(app);
 }
 
 /* ---- the link, on which all depends ---- */
@@ -244,6 +314,10 @@ make_policy(struct app *app)
 		.allow = options->allow,
 		.n_allow = options->n_allow,
 		.any_user = options->any_user,
+		.max_lines = (unsigned)options->max_lines,
+		.max_data = (unsigned)options->max_data,
+		.login_ms = options->login_ms,
+		.keepalive_ms = options->keepalive_ms,
 		.pass_foreign_port = options->pass_foreign_port,
 		.allow_tls = options->allow_tls,
 		.prefetch = options->prefetch,
@@ -316,6 +390,11 @@ make_parts(struct app *app)
 		.pause_ms = LIMIT_RECONNECT_PAUSE_MS,
 		.pause_max_ms = LIMIT_RECONNECT_PAUSE_MAX_MS,
 	};
+	const struct admission_limits limits = {
+		.sessions = app->options.max_sessions,
+		.per_address = app->options.max_per_address,
+		.logins = app->options.max_logins,
+	};
 
 	app->link_options = (struct link_options) {
 		.program = app->options.ssh,
@@ -332,32 +411,66 @@ make_parts(struct app *app)
 	};
 	window_budget_init(&app->budget, app->options.max_memory,
 	    (uint32_t)app->options.max_window);
-	app->count.max_sessions = app->options.max_sessions;
 	app->net = net_new(&app->loop);
 	app->reconnect =
 	    reconnect_new(&app->loop, &links, &reconnect, &handler, app);
 	if (app->net == NULL || app->reconnect == NULL)
 		return false;
 	app->links = reconnect_links(app->reconnect);
+	app->count.admission = admission_new(&limits);
 	app->near = near_side_new(&app->loop, app->net);
 	app->far = far_side_new(&app->loop, app->links, app->net,
 	    app->directory, true);
 	app->far_first = far_side_new(&app->loop, app->links, app->net,
 	    app->directory, false);
-	return app->near != NULL && app->far != NULL &&
-	    app->far_first != NULL && make_policy(app);
+	return app->count.admission != NULL && app->near != NULL &&
+	    app->far != NULL && app->far_first != NULL && make_policy(app);
 }
 
 static void
 watch_signals(struct app *app)
 {
+	struct sigaction hangup;
+
 	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < N_STOP_SIGNALS; i++) {
+	app->terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	for (size_t i = 0; i < N_SIGNALS; i++) {
 		uv_signal_init(&app->loop, &app->signals[i]);
 		app->signals[i].data = app;
-		uv_signal_start(&app->signals[i], on_signal, stop_signals[i]);
 		uv_unref((uv_handle_t *)&app->signals[i]);
+		/* nohup(1) */
+		if (own_signals[i] == SIGHUP &&
+		    sigaction(SIGHUP, NULL, &hangup) == 0 &&
+		    hangup.sa_handler == SIG_IGN)
+			continue;
+		uv_signal_start(&app->signals[i], on_signal, own_signals[i]);
 	}
+	uv_timer_init(&app->loop, &app->drain);
+	app->drain.data = app;
+	uv_unref((uv_handle_t *)&app->drain);
+}
+
+/* A session has up to three descriptors, its listener included; what the
+ * administrator allows is taken. */
+static void
+raise_descriptors(const struct app *app)
+{
+	struct rlimit limit;
+	uint64_t wanted = 3 * app->options.max_sessions + DESCRIPTORS_OWN;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	if (limit.rlim_cur < limit.rlim_max && limit.rlim_cur < wanted) {
+		limit.rlim_cur =
+		    wanted < limit.rlim_max ? wanted : limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur < wanted)
+		log_verbose("%lu descriptors (ulimit -n) may be too few for "
+			    "%lu sessions with transfers; then connections "
+			    "have to wait",
+		    (unsigned long)limit.rlim_cur,
+		    (unsigned long)app->options.max_sessions);
 }
 
 /* From here on a signal changes nothing, and kills nobody who cleans up. */
@@ -367,11 +480,13 @@ ignore_signals(struct app *app)
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < N_STOP_SIGNALS; i++)
-		sigaddset(&set, stop_signals[i]);
+	for (size_t i = 0; i < N_SIGNALS; i++)
+		sigaddset(&set, own_signals[i]);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	for (size_t i = 0; i < N_STOP_SIGNALS; i++)
+	for (size_t i = 0; i < N_SIGNALS; i++)
 		uv_close((uv_handle_t *)&app->signals[i], NULL);
+	uv_close((uv_handle_t *)&app->drain, NULL);
+	cleanup_fd(&app->terminal);
 }
 
 static bool
@@ -410,6 +525,7 @@ run(struct app *app)
 	}
 	app->status = EXIT_STOPPED;
 	watch_signals(app);
+	raise_descriptors(app);
 	if (!start(app)) {
 		app->status = EXIT_FAILED;
 		let_go(app);
@@ -421,6 +537,7 @@ run(struct app *app)
 	uv_run(&app->loop, UV_RUN_DEFAULT);
 	net_free(app->net);
 	ports_free(app->policy.client_ports);
+	admission_free(app->count.admission);
 	err = uv_loop_close(&app->loop);
 	assert(err == 0);
 	privdir_remove(app->directory);
@@ -451,7 +568,8 @@ main(int argc, char **argv)
 		status = run(&app);
 		break;
 	case OPTIONS_HELP:
-		fputs(options_help(), stdout);
+		for (size_t i = 0; options_help()[i] != NULL; i++)
+			fputs(options_help()[i], stdout);
 		break;
 	case OPTIONS_VERSION:
 		puts("culvert " CULVERT_VERSION);

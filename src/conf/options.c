@@ -46,64 +46,60 @@ static take_cb add_allow, take_server_mode, take_far_address, take_client_ports,
 
 #define AT(field) offsetof(struct options, field)
 
+#define IS(option, what, field)                               \
+	{                                                     \
+		.name = option, .kind = what, .at = AT(field) \
+	}
+#define FROM_TO(option, what, field, least, most)                            \
+	{                                                                    \
+		.name = option, .kind = what, .at = AT(field), .low = least, \
+		.high = most                                                 \
+	}
+#define ONE_OF(option, field, no, yes)                                      \
+	{                                                                   \
+		.name = option, .kind = EITHER, .at = AT(field), .words = { \
+			no,                                                 \
+			yes                                                 \
+		}                                                           \
+	}
+#define BY(option, taker)                                  \
+	{                                                  \
+		.name = option, .kind = OWN, .take = taker \
+	}
+
 static const struct kind_of_option long_ones[] = {
-	{ .name = "ssh", .kind = TEXT, .at = AT(ssh) },
-	{ .name = "batch", .kind = FLAG, .at = AT(batch) },
-	{ .name = "foreign-port",
-	    .kind = EITHER,
-	    .at = AT(pass_foreign_port),
-	    .words = { "refuse", "pass" } },
-	{ .name = "allow-tls", .kind = FLAG, .at = AT(allow_tls) },
-	{ .name = "any-user", .kind = FLAG, .at = AT(any_user) },
-	{ .name = "max-sessions",
-	    .kind = COUNT,
-	    .at = AT(max_sessions),
-	    .low = 1,
-	    .high = 100000 },
-	{ .name = "allow", .kind = OWN, .take = add_allow },
-	{ .name = "server-mode", .kind = OWN, .take = take_server_mode },
-	{ .name = "far-address", .kind = OWN, .take = take_far_address },
-	{ .name = "client-address", .kind = ADDRESS, .at = AT(client_address) },
-	{ .name = "client-ports", .kind = OWN, .take = take_client_ports },
-	{ .name = "server-data-host",
-	    .kind = EITHER,
-	    .at = AT(server_data_host_reply),
-	    .words = { "control", "reply" } },
-	{ .name = "client-data-host",
-	    .kind = EITHER,
-	    .at = AT(client_data_host_control),
-	    .words = { "command", "control" } },
-	{ .name = "links",
-	    .kind = COUNT,
-	    .at = AT(links),
-	    .low = 1,
-	    .high = LIMIT_LINKS },
-	{ .name = "max-window",
-	    .kind = SIZE,
-	    .at = AT(max_window),
-	    .low = LIMIT_WINDOW_SMALL,
-	    .high = 1 << 30 },
-	{ .name = "max-memory",
-	    .kind = SIZE,
-	    .at = AT(max_memory),
-	    8 << 20,
-	    64ULL << 30 },
-	{ .name = "prefetch", .kind = FLAG, .at = AT(prefetch) },
-	{ .name = "no-cipher-order", .kind = FLAG, .at = AT(no_cipher_order) },
-	{ .name = "no-session", .kind = FLAG, .at = AT(no_session) },
-	{ .name = "retry", .kind = OWN, .take = take_retry },
-	{ .name = "link-wait",
-	    .kind = SECONDS,
-	    .at = AT(link_wait_ms),
-	    .low = 0,
-	    .high = 3600 },
-	{ .name = "on-demand", .kind = FLAG, .at = AT(on_demand) },
-	{ .name = "idle-exit",
-	    .kind = SECONDS,
-	    .at = AT(idle_exit_ms),
-	    .low = 0,
-	    .high = 1000000 },
+	BY("allow", add_allow),
+	IS("allow-tls", FLAG, allow_tls),
+	IS("any-user", FLAG, any_user),
+	IS("batch", FLAG, batch),
+	IS("client-address", ADDRESS, client_address),
+	ONE_OF("client-data-host", client_data_host_control, "command",
+	    "control"),
+	BY("client-ports", take_client_ports),
+	FROM_TO("drain", SECONDS, drain_ms, 0, 1000000),
+	BY("far-address", take_far_address),
+	ONE_OF("foreign-port", pass_foreign_port, "refuse", "pass"),
 	{ .name = "help", .kind = IS_HELP },
+	FROM_TO("idle-exit", SECONDS, idle_exit_ms, 0, 1000000),
+	FROM_TO("keepalive", SECONDS, keepalive_ms, 0, 1000000),
+	FROM_TO("link-wait", SECONDS, link_wait_ms, 0, 3600),
+	FROM_TO("links", COUNT, links, 1, LIMIT_LINKS),
+	FROM_TO("login-timeout", SECONDS, login_ms, 0, 1000000),
+	FROM_TO("max-data", COUNT, max_data, 1, LIMIT_SESSION_DATA),
+	FROM_TO("max-lines", COUNT, max_lines, 0, 1000000),
+	FROM_TO("max-logins", COUNT, max_logins, 0, 100000),
+	FROM_TO("max-memory", SIZE, max_memory, 8 << 20, 64ULL << 30),
+	FROM_TO("max-per-address", COUNT, max_per_address, 0, 100000),
+	FROM_TO("max-sessions", COUNT, max_sessions, 1, 100000),
+	FROM_TO("max-window", SIZE, max_window, LIMIT_WINDOW_SMALL, 1 << 30),
+	IS("no-cipher-order", FLAG, no_cipher_order),
+	IS("no-session", FLAG, no_session),
+	IS("on-demand", FLAG, on_demand),
+	IS("prefetch", FLAG, prefetch),
+	BY("retry", take_retry),
+	ONE_OF("server-data-host", server_data_host_reply, "control", "reply"),
+	BY("server-mode", take_server_mode),
+	IS("ssh", TEXT, ssh),
 	{ .name = "version", .kind = IS_VERSION },
 };
 
@@ -460,6 +456,9 @@ set_defaults(struct options *options)
 	*options = (struct options) {
 		.ssh = "ssh",
 		.max_sessions = LIMIT_SESSIONS,
+		.max_data = LIMIT_SESSION_DATA,
+		.max_lines = LIMIT_LINES,
+		.login_ms = LIMIT_LOGIN_MS,
 		.links = 1,
 		.max_window = LIMIT_WINDOW_MAX,
 		.max_memory = LIMIT_MEMORY,

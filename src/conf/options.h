@@ -48,7 +48,14 @@ struct options {
 	bool allow_tls;
 	bool any_user;
 	uint64_t max_sessions;
-	struct subnet *allow; /* heap */
+	uint64_t max_per_address; /* 0: max_sessions */
+	uint64_t max_logins;	  /* the same */
+	uint64_t max_data;	  /* data connections of a session */
+	uint64_t max_lines;	  /* a second; 0: any number */
+	uint64_t login_ms;	  /* 0: for ever */
+	uint64_t keepalive_ms;	  /* 0: never */
+	uint64_t drain_ms;	  /* of SIGTERM; 0: it cuts transfers */
+	struct subnet *allow;	  /* heap */
 	size_t n_allow;
 	enum options_mode server_mode;
 	bool server_data_host_reply;   /* --server-data-host reply */
@@ -78,7 +85,7 @@ struct options {
 enum options_result options_parse(int argc, char **argv, struct options *ret);
 void options_free(struct options *options);
 
-/* The text of --help; ends with a newline. */
-const char *options_help(void);
+/* The text of --help, in parts, behind them a NULL; ends with a newline. */
+const char *const *options_help(void);
 
 #endif

@@ -31,6 +31,7 @@ engine_new(const struct engine_config *config)
 	    LIMIT_CONTROL_INPUT);
 	buf_init(&engine->out, OUT_MAX);
 	TAILQ_INIT(&engine->pending);
+	engine->lines_left = config->max_lines;
 	if (pending_add(engine, PENDING_GREETING, VERB_OTHER) == NULL) {
 		engine_free(engine);
 		return NULL;
@@ -417,7 +418,7 @@ step(struct engine *engine)
 		return step_ends(engine);
 	return pending_flush_local(engine) || ask_step(engine) ||
 	    engine_step_server(engine) || engine_step_client(engine) ||
-	    ahead_step(engine) || step_ends(engine);
+	    ahead_step(engine) || owner_drain_step(engine) || step_ends(engine);
 }
 
 bool

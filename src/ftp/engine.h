@@ -67,6 +67,9 @@ struct engine_config {
 	bool
 	    upload_apart; /* toward the server, data connections may use another
 			   * SSH connection than the control connection */
+	unsigned max_lines; /* of the client, until engine_grant(); 0: any */
+	unsigned max_data;  /* data connections at a time, at most
+			     * LIMIT_SESSION_DATA; 0: as many */
 	struct engine_memory *memory; /* borrowed; NULL: the session's own */
 };
 
@@ -78,6 +81,9 @@ enum engine_action_type {
 			*/
 	ENGINE_LOG,    /* bytes is a text, NUL-terminated; level */
 	ENGINE_REPORT, /* a transfer is over: see report */
+	ENGINE_LOGIN,  /* somebody has logged in, or nobody can tell any more
+			* (TLS); once */
+	ENGINE_CREDIT, /* lines of the client wait for engine_grant() */
 
 	/* These are about the data connection with number data. */
 	ENGINE_DATA_OPEN,  /* make its two ends: client and server.  ahead: it
@@ -168,6 +174,10 @@ enum engine_data_event_type {
 	ENGINE_DATA_DELIVERED,
 	ENGINE_DATA_TIMEOUT,
 	ENGINE_DATA_IS_QUIET,
+	/* One more connection has come to the listener toward peer than can be
+	 * right, and was refused, on a side where nobody can tell whose the
+	 * first one is.  recent: the server has spoken just now. */
+	ENGINE_DATA_SECOND,
 	/* Nothing but the counts: before what happens on a control connection,
 	 * so that what is decided and reported there knows them. */
 	ENGINE_DATA_MOVED,
@@ -180,6 +190,7 @@ struct engine_data_event {
 	struct addr v4, v6;
 	const char *why;
 	bool passing; /* NO_LISTENER: for a reason that may pass */
+	bool recent;  /* SECOND */
 	/* Always set: bytes relayed so far, and those of to_server that are
 	 * still with us. */
 	uint64_t to_client, to_server, unsent;
@@ -214,6 +225,25 @@ void engine_lost(struct engine *engine, enum engine_peer peer, const char *why);
 
 /* End now, with 421 and why to the client (culvert stops, out of memory). */
 void engine_stop(struct engine *engine, const char *why);
+
+/*
+ * End as soon as that cuts no transfer, with 421 and why to the client.  First,
+ * later false: commands, too, have their replies, and a data connection that
+ * was asked for its transfer.  Then with true: only transfers that run are
+ * waited for, and what is encrypted is not.  why is copied.
+ */
+void engine_drain(struct engine *engine, const char *why, bool late);
+
+/*
+ * Nothing has passed for a while: sends the server a NOOP, whose reply the
+ * client does not see, if somebody has logged in and the server has nothing
+ * else to do or to wait for (RFC 959 section 4.1.3; REST and RNFR are to be
+ * followed at once by what they are for).
+ */
+void engine_keepalive(struct engine *engine);
+
+/* max_lines more lines of the client may be taken. */
+void engine_grant(struct engine *engine);
 
 void engine_data(struct engine *engine, const struct engine_data_event *event);
 void engine_timer(struct engine *engine);

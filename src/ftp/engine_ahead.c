@@ -118,17 +118,6 @@ ahead_want(struct engine *engine)
 	    ahead->ask == NULL && ahead->data == NULL;
 }
 
-/* The client's own asks come first. */
-static bool
-has_room(const struct engine *engine)
-{
-	size_t n_free = 0;
-
-	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
-		n_free += engine->data[i].state == DATA_FREE;
-	return n_free >= 2;
-}
-
 static bool
 may_ask(const struct engine *engine)
 {
@@ -138,7 +127,8 @@ may_ask(const struct engine *engine)
 			return false;
 	return TAILQ_EMPTY(&engine->pending) && engine->reply.code == 0 &&
 	    engine->next == NULL && engine->making == NULL &&
-	    !engine->mode_block && !engine->opaque && has_room(engine);
+	    !engine->mode_block && !engine->opaque &&
+	    data_room(engine) >= 2; /* the client's own asks come first */
 }
 
 /* The next form; false: none is left. */
@@ -453,6 +443,7 @@ ahead_event(struct engine *engine, struct data *data,
 			ahead_drop(engine);
 		break;
 	case ENGINE_DATA_TIMEOUT:
+	case ENGINE_DATA_SECOND:
 		ahead_drop(engine);
 		break;
 	case ENGINE_DATA_DELIVERED:

@@ -19,12 +19,25 @@ data_find(struct engine *engine, uint32_t number)
 	return NULL;
 }
 
+size_t
+data_room(const struct engine *engine)
+{
+	size_t max = engine->config.max_data, n = 0;
+
+	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
+		n += engine->data[i].state != DATA_FREE;
+	if (max == 0 || max > LIMIT_SESSION_DATA)
+		max = LIMIT_SESSION_DATA;
+	return max > n ? max - n : 0;
+}
+
 static struct data *
 free_slot(struct engine *engine)
 {
 	struct data *data;
+	size_t n_free = data_room(engine);
 
-	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
+	for (size_t i = 0; i < LIMIT_SESSION_DATA && n_free > 0; i++)
 		if (engine->data[i].state == DATA_FREE)
 			return &engine->data[i];
 	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++) {

@@ -160,6 +160,30 @@ on_lost(struct engine *engine, struct data *data,
 		lost_server(engine, data, event->why);
 }
 
+/*
+ * Somebody else may have the first one, and the transfer with it, while the
+ * right one was refused: the server's is made before its first reply (by
+ * pyftpdlib already at the PORT), and comes about when that does.  A later one
+ * is not the server's.
+ */
+static void
+on_second(struct engine *engine, struct data *data,
+    const struct engine_data_event *event)
+{
+	const struct pending *transfer = data_transfer(engine, data);
+	const char *why = "somebody else may have the data connection";
+
+	if (transfer != NULL && transfer->begun && !event->recent)
+		return;
+	/* Also what has ended cleanly, and is delivered. */
+	data_set_cut(data, why);
+	data_act(engine, data, ENGINE_DATA_RESET, event->peer);
+	if (event->peer == ENGINE_CLIENT)
+		lost_client(engine, data, why);
+	else if (data_is_made(data))
+		data_reset_client(engine, data);
+}
+
 static void
 on_delivered(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
@@ -300,6 +324,7 @@ may_say(const struct data *data, const struct engine_data_event *event)
 	case ENGINE_DATA_LOST:
 	case ENGINE_DATA_TIMEOUT:
 	case ENGINE_DATA_IS_QUIET:
+	case ENGINE_DATA_SECOND:
 	case ENGINE_DATA_MOVED:
 		break;
 	}
@@ -319,6 +344,7 @@ engine_data(struct engine *engine, const struct engine_data_event *event)
 		[ENGINE_DATA_DELIVERED] = on_delivered,
 		[ENGINE_DATA_TIMEOUT] = on_timeout,
 		[ENGINE_DATA_IS_QUIET] = on_quiet,
+		[ENGINE_DATA_SECOND] = on_second,
 	};
 	struct data *data = data_find(engine, event->data);
 

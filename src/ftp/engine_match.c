@@ -70,6 +70,10 @@ fits(const struct pending *pending, unsigned code)
 	if (pending->ahead)
 		return announces_ahead(pending, code) ||
 		    (code >= 400 && !is_one_of(code, not_passive));
+	if (pending->noop)
+		return code >= 200 &&
+		    (code < 220 || code >= 300 || code == 250) &&
+		    !is_one_of(code, not_passive);
 	if (pending->verb == VERB_ABOR)
 		return is_one_of(code, to_abort) ||
 		    (is_one_of(code, unknown) && !pending->heeded);
@@ -177,6 +181,16 @@ behind_ahead(struct engine *engine, struct pending *ask, unsigned code)
 	return pending;
 }
 
+/* A server that leaves NOOPs out is not to leave out what follows them. */
+static struct pending *
+behind_noop(struct engine *engine, struct pending *noop, unsigned code)
+{
+	if (TAILQ_NEXT(noop, link) == NULL)
+		return NULL;
+	skip(engine, noop);
+	return engine_match(engine, code);
+}
+
 /* An announcement that nobody has asked for, unless something like SPSV has. */
 static struct pending *
 stray_announcement(struct engine *engine, struct pending *first)
@@ -225,6 +239,8 @@ engine_match(struct engine *engine, unsigned code)
 		return behind_ahead(engine, first, code);
 	if ((first->flags & VERB_IS_PASSIVE) != 0)
 		return NULL;
+	if (first->noop)
+		return behind_noop(engine, first, code);
 	if (first->verb == VERB_ABOR || first->verb == VERB_EMPTY) {
 		if (TAILQ_NEXT(first, link) == NULL &&
 		    first->kind == PENDING_COMMAND)

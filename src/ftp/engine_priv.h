@@ -14,6 +14,8 @@
  *	engine_data.c	  data connections,
  *	engine_event.c	  and what happens to them
  *	engine_hold.c	  which replies wait, and the end of a transfer
+ *	engine_owner.c	  what the owner asks for: NOOPs, an end that cuts
+ *nothing
  *
  * Everything happens in engine_next(): as long as no action is queued, one
  * step is taken: one line of the server, else one line of the client, else an
@@ -163,6 +165,7 @@ struct pending {
 	struct pending *transfer; /* OURS: for which, or NULL */
 
 	bool ahead; /* OURS: for nobody yet, see engine_ahead.c */
+	bool noop;  /* OURS: to keep the server from ending an idle session */
 };
 
 TAILQ_HEAD(pending_list, pending);
@@ -229,6 +232,13 @@ struct engine {
 	bool ending;	   /* the client has half-closed: not for ever */
 	bool unsure_timer; /* engine_timer() is about asks, not about that */
 	bool stopping;
+	bool logged_in;
+	bool follows;	   /* the last reply, 3xx, wants the next command */
+	bool noop_refused; /* the server does not know it */
+	bool draining, drain_late;
+	char drain_why[100];
+	unsigned lines_left; /* of config.max_lines */
+	bool credit_asked, throttled;
 	bool failed; /* out of memory */
 	bool ended;
 
@@ -426,6 +436,13 @@ void ahead_not_kept(struct engine *engine, const struct data *data);
 bool ahead_event(struct engine *engine, struct data *data,
     const struct engine_data_event *event);
 
+/* engine_owner.c: somebody has logged in, or nobody can tell. */
+void owner_login(struct engine *engine);
+/* May one more line of the client be taken? */
+bool owner_takes_line(struct engine *engine);
+/* Ends the session if it is to be ended and nothing is cut by it. */
+bool owner_drain_step(struct engine *engine);
+
 /* engine_match.c: whom a reply with this code answers; NULL: nobody. */
 struct pending *engine_match(struct engine *engine, unsigned code);
 
@@ -436,6 +453,8 @@ struct data *data_open(struct engine *engine, const struct pending *ask,
 void data_close(struct engine *engine, struct data *data);
 /* NULL: there is none with that number. */
 struct data *data_find(struct engine *engine, uint32_t number);
+/* How many more there may be. */
+size_t data_room(const struct engine *engine);
 /* MAKING: all its listeners stand. */
 bool data_is_made(const struct data *data);
 /* What the client is told of its listener: IPv4 if there is one. */

@@ -118,12 +118,23 @@ begin_reply(struct engine *engine, struct pending *pending, unsigned code,
 /* ---- the end of a reply ---- */
 
 static void
+end_noop(struct engine *engine, unsigned code)
+{
+	if (code < 500 || engine->noop_refused)
+		return;
+	engine->noop_refused = true;
+	engine_logf(engine, ENGINE_INFO,
+	    "the server refuses NOOP (%u): --keepalive has no effect", code);
+}
+
+static void
 end_auth(struct engine *engine, unsigned code)
 {
 	engine->tls_pending = false;
 	if (code != 234 && code != 334 && code != 335)
 		return;
 	engine->opaque = true;
+	owner_login(engine);
 	engine_logf(engine, ENGINE_INFO,
 	    "the session uses TLS from here on; culvert no longer sees its "
 	    "commands, and its data connections do not go through SSH");
@@ -158,11 +169,11 @@ end_rest(struct engine *engine, struct pending *pending, unsigned code)
 	pending->rest = NULL;
 }
 
-/* "230 Logged in", after whichever of the three. */
+/* An answer to one of the three with which people log in. */
 static bool
-is_login(const struct pending *pending, unsigned code)
+is_about_login(const struct pending *pending)
 {
-	return code == 230 && pending->kind == PENDING_COMMAND &&
+	return pending->kind == PENDING_COMMAND &&
 	    (pending->verb == VERB_USER || pending->verb == VERB_PASS ||
 		pending->verb == VERB_ACCT);
 }
@@ -171,11 +182,18 @@ is_login(const struct pending *pending, unsigned code)
 static void
 end_command(struct engine *engine, struct pending *pending, unsigned code)
 {
-	if (is_login(pending, code) ||
-	    (pending_is_transfer(pending) && engine->told < 300))
+	bool transferred = pending_is_transfer(pending) && engine->told < 300;
+
+	engine->follows = code >= 300 && code < 400;
+	/* There are servers that ask nobody who he is. */
+	if (transferred || (is_about_login(pending) && code < 300))
+		owner_login(engine);
+	if (transferred || (is_about_login(pending) && code == 230))
 		ahead_want(engine);
 	if (pending_is_transfer(pending))
 		data_transfer_over(engine, pending, code, engine->told);
+	else if (pending->noop)
+		end_noop(engine, code);
 	else if (pending->transfer != NULL)
 		retry_rest_answered(engine, pending, code);
 	else if (pending->verb == VERB_REST)

@@ -304,6 +304,19 @@ on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 }
 
 static void
+on_second(void *ctx, const char *place)
+{
+	struct end *end = ctx;
+	struct engine_data_event event = {
+		.type = ENGINE_DATA_SECOND,
+		.peer = end->peer,
+		.why = place,
+	};
+
+	emit(end->conn, &event);
+}
+
+static void
 on_failed(void *ctx, int err, const char *why)
 {
 	struct end *end = ctx;
@@ -351,6 +364,7 @@ open_end(struct end *end, const struct dataconn_options *options)
 	static const struct side_listener_handler handler = {
 		.listening = on_listening,
 		.accepted = on_accepted,
+		.second = on_second,
 		.failed = on_failed,
 	};
 	struct side_at at = { .host = options->end[end->peer].at };

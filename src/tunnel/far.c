@@ -125,7 +125,7 @@ make_reserve(struct far_side *far, struct link *ssh, const struct side_at *at)
 {
 	static const struct side_listener_handler handler = {
 		.listening = on_reserve,
-		.accepted = on_reserve_accepted,
+		.accepted = on_reserve_accepted, /* and so no second */
 		.failed = on_no_reserve,
 	};
 

@@ -474,12 +474,17 @@ on_accept(void *ctx, struct stream *stream)
 			probe_step(listener);
 		return;
 	}
-	if (listener->state == FAR_DEAD || listener->handler == NULL ||
-	    (listener->accepted && !listener->many)) {
+	describe(listener, place, sizeof(place));
+	if (listener->state == FAR_DEAD || listener->handler == NULL) {
 		log_warn("refused a connection to %s: no data connection is "
 			 "expected there",
-		    describe(listener, place, sizeof(place)));
+		    place);
 		stream_reset(stream);
+		return;
+	}
+	if (listener->accepted && !listener->many) {
+		stream_reset(stream);
+		listener->handler->second(listener->ctx, place);
 		return;
 	}
 	/* Before the call, in which the listener may be given back. */

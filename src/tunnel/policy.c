@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "net/owner.h"
 
@@ -26,16 +27,13 @@ policy_learn(const struct addr *local, const struct addr *peer,
 	    ret->local && owner_of_peer(local, peer, &ret->uid) == 0;
 }
 
-/* On loopback: the same user? */
+/* On loopback: the user, or false with why. */
 static bool
-same_user(const struct policy_peer *client, const struct addr *local,
-    const struct addr *peer, char *why, size_t why_size)
+find_user(const struct addr *local, const struct addr *peer, uid_t *ret,
+    char *why, size_t why_size)
 {
-	uid_t uid;
-	int err = owner_of_peer(local, peer, &uid);
+	int err = owner_of_peer(local, peer, ret);
 
-	if (err == 0 && client->uid_known && uid == client->uid)
-		return true;
 	if (err == -ESTALE)
 		snprintf(why, why_size,
 		    "it was closed before its user could be looked up");
@@ -44,7 +42,56 @@ same_user(const struct policy_peer *client, const struct addr *local,
 		    "its user cannot be looked up (%s); --any-user takes "
 		    "everybody",
 		    strerror(-err));
-	else if (!client->uid_known)
+	return err == 0;
+}
+
+/* May that user use what this process listens on? */
+static bool
+is_own_user(const struct addr *local, const struct addr *peer, char *why,
+    size_t why_size)
+{
+	uid_t uid;
+
+	if (!find_user(local, peer, &uid, why, why_size))
+		return false;
+	if (uid == geteuid())
+		return true;
+	snprintf(why, why_size,
+	    "it belongs to user id %lu, culvert to %lu; --any-user takes "
+	    "everybody",
+	    (unsigned long)uid, (unsigned long)geteuid());
+	return false;
+}
+
+bool
+policy_takes(const struct policy *policy, const struct addr *local,
+    const struct addr *peer, char *why, size_t why_size, const char **ret_reply)
+{
+	if (!policy_allows(policy, peer)) {
+		snprintf(why, why_size, "no --allow has that address");
+		*ret_reply =
+		    "421 Clients at your address are not allowed here.\r\n";
+		return false;
+	}
+	if (policy->any_user || !addr_is_loopback(peer) ||
+	    is_own_user(local, peer, why, why_size))
+		return true;
+	*ret_reply = "421 Only the user who runs culvert is allowed here.\r\n";
+	return false;
+}
+
+/* On loopback: the same user? */
+static bool
+same_user(const struct policy_peer *client, const struct addr *local,
+    const struct addr *peer, char *why, size_t why_size)
+{
+	uid_t uid;
+
+	if (!find_user(local, peer, &uid, why, why_size))
+		return false;
+	if (client->uid_known && uid == client->uid)
+		return true;
+	if (!client->uid_known)
 		snprintf(why, why_size,
 		    "the user of the control connection is not known; "
 		    "--any-user takes everybody");

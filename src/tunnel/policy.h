@@ -16,11 +16,15 @@
 struct policy {
 	const struct subnet *allow; /* --allow, n_allow of them; none: */
 	size_t n_allow;		    /* everybody */
-	bool any_user;		    /* data connections of other local users */
+	bool any_user;		    /* over loopback, other local users too */
 	bool pass_foreign_port;
 	bool allow_tls;
-	bool prefetch;	 /* ask for passive mode before the client does */
-	bool many_links; /* more than one SSH connection */
+	unsigned max_lines;    /* of a client in a second; 0: any number */
+	unsigned max_data;     /* data connections of a session */
+	uint64_t login_ms;     /* for the login; 0: for ever */
+	uint64_t keepalive_ms; /* NOOP when idle for so long; 0: never */
+	bool prefetch;	       /* ask for passive mode before the client does */
+	bool many_links;       /* more than one SSH connection */
 	enum engine_mode server_mode;
 	bool server_data_host_reply;   /* dial the address in a 227 */
 	bool client_data_host_control; /* ignore the address in a PORT */
@@ -32,6 +36,17 @@ struct policy {
 
 /* May clients at that address connect?  (--allow) */
 bool policy_allows(const struct policy *policy, const struct addr *peer);
+
+/*
+ * May the client of a control connection accepted at *local from *peer, both
+ * known, have a session?  Over loopback it must belong to the user who runs
+ * culvert (unless any_user), and its address must be one of --allow.  When not,
+ * why (of why_size bytes) says it, and *ret_reply is the client's 421 with its
+ * line end, a constant.
+ */
+bool policy_takes(const struct policy *policy, const struct addr *local,
+    const struct addr *peer, char *why, size_t why_size,
+    const char **ret_reply);
 
 /* Whose control connection it is, as far as this host can tell. */
 struct policy_peer {

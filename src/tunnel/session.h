@@ -44,24 +44,37 @@ struct session_options {
 	struct engine_memory *memory; /* of the tunnel */
 };
 
-/* The session has ended by itself and is already dead. */
-typedef void session_ended_cb(void *ctx, struct session *session);
+struct session_handler {
+	/* Somebody has logged in, or with TLS nobody can tell any more; at most
+	 * once. */
+	void (*logged_in)(void *ctx);
+
+	/* It has ended, by itself or not, and is already dead. */
+	void (*ended)(void *ctx, struct session *session);
+};
 
 /*
  * Begins a session on an accepted control connection, which becomes its own,
  * whatever is returned.  local and peer are its ends, AF_UNSPEC where they are
  * not known; number is for the log.
- * Returns NULL when out of memory.
+ * Returns NULL when out of memory: then ended() does not come.
  */
 struct session *session_new(const struct session_options *options,
     unsigned long number, struct stream *client, const struct addr *local,
-    const struct addr *peer, session_ended_cb *ended, void *ctx);
+    const struct addr *peer, const struct session_handler *handler, void *ctx);
 
-/* Starts reading; the callback may come before it returns. */
+/* Starts reading; ended() may come before it returns. */
 void session_begin(struct session *session);
 
-/* Ends it now: 421 and why to the client; running transfers are cut.  The
- * callback comes before it returns. */
+/*
+ * Ends it as soon as that cuts no transfer, with 421 and why to the client
+ * (copied; at most 99 characters count).  Commands that are not answered, and
+ * data connections that are not used, are waited for for LIMIT_DRAIN_MS.
+ */
+void session_drain(struct session *session, const char *why);
+
+/* Ends it now: 421 and why to the client; running transfers are cut.  ended()
+ * comes before it returns. */
 void session_stop(struct session *session, const char *why);
 
 #endif

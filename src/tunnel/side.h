@@ -65,6 +65,14 @@ struct side_listener_handler {
 	    const struct addr *local, const struct addr *peer);
 
 	/*
+	 * After accepted() a further connection has come to one that takes
+	 * one, where nobody's address is known, and was refused: one of the two
+	 * is a stranger's.  place, for people, is where, valid in the call.
+	 * NULL for one that takes many.
+	 */
+	void (*second)(void *ctx, const char *place);
+
+	/*
 	 * It could not be made, or, after listening(), is lost with the link
 	 * that carried it: then nobody comes by it any more, and what it has
 	 * accepted is lost as well, though its stream may find out late.

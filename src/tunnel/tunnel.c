@@ -16,6 +16,7 @@ struct tunnel_entry {
 	LIST_ENTRY(tunnel_entry) link;
 	struct session *session;
 	struct tunnel *tunnel;
+	struct admission_place *place;
 };
 
 /* ---- sessions ---- */
@@ -27,22 +28,17 @@ on_session_ended(void *ctx, struct session *session)
 
 	(void)session;
 	LIST_REMOVE(entry, link);
-	tunnel_count(entry->tunnel, false);
+	admission_leave(entry->place);
+	reconnect_release(entry->tunnel->options.reconnect);
 	free(entry);
 }
 
-void
-tunnel_count(struct tunnel *tunnel, bool more)
+static void
+on_logged_in(void *ctx)
 {
-	struct tunnel_count *count = tunnel->options.count;
+	struct tunnel_entry *entry = ctx;
 
-	if (more) {
-		count->sessions++;
-		reconnect_hold(tunnel->options.reconnect);
-	} else {
-		count->sessions--;
-		reconnect_release(tunnel->options.reconnect);
-	}
+	admission_logged_in(entry->place);
 }
 
 void
@@ -73,53 +69,54 @@ refuse(struct tunnel *tunnel, struct stream *stream, const struct addr *peer,
 	tunnel_turn_away(stream, reply);
 }
 
-bool
+struct admission_place *
 tunnel_admit(struct tunnel *tunnel, struct stream *stream,
-    const struct addr *peer)
+    const struct addr *local, const struct addr *peer)
 {
-	const struct tunnel_count *count = tunnel->options.count;
-	char why[100];
+	struct admission_place *place = NULL;
+	const char *reply;
+	char why[200];
 
 	/* Where nobody's address is known everybody is taken. */
-	if (peer->family != AF_UNSPEC &&
-	    !policy_allows(tunnel->options.policy, peer)) {
-		refuse(tunnel, stream, peer, "no --allow has that address",
-		    "421 Clients at your address are not allowed here.\r\n");
-		return false;
-	}
-	if (count->sessions >= count->max_sessions) {
-		snprintf(why, sizeof(why),
-		    "%zu sessions are running, as many as --max-sessions "
-		    "allows",
-		    count->max_sessions);
-		refuse(tunnel, stream, peer, why,
-		    "421 Too many connections, try again later.\r\n");
-		return false;
-	}
-	return true;
+	if (peer->family == AF_UNSPEC ||
+	    policy_takes(tunnel->options.policy, local, peer, why, sizeof(why),
+		&reply))
+		place = admission_enter(tunnel->options.count->admission, peer,
+		    why, sizeof(why), &reply);
+	if (place == NULL)
+		refuse(tunnel, stream, peer, why, reply);
+	return place;
 }
 
 bool
 tunnel_begin_session(struct tunnel *tunnel, struct stream *stream,
-    const struct addr *local, const struct addr *peer)
+    const struct addr *local, const struct addr *peer,
+    struct admission_place *place)
 {
+	static const struct session_handler handler = {
+		.logged_in = on_logged_in,
+		.ended = on_session_ended,
+	};
 	struct tunnel_count *count = tunnel->options.count;
 	struct tunnel_entry *entry;
 
 	entry = calloc(1, sizeof(*entry));
 	if (entry == NULL) {
 		stream_reset(stream);
+		admission_leave(place);
 		return false;
 	}
 	entry->tunnel = tunnel;
+	entry->place = place;
 	entry->session = session_new(&tunnel->session_options,
-	    ++count->last_number, stream, local, peer, on_session_ended, entry);
+	    ++count->last_number, stream, local, peer, &handler, entry);
 	if (entry->session == NULL) {
+		admission_leave(place);
 		free(entry);
 		return false;
 	}
 	LIST_INSERT_HEAD(&tunnel->sessions, entry, link);
-	tunnel_count(tunnel, true);
+	reconnect_hold(tunnel->options.reconnect);
 	session_begin(entry->session);
 	return true;
 }
@@ -239,6 +236,19 @@ close_listeners(struct tunnel *tunnel, const char *why)
 		tunnel_remote_close(tunnel);
 	else
 		tunnel_local_close(tunnel, why);
+}
+
+void
+tunnel_drain(struct tunnel *tunnel, const char *why)
+{
+	struct tunnel_entry *entry, *next;
+
+	close_listeners(tunnel, why);
+	for (entry = LIST_FIRST(&tunnel->sessions); entry != NULL;
+	     entry = next) {
+		next = LIST_NEXT(entry, link);
+		session_drain(entry->session, why);
+	}
 }
 
 void

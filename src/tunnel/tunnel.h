@@ -9,16 +9,17 @@
 #include <uv.h>
 
 #include "net/sock.h"
+#include "tunnel/admission.h"
 #include "tunnel/policy.h"
 #include "tunnel/side.h"
 
 struct reconnect;
 
-/* Counts over all tunnels of the process. */
+/* What all tunnels of the process count. */
 struct tunnel_count {
-	size_t sessions; /* now; clients that wait for the link included */
-	size_t max_sessions;
-	unsigned long last_number;
+	struct admission *admission; /* clients that wait for the link included
+				      */
+	unsigned long last_number;   /* of a session */
 };
 
 struct tunnel_options {
@@ -77,6 +78,13 @@ void tunnel_link_up(struct tunnel *tunnel);
  * by itself (again), and else have a 421 with why.
  */
 void tunnel_link_down(struct tunnel *tunnel, const char *why, bool again);
+
+/*
+ * Takes nobody any more: its address is free for another one.  Sessions end as
+ * soon as that cuts no transfer, with 421 and why; clients that wait for the
+ * link at once.  admission_count() tells when none is left.
+ */
+void tunnel_drain(struct tunnel *tunnel, const char *why);
 
 /* Takes nobody any more, and ends the sessions with 421 and why. */
 void tunnel_stop(struct tunnel *tunnel, const char *why);

@@ -19,6 +19,7 @@ struct tunnel_waiting {
 	struct stream *stream;
 	struct addr local;
 	struct addr peer;
+	struct admission_place *place; /* NULL: somebody else has it now */
 	uv_timer_t timer;
 };
 
@@ -26,6 +27,7 @@ struct tunnel_waiting {
 static const char allow_missing[] =
     "clients of other hosts could connect; --allow FROM says which may (an "
     "address or a network, repeatable; 0.0.0.0/0 and ::/0 for everybody)";
+
 /* ---- clients while the link is down ---- */
 
 static void
@@ -41,7 +43,9 @@ end_waiting(struct tunnel_waiting *waiting)
 	struct tunnel *tunnel = waiting->tunnel;
 
 	TAILQ_REMOVE(&tunnel->waiting, waiting, entry);
-	tunnel_count(tunnel, false);
+	if (waiting->place != NULL)
+		admission_leave(waiting->place);
+	reconnect_release(tunnel->options.reconnect);
 	uv_close((uv_handle_t *)&waiting->timer, on_waiting_freed);
 }
 
@@ -82,7 +86,8 @@ on_waiting_closed(void *ctx, int err, const char *why)
 /* The stream is taken, in one way or another. */
 static void
 wait_for_link(struct tunnel *tunnel, struct stream *stream,
-    const struct addr *local, const struct addr *peer)
+    const struct addr *local, const struct addr *peer,
+    struct admission_place *place)
 {
 	static const struct stream_handler handler = {
 		.closed = on_waiting_closed,
@@ -92,6 +97,7 @@ wait_for_link(struct tunnel *tunnel, struct stream *stream,
 
 	if (waiting == NULL) {
 		stream_reset(stream);
+		admission_leave(place);
 		return;
 	}
 	log_verbose("a client from %s waits for the SSH connection",
@@ -100,6 +106,7 @@ wait_for_link(struct tunnel *tunnel, struct stream *stream,
 	waiting->stream = stream;
 	waiting->local = *local;
 	waiting->peer = *peer;
+	waiting->place = place;
 	stream_set_handler(stream, &handler, waiting);
 	TAILQ_INSERT_TAIL(&tunnel->waiting, waiting, entry);
 	uv_timer_init(tunnel->options.loop, &waiting->timer);
@@ -107,7 +114,7 @@ wait_for_link(struct tunnel *tunnel, struct stream *stream,
 	uv_timer_start(&waiting->timer, on_waited, tunnel->options.link_wait_ms,
 	    0);
 	/* From here on an attempt may be under way. */
-	tunnel_count(tunnel, true);
+	reconnect_hold(tunnel->options.reconnect);
 }
 
 void
@@ -118,7 +125,8 @@ tunnel_local_up(struct tunnel *tunnel)
 	while ((waiting = TAILQ_FIRST(&tunnel->waiting)) != NULL) {
 		/* In this order, so that the link is not idle in between. */
 		tunnel_begin_session(tunnel, waiting->stream, &waiting->local,
-		    &waiting->peer);
+		    &waiting->peer, waiting->place);
+		waiting->place = NULL;
 		end_waiting(waiting);
 	}
 }
@@ -137,12 +145,15 @@ static void
 take_client(struct tunnel *tunnel, struct stream *stream,
     const struct addr *local, const struct addr *peer)
 {
-	if (!tunnel_admit(tunnel, stream, peer))
+	struct admission_place *place =
+	    tunnel_admit(tunnel, stream, local, peer);
+
+	if (place == NULL)
 		return;
 	if (reconnect_is_up(tunnel->options.reconnect))
-		tunnel_begin_session(tunnel, stream, local, peer);
+		tunnel_begin_session(tunnel, stream, local, peer, place);
 	else
-		wait_for_link(tunnel, stream, local, peer);
+		wait_for_link(tunnel, stream, local, peer, place);
 }
 
 static void

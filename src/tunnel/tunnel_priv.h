@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "ssh/pause.h"
+#include "tunnel/admission.h"
 #include "tunnel/session.h"
 #include "tunnel/tunnel.h"
 
@@ -44,22 +45,20 @@ struct tunnel {
 };
 
 /*
- * May it be one more, at *peer?  False: the stream has had its 421, and is
- * given up.
+ * May it be one more, at *peer?  Its place; or NULL: the stream has had its
+ * 421, and is given up.  The ends are AF_UNSPEC where they are not known.
  */
-bool tunnel_admit(struct tunnel *tunnel, struct stream *stream,
-    const struct addr *peer);
+struct admission_place *tunnel_admit(struct tunnel *tunnel,
+    struct stream *stream, const struct addr *local, const struct addr *peer);
 
-/* Takes a stream that was admitted, in one way or another; true: by a session,
- * which counts. */
+/* Takes a stream that was admitted, and its place, in one way or another; true:
+ * by a session. */
 bool tunnel_begin_session(struct tunnel *tunnel, struct stream *stream,
-    const struct addr *local, const struct addr *peer);
+    const struct addr *local, const struct addr *peer,
+    struct admission_place *place);
 
 /* Gives the stream up after reply. */
 void tunnel_turn_away(struct stream *stream, const char *reply);
-
-/* One that counts as a session comes or goes. */
-void tunnel_count(struct tunnel *tunnel, bool more);
 
 /* Writes "cannot listen on BIND port N: reason" to why. */
 void tunnel_say_cannot(const struct tunnel *tunnel, const char *reason,

@@ -118,9 +118,11 @@ on_far_accepted(void *ctx, struct stream *stream, const struct addr *local,
     const struct addr *peer)
 {
 	struct tunnel *tunnel = ctx;
+	struct admission_place *place =
+	    tunnel_admit(tunnel, stream, local, peer);
 
-	return tunnel_admit(tunnel, stream, peer) &&
-	    tunnel_begin_session(tunnel, stream, local, peer);
+	return place != NULL &&
+	    tunnel_begin_session(tunnel, stream, local, peer, place);
 }
 
 static void

@@ -81,9 +81,17 @@ class Terminal:
         """Return whether the terminal shows what is typed."""
         return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
 
+    def hang_up(self):
+        """Close the terminal, as when its window is closed."""
+        os.close(self._slave)
+        os.close(self._master)
+        self._slave = self._master = -1
+
     def wait(self):
         """Wait for its end; returns the status."""
         status = self._popen.wait(FAILSAFE)
+        if self._master < 0:
+            return status
         os.set_blocking(self._master, False)
         with contextlib.suppress(BlockingIOError, OSError):
             while piece := os.read(self._master, 4096):
@@ -96,8 +104,8 @@ class Terminal:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._popen.pid, signal.SIGKILL)
             self._popen.wait(FAILSAFE)
-        os.close(self._master)
-        os.close(self._slave)
+        if self._master >= 0:
+            self.hang_up()
 
 
 class Alarm:

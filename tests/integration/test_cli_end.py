@@ -18,7 +18,7 @@ from servers import NOBODY, PYTHON
 from transfer import MODES, connect_data, no_success, replies_to_end
 
 signals = pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP],
+    "number", [signal.SIGINT, signal.SIGTERM],
     ids=lambda number: number.name)
 
 

@@ -195,6 +195,6 @@ def test_hang_up(tmp, sshd):
                         "files.test"], cli.environment(tmp))
     with contextlib.closing(one):
         port_of(one)
-        os.killpg(one.pid, 1)
+        one.hang_up()
         assert one.wait() == 0, one.text
     assert not list(tmp.glob("culvert.*"))

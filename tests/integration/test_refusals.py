@@ -6,6 +6,7 @@ and cure.
 
 import pathlib
 import subprocess
+import time
 
 import pytest
 
@@ -219,8 +220,67 @@ def test_any_user_is_not_any_address(session):
     check_client_still_can(there, listener)
 
 
+def prepare_active(one, listener):
+    """Play a PORT; returns where the server would connect."""
+    one.client.command(f"PORT {listener.port_argument()}")
+    there = scripted.parse_port(one.server.read_command("PORT"))
+    one.server.reply("200 PORT")
+    one.client.expect("200")
+    return there
+
+
+def test_theft_before_the_command(session):
+    """Two have come before the transfer has begun: it does not begin."""
+    one = session()
+    with Listener() as listener:
+        there = prepare_active(one, listener)
+        with scripted.dial(*there, side=one.ns) as thief, listener.accept():
+            with scripted.dial(*there, side=one.ns) as other:
+                assert other.read_all() == b""
+            assert thief.read_all() == b""
+        one.client.command("RETR file")
+        one.client.expect("425 No data connection: somebody else may have"
+                          " the data connection")
+
+
+@pytest.mark.parametrize("command", ["RETR file", "STOR file"])
+def test_theft_from_afar(command, session):
+    """Somebody is faster than the server: what he has is no transfer.
+
+    The server's own connection is refused when it has already sent all, and
+    calls that good.
+    """
+    one = session()
+    with Listener() as listener:
+        there = prepare_active(one, listener)
+        one.client.command(command)
+        one.server.expect_command(command)
+        with scripted.dial(*there, side=one.ns) as thief, \
+                listener.accept() as near:
+            if command == "RETR file":
+                thief.send(b"forged")
+                thief.half_close()
+                near.expect_bytes(b"forged")
+            with scripted.dial(*there, side=one.ns):
+                one.server.reply("150 here")
+                one.client.expect("150")
+                one.culvert.wait_log(
+                    r"^culvert: \[1\] possible theft of a data connection: "
+                    "refused a second connection to port "
+                    f"{there[1]} of the SSH server's loopback, where one was"
+                    " expected")
+                one.server.reply("226 done")
+            if command == "STOR file":
+                near.expect_reset()
+        one.client.expect("426 Transfer not complete: somebody else may have"
+                          " the data connection")
+
+
 def test_second_connection_from_afar(session):
-    """A far listener takes one connection; the next is refused, and said."""
+    """A later one is refused, and said, and harms nobody.
+
+    Later: when the server has not spoken for LIMIT_SECOND_MS.
+    """
     one = session()
     with Listener() as listener:
         one.client.command(f"PORT {listener.port_argument()}")
@@ -231,13 +291,13 @@ def test_second_connection_from_afar(session):
         one.server.expect_command("RETR file")
         far = scripted.dial(*there, side=one.ns)
         with far, listener.accept() as near:
-            with scripted.dial(*there, side=one.ns) as second:
-                assert second.read_all() == b""
-            one.culvert.wait_log(
-                f"refused a connection to port {there[1]} of the SSH "
-                "server's loopback")
             one.server.reply("150 here")
             one.client.expect("150")
+            time.sleep(2.5)  # no event tells that time has passed
+            with scripted.dial(*there, side=one.ns) as second:
+                assert second.read_all() == b""
+            one.culvert.wait_log("possible theft of a data connection: .*"
+                                 f"port {there[1]} of the SSH server")
             far.send(b"hello")
             far.half_close()
             assert near.read_all() == b"hello"

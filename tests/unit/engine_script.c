@@ -166,6 +166,10 @@ read_event_word(struct step *step, const char *word)
 {
 	struct engine_data_event *event = &step->event;
 
+	if (strcmp(word, "recent") == 0) {
+		event->recent = true;
+		return true;
+	}
 	if (strncmp(word, "v4=", 3) == 0)
 		return read_address(word + 3, &event->v4);
 	if (strncmp(word, "v6=", 3) == 0)
@@ -209,6 +213,7 @@ read_data(struct step *step, char *text)
 		[ENGINE_DATA_DELIVERED] = "delivered",
 		[ENGINE_DATA_TIMEOUT] = "timeout",
 		[ENGINE_DATA_IS_QUIET] = "is-quiet",
+		[ENGINE_DATA_SECOND] = "second",
 		[ENGINE_DATA_MOVED] = "moved",
 	};
 	unsigned type = 0;
@@ -223,7 +228,7 @@ read_data(struct step *step, char *text)
 		return false;
 	step->event.type = type;
 	if ((type == ENGINE_DATA_UP || type == ENGINE_DATA_EOF ||
-		type == ENGINE_DATA_LOST) &&
+		type == ENGINE_DATA_LOST || type == ENGINE_DATA_SECOND) &&
 	    !read_peer(take_word(&text), &step->event.peer))
 		return false;
 	if (type == ENGINE_DATA_LISTENING || type == ENGINE_DATA_NO_LISTENER)
@@ -278,6 +283,35 @@ read_control(struct step *step, const char *text)
 	}
 }
 
+/* What the owner of an engine says to it. */
+static bool
+read_own(struct step *step, const char *line)
+{
+	static const struct {
+		const char *words; /* a blank at the end: and then why */
+		enum input_kind kind;
+	} own[] = {
+		{ "control timeout", INPUT_TIMER },
+		{ "culvert stops ", INPUT_STOP },
+		{ "culvert drains late ", INPUT_DRAIN_LATE },
+		{ "culvert drains ", INPUT_DRAIN },
+		{ "keepalive", INPUT_KEEPALIVE },
+		{ "grant", INPUT_GRANT },
+	};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		size_t len = strlen(own[i].words);
+
+		if (strncmp(line, own[i].words, len) != 0)
+			continue;
+		step->kind = own[i].kind;
+		if (own[i].words[len - 1] == ' ')
+			step->why = copy_of(line + len);
+		return true;
+	}
+	return false;
+}
+
 /* Begins a step if the line is an input. */
 static bool
 read_input(struct script *script, unsigned number, char *line)
@@ -291,14 +325,11 @@ read_input(struct script *script, unsigned number, char *line)
 	if (strncmp(line, "C>", 2) == 0 || strncmp(line, "S>", 2) == 0) {
 		step->peer = line[0] == 'C' ? ENGINE_CLIENT : ENGINE_SERVER;
 		read_control(step, line + 2);
+	} else if (read_own(step, line)) {
+		/* It is whole. */
 	} else if (strncmp(line, "data ", 5) == 0)
 		right = read_data(step, line + 5);
-	else if (strcmp(line, "control timeout") == 0)
-		step->kind = INPUT_TIMER;
-	else if (strncmp(line, "culvert stops ", 14) == 0) {
-		step->kind = INPUT_STOP;
-		step->why = copy_of(line + 14);
-	} else
+	else
 		return false;
 	if (!right)
 		bad_line(script, number, line);
@@ -358,6 +389,14 @@ read_config_value(struct script *script, const char *word)
 		script->memory.refused = read_forms(word + 8);
 		return script->memory.refused != 0;
 	}
+	if (strncmp(word, "lines=", 6) == 0) {
+		config->max_lines = (unsigned)atoi(word + 6);
+		return config->max_lines != 0;
+	}
+	if (strncmp(word, "data=", 5) == 0) {
+		config->max_data = (unsigned)atoi(word + 5);
+		return config->max_data != 0;
+	}
 	if (strncmp(word, "good=", 5) == 0) {
 		script->memory.good = read_forms(word + 5);
 		return script->memory.good != 0;
@@ -394,6 +433,8 @@ read_config(struct script *script, unsigned number, char *line)
 			config->prefetch = true;
 		else if (strcmp(word, "apart") == 0)
 			config->upload_apart = true;
+		else if (strcmp(word, "logins") == 0)
+			script->logins = true;
 		else
 			bad_line(script, number, word);
 	}

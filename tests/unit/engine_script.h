@@ -25,6 +25,10 @@ enum input_kind {
 	INPUT_DATA,
 	INPUT_TIMER,
 	INPUT_STOP,
+	INPUT_DRAIN,
+	INPUT_DRAIN_LATE,
+	INPUT_KEEPALIVE,
+	INPUT_GRANT,
 };
 
 /* What came out, or should: a line for each action. */
@@ -52,6 +56,7 @@ struct script {
 	const char *path;
 	struct engine_config config;
 	struct engine_memory memory; /* at the start */
+	bool logins;		     /* ENGINE_LOGIN is compared, too */
 	struct subnet networks[2];
 	struct step steps[SCRIPT_STEPS_MAX];
 	size_t n_steps;

@@ -129,6 +129,15 @@ on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 }
 
 static void
+on_second(void *ctx, const char *place)
+{
+	struct heard *heard = ctx;
+
+	assert_non_null(strstr(place, "of the SSH server"));
+	heard->seconds++;
+}
+
+static void
 on_failed(void *ctx, int err, const char *why)
 {
 	struct heard *heard = ctx;
@@ -147,6 +156,7 @@ heard_begin(struct heard *heard, struct farenv *env, const char *host,
 	static const struct side_listener_handler handler = {
 		.listening = on_listening,
 		.accepted = on_accepted,
+		.second = on_second,
 		.failed = on_failed,
 	};
 	char *copy = strdup(host); /* it need not last */

@@ -36,8 +36,9 @@ struct heard {
 	struct side_listener *listener;
 	struct taken taken[TAKEN_MAX];
 	size_t n_taken;
-	unsigned int refuse; /* so many before one is taken */
-	unsigned int told;   /* listening or failed */
+	unsigned int refuse;  /* so many before one is taken */
+	unsigned int told;    /* listening or failed */
+	unsigned int seconds; /* behind the one that was taken */
 	unsigned int failed;
 	struct addr v4;
 	struct addr v6;

@@ -92,6 +92,10 @@ say_action(struct words *words, const struct engine_action *action)
 		words_say(words, "end");
 	else if (action->type == ENGINE_TIMER)
 		words_say(words, "timer-on control %llu", ms);
+	else if (action->type == ENGINE_LOGIN)
+		words_say(words, "login");
+	else if (action->type == ENGINE_CREDIT)
+		words_say(words, "credit");
 	else if (action->type == ENGINE_LOG)
 		words_say(words, "log warn %s", (const char *)action->bytes);
 	else if (action->type == ENGINE_REPORT)
@@ -163,6 +167,8 @@ take_actions(struct run *run)
 		check_action(run, &action);
 		if (action.type == ENGINE_LOG && action.level != ENGINE_WARN)
 			continue;
+		if (action.type == ENGINE_LOGIN && !run->script->logins)
+			continue;
 		say_action(action.type == ENGINE_SEND &&
 			    action.peer == ENGINE_SERVER ?
 			&run->sent :
@@ -225,6 +231,12 @@ feed(struct run *run, const struct step *step, size_t piece)
 		engine_stop(engine, step->why);
 	else if (step->kind == INPUT_TIMER)
 		engine_timer(engine);
+	else if (step->kind == INPUT_DRAIN || step->kind == INPUT_DRAIN_LATE)
+		engine_drain(engine, step->why, step->kind == INPUT_DRAIN_LATE);
+	else if (step->kind == INPUT_KEEPALIVE)
+		engine_keepalive(engine);
+	else if (step->kind == INPUT_GRANT)
+		engine_grant(engine);
 	else if (step->kind == INPUT_DATA)
 		feed_data(run, step);
 	if (step->peer == ENGINE_CLIENT &&

@@ -97,7 +97,9 @@ test_one(void **state)
 	heard_shows_out(&heard, "127.0.0.1", heard.v4.port);
 	heard_shows_out(&heard, "::1", heard.v6.port);
 	heard_takes(&heard, "127.0.0.1", heard.v4.port);
+	assert_int_equal(heard.seconds, 0);
 	heard_shows_out(&heard, "127.0.0.1", heard.v4.port);
+	assert_int_equal(heard.seconds, 1);
 	heard_stop(&heard, false);
 }
 

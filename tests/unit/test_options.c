@@ -49,6 +49,13 @@ test_defaults(void **state)
 	assert_string_equal(options.forwards[0].host, "localhost");
 	assert_int_equal(options.forwards[0].host_port, 21);
 	assert_int_equal(options.max_sessions, LIMIT_SESSIONS);
+	assert_int_equal(options.max_per_address, 0);
+	assert_int_equal(options.max_logins, 0);
+	assert_int_equal(options.max_data, LIMIT_SESSION_DATA);
+	assert_int_equal(options.max_lines, 1000);
+	assert_int_equal(options.login_ms, 300000);
+	assert_int_equal(options.keepalive_ms, 0);
+	assert_int_equal(options.drain_ms, 0);
 	assert_int_equal(options.links, 1);
 	assert_int_equal(options.max_window, 64 << 20);
 	assert_int_equal(options.max_memory, 256 << 20);
@@ -123,13 +130,23 @@ test_all(void **state)
 	    parse("--ssh /opt/ssh --batch -q -L 0:a:21 -L ftp/*:1:b:22 "
 		  "--foreign-port pass --allow-tls --any-user "
 		  "--max-sessions 7 --links 4 --prefetch --max-window 1m "
-		  "--max-memory 1G --no-cipher-order --no-session host",
+		  "--max-memory 1G --no-cipher-order --no-session "
+		  "--max-per-address 8 --max-logins 9 --max-data 2 "
+		  "--max-lines 10 --login-timeout 11 --keepalive 12 "
+		  "--drain 13 host",
 		&options),
 	    OPTIONS_RUN);
 	assert_string_equal(options.ssh, "/opt/ssh");
 	assert_true(options.batch && options.quiet && options.allow_tls &&
 	    options.any_user && options.pass_foreign_port);
 	assert_int_equal(options.max_sessions, 7);
+	assert_int_equal(options.max_per_address, 8);
+	assert_int_equal(options.max_logins, 9);
+	assert_int_equal(options.max_data, 2);
+	assert_int_equal(options.max_lines, 10);
+	assert_int_equal(options.login_ms, 11000);
+	assert_int_equal(options.keepalive_ms, 12000);
+	assert_int_equal(options.drain_ms, 13000);
 	assert_int_equal(options.links, 4);
 	assert_int_equal(options.max_window, 1 << 20);
 	assert_int_equal(options.max_memory, 1 << 30);
@@ -343,8 +360,8 @@ test_help(void **state)
 	assert_int_equal(parse("-v --version --nonsense", &options),
 	    OPTIONS_VERSION);
 	options_free(&options);
-	assert_non_null(strstr(options_help(), "2121:localhost:21"));
-	assert_non_null(strstr(options_help(), "  -R [ftp/]"));
+	assert_non_null(strstr(options_help()[0], "2121:localhost:21"));
+	assert_non_null(strstr(options_help()[0], "  -R [ftp/]"));
 }
 
 static void
@@ -373,6 +390,9 @@ test_bad(void **state)
 		{ "--foreign-port maybe h", "--foreign-port maybe" },
 		{ "--max-sessions 0 h", "--max-sessions 0" },
 		{ "--max-sessions -1 h", "--max-sessions -1" },
+		{ "--max-data 0 h", "--max-data 0" },
+		{ "--max-data 5 h", "--max-data 5" },
+		{ "--login-timeout never h", "--login-timeout never" },
 		{ "--max-sessions many h", "--max-sessions many" },
 		{ "--max-sessions 100001 h", "--max-sessions 100001" },
 		{ "--links 0 h", "--links 0: expected a number from 1 to 16" },

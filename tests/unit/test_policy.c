@@ -128,6 +128,48 @@ test_user(void **state)
 	assert_false(admits(&client, false, &local, &peer));
 }
 
+/* Whose control connections are taken: here it is always ours. */
+static void
+test_takes(void **state)
+{
+	struct sockenv *env = *state;
+	struct policy policy = { .any_user = false };
+	struct addr local, peer, lan = address("192.0.2.7");
+	struct subnet allow;
+	struct notes notes;
+	const char *reply = NULL;
+	char why[200] = "";
+	int raw;
+
+	sockenv_pair(env, &notes, &raw);
+	local = net_stream_peer(notes.stream);
+	peer = net_stream_local(notes.stream);
+	assert_true(
+	    policy_takes(&policy, &local, &peer, why, sizeof(why), &reply));
+	assert_true(
+	    policy_takes(&policy, &local, &lan, why, sizeof(why), &reply));
+	assert_null(reply);
+	/* Another user's: of a socket that is not there nothing is known. */
+	peer.port = 1;
+	assert_false(
+	    policy_takes(&policy, &local, &peer, why, sizeof(why), &reply));
+	assert_non_null(strstr(why, "--any-user"));
+	assert_memory_equal(reply, "421 ", 4);
+	policy.any_user = true;
+	assert_true(
+	    policy_takes(&policy, &local, &peer, why, sizeof(why), &reply));
+	assert_int_equal(subnet_parse("192.0.2.0/28", &allow), 0);
+	policy.allow = &allow;
+	policy.n_allow = 1;
+	assert_true(
+	    policy_takes(&policy, &local, &lan, why, sizeof(why), &reply));
+	assert_false(
+	    policy_takes(&policy, &local, &peer, why, sizeof(why), &reply));
+	assert_string_equal(why, "no --allow has that address");
+	close(raw);
+	notes_free(&notes);
+}
+
 int
 main(void)
 {
@@ -136,6 +178,7 @@ main(void)
 		cmocka_unit_test(test_other_host),
 		cmocka_unit_test(test_nobody),
 		SOCKENV_TEST(test_user),
+		SOCKENV_TEST(test_takes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

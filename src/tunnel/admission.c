@@ -1,0 +1,137 @@
+/*
+ * How many sessions there may be.
+ */
+#include "tunnel/admission.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+struct admission_place {
+	LIST_ENTRY(admission_place) link;
+	struct admission *admission;
+	struct addr peer;
+	bool logged_in;
+};
+
+struct admission {
+	struct admission_limits limits;
+	LIST_HEAD(, admission_place) places;
+	size_t sessions;
+	size_t logins; /* of them, those where nobody has logged in yet */
+};
+
+struct admission *
+admission_new(const struct admission_limits *limits)
+{
+	struct admission *admission = calloc(1, sizeof(*admission));
+
+	if (admission == NULL)
+		return NULL;
+	admission->limits = *limits;
+	LIST_INIT(&admission->places);
+	return admission;
+}
+
+void
+admission_free(struct admission *admission)
+{
+	assert(admission == NULL || LIST_EMPTY(&admission->places));
+	free(admission);
+}
+
+/* Has that address as many as it may have?  Looked for only where there is
+ * such a limit; there are never more places than limits.sessions. */
+static bool
+address_is_full(const struct admission *admission, const struct addr *peer)
+{
+	size_t limit = admission->limits.per_address, n = 0;
+	const struct admission_place *place;
+
+	if (limit == 0 || peer->family == AF_UNSPEC)
+		return false;
+	LIST_FOREACH (place, &admission->places, link)
+		n += addr_same_ip(&place->peer, peer);
+	return n >= limit;
+}
+
+/* The reply when it is full, and why; else NULL. */
+static const char *
+refusal(const struct admission *admission, const struct addr *peer, char *why,
+    size_t why_size)
+{
+	const struct admission_limits *limits = &admission->limits;
+
+	if (admission->sessions >= limits->sessions) {
+		snprintf(why, why_size,
+		    "%zu sessions are running, as many as --max-sessions "
+		    "allows",
+		    limits->sessions);
+		return "421 Too many connections, try again later.\r\n";
+	}
+	if (limits->logins > 0 && admission->logins >= limits->logins) {
+		snprintf(why, why_size,
+		    "in %zu sessions nobody has logged in yet, as many as "
+		    "--max-logins allows",
+		    limits->logins);
+		return "421 Too many connections without a login, try again "
+		       "later.\r\n";
+	}
+	if (address_is_full(admission, peer)) {
+		snprintf(why, why_size,
+		    "%zu sessions of that address are running, as many as "
+		    "--max-per-address allows",
+		    limits->per_address);
+		return "421 Too many connections from your address, try again "
+		       "later.\r\n";
+	}
+	return NULL;
+}
+
+struct admission_place *
+admission_enter(struct admission *admission, const struct addr *peer, char *why,
+    size_t why_size, const char **ret_reply)
+{
+	struct admission_place *place;
+
+	*ret_reply = refusal(admission, peer, why, why_size);
+	if (*ret_reply != NULL)
+		return NULL;
+	place = calloc(1, sizeof(*place));
+	if (place == NULL) {
+		snprintf(why, why_size, "out of memory");
+		*ret_reply = "421 Out of memory, try again later.\r\n";
+		return NULL;
+	}
+	place->admission = admission;
+	place->peer = *peer;
+	LIST_INSERT_HEAD(&admission->places, place, link);
+	admission->sessions++;
+	admission->logins++;
+	return place;
+}
+
+void
+admission_logged_in(struct admission_place *place)
+{
+	if (!place->logged_in)
+		place->admission->logins--;
+	place->logged_in = true;
+}
+
+void
+admission_leave(struct admission_place *place)
+{
+	admission_logged_in(place);
+	place->admission->sessions--;
+	LIST_REMOVE(place, link);
+	free(place);
+}
+
+size_t
+admission_count(const struct admission *admission)
+{
+	return admission->sessions;
+}

@@ -1,0 +1,152 @@
+/*
+ * A session's timers.  The engine has no clock: what takes time is asked of
+ * its owner, and that is here.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tunnel/session_priv.h"
+
+/* The lines of --max-lines are those of a second. */
+#define CLOCK_LINES_MS 1000
+
+static void
+on_engine(uv_timer_t *timer)
+{
+	struct session *session = timer->data;
+
+	engine_timer(session->engine);
+	session_pump(session);
+}
+
+/* Nobody has logged in: the server, which has a time of its own for that,
+ * cannot see a client that it has not greeted yet, or has no such time. */
+static void
+on_login(uv_timer_t *timer)
+{
+	struct session *session = timer->data;
+	unsigned long seconds = session->options->policy->login_ms / 1000;
+	char why[100];
+
+	if (session->control[ENGINE_SERVER].heard)
+		snprintf(why, sizeof(why), "Nobody has logged in for %lu s",
+		    seconds);
+	else
+		snprintf(why, sizeof(why),
+		    "The FTP server has said nothing for %lu s", seconds);
+	session_say(session, LOG_LEVEL_WARN,
+	    "%s: the session ends (--login-timeout)", why);
+	session_stop(session, why);
+}
+
+static void
+on_idle(uv_timer_t *timer)
+{
+	struct session *session = timer->data;
+
+	engine_keepalive(session->engine);
+	session_pump(session);
+}
+
+static void
+on_credit(uv_timer_t *timer)
+{
+	struct session *session = timer->data;
+
+	session->granted_at = uv_now(session->options->loop);
+	engine_grant(session->engine);
+	session_pump(session);
+}
+
+static void
+on_drain(uv_timer_t *timer)
+{
+	struct session *session = timer->data;
+
+	session_data_tell(session);
+	engine_drain(session->engine, session->drain_why, true);
+	session_pump(session);
+}
+
+/* In the next second, or at once if that has begun. */
+static void
+grant(struct session *session)
+{
+	uint64_t now = uv_now(session->options->loop);
+	uint64_t next = session->granted_at + CLOCK_LINES_MS;
+
+	uv_timer_start(&session->timers[CLOCK_CREDIT], on_credit,
+	    next > now ? next - now : 0, 0);
+}
+
+void
+session_clock_act(struct session *session, const struct engine_action *action)
+{
+	if (action->type == ENGINE_TIMER) {
+		uv_timer_start(&session->timers[CLOCK_ENGINE], on_engine,
+		    action->ms, 0);
+	} else if (action->type == ENGINE_CREDIT) {
+		grant(session);
+	} else if (action->type == ENGINE_LOGIN) {
+		uv_timer_stop(&session->timers[CLOCK_LOGIN]);
+		session->handler->logged_in(session->ctx);
+	}
+}
+
+void
+session_clock_stir(struct session *session, struct control *from)
+{
+	from->heard = true;
+	from->heard_at = uv_now(session->options->loop);
+	if (session->options->policy->keepalive_ms > 0)
+		uv_timer_again(&session->timers[CLOCK_IDLE]);
+}
+
+void
+session_clock_start(struct session *session)
+{
+	const struct policy *policy = session->options->policy;
+
+	for (int i = 0; i < CLOCK_TIMERS; i++) {
+		uv_timer_init(session->options->loop, &session->timers[i]);
+		session->timers[i].data = session;
+		session->open_timers++;
+	}
+	session->granted_at = uv_now(session->options->loop);
+	if (policy->login_ms > 0)
+		uv_timer_start(&session->timers[CLOCK_LOGIN], on_login,
+		    policy->login_ms, 0);
+	if (policy->keepalive_ms > 0)
+		uv_timer_start(&session->timers[CLOCK_IDLE], on_idle,
+		    policy->keepalive_ms, policy->keepalive_ms);
+}
+
+static void
+on_closed(uv_handle_t *handle)
+{
+	struct session *session = handle->data;
+
+	if (--session->open_timers > 0)
+		return;
+	engine_free(session->engine);
+	free(session);
+}
+
+void
+session_clock_close(struct session *session)
+{
+	for (int i = 0; i < CLOCK_TIMERS; i++)
+		uv_close((uv_handle_t *)&session->timers[i], on_closed);
+}
+
+void
+session_drain(struct session *session, const char *why)
+{
+	snprintf(session->drain_why, sizeof(session->drain_why), "%s", why);
+	uv_timer_start(&session->timers[CLOCK_DRAIN], on_drain, LIMIT_DRAIN_MS,
+	    0);
+	session_data_tell(session);
+	engine_drain(session->engine, why, false);
+	session_pump(session);
+}

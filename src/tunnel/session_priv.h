@@ -1,0 +1,81 @@
+/*
+ * What session.c (the control connections), session_data.c (the data
+ * connections) and session_clock.c (all that takes time) share.  Nobody else
+ * includes it.
+ */
+#ifndef TUNNEL_SESSION_PRIV_H
+#define TUNNEL_SESSION_PRIV_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "base/log.h"
+#include "ftp/engine.h"
+#include "limits.h"
+#include "tunnel/dataconn.h"
+#include "tunnel/policy.h"
+#include "tunnel/session.h"
+
+/* One of the two control connections. */
+struct control {
+	struct session *session;
+	enum engine_peer peer;
+	struct stream *stream;
+	bool opened;
+	bool ended;	   /* its EOF came */
+	bool heard;	   /* something came, */
+	uint64_t heard_at; /* at the last time then (uv_now()) */
+};
+
+enum clock_timer {
+	CLOCK_ENGINE, /* ENGINE_TIMER */
+	CLOCK_LOGIN,  /* until somebody has logged in */
+	CLOCK_IDLE,   /* since something passed */
+	CLOCK_CREDIT, /* until the client may send more lines */
+	CLOCK_DRAIN,  /* until only transfers are waited for */
+	CLOCK_TIMERS,
+};
+
+struct session {
+	const struct session_options *options;
+	unsigned long number;
+	const struct session_handler *handler;
+	void *ctx;
+	struct engine *engine;
+	struct control control[2];
+	struct dataconn *data[LIMIT_SESSION_DATA];
+	struct policy_peer client;
+	struct addr local[2]; /* our ends of the control connections, and */
+	struct addr server;   /* the server's, where they are known */
+	uv_timer_t timers[CLOCK_TIMERS];
+	unsigned int open_timers; /* that uv_close() has still to end */
+	uint64_t granted_at;	  /* uv_now(), of the last lines */
+	char drain_why[100];
+	bool over; /* ENGINE_END was carried out */
+};
+
+#define session_say(session, level, ...) \
+	log_line((level), (session)->number, __VA_ARGS__)
+
+/* session.c: carries out what the engine wants.  The session may be over, and
+ * dead, when it returns. */
+void session_pump(struct session *session);
+
+/* session_data.c: ENGINE_DATA_*. */
+void session_data_act(struct session *session,
+    const struct engine_action *action);
+/* The engine is about to hear of a control connection: it should know what
+ * has gone through the data connections by now. */
+void session_data_tell(struct session *session);
+
+/* session_clock.c */
+void session_clock_start(struct session *session);
+/* Frees the session, and its engine, when the loop has let go of it. */
+void session_clock_close(struct session *session);
+/* Something has come on that control connection. */
+void session_clock_stir(struct session *session, struct control *from);
+/* ENGINE_TIMER, ENGINE_LOGIN and ENGINE_CREDIT. */
+void session_clock_act(struct session *session,
+    const struct engine_action *action);
+
+#endif

@@ -1,0 +1,182 @@
+"""SIGUSR1, --drain and SIGHUP (issue 5, point 5)."""
+
+import os
+import signal
+
+import pytest
+
+import culvert
+import scripted
+from process import until
+from transfer import MODES, Ftp, connect_data, replies_to_end
+
+STOPPING = "421 culvert is stopping.\r\n"
+
+
+def send(one, number=signal.SIGUSR1):
+    """Send a signal that lets culvert run on."""
+    one.culvert.see()
+    one.culvert.process.send_signal(number)
+
+
+def wait_refused(one):
+    """Wait until nobody listens there any more."""
+    def gone():
+        try:
+            scripted.dial(*one.culvert.listeners[0]).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+    until(gone, "culvert's listener closes")
+
+
+def wait_end(one):
+    """Wait for its good end; fails if anything is left."""
+    assert one.culvert.process.wait() == 0, one.culvert.output
+    one.culvert.check()
+    one.culvert.check_nothing_left()
+
+
+def test_idle(session):
+    """Nothing to wait for: 421, and the end."""
+    one = session()
+    send(one)
+    assert replies_to_end(one.client) == [STOPPING]
+    one.server.expect_end()
+    wait_end(one)
+
+
+def test_nobody(start_culvert):
+    """No session at all."""
+    one = start_culvert("0:127.0.0.1:21")
+    one.see()
+    one.process.send_signal(signal.SIGUSR1)
+    assert one.process.wait() == 0, one.output
+    one.check_nothing_left()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("command", ["RETR file", "STOR file"])
+def test_transfer(mode, command, session):
+    """A transfer ends as it should, and nobody else gets in meanwhile."""
+    one = session(options=["-v"])
+    near, far = connect_data(one, mode, command)
+    source, sink = (far, near) if command == "RETR file" else (near, far)
+    with near, far:
+        source.send(b"a part")
+        sink.expect_bytes(b"a part")
+        send(one)
+        wait_refused(one)
+        source.send(b" and the rest")
+        source.half_close()
+        assert sink.read_all() == b" and the rest"
+        sink.close()
+        one.server.reply("226 done")
+        one.client.expect("226")
+        assert replies_to_end(one.client) == [STOPPING]
+    one.culvert.wait_log(r'"file", 19 bytes: complete \(226\)')
+    wait_end(one)
+
+
+def test_address_is_free(session, sshd, directories):
+    """The next culvert can listen there before the last transfer has ended."""
+    one = session()
+    near, far = connect_data(one, "passive", "RETR file")
+    with near, far:
+        send(one)
+        wait_refused(one)
+        port = one.culvert.port
+        second = culvert.Culvert(
+            directories(), [f"{port}:127.0.0.1:{one.listener.port}"],
+            sshd.config)
+        try:
+            client, server = one.open()
+            with client, server:
+                server.reply("220 the next")
+                client.expect("220 the next")
+            second.stop()
+        finally:
+            second.kill()
+        far.send(b"whole")
+        far.close()
+        assert near.read_all() == b"whole"
+        one.server.reply("226 done")
+        assert [text[:3] for text in replies_to_end(one.client)] == \
+            ["226", "421"]
+    wait_end(one)
+
+
+def test_second_signal(session):
+    """Once more: at once, and the transfer is cut."""
+    one = session()
+    near, far = connect_data(one, "passive", "RETR file")
+    with near, far:
+        far.send(b"a part")
+        near.expect_bytes(b"a part")
+        send(one)
+        wait_refused(one)
+        send(one)
+        near.expect_reset()
+        assert [text[:3] for text in replies_to_end(one.client)] == \
+            ["426", "421"]
+    wait_end(one)
+
+
+def test_drain_option(session):
+    """--drain: SIGTERM waits for transfers, but not for ever."""
+    one = session(options=["--drain", "1"])
+    near, far = connect_data(one, "passive", "RETR file")
+    with near, far:
+        far.send(b"a part")
+        near.expect_bytes(b"a part")
+        send(one, signal.SIGTERM)
+        wait_refused(one)
+        near.expect_reset()
+        assert [text[:3] for text in replies_to_end(one.client)] == \
+            ["426", "421"]
+    one.culvert.wait_log("1 session did not end in time")
+    wait_end(one)
+
+
+def test_remote(start_culvert, server, sshd, ns):
+    """-R: sshd listens no more, and its client's transfer ends well."""
+    ftp_server = scripted.Listener(kind=scripted.Control)
+    one = start_culvert(remotes=[f"0:127.0.0.1:{ftp_server.port}"],
+                        sshd=sshd)
+    host, port = one.listeners[0]
+    with ftp_server, scripted.dial("127.0.0.1", port, side=ns,
+                                   kind=scripted.Control) as client, \
+            ftp_server.accept() as far:
+        far.reply("220 ready")
+        client.expect("220")
+        client.command("USER a")
+        far.expect_command("USER a")
+        far.reply("230 in")
+        client.expect("230")
+        client.command("NOOP")
+        far.expect_command("NOOP")
+        one.see()
+        one.process.send_signal(signal.SIGUSR1)
+        until(lambda: not ns.listening(port), "sshd does not listen any more")
+        far.reply("200 ok")
+        client.expect("200")
+        assert replies_to_end(client) == [STOPPING]
+    assert one.process.wait() == 0, one.output
+    one.check_nothing_left()
+
+
+def test_hangup(server, start_culvert, tmp):
+    """SIGHUP loses nothing: the same session goes on, and the next begins."""
+    ftp_server = server("vsftpd")
+    one = start_culvert(f"0:127.0.0.1:{ftp_server.port}", options=["-v"])
+    content = os.urandom(100_000)
+    (ftp_server.mkdir(tmp.name) / "file").write_bytes(content)
+    with Ftp(one, ftp_server) as ftp:
+        with ftp.begin("passive", f"RETR {tmp.name}/file") as data:
+            one.process.send_signal(signal.SIGHUP)
+            one.wait_log("Hangup: nothing to do")
+            assert data.read_all() == content
+        ftp.control.expect("226")
+        assert ftp.get("active", f"{tmp.name}/file") == content
+    with Ftp(one, ftp_server) as ftp:
+        ftp.ask("PWD", "257")

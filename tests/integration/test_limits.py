@@ -1,0 +1,179 @@
+"""Limits on sessions (issue 5, points 3 and 4): each with a reply.
+
+Memory and slow peers are in test_bounds.py and test_hostile.py.
+"""
+
+import subprocess
+import time
+
+import pytest
+
+import scripted
+from process import until
+from servers import NOBODY, PYTHON
+from transfer import connect_data, replies_to_end
+
+# Another user's client: connects and prints all that it is told.
+OTHER = """
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) as one:
+    one.settimeout(20)
+    while data := one.recv(4096):
+        sys.stdout.write(data.decode())
+        if data.startswith(b"220"):
+            break
+"""
+
+
+def other_user(host, port):
+    """Return what a process of another user is told there."""
+    child = subprocess.run(
+        [PYTHON, "-c", OTHER, host, str(port)], timeout=30,
+        capture_output=True, user=NOBODY, group=NOBODY, extra_groups=[],
+        cwd="/")
+    return (child.stdout + child.stderr).decode()
+
+
+def refused(one, number=0):
+    """Return the one reply that one more client gets."""
+    with scripted.client(*one.culvert.listeners[number]) as client:
+        replies = replies_to_end(client)
+    assert len(replies) == 1, replies
+    return replies[0]
+
+
+# ---- who ----
+
+@pytest.mark.parametrize("near", ["127.0.0.1", "::1"])
+def test_other_user(near, session):
+    """Over loopback only the user who runs culvert has a session."""
+    one = session(near=near)
+    assert other_user(*one.culvert.listeners[0]) == \
+        "421 Only the user who runs culvert is allowed here.\r\n"
+    one.culvert.wait_log(
+        rf"refused a client from .*: it belongs to user id {NOBODY}, culvert"
+        " to 0; --any-user takes everybody")
+    client, server = one.open()
+    with client, server:
+        server.reply("220 own")
+        client.expect("220")
+
+
+def test_other_user_with_any_user(session):
+    """--any-user lifts it."""
+    one = session(options=["--any-user"])
+    said = scripted.start(other_user, *one.culvert.listeners[0])
+    with one.listener.accept() as server:
+        server.reply("220 come in")
+        assert said.result(30) == "220 come in\r\n"
+
+
+# ---- how many ----
+
+def test_per_address(session):
+    """--max-per-address counts an address, not its neighbours."""
+    one = session(options=["--max-per-address", "1"])
+    assert refused(one) == ("421 Too many connections from your address, try"
+                            " again later.\r\n")
+    one.culvert.wait_log("as many as --max-per-address allows")
+    with scripted.dial(*one.culvert.listeners[0], kind=scripted.Control,
+                       source=("127.0.0.2", 0)) as client, \
+            one.listener.accept() as server:
+        server.reply("220 another")
+        client.expect("220")
+
+
+def test_logins(session):
+    """--max-logins counts until somebody has logged in, or has gone."""
+    one = session(log_in=False, options=["--max-logins", "1"])
+    assert refused(one).startswith("421 Too many connections without a login")
+    one.culvert.wait_log("as many as --max-logins allows")
+    one.log_in()
+    second = one.open()
+    assert refused(one).startswith("421")
+    for wire in second:
+        wire.close()
+
+    def room():
+        with scripted.client(*one.culvert.listeners[0]) as client:
+            if client.read_reply().startswith("421"):
+                return False
+            return True
+
+    def greet():
+        with one.listener.accept() as server:
+            server.reply("220 again")
+    greeting = scripted.start(greet)
+    until(room, "there is room again")
+    greeting.result(20)
+
+
+def test_data_connections(session):
+    """--max-data 1: a second one while the first is in use gets 425."""
+    one = session(options=["--max-data", "1"])
+    near, far = connect_data(one, "passive", "RETR file")
+    with near, far, scripted.Listener(one.ns) as listener:
+        one.client.command("PASV")
+        one.server.expect_command("PASV")
+        one.server.reply(f"227 ({listener.port_argument()})")
+        one.client.expect("425 No data connection")
+        far.send(b"whole")
+        far.close()
+        near.expect_bytes(b"whole")
+        near.expect_end()
+    one.server.reply("226 done")
+    one.client.expect("226")
+
+
+# ---- how long ----
+
+def test_no_login(session):
+    """A client that never logs in has its time, and is told."""
+    one = session(log_in=False, options=["--login-timeout", "1"])
+    one.server.reply("220 ready")
+    one.client.expect("220")
+    one.client.command("NOOP")
+    one.server.expect_command("NOOP")
+    one.server.reply("200 ok")
+    one.client.expect("200")
+    one.client.expect("421 Nobody has logged in for 1 s")
+    one.client.expect_end()
+    one.server.expect_end()
+    one.culvert.wait_log("Nobody has logged in for 1 s: the session ends"
+                         r" \(--login-timeout\)")
+
+
+def test_no_greeting(session):
+    """The same of a server that says nothing."""
+    one = session(log_in=False, options=["--login-timeout", "1"])
+    one.client.expect("421 The FTP server has said nothing for 1 s")
+    one.client.expect_end()
+    one.server.expect_end()
+
+
+def test_login_in_time(session):
+    """Who has logged in may be silent for as long as he likes."""
+    one = session(options=["--login-timeout", "1"])
+    second = one.open()  # whose time begins later
+    second[0].expect("421")
+    one.client.command("PWD")
+    one.server.expect_command("PWD")
+    one.server.reply('257 "/"')
+    one.client.expect("257")
+
+
+# ---- how fast ----
+
+def test_lines(session):
+    """--max-lines: more commands wait, none is lost, and it is said once."""
+    one = session(options=["--max-lines", "5"])
+    begun = time.monotonic()
+    one.client.command(*[f"NOOP {n}" for n in range(14)])
+    for n in range(14):
+        one.server.expect_command(f"NOOP {n}")
+        one.server.reply(f"200 {n}")
+    assert time.monotonic() - begun >= 1
+    for n in range(14):
+        one.client.expect(f"200 {n}")
+    one.culvert.wait_log("sends more than 5 commands a second")
+    assert one.culvert.output.count("commands a second") == 1

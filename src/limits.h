@@ -39,6 +39,12 @@
 /* Sessions at one time, unless --max-sessions says otherwise. */
 #define LIMIT_SESSIONS 256
 
+/* Warnings that a peer provokes, a session's or a tunnel's: that many at once
+ * are logged ... */
+#define LIMIT_LOG_WARNINGS 20
+/* ... and then one in so long; the others are counted. */
+#define LIMIT_LOG_WARNING_MS 10000
+
 /* ---- streams ---- */
 
 /* A source stops while more than this is queued behind it ... */

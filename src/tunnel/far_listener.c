@@ -464,6 +464,7 @@ static void
 on_accept(void *ctx, struct stream *stream)
 {
 	struct far_listener *listener = ctx;
+	struct far_side *far = (struct far_side *)listener->base.side;
 	struct addr none = { .family = AF_UNSPEC };
 	char place[64];
 
@@ -476,9 +477,10 @@ on_accept(void *ctx, struct stream *stream)
 	}
 	describe(listener, place, sizeof(place));
 	if (listener->state == FAR_DEAD || listener->handler == NULL) {
-		log_warn("refused a connection to %s: no data connection is "
-			 "expected there",
-		    place);
+		if (log_limit_allows(&far->refusals, uv_now(far->loop), 0))
+			log_warn("refused a connection to %s: no data "
+				 "connection is expected there",
+			    place);
 		stream_reset(stream);
 		return;
 	}

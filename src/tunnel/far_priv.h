@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+#include "base/log_limit.h"
 #include "net/sock.h"
 #include "ssh/links.h"
 #include "tunnel/side.h"
@@ -69,6 +70,7 @@ struct far_side {
 	const char *directory;
 	bool spread; /* data connections, over all links */
 	unsigned long last_path;
+	struct log_limit refusals;
 	LIST_HEAD(, far_listener) idle;
 	struct far_listener *reserve; /* it is being made; or NULL */
 	bool no_reserve;	      /* it could not be made */

@@ -11,6 +11,13 @@
 #include "tunnel/session_log.h"
 #include "tunnel/session_priv.h"
 
+bool
+session_may_warn(struct session *session)
+{
+	return log_limit_allows(&session->warnings,
+	    uv_now(session->options->loop), session->number);
+}
+
 /* ---- actions ---- */
 
 static void
@@ -63,7 +70,8 @@ carry_out(struct session *session, const struct engine_action *action)
 		session_clock_act(session, action);
 		break;
 	case ENGINE_LOG:
-		session_log_text(session->number, action);
+		session_log_text(session->number, action, &session->warnings,
+		    uv_now(session->options->loop));
 		break;
 	case ENGINE_REPORT:
 		session_log_report(session->number, &action->report);
@@ -118,6 +126,7 @@ session_pump(struct session *session)
 		return;
 	}
 	session_clock_close(session);
+	log_limit_end(&session->warnings, session->number);
 	session_say(session, LOG_LEVEL_VERBOSE, "ended");
 	session->handler->ended(session->ctx, session);
 }

@@ -71,9 +71,10 @@ log_failed_dial(struct session *session, const struct engine_data_event *event)
 	    slot == NULL || dataconn_was_up(*slot, ENGINE_SERVER))
 		return;
 	log_escape(escaped, sizeof(escaped), event->why, strlen(event->why));
-	session_say(session,
-	    dataconn_is_ahead(*slot) ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, "%s",
-	    escaped);
+	if (dataconn_is_ahead(*slot))
+		session_say(session, LOG_LEVEL_VERBOSE, "%s", escaped);
+	else if (session_may_warn(session))
+		session_say(session, LOG_LEVEL_WARN, "%s", escaped);
 }
 
 /* sshd does not say who connects; so there is no more to be said than this. */
@@ -84,6 +85,8 @@ note_second(struct session *session, struct engine_data_event *event)
 
 	event->recent =
 	    uv_now(session->options->loop) - server->heard_at < LIMIT_SECOND_MS;
+	if (!session_may_warn(session))
+		return;
 	session_say(session, LOG_LEVEL_WARN,
 	    "possible theft of a data connection: refused a second connection "
 	    "to %s, where one was expected",
@@ -125,9 +128,10 @@ admit(void *ctx, enum engine_peer expected, const struct addr *local,
 		       sizeof(why))) {
 		return true;
 	}
-	session_say(session, LOG_LEVEL_WARN,
-	    "refused a data connection from %s: %s", addr_format(peer, text),
-	    why);
+	if (session_may_warn(session))
+		session_say(session, LOG_LEVEL_WARN,
+		    "refused a data connection from %s: %s",
+		    addr_format(peer, text), why);
 	return false;
 }
 

@@ -10,7 +10,8 @@
 #include "ftp/command.h"
 
 void
-session_log_text(unsigned long number, const struct engine_action *action)
+session_log_text(unsigned long number, const struct engine_action *action,
+    struct log_limit *limit, uint64_t now)
 {
 	static const enum log_level levels[] = {
 		[ENGINE_WARN] = LOG_LEVEL_WARN,
@@ -19,6 +20,9 @@ session_log_text(unsigned long number, const struct engine_action *action)
 	};
 	char text[1024];
 
+	if (action->level != ENGINE_VERBOSE &&
+	    !log_limit_allows(limit, now, number))
+		return;
 	log_escape(text, sizeof(text), action->bytes, action->len - 1);
 	log_line(levels[action->level], number, "%s", text);
 }

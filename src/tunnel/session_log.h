@@ -5,12 +5,15 @@
 #ifndef TUNNEL_SESSION_LOG_H
 #define TUNNEL_SESSION_LOG_H
 
+#include "base/log_limit.h"
 #include "ftp/engine.h"
 
-/* ENGINE_LOG. */
-void session_log_text(unsigned long number, const struct engine_action *action);
+/* ENGINE_LOG; of what is not for -v no more than the limit allows at now. */
+void session_log_text(unsigned long number, const struct engine_action *action,
+    struct log_limit *limit, uint64_t now);
 
-/* ENGINE_REPORT: a line a transfer; a warning if it was cut. */
+/* ENGINE_REPORT: a line a transfer; a warning if it was cut.  None is left
+ * out. */
 void session_log_report(unsigned long number,
     const struct engine_report *report);
 

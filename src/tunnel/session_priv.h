@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "base/log.h"
+#include "base/log_limit.h"
 #include "ftp/engine.h"
 #include "limits.h"
 #include "tunnel/dataconn.h"
@@ -51,6 +52,7 @@ struct session {
 	unsigned int open_timers; /* that uv_close() has still to end */
 	uint64_t granted_at;	  /* uv_now(), of the last lines */
 	char drain_why[100];
+	struct log_limit warnings;
 	bool over; /* ENGINE_END was carried out */
 };
 
@@ -60,6 +62,10 @@ struct session {
 /* session.c: carries out what the engine wants.  The session may be over, and
  * dead, when it returns. */
 void session_pump(struct session *session);
+
+/* session.c: one more warning, of those that a peer may provoke again and
+ * again? */
+bool session_may_warn(struct session *session);
 
 /* session_data.c: ENGINE_DATA_*. */
 void session_data_act(struct session *session,

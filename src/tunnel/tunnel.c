@@ -60,13 +60,16 @@ refuse(struct tunnel *tunnel, struct stream *stream, const struct addr *peer,
 {
 	char text[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX];
 
+	tunnel_turn_away(stream, reply);
+	if (!log_limit_allows(&tunnel->refusals, uv_now(tunnel->options.loop),
+		0))
+		return;
 	if (peer->family != AF_UNSPEC)
 		log_warn("refused a client from %s: %s",
 		    addr_format(peer, text), why);
 	else
 		log_warn("refused a client at %s of the SSH server: %s",
 		    tunnel_address(tunnel, text, sizeof(text)), why);
-	tunnel_turn_away(stream, reply);
 }
 
 struct admission_place *

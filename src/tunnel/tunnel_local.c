@@ -54,8 +54,12 @@ refuse_waiting(struct tunnel_waiting *waiting, const char *why)
 {
 	char reply[400], text[ADDR_TEXT_MAX];
 
-	log_warn("refused a client from %s: the SSH connection is down%s%s",
-	    addr_format(&waiting->peer, text), *why != '\0' ? ": " : "", why);
+	if (log_limit_allows(&waiting->tunnel->refusals,
+		uv_now(waiting->tunnel->options.loop), 0))
+		log_warn("refused a client from %s: the SSH connection is "
+			 "down%s%s",
+		    addr_format(&waiting->peer, text), *why != '\0' ? ": " : "",
+		    why);
 	snprintf(reply, sizeof(reply),
 	    "421 The SSH connection is down%s%.300s\r\n",
 	    *why != '\0' ? ": " : ", try again later.", why);

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+#include "base/log_limit.h"
 #include "ssh/pause.h"
 #include "tunnel/admission.h"
 #include "tunnel/session.h"
@@ -26,6 +27,7 @@ struct tunnel {
 	struct session_options session_options;
 	struct engine_memory memory;
 	LIST_HEAD(, tunnel_entry) sessions;
+	struct log_limit refusals;
 	uv_timer_t timer; /* of a remote one; that of a local one sleeps */
 
 	/* A local tunnel's. */

@@ -13,6 +13,8 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "base/log_limit.h"
+#include "limits.h"
 
 static void
 test_escape(void **state)
@@ -171,6 +173,63 @@ test_long_line(void **state)
 	assert_ptr_equal(strchr(capture.text, '\n'), capture.text + len - 1);
 }
 
+static unsigned
+count_allowed(struct log_limit *limit, uint64_t now, unsigned wanted)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < wanted; i++)
+		n += log_limit_allows(limit, now, 7);
+	return n;
+}
+
+static void
+test_limit(void **state)
+{
+	static struct capture capture;
+	struct log_limit limit = { 0 };
+	uint64_t now = 123456789;
+
+	(void)state;
+	log_set_level(LOG_LEVEL_INFO);
+	capture_start(&capture);
+	assert_int_equal(count_allowed(&limit, now, 1000), LIMIT_LOG_WARNINGS);
+	now += LIMIT_LOG_WARNING_MS - 1;
+	assert_int_equal(count_allowed(&limit, now, 10), 0);
+	now += 1;
+	assert_int_equal(count_allowed(&limit, now, 2), 1);
+	/* Half a pause is not forgotten. */
+	now += LIMIT_LOG_WARNING_MS * 3 / 2;
+	assert_int_equal(count_allowed(&limit, now, 10), 1);
+	now += LIMIT_LOG_WARNING_MS / 2;
+	assert_int_equal(count_allowed(&limit, now, 1), 1);
+	/* A quiet time gives all of them back, and no more. */
+	now += (uint64_t)LIMIT_LOG_WARNINGS * LIMIT_LOG_WARNING_MS * 5;
+	assert_int_equal(count_allowed(&limit, now, 1000), LIMIT_LOG_WARNINGS);
+	log_limit_end(&limit, 7);
+	log_limit_end(&limit, 7);
+	capture_end(&capture);
+	assert_string_equal(capture.text,
+	    "culvert: [7] 990 more warnings of this kind were left out\n"
+	    "culvert: [7] 1 more warning of this kind was left out\n"
+	    "culvert: [7] 9 more warnings of this kind were left out\n"
+	    "culvert: [7] 980 more warnings of this kind were left out\n");
+}
+
+static void
+test_limit_not_reached(void **state)
+{
+	static struct capture capture;
+	struct log_limit limit = { 0 };
+
+	(void)state;
+	capture_start(&capture);
+	assert_true(log_limit_allows(&limit, 0, 7));
+	log_limit_end(&limit, 7);
+	capture_end(&capture);
+	assert_string_equal(capture.text, "");
+}
+
 int
 main(void)
 {
@@ -179,6 +238,8 @@ main(void)
 		cmocka_unit_test(test_escape_cut),
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_long_line),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_limit_not_reached),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

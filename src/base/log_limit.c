@@ -1,0 +1,39 @@
+/*
+ * Warnings that a peer can provoke: a bucket of them.
+ */
+#include "base/log_limit.h"
+
+#include "base/log.h"
+#include "limits.h"
+
+void
+log_limit_end(struct log_limit *limit, unsigned long session)
+{
+	if (limit->hidden > 0)
+		log_line(LOG_LEVEL_WARN, session,
+		    "%lu more warning%s of this kind %s left out",
+		    limit->hidden, limit->hidden == 1 ? "" : "s",
+		    limit->hidden == 1 ? "was" : "were");
+	limit->hidden = 0;
+}
+
+bool
+log_limit_allows(struct log_limit *limit, uint64_t now, unsigned long session)
+{
+	uint64_t back = (now - limit->since) / LIMIT_LOG_WARNING_MS;
+
+	if (back >= limit->spent) {
+		limit->spent = 0;
+		limit->since = now;
+	} else {
+		limit->spent -= (unsigned)back;
+		limit->since += back * LIMIT_LOG_WARNING_MS;
+	}
+	if (limit->spent == LIMIT_LOG_WARNINGS) {
+		limit->hidden++;
+		return false;
+	}
+	limit->spent++;
+	log_limit_end(limit, session);
+	return true;
+}

@@ -1,0 +1,181 @@
+"""What the tests of hostile peers share: one culvert, watched, and used.
+
+Rig has a culvert with two tunnels, one to a real server and one to a scripted
+one.  While a test plays the hostile part in the second, a Companion goes on
+transferring files through the first.
+"""
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import re
+import threading
+
+import limits
+import scripted
+from culvert import sanitized
+from limits import kib
+from process import FAILSAFE, count_fds, until
+from ranked import ports_of
+from transfer import MODES, Ftp
+
+# What all windows together may be: --max-memory.
+MAX_MEMORY_KIB = 16 * 1024
+
+# Of culvert's own, whoever the peers are: malloc's reserve, and its books.
+SLACK_KIB = 2048
+
+# What a session's control connections may take: what is read and not acted
+# upon, what is queued, and one read, in both directions.
+CONTROL_KIB = 2 * kib("LIMIT_CONTROL_INPUT", "LIMIT_HIGH_WATER",
+                      "LIMIT_READ_CHUNK", "LIMIT_WINDOW_SMALL")
+
+# What a data connection may in one direction, besides its window.
+DATA_KIB = kib("LIMIT_HIGH_WATER", "LIMIT_READ_CHUNK")
+
+FILE = 1 << 20
+
+
+def peak_kib(pid):
+    """Return the most memory that it had since forget_peak(), in KiB."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s*(\d+) kB", text)[1])
+
+
+def forget_peak(pid):
+    """Let peak_kib() begin anew."""
+    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+class Companion:
+    """A client that behaves: a file each way, in both modes, for ever.
+
+    Each transfer must come to its good end, with the right bytes, within the
+    failsafe.
+    """
+
+    def __init__(self, culvert, server, directory, modes):
+        self._modes, self._culvert = modes, culvert
+        self._server, self._dir = server, directory
+        self._content = os.urandom(FILE)
+        (directory / "file").write_bytes(self._content)
+        self._done, self._stopping = 0, False
+        self._changed = threading.Condition()
+        self._future = scripted.start(self._run)
+        self.proceed(2)
+
+    def _run(self):
+        try:
+            with Ftp(self._culvert, self._server) as ftp:
+                while not self._stopping:
+                    mode = self._modes[self._done % len(self._modes)]
+                    self._transfer(ftp, mode)
+                    with self._changed:
+                        self._done += 1
+                        self._changed.notify_all()
+        finally:
+            with self._changed:
+                self._stopping = True
+                self._changed.notify_all()
+
+    def _transfer(self, ftp, mode):
+        name = self._dir.name
+        got = ftp.get(mode, f"{name}/file")
+        assert hashlib.sha256(got).digest() == \
+            hashlib.sha256(self._content).digest()
+        with ftp.begin(mode, f"STOR {name}/stored") as data:
+            data.send(self._content)
+            data.half_close()
+            ftp.control.expect("226")
+        assert (self._dir / "stored").read_bytes() == self._content
+
+    def proceed(self, count=1):
+        """Wait until so many rounds that have not begun yet are done."""
+        with self._changed:
+            wanted = self._done + count + 1
+            enough = self._changed.wait_for(
+                lambda: self._done >= wanted or self._stopping, FAILSAFE)
+        if self._stopping:
+            self.stop()
+        assert enough, "the other session's transfers stand still"
+
+    def stop(self):
+        """End it; fails if one of its transfers has."""
+        self._stopping = True
+        self._future.result(FAILSAFE)
+
+
+class Rig:
+    """The culvert, its ssh, and what they had before the attack."""
+
+    def __init__(self, culvert, server, listener, ns, directory):
+        self.culvert, self.listener, self.ns = culvert, listener, ns
+        self._server, self._dir = server, directory
+        self.companion = None
+
+    def measure(self, modes=MODES):
+        """Have its companion begin, and note what is there now."""
+        with Ftp(self.culvert, self._server) as ftp:
+            for mode in MODES:
+                ftp.get(mode, f"{self._dir.name}/small")
+        self.fds, self.ports = self._fds(), ports_of(self.culvert.pid)
+        self.companion = Companion(
+            self.culvert, self._server, self._dir, modes)
+        self._base = peak_kib(self.culvert.pid)
+        forget_peak(self.culvert.pid)
+        self._mark = self.culvert.mark()
+
+    def _fds(self):
+        return count_fds(self.culvert.pid)
+
+    def open(self, source=None, log_in=True):
+        """Open a session through the hostile tunnel: (client, server)."""
+        client = scripted.client(*self.culvert.listeners[1], source=source)
+        server = self.listener.accept()
+        if log_in:
+            server.reply("220 scripted")
+            client.expect("220")
+            client.command("USER tester")
+            server.expect_command("USER tester")
+            server.reply("230 come in")
+            client.expect("230")
+        return client, server
+
+    @contextlib.contextmanager
+    def session(self, **how):
+        """The same, closed at the end."""
+        client, server = self.open(**how)
+        with client, server:
+            yield client, server
+
+    def check(self, kib_more, lines=60):
+        """Fail unless the companion works, and bounds were kept so far.
+
+        kib_more is what the attack may cost, lines what it may log.
+        """
+        self.companion.proceed()
+        bound = self._base + SLACK_KIB + kib_more
+        if sanitized():
+            bound *= 2  # red zones, shadow bytes, a quarantine
+        peak = peak_kib(self.culvert.pid)
+        print(f"peak {peak} KiB, {peak - self._base} more than before;"
+              f" the bound is {bound}; {self.culvert.mark() - self._mark}"
+              " lines were logged")
+        assert peak <= bound, f"{peak} KiB, {bound} are allowed"
+        said = self.culvert.process.lines[self._mark:]
+        assert len(said) <= lines, f"{len(said)} lines, such as {said[-1]}"
+
+    def more_ports(self):
+        """Return the ports on which it listens since the attack."""
+        return ports_of(self.culvert.pid) - self.ports
+
+    def nothing_left(self):
+        """Fail unless all is as before the attack, whose peers are gone."""
+        self.companion.stop()
+        # Far listeners are kept for the next data connections.
+        allowed = self.fds + limits.LIMIT_IDLE_FORWARDS
+        until(lambda: self._fds() <= allowed,
+              f"culvert has {allowed} file descriptors again")
+        until(lambda: not self.more_ports(), "its listeners are gone")
+

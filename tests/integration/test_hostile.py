@@ -108,7 +108,7 @@ def test_slow_loris(rig):
         client, server = peers[100]
         client.send(b"\r\n")
         server.expect_command("SITE a-command-witho")
-        assert not rig.more_ports()
+        assert len(rig.more_ports()) <= 1  # the companion's
 
 
 def test_too_many_clients(rig):
@@ -195,7 +195,7 @@ def test_227_storm(reads, rig):
                 == poured.result(FAILSAFE)
         else:
             pour_until_full(server, piece)
-        assert not rig.more_ports()
+        assert len(rig.more_ports()) <= 1  # the companion's
         rig.check(CONTROL_KIB)
 
 
@@ -235,8 +235,8 @@ def test_pasv_storm(text, rig):
     """
     with rig.session() as (client, server):
         _, most = storm(rig, client, server, "PASV", text)
-        # Those of the companion are among them.
-        assert most <= 2 * limits.LIMIT_SESSION_DATA
+        # One more is the companion's.
+        assert most <= limits.LIMIT_SESSION_DATA + 1
         rig.check(CONTROL_KIB + limits.LIMIT_SESSION_DATA * DATA_KIB)
 
 

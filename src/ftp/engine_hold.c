@@ -84,7 +84,10 @@ data_holds_reply(struct engine *engine, struct pending *transfer, unsigned code)
 
 	if (data == NULL || data->cut || code >= 300)
 		return false;
-	if (!data->end[ENGINE_CLIENT].listens && !data->up[ENGINE_CLIENT])
+	/* Of what the client calls off it need not see the beginning; but the
+	 * end is good only if it has it. */
+	if (!data->end[ENGINE_CLIENT].listens && !data->up[ENGINE_CLIENT] &&
+	    !(data->aborting && code >= 200))
 		return hold_active(engine, data);
 	if (code < 200) {
 		if (!data->up[ENGINE_CLIENT] && data->wait == WAIT_NONE)

@@ -6,6 +6,9 @@
 #include <strings.h>
 
 #include "ftp/engine_priv.h"
+
+/* Three digits, and a blank or a hyphen. */
+#define CODE_LEN 4
 #include "ftp/hostport.h"
 
 /* ---- the beginning of a reply ---- */
@@ -435,6 +438,12 @@ engine_step_server(struct engine *engine)
 		return false;
 	if (engine->opaque || engine->fragment[ENGINE_SERVER])
 		return pass_rest(engine, line, len, result);
+	/* Less than a code, and nobody has ended there: no reply of anybody. */
+	if (result == LINE_MORE && engine->lost[ENGINE_SERVER] &&
+	    engine->reply.code == 0 && len < CODE_LEN) {
+		line_reader_consume(input, len);
+		return true;
+	}
 	/* What is behind an announcement may not overtake it. */
 	if (ask_is_announcing(engine) || !take_line(engine, line, len))
 		return false;

@@ -1,0 +1,527 @@
+"""The model of a session: random plans, and what must be true of a run.
+
+A plan is all that a client and a server are going to do in one session: the
+commands and their replies, how their bytes are split, when the data connections
+are made, how much they carry, and what goes wrong.  It is made from a number,
+the seed, and from nothing else.  player.py plays it, through culvert, and
+records what each side saw; check() compares the two.
+
+What culvert promises, and check() demands:
+
+  * Replies come in order, one final one to a command, and byte for byte but
+    for the host-ports of PASV and EPSV; so do commands, but for PORT and EPRT.
+  * A transfer in which nothing went wrong succeeds.
+  * Whoever receives has the beginning of the content, never anything else.
+  * A transfer that the client sees succeed (2xx) has arrived whole, and has
+    ended cleanly, at its receiver.
+  * The end of an upload that was cut does not reach the server before ABOR.
+  * Everything ends.
+"""
+
+import dataclasses
+import random
+import re
+
+# What a server refuses, by its kind.  A tunnel remembers that of its server: so
+# a kind is not part of a plan, but of the tunnel through which it is played.
+KINDS = {
+    "all": (), "no-extended": ("EPSV", "EPRT"),
+    "passive-only": ("PORT", "EPRT"), "active-only": ("PASV", "EPSV"),
+}
+
+DOWNLOADS, UPLOADS = ("RETR", "LIST", "NLST"), ("STOR", "APPE")
+
+# From which a transfer's content is taken.
+CONTENT = random.Random(0).randbytes(4 << 20)
+
+# So much of a download that its client cuts may be acknowledged unread.
+IN_FLIGHT = 256 << 10
+
+SYNCH = b"\xff\xf4\xff\xf2"
+
+
+@dataclasses.dataclass
+class Step:
+    """A command and its reply; of a transfer, its ask as well.
+
+    kind: "plain", "refused" (by culvert), "ask" (and no transfer), "transfer",
+    "quit".  pipelined: sent without waiting for the replies before it.
+    """
+
+    kind: str
+    line: bytes = b""
+    replies: tuple = ()       # the server's, each with its line ends
+    pipelined: bool = False
+    cuts: tuple = ()          # where the bytes of the client are split
+    reply_cuts: tuple = ()    # where those of the server are
+    ask: str = ""
+    ask_reply: tuple = ()     # (before, behind) the host-port
+    transfer: "Transfer" = None
+
+
+@dataclasses.dataclass
+class Transfer:
+    """What is done with the data connection."""
+
+    upload: bool
+    at: int                   # in CONTENT
+    size: int
+    ask_pipelined: bool = False
+    first: str = "150"        # the server's first reply, or ""
+    first_late: bool = False  # it comes when the data connection stands
+    attentive: bool = True    # the server looks at control in a transfer
+    early_226: bool = False   # a download's 226 before its last bytes
+    connect: str = "early"    # a passive client: "early", "after", "late"
+    wait_first: bool = False  # an upload waits for the 150
+    polite: bool = True       # an upload is ended by a half-close
+    rcvbuf: int = 0
+    pauses: tuple = ()        # (how many bytes, milliseconds) of the sender
+    reads: tuple = ()         # ... and of the receiver
+    # What goes wrong, after how many bytes: see CLIENT_FAULTS, SERVER_FAULTS.
+    fault: str = ""
+    after: int = 0
+    telnet: bool = False      # ABOR has Telnet's IP and Synch before it
+
+    @property
+    def content(self):
+        """The bytes of the file."""
+        return memoryview(CONTENT)[self.at:self.at + self.size]
+
+
+# What a client does in the middle: resets or closes its data connection, sends
+# ABOR (and then ends, or waits), dies (both connections end), loses control.
+CLIENT_FAULTS = ["client reset", "client abort", "client abort and close",
+                 "client killed", "client control reset"]
+CLIENT_DOWNLOAD_FAULTS = ["client close", "client abort unconnected"]
+# What a server does: refuses (550, 425), ends or resets its data connection and
+# says so (426, 552), closes or resets control.
+SERVER_FAULTS = ["refuse", "no connection", "server close", "server reset",
+                 "server control close", "server control reset"]
+ENDS_SESSION = {"client killed", "client control reset",
+                "server control close", "server control reset"}
+
+
+@dataclasses.dataclass
+class Plan:
+    """One session.  eager: the client does not wait for the greeting."""
+
+    seed: int
+    greeting: bytes
+    steps: list
+    eager: bool = False
+    end: str = "quit"  # or "close", "reset": the client's control connection
+
+    def __str__(self):
+        lines = [f"seed {self.seed}: eager={self.eager} end={self.end}"
+                 f" greeting={self.greeting!r}"]
+        for number, step in enumerate(self.steps):
+            shown = {key: value for key, value in vars(step).items()
+                     if value and key not in ("kind", "transfer")}
+            lines.append(f"  {number} {step.kind}: {shown}")
+            if step.transfer:
+                lines.append(f"      {step.transfer}")
+        return "\n".join(lines)
+
+
+class _Maker:
+    """Makes a plan, by a random generator and nothing else."""
+
+    def __init__(self, seed):
+        self.seed, self.random = seed, random.Random(f"culvert {seed}")
+
+    def chance(self, share):
+        return self.random.random() < share
+
+    def cuts(self, share=0.3):
+        """Return where to split, as parts of the whole; mostly nowhere."""
+        if not self.chance(share):
+            return ()
+        return tuple(sorted(self.random.random()
+                            for _ in range(self.random.randrange(1, 5))))
+
+    def pauses(self, size):
+        if not self.chance(0.3):
+            return ()
+        return tuple((self.random.randrange(1, size + 2),
+                      self.random.choice([0, 0, 1, 3, 20]))
+                     for _ in range(self.random.randrange(1, 4)))
+
+    def reply(self, code, number):
+        """Return a reply with its number, in one of many shapes."""
+        text = self.random.choice([
+            "done", "", "227 (1,2,3,4,5,6)", "\xe9\xff(|||5|)",
+            "x" * self.random.randrange(300)])
+        last = f"{code} #{number} {text}\r\n"
+        if not self.chance(0.2):
+            return last.encode("latin-1")
+        inner = [self.random.choice([
+            f"{code}-again", " 227 Entering Passive Mode (127,0,0,1,9,9)",
+            "", "226 not the end", " " + "y" * self.random.randrange(2000)])
+            for _ in range(self.random.randrange(6))]
+        # An inner line that begins like the last one would be it.
+        inner = [" " + line if line.startswith(f"{code} ") else line
+                 for line in inner]
+        return "\r\n".join([f"{code}-#{number}", *inner, last]) \
+            .encode("latin-1")
+
+    def size(self):
+        return self.random.choice([
+            0, 1, self.random.randrange(2000), self.random.randrange(2000),
+            self.random.randrange(100_000), self.random.randrange(100_000),
+            self.random.randrange(100_000), self.random.randrange(1_500_000)])
+
+    def plan(self):
+        steps = []
+        for number in range(self.random.randrange(1, 7)):
+            steps.append(self.step(number))
+            fault = steps[-1].transfer and steps[-1].transfer.fault
+            if fault in ENDS_SESSION:
+                break
+        else:
+            steps.append(Step(
+                "quit", b"QUIT\r\n", (self.reply(221, len(steps)),),
+                pipelined=self.chance(0.2)))
+        for step, last in zip(steps[1:], steps):
+            # Behind a fault the client looks first.
+            if last.transfer and last.transfer.fault:
+                step.pipelined = False
+        return Plan(
+            self.seed, self.reply(220, "greeting"), steps,
+            eager=self.chance(0.1),
+            end=self.random.choice(["quit"] * 6 + ["close", "reset"]))
+
+    def step(self, number):
+        kind = self.random.choice(
+            ["plain"] * 4 + ["refused", "ask"] + ["transfer"] * 6)
+        step = getattr(self, "_" + kind)(number)
+        step.pipelined = number > 0 and self.chance(0.25)
+        step.cuts, step.reply_cuts = self.cuts(), self.cuts()
+        return step
+
+    def _plain(self, number):
+        verb = self.random.choice(
+            ["NOOP", "USER", "STAT", "XYZZY", "SITE PORT", "noop", "CWD",
+             "MKD PORT 1,2,3,4,5,6", "PWD \xe4", "SYST " + "z" * 500])
+        code = self.random.choice([200, 200, 250, 257, 331, 500, 502, 550,
+                                   211, 450])
+        if verb == "USER":  # a login makes the next ones what they are
+            code = self.random.choice([230, 331, 530])
+        return Step("plain", f"{verb} #{number}\r\n".encode("latin-1"),
+                    (self.reply(code, number),))
+
+    def _refused(self, number):
+        line = self.random.choice([
+            b"PORT 10,9,8,7,100,1", b"PORT 127,0,0,1,0,80",
+            b"EPRT |1|192.0.2.1|4000|", b"PORT 1,2,3", b"AUTH TLS",
+            b"SITE " + b"w" * 9000])
+        return Step("refused", line + b"\r\n")
+
+    def _add_ask(self, step):
+        step.ask = self.random.choice(["PASV", "PASV", "EPSV", "PORT", "PORT",
+                                       "EPRT"])
+        step.ask_reply = self.random.choice([
+            ("227 Entering Passive Mode (", ")."), ("227 =", ""),
+            ("227 (\xe9) use (", ") now")]) if step.ask == "PASV" else \
+            self.random.choice([("229 Extended (|||", "|)"),
+                                ("229 (!!!", "!).")]) \
+            if step.ask == "EPSV" else ("200 PORT noted", "")
+        return step
+
+    def _ask(self, number):
+        return self._add_ask(Step("ask"))
+
+    def _transfer(self, number):
+        upload, size = self.chance(0.5), self.size()
+        verb = self.random.choice(UPLOADS if upload else DOWNLOADS)
+        step = self._add_ask(Step(
+            "transfer", f"{verb} file #{number}\r\n".encode(),
+            (self.reply(226, number),)))
+        step.transfer = Transfer(
+            upload, self.random.randrange(len(CONTENT) - size), size,
+            ask_pipelined=self.chance(0.1),
+            first=self.random.choice(["150", "150", "125", ""]),
+            first_late=self.chance(0.5), attentive=self.chance(0.7),
+            early_226=not upload and self.chance(0.2),
+            connect=self.random.choice(["early", "after", "late"]),
+            wait_first=self.chance(0.3), polite=self.chance(0.6),
+            rcvbuf=self.random.choice([0, 0, 0, 4096]),
+            pauses=self.pauses(size), reads=self.pauses(size))
+        self._add_fault(step)
+        self._be_sensible(step.transfer)
+        return step
+
+    def _be_sensible(self, one):
+        """What no client or server does is not played.
+
+        A data connection that its client closes before culvert has accepted
+        it is refused: whose it was is not known any more.  Then culvert waits
+        for the right one, for a minute.  So a client that closes it early has
+        had the 150.
+        """
+        if one.fault.startswith("client") and one.connect != "never" \
+                or one.upload and not one.polite:
+            one.first, one.wait_first = one.first or "150", True
+            one.connect, one.ask_pipelined = "early", False
+        if not one.first:  # somebody would wait for it for ever
+            one.wait_first = False
+        # The same where the 150 waits for the connection.
+        if one.connect == "late" and (one.first_late or not one.first):
+            one.connect = "after"
+
+    def _add_fault(self, step):
+        one = step.transfer
+        if not self.chance(0.35):
+            return
+        one.fault = self.random.choice(
+            CLIENT_FAULTS + SERVER_FAULTS * 2
+            + ([] if one.upload else CLIENT_DOWNLOAD_FAULTS))
+        if not one.size and one.fault not in ("refuse", "no connection"):
+            one.fault = ""
+        one.after = self.random.choice([0, self.random.randrange(
+            one.size + 1)])
+        if one.after >= one.size:
+            one.after = one.size // 2
+        one.telnet = self.chance(0.5)
+        if one.fault.startswith("client") and not one.upload:
+            one.rcvbuf = 4096
+        if one.fault in ("client reset", "client killed") and one.upload \
+                and not self.chance(0.1):
+            one.attentive = True  # or it takes ten seconds
+        if one.fault == "client abort unconnected":
+            step.ask, one.connect = "PASV", "never"
+            step.ask_reply = ("227 (", ")")
+            one.first, one.first_late = "150", False
+            one.ask_pipelined = False
+        if one.fault == "refuse":
+            step.replies = (self.reply(self.random.choice([550, 553, 450]),
+                                       number_of(step.line)),)
+        elif one.fault == "no connection":
+            step.replies = (f"425 {number_of(step.line)} no\r\n".encode(),)
+            one.first = ""
+        elif one.fault in ("server close", "server reset"):
+            step.replies = (self.reply(552 if one.upload else 426,
+                                       number_of(step.line)),)
+
+
+def make_plan(seed):
+    """Return the plan of that seed."""
+    return _Maker(seed).plan()
+
+
+def warm_up():
+    """Return the plan by which a tunnel learns what its server takes."""
+    steps = []
+    for number, ask in enumerate(["PASV", "EPSV", "PORT", "EPRT"] * 2):
+        step = Step("transfer", f"RETR file #{number}\r\n".encode(),
+                    (f"226 #{number}\r\n".encode(),), ask=ask,
+                    ask_reply={"PASV": ("227 (", ")"),
+                               "EPSV": ("229 (|||", "|)")}.get(
+                                   ask, ("200 noted", "")))
+        step.transfer = Transfer(False, 0, 100)
+        steps.append(step)
+    return Plan(-1, b"220 warm\r\n", [
+        *steps, Step("quit", b"QUIT\r\n", (b"221 bye\r\n",))])
+
+
+def number_of(line):
+    """Return the number of the step that a line of the client belongs to."""
+    found = re.search(rb"#(\d+)\r?\n$", line)
+    return int(found[1]) if found else None
+
+
+# What was seen, to be checked.
+
+@dataclasses.dataclass
+class Seen:
+    """One command of the client, and the replies to it."""
+
+    step: int
+    what: str                 # "greeting", "ask", "command", "abort"
+    line: bytes
+    first: list = dataclasses.field(default_factory=list)
+    final: bytes = b""        # b"": none came
+
+
+@dataclasses.dataclass
+class Ends:
+    """A transfer's data, as its two ends saw them."""
+
+    client: str = ""          # how it ended for the client: "eof", "reset",
+    client_count: int = 0     # "own" (by itself, in the middle), "refused"
+    server: str = ""          # "whole", "cut", "refused", "control"
+    server_count: int = 0
+    server_final: bytes = b""  # what the server has said of it
+    aborted: bool = False     # the server had an ABOR before the end
+    wrong: str = ""           # content that is not the file's
+
+
+@dataclasses.dataclass
+class Record:
+    """What happened."""
+
+    plan: Plan
+    kind: str
+    commands: list = dataclasses.field(default_factory=list)
+    ends: dict = dataclasses.field(default_factory=dict)
+    received: list = dataclasses.field(default_factory=list)  # by the server
+    asks: list = dataclasses.field(default_factory=list)  # (verb, reply) of it
+    abort_replies: list = dataclasses.field(default_factory=list)
+    control_end: str = ""     # how it ended for the client
+    extra: bytes = b""        # replies to nothing
+    link_lost: bool = False   # on purpose
+
+
+class Violation(AssertionError):
+    """culvert has broken a promise."""
+
+
+def _need(condition, *what):
+    if not condition:
+        raise Violation(" ".join(str(word) for word in what))
+
+
+def check(record):
+    """Raise Violation unless all promises were kept."""
+    plan = record.plan
+    cut = record.link_lost or any(
+        step.transfer and step.transfer.fault in ENDS_SESSION
+        for step in plan.steps) or plan.end != "quit"
+    _check_order(record, cut)
+    for seen in record.commands:
+        if seen.final:
+            _check_reply(record, seen, cut)
+    _check_commands(record, cut)
+    for number, ends in record.ends.items():
+        _check_data(record, number, ends)
+
+
+def _check_order(record, cut):
+    waiting = [seen for seen in record.commands if not seen.final]
+    if not cut:
+        _need(not waiting, "no reply came to", waiting[:1])
+        _need(not record.extra, "one reply too many:", record.extra)
+        _need(record.control_end == "eof", "control ended by",
+              record.control_end)
+    first = next((place for place, seen in enumerate(record.commands)
+                  if not seen.final), None)
+    if first is not None:
+        _need(not any(seen.final for seen in record.commands[first:]),
+              "a command was passed over:", record.commands[first])
+
+
+def _is_cut_off(reply, whole):
+    """A reply that the end of control has cut off is ended by culvert."""
+    begin, _, end = reply[:-2].rpartition(b"\r\n")
+    if re.fullmatch(rb"\d\d\d Cut off\.", end):
+        return whole.startswith(begin) and whole[:3] == end[:3]
+    return whole.startswith(reply[:-2])
+
+
+def _is_good(reply):
+    return reply[:1] == b"2"
+
+
+def _check_reply(record, seen, cut):
+    plan = record.plan
+    if cut and seen.final.startswith(b"421 "):
+        return  # why it ended
+    if seen.what == "greeting":
+        _need(seen.final == plan.greeting
+              or cut and _is_cut_off(seen.final, plan.greeting),
+              "the greeting became", seen.final)
+        return
+    step = plan.steps[seen.step]
+    if seen.what == "ask":
+        _check_ask(record, seen, step)
+    elif seen.what == "abort":
+        _need(cut or seen.final in record.abort_replies,
+              "ABOR was answered with", seen.final)
+    elif step.kind == "refused":
+        _need(re.match(rb"50[01] |522 |534 ", seen.final),
+              "not refused:", step.line[:30], seen.final)
+    elif step.kind == "transfer":
+        _check_transfer(record, seen, step, cut)
+    else:
+        _need(not seen.first and (
+            seen.final == step.replies[-1]
+            or cut and _is_cut_off(seen.final, step.replies[-1])), step.line, "was answered with", seen.first, seen.final)
+
+
+def _check_ask(record, seen, step):
+    before, behind = (part.encode("latin-1") for part in step.ask_reply)
+    if record.kind != "all" or record.link_lost:
+        # Translated perhaps: the client's own form all the same.
+        _need(seen.final[:3] == before[:3] or seen.final[:1] in b"45",
+              seen.line, "was answered with", seen.final)
+        return
+    if seen.final.startswith(b"425 Too many data connections"):
+        _need(step.pipelined or step.transfer is None
+              or step.transfer.ask_pipelined, "too many of one")
+        return
+    shape = re.escape(before) + {
+        "PASV": rb"127,0,0,1,\d+,\d+", "EPSV": rb"\d+"}.get(step.ask, b"") \
+        + re.escape(behind) + rb"\r\n"
+    _need(re.fullmatch(shape, seen.final),
+          seen.line, "was answered with", seen.final)
+
+
+def _check_transfer(record, seen, step, cut):
+    one, ends = step.transfer, record.ends.get(seen.step, Ends())
+    if _is_good(seen.final):
+        _need(seen.final == step.replies[-1]
+              or cut and _is_cut_off(seen.final, step.replies[-1]),
+              "a 2xx not the server's:", seen.final)
+        _need(step.replies[-1] == ends.server_final,
+              "a 2xx that the server has not said:", seen.final)
+        _check_whole(seen, one, ends)
+        return
+    if ends.server_final and not _is_good(ends.server_final):
+        # Of a transfer that the client has cut, culvert may speak first.
+        _need(seen.final == ends.server_final
+              or one.fault.startswith("client") or cut,
+              "the server said", ends.server_final, "the client heard",
+              seen.final)
+    elif not one.fault and not cut:
+        _need(not ends.server_final and ends.client == "", "a transfer in"
+              " which nothing went wrong ended with", seen.final, ends)
+        _need(False, "a transfer never began:", seen.final)
+
+
+def _check_whole(seen, one, ends):
+    _need(ends.server == "whole", seen.final, "but the server", ends)
+    if one.upload:
+        _need(ends.server_count == one.size, seen.final, "but the server has",
+              ends.server_count, "of", one.size, "bytes")
+        _need(not one.fault, seen.final, "for an upload with", one.fault)
+    elif ends.client == "own":
+        _need(one.size - ends.client_count <= IN_FLIGHT, seen.final,
+              "but the client has", ends.client_count, "of", one.size)
+    else:
+        _need(ends.client == "eof" and ends.client_count == one.size,
+              seen.final, "but the client has", ends.client_count, "of",
+              one.size, "bytes, ended by", ends.client)
+
+
+def _check_commands(record, cut):
+    """What the server has read is what the client has sent."""
+    kept = [seen.line for seen in record.commands
+            if seen.what == "command"
+            and record.plan.steps[seen.step].kind != "refused"]
+    got = record.received
+    # A transfer may be sent again after its 425.
+    got = [line for line, last in zip(got, [None, *got]) if line != last]
+    _need(got == kept or cut and got == kept[:len(got)],
+          "the server has read", got, "not", kept)
+
+
+def _check_data(record, number, ends):
+    one = record.plan.steps[number].transfer
+    _need(not ends.wrong, "step", number, ends.wrong)
+    if one.upload and ends.server == "whole" and not record.link_lost:
+        whole = ends.server_count == one.size
+        _need(whole or ends.aborted or one.fault.startswith("server control"),
+              "step", number, "the server has seen the end of an upload after",
+              ends.server_count, "of", one.size, "bytes, and no ABOR before")
+    if not one.upload and ends.client == "eof" and not record.link_lost \
+            and ends.client_count < one.size:
+        _need(one.fault, "step", number, "a download ended too early:", ends)

@@ -6,10 +6,10 @@
 #include <strings.h>
 
 #include "ftp/engine_priv.h"
+#include "ftp/hostport.h"
 
 /* Three digits, and a blank or a hyphen. */
 #define CODE_LEN 4
-#include "ftp/hostport.h"
 
 /* ---- the beginning of a reply ---- */
 

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# What the scripts share: installing packages, unpacking them, saying things.
+# What the scripts share: installing packages, unpacking them, saying things,
+# running the unit tests and the fuzz corpus of a build.
 # Sourced, never run.
 
 # Runs a command as root: as it is for root, else by sudo.
@@ -92,4 +93,43 @@ need_servers() {
 	    libwrap0 netbase
 	fetch_deb "$1" vsftpd proftpd-core pure-ftpd pure-ftpd-common \
 	    inetutils-ftpd
+}
+
+# unit DIR: runs the unit tests of a build, each program by itself, so that its
+# own summary is seen; as many at a time as there are cores.
+unit() {
+	local program status=0 said programs=()
+
+	for program in "$1"/tests/unit/test_*; do
+		[ -f "$program" ] && programs+=("$program") # *.p are directories
+	done
+	[ "${#programs[@]}" -gt 0 ] || return 1
+	said=$(mktemp -d)
+	# ASan would keep cmocka from reporting a crash.
+	# shellcheck disable=SC2016  # expanded by that shell
+	printf '%s\0' "${programs[@]}" |
+	    ASAN_OPTIONS=handle_segv=2 VECTORS=$PWD/tests/vectors \
+	    xargs -0 -n 1 -P "$(nproc)" bash -c '
+		timeout 300 "$1" >"$0/${1##*/}" 2>&1 || touch "$0/failed"
+	    ' "$said" || status=1
+	for program in "${programs[@]}"; do
+		echo "--- $program"
+		cat "$said/${program##*/}"
+	done
+	[ -e "$said/failed" ] && status=1
+	rm -r "$said"
+	return "$status"
+}
+
+# replay_corpus DIR: runs the fuzz targets of a build over their corpus.
+replay_corpus() {
+	local program name status=0 count=0
+
+	for program in "$1"/tests/fuzz/replay_*; do
+		[ -f "$program" ] || continue	# *.p are directories
+		count=$((count + 1))
+		name=${program##*/replay_}
+		timeout 300 "$program" "tests/fuzz/corpus/$name" || status=1
+	done
+	[ "$count" -gt 0 ] && return "$status"
 }

@@ -182,8 +182,8 @@ on_down(void *ctx, bool was_up, const char *why)
 
 static const struct link_handler link_handler = { on_up, on_down };
 
-static void
-set_options(struct sshenv *env)
+void
+sshenv_options(struct sshenv *env)
 {
 	size_t n = 0;
 
@@ -215,7 +215,7 @@ set_options(struct sshenv *env)
 void
 sshenv_link(struct sshenv *env)
 {
-	set_options(env);
+	sshenv_options(env);
 	env->link = link_new(&env->loop, &env->options, &link_handler, env);
 	assert_non_null(env->link);
 	assert_int_equal(link_start(env->link), 0);
@@ -232,7 +232,7 @@ sshenv_links_up(struct sshenv *env, size_t max)
 	};
 	struct links *links;
 
-	set_options(env);
+	sshenv_options(env);
 	links = links_new(&env->loop, &options, &link_handler, env);
 	assert_non_null(links);
 	assert_int_equal(links_start(links), 0);

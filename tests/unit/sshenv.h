@@ -1,6 +1,6 @@
 /*
  * A real sshd, a link to it and its forwards, TCP peers behind it, streams with
- * what they were told.  For test_link*.c and test_far.c.  Bytes of a test are a
+ * what they were told.  For test_link*.c, test_reconnect.c and test_far.c.  Bytes of a test are a
  * pattern, so that each byte that arrives is checked at its place.
  */
 #ifndef UNIT_SSHENV_H
@@ -43,6 +43,9 @@ void sshenv_start(struct sshenv *env, const char *config);
 
 /* Ends link, loop, sshd; fails if anything is left in the loop. */
 void sshenv_end(struct sshenv *env);
+
+/* Sets options; who wants others changes them then. */
+void sshenv_options(struct sshenv *env);
 
 /* Starts the link without waiting; with it until it is up. */
 void sshenv_link(struct sshenv *env);

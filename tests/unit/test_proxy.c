@@ -7,234 +7,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "fakessh.h"
 #include "limits.h"
 #include "ssh/chan.h"
-#include "ssh/proxy.h"
-#include "ssh/wire.h"
-
-#define HELLO "\0\0\0\x08\0\0\0\1\0\0\0\4"
-#define PROXY_YES "\0\0\0\x08\x80\0\0\x0f\0\0\0\0"
-#define TEXT(text) text, sizeof(text) - 1
-
-struct fake {
-	uv_loop_t loop;
-	char directory[64];
-	struct proxy *proxy;
-	int fd; /* ssh's end */
-	unsigned int up;
-	unsigned int lost;
-	struct stream *stream;
-	char told[64]; /* a letter for each callback */
-	size_t received;
-	int err;
-	bool stop_in_data;
-};
-
-static void
-turn(struct fake *fake)
-{
-	for (int i = 0; i < 5; i++)
-		uv_run(&fake->loop, UV_RUN_NOWAIT);
-}
-
-static void
-say(struct fake *fake, const char *bytes, size_t len)
-{
-	while (len > 0) {
-		ssize_t n =
-		    send(fake->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (n > 0) {
-			bytes += n;
-			len -= (size_t)n;
-		}
-		uv_run(&fake->loop, UV_RUN_NOWAIT);
-	}
-	turn(fake);
-}
-
-/* What the proxy sent next must be that. */
-static void
-expect(struct fake *fake, const char *bytes, size_t len)
-{
-	uint8_t got[256];
-
-	turn(fake);
-	assert_true(len <= sizeof(got));
-	assert_int_equal(recv(fake->fd, got, len, MSG_DONTWAIT), len);
-	assert_memory_equal(got, bytes, len);
-}
-
-static void
-expect_nothing(struct fake *fake)
-{
-	char byte;
-
-	turn(fake);
-	assert_int_equal(recv(fake->fd, &byte, 1, MSG_DONTWAIT), -1);
-	assert_int_equal(errno, EAGAIN);
-}
-
-static void
-tell(struct fake *fake, char letter)
-{
-	size_t len = strlen(fake->told);
-
-	assert_true(len < sizeof(fake->told) - 1);
-	fake->told[len] = letter;
-}
-
-static void
-on_opened(void *ctx)
-{
-	tell(ctx, 'o');
-}
-
-static void
-on_data(void *ctx, const struct iovec *pieces, size_t n)
-{
-	struct fake *fake = ctx;
-
-	if (fake->told[0] == '\0' || fake->told[strlen(fake->told) - 1] != 'd')
-		tell(fake, 'd');
-	fake->received += stream_len(pieces, n);
-	if (fake->stop_in_data)
-		stream_read_stop(fake->stream);
-}
-
-static void
-on_eof(void *ctx)
-{
-	tell(ctx, 'e');
-}
-
-static void
-on_drained(void *ctx)
-{
-	tell(ctx, 'w');
-}
-
-static void
-on_closed(void *ctx, int err, const char *why)
-{
-	struct fake *fake = ctx;
-
-	assert_true(why[0] != '\0');
-	tell(fake, 'c');
-	fake->err = err;
-}
-
-static const struct stream_handler stream_handler = { on_opened, on_data,
-	on_eof, on_drained, on_closed };
-
-static void
-on_up(void *ctx)
-{
-	((struct fake *)ctx)->up++;
-}
-
-static void
-on_lost(void *ctx, int err)
-{
-	(void)err;
-	((struct fake *)ctx)->lost++;
-	proxy_abort(((struct fake *)ctx)->proxy);
-}
-
-static struct window_budget budget;
-static struct window_path way;
-
-/* Up to proxy mode, a byte at a time. */
-static int
-set_up(void **state)
-{
-	static const struct proxy_handler handler = { on_up, on_lost };
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	struct fake *fake = calloc(1, sizeof(*fake));
-	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	window_budget_init(&budget, LIMIT_MEMORY, LIMIT_WINDOW_MAX);
-	window_path_init(&way, &budget);
-	uv_loop_init(&fake->loop);
-	strcpy(fake->directory, "/tmp/culvert-test-XXXXXX");
-	assert_non_null(mkdtemp(fake->directory));
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/ctl",
-	    fake->directory);
-	assert_int_equal(bind(listener, (struct sockaddr *)&addr, sizeof(addr)),
-	    0);
-	assert_int_equal(listen(listener, 1), 0);
-	assert_int_equal(proxy_new(&fake->loop, addr.sun_path, &way, &handler,
-			     fake, &fake->proxy),
-	    0);
-	fake->fd = accept(listener, NULL, NULL);
-	close(listener);
-	unlink(addr.sun_path);
-	rmdir(fake->directory);
-	for (size_t i = 0; i < sizeof(HELLO) - 1; i++)
-		say(fake, &HELLO[i], 1);
-	expect(fake, TEXT(HELLO));
-	expect(fake, TEXT("\0\0\0\x08\x10\0\0\x0f\0\0\0\0"));
-	assert_null(
-	    proxy_dial(fake->proxy, "h", 1, LINK_DATA, &stream_handler, fake));
-	say(fake, TEXT(PROXY_YES));
-	assert_int_equal(fake->up, 1);
-	*state = fake;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct fake *fake = *state;
-
-	proxy_abort(fake->proxy);
-	stream_close(fake->stream);
-	proxy_free(fake->proxy);
-	close(fake->fd);
-	turn(fake);
-	assert_int_equal(uv_loop_close(&fake->loop), 0);
-	free(fake);
-	return 0;
-}
-
-/* Channel 0 of ours, 7 of the peer; its window and packets as given, after so
- * much time. */
-static void
-dial_slowly(struct fake *fake, const char *window_and_packet, unsigned int ms)
-{
-	char confirmation[22] = "\0\0\0\x12\0\x5b\0\0\0\0\0\0\0\7";
-	uint64_t begin = uv_hrtime();
-
-	fake->stream = proxy_dial(fake->proxy, "ftp", 21, LINK_DATA,
-	    &stream_handler, fake);
-	assert_non_null(fake->stream);
-	stream_read_start(fake->stream);
-	expect(fake,
-	    TEXT("\0\0\0\x3a\0\x5a\0\0\0\x0c"
-		 "direct-tcpip\0\0\0\0\0\x20\0\0\0\0\x80\0"
-		 "\0\0\0\3ftp\0\0\0\x15\0\0\0\x09"
-		 "127.0.0.1\0\0\xff\xff"));
-	memcpy(confirmation + 14, window_and_packet, 8);
-	while (uv_hrtime() - begin < ms * UINT64_C(1000000))
-		turn(fake);
-	say(fake, confirmation, sizeof(confirmation));
-	assert_string_equal(fake->told, "o");
-}
-
-static void
-dial(struct fake *fake, const char *window_and_packet)
-{
-	dial_slowly(fake, window_and_packet, 0);
-}
 
 #define WINDOW_1000 "\0\0\x03\xe8\0\0\0\x64"
 
@@ -451,13 +230,13 @@ test_numbers(void **state)
 	uint8_t got[256];
 
 	given_up = proxy_dial(fake->proxy, "ftp", 21, LINK_DATA,
-	    &stream_handler, fake);
+	    &fake_stream_handler, fake);
 	assert_int_equal(recv(fake->fd, got, sizeof(got), MSG_DONTWAIT), 62);
 	assert_int_equal(got[25], 0);
 	stream_close(given_up);
 	expect_nothing(fake);
 	given_up = proxy_dial(fake->proxy, "ftp", 21, LINK_DATA,
-	    &stream_handler, fake);
+	    &fake_stream_handler, fake);
 	assert_int_equal(recv(fake->fd, got, sizeof(got), MSG_DONTWAIT), 62);
 	assert_int_equal(got[25], 1);
 	stream_close(given_up);
@@ -467,7 +246,7 @@ test_numbers(void **state)
 		 "\0\0\0\x12\0\x5c\0\0\0\1\0\0\0\2\0\0\0\0\0\0\0\0"));
 	expect(fake, TEXT("\0\0\0\6\0\x61\0\0\0\7"));
 	fake->stream = proxy_dial(fake->proxy, "ftp", 21, LINK_DATA,
-	    &stream_handler, fake);
+	    &fake_stream_handler, fake);
 	assert_int_equal(recv(fake->fd, got, sizeof(got), MSG_DONTWAIT), 62);
 	assert_int_equal(got[25], 1);
 	say(fake, TEXT("\0\0\0\6\0\x61\0\0\0\0"));
@@ -487,8 +266,8 @@ test_nonsense(void **state)
 	assert_int_equal(fake->lost, 1);
 	assert_string_equal(fake->told, "oc");
 	assert_int_equal(fake->err, -ECONNRESET);
-	assert_null(
-	    proxy_dial(fake->proxy, "h", 1, LINK_DATA, &stream_handler, fake));
+	assert_null(proxy_dial(fake->proxy, "h", 1, LINK_DATA,
+	    &fake_stream_handler, fake));
 }
 
 /* ssh goes after our EOF has left and the peer's has come: a clean end. */
@@ -506,7 +285,9 @@ test_lost_after_ends(void **state)
 	assert_string_equal(fake->told, "oe");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name)                                               \
+	cmocka_unit_test_setup_teardown(name, fake_set_up_proxy, \
+	    fake_tear_down_proxy)
 
 int
 main(void)

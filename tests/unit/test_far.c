@@ -356,19 +356,23 @@ test_no_forwards(void **state)
 }
 
 /* Connects all the time, sends a byte when it stands, and ends when somebody
- * has answered. */
+ * has answered.  From another address than it goes to: among so many attempts
+ * would be one whose own port is the one it goes to, and that stands. */
 static void
 impatient(uint16_t port)
 {
+	struct sockaddr_in from, to;
 	char byte;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	uv_ip4_addr("127.0.0.2", 0, &from);
+	uv_ip4_addr("127.0.0.1", port, &to);
 	for (;;) {
-		int fd = sshenv_connect("127.0.0.1", port);
+		int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-		if (fd < 0)
-			continue;
-		if (send(fd, "x", 1, MSG_NOSIGNAL) == 1 &&
+		if (bind(fd, (struct sockaddr *)&from, sizeof(from)) == 0 &&
+		    connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 &&
+		    send(fd, "x", 1, MSG_NOSIGNAL) == 1 &&
 		    read(fd, &byte, 1) == 1)
 			_exit(0);
 		close(fd);

@@ -607,6 +607,21 @@ test_on_demand_fails(void **state)
 
 /* ---- the end, at each state ---- */
 
+/* Who comes when the stop is near finds nothing begun for him. */
+static void
+test_hold_before_stop(void **state)
+{
+	struct state *s = *state;
+
+	start(s, &on_demand);
+	reconnect_expect_stop(s->reconnect);
+	reconnect_hold(s->reconnect);
+	sshenv_for(&s->env, 4 * PAUSE_MS);
+	assert_int_equal(count_ssh(s), 0);
+	assert_int_equal(s->up + s->ended, 0);
+	reconnect_release(s->reconnect);
+}
+
 static void
 test_stop_resting(void **state)
 {
@@ -695,6 +710,7 @@ main(int argc, char **argv)
 		TEST(test_on_demand_closing),
 		TEST(test_on_demand_lost),
 		TEST(test_on_demand_fails),
+		TEST(test_hold_before_stop),
 		TEST(test_stop_resting),
 		TEST(test_stop_connecting),
 		TEST(test_stop_pausing),

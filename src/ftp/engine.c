@@ -32,7 +32,11 @@ engine_new(const struct engine_config *config)
 	buf_init(&engine->out, OUT_MAX);
 	TAILQ_INIT(&engine->pending);
 	engine->lines_left = config->max_lines;
-	if (pending_add(engine, PENDING_GREETING, VERB_OTHER) == NULL) {
+	engine->size_actions = ACTIONS_AT_FIRST;
+	engine->actions =
+	    calloc(engine->size_actions, sizeof(*engine->actions));
+	if (engine->actions == NULL ||
+	    pending_add(engine, PENDING_GREETING, VERB_OTHER) == NULL) {
 		engine_free(engine);
 		return NULL;
 	}
@@ -148,7 +152,7 @@ engine_act(struct engine *engine, enum engine_action_type type)
 	size_t size = engine->size_actions;
 
 	if (engine->n_actions == size) {
-		size = size == 0 ? ACTIONS_AT_FIRST : 2 * size;
+		size *= 2;
 		grown = realloc(engine->actions, size * sizeof(*grown));
 		if (grown == NULL) {
 			engine->failed = true;
@@ -401,18 +405,31 @@ step_ends(struct engine *engine)
 	return false;
 }
 
+/* Some of what was to be done is lost: no way but the end. */
+static void
+end_without_memory(struct engine *engine)
+{
+	engine->failed = false;
+	engine->n_actions = 0;
+	engine_stop(engine, "Out of memory");
+	tell_server_gone(engine);
+	end(engine);
+	if (!engine->failed)
+		return;
+	/* Nor can that be said.  There is always room for one action. */
+	engine->failed = false;
+	engine->n_actions = 0;
+	engine_act(engine, ENGINE_END);
+}
+
 static bool
 step(struct engine *engine)
 {
 	if (engine->ended)
 		return false;
 	if (engine->failed) {
-		engine->failed = false;
-		engine->n_actions = 0;
-		engine_stop(engine, "Out of memory");
-		tell_server_gone(engine);
-		end(engine);
-		return !engine->failed;
+		end_without_memory(engine);
+		return true;
 	}
 	if (engine->stopping)
 		return step_ends(engine);

@@ -76,7 +76,9 @@ struct engine_config {
 enum engine_action_type {
 	ENGINE_SEND,   /* bytes, len to peer's control connection */
 	ENGINE_SHUT,   /* half-close peer's control connection */
-	ENGINE_END,    /* the session is over: flush and close both */
+	ENGINE_END,    /* the session is over: flush and close both; and after
+			* ENGINE_DATA_CLOSE was lost for want of memory, the
+			* data connections that are left */
 	ENGINE_TIMER,  /* call engine_timer() in ms, instead of any time before
 			*/
 	ENGINE_LOG,    /* bytes is a text, NUL-terminated; level */

@@ -27,6 +27,12 @@ end_session(struct session *session)
 	struct control *server = &session->control[ENGINE_SERVER];
 
 	session->over = true;
+	/* There are none, but where memory has failed. */
+	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++) {
+		if (session->data[i] != NULL)
+			dataconn_close(session->data[i]);
+		session->data[i] = NULL;
+	}
 	if (client->stream != NULL)
 		stream_finish(client->stream);
 	if (server->stream != NULL && server->opened)

@@ -1,13 +1,26 @@
 /*
  * The control engine, driven by a byte code (seed_engine.py makes it of
- * tests/vectors/engine): a byte of options, then inputs.  0pnnnnnn: n bytes of
- * peer p follow.  1pkkkkkk: event k of peer p, data events with their number.
+ * tests/vectors/engine): OPTIONS bytes, then inputs.  0pnnnnnn: n bytes of peer
+ * p follow.  1p0kkkkk: event k of a data connection, whose number and amounts
+ * follow.  1p1kkkkk: what else there is.
  */
 #include <assert.h>
 #include <string.h>
 
 #include "ftp/engine_priv.h"
 #include "fuzz.h"
+
+/* How it is configured; what the tunnel has learned: refused, good. */
+#define OPTIONS 6
+
+/* The inputs that are neither bytes nor about data connections. */
+enum other {
+	OTHER_EOF,
+	OTHER_LOST,
+	OTHER_TIMER,
+	OTHER_STOP,
+	OTHER_FAMILY,
+};
 
 enum number {
 	NEW,
@@ -21,7 +34,10 @@ struct fuzz {
 	struct engine *engine;
 	uint8_t numbers[256];
 	bool listens[256][2];
-	bool ended, partial; /* partial: the server may get half a line */
+	bool carries[256];    /* its client has come */
+	bool shut[256];	      /* its server is to be told the end */
+	uint64_t unsent[256]; /* of what the client has sent */
+	bool ended, partial;  /* partial: the server may get half a line */
 };
 
 static void
@@ -58,6 +74,8 @@ check(struct fuzz *fuzz, const struct engine_action *action)
 	}
 	if (action->type >= ENGINE_DATA_OPEN)
 		check_number(&fuzz->numbers[action->data % 256], action);
+	if (action->type == ENGINE_DATA_SHUT && action->peer == ENGINE_SERVER)
+		fuzz->shut[action->data % 256] = true;
 	if (action->type == ENGINE_SEND && action->peer == ENGINE_SERVER)
 		assert(fuzz->partial || action->bytes[action->len - 1] == '\n');
 	if (action->type == ENGINE_REPORT && report->client_code / 100 == 2)
@@ -65,6 +83,11 @@ check(struct fuzz *fuzz, const struct engine_action *action)
 		assert(fuzz->numbers[action->data % 256] != CUT ||
 		    (fuzz->engine->mode_block &&
 			report->outcome != ENGINE_COMPLETE));
+	/* Nothing of a file that is complete is still with us. */
+	if (action->type == ENGINE_REPORT && report->upload &&
+	    report->outcome == ENGINE_COMPLETE)
+		assert(fuzz->unsent[action->data % 256] == 0 ||
+		    fuzz->engine->mode_block);
 	if (action->type == ENGINE_REPORT)
 		assert(fuzz->numbers[action->data % 256] != AHEAD);
 	if (fuzz->ended)
@@ -73,8 +96,10 @@ check(struct fuzz *fuzz, const struct engine_action *action)
 		    memchr(fuzz->numbers, CUT, 256) == NULL);
 }
 
+/* Bits of amounts say what there is of bytes, and what is left out. */
 static void
-feed_event(struct fuzz *fuzz, unsigned kind, enum engine_peer peer, uint8_t to)
+feed_data(struct fuzz *fuzz, unsigned kind, enum engine_peer peer, uint8_t to,
+    uint8_t amounts)
 {
 	struct engine_data_event event = { .type = kind,
 		.peer = peer,
@@ -82,29 +107,73 @@ feed_event(struct fuzz *fuzz, unsigned kind, enum engine_peer peer, uint8_t to)
 		.v4 = addr_loopback(AF_INET, 40000),
 		.v6 = addr_loopback(AF_INET6, 40000),
 		.why = "lost",
-		.to_client = to & 1,
-		.to_server = to & 2 };
+		.to_client = amounts & 1,
+		.to_server = amounts & 2,
+		.passing = amounts & 8 };
 
+	if (kind > ENGINE_DATA_MOVED || fuzz->numbers[to] == NEW ||
+	    fuzz->numbers[to] == VOID)
+		return;
+	if (amounts & 16)
+		event.v4.family = AF_UNSPEC;
+	else if (amounts & 32)
+		event.v6.family = AF_UNSPEC;
 	/* The end that listens, if one does. */
 	if ((kind == ENGINE_DATA_LISTENING ||
 		kind == ENGINE_DATA_NO_LISTENER) &&
 	    !fuzz->listens[to][peer])
 		event.peer =
 		    peer == ENGINE_CLIENT ? ENGINE_SERVER : ENGINE_CLIENT;
-	if (kind > ENGINE_DATA_MOVED) {
-		if (peer == ENGINE_CLIENT)
-			fuzz->partial = true;
-		if (kind == ENGINE_DATA_MOVED + 1)
-			engine_eof(fuzz->engine, peer);
-		else if (kind == ENGINE_DATA_MOVED + 2)
-			engine_lost(fuzz->engine, peer, "lost");
-		else if (kind == ENGINE_DATA_MOVED + 3)
-			engine_timer(fuzz->engine);
-		else if (kind == ENGINE_DATA_MOVED + 4)
-			engine_stop(fuzz->engine, "stopped");
-	} else if (fuzz->numbers[to] != NEW && fuzz->numbers[to] != VOID) {
-		engine_data(fuzz->engine, &event);
+	if (kind == ENGINE_DATA_UP && peer == ENGINE_CLIENT)
+		fuzz->carries[to] = true;
+	/* Behind the end there is nothing more to send. */
+	if (fuzz->carries[to] && !(fuzz->shut[to] && fuzz->unsent[to] == 0))
+		event.unsent = amounts & 4;
+	fuzz->unsent[to] = event.unsent;
+	engine_data(fuzz->engine, &event);
+}
+
+static void
+feed_other(struct fuzz *fuzz, unsigned kind, enum engine_peer peer)
+{
+	struct engine *engine = fuzz->engine;
+
+	if (peer == ENGINE_CLIENT)
+		fuzz->partial = true;
+	if (kind == OTHER_EOF)
+		engine_eof(engine, peer);
+	else if (kind == OTHER_LOST)
+		engine_lost(engine, peer, "lost");
+	else if (kind == OTHER_TIMER)
+		engine_timer(engine);
+	else if (kind == OTHER_STOP)
+		engine_stop(engine, "stopped");
+	else if (kind == OTHER_FAMILY)
+		engine_server_family(engine,
+		    peer == ENGINE_CLIENT ? AF_INET : AF_INET6);
+}
+
+/* Returns how many of the len bytes, at least one, were an input. */
+static size_t
+feed(struct fuzz *fuzz, const uint8_t *bytes, size_t len)
+{
+	enum engine_peer peer = bytes[0] & 64 ? ENGINE_SERVER : ENGINE_CLIENT;
+	size_t n = bytes[0] & 63;
+
+	if (!(bytes[0] & 128)) {
+		n = n < len - 1 ? n : len - 1;
+		if (engine_wants(fuzz->engine, peer))
+			assert(engine_bytes(fuzz->engine, peer, bytes + 1, n) ==
+			    0);
+		return 1 + n;
 	}
+	if (n & 32) {
+		feed_other(fuzz, n & 31, peer);
+		return 1;
+	}
+	if (len >= 3)
+		feed_data(fuzz, (unsigned)n, peer, bytes[1], bytes[2]);
+	return len < 3 ? len : 3;
 }
 
 static void
@@ -123,6 +192,24 @@ take(struct fuzz *fuzz)
 	assert(buf_len(&engine->out) == 0);
 }
 
+static void
+configure(struct engine_config *config, const uint8_t options[OPTIONS])
+{
+	config->allow_tls = options[0] & 1;
+	config->pass_foreign_port = options[0] & 2;
+	config->server_family = options[0] & 4 ? AF_INET6 : AF_UNSPEC;
+	config->server_mode = (options[0] >> 3 & 3) % 3;
+	config->prefetch = options[0] & 32;
+	config->upload_apart = options[0] & 64;
+	if (options[0] & 128)
+		config->client.family = AF_UNSPEC;
+	config->ignore_port_host = options[1] & 1;
+	if (options[1] & 2)
+		config->server_family = AF_INET;
+	config->memory->refused = options[2] | (options[3] & 1U) << 8;
+	config->memory->good = options[4] | (options[5] & 1U) << 8;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
@@ -130,42 +217,23 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		.addr = addr_loopback(AF_INET, 0),
 		.bits = 32,
 	};
+	struct engine_memory memory = { .good = 0 };
 	struct engine_config config = {
 		.client = loopback.addr,
 		.networks = &loopback,
 		.n_networks = 1,
+		.memory = &memory,
 	};
 	struct fuzz fuzz = { .partial = false };
-	size_t at = 1, n;
-	enum engine_peer peer;
 
-	if (len == 0)
+	if (len < OPTIONS)
 		return 0;
-	config.allow_tls = fuzz.partial = bytes[0] & 1;
-	config.pass_foreign_port = bytes[0] & 2;
-	config.server_family = bytes[0] & 4 ? AF_INET6 : AF_UNSPEC;
-	config.server_mode = (bytes[0] >> 3 & 3) % 3;
-	config.prefetch = bytes[0] & 32;
-	config.upload_apart = bytes[0] & 64;
-	if (bytes[0] & 128)
-		config.client.family = AF_UNSPEC;
+	configure(&config, bytes);
+	fuzz.partial = config.allow_tls;
 	fuzz.engine = engine_new(&config);
-	for (; at < len && fuzz.engine->last_number < 250; at += n) {
-		n = bytes[at] & 63;
-		peer = bytes[at] & 64 ? ENGINE_SERVER : ENGINE_CLIENT;
-		if (bytes[at] & 128) {
-			feed_event(&fuzz, (unsigned)n, peer,
-			    at + 1 < len ? bytes[at + 1] : 0);
-			n = n <= ENGINE_DATA_MOVED ? 2 : 1;
-		} else {
-			at++;
-			n = n < len - at ? n : len - at;
-			if (engine_wants(fuzz.engine, peer))
-				assert(engine_bytes(fuzz.engine, peer,
-					   bytes + at, n) == 0);
-		}
-		take(&fuzz);
-	}
+	for (size_t at = OPTIONS; at < len && fuzz.engine->last_number < 250;
+	     take(&fuzz))
+		at += feed(&fuzz, bytes + at, len - at);
 	engine_free(fuzz.engine);
 	return 0;
 }

@@ -1,12 +1,20 @@
 #!/usr/bin/env python3
-"""Makes corpus/engine for fuzz_engine.c out of tests/vectors/engine."""
+"""Makes seeds for fuzz_engine.c out of tests/vectors/engine.
+
+seed_engine.py [DIRECTORY]: below corpus/engine otherwise.
+"""
+import collections
 import pathlib
 import re
+import sys
 
 HERE = pathlib.Path(__file__).parent
+OUT = pathlib.Path(*(sys.argv[1:2] or [HERE / "corpus/engine"]))
 KINDS = ["listening", "no-listener", "up", "eof", "lost", "delivered",
          "timeout", "is-quiet", "moved"]
-CONTROL = len(KINDS)  # eof, lost, timer, stop
+OTHERS = ["eof", "lost", "timer", "stop", "family"]
+FORMS = ["EPSV1", "EPSV", "PASV", "LPSV", "PORT", "EPRT4", "EPRT6", "LPRT4",
+         "LPRT6"]
 
 
 def unescape(text):
@@ -15,21 +23,47 @@ def unescape(text):
     }.get(m[1]) or bytes.fromhex(m[1][1:].decode()), text.encode())
 
 
-def encode(line):
+def other(name, peer=0):
+    return bytes([128 | 32 | peer | OTHERS.index(name)])
+
+
+def amounts(line, counted):
+    """Make the byte that says what a data event has and has not.
+
+    counted, by name, is what earlier events of this data connection said.
+    """
+    counted.pop("unsent", None)
+    counted.update(re.findall(r"(to_client|to_server|unsent)=(\d+)", line))
+    v4, v6 = "v4=" in line, "v6=" in line
+    return ((counted.get("to_client", "0") != "0")
+            + 2 * (counted.get("to_server", "0") != "0")
+            + 4 * (counted.get("unsent", "0") != "0")
+            + 16 * (v6 and not v4) + 32 * (v4 and not v6))
+
+
+def forms(config, name):
+    """Make the two bytes of what the tunnel has learned."""
+    match = re.search(name + r"=(\S+)", config)
+    found = match[1].split(",") if match else []
+    return sum(1 << FORMS.index(form) for form in found).to_bytes(2, "little")
+
+
+def encode(line, counted):
     peer = 64 if line.startswith("S>") or " server" in line else 0
     if match := re.match(r"[CS]>(?: |many (\d+) )(.*)$", line):
         data = unescape(match[2]) * int(match[1] or 1)
         parts = [data[at:at + 63] for at in range(0, len(data), 63)]
         return b"".join(bytes([peer | len(part)]) + part for part in parts)
     if match := re.match(r"[CS]>(eof|lost)", line):
-        return bytes([128 | peer | CONTROL + ["eof", "lost"].index(match[1])])
+        return other(match[1], peer)
     if line == "control timeout":
-        return bytes([128 | CONTROL + 2])
+        return other("timer")
     if line.startswith("culvert stops"):
-        return bytes([128 | CONTROL + 3])
+        return other("stop")
     if match := re.match(r"data (\d+) (\S+)", line):
-        kind = KINDS.index(match[2])
-        return bytes([128 | peer | kind, int(match[1])])
+        number, kind = int(match[1]), KINDS.index(match[2])
+        return bytes([128 | peer | kind, number,
+                      amounts(line, counted[number])])
     return b""
 
 
@@ -42,6 +76,10 @@ for path in sorted((HERE / "../vectors/engine").glob("*.txt")):
                + 32 * ("prefetch" in config)
                + 64 * ("apart" in config)
                + 128 * ("network=" in config))
-    code = bytes([options]) + b"".join(map(encode, lines))
+    more = ("port-host=ignored" in config) + 2 * ("server=v4" in config)
+    counted = collections.defaultdict(dict)
+    code = (bytes([options, more]) + forms(config, "refused")
+            + forms(config, "good")
+            + b"".join(encode(line, counted) for line in lines))
     if len(code) < 4096:
-        (HERE / "corpus/engine" / path.stem).write_bytes(code)
+        (OUT / path.stem).write_bytes(code)

@@ -385,26 +385,6 @@ client_half_closed(struct engine *engine)
 	return acts;
 }
 
-/* Ends: what is left to do when there is no line to act upon. */
-static bool
-step_ends(struct engine *engine)
-{
-	bool held = line_reader_len(&engine->input[ENGINE_SERVER]) > 0;
-
-	if (engine->stopping ||
-	    ((engine->lost[ENGINE_SERVER] || engine->eof[ENGINE_SERVER]) &&
-		!held)) {
-		tell_server_gone(engine);
-		end(engine);
-		return true;
-	}
-	if (engine->lost[ENGINE_CLIENT])
-		return client_gone(engine);
-	if (engine->eof[ENGINE_CLIENT])
-		return client_half_closed(engine);
-	return false;
-}
-
 /* Some of what was to be done is lost: no way but the end. */
 static void
 end_without_memory(struct engine *engine)
@@ -420,6 +400,28 @@ end_without_memory(struct engine *engine)
 	engine->failed = false;
 	engine->n_actions = 0;
 	engine_act(engine, ENGINE_END);
+}
+
+/* Ends: what is left to do when there is no line to act upon. */
+static bool
+step_ends(struct engine *engine)
+{
+	bool held = line_reader_len(&engine->input[ENGINE_SERVER]) > 0;
+
+	if (engine->stopping ||
+	    ((engine->lost[ENGINE_SERVER] || engine->eof[ENGINE_SERVER]) &&
+		!held)) {
+		tell_server_gone(engine);
+		end(engine);
+		if (engine->failed)
+			end_without_memory(engine);
+		return true;
+	}
+	if (engine->lost[ENGINE_CLIENT])
+		return client_gone(engine);
+	if (engine->eof[ENGINE_CLIENT])
+		return client_half_closed(engine);
+	return false;
 }
 
 static bool

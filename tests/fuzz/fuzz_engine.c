@@ -20,6 +20,10 @@ enum other {
 	OTHER_TIMER,
 	OTHER_STOP,
 	OTHER_FAMILY,
+	OTHER_DRAIN,
+	OTHER_DRAIN_LATE,
+	OTHER_KEEPALIVE,
+	OTHER_GRANT,
 };
 
 enum number {
@@ -109,7 +113,8 @@ feed_data(struct fuzz *fuzz, unsigned kind, enum engine_peer peer, uint8_t to,
 		.why = "lost",
 		.to_client = amounts & 1,
 		.to_server = amounts & 2,
-		.passing = amounts & 8 };
+		.passing = amounts & 8,
+		.recent = amounts & 64 };
 
 	if (kind > ENGINE_DATA_MOVED || fuzz->numbers[to] == NEW ||
 	    fuzz->numbers[to] == VOID)
@@ -138,7 +143,7 @@ feed_other(struct fuzz *fuzz, unsigned kind, enum engine_peer peer)
 {
 	struct engine *engine = fuzz->engine;
 
-	if (peer == ENGINE_CLIENT)
+	if (peer == ENGINE_CLIENT && kind <= OTHER_LOST)
 		fuzz->partial = true;
 	if (kind == OTHER_EOF)
 		engine_eof(engine, peer);
@@ -151,6 +156,12 @@ feed_other(struct fuzz *fuzz, unsigned kind, enum engine_peer peer)
 	else if (kind == OTHER_FAMILY)
 		engine_server_family(engine,
 		    peer == ENGINE_CLIENT ? AF_INET : AF_INET6);
+	else if (kind == OTHER_DRAIN || kind == OTHER_DRAIN_LATE)
+		engine_drain(engine, "drained", kind == OTHER_DRAIN_LATE);
+	else if (kind == OTHER_KEEPALIVE)
+		engine_keepalive(engine);
+	else if (kind == OTHER_GRANT)
+		engine_grant(engine);
 }
 
 /* Returns how many of the len bytes, at least one, were an input. */
@@ -206,6 +217,10 @@ configure(struct engine_config *config, const uint8_t options[OPTIONS])
 	config->ignore_port_host = options[1] & 1;
 	if (options[1] & 2)
 		config->server_family = AF_INET;
+	if (options[1] & 4)
+		config->max_lines = 3;
+	if (options[1] & 8)
+		config->max_data = 1;
 	config->memory->refused = options[2] | (options[3] & 1U) << 8;
 	config->memory->good = options[4] | (options[5] & 1U) << 8;
 }

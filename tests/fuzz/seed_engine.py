@@ -11,8 +11,9 @@ import sys
 HERE = pathlib.Path(__file__).parent
 OUT = pathlib.Path(*(sys.argv[1:2] or [HERE / "corpus/engine"]))
 KINDS = ["listening", "no-listener", "up", "eof", "lost", "delivered",
-         "timeout", "is-quiet", "moved"]
-OTHERS = ["eof", "lost", "timer", "stop", "family"]
+         "timeout", "is-quiet", "second", "moved"]
+OTHERS = ["eof", "lost", "timer", "stop", "family", "drain", "drain-late",
+          "keepalive", "grant"]
 FORMS = ["EPSV1", "EPSV", "PASV", "LPSV", "PORT", "EPRT4", "EPRT6", "LPRT4",
          "LPRT6"]
 
@@ -38,7 +39,8 @@ def amounts(line, counted):
     return ((counted.get("to_client", "0") != "0")
             + 2 * (counted.get("to_server", "0") != "0")
             + 4 * (counted.get("unsent", "0") != "0")
-            + 16 * (v6 and not v4) + 32 * (v4 and not v6))
+            + 16 * (v6 and not v4) + 32 * (v4 and not v6)
+            + 64 * (" recent" in line))
 
 
 def forms(config, name):
@@ -60,6 +62,10 @@ def encode(line, counted):
         return other("timer")
     if line.startswith("culvert stops"):
         return other("stop")
+    if line.startswith("culvert drains"):
+        return other("drain-late" if " late " in line else "drain")
+    if line in OTHERS:
+        return other(line)
     if match := re.match(r"data (\d+) (\S+)", line):
         number, kind = int(match[1]), KINDS.index(match[2])
         return bytes([128 | peer | kind, number,
@@ -76,7 +82,8 @@ for path in sorted((HERE / "../vectors/engine").glob("*.txt")):
                + 32 * ("prefetch" in config)
                + 64 * ("apart" in config)
                + 128 * ("network=" in config))
-    more = ("port-host=ignored" in config) + 2 * ("server=v4" in config)
+    more = (("port-host=ignored" in config) + 2 * ("server=v4" in config)
+            + 4 * ("lines=" in config) + 8 * ("data=" in config))
     counted = collections.defaultdict(dict)
     code = (bytes([options, more]) + forms(config, "refused")
             + forms(config, "good")

@@ -140,6 +140,12 @@ feed(struct run *run, const struct step *step)
 		engine_stop(engine, step->why);
 	else if (step->kind == INPUT_TIMER)
 		engine_timer(engine);
+	else if (step->kind == INPUT_DRAIN || step->kind == INPUT_DRAIN_LATE)
+		engine_drain(engine, step->why, step->kind == INPUT_DRAIN_LATE);
+	else if (step->kind == INPUT_KEEPALIVE)
+		engine_keepalive(engine);
+	else if (step->kind == INPUT_GRANT)
+		engine_grant(engine);
 	else if (step->kind == INPUT_DATA)
 		feed_data(run, step);
 	if (step->kind == INPUT_LOST && step->peer == ENGINE_CLIENT)

@@ -1,7 +1,8 @@
 /*
  * A real sshd, a link to it and its forwards, TCP peers behind it, streams with
- * what they were told.  For test_link*.c, test_reconnect.c and test_far.c.  Bytes of a test are a
- * pattern, so that each byte that arrives is checked at its place.
+ * what they were told.  For test_link*.c, test_reconnect.c and test_far.c.
+ * Bytes of a test are a pattern, so that each byte that arrives is checked at
+ * its place.
  */
 #ifndef UNIT_SSHENV_H
 #define UNIT_SSHENV_H

@@ -143,8 +143,12 @@ async def lose_links(pool, first, rounds):
             pool.run(model.make_plan(seed), seed % TUNNELS, link_lost=True)
             for seed in seeds))
         await asyncio.sleep(chosen.random() * 0.3)
+        mark = pool.culvert.mark()
         os.kill(pool.culvert.ssh, signal.SIGKILL)
         await running
+        # Before it is seen, the next session would be lost with it.
+        await asyncio.to_thread(pool.culvert.wait_log, "was lost",
+                                start=mark)
         if pool.failures:
             return
     for tunnel in range(TUNNELS):

@@ -188,7 +188,6 @@ end_command(struct engine *engine, struct pending *pending, unsigned code)
 	bool transferred = pending_is_transfer(pending) && engine->told < 300;
 
 	engine->follows = code >= 300 && code < 400;
-	/* There are servers that ask nobody who he is. */
 	if (transferred || (is_about_login(pending) && code < 300))
 		owner_login(engine);
 	if (transferred || (is_about_login(pending) && code == 230))
@@ -232,6 +231,9 @@ end_reply(struct engine *engine, unsigned code)
 		    code);
 	if (engine->told < 200) {
 		pending->begun = true;
+		/* There are servers that ask nobody who he is. */
+		if (pending_is_transfer(pending))
+			owner_login(engine);
 		/* The last reply is held as the first one was. */
 		if (pending->data != NULL)
 			pending->data->expired = false;

@@ -7,26 +7,6 @@
  *	   |                      +-- its link is lost --------> DEAD
  *	   +-- refused, or not where it should be, or lost --> DEAD
  *
- * Where sshd binds (channel_fwd_bind_addr() in channels.c; seen with 9.2):
- *
- *	asked for	GatewayPorts no    clientspecified    yes
- *	localhost	127.0.0.1, ::1     127.0.0.1, ::1     0.0.0.0, ::
- *	127.0.0.1, ::1	that one           that one           0.0.0.0, ::
- *	* (sent as "")	127.0.0.1, ::1     0.0.0.0, ::        0.0.0.0, ::
- *	an address	127.0.0.1, ::1     that one           0.0.0.0, ::
- *	not its own	127.0.0.1, ::1     it refuses         0.0.0.0, ::
- *
- * and it says yes without a word of where; also when it got only one of the two
- * because the port is taken on the other.  (A free port it takes from ::1 or
- * ::, and on a busy host that port is often not free in IPv4: a connection or
- * its TIME_WAIT has it.)  So each new forward is probed by a dial from the SSH
- * server to where it should be, and what comes out of our Unix socket meanwhile
- * is dropped.  When the dial is refused, or taken by somebody else, another one
- * to the loopback address tells whether sshd listens there instead, which is
- * its administrator's doing, or whether the port is taken, which another port
- * cures.  127.0.0.2 stands for "all addresses": on Linux it reaches 0.0.0.0,
- * and not 127.0.0.1.
- *
  * When its link is lost an idle one goes, one that is being made is made again
  * on another link, if it may be anywhere, and of all others the owner is told.
  */
@@ -44,86 +24,14 @@
  * "<directory>/<port>@<host>" */
 #define PATH_MAX_LEN 108
 
-/* Longest text for failed(): an address, and some words. */
-#define WHY_MAX 512
-
-/* How often a forward is made until one gets its port in all it should. */
-#define MAKES_MAX 8
-
-#define ALL_ADDRESSES_PROBE "127.0.0.2"
-
-enum answer {
-	ANSWER_HERE, /* it came out of our Unix socket */
-	ANSWER_NOT_HERE,
-	ANSWER_UNKNOWN, /* the dial is forbidden (PermitOpen), or the like */
-};
-
 static void make_forward(struct far_listener *listener);
-static void ask(struct far_listener *listener, enum far_question question);
 
-/* ---- where it should be ---- */
-
-static bool
-has_host(const struct far_listener *listener, const char *host)
-{
-	return strcmp(listener->host, host) == 0;
-}
-
-static bool
-is_for_all(const struct far_listener *listener)
-{
-	return has_host(listener, "*") || has_host(listener, "0.0.0.0") ||
-	    has_host(listener, "::");
-}
-
-/* GatewayPorts has a say in it. */
-static bool
-is_beyond_loopback(const struct far_listener *listener)
-{
-	return !has_host(listener, "localhost") &&
-	    !has_host(listener, "127.0.0.1") && !has_host(listener, "::1");
-}
-
-/* Its port is known, or will be, to others than our peer: some of them may be
- * there before the probe is over. */
-static bool
-is_public(const struct far_listener *listener)
-{
-	return listener->many || listener->wanted != 0;
-}
-
-/* Where the dial that answers the question goes. */
-static const char *
-probe_host(const struct far_listener *listener, enum far_question question)
-{
-	static const struct {
-		const char *host;
-		const char *probe;
-	} hosts[] = {
-		{ "localhost", "127.0.0.1" }, { "*", ALL_ADDRESSES_PROBE },
-		{ "0.0.0.0", ALL_ADDRESSES_PROBE },
-		{ "::", "::1" }, /* IPv6 has one loopback address */
-	};
-	struct addr addr = { .family = AF_UNSPEC };
-
-	if (question == FAR_SPREAD)
-		return ALL_ADDRESSES_PROBE;
-	if (question == FAR_FELL) {
-		addr_parse_ip(listener->host, &addr);
-		return addr.family == AF_INET6 ? "::1" : "127.0.0.1";
-	}
-	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-		if (has_host(listener, hosts[i].host))
-			return hosts[i].probe;
-	}
-	return listener->host;
-}
-
-static const char *
-describe(const struct far_listener *listener, char *text, size_t size)
+const char *
+far_listener_describe(const struct far_listener *listener, char *text,
+    size_t size)
 {
 	snprintf(text, size, "port %u of the SSH server%s", listener->port,
-	    is_beyond_loopback(listener) ? "" : "'s loopback");
+	    far_is_beyond_loopback(listener) ? "" : "'s loopback");
 	return text;
 }
 
@@ -135,7 +43,7 @@ tell_listening(struct far_listener *listener)
 	struct addr v4 = { .family = AF_INET }, v6 = { .family = AF_INET6 };
 	struct addr addr;
 
-	if (has_host(listener, "localhost")) {
+	if (far_has_host(listener, "localhost")) {
 		v4 = addr_loopback(AF_INET, 0);
 		v6 = addr_loopback(AF_INET6, 0);
 		if (listener->only_v6)
@@ -148,17 +56,8 @@ tell_listening(struct far_listener *listener)
 	listener->handler->listening(listener->ctx, &v4, &v6);
 }
 
-static void
-end_probe(struct far_listener *listener)
-{
-	uv_timer_stop(&listener->timer);
-	stream_close(listener->probe);
-	listener->probe = NULL;
-	listener->question = FAR_NO_PROBE;
-}
-
-static void
-get_ready(struct far_listener *listener)
+void
+far_listener_ready(struct far_listener *listener)
 {
 	listener->state = FAR_READY;
 	tell_listening(listener);
@@ -188,18 +87,31 @@ leave_link(struct far_listener *listener)
 	listener->ssh = NULL;
 }
 
-static void
-fail(struct far_listener *listener, int err, const char *why)
+void
+far_listener_fail(struct far_listener *listener, int err, const char *why)
 {
 	leave_link(listener);
 	listener->state = FAR_DEAD;
 	listener->handler->failed(listener->ctx, err, why);
 }
 
-/* ---- what follows from a probe ---- */
-
+/* The callback is due that was owed. */
 static void
-make_again(struct far_listener *listener)
+on_timer(uv_timer_t *timer)
+{
+	struct far_listener *listener = timer->data;
+
+	if (listener->state == FAR_DEAD)
+		far_listener_fail(listener, listener->err,
+		    strerror(-listener->err));
+	else
+		tell_listening(listener);
+}
+
+/* ---- its life ---- */
+
+void
+far_listener_make_again(struct far_listener *listener)
 {
 	link_forward_close(listener->forward);
 	net_listener_close(listener->net);
@@ -207,201 +119,6 @@ make_again(struct far_listener *listener)
 	listener->net = NULL;
 	make_forward(listener);
 }
-
-/* The port is somebody else's where we should be. */
-static void
-port_taken(struct far_listener *listener)
-{
-	char place[64], why[WHY_MAX];
-
-	snprintf(why, sizeof(why), "%s is taken on %s",
-	    describe(listener, place, sizeof(place)),
-	    is_for_all(listener) ? "one of its addresses" :
-				   probe_host(listener, FAR_STANDS));
-	if (listener->wanted == 0 && listener->makes < MAKES_MAX) {
-		log_verbose("%s: asking for another", why);
-		make_again(listener);
-	} else if (listener->wanted == 0 && has_host(listener, "localhost")) {
-		listener->only_v6 = true;
-		get_ready(listener);
-	} else {
-		fail(listener, -EADDRINUSE, why);
-	}
-}
-
-static void
-loopback_instead(struct far_listener *listener)
-{
-	bool all = is_for_all(listener);
-	char why[WHY_MAX];
-
-	snprintf(why, sizeof(why),
-	    "sshd listens on its loopback address instead of %s: GatewayPorts "
-	    "(sshd_config) must be clientspecified%s",
-	    all ? "all" : listener->host,
-	    all ? "" : ", and the address the SSH server's own");
-	fail(listener, -EADDRNOTAVAIL, why);
-}
-
-static void
-warn_spread(const struct far_listener *listener)
-{
-	log_warn("sshd listens at port %u on all its addresses, not only on "
-		 "%s, because of GatewayPorts yes (sshd_config): whoever "
-		 "reaches the SSH server can connect",
-	    listener->port, listener->host);
-}
-
-static void
-answered(struct far_listener *listener, enum answer answer)
-{
-	enum far_question question = listener->question;
-
-	end_probe(listener);
-	if (question == FAR_FELL) {
-		if (answer == ANSWER_NOT_HERE)
-			port_taken(listener);
-		else
-			loopback_instead(listener);
-	} else if (question == FAR_SPREAD) {
-		if (answer == ANSWER_HERE)
-			warn_spread(listener);
-		get_ready(listener);
-	} else if (answer == ANSWER_NOT_HERE) {
-		if (is_beyond_loopback(listener))
-			ask(listener, FAR_FELL);
-		else
-			port_taken(listener);
-	} else if (answer == ANSWER_HERE && listener->many &&
-	    !is_for_all(listener)) {
-		ask(listener, FAR_SPREAD);
-	} else {
-		get_ready(listener);
-	}
-}
-
-/* A probe takes too long; or the callback is due that was owed. */
-static void
-on_timer(uv_timer_t *timer)
-{
-	struct far_listener *listener = timer->data;
-
-	if (listener->question != FAR_NO_PROBE)
-		answered(listener, ANSWER_NOT_HERE);
-	else if (listener->state == FAR_DEAD)
-		fail(listener, listener->err, strerror(-listener->err));
-	else
-		tell_listening(listener);
-}
-
-/* ---- a probe ---- */
-
-/*
- * It is ours when it is open there and has come out here.  Where others may
- * connect too, what came out may be one of them.  Therefore all that comes is
- * closed, and when the probe's end is there, the probe was among it: it can no
- * longer come and be taken for a client.
- */
-static void
-probe_step(struct far_listener *listener)
-{
-	if (!listener->probe_opened)
-		return;
-	if (listener->probe_accepted &&
-	    (listener->probe_ended || !is_public(listener)))
-		answered(listener, ANSWER_HERE);
-	else if (listener->probe_ended)
-		answered(listener, ANSWER_NOT_HERE);
-}
-
-/* Somebody else may have the port, and say nothing at all.  Where another port
- * is no cure, he is given more time. */
-static void
-on_probe_opened(void *ctx)
-{
-	struct far_listener *listener = ctx;
-
-	listener->probe_opened = true;
-	uv_timer_start(&listener->timer, on_timer,
-	    is_public(listener) ? LIMIT_HOLD_DIAL_MS : LIMIT_HOLD_ACCEPT_MS, 0);
-	probe_step(listener);
-}
-
-/* Our end sends nothing. */
-static void
-on_probe_data(void *ctx, const struct iovec *pieces, size_t n)
-{
-	(void)pieces;
-	(void)n;
-	answered(ctx, ANSWER_NOT_HERE);
-}
-
-static void
-on_probe_eof(void *ctx)
-{
-	struct far_listener *listener = ctx;
-
-	listener->probe_ended = true;
-	probe_step(listener);
-}
-
-static void
-on_probe_drained(void *ctx)
-{
-	(void)ctx;
-}
-
-static void
-on_probe_closed(void *ctx, int err, const char *why)
-{
-	struct far_listener *listener = ctx;
-
-	if (err == -ECONNRESET) {
-		end_probe(listener);
-		/* Of the loss of the link on_forward() is told. */
-		if (link_is_up(listener->ssh))
-			fail(listener, err, why);
-	} else if (listener->probe_opened) {
-		on_probe_eof(listener);
-	} else if (err == -ECONNREFUSED) {
-		answered(listener, ANSWER_NOT_HERE);
-	} else {
-		log_verbose("cannot tell whether sshd listens at %s: %s",
-		    listener->host, why);
-		answered(listener, ANSWER_UNKNOWN);
-	}
-}
-
-static void
-ask(struct far_listener *listener, enum far_question question)
-{
-	static const struct stream_handler handler = {
-		.opened = on_probe_opened,
-		.data = on_probe_data,
-		.eof = on_probe_eof,
-		.drained = on_probe_drained,
-		.closed = on_probe_closed,
-	};
-
-	listener->question = question;
-	listener->probe_opened = false;
-	listener->probe_accepted = false;
-	listener->probe_ended = false;
-	listener->probe =
-	    link_dial(listener->ssh, probe_host(listener, question),
-		listener->port, LINK_CONTROL, &handler, listener);
-	if (listener->probe == NULL) {
-		answered(listener, ANSWER_UNKNOWN);
-		return;
-	}
-	stream_read_start(listener->probe);
-	/* To an address that is not sshd's own the dial may take minutes. */
-	if (question == FAR_STANDS && is_beyond_loopback(listener))
-		uv_timer_start(&listener->timer, on_timer, LIMIT_HOLD_DIAL_MS,
-		    0);
-}
-
-/* ---- its life ---- */
 
 /* The link has gone, and the forward with it. */
 static void
@@ -411,23 +128,23 @@ lost(struct far_listener *listener, int err, const char *why)
 	bool making = listener->state == FAR_MAKING;
 	struct link *other = NULL;
 
-	end_probe(listener);
+	far_probe_end(listener);
 	leave_link(listener);
 	if (listener->handler == NULL) {
 		LIST_REMOVE(listener, link);
 		far_listener_free(listener);
 		return;
 	}
-	if (making && !listener->spare && !is_public(listener) &&
-	    listener->makes < MAKES_MAX)
+	if (making && !listener->spare && !far_is_public(listener) &&
+	    listener->makes < FAR_MAKES_MAX)
 		other = far_link_for_data(far);
 	if (other == NULL) {
-		fail(listener, err, why);
+		far_listener_fail(listener, err, why);
 		return;
 	}
 	listener->ssh = other;
 	hold(listener, true);
-	make_again(listener);
+	far_listener_make_again(listener);
 }
 
 static void
@@ -442,18 +159,18 @@ on_forward(void *ctx, uint16_t port, int err, const char *why)
 		return;
 	}
 	if (port == 0) {
-		fail(listener, err, why);
+		far_listener_fail(listener, err, why);
 		return;
 	}
 	listener->port = port;
 	/* One loopback address and any port: there is no half of it.  And a
 	 * probe of what may be another's port could be taken for a client
 	 * there: an FTP server's passive port takes one connection. */
-	if (!is_beyond_loopback(listener) && !is_public(listener) &&
-	    !has_host(listener, "localhost"))
-		get_ready(listener);
+	if (!far_is_beyond_loopback(listener) && !far_is_public(listener) &&
+	    !far_has_host(listener, "localhost"))
+		far_listener_ready(listener);
 	else
-		ask(listener, FAR_STANDS);
+		far_probe_ask(listener, FAR_STANDS);
 }
 
 /*
@@ -472,10 +189,10 @@ on_accept(void *ctx, struct stream *stream)
 		stream_close(stream);
 		listener->probe_accepted = true;
 		if (listener->question != FAR_NO_PROBE)
-			probe_step(listener);
+			far_probe_step(listener);
 		return;
 	}
-	describe(listener, place, sizeof(place));
+	far_listener_describe(listener, place, sizeof(place));
 	if (listener->state == FAR_DEAD || listener->handler == NULL) {
 		if (log_limit_allows(&far->refusals, uv_now(far->loop), 0))
 			log_warn("refused a connection to %s: no data "
@@ -595,7 +312,7 @@ bool
 far_listener_suits(const struct far_listener *listener,
     const struct side_at *at)
 {
-	return !at->many && at->port == 0 && has_host(listener, at->host);
+	return !at->many && at->port == 0 && far_has_host(listener, at->host);
 }
 
 void
@@ -634,7 +351,7 @@ far_listener_take_back(struct far_listener *listener)
 		return listener->state == FAR_READY;
 	}
 	return listener->state == FAR_READY && listener->accepted &&
-	    !is_public(listener);
+	    !far_is_public(listener);
 }
 
 static void

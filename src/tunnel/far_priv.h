@@ -1,5 +1,5 @@
 /*
- * What far.c and far_listener.c share.  Nobody else includes it.
+ * What far.c, far_listener.c and far_probe.c share.  Nobody else includes it.
  */
 #ifndef TUNNEL_FAR_PRIV_H
 #define TUNNEL_FAR_PRIV_H
@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/queue.h>
 #include <uv.h>
 
@@ -15,7 +16,7 @@
 #include "ssh/links.h"
 #include "tunnel/side.h"
 
-/* What a probe of a forward is to find out: see far_listener.c. */
+/* What a probe of a forward is to find out: see far_probe.c. */
 enum far_question {
 	FAR_STANDS,   /* is it where it was asked for? */
 	FAR_FELL,     /* it is not: on the loopback then? */
@@ -110,5 +111,57 @@ void far_listener_adopt(struct far_listener *listener,
 bool far_listener_take_back(struct far_listener *listener);
 
 void far_listener_free(struct far_listener *listener);
+
+/* ---- shared by far_listener.c and far_probe.c ---- */
+
+static inline bool
+far_has_host(const struct far_listener *listener, const char *host)
+{
+	return strcmp(listener->host, host) == 0;
+}
+
+static inline bool
+far_is_for_all(const struct far_listener *listener)
+{
+	return far_has_host(listener, "*") ||
+	    far_has_host(listener, "0.0.0.0") || far_has_host(listener, "::");
+}
+
+/* GatewayPorts has a say in it. */
+static inline bool
+far_is_beyond_loopback(const struct far_listener *listener)
+{
+	return !far_has_host(listener, "localhost") &&
+	    !far_has_host(listener, "127.0.0.1") &&
+	    !far_has_host(listener, "::1");
+}
+
+/* Its port is known, or will be, to others than our peer: some of them may be
+ * there before the probe is over. */
+static inline bool
+far_is_public(const struct far_listener *listener)
+{
+	return listener->many || listener->wanted != 0;
+}
+
+/* How often a forward is made until one gets its port in all it should. */
+#define FAR_MAKES_MAX 8
+
+/* Longest text for failed(): an address, and some words. */
+#define FAR_WHY_MAX 512
+
+/* far_listener.c: which it is, for people; returns text. */
+const char *far_listener_describe(const struct far_listener *listener,
+    char *text, size_t size);
+/* It listens, it never will, or another forward is to be made for it. */
+void far_listener_ready(struct far_listener *listener);
+void far_listener_fail(struct far_listener *listener, int err, const char *why);
+void far_listener_make_again(struct far_listener *listener);
+
+/* far_probe.c: begins to find that out; what follows is done there. */
+void far_probe_ask(struct far_listener *listener, enum far_question question);
+/* A connection has come out of its Unix socket. */
+void far_probe_step(struct far_listener *listener);
+void far_probe_end(struct far_listener *listener);
 
 #endif

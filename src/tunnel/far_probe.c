@@ -1,0 +1,263 @@
+/*
+ * The probe of a far listener's forward: does sshd listen where it should?
+ *
+ * Where sshd binds (channel_fwd_bind_addr() in channels.c; seen with 9.2):
+ *
+ *	asked for	GatewayPorts no    clientspecified    yes
+ *	localhost	127.0.0.1, ::1     127.0.0.1, ::1     0.0.0.0, ::
+ *	127.0.0.1, ::1	that one           that one           0.0.0.0, ::
+ *	* (sent as "")	127.0.0.1, ::1     0.0.0.0, ::        0.0.0.0, ::
+ *	an address	127.0.0.1, ::1     that one           0.0.0.0, ::
+ *	not its own	127.0.0.1, ::1     it refuses         0.0.0.0, ::
+ *
+ * and it says yes without a word of where; also when it got only one of the two
+ * because the port is taken on the other.  (A free port it takes from ::1 or
+ * ::, and on a busy host that port is often not free in IPv4: a connection or
+ * its TIME_WAIT has it.)  So each new forward is probed by a dial from the SSH
+ * server to where it should be, and what comes out of our Unix socket meanwhile
+ * is dropped.  When the dial is refused, or taken by somebody else, another one
+ * to the loopback address tells whether sshd listens there instead, which is
+ * its administrator's doing, or whether the port is taken, which another port
+ * cures.  127.0.0.2 stands for "all addresses": on Linux it reaches 0.0.0.0,
+ * and not 127.0.0.1.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "limits.h"
+#include "tunnel/far_priv.h"
+
+#define ALL_ADDRESSES_PROBE "127.0.0.2"
+
+enum answer {
+	ANSWER_HERE, /* it came out of our Unix socket */
+	ANSWER_NOT_HERE,
+	ANSWER_UNKNOWN, /* the dial is forbidden (PermitOpen), or the like */
+};
+
+/* Where the dial that answers the question goes. */
+static const char *
+probe_host(const struct far_listener *listener, enum far_question question)
+{
+	static const struct {
+		const char *host;
+		const char *probe;
+	} hosts[] = {
+		{ "localhost", "127.0.0.1" }, { "*", ALL_ADDRESSES_PROBE },
+		{ "0.0.0.0", ALL_ADDRESSES_PROBE },
+		{ "::", "::1" }, /* IPv6 has one loopback address */
+	};
+	struct addr addr = { .family = AF_UNSPEC };
+
+	if (question == FAR_SPREAD)
+		return ALL_ADDRESSES_PROBE;
+	if (question == FAR_FELL) {
+		addr_parse_ip(listener->host, &addr);
+		return addr.family == AF_INET6 ? "::1" : "127.0.0.1";
+	}
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		if (far_has_host(listener, hosts[i].host))
+			return hosts[i].probe;
+	}
+	return listener->host;
+}
+
+void
+far_probe_end(struct far_listener *listener)
+{
+	uv_timer_stop(&listener->timer);
+	stream_close(listener->probe);
+	listener->probe = NULL;
+	listener->question = FAR_NO_PROBE;
+}
+
+/* ---- what follows from a probe ---- */
+
+/* The port is somebody else's where we should be. */
+static void
+port_taken(struct far_listener *listener)
+{
+	char place[64], why[FAR_WHY_MAX];
+
+	snprintf(why, sizeof(why), "%s is taken on %s",
+	    far_listener_describe(listener, place, sizeof(place)),
+	    far_is_for_all(listener) ? "one of its addresses" :
+				       probe_host(listener, FAR_STANDS));
+	if (listener->wanted == 0 && listener->makes < FAR_MAKES_MAX) {
+		log_verbose("%s: asking for another", why);
+		far_listener_make_again(listener);
+	} else if (listener->wanted == 0 &&
+	    far_has_host(listener, "localhost")) {
+		listener->only_v6 = true;
+		far_listener_ready(listener);
+	} else {
+		far_listener_fail(listener, -EADDRINUSE, why);
+	}
+}
+
+static void
+loopback_instead(struct far_listener *listener)
+{
+	bool all = far_is_for_all(listener);
+	char why[FAR_WHY_MAX];
+
+	snprintf(why, sizeof(why),
+	    "sshd listens on its loopback address instead of %s: GatewayPorts "
+	    "(sshd_config) must be clientspecified%s",
+	    all ? "all" : listener->host,
+	    all ? "" : ", and the address the SSH server's own");
+	far_listener_fail(listener, -EADDRNOTAVAIL, why);
+}
+
+static void
+warn_spread(const struct far_listener *listener)
+{
+	log_warn("sshd listens at port %u on all its addresses, not only on "
+		 "%s, because of GatewayPorts yes (sshd_config): whoever "
+		 "reaches the SSH server can connect",
+	    listener->port, listener->host);
+}
+
+static void
+answered(struct far_listener *listener, enum answer answer)
+{
+	enum far_question question = listener->question;
+
+	far_probe_end(listener);
+	if (question == FAR_FELL) {
+		if (answer == ANSWER_NOT_HERE)
+			port_taken(listener);
+		else
+			loopback_instead(listener);
+	} else if (question == FAR_SPREAD) {
+		if (answer == ANSWER_HERE)
+			warn_spread(listener);
+		far_listener_ready(listener);
+	} else if (answer == ANSWER_NOT_HERE) {
+		if (far_is_beyond_loopback(listener))
+			far_probe_ask(listener, FAR_FELL);
+		else
+			port_taken(listener);
+	} else if (answer == ANSWER_HERE && listener->many &&
+	    !far_is_for_all(listener)) {
+		far_probe_ask(listener, FAR_SPREAD);
+	} else {
+		far_listener_ready(listener);
+	}
+}
+
+static void
+on_timer(uv_timer_t *timer)
+{
+	answered(timer->data, ANSWER_NOT_HERE);
+}
+
+/* ---- a probe ---- */
+
+/*
+ * It is ours when it is open there and has come out here.  Where others may
+ * connect too, what came out may be one of them.  Therefore all that comes is
+ * closed, and when the probe's end is there, the probe was among it: it can no
+ * longer come and be taken for a client.
+ */
+void
+far_probe_step(struct far_listener *listener)
+{
+	if (!listener->probe_opened)
+		return;
+	if (listener->probe_accepted &&
+	    (listener->probe_ended || !far_is_public(listener)))
+		answered(listener, ANSWER_HERE);
+	else if (listener->probe_ended)
+		answered(listener, ANSWER_NOT_HERE);
+}
+
+/* Somebody else may have the port, and say nothing at all.  Where another port
+ * is no cure, he is given more time. */
+static void
+on_probe_opened(void *ctx)
+{
+	struct far_listener *listener = ctx;
+
+	listener->probe_opened = true;
+	uv_timer_start(&listener->timer, on_timer,
+	    far_is_public(listener) ? LIMIT_HOLD_DIAL_MS : LIMIT_HOLD_ACCEPT_MS,
+	    0);
+	far_probe_step(listener);
+}
+
+/* Our end sends nothing. */
+static void
+on_probe_data(void *ctx, const struct iovec *pieces, size_t n)
+{
+	(void)pieces;
+	(void)n;
+	answered(ctx, ANSWER_NOT_HERE);
+}
+
+static void
+on_probe_eof(void *ctx)
+{
+	struct far_listener *listener = ctx;
+
+	listener->probe_ended = true;
+	far_probe_step(listener);
+}
+
+static void
+on_probe_drained(void *ctx)
+{
+	(void)ctx;
+}
+
+static void
+on_probe_closed(void *ctx, int err, const char *why)
+{
+	struct far_listener *listener = ctx;
+
+	if (err == -ECONNRESET) {
+		far_probe_end(listener);
+		/* Of the loss of the link on_forward() is told. */
+		if (link_is_up(listener->ssh))
+			far_listener_fail(listener, err, why);
+	} else if (listener->probe_opened) {
+		on_probe_eof(listener);
+	} else if (err == -ECONNREFUSED) {
+		answered(listener, ANSWER_NOT_HERE);
+	} else {
+		log_verbose("cannot tell whether sshd listens at %s: %s",
+		    listener->host, why);
+		answered(listener, ANSWER_UNKNOWN);
+	}
+}
+
+void
+far_probe_ask(struct far_listener *listener, enum far_question question)
+{
+	static const struct stream_handler handler = {
+		.opened = on_probe_opened,
+		.data = on_probe_data,
+		.eof = on_probe_eof,
+		.drained = on_probe_drained,
+		.closed = on_probe_closed,
+	};
+
+	listener->question = question;
+	listener->probe_opened = false;
+	listener->probe_accepted = false;
+	listener->probe_ended = false;
+	listener->probe =
+	    link_dial(listener->ssh, probe_host(listener, question),
+		listener->port, LINK_CONTROL, &handler, listener);
+	if (listener->probe == NULL) {
+		answered(listener, ANSWER_UNKNOWN);
+		return;
+	}
+	stream_read_start(listener->probe);
+	/* To an address that is not sshd's own the dial may take minutes. */
+	if (question == FAR_STANDS && far_is_beyond_loopback(listener))
+		uv_timer_start(&listener->timer, on_timer, LIMIT_HOLD_DIAL_MS,
+		    0);
+}

@@ -430,7 +430,7 @@ engine_step_server(struct engine *engine)
 	struct line_reader *input = &engine->input[ENGINE_SERVER];
 	bool ended = engine->eof[ENGINE_SERVER] || engine->lost[ENGINE_SERVER];
 	const uint8_t *line;
-	size_t len;
+	size_t len, n_pending = engine->n_pending;
 	enum line_result result = line_reader_peek(input, &line, &len);
 
 	if (engine->opaque)
@@ -447,8 +447,11 @@ engine_step_server(struct engine *engine)
 		return true;
 	}
 	/* What is behind an announcement may not overtake it. */
-	if (ask_is_announcing(engine) || !take_line(engine, line, len))
+	if (ask_is_announcing(engine))
 		return false;
+	/* A command that was let go of holds up nobody any more. */
+	if (!take_line(engine, line, len))
+		return engine->n_pending != n_pending;
 	engine->fragment[ENGINE_SERVER] = result != LINE_READY;
 	line_reader_consume(input, len);
 	return true;

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # What the scripts share: installing packages, unpacking them, saying things,
-# running the unit tests and the fuzz corpus of a build.
+# running the unit tests, the fuzz corpus and clang-tidy.
 # Sourced, never run.
 
 # Runs a command as root: as it is for root, else by sudo.
@@ -95,12 +95,14 @@ need_servers() {
 	    inetutils-ftpd
 }
 
-# unit DIR: runs the unit tests of a build, each program by itself, so that its
-# own summary is seen; as many at a time as there are cores.
+# unit DIR [COMMAND...]: runs the unit tests of a build, each program by itself,
+# so that its own summary is seen, and as many at a time as there are cores;
+# under a command if there is one.  $UNIT_SECONDS: for each.
 unit() {
-	local program status=0 said programs=()
+	local dir=$1 program status=0 said programs=()
 
-	for program in "$1"/tests/unit/test_*; do
+	shift
+	for program in "$dir"/tests/unit/test_*; do
 		[ -f "$program" ] && programs+=("$program") # *.p are directories
 	done
 	[ "${#programs[@]}" -gt 0 ] || return 1
@@ -110,8 +112,10 @@ unit() {
 	printf '%s\0' "${programs[@]}" |
 	    ASAN_OPTIONS=handle_segv=2 VECTORS=$PWD/tests/vectors \
 	    xargs -0 -n 1 -P "$(nproc)" bash -c '
-		timeout 300 "$1" >"$0/${1##*/}" 2>&1 || touch "$0/failed"
-	    ' "$said" || status=1
+		name=${*: -1}
+		timeout "${UNIT_SECONDS:-300}" "$@" >"$0/${name##*/}" 2>&1 ||
+		    touch "$0/failed"
+	    ' "$said" "$@" || status=1
 	for program in "${programs[@]}"; do
 		echo "--- $program"
 		cat "$said/${program##*/}"
@@ -132,4 +136,38 @@ replay_corpus() {
 		timeout 300 "$program" "tests/fuzz/corpus/$name" || status=1
 	done
 	[ "$count" -gt 0 ] && return "$status"
+}
+
+# tidy DIR: clang-tidy on the sources, with the commands of a build.  Without
+# those, and the count of what system headers have, in what it says.
+tidy() {
+	run-clang-tidy -quiet -p "$1" -j "$(nproc)" "^$PWD/src/.*" 2>&1 |
+	    sed -E '/^clang-tidy|^[0-9]+ warnings? generated|^$/d'
+	return "${PIPESTATUS[0]}"
+}
+
+# run_stages NAME...: runs each stage_NAME, prints a table of them, and exits: 1
+# if one has failed, which does not keep the next from running.
+run_stages() {
+	local stage began status result failed=0 table=''
+
+	for stage; do
+		printf '\n=== %s\n' "$stage"
+		began=$SECONDS
+		# Not in a condition, where set -e would not count.
+		set +e
+		(set -e; "stage_$stage")
+		status=$?
+		set -e
+		if [ "$status" -eq 0 ]; then
+			result=passed
+		else
+			result=FAILED
+			failed=1
+		fi
+		table+=$(printf '%-20s %s %5d s' "$stage" "$result" \
+		    "$((SECONDS - began))")$'\n'
+	done
+	printf '\n=== summary\n%s' "$table"
+	exit "$failed"
 }

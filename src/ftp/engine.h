@@ -172,7 +172,8 @@ enum engine_data_event_type {
 	ENGINE_DATA_EOF,
 	/* peer's end is dead: refused, reset, lost, nobody came: why. */
 	ENGINE_DATA_LOST,
-	/* After DATA_SHUT: peer is known to have every byte and the end. */
+	/* After DATA_SHUT: peer is known, or assumed, to have every byte and
+	 * the end. */
 	ENGINE_DATA_DELIVERED,
 	ENGINE_DATA_TIMEOUT,
 	ENGINE_DATA_IS_QUIET,
@@ -193,6 +194,7 @@ struct engine_data_event {
 	const char *why;
 	bool passing; /* NO_LISTENER: for a reason that may pass */
 	bool recent;  /* SECOND */
+	bool assumed; /* DELIVERED: not known */
 	/* Always set: bytes relayed so far, and those of to_server that are
 	 * still with us. */
 	uint64_t to_client, to_server, unsent;

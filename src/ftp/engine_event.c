@@ -191,6 +191,10 @@ on_delivered(struct engine *engine, struct data *data,
 	if (event->peer != ENGINE_CLIENT || !data->up[ENGINE_CLIENT] ||
 	    !data->shut[ENGINE_CLIENT])
 		return;
+	/* One who has ended control, and has not shown that he has the end of
+	 * the file, was killed. */
+	if (event->assumed && engine->eof[ENGINE_CLIENT])
+		data_set_cut(data, "the client is gone");
 	data->delivered = true;
 	if (data->state == DATA_ENDING)
 		data_close(engine, data);

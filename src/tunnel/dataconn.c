@@ -41,6 +41,18 @@ dataconn_tell(struct end *end, enum engine_data_event_type type)
 }
 
 void
+dataconn_tell_delivered(struct end *end, bool assumed)
+{
+	struct engine_data_event event = {
+		.type = ENGINE_DATA_DELIVERED,
+		.peer = end->peer,
+		.assumed = assumed,
+	};
+
+	emit(end->conn, &event);
+}
+
+void
 dataconn_tell_lost(struct end *end, const char *why)
 {
 	struct engine_data_event event = {
@@ -141,6 +153,7 @@ on_eof(void *ctx)
 	enum side_end answer = SIDE_END_CLEAN;
 
 	end->ended = true;
+	end->took_end = end->shut;
 	if (end->peer == ENGINE_CLIENT && end->shut)
 		dataconn_watch_delivery(end->conn);
 	if (end->accepted)
@@ -176,7 +189,7 @@ on_closed(void *ctx, int err, const char *why)
 {
 	struct end *end = ctx;
 	bool delivered = end->shut && stream_undelivered(end->stream) == 0 &&
-	    (end->ended || side_sees_delivery(end->side));
+	    (end->took_end || side_sees_delivery(end->side));
 	char text[600], host[ADDR_TEXT_MAX];
 
 	(void)err;
@@ -193,7 +206,7 @@ on_closed(void *ctx, int err, const char *why)
 	end->stream = NULL;
 	read_or_not(other(end));
 	if (delivered)
-		dataconn_tell(end, ENGINE_DATA_DELIVERED);
+		dataconn_tell_delivered(end, false);
 	dataconn_tell_lost(end, why);
 }
 

@@ -23,7 +23,8 @@ struct end {
 	bool stopped;		  /* by the engine */
 	size_t slack;		  /* bytes still read after that */
 	bool paused;		  /* by the queue of the other end */
-	bool ended;		  /* its EOF came */
+	bool ended;		  /* its EOF came ... */
+	bool took_end;		  /* ... behind the end that we sent */
 	bool shut;		  /* we have ended toward it */
 	uint64_t sent;		  /* bytes relayed toward this peer */
 };
@@ -52,6 +53,7 @@ struct dataconn {
 
 /* Tells the engine; the owner may close the connection in it. */
 void dataconn_tell(struct end *end, enum engine_data_event_type type);
+void dataconn_tell_delivered(struct end *end, bool assumed);
 void dataconn_tell_lost(struct end *end, const char *why);
 
 /* The client has been sent the end: looks from now on whether it has it all. */

@@ -52,18 +52,20 @@ on_quiet(uv_timer_t *timer)
  * Has the client every byte and the end?  On the far side all that is known is
  * that ssh has them; sshd may hold some for a slow client, and lose them with
  * the link.  But nearly every client ends its direction once it has seen the
- * end of ours.
+ * end of ours.  Of one that does not it is assumed after a while.
  */
 static bool
-is_delivered(struct dataconn *conn)
+is_delivered(struct dataconn *conn, bool *ret_assumed)
 {
 	const struct end *client = &conn->end[ENGINE_CLIENT];
 	uint64_t now = uv_now(conn->delivery.loop);
 
+	*ret_assumed = false;
 	if (stream_undelivered(client->stream) > 0)
 		return false;
-	if (side_sees_delivery(client->side) || client->ended)
+	if (side_sees_delivery(client->side) || client->took_end)
 		return true;
+	*ret_assumed = true;
 	if (conn->taken_at == 0)
 		conn->taken_at = now;
 	return now - conn->taken_at >= LIMIT_FAR_DELIVERY_MS;
@@ -74,11 +76,12 @@ on_delivery(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
 	struct end *client = &conn->end[ENGINE_CLIENT];
+	bool assumed;
 
 	if (client->stream == NULL)
 		return;
-	if (is_delivered(conn)) {
-		dataconn_tell(client, ENGINE_DATA_DELIVERED);
+	if (is_delivered(conn, &assumed)) {
+		dataconn_tell_delivered(client, assumed);
 		return;
 	}
 	if (conn->delivery_ms < DELIVERY_LAST_MS)

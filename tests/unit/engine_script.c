@@ -174,6 +174,8 @@ read_event_word(struct step *step, const char *word)
 		return read_address(word + 3, &event->v4);
 	if (strncmp(word, "v6=", 3) == 0)
 		return read_address(word + 3, &event->v6);
+	if (strcmp(word, "assumed") == 0)
+		return event->assumed = true;
 	if (sscanf(word, "unsent=%lu", &event->unsent) == 1)
 		return true;
 	if (sscanf(word, "to_client=%lu", &event->to_client) != 1 &&

@@ -1,0 +1,342 @@
+"""What one cell of the table of faults runs on: its processes, and their count.
+
+A Rig is a culvert of its own, with a client and a server (peers.py) that stop
+at a point of their session, each a process.  Many share an sshd and stand side
+by side; what tells them apart in the far network is the address that their ssh
+comes from, so that the one link can be cut or silenced, and the one process of
+sshd's found.
+"""
+
+import collections
+import contextlib
+import ctypes
+import itertools
+import os
+import pathlib
+import queue
+import re
+import signal
+import socket
+import subprocess
+
+import netns
+import peers
+from culvert import REPO, Culvert
+from process import FAILSAFE, Process, descendants, until
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+SYS_PIDFD_GETFD = 438
+
+PEERS = str(pathlib.Path(peers.__file__))
+
+# How soon ssh finds out that nobody answers any more: seconds, and how often.
+ALIVE_S, ALIVE_COUNT = 2, 3
+
+CONFIG = """\
+Host *
+    BindAddress {address}
+    ServerAliveInterval {alive}
+    ServerAliveCountMax {count}
+"""
+
+# Before all other filters.  In "silent" are the links that carry nothing.
+RULES = """
+table ip faults {
+    set silent { type ipv4_addr; }
+    chain in {
+        type filter hook input priority -10; policy accept;
+        ip saddr @silent drop
+    }
+    chain out {
+        type filter hook output priority -10; policy accept;
+        ip daddr @silent drop
+    }
+}
+"""
+
+
+def limit(name):
+    """Return a maximum of src/limits.h, in seconds if it is a time."""
+    text = (REPO / "src/limits.h").read_text()
+    value = int(re.search(rf"^#define LIMIT_{name} (\d+)$", text, re.M)[1])
+    return value / 1000 if name.endswith("_MS") else value
+
+
+class Links:
+    """The addresses that links come from, and what can be done to a link."""
+
+    def __init__(self, ns):
+        self.ns = ns
+        number = os.getpid() % 16384
+        net = f"100.{64 + number // 256}.{number % 256}"
+        self._free = queue.SimpleQueue()
+        for last in range(1, 255):
+            self._free.put(f"{net}.{last}")
+        netns.ip("-n", ns.name, "route", "add", f"{net}.0/24", "dev", "near")
+        self._made = set()
+        ns.run(["nft", "-f", "-"], input=RULES, text=True)
+
+    @contextlib.contextmanager
+    def address(self):
+        """Lend an address to come from."""
+        one = self._free.get()
+        if one not in self._made:
+            netns.ip("addr", "add", f"{one}/32", "dev", self.ns.veth)
+            self._made.add(one)
+        try:
+            yield one
+        finally:
+            self._free.put(one)
+
+    def silence(self, address, on):
+        """Let the packets of that link get lost, or arrive again."""
+        self.ns.run(["nft", "add" if on else "delete", "element", "ip",
+                     "faults", "silent", f"{{ {address} }}"])
+
+    def cut(self, address):
+        """Reset the link, so that both ends are told at once."""
+        before = self.inodes(address)
+
+        def is_cut():
+            self.ns.run(["ss", "-K", "-t", "dst", address])
+            return not before & self.inodes(address)
+        until(is_cut, "the connection is closed")
+
+    def table(self):
+        """Return the far TCP sockets: (local, remote, state, inode)."""
+        def read():
+            with open("/proc/thread-self/net/tcp") as file:
+                words = [line.split() for line in file.readlines()[1:]]
+            return [(one[1], one[2], one[3], one[9]) for one in words]
+        return self.ns.call(read)
+
+    def inodes(self, address):
+        """Return those of the far sockets that are connected to there."""
+        wanted = "".join(f"{int(one):02X}"
+                         for one in reversed(address.split(".")))
+        return {inode for _, remote, state, inode in self.table()
+                if remote.startswith(wanted + ":") and inode != "0"}
+
+
+def sockets_of(pid):
+    """Return the inodes of a process's sockets."""
+    found = set()
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                name = os.readlink(f"/proc/{pid}/fd/{fd}")
+                if name.startswith("socket:["):
+                    found.add(name[8:-1])
+    return found
+
+
+def kind_of_socket(pidfd, fd):
+    """Return what kind of socket a file descriptor of a process is.
+
+    By a duplicate: /proc/net has all of the host's, of which there may be tens
+    of thousands.
+    """
+    number = LIBC.syscall(SYS_PIDFD_GETFD, pidfd, fd, 0)
+    if number < 0:
+        raise FileNotFoundError
+    with socket.socket(fileno=number) as sock:
+        if sock.family == socket.AF_UNIX:
+            return "Unix socket"
+        if sock.family not in (socket.AF_INET, socket.AF_INET6):
+            return "other socket"
+        listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        return "TCP listener" if listens else "TCP socket"
+
+
+def count_kinds(pid):
+    """Return how many file descriptors of each kind a process has."""
+    kinds = collections.Counter()
+    pidfd = os.pidfd_open(pid)
+    try:
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                name = os.readlink(f"/proc/{pid}/fd/{fd}")
+                if name.startswith("socket:["):
+                    name = kind_of_socket(pidfd, int(fd))
+                kinds[re.sub(r":?\[\d+\]", "", name)] += 1
+    finally:
+        os.close(pidfd)
+    return kinds
+
+
+class Peer(Process):
+    """A client or server of peers.py, asked to stop at a point."""
+
+    def __init__(self, role, plan, port, inside):
+        argv = ["/usr/bin/python3", "-I", PEERS, role, plan.name, plan.mode,
+                plan.direction, str(plan.size), str(port)]
+        with inside:
+            super().__init__(argv, role, stdin=subprocess.PIPE)
+
+    def go(self):
+        """Let it go on from its point, when it runs."""
+        self.popen.stdin.write(b"\n")
+        self.popen.stdin.flush()
+
+    def kill(self):
+        """End it by force, and reap it."""
+        super().kill()
+        with contextlib.suppress(BrokenPipeError):
+            self.popen.stdin.close()
+
+
+class Rig:
+    """The parties of a cell.  A context manager, which ends them all.
+
+    Of plan.tunnel "L" the server is in the far network, of "R" the client.
+    """
+
+    def __init__(self, links, sshd, directory, plan):
+        self.links, self.sshd, self.plan = links, sshd, plan
+        self.remote = plan.tunnel == "R"
+        self.directory = directory
+        self._stack = contextlib.ExitStack()
+        self._numbers = itertools.count()
+        self.address = self.culvert = self.server = self.client = None
+        self.sessions = 0
+
+    def __enter__(self):
+        try:
+            self.address = self._stack.enter_context(self.links.address())
+            self.start_server(0)
+            self.start_culvert()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    def _started(self, process):
+        self._stack.callback(process.kill)
+        return process
+
+    def _inside(self, far):
+        """Be in the far network for a while, or stay here."""
+        return self.links.ns.inside() if far else contextlib.nullcontext()
+
+    def start_server(self, port):
+        """Start the FTP server; its first session is number 0."""
+        self.server = self._started(Peer("server", self.plan, port,
+                                         self._inside(not self.remote)))
+        self.server.port = int(self.server.wait_line(r"^port (\d+)")[1])
+        self.sessions = 0
+
+    def start_culvert(self):
+        """Start a culvert, in a directory of its own."""
+        place = self.directory / str(next(self._numbers))
+        place.mkdir()
+        config = self.directory / "ssh_config"
+        config.write_text(
+            CONFIG.format(address=self.address, alive=ALIVE_S,
+                          count=ALIVE_COUNT)
+            + pathlib.Path(self.sshd.config).read_text())
+        tunnels = [f"0:127.0.0.1:{self.server.port}"]
+        self.culvert = self._started(Culvert(
+            place, [] if self.remote else tunnels, str(config),
+            remotes=tunnels if self.remote else [], options=["-v"],
+            retry=None))
+
+    def start_client(self, plan):
+        """Start an FTP client."""
+        self.client = self._started(Peer("client", plan, self.culvert.port,
+                                         self._inside(self.remote)))
+        self.sessions += 1
+        return self.client
+
+    def whole_session(self, plan):
+        """Have one session more, that nothing happens to; fails if it fails."""
+        place = self.culvert.mark()
+        client = self.start_client(plan.without_point())
+        client.wait_line("^done")
+        assert "reply 221 bye" in client.lines, \
+            f"a session fails that should not:\n{client.output}"
+        self.server.wait_line(f"^{self.sessions - 1}: done")
+        if plan.direction == "download":
+            client.wait_line("^data whole")
+        else:
+            self.server.wait_line(f"^{self.sessions - 1}: data whole")
+        self.culvert.wait_log(r"\] ended$", start=place)
+
+    # ---- who is who ----
+
+    def sshd_pids(self):
+        """Return the processes of sshd for this link."""
+        wanted = self.links.inodes(self.address)
+        return [pid for pid in descendants(self.sshd.process.pid)
+                if wanted & sockets_of(pid)]
+
+    def signal(self, who, number):
+        """Send a signal to who that is, by its name."""
+        pids = {"ssh": lambda: [self.culvert.ssh],
+                "sshd listener": lambda: [self.sshd.process.pid],
+                "sshd connection": self.sshd_pids,
+                "server": lambda: [self.server.pid],
+                "client": lambda: [self.client.pid],
+                "culvert": lambda: [self.culvert.pid]}[who]()
+        assert pids, f"there is no {who}"
+        for pid in pids:
+            os.kill(pid, number)
+        return [(pid, number) for pid in pids]
+
+    # ---- what there is ----
+
+    def count(self):
+        """Return how much there is of all that could be left behind."""
+        kinds = collections.Counter(
+            {f"culvert: {kind}": count
+             for kind, count in count_kinds(self.culvert.pid).items()})
+        self.culvert.see()
+        for pid in descendants(self.culvert.pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                with open(f"/proc/{pid}/comm") as file:
+                    kinds[f"child: {file.read().strip()}"] += 1
+        kinds["files"] = sum(
+            len(names) + len(files)
+            for _, names, files in os.walk(self.culvert.dir))
+        listening = {inode for _, _, state, inode in self.links.table()
+                     if state == "0A"}
+        for pid in self.sshd_pids():
+            kinds["sshd: process"] += 1
+            kinds["sshd: remote forward"] += len(listening & sockets_of(pid))
+        return kinds
+
+    def settled_count(self):
+        """Return count(), when nothing changes any more."""
+        seen = []
+
+        def settled():
+            seen.append(self.count())
+            return len(seen) > 4 and len(set(map(str, map(
+                sorted, map(dict.items, seen[-5:]))))) == 1
+        until(settled, "nothing is opened or closed any more")
+        return seen[-1]
+
+    def check_nothing_more(self, before):
+        """Fail unless there is no more than there was, soon."""
+        more = {}
+
+        def same():
+            more.clear()
+            more.update(self.count() - before)
+            return not more
+        try:
+            until(same, "nothing is left behind")
+        except AssertionError:
+            raise AssertionError(f"left behind: {more}") from None
+
+    def let_go(self, stopped):
+        """Let processes that were stopped run again."""
+        for pid, number in stopped:
+            if number == signal.SIGSTOP:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+
+assert FAILSAFE  # the waits of this file that name no other time-out

@@ -85,6 +85,12 @@ class Party:
             self.say(f"at {point}")
             wait_for_go()
 
+    def sender_gates(self):
+        """Return where who sends the file may wait, by the bytes sent."""
+        return {1: lambda: self.gate("first"),
+                PART: lambda: self.gate("middle"),
+                self.size: lambda: self.gate("last")}
+
     # ---- control ----
 
     def send_line(self, line):
@@ -306,24 +312,20 @@ class Client(Party):
 
     def _download(self):
         gates = {}
-        if self.point in ("full", "unread"):
+        if self.point in BUFFERS:
             gates[FEW] = lambda: self.gate(self.point)
         if self.point == "aborting":
             gates[PART] = lambda: self.send_line("ABOR")
-        aborting = self.point == "aborting"
         whole = self.transfer_receive(gates, False)
         self.close_data()
-        if aborting:
+        if self.point == "aborting":
             self.reply("4")
         self.reply("226")
-        if not whole and not aborting:
+        if not whole and self.point != "aborting":
             self.say("LIE")
 
     def _upload(self):
         self.gate("opened")
-        gates = {1: lambda: self.gate("first"),
-                 PART: lambda: self.gate("middle"),
-                 self.size: lambda: self.gate("last")}
         if self.point == "aborting":
             self.data.sendall(content(self.size)[:PART])
             self.send_line("ABOR")
@@ -331,7 +333,7 @@ class Client(Party):
             self.reply("226")
             self.close_data()
             return
-        if not self.transfer_send(gates, True):
+        if not self.transfer_send(self.sender_gates(), True):
             raise Ended
         self.reply("226")
         self.close_data()
@@ -440,9 +442,7 @@ class Session(Party):
 
     def _send(self):
         self.gate("opened")
-        gates = {1: lambda: self.gate("first"),
-                 PART: lambda: self.gate("middle"),
-                 self.size: lambda: self.gate("last")}
+        gates = self.sender_gates()
         if self.point == "aborting":
             gates[PART] = lambda: select.select([self.control], [], [])
         if not self.transfer_send(gates, True):

@@ -15,7 +15,7 @@ import pathlib
 import sys
 
 from culvert import REPO
-from faults import FAULTS, PLACES, all_points
+from faults import FAULTS, PLACES, TUNNELS, all_points
 
 DOCUMENT = REPO / "doc/reliability.md"
 BEGIN, END = "<!-- of scripts/soak, from here -->\n", "<!-- to here -->\n"
@@ -35,25 +35,30 @@ STAGES = {
 }
 
 POINTS = all_points()
-WAYS = collections.defaultdict(list)  # point: [(mode, direction)]
-for _point in POINTS:
-    WAYS[_point.name].append((_point.mode, _point.direction))
+WAYS = {name: [(point.mode, point.direction) for point in POINTS
+               if (point.name, point.tunnel) == (name, TUNNELS[0])]
+        for name in PLACES}
 
 
 def read(paths):
-    """Return {(fault, point, mode, direction): [what was seen]}."""
+    """Return {(fault, point, mode, direction, tunnel): [what was seen]}."""
     found = collections.defaultdict(list)
     for path in paths:
         for line in pathlib.Path(path).read_text().splitlines():
             seen = json.loads(line)
             found[seen["fault"], seen["point"], seen["mode"],
-                  seen["direction"]].append(seen)
+                  seen["direction"], seen["tunnel"]].append(seen)
     return found
+
+
+def key(fault, point):
+    """Return the name of a cell."""
+    return fault, point.name, point.mode, point.direction, point.tunnel
 
 
 def cell(found, fault, point, party):
     """Return what a party sees: in a cell that may differ, all of it."""
-    seen = found.get((fault, point.name, point.mode, point.direction))
+    seen = found.get(key(fault, point))
     if not seen:
         return (UNKNOWN,)
     return tuple(sorted({one[party] or "nothing" for one in seen}))
@@ -97,14 +102,17 @@ def table(*rows):
     return lines + [""]
 
 
-def overview(found):
-    """Return the table of what clients see, by stage."""
+def overview(found, tunnel):
+    """Return the table of what clients are told, by stage."""
     rows = [["", *STAGES]]
     for fault in FAULTS.values():
+        if fault.kind in ("waits", "client_gone"):
+            continue
         row = [fault.what]
         for names in STAGES.values():
             seen = dict.fromkeys(
-                one for point in POINTS if point.name in names
+                one for point in POINTS
+                if point.name in names and point.tunnel == tunnel
                 for one in cell(found, fault.name, point, "client"))
             row.append(short(seen))
         rows.append(row)
@@ -112,37 +120,34 @@ def overview(found):
 
 
 def short(seen):
-    """Return the replies in what a client sees, which is the gist."""
+    """Return the codes in what a client sees, which is the gist."""
     words = []
     for one in seen:
         codes = [word for word in one.split(", ") if word.isdigit()]
         if "226" in codes:
             codes.remove("226")
             codes.insert(0, "226 (whole)")
-        if one in (UNKNOWN, "as ever"):
-            words.append(one)
-        elif one == "-":
-            words.append("(it is dead)")
-        else:
-            words.append(", ".join(codes) or "end of control")
+        words.append(UNKNOWN if one == UNKNOWN else
+                     ", ".join(codes) or "end of control")
     return " *or* ".join(dict.fromkeys(words))
 
 
-def time_out(fault, found):
+def time_out(fault, found, tunnel):
     """Return what is said of the time a fault takes, and took."""
-    if fault.kind == "waits":
-        return f"For {fault.hold:g} s." if fault.hold else "For good."
-    took = max((one["seconds"] for (name, *_), seen in found.items()
-                if name == fault.name for one in seen), default=None)
+    took = max((one["seconds"] for (name, *_, way), seen in found.items()
+                if (name, way) == (fault.name, tunnel) for one in seen),
+               default=None)
     said = f"within {fault.bound:g} s" if fault.bound else "at once"
     return f"Known {said}; in the tests, within {took} s." \
         if took is not None else UNKNOWN
 
 
-def details(fault, found):
+def details(fault, found, tunnel):
     """Return the table of a fault: points with the same outcome in a row."""
     groups = collections.defaultdict(list)
     for point in POINTS:
+        if point.tunnel != tunnel:
+            continue
         groups[tuple(cell(found, fault.name, point, party)
                      for party in PARTIES)].append(point)
     who = {"server_gone": ("client", "log"), "client_gone": ("server", "log"),
@@ -154,7 +159,7 @@ def details(fault, found):
         rows.append([places(points), *(
             in_words(dict(zip(PARTIES, seen))[party]) for party in who)])
     return [f"### {fault.what[0].upper()}{fault.what[1:]}",
-            time_out(fault, found), "", *table(*rows)]
+            "", time_out(fault, found, tunnel), "", *table(*rows)]
 
 
 def patience(found):
@@ -174,16 +179,17 @@ def document(found):
     """Return all that is generated, as lines."""
     lines = ["## The points", "", *table(
         ["point", "where the session stands", "played"],
-        *([name, place.what, {1: "once", len(WAYS["middle"]): "in all four "
-           "ways"}.get(len(WAYS[name]),
-                       ", ".join(" ".join(way) for way in WAYS[name]))]
+        *([name, place.what, {1: "once", 4: "in all four ways"}.get(
+            len(WAYS[name]), " and ".join(map(" ".join, WAYS[name])))]
           for name, place in PLACES.items()))]
-    lines += ["## What the client is told", "", *overview(found)]
     lines += ["## What passes", "", *patience(found)]
-    lines += ["## What does not, point by point", ""]
-    for fault in FAULTS.values():
-        if fault.kind != "waits":
-            lines += details(fault, found)
+    for tunnel, what in ("L", "Local tunnels"), ("R", "Remote tunnels"):
+        lines += [f"## {what} (-{tunnel}): what the client is told", "",
+                  *overview(found, tunnel),
+                  f"## {what} (-{tunnel}): point by point", ""]
+        for fault in FAULTS.values():
+            if fault.kind != "waits":
+                lines += details(fault, found, tunnel)
     return lines
 
 
@@ -200,8 +206,7 @@ def main(arguments):
     else:
         print(text)
     missing = [(fault, str(point)) for fault in FAULTS for point in POINTS
-               if (fault, point.name, point.mode, point.direction)
-               not in found]
+               if key(fault, point) not in found]
     for fault, point in missing:
         print(f"{UNKNOWN}: {fault} at {point}", file=sys.stderr)
     return 1 if missing else 0

@@ -46,25 +46,25 @@ static take_cb add_allow, take_server_mode, take_far_address, take_client_ports,
 
 #define AT(field) offsetof(struct options, field)
 
-#define IS(option, what, field)                               \
-	{                                                     \
-		.name = option, .kind = what, .at = AT(field) \
+#define IS(option, what, field)                                   \
+	{                                                         \
+		.name = (option), .kind = (what), .at = AT(field) \
 	}
-#define FROM_TO(option, what, field, least, most)                            \
-	{                                                                    \
-		.name = option, .kind = what, .at = AT(field), .low = least, \
-		.high = most                                                 \
+#define FROM_TO(option, what, field, least, most)                  \
+	{                                                          \
+		.name = (option), .kind = (what), .at = AT(field), \
+		.low = (least), .high = (most)                     \
 	}
-#define ONE_OF(option, field, no, yes)                                      \
-	{                                                                   \
-		.name = option, .kind = EITHER, .at = AT(field), .words = { \
-			no,                                                 \
-			yes                                                 \
-		}                                                           \
+#define ONE_OF(option, field, no, yes)                                        \
+	{                                                                     \
+		.name = (option), .kind = EITHER, .at = AT(field), .words = { \
+			(no),                                                 \
+			(yes)                                                 \
+		}                                                             \
 	}
-#define BY(option, taker)                                  \
-	{                                                  \
-		.name = option, .kind = OWN, .take = taker \
+#define BY(option, taker)                                      \
+	{                                                      \
+		.name = (option), .kind = OWN, .take = (taker) \
 	}
 
 static const struct kind_of_option long_ones[] = {

@@ -3,6 +3,7 @@
  */
 #include "ftp/engine.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,6 +153,7 @@ engine_act(struct engine *engine, enum engine_action_type type)
 	size_t size = engine->size_actions;
 
 	if (engine->n_actions == size) {
+		assert(size > 0); /* engine_new() has made room */
 		size *= 2;
 		grown = realloc(engine->actions, size * sizeof(*grown));
 		if (grown == NULL) {

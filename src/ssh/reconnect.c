@@ -48,7 +48,7 @@ struct reconnect {
 	enum reconnect_state state;
 	uv_timer_t timer; /* of the pause, of idleness, of the callback owed */
 	struct pause pause;
-	uint32_t failures; /* in a row */
+	uint32_t failures; /* in a row; the loss is the first of them */
 	size_t held;
 	bool was_up;
 	bool expect_stop;
@@ -83,10 +83,14 @@ on_pause_over(uv_timer_t *timer)
 {
 	struct reconnect *reconnect = timer->data;
 
-	if (reconnect->options.on_demand && reconnect->held == 0)
+	if (reconnect->expect_stop)
+		return; /* reconnect_stop() finds it as it is */
+	if (reconnect->options.on_demand && reconnect->held == 0) {
 		reconnect->state = RECONNECT_RESTING;
-	else
+		reconnect->failures = 0;
+	} else {
 		attempt(reconnect);
+	}
 }
 
 /* Waits; returns for how long, in ms. */
@@ -195,7 +199,7 @@ on_up(void *ctx)
 	struct reconnect *reconnect = ctx;
 	uint64_t now = uv_now(reconnect->loop);
 
-	if (reconnect->state != RECONNECT_CONNECTING)
+	if (reconnect->state != RECONNECT_CONNECTING || reconnect->expect_stop)
 		return;
 	if (reconnect->was_up && !reconnect->options.on_demand)
 		log_info("connected to %s again, after %.0f s",
@@ -221,12 +225,14 @@ lost(struct reconnect *reconnect)
 
 	uv_timer_stop(&reconnect->timer);
 	reconnect->down_at = uv_now(reconnect->loop);
+	reconnect->failures = 1;
 	if (!again && !reconnect->options.on_demand) {
 		end(reconnect, reconnect->why);
 		return;
 	}
 	ms = begin_pause(reconnect, lived_ms);
-	if (again)
+	/* On demand, only for who waits then. */
+	if (again && !reconnect->options.on_demand)
 		log_warn("the SSH connection to %s was lost: %s; trying again "
 			 "in %.1f s",
 		    reconnect->destination, reconnect->why, (double)ms / 1000);

@@ -336,6 +336,7 @@ test_retries_in_a_row(void **state)
 {
 	struct state *s = *state;
 	const size_t *attempts = go_astray(s);
+	size_t before;
 
 	go_to(s, s->env.port);
 	start(s, &(struct reconnect_options) { .retries = 2 });
@@ -348,12 +349,12 @@ test_retries_in_a_row(void **state)
 		until(s, &s->up, n + 1);
 	}
 	assert_int_equal(s->ended, 0);
+	before = *attempts;
 	go_to(s, s->bad_port);
 	lose(s);
 	until(s, &s->ended, 1);
 	assert_true(s->was_up);
-	/* When ssh was started before the port was changed back, one more. */
-	assert_in_range(*attempts, 4, 6);
+	assert_int_equal(*attempts, before + 2);
 }
 
 static void
@@ -447,6 +448,42 @@ test_expect_stop(void **state)
 	assert_false(s->has_why);
 	assert_int_equal(s->down, 0);
 	assert_int_equal(logged(s, "lost"), 0);
+}
+
+/* Nothing is begun meanwhile: nobody is to be asked for a password then. */
+static void
+test_expect_stop_pausing(void **state)
+{
+	struct state *s = *state;
+
+	start(s, &forever);
+	until(s, &s->up, 1);
+	lose(s);
+	until(s, &s->down, 1);
+	reconnect_expect_stop(s->reconnect);
+	sshenv_for(&s->env, 8 * PAUSE_MS);
+	assert_int_equal(count_ssh(s), 0);
+	assert_int_equal(s->up, 1);
+	reconnect_stop(s->reconnect);
+	until(s, &s->ended, 1);
+	assert_false(s->has_why);
+}
+
+/* Nor does anybody hear of a link that comes up: what stands on it has gone. */
+static void
+test_expect_stop_connecting(void **state)
+{
+	struct state *s = *state;
+
+	start(s, &forever);
+	reconnect_expect_stop(s->reconnect);
+	for (int i = 0; i < 30000 &&
+	     !link_is_up(links_first(reconnect_links(s->reconnect)));
+	     i++)
+		sshenv_for(&s->env, 1);
+	assert_true(link_is_up(links_first(reconnect_links(s->reconnect))));
+	assert_int_equal(s->up, 0);
+	assert_false(reconnect_is_up(s->reconnect));
 }
 
 /* ---- held ---- */
@@ -578,6 +615,46 @@ test_on_demand_lost(void **state)
 	reconnect_release(s->reconnect);
 }
 
+/* The same where attempts are made: without anybody there is none, and none is
+ * announced. */
+static void
+test_on_demand_lost_retry(void **state)
+{
+	struct state *s = *state;
+
+	start(s, &on_demand);
+	reconnect_hold(s->reconnect);
+	until(s, &s->up, 1);
+	reconnect_release(s->reconnect);
+	lose(s);
+	until(s, &s->down, 1);
+	sshenv_for(&s->env, 4 * PAUSE_MS);
+	assert_int_equal(count_ssh(s), 0);
+	assert_int_equal(logged(s, "was lost"), 1);
+	assert_int_equal(logged(s, "trying again"), 0);
+}
+
+/* Failures for clients of before are not those of the next one. */
+static void
+test_on_demand_failures(void **state)
+{
+	struct state *s = *state;
+	const size_t *attempts = go_astray(s);
+
+	start(s,
+	    &(struct reconnect_options) { .retries = 1, .on_demand = true });
+	reconnect_hold(s->reconnect);
+	while (logged(s, "trying again") == 0)
+		sshenv_for(&s->env, 1);
+	reconnect_release(s->reconnect);
+	sshenv_for(&s->env, 8 * PAUSE_MS);
+	assert_int_equal(*attempts, 1);
+	reconnect_hold(s->reconnect);
+	until(s, &s->down, 1);
+	assert_int_equal(*attempts, 3);
+	reconnect_release(s->reconnect);
+}
+
 /* Attempts that are used up are the end of waiting, not of culvert. */
 static void
 test_on_demand_fails(void **state)
@@ -704,11 +781,15 @@ main(int argc, char **argv)
 		TEST(test_no_program),
 		TEST(test_no_program_at_all),
 		TEST(test_expect_stop),
+		TEST(test_expect_stop_pausing),
+		TEST(test_expect_stop_connecting),
 		TEST(test_hold_shortens),
 		TEST(test_on_demand),
 		TEST(test_on_demand_idle_ends),
 		TEST(test_on_demand_closing),
 		TEST(test_on_demand_lost),
+		TEST(test_on_demand_lost_retry),
+		TEST(test_on_demand_failures),
 		TEST(test_on_demand_fails),
 		TEST(test_hold_before_stop),
 		TEST(test_stop_resting),

@@ -168,8 +168,10 @@ drain(struct app *app, uint64_t max_ms)
 	}
 	app->draining = true;
 	app->drain_by = max_ms > 0 ? uv_now(&app->loop) + max_ms : 0;
+	/* None is left when the link has been lost for good. */
 	for (size_t i = 0; i < app->options.n_forwards; i++)
-		tunnel_drain(app->tunnels[i], "culvert is stopping");
+		if (app->tunnels[i] != NULL)
+			tunnel_drain(app->tunnels[i], "culvert is stopping");
 	log_info("stopping as soon as transfers have ended; once more to stop "
 		 "at once");
 	uv_timer_start(&app->drain, on_drain, 0, LIMIT_DRAIN_LOOK_MS);
@@ -278,10 +280,10 @@ on_ended(void *ctx, bool was_up, const char *why)
 	struct app *app = ctx;
 	const char *to = app->options.destination;
 
-	if (app->stopping) {
-		app->status = EXIT_STOPPED;
-	} else if (app->status == EXIT_FAILED) {
+	if (app->status == EXIT_FAILED) {
 		/* A tunnel has said what failed. */
+	} else if (app->stopping) {
+		app->status = EXIT_STOPPED;
 	} else if (was_up && app->options.retry == 0) {
 		log_err("the SSH connection to %s was lost: %s", to, why);
 		app->status = EXIT_FAILED;

@@ -180,3 +180,31 @@ def test_hangup(server, start_culvert, tmp):
         assert ftp.get("active", f"{tmp.name}/file") == content
     with Ftp(one, ftp_server) as ftp:
         ftp.ask("PWD", "257")
+
+
+def test_while_it_ends_anyway(session):
+    """The link is lost, for good; a client has not ended yet."""
+    one = session()
+    one.culvert.see()
+    os.kill(one.culvert.ssh, signal.SIGKILL)
+    one.client.expect("421")
+    one.culvert.wait_log("the SSH connection to files.test was lost")
+    send(one)
+    one.client.close()
+    assert one.culvert.process.wait() == 1, one.culvert.output
+    one.culvert.check()
+    one.culvert.check_nothing_left()
+
+
+def test_tunnel_that_failed(start_culvert, ns):
+    """A signal makes no success of a failure."""
+    with scripted.Listener(ns, kind=scripted.Control) as taken:
+        one = start_culvert(remotes=[f"{taken.port}:127.0.0.1:21"],
+                            ready=False)
+        one.wait_log("cannot listen on")
+        try:
+            one.process.send_signal(signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+        assert one.process.wait() == 1, one.output
+    one.check_nothing_left()

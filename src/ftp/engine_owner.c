@@ -57,12 +57,6 @@ owner_takes_line(struct engine *engine)
 		engine->lines_left--;
 		return true;
 	}
-	if (!engine->throttled)
-		engine_logf(engine, ENGINE_WARN,
-		    "the client sends more than %u commands a second; it is "
-		    "slowed down (--max-lines)",
-		    engine->config.max_lines);
-	engine->throttled = true;
 	if (!engine->credit_asked)
 		engine_act(engine, ENGINE_CREDIT);
 	engine->credit_asked = true;

@@ -238,7 +238,7 @@ struct engine {
 	bool draining, drain_late;
 	char drain_why[100];
 	unsigned lines_left; /* of config.max_lines */
-	bool credit_asked, throttled;
+	bool credit_asked;
 	bool failed; /* out of memory */
 	bool ended;
 

@@ -76,6 +76,13 @@ grant(struct session *session)
 	uint64_t now = uv_now(session->options->loop);
 	uint64_t next = session->granted_at + CLOCK_LINES_MS;
 
+	if (next > now && !session->slowed) {
+		session_say(session, LOG_LEVEL_WARN,
+		    "the client sends more than %u commands a second; it is "
+		    "slowed down (--max-lines)",
+		    session->options->policy->max_lines);
+		session->slowed = true;
+	}
 	uv_timer_start(&session->timers[CLOCK_CREDIT], on_credit,
 	    next > now ? next - now : 0, 0);
 }

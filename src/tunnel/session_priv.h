@@ -51,6 +51,7 @@ struct session {
 	uv_timer_t timers[CLOCK_TIMERS];
 	unsigned int open_timers; /* that uv_close() has still to end */
 	uint64_t granted_at;	  /* uv_now(), of the last lines */
+	bool slowed;		  /* it was said that lines have to wait */
 	char drain_why[100];
 	struct log_limit warnings;
 	bool over; /* ENGINE_END was carried out */

@@ -177,3 +177,15 @@ def test_lines(session):
         one.client.expect(f"200 {n}")
     one.culvert.wait_log("sends more than 5 commands a second")
     assert one.culvert.output.count("commands a second") == 1
+
+
+def test_lines_in_time(session):
+    """Who sends no more than that is not called fast, however many it are."""
+    one = session(options=["--max-lines", "2"])
+    for _ in range(4):
+        time.sleep(1)  # what is asked for is a rate
+        one.client.command("NOOP")
+        one.server.expect_command("NOOP")
+        one.server.reply("200 ok")
+        one.client.expect("200")
+    assert "commands a second" not in one.culvert.output

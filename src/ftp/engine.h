@@ -234,7 +234,8 @@ void engine_stop(struct engine *engine, const char *why);
  * End as soon as that cuts no transfer, with 421 and why to the client.  First,
  * later false: commands, too, have their replies, and a data connection that
  * was asked for its transfer.  Then with true: only transfers that run are
- * waited for, and what is encrypted is not.  why is copied.
+ * waited for, not what is encrypted, and no further one is begun.  why is
+ * copied.
  */
 void engine_drain(struct engine *engine, const char *why, bool late);
 

@@ -114,8 +114,9 @@ ahead_want(struct engine *engine)
 	struct ahead *ahead = &engine->ahead;
 
 	ahead->wanted = engine->config.prefetch && !ahead->over &&
-	    !ahead->active && engine->config.server_mode != ENGINE_ACTIVE &&
-	    ahead->ask == NULL && ahead->data == NULL;
+	    !ahead->active && !engine->draining &&
+	    engine->config.server_mode != ENGINE_ACTIVE && ahead->ask == NULL &&
+	    ahead->data == NULL;
 }
 
 static bool

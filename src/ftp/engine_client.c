@@ -442,7 +442,8 @@ engine_step_client(struct engine *engine)
 		return skip_long_line(engine, result, len);
 	if (result == LINE_MORE)
 		return flush_client(engine, line, len);
-	if (ahead_is_awaited(engine, line, len) || !owner_takes_line(engine))
+	if (owner_drain_holds(engine, line, len) ||
+	    ahead_is_awaited(engine, line, len) || !owner_takes_line(engine))
 		return false;
 	take_command(engine, line, len);
 	line_reader_consume(input, len);

@@ -81,7 +81,23 @@ engine_drain(struct engine *engine, const char *why, bool late)
 	ahead_drop(engine);
 }
 
-/* Is nothing of a transfer left? */
+/* Is it a step to one more transfer, which is too late?  A client that always
+ * has the next one on its way would be followed for ever. */
+bool
+owner_drain_holds(const struct engine *engine, const uint8_t *line, size_t len)
+{
+	struct command command;
+
+	if (!engine->drain_late)
+		return false;
+	command_parse(line, len, &command);
+	return (command.flags &
+		   (VERB_IS_ACTIVE | VERB_IS_PASSIVE | VERB_SENDS |
+		       VERB_RECEIVES)) != 0;
+}
+
+/* Is nothing of a transfer left?  When it is late, what a refused one has left
+ * counts no more: nobody may ever end that. */
 static bool
 no_transfer(struct engine *engine)
 {
@@ -89,7 +105,8 @@ no_transfer(struct engine *engine)
 
 	for (data = engine->data; data < engine->data + LIMIT_SESSION_DATA;
 	     data++)
-		if (data->state == DATA_CURRENT || data->state == DATA_ENDING)
+		if (data->state == DATA_CURRENT ||
+		    (data->state == DATA_ENDING && !engine->drain_late))
 			return false;
 	return pending_transfer(engine) == NULL;
 }

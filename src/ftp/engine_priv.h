@@ -440,6 +440,9 @@ bool ahead_event(struct engine *engine, struct data *data,
 void owner_login(struct engine *engine);
 /* May one more line of the client be taken? */
 bool owner_takes_line(struct engine *engine);
+/* Must the line, a whole one, wait for the session's end? */
+bool owner_drain_holds(const struct engine *engine, const uint8_t *line,
+    size_t len);
 /* Ends the session if it is to be ended and nothing is cut by it. */
 bool owner_drain_step(struct engine *engine);
 

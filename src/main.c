@@ -46,7 +46,11 @@ enum exit_status {
 static const int own_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
 #define N_SIGNALS (sizeof(own_signals) / sizeof(own_signals[0]))
 
-/* Descriptors that are not a session's: those of ssh, of the loop, ... */
+/* Descriptors of a session in a transfer: at most (-R, passive mode) two of its
+ * control connection, two of its data connection, and a listener's. */
+#define DESCRIPTORS_SESSION 5
+
+/* ... and those that are no session's: of ssh, of the loop, ... */
 #define DESCRIPTORS_OWN 128
 
 struct app {
@@ -452,13 +456,13 @@ watch_signals(struct app *app)
 	uv_unref((uv_handle_t *)&app->drain);
 }
 
-/* A session has up to three descriptors, its listener included; what the
- * administrator allows is taken. */
+/* What the administrator allows is taken. */
 static void
 raise_descriptors(const struct app *app)
 {
 	struct rlimit limit;
-	uint64_t wanted = 3 * app->options.max_sessions + DESCRIPTORS_OWN;
+	uint64_t wanted =
+	    DESCRIPTORS_SESSION * app->options.max_sessions + DESCRIPTORS_OWN;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;

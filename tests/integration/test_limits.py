@@ -3,13 +3,15 @@
 Memory and slow peers are in test_bounds.py and test_hostile.py.
 """
 
+import contextlib
+import resource
 import subprocess
 import time
 
 import pytest
 
 import scripted
-from process import until
+from process import count_fds, until
 from servers import NOBODY, PYTHON
 from transfer import connect_data, replies_to_end
 
@@ -123,6 +125,50 @@ def test_data_connections(session):
         near.expect_end()
     one.server.reply("226 done")
     one.client.expect("226")
+
+
+def transfer_from_far(one, ns, listener):
+    """Begin a download of a far client, in passive mode; returns all ends."""
+    client = scripted.dial("127.0.0.1", one.port, side=ns,
+                           kind=scripted.Control)
+    server = listener.accept()
+    server.reply("220 ready")
+    client.expect("220")
+    with scripted.Listener() as data:
+        client.command("PASV")
+        server.expect_command("PASV")
+        server.reply(f"227 ({data.port_argument()}).")
+        far = scripted.dial(*scripted.parse_port(client.expect("227")),
+                            side=ns)
+        near = data.accept()
+    client.command("RETR file")
+    server.expect_command("RETR file")
+    server.reply("150 here")
+    client.expect("150")
+    return client, server, far, near
+
+
+def test_descriptors(start_culvert, ns, sshd):
+    """There may be as many as --max-sessions take, at their most."""
+    most, some = 60, 8
+    old = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, old[1]))
+    try:
+        listener = scripted.Listener(kind=scripted.Control)
+        one = start_culvert(remotes=[f"0:127.0.0.1:{listener.port}"],
+                            options=["--max-sessions", str(most)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, old)
+    before = count_fds(one.pid)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(listener)
+        for _ in range(some):
+            for wire in transfer_from_far(one, ns, listener):
+                stack.enter_context(wire)
+        each = (count_fds(one.pid) - before) / some
+    assert each > 2
+    limit = resource.prlimit(one.pid, resource.RLIMIT_NOFILE)[0]
+    assert before + most * each <= limit, (before, each, limit)
 
 
 # ---- how long ----

@@ -31,24 +31,25 @@ session_log_text(unsigned long number, const struct engine_action *action,
 static void
 describe_end(const struct engine_report *report, char *text, size_t size)
 {
+	const char *colon = report->why[0] != '\0' ? ": " : "";
+
 	if (report->outcome == ENGINE_COMPLETE)
 		snprintf(text, size, "complete (%u)", report->server_code);
 	else if (report->outcome == ENGINE_REFUSED)
 		snprintf(text, size, "refused by the server (%u)",
 		    report->server_code);
 	else if (report->server_code == 0)
-		snprintf(text, size, "%s: %s; the server has not answered",
+		snprintf(text, size, "%s%s%s; the server has not answered",
 		    report->outcome == ENGINE_TRUNCATED ? "TRUNCATED" : "cut",
-		    report->why);
+		    colon, report->why);
 	else if (report->outcome == ENGINE_TRUNCATED)
 		snprintf(text, size,
 		    "TRUNCATED: %s; the server answered %u and keeps the "
 		    "part as if it were the whole file",
 		    report->why, report->server_code);
 	else
-		snprintf(text, size, "cut%s%s; the server answered %u",
-		    report->why[0] != '\0' ? ": " : "", report->why,
-		    report->server_code);
+		snprintf(text, size, "cut%s%s; the server answered %u", colon,
+		    report->why, report->server_code);
 }
 
 void

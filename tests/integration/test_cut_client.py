@@ -272,3 +272,12 @@ def test_reset_before_the_command(session):
             one.client.expect("425")
     one.client.command("NOOP")
     one.server.expect_command("NOOP")
+
+
+def test_gone_in_a_download(session):
+    """Client and all: the log has no cause to name, and names none."""
+    one = session()
+    near, far = connect_data(one, "passive", "RETR file")
+    with near, far:
+        one.client.reset()
+        one.culvert.wait_log(r'"file", 0 bytes: cut; the server has not')

@@ -156,12 +156,14 @@ on_far_failed(void *ctx, int err, const char *reason)
 
 	(void)err;
 	tunnel_say_cannot(tunnel, reason, why, sizeof(why));
-	if (tunnel->started != NULL)
-		tell_started(tunnel, why);
-	else if (reconnect_is_up(tunnel->options.reconnect))
-		listen_later(tunnel, why);
-	else /* of the loss of the link others say the word */
+	if (!reconnect_is_up(tunnel->options.reconnect))
+		/* Of the loss of the link others say the word; with the next
+		 * one it may still begin. */
 		log_verbose("%s", why);
+	else if (tunnel->started != NULL)
+		tell_started(tunnel, why);
+	else
+		listen_later(tunnel, why);
 }
 
 static void

@@ -1,5 +1,6 @@
 """The link comes back: lost links, an sshd that is away, clients that wait."""
 
+import glob
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ import pytest
 
 import scripted
 from process import count_fds, descendants, until, wait_gone
+from servers import PYTHON
 from transfer import Ftp, make_huge, replies_to_end
 
 
@@ -284,6 +286,48 @@ def test_remote_port_held(ns, start_sshd, server, start_culvert):
         os.kill(pid, signal.SIGCONT)
     culvert.wait_log(rf"listening on \S+:{port} of the SSH server again")
     assert ns.call(can_connect, port)
+
+
+# A ProxyCommand that is silent from the moment on at which ssh is up, the first
+# time.
+SILENT = """
+import glob, os, select, socket, sys
+marker, host, port = sys.argv[1:]
+def ssh_is_up():
+    return glob.glob(os.environ["XDG_RUNTIME_DIR"] + "/culvert.*/ctl")
+with socket.create_connection((host, int(port))) as far:
+    while True:
+        for fd in select.select([0, far], [], [])[0]:
+            data = os.read(0, 65536) if fd == 0 else far.recv(65536)
+            if not data:
+                sys.exit()
+            if not os.path.exists(marker) and ssh_is_up():
+                open(marker, "w").close()
+                while os.read(0, 65536):
+                    pass
+                sys.exit()
+            if fd == 0:
+                far.sendall(data)
+            else:
+                os.write(1, data)
+"""
+
+
+def test_lost_while_tunnels_begin(server, start_culvert, tmp, ns):
+    """-R: a link that is lost before sshd listens is made again, as others."""
+    script = tmp / "silent.py"
+    script.write_text(SILENT)
+    culvert = start_culvert(
+        remotes=[f"0:127.0.0.1:{server('vsftpd').port}"], retry=None,
+        ready=False, options=[
+            "-o", f"ProxyCommand={PYTHON} {script} {tmp}/marker %h %p"])
+    # It asks sshd to listen.
+    until(lambda: glob.glob(f"{culvert.dir}/culvert.*/f*"), "it asks sshd")
+    kill_ssh(culvert)
+    culvert.wait_log("was lost.*; trying again in")
+    culvert.wait_ready()
+    assert "cannot listen" not in culvert.output
+    assert ns.call(can_connect, culvert.port)
 
 
 def sshd_sessions(sshd):

@@ -386,7 +386,7 @@ net_stream_read_end(struct net_stream *s)
 	char byte;
 	ssize_t n = recv(sock_fd(&s->uv), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 
-	if (n > 0 || (n < 0 && errno == EAGAIN)) {
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) {
 		net_stream_read_apply(s);
 		return;
 	}
@@ -602,19 +602,31 @@ net_stream_peer(const struct stream *stream)
 
 /* ---- accepting ---- */
 
-struct stream *
-sock_adopt(struct net *net, bool tcp, int *fd)
+struct net_stream *
+sock_accept_prepare(struct net *net, bool tcp)
 {
-	struct net_stream *s = net_stream_new(net, tcp ? AF_INET : AF_UNIX);
+	return net_stream_new(net, tcp ? AF_INET : AF_UNIX);
+}
 
-	if (s == NULL)
-		return NULL;
-	if ((tcp && sock_set_options(*fd) != 0) ||
-	    sock_handle_open(&s->uv, *fd) != 0) {
+void
+sock_accept_drop(struct net_stream *s)
+{
+	if (s != NULL)
+		sock_close(&s->stream);
+}
+
+struct stream *
+sock_accept_take(struct net_stream *s, int fd)
+{
+	if (sock_handle_open(&s->uv, fd) != 0) {
+		close(fd);
 		sock_close(&s->stream);
 		return NULL;
 	}
-	*fd = -1;
+	if (s->uv.handle.type == UV_TCP && sock_set_options(fd) != 0) {
+		sock_reset(&s->stream);
+		return NULL;
+	}
 	s->connected = true;
 	return &s->stream;
 }

@@ -71,8 +71,9 @@ struct addr net_stream_peer(const struct stream *stream);
 struct net_listener;
 
 /*
- * A connection came.  stream is the callee's from here on, open, stopped and
- * without a handler: set one or close it before returning.
+ * A connection came.  (For want of descriptors or memory it comes later.)
+ * stream is the callee's from here on, open, stopped and without a handler: set
+ * one or close it before returning.
  */
 typedef void net_accept_cb(void *ctx, struct stream *stream);
 

@@ -140,8 +140,9 @@ try_one(struct sock_dial *dial, const struct addr *to)
 
 	if (err != 0)
 		return err;
+	/* Interrupted, it goes on as well (connect(2)). */
 	if (connect(fd, (const struct sockaddr *)&sa, len) != 0 &&
-	    errno != EINPROGRESS)
+	    errno != EINPROGRESS && errno != EINTR)
 		return -errno;
 	err = uv_poll_init(dial->net->loop, &dial->poll, fd);
 	if (err != 0)

@@ -1,7 +1,9 @@
 /*
  * Listening sockets.  Accepting is ours: libuv's own closes what it has no
- * descriptor for, and may spin when it has not even one for that.  Here such a
- * connection stays with the kernel until there is one.
+ * descriptor for, and may spin when it has not even one for that.  Whoever was
+ * there then was never seen, and a transfer without its data connection may
+ * look like an empty file.  Here it stays with the kernel until it can be
+ * taken.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,6 +25,7 @@ struct net_listener {
 	uv_poll_t poll;
 	uv_timer_t pause;
 	unsigned int open_handles; /* that uv_close() has still to end */
+	struct net_stream *ready;  /* for the next one, or NULL */
 	struct net *net;
 	net_accept_cb *accepted;
 	void *ctx;
@@ -105,6 +108,8 @@ net_listener_close(struct net_listener *listener)
 		return;
 	if (listener->path != NULL)
 		unlink(listener->path);
+	sock_accept_drop(listener->ready);
+	listener->ready = NULL;
 	uv_close((uv_handle_t *)&listener->poll, net_listener_closed);
 	uv_close((uv_handle_t *)&listener->pause, net_listener_closed);
 	/* From now on nobody gets in, and the address is free. */
@@ -220,14 +225,19 @@ net_listener_pause(struct net_listener *listener, int err)
 static int
 net_listener_accept(struct net_listener *listener)
 {
-	CLEANUP(cleanup_fd)
-	int fd =
-	    accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct stream *stream;
+	int fd;
 
+	if (listener->ready == NULL)
+		listener->ready =
+		    sock_accept_prepare(listener->net, listener->path == NULL);
+	if (listener->ready == NULL)
+		return -ENOMEM;
+	fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	stream = sock_adopt(listener->net, listener->path == NULL, &fd);
+	stream = sock_accept_take(listener->ready, fd);
+	listener->ready = NULL;
 	if (stream != NULL)
 		listener->accepted(listener->ctx, stream);
 	return 0;

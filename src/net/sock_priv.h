@@ -75,8 +75,17 @@ int sock_dial_name(struct net *net, const char *host, uint16_t port,
  * allowed. */
 void sock_dial_cancel(struct sock_dial *dial);
 
-/* A stream of the connected, non-blocking socket *fd, which becomes -1.  NULL:
- * it could not be had, and *fd is still the caller's. */
-struct stream *sock_adopt(struct net *net, bool tcp, int *fd);
+/*
+ * A stream for the next connection, made before that is taken: without memory
+ * it is better left with the kernel, since who was taken and dropped was there.
+ * NULL: there is none.  NULL may be dropped.
+ */
+struct net_stream;
+struct net_stream *sock_accept_prepare(struct net *net, bool tcp);
+void sock_accept_drop(struct net_stream *s);
+
+/* The same with the connected, non-blocking socket fd, which is its own,
+ * whatever is returned; NULL: the peer has seen a reset. */
+struct stream *sock_accept_take(struct net_stream *s, int fd);
 
 #endif

@@ -21,7 +21,7 @@ void
 policy_learn(const struct addr *local, const struct addr *peer,
     struct policy_peer *ret)
 {
-	*ret = (struct policy_peer) { .addr = *peer };
+	*ret = (struct policy_peer) { .addr = *peer, .at = *local };
 	ret->local = addr_is_loopback(peer);
 	ret->uid_known =
 	    ret->local && owner_of_peer(local, peer, &ret->uid) == 0;
@@ -80,18 +80,30 @@ policy_takes(const struct policy *policy, const struct addr *local,
 	return false;
 }
 
+/* Whose is the control connection?  A look-up that has failed at its beginning,
+ * for want of a descriptor, say, is made up for. */
+static bool
+user_of(const struct policy_peer *client, uid_t *ret)
+{
+	if (!client->uid_known)
+		return owner_of_peer(&client->at, &client->addr, ret) == 0;
+	*ret = client->uid;
+	return true;
+}
+
 /* On loopback: the same user? */
 static bool
 same_user(const struct policy_peer *client, const struct addr *local,
     const struct addr *peer, char *why, size_t why_size)
 {
-	uid_t uid;
+	uid_t uid, own;
+	bool own_known = user_of(client, &own);
 
 	if (!find_user(local, peer, &uid, why, why_size))
 		return false;
-	if (client->uid_known && uid == client->uid)
+	if (own_known && uid == own)
 		return true;
-	if (!client->uid_known)
+	if (!own_known)
 		snprintf(why, why_size,
 		    "the user of the control connection is not known; "
 		    "--any-user takes everybody");
@@ -99,7 +111,7 @@ same_user(const struct policy_peer *client, const struct addr *local,
 		snprintf(why, why_size,
 		    "it belongs to user id %lu, the session to %lu; "
 		    "--any-user takes everybody",
-		    (unsigned long)uid, (unsigned long)client->uid);
+		    (unsigned long)uid, (unsigned long)own);
 	return false;
 }
 

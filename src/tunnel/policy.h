@@ -50,8 +50,9 @@ bool policy_takes(const struct policy *policy, const struct addr *local,
 
 /* Whose control connection it is, as far as this host can tell. */
 struct policy_peer {
-	struct addr addr;
-	bool local; /* on loopback: the user counts */
+	struct addr addr; /* with the port of its control connection */
+	struct addr at;	  /* our end of its control connection */
+	bool local;	  /* on loopback: the user counts */
 	bool uid_known;
 	uid_t uid;
 };

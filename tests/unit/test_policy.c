@@ -117,7 +117,10 @@ test_user(void **state)
 	assert_false(admits(&client, false, &local, &peer));
 	assert_true(admits(&client, true, &local, &peer));
 	client.uid--;
+	/* What could not be looked up at first may be later. */
 	client.uid_known = false;
+	assert_true(admits(&client, false, &local, &peer));
+	client.addr.port = 1;
 	assert_false(admits(&client, false, &local, &peer));
 	assert_true(admits(&client, true, &local, &peer));
 	close(raw);

@@ -1,0 +1,97 @@
+/*
+ * From root to a process that may do next to nothing.
+ */
+#include "base/privileges.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/caps.h"
+#include "base/confine.h"
+#include "base/log.h"
+
+bool
+privileges_find_user(const char *name, struct user *ret)
+{
+	int err;
+
+	if (name == NULL) {
+		if (geteuid() == 0)
+			log_warn("running as root; with --user NAME it becomes "
+				 "that user when its ports are bound");
+		return true;
+	}
+	if (geteuid() != 0) {
+		log_err("--user %s: only root can become another user", name);
+		return false;
+	}
+	err = user_find(name, ret);
+	if (err != 0) {
+		log_err("--user %s: %s", name,
+		    err == -ENOENT ? "there is no such user" : strerror(-err));
+		return false;
+	}
+	if (ret->uid == 0)
+		log_err("--user %s: that is root", name);
+	return ret->uid != 0;
+}
+
+/* One stage; false when it should have worked. */
+static bool
+confine_one(const struct privileges *privileges, enum confine_stage stage)
+{
+	const struct confine_options options = {
+		.directory = privileges->directory,
+		.low_ports = privileges->low_ports,
+	};
+	char text[CONFINE_TEXT_MAX];
+
+	switch (confine(stage, &options, text)) {
+	case CONFINE_DONE:
+		log_verbose("confined: %s", text);
+		return true;
+	case CONFINE_NOT_HERE:
+		log_verbose("not confined: %s", text);
+		return true;
+	case CONFINE_FAILED:
+		break;
+	}
+	log_err("cannot confine this process: %s", text);
+	return false;
+}
+
+static bool
+become(const struct user *user, bool low_ports)
+{
+	int err =
+	    user_become(user, low_ports ? CAPS_MASK(CAP_NET_BIND_SERVICE) : 0);
+
+	if (err == 0)
+		log_verbose("running as user %s", user->name);
+	else
+		log_err("cannot become user %s: %s", user->name,
+		    strerror(-err));
+	return err == 0;
+}
+
+bool
+privileges_drop(const struct privileges *privileges)
+{
+	if (!confine_one(privileges, CONFINE_BOUNDING))
+		return false;
+	if (privileges->user != NULL &&
+	    !become(privileges->user, privileges->low_ports))
+		return false;
+	for (int stage = CONFINE_NO_PRIVILEGES; stage < CONFINE_STAGES;
+	     stage++) {
+		if (privileges->no_filters && stage >= CONFINE_FILES)
+			break;
+		if (!confine_one(privileges, (enum confine_stage)stage))
+			return false;
+	}
+	if (privileges->no_filters)
+		log_verbose("not confined: Landlock, seccomp: --no-confine");
+	return true;
+}

@@ -1,0 +1,495 @@
+/*
+ * base/confine.c: a child is confined and tries what is forbidden, and what is
+ * not.  It reports by a pipe; what it has to say is a failure.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/netlink.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/caps.h"
+#include "base/confine.h"
+#include "base/user.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1 /* it traces itself, see base/confine_seccomp.c */
+#else
+#define SANITIZED 0
+#endif
+#ifdef CONFINE_COVERAGE
+#define COVERAGE 1
+#else
+#define COVERAGE 0
+#endif
+
+struct env {
+	char base[64];
+	char directory[80]; /* the private one */
+	char outside[80];   /* a file that is not in it */
+	int report;	    /* of the child */
+	bool low_ports;
+	int without;   /* leave out this stage */
+	bool landlock; /* the child has got it ... */
+	int abi;       /* ... in this version */
+};
+
+static int
+set_up(void **state)
+{
+	struct env *env = calloc(1, sizeof(*env));
+	FILE *file;
+
+	env->without = CONFINE_STAGES;
+	strcpy(env->base, "/tmp/culvert-test-XXXXXX");
+	assert_non_null(mkdtemp(env->base));
+	snprintf(env->directory, sizeof(env->directory), "%s/p", env->base);
+	snprintf(env->outside, sizeof(env->outside), "%s/f", env->base);
+	assert_int_equal(mkdir(env->directory, 0700), 0);
+	file = fopen(env->outside, "w");
+	assert_non_null(file);
+	fclose(file);
+	*state = env;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct env *env = *state;
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -r %s", env->base);
+	assert_int_equal(system(command), 0);
+	free(env);
+	return 0;
+}
+
+/* ---- in the child ---- */
+
+static void
+confine_all(struct env *env)
+{
+	const struct confine_options options = {
+		.directory = env->directory,
+		.low_ports = env->low_ports,
+	};
+	char text[CONFINE_TEXT_MAX];
+
+	for (int stage = 0; stage < CONFINE_STAGES; stage++) {
+		enum confine_result result;
+
+		if (stage == env->without)
+			continue;
+		result = confine((enum confine_stage)stage, &options, text);
+		if (stage == CONFINE_FILES && result == CONFINE_DONE)
+			env->landlock =
+			    sscanf(text, "Landlock (ABI %d)", &env->abi) == 1;
+		if (result == CONFINE_FAILED || text[0] == '\0')
+			dprintf(env->report, "stage %d: %s\n", stage, text);
+	}
+}
+
+/* 0 with the answer, or -1 with errno: it must be these. */
+static void
+expect(const struct env *env, const char *what, long answer, int err)
+{
+	int got = answer < 0 ? errno : 0;
+
+	if (got != err)
+		dprintf(env->report, "%s: %s instead of %s\n", what,
+		    strerror(got), strerror(err));
+}
+
+/* The child does this; the parent sees that it has nothing to say. */
+static void
+run(struct env *env, void (*child)(struct env *))
+{
+	char text[4096] = "";
+	int fds[2], status;
+	size_t len = 0;
+	ssize_t n;
+	pid_t pid;
+
+	if (COVERAGE)
+		skip();
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		close(fds[0]);
+		env->report = fds[1];
+		child(env);
+		_exit(0);
+	}
+	close(fds[1]);
+	while ((n = read(fds[0], text + len, sizeof(text) - 1 - len)) > 0)
+		len += (size_t)n;
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_string_equal(text, "");
+	assert_int_equal(status, 0);
+}
+
+/* ---- what is forbidden ---- */
+
+static void
+try_processes(struct env *env)
+{
+	char *argv[] = { (char *)(uintptr_t) "/bin/true", NULL };
+	pid_t parent = getppid(), pid;
+
+	confine_all(env);
+	expect(env, "execve", execve(argv[0], argv, NULL), EPERM);
+	expect(env, "clone3", syscall(SYS_clone3, NULL, 0), ENOSYS);
+	expect(env, "setuid", setuid(0), EPERM);
+	expect(env, "unshare", unshare(CLONE_NEWUSER), EPERM);
+	if (SANITIZED)
+		return;
+	pid = fork();
+	if (pid == 0)
+		_exit(1);
+	expect(env, "fork", pid, EPERM);
+	expect(env, "kill", kill(parent, 0), EPERM);
+	expect(env, "tgkill", syscall(SYS_tgkill, parent, parent, 0), EPERM);
+	expect(env, "ptrace", ptrace(PTRACE_ATTACH, parent, NULL, NULL), EPERM);
+	expect(env, "limits of others",
+	    prlimit(parent, RLIMIT_NOFILE, NULL, NULL), EPERM);
+	expect(env, "dumpable again", prctl(PR_SET_DUMPABLE, 1), EPERM);
+	expect(env, "a signal at the parent's end",
+	    prctl(PR_SET_PDEATHSIG, SIGTERM), EPERM);
+}
+
+static void
+test_processes(void **state)
+{
+	struct env *env = *state;
+
+	run(env, try_processes);
+	/* Seccomp alone keeps all of that away. */
+	env->without = CONFINE_FILES;
+	run(env, try_processes);
+}
+
+/* So does Landlock of signals, since ABI 6. */
+static void
+try_signals(struct env *env)
+{
+	pid_t parent = getppid();
+
+	confine_all(env);
+	if (env->landlock && env->abi >= 6)
+		expect(env, "kill", kill(parent, 0), EPERM);
+	expect(env, "a signal to itself", raise(SIGCONT), 0);
+}
+
+static void
+test_signals(void **state)
+{
+	struct env *env = *state;
+
+	run(env, try_signals);
+	env->without = CONFINE_CALLS;
+	run(env, try_signals);
+}
+
+static void
+try_system(struct env *env)
+{
+	char byte = '\n';
+
+	confine_all(env);
+	expect(env, "mount", mount("x", "/mnt", "tmpfs", 0, NULL), EPERM);
+	expect(env, "chroot", chroot("/"), EPERM);
+	expect(env, "bpf", syscall(SYS_bpf, 0, NULL, 0), EPERM);
+	expect(env, "io_uring", syscall(SYS_io_uring_setup, 1, NULL), EPERM);
+	expect(env, "userfaultfd", syscall(SYS_userfaultfd, 0), EPERM);
+	expect(env, "keyctl", syscall(SYS_keyctl, 0, 0, 0, 0, 0), EPERM);
+	expect(env, "memfd_create", syscall(SYS_memfd_create, "x", 0), EPERM);
+	expect(env, "words for the terminal", ioctl(0, TIOCSTI, &byte), EPERM);
+	expect(env, "packets", socket(AF_PACKET, SOCK_RAW, 0), EPERM);
+	expect(env, "vsock", socket(AF_VSOCK, SOCK_STREAM, 0), EPERM);
+	expect(env, "audit", socket(AF_NETLINK, SOCK_RAW, NETLINK_AUDIT),
+	    EPERM);
+	expect(env, "raw sockets", socket(AF_INET, SOCK_RAW, IPPROTO_ICMP),
+	    EPERM);
+}
+
+static void
+test_system(void **state)
+{
+	run(*state, try_system);
+}
+
+static void
+try_files(struct env *env)
+{
+	struct stat st;
+	char path[100];
+
+	confine_all(env);
+	if (!env->landlock)
+		return;
+	expect(env, "read outside", open(env->outside, O_RDONLY), EACCES);
+	expect(env, "write outside", open(env->outside, O_WRONLY), EACCES);
+	expect(env, "truncate", open(env->outside, O_WRONLY | O_TRUNC), EACCES);
+	expect(env, "look outside", open(env->base, O_RDONLY | O_DIRECTORY),
+	    EACCES);
+	expect(env, "remove outside", unlink(env->outside), EACCES);
+	snprintf(path, sizeof(path), "%s/d", env->base);
+	expect(env, "mkdir outside", mkdir(path, 0700), EACCES);
+	expect(env, "write below /etc",
+	    open("/etc/cvt-test", O_WRONLY | O_CREAT, 0600), EACCES);
+	expect(env, "write to a device", open("/dev/null", O_RDWR), EACCES);
+	if (!SANITIZED)
+		expect(env, "what is not of files",
+		    open("/proc/version", O_RDONLY), EACCES);
+	snprintf(path, sizeof(path), "%s/link", env->directory);
+	expect(env, "symlink", symlink("/", path), EPERM);
+	expect(env, "rename", rename(env->directory, env->outside), EPERM);
+	expect(env, "stat, which is no harm", stat(env->outside, &st), 0);
+}
+
+static void
+test_files(void **state)
+{
+	run(*state, try_files);
+}
+
+/* ---- what is not ---- */
+
+static void
+try_private(struct env *env)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	char path[100];
+	int fd, near;
+
+	confine_all(env);
+	snprintf(path, sizeof(path), "%s/2", env->directory);
+	expect(env, "mkdir", mkdir(path, 0700), 0);
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/2/s", env->directory);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	expect(env, "fchmod", fchmod(fd, 0600), 0);
+	expect(env, "bind",
+	    bind(fd, (const struct sockaddr *)&sun, sizeof(sun)), 0);
+	expect(env, "listen", listen(fd, 5), 0);
+	near = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	expect(env, "connect",
+	    connect(near, (const struct sockaddr *)&sun, sizeof(sun)), 0);
+	expect(env, "accept", accept4(fd, NULL, NULL, SOCK_CLOEXEC), 0);
+	expect(env, "unlink", unlink(sun.sun_path), 0);
+	expect(env, "rmdir", rmdir(path), 0);
+	snprintf(path, sizeof(path), "%s/file", env->directory);
+	fd = open(path, O_RDWR | O_CREAT, 0600);
+	expect(env, "a file", fd, 0);
+	expect(env, "its text", write(fd, "x", 1), 0);
+	expect(env, "look", open(env->directory, O_RDONLY | O_DIRECTORY), 0);
+	expect(env, "unlink a file", unlink(path), 0);
+	expect(env, "/etc", open("/etc/hosts", O_RDONLY), 0);
+}
+
+static void
+test_private(void **state)
+{
+	run(*state, try_private);
+}
+
+static void *
+look_up(void *ctx)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list;
+	int *err = ctx;
+
+	*err = getaddrinfo("localhost", NULL, &hints, &list);
+	if (*err == 0)
+		freeaddrinfo(list);
+	return NULL;
+}
+
+/* As libuv's pool does, whose threads are made later. */
+static void
+try_names(struct env *env)
+{
+	pthread_t thread;
+	int err = -1;
+
+	confine_all(env);
+	errno = pthread_create(&thread, NULL, look_up, &err);
+	expect(env, "a thread", errno == 0 ? 0 : -1, 0);
+	pthread_join(thread, NULL);
+	if (err != 0)
+		dprintf(env->report, "localhost: %s\n", gai_strerror(err));
+}
+
+static void
+test_names(void **state)
+{
+	run(*state, try_names);
+}
+
+/* To itself, port is that of its own listener at any. */
+static void
+try_tcp(struct env *env)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr *sa = (struct sockaddr *)&sin;
+	socklen_t len = sizeof(sin);
+	int fd, near;
+
+	confine_all(env);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	expect(env, "bind", bind(fd, sa, len), 0);
+	expect(env, "listen", listen(fd, 5), 0);
+	expect(env, "its port", getsockname(fd, sa, &len), 0);
+	near = socket(AF_INET, SOCK_STREAM, 0);
+	expect(env, "connect", connect(near, sa, len), 0);
+	expect(env, "accept", accept(fd, NULL, NULL), 0);
+	expect(env, "IPv6", socket(AF_INET6, SOCK_STREAM, 0), 0);
+	expect(env, "owners",
+	    socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG), 0);
+	expect(env, "addresses", socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE),
+	    0);
+	sin.sin_port = htons(1);
+	fd = socket(AF_INET, SOCK_STREAM, 0);
+	expect(env, "port 1", bind(fd, sa, len), env->low_ports ? 0 : EACCES);
+}
+
+static void
+test_tcp(void **state)
+{
+	struct env *env = *state;
+
+	run(env, try_tcp);
+	if (geteuid() != 0)
+		return;
+	env->low_ports = true;
+	run(env, try_tcp);
+}
+
+/* ---- what the kernel says ---- */
+
+static uint64_t
+status_of_self(const char *key, int base)
+{
+	FILE *file = fopen("/proc/self/status", "r");
+	char line[256];
+	uint64_t value = UINT64_MAX;
+
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		if (strncmp(line, key, strlen(key)) == 0)
+			value = strtoull(line + strlen(key), NULL, base);
+	if (file != NULL)
+		fclose(file);
+	return value;
+}
+
+static void
+try_status(struct env *env)
+{
+	static const char *const sets[] = { "CapInh:", "CapPrm:", "CapEff:",
+		"CapBnd:", "CapAmb:" };
+	const struct confine_options options = { .directory = env->directory };
+	char text[CONFINE_TEXT_MAX];
+	struct rlimit core;
+
+	/* Landlock, which comes later, keeps /proc from us. */
+	for (int stage = 0; stage < CONFINE_FILES; stage++)
+		confine((enum confine_stage)stage, &options, text);
+	if (status_of_self("NoNewPrivs:", 10) != 1)
+		dprintf(env->report, "it can gain privileges\n");
+	for (size_t i = 0; i < 5; i++)
+		if (status_of_self(sets[i], 16) != 0)
+			dprintf(env->report, "%s not empty\n", sets[i]);
+	if (SANITIZED)
+		return;
+	if (getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_max != 0 ||
+	    prctl(PR_GET_DUMPABLE) != 0)
+		dprintf(env->report, "it can dump core\n");
+}
+
+static void
+test_status(void **state)
+{
+	if (geteuid() != 0)
+		skip(); /* others cannot empty CapBnd */
+	run(*state, try_status);
+}
+
+/* Who is not root has less to give up, and that is said. */
+static void
+try_as_nobody(struct env *env)
+{
+	const struct confine_options options = { .directory = env->directory };
+	char text[CONFINE_TEXT_MAX];
+	struct user user;
+
+	if (user_find("nobody", &user) != 0 || user_become(&user, 0) != 0)
+		dprintf(env->report, "nobody cannot be had\n");
+	if (confine(CONFINE_BOUNDING, &options, text) != CONFINE_NOT_HERE ||
+	    strstr(text, "only root") == NULL)
+		dprintf(env->report, "bounding set: %s\n", text);
+	for (int stage = CONFINE_NO_PRIVILEGES; stage < CONFINE_STAGES; stage++)
+		if (confine((enum confine_stage)stage, &options, text) ==
+		    CONFINE_FAILED)
+			dprintf(env->report, "%s\n", text);
+	user_free(&user);
+}
+
+static void
+test_as_nobody(void **state)
+{
+	struct env *env = *state;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(env->base, 0755), 0);
+	assert_int_equal(chown(env->directory, 65534, 65534), 0);
+	run(env, try_as_nobody);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_processes),
+		TEST(test_signals),
+		TEST(test_system),
+		TEST(test_files),
+		TEST(test_private),
+		TEST(test_names),
+		TEST(test_tcp),
+		TEST(test_status),
+		TEST(test_as_nobody),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -455,7 +455,7 @@ class Culvert(Tunnel):
         return self.culvert.pid
 
     def pids(self):
-        return [self.pid, *children(self.pid)]
+        return [self.pid, *descendants(self.pid)]
 
     def close(self):
         if self.culvert is None:

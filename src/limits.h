@@ -229,7 +229,10 @@
  * it, or hang, as they then do in ssh itself. */
 #define LIMIT_SSH_CONFIG_MS 5000
 
-/* After SIGTERM ssh has this long before SIGKILL. */
+/* After SIGTERM ssh has this long before SIGKILL.  Until then it is asked so
+ * often: it misses a signal that comes just before it waits for an answer on
+ * the terminal, and killed there it would leave the terminal without echo. */
 #define LIMIT_SSH_STOP_MS 1000
+#define LIMIT_SSH_STOP_ASKS 4
 
 #endif

@@ -1,17 +1,20 @@
 /*
  * culvert: FTP through SSH.  Start-up, and the order in which things end.
  *
- * Start: options, private directory, listening addresses (bound, so that an
- * address in use is told before ssh asks for a password), ssh, and when that
- * is up the tunnels, of which the remote ones only then ask sshd to listen;
- * when all stand, their lines.  (On demand, the lines come first, and ssh with
- * the first client.)  A link that is lost ends the sessions, but not the
- * tunnels.  End: tunnels with their sessions, ssh, and when that has gone
- * everything else; the loop runs dry and main() returns.
+ * Start: options; the monitor, which starts ssh (ssh/monitor.h), with the
+ * private directory; listening addresses (bound, so that an address in use is
+ * told before ssh asks for a password); all privileges dropped
+ * (base/privileges.h); ssh, and when that is up the tunnels, of which the
+ * remote ones only then ask sshd to listen; when all stand, their lines.  (On
+ * demand, the lines come first, and ssh with the first client.)  A link that is
+ * lost ends the sessions, but not the tunnels.  End: tunnels with their
+ * sessions, ssh, and when that has gone everything else; the loop runs dry and
+ * main() returns.
  */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,12 +26,14 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/privdir.h"
+#include "base/privileges.h"
+#include "base/user.h"
 #include "conf/options.h"
 #include "limits.h"
 #include "net/sock.h"
 #include "ssh/link.h"
 #include "ssh/links.h"
-#include "ssh/master.h"
+#include "ssh/monitor.h"
 #include "ssh/reconnect.h"
 #include "ssh/window.h"
 #include "tunnel/policy.h"
@@ -55,6 +60,8 @@ static const int own_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
 
 struct app {
 	struct options options;
+	struct user user; /* to become; without a name: none */
+	struct monitor *monitor;
 	uv_loop_t loop;
 	char directory[PRIVDIR_MAX];
 	struct net *net;
@@ -402,19 +409,6 @@ make_parts(struct app *app)
 		.logins = app->options.max_logins,
 	};
 
-	app->link_options = (struct link_options) {
-		.program = app->options.ssh,
-		.arguments = app->options.ssh_arguments,
-		.n_arguments = app->options.n_ssh_arguments,
-		.destination = app->options.destination,
-		.directory = app->directory,
-		.batch = app->options.batch,
-		.ask = true,
-		.cipher_order = !app->options.no_cipher_order,
-		.session = !app->options.no_session,
-		.watch_ms = LIMIT_SSH_WATCH_MS,
-		.budget = &app->budget,
-	};
 	window_budget_init(&app->budget, app->options.max_memory,
 	    (uint32_t)app->options.max_window);
 	app->net = net_new(&app->loop);
@@ -495,20 +489,38 @@ ignore_signals(struct app *app)
 	cleanup_fd(&app->terminal);
 }
 
+/* Whom to become: NULL for nobody. */
+static const struct user *
+user_of(const struct app *app)
+{
+	return app->user.name != NULL ? &app->user : NULL;
+}
+
+/* After the ports are bound, and before anything of a peer is read. */
+static bool
+drop_privileges(const struct app *app)
+{
+	const struct privileges privileges = {
+		.user = user_of(app),
+		.directory = app->directory,
+		.low_ports = app->options.client_ports_low > 0 &&
+		    app->options.client_ports_low < IPPORT_RESERVED,
+		.no_filters = app->options.no_confine,
+	};
+
+	return privileges_drop(&privileges);
+}
+
 static bool
 start(struct app *app)
 {
-	int err = privdir_make(app->directory);
+	int err;
 
-	if (err != 0) {
-		log_err("cannot make a private directory: %s", strerror(-err));
-		return false;
-	}
 	if (!make_parts(app)) {
 		log_err("out of memory");
 		return false;
 	}
-	if (!make_tunnels(app))
+	if (!make_tunnels(app) || !drop_privileges(app))
 		return false;
 	err = reconnect_start(app->reconnect);
 	if (err != 0) {
@@ -520,15 +532,70 @@ start(struct app *app)
 	return true;
 }
 
+/* Nothing is open yet, and nothing of anybody read. */
+static bool
+start_monitor(struct app *app)
+{
+	struct monitor_options options = { .link = &app->link_options };
+
+	app->link_options = (struct link_options) {
+		.program = app->options.ssh,
+		.arguments = app->options.ssh_arguments,
+		.n_arguments = app->options.n_ssh_arguments,
+		.destination = app->options.destination,
+		.batch = app->options.batch,
+		.ask = true,
+		.cipher_order = !app->options.no_cipher_order,
+		.session = !app->options.no_session,
+		.watch_ms = LIMIT_SSH_WATCH_MS,
+		.budget = &app->budget,
+	};
+	if (!privileges_find_user(app->options.user, &app->user))
+		return false;
+	options.user = user_of(app);
+	if (monitor_fork(&options, &app->monitor) != 0)
+		return false;
+	snprintf(app->directory, sizeof(app->directory), "%s",
+	    monitor_directory(app->monitor));
+	app->link_options.directory = app->directory;
+	app->link_options.monitor = app->monitor;
+	return true;
+}
+
+/* Nothing can start ssh any more, and nobody cleans up but we. */
+static void
+on_monitor_lost(void *ctx)
+{
+	struct app *app = ctx;
+
+	log_err("culvert's monitor process has ended, and ssh with it");
+	app->status = EXIT_FAILED;
+	stop(app);
+}
+
+static int
+start_loop(struct app *app)
+{
+	int err;
+
+	/* io_uring would go round the filter of system calls. */
+	setenv("UV_USE_IO_URING", "0", 1);
+	err = uv_loop_init(&app->loop);
+	if (err == 0)
+		err = monitor_attach(app->monitor, &app->loop, on_monitor_lost,
+		    app);
+	if (err != 0)
+		log_err("cannot start: %s", uv_strerror(err));
+	return err;
+}
+
 static int
 run(struct app *app)
 {
-	int err = uv_loop_init(&app->loop);
+	int err;
 
-	if (err != 0) {
-		log_err("cannot start: %s", uv_strerror(err));
+	if (!start_monitor(app) || start_loop(app) != 0)
 		return EXIT_FAILED;
-	}
 	app->status = EXIT_STOPPED;
 	watch_signals(app);
 	raise_descriptors(app);
@@ -539,6 +606,7 @@ run(struct app *app)
 	uv_run(&app->loop, UV_RUN_DEFAULT);
 	ignore_signals(app);
 	reconnect_free(app->reconnect);
+	monitor_detach(app->monitor);
 	/* For the handles that were closed just now. */
 	uv_run(&app->loop, UV_RUN_DEFAULT);
 	net_free(app->net);
@@ -546,6 +614,8 @@ run(struct app *app)
 	admission_free(app->count.admission);
 	err = uv_loop_close(&app->loop);
 	assert(err == 0);
+	monitor_free(app->monitor);
+	/* Which has done that, unless it has died. */
 	privdir_remove(app->directory);
 	return (int)app->status;
 }
@@ -566,8 +636,6 @@ main(int argc, char **argv)
 	static struct app app;
 	int status = EXIT_SUCCESS;
 
-	if (argc > 1 && strcmp(argv[1], MASTER_EXEC_ARGUMENT) == 0)
-		return master_exec_main(argc, argv);
 	switch (options_parse(argc, argv, &app.options)) {
 	case OPTIONS_RUN:
 		log_set_level(level_of(&app.options));
@@ -586,6 +654,7 @@ main(int argc, char **argv)
 		status = EXIT_USAGE;
 		break;
 	}
+	user_free(&app.user);
 	options_free(&app.options);
 	return status;
 }

@@ -93,6 +93,7 @@ static const struct kind_of_option long_ones[] = {
 	FROM_TO("max-sessions", COUNT, max_sessions, 1, 100000),
 	FROM_TO("max-window", SIZE, max_window, LIMIT_WINDOW_SMALL, 1 << 30),
 	IS("no-cipher-order", FLAG, no_cipher_order),
+	IS("no-confine", FLAG, no_confine),
 	IS("no-session", FLAG, no_session),
 	IS("on-demand", FLAG, on_demand),
 	IS("prefetch", FLAG, prefetch),
@@ -100,6 +101,7 @@ static const struct kind_of_option long_ones[] = {
 	ONE_OF("server-data-host", server_data_host_reply, "control", "reply"),
 	BY("server-mode", take_server_mode),
 	IS("ssh", TEXT, ssh),
+	IS("user", TEXT, user),
 	{ .name = "version", .kind = IS_VERSION },
 };
 

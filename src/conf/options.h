@@ -75,6 +75,8 @@ struct options {
 	uint64_t link_wait_ms; /* of a client, for the link */
 	bool on_demand;
 	uint64_t idle_exit_ms; /* of the link, on demand; 0: never */
+	const char *user;      /* to become; or NULL */
+	bool no_confine;       /* neither Landlock nor seccomp */
 	char why[256];
 };
 

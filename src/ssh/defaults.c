@@ -15,15 +15,16 @@
 #include "base/cleanup.h"
 #include "limits.h"
 #include "ssh/ciphers.h"
+#include "ssh/cmdline.h"
 #include "ssh/dump.h"
-#include "ssh/master.h"
+#include "ssh/monitor.h"
 
 /* One ssh -G. */
 struct defaults_run {
 	struct defaults *defaults;
-	uv_process_t process;
-	uv_poll_t poll; /* of fd */
-	int fd;		/* its standard output */
+	uint32_t process; /* its number at the monitor */
+	uv_poll_t poll;	  /* of fd */
+	int fd;		  /* its standard output */
 	bool running;
 	bool good; /* it has ended with 0 */
 	char text[LIMIT_SSH_CONFIG];
@@ -59,7 +60,7 @@ defaults_handle_closed(uv_handle_t *handle)
 void
 defaults_free(struct defaults *defaults)
 {
-	uv_handle_t *handles[1 + 2 * DEFAULTS_RUNS];
+	uv_handle_t *handles[1 + DEFAULTS_RUNS];
 	size_t n = 0;
 
 	if (defaults == NULL)
@@ -67,7 +68,6 @@ defaults_free(struct defaults *defaults)
 	assert(defaults->running == 0);
 	handles[n++] = (uv_handle_t *)&defaults->timer;
 	for (size_t i = 0; i < DEFAULTS_RUNS; i++) {
-		handles[n++] = (uv_handle_t *)&defaults->runs[i].process;
 		handles[n++] = (uv_handle_t *)&defaults->runs[i].poll;
 		cleanup_fd(&defaults->runs[i].fd);
 	}
@@ -136,12 +136,18 @@ defaults_end(struct defaults *defaults)
 }
 
 static void
+run_kill(const struct defaults_run *run)
+{
+	if (run->running)
+		monitor_signal(run->defaults->options->monitor, run->process,
+		    SIGKILL);
+}
+
+static void
 defaults_kill(struct defaults *defaults)
 {
-	for (size_t i = 0; i < DEFAULTS_RUNS; i++) {
-		if (defaults->runs[i].running)
-			kill(-defaults->runs[i].process.pid, SIGKILL);
-	}
+	for (size_t i = 0; i < DEFAULTS_RUNS; i++)
+		run_kill(&defaults->runs[i]);
 }
 
 void
@@ -189,40 +195,32 @@ run_ready(uv_poll_t *poll, int status, int events)
 	if (status < 0 || !run_read(run))
 		uv_poll_stop(poll);
 	/* It may wait for ever for a reader. */
-	if (run->len == sizeof(run->text) && run->running)
-		kill(-run->process.pid, SIGKILL);
+	if (run->len == sizeof(run->text))
+		run_kill(run);
 }
 
 static void
-run_exited(uv_process_t *process, int64_t status, int signal)
+run_ended(void *ctx, const struct monitor_end *end)
 {
-	struct defaults_run *run = process->data;
+	struct defaults_run *run = ctx;
 	struct defaults *defaults = run->defaults;
 
 	run->running = false;
 	/* Not to the end of the pipe: others may have it still. */
 	uv_poll_stop(&run->poll);
 	run_read(run);
-	run->good = status == 0 && signal == 0 && run->len < sizeof(run->text);
+	run->good = end->err == 0 && end->status == 0 && end->signal == 0 &&
+	    run->len < sizeof(run->text);
 	if (--defaults->running == 0)
 		defaults_end(defaults);
 }
 
 static int
-run_start(struct defaults_run *run, const char **argv)
+run_start(struct defaults_run *run, enum cmdline_kind kind)
 {
+	const struct cmdline cmdline = { .kind = kind };
 	struct defaults *defaults = run->defaults;
 	CLEANUP(cleanup_fd) int out = -1;
-	uv_stdio_container_t stdio[3] = { { .flags = UV_IGNORE },
-		{ .flags = UV_INHERIT_FD }, { .flags = UV_IGNORE } };
-	uv_process_options_t options = {
-		.file = "/proc/self/exe",
-		.args = (char **)(uintptr_t)argv,
-		.flags = UV_PROCESS_DETACHED, /* a session of its own */
-		.stdio = stdio,
-		.stdio_count = 3,
-		.exit_cb = run_exited,
-	};
 	int fds[2];
 	int err;
 
@@ -237,12 +235,9 @@ run_start(struct defaults_run *run, const char **argv)
 		return err;
 	run->poll.data = run;
 	err = uv_poll_start(&run->poll, UV_READABLE, run_ready);
-	if (err != 0)
-		return err;
-	stdio[1].data.fd = out;
-	err = uv_spawn(defaults->loop, &run->process, &options);
-	/* The handle is to be closed in either case. */
-	run->process.data = run;
+	if (err == 0)
+		err = monitor_start(defaults->options->monitor, &cmdline, out,
+		    run_ended, run, &run->process);
 	if (err != 0) {
 		uv_poll_stop(&run->poll);
 		return err;
@@ -253,30 +248,6 @@ run_start(struct defaults_run *run, const char **argv)
 }
 
 /* ---- defaults.h ---- */
-
-static int
-defaults_start(struct defaults *defaults, const struct link_options *options)
-{
-	static const char *const question[] = { "-G", NULL };
-	char ppid[16];
-	const char *own[] = { "culvert", MASTER_EXEC_ARGUMENT, ppid,
-		options->program, "-F", "none",
-		/* Debian's ssh has another ServerAliveInterval then. */
-		options->batch ? "-oBatchMode=yes" : "-oBatchMode=no", "-G",
-		"--", "host.invalid", NULL };
-	const char **configured;
-	int err;
-
-	snprintf(ppid, sizeof(ppid), "%d", (int)getpid());
-	configured = master_argv(options, ppid, question);
-	if (configured == NULL)
-		return -ENOMEM;
-	err = run_start(&defaults->runs[0], configured);
-	free(configured);
-	if (err == 0)
-		err = run_start(&defaults->runs[1], own);
-	return err;
-}
 
 int
 defaults_ask(uv_loop_t *loop, const struct link_options *options,
@@ -299,7 +270,9 @@ defaults_ask(uv_loop_t *loop, const struct link_options *options,
 	uv_timer_init(loop, &defaults->timer);
 	defaults->timer.data = defaults;
 	uv_timer_start(&defaults->timer, defaults_late, LIMIT_SSH_CONFIG_MS, 0);
-	err = defaults_start(defaults, options);
+	err = run_start(&defaults->runs[0], CMDLINE_CONFIGURED);
+	if (err == 0)
+		err = run_start(&defaults->runs[1], CMDLINE_OWN);
 	if (defaults->running == 0) {
 		defaults_free(defaults);
 		return err;

@@ -14,10 +14,13 @@
 
 struct link;
 struct link_forward;
+struct monitor;
 struct window_budget;
 
 struct link_options {
-	const char *program;	      /* "ssh", or what --ssh named */
+	struct monitor *monitor; /* that starts ssh; borrowed */
+	size_t number;		 /* 0: the first (command_link_options()) */
+	const char *program;	 /* "ssh", or what --ssh named */
 	const char *const *arguments; /* the user's, handed on unchanged; */
 	size_t n_arguments;	      /* options with their values */
 	const char *destination;      /* [user@]host, ssh://..., or a Host */

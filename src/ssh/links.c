@@ -26,13 +26,11 @@
 #include "base/log.h"
 #include "base/privdir.h"
 #include "limits.h"
+#include "ssh/cmdline.h"
 #include "ssh/pause.h"
 
 /* Looks for idle ones in the time after which one is idle. */
 #define LINKS_LOOKS 4
-
-/* Of a directory below the private one: "/2", and the NUL. */
-#define LINKS_NUMBER_MAX 4
 
 enum place_state {
 	PLACE_FREE,
@@ -48,7 +46,7 @@ struct place {
 	enum place_state state;
 	struct link *link; /* when FREE, the last one, still to be freed */
 	struct link_options options;
-	char directory[PRIVDIR_MAX + LINKS_NUMBER_MAX];
+	char directory[CMDLINE_DIRECTORY_MAX];
 	unsigned int held;
 	uint64_t up_at;
 	uint64_t used_at;
@@ -299,16 +297,8 @@ init_place(struct links *links, size_t number)
 
 	place->links = links;
 	place->number = number;
-	place->options = *links->options.link;
-	if (number == 0)
-		return;
-	snprintf(place->directory, sizeof(place->directory), "%s/%zu",
-	    links->options.link->directory, number + 1);
-	place->options.directory = place->directory;
-	place->options.batch = true;
-	place->options.quiet = true;
-	place->options.apart = true;
-	place->options.ask = false; /* the first has */
+	place->options =
+	    cmdline_link_options(links->options.link, number, place->directory);
 }
 
 struct links *

@@ -1,11 +1,10 @@
 /*
- * The ssh process of a link: its arguments, its standard error, the wait for
- * its control socket, its end.
+ * The ssh process of a link: its standard error, the wait for its control
+ * socket, its end.
  *
- * ssh runs in our process group, so that it may ask on the terminal; or apart
- * from us, in a session of its own, so that it cannot.  In either case it dies
- * with us: it is started through our own executable (master_exec_main), which
- * asks the kernel for that and becomes ssh.
+ * The monitor starts it (monitor.h), in our process group, so that it may ask
+ * on the terminal; or apart from us, in a session of its own, so that it
+ * cannot.
  */
 #ifndef SSH_MASTER_H
 #define SSH_MASTER_H
@@ -56,25 +55,5 @@ const char *master_path(const struct master *master);
 
 /* From now on words that came before do not count as last words. */
 void master_forget_words(struct master *master);
-
-/* The first argument with which main() calls master_exec_main(). */
-#define MASTER_EXEC_ARGUMENT "--exec-ssh"
-
-/*
- * argv for uv_spawn() of ourselves, which becomes ssh with the options of the
- * master: ours, the user's, more (up to a NULL), the destination.  ppid is
- * getpid() as a text.  The strings are borrowed, the array is the caller's.
- * NULL when out of memory.
- */
-const char **master_argv(const struct link_options *options, const char *ppid,
-    const char *const *more);
-
-/*
- * The program behind `culvert --exec-ssh PPID PROGRAM ARGUMENT...`: becomes
- * PROGRAM, which gets SIGTERM when process PPID, its parent, ends; and where it
- * leads a session of its own, asks by no window either (SSH_ASKPASS_REQUIRE).
- * Returns an exit status (127) only when that fails, after saying why.
- */
-int master_exec_main(int argc, char **argv);
 
 #endif

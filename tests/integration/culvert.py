@@ -14,6 +14,10 @@ PROGRAM = os.path.abspath(os.environ.get("CULVERT", REPO / "build/culvert"))
 # Of -L and of -R.
 READY = r"^culvert: listening on (\S+)(?:, through| of) (\S+?),? to (\S+)$"
 
+# What it says first when root runs it without --user.
+AS_ROOT = "culvert: running as root; with --user NAME it becomes that user " \
+    "when its ports are bound"
+
 # The last words of a sanitizer: whoever prints them has failed.
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|LeakSanitizer"
                        r"|SUMMARY: \w+Sanitizer|Assertion .* failed")
@@ -25,11 +29,19 @@ def sanitized():
         return b"__asan_init" in file.read()
 
 
+def said(output):
+    """Return what it said, but for the warning to root, which comes first."""
+    first, *lines = output.split("\n")
+    assert first == AS_ROOT, output
+    return "\n".join(lines)
+
+
 class Culvert:
     """A culvert that runs: `culvert -L ... -R ... -F config host`.
 
     forwards are the -L, remotes the -R; directory is for its private
-    directory and must be empty; ns is the host to run on, if not ours.
+    directory and must be empty; with open_to_all, like /tmp, any user may
+    make something there.  ns is the host to run on, if not ours.
     Unless retry says otherwise it ends with its link, so that a test sees at
     once what it says of that.
     Returns when it is ready, unless ready=False.
@@ -37,8 +49,10 @@ class Culvert:
 
     def __init__(self, directory, forwards, config, host="files.test",
                  options=(), env=None, ready=True, remotes=(), ns=None,
-                 retry="never"):
+                 retry="never", open_to_all=False):
         self.dir = str(directory)
+        if open_to_all:
+            os.chmod(self.dir, 0o1777)
         argv = [PROGRAM, *options]
         if retry:
             argv += ["--retry", retry]
@@ -93,10 +107,16 @@ class Culvert:
         return self.listeners[0][1]
 
     @property
+    def monitor(self):
+        """The pid of its only child, which starts ssh."""
+        pid, = children(self.pid)
+        return pid
+
+    @property
     def ssh(self):
         """The pid of the ssh that it has started."""
         self.see()
-        for pid in children(self.pid):
+        for pid in children(self.monitor):
             with open(f"/proc/{pid}/comm") as file:
                 if file.read().strip() == "ssh":
                     return pid

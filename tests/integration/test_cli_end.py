@@ -257,13 +257,3 @@ def test_far_listener_is_private(session):
         assert len(names) == 2, names
         for path in private.iterdir():
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
-
-
-def test_exec_ssh_is_not_for_people(tmp):
-    """The argument by which culvert starts ssh does nothing for others."""
-    for argv in ([], ["x"], ["1", "/bin/echo", "hello"]):
-        done = subprocess.run(
-            [culvert.PROGRAM, "--exec-ssh", *argv], capture_output=True,
-            text=True, timeout=FAILSAFE, env=cli.environment(tmp))
-        assert done.returncode == 127, done
-        assert "hello" not in done.stdout

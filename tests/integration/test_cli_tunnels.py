@@ -8,6 +8,7 @@ import signal
 import pytest
 
 import cli
+import culvert
 import scripted
 from process import until
 
@@ -78,7 +79,7 @@ def test_remote(forward, address, shown, start, ns, near_server):
     assert re.fullmatch(
         rf"culvert: listening on {shown.format(port=port)} of "
         rf"root@files\.test, to 127\.0\.0\.1:{near_server.port}",
-        one.output), one.output
+        culvert.said(one.output)), one.output
     for _ in range(3):
         greet(near_server, address, port, side=ns)
 
@@ -95,7 +96,7 @@ def test_remote_alone(start, near_server):
     """With -R and no -L there is no default tunnel."""
     one = start("-R", f"0:127.0.0.1:{near_server.port}")
     port_of(one)
-    assert one.output.count("\n") == 0 and ":21" not in one.output
+    assert culvert.said(one.output).count("\n") == 0 and ":21" not in one.output
 
 
 def test_remote_ipv6_server(start, ns):
@@ -113,7 +114,7 @@ def test_both(start, ns, near_server, far_server):
                 "-L", f"0:127.0.0.1:{far_server.port}",
                 "-R", f"localhost:0:localhost:{near_server.port}")
     first, second, third = (port_of(one, number) for number in range(3))
-    lines = one.lines
+    lines = culvert.said(one.output).split("\n")
     assert len(lines) == 3, one.output
     assert " of files.test, to 127.0.0.1:" in lines[0]
     assert ", through files.test to 127.0.0.1:" in lines[1]
@@ -140,7 +141,8 @@ def test_remote_beyond_loopback(forward, options, shown, start, start_sshd,
     port = port_of(one)
     assert re.fullmatch(
         rf"culvert: listening on {shown.format(**names)} of files\.test, "
-        rf"to 127\.0\.0\.1:{near_server.port}", one.output), one.output
+        rf"to 127\.0\.0\.1:{near_server.port}",
+        culvert.said(one.output)), one.output
     greet(near_server, ns.far6 if "far6" in forward else ns.far4, port,
           side=ns)
 
@@ -211,7 +213,7 @@ def test_remote_link_lost(start_culvert, ns, near_server):
     os.kill(ssh, signal.SIGKILL)
     assert one.process.wait() == 1
     one.check_nothing_left()
-    assert one.output.split("\n")[1:] == [
+    assert culvert.said(one.output).split("\n")[1:] == [
         "culvert: the SSH connection to files.test was lost: ssh was ended"
         " by signal 9"], one.output
 
@@ -243,6 +245,7 @@ def test_refused(argv, words, tmp):
     """1, before ssh is started, with the cause and the cure."""
     status, said = cli.run(tmp, "--ssh", "/bin/false", *argv, "host")
     assert status == 1, said
+    said = culvert.said(said)
     assert said.startswith("culvert: cannot listen on "), said
     assert said.count("\n") == 1, said
     for word in words:

@@ -28,6 +28,7 @@ import pytest
 
 from clients import make_file
 from culvert import PROGRAM, REPO, Culvert
+from culvert import said as culvert_said
 from process import FAILSAFE, Process, until
 from servers import ACTIVE, PASSIVE, Server
 from topology import ROW, SIZES, SSH_PORT
@@ -479,7 +480,7 @@ class PrintedCulvert(Culvert):
         """Wait for the line that it prints, and stop it in the end."""
         try:
             self.process.wait_line(re.escape(ready.splitlines()[-1]) + "$")
-            assert self.output == ready
+            assert culvert_said(self.output) == ready
             with open(f"/proc/{self.pid}/comm") as file:
                 assert file.read() == "culvert\n"
             yield

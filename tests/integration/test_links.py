@@ -35,7 +35,7 @@ CURL = clients.CLIENTS["curl"]
 def links_of(culvert):
     """Return the pids of its ssh processes, the first link's first."""
     found = []
-    for pid in children(culvert.pid):
+    for pid in children(culvert.monitor):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             with open(f"/proc/{pid}/cmdline") as file:
                 words = file.read().split("\0")

@@ -8,6 +8,7 @@ import time
 import pytest
 
 import cli
+import culvert
 import sshd as sshd_module
 
 SIZE = 4096
@@ -146,4 +147,4 @@ def test_not_a_word(lines, server, start_sshd, tmp):
         works(one, run)
     finally:
         assert run.stop() == 0, run.output
-    assert run.output.count("\n") == 0, run.output
+    assert culvert.said(run.output).count("\n") == 0, run.output

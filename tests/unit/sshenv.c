@@ -129,6 +129,43 @@ sshenv_start(struct sshenv *env, const char *config)
 	wait_for_sshd(env);
 }
 
+/* ---- the monitor ---- */
+
+static void
+on_monitor_lost(void *ctx)
+{
+	struct sshenv *env = ctx;
+
+	env->monitor_lost++;
+}
+
+static void
+end_monitor(struct sshenv *env)
+{
+	if (env->monitor == NULL)
+		return;
+	monitor_detach(env->monitor);
+	for (size_t i = 0; i < 2; i++) /* for the handle */
+		uv_run(&env->loop, UV_RUN_NOWAIT);
+	monitor_free(env->monitor);
+	env->monitor = NULL;
+}
+
+void
+sshenv_monitor(struct sshenv *env)
+{
+	const struct monitor_options options = { .link = &env->options };
+
+	end_monitor(env);
+	assert_int_equal(monitor_fork(&options, &env->monitor), 0);
+	assert_int_equal(monitor_attach(env->monitor, &env->loop,
+			     on_monitor_lost, env),
+	    0);
+	env->options.monitor = env->monitor;
+}
+
+/* ---- the end ---- */
+
 static void
 fail_handle(uv_handle_t *handle, void *ctx)
 {
@@ -146,6 +183,7 @@ sshenv_end(struct sshenv *env)
 		sshenv_until(env, &env->down);
 		link_free(env->link);
 	}
+	end_monitor(env);
 	uv_timer_stop(&env->watchdog);
 	uv_close((uv_handle_t *)&env->watchdog, NULL);
 	for (size_t i = 0; i < 100; i++)
@@ -216,6 +254,7 @@ void
 sshenv_link(struct sshenv *env)
 {
 	sshenv_options(env);
+	sshenv_monitor(env);
 	env->link = link_new(&env->loop, &env->options, &link_handler, env);
 	assert_non_null(env->link);
 	assert_int_equal(link_start(env->link), 0);
@@ -233,6 +272,7 @@ sshenv_links_up(struct sshenv *env, size_t max)
 	struct links *links;
 
 	sshenv_options(env);
+	sshenv_monitor(env);
 	links = links_new(&env->loop, &options, &link_handler, env);
 	assert_non_null(links);
 	assert_int_equal(links_start(links), 0);
@@ -244,10 +284,8 @@ sshenv_links_up(struct sshenv *env, size_t max)
 void
 sshenv_links_end(struct sshenv *env, struct links *links)
 {
-	pid_t pid;
-
 	links_stop(links);
-	while (sshenv_all_ssh(env, &pid, 1) > 0)
+	while (monitor_running(env->monitor) > 0)
 		sshenv_for(env, 1);
 	sshenv_until(env, &env->down);
 	links_free(links);
@@ -330,19 +368,23 @@ size_t
 sshenv_all_ssh(const struct sshenv *env, pid_t *pids, size_t max)
 {
 	char path[64], text[256] = "";
+	pid_t monitor;
 	FILE *file;
 	long pid;
 	size_t n = 0;
 
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children",
-	    (int)getpid());
+	if (env->monitor == NULL)
+		return 0;
+	monitor = monitor_pid(env->monitor);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)monitor,
+	    (int)monitor);
 	file = fopen(path, "r");
 	assert_non_null(file);
 	if (fgets(text, sizeof(text), file) == NULL)
 		text[0] = '\0';
 	fclose(file);
 	for (char *at = text; (pid = strtol(at, &at, 10)) > 0;) {
-		if (pid != env->sshd && n < max)
+		if (n < max)
 			pids[n++] = (pid_t)pid;
 	}
 	return n;

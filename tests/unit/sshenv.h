@@ -15,6 +15,7 @@
 
 #include "ssh/link.h"
 #include "ssh/links.h"
+#include "ssh/monitor.h"
 #include "ssh/window.h"
 
 /* ---- sshd and the link ---- */
@@ -30,6 +31,8 @@ struct sshenv {
 	const char *argument_list[16];
 	struct window_budget budget;
 	struct link_options options;
+	struct monitor *monitor; /* of the latest link */
+	unsigned int monitor_lost;
 	struct link *link;
 	unsigned int up;
 	unsigned int down;
@@ -47,6 +50,10 @@ void sshenv_end(struct sshenv *env);
 
 /* Sets options; who wants others changes them then. */
 void sshenv_options(struct sshenv *env);
+
+/* Starts the monitor, in place of the last one: it knows options as they are in
+ * that moment.  Those below do that themselves. */
+void sshenv_monitor(struct sshenv *env);
 
 /* Starts the link without waiting; with it until it is up. */
 void sshenv_link(struct sshenv *env);

@@ -20,8 +20,8 @@
 #include "limits.h"
 #include "ssh/ciphers.h"
 #include "ssh/link.h"
-#include "ssh/master.h"
 #include "ssh/defaults.h"
+#include "ssh/monitor.h"
 
 #define WATCHDOG_MS 60000
 #define MORE_MAX 4
@@ -36,6 +36,7 @@ struct env {
 	char config_argument[96]; /* -F */
 	const char *arguments[1 + MORE_MAX];
 	struct link_options options;
+	struct monitor *monitor;
 	struct defaults *defaults;
 	unsigned int done;
 	bool has_list;
@@ -103,12 +104,46 @@ set_up(void **state)
 	return 0;
 }
 
+static void
+on_monitor_lost(void *ctx)
+{
+	(void)ctx;
+	fail();
+}
+
+static void
+end_monitor(struct env *env)
+{
+	if (env->monitor == NULL)
+		return;
+	monitor_detach(env->monitor);
+	for (size_t i = 0; i < 2; i++) /* for the handle */
+		uv_run(&env->loop, UV_RUN_NOWAIT);
+	monitor_free(env->monitor);
+	env->monitor = NULL;
+}
+
+/* It knows the options of the moment of its fork. */
+static void
+begin_monitor(struct env *env)
+{
+	const struct monitor_options options = { .link = &env->options };
+
+	end_monitor(env);
+	assert_int_equal(monitor_fork(&options, &env->monitor), 0);
+	assert_int_equal(monitor_attach(env->monitor, &env->loop,
+			     on_monitor_lost, env),
+	    0);
+	env->options.monitor = env->monitor;
+}
+
 static int
 tear_down(void **state)
 {
 	struct env *env = *state;
 	char command[128];
 
+	end_monitor(env);
 	uv_timer_stop(&env->watchdog);
 	uv_close((uv_handle_t *)&env->watchdog, NULL);
 	for (size_t i = 0; i < 100; i++)
@@ -159,6 +194,7 @@ static void
 begin(struct env *env)
 {
 	env->done = 0;
+	begin_monitor(env);
 	assert_int_equal(defaults_ask(&env->loop, &env->options, on_done, env,
 			     &env->defaults),
 	    0);
@@ -423,10 +459,12 @@ static const struct link_handler handler = { .down = on_down };
 static void
 run_link(struct env *env, char *text, size_t size)
 {
-	struct link *link = link_new(&env->loop, &env->options, &handler, env);
+	struct link *link;
 	size_t len = 0;
 	FILE *file;
 
+	begin_monitor(env);
+	link = link_new(&env->loop, &env->options, &handler, env);
 	env->down = 0;
 	unlink(env->record);
 	assert_int_equal(link_start(link), 0);
@@ -474,6 +512,7 @@ test_link_stop(void **state)
 	struct link *link;
 
 	make_hanging(env);
+	begin_monitor(env);
 	for (int wait = 0; wait < 2; wait++) {
 		link = link_new(&env->loop, &env->options, &handler, env);
 		env->down = 0;
@@ -505,6 +544,7 @@ test_link_no_program(void **state)
 		return;
 	write_file(env->program, "#!/no/such/interpreter\n");
 	env->options.program = env->program;
+	begin_monitor(env);
 	link = link_new(&env->loop, &env->options, &handler, env);
 	assert_int_equal(link_start(link), 0);
 	until(env, &env->down);
@@ -530,8 +570,6 @@ main(int argc, char **argv)
 		TEST(test_link_no_program),
 	};
 
-	if (argc > 1 && strcmp(argv[1], MASTER_EXEC_ARGUMENT) == 0)
-		return master_exec_main(argc, argv);
 	if (!ciphers_cpu_has_aes())
 		return 77; /* it asks for no ciphers here */
 	if (argc > 1)

@@ -19,7 +19,6 @@
 #include <cmocka.h>
 
 #include "farenv.h"
-#include "ssh/master.h"
 #include "tunnel/far_priv.h"
 
 #define N_EARLY 3
@@ -692,8 +691,6 @@ main(int argc, char **argv)
 		TEST(test_first_only, set_up_links),
 	};
 
-	if (argc > 1 && strcmp(argv[1], MASTER_EXEC_ARGUMENT) == 0)
-		return master_exec_main(argc, argv);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);

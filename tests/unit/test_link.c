@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include "limits.h"
-#include "ssh/master.h"
 #include "sshenv.h"
 
 #define MIB ((size_t)1024 * 1024)
@@ -396,8 +395,6 @@ main(int argc, char **argv)
 		TEST(test_control_does_not_wait),
 	};
 
-	if (argc > 1 && strcmp(argv[1], MASTER_EXEC_ARGUMENT) == 0)
-		return master_exec_main(argc, argv);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,6 @@
 
 #include <cmocka.h>
 
-#include "ssh/master.h"
 #include "sshenv.h"
 
 #define N_FORWARDS 500
@@ -318,8 +317,6 @@ main(int argc, char **argv)
 		TEST(test_many, set_up),
 	};
 
-	if (argc > 1 && strcmp(argv[1], MASTER_EXEC_ARGUMENT) == 0)
-		return master_exec_main(argc, argv);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);

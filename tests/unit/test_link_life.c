@@ -14,7 +14,6 @@
 
 #include <cmocka.h>
 
-#include "ssh/master.h"
 #include "sshenv.h"
 
 #define N_STREAMS 20
@@ -165,42 +164,6 @@ test_bad_destination(void **state)
 	link_free(link);
 }
 
-/* The wrapper's process ends when the one that started it is killed. */
-static void
-test_dies_with_us(void **state)
-{
-	int fds[2];
-	pid_t pid;
-	char byte;
-
-	(void)state;
-	assert_int_equal(pipe(fds), 0);
-	pid = fork();
-	if (pid == 0) {
-		pid_t child;
-		char ppid[16];
-
-		snprintf(ppid, sizeof(ppid), "%d", (int)getpid());
-		child = fork();
-		if (child == 0) {
-			dup2(fds[1], STDOUT_FILENO);
-			close(fds[1]);
-			execl("/proc/self/exe", "test", MASTER_EXEC_ARGUMENT,
-			    ppid, "/bin/sh", "-c", "echo; exec sleep 1000",
-			    (char *)NULL);
-			_exit(127);
-		}
-		pause();
-		_exit(0);
-	}
-	close(fds[1]);
-	assert_int_equal(read(fds[0], &byte, 1), 1); /* it runs */
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	assert_int_equal(read(fds[0], &byte, 1), 0); /* it has ended */
-	close(fds[0]);
-}
-
 static void
 test_killed(void **state)
 {
@@ -320,14 +283,11 @@ main(int argc, char **argv)
 		TEST(test_no_program),
 		TEST(test_no_server),
 		TEST(test_bad_destination),
-		cmocka_unit_test(test_dies_with_us),
 		TEST(test_killed),
 		TEST(test_watch),
 		TEST(test_alive),
 	};
 
-	if (argc > 1 && strcmp(argv[1], MASTER_EXEC_ARGUMENT) == 0)
-		return master_exec_main(argc, argv);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,6 @@
 
 #include <cmocka.h>
 
-#include "ssh/master.h"
 #include "sshenv.h"
 
 /* How long a look for what must not happen takes. */
@@ -309,8 +308,6 @@ main(int argc, char **argv)
 		TEST(test_killed, set_up),
 	};
 
-	if (argc > 1 && strcmp(argv[1], MASTER_EXEC_ARGUMENT) == 0)
-		return master_exec_main(argc, argv);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);

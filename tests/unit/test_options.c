@@ -62,6 +62,8 @@ test_defaults(void **state)
 	assert_false(
 	    options.prefetch || options.no_cipher_order || options.no_session);
 	assert_int_equal(options.verbose, 0);
+	assert_null(options.user);
+	assert_false(options.no_confine);
 	assert_false(options.forwards[0].remote);
 	assert_false(options.quiet || options.batch || options.allow_tls ||
 	    options.any_user || options.pass_foreign_port);
@@ -133,7 +135,8 @@ test_all(void **state)
 		  "--max-memory 1G --no-cipher-order --no-session "
 		  "--max-per-address 8 --max-logins 9 --max-data 2 "
 		  "--max-lines 10 --login-timeout 11 --keepalive 12 "
-		  "--drain 13 host",
+		  "--drain 13 "
+		  "--user ftp --no-confine host",
 		&options),
 	    OPTIONS_RUN);
 	assert_string_equal(options.ssh, "/opt/ssh");
@@ -150,6 +153,8 @@ test_all(void **state)
 	assert_int_equal(options.links, 4);
 	assert_int_equal(options.max_window, 1 << 20);
 	assert_int_equal(options.max_memory, 1 << 30);
+	assert_string_equal(options.user, "ftp");
+	assert_true(options.no_confine);
 	assert_true(
 	    options.prefetch && options.no_cipher_order && options.no_session);
 	assert_int_equal(options.n_forwards, 2);

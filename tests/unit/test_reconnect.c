@@ -9,19 +9,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "limits.h"
-#include "ssh/master.h"
 #include "ssh/reconnect.h"
 #include "sshenv.h"
 
 #define PAUSE_MS 50
 #define IDLE_MS 200
 
+#define PORT_ARGUMENT_MAX 16
+
 struct state {
+	char *port_argument; /* of ssh */
 	struct sshenv env;
 	struct reconnect *reconnect;
 	unsigned int up, down, ended;
@@ -65,6 +68,13 @@ on_ended(void *ctx, bool was_up, const char *why)
 	snprintf(s->why, sizeof(s->why), "%s", why != NULL ? why : "");
 }
 
+/* Where ssh goes from now on. */
+static void
+go_to(struct state *s, int port)
+{
+	snprintf(s->port_argument, PORT_ARGUMENT_MAX, "-p%d", port);
+}
+
 static int
 set_up(void **state)
 {
@@ -72,6 +82,14 @@ set_up(void **state)
 
 	sshenv_start(&s->env, "");
 	sshenv_options(&s->env);
+	/* The monitor is to see what go_to() changes. */
+	s->port_argument = mmap(NULL, PORT_ARGUMENT_MAX, PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(s->port_argument, MAP_FAILED);
+	for (size_t i = 0; i < s->env.options.n_arguments; i++)
+		if (s->env.argument_list[i] == s->env.arguments[0])
+			s->env.argument_list[i] = s->port_argument;
+	go_to(s, s->env.port);
 	s->log = tmpfile();
 	s->stderr_fd = dup(STDERR_FILENO);
 	dup2(fileno(s->log), STDERR_FILENO);
@@ -100,6 +118,7 @@ tear_down(void **state)
 	if (s->bad_port != 0)
 		uv_close((uv_handle_t *)&s->bad, NULL);
 	sshenv_end(&s->env);
+	munmap(s->port_argument, PORT_ARGUMENT_MAX);
 	free(s);
 	return 0;
 }
@@ -125,6 +144,7 @@ make(struct state *s, const struct reconnect_options *given)
 
 	options.pause_ms = PAUSE_MS;
 	options.pause_max_ms = LIMIT_RECONNECT_PAUSE_MAX_MS;
+	sshenv_monitor(&s->env);
 	s->reconnect =
 	    reconnect_new(&s->env.loop, &links, &options, &handler, s);
 	assert_non_null(s->reconnect);
@@ -143,14 +163,6 @@ until(struct state *s, const unsigned int *counter, unsigned int value)
 	for (int i = 0; *counter < value && i < 30000; i++)
 		sshenv_for(&s->env, 1);
 	assert_int_equal(*counter, value);
-}
-
-/* Where ssh goes from now on. */
-static void
-go_to(struct state *s, int port)
-{
-	snprintf(s->env.arguments[0], sizeof(s->env.arguments[0]), "-p%d",
-	    port);
 }
 
 static void
@@ -798,8 +810,6 @@ main(int argc, char **argv)
 		TEST(test_stop_closing),
 	};
 
-	if (argc > 1 && strcmp(argv[1], MASTER_EXEC_ARGUMENT) == 0)
-		return master_exec_main(argc, argv);
 	if (argc > 1)
 		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, NULL, NULL);

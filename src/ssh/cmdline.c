@@ -1,0 +1,196 @@
+/*
+ * The argument vectors of ssh.
+ */
+#include "ssh/cmdline.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "limits.h"
+
+#define CMDLINE_SOCKET_NAME "ctl"
+
+/*
+ * For ssh the first value of an option counts: these come before the user's
+ * own and before what is configured, and cannot be overridden.  What is not
+ * here is the user's: they may well need it to get through.
+ */
+static const char *const cmdline_fixed[] = {
+	"-N", /* no session: overrides SessionType and RequestTTY, too */
+	"-T",
+	"-a",
+	"-x",
+	/* One master, in the foreground, that asks nobody for each channel.
+	 * -M is not the same: a second one would turn it into "ask". */
+	"-oControlMaster=yes",
+	"-oControlPersist=no",
+	"-oForkAfterAuthentication=no",
+	/* What is configured for a login to this host is not for us. */
+	"-oRemoteCommand=none",
+	"-oClearAllForwardings=yes",
+};
+
+#define CMDLINE_N_FIXED (sizeof(cmdline_fixed) / sizeof(cmdline_fixed[0]))
+
+/* The program, BatchMode, -S and its path, Ciphers, ServerAliveInterval, "--",
+ * the destination, and the NULL; ssh -G has fewer. */
+#define CMDLINE_N_MORE 9
+
+/* The texts that are made here, all of them behind the vector. */
+struct cmdline_texts {
+	char path[2 * CMDLINE_PATH_MAX];
+	char ciphers[sizeof("-oCiphers=") + LIMIT_SSH_CIPHERS];
+	char interval[sizeof("-oServerAliveInterval=") + 16];
+};
+
+/* A vector that is being filled. */
+struct cmdline_vector {
+	char **argv;
+	size_t n;
+	struct cmdline_texts *texts;
+};
+
+struct link_options
+cmdline_link_options(const struct link_options *first, size_t link,
+    char directory[CMDLINE_DIRECTORY_MAX])
+{
+	struct link_options options = *first;
+
+	options.number = link;
+	if (link == 0)
+		return options;
+	snprintf(directory, CMDLINE_DIRECTORY_MAX, "%s/%zu", first->directory,
+	    link + 1);
+	options.directory = directory;
+	options.batch = true;
+	options.quiet = true;
+	options.apart = true;
+	options.ask = false; /* the first has */
+	return options;
+}
+
+int
+cmdline_path(const char *directory, char path[CMDLINE_PATH_MAX])
+{
+	int len = snprintf(path, CMDLINE_PATH_MAX, "%s/%s", directory,
+	    CMDLINE_SOCKET_NAME);
+
+	return len >= 0 && (size_t)len < CMDLINE_PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+bool
+cmdline_ciphers_ok(const char *ciphers)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-@.,";
+	size_t len = strlen(ciphers);
+
+	return len > 0 && len < LIMIT_SSH_CIPHERS &&
+	    strspn(ciphers, allowed) == len;
+}
+
+static void
+put(struct cmdline_vector *vector, const char *word)
+{
+	vector->argv[vector->n++] = (char *)(uintptr_t)word;
+}
+
+/* A '%' in a ControlPath is ssh's; two are one that is not. */
+static void
+put_path(struct cmdline_vector *vector, const char *path)
+{
+	char *to = vector->texts->path;
+
+	/* Of several -S, unlike of -o, the last one counts. */
+	put(vector, "-S");
+	put(vector, to);
+	for (; *path != '\0'; path++) {
+		*to++ = *path;
+		if (*path == '%')
+			*to++ = '%';
+	}
+	*to = '\0';
+}
+
+static void
+put_users(struct cmdline_vector *vector, const struct link_options *options)
+{
+	put(vector, options->program);
+	for (size_t i = 0; i < CMDLINE_N_FIXED; i++)
+		put(vector, cmdline_fixed[i]);
+	if (options->batch)
+		put(vector, "-oBatchMode=yes");
+	for (size_t i = 0; i < options->n_arguments; i++)
+		put(vector, options->arguments[i]);
+}
+
+static void
+put_master(struct cmdline_vector *vector, const struct cmdline *cmdline,
+    const struct link_options *options, const char *path)
+{
+	struct cmdline_texts *texts = vector->texts;
+
+	put_users(vector, options);
+	put_path(vector, path);
+	if (cmdline->ciphers != NULL) {
+		snprintf(texts->ciphers, sizeof(texts->ciphers), "-oCiphers=%s",
+		    cmdline->ciphers);
+		put(vector, texts->ciphers);
+	}
+	if (cmdline->alive) {
+		snprintf(texts->interval, sizeof(texts->interval),
+		    "-oServerAliveInterval=%d", LIMIT_SERVER_ALIVE_S);
+		put(vector, texts->interval);
+	}
+	put(vector, "--");
+	put(vector, options->destination);
+}
+
+static void
+put_own(struct cmdline_vector *vector, const struct link_options *options)
+{
+	put(vector, options->program);
+	put(vector, "-F");
+	put(vector, "none");
+	/* Debian's ssh has another ServerAliveInterval then. */
+	put(vector, options->batch ? "-oBatchMode=yes" : "-oBatchMode=no");
+	put(vector, "-G");
+	put(vector, "--");
+	put(vector, "host.invalid");
+}
+
+char **
+cmdline_make(const struct cmdline *cmdline, const struct link_options *first)
+{
+	char directory[CMDLINE_DIRECTORY_MAX], path[CMDLINE_PATH_MAX];
+	struct link_options options =
+	    cmdline_link_options(first, cmdline->link, directory);
+	size_t n_max = CMDLINE_N_FIXED + options.n_arguments + CMDLINE_N_MORE;
+	struct cmdline_vector vector = { .n = 0 };
+
+	if (cmdline_path(options.directory, path) != 0)
+		return NULL;
+	vector.argv =
+	    calloc(1, n_max * sizeof(char *) + sizeof(struct cmdline_texts));
+	if (vector.argv == NULL)
+		return NULL;
+	vector.texts = (struct cmdline_texts *)(void *)(vector.argv + n_max);
+	switch (cmdline->kind) {
+	case CMDLINE_MASTER:
+		put_master(&vector, cmdline, &options, path);
+		break;
+	case CMDLINE_CONFIGURED:
+		put_users(&vector, &options);
+		put(&vector, "-G");
+		put(&vector, "--");
+		put(&vector, options.destination);
+		break;
+	case CMDLINE_OWN:
+		put_own(&vector, &options);
+		break;
+	}
+	return vector.argv;
+}

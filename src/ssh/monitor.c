@@ -1,0 +1,308 @@
+/*
+ * The main process's side of the monitor.
+ */
+#include "ssh/monitor.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "ssh/monitor_priv.h"
+
+/* One that was asked for and has not ended. */
+struct monitor_process {
+	uint32_t number; /* 0: none */
+	monitor_ended_cb *ended;
+	void *ctx;
+};
+
+struct monitor {
+	pid_t pid;
+	int fd;
+	char directory[PRIVDIR_MAX];
+	uv_poll_t poll; /* of fd */
+	bool attached;
+	bool gone;
+	monitor_lost_cb *lost;
+	void *ctx;
+	uint32_t last_number;
+	unsigned int running;
+	struct monitor_process processes[MONITOR_PROCESSES];
+};
+
+/* ---- the fork ---- */
+
+/* Its first word.  0 or a negative errno. */
+static int
+monitor_read_hello(struct monitor *monitor)
+{
+	struct monitor_hello hello;
+	ssize_t n;
+
+	do
+		n = recv(monitor->fd, &hello, sizeof(hello), 0);
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof(hello)) {
+		log_err("the monitor process does not start");
+		return -EPIPE;
+	}
+	hello.text[sizeof(hello.text) - 1] = '\0';
+	if (hello.err != 0)
+		log_err("%s", hello.text);
+	else if (hello.text[0] != '\0')
+		log_warn("%s", hello.text);
+	memcpy(monitor->directory, hello.directory, sizeof(hello.directory));
+	return hello.err;
+}
+
+int
+monitor_fork(const struct monitor_options *options, struct monitor **ret)
+{
+	struct monitor *monitor = calloc(1, sizeof(*monitor));
+	int fds[2] = { -1, -1 };
+	int err = 0;
+
+	if (monitor == NULL ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0 ||
+	    (monitor->pid = fork()) < 0) {
+		err = -errno;
+		log_err("cannot start the monitor process: %s", strerror(-err));
+		cleanup_fd(&fds[0]);
+		cleanup_fd(&fds[1]);
+		free(monitor);
+		return err;
+	}
+	if (monitor->pid == 0) {
+		close(fds[0]); /* or it would not see the end of this one */
+		monitor_main(fds[1], options);
+	}
+	close(fds[1]);
+	monitor->fd = fds[0];
+	err = monitor_read_hello(monitor);
+	if (err == 0 && fcntl(monitor->fd, F_SETFL, O_NONBLOCK) != 0)
+		err = -errno;
+	if (err != 0) {
+		monitor_free(monitor);
+		return err;
+	}
+	*ret = monitor;
+	return 0;
+}
+
+const char *
+monitor_directory(const struct monitor *monitor)
+{
+	return monitor->directory;
+}
+
+pid_t
+monitor_pid(const struct monitor *monitor)
+{
+	return monitor->pid;
+}
+
+unsigned int
+monitor_running(const struct monitor *monitor)
+{
+	return monitor->running;
+}
+
+void
+monitor_free(struct monitor *monitor)
+{
+	if (monitor == NULL)
+		return;
+	assert(!monitor->attached);
+	cleanup_fd(&monitor->fd);
+	while (waitpid(monitor->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	free(monitor);
+}
+
+/* ---- its answers ---- */
+
+static struct monitor_process *
+monitor_find(struct monitor *monitor, uint32_t number)
+{
+	for (size_t i = 0; i < MONITOR_PROCESSES; i++)
+		if (monitor->processes[i].number == number)
+			return &monitor->processes[i];
+	return NULL;
+}
+
+/* The loop goes on while something runs. */
+static void
+monitor_count(struct monitor *monitor, bool one_more)
+{
+	monitor->running += one_more ? 1 : -1U;
+	if (!monitor->attached)
+		return;
+	if (monitor->running > 0)
+		uv_ref((uv_handle_t *)&monitor->poll);
+	else
+		uv_unref((uv_handle_t *)&monitor->poll);
+}
+
+static void
+monitor_ended(struct monitor *monitor, struct monitor_process *process,
+    const struct monitor_end *end)
+{
+	struct monitor_process ended = *process;
+
+	*process = (struct monitor_process) { .number = 0 };
+	monitor_count(monitor, false);
+	ended.ended(ended.ctx, end);
+}
+
+static void
+monitor_gone(struct monitor *monitor)
+{
+	const struct monitor_end end = { .err = -EPIPE };
+
+	monitor->gone = true;
+	uv_poll_stop(&monitor->poll);
+	monitor->lost(monitor->ctx);
+	for (size_t i = 0; i < MONITOR_PROCESSES; i++)
+		if (monitor->processes[i].number != 0)
+			monitor_ended(monitor, &monitor->processes[i], &end);
+}
+
+static void
+monitor_ready(uv_poll_t *poll, int status, int events)
+{
+	struct monitor *monitor = poll->data;
+	struct monitor_process *process;
+	struct monitor_answer answer;
+	struct monitor_end end;
+	ssize_t n;
+
+	(void)status;
+	(void)events;
+	while (monitor->attached) {
+		n = recv(monitor->fd, &answer, sizeof(answer), 0);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n != sizeof(answer)) {
+			monitor_gone(monitor);
+			return;
+		}
+		process = monitor_find(monitor, answer.number);
+		end = (struct monitor_end) { answer.err, answer.status,
+			answer.signal };
+		if (answer.number != 0 && process != NULL)
+			monitor_ended(monitor, process, &end);
+	}
+}
+
+int
+monitor_attach(struct monitor *monitor, uv_loop_t *loop, monitor_lost_cb *lost,
+    void *ctx)
+{
+	int err = uv_poll_init(loop, &monitor->poll, monitor->fd);
+
+	if (err != 0)
+		return err;
+	monitor->poll.data = monitor;
+	monitor->attached = true;
+	monitor->lost = lost;
+	monitor->ctx = ctx;
+	uv_unref((uv_handle_t *)&monitor->poll);
+	return uv_poll_start(&monitor->poll, UV_READABLE, monitor_ready);
+}
+
+void
+monitor_detach(struct monitor *monitor)
+{
+	if (!monitor->attached)
+		return;
+	monitor->attached = false;
+	uv_close((uv_handle_t *)&monitor->poll, NULL);
+}
+
+/* ---- requests ---- */
+
+/* With a descriptor unless that is -1.  0 or a negative errno. */
+static int
+monitor_send(const struct monitor *monitor, struct monitor_request *request,
+    int fd)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .bytes = { 0 } };
+	struct iovec iov = { request, sizeof(*request) };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	if (monitor->gone)
+		return -EPIPE;
+	if (fd >= 0) {
+		message.msg_control = control.bytes;
+		message.msg_controllen = sizeof(control.bytes);
+		*CMSG_FIRSTHDR(&message) = (struct cmsghdr) {
+			.cmsg_len = CMSG_LEN(sizeof(int)),
+			.cmsg_level = SOL_SOCKET,
+			.cmsg_type = SCM_RIGHTS,
+		};
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &fd, sizeof(fd));
+	}
+	do
+		n = sendmsg(monitor->fd, &message, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : 0;
+}
+
+int
+monitor_start(struct monitor *monitor, const struct cmdline *cmdline,
+    int output, monitor_ended_cb *ended, void *ctx, uint32_t *ret_number)
+{
+	struct monitor_process *process = monitor_find(monitor, 0);
+	struct monitor_request request = {
+		.type = MONITOR_START,
+		.kind = cmdline->kind,
+		.link = (uint32_t)cmdline->link,
+		.alive = cmdline->alive,
+	};
+	int err;
+
+	if (process == NULL)
+		return -EAGAIN;
+	do
+		request.number = ++monitor->last_number;
+	while (request.number == 0 ||
+	    monitor_find(monitor, request.number) != NULL);
+	if (cmdline->ciphers != NULL)
+		snprintf(request.ciphers, sizeof(request.ciphers), "%s",
+		    cmdline->ciphers);
+	err = monitor_send(monitor, &request, output);
+	if (err != 0)
+		return err;
+	*process = (struct monitor_process) { request.number, ended, ctx };
+	monitor_count(monitor, true);
+	*ret_number = request.number;
+	return 0;
+}
+
+void
+monitor_signal(struct monitor *monitor, uint32_t number, int signum)
+{
+	struct monitor_request request = {
+		.type = MONITOR_SIGNAL,
+		.number = number,
+		.signum = signum,
+	};
+
+	/* The monitor takes requests faster than anybody makes them; and of one
+	 * that has gone the end is known. */
+	monitor_send(monitor, &request, -1);
+}

@@ -1,0 +1,105 @@
+/*
+ * The monitor: the process that starts ssh, and this side's way to it.
+ *
+ * Theory of operation.  The process that handles what peers send is confined
+ * (base/confine.h): it can start nothing, open next to nothing and signal
+ * nobody.  ssh must not be: a ProxyCommand runs anything, it reads ~/.ssh, and
+ * it is started again whenever a link was lost.  So main() forks the monitor
+ * before it has read a byte of anybody, and asks it for what only it can do.
+ *
+ *	main process                          monitor
+ *	    |-- start number 7: ssh of link 0, ... ->|  fork, exec of ssh
+ *	    |   (and the pipe for what it says)      |
+ *	    |-- signal number 7: SIGTERM ----------->|  kill
+ *	    |<- number 7 has ended: status, signal --|
+ *	    X  ends, in whatever way                 |  ends what it has
+ *started, |  removes the private |  directory, and itself
+ *
+ * The monitor reads no byte of a peer, nor of ssh.  It is told which of three
+ * commands to run (ssh/cmdline.h), not how: it makes the arguments itself, of
+ * the options it has had since the fork, and so a main process that somebody
+ * has taken over cannot run anything that the user has not asked for.  Signals
+ * go to what the monitor has started itself, by its number, and are SIGTERM or
+ * SIGKILL.  A request that the main process never makes ends all.
+ *
+ * It ignores the signals of a terminal and of those that stop services; it ends
+ * when the main process does.
+ */
+#ifndef SSH_MONITOR_H
+#define SSH_MONITOR_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#include "base/user.h"
+#include "ssh/cmdline.h"
+
+struct monitor;
+
+struct monitor_options {
+	/* Of the first link.  Where directory is NULL the monitor makes a
+	 * private one, and removes it in the end. */
+	const struct link_options *link;
+
+	/* Whom it becomes, or NULL.  The private directory is his, too. */
+	const struct user *user;
+};
+
+/*
+ * Forks it, and waits until it stands.  0, or a negative errno, and then why
+ * has been logged.  From a process with one thread only.
+ */
+int monitor_fork(const struct monitor_options *options, struct monitor **ret);
+
+/* The private directory that it has made, valid as long as the monitor. */
+const char *monitor_directory(const struct monitor *monitor);
+
+/* For tests: its process, and how many it has started whose ended() is still to
+ * come. */
+pid_t monitor_pid(const struct monitor *monitor);
+unsigned int monitor_running(const struct monitor *monitor);
+
+/* Called from the loop, once, when it has ended though nobody wanted it to;
+ * before the ended() of all that it has started. */
+typedef void monitor_lost_cb(void *ctx);
+
+/* Its answers come by that loop from now on.  0 or a negative errno. */
+int monitor_attach(struct monitor *monitor, uv_loop_t *loop,
+    monitor_lost_cb *lost, void *ctx);
+
+/* The loop is to run dry after that; nothing runs any more, or the monitor is
+ * to end it in monitor_free().  Not attached, it does nothing. */
+void monitor_detach(struct monitor *monitor);
+
+/* How a process has ended. */
+struct monitor_end {
+	int err;    /* negative errno: it was not started; -EPIPE: unknown, the
+		     * monitor has ended; else 0, and */
+	int status; /* of its exit */
+	int signal; /* that has ended it, or 0 */
+};
+
+/* Called from the loop, once. */
+typedef void monitor_ended_cb(void *ctx, const struct monitor_end *end);
+
+/*
+ * Starts one; what it says (ssh: to standard error; ssh -G: to standard output)
+ * goes to the pipe whose end output is; that stays the caller's.  0 with a
+ * number for monitor_signal(), never 0; or a negative errno, and ended() will
+ * not come.
+ */
+int monitor_start(struct monitor *monitor, const struct cmdline *cmdline,
+    int output, monitor_ended_cb *ended, void *ctx, uint32_t *ret_number);
+
+/* SIGTERM or SIGKILL to that process; to all of its session, if it leads one.
+ * One that has ended is left alone. */
+void monitor_signal(struct monitor *monitor, uint32_t number, int signum);
+
+/*
+ * Ends the monitor, and waits until it has ended all and removed the directory.
+ * NULL is allowed.  Detached only, and the loop must have closed its handle.
+ */
+void monitor_free(struct monitor *monitor);
+
+#endif

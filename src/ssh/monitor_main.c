@@ -1,0 +1,429 @@
+/*
+ * The monitor process itself: requests in, processes out.  Theory of operation:
+ * monitor.h.  A plain loop over two descriptors, the socket and the signal
+ * SIGCHLD; all it has is a table of what it has started.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/privdir.h"
+#include "limits.h"
+#include "ssh/monitor_priv.h"
+
+/* As ps shows it; a name has 15 letters. */
+#define MONITOR_NAME "culvert-monitor"
+
+/* Where the socket goes, so that all above can be closed. */
+#define MONITOR_FD 3
+
+/* One that runs, or that nobody has waited for. */
+struct monitor_child {
+	uint32_t number; /* 0: none */
+	pid_t pid;
+	bool apart; /* it leads a session of its own */
+};
+
+struct monitor_state {
+	struct link_options link;
+	char directory[PRIVDIR_MAX]; /* to be removed, or empty */
+	int signal_fd;
+	struct monitor_child children[MONITOR_PROCESSES];
+};
+
+static const int monitor_ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT,
+	SIGUSR1, SIGUSR2, SIGPIPE };
+
+/* ---- in the new process, up to its exec ---- */
+
+/*
+ * What ssh has for a connection to its control socket and cannot hand on yet
+ * waits in one buffer, which it extends by 32 KiB and copies each time.  By
+ * malloc's own rules (mallopt(3)) each of these copies has pages fresh from the
+ * kernel, which costs many times the copying: the first large download stands
+ * still for seconds.  The user's own values are left alone; and so is glibc
+ * where it does not take these, since one of them alone would do harm.
+ */
+static const struct {
+	const char *name;
+	const char *value; /* bytes */
+} ssh_malloc[] = {
+	{ "MALLOC_MMAP_THRESHOLD_", "33554432" }, /* the largest it takes */
+	{ "MALLOC_TRIM_THRESHOLD_", "67108864" },
+};
+
+/* 0, or -1 with errno. */
+static int
+ssh_environment(bool apart)
+{
+	for (size_t i = 0; sizeof(long) >= 8 &&
+	     i < sizeof(ssh_malloc) / sizeof(ssh_malloc[0]);
+	     i++) {
+		if (setenv(ssh_malloc[i].name, ssh_malloc[i].value, 0) != 0)
+			return -1;
+	}
+	/* Without a terminal ssh, and one that it starts, would ask by a window
+	 * where there is DISPLAY. */
+	return apart ? setenv("SSH_ASKPASS_REQUIRE", "never", 1) : 0;
+}
+
+/* Those of a program that a shell has started. */
+static void
+ssh_signals(void)
+{
+	sigset_t none;
+
+	for (int signum = 1; signum < NSIG; signum++)
+		signal(signum, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* 0, or -1 with errno.  output_to: the descriptor that output becomes. */
+static int
+ssh_descriptors(int output, int output_to)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return -1;
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (dup2(fd == output_to ? output : null, fd) < 0)
+			return -1;
+	return 0;
+}
+
+/* It dies with the monitor. */
+static void __attribute__((noreturn))
+ssh_exec(char **argv, pid_t monitor, bool apart, int output, int output_to)
+{
+	ssh_signals();
+	if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 ||
+	    getppid() != monitor || /* it has ended before we asked */
+	    (apart && setsid() < 0) || ssh_environment(apart) != 0 ||
+	    ssh_descriptors(output, output_to) != 0)
+		_exit(127);
+	execvp(argv[0], argv);
+	dprintf(STDERR_FILENO, "cannot run %s: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
+/* ---- its end ---- */
+
+static void
+monitor_kill(const struct monitor_child *child, int signum)
+{
+	if (child->number == 0)
+		return;
+	/* Apart from us no ^C of the terminal reaches what ssh has started; and
+	 * before it is authenticated it does not end that itself.  One that
+	 * was made just now may not have its session yet, but is alone then. */
+	if (!child->apart || kill(-child->pid, signum) != 0)
+		kill(child->pid, signum);
+}
+
+/* The child with that number; number 0: a free place. */
+static struct monitor_child *
+monitor_child(struct monitor_state *monitor, uint32_t number)
+{
+	for (size_t i = 0; i < MONITOR_PROCESSES; i++)
+		if (monitor->children[i].number == number)
+			return &monitor->children[i];
+	return NULL;
+}
+
+static void
+monitor_answer(uint32_t number, int err, int status)
+{
+	const struct monitor_answer answer = {
+		.number = number,
+		.err = err,
+		.status =
+		    err == 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+		.signal =
+		    err == 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+	};
+
+	/* That the main process has gone the next look at the socket shows. */
+	send(MONITOR_FD, &answer, sizeof(answer), MSG_NOSIGNAL);
+}
+
+/* Takes note of those that have ended; answer: and says so. */
+static void
+monitor_reap(struct monitor_state *monitor, bool answer)
+{
+	struct signalfd_siginfo info;
+	uint32_t number;
+	int status;
+	pid_t pid;
+
+	while (read(monitor->signal_fd, &info, sizeof(info)) > 0)
+		;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (size_t i = 0; i < MONITOR_PROCESSES; i++) {
+			struct monitor_child *child = &monitor->children[i];
+
+			if (child->number == 0 || child->pid != pid)
+				continue;
+			number = child->number;
+			*child = (struct monitor_child) { .number = 0 };
+			if (answer)
+				monitor_answer(number, 0, status);
+		}
+	}
+}
+
+static bool
+monitor_has_children(const struct monitor_state *monitor)
+{
+	for (size_t i = 0; i < MONITOR_PROCESSES; i++)
+		if (monitor->children[i].number != 0)
+			return true;
+	return false;
+}
+
+/* As master_stop(): SIGTERM, again for one that misses it, SIGKILL. */
+static void __attribute__((noreturn))
+monitor_end(struct monitor_state *monitor, int status)
+{
+	struct pollfd ended = { .fd = monitor->signal_fd, .events = POLLIN };
+
+	monitor_reap(monitor, false);
+	for (int asked = 0;
+	     asked <= LIMIT_SSH_STOP_ASKS && monitor_has_children(monitor);
+	     asked++) {
+		for (size_t i = 0; i < MONITOR_PROCESSES; i++)
+			monitor_kill(&monitor->children[i],
+			    asked < LIMIT_SSH_STOP_ASKS ? SIGTERM : SIGKILL);
+		while (monitor_has_children(monitor) &&
+		    poll(&ended, 1, LIMIT_SSH_STOP_MS / LIMIT_SSH_STOP_ASKS) >
+			0)
+			monitor_reap(monitor, false);
+	}
+	privdir_remove(monitor->directory);
+	_exit(status);
+}
+
+/* ---- requests ---- */
+
+/* The main process does not ask for that: it is not itself any more. */
+static void __attribute__((noreturn))
+monitor_refuse(struct monitor_state *monitor, const char *what)
+{
+	log_err("the monitor process was asked for %s: ending all", what);
+	monitor_end(monitor, 1);
+}
+
+static void
+monitor_run(struct monitor_state *monitor, struct monitor_child *child,
+    const struct monitor_request *request, int output)
+{
+	const struct cmdline cmdline = {
+		.kind = (enum cmdline_kind)request->kind,
+		.link = request->link,
+		.ciphers =
+		    request->ciphers[0] != '\0' ? request->ciphers : NULL,
+		.alive = request->alive != 0,
+	};
+	bool master = cmdline.kind == CMDLINE_MASTER;
+	bool apart = !master || cmdline.link > 0 || monitor->link.apart;
+	pid_t self = getpid(), pid;
+	char **argv;
+
+	argv = cmdline_make(&cmdline, &monitor->link);
+	if (argv == NULL) {
+		monitor_answer(request->number, -ENOMEM, 0);
+		return;
+	}
+	/* Without the handlers of libraries (pthread_atfork(3)), whose
+	 * descriptors are closed, and their numbers others' now. */
+	pid = _Fork();
+	if (pid == 0)
+		ssh_exec(argv, self, apart, output,
+		    master ? STDERR_FILENO : STDOUT_FILENO);
+	if (pid < 0)
+		monitor_answer(request->number, -errno, 0);
+	else
+		*child = (struct monitor_child) { request->number, pid, apart };
+	free(argv);
+}
+
+static bool
+is_pipe(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+static void
+monitor_start_request(struct monitor_state *monitor,
+    const struct monitor_request *request, int output)
+{
+	struct monitor_child *child = monitor_child(monitor, 0);
+	bool master = request->kind == CMDLINE_MASTER;
+
+	if (!is_pipe(output))
+		monitor_refuse(monitor, "a process without a pipe");
+	if (request->kind > CMDLINE_OWN || request->link >= LIMIT_LINKS ||
+	    (!master && request->link != 0))
+		monitor_refuse(monitor, "a command that there is not");
+	if (memchr(request->ciphers, '\0', sizeof(request->ciphers)) == NULL ||
+	    (request->ciphers[0] != '\0' &&
+		(!master || !cmdline_ciphers_ok(request->ciphers))))
+		monitor_refuse(monitor, "ciphers that are none");
+	if (request->number == 0 || child == NULL ||
+	    monitor_child(monitor, request->number) != NULL)
+		monitor_refuse(monitor, "one process too many");
+	monitor_run(monitor, child, request, output);
+}
+
+static void
+monitor_signal_request(struct monitor_state *monitor,
+    const struct monitor_request *request)
+{
+	struct monitor_child *child;
+
+	if (request->signum != SIGTERM && request->signum != SIGKILL)
+		monitor_refuse(monitor, "a signal other than TERM and KILL");
+	/* It may have ended meanwhile. */
+	child = request->number == 0 ? NULL :
+				       monitor_child(monitor, request->number);
+	if (child != NULL)
+		monitor_kill(child, request->signum);
+}
+
+/* The one descriptor that came along, or -1; of more, all are closed. */
+static int
+monitor_descriptor(struct msghdr *message)
+{
+	struct cmsghdr *head = CMSG_FIRSTHDR(message);
+	int fd = -1;
+
+	/* There is room for one; the kernel does not make more. */
+	if (head != NULL && head->cmsg_level == SOL_SOCKET &&
+	    head->cmsg_type == SCM_RIGHTS &&
+	    head->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(&fd, CMSG_DATA(head), sizeof(fd));
+	return fd;
+}
+
+static void
+monitor_request(struct monitor_state *monitor)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_LEN(sizeof(int))];
+	} control;
+	struct monitor_request request;
+	struct iovec iov = { &request, sizeof(request) };
+	struct msghdr message = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	CLEANUP(cleanup_fd) int output = -1;
+	ssize_t n = recvmsg(MONITOR_FD, &message, MSG_CMSG_CLOEXEC);
+
+	if (n < 0 && errno == EINTR)
+		return;
+	if (n <= 0) /* the main process has ended */
+		monitor_end(monitor, 0);
+	output = monitor_descriptor(&message);
+	if (n != sizeof(request) ||
+	    (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+		monitor_refuse(monitor, "something of another length");
+	switch (request.type) {
+	case MONITOR_START:
+		monitor_start_request(monitor, &request, output);
+		break;
+	case MONITOR_SIGNAL:
+		monitor_signal_request(monitor, &request);
+		break;
+	default:
+		monitor_refuse(monitor, "something that there is not");
+	}
+}
+
+/* ---- its start ---- */
+
+static void
+monitor_settle(struct monitor_state *monitor, int fd)
+{
+	sigset_t set;
+
+	prctl(PR_SET_NAME, MONITOR_NAME);
+	for (size_t i = 0;
+	     i < sizeof(monitor_ignored) / sizeof(monitor_ignored[0]); i++)
+		signal(monitor_ignored[i], SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_SETMASK, &set, NULL);
+	/* What main() has opened so far is not for ssh, nor for us. */
+	if (fd != MONITOR_FD)
+		dup3(fd, MONITOR_FD, O_CLOEXEC);
+	closefrom(MONITOR_FD + 1);
+	monitor->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Becomes the user and makes the directory; what came of it. */
+static struct monitor_hello
+monitor_prepare(struct monitor_state *monitor, const struct user *user)
+{
+	struct monitor_hello hello = { .err = 0 };
+
+	if (user != NULL)
+		hello.err = user_become(user, 0);
+	if (hello.err != 0) {
+		snprintf(hello.text, sizeof(hello.text),
+		    "cannot become user %s: %s", user->name,
+		    strerror(-hello.err));
+	} else if (monitor->signal_fd < 0) {
+		hello.err = -EMFILE;
+		snprintf(hello.text, sizeof(hello.text),
+		    "the monitor process cannot watch its children");
+	} else if (monitor->link.directory == NULL) {
+		hello.err = privdir_make(monitor->directory, hello.text,
+		    sizeof(hello.text));
+		monitor->link.directory = monitor->directory;
+	}
+	memcpy(hello.directory, monitor->directory, sizeof(hello.directory));
+	return hello;
+}
+
+void
+monitor_main(int fd, const struct monitor_options *options)
+{
+	struct monitor_state monitor = { .link = *options->link };
+	struct monitor_hello hello;
+	struct pollfd fds[2];
+
+	monitor_settle(&monitor, fd);
+	hello = monitor_prepare(&monitor, options->user);
+	send(MONITOR_FD, &hello, sizeof(hello), MSG_NOSIGNAL);
+	if (hello.err != 0)
+		_exit(1);
+	fds[0] = (struct pollfd) { .fd = monitor.signal_fd, .events = POLLIN };
+	fds[1] = (struct pollfd) { .fd = MONITOR_FD, .events = POLLIN };
+	for (;;) {
+		if (poll(fds, 2, -1) < 0)
+			continue; /* EINTR: it was stopped, and goes on */
+		if (fds[0].revents != 0)
+			monitor_reap(&monitor, true);
+		if (fds[1].revents != 0)
+			monitor_request(&monitor);
+	}
+}

@@ -190,7 +190,8 @@ monitor_ready(uv_poll_t *poll, int status, int events)
 		n = recv(monitor->fd, &answer, sizeof(answer), 0);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN)
+		/* Short of memory it waits there for the next time. */
+		if (n < 0 && (errno == EAGAIN || errno == ENOMEM))
 			return;
 		if (n != sizeof(answer)) {
 			monitor_gone(monitor);

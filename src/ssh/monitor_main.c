@@ -338,7 +338,8 @@ monitor_request(struct monitor_state *monitor)
 	CLEANUP(cleanup_fd) int output = -1;
 	ssize_t n = recvmsg(MONITOR_FD, &message, MSG_CMSG_CLOEXEC);
 
-	if (n < 0 && errno == EINTR)
+	/* Short of memory it waits there for the next time. */
+	if (n < 0 && (errno == EINTR || errno == ENOMEM))
 		return;
 	if (n <= 0) /* the main process has ended */
 		monitor_end(monitor, 0);

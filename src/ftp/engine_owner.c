@@ -117,6 +117,8 @@ is_idle(const struct engine *engine)
 {
 	const struct pending *first = TAILQ_FIRST(&engine->pending);
 
+	while (first != NULL && first->noop)
+		first = TAILQ_NEXT(first, link);
 	return (first == NULL || first->kind == PENDING_GREETING) &&
 	    engine->reply.code == 0 && engine->next == NULL &&
 	    engine->making == NULL && !engine->opaque &&

@@ -150,8 +150,8 @@ pending_flush_local(struct engine *engine)
 {
 	struct pending *first = TAILQ_FIRST(&engine->pending);
 
-	/* An ask of which the client knows nothing holds nothing up. */
-	while (first != NULL && first->ahead)
+	/* Of which the client knows nothing, that holds nothing up. */
+	while (first != NULL && (first->ahead || first->noop))
 		first = TAILQ_NEXT(first, link);
 	if (first == NULL || first->kind != PENDING_LOCAL ||
 	    engine->reply.code != 0 || engine->fragment[ENGINE_SERVER])

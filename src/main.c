@@ -447,7 +447,6 @@ watch_signals(struct app *app)
 	}
 	uv_timer_init(&app->loop, &app->drain);
 	app->drain.data = app;
-	uv_unref((uv_handle_t *)&app->drain);
 }
 
 /* What the administrator allows is taken. */

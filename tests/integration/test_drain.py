@@ -7,7 +7,7 @@ import pytest
 
 import culvert
 import scripted
-from process import until
+from process import descendants, until
 from transfer import MODES, Ftp, connect_data, replies_to_end
 
 STOPPING = "421 culvert is stopping.\r\n"
@@ -53,6 +53,33 @@ def test_nobody(start_culvert):
     one.process.send_signal(signal.SIGUSR1)
     assert one.process.wait() == 0, one.output
     one.check_nothing_left()
+
+
+def test_on_demand(start_culvert):
+    """Nor an ssh."""
+    one = start_culvert("0:127.0.0.1:21", options=["--on-demand"])
+    one.process.send_signal(signal.SIGUSR1)
+    assert one.process.wait() == 0, one.output
+    one.check_nothing_left()
+
+
+def test_while_ssh_connects(start_culvert, start_sshd):
+    """Nor a link: an sshd that does not answer."""
+    sshd = start_sshd()
+    stopped = [sshd.process.pid, *descendants(sshd.process.pid)]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        one = start_culvert("0:127.0.0.1:21", options=["-v"], sshd=sshd,
+                            ready=False)
+        one.wait_log("Local version string")
+        one.see()
+        one.process.send_signal(signal.SIGUSR1)
+        assert one.process.wait() == 0, one.output
+        one.check_nothing_left()
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -172,7 +172,8 @@ def test_first_attempt_forever(tunnel, server, start_sshd):
     check_login(culvert, server)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM,
+                                    signal.SIGUSR1])
 def test_stop_while_away(number, tunnel, start_sshd):
     """It can be stopped in a pause, and who waits has 421."""
     sshd = start_sshd()

@@ -274,5 +274,6 @@ tunnel_free(struct tunnel *tunnel)
 		return;
 	assert(LIST_EMPTY(&tunnel->sessions));
 	close_listeners(tunnel, "");
+	log_limit_end(&tunnel->refusals, 0);
 	uv_close((uv_handle_t *)&tunnel->timer, on_freed);
 }

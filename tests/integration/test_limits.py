@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import limits
 import scripted
 from process import count_fds, until
 from servers import NOBODY, PYTHON
@@ -83,6 +84,21 @@ def test_per_address(session):
             one.listener.accept() as server:
         server.reply("220 another")
         client.expect("220")
+
+
+def test_refusals_are_counted(session):
+    """Those that the log leaves out are told at the end, at the latest."""
+    one = session(options=["--max-per-address", "1"])
+    more = 5
+    for _ in range(limits.LIMIT_LOG_WARNINGS + more):
+        refused(one)
+    for wire in one:
+        wire.close()
+    one.culvert.stop()
+    assert one.culvert.output.count("refused a client from") == \
+        limits.LIMIT_LOG_WARNINGS
+    assert f"{more} more warnings of this kind were left out" in \
+        one.culvert.output
 
 
 def test_logins(session):

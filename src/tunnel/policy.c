@@ -48,14 +48,18 @@ find_user(const struct addr *local, const struct addr *peer, uid_t *ret,
 /* May that user use what this process listens on? */
 static bool
 is_own_user(const struct addr *local, const struct addr *peer, char *why,
-    size_t why_size)
+    size_t why_size, const char **ret_reply)
 {
 	uid_t uid;
 
-	if (!find_user(local, peer, &uid, why, why_size))
+	if (!find_user(local, peer, &uid, why, why_size)) {
+		*ret_reply = "421 Your user cannot be looked up, try again "
+			     "later.\r\n";
 		return false;
+	}
 	if (uid == geteuid())
 		return true;
+	*ret_reply = "421 Only the user who runs culvert is allowed here.\r\n";
 	snprintf(why, why_size,
 	    "it belongs to user id %lu, culvert to %lu; --any-user takes "
 	    "everybody",
@@ -73,11 +77,8 @@ policy_takes(const struct policy *policy, const struct addr *local,
 		    "421 Clients at your address are not allowed here.\r\n";
 		return false;
 	}
-	if (policy->any_user || !addr_is_loopback(peer) ||
-	    is_own_user(local, peer, why, why_size))
-		return true;
-	*ret_reply = "421 Only the user who runs culvert is allowed here.\r\n";
-	return false;
+	return policy->any_user || !addr_is_loopback(peer) ||
+	    is_own_user(local, peer, why, why_size, ret_reply);
 }
 
 /* Whose is the control connection?  A look-up that has failed at its beginning,

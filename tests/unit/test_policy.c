@@ -1,11 +1,13 @@
 /*
  * Tests of tunnel/policy.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -140,6 +142,7 @@ test_takes(void **state)
 	struct addr local, peer, lan = address("192.0.2.7");
 	struct subnet allow;
 	struct notes notes;
+	struct rlimit limit, lower = { .rlim_cur = 0 };
 	const char *reply = NULL;
 	char why[200] = "";
 	int raw;
@@ -152,12 +155,21 @@ test_takes(void **state)
 	assert_true(
 	    policy_takes(&policy, &local, &lan, why, sizeof(why), &reply));
 	assert_null(reply);
-	/* Another user's: of a socket that is not there nothing is known. */
+	/* Of a socket that is not there nothing is known; nor of any, without
+	 * a descriptor.  It is not said to be another user's. */
+	getrlimit(RLIMIT_NOFILE, &limit);
+	lower.rlim_max = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &lower);
+	assert_false(
+	    policy_takes(&policy, &local, &peer, why, sizeof(why), &reply));
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_non_null(strstr(why, strerror(EMFILE)));
+	assert_non_null(strstr(reply, "421 Your user cannot be looked up"));
 	peer.port = 1;
 	assert_false(
 	    policy_takes(&policy, &local, &peer, why, sizeof(why), &reply));
 	assert_non_null(strstr(why, "--any-user"));
-	assert_memory_equal(reply, "421 ", 4);
+	assert_memory_equal(reply, "421 Your user", 13);
 	policy.any_user = true;
 	assert_true(
 	    policy_takes(&policy, &local, &peer, why, sizeof(why), &reply));

@@ -42,6 +42,7 @@ struct reconnect {
 	struct reconnect_options options;
 	const struct reconnect_handler *handler;
 	void *ctx;
+	const struct link_options *link;
 	const char *destination;
 	bool asks; /* ssh may ask for a password */
 	struct links *links;
@@ -168,7 +169,8 @@ attempt(struct reconnect *reconnect)
 	reconnect->state = RECONNECT_CONNECTING;
 	if (err == 0)
 		return;
-	snprintf(reconnect->why, sizeof(reconnect->why), "%s", strerror(-err));
+	snprintf(reconnect->why, sizeof(reconnect->why), "cannot run %s: %s",
+	    reconnect->link->program, strerror(-err));
 	failed(reconnect);
 }
 
@@ -298,6 +300,7 @@ reconnect_new(uv_loop_t *loop, const struct links_options *links,
 	reconnect->options = *options;
 	reconnect->handler = handler;
 	reconnect->ctx = ctx;
+	reconnect->link = links->link;
 	reconnect->destination = links->link->destination;
 	reconnect->asks = !links->link->batch;
 	pause_init(&reconnect->pause, options->pause_ms, options->pause_max_ms);

@@ -423,7 +423,8 @@ test_no_program(void **state)
 	for (unsigned int tries = 0; tries < 1;
 	     tries = (unsigned int)logged(s, "could not connect"))
 		sshenv_for(&s->env, 1);
-	assert_non_null(strstr(reconnect_why(s->reconnect), "No such file"));
+	assert_string_equal(reconnect_why(s->reconnect),
+	    "cannot run /no/such/ssh: No such file or directory");
 	s->env.options.program = "ssh";
 	until(s, &s->up, 2);
 	assert_int_equal(s->down, 1);

@@ -39,6 +39,11 @@
 /* Sessions at one time, unless --max-sessions says otherwise. */
 #define LIMIT_SESSIONS 256
 
+/* So many connections may be on their way out when one more is turned away with
+ * words; more are reset.  Else descriptors are short for those that are let
+ * in. */
+#define LIMIT_TURNED_AWAY 64
+
 /* Warnings that a peer provokes, a session's or a tunnel's: that many at once
  * are logged ... */
 #define LIMIT_LOG_WARNINGS 20

@@ -55,8 +55,9 @@ static const int own_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
  * control connection, two of its data connection, and a listener's. */
 #define DESCRIPTORS_SESSION 5
 
-/* ... and those that are no session's: of ssh, of the loop, ... */
-#define DESCRIPTORS_OWN 128
+/* ... and those that are no session's: of ssh, of the loop, of who was refused,
+ * ... */
+#define DESCRIPTORS_OWN (128 + LIMIT_TURNED_AWAY)
 
 struct app {
 	struct options options;

@@ -37,6 +37,9 @@ void net_hurry(struct net *net);
 typedef void net_finished_cb(void *ctx);
 void net_when_finished(struct net *net, net_finished_cb *done, void *ctx);
 
+/* How many of these there are now; each still has its descriptor. */
+size_t net_finishing(const struct net *net);
+
 /* Call once the loop has run dry; NULL is allowed. */
 void net_free(struct net *net);
 

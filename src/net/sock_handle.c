@@ -25,6 +25,12 @@ net_hurry(struct net *net)
 	net->hurry = true;
 }
 
+size_t
+net_finishing(const struct net *net)
+{
+	return net->finishing;
+}
+
 void
 net_when_finished(struct net *net, net_finished_cb *done, void *ctx)
 {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "limits.h"
 #include "ssh/reconnect.h"
 #include "tunnel/tunnel_priv.h"
 
@@ -53,14 +54,17 @@ tunnel_turn_away(struct stream *stream, const char *reply)
 		stream_close(stream);
 }
 
-/* Says why to the log, and reply to the client. */
+/* Says why to the log, and reply to the client, if they are not too many. */
 static void
 refuse(struct tunnel *tunnel, struct stream *stream, const struct addr *peer,
     const char *why, const char *reply)
 {
 	char text[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX];
 
-	tunnel_turn_away(stream, reply);
+	if (net_finishing(tunnel->options.net) < LIMIT_TURNED_AWAY)
+		tunnel_turn_away(stream, reply);
+	else
+		stream_reset(stream);
 	if (!log_limit_allows(&tunnel->refusals, uv_now(tunnel->options.loop),
 		0))
 		return;

@@ -48,7 +48,8 @@ struct tunnel {
 
 /*
  * May it be one more, at *peer?  Its place; or NULL: the stream has had its
- * 421, and is given up.  The ends are AF_UNSPEC where they are not known.
+ * 421, or of too many at a time a reset, and is given up.  The ends are
+ * AF_UNSPEC where they are not known.
  */
 struct admission_place *tunnel_admit(struct tunnel *tunnel,
     struct stream *stream, const struct addr *local, const struct addr *peer);

@@ -187,6 +187,41 @@ def test_descriptors(start_culvert, ns, sshd):
     assert before + most * each <= limit, (before, each, limit)
 
 
+def test_refused_flood(session):
+    """Refused clients that stay cost no more descriptors than a few."""
+    old = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, old[1]))
+    try:
+        one = session(options=["--max-per-address", "1",
+                               "--max-sessions", "10"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, old)
+    ends = set()
+    with contextlib.ExitStack() as stack:
+        flood = []
+        for _ in range(400):
+            try:
+                flood.append(stack.enter_context(
+                    scripted.client(*one.culvert.listeners[0])))
+            except ConnectionResetError:
+                ends.add("reset")
+        near, far = connect_data(one, "passive", "RETR file")
+        with near, far:
+            far.send(b"whole")
+            far.close()
+            assert near.read_all() == b"whole"
+        one.server.reply("226 done")
+        one.client.expect("226")
+        for client in flood:
+            try:
+                ends.add("".join(replies_to_end(client))[:3])
+            except ConnectionResetError:
+                ends.add("reset")
+    # Some still are told why.
+    assert ends == {"421", "reset"}
+    assert "connections have to wait" not in one.culvert.output
+
+
 # ---- how long ----
 
 def test_no_login(session):

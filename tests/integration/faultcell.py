@@ -99,13 +99,13 @@ class Cell:
                       "culvert": rig.culvert.mark()}
         self.ssh = rig.culvert.ssh
         self.sshd_pids = rig.sshd_pids()
-        self.struck = time.monotonic()
         if fault.link == "cut":
             rig.links.cut(rig.address)
         elif fault.link == "silence":
             rig.links.silence(rig.address, True)
         else:
             self.stopped = rig.signal(fault.who, fault.number)
+        self.struck = time.monotonic()
         with contextlib.suppress(BrokenPipeError):
             self.holder.go()
 
@@ -189,7 +189,8 @@ class Cell:
         # Of a far client all that is known is what sshd says, and SSH has no
         # word for a reset, nor for what sshd still holds: doc/reliability.md.
         said = [line for line in self.log() if " complete (" in line]
-        assert self.rig.remote or not said, f"culvert calls it complete: {said}"
+        assert self.rig.remote or not said, \
+            f"culvert calls it complete: {said}"
 
     def wait_told(self, who, pattern, bound):
         """Wait for what must come within a bound, and note when it did."""
@@ -288,7 +289,8 @@ class Cell:
         for pid in self.sshd_pids:
             assert wait_gone(pid), "sshd lives on"
         if KILLED_LEAVES_NOTHING:
-            until(lambda: not os.listdir(rig.culvert.dir), "its files are gone")
+            until(lambda: not os.listdir(rig.culvert.dir),
+                  "its files are gone")
         until(lambda: self.has("server", "^done"),
               "the server's session ends")
 

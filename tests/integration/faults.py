@@ -146,7 +146,7 @@ WATCH = 4 * limit("SSH_WATCH_MS") + limit("SSH_STOP_MS")
 KILL, STOP = signal.SIGKILL, signal.SIGSTOP
 
 # So long is nothing that ssh notices, TCP's pauses before it sends again
-# included; and longer than culvert's own time-outs for what is not about a link.
+# included; and longer than culvert's own time-outs that are not about a link.
 BRIEF = 1
 LONG = limit("HOLD_QUIET_MS") + 2
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""An FTP client and an FTP server, each a process that can be killed and stopped.
+"""An FTP client and an FTP server, processes that can be killed and stopped.
 
 Both know what a session takes and no more, and play one to its end as a real
 one does, but for one point, at which the one whose turn it is waits:
@@ -10,9 +10,9 @@ one does, but for one point, at which the one whose turn it is waits:
 It says "at POINT" and goes on when a line comes on its standard input.  What
 each sees is said line by line: "reply 227 ...", "command PORT ...", "have
 100000" bytes, "data reset 100000", "control end", "done".  The server's lines
-begin with the session's number; it waits in session WARM only, since those before
-it warm up, and those behind it show that all is well.  Where the points are: gate() and
-where it is called; faults.py has the list of them, with what stands there.
+begin with the session's number; it waits in session WARM only, since those
+before it warm up, and those behind it show that all is well.  The points are
+where gate() is called; faults.py has the list of them, with what stands there.
 
 SIZE bytes make the file, the same for everybody; PART of them have gone when
 "middle" comes.  Nothing here has a time-out: that is for the test to say.
@@ -30,8 +30,8 @@ import threading
 WARM = 2
 PART = 100_000
 FEW = 1000            # what a reader has taken that then takes nothing
-# The small buffer of such a reader's kernel.  At "full" all of a big file is to
-# come through it in the end.
+# The small buffer of such a reader's kernel.  At "full" all of a big file is
+# to come through it in the end.
 BUFFERS = {"unread": 4096, "full": 65_536}
 FULL = 0.3            # seconds without room: the sender says "blocked"
 CHUNK = 1 << 16
@@ -61,7 +61,7 @@ def wait_for_go():
 
 
 def limit_buffer(sock, point):
-    """Give a socket, before it is connected, the buffer that goes with that."""
+    """Give a socket, before it is connected, the buffer of that point."""
     if point in BUFFERS:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFERS[point])
 
@@ -353,7 +353,8 @@ class Session(Party):
     """An FTP server's side of one session."""
 
     def __init__(self, control, number, point, size):
-        super().__init__(point, size, lambda text: say_line(f"{number}: {text}"))
+        super().__init__(
+            point, size, lambda text: say_line(f"{number}: {text}"))
         self.control = control
         self._listener = self._target = None
 
@@ -488,8 +489,8 @@ def serve(point, size, port):
         number = 0
         while True:
             control, _ = listener.accept()
-            session = Session(control, number, point if number == WARM else None,
-                              size)
+            session = Session(control, number,
+                              point if number == WARM else None, size)
             say_line(f"{number}: accepted")
             threading.Thread(target=session.run, daemon=True).start()
             number += 1

@@ -124,7 +124,7 @@ def short(seen):
     words = []
     for one in seen:
         codes = [word for word in one.split(", ") if word.isdigit()]
-        if "226" in codes:
+        if "226" in codes and "426" not in codes:  # which is of an ABOR
             codes.remove("226")
             codes.insert(0, "226 (whole)")
         words.append(UNKNOWN if one == UNKNOWN else
@@ -158,7 +158,7 @@ def details(fault, found, tunnel):
     for seen, points in groups.items():
         rows.append([places(points), *(
             in_words(dict(zip(PARTIES, seen))[party]) for party in who)])
-    return [f"### {fault.what[0].upper()}{fault.what[1:]}",
+    return [f"### {fault.what}",
             "", time_out(fault, found, tunnel), "", *table(*rows)]
 
 

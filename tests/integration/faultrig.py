@@ -173,6 +173,13 @@ def count_kinds(pid):
     return kinds
 
 
+def describe_sockets(pid):
+    """Return what ss(8) says of a process's sockets, a line each."""
+    text = subprocess.run(["ss", "-Hanp", "-t", "-x"], capture_output=True,
+                          text=True, check=True).stdout
+    return [line for line in text.splitlines() if f",pid={pid}," in line]
+
+
 class Peer(Process):
     """A client or server of peers.py, asked to stop at a point."""
 
@@ -339,7 +346,9 @@ class Rig:
         try:
             until(same, "nothing is left behind")
         except AssertionError:
-            raise AssertionError(f"left behind: {more}") from None
+            raise AssertionError(
+                f"left behind: {more}; of culvert's sockets there are\n"
+                + "\n".join(describe_sockets(self.culvert.pid))) from None
 
     def let_go(self, stopped):
         """Let processes that were stopped run again."""

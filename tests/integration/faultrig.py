@@ -344,7 +344,7 @@ class Rig:
             more.update(self.count() - before)
             return not more
         try:
-            until(same, "nothing is left behind")
+            until(same, "nothing is left behind", 60)
         except AssertionError:
             raise AssertionError(
                 f"left behind: {more}; of culvert's sockets there are\n"

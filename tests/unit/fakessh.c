@@ -36,6 +36,8 @@ say(struct fake *fake, const char *bytes, size_t len)
 		if (n > 0) {
 			bytes += n;
 			len -= (size_t)n;
+		} else if (errno != EAGAIN) {
+			break; /* it was given up */
 		}
 		uv_run(&fake->loop, UV_RUN_NOWAIT);
 	}
@@ -151,19 +153,26 @@ fake_listen(struct fake *fake)
 }
 
 void
-fake_accept(struct fake *fake)
+fake_refuse(struct fake *fake)
 {
-	fake->fd = accept(fake->listener, NULL, NULL);
-	assert_true(fake->fd >= 0);
 	close(fake->listener);
 	unlink(fake->path);
 	rmdir(fake->directory);
 }
 
 void
+fake_accept(struct fake *fake)
+{
+	fake->fd = accept(fake->listener, NULL, NULL);
+	assert_true(fake->fd >= 0);
+	fake_refuse(fake);
+}
+
+void
 fake_end(struct fake *fake)
 {
-	close(fake->fd);
+	if (fake->fd >= 0)
+		close(fake->fd);
 	turn(fake);
 	assert_int_equal(uv_loop_close(&fake->loop), 0);
 }

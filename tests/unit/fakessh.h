@@ -42,6 +42,9 @@ void fake_listen(struct fake *fake);
 /* Takes the connection that was made to it; no other one can be made. */
 void fake_accept(struct fake *fake);
 
+/* Nobody has come, and nobody is to. */
+void fake_refuse(struct fake *fake);
+
 /* Closes it, and fails if anything is left in the loop. */
 void fake_end(struct fake *fake);
 

@@ -51,6 +51,7 @@ class Lines:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lines, self._changed = collections.deque(), asyncio.Event()
+        self.over = asyncio.Event()
         self._task = asyncio.ensure_future(self._read())
         self._sending = asyncio.Lock()
 
@@ -68,6 +69,7 @@ class Lines:
             self._lines.append(rest)
         self._lines.append(None)
         self._changed.set()
+        self.over.set()
 
     async def peek(self):
         """Return the next line, which stays."""
@@ -614,18 +616,30 @@ class Player:
         try:
             if isinstance(prepared, socket.socket):
                 try:
-                    # Not wait_for(), which may swallow a cancel().
-                    async with asyncio.timeout(20):
-                        return self._keep((await loop.sock_accept(
-                            prepared))[0])
+                    return await self._server_accept(prepared)
                 finally:
                     close(prepared)
             sock = self._keep(self.ns.socket())
             await loop.sock_connect(sock, prepared)
             return sock
-        except (OSError, asyncio.TimeoutError) as error:
+        except OSError as error:
             self.note("   server: no data connection:", repr(error))
             return None
+
+    async def _server_accept(self, listener):
+        """Wait for the data connection, as long as there is control."""
+        accepted = asyncio.ensure_future(
+            asyncio.get_running_loop().sock_accept(listener))
+        ended = asyncio.ensure_future(self.remote.over.wait())
+        try:
+            # Not wait_for(), which may swallow a cancel().
+            await asyncio.wait([accepted, ended], timeout=20,
+                               return_when=asyncio.FIRST_COMPLETED)
+            return self._keep(accepted.result()[0]) if accepted.done() \
+                else None
+        finally:
+            accepted.cancel()
+            ended.cancel()
 
     async def _move(self, step, one, ends, data):
         fault = one.fault if one.fault.startswith("server") else ""

@@ -38,6 +38,8 @@ class Faults:
     def set(self, call, error="", family=0, skip=0, every=1, left=_ALL):
         """Let each every-th of such calls fail, after skip of them.
 
+        With left=0 they are counted only.
+
         error is a name of errno; "": the call is made for one byte only.
         """
         self._put(call, getattr(errno, error) if error else 0, int(family),
@@ -47,6 +49,10 @@ class Faults:
         """Let nothing fail any more."""
         for call in CALLS:
             self._put(call, 0, 0, 0, 0, 0, 0, 0)
+
+    def is_set(self, call):
+        """Return whether such calls fail."""
+        return self._get(call)[4] > 0
 
     def calls(self, call):
         """Return how many were counted since set()."""

@@ -26,6 +26,10 @@ from ranked import ports_of
 
 SECONDS = 30
 
+# A failsafe: ten times what is measured.
+pytestmark = pytest.mark.timeout(
+    180 + int(os.environ.get("PROPERTY_RUNS", 0)) // 10)
+
 # How often the link is killed under TUNNELS sessions.
 LINK_ROUNDS = 3
 

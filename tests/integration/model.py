@@ -1,9 +1,10 @@
 """The model of a session: random plans, and what must be true of a run.
 
-A plan is all that a client and a server are going to do in one session: the
-commands and their replies, how their bytes are split, when the data connections
-are made, how much they carry, and what goes wrong.  It is made from a number,
-the seed, and from nothing else.  player.py plays it, through culvert, and
+A plan is all that a client and a server will do in one session: the
+commands and their replies, how their bytes are split, when the data
+connections are made, how much they carry, and what goes wrong.  It is made
+            or cut and _is_cut_off(seen.final, step.replies[-1])),
+            step.line, "was answered with", seen.first, seen.final)
 records what each side saw; check() compares the two.
 
 What culvert promises, and check() demands:
@@ -22,8 +23,8 @@ import dataclasses
 import random
 import re
 
-# What a server refuses, by its kind.  A tunnel remembers that of its server: so
-# a kind is not part of a plan, but of the tunnel through which it is played.
+# What a server refuses, by its kind.  A tunnel remembers that of its server:
+# so a kind is no part of a plan, but of the tunnel through which it is played.
 KINDS = {
     "all": (), "no-extended": ("EPSV", "EPRT"),
     "passive-only": ("PORT", "EPRT"), "active-only": ("PASV", "EPSV"),
@@ -93,8 +94,8 @@ class Transfer:
 CLIENT_FAULTS = ["client reset", "client abort", "client abort and close",
                  "client killed", "client control reset"]
 CLIENT_DOWNLOAD_FAULTS = ["client close", "client abort unconnected"]
-# What a server does: refuses (550, 425), ends or resets its data connection and
-# says so (426, 552), closes or resets control.
+# What a server does: refuses (550, 425), ends or resets its data connection
+# and says so (426, 552), closes or resets control.
 SERVER_FAULTS = ["refuse", "no connection", "server close", "server reset",
                  "server control close", "server control reset"]
 ENDS_SESSION = {"client killed", "client control reset",

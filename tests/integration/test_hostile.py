@@ -2,8 +2,8 @@
 
 In each test one culvert is attacked in one tunnel and used in the other, whose
 transfers go on all the while; its memory keeps the bound that limits.h and
---max-memory make, its log does not grow with the attack, and afterwards nothing
-is left.
+--max-memory make, its log does not grow with the attack, and afterwards
+nothing is left.
 """
 
 import contextlib

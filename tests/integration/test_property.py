@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import random
-import re
 import signal
 import time
 
@@ -19,7 +18,6 @@ import pytest
 
 import model
 import scripted
-from culvert import sanitized
 from player import Player
 from process import count_fds, until
 from ranked import ports_of

@@ -17,7 +17,7 @@ import pytest
 import scripted
 from culvert import sanitized
 from interposer import Faults
-from process import FAILSAFE, count_fds, until
+from process import FAILSAFE, count_fds
 from transfer import MODES, Ftp
 
 SIZE = 150_000

@@ -3,9 +3,8 @@
 A plan is all that a client and a server will do in one session: the
 commands and their replies, how their bytes are split, when the data
 connections are made, how much they carry, and what goes wrong.  It is made
-            or cut and _is_cut_off(seen.final, step.replies[-1])),
-            step.line, "was answered with", seen.first, seen.final)
-records what each side saw; check() compares the two.
+from a number, the seed, and from nothing else.  player.py plays it, through
+culvert, and records what each side saw; check() compares the two.
 
 What culvert promises, and check() demands:
 
@@ -445,7 +444,8 @@ def _check_reply(record, seen, cut):
     else:
         _need(not seen.first and (
             seen.final == step.replies[-1]
-            or cut and _is_cut_off(seen.final, step.replies[-1])), step.line, "was answered with", seen.first, seen.final)
+            or cut and _is_cut_off(seen.final, step.replies[-1])),
+            step.line, "was answered with", seen.first, seen.final)
 
 
 def _check_ask(record, seen, step):

@@ -352,6 +352,7 @@ class Ends:
     server_count: int = 0
     server_final: bytes = b""  # what the server has said of it
     aborted: bool = False     # the server had an ABOR before the end
+    slow: bool = False        # "client killed" has taken its time
     wrong: str = ""           # content that is not the file's
 
 
@@ -523,7 +524,7 @@ def _check_data(record, number, ends):
         # The client's own ABOR goes first as well, but by 0.3 s only, and by
         # another connection.
         _need(whole or ends.aborted or "abort" in one.fault
-              or one.fault.startswith("server control"),
+              or ends.slow or one.fault.startswith("server control"),
               "step", number, "the server has seen the end of an upload after",
               ends.server_count, "of", one.size, "bytes, and no ABOR before")
     if not one.upload and ends.client == "eof" and not record.link_lost \

@@ -23,9 +23,6 @@ SLACK = 10
 # ... and what the big file takes, for the reader with its small buffer.
 BIG_SLACK = 20
 
-# Killed with SIGKILL, culvert cannot remove its directory.
-KILLED_LEAVES_NOTHING = False
-
 # What is seen when nothing is, and by nobody.
 AS_EVER, NOBODY = "as ever", "-"
 
@@ -289,9 +286,8 @@ class Cell:
         assert wait_gone(self.ssh), "ssh lives on"
         for pid in self.sshd_pids:
             assert wait_gone(pid), "sshd lives on"
-        if KILLED_LEAVES_NOTHING:
-            until(lambda: not os.listdir(rig.culvert.dir),
-                  "its files are gone")
+        # Its monitor removes them.
+        until(lambda: not os.listdir(rig.culvert.dir), "its files are gone")
         until(lambda: self.has("server", "^done"),
               "the server's session ends")
 

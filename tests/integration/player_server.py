@@ -13,18 +13,28 @@ class ServerPart:
     """What the server does, as the plan has it, and what it saw of it."""
 
     async def _server(self, client):
-        """Serve the client, unless it ends without one."""
+        """Serve the client, unless it ends without a server.
+
+        A connection that has no client, of a session whose link was lost, ends
+        before it has said anything.
+        """
+        while not await self._served(client) and not client.done():
+            pass
+
+    async def _served(self, client):
+        """Serve one connection; returns whether it said anything."""
         accepted = asyncio.ensure_future(
             asyncio.get_running_loop().sock_accept(self.listener))
         await asyncio.wait([accepted, client],
                            return_when=asyncio.FIRST_COMPLETED)
         if not accepted.done():
             accepted.cancel()
-            return
-        self.remote = Lines(self._keep(accepted.result()[0]))
+            return False
+        self.remote, spoken = Lines(self._keep(accepted.result()[0])), False
         try:
             await self.remote.send(self.plan.greeting)
             while line := await self.remote.line():
+                spoken = True
                 self.note("   server <-", line)
                 await self._serve(line)
         except OSError as error:
@@ -32,6 +42,7 @@ class ServerPart:
         self.note("   server: control has ended")
         self.remote.close()
         self._drop_prepared()
+        return spoken
 
     def _drop_prepared(self):
         if isinstance(self._prepared, socket.socket):

@@ -49,7 +49,7 @@ class Pool:
         self.culvert = start_culvert(
             *(f"0:127.0.0.1:{one.port}" for one in self.listeners),
             options=[os.environ.get("PROPERTY_VERBOSE", "-v")], **how)
-        self.runs, self.failures = 0, []
+        self.runs, self.kills, self.failures = 0, 0, []
 
     def player(self, plan, tunnel):
         """Return who plays the plan through that tunnel."""
@@ -147,6 +147,7 @@ async def lose_links(pool, first, rounds):
         await asyncio.sleep(chosen.random() * 0.3)
         mark = pool.culvert.mark()
         os.kill(pool.culvert.ssh, signal.SIGKILL)
+        pool.kills += 1
         await running
         # Before it is seen, the next session would be lost with it.
         await asyncio.to_thread(pool.culvert.wait_log, "was lost",
@@ -166,6 +167,7 @@ def test_link_lost(start_pool):
     asyncio.run(lose_links(pool, first, max(LINK_ROUNDS, count // TUNNELS)))
     print(f"{pool.runs} runs in {time.monotonic() - begin:.1f} s")
     pool.check()
+    assert pool.kills
 
 
 def test_random_sessions(start_pool):

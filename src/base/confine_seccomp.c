@@ -216,6 +216,19 @@ allow_named(scmp_filter_ctx filter)
 	return err;
 }
 
+/* An argument of 32 bits, all that the kernel looks at.  (Of libseccomp's own
+ * macros for that clang complains.) */
+static struct scmp_arg_cmp
+arg_is(unsigned int n, uint32_t value)
+{
+	return (struct scmp_arg_cmp) {
+		.arg = n,
+		.op = SCMP_CMP_MASKED_EQ,
+		.datum_a = UINT32_MAX,
+		.datum_b = value,
+	};
+}
+
 /* Connections, the control socket of ssh, the kernel's tables. */
 static int
 allow_sockets(scmp_filter_ctx filter)
@@ -228,15 +241,14 @@ allow_sockets(scmp_filter_ctx filter)
 	for (size_t i = 0;
 	     i < sizeof(families) / sizeof(families[0]) && err == 0; i++)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
-		    SCMP_A0_32(SCMP_CMP_EQ, (unsigned)families[i]));
+		    arg_is(0, (unsigned)families[i]));
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && err == 0;
 	     i++)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 2,
-		    SCMP_A0_32(SCMP_CMP_EQ, AF_NETLINK),
-		    SCMP_A2_32(SCMP_CMP_EQ, (unsigned)tables[i]));
+		    arg_is(0, AF_NETLINK), arg_is(2, (unsigned)tables[i]));
 	if (err == 0)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW,
-		    SCMP_SYS(socketpair), 1, SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX));
+		    SCMP_SYS(socketpair), 1, arg_is(0, AF_UNIX));
 	return err;
 }
 
@@ -251,7 +263,7 @@ allow_ioctls(scmp_filter_ctx filter)
 	for (size_t i = 0;
 	     i < sizeof(requests) / sizeof(requests[0]) && err == 0; i++)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl),
-		    1, SCMP_A1_32(SCMP_CMP_EQ, (uint32_t)requests[i]));
+		    1, arg_is(1, (uint32_t)requests[i]));
 	return err;
 }
 
@@ -270,7 +282,7 @@ allow_threads(scmp_filter_ctx filter)
 	/* abort() and raise(): a signal to a thread of this process. */
 	if (err == 0)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill),
-		    1, SCMP_A0_32(SCMP_CMP_EQ, (unsigned)getpid()));
+		    1, arg_is(0, (unsigned)getpid()));
 	return err;
 }
 
@@ -281,12 +293,12 @@ allow_self(scmp_filter_ctx filter)
 	static const unsigned int options[] = { PR_SET_NAME, PR_GET_NAME,
 		PR_SET_VMA };
 	int err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64),
-	    1, SCMP_A0_32(SCMP_CMP_EQ, 0));
+	    1, arg_is(0, 0));
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]) && err == 0;
 	     i++)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl),
-		    1, SCMP_A0_32(SCMP_CMP_EQ, options[i]));
+		    1, arg_is(0, options[i]));
 	return err;
 }
 

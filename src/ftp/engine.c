@@ -310,9 +310,13 @@ tell_server_gone(struct engine *engine)
 		    engine->reply.code);
 	if (transfer != NULL)
 		tell_transfer_cut(engine, transfer);
-	TAILQ_FOREACH (pending, &engine->pending, link)
+	/* Behind a command without a reply ours would seem to be its own. */
+	TAILQ_FOREACH (pending, &engine->pending, link) {
 		if (pending->kind == PENDING_LOCAL)
 			pending_send_reply(engine, pending);
+		else if (pending->kind != PENDING_OURS)
+			break;
+	}
 	if (engine->lost[ENGINE_SERVER])
 		engine_sendf(engine, ENGINE_CLIENT, "421 %s.", engine->why);
 }

@@ -98,6 +98,11 @@
  * three that do not come (ServerAliveCountMax) the connection is dead. */
 #define LIMIT_SERVER_ALIVE_S 15
 
+/* ssh has so long for the connection, up to the login (ConnectTimeout): sshd
+ * itself gives nobody longer for that (LoginGraceTime), and a jump host may ask
+ * for a password meanwhile. */
+#define LIMIT_SSH_CONNECT_S 120
+
 /* ssh itself is asked as often; after three times without an answer it is
  * ended. */
 #define LIMIT_SSH_WATCH_MS 15000

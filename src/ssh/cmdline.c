@@ -34,15 +34,16 @@ static const char *const cmdline_fixed[] = {
 
 #define CMDLINE_N_FIXED (sizeof(cmdline_fixed) / sizeof(cmdline_fixed[0]))
 
-/* The program, BatchMode, -S and its path, Ciphers, ServerAliveInterval, "--",
+/* The program, BatchMode, -S and its path, Ciphers, the two time-outs, "--",
  * the destination, and the NULL; ssh -G has fewer. */
-#define CMDLINE_N_MORE 9
+#define CMDLINE_N_MORE 10
 
 /* The texts that are made here, all of them behind the vector. */
 struct cmdline_texts {
 	char path[2 * CMDLINE_PATH_MAX];
 	char ciphers[sizeof("-oCiphers=") + LIMIT_SSH_CIPHERS];
 	char interval[sizeof("-oServerAliveInterval=") + 16];
+	char connect[sizeof("-oConnectTimeout=") + 16];
 };
 
 /* A vector that is being filled. */
@@ -140,10 +141,15 @@ put_master(struct cmdline_vector *vector, const struct cmdline *cmdline,
 		    cmdline->ciphers);
 		put(vector, texts->ciphers);
 	}
-	if (cmdline->alive) {
+	if ((cmdline->timeouts & LINK_ALIVE) != 0) {
 		snprintf(texts->interval, sizeof(texts->interval),
 		    "-oServerAliveInterval=%d", LIMIT_SERVER_ALIVE_S);
 		put(vector, texts->interval);
+	}
+	if ((cmdline->timeouts & LINK_CONNECT) != 0) {
+		snprintf(texts->connect, sizeof(texts->connect),
+		    "-oConnectTimeout=%d", LIMIT_SSH_CONNECT_S);
+		put(vector, texts->connect);
 	}
 	put(vector, "--");
 	put(vector, options->destination);

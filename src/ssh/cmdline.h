@@ -32,7 +32,7 @@ struct cmdline {
 	size_t link; /* 0: the first, which may ask; below LIMIT_LINKS */
 	/* Of a master, where the user's arguments have no other ones: */
 	const char *ciphers; /* a list to ask for, or NULL */
-	bool alive;	     /* ServerAliveInterval */
+	unsigned timeouts;   /* of enum link_timeout */
 };
 
 /*

@@ -128,9 +128,13 @@ defaults_end(struct defaults *defaults)
 	char list[LIMIT_SSH_CIPHERS];
 
 	answer.ciphers = defaults_ciphers(defaults, list, &answer.why);
-	/* Where that cannot be known it does no harm. */
-	answer.alive = !runs[0].good || !runs[1].good ||
-	    defaults_same(runs, "serveraliveinterval");
+	/* Where that cannot be known they do no harm. */
+	if (!runs[0].good || !runs[1].good ||
+	    defaults_same(runs, "serveraliveinterval"))
+		answer.timeouts |= LINK_ALIVE;
+	if (!runs[0].good || !runs[1].good ||
+	    defaults_same(runs, "connecttimeout"))
+		answer.timeouts |= LINK_CONNECT;
 	uv_timer_stop(&defaults->timer);
 	defaults->done(defaults->ctx, &answer);
 }

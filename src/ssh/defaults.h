@@ -6,6 +6,8 @@
  * - The order of ciphers: AES-GCM first, where the CPU has AES.
  * - ServerAliveInterval, which is off: a connection that is dead would be found
  *   out only by the next transfer.
+ * - ConnectTimeout, which is off: an sshd that takes the connection and says
+ *   nothing would be waited for for ever.
  *
  * Both questions run at once, each in a session of its own, without a
  * terminal, so that they can be ended with all that they started (Match exec).
@@ -23,7 +25,7 @@ struct defaults;
 struct defaults_answer {
 	const char *ciphers; /* to ask for, valid in the call; NULL: none, */
 	const char *why;     /* and why says why not */
-	bool alive;	     /* ServerAliveInterval is not set */
+	unsigned timeouts;   /* that are not set, of enum link_timeout */
 };
 
 /* Called once, from the loop, and nothing runs any more. */

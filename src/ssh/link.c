@@ -56,7 +56,7 @@ struct link {
 	const char *failure; /* ours, when ssh has no words; or NULL */
 	struct defaults *defaults;
 	char ciphers[LIMIT_SSH_CIPHERS]; /* to ask for; or empty */
-	bool alive;			 /* ask for ServerAliveInterval */
+	unsigned timeouts;		 /* to ask for */
 	struct master *master;
 	struct requests *requests;
 	struct window_path way;
@@ -198,7 +198,8 @@ static const struct master_handler link_master_handler = {
 static int
 link_run(struct link *link)
 {
-	int err = master_start(link->master, link_ciphers(link), link->alive);
+	int err =
+	    master_start(link->master, link_ciphers(link), link->timeouts);
 
 	link->has_run = err == 0;
 	return err;
@@ -225,13 +226,15 @@ link_asked(void *ctx, const struct defaults_answer *answer)
 	else if (link->options->cipher_order)
 		log_verbose("the order of ciphers is left to ssh: %s",
 		    answer->why);
-	link->alive = answer->alive;
-	if (link->alive)
+	link->timeouts = answer->timeouts;
+	if ((link->timeouts & LINK_ALIVE) != 0)
 		log_verbose("ssh is to find out by ServerAliveInterval %d "
 			    "that the connection is dead",
 		    LIMIT_SERVER_ALIVE_S);
 	else
 		log_verbose("ServerAliveInterval is configured");
+	if ((link->timeouts & LINK_CONNECT) == 0)
+		log_verbose("ConnectTimeout is configured");
 	link->state = LINK_STARTING;
 	err = link_run(link);
 	defaults_free(link->defaults);
@@ -276,7 +279,7 @@ link_start(struct link *link)
 	if (link->options->ciphers != NULL)
 		snprintf(link->ciphers, sizeof(link->ciphers), "%s",
 		    link->options->ciphers);
-	link->alive = link->options->alive;
+	link->timeouts = link->options->timeouts;
 	if (err == 0 && link->options->ask &&
 	    defaults_ask(link->loop, link->options, link_asked, link,
 		&link->defaults) == 0) {
@@ -336,10 +339,10 @@ link_ciphers(const struct link *link)
 	return link->ciphers[0] == '\0' ? NULL : link->ciphers;
 }
 
-bool
-link_asks_alive(const struct link *link)
+unsigned
+link_timeouts(const struct link *link)
 {
-	return link->alive;
+	return link->timeouts;
 }
 
 bool

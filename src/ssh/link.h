@@ -17,6 +17,12 @@ struct link_forward;
 struct monitor;
 struct window_budget;
 
+/* Time-outs of ssh that are off unless somebody configures them. */
+enum link_timeout {
+	LINK_ALIVE = 1 << 0,   /* ServerAliveInterval */
+	LINK_CONNECT = 1 << 1, /* ConnectTimeout */
+};
+
 struct link_options {
 	struct monitor *monitor; /* that starts ssh; borrowed */
 	size_t number;		 /* 0: the first (command_link_options()) */
@@ -32,7 +38,7 @@ struct link_options {
 	bool ask;	     /* what is left at its defaults: defaults.h */
 	bool cipher_order;   /* ask: also about ciphers */
 	const char *ciphers; /* without ask: to ask for; or NULL */
-	bool alive;	     /* without ask: ask for ServerAliveInterval */
+	unsigned timeouts;   /* without ask: the ones to ask for */
 	bool session;	     /* no Nagle's algorithm: nodelay.h */
 	uint64_t watch_ms;   /* watch.h; 0: not */
 	struct window_budget *budget; /* of all links; borrowed */
@@ -91,8 +97,8 @@ bool link_has_run(const struct link *link);
  * as long as the link. */
 const char *link_ciphers(const struct link *link);
 
-/* Does it ask for ServerAliveInterval, once it was up? */
-bool link_asks_alive(const struct link *link);
+/* The time-outs that it asks ssh for (enum link_timeout), once it was up. */
+unsigned link_timeouts(const struct link *link);
 
 /* Only after down(), or when never started.  NULL is allowed. */
 void link_free(struct link *link);

@@ -129,7 +129,7 @@ start_in(struct place *place)
 	if (mkdir(place->directory, 0700) != 0 && errno != EEXIST)
 		return -errno;
 	place->options.ciphers = link_ciphers(first);
-	place->options.alive = link_asks_alive(first);
+	place->options.timeouts = link_timeouts(first);
 	place->link = link_new(place->links->loop, &place->options,
 	    &further_handler, place);
 	err = place->link == NULL ? -ENOMEM : link_start(place->link);

@@ -311,14 +311,14 @@ master_check(const struct master *master)
 }
 
 int
-master_start(struct master *master, const char *ciphers, bool alive)
+master_start(struct master *master, const char *ciphers, unsigned timeouts)
 {
 	const struct link_options *options = master->options;
 	const struct cmdline cmdline = {
 		.kind = CMDLINE_MASTER,
 		.link = options->number,
 		.ciphers = ciphers,
-		.alive = alive,
+		.timeouts = timeouts,
 	};
 	CLEANUP(cleanup_fd) int stderr_fd = -1;
 	int fds[2];

@@ -37,11 +37,10 @@ int master_check(const struct master *master);
 
 /*
  * Once.  Where the user's arguments have no other ones: ciphers, a list to ask
- * for, or NULL; and alive, whether ssh is to find out that the connection is
- * dead (ServerAliveInterval).  0, or a negative errno: nothing runs and
- * exited() will not come.
+ * for, or NULL; and timeouts, of enum link_timeout.  0, or a negative errno:
+ * nothing runs and exited() will not come.
  */
-int master_start(struct master *master, const char *ciphers, bool alive);
+int master_start(struct master *master, const char *ciphers, unsigned timeouts);
 
 /* SIGTERM, later SIGKILL; of one apart all that it started gets them, too.
  * Twice is allowed, and before the start. */

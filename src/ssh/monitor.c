@@ -272,7 +272,7 @@ monitor_start(struct monitor *monitor, const struct cmdline *cmdline,
 		.type = MONITOR_START,
 		.kind = cmdline->kind,
 		.link = (uint32_t)cmdline->link,
-		.alive = cmdline->alive,
+		.timeouts = cmdline->timeouts,
 	};
 	int err;
 

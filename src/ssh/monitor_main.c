@@ -235,7 +235,7 @@ monitor_run(struct monitor_state *monitor, struct monitor_child *child,
 		.link = request->link,
 		.ciphers =
 		    request->ciphers[0] != '\0' ? request->ciphers : NULL,
-		.alive = request->alive != 0,
+		.timeouts = request->timeouts & (LINK_ALIVE | LINK_CONNECT),
 	};
 	bool master = cmdline.kind == CMDLINE_MASTER;
 	bool apart = !master || cmdline.link > 0 || monitor->link.apart;

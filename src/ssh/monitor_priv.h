@@ -31,7 +31,7 @@ struct monitor_request {
 	/* MONITOR_START: a struct cmdline */
 	uint32_t kind;
 	uint32_t link;
-	uint32_t alive;
+	uint32_t timeouts;
 	char ciphers[LIMIT_SSH_CIPHERS]; /* or empty */
 	/* MONITOR_SIGNAL */
 	int32_t signum;

@@ -43,6 +43,16 @@ words_is_debug(const char *text)
 	    text[5] <= '3' && text[6] == ':';
 }
 
+/* What ssh says of channels that were refused when their mux connection ends:
+ * that it cannot close what never was. */
+static bool
+words_is_noise(const char *text)
+{
+	static const char noise[] = "chan_send_close2: channel ";
+
+	return strncmp(text, noise, strlen(noise)) == 0;
+}
+
 static void
 words_line(struct words *words)
 {
@@ -52,11 +62,11 @@ words_line(struct words *words)
 	words->line_len = 0;
 	if (text[0] == '\0')
 		return;
-	if (words->quiet)
+	if (words->quiet || words_is_noise(text))
 		log_verbose("ssh: %s", text);
 	else
 		log_info("ssh: %s", text);
-	if (!words_is_debug(text))
+	if (!words_is_debug(text) && !words_is_noise(text))
 		words_keep(words, text);
 }
 

@@ -56,7 +56,7 @@ test_master(void **state)
 	check(&master, &first,
 	    FIXED "-p|2222|-oUser=a b|-S|/run/culvert.1/ctl|--|host");
 	master.ciphers = "a,b@c";
-	master.alive = true;
+	master.timeouts = LINK_ALIVE;
 	check(&master, &first,
 	    FIXED "-p|2222|-oUser=a b|-S|/run/culvert.1/ctl|-oCiphers=a,b@c|"
 		  "-oServerAliveInterval=15|--|host");
@@ -67,11 +67,11 @@ test_master(void **state)
 	/* All that can be there at once. */
 	master.link = LIMIT_LINKS - 1;
 	master.ciphers = "a";
-	master.alive = true;
+	master.timeouts = LINK_ALIVE | LINK_CONNECT;
 	check(&master, &first,
 	    FIXED "-oBatchMode=yes|-p|2222|-oUser=a b|-S|"
 		  "/run/culvert.1/16/ctl|-oCiphers=a|"
-		  "-oServerAliveInterval=15|--|host");
+		  "-oServerAliveInterval=15|-oConnectTimeout=120|--|host");
 	percent.directory = "/%d/c%";
 	master = (struct cmdline) { .kind = CMDLINE_MASTER };
 	check(&master, &percent,

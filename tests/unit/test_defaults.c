@@ -41,6 +41,7 @@ struct env {
 	unsigned int done;
 	bool has_list;
 	bool alive;
+	bool connect;
 	char list[LIMIT_SSH_CIPHERS];
 	char why[4096];
 	unsigned int down;
@@ -182,7 +183,8 @@ on_done(void *ctx, const struct defaults_answer *answer)
 
 	env->done++;
 	env->has_list = list != NULL;
-	env->alive = answer->alive;
+	env->alive = (answer->timeouts & LINK_ALIVE) != 0;
+	env->connect = (answer->timeouts & LINK_CONNECT) != 0;
 	if (list != NULL)
 		snprintf(env->list, sizeof(env->list), "%s", list);
 	else
@@ -277,7 +279,7 @@ test_arguments(void **state)
 	}
 }
 
-/* ---- ServerAliveInterval ---- */
+/* ---- ServerAliveInterval, ConnectTimeout ---- */
 
 static void
 test_alive(void **state)
@@ -287,15 +289,18 @@ test_alive(void **state)
 		const char *argument;
 		bool batch;
 		bool alive;
+		bool connect;
 	} cases[] = {
-		{ "", "-4", false, true },
-		{ "", "-4", true, true },
-		{ "ServerAliveCountMax 5\n", "-4", false, true },
-		{ "ServerAliveInterval 7\n", "-4", false, false },
-		{ "ServerAliveInterval 7\n", "-4", true, false },
+		{ "", "-4", false, true, true },
+		{ "", "-4", true, true, true },
+		{ "ServerAliveCountMax 5\n", "-4", false, true, true },
+		{ "ServerAliveInterval 7\n", "-4", false, false, true },
+		{ "ServerAliveInterval 7\n", "-4", true, false, true },
 		{ "Host near.invalid\nServerAliveInterval 7\n", "-4", true,
-		    true },
-		{ "", "-oServerAliveInterval=60", false, false },
+		    true, true },
+		{ "", "-oServerAliveInterval=60", false, false, true },
+		{ "ConnectTimeout 9\n", "-4", false, true, false },
+		{ "", "-oConnectTimeout=9", true, true, false },
 	};
 	struct env *env = *state;
 
@@ -306,14 +311,15 @@ test_alive(void **state)
 		env->options.batch = cases[i].batch;
 		begin(env);
 		until(env, &env->done);
-		if (env->alive != cases[i].alive)
+		if (env->alive != cases[i].alive ||
+		    env->connect != cases[i].connect)
 			fail_msg("case %zu", i);
 	}
 	/* Nobody can tell: a dead connection that stays would be worse. */
 	make_program(env, "exit 1");
 	begin(env);
 	until(env, &env->done);
-	assert_true(env->alive);
+	assert_true(env->alive && env->connect);
 }
 
 /* ---- programs ---- */

@@ -51,6 +51,8 @@ test_debug(void **state)
 	assert_string_equal(words_text(&words), "");
 	feed(&words, "debug4: z\ndebug1 z\ndebug\n");
 	assert_string_equal(words_text(&words), "debug4: z; debug1 z; debug");
+	feed(&words, "chan_send_close2: channel 4: no remote_id\n");
+	assert_string_equal(words_text(&words), "debug4: z; debug1 z; debug");
 }
 
 /* Of too many lines the last are kept, whole. */

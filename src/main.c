@@ -296,7 +296,8 @@ on_ended(void *ctx, bool was_up, const char *why)
 		/* A tunnel has said what failed. */
 	} else if (app->stopping) {
 		app->status = EXIT_STOPPED;
-	} else if (was_up && app->options.retry == 0) {
+	} else if (was_up && app->options.retry == 0 &&
+	    !app->options.on_demand) {
 		log_err("the SSH connection to %s was lost: %s", to, why);
 		app->status = EXIT_FAILED;
 	} else if (!link_has_run(links_first(app->links))) {

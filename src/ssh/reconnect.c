@@ -113,8 +113,13 @@ begin_pause(struct reconnect *reconnect, uint64_t lived_ms)
 static bool
 is_refused_login(const char *why)
 {
-	return strstr(why, "Permission denied") != NULL ||
-	    strstr(why, "Too many authentication failures") != NULL;
+	const char *last = why, *next;
+
+	/* Its last line; before it sshd's banner may say anything. */
+	while ((next = strstr(last, "; ")) != NULL)
+		last = next + strlen("; ");
+	return strstr(last, ": Permission denied (") != NULL ||
+	    strstr(last, "Too many authentication failures") != NULL;
 }
 
 static void

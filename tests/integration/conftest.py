@@ -13,8 +13,8 @@ Environment
                    servers themselves.  Shows what a pair cannot do at all,
                    which is what the tables CANNOT must say, and no more.
                    For test_matrix.py only.
-    HALF=0, HALF=1 every other cell of the large tables only: scripts/test has
-                   one half with each build, and all other tests with both.
+    HALF=0, HALF=1 every other test only, but for some files: scripts/test has
+                   one half with each build.
 
 Rules: ports are the kernel's; what is waited for is an event, a line of a log
 or a state, with a failsafe, never time; each process is a fixture's, and
@@ -49,17 +49,17 @@ DIRECT = os.environ.get("DIRECT") == "1"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Where each cell is a client, a server and the like, and many are alike.
-TABLES = {"test_matrix", "test_topology", "test_translation",
-          "test_topology_sshd", "test_topology_cut"}
+# What is run with both builds; of all others scripts/test has each test once.
+BOTH = {"test_cut_client", "test_cut_link", "test_cut_server",
+        "test_reconnect", "test_refusals"}
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out the other half of the tables."""
+    """Leave out the other half."""
     half = os.environ.get("HALF")
     if half is None:
         return
-    out = [item for item in items if item.module.__name__ in TABLES
+    out = [item for item in items if item.module.__name__ not in BOTH
            and zlib.crc32(item.nodeid.encode()) % 2 != int(half)]
     config.hook.pytest_deselected(items=out)
     gone = set(out)

@@ -13,43 +13,16 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <uv.h>
 
-#include "base/cleanup.h"
+#include "app.h"
 #include "base/log.h"
-#include "base/privdir.h"
 #include "base/privileges.h"
-#include "base/user.h"
-#include "conf/options.h"
 #include "limits.h"
-#include "net/sock.h"
-#include "ssh/link.h"
-#include "ssh/links.h"
-#include "ssh/monitor.h"
-#include "ssh/reconnect.h"
-#include "ssh/window.h"
-#include "tunnel/policy.h"
-#include "tunnel/ports.h"
-#include "tunnel/side.h"
-#include "tunnel/tunnel.h"
-
-enum exit_status {
-	EXIT_STOPPED = 0,
-	EXIT_FAILED = 1,
-	EXIT_USAGE = 2,
-	EXIT_NOT_CONNECTED = 255, /* ssh's own */
-};
-
-static const int own_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
-#define N_SIGNALS (sizeof(own_signals) / sizeof(own_signals[0]))
 
 /* Descriptors of a session in a transfer: at most (-R, passive mode) two of its
  * control connection, two of its data connection, and a listener's. */
@@ -58,34 +31,6 @@ static const int own_signals[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1 };
 /* ... and those that are no session's: of ssh, of the loop, of who was refused,
  * ... */
 #define DESCRIPTORS_OWN (128 + LIMIT_TURNED_AWAY)
-
-struct app {
-	struct options options;
-	struct user user; /* to become; without a name: none */
-	struct monitor *monitor;
-	uv_loop_t loop;
-	char directory[PRIVDIR_MAX];
-	struct net *net;
-	struct window_budget budget;
-	struct link_options link_options;
-	struct reconnect *reconnect;
-	struct links *links; /* its own */
-	struct side *near;
-	struct side *far;	/* of servers */
-	struct side *far_first; /* of clients: the first link only */
-	struct policy policy;
-	struct tunnel *tunnels[OPTIONS_FORWARDS_MAX];
-	bool started;	   /* the tunnels were, once */
-	size_t n_starting; /* of them, still */
-	struct tunnel_count count;
-	uv_signal_t signals[N_SIGNALS];
-	int terminal;	   /* the controlling one, or -1 */
-	uv_timer_t drain;  /* looks whether the last session has ended */
-	uint64_t drain_by; /* uv_now(); 0: there is no such time */
-	bool draining;	   /* by a signal ... */
-	bool stopping;	   /* ... and this too */
-	enum exit_status status;
-};
 
 /* ---- the end ---- */
 
@@ -126,8 +71,8 @@ on_said(void *ctx)
  * ssh, and sshd drops what it still has of it when ssh ends: so ssh is left
  * until such clients have ended too, or had their time.
  */
-static void
-stop(struct app *app)
+void
+app_stop(struct app *app)
 {
 	bool remote = false;
 
@@ -140,80 +85,6 @@ stop(struct app *app)
 		net_when_finished(app->net, on_said, app);
 	else
 		reconnect_stop(app->reconnect);
-}
-
-/* ---- signals ---- */
-
-static void
-stop_now(struct app *app)
-{
-	uv_timer_stop(&app->drain);
-	if (app->stopping)
-		reconnect_stop(app->reconnect); /* somebody is in a hurry */
-	else
-		stop(app);
-	app->stopping = true;
-}
-
-static void
-on_drain(uv_timer_t *timer)
-{
-	struct app *app = timer->data;
-	size_t n = admission_count(app->count.admission);
-
-	if (n > 0 && (app->drain_by == 0 || uv_now(&app->loop) < app->drain_by))
-		return;
-	if (n > 0)
-		log_warn("%zu session%s did not end in time", n,
-		    n == 1 ? "" : "s");
-	stop_now(app);
-}
-
-/* Stops when no transfer is left, or in max_ms at the latest; 0: whenever that
- * is. */
-static void
-drain(struct app *app, uint64_t max_ms)
-{
-	if (app->draining || !app->started) {
-		stop_now(app);
-		return;
-	}
-	app->draining = true;
-	app->drain_by = max_ms > 0 ? uv_now(&app->loop) + max_ms : 0;
-	/* None is left when the link has been lost for good. */
-	for (size_t i = 0; i < app->options.n_forwards; i++)
-		if (app->tunnels[i] != NULL)
-			tunnel_drain(app->tunnels[i], "culvert is stopping");
-	log_info("stopping as soon as transfers have ended; once more to stop "
-		 "at once");
-	uv_timer_start(&app->drain, on_drain, 0, LIMIT_DRAIN_LOOK_MS);
-}
-
-/* Is our terminal gone?  Then nobody can be asked for a password any more. */
-static bool
-terminal_is_gone(const struct app *app)
-{
-	struct pollfd terminal = { .fd = app->terminal, .events = 0 };
-
-	return poll(&terminal, 1, 0) == 1 && (terminal.revents & POLLHUP) != 0;
-}
-
-static void
-on_signal(uv_signal_t *handle, int signum)
-{
-	struct app *app = handle->data;
-
-	if (signum == SIGHUP && !terminal_is_gone(app)) {
-		log_verbose("%s: nothing to do", strsignal(signum));
-		return;
-	}
-	log_verbose("%s: stopping", strsignal(signum));
-	if (signum == SIGUSR1)
-		drain(app, 0);
-	else if (signum == SIGTERM && app->options.drain_ms > 0)
-		drain(app, app->options.drain_ms);
-	else
-		stop_now(app);
 }
 
 /* ---- the link, on which all depends ---- */
@@ -243,7 +114,7 @@ on_started(void *ctx, struct tunnel *tunnel, const char *why)
 	if (why != NULL) {
 		log_err("%s", why);
 		app->status = EXIT_FAILED;
-		stop(app);
+		app_stop(app);
 		return;
 	}
 	if (--app->n_starting > 0)
@@ -429,28 +300,6 @@ make_parts(struct app *app)
 	    app->far != NULL && app->far_first != NULL && make_policy(app);
 }
 
-static void
-watch_signals(struct app *app)
-{
-	struct sigaction hangup;
-
-	signal(SIGPIPE, SIG_IGN);
-	app->terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
-	for (size_t i = 0; i < N_SIGNALS; i++) {
-		uv_signal_init(&app->loop, &app->signals[i]);
-		app->signals[i].data = app;
-		uv_unref((uv_handle_t *)&app->signals[i]);
-		/* nohup(1) */
-		if (own_signals[i] == SIGHUP &&
-		    sigaction(SIGHUP, NULL, &hangup) == 0 &&
-		    hangup.sa_handler == SIG_IGN)
-			continue;
-		uv_signal_start(&app->signals[i], on_signal, own_signals[i]);
-	}
-	uv_timer_init(&app->loop, &app->drain);
-	app->drain.data = app;
-}
-
 /* What the administrator allows is taken. */
 static void
 raise_descriptors(const struct app *app)
@@ -472,22 +321,6 @@ raise_descriptors(const struct app *app)
 			    "have to wait",
 		    (unsigned long)limit.rlim_cur,
 		    (unsigned long)app->options.max_sessions);
-}
-
-/* From here on a signal changes nothing, and kills nobody who cleans up. */
-static void
-ignore_signals(struct app *app)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	for (size_t i = 0; i < N_SIGNALS; i++)
-		sigaddset(&set, own_signals[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	for (size_t i = 0; i < N_SIGNALS; i++)
-		uv_close((uv_handle_t *)&app->signals[i], NULL);
-	uv_close((uv_handle_t *)&app->drain, NULL);
-	cleanup_fd(&app->terminal);
 }
 
 /* Whom to become: NULL for nobody. */
@@ -571,7 +404,7 @@ on_monitor_lost(void *ctx)
 
 	log_err("culvert's monitor process has ended, and ssh with it");
 	app->status = EXIT_FAILED;
-	stop(app);
+	app_stop(app);
 }
 
 static int
@@ -598,14 +431,14 @@ run(struct app *app)
 	if (!start_monitor(app) || start_loop(app) != 0)
 		return EXIT_FAILED;
 	app->status = EXIT_STOPPED;
-	watch_signals(app);
+	signals_watch(app);
 	raise_descriptors(app);
 	if (!start(app)) {
 		app->status = EXIT_FAILED;
 		let_go(app);
 	}
 	uv_run(&app->loop, UV_RUN_DEFAULT);
-	ignore_signals(app);
+	signals_ignore(app);
 	reconnect_free(app->reconnect);
 	monitor_detach(app->monitor);
 	/* For the handles that were closed just now. */

@@ -1,0 +1,124 @@
+/*
+ * Signals: culvert ends now, or when its transfers have.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+
+#include "app.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "limits.h"
+
+static const int own_signals[APP_SIGNALS] = { SIGINT, SIGTERM, SIGHUP,
+	SIGUSR1 };
+
+static void
+stop_now(struct app *app)
+{
+	uv_timer_stop(&app->drain);
+	if (app->stopping)
+		reconnect_stop(app->reconnect); /* somebody is in a hurry */
+	else
+		app_stop(app);
+	app->stopping = true;
+}
+
+static void
+on_drain(uv_timer_t *timer)
+{
+	struct app *app = timer->data;
+	size_t n = admission_count(app->count.admission);
+
+	if (n > 0 && (app->drain_by == 0 || uv_now(&app->loop) < app->drain_by))
+		return;
+	if (n > 0)
+		log_warn("%zu session%s did not end in time", n,
+		    n == 1 ? "" : "s");
+	stop_now(app);
+}
+
+/* Stops when no transfer is left, or in max_ms at the latest; 0: whenever that
+ * is. */
+static void
+drain(struct app *app, uint64_t max_ms)
+{
+	if (app->draining || !app->started) {
+		stop_now(app);
+		return;
+	}
+	app->draining = true;
+	app->drain_by = max_ms > 0 ? uv_now(&app->loop) + max_ms : 0;
+	/* None is left when the link has been lost for good. */
+	for (size_t i = 0; i < app->options.n_forwards; i++)
+		if (app->tunnels[i] != NULL)
+			tunnel_drain(app->tunnels[i], "culvert is stopping");
+	log_info("stopping as soon as transfers have ended; once more to stop "
+		 "at once");
+	uv_timer_start(&app->drain, on_drain, 0, LIMIT_DRAIN_LOOK_MS);
+}
+
+/* Is our terminal gone?  Then nobody can be asked for a password any more. */
+static bool
+terminal_is_gone(const struct app *app)
+{
+	struct pollfd terminal = { .fd = app->terminal, .events = 0 };
+
+	return poll(&terminal, 1, 0) == 1 && (terminal.revents & POLLHUP) != 0;
+}
+
+static void
+on_signal(uv_signal_t *handle, int signum)
+{
+	struct app *app = handle->data;
+
+	if (signum == SIGHUP && !terminal_is_gone(app)) {
+		log_verbose("%s: nothing to do", strsignal(signum));
+		return;
+	}
+	log_verbose("%s: stopping", strsignal(signum));
+	if (signum == SIGUSR1)
+		drain(app, 0);
+	else if (signum == SIGTERM && app->options.drain_ms > 0)
+		drain(app, app->options.drain_ms);
+	else
+		stop_now(app);
+}
+
+void
+signals_watch(struct app *app)
+{
+	struct sigaction hangup;
+
+	signal(SIGPIPE, SIG_IGN);
+	app->terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	for (size_t i = 0; i < APP_SIGNALS; i++) {
+		uv_signal_init(&app->loop, &app->signals[i]);
+		app->signals[i].data = app;
+		uv_unref((uv_handle_t *)&app->signals[i]);
+		/* nohup(1) */
+		if (own_signals[i] == SIGHUP &&
+		    sigaction(SIGHUP, NULL, &hangup) == 0 &&
+		    hangup.sa_handler == SIG_IGN)
+			continue;
+		uv_signal_start(&app->signals[i], on_signal, own_signals[i]);
+	}
+	uv_timer_init(&app->loop, &app->drain);
+	app->drain.data = app;
+}
+
+void
+signals_ignore(struct app *app)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < APP_SIGNALS; i++)
+		sigaddset(&set, own_signals[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (size_t i = 0; i < APP_SIGNALS; i++)
+		uv_close((uv_handle_t *)&app->signals[i], NULL);
+	uv_close((uv_handle_t *)&app->drain, NULL);
+	cleanup_fd(&app->terminal);
+}

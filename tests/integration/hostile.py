@@ -32,7 +32,7 @@ CONTROL_KIB = 2 * kib("LIMIT_CONTROL_INPUT", "LIMIT_HIGH_WATER",
                       "LIMIT_READ_CHUNK", "LIMIT_WINDOW_SMALL")
 
 # What a data connection may in one direction, besides its window.
-DATA_KIB = kib("LIMIT_HIGH_WATER", "LIMIT_READ_CHUNK")
+DATA_KIB = kib("LIMIT_HIGH_WATER", "LIMIT_READ_CHUNK", "LIMIT_READ_CHUNK")
 
 FILE = 1 << 20
 

@@ -186,7 +186,8 @@ def test_interrupt(terminal, sshd, ns):
             assert [text[:3] for text in replies] == ["421"], replies
         assert one.wait() == 0, one.text
     # ssh, which is interrupted too, may have gone first; that is no failure.
-    assert not re.search("was lost: (?!.*trying again)", one.text), one.text
+    assert not re.search("to files.test was lost: (?!.*trying again)",
+                         one.text), one.text
 
 
 def test_hang_up(tmp, sshd):

@@ -324,6 +324,7 @@ def test_lost_while_tunnels_begin(server, start_culvert, tmp, ns):
             "-o", f"ProxyCommand={PYTHON} {script} {tmp}/marker %h %p"])
     # It asks sshd to listen.
     until(lambda: glob.glob(f"{culvert.dir}/culvert.*/f*"), "it asks sshd")
+    until((tmp / "marker").exists, "the way to sshd falls silent")
     kill_ssh(culvert)
     culvert.wait_log("was lost.*; trying again in")
     culvert.wait_ready()

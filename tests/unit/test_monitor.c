@@ -435,7 +435,7 @@ test_user(void **state)
 	assert_int_equal(start(env, CMDLINE_MASTER, 0), 0);
 	read_output(env, text, sizeof(text));
 	until(env, &env->ended, 1);
-	assert_memory_equal(text, user.home, strlen(user.home));
+	assert_non_null(strstr(text, user.home)); /* gcov may speak first */
 	assert_non_null(strstr(text, "\nUid:\t65534\t65534\t65534\t65534\n"));
 	assert_non_null(strstr(text, "\nCapEff:\t0000000000000000\n"));
 	user_free(&user);

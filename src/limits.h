@@ -218,8 +218,7 @@
 #define LIMIT_PROBE_MS 500
 
 /* So long after the beginning of a session somebody is to have logged in,
- * unless
- * --login-timeout says otherwise: as proftpd and vsftpd have it. */
+ * unless --login-timeout says otherwise: as proftpd and vsftpd have it. */
 #define LIMIT_LOGIN_MS 300000
 
 /* culvert ends when transfers have ended: a command that is not answered, or a

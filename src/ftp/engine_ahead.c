@@ -122,13 +122,7 @@ ahead_want(struct engine *engine)
 static bool
 may_ask(const struct engine *engine)
 {
-	for (int peer = 0; peer < 2; peer++)
-		if (engine->eof[peer] || engine->lost[peer] ||
-		    engine->fragment[peer])
-			return false;
-	return TAILQ_EMPTY(&engine->pending) && engine->reply.code == 0 &&
-	    engine->next == NULL && engine->making == NULL &&
-	    !engine->mode_block && !engine->opaque &&
+	return owner_is_quiet(engine) && !engine->mode_block &&
 	    data_room(engine) >= 2; /* the client's own asks come first */
 }
 

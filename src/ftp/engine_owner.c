@@ -17,18 +17,25 @@ owner_login(struct engine *engine)
 
 /* ---- NOOPs ---- */
 
-/* Has the server nothing to do, and nothing to expect? */
-static bool
-server_rests(const struct engine *engine)
+bool
+owner_is_quiet(const struct engine *engine)
 {
 	for (int peer = 0; peer < 2; peer++)
 		if (engine->eof[peer] || engine->lost[peer] ||
-		    engine->fragment[peer] ||
-		    line_reader_len(&engine->input[peer]) > 0)
+		    engine->fragment[peer])
 			return false;
 	return TAILQ_EMPTY(&engine->pending) && engine->reply.code == 0 &&
-	    engine->next == NULL && engine->making == NULL &&
-	    engine->rest == NULL && !engine->follows;
+	    engine->next == NULL && engine->making == NULL && !engine->opaque;
+}
+
+/* Does the server expect nothing, and is nothing on its way to it? */
+static bool
+server_rests(const struct engine *engine)
+{
+	return owner_is_quiet(engine) && engine->rest == NULL &&
+	    !engine->follows &&
+	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0 &&
+	    line_reader_len(&engine->input[ENGINE_SERVER]) == 0;
 }
 
 void
@@ -36,8 +43,8 @@ engine_keepalive(struct engine *engine)
 {
 	struct pending *noop;
 
-	if (engine->ended || engine->stopping || engine->opaque ||
-	    !engine->logged_in || engine->noop_refused || !server_rests(engine))
+	if (engine->ended || engine->stopping || !engine->logged_in ||
+	    engine->noop_refused || !server_rests(engine))
 		return;
 	noop = pending_add(engine, PENDING_OURS, VERB_OTHER);
 	if (noop == NULL)

@@ -438,6 +438,8 @@ bool ahead_event(struct engine *engine, struct data *data,
 
 /* engine_owner.c: somebody has logged in, or nobody can tell. */
 void owner_login(struct engine *engine);
+/* Does neither peer wait for anything, nor has ended? */
+bool owner_is_quiet(const struct engine *engine);
 /* May one more line of the client be taken? */
 bool owner_takes_line(struct engine *engine);
 /* Must the line, a whole one, wait for the session's end? */

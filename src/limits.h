@@ -167,8 +167,9 @@
 
 /* ---- times, in milliseconds ---- */
 
-/* A reply to a transfer waits this long for the server's data connection, and
- * a new far listener for its probe ... */
+/* A reply to a transfer waits this long for the server's data connection, the
+ * dial of a client in active mode for the reply, and a new far listener for its
+ * probe ... */
 #define LIMIT_HOLD_ACCEPT_MS 1000
 /* ... and such a reply this long for ours to the client, in active mode. */
 #define LIMIT_HOLD_DIAL_MS 10000
@@ -182,8 +183,15 @@
 #define LIMIT_HOLD_QUIET_MS 10000
 
 /* Once ssh has all of a download for a far client, the client has this long to
- * end its direction too, which shows that sshd holds nothing of it any more. */
+ * end its direction too, which shows that sshd holds nothing of it any more ...
+ */
 #define LIMIT_FAR_DELIVERY_MS 2000
+/* ... or, if it reads slowly, as long as so many bytes have taken until then,
+ * which is about what the two ends of ssh and their kernels hold, at most ...
+ */
+#define LIMIT_FAR_HELD (8 * 1024 * 1024)
+/* ... but no longer than this. */
+#define LIMIT_FAR_DELIVERY_MAX_MS 60000
 
 /* TCP asks an idle peer for a sign of life after so many seconds, which also
  * keeps a NAT on the way from forgetting the connection; and then again, so
@@ -209,11 +217,14 @@
 /* After our own ABOR for a cut upload it has this long. */
 #define LIMIT_CUT_UPLOAD_MS 10000
 
-/* The end of an upload waits this long for a sign that its client died. */
+/* The end of an upload waits this long for a sign that its client died, whose
+ * kernel ends its connections one after the other: a little, and a millisecond
+ * more for so many bytes (what a client writes at once is whole) ... */
 #define LIMIT_UPLOAD_EOF_MS 5
-/* ... of a client that sshd stands between, whose two ends come through sshd
- * and ssh one after the other. */
-#define LIMIT_FAR_UPLOAD_EOF_MS 50
+#define LIMIT_UPLOAD_EOF_BYTES 4096
+/* ... up to this, which it takes at once where sshd stands between, and the two
+ * ends come through sshd and ssh. */
+#define LIMIT_UPLOAD_EOF_MAX_MS 50
 /* ... and this long for the reset that answers a probe, twice. */
 #define LIMIT_PROBE_MS 500
 

@@ -443,7 +443,8 @@ step(struct engine *engine)
 		return step_ends(engine);
 	return pending_flush_local(engine) || ask_step(engine) ||
 	    engine_step_server(engine) || engine_step_client(engine) ||
-	    ahead_step(engine) || owner_drain_step(engine) || step_ends(engine);
+	    hold_step(engine) || ahead_step(engine) ||
+	    owner_drain_step(engine) || step_ends(engine);
 }
 
 bool

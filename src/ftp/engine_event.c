@@ -63,6 +63,19 @@ probe_client(struct engine *engine, struct data *data)
 	data_set_timer(engine, data, WAIT_PROBE, LIMIT_PROBE_MS);
 }
 
+static uint64_t
+upload_eof_ms(const struct engine *engine, const struct data *data)
+{
+	uint64_t ms = LIMIT_UPLOAD_EOF_MS +
+	    data->bytes[ENGINE_SERVER] / LIMIT_UPLOAD_EOF_BYTES;
+
+	/* Only sshd hides the address of a client. */
+	if (ms > LIMIT_UPLOAD_EOF_MAX_MS ||
+	    engine->config.client.family == AF_UNSPEC)
+		ms = LIMIT_UPLOAD_EOF_MAX_MS;
+	return ms;
+}
+
 static void
 upload_eof(struct engine *engine, struct data *data)
 {
@@ -75,11 +88,8 @@ upload_eof(struct engine *engine, struct data *data)
 		return;
 	}
 	if (!engine->eof[ENGINE_CLIENT]) {
-		/* Only sshd hides the address of a client. */
 		data_set_timer(engine, data, WAIT_UPLOAD_EOF,
-		    engine->config.client.family == AF_UNSPEC ?
-			LIMIT_FAR_UPLOAD_EOF_MS :
-			LIMIT_UPLOAD_EOF_MS);
+		    upload_eof_ms(engine, data));
 		return;
 	}
 	probe_client(engine, data);
@@ -238,6 +248,9 @@ on_timeout(struct engine *engine, struct data *data,
 	switch (wait) {
 	case WAIT_ACCEPT:
 		data->expired = true;
+		break;
+	case WAIT_SILENT:
+		hold_dial(engine, data);
 		break;
 	case WAIT_DIAL:
 		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_CLIENT);

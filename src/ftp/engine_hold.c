@@ -26,6 +26,32 @@ hold_active(struct engine *engine, struct data *data)
 	return true;
 }
 
+/*
+ * The client is dialled at the first reply, since a transfer may be refused.  A
+ * server that says nothing before it has the file would wait for ever.
+ */
+bool
+hold_step(struct engine *engine)
+{
+	struct pending *transfer = pending_transfer(engine);
+	struct data *data = transfer != NULL ? data_of(engine, transfer) : NULL;
+
+	if (data == NULL || transfer->waits || data->wait != WAIT_NONE ||
+	    data->end[ENGINE_CLIENT].listens ||
+	    data->end[ENGINE_SERVER].listens || data->dialled ||
+	    !data->up[ENGINE_SERVER] || data->cut || data->aborting)
+		return false;
+	data_set_timer(engine, data, WAIT_SILENT, LIMIT_HOLD_ACCEPT_MS);
+	return true;
+}
+
+void
+hold_dial(struct engine *engine, struct data *data)
+{
+	data_act(engine, data, ENGINE_DATA_DIAL, ENGINE_CLIENT);
+	data_set_timer(engine, data, WAIT_DIAL, LIMIT_HOLD_DIAL_MS);
+}
+
 static void
 watch_quiet(struct engine *engine, struct data *data)
 {

@@ -63,6 +63,7 @@ enum data_wait {
 	WAIT_NONE,
 	WAIT_ACCEPT,	 /* a held reply, for the server's connection */
 	WAIT_DIAL,	 /* a held reply, for ours to the client */
+	WAIT_SILENT,	 /* a transfer, for its first reply */
 	WAIT_CONNECT,	 /* a running transfer, for the client's connection */
 	WAIT_UPLOAD_EOF, /* an upload's end, for signs of the client's death */
 	WAIT_PROBE,	 /* the same, for the answer to a probe */
@@ -500,6 +501,11 @@ void data_server_gone(struct engine *engine, const char *why);
  * waits for. */
 bool data_holds_reply(struct engine *engine, struct pending *transfer,
     unsigned code);
+/* A transfer whose client is to be dialled: waits for its first reply, for a
+ * while.  False: nothing done. */
+bool hold_step(struct engine *engine);
+/* It has waited long enough. */
+void hold_dial(struct engine *engine, struct data *data);
 /* A transfer's final reply has passed. */
 void data_transfer_over(struct engine *engine, struct pending *transfer,
     unsigned server_code, unsigned client_code);

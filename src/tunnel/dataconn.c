@@ -116,6 +116,8 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 			lose(to, "out of memory");
 		return; /* after -EPIPE closed() says why */
 	}
+	if (to->peer == ENGINE_CLIENT && to->sent == 0)
+		from->conn->began_at = uv_now(from->conn->timer.loop);
 	to->sent += len;
 	from->slack -= from->slack < len ? from->slack : len;
 	if (stream_queued(to->stream) > LIMIT_HIGH_WATER)

@@ -48,6 +48,7 @@ struct dataconn {
 	uint64_t quiet_ms;
 	uint64_t seen; /* what had moved when quiet was started */
 	uint64_t delivery_ms;
+	uint64_t began_at; /* when the first byte for the client came */
 	uint64_t taken_at; /* when ssh had all for a far client; 0: not yet */
 };
 

@@ -48,6 +48,20 @@ on_quiet(uv_timer_t *timer)
 	uv_timer_start(timer, on_quiet, conn->quiet_ms, 0);
 }
 
+/* How long a far client has to end its direction; see limits.h. */
+static uint64_t
+far_delivery_ms(const struct dataconn *conn)
+{
+	uint64_t sent = conn->end[ENGINE_CLIENT].sent;
+	uint64_t ms = sent == 0 ? 0 : conn->taken_at - conn->began_at;
+
+	if (sent > LIMIT_FAR_HELD)
+		ms = (uint64_t)((double)ms * LIMIT_FAR_HELD / (double)sent);
+	if (ms < LIMIT_FAR_DELIVERY_MS)
+		return LIMIT_FAR_DELIVERY_MS;
+	return ms < LIMIT_FAR_DELIVERY_MAX_MS ? ms : LIMIT_FAR_DELIVERY_MAX_MS;
+}
+
 /*
  * Has the client every byte and the end?  On the far side all that is known is
  * that ssh has them; sshd may hold some for a slow client, and lose them with
@@ -68,7 +82,7 @@ is_delivered(struct dataconn *conn, bool *ret_assumed)
 	*ret_assumed = true;
 	if (conn->taken_at == 0)
 		conn->taken_at = now;
-	return now - conn->taken_at >= LIMIT_FAR_DELIVERY_MS;
+	return now - conn->taken_at >= far_delivery_ms(conn);
 }
 
 static void

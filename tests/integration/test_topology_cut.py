@@ -15,6 +15,7 @@ import pytest
 
 import clients
 import scripted
+from clients import make_file
 from process import children, wait_gone
 from servers import KINDS
 from test_cut_client import hand_over, kill
@@ -283,6 +284,26 @@ def test_client_that_ends_after_the_226(topology, mode, tmp):
     with one.ftp() as ftp:
         data = ftp.begin(mode, f"RETR {one.place.name}/file")
         assert data.read_all() == b"file"
+        ftp.control.expect("226")
+
+
+@modes
+def test_slow_client_has_longer(topology, mode, tmp):
+    """A client that was slow is given as long as it has taken before.
+
+    The file is more than what is between; so while the client reads nothing
+    the transfer goes on, and that is known to culvert.
+    """
+    size, pause = 16 << 20, 8
+    one = Remote(topology, "vsftpd", TWO, tmp)
+    make_file(one.place / "file", size)
+    with one.ftp() as ftp:
+        data = ftp.begin(mode, f"RETR {one.place.name}/file", rcvbuf=65536)
+        assert not select.select([ftp.control.sock], [], [], pause)[0]
+        assert len(data.read_all()) == size
+        # Half of the file is what may be between, so half of the pause.
+        assert not select.select([ftp.control.sock], [], [], 3)[0], \
+            "a 226 too early"
         ftp.control.expect("226")
 
 

@@ -277,6 +277,25 @@ def test_reply_to_active(topology, form, tmp):
         ftp.control.expect("226 ")
 
 
+def test_server_without_150(session):
+    """It says nothing before it has the file: the client is dialled anyway."""
+    one = session(options=["--server-mode", "passive"])
+    with scripted.Listener() as near, scripted.Listener(one.ns) as far:
+        one.client.command(f"PORT {near.port_argument()}", "STOR file")
+        one.server.expect_command("EPSV")
+        one.server.reply(f"229 (|||{far.port}|)")
+        one.client.expect("200")
+        one.server.expect_command("STOR file")
+        with near.accept() as data, far.accept() as there:
+            data.send(b"whole")
+            data.half_close()
+            there.expect_bytes(b"whole")
+            there.expect_end()
+            there.close()
+            one.server.reply("226 done")
+            one.client.expect("226 done")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mode", MODES)
 def test_refusals_pass_translated(topology, kind, mode, tmp):

@@ -44,12 +44,16 @@ on_drain(uv_timer_t *timer)
 static void
 drain(struct app *app, uint64_t max_ms)
 {
-	if (app->draining || !app->started) {
+	bool sooner = app->drain_by == 0 && max_ms > 0;
+
+	if (!app->started || app->stopping || (app->draining && !sooner)) {
 		stop_now(app);
 		return;
 	}
-	app->draining = true;
 	app->drain_by = max_ms > 0 ? uv_now(&app->loop) + max_ms : 0;
+	if (app->draining)
+		return;
+	app->draining = true;
 	/* None is left when the link has been lost for good. */
 	for (size_t i = 0; i < app->options.n_forwards; i++)
 		if (app->tunnels[i] != NULL)

@@ -151,13 +151,17 @@ def test_second_signal(session):
     wait_end(one)
 
 
-def test_drain_option(session):
+@pytest.mark.parametrize("before", [None, signal.SIGUSR1])
+def test_drain_option(before, session):
     """--drain: SIGTERM waits for transfers, but not for ever."""
     one = session(options=["--drain", "1"])
     near, far = connect_data(one, "passive", "RETR file")
     with near, far:
         far.send(b"a part")
         near.expect_bytes(b"a part")
+        if before is not None:
+            send(one, before)
+            wait_refused(one)
         send(one, signal.SIGTERM)
         wait_refused(one)
         near.expect_reset()

@@ -70,8 +70,8 @@ write_config(struct sshenv *env, const char *config)
 	fclose(file);
 }
 
-/* Waits until sshd says that it listens. */
-static void
+/* Waits until sshd says that it listens; false: somebody has its port. */
+static bool
 wait_for_sshd(struct sshenv *env)
 {
 	char words[4096];
@@ -81,33 +81,26 @@ wait_for_sshd(struct sshenv *env)
 		ssize_t n =
 		    read(env->sshd_words, words + len, sizeof(words) - 1 - len);
 
-		assert_true(n > 0);
+		if (n <= 0)
+			break;
 		len += (size_t)n;
 		words[len] = '\0';
 		if (strstr(words, "Server listening") != NULL)
-			return;
+			return true;
 	}
-	fail_msg("sshd: %s", words);
+	words[len] = '\0';
+	if (strstr(words, "Address already in use") == NULL)
+		fail_msg("sshd: %s", words);
+	return false;
 }
 
-void
-sshenv_start(struct sshenv *env, const char *config)
+/* As wait_for_sshd(). */
+static bool
+start_sshd(struct sshenv *env, const char *config)
 {
 	char config_path[128];
 	int fds[2];
 
-	memset(env, 0, sizeof(*env));
-	signal(SIGPIPE, SIG_IGN);
-	uv_loop_init(&env->loop);
-	uv_timer_init(&env->loop, &env->watchdog);
-	strcpy(env->directory, "/tmp/culvert-test-XXXXXX");
-	assert_non_null(mkdtemp(env->directory));
-	mkdir("/run/sshd", 0755);
-	for (const char *const *name =
-		 (const char *const[]) { "host", "key", "other", NULL };
-	     *name != NULL; name++)
-		run("ssh-keygen -q -t ed25519 -N '' -f %s/%s", env->directory,
-		    *name);
 	env->port = sshenv_free_port();
 	write_config(env, config);
 	snprintf(config_path, sizeof(config_path), "%s/sshd_config",
@@ -126,7 +119,30 @@ sshenv_start(struct sshenv *env, const char *config)
 	env->sshd_words = fds[0];
 	/* What it says later fits into the pipe. */
 	fcntl(fds[0], F_SETPIPE_SZ, 1024 * 1024);
-	wait_for_sshd(env);
+	if (wait_for_sshd(env))
+		return true;
+	close(env->sshd_words);
+	waitpid(env->sshd, NULL, 0);
+	return false;
+}
+
+void
+sshenv_start(struct sshenv *env, const char *config)
+{
+	memset(env, 0, sizeof(*env));
+	signal(SIGPIPE, SIG_IGN);
+	uv_loop_init(&env->loop);
+	uv_timer_init(&env->loop, &env->watchdog);
+	strcpy(env->directory, "/tmp/culvert-test-XXXXXX");
+	assert_non_null(mkdtemp(env->directory));
+	mkdir("/run/sshd", 0755);
+	for (const char *const *name =
+		 (const char *const[]) { "host", "key", "other", NULL };
+	     *name != NULL; name++)
+		run("ssh-keygen -q -t ed25519 -N '' -f %s/%s", env->directory,
+		    *name);
+	while (!start_sshd(env, config))
+		continue;
 }
 
 /* ---- the monitor ---- */

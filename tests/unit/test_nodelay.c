@@ -82,6 +82,8 @@ sshd_nodelay(const struct sshenv *env)
 	for (char *at = text; (pid = strtol(at, &at, 10)) > 0;) {
 		int process = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
 
+		if (process < 0 && errno == ENOSYS) /* as in valgrind */
+			skip();
 		for (int i = 0; process >= 0 && i < FDS_MAX; i++) {
 			int fd = (int)syscall(SYS_pidfd_getfd, process, i, 0);
 

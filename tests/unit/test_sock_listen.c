@@ -322,47 +322,6 @@ test_unix_path(void **state)
 	assert_int_equal(err, -ENOENT);
 }
 
-/* Whom no descriptor is left for is neither dropped nor the cause of a loop
- * that turns without end. */
-static void
-test_no_descriptor(void **state)
-{
-	struct sockenv *env = *state;
-	struct notes notes = { .env = env };
-	struct addr at = addr_loopback(AF_INET, 0);
-	struct net_listener *listener;
-	struct rlimit many, few;
-	unsigned int turns = 0;
-	int raw, free_fd, error, err = 0;
-	uint64_t begin;
-	char byte;
-
-	listener = net_listen(env->net, &at, false, notes_accept, &notes, &err);
-	assert_non_null(listener);
-	assert_int_equal(net_listener_start(listener), 0);
-	at = net_listener_addr(listener);
-	raw = raw_connect(&at);
-	free_fd = dup(raw);
-	assert_true(free_fd >= 0);
-	close(free_fd);
-	assert_int_equal(getrlimit(RLIMIT_NOFILE, &many), 0);
-	few = many;
-	few.rlim_cur = (rlim_t)free_fd;
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
-	begin = uv_now(&env->loop);
-	for (; uv_now(&env->loop) < begin + 5 * LIMIT_ACCEPT_PAUSE_MS; turns++)
-		sockenv_turn(env);
-	/* The tick of the test is among them, each millisecond. */
-	assert_true(turns < 6 * LIMIT_ACCEPT_PAUSE_MS);
-	assert_null(notes.stream);
-	assert_int_equal(raw_read(raw, &byte, 1, &error), 0);
-	assert_int_equal(setrlimit(RLIMIT_NOFILE, &many), 0);
-	SOCKENV_UNTIL(env, notes.stream != NULL);
-	net_listener_close(listener);
-	close(raw);
-	notes_free(&notes);
-}
-
 int
 main(void)
 {
@@ -375,7 +334,6 @@ main(void)
 		SOCKENV_TEST(test_link_local),
 		SOCKENV_TEST(test_unix),
 		SOCKENV_TEST(test_unix_path),
-		SOCKENV_TEST(test_no_descriptor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,476 @@
+/*
+ * The options: the table, and what each takes.
+ */
+#include "conf/option.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "limits.h"
+
+static option_take_cb add_forward, add_allow, take_server_mode,
+    take_far_address, take_client_ports, take_retry, take_verbose;
+
+#define AT(field) .at = offsetof(struct options, field)
+#define FLAG(field) .kind = OPTION_FLAG, .bare = true, AT(field)
+#define TEXT(field) .kind = OPTION_TEXT, AT(field)
+#define ADDRESS(field) .kind = OPTION_ADDRESS, AT(field)
+#define NUMBER(what, field, least, most) \
+	.kind = (what), AT(field), .low = (least), .high = (most)
+#define COUNT(field, least, most) NUMBER(OPTION_COUNT, field, least, most)
+#define SIZE(field, least, most) NUMBER(OPTION_SIZE, field, least, most)
+#define SECONDS(field, most) NUMBER(OPTION_SECONDS, field, 0, most)
+#define EITHER(field, no, yes) \
+	.kind = OPTION_EITHER, AT(field), .words = { (no), (yes) }
+#define OWN(taker) .kind = OPTION_OWN, .take = (taker)
+#define SSH(letter) .kind = OPTION_SSH, .words = { (letter) }
+
+#define TUNNEL(option, ...)                                           \
+	{                                                             \
+		.name = (option), .scope = OPTION_TUNNEL, __VA_ARGS__ \
+	}
+#define LINK(option, ...)                                           \
+	{                                                           \
+		.name = (option), .scope = OPTION_LINK, __VA_ARGS__ \
+	}
+#define PROCESS(option, ...)                                           \
+	{                                                              \
+		.name = (option), .scope = OPTION_PROCESS, __VA_ARGS__ \
+	}
+
+static const struct option_entry table[] = {
+	TUNNEL("L", OWN(add_forward), .repeat = true),
+	TUNNEL("R", OWN(add_forward), .repeat = true),
+	TUNNEL("allow", OWN(add_allow), .repeat = true),
+	TUNNEL("allow-tls", FLAG(allow_tls)),
+	TUNNEL("any-user", FLAG(any_user)),
+	TUNNEL("client-address", ADDRESS(client_address)),
+	TUNNEL("client-data-host",
+	    EITHER(client_data_host_control, "command", "control")),
+	TUNNEL("client-ports", OWN(take_client_ports)),
+	TUNNEL("far-address", OWN(take_far_address)),
+	TUNNEL("foreign-port", EITHER(pass_foreign_port, "refuse", "pass")),
+	TUNNEL("keepalive", SECONDS(keepalive_ms, 1000000)),
+	TUNNEL("link-wait", SECONDS(link_wait_ms, 3600)),
+	TUNNEL("login-timeout", SECONDS(login_ms, 1000000)),
+	TUNNEL("max-data", COUNT(max_data, 1, LIMIT_SESSION_DATA)),
+	TUNNEL("max-lines", COUNT(max_lines, 0, 1000000)),
+	TUNNEL("prefetch", FLAG(prefetch)),
+	TUNNEL("server-data-host",
+	    EITHER(server_data_host_reply, "control", "reply")),
+	TUNNEL("server-mode", OWN(take_server_mode)),
+
+	/* ssh's own letters first. */
+	LINK("4", SSH("-4"), .bare = true),
+	LINK("6", SSH("-6"), .bare = true),
+	LINK("F", SSH("-F")),
+	LINK("i", SSH("-i"), .repeat = true),
+	LINK("J", SSH("-J")),
+	LINK("l", SSH("-l")),
+	LINK("p", SSH("-p")),
+	LINK("o", SSH("-o"), .repeat = true),
+	LINK("c", SSH("-c")),
+	LINK("batch", FLAG(batch)),
+	LINK("idle-exit", SECONDS(idle_exit_ms, 1000000)),
+	LINK("links", COUNT(links, 1, LIMIT_LINKS)),
+	LINK("no-cipher-order", FLAG(no_cipher_order)),
+	LINK("no-session", FLAG(no_session)),
+	LINK("on-demand", FLAG(on_demand)),
+	LINK("retry", OWN(take_retry)),
+	LINK("ssh", TEXT(ssh)),
+
+	PROCESS("drain", SECONDS(drain_ms, 1000000)),
+	PROCESS("max-logins", COUNT(max_logins, 0, 100000)),
+	PROCESS("max-memory", SIZE(max_memory, 8 << 20, 64ULL << 30)),
+	PROCESS("max-per-address", COUNT(max_per_address, 0, 100000)),
+	PROCESS("max-sessions", COUNT(max_sessions, 1, 100000)),
+	PROCESS("max-window", SIZE(max_window, LIMIT_WINDOW_SMALL, 1 << 30)),
+	PROCESS("no-confine", FLAG(no_confine)),
+	PROCESS("q", FLAG(quiet)),
+	PROCESS("user", TEXT(user)),
+	PROCESS("v", OWN(take_verbose), .bare = true, .repeat = true),
+};
+
+#define N_OPTIONS (sizeof(table) / sizeof(table[0]))
+
+const struct option_entry *
+option_at(size_t n)
+{
+	return n < N_OPTIONS ? &table[n] : NULL;
+}
+
+const struct option_entry *
+option_find(const char *name)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (strcmp(table[i].name, name) == 0)
+			return &table[i];
+	return NULL;
+}
+
+/* ---- what they take ---- */
+
+static int refuse(char *why, size_t why_size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int
+refuse(char *why, size_t why_size, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, why_size, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+static int
+add_forward(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	struct forward *forward = &options->forwards[options->n_forwards];
+
+	if (options->n_forwards == OPTIONS_FORWARDS_MAX)
+		return refuse(why, why_size, "more than %d times -L and -R",
+		    OPTIONS_FORWARDS_MAX);
+	if (forward_parse(text, forward, why, why_size) != 0)
+		return -EINVAL;
+	forward->remote = option->name[0] == 'R';
+	options->n_forwards++;
+	return 0;
+}
+
+static int
+add_for_ssh(struct options *options, const char *word, const char *text)
+{
+	size_t n = options->n_ssh_arguments;
+	const char **grown =
+	    realloc(options->ssh_arguments, (n + 2) * sizeof(*grown));
+
+	if (grown == NULL)
+		return -ENOMEM;
+	options->ssh_arguments = grown;
+	grown[n++] = word;
+	if (text != NULL)
+		grown[n++] = text;
+	options->n_ssh_arguments = n;
+	return 0;
+}
+
+/* Sets *ret to the place of text among the n words. */
+static int
+choose(const char *text, const char *const *words, size_t n, size_t *ret,
+    char *why, size_t why_size)
+{
+	char expected[80] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(text, words[i]) == 0) {
+			*ret = i;
+			return 0;
+		}
+		len += (size_t)snprintf(expected + len, sizeof(expected) - len,
+		    "%s\"%s\"", i > 0 ? " or " : "", words[i]);
+	}
+	return refuse(why, why_size, "expected %s", expected);
+}
+
+static int
+take_flag(bool *ret, const char *text, char *why, size_t why_size)
+{
+	static const char *const words[] = { "no", "yes" };
+	size_t n = 0;
+	int err = choose(text, words, 2, &n, why, why_size);
+
+	if (err == 0)
+		*ret = n == 1;
+	return err;
+}
+
+static int
+take_for_ssh(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	bool yes = true;
+	int err;
+
+	if (!option->bare)
+		return add_for_ssh(options, option->words[0], text);
+	err = take_flag(&yes, text, why, why_size);
+	return err == 0 && yes ? add_for_ssh(options, option->words[0], NULL) :
+				 err;
+}
+
+/* Once more each time; ssh is told, too. */
+static int
+take_verbose(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	bool yes = true;
+	int err = take_flag(&yes, text, why, why_size);
+
+	(void)option;
+	if (err != 0 || !yes)
+		return err;
+	options->verbose++;
+	return add_for_ssh(options, "-v", NULL);
+}
+
+static int
+take_server_mode(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	static const char *const modes[] = {
+		[OPTIONS_SAME] = "same",
+		[OPTIONS_PASSIVE] = "passive",
+		[OPTIONS_ACTIVE] = "active",
+	};
+	size_t n = 0;
+	int err = choose(text, modes, sizeof(modes) / sizeof(modes[0]), &n, why,
+	    why_size);
+
+	(void)option;
+	if (err == 0)
+		options->server_mode = (enum options_mode)n;
+	return err;
+}
+
+static int
+take_retry(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	uint64_t n = OPTIONS_RETRY_FOREVER;
+
+	(void)option;
+	if (strcmp(text, "never") == 0)
+		n = 0;
+	else if (strcmp(text, "forever") != 0 &&
+	    num_parse_text(text, OPTIONS_RETRY_FOREVER - 1, &n) != 0)
+		return refuse(why, why_size,
+		    "expected a number, \"forever\" or \"never\"");
+	options->retry = (uint32_t)n;
+	options->retry_given = true;
+	return 0;
+}
+
+/* COUNT, SIZE and SECONDS. */
+static int
+take_number(const struct option_entry *option, const char *text, uint64_t *ret,
+    char *why, size_t why_size)
+{
+	bool size = option->kind == OPTION_SIZE;
+	bool seconds = option->kind == OPTION_SECONDS;
+	uint64_t n;
+	int err = size ? num_parse_size(text, option->high, &n) :
+			 num_parse_text(text, option->high, &n);
+
+	if (err == 0 && n >= option->low) {
+		*ret = seconds ? 1000 * n : n;
+		return 0;
+	}
+	if (size)
+		return refuse(why, why_size,
+		    "expected a size like 64M, from %" PRIu64 "K to %" PRIu64
+		    "M",
+		    option->low >> 10, option->high >> 20);
+	return refuse(why, why_size, "expected %s from %" PRIu64 " to %" PRIu64,
+	    seconds ? "seconds" : "a number", option->low, option->high);
+}
+
+static int
+add_allow(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	struct subnet subnet, *grown;
+
+	(void)option;
+	if (subnet_parse(text, &subnet) != 0)
+		return refuse(why, why_size,
+		    "expected an address, or a network like 192.0.2.0/24 or "
+		    "2001:db8::/32; 0.0.0.0/0 and ::/0 are everybody");
+	/* Somebody means everybody and would let in nobody. */
+	if (addr_is_any(&subnet.addr) && strchr(text, '/') == NULL)
+		return refuse(why, why_size,
+		    "no client has that address; %s/0 is everybody", text);
+	grown =
+	    realloc(options->allow, (options->n_allow + 1) * sizeof(*grown));
+	if (grown == NULL)
+		return -ENOMEM;
+	options->allow = grown;
+	options->allow[options->n_allow++] = subnet;
+	return 0;
+}
+
+/* The address of a host as others see it. */
+static int
+take_address(const char *text, struct addr *ret, char *why, size_t why_size)
+{
+	struct addr addr;
+
+	/* A scope says something on one host only (RFC 4007 section 11). */
+	if (addr_parse_ip(text, &addr) != 0 || addr.scope != 0)
+		return refuse(why, why_size,
+		    "expected an IPv4 or IPv6 address, not a name");
+	if (addr_is_any(&addr))
+		return refuse(why, why_size, "that is no host's address");
+	*ret = addr;
+	return 0;
+}
+
+static int
+take_far_address(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	struct addr far;
+
+	(void)option;
+	options->far_address = text;
+	return take_address(text, &far, why, why_size);
+}
+
+static int
+take_client_ports(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	const char *dash = strchr(text, '-');
+	size_t len = dash != NULL ? (size_t)(dash - text) : strlen(text);
+	uint64_t low, high;
+
+	(void)option;
+	if (num_parse(text, len, 65535, &low) != 0 || low == 0 ||
+	    num_parse_text(dash != NULL ? dash + 1 : text, 65535, &high) != 0)
+		return refuse(why, why_size,
+		    "expected LOW-HIGH, two ports from 1 to 65535");
+	if (low > high)
+		return refuse(why, why_size,
+		    "the first port is above the last");
+	options->client_ports_low = (uint16_t)low;
+	options->client_ports_high = (uint16_t)high;
+	return 0;
+}
+
+int
+option_take(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	void *at = (char *)options + option->at;
+	size_t n = 0;
+	int err = 0;
+
+	switch (option->kind) {
+	case OPTION_FLAG:
+		return take_flag(at, text, why, why_size);
+	case OPTION_TEXT:
+		*(const char **)at = text;
+		break;
+	case OPTION_COUNT:
+	case OPTION_SIZE:
+	case OPTION_SECONDS:
+		return take_number(option, text, at, why, why_size);
+	case OPTION_EITHER:
+		err = choose(text, option->words, 2, &n, why, why_size);
+		if (err == 0)
+			*(bool *)at = n == 1;
+		break;
+	case OPTION_ADDRESS:
+		return take_address(text, at, why, why_size);
+	case OPTION_SSH:
+		return take_for_ssh(options, option, text, why, why_size);
+	case OPTION_OWN:
+		return option->take(options, option, text, why, why_size);
+	}
+	return err;
+}
+
+/* ---- the whole ---- */
+
+void
+options_set_defaults(struct options *options)
+{
+	*options = (struct options) {
+		.ssh = "ssh",
+		.max_sessions = LIMIT_SESSIONS,
+		.max_data = LIMIT_SESSION_DATA,
+		.max_lines = LIMIT_LINES,
+		.login_ms = LIMIT_LOGIN_MS,
+		.links = 1,
+		.max_window = LIMIT_WINDOW_MAX,
+		.max_memory = LIMIT_MEMORY,
+		.retry = OPTIONS_RETRY_FOREVER,
+		.link_wait_ms = LIMIT_LINK_WAIT_MS,
+		.idle_exit_ms = LIMIT_IDLE_EXIT_MS,
+	};
+}
+
+/* Where the host begins in [user@]host and ssh://[user@]host[:port]. */
+static const char *
+host_of(const char *destination)
+{
+	static const char scheme[] = "ssh://";
+	const char *at = strrchr(destination, '@');
+
+	if (at != NULL)
+		return at + 1;
+	if (strncmp(destination, scheme, strlen(scheme)) == 0)
+		return destination + strlen(scheme);
+	return destination;
+}
+
+int
+options_check_destination(const char *destination, char *why, size_t why_size)
+{
+	if (destination[0] == '-' || host_of(destination)[0] == '-')
+		return refuse(why, why_size,
+		    "the destination \"%s\": a host must not begin with \"-\"",
+		    destination);
+	if (destination[0] == '\0')
+		return refuse(why, why_size, "the destination is empty");
+	return 0;
+}
+
+int
+options_check(struct options *options)
+{
+	char *why = options->why;
+	size_t size = sizeof(options->why), n_remote = 0;
+
+	if (options->n_forwards == 0)
+		return option_take(options, option_find("L"),
+		    OPTIONS_DEFAULT_FORWARD, why, size);
+	for (size_t i = 0; i < options->n_forwards; i++)
+		n_remote += options->forwards[i].remote;
+	if (n_remote == options->n_forwards && options->client_ports_low != 0)
+		return refuse(why, size,
+		    "--client-ports is about ports of this host, where -R "
+		    "does not listen; it takes a -L");
+	if (n_remote == options->n_forwards && options->far_address != NULL)
+		return refuse(why, size,
+		    "--far-address is about FTP servers beyond the SSH "
+		    "server; with -R they are on this side, it takes a -L");
+	if (n_remote > 0 && options->on_demand)
+		return refuse(why, size,
+		    "--on-demand connects when a client comes, and those of "
+		    "-R come by the SSH connection; it takes -L only");
+	if (n_remote > 0 && n_remote < options->n_forwards &&
+	    options->client_address.family != AF_UNSPEC)
+		return refuse(why, size,
+		    "--client-address cannot be right for the clients of -L "
+		    "and of -R at once; run culvert twice, or give -R an "
+		    "address to listen on");
+	return 0;
+}
+
+void
+options_free(struct options *options)
+{
+	free(options->ssh_arguments);
+	options->ssh_arguments = NULL;
+	free(options->allow);
+	options->allow = NULL;
+}

@@ -165,6 +165,14 @@
 /* A list of ciphers, its NUL included (ssh's own: 110). */
 #define LIMIT_SSH_CIPHERS 1024
 
+/* ---- configuration files ---- */
+
+/* How deep they may include each other. */
+#define LIMIT_INCLUDES 8
+
+/* Bytes of a tunnel's name. */
+#define LIMIT_TUNNEL_NAME 32
+
 /* ---- times, in milliseconds ---- */
 
 /* A reply to a transfer waits this long for the server's data connection, the

@@ -22,6 +22,7 @@
 #include "app.h"
 #include "base/log.h"
 #include "base/privileges.h"
+#include "commands.h"
 #include "limits.h"
 
 /* Descriptors of a session in a transfer: at most (-R, passive mode) two of its
@@ -464,12 +465,24 @@ level_of(const struct options *options)
 	return options->verbose == 1 ? LOG_LEVEL_VERBOSE : LOG_LEVEL_DEBUG;
 }
 
+/* "culvert -- config" is a destination of that name. */
+static const struct subcommand {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} subcommands[] = {
+	{ "config", command_config },
+};
+
 int
 main(int argc, char **argv)
 {
 	static struct app app;
 	int status = EXIT_SUCCESS;
 
+	for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]);
+	     i++)
+		if (argc > 1 && strcmp(argv[1], subcommands[i].name) == 0)
+			return subcommands[i].run(argc - 1, argv + 1);
 	switch (options_parse(argc, argv, &app.options)) {
 	case OPTIONS_RUN:
 		log_set_level(level_of(&app.options));

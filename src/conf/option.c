@@ -63,7 +63,7 @@ static const struct option_entry table[] = {
 	TUNNEL("prefetch", FLAG(prefetch)),
 	TUNNEL("server-data-host",
 	    EITHER(server_data_host_reply, "control", "reply")),
-	TUNNEL("server-mode", OWN(take_server_mode)),
+	TUNNEL("server-mode", OWN(take_server_mode), .words = { "same" }),
 
 	/* ssh's own letters first. */
 	LINK("4", SSH("-4"), .bare = true),
@@ -81,7 +81,7 @@ static const struct option_entry table[] = {
 	LINK("no-cipher-order", FLAG(no_cipher_order)),
 	LINK("no-session", FLAG(no_session)),
 	LINK("on-demand", FLAG(on_demand)),
-	LINK("retry", OWN(take_retry)),
+	LINK("retry", OWN(take_retry), .words = { "forever" }),
 	LINK("ssh", TEXT(ssh)),
 
 	PROCESS("drain", SECONDS(drain_ms, 1000000)),
@@ -406,6 +406,40 @@ options_set_defaults(struct options *options)
 		.link_wait_ms = LIMIT_LINK_WAIT_MS,
 		.idle_exit_ms = LIMIT_IDLE_EXIT_MS,
 	};
+}
+
+const char *
+option_default(const struct option_entry *option, char *text, size_t size)
+{
+	struct options defaults;
+	const char *at = (const char *)&defaults + option->at;
+
+	options_set_defaults(&defaults);
+	switch (option->kind) {
+	case OPTION_FLAG:
+		return "no";
+	case OPTION_TEXT:
+		return *(const char *const *)(const void *)at;
+	case OPTION_COUNT:
+	case OPTION_SIZE:
+	case OPTION_SECONDS: {
+		uint64_t n = *(const uint64_t *)(const void *)at;
+
+		if (option->kind == OPTION_SECONDS)
+			n /= 1000;
+		snprintf(text, size, "%" PRIu64 "%s",
+		    option->kind == OPTION_SIZE ? n >> 20 : n,
+		    option->kind == OPTION_SIZE ? "M" : "");
+		return text;
+	}
+	case OPTION_EITHER:
+	case OPTION_OWN:
+		return option->words[0];
+	case OPTION_ADDRESS:
+	case OPTION_SSH:
+		break;
+	}
+	return NULL;
 }
 
 /* Where the host begins in [user@]host and ssh://[user@]host[:port]. */

@@ -48,7 +48,8 @@ struct option_entry {
 	size_t at;
 	uint64_t low;
 	uint64_t high;
-	const char *words[2]; /* OPTION_EITHER; OPTION_SSH: "-F" */
+	const char *words[2]; /* OPTION_EITHER; OPTION_SSH: "-F"; OPTION_OWN:
+			       * the default, if there is any */
 	option_take_cb *take;
 };
 
@@ -65,6 +66,11 @@ const struct option_entry *option_find(const char *name);
  */
 int option_take(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size);
+
+/* What it is when nobody gives it, as one would; NULL: there is no such.
+ * Returns text or a constant. */
+const char *option_default(const struct option_entry *option, char *text,
+    size_t size);
 
 /* Every option at its default: no forward, no destination. */
 void options_set_defaults(struct options *options);

@@ -1,0 +1,177 @@
+/*
+ * culvert config: what the configuration files say, and where.
+ */
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app.h"
+#include "base/log.h"
+#include "commands.h"
+#include "conf/config.h"
+
+static const char help[] =
+    "usage: culvert config [-f FILE] [--test] [NAME...]\n"
+    "\n"
+    "Prints the tunnels of the configuration file, all or those that are named,\n"
+    "with every option and the place that it comes from; itself a configuration\n"
+    "file.\n"
+    "\n"
+    "  -f FILE           read this one; else ~/.config/culvert/culvert.conf, or, if\n"
+    "                    there is none, /etc/culvert/culvert.conf\n"
+    "      --test        only say whether all is right\n"
+    "      --help\n"
+    "\n"
+    "Exit status: 0 all is right, 1 something is wrong, 2 bad usage.\n";
+
+struct config_options {
+	const char *path;
+	bool test;
+	char **names;
+	int n_names;
+};
+
+static int
+misused(const char *what)
+{
+	log_err("%s", what);
+	log_err("see culvert config --help");
+	return EXIT_USAGE;
+}
+
+/* EXIT_STOPPED: go on. */
+static int
+parse(int argc, char **argv, struct config_options *ret, bool *ret_help)
+{
+	static const struct option list[] = {
+		{ "file", required_argument, NULL, 'f' },
+		{ "test", no_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	char what[200];
+	int letter;
+
+	optind = 0;
+	while ((letter = getopt_long(argc, argv, ":f:h", list, NULL)) != -1) {
+		switch (letter) {
+		case 'f':
+			ret->path = optarg;
+			break;
+		case 't':
+			ret->test = true;
+			break;
+		case 'h':
+			*ret_help = true;
+			return EXIT_STOPPED;
+		default:
+			snprintf(what, sizeof(what),
+			    letter == ':' ? "%s needs a value" :
+					    "unknown option %s",
+			    argv[optind - 1]);
+			return misused(what);
+		}
+	}
+	ret->names = argv + optind;
+	ret->n_names = argc - optind;
+	return EXIT_STOPPED;
+}
+
+/* ---- print ---- */
+
+/* Has the tunnel anything of that key?  Prints it. */
+static bool
+print_given(const struct config_tunnel *tunnel, const char *key)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < tunnel->n_settings; i++) {
+		const struct setting *at = tunnel->settings[i];
+
+		if (strcmp(at->key, key) != 0)
+			continue;
+		printf("%s = %s ; %s:%u\n", key, at->value, at->file, at->line);
+		any = true;
+	}
+	return any;
+}
+
+static void
+print_scope(const struct config_tunnel *tunnel, bool process)
+{
+	const struct option_entry *option;
+	const char *value;
+	char text[32];
+
+	for (size_t i = 0; (option = option_at(i)) != NULL; i++) {
+		if ((option->scope == OPTION_PROCESS) != process ||
+		    print_given(tunnel, option->name))
+			continue;
+		value = option_default(option, text, sizeof(text));
+		if (value != NULL)
+			printf("%s = %s ; default\n", option->name, value);
+	}
+}
+
+static void
+print_tunnel(const struct config_tunnel *tunnel)
+{
+	printf("\n[tunnel %s]\n", tunnel->name);
+	print_given(tunnel, "destination");
+	print_scope(tunnel, false);
+}
+
+/* What is one for all stands in each tunnel, the same. */
+static int
+print(const struct config *config, const struct config_options *options)
+{
+	const struct config_tunnel *tunnel;
+
+	for (int i = 0; i < options->n_names; i++) {
+		if (config_find(config, options->names[i]) == NULL) {
+			log_err("there is no [tunnel %s] in %s",
+			    options->names[i], config->settings.files[0]);
+			return EXIT_FAILED;
+		}
+	}
+	printf("[defaults]\n");
+	print_scope(&config->tunnels[0], true);
+	for (size_t i = 0; i < config->n_tunnels && options->n_names == 0; i++)
+		print_tunnel(&config->tunnels[i]);
+	for (int i = 0; i < options->n_names; i++) {
+		tunnel = config_find(config, options->names[i]);
+		print_tunnel(tunnel);
+	}
+	return EXIT_STOPPED;
+}
+
+int
+command_config(int argc, char **argv)
+{
+	struct config_options options = { .path = NULL };
+	char path[512], why[SETTINGS_WHY_MAX];
+	struct config config;
+	bool wants_help = false;
+	int status = parse(argc, argv, &options, &wants_help);
+
+	if (status != EXIT_STOPPED)
+		return status;
+	if (wants_help) {
+		fputs(help, stdout);
+		return EXIT_STOPPED;
+	}
+	if (options.path == NULL)
+		options.path = config_default_path(path, sizeof(path));
+	if (config_read(options.path, &config, why) != 0) {
+		log_err("%s", why);
+		status = EXIT_FAILED;
+	} else if (options.test) {
+		printf("%s: %zu tunnel%s\n", options.path, config.n_tunnels,
+		    config.n_tunnels == 1 ? "" : "s");
+	} else {
+		status = print(&config, &options);
+	}
+	config_free(&config);
+	return status;
+}

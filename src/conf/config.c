@@ -1,0 +1,433 @@
+/*
+ * The configuration: what the settings mean.
+ */
+#include "conf/config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "limits.h"
+
+#define SYSTEM_FILE "/etc/culvert/culvert.conf"
+#define OWN_FILE "culvert/culvert.conf"
+
+/* The one key that is no option. */
+#define DESTINATION "destination"
+
+static int complain(char *why, const struct setting *at, const char *format,
+    ...) __attribute__((format(printf, 3, 4)));
+
+static int
+complain(char *why, const struct setting *at, const char *format, ...)
+{
+	va_list args;
+	int len =
+	    snprintf(why, SETTINGS_WHY_MAX, "%s:%u: ", at->file, at->line);
+
+	if (len < 0 || len >= SETTINGS_WHY_MAX)
+		return -EINVAL;
+	va_start(args, format);
+	vsnprintf(why + len, SETTINGS_WHY_MAX - (size_t)len, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+static int
+no_memory(char *why)
+{
+	snprintf(why, SETTINGS_WHY_MAX, "out of memory");
+	return -ENOMEM;
+}
+
+/* ---- words that are not known ---- */
+
+/* So many letters are changed, left out or added between the two
+ * (Levenshtein's distance). */
+static size_t
+distance(const char *one, const char *other)
+{
+	size_t row[SETTINGS_WHY_MAX], n = strlen(other);
+
+	if (n >= sizeof(row) / sizeof(row[0]))
+		return SIZE_MAX;
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 0; one[i] != '\0'; i++) {
+		size_t corner = i;
+
+		row[0] = i + 1;
+		for (size_t j = 1; j <= n; j++) {
+			size_t best = corner + (one[i] != other[j - 1]);
+
+			corner = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[n];
+}
+
+static const char *
+nearest(const char *key)
+{
+	const char *found = DESTINATION;
+	size_t least = distance(key, found);
+	const struct option_entry *option;
+
+	for (size_t i = 0; (option = option_at(i)) != NULL; i++) {
+		size_t now = distance(key, option->name);
+
+		if (now < least) {
+			least = now;
+			found = option->name;
+		}
+	}
+	return found;
+}
+
+/* ---- sections ---- */
+
+static bool
+is_name(const char *name)
+{
+	size_t len = strspn(name,
+	    "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+
+	return len > 0 && len <= LIMIT_TUNNEL_NAME && name[len] == '\0' &&
+	    name[0] != '-' && name[0] != '.';
+}
+
+/* The name in "tunnel NAME"; NULL: it is another section. */
+static const char *
+name_of(const char *section)
+{
+	if (strncmp(section, "tunnel", 6) != 0 ||
+	    (section[6] != ' ' && section[6] != '\t'))
+		return NULL;
+	return section + 6 + strspn(section + 6, " \t");
+}
+
+static int
+add_tunnel(struct config *config, const struct setting *at, const char *name,
+    char *why)
+{
+	struct config_tunnel *grown;
+	const struct config_tunnel *before = config_find(config, name);
+
+	if (!is_name(name))
+		return complain(why, at,
+		    "the tunnel's name \"%s\": expected letters, digits, "
+		    "\".\", \"_\" and \"-\", at most %d",
+		    name, LIMIT_TUNNEL_NAME);
+	if (before != NULL)
+		return complain(why, at,
+		    "[tunnel %s] once more; the first is at %s:%u", name,
+		    before->begins->file, before->begins->line);
+	grown =
+	    realloc(config->tunnels, (config->n_tunnels + 1) * sizeof(*grown));
+	if (grown == NULL)
+		return no_memory(why);
+	config->tunnels = grown;
+	grown[config->n_tunnels++] =
+	    (struct config_tunnel) { .name = name, .begins = at };
+	return 0;
+}
+
+static int
+find_tunnels(struct config *config, char *why)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < config->settings.n && err == 0; i++) {
+		const struct setting *at = &config->settings.list[i];
+		const char *name = name_of(at->section);
+
+		if (name != NULL && at->key == NULL)
+			err = add_tunnel(config, at, name, why);
+		else if (name == NULL && at->section[0] == '\0')
+			err = complain(why, at,
+			    "\"%s\" stands before the first section; there, "
+			    "only \"include\" may",
+			    at->key);
+		else if (name == NULL && strcmp(at->section, "defaults") != 0)
+			err = complain(why, at,
+			    "[%s]: expected [defaults] or [tunnel NAME]",
+			    at->section);
+	}
+	return err;
+}
+
+/* ---- keys ---- */
+
+static int
+check_key(const struct setting *at, char *why)
+{
+	const struct option_entry *option;
+	bool tunnel = name_of(at->section) != NULL;
+
+	if (strcmp(at->key, DESTINATION) == 0)
+		return 0;
+	option = option_find(at->key);
+	if (option == NULL)
+		return complain(why, at,
+		    "there is no \"%s\"; did you mean \"%s\"?", at->key,
+		    nearest(at->key));
+	if (tunnel && option->scope == OPTION_PROCESS)
+		return complain(why, at,
+		    "\"%s\" is one for all tunnels; it stands in [defaults]",
+		    at->key);
+	return 0;
+}
+
+/* Also of keys that a tunnel takes the place of. */
+static int
+check_keys(const struct config *config, char *why)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < config->settings.n && err == 0; i++) {
+		const struct setting *at = &config->settings.list[i];
+
+		if (at->key != NULL)
+			err = check_key(at, why);
+	}
+	return err;
+}
+
+static int
+add_setting(struct config_tunnel *tunnel, const struct setting *at, char *why)
+{
+	const struct setting **grown = realloc(tunnel->settings,
+	    (tunnel->n_settings + 1) * sizeof(const struct setting *));
+
+	if (grown == NULL)
+		return no_memory(why);
+	tunnel->settings = grown;
+	grown[tunnel->n_settings++] = at;
+	return 0;
+}
+
+/* Adds all that the section says under that key; and is there any? */
+static int
+add_key(struct config_tunnel *tunnel, const struct config *config,
+    const char *section, const char *key, bool repeat, bool *ret_any, char *why)
+{
+	const struct setting *before = NULL;
+	int err = 0;
+
+	*ret_any = false;
+	for (size_t i = 0; i < config->settings.n && err == 0; i++) {
+		const struct setting *at = &config->settings.list[i];
+
+		if (at->key == NULL || strcmp(at->key, key) != 0 ||
+		    strcmp(at->section, section) != 0)
+			continue;
+		if (before != NULL && !repeat)
+			return complain(why, at,
+			    "\"%s\" once more; the first is at %s:%u", key,
+			    before->file, before->line);
+		before = at;
+		*ret_any = true;
+		err = add_setting(tunnel, at, why);
+	}
+	return err;
+}
+
+/* The tunnel's own, or else those of [defaults].  section NULL: only these. */
+static int
+gather_key(struct config_tunnel *tunnel, const struct config *config,
+    const char *section, const char *key, bool repeat, char *why)
+{
+	bool any = false;
+	int err = 0;
+
+	if (section != NULL)
+		err = add_key(tunnel, config, section, key, repeat, &any, why);
+	if (err == 0 && !any)
+		err =
+		    add_key(tunnel, config, "defaults", key, repeat, &any, why);
+	return err;
+}
+
+static int
+gather(struct config_tunnel *tunnel, const struct config *config,
+    const char *section, char *why)
+{
+	const struct option_entry *option;
+	int err = gather_key(tunnel, config, section, DESTINATION, false, why);
+
+	for (size_t i = 0; err == 0 && (option = option_at(i)) != NULL; i++)
+		err = gather_key(tunnel, config, section, option->name,
+		    option->repeat, why);
+	return err;
+}
+
+static int
+apply(struct options *options, const struct setting *at, char *why)
+{
+	const struct option_entry *option = option_find(at->key);
+	char text[256] = "out of memory";
+	int err;
+
+	if (option == NULL) {
+		options->destination = at->value;
+		err = options_check_destination(at->value, text, sizeof(text));
+		return err == 0 ? 0 : complain(why, at, "%s", text);
+	}
+	err = option_take(options, option, at->value, text, sizeof(text));
+	return err == 0 ?
+	    0 :
+	    complain(why, at, "%s = %s: %s", at->key, at->value, text);
+}
+
+static int
+apply_all(struct config_tunnel *tunnel, char *why)
+{
+	int err = 0;
+
+	options_set_defaults(&tunnel->options);
+	for (size_t i = 0; i < tunnel->n_settings && err == 0; i++)
+		err = apply(&tunnel->options, tunnel->settings[i], why);
+	return err;
+}
+
+static int
+make_tunnel(struct config_tunnel *tunnel, const struct config *config,
+    char *why)
+{
+	struct options *options = &tunnel->options;
+	int err = gather(tunnel, config, tunnel->begins->section, why);
+
+	if (err == 0)
+		err = apply_all(tunnel, why);
+	if (err != 0)
+		return err;
+	if (options->destination == NULL)
+		return complain(why, tunnel->begins,
+		    "[tunnel %s] has no destination", tunnel->name);
+	if (options->n_forwards == 0)
+		return complain(why, tunnel->begins,
+		    "[tunnel %s] has neither L nor R; for instance "
+		    "L = " OPTIONS_DEFAULT_FORWARD,
+		    tunnel->name);
+	err = options_check(options);
+	return err == 0 ? 0 :
+			  complain(why, tunnel->begins, "[tunnel %s]: %s",
+			      tunnel->name, options->why);
+}
+
+/* [defaults] alone, as if it were a tunnel's. */
+static int
+make_process(struct config *config, char *why)
+{
+	struct config_tunnel only = { .name = "" };
+	int err = gather(&only, config, NULL, why);
+
+	if (err == 0)
+		err = apply_all(&only, why);
+	config->process = only.options;
+	free(only.settings);
+	return err;
+}
+
+/* ---- the calls ---- */
+
+int
+config_read(const char *path, struct config *ret, char why[SETTINGS_WHY_MAX])
+{
+	int err;
+
+	*ret = (struct config) { .tunnels = NULL };
+	err = settings_read(path, &ret->settings, why);
+	if (err == 0)
+		err = find_tunnels(ret, why);
+	if (err == 0)
+		err = check_keys(ret, why);
+	if (err == 0)
+		err = make_process(ret, why);
+	for (size_t i = 0; i < ret->n_tunnels && err == 0; i++)
+		err = make_tunnel(&ret->tunnels[i], ret, why);
+	if (err == 0 && ret->n_tunnels == 0) {
+		snprintf(why, SETTINGS_WHY_MAX, "%s: no [tunnel NAME] in it",
+		    path);
+		return -EINVAL;
+	}
+	return err;
+}
+
+void
+config_free(struct config *config)
+{
+	for (size_t i = 0; i < config->n_tunnels; i++) {
+		options_free(&config->tunnels[i].options);
+		free(config->tunnels[i].settings);
+	}
+	free(config->tunnels);
+	options_free(&config->process);
+	settings_free(&config->settings);
+	*config = (struct config) { .tunnels = NULL };
+}
+
+const struct config_tunnel *
+config_find(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->n_tunnels; i++)
+		if (strcmp(config->tunnels[i].name, name) == 0)
+			return &config->tunnels[i];
+	return NULL;
+}
+
+/* The next one of that scope from *at on, or NULL. */
+static const struct setting *
+next_of(const struct config_tunnel *tunnel, enum option_scope scope, size_t *at)
+{
+	while (*at < tunnel->n_settings) {
+		const struct setting *setting = tunnel->settings[(*at)++];
+		const struct option_entry *option = option_find(setting->key);
+
+		if ((option != NULL ? option->scope : OPTION_LINK) == scope)
+			return setting;
+	}
+	return NULL;
+}
+
+bool
+config_same(const struct config_tunnel *one, const struct config_tunnel *other,
+    enum option_scope scope)
+{
+	size_t i = 0, j = 0;
+
+	for (;;) {
+		const struct setting *a = next_of(one, scope, &i);
+		const struct setting *b = next_of(other, scope, &j);
+
+		if (a == NULL || b == NULL)
+			return a == b;
+		if (strcmp(a->key, b->key) != 0 ||
+		    strcmp(a->value, b->value) != 0)
+			return false;
+	}
+}
+
+const char *
+config_default_path(char *path, size_t size)
+{
+	const char *base = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+	int len = -1;
+
+	if (base != NULL && base[0] == '/')
+		len = snprintf(path, size, "%s/" OWN_FILE, base);
+	else if (home != NULL && home[0] == '/')
+		len = snprintf(path, size, "%s/.config/" OWN_FILE, home);
+	if (len < 0 || (size_t)len >= size || access(path, F_OK) != 0)
+		snprintf(path, size, "%s", SYSTEM_FILE);
+	return path;
+}

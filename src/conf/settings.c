@@ -1,0 +1,308 @@
+/*
+ * What stands in the configuration files.
+ */
+#include "conf/settings.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "limits.h"
+
+/* libinih keeps so much of a section's name, and cuts what is longer. */
+#define SECTION_MAX 50
+
+/* One file while it is read. */
+struct reader {
+	struct settings *settings;
+	FILE *stream;
+	const char *file;
+	unsigned line;
+	int depth;
+	bool sections; /* one has begun */
+	int err;
+	char *why;
+};
+
+static int read_file(struct settings *settings, const char *path, int depth,
+    char *why);
+
+static int complain(struct reader *reader, int err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The first complaint counts. */
+static int
+complain(struct reader *reader, int err, const char *format, ...)
+{
+	va_list args;
+	int len;
+
+	if (reader->err != 0)
+		return reader->err;
+	reader->err = err;
+	len = snprintf(reader->why, SETTINGS_WHY_MAX, "%s:%u: ", reader->file,
+	    reader->line);
+	if (len < 0 || len >= SETTINGS_WHY_MAX)
+		return err;
+	va_start(args, format);
+	vsnprintf(reader->why + len, SETTINGS_WHY_MAX - (size_t)len, format,
+	    args);
+	va_end(args);
+	return err;
+}
+
+static void
+add(struct reader *reader, const char *section, const char *key,
+    const char *value)
+{
+	struct settings *settings = reader->settings;
+	struct setting *grown,
+	    setting = {
+		    .section = strdup(section),
+		    .key = key != NULL ? strdup(key) : NULL,
+		    .value = value != NULL ? strdup(value) : NULL,
+		    .file = reader->file,
+		    .line = reader->line,
+	    };
+
+	grown = realloc(settings->list, (settings->n + 1) * sizeof(*grown));
+	if (grown != NULL)
+		settings->list = grown;
+	if (grown == NULL || setting.section == NULL ||
+	    (key != NULL && setting.key == NULL) ||
+	    (value != NULL && setting.value == NULL)) {
+		free(setting.section);
+		free(setting.key);
+		free(setting.value);
+		complain(reader, -ENOMEM, "out of memory");
+		return;
+	}
+	grown[settings->n++] = setting;
+}
+
+/* ---- include ---- */
+
+/* The pattern, relative to where the file is.  NULL when out of memory. */
+static char *
+beside(const char *file, const char *pattern)
+{
+	const char *slash = strrchr(file, '/');
+	char *path = NULL;
+
+	if (pattern[0] == '/' || slash == NULL)
+		return strdup(pattern);
+	if (asprintf(&path, "%.*s/%s", (int)(slash - file), file, pattern) < 0)
+		return NULL;
+	return path;
+}
+
+/* Reads what the pattern matches: a plain name must exist, "*.conf" may be
+ * nothing. */
+static void
+include_all(struct reader *reader, const char *path)
+{
+	bool plain = strpbrk(path, "*?[") == NULL;
+	glob_t found = { .gl_pathc = 0 };
+	int err = glob(path, plain ? GLOB_NOCHECK : 0, NULL, &found);
+
+	if (err == GLOB_NOSPACE || err == GLOB_ABORTED)
+		complain(reader, -EINVAL, "cannot look for %s", path);
+	for (size_t i = 0; i < found.gl_pathc && reader->err == 0; i++)
+		reader->err = read_file(reader->settings, found.gl_pathv[i],
+		    reader->depth + 1, reader->why);
+	globfree(&found);
+}
+
+static void
+include(struct reader *reader, const char *pattern)
+{
+	char *path = beside(reader->file, pattern);
+
+	if (reader->sections)
+		complain(reader, -EINVAL,
+		    "include stands before the first section of a file");
+	else if (reader->depth == LIMIT_INCLUDES)
+		complain(reader, -EINVAL,
+		    "more than %d files, each included by the one before",
+		    LIMIT_INCLUDES);
+	else if (path == NULL)
+		complain(reader, -ENOMEM, "out of memory");
+	else
+		include_all(reader, path);
+	free(path);
+}
+
+/* ---- what libinih calls ---- */
+
+/* A section without a key it tells nobody of. */
+static void
+see_section(struct reader *reader, const char *line)
+{
+	const char *begin = line + strspn(line, " \t\r\n"), *end;
+	char name[SECTION_MAX];
+
+	/* A BOM, which libinih skips. */
+	if (reader->line == 1 && strncmp(begin, "\xef\xbb\xbf", 3) == 0)
+		begin += 3;
+	if (*begin != '[' || (end = strchr(begin, ']')) == NULL)
+		return;
+	begin++;
+	if ((size_t)(end - begin) >= sizeof(name)) {
+		complain(reader, -EINVAL, "the section's name is too long");
+		return;
+	}
+	snprintf(name, sizeof(name), "%.*s", (int)(end - begin), begin);
+	reader->sections = true;
+	add(reader, name, NULL, NULL);
+}
+
+/* As fgets(), for libinih. */
+static char *
+next_line(char *line, int size, void *ctx)
+{
+	struct reader *reader = ctx;
+	size_t len;
+
+	if (reader->err != 0 || fgets(line, size, reader->stream) == NULL)
+		return NULL;
+	reader->line++;
+	len = strlen(line);
+	if (len == (size_t)size - 1 && line[len - 1] != '\n' &&
+	    !feof(reader->stream)) {
+		complain(reader, -EINVAL, "a line has at most %d bytes",
+		    size - 2);
+		return NULL;
+	}
+	see_section(reader, line);
+	return line;
+}
+
+/* A key with its value; 0 is an error. */
+static int
+on_setting(void *ctx, const char *section, const char *key, const char *value)
+{
+	struct reader *reader = ctx;
+
+	if (section[0] == '\0' && strcmp(key, "include") == 0)
+		include(reader, value);
+	else
+		add(reader, section, key, value);
+	return reader->err == 0;
+}
+
+/* ---- files ---- */
+
+/* Whoever can write there says what ssh runs, ProxyCommand for one. */
+static int
+check_writers(struct reader *reader)
+{
+	struct stat st;
+
+	if (fstat(fileno(reader->stream), &st) != 0)
+		return -errno;
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return -EPERM;
+	return 0;
+}
+
+static int
+read_stream(struct reader *reader)
+{
+	int err = check_writers(reader), line;
+
+	if (err == -EPERM) {
+		snprintf(reader->why, SETTINGS_WHY_MAX,
+		    "%s: others than its owner can write to it, and so could "
+		    "run programs as you; chmod go-w %s",
+		    reader->file, reader->file);
+		return err;
+	}
+	if (err != 0) {
+		snprintf(reader->why, SETTINGS_WHY_MAX, "cannot read %s: %s",
+		    reader->file, strerror(-err));
+		return err;
+	}
+	line = ini_parse_stream(next_line, reader, on_setting, reader);
+	if (line > 0 && reader->err == 0) {
+		reader->line = (unsigned)line;
+		complain(reader, -EINVAL,
+		    "neither \"[section]\" nor \"key = value\"");
+	}
+	if (line == -2)
+		complain(reader, -ENOMEM, "out of memory");
+	return reader->err;
+}
+
+/* Keeps the name, which settings point to.  NULL when out of memory. */
+static const char *
+keep_name(struct settings *settings, const char *path)
+{
+	char **grown =
+	    realloc(settings->files, (settings->n_files + 1) * sizeof(*grown));
+
+	if (grown == NULL)
+		return NULL;
+	settings->files = grown;
+	grown[settings->n_files] = strdup(path);
+	if (grown[settings->n_files] == NULL)
+		return NULL;
+	return grown[settings->n_files++];
+}
+
+static int
+read_file(struct settings *settings, const char *path, int depth, char *why)
+{
+	struct reader reader = {
+		.settings = settings,
+		.file = keep_name(settings, path),
+		.depth = depth,
+		.why = why,
+	};
+	int err;
+
+	if (reader.file == NULL) {
+		snprintf(why, SETTINGS_WHY_MAX, "out of memory");
+		return -ENOMEM;
+	}
+	reader.stream = fopen(path, "re");
+	if (reader.stream == NULL) {
+		err = -errno;
+		snprintf(why, SETTINGS_WHY_MAX, "cannot open %s: %s", path,
+		    strerror(-err));
+		return err;
+	}
+	err = read_stream(&reader);
+	fclose(reader.stream);
+	return err;
+}
+
+int
+settings_read(const char *path, struct settings *ret,
+    char why[SETTINGS_WHY_MAX])
+{
+	*ret = (struct settings) { .list = NULL };
+	return read_file(ret, path, 0, why);
+}
+
+void
+settings_free(struct settings *settings)
+{
+	for (size_t i = 0; i < settings->n; i++) {
+		free(settings->list[i].section);
+		free(settings->list[i].key);
+		free(settings->list[i].value);
+	}
+	for (size_t i = 0; i < settings->n_files; i++)
+		free(settings->files[i]);
+	free(settings->list);
+	free(settings->files);
+	*settings = (struct settings) { .list = NULL };
+}

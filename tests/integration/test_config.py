@@ -1,0 +1,94 @@
+"""The configuration file, and culvert config (issue 6, point 1)."""
+
+import pytest
+
+import cli
+
+FILE = """\
+include = conf.d/*.conf
+[defaults]
+keepalive = 30
+max-sessions = 40
+[tunnel plant]
+destination = alice@files.test
+L = 2121:localhost:21
+    2122:localhost:2121
+"""
+BANK = "[tunnel bank]\ndestination = bank\nR = 0:10.0.0.5:21\nkeepalive = 5\n"
+
+
+@pytest.fixture
+def home(tmp):
+    """A home with both files at their places; returns it."""
+    (tmp / ".config/culvert/conf.d").mkdir(parents=True)
+    (tmp / ".config/culvert/culvert.conf").write_text(FILE)
+    (tmp / ".config/culvert/conf.d/bank.conf").write_text(BANK)
+    return tmp
+
+
+def test_print(home):
+    """What holds, and which line of which file says so."""
+    status, said = cli.run(home, "config")
+    assert status == 0, said
+    base = home / ".config/culvert"
+    process, bank, plant = said.split("\n\n")
+    assert process.startswith("[defaults]\n")
+    assert f"max-sessions = 40 ; {base}/culvert.conf:4\n" in process
+    assert "max-window = 64M ; default" in process
+    assert bank.startswith("[tunnel bank]\n")
+    assert f"keepalive = 5 ; {base}/conf.d/bank.conf:4\n" in bank
+    assert plant.startswith("[tunnel plant]\n")
+    assert f"L = 2122:localhost:2121 ; {base}/culvert.conf:8\n" in plant
+    assert f"keepalive = 30 ; {base}/culvert.conf:3\n" in plant
+    assert "max-lines = 1000 ; default\n" in plant
+
+
+def test_print_is_a_file(home, tmp):
+    """What it prints says the same, when it is read."""
+    def values(said):
+        return [line.split(" ; ")[0] for line in said.splitlines()]
+    printed = values(cli.run(home, "config")[1])
+    again = tmp / "again.conf"
+    again.write_text(cli.run(home, "config")[1])
+    status, said = cli.run(home, "config", "-f", str(again))
+    assert status == 0, said
+    assert values(said) == printed
+
+
+def test_names(home):
+    """Those that are named, and no other."""
+    status, said = cli.run(home, "config", "plant")
+    assert status == 0 and "[tunnel plant]" in said, said
+    assert "[tunnel bank]" not in said
+    status, said = cli.run(home, "config", "plant", "bnk")
+    assert status == 1, said
+    assert said == ("culvert: there is no [tunnel bnk] in "
+                    f"{home}/.config/culvert/culvert.conf\n")
+
+
+def test_check(home, tmp):
+    """--test: nothing but whether all is right."""
+    path = home / ".config/culvert/culvert.conf"
+    assert cli.run(home, "config", "--test") == (0, f"{path}: 2 tunnels\n")
+    wrong = tmp / "wrong.conf"
+    wrong.write_text(FILE + "prefech = yes\n")
+    assert cli.run(home, "config", "--test", "-f", str(wrong)) == (
+        1, f'culvert: {wrong}:9: there is no "prefech"; did you mean '
+        '"prefetch"?\n')
+
+
+@pytest.mark.parametrize("argv, words", [
+    (["--test", "-f", "/none/c.conf"], "cannot open /none/c.conf: No such"),
+    (["-f"], "-f needs a value"),
+    (["--tst"], "unknown option --tst"),
+])
+def test_misuse(home, argv, words):
+    """The cause, and where help is."""
+    status, said = cli.run(home, "config", *argv)
+    assert status in (1, 2) and words in said, said
+
+
+def test_help(home):
+    """--help."""
+    status, said = cli.run(home, "config", "--help")
+    assert status == 0 and said.startswith("usage: culvert config"), said

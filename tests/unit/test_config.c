@@ -1,0 +1,363 @@
+/*
+ * Configuration files: what they say, where it comes from, and what is wrong
+ * with them.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "conf/config.h"
+#include "limits.h"
+
+struct env {
+	char directory[64];
+	char path[96]; /* of c, in it */
+	char why[SETTINGS_WHY_MAX];
+};
+
+static int
+set_up(void **state)
+{
+	struct env *env = calloc(1, sizeof(*env));
+
+	strcpy(env->directory, "/tmp/culvert-test-XXXXXX");
+	assert_non_null(mkdtemp(env->directory));
+	snprintf(env->path, sizeof(env->path), "%s/c", env->directory);
+	*state = env;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct env *env = *state;
+	char command[96];
+
+	snprintf(command, sizeof(command), "rm -r %s", env->directory);
+	assert_int_equal(system(command), 0);
+	free(env);
+	return 0;
+}
+
+static void
+write_file(const struct env *env, const char *name, const char *text)
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/%s", env->directory, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chmod(path, 0644), 0);
+}
+
+static void
+read_well(struct env *env, const char *text, struct config *ret)
+{
+	write_file(env, "c", text);
+	if (config_read(env->path, ret, env->why) != 0)
+		fail_msg("%s", env->why);
+}
+
+/* Every kind of value, in a tunnel's section and in [defaults]. */
+static void
+test_values(void **state)
+{
+	struct config config;
+	const struct options *options;
+
+	read_well(*state,
+	    "; a comment\n"
+	    "# another\n"
+	    "[defaults]\n"
+	    "prefetch = yes\n"
+	    "max-data = 3 ; and one behind a value\n"
+	    "max-memory = 64M\n"
+	    "keepalive = 30\n"
+	    "o = Compression=no\n"
+	    "allow = 192.0.2.0/24\n"
+	    "user = ftp\n"
+	    "v = yes\n"
+	    "[tunnel plant-1]\n"
+	    "destination = alice@files.test\n"
+	    "L = 2121:localhost:21\n"
+	    "    2122:[2001:db8::1]:21\n"
+	    "R = 0:10.0.0.1:21\n"
+	    "[tunnel bank]\n"
+	    "  destination = ssh://bank.test:2222\n"
+	    "L = *:2123:localhost:21\n"
+	    "prefetch = no\n"
+	    "foreign-port = pass\n"
+	    "server-mode = active\n"
+	    "retry = 3\n"
+	    "o = Compression=yes\n"
+	    "o = ProxyCommand=ssh -W %h:%p jump\n"
+	    "i = ~/.ssh/bank\n"
+	    "4 = yes\n"
+	    "6 = no\n"
+	    "allow = 198.51.100.7\n"
+	    "allow = 2001:db8::/32\n",
+	    &config);
+	assert_int_equal(config.n_tunnels, 2);
+	assert_string_equal(config.process.user, "ftp");
+	assert_int_equal(config.process.verbose, 1);
+	assert_null(config_find(&config, "plant"));
+
+	assert_ptr_equal(config_find(&config, "plant-1"), &config.tunnels[0]);
+	options = &config.tunnels[0].options;
+	assert_string_equal(options->destination, "alice@files.test");
+	assert_int_equal(options->n_forwards, 3);
+	assert_int_equal(options->forwards[1].port, 2122);
+	assert_string_equal(options->forwards[1].host, "2001:db8::1");
+	assert_false(options->forwards[1].remote);
+	assert_true(options->forwards[2].remote);
+	assert_true(options->prefetch);
+	assert_int_equal(options->max_data, 3);
+	assert_int_equal(options->max_memory, 64 << 20);
+	assert_int_equal(options->keepalive_ms, 30000);
+	assert_int_equal(options->n_allow, 1);
+	assert_int_equal(options->n_ssh_arguments, 3); /* -o, its, and -v */
+	assert_false(options->retry_given);
+	assert_int_equal(options->max_lines, LIMIT_LINES);
+
+	options = &config.tunnels[1].options;
+	assert_string_equal(options->destination, "ssh://bank.test:2222");
+	assert_string_equal(options->forwards[0].bind, "*");
+	assert_false(options->prefetch);
+	assert_true(options->pass_foreign_port);
+	assert_int_equal(options->server_mode, OPTIONS_ACTIVE);
+	assert_int_equal(options->retry, 3);
+	assert_int_equal(options->n_allow, 2);
+	assert_int_equal(options->n_ssh_arguments, 8);
+	assert_string_equal(options->ssh_arguments[0], "-4");
+	assert_string_equal(options->ssh_arguments[2], "~/.ssh/bank");
+	assert_string_equal(options->ssh_arguments[4], "Compression=yes");
+	assert_string_equal(options->ssh_arguments[6],
+	    "ProxyCommand=ssh -W %h:%p jump");
+	config_free(&config);
+}
+
+/* "FILE:LINE: what"; a line of "" is the text's end. */
+static void
+test_wrong(void **state)
+{
+#define GOOD "[tunnel a]\ndestination = h\nL = 2121:localhost:21\n"
+	static const struct {
+		const char *text;
+		const char *why;
+	} wrong[] = {
+		{ "", "c: no [tunnel NAME] in it" },
+		{ "[defaults]\nprefetch = yes\n", "no [tunnel NAME]" },
+		{ GOOD "prefech = yes\n",
+		    "c:4: there is no \"prefech\"; did you mean \"prefetch\"?" },
+		{ GOOD "destinaton = h\n", "did you mean \"destination\"?" },
+		{ "[defaults]\nmax-dat = 2\n" GOOD,
+		    "c:2: there is no \"max-dat\"; did you mean \"max-data\"?" },
+		{ GOOD "prefetch = maybe\n",
+		    "c:4: prefetch = maybe: expected \"no\" or \"yes\"" },
+		{ GOOD "max-data = 5\n",
+		    "c:4: max-data = 5: expected a number from 1 to 4" },
+		{ GOOD "4 = maybe\n", "c:4: 4 = maybe: expected" },
+		{ GOOD "L = nonsense\n", "c:4: L = nonsense: expected" },
+		{ GOOD "prefetch = no\nprefetch = yes\n",
+		    "c:5: \"prefetch\" once more; the first is at " },
+		{ GOOD "user = ftp\n", "c:4: \"user\" is one for all tunnels" },
+		{ GOOD "help = yes\n", "c:4: there is no \"help\"" },
+		{ GOOD "[tunnel a]\n", "c:4: [tunnel a] once more" },
+		{ GOOD "[tunnel  a]\n", "c:4: [tunnel a] once more" },
+		{ GOOD "[tunel b]\n",
+		    "c:4: [tunel b]: expected [defaults] or [tunnel NAME]" },
+		{ GOOD "[tunnel]\n", "c:4: [tunnel]: expected" },
+		{ GOOD "[tunnel ]\n", "c:4: the tunnel's name \"\"" },
+		{ GOOD "[tunnel a b]\n", "c:4: the tunnel's name \"a b\"" },
+		{ GOOD "[tunnel -v]\n", "c:4: the tunnel's name \"-v\"" },
+		{ GOOD "[tunnel 123456789012345678901234567890123]\n",
+		    "at most 32" },
+		{ GOOD "[tunnel 1234567890123456789012345678901234567890123]\n",
+		    "c:4: the section's name is too long" },
+		{ GOOD "nonsense\n",
+		    "c:4: neither \"[section]\" nor \"key = value\"" },
+		{ GOOD "[tunnel b\n", "c:4: neither" },
+		{ "prefetch = yes\n" GOOD,
+		    "c:1: \"prefetch\" stands before the first section" },
+		{ GOOD "include = other\n", "c:4: there is no \"include\"" },
+		{ "[tunnel a]\nL = 0:h:21\n",
+		    "c:1: [tunnel a] has no destination" },
+		{ "[tunnel a]\n", "c:1: [tunnel a] has no destination" },
+		{ "[tunnel a]\ndestination = h\n",
+		    "c:1: [tunnel a] has neither L nor R" },
+		{ "[tunnel a]\ndestination = -oProxyCommand=x\nL = 0:h:21\n",
+		    "c:2: the destination \"-oProxyCommand=x\": a host must" },
+		{ "[tunnel a]\ndestination =\nL = 0:h:21\n",
+		    "c:2: the destination is empty" },
+		{ "[tunnel a]\ndestination = h\nR = 0:h:21\non-demand = yes\n",
+		    "c:1: [tunnel a]: --on-demand" },
+	};
+	struct env *env = *state;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct config config;
+
+		write_file(env, "c", wrong[i].text);
+		if (config_read(env->path, &config, env->why) == 0)
+			fail_msg("taken: %s", wrong[i].text);
+		if (strstr(env->why, wrong[i].why) == NULL)
+			fail_msg("%s: %s", wrong[i].text, env->why);
+		config_free(&config);
+	}
+#undef GOOD
+}
+
+static void
+test_long_line(void **state)
+{
+	struct env *env = *state;
+	struct config config;
+	char text[1000];
+
+	memset(text, 'x', sizeof(text) - 1);
+	memcpy(text, "[tunnel a]\no = ", 15);
+	text[sizeof(text) - 1] = '\0';
+	write_file(env, "c", text);
+	assert_int_not_equal(config_read(env->path, &config, env->why), 0);
+	assert_non_null(strstr(env->why, "c:2: a line has at most 198 bytes"));
+	config_free(&config);
+}
+
+/* Where a value comes from is its own file; a pattern may match nothing. */
+static void
+test_include(void **state)
+{
+	struct env *env = *state;
+	struct config config;
+	const struct setting *setting;
+
+	write_file(env, "one.conf",
+	    "[tunnel one]\ndestination = one\nL = 1:h:21\n");
+	write_file(env, "two.conf",
+	    "\n\n[tunnel two]\ndestination = two\nL = 2:h:21\n");
+	read_well(env,
+	    "include = none-*.conf\ninclude = *.conf\n"
+	    "[tunnel three]\ndestination = three\nL = 3:h:21\n",
+	    &config);
+	assert_int_equal(config.n_tunnels, 3);
+	assert_int_equal(config.settings.n_files, 3);
+	setting = config_find(&config, "two")->settings[0];
+	assert_string_equal(setting->value, "two");
+	assert_int_equal(setting->line, 4);
+	assert_non_null(strstr(setting->file, "/two.conf"));
+	config_free(&config);
+
+	write_file(env, "two.conf", "[tunnel two]\n\nnonsense = 1\n");
+	assert_int_not_equal(config_read(env->path, &config, env->why), 0);
+	assert_non_null(strstr(env->why, "/two.conf:3: there is no"));
+	config_free(&config);
+
+	write_file(env, "c", "include = none.conf\n");
+	assert_int_not_equal(config_read(env->path, &config, env->why), 0);
+	assert_non_null(strstr(env->why, "cannot open "));
+	assert_non_null(strstr(env->why, "/none.conf: No such file"));
+	config_free(&config);
+
+	write_file(env, "c", "include = c\n");
+	assert_int_not_equal(config_read(env->path, &config, env->why), 0);
+	assert_non_null(strstr(env->why, "c:1: more than 8 files, each"));
+	config_free(&config);
+}
+
+static void
+test_unreadable(void **state)
+{
+	struct env *env = *state;
+	struct config config;
+
+	assert_int_not_equal(config_read(env->path, &config, env->why), 0);
+	assert_non_null(strstr(env->why, "/c: No such file"));
+	config_free(&config);
+	assert_int_not_equal(config_read(env->directory, &config, env->why), 0);
+	assert_non_null(strstr(env->why, "Is a directory"));
+	config_free(&config);
+	write_file(env, "c", "[tunnel a]\n");
+	assert_int_equal(chmod(env->path, 0666), 0);
+	assert_int_not_equal(config_read(env->path, &config, env->why), 0);
+	assert_non_null(strstr(env->why, "chmod go-w "));
+	config_free(&config);
+}
+
+/* What is shared, and what a change is. */
+static void
+test_same(void **state)
+{
+	struct config config;
+	const struct config_tunnel *a, *b, *c;
+
+	read_well(*state,
+	    "[defaults]\no = Compression=no\n"
+	    "[tunnel a]\ndestination = h\nL = 1:h:21\n"
+	    "[tunnel b]\nL = 1:h:21\no = Compression=no\ndestination = h\n"
+	    "prefetch = yes\n"
+	    "[tunnel c]\nL = 1:h:21\ndestination = h\nlinks = 2\n",
+	    &config);
+	a = config_find(&config, "a");
+	b = config_find(&config, "b");
+	c = config_find(&config, "c");
+	assert_true(config_same(a, b, OPTION_LINK));
+	assert_false(config_same(a, b, OPTION_TUNNEL));
+	assert_false(config_same(a, c, OPTION_LINK));
+	assert_true(config_same(a, c, OPTION_TUNNEL));
+	assert_true(config_same(b, c, OPTION_PROCESS));
+	config_free(&config);
+}
+
+static void
+test_default_path(void **state)
+{
+	struct env *env = *state;
+	char path[256], own[256];
+
+	setenv("XDG_CONFIG_HOME", env->directory, 1);
+	setenv("HOME", env->directory, 1);
+	assert_string_equal(config_default_path(path, sizeof(path)),
+	    "/etc/culvert/culvert.conf");
+	snprintf(own, sizeof(own), "%s/culvert", env->directory);
+	assert_int_equal(mkdir(own, 0755), 0);
+	write_file(env, "culvert/culvert.conf", "");
+	strcat(own, "/culvert.conf");
+	assert_string_equal(config_default_path(path, sizeof(path)), own);
+	unsetenv("XDG_CONFIG_HOME");
+	assert_string_equal(config_default_path(path, sizeof(path)),
+	    "/etc/culvert/culvert.conf");
+	snprintf(own, sizeof(own), "%s/.config", env->directory);
+	assert_int_equal(mkdir(own, 0755), 0);
+	strcat(own, "/culvert");
+	assert_int_equal(mkdir(own, 0755), 0);
+	write_file(env, ".config/culvert/culvert.conf", "");
+	strcat(own, "/culvert.conf");
+	assert_string_equal(config_default_path(path, sizeof(path)), own);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_values),
+		TEST(test_wrong),
+		TEST(test_long_line),
+		TEST(test_include),
+		TEST(test_unreadable),
+		TEST(test_same),
+		TEST(test_default_path),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -82,7 +82,8 @@
 
 /* ---- the link ---- */
 
-/* SSH connections of one process, with --links. */
+/* Destinations of one process; and SSH connections to one, with --links. */
+#define LIMIT_DESTINATIONS 64
 #define LIMIT_LINKS 16
 
 /* A further one that carried nothing for so long is closed, before a NAT on the

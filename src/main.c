@@ -371,7 +371,8 @@ start(struct app *app)
 static bool
 start_monitor(struct app *app)
 {
-	struct monitor_options options = { .link = &app->link_options };
+	struct monitor_options options = { .first = &app->link_options,
+		.n = 1 };
 
 	app->link_options = (struct link_options) {
 		.program = app->options.ssh,

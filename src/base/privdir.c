@@ -15,8 +15,8 @@
 
 #include "base/cleanup.h"
 
-/* Directories in it have files, and no more directories. */
-#define PRIVDIR_DEPTH 1
+/* Directories in it may have directories, but those have files only. */
+#define PRIVDIR_DEPTH 2
 
 /* ---- checks ---- */
 

@@ -53,6 +53,17 @@ struct cmdline_vector {
 	struct cmdline_texts *texts;
 };
 
+void
+cmdline_destination_directory(const char *private, size_t to,
+    char directory[CMDLINE_DIRECTORY_MAX])
+{
+	if (to == 0)
+		snprintf(directory, CMDLINE_DIRECTORY_MAX, "%s", private);
+	else
+		snprintf(directory, CMDLINE_DIRECTORY_MAX, "%s/d%zu", private,
+		    to);
+}
+
 struct link_options
 cmdline_link_options(const struct link_options *first, size_t link,
     char directory[CMDLINE_DIRECTORY_MAX])

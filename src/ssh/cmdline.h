@@ -12,8 +12,8 @@
 #include "base/privdir.h"
 #include "ssh/link.h"
 
-/* Of the directory below the private one that a further link has: "/16". */
-#define CMDLINE_DIRECTORY_MAX (PRIVDIR_MAX + 4)
+/* Of the directory below the private one that a further link has: "/d63/16". */
+#define CMDLINE_DIRECTORY_MAX (PRIVDIR_MAX + 8)
 
 /* ssh binds its control socket with a dot and 16 letters behind its name
  * first. */
@@ -29,11 +29,17 @@ enum cmdline_kind {
 /* What changes from one to the next; all else is the user's. */
 struct cmdline {
 	enum cmdline_kind kind;
+	size_t to;   /* which of the monitor's destinations */
 	size_t link; /* 0: the first, which may ask; below LIMIT_LINKS */
 	/* Of a master, where the user's arguments have no other ones: */
 	const char *ciphers; /* a list to ask for, or NULL */
 	unsigned timeouts;   /* of enum link_timeout */
 };
+
+/* The directory of a destination: the private one for the first, and below that
+ * for the others. */
+void cmdline_destination_directory(const char *private, size_t to,
+    char directory[CMDLINE_DIRECTORY_MAX]);
 
 /*
  * The options of link number link, given those of the first: further ones ask

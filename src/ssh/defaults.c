@@ -222,8 +222,11 @@ run_ended(void *ctx, const struct monitor_end *end)
 static int
 run_start(struct defaults_run *run, enum cmdline_kind kind)
 {
-	const struct cmdline cmdline = { .kind = kind };
 	struct defaults *defaults = run->defaults;
+	const struct cmdline cmdline = {
+		.kind = kind,
+		.to = defaults->options->to,
+	};
 	CLEANUP(cleanup_fd) int out = -1;
 	int fds[2];
 	int err;

@@ -25,7 +25,8 @@ enum link_timeout {
 
 struct link_options {
 	struct monitor *monitor; /* that starts ssh; borrowed */
-	size_t number;		 /* 0: the first (command_link_options()) */
+	size_t to;		 /* which of the monitor's destinations */
+	size_t number;		 /* 0: the first (cmdline_link_options()) */
 	const char *program;	 /* "ssh", or what --ssh named */
 	const char *const *arguments; /* the user's, handed on unchanged; */
 	size_t n_arguments;	      /* options with their values */

@@ -316,6 +316,7 @@ master_start(struct master *master, const char *ciphers, unsigned timeouts)
 	const struct link_options *options = master->options;
 	const struct cmdline cmdline = {
 		.kind = CMDLINE_MASTER,
+		.to = options->to,
 		.link = options->number,
 		.ciphers = ciphers,
 		.timeouts = timeouts,

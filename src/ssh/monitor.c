@@ -25,6 +25,7 @@ struct monitor_process {
 };
 
 struct monitor {
+	size_t n; /* destinations */
 	pid_t pid;
 	int fd;
 	char directory[PRIVDIR_MAX];
@@ -35,7 +36,7 @@ struct monitor {
 	void *ctx;
 	uint32_t last_number;
 	unsigned int running;
-	struct monitor_process processes[MONITOR_PROCESSES];
+	struct monitor_process processes[MONITOR_PROCESSES_MAX];
 };
 
 /* ---- the fork ---- */
@@ -70,6 +71,8 @@ monitor_fork(const struct monitor_options *options, struct monitor **ret)
 	int fds[2] = { -1, -1 };
 	int err = 0;
 
+	if (monitor != NULL)
+		monitor->n = options->n;
 	if (monitor == NULL ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0 ||
 	    (monitor->pid = fork()) < 0) {
@@ -132,7 +135,7 @@ monitor_free(struct monitor *monitor)
 static struct monitor_process *
 monitor_find(struct monitor *monitor, uint32_t number)
 {
-	for (size_t i = 0; i < MONITOR_PROCESSES; i++)
+	for (size_t i = 0; i < monitor->n * MONITOR_PROCESSES; i++)
 		if (monitor->processes[i].number == number)
 			return &monitor->processes[i];
 	return NULL;
@@ -170,7 +173,7 @@ monitor_gone(struct monitor *monitor)
 	monitor->gone = true;
 	uv_poll_stop(&monitor->poll);
 	monitor->lost(monitor->ctx);
-	for (size_t i = 0; i < MONITOR_PROCESSES; i++)
+	for (size_t i = 0; i < monitor->n * MONITOR_PROCESSES; i++)
 		if (monitor->processes[i].number != 0)
 			monitor_ended(monitor, &monitor->processes[i], &end);
 }
@@ -271,6 +274,7 @@ monitor_start(struct monitor *monitor, const struct cmdline *cmdline,
 	struct monitor_request request = {
 		.type = MONITOR_START,
 		.kind = cmdline->kind,
+		.to = (uint32_t)cmdline->to,
 		.link = (uint32_t)cmdline->link,
 		.timeouts = cmdline->timeouts,
 	};

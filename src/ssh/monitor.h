@@ -38,9 +38,12 @@
 struct monitor;
 
 struct monitor_options {
-	/* Of the first link.  Where directory is NULL the monitor makes a
-	 * private one, and removes it in the end. */
-	const struct link_options *link;
+	/* Of the first link to each destination, 1 to LIMIT_DESTINATIONS.
+	 * Where the directory of the first is NULL the monitor makes a private
+	 * one for all (cmdline_destination_directory()), and removes it in the
+	 * end; else each has its own. */
+	const struct link_options *first;
+	size_t n;
 
 	/* Whom it becomes, or NULL.  The private directory is his, too. */
 	const struct user *user;

@@ -3,6 +3,7 @@
  * monitor.h.  A plain loop over two descriptors, the socket and the signal
  * SIGCHLD; all it has is a table of what it has started.
  */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -37,10 +38,12 @@ struct monitor_child {
 };
 
 struct monitor_state {
-	struct link_options link;
+	struct link_options first[LIMIT_DESTINATIONS];
+	char directories[LIMIT_DESTINATIONS][CMDLINE_DIRECTORY_MAX];
+	size_t n;
 	char directory[PRIVDIR_MAX]; /* to be removed, or empty */
 	int signal_fd;
-	struct monitor_child children[MONITOR_PROCESSES];
+	struct monitor_child children[MONITOR_PROCESSES_MAX];
 };
 
 static const int monitor_ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT,
@@ -138,7 +141,7 @@ monitor_kill(const struct monitor_child *child, int signum)
 static struct monitor_child *
 monitor_child(struct monitor_state *monitor, uint32_t number)
 {
-	for (size_t i = 0; i < MONITOR_PROCESSES; i++)
+	for (size_t i = 0; i < monitor->n * MONITOR_PROCESSES; i++)
 		if (monitor->children[i].number == number)
 			return &monitor->children[i];
 	return NULL;
@@ -172,7 +175,7 @@ monitor_reap(struct monitor_state *monitor, bool answer)
 	while (read(monitor->signal_fd, &info, sizeof(info)) > 0)
 		;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		for (size_t i = 0; i < MONITOR_PROCESSES; i++) {
+		for (size_t i = 0; i < monitor->n * MONITOR_PROCESSES; i++) {
 			struct monitor_child *child = &monitor->children[i];
 
 			if (child->number == 0 || child->pid != pid)
@@ -188,7 +191,7 @@ monitor_reap(struct monitor_state *monitor, bool answer)
 static bool
 monitor_has_children(const struct monitor_state *monitor)
 {
-	for (size_t i = 0; i < MONITOR_PROCESSES; i++)
+	for (size_t i = 0; i < monitor->n * MONITOR_PROCESSES; i++)
 		if (monitor->children[i].number != 0)
 			return true;
 	return false;
@@ -204,7 +207,7 @@ monitor_end(struct monitor_state *monitor, int status)
 	for (int asked = 0;
 	     asked <= LIMIT_SSH_STOP_ASKS && monitor_has_children(monitor);
 	     asked++) {
-		for (size_t i = 0; i < MONITOR_PROCESSES; i++)
+		for (size_t i = 0; i < monitor->n * MONITOR_PROCESSES; i++)
 			monitor_kill(&monitor->children[i],
 			    asked < LIMIT_SSH_STOP_ASKS ? SIGTERM : SIGKILL);
 		while (monitor_has_children(monitor) &&
@@ -232,17 +235,19 @@ monitor_run(struct monitor_state *monitor, struct monitor_child *child,
 {
 	const struct cmdline cmdline = {
 		.kind = (enum cmdline_kind)request->kind,
+		.to = request->to,
 		.link = request->link,
 		.ciphers =
 		    request->ciphers[0] != '\0' ? request->ciphers : NULL,
 		.timeouts = request->timeouts & (LINK_ALIVE | LINK_CONNECT),
 	};
 	bool master = cmdline.kind == CMDLINE_MASTER;
-	bool apart = !master || cmdline.link > 0 || monitor->link.apart;
+	const struct link_options *first = &monitor->first[request->to];
+	bool apart = !master || cmdline.link > 0 || first->apart;
 	pid_t self = getpid(), pid;
 	char **argv;
 
-	argv = cmdline_make(&cmdline, &monitor->link);
+	argv = cmdline_make(&cmdline, first);
 	if (argv == NULL) {
 		monitor_answer(request->number, -ENOMEM, 0);
 		return;
@@ -277,8 +282,8 @@ monitor_start_request(struct monitor_state *monitor,
 
 	if (!is_pipe(output))
 		monitor_refuse(monitor, "a process without a pipe");
-	if (request->kind > CMDLINE_OWN || request->link >= LIMIT_LINKS ||
-	    (!master && request->link != 0))
+	if (request->kind > CMDLINE_OWN || request->to >= monitor->n ||
+	    request->link >= LIMIT_LINKS || (!master && request->link != 0))
 		monitor_refuse(monitor, "a command that there is not");
 	if (memchr(request->ciphers, '\0', sizeof(request->ciphers)) == NULL ||
 	    (request->ciphers[0] != '\0' &&
@@ -380,6 +385,26 @@ monitor_settle(struct monitor_state *monitor, int fd)
 	monitor->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* One, and below it one for each further destination. */
+static int
+monitor_make_directories(struct monitor_state *monitor, char *why, size_t size)
+{
+	int err = privdir_make(monitor->directory, why, size);
+
+	for (size_t i = 0; i < monitor->n && err == 0; i++) {
+		char *directory = monitor->directories[i];
+
+		cmdline_destination_directory(monitor->directory, i, directory);
+		monitor->first[i].directory = directory;
+		if (i > 0 && mkdir(directory, 0700) != 0) {
+			err = -errno;
+			snprintf(why, size, "cannot make %s: %s", directory,
+			    strerror(-err));
+		}
+	}
+	return err;
+}
+
 /* Becomes the user and makes the directory; what came of it. */
 static struct monitor_hello
 monitor_prepare(struct monitor_state *monitor, const struct user *user)
@@ -396,10 +421,9 @@ monitor_prepare(struct monitor_state *monitor, const struct user *user)
 		hello.err = -EMFILE;
 		snprintf(hello.text, sizeof(hello.text),
 		    "the monitor process cannot watch its children");
-	} else if (monitor->link.directory == NULL) {
-		hello.err = privdir_make(monitor->directory, hello.text,
+	} else if (monitor->first[0].directory == NULL) {
+		hello.err = monitor_make_directories(monitor, hello.text,
 		    sizeof(hello.text));
-		monitor->link.directory = monitor->directory;
 	}
 	memcpy(hello.directory, monitor->directory, sizeof(hello.directory));
 	return hello;
@@ -408,15 +432,21 @@ monitor_prepare(struct monitor_state *monitor, const struct user *user)
 void
 monitor_main(int fd, const struct monitor_options *options)
 {
-	struct monitor_state monitor = { .link = *options->link };
+	static struct monitor_state monitor;
 	struct monitor_hello hello;
 	struct pollfd fds[2];
 
+	assert(options->n >= 1 && options->n <= LIMIT_DESTINATIONS);
+	memcpy(monitor.first, options->first,
+	    options->n * sizeof(*options->first));
+	monitor.n = options->n;
 	monitor_settle(&monitor, fd);
 	hello = monitor_prepare(&monitor, options->user);
 	send(MONITOR_FD, &hello, sizeof(hello), MSG_NOSIGNAL);
-	if (hello.err != 0)
+	if (hello.err != 0) {
+		privdir_remove(monitor.directory);
 		_exit(1);
+	}
 	fds[0] = (struct pollfd) { .fd = monitor.signal_fd, .events = POLLIN };
 	fds[1] = (struct pollfd) { .fd = MONITOR_FD, .events = POLLIN };
 	for (;;) {

@@ -10,8 +10,10 @@
 #include "limits.h"
 #include "ssh/monitor.h"
 
-/* So many run at a time: a master of each link, and two ssh -G. */
+/* So many run at a time for each destination: a master of each link, and two
+ * ssh -G. */
 #define MONITOR_PROCESSES (LIMIT_LINKS + 2)
+#define MONITOR_PROCESSES_MAX (LIMIT_DESTINATIONS * MONITOR_PROCESSES)
 
 /* The monitor's first word: it stands, or why not. */
 struct monitor_hello {
@@ -30,6 +32,7 @@ struct monitor_request {
 	uint32_t number; /* of the process: the main process's choice, not 0 */
 	/* MONITOR_START: a struct cmdline */
 	uint32_t kind;
+	uint32_t to;
 	uint32_t link;
 	uint32_t timeouts;
 	char ciphers[LIMIT_SSH_CIPHERS]; /* or empty */

@@ -128,7 +128,8 @@ end_monitor(struct env *env)
 static void
 begin_monitor(struct env *env)
 {
-	const struct monitor_options options = { .link = &env->options };
+	const struct monitor_options options = { .first = &env->options,
+		.n = 1 };
 
 	end_monitor(env);
 	assert_int_equal(monitor_fork(&options, &env->monitor), 0);

@@ -136,7 +136,8 @@ static void
 begin(struct env *env, const char *program, const struct user *user)
 {
 	const struct monitor_options options = {
-		.link = &env->options,
+		.first = &env->options,
+		.n = 1,
 		.user = user,
 	};
 	char text[1024];
@@ -276,6 +277,46 @@ test_surroundings(void **state)
 		    link == 0 ? (long)getsid(0) : atol(text));
 		assert_non_null(strstr(text, line));
 	}
+}
+
+/* Each destination has its own arguments, and its own directory below the
+ * private one. */
+static void
+test_destinations(void **state)
+{
+	struct env *env = *state;
+	struct link_options first[2] = { env->options, env->options };
+	const struct monitor_options options = { .first = first, .n = 2 };
+	struct cmdline cmdline = { .kind = CMDLINE_MASTER };
+	char text[2048], path[128], root[PRIVDIR_MAX];
+	int fds[2];
+
+	write_file(env->program, "#!/bin/sh\nexec 1>&2\necho \"$@\"\n");
+	first[1].destination = "other.invalid";
+	assert_int_equal(monitor_fork(&options, &env->monitor), 0);
+	assert_int_equal(monitor_attach(env->monitor, &env->loop, on_lost, env),
+	    0);
+	strcpy(root, monitor_directory(env->monitor));
+	for (cmdline.to = 0; cmdline.to < 2; cmdline.to++) {
+		if (env->output >= 0)
+			close(env->output);
+		assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+		env->output = fds[0];
+		assert_int_equal(monitor_start(env->monitor, &cmdline, fds[1],
+				     on_ended, env, &env->number),
+		    0);
+		close(fds[1]);
+		read_output(env, text, sizeof(text));
+		until(env, &env->ended, (unsigned)cmdline.to + 1);
+		snprintf(path, sizeof(path), "-S %s%s/ctl -- %s\n", root,
+		    cmdline.to == 0 ? "" : "/d1",
+		    first[cmdline.to].destination);
+		assert_non_null(strstr(text, path));
+	}
+	snprintf(path, sizeof(path), "%s/d1", root);
+	assert_int_equal(access(path, W_OK), 0);
+	end_monitor(env);
+	assert_int_equal(access(root, F_OK), -1);
 }
 
 static void
@@ -449,7 +490,8 @@ test_user_refused(void **state)
 	struct env *env = *state;
 	struct user user = { .uid = 1, .gid = 1 };
 	const struct monitor_options options = {
-		.link = &env->options,
+		.first = &env->options,
+		.n = 1,
 		.user = &user,
 	};
 	int status;
@@ -471,7 +513,8 @@ test_user_refused(void **state)
 static void
 begin_by_hand(struct env *env, const char *program)
 {
-	const struct monitor_options options = { .link = &env->options };
+	const struct monitor_options options = { .first = &env->options,
+		.n = 1 };
 	struct monitor_hello hello;
 	char text[1024];
 	int fds[2];
@@ -581,10 +624,10 @@ static void
 test_refused(void **state)
 {
 	struct env *env = *state;
-	struct monitor_request bad[11];
+	struct monitor_request bad[12];
 	size_t n = 0;
 
-	for (size_t i = 0; i < 11; i++)
+	for (size_t i = 0; i < 12; i++)
 		bad[i] = a_start(2);
 	bad[n++].type = 0;
 	bad[n++].type = 3;
@@ -592,13 +635,14 @@ test_refused(void **state)
 	bad[n++].number = 1; /* it runs */
 	bad[n++].kind = CMDLINE_OWN + 1;
 	bad[n++].link = LIMIT_LINKS;
+	bad[n++].to = 1;
 	bad[n].kind = CMDLINE_CONFIGURED;
 	bad[n++].link = 1;
 	strcpy(bad[n++].ciphers, "a -oProxyCommand=x");
 	memset(bad[n++].ciphers, 'a', sizeof(bad[0].ciphers));
 	bad[n].kind = CMDLINE_OWN;
 	strcpy(bad[n++].ciphers, "aes128-ctr");
-	assert_int_equal(n, 10);
+	assert_int_equal(n, 11);
 	for (size_t i = 0; i < n; i++)
 		check_refused(env, &bad[i], sizeof(bad[i]), true);
 	check_refused(env, &bad[n], sizeof(bad[n]), false);
@@ -712,6 +756,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(test_ssh),
 		TEST(test_surroundings),
+		TEST(test_destinations),
 		TEST(test_signals),
 		TEST(test_signal_apart),
 		TEST(test_killed),

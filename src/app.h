@@ -1,6 +1,7 @@
 /*
- * What main.c (start-up, and the order in which things end) and signals.c
- * share. Nobody else includes it.
+ * The process: what all destinations share, start-up, and the order in which
+ * things end.  app.c, signals.c and destination.c share the struct; the
+ * commands only call app_run().
  */
 #ifndef APP_H
 #define APP_H
@@ -12,14 +13,13 @@
 #include "base/privdir.h"
 #include "base/user.h"
 #include "conf/options.h"
+#include "destination.h"
+#include "limits.h"
 #include "net/sock.h"
+#include "ssh/cmdline.h"
 #include "ssh/link.h"
-#include "ssh/links.h"
 #include "ssh/monitor.h"
-#include "ssh/reconnect.h"
 #include "ssh/window.h"
-#include "tunnel/policy.h"
-#include "tunnel/ports.h"
 #include "tunnel/side.h"
 #include "tunnel/tunnel.h"
 
@@ -34,37 +34,53 @@ enum exit_status {
 #define APP_SIGNALS 4
 
 struct app {
-	struct options options;
+	const struct options *options; /* those that are one for all */
+	bool named;	  /* its tunnels are a configuration file's */
 	struct user user; /* to become; without a name: none */
 	struct monitor *monitor;
 	uv_loop_t loop;
 	char directory[PRIVDIR_MAX];
 	struct net *net;
 	struct window_budget budget;
-	struct link_options link_options;
-	struct reconnect *reconnect;
-	struct links *links; /* its own */
 	struct side *near;
-	struct side *far;	/* of servers */
-	struct side *far_first; /* of clients: the first link only */
-	struct policy policy;
-	struct tunnel *tunnels[OPTIONS_FORWARDS_MAX];
-	bool started;	   /* the tunnels were, once */
-	size_t n_starting; /* of them, still */
 	struct tunnel_count count;
+	size_t n_destinations;
+	size_t n_running; /* of them, not ended */
+	struct destination *destinations[LIMIT_DESTINATIONS];
+	struct link_options links[LIMIT_DESTINATIONS]; /* to each, the first */
+	char directories[LIMIT_DESTINATIONS][CMDLINE_DIRECTORY_MAX];
 	uv_signal_t signals[APP_SIGNALS];
 	int terminal;	   /* the controlling one, or -1 */
 	uv_timer_t drain;  /* looks whether the last session has ended */
 	uint64_t drain_by; /* uv_now(); 0: there is no such time */
+	bool started;	   /* some tunnel was, once */
 	bool draining;	   /* by a signal ... */
-	bool stopping;	   /* ... and this too */
+	bool stopping;	   /* app_stop() was called */
 	enum exit_status status;
 };
 
-/* main.c: ends all, in its order. */
+/* ---- app.c ---- */
+
+/*
+ * Runs until all has ended.  process: for options that are one for all; the
+ * plans, at most LIMIT_DESTINATIONS, and all that they point to outlive the
+ * call.  named: of a configuration file; then one tunnel that fails is not the
+ * end of all.
+ */
+int app_run(const struct options *process, bool named,
+    const struct destination_plan *plans, size_t n);
+
+/* Ends all, in its order. */
 void app_stop(struct app *app);
 
-/* signals.c: what they do is in culvert(1). */
+/* Ends every ssh, whoever has still to be told something through it. */
+void app_disconnect(struct app *app);
+
+/* Called by a destination: nothing is left of its ssh, and none will run. */
+void app_destination_ended(struct app *app, enum exit_status status);
+
+/* ---- signals.c: what they do is in culvert(1) ---- */
+
 void signals_watch(struct app *app);
 /* From here on a signal changes nothing, and kills nobody who cleans up. */
 void signals_ignore(struct app *app);

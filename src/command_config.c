@@ -1,7 +1,6 @@
 /*
  * culvert config: what the configuration files say, and where.
  */
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,59 +23,6 @@ static const char help[] =
     "      --help\n"
     "\n"
     "Exit status: 0 all is right, 1 something is wrong, 2 bad usage.\n";
-
-struct config_options {
-	const char *path;
-	bool test;
-	char **names;
-	int n_names;
-};
-
-static int
-misused(const char *what)
-{
-	log_err("%s", what);
-	log_err("see culvert config --help");
-	return EXIT_USAGE;
-}
-
-/* EXIT_STOPPED: go on. */
-static int
-parse(int argc, char **argv, struct config_options *ret, bool *ret_help)
-{
-	static const struct option list[] = {
-		{ "file", required_argument, NULL, 'f' },
-		{ "test", no_argument, NULL, 't' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	char what[200];
-	int letter;
-
-	optind = 0;
-	while ((letter = getopt_long(argc, argv, ":f:h", list, NULL)) != -1) {
-		switch (letter) {
-		case 'f':
-			ret->path = optarg;
-			break;
-		case 't':
-			ret->test = true;
-			break;
-		case 'h':
-			*ret_help = true;
-			return EXIT_STOPPED;
-		default:
-			snprintf(what, sizeof(what),
-			    letter == ':' ? "%s needs a value" :
-					    "unknown option %s",
-			    argv[optind - 1]);
-			return misused(what);
-		}
-	}
-	ret->names = argv + optind;
-	ret->n_names = argc - optind;
-	return EXIT_STOPPED;
-}
 
 /* ---- print ---- */
 
@@ -124,7 +70,7 @@ print_tunnel(const struct config_tunnel *tunnel)
 
 /* What is one for all stands in each tunnel, the same. */
 static int
-print(const struct config *config, const struct config_options *options)
+print(const struct config *config, const struct command_line *options)
 {
 	const struct config_tunnel *tunnel;
 
@@ -149,26 +95,20 @@ print(const struct config *config, const struct config_options *options)
 int
 command_config(int argc, char **argv)
 {
-	struct config_options options = { .path = NULL };
-	char path[512], why[SETTINGS_WHY_MAX];
+	struct command_line options;
+	char why[SETTINGS_WHY_MAX];
 	struct config config;
-	bool wants_help = false;
-	int status = parse(argc, argv, &options, &wants_help);
+	int status;
 
-	if (status != EXIT_STOPPED)
+	if (command_line_read(argc, argv, "test", help, &options, &status))
 		return status;
-	if (wants_help) {
-		fputs(help, stdout);
-		return EXIT_STOPPED;
-	}
-	if (options.path == NULL)
-		options.path = config_default_path(path, sizeof(path));
 	if (config_read(options.path, &config, why) != 0) {
 		log_err("%s", why);
 		status = EXIT_FAILED;
-	} else if (options.test) {
+	} else if (options.flag) {
 		printf("%s: %zu tunnel%s\n", options.path, config.n_tunnels,
 		    config.n_tunnels == 1 ? "" : "s");
+		status = EXIT_STOPPED;
 	} else {
 		status = print(&config, &options);
 	}

@@ -19,10 +19,9 @@ stop_now(struct app *app)
 {
 	uv_timer_stop(&app->drain);
 	if (app->stopping)
-		reconnect_stop(app->reconnect); /* somebody is in a hurry */
+		app_disconnect(app); /* somebody is in a hurry */
 	else
 		app_stop(app);
-	app->stopping = true;
 }
 
 static void
@@ -54,10 +53,8 @@ drain(struct app *app, uint64_t max_ms)
 	if (app->draining)
 		return;
 	app->draining = true;
-	/* None is left when the link has been lost for good. */
-	for (size_t i = 0; i < app->options.n_forwards; i++)
-		if (app->tunnels[i] != NULL)
-			tunnel_drain(app->tunnels[i], "culvert is stopping");
+	for (size_t i = 0; i < app->n_destinations; i++)
+		destination_drain(app->destinations[i], "culvert is stopping");
 	log_info("stopping as soon as transfers have ended; once more to stop "
 		 "at once");
 	uv_timer_start(&app->drain, on_drain, 0, LIMIT_DRAIN_LOOK_MS);
@@ -84,8 +81,8 @@ on_signal(uv_signal_t *handle, int signum)
 	log_verbose("%s: stopping", strsignal(signum));
 	if (signum == SIGUSR1)
 		drain(app, 0);
-	else if (signum == SIGTERM && app->options.drain_ms > 0)
-		drain(app, app->options.drain_ms);
+	else if (signum == SIGTERM && app->options->drain_ms > 0)
+		drain(app, app->options->drain_ms);
 	else
 		stop_now(app);
 }

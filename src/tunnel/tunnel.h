@@ -36,6 +36,10 @@ struct tunnel_options {
 	struct reconnect *reconnect; /* which has the link */
 	uint64_t link_wait_ms;	     /* how long a client waits for it */
 	struct tunnel_count *count;
+
+	/* Remote: where sshd does not listen at first, ask again later, as
+	 * after a loss of the link; else that is a failure. */
+	bool patient;
 };
 
 struct tunnel;

@@ -160,7 +160,7 @@ on_far_failed(void *ctx, int err, const char *reason)
 		/* Of the loss of the link others say the word; with the next
 		 * one it may still begin. */
 		log_verbose("%s", why);
-	else if (tunnel->started != NULL)
+	else if (tunnel->started != NULL && !tunnel->options.patient)
 		tell_started(tunnel, why);
 	else
 		listen_later(tunnel, why);
@@ -194,7 +194,7 @@ tunnel_remote_start(struct tunnel *tunnel, tunnel_started_cb *started,
 {
 	tunnel->started = started;
 	tunnel->started_ctx = ctx;
-	listen_far(tunnel);
+	tunnel_remote_up(tunnel);
 }
 
 void

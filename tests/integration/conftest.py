@@ -200,6 +200,10 @@ def start_culvert(request, sshd, directories):
         return one
 
     yield start
+    _stop_all(started)
+
+
+def _stop_all(started):
     problems = []
     for one in started:
         try:
@@ -211,6 +215,25 @@ def start_culvert(request, sshd, directories):
         finally:
             one.kill()
     assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def start_up(request, directories):
+    """Return a function that starts `culvert up` for this test.
+
+    start(path, "plant", ..., listeners=1, options=["-v"]); it ends as those
+    of start_culvert do.
+    """
+    started = []
+
+    def start(path, *names, listeners=1, **how):
+        one = culvert_module.Up(directories(), path, names, listeners, **how)
+        started.append(one)
+        _note(request.node, one, 0)
+        return one
+
+    yield start
+    _stop_all(started)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,8 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.path.abspath(os.environ.get("CULVERT", REPO / "build/culvert"))
 
 # Of -L and of -R.
-READY = r"^culvert: listening on (\S+)(?:, through| of) (\S+?),? to (\S+)$"
+READY = r"^culvert: (?:\S+: )?listening on (\S+)(?:, through| of) (\S+?),? " \
+    r"to (\S+)$"
 
 # What it says first when root runs it without --user.
 AS_ROOT = "culvert: running as root; with --user NAME it becomes that user " \
@@ -50,9 +51,6 @@ class Culvert:
     def __init__(self, directory, forwards, config, host="files.test",
                  options=(), env=None, ready=True, remotes=(), ns=None,
                  retry="never", open_to_all=False):
-        self.dir = str(directory)
-        if open_to_all:
-            os.chmod(self.dir, 0o1777)
         argv = [PROGRAM, *options]
         if retry:
             argv += ["--retry", retry]
@@ -61,8 +59,14 @@ class Culvert:
         for remote in remotes:
             argv += ["-R", remote]
         argv += ["-F", config, host]
-        if ns:
-            argv = ns.argv(argv)
+        if open_to_all:
+            os.chmod(directory, 0o1777)
+        self._run(directory, ns.argv(argv) if ns else argv, env)
+        if ready:
+            self.wait_ready(len(forwards) + len(remotes) or 1)
+
+    def _run(self, directory, argv, env):
+        self.dir = str(directory)
         self.process = Process(argv, "culvert", env={
             **os.environ, "HOME": self.dir, "TMPDIR": self.dir,
             "XDG_RUNTIME_DIR": self.dir, "XDG_CONFIG_HOME": self.dir,
@@ -75,8 +79,6 @@ class Culvert:
         self.pid = self.process.pid
         self.listeners = []  # (address, port) of each, as it says them
         self._kin = {}       # pid: pidfd of all it was seen to start
-        if ready:
-            self.wait_ready(len(forwards) + len(remotes) or 1)
 
     def wait_ready(self, count=1):
         """Wait for the lines that say where it listens, one a tunnel."""
@@ -117,9 +119,8 @@ class Culvert:
         """The pid of the ssh that it has started."""
         self.see()
         for pid in children(self.monitor):
-            with open(f"/proc/{pid}/comm") as file:
-                if file.read().strip() == "ssh":
-                    return pid
+            if process_name(pid) == "ssh":
+                return pid
         raise AssertionError(f"culvert has no ssh; it said:\n{self.output}")
 
     @property
@@ -184,3 +185,33 @@ class Culvert:
             except ProcessLookupError:
                 pass
             os.close(fd)
+
+
+class Up(Culvert):
+    """The same with tunnels of a configuration file: `culvert up -f path`.
+
+    names: of the tunnels, or "--all"; listeners: so many it has when it is
+    ready; None: do not wait.
+    """
+
+    # pylint: disable-next=super-init-not-called
+    def __init__(self, directory, path, names, listeners, options=(),
+                 env=None):
+        self._run(directory, [PROGRAM, "up", "-f", str(path), *options,
+                              *names], env)
+        if listeners is not None:
+            self.wait_ready(listeners)
+
+    def all_ssh(self):
+        """The pids of all ssh that it has started."""
+        self.see()
+        return [pid for pid in children(self.monitor)
+                if process_name(pid) == "ssh"]
+
+
+def process_name(pid):
+    """The name of a process as ps has it; "" if it has gone."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except FileNotFoundError:
+        return ""

@@ -1,0 +1,195 @@
+"""culvert up: tunnels of a configuration file in one process (issue 6)."""
+
+import os
+import signal
+
+import pytest
+
+import culvert
+import scripted
+from process import until
+from transfer import Ftp, replies_to_end
+
+
+@pytest.fixture
+def conf(tmp):
+    """Return a function that writes a configuration file; it gives its path.
+
+    Tunnels are name=[line, ...]; defaults is a list of lines, too.
+    """
+    def write(defaults=(), **tunnels):
+        lines = ["[defaults]", *defaults]
+        for name, own in tunnels.items():
+            lines += [f"[tunnel {name}]", *own]
+        path = tmp / "culvert.conf"
+        path.write_text("\n".join([*lines, ""]))
+        return path
+    return write
+
+
+def to(sshd, server, *more, letter="L"):
+    """Lines of a tunnel that goes by sshd to server."""
+    return ["destination = files.test", f"F = {sshd.config}",
+            f"{letter} = 0:127.0.0.1:{server.port}", *more]
+
+
+class At:
+    """What Ftp wants to know of one of the listeners."""
+
+    def __init__(self, one, number):
+        self.listeners = [one.listeners[number]]
+
+
+def fetch(one, number, server, place, mode="passive"):
+    """Fetch a file by one of its listeners, and compare."""
+    content = os.urandom(200_000)
+    (server.root / place / "file").write_bytes(content)
+    with Ftp(At(one, number), server) as ftp:
+        assert ftp.get(mode, f"{place}/file") == content
+
+
+@pytest.fixture
+def ftp_server(server, tmp):
+    """A real server, with a directory for this test."""
+    one = server("vsftpd")
+    one.mkdir(tmp.name)
+    return one
+
+
+def test_shared(conf, sshd, ftp_server, start_up, tmp):
+    """Two tunnels of one destination: one ssh, each with its own options."""
+    one = start_up(conf(
+        plant=to(sshd, ftp_server, "prefetch = yes"),
+        bank=to(sshd, ftp_server, "server-mode = active")),
+        "plant", "bank", listeners=2, options=["-v", "-v"])
+    assert len(one.all_ssh()) == 1
+    one.wait_log("^culvert: plant: listening on ")
+    one.wait_log("^culvert: bank: listening on ")
+    for number in range(2):
+        fetch(one, number, ftp_server, tmp.name)
+    one.wait_log(r"-> (PORT|EPRT) ")  # asked of the server of bank
+
+
+def test_two_destinations(conf, sshd, start_sshd, ftp_server, start_up, tmp):
+    """Each has its own ssh, and the loss of one is nothing to the other."""
+    other = start_sshd()
+    path = conf(plant=to(sshd, ftp_server), bank=to(other, ftp_server))
+    one = start_up(path, "--all", listeners=2)
+    first, second = one.all_ssh()
+    for number in range(2):
+        for mode in "passive", "active":
+            fetch(one, number, ftp_server, tmp.name, mode)
+    mark = one.mark()
+    with Ftp(At(one, 0), ftp_server) as plant, \
+            Ftp(At(one, 1), ftp_server) as bank:
+        os.kill(first, signal.SIGKILL)
+        alive = [ftp for ftp in (plant, bank) if not hears_421(ftp)]
+        assert len(alive) == 1
+        alive[0].ask("NOOP", "200")
+    one.wait_log("connected again|is up again|again", start=mark)
+    until(lambda: len(one.all_ssh()) == 2, "the other ssh comes back")
+    assert second in one.all_ssh()
+    for number in range(2):
+        fetch(one, number, ftp_server, tmp.name)
+
+
+def hears_421(ftp):
+    """Return whether the session was told of the loss."""
+    try:
+        ftp.control.sock.settimeout(2)
+        reply = ftp.control.read_reply()
+    except TimeoutError:
+        return False
+    assert reply.startswith("421"), reply
+    return True
+
+
+def test_remote_and_local(conf, sshd, start_sshd, ftp_server, start_up, ns,
+                          tmp):
+    """-R of one destination beside -L of the other."""
+    near = scripted.Listener(kind=scripted.Control)
+    path = conf(plant=to(sshd, near, letter="R"),
+                bank=to(start_sshd(), ftp_server))
+    with near:
+        one = start_up(path, "--all", listeners=2)
+        lines = [line for line in one.process.lines if ": listening" in line]
+        remote = [" of " in line for line in lines].index(True)
+        fetch(one, 1 - remote, ftp_server, tmp.name)
+        with scripted.dial("127.0.0.1", one.listeners[remote][1], side=ns,
+                           kind=scripted.Control) as client, \
+                near.accept() as server:
+            server.reply("220 ready")
+            client.expect("220")
+            one.process.send_signal(signal.SIGTERM)
+            assert replies_to_end(client) == ["421 culvert is stopping.\r\n"]
+
+
+def test_names(conf, sshd, ftp_server, start_up):
+    """Only those that are named."""
+    path = conf(plant=to(sshd, ftp_server),
+                bank=["destination = nowhere.invalid", "L = 0:h:21"])
+    one = start_up(path, "plant")
+    assert len(one.all_ssh()) == 1
+    assert "bank" not in one.output and "nowhere" not in one.output
+
+
+def test_first_attempt_fails(conf, sshd, ftp_server, start_up, tmp):
+    """A destination that is not there keeps no other one from its work."""
+    path = conf(plant=to(sshd, ftp_server),
+                bank=["destination = nobody@nowhere.invalid", "L = 0:h:21"])
+    one = start_up(path, "--all", listeners=1)
+    fetch(one, 0, ftp_server, tmp.name)
+    one.wait_log("nowhere.invalid.*trying again")
+
+
+def test_far_port_taken(conf, sshd, ftp_server, ns, start_up):
+    """A port that sshd does not have yet is asked for again."""
+    taken = scripted.Listener(ns, "127.0.0.1")
+    path = conf(plant=[
+        "destination = files.test", f"F = {sshd.config}",
+        f"R = 127.0.0.1:{taken.port}:127.0.0.1:{ftp_server.port}"])
+    one = start_up(path, "plant", listeners=None)
+    one.wait_log("trying again in")
+    taken.close()
+    one.wait_ready()
+    assert one.port == taken.port
+
+
+def test_near_port_taken(conf, sshd, ftp_server, start_up):
+    """One of this host's that cannot be had is the end of all, named."""
+    with scripted.Listener() as taken:
+        path = conf(plant=to(sshd, ftp_server), bank=[
+            "destination = other.test", f"L = {taken.port}:h:21"])
+        one = start_up(path, "--all", listeners=None)
+        assert one.process.wait() == 1
+    one.wait_log(f"^culvert: bank: cannot listen on port {taken.port}")
+    one.check_nothing_left()
+
+
+def test_is_culvert(conf, sshd, ftp_server, start_up, tmp):
+    """SIGUSR1, as ever: the transfer ends well."""
+    path = conf(plant=to(sshd, ftp_server))
+    (ftp_server.root / tmp.name / "file").write_bytes(b"x" * 500_000)
+    one = start_up(path, "plant")
+    with Ftp(At(one, 0), ftp_server) as ftp:
+        with ftp.begin("passive", f"RETR {tmp.name}/file") as data:
+            one.see()
+            one.process.send_signal(signal.SIGUSR1)
+            assert len(data.read_all()) == 500_000
+        ftp.control.expect("226")
+    assert one.process.wait() == 0, one.output
+    one.check_nothing_left()
+
+
+@pytest.mark.parametrize("argv, words", [
+    ([], "which tunnels?"),
+    (["--all", "plant"], "either --all or names"),
+    (["plnt"], "there is no [tunnel plnt] in "),
+    (["--al1"], "unknown option --al1"),
+])
+def test_misuse(argv, words, conf, sshd, ftp_server, start_up):
+    """The cause, and nothing is started."""
+    one = start_up(conf(plant=to(sshd, ftp_server)), *argv, listeners=None)
+    assert one.process.wait() in (1, 2)
+    assert words in one.output, one.output
+    assert culvert.AS_ROOT not in one.output

@@ -10,11 +10,12 @@
 #include "app.h"
 
 #include <assert.h>
-#include <netinet/in.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "base/privileges.h"
@@ -32,17 +33,20 @@
 static void
 let_go(struct app *app)
 {
-	for (size_t i = 0; i < app->n_destinations; i++)
-		destination_let_go(app->destinations[i]);
+	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
+		if (app->destinations[i] != NULL)
+			destination_let_go(app->destinations[i]);
 	side_free(app->near);
 	app->near = NULL;
+	uv_timer_stop(&app->look);
 }
 
 void
 app_disconnect(struct app *app)
 {
-	for (size_t i = 0; i < app->n_destinations; i++)
-		destination_disconnect(app->destinations[i]);
+	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
+		if (app->destinations[i] != NULL)
+			destination_disconnect(app->destinations[i]);
 }
 
 static void
@@ -63,7 +67,9 @@ app_stop(struct app *app)
 
 	app->stopping = true;
 	net_hurry(app->net);
-	for (size_t i = 0; i < app->n_destinations; i++) {
+	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++) {
+		if (app->destinations[i] == NULL)
+			continue;
 		destination_stop(app->destinations[i], "culvert is stopping");
 		remote |= destination_is_remote(app->destinations[i]);
 	}
@@ -81,6 +87,35 @@ app_destination_ended(struct app *app, enum exit_status status)
 		app->status = status;
 	if (--app->n_running == 0)
 		let_go(app);
+}
+
+/* ---- what goes while others stay ---- */
+
+static void
+on_look(uv_timer_t *timer)
+{
+	struct app *app = timer->data;
+	bool more = false;
+
+	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++) {
+		struct destination *destination = app->destinations[i];
+
+		if (destination == NULL)
+			continue;
+		more |= destination_sweep(destination);
+		if (!destination_is_gone(destination))
+			continue;
+		destination_free(destination);
+		app->destinations[i] = NULL;
+	}
+	if (!more)
+		uv_timer_stop(&app->look);
+}
+
+void
+app_look(struct app *app)
+{
+	uv_timer_start(&app->look, on_look, 0, LIMIT_DRAIN_LOOK_MS);
 }
 
 /* ---- start-up ---- */
@@ -134,95 +169,90 @@ user_of(const struct app *app)
 	return app->user.name != NULL ? &app->user : NULL;
 }
 
-/* Does any tunnel need ports below 1024 later on? */
-static bool
-needs_low_ports(const struct destination_plan *plans, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		for (size_t j = 0; j < plans[i].n; j++) {
-			uint16_t low =
-			    plans[i].tunnels[j].options->client_ports_low;
-
-			if (low > 0 && low < IPPORT_RESERVED)
-				return true;
-		}
-	}
-	return false;
-}
-
 /* After the ports are bound, and before anything of a peer is read. */
 static bool
-drop_privileges(const struct app *app, bool low_ports)
+drop_privileges(const struct app *app)
 {
 	const struct privileges privileges = {
 		.user = user_of(app),
 		.directory = app->directory,
-		.low_ports = low_ports,
+		.low_ports = app->low_ports,
 		.no_filters = app->options->no_confine,
 	};
 
 	return privileges_drop(&privileges);
 }
 
-static bool
-make_destinations(struct app *app, const struct destination_plan *plans,
-    size_t n)
+struct destination *
+app_add(struct app *app, size_t to, const struct options_ref *options)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct destination *destination =
-		    destination_new(app, &plans[i], &app->links[i]);
+	struct link_options *link = &app->links[to];
 
-		if (destination == NULL) {
-			log_err("out of memory");
-			return false;
-		}
-		app->destinations[app->n_destinations++] = destination;
-		if (!destination_prepare(destination))
-			return false;
+	*link = destination_link_options(options->options, to);
+	link->budget = &app->budget;
+	link->monitor = app->monitor;
+	cmdline_destination_directory(app->directory, to, app->directories[to]);
+	link->directory = app->directories[to];
+	/* The monitor makes it, too, and may not have come to that yet. */
+	if (to > 0 && mkdir(link->directory, 0700) != 0 && errno != EEXIST)
+		log_warn("cannot make %s: %s", link->directory,
+		    strerror(errno));
+	app->destinations[to] = destination_new(app, options, link);
+	if (app->destinations[to] == NULL)
+		log_err("out of memory");
+	else
+		app->n_running++;
+	return app->destinations[to];
+}
+
+bool
+app_start(struct app *app, struct destination *destination)
+{
+	if (destination_start(destination))
+		return true;
+	app->n_running--;
+	return false;
+}
+
+static bool
+start(struct app *app, const struct app_owner *owner)
+{
+	if (!make_parts(app)) {
+		log_err("out of memory");
+		return false;
 	}
+	if (!owner->fill(owner->ctx, app) || !drop_privileges(app))
+		return false;
+	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
+		if (app->destinations[i] != NULL &&
+		    !app_start(app, app->destinations[i]))
+			return false;
 	return true;
 }
 
-/* Those that have been started end by themselves. */
 static void
 abandon(struct app *app)
 {
-	for (size_t i = app->n_running; i < app->n_destinations; i++)
-		destination_let_go(app->destinations[i]);
 	if (app->n_running == 0)
 		let_go(app);
 	else
 		app_stop(app);
 }
 
-static bool
-start(struct app *app, const struct destination_plan *plans, size_t n)
-{
-	if (!make_parts(app)) {
-		log_err("out of memory");
-		return false;
-	}
-	if (!make_destinations(app, plans, n) ||
-	    !drop_privileges(app, needs_low_ports(plans, n)))
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		if (!destination_start(app->destinations[i]))
-			return false;
-		app->n_running++;
-	}
-	return true;
-}
-
 /* Nothing is open yet, and nothing of anybody read. */
 static bool
-start_monitor(struct app *app, const struct destination_plan *plans, size_t n)
+start_monitor(struct app *app, const struct options *const *to, size_t n,
+    const struct app_owner *owner)
 {
-	struct monitor_options options = { .first = app->links, .n = n };
+	struct monitor_options options = {
+		.first = app->links,
+		.n = n,
+		.source = owner->source,
+	};
 
 	assert(n >= 1 && n <= LIMIT_DESTINATIONS);
 	for (size_t i = 0; i < n; i++) {
-		app->links[i] = destination_link_options(&plans[i], i);
-		app->links[i].budget = &app->budget;
+		app->links[i] = destination_link_options(to[i], i);
 	}
 	if (!privileges_find_user(app->options->user, &app->user))
 		return false;
@@ -231,12 +261,6 @@ start_monitor(struct app *app, const struct destination_plan *plans, size_t n)
 		return false;
 	snprintf(app->directory, sizeof(app->directory), "%s",
 	    monitor_directory(app->monitor));
-	for (size_t i = 0; i < n; i++) {
-		cmdline_destination_directory(app->directory, i,
-		    app->directories[i]);
-		app->links[i].directory = app->directories[i];
-		app->links[i].monitor = app->monitor;
-	}
 	return true;
 }
 
@@ -273,8 +297,9 @@ free_all(struct app *app)
 {
 	int err;
 
-	for (size_t i = 0; i < app->n_destinations; i++)
+	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
 		destination_free(app->destinations[i]);
+	uv_close((uv_handle_t *)&app->look, NULL);
 	monitor_detach(app->monitor);
 	/* For the handles that were closed just now. */
 	uv_run(&app->loop, UV_RUN_DEFAULT);
@@ -289,21 +314,25 @@ free_all(struct app *app)
 }
 
 int
-app_run(const struct options *process, bool named,
-    const struct destination_plan *plans, size_t n)
+app_run(const struct options *process, const struct options *const *to,
+    size_t n, const struct app_owner *owner)
 {
 	static struct app app;
 
 	app.options = process;
-	app.named = named;
+	app.named = owner->named;
+	app.hangup = owner->hangup;
+	app.ctx = owner->ctx;
 	app.status = EXIT_STOPPED;
-	if (!start_monitor(&app, plans, n) || start_loop(&app) != 0) {
+	if (!start_monitor(&app, to, n, owner) || start_loop(&app) != 0) {
 		user_free(&app.user);
 		return EXIT_FAILED;
 	}
+	uv_timer_init(&app.loop, &app.look);
+	app.look.data = &app;
 	signals_watch(&app);
 	raise_descriptors(&app);
-	if (!start(&app, plans, n)) {
+	if (!start(&app, owner)) {
 		app.status = EXIT_FAILED;
 		abandon(&app);
 	}

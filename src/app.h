@@ -35,6 +35,7 @@ enum exit_status {
 
 struct app {
 	const struct options *options; /* those that are one for all */
+	bool low_ports;		       /* below 1024 are still to be bound */
 	bool named;	  /* its tunnels are a configuration file's */
 	struct user user; /* to become; without a name: none */
 	struct monitor *monitor;
@@ -44,11 +45,13 @@ struct app {
 	struct window_budget budget;
 	struct side *near;
 	struct tunnel_count count;
-	size_t n_destinations;
-	size_t n_running; /* of them, not ended */
-	struct destination *destinations[LIMIT_DESTINATIONS];
+	size_t n_running; /* destinations that have not ended */
+	struct destination *destinations[LIMIT_DESTINATIONS]; /* or NULL */
 	struct link_options links[LIMIT_DESTINATIONS]; /* to each, the first */
 	char directories[LIMIT_DESTINATIONS][CMDLINE_DIRECTORY_MAX];
+	uv_timer_t look; /* for what is to go once it has no sessions */
+	void (*hangup)(void *ctx); /* SIGHUP; NULL: there is nothing to do */
+	void *ctx;
 	uv_signal_t signals[APP_SIGNALS];
 	int terminal;	   /* the controlling one, or -1 */
 	uv_timer_t drain;  /* looks whether the last session has ended */
@@ -61,14 +64,41 @@ struct app {
 
 /* ---- app.c ---- */
 
+/* Who asks for it. */
+struct app_owner {
+	bool named; /* its tunnels are a configuration file's: what cannot be
+		     * had at first is tried again */
+
+	/* Adds all destinations (app_add()), each with its entries.  False: why
+	 * has been logged. */
+	bool (*fill)(void *ctx, struct app *app);
+
+	void (*hangup)(void *ctx); /* SIGHUP; or NULL */
+	void *ctx;
+
+	/* What the monitor reads again; or NULL. */
+	const struct monitor_source *source;
+};
+
 /*
- * Runs until all has ended.  process: for options that are one for all; the
- * plans, at most LIMIT_DESTINATIONS, and all that they point to outlive the
- * call.  named: of a configuration file; then one tunnel that fails is not the
- * end of all.
+ * Runs until all has ended; returns the exit status.  process: for options that
+ * are one for all.  to: the options of the destinations that fill() is to add,
+ * in its order, n of them, 1 to LIMIT_DESTINATIONS.
  */
-int app_run(const struct options *process, bool named,
-    const struct destination_plan *plans, size_t n);
+int app_run(const struct options *process, const struct options *const *to,
+    size_t n, const struct app_owner *owner);
+
+/* A destination in that place, which the monitor has the options for.  NULL: it
+ * has been logged. */
+struct destination *app_add(struct app *app, size_t to,
+    const struct options_ref *options);
+
+/* Starts one that fill() has not added.  False: why has been logged, and it
+ * has ended. */
+bool app_start(struct app *app, struct destination *destination);
+
+/* Something is to go as soon as it has no sessions. */
+void app_look(struct app *app);
 
 /* Ends all, in its order. */
 void app_stop(struct app *app);

@@ -1,5 +1,5 @@
 /*
- * A destination: its links, its sides and its tunnels.
+ * A destination: its links, its sides and its entries.
  *
  * Start: near listeners (bound, so that an address in use is told before ssh
  * asks for a password); ssh, and when that is up the tunnels, of which the
@@ -10,9 +10,11 @@
  */
 #include "destination.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "app.h"
 #include "base/log.h"
@@ -24,45 +26,103 @@
 
 /* One -L or -R. */
 struct listener {
-	struct destination *destination;
-	const struct destination_tunnel *plan;
+	struct entry *entry;
 	const struct forward *forward;
-	struct tunnel *tunnel; /* NULL: it could not be had, or has gone */
+	struct tunnel *tunnel; /* NULL: it has gone */
+};
+
+struct entry {
+	TAILQ_ENTRY(entry) link;
+	struct destination *destination;
+	struct entry_plan plan;
+	struct policy policy;
+	struct listener *listeners;
+	size_t n_listeners;
+	size_t n_starting; /* of them, still */
+	bool leaving;
 };
 
 struct destination {
 	struct app *app;
-	const struct destination_plan *plan;
-	const struct options *options; /* of the links */
+	struct options_ref ref;
+	const struct options *options; /* ref's, of the links */
 	const struct link_options *link;
 	struct reconnect *reconnect;
-	struct links *links;	 /* its own */
-	struct side *far;	 /* of servers */
-	struct side *far_first;	 /* of clients: the first link only */
-	struct policy *policies; /* of plan->tunnels */
-	struct listener *listeners;
-	size_t n_listeners;
-	bool started;	   /* the tunnels were, once */
-	size_t n_starting; /* of them, still */
+	struct links *links;	/* its own */
+	struct side *far;	/* of servers */
+	struct side *far_first; /* of clients: the first link only */
+	TAILQ_HEAD(, entry) entries;
+	bool started; /* so were the tunnels, once */
+	bool leaving; /* nobody wants it any more */
+	bool ended;
 };
 
+static void
+options_ref_gone(const struct options_ref *ref)
+{
+	if (ref->gone != NULL)
+		ref->gone(ref->ctx);
+}
+
 /* ---- the end ---- */
+
+/* Its listeners hold nothing any more. */
+static void
+entry_let_go(struct entry *entry)
+{
+	for (size_t i = 0; i < entry->n_listeners; i++) {
+		tunnel_free(entry->listeners[i].tunnel);
+		entry->listeners[i].tunnel = NULL;
+	}
+}
+
+static void
+entry_free(struct entry *entry)
+{
+	TAILQ_REMOVE(&entry->destination->entries, entry, link);
+	entry_let_go(entry);
+	ports_free(entry->policy.client_ports);
+	free(entry->listeners);
+	options_ref_gone(&entry->plan.options);
+	free(entry);
+}
+
+static bool
+entry_has_sessions(const struct entry *entry)
+{
+	for (size_t i = 0; i < entry->n_listeners; i++)
+		if (entry->listeners[i].tunnel != NULL &&
+		    tunnel_has_sessions(entry->listeners[i].tunnel))
+			return true;
+	return false;
+}
+
+static void
+entry_drain(struct entry *entry, const char *why)
+{
+	for (size_t i = 0; i < entry->n_listeners; i++)
+		if (entry->listeners[i].tunnel != NULL)
+			tunnel_drain(entry->listeners[i].tunnel, why);
+}
 
 static void
 stop_tunnels(struct destination *destination, const char *why)
 {
-	for (size_t i = 0; i < destination->n_listeners; i++)
-		if (destination->listeners[i].tunnel != NULL)
-			tunnel_stop(destination->listeners[i].tunnel, why);
+	struct entry *entry;
+
+	TAILQ_FOREACH (entry, &destination->entries, link)
+		for (size_t i = 0; i < entry->n_listeners; i++)
+			if (entry->listeners[i].tunnel != NULL)
+				tunnel_stop(entry->listeners[i].tunnel, why);
 }
 
 void
 destination_let_go(struct destination *destination)
 {
-	for (size_t i = 0; i < destination->n_listeners; i++) {
-		tunnel_free(destination->listeners[i].tunnel);
-		destination->listeners[i].tunnel = NULL;
-	}
+	struct entry *entry;
+
+	TAILQ_FOREACH (entry, &destination->entries, link)
+		entry_let_go(entry);
 	side_free(destination->far_first);
 	side_free(destination->far);
 	destination->far_first = NULL;
@@ -72,6 +132,8 @@ destination_let_go(struct destination *destination)
 void
 destination_stop(struct destination *destination, const char *why)
 {
+	if (destination->ended)
+		return;
 	reconnect_expect_stop(destination->reconnect);
 	stop_tunnels(destination, why);
 }
@@ -85,18 +147,62 @@ destination_disconnect(struct destination *destination)
 void
 destination_drain(struct destination *destination, const char *why)
 {
-	/* None is left when the link has been lost for good. */
-	for (size_t i = 0; i < destination->n_listeners; i++)
-		if (destination->listeners[i].tunnel != NULL)
-			tunnel_drain(destination->listeners[i].tunnel, why);
+	struct entry *entry;
+
+	TAILQ_FOREACH (entry, &destination->entries, link)
+		entry_drain(entry, why);
+}
+
+void
+destination_remove(struct entry *entry, const char *why)
+{
+	entry->leaving = true;
+	entry_drain(entry, why);
+	app_look(entry->destination->app);
+}
+
+bool
+destination_sweep(struct destination *destination)
+{
+	struct entry *entry, *next;
+	bool more = false;
+
+	for (entry = TAILQ_FIRST(&destination->entries); entry != NULL;
+	     entry = next) {
+		next = TAILQ_NEXT(entry, link);
+		if (entry->leaving && entry_has_sessions(entry))
+			more = true;
+		else if (entry->leaving)
+			entry_free(entry);
+	}
+	if (TAILQ_EMPTY(&destination->entries) && !destination->leaving) {
+		destination->leaving = true;
+		reconnect_stop(destination->reconnect);
+	}
+	return more || (destination->leaving && !destination->ended);
+}
+
+bool
+destination_is_gone(const struct destination *destination)
+{
+	return destination->ended && TAILQ_EMPTY(&destination->entries);
+}
+
+bool
+destination_is_usable(const struct destination *destination)
+{
+	return !destination->ended && !destination->leaving;
 }
 
 bool
 destination_is_remote(const struct destination *destination)
 {
-	for (size_t i = 0; i < destination->n_listeners; i++)
-		if (destination->listeners[i].forward->remote)
-			return true;
+	const struct entry *entry;
+
+	TAILQ_FOREACH (entry, &destination->entries, link)
+		for (size_t i = 0; i < entry->n_listeners; i++)
+			if (entry->listeners[i].forward->remote)
+				return true;
 	return false;
 }
 
@@ -105,12 +211,11 @@ destination_free(struct destination *destination)
 {
 	if (destination == NULL)
 		return;
+	while (!TAILQ_EMPTY(&destination->entries))
+		entry_free(TAILQ_FIRST(&destination->entries));
+	destination_let_go(destination);
 	reconnect_free(destination->reconnect);
-	for (size_t i = 0;
-	     destination->policies != NULL && i < destination->plan->n; i++)
-		ports_free(destination->policies[i].client_ports);
-	free(destination->policies);
-	free(destination->listeners);
+	options_ref_gone(&destination->ref);
 	free(destination);
 }
 
@@ -118,23 +223,23 @@ destination_free(struct destination *destination)
 
 /* Of log lines that are about one tunnel of several. */
 static const char *
-prefix_of(const struct destination_tunnel *plan)
+prefix_of(const struct entry *entry)
 {
-	return plan->prefix != NULL ? plan->prefix : "";
+	return entry->plan.prefix != NULL ? entry->plan.prefix : "";
 }
 
 static void
 announce(const struct listener *listener)
 {
+	const struct entry *entry = listener->entry;
 	const struct forward *forward = listener->forward;
 	char at[4 * ADDR_TEXT_MAX];
 	bool bracket = strchr(forward->host, ':') != NULL;
 
-	log_info("%slistening on %s%s%s%s to %s%s%s:%u",
-	    prefix_of(listener->plan),
+	log_info("%slistening on %s%s%s%s to %s%s%s:%u", prefix_of(entry),
 	    tunnel_address(listener->tunnel, at, sizeof(at)),
 	    forward->remote ? " of " : ", through ",
-	    listener->destination->options->destination,
+	    entry->destination->options->destination,
 	    forward->remote ? "," : "", bracket ? "[" : "", forward->host,
 	    bracket ? "]" : "", forward->host_port);
 }
@@ -145,57 +250,73 @@ static void
 on_started(void *ctx, struct tunnel *tunnel, const char *why)
 {
 	struct listener *listener = ctx;
-	struct destination *destination = listener->destination;
+	struct entry *entry = listener->entry;
+	struct app *app = entry->destination->app;
 
 	(void)tunnel;
 	if (why != NULL) {
-		log_err("%s%s", prefix_of(listener->plan), why);
-		destination->app->status = EXIT_FAILED;
-		app_stop(destination->app);
+		log_err("%s%s", prefix_of(entry), why);
+		app->status = EXIT_FAILED;
+		app_stop(app);
 		return;
 	}
+	entry->n_starting--;
 	/* Those of one command together, when all stand. */
-	if (listener->plan->prefix != NULL)
+	if (app->named)
 		announce(listener);
-	if (--destination->n_starting > 0 || listener->plan->prefix != NULL)
-		return;
-	for (size_t i = 0; i < destination->n_listeners; i++)
-		announce(&destination->listeners[i]);
+	else if (entry->n_starting == 0)
+		for (size_t i = 0; i < entry->n_listeners; i++)
+			announce(&entry->listeners[i]);
+}
+
+static void
+start_entry(struct entry *entry)
+{
+	entry->n_starting = entry->n_listeners;
+	for (size_t i = 0; i < entry->n_listeners; i++)
+		if (!entry->destination->app->stopping)
+			tunnel_start(entry->listeners[i].tunnel, on_started,
+			    &entry->listeners[i]);
 }
 
 static void
 start_tunnels(struct destination *destination)
 {
-	size_t n = destination->n_listeners;
+	struct entry *entry;
 
 	destination->started = true;
 	destination->app->started = true;
-	destination->n_starting = n;
-	for (size_t i = 0; i < n && !destination->app->stopping; i++)
-		tunnel_start(destination->listeners[i].tunnel, on_started,
-		    &destination->listeners[i]);
+	TAILQ_FOREACH (entry, &destination->entries, link)
+		if (!entry->leaving)
+			start_entry(entry);
 }
 
 static void
 on_up(void *ctx)
 {
 	struct destination *destination = ctx;
+	struct entry *entry;
 
 	if (!destination->started) {
 		start_tunnels(destination);
 		return;
 	}
-	for (size_t i = 0; i < destination->n_listeners; i++)
-		tunnel_link_up(destination->listeners[i].tunnel);
+	TAILQ_FOREACH (entry, &destination->entries, link)
+		for (size_t i = 0; i < entry->n_listeners && !entry->leaving;
+		     i++)
+			tunnel_link_up(entry->listeners[i].tunnel);
 }
 
 static void
 on_down(void *ctx, const char *why, bool again)
 {
 	struct destination *destination = ctx;
+	struct entry *entry;
 
-	for (size_t i = 0; i < destination->n_listeners; i++)
-		tunnel_link_down(destination->listeners[i].tunnel, why, again);
+	TAILQ_FOREACH (entry, &destination->entries, link)
+		for (size_t i = 0; i < entry->n_listeners; i++)
+			tunnel_link_down(entry->listeners[i].tunnel, why,
+			    again);
 }
 
 /* What it means for the process, and why, if that has not been said. */
@@ -206,7 +327,7 @@ status_of_end(const struct destination *destination, bool was_up,
 	const struct options *options = destination->options;
 	const char *to = options->destination;
 
-	if (destination->app->stopping)
+	if (destination->app->stopping || destination->leaving)
 		return EXIT_STOPPED;
 	if (was_up && options->retry == 0 && !options->on_demand) {
 		log_err("the SSH connection to %s was lost: %s", to, why);
@@ -231,6 +352,7 @@ on_ended(void *ctx, bool was_up, const char *why)
 	net_hurry(destination->app->net);
 	stop_tunnels(destination, "the SSH connection was lost");
 	destination_let_go(destination);
+	destination->ended = true;
 	app_destination_ended(destination->app, status);
 }
 
@@ -272,65 +394,85 @@ make_policy(struct policy *policy, const struct options *options)
 
 /* Binds one; what is wrong has been logged. */
 static bool
-make_listener(struct destination *destination, size_t tunnel,
-    const struct forward *forward)
+make_listener(struct entry *entry, const struct forward *forward)
 {
+	struct destination *destination = entry->destination;
 	struct app *app = destination->app;
-	const struct destination_tunnel *plan =
-	    &destination->plan->tunnels[tunnel];
-	struct listener *listener =
-	    &destination->listeners[destination->n_listeners++];
+	struct listener *listener = &entry->listeners[entry->n_listeners++];
 	const struct tunnel_options options = {
 		.remote = forward->remote,
 		.bind = forward->bind,
 		.port = forward->port,
 		.server_host = forward->host,
 		.server_port = forward->host_port,
-		.policy = &destination->policies[tunnel],
+		.policy = &entry->policy,
 		.loop = &app->loop,
 		.net = app->net,
 		.near = app->near,
 		.far =
 		    forward->remote ? destination->far_first : destination->far,
 		.reconnect = destination->reconnect,
-		.link_wait_ms = plan->options->link_wait_ms,
+		.link_wait_ms = entry->plan.options.options->link_wait_ms,
 		.count = &app->count,
 		.patient = app->named,
 	};
 	char why[512];
 
 	*listener = (struct listener) {
-		.destination = destination,
-		.plan = plan,
+		.entry = entry,
 		.forward = forward,
 		.tunnel = tunnel_new(&options, why, sizeof(why)),
 	};
 	if (listener->tunnel == NULL)
-		log_err("%s%s", prefix_of(plan), why);
+		log_err("%s%s", prefix_of(entry), why);
 	return listener->tunnel != NULL;
 }
 
 static bool
-make_listeners(struct destination *destination)
+make_entry(struct entry *entry)
 {
-	const struct destination_plan *plan = destination->plan;
+	const struct options *options = entry->plan.options.options;
 
-	for (size_t i = 0; i < plan->n; i++) {
-		const struct options *options = plan->tunnels[i].options;
-
-		for (size_t j = 0; j < options->n_forwards; j++)
-			if (!make_listener(destination, i,
-				&options->forwards[j]))
-				return false;
+	if (options->client_ports_low > 0 &&
+	    options->client_ports_low < IPPORT_RESERVED)
+		entry->destination->app->low_ports = true;
+	entry->listeners =
+	    calloc(options->n_forwards, sizeof(*entry->listeners));
+	if (entry->listeners == NULL || !make_policy(&entry->policy, options)) {
+		log_err("out of memory");
+		return false;
 	}
+	for (size_t i = 0; i < options->n_forwards; i++)
+		if (!make_listener(entry, &options->forwards[i]))
+			return false;
 	return true;
 }
 
-struct link_options
-destination_link_options(const struct destination_plan *plan, size_t to)
+struct entry *
+destination_add(struct destination *destination, const struct entry_plan *plan)
 {
-	const struct options *options = plan->tunnels[0].options;
+	struct entry *entry = calloc(1, sizeof(*entry));
 
+	if (entry == NULL) {
+		log_err("out of memory");
+		options_ref_gone(&plan->options);
+		return NULL;
+	}
+	entry->destination = destination;
+	entry->plan = *plan;
+	TAILQ_INSERT_TAIL(&destination->entries, entry, link);
+	if (!make_entry(entry)) {
+		entry_free(entry);
+		return NULL;
+	}
+	if (destination->started)
+		start_entry(entry);
+	return entry;
+}
+
+struct link_options
+destination_link_options(const struct options *options, size_t to)
+{
 	return (struct link_options) {
 		.to = to,
 		.program = options->ssh,
@@ -377,54 +519,41 @@ make_links(struct destination *destination)
 	return true;
 }
 
+/* Frees nothing of what it has made. */
 static bool
 make_parts(struct destination *destination)
 {
 	struct app *app = destination->app;
-	const struct destination_plan *plan = destination->plan;
 	const char *directory = destination->link->directory;
-	size_t n = 0;
 
-	for (size_t i = 0; i < plan->n; i++)
-		n += plan->tunnels[i].options->n_forwards;
-	destination->policies = calloc(plan->n, sizeof(struct policy));
-	destination->listeners = calloc(n, sizeof(struct listener));
-	if (destination->policies == NULL || destination->listeners == NULL ||
-	    !make_links(destination))
+	if (!make_links(destination))
 		return false;
 	destination->far = far_side_new(&app->loop, destination->links,
 	    app->net, directory, true);
 	destination->far_first = far_side_new(&app->loop, destination->links,
 	    app->net, directory, false);
-	for (size_t i = 0; i < plan->n; i++)
-		if (!make_policy(&destination->policies[i],
-			plan->tunnels[i].options))
-			return false;
 	return destination->far != NULL && destination->far_first != NULL;
 }
 
 struct destination *
-destination_new(struct app *app, const struct destination_plan *plan,
+destination_new(struct app *app, const struct options_ref *ref,
     const struct link_options *link)
 {
 	struct destination *destination = calloc(1, sizeof(*destination));
 
-	if (destination == NULL)
+	if (destination == NULL) {
+		options_ref_gone(ref);
 		return NULL;
+	}
+	TAILQ_INIT(&destination->entries);
 	destination->app = app;
-	destination->plan = plan;
-	destination->options = plan->tunnels[0].options;
+	destination->ref = *ref;
+	destination->options = ref->options;
 	destination->link = link;
-	return destination;
-}
-
-bool
-destination_prepare(struct destination *destination)
-{
 	if (make_parts(destination))
-		return make_listeners(destination);
-	log_err("out of memory");
-	return false;
+		return destination;
+	destination_free(destination);
+	return NULL;
 }
 
 bool

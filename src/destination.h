@@ -1,6 +1,7 @@
 /*
- * A destination: the links to it, the two sides on them, and the tunnels that
- * go there.  main.c and command_up.c make them, app.c has them.
+ * A destination: the links to it, the two sides on them, and the entries that
+ * go there.  An entry is a tunnel of the configuration file, or all that one
+ * command line says: any number of -L and -R with one set of options.
  */
 #ifndef DESTINATION_H
 #define DESTINATION_H
@@ -13,39 +14,60 @@
 
 struct app;
 struct destination;
+struct entry;
 
-/* A tunnel of the configuration file, or what one command line says: any number
- * of -L and -R. */
-struct destination_tunnel {
-	const char *prefix; /* of its log lines, "NAME: "; NULL: none, since it
-			     * is the command line's */
+/* Options that somebody else has the memory of. */
+struct options_ref {
 	const struct options *options;
+	void (*gone)(void *ctx); /* they are needed no longer; or NULL */
+	void *ctx;
 };
 
-/* What goes to one destination; for the options that all of them must agree on
- * the first's count. */
-struct destination_plan {
-	const struct destination_tunnel *tunnels;
-	size_t n;
+/* What an entry is made of. */
+struct entry_plan {
+	const char *prefix; /* of its log lines, "NAME: "; as long as the
+			     * options; NULL: none, it is the command line's */
+	struct options_ref options;
 };
 
-/* How ssh is to be run for that plan, which is number to of the monitor's.
- * directory and monitor are still to be filled in. */
-struct link_options
-destination_link_options(const struct destination_plan *plan, size_t to);
+/* How ssh is to be run for that one, as number to of the monitor's; without the
+ * directory, the monitor and the budget. */
+struct link_options destination_link_options(const struct options *options,
+    size_t to);
 
-/* Both are borrowed; link is as the monitor has it, with its directory.  NULL
- * when out of memory. */
-struct destination *destination_new(struct app *app,
-    const struct destination_plan *plan, const struct link_options *link);
-
-/* Makes its parts, and binds the near listeners.  False: why has been logged.
+/*
+ * Makes it; nothing is started.  Of the options those of the links count; link,
+ * as the monitor has it, is borrowed.  NULL when out of memory; then, too, the
+ * options are not needed any longer.
  */
-bool destination_prepare(struct destination *destination);
+struct destination *destination_new(struct app *app,
+    const struct options_ref *options, const struct link_options *link);
+
+/*
+ * One more entry: binds its near listeners, and where the destination has been
+ * started, lets clients come.  plan is copied.  NULL: why has been logged;
+ * then, too, the options are not needed any longer.
+ */
+struct entry *destination_add(struct destination *destination,
+    const struct entry_plan *plan);
+
+/* Nobody new comes by it, and its sessions end as soon as that cuts no
+ * transfer; then it goes, and the last one's destination, too. */
+void destination_remove(struct entry *entry, const char *why);
 
 /* Connects, or waits for the first client (--on-demand).  False: why has been
  * logged. */
 bool destination_start(struct destination *destination);
+
+/* May more be added?  Not when no ssh of it will run again. */
+bool destination_is_usable(const struct destination *destination);
+
+/* Lets go of entries whose last session has ended.  Returns whether something
+ * is still to go. */
+bool destination_sweep(struct destination *destination);
+
+/* Has it ended, with no entry left?  Then it is to be freed. */
+bool destination_is_gone(const struct destination *destination);
 
 /* Do any of its clients come by the SSH connection (-R)? */
 bool destination_is_remote(const struct destination *destination);
@@ -64,7 +86,8 @@ void destination_disconnect(struct destination *destination);
  * been started.  Twice is allowed. */
 void destination_let_go(struct destination *destination);
 
-/* When the loop has run dry.  NULL is allowed. */
+/* After its end, or when it was not started; what keeps the memory is left to
+ * the loop.  NULL is allowed. */
 void destination_free(struct destination *destination);
 
 #endif

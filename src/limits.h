@@ -171,6 +171,9 @@
 /* How deep they may include each other. */
 #define LIMIT_INCLUDES 8
 
+/* Bytes of all that they say. */
+#define LIMIT_CONFIG (1024 * 1024)
+
 /* Bytes of a tunnel's name. */
 #define LIMIT_TUNNEL_NAME 32
 

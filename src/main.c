@@ -9,14 +9,25 @@
 #include "base/log.h"
 #include "commands.h"
 
-static int
-run(const struct options *options)
+/* One destination, and one entry with all -L and -R. */
+static bool
+fill(void *ctx, struct app *app)
 {
-	const struct destination_tunnel tunnel = { .options = options };
-	const struct destination_plan plan = { .tunnels = &tunnel, .n = 1 };
+	const struct entry_plan plan = { .options = { .options = ctx } };
+	struct destination *destination = app_add(app, 0, &plan.options);
+
+	return destination != NULL &&
+	    destination_add(destination, &plan) != NULL;
+}
+
+static int
+run(struct options *options)
+{
+	const struct options *const to[] = { options };
+	const struct app_owner owner = { .fill = fill, .ctx = options };
 
 	commands_set_log(options);
-	return app_run(options, false, &plan, 1);
+	return app_run(options, to, 1, &owner);
 }
 
 /* "culvert -- config" is a destination of that name. */

@@ -53,8 +53,10 @@ drain(struct app *app, uint64_t max_ms)
 	if (app->draining)
 		return;
 	app->draining = true;
-	for (size_t i = 0; i < app->n_destinations; i++)
-		destination_drain(app->destinations[i], "culvert is stopping");
+	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
+		if (app->destinations[i] != NULL)
+			destination_drain(app->destinations[i],
+			    "culvert is stopping");
 	log_info("stopping as soon as transfers have ended; once more to stop "
 		 "at once");
 	uv_timer_start(&app->drain, on_drain, 0, LIMIT_DRAIN_LOOK_MS);
@@ -74,6 +76,11 @@ on_signal(uv_signal_t *handle, int signum)
 {
 	struct app *app = handle->data;
 
+	if (signum == SIGHUP && !terminal_is_gone(app) && app->hangup != NULL &&
+	    !app->draining && !app->stopping) {
+		app->hangup(app->ctx);
+		return;
+	}
 	if (signum == SIGHUP && !terminal_is_gone(app)) {
 		log_verbose("%s: nothing to do", strsignal(signum));
 		return;

@@ -341,14 +341,13 @@ make_process(struct config *config, char *why)
 /* ---- the calls ---- */
 
 int
-config_read(const char *path, struct config *ret, char why[SETTINGS_WHY_MAX])
+config_make(struct settings *settings, struct config *ret,
+    char why[SETTINGS_WHY_MAX])
 {
 	int err;
 
-	*ret = (struct config) { .tunnels = NULL };
-	err = settings_read(path, &ret->settings, why);
-	if (err == 0)
-		err = find_tunnels(ret, why);
+	*ret = (struct config) { .settings = *settings };
+	err = find_tunnels(ret, why);
 	if (err == 0)
 		err = check_keys(ret, why);
 	if (err == 0)
@@ -357,9 +356,21 @@ config_read(const char *path, struct config *ret, char why[SETTINGS_WHY_MAX])
 		err = make_tunnel(&ret->tunnels[i], ret, why);
 	if (err == 0 && ret->n_tunnels == 0) {
 		snprintf(why, SETTINGS_WHY_MAX, "%s: no [tunnel NAME] in it",
-		    path);
+		    settings->n_files > 0 ? settings->files[0] : "");
 		return -EINVAL;
 	}
+	return err;
+}
+
+int
+config_read(const char *path, struct config *ret, char why[SETTINGS_WHY_MAX])
+{
+	struct settings settings;
+	int err = settings_read(path, &settings, why);
+
+	if (err == 0)
+		return config_make(&settings, ret, why);
+	*ret = (struct config) { .settings = settings };
 	return err;
 }
 

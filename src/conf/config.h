@@ -46,6 +46,10 @@ struct config {
 int config_read(const char *path, struct config *ret,
     char why[SETTINGS_WHY_MAX]);
 
+/* The same of settings that were read already; they become ret's. */
+int config_make(struct settings *settings, struct config *ret,
+    char why[SETTINGS_WHY_MAX]);
+
 void config_free(struct config *config);
 
 /* The tunnel with that name, or NULL. */

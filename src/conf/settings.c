@@ -8,11 +8,13 @@
 #include <ini.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/num.h"
 #include "limits.h"
 
 /* libinih keeps so much of a section's name, and cuts what is longer. */
@@ -57,33 +59,48 @@ complain(struct reader *reader, int err, const char *format, ...)
 	return err;
 }
 
-static void
-add(struct reader *reader, const char *section, const char *key,
-    const char *value)
+/* Copies the texts, but for file.  0 or -ENOMEM. */
+static int
+append(struct settings *settings, const struct setting *from)
 {
-	struct settings *settings = reader->settings;
 	struct setting *grown,
 	    setting = {
-		    .section = strdup(section),
-		    .key = key != NULL ? strdup(key) : NULL,
-		    .value = value != NULL ? strdup(value) : NULL,
-		    .file = reader->file,
-		    .line = reader->line,
+		    .section = strdup(from->section),
+		    .key = from->key != NULL ? strdup(from->key) : NULL,
+		    .value = from->value != NULL ? strdup(from->value) : NULL,
+		    .file = from->file,
+		    .line = from->line,
 	    };
 
 	grown = realloc(settings->list, (settings->n + 1) * sizeof(*grown));
 	if (grown != NULL)
 		settings->list = grown;
 	if (grown == NULL || setting.section == NULL ||
-	    (key != NULL && setting.key == NULL) ||
-	    (value != NULL && setting.value == NULL)) {
+	    (from->key != NULL && setting.key == NULL) ||
+	    (from->value != NULL && setting.value == NULL)) {
 		free(setting.section);
 		free(setting.key);
 		free(setting.value);
-		complain(reader, -ENOMEM, "out of memory");
-		return;
+		return -ENOMEM;
 	}
 	grown[settings->n++] = setting;
+	return 0;
+}
+
+static void
+add(struct reader *reader, const char *section, const char *key,
+    const char *value)
+{
+	const struct setting setting = {
+		.section = (char *)(uintptr_t)section,
+		.key = (char *)(uintptr_t)key,
+		.value = (char *)(uintptr_t)value,
+		.file = reader->file,
+		.line = reader->line,
+	};
+
+	if (append(reader->settings, &setting) != 0)
+		complain(reader, -ENOMEM, "out of memory");
 }
 
 /* ---- include ---- */
@@ -290,6 +307,87 @@ settings_read(const char *path, struct settings *ret,
 {
 	*ret = (struct settings) { .list = NULL };
 	return read_file(ret, path, 0, why);
+}
+
+/* ---- as bytes: each setting five texts, each with its NUL ---- */
+
+char *
+settings_write(const struct settings *settings, size_t *ret_len)
+{
+	char *bytes = NULL;
+	FILE *out = open_memstream(&bytes, ret_len);
+	bool good;
+
+	if (out == NULL)
+		return NULL;
+	for (size_t i = 0; i < settings->n; i++) {
+		const struct setting *at = &settings->list[i];
+
+		fprintf(out, "%s%c%s%c%s%c%s%c%u%c", at->section, 0,
+		    at->key != NULL ? at->key : "", 0,
+		    at->value != NULL ? at->value : "", 0, at->file, 0,
+		    at->line, 0);
+	}
+	good = !ferror(out);
+	if (fclose(out) != 0 || !good) {
+		free(bytes);
+		return NULL;
+	}
+	return bytes;
+}
+
+/* The kept name that is the same, or one more.  NULL when out of memory. */
+static const char *
+same_name(struct settings *settings, const char *file)
+{
+	for (size_t i = 0; i < settings->n_files; i++)
+		if (strcmp(settings->files[i], file) == 0)
+			return settings->files[i];
+	return keep_name(settings, file);
+}
+
+static int
+parse_one(const char *const texts[5], struct settings *settings)
+{
+	struct setting setting = {
+		.section = (char *)(uintptr_t)texts[0],
+		.file = same_name(settings, texts[3]),
+	};
+	uint64_t line;
+
+	if (setting.file == NULL)
+		return -ENOMEM;
+	if (texts[1][0] != '\0') {
+		setting.key = (char *)(uintptr_t)texts[1];
+		setting.value = (char *)(uintptr_t)texts[2];
+	}
+	if (num_parse_text(texts[4], UINT32_MAX, &line) != 0)
+		return -EINVAL;
+	setting.line = (unsigned)line;
+	return append(settings, &setting);
+}
+
+int
+settings_parse(const char *bytes, size_t len, struct settings *ret)
+{
+	const char *texts[5], *end = bytes + len;
+	size_t n = 0;
+	int err = 0;
+
+	*ret = (struct settings) { .list = NULL };
+	while (bytes < end && err == 0) {
+		const char *nul = memchr(bytes, '\0', (size_t)(end - bytes));
+
+		if (nul == NULL)
+			return -EINVAL;
+		texts[n++] = bytes;
+		bytes = nul + 1;
+		if (n == 5) {
+			err = parse_one(texts, ret);
+			n = 0;
+		}
+	}
+	return err == 0 && n > 0 ? -EINVAL : err;
 }
 
 void

@@ -36,6 +36,14 @@ struct settings {
 int settings_read(const char *path, struct settings *ret,
     char why[SETTINGS_WHY_MAX]);
 
+/*
+ * The same as bytes, for another process.  settings_write() returns heap memory
+ * and its length, or NULL when out of memory; settings_parse() 0, -ENOMEM, or
+ * -EINVAL for bytes that are no such.
+ */
+char *settings_write(const struct settings *settings, size_t *ret_len);
+int settings_parse(const char *bytes, size_t len, struct settings *ret);
+
 void settings_free(struct settings *settings);
 
 #endif

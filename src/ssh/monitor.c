@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fds.h"
 #include "base/log.h"
 #include "ssh/monitor_priv.h"
 
@@ -34,6 +35,8 @@ struct monitor {
 	bool gone;
 	monitor_lost_cb *lost;
 	void *ctx;
+	monitor_read_cb *read; /* what waits for it, or NULL */
+	void *read_ctx;
 	uint32_t last_number;
 	unsigned int running;
 	struct monitor_process processes[MONITOR_PROCESSES_MAX];
@@ -178,6 +181,25 @@ monitor_gone(struct monitor *monitor)
 			monitor_ended(monitor, &monitor->processes[i], &end);
 }
 
+/* All of the file that it has written; it is small. */
+static void
+monitor_has_read(struct monitor *monitor, int fd)
+{
+	monitor_read_cb *done = monitor->read;
+	char *bytes = fd < 0 ? NULL : malloc(LIMIT_CONFIG);
+	size_t len = 0;
+	ssize_t n = 1;
+
+	monitor->read = NULL;
+	while (bytes != NULL && len < LIMIT_CONFIG && n > 0) {
+		n = read(fd, bytes + len, LIMIT_CONFIG - len);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	if (done != NULL)
+		done(monitor->read_ctx, bytes, len);
+	free(bytes);
+}
+
 static void
 monitor_ready(uv_poll_t *poll, int status, int events)
 {
@@ -190,15 +212,21 @@ monitor_ready(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 	while (monitor->attached) {
-		n = recv(monitor->fd, &answer, sizeof(answer), 0);
-		if (n < 0 && errno == EINTR)
+		CLEANUP(cleanup_fd) int fd = -1;
+
+		n = fds_receive(monitor->fd, &answer, sizeof(answer), &fd);
+		if (n == -EINTR)
 			continue;
 		/* Short of memory it waits there for the next time. */
-		if (n < 0 && (errno == EAGAIN || errno == ENOMEM))
+		if (n == -EAGAIN || n == -ENOMEM)
 			return;
 		if (n != sizeof(answer)) {
 			monitor_gone(monitor);
 			return;
+		}
+		if (answer.type == MONITOR_HAS_READ) {
+			monitor_has_read(monitor, fd);
+			continue;
 		}
 		process = monitor_find(monitor, answer.number);
 		end = (struct monitor_end) { answer.err, answer.status,
@@ -240,30 +268,41 @@ static int
 monitor_send(const struct monitor *monitor, struct monitor_request *request,
     int fd)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .bytes = { 0 } };
-	struct iovec iov = { request, sizeof(*request) };
-	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
-
 	if (monitor->gone)
 		return -EPIPE;
-	if (fd >= 0) {
-		message.msg_control = control.bytes;
-		message.msg_controllen = sizeof(control.bytes);
-		*CMSG_FIRSTHDR(&message) = (struct cmsghdr) {
-			.cmsg_len = CMSG_LEN(sizeof(int)),
-			.cmsg_level = SOL_SOCKET,
-			.cmsg_type = SCM_RIGHTS,
-		};
-		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&message)), &fd, sizeof(fd));
-	}
-	do
-		n = sendmsg(monitor->fd, &message, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
+	return fds_send(monitor->fd, request, sizeof(*request), fd);
+}
+
+int
+monitor_read(struct monitor *monitor, monitor_read_cb *done, void *ctx)
+{
+	struct monitor_request request = { .type = MONITOR_READ };
+	int err;
+
+	if (monitor->read != NULL)
+		return -EBUSY;
+	err = monitor_send(monitor, &request, -1);
+	if (err != 0)
+		return err;
+	monitor->read = done;
+	monitor->read_ctx = ctx;
+	return 0;
+}
+
+int
+monitor_use(struct monitor *monitor, size_t to, const char *name)
+{
+	struct monitor_request request = {
+		.type = MONITOR_USE,
+		.to = (uint32_t)to,
+	};
+	int err;
+
+	snprintf(request.name, sizeof(request.name), "%s", name);
+	err = monitor_send(monitor, &request, -1);
+	if (err == 0 && to >= monitor->n)
+		monitor->n = to + 1;
+	return err;
 }
 
 int

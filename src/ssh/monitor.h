@@ -28,6 +28,7 @@
 #ifndef SSH_MONITOR_H
 #define SSH_MONITOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <uv.h>
@@ -37,6 +38,22 @@
 
 struct monitor;
 
+/*
+ * What the user's files say, which only the monitor can read again.  Called in
+ * its process.
+ */
+struct monitor_source {
+	/* Reads all again.  Heap memory of *ret_len bytes, what came of it, for
+	 * the main process; NULL when out of memory. */
+	char *(*read)(void *ctx, size_t *ret_len);
+
+	/* The options of that name in what was read last, as in
+	 * monitor_options.first; false: there are none. */
+	bool (*find)(void *ctx, const char *name, struct link_options *ret);
+
+	void *ctx;
+};
+
 struct monitor_options {
 	/* Of the first link to each destination, 1 to LIMIT_DESTINATIONS.
 	 * Where the directory of the first is NULL the monitor makes a private
@@ -44,6 +61,8 @@ struct monitor_options {
 	 * end; else each has its own. */
 	const struct link_options *first;
 	size_t n;
+
+	const struct monitor_source *source; /* or NULL */
 
 	/* Whom it becomes, or NULL.  The private directory is his, too. */
 	const struct user *user;
@@ -94,6 +113,18 @@ typedef void monitor_ended_cb(void *ctx, const struct monitor_end *end);
  */
 int monitor_start(struct monitor *monitor, const struct cmdline *cmdline,
     int output, monitor_ended_cb *ended, void *ctx, uint32_t *ret_number);
+
+/* What read() of its source has said; NULL: it could not.  Called from the
+ * loop. */
+typedef void monitor_read_cb(void *ctx, const char *bytes, size_t len);
+
+/* Has it read its source again; done comes once, unless the monitor is lost.
+ * One at a time.  0 or a negative errno. */
+int monitor_read(struct monitor *monitor, monitor_read_cb *done, void *ctx);
+
+/* Destination number to, below LIMIT_DESTINATIONS, is from now on what the
+ * source has under that name; nothing runs for it.  0 or a negative errno. */
+int monitor_use(struct monitor *monitor, size_t to, const char *name);
 
 /* SIGTERM or SIGKILL to that process; to all of its session, if it leads one.
  * One that has ended is left alone. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fds.h"
 #include "base/log.h"
 #include "base/privdir.h"
 #include "limits.h"
@@ -40,7 +42,9 @@ struct monitor_child {
 struct monitor_state {
 	struct link_options first[LIMIT_DESTINATIONS];
 	char directories[LIMIT_DESTINATIONS][CMDLINE_DIRECTORY_MAX];
+	char *texts[LIMIT_DESTINATIONS]; /* heap, of those that were used */
 	size_t n;
+	const struct monitor_source *source;
 	char directory[PRIVDIR_MAX]; /* to be removed, or empty */
 	int signal_fd;
 	struct monitor_child children[MONITOR_PROCESSES_MAX];
@@ -295,6 +299,96 @@ monitor_start_request(struct monitor_state *monitor,
 	monitor_run(monitor, child, request, output);
 }
 
+/* The text of what came of it, in a file of its own, or -1. */
+static int
+monitor_text_file(const struct monitor_source *source)
+{
+	size_t len = 0, done = 0;
+	char *bytes = source->read(source->ctx, &len);
+	int fd = bytes == NULL ? -1 : memfd_create("culvert", MFD_CLOEXEC);
+	ssize_t n = 0;
+
+	while (fd >= 0 && done < len && n >= 0) {
+		n = write(fd, bytes + done, len - done);
+		done += n > 0 ? (size_t)n : 0;
+	}
+	free(bytes);
+	if (fd < 0 || (done == len && lseek(fd, 0, SEEK_SET) == 0))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void
+monitor_read_request(const struct monitor_state *monitor)
+{
+	struct monitor_answer answer = { .type = MONITOR_HAS_READ };
+	CLEANUP(cleanup_fd) int fd = -1;
+
+	if (monitor->source != NULL)
+		fd = monitor_text_file(monitor->source);
+	answer.err = fd < 0 ? -ENOMEM : 0;
+	fds_send(MONITOR_FD, &answer, sizeof(answer), fd);
+}
+
+/* All the texts in one block.  NULL when out of memory. */
+static char *
+monitor_keep(struct link_options *link)
+{
+	size_t n = link->n_arguments, len = n * sizeof(char *);
+	const char **arguments;
+	char *block, *at;
+
+	len += strlen(link->program) + 1 + strlen(link->destination) + 1;
+	for (size_t i = 0; i < n; i++)
+		len += strlen(link->arguments[i]) + 1;
+	block = calloc(1, len);
+	if (block == NULL)
+		return NULL;
+	arguments = (const char **)(void *)block;
+	at = block + n * sizeof(char *);
+	for (size_t i = 0; i < n; i++) {
+		arguments[i] = at;
+		at = stpcpy(at, link->arguments[i]) + 1;
+	}
+	link->arguments = arguments;
+	link->program = strcpy(at, link->program);
+	at += strlen(at) + 1;
+	link->destination = strcpy(at, link->destination);
+	return block;
+}
+
+static void
+monitor_use_request(struct monitor_state *monitor,
+    const struct monitor_request *request)
+{
+	const struct monitor_source *source = monitor->source;
+	size_t to = request->to;
+	struct link_options link;
+	char *texts;
+
+	if (to >= LIMIT_DESTINATIONS || to > monitor->n ||
+	    memchr(request->name, '\0', sizeof(request->name)) == NULL ||
+	    source == NULL || !source->find(source->ctx, request->name, &link))
+		monitor_refuse(monitor, "a destination that there is not");
+	texts = monitor_keep(&link);
+	if (texts == NULL)
+		monitor_end(monitor, 1);
+	cmdline_destination_directory(monitor->directory, to,
+	    monitor->directories[to]);
+	if (to > 0 && mkdir(monitor->directories[to], 0700) != 0 &&
+	    errno != EEXIST)
+		log_warn("cannot make %s: %s", monitor->directories[to],
+		    strerror(errno));
+	link.to = to;
+	link.directory = monitor->directories[to];
+	free(monitor->texts[to]);
+	monitor->texts[to] = texts;
+	monitor->first[to] = link;
+	if (to == monitor->n)
+		monitor->n++;
+}
+
 static void
 monitor_signal_request(struct monitor_state *monitor,
     const struct monitor_request *request)
@@ -310,47 +404,19 @@ monitor_signal_request(struct monitor_state *monitor,
 		monitor_kill(child, request->signum);
 }
 
-/* The one descriptor that came along, or -1; of more, all are closed. */
-static int
-monitor_descriptor(struct msghdr *message)
-{
-	struct cmsghdr *head = CMSG_FIRSTHDR(message);
-	int fd = -1;
-
-	/* There is room for one; the kernel does not make more. */
-	if (head != NULL && head->cmsg_level == SOL_SOCKET &&
-	    head->cmsg_type == SCM_RIGHTS &&
-	    head->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(head), sizeof(fd));
-	return fd;
-}
-
 static void
 monitor_request(struct monitor_state *monitor)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_LEN(sizeof(int))];
-	} control;
 	struct monitor_request request;
-	struct iovec iov = { &request, sizeof(request) };
-	struct msghdr message = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
-	};
 	CLEANUP(cleanup_fd) int output = -1;
-	ssize_t n = recvmsg(MONITOR_FD, &message, MSG_CMSG_CLOEXEC);
+	ssize_t n = fds_receive(MONITOR_FD, &request, sizeof(request), &output);
 
 	/* Short of memory it waits there for the next time. */
-	if (n < 0 && (errno == EINTR || errno == ENOMEM))
+	if (n == -EINTR || n == -ENOMEM)
 		return;
-	if (n <= 0) /* the main process has ended */
+	if (n <= 0 && n != -EMSGSIZE) /* the main process has ended */
 		monitor_end(monitor, 0);
-	output = monitor_descriptor(&message);
-	if (n != sizeof(request) ||
-	    (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+	if (n != sizeof(request))
 		monitor_refuse(monitor, "something of another length");
 	switch (request.type) {
 	case MONITOR_START:
@@ -358,6 +424,12 @@ monitor_request(struct monitor_state *monitor)
 		break;
 	case MONITOR_SIGNAL:
 		monitor_signal_request(monitor, &request);
+		break;
+	case MONITOR_READ:
+		monitor_read_request(monitor);
+		break;
+	case MONITOR_USE:
+		monitor_use_request(monitor, &request);
 		break;
 	default:
 		monitor_refuse(monitor, "something that there is not");
@@ -440,6 +512,7 @@ monitor_main(int fd, const struct monitor_options *options)
 	memcpy(monitor.first, options->first,
 	    options->n * sizeof(*options->first));
 	monitor.n = options->n;
+	monitor.source = options->source;
 	monitor_settle(&monitor, fd);
 	hello = monitor_prepare(&monitor, options->user);
 	send(MONITOR_FD, &hello, sizeof(hello), MSG_NOSIGNAL);

@@ -24,7 +24,9 @@ struct monitor_hello {
 
 enum monitor_request_type {
 	MONITOR_START = 1, /* with one file descriptor (SCM_RIGHTS) */
-	MONITOR_SIGNAL,	   /* without */
+	MONITOR_SIGNAL,	   /* without, and so the others */
+	MONITOR_READ,
+	MONITOR_USE,
 };
 
 struct monitor_request {
@@ -38,10 +40,17 @@ struct monitor_request {
 	char ciphers[LIMIT_SSH_CIPHERS]; /* or empty */
 	/* MONITOR_SIGNAL */
 	int32_t signum;
+	/* MONITOR_USE, and to */
+	char name[LIMIT_TUNNEL_NAME + 1];
 };
 
-/* A process has ended: struct monitor_end. */
+enum monitor_answer_type {
+	MONITOR_ENDED,	  /* a process: struct monitor_end */
+	MONITOR_HAS_READ, /* with a descriptor, unless err */
+};
+
 struct monitor_answer {
+	uint32_t type;
 	uint32_t number;
 	int32_t err;
 	int32_t status;

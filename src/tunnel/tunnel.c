@@ -258,6 +258,12 @@ tunnel_drain(struct tunnel *tunnel, const char *why)
 	}
 }
 
+bool
+tunnel_has_sessions(const struct tunnel *tunnel)
+{
+	return !LIST_EMPTY(&tunnel->sessions) || !TAILQ_EMPTY(&tunnel->waiting);
+}
+
 void
 tunnel_stop(struct tunnel *tunnel, const char *why)
 {

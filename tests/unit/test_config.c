@@ -2,6 +2,7 @@
  * Configuration files: what they say, where it comes from, and what is wrong
  * with them.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -318,6 +319,55 @@ test_same(void **state)
 	config_free(&config);
 }
 
+/* As bytes and back. */
+static void
+test_bytes(void **state)
+{
+	struct env *env = *state;
+	struct config config, again;
+	struct settings settings;
+	size_t len;
+	char *bytes;
+
+	write_file(env, "a.conf", "[tunnel b]\ndestination = b\nL = 2:h:21\n");
+	read_well(env,
+	    "include = a.conf\n[defaults]\nprefetch = yes\n"
+	    "[tunnel a]\ndestination = h\no =\nL = 1:h:21\n",
+	    &config);
+	bytes = settings_write(&config.settings, &len);
+	assert_non_null(bytes);
+	assert_int_equal(settings_parse(bytes, len, &settings), 0);
+	assert_int_equal(config_make(&settings, &again, env->why), 0);
+	assert_int_equal(again.n_tunnels, 2);
+	assert_int_equal(again.settings.n, config.settings.n);
+	assert_int_equal(again.settings.n_files, 2);
+	for (size_t i = 0; i < config.settings.n; i++) {
+		const struct setting *a = &config.settings.list[i];
+		const struct setting *b = &again.settings.list[i];
+
+		assert_string_equal(a->section, b->section);
+		assert_int_equal(a->key == NULL, b->key == NULL);
+		if (a->key != NULL)
+			assert_string_equal(a->value, b->value);
+		assert_string_equal(a->file, b->file);
+		assert_int_equal(a->line, b->line);
+	}
+	assert_true(
+	    config_same(&config.tunnels[1], &again.tunnels[1], OPTION_LINK));
+	config_free(&again);
+	for (size_t cut = 1; cut < len; cut++) {
+		int err = settings_parse(bytes, len - cut, &settings);
+
+		assert_true(err == 0 || err == -EINVAL);
+		settings_free(&settings);
+	}
+	assert_int_equal(settings_parse("a\0b\0c\0d\0x\0", 10, &settings),
+	    -EINVAL);
+	settings_free(&settings);
+	free(bytes);
+	config_free(&config);
+}
+
 static void
 test_default_path(void **state)
 {
@@ -356,6 +406,7 @@ main(void)
 		TEST(test_include),
 		TEST(test_unreadable),
 		TEST(test_same),
+		TEST(test_bytes),
 		TEST(test_default_path),
 	};
 

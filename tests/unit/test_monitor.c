@@ -319,6 +319,131 @@ test_destinations(void **state)
 	assert_int_equal(access(root, F_OK), -1);
 }
 
+/* ---- its source ---- */
+
+struct source {
+	struct link_options link;
+	unsigned int read;
+	char text[64];
+	unsigned int done;
+};
+
+static char *
+source_read(void *ctx, size_t *ret_len)
+{
+	struct source *source = ctx;
+	char *bytes = NULL;
+
+	source->read++;
+	*ret_len = (size_t)asprintf(&bytes, "read %u", source->read);
+	return source->read == 3 ? NULL : bytes;
+}
+
+static bool
+source_find(void *ctx, const char *name, struct link_options *ret)
+{
+	const struct source *source = ctx;
+
+	*ret = source->link;
+	return source->read > 0 && strcmp(name, "other") == 0;
+}
+
+static void
+on_source_read(void *ctx, const char *bytes, size_t len)
+{
+	struct source *source = ctx;
+
+	snprintf(source->text, sizeof(source->text), "%.*s", (int)len,
+	    bytes != NULL ? bytes : "");
+	source->done++;
+}
+
+static void
+begin_source(struct env *env, struct source *source)
+{
+	static struct monitor_source options;
+	const struct monitor_options monitor = {
+		.first = &env->options,
+		.n = 1,
+		.source = &options,
+	};
+
+	options = (struct monitor_source) { source_read, source_find, source };
+	write_file(env->program, "#!/bin/sh\nexec 1>&2\necho \"$@\"\n");
+	assert_int_equal(monitor_fork(&monitor, &env->monitor), 0);
+	assert_int_equal(monitor_attach(env->monitor, &env->loop, on_lost, env),
+	    0);
+}
+
+/* It reads again, and has one more destination of what it has read. */
+static void
+test_source(void **state)
+{
+	static const char *const arguments[] = { "-oX=y", "-4" };
+	static const char *const said[] = { "read 1", "read 2", "", "read 4" };
+	struct env *env = *state;
+	struct source source = { .link = env->options };
+	struct cmdline cmdline = { .kind = CMDLINE_MASTER, .to = 1 };
+	char text[2048];
+	int fds[2];
+
+	source.link.destination = "other.invalid";
+	source.link.arguments = arguments;
+	source.link.n_arguments = 2;
+	begin_source(env, &source);
+	for (unsigned int i = 0; i < 4; i++) {
+		assert_int_equal(monitor_read(env->monitor, on_source_read,
+				     &source),
+		    0);
+		assert_int_equal(monitor_read(env->monitor, on_source_read,
+				     &source),
+		    -EBUSY);
+		until(env, &source.done, i + 1);
+		assert_string_equal(source.text, said[i]);
+	}
+	for (unsigned int i = 0; i < 2; i++) { /* also once more */
+		assert_int_equal(monitor_use(env->monitor, 1, "other"), 0);
+		assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+		if (env->output >= 0)
+			close(env->output);
+		env->output = fds[0];
+		assert_int_equal(monitor_start(env->monitor, &cmdline, fds[1],
+				     on_ended, env, &env->number),
+		    0);
+		close(fds[1]);
+		read_output(env, text, sizeof(text));
+		until(env, &env->ended, i + 1);
+		assert_non_null(strstr(text, " -oX=y -4 "));
+		assert_non_null(strstr(text, "/d1/ctl -- other.invalid\n"));
+	}
+	assert_int_equal(env->lost, 0);
+}
+
+/* What it has not read it does not run, and ends. */
+static void
+check_not_used(struct env *env, size_t to, const char *name)
+{
+	struct source source = { .link = env->options };
+
+	env->lost = 0;
+	begin_source(env, &source);
+	assert_int_equal(monitor_read(env->monitor, on_source_read, &source),
+	    0);
+	until(env, &source.done, 1);
+	assert_int_equal(monitor_use(env->monitor, to, name), 0);
+	uv_ref((uv_handle_t *)&env->watchdog);
+	until(env, &env->lost, 1);
+	end_monitor(env);
+}
+
+static void
+test_source_refused(void **state)
+{
+	check_not_used(*state, 1, "another");
+	check_not_used(*state, 2, "other");
+	check_not_used(*state, LIMIT_DESTINATIONS, "other");
+}
+
 static void
 test_signals(void **state)
 {
@@ -624,13 +749,14 @@ static void
 test_refused(void **state)
 {
 	struct env *env = *state;
-	struct monitor_request bad[12];
+	struct monitor_request bad[13];
 	size_t n = 0;
 
-	for (size_t i = 0; i < 12; i++)
+	for (size_t i = 0; i < 13; i++)
 		bad[i] = a_start(2);
 	bad[n++].type = 0;
-	bad[n++].type = 3;
+	bad[n++].type = MONITOR_USE;
+	bad[n++].type = MONITOR_USE + 1;
 	bad[n++].number = 0;
 	bad[n++].number = 1; /* it runs */
 	bad[n++].kind = CMDLINE_OWN + 1;
@@ -642,7 +768,7 @@ test_refused(void **state)
 	memset(bad[n++].ciphers, 'a', sizeof(bad[0].ciphers));
 	bad[n].kind = CMDLINE_OWN;
 	strcpy(bad[n++].ciphers, "aes128-ctr");
-	assert_int_equal(n, 11);
+	assert_int_equal(n, 12);
 	for (size_t i = 0; i < n; i++)
 		check_refused(env, &bad[i], sizeof(bad[i]), true);
 	check_refused(env, &bad[n], sizeof(bad[n]), false);
@@ -757,6 +883,8 @@ main(int argc, char **argv)
 		TEST(test_ssh),
 		TEST(test_surroundings),
 		TEST(test_destinations),
+		TEST(test_source),
+		TEST(test_source_refused),
 		TEST(test_signals),
 		TEST(test_signal_apart),
 		TEST(test_killed),

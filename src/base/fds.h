@@ -1,0 +1,23 @@
+/*
+ * Messages with a file descriptor between two processes (SCM_RIGHTS, unix(7)),
+ * on a SOCK_SEQPACKET or SOCK_DGRAM socket.
+ */
+#ifndef BASE_FDS_H
+#define BASE_FDS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Sends len bytes, with a copy of fd unless that is -1.  0 or a negative
+ * errno. */
+int fds_send(int socket, const void *bytes, size_t len, int fd);
+
+/*
+ * Receives one message of at most len bytes; *ret_fd is the descriptor that
+ * came along, close-on-exec and the caller's to close, or -1.  Returns its
+ * length, 0 at the end, or a negative errno; -EMSGSIZE for one that is longer,
+ * or has more than one descriptor.
+ */
+ssize_t fds_receive(int socket, void *bytes, size_t len, int *ret_fd);
+
+#endif

@@ -1,0 +1,215 @@
+"""SIGHUP to culvert up: the file is read again (issue 6, point 1)."""
+
+import os
+import signal
+
+import pytest
+
+import scripted
+from process import until
+from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
+from transfer import Ftp
+
+# pylint: disable=redefined-outer-name
+
+
+def reload(one, said):
+    """Send SIGHUP, and wait until it has said that it has read the file."""
+    mark = one.mark()
+    one.see()
+    one.process.send_signal(signal.SIGHUP)
+    one.wait_log(said, start=mark)
+    one.see()
+
+
+def with_port(lines, port):
+    """The same tunnel with a listening port of its own."""
+    return [line.replace("L = 0:", f"L = {port}:") for line in lines]
+
+
+@pytest.fixture
+def port():
+    """A port that is free now."""
+    with scripted.Listener() as listener:
+        return listener.port
+
+
+def test_nothing_changed(conf, sshd, ftp_server, start_up, tmp):
+    """Sessions, transfers and links are as they were."""
+    path = conf(plant=to(sshd, ftp_server))
+    (ftp_server.root / tmp.name / "file").write_bytes(b"x" * 500_000)
+    one = start_up(path, "--all")
+    ssh = one.all_ssh()
+    with Ftp(At(one, 0), ftp_server) as ftp:
+        with ftp.begin("passive", f"RETR {tmp.name}/file") as data:
+            for _ in range(3):
+                reload(one, "1 tunnel as before, 0 gone, 0 new")
+            assert len(data.read_all()) == 500_000
+        ftp.control.expect("226")
+        ftp.ask("NOOP", "200")
+    assert one.all_ssh() == ssh
+
+
+def test_added_and_removed(conf, sshd, ftp_server, start_up, tmp):
+    """One more of the same destination, by the same ssh; then it goes again."""
+    path = conf(plant=to(sshd, ftp_server))
+    one = start_up(path, "--all")
+    ssh = one.all_ssh()
+    with Ftp(At(one, 0), ftp_server) as plant:
+        conf(plant=to(sshd, ftp_server),
+             bank=to(sshd, ftp_server, "prefetch = yes"))
+        reload(one, "1 tunnel as before, 0 gone, 1 new")
+        one.wait_log("^culvert: bank: listening on ")
+        one.wait_ready(2)
+        fetch(one, 1, ftp_server, tmp.name)
+        with Ftp(At(one, 1), ftp_server) as bank:
+            conf(plant=to(sshd, ftp_server))
+            reload(one, "1 tunnel as before, 1 gone, 0 new")
+            assert bank.control.read_reply().startswith("421 ")
+            bank.control.expect_end()
+        with pytest.raises(ConnectionRefusedError):
+            scripted.dial(*one.listeners[1])
+        plant.ask("NOOP", "200")
+    assert one.all_ssh() == ssh
+    fetch(one, 0, ftp_server, tmp.name)
+
+
+def test_changed(conf, sshd, ftp_server, start_up, port, tmp):
+    """An option has changed: the same port, and a transfer ends well."""
+    lines = with_port(to(sshd, ftp_server), port)
+    path = conf(plant=lines)
+    (ftp_server.root / tmp.name / "file").write_bytes(b"x" * 500_000)
+    one = start_up(path, "--all", options=["-v", "-v"])
+    ssh = one.all_ssh()
+    with Ftp(At(one, 0), ftp_server) as ftp:
+        with ftp.begin("passive", f"RETR {tmp.name}/file") as data:
+            conf(plant=[*lines, "server-mode = active"])
+            reload(one, "0 tunnels as before, 1 gone, 1 new")
+            one.wait_ready(2)
+            assert {at[1] for at in one.listeners} == {port}
+            fetch(one, 0, ftp_server, tmp.name)
+            one.wait_log(r"-> (PORT|EPRT) ")
+            assert len(data.read_all()) == 500_000
+        ftp.control.expect("226")
+    assert one.all_ssh() == ssh
+
+
+def test_other_destination(conf, sshd, start_sshd, ftp_server, start_up, tmp):
+    """A new destination has an ssh, and one that nobody wants has none."""
+    path = conf(plant=to(sshd, ftp_server))
+    one = start_up(path, "--all")
+    first, = one.all_ssh()
+    other = start_sshd()
+    for _ in range(3):  # its place is used again
+        conf(plant=to(sshd, ftp_server), bank=to(other, ftp_server))
+        before = len(one.listeners)
+        reload(one, "1 tunnel as before, 0 gone, 1 new")
+        one.wait_ready(before + 1)
+        fetch(one, before, ftp_server, tmp.name)
+        fetch(one, 0, ftp_server, tmp.name)
+        assert len(one.all_ssh()) == 2
+        conf(plant=to(sshd, ftp_server))
+        reload(one, "1 tunnel as before, 1 gone, 0 new")
+        until(lambda: one.all_ssh() == [first], "the other ssh ends")
+
+
+def test_moved(conf, sshd, start_sshd, ftp_server, start_up, tmp):
+    """The only tunnel goes to another destination."""
+    path = conf(plant=to(sshd, ftp_server))
+    one = start_up(path, "plant")
+    before = one.all_ssh()
+    conf(plant=to(start_sshd(), ftp_server))
+    reload(one, "0 tunnels as before, 1 gone, 1 new")
+    one.wait_ready(2)
+    fetch(one, 1, ftp_server, tmp.name)
+    until(lambda: len(one.all_ssh()) == 1 and one.all_ssh() != before,
+          "the ssh of before ends")
+
+
+@pytest.mark.parametrize("wrong, words", [
+    ("prefech = yes", 'there is no "prefech"; did you mean "prefetch"?'),
+    ("max-data = 9", "expected a number from 1 to 4"),
+    ("[tunnel", "neither"),
+])
+def test_broken(conf, sshd, ftp_server, start_up, tmp, wrong, words):
+    """It says so, and nothing is changed."""
+    path = conf(plant=to(sshd, ftp_server))
+    one = start_up(path, "--all")
+    with Ftp(At(one, 0), ftp_server) as ftp:
+        conf(bank=to(sshd, ftp_server, wrong))
+        reload(one, "nothing has been changed")
+        assert words in one.output, one.output
+        ftp.ask("NOOP", "200")
+    path.unlink()
+    reload(one, "nothing has been changed")
+    one.wait_log("cannot open .*: No such file")
+    fetch(one, 0, ftp_server, tmp.name)
+    conf(plant=to(sshd, ftp_server))
+    reload(one, "1 tunnel as before")
+
+
+def test_port_taken(conf, sshd, ftp_server, start_up, tmp):
+    """A new tunnel whose port is taken is missing; the others go on."""
+    path = conf(plant=to(sshd, ftp_server))
+    one = start_up(path, "--all")
+    with scripted.Listener() as taken:
+        conf(plant=to(sshd, ftp_server),
+             bank=with_port(to(sshd, ftp_server), taken.port),
+             other=["destination = other.test", f"F = {sshd.config}",
+                    f"L = {taken.port}:h:21"])
+        reload(one, "1 tunnel as before, 0 gone, 0 new")
+        for name in "bank", "other":
+            one.wait_log(f"^culvert: {name}: cannot listen on port "
+                         f"{taken.port}")
+    fetch(one, 0, ftp_server, tmp.name)
+    # Now the first of the two has it.
+    reload(one, "1 tunnel as before, 0 gone, 1 new")
+
+
+def test_of_the_process(conf, sshd, ftp_server, start_up):
+    """What is one for all does not change, and that is said."""
+    path = conf(plant=to(sshd, ftp_server))
+    one = start_up(path, "--all")
+    assert path == conf(["max-sessions = 7"], plant=to(sshd, ftp_server))
+    reload(one, "1 tunnel as before, 0 gone, 0 new")
+    one.wait_log("when culvert is started again")
+
+
+def test_names(conf, sshd, ftp_server, start_up):
+    """One that was named and is gone; one that was not named."""
+    path = conf(plant=to(sshd, ftp_server), bank=to(sshd, ftp_server))
+    one = start_up(path, "plant", "bank", listeners=2)
+    conf(plant=to(sshd, ftp_server), more=to(sshd, ftp_server))
+    reload(one, "1 tunnel as before, 1 gone, 0 new")
+    one.wait_log(r"there is no \[tunnel bank\] in ")
+
+
+def test_confined(conf, sshd, ftp_server, start_up, tmp):
+    """As another user, who can read the file."""
+    path = conf(["user = nobody"], plant=to(sshd, ftp_server))
+    path.chmod(0o600)
+    one = start_up(path, "--all", listeners=None)
+    # His ssh may not read the test's key; what counts is who reads the file.
+    one.wait_log("trying again")
+    reload(one, "nothing has been changed")
+    one.wait_log(f"cannot open {path}: Permission denied")
+
+
+def test_far_listener(conf, sshd, ns, start_up):
+    """A far port is given back, and asked for again."""
+    with scripted.Listener(kind=scripted.Control) as near, \
+            scripted.Listener(ns, "127.0.0.1") as free:
+        lines = ["destination = files.test", f"F = {sshd.config}",
+                 f"R = 127.0.0.1:{free.port}:127.0.0.1:{near.port}"]
+        free.close()
+        path = conf(plant=lines)
+        one = start_up(path, "--all")
+        conf(plant=[*lines, "keepalive = 60"])
+        reload(one, "0 tunnels as before, 1 gone, 1 new")
+        one.wait_ready(2)
+        with scripted.dial("127.0.0.1", free.port, side=ns,
+                           kind=scripted.Control) as client, \
+                near.accept() as server:
+            server.reply("220 ready")
+            client.expect("220 ready")
+    assert os.path.exists(path)

@@ -66,6 +66,7 @@ app_stop(struct app *app)
 	bool remote = false;
 
 	app->stopping = true;
+	notify_send(&app->notify, "STOPPING=1");
 	net_hurry(app->net);
 	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++) {
 		if (app->destinations[i] == NULL)
@@ -116,6 +117,44 @@ void
 app_look(struct app *app)
 {
 	uv_timer_start(&app->look, on_look, 0, LIMIT_DRAIN_LOOK_MS);
+}
+
+/* ---- systemd ---- */
+
+void
+app_show_status(struct app *app)
+{
+	size_t n = 0, up = 0;
+
+	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++) {
+		if (app->destinations[i] == NULL)
+			continue;
+		n++;
+		up += destination_is_up(app->destinations[i]);
+	}
+	notify_send(&app->notify,
+	    "STATUS=%zu of %zu SSH destination%s connected", up, n,
+	    n == 1 ? "" : "s");
+}
+
+static void
+on_watchdog(uv_timer_t *timer)
+{
+	struct app *app = timer->data;
+
+	notify_send(&app->notify, "WATCHDOG=1");
+}
+
+/* It lives as long as its loop turns. */
+static void
+watch(struct app *app)
+{
+	uv_timer_init(&app->loop, &app->watchdog);
+	app->watchdog.data = app;
+	uv_unref((uv_handle_t *)&app->watchdog);
+	if (app->notify.watchdog_ms > 0)
+		uv_timer_start(&app->watchdog, on_watchdog, 0,
+		    app->notify.watchdog_ms);
 }
 
 /* ---- start-up ---- */
@@ -300,6 +339,7 @@ free_all(struct app *app)
 	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
 		destination_free(app->destinations[i]);
 	uv_close((uv_handle_t *)&app->look, NULL);
+	uv_close((uv_handle_t *)&app->watchdog, NULL);
 	monitor_detach(app->monitor);
 	/* For the handles that were closed just now. */
 	uv_run(&app->loop, UV_RUN_DEFAULT);
@@ -311,6 +351,7 @@ free_all(struct app *app)
 	/* Which has done that, unless it has died. */
 	privdir_remove(app->directory);
 	user_free(&app->user);
+	notify_close(&app->notify);
 }
 
 int
@@ -318,23 +359,32 @@ app_run(const struct options *process, const struct options *const *to,
     size_t n, const struct app_owner *owner)
 {
 	static struct app app;
+	int err;
 
 	app.options = process;
 	app.named = owner->named;
 	app.hangup = owner->hangup;
 	app.ctx = owner->ctx;
 	app.status = EXIT_STOPPED;
+	err = notify_open(&app.notify);
+	if (err != 0)
+		log_warn("cannot tell the service manager anything: %s",
+		    strerror(-err));
 	if (!start_monitor(&app, to, n, owner) || start_loop(&app) != 0) {
 		user_free(&app.user);
 		return EXIT_FAILED;
 	}
 	uv_timer_init(&app.loop, &app.look);
 	app.look.data = &app;
+	watch(&app);
 	signals_watch(&app);
 	raise_descriptors(&app);
 	if (!start(&app, owner)) {
 		app.status = EXIT_FAILED;
 		abandon(&app);
+	} else {
+		notify_send(&app.notify, "READY=1");
+		app_show_status(&app);
 	}
 	uv_run(&app.loop, UV_RUN_DEFAULT);
 	signals_ignore(&app);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <uv.h>
 
+#include "base/notify.h"
 #include "base/privdir.h"
 #include "base/user.h"
 #include "conf/options.h"
@@ -36,8 +37,10 @@ enum exit_status {
 struct app {
 	const struct options *options; /* those that are one for all */
 	bool low_ports;		       /* below 1024 are still to be bound */
-	bool named;	  /* its tunnels are a configuration file's */
-	struct user user; /* to become; without a name: none */
+	bool named;	      /* its tunnels are a configuration file's */
+	struct user user;     /* to become; without a name: none */
+	struct notify notify; /* systemd, if it has started us */
+	uv_timer_t watchdog;  /* signs of life for it */
 	struct monitor *monitor;
 	uv_loop_t loop;
 	char directory[PRIVDIR_MAX];
@@ -96,6 +99,9 @@ struct destination *app_add(struct app *app, size_t to,
 /* Starts one that fill() has not added.  False: why has been logged, and it
  * has ended. */
 bool app_start(struct app *app, struct destination *destination);
+
+/* A destination is up, or no longer. */
+void app_show_status(struct app *app);
 
 /* Something is to go as soon as it has no sessions. */
 void app_look(struct app *app);

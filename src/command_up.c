@@ -437,28 +437,45 @@ apply(struct up *up, struct loaded *loaded)
 	loaded_release(before);
 }
 
+/* NULL: why says it. */
+static struct loaded *
+take(const char *bytes, size_t len, char why[SETTINGS_WHY_MAX])
+{
+	struct settings settings;
+
+	snprintf(why, SETTINGS_WHY_MAX, "out of memory");
+	if (bytes == NULL || len == 0)
+		return NULL;
+	if (bytes[0] == WRONG) {
+		snprintf(why, SETTINGS_WHY_MAX, "%.*s", (int)(len - 1),
+		    bytes + 1);
+		return NULL;
+	}
+	if (settings_parse(bytes + 1, len - 1, &settings) == 0)
+		return loaded_new(&settings, why);
+	settings_free(&settings);
+	return NULL;
+}
+
 static void
 on_read(void *ctx, const char *bytes, size_t len)
 {
 	struct up *up = ctx;
-	struct settings settings;
-	struct loaded *loaded = NULL;
-	char why[SETTINGS_WHY_MAX] = "out of memory";
+	struct loaded *loaded;
+	char why[SETTINGS_WHY_MAX];
 
 	if (up->app->stopping || up->app->draining)
 		return;
-	if (bytes != NULL && len > 0 && bytes[0] == WRONG)
-		snprintf(why, sizeof(why), "%.*s", (int)(len - 1), bytes + 1);
-	else if (bytes != NULL && len > 0 &&
-	    settings_parse(bytes + 1, len - 1, &settings) == 0)
-		loaded = loaded_new(&settings, why);
-	if (loaded == NULL) {
+	loaded = take(bytes, len, why);
+	if (loaded != NULL) {
+		ask_nobody(&loaded->config);
+		apply(up, loaded);
+	} else {
 		log_err("%s", why);
 		log_err("nothing has been changed");
-		return;
 	}
-	ask_nobody(&loaded->config);
-	apply(up, loaded);
+	notify_send(&up->app->notify, "READY=1");
+	app_show_status(up->app);
 }
 
 static void
@@ -470,6 +487,8 @@ on_hangup(void *ctx)
 	if (err != 0 && err != -EBUSY)
 		log_err("cannot read %s again: %s", up->line->path,
 		    strerror(-err));
+	if (err == 0)
+		notify_reloading(&up->app->notify);
 }
 
 /* ---- culvert up ---- */

@@ -189,6 +189,12 @@ destination_is_gone(const struct destination *destination)
 }
 
 bool
+destination_is_up(const struct destination *destination)
+{
+	return !destination->ended && reconnect_is_up(destination->reconnect);
+}
+
+bool
 destination_is_usable(const struct destination *destination)
 {
 	return !destination->ended && !destination->leaving;
@@ -297,6 +303,7 @@ on_up(void *ctx)
 	struct destination *destination = ctx;
 	struct entry *entry;
 
+	app_show_status(destination->app);
 	if (!destination->started) {
 		start_tunnels(destination);
 		return;
@@ -317,6 +324,7 @@ on_down(void *ctx, const char *why, bool again)
 		for (size_t i = 0; i < entry->n_listeners; i++)
 			tunnel_link_down(entry->listeners[i].tunnel, why,
 			    again);
+	app_show_status(destination->app);
 }
 
 /* What it means for the process, and why, if that has not been said. */

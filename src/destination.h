@@ -59,6 +59,9 @@ void destination_remove(struct entry *entry, const char *why);
  * logged. */
 bool destination_start(struct destination *destination);
 
+/* Does its SSH connection stand? */
+bool destination_is_up(const struct destination *destination);
+
 /* May more be added?  Not when no ssh of it will run again. */
 bool destination_is_usable(const struct destination *destination);
 

@@ -348,7 +348,8 @@ free_all(struct app *app)
 	err = uv_loop_close(&app->loop);
 	assert(err == 0);
 	monitor_free(app->monitor);
-	/* Which has done that, unless it has died. */
+	/* Which has done that, unless it has died; then, where Landlock keeps
+	 * us from what it stands in, an empty directory is left. */
 	privdir_remove(app->directory);
 	user_free(&app->user);
 	notify_close(&app->notify);

@@ -1,9 +1,12 @@
 /*
  * culvert: FTP through SSH.  What is asked for, and whom to ask.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app.h"
 #include "base/log.h"
@@ -39,12 +42,38 @@ static const struct subcommand {
 	{ "up", command_up },
 };
 
+/* What is opened later is not to stand in their places. */
+static void
+open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* To standard output; a pipe that is full loses it, and that is a failure. */
+static int
+print(const char *const *texts)
+{
+	for (; *texts != NULL; texts++)
+		fputs(*texts, stdout);
+	if (fflush(stdout) == 0)
+		return EXIT_SUCCESS;
+	log_err("cannot write: %s", strerror(errno));
+	return EXIT_FAILED;
+}
+
 int
 main(int argc, char **argv)
 {
 	static struct options options;
 	int status = EXIT_SUCCESS;
 
+	open_standard();
 	for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]);
 	     i++)
 		if (argc > 1 && strcmp(argv[1], subcommands[i].name) == 0)
@@ -54,11 +83,11 @@ main(int argc, char **argv)
 		status = run(&options);
 		break;
 	case OPTIONS_HELP:
-		for (size_t i = 0; options_help()[i] != NULL; i++)
-			fputs(options_help()[i], stdout);
+		status = print(options_help());
 		break;
 	case OPTIONS_VERSION:
-		puts("culvert " CULVERT_VERSION);
+		status = print((const char *const[]) {
+		    "culvert " CULVERT_VERSION "\n", NULL });
 		break;
 	case OPTIONS_BAD:
 		log_err("%s", options.why);

@@ -474,6 +474,10 @@ options_check(struct options *options)
 	char *why = options->why;
 	size_t size = sizeof(options->why), n_remote = 0;
 
+	if (options->on_demand && options->link_wait_ms == 0)
+		return refuse(why, size,
+		    "--on-demand connects for a client that waits, and with "
+		    "--link-wait 0 none does");
 	if (options->n_forwards == 0)
 		return option_take(options, option_find("L"),
 		    OPTIONS_DEFAULT_FORWARD, why, size);

@@ -301,10 +301,13 @@ tell_server_gone(struct engine *engine)
 	bool speaks = engine->reply.code != 0 || transfer != NULL ||
 	    engine->lost[ENGINE_SERVER];
 
-	/* What was cut off in a line is to be left alone, if it is the end. */
+	/* What was cut off in a line is to be left alone, if it is the end; but
+	 * many clients take a code without a blank for no end of a reply. */
 	if (engine->fragment[ENGINE_SERVER] && !reply_is_dropped(engine) &&
 	    speaks)
-		engine_sendf(engine, ENGINE_CLIENT, "%s", "");
+		engine_sendf(engine, ENGINE_CLIENT, "%s",
+		    engine->reply.code == 0 && engine->bare_code ? " Cut off." :
+								   "");
 	if (engine->reply.code != 0 && !reply_is_dropped(engine))
 		engine_sendf(engine, ENGINE_CLIENT, "%03u Cut off.",
 		    engine->reply.code);

@@ -33,11 +33,14 @@ hold_active(struct engine *engine, struct data *data)
 bool
 hold_step(struct engine *engine)
 {
-	struct pending *transfer = pending_transfer(engine);
-	struct data *data = transfer != NULL ? data_of(engine, transfer) : NULL;
+	struct pending *transfer = TAILQ_FIRST(&engine->pending);
+	struct data *data = NULL;
 
-	if (data == NULL || transfer->waits || data->wait != WAIT_NONE ||
-	    data->end[ENGINE_CLIENT].listens ||
+	/* The server may not have come to one that is behind others. */
+	if (transfer != NULL && pending_is_transfer(transfer))
+		data = data_of(engine, transfer);
+	if (data == NULL || data->lost[ENGINE_CLIENT] || transfer->waits ||
+	    data->wait != WAIT_NONE || data->end[ENGINE_CLIENT].listens ||
 	    data->end[ENGINE_SERVER].listens || data->dialled ||
 	    !data->up[ENGINE_SERVER] || data->cut || data->aborting)
 		return false;
@@ -242,7 +245,12 @@ data_transfer_over(struct engine *engine, struct pending *transfer,
 		else
 			data_close(engine, data);
 	} else if (!transfer->begun && untouched(data)) {
-		keep(engine, data);
+		/* One that was dialled before its time may end while it is
+		 * kept, and that would be the end of an empty file. */
+		if (data->dialled)
+			data_close(engine, data);
+		else
+			keep(engine, data);
 	} else if (transfer->begun && pending_is_upload(transfer) &&
 	    !data->eof[ENGINE_CLIENT]) {
 		data_reset_client(engine, data);

@@ -216,6 +216,7 @@ struct engine {
 	bool rewritten;	  /* REWRITE: done */
 	unsigned told;	  /* the code that the client sees */
 	bool fragment[2]; /* inside an over-long line of that peer */
+	bool bare_code;	  /* the server's is a code, cut off behind it */
 
 	struct data data[LIMIT_SESSION_DATA];
 	struct data *next;

@@ -453,6 +453,7 @@ engine_step_server(struct engine *engine)
 	if (!take_line(engine, line, len))
 		return engine->n_pending != n_pending;
 	engine->fragment[ENGINE_SERVER] = result != LINE_READY;
+	engine->bare_code = reply_is_bare_code(line, len);
 	line_reader_consume(input, len);
 	return true;
 }

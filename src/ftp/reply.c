@@ -48,3 +48,12 @@ reply_next(struct reply_reader *reader, const uint8_t *line, size_t len,
 	reader->code = code;
 	return REPLY_FIRST;
 }
+
+bool
+reply_is_bare_code(const uint8_t *line, size_t len)
+{
+	size_t text_len = line_text_len(line, len);
+	size_t at = line_telnet_prefix(line, text_len);
+
+	return text_len - at == 3 && code_parse(line + at, 3) != 0;
+}

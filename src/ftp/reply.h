@@ -33,4 +33,8 @@ struct reply_reader {
 enum reply_place reply_next(struct reply_reader *reader, const uint8_t *line,
     size_t len, unsigned *ret_code);
 
+/* Is that line a code with nothing behind it?  Cut off there, it may have been
+ * anything. */
+bool reply_is_bare_code(const uint8_t *line, size_t len);
+
 #endif

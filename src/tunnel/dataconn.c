@@ -116,12 +116,12 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 			lose(to, "out of memory");
 		return; /* after -EPIPE closed() says why */
 	}
-	if (to->peer == ENGINE_CLIENT && to->sent == 0)
-		from->conn->began_at = uv_now(from->conn->timer.loop);
 	to->sent += len;
 	from->slack -= from->slack < len ? from->slack : len;
-	if (stream_queued(to->stream) > LIMIT_HIGH_WATER)
+	if (stream_queued(to->stream) > LIMIT_HIGH_WATER && !from->paused) {
 		from->paused = true;
+		from->paused_at = uv_now(from->conn->timer.loop);
+	}
 	if (from->paused || from->stopped)
 		read_or_not(from);
 }
@@ -129,10 +129,13 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 static void
 on_drained(void *ctx)
 {
-	struct end *to = ctx;
+	struct end *to = ctx, *from = other(to);
 
-	other(to)->paused = false;
-	read_or_not(other(to));
+	if (from->paused)
+		from->paused_ms +=
+		    uv_now(from->conn->timer.loop) - from->paused_at;
+	from->paused = false;
+	read_or_not(from);
 }
 
 static void

@@ -22,11 +22,13 @@ struct end {
 	bool was_up;		  /* the stream has stood */
 	bool stopped;		  /* by the engine */
 	size_t slack;		  /* bytes still read after that */
-	bool paused;		  /* by the queue of the other end */
-	bool ended;		  /* its EOF came ... */
-	bool took_end;		  /* ... behind the end that we sent */
-	bool shut;		  /* we have ended toward it */
-	uint64_t sent;		  /* bytes relayed toward this peer */
+	uint64_t paused_ms; /* so long in all the other end was too slow ... */
+	uint64_t paused_at; /* ... and while paused: since then */
+	bool paused;	    /* by the queue of the other end */
+	bool ended;	    /* its EOF came ... */
+	bool took_end;	    /* ... behind the end that we sent */
+	bool shut;	    /* we have ended toward it */
+	uint64_t sent;	    /* bytes relayed toward this peer */
 };
 
 struct dataconn {
@@ -48,7 +50,6 @@ struct dataconn {
 	uint64_t quiet_ms;
 	uint64_t seen; /* what had moved when quiet was started */
 	uint64_t delivery_ms;
-	uint64_t began_at; /* when the first byte for the client came */
 	uint64_t taken_at; /* when ssh had all for a far client; 0: not yet */
 };
 

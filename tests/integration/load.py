@@ -97,6 +97,7 @@ class Session:
         came = asyncio.get_running_loop().create_future()
 
         async def take(reader, writer):
+            assert not came.done(), "two data connections"
             came.set_result((reader, writer))
 
         async with await asyncio.start_server(

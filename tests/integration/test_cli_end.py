@@ -13,7 +13,7 @@ import pytest
 import cli
 import culvert
 import scripted
-from process import FAILSAFE, wait_gone
+from process import FAILSAFE, until, wait_gone
 from servers import NOBODY, PYTHON
 from transfer import MODES, connect_data, no_success, replies_to_end
 
@@ -258,3 +258,30 @@ def test_far_listener_is_private(session):
         assert len(names) == 2, names
         for path in private.iterdir():
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "<&-", ">&-", "2>&-",
+                                    "<&- >&-"])
+def test_standard_closed(closed, sshd, tmp, server):
+    """Started without standard input, output or error, as by some init."""
+    port = server("vsftpd").port
+    with scripted.Listener() as free:
+        at = free.port
+    argv = [culvert.PROGRAM, "-L", f"{at}:127.0.0.1:{port}", "-F",
+            sshd.config, "files.test"]
+    with subprocess.Popen(
+            ["sh", "-c", f'exec "$@" {closed}', "sh", *argv],
+            env=cli.environment(tmp), start_new_session=True) as process:
+        def answers():
+            try:
+                with scripted.client("127.0.0.1", at) as client:
+                    client.expect("220")
+            except ConnectionRefusedError:
+                assert process.poll() is None, process.returncode
+                return False
+            return True
+        until(answers, "culvert takes a client")
+        process.terminate()
+        assert process.wait(FAILSAFE) == 0
+    assert not [name for name in os.listdir(tmp)
+                if name.startswith("culvert.")]

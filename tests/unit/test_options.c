@@ -113,11 +113,11 @@ test_link_lost(void **state)
 			fail_msg("taken: %s", bad[i]);
 		options_free(&options);
 	}
-	assert_int_equal(parse("--link-wait 0 --on-demand --idle-exit 0 h",
+	assert_int_equal(parse("--link-wait 1 --on-demand --idle-exit 0 h",
 			     &options),
 	    OPTIONS_RUN);
 	assert_true(options.on_demand);
-	assert_int_equal(options.link_wait_ms, 0);
+	assert_int_equal(options.link_wait_ms, 1000);
 	assert_int_equal(options.idle_exit_ms, 0);
 	options_free(&options);
 }
@@ -442,6 +442,7 @@ test_bad(void **state)
 		{ "--client-ports 9-8 h", "above the last" },
 		{ "--client-ports 7-8 -R 0:a:21 h", "takes a -L" },
 		{ "--far-address 10.0.0.1 -R 0:a:21 h", "takes a -L" },
+		{ "--on-demand --link-wait 0 h", "none does" },
 		{ "--client-address 10.0.0.1 -R 0:a:21 -L 0:a:21 h", "twice" },
 		{ "-- -oProxyCommand=x", "must not begin" },
 		{ "-- alice@-oProxyCommand=x", "must not begin" },

@@ -1,0 +1,278 @@
+/*
+ * ssh/monitor_main.c: what the main process never says is said to it by hand.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "monitorenv.h"
+
+/* ---- by hand ---- */
+
+static void
+begin_by_hand(struct monitorenv *env, const char *program)
+{
+	const struct monitor_options options = { .first = &env->options,
+		.n = 1 };
+	struct monitor_hello hello;
+	char text[1024];
+	int fds[2];
+
+	snprintf(text, sizeof(text), "#!/bin/sh\n%s\n", program);
+	monitorenv_write(env->program, text);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+			     fds),
+	    0);
+	env->pid = fork();
+	if (env->pid == 0)
+		monitor_main(fds[1], &options);
+	close(fds[1]);
+	env->fd = fds[0];
+	assert_int_equal(recv(env->fd, &hello, sizeof(hello), 0),
+	    sizeof(hello));
+	assert_int_equal(hello.err, 0);
+	strcpy(env->directory, hello.directory);
+}
+
+/* output: a descriptor to go along, or -1; twice: it goes along twice. */
+static void
+say(const struct monitorenv *env, const void *bytes, size_t len, int output,
+    bool twice)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+	} control = { .bytes = { 0 } };
+	struct iovec iov = { (void *)(uintptr_t)bytes, len };
+	struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *head;
+	int both[2] = { output, output };
+	size_t size = (twice ? 2 : 1) * sizeof(int);
+
+	if (output >= 0) {
+		message.msg_control = control.bytes;
+		message.msg_controllen = CMSG_SPACE(size);
+		head = CMSG_FIRSTHDR(&message);
+		head->cmsg_len = CMSG_LEN(size);
+		head->cmsg_level = SOL_SOCKET;
+		head->cmsg_type = SCM_RIGHTS;
+		memcpy(CMSG_DATA(head), both, size);
+	}
+	assert_int_equal(sendmsg(env->fd, &message, 0), len);
+}
+
+static struct monitor_request
+a_start(uint32_t number)
+{
+	return (struct monitor_request) {
+		.type = MONITOR_START,
+		.number = number,
+		.kind = CMDLINE_MASTER,
+	};
+}
+
+/* Starts the program; returns its pid. */
+static pid_t
+start_by_hand(struct monitorenv *env)
+{
+	const struct monitor_request request = a_start(1);
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	if (env->output >= 0)
+		close(env->output);
+	env->output = fds[0];
+	say(env, &request, sizeof(request), fds[1], false);
+	close(fds[1]);
+	return monitorenv_read_pid(env);
+}
+
+/* It ends, with its program and its directory. */
+static void
+check_end(struct monitorenv *env, pid_t pid, int status)
+{
+	int got;
+
+	assert_int_equal(waitpid(env->pid, &got, 0), env->pid);
+	assert_int_equal(got, status << 8);
+	assert_int_equal(kill(pid, 0), -1);
+	assert_int_equal(access(env->directory, F_OK), -1);
+	close(env->fd);
+	env->fd = -1;
+}
+
+static void
+check_refused(struct monitorenv *env, const struct monitor_request *request,
+    size_t len, bool with_pipe)
+{
+	static const char big[2 * sizeof(*request)];
+	int fds[2];
+	pid_t pid;
+
+	begin_by_hand(env, "exec 1>&2; echo $$; exec sleep 1000");
+	pid = start_by_hand(env);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	say(env, len > sizeof(*request) ? (const void *)big : request, len,
+	    with_pipe ? fds[1] : -1, false);
+	close(fds[0]);
+	close(fds[1]);
+	check_end(env, pid, 1);
+}
+
+static void
+test_refused(void **state)
+{
+	struct monitorenv *env = *state;
+	struct monitor_request bad[13];
+	size_t n = 0;
+
+	for (size_t i = 0; i < 13; i++)
+		bad[i] = a_start(2);
+	bad[n++].type = 0;
+	bad[n++].type = MONITOR_USE;
+	bad[n++].type = MONITOR_USE + 1;
+	bad[n++].number = 0;
+	bad[n++].number = 1; /* it runs */
+	bad[n++].kind = CMDLINE_OWN + 1;
+	bad[n++].link = LIMIT_LINKS;
+	bad[n++].to = 1;
+	bad[n].kind = CMDLINE_CONFIGURED;
+	bad[n++].link = 1;
+	strcpy(bad[n++].ciphers, "a -oProxyCommand=x");
+	memset(bad[n++].ciphers, 'a', sizeof(bad[0].ciphers));
+	bad[n].kind = CMDLINE_OWN;
+	strcpy(bad[n++].ciphers, "aes128-ctr");
+	assert_int_equal(n, 12);
+	for (size_t i = 0; i < n; i++)
+		check_refused(env, &bad[i], sizeof(bad[i]), true);
+	check_refused(env, &bad[n], sizeof(bad[n]), false);
+	check_refused(env, &bad[n], sizeof(bad[n]) - 1, true);
+	check_refused(env, &bad[n], sizeof(bad[n]) + 1, true);
+	check_refused(env, &bad[n], 1, true);
+}
+
+static void
+test_refused_signals(void **state)
+{
+	static const int signals[] = { 0, SIGINT, SIGSTOP, SIGUSR1, -1, 65 };
+	struct monitor_request request = { .type = MONITOR_SIGNAL,
+		.number = 1 };
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		request.signum = signals[i];
+		check_refused(*state, &request, sizeof(request), false);
+	}
+}
+
+/* What ssh would write to: a pipe, and that only. */
+static void
+test_refused_descriptors(void **state)
+{
+	const struct monitor_request request = a_start(2);
+	struct monitorenv *env = *state;
+	int fd = open(env->base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fds[2];
+	pid_t pid;
+
+	begin_by_hand(env, "exec 1>&2; echo $$; exec sleep 1000");
+	pid = start_by_hand(env);
+	say(env, &request, sizeof(request), fd, false);
+	check_end(env, pid, 1);
+	close(fd);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	begin_by_hand(env, "exec 1>&2; echo $$; exec sleep 1000");
+	pid = start_by_hand(env);
+	say(env, &request, sizeof(request), fds[1], true);
+	check_end(env, pid, 1);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* A signal goes to no process that the monitor has not started. */
+static void
+test_signal_of_others(void **state)
+{
+	struct monitorenv *env = *state;
+	struct monitor_request request = { .type = MONITOR_SIGNAL,
+		.signum = SIGKILL };
+	struct monitor_answer answer;
+	pid_t other = fork(), pid;
+
+	if (other == 0) {
+		pause();
+		_exit(0);
+	}
+	begin_by_hand(env, "exec 1>&2; echo $$; exec sleep 1000");
+	pid = start_by_hand(env);
+	request.number = (uint32_t)other;
+	say(env, &request, sizeof(request), -1, false);
+	request.number = 0;
+	say(env, &request, sizeof(request), -1, false);
+	request.number = 1;
+	say(env, &request, sizeof(request), -1, false);
+	assert_int_equal(recv(env->fd, &answer, sizeof(answer), 0),
+	    sizeof(answer));
+	assert_int_equal(answer.number, 1);
+	assert_int_equal(answer.signal, SIGKILL);
+	assert_int_equal(kill(other, 0), 0);
+	assert_int_equal(waitpid(other, NULL, WNOHANG), 0);
+	kill(other, SIGKILL);
+	assert_int_equal(waitpid(other, NULL, 0), other);
+	close(env->fd);
+	check_end(env, pid, 0);
+}
+
+/* The main process ends, in whatever way: all that it has shows. */
+static void
+test_main_ends(void **state)
+{
+	static const char *const programs[] = {
+		"exec 1>&2; echo $$; exec sleep 1000",
+		"trap '' TERM; exec 1>&2; echo $$; while :; do sleep 1000; done",
+	};
+	struct monitorenv *env = *state;
+	char path[PRIVDIR_MAX + 16];
+	pid_t pid;
+
+	for (size_t i = 0; i < 2; i++) {
+		begin_by_hand(env, programs[i]);
+		pid = start_by_hand(env);
+		snprintf(path, sizeof(path), "%s/ctl", env->directory);
+		monitorenv_write(path, "");
+		snprintf(path, sizeof(path), "%s/2", env->directory);
+		assert_int_equal(mkdir(path, 0700), 0);
+		strcat(path, "/ctl");
+		monitorenv_write(path, "");
+		close(env->fd);
+		check_end(env, pid, 0);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		MONITORENV_TEST(test_refused),
+		MONITORENV_TEST(test_refused_signals),
+		MONITORENV_TEST(test_refused_descriptors),
+		MONITORENV_TEST(test_signal_of_others),
+		MONITORENV_TEST(test_main_ends),
+	};
+
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

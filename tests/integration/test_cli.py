@@ -4,13 +4,14 @@ import os
 import re
 import shutil
 import socket
+import subprocess
 
 import pytest
 
 import cli
 import culvert
 import scripted
-from process import children, until
+from process import FAILSAFE, children, until
 
 SSH = shutil.which("ssh")
 
@@ -262,6 +263,16 @@ def test_quiet_still_says_errors(tmp, sshd):
         "0:h:21", "files.test")
     assert status == 255
     assert "ssh could not connect to files.test" in said, said
+
+
+def test_help_full(tmp):
+    """Where it cannot be written that is a failure."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([culvert.PROGRAM, "--help"], stdout=full,
+                              stderr=subprocess.PIPE, text=True,
+                              timeout=FAILSAFE, env=cli.environment(tmp))
+    assert done.returncode == 1
+    assert "cannot write: No space left on device" in done.stderr
 
 
 def test_help(tmp):

@@ -59,9 +59,11 @@ open_standard(void)
 static int
 print(const char *const *texts)
 {
+	bool good = true;
+
 	for (; *texts != NULL; texts++)
-		fputs(*texts, stdout);
-	if (fflush(stdout) == 0)
+		good = good && fputs(*texts, stdout) >= 0;
+	if (good && fflush(stdout) == 0)
 		return EXIT_SUCCESS;
 	log_err("cannot write: %s", strerror(errno));
 	return EXIT_FAILED;

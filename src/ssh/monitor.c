@@ -298,6 +298,8 @@ monitor_use(struct monitor *monitor, size_t to, const char *name)
 	};
 	int err;
 
+	if (to >= LIMIT_DESTINATIONS)
+		return -EINVAL;
 	snprintf(request.name, sizeof(request.name), "%s", name);
 	err = monitor_send(monitor, &request, -1);
 	if (err == 0 && to >= monitor->n)

@@ -50,6 +50,7 @@ struct up {
 	struct app *app;
 	struct running *running;
 	size_t n_running;
+	bool again;	       /* asked for while the file was being read */
 	struct loaded *reread; /* the monitor's own */
 };
 
@@ -457,6 +458,22 @@ take(const char *bytes, size_t len, char why[SETTINGS_WHY_MAX])
 	return NULL;
 }
 
+static void on_read(void *ctx, const char *bytes, size_t len);
+
+static void
+on_hangup(void *ctx)
+{
+	struct up *up = ctx;
+	int err = monitor_read(up->app->monitor, on_read, up);
+
+	up->again = err == -EBUSY;
+	if (err == 0)
+		notify_reloading(&up->app->notify);
+	else if (!up->again)
+		log_err("cannot read %s again: %s", up->line->path,
+		    strerror(-err));
+}
+
 static void
 on_read(void *ctx, const char *bytes, size_t len)
 {
@@ -476,19 +493,8 @@ on_read(void *ctx, const char *bytes, size_t len)
 	}
 	notify_send(&up->app->notify, "READY=1");
 	app_show_status(up->app);
-}
-
-static void
-on_hangup(void *ctx)
-{
-	struct up *up = ctx;
-	int err = monitor_read(up->app->monitor, on_read, up);
-
-	if (err != 0 && err != -EBUSY)
-		log_err("cannot read %s again: %s", up->line->path,
-		    strerror(-err));
-	if (err == 0)
-		notify_reloading(&up->app->notify);
+	if (up->again)
+		on_hangup(up);
 }
 
 /* ---- culvert up ---- */

@@ -148,6 +148,32 @@ def test_broken(conf, sshd, ftp_server, start_up, tmp, wrong, words):
     reload(one, "1 tunnel as before")
 
 
+def test_once_more(conf, sshd, ftp_server, start_up):
+    """A change behind the first of two signals is not missed."""
+    path = conf(plant=to(sshd, ftp_server))
+    one = start_up(path, "--all")
+    os.kill(one.monitor, signal.SIGSTOP)
+    try:
+        one.process.send_signal(signal.SIGHUP)
+        # The second comes while the first waits.
+        until(lambda: pending(one.pid) == 0, "it takes the signal")
+        one.process.send_signal(signal.SIGHUP)
+        until(lambda: pending(one.pid) == 0, "and the next")
+    finally:
+        os.kill(one.monitor, signal.SIGCONT)
+    for _ in range(2):
+        one.wait_log("1 tunnel as before, 0 gone, 0 new")
+    until(lambda: one.output.count("read again") == 2, "it was read twice")
+
+
+def pending(pid):
+    """The signals that wait for a process."""
+    with open(f"/proc/{pid}/status") as file:
+        bits = [int(line.split()[1], 16) for line in file
+                if line.startswith(("SigPnd", "ShdPnd"))]
+    return sum(bits)
+
+
 def test_port_taken(conf, sshd, ftp_server, start_up, tmp):
     """A new tunnel whose port is taken is missing; the others go on."""
     path = conf(plant=to(sshd, ftp_server))

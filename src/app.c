@@ -86,8 +86,13 @@ app_destination_ended(struct app *app, enum exit_status status)
 {
 	if (status > app->status)
 		app->status = status;
-	if (--app->n_running == 0)
-		let_go(app);
+	if (--app->n_running > 0)
+		return;
+	if (!app->stopping && app->status == EXIT_STOPPED) {
+		log_err("no tunnel is left");
+		app->status = EXIT_FAILED;
+	}
+	let_go(app);
 }
 
 /* ---- what goes while others stay ---- */

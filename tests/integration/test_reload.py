@@ -192,6 +192,18 @@ def test_port_taken(conf, sshd, ftp_server, start_up, tmp):
     reload(one, "1 tunnel as before, 0 gone, 1 new")
 
 
+def test_none_left(conf, sshd, ftp_server, start_up):
+    """Its only tunnel cannot be had as it is now: a failure, not an end."""
+    path = conf(plant=to(sshd, ftp_server))
+    one = start_up(path, "--all")
+    with scripted.Listener() as taken:
+        conf(plant=with_port(to(sshd, ftp_server), taken.port))
+        reload(one, "0 tunnels as before, 1 gone, 0 new")
+        assert one.process.wait() == 1, one.output
+    one.wait_log("no tunnel is left")
+    one.check_nothing_left()
+
+
 def test_of_the_process(conf, sshd, ftp_server, start_up):
     """What is one for all does not change, and that is said."""
     path = conf(plant=to(sshd, ftp_server))

@@ -361,7 +361,9 @@ parse_one(const char *const texts[5], struct settings *settings)
 		setting.key = (char *)(uintptr_t)texts[1];
 		setting.value = (char *)(uintptr_t)texts[2];
 	}
-	if (num_parse_text(texts[4], UINT32_MAX, &line) != 0)
+	/* Before the first section there is a key. */
+	if (num_parse_text(texts[4], UINT32_MAX, &line) != 0 ||
+	    (setting.key == NULL && texts[0][0] == '\0'))
 		return -EINVAL;
 	setting.line = (unsigned)line;
 	return append(settings, &setting);

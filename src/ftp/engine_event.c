@@ -236,6 +236,14 @@ be_sure(struct engine *engine, const struct data *data)
 			pending->unsure = false;
 }
 
+/* It has had its time. */
+static void
+drop_client(struct engine *engine, struct data *data, const char *why)
+{
+	data_act(engine, data, ENGINE_DATA_DROP, ENGINE_CLIENT);
+	lost_client(engine, data, why);
+}
+
 static void
 on_timeout(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
@@ -253,15 +261,13 @@ on_timeout(struct engine *engine, struct data *data,
 		hold_dial(engine, data);
 		break;
 	case WAIT_DIAL:
-		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_CLIENT);
-		lost_client(engine, data,
+		drop_client(engine, data,
 		    "the client's data port did not answer");
 		break;
 	case WAIT_CONNECT:
 		if (transfer != NULL && data_end_is_told(engine, transfer))
 			break;
-		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_CLIENT);
-		lost_client(engine, data, "the client did not connect");
+		drop_client(engine, data, "the client did not connect");
 		break;
 	case WAIT_UPLOAD_EOF:
 		if (engine->lost[ENGINE_CLIENT])

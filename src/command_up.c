@@ -516,7 +516,7 @@ run(struct up *up)
 	};
 	struct config *config = &up->loaded->config;
 	struct options *process = &config->process;
-	const struct config_tunnel *to[LIMIT_DESTINATIONS];
+	const struct config_tunnel *to[LIMIT_DESTINATIONS] = { NULL };
 	const struct options *options[LIMIT_DESTINATIONS];
 	size_t n;
 

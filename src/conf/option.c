@@ -44,6 +44,7 @@ static option_take_cb add_forward, add_allow, take_server_mode,
 	}
 
 static const struct option_entry table[] = {
+	/* The first: options_check() has it. */
 	TUNNEL("L", OWN(add_forward), .repeat = true),
 	TUNNEL("R", OWN(add_forward), .repeat = true),
 	TUNNEL("allow", OWN(add_allow), .repeat = true),
@@ -479,8 +480,8 @@ options_check(struct options *options)
 		    "--on-demand connects for a client that waits, and with "
 		    "--link-wait 0 none does");
 	if (options->n_forwards == 0)
-		return option_take(options, option_find("L"),
-		    OPTIONS_DEFAULT_FORWARD, why, size);
+		return add_forward(options, &table[0], OPTIONS_DEFAULT_FORWARD,
+		    why, size);
 	for (size_t i = 0; i < options->n_forwards; i++)
 		n_remote += options->forwards[i].remote;
 	if (n_remote == options->n_forwards && options->client_ports_low != 0)

@@ -295,9 +295,8 @@ start_monitor(struct app *app, const struct options *const *to, size_t n,
 	};
 
 	assert(n >= 1 && n <= LIMIT_DESTINATIONS);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		app->links[i] = destination_link_options(to[i], i);
-	}
 	if (!privileges_find_user(app->options->user, &app->user))
 		return false;
 	options.user = user_of(app);

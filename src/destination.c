@@ -357,7 +357,9 @@ on_ended(void *ctx, bool was_up, const char *why)
 	struct destination *destination = ctx;
 	enum exit_status status = status_of_end(destination, was_up, why);
 
-	net_hurry(destination->app->net);
+	/* Clients of others are not to be hurried. */
+	if (destination->app->n_running == 1)
+		net_hurry(destination->app->net);
 	stop_tunnels(destination, "the SSH connection was lost");
 	destination_let_go(destination);
 	destination->ended = true;
@@ -572,6 +574,9 @@ destination_start(struct destination *destination)
 
 	if (err != 0) {
 		log_err("cannot run %s: %s", options->ssh, strerror(-err));
+		destination->ended = true;
+		stop_tunnels(destination, "ssh cannot be run");
+		destination_let_go(destination);
 		return false;
 	}
 	if (options->on_demand)

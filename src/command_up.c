@@ -537,6 +537,7 @@ command_up(int argc, char **argv)
 {
 	struct command_line line;
 	struct up up = { .line = &line };
+	struct loaded *first;
 	char why[SETTINGS_WHY_MAX];
 	int status = EXIT_FAILED;
 
@@ -551,8 +552,12 @@ command_up(int argc, char **argv)
 		log_err("%s", why);
 		return EXIT_FAILED;
 	}
+	/* What is one for all stays as it was at the start. */
+	first = up.loaded;
+	first->users++;
 	status = run(&up);
 	free(up.running);
 	loaded_release(up.loaded);
+	loaded_release(first);
 	return status;
 }

@@ -51,7 +51,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What is run with both builds; of all others scripts/test has each test once.
 BOTH = {"test_cut_client", "test_cut_link", "test_cut_server",
-        "test_reconnect", "test_refusals"}
+        "test_reconnect", "test_refusals", "test_reload"}
 
 
 def pytest_collection_modifyitems(config, items):

@@ -235,6 +235,7 @@ app_add(struct app *app, size_t to, const struct options_ref *options)
 	*link = destination_link_options(options->options, to);
 	link->budget = &app->budget;
 	link->monitor = app->monitor;
+	link->named = app->named;
 	cmdline_destination_directory(app->directory, to, app->directories[to]);
 	link->directory = app->directories[to];
 	/* The monitor makes it, too, and may not have come to that yet. */
@@ -258,6 +259,21 @@ app_start(struct app *app, struct destination *destination)
 	return false;
 }
 
+/* Clients of one that nobody takes would wait for ever. */
+static bool
+check_activation(const struct app *app)
+{
+	const struct addr *unused = activation_unused(&app->activation);
+	char text[ADDR_TEXT_MAX];
+
+	if (unused == NULL)
+		return true;
+	log_err("the service manager listens on %s, but no tunnel is to "
+		"(ListenStream= is to be the address and port of a -L)",
+	    addr_format(unused, text));
+	return false;
+}
+
 static bool
 start(struct app *app, const struct app_owner *owner)
 {
@@ -265,7 +281,8 @@ start(struct app *app, const struct app_owner *owner)
 		log_err("out of memory");
 		return false;
 	}
-	if (!owner->fill(owner->ctx, app) || !drop_privileges(app))
+	if (!owner->fill(owner->ctx, app) || !check_activation(app) ||
+	    !drop_privileges(app))
 		return false;
 	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
 		if (app->destinations[i] != NULL &&
@@ -357,6 +374,7 @@ free_all(struct app *app)
 	privdir_remove(app->directory);
 	user_free(&app->user);
 	notify_close(&app->notify);
+	activation_close(&app->activation);
 }
 
 int
@@ -364,6 +382,7 @@ app_run(const struct options *process, const struct options *const *to,
     size_t n, const struct app_owner *owner)
 {
 	static struct app app;
+	char why[200];
 	int err;
 
 	app.options = process;
@@ -371,6 +390,11 @@ app_run(const struct options *process, const struct options *const *to,
 	app.hangup = owner->hangup;
 	app.ctx = owner->ctx;
 	app.status = EXIT_STOPPED;
+	log_open_journal();
+	if (activation_take(&app.activation, why, sizeof(why)) != 0) {
+		log_err("%s", why);
+		return EXIT_FAILED;
+	}
 	err = notify_open(&app.notify);
 	if (err != 0)
 		log_warn("cannot tell the service manager anything: %s",

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <uv.h>
 
+#include "base/activation.h"
 #include "base/notify.h"
 #include "base/privdir.h"
 #include "base/user.h"
@@ -40,7 +41,8 @@ struct app {
 	bool named;	      /* its tunnels are a configuration file's */
 	struct user user;     /* to become; without a name: none */
 	struct notify notify; /* systemd, if it has started us */
-	uv_timer_t watchdog;  /* signs of life for it */
+	struct activation activation; /* its sockets */
+	uv_timer_t watchdog;	      /* signs of life for it */
 	struct monitor *monitor;
 	uv_loop_t loop;
 	char directory[PRIVDIR_MAX];

@@ -34,7 +34,6 @@ static const char help[] =
 struct loaded {
 	struct config config;
 	size_t users;
-	char (*prefixes)[LIMIT_TUNNEL_NAME + 3]; /* "NAME: ", of each tunnel */
 };
 
 /* One that was started. */
@@ -62,7 +61,6 @@ loaded_release(void *ctx)
 	if (--loaded->users > 0)
 		return;
 	config_free(&loaded->config);
-	free(loaded->prefixes);
 	free(loaded);
 }
 
@@ -79,16 +77,9 @@ loaded_new(struct settings *settings, char why[SETTINGS_WHY_MAX])
 	}
 	loaded->users = 1;
 	if (config_make(settings, &loaded->config, why) == 0)
-		loaded->prefixes =
-		    calloc(loaded->config.n_tunnels, sizeof(*loaded->prefixes));
-	if (loaded->prefixes == NULL) {
-		loaded_release(loaded);
-		return NULL;
-	}
-	for (size_t i = 0; i < loaded->config.n_tunnels; i++)
-		snprintf(loaded->prefixes[i], sizeof(*loaded->prefixes),
-		    "%s: ", loaded->config.tunnels[i].name);
-	return loaded;
+		return loaded;
+	loaded_release(loaded);
+	return NULL;
 }
 
 static struct loaded *
@@ -106,11 +97,9 @@ load(const char *path, char why[SETTINGS_WHY_MAX])
 static struct entry_plan
 plan_of(struct loaded *loaded, const struct config_tunnel *tunnel)
 {
-	size_t i = (size_t)(tunnel - loaded->config.tunnels);
-
 	loaded->users++;
 	return (struct entry_plan) {
-		.prefix = loaded->prefixes[i],
+		.name = tunnel->name,
 		.options = {
 			.options = &tunnel->options,
 			.gone = loaded_release,

@@ -227,12 +227,9 @@ destination_free(struct destination *destination)
 
 /* ---- the link, on which all depends ---- */
 
-/* Of log lines that are about one tunnel of several. */
-static const char *
-prefix_of(const struct entry *entry)
-{
-	return entry->plan.prefix != NULL ? entry->plan.prefix : "";
-}
+#define entry_say(entry, level, ...) \
+	log_line((level),            \
+	    &(struct log_origin) { (entry)->plan.name, 0, NULL }, __VA_ARGS__)
 
 static void
 announce(const struct listener *listener)
@@ -242,7 +239,7 @@ announce(const struct listener *listener)
 	char at[4 * ADDR_TEXT_MAX];
 	bool bracket = strchr(forward->host, ':') != NULL;
 
-	log_info("%slistening on %s%s%s%s to %s%s%s:%u", prefix_of(entry),
+	entry_say(entry, LOG_LEVEL_INFO, "listening on %s%s%s%s to %s%s%s:%u",
 	    tunnel_address(listener->tunnel, at, sizeof(at)),
 	    forward->remote ? " of " : ", through ",
 	    entry->destination->options->destination,
@@ -261,7 +258,7 @@ on_started(void *ctx, struct tunnel *tunnel, const char *why)
 
 	(void)tunnel;
 	if (why != NULL) {
-		log_err("%s%s", prefix_of(entry), why);
+		entry_say(entry, LOG_LEVEL_ERR, "%s", why);
 		app->status = EXIT_FAILED;
 		app_stop(app);
 		return;
@@ -410,7 +407,9 @@ make_listener(struct entry *entry, const struct forward *forward)
 	struct app *app = destination->app;
 	struct listener *listener = &entry->listeners[entry->n_listeners++];
 	const struct tunnel_options options = {
+		.name = entry->plan.name,
 		.remote = forward->remote,
+		.activation = &app->activation,
 		.bind = forward->bind,
 		.port = forward->port,
 		.server_host = forward->host,
@@ -434,7 +433,7 @@ make_listener(struct entry *entry, const struct forward *forward)
 		.tunnel = tunnel_new(&options, why, sizeof(why)),
 	};
 	if (listener->tunnel == NULL)
-		log_err("%s%s", prefix_of(entry), why);
+		entry_say(entry, LOG_LEVEL_ERR, "%s", why);
 	return listener->tunnel != NULL;
 }
 

@@ -25,8 +25,8 @@ struct options_ref {
 
 /* What an entry is made of. */
 struct entry_plan {
-	const char *prefix; /* of its log lines, "NAME: "; as long as the
-			     * options; NULL: none, it is the command line's */
+	const char *name; /* the tunnel's, as long as the options; NULL: it has
+			   * none, it is the command line's */
 	struct options_ref options;
 };
 

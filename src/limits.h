@@ -174,6 +174,10 @@
 /* Bytes of all that they say. */
 #define LIMIT_CONFIG (1024 * 1024)
 
+/* Listening sockets that a service manager has opened for us: all addresses of
+ * all tunnels that some hundred destinations have. */
+#define LIMIT_ACTIVATED 256
+
 /* Bytes of a tunnel's name. */
 #define LIMIT_TUNNEL_NAME 32
 

@@ -1,5 +1,5 @@
 /*
- * The log: lines on standard error.
+ * The log: lines on standard error, or entries of the journal.
  */
 #include "base/log.h"
 
@@ -12,10 +12,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/journal.h"
+#include "limits.h"
+
+#define LOG_NAME "culvert: "
+
 /* A longer line is cut. */
 #define LOG_LINE_MAX 2048
 
 static enum log_level log_level = LOG_LEVEL_INFO;
+static int log_journal = -1;
 
 void
 log_set_level(enum log_level level)
@@ -46,8 +52,37 @@ log_write(const char *line, size_t len)
 }
 
 void
-log_line(enum log_level level, unsigned long session, const char *format, ...)
+log_open_journal(void)
 {
+	log_journal = journal_open();
+}
+
+void
+log_forget_journal(void)
+{
+	log_journal = -1;
+}
+
+/* Who says it, and of what; returns its length. */
+static size_t
+log_begin(char *line, size_t size, const struct log_origin *origin)
+{
+	int len = snprintf(line, size, "%s", LOG_NAME);
+
+	if (origin->tunnel != NULL)
+		len += snprintf(line + len, size - (size_t)len,
+		    "%.*s: ", LIMIT_TUNNEL_NAME, origin->tunnel);
+	if (origin->session != 0)
+		len += snprintf(line + len, size - (size_t)len, "[%lu] ",
+		    origin->session);
+	return (size_t)len;
+}
+
+void
+log_line(enum log_level level, const struct log_origin *origin,
+    const char *format, ...)
+{
+	static const struct log_origin nobody = { .session = 0 };
 	static const char cut[] = "...";
 	char line[LOG_LINE_MAX];
 	size_t len;
@@ -57,11 +92,9 @@ log_line(enum log_level level, unsigned long session, const char *format, ...)
 
 	if (level > log_level)
 		return;
-	if (session != 0)
-		n = snprintf(line, sizeof(line), "culvert: [%lu] ", session);
-	else
-		n = snprintf(line, sizeof(line), "culvert: ");
-	len = (size_t)n;
+	if (origin == NULL)
+		origin = &nobody;
+	len = log_begin(line, sizeof(line), origin);
 	va_start(args, format);
 	n = vsnprintf(line + len, sizeof(line) - len, format, args);
 	va_end(args);
@@ -77,8 +110,13 @@ log_line(enum log_level level, unsigned long session, const char *format, ...)
 		if (line[i] == '\n')
 			line[i] = ' ';
 	}
-	line[len++] = '\n';
-	log_write(line, len);
+	/* The journal knows who we are. */
+	if (log_journal < 0 ||
+	    !journal_send(log_journal, level, origin, line + strlen(LOG_NAME),
+		len - strlen(LOG_NAME))) {
+		line[len++] = '\n';
+		log_write(line, len);
+	}
 	errno = saved;
 }
 

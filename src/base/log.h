@@ -1,7 +1,8 @@
 /*
- * The log: lines on standard error, each "culvert: ..." and complete.
- * What a peer sent must pass through log_escape() first.  This is the only
- * module besides main with state at file scope.
+ * The log: lines on standard error, each "culvert: ..." and complete, or
+ * entries of the journal with fields of their own.  What a peer sent must pass
+ * through log_escape() first.  This is the only module besides main with state
+ * at file scope.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -23,18 +24,34 @@ enum log_level {
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
-/*
- * Writes one line, without a newline in format.  session is the number that
- * begins a session's lines ("culvert: [12] ..."), 0 for none.
- */
-void log_line(enum log_level level, unsigned long session, const char *format,
-    ...) __attribute__((format(printf, 3, 4)));
+/* What a line is about: the first two begin it ("culvert: plant: [12] ..."),
+ * and all are fields in the journal. */
+struct log_origin {
+	const char *tunnel;    /* its name, or NULL; in the journal TUNNEL */
+	unsigned long session; /* its number, 0 for none; SESSION */
+	const char *peer;      /* the client's address, or NULL; PEER */
+};
 
-#define log_err(...) log_line(LOG_LEVEL_ERR, 0, __VA_ARGS__)
-#define log_warn(...) log_line(LOG_LEVEL_WARN, 0, __VA_ARGS__)
-#define log_info(...) log_line(LOG_LEVEL_INFO, 0, __VA_ARGS__)
-#define log_verbose(...) log_line(LOG_LEVEL_VERBOSE, 0, __VA_ARGS__)
-#define log_debug(...) log_line(LOG_LEVEL_DEBUG, 0, __VA_ARGS__)
+/* Writes one line, without a newline in format.  origin may be NULL. */
+void log_line(enum log_level level, const struct log_origin *origin,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#define log_err(...) log_line(LOG_LEVEL_ERR, NULL, __VA_ARGS__)
+#define log_warn(...) log_line(LOG_LEVEL_WARN, NULL, __VA_ARGS__)
+#define log_info(...) log_line(LOG_LEVEL_INFO, NULL, __VA_ARGS__)
+#define log_verbose(...) log_line(LOG_LEVEL_VERBOSE, NULL, __VA_ARGS__)
+#define log_debug(...) log_line(LOG_LEVEL_DEBUG, NULL, __VA_ARGS__)
+
+/*
+ * Where standard error is the journal's (systemd.exec(5), JOURNAL_STREAM), goes
+ * to its own socket from now on, which a confined process could not connect
+ * to; else it does nothing.  What the journal does not take goes to standard
+ * error, as before.
+ */
+void log_open_journal(void);
+
+/* Standard error again; for a process that has closed the socket. */
+void log_forget_journal(void);
 
 /*
  * Copies len bytes of a peer into text (size bytes, NUL included) so that a

@@ -7,10 +7,10 @@
 #include "limits.h"
 
 void
-log_limit_end(struct log_limit *limit, unsigned long session)
+log_limit_end(struct log_limit *limit, const struct log_origin *origin)
 {
 	if (limit->hidden > 0)
-		log_line(LOG_LEVEL_WARN, session,
+		log_line(LOG_LEVEL_WARN, origin,
 		    "%lu more warning%s of this kind %s left out",
 		    limit->hidden, limit->hidden == 1 ? "" : "s",
 		    limit->hidden == 1 ? "was" : "were");
@@ -18,7 +18,8 @@ log_limit_end(struct log_limit *limit, unsigned long session)
 }
 
 bool
-log_limit_allows(struct log_limit *limit, uint64_t now, unsigned long session)
+log_limit_allows(struct log_limit *limit, uint64_t now,
+    const struct log_origin *origin)
 {
 	uint64_t back = (now - limit->since) / LIMIT_LOG_WARNING_MS;
 
@@ -34,6 +35,6 @@ log_limit_allows(struct log_limit *limit, uint64_t now, unsigned long session)
 		return false;
 	}
 	limit->spent++;
-	log_limit_end(limit, session);
+	log_limit_end(limit, origin);
 	return true;
 }

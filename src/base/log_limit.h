@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct log_origin;
+
 /* Zeroed at first. */
 struct log_limit {
 	unsigned spent;	      /* of LIMIT_LOG_WARNINGS */
@@ -18,13 +20,13 @@ struct log_limit {
 
 /*
  * May one more be logged at now, in milliseconds of a clock that never goes
- * back?  If some were left out before it, says so first.  session: see
+ * back?  If some were left out before it, says so first.  origin: see
  * log_line().
  */
 bool log_limit_allows(struct log_limit *limit, uint64_t now,
-    unsigned long session);
+    const struct log_origin *origin);
 
 /* Nothing more will come: says how many were left out, if any. */
-void log_limit_end(struct log_limit *limit, unsigned long session);
+void log_limit_end(struct log_limit *limit, const struct log_origin *origin);
 
 #endif

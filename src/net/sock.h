@@ -88,6 +88,11 @@ typedef void net_accept_cb(void *ctx, struct stream *stream);
 struct net_listener *net_listen(struct net *net, const struct addr *at,
     bool dual, net_accept_cb *accepted, void *ctx, int *ret_err);
 
+/* The same with a listening TCP socket of somebody else's, which becomes its
+ * own on success. */
+struct net_listener *net_listen_fd(struct net *net, int fd,
+    net_accept_cb *accepted, void *ctx, int *ret_err);
+
 /* The same at a Unix socket path, which must not exist; mode 0600. */
 struct net_listener *net_listen_unix(struct net *net, const char *path,
     net_accept_cb *accepted, void *ctx, int *ret_err);

@@ -6,6 +6,7 @@
  * taken.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -149,6 +150,25 @@ net_listen(struct net *net, const struct addr *at, bool dual,
 	struct net_listener *listener;
 	int err = sock_listen(at, dual, &fd);
 
+	if (err != 0) {
+		*ret_err = err;
+		return NULL;
+	}
+	listener = net_listener_new(net, &fd, accepted, ctx);
+	if (listener == NULL)
+		*ret_err = -ENOMEM;
+	return listener;
+}
+
+struct net_listener *
+net_listen_fd(struct net *net, int fd, net_accept_cb *accepted, void *ctx,
+    int *ret_err)
+{
+	struct net_listener *listener;
+	int err = sock_set_options(fd);
+
+	if (err == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+		err = -errno;
 	if (err != 0) {
 		*ret_err = err;
 		return NULL;

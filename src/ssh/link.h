@@ -34,6 +34,7 @@ struct link_options {
 	const char *directory;	      /* private, mode 0700, existing */
 	bool batch;		      /* never ask (BatchMode=yes) */
 	bool quiet;	     /* ssh's words: in why, and else only at -v */
+	bool named;	     /* ... say where it goes */
 	bool apart;	     /* in a session of its own, without a terminal:
 			      * nor can an ssh that it starts ask anybody */
 	bool ask;	     /* what is left at its defaults: defaults.h */

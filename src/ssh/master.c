@@ -57,6 +57,7 @@ master_new(uv_loop_t *loop, const struct link_options *options,
 	master->ctx = ctx;
 	master->words_fd = -1;
 	master->words.quiet = options->quiet;
+	master->words.to = options->named ? options->destination : NULL;
 	return master;
 }
 

@@ -125,7 +125,7 @@ is_refused_login(const char *why)
 static void
 say_failed(struct reconnect *reconnect, uint64_t ms)
 {
-	log_line(reconnect->said ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, 0,
+	log_line(reconnect->said ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, NULL,
 	    "ssh could not connect to %s: %s; trying again in %.1f s%s",
 	    reconnect->destination, reconnect->why, (double)ms / 1000,
 	    reconnect->said ? "" : ", and on");

@@ -62,10 +62,10 @@ words_line(struct words *words)
 	words->line_len = 0;
 	if (text[0] == '\0')
 		return;
-	if (words->quiet || words_is_noise(text))
-		log_verbose("ssh: %s", text);
-	else
-		log_info("ssh: %s", text);
+	log_line(words->quiet || words_is_noise(text) ? LOG_LEVEL_VERBOSE :
+							LOG_LEVEL_INFO,
+	    NULL, "ssh%s%s: %s", words->to != NULL ? " to " : "",
+	    words->to != NULL ? words->to : "", text);
 	if (!words_is_debug(text) && !words_is_noise(text))
 		words_keep(words, text);
 }

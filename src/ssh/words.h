@@ -13,7 +13,8 @@
 
 /* Embedding it is the point; treat the fields as private. */
 struct words {
-	bool quiet;		    /* lines are logged at -v only */
+	bool quiet;	/* lines are logged at -v only */
+	const char *to; /* where ssh goes, if lines say so; or NULL */
 	char line[LIMIT_SSH_WORDS]; /* not ended yet */
 	size_t line_len;
 	char kept[LIMIT_SSH_WORDS]; /* whole lines, "; " between them */

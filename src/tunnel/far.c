@@ -226,7 +226,7 @@ free_far(struct side *side)
 		LIST_REMOVE(listener, link);
 		far_listener_free(listener);
 	}
-	log_limit_end(&far->refusals, 0);
+	log_limit_end(&far->refusals, NULL);
 	free(far);
 }
 

@@ -194,7 +194,7 @@ on_accept(void *ctx, struct stream *stream)
 	}
 	far_listener_describe(listener, place, sizeof(place));
 	if (listener->state == FAR_DEAD || listener->handler == NULL) {
-		if (log_limit_allows(&far->refusals, uv_now(far->loop), 0))
+		if (log_limit_allows(&far->refusals, uv_now(far->loop), NULL))
 			log_warn("refused a connection to %s: no data "
 				 "connection is expected there",
 			    place);

@@ -15,7 +15,7 @@ bool
 session_may_warn(struct session *session)
 {
 	return log_limit_allows(&session->warnings,
-	    uv_now(session->options->loop), session->number);
+	    uv_now(session->options->loop), &session->origin);
 }
 
 /* ---- actions ---- */
@@ -48,7 +48,7 @@ send_control(struct session *session, const struct engine_action *action)
 {
 	struct control *to = &session->control[action->peer];
 
-	session_log_transcript(session->number, action);
+	session_log_transcript(&session->origin, action);
 	if (to->stream == NULL)
 		return;
 	/* A dead stream says so by closed(); here only memory can fail. */
@@ -76,11 +76,11 @@ carry_out(struct session *session, const struct engine_action *action)
 		session_clock_act(session, action);
 		break;
 	case ENGINE_LOG:
-		session_log_text(session->number, action, &session->warnings,
+		session_log_text(&session->origin, action, &session->warnings,
 		    uv_now(session->options->loop));
 		break;
 	case ENGINE_REPORT:
-		session_log_report(session->number, &action->report);
+		session_log_report(&session->origin, &action->report);
 		break;
 	case ENGINE_DATA_OPEN:
 	case ENGINE_DATA_GIVE:
@@ -132,7 +132,7 @@ session_pump(struct session *session)
 		return;
 	}
 	session_clock_close(session);
-	log_limit_end(&session->warnings, session->number);
+	log_limit_end(&session->warnings, &session->origin);
 	session_say(session, LOG_LEVEL_VERBOSE, "ended");
 	session->handler->ended(session->ctx, session);
 }
@@ -284,7 +284,14 @@ session_new(const struct session_options *options, unsigned long number,
 		return NULL;
 	}
 	session->options = options;
-	session->number = number;
+	session->origin = (struct log_origin) {
+		.tunnel = options->name,
+		.session = number,
+		.peer = session->peer_text,
+	};
+	snprintf(session->peer_text, sizeof(session->peer_text), "%s",
+	    peer->family != AF_UNSPEC ? addr_format(peer, text) :
+					side_name(options->client_side));
 	session->handler = handler;
 	session->ctx = ctx;
 	session->local[ENGINE_CLIENT] = *local;
@@ -295,8 +302,7 @@ session_new(const struct session_options *options, unsigned long number,
 		session->control[i].peer = (enum engine_peer)i;
 	}
 	session_say(session, LOG_LEVEL_VERBOSE, "control connection from %s",
-	    peer->family != AF_UNSPEC ? addr_format(peer, text) :
-					side_name(options->client_side));
+	    session->peer_text);
 	session->control[ENGINE_CLIENT].stream = client;
 	stream_set_handler(client, &control_handler,
 	    &session->control[ENGINE_CLIENT]);

@@ -17,6 +17,7 @@ struct session;
 
 /* What a session takes from its tunnel; outlives it. */
 struct session_options {
+	const char *name; /* of the tunnel, or NULL */
 	uv_loop_t *loop;
 	struct side *client_side;
 	struct side *server_side;

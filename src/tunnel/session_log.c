@@ -10,8 +10,8 @@
 #include "ftp/command.h"
 
 void
-session_log_text(unsigned long number, const struct engine_action *action,
-    struct log_limit *limit, uint64_t now)
+session_log_text(const struct log_origin *origin,
+    const struct engine_action *action, struct log_limit *limit, uint64_t now)
 {
 	static const enum log_level levels[] = {
 		[ENGINE_WARN] = LOG_LEVEL_WARN,
@@ -21,10 +21,10 @@ session_log_text(unsigned long number, const struct engine_action *action,
 	char text[1024];
 
 	if (action->level != ENGINE_VERBOSE &&
-	    !log_limit_allows(limit, now, number))
+	    !log_limit_allows(limit, now, origin))
 		return;
 	log_escape(text, sizeof(text), action->bytes, action->len - 1);
-	log_line(levels[action->level], number, "%s", text);
+	log_line(levels[action->level], origin, "%s", text);
 }
 
 /* "the server answered 226, so it may hold the part as if it were whole" */
@@ -53,7 +53,8 @@ describe_end(const struct engine_report *report, char *text, size_t size)
 }
 
 void
-session_log_report(unsigned long number, const struct engine_report *report)
+session_log_report(const struct log_origin *origin,
+    const struct engine_report *report)
 {
 	enum log_level level = LOG_LEVEL_VERBOSE;
 	char name[LOG_ESCAPED_MAX], end[640];
@@ -64,14 +65,15 @@ session_log_report(unsigned long number, const struct engine_report *report)
 		level = LOG_LEVEL_WARN;
 	log_escape(name, sizeof(name), report->name, strlen(report->name));
 	describe_end(report, end, sizeof(end));
-	log_line(level, number, "%s %s \"%s\", %llu bytes: %s",
+	log_line(level, origin, "%s %s \"%s\", %llu bytes: %s",
 	    report->upload ? "upload" : "download",
 	    *verb != '\0' ? verb : "SITE", name,
 	    (unsigned long long)report->bytes, end);
 }
 
 void
-session_log_transcript(unsigned long number, const struct engine_action *action)
+session_log_transcript(const struct log_origin *origin,
+    const struct engine_action *action)
 {
 	char line[512], text[LOG_ESCAPED_MAX];
 	struct command command;
@@ -87,6 +89,6 @@ session_log_transcript(unsigned long number, const struct engine_action *action)
 	} else {
 		log_escape(text, sizeof(text), action->bytes, len);
 	}
-	log_line(LOG_LEVEL_DEBUG, number, "%s %s",
+	log_line(LOG_LEVEL_DEBUG, origin, "%s %s",
 	    action->peer == ENGINE_SERVER ? "->" : "<-", text);
 }

@@ -1,24 +1,24 @@
 /*
- * What a session says to the log.  number is the session's; what peers have
- * sent is escaped.
+ * What a session says to the log.  What peers have sent is escaped.
  */
 #ifndef TUNNEL_SESSION_LOG_H
 #define TUNNEL_SESSION_LOG_H
 
+#include "base/log.h"
 #include "base/log_limit.h"
 #include "ftp/engine.h"
 
 /* ENGINE_LOG; of what is not for -v no more than the limit allows at now. */
-void session_log_text(unsigned long number, const struct engine_action *action,
-    struct log_limit *limit, uint64_t now);
+void session_log_text(const struct log_origin *origin,
+    const struct engine_action *action, struct log_limit *limit, uint64_t now);
 
 /* ENGINE_REPORT: a line a transfer; a warning if it was cut.  None is left
  * out. */
-void session_log_report(unsigned long number,
+void session_log_report(const struct log_origin *origin,
     const struct engine_report *report);
 
 /* ENGINE_SEND, at -v -v: the line that is sent, without passwords. */
-void session_log_transcript(unsigned long number,
+void session_log_transcript(const struct log_origin *origin,
     const struct engine_action *action);
 
 #endif

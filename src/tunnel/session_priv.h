@@ -39,7 +39,8 @@ enum clock_timer {
 
 struct session {
 	const struct session_options *options;
-	unsigned long number;
+	struct log_origin origin; /* its peer is peer_text */
+	char peer_text[ADDR_TEXT_MAX];
 	const struct session_handler *handler;
 	void *ctx;
 	struct engine *engine;
@@ -58,7 +59,7 @@ struct session {
 };
 
 #define session_say(session, level, ...) \
-	log_line((level), (session)->number, __VA_ARGS__)
+	log_line((level), &(session)->origin, __VA_ARGS__)
 
 /* session.c: carries out what the engine wants.  The session may be over, and
  * dead, when it returns. */

@@ -60,20 +60,24 @@ refuse(struct tunnel *tunnel, struct stream *stream, const struct addr *peer,
     const char *why, const char *reply)
 {
 	char text[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX];
+	struct log_origin origin = { .tunnel = tunnel->options.name };
 
 	if (net_finishing(tunnel->options.net) < LIMIT_TURNED_AWAY)
 		tunnel_turn_away(stream, reply);
 	else
 		stream_reset(stream);
 	if (!log_limit_allows(&tunnel->refusals, uv_now(tunnel->options.loop),
-		0))
+		&origin))
 		return;
-	if (peer->family != AF_UNSPEC)
-		log_warn("refused a client from %s: %s",
-		    addr_format(peer, text), why);
-	else
-		log_warn("refused a client at %s of the SSH server: %s",
+	if (peer->family != AF_UNSPEC) {
+		origin.peer = addr_format(peer, text);
+		log_line(LOG_LEVEL_WARN, &origin,
+		    "refused a client from %s: %s", text, why);
+	} else {
+		log_line(LOG_LEVEL_WARN, &origin,
+		    "refused a client at %s of the SSH server: %s",
 		    tunnel_address(tunnel, text, sizeof(text)), why);
+	}
 }
 
 struct admission_place *
@@ -155,6 +159,7 @@ tunnel_new(const struct tunnel_options *options, char *why, size_t why_size)
 	}
 	tunnel->options = *options;
 	tunnel->session_options = (struct session_options) {
+		.name = options->name,
 		.loop = options->loop,
 		.server_host = options->server_host,
 		.server_port = options->server_port,
@@ -277,6 +282,15 @@ on_freed(uv_handle_t *handle)
 	free(handle->data);
 }
 
+/* How many were not said. */
+static void
+tunnel_say_refusals(struct tunnel *tunnel)
+{
+	const struct log_origin origin = { .tunnel = tunnel->options.name };
+
+	log_limit_end(&tunnel->refusals, &origin);
+}
+
 void
 tunnel_free(struct tunnel *tunnel)
 {
@@ -284,6 +298,6 @@ tunnel_free(struct tunnel *tunnel)
 		return;
 	assert(LIST_EMPTY(&tunnel->sessions));
 	close_listeners(tunnel, "");
-	log_limit_end(&tunnel->refusals, 0);
+	tunnel_say_refusals(tunnel);
 	uv_close((uv_handle_t *)&tunnel->timer, on_freed);
 }

@@ -13,6 +13,7 @@
 #include "tunnel/policy.h"
 #include "tunnel/side.h"
 
+struct activation;
 struct reconnect;
 
 /* What all tunnels of the process count. */
@@ -23,9 +24,11 @@ struct tunnel_count {
 };
 
 struct tunnel_options {
+	const char *name; /* of the configuration file, or NULL */
 	bool remote;	  /* -R: sshd listens, the server is on our side */
-	const char *bind; /* "", "*", a name or an address */
-	uint16_t port;	  /* 0: the choice of whoever listens */
+	struct activation *activation; /* sockets that it may take, or NULL */
+	const char *bind;	       /* "", "*", a name or an address */
+	uint16_t port;		       /* 0: the choice of whoever listens */
 	const char *server_host;
 	uint16_t server_port;
 	const struct policy *policy;

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/activation.h"
 #include "base/log.h"
 #include "ssh/reconnect.h"
 #include "tunnel/tunnel_priv.h"
@@ -53,13 +55,16 @@ static void
 refuse_waiting(struct tunnel_waiting *waiting, const char *why)
 {
 	char reply[400], text[ADDR_TEXT_MAX];
+	const struct log_origin origin = {
+		.tunnel = waiting->tunnel->options.name,
+		.peer = addr_format(&waiting->peer, text),
+	};
 
 	if (log_limit_allows(&waiting->tunnel->refusals,
-		uv_now(waiting->tunnel->options.loop), 0))
-		log_warn("refused a client from %s: the SSH connection is "
-			 "down%s%s",
-		    addr_format(&waiting->peer, text), *why != '\0' ? ": " : "",
-		    why);
+		uv_now(waiting->tunnel->options.loop), &origin))
+		log_line(LOG_LEVEL_WARN, &origin,
+		    "refused a client from %s: the SSH connection is down%s%s",
+		    text, *why != '\0' ? ": " : "", why);
 	snprintf(reply, sizeof(reply),
 	    "421 The SSH connection is down%s%.300s\r\n",
 	    *why != '\0' ? ": " : ", try again later.", why);
@@ -98,14 +103,18 @@ wait_for_link(struct tunnel *tunnel, struct stream *stream,
 	};
 	struct tunnel_waiting *waiting = calloc(1, sizeof(*waiting));
 	char text[ADDR_TEXT_MAX];
+	const struct log_origin origin = {
+		.tunnel = tunnel->options.name,
+		.peer = addr_format(peer, text),
+	};
 
 	if (waiting == NULL) {
 		stream_reset(stream);
 		admission_leave(place);
 		return;
 	}
-	log_verbose("a client from %s waits for the SSH connection",
-	    addr_format(peer, text));
+	log_line(LOG_LEVEL_VERBOSE, &origin,
+	    "a client from %s waits for the SSH connection", text);
 	waiting->tunnel = tunnel;
 	waiting->stream = stream;
 	waiting->local = *local;
@@ -174,6 +183,26 @@ on_accept(void *ctx, struct stream *stream)
 
 /* ---- where it listens ---- */
 
+/* With the service manager's socket, if it has one there. */
+static struct net_listener *
+listen_one(struct tunnel *tunnel, const struct addr *at, bool dual,
+    int *ret_err)
+{
+	const struct tunnel_options *options = &tunnel->options;
+	struct net_listener *listener;
+	int fd = -1;
+
+	if (options->activation != NULL)
+		fd = activation_find(options->activation, at, dual);
+	if (fd < 0)
+		return net_listen(options->net, at, dual, on_accept, tunnel,
+		    ret_err);
+	listener = net_listen_fd(options->net, fd, on_accept, tunnel, ret_err);
+	if (listener == NULL)
+		close(fd);
+	return listener;
+}
+
 static int
 bind_one(struct tunnel *tunnel, struct addr at, bool dual)
 {
@@ -190,8 +219,7 @@ bind_one(struct tunnel *tunnel, struct addr at, bool dual)
 	at.port = tunnel->options.port;
 	if (at.port == 0 && tunnel->n_listeners > 0)
 		at.port = net_listener_addr(tunnel->listeners[0]).port;
-	listener =
-	    net_listen(tunnel->options.net, &at, dual, on_accept, tunnel, &err);
+	listener = listen_one(tunnel, &at, dual, &err);
 	if (listener == NULL)
 		return err;
 	tunnel->listeners[tunnel->n_listeners++] = listener;

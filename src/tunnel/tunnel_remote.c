@@ -100,6 +100,7 @@ static void
 on_far_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 {
 	struct tunnel *tunnel = ctx;
+	const struct log_origin origin = { .tunnel = tunnel->options.name };
 	char text[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX];
 
 	tunnel->far_at = v4->family != AF_UNSPEC ? *v4 : *v6;
@@ -107,7 +108,7 @@ on_far_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 		tell_started(tunnel, NULL);
 		return;
 	}
-	log_line(tunnel->told ? LOG_LEVEL_WARN : LOG_LEVEL_VERBOSE, 0,
+	log_line(tunnel->told ? LOG_LEVEL_WARN : LOG_LEVEL_VERBOSE, &origin,
 	    "listening on %s of the SSH server again",
 	    tunnel_address(tunnel, text, sizeof(text)));
 	tunnel->told = false;
@@ -140,9 +141,10 @@ on_pause_over(uv_timer_t *timer)
 static void
 listen_later(struct tunnel *tunnel, const char *why)
 {
+	const struct log_origin origin = { .tunnel = tunnel->options.name };
 	uint64_t ms = pause_after(&tunnel->pause, 0);
 
-	log_line(tunnel->told ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, 0,
+	log_line(tunnel->told ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, &origin,
 	    "%s; trying again in %.1f s", why, (double)ms / 1000);
 	tunnel->told = true;
 	uv_timer_start(&tunnel->timer, on_pause_over, ms, 0);

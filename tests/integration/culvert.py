@@ -65,9 +65,9 @@ class Culvert:
         if ready:
             self.wait_ready(len(forwards) + len(remotes) or 1)
 
-    def _run(self, directory, argv, env):
+    def _run(self, directory, argv, env, **popen):
         self.dir = str(directory)
-        self.process = Process(argv, "culvert", env={
+        self.process = Process(argv, "culvert", **popen, env={
             **os.environ, "HOME": self.dir, "TMPDIR": self.dir,
             "XDG_RUNTIME_DIR": self.dir, "XDG_CONFIG_HOME": self.dir,
             # A small quarantine, so that memory can be watched there too.
@@ -191,14 +191,14 @@ class Up(Culvert):
     """The same with tunnels of a configuration file: `culvert up -f path`.
 
     names: of the tunnels, or "--all"; listeners: so many it has when it is
-    ready; None: do not wait.
+    ready; None: do not wait.  wrap: what is run, and becomes it.
     """
 
     # pylint: disable-next=super-init-not-called
     def __init__(self, directory, path, names, listeners, options=(),
-                 env=None):
-        self._run(directory, [PROGRAM, "up", "-f", str(path), *options,
-                              *names], env)
+                 env=None, wrap=(), pass_fds=()):
+        self._run(directory, [*wrap, PROGRAM, "up", "-f", str(path), *options,
+                              *names], env, pass_fds=pass_fds)
         if listeners is not None:
             self.wait_ready(listeners)
 

@@ -142,7 +142,12 @@ test_lines(void **state)
 	log_set_level(LOG_LEVEL_INFO);
 	errno = ENOTTY;
 	log_err("one %d", 1);
-	log_line(LOG_LEVEL_INFO, 12, "two %s", "x\ny");
+	log_line(LOG_LEVEL_INFO, &(struct log_origin) { .session = 12 },
+	    "two %s", "x\ny");
+	log_line(LOG_LEVEL_INFO, &(struct log_origin) { "plant", 3, "::1" },
+	    "of it");
+	log_line(LOG_LEVEL_INFO, &(struct log_origin) { .tunnel = "plant" },
+	    "all");
 	assert_int_equal(errno, ENOTTY);
 	log_verbose("not this");
 	log_set_level(LOG_LEVEL_ERR);
@@ -151,7 +156,9 @@ test_lines(void **state)
 	log_debug("three");
 	capture_end(&capture);
 	assert_string_equal(capture.text,
-	    "culvert: one 1\nculvert: [12] two x y\nculvert: three\n");
+	    "culvert: one 1\nculvert: [12] two x y\n"
+	    "culvert: plant: [3] of it\nculvert: plant: all\n"
+	    "culvert: three\n");
 	assert_int_equal(log_get_level(), LOG_LEVEL_DEBUG);
 }
 
@@ -173,13 +180,15 @@ test_long_line(void **state)
 	assert_ptr_equal(strchr(capture.text, '\n'), capture.text + len - 1);
 }
 
+static const struct log_origin seven = { .session = 7 };
+
 static unsigned
 count_allowed(struct log_limit *limit, uint64_t now, unsigned wanted)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < wanted; i++)
-		n += log_limit_allows(limit, now, 7);
+		n += log_limit_allows(limit, now, &seven);
 	return n;
 }
 
@@ -206,8 +215,8 @@ test_limit(void **state)
 	/* A quiet time gives all of them back, and no more. */
 	now += (uint64_t)LIMIT_LOG_WARNINGS * LIMIT_LOG_WARNING_MS * 5;
 	assert_int_equal(count_allowed(&limit, now, 1000), LIMIT_LOG_WARNINGS);
-	log_limit_end(&limit, 7);
-	log_limit_end(&limit, 7);
+	log_limit_end(&limit, &seven);
+	log_limit_end(&limit, &seven);
 	capture_end(&capture);
 	assert_string_equal(capture.text,
 	    "culvert: [7] 990 more warnings of this kind were left out\n"
@@ -224,8 +233,8 @@ test_limit_not_reached(void **state)
 
 	(void)state;
 	capture_start(&capture);
-	assert_true(log_limit_allows(&limit, 0, 7));
-	log_limit_end(&limit, 7);
+	assert_true(log_limit_allows(&limit, 0, &seven));
+	log_limit_end(&limit, &seven);
 	capture_end(&capture);
 	assert_string_equal(capture.text, "");
 }

@@ -1,0 +1,276 @@
+"""Sockets and the journal of systemd (issue 6, point 2).
+
+No systemd runs here: the test opens the sockets and hands them over, and is
+what journald is, on a socket where its own would be.
+"""
+
+import os
+import re
+import signal
+import socket
+
+import pytest
+
+import as_service
+import culvert
+import scripted
+from process import FAILSAFE, Process
+from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
+from transfer import Ftp
+
+# pylint: disable=redefined-outer-name
+
+
+@pytest.fixture
+def listening():
+    """Return a function that makes a listening socket, as systemd does."""
+    made = []
+
+    def make(address="127.0.0.1", family=socket.AF_INET):
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY,
+                            address != "::")
+        sock.bind((address, 0))
+        sock.listen()
+        made.append(sock)
+        return sock
+
+    yield make
+    for sock in made:
+        sock.close()
+
+
+def port_of(sock):
+    """Its port."""
+    return sock.getsockname()[1]
+
+
+@pytest.fixture
+def start_with(start_up):
+    """Return a function that starts culvert up with these sockets."""
+    def start(path, *names, sockets=(), journal=None, **how):
+        return start_up(path, *names, **how,
+                        wrap=as_service.argv(sockets, journal),
+                        pass_fds=[sock.fileno() for sock in sockets])
+    return start
+
+
+def at(sock, sshd, server, bind="127.0.0.1", more=()):
+    """Lines of a tunnel that listens where the socket does."""
+    return ["destination = files.test", f"F = {sshd.config}",
+            f"L = {bind}:{port_of(sock)}:127.0.0.1:{server.port}", *more]
+
+
+@pytest.mark.parametrize("address, family, bind, more", [
+    ("127.0.0.1", socket.AF_INET, "127.0.0.1", []),
+    ("::1", socket.AF_INET6, "[::1]", []),
+    ("::", socket.AF_INET6, "*", ["allow = 127.0.0.1"]),
+    ("0.0.0.0", socket.AF_INET, "*", ["allow = 127.0.0.1"]),
+], ids=["ipv4", "ipv6", "all", "all-ipv4"])
+def test_taken(address, family, bind, more, conf, sshd, ftp_server, listening,
+               start_with, tmp):
+    """The tunnel is where the socket is, and FTP goes through it."""
+    sock = listening(address, family)
+    one = start_with(conf(plant=at(sock, sshd, ftp_server, bind, more)),
+                     "plant", sockets=[sock])
+    assert one.port == port_of(sock)
+    if address in ("::", "0.0.0.0"):
+        one.listeners = [("127.0.0.1", one.port)]
+    if address == "::1":
+        with Ftp(At(one, 0), ftp_server) as ftp:
+            ftp.ask("EPSV", "229")
+        return
+    for mode in ("passive", "active"):
+        fetch(one, 0, ftp_server, tmp.name, mode)
+
+
+def test_several(conf, sshd, ftp_server, listening, start_with, tmp):
+    """Each tunnel has its own; one that has none makes it."""
+    socks = [listening(), listening()]
+    one = start_with(conf(plant=at(socks[1], sshd, ftp_server),
+                          bank=at(socks[0], sshd, ftp_server),
+                          mill=to(sshd, ftp_server)),
+                     "--all", listeners=3, sockets=socks)
+    for number in range(3):
+        fetch(one, number, ftp_server, tmp.name)
+
+
+def test_nobody_is_refused(conf, sshd, ftp_server, listening, start_with):
+    """Who comes between two culverts waits for the second."""
+    sock = listening()
+    path = conf(plant=at(sock, sshd, ftp_server))
+    one = start_with(path, "plant", sockets=[sock])
+    one.stop()
+    with scripted.client(*one.listeners[0]) as client:
+        start_with(path, "plant", sockets=[sock])
+        client.expect("220")
+
+
+def test_reload(conf, sshd, ftp_server, listening, start_with, tmp):
+    """A tunnel that has gone and comes again has its socket again."""
+    sock = listening()
+    bank = to(sshd, ftp_server)
+    path = conf(plant=at(sock, sshd, ftp_server), bank=bank)
+    one = start_with(path, "--all", listeners=2, sockets=[sock])
+    for tunnels, said in (({}, "0 new"),
+                          ({"plant": at(sock, sshd, ftp_server)}, "1 new")):
+        conf(bank=bank, **tunnels)
+        place = one.mark()
+        one.process.send_signal(signal.SIGHUP)
+        one.wait_log(f"read again; .* {said}", start=place)
+    one.listeners = [("127.0.0.1", port_of(sock))]
+    fetch(one, 0, ftp_server, tmp.name)
+
+
+def test_nobodys(conf, sshd, ftp_server, listening, start_with):
+    """A socket that no tunnel is to have is an error, with the cure."""
+    sock = listening()
+    one = start_with(conf(plant=to(sshd, ftp_server)), "plant",
+                     sockets=[sock], listeners=None)
+    assert one.process.wait() == 1
+    one.wait_log(f"the service manager listens on 127.0.0.1:{port_of(sock)}, "
+                 "but no tunnel is to .ListenStream= is to be the address "
+                 "and port of a -L.$")
+    one.check_nothing_left()
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
+def test_no_listener(kind, conf, sshd, ftp_server, start_with):
+    """Nor does it take what does not listen."""
+    with socket.socket(socket.AF_INET, kind) as sock:
+        sock.bind(("127.0.0.1", 0))
+        one = start_with(conf(plant=to(sshd, ftp_server)), "plant",
+                         sockets=[sock], listeners=None)
+        assert one.process.wait() == 1
+    one.wait_log("socket 1 of the service manager does not listen for TCP")
+
+
+def test_of_another(conf, sshd, ftp_server, start_up):
+    """Words that are for another process are nothing to us."""
+    env = {"LISTEN_FDS": "5", "LISTEN_PID": "1"}
+    start_up(conf(plant=to(sshd, ftp_server)), "plant", env=env)
+
+
+def test_not_for_ssh(conf, sshd, ftp_server, listening, start_with, tmp):
+    """Neither the sockets nor the words go on to ssh."""
+    script = tmp / "ssh"
+    script.write_text('#!/bin/sh\nenv | grep ^LISTEN_ >&2\n'
+                      'ls -l /proc/self/fd >&2\nexec ssh "$@"\n')
+    script.chmod(0o755)
+    sock = listening()
+    one = start_with(conf(plant=at(sock, sshd, ftp_server,
+                                   more=[f"ssh = {script}"])),
+                     "plant", sockets=[sock])
+    with Ftp(At(one, 0), ftp_server) as ftp:
+        ftp.ask("NOOP", "200")
+    assert "-> /" in one.output and "LISTEN_" not in one.output
+    inode = os.fstat(sock.fileno()).st_ino
+    assert f"socket:[{inode}]" not in one.output
+
+
+def test_systemd_socket_activate(conf, sshd, ftp_server, tmp):
+    """systemd's own program: the first client starts culvert."""
+    with scripted.Listener() as free:
+        port = free.port
+    path = conf(plant=["destination = files.test", f"F = {sshd.config}",
+                       f"L = {port}:127.0.0.1:{ftp_server.port}"])
+    one = Process(["systemd-socket-activate", "-l", f"127.0.0.1:{port}",
+                   "--setenv", f"TMPDIR={tmp}", "--setenv", f"HOME={tmp}",
+                   culvert.PROGRAM, "up", "-f", str(path), "plant"])
+    try:
+        one.wait_line("Listening on")
+        one.listeners = [("127.0.0.1", port)]
+        with Ftp(At(one, 0), ftp_server) as ftp:
+            ftp.ask("NOOP", "200")
+        assert "culvert: plant: listening on" in one.output
+        assert one.stop() == 0
+    finally:
+        one.kill()
+
+
+# ---- the journal ----
+
+class Journal:
+    """journald's end of its socket."""
+
+    def __init__(self, directory):
+        directory.mkdir()
+        self.directory = directory
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(str(directory / "socket"))
+        self.sock.settimeout(FAILSAFE)
+
+    def next(self):
+        """The fields of the next entry."""
+        lines = self.sock.recv(65536).decode().splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    def until(self, words):
+        """The first entry whose message matches."""
+        while True:
+            entry = self.next()
+            if re.search(words, entry["MESSAGE"]):
+                return entry
+
+
+@pytest.fixture
+def journal(tmp):
+    """A journald."""
+    one = Journal(tmp / "journal")
+    yield one
+    one.sock.close()
+
+
+def test_fields(journal, conf, sshd, ftp_server, start_with):
+    """An entry has who it is about in its fields, and nothing twice."""
+    one = start_with(conf(plant=to(sshd, ftp_server)), "plant",
+                     journal=journal.directory, options=["-vv"],
+                     listeners=None)
+    entry = journal.until("listening on")
+    port = int(re.search(r"127\.0\.0\.1:(\d+)", entry["MESSAGE"])[1])
+    assert re.fullmatch("plant: listening on .*", entry.pop("MESSAGE"))
+    assert entry == {"SYSLOG_IDENTIFIER": "culvert", "PRIORITY": "6",
+                     "TUNNEL": "plant"}
+    one.listeners = [("127.0.0.1", port)]
+    with Ftp(At(one, 0), ftp_server) as ftp:
+        ftp.ask("NOOP", "200")
+        host, own = ftp.control.sock.getsockname()
+    entry = journal.until("control connection from")
+    number = entry["SESSION"]
+    assert entry == {
+        "SYSLOG_IDENTIFIER": "culvert", "PRIORITY": "7", "TUNNEL": "plant",
+        "SESSION": number, "PEER": f"{host}:{own}",
+        "MESSAGE": f"plant: [{number}] control connection from {host}:{own}"}
+    assert journal.until("-> PASS")["MESSAGE"].endswith(" PASS ****")
+    assert "control connection" not in one.output  # not there, too
+
+
+def test_priorities(journal, conf, sshd, ftp_server, start_with):
+    """A warning is one, an error too."""
+    path = conf(plant=to(sshd, ftp_server))
+    one = start_with(path, "plant", journal=journal.directory, listeners=None)
+    journal.until("listening on")
+    path.write_text("nonsense\n")
+    one.process.send_signal(signal.SIGHUP)
+    assert journal.until("nothing has been changed")["PRIORITY"] == "3"
+    os.kill(one.ssh, signal.SIGKILL)
+    assert journal.until("was lost")["PRIORITY"] == "4"
+
+
+def test_journal_ends(journal, conf, sshd, ftp_server, start_with):
+    """Without it, standard error has the rest."""
+    path = conf(plant=to(sshd, ftp_server))
+    one = start_with(path, "plant", journal=journal.directory, listeners=None)
+    journal.until("listening on")
+    journal.sock.close()
+    one.process.send_signal(signal.SIGHUP)
+    one.wait_log("^culvert: .*: read again")
+
+
+def test_no_journal(tmp, conf, sshd, ftp_server, start_with, start_up):
+    """Nor where nobody listens, or where the output goes elsewhere."""
+    (tmp / "empty").mkdir()
+    path = conf(plant=to(sshd, ftp_server))
+    start_with(path, "plant", journal=tmp / "empty")
+    start_up(path, "plant", env={"JOURNAL_STREAM": "1:1"})

@@ -21,6 +21,7 @@ static const struct verb_entry {
 	{ "ABOR", VERB_ABOR, 0 },
 	{ "MODE", VERB_MODE, 0 },
 	{ "REST", VERB_REST, 0 },
+	{ "SIZE", VERB_SIZE, 0 },
 	{ "FEAT", VERB_FEAT, 0 },
 	{ "AUTH", VERB_AUTH, 0 },
 	{ "PORT", VERB_PORT, VERB_IS_ACTIVE },

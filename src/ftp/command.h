@@ -21,6 +21,7 @@ enum verb {
 	VERB_ABOR,
 	VERB_MODE,
 	VERB_REST,
+	VERB_SIZE, /* RFC 3659 */
 	VERB_FEAT,
 	VERB_AUTH,
 	VERB_PORT, /* RFC 959 */

@@ -56,6 +56,8 @@ engine_free(struct engine *engine)
 	buf_free(&engine->out);
 	free(engine->actions);
 	free(engine->rest);
+	free(engine->user);
+	free(engine->size_name);
 	free(engine);
 }
 
@@ -186,7 +188,14 @@ attach_bytes(struct engine *engine, const void *bytes, size_t len)
 }
 
 void
-engine_attach_report(struct engine *engine, const char *name, const char *why)
+engine_attach_text(struct engine *engine, const char *text)
+{
+	attach_bytes(engine, text, strlen(text) + 1);
+}
+
+void
+engine_attach_report(struct engine *engine, const char *name, const char *why,
+    const char *user)
 {
 	struct queued_action *queued;
 
@@ -195,7 +204,9 @@ engine_attach_report(struct engine *engine, const char *name, const char *why)
 		return;
 	queued = &engine->actions[engine->n_actions - 1];
 	queued->why_at = buf_len(&engine->out);
-	if (buf_append(&engine->out, why, strlen(why) + 1) != 0)
+	queued->user_at = queued->why_at + strlen(why) + 1;
+	if (buf_append(&engine->out, why, strlen(why) + 1) != 0 ||
+	    buf_append(&engine->out, user, strlen(user) + 1) != 0)
 		engine->failed = true;
 }
 
@@ -468,10 +479,12 @@ engine_next(struct engine *engine, struct engine_action *ret)
 	*ret = queued->action;
 	if (ret->len > 0)
 		ret->bytes = buf_bytes(&engine->out) + queued->at;
-	if (ret->type == ENGINE_REPORT) {
+	if (ret->type == ENGINE_REPORT || ret->type == ENGINE_BEGIN) {
+		const char *texts = (const char *)buf_bytes(&engine->out);
+
 		ret->report.name = (const char *)ret->bytes;
-		ret->report.why =
-		    (const char *)buf_bytes(&engine->out) + queued->why_at;
+		ret->report.why = texts + queued->why_at;
+		ret->report.user = texts + queued->user_at;
 	}
 	return true;
 }

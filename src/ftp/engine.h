@@ -82,9 +82,11 @@ enum engine_action_type {
 	ENGINE_TIMER,  /* call engine_timer() in ms, instead of any time before
 			*/
 	ENGINE_LOG,    /* bytes is a text, NUL-terminated; level */
+	ENGINE_BEGIN,  /* a transfer has begun: report, but for how it ends */
 	ENGINE_REPORT, /* a transfer is over: see report */
 	ENGINE_LOGIN,  /* somebody has logged in, or nobody can tell any more
-			* (TLS); once */
+			* (TLS); once; bytes: who, NUL-terminated, "" where
+			* that is not known */
 	ENGINE_CREDIT, /* lines of the client wait for engine_grant() */
 
 	/* These are about the data connection with number data. */
@@ -136,10 +138,26 @@ struct engine_data_end {
 			     * with a port where it names none */
 };
 
+/* How one peer and we agreed on a data connection. */
+struct engine_way {
+	enum verb verb; /* PORT, EPSV, ...; VERB_OTHER: not by us */
+	bool active;	/* the mode */
+	struct addr at; /* the host-port of the command or of its reply, as
+			 * that peer had it; AF_UNSPEC: a port alone */
+};
+
+/* A transfer: verb to server are known when it begins, though upload, if the
+ * verb is none of ours, and what the server adds, only in the end. */
 struct engine_report {
 	enum verb verb;
 	bool upload;
 	const char *name; /* the command's argument, not escaped */
+	const char *user; /* who has logged in, as USER had it; or "" */
+	int64_t size;	  /* of the file, as SIZE or the server's first reply
+			   * had it; -1: unknown */
+	uint64_t offset;  /* where it begins (REST) */
+	bool framed;	  /* its bytes are not the file's alone (MODE B or C) */
+	struct engine_way client, server;
 	enum engine_outcome outcome;
 	uint64_t bytes;	      /* relayed in the transfer's direction */
 	unsigned server_code; /* its final reply, 0: none came */

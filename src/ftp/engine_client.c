@@ -11,8 +11,8 @@
 /* Ports below it belong to well-known services (RFC 2577 section 3). */
 #define LOWEST_PORT 1024
 
-/* Longest name of a file that a report keeps. */
-#define NAME_MAX_KEPT 255
+/* Longest name of a file that a report keeps: PATH_MAX. */
+#define NAME_MAX_KEPT 4096
 
 static const char *
 arg_of(const struct command *command, const uint8_t *line)
@@ -252,11 +252,23 @@ refuse_dead_transfer(struct engine *engine)
 }
 
 static void
+keep_argument(struct engine *engine, struct pending *pending,
+    const struct command *command, const uint8_t *line)
+{
+	size_t len = command->arg_len;
+
+	if (len > NAME_MAX_KEPT)
+		len = NAME_MAX_KEPT;
+	pending->text = strndup(arg_of(command, line), len);
+	if (pending->text == NULL)
+		engine->failed = true;
+}
+
+static void
 take_transfer(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
 	struct pending *pending;
-	size_t name_len = command->arg_len;
 
 	if (refuse_dead_transfer(engine) || ahead_refuse_transfer(engine)) {
 		/* Or the next one would begin at the wrong place. */
@@ -267,11 +279,18 @@ take_transfer(struct engine *engine, const struct command *command,
 	if (pending == NULL)
 		return;
 	pending_keep_line(engine, pending, line, len);
-	if (name_len > NAME_MAX_KEPT)
-		name_len = NAME_MAX_KEPT;
-	pending->text = strndup(arg_of(command, line), name_len);
-	if (pending->text == NULL)
-		engine->failed = true;
+	keep_argument(engine, pending, command, line);
+}
+
+/* What is told of transfers has it: USER and SIZE. */
+static void
+take_noted(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	struct pending *pending = pass_command(engine, command, line, len);
+
+	if (pending != NULL)
+		keep_argument(engine, pending, command, line);
 }
 
 static void
@@ -334,6 +353,8 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 		take_mode(engine, &command, line, len);
 	else if (command.verb == VERB_REST)
 		take_rest(engine, &command, line, len);
+	else if (command.verb == VERB_USER || command.verb == VERB_SIZE)
+		take_noted(engine, &command, line, len);
 	else
 		pass_command(engine, &command, line, len);
 }

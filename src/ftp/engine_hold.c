@@ -133,62 +133,17 @@ data_holds_reply(struct engine *engine, struct pending *transfer, unsigned code)
 
 /* ---- the end of a transfer ---- */
 
-static enum engine_outcome
-outcome_of(const struct pending *transfer, const struct data *data,
-    unsigned server_code, unsigned client_code)
-{
-	bool taken = server_code < 300; /* 0 and a second 150 among them */
-
-	if (data != NULL && data->cut)
-		return taken && pending_is_upload(transfer) ? ENGINE_TRUNCATED :
-							      ENGINE_ABORTED;
-	if (client_code >= 200 && client_code < 300)
-		return ENGINE_COMPLETE;
-	if (!transfer->begun && server_code >= 400)
-		return ENGINE_REFUSED;
-	return ENGINE_ABORTED;
-}
-
-/* For the transfer that uses it now. */
-static uint64_t
-relayed(const struct data *data, enum engine_peer peer)
+uint64_t
+data_relayed(const struct data *data, enum engine_peer peer)
 {
 	return data->bytes[peer] - data->before[peer];
-}
-
-static void
-report(struct engine *engine, const struct pending *transfer, struct data *data,
-    unsigned server_code, unsigned client_code)
-{
-	bool upload = pending_is_upload(transfer);
-	struct engine_action *action;
-	const char *name = transfer->text != NULL ? transfer->text : "";
-	const char *why = data != NULL ? data->why : "";
-
-	/* A client that was killed and one that has ended its direction look
-	 * alike, unless it was probed. */
-	if (upload && data != NULL && !data->probed &&
-	    (engine->eof[ENGINE_CLIENT] || engine->lost[ENGINE_CLIENT]))
-		data_set_cut(data, "the client was gone before the reply");
-	action = engine_act(engine, ENGINE_REPORT);
-	action->data = data != NULL ? data->number : 0;
-	action->report.verb = transfer->verb;
-	action->report.upload = upload;
-	action->report.bytes = data == NULL ?
-	    0 :
-	    relayed(data, upload ? ENGINE_SERVER : ENGINE_CLIENT);
-	action->report.server_code = server_code;
-	action->report.client_code = client_code;
-	action->report.outcome =
-	    outcome_of(transfer, data, server_code, client_code);
-	engine_attach_report(engine, name, why);
 }
 
 static bool
 untouched(const struct data *data)
 {
-	return relayed(data, ENGINE_CLIENT) == 0 &&
-	    relayed(data, ENGINE_SERVER) == 0 && !data->eof[0] &&
+	return data_relayed(data, ENGINE_CLIENT) == 0 &&
+	    data_relayed(data, ENGINE_SERVER) == 0 && !data->eof[0] &&
 	    !data->eof[1] && !data->lost[0] && !data->lost[1];
 }
 
@@ -230,7 +185,7 @@ data_transfer_over(struct engine *engine, struct pending *transfer,
 	if (data != NULL && !data->up[ENGINE_SERVER] &&
 	    (server_code == 425 || data->lost[ENGINE_SERVER]))
 		learn_forget(engine, data);
-	report(engine, transfer, data, server_code, client_code);
+	report_end(engine, transfer, data, server_code, client_code);
 	if (data != NULL && data->cutting && server_code >= 400)
 		heed_abort(engine);
 	transfer->data = NULL;

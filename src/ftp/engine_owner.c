@@ -10,8 +10,11 @@
 void
 owner_login(struct engine *engine)
 {
-	if (!engine->logged_in)
+	if (!engine->logged_in) {
 		engine_act(engine, ENGINE_LOGIN);
+		engine_attach_text(engine,
+		    engine->user != NULL ? engine->user : "");
+	}
 	engine->logged_in = true;
 }
 

@@ -19,6 +19,7 @@ pending_add(struct engine *engine, enum pending_kind kind, enum verb verb)
 	}
 	pending->kind = kind;
 	pending->verb = verb;
+	pending->size = -1;
 	TAILQ_INSERT_TAIL(&engine->pending, pending, link);
 	engine->n_pending++;
 	return pending;

@@ -14,6 +14,7 @@
  *	engine_data.c	  data connections,
  *	engine_event.c	  and what happens to them
  *	engine_hold.c	  which replies wait, and the end of a transfer
+ *	engine_report.c	  what the owner is told of transfers
  *	engine_owner.c	  what the owner asks for: NOOPs, an end that cuts
  *nothing
  *
@@ -142,7 +143,8 @@ struct pending {
 	bool waits;	   /* not with the server: for a listener, or for an
 			    * ask of ours */
 	struct data *data; /* an ask: made for it; a transfer: its own */
-	char *text;	   /* a transfer: the name */
+	char *text;	   /* a transfer, SIZE: the name; USER: it */
+	int64_t size;	   /* a transfer, SIZE: what its reply says, or -1 */
 	uint8_t *reply;	   /* LOCAL: ours; an ask: the first refusal, or */
 	size_t reply_len;  /* NULL; with its line end */
 	char *line;	   /* a transfer, an ask: as it came, */
@@ -197,8 +199,9 @@ struct ahead {
 
 struct queued_action {
 	struct engine_action action;
-	size_t at;     /* of its bytes in engine->out */
-	size_t why_at; /* REPORT: of its second text */
+	size_t at;	/* of its bytes in engine->out */
+	size_t why_at;	/* BEGIN, REPORT: of its second text */
+	size_t user_at; /* ... and its third */
 };
 
 struct engine {
@@ -225,7 +228,10 @@ struct engine {
 	struct ahead ahead;
 
 	struct engine_memory own_memory, *memory;
-	char *rest; /* accepted by the server, for the next transfer */
+	char *rest;	 /* accepted by the server, for the next transfer */
+	char *user;	 /* that the server knows of, or NULL */
+	char *size_name; /* whose SIZE was asked for last, or NULL */
+	int64_t size;	 /* of it */
 	bool epsv_all;
 	bool mode_block;
 	bool tls_pending; /* AUTH sent on: commands wait for its reply */
@@ -267,9 +273,11 @@ void engine_logf(struct engine *engine, enum engine_level level,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 struct engine_action *engine_act(struct engine *engine,
     enum engine_action_type type);
+/* Gives the action queued last a copy of a text, as its bytes. */
+void engine_attach_text(struct engine *engine, const char *text);
 /* Gives the action queued last, a report, copies of its texts. */
 void engine_attach_report(struct engine *engine, const char *name,
-    const char *why);
+    const char *why, const char *user);
 
 /* Ends what snprintf() has put into line, of size bytes.  A reply of ours is
  * one line, whatever it quotes.  Returns its length. */
@@ -438,6 +446,17 @@ void ahead_not_kept(struct engine *engine, const struct data *data);
 bool ahead_event(struct engine *engine, struct data *data,
     const struct engine_data_event *event);
 
+/* engine_report.c: a first or only line of a reply. */
+void report_reply_line(struct pending *pending, unsigned code,
+    const uint8_t *line, size_t len);
+/* The end of a reply to USER, or to SIZE. */
+void report_user(struct engine *engine, struct pending *user, unsigned code);
+void report_size(struct engine *engine, struct pending *size);
+/* A transfer's first reply, and its last one, have passed. */
+void report_begin(struct engine *engine, const struct pending *transfer);
+void report_end(struct engine *engine, const struct pending *transfer,
+    struct data *data, unsigned server_code, unsigned client_code);
+
 /* engine_owner.c: somebody has logged in, or nobody can tell. */
 void owner_login(struct engine *engine);
 /* Does neither peer wait for anything, nor has ended? */
@@ -498,7 +517,10 @@ void data_cut_upload(struct engine *engine, struct data *data, const char *why);
 /* Nothing more will come from the server: what is incomplete is cut. */
 void data_server_gone(struct engine *engine, const char *why);
 
-/* engine_hold.c: must a reply with this code to a transfer wait?  Arms what it
+/* engine_hold.c: so much has gone toward that peer in the transfer that uses it
+ * now. */
+uint64_t data_relayed(const struct data *data, enum engine_peer peer);
+/* Must a reply with this code to a transfer wait?  Arms what it
  * waits for. */
 bool data_holds_reply(struct engine *engine, struct pending *transfer,
     unsigned code);

@@ -157,6 +157,8 @@ end_void(struct engine *engine, const struct pending *pending)
 	engine->rest = NULL;
 	if (pending->verb != VERB_REIN)
 		return;
+	free(engine->user);
+	engine->user = NULL;
 	engine->mode_block = false;
 	engine->epsv_all = false;
 }
@@ -188,6 +190,10 @@ end_command(struct engine *engine, struct pending *pending, unsigned code)
 	bool transferred = pending_is_transfer(pending) && engine->told < 300;
 
 	engine->follows = code >= 300 && code < 400;
+	if (pending->verb == VERB_USER)
+		report_user(engine, pending, code);
+	else if (pending->verb == VERB_SIZE)
+		report_size(engine, pending);
 	if (transferred || (is_about_login(pending) && code < 300))
 		owner_login(engine);
 	if (transferred || (is_about_login(pending) && code == 230))
@@ -230,6 +236,8 @@ end_reply(struct engine *engine, unsigned code)
 		    "it is, the data connection will not go through SSH",
 		    code);
 	if (engine->told < 200) {
+		if (pending_is_transfer(pending) && !pending->begun)
+			report_begin(engine, pending);
 		pending->begun = true;
 		/* There are servers that ask nobody who he is. */
 		if (pending_is_transfer(pending))
@@ -403,6 +411,8 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 			pending_be_sure(engine, true);
 		if (!begin_reply(engine, engine->replying, code, line, len))
 			return false;
+		if (engine->replying != NULL)
+			report_reply_line(engine->replying, code, line, len);
 	}
 	if (!pass_line(engine, code, place, line, len))
 		return false;

@@ -79,6 +79,8 @@ carry_out(struct session *session, const struct engine_action *action)
 		session_log_text(&session->origin, action, &session->warnings,
 		    uv_now(session->options->loop));
 		break;
+	case ENGINE_BEGIN:
+		break;
 	case ENGINE_REPORT:
 		session_log_report(&session->origin, &action->report);
 		break;

@@ -253,6 +253,7 @@ act_on(struct dataconn **slot, const struct engine_action *action)
 	case ENGINE_END:
 	case ENGINE_TIMER:
 	case ENGINE_LOG:
+	case ENGINE_BEGIN:
 	case ENGINE_REPORT:
 	case ENGINE_LOGIN:
 	case ENGINE_CREDIT:

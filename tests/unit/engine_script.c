@@ -437,6 +437,8 @@ read_config(struct script *script, unsigned number, char *line)
 			config->upload_apart = true;
 		else if (strcmp(word, "logins") == 0)
 			script->logins = true;
+		else if (strcmp(word, "begins") == 0)
+			script->begins = true;
 		else
 			bad_line(script, number, word);
 	}

@@ -57,6 +57,7 @@ struct script {
 	struct engine_config config;
 	struct engine_memory memory; /* at the start */
 	bool logins;		     /* ENGINE_LOGIN is compared, too */
+	bool begins;		     /* ENGINE_BEGIN, and what REPORT repeats */
 	struct subnet networks[2];
 	struct step steps[SCRIPT_STEPS_MAX];
 	size_t n_steps;

@@ -68,6 +68,37 @@ say_report(struct words *words, const struct engine_report *report)
 	    report->why);
 }
 
+static const char *
+way_text(const struct engine_way *way, char *text, size_t size)
+{
+	char address[ADDR_TEXT_MAX];
+
+	if (way->verb == VERB_OTHER)
+		return "-";
+	snprintf(text, size, "%s:%s", verb_name(way->verb),
+	    way->at.family != AF_UNSPEC ? addr_format(&way->at, address) : "");
+	if (way->at.family == AF_UNSPEC)
+		snprintf(text, size, "%s:%u", verb_name(way->verb),
+		    way->at.port);
+	return text;
+}
+
+static void
+say_begin(struct words *words, const struct engine_report *report)
+{
+	char client[100], server[100];
+
+	words_say(words,
+	    "begin %s %s %s user=%s size=%lld offset=%llu%s client=%s "
+	    "server=%s",
+	    report->upload ? "upload" : "download", verb_name(report->verb),
+	    report->name[0] != '\0' ? report->name : "-", report->user,
+	    (long long)report->size, (unsigned long long)report->offset,
+	    report->framed ? " framed" : "",
+	    way_text(&report->client, client, sizeof(client)),
+	    way_text(&report->server, server, sizeof(server)));
+}
+
 static void
 say_action(struct words *words, const struct engine_action *action)
 {
@@ -93,11 +124,15 @@ say_action(struct words *words, const struct engine_action *action)
 	else if (action->type == ENGINE_TIMER)
 		words_say(words, "timer-on control %llu", ms);
 	else if (action->type == ENGINE_LOGIN)
-		words_say(words, "login");
+		words_say(words, "login%s%s",
+		    action->bytes[0] != '\0' ? " " : "",
+		    (const char *)action->bytes);
 	else if (action->type == ENGINE_CREDIT)
 		words_say(words, "credit");
 	else if (action->type == ENGINE_LOG)
 		words_say(words, "log warn %s", (const char *)action->bytes);
+	else if (action->type == ENGINE_BEGIN)
+		say_begin(words, &action->report);
 	else if (action->type == ENGINE_REPORT)
 		say_report(words, &action->report);
 	else if (action->type == ENGINE_DATA_OPEN)
@@ -166,6 +201,8 @@ take_actions(struct run *run)
 	while (engine_next(run->engine, &action)) {
 		check_action(run, &action);
 		if (action.type == ENGINE_LOG && action.level != ENGINE_WARN)
+			continue;
+		if (action.type == ENGINE_BEGIN && !run->script->begins)
 			continue;
 		if (action.type == ENGINE_LOGIN && !run->script->logins)
 			continue;

@@ -1,0 +1,208 @@
+/*
+ * The control engine: what its owner is told of transfers, for people.  Nothing
+ * is decided by it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "ftp/engine_priv.h"
+
+/* ---- what is remembered for it ---- */
+
+void
+report_user(struct engine *engine, struct pending *user, unsigned code)
+{
+	if (code < 200 || code >= 400)
+		return;
+	free(engine->user);
+	engine->user = user->text;
+	user->text = NULL;
+}
+
+void
+report_size(struct engine *engine, struct pending *size)
+{
+	free(engine->size_name);
+	engine->size_name = NULL;
+	engine->size = size->size;
+	if (size->size < 0)
+		return;
+	engine->size_name = size->text;
+	size->text = NULL;
+}
+
+/* "213 1234", RFC 3659 section 4. */
+static int64_t
+size_of_213(const uint8_t *line, size_t len)
+{
+	size_t at = line_telnet_prefix(line, len) + 4;
+	size_t end = line_text_len(line, len);
+	uint64_t size;
+
+	while (end > at && line[end - 1] == ' ')
+		end--;
+	if (end <= at ||
+	    num_parse((const char *)line + at, end - at, INT64_MAX, &size) != 0)
+		return -1;
+	return (int64_t)size;
+}
+
+/* "150 Opening BINARY mode data connection for x (1234 bytes).", which is no
+ * standard, and nearly all do so. */
+static int64_t
+size_of_150(const uint8_t *line, size_t len)
+{
+	static const char bytes[] = " byte";
+	const char *text = (const char *)line;
+	uint64_t size;
+
+	for (size_t at = line_text_len(line, len); at > 0; at--) {
+		size_t n = 0;
+
+		if (text[at - 1] != '(')
+			continue;
+		while (
+		    at + n < len && text[at + n] >= '0' && text[at + n] <= '9')
+			n++;
+		if (at + n + strlen(bytes) <= len &&
+		    memcmp(text + at + n, bytes, strlen(bytes)) == 0 &&
+		    num_parse(text + at, n, INT64_MAX, &size) == 0)
+			return (int64_t)size;
+	}
+	return -1;
+}
+
+void
+report_reply_line(struct pending *pending, unsigned code, const uint8_t *line,
+    size_t len)
+{
+	if (pending->verb == VERB_SIZE && code == 213)
+		pending->size = size_of_213(line, len);
+	else if (pending_is_transfer(pending) && (code == 125 || code == 150))
+		pending->size = size_of_150(line, len);
+}
+
+/* ---- the reports ---- */
+
+static enum engine_outcome
+outcome_of(const struct pending *transfer, const struct data *data,
+    unsigned server_code, unsigned client_code)
+{
+	bool taken = server_code < 300; /* 0 and a second 150 among them */
+
+	if (data != NULL && data->cut)
+		return taken && pending_is_upload(transfer) ? ENGINE_TRUNCATED :
+							      ENGINE_ABORTED;
+	if (client_code >= 200 && client_code < 300)
+		return ENGINE_COMPLETE;
+	if (!transfer->begun && server_code >= 400)
+		return ENGINE_REFUSED;
+	return ENGINE_ABORTED;
+}
+
+/* The client's own words, and what it was told. */
+static struct engine_way
+client_way(const struct data *data)
+{
+	struct engine_way way = {
+		.verb = form_verb(data->own),
+		.active = form_is_active(data->own),
+	};
+
+	way.at = way.active ? data->end[ENGINE_CLIENT].to : *data_told(data);
+	return way;
+}
+
+/* What the server was told, and its own words. */
+static struct engine_way
+server_way(const struct data *data)
+{
+	const struct addr *v6 = &data->v6[ENGINE_SERVER];
+	struct engine_way way = {
+		.verb = form_verb(data->form),
+		.active = form_is_active(data->form),
+	};
+
+	if (!way.active)
+		way.at = data->end[ENGINE_SERVER].to;
+	else if (form_family(data->form) == AF_INET6)
+		way.at = *v6;
+	else
+		way.at = data->v4[ENGINE_SERVER];
+	return way;
+}
+
+/* What is known before its end as well. */
+static void
+describe(const struct engine *engine, const struct pending *transfer,
+    const struct data *data, struct engine_report *ret)
+{
+	uint64_t offset;
+
+	ret->verb = transfer->verb;
+	ret->upload = pending_is_upload(transfer);
+	ret->size = transfer->size;
+	if (ret->size < 0 && !ret->upload && engine->size_name != NULL &&
+	    transfer->text != NULL &&
+	    strcmp(engine->size_name, transfer->text) == 0)
+		ret->size = engine->size;
+	if (transfer->rest != NULL &&
+	    num_parse_text(transfer->rest, INT64_MAX, &offset) == 0)
+		ret->offset = offset;
+	ret->framed = engine->mode_block;
+	if (data == NULL)
+		return;
+	ret->client = client_way(data);
+	ret->server = server_way(data);
+}
+
+static const char *
+text_or_empty(const char *text)
+{
+	return text != NULL ? text : "";
+}
+
+static void
+attach(struct engine *engine, const struct pending *transfer,
+    const struct data *data)
+{
+	engine_attach_report(engine, text_or_empty(transfer->text),
+	    data != NULL ? data->why : "", text_or_empty(engine->user));
+}
+
+void
+report_begin(struct engine *engine, const struct pending *transfer)
+{
+	const struct data *data = transfer->data;
+	struct engine_action *action = engine_act(engine, ENGINE_BEGIN);
+
+	action->data = data != NULL ? data->number : 0;
+	describe(engine, transfer, data, &action->report);
+	attach(engine, transfer, data);
+}
+
+void
+report_end(struct engine *engine, const struct pending *transfer,
+    struct data *data, unsigned server_code, unsigned client_code)
+{
+	bool upload = pending_is_upload(transfer);
+	struct engine_action *action;
+
+	/* A client that was killed and one that has ended its direction look
+	 * alike, unless it was probed. */
+	if (upload && data != NULL && !data->probed &&
+	    (engine->eof[ENGINE_CLIENT] || engine->lost[ENGINE_CLIENT]))
+		data_set_cut(data, "the client was gone before the reply");
+	action = engine_act(engine, ENGINE_REPORT);
+	action->data = data != NULL ? data->number : 0;
+	describe(engine, transfer, data, &action->report);
+	action->report.bytes = data == NULL ?
+	    0 :
+	    data_relayed(data, upload ? ENGINE_SERVER : ENGINE_CLIENT);
+	action->report.server_code = server_code;
+	action->report.client_code = client_code;
+	action->report.outcome =
+	    outcome_of(transfer, data, server_code, client_code);
+	attach(engine, transfer, data);
+}

@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "base/journal.h"
 #include "base/log.h"
 #include "base/privileges.h"
 
@@ -162,6 +163,68 @@ watch(struct app *app)
 		    app->notify.watchdog_ms);
 }
 
+/* ---- the transfer log ---- */
+
+static bool
+log_is_journal(const struct options *options)
+{
+	return options->transfer_log != NULL &&
+	    strcmp(options->transfer_log, "journal") == 0;
+}
+
+/* Before the confinement.  False: why has been logged. */
+static bool
+open_transfer_log(struct app *app)
+{
+	const struct options *options = app->options;
+	bool journal = log_is_journal(options);
+	int fd;
+
+	if (options->transfer_log == NULL)
+		return true;
+	fd = journal ? journal_connect() : monitor_take_log(app->monitor);
+	if (fd < 0) {
+		log_err("cannot reach the journal for the transfer log: %s",
+		    strerror(-fd));
+		return false;
+	}
+	app->transfer_log =
+	    transfer_log_new(fd, journal, options->transfer_xferlog);
+	if (app->transfer_log == NULL)
+		log_err("out of memory");
+	return app->transfer_log != NULL;
+}
+
+static void
+on_log_opened(void *ctx, int fd)
+{
+	struct app *app = ctx;
+
+	if (fd < 0) {
+		log_err("cannot open the transfer log %s again: %s; going on "
+			"with the one that is open",
+		    app->options->transfer_log, strerror(-fd));
+		return;
+	}
+	transfer_log_use(app->transfer_log, fd);
+	log_verbose("opened the transfer log again");
+}
+
+void
+app_reopen(struct app *app)
+{
+	int err;
+
+	if (app->transfer_log == NULL || log_is_journal(app->options)) {
+		log_verbose("there is no log to open again");
+		return;
+	}
+	err = monitor_open_log(app->monitor, on_log_opened, app);
+	if (err != 0 && err != -EBUSY)
+		log_err("cannot open the transfer log again: %s",
+		    strerror(-err));
+}
+
 /* ---- start-up ---- */
 
 static bool
@@ -281,6 +344,8 @@ start(struct app *app, const struct app_owner *owner)
 		log_err("out of memory");
 		return false;
 	}
+	if (!open_transfer_log(app))
+		return false;
 	if (!owner->fill(owner->ctx, app) || !check_activation(app) ||
 	    !drop_privileges(app))
 		return false;
@@ -309,6 +374,9 @@ start_monitor(struct app *app, const struct options *const *to, size_t n,
 		.first = app->links,
 		.n = n,
 		.source = owner->source,
+		.log = log_is_journal(app->options) ?
+		    NULL :
+		    app->options->transfer_log,
 	};
 
 	assert(n >= 1 && n <= LIMIT_DESTINATIONS);
@@ -365,6 +433,7 @@ free_all(struct app *app)
 	/* For the handles that were closed just now. */
 	uv_run(&app->loop, UV_RUN_DEFAULT);
 	net_free(app->net);
+	transfer_log_free(app->transfer_log);
 	admission_free(app->count.admission);
 	err = uv_loop_close(&app->loop);
 	assert(err == 0);

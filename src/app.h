@@ -23,6 +23,7 @@
 #include "ssh/monitor.h"
 #include "ssh/window.h"
 #include "tunnel/side.h"
+#include "tunnel/transfer_log.h"
 #include "tunnel/tunnel.h"
 
 enum exit_status {
@@ -32,8 +33,8 @@ enum exit_status {
 	EXIT_NOT_CONNECTED = 255, /* ssh's own */
 };
 
-/* SIGINT, SIGTERM, SIGHUP, SIGUSR1 */
-#define APP_SIGNALS 4
+/* SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 */
+#define APP_SIGNALS 5
 
 struct app {
 	const struct options *options; /* those that are one for all */
@@ -48,6 +49,7 @@ struct app {
 	char directory[PRIVDIR_MAX];
 	struct net *net;
 	struct window_budget budget;
+	struct transfer_log *transfer_log; /* or NULL */
 	struct side *near;
 	struct tunnel_count count;
 	size_t n_running; /* destinations that have not ended */
@@ -110,6 +112,9 @@ void app_look(struct app *app);
 
 /* Ends all, in its order. */
 void app_stop(struct app *app);
+
+/* Opens the transfer log again. */
+void app_reopen(struct app *app);
 
 /* Ends every ssh, whoever has still to be told something through it. */
 void app_disconnect(struct app *app);

@@ -423,6 +423,7 @@ make_listener(struct entry *entry, const struct forward *forward)
 		.reconnect = destination->reconnect,
 		.link_wait_ms = entry->plan.options.options->link_wait_ms,
 		.count = &app->count,
+		.log = app->transfer_log,
 		.patient = app->named,
 	};
 	char why[512];

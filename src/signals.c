@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "limits.h"
 
-static const int own_signals[APP_SIGNALS] = { SIGINT, SIGTERM, SIGHUP,
-	SIGUSR1 };
+static const int own_signals[APP_SIGNALS] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1,
+	SIGUSR2 };
 
 static void
 stop_now(struct app *app)
@@ -76,6 +76,10 @@ on_signal(uv_signal_t *handle, int signum)
 {
 	struct app *app = handle->data;
 
+	if (signum == SIGUSR2) {
+		app_reopen(app);
+		return;
+	}
 	if (signum == SIGHUP && !terminal_is_gone(app) && app->hangup != NULL &&
 	    !app->draining && !app->stopping) {
 		app->hangup(app->ctx);
@@ -100,6 +104,8 @@ signals_watch(struct app *app)
 	struct sigaction hangup;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* A log beyond the limit of files is no reason to end. */
+	signal(SIGXFSZ, SIG_IGN);
 	app->terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
 	for (size_t i = 0; i < APP_SIGNALS; i++) {
 		uv_signal_init(&app->loop, &app->signals[i]);

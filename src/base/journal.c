@@ -3,6 +3,7 @@
  */
 #include "base/journal.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -40,22 +41,31 @@ journal_is_stderr(const char *stream)
 }
 
 int
-journal_open(void)
+journal_connect(void)
 {
 	static const struct sockaddr_un un = {
 		.sun_family = AF_UNIX,
 		.sun_path = JOURNAL_SOCKET,
 	};
-	const char *stream = getenv("JOURNAL_STREAM");
 	CLEANUP(cleanup_fd) int fd = -1;
 
-	if (stream == NULL || !journal_is_stderr(stream))
-		return -1;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 ||
 	    connect(fd, (const struct sockaddr *)&un, sizeof(un)) != 0)
-		return -1;
+		return -errno;
 	return steal_fd(&fd);
+}
+
+int
+journal_open(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	int fd;
+
+	if (stream == NULL || !journal_is_stderr(stream))
+		return -1;
+	fd = journal_connect();
+	return fd >= 0 ? fd : -1;
 }
 
 bool

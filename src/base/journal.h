@@ -11,10 +11,12 @@
 
 #include "base/log.h"
 
+/* Its socket, connected, the caller's; or a negative errno. */
+int journal_connect(void);
+
 /*
  * Is standard error the journal's, as JOURNAL_STREAM has it (systemd.exec(5))?
- * Then its socket, connected, the caller's; else, or where it cannot be had,
- * -1.
+ * Then its socket as above; else, or where it cannot be had, -1.
  */
 int journal_open(void);
 

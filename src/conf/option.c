@@ -93,6 +93,9 @@ static const struct option_entry table[] = {
 	PROCESS("max-window", SIZE(max_window, LIMIT_WINDOW_SMALL, 1 << 30)),
 	PROCESS("no-confine", FLAG(no_confine)),
 	PROCESS("q", FLAG(quiet)),
+	PROCESS("transfer-log", TEXT(transfer_log)),
+	PROCESS("transfer-log-format",
+	    EITHER(transfer_xferlog, "json", "xferlog")),
 	PROCESS("user", TEXT(user)),
 	PROCESS("v", OWN(take_verbose), .bare = true, .repeat = true),
 };

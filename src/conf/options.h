@@ -74,9 +74,11 @@ struct options {
 	bool retry_given;      /* they count for the first attempt, too */
 	uint64_t link_wait_ms; /* of a client, for the link */
 	bool on_demand;
-	uint64_t idle_exit_ms; /* of the link, on demand; 0: never */
-	const char *user;      /* to become; or NULL */
-	bool no_confine;       /* neither Landlock nor seccomp */
+	uint64_t idle_exit_ms;	  /* of the link, on demand; 0: never */
+	const char *transfer_log; /* a file, or "journal"; or NULL */
+	bool transfer_xferlog;	  /* in wu-ftpd's format */
+	const char *user;	  /* to become; or NULL */
+	bool no_confine;	  /* neither Landlock nor seccomp */
 	char why[256];
 };
 

@@ -22,6 +22,7 @@ static const struct verb_entry {
 	{ "MODE", VERB_MODE, 0 },
 	{ "REST", VERB_REST, 0 },
 	{ "SIZE", VERB_SIZE, 0 },
+	{ "TYPE", VERB_TYPE, 0 },
 	{ "FEAT", VERB_FEAT, 0 },
 	{ "AUTH", VERB_AUTH, 0 },
 	{ "PORT", VERB_PORT, VERB_IS_ACTIVE },

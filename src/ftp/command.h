@@ -22,6 +22,7 @@ enum verb {
 	VERB_MODE,
 	VERB_REST,
 	VERB_SIZE, /* RFC 3659 */
+	VERB_TYPE,
 	VERB_FEAT,
 	VERB_AUTH,
 	VERB_PORT, /* RFC 959 */

@@ -32,6 +32,7 @@ engine_new(const struct engine_config *config)
 	    LIMIT_CONTROL_INPUT);
 	buf_init(&engine->out, OUT_MAX);
 	TAILQ_INIT(&engine->pending);
+	report_forget(engine);
 	engine->lines_left = config->max_lines;
 	engine->size_actions = ACTIONS_AT_FIRST;
 	engine->actions =

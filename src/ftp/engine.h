@@ -156,6 +156,7 @@ struct engine_report {
 	int64_t size;	  /* of the file, as SIZE or the server's first reply
 			   * had it; -1: unknown */
 	uint64_t offset;  /* where it begins (REST) */
+	char type;	  /* of the representation: 'A', 'I', 'E' or 'L' */
 	bool framed;	  /* its bytes are not the file's alone (MODE B or C) */
 	struct engine_way client, server;
 	enum engine_outcome outcome;

@@ -143,7 +143,7 @@ struct pending {
 	bool waits;	   /* not with the server: for a listener, or for an
 			    * ask of ours */
 	struct data *data; /* an ask: made for it; a transfer: its own */
-	char *text;	   /* a transfer, SIZE: the name; USER: it */
+	char *text;	   /* a transfer, SIZE: the name; USER, TYPE: it */
 	int64_t size;	   /* a transfer, SIZE: what its reply says, or -1 */
 	uint8_t *reply;	   /* LOCAL: ours; an ask: the first refusal, or */
 	size_t reply_len;  /* NULL; with its line end */
@@ -230,6 +230,7 @@ struct engine {
 	struct engine_memory own_memory, *memory;
 	char *rest;	 /* accepted by the server, for the next transfer */
 	char *user;	 /* that the server knows of, or NULL */
+	char type;	 /* of the representation */
 	char *size_name; /* whose SIZE was asked for last, or NULL */
 	int64_t size;	 /* of it */
 	bool epsv_all;
@@ -449,9 +450,11 @@ bool ahead_event(struct engine *engine, struct data *data,
 /* engine_report.c: a first or only line of a reply. */
 void report_reply_line(struct pending *pending, unsigned code,
     const uint8_t *line, size_t len);
-/* The end of a reply to USER, or to SIZE. */
-void report_user(struct engine *engine, struct pending *user, unsigned code);
-void report_size(struct engine *engine, struct pending *size);
+/* The end of a reply to a command of the client: USER, SIZE and TYPE count. */
+void report_command(struct engine *engine, struct pending *pending,
+    unsigned code);
+/* REIN: nobody has logged in, and nothing stands. */
+void report_forget(struct engine *engine);
 /* A transfer's first reply, and its last one, have passed. */
 void report_begin(struct engine *engine, const struct pending *transfer);
 void report_end(struct engine *engine, const struct pending *transfer,

@@ -2,6 +2,7 @@
  * The control engine: what its owner is told of transfers, for people.  Nothing
  * is decided by it.
  */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,26 +11,37 @@
 
 /* ---- what is remembered for it ---- */
 
-void
-report_user(struct engine *engine, struct pending *user, unsigned code)
+/* What a server is without a TYPE (RFC 959 section 5.1). */
+#define TYPE_AT_FIRST 'A'
+
+static void
+keep(char **where, struct pending *pending)
 {
-	if (code < 200 || code >= 400)
-		return;
-	free(engine->user);
-	engine->user = user->text;
-	user->text = NULL;
+	free(*where);
+	*where = pending->text;
+	pending->text = NULL;
 }
 
 void
-report_size(struct engine *engine, struct pending *size)
+report_command(struct engine *engine, struct pending *pending, unsigned code)
 {
-	free(engine->size_name);
-	engine->size_name = NULL;
-	engine->size = size->size;
-	if (size->size < 0)
-		return;
-	engine->size_name = size->text;
-	size->text = NULL;
+	if (pending->verb == VERB_USER && code < 400) {
+		keep(&engine->user, pending);
+	} else if (pending->verb == VERB_TYPE && code < 300 &&
+	    pending->text != NULL) {
+		engine->type = (char)toupper((unsigned char)pending->text[0]);
+	} else if (pending->verb == VERB_SIZE && pending->size >= 0) {
+		keep(&engine->size_name, pending);
+		engine->size = pending->size;
+	}
+}
+
+void
+report_forget(struct engine *engine)
+{
+	free(engine->user);
+	engine->user = NULL;
+	engine->type = TYPE_AT_FIRST;
 }
 
 /* "213 1234", RFC 3659 section 4. */
@@ -143,6 +155,7 @@ describe(const struct engine *engine, const struct pending *transfer,
 	ret->verb = transfer->verb;
 	ret->upload = pending_is_upload(transfer);
 	ret->size = transfer->size;
+	ret->type = engine->type;
 	if (ret->size < 0 && !ret->upload && engine->size_name != NULL &&
 	    transfer->text != NULL &&
 	    strcmp(engine->size_name, transfer->text) == 0)

@@ -157,8 +157,7 @@ end_void(struct engine *engine, const struct pending *pending)
 	engine->rest = NULL;
 	if (pending->verb != VERB_REIN)
 		return;
-	free(engine->user);
-	engine->user = NULL;
+	report_forget(engine);
 	engine->mode_block = false;
 	engine->epsv_all = false;
 }
@@ -190,10 +189,7 @@ end_command(struct engine *engine, struct pending *pending, unsigned code)
 	bool transferred = pending_is_transfer(pending) && engine->told < 300;
 
 	engine->follows = code >= 300 && code < 400;
-	if (pending->verb == VERB_USER)
-		report_user(engine, pending, code);
-	else if (pending->verb == VERB_SIZE)
-		report_size(engine, pending);
+	report_command(engine, pending, code);
 	if (transferred || (is_about_login(pending) && code < 300))
 		owner_login(engine);
 	if (transferred || (is_about_login(pending) && code == 230))

@@ -37,6 +37,9 @@ struct monitor {
 	void *ctx;
 	monitor_read_cb *read; /* what waits for it, or NULL */
 	void *read_ctx;
+	int log;		/* that it has opened, or -1 */
+	monitor_log_cb *opened; /* what waits for it, or NULL */
+	void *opened_ctx;
 	uint32_t last_number;
 	unsigned int running;
 	struct monitor_process processes[MONITOR_PROCESSES_MAX];
@@ -52,8 +55,9 @@ monitor_read_hello(struct monitor *monitor)
 	ssize_t n;
 
 	do
-		n = recv(monitor->fd, &hello, sizeof(hello), 0);
-	while (n < 0 && errno == EINTR);
+		n = fds_receive(monitor->fd, &hello, sizeof(hello),
+		    &monitor->log);
+	while (n == -EINTR);
 	if (n != sizeof(hello)) {
 		log_err("the monitor process does not start");
 		return -EPIPE;
@@ -74,8 +78,10 @@ monitor_fork(const struct monitor_options *options, struct monitor **ret)
 	int fds[2] = { -1, -1 };
 	int err = 0;
 
-	if (monitor != NULL)
+	if (monitor != NULL) {
 		monitor->n = options->n;
+		monitor->log = -1;
+	}
 	if (monitor == NULL ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0 ||
 	    (monitor->pid = fork()) < 0) {
@@ -128,6 +134,7 @@ monitor_free(struct monitor *monitor)
 		return;
 	assert(!monitor->attached);
 	cleanup_fd(&monitor->fd);
+	cleanup_fd(&monitor->log);
 	while (waitpid(monitor->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	free(monitor);
@@ -201,6 +208,18 @@ monitor_has_read(struct monitor *monitor, int fd)
 }
 
 static void
+monitor_has_opened(struct monitor *monitor, const struct monitor_answer *answer,
+    int *fd)
+{
+	monitor_log_cb *done = monitor->opened;
+
+	monitor->opened = NULL;
+	if (done != NULL)
+		done(monitor->opened_ctx,
+		    answer->err != 0 ? answer->err : steal_fd(fd));
+}
+
+static void
 monitor_ready(uv_poll_t *poll, int status, int events)
 {
 	struct monitor *monitor = poll->data;
@@ -223,6 +242,10 @@ monitor_ready(uv_poll_t *poll, int status, int events)
 		if (n != sizeof(answer)) {
 			monitor_gone(monitor);
 			return;
+		}
+		if (answer.type == MONITOR_HAS_OPENED) {
+			monitor_has_opened(monitor, &answer, &fd);
+			continue;
 		}
 		if (answer.type == MONITOR_HAS_READ) {
 			monitor_has_read(monitor, fd);
@@ -286,6 +309,28 @@ monitor_read(struct monitor *monitor, monitor_read_cb *done, void *ctx)
 		return err;
 	monitor->read = done;
 	monitor->read_ctx = ctx;
+	return 0;
+}
+
+int
+monitor_take_log(struct monitor *monitor)
+{
+	return steal_fd(&monitor->log);
+}
+
+int
+monitor_open_log(struct monitor *monitor, monitor_log_cb *done, void *ctx)
+{
+	struct monitor_request request = { .type = MONITOR_OPEN_LOG };
+	int err;
+
+	if (monitor->opened != NULL)
+		return -EBUSY;
+	err = monitor_send(monitor, &request, -1);
+	if (err != 0)
+		return err;
+	monitor->opened = done;
+	monitor->opened_ctx = ctx;
 	return 0;
 }
 

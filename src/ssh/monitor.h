@@ -63,6 +63,7 @@ struct monitor_options {
 	size_t n;
 
 	const struct monitor_source *source; /* or NULL */
+	const char *log; /* a file that it opens to append to; or NULL */
 
 	/* Whom it becomes, or NULL.  The private directory is his, too. */
 	const struct user *user;
@@ -113,6 +114,17 @@ typedef void monitor_ended_cb(void *ctx, const struct monitor_end *end);
  */
 int monitor_start(struct monitor *monitor, const struct cmdline *cmdline,
     int output, monitor_ended_cb *ended, void *ctx, uint32_t *ret_number);
+
+/* The log of its options, opened before monitor_fork() returned; the caller's
+ * from then on.  -1 at the second call, or without a log. */
+int monitor_take_log(struct monitor *monitor);
+
+/* A descriptor, the callee's; or a negative errno.  Called from the loop. */
+typedef void monitor_log_cb(void *ctx, int fd);
+
+/* Has it open the log again; done comes once, unless the monitor is lost.  One
+ * at a time.  0 or a negative errno. */
+int monitor_open_log(struct monitor *monitor, monitor_log_cb *done, void *ctx);
 
 /* What read() of its source has said; NULL: it could not.  Called from the
  * loop. */

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/append.h"
 #include "base/cleanup.h"
 #include "base/fds.h"
 #include "base/log.h"
@@ -45,6 +46,7 @@ struct monitor_state {
 	char *texts[LIMIT_DESTINATIONS]; /* heap, of those that were used */
 	size_t n;
 	const struct monitor_source *source;
+	const char *log;	     /* or NULL */
 	char directory[PRIVDIR_MAX]; /* to be removed, or empty */
 	int signal_fd;
 	struct monitor_child children[MONITOR_PROCESSES_MAX];
@@ -331,6 +333,18 @@ monitor_read_request(const struct monitor_state *monitor)
 	fds_send(MONITOR_FD, &answer, sizeof(answer), fd);
 }
 
+static void
+monitor_log_request(const struct monitor_state *monitor)
+{
+	struct monitor_answer answer = { .type = MONITOR_HAS_OPENED };
+	CLEANUP(cleanup_fd) int fd = -ENOENT;
+
+	if (monitor->log != NULL)
+		fd = append_open(monitor->log);
+	answer.err = fd < 0 ? fd : 0;
+	fds_send(MONITOR_FD, &answer, sizeof(answer), fd < 0 ? -1 : fd);
+}
+
 /* All the texts in one block.  NULL when out of memory. */
 static char *
 monitor_keep(struct link_options *link)
@@ -431,6 +445,9 @@ monitor_request(struct monitor_state *monitor)
 	case MONITOR_USE:
 		monitor_use_request(monitor, &request);
 		break;
+	case MONITOR_OPEN_LOG:
+		monitor_log_request(monitor);
+		break;
 	default:
 		monitor_refuse(monitor, "something that there is not");
 	}
@@ -480,7 +497,8 @@ monitor_make_directories(struct monitor_state *monitor, char *why, size_t size)
 
 /* Becomes the user and makes the directory; what came of it. */
 static struct monitor_hello
-monitor_prepare(struct monitor_state *monitor, const struct user *user)
+monitor_prepare(struct monitor_state *monitor, const struct user *user,
+    int *ret_log)
 {
 	struct monitor_hello hello = { .err = 0 };
 
@@ -498,6 +516,14 @@ monitor_prepare(struct monitor_state *monitor, const struct user *user)
 		hello.err = monitor_make_directories(monitor, hello.text,
 		    sizeof(hello.text));
 	}
+	if (hello.err == 0 && monitor->log != NULL)
+		*ret_log = append_open(monitor->log);
+	if (hello.err == 0 && monitor->log != NULL && *ret_log < 0) {
+		hello.err = *ret_log;
+		snprintf(hello.text, sizeof(hello.text),
+		    "cannot open the transfer log %s: %s", monitor->log,
+		    strerror(-hello.err));
+	}
 	memcpy(hello.directory, monitor->directory, sizeof(hello.directory));
 	return hello;
 }
@@ -508,15 +534,18 @@ monitor_main(int fd, const struct monitor_options *options)
 	static struct monitor_state monitor;
 	struct monitor_hello hello;
 	struct pollfd fds[2];
+	int log = -1;
 
 	assert(options->n >= 1 && options->n <= LIMIT_DESTINATIONS);
 	memcpy(monitor.first, options->first,
 	    options->n * sizeof(*options->first));
 	monitor.n = options->n;
 	monitor.source = options->source;
+	monitor.log = options->log;
 	monitor_settle(&monitor, fd);
-	hello = monitor_prepare(&monitor, options->user);
-	send(MONITOR_FD, &hello, sizeof(hello), MSG_NOSIGNAL);
+	hello = monitor_prepare(&monitor, options->user, &log);
+	fds_send(MONITOR_FD, &hello, sizeof(hello), log);
+	cleanup_fd(&log);
 	if (hello.err != 0) {
 		privdir_remove(monitor.directory);
 		_exit(1);

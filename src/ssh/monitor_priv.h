@@ -27,6 +27,7 @@ enum monitor_request_type {
 	MONITOR_SIGNAL,	   /* without, and so the others */
 	MONITOR_READ,
 	MONITOR_USE,
+	MONITOR_OPEN_LOG,
 };
 
 struct monitor_request {
@@ -45,8 +46,9 @@ struct monitor_request {
 };
 
 enum monitor_answer_type {
-	MONITOR_ENDED,	  /* a process: struct monitor_end */
-	MONITOR_HAS_READ, /* with a descriptor, unless err */
+	MONITOR_ENDED,	    /* a process: struct monitor_end */
+	MONITOR_HAS_READ,   /* with a descriptor, unless err */
+	MONITOR_HAS_OPENED, /* the same */
 };
 
 struct monitor_answer {

@@ -117,6 +117,9 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 		return; /* after -EPIPE closed() says why */
 	}
 	to->sent += len;
+	for (size_t i = 0; i < n && to->conn->digests; i++)
+		sha256_update(&to->digest, pieces[i].iov_len,
+		    pieces[i].iov_base);
 	from->slack -= from->slack < len ? from->slack : len;
 	if (stream_queued(to->stream) > LIMIT_HIGH_WATER && !from->paused) {
 		from->paused = true;
@@ -412,6 +415,7 @@ dataconn_open(uv_loop_t *loop, const struct dataconn_options *options,
 	conn->ctx = ctx;
 	conn->dial_reply = options->dial_reply;
 	conn->ahead = options->ahead;
+	conn->digests = options->digests;
 	conn->announce = options->announce;
 	conn->server_host = strdup(options->server_host);
 	init_timer(conn, loop, &conn->timer);
@@ -421,6 +425,7 @@ dataconn_open(uv_loop_t *loop, const struct dataconn_options *options,
 	init_timer(conn, loop, &conn->failed);
 	for (int peer = 0; peer < 2; peer++) {
 		conn->end[peer].conn = conn;
+		sha256_init(&conn->end[peer].digest);
 		conn->end[peer].peer = (enum engine_peer)peer;
 		conn->end[peer].side = options->end[peer].side;
 		conn->end[peer].how = options->end[peer].how;
@@ -468,6 +473,20 @@ dataconn_unsent(const struct dataconn *conn, enum engine_peer peer)
 	const struct stream *stream = conn->end[peer].stream;
 
 	return stream == NULL ? 0 : stream_queued(stream);
+}
+
+const char *
+dataconn_digest(struct dataconn *conn, enum engine_peer peer,
+    char text[DATACONN_DIGEST_MAX])
+{
+	uint8_t digest[SHA256_DIGEST_SIZE];
+
+	if (!conn->digests)
+		return NULL;
+	sha256_digest(&conn->end[peer].digest, sizeof(digest), digest);
+	for (size_t i = 0; i < sizeof(digest); i++)
+		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+	return text;
 }
 
 void

@@ -51,6 +51,7 @@ struct dataconn_options {
 	const char *server_host;    /* dialled */
 	bool dial_reply;	    /* ... unless a reply names another one */
 	bool ahead;		    /* nobody's until dataconn_give() */
+	bool digests;		    /* of what passes, for dataconn_digest() */
 	struct addr announce; /* told to the client; AF_UNSPEC: the address
 			       * of the listener */
 	struct ports *ports;  /* for that listener; NULL: any */
@@ -78,6 +79,14 @@ bool dataconn_is_ahead(const struct dataconn *conn);
  * this process. */
 uint64_t dataconn_sent(const struct dataconn *conn, enum engine_peer peer);
 uint64_t dataconn_unsent(const struct dataconn *conn, enum engine_peer peer);
+
+/*
+ * The SHA-256 of what has been relayed toward that peer since the last call, in
+ * hexadecimal digits.  Returns text; NULL where none is computed.
+ */
+#define DATACONN_DIGEST_MAX 65
+const char *dataconn_digest(struct dataconn *conn, enum engine_peer peer,
+    char text[DATACONN_DIGEST_MAX]);
 
 /* The engine's actions of the same names. */
 void dataconn_give(struct dataconn *conn);

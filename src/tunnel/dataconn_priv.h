@@ -5,6 +5,8 @@
 #ifndef TUNNEL_DATACONN_PRIV_H
 #define TUNNEL_DATACONN_PRIV_H
 
+#include <nettle/sha2.h>
+
 #include "tunnel/dataconn.h"
 
 struct end {
@@ -28,7 +30,8 @@ struct end {
 	bool ended;	    /* its EOF came ... */
 	bool took_end;	    /* ... behind the end that we sent */
 	bool shut;	    /* we have ended toward it */
-	uint64_t sent;	    /* bytes relayed toward this peer */
+	uint64_t sent;	    /* bytes relayed toward this peer, and */
+	struct sha256_ctx digest; /* ... theirs */
 };
 
 struct dataconn {
@@ -38,7 +41,8 @@ struct dataconn {
 	struct end end[2];
 	char *server_host;
 	bool dial_reply;
-	bool ahead; /* the client was not told of it yet */
+	bool ahead;   /* the client was not told of it yet */
+	bool digests; /* are computed */
 	struct addr announce;
 	uv_timer_t timer; /* the engine's */
 	uv_timer_t quiet; /* the engine's */

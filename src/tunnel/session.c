@@ -80,9 +80,8 @@ carry_out(struct session *session, const struct engine_action *action)
 		    uv_now(session->options->loop));
 		break;
 	case ENGINE_BEGIN:
-		break;
 	case ENGINE_REPORT:
-		session_log_report(&session->origin, &action->report);
+		session_transfer_act(session, action);
 		break;
 	case ENGINE_DATA_OPEN:
 	case ENGINE_DATA_GIVE:
@@ -133,6 +132,7 @@ session_pump(struct session *session)
 		read_or_not(session, ENGINE_SERVER);
 		return;
 	}
+	session_transfer_end(session);
 	session_clock_close(session);
 	log_limit_end(&session->warnings, &session->origin);
 	session_say(session, LOG_LEVEL_VERBOSE, "ended");

@@ -14,6 +14,7 @@
 #include "tunnel/side.h"
 
 struct session;
+struct transfer_log;
 
 /* What a session takes from its tunnel; outlives it. */
 struct session_options {
@@ -24,6 +25,7 @@ struct session_options {
 	const char *server_host;
 	uint16_t server_port;
 	const struct policy *policy;
+	struct transfer_log *log; /* or NULL */
 
 	/*
 	 * Where the listeners of data connections are made (struct side_at);

@@ -49,6 +49,15 @@ session_data_tell(struct session *session)
 	}
 }
 
+const char *
+session_data_digest(struct session *session, uint32_t data,
+    enum engine_peer peer, char text[DATACONN_DIGEST_MAX])
+{
+	struct dataconn **slot = data != 0 ? slot_of(session, data) : NULL;
+
+	return slot != NULL ? dataconn_digest(*slot, peer, text) : NULL;
+}
+
 /* A client that has half-closed and then died shows it only when asked. */
 static void
 notice_dead_client(struct session *session)
@@ -193,6 +202,7 @@ open_data(struct session *session, const struct engine_action *action)
 		.server_host = options->server_host,
 		.dial_reply = options->policy->server_data_host_reply,
 		.ahead = action->ahead,
+		.digests = options->log != NULL,
 		.announce = options->policy->client_address,
 		.ports = options->policy->client_ports,
 	};

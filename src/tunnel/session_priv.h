@@ -1,7 +1,7 @@
 /*
  * What session.c (the control connections), session_data.c (the data
- * connections) and session_clock.c (all that takes time) share.  Nobody else
- * includes it.
+ * connections), session_transfer.c (the transfers) and session_clock.c (all
+ * that takes time) share.  Nobody else includes it.
  */
 #ifndef TUNNEL_SESSION_PRIV_H
 #define TUNNEL_SESSION_PRIV_H
@@ -37,6 +37,15 @@ enum clock_timer {
 	CLOCK_TIMERS,
 };
 
+/* A transfer that has begun. */
+struct session_transfer {
+	bool running;
+	uint32_t data;		     /* its data connection; 0: none of ours */
+	uint64_t began_at;	     /* uv_now() */
+	struct engine_report report; /* user and why are not kept */
+	char *name;		     /* the report's */
+};
+
 struct session {
 	const struct session_options *options;
 	struct log_origin origin; /* its peer is peer_text */
@@ -46,6 +55,7 @@ struct session {
 	struct engine *engine;
 	struct control control[2];
 	struct dataconn *data[LIMIT_SESSION_DATA];
+	struct session_transfer transfers[LIMIT_SESSION_DATA];
 	struct policy_peer client;
 	struct addr local[2]; /* our ends of the control connections, and */
 	struct addr server;   /* the server's, where they are known */
@@ -75,6 +85,16 @@ void session_data_act(struct session *session,
 /* The engine is about to hear of a control connection: it should know what
  * has gone through the data connections by now. */
 void session_data_tell(struct session *session);
+
+/* The digest of what has gone toward that peer by data connection number data
+ * since it was last asked for; returns text, or NULL. */
+const char *session_data_digest(struct session *session, uint32_t data,
+    enum engine_peer peer, char text[DATACONN_DIGEST_MAX]);
+
+/* session_transfer.c: ENGINE_BEGIN and ENGINE_REPORT. */
+void session_transfer_act(struct session *session,
+    const struct engine_action *action);
+void session_transfer_end(struct session *session);
 
 /* session_clock.c */
 void session_clock_start(struct session *session);

@@ -164,6 +164,7 @@ tunnel_new(const struct tunnel_options *options, char *why, size_t why_size)
 		.server_host = options->server_host,
 		.server_port = options->server_port,
 		.policy = options->policy,
+		.log = options->log,
 		.memory = &tunnel->memory,
 	};
 	LIST_INIT(&tunnel->sessions);

@@ -15,6 +15,7 @@
 
 struct activation;
 struct reconnect;
+struct transfer_log;
 
 /* What all tunnels of the process count. */
 struct tunnel_count {
@@ -39,6 +40,7 @@ struct tunnel_options {
 	struct reconnect *reconnect; /* which has the link */
 	uint64_t link_wait_ms;	     /* how long a client waits for it */
 	struct tunnel_count *count;
+	struct transfer_log *log; /* or NULL */
 
 	/* Remote: where sshd does not listen at first, ask again later, as
 	 * after a loss of the link; else that is a failure. */

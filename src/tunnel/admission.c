@@ -57,10 +57,10 @@ address_is_full(const struct admission *admission, const struct addr *peer)
 	return n >= limit;
 }
 
-/* The reply when it is full, and why; else NULL. */
-static const char *
-refusal(const struct admission *admission, const struct addr *peer, char *why,
-    size_t why_size)
+/* Is it full?  Then which limit it is, and why. */
+static bool
+is_full(const struct admission *admission, const struct addr *peer, char *why,
+    size_t why_size, enum refusal *ret)
 {
 	const struct admission_limits *limits = &admission->limits;
 
@@ -69,40 +69,40 @@ refusal(const struct admission *admission, const struct addr *peer, char *why,
 		    "%zu sessions are running, as many as --max-sessions "
 		    "allows",
 		    limits->sessions);
-		return "421 Too many connections, try again later.\r\n";
+		*ret = REFUSAL_SESSIONS;
+		return true;
 	}
 	if (limits->logins > 0 && admission->logins >= limits->logins) {
 		snprintf(why, why_size,
 		    "in %zu sessions nobody has logged in yet, as many as "
 		    "--max-logins allows",
 		    limits->logins);
-		return "421 Too many connections without a login, try again "
-		       "later.\r\n";
+		*ret = REFUSAL_LOGINS;
+		return true;
 	}
 	if (address_is_full(admission, peer)) {
 		snprintf(why, why_size,
 		    "%zu sessions of that address are running, as many as "
 		    "--max-per-address allows",
 		    limits->per_address);
-		return "421 Too many connections from your address, try again "
-		       "later.\r\n";
+		*ret = REFUSAL_PER_ADDRESS;
+		return true;
 	}
-	return NULL;
+	return false;
 }
 
 struct admission_place *
 admission_enter(struct admission *admission, const struct addr *peer, char *why,
-    size_t why_size, const char **ret_reply)
+    size_t why_size, enum refusal *ret_refusal)
 {
 	struct admission_place *place;
 
-	*ret_reply = refusal(admission, peer, why, why_size);
-	if (*ret_reply != NULL)
+	if (is_full(admission, peer, why, why_size, ret_refusal))
 		return NULL;
 	place = calloc(1, sizeof(*place));
 	if (place == NULL) {
 		snprintf(why, why_size, "out of memory");
-		*ret_reply = "421 Out of memory, try again later.\r\n";
+		*ret_refusal = REFUSAL_MEMORY;
 		return NULL;
 	}
 	place->admission = admission;

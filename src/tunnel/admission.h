@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/addr.h"
+#include "tunnel/refusal.h"
 
 struct admission_limits {
 	size_t sessions;    /* --max-sessions */
@@ -30,12 +31,11 @@ void admission_free(struct admission *admission);
  * Takes a place for a client at *peer, whose port does not count; where it is
  * AF_UNSPEC the address is not known, and only the other two limits count.
  * Returns the place, or NULL: then why, of why_size bytes, says to people which
- * limit was reached, and *ret_reply is the client's reply with its line end
- * (421, RFC 959 section 5.4), a constant.
+ * limit was reached.
  */
 struct admission_place *admission_enter(struct admission *admission,
     const struct addr *peer, char *why, size_t why_size,
-    const char **ret_reply);
+    enum refusal *ret_refusal);
 
 /* Somebody has logged in there.  Twice is allowed. */
 void admission_logged_in(struct admission_place *place);

@@ -117,6 +117,7 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 		return; /* after -EPIPE closed() says why */
 	}
 	to->sent += len;
+	to->conn->count[to->peer] += len;
 	for (size_t i = 0; i < n && to->conn->digests; i++)
 		sha256_update(&to->digest, pieces[i].iov_len,
 		    pieces[i].iov_base);
@@ -416,6 +417,7 @@ dataconn_open(uv_loop_t *loop, const struct dataconn_options *options,
 	conn->dial_reply = options->dial_reply;
 	conn->ahead = options->ahead;
 	conn->digests = options->digests;
+	conn->count = options->count;
 	conn->announce = options->announce;
 	conn->server_host = strdup(options->server_host);
 	init_timer(conn, loop, &conn->timer);

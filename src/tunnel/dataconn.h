@@ -51,6 +51,8 @@ struct dataconn_options {
 	const char *server_host;    /* dialled */
 	bool dial_reply;	    /* ... unless a reply names another one */
 	bool ahead;		    /* nobody's until dataconn_give() */
+	uint64_t *count;	    /* bytes, of all, by enum engine_peer to
+				     * which they go; outlives it */
 	bool digests;		    /* of what passes, for dataconn_digest() */
 	struct addr announce; /* told to the client; AF_UNSPEC: the address
 			       * of the listener */

@@ -41,8 +41,9 @@ struct dataconn {
 	struct end end[2];
 	char *server_host;
 	bool dial_reply;
-	bool ahead;   /* the client was not told of it yet */
-	bool digests; /* are computed */
+	bool ahead;	 /* the client was not told of it yet */
+	bool digests;	 /* are computed */
+	uint64_t *count; /* [2], of the tunnel */
 	struct addr announce;
 	uv_timer_t timer; /* the engine's */
 	uv_timer_t quiet; /* the engine's */

@@ -48,18 +48,17 @@ find_user(const struct addr *local, const struct addr *peer, uid_t *ret,
 /* May that user use what this process listens on? */
 static bool
 is_own_user(const struct addr *local, const struct addr *peer, char *why,
-    size_t why_size, const char **ret_reply)
+    size_t why_size, enum refusal *ret_refusal)
 {
 	uid_t uid;
 
 	if (!find_user(local, peer, &uid, why, why_size)) {
-		*ret_reply = "421 Your user cannot be looked up, try again "
-			     "later.\r\n";
+		*ret_refusal = REFUSAL_LOOK_UP;
 		return false;
 	}
 	if (uid == geteuid())
 		return true;
-	*ret_reply = "421 Only the user who runs culvert is allowed here.\r\n";
+	*ret_refusal = REFUSAL_USER;
 	snprintf(why, why_size,
 	    "it belongs to user id %lu, culvert to %lu; --any-user takes "
 	    "everybody",
@@ -69,16 +68,16 @@ is_own_user(const struct addr *local, const struct addr *peer, char *why,
 
 bool
 policy_takes(const struct policy *policy, const struct addr *local,
-    const struct addr *peer, char *why, size_t why_size, const char **ret_reply)
+    const struct addr *peer, char *why, size_t why_size,
+    enum refusal *ret_refusal)
 {
 	if (!policy_allows(policy, peer)) {
 		snprintf(why, why_size, "no --allow has that address");
-		*ret_reply =
-		    "421 Clients at your address are not allowed here.\r\n";
+		*ret_refusal = REFUSAL_ADDRESS;
 		return false;
 	}
 	return policy->any_user || !addr_is_loopback(peer) ||
-	    is_own_user(local, peer, why, why_size, ret_reply);
+	    is_own_user(local, peer, why, why_size, ret_refusal);
 }
 
 /* Whose is the control connection?  A look-up that has failed at its beginning,

@@ -11,6 +11,7 @@
 #include "base/subnet.h"
 #include "ftp/engine.h"
 #include "tunnel/ports.h"
+#include "tunnel/refusal.h"
 
 /* What the user allows and wants; the same for all tunnels of a command. */
 struct policy {
@@ -41,12 +42,11 @@ bool policy_allows(const struct policy *policy, const struct addr *peer);
  * May the client of a control connection accepted at *local from *peer, both
  * known, have a session?  Over loopback it must belong to the user who runs
  * culvert (unless any_user), and its address must be one of --allow.  When not,
- * why (of why_size bytes) says it, and *ret_reply is the client's 421 with its
- * line end, a constant.
+ * why (of why_size bytes) says it to people.
  */
 bool policy_takes(const struct policy *policy, const struct addr *local,
     const struct addr *peer, char *why, size_t why_size,
-    const char **ret_reply);
+    enum refusal *ret_refusal);
 
 /* Whose control connection it is, as far as this host can tell. */
 struct policy_peer {

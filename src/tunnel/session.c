@@ -70,8 +70,11 @@ carry_out(struct session *session, const struct engine_action *action)
 	case ENGINE_END:
 		end_session(session);
 		break;
-	case ENGINE_TIMER:
 	case ENGINE_LOGIN:
+		session_transfer_user(session, (const char *)action->bytes);
+		session_clock_act(session, action);
+		break;
+	case ENGINE_TIMER:
 	case ENGINE_CREDIT:
 		session_clock_act(session, action);
 		break;
@@ -296,6 +299,7 @@ session_new(const struct session_options *options, unsigned long number,
 					side_name(options->client_side));
 	session->handler = handler;
 	session->ctx = ctx;
+	session->began_at = uv_now(options->loop);
 	session->local[ENGINE_CLIENT] = *local;
 	policy_learn(local, peer, &session->client);
 	session_clock_start(session);

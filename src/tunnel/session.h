@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "ftp/engine.h"
+#include "tunnel/info.h"
 #include "tunnel/policy.h"
 #include "tunnel/side.h"
 
@@ -26,6 +27,7 @@ struct session_options {
 	uint16_t server_port;
 	const struct policy *policy;
 	struct transfer_log *log; /* or NULL */
+	struct tunnel_stats *stats;
 
 	/*
 	 * Where the listeners of data connections are made (struct side_at);
@@ -65,6 +67,9 @@ struct session_handler {
 struct session *session_new(const struct session_options *options,
     unsigned long number, struct stream *client, const struct addr *local,
     const struct addr *peer, const struct session_handler *handler, void *ctx);
+
+/* What it is doing now; texts are borrowed until the next call of anything. */
+void session_describe(const struct session *session, struct session_info *ret);
 
 /* Starts reading; ended() may come before it returns. */
 void session_begin(struct session *session);

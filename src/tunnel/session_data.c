@@ -49,6 +49,17 @@ session_data_tell(struct session *session)
 	}
 }
 
+uint64_t
+session_data_sent(const struct session *session, uint32_t data,
+    enum engine_peer peer)
+{
+	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
+		if (session->data[i] != NULL &&
+		    dataconn_number(session->data[i]) == data)
+			return dataconn_sent(session->data[i], peer);
+	return 0;
+}
+
 const char *
 session_data_digest(struct session *session, uint32_t data,
     enum engine_peer peer, char text[DATACONN_DIGEST_MAX])
@@ -203,6 +214,7 @@ open_data(struct session *session, const struct engine_action *action)
 		.dial_reply = options->policy->server_data_host_reply,
 		.ahead = action->ahead,
 		.digests = options->log != NULL,
+		.count = options->stats->bytes,
 		.announce = options->policy->client_address,
 		.ports = options->policy->client_ports,
 	};

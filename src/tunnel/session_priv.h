@@ -40,8 +40,9 @@ enum clock_timer {
 /* A transfer that has begun. */
 struct session_transfer {
 	bool running;
-	uint32_t data;		     /* its data connection; 0: none of ours */
-	uint64_t began_at;	     /* uv_now() */
+	uint32_t data;	   /* its data connection; 0: none of ours */
+	uint64_t began_at; /* uv_now() */
+	uint64_t before;   /* what its data connection had carried for others */
 	struct engine_report report; /* user and why are not kept */
 	char *name;		     /* the report's */
 };
@@ -64,6 +65,8 @@ struct session {
 	uint64_t granted_at;	  /* uv_now(), of the last lines */
 	bool slowed;		  /* it was said that lines have to wait */
 	char drain_why[100];
+	char *user;	   /* who has logged in, or NULL */
+	uint64_t began_at; /* uv_now() */
 	struct log_limit warnings;
 	bool over; /* ENGINE_END was carried out */
 };
@@ -86,6 +89,9 @@ void session_data_act(struct session *session,
  * has gone through the data connections by now. */
 void session_data_tell(struct session *session);
 
+/* What data connection number data has carried toward that peer. */
+uint64_t session_data_sent(const struct session *session, uint32_t data,
+    enum engine_peer peer);
 /* The digest of what has gone toward that peer by data connection number data
  * since it was last asked for; returns text, or NULL. */
 const char *session_data_digest(struct session *session, uint32_t data,
@@ -95,6 +101,8 @@ const char *session_data_digest(struct session *session, uint32_t data,
 void session_transfer_act(struct session *session,
     const struct engine_action *action);
 void session_transfer_end(struct session *session);
+/* Somebody has logged in, or somebody else. */
+void session_transfer_user(struct session *session, const char *user);
 
 /* session_clock.c */
 void session_clock_start(struct session *session);

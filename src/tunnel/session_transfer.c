@@ -24,6 +24,13 @@ find(struct session *session, bool running, uint32_t data)
 	return NULL;
 }
 
+/* To whom the bytes go. */
+static enum engine_peer
+peer_of(const struct engine_report *report)
+{
+	return report->upload ? ENGINE_SERVER : ENGINE_CLIENT;
+}
+
 static void
 begin(struct session *session, const struct engine_action *action)
 {
@@ -37,6 +44,10 @@ begin(struct session *session, const struct engine_action *action)
 	transfer->running = true;
 	transfer->data = action->data;
 	transfer->began_at = uv_now(session->options->loop);
+	/* In block mode a data connection carries one after the other. */
+	if (action->report.framed)
+		transfer->before = session_data_sent(session, action->data,
+		    peer_of(&action->report));
 	transfer->report = action->report;
 	transfer->report.name = transfer->name;
 	transfer->report.user = NULL;
@@ -72,7 +83,7 @@ write_record(struct session *session, const struct engine_action *action,
 	/* What has other bytes between the file's has another digest. */
 	if (!report->framed && report->client.verb != VERB_OTHER)
 		record.sha256 = session_data_digest(session, action->data,
-		    report->upload ? ENGINE_SERVER : ENGINE_CLIENT, digest);
+		    peer_of(report), digest);
 	transfer_log_write(options->log, &record, uv_now(options->loop));
 }
 
@@ -82,11 +93,15 @@ session_transfer_act(struct session *session,
 {
 	struct session_transfer *transfer;
 
+	const struct engine_report *report = &action->report;
+
+	session_transfer_user(session, report->user);
 	if (action->type == ENGINE_BEGIN) {
 		begin(session, action);
 		return;
 	}
 	transfer = find(session, true, action->data);
+	session->options->stats->transfers[peer_of(report)][report->outcome]++;
 	session_log_report(&session->origin, &action->report);
 	write_record(session, action, transfer);
 	if (transfer != NULL)
@@ -94,8 +109,54 @@ session_transfer_act(struct session *session,
 }
 
 void
+session_transfer_user(struct session *session, const char *user)
+{
+	if (session->user != NULL && strcmp(session->user, user) == 0)
+		return;
+	free(session->user);
+	session->user = strdup(user);
+}
+
+static void
+describe_transfer(const struct session *session,
+    const struct session_transfer *transfer, struct transfer_info *ret)
+{
+	const struct engine_report *report = &transfer->report;
+	uint64_t sent =
+	    session_data_sent(session, transfer->data, peer_of(report));
+
+	*ret = (struct transfer_info) {
+		.verb = report->verb,
+		.name = report->name,
+		.upload = report->upload,
+		.bytes = sent > transfer->before ? sent - transfer->before : 0,
+		.size = report->size,
+		.offset = report->offset,
+		.ms = uv_now(session->options->loop) - transfer->began_at,
+		.client = report->client,
+		.server = report->server,
+	};
+}
+
+void
+session_describe(const struct session *session, struct session_info *ret)
+{
+	ret->number = session->origin.session;
+	ret->client = session->peer_text;
+	ret->user = session->user != NULL ? session->user : "";
+	ret->ms = uv_now(session->options->loop) - session->began_at;
+	ret->n_transfers = 0;
+	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
+		if (session->transfers[i].running)
+			describe_transfer(session, &session->transfers[i],
+			    &ret->transfers[ret->n_transfers++]);
+}
+
+void
 session_transfer_end(struct session *session)
 {
+	free(session->user);
+	session->user = NULL;
 	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
 		forget(&session->transfers[i]);
 }

@@ -54,16 +54,17 @@ tunnel_turn_away(struct stream *stream, const char *reply)
 		stream_close(stream);
 }
 
-/* Says why to the log, and reply to the client, if they are not too many. */
+/* Says why to the log, and to the client, if they are not too many. */
 static void
 refuse(struct tunnel *tunnel, struct stream *stream, const struct addr *peer,
-    const char *why, const char *reply)
+    enum refusal refusal, const char *why)
 {
 	char text[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX];
 	struct log_origin origin = { .tunnel = tunnel->options.name };
 
+	tunnel->stats.refusals[refusal]++;
 	if (net_finishing(tunnel->options.net) < LIMIT_TURNED_AWAY)
-		tunnel_turn_away(stream, reply);
+		tunnel_turn_away(stream, refusal_reply(refusal));
 	else
 		stream_reset(stream);
 	if (!log_limit_allows(&tunnel->refusals, uv_now(tunnel->options.loop),
@@ -85,17 +86,17 @@ tunnel_admit(struct tunnel *tunnel, struct stream *stream,
     const struct addr *local, const struct addr *peer)
 {
 	struct admission_place *place = NULL;
-	const char *reply;
+	enum refusal refusal = REFUSAL_MEMORY;
 	char why[200];
 
 	/* Where nobody's address is known everybody is taken. */
 	if (peer->family == AF_UNSPEC ||
 	    policy_takes(tunnel->options.policy, local, peer, why, sizeof(why),
-		&reply))
+		&refusal))
 		place = admission_enter(tunnel->options.count->admission, peer,
-		    why, sizeof(why), &reply);
+		    why, sizeof(why), &refusal);
 	if (place == NULL)
-		refuse(tunnel, stream, peer, why, reply);
+		refuse(tunnel, stream, peer, refusal, why);
 	return place;
 }
 
@@ -127,6 +128,7 @@ tunnel_begin_session(struct tunnel *tunnel, struct stream *stream,
 		return false;
 	}
 	LIST_INSERT_HEAD(&tunnel->sessions, entry, link);
+	tunnel->stats.sessions++;
 	reconnect_hold(tunnel->options.reconnect);
 	session_begin(entry->session);
 	return true;
@@ -165,6 +167,7 @@ tunnel_new(const struct tunnel_options *options, char *why, size_t why_size)
 		.server_port = options->server_port,
 		.policy = options->policy,
 		.log = options->log,
+		.stats = &tunnel->stats,
 		.memory = &tunnel->memory,
 	};
 	LIST_INIT(&tunnel->sessions);
@@ -262,6 +265,41 @@ tunnel_drain(struct tunnel *tunnel, const char *why)
 		next = LIST_NEXT(entry, link);
 		session_drain(entry->session, why);
 	}
+}
+
+const struct tunnel_stats *
+tunnel_stats(const struct tunnel *tunnel)
+{
+	return &tunnel->stats;
+}
+
+void
+tunnel_each_session(const struct tunnel *tunnel, tunnel_session_cb *each,
+    void *ctx)
+{
+	const struct tunnel_entry *entry;
+	struct session_info info;
+
+	LIST_FOREACH (entry, &tunnel->sessions, link) {
+		session_describe(entry->session, &info);
+		each(ctx, &info);
+	}
+}
+
+bool
+tunnel_end_session(struct tunnel *tunnel, unsigned long number, const char *why)
+{
+	struct tunnel_entry *entry;
+	struct session_info info;
+
+	LIST_FOREACH (entry, &tunnel->sessions, link) {
+		session_describe(entry->session, &info);
+		if (info.number != number)
+			continue;
+		session_stop(entry->session, why);
+		return true;
+	}
+	return false;
 }
 
 bool

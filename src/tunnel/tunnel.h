@@ -10,6 +10,7 @@
 
 #include "net/sock.h"
 #include "tunnel/admission.h"
+#include "tunnel/info.h"
 #include "tunnel/policy.h"
 #include "tunnel/side.h"
 
@@ -74,6 +75,22 @@ void tunnel_start(struct tunnel *tunnel, tunnel_started_cb *started, void *ctx);
  * that was chosen.  Returns text. */
 const char *tunnel_address(const struct tunnel *tunnel, char *text,
     size_t size);
+
+/* What it has counted; its own. */
+const struct tunnel_stats *tunnel_stats(const struct tunnel *tunnel);
+
+/* How many clients wait for the link. */
+size_t tunnel_waiting(const struct tunnel *tunnel);
+
+/* Calls each for each session, the latest first; info is valid in the call. */
+typedef void tunnel_session_cb(void *ctx, const struct session_info *info);
+void tunnel_each_session(const struct tunnel *tunnel, tunnel_session_cb *each,
+    void *ctx);
+
+/* Ends the session with that number, as session_stop().  False: it is not one
+ * of its. */
+bool tunnel_end_session(struct tunnel *tunnel, unsigned long number,
+    const char *why);
 
 /*
  * The link is up, after tunnel_start() with the link down, or again.  Clients

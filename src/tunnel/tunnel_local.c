@@ -60,13 +60,14 @@ refuse_waiting(struct tunnel_waiting *waiting, const char *why)
 		.peer = addr_format(&waiting->peer, text),
 	};
 
+	waiting->tunnel->stats.refusals[REFUSAL_LINK]++;
 	if (log_limit_allows(&waiting->tunnel->refusals,
 		uv_now(waiting->tunnel->options.loop), &origin))
 		log_line(LOG_LEVEL_WARN, &origin,
 		    "refused a client from %s: the SSH connection is down%s%s",
 		    text, *why != '\0' ? ": " : "", why);
-	snprintf(reply, sizeof(reply),
-	    "421 The SSH connection is down%s%.300s\r\n",
+	snprintf(reply, sizeof(reply), "%s%s%.300s\r\n",
+	    refusal_reply(REFUSAL_LINK),
 	    *why != '\0' ? ": " : ", try again later.", why);
 	tunnel_turn_away(waiting->stream, reply);
 	end_waiting(waiting);
@@ -317,6 +318,17 @@ tunnel_local_start(struct tunnel *tunnel, tunnel_started_cb *started, void *ctx)
 	if (err != 0)
 		tunnel_say_cannot(tunnel, strerror(-err), why, sizeof(why));
 	started(ctx, tunnel, err != 0 ? why : NULL);
+}
+
+size_t
+tunnel_waiting(const struct tunnel *tunnel)
+{
+	const struct tunnel_waiting *waiting;
+	size_t n = 0;
+
+	TAILQ_FOREACH (waiting, &tunnel->waiting, entry)
+		n++;
+	return n;
 }
 
 void

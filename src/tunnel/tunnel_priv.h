@@ -26,6 +26,7 @@ struct tunnel {
 	struct tunnel_options options;
 	struct session_options session_options;
 	struct engine_memory memory;
+	struct tunnel_stats stats;
 	LIST_HEAD(, tunnel_entry) sessions;
 	struct log_limit refusals;
 	uv_timer_t timer; /* of a remote one; that of a local one sleeps */

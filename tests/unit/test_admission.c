@@ -26,10 +26,11 @@ address(const char *text)
 static struct admission_place *
 enter(struct admission *admission, const struct addr *peer, const char *word)
 {
-	const char *reply = "";
+	enum refusal refusal = REFUSALS;
+	const char *reply;
 	char why[200] = "";
 	struct admission_place *place =
-	    admission_enter(admission, peer, why, sizeof(why), &reply);
+	    admission_enter(admission, peer, why, sizeof(why), &refusal);
 
 	if (word == NULL) {
 		assert_non_null(place);
@@ -37,6 +38,7 @@ enter(struct admission *admission, const struct addr *peer, const char *word)
 	}
 	assert_null(place);
 	assert_non_null(strstr(why, word));
+	reply = refusal_reply(refusal);
 	assert_memory_equal(reply, "421 ", 4);
 	assert_string_equal(reply + strlen(reply) - 2, "\r\n");
 	return NULL;

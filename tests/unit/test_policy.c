@@ -143,7 +143,7 @@ test_takes(void **state)
 	struct subnet allow;
 	struct notes notes;
 	struct rlimit limit, lower = { .rlim_cur = 0 };
-	const char *reply = NULL;
+	enum refusal refusal = REFUSALS;
 	char why[200] = "";
 	int raw;
 
@@ -151,35 +151,36 @@ test_takes(void **state)
 	local = net_stream_peer(notes.stream);
 	peer = net_stream_local(notes.stream);
 	assert_true(
-	    policy_takes(&policy, &local, &peer, why, sizeof(why), &reply));
+	    policy_takes(&policy, &local, &peer, why, sizeof(why), &refusal));
 	assert_true(
-	    policy_takes(&policy, &local, &lan, why, sizeof(why), &reply));
-	assert_null(reply);
+	    policy_takes(&policy, &local, &lan, why, sizeof(why), &refusal));
+	assert_int_equal(refusal, REFUSALS);
 	/* Of a socket that is not there nothing is known; nor of any, without
 	 * a descriptor.  It is not said to be another user's. */
 	getrlimit(RLIMIT_NOFILE, &limit);
 	lower.rlim_max = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &lower);
 	assert_false(
-	    policy_takes(&policy, &local, &peer, why, sizeof(why), &reply));
+	    policy_takes(&policy, &local, &peer, why, sizeof(why), &refusal));
 	setrlimit(RLIMIT_NOFILE, &limit);
 	assert_non_null(strstr(why, strerror(EMFILE)));
-	assert_non_null(strstr(reply, "421 Your user cannot be looked up"));
+	assert_int_equal(refusal, REFUSAL_LOOK_UP);
 	peer.port = 1;
 	assert_false(
-	    policy_takes(&policy, &local, &peer, why, sizeof(why), &reply));
+	    policy_takes(&policy, &local, &peer, why, sizeof(why), &refusal));
 	assert_non_null(strstr(why, "--any-user"));
-	assert_memory_equal(reply, "421 Your user", 13);
+	assert_int_equal(refusal, REFUSAL_LOOK_UP);
+	assert_memory_equal(refusal_reply(refusal), "421 Your user", 13);
 	policy.any_user = true;
 	assert_true(
-	    policy_takes(&policy, &local, &peer, why, sizeof(why), &reply));
+	    policy_takes(&policy, &local, &peer, why, sizeof(why), &refusal));
 	assert_int_equal(subnet_parse("192.0.2.0/28", &allow), 0);
 	policy.allow = &allow;
 	policy.n_allow = 1;
 	assert_true(
-	    policy_takes(&policy, &local, &lan, why, sizeof(why), &reply));
+	    policy_takes(&policy, &local, &lan, why, sizeof(why), &refusal));
 	assert_false(
-	    policy_takes(&policy, &local, &peer, why, sizeof(why), &reply));
+	    policy_takes(&policy, &local, &peer, why, sizeof(why), &refusal));
 	assert_string_equal(why, "no --allow has that address");
 	close(raw);
 	notes_free(&notes);

@@ -83,7 +83,7 @@ fetch_deb() {
 # The libraries and tools that the build takes.
 need_build() {
 	need build-essential meson ninja-build pkg-config libuv1-dev \
-	    libmnl-dev libseccomp-dev libinih-dev libjansson-dev nettle-dev openssh-client
+	    libmnl-dev libseccomp-dev libinih-dev libjansson-dev libncurses-dev nettle-dev openssh-client
 }
 
 # The libraries of the unpacked FTP servers, and those servers.

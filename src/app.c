@@ -20,6 +20,7 @@
 #include "base/journal.h"
 #include "base/log.h"
 #include "base/privileges.h"
+#include "control.h"
 
 /* Descriptors of a session in a transfer: at most (-R, passive mode) two of its
  * control connection, two of its data connection, and a listener's. */
@@ -39,6 +40,8 @@ let_go(struct app *app)
 			destination_let_go(app->destinations[i]);
 	side_free(app->near);
 	app->near = NULL;
+	control_close(app->control);
+	app->control = NULL;
 	uv_timer_stop(&app->look);
 }
 
@@ -89,11 +92,22 @@ app_destination_ended(struct app *app, enum exit_status status)
 		app->status = status;
 	if (--app->n_running > 0)
 		return;
-	if (!app->stopping && app->status == EXIT_STOPPED) {
+	if (!app->stopping && !app->dismissed && app->status == EXIT_STOPPED) {
 		log_err("no tunnel is left");
 		app->status = EXIT_FAILED;
 	}
 	let_go(app);
+}
+
+bool
+app_end_session(struct app *app, unsigned long number)
+{
+	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
+		if (app->destinations[i] != NULL &&
+		    destination_end_session(app->destinations[i], number,
+			"The session was ended by hand"))
+			return true;
+	return false;
 }
 
 /* ---- what goes while others stay ---- */
@@ -117,6 +131,13 @@ on_look(uv_timer_t *timer)
 	}
 	if (!more)
 		uv_timer_stop(&app->look);
+}
+
+void
+app_reloaded(struct app *app, const char *why)
+{
+	if (app->control != NULL)
+		control_reloaded(app->control, why);
 }
 
 void
@@ -346,6 +367,7 @@ start(struct app *app, const struct app_owner *owner)
 	}
 	if (!open_transfer_log(app))
 		return false;
+	app->control = control_open(app);
 	if (!owner->fill(owner->ctx, app) || !check_activation(app) ||
 	    !drop_privileges(app))
 		return false;
@@ -456,8 +478,7 @@ app_run(const struct options *process, const struct options *const *to,
 
 	app.options = process;
 	app.named = owner->named;
-	app.hangup = owner->hangup;
-	app.ctx = owner->ctx;
+	app.owner = owner;
 	app.status = EXIT_STOPPED;
 	log_open_journal();
 	if (activation_take(&app.activation, why, sizeof(why)) != 0) {
@@ -472,6 +493,7 @@ app_run(const struct options *process, const struct options *const *to,
 		user_free(&app.user);
 		return EXIT_FAILED;
 	}
+	app.began_at = uv_now(&app.loop);
 	uv_timer_init(&app.loop, &app.look);
 	app.look.data = &app;
 	watch(&app);

@@ -57,8 +57,9 @@ struct app {
 	struct link_options links[LIMIT_DESTINATIONS]; /* to each, the first */
 	char directories[LIMIT_DESTINATIONS][CMDLINE_DIRECTORY_MAX];
 	uv_timer_t look; /* for what is to go once it has no sessions */
-	void (*hangup)(void *ctx); /* SIGHUP; NULL: there is nothing to do */
-	void *ctx;
+	const struct app_owner *owner;
+	struct control_socket *control; /* or NULL */
+	uint64_t began_at;		/* uv_now() */
 	uv_signal_t signals[APP_SIGNALS];
 	int terminal;	   /* the controlling one, or -1 */
 	uv_timer_t drain;  /* looks whether the last session has ended */
@@ -66,7 +67,15 @@ struct app {
 	bool started;	   /* some tunnel was, once */
 	bool draining;	   /* by a signal ... */
 	bool stopping;	   /* app_stop() was called */
+	bool dismissed;	   /* the last tunnel was stopped by hand */
 	enum exit_status status;
+};
+
+/* What is wanted by a signal, or by the control socket. */
+enum app_order {
+	APP_STOP,   /* SIGTERM, SIGINT: end, sessions with 421 */
+	APP_DRAIN,  /* SIGUSR1: end when that cuts no transfer */
+	APP_RELOAD, /* SIGHUP: read the configuration file again */
 };
 
 /* ---- app.c ---- */
@@ -80,7 +89,11 @@ struct app_owner {
 	 * has been logged. */
 	bool (*fill)(void *ctx, struct app *app);
 
-	void (*hangup)(void *ctx); /* SIGHUP; or NULL */
+	/* APP_RELOAD of all, with NULL, and what is wanted of one tunnel; or
+	 * NULL.  False: why says it. */
+	bool (*order)(void *ctx, enum app_order order, const char *name,
+	    char *why, size_t why_size);
+
 	void *ctx;
 
 	/* What the monitor reads again; or NULL. */
@@ -107,6 +120,9 @@ bool app_start(struct app *app, struct destination *destination);
 /* A destination is up, or no longer. */
 void app_show_status(struct app *app);
 
+/* A reload has ended; why it did not, or NULL. */
+void app_reloaded(struct app *app, const char *why);
+
 /* Something is to go as soon as it has no sessions. */
 void app_look(struct app *app);
 
@@ -122,7 +138,14 @@ void app_disconnect(struct app *app);
 /* Called by a destination: nothing is left of its ssh, and none will run. */
 void app_destination_ended(struct app *app, enum exit_status status);
 
-/* ---- signals.c: what they do is in culvert(1) ---- */
+/* Ends that session with 421.  False: there is no such. */
+bool app_end_session(struct app *app, unsigned long number);
+
+/* ---- orders.c: what they do is in culvert(1) ---- */
+
+/* name: of a tunnel, or NULL for all.  False: why says it. */
+bool app_obey(struct app *app, enum app_order order, const char *name,
+    char *why, size_t why_size);
 
 void signals_watch(struct app *app);
 /* From here on a signal changes nothing, and kills nobody who cleans up. */

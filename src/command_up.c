@@ -10,7 +10,7 @@
 #include "app.h"
 #include "base/log.h"
 #include "commands.h"
-#include "conf/config.h"
+#include "up.h"
 
 static const char help[] =
     "usage: culvert up [-f FILE] [-qv] NAME...\n"
@@ -30,31 +30,8 @@ static const char help[] =
     "Exit status: 0 stopped by a signal, 1 failed, 2 bad usage, 255 ssh could not\n"
     "connect to any destination.\n";
 
-/* A configuration that was read, as long as somebody needs it. */
-struct loaded {
-	struct config config;
-	size_t users;
-};
-
-/* One that was started. */
-struct running {
-	const struct config_tunnel *tunnel; /* as it was when it was */
-	struct destination *destination;
-	struct entry *entry;
-};
-
-struct up {
-	const struct command_line *line;
-	struct loaded *loaded; /* the latest */
-	struct app *app;
-	struct running *running;
-	size_t n_running;
-	bool again;	       /* asked for while the file was being read */
-	struct loaded *reread; /* the monitor's own */
-};
-
-static void
-loaded_release(void *ctx)
+void
+up_release(void *ctx)
 {
 	struct loaded *loaded = ctx;
 
@@ -65,8 +42,8 @@ loaded_release(void *ctx)
 }
 
 /* Of settings, which become its own.  NULL: why says it. */
-static struct loaded *
-loaded_new(struct settings *settings, char why[SETTINGS_WHY_MAX])
+struct loaded *
+up_loaded(struct settings *settings, char why[SETTINGS_WHY_MAX])
 {
 	struct loaded *loaded = calloc(1, sizeof(*loaded));
 
@@ -78,17 +55,17 @@ loaded_new(struct settings *settings, char why[SETTINGS_WHY_MAX])
 	loaded->users = 1;
 	if (config_make(settings, &loaded->config, why) == 0)
 		return loaded;
-	loaded_release(loaded);
+	up_release(loaded);
 	return NULL;
 }
 
-static struct loaded *
-load(const char *path, char why[SETTINGS_WHY_MAX])
+struct loaded *
+up_load(const char *path, char why[SETTINGS_WHY_MAX])
 {
 	struct settings settings;
 
 	if (settings_read(path, &settings, why) == 0)
-		return loaded_new(&settings, why);
+		return up_loaded(&settings, why);
 	settings_free(&settings);
 	return NULL;
 }
@@ -102,7 +79,7 @@ plan_of(struct loaded *loaded, const struct config_tunnel *tunnel)
 		.name = tunnel->name,
 		.options = {
 			.options = &tunnel->options,
-			.gone = loaded_release,
+			.gone = up_release,
 			.ctx = loaded,
 		},
 	};
@@ -110,8 +87,8 @@ plan_of(struct loaded *loaded, const struct config_tunnel *tunnel)
 
 /* ---- what is to run ---- */
 
-static bool
-is_wanted(const struct up *up, const struct config_tunnel *tunnel)
+bool
+up_wants(const struct up *up, const struct config_tunnel *tunnel)
 {
 	if (up->line->flag)
 		return true;
@@ -122,8 +99,8 @@ is_wanted(const struct up *up, const struct config_tunnel *tunnel)
 }
 
 /* Every name that was given is a tunnel's. */
-static bool
-check_names(const struct up *up)
+bool
+up_check_names(const struct up *up)
 {
 	const struct config *config = &up->loaded->config;
 
@@ -151,7 +128,7 @@ group(const struct up *up, const struct config_tunnel **to, size_t *ret_n)
 		const struct config_tunnel *tunnel = &config->tunnels[i];
 		size_t at = 0;
 
-		if (!is_wanted(up, tunnel))
+		if (!up_wants(up, tunnel))
 			continue;
 		while (at < n && !config_same(to[at], tunnel, OPTION_LINK))
 			at++;
@@ -169,8 +146,8 @@ group(const struct up *up, const struct config_tunnel **to, size_t *ret_n)
 }
 
 /* Several that ask at a time, on one terminal, nobody could answer. */
-static void
-ask_nobody(struct config *config)
+void
+up_ask_nobody(struct config *config)
 {
 	for (size_t i = 0; i < config->n_tunnels; i++)
 		config->tunnels[i].options.batch = true;
@@ -179,8 +156,8 @@ ask_nobody(struct config *config)
 /* ---- one tunnel ---- */
 
 /* The destination of one that says the same for the links, or NULL. */
-static struct destination *
-shared(const struct up *up, const struct config_tunnel *tunnel)
+struct destination *
+up_shared(const struct up *up, const struct config_tunnel *tunnel)
 {
 	for (size_t i = 0; i < up->n_running; i++) {
 		const struct running *running = &up->running[i];
@@ -192,8 +169,8 @@ shared(const struct up *up, const struct config_tunnel *tunnel)
 	return NULL;
 }
 
-static struct destination *
-add_destination(struct up *up, const struct config_tunnel *tunnel, size_t to)
+struct destination *
+up_add_destination(struct up *up, const struct config_tunnel *tunnel, size_t to)
 {
 	const struct entry_plan plan = plan_of(up->loaded, tunnel);
 
@@ -201,8 +178,8 @@ add_destination(struct up *up, const struct config_tunnel *tunnel, size_t to)
 }
 
 /* False: why has been logged. */
-static bool
-add_tunnel(struct up *up, const struct config_tunnel *tunnel,
+bool
+up_add_tunnel(struct up *up, const struct config_tunnel *tunnel,
     struct destination *destination)
 {
 	const struct entry_plan plan = plan_of(up->loaded, tunnel);
@@ -212,7 +189,7 @@ add_tunnel(struct up *up, const struct config_tunnel *tunnel,
 
 	if (grown == NULL) {
 		log_err("out of memory");
-		loaded_release(up->loaded);
+		up_release(up->loaded);
 		return false;
 	}
 	up->running = grown;
@@ -238,252 +215,16 @@ fill(void *ctx, struct app *app)
 		const struct config_tunnel *tunnel = &config->tunnels[i];
 		struct destination *destination;
 
-		if (!is_wanted(up, tunnel))
+		if (!up_wants(up, tunnel))
 			continue;
-		destination = shared(up, tunnel);
+		destination = up_shared(up, tunnel);
 		if (destination == NULL)
-			destination = add_destination(up, tunnel, n++);
-		if (destination == NULL || !add_tunnel(up, tunnel, destination))
+			destination = up_add_destination(up, tunnel, n++);
+		if (destination == NULL ||
+		    !up_add_tunnel(up, tunnel, destination))
 			return false;
 	}
 	return true;
-}
-
-/* ---- in the monitor: what it reads again ---- */
-
-/* A letter, and behind it what is wrong, or the settings. */
-#define WRONG 'w'
-#define RIGHT 'r'
-
-static char *
-read_again(void *ctx, size_t *ret_len)
-{
-	struct up *up = ctx;
-	char why[SETTINGS_WHY_MAX], *settings, *bytes = NULL;
-	struct loaded *loaded = load(up->line->path, why);
-
-	if (loaded == NULL) {
-		*ret_len = 1 + strlen(why);
-		if (asprintf(&bytes, "%c%s", WRONG, why) < 0)
-			return NULL;
-		return bytes;
-	}
-	ask_nobody(&loaded->config);
-	/* What it was started with is in use as long as it runs. */
-	if (up->reread != NULL)
-		loaded_release(up->reread);
-	up->reread = loaded;
-	settings = settings_write(&loaded->config.settings, ret_len);
-	if (settings != NULL)
-		bytes = malloc(*ret_len + 1);
-	if (bytes != NULL) {
-		bytes[0] = RIGHT;
-		memcpy(bytes + 1, settings, *ret_len);
-		++*ret_len;
-	}
-	free(settings);
-	return bytes;
-}
-
-static bool
-find_again(void *ctx, const char *name, struct link_options *ret)
-{
-	const struct up *up = ctx;
-	const struct config_tunnel *tunnel =
-	    up->reread != NULL ? config_find(&up->reread->config, name) : NULL;
-
-	if (tunnel != NULL)
-		*ret = destination_link_options(&tunnel->options, 0);
-	return tunnel != NULL;
-}
-
-/* ---- reload ---- */
-
-/* The one of the latest configuration that it still is, or NULL. */
-static const struct config_tunnel *
-same_tunnel(const struct up *up, const struct running *running)
-{
-	const struct config_tunnel *now =
-	    config_find(&up->loaded->config, running->tunnel->name);
-
-	if (now == NULL || !is_wanted(up, now) ||
-	    !destination_is_usable(running->destination) ||
-	    !config_same(running->tunnel, now, OPTION_TUNNEL) ||
-	    !config_same(running->tunnel, now, OPTION_LINK))
-		return NULL;
-	return now;
-}
-
-static bool
-runs(const struct up *up, const char *name)
-{
-	for (size_t i = 0; i < up->n_running; i++)
-		if (up->running[i].entry != NULL &&
-		    strcmp(up->running[i].tunnel->name, name) == 0)
-			return true;
-	return false;
-}
-
-/* Those that are not what they were; their place in the table is kept for now,
- * since others may share their destination. */
-static size_t
-remove_changed(struct up *up)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < up->n_running; i++) {
-		struct running *running = &up->running[i];
-
-		if (same_tunnel(up, running) != NULL)
-			continue;
-		log_info("%s: its configuration has changed, or is gone; its "
-			 "sessions end when their transfers have",
-		    running->tunnel->name);
-		destination_remove(running->entry,
-		    "the configuration has changed");
-		running->entry = NULL;
-		n++;
-	}
-	return n;
-}
-
-/* A destination of its own, started at once. */
-static bool
-add_apart(struct up *up, const struct config_tunnel *tunnel)
-{
-	struct app *app = up->app;
-	struct destination *destination;
-	size_t to = 0;
-
-	while (to < LIMIT_DESTINATIONS && app->destinations[to] != NULL)
-		to++;
-	if (to == LIMIT_DESTINATIONS) {
-		log_err("%s: more than %d destinations", tunnel->name,
-		    LIMIT_DESTINATIONS);
-		return false;
-	}
-	if (monitor_use(app->monitor, to, tunnel->name) != 0)
-		return false;
-	destination = add_destination(up, tunnel, to);
-	if (destination == NULL)
-		return false;
-	if (add_tunnel(up, tunnel, destination))
-		return app_start(app, destination);
-	app_look(app); /* nobody wants it */
-	return false;
-}
-
-static size_t
-add_new(struct up *up)
-{
-	const struct config *config = &up->loaded->config;
-	size_t n = 0;
-
-	for (size_t i = 0; i < config->n_tunnels; i++) {
-		const struct config_tunnel *tunnel = &config->tunnels[i];
-		struct destination *destination;
-
-		if (!is_wanted(up, tunnel) || runs(up, tunnel->name))
-			continue;
-		destination = shared(up, tunnel);
-		if (destination != NULL)
-			n += add_tunnel(up, tunnel, destination);
-		else
-			n += add_apart(up, tunnel);
-	}
-	return n;
-}
-
-/* Those without an entry. */
-static void
-forget_removed(struct up *up)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < up->n_running; i++)
-		if (up->running[i].entry != NULL)
-			up->running[n++] = up->running[i];
-	up->n_running = n;
-}
-
-static void
-apply(struct up *up, struct loaded *loaded)
-{
-	struct loaded *before = up->loaded;
-	size_t gone, new;
-
-	if (!config_same(&before->config.tunnels[0], &loaded->config.tunnels[0],
-		OPTION_PROCESS))
-		log_warn("what [defaults] says for the whole process changes "
-			 "when culvert is started again");
-	up->loaded = loaded;
-	check_names(up);
-	gone = remove_changed(up);
-	new = add_new(up);
-	forget_removed(up);
-	log_info("%s: read again; %zu tunnel%s as before, %zu gone, %zu new",
-	    loaded->config.settings.files[0], up->n_running - new,
-	    up->n_running - new == 1 ? "" : "s", gone, new);
-	loaded_release(before);
-}
-
-/* NULL: why says it. */
-static struct loaded *
-take(const char *bytes, size_t len, char why[SETTINGS_WHY_MAX])
-{
-	struct settings settings;
-
-	snprintf(why, SETTINGS_WHY_MAX, "out of memory");
-	if (bytes == NULL || len == 0)
-		return NULL;
-	if (bytes[0] == WRONG) {
-		snprintf(why, SETTINGS_WHY_MAX, "%.*s", (int)(len - 1),
-		    bytes + 1);
-		return NULL;
-	}
-	if (settings_parse(bytes + 1, len - 1, &settings) == 0)
-		return loaded_new(&settings, why);
-	settings_free(&settings);
-	return NULL;
-}
-
-static void on_read(void *ctx, const char *bytes, size_t len);
-
-static void
-on_hangup(void *ctx)
-{
-	struct up *up = ctx;
-	int err = monitor_read(up->app->monitor, on_read, up);
-
-	up->again = err == -EBUSY;
-	if (err == 0)
-		notify_reloading(&up->app->notify);
-	else if (!up->again)
-		log_err("cannot read %s again: %s", up->line->path,
-		    strerror(-err));
-}
-
-static void
-on_read(void *ctx, const char *bytes, size_t len)
-{
-	struct up *up = ctx;
-	struct loaded *loaded;
-	char why[SETTINGS_WHY_MAX];
-
-	if (up->app->stopping || up->app->draining)
-		return;
-	loaded = take(bytes, len, why);
-	if (loaded != NULL) {
-		ask_nobody(&loaded->config);
-		apply(up, loaded);
-	} else {
-		log_err("%s", why);
-		log_err("nothing has been changed");
-	}
-	notify_send(&up->app->notify, "READY=1");
-	app_show_status(up->app);
-	if (up->again)
-		on_hangup(up);
 }
 
 /* ---- culvert up ---- */
@@ -492,14 +233,14 @@ static int
 run(struct up *up)
 {
 	const struct monitor_source source = {
-		.read = read_again,
-		.find = find_again,
+		.read = up_read_again,
+		.find = up_find_again,
 		.ctx = up,
 	};
 	const struct app_owner owner = {
 		.named = true,
 		.fill = fill,
-		.hangup = on_hangup,
+		.order = up_order,
 		.ctx = up,
 		.source = &source,
 	};
@@ -512,10 +253,10 @@ run(struct up *up)
 	process->quiet |= up->line->quiet;
 	process->verbose += up->line->verbose;
 	commands_set_log(process);
-	if (!check_names(up) || !group(up, to, &n))
+	if (!up_check_names(up) || !group(up, to, &n))
 		return EXIT_FAILED;
 	if (n > 1)
-		ask_nobody(config);
+		up_ask_nobody(config);
 	for (size_t i = 0; i < n; i++)
 		options[i] = &to[i]->options;
 	return app_run(process, options, n, &owner);
@@ -536,7 +277,7 @@ command_up(int argc, char **argv)
 		return command_misused(argv[0],
 		    line.flag ? "either --all or names of tunnels" :
 				"which tunnels?  Give their names, or --all");
-	up.loaded = load(line.path, why);
+	up.loaded = up_load(line.path, why);
 	if (up.loaded == NULL) {
 		log_err("%s", why);
 		return EXIT_FAILED;
@@ -546,7 +287,7 @@ command_up(int argc, char **argv)
 	first->users++;
 	status = run(&up);
 	free(up.running);
-	loaded_release(up.loaded);
-	loaded_release(first);
+	up_release(up.loaded);
+	up_release(first);
 	return status;
 }

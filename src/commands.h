@@ -36,6 +36,12 @@ int command_misused(const char *name, const char *what);
 /* Starts tunnels of the configuration file, and runs until they end. */
 int command_up(int argc, char **argv);
 
+/* Says what culverts are doing. */
+int command_status(int argc, char **argv);
+
+/* stop, drain, reload. */
+int command_order(int argc, char **argv);
+
 /* Prints the effective configuration, or checks it. */
 int command_config(int argc, char **argv);
 

@@ -14,48 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "app.h"
 #include "base/log.h"
+#include "destination_priv.h"
 #include "limits.h"
-#include "ssh/links.h"
-#include "ssh/reconnect.h"
-#include "tunnel/policy.h"
 #include "tunnel/ports.h"
-
-/* One -L or -R. */
-struct listener {
-	struct entry *entry;
-	const struct forward *forward;
-	struct tunnel *tunnel; /* NULL: it has gone */
-};
-
-struct entry {
-	TAILQ_ENTRY(entry) link;
-	struct destination *destination;
-	struct entry_plan plan;
-	struct policy policy;
-	struct listener *listeners;
-	size_t n_listeners;
-	size_t n_starting; /* of them, still */
-	bool leaving;
-};
-
-struct destination {
-	struct app *app;
-	struct options_ref ref;
-	const struct options *options; /* ref's, of the links */
-	const struct link_options *link;
-	struct reconnect *reconnect;
-	struct links *links;	/* its own */
-	struct side *far;	/* of servers */
-	struct side *far_first; /* of clients: the first link only */
-	TAILQ_HEAD(, entry) entries;
-	bool started; /* so were the tunnels, once */
-	bool leaving; /* nobody wants it any more */
-	bool ended;
-};
 
 static void
 options_ref_gone(const struct options_ref *ref)
@@ -158,6 +122,16 @@ destination_remove(struct entry *entry, const char *why)
 {
 	entry->leaving = true;
 	entry_drain(entry, why);
+	app_look(entry->destination->app);
+}
+
+void
+destination_cut(struct entry *entry, const char *why)
+{
+	entry->leaving = true;
+	for (size_t i = 0; i < entry->n_listeners; i++)
+		if (entry->listeners[i].tunnel != NULL)
+			tunnel_stop(entry->listeners[i].tunnel, why);
 	app_look(entry->destination->app);
 }
 
@@ -264,6 +238,7 @@ on_started(void *ctx, struct tunnel *tunnel, const char *why)
 		return;
 	}
 	entry->n_starting--;
+	listener->listening = true;
 	/* Those of one command together, when all stand. */
 	if (app->named)
 		announce(listener);

@@ -11,6 +11,8 @@
 
 #include "conf/options.h"
 #include "ssh/link.h"
+#include "ssh/reconnect.h"
+#include "tunnel/tunnel.h"
 
 struct app;
 struct destination;
@@ -55,9 +57,39 @@ struct entry *destination_add(struct destination *destination,
  * transfer; then it goes, and the last one's destination, too. */
 void destination_remove(struct entry *entry, const char *why);
 
+/* The same, at once: its sessions end with 421 and why. */
+void destination_cut(struct entry *entry, const char *why);
+
 /* Connects, or waits for the first client (--on-demand).  False: why has been
  * logged. */
 bool destination_start(struct destination *destination);
+
+/* What is to be seen of it from outside. */
+struct destination_info {
+	const char *destination; /* as it was given */
+	struct reconnect_info link;
+};
+
+void destination_describe(const struct destination *destination,
+    struct destination_info *ret);
+
+/* One -L or -R. */
+struct listener_info {
+	const char *name; /* of its tunnel, or NULL */
+	const struct forward *forward;
+	const struct tunnel *tunnel;
+	bool listening;
+	bool leaving;
+};
+
+/* Calls each for each of its -L and -R; info is valid in the call. */
+typedef void destination_tunnel_cb(void *ctx, const struct listener_info *info);
+void destination_each_tunnel(const struct destination *destination,
+    destination_tunnel_cb *each, void *ctx);
+
+/* Ends that session.  False: it is not one of its. */
+bool destination_end_session(struct destination *destination,
+    unsigned long number, const char *why);
 
 /* Does its SSH connection stand? */
 bool destination_is_up(const struct destination *destination);

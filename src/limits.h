@@ -166,6 +166,12 @@
 /* A list of ciphers, its NUL included (ssh's own: 110). */
 #define LIMIT_SSH_CIPHERS 1024
 
+/* ---- the control socket ---- */
+
+/* Who may be connected to it at a time, and bytes of a request. */
+#define LIMIT_CONTROL_ASKERS 16
+#define LIMIT_CONTROL_REQUEST 4096
+
 /* ---- configuration files ---- */
 
 /* How deep they may include each other. */

@@ -39,6 +39,10 @@ static const struct subcommand {
 	int (*run)(int argc, char **argv);
 } subcommands[] = {
 	{ "config", command_config },
+	{ "drain", command_order },
+	{ "reload", command_order },
+	{ "status", command_status },
+	{ "stop", command_order },
 	{ "up", command_up },
 };
 

@@ -8,6 +8,8 @@ static const char *const help[] = {
 	"usage: culvert [options] [-L|-R [bind:]port:host:hostport]... destination\n"
 	"       culvert up [-f FILE] NAME...|--all\n"
 	"       culvert config [-f FILE] [--test] [NAME...]\n"
+	"       culvert status [-w] [--json] [NAME...]\n"
+	"       culvert stop|drain|reload [NAME]\n"
 	"\n"
 	"Carries FTP through SSH: connects to destination with ssh, listens, and lets any\n"
 	"FTP client work in active and passive mode against the FTP server at\n"

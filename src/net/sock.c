@@ -600,6 +600,21 @@ net_stream_peer(const struct stream *stream)
 	return sock_addr(&((const struct net_stream *)stream)->uv, true);
 }
 
+int
+net_stream_user(const struct stream *stream, uid_t *ret)
+{
+	const struct net_stream *s = (const struct net_stream *)stream;
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	assert(stream->ops == &sock_ops);
+	if (getsockopt(sock_fd(&s->uv), SOL_SOCKET, SO_PEERCRED, &peer, &len) !=
+	    0)
+		return -errno;
+	*ret = peer.uid;
+	return 0;
+}
+
 /* ---- accepting ---- */
 
 struct net_stream *

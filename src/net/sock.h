@@ -12,6 +12,7 @@
 #define NET_SOCK_H
 
 #include <stdint.h>
+#include <sys/types.h>
 #include <uv.h>
 
 #include "base/addr.h"
@@ -70,6 +71,10 @@ struct stream *net_dial_host(struct net *net, const char *host, uint16_t port,
  */
 struct addr net_stream_local(const struct stream *stream);
 struct addr net_stream_peer(const struct stream *stream);
+
+/* Of a Unix socket: the user of the process at its other end (SO_PEERCRED).  0
+ * or a negative errno. */
+int net_stream_user(const struct stream *stream, uid_t *ret);
 
 struct net_listener;
 

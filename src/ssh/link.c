@@ -269,6 +269,12 @@ link_new(uv_loop_t *loop, const struct link_options *options,
 	return link;
 }
 
+uint64_t
+link_round_trip(const struct link *link)
+{
+	return link->way.shortest;
+}
+
 int
 link_start(struct link *link)
 {

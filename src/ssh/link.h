@@ -86,6 +86,10 @@ int link_start(struct link *link);
 /* May streams and forwards be made? */
 bool link_is_up(const struct link *link);
 
+/* The shortest round trip to sshd that was seen lately, in microseconds; 0:
+ * none was (window.h). */
+uint64_t link_round_trip(const struct link *link);
+
 /*
  * Ends ssh (SIGTERM, later SIGKILL); down() follows unless the link was never
  * started.  Calling it twice is allowed.

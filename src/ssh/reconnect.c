@@ -27,16 +27,6 @@
 /* While somebody waits a pause is not longer than this. */
 #define RECONNECT_WANTED_MS(reconnect) (4 * (reconnect)->options.pause_ms)
 
-enum reconnect_state {
-	RECONNECT_RESTING,
-	RECONNECT_CONNECTING,
-	RECONNECT_UP,
-	RECONNECT_PAUSING,
-	RECONNECT_CLOSING,
-	RECONNECT_STOPPING,
-	RECONNECT_ENDED,
-};
-
 struct reconnect {
 	uv_loop_t *loop;
 	struct reconnect_options options;
@@ -56,6 +46,7 @@ struct reconnect {
 	bool said; /* that it cannot connect, since it last could */
 	uint64_t up_at;
 	uint64_t down_at;
+	uint64_t losses;
 	char why[LIMIT_SSH_WORDS + 128]; /* of the latest failure */
 };
 
@@ -232,6 +223,7 @@ lost(struct reconnect *reconnect)
 
 	uv_timer_stop(&reconnect->timer);
 	reconnect->down_at = uv_now(reconnect->loop);
+	reconnect->losses++;
 	reconnect->failures = 1;
 	if (!again && !reconnect->options.on_demand) {
 		end(reconnect, reconnect->why);
@@ -326,6 +318,7 @@ reconnect_start(struct reconnect *reconnect)
 	int err;
 
 	assert(reconnect->state == RECONNECT_RESTING);
+	reconnect->down_at = uv_now(reconnect->loop);
 	if (reconnect->options.on_demand)
 		return 0;
 	err = links_start(reconnect->links);
@@ -377,6 +370,41 @@ reconnect_free(struct reconnect *reconnect)
 		return;
 	links_free(reconnect->links);
 	uv_close((uv_handle_t *)&reconnect->timer, on_freed);
+}
+
+const char *
+reconnect_state_name(enum reconnect_state state)
+{
+	static const char *const names[] = {
+		[RECONNECT_RESTING] = "resting",
+		[RECONNECT_CONNECTING] = "connecting",
+		[RECONNECT_PAUSING] = "pausing",
+		[RECONNECT_UP] = "up",
+		[RECONNECT_CLOSING] = "closing",
+		[RECONNECT_STOPPING] = "stopping",
+		[RECONNECT_ENDED] = "ended",
+	};
+
+	return names[state];
+}
+
+void
+reconnect_describe(const struct reconnect *reconnect,
+    struct reconnect_info *ret)
+{
+	bool up = reconnect_is_up(reconnect);
+
+	*ret = (struct reconnect_info) {
+		.state = reconnect->state,
+		.ms = uv_now(reconnect->loop) -
+		    (up ? reconnect->up_at : reconnect->down_at),
+		.losses = reconnect->losses,
+		.why = reconnect_why(reconnect),
+	};
+	if (!up)
+		return;
+	ret->links = 1 + links_further_up(reconnect->links);
+	ret->round_trip_us = link_round_trip(links_first(reconnect->links));
 }
 
 bool

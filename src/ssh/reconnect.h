@@ -82,6 +82,32 @@ void reconnect_stop(struct reconnect *reconnect);
  * dry; what keeps the memory is left to the loop.  NULL is allowed. */
 void reconnect_free(struct reconnect *reconnect);
 
+enum reconnect_state {
+	RECONNECT_RESTING, /* on demand; or not started */
+	RECONNECT_CONNECTING,
+	RECONNECT_PAUSING,
+	RECONNECT_UP,
+	RECONNECT_CLOSING,
+	RECONNECT_STOPPING,
+	RECONNECT_ENDED,
+};
+
+/* What is to be seen of it from outside. */
+struct reconnect_info {
+	enum reconnect_state state;
+	uint64_t ms;		/* that the link is up, or is not */
+	uint64_t losses;	/* of links that were up */
+	size_t links;		/* that are up */
+	uint64_t round_trip_us; /* to sshd, the shortest; 0: not known */
+	const char *why;	/* reconnect_why() */
+};
+
+void reconnect_describe(const struct reconnect *reconnect,
+    struct reconnect_info *ret);
+
+/* "up", "resting", ... */
+const char *reconnect_state_name(enum reconnect_state state);
+
 /* Is the link up? */
 bool reconnect_is_up(const struct reconnect *reconnect);
 

@@ -255,7 +255,7 @@ def test_far_listener_is_private(session):
     with near, far:
         private, = pathlib.Path(one.culvert.dir).glob("culvert.*")
         names = [path.name for path in private.iterdir()]
-        assert len(names) == 2, names
+        assert len(names) == 3, names
         for path in private.iterdir():
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
 

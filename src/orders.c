@@ -1,9 +1,11 @@
 /*
- * Signals: culvert ends now, or when its transfers have.
+ * Orders, by signals and by the control socket: culvert ends now, or when its
+ * transfers have, or reads its file again.
  */
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "app.h"
@@ -62,6 +64,38 @@ drain(struct app *app, uint64_t max_ms)
 	uv_timer_start(&app->drain, on_drain, 0, LIMIT_DRAIN_LOOK_MS);
 }
 
+/* As SIGTERM does. */
+static void
+stop(struct app *app)
+{
+	if (app->options->drain_ms > 0)
+		drain(app, app->options->drain_ms);
+	else
+		stop_now(app);
+}
+
+bool
+app_obey(struct app *app, enum app_order order, const char *name, char *why,
+    size_t why_size)
+{
+	const struct app_owner *owner = app->owner;
+	bool ending = app->draining || app->stopping;
+
+	if (order == APP_RELOAD || name != NULL) {
+		snprintf(why, why_size, "%s",
+		    ending ? "it is ending" :
+			     "it was not started by culvert up");
+		return owner->order != NULL && !ending &&
+		    owner->order(owner->ctx, order, name, why, why_size);
+	}
+	log_info("asked to %s", order == APP_STOP ? "stop" : "drain");
+	if (order == APP_STOP)
+		stop(app);
+	else if (!app->draining)
+		drain(app, 0);
+	return true;
+}
+
 /* Is our terminal gone?  Then nobody can be asked for a password any more. */
 static bool
 terminal_is_gone(const struct app *app)
@@ -75,25 +109,23 @@ static void
 on_signal(uv_signal_t *handle, int signum)
 {
 	struct app *app = handle->data;
+	char why[200];
 
 	if (signum == SIGUSR2) {
 		app_reopen(app);
 		return;
 	}
-	if (signum == SIGHUP && !terminal_is_gone(app) && app->hangup != NULL &&
-	    !app->draining && !app->stopping) {
-		app->hangup(app->ctx);
-		return;
-	}
 	if (signum == SIGHUP && !terminal_is_gone(app)) {
-		log_verbose("%s: nothing to do", strsignal(signum));
+		if (!app_obey(app, APP_RELOAD, NULL, why, sizeof(why)))
+			log_verbose("%s: nothing to do: %s", strsignal(signum),
+			    why);
 		return;
 	}
 	log_verbose("%s: stopping", strsignal(signum));
 	if (signum == SIGUSR1)
 		drain(app, 0);
-	else if (signum == SIGTERM && app->options->drain_ms > 0)
-		drain(app, app->options->drain_ms);
+	else if (signum == SIGTERM)
+		stop(app);
 	else
 		stop_now(app);
 }

@@ -1,0 +1,224 @@
+/*
+ * The asking side of the control socket.
+ */
+#include "client/ask.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+/* An answer that takes longer is none. */
+#define ASK_TIME_OUT_MS 30000
+
+/* Of an answer, in bytes: that of a thousand sessions is 500000. */
+#define ASK_ANSWER_MAX (64 * 1024 * 1024)
+
+/* ---- which there are ---- */
+
+/* Whose directory is it?  In /tmp anybody may make one of that name. */
+static bool
+is_trusted(const char *path)
+{
+	char directory[128];
+	struct stat st;
+
+	snprintf(directory, sizeof(directory), "%s", path);
+	*strrchr(directory, '/') = '\0';
+	return lstat(directory, &st) == 0 && S_ISDIR(st.st_mode) &&
+	    (st.st_uid == geteuid() || st.st_uid == 0 ||
+		(geteuid() == 0 && strncmp(path, "/run/", 5) == 0));
+}
+
+/* 0 with a connection, or a negative errno. */
+static int
+connect_to(const char *path, int *ret_fd)
+{
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	CLEANUP(cleanup_fd) int fd = -1;
+
+	if (strlen(path) >= sizeof(un.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(un.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&un, sizeof(un)) != 0)
+		return -errno;
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+/* Returns how many there are then. */
+static size_t
+add(const char *path, struct asked *asked, size_t n)
+{
+	if (n == ASK_MAX || strlen(path) >= sizeof(asked->path))
+		return n;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(asked[i].path, path) == 0)
+			return n;
+	asked[n] = (struct asked) { .fd = -1 };
+	snprintf(asked[n].path, sizeof(asked[n].path), "%s", path);
+	return connect_to(path, &asked[n].fd) == 0 ? n + 1 : n;
+}
+
+static size_t
+look_in(const char *pattern, struct asked *asked, size_t n)
+{
+	glob_t found;
+
+	if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
+		return n;
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		if (is_trusted(found.gl_pathv[i]))
+			n = add(found.gl_pathv[i], asked, n);
+	globfree(&found);
+	return n;
+}
+
+size_t
+ask_open(const char *path, struct asked asked[ASK_MAX], char why[ASK_WHY_MAX])
+{
+	const char *const places[] = { getenv("XDG_RUNTIME_DIR"),
+		getenv("TMPDIR"), "/tmp",
+		geteuid() == 0 ? "/run/culvert*" : NULL };
+	char pattern[512];
+	size_t n = 0;
+
+	if (path != NULL) {
+		int err;
+
+		asked[0] = (struct asked) { .fd = -1 };
+		snprintf(asked[0].path, sizeof(asked[0].path), "%s", path);
+		err = connect_to(path, &asked[0].fd);
+		if (err != 0)
+			snprintf(why, ASK_WHY_MAX, "cannot connect to %s: %s",
+			    path, strerror(-err));
+		return err == 0;
+	}
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		if (places[i] == NULL || places[i][0] != '/')
+			continue;
+		snprintf(pattern, sizeof(pattern), "%s/culvert.*/control",
+		    places[i]);
+		n = look_in(pattern, asked, n);
+	}
+	if (n == 0)
+		snprintf(why, ASK_WHY_MAX,
+		    "no culvert of this user is running%s",
+		    geteuid() == 0 ? ", nor one of a service" :
+				     " (those of a service, root can see)");
+	return n;
+}
+
+void
+ask_close(struct asked *asked, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		cleanup_fd(&asked[i].fd);
+		free(asked[i].rest);
+	}
+}
+
+/* ---- asking ---- */
+
+static bool
+send_line(int fd, json_t *request)
+{
+	char *text = json_dumps(request, JSON_COMPACT);
+	bool good = text != NULL &&
+	    send(fd, text, strlen(text), MSG_NOSIGNAL) ==
+		(ssize_t)strlen(text) &&
+	    send(fd, "\n", 1, MSG_NOSIGNAL) == 1;
+
+	free(text);
+	json_decref(request);
+	return good;
+}
+
+/* Reads some more.  False with why. */
+static bool
+read_more(struct asked *asked, char why[ASK_WHY_MAX])
+{
+	struct pollfd ready = { .fd = asked->fd, .events = POLLIN };
+	char *grown = NULL;
+	ssize_t n;
+
+	if (asked->len <= ASK_ANSWER_MAX)
+		grown = realloc(asked->rest, asked->len + 65536);
+	if (grown == NULL) {
+		snprintf(why, ASK_WHY_MAX, "out of memory");
+		return false;
+	}
+	asked->rest = grown;
+	if (poll(&ready, 1, ASK_TIME_OUT_MS) <= 0) {
+		snprintf(why, ASK_WHY_MAX, "culvert does not answer");
+		return false;
+	}
+	n = read(asked->fd, asked->rest + asked->len, 65536);
+	if (n <= 0) {
+		snprintf(why, ASK_WHY_MAX, "culvert has ended");
+		return false;
+	}
+	asked->len += (size_t)n;
+	return true;
+}
+
+/* The next line, taken out of what has come.  NULL with why. */
+static json_t *
+take_line(struct asked *asked, char why[ASK_WHY_MAX])
+{
+	char *end;
+	json_t *json;
+	size_t len;
+
+	while (asked->len == 0 ||
+	    (end = memchr(asked->rest, '\n', asked->len)) == NULL)
+		if (!read_more(asked, why))
+			return NULL;
+	len = (size_t)(end - asked->rest) + 1;
+	json = json_loadb(asked->rest, len, 0, NULL);
+	asked->len -= len;
+	memmove(asked->rest, asked->rest + len, asked->len);
+	if (json == NULL)
+		snprintf(why, ASK_WHY_MAX, "culvert's answer is no JSON");
+	return json;
+}
+
+json_t *
+ask(struct asked *asked, json_t *request, char why[ASK_WHY_MAX])
+{
+	const char *error;
+	json_t *answer;
+
+	if (!send_line(asked->fd, request)) {
+		snprintf(why, ASK_WHY_MAX, "culvert has ended");
+		return NULL;
+	}
+	answer = take_line(asked, why);
+	error = json_string_value(json_object_get(answer, "error"));
+	if (error == NULL)
+		return answer;
+	snprintf(why, ASK_WHY_MAX, "%s", error);
+	json_decref(answer);
+	return NULL;
+}
+
+void
+ask_wait_end(struct asked *asked)
+{
+	char bytes[512];
+	ssize_t n;
+
+	do
+		n = read(asked->fd, bytes, sizeof(bytes));
+	while (n > 0 || (n < 0 && errno == EINTR));
+}

@@ -1,0 +1,312 @@
+/*
+ * What culvert status says to people.
+ */
+#include "client/show.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+/* A progress bar has as many columns, where there is room. */
+#define BAR_MAX 20
+#define COLUMNS_FOR_BAR 100
+
+struct show {
+	const json_t *before;
+	double seconds;
+	unsigned columns;
+	show_line_cb *line;
+	void *ctx;
+};
+
+static void say(const struct show *show, long session, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void
+say(const struct show *show, long session, const char *format, ...)
+{
+	char text[2048];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	show->line(show->ctx, session, text);
+}
+
+/* ---- values ---- */
+
+static json_int_t
+number(const json_t *json, const char *key)
+{
+	return json_integer_value(json_object_get(json, key));
+}
+
+static double
+real(const json_t *json, const char *key)
+{
+	return json_number_value(json_object_get(json, key));
+}
+
+/* Escaped again: whoever answers may be anybody. */
+static const char *
+words(const json_t *json, const char *key, char text[LOG_ESCAPED_MAX])
+{
+	const char *value = json_string_value(json_object_get(json, key));
+
+	if (value == NULL)
+		value = "";
+	return log_escape(text, LOG_ESCAPED_MAX, value, strlen(value));
+}
+
+static bool
+is(const json_t *json, const char *key, const char *value)
+{
+	const char *text = json_string_value(json_object_get(json, key));
+
+	return text != NULL && strcmp(text, value) == 0;
+}
+
+/* "1.2 MB" */
+static const char *
+bytes_text(double bytes, char text[32])
+{
+	static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
+	size_t unit = 0;
+
+	while (bytes >= 999.95 && unit < 4) {
+		bytes /= 1000;
+		unit++;
+	}
+	snprintf(text, 32, "%.*f %s", unit == 0 ? 0 : 1, bytes, units[unit]);
+	return text;
+}
+
+/* "2 d 3 h", "45 s" */
+static const char *
+time_text(double seconds, char text[32])
+{
+	unsigned long s = seconds < 0 ? 0 : (unsigned long)seconds;
+
+	if (s >= 86400)
+		snprintf(text, 32, "%lu d %lu h", s / 86400, s / 3600 % 24);
+	else if (s >= 3600)
+		snprintf(text, 32, "%lu h %lu min", s / 3600, s / 60 % 60);
+	else if (s >= 60)
+		snprintf(text, 32, "%lu min %lu s", s / 60, s % 60);
+	else
+		snprintf(text, 32, "%lu s", s);
+	return text;
+}
+
+/* ---- transfers ---- */
+
+/* The same transfer as it was, or NULL. */
+static const json_t *
+earlier(const struct show *show, const json_t *session, const json_t *transfer)
+{
+	const json_t *destination, *tunnel, *one, *old;
+	size_t i, j, k, l;
+
+	json_array_foreach(json_object_get(show->before, "destinations"), i,
+	    destination)
+	    json_array_foreach(json_object_get(destination, "tunnels"), j,
+		tunnel)
+		json_array_foreach(json_object_get(tunnel, "sessions"), k, one)
+	{
+		if (number(one, "session") != number(session, "session"))
+			continue;
+		json_array_foreach(json_object_get(one, "transfers"), l,
+		    old) if (json_equal(json_object_get(old, "path"),
+				 json_object_get(transfer, "path")) &&
+		    number(old, "bytes") <=
+			number(transfer, "bytes")) return old;
+	}
+	return NULL;
+}
+
+/* Bytes in a second. */
+static double
+rate_of(const struct show *show, const json_t *session, const json_t *transfer)
+{
+	const json_t *old = earlier(show, session, transfer);
+	double seconds = real(transfer, "seconds");
+	double bytes = (double)number(transfer, "bytes");
+
+	if (old != NULL) {
+		bytes -= (double)number(old, "bytes");
+		seconds = show->seconds;
+	}
+	return seconds > 0 ? bytes / seconds : 0;
+}
+
+static const char *
+bar_text(const struct show *show, double share, char text[BAR_MAX + 4])
+{
+	unsigned full = (unsigned)(share * BAR_MAX + 0.5);
+
+	if (show->columns < COLUMNS_FOR_BAR)
+		return "";
+	text[0] = '[';
+	for (unsigned i = 0; i < BAR_MAX; i++)
+		text[1 + i] = i < full ? '#' : '.';
+	memcpy(text + 1 + BAR_MAX, "] ", 3);
+	return text;
+}
+
+static void
+show_transfer(const struct show *show, const json_t *session,
+    const json_t *transfer)
+{
+	char path[LOG_ESCAPED_MAX], verb[LOG_ESCAPED_MAX], bar[BAR_MAX + 4];
+	char done[32], all[32], speed[32], left[32];
+	double rate = rate_of(show, session, transfer);
+	double at =
+	    (double)(number(transfer, "offset") + number(transfer, "bytes"));
+	double size = (double)number(transfer, "size");
+	double share = size > 0 && at < size ? at / size : 1;
+	/* In a narrow window the numbers are worth more than the name. */
+	int room = show->columns > 90 ? (int)show->columns - 82 : 16;
+
+	words(transfer, "path", path);
+	words(transfer, "verb", verb);
+	if (!json_is_integer(json_object_get(transfer, "size"))) {
+		say(show, 0, "      %s %.*s  %s  %s/s", verb, room, path,
+		    bytes_text(at, done), bytes_text(rate, speed));
+		return;
+	}
+	say(show, 0, "      %s %.*s  %3.0f %% %s%s of %s  %s/s  %s left", verb,
+	    room, path, share * 100, bar_text(show, share, bar),
+	    bytes_text(at, done), bytes_text(size, all),
+	    bytes_text(rate, speed),
+	    rate > 0 ? time_text((size - at) / rate, left) : "?");
+}
+
+/* ---- all ---- */
+
+static void
+show_session(const struct show *show, const json_t *session)
+{
+	char client[LOG_ESCAPED_MAX], user[LOG_ESCAPED_MAX], since[32];
+	const json_t *transfer;
+	size_t i;
+
+	words(session, "user", user);
+	say(show, (long)number(session, "session"),
+	    "    session %ld: %s, %s%s, %s", (long)number(session, "session"),
+	    words(session, "client", client),
+	    user[0] != '\0' ? "user " : "nobody has logged in", user,
+	    time_text(real(session, "seconds"), since));
+	json_array_foreach(json_object_get(session, "transfers"), i, transfer)
+	    show_transfer(show, session, transfer);
+}
+
+/* "12 complete, 1 truncated"; returns text. */
+static const char *
+outcomes_text(const json_t *tunnel, char *text, size_t size)
+{
+	static const char *const names[] = { "complete", "aborted", "truncated",
+		"refused" };
+	const json_t *transfers = json_object_get(tunnel, "transfers");
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < 4; i++) {
+		json_int_t n =
+		    number(json_object_get(transfers, "download"), names[i]) +
+		    number(json_object_get(transfers, "upload"), names[i]);
+
+		if ((n > 0 || i == 0) && len < size)
+			len += (size_t)snprintf(text + len, size - len,
+			    "%s%lld %s", len > 0 ? ", " : "", (long long)n,
+			    names[i]);
+	}
+	return text;
+}
+
+static void
+show_tunnel(const struct show *show, const json_t *tunnel)
+{
+	char name[LOG_ESCAPED_MAX], at[LOG_ESCAPED_MAX], to[LOG_ESCAPED_MAX];
+	char outcomes[200], down[32], up[32];
+	const json_t *session, *sessions = json_object_get(tunnel, "sessions");
+	bool named = json_is_string(json_object_get(tunnel, "name"));
+	size_t i;
+
+	words(tunnel, "name", name);
+	words(tunnel, "listening", at);
+	say(show, 0, "  %s%s%s%s%s to %s", name, named ? ": " : "",
+	    is(tunnel, "state", "listening")   ? "listening on " :
+		is(tunnel, "state", "leaving") ? "ending" :
+						 "starting ",
+	    is(tunnel, "state", "leaving") ? "" : at,
+	    is(tunnel, "kind", "remote") ? " of the SSH server" : "",
+	    words(tunnel, "server", to));
+	say(show, 0, "    transfers: %s; %s down, %s up",
+	    outcomes_text(tunnel, outcomes, sizeof(outcomes)),
+	    bytes_text((double)number(tunnel, "bytes_down"), down),
+	    bytes_text((double)number(tunnel, "bytes_up"), up));
+	if (number(tunnel, "waiting") > 0)
+		say(show, 0, "    %lld clients wait for the SSH connection",
+		    (long long)number(tunnel, "waiting"));
+	/* The oldest first. */
+	for (i = json_array_size(sessions); i > 0; i--) {
+		session = json_array_get(sessions, i - 1);
+		show_session(show, session);
+	}
+}
+
+static void
+show_destination(const struct show *show, const json_t *destination)
+{
+	char name[LOG_ESCAPED_MAX], state[LOG_ESCAPED_MAX],
+	    why[LOG_ESCAPED_MAX], since[32];
+	double round_trip = real(destination, "round_trip") * 1000;
+	long links = (long)number(destination, "links");
+	long losses = (long)number(destination, "losses");
+	char more[200] = "";
+	const json_t *tunnel;
+	size_t i, len = 0;
+
+	if (links > 1)
+		len += (size_t)snprintf(more, sizeof(more),
+		    ", %ld SSH connections", links);
+	if (round_trip > 0)
+		len += (size_t)snprintf(more + len, sizeof(more) - len,
+		    ", round trip %.*f ms", round_trip < 10 ? 1 : 0,
+		    round_trip);
+	if (losses > 0)
+		snprintf(more + len, sizeof(more) - len, ", lost %ld time%s",
+		    losses, losses == 1 ? "" : "s");
+	words(destination, "why", why);
+	say(show, 0, "%s: %s for %s%s%s%s",
+	    words(destination, "destination", name),
+	    words(destination, "state", state),
+	    time_text(real(destination, "seconds"), since), more,
+	    why[0] != '\0' ? ": " : "", why);
+	json_array_foreach(json_object_get(destination, "tunnels"), i, tunnel)
+	    show_tunnel(show, tunnel);
+}
+
+void
+show_status(const json_t *status, const json_t *before, double seconds,
+    unsigned columns, show_line_cb *line, void *ctx)
+{
+	const struct show show = { before, seconds, columns, line, ctx };
+	char version[LOG_ESCAPED_MAX], state[LOG_ESCAPED_MAX], since[32];
+	long sessions = (long)number(status, "sessions");
+	const json_t *destination;
+	size_t i;
+
+	say(&show, 0, "culvert %s, process %ld, %s for %s, %ld session%s",
+	    words(status, "version", version), (long)number(status, "pid"),
+	    words(status, "state", state),
+	    time_text(real(status, "seconds"), since), sessions,
+	    sessions == 1 ? "" : "s");
+	json_array_foreach(json_object_get(status, "destinations"), i,
+	    destination) show_destination(&show, destination);
+}

@@ -1,0 +1,185 @@
+/*
+ * culvert stop, drain, reload: orders to a culvert that runs.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "app.h"
+#include "base/log.h"
+#include "client/ask.h"
+#include "commands.h"
+
+static const char help[] =
+    "usage: culvert stop [--wait] [-S SOCKET] [NAME]\n"
+    "       culvert drain [--wait] [-S SOCKET] [NAME]\n"
+    "       culvert reload [-S SOCKET] [NAME]\n"
+    "\n"
+    "To a culvert that runs, or with a name to one tunnel of culvert up:\n"
+    "\n"
+    "  stop              end now: transfers are cut, clients get 421 (with --drain,\n"
+    "                    after that time)\n"
+    "  drain             take no new clients, and end when the last transfer has\n"
+    "  reload            read the configuration file again; a tunnel that was\n"
+    "                    stopped is started again\n"
+    "\n"
+    "      --wait        return when it has ended\n"
+    "  -S SOCKET         the one that has this control socket, where several run\n"
+    "      --help\n"
+    "\n"
+    "Exit status: 0 done, 1 not done, 2 bad usage.\n";
+
+#define ORDER_LOOK_MS 100
+
+struct order {
+	const char *what;
+	const char *name; /* of a tunnel, or NULL */
+	const char *path;
+	bool wait;
+};
+
+/* Does that one have the tunnel? */
+static bool
+has_tunnel(struct asked *asked, const char *name)
+{
+	char why[ASK_WHY_MAX];
+	json_t *status = ask(asked, json_pack("{s:s}", "do", "status"), why);
+	const json_t *destination, *tunnel;
+	bool found = false;
+	size_t i, j;
+
+	json_array_foreach(json_object_get(status, "destinations"), i,
+	    destination)
+	    json_array_foreach(json_object_get(destination, "tunnels"), j,
+		tunnel)
+	{
+		const char *own =
+		    json_string_value(json_object_get(tunnel, "name"));
+
+		found |= own != NULL && strcmp(own, name) == 0;
+	}
+	json_decref(status);
+	return found;
+}
+
+/* The one that is meant, or NULL, and why has been logged.  Of a tunnel that
+ * does not run yet nobody can tell whose it is. */
+static struct asked *
+choose(const struct order *order, struct asked *asked, size_t n)
+{
+	struct asked *found = NULL;
+	size_t n_found = 0;
+
+	if (n == 1)
+		return &asked[0];
+	for (size_t i = 0; i < n && order->name != NULL; i++)
+		if (has_tunnel(&asked[i], order->name)) {
+			found = &asked[i];
+			n_found++;
+		}
+	if (n_found == 1)
+		return found;
+	log_err("several culverts are running; -S says which one:");
+	for (size_t i = 0; i < n; i++)
+		log_err("%s", asked[i].path);
+	return NULL;
+}
+
+static void
+wait_end(const struct order *order, struct asked *asked)
+{
+	const struct timespec pause = { .tv_nsec = ORDER_LOOK_MS * 1000000 };
+
+	if (order->name == NULL) {
+		ask_wait_end(asked);
+		return;
+	}
+	while (has_tunnel(asked, order->name))
+		nanosleep(&pause, NULL);
+}
+
+static int
+give(const struct order *order, struct asked *asked)
+{
+	json_t *request = json_pack("{s:s}", "do", order->what), *answer;
+	char why[ASK_WHY_MAX];
+
+	if (order->name != NULL)
+		json_object_set_new(request, "tunnel",
+		    json_string(order->name));
+	answer = ask(asked, request, why);
+	if (answer == NULL) {
+		log_err("%s", why);
+		return EXIT_FAILED;
+	}
+	json_decref(answer);
+	if (order->wait)
+		wait_end(order, asked);
+	return EXIT_STOPPED;
+}
+
+static bool
+read_line(int argc, char **argv, struct order *ret, int *ret_status)
+{
+	static const struct option list[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "wait", no_argument, NULL, 'w' },
+		{ NULL, 0, NULL, 0 },
+	};
+	char what[200];
+	int letter;
+
+	optind = 0;
+	while ((letter = getopt_long(argc, argv, ":S:h", list, NULL)) != -1) {
+		switch (letter) {
+		case 'S':
+			ret->path = optarg;
+			break;
+		case 'w':
+			ret->wait = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			*ret_status = EXIT_STOPPED;
+			return true;
+		default:
+			snprintf(what, sizeof(what),
+			    letter == ':' ? "%s needs a value" :
+					    "unknown option %s",
+			    argv[optind - 1]);
+			*ret_status = command_misused(argv[0], what);
+			return true;
+		}
+	}
+	if (argc - optind > 1) {
+		*ret_status = command_misused(argv[0], "one name at a time");
+		return true;
+	}
+	ret->name = argv[optind];
+	return false;
+}
+
+int
+command_order(int argc, char **argv)
+{
+	static struct asked asked[ASK_MAX];
+	struct order order = { .what = argv[0] };
+	struct asked *one;
+	char why[ASK_WHY_MAX];
+	int status = EXIT_FAILED;
+	size_t n;
+
+	if (read_line(argc, argv, &order, &status))
+		return status;
+	n = ask_open(order.path, asked, why);
+	if (n == 0) {
+		log_err("%s", why);
+		return EXIT_FAILED;
+	}
+	one = choose(&order, asked, n);
+	if (one != NULL)
+		status = give(&order, one);
+	ask_close(asked, n);
+	return status;
+}

@@ -1,0 +1,233 @@
+/*
+ * culvert status: what the culverts of this user are doing.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "app.h"
+#include "base/log.h"
+#include "client/ask.h"
+#include "client/show.h"
+#include "client/view.h"
+#include "commands.h"
+
+static const char help[] =
+    "usage: culvert status [-w] [--json] [-S SOCKET] [NAME...]\n"
+    "\n"
+    "Says what the culverts of this user are doing, for root those of the services,\n"
+    "too: SSH connections, tunnels, sessions, and the transfers that run.  With\n"
+    "names, of these tunnels only.\n"
+    "\n"
+    "  -w                keep watching: a full-screen view; arrow keys select a\n"
+    "                    session, k ends it after a question, q quits\n"
+    "      --json        one JSON object for each culvert, in a line\n"
+    "  -S SOCKET         of the one that has this control socket\n"
+    "      --help\n"
+    "\n"
+    "Exit status: 0 there is one, 1 there is none, or it does not answer, 2 bad\n"
+    "usage.\n";
+
+struct wanted {
+	char **names;
+	int n_names;
+	bool watch;
+	bool json;
+	const char *path;
+};
+
+/* ---- some of the tunnels ---- */
+
+static bool
+is_wanted(const struct wanted *wanted, const json_t *tunnel)
+{
+	const char *name = json_string_value(json_object_get(tunnel, "name"));
+
+	for (int i = 0; i < wanted->n_names; i++)
+		if (name != NULL && strcmp(wanted->names[i], name) == 0)
+			return true;
+	return wanted->n_names == 0;
+}
+
+/* Takes out what nobody has asked for.  False: nothing is left. */
+static bool
+keep_wanted(const struct wanted *wanted, json_t *status)
+{
+	json_t *destinations = json_object_get(status, "destinations");
+	size_t i = 0;
+
+	if (wanted->n_names == 0)
+		return true;
+	while (i < json_array_size(destinations)) {
+		json_t *tunnels =
+		    json_object_get(json_array_get(destinations, i), "tunnels");
+		size_t j = 0;
+
+		while (j < json_array_size(tunnels))
+			if (is_wanted(wanted, json_array_get(tunnels, j)))
+				j++;
+			else
+				json_array_remove(tunnels, j);
+		if (j > 0)
+			i++;
+		else
+			json_array_remove(destinations, i);
+	}
+	return i > 0;
+}
+
+/* NULL: it does not answer, or has none of them. */
+static json_t *
+ask_one(void *ctx, struct asked *asked)
+{
+	const struct wanted *wanted = ctx;
+	char why[ASK_WHY_MAX];
+	json_t *status = ask(asked, json_pack("{s:s}", "do", "status"), why);
+
+	if (status != NULL && keep_wanted(wanted, status))
+		return status;
+	json_decref(status);
+	return NULL;
+}
+
+/* ---- printing ---- */
+
+static void
+print_line(void *ctx, long session, const char *text)
+{
+	(void)ctx;
+	(void)session;
+	puts(text);
+}
+
+static unsigned
+columns(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+		return size.ws_col;
+	return 200; /* a file, or a pipe */
+}
+
+static void
+print_status(const struct wanted *wanted, const json_t *status, bool first)
+{
+	if (wanted->json) {
+		json_dumpf(status, stdout,
+		    JSON_COMPACT | JSON_REAL_PRECISION(12));
+		putchar('\n');
+		return;
+	}
+	if (!first)
+		putchar('\n');
+	show_status(status, NULL, 0, columns(), print_line, NULL);
+}
+
+static int
+print_all(struct wanted *wanted, struct asked *asked, size_t n)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		json_t *status = ask_one(wanted, &asked[i]);
+
+		if (status != NULL)
+			print_status(wanted, status, !any);
+		any |= status != NULL;
+		json_decref(status);
+	}
+	if (!any)
+		log_err(wanted->n_names > 0 ? "no culvert has such a tunnel" :
+					      "culvert does not answer");
+	if (fflush(stdout) != 0) {
+		log_err("cannot write: %s", strerror(errno));
+		return EXIT_FAILED;
+	}
+	return any ? EXIT_STOPPED : EXIT_FAILED;
+}
+
+static int
+watch_all(struct wanted *wanted, struct asked *asked, size_t n)
+{
+	char why[ASK_WHY_MAX];
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+		log_err("-w needs a terminal; --json is for programs");
+		return EXIT_USAGE;
+	}
+	if (view_run(asked, n, ask_one, wanted, why))
+		return EXIT_STOPPED;
+	log_err("%s", why);
+	return EXIT_FAILED;
+}
+
+/* ---- culvert status ---- */
+
+static bool
+read_line(int argc, char **argv, struct wanted *ret, int *ret_status)
+{
+	static const struct option list[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "watch", no_argument, NULL, 'w' },
+		{ NULL, 0, NULL, 0 },
+	};
+	char what[200];
+	int letter;
+
+	optind = 0;
+	while ((letter = getopt_long(argc, argv, ":S:hw", list, NULL)) != -1) {
+		switch (letter) {
+		case 'S':
+			ret->path = optarg;
+			break;
+		case 'j':
+			ret->json = true;
+			break;
+		case 'w':
+			ret->watch = true;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			*ret_status = EXIT_STOPPED;
+			return true;
+		default:
+			snprintf(what, sizeof(what),
+			    letter == ':' ? "%s needs a value" :
+					    "unknown option %s",
+			    argv[optind - 1]);
+			*ret_status = command_misused(argv[0], what);
+			return true;
+		}
+	}
+	ret->names = argv + optind;
+	ret->n_names = argc - optind;
+	return false;
+}
+
+int
+command_status(int argc, char **argv)
+{
+	static struct asked asked[ASK_MAX];
+	struct wanted wanted = { .path = NULL };
+	char why[ASK_WHY_MAX];
+	int status = EXIT_FAILED;
+	size_t n;
+
+	if (read_line(argc, argv, &wanted, &status))
+		return status;
+	n = ask_open(wanted.path, asked, why);
+	if (n == 0) {
+		log_err("%s", why);
+		return EXIT_FAILED;
+	}
+	status = wanted.watch ? watch_all(&wanted, asked, n) :
+				print_all(&wanted, asked, n);
+	ask_close(asked, n);
+	return status;
+}

@@ -1,0 +1,377 @@
+"""culvert status, stop, drain and reload (issue 6, point 4)."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+
+import pytest
+
+import culvert
+import scripted
+from process import FAILSAFE, Process, until
+from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
+from transfer import Ftp
+
+# pylint: disable=redefined-outer-name
+
+
+def run(one, *argv, status=0, **env):
+    """Run `culvert argv` as who started one; returns what it prints."""
+    done = subprocess.run(
+        [culvert.PROGRAM, *argv], stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=FAILSAFE,
+        env={**os.environ, "XDG_RUNTIME_DIR": one.dir, "TMPDIR": one.dir,
+             **env})
+    assert not culvert.SANITIZER.search(done.stdout), done.stdout
+    assert done.returncode == status, done.stdout
+    return done.stdout
+
+
+def status_of(one):
+    """What culvert status --json says of it."""
+    return json.loads(run(one, "status", "--json"))
+
+
+def tunnels_of(one):
+    """Its tunnels by name."""
+    return {tunnel["name"]: tunnel
+            for destination in status_of(one)["destinations"]
+            for tunnel in destination["tunnels"]}
+
+
+@pytest.fixture
+def two(conf, sshd, ftp_server, start_up):
+    """A culvert with the tunnels plant and bank."""
+    path = conf(plant=to(sshd, ftp_server), bank=to(sshd, ftp_server))
+    one = start_up(path, "--all", listeners=2)
+    one.path = path
+    return one
+
+
+@contextlib.contextmanager
+def download(one, server, tmp, size=50_000_000):
+    """A download of 'big file' that has begun and goes no further."""
+    (server.root / tmp.name / "big file").write_bytes(b"x" * size)
+    with Ftp(one, server) as ftp:
+        with ftp.begin("passive", f"RETR {tmp.name}/big file",
+                       rcvbuf=10000) as data:
+            data.sock.recv(1000)
+            yield ftp, data
+
+
+# ---- status ----
+
+def test_idle(two):
+    """What a person sees of one that does nothing."""
+    said = run(two, "status").splitlines()
+    assert re.fullmatch(r"culvert \S+, process %d, running for \d+ s, "
+                        r"0 sessions" % two.pid, said[0])
+    assert re.fullmatch(r"files\.test: up for \d+ s(, round trip [\d.]+ ms)?",
+                        said[1]), said
+    for number, name in enumerate(("plant", "bank")):
+        port = next(port for _, port in two.listeners
+                    if f"{name}: listening on 127.0.0.1:{port}," in two.output)
+        assert re.fullmatch(rf"  {name}: listening on 127\.0\.0\.1:{port} "
+                            r"to 127\.0\.0\.1:\d+", said[2 + 2 * number])
+        assert said[3 + 2 * number] == \
+            "    transfers: 0 complete; 0 B down, 0 B up"
+
+
+def test_transfer(two, ftp_server, tmp):
+    """A session, and how far its transfer is."""
+    with download(At(two, 0), ftp_server, tmp) as (ftp, _):
+        host, port = ftp.control.sock.getsockname()
+        session = [session for tunnel in tunnels_of(two).values()
+                   for session in tunnel["sessions"]]
+        assert len(session) == 1
+        session, = session
+        assert session.pop("seconds") < FAILSAFE
+        transfer, = session.pop("transfers")
+        assert session == {"session": 1, "client": f"{host}:{port}",
+                           "user": ftp_server.user}
+        assert 0 < transfer.pop("bytes") < 50_000_000
+        assert transfer.pop("seconds") < FAILSAFE
+        assert transfer == {
+            "verb": "RETR", "path": f"{tmp.name}/big file", "size": 50_000_000,
+            "direction": "download", "offset": 0, "client_mode": "passive",
+            "server_mode": "passive"}
+        said = run(two, "status")
+        assert re.search(rf"(?m)^    session 1: {host}:{port}, user "
+                         rf"{ftp_server.user}, \d+ s$", said)
+        assert re.search(rf"(?m)^      RETR {tmp.name}/big file +\d+ % \[#*\.+\] "
+                         r"[\d.]+ \w?B of 50\.0 MB  [\d.]+ \w?B/s  .* left$",
+                         said), said
+
+
+def test_counts(two, ftp_server, tmp):
+    """What has been, by outcome and direction."""
+    fetch(two, 0, ftp_server, tmp.name)
+    with Ftp(At(two, 0), ftp_server) as ftp:
+        with ftp.begin("active", f"STOR {tmp.name}/up") as data:
+            data.send(b"12345")
+        ftp.control.expect("226")
+        ftp.ask("PASV", "227")
+        ftp.ask("RETR none", "550")
+    plant = next(tunnel for tunnel in tunnels_of(two).values()
+                 if tunnel["sessions_begun"])
+    none = {"complete": 0, "refused": 0, "aborted": 0, "truncated": 0}
+    assert plant["transfers"] == {
+        "download": {**none, "complete": 1, "refused": 1},
+        "upload": {**none, "complete": 1}}
+    assert (plant["bytes_down"], plant["bytes_up"]) == (200_000, 5)
+    until(lambda: status_of(two)["sessions"] == 0, "no session")
+
+
+def test_names(two):
+    """Of one tunnel only."""
+    said = run(two, "status", "bank")
+    assert "  bank: " in said and "plant" not in said
+    assert "no culvert has such a tunnel" in run(two, "status", "mill",
+                                                 status=1)
+
+
+def test_link_down(two):
+    """A link that was lost: since when, and why."""
+    two.process.send_signal(signal.SIGSTOP)
+    os.kill(two.ssh, signal.SIGKILL)
+    two.process.send_signal(signal.SIGCONT)
+    two.wait_log("was lost")
+    destination, = status_of(two)["destinations"]
+    assert destination["losses"] == 1
+    two.wait_log("connected to files.test again")
+    assert ", lost 1 time" in run(two, "status")
+
+
+def test_plain(start_culvert, ftp_server):
+    """The form without a file, too."""
+    one = start_culvert(f"0:127.0.0.1:{ftp_server.port}")
+    said = run(one, "status")
+    assert re.search(r"(?m)^  listening on 127\.0\.0\.1:\d+ to", said), said
+
+
+def test_nobody(tmp):
+    """None runs: that is said, and is no success."""
+    class Nobody:
+        """Who has started nothing."""
+        dir = str(tmp)
+    (tmp / "culvert.xxxxxx").mkdir()
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(tmp / "culvert.xxxxxx/control"))
+    said = run(Nobody, "status", status=1)
+    assert "no culvert of this user is running" in said
+
+
+def test_peers_bytes(start_culvert, ns):
+    """Names of peers do nothing to a terminal."""
+    with scripted.server(ns) as listener:
+        one = start_culvert(f"0:127.0.0.1:{listener.port}")
+        with scripted.client(*one.listeners[0]) as client, \
+                listener.accept() as server:
+            server.reply("220 x")
+            client.expect("220")
+            client.send(b"USER \x1b[31m\xff\r\n")
+            server.read_line()
+            server.reply("230 x")
+            client.expect("230")
+            assert "user \\x5cx1b[31m\\x5cxff" in run(one, "status") \
+                or "user \\x1b[31m" in run(one, "status")
+            assert "\x1b" not in run(one, "status", "--json")
+
+
+# ---- the socket ----
+
+def sock_of(one):
+    """A connection to its control socket."""
+    path, = (os.path.join(one.dir, name, "control")
+             for name in os.listdir(one.dir))
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(FAILSAFE)
+    sock.connect(path)
+    return sock, path
+
+
+def test_mode(two):
+    """Nobody else may connect."""
+    sock, path = sock_of(two)
+    sock.close()
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    assert os.stat(os.path.dirname(path)).st_mode & 0o777 == 0o700
+
+
+def test_credentials(two):
+    """Who can all the same, because the modes were changed, is turned away."""
+    _, path = sock_of(two)
+    for directory in (two.dir, os.path.dirname(path)):
+        os.chmod(directory, 0o755)
+    os.chmod(path, 0o666)
+    done = subprocess.run(
+        ["setpriv", "--reuid", "65534", "--clear-groups", "--regid", "65534",
+         culvert.PROGRAM, "status", "-S", path], stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=FAILSAFE)
+    assert done.returncode == 1
+    os.chmod(os.path.dirname(path), 0o700)
+
+
+@pytest.mark.parametrize("request_, answer", [
+    (b"\n", "that is no JSON"),
+    (b"nonsense\n", "that is no JSON"),
+    (b"[1]\n", "there is no such request"),
+    (b"{}\n", "there is no such request"),
+    (b'{"do": 3}\n', "there is no such request"),
+    (b'{"do": "x"}\n', "there is no such request"),
+    (b'{"do": "end"}\n', "there is no such session"),
+    (b'{"do": "end", "session": 99}\n', "there is no such session"),
+    (b'{"do": "stop", "tunnel": "mill"}\n', "no tunnel mill is running"),
+    (b'{"do": "reload", "tunnel": "mill"}\n', None),
+    (b"{" + b" " * 100_000 + b"}\n", "that is no JSON"),
+])
+def test_bad_request(request_, answer, two):
+    """An error, and it goes on."""
+    sock, _ = sock_of(two)
+    with sock, sock.makefile("r") as file:
+        sock.sendall(request_)
+        said = json.loads(file.readline())
+        assert said == ({"error": answer} if answer else {"ok": True})
+        sock.sendall(b'{"do": "status"}\n')
+        assert json.loads(file.readline())["state"] == "running"
+
+
+def test_many(two):
+    """More than it takes at a time are turned away; others are served then."""
+    socks = [sock_of(two)[0] for _ in range(16)]
+    until(lambda: "does not answer" in run(two, "status", status=1)
+          or "ended" in run(two, "status", status=1), "turned away")
+    for sock in socks:
+        sock.close()
+    until(lambda: subprocess.run(
+        [culvert.PROGRAM, "status"], stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "XDG_RUNTIME_DIR": two.dir}).returncode == 0,
+        "served again")
+
+
+# ---- orders ----
+
+def test_stop(two, ftp_server, tmp):
+    """All of it: clients hear why; --wait returns when it has ended."""
+    with download(At(two, 0), ftp_server, tmp) as (ftp, _):
+        run(two, "stop", "--wait")
+        assert two.process.wait() == 0
+        ftp.control.expect("426")
+        ftp.control.expect("421")
+    two.check_nothing_left()
+
+
+def test_drain(two, ftp_server, tmp):
+    """It ends when the transfer has."""
+    with download(At(two, 0), ftp_server, tmp, 3_000_000) as (ftp, data):
+        run(two, "drain")
+        two.wait_log("stopping as soon as transfers have ended")
+        assert status_of(two)["state"] == "draining"
+        data.read_all()
+        ftp.control.expect("226")
+    assert two.process.wait() == 0
+
+
+def test_stop_one(two, ftp_server, tmp):
+    """One tunnel; the other one keeps its session; reload has it again."""
+    names = [re.search(rf"culvert: (\w+): listening on 127.0.0.1:{port},",
+                       two.output)[1] for _, port in two.listeners]
+    with download(At(two, 0), ftp_server, tmp) as (cut, _), \
+            Ftp(At(two, 1), ftp_server) as kept:
+        run(two, "stop", "--wait", names[0])
+        cut.control.expect("426")
+        cut.control.expect("421")
+        kept.ask("NOOP", "200")
+        assert list(tunnels_of(two)) == [names[1]]
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(two.listeners[0])
+        assert f"no tunnel {names[0]} is running" in \
+            run(two, "stop", names[0], status=1)
+        run(two, "reload", names[0])
+        until(lambda: len(tunnels_of(two)) == 2, "it is back")
+        kept.ask("NOOP", "200")
+
+
+def test_drain_one(two, ftp_server, tmp):
+    """Its transfer ends first; the tunnel is seen to leave."""
+    names = [re.search(rf"culvert: (\w+): listening on 127.0.0.1:{port},",
+                       two.output)[1] for _, port in two.listeners]
+    with download(At(two, 0), ftp_server, tmp, 3_000_000) as (ftp, data):
+        run(two, "drain", names[0])
+        assert tunnels_of(two)[names[0]]["state"] == "leaving"
+        data.read_all()
+        ftp.control.expect("226")
+    until(lambda: list(tunnels_of(two)) == [names[1]], "it is gone")
+
+
+def test_stop_the_last(two):
+    """Nothing is left to do: it ends, and that is no failure."""
+    run(two, "stop", "plant")
+    run(two, "stop", "bank")
+    assert two.process.wait() == 0
+    assert "no tunnel is left" not in two.output
+
+
+def test_reload(two, sshd, ftp_server, conf):
+    """The outcome is told to who asked: good, or what is wrong."""
+    run(two, "reload")
+    assert "0 gone, 0 new" in two.output
+    two.path.write_text("[tunnel plant]\nL = 0:h:21\nnonsense = 1\n")
+    said = run(two, "reload", status=1)
+    assert "culvert.conf:3: " in said and "nonsense" in said
+    assert list(tunnels_of(two)) == ["plant", "bank"]
+    conf(plant=to(sshd, ftp_server), bank=to(sshd, ftp_server, "max-data = 1"))
+    run(two, "reload", "plant")
+    assert "bank" not in two.output[two.output.index("nonsense"):]
+    run(two, "reload")
+    two.wait_log("bank: its configuration has changed")
+
+
+def test_reload_of_plain(start_culvert, ftp_server):
+    """Without a file there is nothing to read."""
+    one = start_culvert(f"0:127.0.0.1:{ftp_server.port}")
+    assert "it was not started by culvert up" in run(one, "reload", status=1)
+    assert "it was not started by culvert up" in run(one, "stop", "x",
+                                                     status=1)
+
+
+def test_which(two, conf, sshd, ftp_server, start_up):
+    """Of several a name tells which, or -S; without, nothing is done."""
+    other = start_up(conf(mill=to(sshd, ftp_server)), "mill",
+                     env={"XDG_RUNTIME_DIR": two.dir, "TMPDIR": two.dir})
+    assert len(run(two, "status").split("culvert ")) == 3
+    said = run(two, "stop", status=1)
+    assert "several culverts are running" in said
+    paths = re.findall(rf"{two.dir}/culvert\.\w+/control", said)
+    assert len(paths) == 2
+    run(two, "stop", "--wait", "mill")
+    assert other.process.wait() == 0
+    left, = (path for path in paths if os.path.exists(path))
+    run(two, "stop", "-S", left)
+    assert two.process.wait() == 0
+
+
+@pytest.mark.parametrize("argv, words", [
+    (["status", "--jsn"], "unknown option --jsn"),
+    (["status", "-S"], "-S needs a value"),
+    (["stop", "a", "b"], "one name at a time"),
+    (["drain", "--json"], "unknown option --json"),
+    (["status", "-w"], "-w needs a terminal"),
+])
+def test_misuse(argv, words, two):
+    """The cause, and where help is."""
+    assert words in run(two, *argv, status=2)
+
+
+@pytest.mark.parametrize("name", ["status", "stop", "drain", "reload"])
+def test_help(name, tmp):
+    """--help."""
+    class Nobody:
+        """Who has started nothing."""
+        dir = str(tmp)
+    assert f"culvert {name} " in run(Nobody, name, "--help")

@@ -1,0 +1,144 @@
+# fish completion for culvert(1)
+
+# The options of culvert itself stand here, and a test compares them with
+# culvert --help.  Subcommands and what they take are asked of culvert, so that
+# a new one needs nothing here.
+
+function __culvert_subcommands
+    set -l program (commandline -opc)[1]
+    $program --help 2>/dev/null |
+        string replace -rf '^ +culvert ([a-z][a-z-]*)( .*)?$' '$1' | sort -u
+end
+
+# Is the first word a subcommand?
+function __culvert_in_subcommand
+    set -l words (commandline -opc)
+    test (count $words) -gt 1
+    and contains -- $words[2] (__culvert_subcommands)
+end
+
+# Is the destination, or the subcommand, still to come?
+function __culvert_is_first
+    test (count (commandline -opc)) -eq 1
+end
+
+function __culvert_help_of_subcommand
+    set -l words (commandline -opc)
+    $words[1] $words[2] --help 2>/dev/null
+end
+
+# The lines of how it is used.
+function __culvert_usage_of_subcommand
+    __culvert_help_of_subcommand | string match -r -- '^(?:usage:| +culvert ).*'
+end
+
+# Its options: OPTION<tab>what it takes<tab>what it is.
+function __culvert_options_of_subcommand
+    __culvert_help_of_subcommand | awk 'match($0, /[^ ]/) <= 7 && /^ +-/ {
+        sub(/^ +/, "")
+        what = $0
+        if (!sub(/^.*[^ ]  +/, "", what))
+            what = ""
+        sub(/  .*/, "")
+        n = split($0, word, /[ ,]+/)
+        takes = word[n] ~ /^-/ ? "" : word[n]
+        for (i = 1; i <= n; i++)
+            if (word[i] ~ /^-/)
+                printf "%s\t%s\t%s\n", word[i], takes, what
+    }'
+end
+
+# May options of culvert itself stand here?
+function __culvert_takes_options
+    not __culvert_in_subcommand
+    or __culvert_usage_of_subcommand | string match -q -- '*[options]*'
+end
+
+# Behind "culvert SUBCOMMAND", what its --help says.
+function __culvert_of_subcommand
+    set -l words (commandline -opc)
+    set -l options (__culvert_options_of_subcommand)
+    set -l takes (string replace -rf -- "^$words[-1]\t([^\t]+)\t.*" '$1' $options)
+    if string match -q 'FILE*' -- "$takes"
+        __fish_complete_path (commandline -ct)
+    else if string match -qr '[a-z]\|[a-z]' -- "$takes"
+        string split '|' -- $takes
+    else if test -n "$takes"
+        return
+    else if string match -q -- '-*' (commandline -ct)
+        string replace -r '\t.*\t' '\t' -- $options
+    else
+        set -l usage (__culvert_usage_of_subcommand)
+        string match -q -- '*NAME*' $usage
+        and __culvert_tunnels
+        string match -q -- '*destination*' $usage
+        and __fish_complete_user_at_hosts
+    end
+end
+
+function __culvert_tunnels
+    set -l words (commandline -opc)
+    set -l file
+    set -l at (contains -i -- -f $words)
+    and set file -f (string replace -r '^~/' "$HOME/" -- $words[(math $at + 1)])
+    $words[1] config $file 2>/dev/null |
+        string replace -rf '^\[tunnel (.*)\]$' '$1\ttunnel'
+end
+
+complete -c culvert -f
+complete -c culvert -n __culvert_is_first -a '(__culvert_subcommands)' -d subcommand
+
+complete -c culvert -n __culvert_in_subcommand -a '(__culvert_of_subcommand)'
+
+complete -c culvert -n 'not __culvert_in_subcommand' -a '(__fish_complete_user_at_hosts)' -d destination
+
+set -l plain -c culvert -n __culvert_takes_options
+complete $plain -s 4 -d 'Use IPv4 to the SSH server'
+complete $plain -s 6 -d 'Use IPv6 to the SSH server'
+complete $plain -s F -r -F -d 'Configuration file of ssh'
+complete $plain -s J -x -a '(__fish_complete_user_at_hosts)' -d 'ssh goes by these hosts'
+complete $plain -s L -x -d 'Listen here for that FTP server'
+complete $plain -s R -x -d 'Let the SSH server listen for that FTP server'
+complete $plain -s c -x -a '(ssh -Q cipher)' -d Ciphers
+complete $plain -s i -r -F -d 'Private key'
+complete $plain -s l -x -a '(__fish_complete_users)' -d 'User on the SSH server'
+complete $plain -s o -x -d 'Option of ssh_config'
+complete $plain -s p -x -d 'Port of the SSH server'
+complete $plain -s q -d 'Only errors'
+complete $plain -s v -d 'More words'
+complete $plain -l allow -x -d 'FTP clients of this address or network may connect'
+complete $plain -l allow-tls -d 'Let AUTH TLS through'
+complete $plain -l any-user -d 'On loopback take connections of any local user'
+complete $plain -l batch -d 'Never ask for passwords or host keys'
+complete $plain -l client-address -x -d 'Tell clients this address in replies to PASV'
+complete $plain -l client-data-host -x -a 'command control' -d 'Where data connections to the client go'
+complete $plain -l client-ports -x -d 'Listen on these ports for data connections'
+complete $plain -l drain -x -d 'At SIGTERM let transfers end first'
+complete $plain -l far-address -x -d 'The SSH server\'s address for active mode of other hosts'
+complete $plain -l foreign-port -x -a 'refuse pass' -d 'PORT to another host, or below 1024'
+complete $plain -l idle-exit -x -d 'With --on-demand: disconnect so long after the last client'
+complete $plain -l keepalive -x -d 'After so long without a word send a NOOP'
+complete $plain -l link-wait -x -d 'A client waits so long for the SSH connection'
+complete $plain -l links -x -d 'Up to so many SSH connections'
+complete $plain -l login-timeout -x -d 'How long a session may stay without login'
+complete $plain -l max-data -x -d 'Data connections of a session'
+complete $plain -l max-lines -x -d 'Commands of a session in a second'
+complete $plain -l max-logins -x -d 'Sessions without login'
+complete $plain -l max-memory -x -d 'All receive windows together'
+complete $plain -l max-per-address -x -d 'Control connections of one client address'
+complete $plain -l max-sessions -x -d 'Control connections'
+complete $plain -l max-window -x -d 'The receive window of a channel'
+complete $plain -l no-cipher-order -d 'Leave ssh\'s order of ciphers as it is'
+complete $plain -l no-confine -d 'No Landlock and no seccomp filter'
+complete $plain -l no-session -d 'Do not start sftp on the SSH server'
+complete $plain -l on-demand -d 'Connect when the first client comes'
+complete $plain -l prefetch -d 'Ask the server ahead for the next passive port'
+complete $plain -l retry -x -a 'forever never' -d 'How often to try to connect again'
+complete $plain -l server-data-host -x -a 'control reply' -d 'Where data connections to the server go'
+complete $plain -l server-mode -x -a 'same passive active' -d 'Mode toward the server'
+complete $plain -l ssh -x -a '(__fish_complete_command)' -d 'Use this ssh'
+complete $plain -l transfer-log -r -F -a journal -d 'Add a line for each transfer'
+complete $plain -l transfer-log-format -x -a 'json xferlog' -d 'What these lines are'
+complete $plain -l user -x -a '(__fish_complete_users)' -d 'Become this user once ports are bound'
+complete $plain -l help -d 'Print the short form of the manual'
+complete $plain -l version -d 'Print the version'

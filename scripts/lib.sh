@@ -80,6 +80,24 @@ fetch_deb() {
 	done
 }
 
+# make_root DIR: makes a minimal Debian of its own there, once: of this release,
+# from where this host has its packages.
+make_root() {
+	local dir=$1 suite mirror
+
+	[ ! -d "$dir" ] || return 0
+	# shellcheck source=/dev/null
+	suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	# shellcheck disable=SC2016  # apt's variable
+	mirror=$(apt-get indextargets --format '$(REPO_URI)' \
+	    'Created-By: Packages' "Codename: $suite" 'Label: Debian' |
+	    head -n 1)
+	as_root rm -rf "$dir.new"
+	as_root debootstrap --variant=minbase "$suite" "$dir.new" \
+	    "${mirror:-http://deb.debian.org/debian}" || return 1
+	as_root mv "$dir.new" "$dir"
+}
+
 # The libraries and tools that the build takes.
 need_build() {
 	need build-essential meson ninja-build pkg-config libuv1-dev \

@@ -101,7 +101,8 @@ make_root() {
 # The libraries and tools that the build takes.
 need_build() {
 	need build-essential meson ninja-build pkg-config libuv1-dev \
-	    libmnl-dev libseccomp-dev libinih-dev libjansson-dev libncurses-dev nettle-dev openssh-client
+	    libmnl-dev libseccomp-dev libinih-dev libjansson-dev \
+	    libmicrohttpd-dev libncurses-dev nettle-dev openssh-client
 }
 
 # The libraries of the unpacked FTP servers, and those servers.

@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/privileges.h"
 #include "control.h"
+#include "metrics.h"
 
 /* Descriptors of a session in a transfer: at most (-R, passive mode) two of its
  * control connection, two of its data connection, and a listener's. */
@@ -42,6 +43,8 @@ let_go(struct app *app)
 	app->near = NULL;
 	control_close(app->control);
 	app->control = NULL;
+	metrics_close(app->metrics);
+	app->metrics = NULL;
 	uv_timer_stop(&app->look);
 }
 
@@ -359,6 +362,22 @@ check_activation(const struct app *app)
 }
 
 static bool
+open_metrics(struct app *app)
+{
+	const struct options *options = app->options;
+	char why[200];
+
+	if (options->metrics_path == NULL &&
+	    options->metrics.family == AF_UNSPEC)
+		return true;
+	app->metrics = metrics_open(app, &options->metrics,
+	    options->metrics_path, why, sizeof(why));
+	if (app->metrics == NULL)
+		log_err("%s", why);
+	return app->metrics != NULL;
+}
+
+static bool
 start(struct app *app, const struct app_owner *owner)
 {
 	if (!make_parts(app)) {
@@ -366,6 +385,8 @@ start(struct app *app, const struct app_owner *owner)
 		return false;
 	}
 	if (!open_transfer_log(app))
+		return false;
+	if (!open_metrics(app))
 		return false;
 	app->control = control_open(app);
 	if (!owner->fill(owner->ctx, app) || !check_activation(app) ||
@@ -396,6 +417,7 @@ start_monitor(struct app *app, const struct options *const *to, size_t n,
 		.first = app->links,
 		.n = n,
 		.source = owner->source,
+		.remove = app->options->metrics_path,
 		.log = log_is_journal(app->options) ?
 		    NULL :
 		    app->options->transfer_log,

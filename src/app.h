@@ -59,6 +59,7 @@ struct app {
 	uv_timer_t look; /* for what is to go once it has no sessions */
 	const struct app_owner *owner;
 	struct control_socket *control; /* or NULL */
+	struct metrics *metrics;	/* or NULL */
 	uint64_t began_at;		/* uv_now() */
 	uv_signal_t signals[APP_SIGNALS];
 	int terminal;	   /* the controlling one, or -1 */

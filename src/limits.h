@@ -166,6 +166,14 @@
 /* A list of ciphers, its NUL included (ssh's own: 110). */
 #define LIMIT_SSH_CIPHERS 1024
 
+/* ---- metrics ---- */
+
+/* Who may be connected at a time, how long, in seconds, without a word, and
+ * bytes that libmicrohttpd has for each. */
+#define LIMIT_METRICS_CONNECTIONS 16
+#define LIMIT_METRICS_S 30
+#define LIMIT_METRICS_REQUEST 32768
+
 /* ---- the control socket ---- */
 
 /* Who may be connected to it at a time, and bytes of a request. */

@@ -13,8 +13,8 @@ _culvert_valued='-F -J -L -R -c -i -l -o -p --allow --client-address
     --client-data-host --client-ports --drain --far-address --foreign-port
     --idle-exit --keepalive --link-wait --links --login-timeout --max-data
     --max-lines --max-logins --max-memory --max-per-address --max-sessions
-    --max-window --retry --server-data-host --server-mode --ssh --transfer-log
-    --transfer-log-format --user'
+    --max-window --metrics --retry --server-data-host --server-mode --ssh
+    --transfer-log --transfer-log-format --user'
 
 # Completes the value of an option, where there is something to go by.
 _culvert_value()

@@ -137,6 +137,7 @@ complete $plain -l retry -x -a 'forever never' -d 'How often to try to connect a
 complete $plain -l server-data-host -x -a 'control reply' -d 'Where data connections to the server go'
 complete $plain -l server-mode -x -a 'same passive active' -d 'Mode toward the server'
 complete $plain -l ssh -x -a '(__fish_complete_command)' -d 'Use this ssh'
+complete $plain -l metrics -x -d 'Serve counters for Prometheus'
 complete $plain -l transfer-log -r -F -a journal -d 'Add a line for each transfer'
 complete $plain -l transfer-log-format -x -a 'json xferlog' -d 'What these lines are'
 complete $plain -l user -x -a '(__fish_complete_users)' -d 'Become this user once ports are bound'

@@ -14,7 +14,7 @@
 #include "limits.h"
 
 static option_take_cb add_forward, add_allow, take_server_mode,
-    take_far_address, take_client_ports, take_retry, take_verbose;
+    take_far_address, take_client_ports, take_metrics, take_retry, take_verbose;
 
 #define AT(field) .at = offsetof(struct options, field)
 #define FLAG(field) .kind = OPTION_FLAG, .bare = true, AT(field)
@@ -91,6 +91,7 @@ static const struct option_entry table[] = {
 	PROCESS("max-per-address", COUNT(max_per_address, 0, 100000)),
 	PROCESS("max-sessions", COUNT(max_sessions, 1, 100000)),
 	PROCESS("max-window", SIZE(max_window, LIMIT_WINDOW_SMALL, 1 << 30)),
+	PROCESS("metrics", OWN(take_metrics)),
 	PROCESS("no-confine", FLAG(no_confine)),
 	PROCESS("q", FLAG(quiet)),
 	PROCESS("transfer-log", TEXT(transfer_log)),
@@ -336,6 +337,43 @@ take_far_address(struct options *options, const struct option_entry *option,
 	(void)option;
 	options->far_address = text;
 	return take_address(text, &far, why, why_size);
+}
+
+/* ADDR:PORT, [ADDR]:PORT or unix:PATH. */
+static int
+take_metrics(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	static const char unix_prefix[] = "unix:";
+	const char *colon = strrchr(text, ':'), *host = text;
+	char address[ADDR_TEXT_MAX];
+	struct addr at;
+	uint64_t port;
+	size_t len;
+
+	(void)option;
+	options->metrics.family = AF_UNSPEC;
+	options->metrics_path = NULL;
+	if (strncmp(text, unix_prefix, strlen(unix_prefix)) == 0 &&
+	    text[strlen(unix_prefix)] == '/') {
+		options->metrics_path = text + strlen(unix_prefix);
+		return 0;
+	}
+	len = colon != NULL ? (size_t)(colon - text) : 0;
+	if (len > 1 && text[0] == '[' && text[len - 1] == ']') {
+		host++;
+		len -= 2;
+	}
+	snprintf(address, sizeof(address), "%.*s", (int)len, host);
+	if (colon == NULL || addr_parse_ip(address, &at) != 0 ||
+	    (at.family == AF_INET6) != (text[0] == '[') ||
+	    num_parse_text(colon + 1, UINT16_MAX, &port) != 0 || port == 0)
+		return refuse(why, why_size,
+		    "an address and a port, as 127.0.0.1:9721 or [::1]:9721, "
+		    "or unix: and a path");
+	options->metrics = at;
+	options->metrics.port = (uint16_t)port;
+	return 0;
 }
 
 static int

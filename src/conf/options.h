@@ -75,6 +75,8 @@ struct options {
 	uint64_t link_wait_ms; /* of a client, for the link */
 	bool on_demand;
 	uint64_t idle_exit_ms;	  /* of the link, on demand; 0: never */
+	struct addr metrics;	  /* AF_UNSPEC: none, or at */
+	const char *metrics_path; /* a Unix socket; or NULL */
 	const char *transfer_log; /* a file, or "journal"; or NULL */
 	bool transfer_xferlog;	  /* in wu-ftpd's format */
 	const char *user;	  /* to become; or NULL */

@@ -91,6 +91,8 @@ static const char *const help[] = {
 	"                    how it ended; SIGUSR2 opens the file again\n"
 	"      --transfer-log-format json|xferlog\n"
 	"                    a JSON object (default), or a line of wu-ftpd's xferlog\n"
+	"      --metrics ADDR:PORT|unix:PATH\n"
+	"                    serve counters for Prometheus at /metrics\n"
 	"\n"
 
 	"What it may do on this host:\n"

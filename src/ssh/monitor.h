@@ -63,7 +63,8 @@ struct monitor_options {
 	size_t n;
 
 	const struct monitor_source *source; /* or NULL */
-	const char *log; /* a file that it opens to append to; or NULL */
+	const char *log;    /* a file that it opens to append to; or NULL */
+	const char *remove; /* a file that it removes in the end; or NULL */
 
 	/* Whom it becomes, or NULL.  The private directory is his, too. */
 	const struct user *user;

@@ -47,6 +47,7 @@ struct monitor_state {
 	size_t n;
 	const struct monitor_source *source;
 	const char *log;	     /* or NULL */
+	const char *remove;	     /* the same */
 	char directory[PRIVDIR_MAX]; /* to be removed, or empty */
 	int signal_fd;
 	struct monitor_child children[MONITOR_PROCESSES_MAX];
@@ -222,6 +223,8 @@ monitor_end(struct monitor_state *monitor, int status)
 			monitor_reap(monitor, false);
 	}
 	privdir_remove(monitor->directory);
+	if (monitor->remove != NULL)
+		unlink(monitor->remove);
 	_exit(status);
 }
 
@@ -542,6 +545,7 @@ monitor_main(int fd, const struct monitor_options *options)
 	monitor.n = options->n;
 	monitor.source = options->source;
 	monitor.log = options->log;
+	monitor.remove = options->remove;
 	monitor_settle(&monitor, fd);
 	hello = monitor_prepare(&monitor, options->user, &log);
 	fds_send(MONITOR_FD, &hello, sizeof(hello), log);

@@ -227,7 +227,8 @@ def test_credentials(two):
     (b'{"do": "end", "session": 99}\n', "there is no such session"),
     (b'{"do": "stop", "tunnel": "mill"}\n', "no tunnel mill is running"),
     (b'{"do": "reload", "tunnel": "mill"}\n', None),
-    (b"{" + b" " * 100_000 + b"}\n", "that is no JSON"),
+    pytest.param(b"{" + b" " * 100_000 + b"}\n", "that is no JSON",
+                 id="long"),
 ])
 def test_bad_request(request_, answer, two):
     """An error, and it goes on."""

@@ -1,0 +1,258 @@
+"""--metrics: counters for Prometheus (issue 6, point 6)."""
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+
+import culvert
+import scripted
+from process import FAILSAFE, until
+from test_status import download
+from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
+from transfer import Ftp
+
+# pylint: disable=redefined-outer-name
+
+
+class UnixHTTP(http.client.HTTPConnection):
+    """HTTP by a Unix socket."""
+
+    def __init__(self, path):
+        super().__init__("localhost", timeout=FAILSAFE)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(FAILSAFE)
+        self.sock.connect(self.path)
+
+
+def get(path, url="/metrics", method="GET"):
+    """Ask it; returns the response, with its body as text."""
+    connection = UnixHTTP(str(path))
+    connection.request(method, url)
+    response = connection.getresponse()
+    response.text = response.read().decode()
+    connection.close()
+    return response
+
+
+def values(path):
+    """All samples, by their names with labels."""
+    response = get(path)
+    assert response.status == 200
+    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2])
+            for line in response.text.splitlines()
+            if not line.startswith("#")}
+
+
+@pytest.fixture
+def path(tmp):
+    """Where the metrics are."""
+    return tmp / "metrics"
+
+
+@pytest.fixture
+def two(path, conf, sshd, ftp_server, start_up):
+    """A culvert with metrics, and the tunnels plant and bank."""
+    return start_up(conf([f"metrics = unix:{path}"],
+                         plant=to(sshd, ftp_server),
+                         bank=to(sshd, ftp_server, "max-data = 1")),
+                    "--all", listeners=2)
+
+
+def sum_of(samples, name, **labels):
+    """Of all samples of that name with these labels."""
+    return sum(value for sample, value in samples.items()
+               if sample.split("{")[0] == f"culvert_{name}"
+               and all(f'{label}="{text}"' in sample
+                       for label, text in labels.items()))
+
+
+def test_counts(two, path, ftp_server, tmp):
+    """Sessions, transfers by outcome and direction, bytes, the link."""
+    before = values(path)
+    assert sum_of(before, "tunnel_listening") == 2
+    assert sum_of(before, "link_up", destination="files.test") == 1
+    assert not any(sum_of(before, name) for name in (
+        "sessions", "sessions_total", "transfers_total",
+        "transfer_bytes_total", "clients_refused_total",
+        "link_losses_total"))
+    name = re.search(r"culvert: (\w+): listening on 127.0.0.1:"
+                     f"{two.listeners[0][1]},", two.output)[1]
+    fetch(two, 0, ftp_server, tmp.name)
+    with download(At(two, 0), ftp_server, tmp):
+        now = values(path)
+        assert sum_of(now, "sessions", tunnel=name) == 1
+        assert sum_of(now, "transfers", direction="download") == 1
+        assert sum_of(now, "transfer_bytes_total", tunnel=name,
+                      direction="download") > 200_000
+        assert sum_of(now, "window_bytes") > 0
+        assert sum_of(now, "link_round_trip_seconds") > 0
+    until(lambda: sum_of(values(path), "sessions") == 0, "no session")
+    now = values(path)
+    assert sum_of(now, "sessions_total", tunnel=name) == 2
+    assert sum_of(now, "transfers_total", direction="download",
+                  outcome="complete") == 1
+    assert sum_of(now, "transfers_total", outcome="aborted") == 1
+    other = {"plant": "bank", "bank": "plant"}[name]
+    assert sum_of(now, "sessions_total", tunnel=other) == 0
+    os.kill(two.ssh, signal.SIGKILL)
+    two.wait_log("connected to files.test again")
+    assert sum_of(values(path), "link_losses_total") == 1
+
+
+def test_refusals(path, start_culvert, ftp_server):
+    """Clients that were turned away, by reason."""
+    one = start_culvert(f"0:127.0.0.1:{ftp_server.port}",
+                        options=["--metrics", f"unix:{path}",
+                                 "--max-sessions", "1"])
+    with Ftp(one, ftp_server):
+        with scripted.client(*one.listeners[0]) as more:
+            more.expect("421")
+    assert sum_of(values(path), "clients_refused_total",
+                  reason="max_sessions") == 1
+    assert sum_of(values(path), "clients_refused_total") == 1
+
+
+def test_promtool(two, path):
+    """Prometheus' own check of names and format finds nothing."""
+    debs = culvert.REPO / "build/debs/usr/bin/promtool"
+    promtool = str(debs) if debs.exists() else shutil.which("promtool")
+    assert promtool, "no promtool"
+    done = subprocess.run([promtool, "check", "metrics"],
+                          input=get(path).text, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout == "", done.stdout
+    assert two.alive()
+
+
+def test_label_values(path, conf, sshd, ftp_server, start_up):
+    """What ssh calls a destination may be anything: it is escaped."""
+    lines = to(sshd, ftp_server)
+    lines[0] = 'destination = a"b\\c'
+    one = start_up(conf([f"metrics = unix:{path}"], plant=lines), "plant",
+                   listeners=None)
+    until(path.exists, "the socket")
+    assert r'culvert_link_up{destination="a\"b\\c"} 0' in get(path).text
+    one.process.send_signal(signal.SIGTERM)
+    one.process.wait()
+
+
+def test_reload_adds(two, path, conf, sshd, ftp_server, tmp):
+    """A tunnel that changes has one row, and counts on while both are there."""
+    number = [port for _, port in two.listeners]
+    with download(At(two, 0), ftp_server, tmp):
+        for name in ("plant", "bank"):
+            conf([f"metrics = unix:{path}"], **{
+                other: to(sshd, ftp_server, "max-lines = 999")
+                for other in ("plant", "bank")})
+            assert name
+        place = two.mark()
+        two.process.send_signal(signal.SIGHUP)
+        two.wait_log("read again", start=place)
+        text = get(path).text
+        rows = [line.split(" ")[0] for line in text.splitlines()
+                if not line.startswith("#")]
+        assert len(rows) == len(set(rows))
+        assert sum_of(values(path), "sessions_total") == 1
+    assert number
+
+
+@pytest.mark.parametrize("url, method, status", [
+    ("/", "GET", 404), ("/metrics/", "GET", 404), ("/metrics?x=1", "GET", 200),
+    ("/metrics", "HEAD", 200), ("/metrics", "POST", 405),
+    ("/../metrics", "GET", 404), ("/metrics", "DELETE", 405),
+])
+def test_http(url, method, status, two, path):
+    """What is there, and what is not."""
+    response = get(path, url, method)
+    assert response.status == status
+    assert (response.text == "") == (method == "HEAD")
+    if status == 200:
+        assert response.headers["Content-Type"].startswith(
+            "text/plain; version=0.0.4")
+    assert two.alive()
+
+
+@pytest.mark.parametrize("data", [
+    b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", b"\0" * 100_000,
+    b"GET /metrics HTTP/1.1\r\n" + b"X: y\r\n" * 50_000,
+    b"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"
+    + b"z" * 100_000,
+], ids=["tls", "short", "zeros", "headers", "body"])
+def test_bad_http(data, two, path):
+    """Nonsense costs nobody anything."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(path))
+        sock.settimeout(FAILSAFE)
+        try:
+            sock.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        assert get(path).status == 200
+    assert two.alive()
+
+
+def test_many(two, path):
+    """More than it takes at a time: the others wait, FTP does not."""
+    socks = [socket.socket(socket.AF_UNIX) for _ in range(40)]
+    for sock in socks:
+        sock.setblocking(False)
+        sock.connect(str(path))
+    with scripted.client(*two.listeners[0]) as client:
+        client.expect("220")
+    for sock in socks:
+        sock.close()
+    assert get(path).status == 200
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
+def test_tcp(address, start_culvert, ftp_server):
+    """By TCP, as Prometheus asks; a port that is taken is an error."""
+    with scripted.Listener(address=address.strip("[]")) as free:
+        port = free.port
+    option = ["--metrics", f"{address}:{port}"]
+    start_culvert(f"0:127.0.0.1:{ftp_server.port}", options=option)
+    connection = http.client.HTTPConnection(address.strip("[]"), port,
+                                            timeout=FAILSAFE)
+    for _ in range(3):  # one connection
+        connection.request("GET", "/metrics")
+        assert "culvert_build_info" in connection.getresponse().read().decode()
+    connection.close()
+    second = start_culvert(f"0:127.0.0.1:{ftp_server.port}", options=option,
+                           ready=False)
+    assert second.process.wait() == 1
+    second.wait_log("cannot listen for --metrics: Address already in use")
+
+
+def test_stale_socket(path, start_culvert, ftp_server):
+    """A socket of one that was killed is no obstacle; a file is one."""
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    one = start_culvert(f"0:127.0.0.1:{ftp_server.port}",
+                        options=["--metrics", f"unix:{path}"])
+    assert get(path).status == 200
+    assert os.stat(path).st_mode & 0o007 == 0
+    other = start_culvert(f"0:127.0.0.1:{ftp_server.port}", ready=False,
+                          options=["--metrics", f"unix:{path}"])
+    assert other.process.wait() == 1
+    one.stop()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("value", [
+    "9721", ":9721", "localhost:9721", "::1:9721", "127.0.0.1:0",
+    "127.0.0.1:", "[127.0.0.1]:1", "unix:", "unix:here", "127.0.0.1:70000"])
+def test_misuse(value, start_culvert, ftp_server):
+    """What is expected is said."""
+    one = start_culvert(f"0:127.0.0.1:{ftp_server.port}", ready=False,
+                        options=["--metrics", value])
+    assert one.process.wait() == 2
+    one.wait_log("an address and a port, as 127.0.0.1:9721")

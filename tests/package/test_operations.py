@@ -1,0 +1,174 @@
+"""doc/operations.md, done as it is printed, on a Debian with its own systemd.
+
+A fenced block of the document is
+    sh               a command, of root's
+    text             what the one before it prints, but for numbers
+    conf, yaml PATH  a file
+    authorized_keys  a line for the account that is named, its key to be replaced
+The steps are tests, in their order.
+"""
+
+import re
+import subprocess
+
+import pytest
+
+from machine import Machine
+from process import until
+from root import REPO
+
+TEXT = (REPO / "doc/operations.md").read_text()
+
+# What the far side of the document has, and what any Debian has.
+PACKAGES = """\
+apt-get -qq update
+apt-get -qq -y --no-install-recommends install systemd systemd-sysv dbus \
+    openssh-server vsftpd curl jq iproute2
+apt-get -qq -y --no-install-recommends --download-only install prometheus \
+    openssh-client libuv1 libmnl0 libseccomp2 libinih1 libjansson4 \
+    libmicrohttpd12 libncursesw6 libnettle8
+"""
+
+HOSTS = "127.0.0.1 files.example.com gate.example.net ftp.bank.example\n"
+
+FAR_SIDE = """\
+useradd -m -s /bin/sh alice
+install -d -m 700 -o alice -g alice ~alice/.ssh
+useradd -m plc
+echo plc:secret | chpasswd
+mkdir ~plc/in
+echo a,b,c1 >~plc/report.csv
+chown -R plc:plc ~plc
+printf 'listen=YES\\nlisten_ipv6=NO\\nlocal_enable=YES\\nwrite_enable=YES\\n' \
+    >/etc/vsftpd.conf
+systemctl restart vsftpd
+printf 'machine localhost login plc password secret\\n' >~/.netrc
+echo 1,23 >~/orders.csv
+"""
+
+
+def blocks():
+    """Return what is to be done: [(kind, argument, text), ...]."""
+    found = re.findall(r"^```(\S+)(?: (\S+))?\n(.*?)^```$", TEXT,
+                       re.MULTILINE | re.DOTALL)
+    assert {kind for kind, _, _ in found} \
+        == {"sh", "text", "conf", "yaml", "authorized_keys"}
+    return found
+
+
+BLOCKS = blocks()
+
+
+def deb():
+    """The package that scripts/deb has built."""
+    one, = (REPO / "build").glob("culvert_*.deb")
+    return one
+
+
+@pytest.fixture(scope="module")
+def machine(directories):
+    """A clean Debian, and in it what is elsewhere in the document."""
+    one = Machine(directories(), PACKAGES, HOSTS)
+    try:
+        one.run(FAR_SIDE)
+        one.write("/root/culvert_0.1.0_amd64.deb", deb().read_bytes())
+        yield one
+    finally:
+        one.close()
+
+
+def without_numbers(text):
+    """The text, so that two of different moments are the same."""
+    return re.sub(r"\d+(\.\d+)?", "N", text).strip()
+
+
+def authorize(machine, user, line):
+    """Put the line into the user's authorized_keys, with the key there is."""
+    key = machine.run("cat /var/lib/culvert/.ssh/id_ed25519.pub").split()[1]
+    assert "AAAA..." in line
+    path = f"/home/{user}/.ssh/authorized_keys"
+    machine.write(path, line.replace("AAAA...", key))
+    machine.run(f"chown {user} {path}")
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_step(machine, number):
+    """One block."""
+    kind, argument, text = BLOCKS[number]
+    if kind == "sh":
+        said = machine.run("cd; " + text)
+        if BLOCKS[number + 1:] and BLOCKS[number + 1][0] == "text":
+            want = BLOCKS[number + 1][2]
+            assert without_numbers(said) == without_numbers(want), said
+    elif kind in ("conf", "yaml"):
+        machine.write(argument, text)
+    elif kind == "authorized_keys":
+        authorize(machine, argument, text)
+
+
+def test_afterwards(machine):
+    """Sockets, an upgrade's end: the next client has a new culvert."""
+    until(lambda: machine.run("systemctl is-active culvert || true").strip()
+          == "inactive", "it has ended")
+    for number in 2121, 2122:
+        assert machine.run("cd; curl -sS -n "
+                           f"ftp://localhost:{number}/report.csv") == "a,b,c1\n"
+    assert machine.run("systemctl is-active culvert") == "active\n"
+
+
+def test_journal(machine):
+    """Fields, and priorities, as the journal has them."""
+    said = machine.run("journalctl -u culvert -o json --no-pager "
+                       "TUNNEL=plant | jq -r '[.PRIORITY, "
+                       ".SYSLOG_IDENTIFIER, .MESSAGE] | @tsv'")
+    assert "6\tculvert\tplant: listening on 127.0.0.1:2121" in said
+
+
+def test_watchdog_and_restart(machine):
+    """systemd starts it again: when it was killed, and when it hangs."""
+    for signal in "KILL", "STOP":
+        pid = machine.run("systemctl show -P MainPID culvert").strip()
+        if signal == "STOP":
+            # Not to wait a minute.
+            machine.write("/run/systemd/system/culvert.service.d/x.conf",
+                          "[Service]\nWatchdogSec=1\n")
+            machine.run("systemctl daemon-reload; systemctl restart culvert")
+            pid = machine.run("systemctl show -P MainPID culvert").strip()
+        machine.run(f"kill -{signal} {pid}")
+        until(lambda: machine.run("systemctl show -P MainPID culvert").strip()
+              not in ("0", pid), f"another one after SIG{signal}", 60)
+        until(lambda: "active" == machine.run(
+            "systemctl is-active culvert || true").strip(), "ready", 60)
+    assert "watchdog" in machine.run(
+        "journalctl -u culvert --no-pager -p 0..4 _PID=1")
+
+
+def test_template(machine):
+    """culvert@NAME, beside it."""
+    assert machine.run("cd; curl -sS -n ftp://localhost:2300/report.csv") \
+        == "a,b,c1\n"
+    machine.run("systemctl stop culvert@scanner")
+    assert machine.run("systemctl show -P Result culvert@scanner") \
+        == "success\n"
+
+
+def test_alerts(machine):
+    """Prometheus reads the rules, and has our counters."""
+    def up():
+        return '"value"' in machine.run(
+            "curl -s 'http://localhost:9090/api/v1/query?query="
+            "culvert_tunnel_listening'")
+    machine.run("sed -i s/15s/1s/ /etc/prometheus/prometheus.yml; "
+                "systemctl reload prometheus")
+    until(up, "Prometheus has it", 60)
+    rules = machine.run("curl -s http://localhost:9090/api/v1/rules")
+    for name in re.findall("alert: (\\w+)", TEXT):
+        assert name in rules
+
+
+def test_document():
+    """Each command of README's way to the package is there."""
+    assert "scripts/deb" in TEXT and "apt-get -y install ./culvert_" in TEXT
+    version = subprocess.run([REPO / "build/culvert", "--version"], text=True,
+                             stdout=subprocess.PIPE, check=True).stdout.split()
+    assert f"./culvert_{version[1]}_amd64.deb" in TEXT

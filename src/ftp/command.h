@@ -48,11 +48,34 @@ enum verb_flag {
 	VERB_VOIDS_DATA = 1 << 4,    /* what was prepared is void after it */
 	VERB_IS_SECRET = 1 << 5,     /* its argument never reaches a log */
 	VERB_MAY_BE_SILENT = 1 << 6, /* may be answered by no reply */
+	VERB_IS_ORDINARY = 1 << 7,   /* no announcement answers it */
+	VERB_READS = 1 << 8,  /* changes nothing that outlasts the session */
+	VERB_MOVES = 1 << 9,  /* the working directory may be another one */
+	VERB_HIDES = 1 << 10, /* its argument is a command */
+};
+
+/* Where its argument has a path. */
+enum verb_takes {
+	TAKES_ANYTHING,	 /* nobody knows: every verb that is not in the table */
+	TAKES_NOTHING,	 /* it has none */
+	TAKES_FILE,	 /* all of it */
+	TAKES_DIRECTORY, /* all of it, and it is entered */
+	TAKES_PARENT,	 /* none: the one above the working directory */
+	TAKES_LISTED,	 /* behind options, with wildcards; none: the working
+			  * directory */
+	TAKES_STATUS,	 /* the same; none: none is meant */
+	TAKES_UNIQUE,	 /* all of it; and something in the working directory */
+	TAKES_TREE,	 /* all of it, and what is in it */
+	TAKES_SECOND,	 /* behind a word */
+	TAKES_TIMED,	 /* all of it, or behind a word that is a time */
+	TAKES_WORD,	 /* all of it, if that is one word */
+	TAKES_SITE,	 /* what the word after SITE says */
 };
 
 struct command {
 	enum verb verb;
-	unsigned flags;		  /* enum verb_flag */
+	unsigned flags; /* enum verb_flag */
+	enum verb_takes takes;
 	size_t verb_at, verb_len; /* within the line, in bytes */
 	size_t arg_at, arg_len;	  /* after the blanks; no CR LF */
 };

@@ -24,6 +24,8 @@ engine_new(const struct engine_config *config)
 	if (engine == NULL)
 		return NULL;
 	engine->config = *config;
+	/* What it hides no policy sees. */
+	engine->config.allow_tls &= config->policy == NULL;
 	engine->memory =
 	    config->memory != NULL ? config->memory : &engine->own_memory;
 	line_reader_init(&engine->input[ENGINE_CLIENT], LIMIT_COMMAND_LINE,
@@ -59,6 +61,7 @@ engine_free(struct engine *engine)
 	free(engine->rest);
 	free(engine->user);
 	free(engine->size_name);
+	free(engine->cwd.path);
 	free(engine);
 }
 
@@ -457,9 +460,9 @@ step(struct engine *engine)
 	if (engine->stopping)
 		return step_ends(engine);
 	return pending_flush_local(engine) || ask_step(engine) ||
-	    engine_step_server(engine) || engine_step_client(engine) ||
-	    hold_step(engine) || ahead_step(engine) ||
-	    owner_drain_step(engine) || step_ends(engine);
+	    engine_step_server(engine) || paths_step(engine) ||
+	    engine_step_client(engine) || hold_step(engine) ||
+	    ahead_step(engine) || owner_drain_step(engine) || step_ends(engine);
 }
 
 bool

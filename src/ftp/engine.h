@@ -50,6 +50,21 @@ struct engine_memory {
 	unsigned refused; /* forms that were not, where another one was */
 };
 
+/*
+ * What clients may not do, whatever the server lets them; refused with 550.
+ * Lists and texts are borrowed.
+ */
+struct engine_policy {
+	bool read_only;
+	const char *const *deny; /* "STOR", "SITE CHMOD" */
+	size_t n_deny;
+	const char *const
+	    *allow_path;     /* globs, see ftp/path.h; with one, what */
+	size_t n_allow_path; /* none matches is refused */
+	const char *const *deny_path;
+	size_t n_deny_path;
+};
+
 struct engine_config {
 	/* The control connection's peer, no port; AF_UNSPEC when it cannot be
 	 * known: then PORT may name an address of the networks. */
@@ -70,6 +85,8 @@ struct engine_config {
 	unsigned max_lines; /* of the client, until engine_grant(); 0: any */
 	unsigned max_data;  /* data connections at a time, at most
 			     * LIMIT_SESSION_DATA; 0: as many */
+	const struct engine_policy *policy; /* borrowed; or NULL.  With one,
+					     * allow_tls has no effect */
 	struct engine_memory *memory; /* borrowed; NULL: the session's own */
 };
 

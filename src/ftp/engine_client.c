@@ -20,20 +20,6 @@ arg_of(const struct command *command, const uint8_t *line)
 	return (const char *)line + command->arg_at;
 }
 
-/* Verbs without one of ours whose replies are known: no announcement. */
-static bool
-is_ordinary(const struct command *command, const uint8_t *line)
-{
-	static const char *const names[] = { "ALLO", "CDUP", "CLNT", "CSID",
-		"CWD", "DELE", "HASH", "HELP", "HOST", "LANG", "MDTM", "MFCT",
-		"MFF", "MFMT", "MKD", "NOOP", "OPTS", "PBSZ", "PRET", "PROT",
-		"PWD", "RMD", "RNFR", "RNTO", "SITE", "SIZE", "SMNT", "STAT",
-		"STRU", "SYST", "TYPE", "XCUP", "XCWD", "XMKD", "XPWD", "XRMD",
-		NULL };
-
-	return command_name_is_one_of(command, line, names);
-}
-
 /* Remembers the command and sends its line on as it is. */
 static struct pending *
 pass_command(struct engine *engine, const struct command *command,
@@ -45,8 +31,8 @@ pass_command(struct engine *engine, const struct command *command,
 	if (pending == NULL)
 		return NULL;
 	pending->flags = command->flags;
-	pending->unknown =
-	    command->verb == VERB_OTHER && !is_ordinary(command, line);
+	pending->unknown = command->verb == VERB_OTHER &&
+	    (command->flags & VERB_IS_ORDINARY) == 0;
 	engine_send(engine, ENGINE_SERVER, line, len);
 	return pending;
 }
@@ -338,6 +324,8 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 	struct command command;
 
 	command_parse(line, len, &command);
+	if (policy_refuses(engine, &command, line, len))
+		return;
 	ahead_command(engine, &command, line);
 	if ((command.flags & VERB_IS_ACTIVE) != 0)
 		take_active(engine, &command, line, len);
@@ -420,13 +408,14 @@ skip_long_line(struct engine *engine, enum line_result result, size_t len)
 	return true;
 }
 
-/* The client has ended in the middle of a line: the server may see it. */
+/* The client has ended in the middle of a line: the server may see it, unless a
+ * policy is to see a whole one first. */
 static bool
 flush_client(struct engine *engine, const uint8_t *line, size_t len)
 {
 	if (len == 0 || !engine->eof[ENGINE_CLIENT])
 		return false;
-	if (!engine->fragment[ENGINE_CLIENT])
+	if (!engine->fragment[ENGINE_CLIENT] && !policy_is_on(engine))
 		engine_send(engine, ENGINE_SERVER, line, len);
 	line_reader_consume(&engine->input[ENGINE_CLIENT], len);
 	return true;
@@ -464,6 +453,8 @@ engine_step_client(struct engine *engine)
 		return skip_long_line(engine, result, len);
 	if (result == LINE_MORE)
 		return flush_client(engine, line, len);
+	if (paths_wait(engine, line, len))
+		return engine->failed; /* it may have asked */
 	if (owner_drain_holds(engine, line, len) ||
 	    ahead_is_awaited(engine, line, len) || !owner_takes_line(engine))
 		return false;

@@ -70,6 +70,8 @@ fits(const struct pending *pending, unsigned code)
 	if (pending->ahead)
 		return announces_ahead(pending, code) ||
 		    (code >= 400 && !is_one_of(code, not_passive));
+	if (pending->cwd)
+		return !is_one_of(code, not_passive) && !is_announcement(code);
 	if (pending->noop)
 		return code >= 200 &&
 		    (code < 220 || code >= 300 || code == 250) &&
@@ -237,7 +239,7 @@ engine_match(struct engine *engine, unsigned code)
 	}
 	if (first->ahead)
 		return behind_ahead(engine, first, code);
-	if ((first->flags & VERB_IS_PASSIVE) != 0)
+	if ((first->flags & VERB_IS_PASSIVE) != 0 || first->cwd)
 		return NULL;
 	if (first->noop)
 		return behind_noop(engine, first, code);

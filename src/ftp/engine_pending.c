@@ -34,6 +34,8 @@ pending_drop(struct engine *engine, struct pending *pending)
 		engine->replying = NULL;
 	if (engine->ahead.ask == pending)
 		engine->ahead.ask = NULL;
+	paths_abandon(engine, pending);
+	paths_moved(engine, pending, 0);
 	free(pending->text);
 	free(pending->reply);
 	free(pending->line);
@@ -79,6 +81,8 @@ pending_be_sure(struct engine *engine, bool all)
 			retry_abandon(engine, pending);
 		else if (pending->ahead)
 			ahead_abandon(engine, pending, false);
+		else if (pending->cwd)
+			paths_abandon(engine, pending);
 	}
 }
 

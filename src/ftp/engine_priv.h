@@ -15,8 +15,10 @@
  *	engine_event.c	  and what happens to them
  *	engine_hold.c	  which replies wait, and the end of a transfer
  *	engine_report.c	  what the owner is told of transfers
+ *	engine_policy.c	  commands that are not to reach the server,
+ *	engine_paths.c	  and paths in them
  *	engine_owner.c	  what the owner asks for: NOOPs, an end that cuts
- *nothing
+ *			  nothing
  *
  * Everything happens in engine_next(): as long as no action is queued, one
  * step is taken: one line of the server, else one line of the client, else an
@@ -169,6 +171,7 @@ struct pending {
 
 	bool ahead; /* OURS: for nobody yet, see engine_ahead.c */
 	bool noop;  /* OURS: to keep the server from ending an idle session */
+	bool cwd;   /* OURS: a PWD, see engine_paths.c */
 };
 
 TAILQ_HEAD(pending_list, pending);
@@ -195,6 +198,22 @@ struct ahead {
 	bool owed;	  /* the server may announce one to nobody */
 	unsigned refused; /* forms, to us in this session */
 	unsigned n_deaths;
+};
+
+/* The working directory at the server: engine_paths.c. */
+struct cwd {
+	char *path;  /* absolute; NULL: not known */
+	bool wanted; /* is to be asked for */
+	struct pending *ask;
+	bool asked; /* since the last USER */
+	bool lost;  /* for good: an answer was none */
+};
+
+/* Why a command is refused by a policy. */
+struct refusal {
+	const char *policy; /* "--read-only"; NULL: it is not */
+	const char *why;    /* more than that, or NULL */
+	const char *rule;   /* what of it, for the log only; or NULL */
 };
 
 struct queued_action {
@@ -226,6 +245,7 @@ struct engine {
 	struct data *making; /* what a reply in its reader waits for */
 	uint32_t last_number;
 	struct ahead ahead;
+	struct cwd cwd;
 
 	struct engine_memory own_memory, *memory;
 	char *rest;	 /* accepted by the server, for the next transfer */
@@ -471,6 +491,30 @@ bool owner_drain_holds(const struct engine *engine, const uint8_t *line,
     size_t len);
 /* Ends the session if it is to be ended and nothing is cut by it. */
 bool owner_drain_step(struct engine *engine);
+
+/* engine_policy.c: is there one? */
+bool policy_is_on(const struct engine *engine);
+/* May the client's command not go on?  Then it has its reply. */
+bool policy_refuses(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len);
+/* SITE HELP, that is. */
+bool policy_site_is_harmless(const struct command *command,
+    const uint8_t *line);
+
+/* engine_paths.c: are there rules about paths? */
+bool paths_have_rules(const struct engine *engine);
+struct refusal paths_refusal(const struct engine *engine,
+    const struct command *command, const uint8_t *line);
+/* Must the line wait until the working directory is known? */
+bool paths_wait(struct engine *engine, const uint8_t *line, size_t len);
+/* Asks for it; false: nothing done. */
+bool paths_step(struct engine *engine);
+/* The answer, and that there is none. */
+void paths_learn(struct engine *engine, struct pending *ask, unsigned code,
+    const uint8_t *line, size_t len);
+void paths_abandon(struct engine *engine, const struct pending *ask);
+/* A command is over, with that code or (0) none: it may be another one now. */
+void paths_moved(struct engine *engine, struct pending *pending, unsigned code);
 
 /* engine_match.c: whom a reply with this code answers; NULL: nobody. */
 struct pending *engine_match(struct engine *engine, unsigned code);

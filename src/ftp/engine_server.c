@@ -102,6 +102,8 @@ begin_reply(struct engine *engine, struct pending *pending, unsigned code,
 		return true;
 	}
 	if (pending->kind == PENDING_OURS) {
+		if (pending->cwd)
+			paths_learn(engine, pending, code, line, len);
 		engine->how = DROP;
 		return true;
 	}
@@ -190,6 +192,7 @@ end_command(struct engine *engine, struct pending *pending, unsigned code)
 
 	engine->follows = code >= 300 && code < 400;
 	report_command(engine, pending, code);
+	paths_moved(engine, pending, code);
 	if (transferred || (is_about_login(pending) && code < 300))
 		owner_login(engine);
 	if (transferred || (is_about_login(pending) && code == 230))

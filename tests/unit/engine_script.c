@@ -372,6 +372,42 @@ read_forms(const char *text)
 	return forms;
 }
 
+/* One more text of a list of the policy; "_" is a blank. */
+static bool
+add_rule(struct script *script, size_t list, size_t *n, const char *text)
+{
+	char *copy = copy_of(text);
+
+	for (char *at = copy; (at = strchr(at, '_')) != NULL;)
+		*at = ' ';
+	if (*n == SCRIPT_RULES_MAX)
+		errx(1, "%s: too many rules", script->path);
+	script->rules[list][(*n)++] = copy;
+	script->config.policy = &script->policy;
+	return true;
+}
+
+static bool
+read_policy(struct script *script, const char *word)
+{
+	struct engine_policy *policy = &script->policy;
+
+	policy->deny = script->rules[0];
+	policy->allow_path = script->rules[1];
+	policy->deny_path = script->rules[2];
+	if (strcmp(word, "read-only") == 0) {
+		script->config.policy = policy;
+		return policy->read_only = true;
+	}
+	if (strncmp(word, "deny=", 5) == 0)
+		return add_rule(script, 0, &policy->n_deny, word + 5);
+	if (strncmp(word, "allow-path=", 11) == 0)
+		return add_rule(script, 1, &policy->n_allow_path, word + 11);
+	if (strncmp(word, "deny-path=", 10) == 0)
+		return add_rule(script, 2, &policy->n_deny_path, word + 10);
+	return false;
+}
+
 static bool
 read_config_value(struct script *script, const char *word)
 {
@@ -415,7 +451,8 @@ read_config(struct script *script, unsigned number, char *line)
 	const char *word;
 
 	while (*(word = take_word(&text)) != '\0') {
-		if (read_config_value(script, word))
+		if (read_config_value(script, word) ||
+		    read_policy(script, word))
 			continue;
 		if (strcmp(word, "server=v4") == 0)
 			config->server_family = AF_INET;
@@ -477,6 +514,9 @@ script_read(const char *path)
 void
 script_free(struct script *script)
 {
+	for (size_t list = 0; list < 3; list++)
+		for (size_t i = 0; i < SCRIPT_RULES_MAX; i++)
+			free((void *)(uintptr_t)script->rules[list][i]);
 	for (size_t i = 0; i < script->n_steps; i++) {
 		words_close(&script->steps[i].want);
 		free(script->steps[i].bytes);

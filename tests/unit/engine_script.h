@@ -17,6 +17,8 @@
 /* Data connections are numbered below it. */
 #define SCRIPT_NUMBERS_MAX 64
 
+#define SCRIPT_RULES_MAX 4
+
 enum input_kind {
 	INPUT_START, /* what comes before any input: nothing */
 	INPUT_BYTES,
@@ -59,6 +61,8 @@ struct script {
 	bool logins;		     /* ENGINE_LOGIN is compared, too */
 	bool begins;		     /* ENGINE_BEGIN, and what REPORT repeats */
 	struct subnet networks[2];
+	struct engine_policy policy;		/* config's, if one is said */
+	const char *rules[3][SCRIPT_RULES_MAX]; /* its lists; heap */
 	struct step steps[SCRIPT_STEPS_MAX];
 	size_t n_steps;
 };

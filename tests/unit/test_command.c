@@ -10,6 +10,9 @@
 #include "ftp/command.h"
 #include "split.h"
 
+/* Of the flags, those that are about replies, data and the log. */
+#define SEEN (VERB_IS_ORDINARY - 1U)
+
 struct expectation {
 	const char *line;
 	enum verb verb;
@@ -91,7 +94,7 @@ parse(void **state)
 		command_parse((const uint8_t *)line, strlen(line), &command);
 		if (command.verb != lines[i].verb)
 			fail_msg("%s: verb %d", line, command.verb);
-		assert_int_equal(command.flags, lines[i].flags);
+		assert_int_equal(command.flags & SEEN, lines[i].flags);
 		assert_int_equal(command.arg_len, strlen(lines[i].arg));
 		assert_memory_equal(line + command.arg_at, lines[i].arg,
 		    command.arg_len);

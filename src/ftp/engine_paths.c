@@ -1,0 +1,486 @@
+/*
+ * The control engine: --allow-path and --deny-path.
+ *
+ * Each path in a command is made absolute, and is then refused or not.  What it
+ * is relative to only the server knows: it is asked, by a PWD of our own, after
+ * each login and each command that enters a directory, whatever the answer to
+ * that was.  All the client's commands but ABOR and QUIT wait meanwhile, so
+ * that no other reply can be taken for that of our PWD; one that is no 257 may
+ * mean that one has been, and from then on relative paths are refused.
+ *
+ *	UNKNOWN -> WANTED   a login, CWD or CDUP has been answered; or a
+ *	                    command comes that there may be a path in
+ *	WANTED -> ASKED     PWD was sent
+ *	ASKED -> KNOWN      257
+ *	      -> UNKNOWN    530: nobody has logged in
+ *	      -> LOST       anything else, or nothing
+ *	KNOWN -> UNKNOWN    USER, REIN
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "ftp/engine_priv.h"
+#include "ftp/path.h"
+
+/* What a path is taken for. */
+enum as {
+	AS_FILE = 0,
+	AS_DIRECTORY = 1 << 0, /* entered, or listed */
+	AS_TREE = 1 << 1,      /* with all that is below it */
+	AS_MOVED = 1 << 2,     /* and that keeps its name */
+};
+
+static const struct refusal passes = { NULL, NULL, NULL };
+
+bool
+paths_have_rules(const struct engine *engine)
+{
+	const struct engine_policy *policy = engine->config.policy;
+
+	return policy != NULL && policy->n_allow_path + policy->n_deny_path > 0;
+}
+
+/* ---- one path ---- */
+
+static struct refusal
+refusal_because(const struct engine *engine, const char *why)
+{
+	return (struct refusal) {
+		.policy = engine->config.policy->n_allow_path > 0 ?
+		    "--allow-path" :
+		    "--deny-path",
+		.why = why,
+	};
+}
+
+/* "*.exe": what is below a directory is called so wherever that is. */
+static bool
+is_about_names(const char *glob)
+{
+	return glob[0] == '*' && strchr(glob, '/') == NULL;
+}
+
+static bool
+is_denied(const char *glob, const char *path, unsigned as)
+{
+	if (path_is_within(glob, path))
+		return true;
+	if ((as & AS_DIRECTORY) != 0 &&
+	    path_matches_directory(glob, path, true))
+		return true;
+	return (as & AS_TREE) != 0 &&
+	    !((as & AS_MOVED) != 0 && is_about_names(glob)) &&
+	    path_may_match_below(glob, path);
+}
+
+static bool
+is_allowed(const char *glob, const char *path, unsigned as)
+{
+	if ((as & AS_TREE) != 0 && !path_matches_below(glob, path))
+		return false;
+	if ((as & AS_DIRECTORY) != 0)
+		return path_matches_directory(glob, path, false);
+	return path_matches(glob, path, false);
+}
+
+static struct refusal
+check_denied(const struct engine *engine, const char *path, unsigned as)
+{
+	const struct engine_policy *policy = engine->config.policy;
+
+	for (size_t i = 0; i < policy->n_deny_path; i++)
+		if (is_denied(policy->deny_path[i], path, as))
+			return (struct refusal) { .policy = "--deny-path",
+				.rule = policy->deny_path[i] };
+	return passes;
+}
+
+static struct refusal
+check_path(const struct engine *engine, const char *path, unsigned as)
+{
+	const struct engine_policy *policy = engine->config.policy;
+	struct refusal refusal = check_denied(engine, path, as);
+
+	if (refusal.policy != NULL || policy->n_allow_path == 0)
+		return refusal;
+	for (size_t i = 0; i < policy->n_allow_path; i++)
+		if (is_allowed(policy->allow_path[i], path, as))
+			return passes;
+	return (struct refusal) { .policy = "--allow-path" };
+}
+
+/* Makes text absolute, as far as that can be done. */
+static struct refusal
+make_absolute(const struct engine *engine, const uint8_t *text, size_t len,
+    char path[PATH_TEXT_MAX])
+{
+	if ((len == 0 || text[0] != '/') && engine->cwd.path == NULL)
+		return refusal_because(engine,
+		    "the working directory is not known");
+	if (path_resolve(engine->cwd.path, text, len, path) != 0)
+		return refusal_because(engine, "the path is too long");
+	return passes;
+}
+
+static struct refusal
+check_text(const struct engine *engine, const uint8_t *text, size_t len,
+    unsigned as)
+{
+	char path[PATH_TEXT_MAX];
+	struct refusal refusal;
+	const char *why;
+
+	if (!path_is_plain(text, len, &why))
+		return refusal_because(engine, why);
+	refusal = make_absolute(engine, text, len, path);
+	return refusal.policy != NULL ? refusal : check_path(engine, path, as);
+}
+
+/* The working directory, or what is in it under that name. */
+static struct refusal
+check_here(const struct engine *engine, const char *name, unsigned as)
+{
+	char path[PATH_TEXT_MAX];
+	struct refusal refusal =
+	    make_absolute(engine, (const uint8_t *)name, strlen(name), path);
+
+	return refusal.policy != NULL ? refusal : check_path(engine, path, as);
+}
+
+/* ---- listings ---- */
+
+/* "-la " in front of a path. */
+struct listing {
+	const uint8_t *text; /* behind options */
+	size_t len;
+	bool options;
+	bool recursive; /* -R */
+	bool all;	/* -a, -A */
+};
+
+static bool
+is_option_letter(uint8_t byte)
+{
+	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+	    (byte >= '0' && byte <= '9');
+}
+
+/* Takes one word of options off the front; false: it is odd. */
+static bool
+take_options(struct listing *listing)
+{
+	const uint8_t *blank = memchr(listing->text, ' ', listing->len);
+	size_t n =
+	    blank != NULL ? (size_t)(blank - listing->text) : listing->len;
+
+	for (size_t i = 1; i < n; i++) {
+		if (!is_option_letter(listing->text[i]))
+			return false;
+		if (listing->text[i] == 'R')
+			listing->recursive = true;
+		if (listing->text[i] == 'a' || listing->text[i] == 'A')
+			listing->all = true;
+	}
+	listing->options = true;
+	listing->text += n;
+	listing->len -= n;
+	if (listing->len > 0) {
+		listing->text++;
+		listing->len--;
+	}
+	return n > 1;
+}
+
+/* Where a component with a wildcard begins, or len. */
+static size_t
+wildcard_at(const uint8_t *text, size_t len)
+{
+	size_t begin = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] == '/')
+			begin = i + 1;
+		if (strchr("*?[{", text[i]) != NULL)
+			return begin;
+	}
+	return len;
+}
+
+/*
+ * Wildcards: whatever they match is below the directory in front of them, and
+ * all that is below it must be free.  Some match "..", too (pure-ftpd with -a),
+ * and braces hold what they like.
+ */
+static struct refusal
+check_wildcards(const struct engine *engine, const struct listing *listing,
+    size_t at)
+{
+	const uint8_t *text = listing->text;
+
+	for (size_t i = at; i < listing->len; i++)
+		if (text[i] == '{' ||
+		    (strchr(".[?", text[i]) != NULL &&
+			(i == at || text[i - 1] == '/')))
+			return refusal_because(engine,
+			    "its wildcards may lead elsewhere");
+	if (listing->all)
+		return refusal_because(engine,
+		    "with -a its wildcards may lead elsewhere");
+	if (at == 0)
+		return check_here(engine, "", AS_DIRECTORY | AS_TREE);
+	return check_text(engine, text, at, AS_DIRECTORY | AS_TREE);
+}
+
+/* Behind options nothing may go up: a server that has none for this command
+ * reads them as a part of the path. */
+static bool
+goes_up(const struct listing *listing)
+{
+	const uint8_t *text = listing->text;
+
+	for (size_t i = 0; i + 1 < listing->len; i++)
+		if (text[i] == '.' && text[i + 1] == '.')
+			return true;
+	return false;
+}
+
+static struct refusal
+check_listing(const struct engine *engine, const uint8_t *arg, size_t len)
+{
+	struct listing listing = { .text = arg, .len = len };
+	struct refusal refusal;
+	const char *why;
+	char whole[PATH_TEXT_MAX];
+	unsigned as = AS_DIRECTORY;
+	size_t at;
+
+	while (listing.len > 0 && listing.text[0] == '-')
+		if (!take_options(&listing))
+			return refusal_because(engine,
+			    "its options cannot be read");
+	if (listing.recursive)
+		as |= AS_TREE;
+	if (listing.options && goes_up(&listing))
+		return refusal_because(engine, "it goes up behind options");
+	if (listing.options &&
+	    make_absolute(engine, arg, len, whole).policy == NULL) {
+		refusal = check_denied(engine, whole, as);
+		if (refusal.policy != NULL)
+			return refusal;
+	}
+	if (listing.len == 0)
+		return check_here(engine, "", as);
+	if (!path_is_plain(listing.text, listing.len, &why))
+		return refusal_because(engine, why);
+	at = wildcard_at(listing.text, listing.len);
+	if (at < listing.len)
+		return check_wildcards(engine, &listing, at);
+	return check_text(engine, listing.text, listing.len, as);
+}
+
+/* ---- other arguments ---- */
+
+/* MFMT's: behind the first word. */
+static struct refusal
+check_second(const struct engine *engine, const uint8_t *arg, size_t len)
+{
+	const uint8_t *blank = len > 0 ? memchr(arg, ' ', len) : NULL;
+	size_t n = blank != NULL ? (size_t)(blank - arg) + 1 : len;
+
+	return check_text(engine, arg + n, len - n, AS_FILE);
+}
+
+static struct refusal
+check_timed(const struct engine *engine, const uint8_t *arg, size_t len)
+{
+	struct refusal refusal = check_text(engine, arg, len, AS_FILE);
+
+	if (refusal.policy != NULL || arg[0] < '0' || arg[0] > '9' ||
+	    memchr(arg, ' ', len) == NULL)
+		return refusal;
+	return check_second(engine, arg, len);
+}
+
+static struct refusal
+check_word(const struct engine *engine, const uint8_t *arg, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (strchr(" \",;", arg[i]) != NULL)
+			return refusal_because(engine,
+			    "that may be more than a path");
+	return check_text(engine, arg, len, AS_FILE);
+}
+
+static struct refusal
+check_unique(const struct engine *engine, const uint8_t *arg, size_t len)
+{
+	struct refusal refusal = check_here(engine, "", AS_DIRECTORY);
+
+	if (refusal.policy != NULL || len == 0)
+		return refusal;
+	return check_text(engine, arg, len, AS_FILE);
+}
+
+struct refusal
+paths_refusal(const struct engine *engine, const struct command *command,
+    const uint8_t *line)
+{
+	const uint8_t *arg = line + command->arg_at;
+	size_t len = command->arg_len;
+
+	switch (command->takes) {
+	case TAKES_NOTHING:
+		return passes;
+	case TAKES_FILE:
+		return check_text(engine, arg, len, AS_FILE);
+	case TAKES_DIRECTORY:
+		return check_text(engine, arg, len, AS_DIRECTORY);
+	case TAKES_PARENT:
+		return check_here(engine, "..", AS_DIRECTORY);
+	case TAKES_STATUS:
+		if (len == 0)
+			return passes;
+		return check_listing(engine, arg, len);
+	case TAKES_LISTED:
+		return check_listing(engine, arg, len);
+	case TAKES_UNIQUE:
+		return check_unique(engine, arg, len);
+	case TAKES_TREE:
+		return check_text(engine, arg, len, AS_TREE | AS_MOVED);
+	case TAKES_SECOND:
+		return check_second(engine, arg, len);
+	case TAKES_TIMED:
+		return check_timed(engine, arg, len);
+	case TAKES_WORD:
+		return check_word(engine, arg, len);
+	case TAKES_SITE:
+		if (policy_site_is_harmless(command, line))
+			return passes;
+		break;
+	case TAKES_ANYTHING:
+		break;
+	}
+	return refusal_because(engine, "there may be a path in it");
+}
+
+/* ---- the working directory ---- */
+
+static void
+forget(struct engine *engine)
+{
+	free(engine->cwd.path);
+	engine->cwd.path = NULL;
+}
+
+/* Is what the client has sent before likely to change it? */
+static bool
+is_moving(const struct engine *engine)
+{
+	const struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending->kind == PENDING_COMMAND &&
+		    (pending->flags & VERB_MOVES) != 0)
+			return true;
+	return false;
+}
+
+bool
+paths_step(struct engine *engine)
+{
+	struct cwd *cwd = &engine->cwd;
+
+	if (!cwd->wanted)
+		return false;
+	cwd->wanted = false;
+	if (cwd->lost || cwd->ask != NULL || engine->server_shut)
+		return false;
+	cwd->ask = pending_add(engine, PENDING_OURS, VERB_OTHER);
+	if (cwd->ask == NULL)
+		return true;
+	cwd->asked = true;
+	cwd->ask->cwd = true;
+	engine_sendf(engine, ENGINE_SERVER, "PWD");
+	pending_time(engine, cwd->ask);
+	return true;
+}
+
+bool
+paths_wait(struct engine *engine, const uint8_t *line, size_t len)
+{
+	struct cwd *cwd = &engine->cwd;
+	struct command command;
+
+	if (!paths_have_rules(engine))
+		return false;
+	command_parse(line, len, &command);
+	if (command.verb == VERB_ABOR || command.verb == VERB_QUIT)
+		return false;
+	if (cwd->ask != NULL || cwd->wanted || is_moving(engine))
+		return true;
+	/* Of a server that wants no login. */
+	if (cwd->path != NULL || cwd->asked || cwd->lost ||
+	    command.takes == TAKES_NOTHING)
+		return false;
+	cwd->wanted = true;
+	paths_step(engine);
+	return true;
+}
+
+static void
+lose(struct engine *engine, const char *why)
+{
+	if (!engine->cwd.lost)
+		engine_logf(engine, ENGINE_WARN,
+		    "the working directory is not known (%s): relative paths "
+		    "are refused from here on",
+		    why);
+	engine->cwd.lost = true;
+}
+
+void
+paths_learn(struct engine *engine, struct pending *ask, unsigned code,
+    const uint8_t *line, size_t len)
+{
+	char path[PATH_TEXT_MAX];
+
+	if (engine->cwd.ask != ask)
+		return;
+	engine->cwd.ask = NULL;
+	if (code == 530)
+		return;
+	if (path_parse_257(line, len, path) != 0) {
+		lose(engine, "of the reply to PWD");
+		return;
+	}
+	engine->cwd.path = strndup(path, sizeof(path));
+	if (engine->cwd.path == NULL)
+		engine->failed = true;
+}
+
+void
+paths_abandon(struct engine *engine, const struct pending *ask)
+{
+	if (engine->cwd.ask != ask)
+		return;
+	engine->cwd.ask = NULL;
+	lose(engine, "PWD is not answered");
+}
+
+void
+paths_moved(struct engine *engine, struct pending *pending, unsigned code)
+{
+	struct cwd *cwd = &engine->cwd;
+	bool user = pending->verb == VERB_USER || pending->verb == VERB_REIN;
+	bool login = pending->verb == VERB_PASS || pending->verb == VERB_ACCT;
+
+	if (!paths_have_rules(engine) || (pending->flags & VERB_MOVES) == 0)
+		return;
+	pending->flags &= ~(unsigned)VERB_MOVES;
+	if (login && code >= 300)
+		return;
+	forget(engine);
+	if (user)
+		cwd->asked = false;
+	cwd->wanted = !user || (pending->verb == VERB_USER && code < 300);
+}

@@ -366,6 +366,17 @@ make_policy(struct policy *policy, const struct options *options)
 		.client_data_host_control = options->client_data_host_control,
 		.client_address = options->client_address,
 		.far_address = options->far_address,
+		.commands = {
+			.read_only = options->read_only,
+			.deny = options->deny.texts,
+			.n_deny = options->deny.n,
+			.allow_path = options->allow_path.texts,
+			.n_allow_path = options->allow_path.n,
+			.deny_path = options->deny_path.texts,
+			.n_deny_path = options->deny_path.n,
+		},
+		.rate = options->rate,
+		.session_rate = options->session_rate,
 	};
 	if (options->client_ports_low == 0)
 		return true;

@@ -9,12 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/num.h"
 #include "limits.h"
 
-static option_take_cb add_forward, add_allow, take_server_mode,
-    take_far_address, take_client_ports, take_metrics, take_retry, take_verbose;
+static option_take_cb add_forward, add_allow, add_verb, add_path,
+    take_server_mode, take_far_address, take_client_ports, take_metrics,
+    take_retry, take_verbose;
+
+/* Bytes a second: with less, transfers stand still for longer than their ends
+ * bear it; with more, there is no need. */
+#define RATE_LEAST 1024
+#define RATE_MOST (64ULL << 30)
 
 #define AT(field) .at = offsetof(struct options, field)
 #define FLAG(field) .kind = OPTION_FLAG, .bare = true, AT(field)
@@ -48,12 +55,15 @@ static const struct option_entry table[] = {
 	TUNNEL("L", OWN(add_forward), .repeat = true),
 	TUNNEL("R", OWN(add_forward), .repeat = true),
 	TUNNEL("allow", OWN(add_allow), .repeat = true),
+	TUNNEL("allow-path", OWN(add_path), AT(allow_path), .repeat = true),
 	TUNNEL("allow-tls", FLAG(allow_tls)),
 	TUNNEL("any-user", FLAG(any_user)),
 	TUNNEL("client-address", ADDRESS(client_address)),
 	TUNNEL("client-data-host",
 	    EITHER(client_data_host_control, "command", "control")),
 	TUNNEL("client-ports", OWN(take_client_ports)),
+	TUNNEL("deny", OWN(add_verb), AT(deny), .repeat = true),
+	TUNNEL("deny-path", OWN(add_path), AT(deny_path), .repeat = true),
 	TUNNEL("far-address", OWN(take_far_address)),
 	TUNNEL("foreign-port", EITHER(pass_foreign_port, "refuse", "pass")),
 	TUNNEL("keepalive", SECONDS(keepalive_ms, 1000000)),
@@ -62,9 +72,12 @@ static const struct option_entry table[] = {
 	TUNNEL("max-data", COUNT(max_data, 1, LIMIT_SESSION_DATA)),
 	TUNNEL("max-lines", COUNT(max_lines, 0, 1000000)),
 	TUNNEL("prefetch", FLAG(prefetch)),
+	TUNNEL("rate", SIZE(rate, RATE_LEAST, RATE_MOST)),
+	TUNNEL("read-only", FLAG(read_only)),
 	TUNNEL("server-data-host",
 	    EITHER(server_data_host_reply, "control", "reply")),
 	TUNNEL("server-mode", OWN(take_server_mode), .words = { "same" }),
+	TUNNEL("session-rate", SIZE(session_rate, RATE_LEAST, RATE_MOST)),
 
 	/* ssh's own letters first. */
 	LINK("4", SSH("-4"), .bare = true),
@@ -312,6 +325,55 @@ add_allow(struct options *options, const struct option_entry *option,
 	return 0;
 }
 
+static int
+add_text(struct options_list *list, const char *text)
+{
+	const char **grown =
+	    realloc(list->texts, (list->n + 1) * sizeof(*grown));
+
+	if (grown == NULL)
+		return -ENOMEM;
+	list->texts = grown;
+	grown[list->n++] = text;
+	return 0;
+}
+
+/* A verb, or two words, the first SITE.  What three letters begin is no other
+ * verb. */
+static int
+add_verb(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+	size_t first = strspn(text, letters);
+	size_t second =
+	    text[first] == ' ' ? strspn(text + first + 1, letters) : 0;
+	bool site = strncasecmp(text, "SITE ", 5) == 0 && second > 0;
+
+	(void)option;
+	if (first < 3 || text[0] <= '9' ||
+	    (text[first] != '\0' &&
+		!(site && text[first + 1 + second] == '\0')))
+		return refuse(why, why_size,
+		    "expected a verb like STOR, or SITE with its word, like "
+		    "\"SITE CHMOD\"");
+	return add_text(&options->deny, text);
+}
+
+static int
+add_path(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	if (text[0] != '/' && text[0] != '*')
+		return refuse(why, why_size,
+		    "expected a path that begins with \"/\" or \"*\", with "
+		    "wildcards, like \"/pub/*\"");
+	return add_text((struct options_list *)(void *)((char *)options +
+			    option->at),
+	    text);
+}
+
 /* The address of a host as others see it. */
 static int
 take_address(const char *text, struct addr *ret, char *why, size_t why_size)
@@ -467,6 +529,8 @@ option_default(const struct option_entry *option, char *text, size_t size)
 	case OPTION_SECONDS: {
 		uint64_t n = *(const uint64_t *)(const void *)at;
 
+		if (option->kind == OPTION_SIZE && n == 0)
+			return NULL; /* no limit */
 		if (option->kind == OPTION_SECONDS)
 			n /= 1000;
 		snprintf(text, size, "%" PRIu64 "%s",
@@ -510,11 +574,24 @@ options_check_destination(const char *destination, char *why, size_t why_size)
 	return 0;
 }
 
+static bool
+has_policy(const struct options *options)
+{
+	return options->read_only ||
+	    options->deny.n + options->allow_path.n + options->deny_path.n > 0;
+}
+
 int
 options_check(struct options *options)
 {
 	char *why = options->why;
 	size_t size = sizeof(options->why), n_remote = 0;
+
+	if (options->allow_tls && has_policy(options))
+		return refuse(why, size,
+		    "--allow-tls hides commands from culvert: --read-only, "
+		    "--deny, --allow-path and --deny-path could not see "
+		    "them");
 
 	if (options->on_demand && options->link_wait_ms == 0)
 		return refuse(why, size,
@@ -552,5 +629,11 @@ options_free(struct options *options)
 	free(options->ssh_arguments);
 	options->ssh_arguments = NULL;
 	free(options->allow);
+	free(options->deny.texts);
+	free(options->allow_path.texts);
+	free(options->deny_path.texts);
 	options->allow = NULL;
+	options->deny = (struct options_list) { .n = 0 };
+	options->allow_path = (struct options_list) { .n = 0 };
+	options->deny_path = (struct options_list) { .n = 0 };
 }

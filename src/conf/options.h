@@ -34,6 +34,13 @@ enum options_mode {
 	OPTIONS_ACTIVE,
 };
 
+/* Texts of an option that may stand more than once; heap, the texts are in
+ * argv. */
+struct options_list {
+	const char **texts;
+	size_t n;
+};
+
 struct options {
 	struct forward forwards[OPTIONS_FORWARDS_MAX];
 	size_t n_forwards;	    /* 1 when none was given: the default */
@@ -57,6 +64,12 @@ struct options {
 	uint64_t drain_ms;	  /* of SIGTERM; 0: it cuts transfers */
 	struct subnet *allow;	  /* heap */
 	size_t n_allow;
+	bool read_only;
+	struct options_list deny; /* "STOR", "SITE CHMOD" */
+	struct options_list allow_path;
+	struct options_list deny_path;
+	uint64_t rate;	       /* bytes/s of a tunnel; 0: any */
+	uint64_t session_rate; /* ... of a session */
 	enum options_mode server_mode;
 	bool server_data_host_reply;   /* --server-data-host reply */
 	bool client_data_host_control; /* --client-data-host control */

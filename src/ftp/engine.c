@@ -25,7 +25,8 @@ engine_new(const struct engine_config *config)
 		return NULL;
 	engine->config = *config;
 	/* What it hides no policy sees. */
-	engine->config.allow_tls &= config->policy == NULL;
+	if (policy_is_on(engine))
+		engine->config.allow_tls = false;
 	engine->memory =
 	    config->memory != NULL ? config->memory : &engine->own_memory;
 	line_reader_init(&engine->input[ENGINE_CLIENT], LIMIT_COMMAND_LINE,

@@ -52,7 +52,7 @@ struct engine_memory {
 
 /*
  * What clients may not do, whatever the server lets them; refused with 550.
- * Lists and texts are borrowed.
+ * Lists and texts are borrowed; one that says nothing is none.
  */
 struct engine_policy {
 	bool read_only;

@@ -247,7 +247,11 @@ refuse(struct engine *engine, const struct command *command,
 bool
 policy_is_on(const struct engine *engine)
 {
-	return engine->config.policy != NULL;
+	const struct engine_policy *policy = engine->config.policy;
+
+	return policy != NULL &&
+	    (policy->read_only || policy->n_deny > 0 ||
+		paths_have_rules(engine));
 }
 
 bool

@@ -20,6 +20,9 @@ struct policy {
 	bool any_user;		    /* over loopback, other local users too */
 	bool pass_foreign_port;
 	bool allow_tls;
+	struct engine_policy commands; /* that are refused */
+	uint64_t rate;	       /* of data, bytes/s of a tunnel; 0: any */
+	uint64_t session_rate; /* ... of a session */
 	unsigned max_lines;    /* of a client in a second; 0: any number */
 	unsigned max_data;     /* data connections of a session */
 	uint64_t login_ms;     /* for the login; 0: for ever */

@@ -272,6 +272,7 @@ session_new(const struct session_options *options, unsigned long number,
 		.upload_apart = options->upload_apart,
 		.max_lines = options->policy->max_lines,
 		.max_data = options->policy->max_data,
+		.policy = &options->policy->commands,
 		.memory = options->memory,
 	};
 	struct side_to to = {

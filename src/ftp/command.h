@@ -70,6 +70,7 @@ enum verb_takes {
 	TAKES_TIMED,	 /* all of it, or behind a word that is a time */
 	TAKES_WORD,	 /* all of it, if that is one word */
 	TAKES_SITE,	 /* what the word after SITE says */
+	TAKES_COMMAND,	 /* it is a command of its own */
 };
 
 struct command {

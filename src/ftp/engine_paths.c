@@ -321,6 +321,19 @@ check_unique(const struct engine *engine, const uint8_t *arg, size_t len)
 	return check_text(engine, arg, len, AS_FILE);
 }
 
+/* PRET's, as lftp sends it: "PRET RETR name". */
+static struct refusal
+check_command(const struct engine *engine, const uint8_t *arg, size_t len)
+{
+	struct command command;
+
+	command_parse(arg, len, &command);
+	if (command.takes != TAKES_COMMAND && command.verb_at == 0 &&
+	    command.arg_at <= command.verb_len + 1)
+		return paths_refusal(engine, &command, arg);
+	return refusal_because(engine, "there may be a path in it");
+}
+
 struct refusal
 paths_refusal(const struct engine *engine, const struct command *command,
     const uint8_t *line)
@@ -357,6 +370,8 @@ paths_refusal(const struct engine *engine, const struct command *command,
 		if (policy_site_is_harmless(command, line))
 			return passes;
 		break;
+	case TAKES_COMMAND:
+		return check_command(engine, arg, len);
 	case TAKES_ANYTHING:
 		break;
 	}

@@ -153,7 +153,9 @@ path_parse_257(const uint8_t *line, size_t len, char ret[PATH_TEXT_MAX])
 		else
 			path[n++] = line[at++];
 	}
-	if (!closed || (at < end && line[at] != ' ') || n == 0 ||
+	/* One more tells of a server that does not double them. */
+	if (!closed || (at < end && line[at] != ' ') ||
+	    memchr(line + at, '"', end - at) != NULL || n == 0 ||
 	    path[0] != '/' || bad_byte(path, n) != NULL)
 		return -EINVAL;
 	return path_resolve(NULL, path, n, ret) == 0 ? 0 : -EINVAL;

@@ -96,6 +96,7 @@ test_257(void **state)
 		{ "257 \"/a//b/\" x\r\n", "/a/b" },
 		{ "257 \"/a\"\"\r\n", NULL },
 		{ "257 \"/a\"b\" is it\r\n", NULL },
+		{ "257 \"/a\" b\" is it\r\n", NULL },
 		{ "257 \"/a\r\n", NULL },
 		{ "257 \"\"\r\n", NULL },
 		{ "257 \"\r\n", NULL },

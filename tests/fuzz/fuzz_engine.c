@@ -63,12 +63,39 @@ check_number(uint8_t *number, const struct engine_action *action)
 		*number = CUT;
 }
 
+/* What a policy keeps from the server does not reach it. */
+static void
+check_policy(const struct fuzz *fuzz, const struct engine_action *action)
+{
+	const struct engine_policy *policy = fuzz->engine->config.policy;
+	struct command command;
+
+	if (!policy_is_on(fuzz->engine) || action->type != ENGINE_SEND ||
+	    action->peer != ENGINE_SERVER)
+		return;
+	command_parse(action->bytes, action->len, &command);
+	/* One line, and all of it: nobody finds a second one in it. */
+	assert(memchr(action->bytes, '\n', action->len) ==
+	    action->bytes + action->len - 1);
+	assert(memchr(action->bytes, '\r', action->len) ==
+	    action->bytes + action->len - 2);
+	assert(memchr(action->bytes, '\0', action->len) == NULL);
+	assert(!policy->read_only || command.verb == VERB_EMPTY ||
+	    (command.flags & VERB_READS) != 0);
+	assert(policy->n_deny == 0 || command.verb != VERB_STOR);
+	if (policy->n_deny_path > 0)
+		assert(memmem(action->bytes, action->len, " /pub/secret\r",
+			   strlen(" /pub/secret\r")) == NULL ||
+		    command.takes == TAKES_NOTHING);
+}
+
 static void
 check(struct fuzz *fuzz, const struct engine_action *action)
 {
 	const struct engine_report *report = &action->report;
 
 	assert(!fuzz->ended);
+	check_policy(fuzz, action);
 	fuzz->ended = action->type == ENGINE_END;
 	if (action->type == ENGINE_DATA_OPEN) {
 		fuzz->listens[action->data][ENGINE_CLIENT] =
@@ -204,7 +231,8 @@ take(struct fuzz *fuzz)
 }
 
 static void
-configure(struct engine_config *config, const uint8_t options[OPTIONS])
+configure(struct engine_config *config, struct engine_policy *policy,
+    const uint8_t options[OPTIONS])
 {
 	config->allow_tls = options[0] & 1;
 	config->pass_foreign_port = options[0] & 2;
@@ -221,6 +249,11 @@ configure(struct engine_config *config, const uint8_t options[OPTIONS])
 		config->max_lines = 3;
 	if (options[1] & 8)
 		config->max_data = 1;
+	policy->read_only = options[1] & 16;
+	if (options[1] & 32)
+		policy->n_deny = 2;
+	if (options[1] & 64)
+		policy->n_allow_path = policy->n_deny_path = 1;
 	config->memory->refused = options[2] | (options[3] & 1U) << 8;
 	config->memory->good = options[4] | (options[5] & 1U) << 8;
 }
@@ -239,11 +272,20 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		.n_networks = 1,
 		.memory = &memory,
 	};
+	const char *const deny[] = { "STOR", "SITE CHMOD" };
+	const char *const allow_path[] = { "/pub/*" };
+	const char *const deny_path[] = { "/pub/secret" };
+	struct engine_policy policy = {
+		.deny = deny,
+		.allow_path = allow_path,
+		.deny_path = deny_path,
+	};
 	struct fuzz fuzz = { .partial = false };
 
 	if (len < OPTIONS)
 		return 0;
-	configure(&config, bytes);
+	config.policy = &policy;
+	configure(&config, &policy, bytes);
 	fuzz.partial = config.allow_tls;
 	fuzz.engine = engine_new(&config);
 	for (size_t at = OPTIONS; at < len && fuzz.engine->last_number < 250;

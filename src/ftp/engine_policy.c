@@ -17,8 +17,8 @@
 
 #define TELNET_IAC 255
 
-/* Some servers take the rest of a longer line for the next one; inetutils' do so
- * from 511 bytes on. */
+/* Some servers take the rest of a longer line for the next one: inetutils' from
+ * 511 bytes on. */
 #define LONGEST 500
 
 /* How much of a name a line of the log shows. */

@@ -189,7 +189,8 @@ upper(char c)
 }
 
 /* One of a set, behind its "[": sets *ret_end to what is behind its "]", or
- * returns false with that at NULL, when there is none. */
+ * returns false with that at NULL, when there is none.  In any case a glob
+ * matches more, never less. */
 static bool
 set_has(const char *set, char c, bool any_case, const char **ret_end)
 {
@@ -209,7 +210,7 @@ set_has(const char *set, char c, bool any_case, const char **ret_end)
 			high = *at++;
 		}
 		found = found || in_range(low, high, c) ||
-		    (any_case &&
+		    (any_case && !negated &&
 			(in_range(low, high, lower(c)) ||
 			    in_range(low, high, upper(c))));
 	} while (*at != ']');

@@ -71,11 +71,19 @@ read_or_not(struct end *end)
 {
 	if (end->stream == NULL)
 		return;
-	if ((end->stopped ? end->slack == 0 : end->paused) || end->ended ||
-	    (other(end)->stream == NULL && !end->conn->ahead))
+	if ((end->stopped ? end->slack == 0 :
+			    end->paused || dataconn_holds(end)) ||
+	    end->ended || (other(end)->stream == NULL && !end->conn->ahead))
 		stream_read_stop(end->stream);
 	else
 		stream_read_start(end->stream);
+}
+
+static void
+drop_held(struct dataconn *conn)
+{
+	dataconn_rate_drop(&conn->end[ENGINE_CLIENT]);
+	dataconn_rate_drop(&conn->end[ENGINE_SERVER]);
 }
 
 /* The answer would be about a stream that is gone. */
@@ -94,23 +102,19 @@ lose(struct end *end, const char *why)
 	cancel_check(end);
 	stream_reset(end->stream);
 	end->stream = NULL;
+	drop_held(end->conn);
 	read_or_not(other(end));
 	dataconn_tell_lost(end, why);
 }
 
 /* Nothing may be missing in the middle: what cannot be sent on is a cut. */
-static void
-on_data(void *ctx, const struct iovec *pieces, size_t n)
+void
+dataconn_relay(struct end *from, const struct iovec *pieces, size_t n)
 {
-	struct end *from = ctx, *to = other(from);
+	struct end *to = other(from);
 	size_t len = stream_len(pieces, n);
-	int err;
+	int err = stream_writev(to->stream, pieces, n);
 
-	if (to->stream == NULL && from->conn->ahead)
-		lose(from, "it began before the client");
-	if (to->stream == NULL)
-		return;
-	err = stream_writev(to->stream, pieces, n);
 	if (err != 0) {
 		if (err != -EPIPE)
 			lose(to, "out of memory");
@@ -121,12 +125,28 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 	for (size_t i = 0; i < n && to->conn->digests; i++)
 		sha256_update(&to->digest, pieces[i].iov_len,
 		    pieces[i].iov_base);
-	from->slack -= from->slack < len ? from->slack : len;
 	if (stream_queued(to->stream) > LIMIT_HIGH_WATER && !from->paused) {
 		from->paused = true;
 		from->paused_at = uv_now(from->conn->timer.loop);
 	}
-	if (from->paused || from->stopped)
+}
+
+static void
+on_data(void *ctx, const struct iovec *pieces, size_t n)
+{
+	struct end *from = ctx, *to = other(from);
+	size_t len = stream_len(pieces, n);
+
+	if (to->stream == NULL && from->conn->ahead)
+		lose(from, "it began before the client");
+	if (to->stream == NULL)
+		return;
+	from->slack -= from->slack < len ? from->slack : len;
+	if (from->conn->throttle == NULL)
+		dataconn_relay(from, pieces, n);
+	else if (!dataconn_rate_data(from, pieces, n))
+		lose(to, "out of memory");
+	if (from->paused || from->stopped || dataconn_holds(from))
 		read_or_not(from);
 }
 
@@ -139,6 +159,7 @@ on_drained(void *ctx)
 		from->paused_ms +=
 		    uv_now(from->conn->timer.loop) - from->paused_at;
 	from->paused = false;
+	dataconn_rate_go_on(from);
 	read_or_not(from);
 }
 
@@ -156,12 +177,10 @@ end_is_clean(void *ctx, bool clean)
 }
 
 static void
-on_eof(void *ctx)
+take_end(struct end *end)
 {
-	struct end *end = ctx;
 	enum side_end answer = SIDE_END_CLEAN;
 
-	end->ended = true;
 	end->took_end = end->shut;
 	if (end->peer == ENGINE_CLIENT && end->shut)
 		dataconn_watch_delivery(end->conn);
@@ -170,6 +189,29 @@ on_eof(void *ctx)
 		    &end->check);
 	if (answer != SIDE_END_ASKED)
 		end_is_clean(end, answer == SIDE_END_CLEAN);
+}
+
+static void
+on_eof(void *ctx)
+{
+	struct end *end = ctx;
+
+	end->ended = true;
+	end->end_held = dataconn_holds(end);
+	if (!end->end_held)
+		take_end(end);
+}
+
+void
+dataconn_released(struct end *from)
+{
+	bool ended = from->end_held;
+
+	from->end_held = false;
+	if (ended)
+		take_end(from);
+	else
+		read_or_not(from);
 }
 
 static void
@@ -213,6 +255,7 @@ on_closed(void *ctx, int err, const char *why)
 	cancel_check(end);
 	stream_close(end->stream);
 	end->stream = NULL;
+	drop_held(end->conn);
 	read_or_not(other(end));
 	if (delivered)
 		dataconn_tell_delivered(end, false);
@@ -420,6 +463,7 @@ dataconn_open(uv_loop_t *loop, const struct dataconn_options *options,
 	conn->count = options->count;
 	conn->announce = options->announce;
 	conn->server_host = strdup(options->server_host);
+	dataconn_rate_init(conn, options->throttle, options->session_rate);
 	init_timer(conn, loop, &conn->timer);
 	init_timer(conn, loop, &conn->quiet);
 	init_timer(conn, loop, &conn->delivery);
@@ -530,6 +574,8 @@ dataconn_shut(struct dataconn *conn, enum engine_peer peer)
 	if (end->stream == NULL)
 		return;
 	end->shut = true;
+	/* If the other has not ended, the transfer is called off. */
+	dataconn_rate_drop(other(end));
 	stream_shutdown(end->stream);
 	if (peer == ENGINE_CLIENT) {
 		dataconn_watch_delivery(conn);
@@ -545,6 +591,7 @@ let_go(struct end *end, void (*how)(struct stream *))
 	if (end->stream != NULL)
 		how(end->stream);
 	end->stream = NULL;
+	drop_held(end->conn);
 	/* What the other still sends has nowhere to go. */
 	read_or_not(other(end));
 }

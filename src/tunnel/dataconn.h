@@ -16,6 +16,8 @@
 #include "tunnel/side.h"
 
 struct dataconn;
+struct rate;
+struct throttle;
 
 struct dataconn_owner {
 	/* event->data, and the bytes so far, are filled in. */
@@ -44,7 +46,8 @@ struct dataconn_end {
 	struct addr from;
 };
 
-/* Borrowed for the call only, but for the sides and the ports. */
+/* Borrowed for the call only, but for the sides, the ports, the throttle and
+ * the rate. */
 struct dataconn_options {
 	uint32_t number;	    /* the engine's */
 	struct dataconn_end end[2]; /* by enum engine_peer */
@@ -54,9 +57,11 @@ struct dataconn_options {
 	uint64_t *count;	    /* bytes, of all, by enum engine_peer to
 				     * which they go; outlives it */
 	bool digests;		    /* of what passes, for dataconn_digest() */
-	struct addr announce; /* told to the client; AF_UNSPEC: the address
-			       * of the listener */
-	struct ports *ports;  /* for that listener; NULL: any */
+	struct addr announce;	   /* told to the client; AF_UNSPEC: the address
+				    * of the listener */
+	struct ports *ports;	   /* for that listener; NULL: any */
+	struct throttle *throttle; /* how fast bytes go on; NULL: at once */
+	struct rate *session_rate; /* ... with one: and no faster than this */
 };
 
 /*

@@ -1,13 +1,15 @@
 /*
- * A data connection's inside, shared by dataconn.c (its ends and the relay) and
- * dataconn_watch.c (its timers).
+ * A data connection's inside, shared by dataconn.c (its ends and the relay),
+ * dataconn_watch.c (its timers) and dataconn_rate.c (its rate).
  */
 #ifndef TUNNEL_DATACONN_PRIV_H
 #define TUNNEL_DATACONN_PRIV_H
 
 #include <nettle/sha2.h>
 
+#include "base/buf.h"
 #include "tunnel/dataconn.h"
+#include "tunnel/throttle.h"
 
 struct end {
 	struct dataconn *conn;
@@ -32,6 +34,11 @@ struct end {
 	bool shut;	    /* we have ended toward it */
 	uint64_t sent;	    /* bytes relayed toward this peer, and */
 	struct sha256_ctx digest; /* ... theirs */
+
+	/* What it has sent and may not go on yet, dataconn_rate.c. */
+	struct rate_flow flow;
+	struct buf held;
+	bool end_held; /* its end has come behind that */
 };
 
 struct dataconn {
@@ -45,8 +52,9 @@ struct dataconn {
 	bool digests;	 /* are computed */
 	uint64_t *count; /* [2], of the tunnel */
 	struct addr announce;
-	uv_timer_t timer; /* the engine's */
-	uv_timer_t quiet; /* the engine's */
+	struct throttle *throttle; /* of its tunnel, or NULL */
+	uv_timer_t timer;	   /* the engine's */
+	uv_timer_t quiet;	   /* the engine's */
 	uv_timer_t delivery;
 	uv_timer_t unused; /* the listener toward the client expires */
 	uv_timer_t failed; /* a dial that could not be tried */
@@ -68,5 +76,23 @@ void dataconn_watch_delivery(struct dataconn *conn);
 
 /* The listener toward the client goes when nobody comes. */
 void dataconn_watch_unused(struct dataconn *conn);
+
+/* Sends on what has come from that end. */
+void dataconn_relay(struct end *from, const struct iovec *pieces, size_t n);
+/* Nothing of that end is held any more: it is read again. */
+void dataconn_released(struct end *from);
+
+/* ---- dataconn_rate.c; all of it does nothing without a throttle ---- */
+
+void dataconn_rate_init(struct dataconn *conn, struct throttle *throttle,
+    struct rate *session);
+/* With one: relays or holds what has come.  False: out of memory. */
+bool dataconn_rate_data(struct end *from, const struct iovec *pieces, size_t n);
+/* Is anything held of what that end has sent? */
+bool dataconn_holds(const struct end *from);
+/* The other end takes bytes again. */
+void dataconn_rate_go_on(struct end *from);
+/* What is held of that end goes nowhere. */
+void dataconn_rate_drop(struct end *from);
 
 #endif

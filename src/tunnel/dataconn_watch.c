@@ -36,8 +36,9 @@ on_quiet(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
 	struct end *client = &conn->end[ENGINE_CLIENT];
-	bool has_all =
-	    client->stream == NULL || stream_undelivered(client->stream) == 0;
+	bool has_all = client->stream == NULL ||
+	    (stream_undelivered(client->stream) == 0 &&
+		!dataconn_holds(&conn->end[ENGINE_SERVER]));
 
 	/* A client that pauses, however long, is not the end of a file. */
 	if (moved(conn) == conn->seen && has_all) {

@@ -303,6 +303,8 @@ session_new(const struct session_options *options, unsigned long number,
 	session->began_at = uv_now(options->loop);
 	session->local[ENGINE_CLIENT] = *local;
 	policy_learn(local, peer, &session->client);
+	rate_init(&session->rate, options->policy->session_rate,
+	    uv_now(options->loop));
 	session_clock_start(session);
 	for (int i = 0; i < 2; i++) {
 		session->control[i].session = session;

@@ -16,6 +16,7 @@
 
 struct session;
 struct transfer_log;
+struct throttle;
 
 /* What a session takes from its tunnel; outlives it. */
 struct session_options {
@@ -47,6 +48,7 @@ struct session_options {
 	bool upload_apart;
 
 	struct engine_memory *memory; /* of the tunnel */
+	struct throttle *throttle;    /* ... NULL: there is no rate */
 };
 
 struct session_handler {

@@ -217,6 +217,8 @@ open_data(struct session *session, const struct engine_action *action)
 		.count = options->stats->bytes,
 		.announce = options->policy->client_address,
 		.ports = options->policy->client_ports,
+		.throttle = options->throttle,
+		.session_rate = &session->rate,
 	};
 	struct dataconn **slot = free_slot(session);
 

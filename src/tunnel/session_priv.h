@@ -15,6 +15,7 @@
 #include "limits.h"
 #include "tunnel/dataconn.h"
 #include "tunnel/policy.h"
+#include "tunnel/rate.h"
 #include "tunnel/session.h"
 
 /* One of the two control connections. */
@@ -57,6 +58,7 @@ struct session {
 	struct control control[2];
 	struct dataconn *data[LIMIT_SESSION_DATA];
 	struct session_transfer transfers[LIMIT_SESSION_DATA];
+	struct rate rate; /* of all data connections together */
 	struct policy_peer client;
 	struct addr local[2]; /* our ends of the control connections, and */
 	struct addr server;   /* the server's, where they are known */

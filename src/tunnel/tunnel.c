@@ -149,6 +149,18 @@ tunnel_say_cannot(const struct tunnel *tunnel, const char *reason, char *why,
 
 /* ---- both ---- */
 
+static bool
+make_throttle(struct tunnel *tunnel)
+{
+	const struct policy *policy = tunnel->options.policy;
+
+	if (policy->rate == 0 && policy->session_rate == 0)
+		return true;
+	tunnel->throttle = throttle_new(tunnel->options.loop, policy->rate);
+	tunnel->session_options.throttle = tunnel->throttle;
+	return tunnel->throttle != NULL;
+}
+
 struct tunnel *
 tunnel_new(const struct tunnel_options *options, char *why, size_t why_size)
 {
@@ -174,6 +186,11 @@ tunnel_new(const struct tunnel_options *options, char *why, size_t why_size)
 	TAILQ_INIT(&tunnel->waiting);
 	uv_timer_init(options->loop, &tunnel->timer);
 	tunnel->timer.data = tunnel;
+	if (!make_throttle(tunnel)) {
+		snprintf(why, why_size, "out of memory");
+		tunnel_free(tunnel);
+		return NULL;
+	}
 	err = options->remote ? tunnel_remote_make(tunnel, why, why_size) :
 				tunnel_local_make(tunnel, why, why_size);
 	if (err == 0)
@@ -338,5 +355,6 @@ tunnel_free(struct tunnel *tunnel)
 	assert(LIST_EMPTY(&tunnel->sessions));
 	close_listeners(tunnel, "");
 	tunnel_say_refusals(tunnel);
+	throttle_free(tunnel->throttle);
 	uv_close((uv_handle_t *)&tunnel->timer, on_freed);
 }

@@ -14,6 +14,7 @@
 #include "ssh/pause.h"
 #include "tunnel/admission.h"
 #include "tunnel/session.h"
+#include "tunnel/throttle.h"
 #include "tunnel/tunnel.h"
 
 /* A name like "localhost" has an address in each family. */
@@ -27,6 +28,7 @@ struct tunnel {
 	struct session_options session_options;
 	struct engine_memory memory;
 	struct tunnel_stats stats;
+	struct throttle *throttle; /* of its data connections, or NULL */
 	LIST_HEAD(, tunnel_entry) sessions;
 	struct log_limit refusals;
 	uv_timer_t timer; /* of a remote one; that of a local one sleeps */

@@ -1,0 +1,142 @@
+/*
+ * Token buckets, and who gets how much.
+ */
+#include "tunnel/rate.h"
+
+/* A bucket that nobody has looked at for longer is full. */
+#define LONGEST_MS 100000
+
+/* ---- a bucket ---- */
+
+static uint64_t
+most(const struct rate *rate)
+{
+	uint64_t tenth = rate->per_second / 10;
+
+	return tenth > RATE_BURST ? tenth : RATE_BURST;
+}
+
+void
+rate_init(struct rate *rate, uint64_t per_second, uint64_t now)
+{
+	*rate = (struct rate) { .per_second = per_second, .at = now };
+	rate->tokens = most(rate);
+}
+
+uint64_t
+rate_left(struct rate *rate, uint64_t now)
+{
+	uint64_t ms = now - rate->at, parts;
+
+	if (rate->per_second == 0)
+		return UINT64_MAX;
+	if (ms > LONGEST_MS)
+		ms = LONGEST_MS;
+	parts = ms * rate->per_second + rate->rest;
+	rate->at = now;
+	rate->rest = parts % 1000;
+	rate->tokens += parts / 1000;
+	if (rate->tokens > most(rate))
+		rate->tokens = most(rate);
+	return rate->tokens;
+}
+
+void
+rate_spend(struct rate *rate, uint64_t bytes)
+{
+	if (rate->per_second > 0)
+		rate->tokens -= bytes;
+}
+
+/* ---- those that wait ---- */
+
+void
+rate_queue_init(struct rate_queue *queue, uint64_t per_second, uint64_t now)
+{
+	*queue = (struct rate_queue) { .n = 0 };
+	rate_init(&queue->all, per_second, now);
+	TAILQ_INIT(&queue->waiting);
+}
+
+static uint64_t
+smaller(uint64_t one, uint64_t other)
+{
+	return one < other ? one : other;
+}
+
+size_t
+rate_take(struct rate_queue *queue, struct rate_flow *flow, size_t bytes,
+    uint64_t now)
+{
+	uint64_t may = rate_left(&queue->all, now);
+
+	if (queue->n > 0)
+		may = smaller(may, queue->spare);
+	may = smaller(may, rate_left(flow->own, now));
+	may = smaller(may, bytes);
+	rate_spend(&queue->all, may);
+	rate_spend(flow->own, may);
+	if (queue->n > 0)
+		queue->spare -= may;
+	return (size_t)may;
+}
+
+void
+rate_wait(struct rate_queue *queue, struct rate_flow *flow, size_t bytes)
+{
+	flow->wants = bytes;
+	if (flow->waits)
+		return;
+	if (queue->n == 0)
+		queue->spare = 0;
+	flow->waits = true;
+	TAILQ_INSERT_TAIL(&queue->waiting, flow, link);
+	queue->n++;
+}
+
+void
+rate_leave(struct rate_queue *queue, struct rate_flow *flow)
+{
+	if (!flow->waits)
+		return;
+	flow->waits = false;
+	TAILQ_REMOVE(&queue->waiting, flow, link);
+	queue->n--;
+}
+
+/* Gives the first one its part, of so many that are still to have theirs, and
+ * puts it last. */
+static void
+serve(struct rate_queue *queue, uint64_t left, size_t others, uint64_t now)
+{
+	struct rate_flow *flow = TAILQ_FIRST(&queue->waiting);
+	uint64_t part = left / others;
+
+	/* Where there is less than a byte for each, the next have theirs in the
+	 * next turn. */
+	if (part == 0)
+		part = 1;
+	part = smaller(part, flow->wants);
+	part = smaller(part, rate_left(flow->own, now));
+	rate_spend(&queue->all, part);
+	rate_spend(flow->own, part);
+	rate_leave(queue, flow);
+	if (part < flow->wants)
+		rate_wait(queue, flow, flow->wants - (size_t)part);
+	if (part > 0)
+		flow->granted(flow, (size_t)part);
+}
+
+void
+rate_turn(struct rate_queue *queue, uint64_t now)
+{
+	uint64_t left = 0;
+
+	for (size_t n = queue->n; n > 0 && queue->n > 0; n--) {
+		left = rate_left(&queue->all, now);
+		if (left == 0)
+			break;
+		serve(queue, left, n, now);
+	}
+	queue->spare = queue->n > 0 ? rate_left(&queue->all, now) : 0;
+}

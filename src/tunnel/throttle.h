@@ -1,0 +1,27 @@
+/*
+ * The rate of a tunnel's data connections: a queue of those that wait, and its
+ * clock.  (Without --rate and --session-rate there is none.)
+ */
+#ifndef TUNNEL_THROTTLE_H
+#define TUNNEL_THROTTLE_H
+
+#include <uv.h>
+
+#include "tunnel/rate.h"
+
+struct throttle;
+
+/* per_second: of all of them; 0: any.  NULL when out of memory. */
+struct throttle *throttle_new(uv_loop_t *loop, uint64_t per_second);
+
+/* When no flow waits any more.  NULL is allowed. */
+void throttle_free(struct throttle *throttle);
+
+/* As rate_take(), rate_wait() and rate_leave(), now. */
+size_t throttle_take(struct throttle *throttle, struct rate_flow *flow,
+    size_t bytes);
+void throttle_wait(struct throttle *throttle, struct rate_flow *flow,
+    size_t bytes);
+void throttle_leave(struct throttle *throttle, struct rate_flow *flow);
+
+#endif

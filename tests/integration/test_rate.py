@@ -1,0 +1,292 @@
+"""--rate and --session-rate: bytes a second, measured with real transfers.
+
+What is asked for are times, so times are measured: a transfer is right when it
+has taken what its bytes take, within a tenth.
+"""
+
+import os
+import threading
+import time
+
+import pytest
+
+import scripted
+from clients import CLIENTS, Target
+from servers import KINDS
+from test_reload import reload, with_port
+from test_up import At, conf, to  # noqa: F401
+from transfer import Ftp, MODES, connect_data, make_huge
+
+# pylint: disable=redefined-outer-name
+
+RATE = 1 << 20
+SIZE = 5 * RATE // 2
+
+# What goes at once at first.
+BURST = RATE // 10
+
+# For so many seconds two share it.
+SHARED = 2.5
+
+
+def start(start_culvert, server, *options, listeners=1):
+    """Start a culvert with that many tunnels to the server."""
+    return start_culvert(*[f"0:127.0.0.1:{server.port}"] * listeners,
+                         options=list(options))
+
+
+class Second(At):
+    """The same culvert, by its second listener."""
+
+    def __init__(self, culvert):
+        super().__init__(culvert, 1)
+
+
+@pytest.fixture
+def place(server, tmp):
+    """Return a function: kind to its server and a directory for this test."""
+    def make(kind):
+        one = server(kind)
+        return one, one.mkdir(tmp.name)
+    return make
+
+
+def seconds(size, rate=RATE, burst=BURST):
+    """Return how long so many bytes take."""
+    return (size - burst) / rate
+
+
+def is_about(measured, wanted):
+    """Fail unless it is, within a tenth."""
+    assert 0.9 * wanted <= measured <= 1.1 * wanted, (measured, wanted)
+
+
+def timed(function, *args):
+    """Return how long a call takes, and what it returns."""
+    begun = time.monotonic()
+    result = function(*args)
+    return time.monotonic() - begun, result
+
+
+def fetch(culvert, server, name):
+    """Download a file in a session of its own; returns seconds and size."""
+    with Ftp(culvert, server) as ftp:
+        took, content = timed(ftp.get, "passive", name)
+    return took, len(content)
+
+
+# ---- the rate ----
+
+@pytest.mark.parametrize("kind, mode",
+                         [("vsftpd", "passive"), ("proftpd", "active"),
+                          ("pure-ftpd", "passive"), ("pyftpdlib", "active")])
+def test_rate(kind, mode, place, start_culvert):
+    """Of transfers with real servers, both ways, and they are whole."""
+    one, path = place(kind)
+    content = os.urandom(SIZE)
+    (path / "file").write_bytes(content)
+    tunnel = start(start_culvert, one, "--rate", "1M")
+    with Ftp(tunnel, one) as ftp:
+        took, got = timed(ftp.get, mode, f"{path.name}/file")
+        assert got == content
+        is_about(took, seconds(SIZE))
+        begun = time.monotonic()
+        with ftp.begin(mode, f"STOR {path.name}/stored") as data:
+            data.send(content)
+        ftp.control.expect("226")
+        is_about(time.monotonic() - begun, seconds(SIZE))
+    assert (path / "stored").read_bytes() == content
+    assert "cut" not in tunnel.output
+
+
+@pytest.mark.parametrize("client", ["curl", "lftp"])
+def test_clients(client, place, start_culvert, tmp):
+    """Real clients bear it, who begin and end in their own time."""
+    one, path = place("proftpd")
+    content = os.urandom(SIZE)
+    (path / "file").write_bytes(content)
+    tunnel = start(start_culvert, one, "--session-rate", "1M")
+    target = Target(*tunnel.listeners[0], one.user, one.password)
+    took, _ = timed(CLIENTS[client].get, target, "passive",
+                    f"{path.name}/file", tmp / "got")
+    assert (tmp / "got").read_bytes() == content
+    assert 0.9 * seconds(SIZE) <= took <= 1 + seconds(SIZE)
+    CLIENTS[client].put(target, "active", tmp / "got", f"{path.name}/stored")
+    assert (path / "stored").read_bytes() == content
+
+
+def test_remote_tunnel(start_culvert, sshd, ns, tmp):
+    """Of -R, too, whose data come and go by ssh."""
+    listener = scripted.Listener(kind=scripted.Control)
+    tunnel = start_culvert(remotes=[f"0:127.0.0.1:{listener.port}"],
+                           options=["--rate", "1M"])
+    with listener, scripted.dial(
+            *tunnel.listeners[0], side=ns, kind=scripted.Control) as client, \
+            listener.accept() as server, scripted.Listener() as data:
+        server.reply("220 ready")
+        client.expect("220")
+        client.command("PASV")
+        server.expect_command("PASV")
+        server.reply(f"227 ({data.port_argument()}).")
+        far = scripted.dial(*scripted.parse_port(client.expect("227")),
+                            side=ns)
+        near = data.accept()
+        client.command("RETR file")
+        server.expect_command("RETR file")
+        server.reply("150 here")
+        client.expect("150")
+        sending = scripted.start(near.send, bytes(SIZE))
+        took, content = timed(far.read, SIZE)
+        sending.result(20)
+        is_about(took, seconds(SIZE))
+        near.close()
+        far.expect_end()
+        far.close()
+        server.reply("226 done")
+        client.expect("226")
+        assert content == bytes(SIZE)
+
+
+def test_small_files_do_not_wait(place, start_culvert):
+    """What fits into the bucket goes at once."""
+    one, path = place("vsftpd")
+    (path / "file").write_bytes(bytes(5000))
+    tunnel = start(start_culvert, one, "--rate", "1K")
+    took, size = fetch(tunnel, one, f"{path.name}/file")
+    assert size == 5000 and took < 1
+
+
+def test_low_rate(place, start_culvert):
+    """Of a few bytes at a time: slow, and whole."""
+    one, path = place("vsftpd")
+    content = os.urandom((16 << 10) + 3000)
+    (path / "file").write_bytes(content)
+    tunnel = start(start_culvert, one, "--rate", "1K")
+    with Ftp(tunnel, one) as ftp:
+        took, got = timed(ftp.get, "passive", f"{path.name}/file")
+    assert got == content
+    is_about(took, 3000 / 1024)
+
+
+# ---- who has how much ----
+
+def received(ftp, name, stop):
+    """Download until stop is set; returns the number of bytes."""
+    count = 0
+    with ftp.begin("passive", f"RETR {name}") as data:
+        data.sock.settimeout(1)
+        while not stop.is_set():
+            count += len(data.sock.recv(1 << 16))
+    return count
+
+
+def share(place, start_culvert, *options, second=Second):
+    """Return the bytes of two endless downloads side by side."""
+    one, path = place("vsftpd")
+    make_huge(path / "huge")
+    tunnel = start(start_culvert, one, *options, listeners=2)
+    stop = threading.Event()
+    with Ftp(tunnel, one) as first, Ftp(second(tunnel), one) as other:
+        calls = [scripted.start(received, ftp, f"{path.name}/huge", stop)
+                 for ftp in (first, other)]
+        time.sleep(SHARED)  # what is asked for is a rate
+        stop.set()
+        return [call.result(20) for call in calls]
+
+
+def test_two_share_fairly(place, start_culvert):
+    """Two sessions of one tunnel have half of its rate each."""
+    one, other = share(place, start_culvert, "--rate", "1M",
+                       second=lambda tunnel: At(tunnel, 0))
+    is_about(one + other, BURST + SHARED * RATE)
+    # The first has what was in the bucket.
+    assert abs(one - other) <= BURST + 0.1 * SHARED * RATE / 2, (one, other)
+
+
+def test_two_tunnels(place, start_culvert):
+    """Each has the whole rate, whatever the other does."""
+    for count in share(place, start_culvert, "--rate", "1M"):
+        is_about(count, BURST + SHARED * RATE)
+
+
+def test_two_sessions(place, start_culvert):
+    """--session-rate: each session has its own."""
+    for count in share(place, start_culvert, "--session-rate", "1M",
+                       second=lambda tunnel: At(tunnel, 0)):
+        is_about(count, BURST + SHARED * RATE)
+
+
+# ---- what goes on meanwhile ----
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_abort(kind, place, start_culvert):
+    """ABOR is as prompt as ever, and the session goes on."""
+    one, path = place(kind)
+    make_huge(path / "huge")
+    (path / "file").write_bytes(b"whole")
+    tunnel = start(start_culvert, one, "--rate", "16K")
+    with Ftp(tunnel, one) as ftp:
+        with ftp.begin("passive", f"RETR {path.name}/huge") as data:
+            data.read(20000)
+            begun = time.monotonic()
+            ftp.control.command("ABOR")
+            while not ftp.control.read_reply().startswith("22"):
+                pass
+            assert time.monotonic() - begun < 2
+        assert ftp.get("passive", f"{path.name}/file") == b"whole"
+
+
+def test_replies_do_not_wait(place, start_culvert):
+    """A control connection has no rate: it is answered meanwhile."""
+    one, path = place("pure-ftpd")
+    make_huge(path / "huge")
+    tunnel = start(start_culvert, one, "--rate", "1K")
+    with Ftp(tunnel, one) as busy, Ftp(tunnel, one) as idle:
+        with busy.begin("passive", f"RETR {path.name}/huge"):
+            took, _ = timed(idle.ask, "PWD", "257")
+            assert took < 0.5
+
+
+def test_quit_behind_a_download(place, start_culvert):
+    """The server's end waits for the data, as without a rate."""
+    one, path = place("vsftpd")
+    content = os.urandom(RATE // 2)
+    (path / "file").write_bytes(content)
+    tunnel = start(start_culvert, one, "--rate", "256K")
+    with Ftp(tunnel, one) as ftp, \
+            ftp.begin("passive", f"RETR {path.name}/file") as data:
+        ftp.control.command("QUIT")
+        assert data.read_all() == content
+        ftp.control.expect("226")
+        ftp.control.expect("221")
+        ftp.control.expect_end()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_half_closed_client(mode, session):
+    """A client that ends its direction first has all of a download."""
+    one = session(options=["--rate", "64K"])
+    near, far = connect_data(one, mode, "RETR file")
+    with near, far:
+        near.half_close()
+        far.expect_end()
+        far.send(bytes(100_000))
+        far.close()
+        assert len(near.read_all()) == 100_000
+    one.server.reply("226 done")
+    one.client.expect("226")
+
+
+def test_reload(conf, sshd, server, start_up, place):
+    """The next session has the new rate."""
+    one, path = place("vsftpd")
+    (path / "file").write_bytes(bytes(SIZE))
+    with scripted.Listener() as listener:
+        port = listener.port
+    lines = with_port(to(sshd, one), port)
+    tunnel = start_up(conf(plant=[*lines, "rate = 64K"]), "--all")
+    conf(plant=[*lines, "rate = 1M"])
+    reload(tunnel, "0 tunnels as before, 1 gone, 1 new")
+    took, size = fetch(At(tunnel, 0), one, f"{path.name}/file")
+    assert size == SIZE
+    is_about(took, seconds(SIZE))

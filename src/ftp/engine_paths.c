@@ -445,6 +445,7 @@ paths_wait(struct engine *engine, const uint8_t *line, size_t len)
 static void
 lose(struct engine *engine, const char *why)
 {
+	forget(engine);
 	if (!engine->cwd.lost)
 		engine_logf(engine, ENGINE_WARN,
 		    "the working directory is not known (%s): relative paths "
@@ -482,6 +483,22 @@ paths_abandon(struct engine *engine, const struct pending *ask)
 	lose(engine, "PWD is not answered");
 }
 
+/* One reply too many of ABOR, or another's: then no reply is certain to be that
+ * to our PWD. */
+static bool
+is_anothers(unsigned code)
+{
+	return code == 225 || code == 226 || code == 257 || code == 425 ||
+	    code == 426;
+}
+
+void
+paths_stray(struct engine *engine, unsigned code)
+{
+	if (paths_have_rules(engine) && code == 257)
+		lose(engine, "of a 257 that nobody has asked for");
+}
+
 void
 paths_moved(struct engine *engine, struct pending *pending, unsigned code)
 {
@@ -492,6 +509,8 @@ paths_moved(struct engine *engine, struct pending *pending, unsigned code)
 	if (!paths_have_rules(engine) || (pending->flags & VERB_MOVES) == 0)
 		return;
 	pending->flags &= ~(unsigned)VERB_MOVES;
+	if (is_anothers(code))
+		lose(engine, "of the reply to what has entered a directory");
 	if (login && code >= 300)
 		return;
 	forget(engine);

@@ -513,6 +513,8 @@ bool paths_step(struct engine *engine);
 void paths_learn(struct engine *engine, struct pending *ask, unsigned code,
     const uint8_t *line, size_t len);
 void paths_abandon(struct engine *engine, const struct pending *ask);
+/* A reply that answers nobody. */
+void paths_stray(struct engine *engine, unsigned code);
 /* A command is over, with that code or (0) none: it may be another one now. */
 void paths_moved(struct engine *engine, struct pending *pending, unsigned code);
 

@@ -91,6 +91,8 @@ begin_reply(struct engine *engine, struct pending *pending, unsigned code,
 	engine->rewritten = false;
 	if (pending == NULL && ahead_owns_reply(engine, code))
 		engine->how = DROP;
+	if (pending == NULL)
+		paths_stray(engine, code);
 	if (pending == NULL || pending->kind == PENDING_GREETING)
 		return true;
 	if (pending->ahead) {

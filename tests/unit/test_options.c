@@ -220,6 +220,47 @@ test_allow(void **state)
 }
 
 static void
+test_policy(void **state)
+{
+	static const char *const bad[] = { "--deny ST h", "--deny STOR- h",
+		"--deny 1STOR h", "--allow-path pub h", "--deny-path ./x h",
+		"--read-only --allow-tls h", "--deny STOR --allow-tls h",
+		"--allow-path /x --allow-tls h", "--rate 1023 h",
+		"--rate 65G h", "--session-rate 0 h", "--rate 1.5M h" };
+	struct options options;
+	char deny[] = "--deny", site[] = "SITE CHMOD", md5[] = "XMD5";
+	char *argv[] = { deny, deny, site, deny, md5, md5, NULL };
+
+	(void)state;
+	assert_int_equal(parse("--read-only --allow-path /pub/* "
+			       "--allow-path /in/* --deny-path *.exe "
+			       "--rate 1M --session-rate 512k h",
+			     &options),
+	    OPTIONS_RUN);
+	assert_true(options.read_only);
+	assert_int_equal(options.allow_path.n, 2);
+	assert_string_equal(options.allow_path.texts[0], "/pub/*");
+	assert_string_equal(options.allow_path.texts[1], "/in/*");
+	assert_int_equal(options.deny_path.n, 1);
+	assert_string_equal(options.deny_path.texts[0], "*.exe");
+	assert_int_equal(options.deny.n, 0);
+	assert_int_equal(options.rate, 1 << 20);
+	assert_int_equal(options.session_rate, 512 << 10);
+	options_free(&options);
+	assert_int_equal(options_parse(6, argv, &options), OPTIONS_RUN);
+	assert_int_equal(options.deny.n, 2);
+	assert_string_equal(options.deny.texts[0], "SITE CHMOD");
+	assert_string_equal(options.deny.texts[1], "XMD5");
+	assert_int_equal(options.rate, 0);
+	options_free(&options);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (parse(bad[i], &options) != OPTIONS_BAD)
+			fail_msg("taken: %s", bad[i]);
+		options_free(&options);
+	}
+}
+
+static void
 test_choices(void **state)
 {
 	struct options options;
@@ -503,6 +544,7 @@ main(void)
 		cmocka_unit_test(test_link_lost),
 		cmocka_unit_test(test_remote),
 		cmocka_unit_test(test_allow),
+		cmocka_unit_test(test_policy),
 		cmocka_unit_test(test_choices),
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_client_ports),

@@ -149,11 +149,10 @@ check_here(const struct engine *engine, const char *name, unsigned as)
 
 /* ---- listings ---- */
 
-/* "-la " in front of a path. */
-struct listing {
-	const uint8_t *text; /* behind options */
-	size_t len;
-	bool options;
+/* "-la " in front of a path, or between paths. */
+struct options {
+	bool any;
+	bool odd;
 	bool recursive; /* -R */
 	bool all;	/* -a, -A */
 };
@@ -165,30 +164,46 @@ is_option_letter(uint8_t byte)
 	    (byte >= '0' && byte <= '9');
 }
 
-/* Takes one word of options off the front; false: it is odd. */
-static bool
-take_options(struct listing *listing)
+/* The word at *at of len bytes, and *at is behind it and a blank. */
+static size_t
+next_word(const uint8_t *arg, size_t len, size_t *at)
 {
-	const uint8_t *blank = memchr(listing->text, ' ', listing->len);
-	size_t n =
-	    blank != NULL ? (size_t)(blank - listing->text) : listing->len;
+	const uint8_t *blank = memchr(arg + *at, ' ', len - *at);
+	size_t n = blank != NULL ? (size_t)(blank - arg) - *at : len - *at;
 
-	for (size_t i = 1; i < n; i++) {
-		if (!is_option_letter(listing->text[i]))
-			return false;
-		if (listing->text[i] == 'R')
-			listing->recursive = true;
-		if (listing->text[i] == 'a' || listing->text[i] == 'A')
-			listing->all = true;
+	*at += n + (blank != NULL);
+	return n;
+}
+
+static void
+read_options(struct options *options, const uint8_t *word, size_t len)
+{
+	options->any = true;
+	options->odd |= len < 2;
+	for (size_t i = 1; i < len; i++) {
+		options->odd |= !is_option_letter(word[i]);
+		options->recursive |= word[i] == 'R';
+		options->all |= word[i] == 'a' || word[i] == 'A';
 	}
-	listing->options = true;
-	listing->text += n;
-	listing->len -= n;
-	if (listing->len > 0) {
-		listing->text++;
-		listing->len--;
+}
+
+/* All the words that begin with a hyphen.  Returns where the first other one
+ * begins. */
+static size_t
+find_options(struct options *options, const uint8_t *arg, size_t len)
+{
+	size_t path = len, begin, n;
+
+	*options = (struct options) { .any = false };
+	for (size_t at = 0; at < len;) {
+		begin = at;
+		n = next_word(arg, len, &at);
+		if (n > 0 && arg[begin] == '-')
+			read_options(options, arg + begin, n);
+		else if (path == len)
+			path = begin;
 	}
-	return n > 1;
+	return path;
 }
 
 /* Where a component with a wildcard begins, or len. */
@@ -200,7 +215,8 @@ wildcard_at(const uint8_t *text, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		if (text[i] == '/')
 			begin = i + 1;
-		if (strchr("*?[{", text[i]) != NULL)
+		if (text[i] == '*' || text[i] == '?' || text[i] == '[' ||
+		    text[i] == '{')
 			return begin;
 	}
 	return len;
@@ -212,18 +228,16 @@ wildcard_at(const uint8_t *text, size_t len)
  * and braces hold what they like.
  */
 static struct refusal
-check_wildcards(const struct engine *engine, const struct listing *listing,
-    size_t at)
+check_wildcards(const struct engine *engine, const struct options *options,
+    const uint8_t *text, size_t len, size_t at)
 {
-	const uint8_t *text = listing->text;
-
-	for (size_t i = at; i < listing->len; i++)
+	for (size_t i = at; i < len; i++)
 		if (text[i] == '{' ||
-		    (strchr(".[?", text[i]) != NULL &&
+		    ((text[i] == '.' || text[i] == '[' || text[i] == '?') &&
 			(i == at || text[i - 1] == '/')))
 			return refusal_because(engine,
 			    "its wildcards may lead elsewhere");
-	if (listing->all)
+	if (options->all)
 		return refusal_because(engine,
 		    "with -a its wildcards may lead elsewhere");
 	if (at == 0)
@@ -231,51 +245,74 @@ check_wildcards(const struct engine *engine, const struct listing *listing,
 	return check_text(engine, text, at, AS_DIRECTORY | AS_TREE);
 }
 
-/* Behind options nothing may go up: a server that has none for this command
- * reads them as a part of the path. */
-static bool
-goes_up(const struct listing *listing)
+static struct refusal
+check_listed(const struct engine *engine, const struct options *options,
+    const uint8_t *text, size_t len)
 {
-	const uint8_t *text = listing->text;
+	size_t at = wildcard_at(text, len);
+	const char *why;
 
-	for (size_t i = 0; i + 1 < listing->len; i++)
-		if (text[i] == '.' && text[i + 1] == '.')
-			return true;
-	return false;
+	if (!path_is_plain(text, len, &why))
+		return refusal_because(engine, why);
+	if (at < len)
+		return check_wildcards(engine, options, text, len, at);
+	return check_text(engine, text, len,
+	    options->recursive ? AS_DIRECTORY | AS_TREE : AS_DIRECTORY);
+}
+
+/* Servers that run ls take each word for a path, options among them: so each
+ * must be free, as well as what all of them are as one. */
+static struct refusal
+check_words(const struct engine *engine, const struct options *options,
+    const uint8_t *arg, size_t len)
+{
+	struct refusal refusal = passes;
+	size_t begin, n;
+
+	for (size_t at = 0; at < len && refusal.policy == NULL;) {
+		begin = at;
+		n = next_word(arg, len, &at);
+		if (n == 0 || arg[begin] != '-')
+			refusal = check_listed(engine, options, arg + begin, n);
+	}
+	return refusal;
+}
+
+/* And servers that have no options for this command read those as a part of
+ * the path: then nothing may go up behind them, nor may that be denied. */
+static struct refusal
+check_no_options(const struct engine *engine, const uint8_t *arg, size_t len,
+    unsigned as)
+{
+	char path[PATH_TEXT_MAX];
+
+	if (memmem(arg, len, "..", 2) != NULL)
+		return refusal_because(engine, "it goes up beside options");
+	if (make_absolute(engine, arg, len, path).policy != NULL)
+		return passes;
+	return check_denied(engine, path, as);
 }
 
 static struct refusal
 check_listing(const struct engine *engine, const uint8_t *arg, size_t len)
 {
-	struct listing listing = { .text = arg, .len = len };
-	struct refusal refusal;
-	const char *why;
-	char whole[PATH_TEXT_MAX];
-	unsigned as = AS_DIRECTORY;
-	size_t at;
+	struct refusal refusal = passes;
+	struct options options;
+	size_t path = find_options(&options, arg, len);
+	unsigned as = options.recursive ? AS_DIRECTORY | AS_TREE : AS_DIRECTORY;
 
-	while (listing.len > 0 && listing.text[0] == '-')
-		if (!take_options(&listing))
-			return refusal_because(engine,
-			    "its options cannot be read");
-	if (listing.recursive)
-		as |= AS_TREE;
-	if (listing.options && goes_up(&listing))
-		return refusal_because(engine, "it goes up behind options");
-	if (listing.options &&
-	    make_absolute(engine, arg, len, whole).policy == NULL) {
-		refusal = check_denied(engine, whole, as);
-		if (refusal.policy != NULL)
-			return refusal;
-	}
-	if (listing.len == 0)
+	if (options.odd)
+		return refusal_because(engine, "its options cannot be read");
+	if (options.any)
+		refusal = check_no_options(engine, arg, len, as);
+	if (refusal.policy == NULL && path == len)
 		return check_here(engine, "", as);
-	if (!path_is_plain(listing.text, listing.len, &why))
-		return refusal_because(engine, why);
-	at = wildcard_at(listing.text, listing.len);
-	if (at < listing.len)
-		return check_wildcards(engine, &listing, at);
-	return check_text(engine, listing.text, listing.len, as);
+	if (refusal.policy == NULL)
+		refusal =
+		    check_listed(engine, &options, arg + path, len - path);
+	if (refusal.policy == NULL)
+		refusal = check_words(engine, &options, arg + path, len - path);
+	return refusal;
 }
 
 /* ---- other arguments ---- */
@@ -290,15 +327,23 @@ check_second(const struct engine *engine, const uint8_t *arg, size_t len)
 	return check_text(engine, arg + n, len - n, AS_FILE);
 }
 
+/* MDTM's: a name, which may begin like a time, or a time and a name. */
 static struct refusal
 check_timed(const struct engine *engine, const uint8_t *arg, size_t len)
 {
-	struct refusal refusal = check_text(engine, arg, len, AS_FILE);
+	struct refusal refusal;
+	char path[PATH_TEXT_MAX];
 
-	if (refusal.policy != NULL || arg[0] < '0' || arg[0] > '9' ||
+	if (len == 0 || arg[0] < '0' || arg[0] > '9' ||
 	    memchr(arg, ' ', len) == NULL)
-		return refusal;
-	return check_second(engine, arg, len);
+		return check_text(engine, arg, len, AS_FILE);
+	if (memmem(arg, len, "..", 2) != NULL)
+		return refusal_because(engine, "it goes up behind a time");
+	refusal = check_second(engine, arg, len);
+	if (refusal.policy == NULL &&
+	    make_absolute(engine, arg, len, path).policy == NULL)
+		refusal = check_denied(engine, path, AS_FILE);
+	return refusal;
 }
 
 static struct refusal

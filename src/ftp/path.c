@@ -48,6 +48,8 @@ bad_component(const uint8_t *text, size_t len)
 		n = slash != NULL ? (size_t)(slash - text) - at : len - at;
 		if (n > 0 && text[at] == '~')
 			return "a part of it begins with ~";
+		if (n > 0 && text[at + n - 1] == ' ')
+			return "a part of it ends with a blank";
 		if (named && is_up(text + at, n))
 			return "it goes up behind a name";
 		if (n > 0 && !(n == 1 && text[at] == '.') &&
@@ -65,8 +67,8 @@ path_is_plain(const uint8_t *text, size_t len, const char **ret_why)
 
 	if (len == 0)
 		why = "there is none";
-	else if (text[0] == ' ' || text[len - 1] == ' ')
-		why = "a blank is at an end of it";
+	else if (text[0] == ' ')
+		why = "it begins with a blank";
 	else if (text[0] == '"' || text[0] == '\'')
 		why = "it begins with a quote";
 	else if (len >= first + 2 && is_letter(text[first]) &&

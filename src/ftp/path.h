@@ -20,10 +20,11 @@
 
 /*
  * Is there one way to read the len bytes at text as a path?  False, with what
- * is in the way in *ret_why, for those that are empty, begin or end with a
- * blank, have a backslash, a control character, a byte 255, a component that
- * begins with "~" or goes up behind a name ("a/.."; a may be a symbolic link),
- * or begin with a quote or a drive ("C:").
+ * is in the way in *ret_why, for those that are empty, begin with a blank, a
+ * quote or a drive ("C:"), have a backslash, a control character, a byte 255,
+ * or a component that begins with "~", ends with a blank or goes up behind a
+ * name
+ * ("a/.."; a may be a symbolic link).
  */
 bool path_is_plain(const uint8_t *text, size_t len, const char **ret_why);
 

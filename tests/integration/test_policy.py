@@ -187,6 +187,8 @@ DIRECTORIES = [
     "../s*", "../{secret}", "{..,.}/secret", "[.][.]/secret", "./..",
     "-- ../secret", "-la", "-/../secret", "-a /../../@/other", "~/@/other",
     "/@/pub/*", "/@/pub/s*/*", "/@/other/*", "../secret/*", "?./secret",
+    "x ../secret", ". ../secret", "-l . ../secret", ". /@/other", ". -R ..",
+    ".. -R", ". -R /@/pub", ". ../s*",
 ]
 RULES = ["--allow-path", "/@/pub/*", "--deny-path", "/@/pub/secret"]
 

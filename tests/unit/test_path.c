@@ -21,7 +21,7 @@ test_plain(void **state)
 	static const char *const odd[] = { "", " a", "a ", "~", "~root/x",
 		"/a/~x", "a/..", "/a/../b", "a/./../b", "a\\b", "\\a", "a\tb",
 		"a\rb", "a\x7f", "a\xff", "\"a\"", "'A.B'", "C:", "c:/x",
-		"/C:/x" };
+		"/C:/x", "/a /b", "a / b" };
 	const char *why = NULL;
 
 	(void)state;

@@ -8,13 +8,14 @@
 
 _culvert_flags='-4 -6 -q -v --allow-tls --any-user --batch --help
     --no-cipher-order --no-confine --no-session --on-demand --prefetch
-    --version'
-_culvert_valued='-F -J -L -R -c -i -l -o -p --allow --client-address
-    --client-data-host --client-ports --drain --far-address --foreign-port
+    --read-only --version'
+_culvert_valued='-F -J -L -R -c -i -l -o -p --allow --allow-path
+    --client-address --client-data-host --client-ports --deny --deny-path
+    --drain --far-address --foreign-port
     --idle-exit --keepalive --link-wait --links --login-timeout --max-data
     --max-lines --max-logins --max-memory --max-per-address --max-sessions
-    --max-window --metrics --retry --server-data-host --server-mode --ssh
-    --transfer-log --transfer-log-format --user'
+    --max-window --metrics --rate --retry --server-data-host --server-mode
+    --session-rate --ssh --transfer-log --transfer-log-format --user'
 
 # Completes the value of an option, where there is something to go by.
 _culvert_value()

@@ -30,7 +30,7 @@ enum as {
 	AS_MOVED = 1 << 2,     /* and that keeps its name */
 };
 
-static const struct refusal passes = { NULL, NULL, NULL };
+static const struct veto passes = { NULL, NULL, NULL };
 
 bool
 paths_have_rules(const struct engine *engine)
@@ -42,10 +42,10 @@ paths_have_rules(const struct engine *engine)
 
 /* ---- one path ---- */
 
-static struct refusal
-refusal_because(const struct engine *engine, const char *why)
+static struct veto
+veto_because(const struct engine *engine, const char *why)
 {
-	return (struct refusal) {
+	return (struct veto) {
 		.policy = engine->config.policy->n_allow_path > 0 ?
 		    "--allow-path" :
 		    "--deny-path",
@@ -83,68 +83,68 @@ is_allowed(const char *glob, const char *path, unsigned as)
 	return path_matches(glob, path, false);
 }
 
-static struct refusal
+static struct veto
 check_denied(const struct engine *engine, const char *path, unsigned as)
 {
 	const struct engine_policy *policy = engine->config.policy;
 
 	for (size_t i = 0; i < policy->n_deny_path; i++)
 		if (is_denied(policy->deny_path[i], path, as))
-			return (struct refusal) { .policy = "--deny-path",
+			return (struct veto) { .policy = "--deny-path",
 				.rule = policy->deny_path[i] };
 	return passes;
 }
 
-static struct refusal
+static struct veto
 check_path(const struct engine *engine, const char *path, unsigned as)
 {
 	const struct engine_policy *policy = engine->config.policy;
-	struct refusal refusal = check_denied(engine, path, as);
+	struct veto veto = check_denied(engine, path, as);
 
-	if (refusal.policy != NULL || policy->n_allow_path == 0)
-		return refusal;
+	if (veto.policy != NULL || policy->n_allow_path == 0)
+		return veto;
 	for (size_t i = 0; i < policy->n_allow_path; i++)
 		if (is_allowed(policy->allow_path[i], path, as))
 			return passes;
-	return (struct refusal) { .policy = "--allow-path" };
+	return (struct veto) { .policy = "--allow-path" };
 }
 
 /* Makes text absolute, as far as that can be done. */
-static struct refusal
+static struct veto
 make_absolute(const struct engine *engine, const uint8_t *text, size_t len,
     char path[PATH_TEXT_MAX])
 {
 	if ((len == 0 || text[0] != '/') && engine->cwd.path == NULL)
-		return refusal_because(engine,
+		return veto_because(engine,
 		    "the working directory is not known");
 	if (path_resolve(engine->cwd.path, text, len, path) != 0)
-		return refusal_because(engine, "the path is too long");
+		return veto_because(engine, "the path is too long");
 	return passes;
 }
 
-static struct refusal
+static struct veto
 check_text(const struct engine *engine, const uint8_t *text, size_t len,
     unsigned as)
 {
 	char path[PATH_TEXT_MAX];
-	struct refusal refusal;
+	struct veto veto;
 	const char *why;
 
 	if (!path_is_plain(text, len, &why))
-		return refusal_because(engine, why);
-	refusal = make_absolute(engine, text, len, path);
-	return refusal.policy != NULL ? refusal : check_path(engine, path, as);
+		return veto_because(engine, why);
+	veto = make_absolute(engine, text, len, path);
+	return veto.policy != NULL ? veto : check_path(engine, path, as);
 }
 
 /* The working directory, or what is in it under that name. */
-static struct refusal
+static struct veto
 check_here(const struct engine *engine, const char *name, unsigned as)
 {
 	char path[PATH_TEXT_MAX];
-	struct refusal refusal =
+	struct veto veto =
 	    make_absolute(engine, (const uint8_t *)name, strlen(name), path);
 
-	return refusal.policy != NULL ? refusal : check_path(engine, path, as);
+	return veto.policy != NULL ? veto : check_path(engine, path, as);
 }
 
 /* ---- listings ---- */
@@ -227,7 +227,7 @@ wildcard_at(const uint8_t *text, size_t len)
  * all that is below it must be free.  Some match "..", too (pure-ftpd with -a),
  * and braces hold what they like.
  */
-static struct refusal
+static struct veto
 check_wildcards(const struct engine *engine, const struct options *options,
     const uint8_t *text, size_t len, size_t at)
 {
@@ -235,17 +235,17 @@ check_wildcards(const struct engine *engine, const struct options *options,
 		if (text[i] == '{' ||
 		    ((text[i] == '.' || text[i] == '[' || text[i] == '?') &&
 			(i == at || text[i - 1] == '/')))
-			return refusal_because(engine,
+			return veto_because(engine,
 			    "its wildcards may lead elsewhere");
 	if (options->all)
-		return refusal_because(engine,
+		return veto_because(engine,
 		    "with -a its wildcards may lead elsewhere");
 	if (at == 0)
 		return check_here(engine, "", AS_DIRECTORY | AS_TREE);
 	return check_text(engine, text, at, AS_DIRECTORY | AS_TREE);
 }
 
-static struct refusal
+static struct veto
 check_listed(const struct engine *engine, const struct options *options,
     const uint8_t *text, size_t len)
 {
@@ -253,7 +253,7 @@ check_listed(const struct engine *engine, const struct options *options,
 	const char *why;
 
 	if (!path_is_plain(text, len, &why))
-		return refusal_because(engine, why);
+		return veto_because(engine, why);
 	if (at < len)
 		return check_wildcards(engine, options, text, len, at);
 	return check_text(engine, text, len,
@@ -262,63 +262,62 @@ check_listed(const struct engine *engine, const struct options *options,
 
 /* Servers that run ls take each word for a path, options among them: so each
  * must be free, as well as what all of them are as one. */
-static struct refusal
+static struct veto
 check_words(const struct engine *engine, const struct options *options,
     const uint8_t *arg, size_t len)
 {
-	struct refusal refusal = passes;
+	struct veto veto = passes;
 	size_t begin, n;
 
-	for (size_t at = 0; at < len && refusal.policy == NULL;) {
+	for (size_t at = 0; at < len && veto.policy == NULL;) {
 		begin = at;
 		n = next_word(arg, len, &at);
 		if (n == 0 || arg[begin] != '-')
-			refusal = check_listed(engine, options, arg + begin, n);
+			veto = check_listed(engine, options, arg + begin, n);
 	}
-	return refusal;
+	return veto;
 }
 
 /* And servers that have no options for this command read those as a part of
  * the path: then nothing may go up behind them, nor may that be denied. */
-static struct refusal
+static struct veto
 check_no_options(const struct engine *engine, const uint8_t *arg, size_t len,
     unsigned as)
 {
 	char path[PATH_TEXT_MAX];
 
 	if (memmem(arg, len, "..", 2) != NULL)
-		return refusal_because(engine, "it goes up beside options");
+		return veto_because(engine, "it goes up beside options");
 	if (make_absolute(engine, arg, len, path).policy != NULL)
 		return passes;
 	return check_denied(engine, path, as);
 }
 
-static struct refusal
+static struct veto
 check_listing(const struct engine *engine, const uint8_t *arg, size_t len)
 {
-	struct refusal refusal = passes;
+	struct veto veto = passes;
 	struct options options;
 	size_t path = find_options(&options, arg, len);
 	unsigned as = options.recursive ? AS_DIRECTORY | AS_TREE : AS_DIRECTORY;
 
 	if (options.odd)
-		return refusal_because(engine, "its options cannot be read");
+		return veto_because(engine, "its options cannot be read");
 	if (options.any)
-		refusal = check_no_options(engine, arg, len, as);
-	if (refusal.policy == NULL && path == len)
+		veto = check_no_options(engine, arg, len, as);
+	if (veto.policy == NULL && path == len)
 		return check_here(engine, "", as);
-	if (refusal.policy == NULL)
-		refusal =
-		    check_listed(engine, &options, arg + path, len - path);
-	if (refusal.policy == NULL)
-		refusal = check_words(engine, &options, arg + path, len - path);
-	return refusal;
+	if (veto.policy == NULL)
+		veto = check_listed(engine, &options, arg + path, len - path);
+	if (veto.policy == NULL)
+		veto = check_words(engine, &options, arg + path, len - path);
+	return veto;
 }
 
 /* ---- other arguments ---- */
 
 /* MFMT's: behind the first word. */
-static struct refusal
+static struct veto
 check_second(const struct engine *engine, const uint8_t *arg, size_t len)
 {
 	const uint8_t *blank = len > 0 ? memchr(arg, ' ', len) : NULL;
@@ -328,46 +327,46 @@ check_second(const struct engine *engine, const uint8_t *arg, size_t len)
 }
 
 /* MDTM's: a name, which may begin like a time, or a time and a name. */
-static struct refusal
+static struct veto
 check_timed(const struct engine *engine, const uint8_t *arg, size_t len)
 {
-	struct refusal refusal;
+	struct veto veto;
 	char path[PATH_TEXT_MAX];
 
 	if (len == 0 || arg[0] < '0' || arg[0] > '9' ||
 	    memchr(arg, ' ', len) == NULL)
 		return check_text(engine, arg, len, AS_FILE);
 	if (memmem(arg, len, "..", 2) != NULL)
-		return refusal_because(engine, "it goes up behind a time");
-	refusal = check_second(engine, arg, len);
-	if (refusal.policy == NULL &&
+		return veto_because(engine, "it goes up behind a time");
+	veto = check_second(engine, arg, len);
+	if (veto.policy == NULL &&
 	    make_absolute(engine, arg, len, path).policy == NULL)
-		refusal = check_denied(engine, path, AS_FILE);
-	return refusal;
+		veto = check_denied(engine, path, AS_FILE);
+	return veto;
 }
 
-static struct refusal
+static struct veto
 check_word(const struct engine *engine, const uint8_t *arg, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
 		if (strchr(" \",;", arg[i]) != NULL)
-			return refusal_because(engine,
+			return veto_because(engine,
 			    "that may be more than a path");
 	return check_text(engine, arg, len, AS_FILE);
 }
 
-static struct refusal
+static struct veto
 check_unique(const struct engine *engine, const uint8_t *arg, size_t len)
 {
-	struct refusal refusal = check_here(engine, "", AS_DIRECTORY);
+	struct veto veto = check_here(engine, "", AS_DIRECTORY);
 
-	if (refusal.policy != NULL || len == 0)
-		return refusal;
+	if (veto.policy != NULL || len == 0)
+		return veto;
 	return check_text(engine, arg, len, AS_FILE);
 }
 
 /* PRET's, as lftp sends it: "PRET RETR name". */
-static struct refusal
+static struct veto
 check_command(const struct engine *engine, const uint8_t *arg, size_t len)
 {
 	struct command command;
@@ -375,12 +374,12 @@ check_command(const struct engine *engine, const uint8_t *arg, size_t len)
 	command_parse(arg, len, &command);
 	if (command.takes != TAKES_COMMAND && command.verb_at == 0 &&
 	    command.arg_at <= command.verb_len + 1)
-		return paths_refusal(engine, &command, arg);
-	return refusal_because(engine, "there may be a path in it");
+		return paths_veto(engine, &command, arg);
+	return veto_because(engine, "there may be a path in it");
 }
 
-struct refusal
-paths_refusal(const struct engine *engine, const struct command *command,
+struct veto
+paths_veto(const struct engine *engine, const struct command *command,
     const uint8_t *line)
 {
 	const uint8_t *arg = line + command->arg_at;
@@ -420,7 +419,7 @@ paths_refusal(const struct engine *engine, const struct command *command,
 	case TAKES_ANYTHING:
 		break;
 	}
-	return refusal_because(engine, "there may be a path in it");
+	return veto_because(engine, "there may be a path in it");
 }
 
 /* ---- the working directory ---- */

@@ -180,14 +180,14 @@ only_reads(const struct command *command, const uint8_t *line)
 
 /* ---- the decision ---- */
 
-static struct refusal
+static struct veto
 misread(const char *why)
 {
-	return (struct refusal) { .policy = "it is ambiguous", .why = why };
+	return (struct veto) { .policy = "it is ambiguous", .why = why };
 }
 
-static struct refusal
-find_refusal(struct engine *engine, const struct command *command,
+static struct veto
+find_veto(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
 	const struct engine_policy *policy = engine->config.policy;
@@ -197,15 +197,15 @@ find_refusal(struct engine *engine, const struct command *command,
 		return misread(why);
 	for (size_t i = 0; i < policy->n_deny; i++)
 		if (is_denied(command, line, policy->deny[i]))
-			return (struct refusal) { .policy = "--deny",
+			return (struct veto) { .policy = "--deny",
 				.rule = policy->deny[i] };
 	if ((command->flags & VERB_HIDES) != 0)
 		return misread("it hides a command");
 	if (policy->read_only && !only_reads(command, line))
-		return (struct refusal) { .policy = "--read-only" };
+		return (struct veto) { .policy = "--read-only" };
 	if (command->verb == VERB_EMPTY || !paths_have_rules(engine))
-		return (struct refusal) { .policy = NULL };
-	return paths_refusal(engine, command, line);
+		return (struct veto) { .policy = NULL };
+	return paths_veto(engine, command, line);
 }
 
 /* The verb, for people; what is none is not repeated. */
@@ -229,22 +229,22 @@ name_of(const struct command *command, const uint8_t *line,
 
 static void
 refuse(struct engine *engine, const struct command *command,
-    const uint8_t *line, const struct refusal *refusal)
+    const uint8_t *line, const struct veto *veto)
 {
 	bool secret = (command->flags & VERB_IS_SECRET) != 0;
 	int shown = command->arg_len < SHOWN ? (int)command->arg_len : SHOWN;
-	const char *colon = refusal->why != NULL ? ": " : "";
-	const char *why = refusal->why != NULL ? refusal->why : "";
+	const char *colon = veto->why != NULL ? ": " : "";
+	const char *why = veto->why != NULL ? veto->why : "";
 	char name[NAME_SIZE];
 
 	name_of(command, line, name);
 	engine_logf(engine, ENGINE_WARN, "refused %s \"%.*s\": %s%s%s%s%s",
 	    name, secret ? 4 : shown,
 	    secret ? "****" : (const char *)line + command->arg_at,
-	    refusal->policy, colon, why, refusal->rule != NULL ? " " : "",
-	    refusal->rule != NULL ? refusal->rule : "");
+	    veto->policy, colon, why, veto->rule != NULL ? " " : "",
+	    veto->rule != NULL ? veto->rule : "");
 	pending_local(engine, "550 %s is not allowed here (culvert: %s%s%s).",
-	    name, refusal->policy, colon, why);
+	    name, veto->policy, colon, why);
 	/* Or the next one would begin at the wrong place. */
 	if ((command->flags & (VERB_SENDS | VERB_RECEIVES)) != 0)
 		pending_void_rest(engine);
@@ -264,11 +264,11 @@ bool
 policy_refuses(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct refusal refusal = { .policy = NULL };
+	struct veto veto = { .policy = NULL };
 
 	if (policy_is_on(engine))
-		refusal = find_refusal(engine, command, line, len);
-	if (refusal.policy != NULL)
-		refuse(engine, command, line, &refusal);
-	return refusal.policy != NULL;
+		veto = find_veto(engine, command, line, len);
+	if (veto.policy != NULL)
+		refuse(engine, command, line, &veto);
+	return veto.policy != NULL;
 }

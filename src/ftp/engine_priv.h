@@ -210,7 +210,7 @@ struct cwd {
 };
 
 /* Why a command is refused by a policy. */
-struct refusal {
+struct veto {
 	const char *policy; /* "--read-only"; NULL: it is not */
 	const char *why;    /* more than that, or NULL */
 	const char *rule;   /* what of it, for the log only; or NULL */
@@ -503,7 +503,7 @@ bool policy_site_is_harmless(const struct command *command,
 
 /* engine_paths.c: are there rules about paths? */
 bool paths_have_rules(const struct engine *engine);
-struct refusal paths_refusal(const struct engine *engine,
+struct veto paths_veto(const struct engine *engine,
     const struct command *command, const uint8_t *line);
 /* Must the line wait until the working directory is known? */
 bool paths_wait(struct engine *engine, const uint8_t *line, size_t len);

@@ -96,8 +96,8 @@ cancel_check(struct end *end)
 }
 
 /* This end is dead: whoever is there sees a reset. */
-static void
-lose(struct end *end, const char *why)
+void
+dataconn_lose(struct end *end, const char *why)
 {
 	cancel_check(end);
 	stream_reset(end->stream);
@@ -107,30 +107,6 @@ lose(struct end *end, const char *why)
 	dataconn_tell_lost(end, why);
 }
 
-/* Nothing may be missing in the middle: what cannot be sent on is a cut. */
-void
-dataconn_relay(struct end *from, const struct iovec *pieces, size_t n)
-{
-	struct end *to = other(from);
-	size_t len = stream_len(pieces, n);
-	int err = stream_writev(to->stream, pieces, n);
-
-	if (err != 0) {
-		if (err != -EPIPE)
-			lose(to, "out of memory");
-		return; /* after -EPIPE closed() says why */
-	}
-	to->sent += len;
-	to->conn->count[to->peer] += len;
-	for (size_t i = 0; i < n && to->conn->digests; i++)
-		sha256_update(&to->digest, pieces[i].iov_len,
-		    pieces[i].iov_base);
-	if (stream_queued(to->stream) > LIMIT_HIGH_WATER && !from->paused) {
-		from->paused = true;
-		from->paused_at = uv_now(from->conn->timer.loop);
-	}
-}
-
 static void
 on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
@@ -138,14 +114,14 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 	size_t len = stream_len(pieces, n);
 
 	if (to->stream == NULL && from->conn->ahead)
-		lose(from, "it began before the client");
+		dataconn_lose(from, "it began before the client");
 	if (to->stream == NULL)
 		return;
 	from->slack -= from->slack < len ? from->slack : len;
 	if (from->conn->throttle == NULL)
 		dataconn_relay(from, pieces, n);
 	else if (!dataconn_rate_data(from, pieces, n))
-		lose(to, "out of memory");
+		dataconn_lose(to, "out of memory");
 	if (from->paused || from->stopped || dataconn_holds(from))
 		read_or_not(from);
 }
@@ -173,7 +149,7 @@ end_is_clean(void *ctx, bool clean)
 		dataconn_tell(end, ENGINE_DATA_EOF);
 		return;
 	}
-	lose(end, "the SSH connection was lost");
+	dataconn_lose(end, "the SSH connection was lost");
 }
 
 static void
@@ -399,7 +375,7 @@ on_failed(void *ctx, int err, const char *why)
 		dataconn_tell_lost(end, why);
 	else if (end->stream != NULL && !end->ended)
 		/* It would say so itself, but not while nobody reads it. */
-		lose(end, why);
+		dataconn_lose(end, why);
 }
 
 /* ---- the calls ---- */

@@ -1,6 +1,7 @@
 /*
- * A data connection's inside, shared by dataconn.c (its ends and the relay),
- * dataconn_watch.c (its timers) and dataconn_rate.c (its rate).
+ * A data connection's inside, shared by dataconn.c (its ends), dataconn_relay.c
+ * (what goes from one to the other, and how fast) and dataconn_watch.c (its
+ * timers).
  */
 #ifndef TUNNEL_DATACONN_PRIV_H
 #define TUNNEL_DATACONN_PRIV_H
@@ -35,7 +36,7 @@ struct end {
 	uint64_t sent;	    /* bytes relayed toward this peer, and */
 	struct sha256_ctx digest; /* ... theirs */
 
-	/* What it has sent and may not go on yet, dataconn_rate.c. */
+	/* What it has sent and may not go on yet, dataconn_relay.c. */
 	struct rate_flow flow;
 	struct buf held;
 	bool end_held; /* its end has come behind that */
@@ -77,12 +78,14 @@ void dataconn_watch_delivery(struct dataconn *conn);
 /* The listener toward the client goes when nobody comes. */
 void dataconn_watch_unused(struct dataconn *conn);
 
+/* That end is dead: whoever is there sees a reset. */
+void dataconn_lose(struct end *end, const char *why);
 /* Sends on what has come from that end. */
 void dataconn_relay(struct end *from, const struct iovec *pieces, size_t n);
 /* Nothing of that end is held any more: it is read again. */
 void dataconn_released(struct end *from);
 
-/* ---- dataconn_rate.c; all of it does nothing without a throttle ---- */
+/* Without a throttle these do nothing, and there is nothing held. */
 
 void dataconn_rate_init(struct dataconn *conn, struct throttle *throttle,
     struct rate *session);

@@ -1,16 +1,53 @@
 /*
- * A data connection: its rate.  What one end has sent and may not go on yet is
- * held, and that end is not read meanwhile; so its own TCP connection, or its
- * window, holds it back.  It is at most what one read takes, but after ABOR,
- * when LIMIT_ABORT_SLACK more is read to no purpose but to free the server.
+ * A data connection: what comes from one end goes to the other, at its rate.
+ * What one end has sent and may not go on yet is held, and that end is not read
+ * meanwhile; so its own TCP connection, or its window, holds it back.  It is at
+ * most what one read takes, but after ABOR, when LIMIT_ABORT_SLACK more is read
+ * to no purpose but to free the server.
  */
-#include "limits.h"
 #include "tunnel/dataconn_priv.h"
 
-/* What one read takes of a socket, and one message of a link. */
-#define HELD_MAX                                \
-	(LIMIT_ABORT_SLACK + LIMIT_READ_CHUNK + \
-	    STREAM_PIECES * LIMIT_CHANNEL_PACKET)
+#include <errno.h>
+#include <stddef.h>
+
+#include "limits.h"
+
+/* What comes at once is no more than STREAM_PIECES packets of a channel, or
+ * LIMIT_READ_CHUNK of a socket, which is less. */
+#define HELD_MAX (LIMIT_ABORT_SLACK + 2 * STREAM_PIECES * LIMIT_CHANNEL_PACKET)
+
+static struct end *
+other(struct end *end)
+{
+	return &end->conn->end[end->peer == ENGINE_CLIENT ? ENGINE_SERVER :
+							    ENGINE_CLIENT];
+}
+
+/* Nothing may be missing in the middle: what cannot be sent on is a cut. */
+void
+dataconn_relay(struct end *from, const struct iovec *pieces, size_t n)
+{
+	struct end *to = other(from);
+	size_t len = stream_len(pieces, n);
+	int err = stream_writev(to->stream, pieces, n);
+
+	if (err != 0) {
+		if (err != -EPIPE)
+			dataconn_lose(to, "out of memory");
+		return; /* after -EPIPE closed() says why */
+	}
+	to->sent += len;
+	to->conn->count[to->peer] += len;
+	for (size_t i = 0; i < n && to->conn->digests; i++)
+		sha256_update(&to->digest, pieces[i].iov_len,
+		    pieces[i].iov_base);
+	if (stream_queued(to->stream) > LIMIT_HIGH_WATER && !from->paused) {
+		from->paused = true;
+		from->paused_at = uv_now(from->conn->timer.loop);
+	}
+}
+
+/* ---- the rate ---- */
 
 bool
 dataconn_holds(const struct end *from)

@@ -1,0 +1,132 @@
+/*
+ * The options as a whole: their defaults, and what does not go together.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/option.h"
+#include "limits.h"
+
+static int refuse(char *why, size_t why_size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int
+refuse(char *why, size_t why_size, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(why, why_size, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+void
+options_set_defaults(struct options *options)
+{
+	*options = (struct options) {
+		.ssh = "ssh",
+		.max_sessions = LIMIT_SESSIONS,
+		.max_data = LIMIT_SESSION_DATA,
+		.max_lines = LIMIT_LINES,
+		.login_ms = LIMIT_LOGIN_MS,
+		.links = 1,
+		.max_window = LIMIT_WINDOW_MAX,
+		.max_memory = LIMIT_MEMORY,
+		.retry = OPTIONS_RETRY_FOREVER,
+		.link_wait_ms = LIMIT_LINK_WAIT_MS,
+		.idle_exit_ms = LIMIT_IDLE_EXIT_MS,
+	};
+}
+
+/* Where the host begins in [user@]host and ssh://[user@]host[:port]. */
+static const char *
+host_of(const char *destination)
+{
+	static const char scheme[] = "ssh://";
+	const char *at = strrchr(destination, '@');
+
+	if (at != NULL)
+		return at + 1;
+	if (strncmp(destination, scheme, strlen(scheme)) == 0)
+		return destination + strlen(scheme);
+	return destination;
+}
+
+int
+options_check_destination(const char *destination, char *why, size_t why_size)
+{
+	if (destination[0] == '-' || host_of(destination)[0] == '-')
+		return refuse(why, why_size,
+		    "the destination \"%s\": a host must not begin with \"-\"",
+		    destination);
+	if (destination[0] == '\0')
+		return refuse(why, why_size, "the destination is empty");
+	return 0;
+}
+
+static bool
+has_policy(const struct options *options)
+{
+	return options->read_only ||
+	    options->deny.n + options->allow_path.n + options->deny_path.n > 0;
+}
+
+int
+options_check(struct options *options)
+{
+	char *why = options->why;
+	size_t size = sizeof(options->why), n_remote = 0;
+
+	if (options->allow_tls && has_policy(options))
+		return refuse(why, size,
+		    "--allow-tls hides commands from culvert: --read-only, "
+		    "--deny, --allow-path and --deny-path could not see "
+		    "them");
+	if (options->on_demand && options->link_wait_ms == 0)
+		return refuse(why, size,
+		    "--on-demand connects for a client that waits, and with "
+		    "--link-wait 0 none does");
+	if (options->n_forwards == 0)
+		return option_take(options, option_at(0),
+		    OPTIONS_DEFAULT_FORWARD, why, size);
+	for (size_t i = 0; i < options->n_forwards; i++)
+		n_remote += options->forwards[i].remote;
+	if (n_remote == options->n_forwards && options->client_ports_low != 0)
+		return refuse(why, size,
+		    "--client-ports is about ports of this host, where -R "
+		    "does not listen; it takes a -L");
+	if (n_remote == options->n_forwards && options->far_address != NULL)
+		return refuse(why, size,
+		    "--far-address is about FTP servers beyond the SSH "
+		    "server; with -R they are on this side, it takes a -L");
+	if (n_remote > 0 && options->on_demand)
+		return refuse(why, size,
+		    "--on-demand connects when a client comes, and those of "
+		    "-R come by the SSH connection; it takes -L only");
+	if (n_remote > 0 && n_remote < options->n_forwards &&
+	    options->client_address.family != AF_UNSPEC)
+		return refuse(why, size,
+		    "--client-address cannot be right for the clients of -L "
+		    "and of -R at once; run culvert twice, or give -R an "
+		    "address to listen on");
+	return 0;
+}
+
+void
+options_free(struct options *options)
+{
+	free(options->ssh_arguments);
+	options->ssh_arguments = NULL;
+	free(options->allow);
+	free(options->deny.texts);
+	free(options->allow_path.texts);
+	free(options->deny_path.texts);
+	options->allow = NULL;
+	options->deny = (struct options_list) { .n = 0 };
+	options->allow_path = (struct options_list) { .n = 0 };
+	options->deny_path = (struct options_list) { .n = 0 };
+}

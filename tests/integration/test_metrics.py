@@ -1,6 +1,7 @@
 """--metrics: counters for Prometheus (issue 6, point 6)."""
 
 import http.client
+import json
 import os
 import re
 import shutil
@@ -256,3 +257,23 @@ def test_misuse(value, start_culvert, ftp_server):
                         options=["--metrics", value])
     assert one.process.wait() == 2
     one.wait_log("an address and a port, as 127.0.0.1:9721")
+
+
+def test_dashboard(two, path):
+    """Each metric and label of the Grafana dashboard is one that there is."""
+    dashboard = json.loads(
+        (culvert.REPO / "dist/grafana/culvert.json").read_text())
+    there = values(path)
+    names = {sample.split("{")[0] for sample in there}
+    labels = {label for sample in there
+              for label in re.findall(r'(\w+)="', sample)}
+    exprs = [target["expr"] for panel in dashboard["panels"]
+             for target in panel["targets"]]
+    used = {name for expr in exprs for name in re.findall(r"culvert_\w+", expr)}
+    # Not known before the first transfer.
+    used.discard("culvert_link_round_trip_seconds")
+    assert len(used) >= 8 and used <= names, used - names
+    for expr in exprs:
+        for group in re.findall(r"by \(([^)]*)\)", expr):
+            assert set(group.split(", ")) <= labels
+    assert two.alive()

@@ -65,13 +65,18 @@ def deb():
     return one
 
 
+def prepare(machine):
+    """Make what is elsewhere in the document."""
+    machine.run(FAR_SIDE)
+    machine.write("/root/culvert_0.1.0_amd64.deb", deb().read_bytes())
+
+
 @pytest.fixture(scope="module")
 def machine(directories):
     """A clean Debian, and in it what is elsewhere in the document."""
     one = Machine(directories(), PACKAGES, HOSTS)
     try:
-        one.run(FAR_SIDE)
-        one.write("/root/culvert_0.1.0_amd64.deb", deb().read_bytes())
+        prepare(one)
         yield one
     finally:
         one.close()
@@ -91,19 +96,24 @@ def authorize(machine, user, line):
     machine.run(f"chown {user} {path}")
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_step(machine, number):
-    """One block."""
-    kind, argument, text = BLOCKS[number]
+def do(machine, kind, argument, text):
+    """Do what a block says; returns what a command prints."""
     if kind == "sh":
-        said = machine.run("cd; " + text)
-        if BLOCKS[number + 1:] and BLOCKS[number + 1][0] == "text":
-            want = BLOCKS[number + 1][2]
-            assert without_numbers(said) == without_numbers(want), said
-    elif kind in ("conf", "yaml"):
+        return machine.run("cd; " + text)
+    if kind in ("conf", "yaml"):
         machine.write(argument, text)
     elif kind == "authorized_keys":
         authorize(machine, argument, text)
+    return None
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_step(machine, number):
+    """One block."""
+    said = do(machine, *BLOCKS[number])
+    if BLOCKS[number + 1:] and BLOCKS[number + 1][0] == "text":
+        want = BLOCKS[number + 1][2]
+        assert without_numbers(said) == without_numbers(want), said
 
 
 def test_afterwards(machine):

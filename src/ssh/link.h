@@ -16,6 +16,7 @@ struct link;
 struct link_forward;
 struct monitor;
 struct window_budget;
+struct words_hearer;
 
 /* Time-outs of ssh that are off unless somebody configures them. */
 enum link_timeout {
@@ -43,7 +44,8 @@ struct link_options {
 	unsigned timeouts;   /* without ask: the ones to ask for */
 	bool session;	     /* no Nagle's algorithm: nodelay.h */
 	uint64_t watch_ms;   /* watch.h; 0: not */
-	struct window_budget *budget; /* of all links; borrowed */
+	struct window_budget *budget;	   /* of all links; borrowed */
+	const struct words_hearer *hearer; /* of ssh's words; or NULL */
 };
 
 /* What a channel is for: a control connection has a small window, and of the

@@ -58,6 +58,7 @@ master_new(uv_loop_t *loop, const struct link_options *options,
 	master->words_fd = -1;
 	master->words.quiet = options->quiet;
 	master->words.to = options->named ? options->destination : NULL;
+	master->words.hearer = options->hearer;
 	return master;
 }
 

@@ -66,6 +66,8 @@ words_line(struct words *words)
 							LOG_LEVEL_INFO,
 	    NULL, "ssh%s%s: %s", words->to != NULL ? " to " : "",
 	    words->to != NULL ? words->to : "", text);
+	if (words->hearer != NULL)
+		words->hearer->line(words->hearer->ctx, text);
 	if (!words_is_debug(text) && !words_is_noise(text))
 		words_keep(words, text);
 }

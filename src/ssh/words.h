@@ -11,11 +11,18 @@
 
 #include "limits.h"
 
+/* Who wants each line as it comes, escaped, what ssh -v adds included. */
+struct words_hearer {
+	void (*line)(void *ctx, const char *text);
+	void *ctx;
+};
+
 /* Embedding it is the point; treat the fields as private. */
 struct words {
 	bool quiet;	/* lines are logged at -v only */
 	const char *to; /* where ssh goes, if lines say so; or NULL */
-	char line[LIMIT_SSH_WORDS]; /* not ended yet */
+	const struct words_hearer *hearer; /* or NULL */
+	char line[LIMIT_SSH_WORDS];	   /* not ended yet */
 	size_t line_len;
 	char kept[LIMIT_SSH_WORDS]; /* whole lines, "; " between them */
 	size_t kept_len;

@@ -55,6 +55,29 @@ test_debug(void **state)
 	assert_string_equal(words_text(&words), "debug4: z; debug1 z; debug");
 }
 
+static void
+keep_line(void *ctx, const char *text)
+{
+	snprintf(ctx, 64, "%s", text);
+}
+
+/* Who listens hears all of it. */
+static void
+test_hearer(void **state)
+{
+	char heard[64] = "";
+	const struct words_hearer hearer = { keep_line, heard };
+	struct words words = { .quiet = true, .hearer = &hearer };
+
+	(void)state;
+	feed(&words, "debug1: kex: algorithm: x\r\n");
+	assert_string_equal(heard, "debug1: kex: algorithm: x");
+	feed(&words, "Permission denied");
+	assert_string_equal(heard, "debug1: kex: algorithm: x");
+	words_end(&words);
+	assert_string_equal(heard, "Permission denied");
+}
+
 /* Of too many lines the last are kept, whole. */
 static void
 test_many(void **state)
@@ -105,6 +128,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_debug),
+		cmocka_unit_test(test_hearer),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_long),
 	};

@@ -396,6 +396,23 @@ config_find(const struct config *config, const char *name)
 	return NULL;
 }
 
+const struct config_tunnel *
+config_nearest(const struct config *config, const char *name)
+{
+	const struct config_tunnel *found = NULL;
+	size_t least = SIZE_MAX;
+
+	for (size_t i = 0; i < config->n_tunnels; i++) {
+		size_t now = distance(name, config->tunnels[i].name);
+
+		if (now < least) {
+			least = now;
+			found = &config->tunnels[i];
+		}
+	}
+	return found;
+}
+
 /* The next one of that scope from *at on, or NULL. */
 static const struct setting *
 next_of(const struct config_tunnel *tunnel, enum option_scope scope, size_t *at)

@@ -56,6 +56,10 @@ void config_free(struct config *config);
 const struct config_tunnel *config_find(const struct config *config,
     const char *name);
 
+/* The tunnel with the name that is nearest to that, or NULL: there is none. */
+const struct config_tunnel *config_nearest(const struct config *config,
+    const char *name);
+
 /*
  * Do both say the same for every option of that scope?  Word by word: 64M is
  * not 65536K.  The destination is of OPTION_LINK.

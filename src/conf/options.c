@@ -14,15 +14,22 @@
 /* ssh's own letters first; the colon in front: errors are ours to tell. */
 static const char short_options[] = ":46F:i:J:l:p:o:c:vqL:R:h";
 
-/* What getopt_long() returns for --help, --version and the first of the
- * table. */
+/* What getopt_long() returns for --help, --version, the first of a
+ * subcommand's own and the first of the table. */
 enum {
 	IS_HELP = 256,
 	IS_VERSION,
-	FIRST_OF_TABLE,
+	FIRST_OWN,
+	FIRST_OF_TABLE = FIRST_OWN + 16,
 };
 
 #define TABLE_MAX 80
+
+/* As getopt_long() wants them. */
+struct option_lists {
+	struct option list[FIRST_OF_TABLE - FIRST_OWN + TABLE_MAX + 3];
+	char letters[sizeof(short_options) + 2 * (FIRST_OF_TABLE - FIRST_OWN)];
+};
 
 static enum options_result bad(struct options *options, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -53,12 +60,14 @@ bad_option(struct options *options, const char *word, bool known)
 }
 
 static enum options_result
-take(struct options *options, const struct option_entry *option,
-    const char *text)
+take(struct options *options, const struct options_more *more,
+    const struct option_entry *option, const char *text)
 {
 	const char *dashes = option->name[1] == '\0' ? "-" : "--";
 	char why[200] = "out of memory";
 
+	if (more->given != NULL)
+		more->given(more->ctx, option, text);
 	if (option_take(options, option, text != NULL ? text : "yes", why,
 		sizeof(why)) != 0)
 		return bad(options, "%s%s%s%s: %s", dashes, option->name,
@@ -67,9 +76,36 @@ take(struct options *options, const struct option_entry *option,
 }
 
 static enum options_result
-take_letter(struct options *options, int letter, char **argv)
+take_own(const struct options_own *own, const char *text)
+{
+	if (own->flag != NULL)
+		*own->flag = true;
+	else
+		*own->text = text;
+	return OPTIONS_RUN;
+}
+
+/* The one of that letter, or NULL. */
+static const struct options_own *
+own_letter(const struct options_more *more, int letter)
+{
+	const struct options_own *own = more->own;
+
+	while (own != NULL && own->name != NULL &&
+	    (own->name[1] != '\0' || own->name[0] != letter))
+		own++;
+	return own != NULL && own->name != NULL ? own : NULL;
+}
+
+static enum options_result
+take_letter(struct options *options, const struct options_more *more,
+    int letter, char **argv)
 {
 	char name[] = { (char)letter, '\0' };
+	const struct options_own *own = own_letter(more, letter);
+
+	if (own != NULL)
+		return take_own(own, optarg);
 
 	switch (letter) {
 	case IS_HELP:
@@ -84,9 +120,11 @@ take_letter(struct options *options, int letter, char **argv)
 		break;
 	}
 	if (letter >= FIRST_OF_TABLE)
-		return take(options,
+		return take(options, more,
 		    option_at((size_t)(letter - FIRST_OF_TABLE)), optarg);
-	return take(options, option_find(name), optarg);
+	if (letter >= FIRST_OWN)
+		return take_own(&more->own[letter - FIRST_OWN], optarg);
+	return take(options, more, option_find(name), optarg);
 }
 
 static enum options_result
@@ -100,50 +138,99 @@ take_destination(struct options *options, int argc, char **argv)
 		    "runs no remote command)",
 		    argv[optind + 1]);
 	options->destination = argv[optind];
-	if (options_check_destination(options->destination, options->why,
-		sizeof(options->why)) != 0)
-		return OPTIONS_BAD;
-	return options_check(options) == 0 ? OPTIONS_RUN : OPTIONS_BAD;
+	return OPTIONS_RUN;
 }
 
-/* As getopt_long() wants them. */
-static void
-list_long(struct option list[TABLE_MAX + 3])
+/* A subcommand's own; returns how many of them are in the list. */
+static size_t
+list_own(struct option_lists *lists, const struct options_own *own)
 {
-	const struct option_entry *option;
 	size_t n = 0;
 
+	for (size_t i = 0; own != NULL && own[i].name != NULL; i++) {
+		assert(i < FIRST_OF_TABLE - FIRST_OWN);
+		if (own[i].name[1] == '\0') {
+			strcat(lists->letters, own[i].name);
+			strcat(lists->letters, own[i].flag == NULL ? ":" : "");
+			continue;
+		}
+		lists->list[n++] = (struct option) {
+			.name = own[i].name,
+			.has_arg = own[i].flag != NULL ? no_argument :
+							 required_argument,
+			.val = FIRST_OWN + (int)i,
+		};
+	}
+	return n;
+}
+
+/* Is it in the list already? */
+static bool
+is_listed(const struct option_lists *lists, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(lists->list[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void
+list_all(struct option_lists *lists, const struct options_own *own)
+{
+	const struct option_entry *option;
+	size_t n_own, n;
+
 	assert(option_at(TABLE_MAX) == NULL);
-	memset(list, 0, (TABLE_MAX + 3) * sizeof(*list));
+	memset(lists, 0, sizeof(*lists));
+	memcpy(lists->letters, short_options, sizeof(short_options));
+	n = n_own = list_own(lists, own);
 	for (size_t i = 0; (option = option_at(i)) != NULL; i++) {
-		if (option->name[1] == '\0')
-			continue; /* in short_options */
-		list[n++] = (struct option) {
+		if (option->name[1] == '\0' ||
+		    is_listed(lists, n_own, option->name))
+			continue; /* in short_options, or hidden */
+		lists->list[n++] = (struct option) {
 			.name = option->name,
 			.has_arg =
 			    option->bare ? no_argument : required_argument,
 			.val = FIRST_OF_TABLE + (int)i,
 		};
 	}
-	list[n++] = (struct option) { "help", no_argument, NULL, IS_HELP };
-	list[n] = (struct option) { "version", no_argument, NULL, IS_VERSION };
+	lists->list[n++] =
+	    (struct option) { "help", no_argument, NULL, IS_HELP };
+	lists->list[n] =
+	    (struct option) { "version", no_argument, NULL, IS_VERSION };
+}
+
+enum options_result
+options_read(int argc, char **argv, const struct options_more *more,
+    struct options *ret)
+{
+	struct option_lists lists;
+	enum options_result result;
+	int letter;
+
+	options_set_defaults(ret);
+	list_all(&lists, more->own);
+	optind = 0;
+	while ((letter = getopt_long(argc, argv, lists.letters, lists.list,
+		    NULL)) != -1) {
+		result = take_letter(ret, more, letter, argv);
+		if (result != OPTIONS_RUN)
+			return result;
+	}
+	return take_destination(ret, argc, argv);
 }
 
 enum options_result
 options_parse(int argc, char **argv, struct options *ret)
 {
-	struct option list[TABLE_MAX + 3];
-	enum options_result result;
-	int letter;
+	static const struct options_more none = { .own = NULL };
+	enum options_result result = options_read(argc, argv, &none, ret);
 
-	options_set_defaults(ret);
-	list_long(list);
-	optind = 0;
-	while ((letter = getopt_long(argc, argv, short_options, list, NULL)) !=
-	    -1) {
-		result = take_letter(ret, letter, argv);
-		if (result != OPTIONS_RUN)
-			return result;
-	}
-	return take_destination(ret, argc, argv);
+	if (result == OPTIONS_RUN &&
+	    (options_check_destination(ret->destination, ret->why,
+		 sizeof(ret->why)) != 0 ||
+		options_check(ret) != 0))
+		return OPTIONS_BAD;
+	return result;
 }

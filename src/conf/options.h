@@ -20,6 +20,8 @@
 /* --retry forever */
 #define OPTIONS_RETRY_FOREVER UINT32_MAX
 
+struct option_entry;
+
 enum options_result {
 	OPTIONS_RUN,
 	OPTIONS_HELP,	 /* --help was given */
@@ -103,6 +105,34 @@ struct options {
  */
 enum options_result options_parse(int argc, char **argv, struct options *ret);
 void options_free(struct options *options);
+
+/* An option of a subcommand, in front of the table's: of the same name it hides
+ * that one. */
+struct options_own {
+	const char *name;  /* "json"; or one letter */
+	const char **text; /* where its value goes; */
+	bool *flag;	   /* without one, set to true */
+};
+
+/* What a subcommand has besides. */
+struct options_more {
+	const struct options_own *own; /* behind the last: no name */
+
+	/* Hears each option of the table as it is taken, with its dashes; value
+	 * is NULL where it has none.  Both are as long as argv and the table.
+	 */
+	void (*given)(void *ctx, const struct option_entry *option,
+	    const char *value);
+	void *ctx;
+};
+
+/*
+ * The same with what more says; but whether the one word that is not an option
+ * may be a destination, and whether these options go together, has not been
+ * looked at (options_check_destination(), options_check() of option.h).
+ */
+enum options_result options_read(int argc, char **argv,
+    const struct options_more *more, struct options *ret);
 
 /* The text of --help, in parts, behind them a NULL; ends with a newline. */
 const char *const *options_help(void);

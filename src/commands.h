@@ -42,6 +42,9 @@ int command_status(int argc, char **argv);
 /* stop, drain, reload. */
 int command_order(int argc, char **argv);
 
+/* Says what would become of transfers, and what cures it. */
+int command_check(int argc, char **argv);
+
 /* Prints the effective configuration, or checks it. */
 int command_config(int argc, char **argv);
 

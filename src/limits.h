@@ -195,6 +195,9 @@
 /* Bytes of a tunnel's name. */
 #define LIMIT_TUNNEL_NAME 32
 
+/* Bytes of a ~/.netrc that culvert check reads. */
+#define LIMIT_NETRC (64 * 1024)
+
 /* ---- times, in milliseconds ---- */
 
 /* A reply to a transfer waits this long for the server's data connection, the
@@ -278,6 +281,14 @@
 /* ssh -G has this long; Match exec and the look-up of names may take some of
  * it, or hang, as they then do in ssh itself. */
 #define LIMIT_SSH_CONFIG_MS 5000
+
+/* culvert check waits this long for a connection, a greeting or a listener, ...
+ */
+#define LIMIT_CHECK_CONNECT_MS 10000
+/* ... a reply (vsftpd, and PAM, take their time after a wrong password), ... */
+#define LIMIT_CHECK_REPLY_MS 20000
+/* ... and for the SSH connection, in which somebody may be asked. */
+#define LIMIT_CHECK_SSH_MS 120000
 
 /* After SIGTERM ssh has this long before SIGKILL.  Until then it is asked so
  * often: it misses a signal that comes just before it waits for an answer on

@@ -38,6 +38,7 @@ static const struct subcommand {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } subcommands[] = {
+	{ "check", command_check },
 	{ "config", command_config },
 	{ "drain", command_order },
 	{ "reload", command_order },

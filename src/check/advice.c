@@ -1,0 +1,520 @@
+/*
+ * What the doctor says.  In the texts {name} stands for that fact.
+ */
+#include "check/advice.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Where a cure is put. */
+enum place {
+	PLACE_NONE,
+	SSHD_CONFIG, /* of the SSH server */
+	AUTHORIZED_KEYS,
+	KEY_LINE, /* there, the line of the key that is used */
+	SSH_CONFIG,
+	THIS_HOST, /* a command to run here */
+	CULVERT,   /* its own command line, or configuration */
+	FAR_HOST,  /* the SSH server's host */
+	SERVER_HOST,
+	FTP_SERVER, /* its configuration: the topic of the row */
+};
+
+static const char *const places[] = {
+	[SSHD_CONFIG] = "sshd_config of {host}",
+	[AUTHORIZED_KEYS] = "~{user}/.ssh/authorized_keys of {host}",
+	[KEY_LINE] = "{key_place} of {host}, in front of the key",
+	[SSH_CONFIG] = "~/.ssh/config of this host",
+	[THIS_HOST] = "run on this host",
+	[CULVERT] = "culvert's command line",
+	[FAR_HOST] = "{host}",
+	[SERVER_HOST] = "the FTP server's host",
+};
+
+struct row {
+	const char *step;
+	enum advice_status status;
+	const char *text;
+	struct {
+		enum place place;
+		const char *put;    /* NULL: what the topic says; "": */
+		const char *remark; /* only that; or NULL */
+	} cures[ADVICE_CURES];
+	enum server_topic topic; /* of FTP_SERVER */
+};
+
+#define OK(finding, step, text) [finding] = { step, ADVICE_OK, text }
+#define SKIPPED(finding, step, text) [finding] = { step, ADVICE_SKIPPED, text }
+#define NOTE(finding, step, ...) [finding] = { step, ADVICE_NOTE, __VA_ARGS__ }
+#define UNTRIED(finding, step, ...) \
+	[finding] = { step, ADVICE_UNTRIED, __VA_ARGS__ }
+#define WRONG(finding, step, ...) \
+	[finding] = { step, ADVICE_WRONG, __VA_ARGS__ }
+
+/* Of sshd's refusals: the key's own line is known to be the cause, or not. */
+#define CURE_KEY                                                         \
+	{                                                                \
+		{ KEY_LINE, "{key_line}", "in place of what is there" }, \
+	}
+
+static const struct row rows[FINDINGS] = {
+	NOTE(NO_SUCH_TUNNEL, "tunnel",
+	    "there is no [tunnel {destination}] in {config}; taken for a "
+	    "host. The nearest is {nearest}"),
+	WRONG(CONFIG_FAILED, "ssh_config", "ssh -G fails: {why}",
+	    { { SSH_CONFIG, "", "what these words complain of" } }),
+	OK(NAME_OK, "name", "{host} is {addresses}"),
+	SKIPPED(NAME_PROXY, "name", "not looked up here: ssh goes by {proxy}"),
+	WRONG(NAME_UNKNOWN, "name", "{host} is not known: {why}",
+	    {
+		{ SSH_CONFIG, "HostName ADDRESS", "under Host {destination}" },
+		{ THIS_HOST, "culvert check [user@]HOST", "the right name" },
+	    }),
+	WRONG(NAME_NO_TUNNEL, "name",
+	    "{host} is not known: {why}; and there is no [tunnel "
+	    "{destination}] in {config}",
+	    {
+		{ THIS_HOST, "culvert check {nearest}", "the nearest there" },
+		{ SSH_CONFIG, "HostName ADDRESS", "under Host {destination}" },
+	    }),
+	OK(TCP_OK, "TCP", "{address} in {tcp_ms} ms: {sshd}"),
+	SKIPPED(TCP_PROXY, "TCP", "not tried: ssh goes by {proxy}"),
+	WRONG(TCP_REFUSED, "TCP", "nobody listens at {address}: {why}",
+	    {
+		{ SSH_CONFIG, "Port PORT",
+		    "the one that sshd has; or -p PORT" },
+		{ SSHD_CONFIG, "Port {port}", "and sshd is to run" },
+	    }),
+	WRONG(TCP_SILENT, "TCP",
+	    "{address} does not answer within 10 s: a packet filter, or a "
+	    "wrong address",
+	    {
+		{ FAR_HOST, "let TCP port {port} in" },
+		{ SSH_CONFIG, "HostName ADDRESS, Port PORT", "the right ones" },
+	    }),
+	WRONG(TCP_FAILED, "TCP", "{address} cannot be reached: {why}",
+	    { { SSH_CONFIG, "HostName ADDRESS", "the right one" } }),
+	WRONG(TCP_NO_WORD, "TCP",
+	    "{address} takes the connection, but says nothing, or closes it",
+	    {
+		{ SSHD_CONFIG, "MaxStartups 10:30:100",
+		    "and this host in no hosts.deny" },
+		{ SSH_CONFIG, "Port PORT", "if that is no sshd" },
+	    }),
+	WRONG(TCP_NOT_SSH, "TCP", "{address} is no SSH server; it says {why}",
+	    { { SSH_CONFIG, "Port PORT",
+		"the one that sshd has; or -p PORT" } }),
+
+	OK(HOST_KEY_OK, "host key", "{host_key}, as in {host_key_place}"),
+	WRONG(HOST_KEY_CHANGED, "host key",
+	    "it is not the one of {host_key_place}, but {host_key}: "
+	    "installed anew, or somebody in between",
+	    {
+		{ THIS_HOST, "ssh-keygen -f {known_hosts} -R {host_key_name}",
+		    "only if the administrator of {host} confirms the new one" },
+	    }),
+	WRONG(HOST_KEY_UNKNOWN, "host key",
+	    "{host_key} is not known, and nobody can be asked",
+	    {
+		{ THIS_HOST,
+		    "{ssh_command} -oStrictHostKeyChecking=accept-new true",
+		    "if the administrator of {host} confirms that key" },
+	    }),
+	WRONG(HOST_KEY_NONE_COMMON, "host key",
+	    "ssh takes none of the types that sshd has: {offer}",
+	    { { SSH_CONFIG, "HostKeyAlgorithms +{offer}" } }),
+	OK(LOGIN_OK, "authentication", "{user}, by {method}"),
+	WRONG(LOGIN_DENIED, "authentication",
+	    "sshd lets {user} in by none of these keys: {keys}; {ssh_why}",
+	    {
+		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public one" },
+		{ CULVERT, "-i FILE", "the private key that is there" },
+	    }),
+	WRONG(LOGIN_PASSWORD_ONLY, "authentication",
+	    "sshd lets {user} in by none of these keys: {keys}; it would "
+	    "take {methods}, but nobody can be asked",
+	    {
+		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public one" },
+		{ THIS_HOST, "the same in a terminal, without --batch" },
+	    }),
+	WRONG(LOGIN_TOO_MANY, "authentication",
+	    "sshd gave up before the right key came: {ssh_why}",
+	    {
+		{ SSH_CONFIG, "IdentitiesOnly yes",
+		    "and IdentityFile with the key" },
+	    }),
+	WRONG(LOGIN_KEY_OPEN, "authentication",
+	    "ssh does not use {key_file}: others can read it",
+	    { { THIS_HOST, "chmod 600 {key_file}" } }),
+	WRONG(KEX_NONE_COMMON, "key exchange",
+	    "ssh takes none of those that sshd has: {offer}",
+	    { { SSH_CONFIG, "KexAlgorithms +{offer}" } }),
+	WRONG(CIPHER_NONE_COMMON, "cipher",
+	    "ssh takes none of those that sshd has: {offer}",
+	    { { SSH_CONFIG, "Ciphers +{offer}" } }),
+	WRONG(SSH_CONFIG_WRONG, "ssh", "{ssh_why}",
+	    { { SSH_CONFIG, "", "what these words complain of" } }),
+	WRONG(SSH_FAILED, "ssh", "it could not connect: {why}"),
+	WRONG(SSH_CANNOT_RUN, "ssh", "it cannot be run: {why}",
+	    { { CULVERT, "--ssh PROGRAM", "or install openssh-client" } }),
+	OK(KEX_OK, "key exchange", "{kex}, which is post-quantum"),
+	NOTE(KEX_OLD, "key exchange",
+	    "{kex} is not post-quantum: who records this connection can "
+	    "read it once there is a quantum computer",
+	    {
+		{ SSHD_CONFIG,
+		    "KexAlgorithms ^sntrup761x25519-sha512@openssh.com",
+		    "OpenSSH 8.5 or newer" },
+		{ SSH_CONFIG,
+		    "KexAlgorithms ^sntrup761x25519-sha512@openssh.com" },
+	    }),
+	OK(CIPHER_OK, "cipher", "{cipher}"),
+	NOTE(CIPHER_OLD, "cipher", "{cipher} is one that OpenSSH has given up",
+	    {
+		{ SSHD_CONFIG, "Ciphers ^aes256-gcm@openssh.com" },
+		{ SSH_CONFIG, "Ciphers ^aes256-gcm@openssh.com" },
+	    }),
+	OK(NAGLE_NEVER, "Nagle", "{sshd} sends small packets at once"),
+	OK(NAGLE_OK, "Nagle",
+	    "sshd sends small packets at once, since a session has begun"),
+	NOTE(NAGLE_LEFT_ON, "Nagle",
+	    "--no-session: {sshd} delays small packets, often by 40 ms",
+	    { { CULVERT, "", "without --no-session" } }),
+	NOTE(NAGLE_NO_SESSION, "Nagle",
+	    "sshd delays small packets, often by 40 ms, since it begins no "
+	    "session: {why}",
+	    {
+		{ SSHD_CONFIG, "MaxSessions 10" },
+		{ FAR_HOST, "OpenSSH 10.1 or newer, which never delays them" },
+	    }),
+	NOTE(NAGLE_NO_SFTP, "Nagle",
+	    "sshd delays small packets, often by 40 ms, since it begins no "
+	    "session: {why}",
+	    {
+		{ SSHD_CONFIG, "Subsystem sftp internal-sftp" },
+		{ FAR_HOST, "OpenSSH 10.1 or newer, which never delays them" },
+	    }),
+	NOTE(NAGLE_UNKNOWN, "Nagle",
+	    "whether sshd delays small packets is not known: {why}"),
+
+	OK(LISTEN_OK, "listen", "{listen} is free"),
+	NOTE(LISTEN_TAKEN, "listen",
+	    "{why}; which is as it should be if that is culvert",
+	    { { CULVERT, "{forward} with another port in front" } }),
+	WRONG(LISTEN_WRONG, "listen", "{why}"),
+
+	OK(DIAL_OK, "dial", "{from} reaches {server}"),
+	WRONG(DIAL_FORBIDDEN_ALL, "dial",
+	    "sshd forwards nothing at all, not to {server} either",
+	    {
+		{ SSHD_CONFIG, "AllowTcpForwarding yes" },
+		{ SSHD_CONFIG, "DisableForwarding no" },
+	    }),
+	WRONG(DIAL_FORBIDDEN, "dial", "sshd must not connect to {server}",
+	    {
+		{ SSHD_CONFIG, "PermitOpen {server_host}:*" },
+		{ SSHD_CONFIG, "AllowTcpForwarding yes" },
+	    }),
+	WRONG(DIAL_FORBIDDEN_KEY, "dial",
+	    "this key may forward nothing, not to {server} either", CURE_KEY),
+	WRONG(DIAL_FORBIDDEN_KEY_OPEN, "dial",
+	    "this key must not connect to {server}: its permitopen", CURE_KEY),
+	WRONG(DIAL_REFUSED, "dial",
+	    "nobody listens at {server}, as {from} sees it: {why}",
+	    {
+		{ CULVERT, "{forward} with the FTP server's port at its end" },
+		{ SERVER_HOST, "", "the FTP server is to run" },
+	    }),
+	WRONG(DIAL_UNKNOWN, "dial", "{from} does not know {server}: {why}",
+	    {
+		{ CULVERT,
+		    "{forward} with the FTP server's address instead of its "
+		    "name" },
+	    }),
+	WRONG(DIAL_FAILED, "dial", "{from} does not reach {server}: {why}",
+	    { { SERVER_HOST, "let TCP port {server_port} in" } }),
+
+	OK(FORWARD_OK, "remote forward", "sshd listens at {far_listen}"),
+	SKIPPED(FORWARD_NEVER, "remote forward",
+	    "--server-mode passive: sshd is never asked to listen"),
+	WRONG(FORWARD_NOTHING, "remote forward",
+	    "sshd forwards nothing at all: see dial"),
+	WRONG(FORWARD_FORBIDDEN, "remote forward",
+	    "sshd listens for nobody: {not_forwarded}",
+	    { { SSHD_CONFIG, "AllowTcpForwarding yes" } }),
+	WRONG(FORWARD_FORBIDDEN_LISTEN, "remote forward",
+	    "sshd must not listen at {far_listen}",
+	    { { SSHD_CONFIG, "PermitListen {permitlisten}:*" } }),
+	WRONG(FORWARD_NOT_THERE, "remote forward",
+	    "sshd refuses to listen at {far_listen}: it must not, or that is "
+	    "no address of its own",
+	    {
+		{ CULVERT, "--far-address ADDRESS", "one of {host}" },
+		{ SSHD_CONFIG, "PermitListen {permitlisten}:*" },
+		{ KEY_LINE, "{key_line}", "in place of what is there" },
+	    }),
+	WRONG(FORWARD_FORBIDDEN_KEY_LISTEN, "remote forward",
+	    "sshd must not listen at {far_listen} for this key: its "
+	    "permitlisten",
+	    CURE_KEY),
+	WRONG(FORWARD_GATEWAY, "remote forward",
+	    "sshd listens on its loopback instead of {far_listen}",
+	    { { SSHD_CONFIG, "GatewayPorts clientspecified" } }),
+	NOTE(FORWARD_TAKEN, "remote forward",
+	    "{far_listen} is taken on the SSH server; which is as it should "
+	    "be if that is culvert",
+	    { { CULVERT, "{forward} with another port in front" } }),
+	WRONG(FORWARD_FAILED, "remote forward",
+	    "sshd does not listen at {far_listen}: {why}"),
+
+	OK(CLIENT_PASSIVE_OK, "passive clients",
+	    "sshd listens for their data connections"),
+	WRONG(CLIENT_PASSIVE_WRONG, "passive clients",
+	    "sshd does not listen for their data connections: {why}",
+	    {
+		{ SSHD_CONFIG, "PermitListen {permitlisten}:*" },
+		{ KEY_LINE, "{key_line}" },
+	    }),
+	OK(CLIENT_ACTIVE_OK, "active clients",
+	    "sshd reaches clients on its own host"),
+	WRONG(CLIENT_ACTIVE_FORBIDDEN, "active clients",
+	    "sshd must not connect to clients on its own host",
+	    {
+		{ SSHD_CONFIG, "AllowTcpForwarding yes" },
+		{ SSHD_CONFIG, "PermitOpen 127.0.0.1:* [::1]:*" },
+		{ KEY_LINE, "{key_line}" },
+	    }),
+	NOTE(CLIENT_ACTIVE_FAILED, "active clients",
+	    "whether sshd reaches them was not found out: {why}"),
+
+	OK(GREETING_OK, "greeting", "{greeting}"),
+	WRONG(GREETING_REFUSED, "greeting",
+	    "the FTP server takes nobody now: {reply}"),
+	WRONG(GREETING_TLS, "greeting",
+	    "{server} says nothing before TLS begins, as port 990 does: "
+	    "culvert has nothing to see there",
+	    { { CULVERT, "{forward} with the port of plain FTP at its end" } }),
+	WRONG(GREETING_NOT_FTP, "greeting",
+	    "{server} is no FTP server; it says {reply}",
+	    { { CULVERT, "{forward} with the FTP server's port at its end" } }),
+	WRONG(GREETING_ENDED, "greeting",
+	    "{server} closes the connection at once: {why}",
+	    {
+		{ SERVER_HOST, "let {from} in",
+		    "hosts.allow, limits on connections" },
+	    }),
+	WRONG(GREETING_SILENT, "greeting",
+	    "{server} takes the connection, but says nothing for 10 s",
+	    { { CULVERT, "{forward} with the FTP server's port at its end" } }),
+	OK(FEAT_OK, "FEAT", "{feat}"),
+	NOTE(FEAT_NONE, "FEAT", "the server has none: {reply}"),
+	OK(TLS_NONE, "TLS", "the server has none; SSH encrypts"),
+	OK(TLS_OFFERED, "TLS",
+	    "offered, not demanded; culvert keeps it from clients, SSH "
+	    "encrypts"),
+	WRONG(TLS_DEMANDED, "TLS",
+	    "the server demands TLS, in which culvert cannot see data "
+	    "connections: {reply}",
+	    {
+		{ FTP_SERVER, NULL },
+		{ CULVERT, "--allow-tls",
+		    "then data connections go outside of SSH" },
+	    },
+	    TOPIC_TLS),
+	WRONG(TLS_DEMANDED_DATA, "TLS",
+	    "the server demands TLS for data connections: {reply}",
+	    {
+		{ FTP_SERVER, NULL },
+		{ CULVERT, "--allow-tls",
+		    "then data connections go outside of SSH" },
+	    },
+	    TOPIC_TLS_DATA),
+	UNTRIED(NETRC_WRONG, "netrc", "{netrc} cannot be used: {why}",
+	    { { THIS_HOST,
+		"--netrc FILE, with machine, login and password" } }),
+	NOTE(NETRC_OPEN, "netrc", "others can read {netrc}",
+	    { { THIS_HOST, "chmod 600 {netrc}" } }),
+	OK(USER_OK, "FTP login", "{ftp_user}"),
+	UNTRIED(USER_NOT_GIVEN, "FTP login",
+	    "not tried, nor any transfer: no user was given",
+	    {
+		{ THIS_HOST, "culvert check --user NAME",
+		    "or machine {machine} in {netrc}" },
+	    }),
+	UNTRIED(USER_NO_PASSWORD, "FTP login",
+	    "not tried: there is no terminal to ask for the password of "
+	    "{ftp_user}",
+	    {
+		{ THIS_HOST,
+		    "machine {machine} login {ftp_user} password PASSWORD",
+		    "in {netrc}" },
+	    }),
+	WRONG(USER_DENIED, "FTP login",
+	    "the server does not let {ftp_user} in with that password: {reply}",
+	    {
+		{ THIS_HOST, "the right password, or user", "--user, {netrc}" },
+		{ FTP_SERVER, NULL },
+	    },
+	    TOPIC_LOGIN),
+	UNTRIED(USER_ACCOUNT, "FTP login",
+	    "the server asks for an account (ACCT), which this check has "
+	    "not: {reply}"),
+	WRONG(SERVER_LOST, "FTP", "the server does not answer any more: {why}"),
+	OK(MODE_OK, "{verb}", "a listing of {bytes} bytes"),
+	UNTRIED(MODE_NOT_TRIED, "{verb}", "not tried: nobody is logged in"),
+	SKIPPED(MODE_NOT_USED, "{verb}", "not used: --server-mode"),
+	SKIPPED(MODE_OTHER_FAMILY, "{verb}",
+	    "is for IPv4, and the server is on IPv6"),
+	WRONG(MODE_REFUSED_PASSIVE, "{verb}",
+	    "the server refuses passive mode: {reply}",
+	    { { FTP_SERVER, NULL } }, TOPIC_PASSIVE),
+	WRONG(MODE_REFUSED_ACTIVE, "{verb}",
+	    "the server refuses active mode: {reply}", { { FTP_SERVER, NULL } },
+	    TOPIC_ACTIVE),
+	WRONG(MODE_REFUSED_VERB, "{verb}", "the server refuses it: {reply}",
+	    { { FTP_SERVER, NULL } }, TOPIC_VERB),
+	WRONG(MODE_REFUSED_APART, "{verb}",
+	    "the server refuses an address on the SSH server's loopback, "
+	    "being on another host: {reply}",
+	    {
+		{ CULVERT, "--far-address ADDRESS",
+		    "of {host}; with GatewayPorts clientspecified in its "
+		    "sshd_config" },
+	    }),
+	WRONG(MODE_NO_PORT, "{verb}", "no port is found in its reply: {reply}"),
+	WRONG(MODE_FORBIDDEN, "{verb}",
+	    "sshd must not connect to the server's data port {data_port}",
+	    {
+		{ SSHD_CONFIG, "PermitOpen {server_host}:*" },
+		{ CULVERT, "--server-mode active", "where that works" },
+	    }),
+	WRONG(MODE_FORBIDDEN_KEY, "{verb}",
+	    "this key must not connect to the server's data port {data_port}",
+	    {
+		{ KEY_LINE, "{key_line}", "in place of what is there" },
+		{ CULVERT, "--server-mode active", "where that works" },
+	    }),
+	WRONG(MODE_NO_LISTENER, "{verb}",
+	    "{from} does not listen for it: see remote forward"),
+	WRONG(MODE_DIAL_FAILED, "{verb}",
+	    "{from} does not reach the server's data port {data_port}: {why}",
+	    {
+		{ FTP_SERVER, NULL },
+		{ CULVERT, "--server-mode active", "where that works" },
+	    },
+	    TOPIC_PORTS),
+	WRONG(MODE_DIAL_REPLY, "{verb}",
+	    "{from} does not reach the address in its reply: see there"),
+	WRONG(MODE_NOT_COME, "{verb}",
+	    "the server does not connect to {why}: {reply}",
+	    {
+		{ SERVER_HOST,
+		    "let TCP from it to ports above 1023 of {from} out" },
+	    }),
+	WRONG(MODE_PEER, "{verb}",
+	    "the server does not trust the data connection's other end: "
+	    "{reply}",
+	    { { FTP_SERVER, NULL } }, TOPIC_PEER),
+	WRONG(MODE_CUT, "{verb}",
+	    "the listing is not whole ({bytes} bytes): {why}"),
+	WRONG(MODE_TLS, "{verb}", "refused without TLS: see TLS"),
+	NOTE(MODE_NO_LISTING, "{verb}",
+	    "the data connection stands, but the server lists nothing: "
+	    "{reply}"),
+	OK(ADDRESS_OK, "address in 227", "{announced}"),
+	OK(ADDRESS_FAR, "address in 227",
+	    "{announced}; culvert connects to {server_host}, whatever it says"),
+	NOTE(ADDRESS_WRONG, "address in 227",
+	    "{announced} is not {server_host}; culvert does not mind, "
+	    "clients without it would fail",
+	    { { FTP_SERVER, NULL } }, TOPIC_ADDRESS),
+	WRONG(ADDRESS_WRONG_USED, "address in 227",
+	    "{announced} is not {server_host}, and --server-data-host reply "
+	    "believes it",
+	    {
+		{ FTP_SERVER, NULL },
+		{ CULVERT, "", "without --server-data-host reply" },
+	    },
+	    TOPIC_ADDRESS),
+	OK(ROUND_TRIP, "round trip",
+	    "{rtt_ms} ms, a command through SSH and its reply (median of "
+	    "{count} NOOP)"),
+};
+
+const char *
+advice_status_name(enum advice_status status)
+{
+	static const char *const names[] = {
+		[ADVICE_OK] = "ok",
+		[ADVICE_SKIPPED] = "skipped",
+		[ADVICE_NOTE] = "note",
+		[ADVICE_UNTRIED] = "untried",
+		[ADVICE_WRONG] = "WRONG",
+	};
+
+	return names[status];
+}
+
+enum advice_status
+advice_worst(enum finding finding)
+{
+	return rows[finding].status;
+}
+
+/* Puts the facts in the place of their names. */
+static void
+expand(const struct facts *facts, const char *text, char *ret, size_t size)
+{
+	size_t len = 0;
+
+	while (*text != '\0' && len + 1 < size) {
+		const char *end = *text == '{' ? strchr(text, '}') : NULL;
+		const char *fact;
+		int n;
+
+		if (end == NULL) {
+			ret[len++] = *text++;
+			continue;
+		}
+		fact = facts_find(facts, text + 1, (size_t)(end - text) - 1);
+		assert(fact != NULL);
+		n = snprintf(ret + len, size - len, "%s", fact);
+		len += (size_t)n < size - len ? (size_t)n : size - len - 1;
+		text = end + 1;
+	}
+	ret[len] = '\0';
+}
+
+static void
+make_cure(const struct row *row, size_t i, const struct facts *facts,
+    struct advice_cure *cure)
+{
+	enum place place = row->cures[i].place;
+	bool server = place == FTP_SERVER;
+
+	expand(facts, server ? server_place(facts->kind) : places[place],
+	    cure->place, sizeof(cure->place));
+	expand(facts,
+	    server ? server_setting(facts->kind, row->topic) :
+		     row->cures[i].put,
+	    cure->put, sizeof(cure->put));
+	expand(facts, row->cures[i].remark != NULL ? row->cures[i].remark : "",
+	    cure->remark, sizeof(cure->remark));
+}
+
+void
+advice_make(enum finding finding, const struct facts *facts, struct advice *ret)
+{
+	const struct row *row = &rows[finding];
+
+	expand(facts, row->step, ret->step, sizeof(ret->step));
+	ret->status = row->status;
+	ret->n_cures = 0;
+	expand(facts, row->text, ret->text, sizeof(ret->text));
+	while (ret->n_cures < ADVICE_CURES &&
+	    row->cures[ret->n_cures].place != PLACE_NONE) {
+		make_cure(row, ret->n_cures, facts, &ret->cures[ret->n_cures]);
+		ret->n_cures++;
+	}
+}

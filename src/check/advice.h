@@ -1,0 +1,168 @@
+/*
+ * What the doctor says: each finding with its step, how bad it is, and what
+ * cures it, where.  Facts in, texts out; pure.
+ */
+#ifndef CHECK_ADVICE_H
+#define CHECK_ADVICE_H
+
+#include <stddef.h>
+
+#include "check/facts.h"
+
+/* How bad it is. */
+enum advice_status {
+	ADVICE_OK,
+	ADVICE_SKIPPED, /* not looked at, and it does not matter */
+	ADVICE_NOTE,	/* transfers work all the same */
+	ADVICE_UNTRIED, /* not looked at, and transfers may depend on it */
+	ADVICE_WRONG,	/* transfers will fail */
+};
+
+/* In the order of their steps.  What is said of each: advice.c. */
+enum finding {
+	/* the destination */
+	NO_SUCH_TUNNEL,
+	CONFIG_FAILED,
+	NAME_OK,
+	NAME_PROXY,
+	NAME_UNKNOWN,
+	NAME_NO_TUNNEL,
+	TCP_OK,
+	TCP_PROXY,
+	TCP_REFUSED,
+	TCP_SILENT,
+	TCP_FAILED,
+	TCP_NO_WORD,
+	TCP_NOT_SSH,
+	/* ssh */
+	HOST_KEY_OK,
+	HOST_KEY_CHANGED,
+	HOST_KEY_UNKNOWN,
+	HOST_KEY_NONE_COMMON,
+	LOGIN_OK,
+	LOGIN_DENIED,
+	LOGIN_PASSWORD_ONLY,
+	LOGIN_TOO_MANY,
+	LOGIN_KEY_OPEN,
+	KEX_NONE_COMMON,
+	CIPHER_NONE_COMMON,
+	SSH_CONFIG_WRONG,
+	SSH_FAILED,
+	SSH_CANNOT_RUN,
+	KEX_OK,
+	KEX_OLD,
+	CIPHER_OK,
+	CIPHER_OLD,
+	NAGLE_NEVER,
+	NAGLE_OK,
+	NAGLE_LEFT_ON,
+	NAGLE_NO_SESSION,
+	NAGLE_NO_SFTP,
+	NAGLE_UNKNOWN,
+	/* where clients connect */
+	LISTEN_OK,
+	LISTEN_TAKEN,
+	LISTEN_WRONG,
+	/* sshd: to the FTP server */
+	DIAL_OK,
+	DIAL_FORBIDDEN_ALL,
+	DIAL_FORBIDDEN,
+	DIAL_FORBIDDEN_KEY,
+	DIAL_FORBIDDEN_KEY_OPEN,
+	DIAL_REFUSED,
+	DIAL_UNKNOWN,
+	DIAL_FAILED,
+	/* sshd: listening */
+	FORWARD_OK,
+	FORWARD_NEVER,
+	FORWARD_NOTHING,
+	FORWARD_FORBIDDEN,
+	FORWARD_FORBIDDEN_LISTEN,
+	FORWARD_NOT_THERE,
+	FORWARD_FORBIDDEN_KEY_LISTEN,
+	FORWARD_GATEWAY,
+	FORWARD_TAKEN,
+	FORWARD_FAILED,
+	/* clients beyond sshd */
+	CLIENT_PASSIVE_OK,
+	CLIENT_PASSIVE_WRONG,
+	CLIENT_ACTIVE_OK,
+	CLIENT_ACTIVE_FORBIDDEN,
+	CLIENT_ACTIVE_FAILED,
+	/* the FTP server */
+	GREETING_OK,
+	GREETING_REFUSED,
+	GREETING_TLS,
+	GREETING_NOT_FTP,
+	GREETING_ENDED,
+	GREETING_SILENT,
+	FEAT_OK,
+	FEAT_NONE,
+	TLS_NONE,
+	TLS_OFFERED,
+	TLS_DEMANDED,
+	TLS_DEMANDED_DATA,
+	NETRC_WRONG,
+	NETRC_OPEN,
+	USER_OK,
+	USER_NOT_GIVEN,
+	USER_NO_PASSWORD,
+	USER_DENIED,
+	USER_ACCOUNT,
+	SERVER_LOST,
+	MODE_OK,
+	MODE_NOT_TRIED,
+	MODE_NOT_USED,
+	MODE_OTHER_FAMILY,
+	MODE_REFUSED_PASSIVE,
+	MODE_REFUSED_ACTIVE,
+	MODE_REFUSED_VERB,
+	MODE_REFUSED_APART,
+	MODE_NO_PORT,
+	MODE_FORBIDDEN,
+	MODE_FORBIDDEN_KEY,
+	MODE_NO_LISTENER,
+	MODE_DIAL_FAILED,
+	MODE_DIAL_REPLY,
+	MODE_NOT_COME,
+	MODE_PEER,
+	MODE_CUT,
+	MODE_TLS,
+	MODE_NO_LISTING,
+	ADDRESS_OK,
+	ADDRESS_FAR,
+	ADDRESS_WRONG,
+	ADDRESS_WRONG_USED,
+	ROUND_TRIP,
+	FINDINGS,
+};
+
+/* One thing to do: a place, the line to put there, and what is to be known of
+ * it; the line, or the remark, may be empty. */
+struct advice_cure {
+	char place[FACT_MAX];
+	char put[2 * FACT_MAX];
+	char remark[FACT_MAX];
+};
+
+#define ADVICE_CURES 3
+
+struct advice {
+	char step[32]; /* "host key" */
+	enum advice_status status;
+	char text[4 * FACT_MAX];
+	struct advice_cure cures[ADVICE_CURES];
+	size_t n_cures; /* any of them may be it; the likelier comes first */
+};
+
+/* What is said of that; the status is that of advice_worst(). */
+void advice_make(enum finding finding, const struct facts *facts,
+    struct advice *ret);
+
+/* How bad it is when nothing makes up for it. */
+enum advice_status advice_worst(enum finding finding);
+
+/* "ok", "note", "WRONG", ... */
+const char *advice_status_name(enum advice_status status);
+
+#endif

@@ -1,0 +1,337 @@
+/*
+ * The doctor: start-up, its loop, and the end.
+ */
+#include "check/check.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/privileges.h"
+#include "check/check_priv.h"
+
+static const int own_signals[CHECK_SIGNALS] = { SIGINT, SIGTERM, SIGHUP };
+
+/* ---- findings ---- */
+
+void
+check_find_as(struct check *check, enum finding finding,
+    enum advice_status status)
+{
+	struct advice advice;
+
+	advice_make(finding, &check->facts, &advice);
+	advice.status = status;
+	report_add(check->report, &advice);
+}
+
+void
+check_find(struct check *check, enum finding finding)
+{
+	check_find_as(check, finding, advice_worst(finding));
+}
+
+void
+check_find_last(struct check *check, enum finding finding)
+{
+	check_find(check, finding);
+	check_end(check);
+}
+
+/* ---- steps ---- */
+
+static void
+on_next(uv_timer_t *timer)
+{
+	struct check *check = timer->data;
+
+	if (!check->ending)
+		check->step(check);
+}
+
+void
+check_next(struct check *check, check_step *step)
+{
+	check->step = step;
+	if (!check->ending)
+		uv_timer_start(&check->next, on_next, 0, 0);
+}
+
+void
+check_end(struct check *check)
+{
+	if (check->ending)
+		return;
+	check->ending = true;
+	uv_timer_stop(&check->next);
+	uv_timer_stop(&check->limit);
+	step_config_free(check);
+	step_reach_free(check);
+	step_forward_free(check);
+	side_free(check->far);
+	side_free(check->near);
+	check->far = check->near = NULL;
+	if (check->link_runs)
+		links_stop(check->links);
+}
+
+static void
+on_signal(uv_signal_t *handle, int signum)
+{
+	struct check *check = handle->data;
+
+	(void)signum;
+	check->interrupted = true;
+	check_end(check);
+}
+
+/* ---- start-up ---- */
+
+/* What ssh says, also by -v. */
+static void
+on_line(void *ctx, const char *text)
+{
+	struct check *check = ctx;
+
+	facts_hear(&check->facts, text);
+}
+
+/* As people write it for a shell. */
+static void
+set_ssh_command(struct check *check)
+{
+	struct facts *facts = &check->facts;
+	const struct options *conf = check->conf;
+
+	if (!suggest_ssh(conf->ssh_arguments, conf->n_ssh_arguments,
+		conf->destination, facts->ssh_command,
+		sizeof(facts->ssh_command)))
+		facts->ssh_command[0] = '\0';
+}
+
+/* What the options say already. */
+static void
+set_facts(struct check *check)
+{
+	const struct check_options *options = check->options;
+	struct facts *facts = &check->facts;
+	const char *destination = check->conf->destination;
+	const char *file = options->looked != NULL ? options->looked : "";
+	const char *nearest = options->nearest != NULL ? options->nearest : "";
+	const char *netrc = login_netrc(check->login);
+
+	fact_words(facts->destination, destination, strlen(destination));
+	fact_words(facts->config, file, strlen(file));
+	fact_words(facts->nearest, nearest, strlen(nearest));
+	fact_words(facts->netrc, netrc, strlen(netrc));
+	set_ssh_command(check);
+	if (!suggest_key_line(check->conf, check->modes,
+		check->conf->server_mode, facts->key_line,
+		sizeof(facts->key_line)))
+		facts->key_line[0] = '\0';
+}
+
+static void
+watch_signals(struct check *check)
+{
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < CHECK_SIGNALS; i++) {
+		uv_signal_init(&check->loop, &check->signals[i]);
+		check->signals[i].data = check;
+		uv_signal_start(&check->signals[i], on_signal, own_signals[i]);
+		uv_unref((uv_handle_t *)&check->signals[i]);
+	}
+}
+
+/* Nothing can start ssh any more. */
+static void
+on_monitor_lost(void *ctx)
+{
+	struct check *check = ctx;
+
+	log_err("culvert's monitor process has ended, and ssh with it");
+	check->interrupted = true;
+	check_end(check);
+}
+
+static bool
+start_loop(struct check *check)
+{
+	int err;
+
+	/* io_uring would go round the filter of system calls. */
+	setenv("UV_USE_IO_URING", "0", 1);
+	err = uv_loop_init(&check->loop);
+	if (err == 0)
+		err = monitor_attach(check->monitor, &check->loop,
+		    on_monitor_lost, check);
+	if (err != 0) {
+		log_err("cannot start: %s", uv_strerror(err));
+		return false;
+	}
+	uv_timer_init(&check->loop, &check->next);
+	uv_timer_init(&check->loop, &check->limit);
+	check->next.data = check->limit.data = check;
+	watch_signals(check);
+	return true;
+}
+
+static bool
+make_parts(struct check *check)
+{
+	const struct check_options *options = check->options;
+	const struct report_options report = {
+		.json = options->json,
+		.quiet = check->conf->quiet,
+	};
+
+	window_budget_init(&check->budget, LIMIT_MEMORY, LIMIT_WINDOW_MAX);
+	check->net = net_new(&check->loop);
+	check->report = report_new(&report);
+	check->outcomes =
+	    calloc(check->conf->n_forwards, sizeof(*check->outcomes));
+	check->login =
+	    login_new(check->conf, options->ftp_user, options->netrc);
+	if (check->net != NULL && check->report != NULL &&
+	    check->outcomes != NULL && check->login != NULL)
+		return true;
+	log_err("out of memory");
+	return false;
+}
+
+static void
+set_link(struct check *check)
+{
+	check->hearer = (struct words_hearer) { on_line, check };
+	check->link = check->options->link;
+	check->link.monitor = check->monitor;
+	check->link.directory = check->directory;
+	check->link.budget = &check->budget;
+	check->link.hearer = &check->hearer;
+	/* Its words are in the findings. */
+	check->link.quiet = true;
+	/* step_connect.c has one that is listened to. */
+	check->link.session = false;
+}
+
+static bool
+drop_privileges(const struct check *check)
+{
+	const struct privileges privileges = {
+		.directory = check->directory,
+		.no_filters = check->conf->no_confine,
+	};
+
+	return privileges_drop(&privileges);
+}
+
+/* ---- the end ---- */
+
+static enum check_status
+tell_verdict(struct check *check)
+{
+	const struct check_options *options = check->options;
+	enum options_mode mode = suggest_mode(check->conf, check->modes);
+	const struct suggest_command command = {
+		.options = options->given,
+		.n_options = options->n_given,
+		.tunnel = options->tunnel,
+		.config = options->config,
+		.mode = mode,
+		.destination = check->conf->destination,
+	};
+	char text[SUGGEST_MAX], key[SUGGEST_MAX];
+	const struct report_end end = {
+		.destination = options->tunnel != NULL ?
+		    options->tunnel :
+		    check->facts.destination,
+		.command =
+		    suggest_command(&command, text, sizeof(text)) ? text : "",
+		.key_line = suggest_key_line(check->conf, check->modes, mode,
+				key, sizeof(key)) ?
+		    key :
+		    "",
+		.key_place = check->facts.key_place,
+	};
+
+	if (!report_finish(check->report, &end)) {
+		log_err("cannot write the report");
+		return CHECK_FAILS;
+	}
+	if (report_worst(check->report) == ADVICE_WRONG)
+		return CHECK_FAILS;
+	return report_worst(check->report) == ADVICE_UNTRIED ? CHECK_UNKNOWN :
+							       CHECK_WORKS;
+}
+
+/* When the loop has run dry. */
+static void
+free_all(struct check *check)
+{
+	int err;
+
+	for (size_t i = 0; i < CHECK_SIGNALS; i++)
+		uv_close((uv_handle_t *)&check->signals[i], NULL);
+	uv_close((uv_handle_t *)&check->next, NULL);
+	uv_close((uv_handle_t *)&check->limit, NULL);
+	nodelay_free(check->nodelay);
+	links_free(check->links);
+	monitor_detach(check->monitor);
+	/* For the handles that were closed just now. */
+	uv_run(&check->loop, UV_RUN_DEFAULT);
+	net_free(check->net);
+	err = uv_loop_close(&check->loop);
+	assert(err == 0);
+	monitor_free(check->monitor);
+	privdir_remove(check->directory);
+	report_free(check->report);
+	free(check->outcomes);
+	login_free(check->login);
+}
+
+/* Up to where it is confined. */
+static bool
+start(struct check *check)
+{
+	if (!make_parts(check))
+		return false;
+	set_facts(check);
+	set_link(check);
+	step_forward_bind(check);
+	return drop_privileges(check);
+}
+
+int
+check_run(const struct check_options *options)
+{
+	static struct check check;
+	const struct monitor_options monitor = {
+		.first = &options->link,
+		.n = 1,
+	};
+	int status = CHECK_FAILS;
+
+	check.options = options;
+	check.conf = options->options;
+	if (monitor_fork(&monitor, &check.monitor) != 0)
+		return CHECK_FAILS;
+	snprintf(check.directory, sizeof(check.directory), "%s",
+	    monitor_directory(check.monitor));
+	if (!start_loop(&check))
+		return CHECK_FAILS;
+	if (start(&check)) {
+		if (options->named)
+			check_find(&check, NO_SUCH_TUNNEL);
+		step_config(&check);
+	} else {
+		check.interrupted = true;
+	}
+	uv_run(&check.loop, UV_RUN_DEFAULT);
+	if (!check.interrupted)
+		status = (int)tell_verdict(&check);
+	free_all(&check);
+	return status;
+}

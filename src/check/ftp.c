@@ -1,0 +1,289 @@
+/*
+ * The control connection of the doctor.
+ */
+#include "check/ftp.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/stream.h"
+#include "ftp/line.h"
+#include "ftp/reply.h"
+#include "limits.h"
+
+struct ftp {
+	struct side *side;
+	struct stream *stream; /* NULL: lost */
+	uv_timer_t timer;      /* of the wait, or owed words of the loss */
+	struct line_reader lines;
+	struct reply_reader place;
+	bool was_open;
+	int err; /* of the loss */
+	char why[FACT_MAX];
+	ftp_reply_cb *done; /* NULL: nobody waits */
+	void *ctx;
+	char text[FTP_REPLY_MAX];
+	size_t len;
+};
+
+/* ---- what is told ---- */
+
+static void
+tell(struct ftp *ftp, const struct ftp_reply *reply)
+{
+	ftp_reply_cb *done = ftp->done;
+
+	uv_timer_stop(&ftp->timer);
+	ftp->done = NULL;
+	done(ftp->ctx, reply);
+}
+
+static void
+tell_no_reply(struct ftp *ftp, int err, const char *why)
+{
+	struct ftp_reply reply = { .err = err, .lines = "" };
+
+	fact_words(reply.text, why, strlen(why));
+	tell(ftp, &reply);
+}
+
+/* The reply is whole; its last line has so many bytes. */
+static void
+tell_reply(struct ftp *ftp, unsigned code, const uint8_t *line, size_t len)
+{
+	struct ftp_reply reply = {
+		.code = code,
+		.lines = ftp->text,
+		.len = ftp->len,
+	};
+	size_t telnet = line_telnet_prefix(line, len);
+
+	fact_words(reply.text, line + telnet, len - telnet);
+	if (ftp->done != NULL)
+		tell(ftp, &reply);
+}
+
+static void
+on_late(uv_timer_t *timer)
+{
+	struct ftp *ftp = timer->data;
+
+	if (ftp->stream == NULL)
+		tell_no_reply(ftp, ftp->err, ftp->why);
+	else
+		tell_no_reply(ftp, -ETIMEDOUT, "no reply in time");
+}
+
+static void
+begin_wait(struct ftp *ftp, ftp_reply_cb *done, void *ctx, uint64_t ms)
+{
+	ftp->done = done;
+	ftp->ctx = ctx;
+	uv_timer_start(&ftp->timer, on_late, ftp->stream == NULL ? 0 : ms, 0);
+}
+
+/* ---- the stream ---- */
+
+static void
+on_opened(void *ctx)
+{
+	struct ftp *ftp = ctx;
+
+	ftp->was_open = true;
+	stream_read_start(ftp->stream);
+}
+
+static void
+lose(struct ftp *ftp, int err, const char *why)
+{
+	stream_close(ftp->stream);
+	ftp->stream = NULL;
+	ftp->err = err;
+	fact_words(ftp->why, why, strlen(why));
+	if (ftp->done != NULL)
+		tell_no_reply(ftp, err, why);
+}
+
+/* One line. */
+static void
+take_line(struct ftp *ftp, const uint8_t *line, size_t len)
+{
+	enum reply_place place;
+	unsigned code;
+
+	place = reply_next(&ftp->place, line, len, &code);
+	if (place == REPLY_STRAY || place == REPLY_FIRST || place == REPLY_ONLY)
+		ftp->len = 0;
+	if (len < sizeof(ftp->text) - ftp->len) {
+		memcpy(ftp->text + ftp->len, line, len);
+		ftp->len += len;
+		ftp->text[ftp->len] = '\0';
+	}
+	if (place == REPLY_STRAY)
+		code = 1; /* of no server */
+	if (place != REPLY_FIRST && place != REPLY_INNER)
+		tell_reply(ftp, code, line, line_text_len(line, len));
+}
+
+/* All whole lines, as long as somebody waits; the others wait for him. */
+static void
+take_lines(struct ftp *ftp)
+{
+	const uint8_t *line;
+	uint8_t copy[FTP_REPLY_MAX];
+	size_t len;
+
+	while (ftp->stream != NULL && ftp->done != NULL) {
+		enum line_result result =
+		    line_reader_peek(&ftp->lines, &line, &len);
+
+		if (result == LINE_MORE)
+			return;
+		/* In the call the connection may be closed. */
+		memcpy(copy, line, len);
+		line_reader_consume(&ftp->lines, len);
+		take_line(ftp, copy, len);
+	}
+}
+
+static void
+on_data(void *ctx, const struct iovec *pieces, size_t n)
+{
+	struct ftp *ftp = ctx;
+
+	for (size_t i = 0; i < n; i++)
+		if (line_reader_feed(&ftp->lines, pieces[i].iov_base,
+			pieces[i].iov_len) != 0) {
+			lose(ftp, -ENOBUFS, "it sends too much");
+			return;
+		}
+	take_lines(ftp);
+}
+
+static void
+on_eof(void *ctx)
+{
+	struct ftp *ftp = ctx;
+
+	if (ftp->stream != NULL)
+		lose(ftp, -EPIPE, "it has ended the connection");
+}
+
+static void
+on_drained(void *ctx)
+{
+	(void)ctx;
+}
+
+static void
+on_closed(void *ctx, int err, const char *why)
+{
+	lose(ctx, err, why);
+}
+
+static const struct stream_handler ftp_handler = {
+	.opened = on_opened,
+	.data = on_data,
+	.eof = on_eof,
+	.drained = on_drained,
+	.closed = on_closed,
+};
+
+/* ---- ftp.h ---- */
+
+struct ftp *
+ftp_open(uv_loop_t *loop, struct side *side, const struct side_to *to,
+    ftp_reply_cb *done, void *ctx)
+{
+	struct ftp *ftp = calloc(1, sizeof(*ftp));
+
+	if (ftp == NULL)
+		return NULL;
+	ftp->side = side;
+	ftp->stream = side_dial(side, to, &ftp_handler, ftp);
+	if (ftp->stream == NULL) {
+		free(ftp);
+		return NULL;
+	}
+	line_reader_init(&ftp->lines, FTP_REPLY_MAX - 1, LIMIT_CONTROL_INPUT);
+	uv_timer_init(loop, &ftp->timer);
+	ftp->timer.data = ftp;
+	begin_wait(ftp, done, ctx, LIMIT_CHECK_CONNECT_MS);
+	return ftp;
+}
+
+bool
+ftp_was_open(const struct ftp *ftp)
+{
+	return ftp->was_open;
+}
+
+void
+ftp_ends(struct ftp *ftp, struct addr *ret_local, struct addr *ret_peer)
+{
+	*ret_local = *ret_peer = (struct addr) { .family = AF_UNSPEC };
+	if (ftp->stream != NULL)
+		side_ends(ftp->side, ftp->stream, ret_local, ret_peer);
+}
+
+void
+ftp_send(struct ftp *ftp, ftp_reply_cb *done, void *ctx, const char *format,
+    ...)
+{
+	char line[1024];
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(line, sizeof(line) - 2, format, args);
+	va_end(args);
+	if (len < 0 || (size_t)len >= sizeof(line) - 2)
+		len = sizeof(line) - 3;
+	memcpy(line + len, "\r\n", 2);
+	/* What failed is told by closed(). */
+	if (ftp->stream != NULL &&
+	    stream_write(ftp->stream, line, (size_t)len + 2) != 0)
+		log_verbose("a command could not be sent");
+	explicit_bzero(line, sizeof(line));
+	begin_wait(ftp, done, ctx, LIMIT_CHECK_REPLY_MS);
+}
+
+static void
+on_wait_over(uv_timer_t *timer)
+{
+	struct ftp *ftp = timer->data;
+
+	uv_timer_start(timer, on_late, LIMIT_CHECK_REPLY_MS, 0);
+	take_lines(ftp);
+}
+
+void
+ftp_wait(struct ftp *ftp, ftp_reply_cb *done, void *ctx)
+{
+	begin_wait(ftp, done, ctx, LIMIT_CHECK_REPLY_MS);
+	/* It may be there already. */
+	if (ftp->stream != NULL)
+		uv_timer_start(&ftp->timer, on_wait_over, 0, 0);
+}
+
+static void
+on_freed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void
+ftp_close(struct ftp *ftp)
+{
+	if (ftp == NULL)
+		return;
+	stream_close(ftp->stream);
+	ftp->stream = NULL;
+	ftp->done = NULL;
+	line_reader_free(&ftp->lines);
+	uv_close((uv_handle_t *)&ftp->timer, on_freed);
+}

@@ -1,0 +1,284 @@
+/*
+ * What was found out of a forward, and what follows from it: of sshd.
+ */
+#include "check/judge.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check/judge_priv.h"
+
+void
+judge_find(struct judge *judge, enum finding finding, enum advice_status status)
+{
+	judge->found(judge->ctx, finding, status);
+}
+
+void
+judge_find_plain(struct judge *judge, enum finding finding)
+{
+	judge_find(judge, finding, advice_worst(finding));
+}
+
+/* ---- ssh ---- */
+
+enum finding
+judge_ssh(const struct facts *facts)
+{
+	static const enum finding findings[] = {
+		[SSH_NO_FAILURE] = SSH_FAILED,
+		[SSH_HOST_KEY_CHANGED] = HOST_KEY_CHANGED,
+		[SSH_HOST_KEY_UNKNOWN] = HOST_KEY_UNKNOWN,
+		[SSH_NO_COMMON_HOST_KEY] = HOST_KEY_NONE_COMMON,
+		[SSH_NO_COMMON_KEX] = KEX_NONE_COMMON,
+		[SSH_NO_COMMON_CIPHER] = CIPHER_NONE_COMMON,
+		[SSH_KEY_PERMISSIONS] = LOGIN_KEY_OPEN,
+		[SSH_TOO_MANY_KEYS] = LOGIN_TOO_MANY,
+		[SSH_DENIED] = LOGIN_DENIED,
+		[SSH_CONFIGURATION] = SSH_CONFIG_WRONG,
+		[SSH_UNKNOWN_NAME] = SSH_FAILED,
+		[SSH_REFUSED] = SSH_FAILED,
+		[SSH_SILENT] = SSH_FAILED,
+		[SSH_CLOSED] = SSH_FAILED,
+	};
+	enum finding finding = findings[facts->ssh_failure];
+
+	if (finding == LOGIN_DENIED &&
+	    (strstr(facts->methods, "password") != NULL ||
+		strstr(facts->methods, "keyboard-interactive") != NULL))
+		return LOGIN_PASSWORD_ONLY;
+	return finding;
+}
+
+/* ---- what sshd refuses ---- */
+
+static bool
+said(const struct judge *judge, const char *words)
+{
+	return strstr(judge->facts->not_forwarded, words) != NULL;
+}
+
+/* Is it known that the key may not forward? */
+static bool
+key_forwards_nothing(const struct judge *judge)
+{
+	return facts_key_known(judge->facts) &&
+	    !facts_key_has(judge->facts, "port-forwarding");
+}
+
+static enum finding
+why_no_dial(const struct judge *judge)
+{
+	if (key_forwards_nothing(judge))
+		return DIAL_FORBIDDEN_KEY;
+	if (said(judge, "Server has disabled"))
+		return DIAL_FORBIDDEN_ALL;
+	if (facts_key_has(judge->facts, "permitopen"))
+		return DIAL_FORBIDDEN_KEY_OPEN;
+	return DIAL_FORBIDDEN;
+}
+
+/* sshd has said no, and, of some reasons, why. */
+static enum finding
+why_forbidden(const struct judge *judge)
+{
+	const struct judge_outcome *outcome = judge->outcome;
+	const char *at = judge->options->far_address;
+
+	if (key_forwards_nothing(judge))
+		return FORWARD_NOTHING;
+	if (said(judge, "Server has disabled"))
+		return judge->outcome->probed && !judge->probe->opened &&
+			judge->probe->err == -EACCES ?
+		    FORWARD_NOTHING :
+		    FORWARD_FORBIDDEN;
+	/* Any other port can be had. */
+	if (judge->forward->remote &&
+	    outcome->client_passive.result == JUDGE_GOOD)
+		return FORWARD_TAKEN;
+	if (facts_key_has(judge->facts, "permitlisten"))
+		return FORWARD_FORBIDDEN_KEY_LISTEN;
+	return judge->forward->remote || at == NULL ? FORWARD_FORBIDDEN_LISTEN :
+						      FORWARD_NOT_THERE;
+}
+
+static enum finding
+why_no_listener(const struct judge *judge, const struct judge_try *listen)
+{
+	switch (listen->err) {
+	case -EADDRNOTAVAIL:
+		return FORWARD_GATEWAY;
+	case -EADDRINUSE:
+		return FORWARD_TAKEN;
+	case -EACCES:
+		return why_forbidden(judge);
+	default:
+		return FORWARD_FAILED;
+	}
+}
+
+/* Toward the server it is needed for active mode only. */
+static void
+judge_listen(struct judge *judge)
+{
+	const struct judge_try *listen = &judge->outcome->listen;
+	bool only = judge->forward->remote ||
+	    judge->options->server_mode == OPTIONS_ACTIVE ||
+	    (judge->tried && !judge->works[JUDGE_PASSIVE]);
+	enum finding finding;
+
+	if (listen->result == JUDGE_GOOD) {
+		judge_find_plain(judge, FORWARD_OK);
+		return;
+	}
+	if (listen->result == JUDGE_NOT_TRIED) {
+		if (!judge->forward->remote)
+			judge_find_plain(judge, FORWARD_NEVER);
+		return;
+	}
+	fact_set(judge->facts->why, "%s", listen->why);
+	finding = why_no_listener(judge, listen);
+	judge_find(judge, finding, only ? advice_worst(finding) : ADVICE_NOTE);
+}
+
+static void
+judge_clients(struct judge *judge)
+{
+	const struct judge_try *passive = &judge->outcome->client_passive;
+	const struct judge_try *active = &judge->outcome->client_active;
+	bool passive_good = passive->result == JUDGE_GOOD;
+	bool active_good = active->result == JUDGE_GOOD;
+
+	if (passive_good)
+		judge_find_plain(judge, CLIENT_PASSIVE_OK);
+	else if (passive->result == JUDGE_FAILED) {
+		fact_set(judge->facts->why, "%s", passive->why);
+		judge_find(judge, CLIENT_PASSIVE_WRONG,
+		    active_good ? ADVICE_NOTE : ADVICE_WRONG);
+	}
+	if (active_good)
+		judge_find_plain(judge, CLIENT_ACTIVE_OK);
+	else if (active->result == JUDGE_FAILED) {
+		fact_set(judge->facts->why, "%s", active->why);
+		judge_find(judge,
+		    active->err == -EACCES ? CLIENT_ACTIVE_FORBIDDEN :
+					     CLIENT_ACTIVE_FAILED,
+		    passive_good ? ADVICE_NOTE :
+				   advice_worst(CLIENT_ACTIVE_FORBIDDEN));
+	}
+}
+
+/* False: it cannot be reached. */
+static bool
+judge_dial(struct judge *judge)
+{
+	const struct probe_outcome *probe = judge->probe;
+
+	if (!judge->outcome->probed)
+		return false;
+	if (probe->opened) {
+		judge_find_plain(judge, DIAL_OK);
+		return true;
+	}
+	fact_set(judge->facts->why, "%s", probe->why);
+	if (probe->err == -EACCES && !judge->forward->remote)
+		judge_find_plain(judge, why_no_dial(judge));
+	else if (probe->err == -ENOENT || strstr(probe->why, "ame ") != NULL)
+		judge_find_plain(judge, DIAL_UNKNOWN);
+	else if (strstr(probe->why, "refused") != NULL)
+		judge_find_plain(judge, DIAL_REFUSED);
+	else
+		judge_find_plain(judge, DIAL_FAILED);
+	return false;
+}
+
+/* ---- judge.h ---- */
+
+static void
+set_facts(struct judge *judge)
+{
+	const struct forward *forward = judge->forward;
+	struct facts *facts = judge->facts;
+	bool bracket = strchr(forward->host, ':') != NULL;
+
+	fact_set(facts->from, "%s",
+	    forward->remote ? "this host" : "the SSH server");
+	fact_set(facts->server_host, "%s%s%s", bracket ? "[" : "",
+	    forward->host, bracket ? "]" : "");
+	fact_set(facts->machine, "%s", forward->host);
+	fact_set(facts->server_port, "%u", forward->host_port);
+	fact_set(facts->server, "%s:%s", facts->server_host,
+	    facts->server_port);
+	fact_set(facts->listen, "%s", judge->outcome->bound);
+	if (facts->key_place[0] == '\0')
+		fact_set(facts->key_place, "~%s/.ssh/authorized_keys",
+		    facts->user);
+}
+
+/* Where sshd is asked to listen. */
+static void
+set_listen_facts(struct judge *judge)
+{
+	const struct forward *forward = judge->forward;
+	const char *host = judge->options->far_address;
+	struct facts *facts = judge->facts;
+
+	if (forward->remote)
+		host = *forward->bind != '\0' ? forward->bind : "localhost";
+	else if (host == NULL)
+		host = strchr(forward->host, ':') != NULL ? "::1" : "127.0.0.1";
+	fact_set(facts->permitlisten, strchr(host, ':') != NULL ? "[%s]" : "%s",
+	    strcmp(host, "*") == 0 ? "" : host);
+	if (forward->remote)
+		fact_set(facts->far_listen, "%s:%u", host, forward->port);
+	else
+		fact_set(facts->far_listen, "%s", host);
+}
+
+static void
+judge_bind(struct judge *judge)
+{
+	bool taken = strstr(judge->outcome->not_bound, "in use") != NULL;
+
+	fact_set(judge->facts->why, "%s", judge->outcome->not_bound);
+	if (judge->outcome->not_bound[0] != '\0')
+		judge_find_plain(judge, taken ? LISTEN_TAKEN : LISTEN_WRONG);
+	else if (!judge->forward->remote)
+		judge_find_plain(judge, LISTEN_OK);
+}
+
+void
+judge_forward(const struct options *options, const struct forward *forward,
+    const struct judge_outcome *outcome, struct facts *facts, judge_cb *found,
+    void *ctx, struct suggest_modes *ret)
+{
+	struct judge judge = {
+		.options = options,
+		.forward = forward,
+		.outcome = outcome,
+		.probe = &outcome->probe,
+		.facts = facts,
+		.found = found,
+		.ctx = ctx,
+	};
+	bool reached;
+
+	set_facts(&judge);
+	set_listen_facts(&judge);
+	judge_look(&judge);
+	judge_bind(&judge);
+	reached = judge_dial(&judge);
+	judge_listen(&judge);
+	if (forward->remote)
+		judge_clients(&judge);
+	if (reached)
+		judge_server(&judge);
+	*ret = (struct suggest_modes) {
+		.known = judge.tried,
+		.passive = judge.works[JUDGE_PASSIVE],
+		.active = judge.works[JUDGE_ACTIVE],
+		.ipv6 = outcome->probe.forms[PROBE_EPRT].ipv6 &&
+		    outcome->probe.forms[PROBE_EPRT].trial.result == TRIAL_OK,
+	};
+}

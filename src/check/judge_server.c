@@ -1,0 +1,385 @@
+/*
+ * What was found out of a forward, and what follows from it: of the FTP server.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/addr.h"
+#include "check/judge_priv.h"
+
+/* ---- the FTP server's first words ---- */
+
+/* Does that reply ask for TLS? */
+static bool
+demands_tls(const char *reply)
+{
+	static const char *const words[] = { "TLS", "SSL", "encrypt",
+		"cleartext", "clear text", "Use AUTH" };
+
+	if (reply[0] == '2' || reply[0] == '1')
+		return false;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasestr(reply, words[i]) != NULL)
+			return true;
+	return false;
+}
+
+/* False: there is no more to be said of it. */
+static bool
+judge_greeting(struct judge *judge)
+{
+	const struct probe_outcome *probe = judge->probe;
+
+	judge->facts->kind = probe->kind;
+	fact_set(judge->facts->greeting, "%s", probe->greeting);
+	fact_set(judge->facts->reply, "%s", probe->greeting);
+	fact_set(judge->facts->why, "%s", probe->why);
+	if (probe->greeting_code >= 200 && probe->greeting_code < 300) {
+		judge_find_plain(judge, GREETING_OK);
+		return true;
+	}
+	if (probe->greeting_code >= 300)
+		judge_find_plain(judge, GREETING_REFUSED);
+	else if (probe->greeting_code > 0)
+		judge_find_plain(judge, GREETING_NOT_FTP);
+	else if (probe->err != -ETIMEDOUT)
+		judge_find_plain(judge, GREETING_ENDED);
+	else
+		judge_find_plain(judge,
+		    judge->forward->host_port == 990 ? GREETING_TLS :
+						       GREETING_SILENT);
+	return false;
+}
+
+static void
+judge_feat(struct judge *judge)
+{
+	const struct probe_outcome *probe = judge->probe;
+
+	fact_set(judge->facts->feat, "%s", probe->feat);
+	fact_set(judge->facts->reply, "%s", probe->feat_reply);
+	if (probe->feat_code == 0)
+		return;
+	judge_find_plain(judge, probe->feat[0] != '\0' ? FEAT_OK : FEAT_NONE);
+}
+
+static void
+judge_tls(struct judge *judge)
+{
+	const struct probe_outcome *probe = judge->probe;
+	enum advice_status bad =
+	    judge->options->allow_tls ? ADVICE_UNTRIED : ADVICE_WRONG;
+
+	if (judge->tls_login) {
+		fact_set(judge->facts->reply, "%s", probe->login_reply);
+		judge_find(judge, TLS_DEMANDED, bad);
+	} else if (judge->tls_data) {
+		judge_find(judge, TLS_DEMANDED_DATA, bad);
+	} else if (probe->offers_tls) {
+		judge_find_plain(judge, TLS_OFFERED);
+	} else if (probe->feat_code >= 200 && probe->feat_code < 300) {
+		judge_find_plain(judge, TLS_NONE);
+	}
+}
+
+static void
+judge_login(struct judge *judge)
+{
+	static const enum finding not_given[] = {
+		[LOGIN_HAVE] = USER_OK,
+		[LOGIN_NOT_GIVEN] = USER_NOT_GIVEN,
+		[LOGIN_NO_PASSWORD] = USER_NO_PASSWORD,
+		[LOGIN_NETRC_WRONG] = NETRC_WRONG,
+	};
+	const struct probe_outcome *probe = judge->probe;
+
+	if (judge->outcome->netrc_open)
+		judge_find_plain(judge, NETRC_OPEN);
+	fact_set(judge->facts->reply, "%s", probe->login_reply);
+	fact_set(judge->facts->why, "%s",
+	    judge->outcome->login_why != NULL ? judge->outcome->login_why : "");
+	if (judge->outcome->login != LOGIN_HAVE)
+		judge_find_plain(judge, not_given[judge->outcome->login]);
+	else if (probe->login == PROBE_IN)
+		judge_find_plain(judge, USER_OK);
+	else if (probe->login == PROBE_ACCOUNT)
+		judge_find_plain(judge, USER_ACCOUNT);
+	else if (probe->login == PROBE_DENIED && !judge->tls_login)
+		judge_find_plain(judge, USER_DENIED);
+}
+
+/* ---- listings ---- */
+
+static bool
+is_active(enum probe_form form)
+{
+	return form == PROBE_PORT || form == PROBE_EPRT;
+}
+
+static enum probe_form
+sibling(enum probe_form form)
+{
+	static const enum probe_form siblings[] = {
+		[PROBE_PASV] = PROBE_EPSV,
+		[PROBE_EPSV] = PROBE_PASV,
+		[PROBE_PORT] = PROBE_EPRT,
+		[PROBE_EPRT] = PROBE_PORT,
+	};
+
+	return siblings[form];
+}
+
+/* Was it tried, and refused by the server? */
+static bool
+is_refused(const struct judge *judge, enum probe_form form)
+{
+	return judge->probe->forms[form].state == PROBE_TRIED &&
+	    judge->probe->forms[form].trial.result == TRIAL_REFUSED;
+}
+
+static bool
+is_loopback(const char *host)
+{
+	struct addr addr;
+
+	return strcmp(host, "localhost") == 0 ||
+	    (addr_parse_ip(host, &addr) == 0 && addr_is_loopback(&addr));
+}
+
+/* Is the server perhaps on another host than sshd, which listens on its
+ * loopback? */
+static bool
+is_apart(const struct judge *judge)
+{
+	return !judge->forward->remote && judge->options->far_address == NULL &&
+	    !is_loopback(judge->forward->host);
+}
+
+/* A server whose host's name means ::1 to sshd, and which takes that. */
+static bool
+is_on_ipv6(const struct judge *judge)
+{
+	return judge->probe->forms[PROBE_EPRT].state == PROBE_TRIED &&
+	    judge->probe->forms[PROBE_EPRT].ipv6 &&
+	    judge->probe->forms[PROBE_EPRT].trial.result == TRIAL_OK;
+}
+
+static enum finding
+why_refused(const struct judge *judge, enum probe_form form)
+{
+	if (form == PROBE_PORT && is_on_ipv6(judge))
+		return MODE_OTHER_FAMILY;
+	if (is_active(form) && is_apart(judge))
+		return MODE_REFUSED_APART;
+	if (!is_refused(judge, sibling(form)) &&
+	    judge->probe->forms[sibling(form)].state == PROBE_TRIED)
+		return MODE_REFUSED_VERB;
+	return is_active(form) ? MODE_REFUSED_ACTIVE : MODE_REFUSED_PASSIVE;
+}
+
+/* Of a reply to LIST, of a server that does not take the other end. */
+static bool
+is_about_peer(const char *reply)
+{
+	return strcasestr(reply, "bad ip") != NULL ||
+	    strcasestr(reply, "foreign address") != NULL ||
+	    strcasestr(reply, "security") != NULL;
+}
+
+static enum finding
+finding_of(const struct judge *judge, enum probe_form form)
+{
+	const struct trial_outcome *trial = &judge->probe->forms[form].trial;
+
+	if (trial->result != TRIAL_OK && demands_tls(trial->reply))
+		return MODE_TLS;
+	switch (trial->result) {
+	case TRIAL_OK:
+		return MODE_OK;
+	case TRIAL_REFUSED:
+		return why_refused(judge, form);
+	case TRIAL_NO_PORT:
+		return MODE_NO_PORT;
+	case TRIAL_FORBIDDEN:
+		return facts_key_has(judge->facts, "permitopen") ?
+		    MODE_FORBIDDEN_KEY :
+		    MODE_FORBIDDEN;
+	case TRIAL_DIAL_FAILED:
+		return judge->options->server_data_host_reply &&
+			form == PROBE_PASV ?
+		    MODE_DIAL_REPLY :
+		    MODE_DIAL_FAILED;
+	case TRIAL_NO_LISTENER:
+		return MODE_NO_LISTENER;
+	case TRIAL_NOT_COME:
+		return is_about_peer(trial->reply) ? MODE_PEER : MODE_NOT_COME;
+	case TRIAL_LIST_REFUSED:
+		return is_about_peer(trial->reply) ? MODE_PEER :
+						     MODE_NO_LISTING;
+	case TRIAL_CUT:
+	case TRIAL_LOST:
+		break;
+	}
+	return MODE_CUT;
+}
+
+void
+judge_look(struct judge *judge)
+{
+	const struct probe_outcome *probe = judge->probe;
+
+	judge->tls_login =
+	    probe->login == PROBE_DENIED && demands_tls(probe->login_reply);
+	for (size_t i = 0; i < PROBE_FORMS; i++) {
+		enum probe_form form = (enum probe_form)i;
+		enum finding finding;
+
+		if (probe->forms[form].state != PROBE_TRIED)
+			continue;
+		judge->tried = true;
+		finding = finding_of(judge, form);
+		if (finding == MODE_OK || finding == MODE_NO_LISTING)
+			judge->works[is_active(form)] = true;
+		if (finding == MODE_TLS) {
+			judge->tls_data = true;
+			fact_set(judge->facts->reply, "%s",
+			    probe->forms[form].trial.reply);
+		}
+	}
+}
+
+/* What goes into the text. */
+static void
+set_form_facts(struct judge *judge, enum probe_form form)
+{
+	const struct trial_outcome *trial = &judge->probe->forms[form].trial;
+	struct facts *facts = judge->facts;
+	char at[ADDR_TEXT_MAX];
+
+	fact_set(facts->verb, "%s", probe_verb(form));
+	fact_set(facts->reply, "%s", trial->reply);
+	fact_set(facts->why, "%s",
+	    trial->why[0] != '\0' ? trial->why : trial->reply);
+	fact_set(facts->data_port, "%u", trial->port);
+	fact_set(facts->bytes, "%llu", (unsigned long long)trial->bytes);
+	if (trial->result == TRIAL_NOT_COME &&
+	    trial->announced.family != AF_UNSPEC)
+		fact_set(facts->why, "%s", addr_format(&trial->announced, at));
+}
+
+/* Does culvert find out, and use another form or the other mode? */
+static bool
+is_made_up_for(const struct judge *judge, enum probe_form form)
+{
+	static const bool seen[] = {
+		[TRIAL_REFUSED] = true,
+		[TRIAL_NO_PORT] = true,
+		[TRIAL_NO_LISTENER] = true,
+		[TRIAL_NOT_COME] = true,
+		[TRIAL_LOST] = false, /* the last of them */
+	};
+
+	if (!seen[judge->probe->forms[form].trial.result])
+		return false;
+	if (judge->options->server_mode != OPTIONS_SAME)
+		return judge->works[is_active(form)];
+	return judge->works[JUDGE_PASSIVE] || judge->works[JUDGE_ACTIVE];
+}
+
+static void
+judge_form(struct judge *judge, enum probe_form form)
+{
+	enum finding finding;
+
+	set_form_facts(judge, form);
+	switch (judge->probe->forms[form].state) {
+	case PROBE_NOT_TRIED:
+		/* Of a login that was refused enough has been said. */
+		if (judge->probe->login == PROBE_NO_LOGIN)
+			judge_find_plain(judge, MODE_NOT_TRIED);
+		return;
+	case PROBE_NOT_USED:
+		judge_find_plain(judge, MODE_NOT_USED);
+		return;
+	case PROBE_OTHER_FAMILY:
+		judge_find_plain(judge, MODE_OTHER_FAMILY);
+		return;
+	case PROBE_TRIED:
+		break;
+	}
+	finding = finding_of(judge, form);
+	judge_find(judge, finding,
+	    is_made_up_for(judge, form) &&
+		    advice_worst(finding) == ADVICE_WRONG ?
+		ADVICE_NOTE :
+		advice_worst(finding));
+}
+
+/* ---- the address in a 227 ---- */
+
+/* The server's own address, as far as it is known here. */
+static bool
+server_address(const struct judge *judge, struct addr *ret)
+{
+	const char *host = judge->forward->host;
+
+	*ret = judge->probe->peer;
+	if (ret->family != AF_UNSPEC)
+		return true;
+	if (strcmp(host, "localhost") == 0)
+		*ret = addr_loopback(AF_INET, 0);
+	return ret->family != AF_UNSPEC || addr_parse_ip(host, ret) == 0;
+}
+
+static void
+judge_address(struct judge *judge)
+{
+	const struct trial_outcome *trial =
+	    &judge->probe->forms[PROBE_PASV].trial;
+	struct addr server;
+	char text[ADDR_TEXT_MAX];
+	bool known = server_address(judge, &server);
+
+	if (judge->probe->forms[PROBE_PASV].state != PROBE_TRIED ||
+	    trial->announced.family != AF_INET || is_on_ipv6(judge) ||
+	    (known && server.family == AF_INET6))
+		return;
+	fact_set(judge->facts->announced, "%s",
+	    addr_format_ip(&trial->announced, text));
+	if (!known)
+		judge_find_plain(judge, ADDRESS_FAR);
+	else if (addr_same_ip(&trial->announced, &server))
+		judge_find_plain(judge, ADDRESS_OK);
+	else if (judge->options->server_data_host_reply)
+		judge_find(judge, ADDRESS_WRONG_USED,
+		    trial->result == TRIAL_OK ? ADVICE_NOTE : ADVICE_WRONG);
+	else
+		judge_find_plain(judge, ADDRESS_WRONG);
+}
+
+/* ---- judge_priv.h ---- */
+
+void
+judge_server(struct judge *judge)
+{
+	const struct probe_outcome *probe = judge->probe;
+
+	if (!judge_greeting(judge))
+		return;
+	judge_feat(judge);
+	judge_look(judge); /* which of them demands TLS */
+	judge_tls(judge);
+	judge_login(judge);
+	for (size_t i = 0; i < PROBE_FORMS; i++)
+		judge_form(judge, (enum probe_form)i);
+	judge_address(judge);
+	fact_set(judge->facts->rtt_ms, "%.1f", probe->rtt_ms);
+	fact_set(judge->facts->count, "%u", probe->n_rtt);
+	if (probe->n_rtt > 0 && !probe->lost)
+		judge_find_plain(judge, ROUND_TRIP);
+	fact_set(judge->facts->why, "%s", probe->why);
+	if (probe->lost && probe->login != PROBE_DENIED)
+		judge_find_plain(judge, SERVER_LOST);
+}

@@ -1,0 +1,187 @@
+/*
+ * The file ~/.netrc.
+ */
+#include "check/netrc.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+struct reader {
+	const char *at;
+	const char *end;
+	char word[NETRC_WORD_MAX];
+};
+
+/* What is being read. */
+struct entry {
+	bool any;     /* there is one */
+	bool matches; /* it is the machine's, or default's */
+	bool has_user;
+	bool has_password;
+	struct netrc_login login;
+};
+
+static bool
+is_blank(char letter)
+{
+	return letter == ' ' || letter == '\t' || letter == '\n' ||
+	    letter == '\r' || letter == ',';
+}
+
+static void
+skip_blanks(struct reader *reader)
+{
+	while (reader->at < reader->end && is_blank(*reader->at))
+		reader->at++;
+}
+
+static void
+skip_line(struct reader *reader)
+{
+	while (reader->at < reader->end && *reader->at != '\n')
+		reader->at++;
+}
+
+/* 1: a word; 0: the end; -EINVAL. */
+static int
+next_word(struct reader *reader)
+{
+	size_t len = 0;
+	bool quoted;
+
+	skip_blanks(reader);
+	while (reader->at < reader->end && *reader->at == '#') {
+		skip_line(reader);
+		skip_blanks(reader);
+	}
+	if (reader->at == reader->end)
+		return 0;
+	quoted = *reader->at == '"';
+	reader->at += quoted;
+	while (reader->at < reader->end &&
+	    (quoted ? *reader->at != '"' : !is_blank(*reader->at))) {
+		if (*reader->at == '\\' && reader->at + 1 < reader->end)
+			reader->at++;
+		if (len + 1 == sizeof(reader->word) || *reader->at == '\0')
+			return -EINVAL;
+		reader->word[len++] = *reader->at++;
+	}
+	reader->at += quoted && reader->at < reader->end;
+	reader->word[len] = '\0';
+	return 1;
+}
+
+/* Up to the empty line. */
+static void
+skip_macro(struct reader *reader)
+{
+	do {
+		skip_line(reader);
+		reader->at += reader->at < reader->end;
+	} while (reader->at < reader->end && *reader->at != '\n');
+}
+
+/* A word that has another one behind it, which is then in the reader. */
+static int
+take_pair(struct reader *reader, struct entry *entry)
+{
+	char name[16];
+	char *to = NULL;
+	int got;
+
+	if (strlen(reader->word) >= sizeof(name))
+		return -EINVAL;
+	memcpy(name, reader->word, strlen(reader->word) + 1);
+	got = next_word(reader);
+	if (got <= 0)
+		return -EINVAL;
+	if (strcmp(name, "login") == 0)
+		to = entry->login.user;
+	else if (strcmp(name, "password") == 0)
+		to = entry->login.password;
+	else if (strcmp(name, "account") != 0)
+		return -EINVAL;
+	entry->has_user |= to == entry->login.user;
+	entry->has_password |= to == entry->login.password;
+	if (to != NULL)
+		memcpy(to, reader->word, strlen(reader->word) + 1);
+	return 0;
+}
+
+/* Is that entry, which is whole now, what is looked for? */
+static bool
+is_it(const struct entry *entry, const char *user)
+{
+	if (!entry->any || !entry->matches || !entry->has_password)
+		return false;
+	if (user == NULL)
+		return entry->has_user;
+	return !entry->has_user || strcmp(entry->login.user, user) == 0;
+}
+
+/* The word is in the reader.  1: it begins an entry; 0: it does not; -EINVAL.
+ */
+static int
+begin_entry(struct reader *reader, const char *machine, const char *user,
+    struct entry *entry)
+{
+	if (strcmp(reader->word, "default") == 0) {
+		*entry = (struct entry) { .any = true };
+		entry->matches = user != NULL;
+		return 1;
+	}
+	if (strcmp(reader->word, "machine") != 0)
+		return 0;
+	if (next_word(reader) <= 0)
+		return -EINVAL;
+	*entry = (struct entry) { .any = true };
+	entry->matches = strcmp(reader->word, machine) == 0;
+	return 1;
+}
+
+/* Takes one word and what belongs to it.  0 or -EINVAL. */
+static int
+take_word(struct reader *reader, struct entry *entry)
+{
+	if (strcmp(reader->word, "macdef") == 0) {
+		skip_macro(reader);
+		return 0;
+	}
+	return entry->any ? take_pair(reader, entry) : -EINVAL;
+}
+
+static bool
+ends_entry(const struct reader *reader)
+{
+	return strcmp(reader->word, "machine") == 0 ||
+	    strcmp(reader->word, "default") == 0;
+}
+
+int
+netrc_find(const char *text, size_t len, const char *machine, const char *user,
+    struct netrc_login *ret)
+{
+	struct reader reader = { .at = text, .end = text + len };
+	struct entry entry = { .any = false };
+	int got, err = 0;
+
+	while (err >= 0 && (got = next_word(&reader)) == 1) {
+		if (ends_entry(&reader) && is_it(&entry, user))
+			break;
+		err = begin_entry(&reader, machine, user, &entry);
+		if (err == 0)
+			err = take_word(&reader, &entry);
+	}
+	if (err >= 0 && got >= 0 && is_it(&entry, user)) {
+		*ret = entry.login;
+		if (user != NULL && !entry.has_user &&
+		    strlen(user) < sizeof(ret->user))
+			memcpy(ret->user, user, strlen(user) + 1);
+	} else {
+		err = err < 0 || got < 0 ? -EINVAL : -ENOENT;
+	}
+	explicit_bzero(&entry, sizeof(entry));
+	explicit_bzero(&reader, sizeof(reader));
+	return err < 0 ? err : 0;
+}

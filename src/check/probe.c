@@ -1,0 +1,439 @@
+/*
+ * One FTP server, asked all that there is to ask.
+ *
+ *	greeting -- FEAT -- USER -- PASS -- each form -- NOOPs -- QUIT
+ *
+ * Without a login, or when it is refused, the forms are left out.
+ */
+#include "check/probe.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "limits.h"
+
+/* Round trips that are measured. */
+#define PROBE_NOOPS 5
+
+static const enum verb verbs[PROBE_FORMS] = {
+	[PROBE_PASV] = VERB_PASV,
+	[PROBE_EPSV] = VERB_EPSV,
+	[PROBE_PORT] = VERB_PORT,
+	[PROBE_EPRT] = VERB_EPRT,
+};
+
+struct probe {
+	struct probe_options options;
+	probe_cb *done;
+	void *ctx;
+	struct ftp *ftp;
+	struct trial *trial;
+	size_t form; /* at hand */
+	struct addr local;
+	char host[FORWARD_HOST_MAX]; /* to dial for data */
+	char at[FORWARD_HOST_MAX];   /* to listen at */
+	uint64_t asked_at;	     /* ns */
+	uint64_t took[PROBE_NOOPS];
+	uv_timer_t soon; /* the next form */
+	struct probe_outcome outcome;
+};
+
+const char *
+probe_verb(enum probe_form form)
+{
+	return verb_name(verbs[form]);
+}
+
+static bool
+is_active(enum probe_form form)
+{
+	return form == PROBE_PORT || form == PROBE_EPRT;
+}
+
+/* ---- the end ---- */
+
+static void
+finish(struct probe *probe)
+{
+	probe_cb *done = probe->done;
+
+	if (done == NULL)
+		return;
+	probe->done = NULL;
+	trial_free(probe->trial);
+	probe->trial = NULL;
+	ftp_close(probe->ftp);
+	probe->ftp = NULL;
+	done(probe->ctx, &probe->outcome);
+}
+
+static void
+finish_lost(struct probe *probe, const char *why)
+{
+	probe->outcome.lost = true;
+	fact_set(probe->outcome.why, "%s", why);
+	finish(probe);
+}
+
+/* False: there is no reply, and the probe is over. */
+static bool
+has_reply(struct probe *probe, const struct ftp_reply *reply)
+{
+	if (reply->code != 0)
+		return true;
+	probe->outcome.err = reply->err;
+	finish_lost(probe, reply->text);
+	return false;
+}
+
+static void
+on_quit(void *ctx, const struct ftp_reply *reply)
+{
+	(void)reply;
+	finish(ctx);
+}
+
+/* ---- round trips ---- */
+
+static void on_noop(void *ctx, const struct ftp_reply *reply);
+
+static void
+ask_noop(struct probe *probe)
+{
+	probe->asked_at = uv_hrtime();
+	ftp_send(probe->ftp, on_noop, probe, "NOOP");
+}
+
+static int
+compare(const void *one, const void *other)
+{
+	uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
+
+	return (a > b) - (a < b);
+}
+
+static void
+on_noop(void *ctx, const struct ftp_reply *reply)
+{
+	struct probe *probe = ctx;
+	struct probe_outcome *outcome = &probe->outcome;
+
+	if (!has_reply(probe, reply))
+		return;
+	probe->took[outcome->n_rtt++] = uv_hrtime() - probe->asked_at;
+	if (outcome->n_rtt < PROBE_NOOPS) {
+		ask_noop(probe);
+		return;
+	}
+	qsort(probe->took, PROBE_NOOPS, sizeof(probe->took[0]), compare);
+	outcome->rtt_ms = (double)probe->took[PROBE_NOOPS / 2] / 1e6;
+	ftp_send(probe->ftp, on_quit, probe, "QUIT");
+}
+
+/* ---- listings ---- */
+
+static void on_tried(void *ctx, const struct trial_outcome *outcome);
+
+/* With the address of that family. */
+static void
+try_form(struct probe *probe, sa_family_t family)
+{
+	const struct trial_options options = {
+		.loop = probe->options.loop,
+		.ftp = probe->ftp,
+		.side = probe->options.side,
+		.verb = verbs[probe->form],
+		.host =
+		    probe->options.believe_reply && probe->form == PROBE_PASV ?
+		    NULL :
+		    probe->host,
+		.from = probe->local,
+		.at = probe->at,
+		.family = family,
+	};
+
+	probe->outcome.forms[probe->form].ipv6 = family == AF_INET6;
+	if (probe->options.at != NULL)
+		snprintf(probe->at, sizeof(probe->at), "%s", probe->options.at);
+	else if (probe->local.family != AF_UNSPEC)
+		addr_format_ip(&probe->local, probe->at);
+	else
+		snprintf(probe->at, sizeof(probe->at), "%s",
+		    family == AF_INET6 ? "::1" : "127.0.0.1");
+	trial_free(probe->trial);
+	probe->trial = trial_start(&options, on_tried, probe);
+	if (probe->trial == NULL)
+		finish_lost(probe, strerror(ENOMEM));
+}
+
+/* Of the address that is announced: of the server's, where that is known. */
+static sa_family_t
+family_of(const struct probe *probe)
+{
+	struct addr addr;
+
+	if (probe->options.at != NULL &&
+	    addr_parse_ip(probe->options.at, &addr) == 0)
+		return addr.family;
+	if (probe->local.family != AF_UNSPEC)
+		return probe->local.family;
+	if (addr_parse_ip(probe->options.host, &addr) == 0)
+		return addr.family;
+	return AF_INET;
+}
+
+/* Begins the next form, from the one at hand on; behind the last the NOOPs. */
+static void
+next_form(struct probe *probe)
+{
+	enum options_mode mode = probe->options.mode;
+
+	for (; probe->form < PROBE_FORMS; probe->form++) {
+		bool active = is_active((enum probe_form)probe->form);
+
+		if (mode == (active ? OPTIONS_PASSIVE : OPTIONS_ACTIVE)) {
+			probe->outcome.forms[probe->form].state =
+			    PROBE_NOT_USED;
+		} else if (probe->form == PROBE_PORT &&
+		    family_of(probe) == AF_INET6) {
+			probe->outcome.forms[probe->form].state =
+			    PROBE_OTHER_FAMILY;
+		} else {
+			try_form(probe, active ? family_of(probe) : AF_UNSPEC);
+			return;
+		}
+	}
+	ask_noop(probe);
+}
+
+static void
+on_soon(uv_timer_t *timer)
+{
+	next_form(timer->data);
+}
+
+/* Is the server perhaps on the far ::1, though its name does not say so? */
+static bool
+may_be_ipv6(const struct probe *probe)
+{
+	struct addr addr;
+
+	return probe->form == PROBE_EPRT && probe->options.at == NULL &&
+	    probe->local.family == AF_UNSPEC &&
+	    !probe->outcome.forms[probe->form].ipv6 &&
+	    addr_parse_ip(probe->options.host, &addr) != 0;
+}
+
+static void
+on_tried(void *ctx, const struct trial_outcome *outcome)
+{
+	struct probe *probe = ctx;
+
+	probe->outcome.forms[probe->form].state = PROBE_TRIED;
+	if (outcome->result == TRIAL_REFUSED && may_be_ipv6(probe)) {
+		probe->outcome.forms[probe->form].trial = *outcome;
+		try_form(probe, AF_INET6);
+		return;
+	}
+	/* Of two refusals the first tells more. */
+	if (probe->form != PROBE_EPRT ||
+	    !probe->outcome.forms[probe->form].ipv6 ||
+	    outcome->result == TRIAL_OK ||
+	    probe->outcome.forms[probe->form].trial.reply[0] == '\0')
+		probe->outcome.forms[probe->form].trial = *outcome;
+	if (outcome->result == TRIAL_LOST) {
+		finish_lost(probe, outcome->why);
+		return;
+	}
+	probe->form++;
+	/* Not inside of what the trial has called. */
+	uv_timer_start(&probe->soon, on_soon, 0, 0);
+}
+
+/* ---- the login ---- */
+
+static void on_feat(void *ctx, const struct ftp_reply *reply);
+
+static void
+on_login(struct probe *probe, const struct ftp_reply *reply)
+{
+	struct probe_outcome *outcome = &probe->outcome;
+
+	fact_set(outcome->login_reply, "%s", reply->text);
+	if (reply->code >= 200 && reply->code < 300) {
+		outcome->login = PROBE_IN;
+		/* Some tell it only now. */
+		if (outcome->feat[0] == '\0')
+			ftp_send(probe->ftp, on_feat, probe, "FEAT");
+		else
+			next_form(probe);
+		return;
+	}
+	outcome->login = reply->code == 332 ? PROBE_ACCOUNT : PROBE_DENIED;
+	ask_noop(probe);
+}
+
+static void
+on_pass(void *ctx, const struct ftp_reply *reply)
+{
+	struct probe *probe = ctx;
+
+	/* A server that ends the connection then has refused, too. */
+	if (reply->code == 0) {
+		probe->outcome.login = PROBE_DENIED;
+		fact_set(probe->outcome.login_reply, "%s", reply->text);
+		finish(probe);
+	} else {
+		on_login(probe, reply);
+	}
+}
+
+static void
+on_user(void *ctx, const struct ftp_reply *reply)
+{
+	struct probe *probe = ctx;
+
+	if (reply->code == 331)
+		ftp_send(probe->ftp, on_pass, probe, "PASS %s",
+		    probe->options.login->password);
+	else
+		on_pass(probe, reply);
+}
+
+/* ---- greeting and FEAT ---- */
+
+/* Its names, and what they are joined by. */
+static void
+keep_feat(struct probe_outcome *outcome, const struct ftp_reply *reply)
+{
+	const char *line = reply->lines, *end = line + reply->len;
+	size_t len = 0;
+
+	while (line < end) {
+		const char *lf = memchr(line, '\n', (size_t)(end - line));
+		size_t n = (size_t)((lf != NULL ? lf : end) - line);
+		char name[80];
+
+		/* RFC 2389 section 3.2: a blank in front of each. */
+		if (n > 1 && line[0] == ' ' && len < FACT_MAX - 100) {
+			log_escape(name, sizeof(name), line + 1, n - 1);
+			len += (size_t)snprintf(outcome->feat + len,
+			    FACT_MAX - len, "%s%s", len > 0 ? ", " : "", name);
+			outcome->offers_tls |=
+			    strncasecmp(name, "AUTH ", 5) == 0;
+		}
+		line += n + 1;
+	}
+}
+
+static void
+on_feat(void *ctx, const struct ftp_reply *reply)
+{
+	struct probe *probe = ctx;
+	struct probe_outcome *outcome = &probe->outcome;
+
+	if (!has_reply(probe, reply))
+		return;
+	outcome->feat_code = reply->code;
+	fact_set(outcome->feat_reply, "%s", reply->text);
+	if (reply->code >= 200 && reply->code < 300)
+		keep_feat(outcome, reply);
+	if (outcome->login == PROBE_IN)
+		next_form(probe);
+	else if (probe->options.login != NULL)
+		ftp_send(probe->ftp, on_user, probe, "USER %s",
+		    probe->options.login->user);
+	else
+		ask_noop(probe);
+}
+
+/* As culvert itself: the same peer for control and data, also where a name has
+ * several addresses. */
+static void
+note_ends(struct probe *probe)
+{
+	struct addr local;
+
+	ftp_ends(probe->ftp, &local, &probe->outcome.peer);
+	probe->local = local;
+	probe->local.port = 0;
+	if (probe->outcome.peer.family != AF_UNSPEC)
+		addr_format_ip(&probe->outcome.peer, probe->host);
+}
+
+static void
+on_greeting(void *ctx, const struct ftp_reply *reply)
+{
+	struct probe *probe = ctx;
+	struct probe_outcome *outcome = &probe->outcome;
+
+	outcome->opened = ftp_was_open(probe->ftp);
+	outcome->err = reply->err;
+	if (reply->code == 0) {
+		fact_set(outcome->why, "%s", reply->text);
+		finish(probe);
+		return;
+	}
+	if (reply->code == 120) { /* "ready in n minutes" */
+		ftp_wait(probe->ftp, on_greeting, probe);
+		return;
+	}
+	note_ends(probe);
+	outcome->greeting_code = reply->code;
+	outcome->kind = server_recognise(reply->lines);
+	fact_words(outcome->greeting, reply->lines,
+	    strcspn(reply->lines, "\r\n"));
+	if (reply->code < 200 || reply->code > 299) {
+		finish(probe);
+		return;
+	}
+	ftp_send(probe->ftp, on_feat, probe, "FEAT");
+}
+
+/* ---- probe.h ---- */
+
+static void
+on_freed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void
+probe_free(struct probe *probe)
+{
+	if (probe == NULL)
+		return;
+	probe->done = NULL;
+	trial_free(probe->trial);
+	ftp_close(probe->ftp);
+	uv_close((uv_handle_t *)&probe->soon, on_freed);
+}
+
+struct probe *
+probe_start(const struct probe_options *options, probe_cb *done, void *ctx)
+{
+	struct probe *probe = calloc(1, sizeof(*probe));
+	const struct side_to to = {
+		.host = options->host,
+		.port = options->port,
+		.use = SIDE_CONTROL,
+	};
+
+	if (probe == NULL)
+		return NULL;
+	probe->options = *options;
+	probe->done = done;
+	probe->ctx = ctx;
+	snprintf(probe->host, sizeof(probe->host), "%s", options->host);
+	uv_timer_init(options->loop, &probe->soon);
+	probe->soon.data = probe;
+	probe->ftp =
+	    ftp_open(options->loop, options->side, &to, on_greeting, probe);
+	if (probe->ftp != NULL)
+		return probe;
+	probe_free(probe);
+	return NULL;
+}

@@ -1,0 +1,210 @@
+/*
+ * The doctor's report.
+ */
+#include "check/report.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+struct report {
+	struct report_options options;
+	enum advice_status worst;
+	unsigned wrong;
+	unsigned untried;
+	char *forward; /* or NULL */
+	bool told;     /* that it is about that one */
+	json_t *checks;
+	bool incomplete; /* out of memory */
+};
+
+struct report *
+report_new(const struct report_options *options)
+{
+	struct report *report = calloc(1, sizeof(*report));
+
+	if (report == NULL)
+		return NULL;
+	report->options = *options;
+	report->checks = json_array();
+	if (report->checks == NULL) {
+		free(report);
+		return NULL;
+	}
+	return report;
+}
+
+void
+report_free(struct report *report)
+{
+	if (report == NULL)
+		return;
+	json_decref(report->checks);
+	free(report->forward);
+	free(report);
+}
+
+void
+report_forward(struct report *report, const char *forward)
+{
+	free(report->forward);
+	report->forward = NULL;
+	report->told = false;
+	if (forward != NULL && asprintf(&report->forward, "%s", forward) < 0)
+		report->forward = NULL;
+}
+
+enum advice_status
+report_worst(const struct report *report)
+{
+	return report->worst;
+}
+
+/* ---- for people ---- */
+
+static void
+print(struct report *report, const struct advice *advice)
+{
+	if (report->options.quiet && advice->status < ADVICE_NOTE)
+		return;
+	if (report->forward != NULL && !report->told)
+		printf("%s\n", report->forward);
+	report->told = true;
+	printf("%-8s %-15s %s\n", advice_status_name(advice->status),
+	    advice->step, advice->text);
+	for (size_t i = 0; i < advice->n_cures; i++) {
+		const struct advice_cure *cure = &advice->cures[i];
+		bool remark = cure->remark[0] != '\0';
+		bool both = remark && cure->put[0] != '\0';
+
+		printf("      -> %s: %s%s%s%s\n", cure->place, cure->put,
+		    both ? "   (" : "", cure->remark, both ? ")" : "");
+	}
+	fflush(stdout);
+}
+
+static void
+print_verdict(const struct report *report)
+{
+	if (report->wrong > 0)
+		printf("\nTransfers will fail: %u thing%s wrong.\n",
+		    report->wrong, report->wrong == 1 ? " is" : "s are");
+	else if (report->untried > 0)
+		printf("\nNothing is wrong, but not all was tried.\n");
+	else
+		printf("\nTransfers will work.\n");
+}
+
+static void
+print_end(const struct report *report, const struct report_end *end)
+{
+	print_verdict(report);
+	if (end->command[0] != '\0')
+		printf("%s\n\n    %s\n",
+		    report->wrong > 0 ? "Once that is put right, the command:" :
+					"The command:",
+		    end->command);
+	if (end->key_line[0] != '\0')
+		printf("\nIn %s, in front of the key, this lets it forward\n"
+		       "(restrict,port-forwarding), have no shell (command), "
+		       "connect only there\n"
+		       "(permitopen) and listen only there (permitlisten):\n\n"
+		       "    %s\n",
+		    end->key_place, end->key_line);
+}
+
+/* ---- for programs ---- */
+
+/* What is not UTF-8 (in a file's name, say) is escaped. */
+static json_t *
+text(const char *words)
+{
+	char escaped[LOG_ESCAPED_MAX];
+	json_t *string = json_string(words);
+
+	if (string == NULL)
+		string = json_string(
+		    log_escape(escaped, sizeof(escaped), words, strlen(words)));
+	return string;
+}
+
+static json_t *
+cures_of(const struct advice *advice)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < advice->n_cures; i++) {
+		const struct advice_cure *cure = &advice->cures[i];
+
+		json_array_append_new(list,
+		    json_pack("{s:o, s:o, s:o}", "place", text(cure->place),
+			"put", text(cure->put), "remark", text(cure->remark)));
+	}
+	return list;
+}
+
+static void
+keep(struct report *report, const struct advice *advice)
+{
+	json_t *check = json_pack("{s:o, s:s, s:o, s:o}", "check",
+	    text(advice->step), "status", advice_status_name(advice->status),
+	    "text", text(advice->text), "cures", cures_of(advice));
+
+	if (report->forward != NULL)
+		json_object_set_new(check, "forward", text(report->forward));
+	/* One that is missing would be a lie. */
+	if (json_array_append_new(report->checks, check) != 0)
+		report->incomplete = true;
+}
+
+static const char *
+transfers(const struct report *report)
+{
+	if (report->wrong > 0)
+		return "fail";
+	return report->untried > 0 ? "unknown" : "work";
+}
+
+static bool
+print_json(const struct report *report, const struct report_end *end)
+{
+	json_t *all = json_pack("{s:o, s:O, s:s, s:o, s:o, s:o}", "destination",
+	    text(end->destination), "checks", report->checks, "transfers",
+	    transfers(report), "command", text(end->command), "authorized_keys",
+	    text(end->key_line), "authorized_keys_place", text(end->key_place));
+	bool good = all != NULL && !report->incomplete &&
+	    json_dumpf(all, stdout, JSON_INDENT(2)) == 0 && puts("") >= 0;
+
+	json_decref(all);
+	return good;
+}
+
+/* ---- report.h ---- */
+
+void
+report_add(struct report *report, const struct advice *advice)
+{
+	if (advice->status > report->worst)
+		report->worst = advice->status;
+	report->wrong += advice->status == ADVICE_WRONG;
+	report->untried += advice->status == ADVICE_UNTRIED;
+	if (report->options.json)
+		keep(report, advice);
+	else
+		print(report, advice);
+}
+
+bool
+report_finish(struct report *report, const struct report_end *end)
+{
+	bool good = true;
+
+	if (report->options.json)
+		good = print_json(report, end);
+	else
+		print_end(report, end);
+	return fflush(stdout) == 0 && good && !ferror(stdout);
+}

@@ -1,0 +1,205 @@
+/*
+ * The doctor's first step: what ssh -G says of the destination.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "check/check_priv.h"
+#include "ssh/dump.h"
+
+struct config_step {
+	struct check *check;
+	uint32_t process; /* its number at the monitor */
+	uv_poll_t poll;	  /* of fd */
+	int fd;		  /* its standard output */
+	bool running;
+	char text[LIMIT_SSH_CONFIG];
+	size_t len;
+};
+
+static void
+on_freed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void
+step_config_free(struct check *check)
+{
+	struct config_step *config = check->config;
+
+	check->config = NULL;
+	if (config == NULL)
+		return;
+	if (config->running)
+		monitor_signal(check->monitor, config->process, SIGKILL);
+	config->check = NULL;
+	cleanup_fd(&config->fd);
+	config->fd = -1;
+	/* What is still to be told comes before the handle is closed, or not at
+	 * all. */
+	if (!config->running)
+		uv_close((uv_handle_t *)&config->poll, on_freed);
+	else
+		uv_poll_stop(&config->poll);
+}
+
+/* Takes what is in the pipe.  False when no more is wanted. */
+static bool
+read_some(struct config_step *config)
+{
+	ssize_t n;
+
+	for (;;) {
+		n = read(config->fd, config->text + config->len,
+		    sizeof(config->text) - config->len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return true;
+		if (n <= 0)
+			return false;
+		config->len += (size_t)n;
+	}
+}
+
+static void
+on_ready(uv_poll_t *poll, int status, int events)
+{
+	(void)events;
+	if (status < 0 || !read_some(poll->data))
+		uv_poll_stop(poll);
+}
+
+static bool
+find(const struct config_step *config, const char *key, char fact[FACT_MAX])
+{
+	char value[FACT_MAX];
+
+	if (dump_find(config->text, config->len, key, value, sizeof(value)) !=
+		0 ||
+	    strcmp(value, "none") == 0)
+		return false;
+	fact_words(fact, value, strlen(value));
+	return true;
+}
+
+/* Where a jump host stands, neither its name nor its port say anything of this
+ * host's network. */
+static void
+find_proxy(const struct config_step *config, struct facts *facts)
+{
+	char value[FACT_MAX];
+
+	if (find(config, "proxyjump", value))
+		fact_set(facts->proxy, "ProxyJump %.1000s", value);
+	else if (find(config, "proxycommand", value))
+		fact_set(facts->proxy, "ProxyCommand %.1000s", value);
+}
+
+static void
+on_ended(void *ctx, const struct monitor_end *end)
+{
+	struct config_step *config = ctx;
+	struct check *check = config->check;
+	struct facts *facts;
+	bool good = end->err == 0 && end->status == 0 && end->signal == 0;
+
+	config->running = false;
+	if (check == NULL) {
+		uv_close((uv_handle_t *)&config->poll, on_freed);
+		return;
+	}
+	uv_timer_stop(&check->limit);
+	facts = &check->facts;
+	read_some(config);
+	good = good && find(config, "hostname", facts->host) &&
+	    find(config, "port", facts->port) &&
+	    find(config, "user", facts->user);
+	find_proxy(config, facts);
+	fact_set(facts->host_key_name,
+	    strcmp(facts->port, "22") == 0 ? "%s" : "[%s]:%s", facts->host,
+	    facts->port);
+	step_config_free(check);
+	if (good) {
+		check_next(check, step_reach);
+		return;
+	}
+	if (end->err != 0)
+		fact_set(facts->why, "%s", strerror(-end->err));
+	else if (end->status == 127)
+		fact_set(facts->why, "%s is not found", check->link.program);
+	else
+		fact_set(facts->why, "status %d; ssh -G %.500s says more",
+		    end->status, check->conf->destination);
+	check_find_last(check,
+	    end->err != 0 || end->status == 127 ? SSH_CANNOT_RUN :
+						  CONFIG_FAILED);
+}
+
+/* Match exec and the look-up of names hang. */
+static void
+on_late(uv_timer_t *timer)
+{
+	struct check *check = timer->data;
+
+	monitor_signal(check->monitor, check->config->process, SIGKILL);
+}
+
+static int
+start(struct config_step *config)
+{
+	struct check *check = config->check;
+	const struct cmdline cmdline = { .kind = CMDLINE_CONFIGURED };
+	CLEANUP(cleanup_fd) int out = -1;
+	int fds[2];
+	int err;
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return -errno;
+	config->fd = fds[0];
+	out = fds[1];
+	if (fcntl(config->fd, F_SETFL, O_NONBLOCK) != 0)
+		return -errno;
+	err = uv_poll_init(&check->loop, &config->poll, config->fd);
+	if (err != 0)
+		return err;
+	config->poll.data = config;
+	check->config = config;
+	err = uv_poll_start(&config->poll, UV_READABLE, on_ready);
+	if (err == 0)
+		err = monitor_start(check->monitor, &cmdline, out, on_ended,
+		    config, &config->process);
+	config->running = err == 0;
+	return err;
+}
+
+void
+step_config(struct check *check)
+{
+	struct config_step *config = calloc(1, sizeof(*config));
+	int err = -ENOMEM;
+
+	if (config != NULL) {
+		config->check = check;
+		config->fd = -1;
+		err = start(config);
+		if (check->config == NULL) {
+			cleanup_fd(&config->fd);
+			free(config);
+		}
+	}
+	if (err == 0) {
+		uv_timer_start(&check->limit, on_late,
+		    3 * (uint64_t)LIMIT_SSH_CONFIG_MS, 0);
+		return;
+	}
+	fact_set(check->facts.why, "%s", strerror(-err));
+	check_find_last(check, SSH_CANNOT_RUN);
+}

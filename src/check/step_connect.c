@@ -1,0 +1,179 @@
+/*
+ * The doctor's third step: ssh, and what is to be known of its connection.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check/check_priv.h"
+#include "ssh/cmdline.h"
+
+/* ---- what is known once it stands ---- */
+
+static void
+tell_connection(struct check *check)
+{
+	const struct facts *facts = &check->facts;
+
+	if (facts->host_key_place[0] == '\0')
+		fact_set(check->facts.host_key_place, "ssh takes it");
+	check_find(check, HOST_KEY_OK);
+	check_find(check, LOGIN_OK);
+	check_find(check, facts_kex_is_post_quantum(facts) ? KEX_OK : KEX_OLD);
+	check_find(check, facts_cipher_is_old(facts) ? CIPHER_OLD : CIPHER_OK);
+}
+
+static void
+tell_nagle(struct check *check, const char *why)
+{
+	uv_timer_stop(&check->limit);
+	if (why == NULL) {
+		check_find(check, NAGLE_OK);
+	} else {
+		fact_words(check->facts.why, why, strlen(why));
+		check_find(check,
+		    strstr(why, "MaxSessions") != NULL	 ? NAGLE_NO_SESSION :
+			strstr(why, "subsystem") != NULL ? NAGLE_NO_SFTP :
+							   NAGLE_UNKNOWN);
+	}
+	check_next(check, step_forward);
+}
+
+static void
+on_session(void *ctx, const char *why)
+{
+	struct check *check = ctx;
+
+	if (!check->ending && uv_is_active((uv_handle_t *)&check->limit))
+		tell_nagle(check, why);
+}
+
+static void
+on_session_late(uv_timer_t *timer)
+{
+	tell_nagle(timer->data, "sshd does not answer");
+}
+
+/* As link.c does it, but so that what comes of it is heard. */
+static void
+nagle_begin(struct check *check)
+{
+	char path[CMDLINE_PATH_MAX];
+	int err;
+
+	tell_connection(check);
+	if (facts_sshd_has_no_delay(&check->facts)) {
+		check_find(check, NAGLE_NEVER);
+		check_next(check, step_forward);
+		return;
+	}
+	if (check->conf->no_session) {
+		check_find(check, NAGLE_LEFT_ON);
+		check_next(check, step_forward);
+		return;
+	}
+	uv_timer_start(&check->limit, on_session_late, LIMIT_CHECK_CONNECT_MS,
+	    0);
+	err = cmdline_path(check->directory, path);
+	if (err == 0)
+		err = nodelay_new(&check->loop, path, on_session, check,
+		    &check->nodelay);
+	if (err != 0)
+		tell_nagle(check, strerror(-err));
+}
+
+/* ---- the link ---- */
+
+static void
+on_up(void *ctx)
+{
+	struct check *check = ctx;
+
+	uv_timer_stop(&check->limit);
+	check->logged_in = true;
+	check_next(check, nagle_begin);
+}
+
+/* What was good before it failed is said, too. */
+static void
+tell_failure(struct check *check)
+{
+	enum finding finding = judge_ssh(&check->facts);
+
+	if (check->facts.keys[0] == '\0')
+		fact_set(check->facts.keys, "none was offered");
+	if (check->facts.host_key_place[0] != '\0' &&
+	    (finding == LOGIN_DENIED || finding == LOGIN_PASSWORD_ONLY ||
+		finding == LOGIN_TOO_MANY || finding == LOGIN_KEY_OPEN))
+		check_find(check, HOST_KEY_OK);
+	check_find_last(check, finding);
+}
+
+/* From the loop, when all words have come. */
+static void
+lost(struct check *check)
+{
+	if (check->logged_in)
+		check_find_last(check, SSH_FAILED);
+	else
+		tell_failure(check);
+}
+
+static void
+on_down(void *ctx, bool was_up, const char *why)
+{
+	struct check *check = ctx;
+
+	(void)was_up;
+	check->link_runs = false;
+	if (check->ending)
+		return;
+	uv_timer_stop(&check->limit);
+	/* What is below it has been told. */
+	step_forward_free(check);
+	/* Where we have ended it, we know why. */
+	fact_set(check->facts.why, "%s",
+	    check->late ? "no login in time" : why);
+	check_next(check, lost);
+}
+
+static void
+on_late(uv_timer_t *timer)
+{
+	struct check *check = timer->data;
+
+	check->late = true;
+	links_stop(check->links);
+}
+
+void
+step_connect(struct check *check)
+{
+	static const struct link_handler handler = {
+		.up = on_up,
+		.down = on_down,
+	};
+	const struct links_options options = {
+		.link = &check->link,
+		.max = 1,
+		.idle_ms = LIMIT_LINK_IDLE_MS,
+		.pause_ms = LIMIT_LINK_PAUSE_MS,
+	};
+	int err = -ENOMEM;
+
+	check->links = links_new(&check->loop, &options, &handler, check);
+	if (check->links != NULL) {
+		check->near = near_side_new(&check->loop, check->net);
+		check->far = far_side_new(&check->loop, check->links,
+		    check->net, check->directory, false);
+		if (check->near != NULL && check->far != NULL)
+			err = links_start(check->links);
+	}
+	check->link_runs = err == 0;
+	if (err == 0) {
+		uv_timer_start(&check->limit, on_late, LIMIT_CHECK_SSH_MS, 0);
+		return;
+	}
+	fact_set(check->facts.why, "%s", strerror(-err));
+	check_find_last(check, SSH_CANNOT_RUN);
+}

@@ -1,0 +1,266 @@
+/*
+ * The doctor's second step: the SSH server's name, and TCP to it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/num.h"
+#include "check/check_priv.h"
+#include "net/resolve.h"
+
+struct reach_step {
+	struct resolve *resolve;
+	struct addr found[RESOLVE_MAX];
+	size_t n;
+	size_t at; /* that is being tried */
+	struct stream *stream;
+	uint64_t began; /* ns */
+	char said[FACT_MAX];
+	size_t len;
+};
+
+void
+step_reach_free(struct check *check)
+{
+	struct reach_step *reach = check->reach;
+
+	check->reach = NULL;
+	if (reach == NULL)
+		return;
+	resolve_cancel(reach->resolve);
+	stream_close(reach->stream);
+	free(reach);
+}
+
+static void
+end_wrong(struct check *check, enum finding finding)
+{
+	uv_timer_stop(&check->limit);
+	step_reach_free(check);
+	check_find_last(check, finding);
+}
+
+/* ---- TCP ---- */
+
+static void try_next(struct check *check);
+
+/* "SSH-2.0-OpenSSH_9.2p1 ...", which may stand behind other lines (RFC 4253
+ * section 4.2). */
+static bool
+find_version(struct reach_step *reach, struct facts *facts)
+{
+	const char *at = reach->said;
+
+	if (strncmp(at, "SSH-", 4) != 0) {
+		at = strstr(at, "\nSSH-");
+		if (at == NULL)
+			return false;
+		at++;
+	}
+	at = strchr(at + 4, '-'); /* behind the protocol's */
+	if (at == NULL || strchr(at, '\n') == NULL)
+		return false;
+	fact_words(facts->sshd, at + 1, strcspn(at + 1, "\r\n"));
+	return true;
+}
+
+static void
+on_opened(void *ctx)
+{
+	struct check *check = ctx;
+	struct reach_step *reach = check->reach;
+
+	fact_set(check->facts.tcp_ms, "%.1f",
+	    (double)(uv_hrtime() - reach->began) / 1e6);
+	stream_read_start(reach->stream);
+}
+
+static void
+on_data(void *ctx, const struct iovec *pieces, size_t n)
+{
+	struct check *check = ctx;
+	struct reach_step *reach = check->reach;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t room = sizeof(reach->said) - 1 - reach->len;
+		size_t len =
+		    pieces[i].iov_len < room ? pieces[i].iov_len : room;
+
+		memcpy(reach->said + reach->len, pieces[i].iov_base, len);
+		reach->len += len;
+	}
+	if (find_version(reach, &check->facts)) {
+		uv_timer_stop(&check->limit);
+		step_reach_free(check);
+		check_find(check, TCP_OK);
+		check_next(check, step_connect);
+	} else if (reach->len + 1 == sizeof(reach->said) ||
+	    (strchr(reach->said, '\n') != NULL &&
+		strncmp(reach->said, "220", 3) == 0)) {
+		fact_words(check->facts.why, reach->said,
+		    strcspn(reach->said, "\r\n"));
+		end_wrong(check, TCP_NOT_SSH);
+	}
+}
+
+/* It has said nothing, or nothing that is SSH. */
+static void
+end_silent(struct check *check)
+{
+	struct reach_step *reach = check->reach;
+
+	fact_words(check->facts.why, reach->said, strcspn(reach->said, "\r\n"));
+	end_wrong(check, reach->len > 0 ? TCP_NOT_SSH : TCP_NO_WORD);
+}
+
+static void
+on_eof(void *ctx)
+{
+	end_silent(ctx);
+}
+
+static void
+on_drained(void *ctx)
+{
+	(void)ctx;
+}
+
+static void
+on_closed(void *ctx, int err, const char *why)
+{
+	struct check *check = ctx;
+	struct reach_step *reach = check->reach;
+	bool stood = check->facts.tcp_ms[0] != '\0';
+
+	fact_words(check->facts.why, why, strlen(why));
+	stream_close(reach->stream);
+	reach->stream = NULL;
+	if (stood)
+		end_wrong(check, TCP_NO_WORD);
+	else if (++reach->at < reach->n)
+		try_next(check);
+	else
+		end_wrong(check,
+		    err == -ECONNREFUSED ? TCP_REFUSED : TCP_FAILED);
+}
+
+static void
+on_late(uv_timer_t *timer)
+{
+	struct check *check = timer->data;
+	struct reach_step *reach = check->reach;
+
+	if (check->facts.tcp_ms[0] != '\0') {
+		end_silent(check);
+	} else if (reach->at + 1 < reach->n) {
+		stream_close(reach->stream);
+		reach->stream = NULL;
+		reach->at++;
+		try_next(check);
+	} else {
+		end_wrong(check, TCP_SILENT);
+	}
+}
+
+static void
+try_next(struct check *check)
+{
+	static const struct stream_handler handler = {
+		.opened = on_opened,
+		.data = on_data,
+		.eof = on_eof,
+		.drained = on_drained,
+		.closed = on_closed,
+	};
+	struct reach_step *reach = check->reach;
+	char text[ADDR_TEXT_MAX];
+	int err = 0;
+
+	fact_set(check->facts.address, "%s",
+	    addr_format(&reach->found[reach->at], text));
+	reach->began = uv_hrtime();
+	uv_timer_start(&check->limit, on_late, LIMIT_CHECK_CONNECT_MS, 0);
+	reach->stream = net_dial(check->net, &reach->found[reach->at], NULL,
+	    &handler, check, &err);
+	if (reach->stream != NULL)
+		return;
+	fact_set(check->facts.why, "%s", strerror(-err));
+	if (++reach->at < reach->n)
+		try_next(check);
+	else
+		end_wrong(check, TCP_FAILED);
+}
+
+/* ---- the name ---- */
+
+static void
+say_unknown(struct check *check)
+{
+	bool tunnel =
+	    check->options->looked != NULL && check->options->nearest != NULL;
+
+	end_wrong(check, tunnel ? NAME_NO_TUNNEL : NAME_UNKNOWN);
+}
+
+static void
+on_found(void *ctx, const struct addr *found, size_t n, const char *why)
+{
+	struct check *check = ctx;
+	struct reach_step *reach = check->reach;
+	char text[ADDR_TEXT_MAX], all[FACT_MAX] = "";
+	size_t len = 0;
+
+	reach->resolve = NULL;
+	if (n == 0) {
+		fact_words(check->facts.why, why, strlen(why));
+		say_unknown(check);
+		return;
+	}
+	for (size_t i = 0; i < n && i < RESOLVE_MAX; i++) {
+		reach->found[reach->n++] = found[i];
+		if (len < sizeof(all) - ADDR_TEXT_MAX)
+			len += (size_t)snprintf(all + len, sizeof(all) - len,
+			    "%s%s", i > 0 ? ", " : "",
+			    addr_format_ip(&found[i], text));
+	}
+	fact_set(check->facts.addresses, "%s", all);
+	check_find(check, NAME_OK);
+	try_next(check);
+}
+
+static void
+on_name_late(uv_timer_t *timer)
+{
+	struct check *check = timer->data;
+
+	fact_set(check->facts.why, "the name service does not answer");
+	say_unknown(check);
+}
+
+void
+step_reach(struct check *check)
+{
+	uint64_t port = 22;
+
+	if (check->facts.proxy[0] != '\0') {
+		check_find(check, NAME_PROXY);
+		check_find(check, TCP_PROXY);
+		check_next(check, step_connect);
+		return;
+	}
+	num_parse_text(check->facts.port, 65535, &port);
+	check->reach = calloc(1, sizeof(*check->reach));
+	if (check->reach != NULL)
+		check->reach->resolve = resolve_start(&check->loop,
+		    check->facts.host, (uint16_t)port, on_found, check);
+	if (check->reach == NULL || check->reach->resolve == NULL) {
+		fact_set(check->facts.why, "out of memory");
+		end_wrong(check, NAME_UNKNOWN);
+		return;
+	}
+	uv_timer_start(&check->limit, on_name_late,
+	    3 * (uint64_t)LIMIT_CHECK_CONNECT_MS, 0);
+}

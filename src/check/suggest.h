@@ -1,0 +1,64 @@
+/*
+ * What the doctor suggests: the culvert command, and what the key may do at
+ * least.  Pure.
+ */
+#ifndef CHECK_SUGGEST_H
+#define CHECK_SUGGEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf/options.h"
+
+/* Bytes of what is suggested. */
+#define SUGGEST_MAX 8192
+
+/* What was found out of each forward. */
+struct suggest_modes {
+	bool known;   /* the FTP server was asked */
+	bool passive; /* toward it; works */
+	bool active;
+	bool ipv6; /* active mode takes the IPv6 loopback of the SSH server */
+};
+
+/*
+ * The mode toward the servers that is to be asked for, given what the options
+ * say: one where the other works with no server, else OPTIONS_SAME.
+ */
+enum options_mode suggest_mode(const struct options *options,
+    const struct suggest_modes *modes);
+
+/*
+ * The options in front of the key in authorized_keys: forwarding, and of that
+ * what these forwards take in that mode; doc/topologies.md has the reasons.
+ * False: it does not fit.
+ */
+bool suggest_key_line(const struct options *options,
+    const struct suggest_modes *modes, enum options_mode mode, char *text,
+    size_t size);
+
+/* An option as it was given. */
+struct suggest_option {
+	const char *name;  /* without its dashes */
+	const char *value; /* or NULL */
+};
+
+/* What a command consists of. */
+struct suggest_command {
+	const struct suggest_option *options;
+	size_t n_options;
+	const char *tunnel;	/* of the configuration file at */
+	const char *config;	/* ... which is not the default one; or NULL */
+	enum options_mode mode; /* unless OPTIONS_SAME: in place of any other */
+	const char *destination;
+};
+
+/* The command, as a shell takes it.  False: it does not fit. */
+bool suggest_command(const struct suggest_command *command, char *text,
+    size_t size);
+
+/* The same of ssh with those words and that destination. */
+bool suggest_ssh(const char *const *words, size_t n, const char *destination,
+    char *text, size_t size);
+
+#endif

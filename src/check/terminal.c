@@ -1,0 +1,98 @@
+/*
+ * Asks for a password on the terminal.
+ */
+#include "check/terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
+
+#define N_ENDING (sizeof(ending) / sizeof(ending[0]))
+
+/* The one that has come; a handler has nothing else to write to. */
+static volatile sig_atomic_t caught;
+
+static void
+on_signal(int signum)
+{
+	caught = signum;
+}
+
+/* A line, without its end.  0 or a negative errno. */
+static int
+read_line(int fd, char *text, size_t size)
+{
+	size_t len = 0;
+	char letter = '\0';
+
+	while (caught == 0) {
+		ssize_t n = read(fd, &letter, 1);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0 || letter == '\n')
+			break;
+		if (len < size)
+			text[len] = letter;
+		len++;
+	}
+	if (caught != 0)
+		return -EINTR;
+	if (len >= size)
+		return -E2BIG;
+	text[len] = '\0';
+	return 0;
+}
+
+/* With what is typed not shown. */
+static int
+read_hidden(int fd, char *text, size_t size)
+{
+	struct termios shown, hidden;
+	int err;
+
+	if (tcgetattr(fd, &shown) != 0)
+		return -errno;
+	hidden = shown;
+	hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+	if (tcsetattr(fd, TCSAFLUSH, &hidden) != 0)
+		return -errno;
+	err = read_line(fd, text, size);
+	tcsetattr(fd, TCSAFLUSH, &shown);
+	dprintf(fd, "\n");
+	return err;
+}
+
+int
+terminal_ask(const char *prompt, char *text, size_t size)
+{
+	const struct sigaction action = { .sa_handler = on_signal };
+	struct sigaction before[N_ENDING];
+	CLEANUP(cleanup_fd)
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	caught = 0;
+	for (size_t i = 0; i < N_ENDING; i++)
+		sigaction(ending[i], &action, &before[i]);
+	dprintf(fd, "%s", prompt);
+	err = read_hidden(fd, text, size);
+	for (size_t i = 0; i < N_ENDING; i++)
+		sigaction(ending[i], &before[i], NULL);
+	if (caught != 0)
+		raise(caught);
+	return err;
+}

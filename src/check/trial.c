@@ -1,0 +1,392 @@
+/*
+ * One listing.
+ *
+ *	passive	ASKING -- 227 --> CONNECTING -- it stands --> LISTING
+ *	active	LISTENING -- it does --> ASKING -- 200 -----> LISTING
+ *
+ * and LISTING is over when the final reply is there and the data have ended,
+ * whichever comes first.
+ */
+#include "check/trial.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/stream.h"
+#include "ftp/hostport.h"
+#include "limits.h"
+
+struct trial {
+	struct trial_options options;
+	trial_cb *done; /* NULL: told */
+	void *ctx;
+	uv_timer_t timer;
+	struct side_listener *listener;
+	struct stream *data;
+	bool stands; /* the data connection has */
+	bool ended;  /* cleanly */
+	bool begun;  /* a 1yz came */
+	bool final;  /* the last reply is there */
+	struct trial_outcome outcome;
+};
+
+static bool
+is_active(const struct trial *trial)
+{
+	return trial->options.verb == VERB_PORT ||
+	    trial->options.verb == VERB_EPRT;
+}
+
+static void
+finish(struct trial *trial, enum trial_result result)
+{
+	trial_cb *done = trial->done;
+
+	uv_timer_stop(&trial->timer);
+	if (done == NULL)
+		return;
+	trial->outcome.result = result;
+	trial->done = NULL;
+	stream_close(trial->data);
+	trial->data = NULL;
+	side_listener_close(trial->listener, false);
+	trial->listener = NULL;
+	done(trial->ctx, &trial->outcome);
+}
+
+static void
+finish_why(struct trial *trial, enum trial_result result, const char *why)
+{
+	fact_words(trial->outcome.why, why, strlen(why));
+	finish(trial, result);
+}
+
+/* ---- the listing ---- */
+
+/* Keeps it; false: there is none, and the trial is over. */
+static bool
+keep_reply(struct trial *trial, const struct ftp_reply *reply)
+{
+	if (reply->code == 0) {
+		finish_why(trial, TRIAL_LOST, reply->text);
+		return false;
+	}
+	trial->outcome.code = reply->code;
+	fact_set(trial->outcome.reply, "%s", reply->text);
+	return true;
+}
+
+/* Both are there, or one is and the other will not come. */
+static void
+look(struct trial *trial)
+{
+	bool good = trial->outcome.code >= 200 && trial->outcome.code < 300;
+
+	if (!trial->final)
+		return;
+	if (!good && !trial->stands)
+		finish(trial, TRIAL_NOT_COME);
+	else if (!good)
+		finish(trial, trial->begun ? TRIAL_CUT : TRIAL_LIST_REFUSED);
+	else if (trial->ended)
+		finish(trial, TRIAL_OK);
+	else if (uv_is_active((uv_handle_t *)&trial->timer) == 0)
+		finish_why(trial, trial->stands ? TRIAL_CUT : TRIAL_NOT_COME,
+		    "the data do not end");
+}
+
+static void
+on_late(uv_timer_t *timer)
+{
+	look(timer->data);
+}
+
+static void
+on_listed(void *ctx, const struct ftp_reply *reply)
+{
+	struct trial *trial = ctx;
+
+	if (!keep_reply(trial, reply))
+		return;
+	if (reply->code < 200) {
+		trial->begun = true;
+		ftp_wait(trial->options.ftp, on_listed, trial);
+		return;
+	}
+	trial->final = true;
+	/* The data may be a little behind. */
+	uv_timer_start(&trial->timer, on_late, LIMIT_CHECK_CONNECT_MS, 0);
+	look(trial);
+}
+
+static void
+list(struct trial *trial)
+{
+	ftp_send(trial->options.ftp, on_listed, trial, "LIST");
+}
+
+/* ---- the data connection ---- */
+
+static void
+on_opened(void *ctx)
+{
+	struct trial *trial = ctx;
+
+	trial->stands = true;
+	stream_read_start(trial->data);
+	list(trial);
+}
+
+static void
+on_data(void *ctx, const struct iovec *pieces, size_t n)
+{
+	struct trial *trial = ctx;
+
+	trial->outcome.bytes += stream_len(pieces, n);
+}
+
+static void
+on_eof(void *ctx)
+{
+	struct trial *trial = ctx;
+
+	trial->ended = true;
+	stream_shutdown(trial->data);
+	look(trial);
+}
+
+static void
+on_drained(void *ctx)
+{
+	(void)ctx;
+}
+
+static void
+on_closed(void *ctx, int err, const char *why)
+{
+	struct trial *trial = ctx;
+
+	if (trial->stands)
+		finish_why(trial, TRIAL_CUT, why);
+	else
+		finish_why(trial,
+		    err == -EACCES ? TRIAL_FORBIDDEN : TRIAL_DIAL_FAILED, why);
+}
+
+static const struct stream_handler data_handler = {
+	.opened = on_opened,
+	.data = on_data,
+	.eof = on_eof,
+	.drained = on_drained,
+	.closed = on_closed,
+};
+
+/* ---- passive ---- */
+
+static void
+on_dial_late(uv_timer_t *timer)
+{
+	finish_why(timer->data, TRIAL_DIAL_FAILED, "no answer in time");
+}
+
+static void
+dial(struct trial *trial)
+{
+	const struct trial_options *options = &trial->options;
+	char host[ADDR_TEXT_MAX];
+	struct side_to to = {
+		.host = options->host,
+		.port = trial->outcome.port,
+		.from =
+		    options->from.family != AF_UNSPEC ? &options->from : NULL,
+		.use = SIDE_DATA,
+	};
+
+	if (to.host == NULL)
+		to.host = addr_format_ip(&trial->outcome.announced, host);
+	uv_timer_start(&trial->timer, on_dial_late, LIMIT_CHECK_CONNECT_MS, 0);
+	trial->data = side_dial(options->side, &to, &data_handler, trial);
+	if (trial->data == NULL)
+		finish_why(trial, TRIAL_DIAL_FAILED, "it cannot be tried");
+}
+
+/* In whichever line of the reply it stands. */
+static bool
+find_hostport(const struct ftp_reply *reply, struct hostport *ret)
+{
+	const char *line = reply->lines, *end = line + reply->len;
+
+	while (line < end) {
+		const char *lf = memchr(line, '\n', (size_t)(end - line));
+		size_t len = (size_t)((lf != NULL ? lf : end) - line);
+
+		if (hostport_parse_reply(reply->code, (const uint8_t *)line,
+			len, ret) == 0)
+			return true;
+		line += len + 1;
+	}
+	return false;
+}
+
+static void
+on_passive(void *ctx, const struct ftp_reply *reply)
+{
+	struct trial *trial = ctx;
+	struct hostport found;
+
+	if (!keep_reply(trial, reply))
+		return;
+	if (reply->code < 200 || reply->code > 299) {
+		finish(trial, TRIAL_REFUSED);
+		return;
+	}
+	if (!find_hostport(reply, &found)) {
+		finish(trial, TRIAL_NO_PORT);
+		return;
+	}
+	trial->outcome.announced = found.addr;
+	trial->outcome.port = found.addr.port;
+	dial(trial);
+}
+
+/* ---- active ---- */
+
+static void
+on_active(void *ctx, const struct ftp_reply *reply)
+{
+	struct trial *trial = ctx;
+
+	if (!keep_reply(trial, reply))
+		return;
+	if (reply->code < 200 || reply->code > 299)
+		finish(trial,
+		    reply->code == 425 ? TRIAL_NOT_COME : TRIAL_REFUSED);
+	else
+		list(trial);
+}
+
+static void
+on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
+{
+	struct trial *trial = ctx;
+	const struct addr *at = trial->options.family == AF_INET ? v4 : v6;
+	char argument[HOSTPORT_TEXT_MAX];
+
+	trial->outcome.announced = *at;
+	trial->outcome.port = at->port;
+	uv_timer_stop(&trial->timer);
+	if (at->family == AF_UNSPEC ||
+	    hostport_format_command(trial->options.verb, at, argument) != 0) {
+		finish_why(trial, TRIAL_NO_LISTENER, "not of that family");
+		return;
+	}
+	ftp_send(trial->options.ftp, on_active, trial, "%s %s",
+	    verb_name(trial->options.verb), argument);
+}
+
+static bool
+on_accepted(void *ctx, struct stream *stream, const struct addr *local,
+    const struct addr *peer)
+{
+	struct trial *trial = ctx;
+
+	(void)local;
+	(void)peer;
+	if (trial->data != NULL || trial->done == NULL) {
+		stream_reset(stream);
+		return false;
+	}
+	trial->data = stream;
+	trial->stands = true;
+	stream_set_handler(stream, &data_handler, trial);
+	stream_read_start(stream);
+	return true;
+}
+
+static void
+on_second(void *ctx, const char *place)
+{
+	(void)ctx;
+	(void)place;
+}
+
+static void
+on_failed(void *ctx, int err, const char *why)
+{
+	struct trial *trial = ctx;
+
+	trial->outcome.err = err;
+	finish_why(trial, TRIAL_NO_LISTENER, why);
+}
+
+static void
+on_listen_late(uv_timer_t *timer)
+{
+	struct trial *trial = timer->data;
+
+	trial->outcome.err = -ETIMEDOUT;
+	finish_why(trial, TRIAL_NO_LISTENER, "no answer in time");
+}
+
+/* False: it cannot even be tried. */
+static bool
+listen_active(struct trial *trial)
+{
+	static const struct side_listener_handler handler = {
+		.listening = on_listening,
+		.accepted = on_accepted,
+		.second = on_second,
+		.failed = on_failed,
+	};
+	const struct side_at at = { .host = trial->options.at };
+
+	uv_timer_start(&trial->timer, on_listen_late, LIMIT_CHECK_CONNECT_MS,
+	    0);
+	trial->listener =
+	    side_listen(trial->options.side, &at, &handler, trial);
+	return trial->listener != NULL;
+}
+
+/* ---- trial.h ---- */
+
+static void
+on_freed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void
+trial_free(struct trial *trial)
+{
+	if (trial == NULL)
+		return;
+	trial->done = NULL;
+	stream_close(trial->data);
+	side_listener_close(trial->listener, false);
+	uv_close((uv_handle_t *)&trial->timer, on_freed);
+}
+
+struct trial *
+trial_start(const struct trial_options *options, trial_cb *done, void *ctx)
+{
+	struct trial *trial = calloc(1, sizeof(*trial));
+
+	if (trial == NULL)
+		return NULL;
+	trial->options = *options;
+	trial->done = done;
+	trial->ctx = ctx;
+	uv_timer_init(options->loop, &trial->timer);
+	trial->timer.data = trial;
+	if (!is_active(trial)) {
+		ftp_send(options->ftp, on_passive, trial, "%s",
+		    verb_name(options->verb));
+		return trial;
+	}
+	if (listen_active(trial))
+		return trial;
+	trial_free(trial);
+	return NULL;
+}

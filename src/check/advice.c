@@ -65,6 +65,7 @@ static const struct row rows[FINDINGS] = {
 	WRONG(CONFIG_FAILED, "ssh_config", "ssh -G fails: {why}",
 	    { { SSH_CONFIG, "", "what these words complain of" } }),
 	OK(NAME_OK, "name", "{host} is {addresses}"),
+	OK(NAME_ADDRESS, "name", "{host}, an address"),
 	SKIPPED(NAME_PROXY, "name", "not looked up here: ssh goes by {proxy}"),
 	WRONG(NAME_UNKNOWN, "name", "{host} is not known: {why}",
 	    {

@@ -227,7 +227,8 @@ on_found(void *ctx, const struct addr *found, size_t n, const char *why)
 			    addr_format_ip(&found[i], text));
 	}
 	fact_set(check->facts.addresses, "%s", all);
-	check_find(check, NAME_OK);
+	check_find(check,
+	    strcmp(check->facts.host, all) == 0 ? NAME_ADDRESS : NAME_OK);
 	try_next(check);
 }
 

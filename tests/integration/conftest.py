@@ -36,6 +36,7 @@ pytest.register_assert_rewrite("ranked")
 
 import clients
 import culvert as culvert_module
+import doctor as doctor_module
 import netns
 import scripted
 import servers
@@ -234,6 +235,15 @@ def start_up(request, directories):
 
     yield start
     _stop_all(started)
+
+
+@pytest.fixture
+def doctor(tmp):
+    """Return a function that runs `culvert check`, with an empty home.
+
+    doctor("-F", sshd.config, ..., sshd.host) returns a Report.
+    """
+    return doctor_module.Doctor(tmp)
 
 
 @pytest.fixture(scope="session")

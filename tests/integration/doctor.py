@@ -1,0 +1,97 @@
+"""culvert check, run to its end, and what it says."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+import cli
+import culvert
+from process import FAILSAFE
+
+
+class Report:
+    """What it has said: checks, as JSON has them, and the exit status."""
+
+    def __init__(self, status, output, errors):
+        self.status, self.output, self.errors = status, output, errors
+        self.json = json.loads(output)
+        self.checks = self.json["checks"]
+
+    def find(self, check, number=0):
+        """Return the finding of that step, of several one."""
+        found = [one for one in self.checks if one["check"] == check]
+        assert len(found) > number, f"no {check}: {self.brief()}"
+        return found[number]
+
+    def has(self, check):
+        """Return whether there is a finding of that step."""
+        return any(one["check"] == check for one in self.checks)
+
+    def cures(self, check):
+        """Return what is to be put, of that finding: [(place, line)]."""
+        return [(cure["place"], cure["put"])
+                for cure in self.find(check)["cures"]]
+
+    def brief(self):
+        """Return all that is not as it should be, for messages."""
+        return "\n".join(
+            f"{one['status']} {one['check']}: {one['text']} {one['cures']}"
+            for one in self.checks if one["status"] not in ("ok", "skipped"))
+
+    def all_well(self):
+        """Fail unless nothing is wrong, and there is nothing to note."""
+        assert self.status == 0 and not self.brief(), self.brief()
+        assert self.json["transfers"] == "work"
+
+
+class Doctor:
+    """Runs `culvert check` with a home of its own."""
+
+    def __init__(self, home):
+        self.home = pathlib.Path(home)
+
+    def netrc(self, server, machine=None, password=None):
+        """Write a ~/.netrc for that server."""
+        path = self.home / ".netrc"
+        path.write_text(f"machine {machine or server.address} "
+                        f"login {server.user} "
+                        f"password {password or server.password}\n")
+        path.chmod(0o600)
+
+    def environment(self):
+        """Return what it runs with."""
+        return cli.environment(
+            self.home, XDG_CONFIG_HOME=str(self.home),
+            UBSAN_OPTIONS="print_stacktrace=1")
+
+    def raw(self, *argv, ns=None, **how):
+        """Run it: (status, standard output, standard error)."""
+        argv = [culvert.PROGRAM, "check", *map(str, argv)]
+        done = subprocess.run(
+            ns.argv(argv) if ns else argv, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=4 * FAILSAFE,
+            env=self.environment(), start_new_session=True, **how)
+        said = done.stdout + done.stderr
+        assert not culvert.SANITIZER.search(said), said
+        assert not [name for name in os.listdir(self.home)
+                    if name.startswith("culvert.")], \
+            "a private directory is left"
+        return done.returncode, done.stdout, done.stderr
+
+    def __call__(self, *argv, **how):
+        """Run it with --json; returns a Report."""
+        return Report(*self.raw("--json", *argv, **how))
+
+    def shell(self, command):
+        """Run a command that it has advised, as people would."""
+        subprocess.run(["sh", "-euc", command], check=True, timeout=FAILSAFE,
+                       stdin=subprocess.DEVNULL, capture_output=True,
+                       env=self.environment())
+
+
+def set_key_options(sshd, options):
+    """Put options in front of the user's key, in place of those there."""
+    path = pathlib.Path(sshd.dir) / "user_key.pub"
+    key = path.read_text()
+    path.write_text(f"{options} {key[key.index('ssh-ed25519'):]}".lstrip())

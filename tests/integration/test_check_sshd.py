@@ -1,0 +1,177 @@
+"""The doctor (issue 5, point 3): what sshd forbids, and its cure applied.
+
+Each setup is broken in one way.  The doctor must say what is wrong, whose
+setting it is and the line to put there; with that line all is well.
+"""
+
+import pytest
+
+from doctor import set_key_options
+
+# The step, how bad, the line of sshd_config, and the text's words.
+SSHD = {
+    "no": (["AllowTcpForwarding no"], "dial", "WRONG",
+           "AllowTcpForwarding yes", "forwards nothing"),
+    "remote": (["AllowTcpForwarding remote"], "dial", "WRONG",
+               "AllowTcpForwarding yes", "must not connect to"),
+    "local": (["AllowTcpForwarding local"], "remote forward", "note",
+              "AllowTcpForwarding yes", "listens for nobody"),
+    "disabled": (["DisableForwarding yes"], "dial", "WRONG",
+                 "DisableForwarding no", "forwards nothing"),
+    "open": (["PermitOpen 127.0.0.1:99"], "dial", "WRONG",
+             "PermitOpen 127.0.0.1:*", "must not connect to"),
+    "open-none": (["PermitOpen none"], "dial", "WRONG",
+                  "PermitOpen 127.0.0.1:*", "must not connect to"),
+    "control-only": (["PermitOpen 127.0.0.1:{port}"], "PASV", "WRONG",
+                     "PermitOpen 127.0.0.1:*", "data port"),
+    "listen": (["PermitListen none"], "remote forward", "note",
+               "PermitListen 127.0.0.1:*", "must not listen at 127.0.0.1"),
+    "listen-other": (["PermitListen localhost:1"], "remote forward", "note",
+                     "PermitListen 127.0.0.1:*", "must not listen"),
+    "sessions": (["MaxSessions 0"], "Nagle", "note", "MaxSessions 10",
+                 "40 ms"),
+    "kex": (["KexAlgorithms curve25519-sha256"], "key exchange", "note",
+            "KexAlgorithms ^sntrup761x25519-sha512@openssh.com",
+            "not post-quantum"),
+}
+
+# Options of the key, the step, how bad, and the text's words.
+KEYS = {
+    "restrict": ("restrict", "dial", "WRONG", "this key may forward nothing"),
+    "no-forwarding": ("no-port-forwarding", "dial", "WRONG",
+                      "this key may forward nothing"),
+    "permitopen": ('permitopen="127.0.0.1:99"', "dial", "WRONG",
+                   "its permitopen"),
+    "permitopen-control": ('permitopen="127.0.0.1:{port}"', "EPSV", "WRONG",
+                           "this key must not connect to the server's data"),
+    "permitlisten": ('permitlisten="127.0.0.1:99"', "remote forward", "note",
+                     "its permitlisten"),
+}
+
+
+@pytest.fixture
+def vsftpd(server, doctor):
+    """Return the shared vsftpd; ~/.netrc has its user."""
+    one = server("vsftpd")
+    doctor.netrc(one)
+    return one
+
+
+def check_finding(report, step, status, words):
+    """Fail unless that is what is said of that step."""
+    finding = report.find(step)
+    assert finding["status"] == status, report.brief()
+    assert words in finding["text"], finding
+    assert report.status == (1 if status == "WRONG" else 0), report.brief()
+    assert report.json["transfers"] == ("fail" if status == "WRONG"
+                                        else "work")
+
+
+@pytest.mark.parametrize("lines, step, status, line, words", SSHD.values(),
+                         ids=SSHD.keys())
+def test_sshd(lines, step, status, line, words, start_sshd, vsftpd, doctor):
+    """A line of sshd_config forbids it; another one cures it."""
+    forward = f"0:127.0.0.1:{vsftpd.port}"
+    lines = [one.format(port=vsftpd.port) for one in lines]
+    sshd = start_sshd(*lines)
+    report = doctor("-F", sshd.config, "-L", forward, sshd.host)
+    check_finding(report, step, status, words)
+    assert (f"sshd_config of {sshd.ns.far4}", line) in report.cures(step)
+    cured = start_sshd(line)  # the first value of an option counts
+    doctor("-F", cured.config, "-L", forward, cured.host).all_well()
+
+
+@pytest.mark.parametrize("options, step, status, words", KEYS.values(),
+                         ids=KEYS.keys())
+def test_key(options, step, status, words, start_sshd, vsftpd, doctor):
+    """The key's own options forbid it; the line that is advised cures it."""
+    forward = f"0:127.0.0.1:{vsftpd.port}"
+    sshd = start_sshd()
+    set_key_options(sshd, options.format(port=vsftpd.port))
+    argv = "-F", sshd.config, "-L", forward, sshd.host
+    report = doctor(*argv)
+    check_finding(report, step, status, words)
+    place, line = report.cures(step)[0]
+    assert place == f"{sshd.dir}/user_key.pub:1 of {sshd.ns.far4}, in " \
+        "front of the key"
+    set_key_options(sshd, line)
+    doctor(*argv).all_well()
+
+
+def test_control_port_only(start_sshd, vsftpd, doctor):
+    """Where only the FTP port may be connected to, active mode is left."""
+    sshd = start_sshd(f"PermitOpen 127.0.0.1:{vsftpd.port}")
+    argv = "-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host
+    report = doctor(*argv)
+    assert ("culvert's command line", "--server-mode active") in \
+        report.cures("PASV")
+    assert " --server-mode active " in report.json["command"]
+    assert f'permitopen="127.0.0.1:{vsftpd.port}"' in \
+        report.json["authorized_keys"]
+    report = doctor("--server-mode", "active", *argv)
+    report.all_well()
+    assert report.find("PASV")["status"] == "skipped"
+
+
+def test_passive_alone(start_sshd, vsftpd, doctor):
+    """--server-mode passive: sshd is not asked to listen."""
+    sshd = start_sshd("AllowTcpForwarding local")
+    report = doctor("-F", sshd.config, "--server-mode", "passive",
+                    "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host)
+    report.all_well()
+    assert report.find("remote forward")["status"] == "skipped"
+    assert report.find("PORT")["status"] == "skipped"
+    assert report.json["authorized_keys"].endswith('permitlisten="localhost:1"')
+
+
+def test_active_alone(start_sshd, vsftpd, doctor):
+    """--server-mode active, and sshd does not listen: that is fatal."""
+    sshd = start_sshd("AllowTcpForwarding local")
+    argv = "-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host
+    report = doctor("--server-mode", "active", *argv)
+    check_finding(report, "remote forward", "WRONG", "listens for nobody")
+    assert report.find("PORT")["status"] == "WRONG"
+    assert "--server-mode" not in doctor(*argv).json["command"] or \
+        "--server-mode passive" in doctor(*argv).json["command"]
+
+
+def test_gateway_ports(ns, start_sshd, start_server, doctor):
+    """--far-address without GatewayPorts: sshd listens on its loopback."""
+    server = start_server("vsftpd", ns.far4)
+    doctor.netrc(server)
+    argv = ["-L", f"0:{ns.far4}:{server.port}", "--far-address", ns.far4]
+    sshd = start_sshd()
+    report = doctor("-F", sshd.config, *argv, sshd.host)
+    check_finding(report, "remote forward", "note", "on its loopback instead")
+    line = "GatewayPorts clientspecified"
+    assert (f"sshd_config of {ns.far4}", line) in \
+        report.cures("remote forward")
+    cured = start_sshd(line)
+    report = doctor("-F", cured.config, *argv, cured.host)
+    report.all_well()
+    assert f'permitlisten="{ns.far4}:*"' in report.json["authorized_keys"]
+
+
+def test_server_apart(ns, sshd, start_server, doctor):
+    """A server that is not on sshd's loopback: passive mode does it."""
+    server = start_server("vsftpd", ns.far4)
+    doctor.netrc(server)
+    report = doctor("-F", sshd.config, "-L", f"0:{ns.far4}:{server.port}",
+                    sshd.host)
+    check_finding(report, "PORT", "note", "being on another host")
+    assert ("culvert's command line", "--far-address ADDRESS") in \
+        report.cures("PORT")
+    assert " --server-mode passive " in report.json["command"]
+
+
+@pytest.mark.parametrize("line", [
+    "ForceCommand internal-sftp", "ForceCommand /bin/false", "PermitTTY no",
+    "AllowStreamLocalForwarding no", "AllowAgentForwarding no",
+    "PermitListen 127.0.0.1:*", "PermitOpen 127.0.0.1:*", "MaxSessions 1",
+])
+def test_harmless(line, start_sshd, vsftpd, doctor):
+    """Restrictions that transfers do not mind."""
+    sshd = start_sshd(line)
+    doctor("-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}",
+           sshd.host).all_well()
+

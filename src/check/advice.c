@@ -157,6 +157,7 @@ static const struct row rows[FINDINGS] = {
 	WRONG(SSH_CONFIG_WRONG, "ssh", "{ssh_why}",
 	    { { SSH_CONFIG, "", "what these words complain of" } }),
 	WRONG(SSH_FAILED, "ssh", "it could not connect: {why}"),
+	WRONG(SSH_LOST, "ssh", "the connection was lost: {why}"),
 	WRONG(SSH_CANNOT_RUN, "ssh", "it cannot be run: {why}",
 	    { { CULVERT, "--ssh PROGRAM", "or install openssh-client" } }),
 	OK(KEX_OK, "key exchange", "{kex}, which is post-quantum"),

@@ -312,7 +312,7 @@ check_run(const struct check_options *options)
 		.first = &options->link,
 		.n = 1,
 	};
-	int status = CHECK_FAILS;
+	int status = CHECK_UNKNOWN; /* when interrupted */
 
 	check.options = options;
 	check.conf = options->options;
@@ -328,6 +328,7 @@ check_run(const struct check_options *options)
 		step_config(&check);
 	} else {
 		check.interrupted = true;
+		status = CHECK_FAILS;
 	}
 	uv_run(&check.loop, UV_RUN_DEFAULT);
 	if (!check.interrupted)

@@ -253,6 +253,20 @@ note_known_hosts(struct facts *facts)
 		    facts->host_key_place);
 }
 
+/* Behind the algorithms stand marks of the protocol, which are none. */
+static void
+trim_offer(struct facts *facts)
+{
+	static const char *const marks[] = { ",kex-strict-", ",ext-info-" };
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		char *at = strstr(facts->offer, marks[i]);
+
+		if (at != NULL)
+			*at = '\0';
+	}
+}
+
 void
 facts_hear(struct facts *facts, const char *line)
 {
@@ -261,6 +275,7 @@ facts_hear(struct facts *facts, const char *line)
 	hear_offered(facts, line);
 	hear_failure(facts, line);
 	note_known_hosts(facts);
+	trim_offer(facts);
 }
 
 /* ---- what follows from it ---- */

@@ -114,7 +114,7 @@ static void
 lost(struct check *check)
 {
 	if (check->logged_in)
-		check_find_last(check, SSH_FAILED);
+		check_find_last(check, SSH_LOST);
 	else
 		tell_failure(check);
 }

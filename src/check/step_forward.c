@@ -153,6 +153,9 @@ next_forward(struct check *check)
 	struct forward_step *step = check->forward;
 	size_t i = check->n_forward++;
 
+	/* What has failed then says nothing; the end of ssh is to come. */
+	if (!link_is_up(links_first(check->links)))
+		return;
 	judge_forward(check->conf, step->forward, step->outcome, &check->facts,
 	    on_found, check, &check->modes[i]);
 	step_forward_free(check);

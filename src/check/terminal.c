@@ -57,7 +57,7 @@ read_line(int fd, char *text, size_t size)
 
 /* With what is typed not shown. */
 static int
-read_hidden(int fd, char *text, size_t size)
+read_hidden(int fd, const char *prompt, char *text, size_t size)
 {
 	struct termios shown, hidden;
 	int err;
@@ -68,6 +68,7 @@ read_hidden(int fd, char *text, size_t size)
 	hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
 	if (tcsetattr(fd, TCSAFLUSH, &hidden) != 0)
 		return -errno;
+	dprintf(fd, "%s", prompt);
 	err = read_line(fd, text, size);
 	tcsetattr(fd, TCSAFLUSH, &shown);
 	dprintf(fd, "\n");
@@ -88,8 +89,7 @@ terminal_ask(const char *prompt, char *text, size_t size)
 	caught = 0;
 	for (size_t i = 0; i < N_ENDING; i++)
 		sigaction(ending[i], &action, &before[i]);
-	dprintf(fd, "%s", prompt);
-	err = read_hidden(fd, text, size);
+	err = read_hidden(fd, prompt, text, size);
 	for (size_t i = 0; i < N_ENDING; i++)
 		sigaction(ending[i], &before[i], NULL);
 	if (caught != 0)

@@ -83,16 +83,19 @@ static void
 look(struct trial *trial)
 {
 	bool good = trial->outcome.code >= 200 && trial->outcome.code < 300;
+	bool waits = uv_is_active((uv_handle_t *)&trial->timer) != 0;
 
 	if (!trial->final)
 		return;
 	if (!good && !trial->stands)
 		finish(trial, TRIAL_NOT_COME);
-	else if (!good)
-		finish(trial, trial->begun ? TRIAL_CUT : TRIAL_LIST_REFUSED);
+	else if (!good && !trial->begun)
+		finish(trial, TRIAL_LIST_REFUSED);
 	else if (trial->ended)
-		finish(trial, TRIAL_OK);
-	else if (uv_is_active((uv_handle_t *)&trial->timer) == 0)
+		finish(trial, good ? TRIAL_OK : TRIAL_CUT);
+	else if (!waits && !good)
+		finish(trial, TRIAL_CUT);
+	else if (!waits)
 		finish_why(trial, trial->stands ? TRIAL_CUT : TRIAL_NOT_COME,
 		    "the data do not end");
 }

@@ -174,8 +174,8 @@ def start_server(ns, directories):
     """Return a function that starts an FTP server for this test alone."""
     started = []
 
-    def start(kind, address="127.0.0.1"):
-        started.append(servers.Server(kind, ns, directories(), address))
+    def start(kind, address="127.0.0.1", **how):
+        started.append(servers.Server(kind, ns, directories(), address, **how))
         return started[-1]
 
     yield start

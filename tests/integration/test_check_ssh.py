@@ -1,0 +1,341 @@
+"""The doctor (issue 5, point 3): the way to sshd, up to the login."""
+
+import pathlib
+import re
+import shlex
+import signal
+import socket
+import subprocess
+
+import pytest
+
+import cli
+import culvert
+import scripted
+from doctor import set_key_options
+from process import Process
+
+
+@pytest.fixture
+def vsftpd(server, doctor):
+    """Return the shared vsftpd; ~/.netrc has its user."""
+    one = server("vsftpd")
+    doctor.netrc(one)
+    return one
+
+
+@pytest.fixture
+def forward(vsftpd):
+    """Return a -L to it."""
+    return f"0:127.0.0.1:{vsftpd.port}"
+
+
+def last(report, step, words):
+    """Fail unless that is wrong, and the end; returns its cures."""
+    finding = report.checks[-1]
+    assert finding["check"] == step, report.brief()
+    assert finding["status"] == "WRONG"
+    assert re.search(words, finding["text"]), finding
+    assert report.status == 1
+    return report.cures(step)
+
+
+# ---- the name, and TCP ----
+
+def test_unknown_name(sshd, forward, doctor):
+    """The name is no host's."""
+    cures = last(doctor("-F", sshd.config, "-L", forward, "gate.invalid"),
+                 "name", "gate.invalid is not known: .*[Nn]ame")
+    assert cures[0] == ("~/.ssh/config of this host", "HostName ADDRESS")
+
+
+def test_closed_port(ns, sshd, forward, doctor):
+    """Nobody listens at the SSH port; with the right one all is well."""
+    port = ns.free_port(ns.far4)
+    ns.let_in(port)
+    argv = "-F", sshd.config, "-L", forward, sshd.host
+    cures = last(doctor("-p", port, *argv), "TCP",
+                 f"nobody listens at {ns.far4}:{port}: [Cc]onnection refused")
+    assert cures == [
+        ("~/.ssh/config of this host", "Port PORT"),
+        (f"sshd_config of {ns.far4}", f"Port {port}")]
+    doctor("-p", sshd.port, *argv).all_well()
+
+
+def listen_near(answer):
+    """Return the port of a listener that says that, once, and ends."""
+    listener = scripted.Listener()
+
+    def serve():
+        with listener.accept() as one:
+            one.send(answer)
+
+    scripted.start(serve)
+    return listener.port
+
+
+@pytest.mark.parametrize("answer, words", [
+    (b"220 (vsFTPd 3.0.3)\r\n", "is no SSH server; it says 220 .vsFTPd"),
+    (b"", "says nothing, or closes it"),
+])
+def test_not_ssh(answer, words, sshd, forward, doctor):
+    """Something else listens there."""
+    port = listen_near(answer)
+    last(doctor("-F", sshd.config, "-o", "HostName=127.0.0.1", "-p", port,
+                "-L", forward, sshd.host), "TCP", words)
+
+
+def test_jump(sshd, forward, doctor):
+    """By a jump host neither is looked at; ssh does it."""
+    report = doctor("-F", sshd.config, "-J", sshd.host6, "-L", forward,
+                    sshd.host)
+    report.all_well()
+    for step in "name", "TCP":
+        finding = report.find(step)
+        assert finding["status"] == "skipped"
+        assert f"ProxyJump {sshd.host6}" in finding["text"]
+
+
+def test_ipv6(sshd, forward, doctor):
+    """An sshd on IPv6."""
+    report = doctor("-F", sshd.config, "-L", forward, sshd.host6)
+    report.all_well()
+    assert f"[{sshd.ns.far6}]:{sshd.port} in " in report.find("TCP")["text"]
+
+
+# ---- the host key ----
+
+def own_known_hosts(tmp, sshd, text):
+    """Return an ssh_config with a known_hosts file of its own."""
+    path = tmp / "known_hosts"
+    path.write_text(text)
+    return cli.ssh_config(tmp, sshd, f"UserKnownHostsFile {path}")
+
+
+def test_changed_host_key(tmp, sshd, forward, doctor):
+    """Another host's key is known: the two commands that are advised."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
+                    tmp / "other"], check=True)
+    other = (tmp / "other.pub").read_text()
+    config = own_known_hosts(tmp, sshd, f"files.test {other}")
+    argv = "-F", config, "-L", forward, sshd.host
+    (place, command), = last(
+        doctor(*argv), "host key",
+        f"not the one of {tmp}/known_hosts:1, but ssh-ed25519 SHA256:")
+    assert place == "run on this host"
+    assert command == f"ssh-keygen -f {tmp}/known_hosts -R files.test"
+    doctor.shell(command)
+    (_, command), = last(doctor(*argv), "host key", "is not known")
+    doctor.shell(command)
+    doctor(*argv).all_well()
+
+
+def test_unknown_host_key(tmp, sshd, forward, doctor):
+    """No key is known; the command that is advised learns it."""
+    config = own_known_hosts(tmp, sshd, "")
+    argv = "-F", config, "-L", forward, sshd.host
+    report = doctor("--batch", *argv)
+    (place, command), = last(report, "host key", "ssh-ed25519 SHA256:.* is "
+                             "not known, and nobody can be asked")
+    assert place == "run on this host"
+    assert command == shlex.join(
+        ["ssh", "-F", config, "files.test",
+         "-oStrictHostKeyChecking=accept-new", "true"])
+    doctor.shell(command)
+    doctor("--batch", *argv).all_well()
+
+
+# ---- the login ----
+
+def test_wrong_key(tmp, start_sshd, forward, doctor):
+    """A key that sshd does not know; the line that is advised lets it in."""
+    sshd = start_sshd()
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
+                    tmp / "other"], check=True)
+    config = tmp / "config"
+    config.write_text(pathlib.Path(sshd.config).read_text().replace(
+        f"{sshd.dir}/user_key", str(tmp / "other")))
+    argv = "-F", config, "-L", forward, sshd.host
+    report = doctor(*argv)
+    cures = last(report, "authentication",
+                 f"lets root in by none of these keys: {tmp}/other; .*"
+                 r"Permission denied \(publickey\)")
+    assert report.find("host key")["status"] == "ok"
+    place, line = cures[0]
+    assert place == f"~root/.ssh/authorized_keys of {sshd.ns.far4}"
+    assert line.endswith(" KEY")
+    with open(f"{sshd.dir}/user_key.pub", "a") as file:
+        file.write(line.replace("KEY", (tmp / "other.pub").read_text()))
+    doctor(*argv).all_well()
+
+
+def test_password_only(start_sshd, forward, doctor):
+    """It would take a password, and nobody can be asked for it."""
+    sshd = start_sshd("PasswordAuthentication yes",
+                      "PubkeyAuthentication no")
+    cures = last(doctor("--batch", "-F", sshd.config, "-L", forward,
+                        sshd.host),
+                 "authentication", "it would take password, but nobody")
+    assert cures[1][1] == "the same in a terminal, without --batch"
+
+
+def test_open_key(tmp, sshd, forward, doctor):
+    """ssh does not use a key that others can read."""
+    key = tmp / "open_key"
+    key.write_bytes(pathlib.Path(f"{sshd.dir}/user_key").read_bytes())
+    key.chmod(0o644)
+    config = tmp / "config"
+    config.write_text(pathlib.Path(sshd.config).read_text().replace(
+        f"{sshd.dir}/user_key", str(key)))
+    argv = "-F", config, "-L", forward, sshd.host
+    cures = last(doctor(*argv), "authentication", f"does not use {key}")
+    assert cures == [("run on this host", f"chmod 600 {key}")]
+    doctor.shell(cures[0][1])
+    doctor(*argv).all_well()
+
+
+@pytest.mark.parametrize("line, step, cure, then", [
+    ("KexAlgorithms diffie-hellman-group14-sha1", "key exchange",
+     "KexAlgorithms +diffie-hellman-group14-sha1", "key exchange"),
+    ("Ciphers aes256-cbc", "cipher", "Ciphers +aes256-cbc", "cipher"),
+    ("HostKeyAlgorithms ssh-ed25519", "host key",
+     "HostKeyAlgorithms +ssh-ed25519", None),
+])
+def test_nothing_in_common(line, step, cure, then, tmp, start_sshd, forward,
+                           doctor):
+    """Both have nothing in common; what is advised adds it."""
+    sshd = start_sshd(line)
+    own = [] if then else ["HostKeyAlgorithms rsa-sha2-512"]
+    config = cli.ssh_config(tmp, sshd, *own)
+    cures = last(doctor("-F", config, "-L", forward, sshd.host), step,
+                 "none of th.* that sshd has: ")
+    assert cures == [("~/.ssh/config of this host", cure)]
+    config = cli.ssh_config(tmp, sshd, cure)
+    report = doctor("-F", config, "-L", forward, sshd.host)
+    assert report.status == 0, report.brief()
+    if then:
+        assert report.find(then)["status"] == "note"  # they are old
+
+
+def test_wrong_configuration(tmp, sshd, forward, doctor):
+    """ssh's own words, of an option that it does not know."""
+    config = cli.ssh_config(tmp, sshd, "Colour blue")
+    report = doctor("-F", config, "-L", forward, sshd.host)
+    assert report.status == 1
+    assert report.checks[-1]["status"] == "WRONG"
+
+
+def test_no_program(sshd, forward, doctor):
+    """There is no ssh."""
+    cures = last(doctor("--ssh", "/nowhere/ssh", "-F", sshd.config, "-L",
+                        forward, sshd.host), "ssh", "cannot be run")
+    assert cures[0][1] == "--ssh PROGRAM"
+
+
+# ---- the end by a signal ----
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(number, sshd, forward, doctor):
+    """While sshd says nothing: it ends at once, and leaves nothing."""
+    with scripted.Listener() as listener:
+        process = Process(
+            [culvert.PROGRAM, "check", "-F", sshd.config, "-o",
+             "HostName=127.0.0.1", "-p", str(listener.port), "-L", forward,
+             sshd.host], env=doctor.environment())
+        with listener.accept():
+            assert process.stop(number) == 3, process.output
+    assert not culvert.SANITIZER.search(process.output), process.output
+    assert not list(doctor.home.glob("culvert.*"))
+
+
+def test_interrupted_in_a_transfer(ns, sshd, doctor):
+    """While the FTP server does not answer."""
+    with scripted.server(ns) as listener:
+        process = Process(
+            [culvert.PROGRAM, "check", "-F", sshd.config, "-L",
+             f"0:127.0.0.1:{listener.port}", sshd.host],
+            env=doctor.environment())
+        with listener.accept() as control:
+            control.reply("220 hello")
+            control.expect_command("FEAT")
+            assert process.stop() == 3, process.output
+    assert not culvert.SANITIZER.search(process.output), process.output
+    assert not list(doctor.home.glob("culvert.*"))
+
+
+def test_lost(ns, sshd, doctor):
+    """The SSH connection is lost in the middle: said, and the end."""
+    with scripted.server(ns) as listener:
+        process = Process(
+            [culvert.PROGRAM, "check", "-F", sshd.config, "-L",
+             f"0:127.0.0.1:{listener.port}", sshd.host],
+            env=doctor.environment())
+        with listener.accept() as control:
+            control.reply("220 hello")
+            control.expect_command("FEAT")
+            monitor, = culvert.children(process.pid)
+            ssh, = [pid for pid in culvert.children(monitor)
+                    if culvert.process_name(pid) == "ssh"]
+            culvert.os.kill(ssh, signal.SIGTERM)
+            assert process.wait() == 1
+    assert re.search("^WRONG +ssh +", process.output, re.M), process.output
+    assert not culvert.SANITIZER.search(process.output), process.output
+
+
+# ---- the key line does what it must, and nothing more ----
+
+def run_ssh(sshd, *argv):
+    """Run ssh with that sshd's user; returns (status, its words)."""
+    done = subprocess.run(
+        ["ssh", "-F", sshd.config, *argv], stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=20)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("mode", ["same", "passive", "active"])
+def test_key_line(mode, ns, start_sshd, vsftpd, forward, doctor,
+                  start_culvert):
+    """With exactly that line culvert works; all else is forbidden."""
+    sshd = start_sshd()
+    argv = ["--server-mode", mode, "-F", sshd.config, "-L", forward,
+            sshd.host]
+    line = doctor(*argv).json["authorized_keys"]
+    set_key_options(sshd, line)
+    doctor(*argv).all_well()
+    (vsftpd.root / "file").write_bytes(b"hello")
+    tunnel = start_culvert(forward, sshd=sshd,
+                           options=["--server-mode", mode])
+    for how in ["--ftp-pasv"], ["-P", "-"]:
+        got = subprocess.run(
+            ["curl", "-sS", *how, "-u", "tester:secret",
+             f"ftp://127.0.0.1:{tunnel.port}/file"], check=True,
+            capture_output=True, timeout=20).stdout
+        assert got == b"hello"
+    # No shell, no other host, no other address to listen at.
+    assert run_ssh(sshd, sshd.host, "echo shell")[1] == ""
+    status, said = run_ssh(sshd, "-W", f"{ns.far4}:{sshd.port}", sshd.host)
+    assert status != 0 and "stdio forwarding failed" in said, said
+    for at in "*:0", "localhost:0", "127.0.0.1:0":
+        allowed = at == "127.0.0.1:0" and mode != "passive"
+        status, said = run_ssh(
+            sshd, "-oExitOnForwardFailure=yes", "-R", f"{at}:127.0.0.1:9",
+            sshd.host, "true")
+        assert ("remote port forwarding failed" in said) != allowed, (at, said)
+    if mode == "active":
+        with scripted.Listener(ns) as other:
+            status, said = run_ssh(sshd, "-W", f"127.0.0.1:{other.port}",
+                                   sshd.host)
+            assert "stdio forwarding failed" in said, said
+
+
+def test_address_in_use(ns, sshd, doctor):
+    """The address is taken on this host: a note, since it may be culvert."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        report = doctor("-F", sshd.config, "-L",
+                        f"{port}:127.0.0.1:{ns.free_port()}", sshd.host)
+    finding = report.find("listen")
+    assert finding["status"] == "note"
+    assert "in use" in finding["text"]

@@ -282,9 +282,11 @@
  * it, or hang, as they then do in ssh itself. */
 #define LIMIT_SSH_CONFIG_MS 5000
 
-/* culvert check waits this long for a connection, a greeting or a listener, ...
- */
+/* culvert check waits this long for a connection or a greeting, ... */
 #define LIMIT_CHECK_CONNECT_MS 10000
+/* ... sshd's answer, of which the far side may have to find out for
+ * LIMIT_HOLD_DIAL_MS whether it is true, ... */
+#define LIMIT_CHECK_SSHD_MS 15000
 /* ... a reply (vsftpd, and PAM, take their time after a wrong password), ... */
 #define LIMIT_CHECK_REPLY_MS 20000
 /* ... and for the SSH connection, in which somebody may be asked. */

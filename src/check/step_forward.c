@@ -86,7 +86,7 @@ begin_try(struct check *check, struct judge_try *try, check_step *then)
 {
 	check->forward->try = try;
 	check->forward->then = then;
-	uv_timer_start(&check->limit, on_try_late, LIMIT_CHECK_CONNECT_MS, 0);
+	uv_timer_start(&check->limit, on_try_late, LIMIT_CHECK_SSHD_MS, 0);
 }
 
 static void

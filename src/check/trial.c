@@ -345,8 +345,7 @@ listen_active(struct trial *trial)
 	};
 	const struct side_at at = { .host = trial->options.at };
 
-	uv_timer_start(&trial->timer, on_listen_late, LIMIT_CHECK_CONNECT_MS,
-	    0);
+	uv_timer_start(&trial->timer, on_listen_late, LIMIT_CHECK_SSHD_MS, 0);
 	trial->listener =
 	    side_listen(trial->options.side, &at, &handler, trial);
 	return trial->listener != NULL;

@@ -1,0 +1,186 @@
+"""The doctor (issue 5, point 3): its command line, tunnels, and reports."""
+
+import re
+import subprocess
+
+import pytest
+
+import culvert
+
+CONFIG = """\
+[defaults]
+F = {config}
+
+[tunnel plant]
+destination = {host}
+L = 0:127.0.0.1:{port}
+
+[tunnel plant-active]
+destination = {host}
+L = 0:127.0.0.1:{port}
+server-mode = active
+"""
+
+
+@pytest.fixture
+def vsftpd(server, doctor):
+    """Return the shared vsftpd; ~/.netrc has its user."""
+    one = server("vsftpd")
+    doctor.netrc(one)
+    return one
+
+
+@pytest.fixture
+def plant(sshd, vsftpd, tmp):
+    """Return the path of a configuration file with two tunnels."""
+    path = tmp / "plant.conf"
+    path.write_text(CONFIG.format(config=sshd.config, host=sshd.host,
+                                  port=vsftpd.port))
+    return path
+
+
+# ---- tunnels ----
+
+def test_tunnel(plant, doctor):
+    """A name of the file is that tunnel, with its options."""
+    report = doctor("-f", plant, "plant")
+    report.all_well()
+    assert report.json["destination"] == "plant"
+    assert report.json["command"] == f"culvert up -f {plant} plant"
+    report = doctor("-f", plant, "plant-active")
+    report.all_well()
+    assert report.find("PASV")["status"] == "skipped"
+
+
+def test_default_file(plant, doctor):
+    """So it is in the file that culvert up would read."""
+    (doctor.home / "culvert").mkdir()
+    plant.rename(doctor.home / "culvert/culvert.conf")
+    report = doctor("plant")
+    report.all_well()
+    assert report.json["command"] == "culvert up plant"
+
+
+def test_mistyped_tunnel(plant, doctor):
+    """No tunnel has that name: the nearest is named, and does it."""
+    report = doctor("-f", plant, "plnat")
+    assert report.status == 1
+    assert "there is no [tunnel plnat] in" in report.find("tunnel")["text"]
+    assert "The nearest is plant" in report.find("tunnel")["text"]
+    finding = report.find("name")
+    assert f"there is no [tunnel plnat] in {plant}" in finding["text"]
+    assert report.cures("name")[0] == \
+        ("run on this host", "culvert check plant")
+
+
+def test_host_beside_a_file(plant, sshd, vsftpd, doctor):
+    """A word that is no tunnel is a host; with -f, that is noted."""
+    argv = "-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host
+    report = doctor("-f", plant, *argv)
+    assert report.status == 0
+    assert [one["check"] for one in report.checks
+            if one["status"] == "note"] == ["tunnel"]
+
+
+def test_options_of_a_tunnel(plant, doctor):
+    """They stand in the file; others beside it are none of its own."""
+    status, _, errors = doctor.raw("-f", plant, "-p", "22", "plant")
+    assert status == 2
+    assert "[tunnel plant] has its options in" in errors
+    assert doctor.raw("-f", plant, "-q", "plant")[0] == 0
+
+
+def test_wrong_file(doctor, tmp):
+    """A file that is named must be right."""
+    status, said, errors = doctor.raw("-f", tmp / "nowhere", "plant")
+    assert (status, said) == (1, "")
+    assert "nowhere" in errors
+
+
+# ---- the command line ----
+
+def test_help(doctor):
+    """--help."""
+    status, said, errors = doctor.raw("--help")
+    assert (status, errors) == (0, "")
+    assert said.startswith("usage: culvert check ")
+    assert "Exit status: 0 " in said
+
+
+@pytest.mark.parametrize("argv, words", [
+    ([], "no destination"),
+    (["--nowhere", "host"], "unknown option --nowhere"),
+    (["--netrc"], "--netrc needs a value"),
+    (["-L", "x", "host"], "-L x: "),
+    (["-oProxyCommand=none", "-eh", "host"], "unknown option -e"),
+    (["--", "-host"], "must not begin with"),
+    (["host", "another"], "one destination only"),
+    (["--on-demand", "--link-wait", "0", "host"], "--on-demand connects"),
+])
+def test_bad_usage(argv, words, doctor):
+    """Exit status 2, and what is wrong."""
+    status, said, errors = doctor.raw(*argv)
+    assert (status, said) == (2, "")
+    assert words in errors
+    assert errors.endswith("culvert: see culvert check --help\n")
+
+
+def test_all_options_of_culvert(sshd, vsftpd, doctor):
+    """They are taken, and stand in the command; its own do not."""
+    report = doctor(
+        "--no-session", "--links", "2", "--no-confine", "--keepalive=60",
+        "-vF", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", "--user",
+        "tester", "--json", sshd.host)
+    assert report.status == 0
+    assert report.find("Nagle")["status"] == "note"
+    assert report.json["command"] == (
+        "culvert --no-session --links 2 --no-confine --keepalive 60 -v -F "
+        f"{sshd.config} -L 0:127.0.0.1:{vsftpd.port} files.test")
+
+
+# ---- what it prints ----
+
+def test_text(sshd, vsftpd, doctor):
+    """A line for each step, and the two that end it."""
+    status, said, errors = doctor.raw(
+        "-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host)
+    assert status == 0
+    assert errors == ""
+    for step in ("name", "TCP", "host key", "authentication", "key exchange",
+                 "cipher", "Nagle", "listen", "dial", "remote forward",
+                 "greeting", "FEAT", "TLS", "FTP login", "PASV", "EPSV",
+                 "PORT", "EPRT", "address in 227", "round trip"):
+        assert re.search(f"^ok +{step} ", said, re.M), (step, said)
+    assert "\nTransfers will work.\n" in said
+    assert f"    culvert -F {sshd.config} -L " in said
+    assert "    restrict,port-forwarding," in said
+
+
+def test_quiet(ns, sshd, doctor):
+    """-q: only what is wrong."""
+    argv = "-q", "-F", sshd.config, "-L", f"0:127.0.0.1:{ns.free_port()}"
+    status, said, _ = doctor.raw(*argv, sshd.host)
+    assert status == 1
+    assert re.match(r"-L 0:127.0.0.1:\d+\nWRONG +dial +nobody listens", said)
+    assert "\n      -> culvert's command line: -L 0:127.0.0.1:" in said
+
+
+def test_full_output(sshd, doctor):
+    """Standard output that takes nothing is a failure."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [culvert.PROGRAM, "check", "--json", "-p", "1", "-F", sshd.config,
+             "-o", "HostName=127.0.0.1", sshd.host], stdout=full,
+            stderr=subprocess.PIPE, text=True,
+            env=doctor.environment(), timeout=20)
+    assert done.returncode == 1
+    assert "cannot write the report" in done.stderr
+
+
+def test_words_of_a_shell(sshd, vsftpd, doctor):
+    """What the shell would take apart is quoted in the command."""
+    report = doctor("-F", sshd.config, "-o", "SetEnv=A='b c'", "-L",
+                    f"*:0:127.0.0.1:{vsftpd.port}", "--allow", "127.0.0.0/8",
+                    sshd.host)
+    assert report.status == 0
+    assert "-o 'SetEnv=A='\\''b c'\\''' -L '*:0:" in report.json["command"]

@@ -1,0 +1,148 @@
+"""The doctor (issue 5, point 3) on remote tunnels: -R."""
+
+import pathlib
+
+import pytest
+
+import scripted
+from doctor import set_key_options
+
+ALLOW = "--allow", "203.0.113.0/24"
+
+
+class Case:
+    """The FTP server is on culvert's host, and clients are beyond sshd."""
+
+    def __init__(self, topology, doctor):
+        self.topology, self.doctor = topology, doctor
+        self.server = topology.server("vsftpd", "near", "ipv4",
+                                      address="127.0.0.1")
+        doctor.netrc(self.server)
+
+    def ask(self, sshd, *argv, bind="", port=0):
+        """Return the report on a -R through that sshd."""
+        return self.doctor(
+            "-F", sshd.config, *argv, "-R",
+            f"{bind}{port}:127.0.0.1:{self.server.port}", sshd.host,
+            ns=self.topology.near)
+
+
+@pytest.fixture
+def case(topology, doctor):
+    """Return a Case."""
+    return Case(topology, doctor)
+
+
+def test_well(case, topology):
+    """All is well, and with the key line that is advised it stays so."""
+    sshd = topology.sshd(key="no-pty")
+    report = case.ask(sshd)
+    report.all_well()
+    for step in "remote forward", "passive clients", "active clients":
+        assert report.find(step)["status"] == "ok"
+    assert "this host reaches 127.0.0.1" in report.find("dial")["text"]
+    assert report.json["authorized_keys"] == \
+        'restrict,port-forwarding,command="/bin/false",' \
+        'permitopen="127.0.0.1:*",permitopen="[::1]:*",' \
+        'permitlisten="localhost:*"'
+    before = pathlib.Path(sshd.dir, "user_key.pub").read_text()
+    try:
+        set_key_options(sshd, report.json["authorized_keys"])
+        case.ask(sshd).all_well()
+    finally:
+        pathlib.Path(sshd.dir, "user_key.pub").write_text(before)
+
+
+@pytest.mark.parametrize("lines, step, status, cure", [
+    (["AllowTcpForwarding local"], "remote forward", "WRONG",
+     "AllowTcpForwarding yes"),
+    (["PermitListen none"], "remote forward", "WRONG",
+     "PermitListen localhost:*"),
+    (["AllowTcpForwarding remote"], "active clients", "note",
+     "AllowTcpForwarding yes"),
+    (["PermitOpen none"], "active clients", "note",
+     "PermitOpen 127.0.0.1:* [::1]:*"),
+])
+def test_sshd(lines, step, status, cure, case, topology):
+    """sshd forbids it; the line that is advised allows it."""
+    report = case.ask(topology.sshd(*lines))
+    assert report.find(step)["status"] == status, report.brief()
+    assert report.status == (1 if status == "WRONG" else 0)
+    assert cure in [line for _, line in report.cures(step)]
+    case.ask(topology.sshd(cure)).all_well()
+
+
+def test_gateway_ports(case, topology):
+    """An address beyond loopback takes GatewayPorts."""
+    bind = f"{topology.far.address('ipv4')}:"
+    report = case.ask(topology.sshd(), *ALLOW, bind=bind)
+    assert report.status == 1
+    assert report.find("remote forward")["status"] == "WRONG"
+    line = "GatewayPorts clientspecified"
+    assert [line] == [put for _, put in report.cures("remote forward")]
+    report = case.ask(topology.sshd(line), *ALLOW, bind=bind)
+    report.all_well()
+    assert f'permitlisten="{bind}*"' in report.json["authorized_keys"]
+
+
+def test_allow_is_missing(case, topology):
+    """Beyond loopback it takes --allow, as culvert itself says."""
+    report = case.ask(topology.sshd("GatewayPorts clientspecified"),
+                      bind=f"{topology.far.address('ipv4')}:")
+    assert report.status == 1
+    finding = report.find("listen")
+    assert finding["status"] == "WRONG"
+    assert "--allow" in finding["text"]
+
+
+def test_port_in_use(case, topology):
+    """Somebody has the port there: culvert, perhaps."""
+    def serve(one):
+        while True:
+            one.accept().close()
+
+    with scripted.Listener(topology.far) as one:
+        scripted.start(serve, one)
+        report = case.ask(topology.sshd(), port=one.port)
+    finding = report.find("remote forward")
+    assert finding["status"] == "note", report.brief()
+    assert "is taken on the SSH server" in finding["text"]
+
+
+def test_closed_port(case, topology, doctor):
+    """The FTP server does not run, on this side."""
+    port = topology.near.free_port()
+    sshd = topology.sshd()
+    report = doctor("-F", sshd.config, "-R", f"0:127.0.0.1:{port}",
+                    sshd.host, ns=topology.near)
+    assert report.status == 1
+    assert f"nobody listens at 127.0.0.1:{port}, as this host sees it" in \
+        report.find("dial")["text"]
+
+
+def test_both(case, topology, doctor):
+    """-L and -R of one command, each with its findings."""
+    far = topology.server("vsftpd", "far", "ipv4", address="127.0.0.1")
+    sshd = topology.sshd()
+    report = doctor(
+        "-F", sshd.config, "-L", f"0:127.0.0.1:{far.port}",
+        "-R", f"0:127.0.0.1:{case.server.port}", sshd.host,
+        ns=topology.near)
+    report.all_well()
+    forwards = [one["forward"] for one in report.checks if "forward" in one]
+    assert forwards == sorted(forwards)
+    assert {one[:2] for one in forwards} == {"-L", "-R"}
+    assert 'permitlisten="127.0.0.1:*"' in report.json["authorized_keys"]
+    assert 'permitlisten="localhost:*"' in report.json["authorized_keys"]
+
+
+def test_server_on_another_host(case, topology, doctor):
+    """It is on the near LAN: active mode works there, too."""
+    server = topology.server("proftpd", "near_end", "ipv4")
+    doctor.netrc(server)
+    sshd = topology.sshd()
+    report = doctor("-F", sshd.config, "-R",
+                    f"0:{server.address}:{server.port}", sshd.host,
+                    ns=topology.near)
+    report.all_well()
+    assert server.address in report.find("address in 227")["text"]

@@ -8,6 +8,7 @@ static const char *const help[] = {
 	"usage: culvert [options] [-L|-R [bind:]port:host:hostport]... destination\n"
 	"       culvert up [-f FILE] NAME...|--all\n"
 	"       culvert config [-f FILE] [--test] [NAME...]\n"
+	"       culvert check [options] destination|NAME\n"
 	"       culvert status [-w] [--json] [NAME...]\n"
 	"       culvert stop|drain|reload [NAME]\n"
 	"\n"

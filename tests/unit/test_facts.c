@@ -1,0 +1,183 @@
+/*
+ * check/facts: what ssh says, and what follows from it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "check/facts.h"
+
+static void
+hear_all(struct facts *facts, const char *const *lines)
+{
+	memset(facts, 0, sizeof(*facts));
+	for (; *lines != NULL; lines++)
+		facts_hear(facts, *lines);
+}
+
+static void
+test_good(void **state)
+{
+	static const char *const lines[] = {
+		"debug1: Remote protocol version 2.0, remote software version "
+		"OpenSSH_9.2p1 Debian-2",
+		"debug1: kex: algorithm: curve25519-sha256",
+		"debug1: kex: algorithm: sntrup761x25519-sha512@openssh.com",
+		"debug1: kex: host key algorithm: ssh-ed25519",
+		"debug1: kex: server->client cipher: aes128-gcm@openssh.com "
+		"MAC: <implicit> compression: none",
+		"debug1: Server host key: ssh-ed25519 SHA256:abc",
+		"debug1: using hostkeyalias: files.test",
+		"debug1: Found key in /home/a/.ssh/known_hosts:7",
+		"debug1: Authentications that can continue: publickey,password",
+		"debug1: Offering public key: /home/a/one RSA SHA256:x agent",
+		"debug1: Offering public key: /home/a/two ED25519 SHA256:y",
+		"Authenticated to h ([192.0.2.1]:22) using \"publickey\".",
+		"debug1: Remote: /home/b/.ssh/authorized_keys:3: key options: "
+		"command permitopen port-forwarding",
+		"debug1: Remote: Server has disabled port forwarding.",
+		NULL,
+	};
+	struct facts facts;
+
+	(void)state;
+	hear_all(&facts, lines);
+	assert_string_equal(facts.sshd, "OpenSSH_9.2p1 Debian-2");
+	assert_true(facts_kex_is_post_quantum(&facts));
+	assert_string_equal(facts.cipher, "aes128-gcm@openssh.com");
+	assert_false(facts_cipher_is_old(&facts));
+	assert_string_equal(facts.host_key, "ssh-ed25519 SHA256:abc");
+	assert_string_equal(facts.host_key_name, "files.test");
+	assert_string_equal(facts.host_key_place, "/home/a/.ssh/known_hosts:7");
+	assert_string_equal(facts.known_hosts, "/home/a/.ssh/known_hosts");
+	assert_string_equal(facts.methods, "publickey,password");
+	assert_string_equal(facts.keys, "/home/a/one, /home/a/two");
+	assert_string_equal(facts.method, "publickey");
+	assert_string_equal(facts.key_place, "/home/b/.ssh/authorized_keys:3");
+	assert_true(facts_key_known(&facts));
+	assert_true(facts_key_has(&facts, "permitopen"));
+	assert_true(facts_key_has(&facts, "port-forwarding"));
+	assert_false(facts_key_has(&facts, "permitlisten"));
+	assert_string_equal(facts.not_forwarded,
+	    "Server has disabled port forwarding.");
+	assert_int_equal(facts.ssh_failure, SSH_NO_FAILURE);
+}
+
+/* The cause, whatever else is said before or behind it. */
+static void
+test_failures(void **state)
+{
+	static const struct {
+		const char *lines[4];
+		enum ssh_failure failure;
+	} cases[] = {
+		{ { "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!  @",
+		      "Offending ED25519 key in /k:4",
+		      "Host key verification failed." },
+		    SSH_HOST_KEY_CHANGED },
+		{ { "No ED25519 host key is known for h and you have requested "
+		    "strict checking.",
+		      "Host key verification failed." },
+		    SSH_HOST_KEY_UNKNOWN },
+		{ { "Unable to negotiate with 192.0.2.1 port 22: no matching "
+		    "key exchange method found. Their offer: "
+		    "diffie-hellman-group1-sha1,kex-strict-s-v00@openssh.com" },
+		    SSH_NO_COMMON_KEX },
+		{ { "Received disconnect from 192.0.2.1 port 22:2: Too many "
+		    "authentication failures",
+		      "Permission denied (publickey)." },
+		    SSH_TOO_MANY_KEYS },
+		{ { "Permissions 0644 for '/k' are too open.",
+		      "u@h: Permission denied (publickey)." },
+		    SSH_KEY_PERMISSIONS },
+		{ { "u@h: Permission denied (publickey).",
+		      "Connection closed by 192.0.2.1 port 22" },
+		    SSH_DENIED },
+		{ { "ssh: Could not resolve hostname h: Name or service not "
+		    "known",
+		      "Connection closed by UNKNOWN port 65535" },
+		    SSH_UNKNOWN_NAME },
+		{ { "/c: line 3: Bad configuration option: colour",
+		      "/c: terminating, 1 bad configuration options" },
+		    SSH_CONFIGURATION },
+		{ { "something else" }, SSH_NO_FAILURE },
+	};
+	struct facts facts;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		hear_all(&facts, cases[i].lines);
+		assert_int_equal(facts.ssh_failure, cases[i].failure);
+	}
+	hear_all(&facts, cases[0].lines);
+	assert_string_equal(facts.host_key_place, "/k:4");
+	hear_all(&facts, cases[2].lines);
+	assert_string_equal(facts.offer, "diffie-hellman-group1-sha1");
+	hear_all(&facts, cases[4].lines);
+	assert_string_equal(facts.key_file, "/k");
+}
+
+static void
+test_versions(void **state)
+{
+	static const struct {
+		const char *sshd;
+		bool no_delay;
+	} cases[] = {
+		{ "OpenSSH_9.2p1", false },
+		{ "OpenSSH_10.0p2 Debian-7", false },
+		{ "OpenSSH_10.1", true },
+		{ "OpenSSH_11", true },
+		{ "dropbear_2022.83", false },
+		{ "", false },
+	};
+	struct facts facts = { .ssh_failure = SSH_NO_FAILURE };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		fact_set(facts.sshd, "%s", cases[i].sshd);
+		assert_int_equal(facts_sshd_has_no_delay(&facts),
+		    cases[i].no_delay);
+	}
+	assert_false(facts_key_known(&facts));
+	fact_set(facts.cipher, "aes256-cbc");
+	assert_true(facts_cipher_is_old(&facts));
+	assert_false(facts_kex_is_post_quantum(&facts));
+	fact_set(facts.kex, "mlkem768x25519-sha256");
+	assert_true(facts_kex_is_post_quantum(&facts));
+}
+
+/* Long lines are cut, and never more. */
+static void
+test_long(void **state)
+{
+	static char line[8 * FACT_MAX];
+	struct facts facts = { .ssh_failure = SSH_NO_FAILURE };
+
+	(void)state;
+	memset(line, 'x', sizeof(line) - 1);
+	memcpy(line, "debug1: Server host key: ", 25);
+	facts_hear(&facts, line);
+	assert_int_equal(strlen(facts.host_key), FACT_MAX - 1);
+	memcpy(line, "debug1: Offering public key: ", 29);
+	for (size_t i = 0; i < 3; i++)
+		facts_hear(&facts, line);
+	assert_int_equal(strlen(facts.keys), FACT_MAX - 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_long),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,284 @@
+/*
+ * check/judge: how bad a finding is, given the others; what the integration
+ * tests have no server for.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "check/judge.h"
+
+/* A forward on which all is well. */
+struct scene {
+	struct options options;
+	struct forward forward;
+	struct judge_outcome outcome;
+	struct facts facts;
+	struct suggest_modes modes;
+	int statuses[FINDINGS]; /* of those found, and 1 more; else 0 */
+};
+
+static struct scene scene;
+
+static struct trial_outcome *
+trial(enum probe_form form)
+{
+	return &scene.outcome.probe.forms[form].trial;
+}
+
+static int
+setup(void **state)
+{
+	struct probe_outcome *probe = &scene.outcome.probe;
+
+	(void)state;
+	memset(&scene, 0, sizeof(scene));
+	snprintf(scene.forward.host, sizeof(scene.forward.host), "localhost");
+	scene.forward.host_port = 21;
+	scene.outcome.listen.result = JUDGE_GOOD;
+	scene.outcome.probed = true;
+	scene.outcome.login = LOGIN_HAVE;
+	probe->opened = true;
+	probe->greeting_code = 220;
+	probe->feat_code = 211;
+	fact_set(probe->feat, "MLST");
+	probe->login = PROBE_IN;
+	for (int form = 0; form < PROBE_FORMS; form++)
+		probe->forms[form].state = PROBE_TRIED;
+	fact_set(scene.facts.key_options, " port-forwarding ");
+	return 0;
+}
+
+static void
+on_found(void *ctx, enum finding finding, enum advice_status status)
+{
+	(void)ctx;
+	scene.statuses[finding] = (int)status + 1;
+}
+
+static void
+judge(void)
+{
+	memset(scene.statuses, 0, sizeof(scene.statuses));
+	judge_forward(&scene.options, &scene.forward, &scene.outcome,
+	    &scene.facts, on_found, NULL, &scene.modes);
+}
+
+static void
+assert_found(enum finding finding, enum advice_status status)
+{
+	assert_int_equal(scene.statuses[finding], (int)status + 1);
+}
+
+static void
+test_well(void **state)
+{
+	(void)state;
+	judge();
+	for (int finding = 0; finding < FINDINGS; finding++)
+		assert_true(scene.statuses[finding] <= ADVICE_OK + 1);
+	assert_found(MODE_OK, ADVICE_OK);
+	assert_true(scene.modes.known);
+	assert_true(scene.modes.passive);
+	assert_true(scene.modes.active);
+}
+
+/* A refusal is got round; a dial that fails is not. */
+static void
+test_made_up_for(void **state)
+{
+	(void)state;
+	trial(PROBE_PASV)->result = TRIAL_REFUSED;
+	judge();
+	assert_found(MODE_REFUSED_VERB, ADVICE_NOTE);
+	trial(PROBE_EPSV)->result = TRIAL_REFUSED;
+	judge();
+	assert_found(MODE_REFUSED_PASSIVE, ADVICE_NOTE);
+	assert_false(scene.modes.passive);
+	scene.options.server_mode = OPTIONS_PASSIVE;
+	judge();
+	assert_found(MODE_REFUSED_PASSIVE, ADVICE_WRONG);
+	scene.options.server_mode = OPTIONS_SAME;
+	trial(PROBE_PASV)->result = TRIAL_DIAL_FAILED;
+	judge();
+	assert_found(MODE_DIAL_FAILED, ADVICE_WRONG);
+	trial(PROBE_PASV)->result = TRIAL_FORBIDDEN;
+	judge();
+	assert_found(MODE_FORBIDDEN, ADVICE_WRONG);
+	fact_set(scene.facts.key_options, " permitopen port-forwarding ");
+	judge();
+	assert_found(MODE_FORBIDDEN_KEY, ADVICE_WRONG);
+}
+
+/* The server does not come, and finds out at LIST. */
+static void
+test_not_come(void **state)
+{
+	(void)state;
+	trial(PROBE_PORT)->result = TRIAL_NOT_COME;
+	trial(PROBE_EPRT)->result = TRIAL_NOT_COME;
+	trial(PROBE_PORT)->announced = addr_loopback(AF_INET, 4711);
+	fact_set(trial(PROBE_PORT)->reply, "425 Cannot open");
+	judge();
+	assert_found(MODE_NOT_COME, ADVICE_NOTE);
+	assert_false(scene.modes.active);
+	fact_set(trial(PROBE_PORT)->reply, "425 Security: Bad IP connecting.");
+	judge();
+	assert_found(MODE_PEER, ADVICE_NOTE);
+}
+
+/* sshd does not listen; nothing else works. */
+static void
+test_no_listener(void **state)
+{
+	(void)state;
+	scene.outcome.listen.result = JUDGE_FAILED;
+	scene.outcome.listen.err = -EACCES;
+	trial(PROBE_PORT)->result = TRIAL_NO_LISTENER;
+	trial(PROBE_EPRT)->result = TRIAL_NO_LISTENER;
+	judge();
+	assert_found(FORWARD_FORBIDDEN_LISTEN, ADVICE_NOTE);
+	assert_found(MODE_NO_LISTENER, ADVICE_NOTE);
+	trial(PROBE_PASV)->result = TRIAL_REFUSED;
+	trial(PROBE_EPSV)->result = TRIAL_REFUSED;
+	judge();
+	assert_found(FORWARD_FORBIDDEN_LISTEN, ADVICE_WRONG);
+	assert_found(MODE_NO_LISTENER, ADVICE_WRONG);
+	fact_set(scene.facts.key_options, " permitlisten port-forwarding ");
+	judge();
+	assert_found(FORWARD_FORBIDDEN_KEY_LISTEN, ADVICE_WRONG);
+	scene.outcome.listen.err = -EADDRNOTAVAIL;
+	judge();
+	assert_found(FORWARD_GATEWAY, ADVICE_WRONG);
+	scene.outcome.listen.err = -EIO;
+	judge();
+	assert_found(FORWARD_FAILED, ADVICE_WRONG);
+}
+
+/* In the words of proftpd, IIS and FileZilla Server. */
+static void
+test_tls(void **state)
+{
+	static const char *const replies[] = {
+		"550 SSL/TLS required on the control channel",
+		"534 Policy requires SSL.",
+		"503 Use AUTH first.",
+		"530 Non-anonymous sessions must use encryption.",
+		"421 Sorry, cleartext sessions are not accepted on this "
+		"server.",
+	};
+	struct probe_outcome *probe = &scene.outcome.probe;
+
+	(void)state;
+	for (int form = 0; form < PROBE_FORMS; form++)
+		probe->forms[form].state = PROBE_NOT_TRIED;
+	probe->login = PROBE_DENIED;
+	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
+		fact_set(probe->login_reply, "%s", replies[i]);
+		judge();
+		assert_found(TLS_DEMANDED, ADVICE_WRONG);
+		assert_int_equal(scene.statuses[USER_DENIED], 0);
+	}
+	scene.options.allow_tls = true;
+	judge();
+	assert_found(TLS_DEMANDED, ADVICE_UNTRIED);
+	fact_set(probe->login_reply, "530 Login incorrect.");
+	judge();
+	assert_found(USER_DENIED, ADVICE_WRONG);
+}
+
+static void
+test_tls_for_data(void **state)
+{
+	(void)state;
+	for (int form = 0; form < PROBE_FORMS; form++) {
+		trial((enum probe_form)form)->result = TRIAL_LIST_REFUSED;
+		fact_set(trial((enum probe_form)form)->reply,
+		    "522 SSL/TLS required on the data channel");
+	}
+	judge();
+	assert_found(TLS_DEMANDED_DATA, ADVICE_WRONG);
+	assert_found(MODE_TLS, ADVICE_WRONG);
+	/* Any other refusal of LIST is the server's own affair. */
+	for (int form = 0; form < PROBE_FORMS; form++)
+		fact_set(trial((enum probe_form)form)->reply,
+		    "550 no such directory");
+	judge();
+	assert_found(MODE_NO_LISTING, ADVICE_NOTE);
+	assert_true(scene.modes.passive);
+}
+
+static void
+test_greetings(void **state)
+{
+	struct probe_outcome *probe = &scene.outcome.probe;
+
+	(void)state;
+	probe->greeting_code = 0;
+	probe->err = -ETIMEDOUT;
+	judge();
+	assert_found(GREETING_SILENT, ADVICE_WRONG);
+	scene.forward.host_port = 990;
+	judge();
+	assert_found(GREETING_TLS, ADVICE_WRONG);
+	probe->err = -EPIPE;
+	judge();
+	assert_found(GREETING_ENDED, ADVICE_WRONG);
+	probe->greeting_code = 1;
+	judge();
+	assert_found(GREETING_NOT_FTP, ADVICE_WRONG);
+	assert_int_equal(scene.statuses[FEAT_OK] + scene.statuses[MODE_OK], 0);
+}
+
+static void
+check_address(const char *announced, const char *host, enum finding finding)
+{
+	snprintf(scene.forward.host, sizeof(scene.forward.host), "%s", host);
+	assert_int_equal(addr_parse_ip(announced,
+			     &trial(PROBE_PASV)->announced),
+	    0);
+	judge();
+	assert_found(finding, advice_worst(finding));
+}
+
+static void
+test_address(void **state)
+{
+	(void)state;
+	check_address("127.0.0.1", "localhost", ADDRESS_OK);
+	check_address("192.0.2.1", "192.0.2.1", ADDRESS_OK);
+	check_address("0.0.0.0", "192.0.2.1", ADDRESS_WRONG);
+	check_address("192.0.2.1", "localhost", ADDRESS_WRONG);
+	check_address("192.0.2.1", "ftp.plant", ADDRESS_FAR);
+	assert_int_equal(addr_parse_ip("192.0.2.1", &scene.outcome.probe.peer),
+	    0);
+	check_address("192.0.2.1", "ftp.plant", ADDRESS_OK);
+	check_address("192.0.2.2", "ftp.plant", ADDRESS_WRONG);
+	scene.options.server_data_host_reply = true;
+	trial(PROBE_PASV)->result = TRIAL_DIAL_FAILED;
+	check_address("192.0.2.2", "ftp.plant", ADDRESS_WRONG_USED);
+	assert_found(MODE_DIAL_REPLY, ADVICE_WRONG);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_well, setup),
+		cmocka_unit_test_setup(test_made_up_for, setup),
+		cmocka_unit_test_setup(test_not_come, setup),
+		cmocka_unit_test_setup(test_no_listener, setup),
+		cmocka_unit_test_setup(test_tls, setup),
+		cmocka_unit_test_setup(test_tls_for_data, setup),
+		cmocka_unit_test_setup(test_greetings, setup),
+		cmocka_unit_test_setup(test_address, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,164 @@
+/*
+ * check/suggest: the mode, the key line, the command.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "check/suggest.h"
+#include "conf/option.h"
+
+#define HEAD "restrict,port-forwarding,command=\"/bin/false\""
+
+/* The options of that command line. */
+static void
+parse(struct options *options, int argc, const char **argv)
+{
+	assert_int_equal(options_parse(argc, (char **)(uintptr_t)argv, options),
+	    OPTIONS_RUN);
+}
+
+#define PARSE(options, ...)                                               \
+	do {                                                              \
+		const char *argv[] = { "culvert", __VA_ARGS__, NULL };    \
+		parse((options), (int)(sizeof(argv) / sizeof(*argv)) - 1, \
+		    argv);                                                \
+	} while (0)
+
+static void
+check_key(const struct options *options, enum options_mode mode,
+    const char *expected)
+{
+	static const struct suggest_modes modes[OPTIONS_FORWARDS_MAX];
+	char text[SUGGEST_MAX];
+
+	assert_true(suggest_key_line(options, modes, mode, text, sizeof(text)));
+	assert_string_equal(text, expected);
+	assert_false(
+	    suggest_key_line(options, modes, mode, text, strlen(expected)));
+}
+
+/* Those of doc/topologies.md. */
+static void
+test_key(void **state)
+{
+	struct options options;
+
+	(void)state;
+	PARSE(&options, "h");
+	check_key(&options, OPTIONS_SAME,
+	    HEAD ",permitopen=\"localhost:*\",permitlisten=\"127.0.0.1:*\"");
+	check_key(&options, OPTIONS_PASSIVE,
+	    HEAD ",permitopen=\"localhost:*\",permitlisten=\"localhost:1\"");
+	check_key(&options, OPTIONS_ACTIVE,
+	    HEAD ",permitopen=\"localhost:21\",permitlisten=\"127.0.0.1:*\"");
+	options_free(&options);
+	PARSE(&options, "-L", "1:[::1]:21", "-L", "2:[::1]:21", "--far-address",
+	    "2001:db8::1", "h");
+	check_key(&options, OPTIONS_SAME,
+	    HEAD ",permitopen=\"[::1]:*\",permitlisten=\"[2001:db8::1]:*\"");
+	options_free(&options);
+	PARSE(&options, "-R", "2222:ftp.plant:21", "h");
+	check_key(&options, OPTIONS_SAME,
+	    HEAD ",permitopen=\"127.0.0.1:*\",permitopen=\"[::1]:*\","
+		 "permitlisten=\"localhost:*\"");
+	options_free(&options);
+	PARSE(&options, "-R", "203.0.113.3:2222:ftp.plant:21", "--allow",
+	    "203.0.113.4", "--allow", "198.51.100.0/24", "h");
+	check_key(&options, OPTIONS_SAME,
+	    HEAD ",permitopen=\"203.0.113.4:*\","
+		 "permitopen=\"203.0.113.3:2222\","
+		 "permitlisten=\"203.0.113.3:*\"");
+	options_free(&options);
+	PARSE(&options, "-R", "*:2222:ftp.plant:21", "--client-address",
+	    "203.0.113.3", "--allow", "0.0.0.0/0", "h");
+	check_key(&options, OPTIONS_SAME,
+	    HEAD ",permitopen=\"127.0.0.2:2222\",permitlisten=\":*\"");
+	options_free(&options);
+}
+
+static void
+test_mode(void **state)
+{
+	static const struct {
+		enum options_mode asked;
+		struct suggest_modes modes;
+		enum options_mode mode;
+	} cases[] = {
+		{ OPTIONS_SAME, { true, true, true, false }, OPTIONS_SAME },
+		{ OPTIONS_SAME, { true, true, false, false }, OPTIONS_PASSIVE },
+		{ OPTIONS_SAME, { true, false, true, false }, OPTIONS_ACTIVE },
+		{ OPTIONS_SAME, { true, false, false, false }, OPTIONS_SAME },
+		{ OPTIONS_SAME, { false, false, false, false }, OPTIONS_SAME },
+		{ OPTIONS_ACTIVE, { true, true, false, false },
+		    OPTIONS_PASSIVE },
+		{ OPTIONS_ACTIVE, { true, false, true, false },
+		    OPTIONS_ACTIVE },
+		{ OPTIONS_PASSIVE, { true, true, false, false },
+		    OPTIONS_PASSIVE },
+		{ OPTIONS_PASSIVE, { false, false, false, false },
+		    OPTIONS_PASSIVE },
+	};
+	struct options options;
+
+	(void)state;
+	PARSE(&options, "h");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		options.server_mode = cases[i].asked;
+		assert_int_equal(suggest_mode(&options, &cases[i].modes),
+		    cases[i].mode);
+	}
+	options_free(&options);
+}
+
+static void
+test_command(void **state)
+{
+	static const struct suggest_option given[] = {
+		{ "L", "*:2121:h:21" },
+		{ "server-mode", "active" },
+		{ "batch", NULL },
+		{ "o", "ProxyCommand=it's $5" },
+	};
+	struct suggest_command command = {
+		.options = given,
+		.n_options = 4,
+		.destination = "a@h",
+	};
+	char text[SUGGEST_MAX];
+
+	(void)state;
+	assert_true(suggest_command(&command, text, sizeof(text)));
+	assert_string_equal(text,
+	    "culvert -L '*:2121:h:21' --batch -o 'ProxyCommand=it'\\''s $5' "
+	    "a@h");
+	command.mode = OPTIONS_PASSIVE;
+	assert_true(suggest_command(&command, text, sizeof(text)));
+	assert_non_null(strstr(text, " --server-mode passive a@h"));
+	assert_false(suggest_command(&command, text, strlen(text)));
+	command.tunnel = "plant";
+	assert_true(suggest_command(&command, text, sizeof(text)));
+	assert_string_equal(text, "culvert up plant");
+	command.config = "/a b";
+	assert_true(suggest_command(&command, text, sizeof(text)));
+	assert_string_equal(text, "culvert up -f '/a b' plant");
+	assert_true(suggest_ssh((const char *const[]) { "-F", "" }, 2, "h",
+	    text, sizeof(text)));
+	assert_string_equal(text, "ssh -F '' h");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_key),
+		cmocka_unit_test(test_mode),
+		cmocka_unit_test(test_command),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -76,7 +76,7 @@ read_line(int argc, char **argv, struct line *line)
 	};
 
 	/* A cluster of letters has more of them than words. */
-	size_t most = 0;
+	size_t most = 1;
 
 	for (int i = 0; i < argc; i++)
 		most += strlen(argv[i]) + 1;
@@ -111,6 +111,15 @@ read_config(struct line *line)
 	return line->path == NULL;
 }
 
+/* The file that was read; there is a tunnel in it. */
+static const char *
+config_path(const struct line *line)
+{
+	const struct settings *settings = &line->config.settings;
+
+	return settings->n_files > 0 ? settings->files[0] : "";
+}
+
 /* False: options->why says what is wrong. */
 static bool
 find_tunnel(struct line *line)
@@ -127,7 +136,7 @@ find_tunnel(struct line *line)
 	snprintf(options->why, sizeof(options->why),
 	    "[tunnel %s] has its options in %s; beside it only -q, -v and "
 	    "--no-confine can be given",
-	    line->tunnel->name, line->config.settings.files[0]);
+	    line->tunnel->name, config_path(line));
 	return false;
 }
 
@@ -161,7 +170,7 @@ run(struct line *line)
 	options.quiet = line->options.quiet;
 	options.no_confine |= line->options.no_confine;
 	if (check.tunnel == NULL && nearest != NULL) {
-		check.looked = line->config.settings.files[0];
+		check.looked = config_path(line);
 		check.nearest = nearest->name;
 		check.named = line->path != NULL;
 	}

@@ -380,6 +380,8 @@ static const struct row rows[FINDINGS] = {
 	    "the server refuses an address on the SSH server's loopback, "
 	    "being on another host: {reply}",
 	    {
+		{ CULVERT, "{forward} with localhost as its host",
+		    "if it is on {host} itself" },
 		{ CULVERT, "--far-address ADDRESS",
 		    "of {host}; with GatewayPorts clientspecified in its "
 		    "sshd_config" },

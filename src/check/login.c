@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "check/terminal.h"
 #include "limits.h"
 
@@ -28,15 +27,14 @@ struct login {
 	size_t len;
 };
 
+/* 0 or a negative errno. */
 static int
-read_file(struct login *login)
+read_open(struct login *login, int fd)
 {
-	CLEANUP(cleanup_fd)
-	int fd = open(login->path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
 	ssize_t n;
 
-	if (fd < 0 || fstat(fd, &st) != 0)
+	if (fstat(fd, &st) != 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
@@ -51,6 +49,19 @@ read_file(struct login *login)
 		return -EFBIG;
 	login->open = (st.st_mode & (S_IRGRP | S_IROTH)) != 0;
 	return 0;
+}
+
+static int
+read_file(struct login *login)
+{
+	int fd = open(login->path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	err = read_open(login, fd);
+	close(fd);
+	return err;
 }
 
 /* A host without a password in the file? */

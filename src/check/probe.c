@@ -1,7 +1,7 @@
 /*
  * One FTP server, asked all that there is to ask.
  *
- *	greeting -- FEAT -- USER -- PASS -- each form -- NOOPs -- QUIT
+ *	greeting -- FEAT (SYST) -- USER -- PASS -- each form -- NOOPs -- QUIT
  *
  * Without a login, or when it is refused, the forms are left out.
  */
@@ -118,6 +118,7 @@ compare(const void *one, const void *other)
 static void
 on_noop(void *ctx, const struct ftp_reply *reply)
 {
+	const size_t middle = PROBE_NOOPS / 2;
 	struct probe *probe = ctx;
 	struct probe_outcome *outcome = &probe->outcome;
 
@@ -129,7 +130,7 @@ on_noop(void *ctx, const struct ftp_reply *reply)
 		return;
 	}
 	qsort(probe->took, PROBE_NOOPS, sizeof(probe->took[0]), compare);
-	outcome->rtt_ms = (double)probe->took[PROBE_NOOPS / 2] / 1e6;
+	outcome->rtt_ms = (double)probe->took[middle] / 1e6;
 	ftp_send(probe->ftp, on_quit, probe, "QUIT");
 }
 
@@ -330,6 +331,28 @@ keep_feat(struct probe_outcome *outcome, const struct ftp_reply *reply)
 }
 
 static void
+begin_login(struct probe *probe)
+{
+	if (probe->options.login != NULL)
+		ftp_send(probe->ftp, on_user, probe, "USER %s",
+		    probe->options.login->user);
+	else
+		ask_noop(probe);
+}
+
+/* IIS, for one, may have any greeting. */
+static void
+on_syst(void *ctx, const struct ftp_reply *reply)
+{
+	struct probe *probe = ctx;
+
+	if (!has_reply(probe, reply))
+		return;
+	probe->outcome.kind = server_recognise(reply->lines);
+	begin_login(probe);
+}
+
+static void
 on_feat(void *ctx, const struct ftp_reply *reply)
 {
 	struct probe *probe = ctx;
@@ -343,11 +366,10 @@ on_feat(void *ctx, const struct ftp_reply *reply)
 		keep_feat(outcome, reply);
 	if (outcome->login == PROBE_IN)
 		next_form(probe);
-	else if (probe->options.login != NULL)
-		ftp_send(probe->ftp, on_user, probe, "USER %s",
-		    probe->options.login->user);
+	else if (outcome->kind == SERVER_UNKNOWN)
+		ftp_send(probe->ftp, on_syst, probe, "SYST");
 	else
-		ask_noop(probe);
+		begin_login(probe);
 }
 
 /* As culvert itself: the same peer for control and data, also where a name has

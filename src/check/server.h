@@ -36,9 +36,6 @@ enum server_topic {
  * SERVER_UNKNOWN: it does not tell. */
 enum server_kind server_recognise(const char *text);
 
-/* "vsftpd"; "an unknown FTP server". */
-const char *server_name(enum server_kind kind);
-
 /* Where its settings stand, "vsftpd.conf". */
 const char *server_place(enum server_kind kind);
 

@@ -18,6 +18,7 @@ struct config_step {
 	uint32_t process; /* its number at the monitor */
 	uv_poll_t poll;	  /* of fd */
 	int fd;		  /* its standard output */
+	bool polled;	  /* poll is to be closed */
 	bool running;
 	char text[LIMIT_SSH_CONFIG];
 	size_t len;
@@ -29,6 +30,17 @@ on_freed(uv_handle_t *handle)
 	free(handle->data);
 }
 
+/* Nothing runs. */
+static void
+free_step(struct config_step *config)
+{
+	cleanup_fd(&config->fd);
+	if (config->polled)
+		uv_close((uv_handle_t *)&config->poll, on_freed);
+	else
+		free(config);
+}
+
 void
 step_config_free(struct check *check)
 {
@@ -37,17 +49,14 @@ step_config_free(struct check *check)
 	check->config = NULL;
 	if (config == NULL)
 		return;
-	if (config->running)
-		monitor_signal(check->monitor, config->process, SIGKILL);
 	config->check = NULL;
-	cleanup_fd(&config->fd);
-	config->fd = -1;
-	/* What is still to be told comes before the handle is closed, or not at
-	 * all. */
-	if (!config->running)
-		uv_close((uv_handle_t *)&config->poll, on_freed);
-	else
-		uv_poll_stop(&config->poll);
+	if (!config->running) {
+		free_step(config);
+		return;
+	}
+	/* Its end is still to be told. */
+	uv_poll_stop(&config->poll);
+	monitor_signal(check->monitor, config->process, SIGKILL);
 }
 
 /* Takes what is in the pipe.  False when no more is wanted. */
@@ -113,7 +122,7 @@ on_ended(void *ctx, const struct monitor_end *end)
 
 	config->running = false;
 	if (check == NULL) {
-		uv_close((uv_handle_t *)&config->poll, on_freed);
+		free_step(config);
 		return;
 	}
 	uv_timer_stop(&check->limit);
@@ -171,7 +180,7 @@ start(struct config_step *config)
 	if (err != 0)
 		return err;
 	config->poll.data = config;
-	check->config = config;
+	config->polled = true;
 	err = uv_poll_start(&config->poll, UV_READABLE, on_ready);
 	if (err == 0)
 		err = monitor_start(check->monitor, &cmdline, out, on_ended,
@@ -186,14 +195,11 @@ step_config(struct check *check)
 	struct config_step *config = calloc(1, sizeof(*config));
 	int err = -ENOMEM;
 
+	check->config = config;
 	if (config != NULL) {
 		config->check = check;
 		config->fd = -1;
 		err = start(config);
-		if (check->config == NULL) {
-			cleanup_fd(&config->fd);
-			free(config);
-		}
 	}
 	if (err == 0) {
 		uv_timer_start(&check->limit, on_late,

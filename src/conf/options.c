@@ -122,7 +122,7 @@ take_letter(struct options *options, const struct options_more *more,
 	if (letter >= FIRST_OF_TABLE)
 		return take(options, more,
 		    option_at((size_t)(letter - FIRST_OF_TABLE)), optarg);
-	if (letter >= FIRST_OWN)
+	if (letter >= FIRST_OWN && more->own != NULL)
 		return take_own(&more->own[letter - FIRST_OWN], optarg);
 	return take(options, more, option_find(name), optarg);
 }

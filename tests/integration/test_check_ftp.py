@@ -87,8 +87,8 @@ REFUSED = [
      "no DenyAll in a <Limit PASV EPSV>", "active"),
     ("proftpd", {"EPRT"}, "EPRT", "proftpd.conf",
      "no DenyAll in a <Limit EPRT>", None),
-    ("pure-ftpd", PASSIVE, "PASV", "pure-ftpd's options (or a file of that "
-     "name in /etc/pure-ftpd/conf)", "without -N (NATmode no)", "active"),
+    ("pure-ftpd", PASSIVE, "PASV", "pure-ftpd's options, or "
+     "/etc/pure-ftpd/conf", "without -N (NATmode no)", "active"),
     ("pyftpdlib", ACTIVE, "PORT", "the program that uses pyftpdlib",
      "PORT and EPRT in FTPHandler.proto_cmds", "passive"),
 ]
@@ -192,8 +192,7 @@ TLS = [
     ("vsftpd", "force_local_logins_ssl=NO\nforce_local_data_ssl=YES",
      "vsftpd.conf", "force_local_data_ssl=NO",
      "force_local_logins_ssl=NO\nforce_local_data_ssl=NO"),
-    ("pure-ftpd", "-Y 2", "pure-ftpd's options (or a file of that name in "
-     "/etc/pure-ftpd/conf)", "-Y 1 (TLS 1)", "-Y 1"),
+    ("pure-ftpd", "-Y 2", "pure-ftpd's options, or /etc/pure-ftpd/conf", "-Y 1 (TLS 1)", "-Y 1"),
 ]
 
 
@@ -416,12 +415,14 @@ def test_busy(played):
 
 
 @pytest.mark.parametrize("place", [
-    "220 Microsoft FTP Service", "220-FileZilla Server 1.8.0\r\n220 hello"])
+    "220 Microsoft FTP Service", "220 plain",
+    "220-FileZilla Server 1.8.0\r\n220 hello"])
 def test_other_kinds(place, played):
     """Servers that are recognised, with their own settings."""
-    report = played({"": place, "USER": "534 Policy requires SSL."})
+    report = played({"": place, "USER": "534 Policy requires SSL.",
+                     "SYST": "215 Windows_NT"})
     (where, line), _ = report.cures("TLS")
-    if "Microsoft" in place:
+    if "FileZilla" not in place:
         assert where == "IIS, applicationHost.config"
         assert line == 'ftpServer/security/ssl ' \
             'controlChannelPolicy="SslAllow"'

@@ -99,7 +99,6 @@ test_servers(void **state)
 		assert_int_equal(server_recognise(cases[i].text),
 		    cases[i].kind);
 	for (int kind = 0; kind < SERVER_KINDS; kind++) {
-		assert_non_null(server_name((enum server_kind)kind));
 		assert_non_null(server_place((enum server_kind)kind));
 		for (int topic = TOPIC_NONE + 1; topic < TOPICS; topic++)
 			assert_non_null(server_setting((enum server_kind)kind,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app.h"
 #include "base/log.h"
@@ -169,6 +170,9 @@ run(struct line *line)
 	}
 	options.quiet = line->options.quiet;
 	options.no_confine |= line->options.no_confine;
+	/* As root, culvert up would be somebody else. */
+	if (check.tunnel != NULL && geteuid() == 0)
+		check.user = line->config.process.user;
 	if (check.tunnel == NULL && nearest != NULL) {
 		check.looked = config_path(line);
 		check.nearest = nearest->name;

@@ -22,7 +22,7 @@ enum advice_status {
 enum finding {
 	/* the destination */
 	NO_SUCH_TUNNEL,
-	CONFIG_FAILED,
+	CONFIG_SLOW,
 	NAME_OK,
 	NAME_ADDRESS,
 	NAME_PROXY,

@@ -127,6 +127,11 @@ set_facts(struct check *check)
 	fact_words(facts->config, file, strlen(file));
 	fact_words(facts->nearest, nearest, strlen(nearest));
 	fact_words(facts->netrc, netrc, strlen(netrc));
+	if (options->tunnel != NULL)
+		fact_set(facts->culvert, "[tunnel %s], as a key",
+		    options->tunnel);
+	else
+		fact_set(facts->culvert, "culvert's command line");
 	set_ssh_command(check);
 	if (!suggest_key_line(check->conf, check->modes,
 		check->conf->server_mode, facts->key_line,
@@ -217,10 +222,18 @@ set_link(struct check *check)
 	check->link.session = false;
 }
 
+/* Whom to become: NULL for nobody. */
+static const struct user *
+user_of(const struct check *check)
+{
+	return check->user.name != NULL ? &check->user : NULL;
+}
+
 static bool
 drop_privileges(const struct check *check)
 {
 	const struct privileges privileges = {
+		.user = user_of(check),
 		.directory = check->directory,
 		.no_filters = check->conf->no_confine,
 	};
@@ -240,7 +253,11 @@ tell_verdict(struct check *check)
 		.n_options = options->n_given,
 		.tunnel = options->tunnel,
 		.config = options->config,
-		.mode = mode,
+		/* A tunnel's own need not be said. */
+		.mode = options->tunnel != NULL &&
+			mode == check->conf->server_mode ?
+		    OPTIONS_SAME :
+		    mode,
 		.destination = check->conf->destination,
 	};
 	char text[SUGGEST_MAX], key[SUGGEST_MAX];
@@ -290,6 +307,7 @@ free_all(struct check *check)
 	report_free(check->report);
 	free(check->outcomes);
 	login_free(check->login);
+	user_free(&check->user);
 }
 
 /* Up to where it is confined. */
@@ -308,7 +326,7 @@ int
 check_run(const struct check_options *options)
 {
 	static struct check check;
-	const struct monitor_options monitor = {
+	struct monitor_options monitor = {
 		.first = &options->link,
 		.n = 1,
 	};
@@ -316,6 +334,10 @@ check_run(const struct check_options *options)
 
 	check.options = options;
 	check.conf = options->options;
+	if (options->user != NULL &&
+	    !privileges_find_user(options->user, &check.user))
+		return CHECK_FAILS;
+	monitor.user = user_of(&check);
 	if (monitor_fork(&monitor, &check.monitor) != 0)
 		return CHECK_FAILS;
 	snprintf(check.directory, sizeof(check.directory), "%s",

@@ -47,6 +47,7 @@ struct check_options {
 	const char *looked;   /* the file in which no such tunnel was found, */
 	const char *nearest;  /* ... and the nearest there; or NULL */
 	bool named;	      /* ... and the file was named */
+	const char *user;     /* whom to become, as culvert up does; or NULL */
 	const char *ftp_user; /* or NULL */
 	const char *netrc;    /* the file, or NULL: ~/.netrc */
 	bool json;

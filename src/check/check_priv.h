@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include "base/privdir.h"
+#include "base/user.h"
 #include "check/advice.h"
 #include "check/check.h"
 #include "check/facts.h"
@@ -45,6 +46,7 @@ struct check {
 	uv_timer_t limit; /* of a step, for its own use */
 	struct monitor *monitor;
 	char directory[PRIVDIR_MAX];
+	struct user user; /* to become; without a name: none */
 	struct net *net;
 	struct window_budget budget;
 	struct words_hearer hearer;
@@ -60,7 +62,8 @@ struct check {
 	bool logged_in; /* by ssh */
 	bool late;	/* it had no login in time */
 	bool ending;
-	bool interrupted; /* by a signal */
+	bool interrupted;   /* by a signal */
+	sa_family_t family; /* that ssh is to use; AF_UNSPEC: any */
 	struct config_step *config;
 	struct reach_step *reach;
 	struct forward_step *forward;

@@ -24,6 +24,7 @@ static const struct {
 	FACT(config),
 	FACT(nearest),
 	FACT(ssh_command),
+	FACT(culvert),
 	FACT(host),
 	FACT(port),
 	FACT(user),

@@ -38,6 +38,7 @@ struct facts {
 	char config[FACT_MAX];	    /* the configuration file */
 	char nearest[FACT_MAX];	    /* tunnel there */
 	char ssh_command[FACT_MAX]; /* "ssh -F ... destination" */
+	char culvert[FACT_MAX];	    /* where culvert's options stand */
 
 	/* By ssh -G. */
 	char host[FACT_MAX];

@@ -99,6 +99,18 @@ find(const struct config_step *config, const char *key, char fact[FACT_MAX])
 	return true;
 }
 
+/* AddressFamily, -4 and -6. */
+static sa_family_t
+find_family(const struct config_step *config)
+{
+	char value[FACT_MAX] = "any";
+
+	find(config, "addressfamily", value);
+	if (strcmp(value, "inet") == 0)
+		return AF_INET;
+	return strcmp(value, "inet6") == 0 ? AF_INET6 : AF_UNSPEC;
+}
+
 /* Where a jump host stands, neither its name nor its port say anything of this
  * host's network. */
 static void
@@ -132,24 +144,25 @@ on_ended(void *ctx, const struct monitor_end *end)
 	    find(config, "port", facts->port) &&
 	    find(config, "user", facts->user);
 	find_proxy(config, facts);
+	check->family = find_family(config);
 	fact_set(facts->host_key_name,
 	    strcmp(facts->port, "22") == 0 ? "%s" : "[%s]:%s", facts->host,
 	    facts->port);
 	step_config_free(check);
 	if (good) {
 		check_next(check, step_reach);
-		return;
-	}
-	if (end->err != 0)
+	} else if (end->err != 0) {
 		fact_set(facts->why, "%s", strerror(-end->err));
-	else if (end->status == 127)
+		check_find_last(check, SSH_CANNOT_RUN);
+	} else if (end->status == 127) {
 		fact_set(facts->why, "%s is not found", check->link.program);
-	else
-		fact_set(facts->why, "status %d; ssh -G %.500s says more",
-		    end->status, check->conf->destination);
-	check_find_last(check,
-	    end->err != 0 || end->status == 127 ? SSH_CANNOT_RUN :
-						  CONFIG_FAILED);
+		check_find_last(check, SSH_CANNOT_RUN);
+	} else if (end->signal != 0) {
+		check_find_last(check, CONFIG_SLOW);
+	} else {
+		/* What is wrong ssh says then, too. */
+		check_next(check, step_connect);
+	}
 }
 
 /* Match exec and the look-up of names hang. */

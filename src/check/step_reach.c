@@ -205,30 +205,46 @@ say_unknown(struct check *check)
 	end_wrong(check, tunnel ? NAME_NO_TUNNEL : NAME_UNKNOWN);
 }
 
+/* Those of the family that ssh is to use. */
+static void
+keep_found(struct check *check, const struct addr *found, size_t n)
+{
+	struct reach_step *reach = check->reach;
+	char text[ADDR_TEXT_MAX], all[FACT_MAX] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < n && reach->n < RESOLVE_MAX; i++) {
+		if (check->family != AF_UNSPEC &&
+		    check->family != found[i].family)
+			continue;
+		reach->found[reach->n++] = found[i];
+		if (len < sizeof(all) - ADDR_TEXT_MAX)
+			len += (size_t)snprintf(all + len, sizeof(all) - len,
+			    "%s%s", len > 0 ? ", " : "",
+			    addr_format_ip(&found[i], text));
+	}
+	fact_set(check->facts.addresses, "%s", all);
+}
+
 static void
 on_found(void *ctx, const struct addr *found, size_t n, const char *why)
 {
 	struct check *check = ctx;
 	struct reach_step *reach = check->reach;
-	char text[ADDR_TEXT_MAX], all[FACT_MAX] = "";
-	size_t len = 0;
+	struct facts *facts = &check->facts;
 
 	reach->resolve = NULL;
-	if (n == 0) {
-		fact_words(check->facts.why, why, strlen(why));
+	keep_found(check, found, n);
+	if (reach->n == 0) {
+		fact_set(facts->why, "not in the family that is asked for");
+		if (n == 0)
+			fact_words(facts->why, why, strlen(why));
 		say_unknown(check);
 		return;
 	}
-	for (size_t i = 0; i < n && i < RESOLVE_MAX; i++) {
-		reach->found[reach->n++] = found[i];
-		if (len < sizeof(all) - ADDR_TEXT_MAX)
-			len += (size_t)snprintf(all + len, sizeof(all) - len,
-			    "%s%s", i > 0 ? ", " : "",
-			    addr_format_ip(&found[i], text));
-	}
-	fact_set(check->facts.addresses, "%s", all);
 	check_find(check,
-	    strcmp(check->facts.host, all) == 0 ? NAME_ADDRESS : NAME_OK);
+	    strcmp(facts->host, facts->addresses) == 0 ? NAME_ADDRESS :
+							 NAME_OK);
 	try_next(check);
 }
 

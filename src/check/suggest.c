@@ -188,6 +188,12 @@ suggest_key_line(const struct options *options,
 
 /* ---- the command ---- */
 
+static const char *const modes[] = {
+	[OPTIONS_SAME] = NULL,
+	[OPTIONS_PASSIVE] = "passive",
+	[OPTIONS_ACTIVE] = "active",
+};
+
 /* As one word of a shell. */
 static void
 put_word(struct text *text, const char *word)
@@ -225,16 +231,14 @@ put_up(struct text *text, const struct suggest_command *command)
 		put_word(text, command->config);
 	}
 	put_word(text, command->tunnel);
+	if (modes[command->mode] != NULL)
+		put(text, " # with server-mode = %s in its section",
+		    modes[command->mode]);
 }
 
 bool
 suggest_command(const struct suggest_command *command, char *ret, size_t size)
 {
-	static const char *const modes[] = {
-		[OPTIONS_SAME] = NULL,
-		[OPTIONS_PASSIVE] = "passive",
-		[OPTIONS_ACTIVE] = "active",
-	};
 	struct text text = { .at = ret, .size = size };
 
 	put(&text, "culvert");

@@ -47,9 +47,11 @@ struct suggest_option {
 struct suggest_command {
 	const struct suggest_option *options;
 	size_t n_options;
-	const char *tunnel;	/* of the configuration file at */
-	const char *config;	/* ... which is not the default one; or NULL */
-	enum options_mode mode; /* unless OPTIONS_SAME: in place of any other */
+	const char *tunnel; /* of the configuration file at */
+	const char *config; /* ... which is not the default one; or NULL */
+	/* Unless OPTIONS_SAME: in place of any other; of a tunnel, as a comment
+	 * behind the command. */
+	enum options_mode mode;
 	const char *destination;
 };
 

@@ -52,6 +52,31 @@ def test_tunnel(plant, doctor):
     assert report.find("PASV")["status"] == "skipped"
 
 
+def test_mode_of_a_tunnel(start_sshd, vsftpd, doctor, tmp):
+    """What it should say of the mode stands behind the command."""
+    sshd = start_sshd(f"PermitOpen 127.0.0.1:{vsftpd.port}")
+    path = tmp / "plant.conf"
+    path.write_text(CONFIG.format(config=sshd.config, host=sshd.host,
+                                  port=vsftpd.port))
+    report = doctor("-f", path, "plant")
+    assert report.status == 1
+    assert ("[tunnel plant], as a key", "--server-mode active") in \
+        report.cures("PASV")
+    assert report.json["command"] == f"culvert up -f {path} plant # with " \
+        "server-mode = active in its section"
+    doctor("-f", path, "plant-active").all_well()
+
+
+def test_user_of_a_file(plant, doctor):
+    """As root it becomes the user that culvert up would become."""
+    text = plant.read_text()
+    plant.write_text(text.replace("[defaults]\n",
+                                  "[defaults]\nuser = nobody-at-all\n"))
+    status, said, errors = doctor.raw("-f", plant, "plant")
+    assert (status, said) == (1, "")
+    assert "nobody-at-all" in errors
+
+
 def test_default_file(plant, doctor):
     """So it is in the file that culvert up would read."""
     (doctor.home / "culvert").mkdir()

@@ -145,6 +145,31 @@ def test_unknown_host_key(tmp, sshd, forward, doctor):
     doctor("--batch", *argv).all_well()
 
 
+def test_asked_for_the_host_key(tmp, sshd, forward, doctor):
+    """On a terminal ssh asks, and the answer counts."""
+    config = cli.ssh_config(tmp, sshd, "StrictHostKeyChecking ask",
+                            f"UserKnownHostsFile {tmp}/known_hosts")
+    terminal = cli.Terminal(
+        [culvert.PROGRAM, "check", "-F", config, "-L", forward, sshd.host],
+        doctor.environment())
+    try:
+        terminal.wait_for("(yes/no/[fingerprint])? ")
+        terminal.type("yes\n")
+        terminal.wait_for("Transfers will work.")
+        assert terminal.wait() == 0
+    finally:
+        terminal.close()
+    assert not culvert.SANITIZER.search(terminal.text), terminal.text
+
+
+@pytest.mark.parametrize("option, family", [("-4", "IPv4"), ("-6", "IPv6")])
+def test_family(option, family, ns, sshd, forward, doctor):
+    """-4 and -6 count for the look at the name, too."""
+    host = sshd.host if family == "IPv6" else sshd.host6
+    report = doctor(option, "-F", sshd.config, "-L", forward, host)
+    last(report, "name", "not in the family|not supported|[Nn]ame")
+
+
 # ---- the login ----
 
 def test_wrong_key(tmp, start_sshd, forward, doctor):
@@ -220,9 +245,8 @@ def test_nothing_in_common(line, step, cure, then, tmp, start_sshd, forward,
 def test_wrong_configuration(tmp, sshd, forward, doctor):
     """ssh's own words, of an option that it does not know."""
     config = cli.ssh_config(tmp, sshd, "Colour blue")
-    report = doctor("-F", config, "-L", forward, sshd.host)
-    assert report.status == 1
-    assert report.checks[-1]["status"] == "WRONG"
+    last(doctor("-F", config, "-L", forward, sshd.host), "ssh",
+         "Bad configuration option: colour")
 
 
 def test_no_program(sshd, forward, doctor):

@@ -142,7 +142,9 @@ test_command(void **state)
 	assert_false(suggest_command(&command, text, strlen(text)));
 	command.tunnel = "plant";
 	assert_true(suggest_command(&command, text, sizeof(text)));
-	assert_string_equal(text, "culvert up plant");
+	assert_string_equal(text,
+	    "culvert up plant # with server-mode = passive in its section");
+	command.mode = OPTIONS_SAME;
 	command.config = "/a b";
 	assert_true(suggest_command(&command, text, sizeof(text)));
 	assert_string_equal(text, "culvert up -f '/a b' plant");

@@ -195,6 +195,9 @@
 /* Bytes of a tunnel's name. */
 #define LIMIT_TUNNEL_NAME 32
 
+/* Replies of a server that culvert check waits behind for another one (1yz). */
+#define LIMIT_CHECK_PRELIMINARY 8
+
 /* Bytes of a ~/.netrc that culvert check reads. */
 #define LIMIT_NETRC (64 * 1024)
 

@@ -109,6 +109,7 @@ static const struct row rows[FINDINGS] = {
 		"the one that sshd has; or -p PORT" } }),
 
 	OK(HOST_KEY_OK, "host key", "{host_key}, as in {host_key_place}"),
+	OK(HOST_KEY_TAKEN, "host key", "{host_key}, which ssh takes"),
 	WRONG(HOST_KEY_CHANGED, "host key",
 	    "it is not the one of {host_key_place}, but {host_key}: "
 	    "installed anew, or somebody in between",

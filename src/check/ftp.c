@@ -21,6 +21,7 @@ struct ftp {
 	uv_timer_t timer;      /* of the wait, or owed words of the loss */
 	struct line_reader lines;
 	struct reply_reader place;
+	bool skipping; /* a line that is too long */
 	bool was_open;
 	int err; /* of the loss */
 	char why[FACT_MAX];
@@ -129,6 +130,17 @@ take_line(struct ftp *ftp, const uint8_t *line, size_t len)
 		tell_reply(ftp, code, line, line_text_len(line, len));
 }
 
+/* Of a line that is too long the rest is dropped.  False: nothing is. */
+static bool
+skip(struct ftp *ftp, enum line_result result, size_t len)
+{
+	if (!ftp->skipping)
+		return false;
+	line_reader_consume(&ftp->lines, len);
+	ftp->skipping = result != LINE_READY;
+	return true;
+}
+
 /* All whole lines, as long as somebody waits; the others wait for him. */
 static void
 take_lines(struct ftp *ftp)
@@ -143,9 +155,12 @@ take_lines(struct ftp *ftp)
 
 		if (result == LINE_MORE)
 			return;
+		if (skip(ftp, result, len))
+			continue;
 		/* In the call the connection may be closed. */
 		memcpy(copy, line, len);
 		line_reader_consume(&ftp->lines, len);
+		ftp->skipping = result == LINE_TOO_LONG;
 		take_line(ftp, copy, len);
 	}
 }

@@ -40,7 +40,7 @@ judge_greeting(struct judge *judge)
 		judge_find_plain(judge, GREETING_OK);
 		return true;
 	}
-	if (probe->greeting_code >= 300)
+	if (probe->greeting_code >= 100)
 		judge_find_plain(judge, GREETING_REFUSED);
 	else if (probe->greeting_code > 0)
 		judge_find_plain(judge, GREETING_NOT_FTP);

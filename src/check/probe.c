@@ -31,7 +31,8 @@ struct probe {
 	void *ctx;
 	struct ftp *ftp;
 	struct trial *trial;
-	size_t form; /* at hand */
+	size_t form;	  /* at hand */
+	unsigned n_waits; /* for a greeting behind another */
 	struct addr local;
 	char host[FORWARD_HOST_MAX]; /* to dial for data */
 	char at[FORWARD_HOST_MAX];   /* to listen at */
@@ -399,7 +400,8 @@ on_greeting(void *ctx, const struct ftp_reply *reply)
 		finish(probe);
 		return;
 	}
-	if (reply->code == 120) { /* "ready in n minutes" */
+	/* "Ready in n minutes" */
+	if (reply->code == 120 && ++probe->n_waits < LIMIT_CHECK_PRELIMINARY) {
 		ftp_wait(probe->ftp, on_greeting, probe);
 		return;
 	}

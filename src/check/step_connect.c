@@ -15,9 +15,8 @@ tell_connection(struct check *check)
 {
 	const struct facts *facts = &check->facts;
 
-	if (facts->host_key_place[0] == '\0')
-		fact_set(check->facts.host_key_place, "ssh takes it");
-	check_find(check, HOST_KEY_OK);
+	check_find(check,
+	    facts->host_key_place[0] != '\0' ? HOST_KEY_OK : HOST_KEY_TAKEN);
 	check_find(check, LOGIN_OK);
 	check_find(check, facts_kex_is_post_quantum(facts) ? KEX_OK : KEX_OLD);
 	check_find(check, facts_cipher_is_old(facts) ? CIPHER_OLD : CIPHER_OK);

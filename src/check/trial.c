@@ -25,10 +25,10 @@ struct trial {
 	uv_timer_t timer;
 	struct side_listener *listener;
 	struct stream *data;
-	bool stands; /* the data connection has */
-	bool ended;  /* cleanly */
-	bool begun;  /* a 1yz came */
-	bool final;  /* the last reply is there */
+	bool stands;	/* the data connection has */
+	bool ended;	/* cleanly */
+	unsigned begun; /* so many 1yz came */
+	bool final;	/* the last reply is there */
 	struct trial_outcome outcome;
 };
 
@@ -89,7 +89,7 @@ look(struct trial *trial)
 		return;
 	if (!good && !trial->stands)
 		finish(trial, TRIAL_NOT_COME);
-	else if (!good && !trial->begun)
+	else if (!good && trial->begun == 0)
 		finish(trial, TRIAL_LIST_REFUSED);
 	else if (trial->ended)
 		finish(trial, good ? TRIAL_OK : TRIAL_CUT);
@@ -113,8 +113,7 @@ on_listed(void *ctx, const struct ftp_reply *reply)
 
 	if (!keep_reply(trial, reply))
 		return;
-	if (reply->code < 200) {
-		trial->begun = true;
+	if (reply->code < 200 && ++trial->begun < LIMIT_CHECK_PRELIMINARY) {
 		ftp_wait(trial->options.ftp, on_listed, trial);
 		return;
 	}

@@ -466,6 +466,29 @@ def test_cut_listing(ns, played):
     assert "not whole (4 bytes): 426 cut off" in finding["text"]
 
 
+def test_preliminary_replies(ns, played):
+    """Without end: it does not wait for one."""
+    report = played({"": "\r\n".join(["120 soon"] * 20)})
+    assert report.status == 1
+    assert "takes nobody now: 120 soon" in report.find("greeting")["text"]
+    with Listener(ns) as data:
+        def listing(control, _):
+            control.reply(*["150 soon"] * 20)
+            data.accept().close()
+
+        report = played({"PASV": f"227 ({data.port_argument()})"},
+                        {"LIST": listing})
+    assert report.find("PASV")["status"] == "WRONG"
+
+
+def test_much(played):
+    """More than any reply has, in one line and in many."""
+    report = played({"": "220 " + "x" * 9000, "FEAT": "\r\n".join(
+        ["211-first", *[f" FEATURE {'y' * 500}"] * 400, "211 end"])})
+    assert report.find("FEAT")["status"] == "ok"
+    assert len(report.output) < 100000
+
+
 def test_lost(played):
     """It goes away in the middle."""
     def go(control, _):

@@ -130,6 +130,17 @@ def test_changed_host_key(tmp, sshd, forward, doctor):
     doctor(*argv).all_well()
 
 
+def test_host_key_without_a_file(tmp, sshd, forward, doctor):
+    """One that ssh takes on trust."""
+    config = cli.ssh_config(tmp, sshd, "StrictHostKeyChecking no",
+                            "UserKnownHostsFile /dev/null",
+                            "GlobalKnownHostsFile /dev/null",
+                            "LogLevel QUIET")
+    report = doctor("-F", config, "-L", forward, sshd.host)
+    report.all_well()
+    assert report.find("host key")["text"].endswith(", which ssh takes")
+
+
 def test_unknown_host_key(tmp, sshd, forward, doctor):
     """No key is known; the command that is advised learns it."""
     config = own_known_hosts(tmp, sshd, "")

@@ -243,6 +243,17 @@ drop_privileges(const struct check *check)
 
 /* ---- the end ---- */
 
+/* sshd says it only to who is let in. */
+static void
+set_key_place(struct facts *facts)
+{
+	bool user = facts->user[0] != '\0';
+
+	if (facts->key_place[0] == '\0')
+		fact_set(facts->key_place, "%s%s%s.ssh/authorized_keys",
+		    user ? "~" : "", facts->user, user ? "/" : "");
+}
+
 static enum check_status
 tell_verdict(struct check *check)
 {
@@ -274,6 +285,7 @@ tell_verdict(struct check *check)
 		.key_place = check->facts.key_place,
 	};
 
+	set_key_place(&check->facts);
 	if (!report_finish(check->report, &end)) {
 		log_err("cannot write the report");
 		return CHECK_FAILS;

@@ -49,6 +49,12 @@ def test_unknown_name(sshd, forward, doctor):
     assert cures[0] == ("~/.ssh/config of this host", "HostName ADDRESS")
 
 
+def test_place_of_the_key(sshd, forward, doctor):
+    """Where nobody has logged in it is the usual one."""
+    report = doctor("-F", sshd.config, "-L", forward, "gate.invalid")
+    assert report.json["authorized_keys_place"] == "~root/.ssh/authorized_keys"
+
+
 def test_closed_port(ns, sshd, forward, doctor):
     """Nobody listens at the SSH port; with the right one all is well."""
     port = ns.free_port(ns.far4)

@@ -44,13 +44,17 @@ struct row {
 	enum server_topic topic; /* of FTP_SERVER */
 };
 
-#define OK(finding, step, text) [finding] = { step, ADVICE_OK, text }
-#define SKIPPED(finding, step, text) [finding] = { step, ADVICE_SKIPPED, text }
-#define NOTE(finding, step, ...) [finding] = { step, ADVICE_NOTE, __VA_ARGS__ }
-#define UNTRIED(finding, step, ...) \
-	[finding] = { step, ADVICE_UNTRIED, __VA_ARGS__ }
-#define WRONG(finding, step, ...) \
-	[finding] = { step, ADVICE_WRONG, __VA_ARGS__ }
+#define ROW(finding, named, how_bad, ...) \
+	[finding] = { .step = (named),    \
+		.status = (how_bad),      \
+		.text = __VA_ARGS__ }
+#define OK(finding, named, said) ROW(finding, named, ADVICE_OK, said)
+#define SKIPPED(finding, named, said) ROW(finding, named, ADVICE_SKIPPED, said)
+#define NOTE(finding, named, ...) ROW(finding, named, ADVICE_NOTE, __VA_ARGS__)
+#define UNTRIED(finding, named, ...) \
+	ROW(finding, named, ADVICE_UNTRIED, __VA_ARGS__)
+#define WRONG(finding, named, ...) \
+	ROW(finding, named, ADVICE_WRONG, __VA_ARGS__)
 
 /* Of sshd's refusals: the key's own line is known to be the cause, or not. */
 #define CURE_KEY                                                         \
@@ -92,7 +96,7 @@ static const struct row rows[FINDINGS] = {
 	    "{address} does not answer within 10 s: a packet filter, or a "
 	    "wrong address",
 	    {
-		{ FAR_HOST, "let TCP port {port} in" },
+		{ FAR_HOST, "let TCP port {port} in", NULL },
 		{ SSH_CONFIG, "HostName ADDRESS, Port PORT", "the right ones" },
 	    }),
 	WRONG(TCP_FAILED, "TCP", "{address} cannot be reached: {why}",
@@ -126,7 +130,7 @@ static const struct row rows[FINDINGS] = {
 	    }),
 	WRONG(HOST_KEY_NONE_COMMON, "host key",
 	    "ssh takes none of the types that sshd has: {offer}",
-	    { { SSH_CONFIG, "HostKeyAlgorithms +{offer}" } }),
+	    { { SSH_CONFIG, "HostKeyAlgorithms +{offer}", NULL } }),
 	OK(LOGIN_OK, "authentication", "{user}, by {method}"),
 	WRONG(LOGIN_DENIED, "authentication",
 	    "sshd lets {user} in by none of these keys: {keys}; {ssh_why}",
@@ -139,7 +143,7 @@ static const struct row rows[FINDINGS] = {
 	    "take {methods}, but nobody can be asked",
 	    {
 		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public one" },
-		{ THIS_HOST, "the same in a terminal, without --batch" },
+		{ THIS_HOST, "the same in a terminal, without --batch", NULL },
 	    }),
 	WRONG(LOGIN_TOO_MANY, "authentication",
 	    "sshd gave up before the right key came: {ssh_why}",
@@ -149,13 +153,13 @@ static const struct row rows[FINDINGS] = {
 	    }),
 	WRONG(LOGIN_KEY_OPEN, "authentication",
 	    "ssh does not use {key_file}: others can read it",
-	    { { THIS_HOST, "chmod 600 {key_file}" } }),
+	    { { THIS_HOST, "chmod 600 {key_file}", NULL } }),
 	WRONG(KEX_NONE_COMMON, "key exchange",
 	    "ssh takes none of those that sshd has: {offer}",
-	    { { SSH_CONFIG, "KexAlgorithms +{offer}" } }),
+	    { { SSH_CONFIG, "KexAlgorithms +{offer}", NULL } }),
 	WRONG(CIPHER_NONE_COMMON, "cipher",
 	    "ssh takes none of those that sshd has: {offer}",
-	    { { SSH_CONFIG, "Ciphers +{offer}" } }),
+	    { { SSH_CONFIG, "Ciphers +{offer}", NULL } }),
 	WRONG(SSH_CONFIG_WRONG, "ssh", "{ssh_why}",
 	    { { SSH_CONFIG, "", "what these words complain of" } }),
 	WRONG(SSH_FAILED, "ssh", "it could not connect: {why}",
@@ -172,13 +176,13 @@ static const struct row rows[FINDINGS] = {
 		    "KexAlgorithms ^sntrup761x25519-sha512@openssh.com",
 		    "OpenSSH 8.5 or newer" },
 		{ SSH_CONFIG,
-		    "KexAlgorithms ^sntrup761x25519-sha512@openssh.com" },
+		    "KexAlgorithms ^sntrup761x25519-sha512@openssh.com", NULL },
 	    }),
 	OK(CIPHER_OK, "cipher", "{cipher}"),
 	NOTE(CIPHER_OLD, "cipher", "{cipher} is one that OpenSSH has given up",
 	    {
-		{ SSHD_CONFIG, "Ciphers ^aes256-gcm@openssh.com" },
-		{ SSH_CONFIG, "Ciphers ^aes256-gcm@openssh.com" },
+		{ SSHD_CONFIG, "Ciphers ^aes256-gcm@openssh.com", NULL },
+		{ SSH_CONFIG, "Ciphers ^aes256-gcm@openssh.com", NULL },
 	    }),
 	OK(NAGLE_NEVER, "Nagle", "{sshd} sends small packets at once"),
 	OK(NAGLE_OK, "Nagle",
@@ -190,15 +194,17 @@ static const struct row rows[FINDINGS] = {
 	    "sshd delays small packets, often by 40 ms, since it begins no "
 	    "session: {why}",
 	    {
-		{ SSHD_CONFIG, "MaxSessions 10" },
-		{ FAR_HOST, "OpenSSH 10.1 or newer, which never delays them" },
+		{ SSHD_CONFIG, "MaxSessions 10", NULL },
+		{ FAR_HOST, "OpenSSH 10.1 or newer, which never delays them",
+		    NULL },
 	    }),
 	NOTE(NAGLE_NO_SFTP, "Nagle",
 	    "sshd delays small packets, often by 40 ms, since it begins no "
 	    "session: {why}",
 	    {
-		{ SSHD_CONFIG, "Subsystem sftp internal-sftp" },
-		{ FAR_HOST, "OpenSSH 10.1 or newer, which never delays them" },
+		{ SSHD_CONFIG, "Subsystem sftp internal-sftp", NULL },
+		{ FAR_HOST, "OpenSSH 10.1 or newer, which never delays them",
+		    NULL },
 	    }),
 	NOTE(NAGLE_UNKNOWN, "Nagle",
 	    "whether sshd delays small packets is not known: {why}"),
@@ -206,20 +212,20 @@ static const struct row rows[FINDINGS] = {
 	OK(LISTEN_OK, "listen", "{listen} is free"),
 	NOTE(LISTEN_TAKEN, "listen",
 	    "{why}; which is as it should be if that is culvert",
-	    { { CULVERT, "{forward} with another port in front" } }),
+	    { { CULVERT, "{forward} with another port in front", NULL } }),
 	WRONG(LISTEN_WRONG, "listen", "{why}"),
 
 	OK(DIAL_OK, "dial", "{from} reaches {server}"),
 	WRONG(DIAL_FORBIDDEN_ALL, "dial",
 	    "sshd forwards nothing at all, not to {server} either",
 	    {
-		{ SSHD_CONFIG, "AllowTcpForwarding yes" },
-		{ SSHD_CONFIG, "DisableForwarding no" },
+		{ SSHD_CONFIG, "AllowTcpForwarding yes", NULL },
+		{ SSHD_CONFIG, "DisableForwarding no", NULL },
 	    }),
 	WRONG(DIAL_FORBIDDEN, "dial", "sshd must not connect to {server}",
 	    {
-		{ SSHD_CONFIG, "PermitOpen {server_host}:*" },
-		{ SSHD_CONFIG, "AllowTcpForwarding yes" },
+		{ SSHD_CONFIG, "PermitOpen {server_host}:*", NULL },
+		{ SSHD_CONFIG, "AllowTcpForwarding yes", NULL },
 	    }),
 	WRONG(DIAL_FORBIDDEN_KEY, "dial",
 	    "this key may forward nothing, not to {server} either", CURE_KEY),
@@ -228,17 +234,19 @@ static const struct row rows[FINDINGS] = {
 	WRONG(DIAL_REFUSED, "dial",
 	    "nobody listens at {server}, as {from} sees it: {why}",
 	    {
-		{ CULVERT, "{forward} with the FTP server's port at its end" },
+		{ CULVERT, "{forward} with the FTP server's port at its end",
+		    NULL },
 		{ SERVER_HOST, "", "the FTP server is to run" },
 	    }),
 	WRONG(DIAL_UNKNOWN, "dial", "{from} does not know {server}: {why}",
 	    {
 		{ CULVERT,
 		    "{forward} with the FTP server's address instead of its "
-		    "name" },
+		    "name",
+		    NULL },
 	    }),
 	WRONG(DIAL_FAILED, "dial", "{from} does not reach {server}: {why}",
-	    { { SERVER_HOST, "let TCP port {server_port} in" } }),
+	    { { SERVER_HOST, "let TCP port {server_port} in", NULL } }),
 
 	OK(FORWARD_OK, "remote forward", "sshd listens at {far_listen}"),
 	SKIPPED(FORWARD_NEVER, "remote forward",
@@ -247,16 +255,16 @@ static const struct row rows[FINDINGS] = {
 	    "sshd forwards nothing at all: see dial"),
 	WRONG(FORWARD_FORBIDDEN, "remote forward",
 	    "sshd listens for nobody: {not_forwarded}",
-	    { { SSHD_CONFIG, "AllowTcpForwarding yes" } }),
+	    { { SSHD_CONFIG, "AllowTcpForwarding yes", NULL } }),
 	WRONG(FORWARD_FORBIDDEN_LISTEN, "remote forward",
 	    "sshd must not listen at {far_listen}",
-	    { { SSHD_CONFIG, "PermitListen {permitlisten}:*" } }),
+	    { { SSHD_CONFIG, "PermitListen {permitlisten}:*", NULL } }),
 	WRONG(FORWARD_NOT_THERE, "remote forward",
 	    "sshd refuses to listen at {far_listen}: it must not, or that is "
 	    "no address of its own",
 	    {
 		{ CULVERT, "--far-address ADDRESS", "one of {host}" },
-		{ SSHD_CONFIG, "PermitListen {permitlisten}:*" },
+		{ SSHD_CONFIG, "PermitListen {permitlisten}:*", NULL },
 		{ KEY_LINE, "{key_line}", "in place of what is there" },
 	    }),
 	WRONG(FORWARD_FORBIDDEN_KEY_LISTEN, "remote forward",
@@ -265,11 +273,11 @@ static const struct row rows[FINDINGS] = {
 	    CURE_KEY),
 	WRONG(FORWARD_GATEWAY, "remote forward",
 	    "sshd listens on its loopback instead of {far_listen}",
-	    { { SSHD_CONFIG, "GatewayPorts clientspecified" } }),
+	    { { SSHD_CONFIG, "GatewayPorts clientspecified", NULL } }),
 	NOTE(FORWARD_TAKEN, "remote forward",
 	    "{far_listen} is taken on the SSH server; which is as it should "
 	    "be if that is culvert",
-	    { { CULVERT, "{forward} with another port in front" } }),
+	    { { CULVERT, "{forward} with another port in front", NULL } }),
 	WRONG(FORWARD_FAILED, "remote forward",
 	    "sshd does not listen at {far_listen}: {why}"),
 
@@ -278,17 +286,17 @@ static const struct row rows[FINDINGS] = {
 	WRONG(CLIENT_PASSIVE_WRONG, "passive clients",
 	    "sshd does not listen for their data connections: {why}",
 	    {
-		{ SSHD_CONFIG, "PermitListen {permitlisten}:*" },
-		{ KEY_LINE, "{key_line}" },
+		{ SSHD_CONFIG, "PermitListen {permitlisten}:*", NULL },
+		{ KEY_LINE, "{key_line}", NULL },
 	    }),
 	OK(CLIENT_ACTIVE_OK, "active clients",
 	    "sshd reaches clients on its own host"),
 	WRONG(CLIENT_ACTIVE_FORBIDDEN, "active clients",
 	    "sshd must not connect to clients on its own host",
 	    {
-		{ SSHD_CONFIG, "AllowTcpForwarding yes" },
-		{ SSHD_CONFIG, "PermitOpen 127.0.0.1:* [::1]:*" },
-		{ KEY_LINE, "{key_line}" },
+		{ SSHD_CONFIG, "AllowTcpForwarding yes", NULL },
+		{ SSHD_CONFIG, "PermitOpen 127.0.0.1:* [::1]:*", NULL },
+		{ KEY_LINE, "{key_line}", NULL },
 	    }),
 	NOTE(CLIENT_ACTIVE_FAILED, "active clients",
 	    "whether sshd reaches them was not found out: {why}"),
@@ -299,10 +307,12 @@ static const struct row rows[FINDINGS] = {
 	WRONG(GREETING_TLS, "greeting",
 	    "{server} says nothing before TLS begins, as port 990 does: "
 	    "culvert has nothing to see there",
-	    { { CULVERT, "{forward} with the port of plain FTP at its end" } }),
+	    { { CULVERT, "{forward} with the port of plain FTP at its end",
+		NULL } }),
 	WRONG(GREETING_NOT_FTP, "greeting",
 	    "{server} is no FTP server; it says {reply}",
-	    { { CULVERT, "{forward} with the FTP server's port at its end" } }),
+	    { { CULVERT, "{forward} with the FTP server's port at its end",
+		NULL } }),
 	WRONG(GREETING_ENDED, "greeting",
 	    "{server} closes the connection at once: {why}",
 	    {
@@ -311,7 +321,8 @@ static const struct row rows[FINDINGS] = {
 	    }),
 	WRONG(GREETING_SILENT, "greeting",
 	    "{server} takes the connection, but says nothing for 10 s",
-	    { { CULVERT, "{forward} with the FTP server's port at its end" } }),
+	    { { CULVERT, "{forward} with the FTP server's port at its end",
+		NULL } }),
 	OK(FEAT_OK, "FEAT", "{feat}"),
 	NOTE(FEAT_NONE, "FEAT", "the server has none: {reply}"),
 	OK(TLS_NONE, "TLS", "the server has none; SSH encrypts"),
@@ -322,7 +333,7 @@ static const struct row rows[FINDINGS] = {
 	    "the server demands TLS, in which culvert cannot see data "
 	    "connections: {reply}",
 	    {
-		{ FTP_SERVER, NULL },
+		{ FTP_SERVER, NULL, NULL },
 		{ CULVERT, "--allow-tls",
 		    "then data connections go outside of SSH" },
 	    },
@@ -330,16 +341,16 @@ static const struct row rows[FINDINGS] = {
 	WRONG(TLS_DEMANDED_DATA, "TLS",
 	    "the server demands TLS for data connections: {reply}",
 	    {
-		{ FTP_SERVER, NULL },
+		{ FTP_SERVER, NULL, NULL },
 		{ CULVERT, "--allow-tls",
 		    "then data connections go outside of SSH" },
 	    },
 	    TOPIC_TLS_DATA),
 	UNTRIED(NETRC_WRONG, "netrc", "{netrc} cannot be used: {why}",
-	    { { THIS_HOST,
-		"--netrc FILE, with machine, login and password" } }),
+	    { { THIS_HOST, "--netrc FILE, with machine, login and password",
+		NULL } }),
 	NOTE(NETRC_OPEN, "netrc", "others can read {netrc}",
-	    { { THIS_HOST, "chmod 600 {netrc}" } }),
+	    { { THIS_HOST, "chmod 600 {netrc}", NULL } }),
 	OK(USER_OK, "FTP login", "{ftp_user}"),
 	UNTRIED(USER_NOT_GIVEN, "FTP login",
 	    "not tried, nor any transfer: no user was given",
@@ -359,7 +370,7 @@ static const struct row rows[FINDINGS] = {
 	    "the server does not let {ftp_user} in with that password: {reply}",
 	    {
 		{ THIS_HOST, "the right password, or user", "--user, {netrc}" },
-		{ FTP_SERVER, NULL },
+		{ FTP_SERVER, NULL, NULL },
 	    },
 	    TOPIC_LOGIN),
 	UNTRIED(USER_ACCOUNT, "FTP login",
@@ -373,12 +384,12 @@ static const struct row rows[FINDINGS] = {
 	    "is for IPv4, and the server is on IPv6"),
 	WRONG(MODE_REFUSED_PASSIVE, "{verb}",
 	    "the server refuses passive mode: {reply}",
-	    { { FTP_SERVER, NULL } }, TOPIC_PASSIVE),
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_PASSIVE),
 	WRONG(MODE_REFUSED_ACTIVE, "{verb}",
-	    "the server refuses active mode: {reply}", { { FTP_SERVER, NULL } },
-	    TOPIC_ACTIVE),
+	    "the server refuses active mode: {reply}",
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_ACTIVE),
 	WRONG(MODE_REFUSED_VERB, "{verb}", "the server refuses it: {reply}",
-	    { { FTP_SERVER, NULL } }, TOPIC_VERB),
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_VERB),
 	WRONG(MODE_REFUSED_APART, "{verb}",
 	    "the server refuses an address on the SSH server's loopback, "
 	    "being on another host: {reply}",
@@ -393,7 +404,7 @@ static const struct row rows[FINDINGS] = {
 	WRONG(MODE_FORBIDDEN, "{verb}",
 	    "sshd must not connect to the server's data port {data_port}",
 	    {
-		{ SSHD_CONFIG, "PermitOpen {server_host}:*" },
+		{ SSHD_CONFIG, "PermitOpen {server_host}:*", NULL },
 		{ CULVERT, "--server-mode active", "where that works" },
 	    }),
 	WRONG(MODE_FORBIDDEN_KEY, "{verb}",
@@ -407,7 +418,7 @@ static const struct row rows[FINDINGS] = {
 	WRONG(MODE_DIAL_FAILED, "{verb}",
 	    "{from} does not reach the server's data port {data_port}: {why}",
 	    {
-		{ FTP_SERVER, NULL },
+		{ FTP_SERVER, NULL, NULL },
 		{ CULVERT, "--server-mode active", "where that works" },
 	    },
 	    TOPIC_PORTS),
@@ -417,12 +428,12 @@ static const struct row rows[FINDINGS] = {
 	    "the server does not connect to {why}: {reply}",
 	    {
 		{ SERVER_HOST,
-		    "let TCP from it to ports above 1023 of {from} out" },
+		    "let TCP from it to ports above 1023 of {from} out", NULL },
 	    }),
 	WRONG(MODE_PEER, "{verb}",
 	    "the server does not trust the data connection's other end: "
 	    "{reply}",
-	    { { FTP_SERVER, NULL } }, TOPIC_PEER),
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_PEER),
 	WRONG(MODE_CUT, "{verb}",
 	    "the listing is not whole ({bytes} bytes): {why}"),
 	WRONG(MODE_TLS, "{verb}", "refused without TLS: see TLS"),
@@ -435,12 +446,12 @@ static const struct row rows[FINDINGS] = {
 	NOTE(ADDRESS_WRONG, "address in 227",
 	    "{announced} is not {server_host}; culvert does not mind, "
 	    "clients without it would fail",
-	    { { FTP_SERVER, NULL } }, TOPIC_ADDRESS),
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_ADDRESS),
 	WRONG(ADDRESS_WRONG_USED, "address in 227",
 	    "{announced} is not {server_host}, and --server-data-host reply "
 	    "believes it",
 	    {
-		{ FTP_SERVER, NULL },
+		{ FTP_SERVER, NULL, NULL },
 		{ CULVERT, "", "without --server-data-host reply" },
 	    },
 	    TOPIC_ADDRESS),

@@ -1,6 +1,7 @@
 /*
  * The control engine: lines of the server.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -375,6 +376,7 @@ pass_line(struct engine *engine, unsigned code, enum reply_place place,
 	if (engine->how == REWRITE)
 		return rewrite_line(engine, code, place, line, len);
 	if (engine->how == TRANSLATE) {
+		assert(engine->replying != NULL);
 		if (engine->replying->ahead)
 			ahead_reply_line(engine, engine->replying, code, line,
 			    len);

@@ -142,7 +142,7 @@ path_resolve(const char *cwd, const uint8_t *text, size_t len,
 int
 path_parse_257(const uint8_t *line, size_t len, char ret[PATH_TEXT_MAX])
 {
-	uint8_t path[PATH_TEXT_MAX];
+	uint8_t path[PATH_TEXT_MAX] = { 0 };
 	size_t end = line_text_len(line, len), n = 0, at = 5;
 	bool closed = false;
 

@@ -1,7 +1,6 @@
 /*
  * culvert stop, drain, reload: orders to a culvert that runs.
  */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -36,7 +35,7 @@ struct order {
 	const char *what;
 	const char *name; /* of a tunnel, or NULL */
 	const char *path;
-	bool wait;
+	unsigned wait;
 };
 
 /* Does that one have the tunnel? */
@@ -122,41 +121,20 @@ give(const struct order *order, struct asked *asked)
 static bool
 read_line(int argc, char **argv, struct order *ret, int *ret_status)
 {
-	static const struct option list[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "wait", no_argument, NULL, 'w' },
-		{ NULL, 0, NULL, 0 },
+	const struct command_word words[] = {
+		{ "wait", COMMAND_LONG, .count = &ret->wait },
+		{ NULL, 'S', .value = &ret->path },
+		{ .letter = 0 },
 	};
-	char what[200];
-	int letter;
+	int first;
 
-	optind = 0;
-	while ((letter = getopt_long(argc, argv, ":S:h", list, NULL)) != -1) {
-		switch (letter) {
-		case 'S':
-			ret->path = optarg;
-			break;
-		case 'w':
-			ret->wait = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			*ret_status = EXIT_STOPPED;
-			return true;
-		default:
-			snprintf(what, sizeof(what),
-			    letter == ':' ? "%s needs a value" :
-					    "unknown option %s",
-			    argv[optind - 1]);
-			*ret_status = command_misused(argv[0], what);
-			return true;
-		}
-	}
-	if (argc - optind > 1) {
+	if (command_read(argc, argv, words, help, &first, ret_status))
+		return true;
+	if (argc - first > 1) {
 		*ret_status = command_misused(argv[0], "one name at a time");
 		return true;
 	}
-	ret->name = argv[optind];
+	ret->name = argv[first];
 	return false;
 }
 

@@ -2,7 +2,6 @@
  * culvert status: what the culverts of this user are doing.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +34,8 @@ static const char help[] =
 struct wanted {
 	char **names;
 	int n_names;
-	bool watch;
-	bool json;
+	unsigned watch;
+	unsigned json;
 	const char *path;
 };
 
@@ -171,42 +170,18 @@ watch_all(struct wanted *wanted, struct asked *asked, size_t n)
 static bool
 read_line(int argc, char **argv, struct wanted *ret, int *ret_status)
 {
-	static const struct option list[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ "json", no_argument, NULL, 'j' },
-		{ "watch", no_argument, NULL, 'w' },
-		{ NULL, 0, NULL, 0 },
+	const struct command_word words[] = {
+		{ "json", COMMAND_LONG, .count = &ret->json },
+		{ "watch", 'w', .count = &ret->watch },
+		{ NULL, 'S', .value = &ret->path },
+		{ .letter = 0 },
 	};
-	char what[200];
-	int letter;
+	int first;
 
-	optind = 0;
-	while ((letter = getopt_long(argc, argv, ":S:hw", list, NULL)) != -1) {
-		switch (letter) {
-		case 'S':
-			ret->path = optarg;
-			break;
-		case 'j':
-			ret->json = true;
-			break;
-		case 'w':
-			ret->watch = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			*ret_status = EXIT_STOPPED;
-			return true;
-		default:
-			snprintf(what, sizeof(what),
-			    letter == ':' ? "%s needs a value" :
-					    "unknown option %s",
-			    argv[optind - 1]);
-			*ret_status = command_misused(argv[0], what);
-			return true;
-		}
-	}
-	ret->names = argv + optind;
-	ret->n_names = argc - optind;
+	if (command_read(argc, argv, words, help, &first, ret_status))
+		return true;
+	ret->names = argv + first;
+	ret->n_names = argc - first;
 	return false;
 }
 

@@ -250,7 +250,7 @@ run(struct up *up)
 	const struct options *options[LIMIT_DESTINATIONS];
 	size_t n;
 
-	process->quiet |= up->line->quiet;
+	process->quiet |= up->line->quiet > 0;
 	process->verbose += up->line->verbose;
 	commands_set_log(process);
 	if (!up_check_names(up) || !group(up, to, &n))
@@ -273,7 +273,7 @@ command_up(int argc, char **argv)
 
 	if (command_line_read(argc, argv, "all", help, &line, &status))
 		return status;
-	if (line.flag == (line.n_names > 0))
+	if ((line.flag > 0) == (line.n_names > 0))
 		return command_misused(argv[0],
 		    line.flag ? "either --all or names of tunnels" :
 				"which tunnels?  Give their names, or --all");

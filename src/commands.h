@@ -12,12 +12,31 @@
 /* What is logged from now on: -q and -v. */
 void commands_set_log(const struct options *options);
 
-/* What all of them take. */
+#define COMMAND_LONG 256
+
+/* An option of a subcommand; a list of them ends with letter 0. */
+struct command_word {
+	const char *name; /* the long one, or NULL */
+	int letter; /* the short one; from COMMAND_LONG on: there is none */
+	unsigned *count; /* how often it was given; or NULL */
+	const char *
+	    *value; /* what it takes goes here; NULL: it takes nothing */
+};
+
+/*
+ * Reads a command line from its own name on; --help is one of every command's,
+ * and prints help.  Returns true with *ret_status when that is all; else
+ * *ret_first is the first word behind the options.
+ */
+bool command_read(int argc, char **argv, const struct command_word *words,
+    const char *help, int *ret_first, int *ret_status);
+
+/* What culvert up and culvert config take. */
 struct command_line {
 	const char *path; /* -f: the configuration file, or else the default */
-	bool flag;	  /* the one that is the command's own */
+	unsigned flag;	  /* the one that is the command's own */
 	unsigned verbose; /* how often -v was given */
-	bool quiet;
+	unsigned quiet;
 	char **names; /* of tunnels */
 	int n_names;
 	char default_path[512];

@@ -165,28 +165,46 @@ tidy() {
 	return "${PIPESTATUS[0]}"
 }
 
-# run_stages NAME...: runs each stage_NAME, prints a table of them, and exits: 1
-# if one has failed, which does not keep the next from running.
-run_stages() {
-	local stage began status result failed=0 table=''
+# run_one_stage NAME RESULT: runs stage_NAME; a line for the table goes to the file
+# RESULT.  0 if it passed.
+run_one_stage() {
+	local began=$SECONDS status result=passed
 
+	# Not in a condition, where set -e would not count.
+	set +e
+	(set -e; "stage_$1")
+	status=$?
+	set -e
+	[ "$status" -eq 0 ] || result=FAILED
+	printf '%-20s %s %5d s\n' "$1" "$result" "$((SECONDS - began))" >"$2"
+	return "$status"
+}
+
+# run_stages NAME...: runs each stage_NAME, prints a table of them, and exits: 1
+# if one has failed, which does not keep the next from running.  "ONE+OTHER": the
+# two at a time; what the other says comes behind what the one does.
+run_stages() {
+	local stage dir other failed=0
+
+	dir=$(mktemp -d)
 	for stage; do
-		printf '\n=== %s\n' "$stage"
-		began=$SECONDS
-		# Not in a condition, where set -e would not count.
-		set +e
-		(set -e; "stage_$stage")
-		status=$?
-		set -e
-		if [ "$status" -eq 0 ]; then
-			result=passed
-		else
-			result=FAILED
-			failed=1
+		other=
+		if [[ $stage == *+* ]]; then
+			other=${stage#*+}
+			stage=${stage%+*}
+			run_one_stage "$other" "$dir/other" >"$dir/said" 2>&1 &
 		fi
-		table+=$(printf '%-20s %s %5d s' "$stage" "$result" \
-		    "$((SECONDS - began))")$'\n'
+		printf '\n=== %s\n' "$stage"
+		run_one_stage "$stage" "$dir/one" || failed=1
+		cat "$dir/one" >>"$dir/table"
+		[ -n "$other" ] || continue
+		wait "$!" || failed=1
+		printf '\n=== %s\n' "$other"
+		cat "$dir/said"
+		cat "$dir/other" >>"$dir/table"
 	done
-	printf '\n=== summary\n%s' "$table"
+	printf '\n=== summary\n'
+	cat "$dir/table"
+	rm -r "$dir"
 	exit "$failed"
 }

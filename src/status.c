@@ -47,19 +47,28 @@ mode(const struct engine_way *way)
 
 /* ---- sessions ---- */
 
+/* Bytes in a second, since it has begun. */
+static json_t *
+rate(const struct transfer_info *transfer)
+{
+	if (transfer->ms == 0)
+		return json_null();
+	return json_real((double)transfer->bytes * 1000 / (double)transfer->ms);
+}
+
 static json_t *
 transfer_json(const struct transfer_info *transfer)
 {
 	const char *verb = verb_name(transfer->verb);
 
-	return json_pack("{s:s, s:o, s:s, s:I, s:o, s:I, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:o, s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:o}",
 	    "verb", *verb != '\0' ? verb : "SITE", "path", text(transfer->name),
 	    "direction", transfer->upload ? "upload" : "download", "bytes",
 	    (json_int_t)transfer->bytes, "size",
 	    transfer->size < 0 ? json_null() : json_integer(transfer->size),
 	    "offset", (json_int_t)transfer->offset, "seconds",
-	    seconds(transfer->ms), "client_mode", mode(&transfer->client),
-	    "server_mode", mode(&transfer->server));
+	    seconds(transfer->ms), "rate", rate(transfer), "client_mode",
+	    mode(&transfer->client), "server_mode", mode(&transfer->server));
 }
 
 static void

@@ -1,22 +1,6 @@
 /*
- * What culvert is doing, as JSON: the answer to "status" (control.h).
- *
- *	{ "version", "pid", "seconds", "state": "running"|"draining"|"stopping",
- *	  "sessions", "memory", "memory_max",	  receive windows, in bytes
- *	  "destinations": [
- *	    { "destination", "state":
- *"up"|"down"|"connecting"|"waiting"|"ended", "seconds", "losses", "links",
- *"round_trip", "why", "tunnels": [ { "name", "kind": "local"|"remote",
- *"listening", "server", "state": "listening"|"starting"|"leaving", "waiting",
- *		  "sessions_begun", "bytes_up", "bytes_down",
- *		  "transfers": { "download": { "complete", ... }, "upload" },
- *		  "sessions": [
- *		    { "session", "client", "user", "seconds",
- *		      "transfers": [
- *			{ "verb", "path", "direction", "bytes", "size",
- *			  "offset", "seconds", "client_mode", "server_mode" }
- *
- * What is not known is null.  Times are in seconds, with fractions.
+ * What culvert is doing, as JSON: the answer to "status" (control.h); what the
+ * keys are culvert-status(1) has.
  */
 #ifndef STATUS_H
 #define STATUS_H

@@ -94,6 +94,7 @@ def test_transfer(two, ftp_server, tmp):
         assert session == {"session": 1, "client": f"{host}:{port}",
                            "user": ftp_server.user}
         assert 0 < transfer.pop("bytes") < 50_000_000
+        assert transfer.pop("rate") > 0
         assert transfer.pop("seconds") < FAILSAFE
         assert transfer == {
             "verb": "RETR", "path": f"{tmp.name}/big file", "size": 50_000_000,

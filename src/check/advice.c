@@ -1,11 +1,14 @@
 /*
- * What the doctor says.  In the texts {name} stands for that fact.
+ * What the doctor says.  In the texts {name} stands for that fact, and {'name}
+ * for the same as a word of a shell.
  */
 #include "check/advice.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "check/suggest.h"
 
 /* Where a cure is put. */
 enum place {
@@ -114,11 +117,24 @@ static const struct row rows[FINDINGS] = {
 
 	OK(HOST_KEY_OK, "host key", "{host_key}, as in {host_key_place}"),
 	OK(HOST_KEY_TAKEN, "host key", "{host_key}, which ssh takes"),
+	NOTE(HOST_KEY_IGNORED, "host key",
+	    "{host_key} is not the one of {host_key_place}, and ssh takes it "
+	    "all the same: it may be somebody in between",
+	    {
+		{ SSH_CONFIG, "StrictHostKeyChecking yes", NULL },
+		{ THIS_HOST, "ssh-keygen -f {'known_hosts} -R {'host_key_name}",
+		    "only if the administrator of {host} confirms the new one" },
+	    }),
+	WRONG(HOST_KEY_REVOKED, "host key",
+	    "{host_key} is revoked: known_hosts has it as @revoked",
+	    {
+		{ FAR_HOST, "", "a new host key, which nobody else has" },
+	    }),
 	WRONG(HOST_KEY_CHANGED, "host key",
 	    "it is not the one of {host_key_place}, but {host_key}: "
 	    "installed anew, or somebody in between",
 	    {
-		{ THIS_HOST, "ssh-keygen -f {known_hosts} -R {host_key_name}",
+		{ THIS_HOST, "ssh-keygen -f {'known_hosts} -R {'host_key_name}",
 		    "only if the administrator of {host} confirms the new one" },
 	    }),
 	WRONG(HOST_KEY_UNKNOWN, "host key",
@@ -137,6 +153,10 @@ static const struct row rows[FINDINGS] = {
 	    {
 		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public one" },
 		{ CULVERT, "-i FILE", "the private key that is there" },
+		{ FAR_HOST,
+		    "chmod go-w ~{user} ~{user}/.ssh "
+		    "~{user}/.ssh/authorized_keys",
+		    "sshd takes no key that others might have put there" },
 	    }),
 	WRONG(LOGIN_PASSWORD_ONLY, "authentication",
 	    "sshd lets {user} in by none of these keys: {keys}; it would "
@@ -144,6 +164,40 @@ static const struct row rows[FINDINGS] = {
 	    {
 		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public one" },
 		{ THIS_HOST, "the same in a terminal, without --batch", NULL },
+	    }),
+	WRONG(LOGIN_PASSWORD_WRONG, "authentication",
+	    "sshd does not let {user} in with that password: {ssh_why}",
+	    {
+		{ THIS_HOST, "", "the right password" },
+		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public one" },
+	    }),
+	WRONG(LOGIN_NO_KEYS, "authentication",
+	    "sshd takes no keys, only {methods}, and nobody can be asked",
+	    {
+		{ SSHD_CONFIG, "PubkeyAuthentication yes", NULL },
+		{ THIS_HOST, "the same in a terminal, without --batch", NULL },
+	    }),
+	WRONG(LOGIN_MORE, "authentication",
+	    "sshd takes the key {accepted}, and wants {methods} behind it: "
+	    "{ssh_why}",
+	    {
+		{ SSHD_CONFIG, "AuthenticationMethods publickey", NULL },
+		{ THIS_HOST, "the same in a terminal, without --batch", NULL },
+	    }),
+	WRONG(LOGIN_KEY_LOCKED, "authentication",
+	    "sshd would take the key {accepted}, but ssh cannot use it: it "
+	    "takes a passphrase, or the agent refuses it",
+	    {
+		{ THIS_HOST, "ssh-add {'accepted}",
+		    "for a service: a key without a passphrase" },
+		{ THIS_HOST, "the same in a terminal, without --batch", NULL },
+	    }),
+	WRONG(LOGIN_KEY_OLD, "authentication",
+	    "sshd and ssh have no signature in common for these keys: {keys}",
+	    {
+		{ SSH_CONFIG, "PubkeyAcceptedAlgorithms +ssh-rsa",
+		    "for an RSA key and an sshd before OpenSSH 7.2" },
+		{ THIS_HOST, "ssh-keygen -t ecdsa", "another key" },
 	    }),
 	WRONG(LOGIN_TOO_MANY, "authentication",
 	    "sshd gave up before the right key came: {ssh_why}",
@@ -153,13 +207,23 @@ static const struct row rows[FINDINGS] = {
 	    }),
 	WRONG(LOGIN_KEY_OPEN, "authentication",
 	    "ssh does not use {key_file}: others can read it",
-	    { { THIS_HOST, "chmod 600 {key_file}", NULL } }),
+	    { { THIS_HOST, "chmod 600 {'key_file}", NULL } }),
 	WRONG(KEX_NONE_COMMON, "key exchange",
 	    "ssh takes none of those that sshd has: {offer}",
 	    { { SSH_CONFIG, "KexAlgorithms +{offer}", NULL } }),
 	WRONG(CIPHER_NONE_COMMON, "cipher",
 	    "ssh takes none of those that sshd has: {offer}",
 	    { { SSH_CONFIG, "Ciphers +{offer}", NULL } }),
+	WRONG(MAC_NONE_COMMON, "cipher",
+	    "ssh takes none of the MACs that sshd has: {offer}",
+	    { { SSH_CONFIG, "MACs +{offer}", NULL } }),
+	WRONG(PROXY_FAILED, "proxy",
+	    "{proxy} does not get ssh to {host}:{port}: {ssh_why}",
+	    {
+		{ THIS_HOST, "ssh -v JUMP_HOST true",
+		    "until that works by itself; or what the ProxyCommand "
+		    "says" },
+	    }),
 	WRONG(SSH_CONFIG_WRONG, "ssh", "{ssh_why}",
 	    { { SSH_CONFIG, "", "what these words complain of" } }),
 	WRONG(SSH_FAILED, "ssh", "it could not connect: {why}",
@@ -350,7 +414,7 @@ static const struct row rows[FINDINGS] = {
 	    { { THIS_HOST, "--netrc FILE, with machine, login and password",
 		NULL } }),
 	NOTE(NETRC_OPEN, "netrc", "others can read {netrc}",
-	    { { THIS_HOST, "chmod 600 {netrc}", NULL } }),
+	    { { THIS_HOST, "chmod 600 {'netrc}", NULL } }),
 	OK(USER_OK, "FTP login", "{ftp_user}"),
 	UNTRIED(USER_NOT_GIVEN, "FTP login",
 	    "not tried, nor any transfer: no user was given",
@@ -480,6 +544,21 @@ advice_worst(enum finding finding)
 	return rows[finding].status;
 }
 
+/* The fact of that name, or of one with a ' in front the word of a shell. */
+static void
+find_fact(const struct facts *facts, const char *name, size_t len,
+    char ret[4 * FACT_MAX])
+{
+	bool word = *name == '\'';
+	const char *fact = facts_find(facts, name + word, len - word);
+
+	assert(fact != NULL);
+	if (!word)
+		snprintf(ret, 4 * FACT_MAX, "%s", fact);
+	else if (!suggest_word(fact, ret, 4 * FACT_MAX))
+		ret[0] = '\0';
+}
+
 /* Puts the facts in the place of their names. */
 static void
 expand(const struct facts *facts, const char *text, char *ret, size_t size)
@@ -488,15 +567,14 @@ expand(const struct facts *facts, const char *text, char *ret, size_t size)
 
 	while (*text != '\0' && len + 1 < size) {
 		const char *end = *text == '{' ? strchr(text, '}') : NULL;
-		const char *fact;
+		char fact[4 * FACT_MAX];
 		int n;
 
 		if (end == NULL) {
 			ret[len++] = *text++;
 			continue;
 		}
-		fact = facts_find(facts, text + 1, (size_t)(end - text) - 1);
-		assert(fact != NULL);
+		find_fact(facts, text + 1, (size_t)(end - text) - 1, fact);
 		n = snprintf(ret + len, size - len, "%s", fact);
 		len += (size_t)n < size - len ? (size_t)n : size - len - 1;
 		text = end + 1;

@@ -41,6 +41,7 @@ static const struct {
 	FACT(known_hosts),
 	FACT(methods),
 	FACT(keys),
+	FACT(accepted),
 	FACT(method),
 	FACT(offer),
 	FACT(key_file),
@@ -121,6 +122,8 @@ static const struct {
 	HEARD("debug1: ", "using hostkeyalias: ", "", host_key_name),
 	HEARD("debug1: ", "Found key in ", "", host_key_place),
 	HEARD("debug1: ", "Authentications that can continue: ", "", methods),
+	HEARD("debug1: ", "Authenticating to ", " ", login_at),
+	HEARD("debug1: ", "Server accepts key: ", " ", accepted),
 	HEARD("debug1: ", "remote software version ", "", sshd),
 	HEARD("debug1: Remote: Server has disabled port forwarding",
 	    "Remote: ", "", not_forwarded),
@@ -138,12 +141,14 @@ static const struct {
 	const char *words;
 	enum ssh_failure failure;
 } failures[] = {
+	{ "REVOKED HOST KEY DETECTED", SSH_HOST_KEY_REVOKED },
 	{ "REMOTE HOST IDENTIFICATION HAS CHANGED", SSH_HOST_KEY_CHANGED },
 	{ " host key is known for ", SSH_HOST_KEY_UNKNOWN },
 	{ "Host key verification failed", SSH_HOST_KEY_UNKNOWN },
 	{ "no matching host key type found", SSH_NO_COMMON_HOST_KEY },
 	{ "no matching key exchange method found", SSH_NO_COMMON_KEX },
 	{ "no matching cipher found", SSH_NO_COMMON_CIPHER },
+	{ "no matching MAC found", SSH_NO_COMMON_MAC },
 	{ "bad configuration options", SSH_CONFIGURATION },
 	{ "Bad configuration option", SSH_CONFIGURATION },
 	{ "Bad owner or permissions on", SSH_CONFIGURATION },
@@ -242,6 +247,43 @@ hear_offered(struct facts *facts, const char *line)
 	    len, at);
 }
 
+/* What is only said, or not. */
+static void
+hear_flags(struct facts *facts, const char *line)
+{
+	static const struct {
+		const char *words;
+		size_t at;
+	} flags[] = {
+#define FLAG(words, field) { words, offsetof(struct facts, field) }
+		FLAG("\" with partial success.", partial),
+		FLAG("debug1: Next authentication method: password", typed),
+		FLAG("debug1: Next authentication method: keyboard-", typed),
+		FLAG("read_passphrase: can't open /dev/tty", no_terminal),
+		FLAG("no mutual signature algorithm", no_algorithm),
+	};
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (strstr(line, flags[i].words) != NULL)
+			*(bool *)((char *)facts + flags[i].at) = true;
+}
+
+/* Behind a jump host comes another one, of which nothing is known yet. */
+static void
+hear_next_host(struct facts *facts, const char *line)
+{
+	static const char start[] = "debug1: Authenticating to ";
+
+	if (strncmp(line, start, strlen(start)) != 0)
+		return;
+	facts->keys[0] = facts->accepted[0] = facts->methods[0] = '\0';
+	facts->host_key_place[0] = '\0';
+	facts->partial = facts->typed = facts->no_terminal = false;
+	facts->no_algorithm = false;
+	if (facts->ssh_failure == SSH_HOST_KEY_CHANGED)
+		facts->ssh_failure = SSH_NO_FAILURE;
+}
+
 /* Of FILE:LINE. */
 static void
 note_known_hosts(struct facts *facts)
@@ -271,7 +313,9 @@ trim_offer(struct facts *facts)
 void
 facts_hear(struct facts *facts, const char *line)
 {
+	hear_next_host(facts, line);
 	hear_fact(facts, line);
+	hear_flags(facts, line);
 	hear_key(facts, line);
 	hear_offered(facts, line);
 	hear_failure(facts, line);

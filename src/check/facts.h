@@ -16,11 +16,13 @@
 /* How ssh has failed, as far as its words tell. */
 enum ssh_failure {
 	SSH_NO_FAILURE, /* or one without known words */
+	SSH_HOST_KEY_REVOKED,
 	SSH_HOST_KEY_CHANGED,
 	SSH_HOST_KEY_UNKNOWN,
 	SSH_NO_COMMON_HOST_KEY,
 	SSH_NO_COMMON_KEX,
 	SSH_NO_COMMON_CIPHER,
+	SSH_NO_COMMON_MAC,
 	SSH_KEY_PERMISSIONS,
 	SSH_TOO_MANY_KEYS,
 	SSH_DENIED,
@@ -60,7 +62,9 @@ struct facts {
 	char host_key_place[FACT_MAX]; /* FILE:LINE, right or wrong */
 	char known_hosts[FACT_MAX];    /* that FILE */
 	char methods[FACT_MAX];	       /* that sshd takes, "publickey,..." */
+	char login_at[FACT_MAX];       /* who is asked, "host:port" */
 	char keys[FACT_MAX];	       /* that were offered */
+	char accepted[FACT_MAX];       /* that sshd would take */
 	char method[FACT_MAX];	       /* that has succeeded */
 	char offer[FACT_MAX];	       /* where nothing is in common */
 	char key_file[FACT_MAX];       /* of bad permissions */
@@ -69,6 +73,10 @@ struct facts {
 	char not_forwarded[FACT_MAX];  /* sshd's words on a remote forward */
 	char ssh_why[FACT_MAX];	       /* the line that tells the failure */
 	enum ssh_failure ssh_failure;
+	bool partial;	   /* sshd has taken the key, and wants more */
+	bool typed;	   /* ssh has asked for a password */
+	bool no_terminal;  /* ... but there is nobody */
+	bool no_algorithm; /* of a key, to sign with */
 
 	/* Of the forward at hand, and of what was tried last. */
 	char forward[FACT_MAX];	    /* "-L 2121:localhost:21" */

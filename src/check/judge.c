@@ -23,16 +23,48 @@ judge_find_plain(struct judge *judge, enum finding finding)
 
 /* ---- ssh ---- */
 
+/* Is it the destination, and no jump host, that ssh has come to? */
+static bool
+is_asked(const struct facts *facts)
+{
+	char at[2 * FACT_MAX];
+
+	snprintf(at, sizeof(at), "%s:%s", facts->host, facts->port);
+	return strcmp(at, facts->login_at) == 0;
+}
+
+static enum finding
+why_denied(const struct facts *facts)
+{
+	bool password = strstr(facts->methods, "password") != NULL ||
+	    strstr(facts->methods, "keyboard-interactive") != NULL;
+
+	if (facts->partial)
+		return LOGIN_MORE;
+	if (facts->typed && !facts->no_terminal)
+		return LOGIN_PASSWORD_WRONG;
+	if (facts->accepted[0] != '\0')
+		return LOGIN_KEY_LOCKED;
+	if (facts->no_algorithm)
+		return LOGIN_KEY_OLD;
+	if (facts->methods[0] != '\0' &&
+	    strstr(facts->methods, "publickey") == NULL)
+		return LOGIN_NO_KEYS;
+	return password ? LOGIN_PASSWORD_ONLY : LOGIN_DENIED;
+}
+
 enum finding
 judge_ssh(const struct facts *facts)
 {
 	static const enum finding findings[] = {
 		[SSH_NO_FAILURE] = SSH_FAILED,
+		[SSH_HOST_KEY_REVOKED] = HOST_KEY_REVOKED,
 		[SSH_HOST_KEY_CHANGED] = HOST_KEY_CHANGED,
 		[SSH_HOST_KEY_UNKNOWN] = HOST_KEY_UNKNOWN,
 		[SSH_NO_COMMON_HOST_KEY] = HOST_KEY_NONE_COMMON,
 		[SSH_NO_COMMON_KEX] = KEX_NONE_COMMON,
 		[SSH_NO_COMMON_CIPHER] = CIPHER_NONE_COMMON,
+		[SSH_NO_COMMON_MAC] = MAC_NONE_COMMON,
 		[SSH_KEY_PERMISSIONS] = LOGIN_KEY_OPEN,
 		[SSH_TOO_MANY_KEYS] = LOGIN_TOO_MANY,
 		[SSH_DENIED] = LOGIN_DENIED,
@@ -44,11 +76,12 @@ judge_ssh(const struct facts *facts)
 	};
 	enum finding finding = findings[facts->ssh_failure];
 
-	if (finding == LOGIN_DENIED &&
-	    (strstr(facts->methods, "password") != NULL ||
-		strstr(facts->methods, "keyboard-interactive") != NULL))
-		return LOGIN_PASSWORD_ONLY;
-	return finding;
+	if (finding == SSH_CONFIG_WRONG)
+		return finding;
+	/* Then all else is about the host in between. */
+	if (facts->proxy[0] != '\0' && !is_asked(facts))
+		return PROXY_FAILED;
+	return finding == LOGIN_DENIED ? why_denied(facts) : finding;
 }
 
 /* ---- what sshd refuses ---- */

@@ -15,8 +15,13 @@ tell_connection(struct check *check)
 {
 	const struct facts *facts = &check->facts;
 
-	check_find(check,
-	    facts->host_key_place[0] != '\0' ? HOST_KEY_OK : HOST_KEY_TAKEN);
+	/* By StrictHostKeyChecking no it has told it, and gone on. */
+	if (facts->ssh_failure == SSH_HOST_KEY_CHANGED)
+		check_find(check, HOST_KEY_IGNORED);
+	else
+		check_find(check,
+		    facts->host_key_place[0] != '\0' ? HOST_KEY_OK :
+						       HOST_KEY_TAKEN);
 	check_find(check, LOGIN_OK);
 	check_find(check, facts_kex_is_post_quantum(facts) ? KEX_OK : KEX_OLD);
 	check_find(check, facts_cipher_is_old(facts) ? CIPHER_OLD : CIPHER_OK);
@@ -99,11 +104,12 @@ tell_failure(struct check *check)
 {
 	enum finding finding = judge_ssh(&check->facts);
 
+	if (check->facts.ssh_why[0] == '\0')
+		fact_set(check->facts.ssh_why, "%s", check->facts.why);
 	if (check->facts.keys[0] == '\0')
 		fact_set(check->facts.keys, "none was offered");
-	if (check->facts.host_key_place[0] != '\0' &&
-	    (finding == LOGIN_DENIED || finding == LOGIN_PASSWORD_ONLY ||
-		finding == LOGIN_TOO_MANY || finding == LOGIN_KEY_OPEN))
+	if (check->facts.host_key_place[0] != '\0' && finding >= LOGIN_DENIED &&
+	    finding <= LOGIN_KEY_OPEN)
 		check_find(check, HOST_KEY_OK);
 	check_find_last(check, finding);
 }

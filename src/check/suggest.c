@@ -194,16 +194,14 @@ static const char *const modes[] = {
 	[OPTIONS_ACTIVE] = "active",
 };
 
-/* As one word of a shell. */
 static void
-put_word(struct text *text, const char *word)
+put_quoted(struct text *text, const char *word)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
 				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				    "0123456789-_./:@%+=,";
 	size_t len = strlen(word);
 
-	put(text, " ");
 	if (len > 0 && strspn(word, plain) == len) {
 		put(text, "%s", word);
 		return;
@@ -212,6 +210,14 @@ put_word(struct text *text, const char *word)
 	for (; *word != '\0'; word++)
 		put(text, *word == '\'' ? "'\\''" : "%c", *word);
 	put(text, "'");
+}
+
+/* As one word of a shell. */
+static void
+put_word(struct text *text, const char *word)
+{
+	put(text, " ");
+	put_quoted(text, word);
 }
 
 static void
@@ -265,5 +271,14 @@ suggest_ssh(const char *const *words, size_t n, const char *destination,
 	for (size_t i = 0; i < n; i++)
 		put_word(&text, words[i]);
 	put_word(&text, destination);
+	return !text.full;
+}
+
+bool
+suggest_word(const char *word, char *ret, size_t size)
+{
+	struct text text = { .at = ret, .size = size };
+
+	put_quoted(&text, word);
 	return !text.full;
 }

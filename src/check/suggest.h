@@ -63,4 +63,7 @@ bool suggest_command(const struct suggest_command *command, char *text,
 bool suggest_ssh(const char *const *words, size_t n, const char *destination,
     char *text, size_t size);
 
+/* That as one word of a shell, quoted where it must be. */
+bool suggest_word(const char *word, char *text, size_t size);
+
 #endif

@@ -111,6 +111,12 @@ def test_ipv6(sshd, forward, doctor):
 
 # ---- the host key ----
 
+def keygen(path):
+    """Make a key."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path],
+                   check=True)
+
+
 def own_known_hosts(tmp, sshd, text):
     """Return an ssh_config with a known_hosts file of its own."""
     path = tmp / "known_hosts"
@@ -120,8 +126,7 @@ def own_known_hosts(tmp, sshd, text):
 
 def test_changed_host_key(tmp, sshd, forward, doctor):
     """Another host's key is known: the two commands that are advised."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
-                    tmp / "other"], check=True)
+    keygen(tmp / "other")
     other = (tmp / "other.pub").read_text()
     config = own_known_hosts(tmp, sshd, f"files.test {other}")
     argv = "-F", config, "-L", forward, sshd.host
@@ -145,6 +150,37 @@ def test_host_key_without_a_file(tmp, sshd, forward, doctor):
     report = doctor("-F", config, "-L", forward, sshd.host)
     report.all_well()
     assert report.find("host key")["text"].endswith(", which ssh takes")
+
+
+def test_changed_host_key_is_ignored(tmp, sshd, forward, doctor):
+    """StrictHostKeyChecking no: ssh goes on, but the key is not "as in"."""
+    keygen(tmp / "other")
+    other = (tmp / "other.pub").read_text()
+    path = tmp / "it's known"
+    path.write_text(f"files.test {other}")
+    config = cli.ssh_config(tmp, sshd, f'UserKnownHostsFile "{path}"',
+                            "StrictHostKeyChecking no")
+    argv = "-F", config, "-L", forward, sshd.host
+    report = doctor(*argv)
+    assert report.status == 0, report.brief()
+    finding = report.find("host key")
+    assert finding["status"] == "note"
+    assert f"is not the one of {path}:1, and ssh takes it" in finding["text"]
+    assert report.cures("host key")[0][1] == "StrictHostKeyChecking yes"
+    command = report.cures("host key")[1][1]
+    assert shlex.split(command) == ["ssh-keygen", "-f", str(path), "-R",
+                                    "files.test"]
+    doctor.shell(command)
+    doctor(*argv).all_well()
+
+
+def test_revoked_host_key(tmp, sshd, forward, doctor):
+    """It is known, and that it must not be taken; so nothing takes it."""
+    key = pathlib.Path(sshd.dir, "host_key.pub").read_text()
+    config = own_known_hosts(tmp, sshd, f"@revoked * {key}")
+    cures = last(doctor("-F", config, "-L", forward, sshd.host), "host key",
+                 "ssh-ed25519 SHA256:.* is revoked")
+    assert not any("accept-new" in put for _, put in cures)
 
 
 def test_unknown_host_key(tmp, sshd, forward, doctor):
@@ -192,8 +228,7 @@ def test_family(option, family, ns, sshd, forward, doctor):
 def test_wrong_key(tmp, start_sshd, forward, doctor):
     """A key that sshd does not know; the line that is advised lets it in."""
     sshd = start_sshd()
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
-                    tmp / "other"], check=True)
+    keygen(tmp / "other")
     config = tmp / "config"
     config.write_text(pathlib.Path(sshd.config).read_text().replace(
         f"{sshd.dir}/user_key", str(tmp / "other")))
@@ -211,14 +246,106 @@ def test_wrong_key(tmp, start_sshd, forward, doctor):
     doctor(*argv).all_well()
 
 
-def test_password_only(start_sshd, forward, doctor):
+def other_key(tmp, sshd):
+    """Return an ssh_config with a key that sshd does not know."""
+    keygen(tmp / "other")
+    config = tmp / "config"
+    config.write_text(pathlib.Path(sshd.config).read_text().replace(
+        f"{sshd.dir}/user_key", str(tmp / "other")))
+    return config
+
+
+def test_password_only(tmp, start_sshd, forward, doctor):
     """It would take a password, and nobody can be asked for it."""
-    sshd = start_sshd("PasswordAuthentication yes",
-                      "PubkeyAuthentication no")
-    cures = last(doctor("--batch", "-F", sshd.config, "-L", forward,
+    sshd = start_sshd("PasswordAuthentication yes")
+    cures = last(doctor("--batch", "-F", other_key(tmp, sshd), "-L", forward,
                         sshd.host),
-                 "authentication", "it would take password, but nobody")
+                 "authentication", "take publickey,password, but nobody")
     assert cures[1][1] == "the same in a terminal, without --batch"
+
+
+def test_no_keys(start_sshd, forward, doctor):
+    """It takes no key at all: so none in authorized_keys cures it."""
+    argv = "--batch", "-L", forward
+    sshd = start_sshd("PasswordAuthentication yes", "PubkeyAuthentication no")
+    cures = last(doctor("-F", sshd.config, *argv, sshd.host),
+                 "authentication", "takes no keys, only password")
+    assert cures[0] == (f"sshd_config of {sshd.ns.far4}",
+                        "PubkeyAuthentication yes")
+    assert not any(".ssh/authorized_keys" in place for place, _ in cures)
+    cured = start_sshd("PasswordAuthentication yes", cures[0][1])
+    doctor("-F", cured.config, *argv, cured.host).all_well()
+
+
+def test_wrong_password(start_sshd, forward, doctor):
+    """Who was asked is not told that nobody could be."""
+    sshd = start_sshd("PasswordAuthentication yes", "PubkeyAuthentication no")
+    terminal = cli.Terminal(
+        [culvert.PROGRAM, "check", "-F", sshd.config, "-L", forward,
+         sshd.host], doctor.environment())
+    try:
+        for _ in range(3):
+            terminal.wait_for("password: ")
+            terminal.type("wrong-secret\n")
+        assert terminal.wait() == 1
+    finally:
+        terminal.close()
+    assert "does not let root in with that password" in terminal.text
+    assert "nobody can be asked" not in terminal.text
+    assert "wrong-secret" not in terminal.text
+
+
+def test_more_than_a_key(start_sshd, forward, doctor):
+    """The key is good, but it is not enough."""
+    sshd = start_sshd("PasswordAuthentication yes",
+                      "AuthenticationMethods publickey,password")
+    cures = last(doctor("--batch", "-F", sshd.config, "-L", forward,
+                        sshd.host), "authentication",
+                 f"takes the key {sshd.dir}/user_key, and wants password")
+    assert cures[0][1] == "AuthenticationMethods publickey"
+    cured = start_sshd(cures[0][1])
+    doctor("-F", cured.config, "-L", forward, cured.host).all_well()
+
+
+def test_locked_key(start_sshd, forward, doctor):
+    """sshd knows the key, but its passphrase is nowhere; an agent helps."""
+    sshd = start_sshd()
+    key = f"{sshd.dir}/user_key"
+    subprocess.run(["ssh-keygen", "-q", "-p", "-N", "passphrase", "-P", "",
+                    "-f", key], check=True)
+    for batch in [], ["--batch"]:
+        cures = last(doctor(*batch, "-F", sshd.config, "-L", forward,
+                            sshd.host), "authentication",
+                     f"sshd would take the key {key}, but ssh cannot use it")
+        assert cures[0] == ("run on this host", f"ssh-add {key}")
+
+
+def test_jump_host_refuses(tmp, start_sshd, sshd, forward, doctor):
+    """It is not the destination's authorized_keys that lacks the key."""
+    gate = start_sshd()
+    keygen(tmp / "other")
+    config = tmp / "config"
+    config.write_text(
+        f"Host gate.test\n HostName {gate.ns.far4}\n Port {gate.port}\n"
+        f" IdentityFile {tmp}/other\n HostKeyAlias files.test\n"
+        f" UserKnownHostsFile {gate.dir}/known_hosts\n IdentitiesOnly yes\n"
+        f"Host files.test\n IdentityFile {sshd.dir}/user_key\n"
+        + pathlib.Path(sshd.config).read_text().replace(
+            "Host *\n", "Host files.test files6.test\n"))
+    argv = "--batch", "-F", config, "-J", "root@gate.test", "-L", forward
+    cures = last(doctor(*argv, sshd.host), "proxy",
+                 "ProxyJump root@gate.test does not get ssh to .*"
+                 rf"root@{gate.ns.far4}: Permission denied")
+    assert not any("authorized_keys" in place for place, _ in cures)
+    pathlib.Path(gate.dir, "user_key.pub").write_text(
+        (tmp / "other.pub").read_text())
+    doctor(*argv, sshd.host).all_well()
+
+
+def test_proxy_command_fails(sshd, forward, doctor):
+    """It ends at once."""
+    last(doctor("-F", sshd.config, "-o", "ProxyCommand=false", "-L", forward,
+                sshd.host), "proxy", "ProxyCommand false does not get ssh to")
 
 
 def test_open_key(tmp, sshd, forward, doctor):
@@ -240,6 +367,7 @@ def test_open_key(tmp, sshd, forward, doctor):
     ("KexAlgorithms diffie-hellman-group14-sha1", "key exchange",
      "KexAlgorithms +diffie-hellman-group14-sha1", "key exchange"),
     ("Ciphers aes256-cbc", "cipher", "Ciphers +aes256-cbc", "cipher"),
+    ("MACs hmac-md5\nCiphers aes256-ctr", "cipher", "MACs +hmac-md5", None),
     ("HostKeyAlgorithms ssh-ed25519", "host key",
      "HostKeyAlgorithms +ssh-ed25519", None),
 ])
@@ -247,7 +375,7 @@ def test_nothing_in_common(line, step, cure, then, tmp, start_sshd, forward,
                            doctor):
     """Both have nothing in common; what is advised adds it."""
     sshd = start_sshd(line)
-    own = [] if then else ["HostKeyAlgorithms rsa-sha2-512"]
+    own = ["HostKeyAlgorithms rsa-sha2-512"] if step == "host key" else []
     config = cli.ssh_config(tmp, sshd, *own)
     cures = last(doctor("-F", config, "-L", forward, sshd.host), step,
                  "none of th.* that sshd has: ")

@@ -63,6 +63,12 @@ test_facts(void **state)
 	assert_string_equal(advice.cures[0].place, "sshd_config of gate");
 	assert_string_equal(advice.cures[0].put, "PermitOpen localhost:*");
 	assert_string_equal(advice.cures[0].remark, "");
+	/* What a shell is to have is quoted. */
+	fact_set(facts.known_hosts, "/a b/$(reboot)");
+	fact_set(facts.host_key_name, "[gate]:22");
+	advice_make(HOST_KEY_CHANGED, &facts, &advice);
+	assert_string_equal(advice.cures[0].put,
+	    "ssh-keygen -f '/a b/$(reboot)' -R '[gate]:22'");
 	/* A brace in a fact is only that. */
 	fact_set(facts.verb, "PASV");
 	fact_set(facts.reply, "550 {reply}");

@@ -67,6 +67,35 @@ test_good(void **state)
 	assert_int_equal(facts.ssh_failure, SSH_NO_FAILURE);
 }
 
+/* What a jump host has said is not the destination's. */
+static void
+test_jump(void **state)
+{
+	static const char *const lines[] = {
+		"debug1: Authenticating to gate:22 as 'a'",
+		"@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!  @",
+		"Offending ED25519 key in /k:4",
+		"debug1: Offering public key: /one ED25519 SHA256:x",
+		"debug1: Server accepts key: /one ED25519 SHA256:x",
+		"Authenticated using \"publickey\" with partial success.",
+		"debug1: Authenticating to 192.0.2.1:2222 as 'b'",
+		"debug1: Offering public key: /two RSA SHA256:y",
+		"debug1: send_pubkey_test: no mutual signature algorithm",
+		NULL,
+	};
+	struct facts facts;
+
+	(void)state;
+	hear_all(&facts, lines);
+	assert_string_equal(facts.login_at, "192.0.2.1:2222");
+	assert_string_equal(facts.keys, "/two");
+	assert_string_equal(facts.accepted, "");
+	assert_string_equal(facts.host_key_place, "");
+	assert_false(facts.partial);
+	assert_true(facts.no_algorithm);
+	assert_int_equal(facts.ssh_failure, SSH_NO_FAILURE);
+}
+
 /* The cause, whatever else is said before or behind it. */
 static void
 test_failures(void **state)
@@ -174,6 +203,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_jump),
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_long),

@@ -151,6 +151,9 @@ test_command(void **state)
 	assert_true(suggest_ssh((const char *const[]) { "-F", "" }, 2, "h",
 	    text, sizeof(text)));
 	assert_string_equal(text, "ssh -F '' h");
+	assert_true(suggest_word("[h]:2", text, sizeof(text)));
+	assert_string_equal(text, "'[h]:2'");
+	assert_false(suggest_word("[h]:2", text, 4));
 }
 
 int

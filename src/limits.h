@@ -285,13 +285,18 @@
  * it, or hang, as they then do in ssh itself. */
 #define LIMIT_SSH_CONFIG_MS 5000
 
-/* culvert check waits this long for a connection or a greeting, ... */
+/* culvert check waits this long for a connection, ... */
 #define LIMIT_CHECK_CONNECT_MS 10000
+/* ... the first words on it (servers look up who that is before, and ask for
+ * ident; each may take 30 s to fail), ... */
+#define LIMIT_CHECK_GREETING_MS 45000
 /* ... sshd's answer, of which the far side may have to find out for
  * LIMIT_HOLD_DIAL_MS whether it is true, ... */
 #define LIMIT_CHECK_SSHD_MS 15000
 /* ... a reply (vsftpd, and PAM, take their time after a wrong password), ... */
 #define LIMIT_CHECK_REPLY_MS 20000
+/* ... longer behind a listing that is coming, in all, ... */
+#define LIMIT_CHECK_LISTING_MS 300000
 /* ... and for the SSH connection, in which somebody may be asked. */
 #define LIMIT_CHECK_SSH_MS 120000
 

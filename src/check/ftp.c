@@ -95,6 +95,7 @@ on_opened(void *ctx)
 	struct ftp *ftp = ctx;
 
 	ftp->was_open = true;
+	uv_timer_start(&ftp->timer, on_late, LIMIT_CHECK_GREETING_MS, 0);
 	stream_read_start(ftp->stream);
 }
 
@@ -283,6 +284,14 @@ ftp_wait(struct ftp *ftp, ftp_reply_cb *done, void *ctx)
 	/* It may be there already. */
 	if (ftp->stream != NULL)
 		uv_timer_start(&ftp->timer, on_wait_over, 0, 0);
+}
+
+void
+ftp_more_time(struct ftp *ftp)
+{
+	/* One that is due is about lines that are there. */
+	if (ftp->done != NULL && uv_timer_get_due_in(&ftp->timer) > 0)
+		uv_timer_start(&ftp->timer, on_late, LIMIT_CHECK_REPLY_MS, 0);
 }
 
 static void

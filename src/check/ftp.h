@@ -52,6 +52,9 @@ void ftp_send(struct ftp *ftp, ftp_reply_cb *done, void *ctx,
 /* Waits for one more reply. */
 void ftp_wait(struct ftp *ftp, ftp_reply_cb *done, void *ctx);
 
+/* What was asked for is being done: the wait begins anew. */
+void ftp_more_time(struct ftp *ftp);
+
 /* Nobody waits any more.  NULL is allowed; the loop frees it. */
 void ftp_close(struct ftp *ftp);
 

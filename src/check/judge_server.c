@@ -26,6 +26,20 @@ demands_tls(const char *reply)
 	return false;
 }
 
+/* Does it say that others are there already?  In the words of vsftpd and
+ * pure-ftpd; of proftpd; of IIS. */
+static bool
+is_full(const char *reply)
+{
+	static const char *const words[] = { "too many", "the maximum",
+		"maximum number", "connection limit" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcasestr(reply, words[i]) != NULL)
+			return true;
+	return false;
+}
+
 /* False: there is no more to be said of it. */
 static bool
 judge_greeting(struct judge *judge)
@@ -41,7 +55,9 @@ judge_greeting(struct judge *judge)
 		return true;
 	}
 	if (probe->greeting_code >= 100)
-		judge_find_plain(judge, GREETING_REFUSED);
+		judge_find_plain(judge,
+		    is_full(probe->greeting) ? GREETING_FULL :
+					       GREETING_REFUSED);
 	else if (probe->greeting_code > 0)
 		judge_find_plain(judge, GREETING_NOT_FTP);
 	else if (probe->err != -ETIMEDOUT)
@@ -84,6 +100,18 @@ judge_tls(struct judge *judge)
 	}
 }
 
+static enum finding
+why_not_in(const struct judge *judge)
+{
+	const char *user = judge->facts->ftp_user;
+
+	if (is_full(judge->probe->login_reply))
+		return USER_FULL;
+	return strcmp(user, "anonymous") == 0 || strcmp(user, "ftp") == 0 ?
+	    USER_DENIED_ANONYMOUS :
+	    USER_DENIED;
+}
+
 static void
 judge_login(struct judge *judge)
 {
@@ -107,7 +135,7 @@ judge_login(struct judge *judge)
 	else if (probe->login == PROBE_ACCOUNT)
 		judge_find_plain(judge, USER_ACCOUNT);
 	else if (probe->login == PROBE_DENIED && !judge->tls_login)
-		judge_find_plain(judge, USER_DENIED);
+		judge_find_plain(judge, why_not_in(judge));
 }
 
 /* ---- listings ---- */
@@ -218,6 +246,8 @@ finding_of(const struct judge *judge, enum probe_form form)
 	case TRIAL_LIST_REFUSED:
 		return is_about_peer(trial->reply) ? MODE_PEER :
 						     MODE_NO_LISTING;
+	case TRIAL_UNSEEN:
+		return is_about_peer(trial->reply) ? MODE_PEER : MODE_UNSEEN;
 	case TRIAL_CUT:
 	case TRIAL_LOST:
 		break;
@@ -240,7 +270,8 @@ judge_look(struct judge *judge)
 			continue;
 		judge->tried = true;
 		finding = finding_of(judge, form);
-		if (finding == MODE_OK || finding == MODE_NO_LISTING)
+		if (finding == MODE_OK || finding == MODE_NO_LISTING ||
+		    finding == MODE_UNSEEN)
 			judge->works[is_active(form)] = true;
 		if (finding == MODE_TLS) {
 			judge->tls_data = true;
@@ -248,6 +279,14 @@ judge_look(struct judge *judge)
 			    probe->forms[form].trial.reply);
 		}
 	}
+}
+
+/* Nothing speaks against active mode, and passive mode was seen. */
+static bool
+is_spared(const struct judge *judge, enum finding finding)
+{
+	return finding == MODE_UNSEEN && judge->works[JUDGE_PASSIVE] &&
+	    judge->options->server_mode != OPTIONS_ACTIVE;
 }
 
 /* What goes into the text. */
@@ -311,8 +350,9 @@ judge_form(struct judge *judge, enum probe_form form)
 	}
 	finding = finding_of(judge, form);
 	judge_find(judge, finding,
-	    is_made_up_for(judge, form) &&
-		    advice_worst(finding) == ADVICE_WRONG ?
+	    is_spared(judge, finding) ||
+		    (is_made_up_for(judge, form) &&
+			advice_worst(finding) == ADVICE_WRONG) ?
 		ADVICE_NOTE :
 		advice_worst(finding));
 }

@@ -43,6 +43,27 @@ skip_line(struct reader *reader)
 		reader->at++;
 }
 
+/* A comma between letters is one of them, of a password, say. */
+static bool
+ends_word(const struct reader *reader)
+{
+	const char *next = reader->at + 1;
+
+	return is_blank(*reader->at) &&
+	    (*reader->at != ',' || next == reader->end || is_blank(*next));
+}
+
+/* What may stand in front of a word that names something. */
+static void
+skip_comments(struct reader *reader)
+{
+	skip_blanks(reader);
+	while (reader->at < reader->end && *reader->at == '#') {
+		skip_line(reader);
+		skip_blanks(reader);
+	}
+}
+
 /* 1: a word; 0: the end; -EINVAL. */
 static int
 next_word(struct reader *reader)
@@ -51,16 +72,12 @@ next_word(struct reader *reader)
 	bool quoted;
 
 	skip_blanks(reader);
-	while (reader->at < reader->end && *reader->at == '#') {
-		skip_line(reader);
-		skip_blanks(reader);
-	}
 	if (reader->at == reader->end)
 		return 0;
 	quoted = *reader->at == '"';
 	reader->at += quoted;
 	while (reader->at < reader->end &&
-	    (quoted ? *reader->at != '"' : !is_blank(*reader->at))) {
+	    (quoted ? *reader->at != '"' : !ends_word(reader))) {
 		if (*reader->at == '\\' && reader->at + 1 < reader->end)
 			reader->at++;
 		if (len + 1 == sizeof(reader->word) || *reader->at == '\0')
@@ -70,6 +87,13 @@ next_word(struct reader *reader)
 	reader->at += quoted && reader->at < reader->end;
 	reader->word[len] = '\0';
 	return 1;
+}
+
+static int
+next_name(struct reader *reader)
+{
+	skip_comments(reader);
+	return next_word(reader);
 }
 
 /* Up to the empty line. */
@@ -166,7 +190,7 @@ netrc_find(const char *text, size_t len, const char *machine, const char *user,
 	struct entry entry = { .any = false };
 	int got, err = 0;
 
-	while (err >= 0 && (got = next_word(&reader)) == 1) {
+	while (err >= 0 && (got = next_name(&reader)) == 1) {
 		if (ends_entry(&reader) && is_it(&entry, user))
 			break;
 		err = begin_entry(&reader, machine, user, &entry);

@@ -250,6 +250,10 @@ on_tried(void *ctx, const struct trial_outcome *outcome)
 		finish_lost(probe, outcome->why);
 		return;
 	}
+	if (outcome->hangs) {
+		finish(probe);
+		return;
+	}
 	probe->form++;
 	/* Not inside of what the trial has called. */
 	uv_timer_start(&probe->soon, on_soon, 0, 0);

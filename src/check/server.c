@@ -20,6 +20,11 @@ static const struct {
 	{ "pyftpdlib", SERVER_PYFTPDLIB },
 	{ "GNU inetutils", SERVER_INETUTILS },
 	{ "Windows_NT", SERVER_IIS },
+	/* It is only said to one too many. */
+	{ "There are too many conn", SERVER_VSFTPD },
+	{ "users (the maximum) are already", SERVER_PUREFTPD },
+	{ "421 Too many connections (", SERVER_PUREFTPD },
+	{ "from the same IP address", SERVER_PYFTPDLIB },
 };
 
 static const char *const places[SERVER_KINDS] = {
@@ -55,6 +60,9 @@ static const struct {
 	{ SERVER_VSFTPD, TOPIC_LOGIN,
 	    "local_enable=YES; {ftp_user} not in /etc/ftpusers nor refused "
 	    "by userlist_enable" },
+	{ SERVER_VSFTPD, TOPIC_ANONYMOUS, "anonymous_enable=YES" },
+	{ SERVER_VSFTPD, TOPIC_LIMITS,
+	    "max_per_ip and max_clients, higher, or 0" },
 	{ SERVER_PROFTPD, TOPIC_PASSIVE, "no DenyAll in a <Limit PASV EPSV>" },
 	{ SERVER_PROFTPD, TOPIC_ACTIVE, "no DenyAll in a <Limit PORT EPRT>" },
 	{ SERVER_PROFTPD, TOPIC_VERB, "no DenyAll in a <Limit {verb}>" },
@@ -68,6 +76,11 @@ static const struct {
 	{ SERVER_PROFTPD, TOPIC_LOGIN,
 	    "RequireValidShell off, where {ftp_user} has no shell of "
 	    "/etc/shells; UseFtpUsers off, where it is in /etc/ftpusers" },
+	{ SERVER_PROFTPD, TOPIC_ANONYMOUS,
+	    "an <Anonymous> section, with UserAlias anonymous ftp" },
+	{ SERVER_PROFTPD, TOPIC_LIMITS,
+	    "MaxClientsPerHost, MaxClientsPerUser and MaxClients, higher, "
+	    "or none" },
 	{ SERVER_PUREFTPD, TOPIC_PASSIVE, "without -N (NATmode no)" },
 	{ SERVER_PUREFTPD, TOPIC_ACTIVE,
 	    "allow active mode (it has no option against it: a packet "
@@ -83,6 +96,9 @@ static const struct {
 	{ SERVER_PUREFTPD, TOPIC_LOGIN,
 	    "a user of that name in the database of -l; of system users, -u "
 	    "(MinUID) not above its number" },
+	{ SERVER_PUREFTPD, TOPIC_ANONYMOUS, "without -E (NoAnonymous no)" },
+	{ SERVER_PUREFTPD, TOPIC_LIMITS,
+	    "-C (MaxClientsPerIP) and -c (MaxClientsNumber), higher" },
 	{ SERVER_IIS, TOPIC_PASSIVE,
 	    "ftpServer/security/commandFiltering without PASV and EPSV" },
 	{ SERVER_IIS, TOPIC_ACTIVE,
@@ -105,6 +121,11 @@ static const struct {
 	{ SERVER_IIS, TOPIC_LOGIN,
 	    "ftpServer/security/authentication, basicAuthentication "
 	    "enabled=\"true\", and an authorization for {ftp_user}" },
+	{ SERVER_IIS, TOPIC_ANONYMOUS,
+	    "ftpServer/security/authentication, anonymousAuthentication "
+	    "enabled=\"true\", and an authorization for all users" },
+	{ SERVER_IIS, TOPIC_LIMITS,
+	    "ftpServer/connections maxConnections, higher" },
 	{ SERVER_FILEZILLA, TOPIC_PASSIVE, "allow passive mode" },
 	{ SERVER_FILEZILLA, TOPIC_ACTIVE, "allow active mode" },
 	{ SERVER_FILEZILLA, TOPIC_VERB, "allow {verb}" },
@@ -119,6 +140,9 @@ static const struct {
 	    "Server listeners: \"Explicit FTP over TLS and insecure plain "
 	    "FTP\"" },
 	{ SERVER_FILEZILLA, TOPIC_LOGIN, "Users: {ftp_user}, enabled" },
+	{ SERVER_FILEZILLA, TOPIC_ANONYMOUS,
+	    "Users: anonymous, enabled, with no password" },
+	{ SERVER_FILEZILLA, TOPIC_LIMITS, "its limits on connections, higher" },
 	{ SERVER_PYFTPDLIB, TOPIC_PASSIVE,
 	    "PASV and EPSV in FTPHandler.proto_cmds" },
 	{ SERVER_PYFTPDLIB, TOPIC_ACTIVE,
@@ -137,6 +161,9 @@ static const struct {
 	    "TLS_FTPHandler.tls_data_required = False" },
 	{ SERVER_PYFTPDLIB, TOPIC_LOGIN,
 	    "authorizer.add_user() for {ftp_user}" },
+	{ SERVER_PYFTPDLIB, TOPIC_ANONYMOUS, "authorizer.add_anonymous()" },
+	{ SERVER_PYFTPDLIB, TOPIC_LIMITS,
+	    "FTPServer.max_cons_per_ip and FTPServer.max_cons, higher, or 0" },
 	{ SERVER_INETUTILS, TOPIC_PASSIVE,
 	    "nothing in it forbids passive mode: a packet filter?" },
 	{ SERVER_INETUTILS, TOPIC_ACTIVE,
@@ -151,6 +178,10 @@ static const struct {
 	{ SERVER_INETUTILS, TOPIC_TLS_DATA, "one without TLS" },
 	{ SERVER_INETUTILS, TOPIC_LOGIN,
 	    "{ftp_user} not in /etc/ftpusers, with a shell of /etc/shells" },
+	{ SERVER_INETUTILS, TOPIC_ANONYMOUS,
+	    "a system user ftp, which is not in /etc/ftpusers" },
+	{ SERVER_INETUTILS, TOPIC_LIMITS,
+	    "nothing in it counts clients: inetd?" },
 	{ SERVER_UNKNOWN, TOPIC_PASSIVE, "allow passive mode (PASV and EPSV)" },
 	{ SERVER_UNKNOWN, TOPIC_ACTIVE, "allow active mode (PORT and EPRT)" },
 	{ SERVER_UNKNOWN, TOPIC_VERB, "allow {verb}" },
@@ -167,6 +198,10 @@ static const struct {
 	{ SERVER_UNKNOWN, TOPIC_TLS_DATA,
 	    "do not demand TLS on data connections" },
 	{ SERVER_UNKNOWN, TOPIC_LOGIN, "let {ftp_user} log in" },
+	{ SERVER_UNKNOWN, TOPIC_ANONYMOUS,
+	    "let {ftp_user} log in, without a password" },
+	{ SERVER_UNKNOWN, TOPIC_LIMITS,
+	    "more clients at a time, from one address, too" },
 };
 
 enum server_kind

@@ -20,15 +20,17 @@ enum server_kind {
 /* What a setting is about. */
 enum server_topic {
 	TOPIC_NONE,
-	TOPIC_PASSIVE,	/* passive mode is refused */
-	TOPIC_ACTIVE,	/* active mode is */
-	TOPIC_VERB,	/* one command of a mode is */
-	TOPIC_ADDRESS,	/* the address in a 227 is wrong */
-	TOPIC_PORTS,	/* the passive ports cannot be reached */
-	TOPIC_PEER,	/* the data connection's other end is not trusted */
-	TOPIC_TLS,	/* TLS is demanded, for the control connection */
-	TOPIC_TLS_DATA, /* ... for data connections */
-	TOPIC_LOGIN,	/* a user is refused */
+	TOPIC_PASSIVE,	 /* passive mode is refused */
+	TOPIC_ACTIVE,	 /* active mode is */
+	TOPIC_VERB,	 /* one command of a mode is */
+	TOPIC_ADDRESS,	 /* the address in a 227 is wrong */
+	TOPIC_PORTS,	 /* the passive ports cannot be reached */
+	TOPIC_PEER,	 /* the data connection's other end is not trusted */
+	TOPIC_TLS,	 /* TLS is demanded, for the control connection */
+	TOPIC_TLS_DATA,	 /* ... for data connections */
+	TOPIC_LOGIN,	 /* a user is refused */
+	TOPIC_ANONYMOUS, /* anonymous is */
+	TOPIC_LIMITS,	 /* there are too many clients */
 	TOPICS,
 };
 

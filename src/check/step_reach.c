@@ -46,6 +46,7 @@ end_wrong(struct check *check, enum finding finding)
 /* ---- TCP ---- */
 
 static void try_next(struct check *check);
+static void on_late(uv_timer_t *timer);
 
 /* "SSH-2.0-OpenSSH_9.2p1 ...", which may stand behind other lines (RFC 4253
  * section 4.2). */
@@ -75,6 +76,7 @@ on_opened(void *ctx)
 
 	fact_set(check->facts.tcp_ms, "%.1f",
 	    (double)(uv_hrtime() - reach->began) / 1e6);
+	uv_timer_start(&check->limit, on_late, LIMIT_CHECK_GREETING_MS, 0);
 	stream_read_start(reach->stream);
 }
 
@@ -106,6 +108,15 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 	}
 }
 
+/* What sshd says, instead of its version, to one too many, and by its
+ * PerSourcePenalties. */
+static bool
+is_full(const char *said)
+{
+	return strncmp(said, "Exceeded MaxStartups", 20) == 0 ||
+	    strncmp(said, "Not allowed at this time", 24) == 0;
+}
+
 /* It has said nothing, or nothing that is SSH. */
 static void
 end_silent(struct check *check)
@@ -113,7 +124,10 @@ end_silent(struct check *check)
 	struct reach_step *reach = check->reach;
 
 	fact_words(check->facts.why, reach->said, strcspn(reach->said, "\r\n"));
-	end_wrong(check, reach->len > 0 ? TCP_NOT_SSH : TCP_NO_WORD);
+	if (is_full(reach->said))
+		end_wrong(check, TCP_FULL);
+	else
+		end_wrong(check, reach->len > 0 ? TCP_NOT_SSH : TCP_NO_WORD);
 }
 
 static void

@@ -75,17 +75,14 @@ read_hidden(int fd, const char *prompt, char *text, size_t size)
 	return err;
 }
 
-int
-terminal_ask(const char *prompt, char *text, size_t size)
+/* A signal is raised once the terminal is as it was. */
+static int
+ask_once(int fd, const char *prompt, char *text, size_t size)
 {
 	const struct sigaction action = { .sa_handler = on_signal };
 	struct sigaction before[N_ENDING];
-	CLEANUP(cleanup_fd)
-	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	int err;
 
-	if (fd < 0)
-		return -errno;
 	caught = 0;
 	for (size_t i = 0; i < N_ENDING; i++)
 		sigaction(ending[i], &action, &before[i]);
@@ -94,5 +91,21 @@ terminal_ask(const char *prompt, char *text, size_t size)
 		sigaction(ending[i], &before[i], NULL);
 	if (caught != 0)
 		raise(caught);
+	return err;
+}
+
+int
+terminal_ask(const char *prompt, char *text, size_t size)
+{
+	CLEANUP(cleanup_fd)
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	/* Who has stopped it, and gone on, is asked again. */
+	do
+		err = ask_once(fd, prompt, text, size);
+	while (err == -EINTR && caught == SIGTSTP);
 	return err;
 }

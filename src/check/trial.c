@@ -27,6 +27,8 @@ struct trial {
 	struct stream *data;
 	bool stands;	/* the data connection has */
 	bool ended;	/* cleanly */
+	bool listing;	/* LIST was sent, */
+	uint64_t began; /* ... ms */
 	unsigned begun; /* so many 1yz came */
 	bool final;	/* the last reply is there */
 	struct trial_outcome outcome;
@@ -70,12 +72,27 @@ static bool
 keep_reply(struct trial *trial, const struct ftp_reply *reply)
 {
 	if (reply->code == 0) {
-		finish_why(trial, TRIAL_LOST, reply->text);
+		/* Some try to connect for a minute and more. */
+		trial->outcome.hangs = trial->listing && is_active(trial) &&
+		    !trial->stands && reply->err == -ETIMEDOUT;
+		if (trial->outcome.hangs)
+			fact_set(trial->outcome.reply, "%s", reply->text);
+		finish_why(trial,
+		    trial->outcome.hangs ? TRIAL_NOT_COME : TRIAL_LOST,
+		    reply->text);
 		return false;
 	}
 	trial->outcome.code = reply->code;
 	fact_set(trial->outcome.reply, "%s", reply->text);
 	return true;
+}
+
+/* A reply to LIST that is about the data connection. */
+static bool
+is_about_data(const struct trial *trial)
+{
+	return trial->begun > 0 || trial->outcome.code == 425 ||
+	    trial->outcome.code == 426;
 }
 
 /* Both are there, or one is and the other will not come. */
@@ -88,7 +105,8 @@ look(struct trial *trial)
 	if (!trial->final)
 		return;
 	if (!good && !trial->stands)
-		finish(trial, TRIAL_NOT_COME);
+		finish(trial,
+		    is_about_data(trial) ? TRIAL_NOT_COME : TRIAL_UNSEEN);
 	else if (!good && trial->begun == 0)
 		finish(trial, TRIAL_LIST_REFUSED);
 	else if (trial->ended)
@@ -126,6 +144,8 @@ on_listed(void *ctx, const struct ftp_reply *reply)
 static void
 list(struct trial *trial)
 {
+	trial->listing = true;
+	trial->began = uv_now(trial->options.loop);
 	ftp_send(trial->options.ftp, on_listed, trial, "LIST");
 }
 
@@ -136,6 +156,7 @@ on_opened(void *ctx)
 {
 	struct trial *trial = ctx;
 
+	uv_timer_stop(&trial->timer);
 	trial->stands = true;
 	stream_read_start(trial->data);
 	list(trial);
@@ -147,6 +168,13 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 	struct trial *trial = ctx;
 
 	trial->outcome.bytes += stream_len(pieces, n);
+	if (uv_now(trial->options.loop) - trial->began > LIMIT_CHECK_LISTING_MS)
+		return;
+	if (trial->final)
+		uv_timer_start(&trial->timer, on_late, LIMIT_CHECK_CONNECT_MS,
+		    0);
+	else
+		ftp_more_time(trial->options.ftp);
 }
 
 static void

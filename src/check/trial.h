@@ -33,6 +33,7 @@ enum trial_result {
 	TRIAL_NO_LISTENER,  /* why */
 	TRIAL_NOT_COME,	    /* nobody has connected; reply: to LIST */
 	TRIAL_LIST_REFUSED, /* reply: to LIST, and the connection stands */
+	TRIAL_UNSEEN,	    /* the same, before anybody has connected */
 	TRIAL_CUT,	    /* why: no end, or no final reply that is good */
 	TRIAL_LOST,	    /* the control connection; why */
 };
@@ -47,6 +48,7 @@ struct trial_outcome {
 				* it; AF_UNSPEC: none */
 	uint16_t port;	       /* the same's */
 	uint64_t bytes;
+	bool hangs; /* the server still tries to connect: ask it no more */
 };
 
 struct trial;

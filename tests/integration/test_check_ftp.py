@@ -1,5 +1,7 @@
 """The doctor (issue 5, point 3): FTP servers, their settings and logins."""
 
+import time
+
 import pytest
 
 import cli
@@ -118,6 +120,28 @@ def test_refused_and_asked_for(start, ask):
     report = ask(start("vsftpd", lines=["port_enable=YES"]),
                  "--server-mode", "active")
     report.all_well()
+
+
+def test_refused_on_another_host(ns, sshd, start, doctor):
+    """It may be the address, or any: both are cured."""
+    server = start("vsftpd", address=ns.far4, without=ACTIVE)
+    report = doctor("-F", sshd.config, "-L", f"0:{ns.far4}:{server.port}",
+                    sshd.host)
+    assert ("vsftpd.conf", "port_enable=YES") in report.cures("PORT")
+
+
+def test_nothing_is_listed(start, ask):
+    """LIST itself is refused: that says nothing of active mode."""
+    one = start("vsftpd", lines=["dirlist_enable=NO"])
+    report = ask(one)
+    assert report.status == 0, report.brief()
+    for verb in ACTIVE | PASSIVE:
+        assert report.find(verb)["status"] == "note"
+        assert "lists nothing: 550" in report.find(verb)["text"]
+    assert "--server-mode" not in report.json["command"]
+    report = ask(one, "--server-mode", "active")
+    assert report.status == 3, report.brief()
+    assert report.find("PORT")["status"] == "untried"
 
 
 def test_both_refused(start, ask):
@@ -363,6 +387,66 @@ def test_passwords_are_in_no_log(server, sshd, doctor):
     assert one.password not in said + errors
 
 
+def test_stopped_at_the_password(server, sshd, doctor):
+    """Who stops it there, and goes on, is asked again."""
+    one = server("vsftpd")
+    argv = [culvert.PROGRAM, "check", "--user", "tester", "-F", sshd.config,
+            "-L", f"0:127.0.0.1:{one.port}", sshd.host]
+    terminal = cli.Terminal(["bash", "-ic", 'set -m; "$@"; fg', "sh", *argv],
+                            doctor.environment())
+    try:
+        terminal.wait_for("FTP password of tester: ")
+        terminal.type("sec\x1a")
+        terminal.wait_for("FTP password of tester: ")
+        assert not terminal.echoes()
+        terminal.type("secret\n")
+        terminal.wait_for("Transfers will work.")
+        assert terminal.wait() == 0
+    finally:
+        terminal.close()
+
+
+def test_anonymous(start, ask, doctor):
+    """No password is wrong for him; the server's setting is another."""
+    one = start("vsftpd")
+    doctor.netrc(one)
+    path = doctor.home / ".netrc"
+    path.write_text(path.read_text().replace("tester", "anonymous"))
+    report = ask(one)
+    assert report.status == 1
+    assert report.cures("FTP login")[0] == ("vsftpd.conf",
+                                            "anonymous_enable=YES")
+
+
+def hold(one, *commands):
+    """Connect to a server from its own host, and stay there."""
+    wire = scripted.Wire(one.ns.socket(), one.ns)
+    wire.sock.connect((one.address, one.port))
+    wire.read_line()
+    for command in commands:
+        wire.send(command + b"\r\n")
+        wire.read_line()
+    return wire
+
+
+@pytest.mark.parametrize("kind, line, step, place, names", [
+    ("vsftpd", "max_per_ip=1", "greeting", "vsftpd.conf", "max_per_ip"),
+    ("vsftpd", "max_clients=1", "greeting", "vsftpd.conf", "max_clients"),
+    ("proftpd", "MaxClientsPerHost 1", "FTP login", "proftpd.conf",
+     "MaxClientsPerHost"),
+])
+def test_too_many(kind, line, step, place, names, start, ask):
+    """Others are there already, from the same address, as SSH makes it."""
+    one = start(kind, lines=[line])
+    with hold(one, b"USER tester", b"PASS secret"):
+        report = ask(one)
+    assert report.status == 1
+    assert "has too many clients" in report.find(step)["text"]
+    (where, put), = report.cures(step)
+    assert where == place and names in put
+    ask(start(kind)).all_well()
+
+
 # ---- what no real server here does ----
 
 def play(listener, replies, then=None):
@@ -411,7 +495,62 @@ def test_busy(played):
     """It takes nobody now."""
     report = played({"": "421 Too many users"})
     assert report.status == 1
-    assert "takes nobody now: 421 Too many" in report.find("greeting")["text"]
+    assert "too many clients: 421 Too" in report.find("greeting")["text"]
+    report = played({"": "421 Service not available."})
+    assert "takes nobody now: 421 Ser" in report.find("greeting")["text"]
+    assert report.cures("greeting")
+
+
+def test_slow_greeting(ns, sshd, doctor):
+    """It looks up names first, in vain."""
+    with scripted.server(ns) as listener:
+        def serve():
+            with listener.accept() as one:
+                time.sleep(12)  # more than for a connection
+                one.reply("421 at last")
+        scripted.start(serve)
+        report = doctor("-F", sshd.config, "-L",
+                        f"0:127.0.0.1:{listener.port}", sshd.host)
+    assert "421 at last" in report.find("greeting")["text"], report.brief()
+
+
+def test_slow_listing(ns, played):
+    """It comes little by little, for longer than one waits for a reply."""
+    with Listener(ns) as data:
+        def listing(control, _):
+            control.reply("150 here")
+            with data.accept() as wire:
+                for _ in range(23):
+                    wire.send(b"line\r\n")
+                    time.sleep(1)
+            control.reply("226 done")
+
+        report = played({"PASV": f"227 ({data.port_argument()})"},
+                        {"LIST": listing})
+    assert "a listing of 138 bytes" in report.find("PASV")["text"]
+
+
+def test_active_mode_hangs(ns, played):
+    """It tries to connect for longer than one waits: said of that alone."""
+    with Listener(ns) as data:
+        def listing(control, _):
+            control.reply("150 here")
+            data.accept().close()
+            control.reply("226 done")
+            control.expect_command("EPSV")
+            control.reply("500 what?")
+            control.read_command("PORT")
+            control.reply("200 fine")
+            control.expect_command("LIST")
+            time.sleep(22)
+
+        report = played({"PASV": f"227 ({data.port_argument()})"},
+                        {"LIST": listing})
+    assert report.status == 0, report.brief()
+    assert report.find("PORT")["status"] == "note"
+    assert "does not connect to" in report.find("PORT")["text"]
+    assert not report.has("FTP")
+    assert " --server-mode passive " in report.json["command"]
 
 
 @pytest.mark.parametrize("place", [

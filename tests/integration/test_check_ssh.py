@@ -6,6 +6,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -89,6 +90,43 @@ def test_not_ssh(answer, words, sshd, forward, doctor):
     port = listen_near(answer)
     last(doctor("-F", sshd.config, "-o", "HostName=127.0.0.1", "-p", port,
                 "-L", forward, sshd.host), "TCP", words)
+
+
+def test_slow_sshd(sshd, forward, doctor):
+    """It looks up names before it says a word, for more than 10 s."""
+    with scripted.Listener() as listener:
+        def serve():
+            with listener.accept() as one:
+                time.sleep(12)
+                one.send(b"SSH-2.0-Slow\r\n")
+        scripted.start(serve)
+        report = doctor("-F", sshd.config, "-o", "HostName=127.0.0.1", "-p",
+                        listener.port, "-o", "ConnectTimeout=1", "-L",
+                        forward, sshd.host)
+    assert report.find("TCP")["text"].endswith("ms: Slow"), report.brief()
+
+
+def test_too_many(start_sshd, forward, doctor):
+    """sshd has enough of those who have not logged in."""
+    sshd = start_sshd()
+    argv = "-F", sshd.config, "-L", forward, sshd.host
+    config = pathlib.Path(sshd.dir, "sshd_config")
+    text = config.read_text()
+    sshd.stop()
+    config.write_text(text.replace("MaxStartups 1000", "MaxStartups 1"))
+    sshd.start()
+    with socket.create_connection((sshd.ns.far4, sshd.port)) as one:
+        one.recv(1)
+        cures = last(doctor(*argv), "TCP",
+                     "sshd takes nobody more now: Exceeded MaxStartups")
+    (place, line), _ = cures
+    assert place == f"sshd_config of {sshd.ns.far4}"
+    sshd.stop()
+    config.write_text(text.replace("MaxStartups 1000", line))
+    sshd.start()
+    with socket.create_connection((sshd.ns.far4, sshd.port)) as one:
+        one.recv(1)
+        doctor(*argv).all_well()
 
 
 def test_jump(sshd, forward, doctor):

@@ -133,6 +133,23 @@ test_not_come(void **state)
 	assert_found(MODE_PEER, ADVICE_NOTE);
 }
 
+/* LIST is refused before anybody has to connect. */
+static void
+test_unseen(void **state)
+{
+	(void)state;
+	trial(PROBE_PORT)->result = TRIAL_UNSEEN;
+	trial(PROBE_EPRT)->result = TRIAL_UNSEEN;
+	fact_set(trial(PROBE_PORT)->reply, "550 Permission denied.");
+	judge();
+	assert_found(MODE_UNSEEN, ADVICE_NOTE);
+	assert_true(scene.modes.active);
+	trial(PROBE_PASV)->result = TRIAL_REFUSED;
+	trial(PROBE_EPSV)->result = TRIAL_REFUSED;
+	judge();
+	assert_found(MODE_UNSEEN, ADVICE_UNTRIED);
+}
+
 /* sshd does not listen; nothing else works. */
 static void
 test_no_listener(void **state)
@@ -273,6 +290,7 @@ main(void)
 		cmocka_unit_test_setup(test_well, setup),
 		cmocka_unit_test_setup(test_made_up_for, setup),
 		cmocka_unit_test_setup(test_not_come, setup),
+		cmocka_unit_test_setup(test_unseen, setup),
 		cmocka_unit_test_setup(test_no_listener, setup),
 		cmocka_unit_test_setup(test_tls, setup),
 		cmocka_unit_test_setup(test_tls_for_data, setup),

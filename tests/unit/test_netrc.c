@@ -21,6 +21,7 @@ static const char text[] = "# a comment, machine a login x password y\n"
 			   "\n"
 			   "machine b login carl\n"
 			   "machine c password only\n"
+			   "machine e, login #e, password #a,b\n"
 			   "default login anonymous password me@here\n";
 
 static void
@@ -53,6 +54,7 @@ test_entries(void **state)
 	check("b", "carl", NULL, NULL);
 	check("c", NULL, NULL, NULL);
 	check("c", "dora", "dora", "only");
+	check("e", NULL, "#e", "#a,b");
 	check("d", NULL, NULL, NULL);
 	check("d", "anonymous", "anonymous", "me@here");
 	check("d", "nobody", NULL, NULL);

@@ -198,6 +198,9 @@
 /* Replies of a server that culvert check waits behind for another one (1yz). */
 #define LIMIT_CHECK_PRELIMINARY 8
 
+/* Users below it are those of services (SYS_UID_MAX of login.defs). */
+#define LIMIT_SYSTEM_USERS 1000
+
 /* Bytes of a ~/.netrc that culvert check reads. */
 #define LIMIT_NETRC (64 * 1024)
 

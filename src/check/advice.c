@@ -65,6 +65,11 @@ struct row {
 		{ KEY_LINE, "{key_line}", "in place of what is there" }, \
 	}
 
+/* How a line goes into what is there: sshd takes the first of its kind, but one
+ * of a Match block that applies before all. */
+#define IN_PLACE "in place of its line there, also in a Match block"
+#define ADDED "added to its line there, or in place of \"none\" there"
+
 static const struct row rows[FINDINGS] = {
 	NOTE(NO_SUCH_TUNNEL, "tunnel",
 	    "there is no [tunnel {destination}] in {config}; taken for a "
@@ -180,14 +185,14 @@ static const struct row rows[FINDINGS] = {
 	WRONG(LOGIN_NO_KEYS, "authentication",
 	    "sshd takes no keys, only {methods}, and nobody can be asked",
 	    {
-		{ SSHD_CONFIG, "PubkeyAuthentication yes", NULL },
+		{ SSHD_CONFIG, "PubkeyAuthentication yes", IN_PLACE },
 		{ THIS_HOST, "the same in a terminal, without --batch", NULL },
 	    }),
 	WRONG(LOGIN_MORE, "authentication",
 	    "sshd takes the key {accepted}, and wants {methods} behind it: "
 	    "{ssh_why}",
 	    {
-		{ SSHD_CONFIG, "AuthenticationMethods publickey", NULL },
+		{ SSHD_CONFIG, "AuthenticationMethods publickey", IN_PLACE },
 		{ THIS_HOST, "the same in a terminal, without --batch", NULL },
 	    }),
 	WRONG(LOGIN_KEY_LOCKED, "authentication",
@@ -280,6 +285,10 @@ static const struct row rows[FINDINGS] = {
 	    "whether sshd delays small packets is not known: {why}"),
 
 	OK(LISTEN_OK, "listen", "{listen} is free"),
+	NOTE(LISTEN_OWN, "listen",
+	    "{listen} is free, but lets in only FTP clients that run as "
+	    "{own_user}, as this check does",
+	    { { CULVERT, "--any-user", "for those of all users here" } }),
 	NOTE(LISTEN_TAKEN, "listen",
 	    "{why}; which is as it should be if that is culvert",
 	    { { CULVERT, "{forward} with another port in front", NULL } }),
@@ -289,13 +298,13 @@ static const struct row rows[FINDINGS] = {
 	WRONG(DIAL_FORBIDDEN_ALL, "dial",
 	    "sshd forwards nothing at all, not to {server} either",
 	    {
-		{ SSHD_CONFIG, "AllowTcpForwarding yes", NULL },
-		{ SSHD_CONFIG, "DisableForwarding no", NULL },
+		{ SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE },
+		{ SSHD_CONFIG, "DisableForwarding no", IN_PLACE },
 	    }),
 	WRONG(DIAL_FORBIDDEN, "dial", "sshd must not connect to {server}",
 	    {
-		{ SSHD_CONFIG, "PermitOpen {server_host}:*", NULL },
-		{ SSHD_CONFIG, "AllowTcpForwarding yes", NULL },
+		{ SSHD_CONFIG, "PermitOpen {server_host}:*", ADDED },
+		{ SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE },
 	    }),
 	WRONG(DIAL_FORBIDDEN_KEY, "dial",
 	    "this key may forward nothing, not to {server} either", CURE_KEY),
@@ -325,16 +334,16 @@ static const struct row rows[FINDINGS] = {
 	    "sshd forwards nothing at all: see dial"),
 	WRONG(FORWARD_FORBIDDEN, "remote forward",
 	    "sshd listens for nobody: {not_forwarded}",
-	    { { SSHD_CONFIG, "AllowTcpForwarding yes", NULL } }),
+	    { { SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE } }),
 	WRONG(FORWARD_FORBIDDEN_LISTEN, "remote forward",
 	    "sshd must not listen at {far_listen}",
-	    { { SSHD_CONFIG, "PermitListen {permitlisten}:*", NULL } }),
+	    { { SSHD_CONFIG, "PermitListen {permitlisten}:*", ADDED } }),
 	WRONG(FORWARD_NOT_THERE, "remote forward",
 	    "sshd refuses to listen at {far_listen}: it must not, or that is "
 	    "no address of its own",
 	    {
 		{ CULVERT, "--far-address ADDRESS", "one of {host}" },
-		{ SSHD_CONFIG, "PermitListen {permitlisten}:*", NULL },
+		{ SSHD_CONFIG, "PermitListen {permitlisten}:*", ADDED },
 		{ KEY_LINE, "{key_line}", "in place of what is there" },
 	    }),
 	WRONG(FORWARD_FORBIDDEN_KEY_LISTEN, "remote forward",
@@ -343,7 +352,7 @@ static const struct row rows[FINDINGS] = {
 	    CURE_KEY),
 	WRONG(FORWARD_GATEWAY, "remote forward",
 	    "sshd listens on its loopback instead of {far_listen}",
-	    { { SSHD_CONFIG, "GatewayPorts clientspecified", NULL } }),
+	    { { SSHD_CONFIG, "GatewayPorts clientspecified", IN_PLACE } }),
 	NOTE(FORWARD_TAKEN, "remote forward",
 	    "{far_listen} is taken on the SSH server; which is as it should "
 	    "be if that is culvert",
@@ -356,7 +365,7 @@ static const struct row rows[FINDINGS] = {
 	WRONG(CLIENT_PASSIVE_WRONG, "passive clients",
 	    "sshd does not listen for their data connections: {why}",
 	    {
-		{ SSHD_CONFIG, "PermitListen {permitlisten}:*", NULL },
+		{ SSHD_CONFIG, "PermitListen {permitlisten}:*", ADDED },
 		{ KEY_LINE, "{key_line}", NULL },
 	    }),
 	OK(CLIENT_ACTIVE_OK, "active clients",
@@ -364,8 +373,8 @@ static const struct row rows[FINDINGS] = {
 	WRONG(CLIENT_ACTIVE_FORBIDDEN, "active clients",
 	    "sshd must not connect to clients on its own host",
 	    {
-		{ SSHD_CONFIG, "AllowTcpForwarding yes", NULL },
-		{ SSHD_CONFIG, "PermitOpen 127.0.0.1:* [::1]:*", NULL },
+		{ SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE },
+		{ SSHD_CONFIG, "PermitOpen 127.0.0.1:* [::1]:*", ADDED },
 		{ KEY_LINE, "{key_line}", NULL },
 	    }),
 	NOTE(CLIENT_ACTIVE_FAILED, "active clients",
@@ -491,11 +500,16 @@ static const struct row rows[FINDINGS] = {
 		{ FTP_SERVER, NULL, "if it refuses any address" },
 	    },
 	    TOPIC_ACTIVE),
-	WRONG(MODE_NO_PORT, "{verb}", "no port is found in its reply: {reply}"),
+	WRONG(MODE_NO_PORT, "{verb}", "no port is found in its reply: {reply}",
+	    {
+		{ FTP_SERVER, NULL, NULL },
+		{ CULVERT, "--server-mode active", "where that works" },
+	    },
+	    TOPIC_ADDRESS),
 	WRONG(MODE_FORBIDDEN, "{verb}",
 	    "sshd must not connect to the server's data port {data_port}",
 	    {
-		{ SSHD_CONFIG, "PermitOpen {server_host}:*", NULL },
+		{ SSHD_CONFIG, "PermitOpen {server_host}:*", ADDED },
 		{ CULVERT, "--server-mode active", "where that works" },
 	    }),
 	WRONG(MODE_FORBIDDEN_KEY, "{verb}",

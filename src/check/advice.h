@@ -74,6 +74,7 @@ enum finding {
 	NAGLE_UNKNOWN,
 	/* where clients connect */
 	LISTEN_OK,
+	LISTEN_OWN,
 	LISTEN_TAKEN,
 	LISTEN_WRONG,
 	/* sshd: to the FTP server */

@@ -4,10 +4,12 @@
 #include "check/check.h"
 
 #include <assert.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/privileges.h"
@@ -112,6 +114,21 @@ set_ssh_command(struct check *check)
 		facts->ssh_command[0] = '\0';
 }
 
+/* Who culvert will be: a user that is there for services, perhaps. */
+static void
+set_own_user(struct check *check)
+{
+	const struct user *user = &check->user;
+	uid_t uid = user->name != NULL ? user->uid : geteuid();
+	const struct passwd *own = getpwuid(uid);
+
+	fact_set(check->facts.own_user, "%lu", (unsigned long)uid);
+	if (own != NULL)
+		fact_words(check->facts.own_user, own->pw_name,
+		    strlen(own->pw_name));
+	check->facts.own_is_system = uid > 0 && uid < LIMIT_SYSTEM_USERS;
+}
+
 /* What the options say already. */
 static void
 set_facts(struct check *check)
@@ -133,6 +150,7 @@ set_facts(struct check *check)
 	else
 		fact_set(facts->culvert, "culvert's command line");
 	set_ssh_command(check);
+	set_own_user(check);
 	if (!suggest_key_line(check->conf, check->modes,
 		check->conf->server_mode, facts->key_line,
 		sizeof(facts->key_line)))

@@ -51,6 +51,7 @@ static const struct {
 	FACT(ssh_why),
 	FACT(forward),
 	FACT(listen),
+	FACT(own_user),
 	FACT(from),
 	FACT(server),
 	FACT(server_host),

@@ -81,6 +81,8 @@ struct facts {
 	/* Of the forward at hand, and of what was tried last. */
 	char forward[FACT_MAX];	    /* "-L 2121:localhost:21" */
 	char listen[FACT_MAX];	    /* where clients connect */
+	char own_user[FACT_MAX];    /* that culvert runs as */
+	bool own_is_system;	    /* ... which nobody is */
 	char from[FACT_MAX];	    /* "the SSH server" or "this host" */
 	char server[FACT_MAX];	    /* "localhost:21" */
 	char server_host[FACT_MAX]; /* bracketed where it is IPv6 */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/addr.h"
 #include "check/judge_priv.h"
 
 void
@@ -19,6 +20,15 @@ void
 judge_find_plain(struct judge *judge, enum finding finding)
 {
 	judge_find(judge, finding, advice_worst(finding));
+}
+
+bool
+judge_is_loopback(const char *host)
+{
+	struct addr addr;
+
+	return strcmp(host, "localhost") == 0 ||
+	    (addr_parse_ip(host, &addr) == 0 && addr_is_loopback(&addr));
 }
 
 /* ---- ssh ---- */
@@ -269,6 +279,16 @@ set_listen_facts(struct judge *judge)
 		fact_set(facts->far_listen, "%s", host);
 }
 
+/* The FTP clients of people are then none of his. */
+static bool
+is_for_own_user(const struct judge *judge)
+{
+	const char *bind = judge->forward->bind;
+
+	return judge->facts->own_is_system && !judge->options->any_user &&
+	    (*bind == '\0' || judge_is_loopback(bind));
+}
+
 static void
 judge_bind(struct judge *judge)
 {
@@ -278,7 +298,8 @@ judge_bind(struct judge *judge)
 	if (judge->outcome->not_bound[0] != '\0')
 		judge_find_plain(judge, taken ? LISTEN_TAKEN : LISTEN_WRONG);
 	else if (!judge->forward->remote)
-		judge_find_plain(judge, LISTEN_OK);
+		judge_find_plain(judge,
+		    is_for_own_user(judge) ? LISTEN_OWN : LISTEN_OK);
 }
 
 void

@@ -32,6 +32,9 @@ void judge_find(struct judge *judge, enum finding finding,
 /* As bad as the finding is by itself. */
 void judge_find_plain(struct judge *judge, enum finding finding);
 
+/* Is that a loopback address, or localhost? */
+bool judge_is_loopback(const char *host);
+
 /* ---- judge_server.c ---- */
 
 /* Before anything is said: which modes work, and what about TLS. */

@@ -167,22 +167,13 @@ is_refused(const struct judge *judge, enum probe_form form)
 	    judge->probe->forms[form].trial.result == TRIAL_REFUSED;
 }
 
-static bool
-is_loopback(const char *host)
-{
-	struct addr addr;
-
-	return strcmp(host, "localhost") == 0 ||
-	    (addr_parse_ip(host, &addr) == 0 && addr_is_loopback(&addr));
-}
-
 /* Is the server perhaps on another host than sshd, which listens on its
  * loopback? */
 static bool
 is_apart(const struct judge *judge)
 {
 	return !judge->forward->remote && judge->options->far_address == NULL &&
-	    !is_loopback(judge->forward->host);
+	    !judge_is_loopback(judge->forward->host);
 }
 
 /* A server whose host's name means ::1 to sshd, and which takes that. */

@@ -287,8 +287,10 @@ on_pass(void *ctx, const struct ftp_reply *reply)
 {
 	struct probe *probe = ctx;
 
-	/* A server that ends the connection then has refused, too. */
-	if (reply->code == 0) {
+	if (reply->err == -ETIMEDOUT) {
+		has_reply(probe, reply);
+	} else if (reply->code == 0) {
+		/* A server that ends the connection has refused, too. */
 		probe->outcome.login = PROBE_DENIED;
 		fact_set(probe->outcome.login_reply, "%s", reply->text);
 		finish(probe);

@@ -501,6 +501,15 @@ def test_busy(played):
     assert report.cures("greeting")
 
 
+def test_silent_about_the_password(played):
+    """No reply is not the reply that the password is wrong."""
+    report = played({"USER": "331 and?"},
+                    {"PASS": lambda control, _: time.sleep(22)})
+    assert report.status == 1
+    assert "does not answer any more" in report.find("FTP")["text"]
+    assert not report.has("FTP login")
+
+
 def test_slow_greeting(ns, sshd, doctor):
     """It looks up names first, in vain."""
     with scripted.server(ns) as listener:

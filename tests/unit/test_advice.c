@@ -62,7 +62,8 @@ test_facts(void **state)
 	assert_int_equal(advice.n_cures, 2);
 	assert_string_equal(advice.cures[0].place, "sshd_config of gate");
 	assert_string_equal(advice.cures[0].put, "PermitOpen localhost:*");
-	assert_string_equal(advice.cures[0].remark, "");
+	assert_string_equal(advice.cures[0].remark,
+	    "added to its line there, or in place of \"none\" there");
 	/* What a shell is to have is quoted. */
 	fact_set(facts.known_hosts, "/a b/$(reboot)");
 	fact_set(facts.host_key_name, "[gate]:22");

@@ -89,6 +89,25 @@ test_well(void **state)
 	assert_true(scene.modes.active);
 }
 
+/* A service lets its own FTP clients in, and it has none. */
+static void
+test_own_user(void **state)
+{
+	(void)state;
+	judge();
+	assert_found(LISTEN_OK, ADVICE_OK);
+	scene.facts.own_is_system = true;
+	judge();
+	assert_found(LISTEN_OWN, ADVICE_NOTE);
+	snprintf(scene.forward.bind, sizeof(scene.forward.bind), "192.0.2.1");
+	judge();
+	assert_found(LISTEN_OK, ADVICE_OK);
+	scene.forward.bind[0] = '\0';
+	scene.options.any_user = true;
+	judge();
+	assert_found(LISTEN_OK, ADVICE_OK);
+}
+
 /* A refusal is got round; a dial that fails is not. */
 static void
 test_made_up_for(void **state)
@@ -288,6 +307,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_well, setup),
+		cmocka_unit_test_setup(test_own_user, setup),
 		cmocka_unit_test_setup(test_made_up_for, setup),
 		cmocka_unit_test_setup(test_not_come, setup),
 		cmocka_unit_test_setup(test_unseen, setup),

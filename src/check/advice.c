@@ -18,8 +18,10 @@ enum place {
 	KEY_LINE, /* there, the line of the key that is used */
 	SSH_CONFIG,
 	THIS_HOST, /* a command to run here */
-	CULVERT,   /* its own command line, or configuration */
-	FAR_HOST,  /* the SSH server's host */
+	HERE,	   /* something else to do */
+	NETRC,
+	CULVERT,  /* its own command line, or configuration */
+	FAR_HOST, /* the SSH server's host */
 	SERVER_HOST,
 	FTP_SERVER, /* its configuration: the topic of the row */
 };
@@ -30,6 +32,8 @@ static const char *const places[] = {
 	[KEY_LINE] = "{key_place} of {host}, in front of the key",
 	[SSH_CONFIG] = "~/.ssh/config of this host",
 	[THIS_HOST] = "run on this host",
+	[HERE] = "this host",
+	[NETRC] = "{netrc}",
 	[CULVERT] = "{culvert}",
 	[FAR_HOST] = "{host}",
 	[SERVER_HOST] = "the FTP server's host",
@@ -174,26 +178,26 @@ static const struct row rows[FINDINGS] = {
 	    "take {methods}, but nobody can be asked",
 	    {
 		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public one" },
-		{ THIS_HOST, "the same in a terminal, without --batch", NULL },
+		{ HERE, "the same in a terminal, without --batch", NULL },
 	    }),
 	WRONG(LOGIN_PASSWORD_WRONG, "authentication",
 	    "sshd does not let {user} in with that password: {ssh_why}",
 	    {
-		{ THIS_HOST, "", "the right password" },
+		{ HERE, "the right password", NULL },
 		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public one" },
 	    }),
 	WRONG(LOGIN_NO_KEYS, "authentication",
 	    "sshd takes no keys, only {methods}, and nobody can be asked",
 	    {
 		{ SSHD_CONFIG, "PubkeyAuthentication yes", IN_PLACE },
-		{ THIS_HOST, "the same in a terminal, without --batch", NULL },
+		{ HERE, "the same in a terminal, without --batch", NULL },
 	    }),
 	WRONG(LOGIN_MORE, "authentication",
 	    "sshd takes the key {accepted}, and wants {methods} behind it: "
 	    "{ssh_why}",
 	    {
 		{ SSHD_CONFIG, "AuthenticationMethods publickey", IN_PLACE },
-		{ THIS_HOST, "the same in a terminal, without --batch", NULL },
+		{ HERE, "the same in a terminal, without --batch", NULL },
 	    }),
 	WRONG(LOGIN_KEY_LOCKED, "authentication",
 	    "sshd would take the key {accepted}, but ssh cannot use it: it "
@@ -201,7 +205,7 @@ static const struct row rows[FINDINGS] = {
 	    {
 		{ THIS_HOST, "ssh-add {'accepted}",
 		    "for a service: a key without a passphrase" },
-		{ THIS_HOST, "the same in a terminal, without --batch", NULL },
+		{ HERE, "the same in a terminal, without --batch", NULL },
 	    }),
 	WRONG(LOGIN_KEY_OLD, "authentication",
 	    "sshd and ssh have no signature in common for these keys: {keys}",
@@ -434,8 +438,8 @@ static const struct row rows[FINDINGS] = {
 	    },
 	    TOPIC_TLS_DATA),
 	UNTRIED(NETRC_WRONG, "netrc", "{netrc} cannot be used: {why}",
-	    { { THIS_HOST, "--netrc FILE, with machine, login and password",
-		NULL } }),
+	    { { NETRC, "machine {machine} login NAME password PASSWORD",
+		"or --netrc FILE" } }),
 	NOTE(NETRC_OPEN, "netrc", "others can read {netrc}",
 	    { { THIS_HOST, "chmod 600 {'netrc}", NULL } }),
 	OK(USER_OK, "FTP login", "{ftp_user}"),
@@ -449,14 +453,15 @@ static const struct row rows[FINDINGS] = {
 	    "not tried: there is no terminal to ask for the password of "
 	    "{ftp_user}",
 	    {
-		{ THIS_HOST,
-		    "machine {machine} login {ftp_user} password PASSWORD",
-		    "in {netrc}" },
+		{ NETRC, "machine {machine} login {ftp_user} password PASSWORD",
+		    NULL },
+		{ HERE, "the same in a terminal, without --batch",
+		    "\"su -c\" takes it away" },
 	    }),
 	WRONG(USER_DENIED, "FTP login",
 	    "the server does not let {ftp_user} in with that password: {reply}",
 	    {
-		{ THIS_HOST, "the right password, or user", "--user, {netrc}" },
+		{ HERE, "the right password, or user", "--user, {netrc}" },
 		{ FTP_SERVER, NULL, NULL },
 	    },
 	    TOPIC_LOGIN),

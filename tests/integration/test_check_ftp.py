@@ -291,7 +291,7 @@ def test_wrong_password(server, doctor, ask):
     assert finding["status"] == "WRONG"
     assert "let tester in with that password: 530 Login incorrect." in \
         finding["text"]
-    assert report.cures("FTP login")[0][0] == "run on this host"
+    assert report.cures("FTP login")[0][0] == "this host"
     assert report.cures("FTP login")[1][0] == "vsftpd.conf"
     assert "wrong-secret" not in report.output + report.errors
     doctor.netrc(one)
@@ -316,7 +316,8 @@ def test_user_without_terminal(server, doctor, ask):
     one = server("vsftpd")
     report = ask(one, "--user", "tester")
     assert report.status == 3
-    (_, line), = report.cures("FTP login")
+    (place, line), _ = report.cures("FTP login")
+    assert place == f"{doctor.home}/.netrc"
     assert line == "machine 127.0.0.1 login tester password PASSWORD"
     path = doctor.home / "own-netrc"
     path.write_text(line.replace("PASSWORD", one.password))

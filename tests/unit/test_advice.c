@@ -26,6 +26,7 @@ test_all(void **state)
 		fact_set(facts.verb, "PASV");
 		fact_set(facts.host, "gate");
 		fact_set(facts.culvert, "here");
+		fact_set(facts.netrc, ".netrc");
 		for (int finding = 0; finding < FINDINGS; finding++) {
 			advice_make((enum finding)finding, &facts, &advice);
 			assert_string_not_equal(advice.step, "");

@@ -274,6 +274,9 @@ def test_remove(root):
 
 def test_purge(root, before):
     """Nothing is left: no file, no user, no process."""
+    wants = "/etc/systemd/system/multi-user.target.wants"
+    root.run(f"ln -s /lib/systemd/system/culvert@.service "
+             f"{wants}/culvert@plant.service")  # systemctl enable
     apt(root, "purge culvert")
     # Also what systemd, which stays, would like to have.
     apt(root, "--purge autoremove -o APT::AutoRemove::SuggestsImportant=no "

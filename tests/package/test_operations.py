@@ -23,10 +23,11 @@ TEXT = (REPO / "doc/operations.md").read_text()
 PACKAGES = """\
 apt-get -qq update
 apt-get -qq -y --no-install-recommends install systemd systemd-sysv dbus \
-    openssh-server vsftpd curl jq iproute2
+    openssh-server vsftpd iproute2
 apt-get -qq -y --no-install-recommends --download-only install prometheus \
     openssh-client libuv1 libmnl0 libseccomp2 libinih1 libjansson4 \
     libmicrohttpd12 libncursesw6 libnettle8
+apt-get -qq -y --download-only install curl jq
 """
 
 HOSTS = "127.0.0.1 files.example.com gate.example.net ftp.bank.example\n"

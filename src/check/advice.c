@@ -153,7 +153,7 @@ static const struct row rows[FINDINGS] = {
 		    "only if the administrator of {host} confirms the new one" },
 	    }),
 	WRONG(HOST_KEY_UNKNOWN, "host key",
-	    "{host_key} is not known, and nobody can be asked",
+	    "{host_key} is not known, and nobody has confirmed it",
 	    {
 		{ THIS_HOST,
 		    "{ssh_command} -oStrictHostKeyChecking=accept-new true",

@@ -112,28 +112,34 @@ static const struct {
 	const char *start;  /* anywhere in it */
 	const char *end;    /* any of these letters; "": its end */
 	size_t at;
+	bool late; /* also once its key is taken */
 } heard[] = {
-#define HEARD(begins, start, end, field)                          \
-	{                                                         \
-		begins, start, end, offsetof(struct facts, field) \
+#define ROW(begins, start, end, field, late)                            \
+	{                                                               \
+		begins, start, end, offsetof(struct facts, field), late \
 	}
+#define HEARD(begins, start, end, field) ROW(begins, start, end, field, false)
+#define HEARD_LATE(begins, start, end, field) \
+	ROW(begins, start, end, field, true)
 	HEARD("debug1: ", "kex: algorithm: ", "", kex),
 	HEARD("debug1: ", "kex: server->client cipher: ", " ", cipher),
 	HEARD("debug1: ", "Server host key: ", "", host_key),
 	HEARD("debug1: ", "using hostkeyalias: ", "", host_key_name),
 	HEARD("debug1: ", "Found key in ", "", host_key_place),
-	HEARD("debug1: ", "Authentications that can continue: ", "", methods),
+	HEARD_LATE("debug1: ", "Authentications that can continue: ", "",
+	    methods),
 	HEARD("debug1: ", "Authenticating to ", " ", login_at),
-	HEARD("debug1: ", "Server accepts key: ", " ", accepted),
-	HEARD("debug1: ", "remote software version ", "", sshd),
-	HEARD("debug1: Remote: Server has disabled port forwarding",
+	HEARD_LATE("debug1: ", "Server accepts key: ", " ", accepted),
+	/* Of the next host it comes before ssh is Authenticating to it. */
+	HEARD_LATE("debug1: ", "remote software version ", "", sshd),
+	HEARD_LATE("debug1: Remote: Server has disabled port forwarding",
 	    "Remote: ", "", not_forwarded),
-	HEARD("debug1: Remote: Port forwarding not permitted", "Remote: ", "",
-	    not_forwarded),
-	HEARD("Authenticated to ", "using \"", "\"", method),
+	HEARD_LATE("debug1: Remote: Port forwarding not permitted",
+	    "Remote: ", "", not_forwarded),
+	HEARD_LATE("Authenticated to ", "using \"", "\"", method),
 	HEARD("Offending ", "key in ", "", host_key_place),
 	HEARD("", "Their offer: ", "", offer),
-	HEARD("Permissions 0", "for '", "'", key_file),
+	HEARD_LATE("Permissions 0", "for '", "'", key_file),
 };
 
 /* ssh's words for a failure; the first of the table that it has said is the
@@ -184,7 +190,8 @@ hear_failure(struct facts *facts, const char *line)
 
 	while (i < N_FAILURES && strstr(line, failures[i].words) == NULL)
 		i++;
-	if (i == N_FAILURES || !is_nearer(facts, i))
+	if (i == N_FAILURES || !is_nearer(facts, i) ||
+	    (facts->host_taken && failures[i].failure <= SSH_NO_COMMON_MAC))
 		return;
 	facts->ssh_failure = failures[i].failure;
 	fact_set(facts->ssh_why, "%s", line);
@@ -210,6 +217,8 @@ hear_fact(struct facts *facts, const char *line)
 		const char *begins = heard[i].begins, *at = NULL;
 		int len = 0;
 
+		if (facts->host_taken && !heard[i].late)
+			continue;
 		if (strncmp(line, begins, strlen(begins)) == 0)
 			at = between(line, heard[i].start, heard[i].end, &len);
 		if (at != NULL)
@@ -257,6 +266,7 @@ hear_flags(struct facts *facts, const char *line)
 		size_t at;
 	} flags[] = {
 #define FLAG(words, field) { words, offsetof(struct facts, field) }
+		FLAG("debug1: SSH2_MSG_NEWKEYS received", host_taken),
 		FLAG("\" with partial success.", partial),
 		FLAG("debug1: Next authentication method: password", typed),
 		FLAG("debug1: Next authentication method: keyboard-", typed),
@@ -269,14 +279,17 @@ hear_flags(struct facts *facts, const char *line)
 			*(bool *)((char *)facts + flags[i].at) = true;
 }
 
-/* Behind a jump host comes another one, of which nothing is known yet. */
+/* Behind a jump host comes another one, of which nothing is known yet.  Without
+ * one it is in a banner of sshd's, which is no word of ssh's. */
 static void
 hear_next_host(struct facts *facts, const char *line)
 {
 	static const char start[] = "debug1: Authenticating to ";
 
-	if (strncmp(line, start, strlen(start)) != 0)
+	if (strncmp(line, start, strlen(start)) != 0 ||
+	    (facts->host_taken && facts->proxy[0] == '\0'))
 		return;
+	facts->host_taken = false;
 	facts->keys[0] = facts->accepted[0] = facts->methods[0] = '\0';
 	facts->host_key_place[0] = '\0';
 	facts->partial = facts->typed = facts->no_terminal = false;

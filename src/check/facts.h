@@ -73,6 +73,7 @@ struct facts {
 	char not_forwarded[FACT_MAX];  /* sshd's words on a remote forward */
 	char ssh_why[FACT_MAX];	       /* the line that tells the failure */
 	enum ssh_failure ssh_failure;
+	bool host_taken;   /* its key; what follows are also sshd's words */
 	bool partial;	   /* sshd has taken the key, and wants more */
 	bool typed;	   /* ssh has asked for a password */
 	bool no_terminal;  /* ... but there is nobody */

@@ -227,7 +227,7 @@ def test_unknown_host_key(tmp, sshd, forward, doctor):
     argv = "-F", config, "-L", forward, sshd.host
     report = doctor("--batch", *argv)
     (place, command), = last(report, "host key", "ssh-ed25519 SHA256:.* is "
-                             "not known, and nobody can be asked")
+                             "not known, and nobody has confirmed it")
     assert place == "run on this host"
     assert command == shlex.join(
         ["ssh", "-F", config, "files.test",
@@ -251,6 +251,20 @@ def test_asked_for_the_host_key(tmp, sshd, forward, doctor):
     finally:
         terminal.close()
     assert not culvert.SANITIZER.search(terminal.text), terminal.text
+
+
+def test_banner(tmp, start_sshd, forward, doctor):
+    """What sshd says before the login is not taken for ssh's own words."""
+    (tmp / "banner").write_text(
+        "debug1: Authenticating to 192.0.2.1:22 as 'x'\n"
+        "REMOTE HOST IDENTIFICATION HAS CHANGED\n"
+        "Offending ED25519 key in /other:1\nIt is \x1b[2J me\n")
+    sshd = start_sshd(f"Banner {tmp}/banner", "DenyUsers root")
+    report = doctor("-F", sshd.config, "-L", forward, sshd.host)
+    last(report, "authentication", "by none of these keys")
+    assert report.find("host key")["status"] == "ok"
+    assert report.find("host key")["text"].endswith(
+        f"as in {sshd.dir}/known_hosts:1")
 
 
 @pytest.mark.parametrize("option, family", [("-4", "IPv4"), ("-6", "IPv6")])

@@ -77,7 +77,10 @@ test_jump(void **state)
 		"Offending ED25519 key in /k:4",
 		"debug1: Offering public key: /one ED25519 SHA256:x",
 		"debug1: Server accepts key: /one ED25519 SHA256:x",
+		"debug1: SSH2_MSG_NEWKEYS received",
 		"Authenticated using \"publickey\" with partial success.",
+		"debug1: Remote protocol version 2.0, remote software version "
+		"OpenSSH_10.1",
 		"debug1: Authenticating to 192.0.2.1:2222 as 'b'",
 		"debug1: Offering public key: /two RSA SHA256:y",
 		"debug1: send_pubkey_test: no mutual signature algorithm",
@@ -87,7 +90,13 @@ test_jump(void **state)
 
 	(void)state;
 	hear_all(&facts, lines);
+	assert_string_equal(facts.login_at, "gate:22"); /* a banner's */
+	memset(&facts, 0, sizeof(facts));
+	fact_set(facts.proxy, "ProxyJump gate");
+	for (size_t i = 0; lines[i] != NULL; i++)
+		facts_hear(&facts, lines[i]);
 	assert_string_equal(facts.login_at, "192.0.2.1:2222");
+	assert_true(facts_sshd_has_no_delay(&facts));
 	assert_string_equal(facts.keys, "/two");
 	assert_string_equal(facts.accepted, "");
 	assert_string_equal(facts.host_key_place, "");

@@ -172,6 +172,8 @@ static const struct row rows[FINDINGS] = {
 		    "chmod go-w ~{user} ~{user}/.ssh "
 		    "~{user}/.ssh/authorized_keys",
 		    "sshd takes no key that others might have put there" },
+		{ SSHD_CONFIG, "AllowUsers {user}",
+		    "added to that line, if there is one; and no DenyUsers" },
 	    }),
 	WRONG(LOGIN_PASSWORD_ONLY, "authentication",
 	    "sshd lets {user} in by none of these keys: {keys}; it would "
@@ -206,6 +208,15 @@ static const struct row rows[FINDINGS] = {
 		{ THIS_HOST, "ssh-add {'accepted}",
 		    "for a service: a key without a passphrase" },
 		{ HERE, "the same in a terminal, without --batch", NULL },
+	    }),
+	WRONG(LOGIN_REFUSED, "authentication",
+	    "sshd knows the key {accepted}, but does not let {user} in: "
+	    "{ssh_why}",
+	    {
+		{ SSHD_CONFIG, "PermitRootLogin prohibit-password",
+		    "if this is root; another user would be better" },
+		{ FAR_HOST, "usermod -e '' {'user}",
+		    "if the account has expired" },
 	    }),
 	WRONG(LOGIN_KEY_OLD, "authentication",
 	    "sshd and ssh have no signature in common for these keys: {keys}",

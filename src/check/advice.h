@@ -51,6 +51,7 @@ enum finding {
 	LOGIN_NO_KEYS,
 	LOGIN_MORE,
 	LOGIN_KEY_LOCKED,
+	LOGIN_REFUSED,
 	LOGIN_KEY_OLD,
 	LOGIN_TOO_MANY,
 	LOGIN_KEY_OPEN,
@@ -163,7 +164,7 @@ struct advice_cure {
 	char remark[FACT_MAX];
 };
 
-#define ADVICE_CURES 3
+#define ADVICE_CURES 4
 
 struct advice {
 	char step[32]; /* "host key" */

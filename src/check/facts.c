@@ -279,6 +279,23 @@ hear_flags(struct facts *facts, const char *line)
 			*(bool *)((char *)facts + flags[i].at) = true;
 }
 
+/* What comes behind "Server accepts key", which is only of its name: a refusal,
+ * or the next key, since ssh has not got at that one. */
+static void
+hear_signature(struct facts *facts, const char *line)
+{
+	if (strstr(line, "debug1: Server accepts key: ") != NULL) {
+		facts->signing = true;
+		facts->refused = false;
+	} else if (strstr(line, "debug1: Authentications that can") != NULL) {
+		facts->refused |= facts->signing;
+		facts->signing = false;
+	} else if (strstr(line, "Offering public key: ") != NULL ||
+	    strstr(line, "debug1: Next authentication method") != NULL) {
+		facts->signing = false;
+	}
+}
+
 /* Behind a jump host comes another one, of which nothing is known yet.  Without
  * one it is in a banner of sshd's, which is no word of ssh's. */
 static void
@@ -292,6 +309,7 @@ hear_next_host(struct facts *facts, const char *line)
 	facts->host_taken = false;
 	facts->keys[0] = facts->accepted[0] = facts->methods[0] = '\0';
 	facts->host_key_place[0] = '\0';
+	facts->signing = facts->refused = false;
 	facts->partial = facts->typed = facts->no_terminal = false;
 	facts->no_algorithm = false;
 	if (facts->ssh_failure == SSH_HOST_KEY_CHANGED)
@@ -330,6 +348,7 @@ facts_hear(struct facts *facts, const char *line)
 	hear_next_host(facts, line);
 	hear_fact(facts, line);
 	hear_flags(facts, line);
+	hear_signature(facts, line);
 	hear_key(facts, line);
 	hear_offered(facts, line);
 	hear_failure(facts, line);

@@ -74,6 +74,8 @@ struct facts {
 	char ssh_why[FACT_MAX];	       /* the line that tells the failure */
 	enum ssh_failure ssh_failure;
 	bool host_taken;   /* its key; what follows are also sshd's words */
+	bool signing;	   /* sshd has the name of the key, and waits */
+	bool refused;	   /* ... and then refuses it all the same */
 	bool partial;	   /* sshd has taken the key, and wants more */
 	bool typed;	   /* ssh has asked for a password */
 	bool no_terminal;  /* ... but there is nobody */

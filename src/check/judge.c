@@ -54,7 +54,7 @@ why_denied(const struct facts *facts)
 	if (facts->typed && !facts->no_terminal)
 		return LOGIN_PASSWORD_WRONG;
 	if (facts->accepted[0] != '\0')
-		return LOGIN_KEY_LOCKED;
+		return facts->refused ? LOGIN_REFUSED : LOGIN_KEY_LOCKED;
 	if (facts->no_algorithm)
 		return LOGIN_KEY_OLD;
 	if (facts->methods[0] != '\0' &&

@@ -53,8 +53,7 @@ static const struct {
 	{ SERVER_VSFTPD, TOPIC_PORTS,
 	    "pasv_min_port and pasv_max_port, the range that its packet "
 	    "filter lets in" },
-	{ SERVER_VSFTPD, TOPIC_PEER,
-	    "pasv_promiscuous=YES, port_promiscuous=YES" },
+	{ SERVER_VSFTPD, TOPIC_PEER, "pasv_promiscuous=YES" },
 	{ SERVER_VSFTPD, TOPIC_TLS, "force_local_logins_ssl=NO" },
 	{ SERVER_VSFTPD, TOPIC_TLS_DATA, "force_local_data_ssl=NO" },
 	{ SERVER_VSFTPD, TOPIC_LOGIN,

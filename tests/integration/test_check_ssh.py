@@ -372,6 +372,17 @@ def test_locked_key(start_sshd, forward, doctor):
         assert cures[0] == ("run on this host", f"ssh-add {key}")
 
 
+def test_root_is_refused(start_sshd, forward, doctor):
+    """Its key is good, its passphrase is not the matter, but it is root."""
+    sshd = start_sshd("PermitRootLogin no")
+    cures = last(doctor("-F", sshd.config, "-L", forward, sshd.host),
+                 "authentication", f"knows the key {sshd.dir}/user_key, but")
+    assert cures[0] == (f"sshd_config of {sshd.ns.far4}",
+                        "PermitRootLogin prohibit-password")
+    cured = start_sshd(cures[0][1])
+    doctor("-F", cured.config, "-L", forward, cured.host).all_well()
+
+
 def test_jump_host_refuses(tmp, start_sshd, sshd, forward, doctor):
     """It is not the destination's authorized_keys that lacks the key."""
     gate = start_sshd()

@@ -105,6 +105,28 @@ test_jump(void **state)
 	assert_int_equal(facts.ssh_failure, SSH_NO_FAILURE);
 }
 
+/* A key that ssh has not got at, and one that sshd refuses when it is used. */
+static void
+test_signature(void **state)
+{
+	static const char *const lines[] = {
+		"debug1: Authentications that can continue: publickey",
+		"debug1: Server accepts key: /one ED25519 SHA256:x",
+		"debug1: Offering public key: /two ED25519 SHA256:y",
+		"debug1: Authentications that can continue: publickey",
+		NULL,
+	};
+	struct facts facts;
+
+	(void)state;
+	hear_all(&facts, lines);
+	assert_string_equal(facts.accepted, "/one");
+	assert_false(facts.refused);
+	facts_hear(&facts, lines[1]);
+	facts_hear(&facts, lines[3]);
+	assert_true(facts.refused);
+}
+
 /* The cause, whatever else is said before or behind it. */
 static void
 test_failures(void **state)
@@ -213,6 +235,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_jump),
+		cmocka_unit_test(test_signature),
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_long),

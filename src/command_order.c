@@ -104,9 +104,14 @@ give(const struct order *order, struct asked *asked)
 	json_t *request = json_pack("{s:s}", "do", order->what), *answer;
 	char why[ASK_WHY_MAX];
 
-	if (order->name != NULL)
-		json_object_set_new(request, "tunnel",
-		    json_string(order->name));
+	/* Without it, it would be an order to all. */
+	if (order->name != NULL &&
+	    json_object_set_new(request, "tunnel", json_string(order->name)) !=
+		0) {
+		log_err("no tunnel can have such a name");
+		json_decref(request);
+		return EXIT_FAILED;
+	}
 	answer = ask(asked, request, why);
 	if (answer == NULL) {
 		log_err("%s", why);

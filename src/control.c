@@ -22,6 +22,7 @@ struct asker {
 	struct control_socket *control;
 	struct stream *stream;
 	bool waits; /* for the end of a reload */
+	bool ended; /* asks nothing more, but waits */
 	char line[LIMIT_CONTROL_REQUEST];
 	size_t len;
 };
@@ -41,29 +42,46 @@ forget(struct asker *asker)
 	free(asker);
 }
 
+/* He has all answers, or will have. */
+static void
+finish(struct asker *asker)
+{
+	stream_finish(asker->stream);
+	forget(asker);
+}
+
 /* ---- answers ---- */
 
-/* NULL: there was no memory for it. */
+/* NULL: there was no memory for it.  Who does not read his answers is asked
+ * for no more requests. */
 static void
 answer(struct asker *asker, const char *text)
 {
 	if (text == NULL)
 		text = "{\"error\":\"out of memory\"}\n";
-	/* Who does not read is no loss. */
 	if (stream_write(asker->stream, text, strlen(text)) != 0)
 		log_verbose("an answer on the control socket was lost");
+	if (stream_queued(asker->stream) > LIMIT_HIGH_WATER)
+		stream_read_stop(asker->stream);
 }
 
+/* why may quote anything. */
 static void
 answer_error(struct asker *asker, const char *why)
 {
-	json_t *json = json_pack("{s:s}", "error", why);
-	char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
-	char line[700];
+	char escaped[LOG_ESCAPED_MAX];
+	json_t *json;
+	char *text = NULL, *line = NULL;
 
-	if (text != NULL)
-		snprintf(line, sizeof(line), "%.600s\n", text);
-	answer(asker, text != NULL ? line : NULL);
+	if (!log_is_plain(why, false))
+		why = log_escape(escaped, sizeof(escaped), why, strlen(why));
+	json = json_pack("{s:s}", "error", why);
+	if (json != NULL)
+		text = json_dumps(json, JSON_COMPACT);
+	if (text != NULL && asprintf(&line, "%s\n", text) < 0)
+		line = NULL;
+	answer(asker, line);
+	free(line);
 	free(text);
 	json_decref(json);
 }
@@ -92,12 +110,17 @@ do_status(struct asker *asker, const json_t *request)
 static void
 do_to(struct asker *asker, const json_t *request, enum app_order order)
 {
-	const char *name =
-	    json_string_value(json_object_get(request, "tunnel"));
+	const json_t *tunnel = json_object_get(request, "tunnel");
+	const char *name = json_string_value(tunnel);
 	char why[300] = "";
-	bool done =
-	    app_obey(asker->control->app, order, name, why, sizeof(why));
+	bool done;
 
+	/* All of it is only meant by who names none. */
+	if (tunnel != NULL && name == NULL) {
+		answer_error(asker, "the name of a tunnel is a text");
+		return;
+	}
+	done = app_obey(asker->control->app, order, name, why, sizeof(why));
 	/* Whether the file is right is not known yet. */
 	asker->waits = order == APP_RELOAD && done;
 	if (!asker->waits)
@@ -165,12 +188,17 @@ take_line(struct asker *asker, const char *line, size_t len)
 void
 control_reloaded(struct control_socket *control, const char *why)
 {
-	struct asker *asker;
+	struct asker *asker, *next;
 
-	LIST_FOREACH (asker, &control->askers, link) {
-		if (asker->waits)
-			answer_done(asker, why == NULL, why);
+	for (asker = LIST_FIRST(&control->askers); asker != NULL;
+	     asker = next) {
+		next = LIST_NEXT(asker, link);
+		if (!asker->waits)
+			continue;
+		answer_done(asker, why == NULL, why);
 		asker->waits = false;
+		if (asker->ended)
+			finish(asker);
 	}
 }
 
@@ -201,8 +229,18 @@ on_eof(void *ctx)
 {
 	struct asker *asker = ctx;
 
-	stream_finish(asker->stream);
-	forget(asker);
+	asker->ended = true;
+	if (!asker->waits)
+		finish(asker);
+}
+
+static void
+on_drained(void *ctx)
+{
+	struct asker *asker = ctx;
+
+	if (!asker->ended)
+		stream_read_start(asker->stream);
 }
 
 static void
@@ -219,6 +257,7 @@ on_closed(void *ctx, int err, const char *why)
 static const struct stream_handler asker_handler = {
 	.data = on_data,
 	.eof = on_eof,
+	.drained = on_drained,
 	.closed = on_closed,
 };
 

@@ -21,18 +21,17 @@ seconds(uint64_t ms)
 	return json_real((double)ms / 1000);
 }
 
-/* Peers' bytes, which may be no UTF-8.  NULL and "" are null. */
+/* Peers' bytes, which may be anything, and as many as they like.  NULL and ""
+ * are null. */
 static json_t *
 text(const char *words)
 {
 	char escaped[LOG_ESCAPED_MAX];
-	json_t *json;
 
 	if (words == NULL || words[0] == '\0')
 		return json_null();
-	json = json_string(words);
-	if (json != NULL)
-		return json;
+	if (strlen(words) < sizeof(escaped) && log_is_plain(words, false))
+		return json_string(words);
 	return json_string(
 	    log_escape(escaped, sizeof(escaped), words, strlen(words)));
 }
@@ -160,8 +159,8 @@ destination_json(const struct destination *destination)
 
 	destination_describe(destination, &info);
 	destination_each_tunnel(destination, add_tunnel, tunnels);
-	return json_pack("{s:s, s:s, s:o, s:I, s:I, s:o, s:o, s:o}",
-	    "destination", info.destination, "state",
+	return json_pack("{s:o, s:s, s:o, s:I, s:I, s:o, s:o, s:o}",
+	    "destination", text(info.destination), "state",
 	    reconnect_state_name(info.link.state), "seconds",
 	    seconds(info.link.ms), "losses", (json_int_t)info.link.losses,
 	    "links", (json_int_t)info.link.links, "round_trip",

@@ -176,6 +176,24 @@ log_utf8_letter(const uint8_t *bytes, size_t len)
 	return point >= least[n] && log_is_letter(point) ? n : 0;
 }
 
+bool
+log_is_plain(const char *text, bool controls)
+{
+	const uint8_t *bytes = (const uint8_t *)text;
+	size_t len = strlen(text);
+
+	while (len > 0) {
+		bool ascii = *bytes < 0x7f && (*bytes >= ' ' || controls);
+		size_t n = ascii ? 1 : log_utf8_letter(bytes, len);
+
+		if (n == 0)
+			return false;
+		bytes += n;
+		len -= n;
+	}
+	return true;
+}
+
 /* Escapes what begins at bytes into piece; returns how many it took. */
 static size_t
 log_escape_one(char piece[5], const uint8_t *bytes, size_t len)

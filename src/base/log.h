@@ -7,6 +7,7 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum log_level {
@@ -61,5 +62,9 @@ void log_forget_journal(void);
  * ends in "...".  Trailing CR and LF are dropped.  Returns text.
  */
 const char *log_escape(char *text, size_t size, const void *bytes, size_t len);
+
+/* Would that keep all of it, however long, but for backslashes?  controls: and
+ * but for those of ASCII, which JSON escapes itself. */
+bool log_is_plain(const char *text, bool controls);
 
 #endif

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 
 /* An answer that takes longer is none. */
 #define ASK_TIME_OUT_MS 30000
@@ -207,7 +208,11 @@ ask(struct asked *asked, json_t *request, char why[ASK_WHY_MAX])
 	error = json_string_value(json_object_get(answer, "error"));
 	if (error == NULL)
 		return answer;
-	snprintf(why, ASK_WHY_MAX, "%s", error);
+	/* Whoever answers may be anybody. */
+	if (strlen(error) < ASK_WHY_MAX && log_is_plain(error, false))
+		snprintf(why, ASK_WHY_MAX, "%s", error);
+	else
+		log_escape(why, ASK_WHY_MAX, error, strlen(error));
 	json_decref(answer);
 	return NULL;
 }

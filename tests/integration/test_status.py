@@ -227,6 +227,8 @@ def test_credentials(two):
     (b'{"do": "end"}\n', "there is no such session"),
     (b'{"do": "end", "session": 99}\n', "there is no such session"),
     (b'{"do": "stop", "tunnel": "mill"}\n', "no tunnel mill is running"),
+    (b'{"do": "stop", "tunnel": 5}\n', "the name of a tunnel is a text"),
+    (b'{"do": "drain", "tunnel": null}\n', "the name of a tunnel is a text"),
     (b'{"do": "reload", "tunnel": "mill"}\n', None),
     pytest.param(b"{" + b" " * 100_000 + b"}\n", "that is no JSON",
                  id="long"),
@@ -254,6 +256,38 @@ def test_many(two):
         stderr=subprocess.DEVNULL,
         env={**os.environ, "XDG_RUNTIME_DIR": two.dir}).returncode == 0,
         "served again")
+
+
+def test_long_answer(start_culvert, ns):
+    """One that waits for its reader; names of peers do not make it endless."""
+    with scripted.server(ns) as listener, contextlib.ExitStack() as stack:
+        one = start_culvert(f"0:127.0.0.1:{listener.port}")
+        for _ in range(100):
+            client = stack.enter_context(scripted.client(*one.listeners[0]))
+            server = stack.enter_context(listener.accept())
+            server.reply("220 x")
+            client.expect("220")
+            client.send(b"USER " + b"\x01" * 8000 + b"\r\n")
+            server.read_line()
+            server.reply("230 x")
+            client.expect("230")
+        assert len(run(one, "status", "--json")) < 200_000
+        sock, _ = sock_of(one)
+        with sock, sock.makefile("r") as file:
+            sock.sendall(b'{"do": "status"}\n' * 50)
+            for _ in range(50):
+                assert json.loads(file.readline())["sessions"] == 100
+
+
+def test_half_closed(two):
+    """Who has ended its direction has the answer all the same."""
+    for request in b'{"do": "status"}\n', b'{"do": "reload"}\n':
+        sock, _ = sock_of(two)
+        with sock, sock.makefile("r") as file:
+            sock.sendall(request)
+            sock.shutdown(socket.SHUT_WR)
+            assert "error" not in json.loads(file.readline())
+            assert file.readline() == ""
 
 
 # ---- orders ----
@@ -317,6 +351,20 @@ def test_stop_the_last(two):
     run(two, "stop", "bank")
     assert two.process.wait() == 0
     assert "no tunnel is left" not in two.output
+
+
+def test_stop_no_text(two):
+    """A name that cannot be sent is no order to all."""
+    assert "no tunnel can have such a name" in \
+        run(two, "stop", b"\xff", status=1)
+    assert len(tunnels_of(two)) == 2
+
+
+def test_reload_no_text(two):
+    """What is wrong is said, whatever bytes it quotes."""
+    two.path.write_bytes(b"[tunnel plant]\nL = 0:h:21\nn\xff\x1bn = 1\n")
+    said = run(two, "reload", status=1)
+    assert 'there is no "n\\xff\\x1bn"' in said, said
 
 
 def test_reload(two, sshd, ftp_server, conf):

@@ -239,6 +239,22 @@ test_limit_not_reached(void **state)
 	assert_string_equal(capture.text, "");
 }
 
+static void
+test_plain(void **state)
+{
+	(void)state;
+	assert_true(log_is_plain("", false));
+	assert_true(log_is_plain("a\\b ~ \xc3\xbc \xf0\x9f\x98\x80", false));
+	assert_false(log_is_plain("a\tb", false));
+	assert_true(log_is_plain("a\tb\033\\", true));
+	for (int controls = 0; controls < 2; controls++) {
+		assert_false(log_is_plain("\x7f", controls));
+		assert_false(log_is_plain("\xc2\x9b", controls)); /* CSI */
+		assert_false(log_is_plain("\xe2\x80\xae", controls));
+		assert_false(log_is_plain("caf\xe9", controls));
+	}
+}
+
 int
 main(void)
 {
@@ -247,6 +263,7 @@ main(void)
 		cmocka_unit_test(test_escape_cut),
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_long_line),
+		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_limit_not_reached),
 	};

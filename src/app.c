@@ -36,6 +36,8 @@
 static void
 let_go(struct app *app)
 {
+	/* Whatever is wanted from here on comes too late. */
+	app->stopping = true;
 	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
 		if (app->destinations[i] != NULL)
 			destination_let_go(app->destinations[i]);

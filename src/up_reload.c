@@ -240,10 +240,15 @@ on_read(void *ctx, const char *bytes, size_t len)
 	struct up *up = ctx;
 	struct loaded *loaded;
 	char why[SETTINGS_WHY_MAX];
+	bool again = up->again;
 
 	up->reading = false;
-	if (up->app->stopping || up->app->draining)
+	if (up->app->stopping || up->app->draining) {
+		if (!up->app->stopping)
+			notify_send(&up->app->notify, "READY=1");
+		app_reloaded(up->app, "it is ending");
 		return;
+	}
 	loaded = take(bytes, len, why);
 	if (loaded != NULL) {
 		up_ask_nobody(&loaded->config);
@@ -254,9 +259,12 @@ on_read(void *ctx, const char *bytes, size_t len)
 	}
 	notify_send(&up->app->notify, "READY=1");
 	app_show_status(up->app);
-	app_reloaded(up->app, loaded != NULL ? NULL : why);
-	if (up->again && !read_file(up, why, sizeof(why)))
+	/* Of two at a time, both hear how the second has ended. */
+	if (again && read_file(up, why, sizeof(why)))
+		return;
+	if (again)
 		log_err("%s", why);
+	app_reloaded(up->app, loaded != NULL && !again ? NULL : why);
 }
 
 /* ---- orders ---- */

@@ -7,6 +7,7 @@ import pytest
 
 import scripted
 from process import until
+from test_status import run
 from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
 from transfer import Ftp
 
@@ -124,6 +125,20 @@ def test_moved(conf, sshd, start_sshd, ftp_server, start_up, tmp):
     fetch(one, 1, ftp_server, tmp.name)
     until(lambda: len(one.all_ssh()) == 1 and one.all_ssh() != before,
           "the ssh of before ends")
+
+
+def test_too_late(conf, sshd, ftp_server, start_up):
+    """The last tunnel was stopped; a client that hears of it still lingers."""
+    one = start_up(conf(plant=to(sshd, ftp_server, "on-demand = yes")), "--all")
+    with Ftp(At(one, 0), ftp_server) as ftp:
+        control = os.path.join(one.dir, os.listdir(one.dir)[0], "control")
+        run(one, "stop", "plant")
+        ftp.control.expect("421")
+        until(lambda: not os.path.exists(control), "nothing is left to do")
+        for _ in range(3):
+            one.process.send_signal(signal.SIGHUP)
+    assert one.process.wait() == 0
+    assert "read again" not in one.output
 
 
 @pytest.mark.parametrize("wrong, words", [

@@ -230,10 +230,13 @@ on_log_opened(void *ctx, int fd)
 		log_err("cannot open the transfer log %s again: %s; going on "
 			"with the one that is open",
 		    app->options->transfer_log, strerror(-fd));
-		return;
+	} else {
+		transfer_log_use(app->transfer_log, fd);
+		log_verbose("opened the transfer log again");
 	}
-	transfer_log_use(app->transfer_log, fd);
-	log_verbose("opened the transfer log again");
+	/* It may have been renamed once more since. */
+	if (app->reopen)
+		app_reopen(app);
 }
 
 void
@@ -246,6 +249,7 @@ app_reopen(struct app *app)
 		return;
 	}
 	err = monitor_open_log(app->monitor, on_log_opened, app);
+	app->reopen = err == -EBUSY;
 	if (err != 0 && err != -EBUSY)
 		log_err("cannot open the transfer log again: %s",
 		    strerror(-err));

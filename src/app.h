@@ -50,6 +50,7 @@ struct app {
 	struct net *net;
 	struct window_budget budget;
 	struct transfer_log *transfer_log; /* or NULL */
+	bool reopen; /* asked for while it was being opened again */
 	struct side *near;
 	struct tunnel_count count;
 	size_t n_running; /* destinations that have not ended */

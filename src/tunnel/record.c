@@ -34,13 +34,11 @@ static json_t *
 json_text(const char *text)
 {
 	char escaped[LOG_ESCAPED_MAX];
-	json_t *json;
 
 	if (text == NULL)
 		return json_null();
-	json = json_string(text);
-	if (json != NULL)
-		return json;
+	if (log_is_plain(text, true))
+		return json_string(text);
 	return json_string(
 	    log_escape(escaped, sizeof(escaped), text, strlen(text)));
 }

@@ -26,8 +26,9 @@ struct record {
 
 /*
  * One JSON object in one line (RFC 8259), its newline included, of *ret_len
- * bytes.  Bytes of peers that are no UTF-8 are as in the log ("\xe9"); then
- * path_hex has them all.  Heap memory, or NULL when out of it.
+ * bytes.  Texts of peers that are no UTF-8, or do something to a terminal,
+ * are as in the log ("\xe9"); then path_hex has all of the path.  Heap memory,
+ * or NULL when out of it.
  */
 char *record_json(const struct record *record, size_t *ret_len);
 

@@ -182,17 +182,19 @@ def test_translated(log, start_logged, ftp_server, tmp):
 
 
 def test_name_of_bytes(log, ns, session):
-    """A name that is no UTF-8, and one that would end the line."""
+    """No UTF-8; what would end the line; what a terminal would act upon."""
     one = session(options=["--transfer-log", str(log.path)])
-    for name in (b"caf\xe9", "ü\"\\\x01".encode()):
+    for name in (b"caf\xe9", "ü\"\\\x01".encode(), b"a\xc2\x9b2J"):
         one.client.send(b"RETR " + name + b"\r\n")
         one.server.read_line()
         one.server.reply("550 no")
         one.client.expect("550")
-    first, second = log.records(2)
+    first, second, third = log.records(3)
     assert first["path"] == "caf\\xe9"
     assert bytes.fromhex(first["path_hex"]) == b"caf\xe9"
     assert second["path"] == "ü\"\\\x01" and "path_hex" not in second
+    assert third["path"] == "a\\xc2\\x9b2J"
+    assert bytes.fromhex(third["path_hex"]) == b"a\xc2\x9b2J"
 
 
 def test_named_tunnel(log, conf, sshd, ftp_server, start_up, tmp):
@@ -262,6 +264,22 @@ def test_rotation(log, start_logged, ftp_server, tmp):
         fetch(ftp, ftp_server, tmp)
         log.records(1)
         assert len(old.read_text().splitlines()) == 2
+
+
+def test_rotation_twice(log, start_logged, ftp_server, tmp):
+    """Asked for again before the first time is over: it is done again."""
+    one = start_logged("-v")
+    with Ftp(one, ftp_server) as ftp:
+        os.kill(one.monitor, signal.SIGSTOP)
+        one.process.send_signal(signal.SIGUSR2)
+        fetch(ftp, ftp_server, tmp)
+        one.process.send_signal(signal.SIGUSR2)
+        fetch(ftp, ftp_server, tmp)
+        os.kill(one.monitor, signal.SIGCONT)
+        until(lambda: one.output.count("opened the transfer log again") == 2,
+              "it is opened twice")
+        fetch(ftp, ftp_server, tmp)
+    log.records(3)
 
 
 def test_rotation_fails(log, start_logged, ftp_server, tmp):

@@ -86,15 +86,27 @@ activation_find(struct activation *activation, const struct addr *at, bool dual)
 {
 	for (size_t i = 0; i < activation->n; i++) {
 		const struct addr *has = &activation->sockets[i].at;
+		int fd;
 
-		if (has->port != at->port ||
+		if (activation->sockets[i].taken || has->port != at->port ||
 		    !(addr_same_ip(has, at) ||
 			(dual && addr_is_any(has) && addr_is_any(at))))
 			continue;
+		fd = fcntl(activation->sockets[i].fd, F_DUPFD_CLOEXEC, 0);
 		activation->sockets[i].used = true;
-		return fcntl(activation->sockets[i].fd, F_DUPFD_CLOEXEC, 0);
+		activation->sockets[i].taken = fd >= 0;
+		return fd;
 	}
 	return -1;
+}
+
+void
+activation_give_back(struct activation *activation, const struct addr *at)
+{
+	for (size_t i = 0; i < activation->n; i++)
+		if (activation->sockets[i].at.port == at->port &&
+		    addr_same_ip(&activation->sockets[i].at, at))
+			activation->sockets[i].taken = false;
 }
 
 const struct addr *

@@ -16,7 +16,8 @@ struct activation {
 	struct {
 		int fd;
 		struct addr at;
-		bool used; /* some time */
+		bool used;  /* some time */
+		bool taken; /* now */
 	} sockets[LIMIT_ACTIVATED];
 	size_t n;
 };
@@ -32,11 +33,15 @@ int activation_take(struct activation *activation, char *why, size_t why_size);
 /*
  * A descriptor, the caller's, of the one that listens at *at.  dual: "::"
  * stands for all addresses, as 0.0.0.0 does where nothing has "::".  -1: there
- * is none, or -EMFILE and the like.  The first always keeps one itself, so that
- * it can be asked for again.
+ * is none that nobody else has, or no descriptor is left.  The first always
+ * keeps one itself, so that it can be asked for again.
  */
 int activation_find(struct activation *activation, const struct addr *at,
     bool dual);
+
+/* Whoever had the one that listens at *at, if there is one, has closed his
+ * descriptor. */
+void activation_give_back(struct activation *activation, const struct addr *at);
 
 /* One that nobody has asked for, or NULL. */
 const struct addr *activation_unused(const struct activation *activation);

@@ -228,6 +228,8 @@ tunnel_address(const struct tunnel *tunnel, char *text, size_t size)
 	*text = '\0';
 	if (tunnel->options.remote)
 		snprintf(text, size, "%s", format_one(tunnel, &at, one));
+	else if (tunnel->n_listeners == 0)
+		snprintf(text, size, "%s", tunnel->stood);
 	for (size_t i = 0; i < tunnel->n_listeners && len < size; i++) {
 		at = net_listener_addr(tunnel->listeners[i]);
 		len += (size_t)snprintf(text + len, size - len, "%s%s",
@@ -288,6 +290,21 @@ const struct tunnel_stats *
 tunnel_stats(const struct tunnel *tunnel)
 {
 	return &tunnel->stats;
+}
+
+void
+tunnel_inherit(struct tunnel *tunnel, const struct tunnel *from)
+{
+	struct tunnel_stats *to = &tunnel->stats;
+
+	to->sessions += from->stats.sessions;
+	for (int i = 0; i < REFUSALS; i++)
+		to->refusals[i] += from->stats.refusals[i];
+	for (int i = 0; i < INFO_DIRECTIONS; i++) {
+		to->bytes[i] += from->stats.bytes[i];
+		for (int j = 0; j < INFO_OUTCOMES; j++)
+			to->transfers[i][j] += from->stats.transfers[i][j];
+	}
 }
 
 void

@@ -72,12 +72,16 @@ typedef void tunnel_started_cb(void *ctx, struct tunnel *tunnel,
 void tunnel_start(struct tunnel *tunnel, tunnel_started_cb *started, void *ctx);
 
 /* "127.0.0.1:2121", several joined by " and "; once started, with the port
- * that was chosen.  Returns text. */
+ * that was chosen; of one that takes no clients any more, where it was.
+ * Returns text. */
 const char *tunnel_address(const struct tunnel *tunnel, char *text,
     size_t size);
 
 /* What it has counted; its own. */
 const struct tunnel_stats *tunnel_stats(const struct tunnel *tunnel);
+
+/* From now on it has counted what that one has, too, which is about to go. */
+void tunnel_inherit(struct tunnel *tunnel, const struct tunnel *from);
 
 /* How many clients wait for the link. */
 size_t tunnel_waiting(const struct tunnel *tunnel);

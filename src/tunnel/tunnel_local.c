@@ -199,9 +199,21 @@ listen_one(struct tunnel *tunnel, const struct addr *at, bool dual,
 		return net_listen(options->net, at, dual, on_accept, tunnel,
 		    ret_err);
 	listener = net_listen_fd(options->net, fd, on_accept, tunnel, ret_err);
-	if (listener == NULL)
+	if (listener == NULL) {
 		close(fd);
+		activation_give_back(options->activation, at);
+	}
 	return listener;
+}
+
+static void
+unlisten_one(struct tunnel *tunnel, struct net_listener *listener)
+{
+	struct addr at = net_listener_addr(listener);
+
+	net_listener_close(listener);
+	if (tunnel->options.activation != NULL)
+		activation_give_back(tunnel->options.activation, &at);
 }
 
 static int
@@ -334,7 +346,9 @@ tunnel_waiting(const struct tunnel *tunnel)
 void
 tunnel_local_close(struct tunnel *tunnel, const char *why)
 {
+	if (tunnel->n_listeners > 0)
+		tunnel_address(tunnel, tunnel->stood, sizeof(tunnel->stood));
 	while (tunnel->n_listeners > 0)
-		net_listener_close(tunnel->listeners[--tunnel->n_listeners]);
+		unlisten_one(tunnel, tunnel->listeners[--tunnel->n_listeners]);
 	tunnel_local_down(tunnel, why);
 }

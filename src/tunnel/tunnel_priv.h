@@ -36,6 +36,7 @@ struct tunnel {
 	/* A local tunnel's. */
 	struct net_listener *listeners[TUNNEL_LISTENERS_MAX];
 	size_t n_listeners;
+	char stood[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX]; /* where they were */
 	bool exposed; /* an address was beyond loopback, and no --allow */
 	TAILQ_HEAD(, tunnel_waiting) waiting;
 

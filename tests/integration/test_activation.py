@@ -274,3 +274,26 @@ def test_no_journal(tmp, conf, sshd, ftp_server, start_with, start_up):
     path = conf(plant=to(sshd, ftp_server))
     start_with(path, "plant", journal=tmp / "empty")
     start_up(path, "plant", env={"JOURNAL_STREAM": "1:1"})
+
+
+def test_two_tunnels_of_one(conf, sshd, ftp_server, listening, start_with):
+    """A socket is one tunnel's: the second one is told, as without systemd."""
+    sock = listening()
+    lines = at(sock, sshd, ftp_server)
+    one = start_with(conf(plant=lines, bank=lines), "--all", sockets=[sock],
+                     listeners=0)
+    assert one.process.wait() == 1
+    one.wait_log("cannot listen on .*: Address already in use")
+
+
+def test_taken_again(conf, sshd, ftp_server, listening, start_with, tmp):
+    """A tunnel that has changed has the same socket again."""
+    sock = listening()
+    lines = at(sock, sshd, ftp_server)
+    one = start_with(conf(plant=lines), "--all", sockets=[sock])
+    for number in range(1, 4):
+        conf(plant=[*lines, f"max-data = {number}"])
+        mark = one.mark()
+        one.process.send_signal(signal.SIGHUP)
+        one.wait_log("1 gone, 1 new", start=mark)
+        fetch(one, 0, ftp_server, tmp.name)

@@ -14,7 +14,8 @@ import pytest
 import culvert
 import scripted
 from process import FAILSAFE, until
-from test_status import download
+from test_reload import port, reload, with_port  # noqa: F401
+from test_status import download, run
 from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
 from transfer import Ftp
 
@@ -277,3 +278,30 @@ def test_dashboard(two, path):
         for group in re.findall(r"by \(([^)]*)\)", expr):
             assert set(group.split(", ")) <= labels
     assert two.alive()
+
+
+def test_changed(path, conf, sshd, ftp_server, start_up, port, tmp):
+    """A reload: the tunnel that goes and the one that comes are one row, and
+    nothing that it has counted is lost."""
+    lines = with_port(to(sshd, ftp_server), port)
+    metrics = [f"metrics = unix:{path}"]
+    one = start_up(conf(metrics, plant=lines), "--all")
+    fetch(one, 0, ftp_server, tmp.name)
+    conf(metrics, plant=[*lines, "max-data = 1"])
+
+    def count():
+        samples = values(path)
+        assert not any('listening=""' in sample for sample in samples)
+        return (sum_of(samples, "sessions_total", tunnel="plant"),
+                sum_of(samples, "transfers_total", outcome="complete"))
+
+    with download(At(one, 0), ftp_server, tmp, 3_000_000) as (ftp, data):
+        reload(one, "0 tunnels as before, 1 gone, 1 new")
+        assert count() == (2, 1)
+        data.read_all()
+        ftp.control.expect("226")
+    fetch(one, 0, ftp_server, tmp.name)
+    until(lambda: sum_of(values(path), "sessions") == 0, "no session")
+    until(lambda: json.loads(run(one, "status", "--json"))["destinations"][0][
+        "tunnels"][1:] == [], "the one of before has gone")
+    assert count() == (3, 3)

@@ -210,9 +210,11 @@ engine_attach_report(struct engine *engine, const char *name, const char *why,
 	queued = &engine->actions[engine->n_actions - 1];
 	queued->why_at = buf_len(&engine->out);
 	queued->user_at = queued->why_at + strlen(why) + 1;
-	if (buf_append(&engine->out, why, strlen(why) + 1) != 0 ||
-	    buf_append(&engine->out, user, strlen(user) + 1) != 0)
-		engine->failed = true;
+	if (buf_append(&engine->out, why, strlen(why) + 1) == 0 &&
+	    buf_append(&engine->out, user, strlen(user) + 1) == 0)
+		return;
+	queued->action.len = 0;
+	engine->failed = true;
 }
 
 void
@@ -276,11 +278,23 @@ engine_logf(struct engine *engine, enum engine_level level, const char *format,
 
 /* ---- what comes out ---- */
 
+/* Those that were sent behind the one that has been told. */
+static void
+report_unanswered(struct engine *engine)
+{
+	struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending_is_transfer(pending))
+			report_end(engine, pending, pending->data, 0, 0);
+}
+
 static void
 end(struct engine *engine)
 {
 	struct data *data;
 
+	report_unanswered(engine);
 	for (data = engine->data; data < engine->data + LIMIT_SESSION_DATA;
 	     data++)
 		if (data->state != DATA_FREE)
@@ -486,10 +500,11 @@ engine_next(struct engine *engine, struct engine_action *ret)
 		ret->bytes = buf_bytes(&engine->out) + queued->at;
 	if (ret->type == ENGINE_REPORT || ret->type == ENGINE_BEGIN) {
 		const char *texts = (const char *)buf_bytes(&engine->out);
+		bool whole = ret->len > 0; /* there was memory for it */
 
-		ret->report.name = (const char *)ret->bytes;
-		ret->report.why = texts + queued->why_at;
-		ret->report.user = texts + queued->user_at;
+		ret->report.name = whole ? (const char *)ret->bytes : "";
+		ret->report.why = whole ? texts + queued->why_at : "";
+		ret->report.user = whole ? texts + queued->user_at : "";
 	}
 	return true;
 }

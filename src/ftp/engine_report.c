@@ -166,6 +166,10 @@ describe(const struct engine *engine, const struct pending *transfer,
 	ret->framed = engine->mode_block;
 	if (data == NULL)
 		return;
+	/* A data connection that block mode has kept. */
+	ret->framed |=
+	    data_relayed(data, ENGINE_CLIENT) != data->bytes[ENGINE_CLIENT] ||
+	    data_relayed(data, ENGINE_SERVER) != data->bytes[ENGINE_SERVER];
 	ret->client = client_way(data);
 	ret->server = server_way(data);
 }

@@ -52,7 +52,7 @@ real(const json_t *json, const char *key)
 	return json_number_value(json_object_get(json, key));
 }
 
-/* Escaped again: whoever answers may be anybody. */
+/* Escaped, unless it is so already: whoever answers may be anybody. */
 static const char *
 words(const json_t *json, const char *key, char text[LOG_ESCAPED_MAX])
 {
@@ -60,7 +60,20 @@ words(const json_t *json, const char *key, char text[LOG_ESCAPED_MAX])
 
 	if (value == NULL)
 		value = "";
-	return log_escape(text, LOG_ESCAPED_MAX, value, strlen(value));
+	if (strlen(value) >= LOG_ESCAPED_MAX || !log_is_plain(value, false))
+		return log_escape(text, LOG_ESCAPED_MAX, value, strlen(value));
+	return strcpy(text, value);
+}
+
+/* No more than room bytes of it, in whole letters. */
+static void
+cut_text(char *text, size_t room)
+{
+	if (strlen(text) <= room)
+		return;
+	while (room > 0 && ((unsigned char)text[room] & 0xc0) == 0x80)
+		room--;
+	text[room] = '\0';
 }
 
 static bool
@@ -165,24 +178,25 @@ show_transfer(const struct show *show, const json_t *session,
 	char path[LOG_ESCAPED_MAX], verb[LOG_ESCAPED_MAX], bar[BAR_MAX + 4];
 	char done[32], all[32], speed[32], left[32];
 	double rate = rate_of(show, session, transfer);
-	double at =
-	    (double)(number(transfer, "offset") + number(transfer, "bytes"));
+	/* An offset may be as large as there are numbers (REST). */
+	double at = (double)number(transfer, "offset") +
+	    (double)number(transfer, "bytes");
 	double size = (double)number(transfer, "size");
-	double share = size > 0 && at < size ? at / size : 1;
+	double share = size <= 0 || at > size ? 1 : at > 0 ? at / size : 0;
 	/* In a narrow window the numbers are worth more than the name. */
-	int room = show->columns > 90 ? (int)show->columns - 82 : 16;
+	size_t room = show->columns > 90 ? show->columns - 82 : 16;
 
 	words(transfer, "path", path);
+	cut_text(path, room);
 	words(transfer, "verb", verb);
 	if (!json_is_integer(json_object_get(transfer, "size"))) {
-		say(show, 0, "      %s %.*s  %s  %s/s", verb, room, path,
+		say(show, 0, "      %s %s  %s  %s/s", verb, path,
 		    bytes_text(at, done), bytes_text(rate, speed));
 		return;
 	}
-	say(show, 0, "      %s %.*s  %3.0f %% %s%s of %s  %s/s  %s left", verb,
-	    room, path, share * 100, bar_text(show, share, bar),
-	    bytes_text(at, done), bytes_text(size, all),
-	    bytes_text(rate, speed),
+	say(show, 0, "      %s %s  %3.0f %% %s%s of %s  %s/s  %s left", verb,
+	    path, share * 100, bar_text(show, share, bar), bytes_text(at, done),
+	    bytes_text(size, all), bytes_text(rate, speed),
 	    rate > 0 ? time_text((size - at) / rate, left) : "?");
 }
 

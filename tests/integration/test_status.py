@@ -183,6 +183,28 @@ def test_peers_bytes(start_culvert, ns):
             assert "\x1b" not in run(one, "status", "--json")
 
 
+def test_names_and_numbers(session):
+    """Of a name whole letters, escaped once; the largest offset there is."""
+    one = session()
+    name = "ü" * 60
+    for path, shown in ((name.encode(), "ü" * 59),
+                        (b"x" + name.encode(), "x" + "ü" * 58),
+                        (b"a\\b\xff", "a\\x5cb\\xff"),
+                        (b"a\\b", "a\\b")):
+        one.client.command("REST 9223372036854775807")
+        one.server.read_command("REST")
+        one.server.reply("350 x")
+        one.client.expect("350")
+        one.client.send(b"RETR " + path + b"\r\n")
+        one.server.read_line()
+        one.server.reply("150 x")
+        one.client.expect("150")
+        said = run(one.culvert, "status")
+        assert f"\n      RETR {shown}  9223372.0 TB  0 B/s\n" in said
+        one.server.reply("226 x")
+        one.client.expect("226")
+
+
 # ---- the socket ----
 
 def sock_of(one):

@@ -394,10 +394,11 @@ start(struct app *app, const struct app_owner *owner)
 		return false;
 	if (!open_metrics(app))
 		return false;
-	app->control = control_open(app);
 	if (!owner->fill(owner->ctx, app) || !check_activation(app) ||
 	    !drop_privileges(app))
 		return false;
+	/* The user's own, whom it is to let in. */
+	app->control = control_open(app);
 	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
 		if (app->destinations[i] != NULL &&
 		    !app_start(app, app->destinations[i]))

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -13,6 +14,8 @@ import pytest
 import culvert
 import scripted
 from process import FAILSAFE, Process, until
+from servers import NOBODY
+from test_confine import as_nobody  # noqa: F401
 from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
 from transfer import Ftp
 
@@ -237,6 +240,21 @@ def test_credentials(two):
         stderr=subprocess.STDOUT, text=True, timeout=FAILSAFE)
     assert done.returncode == 1
     os.chmod(os.path.dirname(path), 0o700)
+
+
+def test_user(as_nobody, ftp_server):
+    """With --user it is that user's, who can see it; root can by -S."""
+    one = as_nobody(f"0:127.0.0.1:{ftp_server.port}")
+    path, = pathlib.Path(one.dir).glob("culvert.*/control")
+    assert (path.stat().st_uid, path.stat().st_mode & 0o777) == \
+        (NOBODY, 0o600)
+    done = subprocess.run(
+        ["setpriv", "--reuid", str(NOBODY), "--clear-groups", "--regid",
+         str(NOBODY), culvert.PROGRAM, "status"], stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=FAILSAFE,
+        env={**os.environ, "XDG_RUNTIME_DIR": one.dir})
+    assert done.returncode == 0 and "listening on" in done.stdout, done.stdout
+    assert "listening on" in run(one, "status", "-S", str(path))
 
 
 @pytest.mark.parametrize("request_, answer", [

@@ -67,6 +67,7 @@ bool destination_start(struct destination *destination);
 /* What is to be seen of it from outside. */
 struct destination_info {
 	const char *destination; /* as it was given */
+	bool leaving;		 /* nobody wants it any more */
 	struct reconnect_info link;
 };
 

@@ -8,6 +8,7 @@ destination_describe(const struct destination *destination,
     struct destination_info *ret)
 {
 	ret->destination = destination->options->destination;
+	ret->leaving = destination->leaving;
 	reconnect_describe(destination->reconnect, &ret->link);
 }
 

@@ -27,7 +27,7 @@ struct tunnel_row {
 struct destination_row {
 	char labels[LABELS_MAX];
 	struct reconnect_info link;
-	bool up;
+	bool up, down; /* one of them is */
 };
 
 struct rows {
@@ -165,6 +165,7 @@ add_destination(struct rows *rows, const struct destination *destination)
 	row = destination_row(rows, labels);
 	if (row != NULL) {
 		row->up |= info.link.state == RECONNECT_UP;
+		row->down |= info.link.state != RECONNECT_UP && !info.leaving;
 		row->link.losses += info.link.losses;
 		row->link.links += info.link.links;
 		if (info.link.round_trip_us > 0)
@@ -270,7 +271,7 @@ static void
 put_links(FILE *file, const struct rows *rows)
 {
 	PUT_DESTINATIONS(file, rows, "link_up", "gauge",
-	    "Whether the SSH connection stands.", row->up);
+	    "Whether the SSH connection stands.", row->up && !row->down);
 	PUT_DESTINATIONS(file, rows, "links", "gauge",
 	    "SSH connections to the destination now.", row->link.links);
 	PUT_DESTINATIONS(file, rows, "link_losses_total", "counter",

@@ -305,3 +305,16 @@ def test_changed(path, conf, sshd, ftp_server, start_up, port, tmp):
     until(lambda: json.loads(run(one, "status", "--json"))["destinations"][0][
         "tunnels"][1:] == [], "the one of before has gone")
     assert count() == (3, 3)
+
+
+def test_two_of_one_name(path, conf, sshd, ftp_server, start_up):
+    """Of destinations with one name, one that is down is not hidden."""
+    metrics = [f"metrics = unix:{path}"]
+    one = start_up(conf(metrics, plant=to(sshd, ftp_server),
+                        bank=to(sshd, ftp_server, "ssh = /bin/false",
+                                "retry = forever")), "--all")
+    assert sum_of(values(path), "link_up") == 0
+    assert sum_of(values(path), "links") == 1
+    conf(metrics, plant=to(sshd, ftp_server))
+    reload(one, "1 tunnel as before, 1 gone, 0 new")
+    assert sum_of(values(path), "link_up", destination="files.test") == 1

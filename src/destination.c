@@ -203,13 +203,15 @@ destination_sweep(struct destination *destination)
 		destination->leaving = true;
 		reconnect_stop(destination->reconnect);
 	}
-	return more || (destination->leaving && !destination->ended);
+	return more ||
+	    (destination->leaving && !destination_is_gone(destination));
 }
 
 bool
 destination_is_gone(const struct destination *destination)
 {
-	return destination->ended && TAILQ_EMPTY(&destination->entries);
+	return destination->ended && TAILQ_EMPTY(&destination->entries) &&
+	    links_are_over(destination->links);
 }
 
 bool

@@ -102,7 +102,7 @@ bool destination_is_usable(const struct destination *destination);
  * is still to go. */
 bool destination_sweep(struct destination *destination);
 
-/* Has it ended, with no entry left?  Then it is to be freed. */
+/* Has it ended, with no entry and no ssh left?  Then it is to be freed. */
 bool destination_is_gone(const struct destination *destination);
 
 /* Do any of its clients come by the SSH connection (-R)? */

@@ -318,12 +318,18 @@ link_stop(struct link *link)
 	}
 }
 
+bool
+link_is_over(const struct link *link)
+{
+	return link->state == LINK_NEW || link->state == LINK_DOWN;
+}
+
 void
 link_free(struct link *link)
 {
 	if (link == NULL)
 		return;
-	assert(link->state == LINK_NEW || link->state == LINK_DOWN);
+	assert(link_is_over(link));
 	defaults_free(link->defaults);
 	nodelay_free(link->nodelay);
 	requests_free(link->requests);

@@ -108,7 +108,10 @@ const char *link_ciphers(const struct link *link);
 /* The time-outs that it asks ssh for (enum link_timeout), once it was up. */
 unsigned link_timeouts(const struct link *link);
 
-/* Only after down(), or when never started.  NULL is allowed. */
+/* Has down() been called, or was it never started? */
+bool link_is_over(const struct link *link);
+
+/* Only when it is over.  NULL is allowed. */
 void link_free(struct link *link);
 
 /*

@@ -372,6 +372,16 @@ links_stop(struct links *links)
 	}
 }
 
+bool
+links_are_over(const struct links *links)
+{
+	for (size_t i = 0; i < links->options.max; i++)
+		if (links->places[i].link != NULL &&
+		    !link_is_over(links->places[i].link))
+			return false;
+	return true;
+}
+
 static void
 on_freed(uv_handle_t *handle)
 {

@@ -53,9 +53,12 @@ void links_expect_stop(struct links *links);
 /* Stops all, also those that are being opened; no other one is opened. */
 void links_stop(struct links *links);
 
+/* Does no ssh of theirs run?  The first one may end before others. */
+bool links_are_over(const struct links *links);
+
 /*
- * Only when no ssh of theirs runs, as is so once the loop has run dry; what
- * keeps the memory is left to the loop.  NULL is allowed.
+ * Only when they are over, as is so once the loop has run dry; what keeps the
+ * memory is left to the loop.  NULL is allowed.
  */
 void links_free(struct links *links);
 

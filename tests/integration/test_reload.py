@@ -127,6 +127,29 @@ def test_moved(conf, sshd, start_sshd, ftp_server, start_up, tmp):
           "the ssh of before ends")
 
 
+def test_several_links(conf, sshd, start_sshd, ftp_server, start_up, tmp):
+    """A destination with several ssh goes when the last of them has ended."""
+    plant = to(start_sshd(), ftp_server, "links = 2")
+    path = conf(plant=plant, bank=to(sshd, ftp_server))
+    (ftp_server.root / tmp.name / "file").write_bytes(b"x" * 50_000_000)
+    one = start_up(path, "--all", listeners=2)
+    number = int(": plant: " not in one.output.split("listening on")[0])
+    with Ftp(At(one, number), ftp_server) as first, \
+            Ftp(At(one, number), ftp_server) as second:
+        before = one.all_ssh()
+        for ftp in first, second:
+            ftp.begin("passive", f"RETR {tmp.name}/file", rcvbuf=10000)
+        until(lambda: len(one.all_ssh()) == 3, "one more ssh")
+        further, = set(one.all_ssh()) - set(before)
+        until(lambda: run(one, "status").count("2 SSH connections"), "it is up")
+        os.kill(further, signal.SIGSTOP)
+        conf(bank=to(sshd, ftp_server))
+        reload(one, "1 tunnel as before, 1 gone, 0 new")
+    until(lambda: len(one.all_ssh()) == 1, "all of them have ended")
+    run(one, "status")
+    fetch(one, 1 - number, ftp_server, tmp.name)
+
+
 def test_too_late(conf, sshd, ftp_server, start_up):
     """The last tunnel was stopped; a client that hears of it still lingers."""
     one = start_up(conf(plant=to(sshd, ftp_server, "on-demand = yes")), "--all")

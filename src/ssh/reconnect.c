@@ -260,6 +260,7 @@ on_down(void *ctx, bool was_up, const char *why)
 	case RECONNECT_CLOSING:
 		reconnect->why[0] = '\0';
 		reconnect->state = RECONNECT_RESTING;
+		reconnect->down_at = uv_now(reconnect->loop);
 		if (reconnect->held > 0)
 			attempt(reconnect);
 		break;

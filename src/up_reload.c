@@ -142,11 +142,12 @@ add_apart(struct up *up, const struct config_tunnel *tunnel)
 	return false;
 }
 
+/* Returns how many; *ret_failed: how many more there should be. */
 static size_t
-add_new(struct up *up)
+add_new(struct up *up, size_t *ret_failed)
 {
 	const struct config *config = &up->loaded->config;
-	size_t n = 0;
+	size_t n = 0, wanted = 0;
 
 	for (size_t i = 0; i < config->n_tunnels; i++) {
 		const struct config_tunnel *tunnel = &config->tunnels[i];
@@ -155,12 +156,14 @@ add_new(struct up *up)
 		if (!is_meant(up, tunnel->name) || !up_wants(up, tunnel) ||
 		    runs(up, tunnel->name))
 			continue;
+		wanted++;
 		destination = up_shared(up, tunnel);
 		if (destination != NULL)
 			n += up_add_tunnel(up, tunnel, destination);
 		else
 			n += add_apart(up, tunnel);
 	}
+	*ret_failed = wanted - n;
 	return n;
 }
 
@@ -176,11 +179,12 @@ forget_removed(struct up *up)
 	up->n_running = n;
 }
 
-static void
+/* Returns how many tunnels could not be started, which has been logged. */
+static size_t
 apply(struct up *up, struct loaded *loaded)
 {
 	struct loaded *before = up->loaded;
-	size_t gone, new;
+	size_t gone, new, failed;
 
 	if (!config_same(&before->config.tunnels[0], &loaded->config.tunnels[0],
 		OPTION_PROCESS))
@@ -189,12 +193,13 @@ apply(struct up *up, struct loaded *loaded)
 	up->loaded = loaded;
 	up_check_names(up);
 	gone = remove_changed(up);
-	new = add_new(up);
+	new = add_new(up, &failed);
 	forget_removed(up);
 	log_info("%s: read again; %zu tunnel%s as before, %zu gone, %zu new",
 	    loaded->config.settings.files[0], up->n_running - new,
 	    up->n_running - new == 1 ? "" : "s", gone, new);
 	up_release(before);
+	return failed;
 }
 
 /* NULL: why says it. */
@@ -234,13 +239,32 @@ read_file(struct up *up, char *why, size_t why_size)
 	return err == 0 || up->again;
 }
 
+/* False: why says what is wrong. */
+static bool
+use(struct up *up, const char *bytes, size_t len, char why[SETTINGS_WHY_MAX])
+{
+	struct loaded *loaded = take(bytes, len, why);
+	size_t failed;
+
+	if (loaded == NULL) {
+		log_err("%s", why);
+		log_err("nothing has been changed");
+		return false;
+	}
+	up_ask_nobody(&loaded->config);
+	failed = apply(up, loaded);
+	snprintf(why, SETTINGS_WHY_MAX,
+	    "%zu tunnel%s could not be started; the log says why", failed,
+	    failed == 1 ? "" : "s");
+	return failed == 0;
+}
+
 static void
 on_read(void *ctx, const char *bytes, size_t len)
 {
 	struct up *up = ctx;
-	struct loaded *loaded;
 	char why[SETTINGS_WHY_MAX];
-	bool again = up->again;
+	bool again = up->again, good;
 
 	up->reading = false;
 	if (up->app->stopping || up->app->draining) {
@@ -249,14 +273,7 @@ on_read(void *ctx, const char *bytes, size_t len)
 		app_reloaded(up->app, "it is ending");
 		return;
 	}
-	loaded = take(bytes, len, why);
-	if (loaded != NULL) {
-		up_ask_nobody(&loaded->config);
-		apply(up, loaded);
-	} else {
-		log_err("%s", why);
-		log_err("nothing has been changed");
-	}
+	good = use(up, bytes, len, why);
 	notify_send(&up->app->notify, "READY=1");
 	app_show_status(up->app);
 	/* Of two at a time, both hear how the second has ended. */
@@ -264,7 +281,7 @@ on_read(void *ctx, const char *bytes, size_t len)
 		return;
 	if (again)
 		log_err("%s", why);
-	app_reloaded(up->app, loaded != NULL && !again ? NULL : why);
+	app_reloaded(up->app, good && !again ? NULL : why);
 }
 
 /* ---- orders ---- */

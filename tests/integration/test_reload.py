@@ -79,11 +79,11 @@ def test_changed(conf, sshd, ftp_server, start_up, port, tmp):
     """An option has changed: the same port, and a transfer ends well."""
     lines = with_port(to(sshd, ftp_server), port)
     path = conf(plant=lines)
-    (ftp_server.root / tmp.name / "file").write_bytes(b"x" * 500_000)
+    (ftp_server.root / tmp.name / "large").write_bytes(b"x" * 500_000)
     one = start_up(path, "--all", options=["-v", "-v"])
     ssh = one.all_ssh()
     with Ftp(At(one, 0), ftp_server) as ftp:
-        with ftp.begin("passive", f"RETR {tmp.name}/file") as data:
+        with ftp.begin("passive", f"RETR {tmp.name}/large") as data:
             conf(plant=[*lines, "server-mode = active"])
             reload(one, "0 tunnels as before, 1 gone, 1 new")
             one.wait_ready(2)

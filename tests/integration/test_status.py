@@ -150,6 +150,22 @@ def test_link_down(two):
     assert ", lost 1 time" in run(two, "status")
 
 
+def test_resting(conf, sshd, ftp_server, start_up, tmp):
+    """On demand: since its SSH connection was closed, not since the start."""
+    one = start_up(conf(plant=to(sshd, ftp_server, "on-demand = yes",
+                                 "idle-exit = 1")), "plant")
+    fetch(one, 0, ftp_server, tmp.name)
+
+    def now():
+        status = status_of(one)
+        destination, = status["destinations"]
+        return (destination["state"],
+                status["seconds"] - destination["seconds"])
+    assert now()[0] == "up"
+    until(lambda: now()[0] == "resting", "it is closed")
+    assert now()[1] > 0.9
+
+
 def test_plain(start_culvert, ftp_server):
     """The form without a file, too."""
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}")
@@ -398,6 +414,20 @@ def test_stop_no_text(two):
     assert "no tunnel can have such a name" in \
         run(two, "stop", b"\xff", status=1)
     assert len(tunnels_of(two)) == 2
+
+
+def test_reload_cannot(two, sshd, ftp_server, conf):
+    """One that the file has and that cannot be had is no success."""
+    with scripted.Listener() as taken:
+        lines = [line.replace("L = 0:", f"L = {taken.port}:")
+                 for line in to(sshd, ftp_server)]
+        conf(plant=to(sshd, ftp_server), bank=to(sshd, ftp_server), mill=lines)
+        for argv in ["reload"], ["reload", "mill"]:
+            assert "1 tunnel could not be started; the log says why" in \
+                run(two, *argv, status=1)
+    assert "mill: cannot listen on" in two.output
+    run(two, "reload", "mill")
+    assert set(tunnels_of(two)) == {"plant", "bank", "mill"}
 
 
 def test_reload_no_text(two):

@@ -12,10 +12,14 @@
 #include <time.h>
 
 #include "app.h"
+#include "base/log.h"
 #include "metrics.h"
 #include "tunnel/record.h"
 
-#define LABELS_MAX 600
+#define LABELS_MAX 700
+
+/* Bytes of a value, of which a backslash takes two. */
+#define VALUE_MAX 256
 
 struct tunnel_row {
 	char labels[LABELS_MAX];
@@ -61,9 +65,13 @@ static void
 add_label(char *labels, const char *name, const char *value)
 {
 	size_t len = strlen(labels);
+	char escaped[VALUE_MAX];
 
 	snprintf(labels + len, LABELS_MAX - len, "%s%s=\"", len > 0 ? "," : "",
 	    name);
+	if (strlen(value) >= sizeof(escaped) || !log_is_plain(value, false))
+		value =
+		    log_escape(escaped, sizeof(escaped), value, strlen(value));
 	add_value(labels, value);
 	len = strlen(labels);
 	snprintf(labels + len, LABELS_MAX - len, "\"");

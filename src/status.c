@@ -4,6 +4,7 @@
 #include "status.h"
 
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,9 +116,11 @@ static json_t *
 server_json(const struct forward *forward)
 {
 	bool bracket = strchr(forward->host, ':') != NULL;
+	char server[FORWARD_HOST_MAX + 16];
 
-	return json_sprintf("%s%s%s:%u", bracket ? "[" : "", forward->host,
-	    bracket ? "]" : "", forward->host_port);
+	snprintf(server, sizeof(server), "%s%s%s:%u", bracket ? "[" : "",
+	    forward->host, bracket ? "]" : "", forward->host_port);
+	return text(server);
 }
 
 static void

@@ -173,6 +173,23 @@ def test_plain(start_culvert, ftp_server):
     assert re.search(r"(?m)^  listening on 127\.0\.0\.1:\d+ to", said), said
 
 
+def test_no_text(sshd, start_culvert, tmp):
+    """Names in the command line that are no UTF-8."""
+    one = start_culvert(b"0:h\xff:21", ready=False, host=b"ho\xffst", options=[
+        "--on-demand", "--metrics", f"unix:{tmp}/metrics"])
+    one.wait_log("listening on")
+    destination, = status_of(one)["destinations"]
+    assert destination["destination"] == "ho\\xffst"
+    assert destination["tunnels"][0]["server"] == "h\\xff:21"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(FAILSAFE)
+        sock.connect(f"{tmp}/metrics")
+        sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        with sock.makefile("rb") as file:
+            assert 'destination="ho\\\\xffst"' in file.read().decode()
+    one.kill()
+
+
 def test_nobody(tmp):
     """None runs: that is said, and is no success."""
     class Nobody:

@@ -66,6 +66,7 @@ enum verb_takes {
 	TAKES_STATUS,	 /* the same; none: none is meant */
 	TAKES_UNIQUE,	 /* all of it; and something in the working directory */
 	TAKES_TREE,	 /* all of it, and what is in it */
+	TAKES_NEW_NAME,	 /* all of it, and that becomes it */
 	TAKES_SECOND,	 /* behind a word */
 	TAKES_TIMED,	 /* all of it, or behind a word that is a time */
 	TAKES_WORD,	 /* all of it, if that is one word */

@@ -475,7 +475,7 @@ step(struct engine *engine)
 	if (engine->stopping)
 		return step_ends(engine);
 	return pending_flush_local(engine) || ask_step(engine) ||
-	    engine_step_server(engine) || paths_step(engine) ||
+	    engine_step_server(engine) || cwd_step(engine) ||
 	    engine_step_client(engine) || hold_step(engine) ||
 	    ahead_step(engine) || owner_drain_step(engine) || step_ends(engine);
 }

@@ -453,7 +453,7 @@ engine_step_client(struct engine *engine)
 		return skip_long_line(engine, result, len);
 	if (result == LINE_MORE)
 		return flush_client(engine, line, len);
-	if (paths_wait(engine, line, len))
+	if (cwd_wait(engine, line, len))
 		return engine->failed; /* it may have asked */
 	if (owner_drain_holds(engine, line, len) ||
 	    ahead_is_awaited(engine, line, len) || !owner_takes_line(engine))

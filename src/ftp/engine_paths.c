@@ -2,21 +2,8 @@
  * The control engine: --allow-path and --deny-path.
  *
  * Each path in a command is made absolute, and is then refused or not.  What it
- * is relative to only the server knows: it is asked, by a PWD of our own, after
- * each login and each command that enters a directory, whatever the answer to
- * that was.  All the client's commands but ABOR and QUIT wait meanwhile, so
- * that no other reply can be taken for that of our PWD; one that is no 257 may
- * mean that one has been, and from then on relative paths are refused.
- *
- *	UNKNOWN -> WANTED   a login, CWD or CDUP has been answered; or a
- *	                    command comes that there may be a path in
- *	WANTED -> ASKED     PWD was sent
- *	ASKED -> KNOWN      257
- *	      -> UNKNOWN    530: nobody has logged in
- *	      -> LOST       anything else, or nothing
- *	KNOWN -> UNKNOWN    USER, REIN
+ * is relative to engine_cwd.c has found out.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "ftp/engine_priv.h"
@@ -28,6 +15,7 @@ enum as {
 	AS_DIRECTORY = 1 << 0, /* entered, or listed */
 	AS_TREE = 1 << 1,      /* with all that is below it */
 	AS_MOVED = 1 << 2,     /* and that keeps its name */
+	AS_ENTERED = 1 << 3,   /* and PWD will say where that is */
 };
 
 static const struct veto passes = { NULL, NULL, NULL };
@@ -132,6 +120,11 @@ check_text(const struct engine *engine, const uint8_t *text, size_t len,
 
 	if (!path_is_plain(text, len, &why))
 		return veto_because(engine, why);
+	/* Since the answer to PWD somebody may have moved it, and what is above
+	 * it is something else then; pure-ftpd's PWD does not even tell. */
+	if ((as & AS_ENTERED) == 0 && path_goes_up(text, len))
+		return veto_because(engine,
+		    "it goes up from the working directory");
 	veto = make_absolute(engine, text, len, path);
 	return veto.policy != NULL ? veto : check_path(engine, path, as);
 }
@@ -153,8 +146,9 @@ check_here(const struct engine *engine, const char *name, unsigned as)
 struct options {
 	bool any;
 	bool odd;
-	bool recursive; /* -R */
-	bool all;	/* -a, -A */
+	bool recursive;	  /* -R */
+	bool all;	  /* -a, -A */
+	bool short_lines; /* any but -a, -A, -l: lines may begin with names */
 };
 
 static bool
@@ -184,6 +178,7 @@ read_options(struct options *options, const uint8_t *word, size_t len)
 		options->odd |= !is_option_letter(word[i]);
 		options->recursive |= word[i] == 'R';
 		options->all |= word[i] == 'a' || word[i] == 'A';
+		options->short_lines |= strchr("aAl", word[i]) == NULL;
 	}
 }
 
@@ -314,7 +309,39 @@ check_listing(const struct engine *engine, const uint8_t *arg, size_t len)
 	return veto;
 }
 
+/*
+ * STAT's listing is a reply.  With names at the beginning of its lines (of -1,
+ * or of the directories that wildcards match) it would be as many replies as
+ * there are files with names like "213 x": they would be taken for those to
+ * CWD and PWD.
+ */
+static struct veto
+check_status(const struct engine *engine, const uint8_t *arg, size_t len)
+{
+	struct options options;
+	size_t path = find_options(&options, arg, len);
+
+	if (len == 0)
+		return passes;
+	if (options.short_lines && !options.odd)
+		return veto_because(engine, "its lines might pass for replies");
+	if (wildcard_at(arg + path, len - path) < len - path)
+		return veto_because(engine,
+		    "what its wildcards match might pass for replies");
+	return check_listing(engine, arg, len);
+}
+
 /* ---- other arguments ---- */
+
+/* RNTO's.  There are servers that look for what RNFR has named where the
+ * working directory is now (vsftpd, pure-ftpd). */
+static struct veto
+check_new_name(const struct engine *engine, const uint8_t *arg, size_t len)
+{
+	if (engine->cwd.left)
+		return veto_because(engine, "there is no RNFR just before it");
+	return check_text(engine, arg, len, AS_FILE);
+}
 
 /* MFMT's: behind the first word. */
 static struct veto
@@ -391,19 +418,19 @@ paths_veto(const struct engine *engine, const struct command *command,
 	case TAKES_FILE:
 		return check_text(engine, arg, len, AS_FILE);
 	case TAKES_DIRECTORY:
-		return check_text(engine, arg, len, AS_DIRECTORY);
+		return check_text(engine, arg, len, AS_DIRECTORY | AS_ENTERED);
 	case TAKES_PARENT:
 		return check_here(engine, "..", AS_DIRECTORY);
 	case TAKES_STATUS:
-		if (len == 0)
-			return passes;
-		return check_listing(engine, arg, len);
+		return check_status(engine, arg, len);
 	case TAKES_LISTED:
 		return check_listing(engine, arg, len);
 	case TAKES_UNIQUE:
 		return check_unique(engine, arg, len);
 	case TAKES_TREE:
 		return check_text(engine, arg, len, AS_TREE | AS_MOVED);
+	case TAKES_NEW_NAME:
+		return check_new_name(engine, arg, len);
 	case TAKES_SECOND:
 		return check_second(engine, arg, len);
 	case TAKES_TIMED:
@@ -420,145 +447,4 @@ paths_veto(const struct engine *engine, const struct command *command,
 		break;
 	}
 	return veto_because(engine, "there may be a path in it");
-}
-
-/* ---- the working directory ---- */
-
-static void
-forget(struct engine *engine)
-{
-	free(engine->cwd.path);
-	engine->cwd.path = NULL;
-}
-
-/* Is what the client has sent before likely to change it? */
-static bool
-is_moving(const struct engine *engine)
-{
-	const struct pending *pending;
-
-	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (pending->kind == PENDING_COMMAND &&
-		    (pending->flags & VERB_MOVES) != 0)
-			return true;
-	return false;
-}
-
-bool
-paths_step(struct engine *engine)
-{
-	struct cwd *cwd = &engine->cwd;
-
-	if (!cwd->wanted)
-		return false;
-	cwd->wanted = false;
-	if (cwd->lost || cwd->ask != NULL || engine->server_shut)
-		return false;
-	cwd->ask = pending_add(engine, PENDING_OURS, VERB_OTHER);
-	if (cwd->ask == NULL)
-		return true;
-	cwd->asked = true;
-	cwd->ask->cwd = true;
-	engine_sendf(engine, ENGINE_SERVER, "PWD");
-	pending_time(engine, cwd->ask);
-	return true;
-}
-
-bool
-paths_wait(struct engine *engine, const uint8_t *line, size_t len)
-{
-	struct cwd *cwd = &engine->cwd;
-	struct command command;
-
-	if (!paths_have_rules(engine))
-		return false;
-	command_parse(line, len, &command);
-	if (command.verb == VERB_ABOR || command.verb == VERB_QUIT)
-		return false;
-	if (cwd->ask != NULL || cwd->wanted || is_moving(engine))
-		return true;
-	/* Of a server that wants no login. */
-	if (cwd->path != NULL || cwd->asked || cwd->lost ||
-	    command.takes == TAKES_NOTHING)
-		return false;
-	cwd->wanted = true;
-	paths_step(engine);
-	return true;
-}
-
-static void
-lose(struct engine *engine, const char *why)
-{
-	forget(engine);
-	if (!engine->cwd.lost)
-		engine_logf(engine, ENGINE_WARN,
-		    "the working directory is not known (%s): relative paths "
-		    "are refused from here on",
-		    why);
-	engine->cwd.lost = true;
-}
-
-void
-paths_learn(struct engine *engine, struct pending *ask, unsigned code,
-    const uint8_t *line, size_t len)
-{
-	char path[PATH_TEXT_MAX];
-
-	if (engine->cwd.ask != ask)
-		return;
-	engine->cwd.ask = NULL;
-	if (code == 530)
-		return;
-	if (path_parse_257(line, len, path) != 0) {
-		lose(engine, "of the reply to PWD");
-		return;
-	}
-	engine->cwd.path = strndup(path, sizeof(path));
-	if (engine->cwd.path == NULL)
-		engine->failed = true;
-}
-
-void
-paths_abandon(struct engine *engine, const struct pending *ask)
-{
-	if (engine->cwd.ask != ask)
-		return;
-	engine->cwd.ask = NULL;
-	lose(engine, "PWD is not answered");
-}
-
-/* One reply too many of ABOR, or another's: then no reply is certain to be that
- * to our PWD. */
-static bool
-is_anothers(unsigned code)
-{
-	return code == 225 || code == 226 || code == 257 || code == 425 ||
-	    code == 426;
-}
-
-void
-paths_stray(struct engine *engine, unsigned code)
-{
-	if (paths_have_rules(engine) && code == 257)
-		lose(engine, "of a 257 that nobody has asked for");
-}
-
-void
-paths_moved(struct engine *engine, struct pending *pending, unsigned code)
-{
-	struct cwd *cwd = &engine->cwd;
-	bool user = pending->verb == VERB_USER || pending->verb == VERB_REIN;
-	bool login = pending->verb == VERB_PASS || pending->verb == VERB_ACCT;
-
-	if (!paths_have_rules(engine) || (pending->flags & VERB_MOVES) == 0)
-		return;
-	pending->flags &= ~(unsigned)VERB_MOVES;
-	if (is_anothers(code))
-		lose(engine, "of the reply to what has entered a directory");
-	if (login && code >= 300)
-		return;
-	forget(engine);
-	if (user)
-		cwd->asked = false;
-	cwd->wanted = !user || (pending->verb == VERB_USER && code < 300);
 }

@@ -34,8 +34,8 @@ pending_drop(struct engine *engine, struct pending *pending)
 		engine->replying = NULL;
 	if (engine->ahead.ask == pending)
 		engine->ahead.ask = NULL;
-	paths_abandon(engine, pending);
-	paths_moved(engine, pending, 0);
+	cwd_abandon(engine, pending);
+	cwd_moved(engine, pending, 0);
 	free(pending->text);
 	free(pending->reply);
 	free(pending->line);
@@ -82,7 +82,7 @@ pending_be_sure(struct engine *engine, bool all)
 		else if (pending->ahead)
 			ahead_abandon(engine, pending, false);
 		else if (pending->cwd)
-			paths_abandon(engine, pending);
+			cwd_abandon(engine, pending);
 	}
 }
 

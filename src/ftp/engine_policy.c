@@ -270,5 +270,7 @@ policy_refuses(struct engine *engine, const struct command *command,
 		veto = find_veto(engine, command, line, len);
 	if (veto.policy != NULL)
 		refuse(engine, command, line, &veto);
+	else
+		cwd_pass(engine, command);
 	return veto.policy != NULL;
 }

@@ -16,7 +16,8 @@
  *	engine_hold.c	  which replies wait, and the end of a transfer
  *	engine_report.c	  what the owner is told of transfers
  *	engine_policy.c	  commands that are not to reach the server,
- *	engine_paths.c	  and paths in them
+ *	engine_paths.c	  paths in them,
+ *	engine_cwd.c	  and what those are relative to
  *	engine_owner.c	  what the owner asks for: NOOPs, an end that cuts
  *			  nothing
  *
@@ -171,7 +172,7 @@ struct pending {
 
 	bool ahead; /* OURS: for nobody yet, see engine_ahead.c */
 	bool noop;  /* OURS: to keep the server from ending an idle session */
-	bool cwd;   /* OURS: a PWD, see engine_paths.c */
+	bool cwd;   /* OURS: a PWD, see engine_cwd.c */
 };
 
 TAILQ_HEAD(pending_list, pending);
@@ -200,13 +201,14 @@ struct ahead {
 	unsigned n_deaths;
 };
 
-/* The working directory at the server: engine_paths.c. */
+/* The working directory at the server: engine_cwd.c. */
 struct cwd {
 	char *path;  /* absolute; NULL: not known */
 	bool wanted; /* is to be asked for */
 	struct pending *ask;
 	bool asked; /* since the last USER */
 	bool lost;  /* for good: an answer was none */
+	bool left;  /* may be another one than at the last RNFR */
 };
 
 /* Why a command is refused by a policy. */
@@ -505,18 +507,21 @@ bool policy_site_is_harmless(const struct command *command,
 bool paths_have_rules(const struct engine *engine);
 struct veto paths_veto(const struct engine *engine,
     const struct command *command, const uint8_t *line);
-/* Must the line wait until the working directory is known? */
-bool paths_wait(struct engine *engine, const uint8_t *line, size_t len);
+
+/* engine_cwd.c: must the line wait until the working directory is known? */
+bool cwd_wait(struct engine *engine, const uint8_t *line, size_t len);
+/* A command goes to the server. */
+void cwd_pass(struct engine *engine, const struct command *command);
 /* Asks for it; false: nothing done. */
-bool paths_step(struct engine *engine);
+bool cwd_step(struct engine *engine);
 /* The answer, and that there is none. */
-void paths_learn(struct engine *engine, struct pending *ask, unsigned code,
+void cwd_learn(struct engine *engine, struct pending *ask, unsigned code,
     const uint8_t *line, size_t len);
-void paths_abandon(struct engine *engine, const struct pending *ask);
+void cwd_abandon(struct engine *engine, const struct pending *ask);
 /* A reply that answers nobody. */
-void paths_stray(struct engine *engine, unsigned code);
+void cwd_stray(struct engine *engine, unsigned code);
 /* A command is over, with that code or (0) none: it may be another one now. */
-void paths_moved(struct engine *engine, struct pending *pending, unsigned code);
+void cwd_moved(struct engine *engine, struct pending *pending, unsigned code);
 
 /* engine_match.c: whom a reply with this code answers; NULL: nobody. */
 struct pending *engine_match(struct engine *engine, unsigned code);

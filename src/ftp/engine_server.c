@@ -93,7 +93,7 @@ begin_reply(struct engine *engine, struct pending *pending, unsigned code,
 	if (pending == NULL && ahead_owns_reply(engine, code))
 		engine->how = DROP;
 	if (pending == NULL)
-		paths_stray(engine, code);
+		cwd_stray(engine, code);
 	if (pending == NULL || pending->kind == PENDING_GREETING)
 		return true;
 	if (pending->ahead) {
@@ -106,7 +106,7 @@ begin_reply(struct engine *engine, struct pending *pending, unsigned code,
 	}
 	if (pending->kind == PENDING_OURS) {
 		if (pending->cwd)
-			paths_learn(engine, pending, code, line, len);
+			cwd_learn(engine, pending, code, line, len);
 		engine->how = DROP;
 		return true;
 	}
@@ -195,7 +195,7 @@ end_command(struct engine *engine, struct pending *pending, unsigned code)
 
 	engine->follows = code >= 300 && code < 400;
 	report_command(engine, pending, code);
-	paths_moved(engine, pending, code);
+	cwd_moved(engine, pending, code);
 	if (transferred || (is_about_login(pending) && code < 300))
 		owner_login(engine);
 	if (transferred || (is_about_login(pending) && code == 230))

@@ -83,6 +83,22 @@ path_is_plain(const uint8_t *text, size_t len, const char **ret_why)
 	return why == NULL;
 }
 
+bool
+path_goes_up(const uint8_t *text, size_t len)
+{
+	size_t n;
+
+	/* In a plain one nothing but "." stands in front of "..". */
+	for (size_t at = 0; at < len && text[0] != '/'; at += n + 1) {
+		const uint8_t *slash = memchr(text + at, '/', len - at);
+
+		n = slash != NULL ? (size_t)(slash - text) - at : len - at;
+		if (is_up(text + at, n))
+			return true;
+	}
+	return false;
+}
+
 /* Without its last component; "" is the root. */
 static size_t
 parent_len(const char *path, size_t len)

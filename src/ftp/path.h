@@ -28,6 +28,9 @@
  */
 bool path_is_plain(const uint8_t *text, size_t len, const char **ret_why);
 
+/* Does a plain one lead above the directory that it is relative to? */
+bool path_goes_up(const uint8_t *text, size_t len);
+
 /*
  * The path that text means where cwd, an absolute one, is the working directory
  * (NULL when text begins with a slash): without ".", "..", doubled and trailing

@@ -40,6 +40,23 @@ test_plain(void **state)
 }
 
 static void
+test_goes_up(void **state)
+{
+	static const char *const ups[] = { "..", "../", "../x", "./..",
+		".//../x", "././../.." };
+	static const char *const others[] = { "", "x", "/..", "/../x", "...",
+		"..x", ".x/", "./.x", "x..", "./" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ups) / sizeof(ups[0]); i++)
+		if (!path_goes_up((const uint8_t *)ups[i], strlen(ups[i])))
+			fail_msg("not seen: %s", ups[i]);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (path_goes_up((const uint8_t *)others[i], strlen(others[i])))
+			fail_msg("seen: %s", others[i]);
+}
+
+static void
 test_resolve(void **state)
 {
 	static const struct {
@@ -251,6 +268,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_goes_up),
 		cmocka_unit_test(test_resolve),
 		cmocka_unit_test(test_257),
 		cmocka_unit_test(test_matches),

@@ -225,8 +225,9 @@
  * end its direction too, which shows that sshd holds nothing of it any more ...
  */
 #define LIMIT_FAR_DELIVERY_MS 2000
-/* ... or, if it reads slowly, as long as so many bytes have taken until then,
- * which is about what the two ends of ssh and their kernels hold, at most ...
+/* ... or, if it or the rate is slow, as long as so many bytes have taken until
+ * then, which is about what the two ends of ssh and their kernels hold, at most
+ * ...
  */
 #define LIMIT_FAR_HELD (8 * 1024 * 1024)
 /* ... but no longer than this. */

@@ -66,9 +66,25 @@ dataconn_tell_lost(struct end *end, const char *why)
 
 /* ---- the relay ---- */
 
+/* Keeps count of how long it waits. */
+static void
+count_wait(struct end *end)
+{
+	bool waits = end->paused || dataconn_holds(end);
+	uint64_t now = uv_now(end->conn->timer.loop);
+
+	if (waits && end->waits_at == 0)
+		end->waits_at = now;
+	if (waits || end->waits_at == 0)
+		return;
+	end->waited_ms += now - end->waits_at;
+	end->waits_at = 0;
+}
+
 static void
 read_or_not(struct end *end)
 {
+	count_wait(end);
 	if (end->stream == NULL)
 		return;
 	if ((end->stopped ? end->slack == 0 :
@@ -131,9 +147,6 @@ on_drained(void *ctx)
 {
 	struct end *to = ctx, *from = other(to);
 
-	if (from->paused)
-		from->paused_ms +=
-		    uv_now(from->conn->timer.loop) - from->paused_at;
 	from->paused = false;
 	dataconn_rate_go_on(from);
 	read_or_not(from);
@@ -184,6 +197,7 @@ dataconn_released(struct end *from)
 	bool ended = from->end_held;
 
 	from->end_held = false;
+	count_wait(from);
 	if (ended)
 		take_end(from);
 	else

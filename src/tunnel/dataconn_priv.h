@@ -27,8 +27,9 @@ struct end {
 	bool was_up;		  /* the stream has stood */
 	bool stopped;		  /* by the engine */
 	size_t slack;		  /* bytes still read after that */
-	uint64_t paused_ms; /* so long in all the other end was too slow ... */
-	uint64_t paused_at; /* ... and while paused: since then */
+	uint64_t waited_ms; /* so long in all it was not read, since the other
+			     * end or the rate was slower ... */
+	uint64_t waits_at;  /* ... and while that is so: since then */
 	bool paused;	    /* by the queue of the other end */
 	bool ended;	    /* its EOF came ... */
 	bool took_end;	    /* ... behind the end that we sent */

@@ -41,10 +41,8 @@ dataconn_relay(struct end *from, const struct iovec *pieces, size_t n)
 	for (size_t i = 0; i < n && to->conn->digests; i++)
 		sha256_update(&to->digest, pieces[i].iov_len,
 		    pieces[i].iov_base);
-	if (stream_queued(to->stream) > LIMIT_HIGH_WATER && !from->paused) {
+	if (stream_queued(to->stream) > LIMIT_HIGH_WATER)
 		from->paused = true;
-		from->paused_at = uv_now(from->conn->timer.loop);
-	}
 }
 
 /* ---- the rate ---- */

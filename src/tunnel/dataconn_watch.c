@@ -54,7 +54,7 @@ static uint64_t
 far_delivery_ms(const struct dataconn *conn)
 {
 	uint64_t sent = conn->end[ENGINE_CLIENT].sent;
-	uint64_t ms = conn->end[ENGINE_SERVER].paused_ms;
+	uint64_t ms = conn->end[ENGINE_SERVER].waited_ms;
 
 	if (sent > LIMIT_FAR_HELD)
 		ms = (uint64_t)((double)ms * LIMIT_FAR_HELD / (double)sent);

@@ -4,6 +4,7 @@ What is asked for are times, so times are measured: a transfer is right when it
 has taken what its bytes take, within a tenth.
 """
 
+import contextlib
 import os
 import threading
 import time
@@ -15,7 +16,7 @@ from clients import CLIENTS, Target
 from servers import KINDS
 from test_reload import reload, with_port
 from test_up import At, conf, to  # noqa: F401
-from transfer import Ftp, MODES, connect_data, make_huge
+from transfer import Ftp, MODES, connect_data, make_huge, readable
 
 # pylint: disable=redefined-outer-name
 
@@ -115,8 +116,9 @@ def test_clients(client, place, start_culvert, tmp):
     assert (path / "stored").read_bytes() == content
 
 
-def test_remote_tunnel(start_culvert, sshd, ns, tmp):
-    """Of -R, too, whose data come and go by ssh."""
+@contextlib.contextmanager
+def remote_download(start_culvert, ns, rcvbuf=None):
+    """Begin a download through -R at 1 MiB/s; both ends, control and data."""
     listener = scripted.Listener(kind=scripted.Control)
     tunnel = start_culvert(remotes=[f"0:127.0.0.1:{listener.port}"],
                            options=["--rate", "1M"])
@@ -129,12 +131,18 @@ def test_remote_tunnel(start_culvert, sshd, ns, tmp):
         server.expect_command("PASV")
         server.reply(f"227 ({data.port_argument()}).")
         far = scripted.dial(*scripted.parse_port(client.expect("227")),
-                            side=ns)
+                            side=ns, rcvbuf=rcvbuf)
         near = data.accept()
         client.command("RETR file")
         server.expect_command("RETR file")
         server.reply("150 here")
         client.expect("150")
+        yield client, server, far, near
+
+
+def test_remote_tunnel(start_culvert, ns):
+    """Of -R, too, whose data come and go by ssh."""
+    with remote_download(start_culvert, ns) as (client, server, far, near):
         sending = scripted.start(near.send, bytes(SIZE))
         took, content = timed(far.read, SIZE)
         sending.result(20)
@@ -145,6 +153,29 @@ def test_remote_tunnel(start_culvert, sshd, ns, tmp):
         server.reply("226 done")
         client.expect("226")
         assert content == bytes(SIZE)
+
+
+def test_remote_slow_client(start_culvert, ns):
+    """A far client that is slower than the rate has all of it before the 226.
+
+    ssh and sshd hold what it has not got yet; the link may be lost meanwhile.
+    """
+    size, pace = 2 * SIZE, 0.65 * RATE
+    with remote_download(start_culvert, ns, rcvbuf=1 << 16) as \
+            (client, server, far, near):
+        sending = scripted.start(near.send, bytes(size))
+        begun = time.monotonic()
+        count = 0
+        while count < size:
+            assert not readable(client), f"told after {count} bytes: {client.read_reply()}"
+            if sending.done() and near.sock.fileno() >= 0:
+                near.close()
+                server.reply("226 done")
+            count += len(far.sock.recv(1 << 16))
+            time.sleep(max(0, begun + count / pace - time.monotonic()))
+        far.expect_end()
+        far.close()
+        client.expect("226")
 
 
 def test_small_files_do_not_wait(place, start_culvert):

@@ -1,0 +1,402 @@
+"""Cut transfers, while culvert holds bytes back (--rate).
+
+What the server of a download, or the client of an upload, has sent, culvert
+has read, and the other end has not got yet: whatever ends then, nobody takes a
+part for the whole, and what nothing has cut is whole.
+"""
+
+import contextlib
+import os
+import signal
+import time
+
+import pytest
+
+import scripted
+from culvert import process_name
+from process import children
+from test_reload import reload, with_port
+from test_status import run
+from test_up import At, conf, ftp_server, to  # noqa: F401
+from transfer import (Ftp, connect_data, no_success, readable, replies_to_end,
+                      wait_size)
+
+# pylint: disable=redefined-outer-name
+
+# Of this the first 16 KiB go at once, and the last after 4 s.
+SIZE = 80_000
+RATE = ["--rate", "16K"]
+
+# The client's mode, and options besides the rate.
+WAYS = [("passive",), ("active",), ("active", "--links", "4"),
+        ("passive", "--links", "4", "--prefetch"),
+        ("active", "--server-mode", "passive"),
+        ("passive", "--server-mode", "active")]
+ways = pytest.mark.parametrize("way", WAYS, ids=" ".join)
+modes = pytest.mark.parametrize("way", WAYS[:2], ids=" ".join)
+
+
+def begin(session, way, command):
+    """Begin a transfer; returns the session, and the two ends of its data."""
+    mode, *options = way
+    one = session(options=[*RATE, *options])
+    if "--prefetch" in options:
+        return one, *prefetched(one, mode, command)
+    if "--server-mode" in options:
+        return one, *translated(one, mode, options[-1], command)
+    return one, *connect_data(one, mode, command)
+
+
+def translated(one, mode, asks, command):
+    """The same, where the server is asked in the mode of its own."""
+    client, server = one
+    with contextlib.ExitStack() as stack:
+        if mode == "passive":
+            client.command("PASV")
+        else:
+            near = stack.enter_context(scripted.Listener())
+            client.command(f"PORT {near.port_argument()}")
+        if asks == "passive":
+            far = stack.enter_context(scripted.Listener(one.ns))
+            verb = server.read_command()
+            if verb.startswith("EPSV"):
+                server.reply(f"229 Entering (|||{far.port}|)")
+            else:
+                server.reply(f"227 Entering ({far.port_argument()}).")
+        else:
+            there = server.read_command()
+            server.reply("200 ok")
+        told = client.expect("2")
+        client_end = scripted.dial(*scripted.parse_port(told)) \
+            if mode == "passive" else None
+        client.command(command)
+        server.expect_command(command)
+        if asks == "passive":
+            server_end = far.accept()
+        else:
+            server_end = scripted.dial(*parse_active(there), side=one.ns)
+        server.reply("150 here it comes")
+        if client_end is None:
+            client_end = near.accept()
+        client.expect("150")
+    return client_end, server_end
+
+
+def prefetched(one, mode, command):
+    """The same, where the server was asked before the client asks."""
+    client, server = one
+    with scripted.Listener(one.ns) as ahead:
+        server.expect_command("EPSV")
+        server.reply(f"229 Entering (|||{ahead.port}|)")
+        far = ahead.accept()
+    if mode == "active":
+        with far:
+            return connect_data(one, mode, command)
+    client.command("PASV")
+    near = scripted.dial(*scripted.parse_port(client.expect("227")))
+    client.command(command)
+    server.expect_command(command)
+    server.reply("150 here it comes")
+    client.expect("150")
+    return near, far
+
+
+def parse_active(command):
+    """Return where PORT or EPRT says that the data go."""
+    verb, argument = command.split(" ")
+    if verb == "EPRT":
+        _, _, address, port, _ = argument.split(argument[0])
+        return address, int(port)
+    return scripted.parse_port(argument)
+
+
+def is_no_success(control):
+    """Fail if the client is told that all is well."""
+    replies = replies_to_end(control)
+    no_success(replies)
+    return replies
+
+
+def send_all(wire, content):
+    """Send a whole file and its end, which culvert has then."""
+    wire.send(content)
+    wire.half_close()
+    wire.wait_taken()
+
+
+@ways
+def test_whole(way, session):
+    """Nothing is cut: it is whole both ways, and said to be."""
+    content = os.urandom(SIZE)
+    one, near, far = begin(session, way, "RETR file")
+    with near, far:
+        send_all(far, content)
+        one.server.reply("226 done")
+        assert near.read_all() == content
+        near.close()
+        one.client.expect("226")
+
+
+@ways
+@pytest.mark.parametrize("said", ["226 done", None])
+def test_download_and_ssh(said, way, session):
+    """ssh is killed; the rest of the file may be with culvert, or not."""
+    one, near, far = begin(session, way, "RETR file")
+    with near, far:
+        send_all(far, os.urandom(SIZE))
+        if said:
+            one.server.reply(said)
+        near.read(20_000)
+        for pid in ssh_pids(one.culvert):
+            os.kill(pid, signal.SIGKILL)
+        assert len(near.expect_reset()) < SIZE - 20_000
+        is_no_success(one.client)
+    one.culvert.process.wait()
+
+
+def ssh_pids(culvert):
+    """Return those of all its ssh."""
+    return [pid for pid in children(culvert.monitor)
+            if process_name(pid) == "ssh"]
+
+
+@ways
+def test_download_and_server(way, session):
+    """The server is killed: its kernel ends both of its connections."""
+    one, near, far = begin(session, way, "RETR file")
+    with near, far:
+        send_all(far, os.urandom(SIZE))
+        near.read(20_000)
+        far.close()
+        one.server.close()
+        assert len(near.expect_reset()) < SIZE - 20_000
+        is_no_success(one.client)
+
+
+@modes
+def test_download_and_culvert(way, session):
+    """culvert is ended."""
+    one, near, far = begin(session, way, "RETR file")
+    with near, far:
+        send_all(far, os.urandom(SIZE))
+        one.server.reply("226 done")
+        near.read(20_000)
+        os.kill(one.culvert.pid, signal.SIGTERM)
+        assert len(near.expect_reset()) < SIZE - 20_000
+        is_no_success(one.client)
+    one.culvert.process.wait()
+
+
+@modes
+def test_download_and_drain(way, session):
+    """culvert is to end when transfers have: this one has its time."""
+    content = os.urandom(SIZE)
+    one, near, far = begin(session, way, "RETR file")
+    with near, far:
+        send_all(far, content)
+        one.server.reply("226 done")
+        near.read(20_000)
+        os.kill(one.culvert.pid, signal.SIGUSR1)
+        assert near.read_all() == content[20_000:]
+        near.close()
+        one.client.expect("226")
+        one.client.expect("421")
+    one.culvert.process.wait()
+
+
+@modes
+def test_download_and_abort(way, session):
+    """ABOR ends it; the server had sent all, and had said so."""
+    one, near, far = begin(session, way, "RETR file")
+    with near, far:
+        send_all(far, os.urandom(SIZE))
+        one.server.reply("226 done")
+        near.read(20_000)
+        one.client.command("ABOR")
+        one.server.expect_command("ABOR")
+        one.server.reply("226 nothing to abort")
+        one.client.expect("426")
+        one.client.expect("226")
+        one.client.command("NOOP")
+        one.server.expect_command("NOOP")
+        one.server.reply("200 ok")
+        one.client.expect("200")
+
+
+@modes
+def test_upload_and_ssh(way, session):
+    """ssh is killed: no 226, and the client's data connection is reset."""
+    one, near, far = begin(session, way, "STOR file")
+    with near, far:
+        near.send(os.urandom(SIZE))
+        far.read(20_000)
+        for pid in ssh_pids(one.culvert):
+            os.kill(pid, signal.SIGKILL)
+        near.expect_reset()
+        is_no_success(one.client)
+    one.culvert.process.wait()
+
+
+@ways
+@pytest.mark.parametrize("how", ["reset", "end", "end of data first"])
+def test_upload_and_client(how, way, session):
+    """The client is killed: no end of the file before the server's answer."""
+    one, near, far = begin(session, way, "STOR file")
+    with near, far:
+        near.send(os.urandom(SIZE))
+        near.wait_taken()
+        far.read(20_000)
+        if how == "reset":
+            near.reset()
+            one.client.reset()
+        else:
+            near.close()
+            if how == "end of data first":
+                time.sleep(0.2)  # culvert still holds the rest
+            one.client.close()
+        got = one.server.read_command()
+        while not got.endswith("ABOR"):
+            got = one.server.read_command()
+        while readable(far):
+            assert far.sock.recv(SIZE), "that looks like the end of the file"
+        one.server.reply("426 aborted")
+        one.server.reply("226 ABOR")
+
+
+@modes
+def test_upload_and_early_reply(way, session):
+    """The server calls it good, and has not got it all."""
+    one, near, far = begin(session, way, "STOR file")
+    with near, far:
+        send_all(near, os.urandom(SIZE))
+        far.read(20_000)
+        one.server.reply("226 done")
+        one.client.expect("426")
+
+
+@ways
+def test_upload_is_whole(way, session):
+    """Nothing is cut: it is whole, and the end comes behind the last byte."""
+    content = os.urandom(SIZE)
+    one, near, far = begin(session, way, "STOR file")
+    with near, far:
+        send_all(near, content)
+        assert far.read_all() == content
+        far.close()
+        one.server.reply("226 done")
+        one.client.expect("226")
+
+
+@pytest.fixture
+def remote(ns, start_culvert):
+    """Return culvert and the two ends of control, through -R."""
+    with scripted.Listener(kind=scripted.Control) as listener:
+        tunnel = start_culvert(remotes=[f"0:127.0.0.1:{listener.port}"],
+                               options=RATE)
+        with scripted.dial(*tunnel.listeners[0], side=ns,
+                           kind=scripted.Control) as client, \
+                listener.accept() as server:
+            server.reply("220 ready")
+            client.expect("220")
+            yield tunnel, client, server
+
+
+def begin_remote(ns, client, server, command):
+    """Begin a passive transfer through -R; returns the ends of its data."""
+    with scripted.Listener() as listener:
+        client.command("PASV")
+        server.expect_command("PASV")
+        server.reply(f"227 ({listener.port_argument()}).")
+        far = scripted.dial(*scripted.parse_port(client.expect("227")),
+                            side=ns)
+        near = listener.accept()
+    client.command(command)
+    server.expect_command(command)
+    server.reply("150 here")
+    client.expect("150")
+    return far, near
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_remote_upload_and_ssh(ended, ns, remote):
+    """The near server sees no end of a file of which culvert held a part."""
+    tunnel, client, server = remote
+    far, near = begin_remote(ns, client, server, "STOR file")
+    with far, near:
+        far.send(os.urandom(SIZE))
+        if ended:
+            far.half_close()
+        near.read(20_000)
+        os.kill(tunnel.ssh, signal.SIGKILL)
+        assert len(near.expect_reset()) < SIZE - 20_000
+    tunnel.process.wait()
+
+
+@pytest.mark.parametrize("said", ["226 done", None])
+def test_remote_download_and_server(said, ns, remote):
+    """The near server ends all at once: good if it has said so before."""
+    _, client, server = remote
+    content = os.urandom(SIZE)
+    far, near = begin_remote(ns, client, server, "RETR file")
+    with far, near:
+        send_all(near, content)
+        if said:
+            server.reply(said)
+        near.close()
+        server.close()
+        got = far.read_all()
+        replies = replies_to_end(client)
+        if said:
+            assert got == content
+            assert replies[0].startswith("226"), replies
+        else:
+            no_success(replies)
+
+
+# ---- culvert up ----
+
+@pytest.fixture
+def plant(conf, sshd, ftp_server, start_up):
+    """Return a culvert with the tunnels plant and bank, and its file."""
+    with scripted.Listener() as listener:
+        port = listener.port
+    lines = with_port(to(sshd, ftp_server), port)
+    bank = to(sshd, ftp_server)
+    one = start_up(conf(plant=[*lines, "rate = 16K"], bank=bank), "--all",
+                   listeners=2)
+    return one, lambda rate: conf(plant=[*lines, f"rate = {rate}"], bank=bank)
+
+
+def test_stop_one_tunnel(plant, ftp_server, tmp):
+    """Its transfers are cut, and culvert goes on without it."""
+    one, _ = plant
+    (ftp_server.root / tmp.name / "file").write_bytes(os.urandom(SIZE))
+    with Ftp(At(one, 0), ftp_server) as ftp, Ftp(At(one, 0), ftp_server) as up:
+        data = ftp.begin("passive", f"RETR {tmp.name}/file")
+        data.read(1000)
+        sent = up.begin("passive", f"STOR {tmp.name}/stored")
+        send_all(sent, os.urandom(SIZE))
+        run(one, "stop", "plant")
+        assert len(data.expect_reset()) < SIZE - 1000
+        for control in ftp.control, up.control:
+            is_no_success(control)
+    assert one.alive()
+
+
+def test_other_rate(plant, ftp_server, tmp):
+    """A reload with another one lets transfers end, at theirs."""
+    one, change = plant
+    content = os.urandom(SIZE)
+    (ftp_server.root / tmp.name / "file").write_bytes(content)
+    with Ftp(At(one, 0), ftp_server) as ftp, Ftp(At(one, 0), ftp_server) as up:
+        data = ftp.begin("passive", f"RETR {tmp.name}/file")
+        sent = up.begin("passive", f"STOR {tmp.name}/stored")
+        send_all(sent, content)
+        change("1M")
+        reload(one, "1 tunnel as before, 1 gone, 1 new")
+        assert data.read_all() == content
+        data.close()
+        ftp.control.expect("226")
+        up.control.expect("226")
+        sent.close()
+        wait_size(ftp_server.root / tmp.name / "stored", SIZE)

@@ -135,53 +135,11 @@ destination_cut(struct entry *entry, const char *why)
 	app_look(entry->destination->app);
 }
 
-static bool
-is_same_place(const struct tunnel *a, const struct tunnel *b)
-{
-	char at[2][4 * ADDR_TEXT_MAX];
-
-	tunnel_address(a, at[0], sizeof(at[0]));
-	tunnel_address(b, at[1], sizeof(at[1]));
-	return strcmp(at[0], at[1]) == 0;
-}
-
-static void
-pass_on_to(const struct tunnel *gone, const char *name, struct entry *entry)
-{
-	if (entry->leaving || strcmp(entry->plan.name, name) != 0)
-		return;
-	for (size_t i = 0; i < entry->n_listeners; i++) {
-		struct tunnel *tunnel = entry->listeners[i].tunnel;
-
-		if (tunnel != NULL && is_same_place(tunnel, gone))
-			tunnel_inherit(tunnel, gone);
-	}
-}
-
-/* What it has counted is the same tunnel's, as the configuration file has it
- * now: a counter must not go back. */
-static void
-pass_on(const struct listener *listener)
-{
-	const struct entry *from = listener->entry;
-	struct app *app = from->destination->app;
-	struct entry *entry;
-
-	if (listener->tunnel == NULL || from->plan.name == NULL)
-		return;
-	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
-		if (app->destinations[i] != NULL)
-			TAILQ_FOREACH (entry, &app->destinations[i]->entries,
-			    link)
-				pass_on_to(listener->tunnel, from->plan.name,
-				    entry);
-}
-
 static void
 entry_go(struct entry *entry)
 {
 	for (size_t i = 0; i < entry->n_listeners; i++)
-		pass_on(&entry->listeners[i]);
+		destination_pass_on(&entry->listeners[i]);
 	entry_free(entry);
 }
 

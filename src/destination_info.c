@@ -1,6 +1,9 @@
 /*
  * A destination: what is to be seen of it from outside.
  */
+#include <string.h>
+
+#include "app.h"
 #include "destination_priv.h"
 
 void
@@ -47,4 +50,46 @@ destination_end_session(struct destination *destination, unsigned long number,
 				number, why))
 				return true;
 	return false;
+}
+
+/* ---- counters ---- */
+
+static bool
+is_same_place(const struct tunnel *a, const struct tunnel *b)
+{
+	char at[2][4 * ADDR_TEXT_MAX];
+
+	tunnel_address(a, at[0], sizeof(at[0]));
+	tunnel_address(b, at[1], sizeof(at[1]));
+	return strcmp(at[0], at[1]) == 0;
+}
+
+static void
+pass_on_to(const struct tunnel *gone, const char *name, struct entry *entry)
+{
+	if (entry->leaving || strcmp(entry->plan.name, name) != 0)
+		return;
+	for (size_t i = 0; i < entry->n_listeners; i++) {
+		struct tunnel *tunnel = entry->listeners[i].tunnel;
+
+		if (tunnel != NULL && is_same_place(tunnel, gone))
+			tunnel_inherit(tunnel, gone);
+	}
+}
+
+void
+destination_pass_on(const struct listener *listener)
+{
+	const struct entry *from = listener->entry;
+	struct app *app = from->destination->app;
+	struct entry *entry;
+
+	if (listener->tunnel == NULL || from->plan.name == NULL)
+		return;
+	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
+		if (app->destinations[i] != NULL)
+			TAILQ_FOREACH (entry, &app->destinations[i]->entries,
+			    link)
+				pass_on_to(listener->tunnel, from->plan.name,
+				    entry);
 }

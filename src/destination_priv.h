@@ -47,4 +47,8 @@ struct destination {
 	bool ended;
 };
 
+/* destination_info.c: what it has counted is the same tunnel's, as the
+ * configuration file has it now: a counter must not go back. */
+void destination_pass_on(const struct listener *listener);
+
 #endif

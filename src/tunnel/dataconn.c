@@ -66,25 +66,10 @@ dataconn_tell_lost(struct end *end, const char *why)
 
 /* ---- the relay ---- */
 
-/* Keeps count of how long it waits. */
-static void
-count_wait(struct end *end)
-{
-	bool waits = end->paused || dataconn_holds(end);
-	uint64_t now = uv_now(end->conn->timer.loop);
-
-	if (waits && end->waits_at == 0)
-		end->waits_at = now;
-	if (waits || end->waits_at == 0)
-		return;
-	end->waited_ms += now - end->waits_at;
-	end->waits_at = 0;
-}
-
 static void
 read_or_not(struct end *end)
 {
-	count_wait(end);
+	dataconn_count_wait(end);
 	if (end->stream == NULL)
 		return;
 	if ((end->stopped ? end->slack == 0 :
@@ -197,7 +182,7 @@ dataconn_released(struct end *from)
 	bool ended = from->end_held;
 
 	from->end_held = false;
-	count_wait(from);
+	dataconn_count_wait(from);
 	if (ended)
 		take_end(from);
 	else

@@ -81,6 +81,8 @@ void dataconn_watch_unused(struct dataconn *conn);
 
 /* That end is dead: whoever is there sees a reset. */
 void dataconn_lose(struct end *end, const char *why);
+/* Keeps count of how long that end waits. */
+void dataconn_count_wait(struct end *end);
 /* Sends on what has come from that end. */
 void dataconn_relay(struct end *from, const struct iovec *pieces, size_t n);
 /* Nothing of that end is held any more: it is read again. */

@@ -45,6 +45,20 @@ dataconn_relay(struct end *from, const struct iovec *pieces, size_t n)
 		from->paused = true;
 }
 
+void
+dataconn_count_wait(struct end *end)
+{
+	bool waits = end->paused || dataconn_holds(end);
+	uint64_t now = uv_now(end->conn->timer.loop);
+
+	if (waits && end->waits_at == 0)
+		end->waits_at = now;
+	if (waits || end->waits_at == 0)
+		return;
+	end->waited_ms += now - end->waits_at;
+	end->waits_at = 0;
+}
+
 /* ---- the rate ---- */
 
 bool

@@ -1,0 +1,542 @@
+/*
+ * What the doctor says: the table.
+ */
+#include "check/advice_priv.h"
+
+#define ROW(finding, named, how_bad, ...) \
+	[finding] = { .step = (named),    \
+		.status = (how_bad),      \
+		.text = __VA_ARGS__ }
+#define OK(finding, named, said) ROW(finding, named, ADVICE_OK, said)
+#define SKIPPED(finding, named, said) ROW(finding, named, ADVICE_SKIPPED, said)
+#define NOTE(finding, named, ...) ROW(finding, named, ADVICE_NOTE, __VA_ARGS__)
+#define UNTRIED(finding, named, ...) \
+	ROW(finding, named, ADVICE_UNTRIED, __VA_ARGS__)
+#define WRONG(finding, named, ...) \
+	ROW(finding, named, ADVICE_WRONG, __VA_ARGS__)
+
+/* Of sshd's refusals: the key's own line is known to be the cause, or not. */
+#define CURE_KEY                                                         \
+	{                                                                \
+		{ KEY_LINE, "{key_line}", "in place of what is there" }, \
+	}
+
+/* How a line goes into what is there: sshd takes the first of its kind, but one
+ * of a Match block that applies before all. */
+#define IN_PLACE "in place of its line there, also in a Match block"
+#define ADDED "added to its line there, or in place of \"none\" there"
+
+static const struct row rows[FINDINGS] = {
+	NOTE(NO_SUCH_TUNNEL, "tunnel",
+	    "there is no [tunnel {destination}] in {config}; taken for a "
+	    "host. The nearest is {nearest}"),
+	WRONG(CONFIG_SLOW, "ssh_config",
+	    "ssh -G takes longer than 15 s: a Match exec, or the name service",
+	    { { SSH_CONFIG, "", "a Match exec that ends" } }),
+	OK(NAME_OK, "name", "{host} is {addresses}"),
+	OK(NAME_ADDRESS, "name", "{host}, an address"),
+	SKIPPED(NAME_PROXY, "name", "not looked up here: ssh goes by {proxy}"),
+	WRONG(NAME_UNKNOWN, "name", "{host} is not known: {why}",
+	    {
+		{ SSH_CONFIG, "HostName ADDRESS", "under Host {destination}" },
+		{ THIS_HOST, "culvert check [user@]HOST", "the right name" },
+	    }),
+	WRONG(NAME_NO_TUNNEL, "name",
+	    "{host} is not known: {why}; and there is no [tunnel "
+	    "{destination}] in {config}",
+	    {
+		{ THIS_HOST, "culvert check {nearest}", "the nearest there" },
+		{ SSH_CONFIG, "HostName ADDRESS", "under Host {destination}" },
+	    }),
+	OK(TCP_OK, "TCP", "{address} in {tcp_ms} ms: {sshd}"),
+	SKIPPED(TCP_PROXY, "TCP", "not tried: ssh goes by {proxy}"),
+	WRONG(TCP_REFUSED, "TCP", "nobody listens at {address}: {why}",
+	    {
+		{ SSH_CONFIG, "Port PORT",
+		    "the one that sshd has; or -p PORT" },
+		{ SSHD_CONFIG, "Port {port}", "and sshd is to run" },
+	    }),
+	WRONG(TCP_SILENT, "TCP",
+	    "{address} does not answer within 10 s: a packet filter, or a "
+	    "wrong address",
+	    {
+		{ FAR_HOST, "let TCP port {port} in", NULL },
+		{ SSH_CONFIG, "HostName ADDRESS, Port PORT", "the right ones" },
+	    }),
+	WRONG(TCP_FAILED, "TCP", "{address} cannot be reached: {why}",
+	    { { SSH_CONFIG, "HostName ADDRESS", "the right one" } }),
+	WRONG(TCP_NO_WORD, "TCP",
+	    "{address} takes the connection, but says nothing, or closes it",
+	    {
+		{ SSHD_CONFIG, "MaxStartups 100:30:200",
+		    "and this host in no hosts.deny" },
+		{ SSH_CONFIG, "Port PORT", "if that is no sshd" },
+	    }),
+	WRONG(TCP_FULL, "TCP", "sshd takes nobody more now: {why}",
+	    {
+		{ SSHD_CONFIG, "MaxStartups 100:30:200", NULL },
+		{ SSHD_CONFIG, "PerSourcePenalties no",
+		    "OpenSSH 9.8 or newer, after logins that failed" },
+	    }),
+	WRONG(TCP_NOT_SSH, "TCP", "{address} is no SSH server; it says {why}",
+	    { { SSH_CONFIG, "Port PORT",
+		"the one that sshd has; or -p PORT" } }),
+
+	OK(HOST_KEY_OK, "host key", "{host_key}, as in {host_key_place}"),
+	OK(HOST_KEY_TAKEN, "host key", "{host_key}, which ssh takes"),
+	NOTE(HOST_KEY_IGNORED, "host key",
+	    "{host_key} is not the one of {host_key_place}, and ssh takes it "
+	    "all the same: it may be somebody in between",
+	    {
+		{ SSH_CONFIG, "StrictHostKeyChecking yes", NULL },
+		{ THIS_HOST, "ssh-keygen -f {'known_hosts} -R {'host_key_name}",
+		    "only if the administrator of {host} confirms the new one" },
+	    }),
+	WRONG(HOST_KEY_REVOKED, "host key",
+	    "{host_key} is revoked: known_hosts has it as @revoked",
+	    {
+		{ FAR_HOST, "", "a new host key, which nobody else has" },
+	    }),
+	WRONG(HOST_KEY_CHANGED, "host key",
+	    "it is not the one of {host_key_place}, but {host_key}: "
+	    "installed anew, or somebody in between",
+	    {
+		{ THIS_HOST, "ssh-keygen -f {'known_hosts} -R {'host_key_name}",
+		    "only if the administrator of {host} confirms the new one" },
+	    }),
+	WRONG(HOST_KEY_UNKNOWN, "host key",
+	    "{host_key} is not known, and nobody has confirmed it",
+	    {
+		{ THIS_HOST,
+		    "{ssh_command} -oStrictHostKeyChecking=accept-new true",
+		    "if the administrator of {host} confirms that key" },
+	    }),
+	WRONG(HOST_KEY_NONE_COMMON, "host key",
+	    "ssh takes none of the types that sshd has: {offer}",
+	    { { SSH_CONFIG, "HostKeyAlgorithms +{offer}", NULL } }),
+	OK(LOGIN_OK, "authentication", "{user}, by {method}"),
+	WRONG(LOGIN_DENIED, "authentication",
+	    "sshd lets {user} in by none of these keys: {keys}; {ssh_why}",
+	    {
+		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public one" },
+		{ CULVERT, "-i FILE", "the private key that is there" },
+		{ FAR_HOST,
+		    "chmod go-w ~{user} ~{user}/.ssh "
+		    "~{user}/.ssh/authorized_keys",
+		    "sshd takes no key that others might have put there" },
+		{ SSHD_CONFIG, "AllowUsers {user}",
+		    "added to that line, if there is one; and no DenyUsers" },
+	    }),
+	WRONG(LOGIN_PASSWORD_ONLY, "authentication",
+	    "sshd lets {user} in by none of these keys: {keys}; it would "
+	    "take {methods}, but nobody can be asked",
+	    {
+		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public one" },
+		{ HERE, "the same in a terminal, without --batch", NULL },
+	    }),
+	WRONG(LOGIN_PASSWORD_WRONG, "authentication",
+	    "sshd does not let {user} in with that password: {ssh_why}",
+	    {
+		{ HERE, "the right password", NULL },
+		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public one" },
+	    }),
+	WRONG(LOGIN_NO_KEYS, "authentication",
+	    "sshd takes no keys, only {methods}, and nobody can be asked",
+	    {
+		{ SSHD_CONFIG, "PubkeyAuthentication yes", IN_PLACE },
+		{ HERE, "the same in a terminal, without --batch", NULL },
+	    }),
+	WRONG(LOGIN_MORE, "authentication",
+	    "sshd takes the key {accepted}, and wants {methods} behind it: "
+	    "{ssh_why}",
+	    {
+		{ SSHD_CONFIG, "AuthenticationMethods publickey", IN_PLACE },
+		{ HERE, "the same in a terminal, without --batch", NULL },
+	    }),
+	WRONG(LOGIN_KEY_LOCKED, "authentication",
+	    "sshd would take the key {accepted}, but ssh cannot use it: it "
+	    "takes a passphrase, or the agent refuses it",
+	    {
+		{ THIS_HOST, "ssh-add {'accepted}",
+		    "for a service: a key without a passphrase" },
+		{ HERE, "the same in a terminal, without --batch", NULL },
+	    }),
+	WRONG(LOGIN_REFUSED, "authentication",
+	    "sshd knows the key {accepted}, but does not let {user} in: "
+	    "{ssh_why}",
+	    {
+		{ SSHD_CONFIG, "PermitRootLogin prohibit-password",
+		    "if this is root; another user would be better" },
+		{ FAR_HOST, "usermod -e '' {'user}",
+		    "if the account has expired" },
+	    }),
+	WRONG(LOGIN_KEY_OLD, "authentication",
+	    "sshd and ssh have no signature in common for these keys: {keys}",
+	    {
+		{ SSH_CONFIG, "PubkeyAcceptedAlgorithms +ssh-rsa",
+		    "for an RSA key and an sshd before OpenSSH 7.2" },
+		{ THIS_HOST, "ssh-keygen -t ecdsa", "another key" },
+	    }),
+	WRONG(LOGIN_TOO_MANY, "authentication",
+	    "sshd gave up before the right key came: {ssh_why}",
+	    {
+		{ SSH_CONFIG, "IdentitiesOnly yes",
+		    "and IdentityFile with the key" },
+	    }),
+	WRONG(LOGIN_KEY_OPEN, "authentication",
+	    "ssh does not use {key_file}: others can read it",
+	    { { THIS_HOST, "chmod 600 {'key_file}", NULL } }),
+	WRONG(KEX_NONE_COMMON, "key exchange",
+	    "ssh takes none of those that sshd has: {offer}",
+	    { { SSH_CONFIG, "KexAlgorithms +{offer}", NULL } }),
+	WRONG(CIPHER_NONE_COMMON, "cipher",
+	    "ssh takes none of those that sshd has: {offer}",
+	    { { SSH_CONFIG, "Ciphers +{offer}", NULL } }),
+	WRONG(MAC_NONE_COMMON, "cipher",
+	    "ssh takes none of the MACs that sshd has: {offer}",
+	    { { SSH_CONFIG, "MACs +{offer}", NULL } }),
+	WRONG(PROXY_FAILED, "proxy",
+	    "{proxy} does not get ssh to {host}:{port}: {ssh_why}",
+	    {
+		{ THIS_HOST, "ssh -v JUMP_HOST true",
+		    "until that works by itself; or what the ProxyCommand "
+		    "says" },
+	    }),
+	WRONG(SSH_CONFIG_WRONG, "ssh", "{ssh_why}",
+	    { { SSH_CONFIG, "", "what these words complain of" } }),
+	WRONG(SSH_FAILED, "ssh", "it could not connect: {why}",
+	    { { THIS_HOST, "{ssh_command} -v true", "says more" } }),
+	WRONG(SSH_LOST, "ssh", "the connection was lost: {why}"),
+	WRONG(SSH_CANNOT_RUN, "ssh", "it cannot be run: {why}",
+	    { { CULVERT, "--ssh PROGRAM", "or install openssh-client" } }),
+	OK(KEX_OK, "key exchange", "{kex}, which is post-quantum"),
+	NOTE(KEX_OLD, "key exchange",
+	    "{kex} is not post-quantum: who records this connection can "
+	    "read it once there is a quantum computer",
+	    {
+		{ SSHD_CONFIG,
+		    "KexAlgorithms ^sntrup761x25519-sha512@openssh.com",
+		    "OpenSSH 8.5 or newer" },
+		{ SSH_CONFIG,
+		    "KexAlgorithms ^sntrup761x25519-sha512@openssh.com", NULL },
+	    }),
+	OK(CIPHER_OK, "cipher", "{cipher}"),
+	NOTE(CIPHER_OLD, "cipher", "{cipher} is one that OpenSSH has given up",
+	    {
+		{ SSHD_CONFIG, "Ciphers ^aes256-gcm@openssh.com", NULL },
+		{ SSH_CONFIG, "Ciphers ^aes256-gcm@openssh.com", NULL },
+	    }),
+	OK(NAGLE_NEVER, "Nagle", "{sshd} sends small packets at once"),
+	OK(NAGLE_OK, "Nagle",
+	    "sshd sends small packets at once, since a session has begun"),
+	NOTE(NAGLE_LEFT_ON, "Nagle",
+	    "--no-session: {sshd} delays small packets, often by 40 ms",
+	    { { CULVERT, "", "without --no-session" } }),
+	NOTE(NAGLE_NO_SESSION, "Nagle",
+	    "sshd delays small packets, often by 40 ms, since it begins no "
+	    "session: {why}",
+	    {
+		{ SSHD_CONFIG, "MaxSessions 10", NULL },
+		{ FAR_HOST, "OpenSSH 10.1 or newer, which never delays them",
+		    NULL },
+	    }),
+	NOTE(NAGLE_NO_SFTP, "Nagle",
+	    "sshd delays small packets, often by 40 ms, since it begins no "
+	    "session: {why}",
+	    {
+		{ SSHD_CONFIG, "Subsystem sftp internal-sftp", NULL },
+		{ FAR_HOST, "OpenSSH 10.1 or newer, which never delays them",
+		    NULL },
+	    }),
+	NOTE(NAGLE_UNKNOWN, "Nagle",
+	    "whether sshd delays small packets is not known: {why}"),
+
+	OK(LISTEN_OK, "listen", "{listen} is free"),
+	NOTE(LISTEN_OWN, "listen",
+	    "{listen} is free, but lets in only FTP clients that run as "
+	    "{own_user}, as this check does",
+	    { { CULVERT, "--any-user", "for those of all users here" } }),
+	NOTE(LISTEN_TAKEN, "listen",
+	    "{why}; which is as it should be if that is culvert",
+	    { { CULVERT, "{forward} with another port in front", NULL } }),
+	WRONG(LISTEN_WRONG, "listen", "{why}"),
+
+	OK(DIAL_OK, "dial", "{from} reaches {server}"),
+	WRONG(DIAL_FORBIDDEN_ALL, "dial",
+	    "sshd forwards nothing at all, not to {server} either",
+	    {
+		{ SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE },
+		{ SSHD_CONFIG, "DisableForwarding no", IN_PLACE },
+	    }),
+	WRONG(DIAL_FORBIDDEN, "dial", "sshd must not connect to {server}",
+	    {
+		{ SSHD_CONFIG, "PermitOpen {server_host}:*", ADDED },
+		{ SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE },
+	    }),
+	WRONG(DIAL_FORBIDDEN_KEY, "dial",
+	    "this key may forward nothing, not to {server} either", CURE_KEY),
+	WRONG(DIAL_FORBIDDEN_KEY_OPEN, "dial",
+	    "this key must not connect to {server}: its permitopen", CURE_KEY),
+	WRONG(DIAL_REFUSED, "dial",
+	    "nobody listens at {server}, as {from} sees it: {why}",
+	    {
+		{ CULVERT, "{forward} with the FTP server's port at its end",
+		    NULL },
+		{ SERVER_HOST, "", "the FTP server is to run" },
+	    }),
+	WRONG(DIAL_UNKNOWN, "dial", "{from} does not know {server}: {why}",
+	    {
+		{ CULVERT,
+		    "{forward} with the FTP server's address instead of its "
+		    "name",
+		    NULL },
+	    }),
+	WRONG(DIAL_FAILED, "dial", "{from} does not reach {server}: {why}",
+	    { { SERVER_HOST, "let TCP port {server_port} in", NULL } }),
+
+	OK(FORWARD_OK, "remote forward", "sshd listens at {far_listen}"),
+	SKIPPED(FORWARD_NEVER, "remote forward",
+	    "--server-mode passive: sshd is never asked to listen"),
+	WRONG(FORWARD_NOTHING, "remote forward",
+	    "sshd forwards nothing at all: see dial"),
+	WRONG(FORWARD_FORBIDDEN, "remote forward",
+	    "sshd listens for nobody: {not_forwarded}",
+	    { { SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE } }),
+	WRONG(FORWARD_FORBIDDEN_LISTEN, "remote forward",
+	    "sshd must not listen at {far_listen}",
+	    { { SSHD_CONFIG, "PermitListen {permitlisten}:*", ADDED } }),
+	WRONG(FORWARD_NOT_THERE, "remote forward",
+	    "sshd refuses to listen at {far_listen}: it must not, or that is "
+	    "no address of its own",
+	    {
+		{ CULVERT, "--far-address ADDRESS", "one of {host}" },
+		{ SSHD_CONFIG, "PermitListen {permitlisten}:*", ADDED },
+		{ KEY_LINE, "{key_line}", "in place of what is there" },
+	    }),
+	WRONG(FORWARD_FORBIDDEN_KEY_LISTEN, "remote forward",
+	    "sshd must not listen at {far_listen} for this key: its "
+	    "permitlisten",
+	    CURE_KEY),
+	WRONG(FORWARD_GATEWAY, "remote forward",
+	    "sshd listens on its loopback instead of {far_listen}",
+	    { { SSHD_CONFIG, "GatewayPorts clientspecified", IN_PLACE } }),
+	NOTE(FORWARD_TAKEN, "remote forward",
+	    "{far_listen} is taken on the SSH server; which is as it should "
+	    "be if that is culvert",
+	    { { CULVERT, "{forward} with another port in front", NULL } }),
+	WRONG(FORWARD_FAILED, "remote forward",
+	    "sshd does not listen at {far_listen}: {why}"),
+
+	OK(CLIENT_PASSIVE_OK, "passive clients",
+	    "sshd listens for their data connections"),
+	WRONG(CLIENT_PASSIVE_WRONG, "passive clients",
+	    "sshd does not listen for their data connections: {why}",
+	    {
+		{ SSHD_CONFIG, "PermitListen {permitlisten}:*", ADDED },
+		{ KEY_LINE, "{key_line}", NULL },
+	    }),
+	OK(CLIENT_ACTIVE_OK, "active clients",
+	    "sshd reaches clients on its own host"),
+	WRONG(CLIENT_ACTIVE_FORBIDDEN, "active clients",
+	    "sshd must not connect to clients on its own host",
+	    {
+		{ SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE },
+		{ SSHD_CONFIG, "PermitOpen 127.0.0.1:* [::1]:*", ADDED },
+		{ KEY_LINE, "{key_line}", NULL },
+	    }),
+	NOTE(CLIENT_ACTIVE_FAILED, "active clients",
+	    "whether sshd reaches them was not found out: {why}"),
+
+	OK(GREETING_OK, "greeting", "{greeting}"),
+	WRONG(GREETING_REFUSED, "greeting",
+	    "the FTP server takes nobody now: {reply}",
+	    {
+		{ SERVER_HOST, "let {from} in",
+		    "hosts.allow; or it is down, or busy" },
+	    }),
+	WRONG(GREETING_FULL, "greeting",
+	    "the FTP server has too many clients: {reply}",
+	    { { FTP_SERVER, NULL, "all that come by SSH have one address" } },
+	    TOPIC_LIMITS),
+	WRONG(GREETING_TLS, "greeting",
+	    "{server} says nothing before TLS begins, as port 990 does: "
+	    "culvert has nothing to see there",
+	    { { CULVERT, "{forward} with the port of plain FTP at its end",
+		NULL } }),
+	WRONG(GREETING_NOT_FTP, "greeting",
+	    "{server} is no FTP server; it says {reply}",
+	    { { CULVERT, "{forward} with the FTP server's port at its end",
+		NULL } }),
+	WRONG(GREETING_ENDED, "greeting",
+	    "{server} closes the connection at once: {why}",
+	    {
+		{ SERVER_HOST, "let {from} in",
+		    "hosts.allow, limits on connections" },
+	    }),
+	WRONG(GREETING_SILENT, "greeting",
+	    "{server} takes the connection, but says nothing for 45 s",
+	    { { CULVERT, "{forward} with the FTP server's port at its end",
+		NULL } }),
+	OK(FEAT_OK, "FEAT", "{feat}"),
+	NOTE(FEAT_NONE, "FEAT", "the server has none: {reply}"),
+	OK(TLS_NONE, "TLS", "the server has none; SSH encrypts"),
+	OK(TLS_OFFERED, "TLS",
+	    "offered, not demanded; culvert keeps it from clients, SSH "
+	    "encrypts"),
+	WRONG(TLS_DEMANDED, "TLS",
+	    "the server demands TLS, in which culvert cannot see data "
+	    "connections: {reply}",
+	    {
+		{ FTP_SERVER, NULL, NULL },
+		{ CULVERT, "--allow-tls",
+		    "then data connections go outside of SSH" },
+	    },
+	    TOPIC_TLS),
+	WRONG(TLS_DEMANDED_DATA, "TLS",
+	    "the server demands TLS for data connections: {reply}",
+	    {
+		{ FTP_SERVER, NULL, NULL },
+		{ CULVERT, "--allow-tls",
+		    "then data connections go outside of SSH" },
+	    },
+	    TOPIC_TLS_DATA),
+	UNTRIED(NETRC_WRONG, "netrc", "{netrc} cannot be used: {why}",
+	    { { NETRC, "machine {machine} login NAME password PASSWORD",
+		"or --netrc FILE" } }),
+	NOTE(NETRC_OPEN, "netrc", "others can read {netrc}",
+	    { { THIS_HOST, "chmod 600 {'netrc}", NULL } }),
+	OK(USER_OK, "FTP login", "{ftp_user}"),
+	UNTRIED(USER_NOT_GIVEN, "FTP login",
+	    "not tried, nor any transfer: no user was given",
+	    {
+		{ THIS_HOST, "culvert check --user NAME",
+		    "or machine {machine} in {netrc}" },
+	    }),
+	UNTRIED(USER_NO_PASSWORD, "FTP login",
+	    "not tried: there is no terminal to ask for the password of "
+	    "{ftp_user}",
+	    {
+		{ NETRC, "machine {machine} login {ftp_user} password PASSWORD",
+		    NULL },
+		{ HERE, "the same in a terminal, without --batch",
+		    "\"su -c\" takes it away" },
+	    }),
+	WRONG(USER_DENIED, "FTP login",
+	    "the server does not let {ftp_user} in with that password: {reply}",
+	    {
+		{ HERE, "the right password, or user", "--user, {netrc}" },
+		{ FTP_SERVER, NULL, NULL },
+	    },
+	    TOPIC_LOGIN),
+	WRONG(USER_DENIED_ANONYMOUS, "FTP login",
+	    "the server does not let {ftp_user} in: {reply}",
+	    {
+		{ FTP_SERVER, NULL, NULL },
+		{ THIS_HOST, "culvert check --user NAME", "another user" },
+	    },
+	    TOPIC_ANONYMOUS),
+	WRONG(USER_FULL, "FTP login",
+	    "the FTP server has too many clients: {reply}",
+	    { { FTP_SERVER, NULL, "all that come by SSH have one address" } },
+	    TOPIC_LIMITS),
+	UNTRIED(USER_ACCOUNT, "FTP login",
+	    "the server asks for an account (ACCT), which this check has "
+	    "not: {reply}"),
+	WRONG(SERVER_LOST, "FTP", "the server does not answer any more: {why}"),
+	OK(MODE_OK, "{verb}", "a listing of {bytes} bytes"),
+	UNTRIED(MODE_NOT_TRIED, "{verb}", "not tried: nobody is logged in"),
+	SKIPPED(MODE_NOT_USED, "{verb}", "not used: --server-mode"),
+	SKIPPED(MODE_OTHER_FAMILY, "{verb}",
+	    "is for IPv4, and the server is on IPv6"),
+	WRONG(MODE_REFUSED_PASSIVE, "{verb}",
+	    "the server refuses passive mode: {reply}",
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_PASSIVE),
+	WRONG(MODE_REFUSED_ACTIVE, "{verb}",
+	    "the server refuses active mode: {reply}",
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_ACTIVE),
+	WRONG(MODE_REFUSED_VERB, "{verb}", "the server refuses it: {reply}",
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_VERB),
+	WRONG(MODE_REFUSED_APART, "{verb}",
+	    "the server refuses an address on the SSH server's loopback, "
+	    "being on another host: {reply}",
+	    {
+		{ CULVERT, "{forward} with localhost as its host",
+		    "if it is on {host} itself" },
+		{ CULVERT, "--far-address ADDRESS",
+		    "of {host}; with GatewayPorts clientspecified in its "
+		    "sshd_config" },
+		{ FTP_SERVER, NULL, "if it refuses any address" },
+	    },
+	    TOPIC_ACTIVE),
+	WRONG(MODE_NO_PORT, "{verb}", "no port is found in its reply: {reply}",
+	    {
+		{ FTP_SERVER, NULL, NULL },
+		{ CULVERT, "--server-mode active", "where that works" },
+	    },
+	    TOPIC_ADDRESS),
+	WRONG(MODE_FORBIDDEN, "{verb}",
+	    "sshd must not connect to the server's data port {data_port}",
+	    {
+		{ SSHD_CONFIG, "PermitOpen {server_host}:*", ADDED },
+		{ CULVERT, "--server-mode active", "where that works" },
+	    }),
+	WRONG(MODE_FORBIDDEN_KEY, "{verb}",
+	    "this key must not connect to the server's data port {data_port}",
+	    {
+		{ KEY_LINE, "{key_line}", "in place of what is there" },
+		{ CULVERT, "--server-mode active", "where that works" },
+	    }),
+	WRONG(MODE_NO_LISTENER, "{verb}",
+	    "{from} does not listen for it: see remote forward"),
+	WRONG(MODE_DIAL_FAILED, "{verb}",
+	    "{from} does not reach the server's data port {data_port}: {why}",
+	    {
+		{ FTP_SERVER, NULL, NULL },
+		{ CULVERT, "--server-mode active", "where that works" },
+	    },
+	    TOPIC_PORTS),
+	WRONG(MODE_DIAL_REPLY, "{verb}",
+	    "{from} does not reach the address in its reply: see there"),
+	WRONG(MODE_NOT_COME, "{verb}",
+	    "the server does not connect to {why}: {reply}",
+	    {
+		{ SERVER_HOST,
+		    "let TCP from it to ports above 1023 of {from} out", NULL },
+	    }),
+	WRONG(MODE_PEER, "{verb}",
+	    "the server does not trust the data connection's other end: "
+	    "{reply}",
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_PEER),
+	WRONG(MODE_CUT, "{verb}",
+	    "the listing is not whole ({bytes} bytes): {why}"),
+	WRONG(MODE_TLS, "{verb}", "refused without TLS: see TLS"),
+	NOTE(MODE_NO_LISTING, "{verb}",
+	    "the data connection stands, but the server lists nothing: "
+	    "{reply}"),
+	UNTRIED(MODE_UNSEEN, "{verb}",
+	    "taken, but not tried, since the server lists nothing: {reply}"),
+	OK(ADDRESS_OK, "address in 227", "{announced}"),
+	OK(ADDRESS_FAR, "address in 227",
+	    "{announced}; culvert connects to {server_host}, whatever it says"),
+	NOTE(ADDRESS_WRONG, "address in 227",
+	    "{announced} is not {server_host}; culvert does not mind, "
+	    "clients without it would fail",
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_ADDRESS),
+	WRONG(ADDRESS_WRONG_USED, "address in 227",
+	    "{announced} is not {server_host}, and --server-data-host reply "
+	    "believes it",
+	    {
+		{ FTP_SERVER, NULL, NULL },
+		{ CULVERT, "", "without --server-data-host reply" },
+	    },
+	    TOPIC_ADDRESS),
+	OK(ROUND_TRIP, "round trip",
+	    "{rtt_ms} ms, a command through SSH and its reply (median of "
+	    "{count} NOOP)"),
+};
+
+const struct row *
+advice_row(enum finding finding)
+{
+	return &rows[finding];
+}

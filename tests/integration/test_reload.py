@@ -141,7 +141,7 @@ def test_several_links(conf, sshd, start_sshd, ftp_server, start_up, tmp):
             ftp.begin("passive", f"RETR {tmp.name}/file", rcvbuf=10000)
         until(lambda: len(one.all_ssh()) == 3, "one more ssh")
         further, = set(one.all_ssh()) - set(before)
-        until(lambda: run(one, "status").count("2 SSH connections"), "it is up")
+        until(lambda: "2 SSH connections" in run(one, "status"), "it is up")
         os.kill(further, signal.SIGSTOP)
         conf(bank=to(sshd, ftp_server))
         reload(one, "1 tunnel as before, 1 gone, 0 new")
@@ -152,7 +152,8 @@ def test_several_links(conf, sshd, start_sshd, ftp_server, start_up, tmp):
 
 def test_too_late(conf, sshd, ftp_server, start_up):
     """The last tunnel was stopped; a client that hears of it still lingers."""
-    one = start_up(conf(plant=to(sshd, ftp_server, "on-demand = yes")), "--all")
+    one = start_up(conf(plant=to(sshd, ftp_server, "on-demand = yes")),
+                   "--all")
     with Ftp(At(one, 0), ftp_server) as ftp:
         control = os.path.join(one.dir, os.listdir(one.dir)[0], "control")
         run(one, "stop", "plant")

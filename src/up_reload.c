@@ -253,6 +253,12 @@ use(struct up *up, const char *bytes, size_t len, char why[SETTINGS_WHY_MAX])
 	}
 	up_ask_nobody(&loaded->config);
 	failed = apply(up, loaded);
+	if (up->only[0] != '\0' &&
+	    config_find(&loaded->config, up->only) == NULL) {
+		snprintf(why, SETTINGS_WHY_MAX, "there is no [tunnel %s] in %s",
+		    up->only, loaded->config.settings.files[0]);
+		return false;
+	}
 	snprintf(why, SETTINGS_WHY_MAX,
 	    "%zu tunnel%s could not be started; the log says why", failed,
 	    failed == 1 ? "" : "s");

@@ -456,10 +456,11 @@ def test_reload_no_text(two):
 def test_reload(two, sshd, ftp_server, conf):
     """The outcome is told to who asked: good, or what is wrong."""
     run(two, "reload")
-    assert "0 gone, 0 new" in two.output
+    two.wait_log("0 gone, 0 new")
     two.path.write_text("[tunnel plant]\nL = 0:h:21\nnonsense = 1\n")
     said = run(two, "reload", status=1)
     assert "culvert.conf:3: " in said and "nonsense" in said
+    two.wait_log("nothing has been changed")
     assert list(tunnels_of(two)) == ["plant", "bank"]
     conf(plant=to(sshd, ftp_server), bank=to(sshd, ftp_server, "max-data = 1"))
     run(two, "reload", "plant")

@@ -251,7 +251,7 @@ test_killed(void **state)
 	/* Not at once, but then there is another one. */
 	assert_ptr_equal(begin(s), s->first);
 	assert_int_equal(count_ssh(s), 1);
-	sshenv_for(&s->env, 2 * SSHENV_PAUSE_MS);
+	sshenv_for(&s->env, 4 * SSHENV_PAUSE_MS);
 	assert_ptr_equal(begin(s), s->first);
 	until_up(s, 2);
 	assert_ptr_not_equal(begin(s), s->first);

@@ -68,6 +68,26 @@ on_stopped(uv_timer_t *timer)
 	end(timer->data, NULL);
 }
 
+static void
+on_failed(uv_timer_t *timer)
+{
+	struct reconnect *reconnect = timer->data;
+
+	if (!reconnect->expect_stop) /* or reconnect_stop() finds it */
+		end(reconnect, reconnect->why);
+}
+
+/*
+ * For the reason that is known; but a Ctrl-C that has ended ssh is for us as
+ * well, and then the end is no failure: so what the loop has next comes first.
+ */
+static void
+end_soon(struct reconnect *reconnect)
+{
+	reconnect->state = RECONNECT_PAUSING;
+	uv_timer_start(&reconnect->timer, on_failed, 1, 0);
+}
+
 /* ---- pauses ---- */
 
 static void
@@ -137,7 +157,7 @@ failed(struct reconnect *reconnect)
 			"and cannot be asked for again, a key or an agent "
 			"makes that needless",
 		    reconnect->destination);
-		end(reconnect, reconnect->why);
+		end_soon(reconnect);
 		return;
 	}
 	if (options->on_demand)
@@ -147,7 +167,7 @@ failed(struct reconnect *reconnect)
 		return;
 	}
 	if (!options->on_demand) {
-		end(reconnect, reconnect->why);
+		end_soon(reconnect);
 		return;
 	}
 	log_warn("ssh could not connect to %s: %s", reconnect->destination,
@@ -226,7 +246,7 @@ lost(struct reconnect *reconnect)
 	reconnect->losses++;
 	reconnect->failures = 1;
 	if (!again && !reconnect->options.on_demand) {
-		end(reconnect, reconnect->why);
+		end_soon(reconnect);
 		return;
 	}
 	ms = begin_pause(reconnect, lived_ms);

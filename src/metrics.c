@@ -16,6 +16,7 @@
 
 #include "app.h"
 #include "base/cleanup.h"
+#include "base/sockfile.h"
 #include "limits.h"
 
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -124,19 +125,6 @@ on_ready(uv_poll_t *poll, int status, int events)
 
 /* ---- where it listens ---- */
 
-/* A socket that nobody has any more is in the way. */
-static void
-remove_stale(const struct sockaddr_un *un)
-{
-	CLEANUP(cleanup_fd) int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	struct stat st;
-
-	if (lstat(un->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
-	    connect(fd, (const struct sockaddr *)un, sizeof(*un)) != 0 &&
-	    errno == ECONNREFUSED)
-		unlink(un->sun_path);
-}
-
 /* A descriptor, or a negative errno. */
 static int
 listen_at(const struct addr *at, const char *path)
@@ -152,7 +140,7 @@ listen_at(const struct addr *at, const char *path)
 		if (strlen(path) >= sizeof(un.sun_path))
 			return -ENAMETOOLONG;
 		memcpy(un.sun_path, path, strlen(path));
-		remove_stale(&un);
+		sockfile_remove_stale(path);
 		sa = (const struct sockaddr *)&un;
 		len = sizeof(un);
 	} else {

@@ -64,7 +64,8 @@ struct monitor_options {
 
 	const struct monitor_source *source; /* or NULL */
 	const char *log;    /* a file that it opens to append to; or NULL */
-	const char *remove; /* a file that it removes in the end; or NULL */
+	const char *remove; /* a Unix socket that it removes in the end, if
+			     * nobody listens there; or NULL */
 
 	/* Whom it becomes, or NULL.  The private directory is his, too. */
 	const struct user *user;

@@ -24,6 +24,7 @@
 #include "base/fds.h"
 #include "base/log.h"
 #include "base/privdir.h"
+#include "base/sockfile.h"
 #include "limits.h"
 #include "ssh/monitor_priv.h"
 
@@ -224,7 +225,7 @@ monitor_end(struct monitor_state *monitor, int status)
 	}
 	privdir_remove(monitor->directory);
 	if (monitor->remove != NULL)
-		unlink(monitor->remove);
+		sockfile_remove_stale(monitor->remove);
 	_exit(status);
 }
 

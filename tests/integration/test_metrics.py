@@ -245,8 +245,14 @@ def test_stale_socket(path, start_culvert, ftp_server):
     other = start_culvert(f"0:127.0.0.1:{ftp_server.port}", ready=False,
                           options=["--metrics", f"unix:{path}"])
     assert other.process.wait() == 1
+    assert get(path).status == 200  # it is the first one's
     one.stop()
     assert not path.exists()
+    path.write_text("precious")
+    third = start_culvert(f"0:127.0.0.1:{ftp_server.port}", ready=False,
+                          options=["--metrics", f"unix:{path}"])
+    assert third.process.wait() == 1
+    assert path.read_text() == "precious"
 
 
 @pytest.mark.parametrize("value", [

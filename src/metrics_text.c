@@ -129,19 +129,6 @@ count_session(void *ctx, const struct session_info *session)
 }
 
 static void
-add_stats(struct tunnel_stats *to, const struct tunnel_stats *from)
-{
-	to->sessions += from->sessions;
-	for (int i = 0; i < REFUSALS; i++)
-		to->refusals[i] += from->refusals[i];
-	for (int i = 0; i < INFO_DIRECTIONS; i++) {
-		to->bytes[i] += from->bytes[i];
-		for (int j = 0; j < INFO_OUTCOMES; j++)
-			to->transfers[i][j] += from->transfers[i][j];
-	}
-}
-
-static void
 add_tunnel(void *ctx, const struct listener_info *listener)
 {
 	struct rows *rows = ctx;
@@ -155,7 +142,7 @@ add_tunnel(void *ctx, const struct listener_info *listener)
 	row = tunnel_row(rows, labels);
 	if (row == NULL)
 		return;
-	add_stats(&row->stats, tunnel_stats(listener->tunnel));
+	tunnel_stats_add(&row->stats, tunnel_stats(listener->tunnel));
 	row->waiting += tunnel_waiting(listener->tunnel);
 	row->listening |= listener->listening && !listener->leaving;
 	tunnel_each_session(listener->tunnel, count_session, row);

@@ -251,13 +251,10 @@ family_of(const char *host)
 	return addr_parse_ip(host, &addr) == 0 ? addr.family : AF_UNSPEC;
 }
 
-struct session *
-session_new(const struct session_options *options, unsigned long number,
-    struct stream *client, const struct addr *local, const struct addr *peer,
-    const struct session_handler *handler, void *ctx)
+static struct engine_config
+engine_config_of(const struct session_options *options, const struct addr *peer)
 {
-	struct session *session = calloc(1, sizeof(*session));
-	struct engine_config config = {
+	return (struct engine_config) {
 		.client = *peer,
 		.networks = options->networks,
 		.n_networks = options->n_networks,
@@ -275,6 +272,15 @@ session_new(const struct session_options *options, unsigned long number,
 		.policy = &options->policy->commands,
 		.memory = options->memory,
 	};
+}
+
+struct session *
+session_new(const struct session_options *options, unsigned long number,
+    struct stream *client, const struct addr *local, const struct addr *peer,
+    const struct session_handler *handler, void *ctx)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	struct engine_config config = engine_config_of(options, peer);
 	struct side_to to = {
 		.host = options->server_host,
 		.port = options->server_port,

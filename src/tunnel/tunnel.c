@@ -293,18 +293,22 @@ tunnel_stats(const struct tunnel *tunnel)
 }
 
 void
+tunnel_stats_add(struct tunnel_stats *to, const struct tunnel_stats *from)
+{
+	to->sessions += from->sessions;
+	for (int i = 0; i < REFUSALS; i++)
+		to->refusals[i] += from->refusals[i];
+	for (int i = 0; i < INFO_DIRECTIONS; i++) {
+		to->bytes[i] += from->bytes[i];
+		for (int j = 0; j < INFO_OUTCOMES; j++)
+			to->transfers[i][j] += from->transfers[i][j];
+	}
+}
+
+void
 tunnel_inherit(struct tunnel *tunnel, const struct tunnel *from)
 {
-	struct tunnel_stats *to = &tunnel->stats;
-
-	to->sessions += from->stats.sessions;
-	for (int i = 0; i < REFUSALS; i++)
-		to->refusals[i] += from->stats.refusals[i];
-	for (int i = 0; i < INFO_DIRECTIONS; i++) {
-		to->bytes[i] += from->stats.bytes[i];
-		for (int j = 0; j < INFO_OUTCOMES; j++)
-			to->transfers[i][j] += from->stats.transfers[i][j];
-	}
+	tunnel_stats_add(&tunnel->stats, &from->stats);
 }
 
 void

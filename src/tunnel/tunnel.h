@@ -80,6 +80,9 @@ const char *tunnel_address(const struct tunnel *tunnel, char *text,
 /* What it has counted; its own. */
 const struct tunnel_stats *tunnel_stats(const struct tunnel *tunnel);
 
+/* Adds what another one has counted. */
+void tunnel_stats_add(struct tunnel_stats *to, const struct tunnel_stats *from);
+
 /* From now on it has counted what that one has, too, which is about to go. */
 void tunnel_inherit(struct tunnel *tunnel, const struct tunnel *from);
 

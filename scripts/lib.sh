@@ -114,6 +114,29 @@ need_servers() {
 	    inetutils-ftpd
 }
 
+# need_ssh_servers DIR: what the SSH servers other than OpenSSH's take; those made
+# of libraries of Go and npm go to DIR, once.
+need_ssh_servers() {
+	local dir
+
+	need dropbear-bin python3-asyncssh python3-paramiko
+	mkdir -p "$1"
+	dir=$(realpath "$1")
+	if [ ! -e "$dir/gliderlabs" ]; then
+		need golang-go golang-github-gliderlabs-ssh-dev
+		GO111MODULE=off GOPATH=/usr/share/gocode CGO_ENABLED=0 \
+		    GOCACHE="$dir/go-cache" go build -o "$dir/gliderlabs" \
+		    tests/integration/ssh_programs/gliderlabs.go || return 1
+		rm -rf "$dir/go-cache"
+	fi
+	if [ ! -e "$dir/node_modules/ssh2" ]; then
+		command -v npm >/dev/null || need npm
+		# Its optional parts are compiled; it works without.
+		npm --prefix "$dir" install --silent --no-audit --no-fund \
+		    --ignore-scripts --omit=optional ssh2@1.17.0 >&2
+	fi
+}
+
 # unit DIR [COMMAND...]: runs the unit tests of a build, each program by itself,
 # so that its own summary is seen, and as many at a time as there are cores;
 # under a command if there is one.  $UNIT_SECONDS: for each.

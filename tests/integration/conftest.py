@@ -40,6 +40,7 @@ import doctor as doctor_module
 import netns
 import scripted
 import servers
+import ssh_servers
 import sshd as sshd_module
 import topology as topology_module
 
@@ -147,6 +148,20 @@ def start_sshd(ns, directories):
     yield start
     for server in started:
         server.stop()
+
+
+@pytest.fixture
+def start_ssh_server(ns, directories):
+    """Return a function: kind (of SSH_SERVERS) to an SSH server."""
+    started = []
+
+    def start(kind):
+        started.append(ssh_servers.SSH_SERVERS[kind](ns, directories()))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
 
 
 @pytest.fixture(scope="session")

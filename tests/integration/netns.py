@@ -189,6 +189,29 @@ class Host:
         _remove(self.name)
 
 
+class Here:
+    """Our own network, with what servers.Server asks of a namespace."""
+
+    @staticmethod
+    def argv(argv):
+        """Return the command that runs argv in a mount namespace of its own,
+        as `ip netns exec` does."""
+        return ["unshare", "--mount", *argv]
+
+    @staticmethod
+    def call(function, *args):
+        """Call a function."""
+        return function(*args)
+
+    @staticmethod
+    def free_port(address="127.0.0.1"):
+        """Return a port that the kernel says is free."""
+        with socket.create_server((address, 0)) as sock:
+            return sock.getsockname()[1]
+
+    listening = Host.listening
+
+
 class Namespace(Host):
     """A network namespace, joined to ours by a veth pair, filtered.
 

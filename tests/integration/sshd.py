@@ -55,7 +55,8 @@ exec /usr/sbin/sshd -D -e -f "$3"
 """
 
 
-def _write(path, text, mode=0o600):
+def write_file(path, text, mode=0o600):
+    """Write a new file with that mode."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode),
               "w") as file:
         file.write(text)
@@ -82,15 +83,15 @@ class Sshd:
         names = {"dir": directory, "port": self.port,
                  "far4": ns.far4, "far6": ns.far6}
         with open(f"{directory}/host_key.pub") as file:
-            _write(f"{directory}/known_hosts", f"files.test {file.read()}")
-        _write(f"{directory}/shadow", "root:*:19000:0:99999:7:::\n")
-        _write(f"{directory}/hosts", HOSTS, 0o644)
+            write_file(f"{directory}/known_hosts", f"files.test {file.read()}")
+        write_file(f"{directory}/shadow", "root:*:19000:0:99999:7:::\n")
+        write_file(f"{directory}/hosts", HOSTS, 0o644)
         # The first value of an option counts.
-        _write(f"{directory}/sshd_config",
+        write_file(f"{directory}/sshd_config",
                "".join(f"{line}\n" for line in self.options)
                + CONFIG.format(**names))
         self.config = f"{directory}/ssh_config"
-        _write(self.config, CLIENT.format(**names))
+        write_file(self.config, CLIENT.format(**names))
         self.process = None
         self.start()
 

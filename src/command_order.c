@@ -10,21 +10,31 @@
 #include "client/ask.h"
 #include "commands.h"
 
-static const char help[] =
+static const char help_end[] =
     "usage: culvert stop [--wait] [-S SOCKET] [NAME]\n"
     "       culvert drain [--wait] [-S SOCKET] [NAME]\n"
-    "       culvert reload [-S SOCKET] [NAME]\n"
     "\n"
-    "To a culvert that runs, or with a name to one tunnel of culvert up:\n"
+    "Ends a running culvert, or with NAME one tunnel of culvert up.\n"
     "\n"
-    "  stop              end now: transfers are cut, clients get 421 (with --drain,\n"
-    "                    after that time)\n"
+    "  stop              end now: transfers are cut and clients get 421; a culvert\n"
+    "                    that was started with --drain lets transfers end first,\n"
+    "                    for at most that time\n"
     "  drain             take no new clients, and end when the last transfer has\n"
-    "  reload            read the configuration file again; a tunnel that was\n"
-    "                    stopped is started again\n"
+    "                    ended\n"
     "\n"
-    "      --wait        return when it has ended\n"
-    "  -S SOCKET         the one that has this control socket, where several run\n"
+    "      --wait        return only when it has ended\n"
+    "  -S SOCKET         the culvert with this control socket, if several are running\n"
+    "      --help\n"
+    "\n"
+    "Exit status: 0 done, 1 not done, 2 bad usage.\n";
+
+static const char help_reload[] =
+    "usage: culvert reload [-S SOCKET] [NAME]\n"
+    "\n"
+    "Makes a running culvert up read its configuration file again.  With NAME, only\n"
+    "that tunnel changes; if it was stopped, it is started again.\n"
+    "\n"
+    "  -S SOCKET         the culvert with this control socket, if several are running\n"
     "      --help\n"
     "\n"
     "Exit status: 0 done, 1 not done, 2 bad usage.\n";
@@ -131,9 +141,12 @@ read_line(int argc, char **argv, struct order *ret, int *ret_status)
 		{ NULL, 'S', .value = &ret->path },
 		{ .letter = 0 },
 	};
+	bool reload = strcmp(argv[0], "reload") == 0;
 	int first;
 
-	if (command_read(argc, argv, words, help, &first, ret_status))
+	/* A reload has no end to wait for: it is done when the answer comes. */
+	if (command_read(argc, argv, reload ? words + 1 : words,
+		reload ? help_reload : help_end, &first, ret_status))
 		return true;
 	if (argc - first > 1) {
 		*ret_status = command_misused(argv[0], "one name at a time");

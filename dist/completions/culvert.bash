@@ -1,8 +1,8 @@
 # bash completion for culvert(1)                         -*- shell-script -*-
 
-# The options of culvert itself stand here, and a test compares them with
-# culvert --help.  Subcommands and what they take are asked of culvert, so that
-# a new one needs nothing here.
+# The options of culvert itself are listed here, and a test compares them with
+# culvert --help.  Subcommands and their options are read from the program's own
+# --help, so a new subcommand needs no change here.
 #
 # shellcheck disable=SC2207,SC2016  # the customs of bash-completion
 
@@ -73,7 +73,8 @@ _culvert_value()
 _culvert_subcommands()
 {
     "$1" --help 2>/dev/null |
-        sed -n 's/^  *culvert \([a-z][a-z-]*\)\( .*\)\{0,1\}$/\1/p' | sort -u
+        sed -n 's/^  *culvert \([a-z][a-z|-]*\)\( .*\)\{0,1\}$/\1/p' |
+        tr '|' '\n' | sort -u
 }
 
 # Prints the tunnels of the file behind -f, or else the usual one.
@@ -133,7 +134,7 @@ _culvert_of_subcommand()
         options+=" $_culvert_flags $_culvert_valued"
     fi
     case $takes in
-        FILE*)
+        FILE* | SOCKET*)
             _filedir
             ;;
         *[a-z]\|[a-z]*)

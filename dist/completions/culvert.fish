@@ -1,13 +1,14 @@
 # fish completion for culvert(1)
 
-# The options of culvert itself stand here, and a test compares them with
-# culvert --help.  Subcommands and what they take are asked of culvert, so that
-# a new one needs nothing here.
+# The options of culvert itself are listed here, and a test compares them with
+# culvert --help.  Subcommands and their options are read from the program's own
+# --help, so a new subcommand needs no change here.
 
 function __culvert_subcommands
     set -l program (commandline -opc)[1]
     $program --help 2>/dev/null |
-        string replace -rf '^ +culvert ([a-z][a-z-]*)( .*)?$' '$1' | sort -u
+        string replace -rf '^ +culvert ([a-z][a-z|-]*)( .*)?$' '$1' |
+        string split '|' | sort -u
 end
 
 # Is the first word a subcommand?
@@ -59,7 +60,7 @@ function __culvert_of_subcommand
     set -l words (commandline -opc)
     set -l options (__culvert_options_of_subcommand)
     set -l takes (string replace -rf -- "^$words[-1]\t([^\t]+)\t.*" '$1' $options)
-    if string match -q 'FILE*' -- "$takes"
+    if string match -qr '^(FILE|SOCKET)' -- "$takes"
         __fish_complete_path (commandline -ct)
     else if string match -qr '[a-z]\|[a-z]' -- "$takes"
         string split '|' -- $takes

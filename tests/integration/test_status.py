@@ -505,6 +505,7 @@ def test_which(two, conf, sshd, ftp_server, start_up):
     (["status", "-S"], "-S needs a value"),
     (["stop", "a", "b"], "one name at a time"),
     (["drain", "--json"], "unknown option --json"),
+    (["reload", "--wait"], "unknown option --wait"),
     (["status", "-w"], "-w needs a terminal"),
 ])
 def test_misuse(argv, words, two):

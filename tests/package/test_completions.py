@@ -1,7 +1,8 @@
-"""The completions, by the shells themselves (issue 8).
+"""The completions, by the shells themselves.
 
-What they must know is not written down here: the options are those of
-culvert --help, the subcommands too, and theirs those of their own --help.
+What they must know is not written down here: the subcommands are those of the
+table in src/main.c, the options those of culvert --help, and of each
+subcommand those of its own --help.
 """
 
 import os
@@ -48,8 +49,10 @@ def options_of(text):
 
 
 HELP = read_help()
-SUBCOMMANDS = set(re.findall(r"^ +culvert ([a-z][a-z-]*)(?: |$)", HELP,
-                             re.MULTILINE))
+# Not read from --help: a mistake in reading it would be the same in the
+# completions and here, and nobody would notice.
+SUBCOMMANDS = set(re.findall(r'^\t{ "([a-z-]+)", command_\w+ },$',
+                             (REPO / "src/main.c").read_text(), re.MULTILINE))
 # NAME a|b: the words that an option takes.
 WORDS = {option: set(re.findall("[a-z]+", words))
          for option, words in re.findall(
@@ -81,7 +84,7 @@ END
 *) cat <<END
 usage: culvert [options] destination
        culvert config [NAME...]
-       culvert probe
+       culvert probe|measure
 END
 esac
 """
@@ -122,7 +125,10 @@ def test_help_is_understood():
     """So that the other tests compare something."""
     assert {"-4", "-L", "-J", "--allow", "--max-per-address", "--version",
             "--user"} <= options_of(HELP)
-    assert {"config", "up"} <= SUBCOMMANDS
+    assert {"config", "reload", "stop", "up"} <= SUBCOMMANDS
+    for name in SUBCOMMANDS:
+        assert re.search(rf"^ +culvert (?:[a-z]+\|)*{name}\b", HELP,
+                         re.MULTILINE), f"--help does not have {name}"
     assert WORDS["--retry"] == {"forever", "never"}
     assert WORDS["--server-mode"] == {"same", "passive", "active"}
     assert len(WORDS) >= 5
@@ -175,7 +181,9 @@ def test_names_of_a_file(complete):
 
 
 @pytest.mark.parametrize("words", [["-F"], ["-i"], ["--transfer-log"],
-                                   ["up", "-f"], ["config", "-f"]], ids=" ".join)
+                                   ["up", "-f"], ["config", "-f"],
+                                   ["stop", "-S"], ["status", "-S"]],
+                         ids=" ".join)
 def test_files(complete, words):
     """Where an option takes one."""
     found = complete(*words, f"{complete.home}/oth")
@@ -194,12 +202,13 @@ def test_other_values(complete):
 
 
 def test_future(complete):
-    """A subcommand that is new needs nothing in the completions."""
+    """A new subcommand needs no change in the completions."""
     program = complete.home / "bin/culvert"
     program.unlink()
     program.write_text(FUTURE.replace("$REAL", PROGRAM))
     program.chmod(0o755)
     assert "probe" in complete("pr")
+    assert "measure" in complete("mea")
     assert complete("probe", "-") == options_of(HELP) | {
         "-f", "--to", "-j", "--json", "--wait", "--form"}
     assert complete("probe", "--form", "") == {"text", "table"}

@@ -10,6 +10,7 @@
 
 #include "app.h"
 #include "base/log.h"
+#include "base/title.h"
 #include "commands.h"
 
 /* One destination, and one entry with all -L and -R. */
@@ -74,13 +75,12 @@ print(const char *const *texts)
 	return EXIT_FAILED;
 }
 
-int
-main(int argc, char **argv)
+static int
+dispatch(int argc, char **argv)
 {
 	static struct options options;
 	int status = EXIT_SUCCESS;
 
-	open_standard();
 	for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]);
 	     i++)
 		if (argc > 1 && strcmp(argv[1], subcommands[i].name) == 0)
@@ -103,5 +103,22 @@ main(int argc, char **argv)
 		break;
 	}
 	options_free(&options);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	int status = EXIT_FAILED;
+	char **copy;
+
+	open_standard();
+	/* The monitor gives itself another name: title_set(). */
+	copy = title_copy_arguments(argc, argv);
+	if (copy == NULL)
+		log_err("out of memory");
+	else
+		status = dispatch(argc, copy);
+	free(copy);
 	return status;
 }

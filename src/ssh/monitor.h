@@ -72,8 +72,10 @@ struct monitor_options {
 };
 
 /*
- * Forks it, and waits until it stands.  0, or a negative errno, and then why
- * has been logged.  From a process with one thread only.
+ * Forks the monitor, and waits until it is ready.  0, or a negative errno, and
+ * then the reason has been logged.  Only for a process with one thread.  The
+ * monitor overwrites its memory of the process's original arguments
+ * (base/title.h), so options must not point there.
  */
 int monitor_fork(const struct monitor_options *options, struct monitor **ret);
 

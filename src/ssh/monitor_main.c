@@ -25,10 +25,11 @@
 #include "base/log.h"
 #include "base/privdir.h"
 #include "base/sockfile.h"
+#include "base/title.h"
 #include "limits.h"
 #include "ssh/monitor_priv.h"
 
-/* As ps shows it; a name has 15 letters. */
+/* In ps; a name has 15 letters. */
 #define MONITOR_NAME "culvert-monitor"
 
 /* Where the socket goes, so that all above can be closed. */
@@ -464,7 +465,6 @@ monitor_settle(struct monitor_state *monitor, int fd)
 {
 	sigset_t set;
 
-	prctl(PR_SET_NAME, MONITOR_NAME);
 	for (size_t i = 0;
 	     i < sizeof(monitor_ignored) / sizeof(monitor_ignored[0]); i++)
 		signal(monitor_ignored[i], SIG_IGN);
@@ -548,6 +548,7 @@ monitor_main(int fd, const struct monitor_options *options)
 	monitor.log = options->log;
 	monitor.remove = options->remove;
 	monitor_settle(&monitor, fd);
+	title_set(MONITOR_NAME);
 	hello = monitor_prepare(&monitor, options->user, &log);
 	fds_send(MONITOR_FD, &hello, sizeof(hello), log);
 	cleanup_fd(&log);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/journal.h"
 #include "base/log.h"
@@ -276,8 +277,9 @@ make_parts(struct app *app)
 	return app->count.admission != NULL && app->near != NULL;
 }
 
-/* What the administrator allows is taken. */
-static void
+/* To what the administrator allows; ssh inherits it.  False: that is too little
+ * to start, and it has been logged. */
+static bool
 raise_descriptors(const struct app *app)
 {
 	struct rlimit limit;
@@ -285,11 +287,18 @@ raise_descriptors(const struct app *app)
 	    DESCRIPTORS_SESSION * app->options->max_sessions + DESCRIPTORS_OWN;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return;
+		return true;
 	if (limit.rlim_cur < limit.rlim_max && limit.rlim_cur < wanted) {
 		limit.rlim_cur =
 		    wanted < limit.rlim_max ? wanted : limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur < LIMIT_DESCRIPTORS_LEAST) {
+		log_err("at most %lu descriptors are allowed (ulimit -n); "
+			"culvert needs %d to start, and 5 for each session "
+			"with a transfer",
+		    (unsigned long)limit.rlim_cur, LIMIT_DESCRIPTORS_LEAST);
+		return false;
 	}
 	if (limit.rlim_cur < wanted)
 		log_verbose("%lu descriptors (ulimit -n) may be too few for "
@@ -297,6 +306,7 @@ raise_descriptors(const struct app *app)
 			    "have to wait",
 		    (unsigned long)limit.rlim_cur,
 		    (unsigned long)app->options->max_sessions);
+	return true;
 }
 
 /* Whom to become: NULL for nobody. */
@@ -509,11 +519,17 @@ app_run(const struct options *process, const struct options *const *to,
 	app.named = owner->named;
 	app.owner = owner;
 	app.status = EXIT_STOPPED;
-	log_open_journal();
+	signals_prepare();
 	if (activation_take(&app.activation, why, sizeof(why)) != 0) {
 		log_err("%s", why);
 		return EXIT_FAILED;
 	}
+	/* Nothing of ours is open.  What the caller left open, a lock or the
+	 * end of a pipe, is not to be held as long as culvert runs. */
+	closefrom(STDERR_FILENO + 1 + (int)app.activation.n);
+	log_open_journal();
+	if (!raise_descriptors(&app))
+		return EXIT_FAILED;
 	err = notify_open(&app.notify);
 	if (err != 0)
 		log_warn("cannot tell the service manager anything: %s",
@@ -527,7 +543,6 @@ app_run(const struct options *process, const struct options *const *to,
 	app.look.data = &app;
 	watch(&app);
 	signals_watch(&app);
-	raise_descriptors(&app);
 	if (!start(&app, owner)) {
 		app.status = EXIT_FAILED;
 		abandon(&app);

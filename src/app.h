@@ -149,6 +149,8 @@ bool app_end_session(struct app *app, unsigned long number);
 bool app_obey(struct app *app, enum app_order order, const char *name,
     char *why, size_t why_size);
 
+/* For the start: writing to a log neither ends culvert nor stops it. */
+void signals_prepare(void);
 void signals_watch(struct app *app);
 /* From here on a signal changes nothing, and kills nobody who cleans up. */
 void signals_ignore(struct app *app);

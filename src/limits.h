@@ -44,6 +44,10 @@
  * in. */
 #define LIMIT_TURNED_AWAY 64
 
+/* With fewer descriptors culvert does not start: libuv aborts, or the
+ * confinement leaves out what it cannot open. */
+#define LIMIT_DESCRIPTORS_LEAST 64
+
 /* Warnings that a peer provokes, a session's or a tunnel's: that many at once
  * are logged ... */
 #define LIMIT_LOG_WARNINGS 20

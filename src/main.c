@@ -2,14 +2,13 @@
  * culvert: FTP through SSH.  What is asked for, and whom to ask.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "app.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "base/title.h"
 #include "commands.h"
 
@@ -47,19 +46,6 @@ static const struct subcommand {
 	{ "stop", command_order },
 	{ "up", command_up },
 };
-
-/* What is opened later is not to stand in their places. */
-static void
-open_standard(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-}
 
 /* To standard output; a pipe that is full loses it, and that is a failure. */
 static int
@@ -109,10 +95,16 @@ dispatch(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	int status = EXIT_FAILED;
+	int status = EXIT_FAILED, err = process_prepare();
 	char **copy;
 
-	open_standard();
+	if (err != 0) {
+		log_err("cannot open /dev/null: %s", strerror(-err));
+		return EXIT_FAILED;
+	}
+	/* Kernels before 5.18 start programs without even a name. */
+	if (argc < 1)
+		return EXIT_USAGE;
 	/* The monitor gives itself another name: title_set(). */
 	copy = title_copy_arguments(argc, argv);
 	if (copy == NULL)

@@ -11,6 +11,7 @@
 #include "app.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "limits.h"
 
 static const int own_signals[APP_SIGNALS] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1,
@@ -131,24 +132,28 @@ on_signal(uv_signal_t *handle, int signum)
 }
 
 void
+signals_prepare(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	/* A file beyond its limit (ulimit -f). */
+	signal(SIGXFSZ, SIG_IGN);
+	/* A terminal whose "stty tostop" stops what writes in the
+	 * background. */
+	signal(SIGTTOU, SIG_IGN);
+}
+
+void
 signals_watch(struct app *app)
 {
-	struct sigaction hangup;
-
-	signal(SIGPIPE, SIG_IGN);
-	/* A log beyond the limit of files is no reason to end. */
-	signal(SIGXFSZ, SIG_IGN);
 	app->terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
 	for (size_t i = 0; i < APP_SIGNALS; i++) {
 		uv_signal_init(&app->loop, &app->signals[i]);
 		app->signals[i].data = app;
 		uv_unref((uv_handle_t *)&app->signals[i]);
-		/* nohup(1) */
-		if (own_signals[i] == SIGHUP &&
-		    sigaction(SIGHUP, NULL, &hangup) == 0 &&
-		    hangup.sa_handler == SIG_IGN)
-			continue;
-		uv_signal_start(&app->signals[i], on_signal, own_signals[i]);
+		/* nohup(1); a job that a script has in the background */
+		if (!process_ignores(own_signals[i]))
+			uv_signal_start(&app->signals[i], on_signal,
+			    own_signals[i]);
 	}
 	uv_timer_init(&app->loop, &app->drain);
 	app->drain.data = app;

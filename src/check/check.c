@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/privileges.h"
+#include "base/process.h"
 #include "check/check_priv.h"
 
 static const int own_signals[CHECK_SIGNALS] = { SIGINT, SIGTERM, SIGHUP };
@@ -164,7 +165,9 @@ watch_signals(struct check *check)
 	for (size_t i = 0; i < CHECK_SIGNALS; i++) {
 		uv_signal_init(&check->loop, &check->signals[i]);
 		check->signals[i].data = check;
-		uv_signal_start(&check->signals[i], on_signal, own_signals[i]);
+		if (!process_ignores(own_signals[i]))
+			uv_signal_start(&check->signals[i], on_signal,
+			    own_signals[i]);
 		uv_unref((uv_handle_t *)&check->signals[i]);
 	}
 }

@@ -24,6 +24,7 @@
 #include "base/fds.h"
 #include "base/log.h"
 #include "base/privdir.h"
+#include "base/process.h"
 #include "base/sockfile.h"
 #include "base/title.h"
 #include "limits.h"
@@ -52,11 +53,12 @@ struct monitor_state {
 	const char *remove;	     /* the same */
 	char directory[PRIVDIR_MAX]; /* to be removed, or empty */
 	int signal_fd;
+	sigset_t ignored; /* from the start, and so by ssh */
 	struct monitor_child children[MONITOR_PROCESSES_MAX];
 };
 
 static const int monitor_ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT,
-	SIGUSR1, SIGUSR2, SIGPIPE };
+	SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ, SIGTTOU };
 
 /* ---- in the new process, up to its exec ---- */
 
@@ -91,14 +93,16 @@ ssh_environment(bool apart)
 	return apart ? setenv("SSH_ASKPASS_REQUIRE", "never", 1) : 0;
 }
 
-/* Those of a program that a shell has started. */
+/* As culvert was started with (base/process.h): after nohup(1) the end of the
+ * terminal must not end ssh either. */
 static void
-ssh_signals(void)
+ssh_signals(const sigset_t *ignored)
 {
 	sigset_t none;
 
 	for (int signum = 1; signum < NSIG; signum++)
-		signal(signum, SIG_DFL);
+		signal(signum,
+		    sigismember(ignored, signum) == 1 ? SIG_IGN : SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -119,11 +123,12 @@ ssh_descriptors(int output, int output_to)
 
 /* It dies with the monitor. */
 static void __attribute__((noreturn))
-ssh_exec(char **argv, pid_t monitor, bool apart, int output, int output_to)
+ssh_exec(char **argv, const struct monitor_state *monitor, pid_t parent,
+    bool apart, int output, int output_to)
 {
-	ssh_signals();
+	ssh_signals(&monitor->ignored);
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 ||
-	    getppid() != monitor || /* it has ended before we asked */
+	    getppid() != parent || /* it has ended before we asked */
 	    (apart && setsid() < 0) || ssh_environment(apart) != 0 ||
 	    ssh_descriptors(output, output_to) != 0)
 		_exit(127);
@@ -267,7 +272,7 @@ monitor_run(struct monitor_state *monitor, struct monitor_child *child,
 	 * descriptors are closed, and their numbers others' now. */
 	pid = _Fork();
 	if (pid == 0)
-		ssh_exec(argv, self, apart, output,
+		ssh_exec(argv, monitor, self, apart, output,
 		    master ? STDERR_FILENO : STDOUT_FILENO);
 	if (pid < 0)
 		monitor_answer(request->number, -errno, 0);
@@ -465,6 +470,7 @@ monitor_settle(struct monitor_state *monitor, int fd)
 {
 	sigset_t set;
 
+	process_ignored_jobs(&monitor->ignored);
 	for (size_t i = 0;
 	     i < sizeof(monitor_ignored) / sizeof(monitor_ignored[0]); i++)
 		signal(monitor_ignored[i], SIG_IGN);

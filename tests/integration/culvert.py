@@ -42,7 +42,8 @@ class Culvert:
 
     forwards are the -L, remotes the -R; directory is for its private
     directory and must be empty; with open_to_all, like /tmp, any user may
-    make something there.  ns is the host to run on, if not ours.
+    make something there.  ns is the host to run on, if not ours.  wrap is what
+    is run, and becomes culvert.
     Unless retry says otherwise it ends with its link, so that a test sees at
     once what it says of that.
     Returns when it is ready, unless ready=False.
@@ -50,8 +51,8 @@ class Culvert:
 
     def __init__(self, directory, forwards, config, host="files.test",
                  options=(), env=None, ready=True, remotes=(), ns=None,
-                 retry="never", open_to_all=False):
-        argv = [PROGRAM, *options]
+                 retry="never", open_to_all=False, wrap=(), **popen):
+        argv = [*wrap, PROGRAM, *options]
         if retry:
             argv += ["--retry", retry]
         for forward in forwards:
@@ -61,7 +62,7 @@ class Culvert:
         argv += ["-F", config, host]
         if open_to_all:
             os.chmod(directory, 0o1777)
-        self._run(directory, ns.argv(argv) if ns else argv, env)
+        self._run(directory, ns.argv(argv) if ns else argv, env, **popen)
         if ready:
             self.wait_ready(len(forwards) + len(remotes) or 1)
 

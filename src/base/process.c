@@ -1,0 +1,77 @@
+/*
+ * What a process inherits.
+ */
+#include "base/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* By which a shell and a terminal control jobs. */
+static const int job_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGTTIN };
+
+static bool
+is_job_signal(int signum)
+{
+	for (size_t i = 0; i < sizeof(job_signals) / sizeof(job_signals[0]);
+	     i++)
+		if (job_signals[i] == signum)
+			return true;
+	return false;
+}
+
+static void
+prepare_signals(void)
+{
+	sigset_t none;
+
+	/* The two that cannot be changed, and libc's own, fail. */
+	for (int signum = 1; signum < NSIG; signum++)
+		if (!is_job_signal(signum))
+			signal(signum, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* A descriptor that is opened later must not get one of these numbers. */
+static int
+open_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) != -1)
+			continue;
+		/* The lowest that is free: this one. */
+		if (open("/dev/null", O_RDWR) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int
+process_prepare(void)
+{
+	prepare_signals();
+	umask((umask(0) & (S_IRWXG | S_IRWXO)) | S_IWGRP | S_IWOTH);
+	return open_standard();
+}
+
+bool
+process_ignores(int signum)
+{
+	struct sigaction action;
+
+	return sigaction(signum, NULL, &action) == 0 &&
+	    action.sa_handler == SIG_IGN;
+}
+
+void
+process_ignored_jobs(sigset_t *ret)
+{
+	sigemptyset(ret);
+	for (size_t i = 0; i < sizeof(job_signals) / sizeof(job_signals[0]);
+	     i++)
+		if (process_ignores(job_signals[i]))
+			sigaddset(ret, job_signals[i]);
+}

@@ -1,0 +1,165 @@
+"""What culvert inherits from the program that starts it.
+
+Signals ignored or blocked, a umask, descriptors, limits, no environment: it
+works in the same way, and it can be stopped.
+"""
+
+import fcntl
+import os
+import pathlib
+import select
+import signal
+import subprocess
+
+import pytest
+
+import cli
+import culvert
+from process import FAILSAFE, children
+from transfer import MODES, Ftp, connect_data
+
+# Each is run with the program and its arguments, and becomes it.
+PERL = "exec { $ARGV[0] } @ARGV or die"
+IGNORED = ["perl", "-e", "$SIG{$_} = 'IGNORE' for grep "
+           f"!/KILL|STOP|NUM|RTM|CLD|IOT|INT|HUP|QUIT/, keys %SIG; {PERL}"]
+BLOCKED = ["perl", "-MPOSIX=:signal_h", "-e",
+           "sigprocmask(SIG_BLOCK, POSIX::SigSet->new(1 .. 31)) or die;"
+           + PERL]
+WRAPS = {
+    "SIGCHLD ignored by perl": ["perl", "-e",
+                                f"$SIG{{CHLD}} = 'IGNORE'; {PERL}"],
+    "SIGCHLD ignored by sh": ["sh", "-c", "trap '' CHLD; exec \"$@\"", "sh"],
+    "SIGTERM ignored": ["sh", "-c", "trap '' TERM; exec \"$@\"", "sh"],
+    "all signals ignored": IGNORED,
+    "all signals blocked": BLOCKED,
+    "umask 0777": ["sh", "-c", "umask 0777; exec \"$@\"", "sh"],
+    "umask 0": ["sh", "-c", "umask 0; exec \"$@\"", "sh"],
+    "no environment": ["env", "-i"],
+    "no directory": ["sh", "-c", "cd $(mktemp -d) && rmdir $PWD && exec "
+                     "\"$@\"", "sh"],
+    "few descriptors": ["sh", "-c", "ulimit -Sn 8; exec \"$@\"", "sh"],
+    "no core files": ["sh", "-c", "ulimit -c 0; exec \"$@\"", "sh"],
+}
+
+
+@pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS.keys())
+def test_transfers_and_end(wrap, server, start_culvert, tmp):
+    """Transfers in both modes, and SIGTERM ends it without a trace."""
+    ftp_server = server("vsftpd")
+    content = os.urandom(100_000)
+    (ftp_server.mkdir(tmp.name) / "file").write_bytes(content)
+    one = start_culvert(f"0:127.0.0.1:{ftp_server.port}", wrap=wrap)
+    with Ftp(one, ftp_server) as ftp:
+        for mode in MODES:
+            assert ftp.get(mode, f"{tmp.name}/file") == content
+    one.stop()
+
+
+@pytest.mark.parametrize("wrap", [IGNORED, BLOCKED, WRAPS["umask 0777"]],
+                         ids=["ignored", "blocked", "umask"])
+def test_another_ssh(wrap, session):
+    """A lost link is seen, and ssh is started again."""
+    one = session(wrap=wrap, retry=None)
+    os.kill(one.culvert.ssh, signal.SIGKILL)
+    one.client.expect("421")
+    one.culvert.wait_log("connected to files.test again")
+    client, server = one.open()
+    with client, server:
+        server.reply("220 once more")
+        client.expect("220 once more")
+
+
+def state(pid, name):
+    """One of the sets of signals of a process, as /proc has them."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            bits = int(line.split()[1], 16)
+            return {number for number in range(1, 32)
+                    if bits >> number - 1 & 1}
+    raise AssertionError(name)
+
+
+@pytest.mark.parametrize("wrap", [IGNORED, BLOCKED],
+                         ids=["ignored", "blocked"])
+def test_ssh_starts_clean(wrap, start_culvert):
+    """ssh has no signal blocked, and ignores none that it was not to."""
+    one = start_culvert("0:127.0.0.1:21", wrap=wrap)
+    assert state(one.ssh, "SigBlk") == set()
+    jobs = {signal.SIGTSTP, signal.SIGTTIN}
+    # ssh itself ignores SIGPIPE.
+    assert state(one.ssh, "SigIgn") - {signal.SIGPIPE} == \
+        (jobs if wrap is IGNORED else set())
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT],
+                         ids=lambda number: number.name)
+def test_stays_ignored(number, session):
+    """nohup(1), and a job that a script has in the background.
+
+    The terminal sends it to all processes: none of them ends.
+    """
+    one = session(wrap=["sh", "-c", f"trap '' {number.name[3:]};"
+                        " exec \"$@\"", "sh"], options=["-v"])
+    near, far = connect_data(one, "active", "RETR file")
+    with near, far:
+        for pid in one.culvert.pid, one.culvert.monitor, one.culvert.ssh:
+            os.kill(pid, number)
+            assert number in state(pid, "SigIgn")
+        far.send(b"whole")
+        far.close()
+        assert near.read_all() == b"whole"
+        one.server.reply("226 done")
+        one.client.expect("226")
+    one.culvert.stop()
+
+
+
+def test_descriptors(start_culvert):
+    """What the caller had open it does not keep open, nor does ssh."""
+    reader, writer = os.pipe()
+    try:
+        one = start_culvert("0:127.0.0.1:21", pass_fds=[writer])
+    finally:
+        os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        assert select.select([pipe], [], [], FAILSAFE)[0], "it is still open"
+        assert pipe.read() == b""
+    assert one.ssh
+
+
+def test_too_few_descriptors(tmp, sshd):
+    """A hard limit with which nothing would work: says so at the start."""
+    done = subprocess.run(
+        ["sh", "-c", "ulimit -n 20; exec \"$@\"", "sh", culvert.PROGRAM, "-F",
+         sshd.config, "-L", "0:h:21", "files.test"], capture_output=True,
+        text=True, timeout=FAILSAFE, env=cli.environment(tmp))
+    assert done.returncode == 1, done
+    assert "at most 20 descriptors are allowed (ulimit -n)" in done.stderr
+
+
+def test_flags_of_standard_files(start_culvert):
+    """O_NONBLOCK is also the shell's: it is not set on what they share."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader), os.fdopen(writer):
+        one = start_culvert("0:127.0.0.1:21", stdin=reader)
+        assert not fcntl.fcntl(reader, fcntl.F_GETFL) & os.O_NONBLOCK
+        for fd in 0, 1, 2:
+            flags = pathlib.Path(f"/proc/{one.pid}/fdinfo/{fd}").read_text()
+            assert not int(flags.split()[3], 8) & os.O_NONBLOCK, (fd, flags)
+
+
+def test_tostop(sshd, tmp):
+    """A line from the background to a terminal with "stty tostop"."""
+    script = "set -m; stty tostop; \"$@\" & wait $!"
+    one = cli.Terminal(
+        ["bash", "-c", script, "bash", culvert.PROGRAM, "-v", "-F",
+         sshd.config, "-L", "0:127.0.0.1:21", "files.test"],
+        cli.environment(tmp))
+    try:
+        one.wait_for("listening on ")
+        pid, = children(one.pid)
+        os.kill(pid, signal.SIGTERM)
+        one.wait_for("stopping")
+        assert one.wait() == 0, one.text
+    finally:
+        one.close()

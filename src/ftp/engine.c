@@ -176,55 +176,70 @@ engine_act(struct engine *engine, enum engine_action_type type)
 	return &queued->action;
 }
 
-/* Attaches len bytes to the action queued last. */
+/*
+ * Gives the action that was queued last a copy of len bytes.  If that fails the
+ * action is taken back, and nothing with bytes follows it: the owner never sees
+ * one without what it is about, and the session ends (see step()).
+ */
 static void
-attach_bytes(struct engine *engine, const void *bytes, size_t len)
+attach_bytes(struct engine *engine, struct engine_action *action,
+    const void *bytes, size_t len)
 {
 	struct queued_action *queued;
 
-	if (engine->failed)
+	if (action == &engine->nowhere)
 		return;
 	queued = &engine->actions[engine->n_actions - 1];
+	assert(action == &queued->action);
 	queued->at = buf_len(&engine->out);
-	if (buf_append(&engine->out, bytes, len) != 0)
-		engine->failed = true;
-	else
-		queued->action.len = len;
+	if (!engine->failed && buf_append(&engine->out, bytes, len) == 0) {
+		action->len = len;
+		return;
+	}
+	engine->failed = true;
+	engine->n_actions--;
 }
 
 void
-engine_attach_text(struct engine *engine, const char *text)
+engine_attach_text(struct engine *engine, struct engine_action *action,
+    const char *text)
 {
-	attach_bytes(engine, text, strlen(text) + 1);
+	attach_bytes(engine, action, text, strlen(text) + 1);
 }
 
+/* A report without its texts is better than none: they are "" then. */
 void
-engine_attach_report(struct engine *engine, const char *name, const char *why,
-    const char *user)
+engine_attach_report(struct engine *engine, struct engine_action *action,
+    const char *name, const char *why, const char *user)
 {
 	struct queued_action *queued;
 
-	attach_bytes(engine, name, strlen(name) + 1);
-	if (engine->failed)
+	if (action == &engine->nowhere || engine->failed)
 		return;
 	queued = &engine->actions[engine->n_actions - 1];
-	queued->why_at = buf_len(&engine->out);
+	assert(action == &queued->action);
+	queued->at = buf_len(&engine->out);
+	queued->why_at = queued->at + strlen(name) + 1;
 	queued->user_at = queued->why_at + strlen(why) + 1;
-	if (buf_append(&engine->out, why, strlen(why) + 1) == 0 &&
+	if (buf_append(&engine->out, name, strlen(name) + 1) == 0 &&
+	    buf_append(&engine->out, why, strlen(why) + 1) == 0 &&
 	    buf_append(&engine->out, user, strlen(user) + 1) == 0)
-		return;
-	queued->action.len = 0;
-	engine->failed = true;
+		action->len = strlen(name) + 1;
+	else
+		engine->failed = true;
 }
 
 void
 engine_send(struct engine *engine, enum engine_peer peer, const void *bytes,
     size_t len)
 {
+	struct engine_action *action;
+
 	if (len == 0 || engine->lost[peer])
 		return;
-	engine_act(engine, ENGINE_SEND)->peer = peer;
-	attach_bytes(engine, bytes, len);
+	action = engine_act(engine, ENGINE_SEND);
+	action->peer = peer;
+	attach_bytes(engine, action, bytes, len);
 }
 
 size_t
@@ -261,6 +276,7 @@ void
 engine_logf(struct engine *engine, enum engine_level level, const char *format,
     ...)
 {
+	struct engine_action *action;
 	char text[1024];
 	va_list args;
 	int len;
@@ -272,8 +288,9 @@ engine_logf(struct engine *engine, enum engine_level level, const char *format,
 		return;
 	if ((size_t)len >= sizeof(text))
 		len = (int)sizeof(text) - 1;
-	engine_act(engine, ENGINE_LOG)->level = level;
-	attach_bytes(engine, text, (size_t)len + 1);
+	action = engine_act(engine, ENGINE_LOG);
+	action->level = level;
+	attach_bytes(engine, action, text, (size_t)len + 1);
 }
 
 /* ---- what comes out ---- */
@@ -299,8 +316,7 @@ end(struct engine *engine)
 	     data++)
 		if (data->state != DATA_FREE)
 			data_close(engine, data);
-	engine_act(engine, ENGINE_END);
-	engine->ended = true;
+	engine->ended = engine_act(engine, ENGINE_END) != &engine->nowhere;
 }
 
 /* A transfer whose last reply will not come; or not all of its lines. */
@@ -424,21 +440,21 @@ client_half_closed(struct engine *engine)
 	return acts;
 }
 
-/* Some of what was to be done is lost: no way but the end. */
+/* Some of what was to be done is lost: no way but the end.  What is queued
+ * already is carried out. */
 static void
 end_without_memory(struct engine *engine)
 {
 	engine->failed = false;
-	engine->n_actions = 0;
 	engine_stop(engine, "Out of memory");
 	tell_server_gone(engine);
 	end(engine);
-	if (!engine->failed)
-		return;
-	/* Nor can that be said.  There is always room for one action. */
-	engine->failed = false;
-	engine->n_actions = 0;
-	engine_act(engine, ENGINE_END);
+	if (!engine->ended) {
+		/* There is always room for one action. */
+		engine->n_actions = 0;
+		engine_act(engine, ENGINE_END);
+		engine->ended = true;
+	}
 }
 
 /* Ends: what is left to do when there is no line to act upon. */
@@ -451,8 +467,9 @@ step_ends(struct engine *engine)
 	    ((engine->lost[ENGINE_SERVER] || engine->eof[ENGINE_SERVER]) &&
 		!held)) {
 		tell_server_gone(engine);
-		end(engine);
-		if (engine->failed)
+		if (!engine->failed)
+			end(engine);
+		if (!engine->ended)
 			end_without_memory(engine);
 		return true;
 	}

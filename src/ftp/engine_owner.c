@@ -11,8 +11,7 @@ void
 owner_login(struct engine *engine)
 {
 	if (!engine->logged_in) {
-		engine_act(engine, ENGINE_LOGIN);
-		engine_attach_text(engine,
+		engine_attach_text(engine, engine_act(engine, ENGINE_LOGIN),
 		    engine->user != NULL ? engine->user : "");
 	}
 	engine->logged_in = true;

@@ -296,11 +296,15 @@ void engine_logf(struct engine *engine, enum engine_level level,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 struct engine_action *engine_act(struct engine *engine,
     enum engine_action_type type);
-/* Gives the action queued last a copy of a text, as its bytes. */
-void engine_attach_text(struct engine *engine, const char *text);
-/* Gives the action queued last, a report, copies of its texts. */
-void engine_attach_report(struct engine *engine, const char *name,
-    const char *why, const char *user);
+/* Gives the action that was queued last a copy of a text, as its bytes.  The
+ * action must not be used afterwards: without memory it is not queued any
+ * more. */
+void engine_attach_text(struct engine *engine, struct engine_action *action,
+    const char *text);
+/* Gives the action that was queued last, a report, copies of its texts; ""
+ * without memory. */
+void engine_attach_report(struct engine *engine, struct engine_action *action,
+    const char *name, const char *why, const char *user);
 
 /* Ends what snprintf() has put into line, of size bytes.  A reply of ours is
  * one line, whatever it quotes.  Returns its length. */

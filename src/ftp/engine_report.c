@@ -181,10 +181,10 @@ text_or_empty(const char *text)
 }
 
 static void
-attach(struct engine *engine, const struct pending *transfer,
-    const struct data *data)
+attach(struct engine *engine, struct engine_action *action,
+    const struct pending *transfer, const struct data *data)
 {
-	engine_attach_report(engine, text_or_empty(transfer->text),
+	engine_attach_report(engine, action, text_or_empty(transfer->text),
 	    data != NULL ? data->why : "", text_or_empty(engine->user));
 }
 
@@ -196,7 +196,7 @@ report_begin(struct engine *engine, const struct pending *transfer)
 
 	action->data = data != NULL ? data->number : 0;
 	describe(engine, transfer, data, &action->report);
-	attach(engine, transfer, data);
+	attach(engine, action, transfer, data);
 }
 
 void
@@ -221,5 +221,5 @@ report_end(struct engine *engine, const struct pending *transfer,
 	action->report.client_code = client_code;
 	action->report.outcome =
 	    outcome_of(transfer, data, server_code, client_code);
-	attach(engine, transfer, data);
+	attach(engine, action, transfer, data);
 }

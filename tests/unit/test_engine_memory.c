@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "engine_script.h"
+#include "limits.h"
 
 /* ---- the allocator, by the linker's --wrap ---- */
 
@@ -84,10 +85,77 @@ struct run {
 	bool told; /* the client, by 421 */
 };
 
+/* As the owner reads it: a text, with its NUL at the end. */
+static void
+check_text(const struct engine_action *action)
+{
+	assert_non_null(action->bytes);
+	assert_true(action->len > 0);
+	assert_int_equal(strlen((const char *)action->bytes), action->len - 1);
+}
+
+static void
+check_report(const struct engine_report *report)
+{
+	assert_non_null(report->name);
+	assert_non_null(report->user);
+	assert_non_null(report->why);
+	assert_true(strlen(report->name) <= LIMIT_COMMAND_LINE);
+	assert_true(strlen(report->user) <= LIMIT_COMMAND_LINE);
+	assert_true(strlen(report->why) <= LIMIT_REPLY_LINE);
+	assert_in_range(report->outcome, ENGINE_COMPLETE, ENGINE_TRUNCATED);
+}
+
+/* Every pointer of the action, and every byte behind it. */
+static void
+check_pointers(const struct engine_action *action)
+{
+	static volatile uint8_t sum;
+
+	assert_in_range(action->peer, ENGINE_CLIENT, ENGINE_SERVER);
+	switch (action->type) {
+	case ENGINE_SEND:
+		assert_non_null(action->bytes);
+		assert_true(action->len > 0);
+		break;
+	case ENGINE_LOG:
+		assert_in_range(action->level, ENGINE_WARN, ENGINE_VERBOSE);
+		check_text(action);
+		break;
+	case ENGINE_LOGIN:
+		check_text(action);
+		break;
+	case ENGINE_BEGIN:
+	case ENGINE_REPORT:
+		check_report(&action->report);
+		break;
+	case ENGINE_SHUT:
+	case ENGINE_END:
+	case ENGINE_TIMER:
+	case ENGINE_CREDIT:
+	case ENGINE_DATA_OPEN:
+	case ENGINE_DATA_GIVE:
+	case ENGINE_DATA_DIAL:
+	case ENGINE_DATA_TIMER:
+	case ENGINE_DATA_QUIET:
+	case ENGINE_DATA_STOP:
+	case ENGINE_DATA_START:
+	case ENGINE_DATA_SHUT:
+	case ENGINE_DATA_DROP:
+	case ENGINE_DATA_RESET:
+	case ENGINE_DATA_CLOSE:
+		assert_int_equal(action->len, 0);
+		break;
+	}
+	for (size_t i = 0; i < action->len; i++)
+		sum = (uint8_t)(sum + action->bytes[i]);
+}
+
 static void
 check_action(struct run *run, const struct engine_action *action)
 {
 	assert_false(run->ended);
+	check_pointers(action);
 	if (action->type >= ENGINE_DATA_OPEN) {
 		assert_in_range(action->data, 1, SCRIPT_NUMBERS_MAX - 1);
 		assert_false(run->closed[action->data]);

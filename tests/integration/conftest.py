@@ -13,8 +13,12 @@ Environment
                    servers themselves.  Shows what a pair cannot do at all,
                    which is what the tables CANNOT must say, and no more.
                    For test_matrix.py only.
-    HALF=0, HALF=1 every other test only, but for some files: scripts/test has
-                   one half with each build.
+    HALF=0, HALF=1 one half of the tests only, but for some files: scripts/test
+                   runs one half with each build.
+    HALVES=SEED    which tests make up a half; the commit if not given, and the
+                   version where there is no git.  So each test is run under
+                   the sanitizers by about every other commit.  The head of
+                   the run shows it, and with it the same halves come again.
 
 Rules: ports are the kernel's; what is waited for is an event, a line of a log
 or a state, with a failsafe, never time; each process is a fixture's, and
@@ -27,7 +31,6 @@ import pathlib
 import shutil
 import signal
 import tempfile
-import zlib
 
 import pytest
 
@@ -37,6 +40,7 @@ pytest.register_assert_rewrite("ranked")
 import clients
 import culvert as culvert_module
 import doctor as doctor_module
+import halves
 import netns
 import scripted
 import servers
@@ -56,13 +60,23 @@ BOTH = {"test_cut_client", "test_cut_link", "test_cut_server",
         "test_reconnect", "test_refusals", "test_reload"}
 
 
+def pytest_report_header():
+    """Say which half this is, so that it can be run again."""
+    if "HALF" not in os.environ:
+        return None
+    # The workers of pytest-xdist find it here.
+    os.environ["HALVES"] = halves.seed()
+    return f"HALF={os.environ['HALF']} HALVES={os.environ['HALVES']}"
+
+
 def pytest_collection_modifyitems(config, items):
     """Leave out the other half."""
     half = os.environ.get("HALF")
     if half is None:
         return
-    out = [item for item in items if item.module.__name__ not in BOTH
-           and zlib.crc32(item.nodeid.encode()) % 2 != int(half)]
+    seed = halves.seed()
+    out = [item for item in items if item.module.__name__ not in BOTH and
+           halves.half_of(seed, item.nodeid) != int(half)]
     config.hook.pytest_deselected(items=out)
     gone = set(out)
     items[:] = [item for item in items if item not in gone]

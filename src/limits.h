@@ -221,6 +221,13 @@
  * this long for its reply. */
 #define LIMIT_UNSURE_MS 10000
 
+/* A reply of several lines without the end that RFC 959 wants counts as ended
+ * so long after a line that is the next reply by all that is known ... */
+#define LIMIT_UNFINISHED_MS 300
+/* ... and so long after one that may be, or with a client that waits for us.  A
+ * server that is slow within a reply is not to be misunderstood. */
+#define LIMIT_UNFINISHED_DOUBT_MS 2000
+
 /* A final reply waits this long for data that neither moves nor ends; then
  * the transfer counts as cut. */
 #define LIMIT_HOLD_QUIET_MS 10000

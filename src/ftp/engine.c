@@ -80,6 +80,8 @@ engine_bytes(struct engine *engine, enum engine_peer peer, const void *bytes,
 {
 	if (engine->ended || engine->eof[peer] || engine->lost[peer])
 		return 0;
+	if (peer == ENGINE_SERVER)
+		unfinished_stir(engine);
 	return line_reader_feed(&engine->input[peer], bytes, len);
 }
 
@@ -394,6 +396,11 @@ client_gone(struct engine *engine)
 
 	if (settling(engine))
 		return false;
+	/* It has seen the reply, as far as that goes. */
+	if (transfer != NULL && data_end_is_told(engine, transfer)) {
+		unfinished_end(engine);
+		return true;
+	}
 	data = transfer != NULL ? data_of(engine, transfer) : NULL;
 	/* One that is not with the server is not to be settled with it. */
 	if (data != NULL && (transfer->flags & VERB_SENDS) != 0 &&
@@ -493,8 +500,9 @@ step(struct engine *engine)
 		return step_ends(engine);
 	return pending_flush_local(engine) || ask_step(engine) ||
 	    engine_step_server(engine) || cwd_step(engine) ||
-	    engine_step_client(engine) || hold_step(engine) ||
-	    ahead_step(engine) || owner_drain_step(engine) || step_ends(engine);
+	    engine_step_client(engine) || unfinished_step(engine) ||
+	    hold_step(engine) || ahead_step(engine) ||
+	    owner_drain_step(engine) || step_ends(engine);
 }
 
 bool

@@ -91,14 +91,15 @@ struct engine_config {
 };
 
 enum engine_action_type {
-	ENGINE_SEND,   /* bytes, len to peer's control connection */
-	ENGINE_SHUT,   /* half-close peer's control connection */
-	ENGINE_END,    /* the session is over: flush and close both; and after
-			* ENGINE_DATA_CLOSE was lost for want of memory, the
-			* data connections that are left */
-	ENGINE_TIMER,  /* call engine_timer() in ms, instead of any time before
-			*/
-	ENGINE_LOG,    /* bytes is a text, NUL-terminated; level */
+	ENGINE_SEND,  /* bytes, len to peer's control connection */
+	ENGINE_SHUT,  /* half-close peer's control connection */
+	ENGINE_END,   /* the session is over: flush and close both; and after
+		       * ENGINE_DATA_CLOSE was lost for want of memory, the
+		       * data connections that are left */
+	ENGINE_TIMER, /* call engine_timer() in ms, instead of any time before
+		       */
+	ENGINE_REPLY_TIMER, /* the same for engine_reply_timeout() */
+	ENGINE_LOG,	    /* bytes is a text, NUL-terminated; level */
 	ENGINE_BEGIN,  /* a transfer has begun: report, but for how it ends */
 	ENGINE_REPORT, /* a transfer is over: see report */
 	ENGINE_LOGIN,  /* somebody has logged in, or nobody can tell any more
@@ -288,6 +289,7 @@ void engine_grant(struct engine *engine);
 
 void engine_data(struct engine *engine, const struct engine_data_event *event);
 void engine_timer(struct engine *engine);
+void engine_reply_timeout(struct engine *engine);
 
 /*
  * The next action; false when there is none until more goes in.  After

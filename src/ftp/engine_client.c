@@ -430,6 +430,7 @@ engine_step_client(struct engine *engine)
 	enum wait wait;
 	size_t len;
 
+	engine->client_waits = false;
 	if (engine->lost[ENGINE_CLIENT])
 		return false;
 	result = line_reader_peek(input, &line, &len);
@@ -446,15 +447,19 @@ engine_step_client(struct engine *engine)
 	wait = len > 0 ? commands_wait(engine) : WAIT_ALL;
 	if (wait == WAIT_ALL ||
 	    (wait == WAIT_UNSURE &&
-		(result != LINE_READY || !may_overtake(line, len))))
+		(result != LINE_READY || !may_overtake(line, len)))) {
+		engine->client_waits = len > 0;
 		return false;
+	}
 	if (result == LINE_TOO_LONG ||
 	    (engine->fragment[ENGINE_CLIENT] && result == LINE_READY))
 		return skip_long_line(engine, result, len);
 	if (result == LINE_MORE)
 		return flush_client(engine, line, len);
-	if (cwd_wait(engine, line, len))
+	if (cwd_wait(engine, line, len)) {
+		engine->client_waits = true;
 		return engine->failed; /* it may have asked */
+	}
 	if (owner_drain_holds(engine, line, len) ||
 	    ahead_is_awaited(engine, line, len) || !owner_takes_line(engine))
 		return false;

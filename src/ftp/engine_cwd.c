@@ -144,6 +144,21 @@ is_anothers(unsigned code)
 	    code == 426;
 }
 
+/* What a client has written may stand in it, as a name in a listing, and then
+ * behind it as a reply; but not in the words at a login. */
+void
+cwd_unfinished(struct engine *engine, const struct pending *replying)
+{
+	if (!paths_have_rules(engine) ||
+	    (replying != NULL &&
+		(replying->kind == PENDING_GREETING ||
+		    replying->verb == VERB_USER ||
+		    replying->verb == VERB_PASS ||
+		    replying->verb == VERB_ACCT)))
+		return;
+	lose(engine, "the server did not end a reply");
+}
+
 void
 cwd_stray(struct engine *engine, unsigned code)
 {

@@ -105,6 +105,63 @@ claims(const struct pending *pending, unsigned code)
 	return false;
 }
 
+static bool
+is_refusal(unsigned code)
+{
+	static const unsigned refusals[] = { 425, 426, 450, 451, 452, 500, 501,
+		502, 503, 504, 522, 530, 532, 534, 550, 551, 552, 553, 0 };
+
+	return is_one_of(code, refusals);
+}
+
+bool
+match_expects(const struct pending *pending, unsigned code)
+{
+	/* Of RFC 959 section 5.4, 3659, 2389; the last is for all others. */
+	static const struct {
+		enum verb verb;
+		unsigned codes[6];
+	} replies[] = {
+		{ VERB_USER, { 230, 232, 331, 332 } },
+		{ VERB_PASS, { 202, 230, 232, 332 } },
+		{ VERB_ACCT, { 202, 230 } },
+		{ VERB_REIN, { 120, 220 } },
+		{ VERB_QUIT, { 221 } },
+		{ VERB_ABOR, { 225, 226 } },
+		{ VERB_MODE, { 200 } },
+		{ VERB_TYPE, { 200 } },
+		{ VERB_REST, { 350 } },
+		{ VERB_SIZE, { 213 } },
+		{ VERB_FEAT, { 211 } },
+		{ VERB_AUTH, { 234, 334, 335 } },
+		{ VERB_OTHER, { 200, 212, 215, 250, 257, 350 } },
+	};
+	static const unsigned more[] = { 202, 211, 213, 214, 220, 0 };
+	size_t i = 0, last = sizeof(replies) / sizeof(replies[0]) - 1;
+
+	if (pending->kind == PENDING_LOCAL || pending->waits ||
+	    pending->kind == PENDING_GREETING)
+		return false;
+	if (is_refusal(code))
+		return true;
+	if (pending_is_transfer(pending))
+		return pending->begun ?
+		    code == 226 || code == 250 :
+		    code == 226 || code == 250 || begins_transfer(code);
+	if ((pending->flags & VERB_IS_PASSIVE) != 0)
+		return is_announcement(code);
+	if ((pending->flags & VERB_IS_ACTIVE) != 0 || pending->noop)
+		return code == 200;
+	if (pending->cwd)
+		return code == 257;
+	while (i < last && replies[i].verb != pending->verb)
+		i++;
+	for (size_t j = 0; j < 6; j++)
+		if (replies[i].codes[j] == code)
+			return true;
+	return i == last && is_one_of(code, more);
+}
+
 /* A command that was never answered: let go of it. */
 static void
 skip(struct engine *engine, struct pending *pending)
@@ -135,14 +192,35 @@ is_left(const struct pending *pending, const struct pending *other,
 	    (other->ahead || (pending->data != NULL && pending->data->cut));
 }
 
-static struct pending *
-claimant(struct engine *engine, unsigned code)
+struct pending *
+match_claimant(struct engine *engine, unsigned code)
 {
-	struct pending *pending, *first, *next;
+	struct pending *pending;
 
 	TAILQ_FOREACH (pending, &engine->pending, link)
 		if (claims(pending, code))
-			break;
+			return pending;
+	return NULL;
+}
+
+void
+match_skip_fresh(struct engine *engine, const struct pending *until)
+{
+	struct pending *pending, *next;
+
+	for (pending = TAILQ_FIRST(&engine->pending); pending != until;
+	     pending = next) {
+		next = TAILQ_NEXT(pending, link);
+		if (pending->fresh && until->fresh)
+			skip(engine, pending);
+	}
+}
+
+static struct pending *
+claimant(struct engine *engine, unsigned code)
+{
+	struct pending *pending = match_claimant(engine, code), *first, *next;
+
 	if (pending == NULL)
 		return NULL;
 	for (first = TAILQ_FIRST(&engine->pending); first != pending;
@@ -217,6 +295,15 @@ first_sent(struct engine *engine)
 	return NULL;
 }
 
+/* The end of a reply that we took for ended, if nobody else can have it. */
+static bool
+is_late_end(const struct engine *engine, const struct pending *first,
+    unsigned code)
+{
+	return code == engine->unfinished.late && pending_is_transfer(first) &&
+	    !match_expects(first, code);
+}
+
 struct pending *
 engine_match(struct engine *engine, unsigned code)
 {
@@ -224,6 +311,8 @@ engine_match(struct engine *engine, unsigned code)
 
 	/* 421 may come unasked, and then ends no command (RFC 959 5.4). */
 	if (first == NULL || (code == 421 && first->kind != PENDING_GREETING))
+		return NULL;
+	if (is_late_end(engine, first, code))
 		return NULL;
 	if (fits(first, code))
 		return first;
@@ -235,6 +324,10 @@ engine_match(struct engine *engine, unsigned code)
 		return stray_announcement(engine, first);
 	if (pending_is_transfer(first)) {
 		other = behind_transfer(first, code);
+		/* What was left out in doubt may be answered yet. */
+		if (other == NULL && first->begun && !fits(first, code) &&
+		    engine->unfinished.late != 0)
+			return NULL;
 		return other != NULL ? other : first;
 	}
 	if (first->ahead)

@@ -45,6 +45,8 @@ engine_keepalive(struct engine *engine)
 {
 	struct pending *noop;
 
+	if (!engine->ended && !engine->stopping)
+		unfinished_rest(engine);
 	if (engine->ended || engine->stopping || !engine->logged_in ||
 	    engine->noop_refused || !server_rests(engine))
 		return;

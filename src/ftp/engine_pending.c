@@ -8,6 +8,24 @@
 
 #include "ftp/engine_priv.h"
 
+/* What does the client know when it sends that? */
+static void
+note_client(struct engine *engine, struct pending *pending)
+{
+	const struct pending *last;
+	bool seen;
+
+	TAILQ_FOREACH_REVERSE(last, &engine->pending, pending_list, link)
+	if (last->kind != PENDING_OURS || last == engine->replying)
+		break;
+	seen = last == NULL || last == engine->replying ||
+	    (last->fresh && engine->n_lines != last->after);
+	pending->fresh = engine->reply.code != 0 && seen;
+	pending->after = engine->n_lines;
+	if (!seen && !(pending_is_transfer(last) && last->begun))
+		engine->pipelines = true;
+}
+
 struct pending *
 pending_add(struct engine *engine, enum pending_kind kind, enum verb verb)
 {
@@ -20,6 +38,8 @@ pending_add(struct engine *engine, enum pending_kind kind, enum verb verb)
 	pending->kind = kind;
 	pending->verb = verb;
 	pending->size = -1;
+	if (kind == PENDING_COMMAND)
+		note_client(engine, pending);
 	TAILQ_INSERT_TAIL(&engine->pending, pending, link);
 	engine->n_pending++;
 	return pending;

@@ -6,6 +6,7 @@
  *	engine_server.c	  replies
  *	engine_pending.c  commands whose reply has not come
  *	engine_match.c	  which reply answers which command
+ *	engine_unfinished.c  replies of several lines without an end
  *	engine_ask.c	  asking the server for a data connection,
  *	engine_form.c	  in which form,
  *	engine_learn.c	  and what its answer teaches
@@ -48,6 +49,8 @@
 #include <sys/queue.h>
 
 #include "ftp/engine.h"
+#include "ftp/engine_ahead.h"
+#include "ftp/engine_unfinished.h"
 #include "ftp/hostport.h"
 #include "ftp/line.h"
 #include "ftp/reply.h"
@@ -139,12 +142,16 @@ struct pending {
 	enum verb verb;
 	unsigned flags;	   /* enum verb_flag; 150 adds to them */
 	bool begun;	   /* a 1xx came */
+	bool told;	   /* a transfer: its end, to a client that was there */
 	bool epsv_all;	   /* EPSV ALL */
 	bool unknown;	   /* nobody can tell how it is answered */
 	bool heeded;	   /* OURS, ABOR: it has ended the transfer */
 	bool mode_block;   /* MODE B or C */
 	bool waits;	   /* not with the server: for a listener, or for an
 			    * ask of ours */
+	bool fresh;	   /* sent within a reply of several lines, by a client
+			    * that had got something since its last command */
+	unsigned after;	   /* n_lines when it was sent */
 	struct data *data; /* an ask: made for it; a transfer: its own */
 	char *text;	   /* a transfer, SIZE: the name; USER, TYPE: it */
 	int64_t size;	   /* a transfer, SIZE: what its reply says, or -1 */
@@ -241,6 +248,11 @@ struct engine {
 	unsigned told;	  /* the code that the client sees */
 	bool fragment[2]; /* inside an over-long line of that peer */
 	bool bare_code;	  /* the server's is a code, cut off behind it */
+
+	unsigned n_lines; /* of the server, modulo UINT_MAX */
+	struct unfinished unfinished;
+	bool client_waits; /* a line of the client does, for a reply */
+	bool pipelines;	   /* the client has sent commands without waiting */
 
 	struct data data[LIMIT_SESSION_DATA];
 	struct data *next;
@@ -368,6 +380,8 @@ bool command_arg_is(const struct command *command, const uint8_t *line,
 
 /* engine_server.c */
 bool engine_step_server(struct engine *engine);
+/* The last line of a reply has passed. */
+void engine_end_reply(struct engine *engine, unsigned code);
 
 /* engine_form.c: the forms. */
 #define FORM_BIT(form) (1U << (form))
@@ -439,40 +453,6 @@ void retry_refuse(struct engine *engine, struct pending *transfer);
 /* What was asked by us is not answered: so it is too. */
 void retry_abandon(struct engine *engine, struct pending *ours);
 
-/* engine_ahead.c: a login or a transfer was a success. */
-void ahead_want(struct engine *engine);
-/* Asks when the time has come; false: nothing done. */
-bool ahead_step(struct engine *engine);
-/* Whatever there is of it goes, unseen. */
-void ahead_drop(struct engine *engine);
-/* Its ask is not answered; owed: that may come yet, and find it gone. */
-void ahead_abandon(struct engine *engine, const struct pending *ask, bool owed);
-/* The reply to its ask: what becomes of it, a line, and its end. */
-void ahead_begin_reply(struct engine *engine, unsigned code);
-void ahead_reply_line(struct engine *engine, const struct pending *ask,
-    unsigned code, const uint8_t *line, size_t len);
-void ahead_end_reply(struct engine *engine, struct pending *ask, unsigned code);
-/* A reply that answers nobody: one that we have given up? */
-bool ahead_owns_reply(struct engine *engine, unsigned code);
-/* Every command of the client: does it make what was asked doubtful? */
-void ahead_command(struct engine *engine, const struct command *command,
-    const uint8_t *line);
-/* Must the line, a PASV, wait for the answer to our own? */
-bool ahead_is_awaited(struct engine *engine, const uint8_t *line, size_t len);
-/* Answers a PASV, EPSV or LPSV; false: it is for the server. */
-bool ahead_take(struct engine *engine, const struct command *command,
-    const uint8_t *line);
-/* Would the server use what was never the client's?  Refuses it then. */
-bool ahead_refuse_transfer(struct engine *engine);
-/* The same, seen by its first reply, or its last: it cannot be good. */
-bool ahead_is_astray(struct engine *engine, const struct data *data,
-    unsigned code);
-/* The client was told of it, and the server's end has gone, or never was. */
-void ahead_not_kept(struct engine *engine, const struct data *data);
-/* An event of a data connection; true: it was for nobody yet. */
-bool ahead_event(struct engine *engine, struct data *data,
-    const struct engine_data_event *event);
-
 /* engine_report.c: a first or only line of a reply. */
 void report_reply_line(struct pending *pending, unsigned code,
     const uint8_t *line, size_t len);
@@ -522,6 +502,8 @@ bool cwd_step(struct engine *engine);
 void cwd_learn(struct engine *engine, struct pending *ask, unsigned code,
     const uint8_t *line, size_t len);
 void cwd_abandon(struct engine *engine, const struct pending *ask);
+/* The reply to it (NULL: nobody) was ended by us. */
+void cwd_unfinished(struct engine *engine, const struct pending *replying);
 /* A reply that answers nobody. */
 void cwd_stray(struct engine *engine, unsigned code);
 /* A command is over, with that code or (0) none: it may be another one now. */
@@ -529,6 +511,13 @@ void cwd_moved(struct engine *engine, struct pending *pending, unsigned code);
 
 /* engine_match.c: whom a reply with this code answers; NULL: nobody. */
 struct pending *engine_match(struct engine *engine, unsigned code);
+/* Is that a reply to such a command by RFC 959, or a refusal?  Stricter than
+ * engine_match(), for lines that may be no reply at all. */
+bool match_expects(const struct pending *pending, unsigned code);
+/* The first command that alone is answered by such a code; NULL. */
+struct pending *match_claimant(struct engine *engine, unsigned code);
+/* Lets go of the fresh commands before until, which is fresh itself. */
+void match_skip_fresh(struct engine *engine, const struct pending *until);
 
 /* engine_data.c: the table. */
 /* For an ask; NULL: for EPSV ALL. */

@@ -208,7 +208,7 @@ report_end(struct engine *engine, const struct pending *transfer,
 
 	/* A client that was killed and one that has ended its direction look
 	 * alike, unless it was probed. */
-	if (upload && data != NULL && !data->probed &&
+	if (upload && data != NULL && !data->probed && !transfer->told &&
 	    (engine->eof[ENGINE_CLIENT] || engine->lost[ENGINE_CLIENT]))
 		data_set_cut(data, "the client was gone before the reply");
 	action = engine_act(engine, ENGINE_REPORT);

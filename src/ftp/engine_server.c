@@ -82,6 +82,30 @@ begin_transfer_reply(struct engine *engine, struct pending *transfer,
 	return true;
 }
 
+/*
+ * A 227 that answers no request for a data connection is passed as it is: it
+ * may be anything.  But if it is one, its data do not go through SSH.  When
+ * another one was taken for the answer, in doubt, this is the right one.
+ */
+static void
+begin_stray_announcement(struct engine *engine, unsigned code,
+    const uint8_t *line, size_t len)
+{
+	struct hostport hostport;
+
+	if (code < 227 || code > 229 || engine->how != PASS ||
+	    hostport_parse_reply(code, line, len, &hostport) != 0)
+		return;
+	if (engine->unfinished.announced) {
+		engine->how = REWRITE;
+		return;
+	}
+	engine_logf(engine, ENGINE_WARN,
+	    "a %u reply that no PASV, EPSV or LPSV has asked for was passed as "
+	    "it is; a data connection to there would not go through SSH",
+	    code);
+}
+
 /* Decides what becomes of a reply at its first line; false: not yet. */
 static bool
 begin_reply(struct engine *engine, struct pending *pending, unsigned code,
@@ -92,8 +116,10 @@ begin_reply(struct engine *engine, struct pending *pending, unsigned code,
 	engine->rewritten = false;
 	if (pending == NULL && ahead_owns_reply(engine, code))
 		engine->how = DROP;
-	if (pending == NULL)
+	if (pending == NULL) {
 		cwd_stray(engine, code);
+		begin_stray_announcement(engine, code, line, len);
+	}
 	if (pending == NULL || pending->kind == PENDING_GREETING)
 		return true;
 	if (pending->ahead) {
@@ -120,6 +146,7 @@ begin_reply(struct engine *engine, struct pending *pending, unsigned code,
 		engine->how = REWRITE;
 	else if (pending->verb == VERB_FEAT && !engine->config.allow_tls)
 		engine->how = FILTER_FEAT;
+	begin_stray_announcement(engine, code, line, len);
 	return true;
 }
 
@@ -224,12 +251,14 @@ end_command(struct engine *engine, struct pending *pending, unsigned code)
 	pending_drop(engine, pending);
 }
 
-static void
-end_reply(struct engine *engine, unsigned code)
+void
+engine_end_reply(struct engine *engine, unsigned code)
 {
-	struct pending *pending = engine->replying;
+	struct pending *pending = engine->replying, *other;
 
 	engine->replying = NULL;
+	TAILQ_FOREACH (other, &engine->pending, link)
+		other->fresh = false;
 	if (pending == NULL)
 		return;
 	if (engine->how == REWRITE && !engine->rewritten)
@@ -283,14 +312,14 @@ is_tls_feature(const uint8_t *line, size_t len)
 }
 
 static void
-send_rewritten(struct engine *engine, unsigned code, const uint8_t *line,
-    size_t len, const struct hostport *hostport)
+send_rewritten(struct engine *engine, const struct data *data, unsigned code,
+    const uint8_t *line, size_t len, const struct hostport *hostport)
 {
 	char text[HOSTPORT_TEXT_MAX];
 	uint8_t rewritten[LIMIT_REPLY_LINE + HOSTPORT_TEXT_MAX];
 	size_t text_len, at = hostport->at, rest = at + hostport->len;
 
-	hostport_format_reply(code, data_told(engine->making), text);
+	hostport_format_reply(code, data_told(data), text);
 	text_len = strlen(text);
 	memcpy(rewritten, line, at);
 	memcpy(rewritten + at, text, text_len);
@@ -327,7 +356,7 @@ finish_passive(struct engine *engine, unsigned code, enum reply_place place,
 		refuse_passive(engine, code, place, data->why);
 		data_close(engine, data);
 	} else {
-		send_rewritten(engine, code, line, len, hostport);
+		send_rewritten(engine, data, code, line, len, hostport);
 		data_make_next(engine, data);
 		engine->making = NULL;
 		if (engine->replying != NULL && engine->replying->is_ask)
@@ -346,8 +375,16 @@ rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
 	const struct pending *ask;
 	struct hostport hostport;
 
-	if (engine->rewritten ||
-	    hostport_parse_reply(code, line, len, &hostport) != 0) {
+	bool found = hostport_parse_reply(code, line, len, &hostport) == 0;
+
+	/* Said twice in one reply: clients take the first, or the last. */
+	if (engine->rewritten && found && engine->next != NULL &&
+	    engine->next->end[ENGINE_CLIENT].listens) {
+		send_rewritten(engine, engine->next, code, line, len,
+		    &hostport);
+		return true;
+	}
+	if (engine->rewritten || !found) {
 		if (place == REPLY_ONLY && engine->replying != NULL &&
 		    engine->replying->is_ask &&
 		    ask_not_understood(engine, engine->replying, line, len))
@@ -400,8 +437,18 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	struct reply_reader next = engine->reply;
 	unsigned code;
 	enum reply_place place = reply_next(&next, line, len, &code);
-	bool begins = place == REPLY_ONLY || place == REPLY_FIRST;
+	bool begins;
 
+	if (place == REPLY_LAST && engine->making == NULL)
+		unfinished_last_line(engine, code);
+	else if (place == REPLY_INNER && engine->making == NULL &&
+	    unfinished_judge(engine, line, len) == UNFINISHED_WAIT)
+		return false;
+	if (engine->reply.code == 0) {
+		next = engine->reply;
+		place = reply_next(&next, line, len, &code);
+	}
+	begins = place == REPLY_ONLY || place == REPLY_FIRST;
 	if (place == REPLY_STRAY) {
 		engine->how = PASS;
 		engine_send(engine, ENGINE_CLIENT, line, len);
@@ -419,9 +466,13 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	}
 	if (!pass_line(engine, code, place, line, len))
 		return false;
+	if (engine->replying != NULL && code >= 200 &&
+	    !reply_is_dropped(engine))
+		engine->replying->told |=
+		    !engine->eof[ENGINE_CLIENT] && !engine->lost[ENGINE_CLIENT];
 	engine->reply = next;
 	if (place == REPLY_ONLY || place == REPLY_LAST)
-		end_reply(engine, code);
+		engine_end_reply(engine, code);
 	return true;
 }
 
@@ -467,6 +518,7 @@ engine_step_server(struct engine *engine)
 		return engine->n_pending != n_pending;
 	engine->fragment[ENGINE_SERVER] = result != LINE_READY;
 	engine->bare_code = reply_is_bare_code(line, len);
+	engine->n_lines++;
 	line_reader_consume(input, len);
 	return true;
 }

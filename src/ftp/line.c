@@ -71,6 +71,14 @@ line_reader_len(const struct line_reader *reader)
 	return buf_len(&reader->input);
 }
 
+const uint8_t *
+line_reader_behind(const struct line_reader *reader, size_t len,
+    size_t *ret_len)
+{
+	*ret_len = buf_len(&reader->input) - len;
+	return buf_bytes(&reader->input) + len;
+}
+
 size_t
 line_telnet_prefix(const uint8_t *line, size_t len)
 {

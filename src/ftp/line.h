@@ -47,6 +47,10 @@ void line_reader_consume(struct line_reader *reader, size_t len);
 /* Bytes that wait in the reader. */
 size_t line_reader_len(const struct line_reader *reader);
 
+/* All bytes that wait behind the first len; *ret_len of them. */
+const uint8_t *line_reader_behind(const struct line_reader *reader, size_t len,
+    size_t *ret_len);
+
 /*
  * How many bytes at the start are Telnet commands (RFC 854): IAC with
  * WILL/WONT/DO/DONT and an option, or IAC with one other byte.  IAC IAC is a

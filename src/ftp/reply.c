@@ -33,6 +33,9 @@ reply_next(struct reply_reader *reader, const uint8_t *line, size_t len,
 	at += 3;
 	ends = code != 0 && (at == text_len || line[at] == ' ');
 	begins = code != 0 && at < text_len && line[at] == '-';
+	/* Outside of one, clients take "226\tok" and "226ok" for replies. */
+	if (reader->code == 0 && code != 0 && !begins)
+		ends = at == text_len || line[at] < '0' || line[at] > '9';
 	if (reader->code != 0) {
 		*ret_code = reader->code;
 		if (!ends || code != reader->code)
@@ -47,6 +50,16 @@ reply_next(struct reply_reader *reader, const uint8_t *line, size_t len,
 		return REPLY_STRAY;
 	reader->code = code;
 	return REPLY_FIRST;
+}
+
+unsigned
+reply_own_code(const uint8_t *line, size_t len)
+{
+	struct reply_reader reader = { .code = 0 };
+	unsigned code;
+
+	reply_next(&reader, line, len, &code);
+	return code;
 }
 
 bool

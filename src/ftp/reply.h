@@ -27,11 +27,16 @@ struct reply_reader {
  * Places the next line.  *ret_code is the code of the reply that it belongs
  * to, 0 for REPLY_STRAY.  Telnet commands in front of the code are looked
  * through.  A code directly followed by the line end counts as one with a
- * blank: REPLY_ONLY or REPLY_LAST.  First digits other than 1 to 6 are no code
- * (6yz: RFC 2228).
+ * blank: REPLY_ONLY or REPLY_LAST; outside of a reply so does one followed by
+ * anything but a hyphen or a digit, since many clients take it for one.  First
+ * digits other than 1 to 6 are no code (6yz: RFC 2228).
  */
 enum reply_place reply_next(struct reply_reader *reader, const uint8_t *line,
     size_t len, unsigned *ret_code);
+
+/* The code of a line that could be a reply, or begin one, wherever it stands:
+ * one that is not followed by a digit; else 0. */
+unsigned reply_own_code(const uint8_t *line, size_t len);
 
 /* Is that line a code with nothing behind it?  Cut off there, it may have been
  * anything. */

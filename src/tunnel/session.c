@@ -75,6 +75,7 @@ carry_out(struct session *session, const struct engine_action *action)
 		session_clock_act(session, action);
 		break;
 	case ENGINE_TIMER:
+	case ENGINE_REPLY_TIMER:
 	case ENGINE_CREDIT:
 		session_clock_act(session, action);
 		break;

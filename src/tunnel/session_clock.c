@@ -20,6 +20,16 @@ on_engine(uv_timer_t *timer)
 	session_pump(session);
 }
 
+static void
+on_reply(uv_timer_t *timer)
+{
+	struct session *session = timer->data;
+
+	session_data_tell(session);
+	engine_reply_timeout(session->engine);
+	session_pump(session);
+}
+
 /* Nobody has logged in: the server, which has a time of its own for that,
  * cannot see a client that it has not greeted yet, or has no such time. */
 static void
@@ -92,6 +102,9 @@ session_clock_act(struct session *session, const struct engine_action *action)
 {
 	if (action->type == ENGINE_TIMER) {
 		uv_timer_start(&session->timers[CLOCK_ENGINE], on_engine,
+		    action->ms, 0);
+	} else if (action->type == ENGINE_REPLY_TIMER) {
+		uv_timer_start(&session->timers[CLOCK_REPLY], on_reply,
 		    action->ms, 0);
 	} else if (action->type == ENGINE_CREDIT) {
 		grant(session);

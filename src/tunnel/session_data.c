@@ -276,6 +276,7 @@ act_on(struct dataconn **slot, const struct engine_action *action)
 	case ENGINE_SHUT:
 	case ENGINE_END:
 	case ENGINE_TIMER:
+	case ENGINE_REPLY_TIMER:
 	case ENGINE_LOG:
 	case ENGINE_BEGIN:
 	case ENGINE_REPORT:

@@ -31,6 +31,7 @@ struct control {
 
 enum clock_timer {
 	CLOCK_ENGINE, /* ENGINE_TIMER */
+	CLOCK_REPLY,  /* ENGINE_REPLY_TIMER */
 	CLOCK_LOGIN,  /* until somebody has logged in */
 	CLOCK_IDLE,   /* since something passed */
 	CLOCK_CREDIT, /* until the client may send more lines */
@@ -112,7 +113,7 @@ void session_clock_start(struct session *session);
 void session_clock_close(struct session *session);
 /* Something has come on that control connection. */
 void session_clock_stir(struct session *session, struct control *from);
-/* ENGINE_TIMER, ENGINE_LOGIN and ENGINE_CREDIT. */
+/* ENGINE_TIMER, ENGINE_REPLY_TIMER, ENGINE_LOGIN and ENGINE_CREDIT. */
 void session_clock_act(struct session *session,
     const struct engine_action *action);
 

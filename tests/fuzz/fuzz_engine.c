@@ -24,6 +24,7 @@ enum other {
 	OTHER_DRAIN_LATE,
 	OTHER_KEEPALIVE,
 	OTHER_GRANT,
+	OTHER_REPLY_TIMER,
 };
 
 enum number {
@@ -189,6 +190,8 @@ feed_other(struct fuzz *fuzz, unsigned kind, enum engine_peer peer)
 		engine_keepalive(engine);
 	else if (kind == OTHER_GRANT)
 		engine_grant(engine);
+	else if (kind == OTHER_REPLY_TIMER)
+		engine_reply_timeout(engine);
 }
 
 /* Returns how many of the len bytes, at least one, were an input. */

@@ -294,6 +294,7 @@ read_own(struct step *step, const char *line)
 		enum input_kind kind;
 	} own[] = {
 		{ "control timeout", INPUT_TIMER },
+		{ "reply timeout", INPUT_REPLY_TIMER },
 		{ "culvert stops ", INPUT_STOP },
 		{ "culvert drains late ", INPUT_DRAIN_LATE },
 		{ "culvert drains ", INPUT_DRAIN },

@@ -123,6 +123,8 @@ say_action(struct words *words, const struct engine_action *action)
 		words_say(words, "end");
 	else if (action->type == ENGINE_TIMER)
 		words_say(words, "timer-on control %llu", ms);
+	else if (action->type == ENGINE_REPLY_TIMER)
+		words_say(words, "timer-on reply %llu", ms);
 	else if (action->type == ENGINE_LOGIN)
 		words_say(words, "login%s%s",
 		    action->bytes[0] != '\0' ? " " : "",
@@ -206,11 +208,13 @@ take_actions(struct run *run)
 			continue;
 		if (action.type == ENGINE_LOGIN && !run->script->logins)
 			continue;
-		say_action(action.type == ENGINE_SEND &&
-			    action.peer == ENGINE_SERVER ?
-			&run->sent :
-			&run->all,
-		    &action);
+		/* That timer begins anew with whatever comes. */
+		if (action.type != ENGINE_REPLY_TIMER)
+			say_action(action.type == ENGINE_SEND &&
+				    action.peer == ENGINE_SERVER ?
+				&run->sent :
+				&run->all,
+			    &action);
 		say_action(&run->step, &action);
 	}
 	assert_false(engine_next(run->engine, &action));
@@ -268,6 +272,8 @@ feed(struct run *run, const struct step *step, size_t piece)
 		engine_stop(engine, step->why);
 	else if (step->kind == INPUT_TIMER)
 		engine_timer(engine);
+	else if (step->kind == INPUT_REPLY_TIMER)
+		engine_reply_timeout(engine);
 	else if (step->kind == INPUT_DRAIN || step->kind == INPUT_DRAIN_LATE)
 		engine_drain(engine, step->why, step->kind == INPUT_DRAIN_LATE);
 	else if (step->kind == INPUT_KEEPALIVE)

@@ -132,6 +132,7 @@ check_pointers(const struct engine_action *action)
 	case ENGINE_SHUT:
 	case ENGINE_END:
 	case ENGINE_TIMER:
+	case ENGINE_REPLY_TIMER:
 	case ENGINE_CREDIT:
 	case ENGINE_DATA_OPEN:
 	case ENGINE_DATA_GIVE:
@@ -208,6 +209,8 @@ feed(struct run *run, const struct step *step)
 		engine_stop(engine, step->why);
 	else if (step->kind == INPUT_TIMER)
 		engine_timer(engine);
+	else if (step->kind == INPUT_REPLY_TIMER)
+		engine_reply_timeout(engine);
 	else if (step->kind == INPUT_DRAIN || step->kind == INPUT_DRAIN_LATE)
 		engine_drain(engine, step->why, step->kind == INPUT_DRAIN_LATE);
 	else if (step->kind == INPUT_KEEPALIVE)

@@ -174,6 +174,14 @@ on_closed(uv_handle_t *handle)
 }
 
 void
+metrics_drain(struct metrics *metrics)
+{
+	int fd = metrics == NULL ? -1 : MHD_quiesce_daemon(metrics->daemon);
+
+	cleanup_fd(&fd);
+}
+
+void
 metrics_close(struct metrics *metrics)
 {
 	if (metrics == NULL)

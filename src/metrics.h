@@ -22,6 +22,12 @@ struct metrics;
 struct metrics *metrics_open(struct app *app, const struct addr *at,
     const char *path, char *why, size_t why_size);
 
+/*
+ * Stops listening, so that the next culvert can listen there; requests that
+ * have been accepted are still answered.  NULL, and a second call, do nothing.
+ */
+void metrics_drain(struct metrics *metrics);
+
 /* NULL is allowed. */
 void metrics_close(struct metrics *metrics);
 

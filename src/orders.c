@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "limits.h"
+#include "metrics.h"
 
 static const int own_signals[APP_SIGNALS] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1,
 	SIGUSR2 };
@@ -56,6 +57,7 @@ drain(struct app *app, uint64_t max_ms)
 	if (app->draining)
 		return;
 	app->draining = true;
+	metrics_drain(app->metrics);
 	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
 		if (app->destinations[i] != NULL)
 			destination_drain(app->destinations[i],

@@ -1,13 +1,16 @@
 """SIGUSR1, --drain and SIGHUP (issue 5, point 5)."""
 
+import http.client
 import os
+import re
 import signal
 
 import pytest
 
 import culvert
 import scripted
-from process import descendants, until
+import test_metrics
+from process import FAILSAFE, descendants, until
 from transfer import MODES, Ftp, connect_data, replies_to_end
 
 STOPPING = "421 culvert is stopping.\r\n"
@@ -241,3 +244,65 @@ def test_tunnel_that_failed(start_culvert, ns):
             pass
         assert one.process.wait() == 1, one.output
     one.check_nothing_left()
+
+
+def scrape(at):
+    """Fetch the metrics at an address and port, or at a Unix socket."""
+    if isinstance(at, str):
+        connection = test_metrics.UnixHTTP(at)
+    else:
+        connection = http.client.HTTPConnection(*at, timeout=FAILSAFE)
+    connection.request("GET", "/metrics")
+    text = connection.getresponse().read().decode()
+    connection.close()
+    return text
+
+
+@pytest.mark.parametrize("kind", ["port", "path"])
+def test_successor(kind, session, sshd, directories, tmp):
+    """The next one starts with the same options while a transfer runs."""
+    with scripted.Listener() as free:
+        place = ("127.0.0.1", free.port)
+    option = f"127.0.0.1:{place[1]}"
+    if kind == "path":
+        place = f"{tmp}/metrics"
+        option = f"unix:{place}"
+    options = ["--metrics", option, "--transfer-log", f"{tmp}/log"]
+    one = session(options=options)
+    near, far = connect_data(one, "passive", "RETR file")
+    waiting = scripted.dial(*place) if kind == "port" else None
+    with near, far:
+        if waiting:
+            # It is accepted before the drain, and asks after it.
+            until(lambda: "culvert_sessions" in scrape(place), "an answer")
+        send(one)
+        wait_refused(one)
+        second = culvert.Culvert(
+            directories(),
+            [f"{one.culvert.port}:127.0.0.1:{one.listener.port}"],
+            sshd.config, options=options)
+        try:
+            if waiting:
+                waiting.send(b"GET /metrics HTTP/1.1\r\nHost: a\r\n"
+                             b"Connection: close\r\n\r\n")
+                assert b"culvert_sessions{" in waiting.read_all()
+            assert re.search(r"culvert_sessions_total{.*} 0\n", scrape(place))
+            client, server = one.open()
+            with client, server:
+                server.reply("220 the next")
+                client.expect("220 the next")
+                assert re.search(r"culvert_sessions_total{.*} 1\n",
+                                 scrape(place))
+                far.send(b"whole")
+                far.close()
+                assert near.read_all() == b"whole"
+                one.server.reply("226 done")
+                assert [text[:3] for text in replies_to_end(one.client)] == \
+                    ["226", "421"]
+                wait_end(one)
+                # Its end takes nothing away from the next one.
+                assert "culvert_sessions" in scrape(place)
+            second.stop()
+        finally:
+            second.kill()
+    assert '"file"' in (tmp / "log").read_text()

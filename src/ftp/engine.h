@@ -46,7 +46,8 @@ enum engine_mode {
  * thing is tried, and logged, once.
  */
 struct engine_memory {
-	unsigned good;	  /* forms that were accepted */
+	unsigned good;	  /* forms that the server accepts; a passive one, only
+			   * once a connection to its port has stood */
 	unsigned refused; /* forms that were not, where another one was */
 };
 
@@ -111,7 +112,9 @@ enum engine_action_type {
 	ENGINE_DATA_OPEN,  /* make its two ends: client and server.  ahead: it
 			    * is nobody's yet: an end of the server's end is
 			    * to be told at once, what it says is a loss, and
-			    * no failure is worth a warning */
+			    * no failure is worth a warning.  unproven: if the
+			    * server's end fails, another form is tried, and
+			    * the engine logs it */
 	ENGINE_DATA_GIVE,  /* it is not ahead any more: the client is told */
 	ENGINE_DATA_DIAL,  /* dial the client's end now, where the server's end
 			    * dials too (else it is dialled when the server
@@ -194,6 +197,7 @@ struct engine_action {
 	size_t len;	      /* engine_next(); so are all pointers here */
 	struct engine_data_end client, server; /* DATA_OPEN */
 	bool ahead;			       /* DATA_OPEN */
+	bool unproven;			       /* DATA_OPEN */
 	struct engine_report report;
 };
 
@@ -229,7 +233,7 @@ struct engine_data_event {
 	uint32_t data;
 	struct addr v4, v6;
 	const char *why;
-	bool passing; /* NO_LISTENER: for a reason that may pass */
+	bool passing; /* NO_LISTENER, LOST: for a reason that may pass */
 	bool recent;  /* SECOND */
 	bool assumed; /* DELIVERED: not known */
 	/* Always set: bytes relayed so far, and those of to_server that are

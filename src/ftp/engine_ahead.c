@@ -236,6 +236,15 @@ refused(struct engine *engine, struct pending *ask, unsigned code)
 	return TAILQ_NEXT(ask, link) == NULL && send_ask(engine, ask);
 }
 
+/* A client may be given it, for a while. */
+static void
+stands(struct engine *engine, struct data *data)
+{
+	data->unproven = false;
+	learn_stands(engine, data);
+	data_set_timer(engine, data, WAIT_AHEAD, LIMIT_AHEAD_MS);
+}
+
 void
 ahead_end_reply(struct engine *engine, struct pending *ask, unsigned code)
 {
@@ -245,9 +254,11 @@ ahead_end_reply(struct engine *engine, struct pending *ask, unsigned code)
 		pending_drop(engine, ask);
 		return;
 	}
-	if (ahead->data != NULL) {
-		learn_accepted(engine, ask);
-		data_set_timer(engine, ahead->data, WAIT_AHEAD, LIMIT_AHEAD_MS);
+	if (ahead->data != NULL && ahead->data->unproven) {
+		data_set_timer(engine, ahead->data, WAIT_AHEAD,
+		    LIMIT_HOLD_DIAL_MS);
+	} else if (ahead->data != NULL) {
+		stands(engine, ahead->data);
 	} else if (!engine->rewritten && refused(engine, ask, code)) {
 		return;
 	}
@@ -325,7 +336,7 @@ ahead_is_awaited(struct engine *engine, const uint8_t *line, size_t len)
 	struct command command;
 
 	if (ahead->ask == NULL &&
-	    (ahead->data == NULL || data_is_made(ahead->data)))
+	    (ahead->data == NULL || data_is_ready(ahead->data)))
 		return false;
 	command_parse(line, len, &command);
 	if (!is_plain_ask(engine, &command, line))
@@ -358,7 +369,7 @@ ahead_take(struct engine *engine, const struct command *command,
 	struct pending *pending;
 	char text[PASSIVE_TEXT_MAX];
 
-	if (data != NULL && data_is_made(data) &&
+	if (data != NULL && data_is_ready(data) &&
 	    is_plain_ask(engine, command, line))
 		addr = address_for(data, command, line);
 	if (addr == NULL) {
@@ -423,6 +434,8 @@ ahead_event(struct engine *engine, struct data *data,
 		/* A client that was not told of it is nobody's. */
 		if (event->peer == ENGINE_CLIENT)
 			ahead_drop(engine);
+		else if (data->unproven)
+			stands(engine, data);
 		break;
 	case ENGINE_DATA_NO_LISTENER:
 		if (event->passing)
@@ -432,6 +445,8 @@ ahead_event(struct engine *engine, struct data *data,
 		break;
 	case ENGINE_DATA_EOF:
 	case ENGINE_DATA_LOST:
+		if (event->peer == ENGINE_SERVER && !data->up[ENGINE_SERVER])
+			learn_failed(engine, data);
 		if (event->peer == ENGINE_SERVER)
 			died(engine);
 		else

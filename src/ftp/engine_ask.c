@@ -82,20 +82,12 @@ answer_passive(struct engine *engine, struct pending *ask)
 static void
 warn_refused(struct engine *engine, const struct pending *ask, const char *text)
 {
-	if (asks_active(ask))
-		engine_logf(engine, ENGINE_WARN,
-		    "active mode cannot be had from the server: %s%s", text,
-		    engine->config.server_mode == ENGINE_ACTIVE ?
-			"; --server-mode same would try passive mode" :
-			"");
-	else
-		engine_logf(engine, ENGINE_WARN,
-		    "no data connection for %s%s: %s%s", verb_name(ask->verb),
-		    text[0] == '2' ? ", since no host-port was found" : "",
-		    text,
-		    engine->config.server_mode != ENGINE_SAME ?
-			"; --server-mode same would try both modes" :
-			"");
+	engine_logf(engine, ENGINE_WARN, "no data connection for %s%s: %s%s",
+	    verb_name(ask->verb),
+	    text[0] == '2' ? ", since no host-port was found" : "", text,
+	    engine->config.server_mode != ENGINE_SAME ?
+		"; --server-mode same would try both modes" :
+		"");
 }
 
 /* No form is left, or one cannot be made.  text: the reply, if the server has
@@ -224,6 +216,20 @@ speaks_to_client(const struct pending *ask)
 	    form_verb(ask->form) == ask->verb;
 }
 
+/* May the announcement pass, with our host-port?  Not one of several lines
+ * whose port may yet turn out to be dead: the first ones could not be taken
+ * back. */
+static bool
+may_pass(const struct engine *engine, const struct pending *ask,
+    const uint8_t *line, size_t len)
+{
+	size_t code = line_telnet_prefix(line, len);
+	bool more = len > code + 3 && line[code + 3] == '-';
+
+	return speaks_to_client(ask) &&
+	    (!more || (engine->memory->good & FORM_BIT(ask->form)) != 0);
+}
+
 void
 ask_begin_reply(struct engine *engine, struct pending *ask, unsigned code,
     const uint8_t *line, size_t len)
@@ -233,8 +239,9 @@ ask_begin_reply(struct engine *engine, struct pending *ask, unsigned code,
 
 	if (announces || (active && code < 300)) {
 		if (announces)
-			engine->how =
-			    speaks_to_client(ask) ? REWRITE : TRANSLATE;
+			engine->how = may_pass(engine, ask, line, len) ?
+			    REWRITE :
+			    TRANSLATE;
 		else if (!speaks_to_client(ask))
 			engine->how = DROP;
 		return;
@@ -294,6 +301,22 @@ ask_reply_line(struct engine *engine, struct pending *ask, unsigned code,
 
 /* ---- the end of a reply, and listeners ---- */
 
+/* The server's passive port is known, and all that is to be seen of it. */
+static void
+end_passive(struct engine *engine, struct pending *ask)
+{
+	if (ask->kind == PENDING_OURS) {
+		retry_go_on(engine, ask);
+		pending_drop(engine, ask);
+		return;
+	}
+	learn_accepted(engine, ask);
+	if (asks_active(ask))
+		answer_active(engine, ask);
+	else
+		answer_passive(engine, ask);
+}
+
 /* An announcement that was not in the client's form. */
 static void
 end_translated(struct engine *engine, struct pending *ask)
@@ -302,14 +325,11 @@ end_translated(struct engine *engine, struct pending *ask)
 		give_up(engine, ask, "425 Too many data connections.");
 	} else if (ask->data == NULL) {
 		ask_next_form(engine, ask);
-	} else if (!asks_active(ask)) {
-		ask->waits = true; /* for the listener */
-	} else if (ask->kind == PENDING_OURS) {
-		retry_go_on(engine, ask);
-		pending_drop(engine, ask);
+	} else if (data_is_ready(ask->data)) {
+		end_passive(engine, ask);
 	} else {
-		learn_accepted(engine, ask);
-		answer_active(engine, ask);
+		ask->waits = true; /* see listeners_step() */
+		ask->timed = false;
 	}
 }
 
@@ -351,7 +371,22 @@ ask_end_reply(struct engine *engine, struct pending *ask, unsigned code)
 	}
 }
 
-/* A listener of the ask does not stand. */
+void
+ask_keep_failure(struct engine *engine, struct pending *ask, struct data *data)
+{
+	char text[sizeof(data->why) + 80];
+
+	snprintf(text, sizeof(text), "425 No data connection: %s.", data->why);
+	if (ask->reply == NULL)
+		pending_set_text(engine, ask, text);
+	/* What is sent behind it already would be answered before it. */
+	if (TAILQ_NEXT(ask, link) != NULL && ask->kind == PENDING_COMMAND)
+		ask->tried = ~0U;
+	ask->passing |= data->passing;
+	data_close(engine, data);
+}
+
+/* A listener of the ask does not stand, or our connection to the server. */
 static void
 listener_failed(struct engine *engine, struct pending *ask)
 {
@@ -362,6 +397,11 @@ listener_failed(struct engine *engine, struct pending *ask)
 		snprintf(text, sizeof(text), "425 No data connection: %s.",
 		    data->why);
 		give_up(engine, ask, text);
+		return;
+	}
+	if (!form_is_active(ask->form)) {
+		ask_keep_failure(engine, ask, data);
+		ask_next_form(engine, ask);
 		return;
 	}
 	snprintf(text, sizeof(text),
@@ -398,16 +438,14 @@ listeners_step(struct engine *engine, struct pending *ask)
 		give_up(engine, ask, NO_DATA);
 		return true;
 	}
-	if (data->failed[ENGINE_CLIENT] || data->failed[ENGINE_SERVER]) {
+	if (data_has_failed(data))
 		listener_failed(engine, ask);
-	} else if (!data_is_made(data)) {
+	else if (!data_is_ready(data))
 		return false;
-	} else if (form_is_active(ask->form)) {
+	else if (form_is_active(ask->form))
 		send_form(engine, ask);
-	} else {
-		learn_accepted(engine, ask);
-		answer_passive(engine, ask);
-	}
+	else
+		end_passive(engine, ask);
 	return true;
 }
 

@@ -75,11 +75,16 @@ data_open(struct engine *engine, const struct pending *ask,
 	data->own = ask != NULL ? ask->own : FORM_EPSV;
 	data->form = ask != NULL ? ask->form : FORM_EPSV;
 	data->ahead = ask != NULL && ask->ahead;
+	data->unproven = ask != NULL && !server->listens &&
+	    (engine->memory->good & FORM_BIT(data->form)) == 0;
 	action = engine_act(engine, ENGINE_DATA_OPEN);
 	action->data = data->number;
 	action->client = *client;
 	action->server = *server;
 	action->ahead = data->ahead;
+	action->unproven = data->unproven;
+	if (data->unproven && !data->ahead)
+		data_set_timer(engine, data, WAIT_PROOF, LIMIT_HOLD_DIAL_MS);
 	return data;
 }
 
@@ -114,6 +119,18 @@ data_is_made(const struct data *data)
 		if (data->end[peer].listens && !data->listening[peer])
 			return false;
 	return true;
+}
+
+bool
+data_is_ready(const struct data *data)
+{
+	return data_is_made(data) && !data->unproven;
+}
+
+bool
+data_has_failed(const struct data *data)
+{
+	return data->failed[ENGINE_CLIENT] || data->failed[ENGINE_SERVER];
 }
 
 const struct addr *

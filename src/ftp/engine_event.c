@@ -6,6 +6,8 @@
 
 #include "ftp/engine_priv.h"
 
+#define NO_ANSWER "the server's data port did not answer"
+
 static void
 on_listening(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
@@ -38,6 +40,10 @@ on_up(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
 	data->up[event->peer] = true;
+	if (event->peer == ENGINE_SERVER)
+		data->unproven = false;
+	if (event->peer == ENGINE_SERVER && data->wait == WAIT_PROOF)
+		data_set_timer(engine, data, WAIT_NONE, 0);
 	if (event->peer == ENGINE_SERVER && !data->end[ENGINE_CLIENT].listens)
 		data->expired = false;
 	if (event->peer == ENGINE_CLIENT &&
@@ -133,12 +139,23 @@ lost_client(struct engine *engine, struct data *data, const char *why)
 	}
 }
 
+/* Nobody was told of it yet: another form may do. */
+static void
+fail_unproven(struct data *data, const char *why, bool passing)
+{
+	snprintf(data->why, sizeof(data->why), "%s", why);
+	data->passing = passing;
+	data->failed[ENGINE_SERVER] = true;
+}
+
 static void
 lost_server(struct engine *engine, struct data *data, const char *why)
 {
 	struct pending *transfer = data_transfer(engine, data);
 	bool upload = transfer != NULL && pending_is_upload(transfer);
 
+	if (!data->up[ENGINE_SERVER])
+		learn_failed(engine, data);
 	if (transfer == NULL)
 		ahead_not_kept(engine, data);
 	/* After the end of an upload this means that not all of it has left
@@ -166,6 +183,8 @@ on_lost(struct engine *engine, struct data *data,
 		return;
 	if (event->peer == ENGINE_CLIENT)
 		lost_client(engine, data, event->why);
+	else if (data->unproven)
+		fail_unproven(data, event->why, event->passing);
 	else
 		lost_server(engine, data, event->why);
 }
@@ -298,6 +317,9 @@ on_timeout(struct engine *engine, struct data *data,
 	case WAIT_REPLY:
 		be_sure(engine, data);
 		break;
+	case WAIT_PROOF:
+		fail_unproven(data, NO_ANSWER, false);
+		break;
 	case WAIT_CUT_END:
 	case WAIT_AHEAD:
 	case WAIT_NONE:
@@ -317,8 +339,7 @@ on_quiet(struct engine *engine, struct data *data,
 	data->quiet_watch = false;
 	if (!data->up[ENGINE_SERVER]) {
 		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
-		lost_server(engine, data,
-		    "the server's data port did not answer");
+		lost_server(engine, data, NO_ANSWER);
 	} else if (!data->eof[ENGINE_SERVER]) {
 		/* The client has all that came, and no end comes: a server
 		 * that keeps its connection, or a link that stands still with

@@ -19,7 +19,7 @@ log_learned(struct engine *engine, enum form own, enum form form,
 
 	if (form_is_active(form) != active)
 		engine_logf(engine, ENGINE_INFO,
-		    "%s mode cannot be had from the server (%s): translated "
+		    "%s mode does not work with the server (%s): translated "
 		    "to %s mode from now on",
 		    modes[active], why, modes[!active]);
 	else
@@ -52,6 +52,19 @@ learn_accepted(struct engine *engine, struct pending *ask)
 	ask->unsure = false;
 	if (learn(engine->memory, ask->form, tried) != 0)
 		log_learned(engine, ask->own, ask->form, ask);
+}
+
+void
+learn_stands(struct engine *engine, const struct data *data)
+{
+	learn(engine->memory, data->form, 0);
+}
+
+void
+learn_failed(struct engine *engine, const struct data *data)
+{
+	if (!data->end[ENGINE_SERVER].listens)
+		engine->memory->good &= ~FORM_BIT(data->form);
 }
 
 void

@@ -79,6 +79,7 @@ enum data_wait {
 	WAIT_REPLY,	 /* the reply to a PORT, behind which commands wait */
 	WAIT_CUT_END,	 /* as WAIT_CUT, its data connection ended by us */
 	WAIT_AHEAD,	 /* a client that asks for it, see engine_ahead.c */
+	WAIT_PROOF,	 /* our connection to the server, see unproven */
 };
 
 /* Ways to ask a server for a data connection; bits of engine_memory. */
@@ -105,6 +106,8 @@ struct data {
 	struct addr v4[2], v6[2];      /* ... and what its peer may be told */
 	bool failed[2]; /* MAKING: that listener does not stand, see why */
 	bool passing;	/* ... for a reason that may pass */
+	bool unproven;	/* we connect to the server, in a form that is not known
+			 * to be good: nobody hears of it before that stands */
 	bool dialled;	/* DATA_DIAL was said */
 	bool up[2];	/* each end has stood */
 	bool eof[2];	/* that peer has ended cleanly */
@@ -415,6 +418,10 @@ bool ask_not_understood(struct engine *engine, struct pending *ask,
 /* TRANSLATE: one line. */
 void ask_reply_line(struct engine *engine, struct pending *ask, unsigned code,
     const uint8_t *line, size_t len);
+/* Our connection to the port in the reply has failed: keeps that as a refusal
+ * of this form, and closes the data connection. */
+void ask_keep_failure(struct engine *engine, struct pending *ask,
+    struct data *data);
 /* It is all there. */
 void ask_end_reply(struct engine *engine, struct pending *ask, unsigned code);
 /* Goes on with an ask whose listeners are there, or are not. */
@@ -430,6 +437,10 @@ const char *ask_passive_text(enum verb verb, const struct addr *addr,
 
 /* engine_learn.c: the form that was sent is one the server takes. */
 void learn_accepted(struct engine *engine, struct pending *ask);
+/* Our connection to the server in that data connection's form stands, or has
+ * failed. */
+void learn_stands(struct engine *engine, const struct data *data);
+void learn_failed(struct engine *engine, const struct data *data);
 /* A transfer that was sent again has had a reply: did it help? */
 void learn_retried(struct engine *engine, struct pending *transfer,
     unsigned code);
@@ -528,8 +539,12 @@ void data_close(struct engine *engine, struct data *data);
 struct data *data_find(struct engine *engine, uint32_t number);
 /* How many more there may be. */
 size_t data_room(const struct engine *engine);
-/* MAKING: all its listeners stand. */
+/* MAKING: all its listeners stand; and our connection to the server too, where
+ * that must be seen before the data connection is announced. */
 bool data_is_made(const struct data *data);
+bool data_is_ready(const struct data *data);
+/* MAKING: one of its ends cannot be had, see why. */
+bool data_has_failed(const struct data *data);
 /* What the client is told of its listener: IPv4 if there is one. */
 const struct addr *data_told(const struct data *data);
 void data_make_next(struct engine *engine, struct data *data);

@@ -97,8 +97,14 @@ void
 retry_abandon(struct engine *engine, struct pending *ours)
 {
 	retry_refuse(engine, ours->transfer);
-	/* Its reply may come yet, and is nobody's. */
 	ours->transfer = NULL;
+	if (ours->waits) { /* for no reply any more */
+		if (ours->data != NULL)
+			data_close(engine, ours->data);
+		pending_drop(engine, ours);
+		return;
+	}
+	/* Its reply may come yet, and is nobody's. */
 	ours->is_ask = false;
 	ours->flags = 0;
 }

@@ -342,17 +342,21 @@ refuse_passive(struct engine *engine, unsigned code, enum reply_place place,
 	engine->rewritten = true;
 }
 
-/* The listener toward the client is there, or is not. */
+/* The listener toward the client, and if that is to be seen our connection to
+ * the server, are there, or are not. */
 static bool
 finish_passive(struct engine *engine, unsigned code, enum reply_place place,
     const uint8_t *line, size_t len, const struct hostport *hostport)
 {
 	struct data *data = engine->making;
 
-	if (!data_is_made(data) && !data->failed[ENGINE_CLIENT])
+	if (!data_is_ready(data) && !data_has_failed(data))
 		return false;
 	engine->rewritten = true;
-	if (data->failed[ENGINE_CLIENT]) {
+	if (data->failed[ENGINE_SERVER] && !data->failed[ENGINE_CLIENT]) {
+		engine->how = DROP_ASK;
+		ask_keep_failure(engine, engine->replying, data);
+	} else if (data->failed[ENGINE_CLIENT]) {
 		refuse_passive(engine, code, place, data->why);
 		data_close(engine, data);
 	} else {

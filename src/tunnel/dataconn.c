@@ -210,6 +210,15 @@ server_host(const struct end *end, char text[ADDR_TEXT_MAX])
 	return addr_format_ip(to, text);
 }
 
+/* Does who dials again get the same answer?  Not so when the SSH connection was
+ * lost, or something has run out. */
+static bool
+is_refusal(int err)
+{
+	return err == -ECONNREFUSED || err == -EACCES || err == -EPERM ||
+	    err == -EHOSTUNREACH || err == -ENETUNREACH || err == -ETIMEDOUT;
+}
+
 static void
 on_closed(void *ctx, int err, const char *why)
 {
@@ -217,8 +226,12 @@ on_closed(void *ctx, int err, const char *why)
 	bool delivered = end->shut && stream_undelivered(end->stream) == 0 &&
 	    (end->took_end || side_sees_delivery(end->side));
 	char text[600], host[ADDR_TEXT_MAX];
+	struct engine_data_event event = {
+		.type = ENGINE_DATA_LOST,
+		.peer = end->peer,
+		.passing = !is_refusal(err),
+	};
 
-	(void)err;
 	if (end->peer == ENGINE_SERVER && !end->was_up) {
 		snprintf(text, sizeof(text),
 		    "the data connection from %s to the server's port %u (at "
@@ -234,7 +247,8 @@ on_closed(void *ctx, int err, const char *why)
 	read_or_not(other(end));
 	if (delivered)
 		dataconn_tell_delivered(end, false);
-	dataconn_tell_lost(end, why);
+	event.why = why;
+	emit(end->conn, &event);
 }
 
 static const struct stream_handler stream_handler = {
@@ -253,10 +267,17 @@ on_dial_failed(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
 
-	for (int peer = 0; peer < 2; peer++)
+	struct engine_data_event event = {
+		.type = ENGINE_DATA_LOST,
+		.passing = true,
+		.why = "the connection cannot be made now",
+	};
+
+	for (int peer = 0; peer < 2; peer++) {
+		event.peer = (enum engine_peer)peer;
 		if (conn->end[peer].undialled)
-			dataconn_tell_lost(&conn->end[peer],
-			    "it cannot be dialled");
+			emit(conn, &event);
+	}
 }
 
 static void
@@ -434,6 +455,7 @@ dataconn_open(uv_loop_t *loop, const struct dataconn_options *options,
 	conn->ctx = ctx;
 	conn->dial_reply = options->dial_reply;
 	conn->ahead = options->ahead;
+	conn->unproven = options->unproven;
 	conn->digests = options->digests;
 	conn->count = options->count;
 	conn->announce = options->announce;
@@ -480,6 +502,12 @@ bool
 dataconn_is_ahead(const struct dataconn *conn)
 {
 	return conn->ahead;
+}
+
+bool
+dataconn_is_unproven(const struct dataconn *conn)
+{
+	return conn->unproven;
 }
 
 uint64_t

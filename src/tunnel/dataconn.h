@@ -54,6 +54,7 @@ struct dataconn_options {
 	const char *server_host;    /* dialled */
 	bool dial_reply;	    /* ... unless a reply names another one */
 	bool ahead;		    /* nobody's until dataconn_give() */
+	bool unproven;		    /* the engine logs it if it fails */
 	uint64_t *count;	    /* bytes, of all, by enum engine_peer to
 				     * which they go; outlives it */
 	bool digests;		    /* of what passes, for dataconn_digest() */
@@ -81,6 +82,9 @@ bool dataconn_was_up(const struct dataconn *conn, enum engine_peer peer);
 /* Is it nobody's yet?  Until then the server's end is read although there is
  * no client, so that its end is seen; if it says something it is lost. */
 bool dataconn_is_ahead(const struct dataconn *conn);
+
+/* Was it opened as unproven? */
+bool dataconn_is_unproven(const struct dataconn *conn);
 
 /* Bytes relayed toward that peer so far, and those of them that have not left
  * this process. */

@@ -51,6 +51,7 @@ struct dataconn {
 	char *server_host;
 	bool dial_reply;
 	bool ahead;	 /* the client was not told of it yet */
+	bool unproven;	 /* dataconn_options */
 	bool digests;	 /* are computed */
 	uint64_t *count; /* [2], of the tunnel */
 	struct addr announce;

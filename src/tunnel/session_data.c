@@ -91,7 +91,7 @@ log_failed_dial(struct session *session, const struct engine_data_event *event)
 	    slot == NULL || dataconn_was_up(*slot, ENGINE_SERVER))
 		return;
 	log_escape(escaped, sizeof(escaped), event->why, strlen(event->why));
-	if (dataconn_is_ahead(*slot))
+	if (dataconn_is_ahead(*slot) || dataconn_is_unproven(*slot))
 		session_say(session, LOG_LEVEL_VERBOSE, "%s", escaped);
 	else if (session_may_warn(session))
 		session_say(session, LOG_LEVEL_WARN, "%s", escaped);
@@ -213,6 +213,7 @@ open_data(struct session *session, const struct engine_action *action)
 		.server_host = options->server_host,
 		.dial_reply = options->policy->server_data_host_reply,
 		.ahead = action->ahead,
+		.unproven = action->unproven,
 		.digests = options->log != NULL,
 		.count = options->stats->bytes,
 		.announce = options->policy->client_address,

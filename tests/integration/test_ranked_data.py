@@ -124,7 +124,7 @@ def test_item_07_a_425_leads_to_passive_mode(form, fresh_pair):
     one.server.expect_command("RETR file")
     one.say("150 go")
     one.transfer(one.keep(mine.accept()), one.keep(theirs.accept()))
-    one.wait_log("active mode cannot be had from the server "
+    one.wait_log("active mode does not work with the server "
                  r"\(425 cannot connect\): translated to passive mode")
 
     mine = one.listen(NEAR)

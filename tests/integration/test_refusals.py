@@ -378,7 +378,7 @@ def test_sshd_refuses_the_listener(line, start_sshd, session):
             one.server.reply("226 done")
             one.client.expect("226 done\r\n")
     names_the_directives(one.culvert.wait_log(
-        "active mode cannot be had from the server .*translated to passive "
+        "active mode does not work with the server .*translated to passive "
         "mode from now on").string)
     assert one.culvert.output.count("translated to") == 1
     near, far = connect_data(one, "passive", "RETR file")
@@ -390,7 +390,7 @@ def test_sshd_refuses_the_listener(line, start_sshd, session):
 @no_listener
 def test_sshd_refuses_the_listener_and_no_other_mode(
         line, start_sshd, session):
-    """--server-mode active: active is refused with 5xx, and the cure said."""
+    """--server-mode active: active is refused with 5xx, and the fix said."""
     one = session(sshd=restricted(start_sshd, line),
                   options=["--server-mode", "active"])
     with Listener() as listener:
@@ -402,8 +402,8 @@ def test_sshd_refuses_the_listener_and_no_other_mode(
             assert "passive" in reply
             assert "sshd" in reply, reply
             log = one.culvert.wait_log(
-                "active mode cannot be had from the server: 502 .*"
-                "; --server-mode same would try passive mode$",
+                f"no data connection for {command[:4]}: 502 .*"
+                "; --server-mode same would try both modes$",
                 start=mark).string
             names_the_directives(log)
     next_is(one, "NOOP")  # the server has seen none of them
@@ -440,7 +440,7 @@ def test_sshd_refuses_the_dial(line, start_sshd, start_culvert):
 
 
 def test_sshd_refuses_the_data_dial(start_sshd, start_culvert, ns):
-    """Control may pass and data not: the client is refused, and it is said."""
+    """Control may pass and data not, in neither mode: 425 quotes sshd."""
     with scripted.server(ns) as listener:
         to = f"127.0.0.1:{listener.port}"
         tunnel = start_culvert(f"0:{to}", sshd=start_sshd(f"PermitOpen {to}"))
@@ -451,13 +451,17 @@ def test_sshd_refuses_the_data_dial(start_sshd, start_culvert, ns):
             client.command("PASV")
             server.expect_command("PASV")
             server.reply(f"227 ({port_argument('127.0.0.1', 4711)})")
-            there = scripted.parse_port(client.expect("227"))
+            server.expect_command("EPSV")
+            server.reply("229 (|||4711|)")
+            for verb in "PORT", "EPRT":
+                server.read_command(verb)
+                server.reply("500 what?")
+            forbids_the_dial(client.expect("425 "))
             log = tunnel.wait_log(
                 "the data connection from the SSH server to the server's port "
                 r"4711 \(at 127.0.0.1\) failed: administratively prohibited"
             ).string
             forbids_the_dial(log)
-            until(lambda: is_closed(there), "culvert's listener closes")
 
 
 # ---- what the far host refuses ----
@@ -486,8 +490,15 @@ def test_unknown_name(start_culvert):
 
 
 def test_closed_data_port(session):
-    """The passive port is closed: so is ours, before the client comes."""
+    """The passive port is closed: so is ours, before the client comes.
+
+    Of a form that was good before; else see test_passive_fallback.py.
+    """
     one = session()
+    for wire in connect_data(one, "passive", "RETR file"):
+        wire.close()
+    one.server.reply("226 done")
+    one.client.expect("226")
     port = one.ns.free_port()
     one.client.command("PASV")
     one.server.expect_command("PASV")

@@ -166,10 +166,10 @@ read_event_word(struct step *step, const char *word)
 {
 	struct engine_data_event *event = &step->event;
 
-	if (strcmp(word, "recent") == 0) {
-		event->recent = true;
-		return true;
-	}
+	if (strcmp(word, "recent") == 0)
+		return event->recent = true;
+	if (strcmp(word, "passing") == 0)
+		return event->passing = true;
 	if (strncmp(word, "v4=", 3) == 0)
 		return read_address(word + 3, &event->v4);
 	if (strncmp(word, "v6=", 3) == 0)
@@ -438,7 +438,8 @@ read_config_value(struct script *script, const char *word)
 	}
 	if (strncmp(word, "good=", 5) == 0) {
 		script->memory.good = read_forms(word + 5);
-		return script->memory.good != 0;
+		return script->memory.good != 0 ||
+		    strcmp(word, "good=none") == 0;
 	}
 	return false;
 }
@@ -495,6 +496,7 @@ script_read(const char *path)
 	script->path = path;
 	script->n_steps = 1;
 	script->config.client = addr_loopback(AF_INET, 0);
+	script->memory.good = read_forms("EPSV1,EPSV,PASV,LPSV");
 	words_open(&script->steps[0].want);
 	while (fgets(line, sizeof(line), file) != NULL) {
 		number++;

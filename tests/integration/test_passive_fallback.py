@@ -1,0 +1,236 @@
+"""A passive port that cannot be connected to: the next form, then active mode.
+
+Real servers behind an sshd whose PermitOpen lets nobody but the control
+connection through, and scripted ones whose passive ports are dead.
+"""
+
+import contextlib
+import filecmp
+
+import pytest
+
+import scripted
+from clients import CLIENTS, Target, make_file
+from servers import ACTIVE, KINDS, PASSIVE
+from topology import server_modes
+
+# As administrators write it; {port} is the FTP server's.
+CONTROL_ONLY = [
+    "PermitOpen 127.0.0.1:{port}",
+    "PermitOpen localhost:{port} 127.0.0.1:{port} [::1]:{port}",
+    "PermitOpen 127.0.0.1:{port} 127.0.0.1:1 127.0.0.1:2",
+]
+
+
+def through(tunnel, server):
+    """Where a client goes for the server."""
+    return Target("127.0.0.1", tunnel.port, server.user, server.password)
+
+
+def both_ways(target, client, mode, server, tmp, size=100000):
+    """Get and put a file with a client, in a directory of the server."""
+    place = server.mkdir(tmp.name)
+    make_file(place / "file", size)
+    make_file(tmp / "new", size)
+    result = client.get(target, mode, f"{tmp.name}/file", tmp / "got")
+    assert result.status == 0, result.output
+    result = client.put(target, mode, tmp / "new", f"{tmp.name}/new")
+    assert result.status == 0, result.output
+    assert filecmp.cmp(place / "file", tmp / "got", False)
+    assert filecmp.cmp(tmp / "new", place / "new", False)
+
+
+@pytest.mark.parametrize("client", ["curl", "lftp", "tnftp",
+                                    "inetutils-ftp", "ftplib"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_permit_open_for_control_only(kind, client, server, start_sshd,
+                                      start_culvert, tmp):
+    """Passive clients are served in active mode, and the log says it once."""
+    one = server(kind)
+    number = (KINDS.index(kind) + len(client)) % len(CONTROL_ONLY)
+    sshd = start_sshd(CONTROL_ONLY[number].format(port=one.port))
+    tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd,
+                           options=["-v", "-v"])
+    target = through(tunnel, one)
+    both_ways(target, CLIENTS[client], "passive", one, tmp)
+    asked = server_modes(tunnel, 0, 2)
+    assert asked and set(asked[-2:]) <= ACTIVE, asked
+    tunnel.wait_log("passive mode does not work with the server .*"
+                    "administratively prohibited: open failed.*PermitOpen.*: "
+                    "translated to active mode from now on")
+    assert tunnel.output.count("from now on") == 1
+    # It is known: the server is not asked for a passive port again.
+    mark = tunnel.mark()
+    result = CLIENTS[client].list(target, "passive", tmp.name)
+    assert result.status == 0 and "new" in result.output, result.output
+    assert not set(server_modes(tunnel, mark, 1)) & PASSIVE
+
+
+def test_permit_open_in_authorized_keys(server, sshd, start_sshd,
+                                        start_culvert, tmp):
+    """permitopen="..." of a key does what PermitOpen does."""
+    one = server("vsftpd")
+    other = start_sshd(f"AuthorizedKeysFile {tmp}/keys")
+    with open(f"{other.dir}/user_key.pub") as file:
+        key = file.read()
+    (tmp / "keys").write_text(f'permitopen="127.0.0.1:{one.port}" {key}')
+    tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=other,
+                           options=["-v", "-v"])
+    both_ways(through(tunnel, one), CLIENTS["curl"], "passive", one, tmp)
+    assert set(server_modes(tunnel, 0, 2)[-2:]) <= ACTIVE
+
+
+@pytest.mark.parametrize("client", ["curl", "ftplib"])
+def test_nothing_is_permitted_but_control(client, server, start_sshd,
+                                          start_culvert, tmp):
+    """Neither mode: one reply that quotes sshd and names the directive."""
+    one = server("vsftpd")
+    sshd = start_sshd(f"PermitOpen 127.0.0.1:{one.port}", "PermitListen none")
+    tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd,
+                           options=["-v", "-v"])
+    place = one.mkdir(tmp.name)
+    make_file(place / "file", 10)
+    result = CLIENTS[client].get(through(tunnel, one), "passive",
+                                 f"{tmp.name}/file", tmp / "got")
+    assert result.status != 0, result.output
+    tunnel.wait_log(r"<- 425 No data connection: .*administratively "
+                    r"prohibited: open failed.*PermitOpen")
+    tunnel.wait_log("no data connection for [EP][PA]SV: 425 ")
+
+
+def test_permit_open_and_server_mode_passive(server, start_sshd,
+                                             start_culvert, tmp):
+    """What the user forbids is not done; the log says what would help."""
+    one = server("vsftpd")
+    sshd = start_sshd(f"PermitOpen 127.0.0.1:{one.port}")
+    tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd, options=[
+        "-v", "-v", "--server-mode", "passive"])
+    one.mkdir(tmp.name)
+    result = CLIENTS["curl"].list(through(tunnel, one), "passive", tmp.name)
+    assert result.status != 0
+    tunnel.wait_log("--server-mode same would try both modes")
+    assert not set(server_modes(tunnel, 0, 0)) & ACTIVE
+
+
+def test_permit_open_with_prefetch(server, start_sshd, start_culvert, tmp):
+    """What is asked ahead is refused too; the client is served all the same."""
+    one = server("pyftpdlib")
+    sshd = start_sshd(f"PermitOpen 127.0.0.1:{one.port}")
+    tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd, options=[
+        "-v", "-v", "--prefetch"])
+    both_ways(through(tunnel, one), CLIENTS["ftplib"], "passive", one, tmp)
+
+
+def test_permit_open_with_one_client_port(server, start_sshd, start_culvert,
+                                          ns, tmp):
+    """The one port for clients is free again for each further form."""
+    one = server("proftpd")
+    sshd = start_sshd(f"PermitOpen 127.0.0.1:{one.port}")
+    with contextlib.closing(scripted.Listener()) as listener:
+        port = listener.port
+    tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd, options=[
+        "-v", "-v", "--client-ports", f"{port}-{port}"])
+    both_ways(through(tunnel, one), CLIENTS["curl"], "passive", one, tmp)
+
+
+# ---- dead ports ----
+
+def dead_port(ns):
+    """Return a port at which nobody listens."""
+    with contextlib.closing(scripted.Listener(ns)) as listener:
+        return listener.port
+
+
+def test_dead_epsv_port(session):
+    """curl's test 1233: 229 with a dead port; PASV is right."""
+    one = session(options=["-v"])
+    client, server = one
+    for times in range(2):
+        client.command("EPSV", "RETR file")
+        if times == 0:
+            server.expect_command("EPSV")
+            server.reply(f"229 Extended (|||{dead_port(one.ns)}|)")
+        server.expect_command("PASV")
+        with scripted.Listener(one.ns) as listener:
+            server.reply(f"227 Passive ({listener.port_argument()})")
+            port = scripted.parse_epsv(client.expect("229 "))
+            with scripted.dial("127.0.0.1", port) as mine, \
+                    listener.accept() as theirs:
+                server.expect_command("RETR file")
+                server.reply("150 go")
+                client.expect("150 ")
+                theirs.send(b"bytes")
+                theirs.close()
+                assert mine.read_all() == b"bytes"
+                mine.close()
+            server.reply("226 done")
+            client.expect("226 ")
+    one.culvert.wait_log(r"the server does not take EPSV \(425 No data "
+                         r"connection: .*Connection refused.*\): it is sent "
+                         r"PASV from now on")
+    assert "[warn" not in one.culvert.output
+
+
+def test_dead_ports_and_no_active_mode(session):
+    """One honest reply when nothing does it; then a good port is used."""
+    one = session()
+    client, server = one
+    client.command("PASV")
+    server.expect_command("PASV")
+    server.reply("227 (%s)" % scripted.port_argument("1.2.3.4",
+                                                     dead_port(one.ns)))
+    server.expect_command("EPSV")
+    server.reply(f"229 (|||{dead_port(one.ns)}|)")
+    for verb in "PORT", "EPRT":
+        server.read_command(verb)
+        server.reply("500 no active mode")
+    reply = client.expect("425 No data connection: ")
+    assert "Connection refused" in reply
+    client.command("PASV")
+    server.expect_command("PASV")
+    with scripted.Listener(one.ns) as listener:
+        server.reply(f"227 Passive ({listener.port_argument()})")
+        client.expect("227 Passive (127,0,0,1,")
+
+
+def test_form_that_was_good_dies(session):
+    """The client of the time sees a refused connection; the next falls back."""
+    one = session()
+    client, server = one
+    with scripted.Listener(one.ns) as listener:
+        client.command("EPSV")
+        server.expect_command("EPSV")
+        server.reply(f"229 (|||{listener.port}|)")
+        client.expect("229 (|||")
+    client.command("EPSV")
+    server.expect_command("EPSV")
+    server.reply(f"229 (|||{dead_port(one.ns)}|)")
+    port = scripted.parse_epsv(client.expect("229 "))
+    one.culvert.wait_log("Connection refused")
+    with pytest.raises(ConnectionRefusedError):
+        scripted.dial("127.0.0.1", port)
+    client.command("EPSV")
+    server.expect_command("EPSV")
+    server.reply(f"229 (|||{dead_port(one.ns)}|)")
+    server.expect_command("PASV")
+    with scripted.Listener(one.ns) as listener:
+        server.reply(f"227 Passive ({listener.port_argument()})")
+        client.expect("229 ")
+
+
+def test_one_connection_is_made(session):
+    """What shows that the port is alive is the data connection itself."""
+    one = session()
+    client, server = one
+    client.command("PASV")
+    server.expect_command("PASV")
+    with scripted.Listener(one.ns) as listener:
+        server.reply(f"227 Passive ({listener.port_argument()})")
+        to = scripted.parse_port(client.expect("227 "))
+        theirs = listener.accept()
+        listener.sock.setblocking(False)
+        with scripted.dial(*to) as mine, theirs:
+            mine.send(b"x")
+            theirs.expect_bytes(b"x")
+        with pytest.raises(BlockingIOError):
+            listener.sock.accept()

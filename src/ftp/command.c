@@ -3,10 +3,12 @@
  */
 #include "ftp/command.h"
 
+#include <assert.h>
 #include <string.h>
 #include <strings.h>
 
 #include "ftp/line.h"
+#include "limits.h"
 
 /* What --read-only lets through, and why: it asks, it reads, it is about the
  * session or the login alone.  ALLO reserves nothing that would stay, and OPTS
@@ -78,7 +80,7 @@ static const struct verb_entry {
 	{ "SIZE", VERB_SIZE, TAKES_FILE, ASKS },
 	{ "SMNT", VERB_OTHER, TAKES_ANYTHING, PLAIN },
 	{ "STAT", VERB_OTHER, TAKES_STATUS, ASKS },
-	{ "STRU", VERB_OTHER, TAKES_NOTHING, ASKS },
+	{ "STRU", VERB_STRU, TAKES_NOTHING, ASKS },
 	{ "SYST", VERB_OTHER, TAKES_NOTHING, ASKS },
 	{ "TYPE", VERB_TYPE, TAKES_NOTHING, ASKS },
 	{ "XCRC", VERB_OTHER, TAKES_WORD, READS },
@@ -106,20 +108,27 @@ is_blank(uint8_t byte)
 	return byte == ' ' || byte == '\t';
 }
 
+static const struct verb_entry *
+verb_look_up(const uint8_t *name, size_t len)
+{
+	for (size_t i = 0; i < VERB_COUNT; i++)
+		if (strlen(verbs[i].name) == len &&
+		    strncasecmp(verbs[i].name, (const char *)name, len) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
 static void
 verb_find(const uint8_t *line, struct command *command)
 {
-	const char *name = (const char *)line + command->verb_at;
+	const struct verb_entry *entry =
+	    verb_look_up(line + command->verb_at, command->verb_len);
 
-	for (size_t i = 0; i < VERB_COUNT; i++) {
-		if (strlen(verbs[i].name) != command->verb_len ||
-		    strncasecmp(verbs[i].name, name, command->verb_len) != 0)
-			continue;
-		command->verb = verbs[i].verb;
-		command->flags = verbs[i].flags;
-		command->takes = verbs[i].takes;
+	if (entry == NULL)
 		return;
-	}
+	command->verb = entry->verb;
+	command->flags = entry->flags;
+	command->takes = entry->takes;
 }
 
 void
@@ -147,6 +156,86 @@ command_parse(const uint8_t *line, size_t len, struct command *ret)
 		verb_find(line, &command);
 	}
 	*ret = command;
+}
+
+/* ---- as the most liberal server reads it ---- */
+
+/* To some a blank, before or behind a verb; no verb has one in it. */
+static bool
+is_gap(uint8_t byte)
+{
+	return byte <= ' ' || byte == 0x7f;
+}
+
+/* The verb at the beginning of text; *ret_end: where it ends. */
+static const struct verb_entry *
+find_liberally(const uint8_t *text, size_t len, size_t *ret_end)
+{
+	size_t at = 0, end;
+
+	while (at < len && is_gap(text[at]))
+		at++;
+	for (end = at; end < len && !is_gap(text[end]);)
+		end++;
+	*ret_end = end;
+	return verb_look_up(text + at, end - at);
+}
+
+/* Does a host-port follow, or what some server may take for one? */
+static bool
+has_host_port(const uint8_t *arg, size_t len)
+{
+	size_t numbers = 0, at = 0;
+
+	while (at < len && is_gap(arg[at]))
+		at++;
+	if (at < len && (arg[at] < '0' || arg[at] > '9'))
+		return len - at > 3 && arg[at + 2] == arg[at];
+	for (; at < len && numbers < 6; at++)
+		if (arg[at] == ',')
+			numbers++;
+		else if (!is_gap(arg[at]) && (arg[at] < '0' || arg[at] > '9'))
+			break;
+	return numbers >= 5;
+}
+
+/* Behind so many bytes the next command may begin for a server. */
+static const char *
+find_behind(const uint8_t *text, size_t len)
+{
+	const struct verb_entry *entry;
+	size_t end;
+
+	for (size_t at = COMMAND_LONGEST; at < len; at++) {
+		if (text[at] != 'P' && text[at] != 'p' && text[at] != 'E' &&
+		    text[at] != 'e' && text[at] != 'L' && text[at] != 'l')
+			continue;
+		entry = find_liberally(text + at, len - at, &end);
+		if (entry != NULL && (entry->flags & VERB_IS_ACTIVE) != 0 &&
+		    has_host_port(text + at + end, len - at - end))
+			return entry->name;
+	}
+	return NULL;
+}
+
+const char *
+command_hidden(const uint8_t *line, size_t len, const struct command *command)
+{
+	const struct verb_entry *entry;
+	uint8_t text[LIMIT_COMMAND_LINE];
+	size_t text_len, end;
+	bool ends;
+
+	assert(len <= sizeof(text));
+	text_len = line_telnet_strip(line, len, text, &ends);
+	if (!ends)
+		return "";
+	text_len = line_text_len(text, text_len);
+	entry = find_liberally(text, text_len, &end);
+	if (entry != NULL && entry->verb != VERB_OTHER &&
+	    entry->verb != command->verb)
+		return entry->name;
+	return find_behind(text, text_len);
 }
 
 size_t

@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Some servers take the rest of a longer line for the next one: inetutils' from
+ * 511 bytes on. */
+#define COMMAND_LONGEST 500
+
 /* Verbs that the engine acts upon.  Every other one is VERB_OTHER. */
 enum verb {
 	VERB_OTHER,
@@ -20,6 +24,7 @@ enum verb {
 	VERB_QUIT,
 	VERB_ABOR,
 	VERB_MODE,
+	VERB_STRU,
 	VERB_REST,
 	VERB_SIZE, /* RFC 3659 */
 	VERB_TYPE,
@@ -89,6 +94,18 @@ struct command {
  * Never fails: what is not known is VERB_OTHER with no flags.
  */
 void command_parse(const uint8_t *line, size_t len, struct command *ret);
+
+/*
+ * The verb that a server may find in the line, though command_parse() does not;
+ * NULL: none that matters here.  Of the servers that were tried one or another
+ * takes Telnet commands out wherever they are (inetutils, proftpd), looks past
+ * a CR in front, takes VT, FF and CR for blanks (proftpd), and reads what is
+ * behind the first 511 bytes as the next command (inetutils);
+ * tests/integration/ liberal.py finds them out.  "" means that it would read
+ * the next line as a part of this one.
+ */
+const char *command_hidden(const uint8_t *line, size_t len,
+    const struct command *command);
 
 /*
  * The line as a log may show it: the argument of a VERB_IS_SECRET verb is

@@ -318,12 +318,41 @@ take_rest(struct engine *engine, const struct command *command,
 		engine->failed = true;
 }
 
+/*
+ * What some server would read as another command than we do, is not sent: the
+ * server would connect to its own host, outside SSH, or store a file of which
+ * we do not know.  An honest client has no need of it.
+ */
+static bool
+refuse_hidden(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	const char *hidden = command_hidden(line, len, command);
+
+	if (hidden == NULL)
+		return false;
+	if (hidden[0] == '\0') {
+		engine_logf(engine, ENGINE_WARN,
+		    "refused a command: a Telnet command at its end hides the "
+		    "line end");
+		pending_local(engine, "500 Refused by culvert: no line end.");
+		return true;
+	}
+	engine_logf(engine, ENGINE_WARN,
+	    "refused a command in which some servers read %s", hidden);
+	pending_local(engine,
+	    "500 Refused by culvert: some servers read %s in it.", hidden);
+	return true;
+}
+
 static void
 take_command(struct engine *engine, const uint8_t *line, size_t len)
 {
 	struct command command;
 
 	command_parse(line, len, &command);
+	if (refuse_hidden(engine, &command, line, len))
+		return;
 	if (policy_refuses(engine, &command, line, len))
 		return;
 	ahead_command(engine, &command, line);
@@ -408,15 +437,13 @@ skip_long_line(struct engine *engine, enum line_result result, size_t len)
 	return true;
 }
 
-/* The client has ended in the middle of a line: the server may see it, unless a
- * policy is to see a whole one first. */
+/* The client has ended in the middle of a line.  proftpd would execute it: half
+ * the name in a DELE, or a PORT that we have not seen. */
 static bool
-flush_client(struct engine *engine, const uint8_t *line, size_t len)
+drop_half_line(struct engine *engine, size_t len)
 {
 	if (len == 0 || !engine->eof[ENGINE_CLIENT])
 		return false;
-	if (!engine->fragment[ENGINE_CLIENT] && !policy_is_on(engine))
-		engine_send(engine, ENGINE_SERVER, line, len);
 	line_reader_consume(&engine->input[ENGINE_CLIENT], len);
 	return true;
 }
@@ -455,7 +482,7 @@ engine_step_client(struct engine *engine)
 	    (engine->fragment[ENGINE_CLIENT] && result == LINE_READY))
 		return skip_long_line(engine, result, len);
 	if (result == LINE_MORE)
-		return flush_client(engine, line, len);
+		return drop_half_line(engine, len);
 	if (cwd_wait(engine, line, len)) {
 		engine->client_waits = true;
 		return engine->failed; /* it may have asked */

@@ -130,6 +130,7 @@ match_expects(const struct pending *pending, unsigned code)
 		{ VERB_ABOR, { 225, 226 } },
 		{ VERB_MODE, { 200 } },
 		{ VERB_TYPE, { 200 } },
+		{ VERB_STRU, { 200 } },
 		{ VERB_REST, { 350 } },
 		{ VERB_SIZE, { 213 } },
 		{ VERB_FEAT, { 211 } },

@@ -17,10 +17,6 @@
 
 #define TELNET_IAC 255
 
-/* Some servers take the rest of a longer line for the next one: inetutils' from
- * 511 bytes on. */
-#define LONGEST 500
-
 /* How much of a name a line of the log shows. */
 #define SHOWN 255
 
@@ -72,7 +68,7 @@ ambiguity(const struct command *command, const uint8_t *line, size_t len)
 
 	if (len - end != 2)
 		return "its line end is no CR LF";
-	if (end > LONGEST)
+	if (end > COMMAND_LONGEST)
 		return "it is too long";
 	if (!prefix_is_plain(command, line))
 		return "something is in front of it";

@@ -99,6 +99,30 @@ line_telnet_prefix(const uint8_t *line, size_t len)
 }
 
 size_t
+line_telnet_strip(const uint8_t *line, size_t len, uint8_t *text,
+    bool *ret_ends)
+{
+	size_t at = 0, n = 0;
+
+	*ret_ends = false;
+	while (at < len) {
+		if (line[at] != TELNET_IAC) {
+			*ret_ends = line[at] == '\n';
+			text[n++] = line[at++];
+			continue;
+		}
+		*ret_ends = false;
+		if (at + 1 < len && line[at + 1] == TELNET_IAC)
+			text[n++] = TELNET_IAC;
+		at += 2;
+		if (at - 1 < len && line[at - 1] >= TELNET_WILL &&
+		    line[at - 1] <= TELNET_DONT)
+			at++;
+	}
+	return n;
+}
+
+size_t
 line_text_len(const uint8_t *line, size_t len)
 {
 	if (len == 0 || line[len - 1] != '\n')

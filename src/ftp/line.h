@@ -59,6 +59,15 @@ const uint8_t *line_reader_behind(const struct line_reader *reader, size_t len,
  */
 size_t line_telnet_prefix(const uint8_t *line, size_t len);
 
+/*
+ * Copies the line to text, which has room for len bytes, without the Telnet
+ * commands that are anywhere in it, as the servers do that look for them; IAC
+ * IAC becomes one byte 255.  Returns the length; *ret_ends is false if the LF
+ * at its end belongs to such a command, so that a server reads on.
+ */
+size_t line_telnet_strip(const uint8_t *line, size_t len, uint8_t *text,
+    bool *ret_ends);
+
 /* len without the CR LF, or bare LF, at the end. */
 size_t line_text_len(const uint8_t *line, size_t len);
 

@@ -42,7 +42,7 @@ struct fuzz {
 	bool carries[256];    /* its client has come */
 	bool shut[256];	      /* its server is to be told the end */
 	uint64_t unsent[256]; /* of what the client has sent */
-	bool ended, partial;  /* partial: the server may get half a line */
+	bool ended, tls;      /* tls: the server may get half a line */
 };
 
 static void
@@ -90,6 +90,23 @@ check_policy(const struct fuzz *fuzz, const struct engine_action *action)
 		    command.takes == TAKES_NOTHING);
 }
 
+/* No server reads something else in it than we do; nor a PORT of the client. */
+static void
+check_hidden(const struct fuzz *fuzz, const struct engine_action *action)
+{
+	struct command command;
+
+	if (action->type != ENGINE_SEND || action->peer != ENGINE_SERVER ||
+	    fuzz->tls || fuzz->engine->config.pass_foreign_port)
+		return;
+	command_parse(action->bytes, action->len, &command);
+	assert(command_hidden(action->bytes, action->len, &command) == NULL);
+	/* Ours names what the owner of the fuzzed engine listens on. */
+	if (command.verb == VERB_PORT)
+		assert(memmem(action->bytes, action->len, "127,0,0,1,156,64",
+			   16) != NULL);
+}
+
 static void
 check(struct fuzz *fuzz, const struct engine_action *action)
 {
@@ -97,6 +114,7 @@ check(struct fuzz *fuzz, const struct engine_action *action)
 
 	assert(!fuzz->ended);
 	check_policy(fuzz, action);
+	check_hidden(fuzz, action);
 	fuzz->ended = action->type == ENGINE_END;
 	if (action->type == ENGINE_DATA_OPEN) {
 		fuzz->listens[action->data][ENGINE_CLIENT] =
@@ -109,7 +127,7 @@ check(struct fuzz *fuzz, const struct engine_action *action)
 	if (action->type == ENGINE_DATA_SHUT && action->peer == ENGINE_SERVER)
 		fuzz->shut[action->data % 256] = true;
 	if (action->type == ENGINE_SEND && action->peer == ENGINE_SERVER)
-		assert(fuzz->partial || action->bytes[action->len - 1] == '\n');
+		assert(fuzz->tls || action->bytes[action->len - 1] == '\n');
 	if (action->type == ENGINE_REPORT && report->client_code / 100 == 2)
 		/* Block mode holds no reply: its first line may have passed. */
 		assert(fuzz->numbers[action->data % 256] != CUT ||
@@ -171,8 +189,6 @@ feed_other(struct fuzz *fuzz, unsigned kind, enum engine_peer peer)
 {
 	struct engine *engine = fuzz->engine;
 
-	if (peer == ENGINE_CLIENT && kind <= OTHER_LOST)
-		fuzz->partial = true;
 	if (kind == OTHER_EOF)
 		engine_eof(engine, peer);
 	else if (kind == OTHER_LOST)
@@ -283,13 +299,13 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		.allow_path = allow_path,
 		.deny_path = deny_path,
 	};
-	struct fuzz fuzz = { .partial = false };
+	struct fuzz fuzz = { .tls = false };
 
 	if (len < OPTIONS)
 		return 0;
 	config.policy = &policy;
 	configure(&config, &policy, bytes);
-	fuzz.partial = config.allow_tls;
+	fuzz.tls = config.allow_tls;
 	fuzz.engine = engine_new(&config);
 	for (size_t at = OPTIONS; at < len && fuzz.engine->last_number < 250;
 	     take(&fuzz))

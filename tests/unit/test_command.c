@@ -3,6 +3,7 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -144,6 +145,100 @@ loggable_short(void **state)
 	}
 }
 
+/* What servers were seen to take for another command; and what they do not. */
+static void
+hidden(void **state)
+{
+	static const struct {
+		const char *line, *verb;
+	} cases[] = {
+		{ "PO\xff\xfb\x01RT 127,0,0,1,4,5\r\n", "PORT" },
+		{ "PORT\f127,0,0,1,4,5\r\n", "PORT" },
+		{ "port\v127,0,0,1,4,5\r\n", "PORT" },
+		{ "PORT\r127,0,0,1,4,5\r\n", "PORT" },
+		{ "\rPORT 127,0,0,1,4,5\r\n", "PORT" },
+		{ "P\xff\xf1ORT 127,0,0,1,4,5\r\n", "PORT" },
+		{ "P\xff\x40ORT 127,0,0,1,4,5\r\n", "PORT" },
+		{ "EP\xff\xf4\xff\xf2RT |1|::1|5|\r\n", "EPRT" },
+		{ "L\xff\xfe\xffPRT 4,4\r\n", "LPRT" },
+		{ "PA\xff\xf1SV\r\n", "PASV" },
+		{ "PA\xff\xf1SS geheim\r\n", "PASS" },
+		{ "\rSTOR file\r\n", "STOR" },
+		{ "STRU\fR\r\n", "STRU" },
+		{ "ABOR\xff\xf2\r\n", "ABOR" },
+		{ "PO\xff\n", "" },
+		{ "PO\xff\xfb\n", "" },
+		{ "NOOP\xff\xfd\n", "" },
+		{ "NOOP\xff\r\n", NULL },
+		{ "NOOP\xff\xff\n", NULL },
+		{ "PORT 127,0,0,1,4,5\r\n", NULL },
+		{ "\xff\xfb\x01PORT 127,0,0,1,4,5\r\n", NULL },
+		{ " PASS geheim\r\n", NULL },
+		{ "\xff\xf4\xff\xf2"
+		  "ABOR\r\n",
+		    NULL },
+		{ "\xf2"
+		  "ABOR\r\n",
+		    NULL },
+		{ "RETR \xff\xf1PORT 1,2,3,4,5,6\r\n", NULL },
+		{ "RETR x\rPORT 1,2,3,4,5,6\r\n", NULL },
+		{ "MKD \xc3\xa4\xe4\xff\xffx\r\n", NULL },
+		{ "X\xff\xf1YZ\r\n", NULL },
+		{ "\r\n", NULL },
+	};
+	struct command command;
+	const uint8_t *line;
+	const char *verb;
+	size_t len;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		line = (const uint8_t *)cases[i].line;
+		len = strlen(cases[i].line);
+		command_parse(line, len, &command);
+		verb = command_hidden(line, len, &command);
+		if (verb == NULL || cases[i].verb == NULL)
+			assert_ptr_equal(verb, cases[i].verb);
+		else
+			assert_string_equal(verb, cases[i].verb);
+	}
+}
+
+/* Behind so many bytes: the next command, of a server that cuts lines there. */
+static const char *
+hidden_behind(size_t n, const char *rest)
+{
+	char line[9000];
+	struct command command;
+
+	memset(line, 'x', n);
+	memcpy(line, "RETR ", 5);
+	snprintf(line + n, sizeof(line) - n, "%s\r\n", rest);
+	n = strlen(line);
+	command_parse((const uint8_t *)line, n, &command);
+	return command_hidden((const uint8_t *)line, n, &command);
+}
+
+static void
+hidden_in_long_lines(void **state)
+{
+	static const char *const port_like[] = { "PORT 127,0,0,1,4,5",
+		"port\t127, 0,0,1,4,5", " PO\xff\xf1RT 127,0,0,1,4,5",
+		"LPRT 4,4,127,0,0,1,2,4,5", "EPRT |1|127.0.0.1|5|",
+		"EPRT !2!::1!5!" };
+	static const char *const paths[] = { "PORT 5/x", "REPORT 2024, final",
+		"PORT", "EPRT |", "LIST x", "" };
+
+	(void)state;
+	for (size_t n = 500; n < 8100; n += 511) {
+		for (size_t i = 0; i < 6; i++)
+			assert_non_null(hidden_behind(n, port_like[i]));
+		for (size_t i = 0; i < 6; i++)
+			assert_null(hidden_behind(n, paths[i]));
+	}
+	assert_null(hidden_behind(100, port_like[0]));
+}
+
 static void
 names(void **state)
 {
@@ -175,6 +270,8 @@ main(void)
 		cmocka_unit_test(parse),
 		cmocka_unit_test(loggable),
 		cmocka_unit_test(loggable_short),
+		cmocka_unit_test(hidden),
+		cmocka_unit_test(hidden_in_long_lines),
 		cmocka_unit_test(names),
 		cmocka_unit_test(split),
 	};

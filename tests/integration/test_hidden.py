@@ -1,0 +1,80 @@
+"""Lines that some server reads as PORT: it never connects outside SSH."""
+
+import contextlib
+import select
+
+import pytest
+
+from clients import Target
+from liberal import shapes, without_telnet
+from ranked import logged_in
+from scripted import Listener, client, port_argument
+from servers import KINDS, MORE_KINDS
+
+pytest_plugins = ["ranked"]
+
+# Of the shapes of liberal.py, those that stand for the others.
+CORE = [f"{filler} {where}" for where in (
+    "before", "within", "first", "behind", "as the blank", "as a line end")
+    for filler in ("00", "09", "0b", "0c", "0d", "ff", "ff f1", "ff f4",
+                   "ff fb 01", "ff fd ff", "ff 4a", "ff 0a", "ff fb 0a")] + [
+    "lower", "bare LF", "CR CR LF", "behind 511 bytes", "behind 512 bytes",
+    "behind 1022 bytes", "behind 4096 bytes"]
+
+
+def replies_until(control, code):
+    """Read lines up to one that begins so; returns them."""
+    lines = [b""]
+    while not lines[-1].startswith(code):
+        lines.append(without_telnet(control.read_line()))
+        assert lines[-1], f"the end, and no {code}: {lines}"
+    return b"".join(lines)
+
+
+@contextlib.contextmanager
+def logged_in_from_elsewhere(to):
+    """A client at an address of its own: 127.0.0.1 is not it, for culvert.
+
+    But it is the one that the server sees.
+    """
+    with client(to.host, to.port, source=("127.0.0.2", 0)) as control:
+        control.expect("220")
+        control.command(f"USER {to.user}")
+        control.expect("331")
+        control.command(f"PASS {to.password}")
+        control.expect("230")
+        yield control
+
+
+@pytest.mark.parametrize("kind", KINDS + MORE_KINDS)
+def test_no_server_takes_port(kind, target, ns):
+    """Whatever shape it has: PORT to where the client is not is refused."""
+    with Listener(ns) as listener, \
+            logged_in_from_elsewhere(target(kind)) as control:
+        to = port_argument("127.0.0.1", listener.port).encode()
+        lines = {name: line for name, line in shapes(to) if name in CORE}
+        assert len(lines) > len(CORE) * 0.9
+        for name, line in lines.items():
+            # CR LF, for a server to which LF is no line end.
+            control.send(line + b"\r\nPWD\r\n")
+            said = replies_until(control, b"257")
+            assert b"200 " not in said, f"{name}: {said}"
+        # pyftpdlib would have connected.
+        assert not select.select([listener.sock], [], [], 0)[0]
+
+
+@pytest.mark.parametrize("kind", ["proftpd"])
+def test_half_a_line_is_not_executed(kind, target, start_server,
+                                     start_culvert):
+    """Its client ends in the middle: the server has not seen it."""
+    server = start_server(kind)
+    culvert = start_culvert(f"127.0.0.1:0:127.0.0.1:{server.port}",
+                            options=["-v"])
+    to = Target("127.0.0.1", culvert.port, server.user, server.password)
+    with logged_in(to) as control:
+        control.send(b"MKD whole\r\nMKD half")
+        control.half_close()
+        control.expect("257")
+        control.expect_end()
+    assert (server.root / "whole").is_dir()
+    assert not (server.root / "half").exists()

@@ -469,8 +469,8 @@ start_loop(struct app *app)
 {
 	int err;
 
-	/* io_uring would go round the filter of system calls. */
-	setenv("UV_USE_IO_URING", "0", 1);
+	if (!privileges_prepare(app->options->no_confine))
+		return UV_EPERM; /* it has said why */
 	err = uv_loop_init(&app->loop);
 	if (err == 0)
 		err = monitor_attach(app->monitor, &app->loop, on_monitor_lost,

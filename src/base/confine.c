@@ -86,16 +86,19 @@ confine(enum confine_stage stage, const struct confine_options *options,
     char text[CONFINE_TEXT_MAX])
 {
 	uint64_t keep =
-	    options->low_ports ? CAPS_MASK(CAP_NET_BIND_SERVICE) : 0;
+	    (options != NULL && options->low_ports) ? CAPS_MASK(CAP_NET_BIND_SERVICE) : 0;
 	int err = -EINVAL;
 
 	assert(has_one_thread());
 	switch (stage) {
-	case CONFINE_BOUNDING:
-		return bounding(text);
 	case CONFINE_NO_PRIVILEGES:
 		err = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : -errno;
 		return conclude("no new privileges", err, "", text);
+	case CONFINE_RINGS:
+		return conclude("no io_uring", confine_rings(),
+		    "the kernel has no filters", text);
+	case CONFINE_BOUNDING:
+		return bounding(text);
 	case CONFINE_CAPABILITIES:
 		return conclude(keep == 0 ? "no capabilities" :
 					    "no capabilities but that for "

@@ -3,9 +3,9 @@
  * before it reads the first byte of a peer.
  *
  * What is left to whoever takes the process over: TCP to and from anywhere,
- * Unix sockets, the files in one directory, reading what the look-up of names
- * needs, and threads.  No program can be run, no process made, signalled or
- * traced, no other file opened, no privilege used or gained.
+ * Unix sockets, which can be made in one directory, reading what the look-up of
+ * names needs, and threads.  No program can be run, no process made, signalled
+ * or traced, no other file opened and none made, no privilege used or gained.
  *
  * Most of this belongs to a thread, and threads inherit it: call it while there
  * is one.
@@ -16,20 +16,26 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* In this order; CONFINE_BOUNDING while still root, where one is root. */
+/*
+ * In this order.  The first two before uv_loop_init(): libuv >= 1.45 makes a
+ * ring of io_uring there, by which system calls can be made that no filter
+ * sees; where it cannot, it uses epoll alone.  CONFINE_BOUNDING while still
+ * root, where one is root.
+ */
 enum confine_stage {
-	CONFINE_BOUNDING,      /* nothing run from here on gains capabilities */
-	CONFINE_NO_PRIVILEGES, /* nor by set-user-ID (no_new_privs) */
+	CONFINE_NO_PRIVILEGES, /* no program run from here on gains any */
+	CONFINE_RINGS,	       /* io_uring fails with ENOSYS */
+	CONFINE_BOUNDING,      /* no capability can be gained */
 	CONFINE_CAPABILITIES,  /* none of them, but see low_ports */
 	CONFINE_MEMORY,	       /* no core file, no tracing by the same user */
 	CONFINE_FILES,	       /* Landlock */
 	CONFINE_CALLS,	       /* seccomp */
 };
 
-#define CONFINE_STAGES 6
+#define CONFINE_STAGES 7
 
 struct confine_options {
-	const char *directory; /* where files may be made; others, nowhere */
+	const char *directory; /* for sockets and directories of ours */
 	bool low_ports;	       /* ports below 1024 are still to be bound */
 };
 

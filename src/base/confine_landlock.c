@@ -26,8 +26,7 @@
 /* The private directory: sockets of ours and of ssh come and go there, and
  * directories of further links. */
 #define FS_PRIVATE                                                         \
-	(FS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE |                         \
-	    LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_REG |   \
+	(FS_READ | LANDLOCK_ACCESS_FS_MAKE_SOCK |                          \
 	    LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | \
 	    LANDLOCK_ACCESS_FS_REMOVE_DIR)
 

@@ -27,7 +27,8 @@
 /* 0 with the ABI; -EOPNOTSUPP, the kernel has none; other negative errno. */
 int confine_files(const char *directory, int *ret_abi);
 
-/* 0; -EOPNOTSUPP; other negative errno. */
+/* Both: 0; -EOPNOTSUPP; other negative errno. */
+int confine_rings(void);
 int confine_calls(void);
 
 #endif

@@ -1,21 +1,27 @@
 /*
  * Which system calls can be made: a list of those that are, for seccomp(2), by
- * libseccomp.  All others fail with EPERM, which a program can survive that
- * does something new; clone3 with ENOSYS, since its flags cannot be looked at,
- * so that libc goes back to clone.
+ * libseccomp.  All others fail with EPERM, which a program that tries something
+ * new survives; those whose flags are in memory, where a filter cannot look,
+ * fail with ENOSYS, so that libc uses the older call.
  *
- * What is here is what culvert, libuv and glibc need once the process has
- * started: run the tests under strace to see it.
+ * What is here is what culvert, libuv, libmicrohttpd, glibc and its modules for
+ * host names need once the process has started: run the tests under strace to
+ * see it.  A call that can do harm with some arguments is in a table with those
+ * that are needed.
  */
 #include "base/confine_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -25,6 +31,24 @@
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #endif
+
+/* Headers of older kernels and of libc lack some. */
+#ifndef NETLINK_GET_STRICT_CHK
+#define NETLINK_GET_STRICT_CHK 12
+#endif
+#ifndef SOL_NETLINK
+#define SOL_NETLINK 270
+#endif
+
+/* The type of a socket without SOCK_CLOEXEC and SOCK_NONBLOCK. */
+#define SOCK_TYPE_MASK 0xfU
+
+/* What pthread_create() says: another thread of this process, and nothing
+ * else, like a namespace of its own. */
+#define CLONE_OF_THREADS                                                     \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | \
+	    CLONE_THREAD | CLONE_SETTLS | CLONE_PARENT_SETTID |              \
+	    CLONE_CHILD_CLEARTID)
 
 /* Which argument of clone(2) has its flags. */
 #ifdef __s390__
@@ -56,23 +80,15 @@ static const char *const allowed[] = {
 	"shutdown",
 	"getsockname",
 	"getpeername",
-	"getsockopt",
-	"setsockopt",
 	"close",
-	"close_range",
 	"dup",
 	"dup2",
 	"dup3",
-	"fcntl",
-	"fcntl64",
 	"pipe2",
 	"lseek",
 	"_llseek",
 	"pread64",
 	/* files, as far as Landlock lets them be opened */
-	"open",
-	"openat",
-	"openat2",
 	"access",
 	"faccessat",
 	"faccessat2",
@@ -95,11 +111,8 @@ static const char *const allowed[] = {
 	"unlink",
 	"unlinkat",
 	"rmdir",
-	"mkdir",
-	"mkdirat",
-	"fchmod",
 	"umask",
-	/* waiting */
+	/* waiting, for the monitor's end as well */
 	"epoll_create1",
 	"epoll_ctl",
 	"epoll_wait",
@@ -113,9 +126,6 @@ static const char *const allowed[] = {
 	"pselect6",
 	"pselect6_time64",
 	"eventfd2",
-	"timerfd_create",
-	"timerfd_settime",
-	"timerfd_gettime",
 	"inotify_init1",
 	"inotify_add_watch",
 	"inotify_rm_watch",
@@ -124,69 +134,53 @@ static const char *const allowed[] = {
 	"clock_nanosleep",
 	"clock_nanosleep_time64",
 	"wait4",
-	"waitid",
 	"waitpid",
-	/* memory, threads, signals to ourselves */
-	"mmap",
-	"mmap2",
+	/* memory and threads */
 	"munmap",
 	"mremap",
-	"mprotect",
 	"madvise",
 	"brk",
 	"futex",
 	"futex_time64",
-	"futex_waitv",
 	"set_robust_list",
-	"get_robust_list",
 	"rseq",
-	"set_tid_address",
 	"membarrier",
 	"sched_yield",
 	"sched_getaffinity",
-	"sched_getparam",
-	"sched_getscheduler",
 	"rt_sigaction",
 	"rt_sigprocmask",
 	"rt_sigreturn",
 	"sigreturn",
-	"rt_sigpending",
-	"rt_sigtimedwait",
 	"sigaltstack",
 	"exit",
 	"exit_group",
-	"arch_prctl",
 	/* who and when we are */
 	"getpid",
 	"gettid",
 	"getppid",
-	"getpgrp",
 	"getuid",
 	"geteuid",
 	"getgid",
 	"getegid",
-	"getresuid",
-	"getresgid",
-	"getgroups",
 	"getuid32",
 	"geteuid32",
 	"getgid32",
 	"getegid32",
-	"getresuid32",
-	"getresgid32",
 	"clock_gettime",
 	"clock_gettime64",
 	"clock_getres",
 	"gettimeofday",
 	"time",
-	"times",
 	"uname",
 	"sysinfo",
 	"getrandom",
 	"getrlimit",
 	"ugetrlimit",
-	"getrusage",
 	"getcpu",
+#ifdef __s390__
+	/* Its arguments are in memory. */
+	"mmap",
+#endif
 #if CONFINE_SANITIZED
 	/* LeakSanitizer stops the threads of the process by another one that
 	 * traces it. */
@@ -197,7 +191,170 @@ static const char *const allowed[] = {
 	"tkill",
 	"tgkill",
 	"process_vm_readv",
+	"prlimit64",
+	"wait4",
+	"sched_getparam",
+	"sched_getscheduler",
 #endif
+};
+
+/* With these arguments only. */
+struct rule {
+	const char *call;
+	struct rule_arg {
+		unsigned int n;
+		uint64_t mask; /* the bits that are compared; 0: no argument */
+		uint64_t value;
+	} args[3];
+};
+
+/* Of most arguments the kernel looks at 32 bits. */
+#define IS(n, value)                               \
+	{                                          \
+		(n), UINT32_MAX, (uint32_t)(value) \
+	}
+#define NULL_POINTER(n)            \
+	{                          \
+		(n), UINT64_MAX, 0 \
+	}
+#define WITHOUT(n, bits)                 \
+	{                                \
+		(n), (uint32_t)(bits), 0 \
+	}
+#define TYPE_IS(n, type)                    \
+	{                                   \
+		(n), SOCK_TYPE_MASK, (type) \
+	}
+
+/* To read what exists.  Without Landlock, or with an old one, O_TRUNC would
+ * empty a file; a file that is made could have a set-user-ID bit. */
+#define TO_READ(n) WITHOUT(n, O_ACCMODE | O_CREAT | O_TRUNC)
+
+/* Nothing that was written is ever run: what is run comes out of a file, for
+ * modules of name look-up, and cannot be written to. */
+#define MAPPED(call)                                              \
+	{ call, { WITHOUT(2, PROT_EXEC) } },                      \
+	{                                                         \
+		call,                                             \
+		{                                                 \
+			{ 2, PROT_EXEC | PROT_WRITE, PROT_EXEC }, \
+			    WITHOUT(3, MAP_ANONYMOUS)             \
+		}                                                 \
+	}
+
+#define SOCKET(family, type, protocol)                                   \
+	{                                                                \
+		"socket",                                                \
+		{                                                        \
+			IS(0, family), TYPE_IS(1, type), IS(2, protocol) \
+		}                                                        \
+	}
+#define IOCTL(request)                 \
+	{                              \
+		"ioctl",               \
+		{                      \
+			IS(1, request) \
+		}                      \
+	}
+#define SET_OPTION(level, name)                   \
+	{                                         \
+		"setsockopt",                     \
+		{                                 \
+			IS(1, level), IS(2, name) \
+		}                                 \
+	}
+#define GET_OPTION(level, name)                   \
+	{                                         \
+		"getsockopt",                     \
+		{                                 \
+			IS(1, level), IS(2, name) \
+		}                                 \
+	}
+#define FCNTL(...)                    \
+	{ "fcntl", { __VA_ARGS__ } }, \
+	{                             \
+		"fcntl64",            \
+		{                     \
+			__VA_ARGS__   \
+		}                     \
+	}
+
+static const struct rule rules[] = {
+	{ "open", { TO_READ(1) } },
+	{ "openat", { TO_READ(2) } },
+	{ "mkdir", { IS(1, 0700) } },
+	{ "mkdirat", { IS(2, 0700) } },
+	MAPPED("mmap2"),
+#if !defined(__s390__) && !defined(__i386__) /* whose are in memory */
+	MAPPED("mmap"),
+#endif
+	{ "mprotect", { WITHOUT(2, PROT_EXEC) } },
+	{ "clone", { IS(CLONE_FLAGS, CLONE_OF_THREADS) } },
+	/* To be looked at: of oneself. */
+	{ "prlimit64", { IS(0, 0), NULL_POINTER(2) } },
+	{ "prctl", { IS(0, PR_SET_NAME) } },
+	{ "prctl", { IS(0, PR_SET_VMA) } },
+
+	/* No signals to others: no F_SETOWN, F_SETSIG and the like, and no
+	 * O_ASYNC, which makes those of a terminal without them.  No locks and
+	 * no leases, for which others would wait. */
+	FCNTL(IS(1, F_DUPFD)),
+	FCNTL(IS(1, F_DUPFD_CLOEXEC)),
+	FCNTL(IS(1, F_GETFD)),
+	FCNTL(IS(1, F_SETFD)),
+	FCNTL(IS(1, F_GETFL)),
+	FCNTL(IS(1, F_SETFL), WITHOUT(2, O_ASYNC)),
+
+	/* Others put words into the mouth of the terminal (TIOCSTI). */
+	IOCTL(FIONBIO),
+	IOCTL(FIONREAD),
+	IOCTL(FIOCLEX),
+	IOCTL(SIOCOUTQ),
+	IOCTL(SIOCGIFINDEX),
+	IOCTL(SIOCGIFNAME),
+	IOCTL(TCGETS),
+
+	/* Connections, DNS, and routes to sort addresses by. */
+	SOCKET(AF_INET, SOCK_STREAM, 0),
+	SOCKET(AF_INET, SOCK_STREAM, IPPROTO_TCP),
+	SOCKET(AF_INET, SOCK_DGRAM, 0),
+	SOCKET(AF_INET, SOCK_DGRAM, IPPROTO_UDP),
+	SOCKET(AF_INET6, SOCK_STREAM, 0),
+	SOCKET(AF_INET6, SOCK_STREAM, IPPROTO_TCP),
+	SOCKET(AF_INET6, SOCK_DGRAM, 0),
+	SOCKET(AF_INET6, SOCK_DGRAM, IPPROTO_UDP),
+	/* ssh's control socket; the journal; services for names. */
+	SOCKET(AF_UNIX, SOCK_STREAM, 0),
+	SOCKET(AF_UNIX, SOCK_DGRAM, 0),
+	/* Owners of connections; addresses of interfaces. */
+	SOCKET(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG),
+	SOCKET(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE),
+	SOCKET(AF_NETLINK, SOCK_DGRAM, NETLINK_ROUTE),
+
+	/* No filters (SO_ATTACH_FILTER), no other protocols above TCP, no
+	 * multicast. */
+	SET_OPTION(SOL_SOCKET, SO_KEEPALIVE),
+	SET_OPTION(SOL_SOCKET, SO_OOBINLINE),
+	SET_OPTION(SOL_SOCKET, SO_REUSEADDR),
+	SET_OPTION(SOL_SOCKET, SO_LINGER),
+	SET_OPTION(SOL_SOCKET, SO_SNDBUF),
+	SET_OPTION(SOL_SOCKET, SO_RCVBUF),
+	SET_OPTION(IPPROTO_TCP, TCP_NODELAY),
+	SET_OPTION(IPPROTO_TCP, TCP_CORK),
+	SET_OPTION(IPPROTO_TCP, TCP_KEEPIDLE),
+	SET_OPTION(IPPROTO_TCP, TCP_KEEPINTVL),
+	SET_OPTION(IPPROTO_TCP, TCP_KEEPCNT),
+	SET_OPTION(IPPROTO_TCP, TCP_NOTSENT_LOWAT),
+	SET_OPTION(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT),
+	SET_OPTION(IPPROTO_IP, IP_RECVERR),
+	SET_OPTION(IPPROTO_IPV6, IPV6_V6ONLY),
+	SET_OPTION(IPPROTO_IPV6, IPV6_RECVERR),
+	SET_OPTION(SOL_NETLINK, NETLINK_PKTINFO),
+	SET_OPTION(SOL_NETLINK, NETLINK_EXT_ACK),
+	SET_OPTION(SOL_NETLINK, NETLINK_GET_STRICT_CHK),
+	GET_OPTION(SOL_SOCKET, SO_ERROR),
+	GET_OPTION(SOL_SOCKET, SO_TYPE),
+	GET_OPTION(SOL_SOCKET, SO_PEERCRED),
 };
 
 static int
@@ -216,95 +373,85 @@ allow_named(scmp_filter_ctx filter)
 	return err;
 }
 
-/* An argument of 32 bits, all that the kernel looks at.  (Of libseccomp's own
- * macros for that clang complains.) */
-static struct scmp_arg_cmp
-arg_is(unsigned int n, uint32_t value)
+/* (Of libseccomp's own macros for comparisons clang complains.) */
+static int
+allow_rule(scmp_filter_ctx filter, const struct rule *rule)
 {
-	return (struct scmp_arg_cmp) {
-		.arg = n,
-		.op = SCMP_CMP_MASKED_EQ,
-		.datum_a = UINT32_MAX,
-		.datum_b = value,
-	};
+	const size_t max = sizeof(rule->args) / sizeof(rule->args[0]);
+	int call = seccomp_syscall_resolve_name(rule->call);
+	struct scmp_arg_cmp args[sizeof(rule->args) / sizeof(rule->args[0])];
+	unsigned int n = 0;
+
+	for (; n < max && rule->args[n].mask != 0; n++)
+		args[n] = (struct scmp_arg_cmp) {
+			.arg = rule->args[n].n,
+			.op = SCMP_CMP_MASKED_EQ,
+			.datum_a = rule->args[n].mask,
+			.datum_b = rule->args[n].value,
+		};
+	return call < 0 ?
+	    0 :
+	    seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, n, args);
 }
 
-/* Connections, the control socket of ssh, the kernel's tables. */
+/* abort() and raise(): a signal to a thread of this process. */
 static int
-allow_sockets(scmp_filter_ctx filter)
+allow_own_signals(scmp_filter_ctx filter)
 {
-	static const int families[] = { AF_INET, AF_INET6, AF_UNIX };
-	static const int tables[] = { NETLINK_ROUTE, NETLINK_SOCK_DIAG };
-	int call = SCMP_SYS(socket);
+	const struct rule rule = { "tgkill", { IS(0, getpid()) } };
+
+	return allow_rule(filter, &rule);
+}
+
+/* The action for these calls, with any arguments. */
+static int
+refuse(scmp_filter_ctx filter, const char *const *calls, size_t n)
+{
 	int err = 0;
 
-	for (size_t i = 0;
-	     i < sizeof(families) / sizeof(families[0]) && err == 0; i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
-		    arg_is(0, (unsigned)families[i]));
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && err == 0;
-	     i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 2,
-		    arg_is(0, AF_NETLINK), arg_is(2, (unsigned)tables[i]));
-	if (err == 0)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW,
-		    SCMP_SYS(socketpair), 1, arg_is(0, AF_UNIX));
+	for (size_t i = 0; i < n && err == 0; i++) {
+		int call = seccomp_syscall_resolve_name(calls[i]);
+
+		if (call >= 0)
+			err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS),
+			    call, 0);
+	}
 	return err;
 }
 
-/* Some, since others put words into the mouth of the terminal (TIOCSTI). */
+/* Loads it, unless something has failed; releases it. */
 static int
-allow_ioctls(scmp_filter_ctx filter)
+load_and_release(scmp_filter_ctx filter, int err)
 {
-	static const unsigned long requests[] = { FIONBIO, FIONREAD, FIOCLEX,
-		SIOCOUTQ, SIOCGIFINDEX, SIOCGIFNAME, TCGETS, TIOCGWINSZ };
-	int err = 0;
-
-	for (size_t i = 0;
-	     i < sizeof(requests) / sizeof(requests[0]) && err == 0; i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl),
-		    1, arg_is(1, (uint32_t)requests[i]));
-	return err;
+	if (err == 0)
+		err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	if (err == 0)
+		err = seccomp_load(filter);
+	seccomp_release(filter);
+	/* EINVAL is the kernel's where it was built without filters. */
+	return err == -EINVAL || err == -ENOSYS ? -EOPNOTSUPP : err;
 }
 
-/* Threads are made, and no processes. */
-static int
-allow_threads(scmp_filter_ctx filter)
+int
+confine_rings(void)
 {
-	const scmp_datum_t thread = CLONE_THREAD | CLONE_VM;
-	int err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS),
-	    SCMP_SYS(clone3), 0);
+	static const char *const rings[] = { "io_uring_setup", "io_uring_enter",
+		"io_uring_register" };
+	scmp_filter_ctx filter;
 
-	if (err == 0)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone),
-		    1,
-		    SCMP_CMP(CLONE_FLAGS, SCMP_CMP_MASKED_EQ, thread, thread));
-	/* abort() and raise(): a signal to a thread of this process. */
-	if (err == 0)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill),
-		    1, arg_is(0, (unsigned)getpid()));
-	return err;
-}
-
-/* Names and limits of our own. */
-static int
-allow_self(scmp_filter_ctx filter)
-{
-	static const unsigned int options[] = { PR_SET_NAME, PR_GET_NAME,
-		PR_SET_VMA };
-	int err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64),
-	    1, arg_is(0, 0));
-
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]) && err == 0;
-	     i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl),
-		    1, arg_is(0, options[i]));
-	return err;
+	if (CONFINE_COVERAGE)
+		return -EOPNOTSUPP;
+	filter = seccomp_init(SCMP_ACT_ALLOW);
+	if (filter == NULL)
+		return -ENOMEM;
+	return load_and_release(filter,
+	    refuse(filter, rings, sizeof(rings) / sizeof(rings[0])));
 }
 
 int
 confine_calls(void)
 {
+	static const char *const in_memory[] = { "clone3", "openat2" };
 	scmp_filter_ctx filter;
 	int err;
 
@@ -313,20 +460,14 @@ confine_calls(void)
 	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (filter == NULL)
 		return -ENOMEM;
-	err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	err =
+	    refuse(filter, in_memory, sizeof(in_memory) / sizeof(in_memory[0]));
 	if (err == 0)
 		err = allow_named(filter);
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && err == 0;
+	     i++)
+		err = allow_rule(filter, &rules[i]);
 	if (err == 0)
-		err = allow_sockets(filter);
-	if (err == 0)
-		err = allow_ioctls(filter);
-	if (err == 0)
-		err = allow_threads(filter);
-	if (err == 0)
-		err = allow_self(filter);
-	if (err == 0)
-		err = seccomp_load(filter);
-	seccomp_release(filter);
-	/* EINVAL is the kernel's where it was built without filters. */
-	return err == -EINVAL || err == -ENOSYS ? -EOPNOTSUPP : err;
+		err = allow_own_signals(filter);
+	return load_and_release(filter, err);
 }

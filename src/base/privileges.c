@@ -40,15 +40,11 @@ privileges_find_user(const char *name, struct user *ret)
 
 /* One stage; false when it should have worked. */
 static bool
-confine_one(const struct privileges *privileges, enum confine_stage stage)
+confine_one(enum confine_stage stage, const struct confine_options *options)
 {
-	const struct confine_options options = {
-		.directory = privileges->directory,
-		.low_ports = privileges->low_ports,
-	};
 	char text[CONFINE_TEXT_MAX];
 
-	switch (confine(stage, &options, text)) {
+	switch (confine(stage, options, text)) {
 	case CONFINE_DONE:
 		log_verbose("confined: %s", text);
 		return true;
@@ -77,18 +73,32 @@ become(const struct user *user, bool low_ports)
 }
 
 bool
+privileges_prepare(bool no_filters)
+{
+	const struct confine_options none = { .directory = NULL };
+
+	return confine_one(CONFINE_NO_PRIVILEGES, &none) &&
+	    (no_filters || confine_one(CONFINE_RINGS, &none));
+}
+
+bool
 privileges_drop(const struct privileges *privileges)
 {
-	if (!confine_one(privileges, CONFINE_BOUNDING))
+	const struct confine_options options = {
+		.directory = privileges->directory,
+		.low_ports = privileges->low_ports,
+	};
+
+	if (!confine_one(CONFINE_BOUNDING, &options))
 		return false;
 	if (privileges->user != NULL &&
 	    !become(privileges->user, privileges->low_ports))
 		return false;
-	for (int stage = CONFINE_NO_PRIVILEGES; stage < CONFINE_STAGES;
+	for (int stage = CONFINE_BOUNDING + 1; stage < CONFINE_STAGES;
 	     stage++) {
 		if (privileges->no_filters && stage >= CONFINE_FILES)
 			break;
-		if (!confine_one(privileges, (enum confine_stage)stage))
+		if (!confine_one((enum confine_stage)stage, &options))
 			return false;
 	}
 	if (privileges->no_filters)

@@ -18,6 +18,13 @@ struct privileges {
 };
 
 /*
+ * Takes from this process, and so from its libuv, io_uring and new privileges
+ * (base/confine.h).  Before uv_loop_init(), after the monitor was forked; no
+ * threads.  no_filters: as below.  False, after saying why: then it must end.
+ */
+bool privileges_prepare(bool no_filters);
+
+/*
  * Looks up the user of that name or number; NULL: none, *ret is left alone, and
  * root is warned.  False, after saying why, when he cannot be had: there is
  * none, it is root, or we are not.
@@ -25,8 +32,9 @@ struct privileges {
 bool privileges_find_user(const char *name, struct user *ret);
 
 /*
- * Drops them, for good.  Before anything of a peer is read, and from a process
- * with one thread.  False, after saying why: then it must end.
+ * Drops them, for good, after privileges_prepare(), before anything of a peer
+ * is read, and from a process with one thread.  False, after saying why: then
+ * it must end.
  */
 bool privileges_drop(const struct privileges *privileges);
 

@@ -188,8 +188,8 @@ start_loop(struct check *check)
 {
 	int err;
 
-	/* io_uring would go round the filter of system calls. */
-	setenv("UV_USE_IO_URING", "0", 1);
+	if (!privileges_prepare(check->conf->no_confine))
+		return false;
 	err = uv_loop_init(&check->loop);
 	if (err == 0)
 		err = monitor_attach(check->monitor, &check->loop,

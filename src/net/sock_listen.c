@@ -70,18 +70,25 @@ sock_listen_unix(const char *path, int *ret_fd)
 {
 	CLEANUP(cleanup_fd) int fd = -1;
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	mode_t before;
+	int err;
 
 	if (strlen(path) >= sizeof(sun.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(sun.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	/* The path gets the mode that the socket has (unix(7) on Linux). */
-	if (fd < 0 || fchmod(fd, S_IRUSR | S_IWUSR) != 0 ||
-	    bind(fd, (const struct sockaddr *)&sun, sizeof(sun)) != 0)
+	if (fd < 0)
 		return -errno;
+	/* Mode 0600, by the umask: the confined process has no fchmod(). */
+	before = umask(S_IXUSR | S_IRWXG | S_IRWXO);
+	err = bind(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0 ?
+	    0 :
+	    -errno;
+	umask(before);
+	if (err != 0)
+		return err;
 	if (listen(fd, SOMAXCONN) != 0) {
-		int err = -errno;
-
+		err = -errno;
 		unlink(path);
 		return err;
 	}

@@ -22,8 +22,9 @@ from process import FAILSAFE, until, wait_gone
 from servers import NOBODY
 from transfer import MODES, Ftp
 
-STAGES = ["capability bounding set", "no new privileges", "no capabilities",
-          "no core file, no tracing", r"Landlock \(ABI \d+\)", "seccomp"]
+STAGES = ["no new privileges", "no io_uring", "capability bounding set",
+          "no capabilities", "no core file, no tracing",
+          r"Landlock \(ABI \d+\)", "seccomp"]
 
 BIND = 1 << 10  # CAP_NET_BIND_SERVICE
 
@@ -43,6 +44,9 @@ def capabilities(pid):
 
 def check_confined(pid, keep=0):
     """Fail unless that process, and each thread of it, is confined."""
+    # A ring would be a way round the filter.
+    assert not [fd for fd in os.listdir(f"/proc/{pid}/fd")
+                if "io_uring" in os.readlink(f"/proc/{pid}/fd/{fd}")]
     for task in os.listdir(f"/proc/{pid}/task"):
         got = status(task)
         assert got["NoNewPrivs"] == "1", got

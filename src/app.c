@@ -527,7 +527,7 @@ app_run(const struct options *process, const struct options *const *to,
 	/* Nothing of ours is open.  What the caller left open, a lock or the
 	 * end of a pipe, is not to be held as long as culvert runs. */
 	closefrom(STDERR_FILENO + 1 + (int)app.activation.n);
-	log_open_journal();
+	log_open();
 	if (!raise_descriptors(&app))
 		return EXIT_FAILED;
 	err = notify_open(&app.notify);
@@ -553,5 +553,6 @@ app_run(const struct options *process, const struct options *const *to,
 	uv_run(&app.loop, UV_RUN_DEFAULT);
 	signals_ignore(&app);
 	free_all(&app);
+	log_flush();
 	return (int)app.status;
 }

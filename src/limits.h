@@ -48,6 +48,13 @@
  * confinement leaves out what it cannot open. */
 #define LIMIT_DESCRIPTORS_LEAST 64
 
+/* When standard error is full, the log gives its reader this long to make room,
+ * and then not again for that long: 2 % of the time at most. */
+#define LIMIT_LOG_WAIT_MS 20
+#define LIMIT_LOG_WAIT_EVERY_MS 1000
+/* ... and this long at the end of the process. */
+#define LIMIT_LOG_END_MS 500
+
 /* Warnings that a peer provokes, a session's or a tunnel's: that many at once
  * are logged ... */
 #define LIMIT_LOG_WARNINGS 20

@@ -13,15 +13,17 @@
 #include <unistd.h>
 
 #include "base/journal.h"
+#include "base/log_output.h"
 #include "limits.h"
 
 #define LOG_NAME "culvert: "
 
-/* A longer line is cut. */
-#define LOG_LINE_MAX 2048
-
 static enum log_level log_level = LOG_LEVEL_INFO;
 static int log_journal = -1;
+static struct log_output log_output = {
+	.kind = LOG_OUTPUT_WAIT,
+	.fd = STDERR_FILENO,
+};
 
 void
 log_set_level(enum log_level level)
@@ -35,32 +37,25 @@ log_get_level(void)
 	return log_level;
 }
 
-/* Writes it all; a log that cannot be written has nobody to tell. */
-static void
-log_write(const char *line, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(STDERR_FILENO, line, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return;
-		line += n;
-		len -= (size_t)n;
-	}
-}
-
 void
-log_open_journal(void)
+log_open(void)
 {
 	log_journal = journal_open();
+	log_output_open(&log_output, STDERR_FILENO);
 }
 
 void
-log_forget_journal(void)
+log_open_again(void)
 {
 	log_journal = -1;
+	if (log_output.kind != LOG_OUTPUT_WAIT)
+		log_output_open(&log_output, STDERR_FILENO);
+}
+
+void
+log_flush(void)
+{
+	log_output_flush(&log_output, LOG_NAME);
 }
 
 /* Who says it, and of what; returns its length. */
@@ -84,7 +79,7 @@ log_line(enum log_level level, const struct log_origin *origin,
 {
 	static const struct log_origin nobody = { .session = 0 };
 	static const char cut[] = "...";
-	char line[LOG_LINE_MAX];
+	char line[LOG_OUTPUT_MAX]; /* what is longer is cut */
 	size_t len;
 	int saved = errno;
 	int n;
@@ -115,7 +110,7 @@ log_line(enum log_level level, const struct log_origin *origin,
 	    !journal_send(log_journal, level, origin, line + strlen(LOG_NAME),
 		len - strlen(LOG_NAME))) {
 		line[len++] = '\n';
-		log_write(line, len);
+		log_output_write(&log_output, LOG_NAME, line, len);
 	}
 	errno = saved;
 }

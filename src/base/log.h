@@ -44,15 +44,25 @@ void log_line(enum log_level level, const struct log_origin *origin,
 #define log_debug(...) log_line(LOG_LEVEL_DEBUG, NULL, __VA_ARGS__)
 
 /*
- * Where standard error is the journal's (systemd.exec(5), JOURNAL_STREAM), goes
- * to its own socket from now on, which a confined process could not connect
- * to; else it does nothing.  What the journal does not take goes to standard
- * error, as before.
+ * For a process that serves sessions, before it is confined: from now on
+ * log_line() does not wait for whoever reads standard error.  Lines that are
+ * not taken are dropped, and the next line that is taken is preceded by their
+ * number (base/log_output.h).  Until then, as in a command that ends soon, it
+ * waits.
+ *
+ * Where standard error is the journal's (systemd.exec(5), JOURNAL_STREAM),
+ * lines go to the journal's own socket; what that does not take goes to
+ * standard error.
  */
-void log_open_journal(void);
+void log_open(void);
 
-/* Standard error again; for a process that has closed the socket. */
-void log_forget_journal(void);
+/* After a fork, and after all but the standard descriptors were closed: to
+ * standard error, without waiting if log_open() was called before. */
+void log_open_again(void);
+
+/* The end of a process: writes what could not be written so far; waits for
+ * LIMIT_LOG_END_MS at most. */
+void log_flush(void);
 
 /*
  * Copies len bytes of a peer into text (size bytes, NUL included) so that a

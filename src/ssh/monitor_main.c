@@ -481,7 +481,7 @@ monitor_settle(struct monitor_state *monitor, int fd)
 	if (fd != MONITOR_FD)
 		dup3(fd, MONITOR_FD, O_CLOEXEC);
 	closefrom(MONITOR_FD + 1);
-	log_forget_journal();
+	log_open_again();
 	monitor->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 

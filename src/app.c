@@ -274,7 +274,9 @@ make_parts(struct app *app)
 		return false;
 	app->count.admission = admission_new(&limits);
 	app->near = near_side_new(&app->loop, app->net);
-	return app->count.admission != NULL && app->near != NULL;
+	app->owners = owners_new();
+	return app->count.admission != NULL && app->near != NULL &&
+	    app->owners != NULL;
 }
 
 /* To what the administrator allows; ssh inherits it.  False: that is too little
@@ -494,6 +496,7 @@ free_all(struct app *app)
 	/* For the handles that were closed just now. */
 	uv_run(&app->loop, UV_RUN_DEFAULT);
 	net_free(app->net);
+	owners_free(app->owners);
 	transfer_log_free(app->transfer_log);
 	admission_free(app->count.admission);
 	err = uv_loop_close(&app->loop);

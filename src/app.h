@@ -52,6 +52,7 @@ struct app {
 	struct transfer_log *transfer_log; /* or NULL */
 	bool reopen; /* asked for while it was being opened again */
 	struct side *near;
+	struct owners *owners;
 	struct tunnel_count count;
 	size_t n_running; /* destinations that have not ended */
 	struct destination *destinations[LIMIT_DESTINATIONS]; /* or NULL */

@@ -351,7 +351,8 @@ on_ended(void *ctx, bool was_up, const char *why)
 /* ---- start-up ---- */
 
 static bool
-make_policy(struct policy *policy, const struct options *options)
+make_policy(struct policy *policy, const struct options *options,
+    struct owners *owners)
 {
 	static const enum engine_mode modes[] = {
 		[OPTIONS_SAME] = ENGINE_SAME,
@@ -387,6 +388,7 @@ make_policy(struct policy *policy, const struct options *options)
 		},
 		.rate = options->rate,
 		.session_rate = options->session_rate,
+		.owners = owners,
 	};
 	if (options->client_ports_low == 0)
 		return true;
@@ -444,7 +446,9 @@ make_entry(struct entry *entry)
 		entry->destination->app->low_ports = true;
 	entry->listeners =
 	    calloc(options->n_forwards, sizeof(*entry->listeners));
-	if (entry->listeners == NULL || !make_policy(&entry->policy, options)) {
+	if (entry->listeners == NULL ||
+	    !make_policy(&entry->policy, options,
+		entry->destination->app->owners)) {
 		log_err("out of memory");
 		return false;
 	}

@@ -86,10 +86,10 @@
 #define LIMIT_FINISH_QUIET_MS 60000
 
 /* Without a descriptor for it a connection waits with the kernel, and is tried
- * again after this ... */
+ * again after this. */
 #define LIMIT_ACCEPT_PAUSE_MS 200
-/* ... of which the log has a line no more often than this. */
-#define LIMIT_ACCEPT_TOLD_MS 60000
+/* That descriptors or memory are short is logged no more often than this. */
+#define LIMIT_SHORTAGE_TOLD_MS 60000
 
 /* ---- the link ---- */
 
@@ -260,6 +260,10 @@
 
 /* A client that began a transfer has this long to connect. */
 #define LIMIT_CLIENT_CONNECT_MS 60000
+
+/* ... and so long when somebody has come and gone of whom nobody can tell
+ * whether it was the client: what it does at the same time is there by then. */
+#define LIMIT_UNKNOWN_MS 1000
 
 /* A data listener toward a client that nobody used goes after this. */
 #define LIMIT_LISTENER_MS 600000

@@ -225,6 +225,10 @@ enum engine_data_event_type {
 	/* Nothing but the counts: before what happens on a control connection,
 	 * so that what is decided and reported there knows them. */
 	ENGINE_DATA_MOVED,
+	/* Somebody came to the listener toward peer, and was refused since
+	 * nobody can tell any more who it was.  It may have been peer, who will
+	 * not come again: why. */
+	ENGINE_DATA_UNKNOWN,
 };
 
 struct engine_data_event {

@@ -454,6 +454,7 @@ ahead_event(struct engine *engine, struct data *data,
 		break;
 	case ENGINE_DATA_TIMEOUT:
 	case ENGINE_DATA_SECOND:
+	case ENGINE_DATA_UNKNOWN:
 		ahead_drop(engine);
 		break;
 	case ENGINE_DATA_DELIVERED:

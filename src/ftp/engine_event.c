@@ -48,7 +48,7 @@ on_up(struct engine *engine, struct data *data,
 		data->expired = false;
 	if (event->peer == ENGINE_CLIENT &&
 	    (data->wait == WAIT_ACCEPT || data->wait == WAIT_DIAL ||
-		data->wait == WAIT_CONNECT))
+		data->wait == WAIT_CONNECT || data->wait == WAIT_UNKNOWN))
 		data_set_timer(engine, data, WAIT_NONE, 0);
 }
 
@@ -213,6 +213,23 @@ on_second(struct engine *engine, struct data *data,
 		data_reset_client(engine, data);
 }
 
+/*
+ * Most likely it was the client, which has sent or wanted little and closed at
+ * once.  A stranger must not be able to end the transfer by this: so the client
+ * still has a moment.
+ */
+static void
+on_unknown(struct engine *engine, struct data *data,
+    const struct engine_data_event *event)
+{
+	if (event->peer != ENGINE_CLIENT || data->up[ENGINE_CLIENT] ||
+	    data->lost[ENGINE_CLIENT] ||
+	    (data->wait != WAIT_NONE && data->wait != WAIT_CONNECT))
+		return;
+	snprintf(data->unknown, sizeof(data->unknown), "%s", event->why);
+	data_set_timer(engine, data, WAIT_UNKNOWN, LIMIT_UNKNOWN_MS);
+}
+
 static void
 on_delivered(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
@@ -287,6 +304,9 @@ on_timeout(struct engine *engine, struct data *data,
 		if (transfer != NULL && data_end_is_told(engine, transfer))
 			break;
 		drop_client(engine, data, "the client did not connect");
+		break;
+	case WAIT_UNKNOWN:
+		drop_client(engine, data, data->unknown);
 		break;
 	case WAIT_UPLOAD_EOF:
 		if (engine->lost[ENGINE_CLIENT])
@@ -369,6 +389,7 @@ may_say(const struct data *data, const struct engine_data_event *event)
 	case ENGINE_DATA_TIMEOUT:
 	case ENGINE_DATA_IS_QUIET:
 	case ENGINE_DATA_SECOND:
+	case ENGINE_DATA_UNKNOWN:
 	case ENGINE_DATA_MOVED:
 		break;
 	}
@@ -389,6 +410,7 @@ engine_data(struct engine *engine, const struct engine_data_event *event)
 		[ENGINE_DATA_TIMEOUT] = on_timeout,
 		[ENGINE_DATA_IS_QUIET] = on_quiet,
 		[ENGINE_DATA_SECOND] = on_second,
+		[ENGINE_DATA_UNKNOWN] = on_unknown,
 	};
 	struct data *data = data_find(engine, event->data);
 

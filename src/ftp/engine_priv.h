@@ -72,6 +72,7 @@ enum data_wait {
 	WAIT_DIAL,	 /* a held reply, for ours to the client */
 	WAIT_SILENT,	 /* a transfer, for its first reply */
 	WAIT_CONNECT,	 /* a running transfer, for the client's connection */
+	WAIT_UNKNOWN,	 /* the client's, which may have come and gone */
 	WAIT_UPLOAD_EOF, /* an upload's end, for signs of the client's death */
 	WAIT_PROBE,	 /* the same, for the answer to a probe */
 	WAIT_ABORT,	 /* the server's answer to the client's ABOR */
@@ -123,6 +124,7 @@ struct data {
 	bool resumed;	/* aborting, but the server had sent all */
 	bool ahead;	/* asked for ahead of the client, and not used yet */
 	bool quiet_watch;
+	char unknown[100];  /* WAIT_UNKNOWN: why it was not taken */
 	uint64_t bytes[2];  /* relayed toward that peer */
 	uint64_t before[2]; /* of them, for transfers that are over */
 	uint64_t unsent;    /* of those toward the server: still with us */

@@ -10,15 +10,18 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <netinet/tcp.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
-
-#include "base/cleanup.h"
-
-#define OWNER_SEQ 1
 
 /* More than the answer to one look-up needs. */
 #define OWNER_MESSAGE_MAX 8192
+
+struct owners {
+	struct mnl_socket *nl; /* NULL: it could not be opened yet */
+	uint32_t seq;	       /* of the last request */
+};
 
 /* What the callback of one look-up compares with, and finds. */
 struct owner_lookup {
@@ -29,14 +32,14 @@ struct owner_lookup {
 };
 
 static void
-owner_put_request(struct nlmsghdr *nlh, const struct addr *local,
+owner_put_request(struct nlmsghdr *nlh, uint32_t seq, const struct addr *local,
     const struct addr *peer)
 {
 	struct inet_diag_req_v2 *request;
 
 	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
 	nlh->nlmsg_flags = NLM_F_REQUEST;
-	nlh->nlmsg_seq = OWNER_SEQ;
+	nlh->nlmsg_seq = seq;
 	request = mnl_nlmsg_put_extra_header(nlh, sizeof(*request));
 	request->sdiag_family = (uint8_t)peer->family;
 	request->sdiag_protocol = IPPROTO_TCP;
@@ -65,8 +68,11 @@ owner_read_answer(const struct nlmsghdr *nlh, void *data)
 	if (answer->id.idiag_sport != lookup->sport ||
 	    answer->id.idiag_dport != lookup->dport) {
 		lookup->err = -ENOENT;
-	} else if (answer->idiag_inode == 0) {
-		/* No descriptor is left: the uid it gives is 0, for nobody. */
+	} else if (answer->idiag_inode == 0 ||
+	    answer->idiag_state == TCP_SYN_SENT) {
+		/* No descriptor is left: the uid it gives is 0, for nobody.  Or
+		 * that socket has gone, and somebody else has taken its port:
+		 * the peer of a connection is past SYN-SENT. */
 		lookup->err = -ESTALE;
 	} else {
 		lookup->err = 0;
@@ -75,17 +81,75 @@ owner_read_answer(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_STOP;
 }
 
-static void
-owner_socket_close(struct mnl_socket **nl)
+static int
+owners_open(struct owners *owners)
 {
-	if (*nl != NULL)
-		mnl_socket_close(*nl);
+	struct mnl_socket *nl;
+	int err;
+
+	if (owners->nl != NULL)
+		return 0;
+	/* The kernel has answered when the request is sent, so that nothing
+	 * waits here. */
+	nl = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (nl == NULL)
+		return -errno;
+	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) != 0) {
+		err = -errno;
+		mnl_socket_close(nl);
+		return err;
+	}
+	owners->nl = nl;
+	return 0;
+}
+
+struct owners *
+owners_new(void)
+{
+	struct owners *owners = calloc(1, sizeof(*owners));
+
+	if (owners != NULL)
+		owners_open(owners);
+	return owners;
+}
+
+void
+owners_free(struct owners *owners)
+{
+	if (owners == NULL)
+		return;
+	if (owners->nl != NULL)
+		mnl_socket_close(owners->nl);
+	free(owners);
+}
+
+/* The answer to the last request; what is left of earlier ones is dropped. */
+static int
+owners_read(struct owners *owners, struct owner_lookup *lookup)
+{
+	union {
+		struct nlmsghdr nlh;
+		char bytes[OWNER_MESSAGE_MAX];
+	} message;
+	ssize_t n;
+
+	do {
+		n = mnl_socket_recvfrom(owners->nl, &message, sizeof(message));
+		if (n < 0)
+			return -errno;
+	} while (n < (ssize_t)sizeof(message.nlh) ||
+	    message.nlh.nlmsg_seq != owners->seq);
+	if (mnl_cb_run(&message, (size_t)n, owners->seq,
+		mnl_socket_get_portid(owners->nl), owner_read_answer,
+		lookup) < 0)
+		return -errno;
+	return lookup->err;
 }
 
 int
-owner_of_peer(const struct addr *local, const struct addr *peer, uid_t *ret_uid)
+owner_of_peer(struct owners *owners, const struct addr *local,
+    const struct addr *peer, uid_t *ret_uid)
 {
-	CLEANUP(owner_socket_close) struct mnl_socket *nl = NULL;
 	union {
 		struct nlmsghdr nlh;
 		char bytes[OWNER_MESSAGE_MAX];
@@ -95,27 +159,20 @@ owner_of_peer(const struct addr *local, const struct addr *peer, uid_t *ret_uid)
 		.dport = htons(local->port),
 		.err = -EPROTO,
 	};
-	ssize_t n;
+	int err;
 
 	if (local->family != peer->family ||
 	    (peer->family != AF_INET && peer->family != AF_INET6))
 		return -EAFNOSUPPORT;
-	/* The kernel has answered when the request is sent, so that nothing
-	 * waits here. */
-	nl = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (nl == NULL || mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) != 0)
-		return -errno;
+	err = owners_open(owners);
+	if (err != 0)
+		return err;
 	mnl_nlmsg_put_header(message.bytes);
-	owner_put_request(&message.nlh, local, peer);
-	if (mnl_socket_sendto(nl, &message, message.nlh.nlmsg_len) < 0)
+	owner_put_request(&message.nlh, ++owners->seq, local, peer);
+	if (mnl_socket_sendto(owners->nl, &message, message.nlh.nlmsg_len) < 0)
 		return -errno;
-	n = mnl_socket_recvfrom(nl, &message, sizeof(message));
-	if (n < 0)
-		return -errno;
-	if (mnl_cb_run(&message, (size_t)n, OWNER_SEQ,
-		mnl_socket_get_portid(nl), owner_read_answer, &lookup) < 0)
-		return -errno;
-	if (lookup.err == 0)
+	err = owners_read(owners, &lookup);
+	if (err == 0)
 		*ret_uid = lookup.uid;
-	return lookup.err;
+	return err;
 }

@@ -138,8 +138,10 @@ try_one(struct sock_dial *dial, const struct addr *to)
 	socklen_t len = addr_to_sockaddr(to, &sa);
 	int err = prepare(to, &dial->from, &fd);
 
-	if (err != 0)
+	if (err != 0) {
+		sock_warn_shortage(dial->net, "cannot connect", err);
 		return err;
+	}
 	/* Interrupted, it goes on as well (connect(2)). */
 	if (connect(fd, (const struct sockaddr *)&sa, len) != 0 &&
 	    errno != EINPROGRESS && errno != EINTR)

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/log.h"
 #include "net/sock.h"
 #include "net/sock_priv.h"
 
@@ -54,6 +56,32 @@ void
 net_free(struct net *net)
 {
 	free(net);
+}
+
+bool
+sock_is_shortage(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOBUFS ||
+	    err == -ENOMEM;
+}
+
+void
+sock_warn_shortage(struct net *net, const char *what, int err)
+{
+	uint64_t now = uv_now(net->loop);
+	const char *fix = "";
+
+	if (!sock_is_shortage(err) ||
+	    (net->short_at != 0 &&
+		now - net->short_at <= LIMIT_SHORTAGE_TOLD_MS))
+		return;
+	net->short_at = now;
+	if (err == -EMFILE)
+		fix = "; raise the limit (ulimit -n, LimitNOFILE= of the "
+		      "service) or lower --max-sessions";
+	else if (err == -ENFILE)
+		fix = "; raise the system's limit (sysctl fs.file-max)";
+	log_warn("%s: %s%s", what, strerror(-err), fix);
 }
 
 int

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "net/sock.h"
 #include "net/sock_priv.h"
 
@@ -158,6 +157,7 @@ net_listen(struct net *net, const struct addr *at, bool dual,
 	int err = sock_listen(at, dual, &fd);
 
 	if (err != 0) {
+		sock_warn_shortage(net, "cannot listen", err);
 		*ret_err = err;
 		return NULL;
 	}
@@ -197,6 +197,7 @@ net_listen_unix(struct net *net, const char *path, net_accept_cb *accepted,
 
 	err = copy == NULL ? -ENOMEM : sock_listen_unix(path, &fd);
 	if (err != 0) {
+		sock_warn_shortage(net, "cannot listen", err);
 		*ret_err = err;
 		return NULL;
 	}
@@ -222,30 +223,13 @@ net_listener_go_on(uv_timer_t *timer)
 	uv_poll_start(&listener->poll, UV_READABLE, net_listener_ready);
 }
 
-/* Want of descriptors or memory: all others are about the one connection
- * (accept(2)). */
-static bool
-net_listener_must_pause(int err)
-{
-	return err == -EMFILE || err == -ENFILE || err == -ENOBUFS ||
-	    err == -ENOMEM;
-}
-
 static void
 net_listener_pause(struct net_listener *listener, int err)
 {
-	struct net *net = listener->net;
-	uint64_t now = uv_now(net->loop);
-
 	uv_poll_stop(&listener->poll);
 	uv_timer_start(&listener->pause, net_listener_go_on,
 	    LIMIT_ACCEPT_PAUSE_MS, 0);
-	if (net->paused_at == 0 ||
-	    now - net->paused_at > LIMIT_ACCEPT_TOLD_MS) {
-		log_warn("connections have to wait: %s%s", strerror(-err),
-		    err == -EMFILE ? " (ulimit -n)" : "");
-		net->paused_at = now;
-	}
+	sock_warn_shortage(listener->net, "a connection has to wait", err);
 }
 
 /* One connection: 0, or a negative errno. */
@@ -285,7 +269,7 @@ net_listener_ready(uv_poll_t *poll, int status, int events)
 		if (uv_is_closing((const uv_handle_t *)poll))
 			return;
 		err = net_listener_accept(listener);
-		if (net_listener_must_pause(err)) {
+		if (sock_is_shortage(err)) {
 			net_listener_pause(listener, err);
 			return;
 		}

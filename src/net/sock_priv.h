@@ -20,9 +20,19 @@ struct net {
 	size_t finishing; /* streams given up by stream_finish(), still here */
 	net_finished_cb *finished; /* NULL: nobody waits for them */
 	void *finished_ctx;
-	uint64_t paused_at; /* when it was last said that connections wait */
+	uint64_t short_at; /* when a shortage was last logged; 0: never */
 	char read_buf[LIMIT_READ_CHUNK];
 };
+
+/*
+ * Is err, a negative errno, about what the whole process or the system has too
+ * little of?  All others are about one connection.
+ */
+bool sock_is_shortage(int err);
+
+/* Then the log says what fails for it and what to do, once in
+ * LIMIT_SHORTAGE_TOLD_MS. */
+void sock_warn_shortage(struct net *net, const char *what, int err);
 
 /* One stream less is finishing. */
 void sock_tell_finished(struct net *net);

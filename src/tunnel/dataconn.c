@@ -338,6 +338,25 @@ on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 	emit(end->conn, &event);
 }
 
+/* Somebody came who may have been the right one, and will not come again. */
+static void
+tell_unknown(struct end *end, const char *why)
+{
+	struct engine_data_event event = {
+		.type = ENGINE_DATA_UNKNOWN,
+		.peer = end->peer,
+		.why = why,
+	};
+
+	emit(end->conn, &event);
+}
+
+static void
+on_vanished(void *ctx)
+{
+	tell_unknown(ctx, "the data connection was reset at once");
+}
+
 static bool
 on_accepted(void *ctx, struct stream *stream, const struct addr *local,
     const struct addr *peer)
@@ -345,9 +364,15 @@ on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 	struct end *end = ctx;
 	struct dataconn *conn = end->conn;
 	struct end *client = &conn->end[ENGINE_CLIENT];
+	enum policy_answer answer =
+	    conn->owner->admit(conn->ctx, end->peer, local, peer);
 
-	if (!conn->owner->admit(conn->ctx, end->peer, local, peer)) {
+	if (answer != POLICY_ADMITTED) {
 		stream_reset(stream);
+		if (answer == POLICY_UNKNOWN)
+			tell_unknown(end,
+			    "the data connection was closed before its user "
+			    "could be looked up");
 		return false;
 	}
 	end->stream = stream;
@@ -425,6 +450,7 @@ open_end(struct end *end, const struct dataconn_options *options)
 	static const struct side_listener_handler handler = {
 		.listening = on_listening,
 		.accepted = on_accepted,
+		.vanished = on_vanished,
 		.second = on_second,
 		.failed = on_failed,
 	};

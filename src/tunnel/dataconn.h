@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "ftp/engine.h"
+#include "tunnel/policy.h"
 #include "tunnel/side.h"
 
 struct dataconn;
@@ -24,11 +25,10 @@ struct dataconn_owner {
 	void (*event)(void *ctx, const struct engine_data_event *event);
 
 	/*
-	 * Somebody connected to the listener toward expected.  True: it is
-	 * the session's own client or server.  False: a stranger, who has
-	 * been logged.
+	 * Somebody connected to the listener toward expected: is it the
+	 * session's own client or server?  If not it has been logged.
 	 */
-	bool (*admit)(void *ctx, enum engine_peer expected,
+	enum policy_answer (*admit)(void *ctx, enum engine_peer expected,
 	    const struct addr *local, const struct addr *peer);
 };
 

@@ -70,6 +70,8 @@ on_accept(void *ctx, struct stream *stream)
 		/* It came and went.  Unlike on the far side, a peer that is
 		 * not known is none. */
 		stream_close(stream);
+		if (listener->handler->vanished != NULL)
+			listener->handler->vanished(listener->ctx);
 		return;
 	}
 	taken =

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "net/owner.h"
-
 bool
 policy_allows(const struct policy *policy, const struct addr *peer)
 {
@@ -18,41 +16,63 @@ policy_allows(const struct policy *policy, const struct addr *peer)
 }
 
 void
-policy_learn(const struct addr *local, const struct addr *peer,
-    struct policy_peer *ret)
+policy_learn(const struct policy *policy, const struct addr *local,
+    const struct addr *peer, struct policy_peer *ret)
 {
 	*ret = (struct policy_peer) { .addr = *peer, .at = *local };
 	ret->local = addr_is_loopback(peer);
-	ret->uid_known =
-	    ret->local && owner_of_peer(local, peer, &ret->uid) == 0;
+	if (!ret->local)
+		return;
+	/* Nobody else is taken, and by now it may have closed. */
+	ret->uid = geteuid();
+	ret->uid_known = !policy->any_user ||
+	    owner_of_peer(policy->owners, local, peer, &ret->uid) == 0;
+}
+
+bool
+policy_has_closed(const struct policy *policy, const struct policy_peer *client)
+{
+	uid_t uid;
+	int err;
+
+	/* Where it was never seen the kernel has no such look-up. */
+	if (!client->uid_known)
+		return false;
+	err = owner_of_peer(policy->owners, &client->at, &client->addr, &uid);
+	return err == -ESTALE || err == -ENOENT;
 }
 
 /* On loopback: the user, or false with why. */
 static bool
-find_user(const struct addr *local, const struct addr *peer, uid_t *ret,
-    char *why, size_t why_size)
+find_user(const struct policy *policy, const struct addr *local,
+    const struct addr *peer, uid_t *ret, char *why, size_t why_size)
 {
-	int err = owner_of_peer(local, peer, ret);
+	int err = owner_of_peer(policy->owners, local, peer, ret);
 
 	if (err == -ESTALE)
 		snprintf(why, why_size,
-		    "it was closed before its user could be looked up");
-	else if (err != 0)
+		    "it was closed before its user could be looked up; a "
+		    "client that closes behind the reply is taken, and "
+		    "--any-user takes everybody");
+	else if (err == -ENOENT)
 		snprintf(why, why_size,
-		    "its user cannot be looked up (%s); --any-user takes "
-		    "everybody",
+		    "the kernel does not know its user: it was reset, or there "
+		    "is no kernel module tcp_diag; --any-user takes everybody");
+	else if (err != 0)
+		snprintf(why, why_size, "its user cannot be looked up: %s",
 		    strerror(-err));
 	return err == 0;
 }
 
 /* May that user use what this process listens on? */
 static bool
-is_own_user(const struct addr *local, const struct addr *peer, char *why,
-    size_t why_size, enum refusal *ret_refusal)
+is_own_user(const struct policy *policy, const struct addr *local,
+    const struct addr *peer, char *why, size_t why_size,
+    enum refusal *ret_refusal)
 {
 	uid_t uid;
 
-	if (!find_user(local, peer, &uid, why, why_size)) {
+	if (!find_user(policy, local, peer, &uid, why, why_size)) {
 		*ret_refusal = REFUSAL_LOOK_UP;
 		return false;
 	}
@@ -77,57 +97,41 @@ policy_takes(const struct policy *policy, const struct addr *local,
 		return false;
 	}
 	return policy->any_user || !addr_is_loopback(peer) ||
-	    is_own_user(local, peer, why, why_size, ret_refusal);
-}
-
-/* Whose is the control connection?  A look-up that has failed at its beginning,
- * for want of a descriptor, say, is made up for. */
-static bool
-user_of(const struct policy_peer *client, uid_t *ret)
-{
-	if (!client->uid_known)
-		return owner_of_peer(&client->at, &client->addr, ret) == 0;
-	*ret = client->uid;
-	return true;
+	    is_own_user(policy, local, peer, why, why_size, ret_refusal);
 }
 
 /* On loopback: the same user? */
-static bool
-same_user(const struct policy_peer *client, const struct addr *local,
-    const struct addr *peer, char *why, size_t why_size)
+static enum policy_answer
+same_user(const struct policy *policy, const struct policy_peer *client,
+    const struct addr *local, const struct addr *peer, char *why,
+    size_t why_size)
 {
-	uid_t uid, own;
-	bool own_known = user_of(client, &own);
+	uid_t uid;
 
-	if (!find_user(local, peer, &uid, why, why_size))
-		return false;
-	if (own_known && uid == own)
-		return true;
-	if (!own_known)
-		snprintf(why, why_size,
-		    "the user of the control connection is not known; "
-		    "--any-user takes everybody");
-	else
-		snprintf(why, why_size,
-		    "it belongs to user id %lu, the session to %lu; "
-		    "--any-user takes everybody",
-		    (unsigned long)uid, (unsigned long)own);
-	return false;
+	if (!find_user(policy, local, peer, &uid, why, why_size))
+		return POLICY_UNKNOWN;
+	if (client->uid_known && uid == client->uid)
+		return POLICY_ADMITTED;
+	snprintf(why, why_size,
+	    "it belongs to user id %lu, the session to %lu; --any-user takes "
+	    "everybody",
+	    (unsigned long)uid, (unsigned long)client->uid);
+	return POLICY_STRANGER;
 }
 
-bool
-policy_admits(const struct policy_peer *client, bool any_user,
+enum policy_answer
+policy_admits(const struct policy *policy, const struct policy_peer *client,
     const struct addr *local, const struct addr *peer, char *why,
     size_t why_size)
 {
 	if (client->addr.family == AF_UNSPEC || peer->family == AF_UNSPEC)
-		return true;
+		return POLICY_ADMITTED;
 	if (!addr_same_ip(&client->addr, peer)) {
 		snprintf(why, why_size,
 		    "it does not come from the session's client");
-		return false;
+		return POLICY_STRANGER;
 	}
-	if (!client->local || any_user)
-		return true;
-	return same_user(client, local, peer, why, why_size);
+	if (!client->local || policy->any_user)
+		return POLICY_ADMITTED;
+	return same_user(policy, client, local, peer, why, why_size);
 }

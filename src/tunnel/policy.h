@@ -10,6 +10,7 @@
 #include "base/addr.h"
 #include "base/subnet.h"
 #include "ftp/engine.h"
+#include "net/owner.h"
 #include "tunnel/ports.h"
 #include "tunnel/refusal.h"
 
@@ -36,6 +37,7 @@ struct policy {
 	const char *far_address;       /* of the SSH server, for its listeners
 					* toward FTP servers; NULL: loopback */
 	struct ports *client_ports;    /* near listeners; NULL: any */
+	struct owners *owners;	       /* borrowed; looks up local users */
 };
 
 /* May clients at that address connect?  (--allow) */
@@ -60,19 +62,30 @@ struct policy_peer {
 	uid_t uid;
 };
 
-/* Looks at a control connection just accepted at *local from *peer, which are
- * AF_UNSPEC where they are not known. */
-void policy_learn(const struct addr *local, const struct addr *peer,
-    struct policy_peer *ret);
+/* Looks at a control connection at *local from *peer, which policy_takes() has
+ * taken; they are AF_UNSPEC where they are not known. */
+void policy_learn(const struct policy *policy, const struct addr *local,
+    const struct addr *peer, struct policy_peer *ret);
+
+/* Is that client known to have closed its control connection altogether, not
+ * only its direction?  On loopback alone this can be seen. */
+bool policy_has_closed(const struct policy *policy,
+    const struct policy_peer *client);
+
+enum policy_answer {
+	POLICY_ADMITTED,
+	POLICY_STRANGER, /* it is somebody else's */
+	POLICY_UNKNOWN,	 /* it may be the client's: nobody can tell any more */
+};
 
 /*
  * May a data connection accepted at *local from *peer belong to that client?
  * It must come from the same address, and on loopback from the same user
  * (unless any_user).  Where the far side tells nobody's address, everybody is
- * taken.  When not, why (of why_size bytes) says it.
+ * taken.  When not, why (of why_size bytes) says it, and what helps.
  */
-bool policy_admits(const struct policy_peer *client, bool any_user,
-    const struct addr *local, const struct addr *peer, char *why,
-    size_t why_size);
+enum policy_answer policy_admits(const struct policy *policy,
+    const struct policy_peer *client, const struct addr *local,
+    const struct addr *peer, char *why, size_t why_size);
 
 #endif

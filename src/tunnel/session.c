@@ -309,7 +309,7 @@ session_new(const struct session_options *options, unsigned long number,
 	session->ctx = ctx;
 	session->began_at = uv_now(options->loop);
 	session->local[ENGINE_CLIENT] = *local;
-	policy_learn(local, peer, &session->client);
+	policy_learn(options->policy, local, peer, &session->client);
 	rate_init(&session->rate, options->policy->session_rate,
 	    uv_now(options->loop));
 	session_clock_start(session);

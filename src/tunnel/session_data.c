@@ -128,11 +128,12 @@ on_data_event(void *ctx, const struct engine_data_event *event)
 	session_pump(session);
 }
 
-static bool
+static enum policy_answer
 admit(void *ctx, enum engine_peer expected, const struct addr *local,
     const struct addr *peer)
 {
 	struct session *session = ctx;
+	enum policy_answer answer = POLICY_STRANGER;
 	char text[ADDR_TEXT_MAX], why[200];
 
 	if (expected == ENGINE_SERVER) {
@@ -140,19 +141,20 @@ admit(void *ctx, enum engine_peer expected, const struct addr *local,
 		if (session->server.family == AF_UNSPEC ||
 		    peer->family == AF_UNSPEC ||
 		    addr_same_ip(&session->server, peer))
-			return true;
+			return POLICY_ADMITTED;
 		snprintf(why, sizeof(why),
 		    "it does not come from the session's server");
-	} else if (policy_admits(&session->client,
-		       session->options->policy->any_user, local, peer, why,
-		       sizeof(why))) {
-		return true;
+	} else {
+		answer = policy_admits(session->options->policy,
+		    &session->client, local, peer, why, sizeof(why));
 	}
+	if (answer == POLICY_ADMITTED)
+		return answer;
 	if (session_may_warn(session))
 		session_say(session, LOG_LEVEL_WARN,
 		    "refused a data connection from %s: %s",
 		    addr_format(peer, text), why);
-	return false;
+	return answer;
 }
 
 /*

@@ -65,6 +65,12 @@ struct side_listener_handler {
 	    const struct addr *local, const struct addr *peer);
 
 	/*
+	 * A connection came, and was reset before anybody could see whose it
+	 * was.  It goes on listening.  NULL: never mind.
+	 */
+	void (*vanished)(void *ctx);
+
+	/*
 	 * After accepted() a further connection has come to one that takes
 	 * one, where nobody's address is known, and was refused: one of the two
 	 * is a stranger's.  place, for people, is where, valid in the call.

@@ -162,7 +162,7 @@ feed_data(struct fuzz *fuzz, unsigned kind, enum engine_peer peer, uint8_t to,
 		.passing = amounts & 8,
 		.recent = amounts & 64 };
 
-	if (kind > ENGINE_DATA_MOVED || fuzz->numbers[to] == NEW ||
+	if (kind > ENGINE_DATA_UNKNOWN || fuzz->numbers[to] == NEW ||
 	    fuzz->numbers[to] == VOID)
 		return;
 	if (amounts & 16)

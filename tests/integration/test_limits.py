@@ -219,7 +219,7 @@ def test_refused_flood(session):
                 ends.add("reset")
     # Some still are told why.
     assert ends == {"421", "reset"}
-    assert "connections have to wait" not in one.culvert.output
+    assert "has to wait" not in one.culvert.output
 
 
 # ---- how long ----

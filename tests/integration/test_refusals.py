@@ -4,8 +4,11 @@ Each has a clear reply to the client, and a line in the log that names cause
 and cure.
 """
 
+import contextlib
+import json
 import pathlib
 import re
+import signal
 import subprocess
 import time
 
@@ -219,6 +222,116 @@ def test_any_user_is_not_any_address(session):
     there, listener = announce(one)
     check_refused(there, "127.0.0.2")
     check_client_still_can(there, listener)
+
+
+# ---- a client that has gone before it could be looked up ----
+
+@contextlib.contextmanager
+def stopped(one):
+    """Keep culvert from doing anything meanwhile."""
+    one.culvert.process.send_signal(signal.SIGSTOP)
+    stat = pathlib.Path(f"/proc/{one.culvert.pid}/stat")
+    try:
+        until(lambda: stat.read_text().split()[2] == "T", "culvert is stopped")
+        yield
+    finally:
+        one.culvert.process.send_signal(signal.SIGCONT)
+
+
+def come_and_go(one, there, end):
+    """Connect, send and end before culvert can see it."""
+    with stopped(one):
+        wire = scripted.dial(*there)
+        wire.send(b"hello")
+        getattr(wire, end)()
+
+
+GONE = pytest.mark.parametrize("end, why", [
+    ("close", "the data connection was closed before its user could be looked"
+              " up"),
+    ("reset", "the data connection was reset at once")])
+
+
+@GONE
+def test_client_gone_before_the_command(end, why, session):
+    """Nobody can tell whose it was: refused, and soon the command as well."""
+    one = session()
+    there, listener = announce(one)
+    with listener, listener.accept() as far:
+        come_and_go(one, there, end)
+        far.expect_end()  # after the moment that the client has
+        one.client.command("STOR file")
+        one.client.expect(f"425 No data connection: {why}.")
+    if end == "close":
+        one.culvert.wait_log("it was closed before its user could be looked "
+                             "up; a client that closes behind the reply is "
+                             "taken, and --any-user takes everybody")
+    next_is(one, "NOOP")
+
+
+@GONE
+@pytest.mark.parametrize("verb", ["STOR", "RETR"])
+def test_client_gone_in_the_transfer(verb, end, why, tmp, session):
+    """The same while the transfer waits for it: a reply, and a record."""
+    one = session(options=["--transfer-log", str(tmp / "log")])
+    there, listener = announce(one)
+    began = time.monotonic()
+    with listener, listener.accept() as far:
+        one.client.command(f"{verb} file")
+        one.server.expect_command(f"{verb} file")
+        one.server.reply("150 here")
+        one.client.expect("150")
+        come_and_go(one, there, end)
+        if verb == "RETR":
+            far.expect_end()
+        else:
+            one.server.expect_command("ABOR")
+        one.server.reply("426 broken" if verb == "RETR" else "226 fine")
+        one.client.expect("42")
+        assert time.monotonic() - began < 10
+        if verb == "STOR":
+            one.server.reply("225 aborted")
+        until((tmp / "log").read_text, "a record")
+        record = json.loads((tmp / "log").read_text())
+        assert record["outcome"] == (
+            "aborted" if verb == "RETR" else "truncated")
+        assert (record["why"], record["bytes"]) == (why, 0)
+    next_is(one, "NOOP")
+
+
+def test_stranger_comes_and_goes(session):
+    """It was not the client's: that comes in time, and is served."""
+    one = session()
+    there, listener = announce(one)
+    with stopped(one):
+        stranger_gone = subprocess.run(
+            [PYTHON, "-c", "import socket, sys\n"
+             "socket.create_connection(sys.argv[1:3]).close()",
+             there[0], str(there[1])], timeout=20, user=NOBODY,
+            group=NOBODY, extra_groups=[], cwd="/", check=False)
+    assert stranger_gone.returncode == 0
+    one.culvert.wait_log("closed before its user could be looked up")
+    check_client_still_can(there, listener)
+
+
+def test_any_user_takes_who_has_gone(session):
+    """With --any-user nobody is looked up, and every byte arrives."""
+    one = session(options=["--any-user"])
+    there, listener = announce(one)
+    with listener, listener.accept() as far:
+        come_and_go(one, there, "close")
+        far.expect_bytes(b"hello")
+
+
+def test_control_gone_at_once(session):
+    """A client whose control connection has gone so is not taken either."""
+    one = session()
+    with stopped(one), scripted.client(*one.culvert.listeners[0]) as client:
+        client.command("USER tester", "QUIT")
+    one.culvert.wait_log("refused a client from .*: it was closed before its "
+                         "user could be looked up; a client that closes "
+                         "behind the reply is taken")
+    next_is(one, "NOOP")
 
 
 def prepare_active(one, listener):

@@ -217,6 +217,7 @@ read_data(struct step *step, char *text)
 		[ENGINE_DATA_IS_QUIET] = "is-quiet",
 		[ENGINE_DATA_SECOND] = "second",
 		[ENGINE_DATA_MOVED] = "moved",
+		[ENGINE_DATA_UNKNOWN] = "unknown",
 	};
 	unsigned type = 0;
 	const char *word;
@@ -224,13 +225,15 @@ read_data(struct step *step, char *text)
 	step->kind = INPUT_DATA;
 	step->event.data = (uint32_t)atoi(take_word(&text));
 	word = take_word(&text);
-	while (type <= ENGINE_DATA_MOVED && strcmp(word, names[type]) != 0)
+	while (type <= ENGINE_DATA_UNKNOWN && strcmp(word, names[type]) != 0)
 		type++;
-	if (type > ENGINE_DATA_MOVED || step->event.data >= SCRIPT_NUMBERS_MAX)
+	if (type > ENGINE_DATA_UNKNOWN ||
+	    step->event.data >= SCRIPT_NUMBERS_MAX)
 		return false;
 	step->event.type = type;
 	if ((type == ENGINE_DATA_UP || type == ENGINE_DATA_EOF ||
-		type == ENGINE_DATA_LOST || type == ENGINE_DATA_SECOND) &&
+		type == ENGINE_DATA_LOST || type == ENGINE_DATA_SECOND ||
+		type == ENGINE_DATA_UNKNOWN) &&
 	    !read_peer(take_word(&text), &step->event.peer))
 		return false;
 	if (type == ENGINE_DATA_LISTENING || type == ENGINE_DATA_NO_LISTENER)

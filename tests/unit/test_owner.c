@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +17,8 @@
 #include "net/owner.h"
 
 #define NOBODY 65534
+
+static struct owners *owners;
 
 /* A blocking listener of that family, on every address, both versions. */
 static int
@@ -101,21 +104,23 @@ test_own(void **state)
 		assert_true(client >= 0 && fd >= 0);
 		names_of(fd, &local, &peer);
 		assert_int_equal(peer.family, kinds[i].seen);
-		assert_int_equal(owner_of_peer(&local, &peer, &uid), 0);
+		assert_int_equal(owner_of_peer(owners, &local, &peer, &uid), 0);
 		assert_int_equal(uid, getuid());
 		/* Half closed it still has its owner. */
 		uid = 12345;
 		shutdown(client, SHUT_WR);
-		assert_int_equal(owner_of_peer(&local, &peer, &uid), 0);
+		assert_int_equal(owner_of_peer(owners, &local, &peer, &uid), 0);
 		assert_int_equal(uid, getuid());
 		/* Not so when closed: it waits for our end, owned by none. */
 		uid = 12345;
 		close(client);
-		assert_int_equal(owner_of_peer(&local, &peer, &uid), -ESTALE);
+		assert_int_equal(owner_of_peer(owners, &local, &peer, &uid),
+		    -ESTALE);
 		assert_int_equal(uid, 12345);
 		/* And not after it, in TIME-WAIT. */
 		close(fd);
-		assert_int_equal(owner_of_peer(&local, &peer, &uid), -ESTALE);
+		assert_int_equal(owner_of_peer(owners, &local, &peer, &uid),
+		    -ESTALE);
 		assert_int_equal(uid, 12345);
 		close(listener);
 	}
@@ -132,18 +137,20 @@ test_none(void **state)
 	uid_t uid = 12345;
 
 	(void)state;
-	assert_int_equal(owner_of_peer(&local, &peer, &uid), -ENOENT);
+	assert_int_equal(owner_of_peer(owners, &local, &peer, &uid), -ENOENT);
 	/* The kernel would answer with the listener that has that port. */
 	peer.port = port;
 	local.port = 1;
-	assert_int_equal(owner_of_peer(&local, &peer, &uid), -ENOENT);
+	assert_int_equal(owner_of_peer(owners, &local, &peer, &uid), -ENOENT);
 	/* Another host's. */
 	assert_int_equal(addr_parse_ip("192.0.2.77", &peer), 0);
 	peer.port = 40000;
-	assert_int_equal(owner_of_peer(&local, &peer, &uid), -ENOENT);
-	assert_int_equal(owner_of_peer(&local, &other, &uid), -EAFNOSUPPORT);
+	assert_int_equal(owner_of_peer(owners, &local, &peer, &uid), -ENOENT);
+	assert_int_equal(owner_of_peer(owners, &local, &other, &uid),
+	    -EAFNOSUPPORT);
 	peer.family = local.family = AF_UNSPEC;
-	assert_int_equal(owner_of_peer(&local, &peer, &uid), -EAFNOSUPPORT);
+	assert_int_equal(owner_of_peer(owners, &local, &peer, &uid),
+	    -EAFNOSUPPORT);
 	assert_int_equal(uid, 12345);
 	close(listener);
 }
@@ -181,16 +188,77 @@ test_another_user(void **state)
 		fd = accept(listener, NULL, NULL);
 		assert_true(fd >= 0);
 		names_of(fd, &local, &peer);
-		assert_int_equal(owner_of_peer(&local, &peer, &uid), 0);
+		assert_int_equal(owner_of_peer(owners, &local, &peer, &uid), 0);
 		assert_int_equal(uid, NOBODY);
 		/* The near end is ours, the arguments have an order. */
-		assert_int_equal(owner_of_peer(&peer, &local, &uid), 0);
+		assert_int_equal(owner_of_peer(owners, &peer, &local, &uid), 0);
 		assert_int_equal(uid, 0);
 		close(fd);
 		close(listener);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_int_equal(status, 0);
 	}
+}
+
+/* One that is still connecting with that port is not who had connected. */
+static void
+test_port_taken_again(void **state)
+{
+	struct addr local = addr_loopback(AF_INET, 0), peer;
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(&local, &sa);
+	int full = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fds[8];
+	uid_t uid = 12345;
+	int err = 0;
+	size_t n = 0;
+
+	(void)state;
+	/* Its queue is soon full; whoever comes then waits in SYN-SENT. */
+	assert_true(full >= 0);
+	assert_int_equal(bind(full, (struct sockaddr *)&sa, len), 0);
+	assert_int_equal(listen(full, 0), 0);
+	assert_int_equal(getsockname(full, (struct sockaddr *)&sa, &len), 0);
+	addr_from_sockaddr((struct sockaddr *)&sa, &local);
+	while (err != -ESTALE && n < 8) {
+		fds[n] = socket(AF_INET,
+		    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		connect(fds[n], (struct sockaddr *)&sa, len);
+		len = sizeof(sa);
+		assert_int_equal(getsockname(fds[n++], (struct sockaddr *)&sa,
+				     &len),
+		    0);
+		addr_from_sockaddr((struct sockaddr *)&sa, &peer);
+		len = addr_to_sockaddr(&local, &sa);
+		err = owner_of_peer(owners, &local, &peer, &uid);
+	}
+	assert_int_equal(err, -ESTALE);
+	while (n > 0)
+		close(fds[--n]);
+	close(full);
+}
+
+/* A way that could not be opened is opened later. */
+static void
+test_without_descriptors(void **state)
+{
+	struct rlimit limit, lower;
+	struct addr local = addr_loopback(AF_INET, 1), peer = local;
+	struct owners *late;
+	uid_t uid;
+
+	(void)state;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	lower = (struct rlimit) { .rlim_cur = 0, .rlim_max = limit.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &lower);
+	late = owners_new();
+	assert_non_null(late);
+	assert_int_equal(owner_of_peer(late, &local, &peer, &uid), -EMFILE);
+	/* And one that is open needs none. */
+	assert_int_equal(owner_of_peer(owners, &local, &peer, &uid), -ENOENT);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_int_equal(owner_of_peer(late, &local, &peer, &uid), -ENOENT);
+	owners_free(late);
+	owners_free(NULL);
 }
 
 int
@@ -200,7 +268,13 @@ main(void)
 		cmocka_unit_test(test_own),
 		cmocka_unit_test(test_none),
 		cmocka_unit_test(test_another_user),
+		cmocka_unit_test(test_port_taken_again),
+		cmocka_unit_test(test_without_descriptors),
 	};
+	int failed;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	owners = owners_new();
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	owners_free(owners);
+	return failed;
 }

@@ -16,6 +16,7 @@
 #include "tunnel/policy.h"
 
 static const struct addr none = { .family = AF_UNSPEC };
+static struct owners *owners;
 
 static struct addr
 address(const char *text)
@@ -26,15 +27,16 @@ address(const char *text)
 	return addr;
 }
 
-static bool
+static enum policy_answer
 admits(const struct policy_peer *client, bool any_user,
     const struct addr *local, const struct addr *peer)
 {
 	char why[200] = "";
-	bool answer =
-	    policy_admits(client, any_user, local, peer, why, sizeof(why));
+	struct policy policy = { .any_user = any_user, .owners = owners };
+	enum policy_answer answer =
+	    policy_admits(&policy, client, local, peer, why, sizeof(why));
 
-	assert_int_equal(answer, why[0] == '\0');
+	assert_int_equal(answer == POLICY_ADMITTED, why[0] == '\0');
 	return answer;
 }
 
@@ -67,16 +69,20 @@ test_other_host(void **state)
 {
 	struct addr local = address("192.0.2.1"), peer = address("192.0.2.7");
 	struct addr other = address("192.0.2.8"), v6 = address("2001:db8::7");
+	struct policy policy = { .owners = owners };
 	struct policy_peer client;
 
 	(void)state;
-	policy_learn(&local, &peer, &client);
+	policy_learn(&policy, &local, &peer, &client);
 	assert_false(client.local);
 	peer.port = 50000;
-	assert_true(admits(&client, false, &local, &peer));
-	assert_false(admits(&client, false, &local, &other));
-	assert_false(admits(&client, true, &local, &other));
-	assert_false(admits(&client, false, &local, &v6));
+	assert_int_equal(admits(&client, false, &local, &peer),
+	    POLICY_ADMITTED);
+	assert_int_equal(admits(&client, false, &local, &other),
+	    POLICY_STRANGER);
+	assert_int_equal(admits(&client, true, &local, &other),
+	    POLICY_STRANGER);
+	assert_int_equal(admits(&client, false, &local, &v6), POLICY_STRANGER);
 }
 
 /* The far side tells nobody's address. */
@@ -84,17 +90,19 @@ static void
 test_nobody(void **state)
 {
 	struct addr local = address("127.0.0.1"), peer = address("127.0.0.1");
+	struct policy policy = { .owners = owners };
 	struct policy_peer client;
 
 	(void)state;
-	policy_learn(&none, &none, &client);
+	policy_learn(&policy, &none, &none, &client);
 	assert_int_equal(client.addr.family, AF_UNSPEC);
 	assert_false(client.local);
 	assert_false(client.uid_known);
-	assert_true(admits(&client, false, &none, &none));
-	assert_true(admits(&client, false, &local, &peer));
-	policy_learn(&local, &peer, &client);
-	assert_true(admits(&client, false, &none, &none));
+	assert_int_equal(admits(&client, false, &none, &none), POLICY_ADMITTED);
+	assert_int_equal(admits(&client, false, &local, &peer),
+	    POLICY_ADMITTED);
+	policy_learn(&policy, &local, &peer, &client);
+	assert_int_equal(admits(&client, false, &none, &none), POLICY_ADMITTED);
 }
 
 /* On loopback the user counts: here it is always ours. */
@@ -104,33 +112,45 @@ test_user(void **state)
 	struct sockenv *env = *state;
 	struct notes notes;
 	struct addr local, peer;
+	struct policy policy = { .owners = owners };
 	struct policy_peer client;
 	int raw;
 
 	sockenv_pair(env, &notes, &raw);
-	local = net_stream_peer(notes.stream);
-	peer = net_stream_local(notes.stream);
-	policy_learn(&local, &peer, &client);
+	local = net_stream_local(notes.stream);
+	peer = net_stream_peer(notes.stream);
+	policy_learn(&policy, &local, &peer, &client);
 	assert_true(client.local);
 	assert_true(client.uid_known);
 	assert_int_equal(client.uid, getuid());
-	assert_true(admits(&client, false, &local, &peer));
+	assert_int_equal(admits(&client, false, &local, &peer),
+	    POLICY_ADMITTED);
 	client.uid++;
-	assert_false(admits(&client, false, &local, &peer));
-	assert_true(admits(&client, true, &local, &peer));
+	assert_int_equal(admits(&client, false, &local, &peer),
+	    POLICY_STRANGER);
+	assert_int_equal(admits(&client, true, &local, &peer), POLICY_ADMITTED);
 	client.uid--;
-	/* What could not be looked up at first may be later. */
-	client.uid_known = false;
-	assert_true(admits(&client, false, &local, &peer));
-	client.addr.port = 1;
-	assert_false(admits(&client, false, &local, &peer));
-	assert_true(admits(&client, true, &local, &peer));
+	assert_false(policy_has_closed(&policy, &client));
+	shutdown(raw, SHUT_WR);
+	assert_false(policy_has_closed(&policy, &client));
+	/* Once closed it is nobody's, and nobody can tell. */
 	close(raw);
+	assert_true(policy_has_closed(&policy, &client));
+	assert_int_equal(admits(&client, false, &local, &peer), POLICY_UNKNOWN);
+	assert_int_equal(admits(&client, true, &local, &peer), POLICY_ADMITTED);
+	/* It was let in, so it was ours; with any_user it may have been
+	 * anybody's, and of what was never seen nothing is known. */
+	policy_learn(&policy, &local, &peer, &client);
+	assert_true(client.uid_known);
+	policy.any_user = true;
+	policy_learn(&policy, &local, &peer, &client);
+	assert_false(client.uid_known);
+	assert_false(policy_has_closed(&policy, &client));
 	notes_free(&notes);
-	/* Nobody is there. */
+	/* Nobody was ever there. */
 	client.uid_known = true;
 	peer.port = 1;
-	assert_false(admits(&client, false, &local, &peer));
+	assert_int_equal(admits(&client, false, &local, &peer), POLICY_UNKNOWN);
 }
 
 /* Whose control connections are taken: here it is always ours. */
@@ -138,11 +158,12 @@ static void
 test_takes(void **state)
 {
 	struct sockenv *env = *state;
-	struct policy policy = { .any_user = false };
+	struct policy policy = { .owners = owners };
 	struct addr local, peer, lan = address("192.0.2.7");
 	struct subnet allow;
 	struct notes notes;
 	struct rlimit limit, lower = { .rlim_cur = 0 };
+	struct owners *late;
 	enum refusal refusal = REFUSALS;
 	char why[200] = "";
 	int raw;
@@ -150,21 +171,35 @@ test_takes(void **state)
 	sockenv_pair(env, &notes, &raw);
 	local = net_stream_peer(notes.stream);
 	peer = net_stream_local(notes.stream);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	lower.rlim_max = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &lower);
+	late = owners_new();
+	setrlimit(RLIMIT_NOFILE, &limit);
+	assert_non_null(late);
 	assert_true(
 	    policy_takes(&policy, &local, &peer, why, sizeof(why), &refusal));
 	assert_true(
 	    policy_takes(&policy, &local, &lan, why, sizeof(why), &refusal));
 	assert_int_equal(refusal, REFUSALS);
-	/* Of a socket that is not there nothing is known; nor of any, without
-	 * a descriptor.  It is not said to be another user's. */
-	getrlimit(RLIMIT_NOFILE, &limit);
-	lower.rlim_max = limit.rlim_max;
+	/* Without a free descriptor as well. */
 	setrlimit(RLIMIT_NOFILE, &lower);
+	assert_true(
+	    policy_takes(&policy, &local, &peer, why, sizeof(why), &refusal));
+	/* But for who could not even begin: then it is not said to be another
+	 * user's, and --any-user is not the cure. */
+	policy.owners = late;
 	assert_false(
 	    policy_takes(&policy, &local, &peer, why, sizeof(why), &refusal));
 	setrlimit(RLIMIT_NOFILE, &limit);
 	assert_non_null(strstr(why, strerror(EMFILE)));
+	assert_null(strstr(why, "--any-user"));
 	assert_int_equal(refusal, REFUSAL_LOOK_UP);
+	assert_true(
+	    policy_takes(&policy, &local, &peer, why, sizeof(why), &refusal));
+	owners_free(late);
+	policy.owners = owners;
+	/* Of a socket that is not there nothing is known. */
 	peer.port = 1;
 	assert_false(
 	    policy_takes(&policy, &local, &peer, why, sizeof(why), &refusal));
@@ -197,5 +232,10 @@ main(void)
 		SOCKENV_TEST(test_takes),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed;
+
+	owners = owners_new();
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	owners_free(owners);
+	return failed;
 }

@@ -228,6 +228,16 @@
  * this long for its reply. */
 #define LIMIT_UNSURE_MS 10000
 
+/* So long after the connection to the server stands, a greeting is to have come
+ * if anything has ... */
+#define LIMIT_GREETING_MS 30000
+/* ... and so long if nothing has: a server may look up a name, and ask for
+ * ident, and each may take 30 s and more to fail. */
+#define LIMIT_GREETING_SILENT_MS 120000
+/* Lines, and bytes, that may come before it: a banner. */
+#define LIMIT_GREETING_LINES 50
+#define LIMIT_GREETING_BYTES 4096
+
 /* A reply of several lines without the end that RFC 959 wants counts as ended
  * so long after a line that is the next reply by all that is known ... */
 #define LIMIT_UNFINISHED_MS 300

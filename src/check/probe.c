@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "ftp/greeting.h"
 #include "limits.h"
 
 /* Round trips that are measured. */
@@ -33,6 +34,7 @@ struct probe {
 	struct trial *trial;
 	size_t form;	  /* at hand */
 	unsigned n_waits; /* for a greeting behind another */
+	unsigned n_stray; /* lines before it that are none */
 	struct addr local;
 	char host[FORWARD_HOST_MAX]; /* to dial for data */
 	char at[FORWARD_HOST_MAX];   /* to listen at */
@@ -393,6 +395,24 @@ note_ends(struct probe *probe)
 		addr_format_ip(&probe->outcome.peer, probe->host);
 }
 
+static void on_greeting(void *ctx, const struct ftp_reply *reply);
+
+/* A line that is no reply: a banner, or no FTP server.  True: wait for more. */
+static bool
+is_banner(struct probe *probe, const struct ftp_reply *reply)
+{
+	const uint8_t *line = (const uint8_t *)reply->lines;
+
+	if (reply->code >= 100 || greeting_is_foreign(line, reply->len) ||
+	    ++probe->n_stray > LIMIT_GREETING_LINES)
+		return false;
+	if (probe->outcome.greeting[0] == '\0')
+		fact_words(probe->outcome.greeting, reply->lines,
+		    strcspn(reply->lines, "\r\n"));
+	ftp_wait(probe->ftp, on_greeting, probe);
+	return true;
+}
+
 static void
 on_greeting(void *ctx, const struct ftp_reply *reply)
 {
@@ -403,9 +423,12 @@ on_greeting(void *ctx, const struct ftp_reply *reply)
 	outcome->err = reply->err;
 	if (reply->code == 0) {
 		fact_set(outcome->why, "%s", reply->text);
+		outcome->greeting_code = outcome->greeting[0] != '\0';
 		finish(probe);
 		return;
 	}
+	if (is_banner(probe, reply))
+		return;
 	/* "Ready in n minutes" */
 	if (reply->code == 120 && ++probe->n_waits < LIMIT_CHECK_PRELIMINARY) {
 		ftp_wait(probe->ftp, on_greeting, probe);

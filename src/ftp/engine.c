@@ -470,6 +470,8 @@ step_ends(struct engine *engine)
 {
 	bool held = line_reader_len(&engine->input[ENGINE_SERVER]) > 0;
 
+	if (engine->eof[ENGINE_SERVER] && !held)
+		greeting_server_ended(engine);
 	if (engine->stopping ||
 	    ((engine->lost[ENGINE_SERVER] || engine->eof[ENGINE_SERVER]) &&
 		!held)) {

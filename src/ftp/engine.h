@@ -73,6 +73,8 @@ struct engine_config {
 	const struct subnet *networks; /* borrowed */
 	size_t n_networks;
 
+	const char *server_host; /* borrowed, for messages; or NULL */
+	uint16_t server_port;
 	sa_family_t server_family; /* of the server's control connection when
 				    * it is certain, else AF_UNSPEC */
 	enum engine_mode server_mode;
@@ -251,6 +253,13 @@ void engine_free(struct engine *engine);
 
 /* The server's control connection stands, and is of that family. */
 void engine_server_family(struct engine *engine, sa_family_t family);
+
+/*
+ * The server's control connection has stood for a while.  If no greeting has
+ * come, but something else, the session ends with 421; if nothing at all has
+ * come, only when silent is true.
+ */
+void engine_greeting_late(struct engine *engine, bool silent);
 
 /*
  * Bytes of a control connection, len of them, copied.  0, -ENOMEM, or

@@ -6,6 +6,7 @@
  *	engine_server.c	  replies
  *	engine_pending.c  commands whose reply has not come
  *	engine_match.c	  which reply answers which command
+ *	engine_greeting.c  a server that does not greet
  *	engine_unfinished.c  replies of several lines without an end
  *	engine_ask.c	  asking the server for a data connection,
  *	engine_form.c	  in which form,
@@ -51,6 +52,7 @@
 #include "ftp/engine.h"
 #include "ftp/engine_ahead.h"
 #include "ftp/engine_unfinished.h"
+#include "ftp/greeting.h"
 #include "ftp/hostport.h"
 #include "ftp/line.h"
 #include "ftp/reply.h"
@@ -223,6 +225,13 @@ struct cwd {
 	bool left;  /* may be another one than at the last RNFR */
 };
 
+/* What has come instead of a greeting: engine_greeting.c. */
+struct greeting {
+	char said[GREETING_QUOTE_MAX];
+	unsigned lines;
+	size_t bytes;
+};
+
 /* Why a command is refused by a policy. */
 struct veto {
 	const char *policy; /* "--read-only"; NULL: it is not */
@@ -256,6 +265,7 @@ struct engine {
 
 	unsigned n_lines; /* of the server, modulo UINT_MAX */
 	struct unfinished unfinished;
+	struct greeting greeting;
 	bool client_waits; /* a line of the client does, for a reply */
 	bool pipelines;	   /* the client has sent commands without waiting */
 
@@ -385,7 +395,13 @@ bool command_arg_is(const struct command *command, const uint8_t *line,
 
 /* engine_server.c */
 bool engine_step_server(struct engine *engine);
-/* The last line of a reply has passed. */
+/* engine_greeting.c: a line that is no reply: may no more of it pass?  Then the
+ * session ends. */
+bool greeting_refuses(struct engine *engine, const uint8_t *line, size_t len);
+/* The server has ended: if it has not greeted, that is said. */
+void greeting_server_ended(struct engine *engine);
+
+/* engine_server.c: the last line of a reply has passed. */
 void engine_end_reply(struct engine *engine, unsigned code);
 
 /* engine_form.c: the forms. */

@@ -454,6 +454,8 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	}
 	begins = place == REPLY_ONLY || place == REPLY_FIRST;
 	if (place == REPLY_STRAY) {
+		if (greeting_refuses(engine, line, len))
+			return true;
 		engine->how = PASS;
 		engine_send(engine, ENGINE_CLIENT, line, len);
 		return true;
@@ -520,7 +522,8 @@ engine_step_server(struct engine *engine)
 	/* A command that was let go of holds up nobody any more. */
 	if (!take_line(engine, line, len))
 		return engine->n_pending != n_pending;
-	engine->fragment[ENGINE_SERVER] = result != LINE_READY;
+	engine->fragment[ENGINE_SERVER] =
+	    result != LINE_READY && !engine->stopping;
 	engine->bare_code = reply_is_bare_code(line, len);
 	engine->n_lines++;
 	line_reader_consume(input, len);

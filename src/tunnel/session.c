@@ -186,6 +186,7 @@ on_opened(void *ctx)
 	struct session *session = server->session;
 
 	server->opened = true;
+	session_clock_opened(session);
 	side_ends(session->options->server_side, server->stream,
 	    &session->local[ENGINE_SERVER], &session->server);
 	if (session->server.family != AF_UNSPEC)
@@ -259,6 +260,8 @@ engine_config_of(const struct session_options *options, const struct addr *peer)
 		.client = *peer,
 		.networks = options->networks,
 		.n_networks = options->n_networks,
+		.server_host = options->server_host,
+		.server_port = options->server_port,
 		.server_family = family_of(options->server_host),
 		.server_mode = options->policy->server_mode,
 		.ignore_port_host = options->policy->client_data_host_control,

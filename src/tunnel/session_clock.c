@@ -30,6 +30,33 @@ on_reply(uv_timer_t *timer)
 	session_pump(session);
 }
 
+static void
+on_silent(uv_timer_t *timer)
+{
+	struct session *session = timer->data;
+
+	engine_greeting_late(session->engine, true);
+	session_pump(session);
+}
+
+static void
+on_greeting(uv_timer_t *timer)
+{
+	struct session *session = timer->data;
+
+	uv_timer_start(timer, on_silent,
+	    LIMIT_GREETING_SILENT_MS - LIMIT_GREETING_MS, 0);
+	engine_greeting_late(session->engine, false);
+	session_pump(session);
+}
+
+void
+session_clock_opened(struct session *session)
+{
+	uv_timer_start(&session->timers[CLOCK_GREETING], on_greeting,
+	    LIMIT_GREETING_MS, 0);
+}
+
 /* Nobody has logged in: the server, which has a time of its own for that,
  * cannot see a client that it has not greeted yet, or has no such time. */
 static void

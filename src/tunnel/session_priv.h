@@ -30,12 +30,13 @@ struct control {
 };
 
 enum clock_timer {
-	CLOCK_ENGINE, /* ENGINE_TIMER */
-	CLOCK_REPLY,  /* ENGINE_REPLY_TIMER */
-	CLOCK_LOGIN,  /* until somebody has logged in */
-	CLOCK_IDLE,   /* since something passed */
-	CLOCK_CREDIT, /* until the client may send more lines */
-	CLOCK_DRAIN,  /* until only transfers are waited for */
+	CLOCK_ENGINE,	/* ENGINE_TIMER */
+	CLOCK_GREETING, /* until the server is to have greeted */
+	CLOCK_REPLY,	/* ENGINE_REPLY_TIMER */
+	CLOCK_LOGIN,	/* until somebody has logged in */
+	CLOCK_IDLE,	/* since something passed */
+	CLOCK_CREDIT,	/* until the client may send more lines */
+	CLOCK_DRAIN,	/* until only transfers are waited for */
 	CLOCK_TIMERS,
 };
 
@@ -111,6 +112,8 @@ void session_transfer_user(struct session *session, const char *user);
 void session_clock_start(struct session *session);
 /* Frees the session, and its engine, when the loop has let go of it. */
 void session_clock_close(struct session *session);
+/* The server's control connection stands. */
+void session_clock_opened(struct session *session);
 /* Something has come on that control connection. */
 void session_clock_stir(struct session *session, struct control *from);
 /* ENGINE_TIMER, ENGINE_REPLY_TIMER, ENGINE_LOGIN and ENGINE_CREDIT. */

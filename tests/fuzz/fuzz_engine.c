@@ -25,6 +25,7 @@ enum other {
 	OTHER_KEEPALIVE,
 	OTHER_GRANT,
 	OTHER_REPLY_TIMER,
+	OTHER_GREETING,
 };
 
 enum number {
@@ -208,6 +209,8 @@ feed_other(struct fuzz *fuzz, unsigned kind, enum engine_peer peer)
 		engine_grant(engine);
 	else if (kind == OTHER_REPLY_TIMER)
 		engine_reply_timeout(engine);
+	else if (kind == OTHER_GREETING)
+		engine_greeting_late(engine, peer == ENGINE_SERVER);
 }
 
 /* Returns how many of the len bytes, at least one, were an input. */

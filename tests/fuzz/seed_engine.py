@@ -13,7 +13,8 @@ OUT = pathlib.Path(*(sys.argv[1:2] or [HERE / "corpus/engine"]))
 KINDS = ["listening", "no-listener", "up", "eof", "lost", "delivered",
          "timeout", "is-quiet", "second", "moved"]
 OTHERS = ["eof", "lost", "timer", "stop", "family", "drain", "drain-late",
-          "keepalive", "grant", "reply-timer"]
+          "keepalive", "grant", "reply-timer",
+          "greeting"]
 FORMS = ["EPSV1", "EPSV", "PASV", "LPSV", "PORT", "EPRT4", "EPRT6", "LPRT4",
          "LPRT6"]
 
@@ -60,6 +61,8 @@ def encode(line, counted):
         return other(match[1], peer)
     if line == "control timeout":
         return other("timer")
+    if line in ("greeting late", "greeting overdue"):
+        return other("greeting", 64 * (line == "greeting overdue"))
     if line == "reply timeout":
         return other("reply-timer")
     if line.startswith("culvert stops"):

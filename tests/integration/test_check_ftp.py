@@ -1,5 +1,6 @@
 """The doctor (issue 5, point 3): FTP servers, their settings and logins."""
 
+import contextlib
 import time
 
 import pytest
@@ -277,6 +278,32 @@ def test_not_ftp(ns, sshd, doctor):
     finding = report.find("greeting")
     assert finding["status"] == "WRONG"
     assert "is no FTP server; it says SSH-2.0-OpenSSH" in finding["text"]
+
+
+@pytest.mark.parametrize("words, seen", [
+    (b"HTTP/1.1 400 Bad Request\r\n", "HTTP/1.1 400 Bad Request"),
+    (b"Welcome\r\nto this\r\n", "Welcome"),
+    (b"\r\nWelcome\r\n220 ready\r\n", None)])
+def test_words_before_the_greeting(words, seen, ns, sshd, doctor):
+    """A banner is no reason, if the greeting comes behind it."""
+    def serve(listener):
+        with contextlib.suppress(OSError):
+            while True:
+                with listener.accept() as server:
+                    server.send(words)
+                    if seen is None:
+                        server.expect_command("FEAT")
+
+    with scripted.server(ns) as listener:
+        scripted.start(serve, listener)
+        report = doctor("-F", sshd.config, "-L",
+                        f"0:127.0.0.1:{listener.port}", sshd.host)
+    finding = report.find("greeting")
+    if seen is None:
+        assert finding["status"] == "ok"
+    else:
+        assert finding["status"] == "WRONG"
+        assert f"is no FTP server; it says {seen}" in finding["text"]
 
 
 # ---- logins ----

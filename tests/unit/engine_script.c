@@ -298,6 +298,8 @@ read_own(struct step *step, const char *line)
 	} own[] = {
 		{ "control timeout", INPUT_TIMER },
 		{ "reply timeout", INPUT_REPLY_TIMER },
+		{ "greeting late", INPUT_GREETING_LATE },
+		{ "greeting overdue", INPUT_GREETING_OVERDUE },
 		{ "culvert stops ", INPUT_STOP },
 		{ "culvert drains late ", INPUT_DRAIN_LATE },
 		{ "culvert drains ", INPUT_DRAIN },
@@ -499,6 +501,8 @@ script_read(const char *path)
 	script->path = path;
 	script->n_steps = 1;
 	script->config.client = addr_loopback(AF_INET, 0);
+	script->config.server_host = "ftp.test";
+	script->config.server_port = 21;
 	script->memory.good = read_forms("EPSV1,EPSV,PASV,LPSV");
 	words_open(&script->steps[0].want);
 	while (fgets(line, sizeof(line), file) != NULL) {

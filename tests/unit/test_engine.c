@@ -274,6 +274,10 @@ feed(struct run *run, const struct step *step, size_t piece)
 		engine_timer(engine);
 	else if (step->kind == INPUT_REPLY_TIMER)
 		engine_reply_timeout(engine);
+	else if (step->kind == INPUT_GREETING_LATE ||
+	    step->kind == INPUT_GREETING_OVERDUE)
+		engine_greeting_late(engine,
+		    step->kind == INPUT_GREETING_OVERDUE);
 	else if (step->kind == INPUT_DRAIN || step->kind == INPUT_DRAIN_LATE)
 		engine_drain(engine, step->why, step->kind == INPUT_DRAIN_LATE);
 	else if (step->kind == INPUT_KEEPALIVE)

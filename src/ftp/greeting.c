@@ -1,0 +1,46 @@
+/*
+ * The first words of a server that may be no FTP server.
+ */
+#include "ftp/greeting.h"
+
+#include <string.h>
+
+#include "ftp/line.h"
+
+bool
+greeting_is_foreign(const uint8_t *line, size_t len)
+{
+	static const char *const words[] = { "SSH-", "HTTP/", "RFB ", "+OK",
+		"-ERR", "* OK", "* BYE", "* PREAUTH", "@RSYNCD:", "<!DOCTYPE",
+		"<html", "<?xml", "AMQP", "\x15\x03", "\x16\x03" };
+	size_t end = line_text_len(line, len);
+	size_t at = line_telnet_prefix(line, end);
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (end - at >= strlen(words[i]) &&
+		    memcmp(line + at, words[i], strlen(words[i])) == 0)
+			return true;
+	/* A NUL behind CR is Telnet's; TAB to CR, BS and ESC are for the
+	 * terminal. */
+	for (; at < end; at++)
+		if (line[at] < ' ' && !(line[at] >= '\a' && line[at] <= '\r') &&
+		    line[at] != '\x1b' &&
+		    !(line[at] == '\0' && at > 0 && line[at - 1] == '\r'))
+			return true;
+	return false;
+}
+
+const char *
+greeting_quote(const uint8_t *line, size_t len, char text[GREETING_QUOTE_MAX])
+{
+	size_t end = line_text_len(line, len);
+	size_t at = line_telnet_prefix(line, end), n = 0;
+
+	for (; at < end && n < GREETING_QUOTE_MAX - 1; at++)
+		text[n++] =
+		    line[at] >= ' ' && line[at] <= '~' && line[at] != '"' ?
+		    (char)line[at] :
+		    '?';
+	text[n] = '\0';
+	return text;
+}

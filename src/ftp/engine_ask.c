@@ -26,6 +26,8 @@
 
 #define NO_DATA "425 No data connection: its listener was lost."
 
+#define TOO_MANY "425 Too many data connections."
+
 static bool
 asks_active(const struct pending *ask)
 {
@@ -110,6 +112,31 @@ give_up(struct engine *engine, struct pending *ask, const char *text)
 	pending_answer(engine, ask, NULL);
 }
 
+/* It fails here, not at the server, which has refused nothing.  text: the
+ * reply; why: for the log. */
+static void
+fail_here(struct engine *engine, struct pending *ask, const char *text,
+    const char *why)
+{
+	if (ask->kind == PENDING_OURS) {
+		retry_refuse(engine, ask->transfer);
+		pending_drop(engine, ask);
+		return;
+	}
+	engine_logf(engine, ENGINE_WARN, "no data connection for %s: %s",
+	    verb_name(ask->verb), why);
+	if (ask->data != NULL)
+		data_close(engine, ask->data);
+	pending_answer(engine, ask, text);
+}
+
+static void
+fail_too_many(struct engine *engine, struct pending *ask)
+{
+	fail_here(engine, ask, TOO_MANY,
+	    "the session has as many as it may have (--max-data)");
+}
+
 /* ---- sending a form ---- */
 
 static void
@@ -178,7 +205,7 @@ ask_next_form(struct engine *engine, struct pending *ask)
 		return;
 	ask->data = data_open(engine, ask, &client, &server);
 	if (ask->data == NULL)
-		give_up(engine, ask, "425 Too many data connections.");
+		fail_too_many(engine, ask);
 }
 
 void
@@ -322,7 +349,7 @@ static void
 end_translated(struct engine *engine, struct pending *ask)
 {
 	if (ask->data == NULL && engine->rewritten) {
-		give_up(engine, ask, "425 Too many data connections.");
+		fail_too_many(engine, ask);
 	} else if (ask->data == NULL) {
 		ask_next_form(engine, ask);
 	} else if (data_is_ready(ask->data)) {
@@ -396,7 +423,7 @@ listener_failed(struct engine *engine, struct pending *ask)
 	if (data->failed[ENGINE_CLIENT]) {
 		snprintf(text, sizeof(text), "425 No data connection: %s.",
 		    data->why);
-		give_up(engine, ask, text);
+		fail_here(engine, ask, text, data->why);
 		return;
 	}
 	if (!form_is_active(ask->form)) {
@@ -417,7 +444,7 @@ listener_failed(struct engine *engine, struct pending *ask)
 		if (form_is_active(form) &&
 		    form_family(form) == data->end[ENGINE_SERVER].family)
 			ask->tried |= FORM_BIT(form);
-	ask->passing = data->passing;
+	ask->passing |= data->passing;
 	data_close(engine, data);
 	ask_next_form(engine, ask);
 }
@@ -435,7 +462,7 @@ listeners_step(struct engine *engine, struct pending *ask)
 		return true;
 	}
 	if (data == NULL) {
-		give_up(engine, ask, NO_DATA);
+		fail_here(engine, ask, NO_DATA, "its listener was lost");
 		return true;
 	}
 	if (data_has_failed(data))

@@ -14,7 +14,7 @@ import limits
 import scripted
 from process import count_fds, until
 from servers import NOBODY, PYTHON
-from transfer import connect_data, replies_to_end
+from transfer import MODES, Ftp, connect_data, replies_to_end
 
 # Another user's client: connects and prints all that it is told.
 OTHER = """
@@ -141,6 +141,34 @@ def test_data_connections(session):
         near.expect_end()
     one.server.reply("226 done")
     one.client.expect("226")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_flood_of_requests(mode, server, start_culvert, tmp):
+    """Hundreds of PORT or PASV at once: the server is not blamed for a 425.
+
+    Nor is anything learned of it: the next session has the mode it wants.
+    """
+    ftpd = server("vsftpd")
+    (ftpd.mkdir(tmp.name) / "file").write_bytes(b"content")
+    one = start_culvert(f"0:127.0.0.1:{ftpd.port}", options=["-v"])
+    with scripted.Listener() as listener, Ftp(one, ftpd) as ftp:
+        request = "PASV" if mode == "passive" else \
+            f"PORT {listener.port_argument()}"
+        ftp.get(mode, f"{tmp.name}/file")  # the form is known to be good
+        mark = one.mark()
+        ftp.control.command(*[request] * 300)
+        replies = [ftp.control.read_reply()[:4] for _ in range(300)]
+        assert set(replies) <= {"200 ", "227 ", "425 "}
+        assert mode == "passive" or "425 " in replies
+        ftp.ask("NOOP", "200")
+    with Ftp(one, ftpd) as ftp:
+        assert ftp.get(mode, f"{tmp.name}/file") == b"content"
+    said = "\n".join(one.process.lines[mark:])
+    assert "the server" not in said and "from now on" not in said, said
+    assert mode == "passive" or \
+        "no data connection for PORT: the session has as many as it may " \
+        "have (--max-data)" in said
 
 
 def transfer_from_far(one, ns, listener):

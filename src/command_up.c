@@ -22,8 +22,9 @@ static const char help[] =
     "  -f FILE           read this one; else ~/.config/culvert/culvert.conf, or, if\n"
     "                    there is none, /etc/culvert/culvert.conf\n"
     "      --all         all of its tunnels\n"
-    "  -q                only errors\n"
-    "  -v                more words; again for the FTP commands\n"
+    "  -q                print only errors\n"
+    "  -v                print more; -vv: the FTP commands and replies as well; -vvv:\n"
+    "                    also what ssh -v prints; -vvvv: ssh -vv, and so on\n"
     "      --help\n"
     "\n"
     "What the file says: culvert config, culvert.conf(5).\n"
@@ -41,9 +42,35 @@ up_release(void *ctx)
 	free(loaded);
 }
 
-/* Of settings, which become its own.  NULL: why says it. */
+/* False: out of memory. */
+static bool
+add_verbose(struct options *options, unsigned n)
+{
+	char why[200];
+
+	for (; n > 0; n--)
+		if (option_take(options, option_find("v"), "yes", why,
+			sizeof(why)) != 0)
+			return false;
+	return true;
+}
+
+/* -q and -v of the command line.  False: out of memory. */
+static bool
+apply_line(const struct command_line *line, struct config *config)
+{
+	config->process.quiet |= line->quiet > 0;
+	if (!add_verbose(&config->process, line->verbose))
+		return false;
+	for (size_t i = 0; i < config->n_tunnels; i++)
+		if (!add_verbose(&config->tunnels[i].options, line->verbose))
+			return false;
+	return true;
+}
+
 struct loaded *
-up_loaded(struct settings *settings, char why[SETTINGS_WHY_MAX])
+up_loaded(const struct command_line *line, struct settings *settings,
+    char why[SETTINGS_WHY_MAX])
 {
 	struct loaded *loaded = calloc(1, sizeof(*loaded));
 
@@ -53,19 +80,22 @@ up_loaded(struct settings *settings, char why[SETTINGS_WHY_MAX])
 		return NULL;
 	}
 	loaded->users = 1;
-	if (config_make(settings, &loaded->config, why) == 0)
-		return loaded;
+	if (config_make(settings, &loaded->config, why) == 0) {
+		if (apply_line(line, &loaded->config))
+			return loaded;
+		snprintf(why, SETTINGS_WHY_MAX, "out of memory");
+	}
 	up_release(loaded);
 	return NULL;
 }
 
 struct loaded *
-up_load(const char *path, char why[SETTINGS_WHY_MAX])
+up_load(const struct command_line *line, char why[SETTINGS_WHY_MAX])
 {
 	struct settings settings;
 
-	if (settings_read(path, &settings, why) == 0)
-		return up_loaded(&settings, why);
+	if (settings_read(line->path, &settings, why) == 0)
+		return up_loaded(line, &settings, why);
 	settings_free(&settings);
 	return NULL;
 }
@@ -250,8 +280,6 @@ run(struct up *up)
 	const struct options *options[LIMIT_DESTINATIONS];
 	size_t n;
 
-	process->quiet |= up->line->quiet > 0;
-	process->verbose += up->line->verbose;
 	commands_set_log(process);
 	if (!up_check_names(up) || !group(up, to, &n))
 		return EXIT_FAILED;
@@ -277,7 +305,7 @@ command_up(int argc, char **argv)
 		return command_misused(argv[0],
 		    line.flag ? "either --all or names of tunnels" :
 				"which tunnels?  Give their names, or --all");
-	up.loaded = up_load(line.path, why);
+	up.loaded = up_load(&line, why);
 	if (up.loaded == NULL) {
 		log_err("%s", why);
 		return EXIT_FAILED;

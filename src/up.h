@@ -40,9 +40,12 @@ struct up {
 /* One that nobody needs any more is freed. */
 void up_release(void *ctx);
 
-/* Of settings, which become its own.  NULL: why says it. */
-struct loaded *up_loaded(struct settings *settings, char why[SETTINGS_WHY_MAX]);
-struct loaded *up_load(const char *path, char why[SETTINGS_WHY_MAX]);
+/* Makes a configuration of settings, which it takes over, or of the file that
+ * line names; -q and -v of line are added to it.  NULL: why says the reason. */
+struct loaded *up_loaded(const struct command_line *line,
+    struct settings *settings, char why[SETTINGS_WHY_MAX]);
+struct loaded *up_load(const struct command_line *line,
+    char why[SETTINGS_WHY_MAX]);
 
 /* Several that ask at a time, on one terminal, nobody could answer. */
 void up_ask_nobody(struct config *config);

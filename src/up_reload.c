@@ -21,7 +21,7 @@ up_read_again(void *ctx, size_t *ret_len)
 {
 	struct up *up = ctx;
 	char why[SETTINGS_WHY_MAX], *settings, *bytes = NULL;
-	struct loaded *loaded = up_load(up->line->path, why);
+	struct loaded *loaded = up_load(up->line, why);
 
 	if (loaded == NULL) {
 		*ret_len = 1 + strlen(why);
@@ -204,7 +204,8 @@ apply(struct up *up, struct loaded *loaded)
 
 /* NULL: why says it. */
 static struct loaded *
-take(const char *bytes, size_t len, char why[SETTINGS_WHY_MAX])
+take(const struct up *up, const char *bytes, size_t len,
+    char why[SETTINGS_WHY_MAX])
 {
 	struct settings settings;
 
@@ -217,7 +218,7 @@ take(const char *bytes, size_t len, char why[SETTINGS_WHY_MAX])
 		return NULL;
 	}
 	if (settings_parse(bytes + 1, len - 1, &settings) == 0)
-		return up_loaded(&settings, why);
+		return up_loaded(up->line, &settings, why);
 	settings_free(&settings);
 	return NULL;
 }
@@ -243,7 +244,7 @@ read_file(struct up *up, char *why, size_t why_size)
 static bool
 use(struct up *up, const char *bytes, size_t len, char why[SETTINGS_WHY_MAX])
 {
-	struct loaded *loaded = take(bytes, len, why);
+	struct loaded *loaded = take(up, bytes, len, why);
 	size_t failed;
 
 	if (loaded == NULL) {

@@ -225,7 +225,8 @@ take_for_ssh(struct options *options, const struct option_entry *option,
 				 err;
 }
 
-/* Once more each time; ssh is told, too. */
+/* Each further one makes culvert say more, and from the third on ssh as well.
+ */
 static int
 take_verbose(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size)
@@ -237,7 +238,9 @@ take_verbose(struct options *options, const struct option_entry *option,
 	if (err != 0 || !yes)
 		return err;
 	options->verbose++;
-	return add_for_ssh(options, "-v", NULL);
+	return options->verbose < OPTIONS_VERBOSE_SSH ?
+	    0 :
+	    add_for_ssh(options, "-v", NULL);
 }
 
 static int

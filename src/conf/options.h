@@ -17,6 +17,9 @@
 /* Where people expect an FTP server, and where they have no root. */
 #define OPTIONS_DEFAULT_FORWARD "2121:localhost:21"
 
+/* From so many -v on, each is passed to ssh, too. */
+#define OPTIONS_VERBOSE_SSH 3
+
 /* --retry forever */
 #define OPTIONS_RETRY_FOREVER UINT32_MAX
 

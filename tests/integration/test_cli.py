@@ -140,7 +140,7 @@ def test_options_for_ssh(wrapper, tmp, sshd, listener):
     """They arrive as they were given, in their order, before `--`."""
     program, record = wrapper
     key = os.path.join(os.path.dirname(sshd.config), "user_key")
-    options = ["-v", "-4", "-F", sshd.config, "-i", key, "-p", str(sshd.port),
+    options = ["-4", "-F", sshd.config, "-i", key, "-p", str(sshd.port),
                "-l", "root", "-c", "aes256-gcm@openssh.com",
                "-o", "Compression=no", "-o", "SendEnv A_* B_*"]
     one = cli.Background(tmp, "--ssh", str(program), *options, "-L",
@@ -150,7 +150,7 @@ def test_options_for_ssh(wrapper, tmp, sshd, listener):
     finally:
         assert one.stop() == 0, one.output
     got = record.read_text().split("\n")[:-1]
-    place = got.index("-v")
+    place = got.index("-4")
     assert got[place:place + len(options)] == options
     assert got[-2:] == ["--", "files.test"]
     assert not any(word.startswith("-L") for word in got), got
@@ -217,13 +217,13 @@ def test_quiet_by_default(start, listener):
 
 
 def test_verbose(start, listener):
-    """-v: sessions, and ssh's own -v; no command."""
+    """-v: sessions, but no command and none of ssh's debug output."""
     one = start("-v", "-L", f"0:127.0.0.1:{listener.port}")
     play(one, listener)
     one.wait_line(r"^culvert: \[1\] control connection from 127\.0\.0\.1")
-    one.wait_line("^culvert: ssh: .*Authenticated to")
     one.wait_line(r"^culvert: \[1\] ended")
     assert "PASS" not in one.output
+    assert "culvert: ssh: " not in one.output
 
 
 def test_very_verbose(start, listener):
@@ -233,7 +233,29 @@ def test_very_verbose(start, listener):
     one.wait_line(r"^culvert: \[1\] <- 220 hello$")
     one.wait_line(r"^culvert: \[1\] -> PASS")
     one.wait_line(r"^culvert: \[1\] <- 230 in$")
+    one.wait_line(r"^culvert: \[1\] ended")
     assert "secret" not in one.output
+    assert "culvert: ssh: " not in one.output
+
+
+def test_verbose_ssh(start, listener):
+    """-vvv: what ssh -v prints, too, and -vvvv what ssh -vv prints."""
+    for option, most in (("-vvv", "debug1"), ("-vvvv", "debug2")):
+        one = start(option, "-L", f"0:127.0.0.1:{listener.port}")
+        play(one, listener)
+        one.wait_line(r"^culvert: \[1\] -> PASS")
+        one.wait_line("^culvert: ssh: .*Authenticated to")
+        one.wait_line(r"^culvert: \[1\] ended")
+        found = set(re.findall("ssh: (debug.):", one.output))
+        assert max(found) == most, found
+
+
+def test_ssh_alone_verbose(start, listener):
+    """-o LogLevel=DEBUG: ssh's debug output without more of culvert's."""
+    one = start("-o", "LogLevel=DEBUG", "-L", f"0:127.0.0.1:{listener.port}")
+    play(one, listener)
+    one.wait_line("^culvert: ssh: .*Authenticated to")
+    assert "control connection from" not in one.output
 
 
 def test_quiet(start, listener):

@@ -95,6 +95,17 @@ def test_changed(conf, sshd, ftp_server, start_up, port, tmp):
     assert one.all_ssh() == ssh
 
 
+def test_verbose(conf, sshd, ftp_server, start_up):
+    """-vvv counts for a destination that a reload adds, too."""
+    path = conf(plant=to(sshd, ftp_server))
+    one = start_up(path, "--all", options=["-vvv"])
+    one.wait_log("ssh to files.test: debug1: ")
+    conf(plant=to(sshd, ftp_server), bank=to(sshd, ftp_server, "c = aes256-ctr"))
+    mark = one.mark()
+    reload(one, "1 tunnel as before, 0 gone, 1 new")
+    one.wait_log("ssh to files.test: debug1: .*aes256-ctr", start=mark)
+
+
 def test_other_destination(conf, sshd, start_sshd, ftp_server, start_up, tmp):
     """A new destination has an ssh, and one that nobody wants has none."""
     path = conf(plant=to(sshd, ftp_server))

@@ -70,6 +70,13 @@ def test_shared(conf, sshd, ftp_server, start_up, tmp):
     one.wait_log(r"-> (PORT|EPRT) ")  # asked of the server of bank
 
 
+def test_verbose(conf, sshd, ftp_server, start_up):
+    """v = yes three times in the file is -vvv."""
+    one = start_up(conf(["v = yes"] * 3, plant=to(sshd, ftp_server)), "plant",
+                   listeners=1)
+    one.wait_log("ssh to files.test: debug1: ")
+
+
 def test_two_destinations(conf, sshd, start_sshd, ftp_server, start_up, tmp):
     """Each has its own ssh, and the loss of one is nothing to the other."""
     other = start_sshd()

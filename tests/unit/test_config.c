@@ -126,7 +126,7 @@ test_values(void **state)
 	assert_int_equal(options->max_memory, 64 << 20);
 	assert_int_equal(options->keepalive_ms, 30000);
 	assert_int_equal(options->n_allow, 1);
-	assert_int_equal(options->n_ssh_arguments, 3); /* -o, its, and -v */
+	assert_int_equal(options->n_ssh_arguments, 2); /* -o and its value */
 	assert_false(options->retry_given);
 	assert_int_equal(options->max_lines, LIMIT_LINES);
 
@@ -138,7 +138,7 @@ test_values(void **state)
 	assert_int_equal(options->server_mode, OPTIONS_ACTIVE);
 	assert_int_equal(options->retry, 3);
 	assert_int_equal(options->n_allow, 2);
-	assert_int_equal(options->n_ssh_arguments, 8);
+	assert_int_equal(options->n_ssh_arguments, 7);
 	assert_string_equal(options->ssh_arguments[0], "-4");
 	assert_string_equal(options->ssh_arguments[2], "~/.ssh/bank");
 	assert_string_equal(options->ssh_arguments[4], "Compression=yes");

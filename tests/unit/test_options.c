@@ -352,13 +352,13 @@ test_for_ssh(void **state)
 		const char *line;
 		const char *words;
 	} cases[] = {
-		{ "-F f -i i -J j -l l -p 22 -o A=b -o C=d -c c -4 -6 -v h",
-		    "-F f -i i -J j -l l -p 22 -o A=b -o C=d -c c -4 -6 -v" },
+		{ "-F f -i i -J j -l l -p 22 -o A=b -o C=d -c c -4 -6 h",
+		    "-F f -i i -J j -l l -p 22 -o A=b -o C=d -c c -4 -6" },
 		{ "-Ff -p22 -oA=b h", "-F f -p 22 -o A=b" },
-		{ "-4v6 h", "-4 -v -6" },
-		{ "-vv46p22 h", "-v -v -4 -6 -p 22" },
+		{ "-4v6 h", "-4 -6" },
+		{ "-vvv4v6p22 h", "-v -4 -v -6 -p 22" },
 		{ "-q --batch -L 0:a:21 h", "" },
-		{ "-qvF f h", "-v -F f" },
+		{ "-qvF f h", "-F f" },
 		{ "-o -v h", "-o -v" },
 		{ "-p 22 h -4", "-p 22 -4" },
 		{ "-p 22 -- h", "-p 22" },
@@ -389,7 +389,11 @@ test_verbose(void **state)
 	(void)state;
 	assert_int_equal(parse("-v -vv h", &options), OPTIONS_RUN);
 	assert_int_equal(options.verbose, 3);
-	assert_int_equal(options.n_ssh_arguments, 3);
+	assert_int_equal(options.n_ssh_arguments, 1);
+	options_free(&options);
+	assert_int_equal(parse("-vv h", &options), OPTIONS_RUN);
+	assert_int_equal(options.verbose, 2);
+	assert_int_equal(options.n_ssh_arguments, 0);
 	options_free(&options);
 }
 

@@ -196,6 +196,7 @@ command_check(int argc, char **argv)
 	int status = EXIT_FAILED;
 
 	switch (read_line(argc, argv, &line)) {
+	case OPTIONS_SUMMARY:
 	case OPTIONS_HELP:
 		fputs(help, stdout);
 		status = EXIT_STOPPED;

@@ -75,6 +75,9 @@ dispatch(int argc, char **argv)
 	case OPTIONS_RUN:
 		status = run(&options);
 		break;
+	case OPTIONS_SUMMARY:
+		status = print(options_summary());
+		break;
 	case OPTIONS_HELP:
 		status = print(options_help());
 		break;

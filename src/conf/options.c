@@ -108,8 +108,9 @@ take_letter(struct options *options, const struct options_more *more,
 		return take_own(own, optarg);
 
 	switch (letter) {
-	case IS_HELP:
 	case 'h':
+		return OPTIONS_SUMMARY;
+	case IS_HELP:
 		return OPTIONS_HELP;
 	case IS_VERSION:
 		return OPTIONS_VERSION;

@@ -27,6 +27,7 @@ struct option_entry;
 
 enum options_result {
 	OPTIONS_RUN,
+	OPTIONS_SUMMARY, /* -h was given */
 	OPTIONS_HELP,	 /* --help was given */
 	OPTIONS_VERSION, /* --version was given */
 	OPTIONS_BAD,	 /* why says what is wrong; exit status 2 */
@@ -137,7 +138,9 @@ struct options_more {
 enum options_result options_read(int argc, char **argv,
     const struct options_more *more, struct options *ret);
 
-/* The text of --help, in parts, behind them a NULL; ends with a newline. */
+/* The texts of -h and of --help, in parts, behind them a NULL; they end with a
+ * newline. */
+const char *const *options_summary(void);
 const char *const *options_help(void);
 
 #endif

@@ -1,7 +1,22 @@
 /*
- * The text of --help.
+ * The texts of -h and --help.
  */
 #include "conf/options.h"
+
+/* What most people need; no more than ten lines. */
+static const char *const summary[] = {
+	"usage: culvert [options] [-L|-R port:host:hostport]... destination\n"
+	"       culvert up|check|config|status|stop|drain|reload ...\n"
+	"  -L port:host:hostport  listen on port, for the FTP server host:hostport as the\n"
+	"                         SSH server sees it (default " OPTIONS_DEFAULT_FORWARD
+	")\n"
+	"  -R port:host:hostport  the SSH server listens, for an FTP server on this side\n"
+	"  -F -i -J -l -p -o      as in ssh(1)\n"
+	"  -q, -v, -vv            print errors only; more; the FTP commands as well\n"
+	"culvert check destination tests whether FTP transfers will work.\n"
+	"More: culvert --help, culvert up --help and so on, man culvert\n",
+	NULL,
+};
 
 /* In parts, since a C compiler need not take a longer one. */
 static const char *const help[] = {
@@ -131,6 +146,7 @@ static const char *const help[] = {
 	"  -q                print only errors\n"
 	"  -v                print more; -vv: the FTP commands and replies as well; -vvv:\n"
 	"                    also what ssh -v prints; -vvvv: ssh -vv, and so on\n"
+	"  -h                the most important options, in ten lines\n"
 	"      --help, --version\n"
 	"\n"
 	"Then point the FTP client at the address in the line \"culvert: listening on\".\n"
@@ -138,6 +154,12 @@ static const char *const help[] = {
 	"255 ssh could not connect.\n",
 	NULL,
 };
+
+const char *const *
+options_summary(void)
+{
+	return summary;
+}
 
 const char *const *
 options_help(void)

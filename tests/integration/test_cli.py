@@ -316,6 +316,22 @@ def test_help(tmp):
                         cli.run(tmp, "--version")[1])
 
 
+def test_summary(tmp):
+    """-h: ten lines, of what --help has, and where to find the rest."""
+    status, said = cli.run(tmp, "-h")
+    assert status == 0 and said.startswith("usage: culvert "), said
+    lines = said.splitlines()
+    assert len(lines) <= 10 and max(map(len, lines)) <= 80, said
+    assert "culvert --help" in said and "man culvert" in said
+    text = cli.run(tmp, "--help")[1]
+    named = re.findall(r"(?<=[ \[|])--?[\w-]+", said)
+    assert {"-L", "-R", "-v"} <= set(named)
+    for option in named:
+        assert option.rstrip("v") in text or option in text, option
+    for name in re.search(r"culvert ([a-z|]{20,})", said)[1].split("|"):
+        assert re.search(rf"^ +culvert (\w+\|)*{name}\b", text, re.M), name
+
+
 # ---- bad usage ----
 
 @pytest.mark.parametrize("argv, named", [

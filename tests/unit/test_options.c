@@ -405,7 +405,7 @@ test_help(void **state)
 	(void)state;
 	assert_int_equal(parse("--help", &options), OPTIONS_HELP);
 	options_free(&options);
-	assert_int_equal(parse("-h", &options), OPTIONS_HELP);
+	assert_int_equal(parse("-h", &options), OPTIONS_SUMMARY);
 	options_free(&options);
 	assert_int_equal(parse("-v --version --nonsense", &options),
 	    OPTIONS_VERSION);

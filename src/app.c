@@ -437,6 +437,7 @@ start_monitor(struct app *app, const struct options *const *to, size_t n,
 		.n = n,
 		.source = owner->source,
 		.remove = app->options->metrics_path,
+		.leaves_terminal = app->options->background,
 		.log = log_is_journal(app->options) ?
 		    NULL :
 		    app->options->transfer_log,
@@ -450,6 +451,8 @@ start_monitor(struct app *app, const struct options *const *to, size_t n,
 	options.user = user_of(app);
 	if (monitor_fork(&options, &app->monitor) != 0)
 		return false;
+	if (app->options->background)
+		setsid();
 	snprintf(app->directory, sizeof(app->directory), "%s",
 	    monitor_directory(app->monitor));
 	return true;
@@ -492,6 +495,7 @@ free_all(struct app *app)
 		destination_free(app->destinations[i]);
 	uv_close((uv_handle_t *)&app->look, NULL);
 	uv_close((uv_handle_t *)&app->watchdog, NULL);
+	background_unwatch(app);
 	monitor_detach(app->monitor);
 	/* For the handles that were closed just now. */
 	uv_run(&app->loop, UV_RUN_DEFAULT);
@@ -516,7 +520,7 @@ app_run(const struct options *process, const struct options *const *to,
 {
 	static struct app app;
 	char why[200];
-	int err;
+	int err, status;
 
 	app.options = process;
 	app.named = owner->named;
@@ -530,6 +534,8 @@ app_run(const struct options *process, const struct options *const *to,
 	/* Nothing of ours is open.  What the caller left open, a lock or the
 	 * end of a pipe, is not to be held as long as culvert runs. */
 	closefrom(STDERR_FILENO + 1 + (int)app.activation.n);
+	if (!background_fork(&app, &status))
+		return status;
 	log_open();
 	if (!raise_descriptors(&app))
 		return EXIT_FAILED;
@@ -546,10 +552,14 @@ app_run(const struct options *process, const struct options *const *to,
 	app.look.data = &app;
 	watch(&app);
 	signals_watch(&app);
+	background_watch(&app);
 	if (!start(&app, owner)) {
 		app.status = EXIT_FAILED;
 		abandon(&app);
 	} else {
+		/* With -f it has started another process. */
+		if (process->background)
+			notify_send(&app.notify, "MAINPID=%ld", (long)getpid());
 		notify_send(&app.notify, "READY=1");
 		app_show_status(&app);
 	}

@@ -36,6 +36,13 @@ enum exit_status {
 /* SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 */
 #define APP_SIGNALS 5
 
+/* -f: until all is ready, the foreground process waits for us. */
+struct background {
+	int fd;		  /* to it (base/foreground.h); -1: there is none */
+	uv_poll_t poll;	  /* of fd: it has ended */
+	uv_timer_t timer; /* looks whether all is ready */
+};
+
 struct app {
 	const struct options *options; /* those that are one for all */
 	bool low_ports;		       /* below 1024 are still to be bound */
@@ -60,6 +67,7 @@ struct app {
 	char directories[LIMIT_DESTINATIONS][CMDLINE_DIRECTORY_MAX];
 	uv_timer_t look; /* for what is to go once it has no sessions */
 	const struct app_owner *owner;
+	struct background background;	/* -f */
 	struct control_socket *control; /* or NULL */
 	struct metrics *metrics;	/* or NULL */
 	uint64_t began_at;		/* uv_now() */
@@ -143,6 +151,16 @@ void app_destination_ended(struct app *app, enum exit_status status);
 
 /* Ends that session with 421.  False: there is no such. */
 bool app_end_session(struct app *app, unsigned long number);
+
+/* ---- background.c: -f ---- */
+
+/* Forks, if -f was given.  False: this is the foreground process, and it ends
+ * with *ret_status. */
+bool background_fork(struct app *app, int *ret_status);
+
+/* From the start of the loop on, to the end of the process. */
+void background_watch(struct app *app);
+void background_unwatch(struct app *app);
 
 /* ---- orders.c: what they do is in culvert(1) ---- */
 

@@ -64,6 +64,7 @@ static enum options_result
 read_line(int argc, char **argv, struct line *line)
 {
 	const struct options_own own[] = {
+		{ .name = "background", .flag = &line->options.background },
 		{ .name = "f", .text = &line->path },
 		{ .name = "json", .flag = &line->json },
 		{ .name = "netrc", .text = &line->netrc },

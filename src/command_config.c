@@ -100,7 +100,8 @@ command_config(int argc, char **argv)
 	struct config config;
 	int status;
 
-	if (command_line_read(argc, argv, "test", help, &options, &status))
+	if (command_line_read(argc, argv, "test", false, help, &options,
+		&status))
 		return status;
 	if (config_read(options.path, &config, why) != 0) {
 		log_err("%s", why);

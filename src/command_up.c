@@ -13,8 +13,8 @@
 #include "up.h"
 
 static const char help[] =
-    "usage: culvert up [-f FILE] [-qv] NAME...\n"
-    "       culvert up [-f FILE] [-qv] --all\n"
+    "usage: culvert up [-f FILE] [-qv] [--background] NAME...\n"
+    "       culvert up [-f FILE] [-qv] [--background] --all\n"
     "\n"
     "Starts these tunnels of the configuration file, or all, in one process that runs\n"
     "until a signal ends it.\n"
@@ -22,6 +22,8 @@ static const char help[] =
     "  -f FILE           read this one; else ~/.config/culvert/culvert.conf, or, if\n"
     "                    there is none, /etc/culvert/culvert.conf\n"
     "      --all         all of its tunnels\n"
+    "      --background  go to the background when each destination is connected, or\n"
+    "                    could not be reached at first and is retried\n"
     "  -q                print only errors\n"
     "  -v                print more; -vv: the FTP commands and replies as well; -vvv:\n"
     "                    also what ssh -v prints; -vvvv: ssh -vv, and so on\n"
@@ -60,6 +62,7 @@ static bool
 apply_line(const struct command_line *line, struct config *config)
 {
 	config->process.quiet |= line->quiet > 0;
+	config->process.background = line->background > 0;
 	if (!add_verbose(&config->process, line->verbose))
 		return false;
 	for (size_t i = 0; i < config->n_tunnels; i++)
@@ -299,7 +302,7 @@ command_up(int argc, char **argv)
 	char why[SETTINGS_WHY_MAX];
 	int status = EXIT_FAILED;
 
-	if (command_line_read(argc, argv, "all", help, &line, &status))
+	if (command_line_read(argc, argv, "all", true, help, &line, &status))
 		return status;
 	if ((line.flag > 0) == (line.n_names > 0))
 		return command_misused(argv[0],

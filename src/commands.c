@@ -99,14 +99,16 @@ command_read(int argc, char **argv, const struct command_word *words,
 }
 
 bool
-command_line_read(int argc, char **argv, const char *flag, const char *help,
-    struct command_line *ret, int *ret_status)
+command_line_read(int argc, char **argv, const char *flag, bool background,
+    const char *help, struct command_line *ret, int *ret_status)
 {
 	const struct command_word words[] = {
 		{ "file", 'f', .value = &ret->path },
 		{ flag, COMMAND_LONG, .count = &ret->flag },
 		{ NULL, 'q', .count = &ret->quiet },
 		{ NULL, 'v', .count = &ret->verbose },
+		{ background ? "background" : NULL, COMMAND_LONG + 1,
+		    .count = &ret->background },
 		{ .letter = 0 },
 	};
 	int first;

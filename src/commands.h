@@ -34,8 +34,9 @@ bool command_read(int argc, char **argv, const struct command_word *words,
 /* What culvert up and culvert config take. */
 struct command_line {
 	const char *path; /* -f: the configuration file, or else the default */
-	unsigned flag;	  /* the one that is the command's own */
-	unsigned verbose; /* how often -v was given */
+	unsigned background; /* only culvert up takes it */
+	unsigned flag;	     /* the one that is the command's own */
+	unsigned verbose;    /* how often -v was given */
 	unsigned quiet;
 	char **names; /* of tunnels */
 	int n_names;
@@ -43,10 +44,11 @@ struct command_line {
 };
 
 /*
- * Reads it: -f, -q, -v, --help, one more flag and names.  help is printed when
- * it is asked for.  Returns true with *ret_status when that is all.
+ * Reads it: -f, -q, -v, --help, one more flag, --background where background is
+ * true, and names.  help is printed when it is asked for.  Returns true with
+ * *ret_status when that is all.
  */
-bool command_line_read(int argc, char **argv, const char *flag,
+bool command_line_read(int argc, char **argv, const char *flag, bool background,
     const char *help, struct command_line *ret, int *ret_status);
 
 /* Says what is wrong, and where help is; returns EXIT_USAGE. */

@@ -95,6 +95,10 @@ bool destination_end_session(struct destination *destination,
 /* Does its SSH connection stand? */
 bool destination_is_up(const struct destination *destination);
 
+/* Do all its listeners listen?  Also true where what is missing is retried: the
+ * first attempt to connect has failed, or the SSH server has refused a -R. */
+bool destination_is_settled(const struct destination *destination);
+
 /* May more be added?  Not when no ssh of it will run again. */
 bool destination_is_usable(const struct destination *destination);
 

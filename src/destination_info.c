@@ -93,3 +93,24 @@ destination_pass_on(const struct listener *listener)
 				pass_on_to(listener->tunnel, from->plan.name,
 				    entry);
 }
+
+bool
+destination_is_settled(const struct destination *destination)
+{
+	const struct reconnect *reconnect = destination->reconnect;
+	const struct entry *entry;
+
+	if (destination->ended ||
+	    (destination->app->named && !reconnect_is_up(reconnect) &&
+		reconnect_why(reconnect)[0] != '\0'))
+		return true;
+	TAILQ_FOREACH (entry, &destination->entries, link)
+		for (size_t i = 0; i < entry->n_listeners; i++) {
+			const struct listener *listener = &entry->listeners[i];
+
+			if (!listener->listening && !entry->leaving &&
+			    !tunnel_is_retrying(listener->tunnel))
+				return false;
+		}
+	return true;
+}

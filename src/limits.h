@@ -310,6 +310,10 @@
 /* ... and whether the last session has ended is looked at so often. */
 #define LIMIT_DRAIN_LOOK_MS 100
 
+/* How often culvert -f looks whether all listeners listen.  Short, since the
+ * user waits for it. */
+#define LIMIT_BACKGROUND_LOOK_MS 20
+
 /* A second connection to a far listener so soon after a reply of the server may
  * be the one that the server has made before it. */
 #define LIMIT_SECOND_MS 2000

@@ -6,7 +6,7 @@
 #
 # shellcheck disable=SC2207,SC2016  # the customs of bash-completion
 
-_culvert_flags='-4 -6 -h -q -v --allow-tls --any-user --batch --help
+_culvert_flags='-4 -6 -f -h -q -v --allow-tls --any-user --background --batch --help
     --no-cipher-order --no-confine --no-session --on-demand --prefetch
     --read-only --version'
 _culvert_valued='-F -J -L -R -c -i -l -o -p --allow --allow-path

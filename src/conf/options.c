@@ -225,8 +225,13 @@ options_read(int argc, char **argv, const struct options_more *more,
 enum options_result
 options_parse(int argc, char **argv, struct options *ret)
 {
-	static const struct options_more none = { .own = NULL };
-	enum options_result result = options_read(argc, argv, &none, ret);
+	const struct options_own own[] = {
+		{ .name = "f", .flag = &ret->background },
+		{ .name = "background", .flag = &ret->background },
+		{ .name = NULL },
+	};
+	const struct options_more more = { .own = own };
+	enum options_result result = options_read(argc, argv, &more, ret);
 
 	if (result == OPTIONS_RUN &&
 	    (options_check_destination(ret->destination, ret->why,

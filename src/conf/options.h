@@ -55,6 +55,7 @@ struct options {
 	const char **ssh_arguments; /* handed to it unchanged; heap, the */
 	size_t n_ssh_arguments;	    /* texts point into argv */
 	bool batch;
+	bool background; /* only the command line can say so */
 	bool quiet;
 	unsigned verbose; /* how often -v was given */
 	bool pass_foreign_port;

@@ -12,6 +12,7 @@ static const char *const summary[] = {
 	")\n"
 	"  -R port:host:hostport  the SSH server listens, for an FTP server on this side\n"
 	"  -F -i -J -l -p -o      as in ssh(1)\n"
+	"  -f                     go to the background when it is connected\n"
 	"  -q, -v, -vv            print errors only; more; the FTP commands as well\n"
 	"culvert check destination tests whether FTP transfers will work.\n"
 	"More: culvert --help, culvert up --help and so on, man culvert\n",
@@ -39,6 +40,8 @@ static const char *const help[] = {
 	"  -R [ftp/][bind_address:]port:host:hostport\n"
 	"                    the other way round: the SSH server listens, for that FTP\n"
 	"                    server as this host sees it; repeatable, also beside -L\n"
+	"  -f, --background  go to the background as soon as the SSH connection and all\n"
+	"                    listeners are ready; questions come before, as of ssh -f\n"
 	"  -F -i -J -l -p -o -c -4 -6\n"
 	"                    as in ssh(1), handed to it; ~/.ssh/config counts\n"
 	"      --ssh PROGRAM use this ssh\n"

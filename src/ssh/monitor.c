@@ -335,6 +335,14 @@ monitor_open_log(struct monitor *monitor, monitor_log_cb *done, void *ctx)
 }
 
 int
+monitor_leave_terminal(struct monitor *monitor)
+{
+	struct monitor_request request = { .type = MONITOR_LEAVE_TERMINAL };
+
+	return monitor_send(monitor, &request, -1);
+}
+
+int
 monitor_use(struct monitor *monitor, size_t to, const char *name)
 {
 	struct monitor_request request = {

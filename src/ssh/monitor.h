@@ -63,6 +63,10 @@ struct monitor_options {
 	size_t n;
 
 	const struct monitor_source *source; /* or NULL */
+	/* ssh keeps the terminal, to ask on, but not its signals:
+	 * monitor_leave_terminal() is to come. */
+	bool leaves_terminal;
+
 	const char *log;    /* a file that it opens to append to; or NULL */
 	const char *remove; /* a Unix socket that it removes in the end, if
 			     * nobody listens there; or NULL */
@@ -141,6 +145,14 @@ int monitor_read(struct monitor *monitor, monitor_read_cb *done, void *ctx);
 /* Destination number to, below LIMIT_DESTINATIONS, is from now on what the
  * source has under that name; nothing runs for it.  0 or a negative errno. */
 int monitor_use(struct monitor *monitor, size_t to, const char *name);
+
+/*
+ * The monitor leaves the terminal for a session of its own.  What it starts
+ * from then on has no terminal, and asks nobody (BatchMode).  An ssh that is
+ * running stays in the session of the terminal, but no signal of that reaches
+ * it.  0 or a negative errno.
+ */
+int monitor_leave_terminal(struct monitor *monitor);
 
 /* SIGTERM or SIGKILL to that process; to all of its session, if it leads one.
  * One that has ended is left alone. */

@@ -54,11 +54,16 @@ struct monitor_state {
 	char directory[PRIVDIR_MAX]; /* to be removed, or empty */
 	int signal_fd;
 	sigset_t ignored; /* from the start, and so by ssh */
+	bool left_terminal;
 	struct monitor_child children[MONITOR_PROCESSES_MAX];
 };
 
 static const int monitor_ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT,
 	SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ, SIGTTOU };
+
+/* That a terminal sends to its foreground jobs.  A script has no jobs of its
+ * own: a ^C that is for its next command would end an ssh in the background. */
+static const int terminal_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTSTP };
 
 /* ---- in the new process, up to its exec ---- */
 
@@ -406,11 +411,22 @@ monitor_use_request(struct monitor_state *monitor,
 		    strerror(errno));
 	link.to = to;
 	link.directory = monitor->directories[to];
+	link.batch |= monitor->left_terminal;
 	free(monitor->texts[to]);
 	monitor->texts[to] = texts;
 	monitor->first[to] = link;
 	if (to == monitor->n)
 		monitor->n++;
+}
+
+/* ssh without a terminal must not ask by a window either. */
+static void
+monitor_leave_request(struct monitor_state *monitor)
+{
+	monitor->left_terminal = true;
+	for (size_t i = 0; i < monitor->n; i++)
+		monitor->first[i].batch = true;
+	setsid();
 }
 
 static void
@@ -458,6 +474,9 @@ monitor_request(struct monitor_state *monitor)
 	case MONITOR_OPEN_LOG:
 		monitor_log_request(monitor);
 		break;
+	case MONITOR_LEAVE_TERMINAL:
+		monitor_leave_request(monitor);
+		break;
 	default:
 		monitor_refuse(monitor, "something that there is not");
 	}
@@ -466,11 +485,15 @@ monitor_request(struct monitor_state *monitor)
 /* ---- its start ---- */
 
 static void
-monitor_settle(struct monitor_state *monitor, int fd)
+monitor_settle(struct monitor_state *monitor, int fd, bool leaves_terminal)
 {
 	sigset_t set;
 
 	process_ignored_jobs(&monitor->ignored);
+	for (size_t i = 0; leaves_terminal &&
+	     i < sizeof(terminal_signals) / sizeof(terminal_signals[0]);
+	     i++)
+		sigaddset(&monitor->ignored, terminal_signals[i]);
 	for (size_t i = 0;
 	     i < sizeof(monitor_ignored) / sizeof(monitor_ignored[0]); i++)
 		signal(monitor_ignored[i], SIG_IGN);
@@ -553,7 +576,7 @@ monitor_main(int fd, const struct monitor_options *options)
 	monitor.source = options->source;
 	monitor.log = options->log;
 	monitor.remove = options->remove;
-	monitor_settle(&monitor, fd);
+	monitor_settle(&monitor, fd, options->leaves_terminal);
 	title_set(MONITOR_NAME);
 	hello = monitor_prepare(&monitor, options->user, &log);
 	fds_send(MONITOR_FD, &hello, sizeof(hello), log);

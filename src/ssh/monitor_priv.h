@@ -28,6 +28,7 @@ enum monitor_request_type {
 	MONITOR_READ,
 	MONITOR_USE,
 	MONITOR_OPEN_LOG,
+	MONITOR_LEAVE_TERMINAL,
 };
 
 struct monitor_request {

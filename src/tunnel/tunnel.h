@@ -122,6 +122,9 @@ void tunnel_drain(struct tunnel *tunnel, const char *why);
 /* Has it a session, or a client that waits for the link? */
 bool tunnel_has_sessions(const struct tunnel *tunnel);
 
+/* Has the SSH server refused to listen, so that it is asked again and again? */
+bool tunnel_is_retrying(const struct tunnel *tunnel);
+
 /* Takes nobody any more, and ends the sessions with 421 and why. */
 void tunnel_stop(struct tunnel *tunnel, const char *why);
 

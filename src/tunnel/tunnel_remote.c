@@ -215,6 +215,12 @@ tunnel_remote_down(struct tunnel *tunnel)
 	tunnel->far = NULL;
 }
 
+bool
+tunnel_is_retrying(const struct tunnel *tunnel)
+{
+	return tunnel->told;
+}
+
 void
 tunnel_remote_close(struct tunnel *tunnel)
 {

@@ -26,14 +26,20 @@ def run(home, *argv, **env):
 
     Without a terminal, so that nobody can be asked anything.
     """
+    status, said = run_and_keep(home, *argv, **env)
+    assert not [name for name in os.listdir(home)
+                if name.startswith("culvert.")], "a private directory is left"
+    return status, said
+
+
+def run_and_keep(home, *argv, **env):
+    """The same, of one that leaves something running."""
     done = subprocess.run(
         [culvert.PROGRAM, *argv], stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=FAILSAFE, env=environment(home, **env),
         start_new_session=True)
     assert not culvert.SANITIZER.search(done.stdout), done.stdout
-    assert not [name for name in os.listdir(home)
-                if name.startswith("culvert.")], "a private directory is left"
     return done.returncode, done.stdout
 
 

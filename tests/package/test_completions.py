@@ -132,8 +132,8 @@ def test_help_is_understood():
     assert WORDS["--retry"] == {"forever", "never"}
     assert WORDS["--server-mode"] == {"same", "passive", "active"}
     assert len(WORDS) >= 5
-    assert options_of(read_help("up")) == {"-f", "--all", "-q", "-v",
-                                           "--help"}
+    assert options_of(read_help("up")) == {"-f", "--all", "--background", "-q",
+                                           "-v", "--help"}
 
 
 def test_options(complete):
@@ -181,7 +181,7 @@ def test_names_of_a_file(complete):
 
 
 @pytest.mark.parametrize("words", [["-F"], ["-i"], ["--transfer-log"],
-                                   ["up", "-f"], ["config", "-f"],
+                                   ["up", "-f"], ["config", "-f"], ["check", "-f"],
                                    ["stop", "-S"], ["status", "-S"]],
                          ids=" ".join)
 def test_files(complete, words):

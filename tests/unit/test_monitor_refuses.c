@@ -143,7 +143,7 @@ test_refused(void **state)
 		bad[i] = a_start(2);
 	bad[n++].type = 0;
 	bad[n++].type = MONITOR_USE;
-	bad[n++].type = MONITOR_OPEN_LOG + 1;
+	bad[n++].type = MONITOR_LEAVE_TERMINAL + 1;
 	bad[n++].number = 0;
 	bad[n++].number = 1; /* it runs */
 	bad[n++].kind = CMDLINE_OWN + 1;

@@ -1,0 +1,214 @@
+/*
+ * Going to the background.
+ */
+#include "base/foreground.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/process.h"
+
+/* What ends the foreground process; the child ends first. */
+static const int ending_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+
+struct foreground {
+	pid_t child;
+	int ready;    /* a byte: the child is ready; an end: it has ended */
+	int errors;   /* the child's standard error, or -1 */
+	int signals;  /* a signalfd */
+	int ended_by; /* the signal that came, or 0 */
+};
+
+static sigset_t
+ending_set(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0;
+	     i < sizeof(ending_signals) / sizeof(ending_signals[0]); i++)
+		if (!process_ignores(ending_signals[i]))
+			sigaddset(&set, ending_signals[i]);
+	return set;
+}
+
+/* ---- the foreground process ---- */
+
+/* Prints what has come.  False: nothing more can come. */
+static bool
+pass_errors(const struct foreground *foreground)
+{
+	char bytes[4096];
+	ssize_t n, done;
+
+	n = read(foreground->errors, bytes, sizeof(bytes));
+	if (n <= 0)
+		return n < 0 && errno == EINTR;
+	for (ssize_t at = 0; at < n; at += done) {
+		done = write(STDERR_FILENO, bytes + at, (size_t)(n - at));
+		if (done < 0 && errno != EINTR)
+			break; /* nobody reads it */
+		if (done < 0)
+			done = 0;
+	}
+	return true;
+}
+
+/* The child stops at once, and ends; then we do. */
+static void
+take_signal(struct foreground *foreground)
+{
+	struct signalfd_siginfo info;
+
+	if (read(foreground->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	foreground->ended_by = (int)info.ssi_signo;
+	kill(foreground->child, SIGINT);
+}
+
+/* Until the child is ready (true) or has ended. */
+static bool
+wait_ready(struct foreground *foreground)
+{
+	struct pollfd fds[] = {
+		{ .fd = foreground->ready, .events = POLLIN },
+		{ .fd = foreground->errors, .events = POLLIN },
+		{ .fd = foreground->signals, .events = POLLIN },
+	};
+	char byte;
+	ssize_t n;
+
+	for (;;) {
+		if (poll(fds, 3, -1) < 0)
+			continue; /* EINTR: it was stopped, and goes on */
+		if (fds[2].revents != 0)
+			take_signal(foreground);
+		if (fds[1].revents != 0 && !pass_errors(foreground))
+			fds[1].fd = -1;
+		if (fds[0].revents == 0)
+			continue;
+		n = read(foreground->ready, &byte, 1);
+		if (n >= 0 || errno != EINTR)
+			return n == 1;
+	}
+}
+
+/* What the child has written before it was ready, or had ended. */
+static void
+pass_rest(const struct foreground *foreground)
+{
+	struct pollfd fd = { .fd = foreground->errors, .events = POLLIN };
+
+	while (poll(&fd, 1, 0) == 1 && pass_errors(foreground))
+		;
+}
+
+static void
+end_by_signal(int signum)
+{
+	sigset_t set;
+
+	signal(signum, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, signum);
+	raise(signum);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* Returns the exit status. */
+static int
+run_foreground(struct foreground *foreground)
+{
+	bool ready;
+	int status;
+
+	/* Where nobody reads our standard error, the child goes on. */
+	signal(SIGPIPE, SIG_IGN);
+	ready = wait_ready(foreground);
+	pass_rest(foreground);
+	if (ready)
+		return EXIT_SUCCESS;
+	while (waitpid(foreground->child, &status, 0) < 0)
+		if (errno != EINTR)
+			return EXIT_FAILURE;
+	if (foreground->ended_by != 0)
+		end_by_signal(foreground->ended_by);
+	if (WIFSIGNALED(status))
+		log_err("the process that was to go to the background was "
+			"ended by signal %d (%s)",
+		    WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else if (WEXITSTATUS(status) == 0)
+		log_err("culvert was stopped before it could go to the "
+			"background");
+	return WIFEXITED(status) && WEXITSTATUS(status) != 0 ?
+	    WEXITSTATUS(status) :
+	    EXIT_FAILURE;
+}
+
+/* ---- the child ---- */
+
+static void
+run_child(int errors)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	if (errors >= 0)
+		dup2(errors, STDERR_FILENO);
+	cleanup_fd(&errors);
+	cleanup_fd(&null);
+}
+
+/* ---- the fork ---- */
+
+bool
+foreground_fork(bool keep_errors, int *ret_fd, int *ret_status)
+{
+	int ready[2], errors[2] = { -1, -1 };
+	struct foreground foreground = { .child = -1 };
+	sigset_t set = ending_set(), old;
+
+	/* None may come while there is nobody to pass it on to. */
+	sigprocmask(SIG_BLOCK, &set, &old);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ready) == 0 &&
+	    (keep_errors || pipe2(errors, O_CLOEXEC) == 0) &&
+	    (foreground.signals = signalfd(-1, &set, SFD_CLOEXEC)) >= 0)
+		foreground.child = fork();
+	if (foreground.child < 0) {
+		log_err("cannot go to the background: %s", strerror(errno));
+		*ret_status = EXIT_FAILURE;
+		return false; /* and the process ends */
+	}
+	/* Each closes the ends that are not its own: only so it sees the end of
+	 * the other one. */
+	close(ready[foreground.child == 0 ? 0 : 1]);
+	cleanup_fd(&errors[foreground.child == 0 ? 0 : 1]);
+	if (foreground.child == 0) {
+		close(foreground.signals);
+		sigprocmask(SIG_SETMASK, &old, NULL);
+		run_child(errors[1]);
+		*ret_fd = ready[1];
+		return true;
+	}
+	foreground.ready = ready[0];
+	foreground.errors = errors[0];
+	*ret_status = run_foreground(&foreground);
+	return false;
+}
+
+void
+foreground_release(int fd)
+{
+	send(fd, "", 1, MSG_NOSIGNAL);
+}

@@ -90,3 +90,10 @@ stream_alive(const struct stream *stream)
 {
 	return stream->ops->alive(stream);
 }
+
+bool
+stream_end_is_proven(const struct stream *stream)
+{
+	return stream->ops->end_is_proven == NULL ||
+	    stream->ops->end_is_proven(stream);
+}

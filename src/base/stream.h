@@ -40,7 +40,8 @@ struct stream_handler {
 	 */
 	void (*data)(void *ctx, const struct iovec *pieces, size_t n);
 
-	/* The peer has ended its direction cleanly, after its last byte. */
+	/* The peer has ended its direction cleanly, after its last byte; see
+	 * also stream_end_is_proven(). */
 	void (*eof)(void *ctx);
 
 	/*
@@ -55,6 +56,8 @@ struct stream_handler {
 	 * whoever refused (sshd's own, for a channel), valid during the call.
 	 * The owner must still call stream_close().  No other callback
 	 * follows.  It is not called for a clean end of both directions.
+	 * -ESHUTDOWN: after eof(), the peer has closed the connection; nothing
+	 * of ours was unsent, but we had not ended our direction.
 	 */
 	void (*closed)(void *ctx, int err, const char *why);
 };
@@ -70,6 +73,7 @@ struct stream_ops {
 	size_t (*queued)(const struct stream *);
 	size_t (*undelivered)(const struct stream *);
 	bool (*alive)(const struct stream *);
+	bool (*end_is_proven)(const struct stream *); /* NULL: always */
 };
 
 /* Embedded first in net's and ssh's own structs. */
@@ -144,5 +148,13 @@ size_t stream_undelivered(const struct stream *stream);
  * before may still be read.  Two clean ends are no death.
  */
 bool stream_alive(const struct stream *stream);
+
+/*
+ * After eof(), or in it.  False: the peer has closed the connection without
+ * saying that this was the end of its bytes, as some SSH servers always do (RFC
+ * 4254 section 5.3: CLOSE without EOF).  It may be the end, or a failure there:
+ * the owner must decide by what else it knows.
+ */
+bool stream_end_is_proven(const struct stream *stream);
 
 #endif

@@ -80,8 +80,8 @@ nagle_begin(struct check *check)
 	    0);
 	err = cmdline_path(check->directory, path);
 	if (err == 0)
-		err = nodelay_new(&check->loop, path, on_session, check,
-		    &check->nodelay);
+		err = nodelay_new(&check->loop, path, &check->sends_eof,
+		    on_session, check, &check->nodelay);
 	if (err != 0)
 		tell_nagle(check, strerror(-err));
 }

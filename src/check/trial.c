@@ -198,6 +198,12 @@ on_closed(void *ctx, int err, const char *why)
 {
 	struct trial *trial = ctx;
 
+	/* The end has been seen, and a listing needs no more. */
+	if (err == -ESHUTDOWN) {
+		stream_close(trial->data);
+		trial->data = NULL;
+		return;
+	}
 	if (trial->stands)
 		finish_why(trial, TRIAL_CUT, why);
 	else

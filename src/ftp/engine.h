@@ -180,7 +180,7 @@ struct engine_report {
 			   * had it; -1: unknown */
 	uint64_t offset;  /* where it begins (REST) */
 	char type;	  /* of the representation: 'A', 'I', 'E' or 'L' */
-	bool framed;	  /* its bytes are not the file's alone (MODE B or C) */
+	bool framed; /* its bytes are not the file's alone (MODE is not S) */
 	struct engine_way client, server;
 	enum engine_outcome outcome;
 	uint64_t bytes;	      /* relayed in the transfer's direction */
@@ -242,6 +242,12 @@ struct engine_data_event {
 	bool passing; /* NO_LISTENER, LOST: for a reason that may pass */
 	bool recent;  /* SECOND */
 	bool assumed; /* DELIVERED: not known */
+	/* EOF: the SSH server has closed the connection without saying that
+	 * this is the end (stream_end_is_proven()). */
+	bool end_unproven;
+	/* LOST: after EOF that peer has closed the connection, and nothing that
+	 * was sent to it was unsent. */
+	bool ended;
 	/* Always set: bytes relayed so far, and those of to_server that are
 	 * still with us. */
 	uint64_t to_client, to_server, unsent;

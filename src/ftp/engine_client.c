@@ -300,9 +300,11 @@ take_mode(struct engine *engine, const struct command *command,
 {
 	struct pending *pending = pass_command(engine, command, line, len);
 
-	if (pending != NULL)
-		pending->mode_block = command_arg_is(command, line, "B") ||
-		    command_arg_is(command, line, "C");
+	if (pending == NULL)
+		return;
+	pending->mode_block = command_arg_is(command, line, "B") ||
+	    command_arg_is(command, line, "C");
+	pending->framed = !command_arg_is(command, line, "S");
 }
 
 static void

@@ -319,7 +319,7 @@ data_server_gone(struct engine *engine, const char *why)
 		return;
 	if (transfer != NULL && data_end_is_told(engine, transfer))
 		return;
-	if (data->eof[ENGINE_SERVER] &&
+	if (data->eof[ENGINE_SERVER] && !data->end_unproven &&
 	    (transfer == NULL || !pending_is_upload(transfer)))
 		return;
 	data_set_cut(data, why);

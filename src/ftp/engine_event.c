@@ -102,24 +102,6 @@ upload_eof(struct engine *engine, struct data *data)
 }
 
 static void
-on_eof(struct engine *engine, struct data *data,
-    const struct engine_data_event *event)
-{
-	const struct pending *transfer = data_transfer(engine, data);
-
-	data->eof[event->peer] = true;
-	if (event->peer == ENGINE_SERVER) {
-		if (transfer == NULL)
-			ahead_not_kept(engine, data);
-		if (!data->cut)
-			data_shut(engine, data, ENGINE_CLIENT);
-	} else if (data->state == DATA_ENDING)
-		data_close(engine, data);
-	else
-		upload_eof(engine, data);
-}
-
-static void
 lost_client(struct engine *engine, struct data *data, const char *why)
 {
 	struct pending *transfer = data_transfer(engine, data);
@@ -175,13 +157,72 @@ lost_server(struct engine *engine, struct data *data, const char *why)
 		data_close(engine, data);
 }
 
+/*
+ * An end of the server's that is not proven.  An upload that we have ended is
+ * over with it.  A download waits for the server's word: data_settle_end().
+ * All else has been closed before its end.
+ */
+static void
+unproven_eof(struct engine *engine, struct data *data)
+{
+	const struct pending *transfer = data_transfer(engine, data);
+	bool upload = transfer != NULL && pending_is_upload(transfer);
+
+	if (transfer == NULL || (upload && !data->shut[ENGINE_SERVER])) {
+		lost_server(engine, data,
+		    "the SSH server closed the data connection before its end");
+		return;
+	}
+	data->eof[ENGINE_SERVER] = true;
+	if (upload || data->shut[ENGINE_CLIENT])
+		return;
+	data->end_unproven = true;
+	hold_watch_quiet(engine, data);
+}
+
+static void
+on_eof(struct engine *engine, struct data *data,
+    const struct engine_data_event *event)
+{
+	const struct pending *transfer = data_transfer(engine, data);
+
+	if (event->peer == ENGINE_SERVER && event->end_unproven && !data->cut) {
+		unproven_eof(engine, data);
+		return;
+	}
+	data->eof[event->peer] = true;
+	if (event->peer == ENGINE_SERVER) {
+		if (transfer == NULL)
+			ahead_not_kept(engine, data);
+		if (!data->cut)
+			data_shut(engine, data, ENGINE_CLIENT);
+	} else if (data->state == DATA_ENDING)
+		data_close(engine, data);
+	else
+		upload_eof(engine, data);
+}
+
+/* It has ended, and closed the connection behind that: only who has something
+ * to send to it has lost something. */
+static bool
+may_end(struct engine *engine, const struct data *data,
+    const struct engine_data_event *event)
+{
+	const struct pending *transfer = data_transfer(engine, data);
+
+	return event->ended && event->peer == ENGINE_CLIENT &&
+	    transfer != NULL && pending_is_upload(transfer);
+}
+
 static void
 on_lost(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
 	if (data->lost[event->peer])
 		return;
-	if (event->peer == ENGINE_CLIENT)
+	if (may_end(engine, data, event))
+		data->lost[event->peer] = true;
+	else if (event->peer == ENGINE_CLIENT)
 		lost_client(engine, data, event->why);
 	else if (data->unproven)
 		fail_unproven(data, event->why, event->passing);
@@ -351,7 +392,7 @@ static void
 on_quiet(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	const struct pending *transfer = data_transfer(engine, data);
+	struct pending *transfer = data_transfer(engine, data);
 
 	(void)event;
 	if (!data->quiet_watch)
@@ -360,6 +401,9 @@ on_quiet(struct engine *engine, struct data *data,
 	if (!data->up[ENGINE_SERVER]) {
 		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
 		lost_server(engine, data, NO_ANSWER);
+	} else if (data->end_unproven && !data->cut && transfer != NULL) {
+		data_attach(engine, transfer);
+		data_settle_quiet(engine, transfer);
 	} else if (!data->eof[ENGINE_SERVER]) {
 		/* The client has all that came, and no end comes: a server
 		 * that keeps its connection, or a link that stands still with

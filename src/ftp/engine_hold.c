@@ -55,8 +55,8 @@ hold_dial(struct engine *engine, struct data *data)
 	data_set_timer(engine, data, WAIT_DIAL, LIMIT_HOLD_DIAL_MS);
 }
 
-static void
-watch_quiet(struct engine *engine, struct data *data)
+void
+hold_watch_quiet(struct engine *engine, struct data *data)
 {
 	struct engine_action *action;
 
@@ -86,7 +86,7 @@ hold_until_delivered(struct engine *engine, struct data *data)
 		data_act(engine, data, ENGINE_DATA_START, ENGINE_SERVER);
 		data_set_timer(engine, data, WAIT_ABORT, LIMIT_ABORT_MS);
 	}
-	watch_quiet(engine, data);
+	hold_watch_quiet(engine, data);
 	return true;
 }
 
@@ -102,7 +102,7 @@ hold_until_ended(struct engine *engine, struct data *data)
 	if (!engine->config.upload_apart || !data->up[ENGINE_SERVER] ||
 	    !data->shut[ENGINE_SERVER] || data->eof[ENGINE_SERVER])
 		return false;
-	watch_quiet(engine, data);
+	hold_watch_quiet(engine, data);
 	return true;
 }
 
@@ -131,6 +131,52 @@ data_holds_reply(struct engine *engine, struct pending *transfer, unsigned code)
 	return hold_until_delivered(engine, data);
 }
 
+/* ---- an end that is not proven ---- */
+
+/*
+ * The SSH server has closed the server's end of a download, and never says
+ * whether that was the server's own end (RFC 4254 section 5.3: EOF before CLOSE
+ * is not required).  The final reply of the server decides, which is alive
+ * then, as the link is; and what is known of the size must agree.  The server
+ * does not wait for the client's end: its own data connection is closed.
+ */
+void
+data_settle_end(struct engine *engine, struct pending *transfer, unsigned code)
+{
+	struct data *data = transfer->data;
+
+	if (data == NULL || !data->end_unproven || code < 200)
+		return;
+	data->end_unproven = false;
+	if (code < 300 && report_size(engine, transfer) != SIZE_SHORT) {
+		data_shut(engine, data, ENGINE_CLIENT);
+		return;
+	}
+	if (data->aborting)
+		return;
+	data_set_cut(data,
+	    code < 300 ?
+		"the SSH server closed the data connection before its end" :
+		"the server called it off");
+	data_reset_client(engine, data);
+}
+
+void
+data_settle_quiet(struct engine *engine, struct pending *transfer)
+{
+	struct data *data = transfer->data;
+
+	data->end_unproven = false;
+	if (report_size(engine, transfer) == SIZE_WHOLE) {
+		data_shut(engine, data, ENGINE_CLIENT);
+		return;
+	}
+	data_set_cut(data,
+	    "the SSH server closed the data connection, and the server does "
+	    "not say whether that was the end");
+	data_reset_client(engine, data);
+}
+
 /* ---- the end of a transfer ---- */
 
 uint64_t
@@ -156,6 +202,7 @@ keep(struct engine *engine, struct data *data)
 	data->ahead = false;
 	data->expired = false;
 	data->quiet_watch = false;
+	data->end_unproven = false;
 	data->before[ENGINE_CLIENT] = data->bytes[ENGINE_CLIENT];
 	data->before[ENGINE_SERVER] = data->bytes[ENGINE_SERVER];
 	if (engine->next == NULL)

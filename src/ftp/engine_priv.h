@@ -114,17 +114,18 @@ struct data {
 	bool dialled;	/* DATA_DIAL was said */
 	bool up[2];	/* each end has stood */
 	bool eof[2];	/* that peer has ended cleanly */
-	bool shut[2];	/* we have ended toward that peer */
-	bool lost[2];	/* that peer's end is dead, or was dropped */
-	bool delivered; /* the client has all */
-	bool expired;	/* a held reply has waited long enough */
-	bool aborting;	/* the client sent ABOR */
-	bool cutting;	/* its client died in an upload: our ABOR */
-	bool cut;	/* never let a 2xx pass */
-	bool probing;	/* its client was probed once */
-	bool probed;	/* ... and was seen to live */
-	bool resumed;	/* aborting, but the server had sent all */
-	bool ahead;	/* asked for ahead of the client, and not used yet */
+	bool end_unproven; /* eof of the server, in a download, may be none */
+	bool shut[2];	   /* we have ended toward that peer */
+	bool lost[2];	   /* that peer's end is dead, or was dropped */
+	bool delivered;	   /* the client has all */
+	bool expired;	   /* a held reply has waited long enough */
+	bool aborting;	   /* the client sent ABOR */
+	bool cutting;	   /* its client died in an upload: our ABOR */
+	bool cut;	   /* never let a 2xx pass */
+	bool probing;	   /* its client was probed once */
+	bool probed;	   /* ... and was seen to live */
+	bool resumed;	   /* aborting, but the server had sent all */
+	bool ahead;	   /* asked for ahead of the client, and not used yet */
 	bool quiet_watch;
 	char unknown[100];  /* WAIT_UNKNOWN: why it was not taken */
 	uint64_t bytes[2];  /* relayed toward that peer */
@@ -154,6 +155,7 @@ struct pending {
 	bool unknown;	   /* nobody can tell how it is answered */
 	bool heeded;	   /* OURS, ABOR: it has ended the transfer */
 	bool mode_block;   /* MODE B or C */
+	bool framed;	   /* any MODE but S */
 	bool waits;	   /* not with the server: for a listener, or for an
 			    * ask of ours */
 	bool fresh;	   /* sent within a reply of several lines, by a client
@@ -284,6 +286,7 @@ struct engine {
 	int64_t size;	 /* of it */
 	bool epsv_all;
 	bool mode_block;
+	bool framed;	  /* the MODE is none in which bytes are the file's */
 	bool tls_pending; /* AUTH sent on: commands wait for its reply */
 	bool opaque;
 	bool server_shut;  /* the client's half-close was passed on */
@@ -494,6 +497,14 @@ void report_forget(struct engine *engine);
 void report_begin(struct engine *engine, const struct pending *transfer);
 void report_end(struct engine *engine, const struct pending *transfer,
     struct data *data, unsigned server_code, unsigned client_code);
+/* Has a download relayed as many bytes as the server has said it has? */
+enum report_size {
+	SIZE_UNKNOWN,
+	SIZE_SHORT, /* fewer */
+	SIZE_WHOLE,
+};
+enum report_size report_size(const struct engine *engine,
+    const struct pending *transfer);
 
 /* engine_owner.c: somebody has logged in, or nobody can tell. */
 void owner_login(struct engine *engine);
@@ -607,8 +618,16 @@ bool data_holds_reply(struct engine *engine, struct pending *transfer,
 /* A transfer whose client is to be dialled: waits for its first reply, for a
  * while.  False: nothing done. */
 bool hold_step(struct engine *engine);
+/* ENGINE_DATA_IS_QUIET is to come when nothing moves any more. */
+void hold_watch_quiet(struct engine *engine, struct data *data);
 /* It has waited long enough. */
 void hold_dial(struct engine *engine, struct data *data);
+/* The server's end of a download is not proven, and its final reply has come
+ * with that code: passes the end on, or cuts the transfer. */
+void data_settle_end(struct engine *engine, struct pending *transfer,
+    unsigned code);
+/* The same while no reply comes. */
+void data_settle_quiet(struct engine *engine, struct pending *transfer);
 /* A transfer's final reply has passed. */
 void data_transfer_over(struct engine *engine, struct pending *transfer,
     unsigned server_code, unsigned client_code);

@@ -145,6 +145,60 @@ server_way(const struct data *data)
 	return way;
 }
 
+/* RFC 959 section 3.4: only in stream mode are its bytes those of the file. */
+static bool
+is_framed(const struct engine *engine, const struct data *data)
+{
+	/* A data connection that block mode has kept has others before. */
+	return engine->framed ||
+	    (data != NULL &&
+		(data->before[ENGINE_CLIENT] > 0 ||
+		    data->before[ENGINE_SERVER] > 0));
+}
+
+static int64_t
+size_asked(const struct engine *engine, const struct pending *transfer)
+{
+	if (engine->size_name == NULL || transfer->text == NULL ||
+	    strcmp(engine->size_name, transfer->text) != 0)
+		return -1;
+	return engine->size;
+}
+
+/*
+ * Behind a REST, some first replies have the size of the file and others that
+ * of the rest; the reply to SIZE is never about the rest.  Without a REST the
+ * first reply is the newer of the two.  Of a text only nothing is as long as
+ * the server says.
+ */
+enum report_size
+report_size(const struct engine *engine, const struct pending *transfer)
+{
+	const struct data *data = transfer->data;
+	int64_t first = transfer->size, asked = size_asked(engine, transfer);
+	bool is_text = engine->type != 'I' && engine->type != 'L';
+	uint64_t offset = 0, bytes, size;
+	bool whole;
+
+	if (data == NULL || is_framed(engine, data) ||
+	    (first < 0 && asked < 0) ||
+	    (transfer->rest != NULL &&
+		num_parse_text(transfer->rest, INT64_MAX, &offset) != 0))
+		return SIZE_UNKNOWN;
+	bytes = data_relayed(data, ENGINE_CLIENT);
+	if (first >= 0 && (offset == 0 || asked < 0)) {
+		size = (uint64_t)first;
+		whole = bytes >= size ||
+		    (offset > 0 && bytes > 0 && bytes + offset == size);
+	} else {
+		size = (uint64_t)asked;
+		whole = bytes + offset >= size;
+	}
+	if (is_text && size > 0)
+		return SIZE_UNKNOWN;
+	return whole ? SIZE_WHOLE : SIZE_SHORT;
+}
+
 /* What is known before its end as well. */
 static void
 describe(const struct engine *engine, const struct pending *transfer,
@@ -156,20 +210,14 @@ describe(const struct engine *engine, const struct pending *transfer,
 	ret->upload = pending_is_upload(transfer);
 	ret->size = transfer->size;
 	ret->type = engine->type;
-	if (ret->size < 0 && !ret->upload && engine->size_name != NULL &&
-	    transfer->text != NULL &&
-	    strcmp(engine->size_name, transfer->text) == 0)
-		ret->size = engine->size;
+	if (ret->size < 0 && !ret->upload)
+		ret->size = size_asked(engine, transfer);
 	if (transfer->rest != NULL &&
 	    num_parse_text(transfer->rest, INT64_MAX, &offset) == 0)
 		ret->offset = offset;
-	ret->framed = engine->mode_block;
+	ret->framed = is_framed(engine, data);
 	if (data == NULL)
 		return;
-	/* A data connection that block mode has kept. */
-	ret->framed |=
-	    data_relayed(data, ENGINE_CLIENT) != data->bytes[ENGINE_CLIENT] ||
-	    data_relayed(data, ENGINE_SERVER) != data->bytes[ENGINE_SERVER];
 	ret->client = client_way(data);
 	ret->server = server_way(data);
 }

@@ -14,18 +14,46 @@
 
 /* ---- the beginning of a reply ---- */
 
+/*
+ * Does the server call a transfer good to which it has never connected?  An
+ * upload has not gone anywhere.  Nor has a file, unless it is known to be
+ * empty. But there are servers that do not connect for an empty listing.
+ */
+static bool
+is_baseless(const struct engine *engine, const struct pending *transfer,
+    const struct data *data)
+{
+	if (data->up[ENGINE_SERVER])
+		return false;
+	if (pending_is_upload(transfer))
+		return true;
+	return transfer->verb == VERB_RETR &&
+	    report_size(engine, transfer) != SIZE_WHOLE;
+}
+
 /* The server calls an upload good whose end it has not been told: what the
  * client still sends, or what waits here, would go nowhere. */
+static bool
+is_early(const struct engine *engine, const struct pending *transfer,
+    const struct data *data)
+{
+	return !engine->mode_block && pending_is_upload(transfer) &&
+	    !(data->shut[ENGINE_SERVER] && data->unsent == 0);
+}
+
+/* A good reply that cannot be true. */
 static void
-cut_early(struct engine *engine, const struct pending *transfer,
+cut_untrue(struct engine *engine, const struct pending *transfer,
     struct data *data, unsigned code)
 {
-	if (code < 200 || code >= 300 || data == NULL || data->cut ||
-	    engine->mode_block || !pending_is_upload(transfer) ||
-	    !(data->up[ENGINE_CLIENT] || data->up[ENGINE_SERVER]) ||
-	    (data->shut[ENGINE_SERVER] && data->unsent == 0))
+	if (code < 200 || code >= 300 || data == NULL || data->cut)
 		return;
-	data_set_cut(data, "the server answered before the end");
+	if (is_baseless(engine, transfer, data))
+		data_set_cut(data, "there was no data connection");
+	else if (is_early(engine, transfer, data))
+		data_set_cut(data, "the server answered before the end");
+	else
+		return;
 	data_reset_client(engine, data);
 }
 
@@ -60,6 +88,7 @@ begin_transfer_reply(struct engine *engine, struct pending *transfer,
 		retry_begin(engine, transfer, line, len);
 		return true;
 	}
+	data_settle_end(engine, transfer, code);
 	if (data_holds_reply(engine, transfer, code))
 		return false;
 	learn_retried(engine, transfer, code);
@@ -69,7 +98,7 @@ begin_transfer_reply(struct engine *engine, struct pending *transfer,
 	}
 	if (code == 425 && data != NULL)
 		ahead_not_kept(engine, data);
-	cut_early(engine, transfer, data, code);
+	cut_untrue(engine, transfer, data, code);
 	engine->how = PASS;
 	if (data == NULL || !data->cut ||
 	    !(again || (code >= 200 && code < 300)))
@@ -163,6 +192,13 @@ end_noop(struct engine *engine, unsigned code)
 }
 
 static void
+end_mode(struct engine *engine, const struct pending *pending)
+{
+	engine->mode_block = pending->mode_block;
+	engine->framed = pending->framed;
+}
+
+static void
 end_auth(struct engine *engine, unsigned code)
 {
 	engine->tls_pending = false;
@@ -191,6 +227,7 @@ end_void(struct engine *engine, const struct pending *pending)
 		return;
 	report_forget(engine);
 	engine->mode_block = false;
+	engine->framed = false;
 	engine->epsv_all = false;
 }
 
@@ -238,7 +275,7 @@ end_command(struct engine *engine, struct pending *pending, unsigned code)
 	else if (pending->epsv_all && code < 300)
 		engine->epsv_all = true;
 	else if (pending->verb == VERB_MODE && code < 300)
-		engine->mode_block = pending->mode_block;
+		end_mode(engine, pending);
 	else if (pending->verb == VERB_AUTH)
 		end_auth(engine, code);
 	else if ((pending->flags & VERB_VOIDS_DATA) != 0 && code < 400)

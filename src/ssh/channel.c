@@ -10,9 +10,10 @@
  *	mux socket does not take waits in the buffer out.
  *
  * A CLOSE or the loss of the connection ends both.  Without an EOF before it
- * it is a loss, told at once, whatever is buffered.  After an EOF the data and
- * the end are delivered as usual, and closed() follows only if our direction
- * was cut.
+ * it is a loss, told at once, whatever is buffered; but a CLOSE of a server
+ * that was never seen to send EOF is taken for one, see channel_got_close().
+ * After an EOF the data and the end are delivered as usual, and closed()
+ * follows only if we had not ended our direction, or bytes of it were unsent.
  *
  * Owners are called from the loop only: from proxy.c's events, or from the
  * idle handle when a call of the owner made something due.
@@ -309,6 +310,12 @@ channel_alive(const struct stream *stream)
 	return ((const struct channel *)stream)->err == 0;
 }
 
+static bool
+channel_end_is_proven(const struct stream *stream)
+{
+	return !((const struct channel *)stream)->unproven;
+}
+
 static const struct stream_ops channel_ops = {
 	.read_start = channel_read_start,
 	.read_stop = channel_read_stop,
@@ -320,4 +327,5 @@ static const struct stream_ops channel_ops = {
 	.queued = channel_queued,
 	.undelivered = channel_undelivered,
 	.alive = channel_alive,
+	.end_is_proven = channel_end_is_proven,
 };

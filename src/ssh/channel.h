@@ -33,6 +33,8 @@ struct channel_mux {
 	uint32_t size;		      /* of table */
 	unsigned int refusals;	      /* of openings, by the peer */
 	struct window_path *way;      /* borrowed */
+	bool *sends_eof; /* of the link, borrowed: the server was seen to send
+			  * EOF, so its CLOSE without one is a loss */
 
 	/* What came for one channel, one packet behind the other, and is to be
 	 * told to its owner in one call. */
@@ -50,6 +52,11 @@ struct channel *channel_new(uv_loop_t *loop, struct channel_mux *mux,
     const struct stream_handler *handler, void *ctx);
 
 struct stream *channel_stream(struct channel *channel);
+
+/* May a message of that type come for a channel that is closed, or for its
+ * number, which has another one by now?  Node's ssh2 answers requests behind
+ * its CLOSE. */
+bool channel_is_late(const struct chan_message *message);
 
 /* Has its owner not given it up? */
 bool channel_is_owned(const struct channel *channel);

@@ -182,24 +182,40 @@ static void
 channel_got_eof(struct channel *channel)
 {
 	channel->eof = true;
+	*channel->mux->sends_eof = true;
 	channel_end_finish(channel);
 	channel_tell(channel);
 }
 
+/*
+ * OpenSSH sends EOF first, always (RFC 4254 section 5.3 only recommends it), so
+ * without one something has failed there.  Servers that copy and then close
+ * send none, ever: as long as none has come on this link, it may be the end.
+ */
 static void
 channel_got_close(struct channel *channel)
 {
-	bool cut = !channel->shut || buf_len(&channel->out) > 0;
+	bool unsent = channel_undelivered(&channel->stream) > 0;
 
 	channel_send_close(channel);
+	if (!channel->eof && !*channel->mux->sends_eof) {
+		channel->eof = true;
+		channel->unproven = true;
+	}
 	if (!channel->eof)
 		channel_fail(channel, -ECONNRESET,
 		    "the SSH server closed the channel before its end");
-	else if (cut)
-		channel_fail(channel, -EPIPE,
+	else if (unsent || !channel->shut)
+		channel_fail(channel, unsent ? -EPIPE : -ESHUTDOWN,
 		    "the SSH server has closed the channel");
 	channel_detach(channel);
 	channel_tell(channel);
+}
+
+bool
+channel_is_late(const struct chan_message *message)
+{
+	return message->type == CHAN_SUCCESS || message->type == CHAN_FAILURE;
 }
 
 int
@@ -225,7 +241,7 @@ channel_message(struct channel *channel, const struct chan_message *message)
 		return 0;
 	}
 	if (!channel->open)
-		return -EPROTO;
+		return channel_is_late(message) ? 0 : -EPROTO;
 	switch (message->type) {
 	case CHAN_DATA:
 	case CHAN_EXTENDED_DATA:

@@ -25,7 +25,8 @@ struct channel {
 	struct buf in;
 	struct window window;
 	bool reading;
-	bool eof; /* received */
+	bool eof;      /* received; or unproven */
+	bool unproven; /* CLOSE came instead of EOF, and no EOF ever before */
 	bool eof_told;
 
 	struct buf out;

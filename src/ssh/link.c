@@ -62,6 +62,7 @@ struct link {
 	struct window_path way;
 	struct proxy *proxy[LINK_USES]; /* by use */
 	struct nodelay *nodelay;
+	bool sends_eof; /* the SSH server does, as was seen */
 	struct watch *watch;
 };
 
@@ -175,7 +176,7 @@ link_ready(void *ctx)
 	err = requests_new(link->loop, path, &link_requests_handler, link,
 	    &link->requests);
 	for (size_t use = 0; use < LINK_USES && err == 0; use++)
-		err = proxy_new(link->loop, path, &link->way,
+		err = proxy_new(link->loop, path, &link->way, &link->sends_eof,
 		    &link_proxy_handler, link, &link->proxy[use]);
 	if (err != 0) {
 		link_fail(link, "the control socket of ssh cannot be used");
@@ -184,7 +185,8 @@ link_ready(void *ctx)
 	if (!link->options->session)
 		return;
 	/* It is no more than a gain in speed. */
-	err = nodelay_new(link->loop, path, link_nodelay, link, &link->nodelay);
+	err = nodelay_new(link->loop, path, &link->sends_eof, link_nodelay,
+	    link, &link->nodelay);
 	if (err != 0)
 		link_nodelay(link, strerror(-err));
 }
@@ -403,6 +405,12 @@ link_alive_check(struct link *link, link_alive_cb *done, void *ctx)
 	if (link->state != LINK_UP)
 		return NULL;
 	return requests_alive(link->requests, done, ctx);
+}
+
+bool
+link_sends_eof(const struct link *link)
+{
+	return link->sends_eof;
 }
 
 bool

@@ -121,7 +121,7 @@ void link_free(struct link *link);
  * "administratively prohibited", and behind sshd's words the directives that
  * may be the cause (AllowTcpForwarding, PermitOpen, permitopen).  Its eof()
  * is a CHANNEL_EOF, so it is never mistaken for a loss: a link or a channel
- * that is lost gives closed() with -ECONNRESET.
+ * that is lost gives closed() with -ECONNRESET.  But see link_sends_eof().
  * Returns NULL when out of memory or when the link is not up.
  */
 struct stream *link_dial(struct link *link, const char *host, uint16_t port,
@@ -167,6 +167,14 @@ struct link_forward *link_forward_open(struct link *link, const char *host,
  * allowed; the link may be down.
  */
 void link_forward_close(struct link_forward *forward);
+
+/*
+ * Was the SSH server seen to send EOF at the end of a channel (or of the
+ * session of nodelay.h)?  One that does so, as OpenSSH, does so always.  As
+ * long as it was not, a CLOSE without EOF is an eof() that is not proven
+ * (stream_end_is_proven()).
+ */
+bool link_sends_eof(const struct link *link);
 
 /*
  * So many dials were refused on the link that ssh, which keeps a record of

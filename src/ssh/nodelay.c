@@ -40,7 +40,8 @@ enum nodelay_state {
 
 struct nodelay {
 	struct conn *conn; /* NULL when lost or not needed any more */
-	nodelay_cb *done;  /* NULL once called */
+	bool *sends_eof;
+	nodelay_cb *done; /* NULL once called */
 	void *ctx;
 	enum nodelay_state state;
 	uint32_t peer; /* sshd's number of the channel */
@@ -178,6 +179,9 @@ nodelay_packet(struct nodelay *nodelay, const struct chan_message *packet)
 			nodelay_send(nodelay,
 			    chan_put_failure(&nodelay->message, nodelay->peer));
 		break;
+	case CHAN_EOF:
+		*nodelay->sends_eof = true;
+		break;
 	case CHAN_CLOSE:
 		nodelay_closed(nodelay);
 		break;
@@ -250,14 +254,15 @@ static const struct conn_handler nodelay_conn_handler = {
 };
 
 int
-nodelay_new(uv_loop_t *loop, const char *path, nodelay_cb *done, void *ctx,
-    struct nodelay **ret)
+nodelay_new(uv_loop_t *loop, const char *path, bool *sends_eof,
+    nodelay_cb *done, void *ctx, struct nodelay **ret)
 {
 	struct nodelay *nodelay = calloc(1, sizeof(*nodelay));
 	int err;
 
 	if (nodelay == NULL)
 		return -ENOMEM;
+	nodelay->sends_eof = sends_eof;
 	nodelay->done = done;
 	nodelay->ctx = ctx;
 	buf_init(&nodelay->message, LIMIT_MUX_MESSAGE);

@@ -18,6 +18,7 @@
 #ifndef SSH_NODELAY_H
 #define SSH_NODELAY_H
 
+#include <stdbool.h>
 #include <uv.h>
 
 struct nodelay;
@@ -29,9 +30,11 @@ struct nodelay;
  */
 typedef void nodelay_cb(void *ctx, const char *why);
 
-/* Connects to the control socket at path.  0 or a negative errno. */
-int nodelay_new(uv_loop_t *loop, const char *path, nodelay_cb *done, void *ctx,
-    struct nodelay **ret);
+/* Connects to the control socket at path.  sends_eof, borrowed, is set when the
+ * SSH server has sent EOF, as OpenSSH does at the end of a session.  0 or a
+ * negative errno. */
+int nodelay_new(uv_loop_t *loop, const char *path, bool *sends_eof,
+    nodelay_cb *done, void *ctx, struct nodelay **ret);
 
 /*
  * Only when ssh has ended: it ends itself when a proxy connection goes away

@@ -154,7 +154,7 @@ proxy_packet(struct proxy *proxy, const struct chan_message *message)
 	case CHAN_FAILURE:
 		if (message->channel >= mux->size ||
 		    mux->table[message->channel] == NULL)
-			return -EPROTO;
+			return channel_is_late(message) ? 0 : -EPROTO;
 		return channel_message(mux->table[message->channel], message);
 	default: /* nothing that we asked for */
 		return 0;
@@ -235,7 +235,8 @@ static const struct conn_handler proxy_conn_handler = {
 
 int
 proxy_new(uv_loop_t *loop, const char *path, struct window_path *way,
-    const struct proxy_handler *handler, void *ctx, struct proxy **ret)
+    bool *sends_eof, const struct proxy_handler *handler, void *ctx,
+    struct proxy **ret)
 {
 	struct proxy *proxy = calloc(1, sizeof(*proxy));
 	struct channel_mux *mux;
@@ -249,6 +250,7 @@ proxy_new(uv_loop_t *loop, const char *path, struct window_path *way,
 	mux = &proxy->mux;
 	TAILQ_INIT(&mux->waiting);
 	mux->way = way;
+	mux->sends_eof = sends_eof;
 	buf_init(&mux->message, LIMIT_MUX_MESSAGE);
 	err = conn_new(loop, path, &proxy_conn_handler, proxy, &mux->conn);
 	if (err != 0) {

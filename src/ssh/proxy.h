@@ -27,10 +27,12 @@ struct proxy_handler {
 	void (*lost)(void *ctx, int err);
 };
 
-/* Connects to the control socket at path.  way, of the channels' windows, is
+/* Connects to the control socket at path.  way, of the channels' windows, and
+ * sends_eof, which is set when the SSH server has sent EOF on a channel, are
  * borrowed.  0 or a negative errno. */
 int proxy_new(uv_loop_t *loop, const char *path, struct window_path *way,
-    const struct proxy_handler *handler, void *ctx, struct proxy **ret);
+    bool *sends_eof, const struct proxy_handler *handler, void *ctx,
+    struct proxy **ret);
 
 /* Loses every channel: closed() comes from inside.  From the loop only. */
 void proxy_abort(struct proxy *proxy);

@@ -10,58 +10,13 @@
 
 #include "limits.h"
 
+static const char closed_words[] = "the connection was closed";
+
 static struct end *
 other(struct end *end)
 {
 	return &end->conn->end[end->peer == ENGINE_CLIENT ? ENGINE_SERVER :
 							    ENGINE_CLIENT];
-}
-
-/* ---- events to the engine ---- */
-
-/* The owner may close the connection in it; the memory stays for a while. */
-static void
-emit(struct dataconn *conn, struct engine_data_event *event)
-{
-	if (conn->closed)
-		return;
-	event->data = conn->number;
-	event->to_client = conn->end[ENGINE_CLIENT].sent;
-	event->to_server = conn->end[ENGINE_SERVER].sent;
-	event->unsent = dataconn_unsent(conn, ENGINE_SERVER);
-	conn->owner->event(conn->ctx, event);
-}
-
-void
-dataconn_tell(struct end *end, enum engine_data_event_type type)
-{
-	struct engine_data_event event = { .type = type, .peer = end->peer };
-
-	emit(end->conn, &event);
-}
-
-void
-dataconn_tell_delivered(struct end *end, bool assumed)
-{
-	struct engine_data_event event = {
-		.type = ENGINE_DATA_DELIVERED,
-		.peer = end->peer,
-		.assumed = assumed,
-	};
-
-	emit(end->conn, &event);
-}
-
-void
-dataconn_tell_lost(struct end *end, const char *why)
-{
-	struct engine_data_event event = {
-		.type = ENGINE_DATA_LOST,
-		.peer = end->peer,
-		.why = why,
-	};
-
-	emit(end->conn, &event);
 }
 
 /* ---- the relay ---- */
@@ -143,11 +98,16 @@ end_is_clean(void *ctx, bool clean)
 	struct end *end = ctx;
 
 	end->check = NULL;
-	if (clean) {
-		dataconn_tell(end, ENGINE_DATA_EOF);
+	if (!clean) {
+		dataconn_lose(end, "the SSH connection was lost");
 		return;
 	}
-	dataconn_lose(end, "the SSH connection was lost");
+	if (end->accepted && end->listener != NULL && end->stream != NULL)
+		end->end_unproven =
+		    !side_end_is_proven(end->listener, end->stream);
+	dataconn_tell_eof(end);
+	if (end->closed_behind)
+		dataconn_tell_ended(end, closed_words);
 }
 
 static void
@@ -171,6 +131,7 @@ on_eof(void *ctx)
 	struct end *end = ctx;
 
 	end->ended = true;
+	end->end_unproven = !stream_end_is_proven(end->stream);
 	end->end_held = dataconn_holds(end);
 	if (!end->end_held)
 		take_end(end);
@@ -219,6 +180,19 @@ is_refusal(int err)
 	    err == -EHOSTUNREACH || err == -ENETUNREACH || err == -ETIMEDOUT;
 }
 
+/* Behind its end, of which the engine is told first. */
+static void
+end_closed(struct end *end)
+{
+	stream_close(end->stream);
+	end->stream = NULL;
+	dataconn_rate_drop(other(end));
+	read_or_not(other(end));
+	end->closed_behind = end->end_held;
+	if (!end->end_held)
+		dataconn_tell_ended(end, closed_words);
+}
+
 static void
 on_closed(void *ctx, int err, const char *why)
 {
@@ -232,6 +206,10 @@ on_closed(void *ctx, int err, const char *why)
 		.passing = !is_refusal(err),
 	};
 
+	if (err == -ESHUTDOWN) {
+		end_closed(end);
+		return;
+	}
 	if (end->peer == ENGINE_SERVER && !end->was_up) {
 		snprintf(text, sizeof(text),
 		    "the data connection from %s to the server's port %u (at "
@@ -248,7 +226,7 @@ on_closed(void *ctx, int err, const char *why)
 	if (delivered)
 		dataconn_tell_delivered(end, false);
 	event.why = why;
-	emit(end->conn, &event);
+	dataconn_emit(end->conn, &event);
 }
 
 static const struct stream_handler stream_handler = {
@@ -276,7 +254,7 @@ on_dial_failed(uv_timer_t *timer)
 	for (int peer = 0; peer < 2; peer++) {
 		event.peer = (enum engine_peer)peer;
 		if (conn->end[peer].undialled)
-			emit(conn, &event);
+			dataconn_emit(conn, &event);
 	}
 }
 
@@ -335,7 +313,7 @@ on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 	if (end->peer == ENGINE_CLIENT &&
 	    end->conn->announce.family != AF_UNSPEC)
 		put_announced(end->conn, &event);
-	emit(end->conn, &event);
+	dataconn_emit(end->conn, &event);
 }
 
 /* Somebody came who may have been the right one, and will not come again. */
@@ -348,7 +326,7 @@ tell_unknown(struct end *end, const char *why)
 		.why = why,
 	};
 
-	emit(end->conn, &event);
+	dataconn_emit(end->conn, &event);
 }
 
 static void
@@ -399,7 +377,7 @@ on_second(void *ctx, const char *place)
 		.why = place,
 	};
 
-	emit(end->conn, &event);
+	dataconn_emit(end->conn, &event);
 }
 
 static void
@@ -415,7 +393,7 @@ on_failed(void *ctx, int err, const char *why)
 	};
 
 	if (!end->listening)
-		emit(end->conn, &event);
+		dataconn_emit(end->conn, &event);
 	else if (!end->accepted)
 		dataconn_tell_lost(end, why);
 	else if (end->stream != NULL && !end->ended)
@@ -510,58 +488,6 @@ dataconn_open(uv_loop_t *loop, const struct dataconn_options *options,
 	if (conn->end[ENGINE_CLIENT].how.listens)
 		dataconn_watch_unused(conn);
 	return conn;
-}
-
-uint32_t
-dataconn_number(const struct dataconn *conn)
-{
-	return conn->number;
-}
-
-bool
-dataconn_was_up(const struct dataconn *conn, enum engine_peer peer)
-{
-	return conn->end[peer].was_up;
-}
-
-bool
-dataconn_is_ahead(const struct dataconn *conn)
-{
-	return conn->ahead;
-}
-
-bool
-dataconn_is_unproven(const struct dataconn *conn)
-{
-	return conn->unproven;
-}
-
-uint64_t
-dataconn_sent(const struct dataconn *conn, enum engine_peer peer)
-{
-	return conn->end[peer].sent;
-}
-
-uint64_t
-dataconn_unsent(const struct dataconn *conn, enum engine_peer peer)
-{
-	const struct stream *stream = conn->end[peer].stream;
-
-	return stream == NULL ? 0 : stream_queued(stream);
-}
-
-const char *
-dataconn_digest(struct dataconn *conn, enum engine_peer peer,
-    char text[DATACONN_DIGEST_MAX])
-{
-	uint8_t digest[SHA256_DIGEST_SIZE];
-
-	if (!conn->digests)
-		return NULL;
-	sha256_digest(&conn->end[peer].digest, sizeof(digest), digest);
-	for (size_t i = 0; i < sizeof(digest); i++)
-		snprintf(text + 2 * i, 3, "%02x", digest[i]);
-	return text;
 }
 
 void

@@ -1,7 +1,7 @@
 /*
  * A data connection's inside, shared by dataconn.c (its ends), dataconn_relay.c
- * (what goes from one to the other, and how fast) and dataconn_watch.c (its
- * timers).
+ * (what goes from one to the other, and how fast), dataconn_watch.c (its
+ * timers) and dataconn_tell.c (what its owner is told).
  */
 #ifndef TUNNEL_DATACONN_PRIV_H
 #define TUNNEL_DATACONN_PRIV_H
@@ -32,6 +32,8 @@ struct end {
 	uint64_t waits_at;  /* ... and while that is so: since then */
 	bool paused;	    /* by the queue of the other end */
 	bool ended;	    /* its EOF came ... */
+	bool end_unproven;  /* ... and may be no end */
+	bool closed_behind; /* ... and then it was closed; to be told */
 	bool took_end;	    /* ... behind the end that we sent */
 	bool shut;	    /* we have ended toward it */
 	uint64_t sent;	    /* bytes relayed toward this peer, and */
@@ -69,9 +71,14 @@ struct dataconn {
 	uint64_t taken_at; /* when ssh had all for a far client; 0: not yet */
 };
 
-/* Tells the engine; the owner may close the connection in it. */
+/* dataconn_tell.c: tells the engine; the owner may close the connection in it.
+ */
+void dataconn_emit(struct dataconn *conn, struct engine_data_event *event);
 void dataconn_tell(struct end *end, enum engine_data_event_type type);
 void dataconn_tell_delivered(struct end *end, bool assumed);
+void dataconn_tell_eof(struct end *end);
+/* It has closed the connection behind its end. */
+void dataconn_tell_ended(struct end *end, const char *why);
 void dataconn_tell_lost(struct end *end, const char *why);
 
 /* The client has been sent the end: looks from now on whether it has it all. */

@@ -214,6 +214,16 @@ cancel_check(struct side_check *check)
 	link_alive_cancel((struct link_alive *)check);
 }
 
+/* ssh half-closes its socket at an EOF, and closes it at a CLOSE. */
+static bool
+end_is_proven(const struct side_listener *base, const struct stream *stream)
+{
+	const struct far_listener *listener = (const struct far_listener *)base;
+
+	return (listener->ssh != NULL && link_sends_eof(listener->ssh)) ||
+	    stream_alive(stream);
+}
+
 static void
 free_far(struct side *side)
 {
@@ -241,6 +251,7 @@ far_side_new(struct uv_loop_s *loop, struct links *links, struct net *net,
 		.unlisten = unlisten,
 		.check_end = check_end,
 		.cancel_check = cancel_check,
+		.end_is_proven = end_is_proven,
 		.free = free_far,
 	};
 	struct far_side *far = calloc(1, sizeof(*far));

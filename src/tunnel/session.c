@@ -217,7 +217,13 @@ on_closed(void *ctx, int err, const char *why)
 	struct session *session = control->session;
 	char text[600], escaped[LOG_ESCAPED_MAX];
 
-	(void)err;
+	/* Of its end the engine has been told; only that it reads no more of
+	 * what it is sent is new. */
+	if (err == -ESHUTDOWN) {
+		stream_close(control->stream);
+		control->stream = NULL;
+		return;
+	}
 	if (control->peer == ENGINE_SERVER) {
 		describe_loss(control, why, text, sizeof(text));
 		log_escape(escaped, sizeof(escaped), text, strlen(text));

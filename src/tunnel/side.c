@@ -62,6 +62,16 @@ side_check_cancel(struct side *side, struct side_check *check)
 	side->ops->cancel_check(check);
 }
 
+bool
+side_end_is_proven(const struct side_listener *listener,
+    const struct stream *stream)
+{
+	const struct side_ops *ops = listener->side->ops;
+
+	return ops->end_is_proven == NULL ||
+	    ops->end_is_proven(listener, stream);
+}
+
 void
 side_free(struct side *side)
 {

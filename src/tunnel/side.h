@@ -140,6 +140,14 @@ enum side_end side_check_end(struct side_listener *listener,
     side_check_cb *done, void *ctx, struct side_check **ret_check);
 void side_check_cancel(struct side *side, struct side_check *check);
 
+/*
+ * After a clean end: is a stream that this listener accepted known to have
+ * ended as stream_end_is_proven() has it?  False only on the far side: the SSH
+ * server has never been seen to send EOF, and the whole connection is closed.
+ */
+bool side_end_is_proven(const struct side_listener *listener,
+    const struct stream *stream);
+
 /* The sides there are. */
 struct links;
 struct net;
@@ -190,6 +198,9 @@ struct side_ops {
 	enum side_end (*check_end)(struct side_listener *, side_check_cb *,
 	    void *, struct side_check **);
 	void (*cancel_check)(struct side_check *);
+	/* NULL: always. */
+	bool (*end_is_proven)(const struct side_listener *,
+	    const struct stream *);
 	void (*free)(struct side *);
 };
 

@@ -161,7 +161,9 @@ feed_data(struct fuzz *fuzz, unsigned kind, enum engine_peer peer, uint8_t to,
 		.to_client = amounts & 1,
 		.to_server = amounts & 2,
 		.passing = amounts & 8,
-		.recent = amounts & 64 };
+		.recent = amounts & 64,
+		.end_unproven = kind == ENGINE_DATA_EOF && (amounts & 128) != 0,
+		.ended = kind == ENGINE_DATA_LOST && (amounts & 128) != 0 };
 
 	if (kind > ENGINE_DATA_UNKNOWN || fuzz->numbers[to] == NEW ||
 	    fuzz->numbers[to] == VOID)

@@ -5,6 +5,7 @@ file of 1 MiB and an empty one.  Others are killed in mid-transfer.
 """
 
 import contextlib
+import os
 
 import pytest
 
@@ -13,12 +14,12 @@ import servers
 from clients import Target
 from ssh_servers import SSH_SERVERS
 from topology import get, put
-from transfer import (MODES, PART, Ftp, make_huge, no_success,
+from transfer import (MODES, PART, Ftp, connect_data, make_huge, no_success,
                       replies_to_end)
 
 # Those whose tunnels of that kind work.
-TUNNELS = [("dropbear", "local"), ("dropbear", "remote"),
-           ("paramiko", "local"), ("paramiko", "remote")]
+TUNNELS = [(kind, way) for kind in SSH_SERVERS for way in ("local", "remote")
+           if kind != "asyncssh"]
 tunnels = pytest.mark.parametrize("kind, way", TUNNELS)
 
 
@@ -118,3 +119,103 @@ def end_badly(way, ftp, data):
             data.read_all()
         with contextlib.suppress(ConnectionResetError):
             no_success(replies_to_end(ftp.control))
+
+
+# ---- CLOSE without EOF, or at once behind it ----
+
+closing = pytest.mark.parametrize("kind", ["gliderlabs", "ssh2"])
+
+
+@pytest.mark.parametrize("kind", ["gliderlabs"])
+def test_many(kind, start_ssh_server, start_tunnel):
+    """200 small files, one after the other: each one is whole."""
+    tunnel = start_tunnel(start_ssh_server(kind), "local", options=["-v"])
+    content = {f"{n}": os.urandom(n * 37) for n in range(50)}
+    with tunnel.ftp() as ftp:
+        for mode in MODES:
+            for name, data in content.items():
+                with ftp.begin(mode, f"STOR {tunnel.place.name}/{name}") \
+                        as upload:
+                    upload.send(data)
+                ftp.control.expect("226")
+                assert ftp.get(mode, f"{tunnel.place.name}/{name}") == data
+                assert (tunnel.place / name).read_bytes() == data
+        ftp.ask("QUIT", "221")
+        ftp.control.expect_end()
+    tunnel.culvert.wait_log(r"\] ended$")
+    assert "lost" not in tunnel.culvert.output
+
+
+@closing
+@pytest.mark.parametrize("mode", MODES)
+def test_ftp_server_killed_in_download(kind, mode, start_ssh_server,
+                                       start_server, start_culvert, tmp):
+    """To the SSH server that is an error, or an end, and nothing more."""
+    server = start_server("vsftpd")
+    place = server.mkdir(tmp.name)
+    make_huge(place / "huge")
+    culvert = start_culvert(f"0:127.0.0.1:{server.port}",
+                            sshd=start_ssh_server(kind))
+    with Ftp(culvert, server) as ftp:
+        data = ftp.begin(mode, f"RETR {place.name}/huge")
+        data.read(PART)
+        server.kill()
+        if kind == "gliderlabs":
+            data.expect_reset()
+        else:
+            with contextlib.suppress(ConnectionResetError):
+                data.read_all()
+        no_success(replies_to_end(ftp.control))
+    culvert.wait_log(r'download RETR ".*huge", \d+ bytes: cut: ')
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("first, last, told", [
+    ("150 opening", "226 done", "226"),
+    ("150 opening x (6 bytes)", "226 done", "226"),
+    ("150 opening x (7 bytes)", "226 done", "426"),
+    ("150 opening", "426 broken", "426"),
+    ("150 opening", "451 broken", "451"),
+    ("150 opening", None, "426"),
+], ids=["no size", "size", "short", "426", "451", "ends"])
+def test_unproven_end(mode, first, last, told, start_ssh_server, session):
+    """What the FTP server says behind it decides."""
+    one = session(sshd=start_ssh_server("gliderlabs"))
+    client, server = one
+    client.command("TYPE I")
+    server.expect_command("TYPE I")
+    server.reply("200 ok")
+    client.expect("200")
+    near, far = connect_data(one, mode, "RETR file", first=first)
+    with near, far:
+        far.send(b"a part")
+        far.close()
+        near.expect_bytes(b"a part")
+        if last:
+            server.reply(last)
+        else:
+            server.close()
+        if told[0] == "2":
+            near.expect_end()
+        else:
+            near.expect_reset()
+        near.close()
+        client.expect(told)
+
+
+@closing
+def test_upload_ended_by_the_server(kind, start_ssh_server, session):
+    """It has closed the data connection before the client has: never good."""
+    one = session(sshd=start_ssh_server(kind))
+    near, far = connect_data(one, "passive", "STOR file")
+    with near, far:
+        near.send(b"a part")
+        far.expect_bytes(b"a part")
+        far.close()
+        if kind == "gliderlabs":
+            near.expect_reset()
+        else:
+            near.expect_end()
+        one.server.reply("226 stored")
+        one.client.expect("426")
+    one.culvert.wait_log(r'upload STOR "file", 6 bytes: TRUNCATED: ')

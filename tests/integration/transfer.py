@@ -86,7 +86,8 @@ def wait_size(path, size=PART - BUFFERED):
           f"{size} bytes in {path}")
 
 
-def connect_data(session, mode, command, rcvbuf=None):
+def connect_data(session, mode, command, rcvbuf=None,
+                 first="150 here it comes"):
     """Begin a transfer between two scripted ends: up to the client's 150.
 
     Returns the data connection's two ends, the client's and the server's.
@@ -113,7 +114,7 @@ def connect_data(session, mode, command, rcvbuf=None):
             server.expect_command(command)
             far = scripted.dial(*there, side=session.ns)
             near = listener.accept()
-    server.reply("150 here it comes")
+    server.reply(first)
     client.expect("150")
     return near, far
 

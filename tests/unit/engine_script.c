@@ -176,6 +176,10 @@ read_event_word(struct step *step, const char *word)
 		return read_address(word + 3, &event->v6);
 	if (strcmp(word, "assumed") == 0)
 		return event->assumed = true;
+	if (strcmp(word, "unproven") == 0)
+		return event->end_unproven = true;
+	if (strcmp(word, "ended") == 0)
+		return event->ended = true;
 	if (sscanf(word, "unsent=%lu", &event->unsent) == 1)
 		return true;
 	if (sscanf(word, "to_client=%lu", &event->to_client) != 1 &&

@@ -26,6 +26,7 @@ struct fake {
 	int fd; /* ssh's end */
 	struct window_budget budget;
 	struct window_path way;
+	bool sends_eof;
 	struct proxy *proxy;
 	unsigned int up;
 	unsigned int lost;

@@ -161,12 +161,14 @@ test_window_exceeded(void **state)
 	assert_string_equal(fake->told, "oc");
 }
 
-/* CLOSE without EOF is a loss, at once, whatever is buffered. */
+/* CLOSE without EOF of a server that sends EOF otherwise is a loss, at once,
+ * whatever is buffered. */
 static void
 test_cut(void **state)
 {
 	struct fake *fake = *state;
 
+	fake->sends_eof = true;
 	dial(fake, WINDOW_1000);
 	stream_read_stop(fake->stream);
 	say_data(fake, 1, 0);
@@ -196,8 +198,81 @@ test_end(void **state)
 	stream_read_start(fake->stream);
 	turn(fake);
 	assert_string_equal(fake->told, "odec");
-	assert_int_equal(fake->err, -EPIPE);
+	assert_int_equal(fake->err, -ESHUTDOWN);
+	assert_true(stream_end_is_proven(fake->stream));
+	assert_true(fake->sends_eof);
 	assert_int_equal(fake->received, LIMIT_CHANNEL_PACKET);
+}
+
+/* Node's ssh2 answers a request behind its CLOSE: no matter, also when the
+ * number has another channel by then. */
+static void
+test_late_answer(void **state)
+{
+	struct fake *fake = *state;
+
+	dial(fake, WINDOW_1000);
+	say(fake,
+	    TEXT("\0\0\0\6\0\x60\0\0\0\0\0\0\0\6\0\x61\0\0\0\0"
+		 "\0\0\0\6\0\x64\0\0\0\0"));
+	assert_string_equal(fake->told, "oec");
+	assert_int_equal(fake->lost, 0);
+	expect(fake, TEXT("\0\0\0\6\0\x61\0\0\0\7"));
+	stream_close(fake->stream);
+	fake->stream = proxy_dial(fake->proxy, "ftp", 21, LINK_DATA,
+	    &fake_stream_handler, fake);
+	say(fake, TEXT("\0\0\0\6\0\x64\0\0\0\0"));
+	assert_int_equal(fake->lost, 0);
+}
+
+/* The same with bytes of ours that it has not taken. */
+static void
+test_end_with_unsent(void **state)
+{
+	struct fake *fake = *state;
+	char bytes[1200] = { 0 };
+
+	dial(fake, WINDOW_1000);
+	assert_int_equal(stream_write(fake->stream, bytes, sizeof(bytes)), 0);
+	stream_shutdown(fake->stream);
+	say(fake, TEXT("\0\0\0\6\0\x60\0\0\0\0\0\0\0\6\0\x61\0\0\0\0"));
+	assert_string_equal(fake->told, "oec");
+	assert_int_equal(fake->err, -EPIPE);
+}
+
+/* CLOSE without EOF of a server that was never seen to send one: an end that
+ * is not proven, behind the data. */
+static void
+test_unproven(void **state)
+{
+	struct fake *fake = *state;
+
+	dial(fake, WINDOW_1000);
+	stream_read_stop(fake->stream);
+	say_data(fake, 1, 0);
+	say(fake, TEXT("\0\0\0\6\0\x61\0\0\0\0"));
+	assert_string_equal(fake->told, "o");
+	stream_read_start(fake->stream);
+	turn(fake);
+	assert_string_equal(fake->told, "odec");
+	assert_int_equal(fake->err, -ESHUTDOWN);
+	assert_false(stream_end_is_proven(fake->stream));
+	assert_false(fake->sends_eof);
+	assert_int_equal(fake->received, LIMIT_CHANNEL_PACKET);
+}
+
+/* The same behind an end of ours: no more to tell than the end. */
+static void
+test_unproven_after_ours(void **state)
+{
+	struct fake *fake = *state;
+
+	dial(fake, WINDOW_1000);
+	stream_shutdown(fake->stream);
+	expect(fake, TEXT("\0\0\0\6\0\x60\0\0\0\7"));
+	say(fake, TEXT("\0\0\0\6\0\x61\0\0\0\0"));
+	assert_string_equal(fake->told, "oe");
+	assert_false(stream_end_is_proven(fake->stream));
 }
 
 static void
@@ -304,6 +379,10 @@ main(void)
 		TEST(test_window_exceeded),
 		TEST(test_cut),
 		TEST(test_end),
+		TEST(test_late_answer),
+		TEST(test_end_with_unsent),
+		TEST(test_unproven),
+		TEST(test_unproven_after_ours),
 		TEST(test_requests),
 		TEST(test_numbers),
 		TEST(test_nonsense),

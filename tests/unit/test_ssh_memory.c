@@ -228,8 +228,8 @@ run_channel(void)
 	bool told = true;
 
 	fake_listen(&fake);
-	if (proxy_new(&fake.loop, fake.path, &fake.way, &handler, &fake,
-		&fake.proxy) != 0) {
+	if (proxy_new(&fake.loop, fake.path, &fake.way, &fake.sends_eof,
+		&handler, &fake, &fake.proxy) != 0) {
 		fake_refuse(&fake);
 	} else {
 		fake_accept(&fake);
@@ -268,8 +268,8 @@ run_nodelay(void)
 	bool told = true;
 
 	fake_listen(&fake);
-	if (nodelay_new(&fake.loop, fake.path, on_done, &failed, &nodelay) !=
-	    0) {
+	if (nodelay_new(&fake.loop, fake.path, &fake.sends_eof, on_done,
+		&failed, &nodelay) != 0) {
 		fake_refuse(&fake);
 	} else {
 		fake_accept(&fake);

@@ -60,13 +60,14 @@ test_no_socket(void **state)
 
 		memset(path, 'x', sizeof(path));
 		path[i == 0 ? 20 : 199] = '\0';
-		assert_int_equal(proxy_new(&loop, path, NULL, &proxy_handler,
-				     NULL, &proxy),
+		assert_int_equal(proxy_new(&loop, path, NULL, NULL,
+				     &proxy_handler, NULL, &proxy),
 		    err);
 		assert_int_equal(requests_new(&loop, path, &requests_handler,
 				     NULL, &requests),
 		    err);
-		assert_int_equal(nodelay_new(&loop, path, NULL, NULL, &nodelay),
+		assert_int_equal(nodelay_new(&loop, path, NULL, NULL, NULL,
+				     &nodelay),
 		    err);
 	}
 	assert_null(proxy);
@@ -337,7 +338,8 @@ session_start(struct session *session)
 	memset(session, 0, sizeof(*session));
 	fake_listen(&session->fake);
 	assert_int_equal(nodelay_new(&session->fake.loop, session->fake.path,
-			     on_done, session, &session->nodelay),
+			     &session->fake.sends_eof, on_done, session,
+			     &session->nodelay),
 	    0);
 	fake_accept(&session->fake);
 	expect(&session->fake, TEXT(HELLO));

@@ -1,5 +1,8 @@
 """The configuration file, and culvert config (issue 6, point 1)."""
 
+import pathlib
+import re
+
 import pytest
 
 import cli
@@ -92,3 +95,21 @@ def test_help(home):
     """--help."""
     status, said = cli.run(home, "config", "--help")
     assert status == 0 and said.startswith("usage: culvert config"), said
+
+
+@pytest.mark.parametrize("all_lines", [False, True])
+def test_sample(all_lines, tmp):
+    """dist/examples: it is right as it is, and with each option it shows."""
+    text = (pathlib.Path(__file__).resolve().parents[2]
+            / "dist/examples/culvert.conf").read_text()
+    shown = re.findall(r"^#([a-z-]+) = ", text, re.MULTILINE)
+    assert len(shown) >= 10
+    if all_lines:
+        text = re.sub(r"^#(?=[a-z-]+ = )", "", text, flags=re.MULTILINE)
+    (tmp / "sample.conf").write_text(text)
+    status, said = cli.run(tmp, "config", "-f", str(tmp / "sample.conf"))
+    assert status == 0, said
+    for name in shown if all_lines else ():
+        assert re.search(rf"^{name} = .*sample\.conf:", said, re.M), name
+    assert cli.run(tmp, "config", "-f", str(tmp / "sample.conf"), "--test") \
+        == (0, f"{tmp}/sample.conf: 3 tunnels\n")

@@ -157,6 +157,12 @@ def test_readme(root):
              "rm /tmp/sample.conf")
 
 
+def test_sample(root):
+    """The package has the sample configuration, as a file that can be copied."""
+    root.run("culvert config --test -f "
+             "/usr/share/doc/culvert/examples/culvert.conf")
+
+
 def start_service(root):
     """Start culvert.service as its file says, but for what systemd can do."""
     unit = dict(re.findall(

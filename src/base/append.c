@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,13 +37,42 @@ append_all(int fd, const char *bytes, size_t len, size_t *ret_done)
 	return 0;
 }
 
+/*
+ * Reserves room for len bytes behind the end of the file, so that all of them
+ * can be written, or none is.  To take back what was written instead
+ * (ftruncate(2)) takes a right that would also let somebody erase older
+ * records. 0, also where that cannot be known, or a negative errno.
+ */
+static int
+append_reserve(int fd, size_t len)
+{
+	struct rlimit limit;
+	struct stat st;
+	int err;
+
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return 0;
+	if (getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+	    limit.rlim_cur != RLIM_INFINITY &&
+	    (rlim_t)st.st_size + len > limit.rlim_cur)
+		return -EFBIG;
+	do
+		err = fallocate(fd, FALLOC_FL_KEEP_SIZE, st.st_size,
+			  (off_t)len) == 0 ?
+		    0 :
+		    -errno;
+	while (err == -EINTR);
+	/* Some file systems have no such call, and NFS may not. */
+	return err == -EOPNOTSUPP || err == -ENOSYS ? 0 : err;
+}
+
 int
 append_write(int fd, const char *bytes, size_t len, bool *torn)
 {
 	size_t done;
-	int err = 0;
+	int err = append_reserve(fd, len + (*torn ? 1 : 0));
 
-	if (*torn)
+	if (err == 0 && *torn)
 		err = append_all(fd, "\n", 1, &done);
 	if (err != 0)
 		return err;

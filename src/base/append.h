@@ -16,9 +16,11 @@
 int append_open(const char *path);
 
 /*
- * Writes len bytes; what has been written of them when that fails stays there.
- * *torn: so it was at the last time (at first false): a newline comes first
- * then. 0 or a negative errno.
+ * Appends a line of len bytes.  When the disk is full or the file would become
+ * too large, nothing is written.  Only where the room cannot be reserved
+ * (fallocate(2): some file systems, a FIFO) a part may be written; *torn, false
+ * at first, is then true, and the next call begins with a newline.  0 or a
+ * negative errno.
  */
 int append_write(int fd, const char *bytes, size_t len, bool *torn);
 

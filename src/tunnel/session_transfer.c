@@ -84,7 +84,7 @@ write_record(struct session *session, const struct engine_action *action,
 	if (!report->framed && report->client.verb != VERB_OTHER)
 		record.sha256 = session_data_digest(session, action->data,
 		    peer_of(report), digest);
-	transfer_log_write(options->log, &record, uv_now(options->loop));
+	transfer_log_write(options->log, &record);
 }
 
 void

@@ -10,14 +10,14 @@
 #include "base/append.h"
 #include "base/cleanup.h"
 #include "base/journal.h"
-#include "base/log_limit.h"
+#include "base/log.h"
 
 struct transfer_log {
 	int fd;
 	bool journal;
 	bool xferlog;
-	bool torn; /* the file ends within a line */
-	struct log_limit failures;
+	bool torn;	    /* the file ends within a line */
+	unsigned long lost; /* since it could be written */
 };
 
 struct transfer_log *
@@ -35,12 +35,20 @@ transfer_log_new(int fd, bool journal, bool xferlog)
 	return log;
 }
 
+static void
+say_lost(const struct transfer_log *log, enum log_level level, const char *what)
+{
+	log_line(level, NULL, "the transfer log %s: %lu record%s lost", what,
+	    log->lost, log->lost == 1 ? " was" : "s were");
+}
+
 void
 transfer_log_free(struct transfer_log *log)
 {
 	if (log == NULL)
 		return;
-	log_limit_end(&log->failures, NULL);
+	if (log->lost > 0)
+		say_lost(log, LOG_LEVEL_ERR, "could not be written to the end");
 	cleanup_fd(&log->fd);
 	free(log);
 }
@@ -68,8 +76,7 @@ write_line(struct transfer_log *log, const struct record *record,
 }
 
 void
-transfer_log_write(struct transfer_log *log, const struct record *record,
-    uint64_t now)
+transfer_log_write(struct transfer_log *log, const struct record *record)
 {
 	CLEANUP(cleanup_text) char *line = NULL;
 	size_t len = 0;
@@ -81,8 +88,13 @@ transfer_log_write(struct transfer_log *log, const struct record *record,
 		return; /* it has no place there */
 	if (line != NULL)
 		err = write_line(log, record, line, len);
-	if (err != 0 && log_limit_allows(&log->failures, now, record->origin))
+	if (err == 0 && log->lost > 0) {
+		say_lost(log, LOG_LEVEL_WARN, "can be written again");
+		log->lost = 0;
+	} else if (err != 0 && log->lost++ == 0) {
 		log_line(LOG_LEVEL_ERR, record->origin,
-		    "a transfer is missing in the transfer log: %s",
+		    "cannot write to the transfer log: %s; this record is lost, "
+		    "and so are further ones until it can be written again",
 		    strerror(-err));
+	}
 }

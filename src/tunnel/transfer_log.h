@@ -1,6 +1,7 @@
 /*
  * The transfer log: where the records of transfers go, one line each.  Writing
- * a file waits for the disk; what cannot be written is lost, and said so.
+ * to a file waits for the disk.  A record that cannot be written is lost, and
+ * the log says so.
  */
 #ifndef TUNNEL_TRANSFER_LOG_H
 #define TUNNEL_TRANSFER_LOG_H
@@ -23,8 +24,8 @@ void transfer_log_free(struct transfer_log *log);
 /* Another file from now on, which becomes its own. */
 void transfer_log_use(struct transfer_log *log, int fd);
 
-/* Adds one.  now: of a clock in milliseconds that never goes back. */
-void transfer_log_write(struct transfer_log *log, const struct record *record,
-    uint64_t now);
+/* Adds one.  When that fails, the log says so once; and how many records were
+ * lost as soon as one can be written again, or at the end. */
+void transfer_log_write(struct transfer_log *log, const struct record *record);
 
 #endif

@@ -333,24 +333,77 @@ def test_full_disk(start_culvert, ftp_server, tmp):
     with Ftp(one, ftp_server) as ftp:
         fetch(ftp, ftp_server, tmp)
         fetch(ftp, ftp_server, tmp)
-    one.wait_log(r"\[1\] a transfer is missing in the transfer log: "
-                 "No space left on device")
+    one.wait_log(r"\[1\] cannot write to the transfer log: "
+                 "No space left on device; this record is lost")
+    one.stop()
+    assert one.output.count("cannot write to the transfer log") == 1
+    one.wait_log("the transfer log could not be written to the end: "
+                 "2 records were lost")
 
 
-def test_half_a_line(log, start_logged, ftp_server, tmp):
-    """A line that did not fit is closed: the next one is whole."""
+def check_recovery(one, log, ftp, again):
+    """Until again() nothing can be written, not even half a line."""
+    before = log.path.read_bytes()
+    for _ in range(3):
+        ftp()
+    one.wait_log("cannot write to the transfer log: ")
+    assert log.path.read_bytes() == before
+    again()
+    ftp()
+    lost = int(one.wait_log("the transfer log can be written again: "
+                            r"(\d) records? w")[1])
+    # The last of the three may have come when there was room again.
+    log.lines(before.count(b"\n") + 4 - lost)
+    assert one.output.count("cannot write to the transfer log") == 1
+    text = log.path.read_bytes()
+    assert text.startswith(before) and text.endswith(b"\n")
+    for line in text[len(before):].splitlines():
+        assert json.loads(line)["outcome"] == "complete"
+
+
+@pytest.mark.parametrize("room", [0, 1, 50])
+def test_too_large(room, log, start_logged, ftp_server, tmp):
+    """A limit of the size of files: the same."""
     one = start_logged()
     with Ftp(one, ftp_server) as ftp:
-        resource.prlimit(one.pid, resource.RLIMIT_FSIZE,
-                         (50, resource.RLIM_INFINITY))
         fetch(ftp, ftp_server, tmp)
-        one.wait_log("missing in the transfer log: File too large")
+        log.records(1)
         resource.prlimit(one.pid, resource.RLIMIT_FSIZE,
-                         (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+                         (log.path.stat().st_size + room,
+                          resource.RLIM_INFINITY))
+        check_recovery(
+            one, log, lambda: fetch(ftp, ftp_server, tmp),
+            lambda: resource.prlimit(one.pid, resource.RLIMIT_FSIZE,
+                                     (resource.RLIM_INFINITY,) * 2))
+
+
+@pytest.fixture
+def small_disk(tmp):
+    """A file system of 64 KiB."""
+    path = tmp / "disk"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", path],
+                   check=True)
+    yield path
+    subprocess.run(["umount", "-l", path], check=True)
+
+
+def test_disk_fills_up(small_disk, start_culvert, ftp_server, tmp):
+    """Whole lines up to the end of the disk, wherever that is in a line."""
+    log = Log(small_disk / "log")
+    one = start_culvert(f"0:127.0.0.1:{ftp_server.port}",
+                        options=["--transfer-log", str(log.path)])
+    rest = small_disk / "rest"
+    with Ftp(one, ftp_server) as ftp:
         fetch(ftp, ftp_server, tmp)
-    half, whole = log.lines(2)
-    assert len(half) == 50
-    assert json.loads(whole)["outcome"] == "complete"
+        log.records(1)
+        # The last page of the disk is the log's own, and nearly full.
+        with open(log.path, "ab") as file:
+            file.write(b" " * (4096 - 100 - log.path.stat().st_size) + b"{}\n")
+        with pytest.raises(OSError):
+            rest.write_bytes(b"x" * 65536)
+        check_recovery(one, log, lambda: fetch(ftp, ftp_server, tmp),
+                       rest.unlink)
 
 
 def test_user(log, ftp_server, start_culvert, tmp):

@@ -53,6 +53,26 @@ static const void *const nowhere;
 
 /* ---- files ---- */
 
+/* Of a transfer log that is open, records that were written stay. */
+static void
+try_records(struct env *env)
+{
+	FILE *log = tmpfile();
+	int fd = fileno(log);
+
+	confine_all(env);
+	expect(env, "room", fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 100), 0);
+	expect(env, "a longer file", fallocate(fd, 0, 0, 100), EPERM);
+	expect(env, "a hole",
+	    fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0, 1),
+	    EPERM);
+	expect(env, "zeros",
+	    fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE, 0, 1),
+	    EPERM);
+	expect(env, "ftruncate", ftruncate(fd, 0), EPERM);
+	expect(env, "old records", pwrite(fd, "x", 1, 0), EPERM);
+}
+
 /* A file with a set-user-ID bit, run by another user, is this user. */
 static void
 try_modes(struct env *env)
@@ -98,6 +118,12 @@ try_modes(struct env *env)
 	expect(env, "bind", bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	if (stat(sun.sun_path, &st) != 0 || (st.st_mode & 07000) != 0)
 		dprintf(env->report, "mode %o\n", (unsigned)st.st_mode);
+}
+
+static void
+test_records(void **state)
+{
+	run_confined(*state, try_records);
 }
 
 static void
@@ -586,6 +612,7 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		CONFINED_TEST(test_records),
 		CONFINED_TEST(test_modes),
 		CONFINED_TEST(test_contents),
 		CONFINED_TEST(test_fcntl),

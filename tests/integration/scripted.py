@@ -266,6 +266,17 @@ def dial(host, port, side=NEAR, kind=Wire, source=None, rcvbuf=None):
     return kind(sock, side)
 
 
+def is_closed(there):
+    """Return whether nobody listens there (any more)."""
+    try:
+        dial(*there).close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:
+        pass
+    return False
+
+
 class Listener:
     """A listening socket of a side, on a port of the kernel's choice.
 

@@ -430,17 +430,6 @@ def test_second_connection_from_afar(session):
 
 # ---- what sshd refuses ----
 
-def is_closed(there):
-    """Return whether nobody listens there (any more)."""
-    try:
-        scripted.dial(*there).close()
-    except ConnectionRefusedError:
-        return True
-    except ConnectionResetError:
-        pass
-    return False
-
-
 def restricted(start_sshd, line):
     """Start an sshd with that line of sshd_config.
 
@@ -618,7 +607,7 @@ def test_closed_data_port(session):
     one.server.reply(f"227 ({port_argument('127.0.0.1', port)})")
     there = scripted.parse_port(one.client.expect("227"))
     one.culvert.wait_log(f"data connection .*{port}.*refused")
-    until(lambda: is_closed(there), "culvert's listener closes")
+    until(lambda: scripted.is_closed(there), "culvert's listener closes")
 
 
 # ---- too many ----

@@ -493,6 +493,7 @@ destination_link_options(const struct options *options, size_t to)
 		.ask = true,
 		.cipher_order = !options->no_cipher_order,
 		.session = !options->no_session,
+		.explain = !options->no_session,
 		.watch_ms = LIMIT_SSH_WATCH_MS,
 	};
 }

@@ -168,6 +168,9 @@
 /* Idle far listeners kept for reuse, of each link. */
 #define LIMIT_IDLE_FORWARDS 8
 
+/* A forward that sshd has refused waits so long for what a session is told. */
+#define LIMIT_SESSION_WORDS_MS 2000
+
 /* Words of ssh kept for the error message, in bytes. */
 #define LIMIT_SSH_WORDS 2048
 

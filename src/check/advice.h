@@ -55,6 +55,7 @@ enum finding {
 	LOGIN_KEY_OLD,
 	LOGIN_TOO_MANY,
 	LOGIN_KEY_OPEN,
+	LOGIN_CLOSED,
 	KEX_NONE_COMMON,
 	CIPHER_NONE_COMMON,
 	MAC_NONE_COMMON,
@@ -84,6 +85,7 @@ enum finding {
 	DIAL_FORBIDDEN,
 	DIAL_FORBIDDEN_KEY,
 	DIAL_FORBIDDEN_KEY_OPEN,
+	DIAL_EXPIRED,
 	DIAL_REFUSED,
 	DIAL_UNKNOWN,
 	DIAL_FAILED,
@@ -97,6 +99,7 @@ enum finding {
 	FORWARD_FORBIDDEN_KEY_LISTEN,
 	FORWARD_GATEWAY,
 	FORWARD_TAKEN,
+	FORWARD_EXPIRED,
 	FORWARD_FAILED,
 	/* clients beyond sshd */
 	CLIENT_PASSIVE_OK,
@@ -164,7 +167,7 @@ struct advice_cure {
 	char remark[FACT_MAX];
 };
 
-#define ADVICE_CURES 4
+#define ADVICE_CURES 5
 
 struct advice {
 	char step[32]; /* "host key" */

@@ -35,8 +35,29 @@ struct row {
 	enum server_topic topic; /* of FTP_SERVER */
 };
 
+/* Rows of the tables. */
+#define ROW(finding, named, how_bad, ...) \
+	[finding] = { .step = (named),    \
+		.status = (how_bad),      \
+		.text = __VA_ARGS__ }
+#define OK(finding, named, said) ROW(finding, named, ADVICE_OK, said)
+#define SKIPPED(finding, named, said) ROW(finding, named, ADVICE_SKIPPED, said)
+#define NOTE(finding, named, ...) ROW(finding, named, ADVICE_NOTE, __VA_ARGS__)
+#define UNTRIED(finding, named, ...) \
+	ROW(finding, named, ADVICE_UNTRIED, __VA_ARGS__)
+#define WRONG(finding, named, ...) \
+	ROW(finding, named, ADVICE_WRONG, __VA_ARGS__)
+
+/* How a line goes into what is there: sshd takes the first of its kind, but one
+ * of a Match block that applies before all. */
+#define IN_PLACE "in place of its line there, also in a Match block"
+#define ADDED "added to its line there, or in place of \"none\" there"
+
 /* What is said of that finding.  In the texts {name} stands for that fact, and
  * {'name} for the same as a word of a shell. */
 const struct row *advice_row(enum finding finding);
+
+/* advice_rows_ftp.c: the same, of GREETING_OK and what follows. */
+const struct row *advice_ftp_row(enum finding finding);
 
 #endif

@@ -1,19 +1,7 @@
 /*
- * What the doctor says: the table.
+ * What culvert check says: the table, of ssh and sshd.
  */
 #include "check/advice_priv.h"
-
-#define ROW(finding, named, how_bad, ...) \
-	[finding] = { .step = (named),    \
-		.status = (how_bad),      \
-		.text = __VA_ARGS__ }
-#define OK(finding, named, said) ROW(finding, named, ADVICE_OK, said)
-#define SKIPPED(finding, named, said) ROW(finding, named, ADVICE_SKIPPED, said)
-#define NOTE(finding, named, ...) ROW(finding, named, ADVICE_NOTE, __VA_ARGS__)
-#define UNTRIED(finding, named, ...) \
-	ROW(finding, named, ADVICE_UNTRIED, __VA_ARGS__)
-#define WRONG(finding, named, ...) \
-	ROW(finding, named, ADVICE_WRONG, __VA_ARGS__)
 
 /* Of sshd's refusals: the key's own line is known to be the cause, or not. */
 #define CURE_KEY                                                         \
@@ -21,12 +9,20 @@
 		{ KEY_LINE, "{key_line}", "in place of what is there" }, \
 	}
 
-/* How a line goes into what is there: sshd takes the first of its kind, but one
- * of a Match block that applies before all. */
-#define IN_PLACE "in place of its line there, also in a Match block"
-#define ADDED "added to its line there, or in place of \"none\" there"
+/* sshd answers a user who may not log in as one whose keys it does not know. */
+#define SEE_LOG                                                             \
+	{                                                                   \
+		FAR_HOST, "journalctl -u ssh | grep 'not allowed because'", \
+		    "a line with {user} is the second case"                 \
+	}
+#define ALLOW_USER                                                         \
+	{                                                                  \
+		SSHD_CONFIG, "AllowUsers {user}",                          \
+		    "added to that line, or its group to AllowGroups, if " \
+		    "there is one; and no DenyUsers or DenyGroups for it"  \
+	}
 
-static const struct row rows[FINDINGS] = {
+static const struct row rows[GREETING_OK] = {
 	NOTE(NO_SUCH_TUNNEL, "tunnel",
 	    "there is no [tunnel {destination}] in {config}; taken for a "
 	    "host. The nearest is {nearest}"),
@@ -116,29 +112,56 @@ static const struct row rows[FINDINGS] = {
 	    { { SSH_CONFIG, "HostKeyAlgorithms +{offer}", NULL } }),
 	OK(LOGIN_OK, "authentication", "{user}, by {method}"),
 	WRONG(LOGIN_DENIED, "authentication",
-	    "sshd lets {user} in by none of these keys: {keys}; {ssh_why}",
+	    "sshd lets {user} in by none of these keys: {keys}; {ssh_why}. "
+	    "Either it does not know them, or it does not let this user in at "
+	    "all; it tells ssh no difference",
 	    {
-		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public one" },
-		{ CULVERT, "-i FILE", "the private key that is there" },
+		{ AUTHORIZED_KEYS, "{key_line} KEY",
+		    "the public one; or -i FILE with the private one of a key "
+		    "that is there" },
 		{ FAR_HOST,
 		    "chmod go-w ~{user} ~{user}/.ssh "
 		    "~{user}/.ssh/authorized_keys",
 		    "sshd takes no key that others might have put there" },
-		{ SSHD_CONFIG, "AllowUsers {user}",
-		    "added to that line, if there is one; and no DenyUsers" },
+		SEE_LOG,
+		ALLOW_USER,
+		{ FAR_HOST, "usermod -U -e '' {'user}",
+		    "where the log says that the account is locked, or has "
+		    "expired" },
 	    }),
 	WRONG(LOGIN_PASSWORD_ONLY, "authentication",
 	    "sshd lets {user} in by none of these keys: {keys}; it would "
 	    "take {methods}, but nobody can be asked",
 	    {
-		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public one" },
+		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public key" },
 		{ HERE, "the same in a terminal, without --batch", NULL },
+		SEE_LOG,
+		ALLOW_USER,
 	    }),
 	WRONG(LOGIN_PASSWORD_WRONG, "authentication",
-	    "sshd does not let {user} in with that password: {ssh_why}",
+	    "sshd does not let {user} in with that password: {ssh_why}. "
+	    "Either it is wrong, or sshd does not let this user in at all; it "
+	    "tells ssh no difference",
 	    {
 		{ HERE, "the right password", NULL },
-		{ AUTHORIZED_KEYS, "{key_line} KEY", "the public one" },
+		SEE_LOG,
+		ALLOW_USER,
+		{ SSHD_CONFIG, "PermitRootLogin yes",
+		    "if this is root; better a key, or another user" },
+		{ AUTHORIZED_KEYS, "{key_line} KEY",
+		    "a public key, instead of a password" },
+	    }),
+	WRONG(LOGIN_CLOSED, "authentication",
+	    "sshd closes the connection when {user} logs in: {why}",
+	    {
+		{ FAR_HOST, "usermod -e '' {'user}",
+		    "if the account has expired; chage -l {'user} shows it" },
+		{ FAR_HOST, "rm /etc/nologin", "if that is there" },
+		{ FAR_HOST, "journalctl -u ssh | grep {'user}",
+		    "the reason, where PAM refuses the account "
+		    "(/etc/security/access.conf and the like)" },
+		{ SSHD_CONFIG, "LoginGraceTime 120",
+		    "if nobody has answered in time" },
 	    }),
 	WRONG(LOGIN_NO_KEYS, "authentication",
 	    "sshd takes no keys, only {methods}, and nobody can be asked",
@@ -169,6 +192,8 @@ static const struct row rows[FINDINGS] = {
 		    "if this is root; another user would be better" },
 		{ FAR_HOST, "usermod -e '' {'user}",
 		    "if the account has expired" },
+		{ FAR_HOST, "journalctl -u ssh | grep {'user}",
+		    "says why, where it is neither" },
 	    }),
 	WRONG(LOGIN_KEY_OLD, "authentication",
 	    "sshd and ssh have no signature in common for these keys: {keys}",
@@ -178,10 +203,11 @@ static const struct row rows[FINDINGS] = {
 		{ THIS_HOST, "ssh-keygen -t ecdsa", "another key" },
 	    }),
 	WRONG(LOGIN_TOO_MANY, "authentication",
-	    "sshd gave up before the right key came: {ssh_why}",
+	    "sshd gave up after these keys: {keys}; {ssh_why}",
 	    {
 		{ SSH_CONFIG, "IdentitiesOnly yes",
-		    "and IdentityFile with the key" },
+		    "and IdentityFile with the one key that is right" },
+		{ SSHD_CONFIG, "MaxAuthTries 6", "or more, where it is lower" },
 	    }),
 	WRONG(LOGIN_KEY_OPEN, "authentication",
 	    "ssh does not use {key_file}: others can read it",
@@ -262,21 +288,33 @@ static const struct row rows[FINDINGS] = {
 	WRONG(LISTEN_WRONG, "listen", "{why}"),
 
 	OK(DIAL_OK, "dial", "{from} reaches {server}"),
+	WRONG(DIAL_EXPIRED, "dial",
+	    "sshd lets {user} in and forwards nothing, not to {server} "
+	    "either{session}",
+	    {
+		{ THIS_HOST, "{ssh_command} -t",
+		    "in a terminal: it asks for a new password" },
+		{ FAR_HOST, "passwd {'user}", "by root" },
+	    }),
 	WRONG(DIAL_FORBIDDEN_ALL, "dial",
-	    "sshd forwards nothing at all, not to {server} either",
+	    "sshd forwards nothing at all, not to {server} either{session}",
 	    {
 		{ SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE },
 		{ SSHD_CONFIG, "DisableForwarding no", IN_PLACE },
 	    }),
-	WRONG(DIAL_FORBIDDEN, "dial", "sshd must not connect to {server}",
+	WRONG(DIAL_FORBIDDEN, "dial",
+	    "sshd is not permitted to connect to {server}{session}",
 	    {
 		{ SSHD_CONFIG, "PermitOpen {server_host}:*", ADDED },
 		{ SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE },
 	    }),
 	WRONG(DIAL_FORBIDDEN_KEY, "dial",
-	    "this key may forward nothing, not to {server} either", CURE_KEY),
+	    "this key may forward nothing, not to {server} either{session}",
+	    CURE_KEY),
 	WRONG(DIAL_FORBIDDEN_KEY_OPEN, "dial",
-	    "this key must not connect to {server}: its permitopen", CURE_KEY),
+	    "this key is not permitted to connect to {server}: its "
+	    "permitopen",
+	    CURE_KEY),
 	WRONG(DIAL_REFUSED, "dial",
 	    "nobody listens at {server}, as {from} sees it: {why}",
 	    {
@@ -299,14 +337,21 @@ static const struct row rows[FINDINGS] = {
 	    "--server-mode passive: sshd is never asked to listen"),
 	WRONG(FORWARD_NOTHING, "remote forward",
 	    "sshd forwards nothing at all: see dial"),
+	WRONG(FORWARD_EXPIRED, "remote forward",
+	    "sshd lets {user} in and does not listen{session}",
+	    {
+		{ THIS_HOST, "{ssh_command} -t",
+		    "in a terminal: it asks for a new password" },
+		{ FAR_HOST, "passwd {'user}", "by root" },
+	    }),
 	WRONG(FORWARD_FORBIDDEN, "remote forward",
-	    "sshd listens for nobody: {not_forwarded}",
+	    "sshd listens for nobody: {not_forwarded}{session}",
 	    { { SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE } }),
 	WRONG(FORWARD_FORBIDDEN_LISTEN, "remote forward",
-	    "sshd must not listen at {far_listen}",
+	    "sshd is not permitted to listen at {far_listen}",
 	    { { SSHD_CONFIG, "PermitListen {permitlisten}:*", ADDED } }),
 	WRONG(FORWARD_NOT_THERE, "remote forward",
-	    "sshd refuses to listen at {far_listen}: it must not, or that is "
+	    "sshd refuses to listen at {far_listen}: it is not permitted to, or that is "
 	    "no address of its own",
 	    {
 		{ CULVERT, "--far-address ADDRESS", "one of {host}" },
@@ -314,7 +359,7 @@ static const struct row rows[FINDINGS] = {
 		{ KEY_LINE, "{key_line}", "in place of what is there" },
 	    }),
 	WRONG(FORWARD_FORBIDDEN_KEY_LISTEN, "remote forward",
-	    "sshd must not listen at {far_listen} for this key: its "
+	    "sshd is not permitted to listen at {far_listen} for this key: its "
 	    "permitlisten",
 	    CURE_KEY),
 	WRONG(FORWARD_GATEWAY, "remote forward",
@@ -338,7 +383,7 @@ static const struct row rows[FINDINGS] = {
 	OK(CLIENT_ACTIVE_OK, "active clients",
 	    "sshd reaches clients on its own host"),
 	WRONG(CLIENT_ACTIVE_FORBIDDEN, "active clients",
-	    "sshd must not connect to clients on its own host",
+	    "sshd is not permitted to connect to clients on its own host",
 	    {
 		{ SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE },
 		{ SSHD_CONFIG, "PermitOpen 127.0.0.1:* [::1]:*", ADDED },
@@ -346,197 +391,10 @@ static const struct row rows[FINDINGS] = {
 	    }),
 	NOTE(CLIENT_ACTIVE_FAILED, "active clients",
 	    "whether sshd reaches them was not found out: {why}"),
-
-	OK(GREETING_OK, "greeting", "{greeting}"),
-	WRONG(GREETING_REFUSED, "greeting",
-	    "the FTP server takes nobody now: {reply}",
-	    {
-		{ SERVER_HOST, "let {from} in",
-		    "hosts.allow; or it is down, or busy" },
-	    }),
-	WRONG(GREETING_FULL, "greeting",
-	    "the FTP server has too many clients: {reply}",
-	    { { FTP_SERVER, NULL, "all that come by SSH have one address" } },
-	    TOPIC_LIMITS),
-	WRONG(GREETING_TLS, "greeting",
-	    "{server} says nothing before TLS begins, as port 990 does: "
-	    "culvert has nothing to see there",
-	    { { CULVERT, "{forward} with the port of plain FTP at its end",
-		NULL } }),
-	WRONG(GREETING_NOT_FTP, "greeting",
-	    "{server} is no FTP server; it says {reply}",
-	    { { CULVERT, "{forward} with the FTP server's port at its end",
-		NULL } }),
-	WRONG(GREETING_ENDED, "greeting",
-	    "{server} closes the connection at once: {why}",
-	    {
-		{ SERVER_HOST, "let {from} in",
-		    "hosts.allow, limits on connections" },
-	    }),
-	WRONG(GREETING_SILENT, "greeting",
-	    "{server} takes the connection, but says nothing for 45 s",
-	    { { CULVERT, "{forward} with the FTP server's port at its end",
-		NULL } }),
-	OK(FEAT_OK, "FEAT", "{feat}"),
-	NOTE(FEAT_NONE, "FEAT", "the server has none: {reply}"),
-	OK(TLS_NONE, "TLS", "the server has none; SSH encrypts"),
-	OK(TLS_OFFERED, "TLS",
-	    "offered, not demanded; culvert keeps it from clients, SSH "
-	    "encrypts"),
-	WRONG(TLS_DEMANDED, "TLS",
-	    "the server demands TLS, in which culvert cannot see data "
-	    "connections: {reply}",
-	    {
-		{ FTP_SERVER, NULL, NULL },
-		{ CULVERT, "--allow-tls",
-		    "then data connections go outside of SSH" },
-	    },
-	    TOPIC_TLS),
-	WRONG(TLS_DEMANDED_DATA, "TLS",
-	    "the server demands TLS for data connections: {reply}",
-	    {
-		{ FTP_SERVER, NULL, NULL },
-		{ CULVERT, "--allow-tls",
-		    "then data connections go outside of SSH" },
-	    },
-	    TOPIC_TLS_DATA),
-	UNTRIED(NETRC_WRONG, "netrc", "{netrc} cannot be used: {why}",
-	    { { NETRC, "machine {machine} login NAME password PASSWORD",
-		"or --netrc FILE" } }),
-	NOTE(NETRC_OPEN, "netrc", "others can read {netrc}",
-	    { { THIS_HOST, "chmod 600 {'netrc}", NULL } }),
-	OK(USER_OK, "FTP login", "{ftp_user}"),
-	UNTRIED(USER_NOT_GIVEN, "FTP login",
-	    "not tried, nor any transfer: no user was given",
-	    {
-		{ THIS_HOST, "culvert check --user NAME",
-		    "or machine {machine} in {netrc}" },
-	    }),
-	UNTRIED(USER_NO_PASSWORD, "FTP login",
-	    "not tried: there is no terminal to ask for the password of "
-	    "{ftp_user}",
-	    {
-		{ NETRC, "machine {machine} login {ftp_user} password PASSWORD",
-		    NULL },
-		{ HERE, "the same in a terminal, without --batch",
-		    "\"su -c\" takes it away" },
-	    }),
-	WRONG(USER_DENIED, "FTP login",
-	    "the server does not let {ftp_user} in with that password: {reply}",
-	    {
-		{ HERE, "the right password, or user", "--user, {netrc}" },
-		{ FTP_SERVER, NULL, NULL },
-	    },
-	    TOPIC_LOGIN),
-	WRONG(USER_DENIED_ANONYMOUS, "FTP login",
-	    "the server does not let {ftp_user} in: {reply}",
-	    {
-		{ FTP_SERVER, NULL, NULL },
-		{ THIS_HOST, "culvert check --user NAME", "another user" },
-	    },
-	    TOPIC_ANONYMOUS),
-	WRONG(USER_FULL, "FTP login",
-	    "the FTP server has too many clients: {reply}",
-	    { { FTP_SERVER, NULL, "all that come by SSH have one address" } },
-	    TOPIC_LIMITS),
-	UNTRIED(USER_ACCOUNT, "FTP login",
-	    "the server asks for an account (ACCT), which this check has "
-	    "not: {reply}"),
-	WRONG(SERVER_LOST, "FTP", "the server does not answer any more: {why}"),
-	OK(MODE_OK, "{verb}", "a listing of {bytes} bytes"),
-	UNTRIED(MODE_NOT_TRIED, "{verb}", "not tried: nobody is logged in"),
-	SKIPPED(MODE_NOT_USED, "{verb}", "not used: --server-mode"),
-	SKIPPED(MODE_OTHER_FAMILY, "{verb}",
-	    "is for IPv4, and the server is on IPv6"),
-	WRONG(MODE_REFUSED_PASSIVE, "{verb}",
-	    "the server refuses passive mode: {reply}",
-	    { { FTP_SERVER, NULL, NULL } }, TOPIC_PASSIVE),
-	WRONG(MODE_REFUSED_ACTIVE, "{verb}",
-	    "the server refuses active mode: {reply}",
-	    { { FTP_SERVER, NULL, NULL } }, TOPIC_ACTIVE),
-	WRONG(MODE_REFUSED_VERB, "{verb}", "the server refuses it: {reply}",
-	    { { FTP_SERVER, NULL, NULL } }, TOPIC_VERB),
-	WRONG(MODE_REFUSED_APART, "{verb}",
-	    "the server refuses an address on the SSH server's loopback, "
-	    "being on another host: {reply}",
-	    {
-		{ CULVERT, "{forward} with localhost as its host",
-		    "if it is on {host} itself" },
-		{ CULVERT, "--far-address ADDRESS",
-		    "of {host}; with GatewayPorts clientspecified in its "
-		    "sshd_config" },
-		{ FTP_SERVER, NULL, "if it refuses any address" },
-	    },
-	    TOPIC_ACTIVE),
-	WRONG(MODE_NO_PORT, "{verb}", "no port is found in its reply: {reply}",
-	    {
-		{ FTP_SERVER, NULL, NULL },
-		{ CULVERT, "--server-mode active", "where that works" },
-	    },
-	    TOPIC_ADDRESS),
-	WRONG(MODE_FORBIDDEN, "{verb}",
-	    "sshd must not connect to the server's data port {data_port}",
-	    {
-		{ SSHD_CONFIG, "PermitOpen {server_host}:*", ADDED },
-		{ CULVERT, "--server-mode active", "where that works" },
-	    }),
-	WRONG(MODE_FORBIDDEN_KEY, "{verb}",
-	    "this key must not connect to the server's data port {data_port}",
-	    {
-		{ KEY_LINE, "{key_line}", "in place of what is there" },
-		{ CULVERT, "--server-mode active", "where that works" },
-	    }),
-	WRONG(MODE_NO_LISTENER, "{verb}",
-	    "{from} does not listen for it: see remote forward"),
-	WRONG(MODE_DIAL_FAILED, "{verb}",
-	    "{from} does not reach the server's data port {data_port}: {why}",
-	    {
-		{ FTP_SERVER, NULL, NULL },
-		{ CULVERT, "--server-mode active", "where that works" },
-	    },
-	    TOPIC_PORTS),
-	WRONG(MODE_DIAL_REPLY, "{verb}",
-	    "{from} does not reach the address in its reply: see there"),
-	WRONG(MODE_NOT_COME, "{verb}",
-	    "the server does not connect to {why}: {reply}",
-	    {
-		{ SERVER_HOST,
-		    "let TCP from it to ports above 1023 of {from} out", NULL },
-	    }),
-	WRONG(MODE_PEER, "{verb}",
-	    "the server does not trust the data connection's other end: "
-	    "{reply}",
-	    { { FTP_SERVER, NULL, NULL } }, TOPIC_PEER),
-	WRONG(MODE_CUT, "{verb}",
-	    "the listing is not whole ({bytes} bytes): {why}"),
-	WRONG(MODE_TLS, "{verb}", "refused without TLS: see TLS"),
-	NOTE(MODE_NO_LISTING, "{verb}",
-	    "the data connection stands, but the server lists nothing: "
-	    "{reply}"),
-	UNTRIED(MODE_UNSEEN, "{verb}",
-	    "taken, but not tried, since the server lists nothing: {reply}"),
-	OK(ADDRESS_OK, "address in 227", "{announced}"),
-	OK(ADDRESS_FAR, "address in 227",
-	    "{announced}; culvert connects to {server_host}, whatever it says"),
-	NOTE(ADDRESS_WRONG, "address in 227",
-	    "{announced} is not {server_host}; culvert does not mind, "
-	    "clients without it would fail",
-	    { { FTP_SERVER, NULL, NULL } }, TOPIC_ADDRESS),
-	WRONG(ADDRESS_WRONG_USED, "address in 227",
-	    "{announced} is not {server_host}, and --server-data-host reply "
-	    "believes it",
-	    {
-		{ FTP_SERVER, NULL, NULL },
-		{ CULVERT, "", "without --server-data-host reply" },
-	    },
-	    TOPIC_ADDRESS),
-	OK(ROUND_TRIP, "round trip",
-	    "{rtt_ms} ms, a command through SSH and its reply (median of "
-	    "{count} NOOP)"),
 };
 
 const struct row *
 advice_row(enum finding finding)
 {
-	return &rows[finding];
+	return finding < GREETING_OK ? &rows[finding] : advice_ftp_row(finding);
 }

@@ -47,6 +47,7 @@ static const struct {
 	FACT(key_file),
 	FACT(key_place),
 	FACT(key_options),
+	FACT(session),
 	FACT(not_forwarded),
 	FACT(ssh_why),
 	FACT(forward),

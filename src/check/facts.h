@@ -70,6 +70,7 @@ struct facts {
 	char key_file[FACT_MAX];       /* of bad permissions */
 	char key_place[FACT_MAX];      /* FILE:LINE in authorized_keys */
 	char key_options[FACT_MAX];    /* " permitopen port-forwarding ..." */
+	char session[FACT_MAX];	       /* "; a session there says: ..." */
 	char not_forwarded[FACT_MAX];  /* sshd's words on a remote forward */
 	char ssh_why[FACT_MAX];	       /* the line that tells the failure */
 	enum ssh_failure ssh_failure;

@@ -9,6 +9,7 @@
 
 #include "base/addr.h"
 #include "check/judge_priv.h"
+#include "ssh/reason.h"
 
 void
 judge_find(struct judge *judge, enum finding finding, enum advice_status status)
@@ -86,6 +87,10 @@ judge_ssh(const struct facts *facts)
 	};
 	enum finding finding = findings[facts->ssh_failure];
 
+	/* PAM has refused the account (sshd's do_pam_account()). */
+	if (facts->ssh_failure == SSH_CLOSED && facts->host_taken &&
+	    (facts->signing || facts->typed))
+		finding = LOGIN_CLOSED;
 	if (finding == SSH_CONFIG_WRONG)
 		return finding;
 	/* Then all else is about the host in between. */
@@ -110,9 +115,18 @@ key_forwards_nothing(const struct judge *judge)
 	    !facts_key_has(judge->facts, "port-forwarding");
 }
 
+/* An account that may forward nothing before its password is a new one. */
+static bool
+has_expired(const struct judge *judge)
+{
+	return reason_is_expiry(judge->facts->session);
+}
+
 static enum finding
 why_no_dial(const struct judge *judge)
 {
+	if (has_expired(judge))
+		return DIAL_EXPIRED;
 	if (key_forwards_nothing(judge))
 		return DIAL_FORBIDDEN_KEY;
 	if (said(judge, "Server has disabled"))
@@ -129,6 +143,9 @@ why_forbidden(const struct judge *judge)
 	const struct judge_outcome *outcome = judge->outcome;
 	const char *at = judge->options->far_address;
 
+	if (has_expired(judge))
+		return judge->forward->remote ? FORWARD_EXPIRED :
+						FORWARD_NOTHING;
 	if (key_forwards_nothing(judge))
 		return FORWARD_NOTHING;
 	if (said(judge, "Server has disabled"))

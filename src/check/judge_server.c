@@ -306,6 +306,8 @@ is_made_up_for(const struct judge *judge, enum probe_form form)
 	static const bool seen[] = {
 		[TRIAL_REFUSED] = true,
 		[TRIAL_NO_PORT] = true,
+		[TRIAL_FORBIDDEN] = true,
+		[TRIAL_DIAL_FAILED] = true,
 		[TRIAL_NO_LISTENER] = true,
 		[TRIAL_NOT_COME] = true,
 		[TRIAL_LOST] = false, /* the last of them */
@@ -385,7 +387,10 @@ judge_address(struct judge *judge)
 		judge_find_plain(judge, ADDRESS_OK);
 	else if (judge->options->server_data_host_reply)
 		judge_find(judge, ADDRESS_WRONG_USED,
-		    trial->result == TRIAL_OK ? ADVICE_NOTE : ADVICE_WRONG);
+		    trial->result == TRIAL_OK ||
+			    is_made_up_for(judge, PROBE_PASV) ?
+			ADVICE_NOTE :
+			ADVICE_WRONG);
 	else
 		judge_find_plain(judge, ADDRESS_WRONG);
 }

@@ -62,6 +62,7 @@ on_session_late(uv_timer_t *timer)
 static void
 nagle_begin(struct check *check)
 {
+	static const struct nodelay_handler handler = { .done = on_session };
 	char path[CMDLINE_PATH_MAX];
 	int err;
 
@@ -80,8 +81,8 @@ nagle_begin(struct check *check)
 	    0);
 	err = cmdline_path(check->directory, path);
 	if (err == 0)
-		err = nodelay_new(&check->loop, path, &check->sends_eof,
-		    on_session, check, &check->nodelay);
+		err = nodelay_new(&check->loop, path, NULL, &check->sends_eof,
+		    &handler, check, &check->nodelay);
 	if (err != 0)
 		tell_nagle(check, strerror(-err));
 }

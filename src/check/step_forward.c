@@ -55,6 +55,19 @@ step_forward_free(struct check *check)
 
 /* ---- one thing that sshd is asked for ---- */
 
+/* Behind sshd's words stand those of a session, which are a fact, and the
+ * directives, of which we know more. */
+static size_t
+own_words_len(const char *why)
+{
+	const char *session = strstr(why, "; a session on the SSH server");
+	const char *see = strstr(why, ", see ");
+
+	if (session != NULL)
+		return (size_t)(session - why);
+	return see != NULL ? (size_t)(see - why) : strlen(why);
+}
+
 static void
 end_try(struct check *check, bool good, int err, const char *why)
 {
@@ -67,11 +80,7 @@ end_try(struct check *check, bool good, int err, const char *why)
 	step->try = NULL;
 	try->result = good ? JUDGE_GOOD : JUDGE_FAILED;
 	try->err = err;
-	/* Behind sshd's words stand the directives, of which we know more. */
-	fact_words(try->why, why,
-	    strstr(why, ", see ") != NULL ?
-		(size_t)(strstr(why, ", see ") - why) :
-		strlen(why));
+	fact_words(try->why, why, own_words_len(why));
 	check_next(check, step->then);
 }
 
@@ -152,10 +161,15 @@ next_forward(struct check *check)
 {
 	struct forward_step *step = check->forward;
 	size_t i = check->n_forward++;
+	char words[REASON_WORDS_MAX];
 
 	/* What has failed then says nothing; the end of ssh is to come. */
 	if (!link_is_up(links_first(check->links)))
 		return;
+	link_session_words(links_first(check->links), words);
+	if (words[0] != '\0')
+		fact_set(check->facts.session, "; a session there says: \"%s\"",
+		    words);
 	judge_forward(check->conf, step->forward, step->outcome, &check->facts,
 	    on_found, check, &check->modes[i]);
 	step_forward_free(check);
@@ -170,13 +184,11 @@ on_probed(void *ctx, const struct probe_outcome *outcome)
 {
 	struct check *check = ctx;
 	struct forward_step *step = check->forward;
-	char *see;
+	char *why = step->outcome->probe.why;
 
 	step->outcome->probed = true;
 	step->outcome->probe = *outcome;
-	see = strstr(step->outcome->probe.why, ", see ");
-	if (see != NULL)
-		*see = '\0';
+	why[own_words_len(why)] = '\0';
 	check_next(check, next_forward);
 }
 

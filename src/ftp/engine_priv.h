@@ -253,7 +253,7 @@ struct engine {
 	struct line_reader input[2];
 	bool eof[2];   /* that peer has ended its direction */
 	bool lost[2];  /* its connection is dead */
-	char why[256]; /* the server's: by what */
+	char why[400]; /* the server's: by what */
 
 	struct pending_list pending;
 	size_t n_pending;

@@ -135,17 +135,31 @@ chan_put_open_session(struct buf *out, uint32_t channel, uint32_t window,
 	return wire_end(&open, out);
 }
 
-int
-chan_put_subsystem(struct buf *out, uint32_t channel, const char *name)
+/* A request with one string, whose answer is wanted. */
+static int
+chan_put_request(struct buf *out, uint32_t channel, const char *type,
+    const char *text)
 {
 	struct wire_out packet;
 
 	chan_begin(&packet, CHAN_REQUEST);
 	wire_put_u32(&packet, channel);
-	wire_put_string(&packet, "subsystem");
+	wire_put_string(&packet, type);
 	wire_put_u8(&packet, 1); /* want reply */
-	wire_put_string(&packet, name);
+	wire_put_string(&packet, text);
 	return wire_end(&packet, out);
+}
+
+int
+chan_put_subsystem(struct buf *out, uint32_t channel, const char *name)
+{
+	return chan_put_request(out, channel, "subsystem", name);
+}
+
+int
+chan_put_exec(struct buf *out, uint32_t channel, const char *command)
+{
+	return chan_put_request(out, channel, "exec", command);
 }
 
 /* A packet that has a channel and nothing more. */

@@ -69,8 +69,10 @@ int chan_put_open_direct(struct buf *out, uint32_t channel, uint32_t window,
     uint32_t packet, const char *host, uint32_t port);
 int chan_put_open_session(struct buf *out, uint32_t channel, uint32_t window,
     uint32_t packet);
-/* Asks for a subsystem in a session; the answer is CHAN_SUCCESS or _FAILURE. */
+/* Asks for a subsystem, or for a command, in a session (RFC 4254 section 6.5);
+ * the answer is CHAN_SUCCESS or _FAILURE. */
 int chan_put_subsystem(struct buf *out, uint32_t channel, const char *name);
+int chan_put_exec(struct buf *out, uint32_t channel, const char *command);
 int chan_put_window_adjust(struct buf *out, uint32_t channel, uint32_t bytes);
 int chan_put_eof(struct buf *out, uint32_t channel);
 int chan_put_close(struct buf *out, uint32_t channel);

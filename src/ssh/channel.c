@@ -59,6 +59,7 @@ channel_new(uv_loop_t *loop, struct channel_mux *mux, uint32_t number,
 	channel->stream.ops = &channel_ops;
 	stream_set_handler(&channel->stream, handler, ctx);
 	channel->mux = mux;
+	channel->reason = mux->reason;
 	channel->number = number;
 	channel->owned = true;
 	buf_init(&channel->in, UINT32_MAX);
@@ -94,6 +95,7 @@ static void
 channel_free(struct channel *channel)
 {
 	assert(!channel->owned && channel->mux == NULL);
+	reason_cancel(&channel->wait);
 	channel_discard(channel);
 	uv_close((uv_handle_t *)&channel->idle, channel_handle_closed);
 	uv_close((uv_handle_t *)&channel->timer, channel_handle_closed);

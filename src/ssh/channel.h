@@ -19,6 +19,7 @@
 #include "ssh/chan.h"
 #include "ssh/conn.h"
 #include "ssh/link.h"
+#include "ssh/reason.h"
 #include "ssh/window.h"
 
 struct channel;
@@ -35,6 +36,7 @@ struct channel_mux {
 	struct window_path *way;      /* borrowed */
 	bool *sends_eof; /* of the link, borrowed: the server was seen to send
 			  * EOF, so its CLOSE without one is a loss */
+	struct reason *reason; /* borrowed; or NULL */
 
 	/* What came for one channel, one packet behind the other, and is to be
 	 * told to its owner in one call. */

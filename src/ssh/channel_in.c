@@ -69,24 +69,51 @@ channel_confirmed(struct channel *channel, const struct chan_message *message)
 	channel_tell(channel);
 }
 
+/* channel->why has sshd's words; what explains them is known. */
+static void
+channel_explained(void *ctx)
+{
+	struct channel *channel = ctx;
+	char text[REASON_MAX], why[CHANNEL_WHY_MAX + REASON_MAX];
+
+	reason_explain(channel->reason,
+	    ", see AllowTcpForwarding, PermitOpen, DisableForwarding "
+	    "(sshd_config), permitopen (authorized_keys)",
+	    text);
+	snprintf(why, sizeof(why), "%s%s", channel->why, text);
+	channel_fail(channel, -EACCES, why);
+	channel_tell(channel);
+}
+
+/* sshd's administrator does not want it, which it may explain elsewhere. */
+static void
+channel_prohibited(struct channel *channel, const char *why)
+{
+	bool owned = channel->owned;
+
+	snprintf(channel->why, sizeof(channel->why), "%s", why);
+	channel_detach(channel); /* and, without an owner, freed */
+	if (owned &&
+	    !reason_await(channel->reason, &channel->wait, channel_explained,
+		channel))
+		channel_explained(channel);
+}
+
 static void
 channel_refused(struct channel *channel, const struct chan_message *message)
 {
 	static const struct {
 		uint32_t reason;
 		int err;
-		const char *name;  /* in front; RFC 4254 section 5.1 */
-		const char *where; /* behind: where to look */
+		const char *name; /* in front; RFC 4254 section 5.1 */
 	} reasons[] = {
 		{ CHAN_ADMINISTRATIVELY_PROHIBITED, -EACCES,
-		    "administratively prohibited: ",
-		    ", see AllowTcpForwarding, PermitOpen, DisableForwarding "
-		    "(sshd_config), permitopen (authorized_keys)" },
-		{ CHAN_CONNECT_FAILED, -ECONNREFUSED, "", "" },
+		    "administratively prohibited: " },
+		{ CHAN_CONNECT_FAILED, -ECONNREFUSED, "" },
 		{ CHAN_UNKNOWN_CHANNEL_TYPE, -EACCES,
-		    "forwarding is not supported: ", "" },
-		{ CHAN_RESOURCE_SHORTAGE, -EAGAIN, "resource shortage: ", "" },
-		{ 0, -ECONNREFUSED, "", "" }, /* any other */
+		    "forwarding is not supported: " },
+		{ CHAN_RESOURCE_SHORTAGE, -EAGAIN, "resource shortage: " },
+		{ 0, -ECONNREFUSED, "" }, /* any other */
 	};
 	char words[LOG_ESCAPED_MAX + 1];
 	char why[CHANNEL_WHY_MAX];
@@ -95,9 +122,13 @@ channel_refused(struct channel *channel, const struct chan_message *message)
 	while (reasons[i].reason != 0 && reasons[i].reason != message->reason)
 		i++;
 	log_escape(words, sizeof(words), message->data, message->data_len);
-	snprintf(why, sizeof(why), "%s%s%s", reasons[i].name,
-	    words[0] != '\0' ? words : "open failed", reasons[i].where);
+	snprintf(why, sizeof(why), "%s%s", reasons[i].name,
+	    words[0] != '\0' ? words : "open failed");
 	channel->mux->refusals++;
+	if (reasons[i].reason == CHAN_ADMINISTRATIVELY_PROHIBITED) {
+		channel_prohibited(channel, why);
+		return;
+	}
 	channel_fail(channel, reasons[i].err, why);
 	channel_detach(channel);
 	channel_tell(channel);

@@ -11,7 +11,7 @@
 #include "limits.h"
 
 /* Longest text for closed(): sshd's words between a few of ours. */
-#define CHANNEL_WHY_MAX (LOG_ESCAPED_MAX + 192)
+#define CHANNEL_WHY_MAX (LOG_ESCAPED_MAX + REASON_MAX + 64)
 
 struct channel {
 	struct stream stream;
@@ -43,6 +43,8 @@ struct channel {
 	int err; /* it is dead */
 	bool err_told;
 	char why[CHANNEL_WHY_MAX];
+	struct reason *reason;	 /* borrowed: where */
+	struct reason_wait wait; /* ... a refusal waits for an explanation */
 
 	uv_idle_t idle;	  /* callbacks are due */
 	uv_timer_t timer; /* after finish */

@@ -30,6 +30,7 @@
 #include "ssh/nodelay.h"
 #include "ssh/defaults.h"
 #include "ssh/proxy.h"
+#include "ssh/reason.h"
 #include "ssh/requests.h"
 #include "ssh/watch.h"
 #include "ssh/window.h"
@@ -63,6 +64,8 @@ struct link {
 	struct proxy *proxy[LINK_USES]; /* by use */
 	struct nodelay *nodelay;
 	bool sends_eof; /* the SSH server does, as was seen */
+	struct reason *reason;
+	struct nodelay *asker; /* its session */
 	struct watch *watch;
 };
 
@@ -73,6 +76,7 @@ static void
 link_abort(struct link *link)
 {
 	link->state = LINK_ENDING;
+	reason_settle(link->reason);
 	for (size_t use = 0; use < LINK_USES; use++) {
 		if (link->proxy[use] != NULL)
 			proxy_abort(link->proxy[use]);
@@ -163,9 +167,53 @@ link_nodelay(void *ctx, const char *why)
 		log_verbose("sshd may send small packets late: %s", why);
 }
 
+/* ---- why sshd refuses forwards ---- */
+
+/* What an account that may do nothing says, it says to this, too. */
+#define LINK_COMMAND "exit"
+
+static void
+link_heard(void *ctx, const uint8_t *bytes, size_t len)
+{
+	const struct link *link = ctx;
+
+	reason_hear(link->reason, bytes, len);
+}
+
+static void
+link_session_over(void *ctx)
+{
+	const struct link *link = ctx;
+
+	reason_settle(link->reason);
+}
+
+static bool
+link_ask_reason(void *ctx)
+{
+	static const struct nodelay_handler handler = {
+		.heard = link_heard,
+		.over = link_session_over,
+	};
+	struct link *link = ctx;
+
+	return link->options->explain && link->state == LINK_UP &&
+	    nodelay_new(link->loop, master_path(link->master), LINK_COMMAND,
+		&link->sends_eof, &handler, link, &link->asker) == 0;
+}
+
+void
+link_session_words(const struct link *link, char ret[REASON_WORDS_MAX])
+{
+	reason_words(link->reason, ret);
+}
+
+/* ---- it is up ---- */
+
 static void
 link_ready(void *ctx)
 {
+	static const struct nodelay_handler handler = { .done = link_nodelay };
 	struct link *link = ctx;
 	const char *path = master_path(link->master);
 	int err;
@@ -173,11 +221,11 @@ link_ready(void *ctx)
 	if (link->state != LINK_STARTING)
 		return;
 	link->state = LINK_SHAKING;
-	err = requests_new(link->loop, path, &link_requests_handler, link,
-	    &link->requests);
+	err = requests_new(link->loop, path, link->reason,
+	    &link_requests_handler, link, &link->requests);
 	for (size_t use = 0; use < LINK_USES && err == 0; use++)
 		err = proxy_new(link->loop, path, &link->way, &link->sends_eof,
-		    &link_proxy_handler, link, &link->proxy[use]);
+		    link->reason, &link_proxy_handler, link, &link->proxy[use]);
 	if (err != 0) {
 		link_fail(link, "the control socket of ssh cannot be used");
 		return;
@@ -185,7 +233,7 @@ link_ready(void *ctx)
 	if (!link->options->session)
 		return;
 	/* It is no more than a gain in speed. */
-	err = nodelay_new(link->loop, path, &link->sends_eof, link_nodelay,
+	err = nodelay_new(link->loop, path, NULL, &link->sends_eof, &handler,
 	    link, &link->nodelay);
 	if (err != 0)
 		link_nodelay(link, strerror(-err));
@@ -264,7 +312,10 @@ link_new(uv_loop_t *loop, const struct link_options *options,
 	link->ctx = ctx;
 	window_path_init(&link->way, options->budget);
 	link->master = master_new(loop, options, &link_master_handler, link);
-	if (link->master == NULL) {
+	link->reason = reason_new(loop, link_ask_reason, link);
+	if (link->master == NULL || link->reason == NULL) {
+		master_free(link->master);
+		reason_free(link->reason);
 		free(link);
 		return NULL;
 	}
@@ -334,9 +385,11 @@ link_free(struct link *link)
 	assert(link_is_over(link));
 	defaults_free(link->defaults);
 	nodelay_free(link->nodelay);
+	nodelay_free(link->asker);
 	requests_free(link->requests);
 	for (size_t use = 0; use < LINK_USES; use++)
 		proxy_free(link->proxy[use]);
+	reason_free(link->reason);
 	master_free(link->master);
 	free(link);
 }

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "base/stream.h"
+#include "ssh/reason.h"
 
 struct link;
 struct link_forward;
@@ -43,6 +44,7 @@ struct link_options {
 	const char *ciphers; /* without ask: to ask for; or NULL */
 	unsigned timeouts;   /* without ask: the ones to ask for */
 	bool session;	     /* no Nagle's algorithm: nodelay.h */
+	bool explain;	     /* ask in a session why sshd refuses: reason.h */
 	uint64_t watch_ms;   /* watch.h; 0: not */
 	struct window_budget *budget;	   /* of all links; borrowed */
 	const struct words_hearer *hearer; /* of ssh's words; or NULL */
@@ -118,14 +120,18 @@ void link_free(struct link *link);
  * Dials host:port from the SSH server (direct-tcpip, RFC 4254 section 7.2);
  * the name is looked up there.  The stream is open when sshd says so; when it
  * refuses, closed() has -ECONNREFUSED and sshd's words, or -EACCES for
- * "administratively prohibited", and behind sshd's words the directives that
- * may be the cause (AllowTcpForwarding, PermitOpen, permitopen).  Its eof()
+ * "administratively prohibited", and behind sshd's words what explains them
+ * (reason.h) and the directives that may be the cause (AllowTcpForwarding,
+ * PermitOpen, permitopen).  Its eof()
  * is a CHANNEL_EOF, so it is never mistaken for a loss: a link or a channel
  * that is lost gives closed() with -ECONNRESET.  But see link_sends_eof().
  * Returns NULL when out of memory or when the link is not up.
  */
 struct stream *link_dial(struct link *link, const char *host, uint16_t port,
     enum link_use use, const struct stream_handler *handler, void *ctx);
+
+/* What a session has said when sshd had refused something; "" before. */
+void link_session_words(const struct link *link, char ret[REASON_WORDS_MAX]);
 
 /* How many streams for data have an owner; the load of the link.  Has it any,
  * those that owners have given up and that are not quite closed included? */

@@ -41,8 +41,10 @@ enum nodelay_state {
 struct nodelay {
 	struct conn *conn; /* NULL when lost or not needed any more */
 	bool *sends_eof;
-	nodelay_cb *done; /* NULL once called */
+	const struct nodelay_handler *handler;
 	void *ctx;
+	const char *command; /* borrowed; NULL: sftp */
+	bool told;	     /* done() was called */
 	enum nodelay_state state;
 	uint32_t peer; /* sshd's number of the channel */
 	size_t window; /* bytes that sshd may still send */
@@ -53,11 +55,21 @@ struct nodelay {
 static void
 nodelay_tell(struct nodelay *nodelay, const char *why)
 {
-	nodelay_cb *done = nodelay->done;
+	if (nodelay->told)
+		return;
+	nodelay->told = true;
+	if (nodelay->handler->done != NULL)
+		nodelay->handler->done(nodelay->ctx, why);
+}
 
-	nodelay->done = NULL;
-	if (done != NULL)
-		done(nodelay->ctx, why);
+/* why: for done(), if that was not called yet. */
+static void
+nodelay_over(struct nodelay *nodelay, const char *why)
+{
+	nodelay->state = NODELAY_OVER;
+	nodelay_tell(nodelay, why);
+	if (nodelay->handler->over != NULL)
+		nodelay->handler->over(nodelay->ctx);
 }
 
 static void
@@ -103,7 +115,10 @@ nodelay_confirmed(struct nodelay *nodelay, const struct chan_message *packet)
 	nodelay->state = NODELAY_REQUESTED;
 	nodelay->peer = packet->sender;
 	nodelay_send(nodelay,
-	    chan_put_subsystem(&nodelay->message, nodelay->peer, "sftp"));
+	    nodelay->command != NULL ?
+		chan_put_exec(&nodelay->message, nodelay->peer,
+		    nodelay->command) :
+		chan_put_subsystem(&nodelay->message, nodelay->peer, "sftp"));
 	/* sftp-server ends when its input does. */
 	nodelay_send(nodelay, chan_put_eof(&nodelay->message, nodelay->peer));
 }
@@ -113,17 +128,20 @@ nodelay_refused(struct nodelay *nodelay, const struct chan_message *packet)
 {
 	char words[LOG_ESCAPED_MAX + 1], why[NODELAY_WHY_MAX];
 
-	nodelay->state = NODELAY_OVER;
 	log_escape(words, sizeof(words), packet->data, packet->data_len);
 	snprintf(why, sizeof(why),
 	    "sshd refused a session (%s), see MaxSessions (sshd_config)",
 	    words);
-	nodelay_tell(nodelay, why);
+	nodelay_over(nodelay, why);
 }
 
 static void
-nodelay_data(struct nodelay *nodelay, size_t len)
+nodelay_data(struct nodelay *nodelay, const struct chan_message *packet)
 {
+	size_t len = packet->data_len;
+
+	if (nodelay->handler->heard != NULL)
+		nodelay->handler->heard(nodelay->ctx, packet->data, len);
 	/* It waits for ever when its window is full; better it ends. */
 	if (len >= nodelay->window)
 		nodelay_close(nodelay);
@@ -136,10 +154,9 @@ static void
 nodelay_closed(struct nodelay *nodelay)
 {
 	nodelay_close(nodelay);
-	nodelay->state = NODELAY_OVER;
 	conn_free(nodelay->conn);
 	nodelay->conn = NULL;
-	nodelay_tell(nodelay, "sshd closed the session");
+	nodelay_over(nodelay, "sshd closed the session");
 }
 
 /* A packet of proxy mode.  0 or a negative errno. */
@@ -171,7 +188,7 @@ nodelay_packet(struct nodelay *nodelay, const struct chan_message *packet)
 		break;
 	case CHAN_DATA:
 	case CHAN_EXTENDED_DATA:
-		nodelay_data(nodelay, packet->data_len);
+		nodelay_data(nodelay, packet);
 		break;
 	case CHAN_REQUEST:
 		/* The exit status, which says nothing to us. */
@@ -244,8 +261,8 @@ nodelay_lost(void *ctx, int err)
 
 	(void)err;
 	nodelay->conn = NULL;
-	nodelay->state = NODELAY_OVER;
-	nodelay_tell(nodelay, "the control socket of ssh broke");
+	if (nodelay->state != NODELAY_OVER)
+		nodelay_over(nodelay, "the control socket of ssh broke");
 }
 
 static const struct conn_handler nodelay_conn_handler = {
@@ -254,8 +271,9 @@ static const struct conn_handler nodelay_conn_handler = {
 };
 
 int
-nodelay_new(uv_loop_t *loop, const char *path, bool *sends_eof,
-    nodelay_cb *done, void *ctx, struct nodelay **ret)
+nodelay_new(uv_loop_t *loop, const char *path, const char *command,
+    bool *sends_eof, const struct nodelay_handler *handler, void *ctx,
+    struct nodelay **ret)
 {
 	struct nodelay *nodelay = calloc(1, sizeof(*nodelay));
 	int err;
@@ -263,7 +281,8 @@ nodelay_new(uv_loop_t *loop, const char *path, bool *sends_eof,
 	if (nodelay == NULL)
 		return -ENOMEM;
 	nodelay->sends_eof = sends_eof;
-	nodelay->done = done;
+	nodelay->command = command;
+	nodelay->handler = handler;
 	nodelay->ctx = ctx;
 	buf_init(&nodelay->message, LIMIT_MUX_MESSAGE);
 	err = conn_new(loop, path, &nodelay_conn_handler, nodelay,

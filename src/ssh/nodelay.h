@@ -19,22 +19,38 @@
 #define SSH_NODELAY_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <uv.h>
 
 struct nodelay;
 
-/*
- * Called once, from the loop, unless nodelay_free() comes first.  why: NULL
- * when sshd has started the program, and so has set it; else why it has not,
- * valid in the call.
- */
-typedef void nodelay_cb(void *ctx, const char *why);
+/* Called from the loop only; each may be NULL. */
+struct nodelay_handler {
+	/*
+	 * Called once, unless nodelay_free() comes first.  why: NULL when sshd
+	 * has started the program, and so has set it; else why it has not,
+	 * valid in the call.
+	 */
+	void (*done)(void *ctx, const char *why);
 
-/* Connects to the control socket at path.  sends_eof, borrowed, is set when the
- * SSH server has sent EOF, as OpenSSH does at the end of a session.  0 or a
- * negative errno. */
-int nodelay_new(uv_loop_t *loop, const char *path, bool *sends_eof,
-    nodelay_cb *done, void *ctx, struct nodelay **ret);
+	/* len bytes of the program's output or standard error, or of what sshd
+	 * says in its place. */
+	void (*heard)(void *ctx, const uint8_t *bytes, size_t len);
+
+	/* Nothing more will be heard.  Once, after done(). */
+	void (*over)(void *ctx);
+};
+
+/*
+ * Connects to the control socket at path.  command: to run that instead, for
+ * what is said then (reason.h); NULL: the subsystem sftp, whose standard error
+ * sshd does not pass on.  sends_eof, borrowed, is set when the SSH server has
+ * sent EOF, as OpenSSH does at the end of a session.  0 or a negative errno.
+ */
+int nodelay_new(uv_loop_t *loop, const char *path, const char *command,
+    bool *sends_eof, const struct nodelay_handler *handler, void *ctx,
+    struct nodelay **ret);
 
 /*
  * Only when ssh has ended: it ends itself when a proxy connection goes away

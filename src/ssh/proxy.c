@@ -235,8 +235,8 @@ static const struct conn_handler proxy_conn_handler = {
 
 int
 proxy_new(uv_loop_t *loop, const char *path, struct window_path *way,
-    bool *sends_eof, const struct proxy_handler *handler, void *ctx,
-    struct proxy **ret)
+    bool *sends_eof, struct reason *reason, const struct proxy_handler *handler,
+    void *ctx, struct proxy **ret)
 {
 	struct proxy *proxy = calloc(1, sizeof(*proxy));
 	struct channel_mux *mux;
@@ -251,6 +251,7 @@ proxy_new(uv_loop_t *loop, const char *path, struct window_path *way,
 	TAILQ_INIT(&mux->waiting);
 	mux->way = way;
 	mux->sends_eof = sends_eof;
+	mux->reason = reason;
 	buf_init(&mux->message, LIMIT_MUX_MESSAGE);
 	err = conn_new(loop, path, &proxy_conn_handler, proxy, &mux->conn);
 	if (err != 0) {

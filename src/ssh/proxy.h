@@ -14,6 +14,7 @@
 
 #include "base/stream.h"
 #include "ssh/link.h"
+#include "ssh/reason.h"
 #include "ssh/window.h"
 
 struct proxy;
@@ -29,10 +30,11 @@ struct proxy_handler {
 
 /* Connects to the control socket at path.  way, of the channels' windows, and
  * sends_eof, which is set when the SSH server has sent EOF on a channel, are
- * borrowed.  0 or a negative errno. */
+ * borrowed; so is reason, for what sshd refuses, or NULL.  0 or a negative
+ * errno. */
 int proxy_new(uv_loop_t *loop, const char *path, struct window_path *way,
-    bool *sends_eof, const struct proxy_handler *handler, void *ctx,
-    struct proxy **ret);
+    bool *sends_eof, struct reason *reason, const struct proxy_handler *handler,
+    void *ctx, struct proxy **ret);
 
 /* Loses every channel: closed() comes from inside.  From the loop only. */
 void proxy_abort(struct proxy *proxy);

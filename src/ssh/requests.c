@@ -17,7 +17,7 @@
 
 /* Longest text for a forward that sshd refused: ssh's words, a host, and
  * where to look. */
-#define REQUESTS_WHY_MAX (2 * LOG_ESCAPED_MAX + 256)
+#define REQUESTS_WHY_MAX (2 * LOG_ESCAPED_MAX + REASON_MAX)
 
 /*
  * A forward:
@@ -46,6 +46,9 @@ struct link_forward {
 	link_forward_cb *done;
 	void *ctx;
 	TAILQ_ENTRY(link_forward) entry; /* of the open ones */
+	char *words;			 /* refused: ssh's */
+	struct reason *reason;		 /* borrowed: where */
+	struct reason_wait wait; /* ... a refusal waits for an explanation */
 };
 
 struct link_alive {
@@ -65,7 +68,8 @@ struct requests {
 	struct conn *conn;
 	const struct requests_handler *handler;
 	void *ctx;
-	bool up; /* ssh's hello has come */
+	struct reason *reason; /* borrowed; or NULL */
+	bool up;	       /* ssh's hello has come */
 	uint32_t next_id;
 	struct buf message; /* being made */
 	TAILQ_HEAD(, pending) pending;
@@ -91,6 +95,7 @@ forward_free(struct link_forward *forward)
 {
 	free(forward->host);
 	free(forward->path);
+	free(forward->words);
 	free(forward);
 }
 
@@ -232,6 +237,31 @@ forward_port(const struct link_forward *forward,
 	return (uint16_t)message->value;
 }
 
+/* What explains a refusal is known. */
+static void
+forward_explained(void *ctx)
+{
+	struct link_forward *forward = ctx;
+	bool is_address = strcmp(forward->host, "localhost") != 0 &&
+	    strcmp(forward->host, "127.0.0.1") != 0 &&
+	    strcmp(forward->host, "*") != 0;
+	char where[REASON_MAX / 2], text[REASON_MAX], why[REQUESTS_WHY_MAX];
+
+	snprintf(where, sizeof(where),
+	    ", see AllowTcpForwarding, PermitListen, DisableForwarding "
+	    "(sshd_config), permitlisten (authorized_keys)%s%s%s%s",
+	    is_address ? "; or the SSH server does not have " : "",
+	    is_address ? forward->host : "",
+	    forward->port != 0 ? "; or the port is in use there" : "",
+	    forward->port != 0 && forward->port < 1024 ?
+		", or below 1024 and the user is not root" :
+		"");
+	reason_explain(forward->reason, where, text);
+	snprintf(why, sizeof(why), "sshd refused to listen (%s)%s",
+	    forward->words != NULL ? forward->words : "", text);
+	forward_die(forward, -EACCES, why);
+}
+
 /*
  * sshd gives no reason (RFC 4254 section 7.1 has no room for one), and ssh
  * makes "remote port forwarding failed for listen port 21" of it.
@@ -239,23 +269,15 @@ forward_port(const struct link_forward *forward,
 static void
 forward_refused(struct link_forward *forward, const struct mux_message *message)
 {
-	bool is_address = strcmp(forward->host, "localhost") != 0 &&
-	    strcmp(forward->host, "127.0.0.1") != 0 &&
-	    strcmp(forward->host, "*") != 0;
-	char words[LOG_ESCAPED_MAX + 1], why[REQUESTS_WHY_MAX];
+	char words[LOG_ESCAPED_MAX + 1];
 
 	log_escape(words, sizeof(words), message->reason, message->reason_len);
-	snprintf(why, sizeof(why),
-	    "sshd refused to listen (%s), see AllowTcpForwarding, "
-	    "PermitListen, DisableForwarding (sshd_config), permitlisten "
-	    "(authorized_keys)%s%s%s%s",
-	    words, is_address ? "; or the SSH server does not have " : "",
-	    is_address ? forward->host : "",
-	    forward->port != 0 ? "; or the port is in use there" : "",
-	    forward->port != 0 && forward->port < 1024 ?
-		", or below 1024 and the user is not root" :
-		"");
-	forward_die(forward, -EACCES, why);
+	forward->words = strdup(words);
+	forward->reason = forward->requests->reason;
+	forward->requests = NULL;
+	if (!reason_await(forward->reason, &forward->wait, forward_explained,
+		forward))
+		forward_explained(forward);
 }
 
 /* The answer to an opening.  Negative when it is none. */
@@ -360,7 +382,7 @@ static const struct conn_handler requests_conn_handler = {
 };
 
 int
-requests_new(uv_loop_t *loop, const char *path,
+requests_new(uv_loop_t *loop, const char *path, struct reason *reason,
     const struct requests_handler *handler, void *ctx, struct requests **ret)
 {
 	struct requests *requests = calloc(1, sizeof(*requests));
@@ -368,6 +390,7 @@ requests_new(uv_loop_t *loop, const char *path,
 
 	if (requests == NULL)
 		return -ENOMEM;
+	requests->reason = reason;
 	requests->handler = handler;
 	requests->ctx = ctx;
 	TAILQ_INIT(&requests->pending);

@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "ssh/link.h"
+#include "ssh/reason.h"
 
 struct requests;
 
@@ -24,8 +25,9 @@ struct requests_handler {
 	void (*lost)(void *ctx, int err);
 };
 
-/* Connects to the control socket at path.  0 or a negative errno. */
-int requests_new(uv_loop_t *loop, const char *path,
+/* Connects to the control socket at path.  reason, for what sshd refuses, or
+ * NULL, is borrowed.  0 or a negative errno. */
+int requests_new(uv_loop_t *loop, const char *path, struct reason *reason,
     const struct requests_handler *handler, void *ctx, struct requests **ret);
 
 /*

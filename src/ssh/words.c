@@ -53,6 +53,13 @@ words_is_noise(const char *text)
 	return strncmp(text, noise, strlen(noise)) == 0;
 }
 
+/* ssh -v begins with its version, which is no reason either. */
+static bool
+words_is_version(const char *text)
+{
+	return strncmp(text, "OpenSSH_", strlen("OpenSSH_")) == 0;
+}
+
 static void
 words_line(struct words *words)
 {
@@ -68,7 +75,8 @@ words_line(struct words *words)
 	    words->to != NULL ? words->to : "", text);
 	if (words->hearer != NULL)
 		words->hearer->line(words->hearer->ctx, text);
-	if (!words_is_debug(text) && !words_is_noise(text))
+	if (!words_is_debug(text) && !words_is_noise(text) &&
+	    !words_is_version(text))
 		words_keep(words, text);
 }
 

@@ -59,7 +59,7 @@ def test_mode_of_a_tunnel(start_sshd, vsftpd, doctor, tmp):
     path.write_text(CONFIG.format(config=sshd.config, host=sshd.host,
                                   port=vsftpd.port))
     report = doctor("-f", path, "plant")
-    assert report.status == 1
+    assert report.status == 0  # culvert finds out by itself, too
     assert ("[tunnel plant], as a key", "--server-mode active") in \
         report.cures("PASV")
     assert report.json["command"] == f"culvert up -f {path} plant # with " \

@@ -329,6 +329,51 @@ def test_no_keys(start_sshd, forward, doctor):
     doctor("-F", cured.config, *argv, cured.host).all_well()
 
 
+@pytest.mark.parametrize("line", [
+    "DenyUsers root", "AllowUsers alice", "DenyGroups root",
+    "AllowGroups staff",
+])
+def test_user_who_may_not_log_in(line, start_sshd, forward, doctor):
+    """sshd answers as for a missing key: both are named, and what tells them.
+
+    The log does as is said, and the line that is advised lets root in.
+    """
+    sshd = start_sshd(line)
+    report = doctor("-F", sshd.config, "-L", forward, sshd.host)
+    cures = last(report, "authentication",
+                 "Either it does not know them, or it does not let this user")
+    places = [place.partition(" of ")[0] for place, _ in cures]
+    assert places[0] == "~root/.ssh/authorized_keys"
+    assert (sshd.ns.far4, "journalctl -u ssh | grep 'not allowed because'") \
+        in cures
+    sshd.process.wait_line("User root from .* not allowed because")
+    allow = f"sshd_config of {sshd.ns.far4}", "AllowUsers root"
+    assert allow in cures
+    assert report.find("authentication")["cures"][cures.index(allow)][
+        "remark"].endswith("no DenyUsers or DenyGroups for it")
+    cured = start_sshd(allow[1])
+    doctor("-F", cured.config, "-L", forward, cured.host).all_well()
+
+
+def test_max_auth_tries(tmp, start_sshd, forward, doctor):
+    """Other keys come first, and sshd has enough of them."""
+    sshd = start_sshd("MaxAuthTries 1")
+    keygen(tmp / "other")
+    config = tmp / "config"
+    text = pathlib.Path(sshd.config).read_text()
+    config.write_text(text.replace(
+        "    IdentityFile", f"    IdentityFile {tmp}/other\n    IdentityFile"))
+    cures = last(doctor("-F", config, "-L", forward, sshd.host),
+                 "authentication", f"gave up after these keys: {tmp}/other; ")
+    assert [put for _, put in cures] == ["IdentitiesOnly yes",
+                                         "MaxAuthTries 6"]
+    doctor("-F", sshd.config, "-L", forward, sshd.host).all_well()
+    cured = start_sshd("MaxAuthTries 6")
+    config.write_text(pathlib.Path(cured.config).read_text().replace(
+        "    IdentityFile", f"    IdentityFile {tmp}/other\n    IdentityFile"))
+    doctor("-F", config, "-L", forward, cured.host).all_well()
+
+
 def test_wrong_password(start_sshd, forward, doctor):
     """Who was asked is not told that nobody could be."""
     sshd = start_sshd("PasswordAuthentication yes", "PubkeyAuthentication no")

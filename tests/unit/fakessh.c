@@ -186,7 +186,8 @@ fake_proxy(struct fake *fake)
 
 	fake_listen(fake);
 	assert_int_equal(proxy_new(&fake->loop, fake->path, &fake->way,
-			     &fake->sends_eof, &handler, fake, &fake->proxy),
+			     &fake->sends_eof, NULL, &handler, fake,
+			     &fake->proxy),
 	    0);
 	fake_accept(fake);
 }

@@ -59,7 +59,7 @@ test_facts(void **state)
 	advice_make(DIAL_FORBIDDEN, &facts, &advice);
 	assert_string_equal(advice.step, "dial");
 	assert_string_equal(advice.text,
-	    "sshd must not connect to localhost:21");
+	    "sshd is not permitted to connect to localhost:21");
 	assert_int_equal(advice.n_cures, 2);
 	assert_string_equal(advice.cures[0].place, "sshd_config of gate");
 	assert_string_equal(advice.cures[0].put, "PermitOpen localhost:*");

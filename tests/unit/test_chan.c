@@ -191,6 +191,9 @@ test_put(void **state)
 	check_put(chan_put_open_session(&out, 1, 0x20000, 0x8000), &out,
 	    BYTES("\0\0\0\x19\0\x5a\0\0\0\7session\0\0\0\1"
 		  "\0\2\0\0\0\0\x80\0"));
+	check_put(chan_put_exec(&out, 2, "exit"), &out,
+	    BYTES("\0\0\0\x17\0\x62\0\0\0\2\0\0\0\4"
+		  "exec\1\0\0\0\4exit"));
 	check_put(chan_put_subsystem(&out, 2, "sftp"), &out,
 	    BYTES("\0\0\0\x1c\0\x62\0\0\0\2\0\0\0\x09"
 		  "subsystem\1\0\0\0\4sftp"));

@@ -126,11 +126,14 @@ test_made_up_for(void **state)
 	scene.options.server_mode = OPTIONS_SAME;
 	trial(PROBE_PASV)->result = TRIAL_DIAL_FAILED;
 	judge();
-	assert_found(MODE_DIAL_FAILED, ADVICE_WRONG);
+	assert_found(MODE_DIAL_FAILED, ADVICE_NOTE);
 	trial(PROBE_PASV)->result = TRIAL_FORBIDDEN;
 	judge();
-	assert_found(MODE_FORBIDDEN, ADVICE_WRONG);
+	assert_found(MODE_FORBIDDEN, ADVICE_NOTE);
 	fact_set(scene.facts.key_options, " permitopen port-forwarding ");
+	judge();
+	assert_found(MODE_FORBIDDEN_KEY, ADVICE_NOTE);
+	scene.options.server_mode = OPTIONS_PASSIVE;
 	judge();
 	assert_found(MODE_FORBIDDEN_KEY, ADVICE_WRONG);
 }
@@ -297,7 +300,9 @@ test_address(void **state)
 	check_address("192.0.2.1", "ftp.plant", ADDRESS_OK);
 	check_address("192.0.2.2", "ftp.plant", ADDRESS_WRONG);
 	scene.options.server_data_host_reply = true;
+	scene.options.server_mode = OPTIONS_PASSIVE;
 	trial(PROBE_PASV)->result = TRIAL_DIAL_FAILED;
+	trial(PROBE_EPSV)->result = TRIAL_REFUSED;
 	check_address("192.0.2.2", "ftp.plant", ADDRESS_WRONG_USED);
 	assert_found(MODE_DIAL_REPLY, ADVICE_WRONG);
 }

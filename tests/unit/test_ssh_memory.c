@@ -158,8 +158,8 @@ run_requests(void)
 	bool told = true;
 
 	fake_listen(&asker.fake);
-	if (requests_new(&asker.fake.loop, asker.fake.path, &handler, &asker,
-		&asker.requests) != 0) {
+	if (requests_new(&asker.fake.loop, asker.fake.path, NULL, &handler,
+		&asker, &asker.requests) != 0) {
 		fake_refuse(&asker.fake);
 	} else {
 		fake_accept(&asker.fake);
@@ -228,7 +228,7 @@ run_channel(void)
 	bool told = true;
 
 	fake_listen(&fake);
-	if (proxy_new(&fake.loop, fake.path, &fake.way, &fake.sends_eof,
+	if (proxy_new(&fake.loop, fake.path, &fake.way, &fake.sends_eof, NULL,
 		&handler, &fake, &fake.proxy) != 0) {
 		fake_refuse(&fake);
 	} else {
@@ -262,13 +262,14 @@ on_done(void *ctx, const char *why)
 static bool
 run_nodelay(void)
 {
+	static const struct nodelay_handler handler = { .done = on_done };
 	struct nodelay *nodelay;
 	struct fake fake;
 	unsigned int failed = 0;
 	bool told = true;
 
 	fake_listen(&fake);
-	if (nodelay_new(&fake.loop, fake.path, &fake.sends_eof, on_done,
+	if (nodelay_new(&fake.loop, fake.path, NULL, &fake.sends_eof, &handler,
 		&failed, &nodelay) != 0) {
 		fake_refuse(&fake);
 	} else {

@@ -60,14 +60,14 @@ test_no_socket(void **state)
 
 		memset(path, 'x', sizeof(path));
 		path[i == 0 ? 20 : 199] = '\0';
-		assert_int_equal(proxy_new(&loop, path, NULL, NULL,
+		assert_int_equal(proxy_new(&loop, path, NULL, NULL, NULL,
 				     &proxy_handler, NULL, &proxy),
 		    err);
-		assert_int_equal(requests_new(&loop, path, &requests_handler,
-				     NULL, &requests),
+		assert_int_equal(requests_new(&loop, path, NULL,
+				     &requests_handler, NULL, &requests),
 		    err);
 		assert_int_equal(nodelay_new(&loop, path, NULL, NULL, NULL,
-				     &nodelay),
+				     NULL, &nodelay),
 		    err);
 	}
 	assert_null(proxy);
@@ -135,7 +135,7 @@ ask_start(struct asker *asker)
 
 	memset(asker, 0, sizeof(*asker));
 	fake_listen(&asker->fake);
-	assert_int_equal(requests_new(&asker->fake.loop, asker->fake.path,
+	assert_int_equal(requests_new(&asker->fake.loop, asker->fake.path, NULL,
 			     &handler, asker, &asker->requests),
 	    0);
 	fake_accept(&asker->fake);
@@ -319,6 +319,8 @@ struct session {
 	struct fake fake;
 	struct nodelay *nodelay;
 	unsigned int done;
+	unsigned int over;
+	size_t heard;
 	char why[1024]; /* "" for success */
 };
 
@@ -333,12 +335,33 @@ on_done(void *ctx, const char *why)
 }
 
 static void
+on_heard(void *ctx, const uint8_t *bytes, size_t len)
+{
+	struct session *session = ctx;
+
+	(void)bytes;
+	session->heard += len;
+}
+
+static void
+on_over(void *ctx)
+{
+	struct session *session = ctx;
+
+	assert_int_equal(session->done, 1);
+	session->over++;
+}
+
+static void
 session_start(struct session *session)
 {
+	static const struct nodelay_handler handler = { on_done, on_heard,
+		on_over };
+
 	memset(session, 0, sizeof(*session));
 	fake_listen(&session->fake);
 	assert_int_equal(nodelay_new(&session->fake.loop, session->fake.path,
-			     &session->fake.sends_eof, on_done, session,
+			     NULL, &session->fake.sends_eof, &handler, session,
 			     &session->nodelay),
 	    0);
 	fake_accept(&session->fake);

@@ -1,0 +1,199 @@
+/*
+ * What culvert check says: the table, of the FTP server.
+ */
+#include "check/advice_priv.h"
+
+static const struct row rows[FINDINGS] = {
+	OK(GREETING_OK, "greeting", "{greeting}"),
+	WRONG(GREETING_REFUSED, "greeting",
+	    "the FTP server takes nobody now: {reply}",
+	    {
+		{ SERVER_HOST, "let {from} in",
+		    "hosts.allow; or it is down, or busy" },
+	    }),
+	WRONG(GREETING_FULL, "greeting",
+	    "the FTP server has too many clients: {reply}",
+	    { { FTP_SERVER, NULL, "all that come by SSH have one address" } },
+	    TOPIC_LIMITS),
+	WRONG(GREETING_TLS, "greeting",
+	    "{server} says nothing before TLS begins, as port 990 does: "
+	    "culvert has nothing to see there",
+	    { { CULVERT, "{forward} with the port of plain FTP at its end",
+		NULL } }),
+	WRONG(GREETING_NOT_FTP, "greeting",
+	    "{server} is no FTP server; it says {reply}",
+	    { { CULVERT, "{forward} with the FTP server's port at its end",
+		NULL } }),
+	WRONG(GREETING_ENDED, "greeting",
+	    "{server} closes the connection at once: {why}",
+	    {
+		{ SERVER_HOST, "let {from} in",
+		    "hosts.allow, limits on connections" },
+	    }),
+	WRONG(GREETING_SILENT, "greeting",
+	    "{server} takes the connection, but says nothing for 45 s",
+	    { { CULVERT, "{forward} with the FTP server's port at its end",
+		NULL } }),
+	OK(FEAT_OK, "FEAT", "{feat}"),
+	NOTE(FEAT_NONE, "FEAT", "the server has none: {reply}"),
+	OK(TLS_NONE, "TLS", "the server has none; SSH encrypts"),
+	OK(TLS_OFFERED, "TLS",
+	    "offered, not demanded; culvert keeps it from clients, SSH "
+	    "encrypts"),
+	WRONG(TLS_DEMANDED, "TLS",
+	    "the server demands TLS, in which culvert cannot see data "
+	    "connections: {reply}",
+	    {
+		{ FTP_SERVER, NULL, NULL },
+		{ CULVERT, "--allow-tls",
+		    "then data connections go outside of SSH" },
+	    },
+	    TOPIC_TLS),
+	WRONG(TLS_DEMANDED_DATA, "TLS",
+	    "the server demands TLS for data connections: {reply}",
+	    {
+		{ FTP_SERVER, NULL, NULL },
+		{ CULVERT, "--allow-tls",
+		    "then data connections go outside of SSH" },
+	    },
+	    TOPIC_TLS_DATA),
+	UNTRIED(NETRC_WRONG, "netrc", "{netrc} cannot be used: {why}",
+	    { { NETRC, "machine {machine} login NAME password PASSWORD",
+		"or --netrc FILE" } }),
+	NOTE(NETRC_OPEN, "netrc", "others can read {netrc}",
+	    { { THIS_HOST, "chmod 600 {'netrc}", NULL } }),
+	OK(USER_OK, "FTP login", "{ftp_user}"),
+	UNTRIED(USER_NOT_GIVEN, "FTP login",
+	    "not tried, nor any transfer: no user was given",
+	    {
+		{ THIS_HOST, "culvert check --user NAME",
+		    "or machine {machine} in {netrc}" },
+	    }),
+	UNTRIED(USER_NO_PASSWORD, "FTP login",
+	    "not tried: there is no terminal to ask for the password of "
+	    "{ftp_user}",
+	    {
+		{ NETRC, "machine {machine} login {ftp_user} password PASSWORD",
+		    NULL },
+		{ HERE, "the same in a terminal, without --batch",
+		    "\"su -c\" takes it away" },
+	    }),
+	WRONG(USER_DENIED, "FTP login",
+	    "the server does not let {ftp_user} in with that password: {reply}",
+	    {
+		{ HERE, "the right password, or user", "--user, {netrc}" },
+		{ FTP_SERVER, NULL, NULL },
+	    },
+	    TOPIC_LOGIN),
+	WRONG(USER_DENIED_ANONYMOUS, "FTP login",
+	    "the server does not let {ftp_user} in: {reply}",
+	    {
+		{ FTP_SERVER, NULL, NULL },
+		{ THIS_HOST, "culvert check --user NAME", "another user" },
+	    },
+	    TOPIC_ANONYMOUS),
+	WRONG(USER_FULL, "FTP login",
+	    "the FTP server has too many clients: {reply}",
+	    { { FTP_SERVER, NULL, "all that come by SSH have one address" } },
+	    TOPIC_LIMITS),
+	UNTRIED(USER_ACCOUNT, "FTP login",
+	    "the server asks for an account (ACCT), which this check has "
+	    "not: {reply}"),
+	WRONG(SERVER_LOST, "FTP", "the server does not answer any more: {why}"),
+	OK(MODE_OK, "{verb}", "a listing of {bytes} bytes"),
+	UNTRIED(MODE_NOT_TRIED, "{verb}", "not tried: nobody is logged in"),
+	SKIPPED(MODE_NOT_USED, "{verb}", "not used: --server-mode"),
+	SKIPPED(MODE_OTHER_FAMILY, "{verb}",
+	    "is for IPv4, and the server is on IPv6"),
+	WRONG(MODE_REFUSED_PASSIVE, "{verb}",
+	    "the server refuses passive mode: {reply}",
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_PASSIVE),
+	WRONG(MODE_REFUSED_ACTIVE, "{verb}",
+	    "the server refuses active mode: {reply}",
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_ACTIVE),
+	WRONG(MODE_REFUSED_VERB, "{verb}", "the server refuses it: {reply}",
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_VERB),
+	WRONG(MODE_REFUSED_APART, "{verb}",
+	    "the server refuses an address on the SSH server's loopback, "
+	    "being on another host: {reply}",
+	    {
+		{ CULVERT, "{forward} with localhost as its host",
+		    "if it is on {host} itself" },
+		{ CULVERT, "--far-address ADDRESS",
+		    "of {host}; with GatewayPorts clientspecified in its "
+		    "sshd_config" },
+		{ FTP_SERVER, NULL, "if it refuses any address" },
+	    },
+	    TOPIC_ACTIVE),
+	WRONG(MODE_NO_PORT, "{verb}", "no port is found in its reply: {reply}",
+	    {
+		{ FTP_SERVER, NULL, NULL },
+		{ CULVERT, "--server-mode active", "where that works" },
+	    },
+	    TOPIC_ADDRESS),
+	WRONG(MODE_FORBIDDEN, "{verb}",
+	    "sshd is not permitted to connect to the server's data port {data_port}",
+	    {
+		{ SSHD_CONFIG, "PermitOpen {server_host}:*", ADDED },
+		{ CULVERT, "--server-mode active", "where that works" },
+	    }),
+	WRONG(MODE_FORBIDDEN_KEY, "{verb}",
+	    "this key is not permitted to connect to the server's data port {data_port}",
+	    {
+		{ KEY_LINE, "{key_line}", "in place of what is there" },
+		{ CULVERT, "--server-mode active", "where that works" },
+	    }),
+	WRONG(MODE_NO_LISTENER, "{verb}",
+	    "{from} does not listen for it: see remote forward"),
+	WRONG(MODE_DIAL_FAILED, "{verb}",
+	    "{from} does not reach the server's data port {data_port}: {why}",
+	    {
+		{ FTP_SERVER, NULL, NULL },
+		{ CULVERT, "--server-mode active", "where that works" },
+	    },
+	    TOPIC_PORTS),
+	WRONG(MODE_DIAL_REPLY, "{verb}",
+	    "{from} does not reach the address in its reply: see there"),
+	WRONG(MODE_NOT_COME, "{verb}",
+	    "the server does not connect to {why}: {reply}",
+	    {
+		{ SERVER_HOST,
+		    "let TCP from it to ports above 1023 of {from} out", NULL },
+	    }),
+	WRONG(MODE_PEER, "{verb}",
+	    "the server does not trust the data connection's other end: "
+	    "{reply}",
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_PEER),
+	WRONG(MODE_CUT, "{verb}",
+	    "the listing is not whole ({bytes} bytes): {why}"),
+	WRONG(MODE_TLS, "{verb}", "refused without TLS: see TLS"),
+	NOTE(MODE_NO_LISTING, "{verb}",
+	    "the data connection stands, but the server lists nothing: "
+	    "{reply}"),
+	UNTRIED(MODE_UNSEEN, "{verb}",
+	    "taken, but not tried, since the server lists nothing: {reply}"),
+	OK(ADDRESS_OK, "address in 227", "{announced}"),
+	OK(ADDRESS_FAR, "address in 227",
+	    "{announced}; culvert connects to {server_host}, whatever it says"),
+	NOTE(ADDRESS_WRONG, "address in 227",
+	    "{announced} is not {server_host}; culvert does not mind, "
+	    "clients without it would fail",
+	    { { FTP_SERVER, NULL, NULL } }, TOPIC_ADDRESS),
+	WRONG(ADDRESS_WRONG_USED, "address in 227",
+	    "{announced} is not {server_host}, and --server-data-host reply "
+	    "believes it",
+	    {
+		{ FTP_SERVER, NULL, NULL },
+		{ CULVERT, "", "without --server-data-host reply" },
+	    },
+	    TOPIC_ADDRESS),
+	OK(ROUND_TRIP, "round trip",
+	    "{rtt_ms} ms, a command through SSH and its reply (median of "
+	    "{count} NOOP)"),
+};
+
+const struct row *
+advice_ftp_row(enum finding finding)
+{
+	return &rows[finding];
+}

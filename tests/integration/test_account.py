@@ -1,0 +1,151 @@
+"""An account that sshd lets in and that may forward nothing.
+
+The reason is told to a session only: it is quoted to clients, in the log, and
+by culvert check.
+"""
+
+import re
+
+import pytest
+
+import scripted
+import sshd as sshd_module
+from doctor import set_key_options
+from transfer import replies_to_end
+
+EXPIRED = "You are required to change your password"
+RESTRICTED = "Ask the helpdesk (tel. 4711) for access."
+
+# Days since 1970 of the last change, and how long a password is good.
+OLD_PASSWORD = "root:*:1:0:1:7:::\n"
+ENFORCED = "root:*:0:0:99999:7:::\n"
+OLD_ACCOUNT = "root:*:19000:0:99999:7::1:\n"
+
+
+def with_shadow(sshd, line):
+    """Give root that line of /etc/shadow, as this sshd sees it."""
+    sshd.stop()
+    with open(f"{sshd.dir}/shadow", "w") as file:
+        file.write(line)
+    sshd.start()
+    return sshd
+
+
+def refused(tunnel):
+    """Connect as a client; returns the only reply."""
+    with scripted.client(*tunnel.listeners[0]) as client:
+        replies = replies_to_end(client)
+    assert len(replies) == 1 and replies[0].startswith("421 "), replies
+    return replies[0]
+
+
+@pytest.mark.parametrize("line", [OLD_PASSWORD, ENFORCED],
+                         ids=["old", "enforced"])
+def test_password_expired(line, start_sshd, start_culvert, doctor):
+    """The 421, the log and check quote it, and blame no directive."""
+    sshd = with_shadow(start_sshd("UsePAM yes"), line)
+    tunnel = start_culvert("0:127.0.0.1:21", sshd=sshd)
+    for _ in range(2):
+        reply = refused(tunnel)
+        assert "password has expired" in reply, reply
+        assert "AllowTcpForwarding" not in reply, reply
+    log = tunnel.wait_log("cannot be reached from the SSH server: ").string
+    assert "Your password has expired." in log, log
+    assert "AllowTcpForwarding" not in tunnel.output
+    report = doctor("-F", sshd.config, "-L", "0:127.0.0.1:21", sshd.host)
+    finding = report.find("dial")
+    assert finding["status"] == "WRONG"
+    assert "Your password has expired" in finding["text"], finding
+    fixes = report.cures("dial")
+    assert any("passwd" in put for _, put in fixes), fixes
+    assert not any("AllowTcpForwarding" in put for _, put in fixes), fixes
+    assert "AllowTcpForwarding" not in report.brief()
+
+
+def test_password_expired_remote(start_sshd, start_culvert, doctor):
+    """With -R culvert ends, and says why."""
+    sshd = with_shadow(start_sshd("UsePAM yes"), OLD_PASSWORD)
+    tunnel = start_culvert(remotes=["2121:127.0.0.1:21"], sshd=sshd,
+                           ready=False)
+    log = tunnel.wait_log("sshd refused to listen ").string
+    assert "Your password has expired." in log, log
+    assert "AllowTcpForwarding" not in log
+    tunnel.process.wait()
+    report = doctor("-F", sshd.config, "-R", "2121:127.0.0.1:21", sshd.host)
+    assert "Your password has expired" in report.find("remote forward")["text"]
+    assert "AllowTcpForwarding" not in report.brief()
+
+
+def test_account_expired(start_sshd, start_culvert, doctor):
+    """PAM says so before the login is refused."""
+    sshd = with_shadow(start_sshd("UsePAM yes"), OLD_ACCOUNT)
+    tunnel = start_culvert("0:127.0.0.1:21", sshd=sshd, ready=False,
+                           options=["-o", "LogLevel=INFO"])
+    tunnel.wait_log("ssh could not connect to .*: Your account has expired")
+    tunnel.process.wait()
+    report = doctor("-F", sshd.config, "-L", "0:127.0.0.1:21", sshd.host)
+    finding = report.find("authentication")
+    assert "Your account has expired" in finding["text"], report.brief()
+    assert any("usermod -e" in put or "chage" in put
+               for _, put in report.cures("authentication"))
+
+
+SAYS = {
+    "nologin": "This account is currently not available.",
+    "command": RESTRICTED,
+}
+
+
+@pytest.mark.parametrize("what", SAYS)
+def test_restricted(what, start_sshd, start_culvert, doctor, monkeypatch):
+    """What the account says is quoted, and the directives are named too."""
+    sshd = start_sshd("AllowTcpForwarding no")
+    if what == "nologin":
+        with open("/etc/passwd") as file:
+            text = file.read()
+        with open(f"{sshd.dir}/passwd", "w") as file:
+            file.write(re.sub("^(root:.*:).*", r"\1/usr/sbin/nologin", text))
+        monkeypatch.setattr(sshd_module, "START", sshd_module.START.replace(
+            "exec ", f"mount --bind {sshd.dir}/passwd /etc/passwd\nexec "))
+        sshd.stop()
+        sshd.start()
+    else:
+        set_key_options(sshd, f"command=\"echo '{RESTRICTED}'\"")
+    tunnel = start_culvert("0:127.0.0.1:21", sshd=sshd)
+    reply = refused(tunnel)
+    assert SAYS[what] in reply, reply
+    log = tunnel.wait_log("cannot be reached from the SSH server: ").string
+    assert SAYS[what] in log and "AllowTcpForwarding" in log, log
+    report = doctor("-F", sshd.config, "-L", "0:127.0.0.1:21", sshd.host)
+    assert SAYS[what] in report.find("dial")["text"], report.brief()
+    assert any("AllowTcpForwarding" in put for _, put in report.cures("dial"))
+
+
+@pytest.mark.parametrize("command, says", [
+    ("printf '\\033]0;owned\\007 421 bye\\r\\n%s\\n' x", None),
+    ("yes", "y y y"),
+    ("sleep 60", None),
+    ("exit 0", None),
+], ids=["escapes", "endless", "silent", "nothing"])
+def test_what_is_said_is_no_danger(command, says, start_sshd, start_culvert):
+    """Escaped, cut, and waited for only for a while."""
+    sshd = start_sshd("AllowTcpForwarding no")
+    script = f"{sshd.dir}/command"
+    with open(script, "w") as file:
+        file.write(f"#!/bin/sh\n{command}\n")
+    set_key_options(sshd, f'command="sh {script}"')
+    tunnel = start_culvert("0:127.0.0.1:21", sshd=sshd)
+    reply = refused(tunnel)
+    assert "administratively prohibited" in reply and len(reply) < 512, reply
+    assert reply.count("\n") == 1 and "\033" not in reply, reply
+    if says:
+        assert says in reply
+
+
+def test_no_session(start_sshd, start_culvert):
+    """--no-session: none is opened, and the directives are all there is."""
+    sshd = with_shadow(start_sshd("UsePAM yes"), OLD_PASSWORD)
+    tunnel = start_culvert("0:127.0.0.1:21", sshd=sshd,
+                           options=["--no-session"])
+    assert "administratively prohibited: open failed, see AllowTcp" \
+        in refused(tunnel)

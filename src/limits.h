@@ -61,6 +61,10 @@
 /* ... and then one in so long; the others are counted. */
 #define LIMIT_LOG_WARNING_MS 10000
 
+/* Kinds of lines of one ssh process, of which repeated ones are counted; ssh
+ * repeats a few kinds only. */
+#define LIMIT_SSH_LINE_KINDS 16
+
 /* ---- streams ---- */
 
 /* A source stops while more than this is queued behind it ... */

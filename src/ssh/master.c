@@ -123,7 +123,8 @@ master_read_words(struct master *master)
 			return true;
 		if (n <= 0)
 			return false;
-		words_feed(&master->words, bytes, (size_t)n);
+		words_feed(&master->words, bytes, (size_t)n,
+		    uv_now(master->loop));
 	}
 }
 
@@ -172,7 +173,7 @@ master_ended(void *ctx, const struct monitor_end *end)
 	/* Not to the end of the pipe: a ProxyCommand may have it still. */
 	uv_poll_stop(&master->words_poll);
 	master_read_words(master);
-	words_end(&master->words);
+	words_end(&master->words, uv_now(master->loop));
 	unlink(master->path);
 	master_why(master, end, why);
 	/* On SIGTERM ssh exits by itself. */

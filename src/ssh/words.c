@@ -60,8 +60,68 @@ words_is_version(const char *text)
 	return strncmp(text, "OpenSSH_", strlen("OpenSSH_")) == 0;
 }
 
+/* A number for the text, its own numbers left aside (FNV-1a). */
+static uint64_t
+words_hash(const char *text)
+{
+	uint64_t hash = 0xcbf29ce484222325;
+	bool in_number = false;
+
+	for (; *text != '\0'; text++) {
+		bool digit = *text >= '0' && *text <= '9';
+
+		if (!digit || !in_number)
+			hash = (hash ^ (digit ? '0' : (uint8_t)*text)) *
+			    0x100000001b3;
+		in_number = digit;
+	}
+	return hash;
+}
+
+/* Its kind; a new one takes the place of the one that has not been seen for the
+ * longest time. */
+static struct words_line_kind *
+words_kind(struct words *words, const char *text, uint64_t now)
+{
+	uint64_t hash = words_hash(text);
+	struct words_line_kind *kind = &words->kinds[0];
+
+	for (size_t i = 0; i < LIMIT_SSH_LINE_KINDS; i++) {
+		struct words_line_kind *one = &words->kinds[i];
+
+		if (one->hash == hash) {
+			kind = one;
+			break;
+		}
+		if (one->seen < kind->seen)
+			kind = one;
+	}
+	if (kind->hash != hash) {
+		log_limit_end(&kind->limit, NULL);
+		*kind = (struct words_line_kind) { .hash = hash };
+	}
+	kind->seen = now;
+	return kind;
+}
+
 static void
-words_line(struct words *words)
+words_log(struct words *words, const char *text, uint64_t now)
+{
+	enum log_level level = words->quiet || words_is_noise(text) ?
+	    LOG_LEVEL_VERBOSE :
+	    LOG_LEVEL_INFO;
+
+	if (level > log_get_level())
+		return;
+	if (log_get_level() < LOG_LEVEL_DEBUG &&
+	    !log_limit_allows(&words_kind(words, text, now)->limit, now, NULL))
+		return;
+	log_line(level, NULL, "ssh%s%s: %s", words->to != NULL ? " to " : "",
+	    words->to != NULL ? words->to : "", text);
+}
+
+static void
+words_line(struct words *words, uint64_t now)
 {
 	char text[LOG_ESCAPED_MAX + 1];
 
@@ -69,10 +129,7 @@ words_line(struct words *words)
 	words->line_len = 0;
 	if (text[0] == '\0')
 		return;
-	log_line(words->quiet || words_is_noise(text) ? LOG_LEVEL_VERBOSE :
-							LOG_LEVEL_INFO,
-	    NULL, "ssh%s%s: %s", words->to != NULL ? " to " : "",
-	    words->to != NULL ? words->to : "", text);
+	words_log(words, text, now);
 	if (words->hearer != NULL)
 		words->hearer->line(words->hearer->ctx, text);
 	if (!words_is_debug(text) && !words_is_noise(text) &&
@@ -81,20 +138,22 @@ words_line(struct words *words)
 }
 
 void
-words_feed(struct words *words, const char *bytes, size_t len)
+words_feed(struct words *words, const char *bytes, size_t len, uint64_t now)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (bytes[i] == '\n')
-			words_line(words);
+			words_line(words, now);
 		else if (words->line_len < sizeof(words->line))
 			words->line[words->line_len++] = bytes[i];
 	}
 }
 
 void
-words_end(struct words *words)
+words_end(struct words *words, uint64_t now)
 {
-	words_line(words);
+	words_line(words, now);
+	for (size_t i = 0; i < LIMIT_SSH_LINE_KINDS; i++)
+		log_limit_end(&words->kinds[i].limit, NULL);
 }
 
 void

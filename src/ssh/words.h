@@ -9,12 +9,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/log_limit.h"
 #include "limits.h"
 
 /* Who wants each line as it comes, escaped, what ssh -v adds included. */
 struct words_hearer {
 	void (*line)(void *ctx, const char *text);
 	void *ctx;
+};
+
+/* Lines that differ in their numbers only. */
+struct words_line_kind {
+	uint64_t hash;
+	uint64_t seen; /* when the latest one came, in milliseconds */
+	struct log_limit limit;
 };
 
 /* Embedding it is the point; treat the fields as private. */
@@ -26,13 +34,20 @@ struct words {
 	size_t line_len;
 	char kept[LIMIT_SSH_WORDS]; /* whole lines, "; " between them */
 	size_t kept_len;
+	struct words_line_kind kinds[LIMIT_SSH_LINE_KINDS];
 };
 
-/* Takes len bytes as they came. */
-void words_feed(struct words *words, const char *bytes, size_t len);
+/*
+ * Takes len bytes as they came.  now: milliseconds of a clock that never goes
+ * back.  Of lines that differ in their numbers only, as those of each refused
+ * channel, some are logged at once, and then few (base/log_limit.h); but all of
+ * them where the log shows FTP commands, from -vv on.
+ */
+void words_feed(struct words *words, const char *bytes, size_t len,
+    uint64_t now);
 
 /* No more will come: a line that was not ended counts as one. */
-void words_end(struct words *words);
+void words_end(struct words *words, uint64_t now);
 
 /* Forgets the kept lines. */
 void words_forget(struct words *words);

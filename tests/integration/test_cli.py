@@ -258,6 +258,29 @@ def test_ssh_alone_verbose(start, listener):
     assert "control connection from" not in one.output
 
 
+@pytest.mark.parametrize("option, least, most", [
+    ("-q", 0, 0), ("-v", 20, 25), ("-vv", 1000, 1000)])
+def test_repeated_lines(option, least, most, tmp, sshd, listener):
+    """Of ssh's lines that differ in numbers only, a few and how many more."""
+    noise = "for i in $(seq 1000); do echo channel $i: open failed; " \
+        "[ $i != 500 ] || echo something else; done >&2; echo the end >&2"
+    config = cli.ssh_config(tmp, sshd, "PermitLocalCommand yes",
+                            f"LocalCommand {noise}")
+    one = cli.Background(tmp, option, "-F", config, "-L",
+                         f"0:127.0.0.1:{listener.port}", "files.test")
+    if option == "-q":
+        until(lambda: list(tmp.glob("culvert.*/ctl")), "ssh has connected")
+    else:
+        one.wait_line("^culvert: ssh: the end$")
+    assert one.stop() == 0
+    count = len(re.findall(r"ssh: channel \d+: open failed$", one.output, re.M))
+    assert least <= count <= most, one.output
+    assert one.output.count("ssh: something else\n") == (option != "-q")
+    left = sum(map(int, re.findall(
+        r"(\d+) more warnings? of this kind w", one.output)))
+    assert left == (1000 - count if option == "-v" else 0)
+
+
 def test_quiet(start, listener):
     """-q: not even the line that says where it listens."""
     with socket.socket() as free:

@@ -16,7 +16,7 @@
 static void
 feed(struct words *words, const char *text)
 {
-	words_feed(words, text, strlen(text));
+	words_feed(words, text, strlen(text), 0);
 }
 
 static void
@@ -30,9 +30,9 @@ test_lines(void **state)
 	assert_string_equal(words_text(&words), "one");
 	feed(&words, "o\nthree");
 	assert_string_equal(words_text(&words), "one; two");
-	words_end(&words);
+	words_end(&words, 0);
 	assert_string_equal(words_text(&words), "one; two; three");
-	words_end(&words);
+	words_end(&words, 0);
 	assert_string_equal(words_text(&words), "one; two; three");
 	words_forget(&words);
 	assert_string_equal(words_text(&words), "");
@@ -74,7 +74,7 @@ test_hearer(void **state)
 	assert_string_equal(heard, "debug1: kex: algorithm: x");
 	feed(&words, "Permission denied");
 	assert_string_equal(heard, "debug1: kex: algorithm: x");
-	words_end(&words);
+	words_end(&words, 0);
 	assert_string_equal(heard, "Permission denied");
 }
 
@@ -113,7 +113,7 @@ test_long(void **state)
 	memset(text, 'x', sizeof(text));
 	feed(&words, "before\n");
 	for (int i = 0; i < 3; i++) {
-		words_feed(&words, text, sizeof(text));
+		words_feed(&words, text, sizeof(text), 0);
 		feed(&words, "\n");
 		assert_true(strlen(words_text(&words)) < LIMIT_SSH_WORDS);
 	}

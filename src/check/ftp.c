@@ -13,6 +13,7 @@
 #include "base/stream.h"
 #include "ftp/line.h"
 #include "ftp/reply.h"
+#include "ftp/secrets.h"
 #include "limits.h"
 
 struct ftp {
@@ -29,6 +30,7 @@ struct ftp {
 	void *ctx;
 	char text[FTP_REPLY_MAX];
 	size_t len;
+	struct secrets secrets; /* a reply that repeats the password */
 };
 
 /* ---- what is told ---- */
@@ -63,7 +65,8 @@ tell_reply(struct ftp *ftp, unsigned code, const uint8_t *line, size_t len)
 	};
 	size_t telnet = line_telnet_prefix(line, len);
 
-	fact_words(reply.text, line + telnet, len - telnet);
+	fact_words(reply.text, line + telnet,
+	    secrets_shown(&ftp->secrets, line + telnet, len - telnet));
 	if (ftp->done != NULL)
 		tell(ftp, &reply);
 }
@@ -260,6 +263,7 @@ ftp_send(struct ftp *ftp, ftp_reply_cb *done, void *ctx, const char *format,
 	if (len < 0 || (size_t)len >= sizeof(line) - 2)
 		len = sizeof(line) - 3;
 	memcpy(line + len, "\r\n", 2);
+	secrets_hear(&ftp->secrets, (const uint8_t *)line, (size_t)len + 2);
 	/* What failed is told by closed(). */
 	if (ftp->stream != NULL &&
 	    stream_write(ftp->stream, line, (size_t)len + 2) != 0)
@@ -309,5 +313,6 @@ ftp_close(struct ftp *ftp)
 	ftp->stream = NULL;
 	ftp->done = NULL;
 	line_reader_free(&ftp->lines);
+	secrets_forget(&ftp->secrets);
 	uv_close((uv_handle_t *)&ftp->timer, on_freed);
 }

@@ -95,9 +95,9 @@ static const struct verb_entry {
 	{ "XSHA256", VERB_OTHER, TAKES_WORD, READS },
 	{ "XSHA512", VERB_OTHER, TAKES_WORD, READS },
 	/* RFC 2228: a command inside, encoded. */
-	{ "CONF", VERB_OTHER, TAKES_ANYTHING, VERB_HIDES },
-	{ "ENC", VERB_OTHER, TAKES_ANYTHING, VERB_HIDES },
-	{ "MIC", VERB_OTHER, TAKES_ANYTHING, VERB_HIDES },
+	{ "CONF", VERB_OTHER, TAKES_ANYTHING, VERB_HIDES | VERB_IS_SECRET },
+	{ "ENC", VERB_OTHER, TAKES_ANYTHING, VERB_HIDES | VERB_IS_SECRET },
+	{ "MIC", VERB_OTHER, TAKES_ANYTHING, VERB_HIDES | VERB_IS_SECRET },
 };
 
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
@@ -127,7 +127,7 @@ verb_find(const uint8_t *line, struct command *command)
 	if (entry == NULL)
 		return;
 	command->verb = entry->verb;
-	command->flags = entry->flags;
+	command->flags = entry->flags | VERB_IS_KNOWN;
 	command->takes = entry->takes;
 }
 
@@ -238,17 +238,106 @@ command_hidden(const uint8_t *line, size_t len, const struct command *command)
 	return find_behind(text, text_len);
 }
 
+/* ---- what a log may show ---- */
+
+/* Where the word that begins at at ends. */
+static size_t
+word_end(const uint8_t *line, size_t at, size_t end)
+{
+	while (at < end && !is_blank(line[at]))
+		at++;
+	return at;
+}
+
+/* Verbs have three or four letters, and an X in front of that; bytes of Telnet
+ * commands may be among them. */
+static bool
+looks_like_verb(const uint8_t *word, size_t len)
+{
+	size_t letters = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t letter = word[i] & 0xdf;
+
+		if (word[i] >= 0x80)
+			continue;
+		if (letter < 'A' || letter > 'Z')
+			return false;
+		letters++;
+	}
+	return letters <= ((word[0] & 0xdf) == 'X' ? 5 : 4);
+}
+
+/* SITE's commands without passwords, of the servers that were looked at. */
+static size_t
+site_shown(const uint8_t *line, size_t end, const struct command *command)
+{
+	static const char *const harmless[] = { "ALIAS", "CDPATH", "CHGRP",
+		"CHMOD", "CHOWN", "CPFR", "CPTO", "FILETYPE", "GROUPS", "HELP",
+		"IDLE", "INDEX", "LINK", "MINFO", "MKDIR", "QUOTA", "RMDIR",
+		"SYMLINK", "UMASK", "UTIME", "WHOAMI", "ZONE", NULL };
+	struct command site = {
+		.verb_at = command->arg_at,
+		.verb_len =
+		    word_end(line, command->arg_at, end) - command->arg_at,
+	};
+	size_t behind = site.verb_at + site.verb_len;
+
+	if (command_name_is_one_of(&site, line, harmless))
+		return end;
+	if (!looks_like_verb(line + site.verb_at, site.verb_len))
+		return site.verb_at;
+	return behind < end ? behind + 1 : end;
+}
+
+size_t
+command_secret_at(const uint8_t *line, size_t len,
+    const struct command *command)
+{
+	const struct verb_entry *entry;
+	size_t end = line_text_len(line, len), verb_end;
+
+	for (size_t at = command->arg_at; at < end; at++) {
+		if (!is_gap(line[at]) || is_blank(line[at]))
+			continue;
+		entry = find_liberally(line + at, end - at, &verb_end);
+		if (entry != NULL && (entry->flags & VERB_IS_SECRET) != 0)
+			return at;
+	}
+	return end;
+}
+
+size_t
+command_shown(const uint8_t *line, size_t len, const struct command *command)
+{
+	size_t end = line_text_len(line, len), secret;
+
+	if (command->verb_len == 0)
+		return end;
+	if ((command->flags & VERB_IS_KNOWN) == 0 &&
+	    !looks_like_verb(line + command->verb_at, command->verb_len))
+		return command->verb_at;
+	if (command->arg_len == 0)
+		return end;
+	if ((command->flags & VERB_IS_KNOWN) == 0 ||
+	    (command->flags & VERB_IS_SECRET) != 0)
+		return command->arg_at;
+	if (command->takes == TAKES_SITE)
+		end = site_shown(line, end, command);
+	else if (command->verb == VERB_USER || command->verb == VERB_AUTH)
+		end = word_end(line, command->arg_at, end);
+	secret = command_secret_at(line, len, command);
+	return secret < end ? secret : end;
+}
+
 size_t
 command_loggable(const uint8_t *line, size_t len, const struct command *command,
     char *text, size_t size)
 {
 	static const char stars[] = "****";
-	size_t shown = line_text_len(line, len), hidden = 0;
+	size_t shown = command_shown(line, len, command);
+	size_t hidden = shown < line_text_len(line, len) ? strlen(stars) : 0;
 
-	if ((command->flags & VERB_IS_SECRET) && command->arg_len > 0) {
-		shown = command->arg_at;
-		hidden = strlen(stars);
-	}
 	if (size == 0)
 		return 0;
 	if (shown > size - 1)

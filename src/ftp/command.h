@@ -54,9 +54,10 @@ enum verb_flag {
 	VERB_IS_SECRET = 1 << 5,     /* its argument never reaches a log */
 	VERB_MAY_BE_SILENT = 1 << 6, /* may be answered by no reply */
 	VERB_IS_ORDINARY = 1 << 7,   /* no announcement answers it */
-	VERB_READS = 1 << 8,  /* changes nothing that outlasts the session */
-	VERB_MOVES = 1 << 9,  /* the working directory may be another one */
-	VERB_HIDES = 1 << 10, /* its argument is a command */
+	VERB_READS = 1 << 8,	 /* changes nothing that outlasts the session */
+	VERB_MOVES = 1 << 9,	 /* the working directory may be another one */
+	VERB_HIDES = 1 << 10,	 /* its argument is a command */
+	VERB_IS_KNOWN = 1 << 11, /* it is in the table */
 };
 
 /* Where its argument has a path. */
@@ -107,9 +108,26 @@ void command_parse(const uint8_t *line, size_t len, struct command *ret);
 const char *command_hidden(const uint8_t *line, size_t len,
     const struct command *command);
 
+/* Where in the argument, behind a control character, a server might read one
+ * more command whose argument is VERB_IS_SECRET; or the end of the text. */
+size_t command_secret_at(const uint8_t *line, size_t len,
+    const struct command *command);
+
 /*
- * The line as a log may show it: the argument of a VERB_IS_SECRET verb is
- * replaced by "****".  Copies at most size - 1 bytes and a NUL, without the
+ * How many bytes of the line a log may show; less than its text: the rest may
+ * be a password.  A positive list: only of a verb in the table, and of a word
+ * of SITE that is known to be harmless, the argument is shown; of USER and AUTH
+ * its first word.  Of another verb only the verb is shown, and nothing at all
+ * when it does not look like one: somebody may have typed a password there.
+ * What follows a control character is shown unless a server might read PASS in
+ * it.
+ */
+size_t command_shown(const uint8_t *line, size_t len,
+    const struct command *command);
+
+/*
+ * The line as a log may show it: "****" stands for what command_shown() leaves
+ * out.  Copies at most size - 1 bytes and a NUL, without the
  * line end, not escaped.  Returns the length copied.
  */
 size_t command_loggable(const uint8_t *line, size_t len,

@@ -108,8 +108,9 @@ refuse_malformed(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len, int err)
 {
 	const char *verb = verb_name(command->verb);
-	/* The cure behind it is to be seen as well. */
-	int shown = command->arg_len < 64 ? (int)command->arg_len : 64;
+	size_t end = command_shown(line, len, command);
+	/* What helps stands behind it and has to be seen, too. */
+	size_t shown = end - command->arg_at < 64 ? end - command->arg_at : 64;
 
 	if (engine->config.pass_foreign_port) {
 		pass_untouched(engine, command, line, len);
@@ -118,7 +119,7 @@ refuse_malformed(struct engine *engine, const struct command *command,
 	engine_logf(engine, ENGINE_WARN,
 	    "refused %s: its host-port cannot be read: %.*s; --foreign-port "
 	    "pass hands it to the server",
-	    verb, shown, arg_of(command, line));
+	    verb, (int)shown, arg_of(command, line));
 	if (err == -EAFNOSUPPORT && command->verb == VERB_EPRT)
 		pending_local(engine,
 		    "522 Network protocol not supported, use (1,2).");
@@ -241,8 +242,11 @@ static void
 keep_argument(struct engine *engine, struct pending *pending,
     const struct command *command, const uint8_t *line)
 {
-	size_t len = command->arg_len;
+	size_t len = command_secret_at(line, command->arg_at + command->arg_len,
+			 command) -
+	    command->arg_at;
 
+	/* It is for records. */
 	if (len > NAME_MAX_KEPT)
 		len = NAME_MAX_KEPT;
 	pending->text = strndup(arg_of(command, line), len);

@@ -204,14 +204,15 @@ find_veto(struct engine *engine, const struct command *command,
 	return paths_veto(engine, command, line);
 }
 
-/* The verb, for people; what is none is not repeated. */
+/* The verb, for people; what is none, or must not be shown, is not repeated. */
 static void
-name_of(const struct command *command, const uint8_t *line,
+name_of(const struct command *command, const uint8_t *line, size_t shown,
     char name[NAME_SIZE])
 {
 	size_t len = command->verb_len;
 
-	if (len == 0 || len >= NAME_SIZE || !verb_is_plain(command, line)) {
+	if (len == 0 || len >= NAME_SIZE || !verb_is_plain(command, line) ||
+	    shown < command->verb_at + len) {
 		snprintf(name, NAME_SIZE, "That");
 		return;
 	}
@@ -225,19 +226,20 @@ name_of(const struct command *command, const uint8_t *line,
 
 static void
 refuse(struct engine *engine, const struct command *command,
-    const uint8_t *line, const struct veto *veto)
+    const uint8_t *line, size_t len, const struct veto *veto)
 {
-	bool secret = (command->flags & VERB_IS_SECRET) != 0;
-	int shown = command->arg_len < SHOWN ? (int)command->arg_len : SHOWN;
+	size_t end = command_shown(line, len, command);
+	size_t shown = end > command->arg_at ? end - command->arg_at : 0;
 	const char *colon = veto->why != NULL ? ": " : "";
 	const char *why = veto->why != NULL ? veto->why : "";
 	char name[NAME_SIZE];
 
-	name_of(command, line, name);
-	engine_logf(engine, ENGINE_WARN, "refused %s \"%.*s\": %s%s%s%s%s",
-	    name, secret ? 4 : shown,
-	    secret ? "****" : (const char *)line + command->arg_at,
-	    veto->policy, colon, why, veto->rule != NULL ? " " : "",
+	name_of(command, line, end, name);
+	engine_logf(engine, ENGINE_WARN, "refused %s \"%.*s%s\": %s%s%s%s%s",
+	    name, shown < SHOWN ? (int)shown : SHOWN,
+	    (const char *)line + command->arg_at,
+	    end < line_text_len(line, len) ? "****" : "", veto->policy, colon,
+	    why, veto->rule != NULL ? " " : "",
 	    veto->rule != NULL ? veto->rule : "");
 	pending_local(engine, "550 %s is not allowed here (culvert: %s%s%s).",
 	    name, veto->policy, colon, why);
@@ -265,7 +267,7 @@ policy_refuses(struct engine *engine, const struct command *command,
 	if (policy_is_on(engine))
 		veto = find_veto(engine, command, line, len);
 	if (veto.policy != NULL)
-		refuse(engine, command, line, &veto);
+		refuse(engine, command, line, len, &veto);
 	else
 		cwd_pass(engine, command);
 	return veto.policy != NULL;

@@ -48,7 +48,7 @@ send_control(struct session *session, const struct engine_action *action)
 {
 	struct control *to = &session->control[action->peer];
 
-	session_log_transcript(&session->origin, action);
+	session_log_transcript(&session->origin, action, &session->secrets);
 	if (to->stream == NULL)
 		return;
 	/* A dead stream says so by closed(); here only memory can fail. */

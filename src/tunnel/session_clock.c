@@ -177,6 +177,7 @@ on_closed(uv_handle_t *handle)
 	if (--session->open_timers > 0)
 		return;
 	engine_free(session->engine);
+	secrets_forget(&session->secrets);
 	free(session);
 }
 

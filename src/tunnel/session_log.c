@@ -73,22 +73,25 @@ session_log_report(const struct log_origin *origin,
 
 void
 session_log_transcript(const struct log_origin *origin,
-    const struct engine_action *action)
+    const struct engine_action *action, struct secrets *secrets)
 {
 	char line[512], text[LOG_ESCAPED_MAX];
 	struct command command;
-	size_t len = action->len;
+	size_t len = action->len, shown;
 
 	if (log_get_level() < LOG_LEVEL_DEBUG)
 		return;
 	if (action->peer == ENGINE_SERVER) {
+		secrets_hear(secrets, action->bytes, action->len);
 		command_parse(action->bytes, action->len, &command);
 		len = command_loggable(action->bytes, action->len, &command,
 		    line, sizeof(line));
 		log_escape(text, sizeof(text), line, len);
+		log_line(LOG_LEVEL_DEBUG, origin, "-> %s", text);
 	} else {
-		log_escape(text, sizeof(text), action->bytes, len);
+		shown = secrets_shown(secrets, action->bytes, len);
+		log_escape(text, sizeof(text), action->bytes, shown);
+		log_line(LOG_LEVEL_DEBUG, origin, "<- %s%s", text,
+		    shown < len ? "****" : "");
 	}
-	log_line(LOG_LEVEL_DEBUG, origin, "%s %s",
-	    action->peer == ENGINE_SERVER ? "->" : "<-", text);
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "ftp/engine.h"
+#include "ftp/secrets.h"
 
 /* ENGINE_LOG; of what is not for -v no more than the limit allows at now. */
 void session_log_text(const struct log_origin *origin,
@@ -17,8 +18,9 @@ void session_log_text(const struct log_origin *origin,
 void session_log_report(const struct log_origin *origin,
     const struct engine_report *report);
 
-/* ENGINE_SEND, at -v -v: the line that is sent, without passwords. */
+/* ENGINE_SEND, at -v -v: the line that is sent, without what may be a password
+ * (command_shown()), also where a reply repeats it. */
 void session_log_transcript(const struct log_origin *origin,
-    const struct engine_action *action);
+    const struct engine_action *action, struct secrets *secrets);
 
 #endif

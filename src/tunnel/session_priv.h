@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/log_limit.h"
 #include "ftp/engine.h"
+#include "ftp/secrets.h"
 #include "limits.h"
 #include "tunnel/dataconn.h"
 #include "tunnel/policy.h"
@@ -72,7 +73,8 @@ struct session {
 	char *user;	   /* who has logged in, or NULL */
 	uint64_t began_at; /* uv_now() */
 	struct log_limit warnings;
-	bool over; /* ENGINE_END was carried out */
+	struct secrets secrets; /* at -v -v */
+	bool over;		/* ENGINE_END was carried out */
 };
 
 #define session_say(session, level, ...) \

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ftp/command.h"
+#include "ftp/secrets.h"
 #include "ftp/line.h"
 #include "fuzz.h"
 
@@ -12,7 +13,9 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
 	size_t text_len = line_text_len(bytes, len), shown;
+	struct secrets secrets = { .next = 0 };
 	struct command command;
+	size_t allowed;
 	char text[64];
 
 	command_parse(bytes, len, &command);
@@ -23,10 +26,16 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	assert(command.verb <= VERB_EMPTY || command.verb_len == 4);
 	shown = command_loggable(bytes, len, &command, text, sizeof(text));
 	assert(shown < sizeof(text) && text[shown] == '\0');
-	if (command.flags & VERB_IS_SECRET && command.arg_len > 0)
-		assert(shown <= command.arg_at + 4);
+	allowed = command_shown(bytes, len, &command);
+	assert(allowed <= text_len);
+	if (allowed < text_len)
+		assert(shown <= allowed + 4);
 	else
 		assert(shown == text_len || shown == sizeof(text) - 1);
+	if (command.flags & VERB_IS_SECRET && command.arg_len > 0)
+		assert(shown <= command.arg_at + 4);
+	secrets_hear(&secrets, bytes, len);
+	assert(secrets_shown(&secrets, bytes, len) <= len);
 	if (shown > command.arg_at && command.flags & VERB_IS_SECRET)
 		assert(text[command.arg_at] == '*');
 	return 0;

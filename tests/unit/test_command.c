@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "ftp/command.h"
+#include "ftp/secrets.h"
 #include "split.h"
 
 /* Of the flags, those that are about replies, data and the log. */
@@ -34,7 +35,7 @@ static const struct expectation lines[] = {
 	    "\xff\xf4\xff\xf2PASS ****" },
 	{ "PASS\r\n", VERB_PASS, VERB_IS_SECRET, "", "PASS" },
 	{ "ACCT x\r\n", VERB_ACCT, VERB_IS_SECRET, "x", "ACCT ****" },
-	{ "PASSWORD x\r\n", VERB_OTHER, 0, "x", "PASSWORD x" },
+	{ "PASSWORD x\r\n", VERB_OTHER, 0, "x", "****" },
 	{ "QUIT\r\n", VERB_QUIT, 0, "", "QUIT" },
 	{ "\xff\xf4\xff\xf2"
 	  "ABOR\r\n",
@@ -65,12 +66,52 @@ static const struct expectation lines[] = {
 	{ "APPE x\r\n", VERB_APPE, VERB_SENDS, "x", "APPE x" },
 	{ "LIST -a\tb\r\n", VERB_LIST, VERB_RECEIVES, "-a\tb", "LIST -a\tb" },
 	{ "nlst\t x\r\n", VERB_NLST, VERB_RECEIVES, "x", "nlst\t x" },
-	{ "MLSD\r", VERB_OTHER, 0, "", "MLSD\r" },
+	{ "MLSD\r", VERB_OTHER, 0, "", "****" },
 	{ "MLSD", VERB_MLSD, VERB_RECEIVES, "", "MLSD" },
 	{ "MLST x\r\n", VERB_OTHER, 0, "x", "MLST x" },
-	{ "XNLST x\r\n", VERB_OTHER, 0, "x", "XNLST x" },
+	{ "XNLST x\r\n", VERB_OTHER, 0, "x", "XNLST ****" },
 	{ "SITE PORT 1,2,3,4,5,6\r\n", VERB_OTHER, 0, "PORT 1,2,3,4,5,6",
-	    "SITE PORT 1,2,3,4,5,6" },
+	    "SITE PORT ****" },
+	/* What is known to be harmless is shown. */
+	{ "SITE chmod 644 x\r\n", VERB_OTHER, 0, "chmod 644 x",
+	    "SITE chmod 644 x" },
+	{ "SITE\r\n", VERB_OTHER, 0, "", "SITE" },
+	{ "OPTS UTF8 ON\r\n", VERB_OTHER, 0, "UTF8 ON", "OPTS UTF8 ON" },
+	/* What is not, is not. */
+	{ "SITE PSWD old new\r\n", VERB_OTHER, 0, "PSWD old new",
+	    "SITE PSWD ****" },
+	{ "SITE CHPASS x\r\n", VERB_OTHER, 0, "CHPASS x", "SITE ****" },
+	{ "SITE geheim\r\n", VERB_OTHER, 0, "geheim", "SITE ****" },
+	{ "SITE CHMODX x\r\n", VERB_OTHER, 0, "CHMODX x", "SITE ****" },
+	{ "XAUT 2 x\r\n", VERB_OTHER, 0, "2 x", "XAUT ****" },
+	{ "ADAT x\r\n", VERB_OTHER, 0, "x", "ADAT ****" },
+	{ "MIC x\r\n", VERB_OTHER, VERB_IS_SECRET, "x", "MIC ****" },
+	{ "ENC x\r\n", VERB_OTHER, VERB_IS_SECRET, "x", "ENC ****" },
+	{ "CONF x\r\n", VERB_OTHER, VERB_IS_SECRET, "x", "CONF ****" },
+	{ "XPAS x\r\n", VERB_OTHER, 0, "x", "XPAS ****" },
+	{ "AUTH KERBEROS_V4 x\r\n", VERB_AUTH, 0, "KERBEROS_V4 x",
+	    "AUTH KERBEROS_V4****" },
+	{ "USER joe geheim\r\n", VERB_USER, VERB_VOIDS_DATA, "joe geheim",
+	    "USER joe****" },
+	/* A password without its verb, or with it in a shape of its own. */
+	{ "geheim\r\n", VERB_OTHER, 0, "", "****" },
+	{ "geh.\r\n", VERB_OTHER, 0, "", "****" },
+	{ "PASSgeheim\r\n", VERB_OTHER, 0, "", "****" },
+	{ "PASS\fgeheim\r\n", VERB_OTHER, 0, "", "****" },
+	{ "PASS\rgeheim\r\n", VERB_OTHER, 0, "", "****" },
+	{ "PASS:geheim\r\n", VERB_OTHER, 0, "", "****" },
+	{ "\rPASS geheim\r\n", VERB_OTHER, 0, "geheim", "****" },
+	{ "P\xff\xf1"
+	  "ASS geheim\r\n",
+	    VERB_OTHER, 0, "geheim",
+	    "P\xff\xf1"
+	    "ASS ****" },
+	{ "PA SS geheim\r\n", VERB_OTHER, 0, "SS geheim", "PA ****" },
+	{ "NOOP\rPASS geheim\r\n", VERB_OTHER, 0, "geheim", "****" },
+	{ "USER joe\rPASS geheim\r\n", VERB_USER, VERB_VOIDS_DATA,
+	    "joe\rPASS geheim", "USER joe****" },
+	{ "RETR a\n \tpass geheim\r\n", VERB_RETR, VERB_RECEIVES,
+	    "a\n \tpass geheim", "RETR a****" },
 	{ "P\xff\xf1"
 	  "ASV\r\n",
 	    VERB_OTHER, 0, "",
@@ -119,6 +160,44 @@ loggable(void **state)
 				     sizeof(text)),
 		    strlen(lines[i].shown));
 		assert_string_equal(text, lines[i].shown);
+	}
+}
+
+/* A reply that repeats what was said. */
+static void
+echoes(void **state)
+{
+	static const struct {
+		const char *line;
+		const char *reply;
+		const char *shown;
+	} cases[] = {
+		{ "PASS geheim\r\n", "230 in", "230 in" },
+		{ "PASS geheim\r\n", "500 'PASS GEHEIM': what?", "500 'PASS " },
+		{ "PASS two words\r\n", "530 not words", "530 not " },
+		{ "geheim\r\n", "500 GEHEIM not understood", "500 " },
+		{ "SITE PSWD old neu1\r\n", "200 was old.", "200 was " },
+		{ "PASS in\r\n", "230 logging", "230 logging" },
+		{ "PASS in\r\n", "530 no, in!", "530 no, " },
+		{ "USER joe\r\n", "331 joe?", "331 joe?" },
+		{ "NOOP\r\n", "235 ADAT=abcd", "235 " },
+		{ "NOOP\r\n", "235", "235" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *reply = cases[i].reply;
+		struct secrets secrets = { .next = 0 };
+
+		secrets_hear(&secrets, (const uint8_t *)cases[i].line,
+		    strlen(cases[i].line));
+		assert_int_equal(secrets_shown(&secrets, (const uint8_t *)reply,
+				     strlen(reply)),
+		    strlen(cases[i].shown));
+		secrets_forget(&secrets);
+		assert_int_equal(secrets_shown(&secrets,
+				     (const uint8_t *)"500 geheim", 10),
+		    10);
 	}
 }
 
@@ -270,6 +349,7 @@ main(void)
 		cmocka_unit_test(parse),
 		cmocka_unit_test(loggable),
 		cmocka_unit_test(loggable_short),
+		cmocka_unit_test(echoes),
 		cmocka_unit_test(hidden),
 		cmocka_unit_test(hidden_in_long_lines),
 		cmocka_unit_test(names),

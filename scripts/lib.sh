@@ -59,7 +59,8 @@ need() {
 
 # fetch_deb DIR PACKAGE...: unpacks packages below DIR, installing nothing,
 # for the FTP servers: Debian does not let them be installed together, and
-# nobody wants one on his machine because of a test.  Once for each DIR.
+# nobody wants one on his machine because of a test.  Once for each DIR, where
+# .have-PACKAGE then has what the package depends on.
 fetch_deb() {
 	local dir package work
 
@@ -67,35 +68,117 @@ fetch_deb() {
 	dir=$(realpath "$1")
 	shift
 	for package; do
-		[ ! -e "$dir/.have-$package" ] || continue
+		[ ! -s "$dir/.have-$package" ] || continue
 		say "unpacking $package"
 		apt_update || return 1
 		work=$(mktemp -d "$dir/.fetch.XXXXXX")
 		# Not as _apt, who may not write here.
 		(cd "$work" && apt-get -qq -o APT::Sandbox::User=root \
-		    download "$package" >&2 && dpkg -x ./*.deb "$dir") ||
+		    download "$package" >&2 && dpkg -x ./*.deb "$dir" &&
+		    dpkg -f ./*.deb Depends >"$dir/.have-$package") ||
 		    { rm -rf "$work"; return 1; }
 		rm -rf "$work"
-		: >"$dir/.have-$package"
 	done
 }
 
-# make_root DIR: makes a minimal Debian of its own there, once: of this release,
-# from where this host has its packages.
+# need_libraries DIR PACKAGE...: installs the libraries that unpacked packages
+# depend on, by the names that they have in this release.
+need_libraries() {
+	local dir=$1 package libraries=()
+
+	shift
+	for package; do
+		mapfile -t -O "${#libraries[@]}" libraries < <(
+		    tr , '\n' <"$dir/.have-$package" |
+		    sed -n 's/^ *\(lib[^ |(:]*\).*/\1/p')
+	done
+	need "${libraries[@]}"
+}
+
+# make_root DIR [SUITE]: makes a minimal Debian of its own there, once: of this
+# release or that one, from where this host has its packages.
 make_root() {
-	local dir=$1 suite mirror
+	local dir=$1 suite=${2:-} release mirror
 
 	[ ! -d "$dir" ] || return 0
 	# shellcheck source=/dev/null
-	suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	release=$(. /etc/os-release && echo "$VERSION_CODENAME")
 	# shellcheck disable=SC2016  # apt's variable
 	mirror=$(apt-get indextargets --format '$(REPO_URI)' \
-	    'Created-By: Packages' "Codename: $suite" 'Label: Debian' |
+	    'Created-By: Packages' "Codename: $release" 'Label: Debian' |
 	    head -n 1)
-	as_root rm -rf "$dir.new"
-	as_root debootstrap --variant=minbase "$suite" "$dir.new" \
+	as_root rm -rf --one-file-system "$dir.new"
+	# What it mounts is gone with it, however it ends.
+	as_root unshare --mount --propagation private \
+	    debootstrap --variant=minbase "${suite:-$release}" "$dir.new" \
 	    "${mirror:-http://deb.debian.org/debian}" || return 1
 	as_root mv "$dir.new" "$dir"
+}
+
+# What enter_root runs: $1 the root, which must be a mount for the namespaces that
+# are made in it.  /tmp is empty, and gone at the end.
+# shellcheck disable=SC2016  # of that shell
+in_root='
+root=$1
+shift
+mount --bind "$root" "$root"
+mount -t proc proc "$root/proc"
+mount --rbind /sys "$root/sys"
+mount --rbind /dev "$root/dev"
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+mount -t tmpfs -o mode=755 tmpfs "$root/run"
+cat /etc/resolv.conf >"$root/etc/resolv.conf"
+cat /etc/hosts >"$root/etc/hosts"
+exec chroot "$root" env -i HOME=/root LC_ALL=C.UTF-8 TERM=dumb \
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+'
+
+# enter_root DIR COMMAND...: runs a command in such a root, as root.  Its mounts
+# are seen by nobody else, and end with it, as its processes do.
+enter_root() {
+	local dir
+
+	dir=$(realpath "$1")
+	shift
+	as_root unshare --mount --propagation private --pid --fork \
+	    --kill-child sh -euc "$in_root" sh "$dir" "$@"
+}
+
+# Prints the files of this tree that git knows, or all but what was built, each
+# followed by a NUL.
+list_files() {
+	if [ -e .git ]; then
+		# Also where the tree is another user's.
+		git -c safe.directory="$PWD" ls-files -z
+	else
+		find . -path './build*' -prune -o -type f -print0
+	fi
+}
+
+# put_tree ROOT: puts these files into a root, as /culvert.  What was built there
+# stays, and files that are the same keep their times.
+put_tree() {
+	local root
+
+	root=$(realpath "$1")
+	as_root rm -rf --one-file-system "$root/culvert.new"
+	as_root mkdir "$root/culvert.new"
+	list_files | tar -c --null -T - | as_root tar -xm -C "$root/culvert.new"
+	# shellcheck disable=SC2016  # of that shell
+	as_root bash -euc '
+	    cd "$1"
+	    [ -d culvert ] || mkdir culvert
+	    (cd culvert.new && find . -type f -print0) |
+	        while IFS= read -r -d "" file; do
+		    ! cmp -s "culvert/$file" "culvert.new/$file" ||
+			touch -r "culvert/$file" "culvert.new/$file"
+		done
+	    for built in culvert/build*; do
+		    [ ! -d "$built" ] || mv "$built" culvert.new
+	    done
+	    rm -rf --one-file-system culvert
+	    mv culvert.new culvert
+	' bash "$root"
 }
 
 # The libraries and tools that the build takes.
@@ -105,13 +188,24 @@ need_build() {
 	    libmicrohttpd-dev libncurses-dev nettle-dev openssh-client
 }
 
-# The libraries of the unpacked FTP servers, and those servers.
+# need_servers DIR: the FTP servers, unpacked there, and their libraries.
 need_servers() {
-	need python3 python3-pyftpdlib libcap2 libhiredis0.14 libmemcached11 \
-	    libmemcachedutil2 libpam0g libpcre2-posix3 libsodium23 libssl3 \
-	    libwrap0 netbase
-	fetch_deb "$1" vsftpd proftpd-core pure-ftpd pure-ftpd-common \
-	    inetutils-ftpd
+	local servers=(vsftpd proftpd-core pure-ftpd pure-ftpd-common
+		inetutils-ftpd)
+
+	need python3 python3-pyftpdlib netbase
+	fetch_deb "$1" "${servers[@]}" && need_libraries "$1" "${servers[@]}"
+}
+
+# What the tests take, but for the SSH servers other than OpenSSH's.
+need_tests() {
+	need libcmocka-dev python3 python3-pytest python3-pytest-xdist \
+	    python3-pytest-timeout iproute2 nftables openssl openssh-server \
+	    util-linux tcpdump systemd git \
+	    logrotate tmux curl lftp tnftp inetutils-ftp ncftp wget
+	need_servers build/debs
+	# For promtool.
+	fetch_deb build/debs prometheus
 }
 
 # need_ssh_servers DIR: what the SSH servers other than OpenSSH's take; those made

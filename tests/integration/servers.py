@@ -217,7 +217,14 @@ class Server:
                           f"::{self.root}:/bin/false\n")
         passwd.chmod(0o600)
         config = self.dir / "proftpd.conf"
-        config.write_text(PROFTPD.format(**self._names()) + (
+        # Debian 13 has them as modules, Debian 12 in the program.
+        modules = DEBS / "usr/lib/proftpd"
+        config.write_text(
+            f"ModulePath {modules}\n"
+            + "".join(f"LoadModule mod_{name}.c\n"
+                      for name in ("xfer", "ls", "delay")
+                      if (modules / f"mod_{name}.so").exists())
+            + PROFTPD.format(**self._names()) + (
             f"<Limit {' '.join(self.without)}>\nDenyAll\n</Limit>\n"
             if self.without else "")
             + "".join(f"{line}\n" for line in self.lines))

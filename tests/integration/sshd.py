@@ -1,6 +1,7 @@
 """The real sshd in the far namespace, and the ssh configuration for it."""
 
 import os
+import re
 import subprocess
 
 from process import Process, until
@@ -21,6 +22,10 @@ MaxStartups 1000
 LogLevel VERBOSE
 Subsystem sftp internal-sftp
 """
+
+# Since 9.8 sshd refuses whoever has failed to log in, or only looked, for a
+# while: here that is the test before.
+PENALTIES = "PerSourcePenalties no\n"
 
 CLIENT = """\
 Host files.test
@@ -53,6 +58,14 @@ mount --bind "$1" /etc/shadow
 mount --bind "$2" /etc/hosts
 exec /usr/sbin/sshd -D -e -f "$3"
 """
+
+
+def has_penalties():
+    """Whether this host's sshd knows of penalties."""
+    said = subprocess.run(["ssh", "-V"], check=True, text=True,
+                          stderr=subprocess.PIPE).stderr
+    major, minor = re.match(r"OpenSSH_(\d+)\.(\d+)", said).groups()
+    return (int(major), int(minor)) >= (9, 8)
 
 
 def write_file(path, text, mode=0o600):
@@ -89,7 +102,8 @@ class Sshd:
         # The first value of an option counts.
         write_file(f"{directory}/sshd_config",
                "".join(f"{line}\n" for line in self.options)
-               + CONFIG.format(**names))
+               + CONFIG.format(**names)
+               + (PENALTIES if has_penalties() else ""))
         self.config = f"{directory}/ssh_config"
         write_file(self.config, CLIENT.format(**names))
         self.process = None

@@ -369,6 +369,12 @@ static const struct row rows[GREETING_OK] = {
 	    "{far_listen} is taken on the SSH server; which is as it should "
 	    "be if that is culvert",
 	    { { CULVERT, "{forward} with another port in front", NULL } }),
+	WRONG(FORWARD_DEAF, "remote forward",
+	    "active mode does not work: {why}",
+	    { { CULVERT, "--server-mode passive", "where that works" } }),
+	WRONG(FORWARD_DEAF_REMOTE, "remote forward", "{why}",
+	    { { CULVERT, "{forward} with a port that is free there in front",
+		"in place of 0" } }),
 	WRONG(FORWARD_FAILED, "remote forward",
 	    "sshd does not listen at {far_listen}: {why}"),
 
@@ -380,6 +386,8 @@ static const struct row rows[GREETING_OK] = {
 		{ SSHD_CONFIG, "PermitListen {permitlisten}:*", ADDED },
 		{ KEY_LINE, "{key_line}", NULL },
 	    }),
+	WRONG(CLIENT_PASSIVE_DEAF, "passive clients",
+	    "only clients in active mode can be served: {why}"),
 	OK(CLIENT_ACTIVE_OK, "active clients",
 	    "sshd reaches clients on its own host"),
 	WRONG(CLIENT_ACTIVE_FORBIDDEN, "active clients",

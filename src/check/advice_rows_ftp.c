@@ -166,6 +166,9 @@ static const struct row rows[FINDINGS] = {
 	    { { FTP_SERVER, NULL, NULL } }, TOPIC_PEER),
 	WRONG(MODE_CUT, "{verb}",
 	    "the listing is not whole ({bytes} bytes): {why}"),
+	WRONG(MODE_CUT_PASSIVE, "{verb}",
+	    "the listing is not whole ({bytes} bytes): {why}",
+	    { { CULVERT, "--server-mode active", "where that works" } }),
 	WRONG(MODE_TLS, "{verb}", "refused without TLS: see TLS"),
 	NOTE(MODE_NO_LISTING, "{verb}",
 	    "the data connection stands, but the server lists nothing: "

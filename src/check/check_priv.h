@@ -54,7 +54,6 @@ struct check {
 	struct links *links;
 	bool link_runs; /* its down() is to come */
 	struct nodelay *nodelay;
-	bool sends_eof; /* sshd, at the end of that session */
 	struct side *near;
 	struct side *far;
 	struct login *login;

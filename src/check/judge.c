@@ -171,6 +171,9 @@ why_no_listener(const struct judge *judge, const struct judge_try *listen)
 		return FORWARD_GATEWAY;
 	case -EADDRINUSE:
 		return FORWARD_TAKEN;
+	case -EOPNOTSUPP:
+		return judge->forward->remote ? FORWARD_DEAF_REMOTE :
+						FORWARD_DEAF;
 	case -EACCES:
 		return why_forbidden(judge);
 	default:
@@ -214,7 +217,9 @@ judge_clients(struct judge *judge)
 		judge_find_plain(judge, CLIENT_PASSIVE_OK);
 	else if (passive->result == JUDGE_FAILED) {
 		fact_set(judge->facts->why, "%s", passive->why);
-		judge_find(judge, CLIENT_PASSIVE_WRONG,
+		judge_find(judge,
+		    passive->err == -EOPNOTSUPP ? CLIENT_PASSIVE_DEAF :
+						  CLIENT_PASSIVE_WRONG,
 		    active_good ? ADVICE_NOTE : ADVICE_WRONG);
 	}
 	if (active_good)

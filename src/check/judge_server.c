@@ -243,7 +243,7 @@ finding_of(const struct judge *judge, enum probe_form form)
 	case TRIAL_LOST:
 		break;
 	}
-	return MODE_CUT;
+	return is_active(form) ? MODE_CUT : MODE_CUT_PASSIVE;
 }
 
 void

@@ -81,8 +81,9 @@ nagle_begin(struct check *check)
 	    0);
 	err = cmdline_path(check->directory, path);
 	if (err == 0)
-		err = nodelay_new(&check->loop, path, NULL, &check->sends_eof,
-		    &handler, check, &check->nodelay);
+		err = nodelay_new(&check->loop, path, NULL,
+		    link_eof_note(links_first(check->links)), &handler, check,
+		    &check->nodelay);
 	if (err != 0)
 		tell_nagle(check, strerror(-err));
 }

@@ -66,6 +66,7 @@ struct link {
 	bool sends_eof; /* the SSH server does, as was seen */
 	struct reason *reason;
 	struct nodelay *asker; /* its session */
+	enum link_forwards forwards;
 	struct watch *watch;
 };
 
@@ -458,6 +459,24 @@ link_alive_check(struct link *link, link_alive_cb *done, void *ctx)
 	if (link->state != LINK_UP)
 		return NULL;
 	return requests_alive(link->requests, done, ctx);
+}
+
+bool *
+link_eof_note(struct link *link)
+{
+	return &link->sends_eof;
+}
+
+void
+link_set_forwards(struct link *link, enum link_forwards forwards)
+{
+	link->forwards = forwards;
+}
+
+enum link_forwards
+link_forwards(const struct link *link)
+{
+	return link->forwards;
 }
 
 bool

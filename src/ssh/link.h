@@ -182,6 +182,23 @@ void link_forward_close(struct link_forward *forward);
  */
 bool link_sends_eof(const struct link *link);
 
+/* Where that is noted, valid as long as the link: for who opens a session on it
+ * by himself (nodelay_new()). */
+bool *link_eof_note(struct link *link);
+
+/*
+ * Does what connects to a port that sshd has chosen arrive here?  asyncssh says
+ * yes to such a forward and then names another port, so that ssh refuses each
+ * connection.  The owner of the forwards finds out, and keeps it here.
+ */
+enum link_forwards {
+	LINK_FORWARDS_UNKNOWN,
+	LINK_FORWARDS_WORK,
+	LINK_FORWARDS_FAIL,
+};
+void link_set_forwards(struct link *link, enum link_forwards forwards);
+enum link_forwards link_forwards(const struct link *link);
+
 /*
  * So many dials were refused on the link that ssh, which keeps a record of
  * each until it ends, has become slower; at some 16000 it ends itself.  A

@@ -389,7 +389,8 @@ on_failed(void *ctx, int err, const char *why)
 		.peer = end->peer,
 		.why = why,
 		/* sshd's refusals last. */
-		.passing = err != -EACCES && err != -EADDRNOTAVAIL,
+		.passing = err != -EACCES && err != -EADDRNOTAVAIL &&
+		    err != -EOPNOTSUPP,
 	};
 
 	if (!end->listening)

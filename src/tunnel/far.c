@@ -98,7 +98,7 @@ on_no_reserve(void *ctx, int err, const char *why)
 
 	(void)why;
 	/* Its no, and no mere want of descriptors or memory of the moment. */
-	if (err == -EACCES || err == -EADDRNOTAVAIL)
+	if (err == -EACCES || err == -EADDRNOTAVAIL || err == -EOPNOTSUPP)
 		far->no_reserve = true;
 	far->reserve = NULL;
 	far_listener_free(listener);

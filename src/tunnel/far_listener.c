@@ -103,7 +103,8 @@ on_timer(uv_timer_t *timer)
 
 	if (listener->state == FAR_DEAD)
 		far_listener_fail(listener, listener->err,
-		    strerror(-listener->err));
+		    listener->err == -EOPNOTSUPP ? FAR_NO_FORWARDS :
+						   strerror(-listener->err));
 	else
 		tell_listening(listener);
 }
@@ -163,11 +164,11 @@ on_forward(void *ctx, uint16_t port, int err, const char *why)
 		return;
 	}
 	listener->port = port;
-	/* One loopback address and any port: there is no half of it.  And a
-	 * probe of what may be another's port could be taken for a client
-	 * there: an FTP server's passive port takes one connection. */
-	if (!far_is_beyond_loopback(listener) && !far_is_public(listener) &&
-	    !far_has_host(listener, "localhost"))
+	/* A probe of what may be another's port could be taken for a client
+	 * there: an FTP server's passive port takes one connection.  So of
+	 * those that have no half only the first on a link is probed. */
+	if (far_is_plain(listener) &&
+	    link_forwards(listener->ssh) == LINK_FORWARDS_WORK)
 		far_listener_ready(listener);
 	else
 		far_probe_ask(listener, FAR_STANDS);
@@ -185,6 +186,8 @@ on_accept(void *ctx, struct stream *stream)
 	struct addr none = { .family = AF_UNSPEC };
 	char place[64];
 
+	if (listener->ssh != NULL)
+		link_set_forwards(listener->ssh, LINK_FORWARDS_WORK);
 	if (listener->state == FAR_MAKING) {
 		stream_close(stream);
 		listener->probe_accepted = true;
@@ -229,6 +232,16 @@ name_path(const struct far_listener *listener, char path[PATH_MAX_LEN])
 		    far->spread ? 's' : 'f', ++far->last_path);
 }
 
+/* From the loop. */
+static void
+fail_later(struct far_listener *listener, int err)
+{
+	leave_link(listener);
+	listener->err = err;
+	listener->state = FAR_DEAD;
+	uv_timer_start(&listener->timer, on_timer, 0, 0);
+}
+
 static void
 make_forward(struct far_listener *listener)
 {
@@ -237,6 +250,11 @@ make_forward(struct far_listener *listener)
 
 	listener->makes++;
 	name_path(listener, path);
+	if (listener->wanted == 0 && listener->ssh != NULL &&
+	    link_forwards(listener->ssh) == LINK_FORWARDS_FAIL) {
+		fail_later(listener, -EOPNOTSUPP);
+		return;
+	}
 	listener->net = net_listen_unix(far->net, path, on_accept, listener,
 	    &listener->err);
 	if (listener->net != NULL)
@@ -250,9 +268,7 @@ make_forward(struct far_listener *listener)
 			return;
 		listener->err = -ENOTCONN;
 	}
-	leave_link(listener);
-	listener->state = FAR_DEAD;
-	uv_timer_start(&listener->timer, on_timer, 0, 0);
+	fail_later(listener, listener->err);
 }
 
 static struct far_listener *

@@ -21,6 +21,7 @@ enum far_question {
 	FAR_STANDS,   /* is it where it was asked for? */
 	FAR_FELL,     /* it is not: on the loopback then? */
 	FAR_SPREAD,   /* it is: on all other addresses, too? */
+	FAR_V6,	      /* it is not at 127.0.0.1: at ::1 at least? */
 	FAR_NO_PROBE, /* none is on */
 };
 
@@ -136,6 +137,14 @@ far_is_beyond_loopback(const struct far_listener *listener)
 	    !far_has_host(listener, "::1");
 }
 
+/* One loopback address, and any port: there is no half of it. */
+static inline bool
+far_is_plain(const struct far_listener *listener)
+{
+	return !far_is_beyond_loopback(listener) && listener->wanted == 0 &&
+	    !listener->many && !far_has_host(listener, "localhost");
+}
+
 /* Its port is known, or will be, to others than our peer: some of them may be
  * there before the probe is over. */
 static inline bool
@@ -144,8 +153,17 @@ far_is_public(const struct far_listener *listener)
 	return listener->many || listener->wanted != 0;
 }
 
-/* How often a forward is made until one gets its port in all it should. */
+/* How often a forward is made until one gets its port in all it should; and so
+ * often where it has but one address (with GatewayPorts yes sshd still may get
+ * half of it). */
 #define FAR_MAKES_MAX 8
+#define FAR_MAKES_PLAIN 2
+
+/* The text for failed() with -EOPNOTSUPP. */
+#define FAR_NO_FORWARDS                                                  \
+	"remote forwards to a port of its choice do not work with this " \
+	"SSH server: it says that it listens, but what connects there "  \
+	"does not arrive"
 
 /* Longest text for failed(): an address, and some words. */
 #define FAR_WHY_MAX 512

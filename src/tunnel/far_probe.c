@@ -18,7 +18,9 @@
  * is dropped.  When the dial is refused, or taken by somebody else, another one
  * to the loopback address tells whether sshd listens there instead, which is
  * its administrator's doing, or whether the port is taken, which another port
- * cures.  127.0.0.2 stands for "all addresses": on Linux it reaches 0.0.0.0,
+ * cures.  (Where the port is sshd's choice, and of several not one connection
+ * has come out here, remote forwards do not work at all: so with asyncssh.)
+ * 127.0.0.2 stands for "all addresses": on Linux it reaches 0.0.0.0,
  * and not 127.0.0.1.
  */
 #include <errno.h>
@@ -53,6 +55,8 @@ probe_host(const struct far_listener *listener, enum far_question question)
 
 	if (question == FAR_SPREAD)
 		return ALL_ADDRESSES_PROBE;
+	if (question == FAR_V6)
+		return "::1";
 	if (question == FAR_FELL) {
 		addr_parse_ip(listener->host, &addr);
 		return addr.family == AF_INET6 ? "::1" : "127.0.0.1";
@@ -75,6 +79,15 @@ far_probe_end(struct far_listener *listener)
 
 /* ---- what follows from a probe ---- */
 
+/* So many ports cannot all be somebody else's. */
+static void
+forwards_fail(struct far_listener *listener)
+{
+	if (link_forwards(listener->ssh) == LINK_FORWARDS_UNKNOWN)
+		link_set_forwards(listener->ssh, LINK_FORWARDS_FAIL);
+	far_listener_fail(listener, -EOPNOTSUPP, FAR_NO_FORWARDS);
+}
+
 /* The port is somebody else's where we should be. */
 static void
 port_taken(struct far_listener *listener)
@@ -85,13 +98,16 @@ port_taken(struct far_listener *listener)
 	    far_listener_describe(listener, place, sizeof(place)),
 	    far_is_for_all(listener) ? "one of its addresses" :
 				       probe_host(listener, FAR_STANDS));
-	if (listener->wanted == 0 && listener->makes < FAR_MAKES_MAX) {
+	if (listener->wanted == 0 &&
+	    listener->makes <
+		(far_is_plain(listener) ? FAR_MAKES_PLAIN : FAR_MAKES_MAX)) {
 		log_verbose("%s: asking for another", why);
 		far_listener_make_again(listener);
 	} else if (listener->wanted == 0 &&
 	    far_has_host(listener, "localhost")) {
-		listener->only_v6 = true;
-		far_listener_ready(listener);
+		far_probe_ask(listener, FAR_V6);
+	} else if (far_is_plain(listener)) {
+		forwards_fail(listener);
 	} else {
 		far_listener_fail(listener, -EADDRINUSE, why);
 	}
@@ -126,11 +142,21 @@ answered(struct far_listener *listener, enum answer answer)
 	enum far_question question = listener->question;
 
 	far_probe_end(listener);
+	/* Nor would the next probe tell, and ssh keeps a record of each refused
+	 * dial. */
+	if (answer == ANSWER_UNKNOWN && far_is_plain(listener))
+		link_set_forwards(listener->ssh, LINK_FORWARDS_WORK);
 	if (question == FAR_FELL) {
 		if (answer == ANSWER_NOT_HERE)
 			port_taken(listener);
 		else
 			loopback_instead(listener);
+	} else if (question == FAR_V6) {
+		listener->only_v6 = answer != ANSWER_NOT_HERE;
+		if (listener->only_v6)
+			far_listener_ready(listener);
+		else
+			forwards_fail(listener);
 	} else if (question == FAR_SPREAD) {
 		if (answer == ANSWER_HERE)
 			warn_spread(listener);
@@ -183,7 +209,9 @@ on_probe_opened(void *ctx)
 
 	listener->probe_opened = true;
 	uv_timer_start(&listener->timer, on_timer,
-	    far_is_public(listener) ? LIMIT_HOLD_DIAL_MS : LIMIT_HOLD_ACCEPT_MS,
+	    far_is_public(listener) || far_is_plain(listener) ?
+		LIMIT_HOLD_DIAL_MS :
+		LIMIT_HOLD_ACCEPT_MS,
 	    0);
 	far_probe_step(listener);
 }

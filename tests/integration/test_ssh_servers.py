@@ -19,7 +19,7 @@ from transfer import (MODES, PART, Ftp, connect_data, make_huge, no_success,
 
 # Those whose tunnels of that kind work.
 TUNNELS = [(kind, way) for kind in SSH_SERVERS for way in ("local", "remote")
-           if kind != "asyncssh"]
+           if way == "local" or SSH_SERVERS[kind].remote_forwards]
 tunnels = pytest.mark.parametrize("kind, way", TUNNELS)
 
 
@@ -50,7 +50,7 @@ def start_tunnel(server, directories, ns, tmp, start_culvert):
     """Return a function that starts a tunnel through an SSH server."""
     started = []
 
-    def start(sshd, way, options=("-v", "-v"), **how):
+    def start(sshd, way, options=("-v", "-v"), port=0, **how):
         if way == "local":
             one = server("vsftpd")
             culvert = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd,
@@ -58,7 +58,7 @@ def start_tunnel(server, directories, ns, tmp, start_culvert):
             return Tunnel(culvert, one, one.mkdir(tmp.name))
         one = servers.Server("vsftpd", netns.Here(), directories())
         started.append(one)
-        culvert = start_culvert(remotes=[f"0:127.0.0.1:{one.port}"],
+        culvert = start_culvert(remotes=[f"{port}:127.0.0.1:{one.port}"],
                                 sshd=sshd, options=options, **how)
         return Tunnel(culvert, one, one.mkdir(tmp.name), ns)
 
@@ -219,3 +219,62 @@ def test_upload_ended_by_the_server(kind, start_ssh_server, session):
         one.server.reply("226 stored")
         one.client.expect("426")
     one.culvert.wait_log(r'upload STOR "file", 6 bytes: TRUNCATED: ')
+
+
+# ---- remote forwards that do not work ----
+
+def test_translated(start_ssh_server, start_tunnel, tmp):
+    """Active mode becomes passive, and the log says so, once."""
+    tunnel = start_tunnel(start_ssh_server("asyncssh"), "local")
+    for _ in range(2):
+        get(tunnel.target, "active", tunnel.place, tmp)
+        put(tunnel.target, "active", tunnel.place, tmp)
+    said = [line for line in tunnel.culvert.process.lines
+            if "translated to passive" in line]
+    assert len(said) == 1 and "does not arrive" in said[0], said
+
+
+def test_no_remote_tunnel(start_ssh_server, start_culvert):
+    """A port of the server's choice cannot be listened on: it says so."""
+    one = start_culvert(remotes=["0:127.0.0.1:21"], ready=False,
+                        sshd=start_ssh_server("asyncssh"))
+    assert one.process.wait() == 1, one.output
+    assert "listening on" not in one.output
+    assert "does not arrive" in one.output
+
+
+def test_remote_tunnel_on_a_port(start_ssh_server, start_tunnel, ns, tmp):
+    """Another one can; then clients in active mode are served."""
+    tunnel = start_tunnel(start_ssh_server("asyncssh"), "remote",
+                          port=ns.free_port())
+    get(tunnel.target, "active", tunnel.place, tmp)
+    put(tunnel.target, "active", tunnel.place, tmp)
+    with tunnel.ftp() as ftp:
+        ftp.ask("PASV", "425")
+
+
+# ---- culvert check ----
+
+@pytest.mark.parametrize("kind", SSH_SERVERS)
+def test_check(kind, start_ssh_server, server, doctor):
+    """Both modes work, or the one that does is named."""
+    sshd, one = start_ssh_server(kind), server("vsftpd")
+    doctor.netrc(one)
+    report = doctor("-F", sshd.config, "-L", f"0:127.0.0.1:{one.port}",
+                    sshd.host)
+    assert report.json["transfers"] == "work", report.brief()
+    assert report.find("PASV")["status"] == "ok", report.brief()
+    if SSH_SERVERS[kind].remote_forwards:
+        assert report.find("PORT")["status"] == "ok", report.brief()
+        return
+    assert ("culvert's command line", "--server-mode passive") \
+        in report.cures("remote forward"), report.brief()
+    assert "--server-mode passive" in report.json["command"]
+
+
+def test_check_remote(start_ssh_server, doctor):
+    """What is wrong with a port of asyncssh's choice."""
+    sshd = start_ssh_server("asyncssh")
+    report = doctor("-F", sshd.config, "-R", "0:127.0.0.1:21", sshd.host)
+    assert "does not arrive" in report.find("remote forward")["text"]
+    assert report.status == 1

@@ -195,6 +195,9 @@ test_no_listener(void **state)
 	scene.outcome.listen.err = -EADDRNOTAVAIL;
 	judge();
 	assert_found(FORWARD_GATEWAY, ADVICE_WRONG);
+	scene.outcome.listen.err = -EOPNOTSUPP;
+	judge();
+	assert_found(FORWARD_DEAF, ADVICE_WRONG);
 	scene.outcome.listen.err = -EIO;
 	judge();
 	assert_found(FORWARD_FAILED, ADVICE_WRONG);

@@ -58,7 +58,8 @@ new Server({ hostKeys: [fs.readFileSync(hostKey)] }, (client) => {
                && listeners.has(info.bindPort)) {
       listeners.get(info.bindPort).close();
       listeners.delete(info.bindPort);
-      accept();
+      if (accept)  // ssh wants no reply
+        accept();
     } else if (reject) {
       reject();
     }

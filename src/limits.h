@@ -256,6 +256,10 @@
  * the transfer counts as cut. */
 #define LIMIT_HOLD_QUIET_MS 10000
 
+/* When the end of a file has come in its data, and nothing has moved for so
+ * long, the client has it. */
+#define LIMIT_FILE_END_MS 20
+
 /* Once ssh has all of a download for a far client, the client has this long to
  * end its direction too, which shows that sshd holds nothing of it any more ...
  */

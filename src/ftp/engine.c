@@ -36,6 +36,8 @@ engine_new(const struct engine_config *config)
 	buf_init(&engine->out, OUT_MAX);
 	TAILQ_INIT(&engine->pending);
 	report_forget(engine);
+	engine->mode = 'S';
+	engine->structure = 'F';
 	engine->lines_left = config->max_lines;
 	engine->size_actions = ACTIONS_AT_FIRST;
 	engine->actions =

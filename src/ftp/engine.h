@@ -24,6 +24,7 @@
 #include "base/addr.h"
 #include "base/subnet.h"
 #include "ftp/command.h"
+#include "ftp/framing.h"
 
 struct engine;
 
@@ -125,15 +126,17 @@ enum engine_action_type {
 	ENGINE_DATA_QUIET, /* ENGINE_DATA_IS_QUIET once nothing has moved
 			    * for ms and the client has all that came; 0:
 			    * never mind */
-	ENGINE_DATA_STOP,  /* read from peer's end LIMIT_ABORT_SLACK bytes
-			    * more, without regard to the other, then none */
-	ENGINE_DATA_START, /* read from it again */
-	ENGINE_DATA_SHUT,  /* half-close peer's end behind the relayed */
-	ENGINE_DATA_DROP,  /* close peer's end, discarding */
-	ENGINE_DATA_RESET, /* reset peer's end */
-	ENGINE_DATA_CLOSE, /* close what is left, listeners too: the end
-			    * toward the client politely (flushed); the
-			    * number is void from here on */
+	ENGINE_DATA_FRAMING, /* from here on a file's end may stand in its
+			      * bytes: ENGINE_DATA_FILE_END; framing */
+	ENGINE_DATA_STOP,    /* read from peer's end LIMIT_ABORT_SLACK bytes
+			      * more, without regard to the other, then none */
+	ENGINE_DATA_START,   /* read from it again */
+	ENGINE_DATA_SHUT,    /* half-close peer's end behind the relayed */
+	ENGINE_DATA_DROP,    /* close peer's end, discarding */
+	ENGINE_DATA_RESET,   /* reset peer's end */
+	ENGINE_DATA_CLOSE,   /* close what is left, listeners too: the end
+			      * toward the client politely (flushed); the
+			      * number is void from here on */
 };
 
 enum engine_level {
@@ -180,7 +183,8 @@ struct engine_report {
 			   * had it; -1: unknown */
 	uint64_t offset;  /* where it begins (REST) */
 	char type;	  /* of the representation: 'A', 'I', 'E' or 'L' */
-	bool framed; /* its bytes are not the file's alone (MODE is not S) */
+	bool framed; /* its bytes are not the file's alone (MODE is not S, or
+		      * STRU R) */
 	struct engine_way client, server;
 	enum engine_outcome outcome;
 	uint64_t bytes;	      /* relayed in the transfer's direction */
@@ -199,6 +203,7 @@ struct engine_action {
 	size_t len;	      /* engine_next(); so are all pointers here */
 	struct engine_data_end client, server; /* DATA_OPEN */
 	bool ahead;			       /* DATA_OPEN */
+	enum framing framing;		       /* DATA_FRAMING */
 	bool unproven;			       /* DATA_OPEN */
 	struct engine_report report;
 };
@@ -231,6 +236,9 @@ enum engine_data_event_type {
 	 * nobody can tell any more who it was.  It may have been peer, who will
 	 * not come again: why. */
 	ENGINE_DATA_UNKNOWN,
+	/* With a framing: peer has sent the end of a file, which is relayed,
+	 * but has not ended. */
+	ENGINE_DATA_FILE_END,
 };
 
 struct engine_data_event {

@@ -122,7 +122,7 @@ ahead_want(struct engine *engine)
 static bool
 may_ask(const struct engine *engine)
 {
-	return owner_is_quiet(engine) && !engine->mode_block &&
+	return owner_is_quiet(engine) && !engine_is_framed(engine) &&
 	    data_room(engine) >= 2; /* the client's own asks come first */
 }
 
@@ -304,7 +304,9 @@ ahead_command(struct engine *engine, const struct command *command,
 	    (command->verb == VERB_AUTH && engine->config.allow_tls) ||
 	    (command->verb == VERB_MODE && command->arg_len > 0 &&
 		!command_arg_is(command, line, "S") &&
-		!command_arg_is(command, line, "Z"));
+		!command_arg_is(command, line, "Z")) ||
+	    (command->verb == VERB_STRU && command->arg_len > 0 &&
+		!command_arg_is(command, line, "F"));
 
 	if ((command->flags & VERB_IS_ACTIVE) != 0)
 		engine->ahead.active = true;
@@ -458,6 +460,7 @@ ahead_event(struct engine *engine, struct data *data,
 		ahead_drop(engine);
 		break;
 	case ENGINE_DATA_DELIVERED:
+	case ENGINE_DATA_FILE_END:
 	case ENGINE_DATA_IS_QUIET:
 	case ENGINE_DATA_MOVED:
 		break;

@@ -1,6 +1,7 @@
 /*
  * The control engine: lines of the client.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -298,17 +299,17 @@ take_abort(struct engine *engine, const struct command *command,
 		data_abort(engine, data, pending_is_upload(transfer));
 }
 
+/* MODE and STRU. */
 static void
-take_mode(struct engine *engine, const struct command *command,
+take_setting(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
 	struct pending *pending = pass_command(engine, command, line, len);
 
-	if (pending == NULL)
-		return;
-	pending->mode_block = command_arg_is(command, line, "B") ||
-	    command_arg_is(command, line, "C");
-	pending->framed = !command_arg_is(command, line, "S");
+	if (pending != NULL)
+		pending->setting = command->arg_len == 1 ?
+		    (char)toupper(line[command->arg_at]) :
+		    '?';
 }
 
 static void
@@ -372,8 +373,8 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 		take_auth(engine, &command, line, len);
 	else if (command.verb == VERB_ABOR)
 		take_abort(engine, &command, line, len);
-	else if (command.verb == VERB_MODE)
-		take_mode(engine, &command, line, len);
+	else if (command.verb == VERB_MODE || command.verb == VERB_STRU)
+		take_setting(engine, &command, line, len);
 	else if (command.verb == VERB_REST)
 		take_rest(engine, &command, line, len);
 	else if (command.verb == VERB_USER || command.verb == VERB_SIZE ||

@@ -50,6 +50,25 @@ free_slot(struct engine *engine)
 	return NULL;
 }
 
+static void
+tell_framing(struct engine *engine, const struct data *data)
+{
+	struct engine_action *action = engine_act(engine, ENGINE_DATA_FRAMING);
+
+	action->data = data->number;
+	action->framing = engine_framing(engine);
+}
+
+void
+data_set_framing(struct engine *engine)
+{
+	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
+		if (engine->data[i].state == DATA_MAKING ||
+		    engine->data[i].state == DATA_ANNOUNCED ||
+		    engine->data[i].state == DATA_NEXT)
+			tell_framing(engine, &engine->data[i]);
+}
+
 struct data *
 data_open(struct engine *engine, const struct pending *ask,
     const struct engine_data_end *client, const struct engine_data_end *server)
@@ -82,6 +101,8 @@ data_open(struct engine *engine, const struct pending *ask,
 	action->client = *client;
 	action->server = *server;
 	action->ahead = data->ahead;
+	if (engine_is_framed(engine))
+		tell_framing(engine, data);
 	action->unproven = data->unproven;
 	if (data->unproven && !data->ahead)
 		data_set_timer(engine, data, WAIT_PROOF, LIMIT_HOLD_DIAL_MS);

@@ -101,6 +101,20 @@ upload_eof(struct engine *engine, struct data *data)
 	probe_client(engine, data);
 }
 
+/*
+ * The end of a file within its data (block mode, records), which may leave the
+ * connection open.  Of a download the client has it when nothing is on its way
+ * to it any more.
+ */
+static void
+on_file_end(struct engine *engine, struct data *data,
+    const struct engine_data_event *event)
+{
+	data->file_ends[event->peer]++;
+	if (event->peer == ENGINE_SERVER)
+		hold_file_end(engine, data);
+}
+
 static void
 lost_client(struct engine *engine, struct data *data, const char *why)
 {
@@ -109,6 +123,7 @@ lost_client(struct engine *engine, struct data *data, const char *why)
 
 	data->lost[ENGINE_CLIENT] = true;
 	if (data->delivered || (upload && data->shut[ENGINE_SERVER]) ||
+	    (upload && data_file_ended(data, ENGINE_CLIENT)) ||
 	    (upload && data->aborting))
 		return;
 	if (data->state == DATA_ENDING) {
@@ -398,7 +413,9 @@ on_quiet(struct engine *engine, struct data *data,
 	if (!data->quiet_watch)
 		return;
 	data->quiet_watch = false;
-	if (!data->up[ENGINE_SERVER]) {
+	if (data_file_ended(data, ENGINE_SERVER)) {
+		data->delivered |= !data->lost[ENGINE_CLIENT];
+	} else if (!data->up[ENGINE_SERVER]) {
 		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
 		lost_server(engine, data, NO_ANSWER);
 	} else if (data->end_unproven && !data->cut && transfer != NULL) {
@@ -425,6 +442,7 @@ may_say(const struct data *data, const struct engine_data_event *event)
 	case ENGINE_DATA_UP:
 		return !data->lost[event->peer];
 	case ENGINE_DATA_EOF:
+	case ENGINE_DATA_FILE_END:
 	case ENGINE_DATA_DELIVERED:
 		return !data->lost[event->peer] && data->up[event->peer];
 	case ENGINE_DATA_LISTENING:
@@ -449,6 +467,7 @@ engine_data(struct engine *engine, const struct engine_data_event *event)
 		[ENGINE_DATA_NO_LISTENER] = on_no_listener,
 		[ENGINE_DATA_UP] = on_up,
 		[ENGINE_DATA_EOF] = on_eof,
+		[ENGINE_DATA_FILE_END] = on_file_end,
 		[ENGINE_DATA_LOST] = on_lost,
 		[ENGINE_DATA_DELIVERED] = on_delivered,
 		[ENGINE_DATA_TIMEOUT] = on_timeout,

@@ -55,6 +55,12 @@ hold_dial(struct engine *engine, struct data *data)
 	data_set_timer(engine, data, WAIT_DIAL, LIMIT_HOLD_DIAL_MS);
 }
 
+bool
+data_file_ended(const struct data *data, enum engine_peer peer)
+{
+	return data->file_ends[peer] > data->files[peer];
+}
+
 void
 hold_watch_quiet(struct engine *engine, struct data *data)
 {
@@ -65,7 +71,17 @@ hold_watch_quiet(struct engine *engine, struct data *data)
 	data->quiet_watch = true;
 	action = engine_act(engine, ENGINE_DATA_QUIET);
 	action->data = data->number;
-	action->ms = LIMIT_HOLD_QUIET_MS;
+	action->ms = data_file_ended(data, ENGINE_SERVER) ? LIMIT_FILE_END_MS :
+							    LIMIT_HOLD_QUIET_MS;
+}
+
+void
+hold_file_end(struct engine *engine, struct data *data)
+{
+	if (!data->quiet_watch)
+		return;
+	data->quiet_watch = false;
+	hold_watch_quiet(engine, data);
 }
 
 /* A good end of a download: not before the client has the last byte. */
@@ -124,8 +140,6 @@ data_holds_reply(struct engine *engine, struct pending *transfer, unsigned code)
 			    LIMIT_CLIENT_CONNECT_MS);
 		return false;
 	}
-	if (engine->mode_block)
-		return false;
 	if (pending_is_upload(transfer))
 		return hold_until_ended(engine, data);
 	return hold_until_delivered(engine, data);
@@ -148,7 +162,9 @@ data_settle_end(struct engine *engine, struct pending *transfer, unsigned code)
 	if (data == NULL || !data->end_unproven || code < 200)
 		return;
 	data->end_unproven = false;
-	if (code < 300 && report_size(engine, transfer) != SIZE_SHORT) {
+	if (code < 300 && report_size(engine, transfer) != SIZE_SHORT &&
+	    (!engine_is_framed(engine) ||
+		data_file_ended(data, ENGINE_SERVER))) {
 		data_shut(engine, data, ENGINE_CLIENT);
 		return;
 	}
@@ -203,6 +219,10 @@ keep(struct engine *engine, struct data *data)
 	data->expired = false;
 	data->quiet_watch = false;
 	data->end_unproven = false;
+	data->delivered = false;
+	for (int peer = 0; peer < 2; peer++)
+		if (data_file_ended(data, (enum engine_peer)peer))
+			data->files[peer]++;
 	data->before[ENGINE_CLIENT] = data->bytes[ENGINE_CLIENT];
 	data->before[ENGINE_SERVER] = data->bytes[ENGINE_SERVER];
 	if (engine->next == NULL)
@@ -242,7 +262,7 @@ data_transfer_over(struct engine *engine, struct pending *transfer,
 	if (data->cut || data->aborting || server_code == 0) {
 		data_close(engine, data);
 	} else if (good) {
-		if (engine->mode_block && !data->eof[0] && !data->eof[1])
+		if (engine_is_framed(engine) && !data->eof[0] && !data->eof[1])
 			keep(engine, data);
 		else
 			data_close(engine, data);

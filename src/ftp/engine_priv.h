@@ -51,6 +51,7 @@
 
 #include "ftp/engine.h"
 #include "ftp/engine_ahead.h"
+#include "ftp/engine_data.h"
 #include "ftp/engine_unfinished.h"
 #include "ftp/greeting.h"
 #include "ftp/hostport.h"
@@ -65,24 +66,6 @@ enum data_state {
 	DATA_NEXT,
 	DATA_CURRENT,
 	DATA_ENDING,
-};
-
-/* What a data connection's one timer is for. */
-enum data_wait {
-	WAIT_NONE,
-	WAIT_ACCEPT,	 /* a held reply, for the server's connection */
-	WAIT_DIAL,	 /* a held reply, for ours to the client */
-	WAIT_SILENT,	 /* a transfer, for its first reply */
-	WAIT_CONNECT,	 /* a running transfer, for the client's connection */
-	WAIT_UNKNOWN,	 /* the client's, which may have come and gone */
-	WAIT_UPLOAD_EOF, /* an upload's end, for signs of the client's death */
-	WAIT_PROBE,	 /* the same, for the answer to a probe */
-	WAIT_ABORT,	 /* the server's answer to the client's ABOR */
-	WAIT_CUT,	 /* the server's answer to our ABOR */
-	WAIT_REPLY,	 /* the reply to a PORT, behind which commands wait */
-	WAIT_CUT_END,	 /* as WAIT_CUT, its data connection ended by us */
-	WAIT_AHEAD,	 /* a client that asks for it, see engine_ahead.c */
-	WAIT_PROOF,	 /* our connection to the server, see unproven */
 };
 
 /* Ways to ask a server for a data connection; bits of engine_memory. */
@@ -115,6 +98,8 @@ struct data {
 	bool up[2];	/* each end has stood */
 	bool eof[2];	/* that peer has ended cleanly */
 	bool end_unproven; /* eof of the server, in a download, may be none */
+	unsigned file_ends[2]; /* so many ends of files has that peer sent, */
+	unsigned files[2]; /* ... of which were for transfers that are over */
 	bool shut[2];	   /* we have ended toward that peer */
 	bool lost[2];	   /* that peer's end is dead, or was dropped */
 	bool delivered;	   /* the client has all */
@@ -154,8 +139,7 @@ struct pending {
 	bool epsv_all;	   /* EPSV ALL */
 	bool unknown;	   /* nobody can tell how it is answered */
 	bool heeded;	   /* OURS, ABOR: it has ended the transfer */
-	bool mode_block;   /* MODE B or C */
-	bool framed;	   /* any MODE but S */
+	char setting;	   /* MODE, STRU: its letter, a capital */
 	bool waits;	   /* not with the server: for a listener, or for an
 			    * ask of ours */
 	bool fresh;	   /* sent within a reply of several lines, by a client
@@ -285,9 +269,8 @@ struct engine {
 	char *size_name; /* whose SIZE was asked for last, or NULL */
 	int64_t size;	 /* of it */
 	bool epsv_all;
-	bool mode_block;
-	bool framed;	  /* the MODE is none in which bytes are the file's */
-	bool tls_pending; /* AUTH sent on: commands wait for its reply */
+	char mode, structure; /* MODE's and STRU's letter */
+	bool tls_pending;     /* AUTH sent on: commands wait for its reply */
 	bool opaque;
 	bool server_shut;  /* the client's half-close was passed on */
 	bool ending;	   /* the client has half-closed: not for ever */
@@ -308,6 +291,25 @@ struct engine {
 	size_t n_actions, first_action, size_actions;
 	struct buf out;
 };
+
+/* Where does the end of a file stand? */
+static inline enum framing
+engine_framing(const struct engine *engine)
+{
+	if (engine->mode == 'B')
+		return FRAMING_BLOCK;
+	if (engine->mode == 'C')
+		return FRAMING_COMPRESSED;
+	return engine->mode == 'S' && engine->structure == 'R' ?
+	    FRAMING_RECORD :
+	    FRAMING_NONE;
+}
+
+static inline bool
+engine_is_framed(const struct engine *engine)
+{
+	return engine_framing(engine) != FRAMING_NONE;
+}
 
 /* Does the client see nothing of the reply that is passing? */
 static inline bool
@@ -559,55 +561,6 @@ struct pending *match_claimant(struct engine *engine, unsigned code);
 /* Lets go of the fresh commands before until, which is fresh itself. */
 void match_skip_fresh(struct engine *engine, const struct pending *until);
 
-/* engine_data.c: the table. */
-/* For an ask; NULL: for EPSV ALL. */
-struct data *data_open(struct engine *engine, const struct pending *ask,
-    const struct engine_data_end *client, const struct engine_data_end *server);
-void data_close(struct engine *engine, struct data *data);
-/* NULL: there is none with that number. */
-struct data *data_find(struct engine *engine, uint32_t number);
-/* How many more there may be. */
-size_t data_room(const struct engine *engine);
-/* MAKING: all its listeners stand; and our connection to the server too, where
- * that must be seen before the data connection is announced. */
-bool data_is_made(const struct data *data);
-bool data_is_ready(const struct data *data);
-/* MAKING: one of its ends cannot be had, see why. */
-bool data_has_failed(const struct data *data);
-/* What the client is told of its listener: IPv4 if there is one. */
-const struct addr *data_told(const struct data *data);
-void data_make_next(struct engine *engine, struct data *data);
-/* The data connection of a transfer, taken from NEXT when it has none yet. */
-struct data *data_attach(struct engine *engine, struct pending *transfer);
-/* What a transfer command that is sent behind until (NULL: behind all) would
- * use; NULL when nothing stands or something before it may change that. */
-struct data *data_prepared(struct engine *engine, const struct pending *until);
-/* The one it would use, without taking it; NULL when that is not known. */
-struct data *data_of(struct engine *engine, struct pending *transfer);
-/* The transfer that it would use, or NULL. */
-struct pending *data_transfer(struct engine *engine, const struct data *data);
-/* Has that transfer's end been told already, but for some lines? */
-bool data_end_is_told(const struct engine *engine,
-    const struct pending *transfer);
-
-/* engine_data.c: what is done to the ends. */
-void data_set_timer(struct engine *engine, struct data *data,
-    enum data_wait wait, uint64_t ms);
-/* DATA_STOP, START, SHUT, DROP or RESET, unless that end is dead. */
-void data_act(struct engine *engine, struct data *data,
-    enum engine_action_type type, enum engine_peer peer);
-void data_shut(struct engine *engine, struct data *data, enum engine_peer peer);
-/* Never lets a 2xx pass; the first why counts. */
-void data_set_cut(struct data *data, const char *why);
-/* The client must see that this was not the end: a reset, or nobody there. */
-void data_reset_client(struct engine *engine, struct data *data);
-/* The client sent ABOR. */
-void data_abort(struct engine *engine, struct data *data, bool upload);
-/* The client, or its end, died in an upload: see doc/design.md. */
-void data_cut_upload(struct engine *engine, struct data *data, const char *why);
-/* Nothing more will come from the server: what is incomplete is cut. */
-void data_server_gone(struct engine *engine, const char *why);
-
 /* engine_hold.c: so much has gone toward that peer in the transfer that uses it
  * now. */
 uint64_t data_relayed(const struct data *data, enum engine_peer peer);
@@ -620,6 +573,10 @@ bool data_holds_reply(struct engine *engine, struct pending *transfer,
 bool hold_step(struct engine *engine);
 /* ENGINE_DATA_IS_QUIET is to come when nothing moves any more. */
 void hold_watch_quiet(struct engine *engine, struct data *data);
+/* Has that peer sent the end of the transfer's file in its data? */
+bool data_file_ended(const struct data *data, enum engine_peer peer);
+/* It has just done so: a reply that is held waits no longer than it must. */
+void hold_file_end(struct engine *engine, struct data *data);
 /* It has waited long enough. */
 void hold_dial(struct engine *engine, struct data *data);
 /* The server's end of a download is not proven, and its final reply has come

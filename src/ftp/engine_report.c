@@ -150,7 +150,7 @@ static bool
 is_framed(const struct engine *engine, const struct data *data)
 {
 	/* A data connection that block mode has kept has others before. */
-	return engine->framed ||
+	return engine->mode != 'S' || engine->structure == 'R' ||
 	    (data != NULL &&
 		(data->before[ENGINE_CLIENT] > 0 ||
 		    data->before[ENGINE_SERVER] > 0));

@@ -26,7 +26,7 @@ retry_is_possible(struct engine *engine, const struct pending *transfer)
 	    !data->end[ENGINE_CLIENT].listens && !data->up[ENGINE_SERVER] &&
 	    !data->cut && !data->aborting && !transfer->begun &&
 	    transfer->line != NULL && transfer->verb != VERB_STOU &&
-	    transfer->verb != VERB_OTHER && !engine->mode_block &&
+	    transfer->verb != VERB_OTHER && !engine_is_framed(engine) &&
 	    TAILQ_NEXT(transfer, link) == NULL && !engine->eof[ENGINE_CLIENT] &&
 	    !engine->lost[ENGINE_CLIENT] && form_has_passive(engine);
 }

@@ -34,11 +34,12 @@ is_baseless(const struct engine *engine, const struct pending *transfer,
 /* The server calls an upload good whose end it has not been told: what the
  * client still sends, or what waits here, would go nowhere. */
 static bool
-is_early(const struct engine *engine, const struct pending *transfer,
-    const struct data *data)
+is_early(const struct pending *transfer, const struct data *data)
 {
-	return !engine->mode_block && pending_is_upload(transfer) &&
-	    !(data->shut[ENGINE_SERVER] && data->unsent == 0);
+	bool ended =
+	    data->shut[ENGINE_SERVER] || data_file_ended(data, ENGINE_CLIENT);
+
+	return pending_is_upload(transfer) && !(ended && data->unsent == 0);
 }
 
 /* A good reply that cannot be true. */
@@ -50,7 +51,7 @@ cut_untrue(struct engine *engine, const struct pending *transfer,
 		return;
 	if (is_baseless(engine, transfer, data))
 		data_set_cut(data, "there was no data connection");
-	else if (is_early(engine, transfer, data))
+	else if (is_early(transfer, data))
 		data_set_cut(data, "the server answered before the end");
 	else
 		return;
@@ -192,13 +193,6 @@ end_noop(struct engine *engine, unsigned code)
 }
 
 static void
-end_mode(struct engine *engine, const struct pending *pending)
-{
-	engine->mode_block = pending->mode_block;
-	engine->framed = pending->framed;
-}
-
-static void
 end_auth(struct engine *engine, unsigned code)
 {
 	engine->tls_pending = false;
@@ -211,7 +205,8 @@ end_auth(struct engine *engine, unsigned code)
 	    "commands, and its data connections do not go through SSH");
 }
 
-/* What was prepared is void; a new user's REST too.  REIN ends block mode. */
+/* What was prepared is void; a new user's REST too.  REIN ends block mode and
+ * records. */
 static void
 end_void(struct engine *engine, const struct pending *pending)
 {
@@ -226,9 +221,22 @@ end_void(struct engine *engine, const struct pending *pending)
 	if (pending->verb != VERB_REIN)
 		return;
 	report_forget(engine);
-	engine->mode_block = false;
-	engine->framed = false;
+	engine->mode = 'S';
+	engine->structure = 'F';
 	engine->epsv_all = false;
+}
+
+static void
+end_setting(struct engine *engine, const struct pending *pending)
+{
+	enum framing before = engine_framing(engine);
+
+	if (pending->verb == VERB_MODE)
+		engine->mode = pending->setting;
+	else
+		engine->structure = pending->setting;
+	if (engine_framing(engine) != before)
+		data_set_framing(engine);
 }
 
 static void
@@ -274,8 +282,9 @@ end_command(struct engine *engine, struct pending *pending, unsigned code)
 		end_rest(engine, pending, code);
 	else if (pending->epsv_all && code < 300)
 		engine->epsv_all = true;
-	else if (pending->verb == VERB_MODE && code < 300)
-		end_mode(engine, pending);
+	else if ((pending->verb == VERB_MODE || pending->verb == VERB_STRU) &&
+	    code < 300)
+		end_setting(engine, pending);
 	else if (pending->verb == VERB_AUTH)
 		end_auth(engine, code);
 	else if ((pending->flags & VERB_VOIDS_DATA) != 0 && code < 400)

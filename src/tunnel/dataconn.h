@@ -103,6 +103,7 @@ const char *dataconn_digest(struct dataconn *conn, enum engine_peer peer,
 void dataconn_give(struct dataconn *conn);
 void dataconn_dial(struct dataconn *conn);
 void dataconn_timer(struct dataconn *conn, uint64_t ms);
+void dataconn_framing(struct dataconn *conn, enum framing framing);
 void dataconn_quiet(struct dataconn *conn, uint64_t ms);
 void dataconn_stop(struct dataconn *conn, enum engine_peer peer);
 void dataconn_start(struct dataconn *conn, enum engine_peer peer);

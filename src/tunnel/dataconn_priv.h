@@ -9,6 +9,7 @@
 #include <nettle/sha2.h>
 
 #include "base/buf.h"
+#include "ftp/framing.h"
 #include "tunnel/dataconn.h"
 #include "tunnel/throttle.h"
 
@@ -37,7 +38,8 @@ struct end {
 	bool took_end;	    /* ... behind the end that we sent */
 	bool shut;	    /* we have ended toward it */
 	uint64_t sent;	    /* bytes relayed toward this peer, and */
-	struct sha256_ctx digest; /* ... theirs */
+	struct sha256_ctx digest;      /* ... theirs */
+	struct framing_reader framing; /* of what this peer sends */
 
 	/* What it has sent and may not go on yet, dataconn_relay.c. */
 	struct rate_flow flow;

@@ -28,7 +28,7 @@ void
 dataconn_relay(struct end *from, const struct iovec *pieces, size_t n)
 {
 	struct end *to = other(from);
-	size_t len = stream_len(pieces, n);
+	size_t len = stream_len(pieces, n), ends = 0;
 	int err = stream_writev(to->stream, pieces, n);
 
 	if (err != 0) {
@@ -43,6 +43,11 @@ dataconn_relay(struct end *from, const struct iovec *pieces, size_t n)
 		    pieces[i].iov_base);
 	if (stream_queued(to->stream) > LIMIT_HIGH_WATER)
 		from->paused = true;
+	for (size_t i = 0; i < n; i++)
+		ends += framing_feed(&from->framing, pieces[i].iov_base,
+		    pieces[i].iov_len);
+	if (ends > 0)
+		dataconn_tell(from, ENGINE_DATA_FILE_END);
 }
 
 void

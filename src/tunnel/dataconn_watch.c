@@ -138,6 +138,13 @@ dataconn_timer(struct dataconn *conn, uint64_t ms)
 }
 
 void
+dataconn_framing(struct dataconn *conn, enum framing framing)
+{
+	framing_init(&conn->end[ENGINE_CLIENT].framing, framing);
+	framing_init(&conn->end[ENGINE_SERVER].framing, framing);
+}
+
+void
 dataconn_quiet(struct dataconn *conn, uint64_t ms)
 {
 	conn->quiet_ms = ms;

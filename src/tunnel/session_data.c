@@ -256,6 +256,9 @@ act_on(struct dataconn **slot, const struct engine_action *action)
 	case ENGINE_DATA_QUIET:
 		dataconn_quiet(*slot, action->ms);
 		break;
+	case ENGINE_DATA_FRAMING:
+		dataconn_framing(*slot, action->framing);
+		break;
 	case ENGINE_DATA_STOP:
 		dataconn_stop(*slot, action->peer);
 		break;

@@ -11,7 +11,8 @@ import sys
 HERE = pathlib.Path(__file__).parent
 OUT = pathlib.Path(*(sys.argv[1:2] or [HERE / "corpus/engine"]))
 KINDS = ["listening", "no-listener", "up", "eof", "lost", "delivered",
-         "timeout", "is-quiet", "second", "moved"]
+         "timeout", "is-quiet", "second", "moved", "unknown",
+         "file-end"]
 OTHERS = ["eof", "lost", "timer", "stop", "family", "drain", "drain-late",
           "keepalive", "grant", "reply-timer",
           "greeting"]

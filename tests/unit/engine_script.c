@@ -215,6 +215,7 @@ read_data(struct step *step, char *text)
 		[ENGINE_DATA_NO_LISTENER] = "no-listener",
 		[ENGINE_DATA_UP] = "up",
 		[ENGINE_DATA_EOF] = "eof",
+		[ENGINE_DATA_FILE_END] = "file-end",
 		[ENGINE_DATA_LOST] = "lost",
 		[ENGINE_DATA_DELIVERED] = "delivered",
 		[ENGINE_DATA_TIMEOUT] = "timeout",
@@ -229,15 +230,15 @@ read_data(struct step *step, char *text)
 	step->kind = INPUT_DATA;
 	step->event.data = (uint32_t)atoi(take_word(&text));
 	word = take_word(&text);
-	while (type <= ENGINE_DATA_UNKNOWN && strcmp(word, names[type]) != 0)
+	while (type <= ENGINE_DATA_FILE_END && strcmp(word, names[type]) != 0)
 		type++;
-	if (type > ENGINE_DATA_UNKNOWN ||
+	if (type > ENGINE_DATA_FILE_END ||
 	    step->event.data >= SCRIPT_NUMBERS_MAX)
 		return false;
 	step->event.type = type;
 	if ((type == ENGINE_DATA_UP || type == ENGINE_DATA_EOF ||
-		type == ENGINE_DATA_LOST || type == ENGINE_DATA_SECOND ||
-		type == ENGINE_DATA_UNKNOWN) &&
+		type == ENGINE_DATA_FILE_END || type == ENGINE_DATA_LOST ||
+		type == ENGINE_DATA_SECOND || type == ENGINE_DATA_UNKNOWN) &&
 	    !read_peer(take_word(&text), &step->event.peer))
 		return false;
 	if (type == ENGINE_DATA_LISTENING || type == ENGINE_DATA_NO_LISTENER)

@@ -112,6 +112,8 @@ say_action(struct words *words, const struct engine_action *action)
 		[ENGINE_DATA_RESET] = "reset",
 		[ENGINE_DATA_DIAL] = "dial",
 	};
+	static const char *const framings[] = { "none", "record", "block",
+		"compressed" };
 	char client[100], server[100];
 	unsigned long long ms = action->ms;
 
@@ -146,6 +148,9 @@ say_action(struct words *words, const struct engine_action *action)
 		words_say(words, "give %u", action->data);
 	else if (action->type == ENGINE_DATA_CLOSE)
 		words_say(words, "close %u", action->data);
+	else if (action->type == ENGINE_DATA_FRAMING)
+		words_say(words, "framing %u %s", action->data,
+		    framings[action->framing]);
 	else if (action->type == ENGINE_DATA_TIMER ||
 	    action->type == ENGINE_DATA_QUIET)
 		words_say(words, "%s %u %llu", data_names[action->type],

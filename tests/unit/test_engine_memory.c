@@ -139,6 +139,7 @@ check_pointers(const struct engine_action *action)
 	case ENGINE_DATA_DIAL:
 	case ENGINE_DATA_TIMER:
 	case ENGINE_DATA_QUIET:
+	case ENGINE_DATA_FRAMING:
 	case ENGINE_DATA_STOP:
 	case ENGINE_DATA_START:
 	case ENGINE_DATA_SHUT:

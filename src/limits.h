@@ -329,7 +329,11 @@
  * be the one that the server has made before it. */
 #define LIMIT_SECOND_MS 2000
 
-/* After the client's end of control the server has this long to end too. */
+/* A client that has ended its control connection, or is not read, is looked at
+ * this often: a reset, and that its socket is closed, are seen only so. ... */
+#define LIMIT_CLIENT_LOOK_MS 5000
+/* ... If it lives, the session ends when for so long the server has said
+ * nothing and no data have moved (when culvert drains, LIMIT_DRAIN_MS). */
 #define LIMIT_HALF_CLOSED_MS 300000
 
 /* ssh -G has this long; Match exec and the look-up of names may take some of

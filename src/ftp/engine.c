@@ -135,24 +135,12 @@ transfer_runs(struct engine *engine)
 	return data == NULL || !data->cut || pending_is_upload(transfer);
 }
 
-/* Asks have waited long enough, or the server did not end its side after the
- * client had ended its own. */
+/* Asks have waited long enough. */
 void
 engine_timer(struct engine *engine)
 {
-	if (engine->ended)
-		return;
-	if (engine->unsure_timer) {
-		engine->unsure_timer = false;
+	if (!engine->ended)
 		pending_be_sure(engine, false);
-		if (engine->ending)
-			engine_act(engine, ENGINE_TIMER)->ms =
-			    LIMIT_HALF_CLOSED_MS;
-		return;
-	}
-	if (engine->ending && !transfer_runs(engine))
-		engine->lost[ENGINE_CLIENT] = true;
-	engine->ending = false;
 }
 
 /* ---- queueing actions ---- */
@@ -412,6 +400,8 @@ client_gone(struct engine *engine)
 			return true;
 	}
 	if (transfer != NULL) {
+		if (data != NULL && !transfer->waits)
+			data_set_cut(data, "the client is gone");
 		/* What is with us was refused once. */
 		data_transfer_over(engine, transfer, transfer->waits ? 425 : 0,
 		    0);
@@ -424,29 +414,20 @@ client_gone(struct engine *engine)
 /*
  * Passes the client's half-close on, but not while a transfer runs: a server
  * that sees it would end, and could not be told that an upload was cut.  Its
- * last commands may have to wait; all of that has an end.
+ * last commands may have to wait.  If the server does not end too, the owner
+ * says that the client is lost (it has the clock).
  */
 static bool
 client_half_closed(struct engine *engine)
 {
 	bool all_taken = line_reader_len(&engine->input[ENGINE_CLIENT]) == 0;
-	bool acts = false;
 
-	if (transfer_runs(engine))
+	if (engine->server_shut || !all_taken || transfer_runs(engine) ||
+	    pending_waits(engine))
 		return false;
-	if (!engine->server_shut && all_taken && !pending_waits(engine)) {
-		engine->server_shut = true;
-		engine_act(engine, ENGINE_SHUT)->peer = ENGINE_SERVER;
-		acts = true;
-	}
-	if (!engine->ending) {
-		engine->ending = true;
-		if (!engine->unsure_timer)
-			engine_act(engine, ENGINE_TIMER)->ms =
-			    LIMIT_HALF_CLOSED_MS;
-		acts = true;
-	}
-	return acts;
+	engine->server_shut = true;
+	engine_act(engine, ENGINE_SHUT)->peer = ENGINE_SERVER;
+	return true;
 }
 
 /* Some of what was to be done is lost: no way but the end.  What is queued

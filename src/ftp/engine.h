@@ -285,7 +285,9 @@ int engine_bytes(struct engine *engine, enum engine_peer peer,
 /* False: stop reading that control connection for now (ask after draining). */
 bool engine_wants(const struct engine *engine, enum engine_peer peer);
 
-/* The peer has half-closed its control connection. */
+/* The peer has half-closed its control connection.  The session goes on until
+ * the server ends too, however long that takes: the owner has the clock, and
+ * calls engine_lost() for a client that has gone for good. */
 void engine_eof(struct engine *engine, enum engine_peer peer);
 
 /*

@@ -82,7 +82,6 @@ pending_time(struct engine *engine, struct pending *ask)
 	if (ask->timed)
 		return;
 	ask->timed = true;
-	engine->unsure_timer = true;
 	engine_act(engine, ENGINE_TIMER)->ms = LIMIT_UNSURE_MS;
 }
 

@@ -272,9 +272,7 @@ struct engine {
 	char mode, structure; /* MODE's and STRU's letter */
 	bool tls_pending;     /* AUTH sent on: commands wait for its reply */
 	bool opaque;
-	bool server_shut;  /* the client's half-close was passed on */
-	bool ending;	   /* the client has half-closed: not for ever */
-	bool unsure_timer; /* engine_timer() is about asks, not about that */
+	bool server_shut; /* the client's half-close was passed on */
 	bool stopping;
 	bool logged_in;
 	bool follows;	   /* the last reply, 3xx, wants the next command */

@@ -91,6 +91,9 @@ bool dataconn_is_unproven(const struct dataconn *conn);
 uint64_t dataconn_sent(const struct dataconn *conn, enum engine_peer peer);
 uint64_t dataconn_unsent(const struct dataconn *conn, enum engine_peer peer);
 
+/* Grows with every byte that has arrived somewhere, in both directions. */
+uint64_t dataconn_moved(const struct dataconn *conn);
+
 /*
  * The SHA-256 of what has been relayed toward that peer since the last call, in
  * hexadecimal digits.  Returns text; NULL where none is computed.

@@ -17,9 +17,8 @@ on_timer(uv_timer_t *timer)
 	dataconn_tell(&conn->end[ENGINE_CLIENT], ENGINE_DATA_TIMEOUT);
 }
 
-/* Grows with every byte that has arrived somewhere. */
-static uint64_t
-moved(const struct dataconn *conn)
+uint64_t
+dataconn_moved(const struct dataconn *conn)
 {
 	uint64_t sum = 0;
 
@@ -41,11 +40,11 @@ on_quiet(uv_timer_t *timer)
 		!dataconn_holds(&conn->end[ENGINE_SERVER]));
 
 	/* A client that pauses, however long, is not the end of a file. */
-	if (moved(conn) == conn->seen && has_all) {
+	if (dataconn_moved(conn) == conn->seen && has_all) {
 		dataconn_tell(&conn->end[ENGINE_CLIENT], ENGINE_DATA_IS_QUIET);
 		return;
 	}
-	conn->seen = moved(conn);
+	conn->seen = dataconn_moved(conn);
 	uv_timer_start(timer, on_quiet, conn->quiet_ms, 0);
 }
 
@@ -148,7 +147,7 @@ void
 dataconn_quiet(struct dataconn *conn, uint64_t ms)
 {
 	conn->quiet_ms = ms;
-	conn->seen = moved(conn);
+	conn->seen = dataconn_moved(conn);
 	if (ms == 0)
 		uv_timer_stop(&conn->quiet);
 	else

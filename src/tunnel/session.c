@@ -115,12 +115,13 @@ read_or_not(struct session *session, enum engine_peer peer)
 
 	if (from->stream == NULL || from->ended)
 		return;
-	if (engine_wants(session->engine, peer) &&
-	    (to->stream == NULL ||
-		stream_queued(to->stream) <= LIMIT_HIGH_WATER))
-		stream_read_start(from->stream);
-	else
+	from->unread = !engine_wants(session->engine, peer) ||
+	    (to->stream != NULL &&
+		stream_queued(to->stream) > LIMIT_HIGH_WATER);
+	if (from->unread)
 		stream_read_stop(from->stream);
+	else
+		stream_read_start(from->stream);
 }
 
 void
@@ -135,6 +136,7 @@ session_pump(struct session *session)
 	if (!session->over) {
 		read_or_not(session, ENGINE_CLIENT);
 		read_or_not(session, ENGINE_SERVER);
+		session_client_watch(session);
 		return;
 	}
 	session_transfer_end(session);
@@ -211,6 +213,27 @@ describe_loss(const struct control *server, const char *why, char *text,
 		    side_name(options->server_side), why);
 }
 
+/* It is not used any more, and the engine is told. */
+static void
+lose_control(struct control *control, const char *why)
+{
+	struct session *session = control->session;
+
+	stream_close(control->stream);
+	control->stream = NULL;
+	control->lost = true;
+	session_data_tell(session);
+	engine_lost(session->engine, control->peer, why);
+	session_pump(session);
+}
+
+void
+session_client_lost(struct session *session, const char *why)
+{
+	session_say(session, LOG_LEVEL_VERBOSE, "the client is gone: %s", why);
+	lose_control(&session->control[ENGINE_CLIENT], why);
+}
+
 static void
 on_closed(void *ctx, int err, const char *why)
 {
@@ -225,20 +248,15 @@ on_closed(void *ctx, int err, const char *why)
 		control->stream = NULL;
 		return;
 	}
-	if (control->peer == ENGINE_SERVER) {
-		describe_loss(control, why, text, sizeof(text));
-		log_escape(escaped, sizeof(escaped), text, strlen(text));
-		session_say(session, LOG_LEVEL_WARN, "%s", escaped);
-	} else {
+	if (control->peer == ENGINE_CLIENT) {
 		snprintf(text, sizeof(text), "%s", why);
-		session_say(session, LOG_LEVEL_VERBOSE,
-		    "the client is gone: %s", why);
+		session_client_lost(session, text);
+		return;
 	}
-	stream_close(control->stream);
-	control->stream = NULL;
-	session_data_tell(session);
-	engine_lost(session->engine, control->peer, text);
-	session_pump(session);
+	describe_loss(control, why, text, sizeof(text));
+	log_escape(escaped, sizeof(escaped), text, strlen(text));
+	session_say(session, LOG_LEVEL_WARN, "%s", escaped);
+	lose_control(control, text);
 }
 
 static const struct stream_handler control_handler = {

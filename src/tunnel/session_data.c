@@ -50,6 +50,18 @@ session_data_tell(struct session *session)
 }
 
 uint64_t
+session_data_moved(const struct session *session)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
+		if (session->data[i] != NULL)
+			sum += dataconn_moved(session->data[i]) +
+			    dataconn_number(session->data[i]);
+	return sum;
+}
+
+uint64_t
 session_data_sent(const struct session *session, uint32_t data,
     enum engine_peer peer)
 {

@@ -1,7 +1,8 @@
 /*
  * What session.c (the control connections), session_data.c (the data
- * connections), session_transfer.c (the transfers) and session_clock.c (all
- * that takes time) share.  Nobody else includes it.
+ * connections), session_transfer.c (the transfers), session_client.c (a client
+ * that has gone) and session_clock.c (all else that takes time) share.  Nobody
+ * else includes it.
  */
 #ifndef TUNNEL_SESSION_PRIV_H
 #define TUNNEL_SESSION_PRIV_H
@@ -26,6 +27,8 @@ struct control {
 	struct stream *stream;
 	bool opened;
 	bool ended;	   /* its EOF came */
+	bool unread;	   /* what comes has nowhere to go */
+	bool lost;	   /* the engine knows that it is dead */
 	bool heard;	   /* something came, */
 	uint64_t heard_at; /* at the last time then (uv_now()) */
 };
@@ -38,6 +41,7 @@ enum clock_timer {
 	CLOCK_IDLE,	/* since something passed */
 	CLOCK_CREDIT,	/* until the client may send more lines */
 	CLOCK_DRAIN,	/* until only transfers are waited for */
+	CLOCK_CLIENT,	/* looks whether the client is still there */
 	CLOCK_TIMERS,
 };
 
@@ -69,9 +73,11 @@ struct session {
 	unsigned int open_timers; /* that uv_close() has still to end */
 	uint64_t granted_at;	  /* uv_now(), of the last lines */
 	bool slowed;		  /* it was said that lines have to wait */
-	char drain_why[100];
-	char *user;	   /* who has logged in, or NULL */
-	uint64_t began_at; /* uv_now() */
+	char drain_why[100];	  /* "": it does not drain */
+	uint64_t progress;	  /* of the session, when it was last seen, */
+	uint64_t progress_at;	  /* and since when it has not changed */
+	char *user;		  /* who has logged in, or NULL */
+	uint64_t began_at;	  /* uv_now() */
 	struct log_limit warnings;
 	struct secrets secrets; /* at -v -v */
 	bool over;		/* ENGINE_END was carried out */
@@ -88,12 +94,23 @@ void session_pump(struct session *session);
  * again? */
 bool session_may_warn(struct session *session);
 
+/* session.c: the client's control connection is dead, or as good as dead. */
+void session_client_lost(struct session *session, const char *why);
+
+/* session_client.c: to be called when the client has ended, or is read or not
+ * read. */
+void session_client_watch(struct session *session);
+
 /* session_data.c: ENGINE_DATA_*. */
 void session_data_act(struct session *session,
     const struct engine_action *action);
 /* The engine is about to hear of a control connection: it should know what
  * has gone through the data connections by now. */
 void session_data_tell(struct session *session);
+
+/* Grows with every byte that has arrived somewhere; another one when a data
+ * connection has begun or ended. */
+uint64_t session_data_moved(const struct session *session);
 
 /* What data connection number data has carried toward that peer. */
 uint64_t session_data_sent(const struct session *session, uint32_t data,

@@ -22,6 +22,8 @@ struct tunnel_waiting {
 	struct addr local;
 	struct addr peer;
 	struct admission_place *place; /* NULL: somebody else has it now */
+	struct policy_peer client;
+	uint64_t since; /* uv_now() */
 	uv_timer_t timer;
 };
 
@@ -73,14 +75,7 @@ refuse_waiting(struct tunnel_waiting *waiting, const char *why)
 	end_waiting(waiting);
 }
 
-static void
-on_waited(uv_timer_t *timer)
-{
-	struct tunnel_waiting *waiting = timer->data;
-
-	refuse_waiting(waiting,
-	    reconnect_why(waiting->tunnel->options.reconnect));
-}
+static void look_again(struct tunnel_waiting *waiting);
 
 static void
 on_waiting_closed(void *ctx, int err, const char *why)
@@ -91,6 +86,35 @@ on_waiting_closed(void *ctx, int err, const char *why)
 	(void)why;
 	stream_close(waiting->stream);
 	end_waiting(waiting);
+}
+
+/* It has waited long enough; or it has gone meanwhile, which a stream that is
+ * not read does not say by itself. */
+static void
+on_waited(uv_timer_t *timer)
+{
+	struct tunnel_waiting *waiting = timer->data;
+	const struct tunnel_options *options = &waiting->tunnel->options;
+
+	if (uv_now(options->loop) - waiting->since >= options->link_wait_ms)
+		refuse_waiting(waiting, reconnect_why(options->reconnect));
+	else if (!stream_alive(waiting->stream) ||
+	    policy_has_closed(options->policy, &waiting->client))
+		on_waiting_closed(waiting, 0, "");
+	else
+		look_again(waiting);
+}
+
+/* Until it has waited long enough, from time to time. */
+static void
+look_again(struct tunnel_waiting *waiting)
+{
+	const struct tunnel_options *options = &waiting->tunnel->options;
+	uint64_t ms =
+	    options->link_wait_ms - (uv_now(options->loop) - waiting->since);
+
+	uv_timer_start(&waiting->timer, on_waited,
+	    ms < LIMIT_CLIENT_LOOK_MS ? ms : LIMIT_CLIENT_LOOK_MS, 0);
 }
 
 /* The stream is taken, in one way or another. */
@@ -125,8 +149,9 @@ wait_for_link(struct tunnel *tunnel, struct stream *stream,
 	TAILQ_INSERT_TAIL(&tunnel->waiting, waiting, entry);
 	uv_timer_init(tunnel->options.loop, &waiting->timer);
 	waiting->timer.data = waiting;
-	uv_timer_start(&waiting->timer, on_waited, tunnel->options.link_wait_ms,
-	    0);
+	policy_learn(tunnel->options.policy, local, peer, &waiting->client);
+	waiting->since = uv_now(tunnel->options.loop);
+	look_again(waiting);
 	/* From here on an attempt may be under way. */
 	reconnect_hold(tunnel->options.reconnect);
 }

@@ -275,9 +275,10 @@ def test_reset_before_the_command(session):
 
 
 def test_gone_in_a_download(session):
-    """Client and all: the log has no cause to name, and names none."""
+    """Client and all: the log says so."""
     one = session()
     near, far = connect_data(one, "passive", "RETR file")
     with near, far:
         one.client.reset()
-        one.culvert.wait_log(r'"file", 0 bytes: cut; the server has not')
+        one.culvert.wait_log(
+            '"file", 0 bytes: cut: the client is gone; the server has not')

@@ -42,6 +42,12 @@ advice_worst(enum finding finding)
 	return advice_row(finding)->status;
 }
 
+struct suggest_change
+advice_change(enum finding finding)
+{
+	return advice_row(finding)->change;
+}
+
 /* The fact of that name, or of one with a ' in front the word of a shell. */
 static void
 find_fact(const struct facts *facts, const char *name, size_t len,

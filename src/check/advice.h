@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "check/facts.h"
+#include "check/suggest.h"
 
 /* How bad it is. */
 enum advice_status {
@@ -79,6 +80,8 @@ enum finding {
 	LISTEN_OWN,
 	LISTEN_TAKEN,
 	LISTEN_WRONG,
+	LISTEN_ALLOW,
+	LISTEN_ADDRESS,
 	/* sshd: to the FTP server */
 	DIAL_OK,
 	DIAL_FORBIDDEN_ALL,
@@ -96,6 +99,7 @@ enum finding {
 	FORWARD_FORBIDDEN,
 	FORWARD_FORBIDDEN_LISTEN,
 	FORWARD_NOT_THERE,
+	FORWARD_NOT_OWN,
 	FORWARD_FORBIDDEN_KEY_LISTEN,
 	FORWARD_GATEWAY,
 	FORWARD_TAKEN,
@@ -105,6 +109,7 @@ enum finding {
 	FORWARD_FAILED,
 	/* clients beyond sshd */
 	CLIENT_PASSIVE_OK,
+	CLIENT_PASSIVE_EITHER,
 	CLIENT_PASSIVE_WRONG,
 	CLIENT_PASSIVE_DEAF,
 	CLIENT_ACTIVE_OK,
@@ -187,6 +192,10 @@ void advice_make(enum finding finding, const struct facts *facts,
 
 /* How bad it is when nothing makes up for it. */
 enum advice_status advice_worst(enum finding finding);
+
+/* What of culvert's command is not to be suggested again when that is wrong;
+ * its forward is 0. */
+struct suggest_change advice_change(enum finding finding);
 
 /* "ok", "note", "WRONG", ... */
 const char *advice_status_name(enum advice_status status);

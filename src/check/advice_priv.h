@@ -33,6 +33,9 @@ struct row {
 		const char *remark; /* only that; or NULL */
 	} cures[ADVICE_CURES];
 	enum server_topic topic; /* of FTP_SERVER */
+
+	/* What of the command has failed, and so is not suggested again. */
+	struct suggest_change change;
 };
 
 /* Rows of the tables. */

@@ -36,14 +36,16 @@ static const struct row rows[GREETING_OK] = {
 	    {
 		{ SSH_CONFIG, "HostName ADDRESS", "under Host {destination}" },
 		{ THIS_HOST, "culvert check [user@]HOST", "the right name" },
-	    }),
+	    },
+	    .change = { SUGGEST_DESTINATION, .value = "HOST" }),
 	WRONG(NAME_NO_TUNNEL, "name",
 	    "{host} is not known: {why}; and there is no [tunnel "
 	    "{destination}] in {config}",
 	    {
 		{ THIS_HOST, "culvert check {nearest}", "the nearest there" },
 		{ SSH_CONFIG, "HostName ADDRESS", "under Host {destination}" },
-	    }),
+	    },
+	    .change = { SUGGEST_TUNNEL }),
 	OK(TCP_OK, "TCP", "{address} in {tcp_ms} ms: {sshd}"),
 	SKIPPED(TCP_PROXY, "TCP", "not tried: ssh goes by {proxy}"),
 	WRONG(TCP_REFUSED, "TCP", "nobody listens at {address}: {why}",
@@ -51,7 +53,8 @@ static const struct row rows[GREETING_OK] = {
 		{ SSH_CONFIG, "Port PORT",
 		    "the one that sshd has; or -p PORT" },
 		{ SSHD_CONFIG, "Port {port}", "and sshd is to run" },
-	    }),
+	    },
+	    .change = { SUGGEST_GIVEN, .name = "p", .value = "PORT" }),
 	WRONG(TCP_SILENT, "TCP",
 	    "{address} does not answer within 10 s: a packet filter, or a "
 	    "wrong address",
@@ -76,7 +79,8 @@ static const struct row rows[GREETING_OK] = {
 	    }),
 	WRONG(TCP_NOT_SSH, "TCP", "{address} is no SSH server; it says {why}",
 	    { { SSH_CONFIG, "Port PORT",
-		"the one that sshd has; or -p PORT" } }),
+		"the one that sshd has; or -p PORT" } },
+	    .change = { SUGGEST_GIVEN, .name = "p", .value = "PORT" }),
 
 	OK(HOST_KEY_OK, "host key", "{host_key}, as in {host_key_place}"),
 	OK(HOST_KEY_TAKEN, "host key", "{host_key}, which ssh takes"),
@@ -234,7 +238,8 @@ static const struct row rows[GREETING_OK] = {
 	    { { THIS_HOST, "{ssh_command} -v true", "says more" } }),
 	WRONG(SSH_LOST, "ssh", "the connection was lost: {why}"),
 	WRONG(SSH_CANNOT_RUN, "ssh", "it cannot be run: {why}",
-	    { { CULVERT, "--ssh PROGRAM", "or install openssh-client" } }),
+	    { { CULVERT, "--ssh PROGRAM", "or install openssh-client" } },
+	    .change = { SUGGEST_GIVEN, .name = "ssh", .value = "PROGRAM" }),
 	OK(KEX_OK, "key exchange", "{kex}, which is post-quantum"),
 	NOTE(KEX_OLD, "key exchange",
 	    "{kex} is not post-quantum: who records this connection can "
@@ -285,7 +290,20 @@ static const struct row rows[GREETING_OK] = {
 	NOTE(LISTEN_TAKEN, "listen",
 	    "{why}; which is as it should be if that is culvert",
 	    { { CULVERT, "{forward} with another port in front", NULL } }),
-	WRONG(LISTEN_WRONG, "listen", "{why}"),
+	WRONG(LISTEN_WRONG, "listen", "{why}",
+	    { { CULVERT, "{forward} with another address or port in front",
+		NULL } }),
+	WRONG(LISTEN_ALLOW, "listen", "{why}",
+	    { { CULVERT, "--allow NETWORK", "where the FTP clients are" } },
+	    .change = { SUGGEST_OPTION, .name = "allow", .value = "NETWORK" }),
+	WRONG(LISTEN_ADDRESS, "listen", "{why}",
+	    {
+		{ CULVERT, "--client-address ADDRESS",
+		    "of {host}, as the FTP clients see it" },
+		{ CULVERT, "{forward} with that address in front", NULL },
+	    },
+	    .change = { SUGGEST_OPTION, .name = "client-address",
+		.value = "ADDRESS" }),
 
 	OK(DIAL_OK, "dial", "{from} reaches {server}"),
 	WRONG(DIAL_EXPIRED, "dial",
@@ -321,14 +339,16 @@ static const struct row rows[GREETING_OK] = {
 		{ CULVERT, "{forward} with the FTP server's port at its end",
 		    NULL },
 		{ SERVER_HOST, "", "the FTP server is to run" },
-	    }),
+	    },
+	    .change = { SUGGEST_SERVER_PORT, .value = "PORT" }),
 	WRONG(DIAL_UNKNOWN, "dial", "{from} does not know {server}: {why}",
 	    {
 		{ CULVERT,
 		    "{forward} with the FTP server's address instead of its "
 		    "name",
 		    NULL },
-	    }),
+	    },
+	    .change = { SUGGEST_SERVER_HOST, .value = "ADDRESS" }),
 	WRONG(DIAL_FAILED, "dial", "{from} does not reach {server}: {why}",
 	    { { SERVER_HOST, "let TCP port {server_port} in", NULL } }),
 
@@ -346,7 +366,10 @@ static const struct row rows[GREETING_OK] = {
 	    }),
 	WRONG(FORWARD_FORBIDDEN, "remote forward",
 	    "sshd listens for nobody: {not_forwarded}{session}",
-	    { { SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE } }),
+	    {
+		{ SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE },
+		{ SSHD_CONFIG, "DisableForwarding no", IN_PLACE },
+	    }),
 	WRONG(FORWARD_FORBIDDEN_LISTEN, "remote forward",
 	    "sshd is not permitted to listen at {far_listen}",
 	    { { SSHD_CONFIG, "PermitListen {permitlisten}:*", ADDED } }),
@@ -357,14 +380,29 @@ static const struct row rows[GREETING_OK] = {
 		{ CULVERT, "--far-address ADDRESS", "one of {host}" },
 		{ SSHD_CONFIG, "PermitListen {permitlisten}:*", ADDED },
 		{ KEY_LINE, "{key_line}", "in place of what is there" },
-	    }),
+	    },
+	    .change = { SUGGEST_OPTION, .name = "far-address",
+		.value = "ADDRESS" }),
 	WRONG(FORWARD_FORBIDDEN_KEY_LISTEN, "remote forward",
 	    "sshd is not permitted to listen at {far_listen} for this key: its "
 	    "permitlisten",
 	    CURE_KEY),
 	WRONG(FORWARD_GATEWAY, "remote forward",
-	    "sshd listens on its loopback instead of {far_listen}",
-	    { { SSHD_CONFIG, "GatewayPorts clientspecified", IN_PLACE } }),
+	    "sshd listens on its loopback, and not at {far_listen}",
+	    {
+		{ SSHD_CONFIG, "GatewayPorts clientspecified", IN_PLACE },
+		{ CULVERT, "{forward} with an address of {host} in front",
+		    "if it has none like that" },
+	    }),
+	WRONG(FORWARD_NOT_OWN, "remote forward",
+	    "sshd refuses to listen at {far_listen}: it has no such address, "
+	    "or it is not permitted to",
+	    {
+		{ CULVERT, "{forward} with an address of {host} in front",
+		    NULL },
+		{ SSHD_CONFIG, "PermitListen {permitlisten}:*", ADDED },
+		{ KEY_LINE, "{key_line}", "in place of what is there" },
+	    }),
 	NOTE(FORWARD_TAKEN, "remote forward",
 	    "{far_listen} is taken on the SSH server; which is as it should "
 	    "be if that is culvert",
@@ -380,6 +418,9 @@ static const struct row rows[GREETING_OK] = {
 
 	OK(CLIENT_PASSIVE_OK, "passive clients",
 	    "sshd listens for their data connections"),
+	WRONG(CLIENT_PASSIVE_EITHER, "passive clients",
+	    "sshd does not listen for their data connections either: see "
+	    "remote forward"),
 	WRONG(CLIENT_PASSIVE_WRONG, "passive clients",
 	    "sshd does not listen for their data connections: {why}",
 	    {
@@ -391,10 +432,10 @@ static const struct row rows[GREETING_OK] = {
 	OK(CLIENT_ACTIVE_OK, "active clients",
 	    "sshd reaches clients on its own host"),
 	WRONG(CLIENT_ACTIVE_FORBIDDEN, "active clients",
-	    "sshd is not permitted to connect to clients on its own host",
+	    "sshd is not permitted to connect to the clients' data ports",
 	    {
 		{ SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE },
-		{ SSHD_CONFIG, "PermitOpen 127.0.0.1:* [::1]:*", ADDED },
+		{ SSHD_CONFIG, "PermitOpen {clients}", ADDED },
 		{ KEY_LINE, "{key_line}", NULL },
 	    }),
 	NOTE(CLIENT_ACTIVE_FAILED, "active clients",

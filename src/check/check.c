@@ -4,6 +4,7 @@
 #include "check/check.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,12 +21,30 @@ static const int own_signals[CHECK_SIGNALS] = { SIGINT, SIGTERM, SIGHUP };
 
 /* ---- findings ---- */
 
+/* The command that has failed is not suggested as it was. */
+static void
+note_change(struct check *check, enum finding finding)
+{
+	struct suggest_change change = advice_change(finding);
+
+	if (change.part == SUGGEST_NOTHING || check->n_changes == CHECK_CHANGES)
+		return;
+	if (change.part == SUGGEST_SERVER_HOST ||
+	    change.part == SUGGEST_SERVER_PORT)
+		change.forward = check->n_forward - 1;
+	if (change.part == SUGGEST_TUNNEL)
+		change.value = check->options->nearest;
+	check->changes[check->n_changes++] = change;
+}
+
 void
 check_find_as(struct check *check, enum finding finding,
     enum advice_status status)
 {
 	struct advice advice;
 
+	if (status == ADVICE_WRONG)
+		note_change(check, finding);
 	advice_make(finding, &check->facts, &advice);
 	advice.status = status;
 	report_add(check->report, &advice);
@@ -275,6 +294,21 @@ set_key_place(struct facts *facts)
 		    user ? "~" : "", facts->user, user ? "/" : "");
 }
 
+/* Is there a word in the command that somebody is to fill in? */
+static bool
+has_capitals(const struct check *check)
+{
+	for (size_t i = 0; i < check->n_changes; i++) {
+		const char *value = check->changes[i].value;
+
+		if (check->options->tunnel == NULL && value != NULL &&
+		    check->changes[i].part != SUGGEST_TUNNEL &&
+		    isupper((unsigned char)value[0]))
+			return true;
+	}
+	return false;
+}
+
 static enum check_status
 tell_verdict(struct check *check)
 {
@@ -283,6 +317,8 @@ tell_verdict(struct check *check)
 	const struct suggest_command command = {
 		.options = options->given,
 		.n_options = options->n_given,
+		.changes = check->changes,
+		.n_changes = check->n_changes,
 		.tunnel = options->tunnel,
 		.config = options->config,
 		/* A tunnel's own need not be said. */
@@ -299,6 +335,7 @@ tell_verdict(struct check *check)
 		    check->facts.destination,
 		.command =
 		    suggest_command(&command, text, sizeof(text)) ? text : "",
+		.changed = has_capitals(check),
 		.key_line = suggest_key_line(check->conf, check->modes, mode,
 				key, sizeof(key)) ?
 		    key :

@@ -36,6 +36,9 @@ struct config_step;
 struct reach_step;
 struct forward_step;
 
+/* What of the command is found wrong; of more, the first count. */
+#define CHECK_CHANGES 16
+
 struct check {
 	const struct check_options *options;
 	const struct options *conf; /* options->options */
@@ -70,6 +73,8 @@ struct check {
 	size_t n_forward;		/* at hand */
 	struct judge_outcome *outcomes; /* of each forward */
 	struct suggest_modes modes[OPTIONS_FORWARDS_MAX];
+	struct suggest_change changes[CHECK_CHANGES]; /* of the command */
+	size_t n_changes;
 };
 
 /* ---- check.c ---- */

@@ -59,6 +59,7 @@ static const struct {
 	FACT(server_port),
 	FACT(machine),
 	FACT(far_listen),
+	FACT(clients),
 	FACT(permitlisten),
 	FACT(greeting),
 	FACT(feat),

@@ -94,6 +94,7 @@ struct facts {
 	char machine[FACT_MAX];	     /* the host without brackets */
 	char far_listen[FACT_MAX];   /* host where sshd is to listen */
 	char permitlisten[FACT_MAX]; /* the same as sshd spells it */
+	char clients[FACT_MAX];	     /* -R: "HOST:*" of each, for PermitOpen */
 	char greeting[FACT_MAX];
 	char feat[FACT_MAX];
 	char ftp_user[FACT_MAX];

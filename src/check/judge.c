@@ -159,8 +159,11 @@ why_forbidden(const struct judge *judge)
 		return FORWARD_TAKEN;
 	if (facts_key_has(judge->facts, "permitlisten"))
 		return FORWARD_FORBIDDEN_KEY_LISTEN;
-	return judge->forward->remote || at == NULL ? FORWARD_FORBIDDEN_LISTEN :
-						      FORWARD_NOT_THERE;
+	if (judge->forward->remote)
+		return suggest_is_local(judge->forward->bind) ?
+		    FORWARD_FORBIDDEN_LISTEN :
+		    FORWARD_NOT_OWN;
+	return at == NULL ? FORWARD_FORBIDDEN_LISTEN : FORWARD_NOT_THERE;
 }
 
 static enum finding
@@ -219,6 +222,9 @@ judge_clients(struct judge *judge)
 		fact_set(judge->facts->why, "%s", passive->why);
 		judge_find(judge,
 		    passive->err == -EOPNOTSUPP ? CLIENT_PASSIVE_DEAF :
+			judge->outcome->listen.result == JUDGE_FAILED &&
+			    judge->outcome->listen.err == passive->err ?
+						  CLIENT_PASSIVE_EITHER :
 						  CLIENT_PASSIVE_WRONG,
 		    active_good ? ADVICE_NOTE : ADVICE_WRONG);
 	}
@@ -295,6 +301,9 @@ set_listen_facts(struct judge *judge)
 		host = strchr(forward->host, ':') != NULL ? "::1" : "127.0.0.1";
 	fact_set(facts->permitlisten, strchr(host, ':') != NULL ? "[%s]" : "%s",
 	    strcmp(host, "*") == 0 ? "" : host);
+	if (!suggest_clients(judge->options, forward, facts->clients,
+		sizeof(facts->clients)))
+		fact_set(facts->clients, "any");
 	if (forward->remote)
 		fact_set(facts->far_listen, "%s:%u", host, forward->port);
 	else
@@ -314,11 +323,16 @@ is_for_own_user(const struct judge *judge)
 static void
 judge_bind(struct judge *judge)
 {
-	bool taken = strstr(judge->outcome->not_bound, "in use") != NULL;
+	const char *why = judge->outcome->not_bound;
 
-	fact_set(judge->facts->why, "%s", judge->outcome->not_bound);
-	if (judge->outcome->not_bound[0] != '\0')
-		judge_find_plain(judge, taken ? LISTEN_TAKEN : LISTEN_WRONG);
+	fact_set(judge->facts->why, "%s", why);
+	if (*why != '\0')
+		judge_find_plain(judge,
+		    strstr(why, "in use") != NULL      ? LISTEN_TAKEN :
+			strstr(why, "--allow") != NULL ? LISTEN_ALLOW :
+			strstr(why, "--client-address") != NULL ?
+							 LISTEN_ADDRESS :
+							 LISTEN_WRONG);
 	else if (!judge->forward->remote)
 		judge_find_plain(judge,
 		    is_for_own_user(judge) ? LISTEN_OWN : LISTEN_OK);

@@ -103,9 +103,11 @@ print_end(const struct report *report, const struct report_end *end)
 {
 	print_verdict(report);
 	if (end->command[0] != '\0')
-		printf("%s\n\n    %s\n",
-		    report->wrong > 0 ? "Once that is put right, the command:" :
-					"The command:",
+		printf("%s%s\n\n    %s\n",
+		    report->wrong > 0 ? "Once that is fixed, the command" :
+					"The command",
+		    end->changed ? ", with its words in capitals filled in:" :
+				   ":",
 		    end->command);
 	if (end->key_line[0] != '\0')
 		printf("\nIn %s, in front of the key, this lets it forward\n"

@@ -32,6 +32,7 @@ enum advice_status report_worst(const struct report *report);
 struct report_end {
 	const char *destination;
 	const char *command;
+	bool changed; /* it has words in capitals that somebody fills in */
 	const char *key_line;
 	const char *key_place;
 };

@@ -50,8 +50,11 @@ suggest_mode(const struct options *options, const struct suggest_modes *modes)
 		passive &= modes[i].passive;
 		active &= modes[i].active;
 	}
-	if (!known || (!passive && !active))
+	if (!known)
 		return options->server_mode;
+	/* The one that was asked for fails; of the other nothing is known. */
+	if (!passive && !active)
+		return OPTIONS_SAME;
 	if (options->server_mode == OPTIONS_PASSIVE && passive)
 		return OPTIONS_PASSIVE;
 	if (options->server_mode == OPTIONS_ACTIVE && active)
@@ -122,6 +125,16 @@ is_loopback(const char *bind)
 	    (addr_parse_ip(bind, &addr) == 0 && addr_is_loopback(&addr));
 }
 
+/* All addresses of the SSH server? */
+static bool
+is_every(const char *bind)
+{
+	struct addr addr;
+
+	return strcmp(bind, "*") == 0 ||
+	    (addr_parse_ip(bind, &addr) == 0 && addr_is_any(&addr));
+}
+
 static void
 put_remote_open(struct text *text, const struct options *options,
     const struct forward *forward)
@@ -132,10 +145,43 @@ put_remote_open(struct text *text, const struct options *options,
 		return;
 	}
 	put_clients(text, options);
-	/* Whether sshd listens there is looked at. */
+	/* Whether sshd listens there is looked at: tunnel/far_probe.c. */
 	put_port(text,
-	    strcmp(forward->bind, "*") == 0 ? "127.0.0.2" : forward->bind,
+	    !is_every(forward->bind)		 ? forward->bind :
+		strcmp(forward->bind, "::") == 0 ? "::1" :
+						   "127.0.0.2",
 	    forward->port);
+}
+
+bool
+suggest_is_local(const char *bind)
+{
+	return is_loopback(bind) || is_every(bind);
+}
+
+bool
+suggest_clients(const struct options *options, const struct forward *forward,
+    char *ret, size_t size)
+{
+	struct text text = { .at = ret, .size = size };
+
+	if (is_loopback(forward->bind)) {
+		put(&text, "127.0.0.1:* [::1]:*");
+		return !text.full;
+	}
+	for (size_t i = 0; i < options->n_allow; i++) {
+		const struct subnet *allow = &options->allow[i];
+		bool v4 = allow->addr.family == AF_INET;
+		char host[ADDR_TEXT_MAX];
+
+		if (allow->bits != (v4 ? 32 : 128))
+			text.full = true;
+		put(&text, v4 ? "%s%s:*" : "%s[%s]:*", i > 0 ? " " : "",
+		    addr_format_ip(&allow->addr, host));
+	}
+	if (text.full || options->n_allow == 0)
+		snprintf(ret, size, "any");
+	return true;
 }
 
 static void
@@ -221,43 +267,128 @@ put_word(struct text *text, const char *word)
 }
 
 static void
-put_option(struct text *text, const struct suggest_option *option)
+put_option(struct text *text, const char *name, const char *value)
 {
-	put(text, " %s%s", option->name[1] == '\0' ? "-" : "--", option->name);
-	if (option->value != NULL)
-		put_word(text, option->value);
+	put(text, " %s%s", name[1] == '\0' ? "-" : "--", name);
+	if (value != NULL)
+		put_word(text, value);
+}
+
+/* The change of that part, or NULL; of the last ones, the first. */
+static const struct suggest_change *
+find_change(const struct suggest_command *command, enum suggest_part part,
+    const char *name, size_t forward)
+{
+	for (size_t i = 0; i < command->n_changes; i++) {
+		const struct suggest_change *change = &command->changes[i];
+
+		if (change->part == part &&
+		    (name == NULL || strcmp(change->name, name) == 0) &&
+		    change->forward == forward)
+			return change;
+	}
+	return NULL;
+}
+
+/* "[bind:]port:host:hostport" with another host or hostport. */
+static void
+put_forward(struct text *text, const struct suggest_command *command,
+    const struct suggest_option *option, size_t forward)
+{
+	const struct suggest_change *host =
+	    find_change(command, SUGGEST_SERVER_HOST, NULL, forward);
+	const struct suggest_change *port =
+	    find_change(command, SUGGEST_SERVER_PORT, NULL, forward);
+	const char *value = option->value, *colon = strrchr(value, ':');
+	const char *at = colon;
+	char changed[FORWARD_HOST_MAX + 256];
+
+	if (colon == NULL || (host == NULL && port == NULL)) {
+		put_option(text, option->name, value);
+		return;
+	}
+	while (at > value && at[-1] != (colon[-1] == ']' ? '[' : ':'))
+		at--;
+	if (at > value && at[-1] == '[')
+		at--;
+	snprintf(changed, sizeof(changed), "%.*s%.*s:%s", (int)(at - value),
+	    value, host != NULL ? (int)strlen(host->value) : (int)(colon - at),
+	    host != NULL ? host->value : at,
+	    port != NULL ? port->value : colon + 1);
+	put_option(text, option->name, changed);
 }
 
 static void
-put_up(struct text *text, const struct suggest_command *command)
+put_options(struct text *text, const struct suggest_command *command)
 {
+	size_t n_forwards = 0;
+
+	for (size_t i = 0; i < command->n_options; i++) {
+		const struct suggest_option *option = &command->options[i];
+		const char *name = option->name;
+		const struct suggest_change *change =
+		    find_change(command, SUGGEST_GIVEN, name, 0);
+
+		if (change == NULL)
+			change = find_change(command, SUGGEST_OPTION, name, 0);
+		if (strcmp(name, "server-mode") == 0 ||
+		    find_change(command, SUGGEST_NO_OPTION, name, 0) != NULL)
+			continue;
+		if (change != NULL && change->part == SUGGEST_OPTION)
+			continue; /* see below */
+		if (strcmp(name, "L") == 0 || strcmp(name, "R") == 0)
+			put_forward(text, command, option, n_forwards++);
+		else
+			put_option(text, name,
+			    change != NULL ? change->value : option->value);
+	}
+	for (size_t i = 0; i < command->n_changes; i++)
+		if (command->changes[i].part == SUGGEST_OPTION)
+			put_option(text, command->changes[i].name,
+			    command->changes[i].value);
+}
+
+static void
+put_up(struct text *text, const struct suggest_command *command,
+    const char *tunnel)
+{
+	bool changes = command->n_changes > 0 && tunnel == command->tunnel;
+	bool mode = modes[command->mode] != NULL;
+
 	put(text, " up");
 	if (command->config != NULL) {
 		put(text, " -f");
 		put_word(text, command->config);
 	}
-	put_word(text, command->tunnel);
-	if (modes[command->mode] != NULL)
-		put(text, " # with server-mode = %s in its section",
-		    modes[command->mode]);
+	put_word(text, tunnel);
+	if (mode)
+		put(text, " # with server-mode = %s%s in its section",
+		    modes[command->mode],
+		    changes ? " and the changes above" : "");
+	else if (changes)
+		put(text, " # with the changes above in its section");
 }
 
 bool
 suggest_command(const struct suggest_command *command, char *ret, size_t size)
 {
 	struct text text = { .at = ret, .size = size };
+	const struct suggest_change *tunnel =
+	    find_change(command, SUGGEST_TUNNEL, NULL, 0);
+	const struct suggest_change *destination =
+	    find_change(command, SUGGEST_DESTINATION, NULL, 0);
 
 	put(&text, "culvert");
-	if (command->tunnel != NULL) {
-		put_up(&text, command);
+	if (command->tunnel != NULL || tunnel != NULL) {
+		put_up(&text, command,
+		    tunnel != NULL ? tunnel->value : command->tunnel);
 		return !text.full;
 	}
-	for (size_t i = 0; i < command->n_options; i++)
-		if (strcmp(command->options[i].name, "server-mode") != 0)
-			put_option(&text, &command->options[i]);
+	put_options(&text, command);
 	if (modes[command->mode] != NULL)
 		put(&text, " --server-mode %s", modes[command->mode]);
-	put_word(&text, command->destination);
+	put_word(&text,
+	    destination != NULL ? destination->value : command->destination);
 	return !text.full;
 }
 

@@ -37,14 +37,44 @@ bool suggest_key_line(const struct options *options,
     const struct suggest_modes *modes, enum options_mode mode, char *text,
     size_t size);
 
+/* Is that of a -R loopback, or no address at all: there on every host? */
+bool suggest_is_local(const char *bind);
+
+/* The FTP clients of a -R in active mode, as PermitOpen (sshd_config) has them:
+ * "any" where --allow names a network.  False: it does not fit. */
+bool suggest_clients(const struct options *options,
+    const struct forward *forward, char *text, size_t size);
+
 /* An option as it was given. */
 struct suggest_option {
 	const char *name;  /* without its dashes */
 	const char *value; /* or NULL */
 };
 
+/* What of a command is to be another one than was given, since it failed. */
+enum suggest_part {
+	SUGGEST_NOTHING,
+	SUGGEST_SERVER_HOST, /* of a -L or -R */
+	SUGGEST_SERVER_PORT,
+	SUGGEST_OPTION,	   /* that value, whether it was given or not */
+	SUGGEST_GIVEN,	   /* that value, if it was given */
+	SUGGEST_NO_OPTION, /* without it */
+	SUGGEST_DESTINATION,
+	SUGGEST_TUNNEL, /* that one, of the configuration file */
+};
+
+struct suggest_change {
+	enum suggest_part part;
+	size_t forward;	   /* which -L or -R, from 0 */
+	const char *name;  /* of the option */
+	const char *value; /* in its place; PORT, in capitals, is to be
+			    * replaced by who runs it */
+};
+
 /* What a command consists of. */
 struct suggest_command {
+	const struct suggest_change *changes;
+	size_t n_changes;
 	const struct suggest_option *options;
 	size_t n_options;
 	const char *tunnel; /* of the configuration file at */

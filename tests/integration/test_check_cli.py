@@ -209,3 +209,45 @@ def test_words_of_a_shell(sshd, vsftpd, doctor):
                     sshd.host)
     assert report.status == 0
     assert "-o 'SetEnv=A='\\''b c'\\''' -L '*:0:" in report.json["command"]
+
+
+# ---- the command that is suggested ----
+
+def test_what_has_failed_is_not_suggested(ns, sshd, vsftpd, doctor):
+    """What is wrong in the command is a word in capitals, to be filled in."""
+    closed, no_ssh = ns.free_port(), ns.free_port(ns.far4)
+    ns.let_in(no_ssh)
+    good = f"0:127.0.0.1:{vsftpd.port}"
+    for argv, wrong, right in (
+            (["-L", f"0:127.0.0.1:{closed}", sshd.host], f":{closed}",
+             "-L 0:127.0.0.1:PORT "),
+            (["-L", f"0:{ns.far4}:{sshd.port}", sshd.host], f":{sshd.port}",
+             f"-L 0:{ns.far4}:PORT "),
+            (["-L", "0:ftp.invalid:21", sshd.host], "ftp.invalid",
+             "-L 0:ADDRESS:21 "),
+            (["-L", good, "-p", no_ssh, sshd.host], f"{no_ssh}", "-p PORT "),
+            (["-L", good, "gate.invalid"], "gate.invalid", " HOST")):
+        report = doctor("-F", sshd.config, *argv)
+        assert report.status == 1
+        command = report.json["command"]
+        assert right in f"{command} " and wrong not in command, command
+
+
+def test_mode_that_has_failed_is_not_suggested(sshd, start_server, doctor):
+    """Neither is a --server-mode that the server refuses."""
+    server = start_server("vsftpd", without=["PASV", "EPSV"])
+    doctor.netrc(server)
+    argv = "-F", sshd.config, "-L", f"0:127.0.0.1:{server.port}", sshd.host
+    report = doctor("--server-mode", "passive", *argv)
+    assert report.status == 1, report.brief()
+    assert "--server-mode" not in report.json["command"]
+    assert doctor(*argv).status == 0
+
+
+def test_words_in_capitals_are_explained(ns, sshd, doctor):
+    """For people, too."""
+    status, said, _ = doctor.raw("-F", sshd.config, "-L",
+                                 f"0:127.0.0.1:{ns.free_port()}", sshd.host)
+    assert status == 1
+    assert "Once that is fixed, the command, with its words in capitals " \
+        "filled in:" in said

@@ -79,7 +79,9 @@ def test_gateway_ports(case, topology):
     assert report.status == 1
     assert report.find("remote forward")["status"] == "WRONG"
     line = "GatewayPorts clientspecified"
-    assert [line] == [put for _, put in report.cures("remote forward")]
+    assert report.cures("remote forward")[0][1] == line
+    assert "see remote forward" in report.find("passive clients")["text"]
+    assert not report.cures("passive clients")
     report = case.ask(topology.sshd(line), *ALLOW, bind=bind)
     report.all_well()
     assert f'permitlisten="{bind}*"' in report.json["authorized_keys"]
@@ -93,6 +95,58 @@ def test_allow_is_missing(case, topology):
     finding = report.find("listen")
     assert finding["status"] == "WRONG"
     assert "--allow" in finding["text"]
+    assert report.cures("listen") == [
+        ("culvert's command line", "--allow NETWORK")]
+    assert " --allow NETWORK " in report.json["command"]
+
+
+@pytest.mark.parametrize("bind, lines", [
+    ("*", []),
+    ("*", ["PermitListen none"]),
+    ("0.0.0.0", ["PermitListen localhost:*", "GatewayPorts yes"]),
+    ("FAR", ["PermitListen localhost:*"]),
+    ("FAR", ["AllowTcpForwarding local"]),
+    ("FAR", ["DisableForwarding yes"]),
+    ("203.0.113.99", []),
+    ("203.0.113.99", ["GatewayPorts clientspecified"]),
+], ids=lambda value: " ".join([value] if isinstance(value, str) else value))
+def test_the_advice_helps(bind, lines, case, topology):
+    """Do what is advised first, until all is well: it soon is."""
+    far = topology.far.address("ipv4")
+    bind, lines, argv = bind.replace("FAR", far), list(lines), []
+    for _ in range(4):
+        report = case.ask(topology.sshd(*lines), *argv, bind=f"{bind}:")
+        if report.status == 0:
+            break
+        for finding in report.checks:
+            if finding["status"] != "WRONG" or not finding["cures"]:
+                continue
+            # Of several, the first one that was not tried yet.
+            put = next(cure["put"] for cure in finding["cures"]
+                       if cure["put"] not in lines
+                       and not (bind == far and
+                                cure["put"].endswith("in front")))
+            if put == "--allow NETWORK":
+                argv += ["--allow", "203.0.113.0/24"]
+            elif put == "--client-address ADDRESS":
+                argv += ["--client-address", far]
+            elif put.endswith("in front"):
+                bind = far
+            else:  # the first value of an option counts
+                lines.insert(0, put)
+    assert report.status == 0, report.brief()
+
+
+def test_clients_of_other_hosts(case, topology):
+    """What sshd is to connect to is where --allow says that clients are."""
+    far = topology.far.address("ipv4")
+    sshd = topology.sshd("GatewayPorts clientspecified", "PermitOpen none")
+    for allow, put in (("203.0.113.4", "PermitOpen 203.0.113.4:*"),
+                       ("203.0.113.0/24", "PermitOpen any")):
+        report = case.ask(sshd, "--allow", allow, bind=f"{far}:")
+        assert put in [line for _, line in report.cures("active clients")]
+    case.ask(topology.sshd("GatewayPorts clientspecified", put), "--allow",
+             allow, bind=f"{far}:").all_well()
 
 
 def test_port_in_use(case, topology):

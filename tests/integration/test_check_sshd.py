@@ -144,7 +144,8 @@ def test_gateway_ports(ns, start_sshd, start_server, doctor):
     argv = ["-L", f"0:{ns.far4}:{server.port}", "--far-address", ns.far4]
     sshd = start_sshd()
     report = doctor("-F", sshd.config, *argv, sshd.host)
-    check_finding(report, "remote forward", "note", "on its loopback instead")
+    check_finding(report, "remote forward", "note",
+                  "on its loopback, and not at")
     line = "GatewayPorts clientspecified"
     assert (f"sshd_config of {ns.far4}", line) in \
         report.cures("remote forward")

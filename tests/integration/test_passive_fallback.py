@@ -114,7 +114,7 @@ def test_permit_open_and_server_mode_passive(server, start_sshd,
 
 
 def test_permit_open_with_prefetch(server, start_sshd, start_culvert, tmp):
-    """What is asked ahead is refused too; the client is served all the same."""
+    """What is requested ahead is refused too; the client is served."""
     one = server("pyftpdlib")
     sshd = start_sshd(f"PermitOpen 127.0.0.1:{one.port}")
     tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd, options=[
@@ -195,7 +195,7 @@ def test_dead_ports_and_no_active_mode(session):
 
 
 def test_form_that_was_good_dies(session):
-    """The client of the time sees a refused connection; the next falls back."""
+    """The client sees a refused connection; the next request falls back."""
     one = session()
     client, server = one
     with scripted.Listener(one.ns) as listener:

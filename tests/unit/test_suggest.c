@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -156,6 +157,71 @@ test_command(void **state)
 	assert_false(suggest_word("[h]:2", text, 4));
 }
 
+/* What has failed is not suggested again. */
+static void
+test_changes(void **state)
+{
+	static const struct suggest_option given[] = {
+		{ "L", "2121:h:990" },
+		{ "R", "[::1]:2122:[2001:db8::1]:21" },
+		{ "p", "23" },
+		{ "server-data-host", "reply" },
+	};
+	const struct suggest_change changes[] = {
+		{ SUGGEST_SERVER_PORT, .forward = 0, .value = "21" },
+		{ SUGGEST_SERVER_HOST, .forward = 1, .value = "ADDRESS" },
+		{ SUGGEST_SERVER_PORT, .forward = 1, .value = "PORT" },
+		{ SUGGEST_GIVEN, .name = "p", .value = "PORT" },
+		{ SUGGEST_GIVEN, .name = "ssh", .value = "PROGRAM" },
+		{ SUGGEST_NO_OPTION, .name = "server-data-host" },
+		{ SUGGEST_OPTION, .name = "allow", .value = "NETWORK" },
+		{ SUGGEST_DESTINATION, .value = "HOST" },
+		{ SUGGEST_TUNNEL, .value = "plant" },
+	};
+	struct suggest_command command = {
+		.options = given,
+		.n_options = 4,
+		.changes = changes,
+		.n_changes = 8,
+		.destination = "a@h",
+	};
+	char text[SUGGEST_MAX];
+
+	(void)state;
+	assert_true(suggest_command(&command, text, sizeof(text)));
+	assert_string_equal(text,
+	    "culvert -L 2121:h:21 -R '[::1]:2122:ADDRESS:PORT' -p PORT "
+	    "--allow NETWORK HOST");
+	command.n_changes = 9;
+	assert_true(suggest_command(&command, text, sizeof(text)));
+	assert_string_equal(text, "culvert up plant");
+	command.tunnel = "field";
+	command.n_changes = 8;
+	command.mode = OPTIONS_ACTIVE;
+	assert_true(suggest_command(&command, text, sizeof(text)));
+	assert_string_equal(text,
+	    "culvert up field # with server-mode = active and the changes "
+	    "above in its section");
+}
+
+/* PermitOpen for the clients of a -R. */
+static void
+test_clients(void **state)
+{
+	struct options options = { .server_mode = OPTIONS_SAME };
+	struct forward forward = { .remote = true, .bind = "" };
+	char text[64];
+
+	(void)state;
+	assert_true(suggest_clients(&options, &forward, text, sizeof(text)));
+	assert_string_equal(text, "127.0.0.1:* [::1]:*");
+	snprintf(forward.bind, sizeof(forward.bind), "*");
+	assert_true(suggest_clients(&options, &forward, text, sizeof(text)));
+	assert_string_equal(text, "any");
+	assert_true(suggest_is_local("*") && suggest_is_local("0.0.0.0") &&
+	    suggest_is_local("::1") && !suggest_is_local("192.0.2.1"));
+}
+
 int
 main(void)
 {
@@ -163,6 +229,8 @@ main(void)
 		cmocka_unit_test(test_key),
 		cmocka_unit_test(test_mode),
 		cmocka_unit_test(test_command),
+		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_clients),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

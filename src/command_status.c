@@ -22,8 +22,9 @@ static const char help[] =
     "too: SSH connections, tunnels, sessions, and the transfers that run.  With\n"
     "names, of these tunnels only.\n"
     "\n"
-    "  -w                keep watching: a full-screen view; arrow keys select a\n"
-    "                    session, k ends it after a question, q quits\n"
+    "  -w, --watch       keep watching, on the whole screen: arrow keys, j and k\n"
+    "                    select a session or scroll, e ends that session after a\n"
+    "                    question, i hides idle tunnels, q quits\n"
     "      --json        one JSON object for each culvert, in a line\n"
     "  -S SOCKET         of the one that has this control socket\n"
     "      --help\n"
@@ -124,7 +125,8 @@ print_status(const struct wanted *wanted, const json_t *status, bool first)
 	}
 	if (!first)
 		putchar('\n');
-	show_status(status, NULL, 0, columns(), print_line, NULL);
+	show_status(status, &(struct show_options) { .columns = columns() },
+	    print_line, NULL);
 }
 
 static int

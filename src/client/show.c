@@ -16,9 +16,7 @@
 #define COLUMNS_FOR_BAR 100
 
 struct show {
-	const json_t *before;
-	double seconds;
-	unsigned columns;
+	const struct show_options *options;
 	show_line_cb *line;
 	void *ctx;
 };
@@ -118,31 +116,43 @@ time_text(double seconds, char text[32])
 
 /* ---- transfers ---- */
 
+/* Is old the same transfer, at an earlier time? */
+static bool
+is_same(const json_t *old, const json_t *transfer)
+{
+	return json_equal(json_object_get(old, "path"),
+		   json_object_get(transfer, "path")) &&
+	    number(old, "bytes") <= number(transfer, "bytes") &&
+	    real(old, "seconds") < real(transfer, "seconds");
+}
+
 /* The same transfer as it was, or NULL. */
 static const json_t *
 earlier(const struct show *show, const json_t *session, const json_t *transfer)
 {
+	const json_t *destinations =
+	    json_object_get(show->options->before, "destinations");
 	const json_t *destination, *tunnel, *one, *old;
 	size_t i, j, k, l;
 
-	json_array_foreach(json_object_get(show->before, "destinations"), i,
-	    destination)
+	json_array_foreach(destinations, i, destination)
 	    json_array_foreach(json_object_get(destination, "tunnels"), j,
 		tunnel)
 		json_array_foreach(json_object_get(tunnel, "sessions"), k, one)
 	{
 		if (number(one, "session") != number(session, "session"))
 			continue;
-		json_array_foreach(json_object_get(one, "transfers"), l,
-		    old) if (json_equal(json_object_get(old, "path"),
-				 json_object_get(transfer, "path")) &&
-		    number(old, "bytes") <=
-			number(transfer, "bytes")) return old;
+		json_array_foreach(json_object_get(one, "transfers"), l, old)
+		{
+			if (is_same(old, transfer))
+				return old;
+		}
 	}
 	return NULL;
 }
 
-/* Bytes in a second. */
+/* Bytes in a second, by the transfer's own clock: an answer that comes late
+ * changes nothing. */
 static double
 rate_of(const struct show *show, const json_t *session, const json_t *transfer)
 {
@@ -152,7 +162,7 @@ rate_of(const struct show *show, const json_t *session, const json_t *transfer)
 
 	if (old != NULL) {
 		bytes -= (double)number(old, "bytes");
-		seconds = show->seconds;
+		seconds -= real(old, "seconds");
 	}
 	return seconds > 0 ? bytes / seconds : 0;
 }
@@ -162,7 +172,7 @@ bar_text(const struct show *show, double share, char text[BAR_MAX + 4])
 {
 	unsigned full = (unsigned)(share * BAR_MAX + 0.5);
 
-	if (show->columns < COLUMNS_FOR_BAR)
+	if (show->options->columns < COLUMNS_FOR_BAR)
 		return "";
 	text[0] = '[';
 	for (unsigned i = 0; i < BAR_MAX; i++)
@@ -184,7 +194,8 @@ show_transfer(const struct show *show, const json_t *session,
 	double size = (double)number(transfer, "size");
 	double share = size <= 0 || at > size ? 1 : at > 0 ? at / size : 0;
 	/* In a narrow window the numbers are worth more than the name. */
-	size_t room = show->columns > 90 ? show->columns - 82 : 16;
+	size_t room =
+	    show->options->columns > 90 ? show->options->columns - 82 : 16;
 
 	words(transfer, "path", path);
 	cut_text(path, room);
@@ -274,6 +285,34 @@ show_tunnel(const struct show *show, const json_t *tunnel)
 	}
 }
 
+static bool
+is_idle(const json_t *tunnel)
+{
+	return json_array_size(json_object_get(tunnel, "sessions")) == 0 &&
+	    number(tunnel, "waiting") == 0 && is(tunnel, "state", "listening");
+}
+
+static size_t
+count_idle(const json_t *destination)
+{
+	const json_t *tunnel;
+	size_t i, n = 0;
+
+	json_array_foreach(json_object_get(destination, "tunnels"), i, tunnel)
+	    n += is_idle(tunnel);
+	return n;
+}
+
+/* Has it nothing that anybody would look for? */
+static bool
+is_all_idle(const json_t *destination)
+{
+	return count_idle(destination) ==
+	    json_array_size(json_object_get(destination, "tunnels")) &&
+	    (is(destination, "state", "up") ||
+		is(destination, "state", "resting"));
+}
+
 static void
 show_destination(const struct show *show, const json_t *destination)
 {
@@ -303,18 +342,21 @@ show_destination(const struct show *show, const json_t *destination)
 	    time_text(real(destination, "seconds"), since), more,
 	    why[0] != '\0' ? ": " : "", why);
 	json_array_foreach(json_object_get(destination, "tunnels"), i, tunnel)
-	    show_tunnel(show, tunnel);
+	{
+		if (!show->options->hide_idle || !is_idle(tunnel))
+			show_tunnel(show, tunnel);
+	}
 }
 
 void
-show_status(const json_t *status, const json_t *before, double seconds,
-    unsigned columns, show_line_cb *line, void *ctx)
+show_status(const json_t *status, const struct show_options *options,
+    show_line_cb *line, void *ctx)
 {
-	const struct show show = { before, seconds, columns, line, ctx };
+	const struct show show = { options, line, ctx };
 	char version[LOG_ESCAPED_MAX], state[LOG_ESCAPED_MAX], since[32];
 	long sessions = (long)number(status, "sessions");
 	const json_t *destination;
-	size_t i;
+	size_t i, hidden = 0;
 
 	say(&show, 0, "culvert %s, process %ld, %s for %s, %ld session%s",
 	    words(status, "version", version), (long)number(status, "pid"),
@@ -322,5 +364,13 @@ show_status(const json_t *status, const json_t *before, double seconds,
 	    time_text(real(status, "seconds"), since), sessions,
 	    sessions == 1 ? "" : "s");
 	json_array_foreach(json_object_get(status, "destinations"), i,
-	    destination) show_destination(&show, destination);
+	    destination)
+	{
+		hidden += count_idle(destination);
+		if (!options->hide_idle || !is_all_idle(destination))
+			show_destination(&show, destination);
+	}
+	if (options->hide_idle && hidden > 0)
+		say(&show, 0, "%zu idle tunnel%s hidden", hidden,
+		    hidden == 1 ? " is" : "s are");
 }

@@ -5,6 +5,7 @@
 
 #include <curses.h>
 #include <locale.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,6 +14,10 @@
 #include "client/show.h"
 
 #define VIEW_REFRESH_MS 1000
+
+/* So many answers are kept: a rate is that of the last 5 seconds, since a
+ * transfer with a limit (--rate) moves in steps. */
+#define VIEW_ANSWERS 6
 
 /* A line of what is shown. */
 struct line {
@@ -26,15 +31,15 @@ struct view {
 	size_t n;
 	view_ask_cb *ask_one;
 	void *ctx;
-	json_t *now[ASK_MAX], *before[ASK_MAX];
+	json_t *answers[ASK_MAX][VIEW_ANSWERS]; /* the latest first */
 	struct timespec at;
-	double seconds; /* between the two */
 	struct line *lines;
 	size_t n_lines;
-	size_t culvert;		/* whose lines are being made */
-	long selected;		/* a session, or 0 */
-	size_t selected_of;	/* and whose */
-	size_t top;		/* the first line on the screen */
+	size_t culvert;	    /* whose lines are being made */
+	long selected;	    /* a session, or 0 */
+	size_t selected_of; /* and whose */
+	size_t top;	    /* the first line on the screen */
+	bool hide_idle;
 	bool asking;		/* whether to end it */
 	char said[ASK_WHY_MAX]; /* at the bottom */
 };
@@ -69,18 +74,37 @@ add_line(void *ctx, long session, const char *text)
 	    (struct line) { copy, session, view->culvert };
 }
 
+/* The oldest answer that there is. */
+static const json_t *
+oldest(json_t *const answers[VIEW_ANSWERS])
+{
+	size_t i = VIEW_ANSWERS;
+
+	while (i > 1 && answers[i - 1] == NULL)
+		i--;
+	return i > 1 ? answers[i - 1] : NULL;
+}
+
 static void
 make_lines(struct view *view)
 {
 	forget_lines(view);
 	for (view->culvert = 0; view->culvert < view->n; view->culvert++) {
-		if (view->now[view->culvert] == NULL)
+		json_t *const *answers = view->answers[view->culvert];
+		const struct show_options options = {
+			.before = oldest(answers),
+			.columns = (unsigned)COLS,
+			.hide_idle = view->hide_idle,
+		};
+
+		if (answers[0] == NULL)
 			continue;
-		show_status(view->now[view->culvert],
-		    view->before[view->culvert], view->seconds, (unsigned)COLS,
-		    add_line, view);
+		show_status(answers[0], &options, add_line, view);
 		add_line(view, 0, "");
 	}
+	/* Between them only. */
+	if (view->n_lines > 0)
+		free(view->lines[--view->n_lines].text);
 }
 
 static double
@@ -94,19 +118,19 @@ since(const struct timespec *then, const struct timespec *now)
 static bool
 refresh_all(struct view *view)
 {
-	struct timespec now;
 	bool any = false;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	view->seconds = since(&view->at, &now);
-	view->at = now;
+	clock_gettime(CLOCK_MONOTONIC, &view->at);
 	for (size_t i = 0; i < view->n; i++) {
-		json_decref(view->before[i]);
-		view->before[i] = view->now[i];
-		view->now[i] = view->asked[i].fd < 0 ?
+		json_t **answers = view->answers[i];
+
+		json_decref(answers[VIEW_ANSWERS - 1]);
+		memmove(answers + 1, answers,
+		    (VIEW_ANSWERS - 1) * sizeof(answers[0]));
+		answers[0] = view->asked[i].fd < 0 ?
 		    NULL :
 		    view->ask_one(view->ctx, &view->asked[i]);
-		any |= view->now[i] != NULL;
+		any |= answers[0] != NULL;
 	}
 	return any;
 }
@@ -157,7 +181,20 @@ rows(void)
 	return LINES > 1 ? (size_t)(LINES - 1) : 1;
 }
 
-/* The selected line is on the screen, and the last one at its end. */
+/* The first line that may be at the top: the last one is at the bottom then. */
+static size_t
+last_top(const struct view *view)
+{
+	return view->n_lines > rows() ? view->n_lines - rows() : 0;
+}
+
+static bool
+is_on_screen(const struct view *view, size_t at)
+{
+	return at < view->n_lines && at >= view->top && at < view->top + rows();
+}
+
+/* The selected line stays on the screen when others come and go. */
 static void
 settle_top(struct view *view)
 {
@@ -167,17 +204,32 @@ settle_top(struct view *view)
 		view->top = at;
 	if (at < view->n_lines && at >= view->top + rows())
 		view->top = at - rows() + 1;
-	if (view->n_lines <= rows())
-		view->top = 0;
-	else if (view->top > view->n_lines - rows())
-		view->top = view->n_lines - rows();
+	if (view->top > last_top(view))
+		view->top = last_top(view);
+}
+
+/* What the keys do, and where we are in it. */
+static void
+say_keys(const struct view *view, char *text, size_t size)
+{
+	size_t end = view->top + rows();
+	char place[64] = "";
+
+	if (view->n_lines > rows())
+		snprintf(place, sizeof(place), "   %zu-%zu of %zu",
+		    view->top + 1, end < view->n_lines ? end : view->n_lines,
+		    view->n_lines);
+	snprintf(text, size,
+	    "q quit%s   arrows select   PgUp/PgDn scroll   e end session   "
+	    "i %s idle",
+	    place, view->hide_idle ? "show" : "hide");
 }
 
 static void
 draw(struct view *view)
 {
 	size_t selected = find_selected(view);
-	char question[200];
+	char text[ASK_WHY_MAX];
 
 	erase();
 	for (size_t row = 0; row < rows(); row++) {
@@ -190,45 +242,58 @@ draw(struct view *view)
 		put_text((int)row, view->lines[at].text);
 		attroff(A_REVERSE);
 	}
-	snprintf(question, sizeof(question),
-	    "End session %ld? Its transfers are cut. (y/n)", view->selected);
-	attron(A_BOLD);
-	put_text(LINES - 1,
-	    view->asking ? question :
-		view->said[0] != '\0' ?
-			   view->said :
-			   "q quit   arrows select   k end session");
-	attroff(A_BOLD);
+	if (view->asking)
+		snprintf(text, sizeof(text),
+		    "End session %ld? Its transfers are cut. (y/n)",
+		    view->selected);
+	else if (view->said[0] != '\0')
+		snprintf(text, sizeof(text), "%s", view->said);
+	else
+		say_keys(view, text, sizeof(text));
+	/* A screen of one line has no room for it, unless it must be seen. */
+	if (LINES > 1 || view->asking || view->said[0] != '\0') {
+		attron(A_BOLD);
+		put_text(LINES - 1, text);
+		attroff(A_BOLD);
+	}
 	refresh();
 }
 
 /* ---- keys ---- */
 
-/* The next or the previous session. */
+/* By n lines, down where that is above zero. */
+static void
+scroll_by(struct view *view, long n)
+{
+	size_t last = last_top(view);
+
+	if (n < 0)
+		view->top = view->top > (size_t)-n ? view->top - (size_t)-n : 0;
+	else
+		view->top =
+		    last - view->top > (size_t)n ? view->top + (size_t)n : last;
+	if (!is_on_screen(view, find_selected(view)))
+		view->selected = 0;
+}
+
+/* The next or the previous session, if it is on the screen; else the text
+ * moves. */
 static void
 select_next(struct view *view, int step)
 {
 	size_t at = find_selected(view);
 
-	if (at == view->n_lines && step < 0)
-		at = view->n_lines;
-	else if (at == view->n_lines)
-		at = (size_t)-1;
-	for (;;) {
+	if (at == view->n_lines)
+		at = step > 0 ? view->top - 1 : view->top + rows();
+	do
 		at += (size_t)step;
-		if (at >= view->n_lines)
-			break;
-		if (view->lines[at].session == 0)
-			continue;
+	while (is_on_screen(view, at) && view->lines[at].session == 0);
+	if (is_on_screen(view, at)) {
 		view->selected = view->lines[at].session;
 		view->selected_of = view->lines[at].culvert;
-		return;
+	} else {
+		scroll_by(view, step);
 	}
-	/* There is none that way: the text moves. */
-	if (step > 0 && view->top + rows() < view->n_lines)
-		view->top++;
-	else if (step < 0 && view->top > 0)
-		view->top--;
 }
 
 static void
@@ -263,18 +328,37 @@ take_key(struct view *view, int key)
 	case 'q':
 	case 'Q':
 		return false;
-	case 'k':
-	case 'K':
+	case 'e':
+	case 'E':
 		view->asking = find_selected(view) < view->n_lines;
 		if (!view->asking)
 			snprintf(view->said, sizeof(view->said),
 			    "select a session first, with the arrow keys");
 		break;
+	case 'i':
+	case 'I':
+		view->hide_idle = !view->hide_idle;
+		break;
+	case 'j':
 	case KEY_DOWN:
 		select_next(view, 1);
 		break;
+	case 'k':
 	case KEY_UP:
 		select_next(view, -1);
+		break;
+	case ' ':
+	case KEY_NPAGE:
+		scroll_by(view, (long)rows());
+		break;
+	case KEY_PPAGE:
+		scroll_by(view, -(long)rows());
+		break;
+	case KEY_HOME:
+		scroll_by(view, -(long)view->n_lines);
+		break;
+	case KEY_END:
+		scroll_by(view, (long)view->n_lines);
 		break;
 	default:
 		break;
@@ -309,6 +393,23 @@ watch(struct view *view, char why[ASK_WHY_MAX])
 	}
 }
 
+/* False: the terminal cannot do it. */
+static bool
+open_screen(void)
+{
+	SCREEN *screen = newterm(NULL, stdout, stdin);
+	const char *move_cursor = screen != NULL ? tigetstr("cup") : NULL;
+
+	/* curses itself does not mind that the cursor cannot be moved. */
+	if (move_cursor != NULL && move_cursor != (const char *)(intptr_t)-1)
+		return true;
+	if (screen != NULL) {
+		endwin();
+		delscreen(screen);
+	}
+	return false;
+}
+
 bool
 view_run(struct asked *asked, size_t n, view_ask_cb *ask_one, void *ctx,
     char why[ASK_WHY_MAX])
@@ -323,7 +424,7 @@ view_run(struct asked *asked, size_t n, view_ask_cb *ask_one, void *ctx,
 		.ctx = ctx,
 	};
 	setlocale(LC_CTYPE, "");
-	if (newterm(NULL, stdout, stdin) == NULL) {
+	if (!open_screen()) {
 		snprintf(why, ASK_WHY_MAX,
 		    "this terminal has no full screen (TERM); leave out -w");
 		return false;
@@ -337,8 +438,8 @@ view_run(struct asked *asked, size_t n, view_ask_cb *ask_one, void *ctx,
 	fflush(stdout);
 	forget_lines(&view);
 	for (size_t i = 0; i < n; i++) {
-		json_decref(view.now[i]);
-		json_decref(view.before[i]);
+		for (size_t j = 0; j < VIEW_ANSWERS; j++)
+			json_decref(view.answers[i][j]);
 	}
 	return good;
 }

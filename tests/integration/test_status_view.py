@@ -1,16 +1,19 @@
-"""culvert status -w: the full-screen view, in a real terminal (issue 6)."""
+"""culvert status -w: the full-screen view, in a real terminal."""
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
+import threading
 
 import pytest
 
 import culvert
 from process import FAILSAFE, until
 from test_status import download, two  # noqa: F401
-from test_up import At, conf, ftp_server  # noqa: F401
+from test_up import At, conf, ftp_server, to  # noqa: F401
 from transfer import Ftp
 
 # pylint: disable=redefined-outer-name
@@ -57,6 +60,11 @@ class Terminal:
         """Another size."""
         self._tmux("resize-window", "-t", "x", "-x", str(columns), "-y",
                    str(rows))
+
+    def size(self):
+        """What the program takes for its size."""
+        return self._tmux("display", "-p", "-t", "x",
+                          "#{pane_width} #{pane_height}").strip()
 
     def reversed(self):
         """The lines that are marked, without their escapes."""
@@ -126,7 +134,7 @@ def test_two_sizes(watch, two, ftp_server, tmp):
         screen.wait(r"RETR \d+/big file +\d+ % \[")
         screen.wait(r"bank: listening on")
         screen.resize(20, 3)
-        screen.wait("^q quit   arrows sel")
+        screen.wait(r"^q quit   \d-\d of \d+$")
         screen.resize(120, 40)
         screen.wait(r"RETR \d+/big file +\d+ % \[")
         screen.keys("q")
@@ -134,12 +142,12 @@ def test_two_sizes(watch, two, ftp_server, tmp):
 
 
 def test_end_a_session(two, watch, ftp_server, tmp):
-    """k, after a question; n leaves it alone."""
+    """e, after a question; n leaves it alone."""
     screen = watch()
     with download(At(two, 0), ftp_server, tmp) as (cut, _), \
             Ftp(At(two, 1), ftp_server) as kept:
         screen.wait("session 2")
-        screen.keys("k")
+        screen.keys("e")
         screen.wait("select a session first")
         screen.keys("Down")
         until(screen.reversed, "a marked line")
@@ -147,7 +155,7 @@ def test_end_a_session(two, watch, ftp_server, tmp):
             screen.keys("Down")
             until(lambda: "session 1" in screen.reversed()[0], "the other one")
         for answer in ("n", "y"):
-            screen.keys("k")
+            screen.keys("e")
             screen.wait(r"End session 1\? Its transfers are cut. \(y/n\)")
             screen.keys(answer)
             screen.wait("^q quit|session 1 was ended")
@@ -178,12 +186,160 @@ def test_interrupt(two, watch):
 
 def test_no_terminal_type(two, tmp):
     """A terminal without a full screen: the cause."""
-    one = Terminal(tmp, ["env", "TERM=none-such", culvert.PROGRAM, "status",
-                         "-w"], {"XDG_RUNTIME_DIR": two.dir}, 80, 20)
-    try:
-        assert one.ended() == 1
-        one.wait("this terminal has no full screen .TERM.; leave out -w")
-    finally:
-        one.close()
+    for number, term in enumerate(["none-such", "dumb"]):
+        place = tmp / str(number)
+        place.mkdir()
+        one = Terminal(place, ["env", f"TERM={term}", culvert.PROGRAM, "status",
+                               "-w"], {"XDG_RUNTIME_DIR": two.dir}, 80, 20)
+        try:
+            assert one.ended() == 1
+            one.wait("this terminal has no full screen .TERM.; leave out -w")
+        finally:
+            one.close()
     two.process.send_signal(signal.SIGTERM)
     assert two.process.wait() == 0
+
+
+# ---- many tunnels ----
+
+COUNT = 40
+
+
+@pytest.fixture
+def many(conf, sshd, ftp_server, start_up):
+    """A culvert up with 40 tunnels."""
+    path = conf(**{f"t{number}": to(sshd, ftp_server)
+                   for number in range(COUNT)})
+    return start_up(path, "--all", listeners=COUNT)
+
+
+@pytest.fixture
+def watch_many(many, tmp):
+    """Return a function: culvert status -w of many, in a window that large."""
+    opened = []
+
+    def start(columns=100, rows=20):
+        one = Terminal(tmp, [culvert.PROGRAM, "status", "-w"],
+                       {"XDG_RUNTIME_DIR": many.dir, "TMPDIR": many.dir},
+                       columns, rows)
+        opened.append(one)
+        return one
+
+    yield start
+    for one in opened:
+        one.close()
+
+
+def place(screen):
+    """Which lines it shows: (first, last, all)."""
+    match = screen.wait(r"(\d+)-(\d+) of (\d+)")
+    return tuple(map(int, match.groups()))
+
+
+def wait_place(screen, first, last):
+    """Wait until it shows these lines."""
+    screen.wait(rf" {first}-{last} of ")
+
+
+def test_scroll(watch_many):
+    """All of 40 idle tunnels can be seen, by each of the keys."""
+    screen = watch_many()
+    screen.wait("^culvert .*running")
+    first, last, count = place(screen)
+    assert (first, last) == (1, 19) and count >= 2 * COUNT
+    seen = set()
+    while True:
+        seen |= set(re.findall(r"t\d+(?=: listening)",
+                               "\n".join(screen.screen())))
+        if last == count:
+            break
+        first, last = min(first + 19, count - 18), min(last + 19, count)
+        screen.keys("NPage")
+        wait_place(screen, first, last)
+    assert seen == {f"t{number}" for number in range(COUNT)}
+    for key, top in (("k", count - 19), ("Up", count - 20), ("j", count - 19),
+                     ("Down", count - 18), ("Down", count - 18),
+                     ("PPage", count - 37), ("Home", 1), ("Up", 1),
+                     ("End", count - 18), ("Home", 1)):
+        screen.keys(key)
+        wait_place(screen, top, top + 18)
+    screen.resize(100, 30)
+    wait_place(screen, 1, 29)
+    screen.keys("q")
+    assert screen.ended() == 0
+
+
+def test_hide_idle(watch_many, many, ftp_server, tmp):
+    """i hides them; what has a session stays, and can be selected."""
+    screen = watch_many()
+    screen.keys("i")
+    screen.wait(f"^{COUNT} idle tunnels are hidden$")
+    assert not any(re.search(" of |listening on", line)
+                   for line in screen.screen())
+    with Ftp(At(many, 33), ftp_server):
+        screen.wait("^  t33: listening on")
+        screen.wait("^    session 1: ")
+        screen.wait(f"^{COUNT - 1} idle tunnels are hidden$")
+        screen.keys("Down")
+        until(screen.reversed, "a marked line")
+        screen.keys("i")
+        # It is still the one that is marked, and on the screen.
+        place(screen)
+        assert "session 1" in until(screen.reversed, "a marked line")[0]
+        screen.keys("i")
+    screen.wait(f"^{COUNT} idle tunnels are hidden$")
+    screen.keys("q")
+    assert screen.ended() == 0
+
+
+def test_sizes(watch_many):
+    """No size of the window is too small or too large."""
+    screen = watch_many()
+    screen.wait("^culvert .*running")
+    for columns, rows in ((1, 1), (20, 5), (2, 50), (500, 200), (3, 2), (1, 1)):
+        screen.resize(columns, rows)
+        for key in "NPage", "j", "i", "e", "n", "k", "PPage", "i", "End", "Home":
+            screen.keys(key)
+        until(lambda: screen.size() == f"{columns} {rows}", "the size")
+        lines = screen.screen()
+        assert len(lines) <= rows
+        assert all(len(line) <= columns for line in lines)
+    screen.resize(100, 20)
+    screen.wait("^culvert .*running")
+    screen.wait("1-19 of ")
+    screen.keys("q")
+    assert screen.ended() == 0
+
+
+def test_rate_is_steady(conf, sshd, ftp_server, start_up, tmp):
+    """What --rate lets through is shown as such, with no jumps."""
+    one = start_up(conf(plant=to(sshd, ftp_server, "rate = 64K")), "plant",
+                   listeners=1)
+    screen = Terminal(tmp, [culvert.PROGRAM, "status", "-w"],
+                      {"XDG_RUNTIME_DIR": one.dir, "TMPDIR": one.dir}, 120, 20)
+    try:
+        with download(At(one, 0), ftp_server, tmp) as (_, data):
+            reader = threading.Thread(target=read_all, args=(data.sock,))
+            reader.start()
+            rates, seen = [], None
+            # Each second there is another line; the first ones count the
+            # burst at the begin.
+            while len(rates) < 10:
+                line = until(lambda: (now := screen.wait(
+                    r"RETR .* of .* ([\d.]+) kB/s.*")) and now[0] != seen
+                    and now, "another line")
+                seen = line[0]
+                rates.append(float(line[1]))
+            data.sock.shutdown(socket.SHUT_RDWR)
+            reader.join()
+        assert max(rates[-4:]) < 1.1 * min(rates[-4:]), rates
+        assert 55 < rates[-1] < 75, rates
+    finally:
+        screen.close()
+
+
+def read_all(sock):
+    """As a client does that takes what comes."""
+    with contextlib.suppress(OSError):
+        while sock.recv(65536):
+            pass

@@ -87,7 +87,7 @@ warn_refused(struct engine *engine, const struct pending *ask, const char *text)
 	engine_logf(engine, ENGINE_WARN, "no data connection for %s%s: %s%s",
 	    verb_name(ask->verb),
 	    text[0] == '2' ? ", since no host-port was found" : "", text,
-	    engine->config.server_mode != ENGINE_SAME ?
+	    engine->config.server_mode != ENGINE_SAME && !ask->passing ?
 		"; --server-mode same would try both modes" :
 		"");
 }
@@ -432,7 +432,9 @@ listener_failed(struct engine *engine, struct pending *ask)
 		return;
 	}
 	snprintf(text, sizeof(text),
-	    asks_active(ask) ?
+	    data->passing ?
+		"425 No data connection: %s." :
+		asks_active(ask) ?
 		"502 Active mode is not possible here, use passive: %s." :
 		"502 The server cannot connect to here, as active mode takes: "
 		"%s.",

@@ -165,7 +165,9 @@ def test_flood_of_requests(mode, server, start_culvert, tmp):
     with Ftp(one, ftpd) as ftp:
         assert ftp.get(mode, f"{tmp.name}/file") == b"content"
     said = "\n".join(one.process.lines[mark:])
-    assert "the server" not in said and "from now on" not in said, said
+    # vsftpd closes its port at the next PASV, which may be refused then.
+    blamed = "the server" if mode == "active" else "from now on"
+    assert blamed not in said, said
     assert mode == "passive" or \
         "no data connection for PORT: the session has as many as it may " \
         "have (--max-data)" in said

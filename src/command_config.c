@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "commands.h"
 #include "conf/config.h"
+#include "config_check.h"
 
 static const char help[] =
     "usage: culvert config [-f FILE] [--test] [NAME...]\n"
@@ -19,10 +20,38 @@ static const char help[] =
     "\n"
     "  -f FILE           read this one; else ~/.config/culvert/culvert.conf, or, if\n"
     "                    there is none, /etc/culvert/culvert.conf\n"
-    "      --test        only say whether all is right\n"
+    "      --test        check whether culvert up could start them, and print only what\n"
+    "                    is wrong\n"
     "      --help\n"
     "\n"
     "Exit status: 0 all is right, 1 something is wrong, 2 bad usage.\n";
+
+/* ---- names, --test ---- */
+
+/* Every name that was given is a tunnel's; if not, why says it. */
+static bool
+are_there(const struct config *config, const struct command_line *options,
+    char why[SETTINGS_WHY_MAX])
+{
+	for (int i = 0; i < options->n_names; i++) {
+		if (config_find(config, options->names[i]) != NULL)
+			continue;
+		snprintf(why, SETTINGS_WHY_MAX, "there is no [tunnel %s] in %s",
+		    options->names[i], config->settings.files[0]);
+		return false;
+	}
+	return true;
+}
+
+/* 0 or a negative errno with why. */
+static int
+check(const struct config *config, const struct command_line *options,
+    char why[SETTINGS_WHY_MAX])
+{
+	int err = config_check_together(config, options, why);
+
+	return err == 0 ? config_check_here(config, options, why) : err;
+}
 
 /* ---- print ---- */
 
@@ -37,7 +66,8 @@ print_given(const struct config_tunnel *tunnel, const char *key)
 
 		if (strcmp(at->key, key) != 0)
 			continue;
-		printf("%s = %s ; %s:%u\n", key, at->value, at->file, at->line);
+		printf("# %s:%u\n%s = %s\n", at->file, at->line, key,
+		    at->value);
 		any = true;
 	}
 	return any;
@@ -56,7 +86,7 @@ print_scope(const struct config_tunnel *tunnel, bool process)
 			continue;
 		value = option_default(option, text, sizeof(text));
 		if (value != NULL)
-			printf("%s = %s ; default\n", option->name, value);
+			printf("# default\n%s = %s\n", option->name, value);
 	}
 }
 
@@ -74,13 +104,6 @@ print(const struct config *config, const struct command_line *options)
 {
 	const struct config_tunnel *tunnel;
 
-	for (int i = 0; i < options->n_names; i++) {
-		if (config_find(config, options->names[i]) == NULL) {
-			log_err("there is no [tunnel %s] in %s",
-			    options->names[i], config->settings.files[0]);
-			return EXIT_FAILED;
-		}
-	}
 	printf("[defaults]\n");
 	print_scope(&config->tunnels[0], true);
 	for (size_t i = 0; i < config->n_tunnels && options->n_names == 0; i++)
@@ -103,7 +126,9 @@ command_config(int argc, char **argv)
 	if (command_line_read(argc, argv, "test", false, help, &options,
 		&status))
 		return status;
-	if (config_read(options.path, &config, why) != 0) {
+	if (config_read(options.path, &config, why) != 0 ||
+	    !are_there(&config, &options, why) ||
+	    (options.flag && check(&config, &options, why) != 0)) {
 		log_err("%s", why);
 		status = EXIT_FAILED;
 	} else if (options.flag) {

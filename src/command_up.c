@@ -10,6 +10,7 @@
 #include "app.h"
 #include "base/log.h"
 #include "commands.h"
+#include "config_check.h"
 #include "up.h"
 
 static const char help[] =
@@ -281,10 +282,17 @@ run(struct up *up)
 	struct options *process = &config->process;
 	const struct config_tunnel *to[LIMIT_DESTINATIONS] = { NULL };
 	const struct options *options[LIMIT_DESTINATIONS];
+	char why[SETTINGS_WHY_MAX];
 	size_t n;
 
 	commands_set_log(process);
-	if (!up_check_names(up) || !group(up, to, &n))
+	if (!up_check_names(up))
+		return EXIT_FAILED;
+	if (config_check_together(config, up->line, why) != 0) {
+		log_err("%s", why);
+		return EXIT_FAILED;
+	}
+	if (!group(up, to, &n))
 		return EXIT_FAILED;
 	if (n > 1)
 		up_ask_nobody(config);

@@ -355,6 +355,10 @@
 /* ... and for the SSH connection, in which somebody may be asked. */
 #define LIMIT_CHECK_SSH_MS 120000
 
+/* ssh -G of a check of the configuration has this long; Match exec may run
+ * something. */
+#define LIMIT_SSH_TRY_MS 10000
+
 /* After SIGTERM ssh has this long before SIGKILL.  Until then it is asked so
  * often: it misses a signal that comes just before it waits for an answer on
  * the terminal, and killed there it would leave the terminal without echo. */

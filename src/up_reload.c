@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "config_check.h"
 #include "up.h"
 
 /* ---- in the monitor: what it reads again ---- */
@@ -16,6 +17,15 @@
 #define WRONG 'w'
 #define RIGHT 'r'
 
+/* If not, why says what is wrong. */
+static bool
+can_run(const struct up *up, const struct config *config,
+    char why[SETTINGS_WHY_MAX])
+{
+	return config_check_together(config, up->line, why) == 0 &&
+	    config_check_here(config, up->line, why) == 0;
+}
+
 char *
 up_read_again(void *ctx, size_t *ret_len)
 {
@@ -23,6 +33,10 @@ up_read_again(void *ctx, size_t *ret_len)
 	char why[SETTINGS_WHY_MAX], *settings, *bytes = NULL;
 	struct loaded *loaded = up_load(up->line, why);
 
+	if (loaded != NULL && !can_run(up, &loaded->config, why)) {
+		up_release(loaded);
+		loaded = NULL;
+	}
 	if (loaded == NULL) {
 		*ret_len = 1 + strlen(why);
 		if (asprintf(&bytes, "%c%s", WRONG, why) < 0)

@@ -167,12 +167,26 @@ find_tunnels(struct config *config, char *why)
 
 /* ---- keys ---- */
 
+static bool
+is_quoted(const char *value)
+{
+	size_t len = strlen(value);
+
+	return len >= 2 && (value[0] == '"' || value[0] == '\'') &&
+	    value[len - 1] == value[0];
+}
+
 static int
 check_key(const struct setting *at, char *why)
 {
 	const struct option_entry *option;
 	bool tunnel = name_of(at->section) != NULL;
 
+	if (is_quoted(at->value))
+		return complain(why, at,
+		    "%s = %s: the quotes would be a part of the value; leave "
+		    "them out",
+		    at->key, at->value);
 	if (strcmp(at->key, DESTINATION) == 0)
 		return 0;
 	option = option_find(at->key);
@@ -180,6 +194,8 @@ check_key(const struct setting *at, char *why)
 		return complain(why, at,
 		    "there is no \"%s\"; did you mean \"%s\"?", at->key,
 		    nearest(at->key));
+	if (at->value[0] == '\0')
+		return complain(why, at, "\"%s\" has no value", at->key);
 	if (tunnel && option->scope == OPTION_PROCESS)
 		return complain(why, at,
 		    "\"%s\" is one for all tunnels; it stands in [defaults]",

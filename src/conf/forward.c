@@ -69,6 +69,17 @@ take_host(const struct field *field, char host[FORWARD_HOST_MAX])
 	return 0;
 }
 
+/* A blank, a quote or a comment; ssh refuses more. */
+static bool
+is_odd_host(const char *host)
+{
+	for (; *host != '\0'; host++)
+		if ((unsigned char)*host <= ' ' || *host == 0x7f ||
+		    strchr("'`\"$;&<>|(){}#,\\", *host) != NULL)
+			return true;
+	return false;
+}
+
 static int
 take_port(const struct field *field, uint64_t lowest, uint16_t *ret)
 {
@@ -115,6 +126,10 @@ forward_parse(const char *spec, struct forward *ret, char *why, size_t why_size)
 	if (forward.host[0] == '-' || forward.bind[0] == '-')
 		return complain(why, why_size,
 		    "a host must not begin with \"-\"");
+	if (is_odd_host(forward.host) || is_odd_host(forward.bind))
+		return complain(why, why_size,
+		    "a host is a name or an address, without blanks and "
+		    "quotes");
 	if (take_port(&port[2], 1, &forward.host_port) != 0)
 		return complain(why, why_size,
 		    "the FTP server's port must be a number from 1 to 65535");

@@ -3,6 +3,7 @@
  */
 #include "conf/settings.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <glob.h>
 #include <ini.h>
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "base/num.h"
+#include "conf/option.h"
 #include "limits.h"
 
 /* libinih keeps so much of a section's name, and cuts what is longer. */
@@ -30,6 +32,8 @@ struct reader {
 	bool sections; /* one has begun */
 	int err;
 	char *why;
+	char *text; /* the line; heap, of text_size bytes */
+	size_t text_size;
 };
 
 static int read_file(struct settings *settings, const char *path, int depth,
@@ -158,46 +162,133 @@ include(struct reader *reader, const char *pattern)
 /* ---- what libinih calls ---- */
 
 /* A section without a key it tells nobody of. */
-static void
-see_section(struct reader *reader, const char *line)
+static int
+take_section(struct reader *reader, const char *text)
 {
-	const char *begin = line + strspn(line, " \t\r\n"), *end;
 	char name[SECTION_MAX];
+	const char *end = strchr(text, ']');
 
-	/* A BOM, which libinih skips. */
-	if (reader->line == 1 && strncmp(begin, "\xef\xbb\xbf", 3) == 0)
-		begin += 3;
-	if (*begin != '[' || (end = strchr(begin, ']')) == NULL)
-		return;
-	begin++;
-	if ((size_t)(end - begin) >= sizeof(name)) {
-		complain(reader, -EINVAL, "the section's name is too long");
-		return;
-	}
-	snprintf(name, sizeof(name), "%.*s", (int)(end - begin), begin);
+	if (end == NULL)
+		return 0; /* libinih says so */
+	if (end[1 + strspn(end + 1, " \t\r\n")] != '\0')
+		return complain(reader, -EINVAL,
+		    "something stands behind \"]\"; a comment must stand on "
+		    "its own line");
+	text++;
+	if ((size_t)(end - text) >= sizeof(name))
+		return complain(reader, -EINVAL,
+		    "the section's name is too long");
+	snprintf(name, sizeof(name), "%.*s", (int)(end - text), text);
 	reader->sections = true;
 	add(reader, name, NULL, NULL);
+	return reader->err;
 }
 
-/* As fgets(), for libinih. */
+/* Neither libinih nor an editor shows what it would do to a value. */
+static int
+check_bytes(struct reader *reader, const char *text)
+{
+	for (const char *at = text; *at != '\0'; at++) {
+		bool end = at[0] == '\n' || (at[0] == '\r' && at[1] == '\n');
+
+		if (!end && (iscntrl((unsigned char)*at) && *at != '\t'))
+			return complain(reader, -EINVAL,
+			    "a control character (%#04x); lines end with LF or "
+			    "CR LF",
+			    (unsigned char)*at);
+		if (strncmp(at, "\xc2\xa0", 2) == 0)
+			return complain(reader, -EINVAL,
+			    "a no-break space; type a blank in its place");
+	}
+	return 0;
+}
+
+/* libinih would cut a value at some comments, and take others for a part of
+ * it. */
+static int
+check_comment(struct reader *reader, const char *text)
+{
+	const char *at = text;
+
+	while ((at = strpbrk(at, ";#")) != NULL) {
+		if (at > text && (at[-1] == ' ' || at[-1] == '\t'))
+			return complain(reader, -EINVAL,
+			    "a comment must stand on its own line; a value "
+			    "cannot contain a blank with \"%c\" behind it",
+			    *at);
+		at++;
+	}
+	return 0;
+}
+
+/* Is it "KEY = ..." of a key that there is? */
+static bool
+is_key(const char *text)
+{
+	char key[SECTION_MAX];
+	size_t len = strcspn(text, " \t=");
+
+	if (len >= sizeof(key) || text[len + strspn(text + len, " \t")] != '=')
+		return false;
+	snprintf(key, sizeof(key), "%.*s", (int)len, text);
+	return strcmp(key, "destination") == 0 || option_find(key) != NULL;
+}
+
+/* Before libinih sees it: refuses what it would misread, and takes the blanks
+ * from in front of a key, which would make a further value of the one above of
+ * it.  0 or -EINVAL. */
+static int
+look_at_line(struct reader *reader, char *line)
+{
+	char *text = line;
+	size_t blanks;
+
+	/* A BOM, which libinih skips. */
+	if (reader->line == 1 && strncmp(text, "\xef\xbb\xbf", 3) == 0)
+		text += 3;
+	blanks = strspn(text, " \t");
+	if (strchr(";#\r\n", text[blanks]) != NULL)
+		return 0; /* '\0' too */
+	if (check_bytes(reader, text) != 0)
+		return reader->err;
+	if (text[blanks] == '[') {
+		memmove(text, text + blanks, strlen(text + blanks) + 1);
+		return take_section(reader, text);
+	}
+	if (check_comment(reader, text) == 0 && is_key(text + blanks))
+		memmove(text, text + blanks, strlen(text + blanks) + 1);
+	return reader->err;
+}
+
+/* As fgets(), for libinih.  NULL: the end, or an error that has been told. */
 static char *
 next_line(char *line, int size, void *ctx)
 {
 	struct reader *reader = ctx;
+	ssize_t got;
 	size_t len;
 
-	if (reader->err != 0 || fgets(line, size, reader->stream) == NULL)
+	if (reader->err != 0)
+		return NULL;
+	got = getline(&reader->text, &reader->text_size, reader->stream);
+	if (got < 0)
 		return NULL;
 	reader->line++;
-	len = strlen(line);
-	if (len == (size_t)size - 1 && line[len - 1] != '\n' &&
-	    !feof(reader->stream)) {
+	len = (size_t)got;
+	if (len >= (size_t)size) {
 		complain(reader, -EINVAL, "a line has at most %d bytes",
 		    size - 2);
 		return NULL;
 	}
-	see_section(reader, line);
-	return line;
+	if (memchr(reader->text, '\0', len) != NULL) {
+		complain(reader, -EINVAL,
+		    "a NUL byte; a file of another encoding (UTF-16) must be "
+		    "saved as UTF-8");
+		return NULL;
+	}
+	return look_at_line(reader, reader->text) == 0 ?
+	    strcpy(line, reader->text) :
+	    NULL;
 }
 
 /* A key with its value; 0 is an error. */
@@ -297,6 +388,7 @@ read_file(struct settings *settings, const char *path, int depth, char *why)
 		return err;
 	}
 	err = read_stream(&reader);
+	free(reader.text);
 	fclose(reader.stream);
 	return err;
 }

@@ -279,7 +279,8 @@ bind_all(struct tunnel *tunnel)
 }
 
 /* Every address of a name; one that works is enough ("localhost" may have
- * ::1 in a file but not on the host). */
+ * ::1 in a file but not on the host).  But not where another program has one of
+ * them: clients would come to that one. */
 static int
 bind_name(struct tunnel *tunnel, const char *name, const char **ret_why)
 {
@@ -287,6 +288,7 @@ bind_name(struct tunnel *tunnel, const char *name, const char **ret_why)
 	struct addrinfo *found, *info;
 	struct addr at;
 	int err = -EADDRNOTAVAIL, gai;
+	bool in_use = false;
 
 	gai = getaddrinfo(name, NULL, &hints, &found);
 	if (gai != 0) {
@@ -294,9 +296,15 @@ bind_name(struct tunnel *tunnel, const char *name, const char **ret_why)
 		return -EADDRNOTAVAIL;
 	}
 	for (info = found; info != NULL; info = info->ai_next)
-		if (addr_from_sockaddr(info->ai_addr, &at) == 0)
+		if (addr_from_sockaddr(info->ai_addr, &at) == 0) {
 			err = bind_one(tunnel, at, false);
+			/* Port 0 is free at the first address only. */
+			in_use |=
+			    err == -EADDRINUSE && tunnel->options.port != 0;
+		}
 	freeaddrinfo(found);
+	if (in_use)
+		return -EADDRINUSE;
 	return tunnel->n_listeners > 0 ? 0 : err;
 }
 

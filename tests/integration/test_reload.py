@@ -228,18 +228,17 @@ def test_port_taken(conf, sshd, ftp_server, start_up, tmp):
     """A new tunnel whose port is taken is missing; the others go on."""
     path = conf(plant=to(sshd, ftp_server))
     one = start_up(path, "--all")
-    with scripted.Listener() as taken:
+    with scripted.Listener() as taken, scripted.Listener() as second:
         conf(plant=to(sshd, ftp_server),
              bank=with_port(to(sshd, ftp_server), taken.port),
              other=["destination = other.test", f"F = {sshd.config}",
-                    f"L = {taken.port}:h:21"])
+                    f"L = {second.port}:h:21"])
         reload(one, "1 tunnel as before, 0 gone, 0 new")
-        for name in "bank", "other":
-            one.wait_log(f"^culvert: {name}: cannot listen on port "
-                         f"{taken.port}")
+        for name, port in ("bank", taken.port), ("other", second.port):
+            one.wait_log(f"^culvert: {name}: cannot listen on port {port}")
     fetch(one, 0, ftp_server, tmp.name)
-    # Now the first of the two has it.
-    reload(one, "1 tunnel as before, 0 gone, 1 new")
+    # Now they are free.
+    reload(one, "1 tunnel as before, 0 gone, 2 new")
 
 
 def test_none_left(conf, sshd, ftp_server, start_up):

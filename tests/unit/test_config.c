@@ -81,7 +81,7 @@ test_values(void **state)
 	    "# another\n"
 	    "[defaults]\n"
 	    "prefetch = yes\n"
-	    "max-data = 3 ; and one behind a value\n"
+	    "max-data = 3\n"
 	    "max-memory = 64M\n"
 	    "keepalive = 30\n"
 	    "o = Compression=no\n"
@@ -172,6 +172,34 @@ test_wrong(void **state)
 		{ GOOD "prefetch = no\nprefetch = yes\n",
 		    "c:5: \"prefetch\" once more; the first is at " },
 		{ GOOD "user = ftp\n", "c:4: \"user\" is one for all tunnels" },
+		/* libinih would cut the first, and not the second. */
+		{ GOOD "rate = 2M ; slow\n",
+		    "c:4: a comment must stand on its own line" },
+		{ GOOD "rate = 2M # slow\n",
+		    "c:4: a comment must stand on its own line" },
+		{ GOOD "    2122:localhost:21\t# the other\n",
+		    "c:4: a comment must stand on its own line" },
+		{ GOOD "o = ProxyCommand=a ; b\n",
+		    "c:4: a comment must stand on its own line" },
+		{ "[tunnel a] ; the first\ndestination = h\nL = 1:h:21\n",
+		    "c:1: something stands behind \"]\"; a comment must" },
+		{ "[tunnel a]x = y\ndestination = h\nL = 1:h:21\n",
+		    "c:1: something stands behind \"]\"" },
+		{ GOOD "ssh = \"/usr/bin/ssh\"\n",
+		    "c:4: ssh = \"/usr/bin/ssh\": the quotes would be" },
+		{ GOOD "user =\n", "c:4: \"user\" has no value" },
+		{ GOOD "ssh =   \n", "c:4: \"ssh\" has no value" },
+		{ GOOD "ssh = a\rb\n", "c:4: a control character (0x0d)" },
+		{ GOOD "ssh = a\x1b[31m\n", "c:4: a control character" },
+		{ GOOD "ssh = a\xc2\xa0\n", "c:4: a no-break space" },
+		{ "[tunnel a]\ndestination = h x\nL = 1:h:21\n",
+		    "c:2: the destination \"h x\": expected" },
+		{ "[tunnel a]\ndestination = h;x\nL = 1:h:21\n",
+		    "c:2: the destination \"h;x\": expected" },
+		{ GOOD "L = 2122:local host:21\n", "c:4: L = 2122:local host" },
+		/* An indented section is one, and so is a key. */
+		{ GOOD "i = x\n  [tunel b]\n", "c:5: [tunel b]: expected" },
+		{ GOOD "i = x\n  ssh =\n", "c:5: \"ssh\" has no value" },
 		{ GOOD "help = yes\n", "c:4: there is no \"help\"" },
 		{ GOOD "[tunnel a]\n", "c:4: [tunnel a] once more" },
 		{ GOOD "[tunnel  a]\n", "c:4: [tunnel a] once more" },
@@ -216,6 +244,54 @@ test_wrong(void **state)
 		config_free(&config);
 	}
 #undef GOOD
+}
+
+/* Files of Windows, and of people who indent. */
+static void
+test_shapes(void **state)
+{
+	static const char *const texts[] = {
+		"\xef\xbb\xbf[tunnel a]\r\ndestination = h\r\ni = x\r\n"
+		"L = 2121:localhost:21\r\n",
+		"  [tunnel a]\n  destination = h \t\n  i = x  \n"
+		"  L = 2121:localhost:21\n",
+		"\t[tunnel a]\n\tdestination\t=\th\n\n\ti=x\n"
+		"  # a comment\n\t; and another ; one\n"
+		"\tL = 2121:localhost:21",
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		const struct options *options;
+		struct config config;
+
+		read_well(*state, texts[i], &config);
+		assert_int_equal(config.n_tunnels, 1);
+		options = &config.tunnels[0].options;
+		assert_string_equal(options->destination, "h");
+		assert_int_equal(options->n_ssh_arguments, 2);
+		assert_string_equal(options->ssh_arguments[1], "x");
+		assert_int_equal(options->n_forwards, 1);
+		config_free(&config);
+	}
+}
+
+/* What an editor has saved as UTF-16. */
+static void
+test_nul(void **state)
+{
+	static const char text[] = "[tunnel a]\ndestination = h\0x\n";
+	struct env *env = *state;
+	struct config config;
+	FILE *file = fopen(env->path, "w");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(text, 1, sizeof(text) - 1, file),
+	    sizeof(text) - 1);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chmod(env->path, 0644), 0);
+	assert_int_not_equal(config_read(env->path, &config, env->why), 0);
+	assert_non_null(strstr(env->why, "c:2: a NUL byte"));
+	config_free(&config);
 }
 
 static void
@@ -332,7 +408,7 @@ test_bytes(void **state)
 	write_file(env, "a.conf", "[tunnel b]\ndestination = b\nL = 2:h:21\n");
 	read_well(env,
 	    "include = a.conf\n[defaults]\nprefetch = yes\n"
-	    "[tunnel a]\ndestination = h\no =\nL = 1:h:21\n",
+	    "[tunnel a]\ndestination = h\nL = 1:h:21\n",
 	    &config);
 	bytes = settings_write(&config.settings, &len);
 	assert_non_null(bytes);
@@ -402,6 +478,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_values),
 		TEST(test_wrong),
+		TEST(test_shapes),
+		TEST(test_nul),
 		TEST(test_long_line),
 		TEST(test_include),
 		TEST(test_unreadable),

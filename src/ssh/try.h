@@ -1,0 +1,19 @@
+/*
+ * Does ssh take its options?
+ */
+#ifndef SSH_TRY_H
+#define SSH_TRY_H
+
+#include <stddef.h>
+
+#include "ssh/link.h"
+
+/*
+ * Runs "ssh -G" with the options of a first link, and waits for its end, at
+ * most LIMIT_SSH_TRY_MS.  0; or a negative errno, and why has the program's
+ * name and its last words, escaped.  Other children of the process are left
+ * alone.
+ */
+int ssh_try(const struct link_options *options, char *why, size_t why_size);
+
+#endif

@@ -1,0 +1,207 @@
+"""culvert config --test: what culvert up would fail on, or misread.
+
+Each is told with its file, its line, the cause and what to do; and a reload
+with it changes nothing.
+"""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+import cli
+import culvert
+import scripted
+from process import FAILSAFE
+from test_up import conf, ftp_server, to  # noqa: F401
+
+# pylint: disable=redefined-outer-name
+
+HOSTS = "destination = files.test\nF = /dev/null\n"
+A = f"[tunnel a]\n{HOSTS}L = {{}}\n"
+B = f"[tunnel b]\n{HOSTS}L = {{}}\n"
+R = f"[tunnel r]\n{HOSTS}R = {{}}\n"
+
+
+def check(tmp, text, *names):
+    """Check a file with that text: (status, what is said, without its path).
+    """
+    path = tmp / "conf"
+    path.write_text(text)
+    status, said = cli.run(tmp, "config", "--test", "-f", str(path), *names)
+    return status, said.replace(str(path), "FILE")
+
+
+@pytest.mark.parametrize("one, other", [
+    ("2121:h:21", "2121:h:22"),
+    ("2121:h:21", "127.0.0.1:2121:h:21"),
+    ("localhost:2121:h:21", "2121:h:21"),
+    ("127.0.0.1:2121:h:21", "localhost:2121:h:21"),
+    ("*:2121:h:21\nallow = ::/0", "2121:h:21"),
+    ("2121:h:21", ":2121:h:21\nallow = ::/0"),
+    ("[::1]:2121:h:21", "*:2121:h:21\nallow = ::/0"),
+    ("0.0.0.0:2121:h:21\nallow = 0.0.0.0/0", "127.0.0.2:2121:h:21"),
+    ("[::]:2121:h:21\nallow = ::/0", "[::1]:2121:h:21"),
+    ("2121:h:21\nL = 2122:h:21", "2122:h:21"),
+])
+def test_same_port(one, other, tmp):
+    """Two tunnels at one address and port, in whatever words."""
+    status, said = check(tmp, A.format(one) + B.format(other))
+    assert status == 1, said
+    line = 4 + one.count("\n") + 4
+    first = 5 if "L =" in one else 4
+    assert said == (f"culvert: FILE:{line}: L = {other.splitlines()[0]}: FILE:"
+                    f"{first} listens at that address and port already; take "
+                    "another port\n")
+
+
+@pytest.mark.parametrize("one, other", [
+    ("2121:h:21", "2122:h:21"),
+    ("0:h:21", "0:h:22"),
+    ("127.0.0.1:2121:h:21", "[::1]:2121:h:21"),
+    ("127.0.0.1:2121:h:21", "127.0.0.2:2121:h:21"),
+    ("0.0.0.0:2121:h:21\nallow = ::/0", "[::]:2121:h:21\nallow = ::/0"),
+])
+def test_other_port(one, other, tmp):
+    """What does not get in each other's way."""
+    status, said = check(tmp, A.format(one) + B.format(other))
+    assert (status, said) == (0, "FILE: 2 tunnels\n")
+
+
+def test_same_port_of_two(tmp):
+    """Only of those that are to run together."""
+    text = A.format("2121:h:21") + B.format("2121:h:21")
+    assert check(tmp, text)[0] == 1
+    assert check(tmp, text, "a")[0] == 0
+    assert check(tmp, text, "a", "b")[0] == 1
+
+
+def test_same_port_of_one(tmp):
+    """The same L twice, and --metrics."""
+    assert "FILE:5: L = 2121:h:22: FILE:4 listens" in check(
+        tmp, A.format("2121:h:21\nL = 2121:h:22"))[1]
+    assert "FILE:6: L = 2121:h:21: FILE:2 listens" in check(
+        tmp, "[defaults]\nmetrics = 127.0.0.1:2121\n"
+        + A.format("2121:h:21"))[1]
+
+
+@pytest.mark.parametrize("other, same", [
+    ("2121:h:22", True), ("localhost:2121:h:21", True),
+    ("127.0.0.1:2121:h:21", True), ("*:2121:h:21", True),
+    ("192.0.2.1:2121:h:21", False), ("0:h:21", False),
+])
+def test_same_far_port(other, same, tmp):
+    """Of the SSH server, if both go to the same."""
+    text = R.format("2121:h:21") + R.replace("l r]", "l s]").format(other)
+    status, said = check(tmp, text)
+    assert status == int(same), said
+    assert not same or "FILE:4 listens at that" in said
+    # Another way there may be another server.
+    assert check(tmp, text + "p = 2222\n")[0] == 0
+
+
+WRONG = {
+    "user": ("[defaults]\nuser = nobody-there\n", "FILE:2: user = nobody-there"
+             ": there is no such user"),
+    "root": ("[defaults]\nuser = root\n", "FILE:2: user = root: that is root"),
+    "log": ("[defaults]\ntransfer-log = /none/log\n",
+            "FILE:2: transfer-log = /none/log: /none: No such file"),
+    "log-directory": ("[defaults]\ntransfer-log = /\n",
+                      "FILE:2: transfer-log = /: Is a directory"),
+    "metrics": ("[defaults]\nmetrics = unix:/none/metrics\n",
+                "FILE:2: metrics = unix:/none/metrics: /none: No such file"),
+    "metrics-file": ("[defaults]\nmetrics = unix:/etc/passwd\n",
+                     "FILE:2: metrics = unix:/etc/passwd: something that"),
+    "metrics-address": ("[defaults]\nmetrics = 192.0.2.1:9721\n",
+                        "FILE:2: metrics = 192.0.2.1:9721: no address of"),
+    "comment": ("[defaults]\nuser = ftp # not root\n",
+                "FILE:2: a comment must stand on its own line"),
+    "ssh": ("[defaults]\nssh = /none/ssh\n",
+            "FILE:3: [tunnel a]: cannot run /none/ssh: No such file"),
+    "option": ("[defaults]\no = Compression=no\no = Nonsense=yes\n",
+               "FILE:3: [tunnel a]: ssh -G: command-line: line 0: Bad "
+               "configuration option: nonsense"),
+    "port": ("[defaults]\np = x\n", "FILE:2: [tunnel a]: ssh -G: Bad port"),
+    "config": ("[defaults]\no = Include=/none\nF = /none/config\n", None),
+    "key": ("[defaults]\ni = /none/key\n",
+            "FILE:2: i = /none/key: No such file"),
+}
+
+
+@pytest.mark.parametrize("text, words", WRONG.values(), ids=WRONG.keys())
+def test_wrong(text, words, tmp):
+    """What is not there."""
+    tunnel = "[tunnel a]\ndestination = files.test\nL = 2121:h:21\n"
+    status, said = check(tmp, text + tunnel)
+    assert status == 1, said
+    assert words is None or said.startswith(f"culvert: {words}"), said
+
+
+@pytest.mark.parametrize("bind, words", [
+    ("192.0.2.1", "L = 192.0.2.1:2121:h:21: 192.0.2.1 is no address of this"),
+    ("no-such-name.invalid", "cannot listen on no-such-name.invalid: "),
+])
+def test_wrong_address(bind, words, tmp):
+    """Where it cannot listen."""
+    status, said = check(tmp, A.format(f"{bind}:2121:h:21\nallow = ::/0"))
+    assert status == 1 and f"FILE:4: L = {bind}" in said and words in said
+    status, said = check(tmp, A.format("*:2121:h:21"))
+    assert status == 1 and said.startswith(
+        "culvert: FILE:4: L = *:2121:h:21: clients of other hosts could")
+
+
+def test_as_user(tmp):
+    """Files are looked at as user sees them."""
+    key = tmp / "key"
+    key.write_text("")
+    key.chmod(0o600)
+    text = A.format(f"2121:h:21\ni = {key}")
+    assert check(tmp, text)[0] == 0
+    status, said = check(tmp, "[defaults]\nuser = nobody\n" + text)
+    assert status == 1 and f"i = {key}: Permission denied" in said, said
+
+
+def test_up(tmp):
+    """culvert up says where, too, before it does anything."""
+    path = tmp / "conf"
+    path.write_text(A.format("2121:h:21") + B.format("localhost:2121:h:21"))
+    status, said = cli.run(tmp, "up", "-f", str(path), "--all")
+    assert status == 1
+    assert f"culvert: {path}:8: L = localhost:2121:h:21: {path}:4 list" in said
+
+
+def test_name_in_part(tmp, sshd):
+    """A name of which another program has one address is no success."""
+    hosts = tmp / "hosts"
+    hosts.write_text("127.0.0.1 two.test\n::1 two.test\n")
+    with scripted.Listener(address="::1") as taken:
+        done = subprocess.run(
+            ["unshare", "-m", "sh", "-c",
+             f"mount --bind {hosts} /etc/hosts && exec \"$@\"", "sh",
+             culvert.PROGRAM, "-F", sshd.config, "--ssh", "/bin/false", "-L",
+             f"two.test:{taken.port}:h:21", "files.test"],
+            capture_output=True, text=True, timeout=FAILSAFE,
+            env=cli.environment(tmp))
+    assert done.returncode == 1, done
+    assert "Address already in use" in done.stderr, done
+
+
+@pytest.mark.parametrize("line", [
+    "o = Nonsense=yes", "i = /none/key", "prefetch = yes # fast",
+    "L = {port}:127.0.0.1:21",
+])
+def test_reload(line, conf, sshd, ftp_server, start_up):
+    """Nothing changes, and the log says what is wrong."""
+    own = to(sshd, ftp_server)
+    path = conf(plant=own)
+    one = start_up(path, "--all")
+    port = one.listeners[0][1]
+    ssh = one.ssh
+    conf(plant=[own[0], own[1], f"L = {port}:127.0.0.1:{ftp_server.port}"],
+         bank=[*own, line.format(port=port)])
+    mark = one.mark()
+    one.process.send_signal(signal.SIGHUP)
+    one.wait_log("nothing has been changed", start=mark)
+    assert f"culvert: {path}:" in one.output
+    assert one.ssh == ssh and os.path.exists(f"/proc/{ssh}")

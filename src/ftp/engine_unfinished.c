@@ -117,6 +117,15 @@ doubtful_command(struct engine *engine, unsigned code, const uint8_t *line,
 	return match_claimant(engine, code);
 }
 
+/* Has the reply to a PASV said where, and could that be the reply to another?
+ */
+static bool
+announces_again(const struct engine *engine, unsigned code)
+{
+	return code == engine->reply.code && code >= 227 && code <= 229 &&
+	    engine->how == REWRITE && engine->rewritten;
+}
+
 static enum candidate
 judge(struct engine *engine, const uint8_t *line, size_t len, unsigned code,
     struct pending **ret)
@@ -124,9 +133,12 @@ judge(struct engine *engine, const uint8_t *line, size_t len, unsigned code,
 	struct pending *replying = engine->replying;
 
 	*ret = NULL;
-	if (code == 0 || code == engine->reply.code)
+	if (code == 0 ||
+	    (code == engine->reply.code && !announces_again(engine, code)))
 		return CANDIDATE_NONE;
 	*ret = fresh_command(engine, code);
+	if (*ret == NULL && code == engine->reply.code)
+		return CANDIDATE_NONE;
 	if (*ret == NULL && replying != NULL && is_own(engine, replying, code))
 		*ret = replying;
 	if (*ret == NULL && reply_is_dropped(engine))
@@ -268,7 +280,7 @@ unfinished_last_line(struct engine *engine, unsigned code)
 {
 	struct pending *fresh;
 
-	if (engine->pipelines)
+	if (engine->pipelines && !announces_again(engine, code))
 		return;
 	fresh = fresh_command(engine, code);
 	if (fresh == NULL || fresh == engine->replying)

@@ -50,7 +50,8 @@ def forms(config, name):
     """Make the two bytes of what the tunnel has learned."""
     match = re.search(name + r"=(\S+)", config)
     found = match[1].split(",") if match else []
-    return sum(1 << FORMS.index(form) for form in found).to_bytes(2, "little")
+    return sum(1 << FORMS.index(form) for form in found
+               if form != "none").to_bytes(2, "little")
 
 
 def encode(line, counted):

@@ -183,7 +183,10 @@ add_place(struct places *places, const struct place *place, char *why)
 	for (size_t i = 0; i < places->n; i++) {
 		const struct place *other = &places->list[i];
 
-		if (other->setting != place->setting && is_same(other, place))
+		bool own = other->tunnel == place->tunnel &&
+		    other->setting == place->setting;
+
+		if (!own && is_same(other, place))
 			return complain(why, place->setting,
 			    "%s = %s: %s:%u listens at that address and port "
 			    "already; take another port",
@@ -410,6 +413,7 @@ check_key_file(const struct setting *at, char *why)
 {
 	const struct passwd *self = getpwuid(geteuid());
 	char path[SETTINGS_WHY_MAX];
+	struct stat st;
 
 	/* "%d/.ssh/key", "~joe/.ssh/key": ssh knows. */
 	if (strchr(at->value, '%') != NULL ||
@@ -420,9 +424,13 @@ check_key_file(const struct setting *at, char *why)
 		    self != NULL ? self->pw_dir : "", at->value + 1);
 	else
 		snprintf(path, sizeof(path), "%s", at->value);
-	if (access(path, R_OK) == 0)
-		return 0;
-	return complain(why, at, "i = %s: %s", at->value, strerror(errno));
+	if (access(path, R_OK) != 0)
+		return complain(why, at, "i = %s: %s", at->value,
+		    strerror(errno));
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return complain(why, at, "i = %s: %s", at->value,
+		    strerror(EISDIR));
+	return 0;
 }
 
 /* The place is that of the option which ssh does not take by itself. */

@@ -196,6 +196,11 @@ check_key(const struct setting *at, char *why)
 		    nearest(at->key));
 	if (at->value[0] == '\0')
 		return complain(why, at, "\"%s\" has no value", at->key);
+	if (option->kind == OPTION_SSH && strchr("Jlpc", at->key[0]) != NULL &&
+	    strpbrk(at->value, " \t") != NULL)
+		return complain(why, at,
+		    "%s = %s: expected one word, without blanks", at->key,
+		    at->value);
 	if (tunnel && option->scope == OPTION_PROCESS)
 		return complain(why, at,
 		    "\"%s\" is one for all tunnels; it stands in [defaults]",

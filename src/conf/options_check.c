@@ -68,7 +68,7 @@ options_check_destination(const char *destination, char *why, size_t why_size)
 	/* Those that ssh refuses in a host; a blank makes no second word. */
 	for (const char *at = destination; *at != '\0'; at++)
 		if ((unsigned char)*at <= ' ' || *at == 0x7f ||
-		    strchr("'`\"$;&<>|(){},", *at) != NULL)
+		    strchr("'`\"$;&<>|(){},#", *at) != NULL)
 			return refuse(why, why_size,
 			    "the destination \"%s\": expected [user@]host or "
 			    "ssh://[user@]host[:port], and no \"%c\" in it",

@@ -77,6 +77,13 @@ def test_same_port_of_two(tmp):
     assert check(tmp, text, "a", "b")[0] == 1
 
 
+def test_same_port_of_defaults(tmp):
+    """One L that two tunnels have from [defaults]."""
+    text = "[defaults]\nL = 2121:h:21\n" + (A + B).replace("L = {}\n", "")
+    status, said = check(tmp, text)
+    assert status == 1 and "FILE:2: L = 2121:h:21: FILE:2 listens" in said
+
+
 def test_same_port_of_one(tmp):
     """The same L twice, and --metrics."""
     assert "FILE:5: L = 2121:h:22: FILE:4 listens" in check(
@@ -126,6 +133,8 @@ WRONG = {
     "config": ("[defaults]\no = Include=/none\nF = /none/config\n", None),
     "key": ("[defaults]\ni = /none/key\n",
             "FILE:2: i = /none/key: No such file"),
+    "key-directory": ("[defaults]\ni = /etc\n",
+                      "FILE:2: i = /etc: Is a directory"),
 }
 
 

@@ -65,14 +65,15 @@ options_check_destination(const char *destination, char *why, size_t why_size)
 		    destination);
 	if (destination[0] == '\0')
 		return refuse(why, why_size, "the destination is empty");
-	/* Those that ssh refuses in a host; a blank makes no second word. */
+	/* No second word, and no comment. */
 	for (const char *at = destination; *at != '\0'; at++)
-		if ((unsigned char)*at <= ' ' || *at == 0x7f ||
-		    strchr("'`\"$;&<>|(){},#", *at) != NULL)
+		if ((unsigned char)*at <= ' ' || *at == 0x7f || *at == ';' ||
+		    *at == '#')
 			return refuse(why, why_size,
 			    "the destination \"%s\": expected [user@]host or "
-			    "ssh://[user@]host[:port], and no \"%c\" in it",
-			    destination, *at);
+			    "ssh://[user@]host[:port], without blanks, \";\" "
+			    "and \"#\"",
+			    destination);
 	return 0;
 }
 

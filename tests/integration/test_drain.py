@@ -75,7 +75,7 @@ def test_while_ssh_connects(start_culvert, start_sshd):
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     try:
-        one = start_culvert("0:127.0.0.1:21", options=["-v"], sshd=sshd,
+        one = start_culvert("0:127.0.0.1:21", options=["-vvv"], sshd=sshd,
                             ready=False)
         one.wait_log("Local version string")
         one.see()

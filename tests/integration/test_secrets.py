@@ -62,6 +62,7 @@ def test_nowhere(kind, policy, start_culvert, server, tmp):
 def test_repeated(session):
     """A server that tells everybody; a few bytes only count as a word."""
     one = session(options=["-vv"])
+    one.culvert.wait_log(r"\] <- 230 come in")
     for line, reply, shown in [
             (f"PASS {SECRET}", f"530 {SECRET} is wrong", "530 ****"),
             ("PASS two words", "530 Not 'two WORDS'", "530 Not '****"),

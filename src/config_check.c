@@ -346,9 +346,9 @@ check_forward(const struct config_tunnel *tunnel, size_t number, char *why)
 		setting->key, setting->value, forward->bind);
 }
 
-/* Is the directory of the file there? */
+/* Is the directory of the file there, and may we make something in it? */
 static int
-check_directory(const struct setting *at, const char *path, char *why)
+check_directory(const struct setting *at, const char *path, int mode, char *why)
 {
 	const char *slash = strrchr(path, '/');
 	char directory[SETTINGS_WHY_MAX] = ".";
@@ -356,7 +356,7 @@ check_directory(const struct setting *at, const char *path, char *why)
 	if (slash != NULL)
 		snprintf(directory, sizeof(directory), "%.*s",
 		    slash == path ? 1 : (int)(slash - path), path);
-	if (access(directory, W_OK | X_OK) != 0)
+	if (access(directory, mode) != 0)
 		return complain(why, at, "%s = %s: %s: %s", at->key, at->value,
 		    directory, strerror(errno));
 	return 0;
@@ -373,9 +373,10 @@ check_log(const struct config *config, char *why)
 	if (path == NULL || at == NULL || strcmp(path, "journal") == 0)
 		return 0;
 	if (stat(path, &st) != 0)
-		return errno == ENOENT ? check_directory(at, path, why) :
-					 complain(why, at, "%s = %s: %s",
-					     at->key, path, strerror(errno));
+		return errno == ENOENT ?
+		    check_directory(at, path, W_OK | X_OK, why) :
+		    complain(why, at, "%s = %s: %s", at->key, path,
+			strerror(errno));
 	if (S_ISDIR(st.st_mode) || access(path, W_OK) != 0)
 		return complain(why, at, "%s = %s: %s", at->key, path,
 		    strerror(S_ISDIR(st.st_mode) ? EISDIR : errno));
@@ -404,7 +405,9 @@ check_metrics(const struct config *config, char *why)
 		return complain(why, at,
 		    "metrics = %s: something that is no socket is there",
 		    at->value);
-	return check_directory(at, path, why);
+	/* It is made before culvert becomes user. */
+	return check_directory(at, path,
+	    process->user == NULL ? W_OK | X_OK : F_OK, why);
 }
 
 /* "i": what ssh would only warn of. */
@@ -499,6 +502,11 @@ check_user(const struct config *config, char *why)
 		    err == -ENOENT ? "there is no such user" : strerror(-err));
 	if (user.uid == 0)
 		err = complain(why, at, "user = %s: that is root", at->value);
+	else if (geteuid() != 0 && geteuid() != user.uid)
+		err = complain(why, at,
+		    "user = %s: only root can become another user; check it "
+		    "as root",
+		    at->value);
 	else if (geteuid() == 0 && (err = user_become(&user, 0)) != 0)
 		err = complain(why, at, "user = %s: cannot become it: %s",
 		    at->value, strerror(-err));

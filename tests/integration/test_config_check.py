@@ -171,6 +171,17 @@ def test_as_user(tmp):
     assert status == 1 and f"i = {key}: Permission denied" in said, said
 
 
+def test_metrics_of_root(tmp):
+    """The socket of --metrics is made before culvert becomes user."""
+    tmp.chmod(0o700)
+    defaults = f"[defaults]\nuser = nobody\nmetrics = unix:{tmp}/metrics\n"
+    assert check(tmp, defaults + A.format("2121:h:21"))[0] == 0
+    defaults += f"transfer-log = {tmp}/log\n"
+    status, said = check(tmp, defaults + A.format("2121:h:21"))
+    assert status == 1 and "FILE:4: transfer-log = " in said, said
+    assert "Permission denied" in said
+
+
 def test_up(tmp):
     """culvert up says where, too, before it does anything."""
     path = tmp / "conf"

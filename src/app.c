@@ -279,14 +279,20 @@ make_parts(struct app *app)
 	    app->owners != NULL;
 }
 
+static uint64_t
+descriptors_wanted(const struct app *app)
+{
+	return DESCRIPTORS_SESSION * app->options->max_sessions +
+	    DESCRIPTORS_OWN;
+}
+
 /* To what the administrator allows; ssh inherits it.  False: that is too little
  * to start, and it has been logged. */
 static bool
 raise_descriptors(const struct app *app)
 {
 	struct rlimit limit;
-	uint64_t wanted =
-	    DESCRIPTORS_SESSION * app->options->max_sessions + DESCRIPTORS_OWN;
+	uint64_t wanted = descriptors_wanted(app);
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return true;
@@ -477,6 +483,8 @@ start_loop(struct app *app)
 	if (!privileges_prepare(app->options->no_confine))
 		return UV_EPERM; /* it has said why */
 	err = uv_loop_init(&app->loop);
+	if (err == 0)
+		err = net_make_room(&app->loop, descriptors_wanted(app));
 	if (err == 0)
 		err = monitor_attach(app->monitor, &app->loop, on_monitor_lost,
 		    app);

@@ -21,6 +21,14 @@
 /* What all sockets share: the loop and one read buffer. */
 struct net;
 
+/*
+ * The loop has a table of descriptors, and libuv ends the program when there is
+ * no memory to make it larger.  So it gets room for n descriptors at once, or
+ * for as many as there may be (RLIMIT_NOFILE), if that is less.  0 or a
+ * negative errno.
+ */
+int net_make_room(uv_loop_t *loop, uint64_t n);
+
 /* Returns NULL when out of memory.  loop is borrowed. */
 struct net *net_new(uv_loop_t *loop);
 

@@ -3,13 +3,61 @@
  * listener.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "net/sock.h"
 #include "net/sock_priv.h"
+
+static void
+on_room(uv_poll_t *poll, int status, int events)
+{
+	(void)poll;
+	(void)status;
+	(void)events;
+}
+
+static void
+on_room_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+int
+net_make_room(uv_loop_t *loop, uint64_t n)
+{
+	CLEANUP(cleanup_fd) int fd = -1, high = -1;
+	struct rlimit limit;
+	uv_poll_t *poll;
+	int err;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < n)
+		n = limit.rlim_cur;
+	/* What counts is the number of the descriptor. */
+	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	high = fcntl(fd, F_DUPFD_CLOEXEC, (int)n - 1);
+	if (high < 0)
+		return -errno;
+	poll = malloc(sizeof(*poll));
+	if (poll == NULL)
+		return -ENOMEM;
+	err = uv_poll_init(loop, poll, high);
+	if (err != 0) {
+		free(poll);
+		return err;
+	}
+	err = uv_poll_start(poll, UV_READABLE, on_room);
+	uv_close((uv_handle_t *)poll, on_room_closed);
+	return err;
+}
 
 struct net *
 net_new(uv_loop_t *loop)

@@ -17,7 +17,7 @@ import pytest
 import scripted
 from culvert import sanitized
 from interposer import Faults
-from process import FAILSAFE, count_fds
+from process import FAILSAFE, count_fds, until
 from transfer import MODES, Ftp
 
 SIZE = 150_000
@@ -275,6 +275,33 @@ def test_each_allocation(first, bench):
             break
         number += 4
     print(f"{bench.faults.calls('malloc')} allocations")
+    bench.check_alive()
+
+
+@pytest.mark.skipif(sanitized(), reason="a sanitizer has its own malloc")
+def test_no_memory_for_one_more(bench):
+    """The loop has room for as many descriptors as there may be.
+
+    It grows by itself, but ends the program if it cannot.
+    """
+    with contextlib.ExitStack() as stack:
+        # Without room it would grow at 31 descriptors.
+        while count_fds(bench.culvert.pid) < 27:
+            one = stack.enter_context(
+                scripted.client(*bench.culvert.listeners[0]))
+            one.expect("220")
+        for _ in range(6):
+            for most in range(8):
+                bench.faults.set("malloc", skip=most)
+                with contextlib.suppress(ConnectionError), \
+                        scripted.client(*bench.culvert.listeners[0]) as one:
+                    until(lambda: bench.faults.count("malloc"), "a failure")
+                    del one
+                bench.faults.clear()
+                assert bench.culvert.alive(), bench.culvert.output
+            one = stack.enter_context(
+                scripted.client(*bench.culvert.listeners[0]))
+            one.expect("220")
     bench.check_alive()
 
 

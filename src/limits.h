@@ -173,7 +173,7 @@
 #define LIMIT_IDLE_FORWARDS 8
 
 /* A forward that sshd has refused waits so long for what a session is told. */
-#define LIMIT_SESSION_WORDS_MS 2000
+#define LIMIT_SESSION_WORDS_MS 5000
 
 /* Words of ssh kept for the error message, in bytes. */
 #define LIMIT_SSH_WORDS 2048
@@ -324,6 +324,11 @@
 /* How often culvert -f looks whether all listeners listen.  Short, since the
  * user waits for it. */
 #define LIMIT_BACKGROUND_LOOK_MS 20
+
+/* sshd can close a channel after a second or more without traffic
+ * (ChannelTimeout), which is a little less as seen from here: of an end after
+ * that the log names it as a likely cause. */
+#define LIMIT_IDLE_END_MS 900
 
 /* A second connection to a far listener so soon after a reply of the server may
  * be the one that the server has made before it. */

@@ -63,6 +63,7 @@ struct link {
 	struct window_path way;
 	struct proxy *proxy[LINK_USES]; /* by use */
 	struct nodelay *nodelay;
+	bool keep_session;
 	bool sends_eof; /* the SSH server does, as was seen */
 	struct reason *reason;
 	struct nodelay *asker; /* its session */
@@ -238,6 +239,8 @@ link_ready(void *ctx)
 	    link, &link->nodelay);
 	if (err != 0)
 		link_nodelay(link, strerror(-err));
+	else if (link->keep_session)
+		nodelay_keep(link->nodelay);
 }
 
 static const struct master_handler link_master_handler = {
@@ -393,6 +396,12 @@ link_free(struct link *link)
 	reason_free(link->reason);
 	master_free(link->master);
 	free(link);
+}
+
+void
+link_keep_session(struct link *link)
+{
+	link->keep_session = true;
 }
 
 bool

@@ -87,6 +87,12 @@ struct link *link_new(uv_loop_t *loop, const struct link_options *options,
  */
 int link_start(struct link *link);
 
+/*
+ * Keeps its session (options->session) open, before link_start(): sshd closes a
+ * connection on which no channel is open after its UnusedConnectionTimeout.
+ */
+void link_keep_session(struct link *link);
+
 /* May streams and forwards be made? */
 bool link_is_up(const struct link *link);
 

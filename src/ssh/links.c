@@ -61,6 +61,7 @@ struct links {
 	uv_timer_t idle_timer;
 	bool first_down; /* it has been, and is the old one still */
 	bool stopping;
+	bool keep_session;
 	bool told; /* that none can be opened; until one is */
 	struct pause pause;
 	uint64_t retry_at;
@@ -345,10 +346,18 @@ links_start(struct links *links)
 		link_free(first->link);
 		first->link = fresh;
 	}
+	if (links->keep_session)
+		link_keep_session(first->link);
 	err = link_start(first->link);
 	links->first_down = err != 0;
 	links->stopping = err != 0;
 	return err;
+}
+
+void
+links_keep_session(struct links *links)
+{
+	links->keep_session = true;
 }
 
 void

@@ -46,6 +46,10 @@ struct links *links_new(uv_loop_t *loop, const struct links_options *options,
  */
 int links_start(struct links *links);
 
+/* The first link keeps its session open from the next start on: see
+ * link_keep_session(). */
+void links_keep_session(struct links *links);
+
 /* links_stop() is to come: no other one is opened, and the end of a further one
  * is no news any more. */
 void links_expect_stop(struct links *links);

@@ -48,6 +48,7 @@ struct nodelay {
 	enum nodelay_state state;
 	uint32_t peer; /* sshd's number of the channel */
 	size_t window; /* bytes that sshd may still send */
+	bool keep;     /* its input does not end */
 	bool close_sent;
 	struct buf message; /* being made */
 };
@@ -120,7 +121,9 @@ nodelay_confirmed(struct nodelay *nodelay, const struct chan_message *packet)
 		    nodelay->command) :
 		chan_put_subsystem(&nodelay->message, nodelay->peer, "sftp"));
 	/* sftp-server ends when its input does. */
-	nodelay_send(nodelay, chan_put_eof(&nodelay->message, nodelay->peer));
+	if (!nodelay->keep)
+		nodelay_send(nodelay,
+		    chan_put_eof(&nodelay->message, nodelay->peer));
 }
 
 static void
@@ -294,6 +297,12 @@ nodelay_new(uv_loop_t *loop, const char *path, const char *command,
 	nodelay_send(nodelay, mux_put_hello(&nodelay->message));
 	*ret = nodelay;
 	return 0;
+}
+
+void
+nodelay_keep(struct nodelay *nodelay)
+{
+	nodelay->keep = true;
 }
 
 void

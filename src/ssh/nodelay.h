@@ -52,6 +52,9 @@ int nodelay_new(uv_loop_t *loop, const char *path, const char *command,
     bool *sends_eof, const struct nodelay_handler *handler, void *ctx,
     struct nodelay **ret);
 
+/* Leaves the session open, as long as sshd does; before sshd has answered. */
+void nodelay_keep(struct nodelay *nodelay);
+
 /*
  * Only when ssh has ended: it ends itself when a proxy connection goes away
  * whose channel was refused or is not confirmed yet.  NULL is allowed.

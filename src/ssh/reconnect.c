@@ -27,6 +27,9 @@
 /* While somebody waits a pause is not longer than this. */
 #define RECONNECT_WANTED_MS(reconnect) (4 * (reconnect)->options.pause_ms)
 
+/* The shortest time-out that sshd can be configured to. */
+#define RECONNECT_UNUSED_MS 1000
+
 struct reconnect {
 	uv_loop_t *loop;
 	struct reconnect_options options;
@@ -45,6 +48,7 @@ struct reconnect {
 	bool expect_stop;
 	bool said; /* that it cannot connect, since it last could */
 	uint64_t up_at;
+	uint64_t unused_at; /* since when nobody has used it */
 	uint64_t down_at;
 	uint64_t losses;
 	char why[LIMIT_SSH_WORDS + 128]; /* of the latest failure */
@@ -228,9 +232,31 @@ on_up(void *ctx)
 	reconnect->said = false;
 	reconnect->failures = 0;
 	reconnect->up_at = now;
+	reconnect->unused_at = now;
 	reconnect->why[0] = '\0';
 	watch_idle(reconnect);
 	reconnect->handler->up(reconnect->ctx);
+}
+
+/*
+ * sshd itself has closed the connection while nothing was open on it: that may
+ * have been its UnusedConnectionTimeout, which a session that stays open keeps
+ * from running.
+ */
+static void
+note_unused(struct reconnect *reconnect)
+{
+	uint64_t ms = uv_now(reconnect->loop) - reconnect->unused_at;
+	size_t len = strlen(reconnect->why);
+
+	if (reconnect->held > 0 || ms < RECONNECT_UNUSED_MS ||
+	    strstr(reconnect->why, "closed by remote host") == NULL)
+		return;
+	snprintf(reconnect->why + len, sizeof(reconnect->why) - len,
+	    " (unused for %.0f s: if sshd is OpenSSH 9.2 or newer, see "
+	    "UnusedConnectionTimeout in sshd_config)",
+	    (double)ms / 1000);
+	links_keep_session(reconnect->links);
 }
 
 /* The link was lost, and what it carried has been told. */
@@ -242,6 +268,7 @@ lost(struct reconnect *reconnect)
 	uint64_t ms;
 
 	uv_timer_stop(&reconnect->timer);
+	note_unused(reconnect);
 	reconnect->down_at = uv_now(reconnect->loop);
 	reconnect->losses++;
 	reconnect->failures = 1;
@@ -460,6 +487,7 @@ reconnect_release(struct reconnect *reconnect)
 {
 	assert(reconnect->held > 0);
 	reconnect->held--;
+	reconnect->unused_at = uv_now(reconnect->loop);
 	watch_idle(reconnect);
 }
 

@@ -163,12 +163,38 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 	session_pump(session);
 }
 
+/*
+ * The server, which is beyond sshd, ends after a while without a word, and says
+ * no 421 or 221: sshd has perhaps closed an idle channel, which looks the same.
+ */
+static void
+note_idle_end(const struct control *from)
+{
+	const struct session *session = from->session;
+	const struct control *client = &session->control[ENGINE_CLIENT];
+	uint64_t last = session->began_at;
+
+	for (int peer = 0; peer < 2; peer++)
+		if (session->control[peer].heard_at > last)
+			last = session->control[peer].heard_at;
+	last = uv_now(session->options->loop) - last;
+	if (from->peer != ENGINE_SERVER || client->ended ||
+	    last < LIMIT_IDLE_END_MS || !session->options->server_is_far)
+		return;
+	session_say(session, LOG_LEVEL_WARN,
+	    "the control connection to the server ended after %.0f s without "
+	    "traffic: if sshd is OpenSSH 9.2 or newer, see ChannelTimeout in "
+	    "sshd_config; --keepalive keeps it in use",
+	    (double)last / 1000);
+}
+
 static void
 on_eof(void *ctx)
 {
 	struct control *from = ctx;
 
 	from->ended = true;
+	note_idle_end(from);
 	session_data_tell(from->session);
 	engine_eof(from->session->engine, from->peer);
 	session_pump(from->session);

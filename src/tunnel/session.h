@@ -24,6 +24,7 @@ struct session_options {
 	uv_loop_t *loop;
 	struct side *client_side;
 	struct side *server_side;
+	bool server_is_far; /* beyond sshd: -L */
 	const char *server_host;
 	uint16_t server_port;
 	const struct policy *policy;

@@ -334,6 +334,7 @@ tunnel_local_make(struct tunnel *tunnel, char *why, size_t why_size)
 
 	session->client_side = options->near;
 	session->server_side = options->far;
+	session->server_is_far = true;
 	session->server_at = options->policy->far_address;
 	session->upload_apart = options->policy->many_links;
 	err = bind_where(tunnel, &reason);

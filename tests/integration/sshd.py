@@ -60,12 +60,12 @@ exec /usr/sbin/sshd -D -e -f "$3"
 """
 
 
-def has_penalties():
-    """Whether this host's sshd knows of penalties."""
+def openssh_version():
+    """Return the version of this host's OpenSSH: (9, 2)."""
     said = subprocess.run(["ssh", "-V"], check=True, text=True,
                           stderr=subprocess.PIPE).stderr
     major, minor = re.match(r"OpenSSH_(\d+)\.(\d+)", said).groups()
-    return (int(major), int(minor)) >= (9, 8)
+    return int(major), int(minor)
 
 
 def write_file(path, text, mode=0o600):
@@ -103,7 +103,7 @@ class Sshd:
         write_file(f"{directory}/sshd_config",
                "".join(f"{line}\n" for line in self.options)
                + CONFIG.format(**names)
-               + (PENALTIES if has_penalties() else ""))
+               + (PENALTIES if openssh_version() >= (9, 8) else ""))
         self.config = f"{directory}/ssh_config"
         write_file(self.config, CLIENT.format(**names))
         self.process = None

@@ -34,7 +34,10 @@ def times(server, tunnel):
 
 
 def test_faster(server, start_culvert):
-    """sshd does not wait for acknowledgements of 40 ms; without it, it does."""
+    """sshd does not wait for acknowledgements of 40 ms.
+
+    Without the session it does, at least up to OpenSSH 9.
+    """
     one = server("vsftpd")
     forward = f"0:127.0.0.1:{one.port}"
     on = start_culvert(forward, options=["-v"])
@@ -48,8 +51,10 @@ def test_faster(server, start_culvert):
     fast.sort()
     slow.sort()
     middle = len(fast) // 2
-    assert slow[middle] > 0.030, (fast, slow)
-    assert fast[middle] < slow[middle] / 2, (fast, slow)
+    assert fast[middle] < 0.030, (fast, slow)
+    if sshd_module.openssh_version() < (10, 0):
+        assert slow[middle] > 0.030, (fast, slow)
+        assert fast[middle] < slow[middle] / 2, (fast, slow)
     assert "small packets" not in off.output
 
 

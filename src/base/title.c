@@ -49,10 +49,8 @@ title_find(char **ret_begin, char **ret_end)
 	field = strrchr(text, ')');
 	for (int n = 2; n < 48 && field != NULL; n++)
 		field = strchr(field + 1, ' ');
-	if (field == NULL ||
-	    sscanf(field, "%lu %lu %lu %lu", &at[0], &at[1], &at[2], &at[3]) !=
-		4)
-		return false;
+	for (size_t i = 0; i < 4 && field != NULL; i++)
+		at[i] = strtoul(field, &field, 10);
 	if (at[0] == 0 || at[0] >= at[1] || at[1] > at[2] || at[2] > at[3])
 		return false;
 	*ret_begin = (char *)(uintptr_t)at[0];

@@ -80,7 +80,7 @@ take_own(const struct options_own *own, const char *text)
 {
 	if (own->flag != NULL)
 		*own->flag = true;
-	else
+	if (own->text != NULL)
 		*own->text = text;
 	return OPTIONS_RUN;
 }

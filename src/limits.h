@@ -184,6 +184,10 @@
 /* A list of ciphers, its NUL included (ssh's own: 110). */
 #define LIMIT_SSH_CIPHERS 1024
 
+/* How long the main process waits until the monitor has room for a request; it
+ * has within milliseconds unless it hangs. */
+#define LIMIT_MONITOR_REQUEST_MS 1000
+
 /* ---- metrics ---- */
 
 /* Who may be connected at a time, how long, in seconds, without a word, and

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -291,9 +292,16 @@ static int
 monitor_send(const struct monitor *monitor, struct monitor_request *request,
     int fd)
 {
-	if (monitor->gone)
-		return -EPIPE;
-	return fds_send(monitor->fd, request, sizeof(*request), fd);
+	struct pollfd room = { .fd = monitor->fd, .events = POLLOUT };
+	int err = -EPIPE;
+
+	if (!monitor->gone)
+		err = fds_send(monitor->fd, request, sizeof(*request), fd);
+	/* At the start of many destinations there are more requests than the
+	 * socket holds; the monitor takes one in about a millisecond. */
+	while (err == -EAGAIN && poll(&room, 1, LIMIT_MONITOR_REQUEST_MS) == 1)
+		err = fds_send(monitor->fd, request, sizeof(*request), fd);
+	return err;
 }
 
 int

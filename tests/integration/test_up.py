@@ -11,6 +11,9 @@ from process import until
 from transfer import Ftp, replies_to_end
 
 
+LIMIT_DESTINATIONS = 64
+
+
 @pytest.fixture
 def conf(tmp):
     """Return a function that writes a configuration file; it gives its path.
@@ -75,6 +78,17 @@ def test_verbose(conf, sshd, ftp_server, start_up):
     one = start_up(conf(["v = yes"] * 3, plant=to(sshd, ftp_server)), "plant",
                    listeners=1)
     one.wait_log("ssh to files.test: debug1: ")
+
+
+def test_many_destinations(conf, sshd, ftp_server, start_up):
+    """As many as there may be, started at once: each runs ssh, or retries."""
+    path = conf(["batch = yes"], **{
+        f"t{number}": to(sshd, ftp_server, f"o = ConnectTimeout={number + 9}",
+                         "o = HostKeyAlias=unknown") for number in range(LIMIT_DESTINATIONS)})
+    one = start_up(path, "--all", listeners=None)
+    until(lambda: one.output.count("ssh could not connect to files.test")
+          >= LIMIT_DESTINATIONS, "an attempt of each", timeout=60)
+    assert one.alive() and "cannot run" not in one.output
 
 
 def test_two_destinations(conf, sshd, start_sshd, ftp_server, start_up, tmp):

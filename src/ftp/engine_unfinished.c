@@ -274,13 +274,15 @@ unfinished_judge(struct engine *engine, const uint8_t *line, size_t len)
 }
 
 /* The end by the rule.  From a server that has just been asked something else,
- * by a client that never asks before it has its answer, it is that answer. */
+ * by a client that never asks before it has its answer, it is that answer, if
+ * only such a command has it: anything may be refused. */
 void
 unfinished_last_line(struct engine *engine, unsigned code)
 {
 	struct pending *fresh;
 
-	if (engine->pipelines && !announces_again(engine, code))
+	if (code >= 400 ||
+	    (engine->pipelines && !announces_again(engine, code)))
 		return;
 	fresh = fresh_command(engine, code);
 	if (fresh == NULL || fresh == engine->replying)

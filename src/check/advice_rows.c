@@ -45,7 +45,7 @@ static const struct row rows[GREETING_OK] = {
 		{ THIS_HOST, "culvert check {nearest}", "the nearest there" },
 		{ SSH_CONFIG, "HostName ADDRESS", "under Host {destination}" },
 	    },
-	    .change = { SUGGEST_TUNNEL }),
+	    .change = { .part = SUGGEST_TUNNEL }),
 	OK(TCP_OK, "TCP", "{address} in {tcp_ms} ms: {sshd}"),
 	SKIPPED(TCP_PROXY, "TCP", "not tried: ssh goes by {proxy}"),
 	WRONG(TCP_REFUSED, "TCP", "nobody listens at {address}: {why}",

@@ -232,8 +232,8 @@ def test_options_of_ssh():
             gone |= options
         elif new.startswith("the same") and "/" not in old:
             same |= options
-    assert gone == {"-N", "-T", "-n", "-f", "-A", "-D", "-W", "-X", "-Y"}
-    assert same == set("-L -R -F -i -J -l -p -o -c -4 -6 -q -v".split())
+    assert gone == {"-N", "-T", "-n", "-A", "-D", "-W", "-X", "-Y"}
+    assert same == set("-L -R -F -i -J -l -p -o -c -4 -6 -f -q -v".split())
     for option in gone:
         done = subprocess.run([PROGRAM, option, "host"], text=True,
                               capture_output=True)

@@ -20,6 +20,7 @@ TLS_HELLO = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\xff"
 def test_item_04_multi_line_replies(pair):
     """Inner lines may look like anything; the end is the code and a blank."""
     one = pair()
+    one.passive()  # known to work, a 227 of several lines passes as it is
     far = one.listen(one.ns)
     text = (b"211-Status\r\n"
             b"227 Entering Passive Mode (1,2,3,4,5,6)\r\n"
@@ -522,12 +523,13 @@ def test_item_28_what_is_there_at_the_end_is_flushed(reply, pair):
 
 
 def test_item_28_a_command_cut_off_by_the_end(pair):
-    """The client ends in the middle of a line: the server may see it."""
+    """The client ends in the middle of a line: the server does not see it.
+
+    proftpd would execute it: a DELE with half a name.
+    """
     one = pair()
-    one.client.send(b"STAT so")
+    one.client.send(b"DELE so")
     one.client.half_close()
-    assert one.server.read_all() == b"STAT so"
-    one.server.reply("500 what")
+    assert one.server.read_all() == b""
     one.server.close()
-    one.client.expect("500 what\r\n")
     one.client.expect_end()

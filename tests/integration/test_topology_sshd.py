@@ -158,11 +158,13 @@ def test_far_address_refused(topology, line, address, words, tmp):
     'permitopen="127.0.0.1:{port}"',
 ])
 def test_local_control_only(topology, line, tmp):
-    """PermitOpen has the control port alone: active works, passive says why.
-    """
+    """PermitOpen has the control port alone: passive becomes active."""
     case = Case(topology, L_TWO, [line], tmp, address="127.0.0.1")
     case.carry("active")
-    case.fails("passive", line.split()[0].split("=")[0])
+    case.carry("passive", "active")
+    case.says(line.split()[0].split("=")[0], "translated to active")
+    case.carry("passive", "active")
+    assert case.count("translated") == 1
 
 
 @pytest.mark.parametrize("mode", MODES)

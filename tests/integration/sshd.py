@@ -50,13 +50,15 @@ HOSTS = """\
 
 # ip netns exec gives a mount namespace of its own, so that the privilege
 # separation directory, a root account that is not locked, and a localhost of
-# both families are seen by this sshd only.
+# both families are seen by this sshd only.  root's shell is sh, which reads no
+# start-up file of whoever owns this machine.
 START = """\
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/sshd
 mount --bind "$1" /etc/shadow
-mount --bind "$2" /etc/hosts
-exec /usr/sbin/sshd -D -e -f "$3"
+mount --bind "$2" /etc/passwd
+mount --bind "$3" /etc/hosts
+exec /usr/sbin/sshd -D -e -f "$4"
 """
 
 
@@ -73,6 +75,12 @@ def write_file(path, text, mode=0o600):
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode),
               "w") as file:
         file.write(text)
+
+
+def passwd(shell="/bin/sh"):
+    """Return this host's /etc/passwd, with that shell for root."""
+    with open("/etc/passwd") as file:
+        return re.sub("(?m)^(root:.*:).*$", rf"\1{shell}", file.read())
 
 
 class Sshd:
@@ -98,6 +106,7 @@ class Sshd:
         with open(f"{directory}/host_key.pub") as file:
             write_file(f"{directory}/known_hosts", f"files.test {file.read()}")
         write_file(f"{directory}/shadow", "root:*:19000:0:99999:7:::\n")
+        write_file(f"{directory}/passwd", passwd(), 0o644)
         write_file(f"{directory}/hosts", HOSTS, 0o644)
         # The first value of an option counts.
         write_file(f"{directory}/sshd_config",
@@ -114,7 +123,8 @@ class Sshd:
         self.process = Process(
             self.ns.argv(["sh", "-euc", START, "sshd",
                           *(f"{self.dir}/{name}" for name in (
-                              "shadow", "hosts", "sshd_config"))]), "sshd")
+                              "shadow", "passwd", "hosts", "sshd_config"))]),
+            "sshd")
         # One line for each of its two addresses, in either order.
         until(lambda: self.process.output.count("Server listening on ") == 2
               or not self.process.alive(), "sshd listens")

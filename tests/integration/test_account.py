@@ -4,8 +4,6 @@ The reason is told to a session only: it is quoted to clients, in the log, and
 by culvert check.
 """
 
-import re
-
 import pytest
 
 import scripted
@@ -97,18 +95,12 @@ SAYS = {
 
 
 @pytest.mark.parametrize("what", SAYS)
-def test_restricted(what, start_sshd, start_culvert, doctor, monkeypatch):
+def test_restricted(what, start_sshd, start_culvert, doctor):
     """What the account says is quoted, and the directives are named too."""
     sshd = start_sshd("AllowTcpForwarding no")
     if what == "nologin":
-        with open("/etc/passwd") as file:
-            text = file.read()
-        with open(f"{sshd.dir}/passwd", "w") as file:
-            file.write(re.sub("^(root:.*:).*", r"\1/usr/sbin/nologin", text))
-        monkeypatch.setattr(sshd_module, "START", sshd_module.START.replace(
-            "exec ", f"mount --bind {sshd.dir}/passwd /etc/passwd\nexec "))
-        sshd.stop()
-        sshd.start()
+        sshd_module.write_file(f"{sshd.dir}/passwd",
+                               sshd_module.passwd("/usr/sbin/nologin"), 0o644)
     else:
         set_key_options(sshd, f"command=\"echo '{RESTRICTED}'\"")
     tunnel = start_culvert("0:127.0.0.1:21", sshd=sshd)

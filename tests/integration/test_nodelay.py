@@ -2,7 +2,6 @@
 
 import ftplib
 import io
-import re
 import time
 
 import pytest
@@ -121,15 +120,11 @@ def test_no_subsystem(server, start_sshd, start_culvert):
     works(one, tunnel)
 
 
-def test_nologin(server, start_sshd, start_culvert, monkeypatch):
+def test_nologin(server, start_sshd, start_culvert):
     """A user who may not log in: the shell ends, and that is enough."""
     one, sshd = server("vsftpd"), start_sshd()
-    with open("/etc/passwd") as file:
-        text = file.read()
-    with open(f"{sshd.dir}/passwd", "w") as file:
-        file.write(re.sub("^(root:.*:).*", r"\1/usr/sbin/nologin", text))
-    monkeypatch.setattr(sshd_module, "START", sshd_module.START.replace(
-        "exec ", f"mount --bind {sshd.dir}/passwd /etc/passwd\nexec "))
+    sshd_module.write_file(f"{sshd.dir}/passwd",
+                           sshd_module.passwd("/usr/sbin/nologin"), 0o644)
     restart(sshd, "Subsystem sftp /usr/lib/openssh/sftp-server\n")
     tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd,
                            options=["-v"])

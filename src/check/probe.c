@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "ftp/greeting.h"
+#include "ftp/reply.h"
 #include "limits.h"
 
 /* Round trips that are measured. */
@@ -333,7 +334,7 @@ keep_feat(struct probe_outcome *outcome, const struct ftp_reply *reply)
 			len += (size_t)snprintf(outcome->feat + len,
 			    FACT_MAX - len, "%s%s", len > 0 ? ", " : "", name);
 			outcome->offers_tls |=
-			    strncasecmp(name, "AUTH ", 5) == 0;
+			    reply_is_tls_feature((const uint8_t *)line, n);
 		}
 		line += n + 1;
 	}

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "ftp/engine_priv.h"
 #include "ftp/hostport.h"
@@ -336,27 +335,6 @@ engine_end_reply(struct engine *engine, unsigned code)
 
 /* ---- the lines of a reply ---- */
 
-/* FEAT's lines about TLS, which is refused: RFC 4217 and 2228. */
-static bool
-is_tls_feature(const uint8_t *line, size_t len)
-{
-	static const char *const words[] = { "AUTH", "PBSZ", "PROT", "CCC" };
-	size_t at = 0, n;
-
-	/* Old servers begin each line with the code. */
-	if (len > 4 && memcmp(line, "211-", 4) == 0)
-		at = 4;
-	while (at < len && (line[at] == ' ' || line[at] == '\t'))
-		at++;
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		n = strlen(words[i]);
-		if (len - at > n && line[at + n] <= ' ' &&
-		    strncasecmp((const char *)line + at, words[i], n) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void
 send_rewritten(struct engine *engine, const struct data *data, unsigned code,
     const uint8_t *line, size_t len, const struct hostport *hostport)
@@ -474,7 +452,7 @@ pass_line(struct engine *engine, unsigned code, enum reply_place place,
 	}
 	if (reply_is_dropped(engine) ||
 	    (engine->how == FILTER_FEAT && place == REPLY_INNER &&
-		is_tls_feature(line, len)))
+		reply_is_tls_feature(line, len)))
 		return true;
 	engine_send(engine, ENGINE_CLIENT, line, len);
 	return true;

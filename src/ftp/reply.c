@@ -3,6 +3,9 @@
  */
 #include "ftp/reply.h"
 
+#include <string.h>
+#include <strings.h>
+
 #include "ftp/line.h"
 
 /* The code at the start of text, 0 when there is none. */
@@ -69,4 +72,24 @@ reply_is_bare_code(const uint8_t *line, size_t len)
 	size_t at = line_telnet_prefix(line, text_len);
 
 	return text_len - at == 3 && code_parse(line + at, 3) != 0;
+}
+
+bool
+reply_is_tls_feature(const uint8_t *line, size_t len)
+{
+	static const char *const words[] = { "AUTH", "PBSZ", "PROT", "CCC" };
+	size_t at = 0, n;
+
+	/* Old servers begin each line with the code. */
+	if (len > 4 && memcmp(line, "211-", 4) == 0)
+		at = 4;
+	while (at < len && (line[at] == ' ' || line[at] == '\t'))
+		at++;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		n = strlen(words[i]);
+		if (len - at >= n && (len - at == n || line[at + n] <= ' ') &&
+		    strncasecmp((const char *)line + at, words[i], n) == 0)
+			return true;
+	}
+	return false;
 }

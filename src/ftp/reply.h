@@ -42,4 +42,11 @@ unsigned reply_own_code(const uint8_t *line, size_t len);
  * anything. */
 bool reply_is_bare_code(const uint8_t *line, size_t len);
 
+/*
+ * Is that line, with or without its line end, one that a reply to FEAT has only
+ * if the server offers TLS (RFC 2228, RFC 4217)?  vsftpd 3.0.5 lists PBSZ and
+ * PROT, but not AUTH TLS.
+ */
+bool reply_is_tls_feature(const uint8_t *line, size_t len);
+
 #endif

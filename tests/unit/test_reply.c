@@ -114,6 +114,23 @@ split(void **state)
 		split_check((const uint8_t *)inputs[i], strlen(inputs[i]), 512);
 }
 
+static void
+tls_features(void **state)
+{
+	static const char *const offers[] = { " AUTH TLS\r\n", " PBSZ\r\n",
+		" prot\n", "211-AUTH SSL\r\n", "\tCCC" };
+	static const char *const others[] = { " UTF8\r\n", " AUTHORS\r\n",
+		"211-PASV\r\n", " PRO", "", "211-" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(offers) / sizeof(offers[0]); i++)
+		assert_true(reply_is_tls_feature((const uint8_t *)offers[i],
+		    strlen(offers[i])));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_false(reply_is_tls_feature((const uint8_t *)others[i],
+		    strlen(others[i])));
+}
+
 int
 main(void)
 {
@@ -121,6 +138,7 @@ main(void)
 		cmocka_unit_test(single_lines),
 		cmocka_unit_test(many_lines),
 		cmocka_unit_test(split),
+		cmocka_unit_test(tls_features),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 """The order of ciphers (issue 4): AES-GCM first, or what the user says.
 
-What ssh and sshd agree on is in ssh's own words at -v.
+What ssh and sshd agree on is in ssh's own words at -vvv.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ def agreed(tmp):
     started = []
 
     def get(config, *options):
-        one = cli.Background(tmp, "-v", "-F", config, *options,
+        one = cli.Background(tmp, "-vvv", "-F", config, *options,
                              "-L", "0:127.0.0.1:21", "files.test")
         started.append(one)
         ciphers = {one.wait_line(rf"kex: {way} cipher: (\S+)")[1]

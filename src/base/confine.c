@@ -85,9 +85,8 @@ enum confine_result
 confine(enum confine_stage stage, const struct confine_options *options,
     char text[CONFINE_TEXT_MAX])
 {
-	uint64_t keep = (options != NULL && options->low_ports) ?
-	    CAPS_MASK(CAP_NET_BIND_SERVICE) :
-	    0;
+	uint64_t keep =
+	    options->low_ports ? CAPS_MASK(CAP_NET_BIND_SERVICE) : 0;
 	int err = -EINVAL;
 
 	assert(has_one_thread());

@@ -83,6 +83,7 @@ reason_settle(struct reason *reason)
 	/* Each may cancel others of them. */
 	while ((wait = LIST_FIRST(&reason->waiting)) != NULL) {
 		known = wait->known;
+		assert(known != NULL); /* or it would not be in the list */
 		reason_cancel(wait);
 		known(wait->ctx);
 	}

@@ -591,10 +591,11 @@ try_rings(struct env *env)
 static void
 try_early_rings(struct env *env)
 {
+	const struct confine_options none = { .directory = NULL };
 	char text[CONFINE_TEXT_MAX];
 
 	for (int stage = 0; stage <= CONFINE_RINGS; stage++)
-		if (confine((enum confine_stage)stage, NULL, text) !=
+		if (confine((enum confine_stage)stage, &none, text) !=
 		    CONFINE_DONE)
 			dprintf(env->report, "%s\n", text);
 	expect(env, "setup", syscall(SYS_io_uring_setup, 1, NULL), ENOSYS);

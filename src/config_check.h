@@ -22,8 +22,8 @@ int config_check_together(const struct config *config,
  * For each of them: user exists, the addresses are this host's and
  * have an allow where others can connect, files and directories are there, and
  * ssh takes its options ("ssh -G", which may run what Match exec says, for at
- * most LIMIT_SSH_TRY_MS).  As root it first becomes user, for good.  Returns as
- * the above.
+ * most LIMIT_SSH_TRY_MS).  Only for a process that ends soon: it waits, and as
+ * root it first becomes user, for good.  Returns as the above.
  */
 int config_check_here(const struct config *config,
     const struct command_line *line, char why[SETTINGS_WHY_MAX]);

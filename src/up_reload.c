@@ -17,15 +17,6 @@
 #define WRONG 'w'
 #define RIGHT 'r'
 
-/* If not, why says what is wrong. */
-static bool
-can_run(const struct up *up, const struct config *config,
-    char why[SETTINGS_WHY_MAX])
-{
-	return config_check_together(config, up->line, why) == 0 &&
-	    config_check_here(config, up->line, why) == 0;
-}
-
 char *
 up_read_again(void *ctx, size_t *ret_len)
 {
@@ -33,7 +24,10 @@ up_read_again(void *ctx, size_t *ret_len)
 	char why[SETTINGS_WHY_MAX], *settings, *bytes = NULL;
 	struct loaded *loaded = up_load(up->line, why);
 
-	if (loaded != NULL && !can_run(up, &loaded->config, why)) {
+	/* Not config_check_here(): this is the monitor, which must keep its
+	 * user, and must not wait for ssh -G. */
+	if (loaded != NULL &&
+	    config_check_together(&loaded->config, up->line, why) != 0) {
 		up_release(loaded);
 		loaded = NULL;
 	}

@@ -1,10 +1,12 @@
 """culvert config --test: what culvert up would fail on, or misread.
 
 Each is told with its file, its line, the cause and what to do; and a reload
-with it changes nothing.
+of a file that contradicts itself changes nothing.
 """
 
 import os
+import pathlib
+import re
 import signal
 import subprocess
 
@@ -208,8 +210,7 @@ def test_name_in_part(tmp, sshd):
 
 
 @pytest.mark.parametrize("line", [
-    "o = Nonsense=yes", "i = /none/key", "prefetch = yes # fast",
-    "L = {port}:127.0.0.1:21",
+    "prefetch = yes # fast", "L = {port}:127.0.0.1:21", "nonsense = 1",
 ])
 def test_reload(line, conf, sshd, ftp_server, start_up):
     """Nothing changes, and the log says what is wrong."""
@@ -225,3 +226,26 @@ def test_reload(line, conf, sshd, ftp_server, start_up):
     one.wait_log("nothing has been changed", start=mark)
     assert f"culvert: {path}:" in one.output
     assert one.ssh == ssh and os.path.exists(f"/proc/{ssh}")
+
+
+def user_of(pid):
+    """Return the real and the effective uid of a process."""
+    with open(f"/proc/{pid}/status") as file:
+        return re.search(r"^Uid:\t(\d+)\t(\d+)", file.read(), re.M).groups()
+
+
+@pytest.mark.parametrize("line", ["", "transfer-log = /none/x"])
+def test_reload_keeps_the_user(line, conf, sshd, ftp_server, start_up):
+    """A "user" that is new in the file waits for the next start."""
+    own = to(sshd, ftp_server)
+    path = conf(plant=own)
+    one = start_up(path, "--all")
+    monitor = one.monitor
+    before = user_of(monitor)
+    text = pathlib.Path(path).read_text()
+    pathlib.Path(path).write_text(
+        f"[defaults]\nuser = nobody\n{line}\n{text}")
+    mark = one.mark()
+    one.process.send_signal(signal.SIGHUP)
+    one.wait_log("when culvert is started again", start=mark)
+    assert user_of(monitor) == before

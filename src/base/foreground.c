@@ -73,7 +73,10 @@ take_signal(struct foreground *foreground)
 	if (read(foreground->signals, &info, sizeof(info)) != sizeof(info))
 		return;
 	foreground->ended_by = (int)info.ssi_signo;
-	kill(foreground->child, SIGINT);
+	/* SIGINT may be ignored, as in a background job of a script; then it is
+	 * not what has come.  SIGHUP would be a reload. */
+	kill(foreground->child,
+	    foreground->ended_by == SIGINT ? SIGINT : SIGTERM);
 }
 
 /* Until the child is ready (true) or has ended. */

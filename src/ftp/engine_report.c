@@ -22,15 +22,45 @@ keep(char **where, struct pending *pending)
 	pending->text = NULL;
 }
 
+static void
+forget_size(struct engine *engine)
+{
+	free(engine->size_name);
+	engine->size_name = NULL;
+}
+
+/* After it the name may stand for another file, or the file be another one. */
+static bool
+changes_files(const struct pending *pending, unsigned code)
+{
+	if (pending->kind != PENDING_COMMAND)
+		return false;
+	if ((pending->flags & VERB_SENDS) != 0)
+		return true;
+	return code < 400 &&
+	    ((pending->flags & VERB_READS) == 0 ||
+		(pending->flags & VERB_MOVES) != 0);
+}
+
 void
 report_command(struct engine *engine, struct pending *pending, unsigned code)
 {
+	char type = engine->type;
+
+	if (changes_files(pending, code))
+		forget_size(engine);
 	if (pending->verb == VERB_USER && code < 400) {
 		keep(&engine->user, pending);
 	} else if (pending->verb == VERB_TYPE && code < 300 &&
 	    pending->text != NULL) {
 		engine->type = (char)toupper((unsigned char)pending->text[0]);
-	} else if (pending->verb == VERB_SIZE && pending->size >= 0) {
+		/* RFC 3659 section 4: the size is that in this type. */
+		if (engine->type != type)
+			forget_size(engine);
+	} else if (pending->verb == VERB_SIZE) {
+		forget_size(engine);
+		if (pending->size < 0)
+			return;
 		keep(&engine->size_name, pending);
 		engine->size = pending->size;
 	}

@@ -226,6 +226,21 @@ def test_foreground_killed(number, terminal, locked_key, tmp):
     assert not private_directories(tmp)
 
 
+def test_terminated_in_a_job(tmp):
+    """A background job of a script ignores SIGINT; SIGTERM ends it."""
+    one = subprocess.Popen(
+        [culvert.PROGRAM, "-f", "-F", "/dev/null", "-o",
+         "ProxyCommand=sleep 600", "-L", "0:h:21", "host"],
+        env=cli.environment(tmp), stdin=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    below = until(lambda: len(descendants(one.pid)) >= 4
+                  and descendants(one.pid), "ssh and its ProxyCommand")
+    one.terminate()
+    assert one.wait(FAILSAFE) == -signal.SIGTERM
+    assert all(wait_gone(pid) for pid in below)
+    assert not private_directories(tmp)
+
+
 def test_hang_up_at_a_question(terminal, locked_key, tmp):
     """The window is closed while ssh asks: nothing is left."""
     one = terminal("-f", "-F", locked_key, "-L", "0:h:21", "files.test")

@@ -33,6 +33,8 @@ prepare_signals(void)
 			signal(signum, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* An alarm survives exec (alarm(2)). */
+	alarm(0);
 }
 
 /* A descriptor that is opened later must not get one of these numbers. */

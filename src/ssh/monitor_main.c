@@ -322,7 +322,9 @@ monitor_text_file(const struct monitor_source *source)
 {
 	size_t len = 0, done = 0;
 	char *bytes = source->read(source->ctx, &len);
-	int fd = bytes == NULL ? -1 : memfd_create("culvert", MFD_CLOEXEC);
+	int fd = bytes == NULL ?
+	    -1 :
+	    memfd_create("culvert", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	ssize_t n = 0;
 
 	while (fd >= 0 && done < len && n >= 0) {
@@ -330,7 +332,12 @@ monitor_text_file(const struct monitor_source *source)
 		done += n > 0 ? (size_t)n : 0;
 	}
 	free(bytes);
-	if (fd < 0 || (done == len && lseek(fd, 0, SEEK_SET) == 0))
+	/* Who can write to a file and map it can run what it has written. */
+	if (fd < 0 ||
+	    (done == len && lseek(fd, 0, SEEK_SET) == 0 &&
+		fcntl(fd, F_ADD_SEALS,
+		    F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) ==
+		    0))
 		return fd;
 	close(fd);
 	return -1;

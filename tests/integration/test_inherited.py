@@ -148,6 +148,14 @@ def test_flags_of_standard_files(start_culvert):
             assert not int(flags.split()[3], 8) & os.O_NONBLOCK, (fd, flags)
 
 
+def test_alarm(start_culvert):
+    """An alarm that was set before exec does not end it."""
+    one = start_culvert("0:127.0.0.1:21",
+                        wrap=["perl", "-e", f"alarm 1; {PERL}"])
+    subprocess.run(["perl", "-e", "alarm 1; sleep 9"])  # later
+    assert one.alive()
+
+
 def test_tostop(sshd, tmp):
     """A line from the background to a terminal with "stty tostop"."""
     script = "set -m; stty tostop; \"$@\" & wait $!"

@@ -183,13 +183,13 @@ find_liberally(const uint8_t *text, size_t len, size_t *ret_end)
 
 /* Does a host-port follow, or what some server may take for one? */
 static bool
-has_host_port(const uint8_t *arg, size_t len)
+has_host_port(enum verb verb, const uint8_t *arg, size_t len)
 {
 	size_t numbers = 0, at = 0;
 
 	while (at < len && is_gap(arg[at]))
 		at++;
-	if (at < len && (arg[at] < '0' || arg[at] > '9'))
+	if (verb == VERB_EPRT)
 		return len - at > 3 && arg[at + 2] == arg[at];
 	for (; at < len && numbers < 6; at++)
 		if (arg[at] == ',')
@@ -212,7 +212,7 @@ find_behind(const uint8_t *text, size_t len)
 			continue;
 		entry = find_liberally(text + at, len - at, &end);
 		if (entry != NULL && (entry->flags & VERB_IS_ACTIVE) != 0 &&
-		    has_host_port(text + at + end, len - at - end))
+		    has_host_port(entry->verb, text + at + end, len - at - end))
 			return entry->name;
 	}
 	return NULL;

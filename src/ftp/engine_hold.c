@@ -242,6 +242,22 @@ heed_abort(struct engine *engine)
 			pending->heeded = true;
 }
 
+/*
+ * The transfer has failed, and its sender has not ended: what still comes is
+ * nobody's, and must not become a part of the next file, which the server may
+ * send or expect on the same connection.
+ */
+static bool
+breaks_off(const struct engine *engine, const struct pending *transfer,
+    const struct data *data)
+{
+	if (!transfer->begun && !data->up[ENGINE_CLIENT])
+		return false;
+	if (pending_is_upload(transfer))
+		return !data->eof[ENGINE_CLIENT];
+	return engine_is_framed(engine) && !data->eof[ENGINE_SERVER];
+}
+
 void
 data_transfer_over(struct engine *engine, struct pending *transfer,
     unsigned server_code, unsigned client_code)
@@ -273,8 +289,7 @@ data_transfer_over(struct engine *engine, struct pending *transfer,
 			data_close(engine, data);
 		else
 			keep(engine, data);
-	} else if (transfer->begun && pending_is_upload(transfer) &&
-	    !data->eof[ENGINE_CLIENT]) {
+	} else if (breaks_off(engine, transfer, data)) {
 		data_reset_client(engine, data);
 		data_close(engine, data);
 	} else {

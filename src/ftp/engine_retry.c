@@ -107,4 +107,9 @@ retry_abandon(struct engine *engine, struct pending *ours)
 	/* Its reply may come yet, and is nobody's. */
 	ours->is_ask = false;
 	ours->flags = 0;
+	/* A REST must not be there for the next transfer. */
+	if (ours->verb == VERB_REST) {
+		engine_sendf(engine, ENGINE_SERVER, "REST 0");
+		pending_add(engine, PENDING_OURS, VERB_REST);
+	}
 }

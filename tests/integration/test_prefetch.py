@@ -178,6 +178,9 @@ def test_two_such_ends_are_enough(ahead):
 def test_an_active_client(ahead):
     """What was asked goes, PORT goes on, and nothing more is asked."""
     one = ahead
+    # culvert knows that the server's data connection stands before the reply
+    # of a later command comes the same way.
+    one.exchange("NOOP", "200 yes")
     for _ in range(2):
         mine, theirs = one.data("active")
         one.transfer(mine, theirs)

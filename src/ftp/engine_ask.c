@@ -264,6 +264,10 @@ ask_begin_reply(struct engine *engine, struct pending *ask, unsigned code,
 	bool active = form_is_active(ask->form);
 	bool announces = !active && code >= 227 && code <= 229;
 
+	/* A first announcement whose end never came, see engine_unfinished.c.
+	 */
+	if (!active && ask->data != NULL)
+		data_close(engine, ask->data);
 	if (announces || (active && code < 300)) {
 		if (announces)
 			engine->how = may_pass(engine, ask, line, len) ?

@@ -48,6 +48,12 @@ pending_add(struct engine *engine, enum pending_kind kind, enum verb verb)
 void
 pending_drop(struct engine *engine, struct pending *pending)
 {
+	struct data *data = pending->data;
+
+	/* Nobody else has it. */
+	if (data != NULL &&
+	    (data->state == DATA_MAKING || data->state == DATA_ANNOUNCED))
+		data_close(engine, data);
 	TAILQ_REMOVE(&engine->pending, pending, link);
 	engine->n_pending--;
 	if (engine->replying == pending)

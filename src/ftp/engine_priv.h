@@ -343,6 +343,7 @@ size_t engine_end_line(char *line, size_t size, int printed);
 /* engine_pending.c: pending commands. */
 struct pending *pending_add(struct engine *engine, enum pending_kind kind,
     enum verb verb);
+/* Closes the data connection that was made for it, unless that is in use. */
 void pending_drop(struct engine *engine, struct pending *pending);
 /* Keeps its line, to be sent again. */
 void pending_keep_line(struct engine *engine, struct pending *pending,

@@ -99,12 +99,14 @@ retry_abandon(struct engine *engine, struct pending *ours)
 	retry_refuse(engine, ours->transfer);
 	ours->transfer = NULL;
 	if (ours->waits) { /* for no reply any more */
-		if (ours->data != NULL)
-			data_close(engine, ours->data);
 		pending_drop(engine, ours);
 		return;
 	}
-	/* Its reply may come yet, and is nobody's. */
+	/* Its reply may come yet, or the rest of it, and is nobody's. */
+	if (engine->replying == ours)
+		engine->how = DROP;
+	if (ours->data != NULL)
+		data_close(engine, ours->data);
 	ours->is_ask = false;
 	ours->flags = 0;
 	/* A REST must not be there for the next transfer. */

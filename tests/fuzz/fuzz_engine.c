@@ -7,7 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "ftp/engine_priv.h"
+#include "../engine_owned.h"
 #include "fuzz.h"
 
 /* How it is configured; what the tunnel has learned: refused, good. */
@@ -248,6 +248,7 @@ take(struct fuzz *fuzz)
 	assert(!engine->lost[ENGINE_SERVER] || fuzz->ended ||
 	    line_reader_len(&engine->input[ENGINE_SERVER]) > 0);
 	assert(buf_len(&engine->out) == 0);
+	assert(engine_unowned_data(engine) == NULL);
 }
 
 static void

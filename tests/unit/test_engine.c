@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "engine_owned.h"
 #include "engine_script.h"
 
 /* Inputs up to this length are cut in two at every place. */
@@ -223,6 +224,7 @@ take_actions(struct run *run)
 		say_action(&run->step, &action);
 	}
 	assert_false(engine_next(run->engine, &action));
+	assert_null(engine_unowned_data(run->engine));
 }
 
 /* ---- running ---- */

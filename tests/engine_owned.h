@@ -1,0 +1,31 @@
+/*
+ * What must hold for the data connections of a control engine at any time.
+ */
+#ifndef ENGINE_OWNED_H
+#define ENGINE_OWNED_H
+
+#include "ftp/engine_priv.h"
+
+/* A data connection that nothing refers to, so that nobody would close it
+ * before the session ends; NULL: there is none. */
+static inline const struct data *
+engine_unowned_data(const struct engine *engine)
+{
+	const struct data *data = engine->data;
+	const struct pending *pending;
+
+	for (; data < engine->data + LIMIT_SESSION_DATA; data++) {
+		if (data->state == DATA_FREE || data->state == DATA_ENDING ||
+		    data == engine->next || data == engine->making ||
+		    data == engine->ahead.data)
+			continue;
+		TAILQ_FOREACH (pending, &engine->pending, link)
+			if (pending->data == data)
+				break;
+		if (pending == NULL)
+			return data;
+	}
+	return NULL;
+}
+
+#endif

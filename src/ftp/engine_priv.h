@@ -6,6 +6,7 @@
  *	engine_server.c	  replies
  *	engine_pending.c  commands whose reply has not come
  *	engine_match.c	  which reply answers which command
+ *	engine_hostport.c  host-ports that pass as they are
  *	engine_greeting.c  a server that does not greet
  *	engine_unfinished.c  replies of several lines without an end
  *	engine_ask.c	  asking the server for a data connection,
@@ -399,6 +400,13 @@ bool command_arg_is(const struct command *command, const uint8_t *line,
 
 /* engine_server.c */
 bool engine_step_server(struct engine *engine);
+/* engine_hostport.c: a line of the server, of a reply with that code (0: of
+ * none), passes as it is.  A host-port in it is logged. */
+void hostport_pass(struct engine *engine, unsigned code, const uint8_t *line,
+    size_t len);
+/* The same for a part of one, that is passed otherwise; more: and goes on. */
+void hostport_check(struct engine *engine, unsigned code, const uint8_t *line,
+    size_t len, bool more);
 /* engine_greeting.c: a line that is no reply: may no more of it pass?  Then the
  * session ends. */
 bool greeting_refuses(struct engine *engine, const uint8_t *line, size_t len);

@@ -111,28 +111,17 @@ begin_transfer_reply(struct engine *engine, struct pending *transfer,
 	return true;
 }
 
-/*
- * A 227 that answers no request for a data connection is passed as it is: it
- * may be anything.  But if it is one, its data do not go through SSH.  When
- * another one was taken for the answer, in doubt, this is the right one.
- */
+/* A 227 that answers no request for a data connection: when another one was
+ * taken for the answer, in doubt, this is the right one. */
 static void
 begin_stray_announcement(struct engine *engine, unsigned code,
     const uint8_t *line, size_t len)
 {
 	struct hostport hostport;
 
-	if (code < 227 || code > 229 || engine->how != PASS ||
-	    hostport_parse_reply(code, line, len, &hostport) != 0)
-		return;
-	if (engine->unfinished.announced) {
+	if (engine->how == PASS && engine->unfinished.announced &&
+	    hostport_parse_reply(code, line, len, &hostport) == 0)
 		engine->how = REWRITE;
-		return;
-	}
-	engine_logf(engine, ENGINE_WARN,
-	    "a %u reply that no PASV, EPSV or LPSV has asked for was passed as "
-	    "it is; a data connection to there would not go through SSH",
-	    code);
 }
 
 /* Decides what becomes of a reply at its first line; false: not yet. */
@@ -348,6 +337,10 @@ send_rewritten(struct engine *engine, const struct data *data, unsigned code,
 	memcpy(rewritten, line, at);
 	memcpy(rewritten + at, text, text_len);
 	memcpy(rewritten + at + text_len, line + rest, len - rest);
+	/* Another one beside it. */
+	hostport_check(engine, code, line, at, false);
+	hostport_check(engine, code, line + rest, len - rest,
+	    line[len - 1] != '\n');
 	engine_send(engine, ENGINE_CLIENT, rewritten,
 	    len - hostport->len + text_len);
 }
@@ -417,7 +410,7 @@ rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
 		    engine->replying->is_ask &&
 		    ask_not_understood(engine, engine->replying, line, len))
 			return true;
-		engine_send(engine, ENGINE_CLIENT, line, len);
+		hostport_pass(engine, code, line, len);
 		return true;
 	}
 	if (engine->making != NULL)
@@ -454,7 +447,7 @@ pass_line(struct engine *engine, unsigned code, enum reply_place place,
 	    (engine->how == FILTER_FEAT && place == REPLY_INNER &&
 		reply_is_tls_feature(line, len)))
 		return true;
-	engine_send(engine, ENGINE_CLIENT, line, len);
+	hostport_pass(engine, code, line, len);
 	return true;
 }
 
@@ -481,7 +474,7 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 		if (greeting_refuses(engine, line, len))
 			return true;
 		engine->how = PASS;
-		engine_send(engine, ENGINE_CLIENT, line, len);
+		hostport_pass(engine, 0, line, len);
 		return true;
 	}
 	/* While a listener is being made the reply has begun already. */
@@ -511,8 +504,10 @@ static bool
 pass_rest(struct engine *engine, const uint8_t *line, size_t len,
     enum line_result result)
 {
-	if (engine->opaque || !reply_is_dropped(engine))
+	if (engine->opaque)
 		engine_send(engine, ENGINE_CLIENT, line, len);
+	else if (!reply_is_dropped(engine))
+		hostport_pass(engine, 0, line, len);
 	engine->fragment[ENGINE_SERVER] = result != LINE_READY;
 	line_reader_consume(&engine->input[ENGINE_SERVER], len);
 	return true;

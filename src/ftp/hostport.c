@@ -362,6 +362,37 @@ hostport_parse_reply(unsigned code, const uint8_t *line, size_t len,
 	}
 }
 
+/* "(", three times the same byte, blanks, a digit. */
+static bool
+is_bracketed(const uint8_t *text, size_t len)
+{
+	size_t at;
+
+	if (len < 5 || text[0] != '(' || text[2] != text[1] ||
+	    text[3] != text[1])
+		return false;
+	at = skip_blanks(text, len, 4);
+	return at < len && is_digit(text[at]);
+}
+
+bool
+hostport_is_likely(unsigned code, const uint8_t *text, size_t len)
+{
+	struct hostport hostport;
+	struct run run;
+
+	if (hostport_parse_reply(code, text, len, &hostport) == 0)
+		return true;
+	if (code == 227 || code == 228)
+		for (size_t at = 0; run_find(text, len, at, &run); at = run.end)
+			if (run.count >= 6)
+				return true;
+	for (size_t at = 0; code == 229 && at < len; at++)
+		if (is_bracketed(text + at, len - at))
+			return true;
+	return false;
+}
+
 static void
 format_short(const struct addr *addr, char text[HOSTPORT_TEXT_MAX])
 {

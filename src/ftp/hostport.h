@@ -6,6 +6,7 @@
 #ifndef FTP_HOSTPORT_H
 #define FTP_HOSTPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +44,12 @@ int hostport_parse_command(enum verb verb, const uint8_t *arg, size_t len,
  */
 int hostport_parse_reply(unsigned code, const uint8_t *line, size_t len,
     struct hostport *ret);
+
+/*
+ * May some client read a host-port in that text of such a reply?  Clients take
+ * six numbers out of seven (curl), or any delimiter behind a bracket.
+ */
+bool hostport_is_likely(unsigned code, const uint8_t *text, size_t len);
 
 /* Longest text of the functions below, with its NUL (LPRT with IPv6). */
 #define HOSTPORT_TEXT_MAX 128

@@ -29,6 +29,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 		assert(!hostport_parse_command(verbs[what], (uint8_t *)text,
 		    strlen(text), &b));
 	} else {
+		assert(hostport_is_likely(code, bytes + 1, len - 1));
 		a.addr.port |= 0x8000; /* as a listener's would be */
 		hostport_format_reply(code, &a.addr, text);
 		memcpy(line, bytes + 1, a.at);

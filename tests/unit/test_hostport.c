@@ -124,6 +124,38 @@ other_codes(void **state)
 	    -EINVAL);
 }
 
+/* What is read by some clients, and by others not. */
+static void
+likely(void **state)
+{
+	static const struct {
+		unsigned code;
+		bool likely;
+		const char *text;
+	} samples[] = {
+		{ 227, true, "227 (127,0,0,1,156,64)" },
+		{ 227, true, "227 (1,127,0,0,1,156,64)" },
+		{ 227, true, "127, 0, 0, 1, 156, 640" },
+		{ 227, false, "227 (0,0,1,156,64) at 1,2" },
+		{ 228, true, "228 (4,4,127,0,0,1,2,156,64)" },
+		{ 229, true, "229 (|||4000|)" },
+		{ 229, true, "229 (||| 4000|)" },
+		{ 229, true,
+		    "229 (\x01\x01\x01"
+		    "40)" },
+		{ 229, false, "229 (|||)" },
+		{ 229, false, "229 (127,0,0,1,156,64)" },
+		{ 200, false, "200 (127,0,0,1,156,64) (|||4000|)" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
+		assert_int_equal(hostport_is_likely(samples[i].code,
+				     (const uint8_t *)samples[i].text,
+				     strlen(samples[i].text)),
+		    samples[i].likely);
+}
+
 /* What is sent to the other end must mean the same there. */
 static void
 check_formatted(enum verb verb, const struct addr *addr)
@@ -228,6 +260,7 @@ main(void)
 		cmocka_unit_test(replies_228),
 		cmocka_unit_test(replies_229),
 		cmocka_unit_test(other_codes),
+		cmocka_unit_test(likely),
 		cmocka_unit_test(commands),
 		cmocka_unit_test(format_commands),
 		cmocka_unit_test(format_replies),

@@ -22,6 +22,22 @@
 		    "there is one; and no DenyUsers or DenyGroups for it"  \
 	}
 
+/* Of an account that a session says has expired; and if that was not sshd's
+ * sentence but somebody's. */
+#define NEW_PASSWORD                                                         \
+	{ THIS_HOST, "{ssh_command} -t",                                     \
+		"in a terminal: it asks for a new password" },               \
+	    { FAR_HOST, "passwd {'user}", "as root" },                       \
+	    { FAR_HOST, "usermod -e '' {'user}",                             \
+		    "as root, if it is the account that has expired" },      \
+	{                                                                    \
+		FAR_HOST,                                                    \
+		    "sshd -T -C user={'user},host=localhost,addr=127.0.0.1 " \
+		    "| grep -iE 'forwarding|permit(open|listen)'",           \
+		    "as root, if nothing has expired: the settings of sshd " \
+		    "that can forbid it as well"                             \
+	}
+
 static const struct row rows[GREETING_OK] = {
 	NOTE(NO_SUCH_TUNNEL, "tunnel",
 	    "there is no [tunnel {destination}] in {config}; taken for a "
@@ -310,9 +326,7 @@ static const struct row rows[GREETING_OK] = {
 	    "sshd lets {user} in and forwards nothing, not to {server} "
 	    "either{session}",
 	    {
-		{ THIS_HOST, "{ssh_command} -t",
-		    "in a terminal: it asks for a new password" },
-		{ FAR_HOST, "passwd {'user}", "by root" },
+		NEW_PASSWORD,
 	    }),
 	WRONG(DIAL_FORBIDDEN_ALL, "dial",
 	    "sshd forwards nothing at all, not to {server} either{session}",
@@ -360,9 +374,7 @@ static const struct row rows[GREETING_OK] = {
 	WRONG(FORWARD_EXPIRED, "remote forward",
 	    "sshd lets {user} in and does not listen{session}",
 	    {
-		{ THIS_HOST, "{ssh_command} -t",
-		    "in a terminal: it asks for a new password" },
-		{ FAR_HOST, "passwd {'user}", "by root" },
+		NEW_PASSWORD,
 	    }),
 	WRONG(FORWARD_FORBIDDEN, "remote forward",
 	    "sshd listens for nobody: {not_forwarded}{session}",

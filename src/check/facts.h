@@ -81,6 +81,7 @@ struct facts {
 	bool typed;	   /* ssh has asked for a password */
 	bool no_terminal;  /* ... but there is nobody */
 	bool no_algorithm; /* of a key, to sign with */
+	bool expired;	   /* the password or account, a session says */
 
 	/* Of the forward at hand, and of what was tried last. */
 	char forward[FACT_MAX];	    /* "-L 2121:localhost:21" */

@@ -9,7 +9,6 @@
 
 #include "base/addr.h"
 #include "check/judge_priv.h"
-#include "ssh/reason.h"
 
 void
 judge_find(struct judge *judge, enum finding finding, enum advice_status status)
@@ -115,17 +114,10 @@ key_forwards_nothing(const struct judge *judge)
 	    !facts_key_has(judge->facts, "port-forwarding");
 }
 
-/* An account that may forward nothing before its password is a new one. */
-static bool
-has_expired(const struct judge *judge)
-{
-	return reason_is_expiry(judge->facts->session);
-}
-
 static enum finding
 why_no_dial(const struct judge *judge)
 {
-	if (has_expired(judge))
+	if (judge->facts->expired)
 		return DIAL_EXPIRED;
 	if (key_forwards_nothing(judge))
 		return DIAL_FORBIDDEN_KEY;
@@ -143,7 +135,7 @@ why_forbidden(const struct judge *judge)
 	const struct judge_outcome *outcome = judge->outcome;
 	const char *at = judge->options->far_address;
 
-	if (has_expired(judge))
+	if (judge->facts->expired)
 		return judge->forward->remote ? FORWARD_EXPIRED :
 						FORWARD_NOTHING;
 	if (key_forwards_nothing(judge))

@@ -167,9 +167,11 @@ next_forward(struct check *check)
 	if (!link_is_up(links_first(check->links)))
 		return;
 	link_session_words(links_first(check->links), words);
+	check->facts.session[0] = '\0';
 	if (words[0] != '\0')
 		fact_set(check->facts.session, "; a session there says: \"%s\"",
 		    words);
+	check->facts.expired = link_is_expired(links_first(check->links));
 	judge_forward(check->conf, step->forward, step->outcome, &check->facts,
 	    on_found, check, &check->modes[i]);
 	step_forward_free(check);

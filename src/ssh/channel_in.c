@@ -51,6 +51,7 @@ channel_confirmed(struct channel *channel, const struct chan_message *message)
 {
 	struct stream *stream = &channel->stream;
 
+	reason_forwarded(channel->reason);
 	channel->open = true;
 	window_opened(&channel->window, uv_hrtime() / 1000);
 	channel->peer = message->sender;
@@ -129,6 +130,9 @@ channel_refused(struct channel *channel, const struct chan_message *message)
 		channel_prohibited(channel, why);
 		return;
 	}
+	/* sshd has tried it. */
+	if (reasons[i].reason == CHAN_CONNECT_FAILED)
+		reason_forwarded(channel->reason);
 	channel_fail(channel, reasons[i].err, why);
 	channel_detach(channel);
 	channel_tell(channel);

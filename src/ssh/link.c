@@ -204,10 +204,30 @@ link_ask_reason(void *ctx)
 		&link->sends_eof, &handler, link, &link->asker) == 0;
 }
 
+/* To the log only, since it may be anything. */
+static void
+link_session_said(void *ctx, const char *words)
+{
+	const struct link *link = ctx;
+
+	log_line(link->options->quiet ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN,
+	    NULL,
+	    "the SSH server %s refuses a forward; a session there says: \"%s\" "
+	    "(if that does not explain it, culvert check shows what else can "
+	    "be the cause)",
+	    link->options->destination, words);
+}
+
 void
 link_session_words(const struct link *link, char ret[REASON_WORDS_MAX])
 {
 	reason_words(link->reason, ret);
+}
+
+bool
+link_is_expired(const struct link *link)
+{
+	return reason_is_expiry(link->reason);
 }
 
 /* ---- it is up ---- */
@@ -306,6 +326,10 @@ struct link *
 link_new(uv_loop_t *loop, const struct link_options *options,
     const struct link_handler *handler, void *ctx)
 {
+	static const struct reason_handler reason_handler = {
+		.ask = link_ask_reason,
+		.said = link_session_said,
+	};
 	struct link *link = calloc(1, sizeof(*link));
 
 	if (link == NULL)
@@ -316,7 +340,7 @@ link_new(uv_loop_t *loop, const struct link_options *options,
 	link->ctx = ctx;
 	window_path_init(&link->way, options->budget);
 	link->master = master_new(loop, options, &link_master_handler, link);
-	link->reason = reason_new(loop, link_ask_reason, link);
+	link->reason = reason_new(loop, &reason_handler, link);
 	if (link->master == NULL || link->reason == NULL) {
 		master_free(link->master);
 		reason_free(link->reason);

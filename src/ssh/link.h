@@ -136,8 +136,12 @@ void link_free(struct link *link);
 struct stream *link_dial(struct link *link, const char *host, uint16_t port,
     enum link_use use, const struct stream_handler *handler, void *ctx);
 
-/* What a session has said when sshd had refused something; "" before. */
+/* What a session has said when sshd had refused something; "" before, and once
+ * sshd has permitted something. */
 void link_session_words(const struct link *link, char ret[REASON_WORDS_MAX]);
+
+/* ... and does that say that the password or the account has expired? */
+bool link_is_expired(const struct link *link);
 
 /* How many streams for data have an owner; the load of the link.  Has it any,
  * those that owners have given up and that are not quite closed included? */

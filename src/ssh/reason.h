@@ -3,9 +3,12 @@
  *
  * Of an account whose password has expired sshd takes the login, then refuses
  * every forward as "administratively prohibited", and says the reason to a
- * session only.  So at the first such refusal of a link a session is opened,
- * and what it says is put behind sshd's words, then and later.  Refusals wait
- * for it, for a bounded time.
+ * session only.  So when sshd refuses a forward before any was permitted on the
+ * link, a session is opened, once.  Refusals wait for it, for a bounded time.
+ *
+ * What a session prints may be anything, a motd for example, and the words of a
+ * refusal go to FTP clients before they log in.  So only sentences of sshd and
+ * PAM that are known go there; the log and culvert check have the whole.
  */
 #ifndef SSH_REASON_H
 #define SSH_REASON_H
@@ -28,11 +31,17 @@ struct reason_wait {
 	LIST_ENTRY(reason_wait) entry;
 };
 
-/*
- * ask: opens the session; false: there is none.  What that says goes to
- * reason_hear(), then comes reason_settle().  NULL when out of memory.
- */
-struct reason *reason_new(uv_loop_t *loop, bool (*ask)(void *ctx), void *ctx);
+struct reason_handler {
+	/* Opens the session; false: there is none.  What that says goes to
+	 * reason_hear(), then comes reason_settle(). */
+	bool (*ask)(void *ctx);
+	/* The session has said these words, not "", as reason_words(). */
+	void (*said)(void *ctx, const char *words);
+};
+
+/* NULL when out of memory. */
+struct reason *reason_new(uv_loop_t *loop, const struct reason_handler *handler,
+    void *ctx);
 /* After reason_settle().  NULL is allowed. */
 void reason_free(struct reason *reason);
 
@@ -53,18 +62,25 @@ bool reason_await(struct reason *reason, struct reason_wait *wait,
 void reason_cancel(struct reason_wait *wait);
 
 /*
- * What goes behind the words of a refusal: what the session says, escaped, and
- * where, the directives that may be the cause (", see ..."); these are left out
- * if the session says that the password or the account has expired.
+ * sshd has permitted a forward: neither the password nor the account has
+ * expired, and what a session has said explains nothing.  It is forgotten, and
+ * none is opened any more.  reason may be NULL.
+ */
+void reason_forwarded(struct reason *reason);
+
+/*
+ * What goes behind the words of a refusal: a known sentence, if the session has
+ * said one, and where, the directives that may be the cause (", see ...");
+ * these are left out if the password or the account has expired.
  */
 void reason_explain(const struct reason *reason, const char *where,
     char ret[REASON_MAX]);
 
-/* What was heard, on one line, escaped; "" when that is nothing. */
+/* All that was heard, on one line, escaped; "" when that is nothing. */
 #define REASON_WORDS_MAX 256
 void reason_words(const struct reason *reason, char ret[REASON_WORDS_MAX]);
 
-/* Do these words say that the password or the account has expired? */
-bool reason_is_expiry(const char *words);
+/* Does a known sentence say that the password or the account has expired? */
+bool reason_is_expiry(const struct reason *reason);
 
 #endif

@@ -288,6 +288,7 @@ requests_opened(struct requests *requests, struct link_forward *forward,
 	uint16_t port = forward_port(forward, message);
 
 	if (port != 0) {
+		reason_forwarded(requests->reason);
 		forward->state = FORWARD_OPEN;
 		TAILQ_INSERT_TAIL(&requests->open, forward, entry);
 		if (forward->closed)

@@ -4,6 +4,8 @@ The reason is told to a session only: it is quoted to clients, in the log, and
 by culvert check.
 """
 
+import re
+
 import pytest
 
 import scripted
@@ -96,7 +98,10 @@ SAYS = {
 
 @pytest.mark.parametrize("what", SAYS)
 def test_restricted(what, start_sshd, start_culvert, doctor):
-    """What the account says is quoted, and the directives are named too."""
+    """The log and check quote what the account says and name the directives.
+
+    A client hears known sentences only: a forced command may say anything.
+    """
     sshd = start_sshd("AllowTcpForwarding no")
     if what == "nologin":
         sshd_module.write_file(f"{sshd.dir}/passwd",
@@ -105,12 +110,51 @@ def test_restricted(what, start_sshd, start_culvert, doctor):
         set_key_options(sshd, f"command=\"echo '{RESTRICTED}'\"")
     tunnel = start_culvert("0:127.0.0.1:21", sshd=sshd)
     reply = refused(tunnel)
-    assert SAYS[what] in reply, reply
+    assert (SAYS[what] in reply) == (what == "nologin"), reply
+    assert "AllowTcpForwarding" in reply, reply
+    tunnel.wait_log("a session there says: \"" + re.escape(SAYS[what]))
     log = tunnel.wait_log("cannot be reached from the SSH server: ").string
-    assert SAYS[what] in log and "AllowTcpForwarding" in log, log
+    assert "AllowTcpForwarding" in log, log
     report = doctor("-F", sshd.config, "-L", "0:127.0.0.1:21", sshd.host)
     assert SAYS[what] in report.find("dial")["text"], report.brief()
     assert any("AllowTcpForwarding" in put for _, put in report.cures("dial"))
+
+
+MOTD = "Your licence expired. Change your password at the desk."
+
+
+@pytest.mark.parametrize("directive", [
+    "AllowTcpForwarding no", "PermitOpen 127.0.0.1:1"])
+def test_motd_about_expiry(directive, start_sshd, start_culvert, doctor):
+    """Words that only mention it hide no directive, and no client gets them."""
+    sshd = start_sshd(directive)
+    set_key_options(sshd, f"command=\"echo '{MOTD}'\"")
+    tunnel = start_culvert("0:127.0.0.1:21", sshd=sshd)
+    reply = refused(tunnel)
+    assert "licence" not in reply and "PermitOpen" in reply, reply
+    tunnel.wait_log("a session there says: \"" + re.escape(MOTD))
+    report = doctor("-F", sshd.config, "-L", "0:127.0.0.1:21", sshd.host)
+    fixes = [put for _, put in report.cures("dial")]
+    assert any("AllowTcpForwarding yes" in put for put in fixes), fixes
+    assert not any("passwd" in put for put in fixes), fixes
+
+
+def test_forward_that_worked(server, start_sshd, start_culvert):
+    """Once one has worked, no session is opened to explain another's refusal.
+
+    The session would say that the password has expired, which it has not.
+    """
+    one = server("vsftpd")
+    sshd = start_sshd(f"PermitOpen 127.0.0.1:{one.port}")
+    set_key_options(sshd, "command=\"echo 'Your password has expired.'\"")
+    tunnel = start_culvert(f"0:127.0.0.1:{one.port}", "0:127.0.0.1:1",
+                           sshd=sshd)
+    with scripted.client(*tunnel.listeners[0]) as client:
+        client.expect("220")
+        with scripted.client(*tunnel.listeners[1]) as other:
+            replies = replies_to_end(other)
+    assert len(replies) == 1 and "PermitOpen" in replies[0], replies
+    assert "expired" not in replies[0] + tunnel.output
 
 
 @pytest.mark.parametrize("command, says", [
@@ -131,7 +175,8 @@ def test_what_is_said_is_no_danger(command, says, start_sshd, start_culvert):
     assert "administratively prohibited" in reply and len(reply) < 512, reply
     assert reply.count("\n") == 1 and "\033" not in reply, reply
     if says:
-        assert says in reply
+        assert says not in reply
+        tunnel.wait_log(f'a session there says: "{says}')
 
 
 def test_no_session(start_sshd, start_culvert):

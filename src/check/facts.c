@@ -392,8 +392,9 @@ facts_cipher_is_old(const struct facts *facts)
 bool
 facts_sshd_has_no_delay(const struct facts *facts)
 {
-	static const char name[] = "OpenSSH_";
+	static const char name[] = "OpenSSH_", update[] = " Debian-7+deb13u";
 	const char *at = strstr(facts->sshd, name);
+	const char *debian = strstr(facts->sshd, update);
 	char *end;
 	unsigned long major, minor;
 
@@ -401,5 +402,7 @@ facts_sshd_has_no_delay(const struct facts *facts)
 		return false;
 	major = strtoul(at + strlen(name), &end, 10);
 	minor = *end == '.' ? strtoul(end + 1, NULL, 10) : 0;
+	if (major == 10 && minor == 0 && debian != NULL)
+		return strtoul(debian + strlen(update), NULL, 10) >= 3;
 	return major > 10 || (major == 10 && minor >= 1);
 }

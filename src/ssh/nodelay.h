@@ -4,7 +4,8 @@
  * With it each small packet that follows another waits until the peer has
  * acknowledged that, which takes 40 ms on a good day, and FTP is all small
  * packets.  ssh -N sets TCP_NODELAY by itself as soon as it is connected; sshd,
- * up to OpenSSH 10.0, only when it starts the program of a session.  So each
+ * before OpenSSH 10.1, only when it starts the program of a session (Debian
+ * 13's sshd 10.0 does so before the login, since 10.0p1-7+deb13u3).  So each
  * link has one: the subsystem sftp, whose input ends at once, in a proxy
  * connection to the control socket of its own.  Nobody waits for it, and the
  * link is as good, only slower, when sshd refuses it.

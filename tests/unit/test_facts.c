@@ -189,7 +189,12 @@ test_versions(void **state)
 		bool no_delay;
 	} cases[] = {
 		{ "OpenSSH_9.2p1", false },
+		{ "OpenSSH_10.0p2", false },
 		{ "OpenSSH_10.0p2 Debian-7", false },
+		{ "OpenSSH_10.0p2 Debian-7+deb13u2", false },
+		{ "OpenSSH_10.0p2 Debian-7+deb13u3", true },
+		{ "OpenSSH_10.0p2 Debian-7+deb13u12", true },
+		{ "OpenSSH_9.2p1 Debian-2+deb12u7", false },
 		{ "OpenSSH_10.1", true },
 		{ "OpenSSH_11", true },
 		{ "dropbear_2022.83", false },

@@ -169,6 +169,7 @@ data_make_next(struct engine *engine, struct data *data)
 	if (engine->next != NULL && engine->next != data)
 		data_close(engine, engine->next);
 	engine->next = data;
+	engine->foreign = false;
 	engine->ahead.stands = false;
 	data->state = DATA_NEXT;
 	if (data->wait == WAIT_REPLY)

@@ -259,6 +259,8 @@ struct engine {
 	struct data data[LIMIT_SESSION_DATA];
 	struct data *next;
 	struct data *making; /* what a reply in its reader waits for */
+	bool foreign; /* instead of next: what the client and the server have
+		       * agreed on may be a way around us */
 	uint32_t last_number;
 	struct ahead ahead;
 	struct cwd cwd;
@@ -502,6 +504,8 @@ void report_command(struct engine *engine, struct pending *pending,
     unsigned code);
 /* REIN: nobody has logged in, and nothing stands. */
 void report_forget(struct engine *engine);
+/* Why a good reply was not believed, of a transfer without one. */
+#define REPORT_NO_DATA "there was no data connection"
 /* A transfer's first reply, and its last one, have passed. */
 void report_begin(struct engine *engine, const struct pending *transfer);
 void report_end(struct engine *engine, const struct pending *transfer,

@@ -127,13 +127,21 @@ report_reply_line(struct pending *pending, unsigned code, const uint8_t *line,
 
 /* ---- the reports ---- */
 
+/* The server calls it good, and the client was told that it is not. */
+static bool
+is_disbelieved(unsigned server_code, unsigned client_code)
+{
+	return server_code >= 200 && server_code < 300 && client_code >= 400;
+}
+
 static enum engine_outcome
 outcome_of(const struct pending *transfer, const struct data *data,
     unsigned server_code, unsigned client_code)
 {
 	bool taken = server_code < 300; /* 0 and a second 150 among them */
 
-	if (data != NULL && data->cut)
+	if ((data != NULL && data->cut) ||
+	    is_disbelieved(server_code, client_code))
 		return taken && pending_is_upload(transfer) ? ENGINE_TRUNCATED :
 							      ENGINE_ABORTED;
 	if (client_code >= 200 && client_code < 300)
@@ -210,12 +218,11 @@ report_size(const struct engine *engine, const struct pending *transfer)
 	uint64_t offset = 0, bytes, size;
 	bool whole;
 
-	if (data == NULL || is_framed(engine, data) ||
-	    (first < 0 && asked < 0) ||
+	if (is_framed(engine, data) || (first < 0 && asked < 0) ||
 	    (transfer->rest != NULL &&
 		num_parse_text(transfer->rest, INT64_MAX, &offset) != 0))
 		return SIZE_UNKNOWN;
-	bytes = data_relayed(data, ENGINE_CLIENT);
+	bytes = data != NULL ? data_relayed(data, ENGINE_CLIENT) : 0;
 	if (first >= 0 && (offset == 0 || asked < 0)) {
 		size = (uint64_t)first;
 		whole = bytes >= size ||
@@ -260,10 +267,10 @@ text_or_empty(const char *text)
 
 static void
 attach(struct engine *engine, struct engine_action *action,
-    const struct pending *transfer, const struct data *data)
+    const struct pending *transfer, const char *why)
 {
-	engine_attach_report(engine, action, text_or_empty(transfer->text),
-	    data != NULL ? data->why : "", text_or_empty(engine->user));
+	engine_attach_report(engine, action, text_or_empty(transfer->text), why,
+	    text_or_empty(engine->user));
 }
 
 void
@@ -274,7 +281,7 @@ report_begin(struct engine *engine, const struct pending *transfer)
 
 	action->data = data != NULL ? data->number : 0;
 	describe(engine, transfer, data, &action->report);
-	attach(engine, action, transfer, data);
+	attach(engine, action, transfer, data != NULL ? data->why : "");
 }
 
 void
@@ -283,12 +290,17 @@ report_end(struct engine *engine, const struct pending *transfer,
 {
 	bool upload = pending_is_upload(transfer);
 	struct engine_action *action;
+	const char *why = "";
 
 	/* A client that was killed and one that has ended its direction look
 	 * alike, unless it was probed. */
 	if (upload && data != NULL && !data->probed && !transfer->told &&
 	    (engine->eof[ENGINE_CLIENT] || engine->lost[ENGINE_CLIENT]))
 		data_set_cut(data, "the client was gone before the reply");
+	if (data != NULL)
+		why = data->why;
+	else if (is_disbelieved(server_code, client_code))
+		why = REPORT_NO_DATA;
 	action = engine_act(engine, ENGINE_REPORT);
 	action->data = data != NULL ? data->number : 0;
 	describe(engine, transfer, data, &action->report);
@@ -299,5 +311,5 @@ report_end(struct engine *engine, const struct pending *transfer,
 	action->report.client_code = client_code;
 	action->report.outcome =
 	    outcome_of(transfer, data, server_code, client_code);
-	attach(engine, action, transfer, data);
+	attach(engine, action, transfer, why);
 }

@@ -16,13 +16,14 @@
 /*
  * Does the server call a transfer good to which it has never connected?  An
  * upload has not gone anywhere.  Nor has a file, unless it is known to be
- * empty. But there are servers that do not connect for an empty listing.
+ * empty.  But there are servers that do not connect for an empty listing; and
+ * of a data connection that does not come through us nothing is known.
  */
 static bool
 is_baseless(const struct engine *engine, const struct pending *transfer,
     const struct data *data)
 {
-	if (data->up[ENGINE_SERVER])
+	if (data != NULL ? data->up[ENGINE_SERVER] : engine->foreign)
 		return false;
 	if (pending_is_upload(transfer))
 		return true;
@@ -41,33 +42,35 @@ is_early(const struct pending *transfer, const struct data *data)
 	return pending_is_upload(transfer) && !(ended && data->unsent == 0);
 }
 
-/* A good reply that cannot be true. */
+/* Takes the place of a good reply that is not to be believed. */
 static void
+refuse_good(struct engine *engine, unsigned code, const char *why)
+{
+	engine->how = DROP;
+	engine->told = code;
+	engine_sendf(engine, ENGINE_CLIENT, "%u Transfer not complete: %s.",
+	    code, why);
+}
+
+/* A good reply that cannot be true.  Returns why, if there is no data
+ * connection to tell it to. */
+static const char *
 cut_untrue(struct engine *engine, const struct pending *transfer,
     struct data *data, unsigned code)
 {
-	if (code < 200 || code >= 300 || data == NULL || data->cut)
-		return;
-	if (is_baseless(engine, transfer, data))
-		data_set_cut(data, "there was no data connection");
-	else if (is_early(transfer, data))
+	if (code < 200 || code >= 300 || (data != NULL && data->cut))
+		return NULL;
+	if (is_baseless(engine, transfer, data)) {
+		if (data == NULL)
+			return REPORT_NO_DATA;
+		data_set_cut(data, REPORT_NO_DATA);
+	} else if (data != NULL && is_early(transfer, data)) {
 		data_set_cut(data, "the server answered before the end");
-	else
-		return;
+	} else {
+		return NULL;
+	}
 	data_reset_client(engine, data);
-}
-
-/* A transfer for which the client has asked for no data connection, and which
- * has got one of ours all the same. */
-static void
-refuse_astray(struct engine *engine, unsigned code)
-{
-	if (code < 200)
-		return;
-	engine->how = DROP;
-	engine->told = 425;
-	engine_sendf(engine, ENGINE_CLIENT,
-	    "425 Transfer not complete: use PORT or PASV first.");
+	return NULL;
 }
 
 /* The first reply to a transfer, or its last: false while it must wait. */
@@ -78,6 +81,7 @@ begin_transfer_reply(struct engine *engine, struct pending *transfer,
 	struct data *data = data_attach(engine, transfer);
 	/* pure-ftpd's only word on a download that was cut: a second 150. */
 	bool again = transfer->begun && (code == 125 || code == 150);
+	const char *untrue;
 
 	if (transfer->rest == NULL) {
 		transfer->rest = engine->rest;
@@ -93,21 +97,22 @@ begin_transfer_reply(struct engine *engine, struct pending *transfer,
 		return false;
 	learn_retried(engine, transfer, code);
 	if (ahead_is_astray(engine, data, code)) {
-		refuse_astray(engine, code);
+		/* One of ours, for which the client has not asked. */
+		if (code >= 200)
+			refuse_good(engine, 425, "use PORT or PASV first");
 		return true;
 	}
 	if (code == 425 && data != NULL)
 		ahead_not_kept(engine, data);
-	cut_untrue(engine, transfer, data, code);
+	untrue = cut_untrue(engine, transfer, data, code);
 	engine->how = PASS;
-	if (data == NULL || !data->cut ||
-	    !(again || (code >= 200 && code < 300)))
-		return true;
-	engine->how = DROP;
-	engine->told = data->up[ENGINE_CLIENT] ? 426 : 425;
-	engine_sendf(engine, ENGINE_CLIENT, "%u Transfer not complete: %s.",
-	    engine->told,
-	    data->why[0] != '\0' ? data->why : "the data connection was cut");
+	if (untrue != NULL)
+		refuse_good(engine, 425, untrue);
+	else if (data != NULL && data->cut &&
+	    (again || (code >= 200 && code < 300)))
+		refuse_good(engine, data->up[ENGINE_CLIENT] ? 426 : 425,
+		    data->why[0] != '\0' ? data->why :
+					   "the data connection was cut");
 	return true;
 }
 
@@ -200,8 +205,11 @@ end_void(struct engine *engine, const struct pending *pending)
 {
 	if (engine->next != NULL)
 		data_close(engine, engine->next);
-	if (pending->verb != VERB_USER && pending->verb != VERB_REIN) {
-		engine->ahead.stands = false; /* a PORT that is not ours */
+	/* Else it is a PORT that is not ours. */
+	engine->foreign =
+	    pending->verb != VERB_USER && pending->verb != VERB_REIN;
+	if (engine->foreign) {
+		engine->ahead.stands = false;
 		return;
 	}
 	free(engine->rest);
@@ -295,11 +303,13 @@ engine_end_reply(struct engine *engine, unsigned code)
 		other->fresh = false;
 	if (pending == NULL)
 		return;
-	if (engine->how == REWRITE && !engine->rewritten)
+	if (engine->how == REWRITE && !engine->rewritten) {
+		engine->foreign = true;
 		engine_logf(engine, ENGINE_WARN,
 		    "no host-port was found in a %u reply; it was passed as "
 		    "it is, the data connection will not go through SSH",
 		    code);
+	}
 	if (engine->told < 200) {
 		if (pending_is_transfer(pending) && !pending->begun)
 			report_begin(engine, pending);

@@ -224,6 +224,30 @@ data_transfer(struct engine *engine, const struct data *data)
 	return NULL;
 }
 
+struct pending *
+data_user(struct engine *engine, const struct data *data)
+{
+	const unsigned changes =
+	    VERB_IS_ACTIVE | VERB_IS_PASSIVE | VERB_VOIDS_DATA;
+	const struct data *next = engine->next, *used;
+	struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link) {
+		if (pending_is_transfer(pending)) {
+			used = pending->data;
+			if (used == NULL && !pending->begun)
+				used = next;
+			if (used == data)
+				return pending;
+			if (used == next)
+				next = NULL;
+		} else if ((pending->flags & changes) != 0) {
+			next = pending->data;
+		}
+	}
+	return NULL;
+}
+
 /* ---- what is done to the ends ---- */
 
 void

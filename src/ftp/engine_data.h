@@ -60,6 +60,9 @@ struct data *data_prepared(struct engine *engine, const struct pending *until);
 struct data *data_of(struct engine *engine, struct pending *transfer);
 /* The transfer that it would use, or NULL. */
 struct pending *data_transfer(struct engine *engine, const struct data *data);
+/* The transfer that would use it if all that is pending goes well, though
+ * others may come first; NULL: none, or that is not known. */
+struct pending *data_user(struct engine *engine, const struct data *data);
 /* Has that transfer's end been told already, but for some lines? */
 bool data_end_is_told(const struct engine *engine,
     const struct pending *transfer);

@@ -148,19 +148,19 @@ fail_unproven(struct data *data, const char *why, bool passing)
 static void
 lost_server(struct engine *engine, struct data *data, const char *why)
 {
-	struct pending *transfer = data_transfer(engine, data);
-	bool upload = transfer != NULL && pending_is_upload(transfer);
+	const struct pending *user = data_user(engine, data);
+	bool upload = user != NULL && pending_is_upload(user);
 
 	if (!data->up[ENGINE_SERVER])
 		learn_failed(engine, data);
-	if (transfer == NULL)
+	if (data_transfer(engine, data) == NULL)
 		ahead_not_kept(engine, data);
 	/* After the end of an upload this means that not all of it has left
 	 * us: an end of both directions is no loss. */
 	data->lost[ENGINE_SERVER] = true;
 	if (data->eof[ENGINE_SERVER] && !upload) {
 		/* It had ended cleanly before; now nobody reads there. */
-		if (data->state == DATA_NEXT)
+		if (data->state == DATA_NEXT && user == NULL)
 			data_close(engine, data);
 		return;
 	}
@@ -172,18 +172,27 @@ lost_server(struct engine *engine, struct data *data, const char *why)
 		data_close(engine, data);
 }
 
+/* Has the server been sent all of an upload, and its end? */
+static bool
+upload_is_sent(const struct data *data)
+{
+	return data->shut[ENGINE_SERVER] ||
+	    (data_file_ended(data, ENGINE_CLIENT) && data->unsent == 0);
+}
+
 /*
  * An end of the server's that is not proven.  An upload that we have ended is
- * over with it.  A download waits for the server's word: data_settle_end().
- * All else has been closed before its end.
+ * over with it.  A download waits for the server's word: data_settle_end();
+ * also one that is behind another, which is not over for us yet.  All else has
+ * been closed before its end.
  */
 static void
 unproven_eof(struct engine *engine, struct data *data)
 {
-	const struct pending *transfer = data_transfer(engine, data);
-	bool upload = transfer != NULL && pending_is_upload(transfer);
+	const struct pending *user = data_user(engine, data);
+	bool upload = user != NULL && pending_is_upload(user);
 
-	if (transfer == NULL || (upload && !data->shut[ENGINE_SERVER])) {
+	if (user == NULL || (upload && !upload_is_sent(data))) {
 		lost_server(engine, data,
 		    "the SSH server closed the data connection before its end");
 		return;
@@ -218,15 +227,18 @@ on_eof(struct engine *engine, struct data *data,
 }
 
 /* It has ended, and closed the connection behind that: only who has something
- * to send to it has lost something. */
+ * to send to it has lost something.  The server of an upload has it all if the
+ * file's end in the data is among it. */
 static bool
 may_end(struct engine *engine, const struct data *data,
     const struct engine_data_event *event)
 {
 	const struct pending *transfer = data_transfer(engine, data);
 
-	return event->ended && event->peer == ENGINE_CLIENT &&
-	    transfer != NULL && pending_is_upload(transfer);
+	return event->ended && transfer != NULL &&
+	    pending_is_upload(transfer) &&
+	    (event->peer == ENGINE_CLIENT ||
+		data_file_ended(data, ENGINE_CLIENT));
 }
 
 static void

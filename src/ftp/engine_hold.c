@@ -159,8 +159,12 @@ data_settle_end(struct engine *engine, struct pending *transfer, unsigned code)
 {
 	struct data *data = transfer->data;
 
-	if (data == NULL || !data->end_unproven || code < 200)
+	if (data == NULL || !data->end_unproven)
 		return;
+	if (code < 200) { /* its end came while another one was first */
+		hold_watch_quiet(engine, data);
+		return;
+	}
 	data->end_unproven = false;
 	if (code < 300 && report_size(engine, transfer) != SIZE_SHORT &&
 	    (!engine_is_framed(engine) ||

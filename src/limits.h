@@ -64,6 +64,10 @@
 /* Kinds of lines of one ssh process, of which repeated ones are counted; ssh
  * repeats a few kinds only. */
 #define LIMIT_SSH_LINE_KINDS 16
+/* Lines of one ssh process that are logged at once, whatever their kinds: a
+ * banner, or what ssh -v prints when it connects.  Then they are limited as
+ * warnings are, since lines may differ in words that peers choose. */
+#define LIMIT_SSH_LINES 250
 
 /* ---- streams ---- */
 

@@ -10,9 +10,10 @@ void
 log_limit_end(struct log_limit *limit, const struct log_origin *origin)
 {
 	if (limit->hidden > 0)
-		log_line(LOG_LEVEL_WARN, origin,
-		    "%lu more warning%s of this kind %s left out",
-		    limit->hidden, limit->hidden == 1 ? "" : "s",
+		log_line(LOG_LEVEL_WARN, origin, "%lu more %s%s%s %s left out",
+		    limit->hidden, limit->lines > 0 ? "line" : "warning",
+		    limit->hidden == 1 ? "" : "s",
+		    limit->lines > 0 ? " of ssh" : " of this kind",
 		    limit->hidden == 1 ? "was" : "were");
 	limit->hidden = 0;
 }
@@ -22,6 +23,7 @@ log_limit_allows(struct log_limit *limit, uint64_t now,
     const struct log_origin *origin)
 {
 	uint64_t back = (now - limit->since) / LIMIT_LOG_WARNING_MS;
+	unsigned most = limit->lines > 0 ? limit->lines : LIMIT_LOG_WARNINGS;
 
 	if (back >= limit->spent) {
 		limit->spent = 0;
@@ -30,7 +32,7 @@ log_limit_allows(struct log_limit *limit, uint64_t now,
 		limit->spent -= (unsigned)back;
 		limit->since += back * LIMIT_LOG_WARNING_MS;
 	}
-	if (limit->spent == LIMIT_LOG_WARNINGS) {
+	if (limit->spent == most) {
 		limit->hidden++;
 		return false;
 	}

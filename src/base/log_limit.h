@@ -13,8 +13,10 @@ struct log_origin;
 
 /* Zeroed at first. */
 struct log_limit {
-	unsigned spent;	      /* of LIMIT_LOG_WARNINGS */
-	uint64_t since;	      /* when one was last given back */
+	unsigned lines; /* so many lines of ssh, of any kind, may come at once;
+			 * 0: LIMIT_LOG_WARNINGS warnings of one kind */
+	unsigned spent; /* of these */
+	uint64_t since; /* when one was last given back */
 	unsigned long hidden; /* left out since the last one that was shown */
 };
 

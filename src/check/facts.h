@@ -137,8 +137,8 @@ bool facts_kex_is_post_quantum(const struct facts *facts);
 /* Is that cipher one that OpenSSH has given up? */
 bool facts_cipher_is_old(const struct facts *facts);
 
-/* Does sshd send small packets at once by itself?  OpenSSH does from 10.1 on, and
- * Debian's 10.0p1 from 7+deb13u3 on, which has that change too. */
+/* Does sshd send small packets at once by itself?  OpenSSH does from 10.1 on,
+ * and Debian's 10.0p1 from 7+deb13u3 on, which has that change too. */
 bool facts_sshd_has_no_delay(const struct facts *facts);
 
 #endif

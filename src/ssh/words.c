@@ -104,6 +104,15 @@ words_kind(struct words *words, const char *text, uint64_t now)
 	return kind;
 }
 
+static bool
+words_allowed(struct words *words, const char *text, uint64_t now)
+{
+	words->all.lines = LIMIT_SSH_LINES;
+	return log_limit_allows(&words_kind(words, text, now)->limit, now,
+		   NULL) &&
+	    log_limit_allows(&words->all, now, NULL);
+}
+
 static void
 words_log(struct words *words, const char *text, uint64_t now)
 {
@@ -114,7 +123,7 @@ words_log(struct words *words, const char *text, uint64_t now)
 	if (level > log_get_level())
 		return;
 	if (log_get_level() < LOG_LEVEL_DEBUG &&
-	    !log_limit_allows(&words_kind(words, text, now)->limit, now, NULL))
+	    !words_allowed(words, text, now))
 		return;
 	log_line(level, NULL, "ssh%s%s: %s", words->to != NULL ? " to " : "",
 	    words->to != NULL ? words->to : "", text);
@@ -154,6 +163,7 @@ words_end(struct words *words, uint64_t now)
 	words_line(words, now);
 	for (size_t i = 0; i < LIMIT_SSH_LINE_KINDS; i++)
 		log_limit_end(&words->kinds[i].limit, NULL);
+	log_limit_end(&words->all, NULL);
 }
 
 void

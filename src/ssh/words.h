@@ -35,13 +35,15 @@ struct words {
 	char kept[LIMIT_SSH_WORDS]; /* whole lines, "; " between them */
 	size_t kept_len;
 	struct words_line_kind kinds[LIMIT_SSH_LINE_KINDS];
+	struct log_limit all; /* lines, whatever their kinds */
 };
 
 /*
  * Takes len bytes as they came.  now: milliseconds of a clock that never goes
  * back.  Of lines that differ in their numbers only, as those of each refused
- * channel, some are logged at once, and then few (base/log_limit.h); but all of
- * them where the log shows FTP commands, from -vv on.
+ * channel, some are logged at once, and then few (base/log_limit.h), and so are
+ * more than LIMIT_SSH_LINES of all kinds; but all of them where the log shows
+ * FTP commands, from -vv on.
  */
 void words_feed(struct words *words, const char *bytes, size_t len,
     uint64_t now);

@@ -281,6 +281,22 @@ def test_repeated_lines(option, least, most, tmp, sshd, listener):
     assert left == (1000 - count if option == "-v" else 0)
 
 
+def test_lines_that_differ_in_words(tmp, sshd, listener):
+    """A flood of ssh's lines is limited too when names in them differ."""
+    noise = "for i in $(seq 2000 | tr 0-9 a-j); do " \
+        "echo connect to $i.example port 21: failed; done >&2"
+    config = cli.ssh_config(tmp, sshd, "PermitLocalCommand yes",
+                            f"LocalCommand {noise}")
+    one = cli.Background(tmp, "-F", config, "-L",
+                         f"0:127.0.0.1:{listener.port}", "files.test")
+    one.wait_line("^culvert: listening")
+    assert one.stop() == 0
+    count = one.output.count(".example port 21: failed")
+    assert 200 <= count <= 250, one.output
+    left = re.findall(r"(\d+) more lines? of ssh w", one.output)
+    assert sum(map(int, left)) == 2000 - count, one.output[-1000:]
+
+
 def test_quiet(start, listener):
     """-q: not even the line that says where it listens."""
     with socket.socket() as free:

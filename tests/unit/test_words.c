@@ -1,12 +1,14 @@
 /*
  * ssh/words: lines, what is kept of them, what is not.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -122,6 +124,33 @@ test_long(void **state)
 	    LOG_ESCAPED_MAX - strlen("..."));
 }
 
+/* Names that peers choose make every line a new kind: all together are limited
+ * as well, and time gives some back. */
+static void
+test_flood(void **state)
+{
+	struct words words = { 0 };
+	char line[64];
+	int saved = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY);
+
+	(void)state;
+	assert_true(saved >= 0 && dup2(null, STDERR_FILENO) >= 0);
+	for (unsigned int i = 0; i < 5000; i++) {
+		snprintf(line, sizeof(line), "to %c%c%c%c.example: failed\n",
+		    'a' + i / 1000, 'a' + i / 100 % 10, 'a' + i / 10 % 10,
+		    'a' + i % 10);
+		feed(&words, line);
+	}
+	assert_int_equal(words.all.spent, LIMIT_SSH_LINES);
+	assert_int_equal(words.all.hidden, 5000 - LIMIT_SSH_LINES);
+	words_feed(&words, "later\n", 6, 3 * LIMIT_LOG_WARNING_MS);
+	assert_int_equal(words.all.hidden, 0);
+	words_end(&words, 0);
+	assert_true(dup2(saved, STDERR_FILENO) >= 0);
+	close(saved);
+	close(null);
+}
+
 int
 main(void)
 {
@@ -131,6 +160,7 @@ main(void)
 		cmocka_unit_test(test_hearer),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_flood),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

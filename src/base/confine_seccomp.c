@@ -297,15 +297,15 @@ static const struct rule rules[] = {
 	{ "prctl", { IS(0, PR_SET_NAME) } },
 	{ "prctl", { IS(0, PR_SET_VMA) } },
 
-	/* No signals to others: no F_SETOWN, F_SETSIG and the like, and no
-	 * O_ASYNC, which makes those of a terminal without them.  No locks and
-	 * no leases, for which others would wait. */
+	/* No signals to others: no F_SETOWN, F_SETSIG and the like.  No locks
+	 * and no leases, for which others would wait.  No F_SETFL: it could
+	 * remove O_APPEND from the transfer log, and O_ASYNC makes the signals
+	 * of a terminal; FIONBIO sets O_NONBLOCK. */
 	FCNTL(IS(1, F_DUPFD)),
 	FCNTL(IS(1, F_DUPFD_CLOEXEC)),
 	FCNTL(IS(1, F_GETFD)),
 	FCNTL(IS(1, F_SETFD)),
 	FCNTL(IS(1, F_GETFL)),
-	FCNTL(IS(1, F_SETFL), WITHOUT(2, O_ASYNC)),
 
 	/* Others put words into the mouth of the terminal (TIOCSTI). */
 	IOCTL(FIONBIO),

@@ -187,8 +187,6 @@ start(struct config_step *config)
 		return -errno;
 	config->fd = fds[0];
 	out = fds[1];
-	if (fcntl(config->fd, F_SETFL, O_NONBLOCK) != 0)
-		return -errno;
 	err = uv_poll_init(&check->loop, &config->poll, config->fd);
 	if (err != 0)
 		return err;

@@ -6,7 +6,6 @@
  * taken.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -124,7 +123,8 @@ net_listener_close(struct net_listener *listener)
 	listener->fd = -1;
 }
 
-/* On success fd is the listener's. */
+/* On success fd is the listener's, and non-blocking: uv_poll_init() sees to
+ * that. */
 static struct net_listener *
 net_listener_new(struct net *net, int *fd, net_accept_cb *accepted, void *ctx)
 {
@@ -174,8 +174,6 @@ net_listen_fd(struct net *net, int fd, net_accept_cb *accepted, void *ctx,
 	struct net_listener *listener;
 	int err = sock_set_options(fd);
 
-	if (err == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
-		err = -errno;
 	if (err != 0) {
 		*ret_err = err;
 		return NULL;

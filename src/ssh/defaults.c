@@ -235,8 +235,6 @@ run_start(struct defaults_run *run, enum cmdline_kind kind)
 		return -errno;
 	run->fd = fds[0];
 	out = fds[1];
-	if (fcntl(run->fd, F_SETFL, O_NONBLOCK) != 0)
-		return -errno;
 	err = uv_poll_init(defaults->loop, &run->poll, run->fd);
 	if (err != 0)
 		return err;

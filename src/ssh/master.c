@@ -339,8 +339,6 @@ master_start(struct master *master, const char *ciphers, unsigned timeouts)
 		return -errno;
 	master->words_fd = fds[0];
 	stderr_fd = fds[1];
-	if (fcntl(master->words_fd, F_SETFL, O_NONBLOCK) != 0)
-		return -errno;
 	err = master_init_handles(master);
 	if (err != 0)
 		return err;

@@ -57,10 +57,21 @@ static const void *const nowhere;
 static void
 try_records(struct env *env)
 {
-	FILE *log = tmpfile();
-	int fd = fileno(log);
+	int fd = open(env->outside, O_WRONLY | O_APPEND);
+	const int flags = fcntl(fd, F_GETFL) & ~O_APPEND;
+	struct stat before = { .st_size = -1 }, after = { .st_size = 0 };
 
+	expect(env, "an old record", write(fd, "old", 3), 0);
+	fstat(fd, &before);
 	confine_all(env);
+	expect(env, "no O_APPEND", fcntl(fd, F_SETFL, flags), EPERM);
+	expect(env, "no O_APPEND, 64 bits",
+	    syscall(SYS_fcntl, fd, F_SETFL | (UINT64_C(1) << 32), flags),
+	    EPERM);
+	expect(env, "the beginning", lseek(fd, 0, SEEK_SET), 0);
+	expect(env, "a new record", write(fd, "x", 1), 0);
+	if (fstat(fd, &after) != 0 || after.st_size != before.st_size + 1)
+		dprintf(env->report, "the record is not behind the others\n");
 	expect(env, "room", fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 100), 0);
 	expect(env, "a longer file", fallocate(fd, 0, 0, 100), EPERM);
 	expect(env, "a hole",
@@ -181,7 +192,7 @@ try_fcntl(struct env *env)
 	struct f_owner_ex owner = { F_OWNER_PID, getppid() };
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
 	int file = open(env->outside, O_RDWR);
-	int fd, flags;
+	int fd, on = 1;
 
 	confine_all(env);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -197,9 +208,8 @@ try_fcntl(struct env *env)
 	expect(env, "flock", syscall(SYS_flock, file, 1), EPERM);
 	expect(env, "F_SETPIPE_SZ", fcntl(fd, F_SETPIPE_SZ, 4096), EPERM);
 	expect(env, "F_ADD_SEALS", fcntl(file, F_ADD_SEALS, 1), EPERM);
-	flags = fcntl(fd, F_GETFL);
-	expect(env, "O_ASYNC", fcntl(fd, F_SETFL, flags | O_ASYNC), EPERM);
-	expect(env, "O_NONBLOCK", fcntl(fd, F_SETFL, flags | O_NONBLOCK), 0);
+	expect(env, "O_ASYNC", fcntl(fd, F_SETFL, O_RDWR | O_ASYNC), EPERM);
+	expect(env, "FIONBIO", ioctl(fd, FIONBIO, &on), 0);
 	expect(env, "F_SETFD", fcntl(fd, F_SETFD, FD_CLOEXEC), 0);
 	expect(env, "F_DUPFD_CLOEXEC", fcntl(fd, F_DUPFD_CLOEXEC, 3), 0);
 }

@@ -236,8 +236,8 @@ enum engine_data_event_type {
 	 * nobody can tell any more who it was.  It may have been peer, who will
 	 * not come again: why. */
 	ENGINE_DATA_UNKNOWN,
-	/* With a framing: peer has sent the end of a file, which is relayed,
-	 * but has not ended. */
+	/* With a framing: peer has sent the end of files, which is relayed,
+	 * but has not ended: files, behind. */
 	ENGINE_DATA_FILE_END,
 };
 
@@ -256,6 +256,10 @@ struct engine_data_event {
 	/* LOST: after EOF that peer has closed the connection, and nothing that
 	 * was sent to it was unsent. */
 	bool ended;
+	/* FILE_END: how many, and how many bytes of those that are relayed
+	 * stand behind the last of them. */
+	size_t files;
+	uint64_t behind;
 	/* Always set: bytes relayed so far, and those of to_server that are
 	 * still with us. */
 	uint64_t to_client, to_server, unsent;

@@ -1,6 +1,6 @@
 /*
  * The control engine: data connections.  A part of engine_priv.h; engine_data.c
- * has the table and what is done to the ends.
+ * has the table and what is done to the ends, engine_hold.c which replies wait.
  */
 #ifndef FTP_ENGINE_DATA_H
 #define FTP_ENGINE_DATA_H
@@ -84,5 +84,35 @@ void data_abort(struct engine *engine, struct data *data, bool upload);
 void data_cut_upload(struct engine *engine, struct data *data, const char *why);
 /* Nothing more will come from the server: what is incomplete is cut. */
 void data_server_gone(struct engine *engine, const char *why);
+
+/* engine_hold.c: so much has gone toward that peer in the transfer that uses it
+ * now. */
+uint64_t data_relayed(const struct data *data, enum engine_peer peer);
+/* Must a reply with this code to a transfer wait?  Arms what it
+ * waits for. */
+bool data_holds_reply(struct engine *engine, struct pending *transfer,
+    unsigned code);
+/* A transfer whose client is to be dialled: waits for its first reply, for a
+ * while.  False: nothing done. */
+bool hold_step(struct engine *engine);
+/* ENGINE_DATA_IS_QUIET is to come when nothing moves any more. */
+void hold_watch_quiet(struct engine *engine, struct data *data);
+/* Has that peer sent the end of the first transfer's file in its data, and
+ * nothing that is nobody's behind it? */
+bool data_file_ended(const struct engine *engine, const struct data *data,
+    enum engine_peer peer);
+/* It has just done so: a reply that is held waits no longer than it must. */
+void hold_file_end(struct engine *engine, struct data *data);
+/* It has waited long enough. */
+void hold_dial(struct engine *engine, struct data *data);
+/* The server's end of a download is not proven, and its final reply has come
+ * with that code: passes the end on, or cuts the transfer. */
+void data_settle_end(struct engine *engine, struct pending *transfer,
+    unsigned code);
+/* The same while no reply comes. */
+void data_settle_quiet(struct engine *engine, struct pending *transfer);
+/* A transfer's final reply has passed. */
+void data_transfer_over(struct engine *engine, struct pending *transfer,
+    unsigned server_code, unsigned client_code);
 
 #endif

@@ -110,7 +110,10 @@ static void
 on_file_end(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	data->file_ends[event->peer]++;
+	data->file_ends[event->peer] += event->files;
+	data->end_at[event->peer] = event->peer == ENGINE_SERVER ?
+	    event->to_client - event->behind :
+	    event->to_server - event->behind;
 	if (event->peer == ENGINE_SERVER)
 		hold_file_end(engine, data);
 }
@@ -123,7 +126,7 @@ lost_client(struct engine *engine, struct data *data, const char *why)
 
 	data->lost[ENGINE_CLIENT] = true;
 	if (data->delivered || (upload && data->shut[ENGINE_SERVER]) ||
-	    (upload && data_file_ended(data, ENGINE_CLIENT)) ||
+	    (upload && data_file_ended(engine, data, ENGINE_CLIENT)) ||
 	    (upload && data->aborting))
 		return;
 	if (data->state == DATA_ENDING) {
@@ -174,10 +177,10 @@ lost_server(struct engine *engine, struct data *data, const char *why)
 
 /* Has the server been sent all of an upload, and its end? */
 static bool
-upload_is_sent(const struct data *data)
+upload_is_sent(const struct engine *engine, const struct data *data)
 {
 	return data->shut[ENGINE_SERVER] ||
-	    (data_file_ended(data, ENGINE_CLIENT) && data->unsent == 0);
+	    (data_file_ended(engine, data, ENGINE_CLIENT) && data->unsent == 0);
 }
 
 /*
@@ -192,7 +195,7 @@ unproven_eof(struct engine *engine, struct data *data)
 	const struct pending *user = data_user(engine, data);
 	bool upload = user != NULL && pending_is_upload(user);
 
-	if (user == NULL || (upload && !upload_is_sent(data))) {
+	if (user == NULL || (upload && !upload_is_sent(engine, data))) {
 		lost_server(engine, data,
 		    "the SSH server closed the data connection before its end");
 		return;
@@ -238,7 +241,7 @@ may_end(struct engine *engine, const struct data *data,
 	return event->ended && transfer != NULL &&
 	    pending_is_upload(transfer) &&
 	    (event->peer == ENGINE_CLIENT ||
-		data_file_ended(data, ENGINE_CLIENT));
+		data_file_ended(engine, data, ENGINE_CLIENT));
 }
 
 static void
@@ -425,8 +428,10 @@ on_quiet(struct engine *engine, struct data *data,
 	if (!data->quiet_watch)
 		return;
 	data->quiet_watch = false;
-	if (data_file_ended(data, ENGINE_SERVER)) {
+	if (data_file_ended(engine, data, ENGINE_SERVER)) {
 		data->delivered |= !data->lost[ENGINE_CLIENT];
+	} else if (data->quiet_short) { /* more has come behind that end */
+		hold_watch_quiet(engine, data);
 	} else if (!data->up[ENGINE_SERVER]) {
 		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
 		lost_server(engine, data, NO_ANSWER);

@@ -55,10 +55,38 @@ hold_dial(struct engine *engine, struct data *data)
 	data_set_timer(engine, data, WAIT_DIAL, LIMIT_HOLD_DIAL_MS);
 }
 
-bool
-data_file_ended(const struct data *data, enum engine_peer peer)
+/* Is there another transfer, whose file may follow on the same connection? */
+static bool
+is_followed(const struct engine *engine, const struct data *data)
 {
-	return data->file_ends[peer] > data->files[peer];
+	const struct pending *pending;
+	unsigned n = 0;
+
+	if (engine->next != NULL && engine->next != data)
+		return false;
+	TAILQ_FOREACH (pending, &engine->pending, link) {
+		n += pending_is_transfer(pending);
+		if (n > 1)
+			return true;
+		if (n == 1 &&
+		    (pending->flags & (VERB_IS_ACTIVE | VERB_IS_PASSIVE)) != 0)
+			break;
+	}
+	return false;
+}
+
+/* What has the look of an end within a file that is not framed at all, is none:
+ * more comes behind it. */
+bool
+data_file_ended(const struct engine *engine, const struct data *data,
+    enum engine_peer peer)
+{
+	enum engine_peer to =
+	    peer == ENGINE_CLIENT ? ENGINE_SERVER : ENGINE_CLIENT;
+
+	return data->file_ends[peer] > data->files[peer] &&
+	    (data->bytes[to] == data->end_at[peer] ||
+		is_followed(engine, data));
 }
 
 void
@@ -69,10 +97,11 @@ hold_watch_quiet(struct engine *engine, struct data *data)
 	if (data->quiet_watch)
 		return;
 	data->quiet_watch = true;
+	data->quiet_short = data_file_ended(engine, data, ENGINE_SERVER);
 	action = engine_act(engine, ENGINE_DATA_QUIET);
 	action->data = data->number;
-	action->ms = data_file_ended(data, ENGINE_SERVER) ? LIMIT_FILE_END_MS :
-							    LIMIT_HOLD_QUIET_MS;
+	action->ms =
+	    data->quiet_short ? LIMIT_FILE_END_MS : LIMIT_HOLD_QUIET_MS;
 }
 
 void
@@ -168,7 +197,7 @@ data_settle_end(struct engine *engine, struct pending *transfer, unsigned code)
 	data->end_unproven = false;
 	if (code < 300 && report_size(engine, transfer) != SIZE_SHORT &&
 	    (!engine_is_framed(engine) ||
-		data_file_ended(data, ENGINE_SERVER))) {
+		data_file_ended(engine, data, ENGINE_SERVER))) {
 		data_shut(engine, data, ENGINE_CLIENT);
 		return;
 	}
@@ -225,8 +254,11 @@ keep(struct engine *engine, struct data *data)
 	data->end_unproven = false;
 	data->delivered = false;
 	for (int peer = 0; peer < 2; peer++)
-		if (data_file_ended(data, (enum engine_peer)peer))
+		if (is_followed(engine, data) &&
+		    data->file_ends[peer] > data->files[peer])
 			data->files[peer]++;
+		else
+			data->files[peer] = data->file_ends[peer];
 	data->before[ENGINE_CLIENT] = data->bytes[ENGINE_CLIENT];
 	data->before[ENGINE_SERVER] = data->bytes[ENGINE_SERVER];
 	if (engine->next == NULL)

@@ -98,21 +98,23 @@ struct data {
 	bool dialled;	/* DATA_DIAL was said */
 	bool up[2];	/* each end has stood */
 	bool eof[2];	/* that peer has ended cleanly */
-	bool end_unproven; /* eof of the server, in a download, may be none */
-	unsigned file_ends[2]; /* so many ends of files has that peer sent, */
-	unsigned files[2]; /* ... of which were for transfers that are over */
-	bool shut[2];	   /* we have ended toward that peer */
-	bool lost[2];	   /* that peer's end is dead, or was dropped */
-	bool delivered;	   /* the client has all */
-	bool expired;	   /* a held reply has waited long enough */
-	bool aborting;	   /* the client sent ABOR */
-	bool cutting;	   /* its client died in an upload: our ABOR */
-	bool cut;	   /* never let a 2xx pass */
-	bool probing;	   /* its client was probed once */
-	bool probed;	   /* ... and was seen to live */
-	bool resumed;	   /* aborting, but the server had sent all */
-	bool ahead;	   /* asked for ahead of the client, and not used yet */
+	bool end_unproven;   /* eof of the server, in a download, may be none */
+	size_t file_ends[2]; /* so many ends of files has that peer sent, */
+	size_t files[2];     /* ... of which were for transfers that are over */
+	uint64_t end_at[2];  /* where the last one stood in its bytes */
+	bool shut[2];	     /* we have ended toward that peer */
+	bool lost[2];	     /* that peer's end is dead, or was dropped */
+	bool delivered;	     /* the client has all */
+	bool expired;	     /* a held reply has waited long enough */
+	bool aborting;	     /* the client sent ABOR */
+	bool cutting;	     /* its client died in an upload: our ABOR */
+	bool cut;	     /* never let a 2xx pass */
+	bool probing;	     /* its client was probed once */
+	bool probed;	     /* ... and was seen to live */
+	bool resumed;	     /* aborting, but the server had sent all */
+	bool ahead; /* asked for ahead of the client, and not used yet */
 	bool quiet_watch;
+	bool quiet_short;   /* ... since the end of the file has come */
 	char unknown[100];  /* WAIT_UNKNOWN: why it was not taken */
 	uint64_t bytes[2];  /* relayed toward that peer */
 	uint64_t before[2]; /* of them, for transfers that are over */
@@ -571,33 +573,5 @@ bool match_expects(const struct pending *pending, unsigned code);
 struct pending *match_claimant(struct engine *engine, unsigned code);
 /* Lets go of the fresh commands before until, which is fresh itself. */
 void match_skip_fresh(struct engine *engine, const struct pending *until);
-
-/* engine_hold.c: so much has gone toward that peer in the transfer that uses it
- * now. */
-uint64_t data_relayed(const struct data *data, enum engine_peer peer);
-/* Must a reply with this code to a transfer wait?  Arms what it
- * waits for. */
-bool data_holds_reply(struct engine *engine, struct pending *transfer,
-    unsigned code);
-/* A transfer whose client is to be dialled: waits for its first reply, for a
- * while.  False: nothing done. */
-bool hold_step(struct engine *engine);
-/* ENGINE_DATA_IS_QUIET is to come when nothing moves any more. */
-void hold_watch_quiet(struct engine *engine, struct data *data);
-/* Has that peer sent the end of the transfer's file in its data? */
-bool data_file_ended(const struct data *data, enum engine_peer peer);
-/* It has just done so: a reply that is held waits no longer than it must. */
-void hold_file_end(struct engine *engine, struct data *data);
-/* It has waited long enough. */
-void hold_dial(struct engine *engine, struct data *data);
-/* The server's end of a download is not proven, and its final reply has come
- * with that code: passes the end on, or cuts the transfer. */
-void data_settle_end(struct engine *engine, struct pending *transfer,
-    unsigned code);
-/* The same while no reply comes. */
-void data_settle_quiet(struct engine *engine, struct pending *transfer);
-/* A transfer's final reply has passed. */
-void data_transfer_over(struct engine *engine, struct pending *transfer,
-    unsigned server_code, unsigned client_code);
 
 #endif

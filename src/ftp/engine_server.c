@@ -34,10 +34,11 @@ is_baseless(const struct engine *engine, const struct pending *transfer,
 /* The server calls an upload good whose end it has not been told: what the
  * client still sends, or what waits here, would go nowhere. */
 static bool
-is_early(const struct pending *transfer, const struct data *data)
+is_early(const struct engine *engine, const struct pending *transfer,
+    const struct data *data)
 {
-	bool ended =
-	    data->shut[ENGINE_SERVER] || data_file_ended(data, ENGINE_CLIENT);
+	bool ended = data->shut[ENGINE_SERVER] ||
+	    data_file_ended(engine, data, ENGINE_CLIENT);
 
 	return pending_is_upload(transfer) && !(ended && data->unsent == 0);
 }
@@ -64,7 +65,7 @@ cut_untrue(struct engine *engine, const struct pending *transfer,
 		if (data == NULL)
 			return REPORT_NO_DATA;
 		data_set_cut(data, REPORT_NO_DATA);
-	} else if (data != NULL && is_early(transfer, data)) {
+	} else if (data != NULL && is_early(engine, transfer, data)) {
 		data_set_cut(data, "the server answered before the end");
 	} else {
 		return NULL;

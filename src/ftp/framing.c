@@ -15,6 +15,13 @@ enum record_state {
 	RECORD_ESCAPED,
 };
 
+static void
+end_file(struct framing_reader *reader, size_t rest, size_t *ends)
+{
+	reader->behind = rest;
+	(*ends)++;
+}
+
 static size_t
 feed_record(struct framing_reader *reader, const uint8_t *bytes, size_t len)
 {
@@ -23,9 +30,10 @@ feed_record(struct framing_reader *reader, const uint8_t *bytes, size_t len)
 
 	while (at < len) {
 		if (reader->state == RECORD_ESCAPED) {
-			ends += bytes[at] == 2 || bytes[at] == 3;
 			reader->state = RECORD_DATA;
 			at++;
+			if (bytes[at - 1] == 2 || bytes[at - 1] == 3)
+				end_file(reader, len - at, &ends);
 			continue;
 		}
 		escape = memchr(bytes + at, 0xff, len - at);
@@ -72,7 +80,8 @@ feed_block(struct framing_reader *reader, const uint8_t *bytes, size_t len)
 		}
 		if (reader->left > 0)
 			continue;
-		ends += (reader->descriptor & DESCRIPTOR_EOF) != 0;
+		if ((reader->descriptor & DESCRIPTOR_EOF) != 0)
+			end_file(reader, len - at, &ends);
 		reader->state = BLOCK_DESCRIPTOR;
 	}
 	return ends;
@@ -115,7 +124,8 @@ feed_compressed(struct framing_reader *reader, const uint8_t *bytes, size_t len)
 		}
 		if (reader->state != COMPRESSED_DATA || reader->left > 0)
 			continue;
-		ends += (reader->descriptor & DESCRIPTOR_EOF) != 0;
+		if ((reader->descriptor & DESCRIPTOR_EOF) != 0)
+			end_file(reader, len - at, &ends);
 		reader->descriptor = 0;
 		reader->state = COMPRESSED_HEADER;
 	}
@@ -131,6 +141,7 @@ framing_init(struct framing_reader *reader, enum framing framing)
 size_t
 framing_feed(struct framing_reader *reader, const uint8_t *bytes, size_t len)
 {
+	reader->behind += len;
 	switch (reader->framing) {
 	case FRAMING_RECORD:
 		return feed_record(reader, bytes, len);

@@ -22,6 +22,7 @@ struct framing_reader {
 	unsigned state;	    /* framing.c */
 	unsigned left;	    /* bytes of the block or string */
 	uint8_t descriptor; /* its own */
+	uint64_t behind;    /* bytes behind the last end of a file, or in all */
 };
 
 /* Zeroes the reader. */

@@ -80,6 +80,7 @@ void dataconn_tell(struct end *end, enum engine_data_event_type type);
 void dataconn_tell_delivered(struct end *end, bool assumed);
 void dataconn_tell_eof(struct end *end);
 /* It has closed the connection behind its end. */
+void dataconn_tell_file_end(struct end *end, size_t files);
 void dataconn_tell_ended(struct end *end, const char *why);
 void dataconn_tell_lost(struct end *end, const char *why);
 

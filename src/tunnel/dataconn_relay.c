@@ -47,7 +47,7 @@ dataconn_relay(struct end *from, const struct iovec *pieces, size_t n)
 		ends += framing_feed(&from->framing, pieces[i].iov_base,
 		    pieces[i].iov_len);
 	if (ends > 0)
-		dataconn_tell(from, ENGINE_DATA_FILE_END);
+		dataconn_tell_file_end(from, ends);
 }
 
 void

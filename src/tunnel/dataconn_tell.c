@@ -53,6 +53,19 @@ dataconn_tell_eof(struct end *end)
 }
 
 void
+dataconn_tell_file_end(struct end *end, size_t files)
+{
+	struct engine_data_event event = {
+		.type = ENGINE_DATA_FILE_END,
+		.peer = end->peer,
+		.files = files,
+		.behind = end->framing.behind,
+	};
+
+	dataconn_emit(end->conn, &event);
+}
+
+void
 dataconn_tell_ended(struct end *end, const char *why)
 {
 	struct engine_data_event event = {

@@ -156,6 +156,7 @@ feed_data(struct fuzz *fuzz, unsigned kind, enum engine_peer peer, uint8_t to,
 		.why = "lost",
 		.to_client = amounts & 1,
 		.to_server = amounts & 2,
+		.files = kind == ENGINE_DATA_FILE_END,
 		.passing = amounts & 8,
 		.recent = amounts & 64,
 		.end_unproven = kind == ENGINE_DATA_EOF && (amounts & 128) != 0,
@@ -180,6 +181,10 @@ feed_data(struct fuzz *fuzz, unsigned kind, enum engine_peer peer, uint8_t to,
 	if (fuzz->carries[to] && !(fuzz->shut[to] && fuzz->unsent[to] == 0))
 		event.unsent = amounts & 4;
 	fuzz->unsent[to] = event.unsent;
+	/* No more than was relayed. */
+	if (kind == ENGINE_DATA_FILE_END && (amounts & 64) != 0)
+		event.behind =
+		    peer == ENGINE_CLIENT ? event.to_server : event.to_client;
 	engine_data(fuzz->engine, &event);
 }
 

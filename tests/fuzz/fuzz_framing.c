@@ -25,6 +25,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	assert(framing_feed(&cut, bytes, at) +
 		framing_feed(&cut, bytes + at, len - at) ==
 	    ends);
-	assert(cut.state == whole.state && cut.left == whole.left);
+	assert(cut.state == whole.state && cut.left == whole.left &&
+	    cut.behind == whole.behind && whole.behind <= len);
 	return 0;
 }

@@ -180,7 +180,9 @@ read_event_word(struct step *step, const char *word)
 		return event->end_unproven = true;
 	if (strcmp(word, "ended") == 0)
 		return event->ended = true;
-	if (sscanf(word, "unsent=%lu", &event->unsent) == 1)
+	if (sscanf(word, "unsent=%lu", &event->unsent) == 1 ||
+	    sscanf(word, "files=%zu", &event->files) == 1 ||
+	    sscanf(word, "behind=%lu", &event->behind) == 1)
 		return true;
 	if (sscanf(word, "to_client=%lu", &event->to_client) != 1 &&
 	    sscanf(word, "to_server=%lu", &event->to_server) != 1)
@@ -236,6 +238,7 @@ read_data(struct step *step, char *text)
 	    step->event.data >= SCRIPT_NUMBERS_MAX)
 		return false;
 	step->event.type = type;
+	step->event.files = type == ENGINE_DATA_FILE_END;
 	if ((type == ENGINE_DATA_UP || type == ENGINE_DATA_EOF ||
 		type == ENGINE_DATA_FILE_END || type == ENGINE_DATA_LOST ||
 		type == ENGINE_DATA_SECOND || type == ENGINE_DATA_UNKNOWN) &&

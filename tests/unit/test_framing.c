@@ -18,43 +18,51 @@ struct sample {
 	const uint8_t *bytes;
 	size_t len;
 	size_t ends;
+	uint64_t behind;
 };
 
 static const struct sample samples[] = {
-	{ FRAMING_NONE, BYTES("x\xff\x02\xff\x03"), 0 },
-	{ FRAMING_RECORD, BYTES(""), 0 },
-	{ FRAMING_RECORD, BYTES("one\xff\x01two\xff\x03"), 1 },
-	{ FRAMING_RECORD, BYTES("\xff\x02"), 1 },
-	{ FRAMING_RECORD, BYTES("a\xff\xff\x02\xff\xff\xff\x03"), 1 },
-	{ FRAMING_RECORD, BYTES("\xff\xff\xff\xff\x03"), 0 },
+	{ FRAMING_NONE, BYTES("x\xff\x02\xff\x03"), 0, 5 },
+	{ FRAMING_RECORD, BYTES(""), 0, 0 },
+	{ FRAMING_RECORD, BYTES("one\xff\x01two\xff\x03"), 1, 0 },
+	{ FRAMING_RECORD, BYTES("\xff\x02"), 1, 0 },
+	{ FRAMING_RECORD, BYTES("a\xff\xff\x02\xff\xff\xff\x03"), 1, 0 },
+	{ FRAMING_RECORD, BYTES("\xff\xff\xff\xff\x03"), 0, 5 },
 	{ FRAMING_RECORD,
 	    BYTES("a\xff\x02"
 		  "b\xff\x03"),
-	    2 },
-	{ FRAMING_RECORD, BYTES("a\xff\x00\x02\xff"), 0 },
+	    2, 0 },
+	{ FRAMING_RECORD, BYTES("a\xff\x00\x02\xff"), 0, 5 },
+	{ FRAMING_RECORD,
+	    BYTES("a\xff\x02"
+		  "b\xff"),
+	    1, 2 },
 	{ FRAMING_BLOCK,
 	    BYTES("\x80\x00\x03"
 		  "abc\x40\x00\x00"),
-	    1 },
+	    1, 0 },
 	{ FRAMING_BLOCK,
 	    BYTES("\xc0\x00\x03"
 		  "abc"),
-	    1 },
+	    1, 0 },
 	{ FRAMING_BLOCK,
 	    BYTES("\xc0\x00\x03"
 		  "ab"),
+	    0, 5 },
+	{ FRAMING_BLOCK, BYTES("\x00\x00\x03\x40\x00\x00"), 0, 6 },
+	{ FRAMING_BLOCK, BYTES("\x40\x00\x00\x00\x00\x01x"), 1, 4 },
+	{ FRAMING_BLOCK, BYTES("\x10\x00\x01m\x40\x00\x01x\x40\x00\x01y"), 2,
 	    0 },
-	{ FRAMING_BLOCK, BYTES("\x00\x00\x03\x40\x00\x00"), 0 },
-	{ FRAMING_BLOCK, BYTES("\x10\x00\x01m\x40\x00\x01x\x40\x00\x01y"), 2 },
 	{ FRAMING_COMPRESSED,
 	    BYTES("\x02"
 		  "ab\x83"
 		  "c\xc5\x00\x40\x01z"),
-	    1 },
-	{ FRAMING_COMPRESSED, BYTES("\x02\x00\x40\x81\x00\xc1"), 0 },
-	{ FRAMING_COMPRESSED, BYTES("\x00\x40\x02z"), 0 },
+	    1, 0 },
+	{ FRAMING_COMPRESSED, BYTES("\x02\x00\x40\x81\x00\xc1"), 0, 6 },
+	{ FRAMING_COMPRESSED, BYTES("\x00\x40\x02z"), 0, 4 },
+	{ FRAMING_COMPRESSED, BYTES("\x00\x40\x81y\xc0"), 1, 1 },
 	{ FRAMING_COMPRESSED, BYTES("\x00\x40\xc0\x00\x80\x01x\x00\x40\x81y"),
-	    2 },
+	    2, 0 },
 };
 
 static void
@@ -74,6 +82,7 @@ ends_of_files(void **state)
 			ends += framing_feed(&reader, sample->bytes + at,
 			    sample->len - at);
 			assert_int_equal(ends, sample->ends);
+			assert_int_equal(reader.behind, sample->behind);
 		}
 		framing_init(&reader, sample->framing);
 		ends = 0;

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/log_output.h"
 #include "base/process.h"
 
 /* What ends the foreground process; the child ends first. */
@@ -27,6 +28,8 @@ struct foreground {
 	int errors;   /* the child's standard error, or -1 */
 	int signals;  /* a signalfd */
 	int ended_by; /* the signal that came, or 0 */
+	size_t line_len;
+	char line[LOG_OUTPUT_MAX]; /* of the child's, not ended yet */
 };
 
 static sigset_t
@@ -44,24 +47,34 @@ ending_set(void)
 
 /* ---- the foreground process ---- */
 
-/* Prints what has come.  False: nothing more can come. */
+static void
+pass_line(struct foreground *foreground)
+{
+	foreground->line[foreground->line_len++] = '\n';
+	log_pass(foreground->line, foreground->line_len);
+	foreground->line_len = 0;
+}
+
+static void
+pass_byte(struct foreground *foreground, char byte)
+{
+	if (byte != '\n')
+		foreground->line[foreground->line_len++] = byte;
+	if (byte == '\n' ||
+	    foreground->line_len == sizeof(foreground->line) - 1)
+		pass_line(foreground);
+}
+
+/* Prints what has come, as whole lines.  False: nothing more can come. */
 static bool
-pass_errors(const struct foreground *foreground)
+pass_errors(struct foreground *foreground)
 {
 	char bytes[4096];
-	ssize_t n, done;
+	ssize_t n = read(foreground->errors, bytes, sizeof(bytes));
 
-	n = read(foreground->errors, bytes, sizeof(bytes));
-	if (n <= 0)
-		return n < 0 && errno == EINTR;
-	for (ssize_t at = 0; at < n; at += done) {
-		done = write(STDERR_FILENO, bytes + at, (size_t)(n - at));
-		if (done < 0 && errno != EINTR)
-			break; /* nobody reads it */
-		if (done < 0)
-			done = 0;
-	}
-	return true;
+	for (ssize_t i = 0; i < n; i++)
+		pass_byte(foreground, bytes[i]);
+	return n > 0 || (n < 0 && errno == EINTR);
 }
 
 /* The child stops at once, and ends; then we do. */
@@ -101,19 +114,23 @@ wait_ready(struct foreground *foreground)
 		if (fds[0].revents == 0)
 			continue;
 		n = read(foreground->ready, &byte, 1);
+		/* It may be ready and then get our signal; so it ends. */
 		if (n >= 0 || errno != EINTR)
-			return n == 1;
+			return n == 1 && foreground->ended_by == 0;
 	}
 }
 
 /* What the child has written before it was ready, or had ended. */
 static void
-pass_rest(const struct foreground *foreground)
+pass_rest(struct foreground *foreground)
 {
 	struct pollfd fd = { .fd = foreground->errors, .events = POLLIN };
 
 	while (poll(&fd, 1, 0) == 1 && pass_errors(foreground))
 		;
+	if (foreground->line_len > 0)
+		pass_line(foreground);
+	log_flush();
 }
 
 static void
@@ -137,6 +154,7 @@ run_foreground(struct foreground *foreground)
 
 	/* Where nobody reads our standard error, the child goes on. */
 	signal(SIGPIPE, SIG_IGN);
+	log_open();
 	ready = wait_ready(foreground);
 	pass_rest(foreground);
 	if (ready)
@@ -144,6 +162,7 @@ run_foreground(struct foreground *foreground)
 	while (waitpid(foreground->child, &status, 0) < 0)
 		if (errno != EINTR)
 			return EXIT_FAILURE;
+	pass_rest(foreground);
 	if (foreground->ended_by != 0)
 		end_by_signal(foreground->ended_by);
 	if (WIFSIGNALED(status))

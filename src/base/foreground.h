@@ -24,7 +24,11 @@
  * In the foreground process it returns false when that is to end, with the exit
  * status in *ret_status; why has been logged.  When the foreground process got
  * a signal that ends it, and the child has ended because of it, it does not
- * return but ends by that signal.
+ * return but ends by that signal.  That holds until it has read that the child
+ * is ready: when both come at once, the signal wins.
+ *
+ * Where standard error is full, the foreground process drops what the child
+ * says (base/log_output.h); it does not wait.
  */
 bool foreground_fork(bool keep_errors, int *ret_fd, int *ret_status);
 

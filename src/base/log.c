@@ -53,6 +53,12 @@ log_open_again(void)
 }
 
 void
+log_pass(const char *line, size_t len)
+{
+	log_output_write(&log_output, LOG_NAME, line, len);
+}
+
+void
 log_flush(void)
 {
 	log_output_flush(&log_output, LOG_NAME);

@@ -60,6 +60,10 @@ void log_open(void);
  * standard error, without waiting if log_open() was called before. */
 void log_open_again(void);
 
+/* Writes a line of another process of culvert as it is: at most LOG_OUTPUT_MAX
+ * bytes (base/log_output.h), with a newline at the end. */
+void log_pass(const char *line, size_t len);
+
 /* The end of a process: writes what could not be written so far; waits for
  * LIMIT_LOG_END_MS at most. */
 void log_flush(void);

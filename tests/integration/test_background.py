@@ -319,6 +319,66 @@ def test_verbose(terminal, sshd, behind):
     assert one.wait() == 0
 
 
+def fill(writer):
+    """Write until it takes no more."""
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, b"x"):
+            pass
+    os.set_blocking(writer, True)
+
+
+def test_nobody_reads(tmp, sshd, ftpd, behind):
+    """Standard error is full: what it says is dropped, and it does not wait."""
+    reader, writer = os.pipe()
+    fill(writer)
+    done = subprocess.run(
+        [culvert.PROGRAM, "-f", "-F", sshd.config, "-L",
+         f"0:127.0.0.1:{ftpd.port}", "files.test"], env=cli.environment(tmp),
+        stdin=subprocess.DEVNULL, stderr=writer, timeout=FAILSAFE, check=False)
+    assert done.returncode == 0
+    os.close(writer)
+    with open(reader) as file:
+        assert set(file.read()) == {"x"}
+    check_works(behind(), ftpd, tmp)
+
+
+def test_nobody_reads_a_failure(tmp, sshd):
+    """Standard error is full, and ssh cannot log in."""
+    reader, writer = os.pipe()
+    fill(writer)
+    done = subprocess.run(
+        [culvert.PROGRAM, "-f", "-F", sshd.config, "-o",
+         "HostKeyAlias=unknown", "-L", "0:h:21", "files.test"],
+        env=cli.environment(tmp), stdin=subprocess.DEVNULL, stderr=writer,
+        timeout=FAILSAFE, check=False)
+    assert done.returncode == 255
+    os.close(writer)
+    os.close(reader)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT,
+                                    signal.SIGHUP])
+def test_ready_and_a_signal(number, tmp, sshd, behind):
+    """Both wait when the foreground process looks: the signal ends both."""
+    with open(tmp / "log", "w") as file:
+        one = subprocess.Popen(
+            [culvert.PROGRAM, "-f", "-v", "-F", sshd.config, "-L", "0:h:21",
+             "files.test"], env=cli.environment(tmp), stderr=file,
+            stdin=subprocess.DEVNULL)
+    until(lambda: children(one.pid), "the other process")
+    one.send_signal(signal.SIGSTOP)
+    until(lambda: "going to the background" in (tmp / "log").read_text(),
+          "the other process is ready")
+    away = behind()
+    kin = [away.pid, *descendants(away.pid)]
+    one.send_signal(number)
+    one.send_signal(signal.SIGCONT)
+    assert one.wait(FAILSAFE) == -number
+    assert all(wait_gone(pid) for pid in kin)
+    assert not private_directories(tmp)
+
+
 def test_remote(tmp, sshd, ftpd, behind):
     """-R: sshd listens when the foreground process has ended."""
     status, said = cli.run_and_keep(

@@ -414,7 +414,10 @@ commands_wait(struct engine *engine)
 			    LIMIT_UNSURE_MS);
 		return WAIT_UNSURE;
 	}
-	return WAIT_NOT;
+	/* However long its reply has taken, the data timer bounds this. */
+	return engine->making != NULL && engine->making->unproven ?
+	    WAIT_UNSURE :
+	    WAIT_NOT;
 }
 
 /* These matter more than the attempts. */

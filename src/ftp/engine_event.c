@@ -451,6 +451,24 @@ on_quiet(struct engine *engine, struct data *data,
 	}
 }
 
+/* A listener of which nobody has been told yet is dead, or has taken somebody
+ * who can only be a stranger: it is none. */
+static bool
+fail_making(struct data *data, const struct engine_data_event *event)
+{
+	bool lost = event->type == ENGINE_DATA_LOST;
+
+	if (data->state != DATA_MAKING || !data->end[event->peer].listens ||
+	    (!lost && event->type != ENGINE_DATA_EOF &&
+		event->type != ENGINE_DATA_SECOND))
+		return false;
+	snprintf(data->why, sizeof(data->why), "%s",
+	    lost ? event->why : "somebody else has connected");
+	data->passing = event->passing || !lost;
+	data->failed[event->peer] = true;
+	return true;
+}
+
 /* An end that is dead, or was dropped, or never stood, has nothing to say. */
 static bool
 may_say(const struct data *data, const struct engine_data_event *event)
@@ -500,6 +518,6 @@ engine_data(struct engine *engine, const struct engine_data_event *event)
 	data->bytes[ENGINE_SERVER] = event->to_server;
 	data->unsent = event->unsent;
 	if (event->type != ENGINE_DATA_MOVED && may_say(data, event) &&
-	    !ahead_event(engine, data, event))
+	    !ahead_event(engine, data, event) && !fail_making(data, event))
 		handlers[event->type](engine, data, event);
 }

@@ -264,6 +264,10 @@
  * the transfer counts as cut. */
 #define LIMIT_HOLD_QUIET_MS 10000
 
+/* After a second 150 a transfer that is cut waits this long for its last reply:
+ * that may have been it. */
+#define LIMIT_LAST_REPLY_MS 1000
+
 /* When the end of a file has come in its data, and nothing has moved for so
  * long, the client has it. */
 #define LIMIT_FILE_END_MS 20

@@ -486,8 +486,8 @@ step(struct engine *engine)
 	return pending_flush_local(engine) || ask_step(engine) ||
 	    engine_step_server(engine) || cwd_step(engine) ||
 	    engine_step_client(engine) || unfinished_step(engine) ||
-	    hold_step(engine) || ahead_step(engine) ||
-	    owner_drain_step(engine) || step_ends(engine);
+	    hold_step(engine) || hold_last_reply(engine) ||
+	    ahead_step(engine) || owner_drain_step(engine) || step_ends(engine);
 }
 
 bool

@@ -29,6 +29,7 @@ enum data_wait {
 	WAIT_REPLY,	 /* the reply to a PORT, behind which commands wait */
 	WAIT_CUT_END,	 /* as WAIT_CUT, its data connection ended by us */
 	WAIT_AHEAD,	 /* a client that asks for it, see engine_ahead.c */
+	WAIT_LAST_REPLY, /* one to a cut transfer, which may have come */
 	WAIT_PROOF,	 /* our connection to the server, see unproven */
 };
 
@@ -95,6 +96,8 @@ bool data_holds_reply(struct engine *engine, struct pending *transfer,
 /* A transfer whose client is to be dialled: waits for its first reply, for a
  * while.  False: nothing done. */
 bool hold_step(struct engine *engine);
+/* The same for its last reply. */
+bool hold_last_reply(struct engine *engine);
 /* ENGINE_DATA_IS_QUIET is to come when nothing moves any more. */
 void hold_watch_quiet(struct engine *engine, struct data *data);
 /* Has that peer sent the end of the first transfer's file in its data, and

@@ -355,7 +355,7 @@ static void
 on_timeout(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	const struct pending *transfer = data_transfer(engine, data);
+	struct pending *transfer = data_transfer(engine, data);
 	enum data_wait wait = data->wait;
 
 	(void)event;
@@ -407,6 +407,12 @@ on_timeout(struct engine *engine, struct data *data,
 		break;
 	case WAIT_REPLY:
 		be_sure(engine, data);
+		break;
+	case WAIT_LAST_REPLY:
+		/* Not within the reply to another command, or its own. */
+		if (transfer != NULL && engine->reply.code == 0 &&
+		    engine->making == NULL && !engine->fragment[ENGINE_SERVER])
+			engine_end_cut(engine, transfer);
 		break;
 	case WAIT_PROOF:
 		fail_unproven(data, NO_ANSWER, false);

@@ -48,6 +48,23 @@ hold_step(struct engine *engine)
 	return true;
 }
 
+/*
+ * pure-ftpd's only word on a download that was cut is a second 150, which may
+ * have passed before we knew of the cut.
+ */
+bool
+hold_last_reply(struct engine *engine)
+{
+	struct pending *transfer = TAILQ_FIRST(&engine->pending);
+	struct data *data = transfer != NULL ? transfer->data : NULL;
+
+	if (data == NULL || !transfer->twice || !data->cut ||
+	    data->wait != WAIT_NONE)
+		return false;
+	data_set_timer(engine, data, WAIT_LAST_REPLY, LIMIT_LAST_REPLY_MS);
+	return true;
+}
+
 void
 hold_dial(struct engine *engine, struct data *data)
 {

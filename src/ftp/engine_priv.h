@@ -138,6 +138,7 @@ struct pending {
 	enum verb verb;
 	unsigned flags;	   /* enum verb_flag; 150 adds to them */
 	bool begun;	   /* a 1xx came */
+	bool twice;	   /* a transfer: two, for which it may have no more */
 	bool told;	   /* a transfer: its end, to a client that was there */
 	bool epsv_all;	   /* EPSV ALL */
 	bool unknown;	   /* nobody can tell how it is answered */
@@ -417,6 +418,8 @@ bool greeting_refuses(struct engine *engine, const uint8_t *line, size_t len);
 /* The server has ended: if it has not greeted, that is said. */
 void greeting_server_ended(struct engine *engine);
 
+/* engine_server.c: a cut transfer that has no last reply. */
+void engine_end_cut(struct engine *engine, struct pending *transfer);
 /* engine_server.c: the last line of a reply has passed. */
 void engine_end_reply(struct engine *engine, unsigned code);
 

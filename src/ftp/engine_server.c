@@ -74,6 +74,13 @@ cut_untrue(struct engine *engine, const struct pending *transfer,
 	return NULL;
 }
 
+static void
+refuse_cut(struct engine *engine, const struct data *data)
+{
+	refuse_good(engine, data->up[ENGINE_CLIENT] ? 426 : 425,
+	    data->why[0] != '\0' ? data->why : "the data connection was cut");
+}
+
 /* The first reply to a transfer, or its last: false while it must wait. */
 static bool
 begin_transfer_reply(struct engine *engine, struct pending *transfer,
@@ -111,9 +118,8 @@ begin_transfer_reply(struct engine *engine, struct pending *transfer,
 		refuse_good(engine, 425, untrue);
 	else if (data != NULL && data->cut &&
 	    (again || (code >= 200 && code < 300)))
-		refuse_good(engine, data->up[ENGINE_CLIENT] ? 426 : 425,
-		    data->why[0] != '\0' ? data->why :
-					   "the data connection was cut");
+		refuse_cut(engine, data);
+	transfer->twice |= again;
 	return true;
 }
 
@@ -292,6 +298,13 @@ end_command(struct engine *engine, struct pending *pending, unsigned code)
 		 * but for our early dial it would not have. */
 		data_close(engine, engine->next);
 	pending_drop(engine, pending);
+}
+
+void
+engine_end_cut(struct engine *engine, struct pending *transfer)
+{
+	refuse_cut(engine, transfer->data);
+	end_command(engine, transfer, 150);
 }
 
 void

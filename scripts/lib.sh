@@ -98,7 +98,7 @@ need_libraries() {
 # make_root DIR [SUITE]: makes a minimal Debian of its own there, once: of this
 # release or that one, from where this host has its packages.
 make_root() {
-	local dir=$1 suite=${2:-} release mirror
+	local dir=$1 suite=${2:-} release mirror scripts script
 
 	[ ! -d "$dir" ] || return 0
 	# shellcheck source=/dev/null
@@ -107,11 +107,15 @@ make_root() {
 	mirror=$(apt-get indextargets --format '$(REPO_URI)' \
 	    'Created-By: Packages' "Codename: $release" 'Label: Debian' |
 	    head -n 1)
+	# A release that this debootstrap does not know yet is made as sid is.
+	scripts=/usr/share/debootstrap/scripts script=${suite:-$release}
+	[ -e "$scripts/$script" ] || script=sid
 	as_root rm -rf --one-file-system "$dir.new"
 	# What it mounts is gone with it, however it ends.
 	as_root unshare --mount --propagation private \
 	    debootstrap --variant=minbase "${suite:-$release}" "$dir.new" \
-	    "${mirror:-http://deb.debian.org/debian}" || return 1
+	    "${mirror:-http://deb.debian.org/debian}" "$scripts/$script" ||
+	    return 1
 	as_root mv "$dir.new" "$dir"
 }
 
@@ -188,12 +192,26 @@ need_build() {
 	    libmicrohttpd-dev libncurses-dev nettle-dev openssh-client
 }
 
-# need_servers DIR: the FTP servers, unpacked there, and their libraries.
+# need_servers DIR: the FTP servers, unpacked there, and their libraries.  A
+# release without one of them has DIR/.lacks-PACKAGE, by which its tests are
+# skipped.
 need_servers() {
-	local servers=(vsftpd proftpd-core pure-ftpd pure-ftpd-common
-		inetutils-ftpd)
+	local package servers=()
 
 	need python3 python3-pyftpdlib netbase
+	mkdir -p "$1"
+	for package in vsftpd proftpd-core pure-ftpd pure-ftpd-common \
+	    inetutils-ftpd; do
+		if [ ! -s "$1/.have-$package" ]; then
+			apt_update || return 1
+			if [ -z "$(apt-cache show "$package" 2>/dev/null)" ]; then
+				say "this release has no $package"
+				touch "$1/.lacks-$package"
+				continue
+			fi
+		fi
+		servers+=("$package")
+	done
 	fetch_deb "$1" "${servers[@]}" && need_libraries "$1" "${servers[@]}"
 }
 
@@ -204,8 +222,9 @@ need_tests() {
 	    util-linux tcpdump systemd git \
 	    logrotate tmux curl lftp tnftp inetutils-ftp ncftp wget
 	need_servers build/debs
-	# For promtool.
-	fetch_deb build/debs prometheus
+	# Promtool is in a package of its own from Debian 13 on.
+	fetch_deb build/debs prometheus || return 1
+	[ -e build/debs/usr/bin/promtool ] || fetch_deb build/debs promtool
 }
 
 # need_ssh_servers DIR: what the SSH servers other than OpenSSH's take; those made

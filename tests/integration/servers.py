@@ -14,6 +14,8 @@ import shutil
 import signal
 import subprocess
 
+import pytest
+
 from process import Process, descendants, until, wait_gone
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
@@ -129,6 +131,8 @@ class Server:
 
     def __init__(self, kind, ns, directory, address="127.0.0.1", without=(),
                  lines=()):
+        if list(DEBS.glob(f".lacks-{kind}*")):
+            pytest.skip(f"this release of Debian has no {kind}")
         self.kind, self.ns, self.address = kind, ns, address
         self.without, self.lines = set(without), lines
         self.dir = pathlib.Path(directory)

@@ -9,7 +9,7 @@ import pytest
 
 import clients
 import scripted
-from process import children
+from process import descendants
 from transfer import (MODES, PART, Ftp, connect_data, make_huge, no_success,
                       replies_to_end, wait_size)
 
@@ -22,10 +22,10 @@ class Link:
     """A culvert, and who can be killed on its way: its ssh, its sshd."""
 
     def __init__(self, sshd, start):
-        before = set(children(sshd.process.pid))
+        before = set(descendants(sshd.process.pid))
         self.culvert = start()
         self.pids = {"ssh": [self.culvert.ssh],
-                     "sshd": set(children(sshd.process.pid)) - before}
+                     "sshd": set(descendants(sshd.process.pid)) - before}
 
     def kill(self, who):
         """Kill it, so that it cannot say good-bye."""

@@ -6,17 +6,17 @@ import signal
 import pytest
 
 import scripted
-from process import children, until
+from process import descendants, until
 from transfer import (MODES, connect_data, no_success, replies_to_end)
 
 
 @pytest.mark.parametrize("who", ["ssh", "sshd"])
 def test_lost_with_unused_ports(who, session, sshd):
     """Far listeners that nobody has used, of several sessions."""
-    before = set(children(sshd.process.pid))
+    before = set(descendants(sshd.process.pid))
     one = session()
     pids = {"ssh": [one.culvert.ssh],
-            "sshd": set(children(sshd.process.pid)) - before}[who]
+            "sshd": set(descendants(sshd.process.pid)) - before}[who]
     with scripted.Listener() as listener:
         more = [one.open() for _ in range(3)]
         for client, server in [(one.client, one.server), *more]:

@@ -16,7 +16,7 @@ import pytest
 import clients
 import scripted
 from clients import make_file
-from process import children, wait_gone
+from process import descendants, wait_gone
 from servers import KINDS
 from test_cut_client import hand_over, kill
 from topology import SHAPES, Layout
@@ -45,11 +45,11 @@ class Remote:
         self.place = self.server.mkdir(tmp.name)
         sshd = topology.sshd(*(["GatewayPorts clientspecified"]
                                if layout.client_apart else []))
-        before = set(children(sshd.process.pid))
+        before = set(descendants(sshd.process.pid))
         self.culvert = topology.start_culvert(
             "R", [layout.forward("ipv4", self.server)], sshd,
             options=["-v", "-v", *layout.allow()])
-        self.sshd_pids = set(children(sshd.process.pid)) - before
+        self.sshd_pids = set(descendants(sshd.process.pid)) - before
 
     @property
     def target(self):

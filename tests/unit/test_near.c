@@ -101,7 +101,7 @@ start(struct sockenv *env, struct side *side, const struct side_at *at,
 }
 
 static void
-stop(struct heard *heard)
+stop_listening(struct heard *heard)
 {
 	side_listener_close(heard->listener, true);
 	notes_free(&heard->notes);
@@ -157,7 +157,7 @@ test_dial(void **state)
 	start(env, side, &at, &heard);
 	at.many = true;
 	for (size_t i = 0; i < 2; i++) {
-		stop(&heard);
+		stop_listening(&heard);
 		start(env, side, &at, &heard);
 		near.stream = side_dial(side,
 		    &(struct side_to) { .host = hosts[i],
@@ -180,7 +180,7 @@ test_dial(void **state)
 		stream_close(near.stream);
 	}
 	near.stream = NULL;
-	stop(&heard);
+	stop_listening(&heard);
 	side_free(side);
 }
 
@@ -203,7 +203,7 @@ test_families(void **state)
 		assert_string_equal(addr_format_ip(told, text), hosts[i]);
 		assert_int_not_equal(told->port, 0);
 		assert_int_equal(none->family, AF_UNSPEC);
-		stop(&heard);
+		stop_listening(&heard);
 	}
 	side_free(side);
 }
@@ -235,7 +235,7 @@ test_one(void **state)
 	SOCKENV_UNTIL(env, heard.notes.len == 1);
 	close(raw[0]);
 	close(raw[1]);
-	stop(&heard);
+	stop_listening(&heard);
 	side_free(side);
 }
 
@@ -254,7 +254,7 @@ test_many(void **state)
 		notes_free(&heard.notes);
 		heard.notes.env = env;
 	}
-	stop(&heard);
+	stop_listening(&heard);
 	side_free(side);
 }
 
@@ -276,7 +276,7 @@ test_close(void **state)
 		knock(env, &there);
 		assert_int_equal(heard.accepted, 1);
 		assert_int_equal(knock(env, &there), ECONNREFUSED);
-		stop(&heard);
+		stop_listening(&heard);
 	}
 	for (unsigned i = 0; i < 3; i++) {
 		struct heard heard = { .in_call = true };
@@ -316,7 +316,7 @@ test_came_and_went(void **state)
 	SOCKENV_UNTIL(env, heard.accepted == 1);
 	assert_int_equal(heard.peer.family, AF_INET);
 	close(raw);
-	stop(&heard);
+	stop_listening(&heard);
 	side_free(side);
 }
 
@@ -346,7 +346,7 @@ test_fails(void **state)
 		assert_string_equal(heard.why, cases[i].why);
 		some_turns(env);
 		assert_int_equal(heard.failed + heard.listening, 1);
-		stop(&heard);
+		stop_listening(&heard);
 	}
 	side_free(side);
 }
@@ -399,21 +399,21 @@ test_ports(void **state)
 	snprintf(why, sizeof(why),
 	    "all ports of --client-ports %u-%u are in use", low, low + 2);
 	assert_string_equal(heard[3].why, why);
-	stop(&heard[3]);
+	stop_listening(&heard[3]);
 
 	/* A connection has the port as long as its listener is not closed. */
 	assert_int_equal(knock(env, &heard[1].v4), 0);
 	assert_int_equal(heard[1].accepted, 1);
 	start(env, side, &at, &heard[3]);
 	assert_int_equal(heard[3].err, -EADDRINUSE);
-	stop(&heard[3]);
-	stop(&heard[1]);
+	stop_listening(&heard[3]);
+	stop_listening(&heard[1]);
 	start(env, side, &at, &heard[3]);
 	assert_int_equal(heard[3].v4.port, low + 1);
 
 	/* The far end of the range may be one port. */
 	for (size_t i = 0; i < 4; i++)
-		stop(&heard[i]);
+		stop_listening(&heard[i]);
 	ports_free(ports);
 	at.ports = ports = ports_new(low, low);
 	start(env, side, &at, &heard[0]);
@@ -422,8 +422,8 @@ test_ports(void **state)
 	snprintf(why, sizeof(why), "all ports of --client-ports %u are in use",
 	    low);
 	assert_string_equal(heard[1].why, why);
-	stop(&heard[0]);
-	stop(&heard[1]);
+	stop_listening(&heard[0]);
+	stop_listening(&heard[1]);
 	ports_free(ports);
 	side_free(side);
 }
@@ -450,16 +450,16 @@ test_ports_of_others(void **state)
 		start(env, side, &at, &heard);
 		assert_int_equal(heard.err, -EADDRINUSE);
 		assert_non_null(strstr(heard.why, "--client-ports"));
-		stop(&heard);
+		stop_listening(&heard);
 	}
-	stop(&others[2]);
+	stop_listening(&others[2]);
 	for (int round = 0; round < 2; round++) {
 		start(env, side, &at, &heard);
 		assert_int_equal(heard.v4.port, low + 2);
-		stop(&heard);
+		stop_listening(&heard);
 	}
 	for (size_t i = 0; i < 4; i++)
-		stop(&others[i]);
+		stop_listening(&others[i]);
 	/* None was lost. */
 	for (uint16_t i = 0; i < 4; i++)
 		assert_int_not_equal(ports_take(ports), 0);
@@ -492,7 +492,7 @@ test_port_again(void **state)
 		if (i % 2 == 0)
 			close(raw[i]);
 		some_turns(env);
-		stop(&heard);
+		stop_listening(&heard);
 	}
 	for (size_t i = 1; i < 6; i += 2)
 		close(raw[i]);

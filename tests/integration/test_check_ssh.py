@@ -357,22 +357,30 @@ def test_user_who_may_not_log_in(line, start_sshd, forward, doctor):
 
 
 def test_max_auth_tries(tmp, start_sshd, forward, doctor):
-    """Other keys come first, and sshd has enough of them."""
+    """Other keys come first, and sshd has enough of them.
+
+    From OpenSSH 10.6 on six may be asked about beforehand.
+    """
+    def with_others(sshd, count):
+        """Return a configuration of ssh with other keys before sshd's."""
+        config = tmp / "config"
+        others = "".join(f"    IdentityFile {tmp}/other{n}\n"
+                         for n in range(count))
+        config.write_text(pathlib.Path(sshd.config).read_text().replace(
+            "    IdentityFile", others + "    IdentityFile"))
+        return config
+
     sshd = start_sshd("MaxAuthTries 1")
-    keygen(tmp / "other")
-    config = tmp / "config"
-    text = pathlib.Path(sshd.config).read_text()
-    config.write_text(text.replace(
-        "    IdentityFile", f"    IdentityFile {tmp}/other\n    IdentityFile"))
-    cures = last(doctor("-F", config, "-L", forward, sshd.host),
-                 "authentication", f"gave up after these keys: {tmp}/other; ")
+    for n in range(7):
+        keygen(tmp / f"other{n}")
+    cures = last(doctor("-F", with_others(sshd, 7), "-L", forward, sshd.host),
+                 "authentication", f"gave up after these keys: {tmp}/other0")
     assert [put for _, put in cures] == ["IdentitiesOnly yes",
                                          "MaxAuthTries 6"]
     doctor("-F", sshd.config, "-L", forward, sshd.host).all_well()
     cured = start_sshd("MaxAuthTries 6")
-    config.write_text(pathlib.Path(cured.config).read_text().replace(
-        "    IdentityFile", f"    IdentityFile {tmp}/other\n    IdentityFile"))
-    doctor("-F", config, "-L", forward, cured.host).all_well()
+    doctor("-F", with_others(cured, 1), "-L", forward,
+           cured.host).all_well()
 
 
 def test_wrong_password(start_sshd, forward, doctor):

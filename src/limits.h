@@ -320,6 +320,8 @@
 /* ... up to this, which it takes at once where sshd stands between, and the two
  * ends come through sshd and ssh. */
 #define LIMIT_UPLOAD_EOF_MAX_MS 50
+/* ... or this, if the SSH server does not say that it was an end at all ... */
+#define LIMIT_UPLOAD_UNPROVEN_MS 2000
 /* ... and this long for the reset that answers a probe, twice. */
 #define LIMIT_PROBE_MS 500
 

@@ -52,12 +52,43 @@ on_up(struct engine *engine, struct data *data,
 		data_set_timer(engine, data, WAIT_NONE, 0);
 }
 
+static void
+lost_client(struct engine *engine, struct data *data, const char *why)
+{
+	struct pending *transfer = data_transfer(engine, data);
+	bool upload = transfer != NULL && pending_is_upload(transfer);
+
+	data->lost[ENGINE_CLIENT] = true;
+	if (data->delivered || (upload && data->shut[ENGINE_SERVER]) ||
+	    (upload && data_file_ended(engine, data, ENGINE_CLIENT)) ||
+	    (upload && data->aborting))
+		return;
+	if (data->state == DATA_ENDING) {
+		data_close(engine, data);
+	} else if (upload) {
+		data_cut_upload(engine, data, why);
+	} else {
+		data_set_cut(data, why);
+		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
+	}
+}
+
+/* It has had its time, or is not believed. */
+static void
+drop_client(struct engine *engine, struct data *data, const char *why)
+{
+	data_act(engine, data, ENGINE_DATA_DROP, ENGINE_CLIENT);
+	lost_client(engine, data, why);
+}
+
 /*
  * The end of an upload.  A client that was killed ends its data connection as
  * cleanly as one that has sent everything; but then its control connection
  * ends with it.  So the end waits a moment, and if control has ended too, the
  * client is probed: a dead one answers with a reset.  Twice, since sshd hears
- * of the first reset by the second write.
+ * of the first reset by the second write.  An end that is not proven waits for
+ * longer: that the client's control connection outlives it is all that speaks
+ * for it.
  */
 static void
 probe_client(struct engine *engine, struct data *data)
@@ -75,6 +106,8 @@ upload_eof_ms(const struct engine *engine, const struct data *data)
 	uint64_t ms = LIMIT_UPLOAD_EOF_MS +
 	    data->bytes[ENGINE_SERVER] / LIMIT_UPLOAD_EOF_BYTES;
 
+	if (data->sent_unproven)
+		return LIMIT_UPLOAD_UNPROVEN_MS;
 	/* Only sshd hides the address of a client. */
 	if (ms > LIMIT_UPLOAD_EOF_MAX_MS ||
 	    engine->config.client.family == AF_UNSPEC)
@@ -98,7 +131,11 @@ upload_eof(struct engine *engine, struct data *data)
 		    upload_eof_ms(engine, data));
 		return;
 	}
-	probe_client(engine, data);
+	/* Behind such an SSH server nothing of it is there to be probed. */
+	if (data->sent_unproven)
+		drop_client(engine, data, "the client is gone");
+	else
+		probe_client(engine, data);
 }
 
 /*
@@ -116,27 +153,6 @@ on_file_end(struct engine *engine, struct data *data,
 	    event->to_server - event->behind;
 	if (event->peer == ENGINE_SERVER)
 		hold_file_end(engine, data);
-}
-
-static void
-lost_client(struct engine *engine, struct data *data, const char *why)
-{
-	struct pending *transfer = data_transfer(engine, data);
-	bool upload = transfer != NULL && pending_is_upload(transfer);
-
-	data->lost[ENGINE_CLIENT] = true;
-	if (data->delivered || (upload && data->shut[ENGINE_SERVER]) ||
-	    (upload && data_file_ended(engine, data, ENGINE_CLIENT)) ||
-	    (upload && data->aborting))
-		return;
-	if (data->state == DATA_ENDING) {
-		data_close(engine, data);
-	} else if (upload) {
-		data_cut_upload(engine, data, why);
-	} else {
-		data_set_cut(data, why);
-		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
-	}
 }
 
 /* Nobody was told of it yet: another form may do. */
@@ -225,8 +241,11 @@ on_eof(struct engine *engine, struct data *data,
 			data_shut(engine, data, ENGINE_CLIENT);
 	} else if (data->state == DATA_ENDING)
 		data_close(engine, data);
-	else
+	else {
+		data->sent_unproven = event->end_unproven &&
+		    !data_file_ended(engine, data, ENGINE_CLIENT);
 		upload_eof(engine, data);
+	}
 }
 
 /* It has ended, and closed the connection behind that: only who has something
@@ -341,14 +360,6 @@ be_sure(struct engine *engine, const struct data *data)
 	TAILQ_FOREACH (pending, &engine->pending, link)
 		if (pending->data == data)
 			pending->unsure = false;
-}
-
-/* It has had its time. */
-static void
-drop_client(struct engine *engine, struct data *data, const char *why)
-{
-	data_act(engine, data, ENGINE_DATA_DROP, ENGINE_CLIENT);
-	lost_client(engine, data, why);
 }
 
 static void

@@ -103,8 +103,11 @@ end_is_clean(void *ctx, bool clean)
 		return;
 	}
 	if (end->accepted && end->listener != NULL && end->stream != NULL)
-		end->end_unproven =
-		    !side_end_is_proven(end->listener, end->stream);
+		end->end_unproven = !side_end_is_proven(end->listener,
+		    end->behind_ours ? NULL : end->stream);
+	end->took_end = end->behind_ours && !end->end_unproven;
+	if (end->peer == ENGINE_CLIENT && end->shut)
+		dataconn_watch_delivery(end->conn);
 	dataconn_tell_eof(end);
 	if (end->closed_behind)
 		dataconn_tell_ended(end, closed_words);
@@ -115,9 +118,7 @@ take_end(struct end *end)
 {
 	enum side_end answer = SIDE_END_CLEAN;
 
-	end->took_end = end->shut;
-	if (end->peer == ENGINE_CLIENT && end->shut)
-		dataconn_watch_delivery(end->conn);
+	end->behind_ours = end->shut;
 	if (end->accepted)
 		answer = side_check_end(end->listener, end_is_clean, end,
 		    &end->check);

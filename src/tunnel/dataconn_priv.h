@@ -35,7 +35,8 @@ struct end {
 	bool ended;	    /* its EOF came ... */
 	bool end_unproven;  /* ... and may be no end */
 	bool closed_behind; /* ... and then it was closed; to be told */
-	bool took_end;	    /* ... behind the end that we sent */
+	bool behind_ours;   /* ... behind the end that we sent, */
+	bool took_end;	    /* ... and that is proven: it has all */
 	bool shut;	    /* we have ended toward it */
 	uint64_t sent;	    /* bytes relayed toward this peer, and */
 	struct sha256_ctx digest;      /* ... theirs */

@@ -221,7 +221,7 @@ end_is_proven(const struct side_listener *base, const struct stream *stream)
 	const struct far_listener *listener = (const struct far_listener *)base;
 
 	return (listener->ssh != NULL && link_sends_eof(listener->ssh)) ||
-	    stream_alive(stream);
+	    (stream != NULL && stream_alive(stream));
 }
 
 static void

@@ -144,6 +144,8 @@ void side_check_cancel(struct side *side, struct side_check *check);
  * After a clean end: is a stream that this listener accepted known to have
  * ended as stream_end_is_proven() has it?  False only on the far side: the SSH
  * server has never been seen to send EOF, and the whole connection is closed.
+ * NULL: a stream that we had ended before; then only the first of the two can
+ * be seen.
  */
 bool side_end_is_proven(const struct side_listener *listener,
     const struct stream *stream);

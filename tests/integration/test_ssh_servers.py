@@ -221,6 +221,23 @@ def test_upload_ended_by_the_server(kind, start_ssh_server, session):
     one.culvert.wait_log(r'upload STOR "file", 6 bytes: TRUNCATED: ')
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("lives", [True, False], ids=["lives", "killed"])
+def test_unproven_end_of_a_far_client(mode, lives, start_ssh_server,
+                                      start_tunnel):
+    """The client's end of an upload is believed as long as it lives."""
+    tunnel = start_tunnel(start_ssh_server("gliderlabs"), "remote")
+    with tunnel.ftp() as ftp:
+        data = ftp.begin_upload(mode, tunnel.place, "part")
+        data.close()
+        if lives:
+            ftp.control.expect("226")
+            ftp.ask("NOOP", "200")
+    tunnel.culvert.wait_log(
+        rf'upload STOR ".*part", {PART} bytes: complete' if lives else
+        rf'upload STOR ".*part", {PART} bytes: (cut|TRUNCATED): ')
+
+
 # ---- remote forwards that do not work ----
 
 def test_translated(start_ssh_server, start_tunnel, tmp):

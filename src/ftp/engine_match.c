@@ -313,7 +313,8 @@ engine_match(struct engine *engine, unsigned code)
 	/* 421 may come unasked, and then ends no command (RFC 959 5.4). */
 	if (first == NULL || (code == 421 && first->kind != PENDING_GREETING))
 		return NULL;
-	if (is_late_end(engine, first, code))
+	if (is_late_end(engine, first, code) ||
+	    code == engine->unfinished.contrary)
 		return NULL;
 	if (fits(first, code))
 		return first;

@@ -156,7 +156,9 @@ begin_reply(struct engine *engine, struct pending *pending, unsigned code,
 	engine->how = PASS;
 	engine->told = code;
 	engine->rewritten = false;
-	if (pending == NULL && ahead_owns_reply(engine, code))
+	if (pending == NULL &&
+	    (ahead_owns_reply(engine, code) ||
+		unfinished_owns_reply(engine, code)))
 		engine->how = DROP;
 	if (pending == NULL) {
 		cwd_stray(engine, code);

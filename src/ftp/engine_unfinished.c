@@ -2,7 +2,7 @@
  * The control engine: replies of several lines that do not end by the rule.
  *
  * RFC 959 section 4.2 ends such a reply with its own code and a blank; the
- *lines inside may look like anything.  Some servers never send that last line:
+ * lines inside may look like anything.  Some servers never send that last line:
  * "553-..." and then "150 ..." (glftpd), a lone "211-none", "211End".  Clients
  * are lenient, each in its own way (curl and wget take any code and a blank for
  * the end, ftplib and tnftp the same code with anything but a hyphen), and go
@@ -20,13 +20,19 @@
  *	hidden	the client gets nothing of the unfinished reply
  *	doubtful  it announces a data connection, or begins or ends a transfer,
  *		that was requested before the unfinished reply began
+ *	contrary  the unfinished reply says that a transfer has failed, and a
+ *		client may take the line for its outcome (wget: any 2xx)
  *
  * A candidate is held.  If the end of the unfinished reply is found behind it,
  * the candidate was an ordinary line; if the server says nothing more for
  * LIMIT_UNFINISHED_MS (a doubtful one: LIMIT_UNFINISHED_DOUBT_MS), it is a
- *reply. A reply that nothing follows is ended after the longer time, if the
- *client waits for us: because it sees nothing of that reply, or because we hold
- *back its next command or have the answer to it.
+ * reply.  A reply that nothing follows is ended after the longer time, if the
+ * client waits for us: since it sees nothing of that reply, or since we hold
+ * back its next command or have the answer to it.
+ *
+ * A contrary line is not passed: many clients take the last code for the
+ * outcome, and a failure is not to become a success by it.  They get the end of
+ * the failure from us.  Where the end is there, the line is padded.
  */
 #include <string.h>
 
@@ -35,7 +41,7 @@
 
 enum candidate {
 	CANDIDATE_NONE,
-	CANDIDATE_SURE, /* fresh, own, hidden */
+	CANDIDATE_SURE, /* fresh, own, hidden, contrary */
 	CANDIDATE_DOUBTFUL,
 };
 
@@ -57,6 +63,12 @@ ends_transfer(unsigned code)
 		if (codes[i] == code)
 			return true;
 	return false;
+}
+
+static bool
+is_good(unsigned code)
+{
+	return code >= 200 && code < 300;
 }
 
 /* The last command that the client sent after what it had got before. */
@@ -83,8 +95,17 @@ is_own(const struct engine *engine, const struct pending *replying,
 	if (open < 200)
 		return ends_transfer(code);
 	/* "553-" of a file that is there already, and then its transfer. */
-	return open >= 400 && engine->how == PASS &&
-	    (begins_transfer(code) || (ends_transfer(code) && code < 300));
+	return open >= 400 && engine->how == PASS && !replying->begun &&
+	    begins_transfer(code);
+}
+
+/* May it be taken for the outcome of a transfer that is told as failed? */
+static bool
+is_contrary(const struct engine *engine, const struct pending *replying,
+    unsigned code)
+{
+	return pending_is_transfer(replying) && engine->reply.code >= 400 &&
+	    engine->how == PASS && (ends_transfer(code) || is_good(code));
 }
 
 /* The client sees nothing of the reply: who is next? */
@@ -139,7 +160,9 @@ judge(struct engine *engine, const uint8_t *line, size_t len, unsigned code,
 	*ret = fresh_command(engine, code);
 	if (*ret == NULL && code == engine->reply.code)
 		return CANDIDATE_NONE;
-	if (*ret == NULL && replying != NULL && is_own(engine, replying, code))
+	if (*ret == NULL && replying != NULL &&
+	    (is_own(engine, replying, code) ||
+		is_contrary(engine, replying, code)))
 		*ret = replying;
 	if (*ret == NULL && reply_is_dropped(engine))
 		*ret = behind_hidden(engine, code);
@@ -175,13 +198,52 @@ unfinished_end(struct engine *engine)
 	engine_end_reply(engine, code);
 }
 
+/* Is the line the answer to a command behind the transfer? */
+static bool
+answers_another(const struct pending *transfer, unsigned code)
+{
+	const struct pending *pending = transfer;
+
+	while ((pending = TAILQ_NEXT(pending, link)) != NULL)
+		if (!pending_is_transfer(pending) &&
+		    (is_good(code) || pending->verb == VERB_ABOR) &&
+		    match_expects(pending, code))
+			return true;
+	return false;
+}
+
+/* The line, with that code, is contrary to what is open. */
+static void
+end_failure(struct engine *engine, unsigned code)
+{
+	struct unfinished *unfinished = &engine->unfinished;
+	unsigned open = engine->reply.code;
+
+	engine_logf(engine, ENGINE_WARN,
+	    "the server does not end a %u reply to a transfer, and says %u "
+	    "behind it: the transfer counts as failed",
+	    open, code);
+	engine_sendf(engine, ENGINE_CLIENT,
+	    "%03u The server has not ended this reply.", open);
+	if (!answers_another(engine->replying, code))
+		unfinished->contrary = code;
+	unfinished->ended = open;
+	engine->reply.code = 0;
+	engine_end_reply(engine, open);
+}
+
 /* The line answers target: what is open has ended before it. */
 static void
-end_before(struct engine *engine, struct pending *target)
+end_before(struct engine *engine, struct pending *target, unsigned line_code)
 {
+	struct pending *replying = engine->replying;
 	unsigned code = engine->reply.code;
 
-	if (target != engine->replying) {
+	/* A client that sends ABOR has not seen an end. */
+	if (replying != NULL && is_contrary(engine, replying, line_code) &&
+	    (target == replying || target->verb == VERB_ABOR)) {
+		end_failure(engine, line_code);
+	} else if (target != replying) {
 		match_skip_fresh(engine, target);
 		unfinished_end(engine);
 	} else if (code < 200) {
@@ -257,8 +319,13 @@ unfinished_judge(struct engine *engine, const uint8_t *line, size_t len)
 	unfinished->held = false;
 	if (candidate == CANDIDATE_NONE)
 		return UNFINISHED_INNER;
-	if (!unfinished->quiet && end_is_near(engine, len))
+	if (!unfinished->quiet && end_is_near(engine, len)) {
+		/* RFC 959 section 4.2 wants a line like this padded. */
+		if (engine->replying != NULL &&
+		    is_contrary(engine, engine->replying, code))
+			engine_send(engine, ENGINE_CLIENT, " ", 1);
 		return UNFINISHED_INNER;
+	}
 	if (!unfinished->quiet && !ended) {
 		unfinished->held = true;
 		unfinished->ms = candidate == CANDIDATE_SURE ?
@@ -269,7 +336,7 @@ unfinished_judge(struct engine *engine, const uint8_t *line, size_t len)
 	unfinished->quiet = false;
 	if (candidate == CANDIDATE_DOUBTFUL)
 		warn_doubtful(engine, code);
-	end_before(engine, target);
+	end_before(engine, target, code);
 	return UNFINISHED_NEXT;
 }
 
@@ -287,7 +354,21 @@ unfinished_last_line(struct engine *engine, unsigned code)
 	fresh = fresh_command(engine, code);
 	if (fresh == NULL || fresh == engine->replying)
 		return;
-	end_before(engine, fresh);
+	end_before(engine, fresh, code);
+}
+
+bool
+unfinished_owns_reply(struct engine *engine, unsigned code)
+{
+	struct unfinished *unfinished = &engine->unfinished;
+
+	if (code == unfinished->contrary)
+		unfinished->contrary = 0;
+	else if (code == unfinished->ended)
+		unfinished->ended = 0;
+	else
+		return false;
+	return true;
 }
 
 /* ---- the time that it takes ---- */

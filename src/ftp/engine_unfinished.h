@@ -20,6 +20,8 @@ struct unfinished {
 	unsigned late;	/* the code of a reply whose end may come yet, or 0 */
 	bool announced; /* a 227 within it was taken for a reply */
 	bool told;
+	unsigned contrary; /* the code of the next line, which is nobody's */
+	unsigned ended;	   /* the code of a reply whose end was ours, or 0 */
 };
 
 /* What a line within a reply of several lines is. */
@@ -34,6 +36,8 @@ enum unfinished_line unfinished_judge(struct engine *engine,
     const uint8_t *line, size_t len);
 /* Its last line by the rule comes: ends the reply if that is another one's. */
 void unfinished_last_line(struct engine *engine, unsigned code);
+/* A reply that answers nobody: one of which the client is to see nothing? */
+bool unfinished_owns_reply(struct engine *engine, unsigned code);
 /* Ends the reply that is open. */
 void unfinished_end(struct engine *engine);
 /* Nothing has passed for long, and nobody else waits: ends what is open. */

@@ -42,7 +42,7 @@ def amounts(line, counted):
             + 2 * (counted.get("to_server", "0") != "0")
             + 4 * (counted.get("unsent", "0") != "0")
             + 16 * (v6 and not v4) + 32 * (v4 and not v6)
-            + 64 * (" recent" in line)
+            + 64 * (" recent" in line or " behind=" in line)
             + 128 * (" unproven" in line or " ended" in line))
 
 

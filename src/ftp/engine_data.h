@@ -114,6 +114,10 @@ void data_settle_end(struct engine *engine, struct pending *transfer,
     unsigned code);
 /* The same while no reply comes. */
 void data_settle_quiet(struct engine *engine, struct pending *transfer);
+/* The client's end of an upload is not proven: why it is none, by what is known
+ * now; NULL: it may be one. */
+const char *data_doubt_upload(const struct engine *engine,
+    const struct pending *transfer, const struct data *data);
 /* A transfer's final reply has passed. */
 void data_transfer_over(struct engine *engine, struct pending *transfer,
     unsigned server_code, unsigned client_code);

@@ -115,10 +115,12 @@ upload_eof_ms(const struct engine *engine, const struct data *data)
 	return ms;
 }
 
+/* waited: for signs of the client's death. */
 static void
-upload_eof(struct engine *engine, struct data *data)
+upload_eof(struct engine *engine, struct data *data, bool waited)
 {
 	struct pending *transfer = data_transfer(engine, data);
+	const char *doubt;
 
 	if (data->cutting || data->aborting)
 		return;
@@ -126,16 +128,21 @@ upload_eof(struct engine *engine, struct data *data)
 		data_shut(engine, data, ENGINE_SERVER);
 		return;
 	}
-	if (!engine->eof[ENGINE_CLIENT]) {
+	if (transfer != NULL && pending_is_upload(transfer) &&
+	    report_size(engine, transfer) == SIZE_WHOLE)
+		data->sent_unproven = false;
+	/* Behind such an SSH server nothing of a client that has ended is there
+	 * to be probed. */
+	doubt = data_doubt_upload(engine, transfer, data);
+	if (doubt != NULL)
+		drop_client(engine, data, doubt);
+	else if (engine->eof[ENGINE_CLIENT])
+		probe_client(engine, data);
+	else if (waited)
+		data_shut(engine, data, ENGINE_SERVER);
+	else
 		data_set_timer(engine, data, WAIT_UPLOAD_EOF,
 		    upload_eof_ms(engine, data));
-		return;
-	}
-	/* Behind such an SSH server nothing of it is there to be probed. */
-	if (data->sent_unproven)
-		drop_client(engine, data, "the client is gone");
-	else
-		probe_client(engine, data);
 }
 
 /*
@@ -244,7 +251,7 @@ on_eof(struct engine *engine, struct data *data,
 	else {
 		data->sent_unproven = event->end_unproven &&
 		    !data_file_ended(engine, data, ENGINE_CLIENT);
-		upload_eof(engine, data);
+		upload_eof(engine, data, false);
 	}
 }
 
@@ -393,10 +400,7 @@ on_timeout(struct engine *engine, struct data *data,
 	case WAIT_UPLOAD_EOF:
 		if (engine->lost[ENGINE_CLIENT])
 			break; /* about to be cut, see client_gone() */
-		if (engine->eof[ENGINE_CLIENT])
-			upload_eof(engine, data);
-		else
-			data_shut(engine, data, ENGINE_SERVER);
+		upload_eof(engine, data, true);
 		break;
 	case WAIT_PROBE:
 		if (engine->lost[ENGINE_CLIENT])

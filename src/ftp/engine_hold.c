@@ -243,6 +243,25 @@ data_settle_quiet(struct engine *engine, struct pending *transfer)
 	data_reset_client(engine, data);
 }
 
+/*
+ * The same for the client's end of an upload.  Nobody says that it was one; but
+ * its control connection would not outlive a client that was killed, and ALLO
+ * may have said how long the file is.
+ */
+const char *
+data_doubt_upload(const struct engine *engine, const struct pending *transfer,
+    const struct data *data)
+{
+	if (!data->sent_unproven)
+		return NULL;
+	if (transfer != NULL && pending_is_upload(transfer) &&
+	    report_size(engine, transfer) == SIZE_SHORT)
+		return "it has ended before the size that ALLO had";
+	if (engine->eof[ENGINE_CLIENT] || engine->lost[ENGINE_CLIENT])
+		return "the client is gone";
+	return NULL;
+}
+
 /* ---- the end of a transfer ---- */
 
 uint64_t

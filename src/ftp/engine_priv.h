@@ -275,6 +275,7 @@ struct engine {
 	char type;	 /* of the representation */
 	char *size_name; /* whose SIZE was asked for last, or NULL */
 	int64_t size;	 /* of it */
+	int64_t allo;	 /* of the next upload, as ALLO had it; or -1 */
 	bool epsv_all;
 	char mode, structure; /* MODE's and STRU's letter */
 	bool tls_pending;     /* AUTH sent on: commands wait for its reply */
@@ -516,7 +517,8 @@ void report_forget(struct engine *engine);
 void report_begin(struct engine *engine, const struct pending *transfer);
 void report_end(struct engine *engine, const struct pending *transfer,
     struct data *data, unsigned server_code, unsigned client_code);
-/* Has a download relayed as many bytes as the server has said it has? */
+/* Has a download relayed as many bytes as the server has said it has, or an
+ * upload as the client has? */
 enum report_size {
 	SIZE_UNKNOWN,
 	SIZE_SHORT, /* fewer */

@@ -22,6 +22,19 @@ keep(char **where, struct pending *pending)
 	pending->text = NULL;
 }
 
+/* "ALLO 1234" and "ALLO 1234 R 80" (RFC 959 section 4.1.3).  What the server
+ * makes of it does not matter. */
+static int64_t
+size_of_allo(const char *argument)
+{
+	uint64_t size;
+
+	if (num_parse(argument, strspn(argument, "0123456789"), INT64_MAX,
+		&size) != 0)
+		return -1;
+	return (int64_t)size;
+}
+
 static void
 forget_size(struct engine *engine)
 {
@@ -49,6 +62,8 @@ report_command(struct engine *engine, struct pending *pending, unsigned code)
 
 	if (changes_files(pending, code))
 		forget_size(engine);
+	if (pending->verb == VERB_ALLO && pending->text != NULL)
+		engine->allo = size_of_allo(pending->text);
 	if (pending->verb == VERB_USER && code < 400) {
 		keep(&engine->user, pending);
 	} else if (pending->verb == VERB_TYPE && code < 300 &&
@@ -72,6 +87,7 @@ report_forget(struct engine *engine)
 	free(engine->user);
 	engine->user = NULL;
 	engine->type = TYPE_AT_FIRST;
+	engine->allo = -1;
 }
 
 /* "213 1234", RFC 3659 section 4. */
@@ -203,6 +219,28 @@ size_asked(const struct engine *engine, const struct pending *transfer)
 	return engine->size;
 }
 
+static bool
+is_text(const struct engine *engine)
+{
+	return engine->type != 'I' && engine->type != 'L';
+}
+
+/* What ALLO asks for may be more than the file; but clients that send it say
+ * how long that is. */
+static enum report_size
+size_of_upload(const struct engine *engine, const struct pending *transfer)
+{
+	const struct data *data = transfer->data;
+
+	if (data == NULL || engine->allo < 0 || is_text(engine) ||
+	    is_framed(engine, data) || transfer->verb == VERB_APPE ||
+	    transfer->rest != NULL)
+		return SIZE_UNKNOWN;
+	return data_relayed(data, ENGINE_SERVER) >= (uint64_t)engine->allo ?
+	    SIZE_WHOLE :
+	    SIZE_SHORT;
+}
+
 /*
  * Behind a REST, some first replies have the size of the file and others that
  * of the rest; the reply to SIZE is never about the rest.  Without a REST the
@@ -214,10 +252,11 @@ report_size(const struct engine *engine, const struct pending *transfer)
 {
 	const struct data *data = transfer->data;
 	int64_t first = transfer->size, asked = size_asked(engine, transfer);
-	bool is_text = engine->type != 'I' && engine->type != 'L';
 	uint64_t offset = 0, bytes, size;
 	bool whole;
 
+	if (pending_is_upload(transfer))
+		return size_of_upload(engine, transfer);
 	if (is_framed(engine, data) || (first < 0 && asked < 0) ||
 	    (transfer->rest != NULL &&
 		num_parse_text(transfer->rest, INT64_MAX, &offset) != 0))
@@ -231,7 +270,7 @@ report_size(const struct engine *engine, const struct pending *transfer)
 		size = (uint64_t)asked;
 		whole = bytes + offset >= size;
 	}
-	if (is_text && size > 0)
+	if (is_text(engine) && size > 0)
 		return SIZE_UNKNOWN;
 	return whole ? SIZE_WHOLE : SIZE_SHORT;
 }
@@ -297,6 +336,8 @@ report_end(struct engine *engine, const struct pending *transfer,
 	if (upload && data != NULL && !data->probed && !transfer->told &&
 	    (engine->eof[ENGINE_CLIENT] || engine->lost[ENGINE_CLIENT]))
 		data_set_cut(data, "the client was gone before the reply");
+	if ((transfer->flags & VERB_SENDS) != 0)
+		engine->allo = -1;
 	if (data != NULL)
 		why = data->why;
 	else if (is_disbelieved(server_code, client_code))

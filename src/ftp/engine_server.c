@@ -43,16 +43,6 @@ is_early(const struct engine *engine, const struct pending *transfer,
 	return pending_is_upload(transfer) && !(ended && data->unsent == 0);
 }
 
-/* The end of an upload is not proven, and its client has not lived to see what
- * the server makes of it. */
-static bool
-is_unattended(const struct engine *engine, const struct pending *transfer,
-    const struct data *data)
-{
-	return data->sent_unproven && pending_is_upload(transfer) &&
-	    (engine->eof[ENGINE_CLIENT] || engine->lost[ENGINE_CLIENT]);
-}
-
 /* Takes the place of a good reply that is not to be believed. */
 static void
 refuse_good(struct engine *engine, unsigned code, const char *why)
@@ -69,16 +59,20 @@ static const char *
 cut_untrue(struct engine *engine, const struct pending *transfer,
     struct data *data, unsigned code)
 {
+	const char *doubt = NULL;
+
 	if (code < 200 || code >= 300 || (data != NULL && data->cut))
 		return NULL;
+	if (data != NULL && pending_is_upload(transfer))
+		doubt = data_doubt_upload(engine, transfer, data);
 	if (is_baseless(engine, transfer, data)) {
 		if (data == NULL)
 			return REPORT_NO_DATA;
 		data_set_cut(data, REPORT_NO_DATA);
 	} else if (data != NULL && is_early(engine, transfer, data)) {
 		data_set_cut(data, "the server answered before the end");
-	} else if (data != NULL && is_unattended(engine, transfer, data)) {
-		data_set_cut(data, "the client is gone");
+	} else if (doubt != NULL) {
+		data_set_cut(data, doubt);
 	} else {
 		return NULL;
 	}

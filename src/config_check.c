@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <pwd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,27 +37,6 @@ struct places {
 	struct place *list;
 	size_t n;
 };
-
-static int complain(char *why, const struct setting *at, const char *format,
-    ...) __attribute__((format(printf, 3, 4)));
-
-/* at is NULL: nowhere in particular. */
-static int
-complain(char *why, const struct setting *at, const char *format, ...)
-{
-	va_list args;
-	int len = 0;
-
-	if (at != NULL)
-		len = snprintf(why, SETTINGS_WHY_MAX, "%s:%u: ", at->file,
-		    at->line);
-	if (len < 0 || len >= SETTINGS_WHY_MAX)
-		return -EINVAL;
-	va_start(args, format);
-	vsnprintf(why + len, SETTINGS_WHY_MAX - (size_t)len, format, args);
-	va_end(args);
-	return -EINVAL;
-}
 
 static bool
 is_meant(const struct command_line *line, const struct config_tunnel *tunnel)
@@ -187,7 +165,7 @@ add_place(struct places *places, const struct place *place, char *why)
 		    other->setting == place->setting;
 
 		if (!own && is_same(other, place))
-			return complain(why, place->setting,
+			return settings_complain(why, place->setting,
 			    "%s = %s: %s:%u listens at that address and port "
 			    "already; take another port",
 			    place->setting->key, place->setting->value,
@@ -223,7 +201,7 @@ add_forward(struct places *places, const struct config_tunnel *tunnel,
 		return add_place(places, &place, why);
 	n = find_addresses(forward->bind, found, &place.dual, &reason);
 	if (n == 0)
-		return complain(why, place.setting,
+		return settings_complain(why, place.setting,
 		    "%s = %s: cannot listen on %s: %s", place.setting->key,
 		    place.setting->value, forward->bind, reason);
 	for (size_t i = 0; i < n && err == 0; i++) {
@@ -277,7 +255,7 @@ count_destinations(const struct config *config, const struct command_line *line,
 		if (!is_meant(line, tunnel) || at < n)
 			continue;
 		if (n == LIMIT_DESTINATIONS)
-			return complain(why, tunnel->begins,
+			return settings_complain(why, tunnel->begins,
 			    "more than %d destinations; start some of the "
 			    "tunnels with another culvert up",
 			    LIMIT_DESTINATIONS);
@@ -332,7 +310,7 @@ check_forward(const struct config_tunnel *tunnel, size_t number, char *why)
 	for (size_t i = 0; i < n; i++) {
 		if (!addr_is_loopback(&found[i]) &&
 		    tunnel->options.n_allow == 0)
-			return complain(why, setting,
+			return settings_complain(why, setting,
 			    "%s = %s: clients of other hosts could connect; "
 			    "\"allow\" says which may (an address or a "
 			    "network; 0.0.0.0/0 and ::/0 for everybody)",
@@ -340,10 +318,10 @@ check_forward(const struct config_tunnel *tunnel, size_t number, char *why)
 		own |= dual || is_own_address(&found[i]);
 	}
 	/* One address of a name is enough. */
-	return own ?
-	    0 :
-	    complain(why, setting, "%s = %s: %s is no address of this host",
-		setting->key, setting->value, forward->bind);
+	return own ? 0 :
+		     settings_complain(why, setting,
+			 "%s = %s: %s is no address of this host", setting->key,
+			 setting->value, forward->bind);
 }
 
 /* Is the directory of the file there, and may we make something in it? */
@@ -357,8 +335,8 @@ check_directory(const struct setting *at, const char *path, int mode, char *why)
 		snprintf(directory, sizeof(directory), "%.*s",
 		    slash == path ? 1 : (int)(slash - path), path);
 	if (access(directory, mode) != 0)
-		return complain(why, at, "%s = %s: %s: %s", at->key, at->value,
-		    directory, strerror(errno));
+		return settings_complain(why, at, "%s = %s: %s: %s", at->key,
+		    at->value, directory, strerror(errno));
 	return 0;
 }
 
@@ -375,10 +353,10 @@ check_log(const struct config *config, char *why)
 	if (stat(path, &st) != 0)
 		return errno == ENOENT ?
 		    check_directory(at, path, W_OK | X_OK, why) :
-		    complain(why, at, "%s = %s: %s", at->key, path,
+		    settings_complain(why, at, "%s = %s: %s", at->key, path,
 			strerror(errno));
 	if (S_ISDIR(st.st_mode) || access(path, W_OK) != 0)
-		return complain(why, at, "%s = %s: %s", at->key, path,
+		return settings_complain(why, at, "%s = %s: %s", at->key, path,
 		    strerror(S_ISDIR(st.st_mode) ? EISDIR : errno));
 	return 0;
 }
@@ -396,13 +374,13 @@ check_metrics(const struct config *config, char *why)
 	if (path == NULL)
 		return is_own_address(&process->metrics) ?
 		    0 :
-		    complain(why, at, "metrics = %s: no address of this host",
-			at->value);
+		    settings_complain(why, at,
+			"metrics = %s: no address of this host", at->value);
 	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return complain(why, at, "metrics = %s: %s", at->value,
+		return settings_complain(why, at, "metrics = %s: %s", at->value,
 		    strerror(ENAMETOOLONG));
 	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
-		return complain(why, at,
+		return settings_complain(why, at,
 		    "metrics = %s: something that is no socket is there",
 		    at->value);
 	/* It is made before culvert becomes user. */
@@ -428,10 +406,10 @@ check_key_file(const struct setting *at, char *why)
 	else
 		snprintf(path, sizeof(path), "%s", at->value);
 	if (access(path, R_OK) != 0)
-		return complain(why, at, "i = %s: %s", at->value,
+		return settings_complain(why, at, "i = %s: %s", at->value,
 		    strerror(errno));
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		return complain(why, at, "i = %s: %s", at->value,
+		return settings_complain(why, at, "i = %s: %s", at->value,
 		    strerror(EISDIR));
 	return 0;
 }
@@ -462,9 +440,9 @@ check_ssh(const struct config_tunnel *tunnel, char *why)
 			found = at;
 		options_free(&alone);
 	}
-	return err == 0 ?
-	    0 :
-	    complain(why, found, "[tunnel %s]: %s", tunnel->name, text);
+	return err == 0 ? 0 :
+			  settings_complain(why, found, "[tunnel %s]: %s",
+			      tunnel->name, text);
 }
 
 static int
@@ -498,18 +476,20 @@ check_user(const struct config *config, char *why)
 		return 0;
 	err = user_find(config->process.user, &user);
 	if (err != 0)
-		return complain(why, at, "user = %s: %s", at->value,
+		return settings_complain(why, at, "user = %s: %s", at->value,
 		    err == -ENOENT ? "there is no such user" : strerror(-err));
 	if (user.uid == 0)
-		err = complain(why, at, "user = %s: that is root", at->value);
+		err = settings_complain(why, at, "user = %s: that is root",
+		    at->value);
 	else if (geteuid() != 0 && geteuid() != user.uid)
-		err = complain(why, at,
+		err = settings_complain(why, at,
 		    "user = %s: only root can become another user; check it "
 		    "as root",
 		    at->value);
 	else if (geteuid() == 0 && (err = user_become(&user, 0)) != 0)
-		err = complain(why, at, "user = %s: cannot become it: %s",
-		    at->value, strerror(-err));
+		err = settings_complain(why, at,
+		    "user = %s: cannot become it: %s", at->value,
+		    strerror(-err));
 	user_free(&user);
 	return err;
 }

@@ -4,7 +4,6 @@
 #include "conf/config.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,24 +16,6 @@
 
 /* The one key that is no option. */
 #define DESTINATION "destination"
-
-static int complain(char *why, const struct setting *at, const char *format,
-    ...) __attribute__((format(printf, 3, 4)));
-
-static int
-complain(char *why, const struct setting *at, const char *format, ...)
-{
-	va_list args;
-	int len =
-	    snprintf(why, SETTINGS_WHY_MAX, "%s:%u: ", at->file, at->line);
-
-	if (len < 0 || len >= SETTINGS_WHY_MAX)
-		return -EINVAL;
-	va_start(args, format);
-	vsnprintf(why + len, SETTINGS_WHY_MAX - (size_t)len, format, args);
-	va_end(args);
-	return -EINVAL;
-}
 
 static int
 no_memory(char *why)
@@ -123,12 +104,12 @@ add_tunnel(struct config *config, const struct setting *at, const char *name,
 	const struct config_tunnel *before = config_find(config, name);
 
 	if (!is_name(name))
-		return complain(why, at,
+		return settings_complain(why, at,
 		    "the tunnel's name \"%s\": expected letters, digits, "
 		    "\".\", \"_\" and \"-\", at most %d",
 		    name, LIMIT_TUNNEL_NAME);
 	if (before != NULL)
-		return complain(why, at,
+		return settings_complain(why, at,
 		    "[tunnel %s] once more; the first is at %s:%u", name,
 		    before->begins->file, before->begins->line);
 	grown =
@@ -153,12 +134,12 @@ find_tunnels(struct config *config, char *why)
 		if (name != NULL && at->key == NULL)
 			err = add_tunnel(config, at, name, why);
 		else if (name == NULL && at->section[0] == '\0')
-			err = complain(why, at,
+			err = settings_complain(why, at,
 			    "\"%s\" stands before the first section; there, "
 			    "only \"include\" may",
 			    at->key);
 		else if (name == NULL && strcmp(at->section, "defaults") != 0)
-			err = complain(why, at,
+			err = settings_complain(why, at,
 			    "[%s]: expected [defaults] or [tunnel NAME]",
 			    at->section);
 	}
@@ -183,7 +164,7 @@ check_key(const struct setting *at, char *why)
 	bool tunnel = name_of(at->section) != NULL;
 
 	if (is_quoted(at->value))
-		return complain(why, at,
+		return settings_complain(why, at,
 		    "%s = %s: the quotes would be a part of the value; leave "
 		    "them out",
 		    at->key, at->value);
@@ -191,18 +172,19 @@ check_key(const struct setting *at, char *why)
 		return 0;
 	option = option_find(at->key);
 	if (option == NULL)
-		return complain(why, at,
+		return settings_complain(why, at,
 		    "there is no \"%s\"; did you mean \"%s\"?", at->key,
 		    nearest(at->key));
 	if (at->value[0] == '\0')
-		return complain(why, at, "\"%s\" has no value", at->key);
+		return settings_complain(why, at, "\"%s\" has no value",
+		    at->key);
 	if (option->kind == OPTION_SSH && strchr("Jlpc", at->key[0]) != NULL &&
 	    strpbrk(at->value, " \t") != NULL)
-		return complain(why, at,
+		return settings_complain(why, at,
 		    "%s = %s: expected one word, without blanks", at->key,
 		    at->value);
 	if (tunnel && option->scope == OPTION_PROCESS)
-		return complain(why, at,
+		return settings_complain(why, at,
 		    "\"%s\" is one for all tunnels; it stands in [defaults]",
 		    at->key);
 	return 0;
@@ -252,7 +234,7 @@ add_key(struct config_tunnel *tunnel, const struct config *config,
 		    strcmp(at->section, section) != 0)
 			continue;
 		if (before != NULL && !repeat)
-			return complain(why, at,
+			return settings_complain(why, at,
 			    "\"%s\" once more; the first is at %s:%u", key,
 			    before->file, before->line);
 		before = at;
@@ -301,12 +283,12 @@ apply(struct options *options, const struct setting *at, char *why)
 	if (option == NULL) {
 		options->destination = at->value;
 		err = options_check_destination(at->value, text, sizeof(text));
-		return err == 0 ? 0 : complain(why, at, "%s", text);
+		return err == 0 ? 0 : settings_complain(why, at, "%s", text);
 	}
 	err = option_take(options, option, at->value, text, sizeof(text));
 	return err == 0 ?
 	    0 :
-	    complain(why, at, "%s = %s: %s", at->key, at->value, text);
+	    settings_complain(why, at, "%s = %s: %s", at->key, at->value, text);
 }
 
 static int
@@ -332,17 +314,17 @@ make_tunnel(struct config_tunnel *tunnel, const struct config *config,
 	if (err != 0)
 		return err;
 	if (options->destination == NULL)
-		return complain(why, tunnel->begins,
+		return settings_complain(why, tunnel->begins,
 		    "[tunnel %s] has no destination", tunnel->name);
 	if (options->n_forwards == 0)
-		return complain(why, tunnel->begins,
+		return settings_complain(why, tunnel->begins,
 		    "[tunnel %s] has neither L nor R; for instance "
 		    "L = " OPTIONS_DEFAULT_FORWARD,
 		    tunnel->name);
 	err = options_check(options);
 	return err == 0 ? 0 :
-			  complain(why, tunnel->begins, "[tunnel %s]: %s",
-			      tunnel->name, options->why);
+			  settings_complain(why, tunnel->begins,
+			      "[tunnel %s]: %s", tunnel->name, options->why);
 }
 
 /* [defaults] alone, as if it were a tunnel's. */

@@ -42,23 +42,43 @@ static int read_file(struct settings *settings, const char *path, int depth,
 static int complain(struct reader *reader, int err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+static void
+write_why(char *why, const struct setting *at, const char *format, va_list args)
+{
+	int len = at == NULL ?
+	    0 :
+	    snprintf(why, SETTINGS_WHY_MAX, "%s:%u: ", at->file, at->line);
+
+	if (len >= 0 && len < SETTINGS_WHY_MAX)
+		vsnprintf(why + len, SETTINGS_WHY_MAX - (size_t)len, format,
+		    args);
+}
+
+int
+settings_complain(char why[SETTINGS_WHY_MAX], const struct setting *at,
+    const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	write_why(why, at, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
 /* The first complaint counts. */
 static int
 complain(struct reader *reader, int err, const char *format, ...)
 {
+	const struct setting at = { .file = reader->file,
+		.line = reader->line };
 	va_list args;
-	int len;
 
 	if (reader->err != 0)
 		return reader->err;
 	reader->err = err;
-	len = snprintf(reader->why, SETTINGS_WHY_MAX, "%s:%u: ", reader->file,
-	    reader->line);
-	if (len < 0 || len >= SETTINGS_WHY_MAX)
-		return err;
 	va_start(args, format);
-	vsnprintf(reader->why + len, SETTINGS_WHY_MAX - (size_t)len, format,
-	    args);
+	write_why(reader->why, &at, format, args);
 	va_end(args);
 	return err;
 }

@@ -46,4 +46,9 @@ int settings_parse(const char *bytes, size_t len, struct settings *ret);
 
 void settings_free(struct settings *settings);
 
+/* Writes "FILE:LINE: " and the text to why.  at is NULL: the text only.
+ * Returns -EINVAL. */
+int settings_complain(char why[SETTINGS_WHY_MAX], const struct setting *at,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
 #endif

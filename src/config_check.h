@@ -19,11 +19,13 @@ int config_check_together(const struct config *config,
     const struct command_line *line, char why[SETTINGS_WHY_MAX]);
 
 /*
- * For each of them: user exists, the addresses are this host's and
- * have an allow where others can connect, files and directories are there, and
- * ssh takes its options ("ssh -G", which may run what Match exec says, for at
- * most LIMIT_SSH_TRY_MS).  Only for a process that ends soon: it waits, and as
- * root it first becomes user, for good.  Returns as the above.
+ * For each of them: this process may bind its addresses and ports and those of
+ * --metrics, they have an allow where others can connect, user exists, files
+ * and directories are there, and ssh takes its options ("ssh -G", which may run
+ * what Match exec says, for at most LIMIT_SSH_TRY_MS).  By what ssh says, no
+ * two listen at one port of an SSH server.  Only for a process that ends soon:
+ * it waits, and as root it becomes user, for good, when addresses have been
+ * checked.  Returns as the above.
  */
 int config_check_here(const struct config *config,
     const struct command_line *line, char why[SETTINGS_WHY_MAX]);

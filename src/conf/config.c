@@ -17,13 +17,6 @@
 /* The one key that is no option. */
 #define DESTINATION "destination"
 
-static int
-no_memory(char *why)
-{
-	snprintf(why, SETTINGS_WHY_MAX, "out of memory");
-	return -ENOMEM;
-}
-
 /* ---- words that are not known ---- */
 
 /* So many letters are changed, left out or added between the two
@@ -115,7 +108,7 @@ add_tunnel(struct config *config, const struct setting *at, const char *name,
 	grown =
 	    realloc(config->tunnels, (config->n_tunnels + 1) * sizeof(*grown));
 	if (grown == NULL)
-		return no_memory(why);
+		return settings_no_memory(why);
 	config->tunnels = grown;
 	grown[config->n_tunnels++] =
 	    (struct config_tunnel) { .name = name, .begins = at };
@@ -212,7 +205,7 @@ add_setting(struct config_tunnel *tunnel, const struct setting *at, char *why)
 	    (tunnel->n_settings + 1) * sizeof(const struct setting *));
 
 	if (grown == NULL)
-		return no_memory(why);
+		return settings_no_memory(why);
 	tunnel->settings = grown;
 	grown[tunnel->n_settings++] = at;
 	return 0;

@@ -66,6 +66,13 @@ settings_complain(char why[SETTINGS_WHY_MAX], const struct setting *at,
 	return -EINVAL;
 }
 
+int
+settings_no_memory(char why[SETTINGS_WHY_MAX])
+{
+	settings_complain(why, NULL, "out of memory");
+	return -ENOMEM;
+}
+
 /* The first complaint counts. */
 static int
 complain(struct reader *reader, int err, const char *format, ...)
@@ -397,8 +404,7 @@ read_file(struct settings *settings, const char *path, int depth, char *why)
 	int err;
 
 	if (reader.file == NULL) {
-		snprintf(why, SETTINGS_WHY_MAX, "out of memory");
-		return -ENOMEM;
+		return settings_no_memory(why);
 	}
 	reader.stream = fopen(path, "re");
 	if (reader.stream == NULL) {

@@ -51,4 +51,7 @@ void settings_free(struct settings *settings);
 int settings_complain(char why[SETTINGS_WHY_MAX], const struct setting *at,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Says so.  Returns -ENOMEM. */
+int settings_no_memory(char why[SETTINGS_WHY_MAX]);
+
 #endif

@@ -22,7 +22,7 @@
 
 /* 0 or a negative errno. */
 static int
-spawn(char **argv, int errors, pid_t *ret_pid)
+spawn(char **argv, int output, pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -43,8 +43,8 @@ spawn(char **argv, int errors, pid_t *ret_pid)
 	    POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
 	    O_RDWR, 0);
-	posix_spawn_file_actions_adddup2(&actions, STDIN_FILENO, STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO);
 	err = posix_spawnp(ret_pid, argv[0], &actions, &attributes, argv,
 	    environ);
 	posix_spawnattr_destroy(&attributes);
@@ -61,9 +61,22 @@ now_ms(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Adds the line to where, if it is one of those that say where ssh goes. */
+static void
+add_where(char *where, size_t size, const char *line)
+{
+	static const char *const keys[] = { "hostname ", "port ", "proxyjump ",
+		"proxycommand " };
+	size_t len = strlen(where);
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strncmp(line, keys[i], strlen(keys[i])) == 0)
+			snprintf(where + len, size - len, "%s\n", line);
+}
+
 /* The last line of what it says until it ends.  False: not in time. */
 static bool
-read_words(int fd, char *line, size_t size)
+read_words(int fd, char *line, size_t size, char *where, size_t where_size)
 {
 	struct pollfd ready = { .fd = fd, .events = POLLIN };
 	long end = now_ms() + LIMIT_SSH_TRY_MS, left;
@@ -82,6 +95,8 @@ read_words(int fd, char *line, size_t size)
 		if (ended)
 			len = 0;
 		ended = c == '\n';
+		if (ended)
+			add_where(where, where_size, line);
 		if (!ended && c != '\r' && len < size - 1)
 			line[len++] = c;
 		line[len] = '\0';
@@ -102,7 +117,8 @@ wait_end(pid_t pid)
 }
 
 int
-ssh_try(const struct link_options *options, char *why, size_t why_size)
+ssh_try(const struct link_options *options, char *where, size_t where_size,
+    char *why, size_t why_size)
 {
 	const struct cmdline cmdline = { .kind = CMDLINE_CONFIGURED };
 	struct link_options own = *options;
@@ -129,7 +145,8 @@ ssh_try(const struct link_options *options, char *why, size_t why_size)
 		    strerror(-err));
 		return err;
 	}
-	in_time = read_words(reader, line, sizeof(line));
+	where[0] = '\0';
+	in_time = read_words(reader, line, sizeof(line), where, where_size);
 	if (!in_time)
 		kill(pid, SIGKILL);
 	if (wait_end(pid) == 0)

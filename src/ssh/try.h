@@ -10,10 +10,12 @@
 
 /*
  * Runs "ssh -G" with the options of a first link, and waits for its end, at
- * most LIMIT_SSH_TRY_MS.  0; or a negative errno, and why has the program's
- * name and its last words, escaped.  Other children of the process are left
- * alone.
+ * most LIMIT_SSH_TRY_MS.  0, and where has the host, the port and the proxy
+ * that ssh would use: the same text for the same server.  Or a negative errno,
+ * and why has the program's name and its last words, escaped.  Other children
+ * of the process are left alone.
  */
-int ssh_try(const struct link_options *options, char *why, size_t why_size);
+int ssh_try(const struct link_options *options, char *where, size_t where_size,
+    char *why, size_t why_size);
 
 #endif

@@ -60,6 +60,10 @@ struct tunnel;
 struct tunnel *tunnel_new(const struct tunnel_options *options, char *why,
     size_t why_size);
 
+/* Why the SSH server cannot be asked to listen at that host, for people; NULL:
+ * it can.  Of the policy, only addresses are looked at. */
+const char *tunnel_remote_wrong(const struct policy *policy, const char *host);
+
 /* why is NULL when it takes clients from now on; else it never will. */
 typedef void tunnel_started_cb(void *ctx, struct tunnel *tunnel,
     const char *why);

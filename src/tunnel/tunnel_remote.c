@@ -29,14 +29,13 @@ is_far_loopback(const char *host)
 	    (addr_parse_ip(host, &at) == 0 && addr_is_loopback(&at));
 }
 
-/* What the SSH server cannot be asked to listen at; NULL: it can. */
-static const char *
-wrong_far_host(const struct policy *policy, const char *host)
+const char *
+tunnel_remote_wrong(const struct policy *policy, const char *host)
 {
 	struct addr at = { .family = AF_UNSPEC };
 	bool all = strcmp(host, "*") == 0;
 
-	if (is_far_loopback(host))
+	if (*host == '\0' || is_far_loopback(host))
 		return NULL;
 	if (!all && addr_parse_ip(host, &at) != 0)
 		return "a name will not do, since FTP clients there are told "
@@ -68,7 +67,7 @@ tunnel_remote_make(struct tunnel *tunnel, char *why, size_t why_size)
 
 	if (*host == '\0')
 		host = "localhost";
-	wrong = wrong_far_host(options->policy, host);
+	wrong = tunnel_remote_wrong(options->policy, host);
 	if (wrong != NULL) {
 		tunnel_say_cannot(tunnel, wrong, why, why_size);
 		return -1;

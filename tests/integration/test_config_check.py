@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -103,11 +104,29 @@ def test_same_port_of_one(tmp):
 def test_same_far_port(other, same, tmp):
     """Of the SSH server, if both go to the same."""
     text = R.format("2121:h:21") + R.replace("l r]", "l s]").format(other)
+    text += "allow = ::/0\nclient-address = 192.0.2.1\n"
     status, said = check(tmp, text)
     assert status == int(same), said
     assert not same or "FILE:4 listens at that" in said
-    # Another way there may be another server.
+    # Another port has another server.
     assert check(tmp, text + "p = 2222\n")[0] == 0
+
+
+@pytest.mark.parametrize("line, same", [
+    ("l = somebody", True), ("i = /etc/passwd", True), ("links = 2", True),
+    ("o = ServerAliveInterval=5", True), ("o = HostName=FILES.test", True),
+    ("p = 22", True), ("o = HostName=other.test", False),
+    ("J = gate.test", False), ("o = ProxyCommand=nc %h 23", False),
+])
+def test_same_far_server(line, same, tmp):
+    """Other options for ssh, that lead to the same server or to another one.
+    """
+    text = R.format("2121:h:21") + R.replace("l r]", "l s]").format(
+        f"2121:h:22\n{line}")
+    status, said = check(tmp, text)
+    assert status == int(same), said
+    assert not same or said.startswith(
+        "culvert: FILE:8: R = 2121:h:22: FILE:4 listens at that"), said
 
 
 WRONG = {
@@ -116,6 +135,10 @@ WRONG = {
     "root": ("[defaults]\nuser = root\n", "FILE:2: user = root: that is root"),
     "log": ("[defaults]\ntransfer-log = /none/log\n",
             "FILE:2: transfer-log = /none/log: /none: No such file"),
+    "log-socket": ("[defaults]\ntransfer-log = TMP/socket\n",
+                   "FILE:2: transfer-log = TMP/socket: No such device or"),
+    "log-fifo": ("[defaults]\ntransfer-log = TMP/fifo\n",
+                 "FILE:2: transfer-log = TMP/fifo: No such device or"),
     "log-directory": ("[defaults]\ntransfer-log = /\n",
                       "FILE:2: transfer-log = /: Is a directory"),
     "metrics": ("[defaults]\nmetrics = unix:/none/metrics\n",
@@ -123,7 +146,8 @@ WRONG = {
     "metrics-file": ("[defaults]\nmetrics = unix:/etc/passwd\n",
                      "FILE:2: metrics = unix:/etc/passwd: something that"),
     "metrics-address": ("[defaults]\nmetrics = 192.0.2.1:9721\n",
-                        "FILE:2: metrics = 192.0.2.1:9721: no address of"),
+                        "FILE:2: metrics = 192.0.2.1:9721: cannot listen "
+                        "there: it is no address of this host"),
     "comment": ("[defaults]\nuser = ftp # not root\n",
                 "FILE:2: a comment must stand on its own line"),
     "ssh": ("[defaults]\nssh = /none/ssh\n",
@@ -144,13 +168,18 @@ WRONG = {
 def test_wrong(text, words, tmp):
     """What is not there."""
     tunnel = "[tunnel a]\ndestination = files.test\nL = 2121:h:21\n"
-    status, said = check(tmp, text + tunnel)
+    os.mkfifo(tmp / "fifo")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(tmp / "socket"))
+        status, said = check(tmp, text.replace("TMP", str(tmp)) + tunnel)
     assert status == 1, said
-    assert words is None or said.startswith(f"culvert: {words}"), said
+    assert words is None or said.startswith(f"culvert: {words}".replace(
+        "TMP", str(tmp))), said
 
 
 @pytest.mark.parametrize("bind, words", [
-    ("192.0.2.1", "L = 192.0.2.1:2121:h:21: 192.0.2.1 is no address of this"),
+    ("192.0.2.1", "L = 192.0.2.1:2121:h:21: cannot listen there: it is no "
+     "address of this host"),
     ("no-such-name.invalid", "cannot listen on no-such-name.invalid: "),
 ])
 def test_wrong_address(bind, words, tmp):
@@ -160,6 +189,64 @@ def test_wrong_address(bind, words, tmp):
     status, said = check(tmp, A.format("*:2121:h:21"))
     assert status == 1 and said.startswith(
         "culvert: FILE:4: L = *:2121:h:21: clients of other hosts could")
+
+
+@pytest.mark.parametrize("bind, lines, words", [
+    ("*:2121", "", "clients of other hosts could connect; --allow FROM"),
+    ("192.0.2.1:2121", "", "clients of other hosts could connect; --allow"),
+    ("name:2121", "allow = ::/0", "a name will not do"),
+    ("*:2121", "allow = ::/0", "the replies to PASV name an address of the"),
+    ("192.0.2.1:2121", "allow = ::/0\nclient-data-host = control",
+     "--client-data-host control needs the addresses of clients"),
+])
+def test_wrong_far_address(bind, lines, words, tmp):
+    """Where the SSH server cannot be asked to listen."""
+    status, said = check(tmp, R.format(f"{bind}:h:21\n{lines}"))
+    assert status == 1, said
+    assert said.startswith(f"culvert: FILE:4: R = {bind}:h:21: cannot listen "
+                           f"there: {words}"), said
+
+
+def check_as_nobody(tmp, text):
+    """Check a file, and start it: what each says."""
+    path = tmp / "conf"
+    path.write_text(text)
+    os.chown(path, 65534, 65534)
+    os.chown(tmp, 65534, 65534)
+    said = []
+    for argv in ["config", "--test"], ["up", "--all"]:
+        done = subprocess.run(
+            ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
+             culvert.PROGRAM, *argv, "-f", str(path)], text=True,
+            capture_output=True, timeout=FAILSAFE, env=cli.environment(tmp),
+            stdin=subprocess.DEVNULL)
+        assert done.returncode == 1, done
+        said.append(done.stderr.replace(str(path), "FILE"))
+    return said
+
+
+@pytest.mark.parametrize("lines, place, words", [
+    ("metrics = 127.0.0.1:99", 2, "Permission denied"),
+    ("L = 99:h:21", 2, "Permission denied (ports below 1024 need root"),
+    ("L = localhost:99:h:21", 2, "Permission denied (ports below 1024 need"),
+    ("user = nobody", 2, "only root can become another user"),
+])
+def test_not_as_root(lines, place, words, tmp):
+    """What another user than root cannot have."""
+    text = "[defaults]\n" + lines + "\n" + A
+    if "L =" in lines:
+        text = text.replace("L = {}\n", "")
+    checked, started = check_as_nobody(tmp, text.format("0:h:21"))
+    assert checked.startswith(f"culvert: FILE:{place}: {lines}: "), checked
+    assert words in checked and words in started
+
+
+def test_checked_apart(tmp):
+    """A tunnel is checked also where one that is not named says the same."""
+    text = A + "i = /none/key\n" + B + "i = /none/key\n"
+    text = text.replace("/none/key", "/etc/passwd\no = Nonsense=yes")
+    status, said = check(tmp, text.format("0:h:21", "0:h:21"), "b")
+    assert status == 1 and "Bad configuration option: nonsense" in said
 
 
 def test_as_user(tmp):
@@ -176,6 +263,10 @@ def test_as_user(tmp):
 def test_metrics_of_root(tmp):
     """The socket of --metrics is made before culvert becomes user."""
     tmp.chmod(0o700)
+    (tmp / "file").write_text("")
+    status, said = check(tmp, "[defaults]\nuser = nobody\nmetrics = unix:"
+                         f"{tmp}/file\n" + A.format("2121:h:21"))
+    assert status == 1 and "something that is no socket is there" in said
     defaults = f"[defaults]\nuser = nobody\nmetrics = unix:{tmp}/metrics\n"
     assert check(tmp, defaults + A.format("2121:h:21"))[0] == 0
     defaults += f"transfer-log = {tmp}/log\n"

@@ -72,6 +72,66 @@ has_tunnel(struct asked *asked, const char *name)
 	return found;
 }
 
+/* Adds to the text; what does not fit is cut. */
+static void
+order_add(char *text, size_t size, const char *more)
+{
+	size_t len = strlen(text);
+
+	snprintf(text + len, size - len, "%s", more);
+}
+
+/* "files.test (plant, bank)" */
+static void
+order_add_destination(char *text, size_t size, const json_t *destination)
+{
+	const char *name =
+	    json_string_value(json_object_get(destination, "destination"));
+	const char *before = " (";
+	const json_t *tunnel;
+	size_t i;
+
+	order_add(text, size, name != NULL ? name : "");
+	json_array_foreach(json_object_get(destination, "tunnels"), i, tunnel)
+	{
+		name = json_string_value(json_object_get(tunnel, "name"));
+		if (name == NULL)
+			continue;
+		order_add(text, size, before);
+		order_add(text, size, name);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		order_add(text, size, ")");
+}
+
+/* The command that means this one, and which one it is. */
+static void
+order_show(const struct order *order, struct asked *asked)
+{
+	char why[ASK_WHY_MAX], text[LOG_ESCAPED_MAX] = "",
+			       shown[LOG_ESCAPED_MAX];
+	json_t *status = ask(asked, json_pack("{s:s}", "do", "status"), why);
+	const json_t *destination;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "destinations"), i,
+	    destination)
+	{
+		order_add(text, sizeof(text), i > 0 ? ", " : "");
+		order_add_destination(text, sizeof(text), destination);
+	}
+	/* Whoever answers may be anybody. */
+	log_err("culvert %s -S %s%s%s  # process %lld: %s", order->what,
+	    asked->path, order->name != NULL ? " " : "",
+	    order->name != NULL ? order->name : "",
+	    (long long)json_integer_value(json_object_get(status, "pid")),
+	    status == NULL ?
+		why :
+		log_escape(shown, sizeof(shown), text, strlen(text)));
+	json_decref(status);
+}
+
 /* The one that is meant, or NULL, and why has been logged.  Of a tunnel that
  * does not run yet nobody can tell whose it is. */
 static struct asked *
@@ -89,9 +149,10 @@ choose(const struct order *order, struct asked *asked, size_t n)
 		}
 	if (n_found == 1)
 		return found;
-	log_err("several culverts are running; -S says which one:");
+	log_err("several culverts are running; say which one to %s:",
+	    order->what);
 	for (size_t i = 0; i < n; i++)
-		log_err("%s", asked[i].path);
+		order_show(order, &asked[i]);
 	return NULL;
 }
 

@@ -11,6 +11,20 @@ from process import FAILSAFE, Process, children, descendants
 REPO = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.path.abspath(os.environ.get("CULVERT", REPO / "build/culvert"))
 
+# $0 is a directory.  The mounts end with the command.
+HIDE = """mount --bind "$0" /mnt && mount -t tmpfs tmpfs /tmp &&
+mkdir -p "$0" && mount --bind /mnt "$0" && umount /mnt &&
+mount -t tmpfs tmpfs /run && exec "$@"
+"""
+
+
+def only(directory):
+    """Return words in front of a command that finds culverts.
+
+    It sees those of that directory alone, whatever else runs on this machine.
+    """
+    return ["unshare", "-m", "sh", "-c", HIDE, str(directory)]
+
 # Of -L and of -R.
 READY = r"^culvert: (?:\S+: )?listening on (\S+)(?:, through| of) (\S+?),? " \
     r"to (\S+)$"

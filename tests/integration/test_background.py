@@ -39,8 +39,9 @@ class Behind:
 
     def tell(self, *argv):
         """Run culvert with these arguments."""
-        return subprocess.run([culvert.PROGRAM, *argv], env=self.env, text=True,
-                              capture_output=True, timeout=FAILSAFE)
+        return subprocess.run(
+            [*culvert.only(self.home), culvert.PROGRAM, *argv], env=self.env,
+            text=True, capture_output=True, timeout=FAILSAFE)
 
     @property
     def monitor(self):

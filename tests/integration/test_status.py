@@ -25,8 +25,9 @@ from transfer import Ftp
 def run(one, *argv, status=0, **env):
     """Run `culvert argv` as who started one; returns what it prints."""
     done = subprocess.run(
-        [culvert.PROGRAM, *argv], stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, timeout=FAILSAFE,
+        [*culvert.only(one.dir), culvert.PROGRAM, *argv],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        timeout=FAILSAFE,
         env={**os.environ, "XDG_RUNTIME_DIR": one.dir, "TMPDIR": one.dir,
              **env})
     assert not culvert.SANITIZER.search(done.stdout), done.stdout
@@ -282,8 +283,9 @@ def test_user(as_nobody, ftp_server):
     assert (path.stat().st_uid, path.stat().st_mode & 0o777) == \
         (NOBODY, 0o600)
     done = subprocess.run(
-        ["setpriv", "--reuid", str(NOBODY), "--clear-groups", "--regid",
-         str(NOBODY), culvert.PROGRAM, "status"], stdout=subprocess.PIPE,
+        [*culvert.only(one.dir), "setpriv", "--reuid", str(NOBODY),
+         "--clear-groups", "--regid", str(NOBODY), culvert.PROGRAM, "status"],
+        stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, timeout=FAILSAFE,
         env={**os.environ, "XDG_RUNTIME_DIR": one.dir})
     assert done.returncode == 0 and "listening on" in done.stdout, done.stdout
@@ -324,8 +326,8 @@ def test_many(two):
     for sock in socks:
         sock.close()
     until(lambda: subprocess.run(
-        [culvert.PROGRAM, "status"], stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        [*culvert.only(two.dir), culvert.PROGRAM, "status"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env={**os.environ, "XDG_RUNTIME_DIR": two.dir}).returncode == 0,
         "served again")
 
@@ -489,10 +491,22 @@ def test_which(two, conf, sshd, ftp_server, start_up):
     other = start_up(conf(mill=to(sshd, ftp_server)), "mill",
                      env={"XDG_RUNTIME_DIR": two.dir, "TMPDIR": two.dir})
     assert len(run(two, "status").split("culvert ")) == 3
-    said = run(two, "stop", status=1)
-    assert "several culverts are running" in said
-    paths = re.findall(rf"{two.dir}/culvert\.\w+/control", said)
-    assert len(paths) == 2
+    said = run(two, "stop", status=1).splitlines()
+    assert said[0] == ("culvert: several culverts are running; say which one "
+                       "to stop:")
+    paths = {}
+    for line in said[1:]:
+        path, pid, tunnels = re.fullmatch(
+            rf"culvert: culvert stop -S ({two.dir}/culvert\.\w+/control)"
+            r"  # process (\d+): (.*)", line).groups()
+        paths[path] = int(pid), tunnels
+    assert set(paths.values()) == {
+        (two.pid, "files.test (plant, bank)"),
+        (other.pid, "files.test (mill)")}
+    assert run(two, "reload", "none", status=1).splitlines()[1].startswith(
+        f"culvert: culvert reload -S {two.dir}/culvert.")
+    said = run(two, "drain", "--wait", "none", status=1).splitlines()
+    assert "/control none  # process" in said[1], said
     run(two, "stop", "--wait", "mill")
     assert other.process.wait() == 0
     left, = (path for path in paths if os.path.exists(path))

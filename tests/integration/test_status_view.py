@@ -88,8 +88,8 @@ def watch(two, tmp):
 
     def start(columns=120, rows=30):
         env = {"XDG_RUNTIME_DIR": two.dir, "TMPDIR": two.dir}
-        one = Terminal(tmp, [culvert.PROGRAM, "status", "-w"], env, columns,
-                       rows)
+        one = Terminal(tmp, [*culvert.only(two.dir), culvert.PROGRAM, "status",
+                             "-w"], env, columns, rows)
         opened.append(one)
         one.wait("^culvert .*running")
         return one
@@ -189,8 +189,9 @@ def test_no_terminal_type(two, tmp):
     for number, term in enumerate(["none-such", "dumb"]):
         place = tmp / str(number)
         place.mkdir()
-        one = Terminal(place, ["env", f"TERM={term}", culvert.PROGRAM, "status",
-                               "-w"], {"XDG_RUNTIME_DIR": two.dir}, 80, 20)
+        one = Terminal(place, [*culvert.only(two.dir), "env", f"TERM={term}",
+                               culvert.PROGRAM, "status", "-w"],
+                       {"XDG_RUNTIME_DIR": two.dir}, 80, 20)
         try:
             assert one.ended() == 1
             one.wait("this terminal has no full screen .TERM.; leave out -w")
@@ -219,7 +220,8 @@ def watch_many(many, tmp):
     opened = []
 
     def start(columns=100, rows=20):
-        one = Terminal(tmp, [culvert.PROGRAM, "status", "-w"],
+        one = Terminal(tmp, [*culvert.only(many.dir), culvert.PROGRAM,
+                             "status", "-w"],
                        {"XDG_RUNTIME_DIR": many.dir, "TMPDIR": many.dir},
                        columns, rows)
         opened.append(one)
@@ -315,7 +317,8 @@ def test_rate_is_steady(conf, sshd, ftp_server, start_up, tmp):
     """What --rate lets through is shown as such, with no jumps."""
     one = start_up(conf(plant=to(sshd, ftp_server, "rate = 64K")), "plant",
                    listeners=1)
-    screen = Terminal(tmp, [culvert.PROGRAM, "status", "-w"],
+    screen = Terminal(tmp, [*culvert.only(one.dir), culvert.PROGRAM, "status",
+                            "-w"],
                       {"XDG_RUNTIME_DIR": one.dir, "TMPDIR": one.dir}, 120, 20)
     try:
         with download(At(one, 0), ftp_server, tmp) as (_, data):

@@ -238,8 +238,8 @@ def test_names_and_numbers(session):
         one.client.expect("150")
         said = run(one.culvert, "status")
         assert f"\n      RETR {shown}  9223372.0 TB  0 B/s\n" in said
-        one.server.reply("226 x")
-        one.client.expect("226")
+        one.server.reply("550 x")
+        one.client.expect("550")
 
 
 # ---- the socket ----

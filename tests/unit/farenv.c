@@ -2,6 +2,7 @@
  * A far side over a real link, and the owner of a listener.
  */
 #include "farenv.h"
+#include "limits.h"
 
 #include <poll.h>
 #include <setjmp.h>
@@ -21,7 +22,7 @@ farenv_start_links(void **state, const char *config, size_t max)
 	struct farenv *env = malloc(sizeof(*env));
 
 	sshenv_start(&env->ssh, config);
-	env->links = sshenv_links_up(&env->ssh, max);
+	env->links = sshenv_links_up(&env->ssh, max, LIMIT_LINK_IDLE_MS);
 	env->net = net_new(&env->ssh.loop);
 	env->side = far_side_new(&env->ssh.loop, env->links, env->net,
 	    env->ssh.directory, true);

@@ -278,12 +278,12 @@ sshenv_link(struct sshenv *env)
 }
 
 struct links *
-sshenv_links_up(struct sshenv *env, size_t max)
+sshenv_links_up(struct sshenv *env, size_t max, uint64_t idle_ms)
 {
 	struct links_options options = {
 		.link = &env->options,
 		.max = max,
-		.idle_ms = SSHENV_IDLE_MS,
+		.idle_ms = idle_ms,
 		.pause_ms = SSHENV_PAUSE_MS,
 	};
 	struct links *links;

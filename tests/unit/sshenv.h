@@ -61,11 +61,11 @@ void sshenv_link_up(struct sshenv *env);
 
 /*
  * Starts links instead, with which all of the above is about the first; with
- * little patience.  Waits until that is up.  And ends them all.
+ * little patience.  A further one ends when it was idle for idle_ms.  Waits
+ * until the first is up.  And ends them all.
  */
-#define SSHENV_IDLE_MS 400
 #define SSHENV_PAUSE_MS 100
-struct links *sshenv_links_up(struct sshenv *env, size_t max);
+struct links *sshenv_links_up(struct sshenv *env, size_t max, uint64_t idle_ms);
 void sshenv_links_end(struct sshenv *env, struct links *links);
 
 /* Runs the loop until *flag is not zero; fails after a time. */

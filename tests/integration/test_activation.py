@@ -15,6 +15,8 @@ import as_service
 import culvert
 import scripted
 from process import FAILSAFE, Process
+from test_drain import scrape
+from test_status import download, run
 from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
 from transfer import Ftp
 
@@ -105,6 +107,42 @@ def test_nobody_is_refused(conf, sshd, ftp_server, listening, start_with):
     with scripted.client(*one.listeners[0]) as client:
         start_with(path, "plant", sockets=[sock])
         client.expect("220")
+
+
+@pytest.mark.parametrize("metrics", ["port", "path"])
+@pytest.mark.parametrize("activated", [False, True], ids=["own", "activated"])
+def test_successor(activated, metrics, conf, sshd, ftp_server, listening,
+                   start_with, tmp):
+    """culvert drain, and the next culvert up while a transfer still runs."""
+    with scripted.Listener() as free, listening() as sock:
+        place = {"port": ("127.0.0.1", free.port),
+                 "path": f"{tmp}/metrics"}[metrics]
+        port = port_of(sock)
+    socks = [listening()] if activated else []
+    if activated:
+        port = port_of(socks[0])
+    path = conf(
+        [f"metrics = 127.0.0.1:{place[1]}" if metrics == "port"
+         else f"metrics = unix:{place}", f"transfer-log = {tmp}/log"],
+        plant=["destination = files.test", f"F = {sshd.config}",
+               f"L = {port}:127.0.0.1:{ftp_server.port}"])
+    one = start_with(path, "plant", sockets=socks)
+    with download(At(one, 0), ftp_server, tmp) as (ftp, data):
+        run(one, "drain")
+        one.wait_log("stopping as soon as transfers have ended")
+        second = start_with(path, "plant", sockets=socks)
+        assert "culvert_build_info" in scrape(place)
+        fetch(second, 0, ftp_server, tmp.name)
+        assert re.search(r'culvert_transfers_total{.*"complete".*} 1\n',
+                         scrape(place)), scrape(place)
+        assert one.alive()
+        data.read_all()
+        ftp.control.expect("226")
+    assert one.process.wait() == 0, one.output
+    # It has removed nothing of its successor's.
+    assert "culvert_build_info" in scrape(place)
+    fetch(second, 0, ftp_server, tmp.name)
+    assert (tmp / "log").read_text().count('"complete"') == 3
 
 
 def test_reload(conf, sshd, ftp_server, listening, start_with, tmp):

@@ -67,6 +67,15 @@ class Stage:
         self._stack.enter_context(self.far)
         return self
 
+    def stand_still(self, mode, command):
+        """Begin a transfer, of which some bytes arrive; returns the stage."""
+        self.begin(mode, command)
+        ends = [self.far, self.near]
+        source, sink = ends if command.startswith("RETR") else ends[::-1]
+        source.send(b"some")
+        sink.expect_bytes(b"some")
+        return self
+
 
 def greeting(one, stack):
     """It has not said a word yet."""
@@ -127,10 +136,7 @@ def without_data(one, stack):
 
 def download(one, stack):
     """A download stands still."""
-    stage = Stage(one, stack).begin("passive", "RETR file")
-    stage.far.send(b"some")
-    stage.near.expect_bytes(b"some")
-    return stage
+    return Stage(one, stack).stand_still("passive", "RETR file")
 
 
 def held(one, stack):
@@ -142,10 +148,7 @@ def held(one, stack):
 
 def upload(one, stack):
     """An upload stands still."""
-    stage = Stage(one, stack).begin("active", "STOR file")
-    stage.near.send(b"some")
-    stage.far.expect_bytes(b"some")
-    return stage
+    return Stage(one, stack).stand_still("active", "STOR file")
 
 
 def stored(one, stack):

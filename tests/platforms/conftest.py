@@ -3,27 +3,15 @@
 At the end a table is printed: what worked through which SSH server.
 """
 
-import importlib.util
 import pathlib
 import sys
 
-INTEGRATION = pathlib.Path(__file__).resolve().parents[1] / "integration"
-sys.path.insert(0, str(INTEGRATION))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-_spec = importlib.util.spec_from_file_location(
-    "integration_fixtures", INTEGRATION / "conftest.py")
-_fixtures = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_fixtures)
-
-directories = _fixtures.directories
-ns = _fixtures.ns
-server = _fixtures.server
-sshd = _fixtures.sshd
-start_culvert = _fixtures.start_culvert
-start_ssh_server = _fixtures.start_ssh_server
-tmp = _fixtures.tmp
-
-# Needs the path above.
+# Needs the path above; it adds that of the integration tests.
+# pylint: disable-next=unused-import
+from fixtures import (  # noqa: E402,F401
+    directories, ns, server, sshd, start_culvert, start_ssh_server, tmp)
 from openssh import RELEASES  # noqa: E402
 from ssh_servers import SSH_SERVERS  # noqa: E402
 from test_ssh_servers import start_tunnel  # noqa: E402,F401

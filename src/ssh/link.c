@@ -63,7 +63,10 @@ struct link {
 	struct window_path way;
 	struct proxy *proxy[LINK_USES]; /* by use */
 	struct nodelay *nodelay;
+	bool hinted; /* link_first_hint() */
 	bool keep_session;
+	bool timed_out;			   /* it was closed, and opened again */
+	char session_end[LOG_ESCAPED_MAX]; /* why it has ended; or empty */
 	bool sends_eof; /* the SSH server does, as was seen */
 	struct reason *reason;
 	struct nodelay *asker; /* its session */
@@ -183,10 +186,11 @@ link_heard(void *ctx, const uint8_t *bytes, size_t len)
 }
 
 static void
-link_session_over(void *ctx)
+link_session_over(void *ctx, const char *why)
 {
 	const struct link *link = ctx;
 
+	(void)why;
 	reason_settle(link->reason);
 }
 
@@ -230,12 +234,49 @@ link_is_expired(const struct link *link)
 	return reason_is_expiry(link->reason);
 }
 
+/* ---- the session that is kept ---- */
+
+static void
+link_kept_over(void *ctx, const char *why)
+{
+	struct link *link = ctx;
+
+	if (link->keep_session)
+		snprintf(link->session_end, sizeof(link->session_end), "%s",
+		    why);
+}
+
+/* It is no loss; but whoever wonders why it is opened so often is told once. */
+static void
+link_kept_timed_out(void *ctx, uint64_t ms)
+{
+	struct link *link = ctx;
+
+	log_line(link->timed_out ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, NULL,
+	    "sshd has closed the session that keeps the SSH connection to %s "
+	    "open, after %.0f s without traffic (ChannelTimeout in "
+	    "sshd_config); it is opened again, each time; \"session:*=0\" as "
+	    "the first word of ChannelTimeout leaves it open",
+	    link->options->destination, (double)ms / 1000);
+	link->timed_out = true;
+}
+
+const char *
+link_session_end(const struct link *link)
+{
+	return link->session_end;
+}
+
 /* ---- it is up ---- */
 
 static void
 link_ready(void *ctx)
 {
-	static const struct nodelay_handler handler = { .done = link_nodelay };
+	static const struct nodelay_handler handler = {
+		.done = link_nodelay,
+		.over = link_kept_over,
+		.timed_out = link_kept_timed_out,
+	};
 	struct link *link = ctx;
 	const char *path = master_path(link->master);
 	int err;
@@ -516,6 +557,15 @@ bool
 link_sends_eof(const struct link *link)
 {
 	return link->sends_eof;
+}
+
+bool
+link_first_hint(struct link *link)
+{
+	bool first = link->state == LINK_UP && !link->hinted;
+
+	link->hinted |= first;
+	return first;
 }
 
 bool

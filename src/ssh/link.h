@@ -93,6 +93,10 @@ int link_start(struct link *link);
  */
 void link_keep_session(struct link *link);
 
+/* Why the session that was to stay open has ended, or has never begun; "": it
+ * is open, or was not to stay. */
+const char *link_session_end(const struct link *link);
+
 /* May streams and forwards be made? */
 bool link_is_up(const struct link *link);
 
@@ -215,6 +219,10 @@ enum link_forwards link_forwards(const struct link *link);
  * fresh link is better as soon as this one carries nothing.
  */
 bool link_is_worn(const struct link *link);
+
+/* True once for each link that is up: for a hint about sshd that is not to be
+ * repeated for each connection. */
+bool link_first_hint(struct link *link);
 
 typedef void link_alive_cb(void *ctx, bool alive);
 

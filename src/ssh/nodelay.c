@@ -6,6 +6,9 @@
  *	                     |           +-- refused: we close ------+
  *	                     +-- refused: OVER, the connection stays
  *
+ * One that is to stay open, and that sshd closes while its program runs, goes
+ * back to OPENING.
+ *
  * The program may take its time to end, and say things that nobody reads.
  */
 #include "ssh/nodelay.h"
@@ -15,6 +18,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/log.h"
@@ -29,6 +33,11 @@
 /* Longest text for done(): sshd's words behind some of ours. */
 #define NODELAY_WHY_MAX (LOG_ESCAPED_MAX + 64)
 
+/* A session that sshd closes is opened again so often, and then so often;
+ * sshd's shortest time-out is one second, the current one included. */
+#define NODELAY_AT_ONCE 3
+#define NODELAY_EVERY_MS 400
+
 enum nodelay_state {
 	NODELAY_HELLO,	   /* ssh's hello is to come */
 	NODELAY_ASKED,	   /* for proxy mode */
@@ -39,6 +48,7 @@ enum nodelay_state {
 };
 
 struct nodelay {
+	uv_loop_t *loop;
 	struct conn *conn; /* NULL when lost or not needed any more */
 	bool *sends_eof;
 	const struct nodelay_handler *handler;
@@ -46,11 +56,16 @@ struct nodelay {
 	const char *command; /* borrowed; NULL: sftp */
 	bool told;	     /* done() was called */
 	enum nodelay_state state;
-	uint32_t peer; /* sshd's number of the channel */
-	size_t window; /* bytes that sshd may still send */
-	bool keep;     /* its input does not end */
+	uint32_t peer;	   /* sshd's number of the channel */
+	size_t window;	   /* bytes that sshd may still send */
+	bool keep;	   /* its input does not end */
+	bool exited;	   /* the program has ended */
+	uint64_t began_at; /* when it was first opened, and ... */
+	uint64_t open_at;  /* ... last */
+	unsigned int opened;
 	bool close_sent;
-	struct buf message; /* being made */
+	char why[NODELAY_WHY_MAX]; /* no program was started; or empty */
+	struct buf message;	   /* being made */
 };
 
 static void
@@ -59,6 +74,8 @@ nodelay_tell(struct nodelay *nodelay, const char *why)
 	if (nodelay->told)
 		return;
 	nodelay->told = true;
+	snprintf(nodelay->why, sizeof(nodelay->why), "%s",
+	    why != NULL ? why : "");
 	if (nodelay->handler->done != NULL)
 		nodelay->handler->done(nodelay->ctx, why);
 }
@@ -70,7 +87,8 @@ nodelay_over(struct nodelay *nodelay, const char *why)
 	nodelay->state = NODELAY_OVER;
 	nodelay_tell(nodelay, why);
 	if (nodelay->handler->over != NULL)
-		nodelay->handler->over(nodelay->ctx);
+		nodelay->handler->over(nodelay->ctx,
+		    nodelay->why[0] != '\0' ? nodelay->why : why);
 }
 
 static void
@@ -88,6 +106,21 @@ nodelay_close(struct nodelay *nodelay)
 	nodelay_send(nodelay, chan_put_close(&nodelay->message, nodelay->peer));
 }
 
+static void
+nodelay_open(struct nodelay *nodelay)
+{
+	nodelay->state = NODELAY_OPENING;
+	nodelay->window = LIMIT_WINDOW_SMALL;
+	nodelay->exited = false;
+	nodelay->close_sent = false;
+	nodelay->open_at = uv_now(nodelay->loop);
+	if (nodelay->opened++ == 0)
+		nodelay->began_at = nodelay->open_at;
+	nodelay_send(nodelay,
+	    chan_put_open_session(&nodelay->message, NODELAY_CHANNEL,
+		LIMIT_WINDOW_SMALL, LIMIT_CHANNEL_PACKET));
+}
+
 /* A message of the handshake.  0 or a negative errno. */
 static int
 nodelay_shake(struct nodelay *nodelay, const struct mux_message *message)
@@ -102,11 +135,7 @@ nodelay_shake(struct nodelay *nodelay, const struct mux_message *message)
 	}
 	if (message->type != MUX_S_PROXY)
 		return -EPROTO;
-	nodelay->state = NODELAY_OPENING;
-	nodelay->window = LIMIT_WINDOW_SMALL;
-	nodelay_send(nodelay,
-	    chan_put_open_session(&nodelay->message, NODELAY_CHANNEL,
-		LIMIT_WINDOW_SMALL, LIMIT_CHANNEL_PACKET));
+	nodelay_open(nodelay);
 	return 0;
 }
 
@@ -152,14 +181,53 @@ nodelay_data(struct nodelay *nodelay, const struct chan_message *packet)
 		nodelay->window -= len;
 }
 
+/*
+ * Has sshd closed a session that is to stay open, and whose program runs?  Of
+ * one that has ended sshd says so.  Not again and again at once, as a server
+ * might that never says so.
+ */
+static bool
+nodelay_timed_out(const struct nodelay *nodelay)
+{
+	uint64_t ms = uv_now(nodelay->loop) - nodelay->began_at;
+
+	return nodelay->keep && nodelay->state == NODELAY_OPEN &&
+	    !nodelay->exited && !nodelay->close_sent &&
+	    nodelay->opened <= NODELAY_AT_ONCE + ms / NODELAY_EVERY_MS;
+}
+
 /* sshd's CLOSE: its number is free once it has ours. */
 static void
 nodelay_closed(struct nodelay *nodelay)
 {
+	bool timed_out = nodelay_timed_out(nodelay);
+
 	nodelay_close(nodelay);
+	if (timed_out) {
+		if (nodelay->handler->timed_out != NULL)
+			nodelay->handler->timed_out(nodelay->ctx,
+			    uv_now(nodelay->loop) - nodelay->open_at);
+		nodelay_open(nodelay);
+		return;
+	}
 	conn_free(nodelay->conn);
 	nodelay->conn = NULL;
-	nodelay_over(nodelay, "sshd closed the session");
+	nodelay_over(nodelay,
+	    nodelay->exited ? "its program has ended" :
+			      "sshd closed the session");
+}
+
+static void
+nodelay_requested(struct nodelay *nodelay, const struct chan_message *packet)
+{
+	static const char name[] = "exit-";
+
+	if (packet->data_len > strlen(name) &&
+	    memcmp(packet->data, name, strlen(name)) == 0)
+		nodelay->exited = true;
+	if (packet->want_reply && !nodelay->close_sent)
+		nodelay_send(nodelay,
+		    chan_put_failure(&nodelay->message, nodelay->peer));
 }
 
 /* A packet of proxy mode.  0 or a negative errno. */
@@ -194,10 +262,7 @@ nodelay_packet(struct nodelay *nodelay, const struct chan_message *packet)
 		nodelay_data(nodelay, packet);
 		break;
 	case CHAN_REQUEST:
-		/* The exit status, which says nothing to us. */
-		if (packet->want_reply && !nodelay->close_sent)
-			nodelay_send(nodelay,
-			    chan_put_failure(&nodelay->message, nodelay->peer));
+		nodelay_requested(nodelay, packet);
 		break;
 	case CHAN_EOF:
 		*nodelay->sends_eof = true;
@@ -283,6 +348,7 @@ nodelay_new(uv_loop_t *loop, const char *path, const char *command,
 
 	if (nodelay == NULL)
 		return -ENOMEM;
+	nodelay->loop = loop;
 	nodelay->sends_eof = sends_eof;
 	nodelay->command = command;
 	nodelay->handler = handler;

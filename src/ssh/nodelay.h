@@ -39,8 +39,14 @@ struct nodelay_handler {
 	 * says in its place. */
 	void (*heard)(void *ctx, const uint8_t *bytes, size_t len);
 
-	/* Nothing more will be heard.  Once, after done(). */
-	void (*over)(void *ctx);
+	/* Nothing more will be heard.  Once, after done(); why, valid in the
+	 * call: the session has ended, or has never begun. */
+	void (*over)(void *ctx, const char *why);
+
+	/* sshd has closed the session that is to stay open, after so many
+	 * milliseconds, though its program had not ended (ChannelTimeout); it
+	 * is opened again. */
+	void (*timed_out)(void *ctx, uint64_t ms);
 };
 
 /*
@@ -53,7 +59,7 @@ int nodelay_new(uv_loop_t *loop, const char *path, const char *command,
     bool *sends_eof, const struct nodelay_handler *handler, void *ctx,
     struct nodelay **ret);
 
-/* Leaves the session open, as long as sshd does; before sshd has answered. */
+/* Leaves the session open until its program ends; before sshd has answered. */
 void nodelay_keep(struct nodelay *nodelay);
 
 /*

@@ -46,7 +46,14 @@ struct reconnect {
 	size_t held;
 	bool was_up;
 	bool expect_stop;
-	bool said; /* that it cannot connect, since it last could */
+	bool said;   /* that it cannot connect, since it last could */
+	bool unused; /* sshd has ended it because of that */
+	enum reconnect_advice {
+		RECONNECT_NO_ADVICE,
+		RECONNECT_KEEPS_SESSION,
+		RECONNECT_NO_SESSION,
+		RECONNECT_SESSION_ENDS,
+	} advice; /* that was given, against that */
 	uint64_t up_at;
 	uint64_t unused_at; /* since when nobody has used it */
 	uint64_t down_at;
@@ -238,6 +245,37 @@ on_up(void *ctx)
 	reconnect->handler->up(reconnect->ctx);
 }
 
+/* What keeps sshd from closing an unused connection.  Said when it changes. */
+static void
+advise_unused(struct reconnect *reconnect)
+{
+	const char *end = link_session_end(links_first(reconnect->links));
+	const char *to = reconnect->destination;
+	enum reconnect_advice advice = !reconnect->link->session ?
+	    RECONNECT_NO_SESSION :
+	    *end != '\0' ? RECONNECT_SESSION_ENDS :
+			   RECONNECT_KEEPS_SESSION;
+
+	if (advice == reconnect->advice)
+		return;
+	reconnect->advice = advice;
+	if (advice == RECONNECT_KEEPS_SESSION)
+		log_info("a session keeps the SSH connection to %s open from "
+			 "now on, against UnusedConnectionTimeout",
+		    to);
+	else if (advice == RECONNECT_NO_SESSION)
+		log_warn("a session would keep the SSH connection to %s open, "
+			 "but --no-session forbids it; leave that out, or use "
+			 "--on-demand, or set \"UnusedConnectionTimeout none\" "
+			 "in its sshd_config",
+		    to);
+	else
+		log_warn("the session that was to keep the SSH connection to "
+			 "%s open has ended (%s); use --on-demand, or set "
+			 "\"UnusedConnectionTimeout none\" in its sshd_config",
+		    to, end);
+}
+
 /*
  * sshd itself has closed the connection while nothing was open on it: that may
  * have been its UnusedConnectionTimeout, which a session that stays open keeps
@@ -257,6 +295,7 @@ note_unused(struct reconnect *reconnect)
 	    "UnusedConnectionTimeout in sshd_config)",
 	    (double)ms / 1000);
 	links_keep_session(reconnect->links);
+	reconnect->unused = true;
 }
 
 /* The link was lost, and what it carried has been told. */
@@ -285,6 +324,9 @@ lost(struct reconnect *reconnect)
 	else
 		log_warn("the SSH connection to %s was lost: %s",
 		    reconnect->destination, reconnect->why);
+	if (reconnect->unused && again && !reconnect->options.on_demand)
+		advise_unused(reconnect);
+	reconnect->unused = false;
 	reconnect->handler->down(reconnect->ctx, reconnect->why, again);
 }
 

@@ -64,6 +64,12 @@ dataconn_lose(struct end *end, const char *why)
 }
 
 static void
+note_moved(struct dataconn *conn)
+{
+	conn->moved_at = uv_now(conn->timer.loop);
+}
+
+static void
 on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	struct end *from = ctx, *to = other(from);
@@ -74,6 +80,7 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 	if (to->stream == NULL)
 		return;
 	from->slack -= from->slack < len ? from->slack : len;
+	note_moved(from->conn);
 	if (from->conn->throttle == NULL)
 		dataconn_relay(from, pieces, n);
 	else if (!dataconn_rate_data(from, pieces, n))
@@ -108,6 +115,8 @@ end_is_clean(void *ctx, bool clean)
 	end->took_end = end->behind_ours && !end->end_unproven;
 	if (end->peer == ENGINE_CLIENT && end->shut)
 		dataconn_watch_delivery(end->conn);
+	if (end->accepted && end->stream != NULL && !stream_alive(end->stream))
+		dataconn_tell_idle_end(end);
 	dataconn_tell_eof(end);
 	if (end->closed_behind)
 		dataconn_tell_ended(end, closed_words);
@@ -132,6 +141,7 @@ on_eof(void *ctx)
 	struct end *end = ctx;
 
 	end->ended = true;
+	end->idle_ms = uv_now(end->conn->timer.loop) - end->conn->moved_at;
 	end->end_unproven = !stream_end_is_proven(end->stream);
 	end->end_held = dataconn_holds(end);
 	if (!end->end_held)
@@ -157,6 +167,7 @@ on_opened(void *ctx)
 	struct end *end = ctx;
 
 	end->was_up = true;
+	note_moved(end->conn);
 	dataconn_tell(end, ENGINE_DATA_UP);
 }
 
@@ -208,6 +219,7 @@ on_closed(void *ctx, int err, const char *why)
 	};
 
 	if (err == -ESHUTDOWN) {
+		dataconn_tell_idle_end(end);
 		end_closed(end);
 		return;
 	}
@@ -357,6 +369,7 @@ on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 	end->stream = stream;
 	end->accepted = true;
 	end->was_up = true;
+	note_moved(end->conn);
 	stream_set_handler(stream, &stream_handler, end);
 	if (end->peer == ENGINE_CLIENT)
 		uv_timer_stop(&conn->unused);

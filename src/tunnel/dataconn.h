@@ -30,6 +30,15 @@ struct dataconn_owner {
 	 */
 	enum policy_answer (*admit)(void *ctx, enum engine_peer expected,
 	    const struct addr *local, const struct addr *peer);
+
+	/*
+	 * After so many milliseconds without a byte the connection to that
+	 * peer, which was accepted or dialled, has ended, and was closed at
+	 * once although we had not ended our direction.  The event about the
+	 * end comes as well.
+	 */
+	void (*idle_end)(void *ctx, enum engine_peer peer, bool accepted,
+	    uint64_t ms);
 };
 
 /* Of the end toward one peer. */

@@ -33,6 +33,7 @@ struct end {
 	uint64_t waits_at;  /* ... and while that is so: since then */
 	bool paused;	    /* by the queue of the other end */
 	bool ended;	    /* its EOF came ... */
+	uint64_t idle_ms;   /* ... so long after anything had moved */
 	bool end_unproven;  /* ... and may be no end */
 	bool closed_behind; /* ... and then it was closed; to be told */
 	bool behind_ours;   /* ... behind the end that we sent, */
@@ -68,6 +69,7 @@ struct dataconn {
 	uv_timer_t failed; /* a dial that could not be tried */
 	unsigned n_timers; /* handles that are not closed yet */
 	bool closed;	   /* given up; only the handles keep it */
+	uint64_t moved_at; /* when bytes came last, or an end stood up */
 	uint64_t quiet_ms;
 	uint64_t seen; /* what had moved when quiet was started */
 	uint64_t delivery_ms;
@@ -84,6 +86,9 @@ void dataconn_tell_eof(struct end *end);
 void dataconn_tell_file_end(struct end *end, size_t files);
 void dataconn_tell_ended(struct end *end, const char *why);
 void dataconn_tell_lost(struct end *end, const char *why);
+/* Behind the end, if nothing had moved for a while: the peer, or sshd, has
+ * closed the connection. */
+void dataconn_tell_idle_end(const struct end *end);
 
 /* The client has been sent the end: looks from now on whether it has it all. */
 void dataconn_watch_delivery(struct dataconn *conn);

@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#include "limits.h"
+
 /* ---- events to the engine ---- */
 
 /* The owner may close the connection in it; the memory stays for a while. */
@@ -88,6 +90,15 @@ dataconn_tell_lost(struct end *end, const char *why)
 	};
 
 	dataconn_emit(end->conn, &event);
+}
+
+void
+dataconn_tell_idle_end(const struct end *end)
+{
+	if (!end->shut && end->idle_ms >= LIMIT_IDLE_END_MS &&
+	    !end->conn->closed)
+		end->conn->owner->idle_end(end->conn->ctx, end->peer,
+		    end->accepted, end->idle_ms);
 }
 
 /* ---- what the owner may ask ---- */

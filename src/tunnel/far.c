@@ -44,6 +44,14 @@ ends(const struct stream *stream, struct addr *ret_local, struct addr *ret_peer)
 	*ret_peer = *ret_local;
 }
 
+static bool
+may_hint(struct side *side)
+{
+	const struct far_side *far = (const struct far_side *)side;
+
+	return link_first_hint(links_first(far->links));
+}
+
 /* ---- listeners ---- */
 
 /* One for that on a link with so little load; NULL: none is idle. */
@@ -247,6 +255,7 @@ far_side_new(struct uv_loop_s *loop, struct links *links, struct net *net,
 	static const struct side_ops ops = {
 		.dial = dial,
 		.ends = ends,
+		.may_hint = may_hint,
 		.listen = listen_far,
 		.unlisten = unlisten,
 		.check_end = check_end,

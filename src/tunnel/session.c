@@ -18,6 +18,70 @@ session_may_warn(struct session *session)
 	    uv_now(session->options->loop), &session->origin);
 }
 
+/* ---- idle connections that sshd closes ---- */
+
+/* sshd closes an idle channel both ways; a peer that ends leaves one open, for
+ * sshd does not know that it is gone before it is written to. */
+void
+session_hint_idle(struct session *session, enum engine_peer peer,
+    const char *what, bool accepted, uint64_t ms)
+{
+	static const char *const names[] = {
+		[ENGINE_CLIENT] = "client",
+		[ENGINE_SERVER] = "server",
+	};
+	struct side *side = peer == ENGINE_CLIENT ?
+	    session->options->client_side :
+	    session->options->server_side;
+
+	if (!side_may_hint(side))
+		return;
+	session_say(session, LOG_LEVEL_WARN,
+	    "%s the %s was closed after %.0f s without traffic: if sshd is "
+	    "OpenSSH 9.2 or newer, see ChannelTimeout in sshd_config; \"%s=0\" "
+	    "as its first word turns that off (this is said once for each SSH "
+	    "connection)",
+	    what, names[peer], (double)ms / 1000,
+	    accepted ? "forwarded-tcpip" : "direct-tcpip");
+}
+
+/* The client has ended after a while without traffic; and has now gone, or sshd
+ * has closed its connection. */
+static void
+note_idle_client(const struct control *client)
+{
+	if (client->idle_ms >= LIMIT_IDLE_END_MS && client->stream != NULL &&
+	    !stream_alive(client->stream))
+		session_hint_idle(client->session, ENGINE_CLIENT,
+		    "the control connection to", true, client->idle_ms);
+}
+
+/*
+ * The server, which is beyond sshd, ends after a while without a word, and says
+ * no 421 or 221: sshd has perhaps closed an idle channel, which looks the same.
+ */
+static void
+note_idle_end(struct control *from)
+{
+	const struct session *session = from->session;
+	uint64_t last = session->began_at;
+
+	for (int peer = 0; peer < 2; peer++)
+		if (session->control[peer].heard_at > last)
+			last = session->control[peer].heard_at;
+	from->idle_ms = uv_now(session->options->loop) - last;
+	if (from->peer != ENGINE_SERVER ||
+	    session->control[ENGINE_CLIENT].ended ||
+	    from->idle_ms < LIMIT_IDLE_END_MS ||
+	    !session->options->server_is_far)
+		return;
+	session_say(session, LOG_LEVEL_WARN,
+	    "the control connection to the server ended after %.0f s without "
+	    "traffic: if sshd is OpenSSH 9.2 or newer, see ChannelTimeout in "
+	    "sshd_config; --keepalive keeps it in use",
+	    (double)from->idle_ms / 1000);
+}
+
 /* ---- actions ---- */
 
 static void
@@ -27,6 +91,7 @@ end_session(struct session *session)
 	struct control *server = &session->control[ENGINE_SERVER];
 
 	session->over = true;
+	note_idle_client(client);
 	/* There are none, but where memory has failed. */
 	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++) {
 		if (session->data[i] != NULL)
@@ -163,31 +228,6 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 	session_pump(session);
 }
 
-/*
- * The server, which is beyond sshd, ends after a while without a word, and says
- * no 421 or 221: sshd has perhaps closed an idle channel, which looks the same.
- */
-static void
-note_idle_end(const struct control *from)
-{
-	const struct session *session = from->session;
-	const struct control *client = &session->control[ENGINE_CLIENT];
-	uint64_t last = session->began_at;
-
-	for (int peer = 0; peer < 2; peer++)
-		if (session->control[peer].heard_at > last)
-			last = session->control[peer].heard_at;
-	last = uv_now(session->options->loop) - last;
-	if (from->peer != ENGINE_SERVER || client->ended ||
-	    last < LIMIT_IDLE_END_MS || !session->options->server_is_far)
-		return;
-	session_say(session, LOG_LEVEL_WARN,
-	    "the control connection to the server ended after %.0f s without "
-	    "traffic: if sshd is OpenSSH 9.2 or newer, see ChannelTimeout in "
-	    "sshd_config; --keepalive keeps it in use",
-	    (double)last / 1000);
-}
-
 static void
 on_eof(void *ctx)
 {
@@ -245,6 +285,8 @@ lose_control(struct control *control, const char *why)
 {
 	struct session *session = control->session;
 
+	if (control->peer == ENGINE_CLIENT)
+		note_idle_client(control);
 	stream_close(control->stream);
 	control->stream = NULL;
 	control->lost = true;

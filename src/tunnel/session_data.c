@@ -126,6 +126,15 @@ note_second(struct session *session, struct engine_data_event *event)
 }
 
 static void
+on_idle_end(void *ctx, enum engine_peer peer, bool accepted, uint64_t ms)
+{
+	struct session *session = ctx;
+
+	session_hint_idle(session, peer, "the data connection to", accepted,
+	    ms);
+}
+
+static void
 on_data_event(void *ctx, const struct engine_data_event *event)
 {
 	struct session *session = ctx;
@@ -213,6 +222,7 @@ open_data(struct session *session, const struct engine_action *action)
 	static const struct dataconn_owner owner = {
 		.event = on_data_event,
 		.admit = admit,
+		.idle_end = on_idle_end,
 	};
 	const struct session_options *options = session->options;
 	char at[2][ADDR_TEXT_MAX], server[ADDR_TEXT_MAX];

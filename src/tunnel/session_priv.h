@@ -31,6 +31,7 @@ struct control {
 	bool lost;	   /* the engine knows that it is dead */
 	bool heard;	   /* something came, */
 	uint64_t heard_at; /* at the last time then (uv_now()) */
+	uint64_t idle_ms;  /* its EOF came so long after anything else */
 };
 
 enum clock_timer {
@@ -134,6 +135,11 @@ void session_clock_close(struct session *session);
 /* The server's control connection stands. */
 void session_clock_opened(struct session *session);
 /* Something has come on that control connection. */
+/* A connection to that peer ("the data connection to") has ended after so many
+ * milliseconds without traffic, and not by the peer. */
+void session_hint_idle(struct session *session, enum engine_peer peer,
+    const char *what, bool accepted, uint64_t ms);
+
 void session_clock_stir(struct session *session, struct control *from);
 /* ENGINE_TIMER, ENGINE_REPLY_TIMER, ENGINE_LOGIN and ENGINE_CREDIT. */
 void session_clock_act(struct session *session,

@@ -31,6 +31,12 @@ side_name(const struct side *side)
 	return side->name;
 }
 
+bool
+side_may_hint(struct side *side)
+{
+	return side->ops->may_hint != NULL && side->ops->may_hint(side);
+}
+
 struct side_listener *
 side_listen(struct side *side, const struct side_at *at,
     const struct side_listener_handler *handler, void *ctx)

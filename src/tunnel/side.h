@@ -110,6 +110,13 @@ bool side_sees_delivery(const struct side *side);
 const char *side_name(const struct side *side);
 
 /*
+ * May it be said of a connection of this side, which nobody has used for a
+ * while and whose peer has not closed it, that sshd has (ChannelTimeout)?  Once
+ * for each SSH connection; never on the near side.
+ */
+bool side_may_hint(struct side *side);
+
+/*
  * Listens.  at is copied, but for its ports.  Callbacks come from the loop,
  * never from inside the call.  NULL when out of memory.
  */
@@ -203,6 +210,7 @@ struct side_ops {
 	/* NULL: always. */
 	bool (*end_is_proven)(const struct side_listener *,
 	    const struct stream *);
+	bool (*may_hint)(struct side *); /* NULL: never */
 	void (*free)(struct side *);
 };
 

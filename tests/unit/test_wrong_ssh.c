@@ -344,10 +344,11 @@ on_heard(void *ctx, const uint8_t *bytes, size_t len)
 }
 
 static void
-on_over(void *ctx)
+on_over(void *ctx, const char *why)
 {
 	struct session *session = ctx;
 
+	assert_non_null(why);
 	assert_int_equal(session->done, 1);
 	session->over++;
 }
@@ -355,8 +356,9 @@ on_over(void *ctx)
 static void
 session_start(struct session *session)
 {
-	static const struct nodelay_handler handler = { on_done, on_heard,
-		on_over };
+	static const struct nodelay_handler handler = { .done = on_done,
+		.heard = on_heard,
+		.over = on_over };
 
 	memset(session, 0, sizeof(*session));
 	fake_listen(&session->fake);

@@ -1,5 +1,5 @@
 /*
- * culvert check: what would become of transfers, and what cures it.
+ * culvert check: will transfers work, and if not, what is the fix?
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,10 +16,10 @@ static const char help[] =
     "usage: culvert check [options] [-L|-R ...] destination\n"
     "       culvert check [-f FILE] [options] NAME\n"
     "\n"
-    "Goes through all that transfers take, for real: the name, TCP, the host key, the\n"
-    "login and its rights to forward, the FTP server and a listing in each mode.  Of\n"
-    "each step it says that it is good, or what cures it, and where.  The options are\n"
-    "those of culvert; NAME is a tunnel of the configuration file.\n"
+    "Tries each step of a transfer: the name, TCP, the host key, the login and its\n"
+    "rights to forward, the FTP server and a listing in each mode.  For each step it\n"
+    "says that it is good, or what the fix is, and where.  The options are those of\n"
+    "culvert; NAME is a tunnel of the configuration file.\n"
     "\n"
     "      --user NAME   log in to the FTP server; the password is asked for on the\n"
     "                    terminal, unless the netrc has it\n"

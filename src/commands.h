@@ -63,7 +63,7 @@ int command_status(int argc, char **argv);
 /* stop, drain, reload. */
 int command_order(int argc, char **argv);
 
-/* Says what would become of transfers, and what cures it. */
+/* Says whether transfers will work, and if not, what the fix is. */
 int command_check(int argc, char **argv);
 
 /* Prints the effective configuration, or checks it. */

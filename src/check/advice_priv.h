@@ -53,7 +53,7 @@ struct row {
 
 /* How a line goes into what is there: sshd takes the first of its kind, but one
  * of a Match block that applies before all. */
-#define IN_PLACE "in place of its line there, also in a Match block"
+#define IN_PLACE "replaces its line there, also in a Match block"
 #define ADDED "added to its line there, or in place of \"none\" there"
 
 /* What is said of that finding.  In the texts {name} stands for that fact, and

@@ -91,7 +91,7 @@ def test_mistyped_tunnel(plant, doctor):
     report = doctor("-f", plant, "plnat")
     assert report.status == 1
     assert "there is no [tunnel plnat] in" in report.find("tunnel")["text"]
-    assert "The nearest is plant" in report.find("tunnel")["text"]
+    assert "most similar tunnel is plant" in report.find("tunnel")["text"]
     finding = report.find("name")
     assert f"there is no [tunnel plnat] in {plant}" in finding["text"]
     assert report.cures("name")[0] == \

@@ -521,12 +521,12 @@ def played(ns, sshd, doctor):
 
 
 def test_busy(played):
-    """It takes nobody now."""
+    """It accepts no clients now."""
     report = played({"": "421 Too many users"})
     assert report.status == 1
     assert "too many clients: 421 Too" in report.find("greeting")["text"]
     report = played({"": "421 Service not available."})
-    assert "takes nobody now: 421 Ser" in report.find("greeting")["text"]
+    assert "accepts no clients now: 421 Ser" in report.find("greeting")["text"]
     assert report.cures("greeting")
 
 
@@ -647,7 +647,7 @@ def test_preliminary_replies(ns, played):
     """Without end: it does not wait for one."""
     report = played({"": "\r\n".join(["120 soon"] * 20)})
     assert report.status == 1
-    assert "takes nobody now: 120 soon" in report.find("greeting")["text"]
+    assert "accepts no clients now: 120 soon" in report.find("greeting")["text"]
     with Listener(ns) as data:
         def listing(control, _):
             control.reply(*["150 soon"] * 20)

@@ -4,8 +4,11 @@ Each setup is broken in one way.  The doctor must say what is wrong, whose
 setting it is and the line to put there; with that line all is well.
 """
 
+import filecmp
+
 import pytest
 
+from clients import CLIENTS, Target, make_file
 from doctor import set_key_options
 
 # The step, how bad, the line of sshd_config, and the text's words.
@@ -113,6 +116,36 @@ def test_control_port_only(start_sshd, vsftpd, doctor):
     report = doctor("--server-mode", "active", *argv)
     report.all_well()
     assert report.find("PASV")["status"] == "skipped"
+
+
+@pytest.mark.parametrize("mode", ["passive", "active"])
+def test_control_port_only_as_advised(mode, start_sshd, start_culvert, vsftpd,
+                                      doctor, tmp):
+    """With the advised option transfers work, and no passive port is tried."""
+    sshd = start_sshd(f"PermitOpen 127.0.0.1:{vsftpd.port}")
+    forward = f"0:127.0.0.1:{vsftpd.port}"
+    report = doctor("-F", sshd.config, "-L", forward, sshd.host)
+    for verb in "PASV", "EPSV":
+        assert report.find(verb)["status"] == "note"
+        (_, permit), (_, option) = report.cures(verb)
+        assert (permit, option) == ("PermitOpen 127.0.0.1:*",
+                                    "--server-mode active")
+    tunnel = start_culvert(forward, sshd=sshd,
+                           options=["-v", "-v", *option.split()])
+    target = Target("127.0.0.1", tunnel.port, vsftpd.user, vsftpd.password)
+    place = vsftpd.mkdir(tmp.name)
+    make_file(tmp / "file", 100000)
+    curl = CLIENTS["curl"]
+    for result in (
+            curl.put(target, mode, tmp / "file", f"{tmp.name}/file"),
+            curl.get(target, mode, f"{tmp.name}/file", tmp / "got")):
+        assert result.status == 0, result.output
+    assert filecmp.cmp(place / "file", tmp / "got", False)
+    assert filecmp.cmp(place / "file", tmp / "file", False)
+    assert "passive mode does not work" not in tunnel.output
+    # What is advised in place of it does as well.
+    cured = start_sshd(permit)
+    doctor("-F", cured.config, "-L", forward, cured.host).all_well()
 
 
 def test_passive_alone(start_sshd, vsftpd, doctor):

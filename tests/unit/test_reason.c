@@ -136,8 +136,7 @@ test_motd(void **state)
 		"Certificate invalid: expired\n",
 		"Passwords: password change is due each May\n",
 		"Please change your password regularly.\n",
-		"You are required to change your password immediately after "
-		"the course.\n",
+		"You are required to change your password immediately: now\n",
 		"Ask the helpdesk (tel. 4711) for access.\n",
 	};
 

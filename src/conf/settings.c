@@ -42,26 +42,27 @@ static int read_file(struct settings *settings, const char *path, int depth,
 static int complain(struct reader *reader, int err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-static void
-write_why(char *why, const struct setting *at, const char *format, va_list args)
+/* Writes the place; returns its length. */
+static size_t
+write_place(char *why, const struct setting *at)
 {
-	int len = at == NULL ?
-	    0 :
+	int len =
 	    snprintf(why, SETTINGS_WHY_MAX, "%s:%u: ", at->file, at->line);
 
-	if (len >= 0 && len < SETTINGS_WHY_MAX)
-		vsnprintf(why + len, SETTINGS_WHY_MAX - (size_t)len, format,
-		    args);
+	return len < 0		   ? 0 :
+	    len < SETTINGS_WHY_MAX ? (size_t)len :
+				     SETTINGS_WHY_MAX - 1;
 }
 
 int
 settings_complain(char why[SETTINGS_WHY_MAX], const struct setting *at,
     const char *format, ...)
 {
+	size_t len = at != NULL ? write_place(why, at) : 0;
 	va_list args;
 
 	va_start(args, format);
-	write_why(why, at, format, args);
+	vsnprintf(why + len, SETTINGS_WHY_MAX - len, format, args);
 	va_end(args);
 	return -EINVAL;
 }
@@ -80,12 +81,14 @@ complain(struct reader *reader, int err, const char *format, ...)
 	const struct setting at = { .file = reader->file,
 		.line = reader->line };
 	va_list args;
+	size_t len;
 
 	if (reader->err != 0)
 		return reader->err;
 	reader->err = err;
+	len = write_place(reader->why, &at);
 	va_start(args, format);
-	write_why(reader->why, &at, format, args);
+	vsnprintf(reader->why + len, SETTINGS_WHY_MAX - len, format, args);
 	va_end(args);
 	return err;
 }

@@ -93,3 +93,42 @@ def test_a_server_that_ends_the_connection(framed):
     one, first, last = framed
     one.transfer(*one.data("passive"), first + last)
     one.goes_on()
+
+
+def test_bytes_behind_the_end_of_an_upload(framed):
+    """They void the end: a cut behind them is one."""
+    one, first, last = framed
+    mine, theirs = one.data("passive", "STOR cut")
+    mine.send(first + last + b"\0")
+    theirs.expect_bytes(first + last + b"\0")
+    mine.reset()
+    one.server.expect_command("ABOR")
+    one.server.reply("226 done", "226 aborted")
+    one.client.expect("426 ")
+    one.goes_on()
+
+
+def test_a_server_that_closes_behind_an_upload(framed):
+    """It has the end of the file in the data: the file is whole."""
+    one, first, last = framed
+    mine, theirs = one.data("passive", "STOR file")
+    mine.send(first + last)
+    theirs.expect_bytes(first + last)
+    theirs.close()
+    assert mine.read_all() == b""
+    one.say("226 done")
+    one.goes_on()
+
+
+def test_two_files_in_one_piece(framed):
+    """Each end counts, however the bytes come."""
+    one, first, last = framed
+    mine, theirs = one.data("passive", "RETR a")
+    one.client.command("RETR b")
+    one.server.expect_command("RETR b")
+    theirs.send(2 * (first + last))
+    mine.expect_bytes(2 * (first + last))
+    one.say("226 done")
+    one.say("150 the next one")
+    one.say("226 done")
+    one.goes_on()

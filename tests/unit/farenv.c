@@ -2,7 +2,6 @@
  * A far side over a real link, and the owner of a listener.
  */
 #include "farenv.h"
-#include "limits.h"
 
 #include <poll.h>
 #include <setjmp.h>
@@ -14,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "limits.h"
 #include "net/sock.h"
 
 int

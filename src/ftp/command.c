@@ -189,8 +189,13 @@ has_host_port(enum verb verb, const uint8_t *arg, size_t len)
 
 	while (at < len && is_gap(arg[at]))
 		at++;
-	if (verb == VERB_EPRT)
-		return len - at > 3 && arg[at + 2] == arg[at];
+	if (verb == VERB_EPRT) {
+		size_t end = at + 1;
+
+		while (end < len && arg[end] >= '0' && arg[end] <= '9')
+			end++;
+		return end > at + 1 && end < len && arg[end] == arg[at];
+	}
 	for (; at < len && numbers < 6; at++)
 		if (arg[at] == ',')
 			numbers++;

@@ -23,14 +23,15 @@ keep(char **where, struct pending *pending)
 }
 
 /* "ALLO 1234" and "ALLO 1234 R 80" (RFC 959 section 4.1.3).  What the server
- * makes of it does not matter. */
+ * makes of it does not matter.  Of who says 0, nothing is known. */
 static int64_t
 size_of_allo(const char *argument)
 {
 	uint64_t size;
 
 	if (num_parse(argument, strspn(argument, "0123456789"), INT64_MAX,
-		&size) != 0)
+		&size) != 0 ||
+	    size == 0)
 		return -1;
 	return (int64_t)size;
 }
@@ -225,27 +226,28 @@ is_text(const struct engine *engine)
 	return engine->type != 'I' && engine->type != 'L';
 }
 
-/* What ALLO asks for may be more than the file; but clients that send it say
- * how long that is. */
+/*
+ * What ALLO asks for may be more than the file; but clients that send it say
+ * how long that is.  Once more has come, it was wrong, and proves nothing.
+ */
 static enum report_size
 size_of_upload(const struct engine *engine, const struct pending *transfer)
 {
 	const struct data *data = transfer->data;
+	uint64_t bytes = data != NULL ? data_relayed(data, ENGINE_SERVER) : 0;
 
 	if (data == NULL || engine->allo < 0 || is_text(engine) ||
 	    is_framed(engine, data) || transfer->verb == VERB_APPE ||
-	    transfer->rest != NULL)
+	    transfer->rest != NULL || bytes > (uint64_t)engine->allo)
 		return SIZE_UNKNOWN;
-	return data_relayed(data, ENGINE_SERVER) >= (uint64_t)engine->allo ?
-	    SIZE_WHOLE :
-	    SIZE_SHORT;
+	return bytes == (uint64_t)engine->allo ? SIZE_WHOLE : SIZE_SHORT;
 }
 
 /*
  * Behind a REST, some first replies have the size of the file and others that
  * of the rest; the reply to SIZE is never about the rest.  Without a REST the
  * first reply is the newer of the two.  Of a text only nothing is as long as
- * the server says.
+ * the server says.  What it says of a directory is not the size of a listing.
  */
 enum report_size
 report_size(const struct engine *engine, const struct pending *transfer)
@@ -257,7 +259,8 @@ report_size(const struct engine *engine, const struct pending *transfer)
 
 	if (pending_is_upload(transfer))
 		return size_of_upload(engine, transfer);
-	if (is_framed(engine, data) || (first < 0 && asked < 0) ||
+	if (transfer->verb != VERB_RETR || is_framed(engine, data) ||
+	    (first < 0 && asked < 0) ||
 	    (transfer->rest != NULL &&
 		num_parse_text(transfer->rest, INT64_MAX, &offset) != 0))
 		return SIZE_UNKNOWN;

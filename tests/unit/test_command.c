@@ -304,15 +304,15 @@ hidden_in_long_lines(void **state)
 	static const char *const port_like[] = { "PORT 127,0,0,1,4,5",
 		"port\t127, 0,0,1,4,5", " PO\xff\xf1RT 127,0,0,1,4,5",
 		"LPRT 4,4,127,0,0,1,2,4,5", "EPRT |1|127.0.0.1|5|",
-		"EPRT !2!::1!5!" };
+		"EPRT !2!::1!5!", "EPRT |01|127.0.0.1|5|" };
 	static const char *const paths[] = { "PORT 5/x", "REPORT 2024, final",
-		"PORT", "EPRT |", "LIST x", "" };
+		"PORT", "EPRT |", "EPRT ||5|", "LIST x", "" };
 
 	(void)state;
 	for (size_t n = 500; n < 8100; n += 511) {
-		for (size_t i = 0; i < 6; i++)
+		for (size_t i = 0; i < 7; i++)
 			assert_non_null(hidden_behind(n, port_like[i]));
-		for (size_t i = 0; i < 6; i++)
+		for (size_t i = 0; i < 7; i++)
 			assert_null(hidden_behind(n, paths[i]));
 	}
 	assert_null(hidden_behind(100, port_like[0]));

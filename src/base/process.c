@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 /* By which a shell and a terminal control jobs. */
@@ -25,16 +26,25 @@ is_job_signal(int signum)
 static void
 prepare_signals(void)
 {
+	const struct itimerval never = { .it_value = { 0 } };
 	sigset_t none;
 
+	/* These timers survive exec (alarm(2) is the first of them); before
+	 * their signals, which may be ignored, have their default action. */
+	setitimer(ITIMER_REAL, &never, NULL);
+	setitimer(ITIMER_VIRTUAL, &never, NULL);
+	setitimer(ITIMER_PROF, &never, NULL);
 	/* The two that cannot be changed, and libc's own, fail. */
-	for (int signum = 1; signum < NSIG; signum++)
-		if (!is_job_signal(signum))
-			signal(signum, SIG_DFL);
+	for (int signum = 1; signum < NSIG; signum++) {
+		if (is_job_signal(signum))
+			continue;
+		/* One that has come while it was blocked is dropped. */
+		if (signum != SIGTERM)
+			signal(signum, SIG_IGN);
+		signal(signum, SIG_DFL);
+	}
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* An alarm survives exec (alarm(2)). */
-	alarm(0);
 }
 
 /* A descriptor that is opened later must not get one of these numbers. */

@@ -11,13 +11,14 @@
 /*
  * For the start of main(), before any other process is made.
  *
- * No alarm is set, and no signal is blocked.  Each has its default action, but
+ * No timer is set, and no signal is blocked.  Each has its default action, but
  * those by which a shell or a terminal controls its jobs (SIGHUP, SIGINT,
  * SIGQUIT, SIGTSTP, SIGTTIN): one of them that is ignored, as by nohup(1) or in
  * a background job of a script, stays ignored, as in ssh(1).  The umask keeps
  * group and others from writing, and the owner from nothing, as in ssh(1).
  * Standard input, output and error are open; /dev/null takes the place of one
- * that is not.
+ * that is not.  Signals that have come while they were blocked are dropped, but
+ * for SIGTERM and those of job control.
  *
  * Returns 0, or a negative errno when /dev/null cannot be opened.
  */

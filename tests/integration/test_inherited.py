@@ -25,6 +25,9 @@ IGNORED = ["perl", "-e", "$SIG{$_} = 'IGNORE' for grep "
 BLOCKED = ["perl", "-MPOSIX=:signal_h", "-e",
            "sigprocmask(SIG_BLOCK, POSIX::SigSet->new(1 .. 31)) or die;"
            + PERL]
+PENDING = ["perl", "-MPOSIX=:signal_h", "-e",
+           "sigprocmask(SIG_BLOCK, POSIX::SigSet->new(1 .. 31)) or die;"
+           "kill $_, $$ for 'USR1', 'ALRM', 'PIPE', 'XCPU';" + PERL]
 WRAPS = {
     "SIGCHLD ignored by perl": ["perl", "-e",
                                 f"$SIG{{CHLD}} = 'IGNORE'; {PERL}"],
@@ -32,6 +35,7 @@ WRAPS = {
     "SIGTERM ignored": ["sh", "-c", "trap '' TERM; exec \"$@\"", "sh"],
     "all signals ignored": IGNORED,
     "all signals blocked": BLOCKED,
+    "signals pending": PENDING,
     "umask 0777": ["sh", "-c", "umask 0777; exec \"$@\"", "sh"],
     "umask 0": ["sh", "-c", "umask 0; exec \"$@\"", "sh"],
     "no environment": ["env", "-i"],
@@ -154,6 +158,29 @@ def test_alarm(start_culvert):
                         wrap=["perl", "-e", f"alarm 1; {PERL}"])
     subprocess.run(["perl", "-e", "alarm 1; sleep 9"])  # later
     assert one.alive()
+
+
+TIMER = """import os, signal, sys
+signal.signal(signal.{name}, signal.SIG_IGN)
+signal.setitimer(signal.ITIMER_{kind}, 0.001, 0.001)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("kind, name", [
+    ("REAL", "SIGALRM"), ("VIRTUAL", "SIGVTALRM"), ("PROF", "SIGPROF")])
+def test_timers(kind, name, session):
+    """Nor does a timer of real time or of CPU time, which survive exec."""
+    one = session(wrap=["/usr/bin/python3", "-c",
+                        TIMER.format(kind=kind, name=name)])
+    near, far = connect_data(one, "passive", "RETR file")
+    with near, far:
+        far.send(bytes(1_000_000))
+        far.close()
+        assert near.read_all() == bytes(1_000_000)
+        one.server.reply("226 done")
+        one.client.expect("226")
+    one.culvert.stop()
 
 
 def test_tostop(sshd, tmp):

@@ -306,7 +306,9 @@ command_secret_at(const uint8_t *line, size_t len,
 		if (!is_gap(line[at]) || is_blank(line[at]))
 			continue;
 		entry = find_liberally(line + at, end - at, &verb_end);
-		if (entry != NULL && (entry->flags & VERB_IS_SECRET) != 0)
+		if (entry != NULL &&
+		    ((entry->flags & VERB_IS_SECRET) != 0 ||
+			entry->takes == TAKES_SITE))
 			return at;
 	}
 	return end;

@@ -110,7 +110,8 @@ const char *command_hidden(const uint8_t *line, size_t len,
     const struct command *command);
 
 /* Where in the argument, behind a control character, a server might read one
- * more command whose argument is VERB_IS_SECRET; or the end of the text. */
+ * more command whose argument is VERB_IS_SECRET, or SITE; or the end of the
+ * text. */
 size_t command_secret_at(const uint8_t *line, size_t len,
     const struct command *command);
 
@@ -120,8 +121,8 @@ size_t command_secret_at(const uint8_t *line, size_t len,
  * of SITE that is known to be harmless, the argument is shown; of USER and AUTH
  * its first word.  Of another verb only the verb is shown, and nothing at all
  * when it does not look like one: somebody may have typed a password there.
- * What follows a control character is shown unless a server might read PASS in
- * it.
+ * What follows a control character is shown unless a server might read PASS or
+ * SITE in it.
  */
 size_t command_shown(const uint8_t *line, size_t len,
     const struct command *command);

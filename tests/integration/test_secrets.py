@@ -24,6 +24,7 @@ LINES = [
     f"ENC {SECRET}", f"XPAS {SECRET}", f"AUTH X {SECRET}",
     f"USER joe\rPASS {SECRET}", f"USER joe {SECRET}", f"QUOTE PASS {SECRET}",
     f"NOOP\rPASS {SECRET}", f"RETR x\rPASS {SECRET}",
+    f"CWD x\rSITE PSWD old {SECRET}",
 ]
 
 

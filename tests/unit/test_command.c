@@ -35,6 +35,8 @@ static const struct expectation lines[] = {
 	    "\xff\xf4\xff\xf2PASS ****" },
 	{ "PASS\r\n", VERB_PASS, VERB_IS_SECRET, "", "PASS" },
 	{ "ACCT x\r\n", VERB_ACCT, VERB_IS_SECRET, "x", "ACCT ****" },
+	{ "SYST x\rSITE PSWD old new\r\n", VERB_OTHER, 0,
+	    "x\rSITE PSWD old new", "SYST x****" },
 	{ "PASSWORD x\r\n", VERB_OTHER, 0, "x", "****" },
 	{ "QUIT\r\n", VERB_QUIT, 0, "", "QUIT" },
 	{ "\xff\xf4\xff\xf2"

@@ -245,8 +245,8 @@ data_settle_quiet(struct engine *engine, struct pending *transfer)
 
 /*
  * The same for the client's end of an upload.  Nobody says that it was one; but
- * its control connection would not outlive a client that was killed, and ALLO
- * may have said how long the file is.
+ * its control connection would not outlive a client that was killed, ALLO may
+ * have said how long the file is, and the end of some stands in their data.
  */
 const char *
 data_doubt_upload(const struct engine *engine, const struct pending *transfer,
@@ -257,6 +257,8 @@ data_doubt_upload(const struct engine *engine, const struct pending *transfer,
 	if (transfer != NULL && pending_is_upload(transfer) &&
 	    report_size(engine, transfer) == SIZE_SHORT)
 		return "it has ended before the size that ALLO had";
+	if (engine_is_framed(engine))
+		return "the end of the file was not in its data";
 	if (engine->eof[ENGINE_CLIENT] || engine->lost[ENGINE_CLIENT])
 		return "the client is gone";
 	return NULL;

@@ -320,10 +320,13 @@
 /* ... up to this, which it takes at once where sshd stands between, and the two
  * ends come through sshd and ssh. */
 #define LIMIT_UPLOAD_EOF_MAX_MS 50
-/* ... or this, if the SSH server does not say that it was an end at all ... */
-#define LIMIT_UPLOAD_UNPROVEN_MS 2000
 /* ... and this long for the reset that answers a probe, twice. */
 #define LIMIT_PROBE_MS 500
+
+/* With an SSH server that does not say whether a client has ended its data
+ * connection or was killed, its control connection has to outlive that by so
+ * much: ten times as long as where the end is proven. */
+#define LIMIT_UNPROVEN_MS 500
 
 /* So long after the beginning of a session somebody is to have logged in,
  * unless --login-timeout says otherwise: as proftpd and vsftpd have it. */

@@ -107,7 +107,7 @@ upload_eof_ms(const struct engine *engine, const struct data *data)
 	    data->bytes[ENGINE_SERVER] / LIMIT_UPLOAD_EOF_BYTES;
 
 	if (data->sent_unproven)
-		return LIMIT_UPLOAD_UNPROVEN_MS;
+		return LIMIT_UNPROVEN_MS;
 	/* Only sshd hides the address of a client. */
 	if (ms > LIMIT_UPLOAD_EOF_MAX_MS ||
 	    engine->config.client.family == AF_UNSPEC)

@@ -113,6 +113,9 @@ end_is_clean(void *ctx, bool clean)
 		end->end_unproven = !side_end_is_proven(end->listener,
 		    end->behind_ours ? NULL : end->stream);
 	end->took_end = end->behind_ours && !end->end_unproven;
+	/* Of its control connection the end may be on the way. */
+	if (end->peer == ENGINE_CLIENT && end->behind_ours)
+		end->conn->taken_at = 0;
 	if (end->peer == ENGINE_CLIENT && end->shut)
 		dataconn_watch_delivery(end->conn);
 	if (end->accepted && end->stream != NULL && !stream_alive(end->stream))

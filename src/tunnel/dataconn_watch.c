@@ -48,13 +48,18 @@ on_quiet(uv_timer_t *timer)
 	uv_timer_start(timer, on_quiet, conn->quiet_ms, 0);
 }
 
-/* How long a far client has to end its direction; see limits.h. */
+/* How long a far client has to end its direction; see limits.h.  Behind our end
+ * an SSH server may close the connection without saying whose end that was:
+ * then it has passed all on, or the client was killed, which is soon seen. */
 static uint64_t
 far_delivery_ms(const struct dataconn *conn)
 {
-	uint64_t sent = conn->end[ENGINE_CLIENT].sent;
+	const struct end *client = &conn->end[ENGINE_CLIENT];
+	uint64_t sent = client->sent;
 	uint64_t ms = conn->end[ENGINE_SERVER].waited_ms;
 
+	if (client->behind_ours && client->end_unproven)
+		return LIMIT_UNPROVEN_MS;
 	if (sent > LIMIT_FAR_HELD)
 		ms = (uint64_t)((double)ms * LIMIT_FAR_HELD / (double)sent);
 	if (ms < LIMIT_FAR_DELIVERY_MS)

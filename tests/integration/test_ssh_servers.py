@@ -6,6 +6,7 @@ file of 1 MiB and an empty one.  Others are killed in mid-transfer.
 
 import contextlib
 import os
+import time
 
 import pytest
 
@@ -236,6 +237,36 @@ def test_unproven_end_of_a_far_client(mode, lives, start_ssh_server,
     tunnel.culvert.wait_log(
         rf'upload STOR ".*part", {PART} bytes: complete' if lives else
         rf'upload STOR ".*part", {PART} bytes: (cut|TRUNCATED): ')
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_far_client_waits_for_no_second(mode, start_ssh_server,
+                                        start_tunnel):
+    """A file whose end is not proven takes half a second, not two."""
+    tunnel = start_tunnel(start_ssh_server("gliderlabs"), "remote")
+    (tunnel.place / "file").write_bytes(b"content")
+    with tunnel.ftp() as ftp:
+        began = time.monotonic()
+        for _ in range(4):
+            assert ftp.get(mode, f"{tunnel.place.name}/file") == b"content"
+        assert time.monotonic() - began < 4
+        began = time.monotonic()
+        for _ in range(4):
+            with ftp.begin(mode, f"STOR {tunnel.place.name}/up") as upload:
+                upload.send(b"content")
+            ftp.control.expect("226")
+        assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_far_client_killed_in_download(mode, start_ssh_server, start_tunnel):
+    """All of it is under way: no end of a dead client says that it has it."""
+    tunnel = start_tunnel(start_ssh_server("gliderlabs"), "remote")
+    (tunnel.place / "file").write_bytes(bytes(100000))
+    with tunnel.ftp() as ftp:
+        data = ftp.begin(mode, f"RETR {tunnel.place.name}/file")
+        data.close()
+    tunnel.culvert.wait_log(r'download RETR ".*file", \d+ bytes: cut: ')
 
 
 # ---- remote forwards that do not work ----

@@ -93,10 +93,18 @@ drop_client(struct engine *engine, struct data *data, const char *why)
 static void
 probe_client(struct engine *engine, struct data *data)
 {
-	if (data_transfer(engine, data) != NULL && engine->reply.code == 0 &&
-	    !engine->fragment[ENGINE_SERVER])
+	unsigned open = reply_is_dropped(engine) ? 0 : engine->reply.code;
+
+	/* Its turn may come, or the end of a long line. */
+	if (data_user(engine, data) == NULL)
+		data->probes++;
+	else if (data_transfer(engine, data) != NULL &&
+	    !engine->fragment[ENGINE_SERVER]) {
+		data->probes++;
 		engine_sendf(engine, ENGINE_CLIENT,
-		    "150 Waiting for the server to store the file.");
+		    "%03u%cWaiting for the server to store the file.",
+		    open != 0 ? open : 150, open != 0 ? '-' : ' ');
+	}
 	data_set_timer(engine, data, WAIT_PROBE, LIMIT_PROBE_MS);
 }
 
@@ -405,8 +413,7 @@ on_timeout(struct engine *engine, struct data *data,
 	case WAIT_PROBE:
 		if (engine->lost[ENGINE_CLIENT])
 			break;
-		if (!data->probing) {
-			data->probing = true;
+		if (data->probes < 2) {
 			probe_client(engine, data);
 			break;
 		}

@@ -110,7 +110,7 @@ struct data {
 	bool aborting;	     /* the client sent ABOR */
 	bool cutting;	     /* its client died in an upload: our ABOR */
 	bool cut;	     /* never let a 2xx pass */
-	bool probing;	     /* its client was probed once */
+	unsigned probes;     /* so often its client was probed */
 	bool probed;	     /* ... and was seen to live */
 	bool resumed;	     /* aborting, but the server had sent all */
 	bool ahead; /* asked for ahead of the client, and not used yet */

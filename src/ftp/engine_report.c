@@ -132,6 +132,17 @@ size_of_150(const uint8_t *line, size_t len)
 	return -1;
 }
 
+/* Is the name of the file one that reads like a size?  Most servers repeat it.
+ */
+static bool
+names_size(const struct pending *transfer)
+{
+	const char *name = transfer->text;
+
+	return name != NULL &&
+	    size_of_150((const uint8_t *)name, strlen(name)) >= 0;
+}
+
 void
 report_reply_line(struct pending *pending, unsigned code, const uint8_t *line,
     size_t len)
@@ -139,7 +150,8 @@ report_reply_line(struct pending *pending, unsigned code, const uint8_t *line,
 	if (pending->verb == VERB_SIZE && code == 213)
 		pending->size = size_of_213(line, len);
 	else if (pending_is_transfer(pending) && (code == 125 || code == 150))
-		pending->size = size_of_150(line, len);
+		pending->size =
+		    names_size(pending) ? -1 : size_of_150(line, len);
 }
 
 /* ---- the reports ---- */
@@ -248,6 +260,7 @@ size_of_upload(const struct engine *engine, const struct pending *transfer)
  * of the rest; the reply to SIZE is never about the rest.  Without a REST the
  * first reply is the newer of the two.  Of a text only nothing is as long as
  * the server says.  What it says of a directory is not the size of a listing.
+ * Nor is known how long a file is of which more has come.
  */
 enum report_size
 report_size(const struct engine *engine, const struct pending *transfer)
@@ -267,13 +280,14 @@ report_size(const struct engine *engine, const struct pending *transfer)
 	bytes = data != NULL ? data_relayed(data, ENGINE_CLIENT) : 0;
 	if (first >= 0 && (offset == 0 || asked < 0)) {
 		size = (uint64_t)first;
-		whole = bytes >= size ||
+		whole = bytes == size ||
 		    (offset > 0 && bytes > 0 && bytes + offset == size);
 	} else {
 		size = (uint64_t)asked;
-		whole = bytes + offset >= size;
+		bytes += offset;
+		whole = bytes == size;
 	}
-	if (is_text(engine) && size > 0)
+	if ((is_text(engine) && size > 0) || bytes > size)
 		return SIZE_UNKNOWN;
 	return whole ? SIZE_WHOLE : SIZE_SHORT;
 }

@@ -115,6 +115,9 @@ hostport_pass(struct engine *engine, unsigned code, const uint8_t *line,
 {
 	bool more = len == LIMIT_REPLY_LINE && line[len - 1] != '\n';
 
+	/* "227 40000" answers SPSV: whatever shape it has, it is one. */
+	more |= is_announcement(code) && engine->how == PASS &&
+	    engine->reply.code == 0;
 	hostport_check(engine, code, line, len, more);
 	engine_send(engine, ENGINE_CLIENT, line, len);
 }

@@ -314,6 +314,7 @@ engine_match(struct engine *engine, unsigned code)
 	if (first == NULL || (code == 421 && first->kind != PENDING_GREETING))
 		return NULL;
 	if (is_late_end(engine, first, code) ||
+	    unfinished_is_owed(engine, first, code) ||
 	    code == engine->unfinished.contrary)
 		return NULL;
 	if (fits(first, code))

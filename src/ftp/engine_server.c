@@ -283,9 +283,10 @@ end_command(struct engine *engine, struct pending *pending, unsigned code)
 		owner_login(engine);
 	if (transferred || (is_about_login(pending) && code == 230))
 		ahead_want(engine);
-	if (pending_is_transfer(pending))
+	if (pending_is_transfer(pending)) {
+		unfinished_note_transfer(engine, code, engine->told);
 		data_transfer_over(engine, pending, code, engine->told);
-	else if (pending->noop)
+	} else if (pending->noop)
 		end_noop(engine, code);
 	else if (pending->transfer != NULL)
 		retry_rest_answered(engine, pending, code);
@@ -333,8 +334,10 @@ engine_end_reply(struct engine *engine, unsigned code)
 		    code);
 	}
 	if (engine->told < 200) {
-		if (pending_is_transfer(pending) && !pending->begun)
+		if (pending_is_transfer(pending) && !pending->begun) {
+			engine->unfinished.owed = false;
 			report_begin(engine, pending);
+		}
 		pending->begun = true;
 		/* There are servers that ask nobody who he is. */
 		if (pending_is_transfer(pending))

@@ -357,6 +357,26 @@ unfinished_last_line(struct engine *engine, unsigned code)
 	end_before(engine, fresh, code);
 }
 
+/* ---- replies that are nobody's ---- */
+
+void
+unfinished_note_transfer(struct engine *engine, unsigned server_code,
+    unsigned told)
+{
+	engine->unfinished.failed = told >= 400;
+	engine->unfinished.owed = told >= 400 && server_code < 200;
+}
+
+/* No other command has these; ABOR has a reply of its own to come. */
+bool
+unfinished_is_owed(const struct engine *engine, const struct pending *first,
+    unsigned code)
+{
+	return engine->unfinished.owed && (code == 226 || code == 426) &&
+	    first->verb != VERB_ABOR &&
+	    !(pending_is_transfer(first) && first->begun);
+}
+
 bool
 unfinished_owns_reply(struct engine *engine, unsigned code)
 {
@@ -366,6 +386,10 @@ unfinished_owns_reply(struct engine *engine, unsigned code)
 		unfinished->contrary = 0;
 	else if (code == unfinished->ended)
 		unfinished->ended = 0;
+	else if (unfinished->failed &&
+	    (code == 226 || code == 250 || code == 426))
+		/* Not to be taken for the reply to the next command. */
+		unfinished->owed = false;
 	else
 		return false;
 	return true;

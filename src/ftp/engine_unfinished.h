@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct engine;
+struct pending;
 
 /* What an engine keeps of it. */
 struct unfinished {
@@ -22,6 +23,8 @@ struct unfinished {
 	bool told;
 	unsigned contrary; /* the code of the next line, which is nobody's */
 	unsigned ended;	   /* the code of a reply whose end was ours, or 0 */
+	bool failed;	   /* the last transfer, as the client was told */
+	bool owed;	   /* ... before its last reply came */
 };
 
 /* What a line within a reply of several lines is. */
@@ -38,6 +41,12 @@ enum unfinished_line unfinished_judge(struct engine *engine,
 void unfinished_last_line(struct engine *engine, unsigned code);
 /* A reply that answers nobody: one of which the client is to see nothing? */
 bool unfinished_owns_reply(struct engine *engine, unsigned code);
+/* A transfer is over: what the server said last, and the client was told. */
+void unfinished_note_transfer(struct engine *engine, unsigned server_code,
+    unsigned told);
+/* Is it the last reply to a transfer of which the client has one already? */
+bool unfinished_is_owed(const struct engine *engine,
+    const struct pending *first, unsigned code);
 /* Ends the reply that is open. */
 void unfinished_end(struct engine *engine);
 /* Nothing has passed for long, and nobody else waits: ends what is open. */

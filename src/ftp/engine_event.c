@@ -95,10 +95,13 @@ probe_client(struct engine *engine, struct data *data)
 {
 	unsigned open = reply_is_dropped(engine) ? 0 : engine->reply.code;
 
-	/* Its turn may come, or the end of a long line. */
-	if (data_user(engine, data) == NULL)
-		data->probes++;
-	else if (data_transfer(engine, data) != NULL &&
+	if (data_user(engine, data) == NULL &&
+	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0) {
+		data_shut(engine, data, ENGINE_SERVER);
+		return;
+	}
+	/* Else its turn may come, or the end of a long line. */
+	if (data_transfer(engine, data) != NULL &&
 	    !engine->fragment[ENGINE_SERVER]) {
 		data->probes++;
 		engine_sendf(engine, ENGINE_CLIENT,

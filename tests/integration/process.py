@@ -1,5 +1,6 @@
 """Child processes of the tests: started, read line by line, reaped by pid."""
 
+import contextlib
 import os
 import re
 import select
@@ -64,6 +65,15 @@ def descendants(pid):
     for child in children(pid):
         found += [child, *descendants(child)]
     return found
+
+
+def kill_descendants(pid, but):
+    """Kill those that a process has now, but for some; there must be one."""
+    pids = [one for one in descendants(pid) if one not in but]
+    assert pids
+    for one in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
 
 
 def count_fds(pid):

@@ -14,7 +14,7 @@ import pytest
 import as_service
 import culvert
 import scripted
-from process import FAILSAFE, Process
+from process import FAILSAFE, Process, until
 from test_drain import scrape
 from test_status import download, run
 from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
@@ -142,7 +142,8 @@ def test_successor(activated, metrics, conf, sshd, ftp_server, listening,
     # It has removed nothing of its successor's.
     assert "culvert_build_info" in scrape(place)
     fetch(second, 0, ftp_server, tmp.name)
-    assert (tmp / "log").read_text().count('"complete"') == 3
+    until(lambda: (tmp / "log").read_text().count('"complete"') == 3,
+          "all three are recorded")
 
 
 def test_reload(conf, sshd, ftp_server, listening, start_with, tmp):

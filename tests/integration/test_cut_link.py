@@ -9,7 +9,7 @@ import pytest
 
 import clients
 import scripted
-from process import descendants
+from process import descendants, kill_descendants
 from transfer import (MODES, PART, Ftp, connect_data, make_huge, no_success,
                       replies_to_end, wait_size)
 
@@ -22,16 +22,16 @@ class Link:
     """A culvert, and who can be killed on its way: its ssh, its sshd."""
 
     def __init__(self, sshd, start):
-        before = set(descendants(sshd.process.pid))
+        self.sshd = sshd
+        self.before = descendants(sshd.process.pid)
         self.culvert = start()
-        self.pids = {"ssh": [self.culvert.ssh],
-                     "sshd": set(descendants(sshd.process.pid)) - before}
 
     def kill(self, who):
         """Kill it, so that it cannot say good-bye."""
-        assert self.pids[who]
-        for pid in self.pids[who]:
-            os.kill(pid, signal.SIGKILL)
+        if who == "ssh":
+            os.kill(self.culvert.ssh, signal.SIGKILL)
+        else:
+            kill_descendants(self.sshd.process.pid, self.before)
 
     def check_end(self):
         """Fail unless culvert ends, says why, and leaves nothing."""

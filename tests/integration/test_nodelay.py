@@ -35,7 +35,8 @@ def times(server, tunnel):
 def test_faster(server, start_culvert):
     """sshd does not wait for acknowledgements of 40 ms.
 
-    Without the session it does, at least up to OpenSSH 9.
+    Without the session it does, at least up to OpenSSH 9.  Every reply would be
+    late, so that on a busy machine the faster ones tell.
     """
     one = server("vsftpd")
     forward = f"0:127.0.0.1:{one.port}"
@@ -49,11 +50,11 @@ def test_faster(server, start_culvert):
         slow += times(one, off)
     fast.sort()
     slow.sort()
-    middle = len(fast) // 2
-    assert fast[middle] < 0.030, (fast, slow)
+    quarter = len(fast) // 4
+    assert fast[quarter] < 0.030, (fast, slow)
     if sshd_module.openssh_version() < (10, 0):
-        assert slow[middle] > 0.030, (fast, slow)
-        assert fast[middle] < slow[middle] / 2, (fast, slow)
+        assert slow[quarter] > 0.030, (fast, slow)
+        assert fast[quarter] < slow[quarter] / 2, (fast, slow)
     assert "small packets" not in off.output
 
 

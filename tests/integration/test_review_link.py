@@ -6,17 +6,15 @@ import signal
 import pytest
 
 import scripted
-from process import descendants, until
+from process import descendants, kill_descendants, until
 from transfer import (MODES, connect_data, no_success, replies_to_end)
 
 
 @pytest.mark.parametrize("who", ["ssh", "sshd"])
 def test_lost_with_unused_ports(who, session, sshd):
     """Far listeners that nobody has used, of several sessions."""
-    before = set(descendants(sshd.process.pid))
+    before = descendants(sshd.process.pid)
     one = session()
-    pids = {"ssh": [one.culvert.ssh],
-            "sshd": set(descendants(sshd.process.pid)) - before}[who]
     with scripted.Listener() as listener:
         more = [one.open() for _ in range(3)]
         for client, server in [(one.client, one.server), *more]:
@@ -27,8 +25,10 @@ def test_lost_with_unused_ports(who, session, sshd):
             server.read_command("PORT")
             server.reply("200 noted")
             client.expect("200")
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+        if who == "ssh":
+            os.kill(one.culvert.ssh, signal.SIGKILL)
+        else:
+            kill_descendants(sshd.process.pid, before)
         no_success(replies_to_end(one.client))
     assert one.culvert.process.wait() == 1
     for client, server in more:

@@ -16,7 +16,7 @@ import pytest
 import clients
 import scripted
 from clients import make_file
-from process import descendants, wait_gone
+from process import descendants, kill_descendants, wait_gone
 from servers import KINDS
 from test_cut_client import hand_over, kill
 from topology import SHAPES, Layout
@@ -45,11 +45,11 @@ class Remote:
         self.place = self.server.mkdir(tmp.name)
         sshd = topology.sshd(*(["GatewayPorts clientspecified"]
                                if layout.client_apart else []))
-        before = set(descendants(sshd.process.pid))
+        self.sshd = sshd
+        self.before = descendants(sshd.process.pid)
         self.culvert = topology.start_culvert(
             "R", [layout.forward("ipv4", self.server)], sshd,
             options=["-v", "-v", *layout.allow()])
-        self.sshd_pids = set(descendants(sshd.process.pid)) - before
 
     @property
     def target(self):
@@ -213,8 +213,10 @@ def test_link_killed(topology, mode, who, what, tmp):
             data.read(PART)
         else:
             data = ftp.begin_upload(mode, one.place, "part")
-        for pid in [one.culvert.ssh] if who == "ssh" else one.sshd_pids:
-            os.kill(pid, signal.SIGKILL)
+        if who == "ssh":
+            os.kill(one.culvert.ssh, signal.SIGKILL)
+        else:
+            kill_descendants(one.sshd.process.pid, one.before)
         with contextlib.suppress(ConnectionResetError):
             data.read_all()
         with contextlib.suppress(ConnectionResetError):

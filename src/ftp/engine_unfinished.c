@@ -430,6 +430,43 @@ is_awaited(const struct engine *engine)
 	return behind != NULL && behind->kind == PENDING_LOCAL;
 }
 
+/*
+ * A PORT that the client sent within the open reply, and the line that answered
+ * it has the same code ("200-", of a server that ends no reply so): to us it
+ * was an inner line.  The client waits for neither any more, since it has gone
+ * on.
+ */
+static struct pending *
+same_answer(struct engine *engine)
+{
+	struct pending *ask = fresh_command(engine, engine->reply.code);
+
+	if (ask == NULL || ask == engine->replying || !ask->is_ask ||
+	    !form_is_active(ask->form) || form_verb(ask->form) != ask->verb ||
+	    engine->n_lines == ask->after || engine->pipelines ||
+	    !engine->client_waits || reply_is_dropped(engine))
+		return NULL;
+	return ask;
+}
+
+static void
+end_awaited(struct engine *engine)
+{
+	unsigned code = engine->reply.code;
+	struct pending *ask = same_answer(engine);
+
+	engine->unfinished.late = code;
+	if (ask != NULL)
+		match_skip_fresh(engine, ask);
+	unfinished_end(engine);
+	if (ask == NULL)
+		return;
+	engine->replying = ask;
+	engine->how = PASS;
+	engine->told = code;
+	engine_end_reply(engine, code);
+}
+
 bool
 unfinished_step(struct engine *engine)
 {
@@ -445,8 +482,7 @@ unfinished_step(struct engine *engine)
 		return false;
 	} else if (unfinished->quiet) {
 		unfinished->quiet = false;
-		unfinished->late = engine->reply.code;
-		unfinished_end(engine);
+		end_awaited(engine);
 		return true;
 	}
 	if (unfinished->timer || unfinished->quiet)

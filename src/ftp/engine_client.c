@@ -269,11 +269,13 @@ take_transfer(struct engine *engine, const struct command *command,
 	pending = pass_command(engine, command, line, len);
 	if (pending == NULL)
 		return;
+	pending->allo = engine->allo;
+	engine->allo = -1;
 	pending_keep_line(engine, pending, line, len);
 	keep_argument(engine, pending, command, line);
 }
 
-/* What is told of transfers has it: USER, ALLO, SIZE and TYPE. */
+/* What is told of transfers has it: USER, SIZE and TYPE. */
 static void
 take_noted(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
@@ -377,11 +379,13 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 		take_setting(engine, &command, line, len);
 	else if (command.verb == VERB_REST)
 		take_rest(engine, &command, line, len);
-	else if (command.verb == VERB_USER || command.verb == VERB_ALLO ||
-	    command.verb == VERB_SIZE || command.verb == VERB_TYPE)
+	else if (command.verb == VERB_USER || command.verb == VERB_SIZE ||
+	    command.verb == VERB_TYPE)
 		take_noted(engine, &command, line, len);
 	else
 		pass_command(engine, &command, line, len);
+	if (command.verb == VERB_ALLO)
+		report_allo(engine, arg_of(&command, line), command.arg_len);
 }
 
 /* Must commands wait?  A PORT whose form may yet be refused makes them, since a

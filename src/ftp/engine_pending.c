@@ -38,6 +38,7 @@ pending_add(struct engine *engine, enum pending_kind kind, enum verb verb)
 	pending->kind = kind;
 	pending->verb = verb;
 	pending->size = -1;
+	pending->allo = -1;
 	if (kind == PENDING_COMMAND)
 		note_client(engine, pending);
 	TAILQ_INSERT_TAIL(&engine->pending, pending, link);
@@ -197,6 +198,7 @@ pending_void_rest(struct engine *engine)
 	struct pending *pending;
 	bool stands = engine->rest != NULL;
 
+	engine->allo = -1;
 	TAILQ_FOREACH (pending, &engine->pending, link)
 		if (pending->verb == VERB_REST)
 			stands = pending->kind == PENDING_COMMAND;

@@ -153,6 +153,7 @@ struct pending {
 	struct data *data; /* an ask: made for it; a transfer: its own */
 	char *text;	   /* a transfer, SIZE: the name; USER, TYPE: it */
 	int64_t size;	   /* a transfer, SIZE: what its reply says, or -1 */
+	int64_t allo;	   /* a transfer: what ALLO before it said, or -1 */
 	uint8_t *reply;	   /* LOCAL: ours; an ask: the first refusal, or */
 	size_t reply_len;  /* NULL; with its line end */
 	char *line;	   /* a transfer, an ask: as it came, */
@@ -275,7 +276,7 @@ struct engine {
 	char type;	 /* of the representation */
 	char *size_name; /* whose SIZE was asked for last, or NULL */
 	int64_t size;	 /* of it */
-	int64_t allo;	 /* of the next upload, as ALLO had it; or -1 */
+	int64_t allo;	 /* of the next transfer, as ALLO had it; or -1 */
 	bool epsv_all;
 	char mode, structure; /* MODE's and STRU's letter */
 	bool tls_pending;     /* AUTH sent on: commands wait for its reply */
@@ -390,7 +391,7 @@ void pending_to_end(struct engine *engine, struct pending *pending);
 /* Sends the local replies that have come to the head. */
 bool pending_flush_local(struct engine *engine);
 /* A transfer is refused by us: a REST that stands at the server, or that is on
- * its way there, is taken back. */
+ * its way there, is taken back, and an ALLO is forgotten. */
 void pending_void_rest(struct engine *engine);
 /* The first transfer that is not over, or NULL. */
 struct pending *pending_transfer(struct engine *engine);
@@ -509,6 +510,8 @@ void report_reply_line(struct pending *pending, unsigned code,
 /* The end of a reply to a command of the client: USER, SIZE and TYPE count. */
 void report_command(struct engine *engine, struct pending *pending,
     unsigned code);
+/* The argument of an ALLO, for the transfer behind it. */
+void report_allo(struct engine *engine, const char *argument, size_t len);
 /* REIN: nobody has logged in, and nothing stands. */
 void report_forget(struct engine *engine);
 /* Why a good reply was not believed, of a transfer without one. */

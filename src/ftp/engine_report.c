@@ -24,16 +24,17 @@ keep(char **where, struct pending *pending)
 
 /* "ALLO 1234" and "ALLO 1234 R 80" (RFC 959 section 4.1.3).  What the server
  * makes of it does not matter.  Of who says 0, nothing is known. */
-static int64_t
-size_of_allo(const char *argument)
+void
+report_allo(struct engine *engine, const char *argument, size_t len)
 {
+	const char *blank = memchr(argument, ' ', len);
 	uint64_t size;
 
-	if (num_parse(argument, strspn(argument, "0123456789"), INT64_MAX,
-		&size) != 0 ||
-	    size == 0)
-		return -1;
-	return (int64_t)size;
+	if (blank != NULL)
+		len = (size_t)(blank - argument);
+	engine->allo = -1;
+	if (num_parse(argument, len, INT64_MAX, &size) == 0 && size > 0)
+		engine->allo = (int64_t)size;
 }
 
 static void
@@ -63,8 +64,6 @@ report_command(struct engine *engine, struct pending *pending, unsigned code)
 
 	if (changes_files(pending, code))
 		forget_size(engine);
-	if (pending->verb == VERB_ALLO && pending->text != NULL)
-		engine->allo = size_of_allo(pending->text);
 	if (pending->verb == VERB_USER && code < 400) {
 		keep(&engine->user, pending);
 	} else if (pending->verb == VERB_TYPE && code < 300 &&
@@ -248,11 +247,11 @@ size_of_upload(const struct engine *engine, const struct pending *transfer)
 	const struct data *data = transfer->data;
 	uint64_t bytes = data != NULL ? data_relayed(data, ENGINE_SERVER) : 0;
 
-	if (data == NULL || engine->allo < 0 || is_text(engine) ||
+	if (data == NULL || transfer->allo < 0 || is_text(engine) ||
 	    is_framed(engine, data) || transfer->verb == VERB_APPE ||
-	    transfer->rest != NULL || bytes > (uint64_t)engine->allo)
+	    transfer->rest != NULL || bytes > (uint64_t)transfer->allo)
 		return SIZE_UNKNOWN;
-	return bytes == (uint64_t)engine->allo ? SIZE_WHOLE : SIZE_SHORT;
+	return bytes == (uint64_t)transfer->allo ? SIZE_WHOLE : SIZE_SHORT;
 }
 
 /*
@@ -353,8 +352,6 @@ report_end(struct engine *engine, const struct pending *transfer,
 	if (upload && data != NULL && !data->probed && !transfer->told &&
 	    (engine->eof[ENGINE_CLIENT] || engine->lost[ENGINE_CLIENT]))
 		data_set_cut(data, "the client was gone before the reply");
-	if ((transfer->flags & VERB_SENDS) != 0)
-		engine->allo = -1;
 	if (data != NULL)
 		why = data->why;
 	else if (is_disbelieved(server_code, client_code))

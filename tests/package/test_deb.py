@@ -135,13 +135,18 @@ def test_contents():
         stdout=subprocess.PIPE).stdout.splitlines()}
     wanted = {f"./usr/share/man/man{page.suffix[1:]}/{page.name}.gz"
               for page in (REPO / "man").iterdir()}
-    wanted |= {f"./lib/systemd/system/{unit.name}"
-               for unit in (REPO / "dist/systemd").iterdir()}
+    # Debian 12 has them in /lib.
+    units = [name.rsplit("/", 1) for name in names
+             if "/systemd/system/" in name and not name.endswith("/")]
+    assert {unit for _, unit in units} == {
+        unit.name for unit in (REPO / "dist/systemd").iterdir()}
+    assert {place for place, _ in units} in (
+        {"./lib/systemd/system"}, {"./usr/lib/systemd/system"})
     wanted |= {"./etc/logrotate.d/culvert"}
     wanted |= {f"./usr/share/{path}" for path in (
         "bash-completion/completions/culvert", "zsh/vendor-completions/"
         "_culvert", "fish/vendor_completions.d/culvert.fish")}
-    assert len(wanted) >= 7 and wanted <= names, wanted - names
+    assert len(wanted) >= 8 and wanted <= names, wanted - names
     documents = {name.removesuffix(".gz").rsplit("/", 1)[1]
                  for name in names if "/doc/culvert/" in name}
     assert {page.name for page in (REPO / "doc").glob("*.md")} <= documents

@@ -346,6 +346,9 @@
  * (ChannelTimeout), which is a little less as seen from here: of an end after
  * that the log names it as a likely cause. */
 #define LIMIT_IDLE_END_MS 900
+/* What ssh may still have of a connection through a remote forward that was not
+ * read: its window, and what sockets hold. */
+#define LIMIT_BEHIND_STALL (4 * 1024 * 1024)
 
 /* A second connection to a far listener so soon after a reply of the server may
  * be the one that the server has made before it. */

@@ -253,6 +253,11 @@ struct engine_data_event {
 	/* EOF: the SSH server has closed the connection without saying that
 	 * this is the end (stream_end_is_proven()). */
 	bool end_unproven;
+	/* EOF: the SSH server has closed the connection with it, though we had
+	 * not ended: few do that; but sshd does when nothing has moved for a
+	 * while (ChannelTimeout), and drops what it has.  stalled: it is not
+	 * long since peer had to wait for us. */
+	bool end_early, stalled;
 	/* LOST: after EOF that peer has closed the connection, and nothing that
 	 * was sent to it was unsent. */
 	bool ended;

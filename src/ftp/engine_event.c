@@ -241,13 +241,26 @@ unproven_eof(struct engine *engine, struct data *data)
 	hold_watch_quiet(engine, data);
 }
 
+/* Of a download only; the server that ends an upload refuses the rest. */
+static bool
+early_eof(struct engine *engine, struct data *data,
+    const struct engine_data_event *event)
+{
+	const struct pending *user = data_user(engine, data);
+
+	return event->end_early && user != NULL && !pending_is_upload(user) &&
+	    !data->shut[ENGINE_CLIENT];
+}
+
 static void
 on_eof(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
 	const struct pending *transfer = data_transfer(engine, data);
 
-	if (event->peer == ENGINE_SERVER && event->end_unproven && !data->cut) {
+	if (event->peer == ENGINE_SERVER && !data->cut &&
+	    (event->end_unproven || early_eof(engine, data, event))) {
+		data->end_stalled = event->stalled;
 		unproven_eof(engine, data);
 		return;
 	}

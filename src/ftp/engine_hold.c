@@ -204,6 +204,7 @@ void
 data_settle_end(struct engine *engine, struct pending *transfer, unsigned code)
 {
 	struct data *data = transfer->data;
+	enum report_size size;
 
 	if (data == NULL || !data->end_unproven)
 		return;
@@ -212,7 +213,9 @@ data_settle_end(struct engine *engine, struct pending *transfer, unsigned code)
 		return;
 	}
 	data->end_unproven = false;
-	if (code < 300 && report_size(engine, transfer) != SIZE_SHORT &&
+	size = report_size(engine, transfer);
+	if (code < 300 && size != SIZE_SHORT &&
+	    (size == SIZE_WHOLE || !data->end_stalled) &&
 	    (!engine_is_framed(engine) ||
 		data_file_ended(engine, data, ENGINE_SERVER))) {
 		data_shut(engine, data, ENGINE_CLIENT);

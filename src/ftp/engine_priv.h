@@ -99,6 +99,7 @@ struct data {
 	bool up[2];	/* each end has stood */
 	bool eof[2];	/* that peer has ended cleanly */
 	bool end_unproven;   /* eof of the server, in a download, may be none */
+	bool end_stalled;    /* ... and is one only if the size is right */
 	bool sent_unproven;  /* eof of the client, in an upload, may be none */
 	size_t file_ends[2]; /* so many ends of files has that peer sent, */
 	size_t files[2];     /* ... of which were for transfers that are over */

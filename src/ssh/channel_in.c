@@ -188,6 +188,8 @@ channel_got_data(struct channel *channel, const struct chan_message *message)
 		    "the SSH server sent more than it was allowed");
 		return;
 	}
+	channel->exhausted = channel->window.left == 0;
+	channel->heard_at = uv_now(channel->idle.loop);
 	if (!channel->owned || channel->err != 0 || len == 0 ||
 	    message->type == CHAN_EXTENDED_DATA) {
 		channel_consumed(channel, len);
@@ -217,29 +219,43 @@ static void
 channel_got_eof(struct channel *channel)
 {
 	channel->eof = true;
+	channel->starved = channel->exhausted &&
+	    uv_now(channel->idle.loop) - channel->heard_at >= LIMIT_IDLE_END_MS;
 	*channel->mux->sends_eof = true;
 	channel_end_finish(channel);
-	channel_tell(channel);
+	/* A CLOSE right behind it is looked at first. */
+	channel_schedule(channel);
 }
 
 /*
  * OpenSSH sends EOF first, always (RFC 4254 section 5.3 only recommends it), so
  * without one something has failed there.  Servers that copy and then close
  * send none, ever: as long as none has come on this link, it may be the end.
+ *
+ * With ChannelTimeout sshd drops what it still has of a channel that we have
+ * not let it use for a while, and sends EOF and CLOSE.  It closes before our
+ * end for no other reason; and who had to wait for us that long was not at its
+ * end.
  */
 static void
 channel_got_close(struct channel *channel)
 {
 	bool unsent = channel_undelivered(&channel->stream) > 0;
+	bool dropped = channel->starved && !channel->eof_told && !channel->shut;
 
 	channel_send_close(channel);
+	if (dropped)
+		channel->eof = false;
 	if (!channel->eof && !*channel->mux->sends_eof) {
 		channel->eof = true;
 		channel->unproven = true;
 	}
 	if (!channel->eof)
 		channel_fail(channel, -ECONNRESET,
-		    "the SSH server closed the channel before its end");
+		    dropped ?
+			"the SSH server closed the channel, which had to wait, "
+			"before its end (ChannelTimeout in sshd_config)" :
+			"the SSH server closed the channel before its end");
 	else if (unsent || !channel->shut)
 		channel_fail(channel, unsent ? -EPIPE : -ESHUTDOWN,
 		    "the SSH server has closed the channel");

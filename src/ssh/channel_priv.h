@@ -28,6 +28,9 @@ struct channel {
 	bool eof;      /* received; or unproven */
 	bool unproven; /* CLOSE came instead of EOF, and no EOF ever before */
 	bool eof_told;
+	bool exhausted;	   /* what came last has used up the window */
+	bool starved;	   /* ... long before the EOF */
+	uint64_t heard_at; /* when it came, uv_now() */
 
 	struct buf out;
 	uint32_t peer_window;

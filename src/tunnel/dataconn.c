@@ -81,6 +81,7 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 		return;
 	from->slack -= from->slack < len ? from->slack : len;
 	note_moved(from->conn);
+	from->since += len;
 	if (from->conn->throttle == NULL)
 		dataconn_relay(from, pieces, n);
 	else if (!dataconn_rate_data(from, pieces, n))
@@ -118,7 +119,9 @@ end_is_clean(void *ctx, bool clean)
 		end->conn->taken_at = 0;
 	if (end->peer == ENGINE_CLIENT && end->shut)
 		dataconn_watch_delivery(end->conn);
-	if (end->accepted && end->stream != NULL && !stream_alive(end->stream))
+	end->end_early = !end->shut && end->stream != NULL &&
+	    !side_sees_delivery(end->side) && !stream_alive(end->stream);
+	if (end->accepted && end->end_early)
 		dataconn_tell_idle_end(end);
 	dataconn_tell_eof(end);
 	if (end->closed_behind)

@@ -61,6 +61,10 @@ dataconn_count_wait(struct end *end)
 	if (waits || end->waits_at == 0)
 		return;
 	end->waited_ms += now - end->waits_at;
+	if (now - end->waits_at >= LIMIT_IDLE_END_MS) {
+		end->stalled = true;
+		end->since = 0;
+	}
 	end->waits_at = 0;
 }
 

@@ -49,6 +49,9 @@ dataconn_tell_eof(struct end *end)
 		.type = ENGINE_DATA_EOF,
 		.peer = end->peer,
 		.end_unproven = end->end_unproven,
+		.end_early = end->end_early,
+		.stalled = end->accepted && end->stalled &&
+		    end->since <= LIMIT_BEHIND_STALL,
 	};
 
 	dataconn_emit(end->conn, &event);

@@ -160,6 +160,8 @@ feed_data(struct fuzz *fuzz, unsigned kind, enum engine_peer peer, uint8_t to,
 		.passing = amounts & 8,
 		.recent = amounts & 64,
 		.end_unproven = kind == ENGINE_DATA_EOF && (amounts & 128) != 0,
+		.end_early = kind == ENGINE_DATA_EOF && (amounts & 64) != 0,
+		.stalled = kind == ENGINE_DATA_EOF && (amounts & 8) != 0,
 		.ended = kind == ENGINE_DATA_LOST && (amounts & 128) != 0 };
 
 	if (kind > ENGINE_DATA_UNKNOWN || fuzz->numbers[to] == NEW ||

@@ -1,6 +1,7 @@
 """sshd's own time-outs of OpenSSH 9.2: named where they are the likely cause."""
 
 import contextlib
+import time
 
 import pytest
 
@@ -194,6 +195,36 @@ def test_slow_server_is_no_hint(mode, session):
         near.close()
         one.client.expect("226")
     assert "ChannelTimeout" not in one.culvert.output
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["size", "no size"])
+@pytest.mark.parametrize("mode", MODES)
+def test_slow_client_is_cut(mode, known, session, start_sshd):
+    """sshd drops what it has for a client that reads nothing for a while.
+
+    The server has written the whole file and says 226; the client, whose data
+    end before that, must not hear it.
+    """
+    kind = "direct" if mode == "passive" else "forwarded"
+    one = session(sshd=start_sshd(f"ChannelTimeout {kind}-tcpip=2s"))
+    size = 5_000_000
+    near, far = connect_data(
+        one, mode, "RETR part", rcvbuf=1 << 16,
+        first=f"150 here it comes ({size} bytes)" if known else "150 it comes")
+    with near, far:
+        far.send(bytes(size))
+        far.close()
+        one.server.reply("226 Transfer complete.")
+        for _ in range(9):  # control is not idle, which sshd would close, too
+            time.sleep(0.5)
+            one.client.command("NOOP")
+            one.server.expect_command("NOOP")
+        try:
+            while near.sock.recv(1 << 20):
+                pass
+        except ConnectionResetError:
+            pass
+        one.client.expect("426")
 
 
 @pytest.mark.parametrize("what", ["sshd", "client"])

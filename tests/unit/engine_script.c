@@ -178,6 +178,10 @@ read_event_word(struct step *step, const char *word)
 		return event->assumed = true;
 	if (strcmp(word, "unproven") == 0)
 		return event->end_unproven = true;
+	if (strcmp(word, "early") == 0)
+		return event->end_early = true;
+	if (strcmp(word, "stalled") == 0)
+		return event->stalled = true;
 	if (strcmp(word, "ended") == 0)
 		return event->ended = true;
 	if (sscanf(word, "unsent=%lu", &event->unsent) == 1 ||

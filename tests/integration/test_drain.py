@@ -68,7 +68,7 @@ def test_on_demand(start_culvert):
     one.check_nothing_left()
 
 
-def test_while_ssh_connects(start_culvert, start_sshd):
+def test_while_ssh_connects(start_sshd, start_culvert):
     """Nor a link: an sshd that does not answer."""
     sshd = start_sshd()
     stopped = [sshd.process.pid, *descendants(sshd.process.pid)]

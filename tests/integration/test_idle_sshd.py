@@ -10,7 +10,7 @@ from process import Timeout
 from transfer import MODES, connect_data
 
 
-def test_channel_timeout(session, start_sshd):
+def test_channel_timeout(start_sshd, session):
     """An idle control connection is closed: the log names the directive."""
     one = session(sshd=start_sshd("ChannelTimeout direct-tcpip=2s"))
     one.client.expect_end()
@@ -19,7 +19,7 @@ def test_channel_timeout(session, start_sshd):
         r".* ChannelTimeout in sshd_config; --keepalive")
 
 
-def test_keepalive_and_channel_timeout(session, start_sshd):
+def test_keepalive_and_channel_timeout(start_sshd, session):
     """What is advised helps."""
     one = session(sshd=start_sshd("ChannelTimeout direct-tcpip=3s"),
                   options=["--keepalive", "1"])
@@ -139,7 +139,7 @@ def closed_data(session, start_sshd, mode, command):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_idle_download(mode, session, start_sshd):
+def test_idle_download(mode, start_sshd, session):
     """Its channel is closed: the log has a hint, and the reply is a bad one."""
     one, near, far = closed_data(session, start_sshd, mode, "RETR part")
     with near, far:
@@ -148,7 +148,7 @@ def test_idle_download(mode, session, start_sshd):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_idle_upload(mode, session, start_sshd):
+def test_idle_upload(mode, start_sshd, session):
     """The server takes it for whole, the client must not."""
     one, near, far = closed_data(session, start_sshd, mode, "STOR part")
     with near, far:
@@ -167,7 +167,7 @@ def replies(one):
     return found
 
 
-def test_hint_once_for_each_connection(session, start_sshd):
+def test_hint_once_for_each_connection(start_sshd, session):
     """The second idle data connection says nothing more."""
     one, near, far = closed_data(session, start_sshd, "active", "RETR part")
     with near, far:
@@ -199,7 +199,7 @@ def test_slow_server_is_no_hint(mode, session):
 
 @pytest.mark.parametrize("known", [True, False], ids=["size", "no size"])
 @pytest.mark.parametrize("mode", MODES)
-def test_slow_client_is_cut(mode, known, session, start_sshd):
+def test_slow_client_is_cut(mode, known, start_sshd, session):
     """sshd drops what it has for a client that reads nothing for a while.
 
     The server has written the whole file and says 226; the client, whose data

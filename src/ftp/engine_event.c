@@ -252,6 +252,19 @@ early_eof(struct engine *engine, struct data *data,
 	    !data->shut[ENGINE_CLIENT];
 }
 
+/* Of an upload of a far client.  What it has sent may not all have come. */
+static bool
+is_cut_upload(struct engine *engine, struct data *data,
+    const struct engine_data_event *event)
+{
+	const struct pending *user = data_user(engine, data);
+
+	return event->end_early && event->stalled && user != NULL &&
+	    pending_is_upload(user) &&
+	    report_size(engine, user) != SIZE_WHOLE &&
+	    !data_file_ended(engine, data, ENGINE_CLIENT);
+}
+
 static void
 on_eof(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
@@ -270,9 +283,13 @@ on_eof(struct engine *engine, struct data *data,
 			ahead_not_kept(engine, data);
 		if (!data->cut)
 			data_shut(engine, data, ENGINE_CLIENT);
-	} else if (data->state == DATA_ENDING)
+	} else if (data->state == DATA_ENDING) {
 		data_close(engine, data);
-	else {
+	} else if (is_cut_upload(engine, data, event)) {
+		drop_client(engine, data,
+		    "the SSH server closed the client's data connection before "
+		    "its end");
+	} else {
 		data->sent_unproven = event->end_unproven &&
 		    !data_file_ended(engine, data, ENGINE_CLIENT);
 		upload_eof(engine, data, false);

@@ -227,6 +227,40 @@ def test_slow_client_is_cut(mode, known, start_sshd, session):
         one.client.expect("426")
 
 
+def test_slow_server_is_cut(ns, start_sshd, start_culvert):
+    """-R: the same of an upload whose server reads nothing for a while."""
+    sshd = start_sshd("ChannelTimeout forwarded-tcpip=2s")
+    with scripted.Listener(kind=scripted.Control) as listener:
+        tunnel = start_culvert(remotes=[f"0:127.0.0.1:{listener.port}"],
+                               sshd=sshd, options=["-v"])
+        with scripted.client(*tunnel.listeners[0], side=ns) as client, \
+                listener.accept() as server, \
+                scripted.Listener(rcvbuf=1 << 16) as data:
+            server.reply("220 hello")
+            client.expect("220")
+            client.command("PASV")
+            server.expect_command("PASV")
+            server.reply(f"227 ({data.port_argument()}).")
+            far = scripted.dial(*scripted.parse_port(client.expect("227")),
+                                side=ns)
+            client.command("STOR part")
+            server.expect_command("STOR part")
+            near = data.accept()
+            server.reply("150 go on")
+            client.expect("150")
+            with far, near:
+                scripted.start(lambda: (far.send(bytes(5_000_000)),
+                                        far.half_close()))
+                for _ in range(9):
+                    time.sleep(0.5)
+                    client.command("NOOP")
+                    server.expect_command("NOOP")
+                scripted.start(lambda: near.read(4_900_000))
+                server.expect_command("ABOR")
+                server.reply("226 stored")
+                client.expect("426")
+
+
 @pytest.mark.parametrize("what", ["sshd", "client"])
 def test_idle_far_client(what, ns, start_sshd, start_culvert):
     """-R: a client whose channel sshd closes; not one that has ended itself."""

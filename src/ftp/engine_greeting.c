@@ -23,6 +23,14 @@ is_awaited(const struct engine *engine)
 	    !first->begun && engine->reply.code == 0 && !engine->opaque;
 }
 
+/* Has the client spoken before the greeting?  What comes may then repeat it, a
+ * password perhaps. */
+static bool
+has_spoken(const struct engine *engine)
+{
+	return TAILQ_NEXT(TAILQ_FIRST(&engine->pending), link) != NULL;
+}
+
 /* Ends the session: what the server does, and what it has said. */
 static void
 refuse_server(struct engine *engine, const char *does)
@@ -48,7 +56,7 @@ greeting_refuses(struct engine *engine, const uint8_t *line, size_t len)
 	if (!is_awaited(engine))
 		return false;
 	foreign = greeting_is_foreign(line, len);
-	if (foreign || greeting->said[0] == '\0')
+	if (foreign || (greeting->said[0] == '\0' && !has_spoken(engine)))
 		greeting_quote(line, len, greeting->said);
 	greeting->lines++;
 	greeting->bytes += len;
@@ -59,16 +67,17 @@ greeting_refuses(struct engine *engine, const uint8_t *line, size_t len)
 	return true;
 }
 
-/* What is there of a line. */
-static void
-quote_rest(struct engine *engine)
+/* Is there a part of a line?  It is quoted. */
+static bool
+has_rest(struct engine *engine)
 {
 	const uint8_t *line;
 	size_t len;
 
 	line_reader_peek(&engine->input[ENGINE_SERVER], &line, &len);
-	if (engine->greeting.said[0] == '\0' && len > 0)
+	if (engine->greeting.said[0] == '\0' && len > 0 && !has_spoken(engine))
 		greeting_quote(line, len, engine->greeting.said);
+	return len > 0;
 }
 
 void
@@ -77,8 +86,7 @@ engine_greeting_late(struct engine *engine, bool silent)
 	if (engine->ended || engine->stopping || !is_awaited(engine) ||
 	    engine->lost[ENGINE_SERVER] || engine->eof[ENGINE_SERVER])
 		return;
-	quote_rest(engine);
-	if (engine->greeting.said[0] != '\0')
+	if (has_rest(engine) || engine->greeting.lines > 0)
 		refuse_server(engine, "does not speak FTP");
 	else if (silent)
 		refuse_server(engine,

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 import culvert
+from sshd import openssh_version
 
 CONFIG = """\
 [defaults]
@@ -157,7 +158,9 @@ def test_all_options_of_culvert(sshd, vsftpd, doctor):
         "-vF", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", "--user",
         "tester", "--json", sshd.host)
     assert report.status == 0
-    assert report.find("Nagle")["status"] == "note"
+    # The sshd of Debian 13 sends small packets at once without a session.
+    assert report.find("Nagle")["status"] == (
+        "note" if openssh_version() < (10, 0) else "ok")
     assert report.json["command"] == (
         "culvert --no-session --links 2 --no-confine --keepalive 60 -v -F "
         f"{sshd.config} -L 0:127.0.0.1:{vsftpd.port} files.test")

@@ -10,6 +10,7 @@ import pytest
 
 from clients import CLIENTS, Target, make_file
 from doctor import set_key_options
+from sshd import openssh_version
 
 # The step, how bad, the line of sshd_config, and the text's words.
 SSHD = {
@@ -32,12 +33,14 @@ SSHD = {
                "is not permitted to listen at 127.0.0.1"),
     "listen-other": (["PermitListen localhost:1"], "remote forward", "note",
                      "PermitListen 127.0.0.1:*", "is not permitted to listen"),
-    "sessions": (["MaxSessions 0"], "Nagle", "note", "MaxSessions 10",
-                 "40 ms"),
     "kex": (["KexAlgorithms curve25519-sha256"], "key exchange", "note",
             "KexAlgorithms ^sntrup761x25519-sha512@openssh.com",
             "not post-quantum"),
 }
+# That of Debian 13 sends small packets at once without a session.
+if openssh_version() < (10, 0):
+    SSHD["sessions"] = (["MaxSessions 0"], "Nagle", "note", "MaxSessions 10",
+                        "40 ms")
 
 # Options of the key, the step, how bad, and the text's words.
 KEYS = {

@@ -24,8 +24,12 @@ class Terminal:
 
     def __init__(self, directory, argv, env, columns, rows):
         self.sock = str(directory / "tmux")
-        self.env = {**os.environ, "LC_ALL": "C.UTF-8", "TERM": "screen",
-                    "SHELL": "/bin/sh", **env}
+        # pytest-xdist of Debian 13 sets the size for all that it runs.
+        env = {**os.environ, **env}
+        env.pop("LINES", None)
+        env.pop("COLUMNS", None)
+        self.env = {**env, "LC_ALL": "C.UTF-8", "TERM": "screen",
+                    "SHELL": "/bin/sh"}
         self._tmux("-f", "/dev/null", "new-session", "-d", "-s", "x",
                    "-x", str(columns), "-y", str(rows), "sh", "-c",
                    'trap : INT; "$@"; echo "exit status $?"; exec sleep 1000', "sh",

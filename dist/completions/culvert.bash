@@ -83,9 +83,14 @@ _culvert_tunnels()
     local i file=()
 
     for ((i = 2; i < cword; i++)); do
-        if [[ ${words[i]} == -f ]]; then
-            file=(-f "${words[i + 1]/#\~\//$HOME/}")
-        fi
+        case ${words[i]} in
+            -f)
+                file=(-f "${words[i + 1]/#\~\//$HOME/}")
+                ;;
+            -f*)
+                file=("${words[i]}")
+                ;;
+        esac
     done
     "${words[0]}" config "${file[@]}" 2>/dev/null |
         sed -n 's/^\[tunnel \(.*\)\]$/\1/p'
@@ -118,13 +123,15 @@ _culvert_destination()
 # Completes behind "culvert SUBCOMMAND".
 _culvert_of_subcommand()
 {
-    local help usage options takes=
+    local help usage options option value takes=
 
     help=$("${words[0]}" "${words[1]}" --help 2>/dev/null)
     usage=${help%%$'\n\n'*}
     options=$(_culvert_options_of "$help")
     if [[ $prev == -* ]]; then
-        takes=$(sed -n "s/^$prev  *//p" <<<"$options")
+        while read -r option value; do
+            [[ $option == "$prev" ]] && takes=$value
+        done <<<"$options"
     fi
     if [[ $usage == *'[options]'* ]]; then # those of culvert, too
         if _culvert_is_valued; then

@@ -59,7 +59,8 @@ end
 function __culvert_of_subcommand
     set -l words (commandline -opc)
     set -l options (__culvert_options_of_subcommand)
-    set -l takes (string replace -rf -- "^$words[-1]\t([^\t]+)\t.*" '$1' $options)
+    set -l last (string escape --style=regex -- $words[-1])
+    set -l takes (string replace -rf -- "^$last\t([^\t]+)\t.*" '$1' $options)
     if string match -qr '^(FILE|SOCKET)' -- "$takes"
         __fish_complete_path (commandline -ct)
     else if string match -qr '[a-z]\|[a-z]' -- "$takes"
@@ -79,7 +80,7 @@ end
 
 function __culvert_tunnels
     set -l words (commandline -opc)
-    set -l file
+    set -l file (string match -r -- '^-f.+' $words)
     set -l at (contains -i -- -f $words)
     and set file -f (string replace -r '^~/' "$HOME/" -- $words[(math $at + 1)])
     $words[1] config $file 2>/dev/null |

@@ -178,6 +178,14 @@ def test_names_of_a_file(complete):
     """Those of the file behind -f."""
     path = str(complete.home / "other.conf")
     assert complete("up", "-f", path, "") == {"other", "bank"}
+    assert complete("up", f"-f{path}", "") == {"other", "bank"}
+
+
+@pytest.mark.parametrize("word", [
+    "-i/a/key", "--rate=10M/s", r"-vx\[", r"\(a", r"-o\*a\(b"])
+def test_any_word_before(complete, word):
+    """No word is taken for a pattern: nothing but names is shown."""
+    assert complete("check", word, "pl") == {"plant"}
 
 
 @pytest.mark.parametrize("words", [["-F"], ["-i"], ["--transfer-log"],

@@ -358,7 +358,8 @@
  * this often: a reset, and that its socket is closed, are seen only so. ... */
 #define LIMIT_CLIENT_LOOK_MS 5000
 /* ... If it lives, the session ends when for so long the server has said
- * nothing and no data have moved (when culvert drains, LIMIT_DRAIN_MS). */
+ * nothing and no data have moved (LIMIT_DRAIN_MS when culvert drains and the
+ * client has ended its direction). */
 #define LIMIT_HALF_CLOSED_MS 300000
 
 /* ssh -G has this long; Match exec and the look-up of names may take some of

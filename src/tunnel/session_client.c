@@ -11,6 +11,8 @@
  *	it (loopback only)	look: its data connections may be others'
  *	it has half-closed	so it is when nothing has moved for long, as
  *				scripts with nc do and wait for their replies
+ *	it is not read		the same: its end would be behind what it has
+ *				sent, and sshd may not tell that of a far one
  *
  * What moves: replies of the server, and bytes of data connections.  TCP's
  * keepalive makes a reset of a client on another host that has closed, or is
@@ -37,6 +39,11 @@ on_look(uv_timer_t *timer)
 	struct session *session = timer->data;
 	const struct control *client = &session->control[ENGINE_CLIENT];
 	uint64_t quiet_ms, limit_ms = LIMIT_HALF_CLOSED_MS;
+	static const char ended[] =
+	    "it has ended its direction, and nothing moves any more";
+	static const char unread[] =
+	    "it has sent more than the server takes, and nothing moves any "
+	    "more";
 
 	if (client->stream != NULL && !stream_alive(client->stream)) {
 		session_client_lost(session, "its control connection is dead");
@@ -51,12 +58,12 @@ on_look(uv_timer_t *timer)
 		    "it has closed its control connection");
 		return;
 	}
-	if (session->drain_why[0] != '\0')
+	/* Who is not read may live, and drain waits for its transfer. */
+	if (session->drain_why[0] != '\0' && client->ended)
 		limit_ms = LIMIT_DRAIN_MS;
 	quiet_ms = uv_now(session->options->loop) - session->progress_at;
-	if (client->ended && quiet_ms >= limit_ms)
-		session_client_lost(session,
-		    "it has ended its direction, and nothing moves any more");
+	if (quiet_ms >= limit_ms)
+		session_client_lost(session, client->ended ? ended : unread);
 }
 
 void

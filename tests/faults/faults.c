@@ -5,7 +5,8 @@
  * tests/integration/faults.py.
  *
  * Only sockets are touched, and only calls that do so in the real world: the
- * call is not made and an error is returned, or it is made for fewer bytes.
+ * call is not made and an error is returned, or it is made for fewer bytes. And
+ * the clock, which goes on by so many seconds.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The same order as in faults.py. */
@@ -32,6 +34,7 @@ enum fault_call {
 	FAULT_EPOLL,
 	FAULT_BIND,
 	FAULT_MALLOC,
+	FAULT_CLOCK,
 	FAULT_CALLS,
 };
 
@@ -307,3 +310,16 @@ realloc(void *memory, size_t size)
 }
 
 #endif
+
+/* ---- the clock ---- */
+
+int
+clock_gettime(clockid_t id, struct timespec *now)
+{
+	int ret = REAL(clock_gettime)(id, now);
+
+	if (ret == 0 && rules != NULL &&
+	    (id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE))
+		now->tv_sec += rules[FAULT_CLOCK].skip;
+	return ret;
+}

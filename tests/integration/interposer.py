@@ -16,7 +16,7 @@ LIBRARY = pathlib.Path(culvert.PROGRAM).parent / "tests/faults/faults.so"
 
 # The same order as in faults.c.
 CALLS = ["read", "write", "accept", "socket", "connect", "epoll", "bind",
-         "malloc"]
+         "malloc", "clock"]
 _RULE = struct.Struct("=7I")
 _ALL = (1 << 32) - 1
 
@@ -45,9 +45,14 @@ class Faults:
         self._put(call, getattr(errno, error) if error else 0, int(family),
                   skip, every, left, 0, 0)
 
+    def pass_time(self, seconds):
+        """Let the monotonic clock go on by so much at once."""
+        self._put("clock", 0, 0, self._get("clock")[2] + int(seconds),
+                  0, 0, 0, 0)
+
     def clear(self):
         """Let nothing fail any more."""
-        for call in CALLS:
+        for call in CALLS[:-1]:  # the clock does not go back
             self._put(call, 0, 0, 0, 0, 0, 0, 0)
 
     def is_set(self, call):

@@ -13,6 +13,7 @@ import pytest
 
 import limits
 import scripted
+from interposer import Faults
 from process import FAILSAFE, count_fds, until
 from scripted import Listener
 from test_reconnect import go_away
@@ -268,6 +269,37 @@ def test_gone_from_afar(ns, start_culvert):
             client.close()
             one.process.send_signal(signal.SIGUSR1)
             assert one.process.wait(SOON) == 0
+
+
+@pytest.mark.parametrize("end", ["half_close", "close", "reset"])
+@pytest.mark.parametrize("many", [1, 40000], ids=["read", "unread"])
+def test_for_long(many, end, ns, tmp, start_culvert):
+    """A far client that has gone, or waits: five minutes without a word.
+
+    Where more has come from it than culvert takes, its end cannot be seen.
+    """
+    faults = Faults(tmp / "faults")
+    with Listener(kind=scripted.Control) as listener:
+        one = start_culvert(
+            remotes=[f"0:127.0.0.1:{listener.port}"], env=faults.env,
+            options=["-v", "--max-lines", "1000000"])
+        with scripted.client(*one.listeners[0], side=ns) as client, \
+                listener.accept() as server:
+            server.reply("220 scripted")
+            client.expect("220")
+            client.command("USER tester")
+            server.expect_command("USER tester")
+            server.reply("230 come in")
+            client.expect("230")
+            client.send(b"NOOP\r\n" * many)
+            server.expect_command("NOOP")
+            getattr(client, end)()
+            # The time counts from when culvert has seen it, and says nothing.
+            time.sleep(limits.LIMIT_CLIENT_LOOK_MS / 1000)
+            assert sessions_of(one) == 1
+            faults.pass_time(limits.LIMIT_HALF_CLOSED_MS / 1000)
+            one.wait_log("nothing moves any more", SOON)
+            until(lambda: sessions_of(one) == 0, "it ends")
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])

@@ -51,7 +51,7 @@ entry_free(struct entry *entry)
 	free(entry);
 }
 
-static bool
+bool
 entry_has_sessions(const struct entry *entry)
 {
 	for (size_t i = 0; i < entry->n_listeners; i++)

@@ -60,6 +60,11 @@ void destination_remove(struct entry *entry, const char *why);
 /* The same, at once: its sessions end with 421 and why. */
 void destination_cut(struct entry *entry, const char *why);
 
+/* The same for those of that name that are removed and have sessions left.
+ * False: there are none. */
+bool destination_cut_leaving(struct destination *destination, const char *name,
+    const char *why);
+
 /* Connects, or waits for the first client (--on-demand).  False: why has been
  * logged. */
 bool destination_start(struct destination *destination);

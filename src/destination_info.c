@@ -114,3 +114,20 @@ destination_is_settled(const struct destination *destination)
 		}
 	return true;
 }
+
+bool
+destination_cut_leaving(struct destination *destination, const char *name,
+    const char *why)
+{
+	struct entry *entry;
+	bool any = false;
+
+	TAILQ_FOREACH (entry, &destination->entries, link) {
+		if (!entry->leaving || strcmp(entry->plan.name, name) != 0 ||
+		    !entry_has_sessions(entry))
+			continue;
+		destination_cut(entry, why);
+		any = true;
+	}
+	return any;
+}

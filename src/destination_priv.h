@@ -51,4 +51,6 @@ struct destination {
  * configuration file has it now: a counter must not go back. */
 void destination_pass_on(const struct listener *listener);
 
+bool entry_has_sessions(const struct entry *entry);
+
 #endif

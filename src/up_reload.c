@@ -334,24 +334,43 @@ find_running(struct up *up, const char *name)
 	return NULL;
 }
 
+static const char stopped[] = "This tunnel was stopped";
+
+/* Ends what was drained, or replaced, under that name. */
+static bool
+cut_leaving(struct up *up, const char *name)
+{
+	struct destination **all = up->app->destinations;
+	bool any = false;
+
+	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
+		if (all[i] != NULL &&
+		    destination_cut_leaving(all[i], name, stopped))
+			any = true;
+	return any;
+}
+
 bool
 up_order(void *ctx, enum app_order order, const char *name, char *why,
     size_t why_size)
 {
 	struct up *up = ctx;
 	struct running *running;
+	bool cut;
 
 	if (order == APP_RELOAD)
 		return reload(up, name, why, why_size);
 	running = find_running(up, name);
-	if (running == NULL) {
+	cut = order == APP_STOP && cut_leaving(up, name);
+	if (running == NULL && !cut) {
 		snprintf(why, why_size, "no tunnel %.64s is running", name);
 		return false;
 	}
-	log_info("%s: asked to %s", running->tunnel->name,
-	    order == APP_STOP ? "stop" : "drain");
+	log_info("%s: asked to %s", name, order == APP_STOP ? "stop" : "drain");
+	if (running == NULL)
+		return true;
 	if (order == APP_STOP)
-		destination_cut(running->entry, "This tunnel was stopped");
+		destination_cut(running->entry, stopped);
 	else
 		destination_remove(running->entry, "this tunnel was stopped");
 	running->entry = NULL;

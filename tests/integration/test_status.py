@@ -419,6 +419,19 @@ def test_drain_one(two, ftp_server, tmp):
     until(lambda: list(tunnels_of(two)) == [names[1]], "it is gone")
 
 
+def test_stop_what_drains(two, ftp_server, tmp):
+    """Who does not want to wait for its transfer any longer stops it."""
+    name = re.search(rf"culvert: (\w+): listening on 127.0.0.1:{two.port},",
+                     two.output)[1]
+    with download(At(two, 0), ftp_server, tmp) as (ftp, _):
+        run(two, "drain", name)
+        run(two, "stop", "--wait", name)
+        ftp.control.expect("426")
+        ftp.control.expect("421")
+    assert name not in tunnels_of(two)
+    run(two, "stop", name, status=1)
+
+
 def test_stop_the_last(two):
     """Nothing is left to do: it ends, and that is no failure."""
     run(two, "stop", "plant")

@@ -9,6 +9,7 @@ nothing is left.
 import contextlib
 import hashlib
 import random
+import re
 
 import pytest
 
@@ -272,10 +273,10 @@ def test_port_scan(rig):
         with pytest.raises(BlockingIOError):
             victim.accept()
         rig.check(CONTROL_KIB)
-        mark = rig.culvert.mark()
-    line = rig.culvert.wait_log(r"(\d+) more warnings .* left out",
-                                start=mark)
-    assert int(line[1]) >= STORM // 2
+    # On a slow machine more than one line counts them.
+    until(lambda: sum(map(int, re.findall(
+        r"(\d+) more warnings of this kind were left out",
+        rig.culvert.output))) >= STORM // 2, "what was left out is counted")
 
 
 def test_third_party_address(rig):

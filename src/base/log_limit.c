@@ -11,9 +11,10 @@ log_limit_end(struct log_limit *limit, const struct log_origin *origin)
 {
 	if (limit->hidden > 0)
 		log_line(LOG_LEVEL_WARN, origin, "%lu more %s%s%s %s left out",
-		    limit->hidden, limit->lines > 0 ? "line" : "warning",
+		    limit->hidden,
+		    limit->noun != NULL ? limit->noun : "warning",
 		    limit->hidden == 1 ? "" : "s",
-		    limit->lines > 0 ? " of ssh" : " of this kind",
+		    limit->noun != NULL ? "" : " of this kind",
 		    limit->hidden == 1 ? "was" : "were");
 	limit->hidden = 0;
 }
@@ -23,7 +24,7 @@ log_limit_allows(struct log_limit *limit, uint64_t now,
     const struct log_origin *origin)
 {
 	uint64_t back = (now - limit->since) / LIMIT_LOG_WARNING_MS;
-	unsigned most = limit->lines > 0 ? limit->lines : LIMIT_LOG_WARNINGS;
+	unsigned most = limit->most > 0 ? limit->most : LIMIT_LOG_WARNINGS;
 
 	if (back >= limit->spent) {
 		limit->spent = 0;

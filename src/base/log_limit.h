@@ -13,10 +13,10 @@ struct log_origin;
 
 /* Zeroed at first. */
 struct log_limit {
-	unsigned lines; /* so many lines of ssh, of any kind, may come at once;
-			 * 0: LIMIT_LOG_WARNINGS warnings of one kind */
-	unsigned spent; /* of these */
-	uint64_t since; /* when one was last given back */
+	const char *noun;     /* for one; NULL: a warning of one kind */
+	unsigned most;	      /* so many at once; 0: LIMIT_LOG_WARNINGS */
+	unsigned spent;	      /* of these */
+	uint64_t since;	      /* when one was last given back */
 	unsigned long hidden; /* left out since the last one that was shown */
 };
 

@@ -86,6 +86,12 @@ void data_cut_upload(struct engine *engine, struct data *data, const char *why);
 /* Nothing more will come from the server: what is incomplete is cut. */
 void data_server_gone(struct engine *engine, const char *why);
 
+static inline enum engine_peer
+data_other(enum engine_peer peer)
+{
+	return peer == ENGINE_CLIENT ? ENGINE_SERVER : ENGINE_CLIENT;
+}
+
 /* engine_hold.c: so much has gone toward that peer in the transfer that uses it
  * now. */
 uint64_t data_relayed(const struct data *data, enum engine_peer peer);

@@ -166,9 +166,8 @@ on_file_end(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
 	data->file_ends[event->peer] += event->files;
-	data->end_at[event->peer] = event->peer == ENGINE_SERVER ?
-	    event->to_client - event->behind :
-	    event->to_server - event->behind;
+	data->end_at[event->peer] =
+	    data->bytes[data_other(event->peer)] - event->behind;
 	if (event->peer == ENGINE_SERVER)
 		hold_file_end(engine, data);
 }
@@ -410,6 +409,23 @@ be_sure(struct engine *engine, const struct data *data)
 			pending->unsure = false;
 }
 
+/* The end of an upload has waited for signs of the client's death; one that is
+ * about to be cut is left to that, see client_gone(). */
+static void
+upload_timeout(struct engine *engine, struct data *data, enum data_wait wait)
+{
+	if (engine->lost[ENGINE_CLIENT])
+		return;
+	if (wait == WAIT_UPLOAD_EOF) {
+		upload_eof(engine, data, true);
+	} else if (data->probes < 2) {
+		probe_client(engine, data);
+	} else {
+		data->probed = true;
+		data_shut(engine, data, ENGINE_SERVER);
+	}
+}
+
 static void
 on_timeout(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
@@ -439,19 +455,8 @@ on_timeout(struct engine *engine, struct data *data,
 		drop_client(engine, data, data->unknown);
 		break;
 	case WAIT_UPLOAD_EOF:
-		if (engine->lost[ENGINE_CLIENT])
-			break; /* about to be cut, see client_gone() */
-		upload_eof(engine, data, true);
-		break;
 	case WAIT_PROBE:
-		if (engine->lost[ENGINE_CLIENT])
-			break;
-		if (data->probes < 2) {
-			probe_client(engine, data);
-			break;
-		}
-		data->probed = true;
-		data_shut(engine, data, ENGINE_SERVER);
+		upload_timeout(engine, data, wait);
 		break;
 	case WAIT_ABORT:
 		abort_timeout(engine, data);

@@ -98,11 +98,8 @@ bool
 data_file_ended(const struct engine *engine, const struct data *data,
     enum engine_peer peer)
 {
-	enum engine_peer to =
-	    peer == ENGINE_CLIENT ? ENGINE_SERVER : ENGINE_CLIENT;
-
 	return data->file_ends[peer] > data->files[peer] &&
-	    (data->bytes[to] == data->end_at[peer] ||
+	    (data->bytes[data_other(peer)] == data->end_at[peer] ||
 		is_followed(engine, data));
 }
 

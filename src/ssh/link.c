@@ -63,7 +63,7 @@ struct link {
 	struct window_path way;
 	struct proxy *proxy[LINK_USES]; /* by use */
 	struct nodelay *nodelay;
-	bool hinted; /* link_first_hint() */
+	bool hinted; /* link_idle_hint() */
 	bool keep_session;
 	bool timed_out;			   /* it was closed, and opened again */
 	char session_end[LOG_ESCAPED_MAX]; /* why it has ended; or empty */
@@ -559,13 +559,20 @@ link_sends_eof(const struct link *link)
 	return link->sends_eof;
 }
 
-bool
-link_first_hint(struct link *link)
-{
-	bool first = link->state == LINK_UP && !link->hinted;
+#define IDLE_HINT(channel)                                                     \
+	"if sshd is OpenSSH 9.2 or newer, see ChannelTimeout in sshd_config; " \
+	"\"" channel                                                           \
+	"=0\" as its first word turns that off (this is said once "            \
+	"for each SSH connection)"
 
-	link->hinted |= first;
-	return first;
+const char *
+link_idle_hint(struct link *link, bool accepted)
+{
+	if (link->state != LINK_UP || link->hinted)
+		return NULL;
+	link->hinted = true;
+	return accepted ? IDLE_HINT("forwarded-tcpip") :
+			  IDLE_HINT("direct-tcpip");
 }
 
 bool

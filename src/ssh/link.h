@@ -220,9 +220,13 @@ enum link_forwards link_forwards(const struct link *link);
  */
 bool link_is_worn(const struct link *link);
 
-/* True once for each link that is up: for a hint about sshd that is not to be
- * repeated for each connection. */
-bool link_first_hint(struct link *link);
+/*
+ * What to say of a connection that ended after a while without traffic, and
+ * that its peer has not closed: which setting of sshd does that, and how it is
+ * turned off.  accepted: through a remote forward.  Once for each link that is
+ * up; then NULL.
+ */
+const char *link_idle_hint(struct link *link, bool accepted);
 
 typedef void link_alive_cb(void *ctx, bool alive);
 

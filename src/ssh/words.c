@@ -107,7 +107,8 @@ words_kind(struct words *words, const char *text, uint64_t now)
 static bool
 words_allowed(struct words *words, const char *text, uint64_t now)
 {
-	words->all.lines = LIMIT_SSH_LINES;
+	words->all.noun = "ssh line";
+	words->all.most = LIMIT_SSH_LINES;
 	return log_limit_allows(&words_kind(words, text, now)->limit, now,
 		   NULL) &&
 	    log_limit_allows(&words->all, now, NULL);

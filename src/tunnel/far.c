@@ -44,12 +44,12 @@ ends(const struct stream *stream, struct addr *ret_local, struct addr *ret_peer)
 	*ret_peer = *ret_local;
 }
 
-static bool
-may_hint(struct side *side)
+static const char *
+idle_hint(struct side *side, bool accepted)
 {
 	const struct far_side *far = (const struct far_side *)side;
 
-	return link_first_hint(links_first(far->links));
+	return link_idle_hint(links_first(far->links), accepted);
 }
 
 /* ---- listeners ---- */
@@ -255,7 +255,7 @@ far_side_new(struct uv_loop_s *loop, struct links *links, struct net *net,
 	static const struct side_ops ops = {
 		.dial = dial,
 		.ends = ends,
-		.may_hint = may_hint,
+		.idle_hint = idle_hint,
 		.listen = listen_far,
 		.unlisten = unlisten,
 		.check_end = check_end,

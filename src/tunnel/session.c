@@ -33,16 +33,12 @@ session_hint_idle(struct session *session, enum engine_peer peer,
 	struct side *side = peer == ENGINE_CLIENT ?
 	    session->options->client_side :
 	    session->options->server_side;
+	const char *hint = side_idle_hint(side, accepted);
 
-	if (!side_may_hint(side))
-		return;
-	session_say(session, LOG_LEVEL_WARN,
-	    "%s the %s was closed after %.0f s without traffic: if sshd is "
-	    "OpenSSH 9.2 or newer, see ChannelTimeout in sshd_config; \"%s=0\" "
-	    "as its first word turns that off (this is said once for each SSH "
-	    "connection)",
-	    what, names[peer], (double)ms / 1000,
-	    accepted ? "forwarded-tcpip" : "direct-tcpip");
+	if (hint != NULL)
+		session_say(session, LOG_LEVEL_WARN,
+		    "%s the %s was closed after %.0f s without traffic: %s",
+		    what, names[peer], (double)ms / 1000, hint);
 }
 
 /* The client has ended after a while without traffic; and has now gone, or sshd

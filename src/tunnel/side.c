@@ -31,10 +31,12 @@ side_name(const struct side *side)
 	return side->name;
 }
 
-bool
-side_may_hint(struct side *side)
+const char *
+side_idle_hint(struct side *side, bool accepted)
 {
-	return side->ops->may_hint != NULL && side->ops->may_hint(side);
+	return side->ops->idle_hint != NULL ?
+	    side->ops->idle_hint(side, accepted) :
+	    NULL;
 }
 
 struct side_listener *

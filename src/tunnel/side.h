@@ -109,12 +109,9 @@ bool side_sees_delivery(const struct side *side);
 /* Where it is, for messages: "this host" or "the SSH server". */
 const char *side_name(const struct side *side);
 
-/*
- * May it be said of a connection of this side, which nobody has used for a
- * while and whose peer has not closed it, that sshd has (ChannelTimeout)?  Once
- * for each SSH connection; never on the near side.
- */
-bool side_may_hint(struct side *side);
+/* What to say of a connection of this side that ended after a while without
+ * traffic, see link_idle_hint(); NULL: nothing, and always on the near side. */
+const char *side_idle_hint(struct side *side, bool accepted);
 
 /*
  * Listens.  at is copied, but for its ports.  Callbacks come from the loop,
@@ -210,7 +207,8 @@ struct side_ops {
 	/* NULL: always. */
 	bool (*end_is_proven)(const struct side_listener *,
 	    const struct stream *);
-	bool (*may_hint)(struct side *); /* NULL: never */
+	const char *(
+	    *idle_hint)(struct side *, bool accepted); /* may be NULL */
 	void (*free)(struct side *);
 };
 

@@ -366,12 +366,7 @@ class Session:
 
     def log_in(self):
         """Play the usual beginning, so that a test begins with its point."""
-        self.server.reply("220 scripted")
-        self.client.expect("220")
-        self.client.command("USER tester")
-        self.server.expect_command("USER tester")
-        self.server.reply("230 come in")
-        self.client.expect("230")
+        scripted.log_in(self.client, self.server)
         return self
 
 

@@ -134,12 +134,7 @@ class Rig:
         client = scripted.client(*self.culvert.listeners[1], source=source)
         server = self.listener.accept()
         if log_in:
-            server.reply("220 scripted")
-            client.expect("220")
-            client.command("USER tester")
-            server.expect_command("USER tester")
-            server.reply("230 come in")
-            client.expect("230")
+            scripted.log_in(client, server)
         return client, server
 
     @contextlib.contextmanager

@@ -332,6 +332,16 @@ def eprt_argument(address, port):
     return f"|{2 if ':' in address else 1}|{address}|{port}|"
 
 
+def log_in(client, server):
+    """Play the usual beginning of a session, at both ends."""
+    server.reply("220 scripted")
+    client.expect("220")
+    client.command("USER tester")
+    server.expect_command("USER tester")
+    server.reply("230 come in")
+    client.expect("230")
+
+
 def parse_port(text):
     """Return (address, port) from a PORT argument or a 227 reply."""
     numbers = re.search(r"(\d+,\d+,\d+,\d+),(\d+),(\d+)", text)

@@ -293,7 +293,7 @@ def test_lines_that_differ_in_words(tmp, sshd, listener):
     assert one.stop() == 0
     count = one.output.count(".example port 21: failed")
     assert 200 <= count <= 250, one.output
-    left = re.findall(r"(\d+) more lines? of ssh w", one.output)
+    left = re.findall(r"(\d+) more ssh lines? w", one.output)
     assert sum(map(int, left)) == 2000 - count, one.output[-1000:]
 
 

@@ -285,12 +285,7 @@ def test_for_long(many, end, ns, tmp, start_culvert):
             options=["-v", "--max-lines", "1000000"])
         with scripted.client(*one.listeners[0], side=ns) as client, \
                 listener.accept() as server:
-            server.reply("220 scripted")
-            client.expect("220")
-            client.command("USER tester")
-            server.expect_command("USER tester")
-            server.reply("230 come in")
-            client.expect("230")
+            scripted.log_in(client, server)
             client.send(b"NOOP\r\n" * many)
             server.expect_command("NOOP")
             getattr(client, end)()

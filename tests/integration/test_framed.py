@@ -58,6 +58,18 @@ def test_the_reply_waits_for_the_end(framed):
     one.goes_on()
 
 
+def cut_upload(one, sent):
+    """An upload whose client resets the connection behind these bytes."""
+    mine, theirs = one.data("passive", "STOR cut")
+    mine.send(sent)
+    theirs.expect_bytes(sent)
+    mine.reset()
+    one.server.expect_command("ABOR")
+    one.server.reply("226 done", "226 aborted")
+    one.client.expect("426 ")
+    one.goes_on()
+
+
 def test_an_upload_without_its_end(framed):
     """Its client resets the connection in the middle, or behind the end."""
     one, first, last = framed
@@ -66,14 +78,7 @@ def test_an_upload_without_its_end(framed):
     theirs.expect_bytes(first + last)
     mine.reset()
     one.say("226 done")
-    mine, theirs = one.data("passive", "STOR cut")
-    mine.send(first)
-    theirs.expect_bytes(first)
-    mine.reset()
-    one.server.expect_command("ABOR")
-    one.server.reply("226 done", "226 aborted")
-    one.client.expect("426 ")
-    one.goes_on()
+    cut_upload(one, first)
 
 
 def test_an_upload_that_is_answered_early(framed):
@@ -98,14 +103,7 @@ def test_a_server_that_ends_the_connection(framed):
 def test_bytes_behind_the_end_of_an_upload(framed):
     """They void the end: a cut behind them is one."""
     one, first, last = framed
-    mine, theirs = one.data("passive", "STOR cut")
-    mine.send(first + last + b"\0")
-    theirs.expect_bytes(first + last + b"\0")
-    mine.reset()
-    one.server.expect_command("ABOR")
-    one.server.reply("226 done", "226 aborted")
-    one.client.expect("426 ")
-    one.goes_on()
+    cut_upload(one, first + last + b"\0")
 
 
 def test_a_server_that_closes_behind_an_upload(framed):

@@ -152,6 +152,7 @@ read_more(struct asked *asked, char why[ASK_WHY_MAX])
 	struct pollfd ready = { .fd = asked->fd, .events = POLLIN };
 	char *grown = NULL;
 	ssize_t n;
+	int got;
 
 	if (asked->len <= ASK_ANSWER_MAX)
 		grown = realloc(asked->rest, asked->len + 65536);
@@ -160,7 +161,11 @@ read_more(struct asked *asked, char why[ASK_WHY_MAX])
 		return false;
 	}
 	asked->rest = grown;
-	if (poll(&ready, 1, ASK_TIME_OUT_MS) <= 0) {
+	/* curses has a handler for the size of the terminal. */
+	do
+		got = poll(&ready, 1, ASK_TIME_OUT_MS);
+	while (got < 0 && errno == EINTR);
+	if (got <= 0) {
 		snprintf(why, ASK_WHY_MAX, "culvert does not answer");
 		return false;
 	}

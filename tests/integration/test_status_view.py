@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 import pytest
 
@@ -294,6 +295,20 @@ def test_hide_idle(watch_many, many, ftp_server, tmp):
         assert "session 1" in until(screen.reversed, "a marked line")[0]
         screen.keys("i")
     screen.wait(f"^{COUNT} idle tunnels are hidden$")
+    screen.keys("q")
+    assert screen.ended() == 0
+
+
+def test_resized_while_it_waits(two, watch):
+    """A signal of the terminal is no word of culvert's."""
+    screen = watch(100, 20)
+    os.kill(two.pid, signal.SIGSTOP)
+    try:
+        time.sleep(1.5)  # it asks once in a second, and waits for the answer
+        screen.resize(90, 25)
+        time.sleep(0.5)
+    finally:
+        os.kill(two.pid, signal.SIGCONT)
     screen.keys("q")
     assert screen.ended() == 0
 

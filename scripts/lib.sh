@@ -254,7 +254,7 @@ need_ssh_servers() {
 # so that its own summary is seen, and as many at a time as there are cores;
 # under a command if there is one.  $UNIT_SECONDS: for each.
 unit() {
-	local dir=$1 program status=0 said programs=()
+	local dir=$1 program rc status=0 said programs=()
 
 	shift
 	for program in "$dir"/tests/unit/test_*; do
@@ -269,13 +269,18 @@ unit() {
 	    xargs -0 -n 1 -P "$(nproc)" bash -c '
 		name=${*: -1}
 		timeout "${UNIT_SECONDS:-300}" "$@" >"$0/${name##*/}" 2>&1 ||
-		    touch "$0/failed"
+		    echo "$? ${name##*/}" >>"$0/failed"
 	    ' "$said" "$@" || status=1
 	for program in "${programs[@]}"; do
 		echo "--- $program"
 		cat "$said/${program##*/}"
 	done
-	[ -e "$said/failed" ] && status=1
+	# What failed once more, at the end, where one looks first.
+	while read -r rc program; do
+		status=1
+		echo "--- $dir/tests/unit/$program failed, exit status $rc:"
+		tail -n 40 "$said/$program"
+	done < <(cat "$said/failed" 2>/dev/null)
 	rm -r "$said"
 	return "$status"
 }

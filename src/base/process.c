@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -86,4 +87,22 @@ process_ignored_jobs(sigset_t *ret)
 	     i++)
 		if (process_ignores(job_signals[i]))
 			sigaddset(ret, job_signals[i]);
+}
+
+size_t
+process_children(pid_t pid, pid_t *ret, size_t max)
+{
+	char path[64];
+	size_t n = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid,
+	    (int)pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	while (n < max && fscanf(file, "%d", &ret[n]) == 1)
+		n++;
+	fclose(file);
+	return n;
 }

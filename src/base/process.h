@@ -7,6 +7,8 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
 
 /*
  * For the start of main(), before any other process is made.
@@ -28,5 +30,12 @@ bool process_ignores(int signum);
 
 /* Sets *ret to those of the job-control signals above that are ignored. */
 void process_ignored_jobs(sigset_t *ret);
+
+/*
+ * Sets ret[0] and on to the processes that another process with one thread has
+ * started and that still run, max at most.  Returns how many these are; 0 where
+ * the kernel does not list them (proc(5), /proc/PID/task/TID/children).
+ */
+size_t process_children(pid_t pid, pid_t *ret, size_t max);
 
 #endif

@@ -33,6 +33,10 @@
 /* In ps; a name has 15 letters. */
 #define MONITOR_NAME "culvert-monitor"
 
+/* ssh runs a ProxyCommand, or another ssh for ProxyJump, and asks for passwords
+ * with one program at a time. */
+#define MONITOR_STARTED 8
+
 /* Where the socket goes, so that all above can be closed. */
 #define MONITOR_FD 3
 
@@ -147,13 +151,20 @@ ssh_exec(char **argv, const struct monitor_state *monitor, pid_t parent,
 static void
 monitor_kill(const struct monitor_child *child, int signum)
 {
+	pid_t started[MONITOR_STARTED];
+	size_t n;
+
 	if (child->number == 0)
 		return;
-	/* Apart from us no ^C of the terminal reaches what ssh has started; and
-	 * before it is authenticated it does not end that itself.  One that
-	 * was made just now may not have its session yet, but is alone then. */
-	if (!child->apart || kill(-child->pid, signum) != 0)
-		kill(child->pid, signum);
+	/* Before it is authenticated ssh does not end what it has started.
+	 * One that was made just now may not have its session yet, but is alone
+	 * then. */
+	if (child->apart && kill(-child->pid, signum) == 0)
+		return;
+	n = process_children(child->pid, started, MONITOR_STARTED);
+	kill(child->pid, signum);
+	while (n > 0)
+		kill(started[--n], signum);
 }
 
 /* The child with that number; number 0: a free place. */

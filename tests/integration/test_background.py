@@ -227,17 +227,24 @@ def test_foreground_killed(number, terminal, locked_key, tmp):
     assert not private_directories(tmp)
 
 
-def test_terminated_in_a_job(tmp):
-    """A background job of a script ignores SIGINT; SIGTERM ends it."""
+@pytest.mark.parametrize("ignored", [signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("option, status", [("-f", -signal.SIGTERM),
+                                            ("-v", 0)])
+def test_terminated_in_a_job(option, status, ignored, tmp):
+    """SIGTERM ends a background job of a script, and what ssh has started.
+
+    Such a job ignores SIGINT, and below nohup SIGHUP.
+    """
     one = subprocess.Popen(
-        [culvert.PROGRAM, "-f", "-F", "/dev/null", "-o",
+        [culvert.PROGRAM, option, "-F", "/dev/null", "-o",
          "ProxyCommand=sleep 600", "-L", "0:h:21", "host"],
         env=cli.environment(tmp), stdin=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
-    below = until(lambda: len(descendants(one.pid)) >= 4
-                  and descendants(one.pid), "ssh and its ProxyCommand")
+        preexec_fn=lambda: signal.signal(ignored, signal.SIG_IGN))
+    until(lambda: "sleep" in map(culvert.process_name, descendants(one.pid)),
+          "ssh and its ProxyCommand")
+    below = descendants(one.pid)
     one.terminate()
-    assert one.wait(FAILSAFE) == -signal.SIGTERM
+    assert one.wait(FAILSAFE) == status
     assert all(wait_gone(pid) for pid in below)
     assert not private_directories(tmp)
 

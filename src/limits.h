@@ -312,14 +312,15 @@
 /* After our own ABOR for a cut upload it has this long. */
 #define LIMIT_CUT_UPLOAD_MS 10000
 
-/* The end of an upload waits this long for a sign that its client died, whose
- * kernel ends its connections one after the other: a little, and a millisecond
- * more for so many bytes (what a client writes at once is whole) ... */
+/* The end of an upload waits for a sign that its client died, whose kernel ends
+ * its connections one after the other: for one part in so many of the time that
+ * the data connection has stood, but at least and at most so long ... */
+#define LIMIT_UPLOAD_EOF_PART 4
 #define LIMIT_UPLOAD_EOF_MS 5
-#define LIMIT_UPLOAD_EOF_BYTES 4096
-/* ... up to this, which it takes at once where sshd stands between, and the two
- * ends come through sshd and ssh. */
-#define LIMIT_UPLOAD_EOF_MAX_MS 50
+#define LIMIT_UPLOAD_EOF_MAX_MS 100
+/* ... and at least this where sshd stands between, and the two ends come
+ * through sshd and ssh. */
+#define LIMIT_UPLOAD_EOF_FAR_MS 50
 /* ... and this long for the reset that answers a probe, twice. */
 #define LIMIT_PROBE_MS 500
 

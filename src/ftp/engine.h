@@ -258,6 +258,7 @@ struct engine_data_event {
 	 * while (ChannelTimeout), and drops what it has.  stalled: it is not
 	 * long since peer had to wait for us. */
 	bool end_early, stalled;
+	uint64_t age_ms; /* EOF: so long the connection to peer has stood */
 	/* LOST: after EOF that peer has closed the connection, and nothing that
 	 * was sent to it was unsent. */
 	bool ended;

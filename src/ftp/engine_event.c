@@ -114,16 +114,17 @@ probe_client(struct engine *engine, struct data *data)
 static uint64_t
 upload_eof_ms(const struct engine *engine, const struct data *data)
 {
-	uint64_t ms = LIMIT_UPLOAD_EOF_MS +
-	    data->bytes[ENGINE_SERVER] / LIMIT_UPLOAD_EOF_BYTES;
+	/* Only sshd hides the address of a client. */
+	uint64_t least = engine->config.client.family == AF_UNSPEC ?
+	    LIMIT_UPLOAD_EOF_FAR_MS :
+	    LIMIT_UPLOAD_EOF_MS;
+	uint64_t ms = data->age_ms / LIMIT_UPLOAD_EOF_PART;
 
 	if (data->sent_unproven)
 		return LIMIT_UNPROVEN_MS;
-	/* Only sshd hides the address of a client. */
-	if (ms > LIMIT_UPLOAD_EOF_MAX_MS ||
-	    engine->config.client.family == AF_UNSPEC)
-		ms = LIMIT_UPLOAD_EOF_MAX_MS;
-	return ms;
+	if (ms > LIMIT_UPLOAD_EOF_MAX_MS)
+		return LIMIT_UPLOAD_EOF_MAX_MS;
+	return ms > least ? ms : least;
 }
 
 /* waited: for signs of the client's death. */
@@ -291,6 +292,7 @@ on_eof(struct engine *engine, struct data *data,
 	} else {
 		data->sent_unproven = event->end_unproven &&
 		    !data_file_ended(engine, data, ENGINE_CLIENT);
+		data->age_ms = event->age_ms;
 		upload_eof(engine, data, false);
 	}
 }

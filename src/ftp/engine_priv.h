@@ -101,6 +101,7 @@ struct data {
 	bool end_unproven;   /* eof of the server, in a download, may be none */
 	bool end_stalled;    /* ... and is one only if the size is right */
 	bool sent_unproven;  /* eof of the client, in an upload, may be none */
+	uint64_t age_ms;     /* so long its connection had stood then */
 	size_t file_ends[2]; /* so many ends of files has that peer sent, */
 	size_t files[2];     /* ... of which were for transfers that are over */
 	uint64_t end_at[2];  /* where the last one stood in its bytes */

@@ -70,6 +70,14 @@ note_moved(struct dataconn *conn)
 }
 
 static void
+note_up(struct end *end)
+{
+	note_moved(end->conn);
+	end->was_up = true;
+	end->up_at = end->conn->moved_at;
+}
+
+static void
 on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	struct end *from = ctx, *to = other(from);
@@ -172,8 +180,7 @@ on_opened(void *ctx)
 {
 	struct end *end = ctx;
 
-	end->was_up = true;
-	note_moved(end->conn);
+	note_up(end);
 	dataconn_tell(end, ENGINE_DATA_UP);
 }
 
@@ -374,8 +381,7 @@ on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 	}
 	end->stream = stream;
 	end->accepted = true;
-	end->was_up = true;
-	note_moved(end->conn);
+	note_up(end);
 	stream_set_handler(stream, &stream_handler, end);
 	if (end->peer == ENGINE_CLIENT)
 		uv_timer_stop(&conn->unused);

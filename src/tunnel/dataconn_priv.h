@@ -25,7 +25,8 @@ struct end {
 	bool listening;		  /* the listener has stood */
 	bool undialled;		  /* its dial could not be tried */
 	bool accepted;		  /* the stream came through the listener */
-	bool was_up;		  /* the stream has stood */
+	bool was_up;		  /* the stream has stood, */
+	uint64_t up_at;		  /* ... since then */
 	bool stopped;		  /* by the engine */
 	size_t slack;		  /* bytes still read after that */
 	uint64_t waited_ms; /* so long in all it was not read, since the other

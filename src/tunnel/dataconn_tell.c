@@ -52,6 +52,7 @@ dataconn_tell_eof(struct end *end)
 		.end_early = end->end_early,
 		.stalled = end->accepted && end->stalled &&
 		    end->since <= LIMIT_BEHIND_STALL,
+		.age_ms = uv_now(end->conn->timer.loop) - end->up_at,
 	};
 
 	dataconn_emit(end->conn, &event);

@@ -17,6 +17,14 @@ on_timer(uv_timer_t *timer)
 	dataconn_tell(&conn->end[ENGINE_CLIENT], ENGINE_DATA_TIMEOUT);
 }
 
+/* Timers run before what has come meanwhile is read; the engine is to know of
+ * that first.  On a busy machine, or after a stop, it may be much. */
+static void
+on_timer_due(uv_timer_t *timer)
+{
+	uv_timer_start(timer, on_timer, 1, 0);
+}
+
 uint64_t
 dataconn_moved(const struct dataconn *conn)
 {
@@ -138,7 +146,7 @@ dataconn_timer(struct dataconn *conn, uint64_t ms)
 	if (ms == 0)
 		uv_timer_stop(&conn->timer);
 	else
-		uv_timer_start(&conn->timer, on_timer, ms, 0);
+		uv_timer_start(&conn->timer, on_timer_due, ms, 0);
 }
 
 void

@@ -30,6 +30,21 @@ on_reply(uv_timer_t *timer)
 	session_pump(session);
 }
 
+/* Timers run before what has come meanwhile is read; the engine is to know of
+ * that first.  On a busy machine, or after a stop, it may be much. */
+
+static void
+on_engine_due(uv_timer_t *timer)
+{
+	uv_timer_start(timer, on_engine, 1, 0);
+}
+
+static void
+on_reply_due(uv_timer_t *timer)
+{
+	uv_timer_start(timer, on_reply, 1, 0);
+}
+
 static void
 on_silent(uv_timer_t *timer)
 {
@@ -128,10 +143,10 @@ void
 session_clock_act(struct session *session, const struct engine_action *action)
 {
 	if (action->type == ENGINE_TIMER) {
-		uv_timer_start(&session->timers[CLOCK_ENGINE], on_engine,
+		uv_timer_start(&session->timers[CLOCK_ENGINE], on_engine_due,
 		    action->ms, 0);
 	} else if (action->type == ENGINE_REPLY_TIMER) {
-		uv_timer_start(&session->timers[CLOCK_REPLY], on_reply,
+		uv_timer_start(&session->timers[CLOCK_REPLY], on_reply_due,
 		    action->ms, 0);
 	} else if (action->type == ENGINE_CREDIT) {
 		grant(session);

@@ -8,7 +8,9 @@ import contextlib
 import itertools
 import os
 import re
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -203,6 +205,46 @@ def test_ends_of_a_killed_client(mode, control, data, first, session):
             'upload STOR "file", 6 bytes: cut: .*the server answered 426')
         far.sock.settimeout(20)
         far.expect_end()
+
+
+@modes
+@pytest.mark.parametrize("control", ENDS)
+@pytest.mark.parametrize("sent", [b"", b"a part", bytes(4096)],
+                         ids=lambda sent: str(len(sent)))
+def test_slow_death(mode, control, sent, session):
+    """The kernel of a busy machine takes its time between the two ends."""
+    one = session()
+    near, far = connect_data(one, mode, "STOR file")
+    with near, far:
+        near.send(sent)
+        far.expect_bytes(sent)
+        time.sleep(0.3)
+        near.close()
+        time.sleep(0.03)
+        end(one.client, control)
+        one.server.expect_command("ABOR")
+        one.server.reply("426 aborted", "226 ABOR done")
+        one.culvert.wait_log(
+            f'upload STOR "file", {len(sent)} bytes: cut: ')
+
+
+@modes
+def test_death_while_culvert_was_stopped(mode, session):
+    """What came meanwhile is read before a timer that is late runs."""
+    one = session()
+    near, far = connect_data(one, mode, "STOR file")
+    with near, far:
+        near.send(b"a part")
+        far.expect_bytes(b"a part")
+        time.sleep(0.4)
+        near.close()
+        os.kill(one.culvert.pid, signal.SIGSTOP)
+        one.client.close()
+        time.sleep(0.4)
+        os.kill(one.culvert.pid, signal.SIGCONT)
+        one.server.expect_command("ABOR")
+        one.server.reply("426 aborted", "226 ABOR done")
+        one.culvert.wait_log('upload STOR "file", 6 bytes: cut: ')
 
 
 @modes

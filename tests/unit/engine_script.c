@@ -185,6 +185,7 @@ read_event_word(struct step *step, const char *word)
 	if (strcmp(word, "ended") == 0)
 		return event->ended = true;
 	if (sscanf(word, "unsent=%lu", &event->unsent) == 1 ||
+	    sscanf(word, "age=%lu", &event->age_ms) == 1 ||
 	    sscanf(word, "files=%zu", &event->files) == 1 ||
 	    sscanf(word, "behind=%lu", &event->behind) == 1)
 		return true;

@@ -298,10 +298,10 @@ replay_corpus() {
 	[ "$count" -gt 0 ] && return "$status"
 }
 
-# tidy DIR: clang-tidy on the sources, with the commands of a build.  Without
-# those, and the count of what system headers have, in what it says.
+# tidy DIR [OPTION...]: clang-tidy on the sources, with the commands of a build.
+# Without those, and the count of what system headers have, in what it says.
 tidy() {
-	run-clang-tidy -quiet -p "$1" -j "$(nproc)" "^$PWD/src/.*" 2>&1 |
+	run-clang-tidy -quiet -p "$1" -j "$(nproc)" "${@:2}" "^$PWD/src/.*" 2>&1 |
 	    sed -E '/^clang-tidy|^[0-9]+ warnings? generated|^$/d'
 	return "${PIPESTATUS[0]}"
 }

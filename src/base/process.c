@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -92,7 +93,7 @@ process_ignored_jobs(sigset_t *ret)
 size_t
 process_children(pid_t pid, pid_t *ret, size_t max)
 {
-	char path[64];
+	char path[64], word[24];
 	size_t n = 0;
 	FILE *file;
 
@@ -101,8 +102,8 @@ process_children(pid_t pid, pid_t *ret, size_t max)
 	file = fopen(path, "re");
 	if (file == NULL)
 		return 0;
-	while (n < max && fscanf(file, "%d", &ret[n]) == 1)
-		n++;
+	while (n < max && fscanf(file, "%23s", word) == 1)
+		ret[n++] = (pid_t)strtol(word, NULL, 10);
 	fclose(file);
 	return n;
 }

@@ -223,7 +223,6 @@ ask_begin(struct engine *engine, const struct command *command,
 	ask = pending_add(engine, PENDING_COMMAND, command->verb);
 	if (ask == NULL)
 		return;
-	engine->unfinished.announced = false;
 	ask->flags = command->flags;
 	ask->is_ask = true;
 	pending_keep_line(engine, ask, line, len);

@@ -301,8 +301,11 @@ static bool
 is_late_end(const struct engine *engine, const struct pending *first,
     unsigned code)
 {
-	return code == engine->unfinished.late && pending_is_transfer(first) &&
-	    !match_expects(first, code);
+	bool may_be = (first->flags & VERB_IS_PASSIVE) != 0 ?
+	    code == engine->unfinished.guessed && !begins_transfer(code) :
+	    code == engine->unfinished.late && pending_is_transfer(first);
+
+	return may_be && !match_expects(first, code);
 }
 
 struct pending *

@@ -129,15 +129,16 @@ begin_transfer_reply(struct engine *engine, struct pending *transfer,
 	return true;
 }
 
-/* A 227 that answers no request for a data connection: when another one was
- * taken for the answer, in doubt, this is the right one. */
+/* A 227 that answers no request for a data connection: when the end of a reply
+ * was guessed, another one may have been taken for the answer, and this is the
+ * right one. */
 static void
 begin_stray_announcement(struct engine *engine, unsigned code,
     const uint8_t *line, size_t len)
 {
 	struct hostport hostport;
 
-	if (engine->how == PASS && engine->unfinished.announced &&
+	if (engine->how == PASS && engine->unfinished.guessed != 0 &&
 	    hostport_parse_reply(code, line, len, &hostport) == 0)
 		engine->how = REWRITE;
 }

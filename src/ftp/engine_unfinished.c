@@ -177,8 +177,9 @@ judge(struct engine *engine, const uint8_t *line, size_t len, unsigned code,
 /* ---- the end that never came ---- */
 
 static void
-tell(struct engine *engine)
+note_guess(struct engine *engine)
 {
+	engine->unfinished.guessed = engine->reply.code;
 	if (!engine->unfinished.told)
 		engine_logf(engine, ENGINE_INFO,
 		    "the server does not end a %u reply as RFC 959 section 4.2 "
@@ -192,7 +193,7 @@ unfinished_end(struct engine *engine)
 {
 	unsigned code = engine->reply.code;
 
-	tell(engine);
+	note_guess(engine);
 	cwd_unfinished(engine, engine->replying);
 	engine->reply.code = 0;
 	engine_end_reply(engine, code);
@@ -228,6 +229,7 @@ end_failure(struct engine *engine, unsigned code)
 	if (!answers_another(engine->replying, code))
 		unfinished->contrary = code;
 	unfinished->ended = open;
+	unfinished->guessed = open;
 	engine->reply.code = 0;
 	engine_end_reply(engine, open);
 }
@@ -247,11 +249,11 @@ end_before(struct engine *engine, struct pending *target, unsigned line_code)
 		match_skip_fresh(engine, target);
 		unfinished_end(engine);
 	} else if (code < 200) {
-		tell(engine);
+		note_guess(engine);
 		engine->reply.code = 0;
 		engine_end_reply(engine, code);
 	} else {
-		tell(engine);
+		note_guess(engine);
 		engine->reply.code = 0;
 		engine->replying = NULL;
 	}
@@ -265,7 +267,6 @@ warn_doubtful(struct engine *engine, unsigned code)
 	    "taken for the reply to a later command",
 	    code, engine->reply.code);
 	engine->unfinished.late = engine->reply.code;
-	engine->unfinished.announced = code >= 227 && code <= 229;
 }
 
 /* Is the reply's own end there already, somewhere behind the line?  Or so much

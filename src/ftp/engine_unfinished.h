@@ -14,12 +14,13 @@ struct pending;
 
 /* What an engine keeps of it. */
 struct unfinished {
-	bool held;	/* a line waits that may be a reply of its own, */
-	uint64_t ms;	/* ... for so long */
-	bool timer;	/* ENGINE_REPLY_TIMER runs, and nothing has come */
-	bool quiet;	/* it has run out */
-	unsigned late;	/* the code of a reply whose end may come yet, or 0 */
-	bool announced; /* a 227 within it was taken for a reply */
+	bool held;	  /* a line waits that may be a reply of its own, */
+	uint64_t ms;	  /* ... for so long */
+	bool timer;	  /* ENGINE_REPLY_TIMER runs, and nothing has come */
+	bool quiet;	  /* it has run out */
+	unsigned late;	  /* the code of a reply whose end may come yet, or 0 */
+	unsigned guessed; /* the code of the last one whose end we took from
+			   * what followed, or 0 */
 	bool told;
 	unsigned contrary; /* the code of the next line, which is nobody's */
 	unsigned ended;	   /* the code of a reply whose end was ours, or 0 */

@@ -65,7 +65,8 @@ write_config(struct sshenv *env, const char *config)
 	    "Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\n"
 	    "AuthorizedKeysFile %s/key.pub\nPermitRootLogin yes\n"
 	    "StrictModes no\nUsePAM no\nPidFile none\nMaxStartups 100\n"
-	    "PasswordAuthentication no\nKbdInteractiveAuthentication no\n%s\n",
+	    "PasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+	    "KexAlgorithms curve25519-sha256\n%s\n",
 	    env->port, env->directory, env->directory, config);
 	fclose(file);
 }

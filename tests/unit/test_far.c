@@ -23,6 +23,7 @@
 
 #define N_EARLY 3
 #define N_EARLY_ROUNDS 5
+#define IMPATIENT_S 30 /* then they give up, and the test has failed */
 
 static int
 set_up(void **state)
@@ -356,19 +357,24 @@ test_no_forwards(void **state)
 
 /* Connects all the time, sends a byte when it stands, and ends when somebody
  * has answered.  From another address than it goes to: among so many attempts
- * would be one whose own port is the one it goes to, and that stands. */
+ * would be one whose own port is the one it goes to, and that stands.  Its
+ * ports keep sshd, which sets SO_REUSEADDR too, from no port of all addresses.
+ */
 static void
 impatient(uint16_t port)
 {
 	struct sockaddr_in from, to;
+	const int on = 1;
 	char byte;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(IMPATIENT_S);
 	uv_ip4_addr("127.0.0.2", 0, &from);
 	uv_ip4_addr("127.0.0.1", port, &to);
 	for (;;) {
 		int fd = socket(AF_INET, SOCK_STREAM, 0);
 
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 		if (bind(fd, (struct sockaddr *)&from, sizeof(from)) == 0 &&
 		    connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 &&
 		    send(fd, "x", 1, MSG_NOSIGNAL) == 1 &&

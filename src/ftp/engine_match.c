@@ -304,8 +304,12 @@ is_late_end(const struct engine *engine, const struct pending *first,
 	bool may_be = (first->flags & VERB_IS_PASSIVE) != 0 ?
 	    code == engine->unfinished.guessed && !begins_transfer(code) :
 	    code == engine->unfinished.late && pending_is_transfer(first);
+	const struct pending *pending;
 
-	return may_be && !match_expects(first, code);
+	if (may_be)
+		TAILQ_FOREACH (pending, &engine->pending, link)
+			may_be &= !match_expects(pending, code);
+	return may_be;
 }
 
 struct pending *

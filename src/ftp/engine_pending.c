@@ -18,8 +18,11 @@ note_client(struct engine *engine, struct pending *pending)
 	TAILQ_FOREACH_REVERSE(last, &engine->pending, pending_list, link)
 	if (last->kind != PENDING_OURS || last == engine->replying)
 		break;
+	/* One that waits for replies, and has got something since, is not
+	 * waiting for this one: servers leave some out. */
 	seen = last == NULL || last == engine->replying ||
-	    (last->fresh && engine->n_lines != last->after);
+	    (engine->n_lines != last->after &&
+		(last->fresh || !engine->pipelines));
 	pending->fresh = engine->reply.code != 0 && seen;
 	pending->after = engine->n_lines;
 	if (!seen && !(pending_is_transfer(last) && last->begun))

@@ -108,6 +108,22 @@ is_contrary(const struct engine *engine, const struct pending *replying,
 	    engine->how == PASS && (ends_transfer(code) || is_good(code));
 }
 
+/* An ordinary line that a client must not take for the outcome of a transfer:
+ * that one has failed, or was cut. */
+static bool
+is_untrue(struct engine *engine, unsigned code)
+{
+	const struct pending *replying = engine->replying;
+	struct pending *transfer = pending_transfer(engine);
+	const struct data *data =
+	    transfer != NULL ? data_of(engine, transfer) : NULL;
+
+	if (engine->how != PASS || code == engine->reply.code)
+		return false;
+	return (replying != NULL && is_contrary(engine, replying, code)) ||
+	    (data != NULL && data->cut && is_good(code) && ends_transfer(code));
+}
+
 /* The client sees nothing of the reply: who is next? */
 static struct pending *
 behind_hidden(struct engine *engine, unsigned code)
@@ -318,12 +334,10 @@ unfinished_judge(struct engine *engine, const uint8_t *line, size_t len)
 	enum candidate candidate = judge(engine, line, len, code, &target);
 
 	unfinished->held = false;
-	if (candidate == CANDIDATE_NONE)
-		return UNFINISHED_INNER;
-	if (!unfinished->quiet && end_is_near(engine, len)) {
+	if (candidate == CANDIDATE_NONE ||
+	    (!unfinished->quiet && end_is_near(engine, len))) {
 		/* RFC 959 section 4.2 wants a line like this padded. */
-		if (engine->replying != NULL &&
-		    is_contrary(engine, engine->replying, code))
+		if (is_untrue(engine, code))
 			engine_send(engine, ENGINE_CLIENT, " ", 1);
 		return UNFINISHED_INNER;
 	}
@@ -428,7 +442,8 @@ is_awaited(const struct engine *engine)
 		return true;
 	behind = behind != NULL ? TAILQ_NEXT(behind, link) :
 				  TAILQ_FIRST(&engine->pending);
-	return behind != NULL && behind->kind == PENDING_LOCAL;
+	return behind != NULL &&
+	    (behind->kind == PENDING_LOCAL || behind->deferred);
 }
 
 /*

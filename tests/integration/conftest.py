@@ -142,7 +142,7 @@ def ns():
 @pytest.fixture(scope="session")
 def sshd(ns, directories):
     """Return the sshd that most tests go through, with no special options."""
-    server = sshd_module.Sshd(ns, directories())
+    server = sshd_module.Sshd(ns, directories(), [sshd_module.QUICK])
     yield server
     server.stop()
 

@@ -5,9 +5,20 @@ import os
 import pathlib
 import subprocess
 
+import pytest
+
 import cli
 import culvert
 from process import FAILSAFE
+from sshd import Sshd
+
+
+@pytest.fixture(name="sshd", scope="session")
+def default_sshd(ns, directories):
+    """Return an sshd with its own key exchange: on others check has a word."""
+    server = Sshd(ns, directories())
+    yield server
+    server.stop()
 
 
 class Report:

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 import culvert
+from doctor import default_sshd  # noqa: F401
 from sshd import openssh_version
 
 CONFIG = """\

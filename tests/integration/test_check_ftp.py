@@ -9,6 +9,7 @@ import cli
 import culvert
 import scripted
 import servers
+from doctor import default_sshd  # noqa: F401
 from scripted import Listener, port_argument
 from servers import ACTIVE, KINDS, MORE_KINDS, PASSIVE
 from test_refused_tls import make_certificate

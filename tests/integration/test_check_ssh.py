@@ -13,7 +13,7 @@ import pytest
 import cli
 import culvert
 import scripted
-from doctor import set_key_options
+from doctor import default_sshd, set_key_options  # noqa: F401
 from process import Process
 
 

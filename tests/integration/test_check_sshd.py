@@ -9,7 +9,7 @@ import filecmp
 import pytest
 
 from clients import CLIENTS, Target, make_file
-from doctor import set_key_options
+from doctor import default_sshd, set_key_options  # noqa: F401
 from sshd import openssh_version
 
 # The step, how bad, the line of sshd_config, and the text's words.

@@ -26,7 +26,7 @@ import servers
 from clients import CLIENTS, Target, make_file
 from culvert import Culvert
 from process import Process, until
-from sshd import Sshd
+from sshd import QUICK, Sshd
 
 FAMILIES = ["ipv4", "ipv6"]
 MODES = ["active", "passive"]
@@ -295,6 +295,7 @@ class Topology:
     def __init__(self, directories):
         self._directories = directories
         self._stack = contextlib.ExitStack()
+        self.key_exchange = QUICK,  # of those that are started
         self._sshds, self._servers, self._culvert = {}, {}, (None, None)
         self._own = None
         self.hosts = {}
@@ -330,6 +331,7 @@ class Topology:
 
         key goes in front of the user's key, as in authorized_keys.
         """
+        options += self.key_exchange
         if (options, key) not in self._sshds:
             one = Sshd(self.far, self._directories(), options)
             self._stack.callback(one.stop)

@@ -431,6 +431,28 @@ engine_reply_timeout(struct engine *engine)
 	unfinished->quiet = true;
 }
 
+/* An ask in another form than the client's: it sees no answer but ours. */
+static bool
+is_translated(const struct pending *pending)
+{
+	return pending->is_ask && form_verb(pending->form) != pending->verb;
+}
+
+/*
+ * Was the command answered by a line with the code of the open reply ("200-",
+ * of a server that ends no reply so)?  To us that was an inner line.
+ */
+static bool
+has_same_answer(const struct engine *engine, const struct pending *pending)
+{
+	return pending->fresh && pending != engine->replying &&
+	    !pending_is_transfer(pending) &&
+	    (pending->flags & VERB_IS_PASSIVE) == 0 && !engine->pipelines &&
+	    engine->n_lines != pending->after && !reply_is_dropped(engine) &&
+	    match_expects(pending, engine->reply.code) &&
+	    !(is_translated(pending) && engine->reply.code >= 300);
+}
+
 /* Is somebody waiting for the end of what has begun? */
 static bool
 is_awaited(const struct engine *engine)
@@ -442,43 +464,43 @@ is_awaited(const struct engine *engine)
 		return true;
 	behind = behind != NULL ? TAILQ_NEXT(behind, link) :
 				  TAILQ_FIRST(&engine->pending);
+	while (behind != NULL && has_same_answer(engine, behind) &&
+	    !is_translated(behind))
+		behind = TAILQ_NEXT(behind, link);
 	return behind != NULL &&
-	    (behind->kind == PENDING_LOCAL || behind->deferred);
+	    (behind->kind == PENDING_LOCAL || behind->deferred ||
+		has_same_answer(engine, behind));
 }
 
-/*
- * A PORT that the client sent within the open reply, and the line that answered
- * it has the same code ("200-", of a server that ends no reply so): to us it
- * was an inner line.  The client waits for neither any more, since it has gone
- * on.
- */
+/* The last command that was answered so and whose client has gone on, or waits
+ * for us. */
 static struct pending *
 same_answer(struct engine *engine)
 {
-	struct pending *ask = fresh_command(engine, engine->reply.code);
+	struct pending *pending, *last = NULL;
 
-	if (ask == NULL || ask == engine->replying || !ask->is_ask ||
-	    !form_is_active(ask->form) || form_verb(ask->form) != ask->verb ||
-	    engine->n_lines == ask->after || engine->pipelines ||
-	    !engine->client_waits || reply_is_dropped(engine))
-		return NULL;
-	return ask;
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (has_same_answer(engine, pending) &&
+		    (TAILQ_NEXT(pending, link) != NULL ||
+			engine->client_waits || is_translated(pending)))
+			last = pending;
+	return last;
 }
 
 static void
 end_awaited(struct engine *engine)
 {
 	unsigned code = engine->reply.code;
-	struct pending *ask = same_answer(engine);
+	struct pending *same = same_answer(engine);
 
 	engine->unfinished.late = code;
-	if (ask != NULL)
-		match_skip_fresh(engine, ask);
+	if (same != NULL)
+		match_skip_fresh(engine, same);
 	unfinished_end(engine);
-	if (ask == NULL)
+	if (same == NULL)
 		return;
-	engine->replying = ask;
-	engine->how = PASS;
+	engine->replying = same;
+	engine->how = is_translated(same) ? DROP : PASS;
 	engine->told = code;
 	engine_end_reply(engine, code);
 }

@@ -90,7 +90,7 @@ process_ignored_jobs(sigset_t *ret)
 			sigaddset(ret, job_signals[i]);
 }
 
-size_t
+static size_t
 process_children(pid_t pid, pid_t *ret, size_t max)
 {
 	char path[64], word[24];
@@ -105,5 +105,15 @@ process_children(pid_t pid, pid_t *ret, size_t max)
 	while (n < max && fscanf(file, "%23s", word) == 1)
 		ret[n++] = (pid_t)strtol(word, NULL, 10);
 	fclose(file);
+	return n;
+}
+
+size_t
+process_descendants(pid_t pid, pid_t *ret, size_t max)
+{
+	size_t n = process_children(pid, ret, max);
+
+	for (size_t i = 0; i < n; i++)
+		n += process_children(ret[i], ret + n, max - n);
 	return n;
 }

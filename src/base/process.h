@@ -32,10 +32,12 @@ bool process_ignores(int signum);
 void process_ignored_jobs(sigset_t *ret);
 
 /*
- * Sets ret[0] and on to the processes that another process with one thread has
- * started and that still run, max at most.  Returns how many these are; 0 where
- * the kernel does not list them (proc(5), /proc/PID/task/TID/children).
+ * Sets ret[0] and on to the processes that another process has started and that
+ * still run, what these have started included, max at most.  Returns how many
+ * these are; 0 where the kernel does not list them (proc(5),
+ * /proc/PID/task/TID/children).  Of a process with several threads it is what
+ * the first of them has started.
  */
-size_t process_children(pid_t pid, pid_t *ret, size_t max);
+size_t process_descendants(pid_t pid, pid_t *ret, size_t max);
 
 #endif

@@ -33,9 +33,9 @@
 /* In ps; a name has 15 letters. */
 #define MONITOR_NAME "culvert-monitor"
 
-/* ssh runs a ProxyCommand, or another ssh for ProxyJump, and asks for passwords
- * with one program at a time. */
-#define MONITOR_STARTED 8
+/* ssh runs a ProxyCommand, which may be a script, or another ssh for each
+ * ProxyJump, and asks for passwords with one program at a time. */
+#define MONITOR_STARTED 32
 
 /* Where the socket goes, so that all above can be closed. */
 #define MONITOR_FD 3
@@ -161,7 +161,7 @@ monitor_kill(const struct monitor_child *child, int signum)
 	 * then. */
 	if (child->apart && kill(-child->pid, signum) == 0)
 		return;
-	n = process_children(child->pid, started, MONITOR_STARTED);
+	n = process_descendants(child->pid, started, MONITOR_STARTED);
 	kill(child->pid, signum);
 	while (n > 0)
 		kill(started[--n], signum);

@@ -230,14 +230,16 @@ def test_foreground_killed(number, terminal, locked_key, tmp):
 @pytest.mark.parametrize("ignored", [signal.SIGINT, signal.SIGHUP])
 @pytest.mark.parametrize("option, status", [("-f", -signal.SIGTERM),
                                             ("-v", 0)])
-def test_terminated_in_a_job(option, status, ignored, tmp):
+@pytest.mark.parametrize("command", ["sleep 600", "sh -c 'sleep 600; true'"],
+                         ids=["program", "script"])
+def test_terminated_in_a_job(command, option, status, ignored, tmp):
     """SIGTERM ends a background job of a script, and what ssh has started.
 
     Such a job ignores SIGINT, and below nohup SIGHUP.
     """
     one = subprocess.Popen(
         [culvert.PROGRAM, option, "-F", "/dev/null", "-o",
-         "ProxyCommand=sleep 600", "-L", "0:h:21", "host"],
+         f"ProxyCommand={command}", "-L", "0:h:21", "host"],
         env=cli.environment(tmp), stdin=subprocess.DEVNULL,
         preexec_fn=lambda: signal.signal(ignored, signal.SIG_IGN))
     until(lambda: "sleep" in map(culvert.process_name, descendants(one.pid)),

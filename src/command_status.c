@@ -80,16 +80,17 @@ keep_wanted(const struct wanted *wanted, json_t *status)
 	return i > 0;
 }
 
-/* NULL: it does not answer, or has none of them. */
+/* NULL with why: it does not answer, or has none of them. */
 static json_t *
-ask_one(void *ctx, struct asked *asked)
+ask_one(void *ctx, struct asked *asked, char why[ASK_WHY_MAX])
 {
 	const struct wanted *wanted = ctx;
-	char why[ASK_WHY_MAX];
 	json_t *status = ask(asked, json_pack("{s:s}", "do", "status"), why);
 
 	if (status != NULL && keep_wanted(wanted, status))
 		return status;
+	if (status != NULL)
+		snprintf(why, ASK_WHY_MAX, "no culvert has such a tunnel");
 	json_decref(status);
 	return NULL;
 }
@@ -132,10 +133,11 @@ print_status(const struct wanted *wanted, const json_t *status, bool first)
 static int
 print_all(struct wanted *wanted, struct asked *asked, size_t n)
 {
+	char why[ASK_WHY_MAX];
 	bool any = false;
 
 	for (size_t i = 0; i < n; i++) {
-		json_t *status = ask_one(wanted, &asked[i]);
+		json_t *status = ask_one(wanted, &asked[i], why);
 
 		if (status != NULL)
 			print_status(wanted, status, !any);
@@ -143,8 +145,7 @@ print_all(struct wanted *wanted, struct asked *asked, size_t n)
 		json_decref(status);
 	}
 	if (!any)
-		log_err(wanted->n_names > 0 ? "no culvert has such a tunnel" :
-					      "culvert does not answer");
+		log_err("%s", why);
 	if (fflush(stdout) != 0) {
 		log_err("cannot write: %s", strerror(errno));
 		return EXIT_FAILED;

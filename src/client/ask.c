@@ -210,6 +210,9 @@ ask(struct asked *asked, json_t *request, char why[ASK_WHY_MAX])
 		return NULL;
 	}
 	answer = take_line(asked, why);
+	/* One that comes late is not to be taken for the next one's. */
+	if (answer == NULL)
+		cleanup_fd(&asked->fd);
 	error = json_string_value(json_object_get(answer, "error"));
 	if (error == NULL)
 		return answer;

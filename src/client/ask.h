@@ -35,8 +35,8 @@ void ask_close(struct asked *asked, size_t n);
 
 /*
  * One request and its answer, the caller's to json_decref().  request is taken
- * over.  NULL with why: the connection has ended, nothing came for 30 seconds,
- * or the answer is an error.
+ * over.  NULL with why: the connection has ended, nothing came for 30 seconds
+ * (then it is closed, fd -1), or the answer is an error.
  */
 json_t *ask(struct asked *asked, json_t *request, char why[ASK_WHY_MAX]);
 

@@ -5,10 +5,12 @@
 
 #include <curses.h>
 #include <locale.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 #include <wchar.h>
 
 #include "client/show.h"
@@ -114,9 +116,9 @@ since(const struct timespec *then, const struct timespec *now)
 	    (double)(now->tv_nsec - then->tv_nsec) / 1e9;
 }
 
-/* Asks all again.  False: none of them answers. */
+/* Asks all again.  False: none of them answers, and why. */
 static bool
-refresh_all(struct view *view)
+refresh_all(struct view *view, char why[ASK_WHY_MAX])
 {
 	bool any = false;
 
@@ -129,7 +131,7 @@ refresh_all(struct view *view)
 		    (VIEW_ANSWERS - 1) * sizeof(answers[0]));
 		answers[0] = view->asked[i].fd < 0 ?
 		    NULL :
-		    view->ask_one(view->ctx, &view->asked[i]);
+		    view->ask_one(view->ctx, &view->asked[i], why);
 		any |= answers[0] != NULL;
 	}
 	return any;
@@ -366,6 +368,16 @@ take_key(struct view *view, int key)
 	return true;
 }
 
+/* Without it no key comes, and at once; SIGHUP may be ignored. */
+static bool
+terminal_has_gone(void)
+{
+	struct pollfd keys = { .fd = STDIN_FILENO, .events = POLLIN };
+
+	return poll(&keys, 1, 0) > 0 &&
+	    (keys.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
 /* Until q, or the end of all. */
 static bool
 watch(struct view *view, char why[ASK_WHY_MAX])
@@ -374,8 +386,10 @@ watch(struct view *view, char why[ASK_WHY_MAX])
 	int left;
 
 	for (;;) {
-		if (!refresh_all(view)) {
-			snprintf(why, ASK_WHY_MAX, "culvert has ended");
+		if (!refresh_all(view, why))
+			return false;
+		if (terminal_has_gone()) {
+			snprintf(why, ASK_WHY_MAX, "the terminal has gone");
 			return false;
 		}
 		do {

@@ -8,13 +8,15 @@
 
 #include "client/ask.h"
 
-/* Asks all of them; one answer for each, NULL for one that does not.  For the
- * caller's choice of tunnels. */
-typedef json_t *view_ask_cb(void *ctx, struct asked *asked);
+/* Asks one of them, and takes the caller's choice of tunnels.  NULL with why.
+ */
+typedef json_t *view_ask_cb(void *ctx, struct asked *asked,
+    char why[ASK_WHY_MAX]);
 
 /*
- * Shows what they do, once a second, until q or the last of them has ended.
- * Needs a terminal.  True when q was pressed; else why says what ended it.
+ * Shows what they do, once a second, until q, or none of them answers any more,
+ * or the terminal has gone.  Needs a terminal.  True when q was pressed; else
+ * why says what ended it.
  */
 bool view_run(struct asked *asked, size_t n, view_ask_cb *ask_one, void *ctx,
     char why[ASK_WHY_MAX]);

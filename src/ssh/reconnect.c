@@ -147,10 +147,14 @@ is_refused_login(const char *why)
 static void
 say_failed(struct reconnect *reconnect, uint64_t ms)
 {
+	const struct reconnect_options *options = &reconnect->options;
+
 	log_line(reconnect->said ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, NULL,
-	    "ssh could not connect to %s: %s; trying again in %.1f s%s",
+	    "ssh could not connect to %s: %s; retrying in %.1f s%s",
 	    reconnect->destination, reconnect->why, (double)ms / 1000,
-	    reconnect->said ? "" : ", and on");
+	    !reconnect->said && reconnect->failures < options->retries ?
+		", then repeatedly" :
+		"");
 	reconnect->said = true;
 }
 
@@ -318,7 +322,7 @@ lost(struct reconnect *reconnect)
 	ms = begin_pause(reconnect, lived_ms);
 	/* On demand, only for who waits then. */
 	if (again && !reconnect->options.on_demand)
-		log_warn("the SSH connection to %s was lost: %s; trying again "
+		log_warn("the SSH connection to %s was lost: %s; retrying "
 			 "in %.1f s",
 		    reconnect->destination, reconnect->why, (double)ms / 1000);
 	else

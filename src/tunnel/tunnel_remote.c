@@ -144,7 +144,8 @@ listen_later(struct tunnel *tunnel, const char *why)
 	uint64_t ms = pause_after(&tunnel->pause, 0);
 
 	log_line(tunnel->told ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, &origin,
-	    "%s; trying again in %.1f s", why, (double)ms / 1000);
+	    "%s; retrying in %.1f s%s", why, (double)ms / 1000,
+	    tunnel->told ? "" : ", then repeatedly");
 	tunnel->told = true;
 	uv_timer_start(&tunnel->timer, on_pause_over, ms, 0);
 }

@@ -186,7 +186,7 @@ def test_interrupt(terminal, sshd, ns):
             assert [text[:3] for text in replies] == ["421"], replies
         assert one.wait() == 0, one.text
     # ssh, which is interrupted too, may have gone first; that is no failure.
-    assert not re.search("to files.test was lost: (?!.*trying again)",
+    assert not re.search("to files.test was lost: (?!.*retrying in)",
                          one.text), one.text
 
 

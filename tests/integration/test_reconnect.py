@@ -61,7 +61,7 @@ def test_lost_and_back(tunnel, server, tmp):
     assert [text[:3] for text in replies] == ["421"], replies
     assert "SSH" in replies[0]
     culvert.wait_log(r"the SSH connection to files.test was lost: ssh was "
-                     r"ended by signal 9; trying again in [12]\.\d s")
+                     r"ended by signal 9; retrying in [12]\.\d s$")
     wait_again(culvert)
     check_login(culvert, server)
 
@@ -115,9 +115,9 @@ def test_sshd_away(tunnel, server, start_sshd):
     sshd = start_sshd()
     culvert = tunnel("-v", sshd=sshd)
     go_away(culvert, sshd)
-    culvert.wait_log(r"ssh could not connect to files.test: .*refused; trying "
-                     r"again in \d+\.\d s")
-    culvert.wait_log(r"could not connect .* trying again",
+    culvert.wait_log(r"ssh could not connect to files.test: .*refused; "
+                     r"retrying in \d+\.\d s, then repeatedly$")
+    culvert.wait_log(r"could not connect .* retrying in",
                      start=culvert.mark())
     sshd.start()
     wait_again(culvert)
@@ -158,7 +158,7 @@ def test_first_attempt(retry, status, tunnel, start_sshd):
     sshd.stop()
     culvert = tunnel(sshd=sshd, retry=retry, ready=False)
     assert culvert.process.wait() == status
-    assert ("trying again" in culvert.output) == (retry == "1")
+    assert ("retrying in" in culvert.output) == (retry == "1")
     culvert.check_nothing_left()
 
 
@@ -167,7 +167,7 @@ def test_first_attempt_forever(tunnel, server, start_sshd):
     sshd = start_sshd()
     sshd.stop()
     culvert = tunnel(sshd=sshd, retry="forever", ready=False)
-    culvert.wait_log("trying again in")
+    culvert.wait_log("retrying in")
     sshd.start()
     culvert.wait_ready()
     check_login(culvert, server)
@@ -222,7 +222,7 @@ def test_refused_login_batch(tunnel, server, start_sshd):
     key = os.path.join(sshd.dir, "user_key.pub")
     os.rename(key, key + ".away")
     kill_ssh(culvert)
-    culvert.wait_log("Permission denied.*trying again")
+    culvert.wait_log("Permission denied.*retrying in")
     os.rename(key + ".away", key)
     wait_again(culvert)
     check_login(culvert, server)
@@ -283,7 +283,7 @@ def test_remote_port_held(ns, start_sshd, server, start_culvert):
     for pid in held:
         os.kill(pid, signal.SIGSTOP)
     kill_ssh(culvert)
-    culvert.wait_log(r"cannot listen on .*trying again in")
+    culvert.wait_log(r"cannot listen on .*; retrying in .* s, then repeatedly$")
     for pid in held:
         # One may have been about to end anyway.
         with contextlib.suppress(ProcessLookupError):
@@ -329,7 +329,7 @@ def test_lost_while_tunnels_begin(server, start_culvert, tmp, ns):
     until(lambda: glob.glob(f"{culvert.dir}/culvert.*/f*"), "it asks sshd")
     until((tmp / "marker").exists, "the way to sshd falls silent")
     kill_ssh(culvert)
-    culvert.wait_log("was lost.*; trying again in")
+    culvert.wait_log("was lost.*; retrying in")
     culvert.wait_ready()
     assert "cannot listen" not in culvert.output
     assert ns.call(can_connect, culvert.port)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pty
 import re
 import signal
 import socket
@@ -179,6 +180,42 @@ def test_culvert_ends(two, watch):
     two.stop()
     assert screen.ended() == 1
     screen.wait("culvert: culvert has ended")
+
+
+def test_the_tunnel_has_gone(conf, sshd, ftp_server, start_up, tmp):
+    """A reload has left out the one that is watched: culvert has not ended."""
+    path = conf(plant=to(sshd, ftp_server), bank=to(sshd, ftp_server))
+    one = start_up(path, "--all", listeners=2)
+    screen = Terminal(tmp, [*culvert.only(one.dir), culvert.PROGRAM, "status",
+                            "-w", "bank"],
+                      {"XDG_RUNTIME_DIR": one.dir, "TMPDIR": one.dir}, 100, 20)
+    try:
+        screen.wait("bank: listening on")
+        conf(plant=to(sshd, ftp_server))
+        one.process.send_signal(signal.SIGHUP)
+        assert screen.ended() == 1
+        screen.wait("^culvert: no culvert has such a tunnel$")
+    finally:
+        screen.close()
+
+
+def test_the_terminal_has_gone(two):
+    """It ends, also where SIGHUP is ignored, as behind nohup."""
+    master, slave = pty.openpty()
+    screen = subprocess.Popen(
+        [*culvert.only(two.dir), culvert.PROGRAM, "status", "-w"],
+        env={**os.environ, "XDG_RUNTIME_DIR": two.dir, "TMPDIR": two.dir,
+             "TERM": "xterm"}, stdin=slave, stdout=slave,
+        stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    os.close(slave)
+    seen = b""
+    while b"running" not in seen:
+        seen += os.read(master, 4096)
+    os.close(master)
+    assert screen.communicate(timeout=FAILSAFE)[1] \
+        == "culvert: the terminal has gone\n"
+    assert screen.returncode == 1
 
 
 def test_interrupt(two, watch):

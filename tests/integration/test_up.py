@@ -160,7 +160,7 @@ def test_first_attempt_fails(conf, sshd, ftp_server, start_up, tmp):
                 bank=["destination = nobody@nowhere.invalid", "L = 0:h:21"])
     one = start_up(path, "--all", listeners=1)
     fetch(one, 0, ftp_server, tmp.name)
-    one.wait_log("nowhere.invalid.*trying again")
+    one.wait_log("nowhere.invalid.*; retrying in .* s, then repeatedly$")
 
 
 def test_far_port_taken(conf, sshd, ftp_server, ns, start_up):
@@ -170,7 +170,7 @@ def test_far_port_taken(conf, sshd, ftp_server, ns, start_up):
         "destination = files.test", f"F = {sshd.config}",
         f"R = 127.0.0.1:{taken.port}:127.0.0.1:{ftp_server.port}"])
     one = start_up(path, "plant", listeners=None)
-    one.wait_log("trying again in")
+    one.wait_log("retrying in")
     taken.close()
     one.wait_ready()
     assert one.port == taken.port

@@ -276,7 +276,7 @@ test_lost(void **state)
 	assert_int_equal(s->ended, 0);
 	assert_int_equal(logged(s,
 			     "was lost: ssh was ended by signal 9; "
-			     "trying again in"),
+			     "retrying in"),
 	    3);
 	assert_int_equal(logged(s, "127.0.0.1 again, after"), 3);
 }
@@ -324,7 +324,20 @@ test_first_too(void **state)
 	assert_true(s->has_why);
 	assert_int_equal(s->up + s->down, 0);
 	assert_int_equal(logged(s, "could not connect"), 1);
-	assert_int_equal(logged(s, "trying again in"), 1);
+	assert_int_equal(logged(s, " s, then repeatedly"), 1);
+}
+
+static void
+test_last_retry(void **state)
+{
+	struct state *s = *state;
+
+	go_astray(s);
+	start(s,
+	    &(struct reconnect_options) { .retries = 1, .first_too = true });
+	until(s, &s->ended, 1);
+	assert_int_equal(logged(s, "; retrying in "), 1);
+	assert_int_equal(logged(s, "repeatedly"), 0);
 }
 
 static void
@@ -622,7 +635,7 @@ test_on_demand_lost(void **state)
 	assert_false(s->again);
 	sshenv_for(&s->env, 4 * PAUSE_MS);
 	assert_int_equal(count_ssh(s), 0);
-	assert_int_equal(logged(s, "trying again"), 0);
+	assert_int_equal(logged(s, "retrying in"), 0);
 	reconnect_hold(s->reconnect);
 	until(s, &s->up, 2);
 	reconnect_release(s->reconnect);
@@ -644,7 +657,7 @@ test_on_demand_lost_retry(void **state)
 	sshenv_for(&s->env, 4 * PAUSE_MS);
 	assert_int_equal(count_ssh(s), 0);
 	assert_int_equal(logged(s, "was lost"), 1);
-	assert_int_equal(logged(s, "trying again"), 0);
+	assert_int_equal(logged(s, "retrying in"), 0);
 }
 
 /* Failures for clients of before are not those of the next one. */
@@ -657,7 +670,7 @@ test_on_demand_failures(void **state)
 	start(s,
 	    &(struct reconnect_options) { .retries = 1, .on_demand = true });
 	reconnect_hold(s->reconnect);
-	while (logged(s, "trying again") == 0)
+	while (logged(s, "retrying in") == 0)
 		sshenv_for(&s->env, 1);
 	reconnect_release(s->reconnect);
 	sshenv_for(&s->env, 8 * PAUSE_MS);
@@ -787,6 +800,7 @@ main(int argc, char **argv)
 		TEST(test_never),
 		TEST(test_first_fails),
 		TEST(test_first_too),
+		TEST(test_last_retry),
 		TEST(test_first_too_comes_up),
 		TEST(test_retries_in_a_row),
 		TEST(test_refused_login),

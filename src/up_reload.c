@@ -218,7 +218,7 @@ take(const struct up *up, const char *bytes, size_t len,
 	struct settings settings;
 
 	snprintf(why, SETTINGS_WHY_MAX, "out of memory");
-	if (bytes == NULL || len == 0)
+	if (len == 0)
 		return NULL;
 	if (bytes[0] == WRONG) {
 		snprintf(why, SETTINGS_WHY_MAX, "%.*s", (int)(len - 1),
@@ -231,7 +231,14 @@ take(const struct up *up, const char *bytes, size_t len,
 	return NULL;
 }
 
-static void on_read(void *ctx, const char *bytes, size_t len);
+static void on_read(void *ctx, int err, const char *bytes, size_t len);
+
+static void
+cannot_read(const struct up *up, int err, char *why, size_t why_size)
+{
+	snprintf(why, why_size, "cannot read %s again: %s%s", up->line->path,
+	    strerror(-err), err == -EFBIG ? " (the limit is 'ulimit -f')" : "");
+}
 
 static bool
 read_file(struct up *up, char *why, size_t why_size)
@@ -243,18 +250,22 @@ read_file(struct up *up, char *why, size_t why_size)
 	if (err == 0)
 		notify_reloading(&up->app->notify);
 	else if (!up->again)
-		snprintf(why, why_size, "cannot read %s again: %s",
-		    up->line->path, strerror(-err));
+		cannot_read(up, err, why, why_size);
 	return err == 0 || up->again;
 }
 
 /* False: why says what is wrong. */
 static bool
-use(struct up *up, const char *bytes, size_t len, char why[SETTINGS_WHY_MAX])
+use(struct up *up, int err, const char *bytes, size_t len,
+    char why[SETTINGS_WHY_MAX])
 {
-	struct loaded *loaded = take(up, bytes, len, why);
+	struct loaded *loaded = NULL;
 	size_t failed;
 
+	if (err != 0)
+		cannot_read(up, err, why, SETTINGS_WHY_MAX);
+	else
+		loaded = take(up, bytes, len, why);
 	if (loaded == NULL) {
 		log_err("%s", why);
 		log_err("nothing has been changed");
@@ -275,7 +286,7 @@ use(struct up *up, const char *bytes, size_t len, char why[SETTINGS_WHY_MAX])
 }
 
 static void
-on_read(void *ctx, const char *bytes, size_t len)
+on_read(void *ctx, int err, const char *bytes, size_t len)
 {
 	struct up *up = ctx;
 	char why[SETTINGS_WHY_MAX];
@@ -288,7 +299,7 @@ on_read(void *ctx, const char *bytes, size_t len)
 		app_reloaded(up->app, "it is ending");
 		return;
 	}
-	good = use(up, bytes, len, why);
+	good = use(up, err, bytes, len, why);
 	notify_send(&up->app->notify, "READY=1");
 	app_show_status(up->app);
 	/* Of two at a time, both hear how the second has ended. */

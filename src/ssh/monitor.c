@@ -191,7 +191,7 @@ monitor_gone(struct monitor *monitor)
 
 /* All of the file that it has written; it is small. */
 static void
-monitor_has_read(struct monitor *monitor, int fd)
+monitor_has_read(struct monitor *monitor, int err, int fd)
 {
 	monitor_read_cb *done = monitor->read;
 	char *bytes = fd < 0 ? NULL : malloc(LIMIT_CONFIG);
@@ -204,7 +204,8 @@ monitor_has_read(struct monitor *monitor, int fd)
 		len += n > 0 ? (size_t)n : 0;
 	}
 	if (done != NULL)
-		done(monitor->read_ctx, bytes, len);
+		done(monitor->read_ctx,
+		    err == 0 && bytes == NULL ? -ENOMEM : err, bytes, len);
 	free(bytes);
 }
 
@@ -249,7 +250,7 @@ monitor_ready(uv_poll_t *poll, int status, int events)
 			continue;
 		}
 		if (answer.type == MONITOR_HAS_READ) {
-			monitor_has_read(monitor, fd);
+			monitor_has_read(monitor, answer.err, fd);
 			continue;
 		}
 		process = monitor_find(monitor, answer.number);

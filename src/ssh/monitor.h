@@ -134,9 +134,9 @@ typedef void monitor_log_cb(void *ctx, int fd);
  * at a time.  0 or a negative errno. */
 int monitor_open_log(struct monitor *monitor, monitor_log_cb *done, void *ctx);
 
-/* What read() of its source has said; NULL: it could not.  Called from the
- * loop. */
-typedef void monitor_read_cb(void *ctx, const char *bytes, size_t len);
+/* What read() of its source has said; or err, a negative errno, and no bytes.
+ * Called from the loop. */
+typedef void monitor_read_cb(void *ctx, int err, const char *bytes, size_t len);
 
 /* Has it read its source again; done comes once, unless the monitor is lost.
  * One at a time.  0 or a negative errno. */

@@ -327,43 +327,54 @@ monitor_start_request(struct monitor_state *monitor,
 	monitor_run(monitor, child, request, output);
 }
 
-/* The text of what came of it, in a file of its own, or -1. */
+/* 0 or a negative errno. */
+static int
+monitor_write_text(int fd, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, bytes, len);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		bytes += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
+	}
+	/* Who can write to a file and map it can run what it has written. */
+	return lseek(fd, 0, SEEK_SET) == 0 &&
+		fcntl(fd, F_ADD_SEALS,
+		    F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) ==
+		    0 ?
+	    0 :
+	    -errno;
+}
+
+/* The text of what came of it, in a file of its own, or a negative errno. */
 static int
 monitor_text_file(const struct monitor_source *source)
 {
-	size_t len = 0, done = 0;
+	CLEANUP(cleanup_fd) int fd = -1;
+	size_t len = 0;
 	char *bytes = source->read(source->ctx, &len);
-	int fd = bytes == NULL ?
-	    -1 :
-	    memfd_create("culvert", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	ssize_t n = 0;
+	int err = -ENOMEM;
 
-	while (fd >= 0 && done < len && n >= 0) {
-		n = write(fd, bytes + done, len - done);
-		done += n > 0 ? (size_t)n : 0;
+	if (bytes != NULL) {
+		fd = memfd_create("culvert", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		err = fd < 0 ? -errno : monitor_write_text(fd, bytes, len);
 	}
 	free(bytes);
-	/* Who can write to a file and map it can run what it has written. */
-	if (fd < 0 ||
-	    (done == len && lseek(fd, 0, SEEK_SET) == 0 &&
-		fcntl(fd, F_ADD_SEALS,
-		    F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) ==
-		    0))
-		return fd;
-	close(fd);
-	return -1;
+	return err == 0 ? steal_fd(&fd) : err;
 }
 
 static void
 monitor_read_request(const struct monitor_state *monitor)
 {
 	struct monitor_answer answer = { .type = MONITOR_HAS_READ };
-	CLEANUP(cleanup_fd) int fd = -1;
+	CLEANUP(cleanup_fd) int fd = -ENOENT;
 
 	if (monitor->source != NULL)
 		fd = monitor_text_file(monitor->source);
-	answer.err = fd < 0 ? -ENOMEM : 0;
-	fds_send(MONITOR_FD, &answer, sizeof(answer), fd);
+	answer.err = fd < 0 ? fd : 0;
+	fds_send(MONITOR_FD, &answer, sizeof(answer), fd < 0 ? -1 : fd);
 }
 
 static void

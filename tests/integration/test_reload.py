@@ -1,12 +1,13 @@
 """SIGHUP to culvert up: the file is read again (issue 6, point 1)."""
 
 import os
+import resource
 import signal
 
 import pytest
 
 import scripted
-from process import until
+from process import children, until
 from test_status import run
 from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
 from transfer import Ftp
@@ -198,6 +199,19 @@ def test_broken(conf, sshd, ftp_server, start_up, tmp, wrong, words):
     reload(one, "1 tunnel as before")
 
 
+def test_limit_of_files(conf, sshd, ftp_server, start_up):
+    """ulimit -f: why nothing is read, and then it is."""
+    one = start_up(conf(plant=to(sshd, ftp_server)), "--all")
+    monitor, = children(one.pid)
+    resource.prlimit(monitor, resource.RLIMIT_FSIZE,
+                     (0, resource.RLIM_INFINITY))
+    reload(one, "^culvert: nothing has been changed$")
+    one.wait_log(r"^culvert: cannot read \S+ again: File too large \(.*ulimit -f")
+    resource.prlimit(monitor, resource.RLIMIT_FSIZE,
+                     (resource.RLIM_INFINITY,) * 2)
+    reload(one, "1 tunnel as before, 0 gone, 0 new")
+
+
 def test_once_more(conf, sshd, ftp_server, start_up):
     """A change behind the first of two signals is not missed."""
     path = conf(plant=to(sshd, ftp_server))
@@ -277,7 +291,7 @@ def test_confined(conf, sshd, ftp_server, start_up, tmp):
     path.chmod(0o600)
     one = start_up(path, "--all", listeners=None)
     # His ssh may not read the test's key; what counts is who reads the file.
-    one.wait_log("trying again")
+    one.wait_log("retrying in")
     reload(one, "nothing has been changed")
     one.wait_log(f"cannot open {path}: Permission denied")
 

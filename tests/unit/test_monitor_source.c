@@ -50,10 +50,11 @@ source_find(void *ctx, const char *name, struct link_options *ret)
 }
 
 static void
-on_source_read(void *ctx, const char *bytes, size_t len)
+on_source_read(void *ctx, int err, const char *bytes, size_t len)
 {
 	struct source *source = ctx;
 
+	assert_int_equal(err, bytes == NULL ? -ENOMEM : 0);
 	snprintf(source->text, sizeof(source->text), "%.*s", (int)len,
 	    bytes != NULL ? bytes : "");
 	source->done++;

@@ -176,6 +176,15 @@ data_make_next(struct engine *engine, struct data *data)
 		data_set_timer(engine, data, WAIT_NONE, 0);
 }
 
+/* Has the client been told where already, in a reply that is not over yet, or
+ * never ends?  Then that stands. */
+static bool
+has_announced(const struct engine *engine, const struct pending *pending)
+{
+	return pending == engine->replying && pending->is_ask &&
+	    engine->how == REWRITE && engine->rewritten && engine->next != NULL;
+}
+
 struct data *
 data_prepared(struct engine *engine, const struct pending *until)
 {
@@ -188,6 +197,7 @@ data_prepared(struct engine *engine, const struct pending *until)
 			break;
 		/* A transfer that has begun has taken its own. */
 		if ((pending->flags & changes) != 0 &&
+		    !has_announced(engine, pending) &&
 		    !(pending_is_transfer(pending) && pending->begun))
 			return NULL;
 	}
@@ -241,7 +251,8 @@ data_user(struct engine *engine, const struct data *data)
 				return pending;
 			if (used == next)
 				next = NULL;
-		} else if ((pending->flags & changes) != 0) {
+		} else if ((pending->flags & changes) != 0 &&
+		    !has_announced(engine, pending)) {
 			next = pending->data;
 		}
 	}

@@ -401,8 +401,10 @@ class Ftplib(Client):
                 while count < BEGUN:
                     count += len(data.recv(1 << 16))
             ftp.putcmd("ABOR")
-            ftp.putcmd("PWD")  # marks the end of one, two or three replies
             replies = [ftp.getmultiline()]
+            # Marks the end of one, two or three.  pure-ftpd drops what it reads
+            # together with the ABOR.
+            ftp.putcmd("PWD")
             while not replies[-1].startswith("257"):
                 replies.append(ftp.getmultiline())
             if small:

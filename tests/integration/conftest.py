@@ -82,6 +82,25 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in gone]
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give out few tests at a time.
+
+    So that at the end no worker has a long queue while others have none.
+    """
+    from xdist.scheduler.load import LoadScheduling
+
+    class FewAtATime(LoadScheduling):
+        """As --dist load, but for that."""
+
+        def _send_tests(self, node, num):
+            super()._send_tests(node, min(num, 6))
+
+    if config.getvalue("dist") == "load":
+        return FewAtATime(config, log)
+    return None
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
     """Show what each culvert of a failed test has said since it began."""

@@ -75,7 +75,8 @@ struct dataconn {
 	bool closed;	   /* given up; only the handles keep it */
 	uint64_t moved_at; /* when bytes came last, or an end stood up */
 	uint64_t quiet_ms;
-	uint64_t seen; /* what had moved when quiet was started */
+	uint64_t quiet_due; /* when it should run, in the loop's time */
+	uint64_t seen;	    /* what had moved when quiet was started */
 	uint64_t delivery_ms;
 	uint64_t taken_at; /* when ssh had all for a far client; 0: not yet */
 };

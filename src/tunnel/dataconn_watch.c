@@ -38,6 +38,8 @@ dataconn_moved(const struct dataconn *conn)
 	return sum;
 }
 
+static void watch_quiet(struct dataconn *conn);
+
 static void
 on_quiet(uv_timer_t *timer)
 {
@@ -52,8 +54,27 @@ on_quiet(uv_timer_t *timer)
 		dataconn_tell(&conn->end[ENGINE_CLIENT], ENGINE_DATA_IS_QUIET);
 		return;
 	}
+	watch_quiet(conn);
+}
+
+/* After a stop ssh, too, may have something that it had no time for: as long
+ * again as this timer is late. */
+static void
+on_quiet_due(uv_timer_t *timer)
+{
+	struct dataconn *conn = timer->data;
+	uint64_t late = uv_now(timer->loop) - conn->quiet_due;
+
+	uv_timer_start(timer, on_quiet,
+	    1 + (late < conn->quiet_ms ? late : conn->quiet_ms), 0);
+}
+
+static void
+watch_quiet(struct dataconn *conn)
+{
 	conn->seen = dataconn_moved(conn);
-	uv_timer_start(timer, on_quiet, conn->quiet_ms, 0);
+	conn->quiet_due = uv_now(conn->quiet.loop) + conn->quiet_ms;
+	uv_timer_start(&conn->quiet, on_quiet_due, conn->quiet_ms, 0);
 }
 
 /* How long a far client has to end its direction; see limits.h.  Behind our end
@@ -160,9 +181,8 @@ void
 dataconn_quiet(struct dataconn *conn, uint64_t ms)
 {
 	conn->quiet_ms = ms;
-	conn->seen = dataconn_moved(conn);
 	if (ms == 0)
 		uv_timer_stop(&conn->quiet);
 	else
-		uv_timer_start(&conn->quiet, on_quiet, ms, 0);
+		watch_quiet(conn);
 }

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import time
 
 import pytest
 
@@ -200,3 +201,31 @@ def test_slow_reader(kind, mode, server, start_culvert, tmp):
         data = ftp.begin(mode, f"RETR {place.name}/file", rcvbuf=4096)
         read_slowly(ftp.control, data, size)
         ftp.control.expect("226")
+
+
+def test_whole_while_culvert_was_stopped(session):
+    """A job is stopped (Ctrl-Z) behind the 226, for as long as data may pause.
+
+    The rest of the file comes meanwhile: nothing is cut.
+    """
+    one = session()
+    near, far = connect_data(one, "passive", "RETR file")
+    with near, far:
+        far.send(b"a part, ")
+        near.expect_bytes(b"a part, ")
+        one.server.reply("226 done")
+        time.sleep(1)  # for the 226 to come to culvert, which holds it
+        stopped = one.culvert.pid, one.culvert.ssh
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            far.send(b"the rest")
+            far.half_close()
+            time.sleep(11)  # LIMIT_HOLD_QUIET_MS is 10 s
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
+        near.expect_bytes(b"the rest")
+        near.expect_end()
+        near.close()
+        one.client.expect("226 done")

@@ -179,8 +179,12 @@
 /* A forward that sshd has refused waits so long for what a session is told. */
 #define LIMIT_SESSION_WORDS_MS 5000
 
-/* Words of ssh kept for the error message, in bytes. */
+/* Of a line of ssh, in bytes. */
 #define LIMIT_SSH_WORDS 2048
+
+/* Of its last lines that are kept for messages: one of LOG_ESCAPED_MAX, and
+ * they with all around them are a line of the log (LOG_OUTPUT_MAX). */
+#define LIMIT_SSH_KEPT 1024
 
 /* What ssh -G prints (some 5000 bytes); of more, nothing is believed. */
 #define LIMIT_SSH_CONFIG (64 * 1024)

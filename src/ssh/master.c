@@ -21,7 +21,7 @@
 #include "ssh/words.h"
 
 /* The longest "why": words, and how the process ended. */
-#define MASTER_WHY_MAX (LIMIT_SSH_WORDS + 80)
+#define MASTER_WHY_MAX (LIMIT_SSH_KEPT + 80)
 
 struct master {
 	uv_loop_t *loop;

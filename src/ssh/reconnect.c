@@ -58,7 +58,7 @@ struct reconnect {
 	uint64_t unused_at; /* since when nobody has used it */
 	uint64_t down_at;
 	uint64_t losses;
-	char why[LIMIT_SSH_WORDS + 128]; /* of the latest failure */
+	char why[LIMIT_SSH_KEPT + 128]; /* of the latest failure */
 };
 
 static void attempt(struct reconnect *reconnect);

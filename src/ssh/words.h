@@ -32,7 +32,7 @@ struct words {
 	const struct words_hearer *hearer; /* or NULL */
 	char line[LIMIT_SSH_WORDS];	   /* not ended yet */
 	size_t line_len;
-	char kept[LIMIT_SSH_WORDS]; /* whole lines, "; " between them */
+	char kept[LIMIT_SSH_KEPT]; /* whole lines, "; " between them */
 	size_t kept_len;
 	struct words_line_kind kinds[LIMIT_SSH_LINE_KINDS];
 	struct log_limit all; /* lines, whatever their kinds */

@@ -53,6 +53,17 @@ end_waiting(struct tunnel_waiting *waiting)
 	uv_close((uv_handle_t *)&waiting->timer, on_waiting_freed);
 }
 
+/* Of ssh's lines the last ones, which say what failed, behind sshd's banner. */
+static const char *
+last_of(const char *why, size_t max)
+{
+	const char *next;
+
+	while (strlen(why) > max && (next = strstr(why, "; ")) != NULL)
+		why = next + strlen("; ");
+	return why;
+}
+
 static void
 refuse_waiting(struct tunnel_waiting *waiting, const char *why)
 {
@@ -70,7 +81,7 @@ refuse_waiting(struct tunnel_waiting *waiting, const char *why)
 		    text, *why != '\0' ? ": " : "", why);
 	snprintf(reply, sizeof(reply), "%s%s%.300s\r\n",
 	    refusal_reply(REFUSAL_LINK),
-	    *why != '\0' ? ": " : ", try again later.", why);
+	    *why != '\0' ? ": " : ", try again later.", last_of(why, 300));
 	tunnel_turn_away(waiting->stream, reply);
 	end_waiting(waiting);
 }

@@ -163,6 +163,20 @@ def test_first_attempt_fails(conf, sshd, ftp_server, start_up, tmp):
     one.wait_log("nowhere.invalid.*; retrying in .* s, then repeatedly$")
 
 
+def test_long_banner(conf, start_sshd, ftp_server, start_up, tmp):
+    """What sshd says before the login hides from nobody why that failed."""
+    (tmp / "banner").write_text(
+        "Unauthorised use of this system is punished by law.\n" * 60)
+    sshd = start_sshd(f"Banner {tmp}/banner", "DenyUsers root")
+    one = start_up(conf(plant=to(sshd, ftp_server, "on-demand = yes",
+                                 "link-wait = 1", "o = LogLevel=INFO")),
+                   "plant")
+    with scripted.client(*one.listeners[0]) as client:
+        assert client.expect("421").endswith(
+            ": Permission denied (publickey).\r\n")
+    one.wait_log(r"ssh could not connect to .*; \S+: Permission denied \(")
+
+
 def test_far_port_taken(conf, sshd, ftp_server, ns, start_up):
     """A port that sshd does not have yet is asked for again."""
     taken = scripted.Listener(ns, "127.0.0.1")

@@ -93,14 +93,14 @@ test_many(void **state)
 		snprintf(line, sizeof(line), "line %d\n", i);
 		feed(&words, line);
 		text = words_text(&words);
-		assert_true(strlen(text) < LIMIT_SSH_WORDS);
+		assert_true(strlen(text) < LIMIT_SSH_KEPT);
 		assert_memory_equal(text, "line ", 5);
 		snprintf(last, sizeof(last), "line %d", i);
 		assert_string_equal(text + strlen(text) - strlen(last), last);
 	}
 	/* It is full, but for what one more would have taken. */
 	assert_true(strlen(words_text(&words)) >
-	    LIMIT_SSH_WORDS - strlen("; line 999") - 1);
+	    LIMIT_SSH_KEPT - strlen("; line 999") - 1);
 	assert_int_equal(words.kept_len, strlen(words_text(&words)));
 }
 
@@ -117,7 +117,7 @@ test_long(void **state)
 	for (int i = 0; i < 3; i++) {
 		words_feed(&words, text, sizeof(text), 0);
 		feed(&words, "\n");
-		assert_true(strlen(words_text(&words)) < LIMIT_SSH_WORDS);
+		assert_true(strlen(words_text(&words)) < LIMIT_SSH_KEPT);
 	}
 	assert_null(strstr(words_text(&words), "before"));
 	assert_int_equal(strspn(words_text(&words), "x"),

@@ -24,6 +24,10 @@ def send(one, number=signal.SIGUSR1):
 
 def wait_refused(one):
     """Wait until nobody listens there any more."""
+    # Before that a dial of ours would be a session, which a test may take for
+    # its own.
+    one.culvert.wait_log("culvert: .*stopping")
+
     def gone():
         try:
             scripted.dial(*one.culvert.listeners[0]).close()

@@ -228,5 +228,5 @@ def process_name(pid):
     """The name of a process as ps has it; "" if it has gone."""
     try:
         return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""

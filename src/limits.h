@@ -193,8 +193,8 @@
 #define LIMIT_SSH_CIPHERS 1024
 
 /* How long the main process waits until the monitor has room for a request; it
- * has within milliseconds unless it hangs. */
-#define LIMIT_MONITOR_REQUEST_MS 1000
+ * has within milliseconds unless it hangs, or the machine is overloaded. */
+#define LIMIT_MONITOR_REQUEST_MS 5000
 
 /* ---- metrics ---- */
 

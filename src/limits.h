@@ -322,9 +322,11 @@
 #define LIMIT_UPLOAD_EOF_PART 4
 #define LIMIT_UPLOAD_EOF_MS 5
 #define LIMIT_UPLOAD_EOF_MAX_MS 100
-/* ... and at least this where sshd stands between, and the two ends come
- * through sshd and ssh. */
-#define LIMIT_UPLOAD_EOF_FAR_MS 50
+/* ... and at least a millisecond more for so many bytes (what a client writes
+ * at once is whole), up to this, which it takes at once where sshd stands
+ * between, and the two ends come through sshd and ssh. */
+#define LIMIT_UPLOAD_EOF_BYTES 4096
+#define LIMIT_UPLOAD_EOF_LONG_MS 50
 /* ... and this long for the reset that answers a probe, twice. */
 #define LIMIT_PROBE_MS 500
 

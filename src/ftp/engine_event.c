@@ -114,14 +114,16 @@ probe_client(struct engine *engine, struct data *data)
 static uint64_t
 upload_eof_ms(const struct engine *engine, const struct data *data)
 {
-	/* Only sshd hides the address of a client. */
-	uint64_t least = engine->config.client.family == AF_UNSPEC ?
-	    LIMIT_UPLOAD_EOF_FAR_MS :
-	    LIMIT_UPLOAD_EOF_MS;
+	uint64_t least = LIMIT_UPLOAD_EOF_MS +
+	    data->bytes[ENGINE_SERVER] / LIMIT_UPLOAD_EOF_BYTES;
 	uint64_t ms = data->age_ms / LIMIT_UPLOAD_EOF_PART;
 
 	if (data->sent_unproven)
 		return LIMIT_UNPROVEN_MS;
+	/* Only sshd hides the address of a client. */
+	if (least > LIMIT_UPLOAD_EOF_LONG_MS ||
+	    engine->config.client.family == AF_UNSPEC)
+		least = LIMIT_UPLOAD_EOF_LONG_MS;
 	if (ms > LIMIT_UPLOAD_EOF_MAX_MS)
 		return LIMIT_UPLOAD_EOF_MAX_MS;
 	return ms > least ? ms : least;

@@ -311,9 +311,12 @@ end(struct engine *engine)
 	engine->ended = engine_act(engine, ENGINE_END) != &engine->nowhere;
 }
 
-/* A transfer whose last reply will not come; or not all of its lines. */
+/*
+ * A transfer whose last reply will not come; or not all of its lines.  "Told":
+ * the next reply is its own.
+ */
 static void
-tell_transfer_cut(struct engine *engine, struct pending *transfer)
+tell_transfer_cut(struct engine *engine, struct pending *transfer, bool told)
 {
 	const char *why = engine->why;
 	unsigned code = engine->reply.code;
@@ -324,20 +327,43 @@ tell_transfer_cut(struct engine *engine, struct pending *transfer)
 		data_transfer_over(engine, transfer, code, engine->told);
 	} else {
 		data_server_gone(engine, why);
-		engine_sendf(engine, ENGINE_CLIENT, "426 Transfer cut: %s.",
-		    why);
-		data_transfer_over(engine, transfer, 0, 426);
+		if (told)
+			engine_sendf(engine, ENGINE_CLIENT,
+			    "426 Transfer cut: %s.", why);
+		data_transfer_over(engine, transfer, 0, told ? 426 : 0);
 	}
 	pending_drop(engine, transfer);
+}
+
+/*
+ * Gives the replies that are ours.  Behind a command without a reply there are
+ * none: each would seem to be its own.
+ */
+static void
+tell_pending(struct engine *engine)
+{
+	struct pending *pending, *next, *transfer = pending_transfer(engine);
+	bool in_turn = true;
+
+	for (pending = TAILQ_FIRST(&engine->pending); pending != NULL;
+	     pending = next) {
+		next = TAILQ_NEXT(pending, link);
+		if (pending == transfer)
+			tell_transfer_cut(engine, pending, in_turn);
+		else if (in_turn && pending->kind == PENDING_LOCAL)
+			pending_send_reply(engine, pending);
+		else if (pending->kind != PENDING_OURS &&
+		    (pending != engine->replying || reply_is_dropped(engine)))
+			in_turn = false;
+	}
 }
 
 /* The client's view of a server that has gone: 426 to a transfer, then 421. */
 static void
 tell_server_gone(struct engine *engine)
 {
-	struct pending *pending, *transfer = pending_transfer(engine);
-	bool speaks = engine->reply.code != 0 || transfer != NULL ||
-	    engine->lost[ENGINE_SERVER];
+	bool speaks = engine->reply.code != 0 ||
+	    pending_transfer(engine) != NULL || engine->lost[ENGINE_SERVER];
 
 	/* What was cut off in a line is to be left alone, if it is the end; but
 	 * many clients take a code without a blank for no end of a reply. */
@@ -349,15 +375,7 @@ tell_server_gone(struct engine *engine)
 	if (engine->reply.code != 0 && !reply_is_dropped(engine))
 		engine_sendf(engine, ENGINE_CLIENT, "%03u Cut off.",
 		    engine->reply.code);
-	if (transfer != NULL)
-		tell_transfer_cut(engine, transfer);
-	/* Behind a command without a reply ours would seem to be its own. */
-	TAILQ_FOREACH (pending, &engine->pending, link) {
-		if (pending->kind == PENDING_LOCAL)
-			pending_send_reply(engine, pending);
-		else if (pending->kind != PENDING_OURS)
-			break;
-	}
+	tell_pending(engine);
 	if (engine->lost[ENGINE_SERVER])
 		engine_sendf(engine, ENGINE_CLIENT, "421 %s.", engine->why);
 }

@@ -171,10 +171,11 @@ def test_long_banner(conf, start_sshd, ftp_server, start_up, tmp):
     one = start_up(conf(plant=to(sshd, ftp_server, "on-demand = yes",
                                  "link-wait = 1", "o = LogLevel=INFO")),
                    "plant")
+    with scripted.client(*one.listeners[0]):
+        one.wait_log(r"ssh could not connect to .*; \S+: Permission denied \(")
     with scripted.client(*one.listeners[0]) as client:
         assert client.expect("421").endswith(
             ": Permission denied (publickey).\r\n")
-    one.wait_log(r"ssh could not connect to .*; \S+: Permission denied \(")
 
 
 def test_far_port_taken(conf, sshd, ftp_server, ns, start_up):

@@ -76,8 +76,8 @@
 /* ... and goes on when no more than this is left. */
 #define LIMIT_LOW_WATER (128 * 1024)
 
-/* What is still read of a download after ABOR, whether the client reads or
- * not: pure-ftpd does not see the ABOR while its data connection is full. */
+/* So much more is read of a download after ABOR than the client takes:
+ * pure-ftpd does not see the ABOR while its data connection is full. */
 #define LIMIT_ABORT_SLACK (4 * 1024 * 1024)
 
 /* One read takes at most this; one buffer serves the whole process. */

@@ -128,9 +128,8 @@ enum engine_action_type {
 			    * never mind */
 	ENGINE_DATA_FRAMING, /* from here on a file's end may stand in its
 			      * bytes: ENGINE_DATA_FILE_END; framing */
-	ENGINE_DATA_STOP,    /* read from peer's end LIMIT_ABORT_SLACK bytes
-			      * more, without regard to the other, then none */
-	ENGINE_DATA_START,   /* read from it again */
+	ENGINE_DATA_READ_ON, /* read LIMIT_ABORT_SLACK bytes more from peer's
+			      * end than the other end takes */
 	ENGINE_DATA_SHUT,    /* half-close peer's end behind the relayed */
 	ENGINE_DATA_DROP,    /* close peer's end, discarding */
 	ENGINE_DATA_RESET,   /* reset peer's end */

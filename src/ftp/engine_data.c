@@ -330,7 +330,7 @@ data_abort(struct engine *engine, struct data *data, bool upload)
 	if (upload)
 		data_set_cut(data, "the client aborted");
 	else
-		data_act(engine, data, ENGINE_DATA_STOP, ENGINE_SERVER);
+		data_act(engine, data, ENGINE_DATA_READ_ON, ENGINE_SERVER);
 	data_set_timer(engine, data, WAIT_ABORT, LIMIT_ABORT_MS);
 }
 

@@ -71,7 +71,7 @@ bool data_end_is_told(const struct engine *engine,
 /* What is done to the ends. */
 void data_set_timer(struct engine *engine, struct data *data,
     enum data_wait wait, uint64_t ms);
-/* DATA_STOP, START, SHUT, DROP or RESET, unless that end is dead. */
+/* DATA_READ_ON, SHUT, DROP or RESET, unless that end is dead. */
 void data_act(struct engine *engine, struct data *data,
     enum engine_action_type type, enum engine_peer peer);
 void data_shut(struct engine *engine, struct data *data, enum engine_peer peer);

@@ -142,7 +142,6 @@ hold_until_delivered(struct engine *engine, struct data *data)
 	if (data->aborting && !data->resumed) {
 		/* The server had finished before it saw the ABOR. */
 		data->resumed = true;
-		data_act(engine, data, ENGINE_DATA_START, ENGINE_SERVER);
 		data_set_timer(engine, data, WAIT_ABORT, LIMIT_ABORT_MS);
 	}
 	hold_watch_quiet(engine, data);

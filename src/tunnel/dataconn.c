@@ -21,15 +21,19 @@ other(struct end *end)
 
 /* ---- the relay ---- */
 
+static bool
+is_held_back(const struct end *end)
+{
+	return end->paused || dataconn_holds(end);
+}
+
 static void
 read_or_not(struct end *end)
 {
 	dataconn_count_wait(end);
 	if (end->stream == NULL)
 		return;
-	if ((end->stopped ? end->slack == 0 :
-			    end->paused || dataconn_holds(end)) ||
-	    end->ended || (other(end)->stream == NULL && !end->conn->ahead))
+	if ((end->slack == 0 && is_held_back(end)) || end->ended || (other(end)->stream == NULL && !end->conn->ahead))
 		stream_read_stop(end->stream);
 	else
 		stream_read_start(end->stream);
@@ -87,14 +91,15 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 		dataconn_lose(from, "it began before the client");
 	if (to->stream == NULL)
 		return;
-	from->slack -= from->slack < len ? from->slack : len;
+	if (is_held_back(from))
+		from->slack -= from->slack < len ? from->slack : len;
 	note_moved(from->conn);
 	from->since += len;
 	if (from->conn->throttle == NULL)
 		dataconn_relay(from, pieces, n);
 	else if (!dataconn_rate_data(from, pieces, n))
 		dataconn_lose(to, "out of memory");
-	if (from->paused || from->stopped || dataconn_holds(from))
+	if (is_held_back(from))
 		read_or_not(from);
 }
 
@@ -534,17 +539,9 @@ dataconn_dial(struct dataconn *conn)
 }
 
 void
-dataconn_stop(struct dataconn *conn, enum engine_peer peer)
+dataconn_read_on(struct dataconn *conn, enum engine_peer peer)
 {
-	conn->end[peer].stopped = true;
 	conn->end[peer].slack = LIMIT_ABORT_SLACK;
-	read_or_not(&conn->end[peer]);
-}
-
-void
-dataconn_start(struct dataconn *conn, enum engine_peer peer)
-{
-	conn->end[peer].stopped = false;
 	read_or_not(&conn->end[peer]);
 }
 

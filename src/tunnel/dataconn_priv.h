@@ -27,8 +27,7 @@ struct end {
 	bool accepted;		  /* the stream came through the listener */
 	bool was_up;		  /* the stream has stood, */
 	uint64_t up_at;		  /* ... since then */
-	bool stopped;		  /* by the engine */
-	size_t slack;		  /* bytes still read after that */
+	size_t slack;		  /* bytes still read while held back */
 	uint64_t waited_ms; /* so long in all it was not read, since the other
 			     * end or the rate was slower ... */
 	uint64_t waits_at;  /* ... and while that is so: since then */

@@ -281,11 +281,8 @@ act_on(struct dataconn **slot, const struct engine_action *action)
 	case ENGINE_DATA_FRAMING:
 		dataconn_framing(*slot, action->framing);
 		break;
-	case ENGINE_DATA_STOP:
-		dataconn_stop(*slot, action->peer);
-		break;
-	case ENGINE_DATA_START:
-		dataconn_start(*slot, action->peer);
+	case ENGINE_DATA_READ_ON:
+		dataconn_read_on(*slot, action->peer);
 		break;
 	case ENGINE_DATA_SHUT:
 		dataconn_shut(*slot, action->peer);

@@ -33,7 +33,8 @@ read_or_not(struct end *end)
 	dataconn_count_wait(end);
 	if (end->stream == NULL)
 		return;
-	if ((end->slack == 0 && is_held_back(end)) || end->ended || (other(end)->stream == NULL && !end->conn->ahead))
+	if ((end->slack == 0 && is_held_back(end)) || end->ended ||
+	    (other(end)->stream == NULL && !end->conn->ahead))
 		stream_read_stop(end->stream);
 	else
 		stream_read_start(end->stream);

@@ -56,7 +56,7 @@ PLOTS = (
                             1e-6), rtt=float),
     Plot("rtt-files", "Time for 20 files of 4 KiB, by round-trip time",
          ("round-trip time, ms", "seconds"), RTTS, (1, 20),
-         (*ALL, "culvert --prefetch"),
+         ALL,
          _quantity(curl_files, lambda x: Amount(size=4 * KIB, files=20),
                    "seconds"), rtt=float),
     Plot("size", "Time to fetch a file, by its size, 20 ms",
@@ -66,7 +66,7 @@ PLOTS = (
          x_text=plot.size),
     Plot("files", "Time to fetch files of 4 KiB in one session, 1 ms",
          ("files", "seconds"), (10, 30, 100, 300, 1000, 3000, 10000),
-         (10, 30), (*ALL, "culvert --prefetch"),
+         (10, 30), ALL,
          _quantity(curl_files, lambda x: Amount(size=4 * KIB, files=x),
                    "seconds"), rtt=lambda x: 1),
     Plot("sessions", "Transfers of 64 KiB, each in a session of its own,"

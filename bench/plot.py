@@ -12,8 +12,7 @@ FONT = "font-family='sans-serif'"
 # In this order, each with a mark of its own.
 COLOURS = {
     "culvert": "#3b82f6", "direct": "#16a34a", "ssh -L": "#d97706",
-    "sftp": "#a855f7", "culvert --prefetch": "#06a5b8",
-    "culvert --links 4": "#06a5b8",
+    "sftp": "#a855f7", "culvert --links 4": "#06a5b8",
 }
 MARKS = ("M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0", "M-4,-4h8v8h-8z",
          "M0,-5l5,9h-10z", "M0,-5l5,5l-5,5l-5,-5z", "M-4,-4l8,8m-8,0l8,-8",

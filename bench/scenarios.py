@@ -28,8 +28,6 @@ CONTENDERS = {
     "culvert": lambda site, name: rigs.Culvert(name, site),
     "culvert --links 4": lambda site, name: rigs.Culvert(
         name, site, options=["--links", "4"]),
-    "culvert --prefetch": lambda site, name: rigs.Culvert(
-        name, site, options=["--prefetch"]),
     "culvert --server-mode passive": lambda site, name: rigs.Culvert(
         name, site, options=["--server-mode", "passive"]),
     "ssh -L, AES": lambda site, name: rigs.SshL(name, site, AES),
@@ -265,7 +263,6 @@ def files(client, load):
                Turn("ssh -L, passive", "ssh -L"),
                Turn(label(*active), "culvert", "active"),
                Turn("direct, active", "direct", "active"),
-               Turn("culvert --prefetch, passive", "culvert --prefetch"),
                Turn(label(translated, "active"), translated, "active"),
                *([Turn("sftp", "sftp")] if client == "curl" else [])),
         figures=(
@@ -273,9 +270,6 @@ def files(client, load):
                    "direct, passive", ("<=", 0.75)),
             Figure("active: time / direct FTP", "seconds", label(*active),
                    "direct, active", ("<=", 1.0)),
-            Figure("passive, --prefetch: time / direct FTP", "seconds",
-                   "culvert --prefetch, passive", "direct, passive",
-                   ("<=", 0.55)),
             Figure("active, --server-mode passive: time / direct FTP",
                    "seconds", label(translated, "active"), "direct, active"),
             Figure("passive: time / ssh -L", "seconds", label(*passive),

@@ -27,10 +27,6 @@
  * used, and those of pipelined commands. */
 #define LIMIT_SESSION_DATA 4
 
-/* A session asks nothing ahead any more when the server has ended that many of
- * such data connections. */
-#define LIMIT_AHEAD_DEATHS 2
-
 /* Lines of a client in a second, unless --max-lines says otherwise; more wait.
  * A client that waits for each reply sends some thousands at most, over
  * loopback, one that does not some tens of thousands. */
@@ -304,11 +300,6 @@
 
 /* A data listener toward a client that nobody used goes after this. */
 #define LIMIT_LISTENER_MS 600000
-
-/* What was asked of the server before the client asked (--prefetch) is given up
- * when the client does nothing with it for so long: before pyftpdlib would, who
- * lets go of an unused passive port after 30 s. */
-#define LIMIT_AHEAD_MS 25000
 
 /* After ABOR the server has this long before its data connection is ended. */
 #define LIMIT_ABORT_MS 300

@@ -16,8 +16,7 @@ engine_unowned_data(const struct engine *engine)
 
 	for (; data < engine->data + LIMIT_SESSION_DATA; data++) {
 		if (data->state == DATA_FREE || data->state == DATA_ENDING ||
-		    data == engine->next || data == engine->making ||
-		    data == engine->ahead.data)
+		    data == engine->next || data == engine->making)
 			continue;
 		TAILQ_FOREACH (pending, &engine->pending, link)
 			if (pending->data == data)

@@ -71,7 +71,6 @@ static const struct option_entry table[] = {
 	TUNNEL("login-timeout", SECONDS(login_ms, 1000000)),
 	TUNNEL("max-data", COUNT(max_data, 1, LIMIT_SESSION_DATA)),
 	TUNNEL("max-lines", COUNT(max_lines, 0, 1000000)),
-	TUNNEL("prefetch", FLAG(prefetch)),
 	TUNNEL("rate", SIZE(rate, RATE_LEAST, RATE_MOST)),
 	TUNNEL("read-only", FLAG(read_only)),
 	TUNNEL("server-data-host",

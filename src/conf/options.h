@@ -87,7 +87,6 @@ struct options {
 	uint64_t links;	     /* 1 .. LIMIT_LINKS */
 	uint64_t max_window; /* bytes */
 	uint64_t max_memory; /* bytes */
-	bool prefetch;
 	bool no_cipher_order;
 	bool no_session;
 	uint32_t retry;	       /* attempts in a row to have a lost link again */

@@ -135,8 +135,6 @@ static const char *const help[] = {
 	"Speed:\n"
 	"      --links N     up to N SSH connections, opened when parallel transfers can\n"
 	"                    use them (default 1, at most 16)\n"
-	"      --prefetch    ask the server for the next passive port before the client\n"
-	"                    does\n"
 	"      --max-window SIZE, --max-memory SIZE\n"
 	"                    let the receive window of a channel grow up to SIZE (default\n"
 	"                    64M), all of them together up to SIZE (default 256M)\n"

@@ -505,7 +505,7 @@ step(struct engine *engine)
 	    engine_step_server(engine) || cwd_step(engine) ||
 	    engine_step_client(engine) || unfinished_step(engine) ||
 	    hold_step(engine) || hold_last_reply(engine) ||
-	    ahead_step(engine) || owner_drain_step(engine) || step_ends(engine);
+	    owner_drain_step(engine) || step_ends(engine);
 }
 
 bool

@@ -82,7 +82,6 @@ struct engine_config {
 	bool ignore_port_host;	/* PORT's address counts as the client's own */
 	bool pass_foreign_port; /* a refused PORT goes through untouched */
 	bool allow_tls;		/* AUTH goes through; then all is opaque */
-	bool prefetch;		/* ask for passive mode before the client */
 	bool
 	    upload_apart; /* toward the server, data connections may use another
 			   * SSH connection than the control connection */
@@ -112,13 +111,9 @@ enum engine_action_type {
 	ENGINE_CREDIT, /* lines of the client wait for engine_grant() */
 
 	/* These are about the data connection with number data. */
-	ENGINE_DATA_OPEN,  /* make its two ends: client and server.  ahead: it
-			    * is nobody's yet: an end of the server's end is
-			    * to be told at once, what it says is a loss, and
-			    * no failure is worth a warning.  unproven: if the
-			    * server's end fails, another form is tried, and
-			    * the engine logs it */
-	ENGINE_DATA_GIVE,  /* it is not ahead any more: the client is told */
+	ENGINE_DATA_OPEN,  /* make its two ends: client and server.  unproven:
+			    * if the server's end fails, another form is tried,
+			    * and the engine logs it */
 	ENGINE_DATA_DIAL,  /* dial the client's end now, where the server's end
 			    * dials too (else it is dialled when the server
 			    * has come) */
@@ -201,7 +196,6 @@ struct engine_action {
 	const uint8_t *bytes; /* valid until the next engine call but */
 	size_t len;	      /* engine_next(); so are all pointers here */
 	struct engine_data_end client, server; /* DATA_OPEN */
-	bool ahead;			       /* DATA_OPEN */
 	enum framing framing;		       /* DATA_FRAMING */
 	bool unproven;			       /* DATA_OPEN */
 	struct engine_report report;

@@ -48,8 +48,11 @@ answer_active(struct engine *engine, struct pending *ask)
 	pending_answer(engine, ask, text);
 }
 
-const char *
-ask_passive_text(enum verb verb, const struct addr *addr,
+#define PASSIVE_TEXT_MAX (HOSTPORT_TEXT_MAX + 64)
+
+/* Our own reply to PASV, EPSV or LPSV. */
+static void
+passive_text(enum verb verb, const struct addr *addr,
     char text[PASSIVE_TEXT_MAX])
 {
 	char digits[HOSTPORT_TEXT_MAX];
@@ -67,7 +70,6 @@ ask_passive_text(enum verb verb, const struct addr *addr,
 		snprintf(text, PASSIVE_TEXT_MAX,
 		    "227 Entering Passive Mode (%s).", digits);
 	}
-	return text;
 }
 
 static void
@@ -76,7 +78,7 @@ answer_passive(struct engine *engine, struct pending *ask)
 	struct data *data = ask->data;
 	char text[PASSIVE_TEXT_MAX];
 
-	ask_passive_text(ask->verb, data_told(data), text);
+	passive_text(ask->verb, data_told(data), text);
 	data_make_next(engine, data);
 	pending_answer(engine, ask, text);
 }
@@ -163,9 +165,7 @@ send_form(struct engine *engine, struct pending *ask)
 	    form_is_active(ask->form) ? VERB_IS_ACTIVE : VERB_IS_PASSIVE;
 	ask->waits = false;
 	ask->timed = false;
-	/* If it is refused, the server is left with what we asked ahead. */
-	ask->unsure = (engine->memory->good & FORM_BIT(ask->form)) == 0 ||
-	    engine->ahead.stands;
+	ask->unsure = (engine->memory->good & FORM_BIT(ask->form)) == 0;
 	pending_to_end(engine, ask);
 	if (ask->kind == PENDING_OURS)
 		pending_time(engine, ask);

@@ -48,7 +48,6 @@ pass_untouched(struct engine *engine, const struct command *command,
 	if (pending == NULL)
 		return;
 	pending->flags = VERB_VOIDS_DATA;
-	pending->unsure = engine->ahead.stands;
 }
 
 /* ---- PORT, EPRT, LPRT ---- */
@@ -169,7 +168,8 @@ take_active(struct engine *engine, const struct command *command,
 
 /* ---- the other verbs ---- */
 
-bool
+/* Is its argument that word, in whatever case? */
+static bool
 command_arg_is(const struct command *command, const uint8_t *line,
     const char *word)
 {
@@ -203,7 +203,7 @@ take_passive(struct engine *engine, const struct command *command,
 {
 	if (command->verb == VERB_EPSV && command_arg_is(command, line, "ALL"))
 		take_epsv_all(engine, command, line, len);
-	else if (!ahead_take(engine, command, line))
+	else
 		ask_begin(engine, command, line, len, NULL);
 }
 
@@ -261,7 +261,7 @@ take_transfer(struct engine *engine, const struct command *command,
 {
 	struct pending *pending;
 
-	if (refuse_dead_transfer(engine) || ahead_refuse_transfer(engine)) {
+	if (refuse_dead_transfer(engine)) {
 		/* Or the next one would begin at the wrong place. */
 		pending_void_rest(engine);
 		return;
@@ -364,7 +364,6 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 		return;
 	if (policy_refuses(engine, &command, line, len))
 		return;
-	ahead_command(engine, &command, line);
 	if ((command.flags & VERB_IS_ACTIVE) != 0)
 		take_active(engine, &command, line, len);
 	else if ((command.flags & VERB_IS_PASSIVE) != 0)
@@ -483,8 +482,6 @@ engine_step_client(struct engine *engine)
 		line_reader_consume(input, len);
 		return true;
 	}
-	if (len > 0)
-		engine->ahead.wanted = false;
 	wait = len > 0 ? commands_wait(engine) : WAIT_ALL;
 	if (wait == WAIT_ALL ||
 	    (wait == WAIT_UNSURE &&
@@ -501,8 +498,7 @@ engine_step_client(struct engine *engine)
 		engine->client_waits = true;
 		return engine->failed; /* it may have asked */
 	}
-	if (owner_drain_holds(engine, line, len) ||
-	    ahead_is_awaited(engine, line, len) || !owner_takes_line(engine))
+	if (owner_drain_holds(engine, line, len) || !owner_takes_line(engine))
 		return false;
 	take_command(engine, line, len);
 	line_reader_consume(input, len);

@@ -93,18 +93,16 @@ data_open(struct engine *engine, const struct pending *ask,
 	data->end[ENGINE_SERVER] = *server;
 	data->own = ask != NULL ? ask->own : FORM_EPSV;
 	data->form = ask != NULL ? ask->form : FORM_EPSV;
-	data->ahead = ask != NULL && ask->ahead;
 	data->unproven = ask != NULL && !server->listens &&
 	    (engine->memory->good & FORM_BIT(data->form)) == 0;
 	action = engine_act(engine, ENGINE_DATA_OPEN);
 	action->data = data->number;
 	action->client = *client;
 	action->server = *server;
-	action->ahead = data->ahead;
 	if (engine_is_framed(engine))
 		tell_framing(engine, data);
 	action->unproven = data->unproven;
-	if (data->unproven && !data->ahead)
+	if (data->unproven)
 		data_set_timer(engine, data, WAIT_PROOF, LIMIT_HOLD_DIAL_MS);
 	return data;
 }
@@ -118,8 +116,6 @@ forget(struct engine *engine, struct data *data)
 		engine->next = NULL;
 	if (engine->making == data)
 		engine->making = NULL;
-	if (engine->ahead.data == data)
-		engine->ahead.data = NULL;
 	TAILQ_FOREACH (pending, &engine->pending, link)
 		if (pending->data == data)
 			pending->data = NULL;
@@ -170,7 +166,6 @@ data_make_next(struct engine *engine, struct data *data)
 		data_close(engine, engine->next);
 	engine->next = data;
 	engine->foreign = false;
-	engine->ahead.stands = false;
 	data->state = DATA_NEXT;
 	if (data->wait == WAIT_REPLY)
 		data_set_timer(engine, data, WAIT_NONE, 0);

@@ -28,7 +28,6 @@ enum data_wait {
 	WAIT_CUT,	 /* the server's answer to our ABOR */
 	WAIT_REPLY,	 /* the reply to a PORT, behind which commands wait */
 	WAIT_CUT_END,	 /* as WAIT_CUT, its data connection ended by us */
-	WAIT_AHEAD,	 /* a client that asks for it, see engine_ahead.c */
 	WAIT_LAST_REPLY, /* one to a cut transfer, which may have come */
 	WAIT_PROOF,	 /* our connection to the server, see unproven */
 };

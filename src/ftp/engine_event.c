@@ -192,8 +192,6 @@ lost_server(struct engine *engine, struct data *data, const char *why)
 
 	if (!data->up[ENGINE_SERVER])
 		learn_failed(engine, data);
-	if (data_transfer(engine, data) == NULL)
-		ahead_not_kept(engine, data);
 	/* After the end of an upload this means that not all of it has left
 	 * us: an end of both directions is no loss. */
 	data->lost[ENGINE_SERVER] = true;
@@ -271,8 +269,6 @@ static void
 on_eof(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	const struct pending *transfer = data_transfer(engine, data);
-
 	if (event->peer == ENGINE_SERVER && !data->cut &&
 	    (event->end_unproven || early_eof(engine, data, event))) {
 		data->end_stalled = event->stalled;
@@ -281,8 +277,6 @@ on_eof(struct engine *engine, struct data *data,
 	}
 	data->eof[event->peer] = true;
 	if (event->peer == ENGINE_SERVER) {
-		if (transfer == NULL)
-			ahead_not_kept(engine, data);
 		if (!data->cut)
 			data_shut(engine, data, ENGINE_CLIENT);
 	} else if (data->state == DATA_ENDING) {
@@ -482,7 +476,6 @@ on_timeout(struct engine *engine, struct data *data,
 		fail_unproven(data, NO_ANSWER, false);
 		break;
 	case WAIT_CUT_END:
-	case WAIT_AHEAD:
 	case WAIT_NONE:
 		break;
 	}
@@ -588,6 +581,6 @@ engine_data(struct engine *engine, const struct engine_data_event *event)
 	data->bytes[ENGINE_SERVER] = event->to_server;
 	data->unsent = event->unsent;
 	if (event->type != ENGINE_DATA_MOVED && may_say(data, event) &&
-	    !ahead_event(engine, data, event) && !fail_making(data, event))
+	    !fail_making(data, event))
 		handlers[event->type](engine, data, event);
 }

@@ -285,7 +285,6 @@ static void
 keep(struct engine *engine, struct data *data)
 {
 	data->wait = WAIT_NONE;
-	data->ahead = false;
 	data->expired = false;
 	data->quiet_watch = false;
 	data->end_unproven = false;

@@ -55,12 +55,6 @@ learn_accepted(struct engine *engine, struct pending *ask)
 }
 
 void
-learn_stands(struct engine *engine, const struct data *data)
-{
-	learn(engine->memory, data->form, 0);
-}
-
-void
 learn_failed(struct engine *engine, const struct data *data)
 {
 	if (!data->end[ENGINE_SERVER].listens)

@@ -41,13 +41,6 @@ is_running(const struct pending *pending)
 	    !data->lost[ENGINE_SERVER];
 }
 
-/* The one form in which a server says what was asked ahead. */
-static bool
-announces_ahead(const struct pending *ask, unsigned code)
-{
-	return code == (ask->form == FORM_PASV ? 227 : 229);
-}
-
 /* May the reply belong to it, as far as its code can tell? */
 static bool
 fits(const struct pending *pending, unsigned code)
@@ -66,10 +59,6 @@ fits(const struct pending *pending, unsigned code)
 
 	if (pending->kind == PENDING_LOCAL || pending->waits)
 		return false;
-	/* Nobody is to miss a reply for an ask of which nobody knows. */
-	if (pending->ahead)
-		return announces_ahead(pending, code) ||
-		    (code >= 400 && !is_one_of(code, not_passive));
 	if (pending->cwd)
 		return !is_one_of(code, not_passive) && !is_announcement(code);
 	if (pending->noop)
@@ -98,8 +87,7 @@ claims(const struct pending *pending, unsigned code)
 	if (pending->kind == PENDING_LOCAL || pending->waits)
 		return false;
 	if (is_announcement(code))
-		return (pending->flags & VERB_IS_PASSIVE) != 0 ||
-		    (pending->ahead && announces_ahead(pending, code));
+		return (pending->flags & VERB_IS_PASSIVE) != 0;
 	if (begins_transfer(code))
 		return pending_is_transfer(pending) && !pending->begun;
 	return false;
@@ -169,8 +157,6 @@ skip(struct engine *engine, struct pending *pending)
 {
 	if (pending->kind == PENDING_LOCAL)
 		pending_send_reply(engine, pending);
-	else if (pending->ahead)
-		ahead_abandon(engine, pending, true);
 	else if (pending->is_ask && pending->data != NULL &&
 	    pending->kind == PENDING_COMMAND && form_is_active(pending->form))
 		data_make_next(engine, pending->data);
@@ -180,17 +166,15 @@ skip(struct engine *engine, struct pending *pending)
 }
 
 /* Is it left where it is, although a reply to another one has come?  No
- * announcement is the end of a transfer that was cut, or has come because we
- * had asked for it: that end may come yet, and is to be told as one. */
+ * announcement is the end of a transfer that was cut: that end may come yet,
+ * and is to be told as one. */
 static bool
-is_left(const struct pending *pending, const struct pending *other,
-    unsigned code)
+is_left(const struct pending *pending, unsigned code)
 {
 	if (is_running(pending) || pending->waits)
 		return true;
 	return is_announcement(code) && pending_is_transfer(pending) &&
-	    pending->begun &&
-	    (other->ahead || (pending->data != NULL && pending->data->cut));
+	    pending->begun && pending->data != NULL && pending->data->cut;
 }
 
 struct pending *
@@ -227,7 +211,7 @@ claimant(struct engine *engine, unsigned code)
 	for (first = TAILQ_FIRST(&engine->pending); first != pending;
 	     first = next) {
 		next = TAILQ_NEXT(first, link);
-		if (!is_left(first, pending, code))
+		if (!is_left(first, code))
 			skip(engine, first);
 	}
 	return pending;
@@ -245,23 +229,6 @@ behind_transfer(struct pending *transfer, unsigned code)
 	return NULL;
 }
 
-/* What cannot answer our ask is what a transfer has left behind, or answers
- * a command behind it: then the server has left ours out. */
-static struct pending *
-behind_ahead(struct engine *engine, struct pending *ask, unsigned code)
-{
-	struct pending *pending = ask;
-
-	if (code < 200 || code == 225 || code == 226 || code >= 400)
-		return NULL;
-	while ((pending = TAILQ_NEXT(pending, link)) != NULL)
-		if (fits(pending, code))
-			break;
-	if (pending != NULL)
-		skip(engine, ask);
-	return pending;
-}
-
 /* A server that leaves NOOPs out is not to leave out what follows them. */
 static struct pending *
 behind_noop(struct engine *engine, struct pending *noop, unsigned code)
@@ -274,15 +241,14 @@ behind_noop(struct engine *engine, struct pending *noop, unsigned code)
 
 /* An announcement that nobody has asked for, unless something like SPSV has. */
 static struct pending *
-stray_announcement(struct engine *engine, struct pending *first)
+stray_announcement(struct engine *engine)
 {
 	struct pending *pending;
 
 	TAILQ_FOREACH (pending, &engine->pending, link)
 		if (pending->unknown && !pending->begun)
 			return pending;
-	/* The wrong one, of a server that says 227 to EPSV. */
-	return first->ahead && !engine->ahead.owed ? first : NULL;
+	return NULL;
 }
 
 static struct pending *
@@ -329,9 +295,8 @@ engine_match(struct engine *engine, unsigned code)
 	other = claimant(engine, code);
 	if (other != NULL)
 		return other;
-	if (is_announcement(code) &&
-	    (engine->ahead.owed || first->ahead || pending_is_transfer(first)))
-		return stray_announcement(engine, first);
+	if (is_announcement(code) && pending_is_transfer(first))
+		return stray_announcement(engine);
 	if (pending_is_transfer(first)) {
 		other = behind_transfer(first, code);
 		/* What was left out in doubt may be answered yet. */
@@ -340,8 +305,6 @@ engine_match(struct engine *engine, unsigned code)
 			return NULL;
 		return other != NULL ? other : first;
 	}
-	if (first->ahead)
-		return behind_ahead(engine, first, code);
 	if ((first->flags & VERB_IS_PASSIVE) != 0 || first->cwd)
 		return NULL;
 	if (first->noop)

@@ -19,8 +19,9 @@ owner_login(struct engine *engine)
 
 /* ---- NOOPs ---- */
 
-bool
-owner_is_quiet(const struct engine *engine)
+/* Does neither peer wait for anything, nor has ended? */
+static bool
+is_quiet(const struct engine *engine)
 {
 	for (int peer = 0; peer < 2; peer++)
 		if (engine->eof[peer] || engine->lost[peer] ||
@@ -34,7 +35,7 @@ owner_is_quiet(const struct engine *engine)
 static bool
 server_rests(const struct engine *engine)
 {
-	return owner_is_quiet(engine) && engine->rest == NULL &&
+	return is_quiet(engine) && engine->rest == NULL &&
 	    !engine->follows &&
 	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0 &&
 	    line_reader_len(&engine->input[ENGINE_SERVER]) == 0;
@@ -89,7 +90,6 @@ engine_drain(struct engine *engine, const char *why, bool late)
 	engine->draining = true;
 	engine->drain_late |= late;
 	snprintf(engine->drain_why, sizeof(engine->drain_why), "%s", why);
-	ahead_drop(engine);
 }
 
 /* Is it a step to one more transfer, which is too late?  A client that always

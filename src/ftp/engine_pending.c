@@ -62,8 +62,6 @@ pending_drop(struct engine *engine, struct pending *pending)
 	engine->n_pending--;
 	if (engine->replying == pending)
 		engine->replying = NULL;
-	if (engine->ahead.ask == pending)
-		engine->ahead.ask = NULL;
 	cwd_abandon(engine, pending);
 	cwd_moved(engine, pending, 0);
 	free(pending->text);
@@ -108,8 +106,6 @@ pending_be_sure(struct engine *engine, bool all)
 		pending->unsure = false;
 		if (pending->kind == PENDING_OURS && pending->transfer != NULL)
 			retry_abandon(engine, pending);
-		else if (pending->ahead)
-			ahead_abandon(engine, pending, false);
 		else if (pending->cwd)
 			cwd_abandon(engine, pending);
 	}
@@ -160,8 +156,6 @@ pending_send_reply(struct engine *engine, const struct pending *pending)
 	if (engine->opaque)
 		return;
 	engine_send(engine, ENGINE_CLIENT, pending->reply, pending->reply_len);
-	if (pending->data != NULL)
-		data_make_next(engine, pending->data);
 }
 
 void
@@ -185,7 +179,7 @@ pending_flush_local(struct engine *engine)
 	struct pending *first = TAILQ_FIRST(&engine->pending);
 
 	/* Of which the client knows nothing, that holds nothing up. */
-	while (first != NULL && (first->ahead || first->noop))
+	while (first != NULL && first->noop)
 		first = TAILQ_NEXT(first, link);
 	if (first == NULL || first->kind != PENDING_LOCAL ||
 	    engine->reply.code != 0 || engine->fragment[ENGINE_SERVER])

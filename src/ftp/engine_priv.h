@@ -13,7 +13,6 @@
  *	engine_form.c	  in which form,
  *	engine_learn.c	  and what its answer teaches
  *	engine_retry.c	  a transfer again, in the other mode
- *	engine_ahead.c	  asking before the client does
  *	engine_data.c	  data connections,
  *	engine_event.c	  and what happens to them
  *	engine_hold.c	  which replies wait, and the end of a transfer
@@ -51,7 +50,6 @@
 #include <sys/queue.h>
 
 #include "ftp/engine.h"
-#include "ftp/engine_ahead.h"
 #include "ftp/engine_data.h"
 #include "ftp/engine_unfinished.h"
 #include "ftp/greeting.h"
@@ -115,7 +113,6 @@ struct data {
 	unsigned probes;     /* so often its client was probed */
 	bool probed;	     /* ... and was seen to live */
 	bool resumed;	     /* aborting, but the server had sent all */
-	bool ahead; /* asked for ahead of the client, and not used yet */
 	bool quiet_watch;
 	bool quiet_short;   /* ... since the end of the file has come */
 	char unknown[100];  /* WAIT_UNKNOWN: why it was not taken */
@@ -178,7 +175,6 @@ struct pending {
 	char *rest;	      /* the REST before it, or NULL */
 	struct pending *transfer; /* OURS: for which, or NULL */
 
-	bool ahead; /* OURS: for nobody yet, see engine_ahead.c */
 	bool noop;  /* OURS: to keep the server from ending an idle session */
 	bool cwd;   /* OURS: a PWD, see engine_cwd.c */
 };
@@ -194,19 +190,6 @@ enum disposition {
 	TRANSLATE,   /* holds the host-port, is not the client's form */
 	FILTER_FEAT, /* without the lines about TLS */
 	REWRITE,     /* holds the server's host-port */
-};
-
-/* What is asked before the client asks: engine_ahead.c. */
-struct ahead {
-	bool wanted;
-	struct pending *ask; /* unanswered, and still wanted */
-	struct data *data;   /* its own, not the client's yet */
-	bool over;	     /* for this session */
-	bool active;	     /* not before the client is passive again */
-	bool stands;	  /* the server's last host-port may be one of ours */
-	bool owed;	  /* the server may announce one to nobody */
-	unsigned refused; /* forms, to us in this session */
-	unsigned n_deaths;
 };
 
 /* The working directory at the server: engine_cwd.c. */
@@ -269,7 +252,6 @@ struct engine {
 	bool foreign; /* instead of next: what the client and the server have
 		       * agreed on may be a way around us */
 	uint32_t last_number;
-	struct ahead ahead;
 	struct cwd cwd;
 
 	struct engine_memory own_memory, *memory;
@@ -404,9 +386,6 @@ bool pending_is_upload(const struct pending *pending);
 
 /* engine_client.c: one line, or an end, of the client; false: nothing done. */
 bool engine_step_client(struct engine *engine);
-/* Is its argument that word, in whatever case? */
-bool command_arg_is(const struct command *command, const uint8_t *line,
-    const char *word);
 
 /* engine_server.c */
 bool engine_step_server(struct engine *engine);
@@ -472,16 +451,10 @@ bool ask_step(struct engine *engine);
 bool ask_is_announcing(const struct engine *engine);
 /* Sends the next form, its listeners first if it takes some. */
 void ask_next_form(struct engine *engine, struct pending *ask);
-/* Our own reply to PASV, EPSV or LPSV; returns text. */
-#define PASSIVE_TEXT_MAX (HOSTPORT_TEXT_MAX + 64)
-const char *ask_passive_text(enum verb verb, const struct addr *addr,
-    char text[PASSIVE_TEXT_MAX]);
 
 /* engine_learn.c: the form that was sent is one the server takes. */
 void learn_accepted(struct engine *engine, struct pending *ask);
-/* Our connection to the server in that data connection's form stands, or has
- * failed. */
-void learn_stands(struct engine *engine, const struct data *data);
+/* Our connection to the server in that data connection's form has failed. */
 void learn_failed(struct engine *engine, const struct data *data);
 /* A transfer that was sent again has had a reply: did it help? */
 void learn_retried(struct engine *engine, struct pending *transfer,
@@ -534,8 +507,6 @@ enum report_size report_size(const struct engine *engine,
 
 /* engine_owner.c: somebody has logged in, or nobody can tell. */
 void owner_login(struct engine *engine);
-/* Does neither peer wait for anything, nor has ended? */
-bool owner_is_quiet(const struct engine *engine);
 /* May one more line of the client be taken? */
 bool owner_takes_line(struct engine *engine);
 /* Must the line, a whole one, wait for the session's end? */

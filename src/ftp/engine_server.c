@@ -110,14 +110,6 @@ begin_transfer_reply(struct engine *engine, struct pending *transfer,
 	if (data_holds_reply(engine, transfer, code))
 		return false;
 	learn_retried(engine, transfer, code);
-	if (ahead_is_astray(engine, data, code)) {
-		/* One of ours, for which the client has not asked. */
-		if (code >= 200)
-			refuse_good(engine, 425, "use PORT or PASV first");
-		return true;
-	}
-	if (code == 425 && data != NULL)
-		ahead_not_kept(engine, data);
 	untrue = cut_untrue(engine, transfer, data, code);
 	engine->how = PASS;
 	if (untrue != NULL)
@@ -151,9 +143,7 @@ begin_reply(struct engine *engine, struct pending *pending, unsigned code,
 	engine->how = PASS;
 	engine->told = code;
 	engine->rewritten = false;
-	if (pending == NULL &&
-	    (ahead_owns_reply(engine, code) ||
-		unfinished_owns_reply(engine, code)))
+	if (pending == NULL && unfinished_owns_reply(engine, code))
 		engine->how = DROP;
 	if (pending == NULL) {
 		cwd_stray(engine, code);
@@ -161,10 +151,6 @@ begin_reply(struct engine *engine, struct pending *pending, unsigned code,
 	}
 	if (pending == NULL || pending->kind == PENDING_GREETING)
 		return true;
-	if (pending->ahead) {
-		ahead_begin_reply(engine, code);
-		return true;
-	}
 	if (pending->is_ask) {
 		ask_begin_reply(engine, pending, code, line, len);
 		return true;
@@ -224,10 +210,8 @@ end_void(struct engine *engine, const struct pending *pending)
 	/* Else it is a PORT that is not ours. */
 	engine->foreign =
 	    pending->verb != VERB_USER && pending->verb != VERB_REIN;
-	if (engine->foreign) {
-		engine->ahead.stands = false;
+	if (engine->foreign)
 		return;
-	}
 	free(engine->rest);
 	engine->rest = NULL;
 	if (pending->verb != VERB_REIN)
@@ -282,8 +266,6 @@ end_command(struct engine *engine, struct pending *pending, unsigned code)
 	cwd_moved(engine, pending, code);
 	if (transferred || (is_about_login(pending) && code < 300))
 		owner_login(engine);
-	if (transferred || (is_about_login(pending) && code == 230))
-		ahead_want(engine);
 	if (pending_is_transfer(pending)) {
 		unfinished_note_transfer(engine, code, engine->told);
 		data_transfer_over(engine, pending, code, engine->told);
@@ -350,9 +332,7 @@ engine_end_reply(struct engine *engine, unsigned code)
 	}
 	if (engine->how == DROP_RETRY)
 		return;
-	if (pending->ahead)
-		ahead_end_reply(engine, pending, code);
-	else if (pending->is_ask)
+	if (pending->is_ask)
 		ask_end_reply(engine, pending, code);
 	else
 		end_command(engine, pending, code);
@@ -471,12 +451,7 @@ pass_line(struct engine *engine, unsigned code, enum reply_place place,
 		return rewrite_line(engine, code, place, line, len);
 	if (engine->how == TRANSLATE) {
 		assert(engine->replying != NULL);
-		if (engine->replying->ahead)
-			ahead_reply_line(engine, engine->replying, code, line,
-			    len);
-		else
-			ask_reply_line(engine, engine->replying, code, line,
-			    len);
+		ask_reply_line(engine, engine->replying, code, line, len);
 		return true;
 	}
 	if (reply_is_dropped(engine) ||

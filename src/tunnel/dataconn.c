@@ -34,7 +34,7 @@ read_or_not(struct end *end)
 	if (end->stream == NULL)
 		return;
 	if ((end->slack == 0 && is_held_back(end)) || end->ended ||
-	    (other(end)->stream == NULL && !end->conn->ahead))
+	    other(end)->stream == NULL)
 		stream_read_stop(end->stream);
 	else
 		stream_read_start(end->stream);
@@ -88,8 +88,6 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 	struct end *from = ctx, *to = other(from);
 	size_t len = stream_len(pieces, n);
 
-	if (to->stream == NULL && from->conn->ahead)
-		dataconn_lose(from, "it began before the client");
 	if (to->stream == NULL)
 		return;
 	if (is_held_back(from))
@@ -491,7 +489,6 @@ dataconn_open(uv_loop_t *loop, const struct dataconn_options *options,
 	conn->owner = owner;
 	conn->ctx = ctx;
 	conn->dial_reply = options->dial_reply;
-	conn->ahead = options->ahead;
 	conn->unproven = options->unproven;
 	conn->digests = options->digests;
 	conn->count = options->count;
@@ -521,13 +518,6 @@ dataconn_open(uv_loop_t *loop, const struct dataconn_options *options,
 	if (conn->end[ENGINE_CLIENT].how.listens)
 		dataconn_watch_unused(conn);
 	return conn;
-}
-
-void
-dataconn_give(struct dataconn *conn)
-{
-	conn->ahead = false;
-	read_or_not(&conn->end[ENGINE_SERVER]);
 }
 
 void

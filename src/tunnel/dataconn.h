@@ -62,7 +62,6 @@ struct dataconn_options {
 	struct dataconn_end end[2]; /* by enum engine_peer */
 	const char *server_host;    /* dialled */
 	bool dial_reply;	    /* ... unless a reply names another one */
-	bool ahead;		    /* nobody's until dataconn_give() */
 	bool unproven;		    /* the engine logs it if it fails */
 	uint64_t *count;	    /* bytes, of all, by enum engine_peer to
 				     * which they go; outlives it */
@@ -90,7 +89,6 @@ bool dataconn_was_up(const struct dataconn *conn, enum engine_peer peer);
 
 /* Is it nobody's yet?  Until then the server's end is read although there is
  * no client, so that its end is seen; if it says something it is lost. */
-bool dataconn_is_ahead(const struct dataconn *conn);
 
 /* Was it opened as unproven? */
 bool dataconn_is_unproven(const struct dataconn *conn);
@@ -112,7 +110,6 @@ const char *dataconn_digest(struct dataconn *conn, enum engine_peer peer,
     char text[DATACONN_DIGEST_MAX]);
 
 /* The engine's actions of the same names. */
-void dataconn_give(struct dataconn *conn);
 void dataconn_dial(struct dataconn *conn);
 void dataconn_timer(struct dataconn *conn, uint64_t ms);
 void dataconn_framing(struct dataconn *conn, enum framing framing);

@@ -59,7 +59,6 @@ struct dataconn {
 	struct end end[2];
 	char *server_host;
 	bool dial_reply;
-	bool ahead;	 /* the client was not told of it yet */
 	bool unproven;	 /* dataconn_options */
 	bool digests;	 /* are computed */
 	uint64_t *count; /* [2], of the tunnel */

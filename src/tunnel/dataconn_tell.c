@@ -120,12 +120,6 @@ dataconn_was_up(const struct dataconn *conn, enum engine_peer peer)
 }
 
 bool
-dataconn_is_ahead(const struct dataconn *conn)
-{
-	return conn->ahead;
-}
-
-bool
 dataconn_is_unproven(const struct dataconn *conn)
 {
 	return conn->unproven;

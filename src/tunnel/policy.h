@@ -28,7 +28,6 @@ struct policy {
 	unsigned max_data;     /* data connections of a session */
 	uint64_t login_ms;     /* for the login; 0: for ever */
 	uint64_t keepalive_ms; /* NOOP when idle for so long; 0: never */
-	bool prefetch;	       /* ask for passive mode before the client does */
 	bool many_links;       /* more than one SSH connection */
 	enum engine_mode server_mode;
 	bool server_data_host_reply;   /* dial the address in a 227 */

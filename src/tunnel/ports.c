@@ -60,12 +60,6 @@ ports_give(struct ports *ports, uint16_t port)
 	ports->n_free++;
 }
 
-bool
-ports_are_scarce(const struct ports *ports)
-{
-	return ports != NULL && ports->n_free <= (ports->size + 1) / 2;
-}
-
 uint16_t
 ports_low(const struct ports *ports)
 {

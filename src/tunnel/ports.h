@@ -27,10 +27,6 @@ uint16_t ports_take(struct ports *ports);
 /* Gives back what ports_take() returned. */
 void ports_give(struct ports *ports, uint16_t port);
 
-/* Would taking one for nobody in particular leave less than half of them?
- * Never of NULL, any port. */
-bool ports_are_scarce(const struct ports *ports);
-
 uint16_t ports_low(const struct ports *ports);
 uint16_t ports_high(const struct ports *ports);
 

@@ -149,7 +149,6 @@ carry_out(struct session *session, const struct engine_action *action)
 		session_transfer_act(session, action);
 		break;
 	case ENGINE_DATA_OPEN:
-	case ENGINE_DATA_GIVE:
 	case ENGINE_DATA_DIAL:
 	case ENGINE_DATA_TIMER:
 	case ENGINE_DATA_QUIET:
@@ -355,9 +354,6 @@ engine_config_of(const struct session_options *options, const struct addr *peer)
 		.ignore_port_host = options->policy->client_data_host_control,
 		.pass_foreign_port = options->policy->pass_foreign_port,
 		.allow_tls = options->policy->allow_tls,
-		/* EPSV, in which we ask, names no address. */
-		.prefetch = options->policy->prefetch &&
-		    !options->policy->server_data_host_reply,
 		.upload_apart = options->upload_apart,
 		.max_lines = options->policy->max_lines,
 		.max_data = options->policy->max_data,

@@ -103,7 +103,7 @@ log_failed_dial(struct session *session, const struct engine_data_event *event)
 	    slot == NULL || dataconn_was_up(*slot, ENGINE_SERVER))
 		return;
 	log_escape(escaped, sizeof(escaped), event->why, strlen(event->why));
-	if (dataconn_is_ahead(*slot) || dataconn_is_unproven(*slot))
+	if (dataconn_is_unproven(*slot))
 		session_say(session, LOG_LEVEL_VERBOSE, "%s", escaped);
 	else if (session_may_warn(session))
 		session_say(session, LOG_LEVEL_WARN, "%s", escaped);
@@ -236,7 +236,6 @@ open_data(struct session *session, const struct engine_action *action)
 		},
 		.server_host = options->server_host,
 		.dial_reply = options->policy->server_data_host_reply,
-		.ahead = action->ahead,
 		.unproven = action->unproven,
 		.digests = options->log != NULL,
 		.count = options->stats->bytes,
@@ -255,8 +254,7 @@ open_data(struct session *session, const struct engine_action *action)
 	/* The same peer for both, also where a name has several addresses. */
 	if (session->server.family != AF_UNSPEC)
 		data.server_host = addr_format_ip(&session->server, server);
-	/* Ports of --client-ports are for clients that have asked. */
-	if (slot != NULL && !(action->ahead && ports_are_scarce(data.ports)))
+	if (slot != NULL)
 		*slot = dataconn_open(options->loop, &data, &owner, session);
 	if (slot == NULL || *slot == NULL)
 		fail_data(session, action);
@@ -266,9 +264,6 @@ static void
 act_on(struct dataconn **slot, const struct engine_action *action)
 {
 	switch (action->type) {
-	case ENGINE_DATA_GIVE:
-		dataconn_give(*slot);
-		break;
 	case ENGINE_DATA_DIAL:
 		dataconn_dial(*slot);
 		break;

@@ -30,7 +30,6 @@ enum other {
 
 enum number {
 	NEW,
-	AHEAD, /* of which the client was not told */
 	OPEN,
 	CUT, /* and its client has seen it */
 	VOID
@@ -53,11 +52,8 @@ check_number(uint8_t *number, const struct engine_action *action)
 
 	assert(opens ? *number == NEW : *number != NEW && *number != VOID);
 	if (opens)
-		*number = action->ahead ? AHEAD : OPEN;
-	else if (action->type == ENGINE_DATA_GIVE) {
-		assert(*number == AHEAD);
 		*number = OPEN;
-	} else if (action->type == ENGINE_DATA_CLOSE)
+	else if (action->type == ENGINE_DATA_CLOSE)
 		*number = VOID;
 	else if (action->peer == ENGINE_CLIENT &&
 	    (action->type == ENGINE_DATA_RESET ||
@@ -135,11 +131,8 @@ check(struct fuzz *fuzz, const struct engine_action *action)
 	if (action->type == ENGINE_REPORT && report->upload &&
 	    report->outcome == ENGINE_COMPLETE)
 		assert(fuzz->unsent[action->data % 256] == 0);
-	if (action->type == ENGINE_REPORT)
-		assert(fuzz->numbers[action->data % 256] != AHEAD);
 	if (fuzz->ended)
-		assert(memchr(fuzz->numbers, AHEAD, 256) == NULL &&
-		    memchr(fuzz->numbers, OPEN, 256) == NULL &&
+		assert(memchr(fuzz->numbers, OPEN, 256) == NULL &&
 		    memchr(fuzz->numbers, CUT, 256) == NULL);
 }
 
@@ -267,7 +260,6 @@ configure(struct engine_config *config, struct engine_policy *policy,
 	config->pass_foreign_port = options[0] & 2;
 	config->server_family = options[0] & 4 ? AF_INET6 : AF_UNSPEC;
 	config->server_mode = (options[0] >> 3 & 3) % 3;
-	config->prefetch = options[0] & 32;
 	config->upload_apart = options[0] & 64;
 	if (options[0] & 128)
 		config->client.family = AF_UNSPEC;

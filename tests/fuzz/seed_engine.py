@@ -87,7 +87,6 @@ for path in sorted((HERE / "../vectors/engine").glob("*.txt")):
     options = (("allow-tls" in config) + 2 * ("foreign-port" in config)
                + 4 * ("server=v6" in config)
                + 8 * ("mode=passive" in config) + 16 * ("mode=active" in config)
-               + 32 * ("prefetch" in config)
                + 64 * ("apart" in config)
                + 128 * ("network=" in config))
     more = (("port-host=ignored" in config) + 2 * ("server=v4" in config)

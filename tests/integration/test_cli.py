@@ -344,7 +344,7 @@ def test_help(tmp):
                  "--allow-tls", "--any-user", "--max-sessions", "-q", "-v", "-R",
                  "--allow FROM", "--server-mode", "--far-address",
                  "--client-address", "--client-ports", "--server-data-host",
-                 "--client-data-host", "--links", "--prefetch",
+                 "--client-data-host", "--links",
                  "--max-window", "--max-memory", "--no-cipher-order",
                  "--no-session", "--retry", "--link-wait", "--on-demand",
                  "--idle-exit"):

@@ -74,10 +74,10 @@ def test_check(home, tmp):
     path = home / ".config/culvert/culvert.conf"
     assert cli.run(home, "config", "--test") == (0, f"{path}: 2 tunnels\n")
     wrong = tmp / "wrong.conf"
-    wrong.write_text(FILE + "prefech = yes\n")
+    wrong.write_text(FILE + "no-sesion = yes\n")
     assert cli.run(home, "config", "--test", "-f", str(wrong)) == (
-        1, f'culvert: {wrong}:9: there is no "prefech"; did you mean '
-        '"prefetch"?\n')
+        1, f'culvert: {wrong}:9: there is no "no-sesion"; did you mean '
+        '"no-session"?\n')
 
 
 @pytest.mark.parametrize("argv, words", [

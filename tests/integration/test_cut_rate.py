@@ -29,7 +29,7 @@ RATE = ["--rate", "16K"]
 
 # The client's mode, and options besides the rate.
 WAYS = [("passive",), ("active",), ("active", "--links", "4"),
-        ("passive", "--links", "4", "--prefetch"),
+        ("passive", "--links", "4"),
         ("active", "--server-mode", "passive"),
         ("passive", "--server-mode", "active")]
 ways = pytest.mark.parametrize("way", WAYS, ids=" ".join)
@@ -40,8 +40,6 @@ def begin(session, way, command):
     """Begin a transfer; returns the session, and the two ends of its data."""
     mode, *options = way
     one = session(options=[*RATE, *options])
-    if "--prefetch" in options:
-        return one, *prefetched(one, mode, command)
     if "--server-mode" in options:
         return one, *translated(one, mode, options[-1], command)
     return one, *connect_data(one, mode, command)
@@ -80,25 +78,6 @@ def translated(one, mode, asks, command):
             client_end = near.accept()
         client.expect("150")
     return client_end, server_end
-
-
-def prefetched(one, mode, command):
-    """The same, where the server was asked before the client asks."""
-    client, server = one
-    with scripted.Listener(one.ns) as ahead:
-        server.expect_command("EPSV")
-        server.reply(f"229 Entering (|||{ahead.port}|)")
-        far = ahead.accept()
-    if mode == "active":
-        with far:
-            return connect_data(one, mode, command)
-    client.command("PASV")
-    near = scripted.dial(*scripted.parse_port(client.expect("227")))
-    client.command(command)
-    server.expect_command(command)
-    server.reply("150 here it comes")
-    client.expect("150")
-    return near, far
 
 
 def parse_active(command):

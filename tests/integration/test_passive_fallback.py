@@ -113,15 +113,6 @@ def test_permit_open_and_server_mode_passive(server, start_sshd,
     assert not set(server_modes(tunnel, 0, 0)) & ACTIVE
 
 
-def test_permit_open_with_prefetch(server, start_sshd, start_culvert, tmp):
-    """What is requested ahead is refused too; the client is served."""
-    one = server("pyftpdlib")
-    sshd = start_sshd(f"PermitOpen 127.0.0.1:{one.port}")
-    tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd, options=[
-        "-v", "-v", "--prefetch"])
-    both_ways(through(tunnel, one), CLIENTS["ftplib"], "passive", one, tmp)
-
-
 def test_permit_open_with_one_client_port(server, start_sshd, start_culvert,
                                           ns, tmp):
     """The one port for clients is free again for each further form."""

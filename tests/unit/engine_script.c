@@ -488,8 +488,6 @@ read_config(struct script *script, unsigned number, char *line)
 			config->pass_foreign_port = true;
 		else if (strcmp(word, "allow-tls") == 0)
 			config->allow_tls = true;
-		else if (strcmp(word, "prefetch") == 0)
-			config->prefetch = true;
 		else if (strcmp(word, "apart") == 0)
 			config->upload_apart = true;
 		else if (strcmp(word, "logins") == 0)

@@ -140,12 +140,9 @@ say_action(struct words *words, const struct engine_action *action)
 	else if (action->type == ENGINE_REPORT)
 		say_report(words, &action->report);
 	else if (action->type == ENGINE_DATA_OPEN)
-		words_say(words, "open %u client=%s server=%s%s", action->data,
+		words_say(words, "open %u client=%s server=%s", action->data,
 		    end_text(&action->client, client, sizeof(client)),
-		    end_text(&action->server, server, sizeof(server)),
-		    action->ahead ? " ahead" : "");
-	else if (action->type == ENGINE_DATA_GIVE)
-		words_say(words, "give %u", action->data);
+		    end_text(&action->server, server, sizeof(server)));
 	else if (action->type == ENGINE_DATA_CLOSE)
 		words_say(words, "close %u", action->data);
 	else if (action->type == ENGINE_DATA_FRAMING)

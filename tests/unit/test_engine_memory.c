@@ -135,7 +135,6 @@ check_pointers(const struct engine_action *action)
 	case ENGINE_REPLY_TIMER:
 	case ENGINE_CREDIT:
 	case ENGINE_DATA_OPEN:
-	case ENGINE_DATA_GIVE:
 	case ENGINE_DATA_DIAL:
 	case ENGINE_DATA_TIMER:
 	case ENGINE_DATA_QUIET:

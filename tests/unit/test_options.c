@@ -60,7 +60,7 @@ test_defaults(void **state)
 	assert_int_equal(options.max_window, 64 << 20);
 	assert_int_equal(options.max_memory, 256 << 20);
 	assert_false(
-	    options.prefetch || options.no_cipher_order || options.no_session);
+	    options.no_cipher_order || options.no_session);
 	assert_int_equal(options.verbose, 0);
 	assert_null(options.user);
 	assert_false(options.no_confine);
@@ -131,7 +131,7 @@ test_all(void **state)
 	assert_int_equal(
 	    parse("--ssh /opt/ssh --batch -q -L 0:a:21 -L ftp/*:1:b:22 "
 		  "--foreign-port pass --allow-tls --any-user "
-		  "--max-sessions 7 --links 4 --prefetch --max-window 1m "
+		  "--max-sessions 7 --links 4 --max-window 1m "
 		  "--max-memory 1G --no-cipher-order --no-session "
 		  "--max-per-address 8 --max-logins 9 --max-data 2 "
 		  "--max-lines 10 --login-timeout 11 --keepalive 12 "
@@ -156,7 +156,7 @@ test_all(void **state)
 	assert_string_equal(options.user, "ftp");
 	assert_true(options.no_confine);
 	assert_true(
-	    options.prefetch && options.no_cipher_order && options.no_session);
+	    options.no_cipher_order && options.no_session);
 	assert_int_equal(options.n_forwards, 2);
 	assert_string_equal(options.forwards[0].host, "a");
 	assert_string_equal(options.forwards[1].bind, "*");

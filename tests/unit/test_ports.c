@@ -42,32 +42,6 @@ test_all(void **state)
 	ports_free(NULL);
 }
 
-/* At least half of them, rounded down, stay for those who need them. */
-static void
-test_scarce(void **state)
-{
-	static const struct {
-		uint16_t size;
-		uint16_t taken; /* before they are scarce */
-	} cases[] = { { 1, 0 }, { 2, 1 }, { 3, 1 }, { 4, 2 }, { 9, 4 },
-		{ 100, 50 } };
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct ports *ports =
-		    ports_new(1000, (uint16_t)(999 + cases[i].size));
-
-		assert_non_null(ports);
-		for (uint16_t n = 0; n < cases[i].taken; n++) {
-			assert_false(ports_are_scarce(ports));
-			assert_int_equal(ports_take(ports), 1000 + n);
-		}
-		assert_true(ports_are_scarce(ports));
-		ports_free(ports);
-	}
-	assert_false(ports_are_scarce(NULL));
-}
-
 /* The one that has been free for the longest comes first. */
 static void
 test_order(void **state)
@@ -94,7 +68,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all),
-		cmocka_unit_test(test_scarce),
 		cmocka_unit_test(test_order),
 	};
 

@@ -37,12 +37,12 @@ static const struct verb_entry {
 	{ "AUTH", VERB_AUTH, TAKES_NOTHING, READS },
 	{ "PORT", VERB_PORT, TAKES_NOTHING, READS | VERB_IS_ACTIVE },
 	{ "EPRT", VERB_EPRT, TAKES_NOTHING, READS | VERB_IS_ACTIVE },
-	{ "LPRT", VERB_LPRT, TAKES_NOTHING, READS | VERB_IS_ACTIVE },
+	{ "LPRT", VERB_LPRT, TAKES_NOTHING, READS },
 	{ "PASV", VERB_PASV, TAKES_NOTHING, READS | VERB_IS_PASSIVE },
 	{ "P@SW", VERB_PASV, TAKES_NOTHING, READS | VERB_IS_PASSIVE },
 	{ "CPSV", VERB_PASV, TAKES_NOTHING, READS | VERB_IS_PASSIVE },
 	{ "EPSV", VERB_EPSV, TAKES_NOTHING, READS | VERB_IS_PASSIVE },
-	{ "LPSV", VERB_LPSV, TAKES_NOTHING, READS | VERB_IS_PASSIVE },
+	{ "LPSV", VERB_LPSV, TAKES_NOTHING, READS },
 	{ "RETR", VERB_RETR, TAKES_FILE, READS | VERB_RECEIVES },
 	{ "STOR", VERB_STOR, TAKES_FILE, VERB_SENDS },
 	{ "STOU", VERB_STOU, TAKES_UNIQUE, VERB_SENDS },
@@ -216,7 +216,9 @@ find_behind(const uint8_t *text, size_t len)
 		    text[at] != 'e' && text[at] != 'L' && text[at] != 'l')
 			continue;
 		entry = find_liberally(text + at, len - at, &end);
-		if (entry != NULL && (entry->flags & VERB_IS_ACTIVE) != 0 &&
+		if (entry != NULL &&
+		    ((entry->flags & VERB_IS_ACTIVE) != 0 ||
+			entry->verb == VERB_LPRT) &&
 		    has_host_port(entry->verb, text + at + end, len - at - end))
 			return entry->name;
 	}

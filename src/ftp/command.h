@@ -33,10 +33,10 @@ enum verb {
 	VERB_AUTH,
 	VERB_PORT, /* RFC 959 */
 	VERB_EPRT, /* RFC 2428 */
-	VERB_LPRT, /* RFC 1639 */
+	VERB_LPRT, /* RFC 1639, refused */
 	VERB_PASV, /* RFC 959; also P@SW (Netscape's) and CPSV (FXP) */
 	VERB_EPSV, /* RFC 2428 */
-	VERB_LPSV, /* RFC 1639 */
+	VERB_LPSV, /* RFC 1639, refused */
 	VERB_RETR,
 	VERB_STOR,
 	VERB_STOU,

@@ -50,18 +50,14 @@ answer_active(struct engine *engine, struct pending *ask)
 
 #define PASSIVE_TEXT_MAX (HOSTPORT_TEXT_MAX + 64)
 
-/* Our own reply to PASV, EPSV or LPSV. */
+/* Our own reply to PASV or EPSV. */
 static void
 passive_text(enum verb verb, const struct addr *addr,
     char text[PASSIVE_TEXT_MAX])
 {
 	char digits[HOSTPORT_TEXT_MAX];
 
-	if (verb == VERB_LPSV) {
-		hostport_format_reply(228, addr, digits);
-		snprintf(text, PASSIVE_TEXT_MAX,
-		    "228 Entering Long Passive Mode (%s).", digits);
-	} else if (verb == VERB_EPSV) {
+	if (verb == VERB_EPSV) {
 		hostport_format_reply(229, addr, digits);
 		snprintf(text, PASSIVE_TEXT_MAX,
 		    "229 Entering Extended Passive Mode (|||%s|).", digits);

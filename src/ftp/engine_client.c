@@ -50,7 +50,7 @@ pass_untouched(struct engine *engine, const struct command *command,
 	pending->flags = VERB_VOIDS_DATA;
 }
 
-/* ---- PORT, EPRT, LPRT ---- */
+/* ---- PORT, EPRT ---- */
 
 /* May a client whose address is not known be there?  On the SSH server's own
  * loopback, or a link of it, there is none that comes from elsewhere, however
@@ -354,6 +354,15 @@ refuse_hidden(struct engine *engine, const struct command *command,
 	return true;
 }
 
+/* RFC 1639: clients that know it know the other two as well. */
+static void
+refuse_long(struct engine *engine, const struct command *command)
+{
+	pending_local(engine, "502 culvert does not support %s: use %s.",
+	    verb_name(command->verb),
+	    command->verb == VERB_LPRT ? "EPRT or PORT" : "EPSV or PASV");
+}
+
 static void
 take_command(struct engine *engine, const uint8_t *line, size_t len)
 {
@@ -370,6 +379,8 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 		take_passive(engine, &command, line, len);
 	else if ((command.flags & (VERB_SENDS | VERB_RECEIVES)) != 0)
 		take_transfer(engine, &command, line, len);
+	else if (command.verb == VERB_LPRT || command.verb == VERB_LPSV)
+		refuse_long(engine, &command);
 	else if (command.verb == VERB_AUTH)
 		take_auth(engine, &command, line, len);
 	else if (command.verb == VERB_ABOR)

@@ -1,6 +1,6 @@
 /*
  * The control engine: the forms in which a server can be asked for a data
- * connection (RFC 959, 2428, 1639), and their order.
+ * connection (RFC 959, 2428), and their order.
  *
  * The client's own form comes first, then the others of its mode, then those
  * of the other mode; --server-mode leaves out one of the modes.  What was
@@ -17,12 +17,9 @@ static const struct {
 	[FORM_EPSV_NUMBER] = { VERB_EPSV, AF_UNSPEC, false },
 	[FORM_EPSV] = { VERB_EPSV, AF_UNSPEC, false },
 	[FORM_PASV] = { VERB_PASV, AF_UNSPEC, false },
-	[FORM_LPSV] = { VERB_LPSV, AF_UNSPEC, false },
 	[FORM_PORT] = { VERB_PORT, AF_INET, true },
 	[FORM_EPRT4] = { VERB_EPRT, AF_INET, true },
 	[FORM_EPRT6] = { VERB_EPRT, AF_INET6, true },
-	[FORM_LPRT4] = { VERB_LPRT, AF_INET, true },
-	[FORM_LPRT6] = { VERB_LPRT, AF_INET6, true },
 };
 
 /* For each of the client's own: what else may be sent in its mode. */
@@ -30,12 +27,9 @@ static const enum form others[][4] = {
 	[FORM_EPSV_NUMBER] = { FORM_EPSV, FORM_PASV, FORM_NONE },
 	[FORM_EPSV] = { FORM_PASV, FORM_NONE },
 	[FORM_PASV] = { FORM_EPSV, FORM_NONE },
-	[FORM_LPSV] = { FORM_EPSV, FORM_PASV, FORM_NONE },
 	[FORM_PORT] = { FORM_EPRT6, FORM_EPRT4, FORM_NONE },
 	[FORM_EPRT4] = { FORM_PORT, FORM_EPRT6, FORM_NONE },
 	[FORM_EPRT6] = { FORM_PORT, FORM_EPRT4, FORM_NONE },
-	[FORM_LPRT4] = { FORM_EPRT4, FORM_PORT, FORM_EPRT6, FORM_NONE },
-	[FORM_LPRT6] = { FORM_EPRT6, FORM_PORT, FORM_EPRT4, FORM_NONE },
 };
 
 /* In the other mode. */

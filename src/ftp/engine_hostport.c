@@ -2,7 +2,7 @@
  * The control engine: host-ports of the server that reach the client as they
  * are.
  *
- * A reply to PASV, EPSV or LPSV is rewritten because it answers one.  But a
+ * A reply to PASV or EPSV is rewritten because it answers one.  But a
  * client may take another line for such a reply: one within a reply that it
  * takes for ended, one that answers something else, one whose code only it can
  * see.  Its data connection would then not go through SSH, or fail.  So each
@@ -59,9 +59,7 @@ code_in_context(const struct engine *engine, unsigned code)
 	if (is_announcement(code) || code < 200 || code >= 300 ||
 	    replying == NULL || (replying->flags & VERB_IS_PASSIVE) == 0)
 		return code;
-	if (replying->verb == VERB_EPSV)
-		return 229;
-	return replying->verb == VERB_LPSV ? 228 : 227;
+	return replying->verb == VERB_EPSV ? 229 : 227;
 }
 
 /* more: the line goes on behind these bytes. */

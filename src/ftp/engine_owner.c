@@ -35,8 +35,7 @@ is_quiet(const struct engine *engine)
 static bool
 server_rests(const struct engine *engine)
 {
-	return is_quiet(engine) && engine->rest == NULL &&
-	    !engine->follows &&
+	return is_quiet(engine) && engine->rest == NULL && !engine->follows &&
 	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0 &&
 	    line_reader_len(&engine->input[ENGINE_SERVER]) == 0;
 }

@@ -72,12 +72,9 @@ enum form {
 	FORM_EPSV_NUMBER, /* EPSV 1, EPSV 2 */
 	FORM_EPSV,
 	FORM_PASV,
-	FORM_LPSV,
 	FORM_PORT,
 	FORM_EPRT4,
 	FORM_EPRT6,
-	FORM_LPRT4,
-	FORM_LPRT6,
 	FORM_NONE,
 };
 
@@ -175,8 +172,8 @@ struct pending {
 	char *rest;	      /* the REST before it, or NULL */
 	struct pending *transfer; /* OURS: for which, or NULL */
 
-	bool noop;  /* OURS: to keep the server from ending an idle session */
-	bool cwd;   /* OURS: a PWD, see engine_cwd.c */
+	bool noop; /* OURS: to keep the server from ending an idle session */
+	bool cwd;  /* OURS: a PWD, see engine_cwd.c */
 };
 
 TAILQ_HEAD(pending_list, pending);
@@ -409,9 +406,8 @@ void engine_end_reply(struct engine *engine, unsigned code);
 
 /* engine_form.c: the forms. */
 #define FORM_BIT(form) (1U << (form))
-#define FORMS_ACTIVE                                                         \
-	(FORM_BIT(FORM_PORT) | FORM_BIT(FORM_EPRT4) | FORM_BIT(FORM_EPRT6) | \
-	    FORM_BIT(FORM_LPRT4) | FORM_BIT(FORM_LPRT6))
+#define FORMS_ACTIVE \
+	(FORM_BIT(FORM_PORT) | FORM_BIT(FORM_EPRT4) | FORM_BIT(FORM_EPRT6))
 bool form_is_active(enum form form);
 enum verb form_verb(enum form form);
 sa_family_t form_family(enum form form);

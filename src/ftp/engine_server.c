@@ -402,7 +402,7 @@ finish_passive(struct engine *engine, unsigned code, enum reply_place place,
 	return true;
 }
 
-/* A line of a 227, 228 or 229; false while it must wait for its listener. */
+/* A line of a 227 or 229; false while it must wait for its listener. */
 static bool
 rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
     const uint8_t *line, size_t len)

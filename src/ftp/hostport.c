@@ -1,6 +1,6 @@
 /*
  * Host-ports, read and written.  Two shapes: numbers separated by commas
- * (PORT, LPRT, 227, 228) and fields between delimiters (EPRT, 229).
+ * (PORT, 227) and fields between delimiters (EPRT, 229).
  */
 #include "ftp/hostport.h"
 
@@ -12,13 +12,8 @@
 #include "base/num.h"
 #include "ftp/line.h"
 
-/* Numbers of the longest host-port we know: LPRT with IPv6. */
-#define NUMBERS_MAX 21
-
-enum long_family {
-	LONG_IPV4 = 4, /* RFC 1639: the IP version numbers */
-	LONG_IPV6 = 6,
-};
+/* Numbers of a host-port. */
+#define NUMBERS_MAX 6
 
 /* number,number,... as long as it goes on. */
 struct run {
@@ -103,45 +98,14 @@ run_find(const uint8_t *text, size_t len, size_t start, struct run *ret)
 
 /* h1,h2,h3,h4,p1,p2 */
 static int
-run_short(const struct run *run, struct addr *ret)
+run_addr(const struct run *run, struct addr *ret)
 {
 	struct addr addr = { .family = AF_INET };
 
-	if (!run->fits || run->count != 6)
+	if (!run->fits || run->count != NUMBERS_MAX)
 		return -EINVAL;
 	memcpy(addr.ip, run->numbers, 4);
 	addr.port = (uint16_t)(run->numbers[4] << 8 | run->numbers[5]);
-	if (addr.port == 0)
-		return -EINVAL;
-	*ret = addr;
-	return 0;
-}
-
-/* af,hal,h1,...,pal,p1,p2 (RFC 1639) */
-static int
-run_long(const struct run *run, struct addr *ret)
-{
-	struct addr addr = { 0 };
-	struct in6_addr ip6;
-	size_t ip_len;
-
-	if (!run->fits || run->count < 2)
-		return -EINVAL;
-	if (run->numbers[0] != LONG_IPV4 && run->numbers[0] != LONG_IPV6)
-		return -EAFNOSUPPORT;
-	ip_len = run->numbers[0] == LONG_IPV4 ? 4 : 16;
-	if (run->count != ip_len + 5 || run->numbers[1] != ip_len ||
-	    run->numbers[ip_len + 2] != 2)
-		return -EINVAL;
-	addr.family = ip_len == 4 ? AF_INET : AF_INET6;
-	memcpy(addr.ip, run->numbers + 2, ip_len);
-	memcpy(&ip6, addr.ip, sizeof(ip6));
-	if (addr.family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&ip6)) {
-		addr = (struct addr) { .family = AF_INET };
-		memcpy(addr.ip, ip6.s6_addr + 12, 4);
-	}
-	addr.port = (uint16_t)(run->numbers[ip_len + 3] << 8 |
-	    run->numbers[ip_len + 4]);
 	if (addr.port == 0)
 		return -EINVAL;
 	*ret = addr;
@@ -218,24 +182,19 @@ hostport_parse_command(enum verb verb, const uint8_t *arg, size_t len,
     struct hostport *ret)
 {
 	struct run run;
-	int result;
 
 	while (len > 0 && is_blank(arg[len - 1]))
 		len--;
 	if (verb == VERB_EPRT)
 		return eprt_parse(arg, len, &ret->addr);
-	if (verb != VERB_PORT && verb != VERB_LPRT)
+	if (verb != VERB_PORT || run_whole(arg, len, &run) != 0)
 		return -EINVAL;
-	result = run_whole(arg, len, &run);
-	if (result != 0)
-		return result;
-	return verb == VERB_PORT ? run_short(&run, &ret->addr) :
-				   run_long(&run, &ret->addr);
+	return run_addr(&run, &ret->addr);
 }
 
-/* 227 and 228: the first run that is a host-port. */
+/* 227: the first run that is a host-port. */
 static int
-numbers_parse(unsigned code, const uint8_t *text, size_t len, size_t start,
+numbers_parse(const uint8_t *text, size_t len, size_t start,
     struct hostport *ret)
 {
 	struct run run;
@@ -243,8 +202,7 @@ numbers_parse(unsigned code, const uint8_t *text, size_t len, size_t start,
 	size_t at = start;
 
 	for (; run_find(text, len, at, &run); at = run.end) {
-		if ((code == 227 ? run_short(&run, &addr) :
-				   run_long(&run, &addr)) != 0)
+		if (run_addr(&run, &addr) != 0)
 			continue;
 		ret->addr = addr;
 		ret->at = run.at;
@@ -353,8 +311,7 @@ hostport_parse_reply(unsigned code, const uint8_t *line, size_t len,
 
 	switch (code) {
 	case 227:
-	case 228:
-		return numbers_parse(code, line, text_len, start, ret);
+		return numbers_parse(line, text_len, start, ret);
 	case 229:
 		return port_find(line, text_len, start, ret);
 	default:
@@ -403,22 +360,6 @@ format_short(const struct addr *addr, char text[HOSTPORT_TEXT_MAX])
 	    ip[2], ip[3], addr->port >> 8, addr->port & 255);
 }
 
-static void
-format_long(const struct addr *addr, char text[HOSTPORT_TEXT_MAX])
-{
-	bool is_ip6 = addr->family == AF_INET6;
-	unsigned ip_len = is_ip6 ? 16 : 4;
-	size_t used;
-
-	used = (size_t)snprintf(text, HOSTPORT_TEXT_MAX, "%d,%u",
-	    is_ip6 ? LONG_IPV6 : LONG_IPV4, ip_len);
-	for (size_t i = 0; i < ip_len; i++)
-		used += (size_t)snprintf(text + used, HOSTPORT_TEXT_MAX - used,
-		    ",%u", addr->ip[i]);
-	snprintf(text + used, HOSTPORT_TEXT_MAX - used, ",2,%u,%u",
-	    addr->port >> 8, addr->port & 255);
-}
-
 int
 hostport_format_command(enum verb verb, const struct addr *addr,
     char text[HOSTPORT_TEXT_MAX])
@@ -431,8 +372,6 @@ hostport_format_command(enum verb verb, const struct addr *addr,
 		return -EAFNOSUPPORT;
 	if (verb == VERB_PORT) {
 		format_short(addr, text);
-	} else if (verb == VERB_LPRT) {
-		format_long(addr, text);
 	} else if (verb == VERB_EPRT) {
 		plain.scope = 0;
 		snprintf(text, HOSTPORT_TEXT_MAX, "|%d|%s|%u|",
@@ -450,8 +389,6 @@ hostport_format_reply(unsigned code, const struct addr *addr,
 {
 	if (code == 229)
 		snprintf(text, HOSTPORT_TEXT_MAX, "%u", addr->port);
-	else if (code == 228)
-		format_long(addr, text);
 	else
 		format_short(addr, text);
 }

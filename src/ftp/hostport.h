@@ -1,6 +1,6 @@
 /*
- * Host-ports: the addresses in PORT, EPRT and LPRT commands and in 227, 229
- * and 228 replies (RFC 959, 2428, 1639).  Parsers never change anything; what
+ * Host-ports: the addresses in PORT and EPRT commands and in 227 and 229
+ * replies (RFC 959, 2428).  Parsers never change anything; what
  * they do not understand is for the caller to pass through.
  */
 #ifndef FTP_HOSTPORT_H
@@ -20,27 +20,26 @@ struct hostport {
 };
 
 /*
- * The argument of PORT, EPRT or LPRT (verb says which), len bytes without the
+ * The argument of PORT or EPRT (verb says which), len bytes without the
  * line end.  Strict: a trailing blank is allowed, nothing else is.
  * Returns 0; -EINVAL when malformed (five or seven numbers, above 255, port 0,
  * unknown delimiter use); -EAFNOSUPPORT for a protocol number other than 1 and
- * 2 in EPRT or 4 and 6 in LPRT.  ret->at and ret->len are not set.  A scope
+ * 2 in EPRT.  ret->at and ret->len are not set.  A scope
  * id is dropped: it means something on the client's host only.
  */
 int hostport_parse_command(enum verb verb, const uint8_t *arg, size_t len,
     struct hostport *ret);
 
 /*
- * A line of a 227, 229 or 228 reply (code says which).  227: the first run of
+ * A line of a 227 or 229 reply (code says which).  227: the first run of
  * exactly six comma-separated numbers 0 to 255 after the code, runs of another
  * length skipped, blanks allowed around the numbers.  229: the port between
  * delimiters of 33 to 126 but no digit ("(|||port|)"; brackets, the last
  * delimiter and a dot may be missing or present; protocol and address may be
- * filled in and do not count).  228: address family, length, address, length,
- * port, as in LPRT.  The line may be an inner one, without the code.  Port 0 is
- * -EINVAL.  Returns 0 or -EINVAL.
- * ret->at and ret->len cover what is to be replaced: the numbers from first
- * to last digit; for 229 the port's digits.
+ * filled in and do not count).  The line may be an inner one, without the code.
+ * Port 0 is -EINVAL.  Returns 0 or -EINVAL. ret->at and ret->len cover what is
+ * to be replaced: the numbers from first to last digit; for 229 the port's
+ * digits.
  */
 int hostport_parse_reply(unsigned code, const uint8_t *line, size_t len,
     struct hostport *ret);
@@ -51,21 +50,20 @@ int hostport_parse_reply(unsigned code, const uint8_t *line, size_t len,
  */
 bool hostport_is_likely(unsigned code, const uint8_t *text, size_t len);
 
-/* Longest text of the functions below, with its NUL (LPRT with IPv6). */
-#define HOSTPORT_TEXT_MAX 128
+/* Longest text of the functions below, with its NUL (EPRT with IPv6). */
+#define HOSTPORT_TEXT_MAX 64
 
 /*
- * The argument for a command: "127,0,0,1,p1,p2", "|2|::1|port|" or
- * "4,4,127,0,0,1,2,p1,p2".  PORT needs an IPv4 address: -EAFNOSUPPORT.
- * Another verb is -EINVAL.  A scope id is not written.
+ * The argument for a command: "127,0,0,1,p1,p2" or "|2|::1|port|".  PORT needs
+ * an IPv4 address: -EAFNOSUPPORT. Another verb is -EINVAL.  A scope id is not
+ * written.
  */
 int hostport_format_command(enum verb verb, const struct addr *addr,
     char text[HOSTPORT_TEXT_MAX]);
 
 /*
  * What replaces the digits in a reply: for 227 "a,b,c,d,p1,p2" (an IPv6
- * address becomes 0,0,0,0, as vsftpd does), for 229 the port, for 228 as in
- * LPRT.
+ * address becomes 0,0,0,0, as vsftpd does), for 229 the port.
  */
 void hostport_format_reply(unsigned code, const struct addr *addr,
     char text[HOSTPORT_TEXT_MAX]);

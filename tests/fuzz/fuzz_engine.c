@@ -275,8 +275,8 @@ configure(struct engine_config *config, struct engine_policy *policy,
 		policy->n_deny = 2;
 	if (options[1] & 64)
 		policy->n_allow_path = policy->n_deny_path = 1;
-	config->memory->refused = options[2] | (options[3] & 1U) << 8;
-	config->memory->good = options[4] | (options[5] & 1U) << 8;
+	config->memory->refused = options[2] & 63;
+	config->memory->good = options[4] & 63;
 }
 
 int

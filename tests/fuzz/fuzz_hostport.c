@@ -11,7 +11,7 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-	static const enum verb verbs[] = { VERB_PORT, VERB_EPRT, VERB_LPRT };
+	static const enum verb verbs[] = { VERB_PORT, VERB_EPRT };
 	struct hostport a = { 0 }, b = { 0 };
 	char text[HOSTPORT_TEXT_MAX];
 	uint8_t line[2048];

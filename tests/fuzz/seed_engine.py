@@ -16,8 +16,7 @@ KINDS = ["listening", "no-listener", "up", "eof", "lost", "delivered",
 OTHERS = ["eof", "lost", "timer", "stop", "family", "drain", "drain-late",
           "keepalive", "grant", "reply-timer",
           "greeting"]
-FORMS = ["EPSV1", "EPSV", "PASV", "LPSV", "PORT", "EPRT4", "EPRT6", "LPRT4",
-         "LPRT6"]
+FORMS = ["EPSV1", "EPSV", "PASV", "PORT", "EPRT4", "EPRT6"]
 
 
 def unescape(text):

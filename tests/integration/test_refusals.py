@@ -45,12 +45,10 @@ FOREIGN = [
     ("PORT", "PORT 10,9,8,7,200,1", "not the client's own"),
     ("EPRT", "EPRT |1|10.9.8.7|51201|", "not the client's own"),
     ("EPRT", "EPRT |2|fdc0::7|51201|", "not the client's own"),
-    ("LPRT", "LPRT 4,4,10,9,8,7,2,200,1", "not the client's own"),
     # Another address of this host is another host, too.
     ("PORT", "PORT 127,0,0,2,200,1", "not the client's own"),
     ("PORT", "PORT 127,0,0,1,3,255", "below 1024"),
     ("EPRT", "EPRT |1|127.0.0.1|25|", "below 1024"),
-    ("LPRT", "LPRT 4,4,127,0,0,1,2,0,22", "below 1024"),
 ]
 foreign = pytest.mark.parametrize(
     "verb, command, why", FOREIGN, ids=[command for _, command, _ in FOREIGN])

@@ -231,8 +231,7 @@ def test_epsv_all(topology, kind, tmp):
 # ---- replies are of the mode that was asked for ----
 
 @pytest.mark.parametrize("verb, code", [
-    ("PASV", "227 "), ("EPSV", "229 "), ("EPSV 1", "229 "), ("LPSV", "228 "),
-])
+    ("PASV", "227 "), ("EPSV", "229 "), ("EPSV 1", "229 ")])
 def test_reply_to_passive(topology, verb, code, tmp):
     """The server is asked for active mode, the client hears of passive."""
     one = Pair(topology, TWO["L"], "vsftpd", tmp,
@@ -241,22 +240,14 @@ def test_reply_to_passive(topology, verb, code, tmp):
     with one.topology.near.inside(), Ftp(one.tunnel, one.server) as ftp:
         reply = ftp.ask(verb, code)
         port = scripted.parse_epsv(reply) if verb[0] == "E" else \
-            scripted.parse_port(reply)[1] if verb == "PASV" else \
-            lpsv_port(reply)
+            scripted.parse_port(reply)[1]
         with scripted.dial("127.0.0.1", port) as data:
             ftp.ask(f"RETR {one.place.name}/file", "150 ")
             assert len(data.read_all()) == 1000
         ftp.control.expect("226 ")
 
 
-def lpsv_port(reply):
-    """Return the port of a 228 reply (RFC 1639), IPv4."""
-    numbers = reply[reply.index("(") + 1:reply.index(")")].split(",")
-    assert numbers[:2] == ["4", "4"] and numbers[6] == "2", reply
-    return int(numbers[7]) << 8 | int(numbers[8])
-
-
-@pytest.mark.parametrize("form", ["PORT", "EPRT", "LPRT"])
+@pytest.mark.parametrize("form", ["PORT", "EPRT"])
 def test_reply_to_active(topology, form, tmp):
     """And the other way round: 200, in the name of what it has sent."""
     one = Pair(topology, TWO["L"], "vsftpd", tmp,
@@ -266,9 +257,7 @@ def test_reply_to_active(topology, form, tmp):
             scripted.Listener() as listener:
         argument = {
             "PORT": listener.port_argument(),
-            "EPRT": listener.eprt_argument(),
-            "LPRT": f"4,4,127,0,0,1,2,{listener.port >> 8},"
-                    f"{listener.port & 255}"}[form]
+            "EPRT": listener.eprt_argument()}[form]
         assert form in ftp.ask(f"{form} {argument}", "200 ")
         ftp.control.command(f"RETR {one.place.name}/file")
         with listener.accept() as data:

@@ -379,8 +379,8 @@ read_want(struct step *step, const char *line)
 static unsigned
 read_forms(const char *text)
 {
-	static const char *const names[] = { "EPSV1", "EPSV", "PASV", "LPSV",
-		"PORT", "EPRT4", "EPRT6", "LPRT4", "LPRT6" };
+	static const char *const names[] = { "EPSV1", "EPSV", "PASV", "PORT",
+		"EPRT4", "EPRT6" };
 	unsigned forms = 0;
 
 	for (; *text != '\0'; text += strcspn(text, ","), text += *text == ',')
@@ -514,7 +514,7 @@ script_read(const char *path)
 	script->config.client = addr_loopback(AF_INET, 0);
 	script->config.server_host = "ftp.test";
 	script->config.server_port = 21;
-	script->memory.good = read_forms("EPSV1,EPSV,PASV,LPSV");
+	script->memory.good = read_forms("EPSV1,EPSV,PASV");
 	words_open(&script->steps[0].want);
 	while (fgets(line, sizeof(line), file) != NULL) {
 		number++;

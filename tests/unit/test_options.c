@@ -59,8 +59,7 @@ test_defaults(void **state)
 	assert_int_equal(options.links, 1);
 	assert_int_equal(options.max_window, 64 << 20);
 	assert_int_equal(options.max_memory, 256 << 20);
-	assert_false(
-	    options.no_cipher_order || options.no_session);
+	assert_false(options.no_cipher_order || options.no_session);
 	assert_int_equal(options.verbose, 0);
 	assert_null(options.user);
 	assert_false(options.no_confine);
@@ -155,8 +154,7 @@ test_all(void **state)
 	assert_int_equal(options.max_memory, 1 << 30);
 	assert_string_equal(options.user, "ftp");
 	assert_true(options.no_confine);
-	assert_true(
-	    options.no_cipher_order && options.no_session);
+	assert_true(options.no_cipher_order && options.no_session);
 	assert_int_equal(options.n_forwards, 2);
 	assert_string_equal(options.forwards[0].host, "a");
 	assert_string_equal(options.forwards[1].bind, "*");

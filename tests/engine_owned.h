@@ -4,7 +4,7 @@
 #ifndef ENGINE_OWNED_H
 #define ENGINE_OWNED_H
 
-#include "ftp/engine_priv.h"
+#include "engine/priv.h"
 
 /* A data connection that nothing refers to, so that nobody would close it
  * before the session ends; NULL: there is none. */

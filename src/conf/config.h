@@ -28,6 +28,18 @@ struct config_tunnel {
 	size_t n_settings;
 };
 
+/* What culvert up and culvert config take. */
+struct command_line {
+	const char *path; /* -f: the configuration file, or else the default */
+	unsigned background; /* only culvert up takes it */
+	unsigned flag;	     /* the one that is the command's own */
+	unsigned verbose;    /* how often -v was given */
+	unsigned quiet;
+	char **names; /* of tunnels */
+	int n_names;
+	char default_path[512];
+};
+
 struct config {
 	struct settings settings; /* all texts are theirs */
 	struct config_tunnel *tunnels;

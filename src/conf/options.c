@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "conf/option.h"
 
 /* ssh's own letters first; the colon in front: errors are ours to tell. */
@@ -239,4 +240,16 @@ options_parse(int argc, char **argv, struct options *ret)
 		options_check(ret) != 0))
 		return OPTIONS_BAD;
 	return result;
+}
+
+void
+options_set_log(const struct options *options)
+{
+	if (options->quiet)
+		log_set_level(LOG_LEVEL_ERR);
+	else if (options->verbose == 0)
+		log_set_level(LOG_LEVEL_INFO);
+	else
+		log_set_level(options->verbose == 1 ? LOG_LEVEL_VERBOSE :
+						      LOG_LEVEL_DEBUG);
 }

@@ -143,4 +143,7 @@ enum options_result options_read(int argc, char **argv,
 const char *const *options_summary(void);
 const char *const *options_help(void);
 
+/* What is logged from now on: -q and -v. */
+void options_set_log(const struct options *options);
+
 #endif

@@ -13,7 +13,7 @@
 /* What --read-only lets through, and why: it asks, it reads, it is about the
  * session or the login alone.  ALLO reserves nothing that would stay, and OPTS
  * sets what lasts as long as the session.  MDTM and SITE have forms that write,
- * which engine_policy.c looks for. */
+ * which engine/policy.c looks for. */
 #define READS VERB_READS
 #define PLAIN (VERB_IS_ORDINARY)
 #define ASKS (VERB_IS_ORDINARY | VERB_READS)

@@ -12,7 +12,7 @@
 
 #include <uv.h>
 
-#include "ftp/engine.h"
+#include "engine/engine.h"
 #include "tunnel/policy.h"
 #include "tunnel/side.h"
 

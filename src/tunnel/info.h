@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ftp/engine.h"
+#include "engine/engine.h"
 #include "limits.h"
 #include "tunnel/refusal.h"
 

@@ -9,7 +9,7 @@
 
 #include "base/addr.h"
 #include "base/subnet.h"
-#include "ftp/engine.h"
+#include "engine/engine.h"
 #include "net/owner.h"
 #include "tunnel/ports.h"
 #include "tunnel/refusal.h"

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "base/log.h"
-#include "ftp/engine.h"
+#include "engine/engine.h"
 
 /* A SHA-256 in hexadecimal digits, with its NUL. */
 #define RECORD_DIGEST_MAX 65

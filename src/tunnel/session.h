@@ -9,7 +9,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
-#include "ftp/engine.h"
+#include "engine/engine.h"
 #include "tunnel/info.h"
 #include "tunnel/policy.h"
 #include "tunnel/side.h"

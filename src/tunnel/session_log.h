@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/log_limit.h"
-#include "ftp/engine.h"
+#include "engine/engine.h"
 #include "ftp/secrets.h"
 
 /* ENGINE_LOG; of what is not for -v no more than the limit allows at now. */

@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 #include "base/log_limit.h"
-#include "ftp/engine.h"
+#include "engine/engine.h"
 #include "ftp/secrets.h"
 #include "limits.h"
 #include "tunnel/dataconn.h"

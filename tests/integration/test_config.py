@@ -74,10 +74,10 @@ def test_check(home, tmp):
     path = home / ".config/culvert/culvert.conf"
     assert cli.run(home, "config", "--test") == (0, f"{path}: 2 tunnels\n")
     wrong = tmp / "wrong.conf"
-    wrong.write_text(FILE + "no-sesion = yes\n")
+    wrong.write_text(FILE + "alow-tls = yes\n")
     assert cli.run(home, "config", "--test", "-f", str(wrong)) == (
-        1, f'culvert: {wrong}:9: there is no "no-sesion"; did you mean '
-        '"no-session"?\n')
+        1, f'culvert: {wrong}:9: there is no "alow-tls"; did you mean '
+        '"allow-tls"?\n')
 
 
 @pytest.mark.parametrize("argv, words", [

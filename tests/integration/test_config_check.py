@@ -301,7 +301,7 @@ def test_name_in_part(tmp, sshd):
 
 
 @pytest.mark.parametrize("line", [
-    "no-session = yes # fast", "L = {port}:127.0.0.1:21", "nonsense = 1",
+    "allow-tls = yes # fast", "L = {port}:127.0.0.1:21", "nonsense = 1",
 ])
 def test_reload(line, conf, sshd, ftp_server, start_up):
     """Nothing changes, and the log says what is wrong."""

@@ -59,7 +59,7 @@ def test_added_and_removed(conf, sshd, ftp_server, start_up, tmp):
     ssh = one.all_ssh()
     with Ftp(At(one, 0), ftp_server) as plant:
         conf(plant=to(sshd, ftp_server),
-             bank=to(sshd, ftp_server, "no-session = yes"))
+             bank=to(sshd, ftp_server, "allow-tls = yes"))
         reload(one, "1 tunnel as before, 0 gone, 1 new")
         one.wait_log("^culvert: bank: listening on ")
         one.wait_ready(2)
@@ -178,7 +178,7 @@ def test_too_late(conf, sshd, ftp_server, start_up):
 
 
 @pytest.mark.parametrize("wrong, words", [
-    ("no-sesion = yes", 'there is no "no-sesion"; did you mean "no-session"?'),
+    ("alow-tls = yes", 'there is no "alow-tls"; did you mean "allow-tls"?'),
     ("max-data = 9", "expected a number from 1 to 4"),
     ("[tunnel", "neither"),
 ])

@@ -62,7 +62,7 @@ def ftp_server(server, tmp):
 def test_shared(conf, sshd, ftp_server, start_up, tmp):
     """Two tunnels of one destination: one ssh, each with its own options."""
     one = start_up(conf(
-        plant=to(sshd, ftp_server, "no-session = yes"),
+        plant=to(sshd, ftp_server, "allow-tls = yes"),
         bank=to(sshd, ftp_server, "server-mode = active")),
         "plant", "bank", listeners=2, options=["-v", "-v"])
     assert len(one.all_ssh()) == 1

@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "ftp/engine.h"
+#include "engine/engine.h"
 
 #define SCRIPT_STEPS_MAX 400
 

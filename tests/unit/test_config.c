@@ -80,7 +80,7 @@ test_values(void **state)
 	    "; a comment\n"
 	    "# another\n"
 	    "[defaults]\n"
-	    "no-session = yes\n"
+	    "allow-tls = yes\n"
 	    "max-data = 3\n"
 	    "max-memory = 64M\n"
 	    "keepalive = 30\n"
@@ -96,7 +96,7 @@ test_values(void **state)
 	    "[tunnel bank]\n"
 	    "  destination = ssh://bank.test:2222\n"
 	    "L = *:2123:localhost:21\n"
-	    "no-session = no\n"
+	    "allow-tls = no\n"
 	    "foreign-port = pass\n"
 	    "server-mode = active\n"
 	    "retry = 3\n"
@@ -121,7 +121,7 @@ test_values(void **state)
 	assert_string_equal(options->forwards[1].host, "2001:db8::1");
 	assert_false(options->forwards[1].remote);
 	assert_true(options->forwards[2].remote);
-	assert_true(options->no_session);
+	assert_true(options->allow_tls);
 	assert_int_equal(options->max_data, 3);
 	assert_int_equal(options->max_memory, 64 << 20);
 	assert_int_equal(options->keepalive_ms, 30000);
@@ -133,7 +133,7 @@ test_values(void **state)
 	options = &config.tunnels[1].options;
 	assert_string_equal(options->destination, "ssh://bank.test:2222");
 	assert_string_equal(options->forwards[0].bind, "*");
-	assert_false(options->no_session);
+	assert_false(options->allow_tls);
 	assert_true(options->pass_foreign_port);
 	assert_int_equal(options->server_mode, OPTIONS_ACTIVE);
 	assert_int_equal(options->retry, 3);
@@ -157,20 +157,20 @@ test_wrong(void **state)
 		const char *why;
 	} wrong[] = {
 		{ "", "c: no [tunnel NAME] in it" },
-		{ "[defaults]\nno-session = yes\n", "no [tunnel NAME]" },
-		{ GOOD "no-sesion = yes\n",
-		    "c:4: there is no \"no-sesion\"; did you mean \"no-session\"?" },
+		{ "[defaults]\nallow-tls = yes\n", "no [tunnel NAME]" },
+		{ GOOD "alow-tls = yes\n",
+		    "c:4: there is no \"alow-tls\"; did you mean \"allow-tls\"?" },
 		{ GOOD "destinaton = h\n", "did you mean \"destination\"?" },
 		{ "[defaults]\nmax-dat = 2\n" GOOD,
 		    "c:2: there is no \"max-dat\"; did you mean \"max-data\"?" },
-		{ GOOD "no-session = maybe\n",
-		    "c:4: no-session = maybe: expected \"no\" or \"yes\"" },
+		{ GOOD "allow-tls = maybe\n",
+		    "c:4: allow-tls = maybe: expected \"no\" or \"yes\"" },
 		{ GOOD "max-data = 5\n",
 		    "c:4: max-data = 5: expected a number from 1 to 4" },
 		{ GOOD "4 = maybe\n", "c:4: 4 = maybe: expected" },
 		{ GOOD "L = nonsense\n", "c:4: L = nonsense: expected" },
-		{ GOOD "no-session = no\nno-session = yes\n",
-		    "c:5: \"no-session\" once more; the first is at " },
+		{ GOOD "allow-tls = no\nallow-tls = yes\n",
+		    "c:5: \"allow-tls\" once more; the first is at " },
 		{ GOOD "user = ftp\n", "c:4: \"user\" is one for all tunnels" },
 		/* libinih would cut the first, and not the second. */
 		{ GOOD "rate = 2M ; slow\n",
@@ -219,8 +219,8 @@ test_wrong(void **state)
 		{ GOOD "nonsense\n",
 		    "c:4: neither \"[section]\" nor \"key = value\"" },
 		{ GOOD "[tunnel b\n", "c:4: neither" },
-		{ "no-session = yes\n" GOOD,
-		    "c:1: \"no-session\" stands before the first section" },
+		{ "allow-tls = yes\n" GOOD,
+		    "c:1: \"allow-tls\" stands before the first section" },
 		{ GOOD "include = other\n", "c:4: there is no \"include\"" },
 		{ "[tunnel a]\nL = 0:h:21\n",
 		    "c:1: [tunnel a] has no destination" },
@@ -384,7 +384,7 @@ test_same(void **state)
 	    "[defaults]\no = Compression=no\n"
 	    "[tunnel a]\ndestination = h\nL = 1:h:21\n"
 	    "[tunnel b]\nL = 1:h:21\no = Compression=no\ndestination = h\n"
-	    "no-session = yes\n"
+	    "allow-tls = yes\n"
 	    "[tunnel c]\nL = 1:h:21\ndestination = h\nlinks = 2\n",
 	    &config);
 	a = config_find(&config, "a");
@@ -410,7 +410,7 @@ test_bytes(void **state)
 
 	write_file(env, "a.conf", "[tunnel b]\ndestination = b\nL = 2:h:21\n");
 	read_well(env,
-	    "include = a.conf\n[defaults]\nno-session = yes\n"
+	    "include = a.conf\n[defaults]\nallow-tls = yes\n"
 	    "[tunnel a]\ndestination = h\nL = 1:h:21\n",
 	    &config);
 	bytes = settings_write(&config.settings, &len);

@@ -1,0 +1,225 @@
+/*
+ * culvert check: will transfers work, and if not, what is the fix?
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "process/app.h"
+#include "base/log.h"
+#include "check/check.h"
+#include "cmd/cmd.h"
+#include "conf/config.h"
+
+static const char help[] =
+    "usage: culvert check [options] [-L|-R ...] destination\n"
+    "       culvert check [-f FILE] [options] NAME\n"
+    "\n"
+    "Tries each step of a transfer: the name, TCP, the host key, the login and its\n"
+    "rights to forward, the FTP server and a listing in each mode.  For each step it\n"
+    "says that it is good, or what the fix is, and where.  The options are those of\n"
+    "culvert; NAME is a tunnel of the configuration file.\n"
+    "\n"
+    "      --user NAME   log in to the FTP server; the password is asked for on the\n"
+    "                    terminal, unless the netrc has it\n"
+    "      --netrc FILE  read this one; else ~/.netrc.  Without --user, what it says\n"
+    "                    of the FTP server's host is used\n"
+    "      --json        for programs\n"
+    "  -f FILE           the configuration file; else that of culvert up\n"
+    "  -q                only what is not as it should be\n"
+    "  -v                what ssh says, too\n"
+    "      --help\n"
+    "\n"
+    "Exit status: 0 transfers will work, 1 something is wrong, 2 bad usage, 3 nothing\n"
+    "is wrong, but not all could be tried.\n";
+
+/* The command line, and what it is about. */
+struct line {
+	struct options options;
+	const char *user;
+	const char *netrc;
+	const char *path; /* of the configuration, if it was given */
+	bool json;
+	bool own; /* it has options that a tunnel has of its own */
+	struct suggest_option *given;
+	size_t n_given;
+	struct config config;
+	const struct config_tunnel *tunnel; /* or NULL */
+	char default_path[512];
+};
+
+/* Keeps each option, for the command that is suggested. */
+static void
+on_given(void *ctx, const struct option_entry *option, const char *value)
+{
+	struct line *line = ctx;
+
+	line->own |= option->scope != OPTION_PROCESS;
+	line->given[line->n_given++] =
+	    (struct suggest_option) { option->name, value };
+}
+
+static enum options_result
+read_line(int argc, char **argv, struct line *line)
+{
+	const struct options_own own[] = {
+		{ .name = "background", .flag = &line->options.background },
+		{ .name = "f", .text = &line->path },
+		{ .name = "json", .flag = &line->json },
+		{ .name = "netrc", .text = &line->netrc },
+		{ .name = "user", .text = &line->user },
+		{ .name = NULL },
+	};
+	const struct options_more more = {
+		.own = own,
+		.given = on_given,
+		.ctx = line,
+	};
+
+	/* A cluster of letters has more of them than words. */
+	size_t most = 1;
+
+	for (int i = 0; i < argc; i++)
+		most += strlen(argv[i]) + 1;
+	line->given = calloc(most, sizeof(*line->given));
+	if (line->given != NULL)
+		return options_read(argc, argv, &more, &line->options);
+	snprintf(line->options.why, sizeof(line->options.why), "out of memory");
+	return OPTIONS_BAD;
+}
+
+/* ---- the tunnel, or the host ---- */
+
+/* Reads the configuration, if there is one.  False: it was named, and cannot be
+ * read; why has been logged. */
+static bool
+read_config(struct line *line)
+{
+	const char *path = line->path;
+	char why[SETTINGS_WHY_MAX];
+
+	if (path == NULL)
+		path = config_default_path(line->default_path,
+		    sizeof(line->default_path));
+	if (config_read(path, &line->config, why) == 0)
+		return true;
+	config_free(&line->config);
+	line->config = (struct config) { .n_tunnels = 0 };
+	if (line->path != NULL)
+		log_err("%s", why);
+	else
+		log_verbose("%s", why);
+	return line->path == NULL;
+}
+
+/* The file that was read; there is a tunnel in it. */
+static const char *
+config_path(const struct line *line)
+{
+	const struct settings *settings = &line->config.settings;
+
+	return settings->n_files > 0 ? settings->files[0] : "";
+}
+
+/* False: options->why says what is wrong. */
+static bool
+find_tunnel(struct line *line)
+{
+	struct options *options = &line->options;
+
+	line->tunnel = config_find(&line->config, options->destination);
+	if (line->tunnel == NULL)
+		return options_check_destination(options->destination,
+			   options->why, sizeof(options->why)) == 0 &&
+		    options_check(options) == 0;
+	if (!line->own)
+		return true;
+	snprintf(options->why, sizeof(options->why),
+	    "[tunnel %s] has its options in %s; beside it only -q, -v and "
+	    "--no-confine can be given",
+	    line->tunnel->name, config_path(line));
+	return false;
+}
+
+/* ---- culvert check ---- */
+
+static int
+run(struct line *line)
+{
+	struct options options =
+	    line->tunnel != NULL ? line->tunnel->options : line->options;
+	const struct config_tunnel *nearest =
+	    config_nearest(&line->config, options.destination);
+	struct check_options check = {
+		.options = &options,
+		.given = line->given,
+		.n_given = line->n_given,
+		.tunnel = line->tunnel != NULL ? line->tunnel->name : NULL,
+		.config = line->path,
+		.ftp_user = line->user,
+		.netrc = line->netrc,
+		.json = line->json,
+	};
+	size_t n = options.n_ssh_arguments;
+	const char **arguments = calloc(n + 1, sizeof(*arguments));
+	int status;
+
+	if (arguments == NULL) {
+		log_err("out of memory");
+		return EXIT_FAILED;
+	}
+	options.quiet = line->options.quiet;
+	options.no_confine |= line->options.no_confine;
+	/* As root, culvert up would be somebody else. */
+	if (check.tunnel != NULL && geteuid() == 0)
+		check.user = line->config.process.user;
+	if (check.tunnel == NULL && nearest != NULL) {
+		check.looked = config_path(line);
+		check.nearest = nearest->name;
+		check.named = line->path != NULL;
+	}
+	arguments[0] = "-v";
+	for (size_t i = 0; i < n; i++)
+		arguments[i + 1] = options.ssh_arguments[i];
+	check.link = destination_link_options(&options, 0);
+	check.link.arguments = arguments;
+	check.link.n_arguments = n + 1;
+	status = check_run(&check);
+	free(arguments);
+	return status;
+}
+
+int
+command_check(int argc, char **argv)
+{
+	static struct line line;
+	int status = EXIT_FAILED;
+
+	switch (read_line(argc, argv, &line)) {
+	case OPTIONS_SUMMARY:
+	case OPTIONS_HELP:
+		fputs(help, stdout);
+		status = EXIT_STOPPED;
+		break;
+	case OPTIONS_VERSION:
+		puts("culvert " CULVERT_VERSION);
+		status = EXIT_STOPPED;
+		break;
+	case OPTIONS_BAD:
+		status = command_misused(argv[0], line.options.why);
+		break;
+	case OPTIONS_RUN:
+		options_set_log(&line.options);
+		if (!read_config(&line))
+			break;
+		status = find_tunnel(&line) ?
+		    run(&line) :
+		    command_misused(argv[0], line.options.why);
+		config_free(&line.config);
+		break;
+	}
+	options_free(&line.options);
+	free(line.given);
+	return status;
+}

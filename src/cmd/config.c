@@ -1,0 +1,143 @@
+/*
+ * culvert config: what the configuration files say, and where.
+ */
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "process/app.h"
+#include "base/log.h"
+#include "cmd/cmd.h"
+#include "conf/config.h"
+#include "process/config_check.h"
+
+static const char help[] =
+    "usage: culvert config [-f FILE] [--test] [NAME...]\n"
+    "\n"
+    "Prints the tunnels of the configuration file, all or those that are named,\n"
+    "with every option and the place that it comes from; itself a configuration\n"
+    "file.\n"
+    "\n"
+    "  -f FILE           read this one; else ~/.config/culvert/culvert.conf, or, if\n"
+    "                    there is none, /etc/culvert/culvert.conf\n"
+    "      --test        check whether culvert up could start them, and print only what\n"
+    "                    is wrong\n"
+    "      --help\n"
+    "\n"
+    "Exit status: 0 all is right, 1 something is wrong, 2 bad usage.\n";
+
+/* ---- names, --test ---- */
+
+/* Every name that was given is a tunnel's; if not, why says it. */
+static bool
+are_there(const struct config *config, const struct command_line *options,
+    char why[SETTINGS_WHY_MAX])
+{
+	for (int i = 0; i < options->n_names; i++) {
+		if (config_find(config, options->names[i]) != NULL)
+			continue;
+		snprintf(why, SETTINGS_WHY_MAX, "there is no [tunnel %s] in %s",
+		    options->names[i], config->settings.files[0]);
+		return false;
+	}
+	return true;
+}
+
+/* 0 or a negative errno with why. */
+static int
+check(const struct config *config, const struct command_line *options,
+    char why[SETTINGS_WHY_MAX])
+{
+	int err = config_check_together(config, options, why);
+
+	return err == 0 ? config_check_here(config, options, why) : err;
+}
+
+/* ---- print ---- */
+
+/* Has the tunnel anything of that key?  Prints it. */
+static bool
+print_given(const struct config_tunnel *tunnel, const char *key)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < tunnel->n_settings; i++) {
+		const struct setting *at = tunnel->settings[i];
+
+		if (strcmp(at->key, key) != 0)
+			continue;
+		printf("# %s:%u\n%s = %s\n", at->file, at->line, key,
+		    at->value);
+		any = true;
+	}
+	return any;
+}
+
+static void
+print_scope(const struct config_tunnel *tunnel, bool process)
+{
+	const struct option_entry *option;
+	const char *value;
+	char text[32];
+
+	for (size_t i = 0; (option = option_at(i)) != NULL; i++) {
+		if ((option->scope == OPTION_PROCESS) != process ||
+		    print_given(tunnel, option->name))
+			continue;
+		value = option_default(option, text, sizeof(text));
+		if (value != NULL)
+			printf("# default\n%s = %s\n", option->name, value);
+	}
+}
+
+static void
+print_tunnel(const struct config_tunnel *tunnel)
+{
+	printf("\n[tunnel %s]\n", tunnel->name);
+	print_given(tunnel, "destination");
+	print_scope(tunnel, false);
+}
+
+/* What is one for all stands in each tunnel, the same. */
+static int
+print(const struct config *config, const struct command_line *options)
+{
+	const struct config_tunnel *tunnel;
+
+	printf("[defaults]\n");
+	print_scope(&config->tunnels[0], true);
+	for (size_t i = 0; i < config->n_tunnels && options->n_names == 0; i++)
+		print_tunnel(&config->tunnels[i]);
+	for (int i = 0; i < options->n_names; i++) {
+		tunnel = config_find(config, options->names[i]);
+		print_tunnel(tunnel);
+	}
+	return EXIT_STOPPED;
+}
+
+int
+command_config(int argc, char **argv)
+{
+	struct command_line options;
+	char why[SETTINGS_WHY_MAX];
+	struct config config;
+	int status;
+
+	if (command_line_read(argc, argv, "test", false, help, &options,
+		&status))
+		return status;
+	if (config_read(options.path, &config, why) != 0 ||
+	    !are_there(&config, &options, why) ||
+	    (options.flag && check(&config, &options, why) != 0)) {
+		log_err("%s", why);
+		status = EXIT_FAILED;
+	} else if (options.flag) {
+		printf("%s: %zu tunnel%s\n", options.path, config.n_tunnels,
+		    config.n_tunnels == 1 ? "" : "s");
+		status = EXIT_STOPPED;
+	} else {
+		status = print(&config, &options);
+	}
+	config_free(&config);
+	return status;
+}

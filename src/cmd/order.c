@@ -1,0 +1,242 @@
+/*
+ * culvert stop, drain, reload: orders to a culvert that runs.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "process/app.h"
+#include "base/log.h"
+#include "client/ask.h"
+#include "cmd/cmd.h"
+
+static const char help_end[] =
+    "usage: culvert stop [--wait] [-S SOCKET] [NAME]\n"
+    "       culvert drain [--wait] [-S SOCKET] [NAME]\n"
+    "\n"
+    "Ends a running culvert, or with NAME one tunnel of culvert up.\n"
+    "\n"
+    "  stop              end now: transfers are cut and clients get 421; a culvert\n"
+    "                    that was started with --drain lets transfers end first,\n"
+    "                    for at most that time\n"
+    "  drain             take no new clients, and end when the last transfer has\n"
+    "                    ended\n"
+    "\n"
+    "      --wait        return only when it has ended\n"
+    "  -S SOCKET         the culvert with this control socket, if several are running\n"
+    "      --help\n"
+    "\n"
+    "Exit status: 0 done, 1 not done, 2 bad usage.\n";
+
+static const char help_reload[] =
+    "usage: culvert reload [-S SOCKET] [NAME]\n"
+    "\n"
+    "Makes a running culvert up read its configuration file again.  With NAME, only\n"
+    "that tunnel changes; if it was stopped, it is started again.\n"
+    "\n"
+    "  -S SOCKET         the culvert with this control socket, if several are running\n"
+    "      --help\n"
+    "\n"
+    "Exit status: 0 done, 1 not done, 2 bad usage.\n";
+
+#define ORDER_LOOK_MS 100
+
+struct order {
+	const char *what;
+	const char *name; /* of a tunnel, or NULL */
+	const char *path;
+	unsigned wait;
+};
+
+/* Does that one have the tunnel? */
+static bool
+has_tunnel(struct asked *asked, const char *name)
+{
+	char why[ASK_WHY_MAX];
+	json_t *status = ask(asked, json_pack("{s:s}", "do", "status"), why);
+	const json_t *destination, *tunnel;
+	bool found = false;
+	size_t i, j;
+
+	json_array_foreach(json_object_get(status, "destinations"), i,
+	    destination)
+	    json_array_foreach(json_object_get(destination, "tunnels"), j,
+		tunnel)
+	{
+		const char *own =
+		    json_string_value(json_object_get(tunnel, "name"));
+
+		found |= own != NULL && strcmp(own, name) == 0;
+	}
+	json_decref(status);
+	return found;
+}
+
+/* Adds to the text; what does not fit is cut. */
+static void
+order_add(char *text, size_t size, const char *more)
+{
+	size_t len = strlen(text);
+
+	snprintf(text + len, size - len, "%s", more);
+}
+
+/* "files.test (plant, bank)" */
+static void
+order_add_destination(char *text, size_t size, const json_t *destination)
+{
+	const char *name =
+	    json_string_value(json_object_get(destination, "destination"));
+	const char *before = " (";
+	const json_t *tunnel;
+	size_t i;
+
+	order_add(text, size, name != NULL ? name : "");
+	json_array_foreach(json_object_get(destination, "tunnels"), i, tunnel)
+	{
+		name = json_string_value(json_object_get(tunnel, "name"));
+		if (name == NULL)
+			continue;
+		order_add(text, size, before);
+		order_add(text, size, name);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		order_add(text, size, ")");
+}
+
+/* The command that means this one, and which one it is. */
+static void
+order_show(const struct order *order, struct asked *asked)
+{
+	char why[ASK_WHY_MAX], text[LOG_ESCAPED_MAX] = "",
+			       shown[LOG_ESCAPED_MAX];
+	json_t *status = ask(asked, json_pack("{s:s}", "do", "status"), why);
+	const json_t *destination;
+	size_t i;
+
+	json_array_foreach(json_object_get(status, "destinations"), i,
+	    destination)
+	{
+		order_add(text, sizeof(text), i > 0 ? ", " : "");
+		order_add_destination(text, sizeof(text), destination);
+	}
+	/* Whoever answers may be anybody. */
+	log_err("culvert %s -S %s%s%s  # process %lld: %s", order->what,
+	    asked->path, order->name != NULL ? " " : "",
+	    order->name != NULL ? order->name : "",
+	    (long long)json_integer_value(json_object_get(status, "pid")),
+	    status == NULL ?
+		why :
+		log_escape(shown, sizeof(shown), text, strlen(text)));
+	json_decref(status);
+}
+
+/* The one that is meant, or NULL, and why has been logged.  Of a tunnel that
+ * does not run yet nobody can tell whose it is. */
+static struct asked *
+choose(const struct order *order, struct asked *asked, size_t n)
+{
+	struct asked *found = NULL;
+	size_t n_found = 0;
+
+	if (n == 1)
+		return &asked[0];
+	for (size_t i = 0; i < n && order->name != NULL; i++)
+		if (has_tunnel(&asked[i], order->name)) {
+			found = &asked[i];
+			n_found++;
+		}
+	if (n_found == 1)
+		return found;
+	log_err("several culverts are running; say which one to %s:",
+	    order->what);
+	for (size_t i = 0; i < n; i++)
+		order_show(order, &asked[i]);
+	return NULL;
+}
+
+static void
+wait_end(const struct order *order, struct asked *asked)
+{
+	const struct timespec pause = { .tv_nsec = ORDER_LOOK_MS * 1000000 };
+
+	if (order->name == NULL) {
+		ask_wait_end(asked);
+		return;
+	}
+	while (has_tunnel(asked, order->name))
+		nanosleep(&pause, NULL);
+}
+
+static int
+give(const struct order *order, struct asked *asked)
+{
+	json_t *request = json_pack("{s:s}", "do", order->what), *answer;
+	char why[ASK_WHY_MAX];
+
+	/* Without it, it would be an order to all. */
+	if (order->name != NULL &&
+	    json_object_set_new(request, "tunnel", json_string(order->name)) !=
+		0) {
+		log_err("no tunnel can have such a name");
+		json_decref(request);
+		return EXIT_FAILED;
+	}
+	answer = ask(asked, request, why);
+	if (answer == NULL) {
+		log_err("%s", why);
+		return EXIT_FAILED;
+	}
+	json_decref(answer);
+	if (order->wait)
+		wait_end(order, asked);
+	return EXIT_STOPPED;
+}
+
+static bool
+read_line(int argc, char **argv, struct order *ret, int *ret_status)
+{
+	const struct command_word words[] = {
+		{ "wait", COMMAND_LONG, .count = &ret->wait },
+		{ NULL, 'S', .value = &ret->path },
+		{ .letter = 0 },
+	};
+	bool reload = strcmp(argv[0], "reload") == 0;
+	int first;
+
+	/* A reload has no end to wait for: it is done when the answer comes. */
+	if (command_read(argc, argv, reload ? words + 1 : words,
+		reload ? help_reload : help_end, &first, ret_status))
+		return true;
+	if (argc - first > 1) {
+		*ret_status = command_misused(argv[0], "one name at a time");
+		return true;
+	}
+	ret->name = argv[first];
+	return false;
+}
+
+int
+command_order(int argc, char **argv)
+{
+	static struct asked asked[ASK_MAX];
+	struct order order = { .what = argv[0] };
+	struct asked *one;
+	char why[ASK_WHY_MAX];
+	int status = EXIT_FAILED;
+	size_t n;
+
+	if (read_line(argc, argv, &order, &status))
+		return status;
+	n = ask_open(order.path, asked, why);
+	if (n == 0) {
+		log_err("%s", why);
+		return EXIT_FAILED;
+	}
+	one = choose(&order, asked, n);
+	if (one != NULL)
+		status = give(&order, one);
+	ask_close(asked, n);
+	return status;
+}

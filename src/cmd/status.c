@@ -1,0 +1,211 @@
+/*
+ * culvert status: what the culverts of this user are doing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "process/app.h"
+#include "base/log.h"
+#include "client/ask.h"
+#include "client/show.h"
+#include "client/view.h"
+#include "cmd/cmd.h"
+
+static const char help[] =
+    "usage: culvert status [-w] [--json] [-S SOCKET] [NAME...]\n"
+    "\n"
+    "Says what the culverts of this user are doing, for root those of the services,\n"
+    "too: SSH connections, tunnels, sessions, and the transfers that run.  With\n"
+    "names, of these tunnels only.\n"
+    "\n"
+    "  -w, --watch       keep watching, on the whole screen: arrow keys, j and k\n"
+    "                    select a session or scroll, e ends that session after a\n"
+    "                    question, i hides idle tunnels, q quits\n"
+    "      --json        one JSON object for each culvert, in a line\n"
+    "  -S SOCKET         of the one that has this control socket\n"
+    "      --help\n"
+    "\n"
+    "Exit status: 0 there is one, 1 there is none, or it does not answer, 2 bad\n"
+    "usage.\n";
+
+struct wanted {
+	char **names;
+	int n_names;
+	unsigned watch;
+	unsigned json;
+	const char *path;
+};
+
+/* ---- some of the tunnels ---- */
+
+static bool
+is_wanted(const struct wanted *wanted, const json_t *tunnel)
+{
+	const char *name = json_string_value(json_object_get(tunnel, "name"));
+
+	for (int i = 0; i < wanted->n_names; i++)
+		if (name != NULL && strcmp(wanted->names[i], name) == 0)
+			return true;
+	return wanted->n_names == 0;
+}
+
+/* Takes out what nobody has asked for.  False: nothing is left. */
+static bool
+keep_wanted(const struct wanted *wanted, json_t *status)
+{
+	json_t *destinations = json_object_get(status, "destinations");
+	size_t i = 0;
+
+	if (wanted->n_names == 0)
+		return true;
+	while (i < json_array_size(destinations)) {
+		json_t *tunnels =
+		    json_object_get(json_array_get(destinations, i), "tunnels");
+		size_t j = 0;
+
+		while (j < json_array_size(tunnels))
+			if (is_wanted(wanted, json_array_get(tunnels, j)))
+				j++;
+			else
+				json_array_remove(tunnels, j);
+		if (j > 0)
+			i++;
+		else
+			json_array_remove(destinations, i);
+	}
+	return i > 0;
+}
+
+/* NULL with why: it does not answer, or has none of them. */
+static json_t *
+ask_one(void *ctx, struct asked *asked, char why[ASK_WHY_MAX])
+{
+	const struct wanted *wanted = ctx;
+	json_t *status = ask(asked, json_pack("{s:s}", "do", "status"), why);
+
+	if (status != NULL && keep_wanted(wanted, status))
+		return status;
+	if (status != NULL)
+		snprintf(why, ASK_WHY_MAX, "no culvert has such a tunnel");
+	json_decref(status);
+	return NULL;
+}
+
+/* ---- printing ---- */
+
+static void
+print_line(void *ctx, long session, const char *text)
+{
+	(void)ctx;
+	(void)session;
+	puts(text);
+}
+
+static unsigned
+columns(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+		return size.ws_col;
+	return 200; /* a file, or a pipe */
+}
+
+static void
+print_status(const struct wanted *wanted, const json_t *status, bool first)
+{
+	if (wanted->json) {
+		json_dumpf(status, stdout,
+		    JSON_COMPACT | JSON_REAL_PRECISION(12));
+		putchar('\n');
+		return;
+	}
+	if (!first)
+		putchar('\n');
+	show_status(status, &(struct show_options) { .columns = columns() },
+	    print_line, NULL);
+}
+
+static int
+print_all(struct wanted *wanted, struct asked *asked, size_t n)
+{
+	char why[ASK_WHY_MAX];
+	bool any = false;
+
+	for (size_t i = 0; i < n; i++) {
+		json_t *status = ask_one(wanted, &asked[i], why);
+
+		if (status != NULL)
+			print_status(wanted, status, !any);
+		any |= status != NULL;
+		json_decref(status);
+	}
+	if (!any)
+		log_err("%s", why);
+	if (fflush(stdout) != 0) {
+		log_err("cannot write: %s", strerror(errno));
+		return EXIT_FAILED;
+	}
+	return any ? EXIT_STOPPED : EXIT_FAILED;
+}
+
+static int
+watch_all(struct wanted *wanted, struct asked *asked, size_t n)
+{
+	char why[ASK_WHY_MAX];
+
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+		log_err("-w needs a terminal; --json is for programs");
+		return EXIT_USAGE;
+	}
+	if (view_run(asked, n, ask_one, wanted, why))
+		return EXIT_STOPPED;
+	log_err("%s", why);
+	return EXIT_FAILED;
+}
+
+/* ---- culvert status ---- */
+
+static bool
+read_line(int argc, char **argv, struct wanted *ret, int *ret_status)
+{
+	const struct command_word words[] = {
+		{ "json", COMMAND_LONG, .count = &ret->json },
+		{ "watch", 'w', .count = &ret->watch },
+		{ NULL, 'S', .value = &ret->path },
+		{ .letter = 0 },
+	};
+	int first;
+
+	if (command_read(argc, argv, words, help, &first, ret_status))
+		return true;
+	ret->names = argv + first;
+	ret->n_names = argc - first;
+	return false;
+}
+
+int
+command_status(int argc, char **argv)
+{
+	static struct asked asked[ASK_MAX];
+	struct wanted wanted = { .path = NULL };
+	char why[ASK_WHY_MAX];
+	int status = EXIT_FAILED;
+	size_t n;
+
+	if (read_line(argc, argv, &wanted, &status))
+		return status;
+	n = ask_open(wanted.path, asked, why);
+	if (n == 0) {
+		log_err("%s", why);
+		return EXIT_FAILED;
+	}
+	status = wanted.watch ? watch_all(&wanted, asked, n) :
+				print_all(&wanted, asked, n);
+	ask_close(asked, n);
+	return status;
+}

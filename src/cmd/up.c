@@ -1,0 +1,43 @@
+/*
+ * culvert up: tunnels of the configuration file, in one process.
+ */
+#include <stddef.h>
+
+#include "cmd/cmd.h"
+#include "process/up.h"
+
+static const char help[] =
+    "usage: culvert up [-f FILE] [-qv] [--background] NAME...\n"
+    "       culvert up [-f FILE] [-qv] [--background] --all\n"
+    "\n"
+    "Starts these tunnels of the configuration file, or all, in one process that runs\n"
+    "until a signal ends it.\n"
+    "\n"
+    "  -f FILE           read this one; else ~/.config/culvert/culvert.conf, or, if\n"
+    "                    there is none, /etc/culvert/culvert.conf\n"
+    "      --all         all of its tunnels\n"
+    "      --background  go to the background when each destination is connected, or\n"
+    "                    could not be reached at first and is retried\n"
+    "  -q                print only errors\n"
+    "  -v                print more; -vv: the FTP commands and replies as well; -vvv:\n"
+    "                    also what ssh -v prints; -vvvv: ssh -vv, and so on\n"
+    "      --help\n"
+    "\n"
+    "What the file says: culvert config, culvert.conf(5).\n"
+    "Exit status: 0 stopped by a signal, 1 failed, 2 bad usage, 255 ssh could not\n"
+    "connect to any destination.\n";
+
+int
+command_up(int argc, char **argv)
+{
+	struct command_line line;
+	int status = EXIT_FAILED;
+
+	if (command_line_read(argc, argv, "all", true, help, &line, &status))
+		return status;
+	if ((line.flag > 0) == (line.n_names > 0))
+		return command_misused(argv[0],
+		    line.flag ? "either --all or names of tunnels" :
+				"which tunnels?  Give their names, or --all");
+	return up_run(&line);
+}

@@ -1,0 +1,517 @@
+/*
+ * The control engine: lines of the client.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "engine/priv.h"
+#include "ftp/hostport.h"
+
+/* Ports below it belong to well-known services (RFC 2577 section 3). */
+#define LOWEST_PORT 1024
+
+/* Longest name of a file that a report keeps: PATH_MAX. */
+#define NAME_MAX_KEPT 4096
+
+static const char *
+arg_of(const struct command *command, const uint8_t *line)
+{
+	return (const char *)line + command->arg_at;
+}
+
+/* Remembers the command and sends its line on as it is. */
+static struct pending *
+pass_command(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	struct pending *pending;
+
+	pending = pending_add(engine, PENDING_COMMAND, command->verb);
+	if (pending == NULL)
+		return NULL;
+	pending->flags = command->flags;
+	pending->unknown = command->verb == VERB_OTHER &&
+	    (command->flags & VERB_IS_ORDINARY) == 0;
+	engine_send(engine, ENGINE_SERVER, line, len);
+	return pending;
+}
+
+/* The same for a PORT that is not ours; if it is taken, what stood is void. */
+static void
+pass_untouched(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	struct pending *pending = pass_command(engine, command, line, len);
+
+	if (pending == NULL)
+		return;
+	pending->flags = VERB_VOIDS_DATA;
+}
+
+/* ---- PORT, EPRT ---- */
+
+/* May a client whose address is not known be there?  On the SSH server's own
+ * loopback, or a link of it, there is none that comes from elsewhere, however
+ * wide the networks. */
+static bool
+may_be_at(const struct engine_config *config, const struct addr *addr)
+{
+	for (size_t i = 0; i < config->n_networks; i++)
+		if (subnet_has(&config->networks[i], addr) &&
+		    (!addr_is_local(addr) ||
+			addr_is_local(&config->networks[i].addr)))
+			return true;
+	return false;
+}
+
+/* Why we do not dial that address; NULL when we do. */
+static const char *
+port_refusal(const struct engine *engine, const struct addr *addr)
+{
+	const struct engine_config *config = &engine->config;
+
+	if (config->client.family != AF_UNSPEC) {
+		if (!addr_same_ip(addr, &config->client))
+			return "the address is not the client's own";
+	} else if (!may_be_at(config, addr)) {
+		return "the address is not one where clients may be";
+	}
+	if (addr->port < LOWEST_PORT)
+		return "the port is below 1024";
+	return NULL;
+}
+
+static void
+refuse_port(struct engine *engine, const struct command *command,
+    const struct hostport *hostport, const char *refusal)
+{
+	char text[ADDR_TEXT_MAX];
+
+	engine_logf(engine, ENGINE_WARN,
+	    "refused %s for %s: %s; --foreign-port pass hands it to the server",
+	    verb_name(command->verb), addr_format(&hostport->addr, text),
+	    refusal);
+	pending_local(engine, "500 %s refused by culvert: %s.",
+	    verb_name(command->verb), refusal);
+}
+
+/*
+ * A host-port that cannot be read is refused as a strict server would.  Passed
+ * on, it would be a way around us: every server takes some shape that others
+ * call malformed, and would then connect to its own host's ports, which is the
+ * peer that it sees.
+ */
+static void
+refuse_malformed(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len, int err)
+{
+	const char *verb = verb_name(command->verb);
+	size_t end = command_shown(line, len, command);
+	/* What helps stands behind it and has to be seen, too. */
+	size_t shown = end - command->arg_at < 64 ? end - command->arg_at : 64;
+
+	if (engine->config.pass_foreign_port) {
+		pass_untouched(engine, command, line, len);
+		return;
+	}
+	engine_logf(engine, ENGINE_WARN,
+	    "refused %s: its host-port cannot be read: %.*s; --foreign-port "
+	    "pass hands it to the server",
+	    verb, (int)shown, arg_of(command, line));
+	if (err == -EAFNOSUPPORT && command->verb == VERB_EPRT)
+		pending_local(engine,
+		    "522 Network protocol not supported, use (1,2).");
+	else
+		pending_local(engine, "501 Illegal %s.", verb);
+}
+
+/* The address that counts as the one in the command.  "The address you see",
+ * 0.0.0.0 or ::, is what lftp says over IPv6, and means itself. */
+static void
+settle_address(const struct engine *engine, struct addr *addr)
+{
+	const struct addr *client = &engine->config.client;
+	uint16_t port = addr->port;
+
+	if (!engine->config.ignore_port_host && !addr_is_any(addr))
+		return;
+	/* Where it cannot be known, the host of the listener is meant. */
+	*addr = client->family != AF_UNSPEC ? *client :
+					      addr_loopback(addr->family, 0);
+	addr->port = port;
+}
+
+static void
+take_active(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	struct hostport hostport;
+	const char *refusal;
+	int err = hostport_parse_command(command->verb, line + command->arg_at,
+	    command->arg_len, &hostport);
+
+	if (err != 0) {
+		refuse_malformed(engine, command, line, len, err);
+		return;
+	}
+	settle_address(engine, &hostport.addr);
+	refusal = port_refusal(engine, &hostport.addr);
+	if (refusal == NULL)
+		ask_begin(engine, command, line, len, &hostport.addr);
+	else if (engine->config.pass_foreign_port)
+		pass_untouched(engine, command, line, len);
+	else
+		refuse_port(engine, command, &hostport, refusal);
+}
+
+/* ---- the other verbs ---- */
+
+/* Is its argument that word, in whatever case? */
+static bool
+command_arg_is(const struct command *command, const uint8_t *line,
+    const char *word)
+{
+	return command->arg_len == strlen(word) &&
+	    strncasecmp(arg_of(command, line), word, command->arg_len) == 0;
+}
+
+/* RFC 2428 section 4.  A server that is to be asked in active mode must not
+ * hear of it. */
+static void
+take_epsv_all(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	struct pending *pending;
+
+	if (engine->config.server_mode == ENGINE_ACTIVE) {
+		engine->epsv_all = true;
+		pending_local(engine, "200 EPSV ALL command successful.");
+		return;
+	}
+	pending = pass_command(engine, command, line, len);
+	if (pending == NULL)
+		return;
+	pending->epsv_all = true;
+	pending->unsure = true;
+}
+
+static void
+take_passive(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	if (command->verb == VERB_EPSV && command_arg_is(command, line, "ALL"))
+		take_epsv_all(engine, command, line, len);
+	else
+		ask_begin(engine, command, line, len, NULL);
+}
+
+static void
+take_auth(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	if (!engine->config.allow_tls) {
+		engine_logf(engine, ENGINE_INFO,
+		    "refused AUTH: TLS would hide the commands, and SSH "
+		    "encrypts already; --allow-tls lets it through");
+		pending_local(engine,
+		    "534 TLS is not possible through culvert, SSH encrypts "
+		    "this connection already.");
+		return;
+	}
+	engine->tls_pending = pass_command(engine, command, line, len) != NULL;
+}
+
+/*
+ * A transfer whose client has already reset its data connection is not begun:
+ * the server would take the end of the far one for the end of an empty file.
+ */
+static bool
+refuse_dead_transfer(struct engine *engine)
+{
+	struct data *next = data_prepared(engine, NULL);
+
+	if (next == NULL || !next->lost[ENGINE_CLIENT])
+		return false;
+	pending_local(engine, "425 No data connection: %s.", next->why);
+	data_close(engine, next);
+	return true;
+}
+
+static void
+keep_argument(struct engine *engine, struct pending *pending,
+    const struct command *command, const uint8_t *line)
+{
+	size_t len = command_secret_at(line, command->arg_at + command->arg_len,
+			 command) -
+	    command->arg_at;
+
+	/* It is for records. */
+	if (len > NAME_MAX_KEPT)
+		len = NAME_MAX_KEPT;
+	pending->text = strndup(arg_of(command, line), len);
+	if (pending->text == NULL)
+		engine->failed = true;
+}
+
+static void
+take_transfer(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	struct pending *pending;
+
+	if (refuse_dead_transfer(engine)) {
+		/* Or the next one would begin at the wrong place. */
+		pending_void_rest(engine);
+		return;
+	}
+	pending = pass_command(engine, command, line, len);
+	if (pending == NULL)
+		return;
+	pending->allo = engine->allo;
+	engine->allo = -1;
+	pending_keep_line(engine, pending, line, len);
+	keep_argument(engine, pending, command, line);
+}
+
+/* What is told of transfers has it: USER, SIZE and TYPE. */
+static void
+take_noted(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	struct pending *pending = pass_command(engine, command, line, len);
+
+	if (pending != NULL)
+		keep_argument(engine, pending, command, line);
+}
+
+static void
+take_abort(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	struct pending *transfer = pending_transfer(engine);
+	struct data *data;
+
+	pass_command(engine, command, line, len);
+	if (transfer == NULL)
+		return;
+	data = data_of(engine, transfer);
+	if (data != NULL)
+		data_abort(engine, data, pending_is_upload(transfer));
+}
+
+/* MODE and STRU. */
+static void
+take_setting(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	struct pending *pending = pass_command(engine, command, line, len);
+
+	if (pending != NULL)
+		pending->setting = command->arg_len == 1 ?
+		    (char)toupper(line[command->arg_at]) :
+		    '?';
+}
+
+static void
+take_rest(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	struct pending *pending = pass_command(engine, command, line, len);
+
+	if (pending == NULL)
+		return;
+	pending->rest = strndup(arg_of(command, line), command->arg_len);
+	if (pending->rest == NULL)
+		engine->failed = true;
+}
+
+/*
+ * What some server would read as another command than we do, is not sent: the
+ * server would connect to its own host, outside SSH, or store a file of which
+ * we do not know.  An honest client has no need of it.
+ */
+static bool
+refuse_hidden(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	const char *hidden = command_hidden(line, len, command);
+
+	if (hidden == NULL)
+		return false;
+	if (hidden[0] == '\0') {
+		engine_logf(engine, ENGINE_WARN,
+		    "refused a command: a Telnet command at its end hides the "
+		    "line end");
+		pending_local(engine, "500 Refused by culvert: no line end.");
+		return true;
+	}
+	engine_logf(engine, ENGINE_WARN,
+	    "refused a command in which some servers read %s", hidden);
+	pending_local(engine,
+	    "500 Refused by culvert: some servers read %s in it.", hidden);
+	return true;
+}
+
+/* RFC 1639: clients that know it know the other two as well. */
+static void
+refuse_long(struct engine *engine, const struct command *command)
+{
+	pending_local(engine, "502 culvert does not support %s: use %s.",
+	    verb_name(command->verb),
+	    command->verb == VERB_LPRT ? "EPRT or PORT" : "EPSV or PASV");
+}
+
+static void
+take_command(struct engine *engine, const uint8_t *line, size_t len)
+{
+	struct command command;
+
+	command_parse(line, len, &command);
+	if (refuse_hidden(engine, &command, line, len))
+		return;
+	if (policy_refuses(engine, &command, line, len))
+		return;
+	if ((command.flags & VERB_IS_ACTIVE) != 0)
+		take_active(engine, &command, line, len);
+	else if ((command.flags & VERB_IS_PASSIVE) != 0)
+		take_passive(engine, &command, line, len);
+	else if ((command.flags & (VERB_SENDS | VERB_RECEIVES)) != 0)
+		take_transfer(engine, &command, line, len);
+	else if (command.verb == VERB_LPRT || command.verb == VERB_LPSV)
+		refuse_long(engine, &command);
+	else if (command.verb == VERB_AUTH)
+		take_auth(engine, &command, line, len);
+	else if (command.verb == VERB_ABOR)
+		take_abort(engine, &command, line, len);
+	else if (command.verb == VERB_MODE || command.verb == VERB_STRU)
+		take_setting(engine, &command, line, len);
+	else if (command.verb == VERB_REST)
+		take_rest(engine, &command, line, len);
+	else if (command.verb == VERB_USER || command.verb == VERB_SIZE ||
+	    command.verb == VERB_TYPE)
+		take_noted(engine, &command, line, len);
+	else
+		pass_command(engine, &command, line, len);
+	if (command.verb == VERB_ALLO)
+		report_allo(engine, arg_of(&command, line), command.arg_len);
+}
+
+/* Must commands wait?  A PORT whose form may yet be refused makes them, since a
+ * transfer sent behind it would fail before the second try; not for ever, since
+ * its reply may have gone elsewhere.  So does whatever is not with the server
+ * yet, and EPSV ALL, which decides on the forms behind it. */
+enum wait {
+	WAIT_NOT,
+	WAIT_UNSURE,
+	WAIT_ALL,
+};
+
+static enum wait
+commands_wait(struct engine *engine)
+{
+	struct pending *pending;
+	struct data *data;
+
+	if (engine->tls_pending || engine->n_pending >= LIMIT_PENDING ||
+	    pending_waits(engine))
+		return WAIT_ALL;
+	TAILQ_FOREACH (pending, &engine->pending, link) {
+		if (!pending->unsure)
+			continue;
+		data = pending->data;
+		if (data == NULL)
+			pending_time(engine, pending);
+		else if (data->wait == WAIT_NONE)
+			data_set_timer(engine, data, WAIT_REPLY,
+			    LIMIT_UNSURE_MS);
+		return WAIT_UNSURE;
+	}
+	/* However long its reply has taken, the data timer bounds this. */
+	return engine->making != NULL && engine->making->unproven ?
+	    WAIT_UNSURE :
+	    WAIT_NOT;
+}
+
+/* These matter more than the attempts. */
+static bool
+may_overtake(const uint8_t *line, size_t len)
+{
+	struct command command;
+
+	command_parse(line, len, &command);
+	return command.verb == VERB_ABOR || command.verb == VERB_QUIT;
+}
+
+/* An over-long line: refused once, and skipped up to its end. */
+static bool
+skip_long_line(struct engine *engine, enum line_result result, size_t len)
+{
+	bool *fragment = &engine->fragment[ENGINE_CLIENT];
+
+	if (!*fragment) {
+		pending_local(engine, "500 Command line too long.");
+		engine_logf(engine, ENGINE_WARN,
+		    "refused a command line of more than %d bytes",
+		    LIMIT_COMMAND_LINE);
+	}
+	*fragment = result != LINE_READY;
+	line_reader_consume(&engine->input[ENGINE_CLIENT], len);
+	return true;
+}
+
+/* The client has ended in the middle of a line.  proftpd would execute it: half
+ * the name in a DELE, or a PORT that we have not seen. */
+static bool
+drop_half_line(struct engine *engine, size_t len)
+{
+	if (len == 0 || !engine->eof[ENGINE_CLIENT])
+		return false;
+	line_reader_consume(&engine->input[ENGINE_CLIENT], len);
+	return true;
+}
+
+bool
+engine_step_client(struct engine *engine)
+{
+	struct line_reader *input = &engine->input[ENGINE_CLIENT];
+	const uint8_t *line;
+	enum line_result result;
+	enum wait wait;
+	size_t len;
+
+	engine->client_waits = false;
+	if (engine->lost[ENGINE_CLIENT])
+		return false;
+	result = line_reader_peek(input, &line, &len);
+	if (engine->opaque) {
+		len = line_reader_len(input);
+		if (len == 0)
+			return false;
+		engine_send(engine, ENGINE_SERVER, line, len);
+		line_reader_consume(input, len);
+		return true;
+	}
+	wait = len > 0 ? commands_wait(engine) : WAIT_ALL;
+	if (wait == WAIT_ALL ||
+	    (wait == WAIT_UNSURE &&
+		(result != LINE_READY || !may_overtake(line, len)))) {
+		engine->client_waits = len > 0;
+		return false;
+	}
+	if (result == LINE_TOO_LONG ||
+	    (engine->fragment[ENGINE_CLIENT] && result == LINE_READY))
+		return skip_long_line(engine, result, len);
+	if (result == LINE_MORE)
+		return drop_half_line(engine, len);
+	if (cwd_wait(engine, line, len)) {
+		engine->client_waits = true;
+		return engine->failed; /* it may have asked */
+	}
+	if (owner_drain_holds(engine, line, len) || !owner_takes_line(engine))
+		return false;
+	take_command(engine, line, len);
+	line_reader_consume(input, len);
+	return true;
+}

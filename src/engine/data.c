@@ -1,0 +1,381 @@
+/*
+ * The control engine: the table of data connections, what is done to their
+ * ends, and which transfers count as cut.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/priv.h"
+
+/* ---- the table ---- */
+
+struct data *
+data_find(struct engine *engine, uint32_t number)
+{
+	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
+		if (engine->data[i].state != DATA_FREE &&
+		    engine->data[i].number == number)
+			return &engine->data[i];
+	return NULL;
+}
+
+size_t
+data_room(const struct engine *engine)
+{
+	size_t max = engine->config.max_data, n = 0;
+
+	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
+		n += engine->data[i].state != DATA_FREE;
+	if (max == 0 || max > LIMIT_SESSION_DATA)
+		max = LIMIT_SESSION_DATA;
+	return max > n ? max - n : 0;
+}
+
+static struct data *
+free_slot(struct engine *engine)
+{
+	struct data *data;
+	size_t n_free = data_room(engine);
+
+	for (size_t i = 0; i < LIMIT_SESSION_DATA && n_free > 0; i++)
+		if (engine->data[i].state == DATA_FREE)
+			return &engine->data[i];
+	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++) {
+		data = &engine->data[i];
+		if (data->state == DATA_ENDING) {
+			data_close(engine, data);
+			return data;
+		}
+	}
+	return NULL;
+}
+
+static void
+tell_framing(struct engine *engine, const struct data *data)
+{
+	struct engine_action *action = engine_act(engine, ENGINE_DATA_FRAMING);
+
+	action->data = data->number;
+	action->framing = engine_framing(engine);
+}
+
+void
+data_set_framing(struct engine *engine)
+{
+	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
+		if (engine->data[i].state == DATA_MAKING ||
+		    engine->data[i].state == DATA_ANNOUNCED ||
+		    engine->data[i].state == DATA_NEXT)
+			tell_framing(engine, &engine->data[i]);
+}
+
+struct data *
+data_open(struct engine *engine, const struct pending *ask,
+    const struct engine_data_end *client, const struct engine_data_end *server)
+{
+	struct engine_action *action;
+	struct data *data;
+
+	/* Its port may be the only one there is (--client-ports), and the
+	 * server has just let go of it too; unless a transfer that was sent
+	 * before is to have it. */
+	if (client->listens && engine->next != NULL && ask != NULL &&
+	    engine->next->end[ENGINE_CLIENT].listens &&
+	    data_prepared(engine, ask) == engine->next)
+		data_close(engine, engine->next);
+	data = free_slot(engine);
+	if (data == NULL)
+		return NULL;
+	memset(data, 0, sizeof(*data));
+	data->number = ++engine->last_number;
+	data->state = DATA_MAKING;
+	data->end[ENGINE_CLIENT] = *client;
+	data->end[ENGINE_SERVER] = *server;
+	data->own = ask != NULL ? ask->own : FORM_EPSV;
+	data->form = ask != NULL ? ask->form : FORM_EPSV;
+	data->unproven = ask != NULL && !server->listens &&
+	    (engine->memory->good & FORM_BIT(data->form)) == 0;
+	action = engine_act(engine, ENGINE_DATA_OPEN);
+	action->data = data->number;
+	action->client = *client;
+	action->server = *server;
+	if (engine_is_framed(engine))
+		tell_framing(engine, data);
+	action->unproven = data->unproven;
+	if (data->unproven)
+		data_set_timer(engine, data, WAIT_PROOF, LIMIT_HOLD_DIAL_MS);
+	return data;
+}
+
+static void
+forget(struct engine *engine, struct data *data)
+{
+	struct pending *pending;
+
+	if (engine->next == data)
+		engine->next = NULL;
+	if (engine->making == data)
+		engine->making = NULL;
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending->data == data)
+			pending->data = NULL;
+	data->state = DATA_FREE;
+}
+
+void
+data_close(struct engine *engine, struct data *data)
+{
+	engine_act(engine, ENGINE_DATA_CLOSE)->data = data->number;
+	forget(engine, data);
+}
+
+bool
+data_is_made(const struct data *data)
+{
+	for (int peer = 0; peer < 2; peer++)
+		if (data->end[peer].listens && !data->listening[peer])
+			return false;
+	return true;
+}
+
+bool
+data_is_ready(const struct data *data)
+{
+	return data_is_made(data) && !data->unproven;
+}
+
+bool
+data_has_failed(const struct data *data)
+{
+	return data->failed[ENGINE_CLIENT] || data->failed[ENGINE_SERVER];
+}
+
+const struct addr *
+data_told(const struct data *data)
+{
+	const struct addr *addr = &data->v4[ENGINE_CLIENT];
+
+	return addr->family != AF_UNSPEC ? addr : &data->v6[ENGINE_CLIENT];
+}
+
+/* Last one wins (RFC 959 section 4.1.2): an earlier one is let go. */
+void
+data_make_next(struct engine *engine, struct data *data)
+{
+	if (engine->next != NULL && engine->next != data)
+		data_close(engine, engine->next);
+	engine->next = data;
+	engine->foreign = false;
+	data->state = DATA_NEXT;
+	if (data->wait == WAIT_REPLY)
+		data_set_timer(engine, data, WAIT_NONE, 0);
+}
+
+/* Has the client been told where already, in a reply that is not over yet, or
+ * never ends?  Then that stands. */
+static bool
+has_announced(const struct engine *engine, const struct pending *pending)
+{
+	return pending == engine->replying && pending->is_ask &&
+	    engine->how == REWRITE && engine->rewritten && engine->next != NULL;
+}
+
+struct data *
+data_prepared(struct engine *engine, const struct pending *until)
+{
+	const unsigned changes =
+	    VERB_IS_ACTIVE | VERB_IS_PASSIVE | VERB_SENDS | VERB_RECEIVES;
+	struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link) {
+		if (pending == until)
+			break;
+		/* A transfer that has begun has taken its own. */
+		if ((pending->flags & changes) != 0 &&
+		    !has_announced(engine, pending) &&
+		    !(pending_is_transfer(pending) && pending->begun))
+			return NULL;
+	}
+	return engine->next;
+}
+
+struct data *
+data_of(struct engine *engine, struct pending *transfer)
+{
+	if (transfer->data != NULL)
+		return transfer->data;
+	return data_prepared(engine, transfer);
+}
+
+struct data *
+data_attach(struct engine *engine, struct pending *transfer)
+{
+	if (transfer->data == NULL && engine->next != NULL &&
+	    data_of(engine, transfer) == engine->next) {
+		transfer->data = engine->next;
+		transfer->data->state = DATA_CURRENT;
+		engine->next = NULL;
+	}
+	return transfer->data;
+}
+
+struct pending *
+data_transfer(struct engine *engine, const struct data *data)
+{
+	struct pending *transfer = pending_transfer(engine);
+
+	if (transfer != NULL && data_of(engine, transfer) == data)
+		return transfer;
+	return NULL;
+}
+
+struct pending *
+data_user(struct engine *engine, const struct data *data)
+{
+	const unsigned changes =
+	    VERB_IS_ACTIVE | VERB_IS_PASSIVE | VERB_VOIDS_DATA;
+	const struct data *next = engine->next, *used;
+	struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link) {
+		if (pending_is_transfer(pending)) {
+			used = pending->data;
+			if (used == NULL && !pending->begun)
+				used = next;
+			if (used == data)
+				return pending;
+			if (used == next)
+				next = NULL;
+		} else if ((pending->flags & changes) != 0 &&
+		    !has_announced(engine, pending)) {
+			next = pending->data;
+		}
+	}
+	return NULL;
+}
+
+/* ---- what is done to the ends ---- */
+
+void
+data_set_timer(struct engine *engine, struct data *data, enum data_wait wait,
+    uint64_t ms)
+{
+	struct engine_action *action;
+
+	if (wait == WAIT_NONE && data->wait == WAIT_NONE)
+		return;
+	data->wait = wait;
+	action = engine_act(engine, ENGINE_DATA_TIMER);
+	action->data = data->number;
+	action->ms = wait == WAIT_NONE ? 0 : ms;
+}
+
+void
+data_act(struct engine *engine, struct data *data, enum engine_action_type type,
+    enum engine_peer peer)
+{
+	struct engine_action *action;
+
+	if (data->lost[peer])
+		return;
+	action = engine_act(engine, type);
+	action->data = data->number;
+	action->peer = peer;
+	if (type == ENGINE_DATA_SHUT)
+		data->shut[peer] = true;
+	else if (type == ENGINE_DATA_DROP || type == ENGINE_DATA_RESET)
+		data->lost[peer] = true;
+	else if (type == ENGINE_DATA_DIAL)
+		data->dialled = true;
+}
+
+void
+data_shut(struct engine *engine, struct data *data, enum engine_peer peer)
+{
+	if (!data->shut[peer])
+		data_act(engine, data, ENGINE_DATA_SHUT, peer);
+}
+
+void
+data_set_cut(struct data *data, const char *why)
+{
+	data->cut = true;
+	if (data->why[0] == '\0')
+		snprintf(data->why, sizeof(data->why), "%s", why);
+}
+
+void
+data_reset_client(struct engine *engine, struct data *data)
+{
+	data_act(engine, data,
+	    data->up[ENGINE_CLIENT] ? ENGINE_DATA_RESET : ENGINE_DATA_DROP,
+	    ENGINE_CLIENT);
+}
+
+/* ---- aborts and cuts ---- */
+
+void
+data_abort(struct engine *engine, struct data *data, bool upload)
+{
+	if (data->aborting || data->cutting || data->delivered)
+		return;
+	if (upload && data->shut[ENGINE_SERVER])
+		return;
+	data->aborting = true;
+	if (upload)
+		data_set_cut(data, "the client aborted");
+	else
+		data_act(engine, data, ENGINE_DATA_READ_ON, ENGINE_SERVER);
+	data_set_timer(engine, data, WAIT_ABORT, LIMIT_ABORT_MS);
+}
+
+void
+data_cut_upload(struct engine *engine, struct data *data, const char *why)
+{
+	if (data->cutting)
+		return;
+	data->cutting = true;
+	data_set_cut(data, why);
+	if (data->shut[ENGINE_SERVER]) {
+		data_set_timer(engine, data, WAIT_CUT_END, LIMIT_CUT_UPLOAD_MS);
+		return;
+	}
+	/* The far data connection stays open: its end would be the file's. */
+	data_reset_client(engine, data);
+	engine_sendf(engine, ENGINE_SERVER, "ABOR");
+	pending_add(engine, PENDING_OURS, VERB_ABOR);
+	data_set_timer(engine, data, WAIT_CUT, LIMIT_CUT_UPLOAD_MS);
+}
+
+bool
+data_end_is_told(const struct engine *engine, const struct pending *transfer)
+{
+	return transfer == engine->replying && engine->reply.code >= 200;
+}
+
+void
+data_server_gone(struct engine *engine, const char *why)
+{
+	struct pending *transfer = pending_transfer(engine);
+	/* Without a transfer, the one that waits for its command. */
+	struct data *data =
+	    transfer != NULL ? data_of(engine, transfer) : engine->next;
+
+	if (data == NULL)
+		return;
+	/* Whatever was decided: this is no end of an upload. */
+	if (data->cut && transfer != NULL && pending_is_upload(transfer) &&
+	    !data->shut[ENGINE_SERVER])
+		data_act(engine, data, ENGINE_DATA_RESET, ENGINE_SERVER);
+	if (data->cut)
+		return;
+	if (transfer != NULL && data_end_is_told(engine, transfer))
+		return;
+	if (data->eof[ENGINE_SERVER] && !data->end_unproven &&
+	    (transfer == NULL || !pending_is_upload(transfer)))
+		return;
+	data_set_cut(data, why);
+	data_reset_client(engine, data);
+	/* Where it can be seen (no channel shows it), no end of an upload. */
+	data_act(engine, data, ENGINE_DATA_RESET, ENGINE_SERVER);
+}

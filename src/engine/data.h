@@ -1,0 +1,130 @@
+/*
+ * The control engine: data connections.  A part of engine/priv.h; engine/data.c
+ * has the table and what is done to the ends, engine/hold.c which replies wait.
+ */
+#ifndef ENGINE_DATA_H
+#define ENGINE_DATA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/engine.h"
+
+struct data;
+struct pending;
+
+/* What a data connection's one timer is for. */
+enum data_wait {
+	WAIT_NONE,
+	WAIT_ACCEPT,	 /* a held reply, for the server's connection */
+	WAIT_DIAL,	 /* a held reply, for ours to the client */
+	WAIT_SILENT,	 /* a transfer, for its first reply */
+	WAIT_CONNECT,	 /* a running transfer, for the client's connection */
+	WAIT_UNKNOWN,	 /* the client's, which may have come and gone */
+	WAIT_UPLOAD_EOF, /* an upload's end, for signs of the client's death */
+	WAIT_PROBE,	 /* the same, for the answer to a probe */
+	WAIT_ABORT,	 /* the server's answer to the client's ABOR */
+	WAIT_CUT,	 /* the server's answer to our ABOR */
+	WAIT_REPLY,	 /* the reply to a PORT, behind which commands wait */
+	WAIT_CUT_END,	 /* as WAIT_CUT, its data connection ended by us */
+	WAIT_LAST_REPLY, /* one to a cut transfer, which may have come */
+	WAIT_PROOF,	 /* our connection to the server, see unproven */
+};
+
+/* MODE or STRU has been taken: data connections that are to be used know it. */
+void data_set_framing(struct engine *engine);
+/* For an ask; NULL: for EPSV ALL. */
+struct data *data_open(struct engine *engine, const struct pending *ask,
+    const struct engine_data_end *client, const struct engine_data_end *server);
+void data_close(struct engine *engine, struct data *data);
+/* NULL: there is none with that number. */
+struct data *data_find(struct engine *engine, uint32_t number);
+/* How many more there may be. */
+size_t data_room(const struct engine *engine);
+/* MAKING: all its listeners stand; and our connection to the server too, where
+ * that must be seen before the data connection is announced. */
+bool data_is_made(const struct data *data);
+bool data_is_ready(const struct data *data);
+/* MAKING: one of its ends cannot be had, see why. */
+bool data_has_failed(const struct data *data);
+/* What the client is told of its listener: IPv4 if there is one. */
+const struct addr *data_told(const struct data *data);
+void data_make_next(struct engine *engine, struct data *data);
+/* The data connection of a transfer, taken from NEXT when it has none yet. */
+struct data *data_attach(struct engine *engine, struct pending *transfer);
+/* What a transfer command that is sent behind until (NULL: behind all) would
+ * use; NULL when nothing stands or something before it may change that. */
+struct data *data_prepared(struct engine *engine, const struct pending *until);
+/* The one it would use, without taking it; NULL when that is not known. */
+struct data *data_of(struct engine *engine, struct pending *transfer);
+/* The transfer that it would use, or NULL. */
+struct pending *data_transfer(struct engine *engine, const struct data *data);
+/* The transfer that would use it if all that is pending goes well, though
+ * others may come first; NULL: none, or that is not known. */
+struct pending *data_user(struct engine *engine, const struct data *data);
+/* Has that transfer's end been told already, but for some lines? */
+bool data_end_is_told(const struct engine *engine,
+    const struct pending *transfer);
+
+/* What is done to the ends. */
+void data_set_timer(struct engine *engine, struct data *data,
+    enum data_wait wait, uint64_t ms);
+/* DATA_READ_ON, SHUT, DROP or RESET, unless that end is dead. */
+void data_act(struct engine *engine, struct data *data,
+    enum engine_action_type type, enum engine_peer peer);
+void data_shut(struct engine *engine, struct data *data, enum engine_peer peer);
+/* Never lets a 2xx pass; the first why counts. */
+void data_set_cut(struct data *data, const char *why);
+/* The client must see that this was not the end: a reset, or nobody there. */
+void data_reset_client(struct engine *engine, struct data *data);
+/* The client sent ABOR. */
+void data_abort(struct engine *engine, struct data *data, bool upload);
+/* The client, or its end, died in an upload: see doc/design.md. */
+void data_cut_upload(struct engine *engine, struct data *data, const char *why);
+/* Nothing more will come from the server: what is incomplete is cut. */
+void data_server_gone(struct engine *engine, const char *why);
+
+static inline enum engine_peer
+data_other(enum engine_peer peer)
+{
+	return peer == ENGINE_CLIENT ? ENGINE_SERVER : ENGINE_CLIENT;
+}
+
+/* engine/hold.c: so much has gone toward that peer in the transfer that uses it
+ * now. */
+uint64_t data_relayed(const struct data *data, enum engine_peer peer);
+/* Must a reply with this code to a transfer wait?  Arms what it
+ * waits for. */
+bool data_holds_reply(struct engine *engine, struct pending *transfer,
+    unsigned code);
+/* A transfer whose client is to be dialled: waits for its first reply, for a
+ * while.  False: nothing done. */
+bool hold_step(struct engine *engine);
+/* The same for its last reply. */
+bool hold_last_reply(struct engine *engine);
+/* ENGINE_DATA_IS_QUIET is to come when nothing moves any more. */
+void hold_watch_quiet(struct engine *engine, struct data *data);
+/* Has that peer sent the end of the first transfer's file in its data, and
+ * nothing that is nobody's behind it? */
+bool data_file_ended(const struct engine *engine, const struct data *data,
+    enum engine_peer peer);
+/* It has just done so: a reply that is held waits no longer than it must. */
+void hold_file_end(struct engine *engine, struct data *data);
+/* It has waited long enough. */
+void hold_dial(struct engine *engine, struct data *data);
+/* The server's end of a download is not proven, and its final reply has come
+ * with that code: passes the end on, or cuts the transfer. */
+void data_settle_end(struct engine *engine, struct pending *transfer,
+    unsigned code);
+/* The same while no reply comes. */
+void data_settle_quiet(struct engine *engine, struct pending *transfer);
+/* The client's end of an upload is not proven: why it is none, by what is known
+ * now; NULL: it may be one. */
+const char *data_doubt_upload(const struct engine *engine,
+    const struct pending *transfer, const struct data *data);
+/* A transfer's final reply has passed. */
+void data_transfer_over(struct engine *engine, struct pending *transfer,
+    unsigned server_code, unsigned client_code);
+
+#endif

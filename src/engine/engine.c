@@ -1,0 +1,538 @@
+/*
+ * The control engine: what goes in, what comes out, and the order of steps.
+ */
+#include "engine/engine.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/priv.h"
+
+/* One step makes at most a few lines out of one; TLS passes all there is. */
+#define OUT_MAX (LIMIT_CONTROL_INPUT + 64 * 1024)
+
+/* Actions allocated at first; more only in a burst of events. */
+#define ACTIONS_AT_FIRST 16
+
+struct engine *
+engine_new(const struct engine_config *config)
+{
+	struct engine *engine = calloc(1, sizeof(*engine));
+
+	if (engine == NULL)
+		return NULL;
+	engine->config = *config;
+	/* What it hides no policy sees. */
+	if (policy_is_on(engine))
+		engine->config.allow_tls = false;
+	engine->memory =
+	    config->memory != NULL ? config->memory : &engine->own_memory;
+	line_reader_init(&engine->input[ENGINE_CLIENT], LIMIT_COMMAND_LINE,
+	    LIMIT_CONTROL_INPUT);
+	line_reader_init(&engine->input[ENGINE_SERVER], LIMIT_REPLY_LINE,
+	    LIMIT_CONTROL_INPUT);
+	buf_init(&engine->out, OUT_MAX);
+	TAILQ_INIT(&engine->pending);
+	report_forget(engine);
+	engine->mode = 'S';
+	engine->structure = 'F';
+	engine->lines_left = config->max_lines;
+	engine->size_actions = ACTIONS_AT_FIRST;
+	engine->actions =
+	    calloc(engine->size_actions, sizeof(*engine->actions));
+	if (engine->actions == NULL ||
+	    pending_add(engine, PENDING_GREETING, VERB_OTHER) == NULL) {
+		engine_free(engine);
+		return NULL;
+	}
+	return engine;
+}
+
+void
+engine_free(struct engine *engine)
+{
+	if (engine == NULL)
+		return;
+	while (!TAILQ_EMPTY(&engine->pending))
+		pending_drop(engine, TAILQ_FIRST(&engine->pending));
+	line_reader_free(&engine->input[ENGINE_CLIENT]);
+	line_reader_free(&engine->input[ENGINE_SERVER]);
+	buf_free(&engine->out);
+	free(engine->actions);
+	free(engine->rest);
+	free(engine->user);
+	free(engine->size_name);
+	free(engine->cwd.path);
+	free(engine);
+}
+
+/* ---- what goes in ---- */
+
+void
+engine_server_family(struct engine *engine, sa_family_t family)
+{
+	engine->config.server_family = family;
+}
+
+int
+engine_bytes(struct engine *engine, enum engine_peer peer, const void *bytes,
+    size_t len)
+{
+	if (engine->ended || engine->eof[peer] || engine->lost[peer])
+		return 0;
+	if (peer == ENGINE_SERVER)
+		unfinished_stir(engine);
+	return line_reader_feed(&engine->input[peer], bytes, len);
+}
+
+bool
+engine_wants(const struct engine *engine, enum engine_peer peer)
+{
+	return line_reader_len(&engine->input[peer]) <= LIMIT_CONTROL_PAUSE;
+}
+
+void
+engine_eof(struct engine *engine, enum engine_peer peer)
+{
+	engine->eof[peer] = true;
+}
+
+void
+engine_lost(struct engine *engine, enum engine_peer peer, const char *why)
+{
+	if (engine->lost[peer])
+		return;
+	engine->lost[peer] = true;
+	if (peer == ENGINE_SERVER) {
+		snprintf(engine->why, sizeof(engine->why), "%s", why);
+		data_server_gone(engine, why);
+	}
+}
+
+void
+engine_stop(struct engine *engine, const char *why)
+{
+	engine->stopping = true;
+	if (!engine->lost[ENGINE_SERVER])
+		snprintf(engine->why, sizeof(engine->why), "%s", why);
+	engine->lost[ENGINE_SERVER] = true;
+	data_server_gone(engine, why);
+}
+
+/* Is a transfer to be waited for?  A download that nobody takes any more is
+ * not: pure-ftpd has no last reply for it. */
+static bool
+transfer_runs(struct engine *engine)
+{
+	struct pending *transfer = pending_transfer(engine);
+	struct data *data;
+
+	if (transfer == NULL || transfer->waits)
+		return false;
+	data = data_of(engine, transfer);
+	return data == NULL || !data->cut || pending_is_upload(transfer);
+}
+
+/* Asks have waited long enough. */
+void
+engine_timer(struct engine *engine)
+{
+	if (!engine->ended)
+		pending_be_sure(engine, false);
+}
+
+/* ---- queueing actions ---- */
+
+struct engine_action *
+engine_act(struct engine *engine, enum engine_action_type type)
+{
+	struct queued_action *grown, *queued;
+	size_t size = engine->size_actions;
+
+	if (engine->n_actions == size) {
+		assert(size > 0); /* engine_new() has made room */
+		size *= 2;
+		grown = realloc(engine->actions, size * sizeof(*grown));
+		if (grown == NULL) {
+			engine->failed = true;
+			return &engine->nowhere;
+		}
+		engine->actions = grown;
+		engine->size_actions = size;
+	}
+	queued = &engine->actions[engine->n_actions++];
+	memset(queued, 0, sizeof(*queued));
+	queued->action.type = type;
+	return &queued->action;
+}
+
+/*
+ * Gives the action that was queued last a copy of len bytes.  If that fails the
+ * action is taken back, and nothing with bytes follows it: the owner never sees
+ * one without what it is about, and the session ends (see step()).
+ */
+static void
+attach_bytes(struct engine *engine, struct engine_action *action,
+    const void *bytes, size_t len)
+{
+	struct queued_action *queued;
+
+	if (action == &engine->nowhere)
+		return;
+	queued = &engine->actions[engine->n_actions - 1];
+	assert(action == &queued->action);
+	queued->at = buf_len(&engine->out);
+	if (!engine->failed && buf_append(&engine->out, bytes, len) == 0) {
+		action->len = len;
+		return;
+	}
+	engine->failed = true;
+	engine->n_actions--;
+}
+
+void
+engine_attach_text(struct engine *engine, struct engine_action *action,
+    const char *text)
+{
+	attach_bytes(engine, action, text, strlen(text) + 1);
+}
+
+/* A report without its texts is better than none: they are "" then. */
+void
+engine_attach_report(struct engine *engine, struct engine_action *action,
+    const char *name, const char *why, const char *user)
+{
+	struct queued_action *queued;
+
+	if (action == &engine->nowhere || engine->failed)
+		return;
+	queued = &engine->actions[engine->n_actions - 1];
+	assert(action == &queued->action);
+	queued->at = buf_len(&engine->out);
+	queued->why_at = queued->at + strlen(name) + 1;
+	queued->user_at = queued->why_at + strlen(why) + 1;
+	if (buf_append(&engine->out, name, strlen(name) + 1) == 0 &&
+	    buf_append(&engine->out, why, strlen(why) + 1) == 0 &&
+	    buf_append(&engine->out, user, strlen(user) + 1) == 0)
+		action->len = strlen(name) + 1;
+	else
+		engine->failed = true;
+}
+
+void
+engine_send(struct engine *engine, enum engine_peer peer, const void *bytes,
+    size_t len)
+{
+	struct engine_action *action;
+
+	if (len == 0 || engine->lost[peer])
+		return;
+	action = engine_act(engine, ENGINE_SEND);
+	action->peer = peer;
+	attach_bytes(engine, action, bytes, len);
+}
+
+size_t
+engine_end_line(char *line, size_t size, int printed)
+{
+	size_t len = (size_t)printed < size - 2 ? (size_t)printed : size - 3;
+
+	for (size_t i = 0; i < len; i++)
+		if (line[i] == '\r' || line[i] == '\n')
+			line[i] = ' ';
+	memcpy(line + len, "\r\n", 2);
+	return len + 2;
+}
+
+void
+engine_sendf(struct engine *engine, enum engine_peer peer, const char *format,
+    ...)
+{
+	char line[1024];
+	va_list args;
+	int len;
+
+	if (engine->opaque)
+		return;
+	va_start(args, format);
+	len = vsnprintf(line, sizeof(line) - 2, format, args);
+	va_end(args);
+	if (len >= 0)
+		engine_send(engine, peer, line,
+		    engine_end_line(line, sizeof(line), len));
+}
+
+void
+engine_logf(struct engine *engine, enum engine_level level, const char *format,
+    ...)
+{
+	struct engine_action *action;
+	char text[1024];
+	va_list args;
+	int len;
+
+	va_start(args, format);
+	len = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (len < 0)
+		return;
+	if ((size_t)len >= sizeof(text))
+		len = (int)sizeof(text) - 1;
+	action = engine_act(engine, ENGINE_LOG);
+	action->level = level;
+	attach_bytes(engine, action, text, (size_t)len + 1);
+}
+
+/* ---- what comes out ---- */
+
+/* Those that were sent behind the one that has been told. */
+static void
+report_unanswered(struct engine *engine)
+{
+	struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending_is_transfer(pending))
+			report_end(engine, pending, pending->data, 0, 0);
+}
+
+static void
+end(struct engine *engine)
+{
+	struct data *data;
+
+	report_unanswered(engine);
+	for (data = engine->data; data < engine->data + LIMIT_SESSION_DATA;
+	     data++)
+		if (data->state != DATA_FREE)
+			data_close(engine, data);
+	engine->ended = engine_act(engine, ENGINE_END) != &engine->nowhere;
+}
+
+/*
+ * A transfer whose last reply will not come; or not all of its lines.  "Told":
+ * the next reply is its own.
+ */
+static void
+tell_transfer_cut(struct engine *engine, struct pending *transfer, bool told)
+{
+	const char *why = engine->why;
+	unsigned code = engine->reply.code;
+
+	if (*why == '\0')
+		why = "the server closed the control connection";
+	if (engine->replying == transfer && code >= 200) {
+		data_transfer_over(engine, transfer, code, engine->told);
+	} else {
+		data_server_gone(engine, why);
+		if (told)
+			engine_sendf(engine, ENGINE_CLIENT,
+			    "426 Transfer cut: %s.", why);
+		data_transfer_over(engine, transfer, 0, told ? 426 : 0);
+	}
+	pending_drop(engine, transfer);
+}
+
+/*
+ * Gives the replies that are ours.  Behind a command without a reply there are
+ * none: each would seem to be its own.
+ */
+static void
+tell_pending(struct engine *engine)
+{
+	struct pending *pending, *next, *transfer = pending_transfer(engine);
+	bool in_turn = true;
+
+	for (pending = TAILQ_FIRST(&engine->pending); pending != NULL;
+	     pending = next) {
+		next = TAILQ_NEXT(pending, link);
+		if (pending == transfer)
+			tell_transfer_cut(engine, pending, in_turn);
+		else if (in_turn && pending->kind == PENDING_LOCAL)
+			pending_send_reply(engine, pending);
+		else if (pending->kind != PENDING_OURS &&
+		    (pending != engine->replying || reply_is_dropped(engine)))
+			in_turn = false;
+	}
+}
+
+/* The client's view of a server that has gone: 426 to a transfer, then 421. */
+static void
+tell_server_gone(struct engine *engine)
+{
+	bool speaks = engine->reply.code != 0 ||
+	    pending_transfer(engine) != NULL || engine->lost[ENGINE_SERVER];
+
+	/* What was cut off in a line is to be left alone, if it is the end; but
+	 * many clients take a code without a blank for no end of a reply. */
+	if (engine->fragment[ENGINE_SERVER] && !reply_is_dropped(engine) &&
+	    speaks)
+		engine_sendf(engine, ENGINE_CLIENT, "%s",
+		    engine->reply.code == 0 && engine->bare_code ? " Cut off." :
+								   "");
+	if (engine->reply.code != 0 && !reply_is_dropped(engine))
+		engine_sendf(engine, ENGINE_CLIENT, "%03u Cut off.",
+		    engine->reply.code);
+	tell_pending(engine);
+	if (engine->lost[ENGINE_SERVER])
+		engine_sendf(engine, ENGINE_CLIENT, "421 %s.", engine->why);
+}
+
+/*
+ * Is an upload still to be settled with the server although its client has
+ * gone?  Its data connection's timer bounds the wait.
+ */
+static bool
+settling(struct engine *engine)
+{
+	struct pending *transfer = pending_transfer(engine);
+	struct data *data;
+
+	if (transfer == NULL)
+		return false;
+	data = data_of(engine, transfer);
+	return data != NULL && data->cutting && data->wait != WAIT_NONE;
+}
+
+static bool
+client_gone(struct engine *engine)
+{
+	struct pending *transfer = pending_transfer(engine);
+	struct data *data;
+
+	if (settling(engine))
+		return false;
+	/* It has seen the reply, as far as that goes. */
+	if (transfer != NULL && data_end_is_told(engine, transfer)) {
+		unfinished_end(engine);
+		return true;
+	}
+	data = transfer != NULL ? data_of(engine, transfer) : NULL;
+	/* One that is not with the server is not to be settled with it. */
+	if (data != NULL && (transfer->flags & VERB_SENDS) != 0 &&
+	    !data->cutting && !transfer->waits) {
+		data_cut_upload(engine, data, "the client is gone");
+		if (settling(engine))
+			return true;
+	}
+	if (transfer != NULL) {
+		if (data != NULL && !transfer->waits)
+			data_set_cut(data, "the client is gone");
+		/* What is with us was refused once. */
+		data_transfer_over(engine, transfer, transfer->waits ? 425 : 0,
+		    0);
+		pending_drop(engine, transfer);
+	}
+	end(engine);
+	return true;
+}
+
+/*
+ * Passes the client's half-close on, but not while a transfer runs: a server
+ * that sees it would end, and could not be told that an upload was cut.  Its
+ * last commands may have to wait.  If the server does not end too, the owner
+ * says that the client is lost (it has the clock).
+ */
+static bool
+client_half_closed(struct engine *engine)
+{
+	bool all_taken = line_reader_len(&engine->input[ENGINE_CLIENT]) == 0;
+
+	if (engine->server_shut || !all_taken || transfer_runs(engine) ||
+	    pending_waits(engine))
+		return false;
+	engine->server_shut = true;
+	engine_act(engine, ENGINE_SHUT)->peer = ENGINE_SERVER;
+	return true;
+}
+
+/* Some of what was to be done is lost: no way but the end.  What is queued
+ * already is carried out. */
+static void
+end_without_memory(struct engine *engine)
+{
+	engine->failed = false;
+	engine_stop(engine, "Out of memory");
+	tell_server_gone(engine);
+	end(engine);
+	if (!engine->ended) {
+		/* There is always room for one action. */
+		engine->n_actions = 0;
+		engine_act(engine, ENGINE_END);
+		engine->ended = true;
+	}
+}
+
+/* Ends: what is left to do when there is no line to act upon. */
+static bool
+step_ends(struct engine *engine)
+{
+	bool held = line_reader_len(&engine->input[ENGINE_SERVER]) > 0;
+
+	if (engine->eof[ENGINE_SERVER] && !held)
+		greeting_server_ended(engine);
+	if (engine->stopping ||
+	    ((engine->lost[ENGINE_SERVER] || engine->eof[ENGINE_SERVER]) &&
+		!held)) {
+		tell_server_gone(engine);
+		if (!engine->failed)
+			end(engine);
+		if (!engine->ended)
+			end_without_memory(engine);
+		return true;
+	}
+	if (engine->lost[ENGINE_CLIENT])
+		return client_gone(engine);
+	if (engine->eof[ENGINE_CLIENT])
+		return client_half_closed(engine);
+	return false;
+}
+
+static bool
+step(struct engine *engine)
+{
+	if (engine->ended)
+		return false;
+	if (engine->failed) {
+		end_without_memory(engine);
+		return true;
+	}
+	if (engine->stopping)
+		return step_ends(engine);
+	return pending_flush_local(engine) || ask_step(engine) ||
+	    engine_step_server(engine) || cwd_step(engine) ||
+	    engine_step_client(engine) || unfinished_step(engine) ||
+	    hold_step(engine) || hold_last_reply(engine) ||
+	    owner_drain_step(engine) || step_ends(engine);
+}
+
+bool
+engine_next(struct engine *engine, struct engine_action *ret)
+{
+	struct queued_action *queued;
+
+	if (engine->first_action == engine->n_actions) {
+		engine->first_action = 0;
+		engine->n_actions = 0;
+		buf_consume(&engine->out, buf_len(&engine->out));
+		/* A step that must wait may have asked for something. */
+		while (engine->n_actions == 0)
+			if (!step(engine) && engine->n_actions == 0)
+				return false;
+	}
+	queued = &engine->actions[engine->first_action++];
+	*ret = queued->action;
+	if (ret->len > 0)
+		ret->bytes = buf_bytes(&engine->out) + queued->at;
+	if (ret->type == ENGINE_REPORT || ret->type == ENGINE_BEGIN) {
+		const char *texts = (const char *)buf_bytes(&engine->out);
+		bool whole = ret->len > 0; /* there was memory for it */
+
+		ret->report.name = whole ? (const char *)ret->bytes : "";
+		ret->report.why = whole ? texts + queued->why_at : "";
+		ret->report.user = whole ? texts + queued->user_at : "";
+	}
+	return true;
+}

@@ -1,0 +1,102 @@
+/*
+ * The control engine: a server that does not greet, and may be no FTP server.
+ *
+ * A client waits for the greeting, and would do so for long behind an sshd.
+ * What no FTP server says ends the session at once; what some say first (blank
+ * lines, a banner) passes, but only so much of it, and only until the owner
+ * says that it is late.  A first line with a reply code is a greeting, whatever
+ * follows.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/priv.h"
+#include "ftp/greeting.h"
+
+/* Has no reply begun yet? */
+static bool
+is_awaited(const struct engine *engine)
+{
+	const struct pending *first = TAILQ_FIRST(&engine->pending);
+
+	return first != NULL && first->kind == PENDING_GREETING &&
+	    !first->begun && engine->reply.code == 0 && !engine->opaque;
+}
+
+/* Has the client spoken before the greeting?  What comes may then repeat it, a
+ * password perhaps. */
+static bool
+has_spoken(const struct engine *engine)
+{
+	return TAILQ_NEXT(TAILQ_FIRST(&engine->pending), link) != NULL;
+}
+
+/* Ends the session: what the server does, and what it has said. */
+static void
+refuse_server(struct engine *engine, const char *does)
+{
+	const struct engine_config *config = &engine->config;
+	const char *said = engine->greeting.said;
+	char why[sizeof(engine->why)];
+
+	snprintf(why, sizeof(why), "the server at %.100s:%u %s%s%s%s",
+	    config->server_host != NULL ? config->server_host : "",
+	    config->server_port, does, said[0] != '\0' ? ": it said \"" : "",
+	    said, said[0] != '\0' ? "\"" : "");
+	engine_logf(engine, ENGINE_WARN, "%s", why);
+	engine_stop(engine, why);
+}
+
+bool
+greeting_refuses(struct engine *engine, const uint8_t *line, size_t len)
+{
+	struct greeting *greeting = &engine->greeting;
+	bool foreign;
+
+	if (!is_awaited(engine))
+		return false;
+	foreign = greeting_is_foreign(line, len);
+	if (foreign || (greeting->said[0] == '\0' && !has_spoken(engine)))
+		greeting_quote(line, len, greeting->said);
+	greeting->lines++;
+	greeting->bytes += len;
+	if (!foreign && greeting->lines <= LIMIT_GREETING_LINES &&
+	    greeting->bytes <= LIMIT_GREETING_BYTES)
+		return false;
+	refuse_server(engine, "does not speak FTP");
+	return true;
+}
+
+/* Is there a part of a line?  It is quoted. */
+static bool
+has_rest(struct engine *engine)
+{
+	const uint8_t *line;
+	size_t len;
+
+	line_reader_peek(&engine->input[ENGINE_SERVER], &line, &len);
+	if (engine->greeting.said[0] == '\0' && len > 0 && !has_spoken(engine))
+		greeting_quote(line, len, engine->greeting.said);
+	return len > 0;
+}
+
+void
+engine_greeting_late(struct engine *engine, bool silent)
+{
+	if (engine->ended || engine->stopping || !is_awaited(engine) ||
+	    engine->lost[ENGINE_SERVER] || engine->eof[ENGINE_SERVER])
+		return;
+	if (has_rest(engine) || engine->greeting.lines > 0)
+		refuse_server(engine, "does not speak FTP");
+	else if (silent)
+		refuse_server(engine,
+		    "says nothing: it is no FTP server, or one that expects "
+		    "TLS at once");
+}
+
+void
+greeting_server_ended(struct engine *engine)
+{
+	if (is_awaited(engine) && !engine->lost[ENGINE_SERVER])
+		refuse_server(engine, "has closed the connection");
+}

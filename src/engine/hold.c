@@ -1,0 +1,374 @@
+/*
+ * The control engine: which replies to a transfer are held, and what its last
+ * one does to the data connection.
+ */
+#include "engine/priv.h"
+
+/* ---- held replies ---- */
+
+/*
+ * Active mode: the 150 and the 226 overtake the data connection, which has
+ * yet to reach the client; clients take that for a failure.
+ */
+static bool
+hold_active(struct engine *engine, struct data *data)
+{
+	if (data->expired || data->aborting)
+		return false;
+	if (!data->end[ENGINE_SERVER].listens && !data->dialled)
+		data_act(engine, data, ENGINE_DATA_DIAL, ENGINE_CLIENT);
+	if (!data->up[ENGINE_SERVER] && !data->dialled) {
+		if (data->wait == WAIT_NONE)
+			data_set_timer(engine, data, WAIT_ACCEPT,
+			    LIMIT_HOLD_ACCEPT_MS);
+	} else if (data->wait != WAIT_DIAL)
+		data_set_timer(engine, data, WAIT_DIAL, LIMIT_HOLD_DIAL_MS);
+	return true;
+}
+
+/*
+ * The client is dialled at the first reply, since a transfer may be refused.  A
+ * server that says nothing before it has the file would wait for ever.
+ */
+bool
+hold_step(struct engine *engine)
+{
+	struct pending *transfer = TAILQ_FIRST(&engine->pending);
+	struct data *data = NULL;
+
+	/* The server may not have come to one that is behind others. */
+	if (transfer != NULL && pending_is_transfer(transfer))
+		data = data_of(engine, transfer);
+	if (data == NULL || data->lost[ENGINE_CLIENT] || transfer->waits ||
+	    data->wait != WAIT_NONE || data->end[ENGINE_CLIENT].listens ||
+	    data->end[ENGINE_SERVER].listens || data->dialled ||
+	    !data->up[ENGINE_SERVER] || data->cut || data->aborting)
+		return false;
+	data_set_timer(engine, data, WAIT_SILENT, LIMIT_HOLD_ACCEPT_MS);
+	return true;
+}
+
+/*
+ * pure-ftpd's only word on a download that was cut is a second 150, which may
+ * have passed before we knew of the cut.
+ */
+bool
+hold_last_reply(struct engine *engine)
+{
+	struct pending *transfer = TAILQ_FIRST(&engine->pending);
+	struct data *data = transfer != NULL ? transfer->data : NULL;
+
+	if (data == NULL || !transfer->twice || !data->cut ||
+	    data->wait != WAIT_NONE)
+		return false;
+	data_set_timer(engine, data, WAIT_LAST_REPLY, LIMIT_LAST_REPLY_MS);
+	return true;
+}
+
+void
+hold_dial(struct engine *engine, struct data *data)
+{
+	data_act(engine, data, ENGINE_DATA_DIAL, ENGINE_CLIENT);
+	data_set_timer(engine, data, WAIT_DIAL, LIMIT_HOLD_DIAL_MS);
+}
+
+/* Is there another transfer, whose file may follow on the same connection? */
+static bool
+is_followed(const struct engine *engine, const struct data *data)
+{
+	const struct pending *pending;
+	unsigned n = 0;
+
+	if (engine->next != NULL && engine->next != data)
+		return false;
+	TAILQ_FOREACH (pending, &engine->pending, link) {
+		n += pending_is_transfer(pending);
+		if (n > 1)
+			return true;
+		if (n == 1 &&
+		    (pending->flags & (VERB_IS_ACTIVE | VERB_IS_PASSIVE)) != 0)
+			break;
+	}
+	return false;
+}
+
+/* What has the look of an end within a file that is not framed at all, is none:
+ * more comes behind it. */
+bool
+data_file_ended(const struct engine *engine, const struct data *data,
+    enum engine_peer peer)
+{
+	return data->file_ends[peer] > data->files[peer] &&
+	    (data->bytes[data_other(peer)] == data->end_at[peer] ||
+		is_followed(engine, data));
+}
+
+void
+hold_watch_quiet(struct engine *engine, struct data *data)
+{
+	struct engine_action *action;
+
+	if (data->quiet_watch)
+		return;
+	data->quiet_watch = true;
+	data->quiet_short = data_file_ended(engine, data, ENGINE_SERVER);
+	action = engine_act(engine, ENGINE_DATA_QUIET);
+	action->data = data->number;
+	action->ms =
+	    data->quiet_short ? LIMIT_FILE_END_MS : LIMIT_HOLD_QUIET_MS;
+}
+
+void
+hold_file_end(struct engine *engine, struct data *data)
+{
+	if (!data->quiet_watch)
+		return;
+	data->quiet_watch = false;
+	hold_watch_quiet(engine, data);
+}
+
+/* A good end of a download: not before the client has the last byte. */
+static bool
+hold_until_delivered(struct engine *engine, struct data *data)
+{
+	if (data->delivered || data->expired)
+		return false;
+	if (!data->up[ENGINE_CLIENT]) {
+		if (data->wait == WAIT_NONE)
+			data_set_timer(engine, data, WAIT_CONNECT,
+			    LIMIT_CLIENT_CONNECT_MS);
+		return true;
+	}
+	if (data->aborting && !data->resumed) {
+		/* The server had finished before it saw the ABOR. */
+		data->resumed = true;
+		data_set_timer(engine, data, WAIT_ABORT, LIMIT_ABORT_MS);
+	}
+	hold_watch_quiet(engine, data);
+	return true;
+}
+
+/*
+ * A good end of an upload that may have gone another way than the reply comes.
+ * The server has seen an end, but it may be the one that sshd made of the death
+ * of that SSH connection.  Only the server's own end, which comes that way too,
+ * tells them apart.
+ */
+static bool
+hold_until_ended(struct engine *engine, struct data *data)
+{
+	if (!engine->config.upload_apart || !data->up[ENGINE_SERVER] ||
+	    !data->shut[ENGINE_SERVER] || data->eof[ENGINE_SERVER])
+		return false;
+	hold_watch_quiet(engine, data);
+	return true;
+}
+
+bool
+data_holds_reply(struct engine *engine, struct pending *transfer, unsigned code)
+{
+	struct data *data = transfer->data;
+
+	if (data == NULL || data->cut || code >= 300)
+		return false;
+	/* Of what the client calls off it need not see the beginning; but the
+	 * end is good only if it has it. */
+	if (!data->end[ENGINE_CLIENT].listens && !data->up[ENGINE_CLIENT] &&
+	    !(data->aborting && code >= 200))
+		return hold_active(engine, data);
+	if (code < 200) {
+		if (!data->up[ENGINE_CLIENT] && data->wait == WAIT_NONE)
+			data_set_timer(engine, data, WAIT_CONNECT,
+			    LIMIT_CLIENT_CONNECT_MS);
+		return false;
+	}
+	if (pending_is_upload(transfer))
+		return hold_until_ended(engine, data);
+	return hold_until_delivered(engine, data);
+}
+
+/* ---- an end that is not proven ---- */
+
+/*
+ * The SSH server has closed the server's end of a download, and never says
+ * whether that was the server's own end (RFC 4254 section 5.3: EOF before CLOSE
+ * is not required).  The final reply of the server decides, which is alive
+ * then, as the link is; and what is known of the size must agree.  The server
+ * does not wait for the client's end: its own data connection is closed.
+ */
+void
+data_settle_end(struct engine *engine, struct pending *transfer, unsigned code)
+{
+	struct data *data = transfer->data;
+	enum report_size size;
+
+	if (data == NULL || !data->end_unproven)
+		return;
+	if (code < 200) { /* its end came while another one was first */
+		hold_watch_quiet(engine, data);
+		return;
+	}
+	data->end_unproven = false;
+	size = report_size(engine, transfer);
+	if (code < 300 && size != SIZE_SHORT &&
+	    (size == SIZE_WHOLE || !data->end_stalled) &&
+	    (!engine_is_framed(engine) ||
+		data_file_ended(engine, data, ENGINE_SERVER))) {
+		data_shut(engine, data, ENGINE_CLIENT);
+		return;
+	}
+	if (data->aborting)
+		return;
+	data_set_cut(data,
+	    code < 300 ?
+		"the SSH server closed the data connection before its end" :
+		"the server called it off");
+	data_reset_client(engine, data);
+}
+
+void
+data_settle_quiet(struct engine *engine, struct pending *transfer)
+{
+	struct data *data = transfer->data;
+
+	data->end_unproven = false;
+	if (report_size(engine, transfer) == SIZE_WHOLE) {
+		data_shut(engine, data, ENGINE_CLIENT);
+		return;
+	}
+	data_set_cut(data,
+	    "the SSH server closed the data connection, and the server does "
+	    "not say whether that was the end");
+	data_reset_client(engine, data);
+}
+
+/*
+ * The same for the client's end of an upload.  Nobody says that it was one; but
+ * its control connection would not outlive a client that was killed, ALLO may
+ * have said how long the file is, and the end of some stands in their data.
+ */
+const char *
+data_doubt_upload(const struct engine *engine, const struct pending *transfer,
+    const struct data *data)
+{
+	if (!data->sent_unproven)
+		return NULL;
+	if (transfer != NULL && pending_is_upload(transfer) &&
+	    report_size(engine, transfer) == SIZE_SHORT)
+		return "it has ended before the size that ALLO had";
+	if (engine_is_framed(engine))
+		return "the end of the file was not in its data";
+	if (engine->eof[ENGINE_CLIENT] || engine->lost[ENGINE_CLIENT])
+		return "the client is gone";
+	return NULL;
+}
+
+/* ---- the end of a transfer ---- */
+
+uint64_t
+data_relayed(const struct data *data, enum engine_peer peer)
+{
+	return data->bytes[peer] - data->before[peer];
+}
+
+static bool
+untouched(const struct data *data)
+{
+	return data_relayed(data, ENGINE_CLIENT) == 0 &&
+	    data_relayed(data, ENGINE_SERVER) == 0 && !data->eof[0] &&
+	    !data->eof[1] && !data->lost[0] && !data->lost[1];
+}
+
+/* Keeps it for the next transfer command, as the server may (RFC 959 has one
+ * connection for several files in block mode; others keep it after a 550). */
+static void
+keep(struct engine *engine, struct data *data)
+{
+	data->wait = WAIT_NONE;
+	data->expired = false;
+	data->quiet_watch = false;
+	data->end_unproven = false;
+	data->delivered = false;
+	for (int peer = 0; peer < 2; peer++)
+		if (is_followed(engine, data) &&
+		    data->file_ends[peer] > data->files[peer])
+			data->files[peer]++;
+		else
+			data->files[peer] = data->file_ends[peer];
+	data->before[ENGINE_CLIENT] = data->bytes[ENGINE_CLIENT];
+	data->before[ENGINE_SERVER] = data->bytes[ENGINE_SERVER];
+	if (engine->next == NULL)
+		data_make_next(engine, data);
+	else
+		data_close(engine, data);
+}
+
+/* The server knows ABOR: it will not answer ours with "what?". */
+static void
+heed_abort(struct engine *engine)
+{
+	struct pending *pending;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (pending->kind == PENDING_OURS)
+			pending->heeded = true;
+}
+
+/*
+ * The transfer has failed, and its sender has not ended: what still comes is
+ * nobody's, and must not become a part of the next file, which the server may
+ * send or expect on the same connection.
+ */
+static bool
+breaks_off(const struct engine *engine, const struct pending *transfer,
+    const struct data *data)
+{
+	if (!transfer->begun && !data->up[ENGINE_CLIENT])
+		return false;
+	if (pending_is_upload(transfer))
+		return !data->eof[ENGINE_CLIENT];
+	return engine_is_framed(engine) && !data->eof[ENGINE_SERVER];
+}
+
+void
+data_transfer_over(struct engine *engine, struct pending *transfer,
+    unsigned server_code, unsigned client_code)
+{
+	struct data *data = data_attach(engine, transfer);
+	bool good = server_code >= 200 && server_code < 300;
+
+	if (data != NULL && !data->up[ENGINE_SERVER] &&
+	    (server_code == 425 || data->lost[ENGINE_SERVER]))
+		learn_forget(engine, data);
+	report_end(engine, transfer, data, server_code, client_code);
+	if (data != NULL && data->cutting && server_code >= 400)
+		heed_abort(engine);
+	transfer->data = NULL;
+	if (data == NULL)
+		return;
+	data_set_timer(engine, data, WAIT_NONE, 0);
+	if (data->cut || data->aborting || server_code == 0) {
+		data_close(engine, data);
+	} else if (good) {
+		if (engine_is_framed(engine) && !data->eof[0] && !data->eof[1])
+			keep(engine, data);
+		else
+			data_close(engine, data);
+	} else if (!transfer->begun && untouched(data)) {
+		/* One that was dialled before its time may end while it is
+		 * kept, and that would be the end of an empty file. */
+		if (data->dialled)
+			data_close(engine, data);
+		else
+			keep(engine, data);
+	} else if (breaks_off(engine, transfer, data)) {
+		data_reset_client(engine, data);
+		data_close(engine, data);
+	} else {
+		/* An end that never stood is not awaited. */
+		data->state = DATA_ENDING;
+		if (data->delivered || !data->up[ENGINE_CLIENT] ||
+		    !data->up[ENGINE_SERVER])
+			data_close(engine, data);
+	}
+}

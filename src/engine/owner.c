@@ -1,0 +1,146 @@
+/*
+ * The control engine: what its owner asks for, who has the clock.
+ */
+#include <stdio.h>
+
+#include "engine/priv.h"
+
+/* ---- the login ---- */
+
+void
+owner_login(struct engine *engine)
+{
+	if (!engine->logged_in) {
+		engine_attach_text(engine, engine_act(engine, ENGINE_LOGIN),
+		    engine->user != NULL ? engine->user : "");
+	}
+	engine->logged_in = true;
+}
+
+/* ---- NOOPs ---- */
+
+/* Does neither peer wait for anything, nor has ended? */
+static bool
+is_quiet(const struct engine *engine)
+{
+	for (int peer = 0; peer < 2; peer++)
+		if (engine->eof[peer] || engine->lost[peer] ||
+		    engine->fragment[peer])
+			return false;
+	return TAILQ_EMPTY(&engine->pending) && engine->reply.code == 0 &&
+	    engine->next == NULL && engine->making == NULL && !engine->opaque;
+}
+
+/* Does the server expect nothing, and is nothing on its way to it? */
+static bool
+server_rests(const struct engine *engine)
+{
+	return is_quiet(engine) && engine->rest == NULL && !engine->follows &&
+	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0 &&
+	    line_reader_len(&engine->input[ENGINE_SERVER]) == 0;
+}
+
+void
+engine_keepalive(struct engine *engine)
+{
+	struct pending *noop;
+
+	if (!engine->ended && !engine->stopping)
+		unfinished_rest(engine);
+	if (engine->ended || engine->stopping || !engine->logged_in ||
+	    engine->noop_refused || !server_rests(engine))
+		return;
+	noop = pending_add(engine, PENDING_OURS, VERB_OTHER);
+	if (noop == NULL)
+		return;
+	noop->noop = true;
+	engine_sendf(engine, ENGINE_SERVER, "NOOP");
+}
+
+/* ---- the client's lines ---- */
+
+bool
+owner_takes_line(struct engine *engine)
+{
+	if (engine->config.max_lines == 0)
+		return true;
+	if (engine->lines_left > 0) {
+		engine->lines_left--;
+		return true;
+	}
+	if (!engine->credit_asked)
+		engine_act(engine, ENGINE_CREDIT);
+	engine->credit_asked = true;
+	return false;
+}
+
+void
+engine_grant(struct engine *engine)
+{
+	engine->lines_left = engine->config.max_lines;
+	engine->credit_asked = false;
+}
+
+/* ---- an end that cuts nothing ---- */
+
+void
+engine_drain(struct engine *engine, const char *why, bool late)
+{
+	engine->draining = true;
+	engine->drain_late |= late;
+	snprintf(engine->drain_why, sizeof(engine->drain_why), "%s", why);
+}
+
+/* Is it a step to one more transfer, which is too late?  A client that always
+ * has the next one on its way would be followed for ever. */
+bool
+owner_drain_holds(const struct engine *engine, const uint8_t *line, size_t len)
+{
+	struct command command;
+
+	if (!engine->drain_late)
+		return false;
+	command_parse(line, len, &command);
+	return (command.flags &
+		   (VERB_IS_ACTIVE | VERB_IS_PASSIVE | VERB_SENDS |
+		       VERB_RECEIVES)) != 0;
+}
+
+/* Is nothing of a transfer left?  When it is late, what a refused one has left
+ * counts no more: nobody may ever end that. */
+static bool
+no_transfer(struct engine *engine)
+{
+	const struct data *data;
+
+	for (data = engine->data; data < engine->data + LIMIT_SESSION_DATA;
+	     data++)
+		if (data->state == DATA_CURRENT ||
+		    (data->state == DATA_ENDING && !engine->drain_late))
+			return false;
+	return pending_transfer(engine) == NULL;
+}
+
+/* Would nobody miss anything? */
+static bool
+is_idle(const struct engine *engine)
+{
+	const struct pending *first = TAILQ_FIRST(&engine->pending);
+
+	while (first != NULL && first->noop)
+		first = TAILQ_NEXT(first, link);
+	return (first == NULL || first->kind == PENDING_GREETING) &&
+	    engine->reply.code == 0 && engine->next == NULL &&
+	    engine->making == NULL && !engine->opaque &&
+	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0;
+}
+
+bool
+owner_drain_step(struct engine *engine)
+{
+	if (!engine->draining || !no_transfer(engine) ||
+	    !(engine->drain_late || is_idle(engine)))
+		return false;
+	engine_stop(engine, engine->drain_why);
+	return true;
+}

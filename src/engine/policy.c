@@ -1,0 +1,274 @@
+/*
+ * The control engine: commands that the user of culvert does not let through,
+ * whatever the server would say (struct engine_policy).
+ *
+ * It must see the verb and the argument that the server sees.  So as long as
+ * there is a policy, a line that servers may take apart in more than one way
+ * does not reach them: one that ends with a bare LF, or has a lone CR, a NUL,
+ * another control character or Telnet's IAC in it, or something in front of its
+ * verb; but for the Telnet commands in front of ABOR.  What is not known is
+ * refused.  What engine/paths.c has to say is about paths.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "engine/priv.h"
+
+#define TELNET_IAC 255
+
+/* How much of a name a line of the log shows. */
+#define SHOWN 255
+
+/* Of a verb, with its NUL. */
+#define NAME_SIZE 16
+
+/* ---- lines ---- */
+
+static bool
+is_letter_or_digit(uint8_t byte)
+{
+	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+	    (byte >= '0' && byte <= '9');
+}
+
+static bool
+verb_is_plain(const struct command *command, const uint8_t *line)
+{
+	static const char *const names[] = { "P@SW", NULL };
+
+	for (size_t i = 0; i < command->verb_len; i++)
+		if (!is_letter_or_digit(line[command->verb_at + i]))
+			return command_name_is_one_of(command, line, names);
+	return true;
+}
+
+/* RFC 959 section 4.1.3: Telnet's IP and Synch in front of what is urgent.
+ * Whoever looks through them in another way finds no other verb. */
+static bool
+prefix_is_plain(const struct command *command, const uint8_t *line)
+{
+	static const char *const urgent[] = { "ABOR", "STAT", "QUIT", NULL };
+
+	for (size_t i = 0; i < command->verb_at; i += 2)
+		if (line[i] != TELNET_IAC || i + 1 == command->verb_at ||
+		    (line[i + 1] != 244 && line[i + 1] != 242))
+			return false;
+	return command->verb_at == 0 ||
+	    (command->arg_len == 0 &&
+		command_name_is_one_of(command, line, urgent));
+}
+
+/* Why servers may read it differently; NULL: they do not. */
+static const char *
+ambiguity(const struct command *command, const uint8_t *line, size_t len)
+{
+	size_t end = line_text_len(line, len);
+	size_t behind = command->verb_at + command->verb_len;
+
+	if (len - end != 2)
+		return "its line end is no CR LF";
+	if (end > COMMAND_LONGEST)
+		return "it is too long";
+	if (!prefix_is_plain(command, line))
+		return "something is in front of it";
+	for (size_t i = command->verb_at; i < end; i++)
+		if (line[i] < ' ' || line[i] == 0x7f || line[i] == TELNET_IAC)
+			return "a control character is in it";
+	if (!verb_is_plain(command, line))
+		return "that is no verb";
+	/* Of USER and PASS the argument is nobody's path. */
+	if (command->takes != TAKES_NOTHING && command->arg_at > behind + 1)
+		return "more than one blank is behind it";
+	return NULL;
+}
+
+/* ---- verbs ---- */
+
+/* The other name of a command. */
+static const char *
+alias_of(const char *verb, size_t len)
+{
+	static const char *const pairs[][2] = {
+		{ "CDUP", "XCUP" },
+		{ "CWD", "XCWD" },
+		{ "MKD", "XMKD" },
+		{ "PASV", "P@SW" },
+		{ "PWD", "XPWD" },
+		{ "RMD", "XRMD" },
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		for (size_t j = 0; j < 2; j++)
+			if (strlen(pairs[i][j]) == len &&
+			    strncasecmp(pairs[i][j], verb, len) == 0)
+				return pairs[i][1 - j];
+	return NULL;
+}
+
+/* Some servers look at the first letters only. */
+static bool
+begins_with(const uint8_t *word, size_t word_len, const char *name, size_t len)
+{
+	return word_len >= len &&
+	    strncasecmp((const char *)word, name, len) == 0;
+}
+
+static bool
+verb_is(const struct command *command, const uint8_t *line, const char *name,
+    size_t len)
+{
+	const uint8_t *verb = line + command->verb_at;
+	const char *alias = alias_of(name, len);
+
+	return begins_with(verb, command->verb_len, name, len) ||
+	    (alias != NULL &&
+		begins_with(verb, command->verb_len, alias, strlen(alias)));
+}
+
+/* "STOR", "SITE CHMOD" */
+static bool
+is_denied(const struct command *command, const uint8_t *line,
+    const char *denied)
+{
+	size_t len = strcspn(denied, " ");
+
+	if (!verb_is(command, line, denied, len))
+		return false;
+	if (denied[len] == '\0')
+		return true;
+	denied += len + 1;
+	return begins_with(line + command->arg_at, command->arg_len, denied,
+	    strlen(denied));
+}
+
+bool
+policy_site_is_harmless(const struct command *command, const uint8_t *line)
+{
+	static const char help[] = "HELP";
+
+	return begins_with(line + command->arg_at, command->arg_len, help,
+		   strlen(help)) &&
+	    (command->arg_len == strlen(help) ||
+		line[command->arg_at + strlen(help)] == ' ');
+}
+
+/* MDTM with a time sets it, where the server lets it. */
+static bool
+sets_time(const struct command *command, const uint8_t *line)
+{
+	const uint8_t *arg = line + command->arg_at;
+
+	return command->takes == TAKES_TIMED && command->arg_len > 0 &&
+	    arg[0] >= '0' && arg[0] <= '9' &&
+	    memchr(arg, ' ', command->arg_len) != NULL;
+}
+
+static bool
+only_reads(const struct command *command, const uint8_t *line)
+{
+	if (command->verb == VERB_EMPTY)
+		return true;
+	if (command->takes == TAKES_SITE)
+		return policy_site_is_harmless(command, line);
+	return (command->flags & VERB_READS) != 0 && !sets_time(command, line);
+}
+
+/* ---- the decision ---- */
+
+static struct veto
+misread(const char *why)
+{
+	return (struct veto) { .policy = "it is ambiguous", .why = why };
+}
+
+static struct veto
+find_veto(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	const struct engine_policy *policy = engine->config.policy;
+	const char *why = ambiguity(command, line, len);
+
+	if (why != NULL)
+		return misread(why);
+	for (size_t i = 0; i < policy->n_deny; i++)
+		if (is_denied(command, line, policy->deny[i]))
+			return (struct veto) { .policy = "--deny",
+				.rule = policy->deny[i] };
+	if ((command->flags & VERB_HIDES) != 0)
+		return misread("it hides a command");
+	if (policy->read_only && !only_reads(command, line))
+		return (struct veto) { .policy = "--read-only" };
+	if (command->verb == VERB_EMPTY || !paths_have_rules(engine))
+		return (struct veto) { .policy = NULL };
+	return paths_veto(engine, command, line);
+}
+
+/* The verb, for people; what is none, or must not be shown, is not repeated. */
+static void
+name_of(const struct command *command, const uint8_t *line, size_t shown,
+    char name[NAME_SIZE])
+{
+	size_t len = command->verb_len;
+
+	if (len == 0 || len >= NAME_SIZE || !verb_is_plain(command, line) ||
+	    shown < command->verb_at + len) {
+		snprintf(name, NAME_SIZE, "That");
+		return;
+	}
+	for (size_t i = 0; i < len; i++) {
+		char c = (char)line[command->verb_at + i];
+
+		name[i] = c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+	}
+	name[len] = '\0';
+}
+
+static void
+refuse(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len, const struct veto *veto)
+{
+	size_t end = command_shown(line, len, command);
+	size_t shown = end > command->arg_at ? end - command->arg_at : 0;
+	const char *colon = veto->why != NULL ? ": " : "";
+	const char *why = veto->why != NULL ? veto->why : "";
+	char name[NAME_SIZE];
+
+	name_of(command, line, end, name);
+	engine_logf(engine, ENGINE_WARN, "refused %s \"%.*s%s\": %s%s%s%s%s",
+	    name, shown < SHOWN ? (int)shown : SHOWN,
+	    (const char *)line + command->arg_at,
+	    end < line_text_len(line, len) ? "****" : "", veto->policy, colon,
+	    why, veto->rule != NULL ? " " : "",
+	    veto->rule != NULL ? veto->rule : "");
+	pending_local(engine, "550 %s is not allowed here (culvert: %s%s%s).",
+	    name, veto->policy, colon, why);
+	/* Or the next one would begin at the wrong place. */
+	if ((command->flags & (VERB_SENDS | VERB_RECEIVES)) != 0)
+		pending_void_rest(engine);
+}
+
+bool
+policy_is_on(const struct engine *engine)
+{
+	const struct engine_policy *policy = engine->config.policy;
+
+	return policy != NULL &&
+	    (policy->read_only || policy->n_deny > 0 ||
+		paths_have_rules(engine));
+}
+
+bool
+policy_refuses(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	struct veto veto = { .policy = NULL };
+
+	if (policy_is_on(engine))
+		veto = find_veto(engine, command, line, len);
+	if (veto.policy != NULL)
+		refuse(engine, command, line, len, &veto);
+	else
+		cwd_pass(engine, command);
+	return veto.policy != NULL;
+}

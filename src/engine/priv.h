@@ -1,0 +1,555 @@
+/*
+ * The engine's inside, shared by
+ *
+ *	engine.c	what goes in and out, and the order of steps
+ *	client.c	commands
+ *	server.c	replies
+ *	pending.c	commands whose reply has not come
+ *	match.c	which reply answers which command
+ *	hostport.c	host-ports that pass as they are
+ *	greeting.c	a server that does not greet
+ *	unfinished.c	replies of several lines without an end
+ *	ask.c	asking the server for a data connection,
+ *	form.c	in which form,
+ *	learn.c	and what its answer teaches
+ *	retry.c	a transfer again, in the other mode
+ *	data.c	data connections,
+ *	event.c	and what happens to them
+ *	hold.c	which replies wait, and the end of a transfer
+ *	report.c	what the owner is told of transfers
+ *	policy.c	commands that are not to reach the server,
+ *	paths.c	paths in them,
+ *	cwd.c	and what those are relative to
+ *	owner.c	what the owner asks for: NOOPs, an end that cuts
+ *			  nothing
+ *
+ * Everything happens in engine_next(): as long as no action is queued, one
+ * step is taken: one line of the server, else one line of the client, else an
+ * end.  A line that cannot be dealt with yet stays in its reader, and so does
+ * all that is behind it: that is how replies are held and commands wait.
+ *
+ * A data connection's life (enum data_state):
+ *
+ *	FREE -> MAKING     its listeners are being made, or are for nobody yet
+ *	MAKING -> ANNOUNCED  PORT sent to the server, its reply awaited; or our
+ *	                   reply to PASV waits for its turn
+ *	   -> NEXT         its host-port stands: the next transfer uses it
+ *	NEXT -> CURRENT    a transfer's first reply came
+ *	CURRENT -> NEXT    the transfer was refused, nothing has flowed; or
+ *	                   block mode, which keeps it for the next file
+ *	   -> ENDING       the transfer is over, bytes or ends are not
+ *	any -> FREE        DATA_CLOSE
+ *
+ * There is at most one NEXT, and one CURRENT unless the server runs two
+ * transfers at a time.
+ */
+#ifndef ENGINE_PRIV_H
+#define ENGINE_PRIV_H
+
+#include <stdarg.h>
+#include <sys/queue.h>
+
+#include "engine/engine.h"
+#include "engine/data.h"
+#include "engine/unfinished.h"
+#include "ftp/greeting.h"
+#include "ftp/hostport.h"
+#include "ftp/line.h"
+#include "ftp/reply.h"
+#include "limits.h"
+
+enum data_state {
+	DATA_FREE,
+	DATA_MAKING,
+	DATA_ANNOUNCED,
+	DATA_NEXT,
+	DATA_CURRENT,
+	DATA_ENDING,
+};
+
+/* Ways to ask a server for a data connection; bits of engine_memory. */
+enum form {
+	FORM_EPSV_NUMBER, /* EPSV 1, EPSV 2 */
+	FORM_EPSV,
+	FORM_PASV,
+	FORM_PORT,
+	FORM_EPRT4,
+	FORM_EPRT6,
+	FORM_NONE,
+};
+
+struct data {
+	uint32_t number;
+	enum data_state state;
+	enum data_wait wait;
+	struct engine_data_end end[2]; /* as they were made */
+	enum form own, form;	       /* of its ask */
+	bool listening[2];	       /* that listener stands */
+	struct addr v4[2], v6[2];      /* ... and what its peer may be told */
+	bool failed[2]; /* MAKING: that listener does not stand, see why */
+	bool passing;	/* ... for a reason that may pass */
+	bool unproven;	/* we connect to the server, in a form that is not known
+			 * to be good: nobody hears of it before that stands */
+	bool dialled;	/* DATA_DIAL was said */
+	bool up[2];	/* each end has stood */
+	bool eof[2];	/* that peer has ended cleanly */
+	bool end_unproven;   /* eof of the server, in a download, may be none */
+	bool end_stalled;    /* ... and is one only if the size is right */
+	bool sent_unproven;  /* eof of the client, in an upload, may be none */
+	uint64_t age_ms;     /* so long its connection had stood then */
+	size_t file_ends[2]; /* so many ends of files has that peer sent, */
+	size_t files[2];     /* ... of which were for transfers that are over */
+	uint64_t end_at[2];  /* where the last one stood in its bytes */
+	bool shut[2];	     /* we have ended toward that peer */
+	bool lost[2];	     /* that peer's end is dead, or was dropped */
+	bool delivered;	     /* the client has all */
+	bool expired;	     /* a held reply has waited long enough */
+	bool aborting;	     /* the client sent ABOR */
+	bool cutting;	     /* its client died in an upload: our ABOR */
+	bool cut;	     /* never let a 2xx pass */
+	unsigned probes;     /* so often its client was probed */
+	bool probed;	     /* ... and was seen to live */
+	bool resumed;	     /* aborting, but the server had sent all */
+	bool quiet_watch;
+	bool quiet_short;   /* ... since the end of the file has come */
+	char unknown[100];  /* WAIT_UNKNOWN: why it was not taken */
+	uint64_t bytes[2];  /* relayed toward that peer */
+	uint64_t before[2]; /* of them, for transfers that are over */
+	uint64_t unsent;    /* of those toward the server: still with us */
+	char why[400];	    /* failed or cut: by what */
+};
+
+enum pending_kind {
+	PENDING_GREETING, /* the server's first word */
+	PENDING_COMMAND,  /* the client's, sent on */
+	PENDING_OURS,	  /* our own: its reply is not the client's; ABOR, or
+			   * for a transfer: REST and asks */
+	PENDING_LOCAL,	  /* answered by us, in its turn; data: which the
+			   * answer announces, if any */
+};
+
+/* A command whose final reply has not passed yet. */
+struct pending {
+	TAILQ_ENTRY(pending) link;
+	enum pending_kind kind;
+	enum verb verb;
+	unsigned flags;	   /* enum verb_flag; 150 adds to them */
+	bool begun;	   /* a 1xx came */
+	bool twice;	   /* a transfer: two, for which it may have no more */
+	bool told;	   /* a transfer: its end, to a client that was there */
+	bool epsv_all;	   /* EPSV ALL */
+	bool unknown;	   /* nobody can tell how it is answered */
+	bool heeded;	   /* OURS, ABOR: it has ended the transfer */
+	char setting;	   /* MODE, STRU: its letter, a capital */
+	bool waits;	   /* not with the server: for a listener, or for an
+			    * ask of ours */
+	bool fresh;	   /* sent within a reply of several lines, by a client
+			    * that had got something since its last command */
+	unsigned after;	   /* n_lines when it was sent */
+	struct data *data; /* an ask: made for it; a transfer: its own */
+	char *text;	   /* a transfer, SIZE: the name; USER, TYPE: it */
+	int64_t size;	   /* a transfer, SIZE: what its reply says, or -1 */
+	int64_t allo;	   /* a transfer: what ALLO before it said, or -1 */
+	uint8_t *reply;	   /* LOCAL: ours; an ask: the first refusal, or */
+	size_t reply_len;  /* NULL; with its line end */
+	char *line;	   /* a transfer, an ask: as it came, */
+	size_t line_len;   /* with its line end */
+
+	/* An ask: a client's PORT or PASV, or for a transfer our own. */
+	bool is_ask;
+	enum form own;	/* the form in which it came */
+	enum form form; /* the one that was sent last */
+	unsigned tried; /* forms that will not be sent again */
+	bool unsure;	/* may yet be sent again in another form */
+	bool timed;	/* ... for a bounded time */
+	bool deferred;	/* not before the greeting */
+	bool passing;	/* a failure that teaches nothing */
+	struct addr to; /* active: the client's data port */
+
+	/* A transfer. */
+	enum form again;      /* it was sent again, behind that form of ours, */
+	unsigned again_tried; /* which is learned if it does it; else 0 */
+	char *rest;	      /* the REST before it, or NULL */
+	struct pending *transfer; /* OURS: for which, or NULL */
+
+	bool noop; /* OURS: to keep the server from ending an idle session */
+	bool cwd;  /* OURS: a PWD, see engine/cwd.c */
+};
+
+TAILQ_HEAD(pending_list, pending);
+
+/* What becomes of the reply whose lines are passing. */
+enum disposition {
+	PASS,
+	DROP,
+	DROP_ASK,    /* a refusal: another form is sent behind it */
+	DROP_RETRY,  /* a refused transfer: the other mode is tried */
+	TRANSLATE,   /* holds the host-port, is not the client's form */
+	FILTER_FEAT, /* without the lines about TLS */
+	REWRITE,     /* holds the server's host-port */
+};
+
+/* The working directory at the server: engine/cwd.c. */
+struct cwd {
+	char *path;  /* absolute; NULL: not known */
+	bool wanted; /* is to be asked for */
+	struct pending *ask;
+	bool asked; /* since the last USER */
+	bool lost;  /* for good: an answer was none */
+	bool left;  /* may be another one than at the last RNFR */
+};
+
+/* What has come instead of a greeting: engine/greeting.c. */
+struct greeting {
+	char said[GREETING_QUOTE_MAX];
+	unsigned lines;
+	size_t bytes;
+};
+
+/* Why a command is refused by a policy. */
+struct veto {
+	const char *policy; /* "--read-only"; NULL: it is not */
+	const char *why;    /* more than that, or NULL */
+	const char *rule;   /* what of it, for the log only; or NULL */
+};
+
+struct queued_action {
+	struct engine_action action;
+	size_t at;	/* of its bytes in engine->out */
+	size_t why_at;	/* BEGIN, REPORT: of its second text */
+	size_t user_at; /* ... and its third */
+};
+
+struct engine {
+	struct engine_config config;
+	struct line_reader input[2];
+	bool eof[2];   /* that peer has ended its direction */
+	bool lost[2];  /* its connection is dead */
+	char why[400]; /* the server's: by what */
+
+	struct pending_list pending;
+	size_t n_pending;
+	struct reply_reader reply;
+	struct pending *replying; /* whose reply is passing, or NULL */
+	enum disposition how;
+	bool rewritten;	  /* REWRITE: done */
+	unsigned told;	  /* the code that the client sees */
+	bool fragment[2]; /* inside an over-long line of that peer */
+	bool bare_code;	  /* the server's is a code, cut off behind it */
+
+	unsigned n_lines; /* of the server, modulo UINT_MAX */
+	struct unfinished unfinished;
+	struct greeting greeting;
+	bool client_waits; /* a line of the client does, for a reply */
+	bool pipelines;	   /* the client has sent commands without waiting */
+
+	struct data data[LIMIT_SESSION_DATA];
+	struct data *next;
+	struct data *making; /* what a reply in its reader waits for */
+	bool foreign; /* instead of next: what the client and the server have
+		       * agreed on may be a way around us */
+	uint32_t last_number;
+	struct cwd cwd;
+
+	struct engine_memory own_memory, *memory;
+	char *rest;	 /* accepted by the server, for the next transfer */
+	char *user;	 /* that the server knows of, or NULL */
+	char type;	 /* of the representation */
+	char *size_name; /* whose SIZE was asked for last, or NULL */
+	int64_t size;	 /* of it */
+	int64_t allo;	 /* of the next transfer, as ALLO had it; or -1 */
+	bool epsv_all;
+	char mode, structure; /* MODE's and STRU's letter */
+	bool tls_pending;     /* AUTH sent on: commands wait for its reply */
+	bool opaque;
+	bool server_shut; /* the client's half-close was passed on */
+	bool stopping;
+	bool logged_in;
+	bool follows;	   /* the last reply, 3xx, wants the next command */
+	bool noop_refused; /* the server does not know it */
+	bool draining, drain_late;
+	char drain_why[100];
+	unsigned lines_left; /* of config.max_lines */
+	bool credit_asked;
+	bool failed; /* out of memory */
+	bool ended;
+
+	struct engine_action nowhere; /* when there is no memory */
+	struct queued_action *actions;
+	size_t n_actions, first_action, size_actions;
+	struct buf out;
+};
+
+/* Where does the end of a file stand? */
+static inline enum framing
+engine_framing(const struct engine *engine)
+{
+	if (engine->mode == 'B')
+		return FRAMING_BLOCK;
+	if (engine->mode == 'C')
+		return FRAMING_COMPRESSED;
+	return engine->mode == 'S' && engine->structure == 'R' ?
+	    FRAMING_RECORD :
+	    FRAMING_NONE;
+}
+
+static inline bool
+engine_is_framed(const struct engine *engine)
+{
+	return engine_framing(engine) != FRAMING_NONE;
+}
+
+/* Does the client see nothing of the reply that is passing? */
+static inline bool
+reply_is_dropped(const struct engine *engine)
+{
+	return engine->how == DROP || engine->how == DROP_ASK ||
+	    engine->how == DROP_RETRY || engine->how == TRANSLATE;
+}
+
+/* engine.c: queueing actions.  Words of our own (sendf) never get into TLS. */
+void engine_send(struct engine *engine, enum engine_peer peer,
+    const void *bytes, size_t len);
+void engine_sendf(struct engine *engine, enum engine_peer peer,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+void engine_logf(struct engine *engine, enum engine_level level,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+struct engine_action *engine_act(struct engine *engine,
+    enum engine_action_type type);
+/* Gives the action that was queued last a copy of a text, as its bytes.  The
+ * action must not be used afterwards: without memory it is not queued any
+ * more. */
+void engine_attach_text(struct engine *engine, struct engine_action *action,
+    const char *text);
+/* Gives the action that was queued last, a report, copies of its texts; ""
+ * without memory. */
+void engine_attach_report(struct engine *engine, struct engine_action *action,
+    const char *name, const char *why, const char *user);
+
+/* Ends what snprintf() has put into line, of size bytes.  A reply of ours is
+ * one line, whatever it quotes.  Returns its length. */
+size_t engine_end_line(char *line, size_t size, int printed);
+
+/* engine/pending.c: pending commands. */
+struct pending *pending_add(struct engine *engine, enum pending_kind kind,
+    enum verb verb);
+/* Closes the data connection that was made for it, unless that is in use. */
+void pending_drop(struct engine *engine, struct pending *pending);
+/* Keeps its line, to be sent again. */
+void pending_keep_line(struct engine *engine, struct pending *pending,
+    const uint8_t *line, size_t len);
+/* Waits no longer than LIMIT_UNSURE_MS for the reply to an ask. */
+void pending_time(struct engine *engine, struct pending *ask);
+/* Asks, all or those that were timed, are not to be sent again: commands may go
+ * on. */
+void pending_be_sure(struct engine *engine, bool all);
+/* Does one of them wait for something of ours? */
+bool pending_waits(const struct engine *engine);
+/* The reply that the client gets, or may: a line as it came, or a text. */
+void pending_set_reply(struct engine *engine, struct pending *pending,
+    const void *line, size_t len);
+void pending_set_text(struct engine *engine, struct pending *pending,
+    const char *text);
+/* What it announces stands from here on. */
+void pending_send_reply(struct engine *engine, const struct pending *pending);
+/* A command is answered by us, in its turn: by text, or if that is NULL by the
+ * reply that was kept. */
+void pending_answer(struct engine *engine, struct pending *pending,
+    const char *text);
+/* The same for one that is not pending yet. */
+void pending_local(struct engine *engine, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The first refusal is the client's, if all else fails; of several lines the
+ * first. */
+void pending_keep_refusal(struct engine *engine, struct pending *pending,
+    const uint8_t *line, size_t len);
+/* For a log line; what follows it there is to be seen. */
+#define PENDING_REFUSAL_MAX 448
+const char *pending_refusal(const struct pending *ask,
+    char text[PENDING_REFUSAL_MAX]);
+/* It was sent just now: behind all others. */
+void pending_to_end(struct engine *engine, struct pending *pending);
+/* Sends the local replies that have come to the head. */
+bool pending_flush_local(struct engine *engine);
+/* A transfer is refused by us: a REST that stands at the server, or that is on
+ * its way there, is taken back, and an ALLO is forgotten. */
+void pending_void_rest(struct engine *engine);
+/* The first transfer that is not over, or NULL. */
+struct pending *pending_transfer(struct engine *engine);
+/* A command that moves data. */
+bool pending_is_transfer(const struct pending *pending);
+/* Neither said nor known: a transfer's direction is seen from its bytes. */
+bool pending_is_upload(const struct pending *pending);
+
+/* engine/client.c: one line, or an end, of the client; false: nothing done. */
+bool engine_step_client(struct engine *engine);
+
+/* engine/server.c */
+bool engine_step_server(struct engine *engine);
+/* engine/hostport.c: a line of the server, of a reply with that code (0: of
+ * none), passes as it is.  A host-port in it is logged. */
+void hostport_pass(struct engine *engine, unsigned code, const uint8_t *line,
+    size_t len);
+/* The same for a part of one, that is passed otherwise; more: and goes on. */
+void hostport_check(struct engine *engine, unsigned code, const uint8_t *line,
+    size_t len, bool more);
+/* engine/greeting.c: a line that is no reply: may no more of it pass?  Then the
+ * session ends. */
+bool greeting_refuses(struct engine *engine, const uint8_t *line, size_t len);
+/* The server has ended: if it has not greeted, that is said. */
+void greeting_server_ended(struct engine *engine);
+
+/* engine/server.c: a cut transfer that has no last reply. */
+void engine_end_cut(struct engine *engine, struct pending *transfer);
+/* engine/server.c: the last line of a reply has passed. */
+void engine_end_reply(struct engine *engine, unsigned code);
+
+/* engine/form.c: the forms. */
+#define FORM_BIT(form) (1U << (form))
+#define FORMS_ACTIVE \
+	(FORM_BIT(FORM_PORT) | FORM_BIT(FORM_EPRT4) | FORM_BIT(FORM_EPRT6))
+bool form_is_active(enum form form);
+enum verb form_verb(enum form form);
+sa_family_t form_family(enum form form);
+/* The form in which the client asks; to: its host-port in active mode. */
+enum form form_of(enum verb verb, bool has_argument, const struct addr *to);
+/* What to send for an ask: the best one that was not tried; FORM_NONE. */
+enum form form_choose(struct engine *engine, const struct pending *ask);
+/* "Not so", as opposed to "not now": another form may do. */
+bool form_is_refused(unsigned code);
+/* May the server be asked in passive mode for a client in active mode? */
+bool form_has_passive(struct engine *engine);
+/* The argument of an active form; false: not with these addresses. */
+bool form_argument(enum form form, const struct data *data,
+    char text[HOSTPORT_TEXT_MAX]);
+
+/* engine/ask.c: a client's PORT or PASV. */
+void ask_begin(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len, const struct addr *to);
+/* What becomes of the reply to an ask, whose first line this is. */
+void ask_begin_reply(struct engine *engine, struct pending *ask, unsigned code,
+    const uint8_t *line, size_t len);
+/* REWRITE: its only line has no host-port.  True: another form is tried. */
+bool ask_not_understood(struct engine *engine, struct pending *ask,
+    const uint8_t *line, size_t len);
+/* TRANSLATE: one line. */
+void ask_reply_line(struct engine *engine, struct pending *ask, unsigned code,
+    const uint8_t *line, size_t len);
+/* Our connection to the port in the reply has failed: keeps that as a refusal
+ * of this form, and closes the data connection. */
+void ask_keep_failure(struct engine *engine, struct pending *ask,
+    struct data *data);
+/* It is all there. */
+void ask_end_reply(struct engine *engine, struct pending *ask, unsigned code);
+/* Goes on with an ask whose listeners are there, or are not. */
+bool ask_step(struct engine *engine);
+/* Does an announcement wait for its listener? */
+bool ask_is_announcing(const struct engine *engine);
+/* Sends the next form, its listeners first if it takes some. */
+void ask_next_form(struct engine *engine, struct pending *ask);
+
+/* engine/learn.c: the form that was sent is one the server takes. */
+void learn_accepted(struct engine *engine, struct pending *ask);
+/* Our connection to the server in that data connection's form has failed. */
+void learn_failed(struct engine *engine, const struct data *data);
+/* A transfer that was sent again has had a reply: did it help? */
+void learn_retried(struct engine *engine, struct pending *transfer,
+    unsigned code);
+/* A data connection whose server's end never stood: if its mode was not the
+ * client's, that was no good idea. */
+void learn_forget(struct engine *engine, const struct data *data);
+
+/* engine/retry.c: can a refused transfer be sent again in the other mode,
+ * unseen? */
+bool retry_is_possible(struct engine *engine, const struct pending *transfer);
+/* line: the refusal. */
+void retry_begin(struct engine *engine, struct pending *transfer,
+    const uint8_t *line, size_t len);
+/* The server has taken our ask. */
+void retry_go_on(struct engine *engine, struct pending *ask);
+/* The reply to our REST. */
+void retry_rest_answered(struct engine *engine, struct pending *rest,
+    unsigned code);
+/* The transfer is refused after all. */
+void retry_refuse(struct engine *engine, struct pending *transfer);
+/* What was asked by us is not answered: so it is too. */
+void retry_abandon(struct engine *engine, struct pending *ours);
+
+/* engine/report.c: a first or only line of a reply. */
+void report_reply_line(struct pending *pending, unsigned code,
+    const uint8_t *line, size_t len);
+/* The end of a reply to a command of the client: USER, SIZE and TYPE count. */
+void report_command(struct engine *engine, struct pending *pending,
+    unsigned code);
+/* The argument of an ALLO, for the transfer behind it. */
+void report_allo(struct engine *engine, const char *argument, size_t len);
+/* REIN: nobody has logged in, and nothing stands. */
+void report_forget(struct engine *engine);
+/* Why a good reply was not believed, of a transfer without one. */
+#define REPORT_NO_DATA "there was no data connection"
+/* A transfer's first reply, and its last one, have passed. */
+void report_begin(struct engine *engine, const struct pending *transfer);
+void report_end(struct engine *engine, const struct pending *transfer,
+    struct data *data, unsigned server_code, unsigned client_code);
+/* Has a download relayed as many bytes as the server has said it has, or an
+ * upload as the client has? */
+enum report_size {
+	SIZE_UNKNOWN,
+	SIZE_SHORT, /* fewer */
+	SIZE_WHOLE,
+};
+enum report_size report_size(const struct engine *engine,
+    const struct pending *transfer);
+
+/* engine/owner.c: somebody has logged in, or nobody can tell. */
+void owner_login(struct engine *engine);
+/* May one more line of the client be taken? */
+bool owner_takes_line(struct engine *engine);
+/* Must the line, a whole one, wait for the session's end? */
+bool owner_drain_holds(const struct engine *engine, const uint8_t *line,
+    size_t len);
+/* Ends the session if it is to be ended and nothing is cut by it. */
+bool owner_drain_step(struct engine *engine);
+
+/* engine/policy.c: is there one? */
+bool policy_is_on(const struct engine *engine);
+/* May the client's command not go on?  Then it has its reply. */
+bool policy_refuses(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len);
+/* SITE HELP, that is. */
+bool policy_site_is_harmless(const struct command *command,
+    const uint8_t *line);
+
+/* engine/paths.c: are there rules about paths? */
+bool paths_have_rules(const struct engine *engine);
+struct veto paths_veto(const struct engine *engine,
+    const struct command *command, const uint8_t *line);
+
+/* engine/cwd.c: must the line wait until the working directory is known? */
+bool cwd_wait(struct engine *engine, const uint8_t *line, size_t len);
+/* A command goes to the server. */
+void cwd_pass(struct engine *engine, const struct command *command);
+/* Asks for it; false: nothing done. */
+bool cwd_step(struct engine *engine);
+/* The answer, and that there is none. */
+void cwd_learn(struct engine *engine, struct pending *ask, unsigned code,
+    const uint8_t *line, size_t len);
+void cwd_abandon(struct engine *engine, const struct pending *ask);
+/* The reply to it (NULL: nobody) was ended by us. */
+void cwd_unfinished(struct engine *engine, const struct pending *replying);
+/* A reply that answers nobody. */
+void cwd_stray(struct engine *engine, unsigned code);
+/* A command is over, with that code or (0) none: it may be another one now. */
+void cwd_moved(struct engine *engine, struct pending *pending, unsigned code);
+
+/* engine/match.c: whom a reply with this code answers; NULL: nobody. */
+struct pending *engine_match(struct engine *engine, unsigned code);
+/* Is that a reply to such a command by RFC 959, or a refusal?  Stricter than
+ * engine_match(), for lines that may be no reply at all. */
+bool match_expects(const struct pending *pending, unsigned code);
+/* The first command that alone is answered by such a code; NULL. */
+struct pending *match_claimant(struct engine *engine, unsigned code);
+/* Lets go of the fresh commands before until, which is fresh itself. */
+void match_skip_fresh(struct engine *engine, const struct pending *until);
+
+#endif

@@ -1,0 +1,370 @@
+/*
+ * The control engine: what its owner is told of transfers, for people.  Nothing
+ * is decided by it.
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "engine/priv.h"
+
+/* ---- what is remembered for it ---- */
+
+/* What a server is without a TYPE (RFC 959 section 5.1). */
+#define TYPE_AT_FIRST 'A'
+
+static void
+keep(char **where, struct pending *pending)
+{
+	free(*where);
+	*where = pending->text;
+	pending->text = NULL;
+}
+
+/* "ALLO 1234" and "ALLO 1234 R 80" (RFC 959 section 4.1.3).  What the server
+ * makes of it does not matter.  Of who says 0, nothing is known. */
+void
+report_allo(struct engine *engine, const char *argument, size_t len)
+{
+	const char *blank = memchr(argument, ' ', len);
+	uint64_t size;
+
+	if (blank != NULL)
+		len = (size_t)(blank - argument);
+	engine->allo = -1;
+	if (num_parse(argument, len, INT64_MAX, &size) == 0 && size > 0)
+		engine->allo = (int64_t)size;
+}
+
+static void
+forget_size(struct engine *engine)
+{
+	free(engine->size_name);
+	engine->size_name = NULL;
+}
+
+/* After it the name may stand for another file, or the file be another one. */
+static bool
+changes_files(const struct pending *pending, unsigned code)
+{
+	if (pending->kind != PENDING_COMMAND)
+		return false;
+	if ((pending->flags & VERB_SENDS) != 0)
+		return true;
+	return code < 400 &&
+	    ((pending->flags & VERB_READS) == 0 ||
+		(pending->flags & VERB_MOVES) != 0);
+}
+
+void
+report_command(struct engine *engine, struct pending *pending, unsigned code)
+{
+	char type = engine->type;
+
+	if (changes_files(pending, code))
+		forget_size(engine);
+	if (pending->verb == VERB_USER && code < 400) {
+		keep(&engine->user, pending);
+	} else if (pending->verb == VERB_TYPE && code < 300 &&
+	    pending->text != NULL) {
+		engine->type = (char)toupper((unsigned char)pending->text[0]);
+		/* RFC 3659 section 4: the size is that in this type. */
+		if (engine->type != type)
+			forget_size(engine);
+	} else if (pending->verb == VERB_SIZE) {
+		forget_size(engine);
+		if (pending->size < 0)
+			return;
+		keep(&engine->size_name, pending);
+		engine->size = pending->size;
+	}
+}
+
+void
+report_forget(struct engine *engine)
+{
+	free(engine->user);
+	engine->user = NULL;
+	engine->type = TYPE_AT_FIRST;
+	engine->allo = -1;
+}
+
+/* "213 1234", RFC 3659 section 4. */
+static int64_t
+size_of_213(const uint8_t *line, size_t len)
+{
+	size_t at = line_telnet_prefix(line, len) + 4;
+	size_t end = line_text_len(line, len);
+	uint64_t size;
+
+	while (end > at && line[end - 1] == ' ')
+		end--;
+	if (end <= at ||
+	    num_parse((const char *)line + at, end - at, INT64_MAX, &size) != 0)
+		return -1;
+	return (int64_t)size;
+}
+
+/* "150 Opening BINARY mode data connection for x (1234 bytes).", which is no
+ * standard, and nearly all do so. */
+static int64_t
+size_of_150(const uint8_t *line, size_t len)
+{
+	static const char bytes[] = " byte";
+	const char *text = (const char *)line;
+	uint64_t size;
+
+	for (size_t at = line_text_len(line, len); at > 0; at--) {
+		size_t n = 0;
+
+		if (text[at - 1] != '(')
+			continue;
+		while (
+		    at + n < len && text[at + n] >= '0' && text[at + n] <= '9')
+			n++;
+		if (at + n + strlen(bytes) <= len &&
+		    memcmp(text + at + n, bytes, strlen(bytes)) == 0 &&
+		    num_parse(text + at, n, INT64_MAX, &size) == 0)
+			return (int64_t)size;
+	}
+	return -1;
+}
+
+/* Is the name of the file one that reads like a size?  Most servers repeat it.
+ */
+static bool
+names_size(const struct pending *transfer)
+{
+	const char *name = transfer->text;
+
+	return name != NULL &&
+	    size_of_150((const uint8_t *)name, strlen(name)) >= 0;
+}
+
+void
+report_reply_line(struct pending *pending, unsigned code, const uint8_t *line,
+    size_t len)
+{
+	if (pending->verb == VERB_SIZE && code == 213)
+		pending->size = size_of_213(line, len);
+	else if (pending_is_transfer(pending) && (code == 125 || code == 150))
+		pending->size =
+		    names_size(pending) ? -1 : size_of_150(line, len);
+}
+
+/* ---- the reports ---- */
+
+/* The server calls it good, and the client was told that it is not. */
+static bool
+is_disbelieved(unsigned server_code, unsigned client_code)
+{
+	return server_code >= 200 && server_code < 300 && client_code >= 400;
+}
+
+static enum engine_outcome
+outcome_of(const struct pending *transfer, const struct data *data,
+    unsigned server_code, unsigned client_code)
+{
+	bool taken = server_code < 300; /* 0 and a second 150 among them */
+
+	if ((data != NULL && data->cut) ||
+	    is_disbelieved(server_code, client_code))
+		return taken && pending_is_upload(transfer) ? ENGINE_TRUNCATED :
+							      ENGINE_ABORTED;
+	if (client_code >= 200 && client_code < 300)
+		return ENGINE_COMPLETE;
+	if (!transfer->begun && server_code >= 400)
+		return ENGINE_REFUSED;
+	return ENGINE_ABORTED;
+}
+
+/* The client's own words, and what it was told. */
+static struct engine_way
+client_way(const struct data *data)
+{
+	struct engine_way way = {
+		.verb = form_verb(data->own),
+		.active = form_is_active(data->own),
+	};
+
+	way.at = way.active ? data->end[ENGINE_CLIENT].to : *data_told(data);
+	return way;
+}
+
+/* What the server was told, and its own words. */
+static struct engine_way
+server_way(const struct data *data)
+{
+	const struct addr *v6 = &data->v6[ENGINE_SERVER];
+	struct engine_way way = {
+		.verb = form_verb(data->form),
+		.active = form_is_active(data->form),
+	};
+
+	if (!way.active)
+		way.at = data->end[ENGINE_SERVER].to;
+	else if (form_family(data->form) == AF_INET6)
+		way.at = *v6;
+	else
+		way.at = data->v4[ENGINE_SERVER];
+	return way;
+}
+
+/* RFC 959 section 3.4: only in stream mode are its bytes those of the file. */
+static bool
+is_framed(const struct engine *engine, const struct data *data)
+{
+	/* A data connection that block mode has kept has others before. */
+	return engine->mode != 'S' || engine->structure == 'R' ||
+	    (data != NULL &&
+		(data->before[ENGINE_CLIENT] > 0 ||
+		    data->before[ENGINE_SERVER] > 0));
+}
+
+static int64_t
+size_asked(const struct engine *engine, const struct pending *transfer)
+{
+	if (engine->size_name == NULL || transfer->text == NULL ||
+	    strcmp(engine->size_name, transfer->text) != 0)
+		return -1;
+	return engine->size;
+}
+
+static bool
+is_text(const struct engine *engine)
+{
+	return engine->type != 'I' && engine->type != 'L';
+}
+
+/*
+ * What ALLO asks for may be more than the file; but clients that send it say
+ * how long that is.  Once more has come, it was wrong, and proves nothing.
+ */
+static enum report_size
+size_of_upload(const struct engine *engine, const struct pending *transfer)
+{
+	const struct data *data = transfer->data;
+	uint64_t bytes = data != NULL ? data_relayed(data, ENGINE_SERVER) : 0;
+
+	if (data == NULL || transfer->allo < 0 || is_text(engine) ||
+	    is_framed(engine, data) || transfer->verb == VERB_APPE ||
+	    transfer->rest != NULL || bytes > (uint64_t)transfer->allo)
+		return SIZE_UNKNOWN;
+	return bytes == (uint64_t)transfer->allo ? SIZE_WHOLE : SIZE_SHORT;
+}
+
+/*
+ * Behind a REST, some first replies have the size of the file and others that
+ * of the rest; the reply to SIZE is never about the rest.  Without a REST the
+ * first reply is the newer of the two.  Of a text only nothing is as long as
+ * the server says.  What it says of a directory is not the size of a listing.
+ * Nor is known how long a file is of which more has come.
+ */
+enum report_size
+report_size(const struct engine *engine, const struct pending *transfer)
+{
+	const struct data *data = transfer->data;
+	int64_t first = transfer->size, asked = size_asked(engine, transfer);
+	uint64_t offset = 0, bytes, size;
+	bool whole;
+
+	if (pending_is_upload(transfer))
+		return size_of_upload(engine, transfer);
+	if (transfer->verb != VERB_RETR || is_framed(engine, data) ||
+	    (first < 0 && asked < 0) ||
+	    (transfer->rest != NULL &&
+		num_parse_text(transfer->rest, INT64_MAX, &offset) != 0))
+		return SIZE_UNKNOWN;
+	bytes = data != NULL ? data_relayed(data, ENGINE_CLIENT) : 0;
+	if (first >= 0 && (offset == 0 || asked < 0)) {
+		size = (uint64_t)first;
+		whole = bytes == size ||
+		    (offset > 0 && bytes > 0 && bytes + offset == size);
+	} else {
+		size = (uint64_t)asked;
+		bytes += offset;
+		whole = bytes == size;
+	}
+	if ((is_text(engine) && size > 0) || bytes > size)
+		return SIZE_UNKNOWN;
+	return whole ? SIZE_WHOLE : SIZE_SHORT;
+}
+
+/* What is known before its end as well. */
+static void
+describe(const struct engine *engine, const struct pending *transfer,
+    const struct data *data, struct engine_report *ret)
+{
+	uint64_t offset;
+
+	ret->verb = transfer->verb;
+	ret->upload = pending_is_upload(transfer);
+	ret->size = transfer->size;
+	ret->type = engine->type;
+	if (ret->size < 0 && !ret->upload)
+		ret->size = size_asked(engine, transfer);
+	if (transfer->rest != NULL &&
+	    num_parse_text(transfer->rest, INT64_MAX, &offset) == 0)
+		ret->offset = offset;
+	ret->framed = is_framed(engine, data);
+	if (data == NULL)
+		return;
+	ret->client = client_way(data);
+	ret->server = server_way(data);
+}
+
+static const char *
+text_or_empty(const char *text)
+{
+	return text != NULL ? text : "";
+}
+
+static void
+attach(struct engine *engine, struct engine_action *action,
+    const struct pending *transfer, const char *why)
+{
+	engine_attach_report(engine, action, text_or_empty(transfer->text), why,
+	    text_or_empty(engine->user));
+}
+
+void
+report_begin(struct engine *engine, const struct pending *transfer)
+{
+	const struct data *data = transfer->data;
+	struct engine_action *action = engine_act(engine, ENGINE_BEGIN);
+
+	action->data = data != NULL ? data->number : 0;
+	describe(engine, transfer, data, &action->report);
+	attach(engine, action, transfer, data != NULL ? data->why : "");
+}
+
+void
+report_end(struct engine *engine, const struct pending *transfer,
+    struct data *data, unsigned server_code, unsigned client_code)
+{
+	bool upload = pending_is_upload(transfer);
+	struct engine_action *action;
+	const char *why = "";
+
+	/* A client that was killed and one that has ended its direction look
+	 * alike, unless it was probed. */
+	if (upload && data != NULL && !data->probed && !transfer->told &&
+	    (engine->eof[ENGINE_CLIENT] || engine->lost[ENGINE_CLIENT]))
+		data_set_cut(data, "the client was gone before the reply");
+	if (data != NULL)
+		why = data->why;
+	else if (is_disbelieved(server_code, client_code))
+		why = REPORT_NO_DATA;
+	action = engine_act(engine, ENGINE_REPORT);
+	action->data = data != NULL ? data->number : 0;
+	describe(engine, transfer, data, &action->report);
+	action->report.bytes = data == NULL ?
+	    0 :
+	    data_relayed(data, upload ? ENGINE_SERVER : ENGINE_CLIENT);
+	action->report.server_code = server_code;
+	action->report.client_code = client_code;
+	action->report.outcome =
+	    outcome_of(transfer, data, server_code, client_code);
+	attach(engine, action, transfer, why);
+}

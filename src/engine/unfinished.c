@@ -1,0 +1,531 @@
+/*
+ * The control engine: replies of several lines that do not end by the rule.
+ *
+ * RFC 959 section 4.2 ends such a reply with its own code and a blank; the
+ * lines inside may look like anything.  Some servers never send that last line:
+ * "553-..." and then "150 ..." (glftpd), a lone "211-none", "211End".  Clients
+ * are lenient, each in its own way (curl and wget take any code and a blank for
+ * the end, ftplib and tnftp the same code with anything but a hyphen), and go
+ * on.  If we did not, everything behind would pass unread: a 227 as it is, and
+ * the 226 of an upload that was cut.
+ *
+ * So a line within such a reply that could be a reply of its own is a
+ * candidate:
+ *
+ *	fresh	it fits a command that the client sent after lines of the
+ *		unfinished reply had come, with no command unanswered but the
+ *		one that this reply is for: the client has seen the end
+ *	own	the unfinished reply is to a transfer, or a request for a data
+ *		connection, and the line goes on with it ("150-", "226 ")
+ *	hidden	the client gets nothing of the unfinished reply
+ *	doubtful  it announces a data connection, or begins or ends a transfer,
+ *		that was requested before the unfinished reply began
+ *	contrary  the unfinished reply says that a transfer has failed, and a
+ *		client may take the line for its outcome (wget: any 2xx)
+ *
+ * A candidate is held.  If the end of the unfinished reply is found behind it,
+ * the candidate was an ordinary line; if the server says nothing more for
+ * LIMIT_UNFINISHED_MS (a doubtful one: LIMIT_UNFINISHED_DOUBT_MS), it is a
+ * reply.  A reply that nothing follows is ended after the longer time, if the
+ * client waits for us: since it sees nothing of that reply, or since we hold
+ * back its next command or have the answer to it.
+ *
+ * A contrary line is not passed: many clients take the last code for the
+ * outcome, and a failure is not to become a success by it.  They get the end of
+ * the failure from us.  Where the end is there, the line is padded.
+ */
+#include <string.h>
+
+#include "engine/priv.h"
+#include "ftp/hostport.h"
+
+enum candidate {
+	CANDIDATE_NONE,
+	CANDIDATE_SURE, /* fresh, own, hidden, contrary */
+	CANDIDATE_DOUBTFUL,
+};
+
+/* ---- which command a line would answer ---- */
+
+static bool
+begins_transfer(unsigned code)
+{
+	return code == 125 || code == 150;
+}
+
+static bool
+ends_transfer(unsigned code)
+{
+	static const unsigned codes[] = { 226, 250, 425, 426, 450, 451, 452,
+		550, 551, 552, 553 };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (codes[i] == code)
+			return true;
+	return false;
+}
+
+static bool
+is_good(unsigned code)
+{
+	return code >= 200 && code < 300;
+}
+
+/* The last command that the client sent after what it had got before. */
+static struct pending *
+fresh_command(struct engine *engine, unsigned code)
+{
+	struct pending *pending;
+
+	TAILQ_FOREACH_REVERSE(pending, &engine->pending, pending_list, link)
+	if (pending->fresh && match_expects(pending, code))
+		return pending;
+	return NULL;
+}
+
+/* Does the line go on with the reply that it stands in? */
+static bool
+is_own(const struct engine *engine, const struct pending *replying,
+    unsigned code)
+{
+	unsigned open = engine->reply.code;
+
+	if (!pending_is_transfer(replying))
+		return false;
+	if (open < 200)
+		return ends_transfer(code);
+	/* "553-" of a file that is there already, and then its transfer. */
+	return open >= 400 && engine->how == PASS && !replying->begun &&
+	    begins_transfer(code);
+}
+
+/* May it be taken for the outcome of a transfer that is told as failed? */
+static bool
+is_contrary(const struct engine *engine, const struct pending *replying,
+    unsigned code)
+{
+	return pending_is_transfer(replying) && engine->reply.code >= 400 &&
+	    engine->how == PASS && (ends_transfer(code) || is_good(code));
+}
+
+/* An ordinary line that a client must not take for the outcome of a transfer:
+ * that one has failed, or was cut. */
+static bool
+is_untrue(struct engine *engine, unsigned code)
+{
+	const struct pending *replying = engine->replying;
+	struct pending *transfer = pending_transfer(engine);
+	const struct data *data =
+	    transfer != NULL ? data_of(engine, transfer) : NULL;
+
+	if (engine->how != PASS || code == engine->reply.code)
+		return false;
+	return (replying != NULL && is_contrary(engine, replying, code)) ||
+	    (data != NULL && data->cut && is_good(code) && ends_transfer(code));
+}
+
+/* The client sees nothing of the reply: who is next? */
+static struct pending *
+behind_hidden(struct engine *engine, unsigned code)
+{
+	struct pending *pending = engine->replying;
+
+	pending = pending != NULL ? TAILQ_NEXT(pending, link) :
+				    TAILQ_FIRST(&engine->pending);
+	for (; pending != NULL; pending = TAILQ_NEXT(pending, link))
+		if (match_expects(pending, code))
+			return pending;
+	return NULL;
+}
+
+/* The first whose answer it would be, though it was sent before the reply. */
+static struct pending *
+doubtful_command(struct engine *engine, unsigned code, const uint8_t *line,
+    size_t len)
+{
+	struct pending *transfer = pending_transfer(engine);
+	struct hostport hostport;
+
+	if (code >= 227 && code <= 229 &&
+	    hostport_parse_reply(code, line, len, &hostport) != 0)
+		return NULL;
+	if (transfer != NULL && transfer->begun && ends_transfer(code))
+		return transfer;
+	return match_claimant(engine, code);
+}
+
+/* Has the reply to a PASV said where, and could that be the reply to another?
+ */
+static bool
+announces_again(const struct engine *engine, unsigned code)
+{
+	return code == engine->reply.code && code >= 227 && code <= 229 &&
+	    engine->how == REWRITE && engine->rewritten;
+}
+
+static enum candidate
+judge(struct engine *engine, const uint8_t *line, size_t len, unsigned code,
+    struct pending **ret)
+{
+	struct pending *replying = engine->replying;
+
+	*ret = NULL;
+	if (code == 0 ||
+	    (code == engine->reply.code && !announces_again(engine, code)))
+		return CANDIDATE_NONE;
+	*ret = fresh_command(engine, code);
+	if (*ret == NULL && code == engine->reply.code)
+		return CANDIDATE_NONE;
+	if (*ret == NULL && replying != NULL &&
+	    (is_own(engine, replying, code) ||
+		is_contrary(engine, replying, code)))
+		*ret = replying;
+	if (*ret == NULL && reply_is_dropped(engine))
+		*ret = behind_hidden(engine, code);
+	if (*ret != NULL)
+		return CANDIDATE_SURE;
+	*ret = doubtful_command(engine, code, line, len);
+	if (*ret == NULL)
+		return CANDIDATE_NONE;
+	return *ret == replying ? CANDIDATE_SURE : CANDIDATE_DOUBTFUL;
+}
+
+/* ---- the end that never came ---- */
+
+static void
+note_guess(struct engine *engine)
+{
+	engine->unfinished.guessed = engine->reply.code;
+	if (!engine->unfinished.told)
+		engine_logf(engine, ENGINE_INFO,
+		    "the server does not end a %u reply as RFC 959 section 4.2 "
+		    "wants it; its end was taken from what followed",
+		    engine->reply.code);
+	engine->unfinished.told = true;
+}
+
+void
+unfinished_end(struct engine *engine)
+{
+	unsigned code = engine->reply.code;
+
+	note_guess(engine);
+	cwd_unfinished(engine, engine->replying);
+	engine->reply.code = 0;
+	engine_end_reply(engine, code);
+}
+
+/* Is the line the answer to a command behind the transfer? */
+static bool
+answers_another(const struct pending *transfer, unsigned code)
+{
+	const struct pending *pending = transfer;
+
+	while ((pending = TAILQ_NEXT(pending, link)) != NULL)
+		if (!pending_is_transfer(pending) &&
+		    (is_good(code) || pending->verb == VERB_ABOR) &&
+		    match_expects(pending, code))
+			return true;
+	return false;
+}
+
+/* The line, with that code, is contrary to what is open. */
+static void
+end_failure(struct engine *engine, unsigned code)
+{
+	struct unfinished *unfinished = &engine->unfinished;
+	unsigned open = engine->reply.code;
+
+	engine_logf(engine, ENGINE_WARN,
+	    "the server does not end a %u reply to a transfer, and says %u "
+	    "behind it: the transfer counts as failed",
+	    open, code);
+	engine_sendf(engine, ENGINE_CLIENT,
+	    "%03u The server has not ended this reply.", open);
+	if (!answers_another(engine->replying, code))
+		unfinished->contrary = code;
+	unfinished->ended = open;
+	unfinished->guessed = open;
+	engine->reply.code = 0;
+	engine_end_reply(engine, open);
+}
+
+/* The line answers target: what is open has ended before it. */
+static void
+end_before(struct engine *engine, struct pending *target, unsigned line_code)
+{
+	struct pending *replying = engine->replying;
+	unsigned code = engine->reply.code;
+
+	/* A client that sends ABOR has not seen an end. */
+	if (replying != NULL && is_contrary(engine, replying, line_code) &&
+	    (target == replying || target->verb == VERB_ABOR)) {
+		end_failure(engine, line_code);
+	} else if (target != replying) {
+		match_skip_fresh(engine, target);
+		unfinished_end(engine);
+	} else if (code < 200) {
+		note_guess(engine);
+		engine->reply.code = 0;
+		engine_end_reply(engine, code);
+	} else {
+		note_guess(engine);
+		engine->reply.code = 0;
+		engine->replying = NULL;
+	}
+}
+
+static void
+warn_doubtful(struct engine *engine, unsigned code)
+{
+	engine_logf(engine, ENGINE_WARN,
+	    "a %u line within a %u reply that the server does not end: it is "
+	    "taken for the reply to a later command",
+	    code, engine->reply.code);
+	engine->unfinished.late = engine->reply.code;
+}
+
+/* Is the reply's own end there already, somewhere behind the line?  Or so much
+ * that the server is not about to wait for anybody? */
+static bool
+end_is_near(const struct engine *engine, size_t line_len)
+{
+	const struct line_reader *input = &engine->input[ENGINE_SERVER];
+	struct reply_reader reader;
+	size_t rest, len;
+	const uint8_t *line = line_reader_behind(input, line_len, &rest);
+	const uint8_t *lf;
+	unsigned code;
+
+	if (rest > LIMIT_CONTROL_PAUSE)
+		return true;
+	while (rest > 0 && (lf = memchr(line, '\n', rest)) != NULL) {
+		len = (size_t)(lf - line) + 1;
+		reader = engine->reply;
+		if (reply_next(&reader, line, len, &code) == REPLY_LAST)
+			return true;
+		line += len;
+		rest -= len;
+	}
+	return false;
+}
+
+void
+unfinished_rest(struct engine *engine)
+{
+	const struct pending *first = TAILQ_FIRST(&engine->pending);
+
+	if (engine->reply.code >= 200 && engine->making == NULL &&
+	    !reply_is_dropped(engine) && !engine->opaque &&
+	    !engine->fragment[ENGINE_SERVER] && first == engine->replying &&
+	    (first == NULL || TAILQ_NEXT(first, link) == NULL))
+		unfinished_end(engine);
+}
+
+/* ---- a line of the server ---- */
+
+enum unfinished_line
+unfinished_judge(struct engine *engine, const uint8_t *line, size_t len)
+{
+	struct unfinished *unfinished = &engine->unfinished;
+	bool ended = engine->eof[ENGINE_SERVER] || engine->lost[ENGINE_SERVER];
+	unsigned code = reply_own_code(line, len);
+	struct pending *target;
+	enum candidate candidate = judge(engine, line, len, code, &target);
+
+	unfinished->held = false;
+	if (candidate == CANDIDATE_NONE ||
+	    (!unfinished->quiet && end_is_near(engine, len))) {
+		/* RFC 959 section 4.2 wants a line like this padded. */
+		if (is_untrue(engine, code))
+			engine_send(engine, ENGINE_CLIENT, " ", 1);
+		return UNFINISHED_INNER;
+	}
+	if (!unfinished->quiet && !ended) {
+		unfinished->held = true;
+		unfinished->ms = candidate == CANDIDATE_SURE ?
+		    LIMIT_UNFINISHED_MS :
+		    LIMIT_UNFINISHED_DOUBT_MS;
+		return UNFINISHED_WAIT;
+	}
+	unfinished->quiet = false;
+	if (candidate == CANDIDATE_DOUBTFUL)
+		warn_doubtful(engine, code);
+	end_before(engine, target, code);
+	return UNFINISHED_NEXT;
+}
+
+/* The end by the rule.  From a server that has just been asked something else,
+ * by a client that never asks before it has its answer, it is that answer, if
+ * only such a command has it: anything may be refused. */
+void
+unfinished_last_line(struct engine *engine, unsigned code)
+{
+	struct pending *fresh;
+
+	if (code >= 400 ||
+	    (engine->pipelines && !announces_again(engine, code)))
+		return;
+	fresh = fresh_command(engine, code);
+	if (fresh == NULL || fresh == engine->replying)
+		return;
+	end_before(engine, fresh, code);
+}
+
+/* ---- replies that are nobody's ---- */
+
+void
+unfinished_note_transfer(struct engine *engine, unsigned server_code,
+    unsigned told)
+{
+	engine->unfinished.failed = told >= 400;
+	engine->unfinished.owed = told >= 400 && server_code < 200;
+}
+
+/* No other command has these; ABOR has a reply of its own to come. */
+bool
+unfinished_is_owed(const struct engine *engine, const struct pending *first,
+    unsigned code)
+{
+	return engine->unfinished.owed && (code == 226 || code == 426) &&
+	    first->verb != VERB_ABOR &&
+	    !(pending_is_transfer(first) && first->begun);
+}
+
+bool
+unfinished_owns_reply(struct engine *engine, unsigned code)
+{
+	struct unfinished *unfinished = &engine->unfinished;
+
+	if (code == unfinished->contrary)
+		unfinished->contrary = 0;
+	else if (code == unfinished->ended)
+		unfinished->ended = 0;
+	else if (unfinished->failed &&
+	    (code == 226 || code == 250 || code == 426))
+		/* Not to be taken for the reply to the next command. */
+		unfinished->owed = false;
+	else
+		return false;
+	return true;
+}
+
+/* ---- the time that it takes ---- */
+
+void
+unfinished_stir(struct engine *engine)
+{
+	engine->unfinished.timer = false;
+	engine->unfinished.quiet = false;
+}
+
+void
+engine_reply_timeout(struct engine *engine)
+{
+	struct unfinished *unfinished = &engine->unfinished;
+
+	/* Something has come since it was set. */
+	if (!unfinished->timer)
+		return;
+	unfinished->timer = false;
+	unfinished->quiet = true;
+}
+
+/* An ask in another form than the client's: it sees no answer but ours. */
+static bool
+is_translated(const struct pending *pending)
+{
+	return pending->is_ask && form_verb(pending->form) != pending->verb;
+}
+
+/*
+ * Was the command answered by a line with the code of the open reply ("200-",
+ * of a server that ends no reply so)?  To us that was an inner line.
+ */
+static bool
+has_same_answer(const struct engine *engine, const struct pending *pending)
+{
+	return pending->fresh && pending != engine->replying &&
+	    !pending_is_transfer(pending) &&
+	    (pending->flags & VERB_IS_PASSIVE) == 0 && !engine->pipelines &&
+	    engine->n_lines != pending->after && !reply_is_dropped(engine) &&
+	    match_expects(pending, engine->reply.code) &&
+	    !(is_translated(pending) && engine->reply.code >= 300);
+}
+
+/* Is somebody waiting for the end of what has begun? */
+static bool
+is_awaited(const struct engine *engine)
+{
+	const struct pending *behind = engine->replying;
+
+	if (reply_is_dropped(engine) || engine->client_waits ||
+	    engine->drain_late)
+		return true;
+	behind = behind != NULL ? TAILQ_NEXT(behind, link) :
+				  TAILQ_FIRST(&engine->pending);
+	while (behind != NULL && has_same_answer(engine, behind) &&
+	    !is_translated(behind))
+		behind = TAILQ_NEXT(behind, link);
+	return behind != NULL &&
+	    (behind->kind == PENDING_LOCAL || behind->deferred ||
+		has_same_answer(engine, behind));
+}
+
+/* The last command that was answered so and whose client has gone on, or waits
+ * for us. */
+static struct pending *
+same_answer(struct engine *engine)
+{
+	struct pending *pending, *last = NULL;
+
+	TAILQ_FOREACH (pending, &engine->pending, link)
+		if (has_same_answer(engine, pending) &&
+		    (TAILQ_NEXT(pending, link) != NULL ||
+			engine->client_waits || is_translated(pending)))
+			last = pending;
+	return last;
+}
+
+static void
+end_awaited(struct engine *engine)
+{
+	unsigned code = engine->reply.code;
+	struct pending *same = same_answer(engine);
+
+	engine->unfinished.late = code;
+	if (same != NULL)
+		match_skip_fresh(engine, same);
+	unfinished_end(engine);
+	if (same == NULL)
+		return;
+	engine->replying = same;
+	engine->how = is_translated(same) ? DROP : PASS;
+	engine->told = code;
+	engine_end_reply(engine, code);
+}
+
+bool
+unfinished_step(struct engine *engine)
+{
+	struct unfinished *unfinished = &engine->unfinished;
+	uint64_t ms = LIMIT_UNFINISHED_DOUBT_MS;
+
+	if (engine->reply.code == 0 || engine->making != NULL ||
+	    engine->opaque || engine->fragment[ENGINE_SERVER])
+		return false;
+	if (unfinished->held) {
+		ms = unfinished->ms;
+	} else if (!is_awaited(engine)) {
+		return false;
+	} else if (unfinished->quiet) {
+		unfinished->quiet = false;
+		end_awaited(engine);
+		return true;
+	}
+	if (unfinished->timer || unfinished->quiet)
+		return false;
+	unfinished->timer = true;
+	engine_act(engine, ENGINE_REPLY_TIMER)->ms = ms;
+	return true;
+}

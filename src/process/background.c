@@ -1,0 +1,115 @@
+/*
+ * -f: culvert goes to the background when all is ready (base/foreground.h).
+ *
+ * The order in which the terminal is left: the main process leaves it at once,
+ * since it asks nothing; the monitor, and with it each later ssh, when all is
+ * ready.  The ssh that may ask for a password keeps it, but not its signals.
+ */
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "process/app.h"
+#include "base/cleanup.h"
+#include "base/foreground.h"
+#include "base/log.h"
+
+/* As ssh -f does, standard error is given up, or somebody would wait for its
+ * end ("x=$(culvert -f host 2>&1)"); but not with -v.  A file harms nobody, nor
+ * does the journal. */
+static bool
+keeps_errors(const struct options *options)
+{
+	struct stat st;
+
+	if (options->verbose > 0)
+		return true;
+	if (fstat(STDERR_FILENO, &st) != 0)
+		return false;
+	return S_ISREG(st.st_mode) ||
+	    (S_ISSOCK(st.st_mode) && getenv("JOURNAL_STREAM") != NULL);
+}
+
+bool
+background_fork(struct app *app, int *ret_status)
+{
+	app->background.fd = -1;
+	return !app->options->background ||
+	    foreground_fork(keeps_errors(app->options), &app->background.fd,
+		ret_status);
+}
+
+static void
+background_stop_watching(struct background *background)
+{
+	uv_timer_stop(&background->timer);
+	uv_poll_stop(&background->poll);
+	cleanup_fd(&background->fd);
+	background->fd = -1;
+}
+
+/* It has been killed, or has nobody to wait for. */
+static void
+on_foreground_ended(uv_poll_t *poll, int status, int events)
+{
+	struct app *app = poll->data;
+
+	(void)status;
+	(void)events;
+	background_stop_watching(&app->background);
+	log_err("the foreground process has ended too early: stopping");
+	app->status = EXIT_FAILED;
+	app_stop(app);
+}
+
+static bool
+is_ready(const struct app *app)
+{
+	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
+		if (app->destinations[i] != NULL &&
+		    !destination_is_settled(app->destinations[i]))
+			return false;
+	return !app->stopping;
+}
+
+static void
+on_background_look(uv_timer_t *timer)
+{
+	struct app *app = timer->data;
+
+	if (!is_ready(app))
+		return;
+	log_verbose("going to the background");
+	monitor_leave_terminal(app->monitor);
+	foreground_release(app->background.fd);
+	background_stop_watching(&app->background);
+}
+
+void
+background_watch(struct app *app)
+{
+	struct background *background = &app->background;
+
+	if (background->fd < 0)
+		return;
+	uv_timer_init(&app->loop, &background->timer);
+	uv_poll_init(&app->loop, &background->poll, background->fd);
+	background->timer.data = background->poll.data = app;
+	uv_unref((uv_handle_t *)&background->timer);
+	uv_unref((uv_handle_t *)&background->poll);
+	uv_timer_start(&background->timer, on_background_look, 0,
+	    LIMIT_BACKGROUND_LOOK_MS);
+	uv_poll_start(&background->poll, UV_READABLE, on_foreground_ended);
+}
+
+void
+background_unwatch(struct app *app)
+{
+	struct background *background = &app->background;
+
+	if (!app->options->background)
+		return;
+	uv_close((uv_handle_t *)&background->timer, NULL);
+	uv_close((uv_handle_t *)&background->poll, NULL);
+	cleanup_fd(&background->fd);
+}

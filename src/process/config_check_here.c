@@ -1,0 +1,342 @@
+/*
+ * Whether the tunnels of a configuration can run here.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/addr.h"
+#include "base/cleanup.h"
+#include "base/journal.h"
+#include "base/user.h"
+#include "process/config_check_priv.h"
+#include "process/destination.h"
+#include "limits.h"
+#include "ssh/try.h"
+#include "tunnel/policy.h"
+#include "tunnel/tunnel.h"
+
+/* ---- what binds, before culvert becomes user ---- */
+
+/* 0 or a negative errno.  The port may well be in use, as by the culvert that
+ * runs. */
+static int
+try_bind(const struct addr *at)
+{
+	struct sockaddr_storage storage;
+	socklen_t len = addr_to_sockaddr(at, &storage);
+	CLEANUP(cleanup_fd) int fd = -1;
+	int on = 1;
+
+	fd = socket(at->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	return bind(fd, (const struct sockaddr *)&storage, len) == 0 ||
+		errno == EADDRINUSE ?
+	    0 :
+	    -errno;
+}
+
+static int
+cannot_bind(const struct setting *at, int err, char *why)
+{
+	return settings_complain(why, at, "%s = %s: cannot listen there: %s%s",
+	    at->key, at->value,
+	    err == -EADDRNOTAVAIL ? "it is no address of this host" :
+				    strerror(-err),
+	    err == -EACCES ? " (ports below 1024 need root, or "
+			     "CAP_NET_BIND_SERVICE)" :
+			     "");
+}
+
+static int
+check_local(const struct config_tunnel *tunnel, const struct forward *forward,
+    const struct setting *setting, char *why)
+{
+	struct addr found[CONFIG_CHECK_ADDRESSES];
+	const char *reason = "";
+	int worst = 0, err;
+	bool dual, own = false;
+	size_t n = config_check_addresses(forward->bind, found, &dual, &reason);
+
+	for (size_t i = 0; i < n; i++) {
+		if (!addr_is_loopback(&found[i]) &&
+		    tunnel->options.n_allow == 0)
+			return settings_complain(why, setting,
+			    "%s = %s: clients of other hosts could connect; "
+			    "\"allow\" says which may (an address or a "
+			    "network; 0.0.0.0/0 and ::/0 for everybody)",
+			    setting->key, setting->value);
+		found[i].port = forward->port;
+		err = try_bind(&found[i]);
+		own |= dual || err == 0;
+		if (err == -EACCES || worst == 0)
+			worst = err;
+	}
+	/* One address of a name is enough, but with a port that it may have. */
+	return n > 0 && own && worst != -EACCES ?
+	    0 :
+	    cannot_bind(setting, worst, why);
+}
+
+static int
+check_remote(const struct config_tunnel *tunnel, const struct forward *forward,
+    const struct setting *setting, char *why)
+{
+	const struct options *options = &tunnel->options;
+	const struct policy policy = {
+		.n_allow = options->n_allow,
+		.client_address = options->client_address,
+		.client_data_host_control = options->client_data_host_control,
+	};
+	const char *wrong = tunnel_remote_wrong(&policy, forward->bind);
+
+	return wrong == NULL ?
+	    0 :
+	    settings_complain(why, setting, "%s = %s: cannot listen there: %s",
+		setting->key, setting->value, wrong);
+}
+
+static int
+check_forwards(const struct config_tunnel *tunnel, char *why)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < tunnel->options.n_forwards && err == 0; i++) {
+		const struct forward *forward = &tunnel->options.forwards[i];
+
+		err = (forward->remote ? check_remote : check_local)(tunnel,
+		    forward, config_check_forward(tunnel, i), why);
+	}
+	return err;
+}
+
+/* Is the directory of the file there, and may we make something in it? */
+static int
+check_directory(const struct setting *at, const char *path, char *why)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[SETTINGS_WHY_MAX] = ".";
+
+	if (slash != NULL)
+		snprintf(directory, sizeof(directory), "%.*s",
+		    slash == path ? 1 : (int)(slash - path), path);
+	if (access(directory, W_OK | X_OK) != 0)
+		return settings_complain(why, at, "%s = %s: %s: %s", at->key,
+		    at->value, directory, strerror(errno));
+	return 0;
+}
+
+static int
+check_metrics(const struct config *config, char *why)
+{
+	const struct setting *at = config_check_process(config, "metrics");
+	const struct options *process = &config->process;
+	const char *path = process->metrics_path;
+	struct stat st;
+	int err;
+
+	if (at == NULL)
+		return 0;
+	if (path == NULL) {
+		err = try_bind(&process->metrics);
+		return err == 0 ? 0 : cannot_bind(at, err, why);
+	}
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return settings_complain(why, at, "metrics = %s: %s", at->value,
+		    strerror(ENAMETOOLONG));
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return settings_complain(why, at,
+		    "metrics = %s: something that is no socket is there",
+		    at->value);
+	return check_directory(at, path, why);
+}
+
+/* ---- files, as user ---- */
+
+/* A file that exists, or can be made. */
+static int
+check_log(const struct config *config, char *why)
+{
+	const struct setting *at = config_check_process(config, "transfer-log");
+	const char *path = config->process.transfer_log;
+	CLEANUP(cleanup_fd) int fd = -1;
+
+	if (path == NULL || at == NULL)
+		return 0;
+	if (strcmp(path, "journal") == 0) {
+		fd = journal_connect();
+		return fd >= 0 ? 0 :
+				 settings_complain(why, at, "%s = %s: %s",
+				     at->key, path, strerror(-fd));
+	}
+	/* As append_open() does, but it makes none. */
+	fd =
+	    open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd >= 0)
+		return 0;
+	return errno == ENOENT ? check_directory(at, path, why) :
+				 settings_complain(why, at, "%s = %s: %s",
+				     at->key, path, strerror(errno));
+}
+
+/* "i": what ssh would only warn of. */
+static int
+check_key_file(const struct setting *at, char *why)
+{
+	const struct passwd *self = getpwuid(geteuid());
+	char path[SETTINGS_WHY_MAX];
+	struct stat st;
+
+	/* "%d/.ssh/key", "~joe/.ssh/key": ssh knows. */
+	if (strchr(at->value, '%') != NULL ||
+	    (at->value[0] == '~' && at->value[1] != '/'))
+		return 0;
+	if (at->value[0] == '~')
+		snprintf(path, sizeof(path), "%s%s",
+		    self != NULL ? self->pw_dir : "", at->value + 1);
+	else
+		snprintf(path, sizeof(path), "%s", at->value);
+	if (access(path, R_OK) != 0)
+		return settings_complain(why, at, "i = %s: %s", at->value,
+		    strerror(errno));
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return settings_complain(why, at, "i = %s: %s", at->value,
+		    strerror(EISDIR));
+	return 0;
+}
+
+/* The place is that of the option which ssh does not take by itself. */
+static int
+check_ssh(const struct config_tunnel *tunnel, char *where, size_t where_size,
+    char *why)
+{
+	struct link_options link =
+	    destination_link_options(&tunnel->options, 0);
+	const struct setting *found = tunnel->begins;
+	char text[SETTINGS_WHY_MAX / 2], one[SETTINGS_WHY_MAX / 2];
+	int err = ssh_try(&link, where, where_size, text, sizeof(text));
+
+	for (size_t i = 0; i < tunnel->n_settings && err != 0; i++) {
+		const struct setting *at = tunnel->settings[i];
+		const struct option_entry *option = option_find(at->key);
+		struct options alone = { .n_ssh_arguments = 0 };
+
+		if (option == NULL || option->kind != OPTION_SSH ||
+		    option_take(&alone, option, at->value, one, sizeof(one)) !=
+			0)
+			continue;
+		link.arguments = alone.ssh_arguments;
+		link.n_arguments = alone.n_ssh_arguments;
+		if (ssh_try(&link, where, where_size, one, sizeof(one)) != 0 &&
+		    found == tunnel->begins)
+			found = at;
+		options_free(&alone);
+	}
+	return err == 0 ? 0 :
+			  settings_complain(why, found, "[tunnel %s]: %s",
+			      tunnel->name, text);
+}
+
+/* Also says where ssh goes. */
+static int
+check_tunnel(char **servers, const struct config *config,
+    const struct command_line *line, size_t number, char *why)
+{
+	const struct config_tunnel *tunnel = &config->tunnels[number];
+	char where[LIMIT_SSH_WORDS];
+	size_t same = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < tunnel->n_settings && err == 0; i++)
+		if (strcmp(tunnel->settings[i]->key, "i") == 0)
+			err = check_key_file(tunnel->settings[i], why);
+	/* Tunnels that say the same for ssh need it once. */
+	while (same < number &&
+	    (!config_check_means(line, &config->tunnels[same]) ||
+		!config_same(&config->tunnels[same], tunnel, OPTION_LINK)))
+		same++;
+	if (err == 0 && same == number)
+		err = check_ssh(tunnel, where, sizeof(where), why);
+	if (err != 0)
+		return err;
+	servers[number] = strdup(same == number ? where : servers[same]);
+	return servers[number] != NULL ? 0 : settings_no_memory(why);
+}
+
+/* Becomes it, so that files are looked at as it sees them. */
+static int
+check_user(const struct config *config, char *why)
+{
+	const struct setting *at = config_check_process(config, "user");
+	struct user user = { .name = NULL };
+	int err;
+
+	if (config->process.user == NULL || at == NULL)
+		return 0;
+	err = user_find(config->process.user, &user);
+	if (err != 0)
+		return settings_complain(why, at, "user = %s: %s", at->value,
+		    err == -ENOENT ? "there is no such user" : strerror(-err));
+	if (user.uid == 0)
+		err = settings_complain(why, at, "user = %s: that is root",
+		    at->value);
+	else if (geteuid() != 0)
+		err = settings_complain(why, at,
+		    "user = %s: only root can become another user; check it "
+		    "as root",
+		    at->value);
+	else if ((err = user_become(&user, 0)) != 0)
+		err = settings_complain(why, at,
+		    "user = %s: cannot become it: %s", at->value,
+		    strerror(-err));
+	user_free(&user);
+	return err;
+}
+
+/* Whoever starts culvert binds; what is one for all comes first. */
+static int
+check_listeners(const struct config *config, const struct command_line *line,
+    char *why)
+{
+	int err = check_metrics(config, why);
+
+	for (size_t i = 0; i < config->n_tunnels && err == 0; i++)
+		if (config_check_means(line, &config->tunnels[i]))
+			err = check_forwards(&config->tunnels[i], why);
+	return err;
+}
+
+int
+config_check_here(const struct config *config, const struct command_line *line,
+    char why[SETTINGS_WHY_MAX])
+{
+	char **servers = calloc(config->n_tunnels, sizeof(*servers));
+	int err;
+
+	if (servers == NULL)
+		return settings_no_memory(why);
+	err = check_listeners(config, line, why);
+	if (err == 0)
+		err = check_user(config, why);
+	if (err == 0)
+		err = check_log(config, why);
+	for (size_t i = 0; i < config->n_tunnels && err == 0; i++)
+		if (config_check_means(line, &config->tunnels[i]))
+			err = check_tunnel(servers, config, line, i, why);
+	/* Once more, since by now it is known where ssh goes. */
+	if (err == 0)
+		err = config_check_places(config, line, servers, why);
+	for (size_t i = 0; i < config->n_tunnels; i++)
+		free(servers[i]);
+	free(servers);
+	return err;
+}

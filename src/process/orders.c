@@ -1,0 +1,177 @@
+/*
+ * Orders, by signals and by the control socket: culvert ends now, or when its
+ * transfers have, or reads its file again.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "process/app.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "limits.h"
+#include "process/metrics.h"
+
+static const int own_signals[APP_SIGNALS] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1,
+	SIGUSR2 };
+
+static void
+stop_now(struct app *app)
+{
+	uv_timer_stop(&app->drain);
+	if (app->stopping)
+		app_disconnect(app); /* somebody is in a hurry */
+	else
+		app_stop(app);
+}
+
+static void
+on_drain(uv_timer_t *timer)
+{
+	struct app *app = timer->data;
+	size_t n = admission_count(app->count.admission);
+
+	if (n > 0 && (app->drain_by == 0 || uv_now(&app->loop) < app->drain_by))
+		return;
+	if (n > 0)
+		log_warn("%zu session%s did not end in time", n,
+		    n == 1 ? "" : "s");
+	stop_now(app);
+}
+
+/* Stops when no transfer is left, or in max_ms at the latest; 0: whenever that
+ * is. */
+static void
+drain(struct app *app, uint64_t max_ms)
+{
+	bool sooner = app->drain_by == 0 && max_ms > 0;
+
+	if (!app->started || app->stopping || (app->draining && !sooner)) {
+		stop_now(app);
+		return;
+	}
+	app->drain_by = max_ms > 0 ? uv_now(&app->loop) + max_ms : 0;
+	if (app->draining)
+		return;
+	app->draining = true;
+	metrics_drain(app->metrics);
+	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
+		if (app->destinations[i] != NULL)
+			destination_drain(app->destinations[i],
+			    "culvert is stopping");
+	log_info("stopping as soon as transfers have ended; once more to stop "
+		 "at once");
+	uv_timer_start(&app->drain, on_drain, 0, LIMIT_DRAIN_LOOK_MS);
+}
+
+/* As SIGTERM does. */
+static void
+stop(struct app *app)
+{
+	if (app->options->drain_ms > 0)
+		drain(app, app->options->drain_ms);
+	else
+		stop_now(app);
+}
+
+bool
+app_obey(struct app *app, enum app_order order, const char *name, char *why,
+    size_t why_size)
+{
+	const struct app_owner *owner = app->owner;
+	bool ending = app->draining || app->stopping;
+
+	if (order == APP_RELOAD || name != NULL) {
+		snprintf(why, why_size, "%s",
+		    ending ? "it is ending" :
+			     "it was not started by culvert up");
+		return owner->order != NULL && !ending &&
+		    owner->order(owner->ctx, order, name, why, why_size);
+	}
+	log_info("asked to %s", order == APP_STOP ? "stop" : "drain");
+	if (order == APP_STOP)
+		stop(app);
+	else if (!app->draining)
+		drain(app, 0);
+	return true;
+}
+
+/* Is our terminal gone?  Then nobody can be asked for a password any more. */
+static bool
+terminal_is_gone(const struct app *app)
+{
+	struct pollfd terminal = { .fd = app->terminal, .events = 0 };
+
+	return poll(&terminal, 1, 0) == 1 && (terminal.revents & POLLHUP) != 0;
+}
+
+static void
+on_signal(uv_signal_t *handle, int signum)
+{
+	struct app *app = handle->data;
+	char why[200];
+
+	if (signum == SIGUSR2) {
+		app_reopen(app);
+		return;
+	}
+	if (signum == SIGHUP && !terminal_is_gone(app)) {
+		if (!app_obey(app, APP_RELOAD, NULL, why, sizeof(why)))
+			log_verbose("%s: nothing to do: %s", strsignal(signum),
+			    why);
+		return;
+	}
+	log_verbose("%s: stopping", strsignal(signum));
+	if (signum == SIGUSR1)
+		drain(app, 0);
+	else if (signum == SIGTERM)
+		stop(app);
+	else
+		stop_now(app);
+}
+
+void
+signals_prepare(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	/* A file beyond its limit (ulimit -f). */
+	signal(SIGXFSZ, SIG_IGN);
+	/* A terminal whose "stty tostop" stops what writes in the
+	 * background. */
+	signal(SIGTTOU, SIG_IGN);
+}
+
+void
+signals_watch(struct app *app)
+{
+	app->terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+	for (size_t i = 0; i < APP_SIGNALS; i++) {
+		uv_signal_init(&app->loop, &app->signals[i]);
+		app->signals[i].data = app;
+		uv_unref((uv_handle_t *)&app->signals[i]);
+		/* nohup(1); a job that a script has in the background */
+		if (!process_ignores(own_signals[i]))
+			uv_signal_start(&app->signals[i], on_signal,
+			    own_signals[i]);
+	}
+	uv_timer_init(&app->loop, &app->drain);
+	app->drain.data = app;
+}
+
+void
+signals_ignore(struct app *app)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < APP_SIGNALS; i++)
+		sigaddset(&set, own_signals[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	for (size_t i = 0; i < APP_SIGNALS; i++)
+		uv_close((uv_handle_t *)&app->signals[i], NULL);
+	uv_close((uv_handle_t *)&app->drain, NULL);
+	cleanup_fd(&app->terminal);
+}

@@ -12,16 +12,16 @@ static inline const struct data *
 engine_unowned_data(const struct engine *engine)
 {
 	const struct data *data = engine->data;
-	const struct pending *pending;
+	const struct exchange *exchange;
 
 	for (; data < engine->data + LIMIT_SESSION_DATA; data++) {
 		if (data->state == DATA_FREE || data->state == DATA_ENDING ||
 		    data == engine->next || data == engine->making)
 			continue;
-		TAILQ_FOREACH (pending, &engine->pending, link)
-			if (pending->data == data)
+		TAILQ_FOREACH (exchange, &engine->exchanges, link)
+			if (exchange->data == data)
 				break;
-		if (pending == NULL)
+		if (exchange == NULL)
 			return data;
 	}
 	return NULL;

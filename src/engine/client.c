@@ -22,20 +22,20 @@ arg_of(const struct command *command, const uint8_t *line)
 }
 
 /* Remembers the command and sends its line on as it is. */
-static struct pending *
+static struct exchange *
 pass_command(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct pending *pending;
+	struct exchange *exchange;
 
-	pending = pending_add(engine, PENDING_COMMAND, command->verb);
-	if (pending == NULL)
+	exchange = exchange_add(engine, EXCHANGE_COMMAND, command->verb);
+	if (exchange == NULL)
 		return NULL;
-	pending->flags = command->flags;
-	pending->unknown = command->verb == VERB_OTHER &&
+	exchange->flags = command->flags;
+	exchange->unknown = command->verb == VERB_OTHER &&
 	    (command->flags & VERB_IS_ORDINARY) == 0;
 	engine_send(engine, ENGINE_SERVER, line, len);
-	return pending;
+	return exchange;
 }
 
 /* The same for a PORT that is not ours; if it is taken, what stood is void. */
@@ -43,11 +43,11 @@ static void
 pass_untouched(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct pending *pending = pass_command(engine, command, line, len);
+	struct exchange *exchange = pass_command(engine, command, line, len);
 
-	if (pending == NULL)
+	if (exchange == NULL)
 		return;
-	pending->flags = VERB_VOIDS_DATA;
+	exchange->flags = VERB_VOIDS_DATA;
 }
 
 /* ---- PORT, EPRT ---- */
@@ -93,7 +93,7 @@ refuse_port(struct engine *engine, const struct command *command,
 	    "refused %s for %s: %s; --foreign-port pass hands it to the server",
 	    verb_name(command->verb), addr_format(&hostport->addr, text),
 	    refusal);
-	pending_local(engine, "500 %s refused by culvert: %s.",
+	exchange_local(engine, "500 %s refused by culvert: %s.",
 	    verb_name(command->verb), refusal);
 }
 
@@ -121,10 +121,10 @@ refuse_malformed(struct engine *engine, const struct command *command,
 	    "pass hands it to the server",
 	    verb, (int)shown, arg_of(command, line));
 	if (err == -EAFNOSUPPORT && command->verb == VERB_EPRT)
-		pending_local(engine,
+		exchange_local(engine,
 		    "522 Network protocol not supported, use (1,2).");
 	else
-		pending_local(engine, "501 Illegal %s.", verb);
+		exchange_local(engine, "501 Illegal %s.", verb);
 }
 
 /* The address that counts as the one in the command.  "The address you see",
@@ -159,7 +159,7 @@ take_active(struct engine *engine, const struct command *command,
 	settle_address(engine, &hostport.addr);
 	refusal = port_refusal(engine, &hostport.addr);
 	if (refusal == NULL)
-		ask_begin(engine, command, line, len, &hostport.addr);
+		request_begin(engine, command, line, len, &hostport.addr);
 	else if (engine->config.pass_foreign_port)
 		pass_untouched(engine, command, line, len);
 	else
@@ -183,18 +183,18 @@ static void
 take_epsv_all(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct pending *pending;
+	struct exchange *exchange;
 
 	if (engine->config.server_mode == ENGINE_ACTIVE) {
 		engine->epsv_all = true;
-		pending_local(engine, "200 EPSV ALL command successful.");
+		exchange_local(engine, "200 EPSV ALL command successful.");
 		return;
 	}
-	pending = pass_command(engine, command, line, len);
-	if (pending == NULL)
+	exchange = pass_command(engine, command, line, len);
+	if (exchange == NULL)
 		return;
-	pending->epsv_all = true;
-	pending->unsure = true;
+	exchange->epsv_all = true;
+	exchange->unsure = true;
 }
 
 static void
@@ -204,7 +204,7 @@ take_passive(struct engine *engine, const struct command *command,
 	if (command->verb == VERB_EPSV && command_arg_is(command, line, "ALL"))
 		take_epsv_all(engine, command, line, len);
 	else
-		ask_begin(engine, command, line, len, NULL);
+		request_begin(engine, command, line, len, NULL);
 }
 
 static void
@@ -215,7 +215,7 @@ take_auth(struct engine *engine, const struct command *command,
 		engine_logf(engine, ENGINE_INFO,
 		    "refused AUTH: TLS would hide the commands, and SSH "
 		    "encrypts already; --allow-tls lets it through");
-		pending_local(engine,
+		exchange_local(engine,
 		    "534 TLS is not possible through culvert, SSH encrypts "
 		    "this connection already.");
 		return;
@@ -234,13 +234,13 @@ refuse_dead_transfer(struct engine *engine)
 
 	if (next == NULL || !next->lost[ENGINE_CLIENT])
 		return false;
-	pending_local(engine, "425 No data connection: %s.", next->why);
+	exchange_local(engine, "425 No data connection: %s.", next->why);
 	data_close(engine, next);
 	return true;
 }
 
 static void
-keep_argument(struct engine *engine, struct pending *pending,
+keep_argument(struct engine *engine, struct exchange *exchange,
     const struct command *command, const uint8_t *line)
 {
 	size_t len = command_secret_at(line, command->arg_at + command->arg_len,
@@ -250,8 +250,8 @@ keep_argument(struct engine *engine, struct pending *pending,
 	/* It is for records. */
 	if (len > NAME_MAX_KEPT)
 		len = NAME_MAX_KEPT;
-	pending->text = strndup(arg_of(command, line), len);
-	if (pending->text == NULL)
+	exchange->text = strndup(arg_of(command, line), len);
+	if (exchange->text == NULL)
 		engine->failed = true;
 }
 
@@ -259,20 +259,20 @@ static void
 take_transfer(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct pending *pending;
+	struct exchange *exchange;
 
 	if (refuse_dead_transfer(engine)) {
 		/* Or the next one would begin at the wrong place. */
-		pending_void_rest(engine);
+		exchange_void_rest(engine);
 		return;
 	}
-	pending = pass_command(engine, command, line, len);
-	if (pending == NULL)
+	exchange = pass_command(engine, command, line, len);
+	if (exchange == NULL)
 		return;
-	pending->allo = engine->allo;
+	exchange->allo = engine->allo;
 	engine->allo = -1;
-	pending_keep_line(engine, pending, line, len);
-	keep_argument(engine, pending, command, line);
+	exchange_keep_line(engine, exchange, line, len);
+	keep_argument(engine, exchange, command, line);
 }
 
 /* What is told of transfers has it: USER, SIZE and TYPE. */
@@ -280,17 +280,17 @@ static void
 take_noted(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct pending *pending = pass_command(engine, command, line, len);
+	struct exchange *exchange = pass_command(engine, command, line, len);
 
-	if (pending != NULL)
-		keep_argument(engine, pending, command, line);
+	if (exchange != NULL)
+		keep_argument(engine, exchange, command, line);
 }
 
 static void
 take_abort(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct pending *transfer = pending_transfer(engine);
+	struct exchange *transfer = exchange_transfer(engine);
 	struct data *data;
 
 	pass_command(engine, command, line, len);
@@ -298,7 +298,7 @@ take_abort(struct engine *engine, const struct command *command,
 		return;
 	data = data_of(engine, transfer);
 	if (data != NULL)
-		data_abort(engine, data, pending_is_upload(transfer));
+		data_abort(engine, data, exchange_is_upload(transfer));
 }
 
 /* MODE and STRU. */
@@ -306,10 +306,10 @@ static void
 take_setting(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct pending *pending = pass_command(engine, command, line, len);
+	struct exchange *exchange = pass_command(engine, command, line, len);
 
-	if (pending != NULL)
-		pending->setting = command->arg_len == 1 ?
+	if (exchange != NULL)
+		exchange->setting = command->arg_len == 1 ?
 		    (char)toupper(line[command->arg_at]) :
 		    '?';
 }
@@ -318,12 +318,12 @@ static void
 take_rest(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct pending *pending = pass_command(engine, command, line, len);
+	struct exchange *exchange = pass_command(engine, command, line, len);
 
-	if (pending == NULL)
+	if (exchange == NULL)
 		return;
-	pending->rest = strndup(arg_of(command, line), command->arg_len);
-	if (pending->rest == NULL)
+	exchange->rest = strndup(arg_of(command, line), command->arg_len);
+	if (exchange->rest == NULL)
 		engine->failed = true;
 }
 
@@ -344,12 +344,12 @@ refuse_hidden(struct engine *engine, const struct command *command,
 		engine_logf(engine, ENGINE_WARN,
 		    "refused a command: a Telnet command at its end hides the "
 		    "line end");
-		pending_local(engine, "500 Refused by culvert: no line end.");
+		exchange_local(engine, "500 Refused by culvert: no line end.");
 		return true;
 	}
 	engine_logf(engine, ENGINE_WARN,
 	    "refused a command in which some servers read %s", hidden);
-	pending_local(engine,
+	exchange_local(engine,
 	    "500 Refused by culvert: some servers read %s in it.", hidden);
 	return true;
 }
@@ -358,7 +358,7 @@ refuse_hidden(struct engine *engine, const struct command *command,
 static void
 refuse_long(struct engine *engine, const struct command *command)
 {
-	pending_local(engine, "502 culvert does not support %s: use %s.",
+	exchange_local(engine, "502 culvert does not support %s: use %s.",
 	    verb_name(command->verb),
 	    command->verb == VERB_LPRT ? "EPRT or PORT" : "EPSV or PASV");
 }
@@ -398,10 +398,10 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 		report_allo(engine, arg_of(&command, line), command.arg_len);
 }
 
-/* Must commands wait?  A PORT whose form may yet be refused makes them, since a
- * transfer sent behind it would fail before the second try; not for ever, since
- * its reply may have gone elsewhere.  So does whatever is not with the server
- * yet, and EPSV ALL, which decides on the forms behind it. */
+/* Must commands wait?  A PORT whose variant may yet be refused makes them,
+ * since a transfer sent behind it would fail before the second try; not for
+ * ever, since its reply may have gone elsewhere.  So does whatever is not with
+ * the server yet, and EPSV ALL, which decides on the variants behind it. */
 enum wait {
 	WAIT_NOT,
 	WAIT_UNSURE,
@@ -411,18 +411,18 @@ enum wait {
 static enum wait
 commands_wait(struct engine *engine)
 {
-	struct pending *pending;
+	struct exchange *exchange;
 	struct data *data;
 
-	if (engine->tls_pending || engine->n_pending >= LIMIT_PENDING ||
-	    pending_waits(engine))
+	if (engine->tls_pending || engine->n_exchanges >= LIMIT_PENDING ||
+	    exchange_waits(engine))
 		return WAIT_ALL;
-	TAILQ_FOREACH (pending, &engine->pending, link) {
-		if (!pending->unsure)
+	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
+		if (!exchange->unsure)
 			continue;
-		data = pending->data;
+		data = exchange->data;
 		if (data == NULL)
-			pending_time(engine, pending);
+			exchange_time(engine, exchange);
 		else if (data->wait == WAIT_NONE)
 			data_set_timer(engine, data, WAIT_REPLY,
 			    LIMIT_UNSURE_MS);
@@ -451,7 +451,7 @@ skip_long_line(struct engine *engine, enum line_result result, size_t len)
 	bool *fragment = &engine->fragment[ENGINE_CLIENT];
 
 	if (!*fragment) {
-		pending_local(engine, "500 Command line too long.");
+		exchange_local(engine, "500 Command line too long.");
 		engine_logf(engine, ENGINE_WARN,
 		    "refused a command line of more than %d bytes",
 		    LIMIT_COMMAND_LINE);

@@ -43,11 +43,11 @@ forget(struct engine *engine)
 static bool
 is_moving(const struct engine *engine)
 {
-	const struct pending *pending;
+	const struct exchange *exchange;
 
-	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (pending->kind == PENDING_COMMAND &&
-		    (pending->flags & VERB_MOVES) != 0)
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (exchange->kind == EXCHANGE_COMMAND &&
+		    (exchange->flags & VERB_MOVES) != 0)
 			return true;
 	return false;
 }
@@ -60,15 +60,15 @@ cwd_step(struct engine *engine)
 	if (!cwd->wanted)
 		return false;
 	cwd->wanted = false;
-	if (cwd->lost || cwd->ask != NULL || engine->server_shut)
+	if (cwd->lost || cwd->request != NULL || engine->server_shut)
 		return false;
-	cwd->ask = pending_add(engine, PENDING_OURS, VERB_OTHER);
-	if (cwd->ask == NULL)
+	cwd->request = exchange_add(engine, EXCHANGE_OURS, VERB_OTHER);
+	if (cwd->request == NULL)
 		return true;
 	cwd->asked = true;
-	cwd->ask->cwd = true;
+	cwd->request->cwd = true;
 	engine_sendf(engine, ENGINE_SERVER, "PWD");
-	pending_time(engine, cwd->ask);
+	exchange_time(engine, cwd->request);
 	return true;
 }
 
@@ -83,7 +83,7 @@ cwd_wait(struct engine *engine, const uint8_t *line, size_t len)
 	command_parse(line, len, &command);
 	if (command.verb == VERB_ABOR || command.verb == VERB_QUIT)
 		return false;
-	if (cwd->ask != NULL || cwd->wanted || is_moving(engine))
+	if (cwd->request != NULL || cwd->wanted || is_moving(engine))
 		return true;
 	/* Of a server that wants no login. */
 	if (cwd->path != NULL || cwd->asked || cwd->lost ||
@@ -107,14 +107,14 @@ lose(struct engine *engine, const char *why)
 }
 
 void
-cwd_learn(struct engine *engine, struct pending *ask, unsigned code,
+cwd_learn(struct engine *engine, struct exchange *request, unsigned code,
     const uint8_t *line, size_t len)
 {
 	char path[PATH_TEXT_MAX];
 
-	if (engine->cwd.ask != ask)
+	if (engine->cwd.request != request)
 		return;
-	engine->cwd.ask = NULL;
+	engine->cwd.request = NULL;
 	if (code == 530)
 		return;
 	if (path_parse_257(line, len, path) != 0) {
@@ -127,11 +127,11 @@ cwd_learn(struct engine *engine, struct pending *ask, unsigned code,
 }
 
 void
-cwd_abandon(struct engine *engine, const struct pending *ask)
+cwd_abandon(struct engine *engine, const struct exchange *request)
 {
-	if (engine->cwd.ask != ask)
+	if (engine->cwd.request != request)
 		return;
-	engine->cwd.ask = NULL;
+	engine->cwd.request = NULL;
 	lose(engine, "PWD is not answered");
 }
 
@@ -147,11 +147,11 @@ is_anothers(unsigned code)
 /* What a client has written may stand in it, as a name in a listing, and then
  * behind it as a reply; but not in the words at a login. */
 void
-cwd_unfinished(struct engine *engine, const struct pending *replying)
+cwd_unfinished(struct engine *engine, const struct exchange *replying)
 {
 	if (!paths_have_rules(engine) ||
 	    (replying != NULL &&
-		(replying->kind == PENDING_GREETING ||
+		(replying->kind == EXCHANGE_GREETING ||
 		    replying->verb == VERB_USER ||
 		    replying->verb == VERB_PASS ||
 		    replying->verb == VERB_ACCT)))
@@ -167,15 +167,15 @@ cwd_stray(struct engine *engine, unsigned code)
 }
 
 void
-cwd_moved(struct engine *engine, struct pending *pending, unsigned code)
+cwd_moved(struct engine *engine, struct exchange *exchange, unsigned code)
 {
 	struct cwd *cwd = &engine->cwd;
-	bool user = pending->verb == VERB_USER || pending->verb == VERB_REIN;
-	bool login = pending->verb == VERB_PASS || pending->verb == VERB_ACCT;
+	bool user = exchange->verb == VERB_USER || exchange->verb == VERB_REIN;
+	bool login = exchange->verb == VERB_PASS || exchange->verb == VERB_ACCT;
 
-	if (!paths_have_rules(engine) || (pending->flags & VERB_MOVES) == 0)
+	if (!paths_have_rules(engine) || (exchange->flags & VERB_MOVES) == 0)
 		return;
-	pending->flags &= ~(unsigned)VERB_MOVES;
+	exchange->flags &= ~(unsigned)VERB_MOVES;
 	if (is_anothers(code))
 		lose(engine, "of the reply to what has entered a directory");
 	if (login && code >= 300)
@@ -183,5 +183,5 @@ cwd_moved(struct engine *engine, struct pending *pending, unsigned code)
 	forget(engine);
 	if (user)
 		cwd->asked = false;
-	cwd->wanted = !user || (pending->verb == VERB_USER && code < 300);
+	cwd->wanted = !user || (exchange->verb == VERB_USER && code < 300);
 }

@@ -70,7 +70,7 @@ data_set_framing(struct engine *engine)
 }
 
 struct data *
-data_open(struct engine *engine, const struct pending *ask,
+data_open(struct engine *engine, const struct exchange *request,
     const struct engine_data_end *client, const struct engine_data_end *server)
 {
 	struct engine_action *action;
@@ -79,9 +79,9 @@ data_open(struct engine *engine, const struct pending *ask,
 	/* Its port may be the only one there is (--client-ports), and the
 	 * server has just let go of it too; unless a transfer that was sent
 	 * before is to have it. */
-	if (client->listens && engine->next != NULL && ask != NULL &&
+	if (client->listens && engine->next != NULL && request != NULL &&
 	    engine->next->end[ENGINE_CLIENT].listens &&
-	    data_prepared(engine, ask) == engine->next)
+	    data_prepared(engine, request) == engine->next)
 		data_close(engine, engine->next);
 	data = free_slot(engine);
 	if (data == NULL)
@@ -91,10 +91,10 @@ data_open(struct engine *engine, const struct pending *ask,
 	data->state = DATA_MAKING;
 	data->end[ENGINE_CLIENT] = *client;
 	data->end[ENGINE_SERVER] = *server;
-	data->own = ask != NULL ? ask->own : FORM_EPSV;
-	data->form = ask != NULL ? ask->form : FORM_EPSV;
-	data->unproven = ask != NULL && !server->listens &&
-	    (engine->memory->good & FORM_BIT(data->form)) == 0;
+	data->own = request != NULL ? request->own : VARIANT_EPSV;
+	data->variant = request != NULL ? request->variant : VARIANT_EPSV;
+	data->unproven = request != NULL && !server->listens &&
+	    (engine->memory->good & VARIANT_BIT(data->variant)) == 0;
 	action = engine_act(engine, ENGINE_DATA_OPEN);
 	action->data = data->number;
 	action->client = *client;
@@ -110,15 +110,15 @@ data_open(struct engine *engine, const struct pending *ask,
 static void
 forget(struct engine *engine, struct data *data)
 {
-	struct pending *pending;
+	struct exchange *exchange;
 
 	if (engine->next == data)
 		engine->next = NULL;
 	if (engine->making == data)
 		engine->making = NULL;
-	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (pending->data == data)
-			pending->data = NULL;
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (exchange->data == data)
+			exchange->data = NULL;
 	data->state = DATA_FREE;
 }
 
@@ -174,33 +174,33 @@ data_make_next(struct engine *engine, struct data *data)
 /* Has the client been told where already, in a reply that is not over yet, or
  * never ends?  Then that stands. */
 static bool
-has_announced(const struct engine *engine, const struct pending *pending)
+has_announced(const struct engine *engine, const struct exchange *exchange)
 {
-	return pending == engine->replying && pending->is_ask &&
+	return exchange == engine->replying && exchange->is_request &&
 	    engine->how == REWRITE && engine->rewritten && engine->next != NULL;
 }
 
 struct data *
-data_prepared(struct engine *engine, const struct pending *until)
+data_prepared(struct engine *engine, const struct exchange *until)
 {
 	const unsigned changes =
 	    VERB_IS_ACTIVE | VERB_IS_PASSIVE | VERB_SENDS | VERB_RECEIVES;
-	struct pending *pending;
+	struct exchange *exchange;
 
-	TAILQ_FOREACH (pending, &engine->pending, link) {
-		if (pending == until)
+	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
+		if (exchange == until)
 			break;
 		/* A transfer that has begun has taken its own. */
-		if ((pending->flags & changes) != 0 &&
-		    !has_announced(engine, pending) &&
-		    !(pending_is_transfer(pending) && pending->begun))
+		if ((exchange->flags & changes) != 0 &&
+		    !has_announced(engine, exchange) &&
+		    !(exchange_is_transfer(exchange) && exchange->begun))
 			return NULL;
 	}
 	return engine->next;
 }
 
 struct data *
-data_of(struct engine *engine, struct pending *transfer)
+data_of(struct engine *engine, struct exchange *transfer)
 {
 	if (transfer->data != NULL)
 		return transfer->data;
@@ -208,7 +208,7 @@ data_of(struct engine *engine, struct pending *transfer)
 }
 
 struct data *
-data_attach(struct engine *engine, struct pending *transfer)
+data_attach(struct engine *engine, struct exchange *transfer)
 {
 	if (transfer->data == NULL && engine->next != NULL &&
 	    data_of(engine, transfer) == engine->next) {
@@ -219,36 +219,36 @@ data_attach(struct engine *engine, struct pending *transfer)
 	return transfer->data;
 }
 
-struct pending *
+struct exchange *
 data_transfer(struct engine *engine, const struct data *data)
 {
-	struct pending *transfer = pending_transfer(engine);
+	struct exchange *transfer = exchange_transfer(engine);
 
 	if (transfer != NULL && data_of(engine, transfer) == data)
 		return transfer;
 	return NULL;
 }
 
-struct pending *
+struct exchange *
 data_user(struct engine *engine, const struct data *data)
 {
 	const unsigned changes =
 	    VERB_IS_ACTIVE | VERB_IS_PASSIVE | VERB_VOIDS_DATA;
 	const struct data *next = engine->next, *used;
-	struct pending *pending;
+	struct exchange *exchange;
 
-	TAILQ_FOREACH (pending, &engine->pending, link) {
-		if (pending_is_transfer(pending)) {
-			used = pending->data;
-			if (used == NULL && !pending->begun)
+	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
+		if (exchange_is_transfer(exchange)) {
+			used = exchange->data;
+			if (used == NULL && !exchange->begun)
 				used = next;
 			if (used == data)
-				return pending;
+				return exchange;
 			if (used == next)
 				next = NULL;
-		} else if ((pending->flags & changes) != 0 &&
-		    !has_announced(engine, pending)) {
-			next = pending->data;
+		} else if ((exchange->flags & changes) != 0 &&
+		    !has_announced(engine, exchange)) {
+			next = exchange->data;
 		}
 	}
 	return NULL;
@@ -343,12 +343,12 @@ data_cut_upload(struct engine *engine, struct data *data, const char *why)
 	/* The far data connection stays open: its end would be the file's. */
 	data_reset_client(engine, data);
 	engine_sendf(engine, ENGINE_SERVER, "ABOR");
-	pending_add(engine, PENDING_OURS, VERB_ABOR);
+	exchange_add(engine, EXCHANGE_OURS, VERB_ABOR);
 	data_set_timer(engine, data, WAIT_CUT, LIMIT_CUT_UPLOAD_MS);
 }
 
 bool
-data_end_is_told(const struct engine *engine, const struct pending *transfer)
+data_end_is_told(const struct engine *engine, const struct exchange *transfer)
 {
 	return transfer == engine->replying && engine->reply.code >= 200;
 }
@@ -356,7 +356,7 @@ data_end_is_told(const struct engine *engine, const struct pending *transfer)
 void
 data_server_gone(struct engine *engine, const char *why)
 {
-	struct pending *transfer = pending_transfer(engine);
+	struct exchange *transfer = exchange_transfer(engine);
 	/* Without a transfer, the one that waits for its command. */
 	struct data *data =
 	    transfer != NULL ? data_of(engine, transfer) : engine->next;
@@ -364,7 +364,7 @@ data_server_gone(struct engine *engine, const char *why)
 	if (data == NULL)
 		return;
 	/* Whatever was decided: this is no end of an upload. */
-	if (data->cut && transfer != NULL && pending_is_upload(transfer) &&
+	if (data->cut && transfer != NULL && exchange_is_upload(transfer) &&
 	    !data->shut[ENGINE_SERVER])
 		data_act(engine, data, ENGINE_DATA_RESET, ENGINE_SERVER);
 	if (data->cut)
@@ -372,7 +372,7 @@ data_server_gone(struct engine *engine, const char *why)
 	if (transfer != NULL && data_end_is_told(engine, transfer))
 		return;
 	if (data->eof[ENGINE_SERVER] && !data->end_unproven &&
-	    (transfer == NULL || !pending_is_upload(transfer)))
+	    (transfer == NULL || !exchange_is_upload(transfer)))
 		return;
 	data_set_cut(data, why);
 	data_reset_client(engine, data);

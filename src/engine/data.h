@@ -12,7 +12,7 @@
 #include "engine/engine.h"
 
 struct data;
-struct pending;
+struct exchange;
 
 /* What a data connection's one timer is for. */
 enum data_wait {
@@ -34,8 +34,8 @@ enum data_wait {
 
 /* MODE or STRU has been taken: data connections that are to be used know it. */
 void data_set_framing(struct engine *engine);
-/* For an ask; NULL: for EPSV ALL. */
-struct data *data_open(struct engine *engine, const struct pending *ask,
+/* For a request; NULL: for EPSV ALL. */
+struct data *data_open(struct engine *engine, const struct exchange *request,
     const struct engine_data_end *client, const struct engine_data_end *server);
 void data_close(struct engine *engine, struct data *data);
 /* NULL: there is none with that number. */
@@ -52,20 +52,20 @@ bool data_has_failed(const struct data *data);
 const struct addr *data_told(const struct data *data);
 void data_make_next(struct engine *engine, struct data *data);
 /* The data connection of a transfer, taken from NEXT when it has none yet. */
-struct data *data_attach(struct engine *engine, struct pending *transfer);
+struct data *data_attach(struct engine *engine, struct exchange *transfer);
 /* What a transfer command that is sent behind until (NULL: behind all) would
  * use; NULL when nothing stands or something before it may change that. */
-struct data *data_prepared(struct engine *engine, const struct pending *until);
+struct data *data_prepared(struct engine *engine, const struct exchange *until);
 /* The one it would use, without taking it; NULL when that is not known. */
-struct data *data_of(struct engine *engine, struct pending *transfer);
+struct data *data_of(struct engine *engine, struct exchange *transfer);
 /* The transfer that it would use, or NULL. */
-struct pending *data_transfer(struct engine *engine, const struct data *data);
+struct exchange *data_transfer(struct engine *engine, const struct data *data);
 /* The transfer that would use it if all that is pending goes well, though
  * others may come first; NULL: none, or that is not known. */
-struct pending *data_user(struct engine *engine, const struct data *data);
+struct exchange *data_user(struct engine *engine, const struct data *data);
 /* Has that transfer's end been told already, but for some lines? */
 bool data_end_is_told(const struct engine *engine,
-    const struct pending *transfer);
+    const struct exchange *transfer);
 
 /* What is done to the ends. */
 void data_set_timer(struct engine *engine, struct data *data,
@@ -96,7 +96,7 @@ data_other(enum engine_peer peer)
 uint64_t data_relayed(const struct data *data, enum engine_peer peer);
 /* Must a reply with this code to a transfer wait?  Arms what it
  * waits for. */
-bool data_holds_reply(struct engine *engine, struct pending *transfer,
+bool data_holds_reply(struct engine *engine, struct exchange *transfer,
     unsigned code);
 /* A transfer whose client is to be dialled: waits for its first reply, for a
  * while.  False: nothing done. */
@@ -115,16 +115,16 @@ void hold_file_end(struct engine *engine, struct data *data);
 void hold_dial(struct engine *engine, struct data *data);
 /* The server's end of a download is not proven, and its final reply has come
  * with that code: passes the end on, or cuts the transfer. */
-void data_settle_end(struct engine *engine, struct pending *transfer,
+void data_settle_end(struct engine *engine, struct exchange *transfer,
     unsigned code);
 /* The same while no reply comes. */
-void data_settle_quiet(struct engine *engine, struct pending *transfer);
+void data_settle_quiet(struct engine *engine, struct exchange *transfer);
 /* The client's end of an upload is not proven: why it is none, by what is known
  * now; NULL: it may be one. */
 const char *data_doubt_upload(const struct engine *engine,
-    const struct pending *transfer, const struct data *data);
+    const struct exchange *transfer, const struct data *data);
 /* A transfer's final reply has passed. */
-void data_transfer_over(struct engine *engine, struct pending *transfer,
+void data_transfer_over(struct engine *engine, struct exchange *transfer,
     unsigned server_code, unsigned client_code);
 
 #endif

@@ -34,7 +34,7 @@ engine_new(const struct engine_config *config)
 	line_reader_init(&engine->input[ENGINE_SERVER], LIMIT_REPLY_LINE,
 	    LIMIT_CONTROL_INPUT);
 	buf_init(&engine->out, OUT_MAX);
-	TAILQ_INIT(&engine->pending);
+	TAILQ_INIT(&engine->exchanges);
 	report_forget(engine);
 	engine->mode = 'S';
 	engine->structure = 'F';
@@ -43,7 +43,7 @@ engine_new(const struct engine_config *config)
 	engine->actions =
 	    calloc(engine->size_actions, sizeof(*engine->actions));
 	if (engine->actions == NULL ||
-	    pending_add(engine, PENDING_GREETING, VERB_OTHER) == NULL) {
+	    exchange_add(engine, EXCHANGE_GREETING, VERB_OTHER) == NULL) {
 		engine_free(engine);
 		return NULL;
 	}
@@ -55,8 +55,8 @@ engine_free(struct engine *engine)
 {
 	if (engine == NULL)
 		return;
-	while (!TAILQ_EMPTY(&engine->pending))
-		pending_drop(engine, TAILQ_FIRST(&engine->pending));
+	while (!TAILQ_EMPTY(&engine->exchanges))
+		exchange_drop(engine, TAILQ_FIRST(&engine->exchanges));
 	line_reader_free(&engine->input[ENGINE_CLIENT]);
 	line_reader_free(&engine->input[ENGINE_SERVER]);
 	buf_free(&engine->out);
@@ -126,13 +126,13 @@ engine_stop(struct engine *engine, const char *why)
 static bool
 transfer_runs(struct engine *engine)
 {
-	struct pending *transfer = pending_transfer(engine);
+	struct exchange *transfer = exchange_transfer(engine);
 	struct data *data;
 
 	if (transfer == NULL || transfer->waits)
 		return false;
 	data = data_of(engine, transfer);
-	return data == NULL || !data->cut || pending_is_upload(transfer);
+	return data == NULL || !data->cut || exchange_is_upload(transfer);
 }
 
 /* Asks have waited long enough. */
@@ -140,7 +140,7 @@ void
 engine_timer(struct engine *engine)
 {
 	if (!engine->ended)
-		pending_be_sure(engine, false);
+		exchange_be_sure(engine, false);
 }
 
 /* ---- queueing actions ---- */
@@ -291,11 +291,11 @@ engine_logf(struct engine *engine, enum engine_level level, const char *format,
 static void
 report_unanswered(struct engine *engine)
 {
-	struct pending *pending;
+	struct exchange *exchange;
 
-	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (pending_is_transfer(pending))
-			report_end(engine, pending, pending->data, 0, 0);
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (exchange_is_transfer(exchange))
+			report_end(engine, exchange, exchange->data, 0, 0);
 }
 
 static void
@@ -316,7 +316,7 @@ end(struct engine *engine)
  * the next reply is its own.
  */
 static void
-tell_transfer_cut(struct engine *engine, struct pending *transfer, bool told)
+tell_transfer_cut(struct engine *engine, struct exchange *transfer, bool told)
 {
 	const char *why = engine->why;
 	unsigned code = engine->reply.code;
@@ -332,7 +332,7 @@ tell_transfer_cut(struct engine *engine, struct pending *transfer, bool told)
 			    "426 Transfer cut: %s.", why);
 		data_transfer_over(engine, transfer, 0, told ? 426 : 0);
 	}
-	pending_drop(engine, transfer);
+	exchange_drop(engine, transfer);
 }
 
 /*
@@ -340,20 +340,20 @@ tell_transfer_cut(struct engine *engine, struct pending *transfer, bool told)
  * none: each would seem to be its own.
  */
 static void
-tell_pending(struct engine *engine)
+tell_exchanges(struct engine *engine)
 {
-	struct pending *pending, *next, *transfer = pending_transfer(engine);
+	struct exchange *exchange, *next, *transfer = exchange_transfer(engine);
 	bool in_turn = true;
 
-	for (pending = TAILQ_FIRST(&engine->pending); pending != NULL;
-	     pending = next) {
-		next = TAILQ_NEXT(pending, link);
-		if (pending == transfer)
-			tell_transfer_cut(engine, pending, in_turn);
-		else if (in_turn && pending->kind == PENDING_LOCAL)
-			pending_send_reply(engine, pending);
-		else if (pending->kind != PENDING_OURS &&
-		    (pending != engine->replying || reply_is_dropped(engine)))
+	for (exchange = TAILQ_FIRST(&engine->exchanges); exchange != NULL;
+	     exchange = next) {
+		next = TAILQ_NEXT(exchange, link);
+		if (exchange == transfer)
+			tell_transfer_cut(engine, exchange, in_turn);
+		else if (in_turn && exchange->kind == EXCHANGE_LOCAL)
+			exchange_send_reply(engine, exchange);
+		else if (exchange->kind != EXCHANGE_OURS &&
+		    (exchange != engine->replying || reply_is_dropped(engine)))
 			in_turn = false;
 	}
 }
@@ -363,7 +363,7 @@ static void
 tell_server_gone(struct engine *engine)
 {
 	bool speaks = engine->reply.code != 0 ||
-	    pending_transfer(engine) != NULL || engine->lost[ENGINE_SERVER];
+	    exchange_transfer(engine) != NULL || engine->lost[ENGINE_SERVER];
 
 	/* What was cut off in a line is to be left alone, if it is the end; but
 	 * many clients take a code without a blank for no end of a reply. */
@@ -375,7 +375,7 @@ tell_server_gone(struct engine *engine)
 	if (engine->reply.code != 0 && !reply_is_dropped(engine))
 		engine_sendf(engine, ENGINE_CLIENT, "%03u Cut off.",
 		    engine->reply.code);
-	tell_pending(engine);
+	tell_exchanges(engine);
 	if (engine->lost[ENGINE_SERVER])
 		engine_sendf(engine, ENGINE_CLIENT, "421 %s.", engine->why);
 }
@@ -387,7 +387,7 @@ tell_server_gone(struct engine *engine)
 static bool
 settling(struct engine *engine)
 {
-	struct pending *transfer = pending_transfer(engine);
+	struct exchange *transfer = exchange_transfer(engine);
 	struct data *data;
 
 	if (transfer == NULL)
@@ -399,7 +399,7 @@ settling(struct engine *engine)
 static bool
 client_gone(struct engine *engine)
 {
-	struct pending *transfer = pending_transfer(engine);
+	struct exchange *transfer = exchange_transfer(engine);
 	struct data *data;
 
 	if (settling(engine))
@@ -423,7 +423,7 @@ client_gone(struct engine *engine)
 		/* What is with us was refused once. */
 		data_transfer_over(engine, transfer, transfer->waits ? 425 : 0,
 		    0);
-		pending_drop(engine, transfer);
+		exchange_drop(engine, transfer);
 	}
 	end(engine);
 	return true;
@@ -441,7 +441,7 @@ client_half_closed(struct engine *engine)
 	bool all_taken = line_reader_len(&engine->input[ENGINE_CLIENT]) == 0;
 
 	if (engine->server_shut || !all_taken || transfer_runs(engine) ||
-	    pending_waits(engine))
+	    exchange_waits(engine))
 		return false;
 	engine->server_shut = true;
 	engine_act(engine, ENGINE_SHUT)->peer = ENGINE_SERVER;
@@ -501,7 +501,7 @@ step(struct engine *engine)
 	}
 	if (engine->stopping)
 		return step_ends(engine);
-	return pending_flush_local(engine) || ask_step(engine) ||
+	return exchange_flush_local(engine) || request_step(engine) ||
 	    engine_step_server(engine) || cwd_step(engine) ||
 	    engine_step_client(engine) || unfinished_step(engine) ||
 	    hold_step(engine) || hold_last_reply(engine) ||

@@ -42,14 +42,14 @@ enum engine_mode {
 };
 
 /*
- * What was learned of a tunnel's server: which forms of PORT and PASV it
+ * What was learned of a tunnel's server: which variants of PORT and PASV it
  * takes.  Zeroed at first; shared by the engines of one tunnel, so that each
  * thing is tried, and logged, once.
  */
 struct engine_memory {
-	unsigned good;	  /* forms that the server accepts; a passive one, only
-			   * once a connection to its port has stood */
-	unsigned refused; /* forms that were not, where another one was */
+	unsigned good; /* variants that the server accepts; a passive one, only
+			* once a connection to its port has stood */
+	unsigned refused; /* variants that were not, where another one was */
 };
 
 /*
@@ -112,8 +112,8 @@ enum engine_action_type {
 
 	/* These are about the data connection with number data. */
 	ENGINE_DATA_OPEN,  /* make its two ends: client and server.  unproven:
-			    * if the server's end fails, another form is tried,
-			    * and the engine logs it */
+			    * if the server's end fails, another variant is
+			    * tried,  and the engine logs it */
 	ENGINE_DATA_DIAL,  /* dial the client's end now, where the server's end
 			    * dials too (else it is dialled when the server
 			    * has come) */

@@ -55,8 +55,8 @@ on_up(struct engine *engine, struct data *data,
 static void
 lost_client(struct engine *engine, struct data *data, const char *why)
 {
-	struct pending *transfer = data_transfer(engine, data);
-	bool upload = transfer != NULL && pending_is_upload(transfer);
+	struct exchange *transfer = data_transfer(engine, data);
+	bool upload = transfer != NULL && exchange_is_upload(transfer);
 
 	data->lost[ENGINE_CLIENT] = true;
 	if (data->delivered || (upload && data->shut[ENGINE_SERVER]) ||
@@ -133,7 +133,7 @@ upload_eof_ms(const struct engine *engine, const struct data *data)
 static void
 upload_eof(struct engine *engine, struct data *data, bool waited)
 {
-	struct pending *transfer = data_transfer(engine, data);
+	struct exchange *transfer = data_transfer(engine, data);
 	const char *doubt;
 
 	if (data->cutting || data->aborting)
@@ -142,7 +142,7 @@ upload_eof(struct engine *engine, struct data *data, bool waited)
 		data_shut(engine, data, ENGINE_SERVER);
 		return;
 	}
-	if (transfer != NULL && pending_is_upload(transfer) &&
+	if (transfer != NULL && exchange_is_upload(transfer) &&
 	    report_size(engine, transfer) == SIZE_WHOLE)
 		data->sent_unproven = false;
 	/* Behind such an SSH server nothing of a client that has ended is there
@@ -175,7 +175,7 @@ on_file_end(struct engine *engine, struct data *data,
 		hold_file_end(engine, data);
 }
 
-/* Nobody was told of it yet: another form may do. */
+/* Nobody was told of it yet: another variant may do. */
 static void
 fail_unproven(struct data *data, const char *why, bool passing)
 {
@@ -187,8 +187,8 @@ fail_unproven(struct data *data, const char *why, bool passing)
 static void
 lost_server(struct engine *engine, struct data *data, const char *why)
 {
-	const struct pending *user = data_user(engine, data);
-	bool upload = user != NULL && pending_is_upload(user);
+	const struct exchange *user = data_user(engine, data);
+	bool upload = user != NULL && exchange_is_upload(user);
 
 	if (!data->up[ENGINE_SERVER])
 		learn_failed(engine, data);
@@ -226,8 +226,8 @@ upload_is_sent(const struct engine *engine, const struct data *data)
 static void
 unproven_eof(struct engine *engine, struct data *data)
 {
-	const struct pending *user = data_user(engine, data);
-	bool upload = user != NULL && pending_is_upload(user);
+	const struct exchange *user = data_user(engine, data);
+	bool upload = user != NULL && exchange_is_upload(user);
 
 	if (user == NULL || (upload && !upload_is_sent(engine, data))) {
 		lost_server(engine, data,
@@ -246,9 +246,9 @@ static bool
 early_eof(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	const struct pending *user = data_user(engine, data);
+	const struct exchange *user = data_user(engine, data);
 
-	return event->end_early && user != NULL && !pending_is_upload(user) &&
+	return event->end_early && user != NULL && !exchange_is_upload(user) &&
 	    !data->shut[ENGINE_CLIENT];
 }
 
@@ -257,10 +257,10 @@ static bool
 is_cut_upload(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	const struct pending *user = data_user(engine, data);
+	const struct exchange *user = data_user(engine, data);
 
 	return event->end_early && event->stalled && user != NULL &&
-	    pending_is_upload(user) &&
+	    exchange_is_upload(user) &&
 	    report_size(engine, user) != SIZE_WHOLE &&
 	    !data_file_ended(engine, data, ENGINE_CLIENT);
 }
@@ -300,10 +300,10 @@ static bool
 may_end(struct engine *engine, const struct data *data,
     const struct engine_data_event *event)
 {
-	const struct pending *transfer = data_transfer(engine, data);
+	const struct exchange *transfer = data_transfer(engine, data);
 
 	return event->ended && transfer != NULL &&
-	    pending_is_upload(transfer) &&
+	    exchange_is_upload(transfer) &&
 	    (event->peer == ENGINE_CLIENT ||
 		data_file_ended(engine, data, ENGINE_CLIENT));
 }
@@ -334,7 +334,7 @@ static void
 on_second(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	const struct pending *transfer = data_transfer(engine, data);
+	const struct exchange *transfer = data_transfer(engine, data);
 	const char *why = "somebody else may have the data connection";
 
 	if (transfer != NULL && transfer->begun && !event->recent)
@@ -384,10 +384,10 @@ on_delivered(struct engine *engine, struct data *data,
 static void
 abort_timeout(struct engine *engine, struct data *data)
 {
-	struct pending *transfer = data_transfer(engine, data);
+	struct exchange *transfer = data_transfer(engine, data);
 
 	data_set_cut(data, "the client aborted");
-	if (transfer != NULL && pending_is_upload(transfer)) {
+	if (transfer != NULL && exchange_is_upload(transfer)) {
 		data_shut(engine, data, ENGINE_SERVER);
 		return;
 	}
@@ -396,15 +396,15 @@ abort_timeout(struct engine *engine, struct data *data)
 		data_shut(engine, data, ENGINE_CLIENT);
 }
 
-/* The reply to its ask does not come, or went elsewhere: wait no more. */
+/* The reply to its request does not come, or went elsewhere: wait no more. */
 static void
 be_sure(struct engine *engine, const struct data *data)
 {
-	struct pending *pending;
+	struct exchange *exchange;
 
-	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (pending->data == data)
-			pending->unsure = false;
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (exchange->data == data)
+			exchange->unsure = false;
 }
 
 /* The end of an upload has waited for signs of the client's death; one that is
@@ -428,7 +428,7 @@ static void
 on_timeout(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	struct pending *transfer = data_transfer(engine, data);
+	struct exchange *transfer = data_transfer(engine, data);
 	enum data_wait wait = data->wait;
 
 	(void)event;
@@ -485,7 +485,7 @@ static void
 on_quiet(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	struct pending *transfer = data_transfer(engine, data);
+	struct exchange *transfer = data_transfer(engine, data);
 
 	(void)event;
 	if (!data->quiet_watch)
@@ -506,7 +506,7 @@ on_quiet(struct engine *engine, struct data *data,
 		 * that keeps its connection, or a link that stands still with
 		 * the rest of the file, in whichever direction. */
 		data_set_cut(data,
-		    transfer != NULL && pending_is_upload(transfer) ?
+		    transfer != NULL && exchange_is_upload(transfer) ?
 			"the server did not end the data connection" :
 			"the data stopped before their end");
 		data_reset_client(engine, data);

@@ -17,9 +17,9 @@
 static bool
 is_awaited(const struct engine *engine)
 {
-	const struct pending *first = TAILQ_FIRST(&engine->pending);
+	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
-	return first != NULL && first->kind == PENDING_GREETING &&
+	return first != NULL && first->kind == EXCHANGE_GREETING &&
 	    !first->begun && engine->reply.code == 0 && !engine->opaque;
 }
 
@@ -28,7 +28,7 @@ is_awaited(const struct engine *engine)
 static bool
 has_spoken(const struct engine *engine)
 {
-	return TAILQ_NEXT(TAILQ_FIRST(&engine->pending), link) != NULL;
+	return TAILQ_NEXT(TAILQ_FIRST(&engine->exchanges), link) != NULL;
 }
 
 /* Ends the session: what the server does, and what it has said. */

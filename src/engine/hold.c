@@ -33,11 +33,11 @@ hold_active(struct engine *engine, struct data *data)
 bool
 hold_step(struct engine *engine)
 {
-	struct pending *transfer = TAILQ_FIRST(&engine->pending);
+	struct exchange *transfer = TAILQ_FIRST(&engine->exchanges);
 	struct data *data = NULL;
 
 	/* The server may not have come to one that is behind others. */
-	if (transfer != NULL && pending_is_transfer(transfer))
+	if (transfer != NULL && exchange_is_transfer(transfer))
 		data = data_of(engine, transfer);
 	if (data == NULL || data->lost[ENGINE_CLIENT] || transfer->waits ||
 	    data->wait != WAIT_NONE || data->end[ENGINE_CLIENT].listens ||
@@ -55,7 +55,7 @@ hold_step(struct engine *engine)
 bool
 hold_last_reply(struct engine *engine)
 {
-	struct pending *transfer = TAILQ_FIRST(&engine->pending);
+	struct exchange *transfer = TAILQ_FIRST(&engine->exchanges);
 	struct data *data = transfer != NULL ? transfer->data : NULL;
 
 	if (data == NULL || !transfer->twice || !data->cut ||
@@ -76,17 +76,17 @@ hold_dial(struct engine *engine, struct data *data)
 static bool
 is_followed(const struct engine *engine, const struct data *data)
 {
-	const struct pending *pending;
+	const struct exchange *exchange;
 	unsigned n = 0;
 
 	if (engine->next != NULL && engine->next != data)
 		return false;
-	TAILQ_FOREACH (pending, &engine->pending, link) {
-		n += pending_is_transfer(pending);
+	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
+		n += exchange_is_transfer(exchange);
 		if (n > 1)
 			return true;
 		if (n == 1 &&
-		    (pending->flags & (VERB_IS_ACTIVE | VERB_IS_PASSIVE)) != 0)
+		    (exchange->flags & (VERB_IS_ACTIVE | VERB_IS_PASSIVE)) != 0)
 			break;
 	}
 	return false;
@@ -165,7 +165,8 @@ hold_until_ended(struct engine *engine, struct data *data)
 }
 
 bool
-data_holds_reply(struct engine *engine, struct pending *transfer, unsigned code)
+data_holds_reply(struct engine *engine, struct exchange *transfer,
+    unsigned code)
 {
 	struct data *data = transfer->data;
 
@@ -182,7 +183,7 @@ data_holds_reply(struct engine *engine, struct pending *transfer, unsigned code)
 			    LIMIT_CLIENT_CONNECT_MS);
 		return false;
 	}
-	if (pending_is_upload(transfer))
+	if (exchange_is_upload(transfer))
 		return hold_until_ended(engine, data);
 	return hold_until_delivered(engine, data);
 }
@@ -197,7 +198,7 @@ data_holds_reply(struct engine *engine, struct pending *transfer, unsigned code)
  * does not wait for the client's end: its own data connection is closed.
  */
 void
-data_settle_end(struct engine *engine, struct pending *transfer, unsigned code)
+data_settle_end(struct engine *engine, struct exchange *transfer, unsigned code)
 {
 	struct data *data = transfer->data;
 	enum report_size size;
@@ -227,7 +228,7 @@ data_settle_end(struct engine *engine, struct pending *transfer, unsigned code)
 }
 
 void
-data_settle_quiet(struct engine *engine, struct pending *transfer)
+data_settle_quiet(struct engine *engine, struct exchange *transfer)
 {
 	struct data *data = transfer->data;
 
@@ -248,12 +249,12 @@ data_settle_quiet(struct engine *engine, struct pending *transfer)
  * have said how long the file is, and the end of some stands in their data.
  */
 const char *
-data_doubt_upload(const struct engine *engine, const struct pending *transfer,
+data_doubt_upload(const struct engine *engine, const struct exchange *transfer,
     const struct data *data)
 {
 	if (!data->sent_unproven)
 		return NULL;
-	if (transfer != NULL && pending_is_upload(transfer) &&
+	if (transfer != NULL && exchange_is_upload(transfer) &&
 	    report_size(engine, transfer) == SIZE_SHORT)
 		return "it has ended before the size that ALLO had";
 	if (engine_is_framed(engine))
@@ -307,11 +308,11 @@ keep(struct engine *engine, struct data *data)
 static void
 heed_abort(struct engine *engine)
 {
-	struct pending *pending;
+	struct exchange *exchange;
 
-	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (pending->kind == PENDING_OURS)
-			pending->heeded = true;
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (exchange->kind == EXCHANGE_OURS)
+			exchange->heeded = true;
 }
 
 /*
@@ -320,18 +321,18 @@ heed_abort(struct engine *engine)
  * send or expect on the same connection.
  */
 static bool
-breaks_off(const struct engine *engine, const struct pending *transfer,
+breaks_off(const struct engine *engine, const struct exchange *transfer,
     const struct data *data)
 {
 	if (!transfer->begun && !data->up[ENGINE_CLIENT])
 		return false;
-	if (pending_is_upload(transfer))
+	if (exchange_is_upload(transfer))
 		return !data->eof[ENGINE_CLIENT];
 	return engine_is_framed(engine) && !data->eof[ENGINE_SERVER];
 }
 
 void
-data_transfer_over(struct engine *engine, struct pending *transfer,
+data_transfer_over(struct engine *engine, struct exchange *transfer,
     unsigned server_code, unsigned client_code)
 {
 	struct data *data = data_attach(engine, transfer);

@@ -54,7 +54,7 @@ own_code(const uint8_t *text, size_t len, bool more)
 static unsigned
 code_in_context(const struct engine *engine, unsigned code)
 {
-	const struct pending *replying = engine->replying;
+	const struct exchange *replying = engine->replying;
 
 	if (is_announcement(code) || code < 200 || code >= 300 ||
 	    replying == NULL || (replying->flags & VERB_IS_PASSIVE) == 0)

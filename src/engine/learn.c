@@ -1,23 +1,23 @@
 /*
  * The control engine: what is learned of a server, once per tunnel (struct
- * engine_memory): the forms of PORT and PASV that it takes, and those that it
- * refused where another one was taken.
+ * engine_memory): the variants of PORT and PASV that it takes, and those that
+ * it refused where another one was taken.
  */
 #include "engine/priv.h"
 
 /* refused is whoever has kept the refusal. */
 static void
-log_learned(struct engine *engine, enum form own, enum form form,
-    const struct pending *refused)
+log_learned(struct engine *engine, enum variant own, enum variant variant,
+    const struct exchange *refused)
 {
 	static const char *const modes[] = { "passive", "active" };
-	bool active = form_is_active(own);
-	char refusal[PENDING_REFUSAL_MAX];
+	bool active = variant_is_active(own);
+	char refusal[EXCHANGE_REFUSAL_MAX];
 	const char *why = refused->reply != NULL ?
-	    pending_refusal(refused, refusal) :
+	    exchange_refusal(refused, refusal) :
 	    "it cannot be sent";
 
-	if (form_is_active(form) != active)
+	if (variant_is_active(variant) != active)
 		engine_logf(engine, ENGINE_INFO,
 		    "%s mode does not work with the server (%s): translated "
 		    "to %s mode from now on",
@@ -26,43 +26,44 @@ log_learned(struct engine *engine, enum form own, enum form form,
 		engine_logf(engine, ENGINE_INFO,
 		    "the server does not take %s (%s): it is sent %s from now "
 		    "on",
-		    verb_name(form_verb(own)), why, verb_name(form_verb(form)));
+		    verb_name(variant_verb(own)), why,
+		    verb_name(variant_verb(variant)));
 }
 
 /* Returns what is new of the refused. */
 static unsigned
-learn(struct engine_memory *memory, enum form form, unsigned tried)
+learn(struct engine_memory *memory, enum variant variant, unsigned tried)
 {
-	unsigned bit = FORM_BIT(form), learned;
+	unsigned bit = VARIANT_BIT(variant), learned;
 
 	memory->good |= bit;
 	memory->refused &= ~bit;
 	learned = tried & ~bit & ~memory->refused & ~memory->good;
-	if ((learned & FORM_BIT(FORM_EPSV)) != 0)
-		learned |= FORM_BIT(FORM_EPSV_NUMBER);
+	if ((learned & VARIANT_BIT(VARIANT_EPSV)) != 0)
+		learned |= VARIANT_BIT(VARIANT_EPSV_NUMBER);
 	memory->refused |= learned;
 	return learned;
 }
 
 void
-learn_accepted(struct engine *engine, struct pending *ask)
+learn_accepted(struct engine *engine, struct exchange *request)
 {
-	unsigned tried = ask->passing ? 0 : ask->tried;
+	unsigned tried = request->passing ? 0 : request->tried;
 
-	ask->unsure = false;
-	if (learn(engine->memory, ask->form, tried) != 0)
-		log_learned(engine, ask->own, ask->form, ask);
+	request->unsure = false;
+	if (learn(engine->memory, request->variant, tried) != 0)
+		log_learned(engine, request->own, request->variant, request);
 }
 
 void
 learn_failed(struct engine *engine, const struct data *data)
 {
 	if (!data->end[ENGINE_SERVER].listens)
-		engine->memory->good &= ~FORM_BIT(data->form);
+		engine->memory->good &= ~VARIANT_BIT(data->variant);
 }
 
 void
-learn_retried(struct engine *engine, struct pending *transfer, unsigned code)
+learn_retried(struct engine *engine, struct exchange *transfer, unsigned code)
 {
 	if (transfer->again_tried == 0)
 		return;
@@ -71,7 +72,7 @@ learn_retried(struct engine *engine, struct pending *transfer, unsigned code)
 		engine->memory->good &= ~transfer->again_tried;
 		if (learn(engine->memory, transfer->again,
 			transfer->again_tried) != 0)
-			log_learned(engine, FORM_PORT, transfer->again,
+			log_learned(engine, VARIANT_PORT, transfer->again,
 			    transfer);
 	}
 	transfer->again_tried = 0;
@@ -80,10 +81,10 @@ learn_retried(struct engine *engine, struct pending *transfer, unsigned code)
 void
 learn_forget(struct engine *engine, const struct data *data)
 {
-	bool active = form_is_active(data->form);
+	bool active = variant_is_active(data->variant);
 
-	if (active == form_is_active(data->own))
+	if (active == variant_is_active(data->own))
 		return;
-	engine->memory->good &= active ? ~FORMS_ACTIVE : FORMS_ACTIVE;
-	engine->memory->refused &= active ? FORMS_ACTIVE : ~FORMS_ACTIVE;
+	engine->memory->good &= active ? ~VARIANTS_ACTIVE : VARIANTS_ACTIVE;
+	engine->memory->refused &= active ? VARIANTS_ACTIVE : ~VARIANTS_ACTIVE;
 }

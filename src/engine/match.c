@@ -32,18 +32,18 @@ begins_transfer(unsigned code)
 
 /* Has a transfer begun whose data are still to come? */
 static bool
-is_running(const struct pending *pending)
+is_running(const struct exchange *exchange)
 {
-	const struct data *data = pending->data;
+	const struct data *data = exchange->data;
 
-	return pending_is_transfer(pending) && pending->begun && data != NULL &&
-	    !data->delivered && !data->shut[ENGINE_SERVER] &&
+	return exchange_is_transfer(exchange) && exchange->begun &&
+	    data != NULL && !data->delivered && !data->shut[ENGINE_SERVER] &&
 	    !data->lost[ENGINE_SERVER];
 }
 
 /* May the reply belong to it, as far as its code can tell? */
 static bool
-fits(const struct pending *pending, unsigned code)
+fits(const struct exchange *exchange, unsigned code)
 {
 	/* Answers to a pipelined command, never the end of a transfer. */
 	static const unsigned not_final[] = { 200, 202, 211, 212, 213, 214, 215,
@@ -57,39 +57,39 @@ fits(const struct pending *pending, unsigned code)
 	/* What a transfer left behind never answers PASV. */
 	static const unsigned not_passive[] = { 125, 150, 225, 226, 426, 0 };
 
-	if (pending->kind == PENDING_LOCAL || pending->waits)
+	if (exchange->kind == EXCHANGE_LOCAL || exchange->waits)
 		return false;
-	if (pending->cwd)
+	if (exchange->cwd)
 		return !is_one_of(code, not_passive) && !is_announcement(code);
-	if (pending->noop)
+	if (exchange->noop)
 		return code >= 200 &&
 		    (code < 220 || code >= 300 || code == 250) &&
 		    !is_one_of(code, not_passive);
-	if (pending->verb == VERB_ABOR)
+	if (exchange->verb == VERB_ABOR)
 		return is_one_of(code, to_abort) ||
-		    (is_one_of(code, unknown) && !pending->heeded);
-	if (pending->verb == VERB_EMPTY)
+		    (is_one_of(code, unknown) && !exchange->heeded);
+	if (exchange->verb == VERB_EMPTY)
 		return code >= 500;
-	if (pending_is_transfer(pending) && pending->begun)
+	if (exchange_is_transfer(exchange) && exchange->begun)
 		return !is_one_of(code, not_final) &&
-		    (!begins_transfer(code) || is_running(pending));
-	if (pending_is_transfer(pending))
+		    (!begins_transfer(code) || is_running(exchange));
+	if (exchange_is_transfer(exchange))
 		return !is_one_of(code, not_only);
-	if ((pending->flags & VERB_IS_PASSIVE) != 0)
+	if ((exchange->flags & VERB_IS_PASSIVE) != 0)
 		return !is_one_of(code, not_passive);
 	return !is_announcement(code) && !begins_transfer(code);
 }
 
 /* Only that kind of command is answered so. */
 static bool
-claims(const struct pending *pending, unsigned code)
+claims(const struct exchange *exchange, unsigned code)
 {
-	if (pending->kind == PENDING_LOCAL || pending->waits)
+	if (exchange->kind == EXCHANGE_LOCAL || exchange->waits)
 		return false;
 	if (is_announcement(code))
-		return (pending->flags & VERB_IS_PASSIVE) != 0;
+		return (exchange->flags & VERB_IS_PASSIVE) != 0;
 	if (begins_transfer(code))
-		return pending_is_transfer(pending) && !pending->begun;
+		return exchange_is_transfer(exchange) && !exchange->begun;
 	return false;
 }
 
@@ -103,7 +103,7 @@ is_refusal(unsigned code)
 }
 
 bool
-match_expects(const struct pending *pending, unsigned code)
+match_expects(const struct exchange *exchange, unsigned code)
 {
 	/* Of RFC 959 section 5.4, 3659, 2389; the last is for all others. */
 	static const struct {
@@ -128,22 +128,22 @@ match_expects(const struct pending *pending, unsigned code)
 	static const unsigned more[] = { 202, 211, 213, 214, 220, 0 };
 	size_t i = 0, last = sizeof(replies) / sizeof(replies[0]) - 1;
 
-	if (pending->kind == PENDING_LOCAL || pending->waits ||
-	    pending->kind == PENDING_GREETING)
+	if (exchange->kind == EXCHANGE_LOCAL || exchange->waits ||
+	    exchange->kind == EXCHANGE_GREETING)
 		return false;
 	if (is_refusal(code))
 		return true;
-	if (pending_is_transfer(pending))
-		return pending->begun ?
+	if (exchange_is_transfer(exchange))
+		return exchange->begun ?
 		    code == 226 || code == 250 :
 		    code == 226 || code == 250 || begins_transfer(code);
-	if ((pending->flags & VERB_IS_PASSIVE) != 0)
+	if ((exchange->flags & VERB_IS_PASSIVE) != 0)
 		return is_announcement(code);
-	if ((pending->flags & VERB_IS_ACTIVE) != 0 || pending->noop)
+	if ((exchange->flags & VERB_IS_ACTIVE) != 0 || exchange->noop)
 		return code == 200;
-	if (pending->cwd)
+	if (exchange->cwd)
 		return code == 257;
-	while (i < last && replies[i].verb != pending->verb)
+	while (i < last && replies[i].verb != exchange->verb)
 		i++;
 	for (size_t j = 0; j < 6; j++)
 		if (replies[i].codes[j] == code)
@@ -153,85 +153,86 @@ match_expects(const struct pending *pending, unsigned code)
 
 /* A command that was never answered: let go of it. */
 static void
-skip(struct engine *engine, struct pending *pending)
+skip(struct engine *engine, struct exchange *exchange)
 {
-	if (pending->kind == PENDING_LOCAL)
-		pending_send_reply(engine, pending);
-	else if (pending->is_ask && pending->data != NULL &&
-	    pending->kind == PENDING_COMMAND && form_is_active(pending->form))
-		data_make_next(engine, pending->data);
-	else if (pending_is_transfer(pending))
-		data_transfer_over(engine, pending, 0, 0);
-	pending_drop(engine, pending);
+	if (exchange->kind == EXCHANGE_LOCAL)
+		exchange_send_reply(engine, exchange);
+	else if (exchange->is_request && exchange->data != NULL &&
+	    exchange->kind == EXCHANGE_COMMAND &&
+	    variant_is_active(exchange->variant))
+		data_make_next(engine, exchange->data);
+	else if (exchange_is_transfer(exchange))
+		data_transfer_over(engine, exchange, 0, 0);
+	exchange_drop(engine, exchange);
 }
 
 /* Is it left where it is, although a reply to another one has come?  No
  * announcement is the end of a transfer that was cut: that end may come yet,
  * and is to be told as one. */
 static bool
-is_left(const struct pending *pending, unsigned code)
+is_left(const struct exchange *exchange, unsigned code)
 {
-	if (is_running(pending) || pending->waits)
+	if (is_running(exchange) || exchange->waits)
 		return true;
-	return is_announcement(code) && pending_is_transfer(pending) &&
-	    pending->begun && pending->data != NULL && pending->data->cut;
+	return is_announcement(code) && exchange_is_transfer(exchange) &&
+	    exchange->begun && exchange->data != NULL && exchange->data->cut;
 }
 
-struct pending *
+struct exchange *
 match_claimant(struct engine *engine, unsigned code)
 {
-	struct pending *pending;
+	struct exchange *exchange;
 
-	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (claims(pending, code))
-			return pending;
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (claims(exchange, code))
+			return exchange;
 	return NULL;
 }
 
 void
-match_skip_fresh(struct engine *engine, const struct pending *until)
+match_skip_fresh(struct engine *engine, const struct exchange *until)
 {
-	struct pending *pending, *next;
+	struct exchange *exchange, *next;
 
-	for (pending = TAILQ_FIRST(&engine->pending); pending != until;
-	     pending = next) {
-		next = TAILQ_NEXT(pending, link);
-		if (pending->fresh && until->fresh)
-			skip(engine, pending);
+	for (exchange = TAILQ_FIRST(&engine->exchanges); exchange != until;
+	     exchange = next) {
+		next = TAILQ_NEXT(exchange, link);
+		if (exchange->fresh && until->fresh)
+			skip(engine, exchange);
 	}
 }
 
-static struct pending *
+static struct exchange *
 claimant(struct engine *engine, unsigned code)
 {
-	struct pending *pending = match_claimant(engine, code), *first, *next;
+	struct exchange *exchange = match_claimant(engine, code), *first, *next;
 
-	if (pending == NULL)
+	if (exchange == NULL)
 		return NULL;
-	for (first = TAILQ_FIRST(&engine->pending); first != pending;
+	for (first = TAILQ_FIRST(&engine->exchanges); first != exchange;
 	     first = next) {
 		next = TAILQ_NEXT(first, link);
 		if (!is_left(first, code))
 			skip(engine, first);
 	}
-	return pending;
+	return exchange;
 }
 
 /* Behind a running transfer: the first command that the reply fits. */
-static struct pending *
-behind_transfer(struct pending *transfer, unsigned code)
+static struct exchange *
+behind_transfer(struct exchange *transfer, unsigned code)
 {
-	struct pending *pending = transfer;
+	struct exchange *exchange = transfer;
 
-	while ((pending = TAILQ_NEXT(pending, link)) != NULL)
-		if (fits(pending, code) && !pending_is_transfer(pending))
-			return pending;
+	while ((exchange = TAILQ_NEXT(exchange, link)) != NULL)
+		if (fits(exchange, code) && !exchange_is_transfer(exchange))
+			return exchange;
 	return NULL;
 }
 
 /* A server that leaves NOOPs out is not to leave out what follows them. */
-static struct pending *
-behind_noop(struct engine *engine, struct pending *noop, unsigned code)
+static struct exchange *
+behind_noop(struct engine *engine, struct exchange *noop, unsigned code)
 {
 	if (TAILQ_NEXT(noop, link) == NULL)
 		return NULL;
@@ -240,51 +241,51 @@ behind_noop(struct engine *engine, struct pending *noop, unsigned code)
 }
 
 /* An announcement that nobody has asked for, unless something like SPSV has. */
-static struct pending *
+static struct exchange *
 stray_announcement(struct engine *engine)
 {
-	struct pending *pending;
+	struct exchange *exchange;
 
-	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (pending->unknown && !pending->begun)
-			return pending;
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (exchange->unknown && !exchange->begun)
+			return exchange;
 	return NULL;
 }
 
-static struct pending *
+static struct exchange *
 first_sent(struct engine *engine)
 {
-	struct pending *pending;
+	struct exchange *exchange;
 
-	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (pending->kind != PENDING_LOCAL && !pending->waits)
-			return pending;
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (exchange->kind != EXCHANGE_LOCAL && !exchange->waits)
+			return exchange;
 	return NULL;
 }
 
 /* The end of a reply that we took for ended, if nobody else can have it. */
 static bool
-is_late_end(const struct engine *engine, const struct pending *first,
+is_late_end(const struct engine *engine, const struct exchange *first,
     unsigned code)
 {
 	bool may_be = (first->flags & VERB_IS_PASSIVE) != 0 ?
 	    code == engine->unfinished.guessed && !begins_transfer(code) :
-	    code == engine->unfinished.late && pending_is_transfer(first);
-	const struct pending *pending;
+	    code == engine->unfinished.late && exchange_is_transfer(first);
+	const struct exchange *exchange;
 
 	if (may_be)
-		TAILQ_FOREACH (pending, &engine->pending, link)
-			may_be &= !match_expects(pending, code);
+		TAILQ_FOREACH (exchange, &engine->exchanges, link)
+			may_be &= !match_expects(exchange, code);
 	return may_be;
 }
 
-struct pending *
+struct exchange *
 engine_match(struct engine *engine, unsigned code)
 {
-	struct pending *first = first_sent(engine), *other;
+	struct exchange *first = first_sent(engine), *other;
 
 	/* 421 may come unasked, and then ends no command (RFC 959 5.4). */
-	if (first == NULL || (code == 421 && first->kind != PENDING_GREETING))
+	if (first == NULL || (code == 421 && first->kind != EXCHANGE_GREETING))
 		return NULL;
 	if (is_late_end(engine, first, code) ||
 	    unfinished_is_owed(engine, first, code) ||
@@ -295,9 +296,9 @@ engine_match(struct engine *engine, unsigned code)
 	other = claimant(engine, code);
 	if (other != NULL)
 		return other;
-	if (is_announcement(code) && pending_is_transfer(first))
+	if (is_announcement(code) && exchange_is_transfer(first))
 		return stray_announcement(engine);
-	if (pending_is_transfer(first)) {
+	if (exchange_is_transfer(first)) {
 		other = behind_transfer(first, code);
 		/* What was left out in doubt may be answered yet. */
 		if (other == NULL && first->begun && !fits(first, code) &&
@@ -311,7 +312,7 @@ engine_match(struct engine *engine, unsigned code)
 		return behind_noop(engine, first, code);
 	if (first->verb == VERB_ABOR || first->verb == VERB_EMPTY) {
 		if (TAILQ_NEXT(first, link) == NULL &&
-		    first->kind == PENDING_COMMAND)
+		    first->kind == EXCHANGE_COMMAND)
 			return first;
 		skip(engine, first);
 		return engine_match(engine, code);

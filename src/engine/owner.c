@@ -27,7 +27,7 @@ is_quiet(const struct engine *engine)
 		if (engine->eof[peer] || engine->lost[peer] ||
 		    engine->fragment[peer])
 			return false;
-	return TAILQ_EMPTY(&engine->pending) && engine->reply.code == 0 &&
+	return TAILQ_EMPTY(&engine->exchanges) && engine->reply.code == 0 &&
 	    engine->next == NULL && engine->making == NULL && !engine->opaque;
 }
 
@@ -43,14 +43,14 @@ server_rests(const struct engine *engine)
 void
 engine_keepalive(struct engine *engine)
 {
-	struct pending *noop;
+	struct exchange *noop;
 
 	if (!engine->ended && !engine->stopping)
 		unfinished_rest(engine);
 	if (engine->ended || engine->stopping || !engine->logged_in ||
 	    engine->noop_refused || !server_rests(engine))
 		return;
-	noop = pending_add(engine, PENDING_OURS, VERB_OTHER);
+	noop = exchange_add(engine, EXCHANGE_OURS, VERB_OTHER);
 	if (noop == NULL)
 		return;
 	noop->noop = true;
@@ -118,18 +118,18 @@ no_transfer(struct engine *engine)
 		if (data->state == DATA_CURRENT ||
 		    (data->state == DATA_ENDING && !engine->drain_late))
 			return false;
-	return pending_transfer(engine) == NULL;
+	return exchange_transfer(engine) == NULL;
 }
 
 /* Would nobody miss anything? */
 static bool
 is_idle(const struct engine *engine)
 {
-	const struct pending *first = TAILQ_FIRST(&engine->pending);
+	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
 	while (first != NULL && first->noop)
 		first = TAILQ_NEXT(first, link);
-	return (first == NULL || first->kind == PENDING_GREETING) &&
+	return (first == NULL || first->kind == EXCHANGE_GREETING) &&
 	    engine->reply.code == 0 && engine->next == NULL &&
 	    engine->making == NULL && !engine->opaque &&
 	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0;

@@ -241,11 +241,11 @@ refuse(struct engine *engine, const struct command *command,
 	    end < line_text_len(line, len) ? "****" : "", veto->policy, colon,
 	    why, veto->rule != NULL ? " " : "",
 	    veto->rule != NULL ? veto->rule : "");
-	pending_local(engine, "550 %s is not allowed here (culvert: %s%s%s).",
+	exchange_local(engine, "550 %s is not allowed here (culvert: %s%s%s).",
 	    name, veto->policy, colon, why);
 	/* Or the next one would begin at the wrong place. */
 	if ((command->flags & (VERB_SENDS | VERB_RECEIVES)) != 0)
-		pending_void_rest(engine);
+		exchange_void_rest(engine);
 }
 
 bool

@@ -4,13 +4,13 @@
  *	engine.c	what goes in and out, and the order of steps
  *	client.c	commands
  *	server.c	replies
- *	pending.c	commands whose reply has not come
+ *	exchange.c	exchanges: commands whose reply has not come
  *	match.c	which reply answers which command
  *	hostport.c	host-ports that pass as they are
  *	greeting.c	a server that does not greet
  *	unfinished.c	replies of several lines without an end
- *	ask.c	asking the server for a data connection,
- *	form.c	in which form,
+ *	request.c	asking the server for a data connection,
+ *	variant.c	in which variant,
  *	learn.c	and what its answer teaches
  *	retry.c	a transfer again, in the other mode
  *	data.c	data connections,
@@ -67,15 +67,15 @@ enum data_state {
 	DATA_ENDING,
 };
 
-/* Ways to ask a server for a data connection; bits of engine_memory. */
-enum form {
-	FORM_EPSV_NUMBER, /* EPSV 1, EPSV 2 */
-	FORM_EPSV,
-	FORM_PASV,
-	FORM_PORT,
-	FORM_EPRT4,
-	FORM_EPRT6,
-	FORM_NONE,
+/* Variants of a request for a data connection; bits of engine_memory. */
+enum variant {
+	VARIANT_EPSV_NUMBER, /* EPSV 1, EPSV 2 */
+	VARIANT_EPSV,
+	VARIANT_PASV,
+	VARIANT_PORT,
+	VARIANT_EPRT4,
+	VARIANT_EPRT6,
+	VARIANT_NONE,
 };
 
 struct data {
@@ -83,18 +83,19 @@ struct data {
 	enum data_state state;
 	enum data_wait wait;
 	struct engine_data_end end[2]; /* as they were made */
-	enum form own, form;	       /* of its ask */
+	enum variant own, variant;     /* of its request */
 	bool listening[2];	       /* that listener stands */
 	struct addr v4[2], v6[2];      /* ... and what its peer may be told */
-	bool failed[2]; /* MAKING: that listener does not stand, see why */
-	bool passing;	/* ... for a reason that may pass */
-	bool unproven;	/* we connect to the server, in a form that is not known
-			 * to be good: nobody hears of it before that stands */
-	bool dialled;	/* DATA_DIAL was said */
-	bool up[2];	/* each end has stood */
-	bool eof[2];	/* that peer has ended cleanly */
-	bool end_unproven;   /* eof of the server, in a download, may be none */
-	bool end_stalled;    /* ... and is one only if the size is right */
+	bool failed[2];	   /* MAKING: that listener does not stand, see why */
+	bool passing;	   /* ... for a reason that may pass */
+	bool unproven;	   /* we connect to the server, in a variant that is not
+			    * known     to be good: nobody hears of it before that
+			    * stands */
+	bool dialled;	   /* DATA_DIAL was said */
+	bool up[2];	   /* each end has stood */
+	bool eof[2];	   /* that peer has ended cleanly */
+	bool end_unproven; /* eof of the server, in a download, may be none */
+	bool end_stalled;  /* ... and is one only if the size is right */
 	bool sent_unproven;  /* eof of the client, in an upload, may be none */
 	uint64_t age_ms;     /* so long its connection had stood then */
 	size_t file_ends[2]; /* so many ends of files has that peer sent, */
@@ -119,19 +120,19 @@ struct data {
 	char why[400];	    /* failed or cut: by what */
 };
 
-enum pending_kind {
-	PENDING_GREETING, /* the server's first word */
-	PENDING_COMMAND,  /* the client's, sent on */
-	PENDING_OURS,	  /* our own: its reply is not the client's; ABOR, or
-			   * for a transfer: REST and asks */
-	PENDING_LOCAL,	  /* answered by us, in its turn; data: which the
-			   * answer announces, if any */
+enum exchange_kind {
+	EXCHANGE_GREETING, /* the server's first word */
+	EXCHANGE_COMMAND,  /* the client's, sent on */
+	EXCHANGE_OURS,	   /* our own: its reply is not the client's; ABOR, or
+			    * for a transfer: REST and requests */
+	EXCHANGE_LOCAL,	   /* answered by us, in its turn; data: which the
+			    * answer announces, if any */
 };
 
 /* A command whose final reply has not passed yet. */
-struct pending {
-	TAILQ_ENTRY(pending) link;
-	enum pending_kind kind;
+struct exchange {
+	TAILQ_ENTRY(exchange) link;
+	enum exchange_kind kind;
 	enum verb verb;
 	unsigned flags;	   /* enum verb_flag; 150 adds to them */
 	bool begun;	   /* a 1xx came */
@@ -142,58 +143,59 @@ struct pending {
 	bool heeded;	   /* OURS, ABOR: it has ended the transfer */
 	char setting;	   /* MODE, STRU: its letter, a capital */
 	bool waits;	   /* not with the server: for a listener, or for an
-			    * ask of ours */
+			    * request of ours */
 	bool fresh;	   /* sent within a reply of several lines, by a client
 			    * that had got something since its last command */
 	unsigned after;	   /* n_lines when it was sent */
-	struct data *data; /* an ask: made for it; a transfer: its own */
+	struct data *data; /* a request: made for it; a transfer: its own */
 	char *text;	   /* a transfer, SIZE: the name; USER, TYPE: it */
 	int64_t size;	   /* a transfer, SIZE: what its reply says, or -1 */
 	int64_t allo;	   /* a transfer: what ALLO before it said, or -1 */
-	uint8_t *reply;	   /* LOCAL: ours; an ask: the first refusal, or */
+	uint8_t *reply;	   /* LOCAL: ours; a request: the first refusal, or */
 	size_t reply_len;  /* NULL; with its line end */
-	char *line;	   /* a transfer, an ask: as it came, */
+	char *line;	   /* a transfer, a request: as it came, */
 	size_t line_len;   /* with its line end */
 
-	/* An ask: a client's PORT or PASV, or for a transfer our own. */
-	bool is_ask;
-	enum form own;	/* the form in which it came */
-	enum form form; /* the one that was sent last */
-	unsigned tried; /* forms that will not be sent again */
-	bool unsure;	/* may yet be sent again in another form */
-	bool timed;	/* ... for a bounded time */
-	bool deferred;	/* not before the greeting */
-	bool passing;	/* a failure that teaches nothing */
-	struct addr to; /* active: the client's data port */
+	/* A request: a client's PORT or PASV, or for a transfer our own. */
+	bool is_request;
+	enum variant own;     /* the variant in which it came */
+	enum variant variant; /* the one that was sent last */
+	unsigned tried;	      /* variants that will not be sent again */
+	bool unsure;	      /* may yet be sent again in another variant */
+	bool timed;	      /* ... for a bounded time */
+	bool deferred;	      /* not before the greeting */
+	bool passing;	      /* a failure that teaches nothing */
+	struct addr to;	      /* active: the client's data port */
 
 	/* A transfer. */
-	enum form again;      /* it was sent again, behind that form of ours, */
-	unsigned again_tried; /* which is learned if it does it; else 0 */
-	char *rest;	      /* the REST before it, or NULL */
-	struct pending *transfer; /* OURS: for which, or NULL */
+	enum variant
+	    again; /* it was sent again, behind that variant of ours, */
+	unsigned again_tried;	   /* which is learned if it does it; else 0 */
+	char *rest;		   /* the REST before it, or NULL */
+	struct exchange *transfer; /* OURS: for which, or NULL */
 
 	bool noop; /* OURS: to keep the server from ending an idle session */
 	bool cwd;  /* OURS: a PWD, see engine/cwd.c */
 };
 
-TAILQ_HEAD(pending_list, pending);
+TAILQ_HEAD(exchange_list, exchange);
 
 /* What becomes of the reply whose lines are passing. */
 enum disposition {
 	PASS,
 	DROP,
-	DROP_ASK,    /* a refusal: another form is sent behind it */
-	DROP_RETRY,  /* a refused transfer: the other mode is tried */
-	TRANSLATE,   /* holds the host-port, is not the client's form */
-	FILTER_FEAT, /* without the lines about TLS */
-	REWRITE,     /* holds the server's host-port */
+	DROP_REQUEST, /* a refusal: another variant is sent behind it */
+	DROP_RETRY,   /* a refused transfer: the other mode is tried */
+	TRANSLATE,    /* holds the host-port, is not the client's variant */
+	FILTER_FEAT,  /* without the lines about TLS */
+	REWRITE,      /* holds the server's host-port */
 };
 
 /* The working directory at the server: engine/cwd.c. */
 struct cwd {
 	char *path;  /* absolute; NULL: not known */
 	bool wanted; /* is to be asked for */
-	struct pending *ask;
+	struct exchange *request;
 	bool asked; /* since the last USER */
 	bool lost;  /* for good: an answer was none */
 	bool left;  /* may be another one than at the last RNFR */
@@ -227,10 +229,10 @@ struct engine {
 	bool lost[2];  /* its connection is dead */
 	char why[400]; /* the server's: by what */
 
-	struct pending_list pending;
-	size_t n_pending;
+	struct exchange_list exchanges;
+	size_t n_exchanges;
 	struct reply_reader reply;
-	struct pending *replying; /* whose reply is passing, or NULL */
+	struct exchange *replying; /* whose reply is passing, or NULL */
 	enum disposition how;
 	bool rewritten;	  /* REWRITE: done */
 	unsigned told;	  /* the code that the client sees */
@@ -303,7 +305,7 @@ engine_is_framed(const struct engine *engine)
 static inline bool
 reply_is_dropped(const struct engine *engine)
 {
-	return engine->how == DROP || engine->how == DROP_ASK ||
+	return engine->how == DROP || engine->how == DROP_REQUEST ||
 	    engine->how == DROP_RETRY || engine->how == TRANSLATE;
 }
 
@@ -330,56 +332,57 @@ void engine_attach_report(struct engine *engine, struct engine_action *action,
  * one line, whatever it quotes.  Returns its length. */
 size_t engine_end_line(char *line, size_t size, int printed);
 
-/* engine/pending.c: pending commands. */
-struct pending *pending_add(struct engine *engine, enum pending_kind kind,
+/* engine/exchange.c: exchanges. */
+struct exchange *exchange_add(struct engine *engine, enum exchange_kind kind,
     enum verb verb);
 /* Closes the data connection that was made for it, unless that is in use. */
-void pending_drop(struct engine *engine, struct pending *pending);
+void exchange_drop(struct engine *engine, struct exchange *exchange);
 /* Keeps its line, to be sent again. */
-void pending_keep_line(struct engine *engine, struct pending *pending,
+void exchange_keep_line(struct engine *engine, struct exchange *exchange,
     const uint8_t *line, size_t len);
-/* Waits no longer than LIMIT_UNSURE_MS for the reply to an ask. */
-void pending_time(struct engine *engine, struct pending *ask);
+/* Waits no longer than LIMIT_UNSURE_MS for the reply to a request. */
+void exchange_time(struct engine *engine, struct exchange *request);
 /* Asks, all or those that were timed, are not to be sent again: commands may go
  * on. */
-void pending_be_sure(struct engine *engine, bool all);
+void exchange_be_sure(struct engine *engine, bool all);
 /* Does one of them wait for something of ours? */
-bool pending_waits(const struct engine *engine);
+bool exchange_waits(const struct engine *engine);
 /* The reply that the client gets, or may: a line as it came, or a text. */
-void pending_set_reply(struct engine *engine, struct pending *pending,
+void exchange_set_reply(struct engine *engine, struct exchange *exchange,
     const void *line, size_t len);
-void pending_set_text(struct engine *engine, struct pending *pending,
+void exchange_set_text(struct engine *engine, struct exchange *exchange,
     const char *text);
 /* What it announces stands from here on. */
-void pending_send_reply(struct engine *engine, const struct pending *pending);
+void exchange_send_reply(struct engine *engine,
+    const struct exchange *exchange);
 /* A command is answered by us, in its turn: by text, or if that is NULL by the
  * reply that was kept. */
-void pending_answer(struct engine *engine, struct pending *pending,
+void exchange_answer(struct engine *engine, struct exchange *exchange,
     const char *text);
 /* The same for one that is not pending yet. */
-void pending_local(struct engine *engine, const char *format, ...)
+void exchange_local(struct engine *engine, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* The first refusal is the client's, if all else fails; of several lines the
  * first. */
-void pending_keep_refusal(struct engine *engine, struct pending *pending,
+void exchange_keep_refusal(struct engine *engine, struct exchange *exchange,
     const uint8_t *line, size_t len);
 /* For a log line; what follows it there is to be seen. */
-#define PENDING_REFUSAL_MAX 448
-const char *pending_refusal(const struct pending *ask,
-    char text[PENDING_REFUSAL_MAX]);
+#define EXCHANGE_REFUSAL_MAX 448
+const char *exchange_refusal(const struct exchange *request,
+    char text[EXCHANGE_REFUSAL_MAX]);
 /* It was sent just now: behind all others. */
-void pending_to_end(struct engine *engine, struct pending *pending);
+void exchange_to_end(struct engine *engine, struct exchange *exchange);
 /* Sends the local replies that have come to the head. */
-bool pending_flush_local(struct engine *engine);
+bool exchange_flush_local(struct engine *engine);
 /* A transfer is refused by us: a REST that stands at the server, or that is on
  * its way there, is taken back, and an ALLO is forgotten. */
-void pending_void_rest(struct engine *engine);
+void exchange_void_rest(struct engine *engine);
 /* The first transfer that is not over, or NULL. */
-struct pending *pending_transfer(struct engine *engine);
+struct exchange *exchange_transfer(struct engine *engine);
 /* A command that moves data. */
-bool pending_is_transfer(const struct pending *pending);
+bool exchange_is_transfer(const struct exchange *exchange);
 /* Neither said nor known: a transfer's direction is seen from its bytes. */
-bool pending_is_upload(const struct pending *pending);
+bool exchange_is_upload(const struct exchange *exchange);
 
 /* engine/client.c: one line, or an end, of the client; false: nothing done. */
 bool engine_step_client(struct engine *engine);
@@ -400,60 +403,64 @@ bool greeting_refuses(struct engine *engine, const uint8_t *line, size_t len);
 void greeting_server_ended(struct engine *engine);
 
 /* engine/server.c: a cut transfer that has no last reply. */
-void engine_end_cut(struct engine *engine, struct pending *transfer);
+void engine_end_cut(struct engine *engine, struct exchange *transfer);
 /* engine/server.c: the last line of a reply has passed. */
 void engine_end_reply(struct engine *engine, unsigned code);
 
-/* engine/form.c: the forms. */
-#define FORM_BIT(form) (1U << (form))
-#define FORMS_ACTIVE \
-	(FORM_BIT(FORM_PORT) | FORM_BIT(FORM_EPRT4) | FORM_BIT(FORM_EPRT6))
-bool form_is_active(enum form form);
-enum verb form_verb(enum form form);
-sa_family_t form_family(enum form form);
-/* The form in which the client asks; to: its host-port in active mode. */
-enum form form_of(enum verb verb, bool has_argument, const struct addr *to);
-/* What to send for an ask: the best one that was not tried; FORM_NONE. */
-enum form form_choose(struct engine *engine, const struct pending *ask);
-/* "Not so", as opposed to "not now": another form may do. */
-bool form_is_refused(unsigned code);
+/* engine/variant.c: the variants. */
+#define VARIANT_BIT(variant) (1U << (variant))
+#define VARIANTS_ACTIVE                                           \
+	(VARIANT_BIT(VARIANT_PORT) | VARIANT_BIT(VARIANT_EPRT4) | \
+	    VARIANT_BIT(VARIANT_EPRT6))
+bool variant_is_active(enum variant variant);
+enum verb variant_verb(enum variant variant);
+sa_family_t variant_family(enum variant variant);
+/* The variant in which the client asks; to: its host-port in active mode. */
+enum variant variant_of(enum verb verb, bool has_argument,
+    const struct addr *to);
+/* What to send for a request: the best one that was not tried; VARIANT_NONE. */
+enum variant variant_choose(struct engine *engine,
+    const struct exchange *request);
+/* "Not so", as opposed to "not now": another variant may do. */
+bool variant_is_refused(unsigned code);
 /* May the server be asked in passive mode for a client in active mode? */
-bool form_has_passive(struct engine *engine);
-/* The argument of an active form; false: not with these addresses. */
-bool form_argument(enum form form, const struct data *data,
+bool variant_has_passive(struct engine *engine);
+/* The argument of an active variant; false: not with these addresses. */
+bool variant_argument(enum variant variant, const struct data *data,
     char text[HOSTPORT_TEXT_MAX]);
 
-/* engine/ask.c: a client's PORT or PASV. */
-void ask_begin(struct engine *engine, const struct command *command,
+/* engine/request.c: a client's PORT or PASV. */
+void request_begin(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len, const struct addr *to);
-/* What becomes of the reply to an ask, whose first line this is. */
-void ask_begin_reply(struct engine *engine, struct pending *ask, unsigned code,
-    const uint8_t *line, size_t len);
-/* REWRITE: its only line has no host-port.  True: another form is tried. */
-bool ask_not_understood(struct engine *engine, struct pending *ask,
+/* What becomes of the reply to a request, whose first line this is. */
+void request_begin_reply(struct engine *engine, struct exchange *request,
+    unsigned code, const uint8_t *line, size_t len);
+/* REWRITE: its only line has no host-port.  True: another variant is tried. */
+bool request_not_understood(struct engine *engine, struct exchange *request,
     const uint8_t *line, size_t len);
 /* TRANSLATE: one line. */
-void ask_reply_line(struct engine *engine, struct pending *ask, unsigned code,
-    const uint8_t *line, size_t len);
+void request_reply_line(struct engine *engine, struct exchange *request,
+    unsigned code, const uint8_t *line, size_t len);
 /* Our connection to the port in the reply has failed: keeps that as a refusal
- * of this form, and closes the data connection. */
-void ask_keep_failure(struct engine *engine, struct pending *ask,
+ * of this variant, and closes the data connection. */
+void request_keep_failure(struct engine *engine, struct exchange *request,
     struct data *data);
 /* It is all there. */
-void ask_end_reply(struct engine *engine, struct pending *ask, unsigned code);
-/* Goes on with an ask whose listeners are there, or are not. */
-bool ask_step(struct engine *engine);
+void request_end_reply(struct engine *engine, struct exchange *request,
+    unsigned code);
+/* Goes on with a request whose listeners are there, or are not. */
+bool request_step(struct engine *engine);
 /* Does an announcement wait for its listener? */
-bool ask_is_announcing(const struct engine *engine);
-/* Sends the next form, its listeners first if it takes some. */
-void ask_next_form(struct engine *engine, struct pending *ask);
+bool request_is_announcing(const struct engine *engine);
+/* Sends the next variant, its listeners first if it takes some. */
+void request_next_variant(struct engine *engine, struct exchange *request);
 
-/* engine/learn.c: the form that was sent is one the server takes. */
-void learn_accepted(struct engine *engine, struct pending *ask);
-/* Our connection to the server in that data connection's form has failed. */
+/* engine/learn.c: the variant that was sent is one the server takes. */
+void learn_accepted(struct engine *engine, struct exchange *request);
+/* Our connection to the server in that data connection's variant has failed. */
 void learn_failed(struct engine *engine, const struct data *data);
 /* A transfer that was sent again has had a reply: did it help? */
-void learn_retried(struct engine *engine, struct pending *transfer,
+void learn_retried(struct engine *engine, struct exchange *transfer,
     unsigned code);
 /* A data connection whose server's end never stood: if its mode was not the
  * client's, that was no good idea. */
@@ -461,25 +468,25 @@ void learn_forget(struct engine *engine, const struct data *data);
 
 /* engine/retry.c: can a refused transfer be sent again in the other mode,
  * unseen? */
-bool retry_is_possible(struct engine *engine, const struct pending *transfer);
+bool retry_is_possible(struct engine *engine, const struct exchange *transfer);
 /* line: the refusal. */
-void retry_begin(struct engine *engine, struct pending *transfer,
+void retry_begin(struct engine *engine, struct exchange *transfer,
     const uint8_t *line, size_t len);
-/* The server has taken our ask. */
-void retry_go_on(struct engine *engine, struct pending *ask);
+/* The server has taken our request. */
+void retry_go_on(struct engine *engine, struct exchange *request);
 /* The reply to our REST. */
-void retry_rest_answered(struct engine *engine, struct pending *rest,
+void retry_rest_answered(struct engine *engine, struct exchange *rest,
     unsigned code);
 /* The transfer is refused after all. */
-void retry_refuse(struct engine *engine, struct pending *transfer);
+void retry_refuse(struct engine *engine, struct exchange *transfer);
 /* What was asked by us is not answered: so it is too. */
-void retry_abandon(struct engine *engine, struct pending *ours);
+void retry_abandon(struct engine *engine, struct exchange *ours);
 
 /* engine/report.c: a first or only line of a reply. */
-void report_reply_line(struct pending *pending, unsigned code,
+void report_reply_line(struct exchange *exchange, unsigned code,
     const uint8_t *line, size_t len);
 /* The end of a reply to a command of the client: USER, SIZE and TYPE count. */
-void report_command(struct engine *engine, struct pending *pending,
+void report_command(struct engine *engine, struct exchange *exchange,
     unsigned code);
 /* The argument of an ALLO, for the transfer behind it. */
 void report_allo(struct engine *engine, const char *argument, size_t len);
@@ -488,8 +495,8 @@ void report_forget(struct engine *engine);
 /* Why a good reply was not believed, of a transfer without one. */
 #define REPORT_NO_DATA "there was no data connection"
 /* A transfer's first reply, and its last one, have passed. */
-void report_begin(struct engine *engine, const struct pending *transfer);
-void report_end(struct engine *engine, const struct pending *transfer,
+void report_begin(struct engine *engine, const struct exchange *transfer);
+void report_end(struct engine *engine, const struct exchange *transfer,
     struct data *data, unsigned server_code, unsigned client_code);
 /* Has a download relayed as many bytes as the server has said it has, or an
  * upload as the client has? */
@@ -499,7 +506,7 @@ enum report_size {
 	SIZE_WHOLE,
 };
 enum report_size report_size(const struct engine *engine,
-    const struct pending *transfer);
+    const struct exchange *transfer);
 
 /* engine/owner.c: somebody has logged in, or nobody can tell. */
 void owner_login(struct engine *engine);
@@ -532,24 +539,24 @@ void cwd_pass(struct engine *engine, const struct command *command);
 /* Asks for it; false: nothing done. */
 bool cwd_step(struct engine *engine);
 /* The answer, and that there is none. */
-void cwd_learn(struct engine *engine, struct pending *ask, unsigned code,
+void cwd_learn(struct engine *engine, struct exchange *request, unsigned code,
     const uint8_t *line, size_t len);
-void cwd_abandon(struct engine *engine, const struct pending *ask);
+void cwd_abandon(struct engine *engine, const struct exchange *request);
 /* The reply to it (NULL: nobody) was ended by us. */
-void cwd_unfinished(struct engine *engine, const struct pending *replying);
+void cwd_unfinished(struct engine *engine, const struct exchange *replying);
 /* A reply that answers nobody. */
 void cwd_stray(struct engine *engine, unsigned code);
 /* A command is over, with that code or (0) none: it may be another one now. */
-void cwd_moved(struct engine *engine, struct pending *pending, unsigned code);
+void cwd_moved(struct engine *engine, struct exchange *exchange, unsigned code);
 
 /* engine/match.c: whom a reply with this code answers; NULL: nobody. */
-struct pending *engine_match(struct engine *engine, unsigned code);
+struct exchange *engine_match(struct engine *engine, unsigned code);
 /* Is that a reply to such a command by RFC 959, or a refusal?  Stricter than
  * engine_match(), for lines that may be no reply at all. */
-bool match_expects(const struct pending *pending, unsigned code);
+bool match_expects(const struct exchange *exchange, unsigned code);
 /* The first command that alone is answered by such a code; NULL. */
-struct pending *match_claimant(struct engine *engine, unsigned code);
+struct exchange *match_claimant(struct engine *engine, unsigned code);
 /* Lets go of the fresh commands before until, which is fresh itself. */
-void match_skip_fresh(struct engine *engine, const struct pending *until);
+void match_skip_fresh(struct engine *engine, const struct exchange *until);
 
 #endif

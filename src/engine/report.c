@@ -15,11 +15,11 @@
 #define TYPE_AT_FIRST 'A'
 
 static void
-keep(char **where, struct pending *pending)
+keep(char **where, struct exchange *exchange)
 {
 	free(*where);
-	*where = pending->text;
-	pending->text = NULL;
+	*where = exchange->text;
+	exchange->text = NULL;
 }
 
 /* "ALLO 1234" and "ALLO 1234 R 80" (RFC 959 section 4.1.3).  What the server
@@ -46,38 +46,38 @@ forget_size(struct engine *engine)
 
 /* After it the name may stand for another file, or the file be another one. */
 static bool
-changes_files(const struct pending *pending, unsigned code)
+changes_files(const struct exchange *exchange, unsigned code)
 {
-	if (pending->kind != PENDING_COMMAND)
+	if (exchange->kind != EXCHANGE_COMMAND)
 		return false;
-	if ((pending->flags & VERB_SENDS) != 0)
+	if ((exchange->flags & VERB_SENDS) != 0)
 		return true;
 	return code < 400 &&
-	    ((pending->flags & VERB_READS) == 0 ||
-		(pending->flags & VERB_MOVES) != 0);
+	    ((exchange->flags & VERB_READS) == 0 ||
+		(exchange->flags & VERB_MOVES) != 0);
 }
 
 void
-report_command(struct engine *engine, struct pending *pending, unsigned code)
+report_command(struct engine *engine, struct exchange *exchange, unsigned code)
 {
 	char type = engine->type;
 
-	if (changes_files(pending, code))
+	if (changes_files(exchange, code))
 		forget_size(engine);
-	if (pending->verb == VERB_USER && code < 400) {
-		keep(&engine->user, pending);
-	} else if (pending->verb == VERB_TYPE && code < 300 &&
-	    pending->text != NULL) {
-		engine->type = (char)toupper((unsigned char)pending->text[0]);
+	if (exchange->verb == VERB_USER && code < 400) {
+		keep(&engine->user, exchange);
+	} else if (exchange->verb == VERB_TYPE && code < 300 &&
+	    exchange->text != NULL) {
+		engine->type = (char)toupper((unsigned char)exchange->text[0]);
 		/* RFC 3659 section 4: the size is that in this type. */
 		if (engine->type != type)
 			forget_size(engine);
-	} else if (pending->verb == VERB_SIZE) {
+	} else if (exchange->verb == VERB_SIZE) {
 		forget_size(engine);
-		if (pending->size < 0)
+		if (exchange->size < 0)
 			return;
-		keep(&engine->size_name, pending);
-		engine->size = pending->size;
+		keep(&engine->size_name, exchange);
+		engine->size = exchange->size;
 	}
 }
 
@@ -134,7 +134,7 @@ size_of_150(const uint8_t *line, size_t len)
 /* Is the name of the file one that reads like a size?  Most servers repeat it.
  */
 static bool
-names_size(const struct pending *transfer)
+names_size(const struct exchange *transfer)
 {
 	const char *name = transfer->text;
 
@@ -143,14 +143,14 @@ names_size(const struct pending *transfer)
 }
 
 void
-report_reply_line(struct pending *pending, unsigned code, const uint8_t *line,
+report_reply_line(struct exchange *exchange, unsigned code, const uint8_t *line,
     size_t len)
 {
-	if (pending->verb == VERB_SIZE && code == 213)
-		pending->size = size_of_213(line, len);
-	else if (pending_is_transfer(pending) && (code == 125 || code == 150))
-		pending->size =
-		    names_size(pending) ? -1 : size_of_150(line, len);
+	if (exchange->verb == VERB_SIZE && code == 213)
+		exchange->size = size_of_213(line, len);
+	else if (exchange_is_transfer(exchange) && (code == 125 || code == 150))
+		exchange->size =
+		    names_size(exchange) ? -1 : size_of_150(line, len);
 }
 
 /* ---- the reports ---- */
@@ -163,15 +163,16 @@ is_disbelieved(unsigned server_code, unsigned client_code)
 }
 
 static enum engine_outcome
-outcome_of(const struct pending *transfer, const struct data *data,
+outcome_of(const struct exchange *transfer, const struct data *data,
     unsigned server_code, unsigned client_code)
 {
 	bool taken = server_code < 300; /* 0 and a second 150 among them */
 
 	if ((data != NULL && data->cut) ||
 	    is_disbelieved(server_code, client_code))
-		return taken && pending_is_upload(transfer) ? ENGINE_TRUNCATED :
-							      ENGINE_ABORTED;
+		return taken && exchange_is_upload(transfer) ?
+		    ENGINE_TRUNCATED :
+		    ENGINE_ABORTED;
 	if (client_code >= 200 && client_code < 300)
 		return ENGINE_COMPLETE;
 	if (!transfer->begun && server_code >= 400)
@@ -184,8 +185,8 @@ static struct engine_way
 client_way(const struct data *data)
 {
 	struct engine_way way = {
-		.verb = form_verb(data->own),
-		.active = form_is_active(data->own),
+		.verb = variant_verb(data->own),
+		.active = variant_is_active(data->own),
 	};
 
 	way.at = way.active ? data->end[ENGINE_CLIENT].to : *data_told(data);
@@ -198,13 +199,13 @@ server_way(const struct data *data)
 {
 	const struct addr *v6 = &data->v6[ENGINE_SERVER];
 	struct engine_way way = {
-		.verb = form_verb(data->form),
-		.active = form_is_active(data->form),
+		.verb = variant_verb(data->variant),
+		.active = variant_is_active(data->variant),
 	};
 
 	if (!way.active)
 		way.at = data->end[ENGINE_SERVER].to;
-	else if (form_family(data->form) == AF_INET6)
+	else if (variant_family(data->variant) == AF_INET6)
 		way.at = *v6;
 	else
 		way.at = data->v4[ENGINE_SERVER];
@@ -223,7 +224,7 @@ is_framed(const struct engine *engine, const struct data *data)
 }
 
 static int64_t
-size_asked(const struct engine *engine, const struct pending *transfer)
+size_asked(const struct engine *engine, const struct exchange *transfer)
 {
 	if (engine->size_name == NULL || transfer->text == NULL ||
 	    strcmp(engine->size_name, transfer->text) != 0)
@@ -242,7 +243,7 @@ is_text(const struct engine *engine)
  * how long that is.  Once more has come, it was wrong, and proves nothing.
  */
 static enum report_size
-size_of_upload(const struct engine *engine, const struct pending *transfer)
+size_of_upload(const struct engine *engine, const struct exchange *transfer)
 {
 	const struct data *data = transfer->data;
 	uint64_t bytes = data != NULL ? data_relayed(data, ENGINE_SERVER) : 0;
@@ -262,14 +263,14 @@ size_of_upload(const struct engine *engine, const struct pending *transfer)
  * Nor is known how long a file is of which more has come.
  */
 enum report_size
-report_size(const struct engine *engine, const struct pending *transfer)
+report_size(const struct engine *engine, const struct exchange *transfer)
 {
 	const struct data *data = transfer->data;
 	int64_t first = transfer->size, asked = size_asked(engine, transfer);
 	uint64_t offset = 0, bytes, size;
 	bool whole;
 
-	if (pending_is_upload(transfer))
+	if (exchange_is_upload(transfer))
 		return size_of_upload(engine, transfer);
 	if (transfer->verb != VERB_RETR || is_framed(engine, data) ||
 	    (first < 0 && asked < 0) ||
@@ -293,13 +294,13 @@ report_size(const struct engine *engine, const struct pending *transfer)
 
 /* What is known before its end as well. */
 static void
-describe(const struct engine *engine, const struct pending *transfer,
+describe(const struct engine *engine, const struct exchange *transfer,
     const struct data *data, struct engine_report *ret)
 {
 	uint64_t offset;
 
 	ret->verb = transfer->verb;
-	ret->upload = pending_is_upload(transfer);
+	ret->upload = exchange_is_upload(transfer);
 	ret->size = transfer->size;
 	ret->type = engine->type;
 	if (ret->size < 0 && !ret->upload)
@@ -322,14 +323,14 @@ text_or_empty(const char *text)
 
 static void
 attach(struct engine *engine, struct engine_action *action,
-    const struct pending *transfer, const char *why)
+    const struct exchange *transfer, const char *why)
 {
 	engine_attach_report(engine, action, text_or_empty(transfer->text), why,
 	    text_or_empty(engine->user));
 }
 
 void
-report_begin(struct engine *engine, const struct pending *transfer)
+report_begin(struct engine *engine, const struct exchange *transfer)
 {
 	const struct data *data = transfer->data;
 	struct engine_action *action = engine_act(engine, ENGINE_BEGIN);
@@ -340,10 +341,10 @@ report_begin(struct engine *engine, const struct pending *transfer)
 }
 
 void
-report_end(struct engine *engine, const struct pending *transfer,
+report_end(struct engine *engine, const struct exchange *transfer,
     struct data *data, unsigned server_code, unsigned client_code)
 {
-	bool upload = pending_is_upload(transfer);
+	bool upload = exchange_is_upload(transfer);
 	struct engine_action *action;
 	const char *why = "";
 

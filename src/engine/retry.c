@@ -2,21 +2,21 @@
  * The control engine: a transfer again.
  *
  * A server may take PORT and find out only at RETR that there is no way to the
- * address in it: 425.  Then passive mode is asked for, by an ask of our own,
+ * address in it: 425.  Then passive mode is asked for, by a request of our own,
  * and the transfer is sent again behind it, with its REST.
  */
 #include "engine/priv.h"
 
 static void
-send_again(struct engine *engine, struct pending *transfer)
+send_again(struct engine *engine, struct exchange *transfer)
 {
 	transfer->waits = false;
 	engine_send(engine, ENGINE_SERVER, transfer->line, transfer->line_len);
-	pending_to_end(engine, transfer);
+	exchange_to_end(engine, transfer);
 }
 
 bool
-retry_is_possible(struct engine *engine, const struct pending *transfer)
+retry_is_possible(struct engine *engine, const struct exchange *transfer)
 {
 	const struct data *data = transfer->data;
 
@@ -28,57 +28,58 @@ retry_is_possible(struct engine *engine, const struct pending *transfer)
 	    transfer->line != NULL && transfer->verb != VERB_STOU &&
 	    transfer->verb != VERB_OTHER && !engine_is_framed(engine) &&
 	    TAILQ_NEXT(transfer, link) == NULL && !engine->eof[ENGINE_CLIENT] &&
-	    !engine->lost[ENGINE_CLIENT] && form_has_passive(engine);
+	    !engine->lost[ENGINE_CLIENT] && variant_has_passive(engine);
 }
 
 void
-retry_begin(struct engine *engine, struct pending *transfer,
+retry_begin(struct engine *engine, struct exchange *transfer,
     const uint8_t *line, size_t len)
 {
-	struct pending *ask = pending_add(engine, PENDING_OURS, VERB_PORT);
+	struct exchange *request =
+	    exchange_add(engine, EXCHANGE_OURS, VERB_PORT);
 
-	if (ask == NULL)
+	if (request == NULL)
 		return;
-	pending_keep_refusal(engine, ask, line, len);
-	pending_keep_refusal(engine, transfer, line, len);
+	exchange_keep_refusal(engine, request, line, len);
+	exchange_keep_refusal(engine, transfer, line, len);
 	transfer->waits = true;
 	/* Nobody may come late, and be the transfer's. */
 	data_act(engine, transfer->data, ENGINE_DATA_DROP, ENGINE_SERVER);
-	ask->flags = VERB_IS_PASSIVE;
-	ask->is_ask = true;
-	ask->transfer = transfer;
-	ask->own = FORM_PORT;
-	ask->to = transfer->data->end[ENGINE_CLIENT].to;
-	ask->tried = FORMS_ACTIVE;
-	ask_next_form(engine, ask);
+	request->flags = VERB_IS_PASSIVE;
+	request->is_request = true;
+	request->transfer = transfer;
+	request->own = VARIANT_PORT;
+	request->to = transfer->data->end[ENGINE_CLIENT].to;
+	request->tried = VARIANTS_ACTIVE;
+	request_next_variant(engine, request);
 }
 
 void
-retry_go_on(struct engine *engine, struct pending *ask)
+retry_go_on(struct engine *engine, struct exchange *request)
 {
-	struct pending *rest, *transfer = ask->transfer;
+	struct exchange *rest, *transfer = request->transfer;
 
-	transfer->again = ask->form;
-	transfer->again_tried = ask->tried;
+	transfer->again = request->variant;
+	transfer->again_tried = request->tried;
 	if (transfer->data != NULL)
 		data_close(engine, transfer->data);
-	transfer->data = ask->data;
+	transfer->data = request->data;
 	transfer->data->state = DATA_CURRENT;
-	ask->data = NULL;
+	request->data = NULL;
 	if (transfer->rest == NULL) {
 		send_again(engine, transfer);
 		return;
 	}
-	rest = pending_add(engine, PENDING_OURS, VERB_REST);
+	rest = exchange_add(engine, EXCHANGE_OURS, VERB_REST);
 	if (rest == NULL)
 		return;
 	rest->transfer = transfer;
 	engine_sendf(engine, ENGINE_SERVER, "REST %s", transfer->rest);
-	pending_time(engine, rest);
+	exchange_time(engine, rest);
 }
 
 void
-retry_rest_answered(struct engine *engine, struct pending *rest, unsigned code)
+retry_rest_answered(struct engine *engine, struct exchange *rest, unsigned code)
 {
 	if (code >= 300 && code < 400)
 		send_again(engine, rest->transfer);
@@ -87,19 +88,19 @@ retry_rest_answered(struct engine *engine, struct pending *rest, unsigned code)
 }
 
 void
-retry_refuse(struct engine *engine, struct pending *transfer)
+retry_refuse(struct engine *engine, struct exchange *transfer)
 {
 	data_transfer_over(engine, transfer, 425, 425);
-	pending_answer(engine, transfer, NULL);
+	exchange_answer(engine, transfer, NULL);
 }
 
 void
-retry_abandon(struct engine *engine, struct pending *ours)
+retry_abandon(struct engine *engine, struct exchange *ours)
 {
 	retry_refuse(engine, ours->transfer);
 	ours->transfer = NULL;
 	if (ours->waits) { /* for no reply any more */
-		pending_drop(engine, ours);
+		exchange_drop(engine, ours);
 		return;
 	}
 	/* Its reply may come yet, or the rest of it, and is nobody's. */
@@ -107,11 +108,11 @@ retry_abandon(struct engine *engine, struct pending *ours)
 		engine->how = DROP;
 	if (ours->data != NULL)
 		data_close(engine, ours->data);
-	ours->is_ask = false;
+	ours->is_request = false;
 	ours->flags = 0;
 	/* A REST must not be there for the next transfer. */
 	if (ours->verb == VERB_REST) {
 		engine_sendf(engine, ENGINE_SERVER, "REST 0");
-		pending_add(engine, PENDING_OURS, VERB_REST);
+		exchange_add(engine, EXCHANGE_OURS, VERB_REST);
 	}
 }

@@ -20,12 +20,12 @@
  * of a data connection that does not come through us nothing is known.
  */
 static bool
-is_baseless(const struct engine *engine, const struct pending *transfer,
+is_baseless(const struct engine *engine, const struct exchange *transfer,
     const struct data *data)
 {
 	if (data != NULL ? data->up[ENGINE_SERVER] : engine->foreign)
 		return false;
-	if (pending_is_upload(transfer))
+	if (exchange_is_upload(transfer))
 		return true;
 	return transfer->verb == VERB_RETR &&
 	    report_size(engine, transfer) != SIZE_WHOLE;
@@ -34,13 +34,13 @@ is_baseless(const struct engine *engine, const struct pending *transfer,
 /* The server calls an upload good whose end it has not been told: what the
  * client still sends, or what waits here, would go nowhere. */
 static bool
-is_early(const struct engine *engine, const struct pending *transfer,
+is_early(const struct engine *engine, const struct exchange *transfer,
     const struct data *data)
 {
 	bool ended = data->shut[ENGINE_SERVER] ||
 	    data_file_ended(engine, data, ENGINE_CLIENT);
 
-	return pending_is_upload(transfer) && !(ended && data->unsent == 0);
+	return exchange_is_upload(transfer) && !(ended && data->unsent == 0);
 }
 
 /* Takes the place of a good reply that is not to be believed. */
@@ -56,14 +56,14 @@ refuse_good(struct engine *engine, unsigned code, const char *why)
 /* A good reply that cannot be true.  Returns why, if there is no data
  * connection to tell it to. */
 static const char *
-cut_untrue(struct engine *engine, const struct pending *transfer,
+cut_untrue(struct engine *engine, const struct exchange *transfer,
     struct data *data, unsigned code)
 {
 	const char *doubt = NULL;
 
 	if (code < 200 || code >= 300 || (data != NULL && data->cut))
 		return NULL;
-	if (data != NULL && pending_is_upload(transfer))
+	if (data != NULL && exchange_is_upload(transfer))
 		doubt = data_doubt_upload(engine, transfer, data);
 	if (is_baseless(engine, transfer, data)) {
 		if (data == NULL)
@@ -89,7 +89,7 @@ refuse_cut(struct engine *engine, const struct data *data)
 
 /* The first reply to a transfer, or its last: false while it must wait. */
 static bool
-begin_transfer_reply(struct engine *engine, struct pending *transfer,
+begin_transfer_reply(struct engine *engine, struct exchange *transfer,
     unsigned code, const uint8_t *line, size_t len)
 {
 	struct data *data = data_attach(engine, transfer);
@@ -137,39 +137,39 @@ begin_stray_announcement(struct engine *engine, unsigned code,
 
 /* Decides what becomes of a reply at its first line; false: not yet. */
 static bool
-begin_reply(struct engine *engine, struct pending *pending, unsigned code,
+begin_reply(struct engine *engine, struct exchange *exchange, unsigned code,
     const uint8_t *line, size_t len)
 {
 	engine->how = PASS;
 	engine->told = code;
 	engine->rewritten = false;
-	if (pending == NULL && unfinished_owns_reply(engine, code))
+	if (exchange == NULL && unfinished_owns_reply(engine, code))
 		engine->how = DROP;
-	if (pending == NULL) {
+	if (exchange == NULL) {
 		cwd_stray(engine, code);
 		begin_stray_announcement(engine, code, line, len);
 	}
-	if (pending == NULL || pending->kind == PENDING_GREETING)
+	if (exchange == NULL || exchange->kind == EXCHANGE_GREETING)
 		return true;
-	if (pending->is_ask) {
-		ask_begin_reply(engine, pending, code, line, len);
+	if (exchange->is_request) {
+		request_begin_reply(engine, exchange, code, line, len);
 		return true;
 	}
-	if (pending->kind == PENDING_OURS) {
-		if (pending->cwd)
-			cwd_learn(engine, pending, code, line, len);
+	if (exchange->kind == EXCHANGE_OURS) {
+		if (exchange->cwd)
+			cwd_learn(engine, exchange, code, line, len);
 		engine->how = DROP;
 		return true;
 	}
-	if ((code == 125 || code == 150) && pending->verb == VERB_OTHER)
-		pending->flags |= VERB_SENDS | VERB_RECEIVES;
-	if (pending_is_transfer(pending))
-		return begin_transfer_reply(engine, pending, code, line, len);
+	if ((code == 125 || code == 150) && exchange->verb == VERB_OTHER)
+		exchange->flags |= VERB_SENDS | VERB_RECEIVES;
+	if (exchange_is_transfer(exchange))
+		return begin_transfer_reply(engine, exchange, code, line, len);
 	/* EPSV ALL, as ftp-srv answers it. */
-	if ((pending->flags & VERB_IS_PASSIVE) != 0 && code >= 227 &&
+	if ((exchange->flags & VERB_IS_PASSIVE) != 0 && code >= 227 &&
 	    code <= 229)
 		engine->how = REWRITE;
-	else if (pending->verb == VERB_FEAT && !engine->config.allow_tls)
+	else if (exchange->verb == VERB_FEAT && !engine->config.allow_tls)
 		engine->how = FILTER_FEAT;
 	begin_stray_announcement(engine, code, line, len);
 	return true;
@@ -203,18 +203,18 @@ end_auth(struct engine *engine, unsigned code)
 /* What was prepared is void; a new user's REST too.  REIN ends block mode and
  * records. */
 static void
-end_void(struct engine *engine, const struct pending *pending)
+end_void(struct engine *engine, const struct exchange *exchange)
 {
 	if (engine->next != NULL)
 		data_close(engine, engine->next);
 	/* Else it is a PORT that is not ours. */
 	engine->foreign =
-	    pending->verb != VERB_USER && pending->verb != VERB_REIN;
+	    exchange->verb != VERB_USER && exchange->verb != VERB_REIN;
 	if (engine->foreign)
 		return;
 	free(engine->rest);
 	engine->rest = NULL;
-	if (pending->verb != VERB_REIN)
+	if (exchange->verb != VERB_REIN)
 		return;
 	report_forget(engine);
 	engine->mode = 'S';
@@ -223,77 +223,77 @@ end_void(struct engine *engine, const struct pending *pending)
 }
 
 static void
-end_setting(struct engine *engine, const struct pending *pending)
+end_setting(struct engine *engine, const struct exchange *exchange)
 {
 	enum framing before = engine_framing(engine);
 
-	if (pending->verb == VERB_MODE)
-		engine->mode = pending->setting;
+	if (exchange->verb == VERB_MODE)
+		engine->mode = exchange->setting;
 	else
-		engine->structure = pending->setting;
+		engine->structure = exchange->setting;
 	if (engine_framing(engine) != before)
 		data_set_framing(engine);
 }
 
 static void
-end_rest(struct engine *engine, struct pending *pending, unsigned code)
+end_rest(struct engine *engine, struct exchange *exchange, unsigned code)
 {
-	/* Ours takes back the client's, see pending_void_rest(). */
-	if (pending->kind == PENDING_COMMAND && (code < 300 || code >= 400))
+	/* Ours takes back the client's, see exchange_void_rest(). */
+	if (exchange->kind == EXCHANGE_COMMAND && (code < 300 || code >= 400))
 		return;
 	free(engine->rest);
-	engine->rest = pending->rest;
-	pending->rest = NULL;
+	engine->rest = exchange->rest;
+	exchange->rest = NULL;
 }
 
 /* An answer to one of the three with which people log in. */
 static bool
-is_about_login(const struct pending *pending)
+is_about_login(const struct exchange *exchange)
 {
-	return pending->kind == PENDING_COMMAND &&
-	    (pending->verb == VERB_USER || pending->verb == VERB_PASS ||
-		pending->verb == VERB_ACCT);
+	return exchange->kind == EXCHANGE_COMMAND &&
+	    (exchange->verb == VERB_USER || exchange->verb == VERB_PASS ||
+		exchange->verb == VERB_ACCT);
 }
 
 /* A final reply has passed. */
 static void
-end_command(struct engine *engine, struct pending *pending, unsigned code)
+end_command(struct engine *engine, struct exchange *exchange, unsigned code)
 {
-	bool transferred = pending_is_transfer(pending) && engine->told < 300;
+	bool transferred = exchange_is_transfer(exchange) && engine->told < 300;
 
 	engine->follows = code >= 300 && code < 400;
-	report_command(engine, pending, code);
-	cwd_moved(engine, pending, code);
-	if (transferred || (is_about_login(pending) && code < 300))
+	report_command(engine, exchange, code);
+	cwd_moved(engine, exchange, code);
+	if (transferred || (is_about_login(exchange) && code < 300))
 		owner_login(engine);
-	if (pending_is_transfer(pending)) {
+	if (exchange_is_transfer(exchange)) {
 		unfinished_note_transfer(engine, code, engine->told);
-		data_transfer_over(engine, pending, code, engine->told);
-	} else if (pending->noop)
+		data_transfer_over(engine, exchange, code, engine->told);
+	} else if (exchange->noop)
 		end_noop(engine, code);
-	else if (pending->transfer != NULL)
-		retry_rest_answered(engine, pending, code);
-	else if (pending->verb == VERB_REST)
-		end_rest(engine, pending, code);
-	else if (pending->epsv_all && code < 300)
+	else if (exchange->transfer != NULL)
+		retry_rest_answered(engine, exchange, code);
+	else if (exchange->verb == VERB_REST)
+		end_rest(engine, exchange, code);
+	else if (exchange->epsv_all && code < 300)
 		engine->epsv_all = true;
-	else if ((pending->verb == VERB_MODE || pending->verb == VERB_STRU) &&
+	else if ((exchange->verb == VERB_MODE || exchange->verb == VERB_STRU) &&
 	    code < 300)
-		end_setting(engine, pending);
-	else if (pending->verb == VERB_AUTH)
+		end_setting(engine, exchange);
+	else if (exchange->verb == VERB_AUTH)
 		end_auth(engine, code);
-	else if ((pending->flags & VERB_VOIDS_DATA) != 0 && code < 400)
-		end_void(engine, pending);
-	else if (pending->verb == VERB_QUIT && code < 300 &&
-	    engine->next != NULL && pending_transfer(engine) == NULL)
+	else if ((exchange->flags & VERB_VOIDS_DATA) != 0 && code < 400)
+		end_void(engine, exchange);
+	else if (exchange->verb == VERB_QUIT && code < 300 &&
+	    engine->next != NULL && exchange_transfer(engine) == NULL)
 		/* pyftpdlib does not end before an unused one does, which
 		 * but for our early dial it would not have. */
 		data_close(engine, engine->next);
-	pending_drop(engine, pending);
+	exchange_drop(engine, exchange);
 }
 
 void
-engine_end_cut(struct engine *engine, struct pending *transfer)
+engine_end_cut(struct engine *engine, struct exchange *transfer)
 {
 	refuse_cut(engine, transfer->data);
 	end_command(engine, transfer, 150);
@@ -302,12 +302,12 @@ engine_end_cut(struct engine *engine, struct pending *transfer)
 void
 engine_end_reply(struct engine *engine, unsigned code)
 {
-	struct pending *pending = engine->replying, *other;
+	struct exchange *exchange = engine->replying, *other;
 
 	engine->replying = NULL;
-	TAILQ_FOREACH (other, &engine->pending, link)
+	TAILQ_FOREACH (other, &engine->exchanges, link)
 		other->fresh = false;
-	if (pending == NULL)
+	if (exchange == NULL)
 		return;
 	if (engine->how == REWRITE && !engine->rewritten) {
 		engine->foreign = true;
@@ -317,25 +317,25 @@ engine_end_reply(struct engine *engine, unsigned code)
 		    code);
 	}
 	if (engine->told < 200) {
-		if (pending_is_transfer(pending) && !pending->begun) {
+		if (exchange_is_transfer(exchange) && !exchange->begun) {
 			engine->unfinished.owed = false;
-			report_begin(engine, pending);
+			report_begin(engine, exchange);
 		}
-		pending->begun = true;
+		exchange->begun = true;
 		/* There are servers that ask nobody who he is. */
-		if (pending_is_transfer(pending))
+		if (exchange_is_transfer(exchange))
 			owner_login(engine);
 		/* The last reply is held as the first one was. */
-		if (pending->data != NULL)
-			pending->data->expired = false;
+		if (exchange->data != NULL)
+			exchange->data->expired = false;
 		return;
 	}
 	if (engine->how == DROP_RETRY)
 		return;
-	if (pending->is_ask)
-		ask_end_reply(engine, pending, code);
+	if (exchange->is_request)
+		request_end_reply(engine, exchange, code);
 	else
-		end_command(engine, pending, code);
+		end_command(engine, exchange, code);
 }
 
 /* ---- the lines of a reply ---- */
@@ -387,8 +387,8 @@ finish_passive(struct engine *engine, unsigned code, enum reply_place place,
 		return false;
 	engine->rewritten = true;
 	if (data->failed[ENGINE_SERVER] && !data->failed[ENGINE_CLIENT]) {
-		engine->how = DROP_ASK;
-		ask_keep_failure(engine, engine->replying, data);
+		engine->how = DROP_REQUEST;
+		request_keep_failure(engine, engine->replying, data);
 	} else if (data->failed[ENGINE_CLIENT]) {
 		refuse_passive(engine, code, place, data->why);
 		data_close(engine, data);
@@ -396,7 +396,7 @@ finish_passive(struct engine *engine, unsigned code, enum reply_place place,
 		send_rewritten(engine, data, code, line, len, hostport);
 		data_make_next(engine, data);
 		engine->making = NULL;
-		if (engine->replying != NULL && engine->replying->is_ask)
+		if (engine->replying != NULL && engine->replying->is_request)
 			learn_accepted(engine, engine->replying);
 	}
 	return true;
@@ -409,7 +409,7 @@ rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
 {
 	struct engine_data_end client = { .listens = true };
 	struct engine_data_end server = { .listens = false };
-	const struct pending *ask;
+	const struct exchange *request;
 	struct hostport hostport;
 
 	bool found = hostport_parse_reply(code, line, len, &hostport) == 0;
@@ -423,8 +423,8 @@ rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
 	}
 	if (engine->rewritten || !found) {
 		if (place == REPLY_ONLY && engine->replying != NULL &&
-		    engine->replying->is_ask &&
-		    ask_not_understood(engine, engine->replying, line, len))
+		    engine->replying->is_request &&
+		    request_not_understood(engine, engine->replying, line, len))
 			return true;
 		hostport_pass(engine, code, line, len);
 		return true;
@@ -433,10 +433,10 @@ rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
 		return finish_passive(engine, code, place, line, len,
 		    &hostport);
 	server.to = hostport.addr;
-	ask = engine->replying;
-	if (ask != NULL && !ask->is_ask)
-		ask = NULL;
-	engine->making = data_open(engine, ask, &client, &server);
+	request = engine->replying;
+	if (request != NULL && !request->is_request)
+		request = NULL;
+	engine->making = data_open(engine, request, &client, &server);
 	if (engine->making != NULL)
 		return false;
 	refuse_passive(engine, code, place, "there are too many");
@@ -451,7 +451,7 @@ pass_line(struct engine *engine, unsigned code, enum reply_place place,
 		return rewrite_line(engine, code, place, line, len);
 	if (engine->how == TRANSLATE) {
 		assert(engine->replying != NULL);
-		ask_reply_line(engine, engine->replying, code, line, len);
+		request_reply_line(engine, engine->replying, code, line, len);
 		return true;
 	}
 	if (reply_is_dropped(engine) ||
@@ -492,7 +492,7 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	if (begins && engine->making == NULL) {
 		engine->replying = engine_match(engine, code);
 		if (code == 421 && engine->replying == NULL)
-			pending_be_sure(engine, true);
+			exchange_be_sure(engine, true);
 		if (!begin_reply(engine, engine->replying, code, line, len))
 			return false;
 		if (engine->replying != NULL)
@@ -530,7 +530,7 @@ engine_step_server(struct engine *engine)
 	struct line_reader *input = &engine->input[ENGINE_SERVER];
 	bool ended = engine->eof[ENGINE_SERVER] || engine->lost[ENGINE_SERVER];
 	const uint8_t *line;
-	size_t len, n_pending = engine->n_pending;
+	size_t len, n_exchanges = engine->n_exchanges;
 	enum line_result result = line_reader_peek(input, &line, &len);
 
 	if (engine->opaque)
@@ -547,11 +547,11 @@ engine_step_server(struct engine *engine)
 		return true;
 	}
 	/* What is behind an announcement may not overtake it. */
-	if (ask_is_announcing(engine))
+	if (request_is_announcing(engine))
 		return false;
 	/* A command that was let go of holds up nobody any more. */
 	if (!take_line(engine, line, len))
-		return engine->n_pending != n_pending;
+		return engine->n_exchanges != n_exchanges;
 	engine->fragment[ENGINE_SERVER] =
 	    result != LINE_READY && !engine->stopping;
 	engine->bare_code = reply_is_bare_code(line, len);

@@ -72,25 +72,25 @@ is_good(unsigned code)
 }
 
 /* The last command that the client sent after what it had got before. */
-static struct pending *
+static struct exchange *
 fresh_command(struct engine *engine, unsigned code)
 {
-	struct pending *pending;
+	struct exchange *exchange;
 
-	TAILQ_FOREACH_REVERSE(pending, &engine->pending, pending_list, link)
-	if (pending->fresh && match_expects(pending, code))
-		return pending;
+	TAILQ_FOREACH_REVERSE(exchange, &engine->exchanges, exchange_list, link)
+	if (exchange->fresh && match_expects(exchange, code))
+		return exchange;
 	return NULL;
 }
 
 /* Does the line go on with the reply that it stands in? */
 static bool
-is_own(const struct engine *engine, const struct pending *replying,
+is_own(const struct engine *engine, const struct exchange *replying,
     unsigned code)
 {
 	unsigned open = engine->reply.code;
 
-	if (!pending_is_transfer(replying))
+	if (!exchange_is_transfer(replying))
 		return false;
 	if (open < 200)
 		return ends_transfer(code);
@@ -101,10 +101,10 @@ is_own(const struct engine *engine, const struct pending *replying,
 
 /* May it be taken for the outcome of a transfer that is told as failed? */
 static bool
-is_contrary(const struct engine *engine, const struct pending *replying,
+is_contrary(const struct engine *engine, const struct exchange *replying,
     unsigned code)
 {
-	return pending_is_transfer(replying) && engine->reply.code >= 400 &&
+	return exchange_is_transfer(replying) && engine->reply.code >= 400 &&
 	    engine->how == PASS && (ends_transfer(code) || is_good(code));
 }
 
@@ -113,8 +113,8 @@ is_contrary(const struct engine *engine, const struct pending *replying,
 static bool
 is_untrue(struct engine *engine, unsigned code)
 {
-	const struct pending *replying = engine->replying;
-	struct pending *transfer = pending_transfer(engine);
+	const struct exchange *replying = engine->replying;
+	struct exchange *transfer = exchange_transfer(engine);
 	const struct data *data =
 	    transfer != NULL ? data_of(engine, transfer) : NULL;
 
@@ -125,25 +125,25 @@ is_untrue(struct engine *engine, unsigned code)
 }
 
 /* The client sees nothing of the reply: who is next? */
-static struct pending *
+static struct exchange *
 behind_hidden(struct engine *engine, unsigned code)
 {
-	struct pending *pending = engine->replying;
+	struct exchange *exchange = engine->replying;
 
-	pending = pending != NULL ? TAILQ_NEXT(pending, link) :
-				    TAILQ_FIRST(&engine->pending);
-	for (; pending != NULL; pending = TAILQ_NEXT(pending, link))
-		if (match_expects(pending, code))
-			return pending;
+	exchange = exchange != NULL ? TAILQ_NEXT(exchange, link) :
+				      TAILQ_FIRST(&engine->exchanges);
+	for (; exchange != NULL; exchange = TAILQ_NEXT(exchange, link))
+		if (match_expects(exchange, code))
+			return exchange;
 	return NULL;
 }
 
 /* The first whose answer it would be, though it was sent before the reply. */
-static struct pending *
+static struct exchange *
 doubtful_command(struct engine *engine, unsigned code, const uint8_t *line,
     size_t len)
 {
-	struct pending *transfer = pending_transfer(engine);
+	struct exchange *transfer = exchange_transfer(engine);
 	struct hostport hostport;
 
 	if (code >= 227 && code <= 229 &&
@@ -165,9 +165,9 @@ announces_again(const struct engine *engine, unsigned code)
 
 static enum candidate
 judge(struct engine *engine, const uint8_t *line, size_t len, unsigned code,
-    struct pending **ret)
+    struct exchange **ret)
 {
-	struct pending *replying = engine->replying;
+	struct exchange *replying = engine->replying;
 
 	*ret = NULL;
 	if (code == 0 ||
@@ -217,14 +217,14 @@ unfinished_end(struct engine *engine)
 
 /* Is the line the answer to a command behind the transfer? */
 static bool
-answers_another(const struct pending *transfer, unsigned code)
+answers_another(const struct exchange *transfer, unsigned code)
 {
-	const struct pending *pending = transfer;
+	const struct exchange *exchange = transfer;
 
-	while ((pending = TAILQ_NEXT(pending, link)) != NULL)
-		if (!pending_is_transfer(pending) &&
-		    (is_good(code) || pending->verb == VERB_ABOR) &&
-		    match_expects(pending, code))
+	while ((exchange = TAILQ_NEXT(exchange, link)) != NULL)
+		if (!exchange_is_transfer(exchange) &&
+		    (is_good(code) || exchange->verb == VERB_ABOR) &&
+		    match_expects(exchange, code))
 			return true;
 	return false;
 }
@@ -252,9 +252,9 @@ end_failure(struct engine *engine, unsigned code)
 
 /* The line answers target: what is open has ended before it. */
 static void
-end_before(struct engine *engine, struct pending *target, unsigned line_code)
+end_before(struct engine *engine, struct exchange *target, unsigned line_code)
 {
-	struct pending *replying = engine->replying;
+	struct exchange *replying = engine->replying;
 	unsigned code = engine->reply.code;
 
 	/* A client that sends ABOR has not seen an end. */
@@ -313,7 +313,7 @@ end_is_near(const struct engine *engine, size_t line_len)
 void
 unfinished_rest(struct engine *engine)
 {
-	const struct pending *first = TAILQ_FIRST(&engine->pending);
+	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
 	if (engine->reply.code >= 200 && engine->making == NULL &&
 	    !reply_is_dropped(engine) && !engine->opaque &&
@@ -330,7 +330,7 @@ unfinished_judge(struct engine *engine, const uint8_t *line, size_t len)
 	struct unfinished *unfinished = &engine->unfinished;
 	bool ended = engine->eof[ENGINE_SERVER] || engine->lost[ENGINE_SERVER];
 	unsigned code = reply_own_code(line, len);
-	struct pending *target;
+	struct exchange *target;
 	enum candidate candidate = judge(engine, line, len, code, &target);
 
 	unfinished->held = false;
@@ -361,7 +361,7 @@ unfinished_judge(struct engine *engine, const uint8_t *line, size_t len)
 void
 unfinished_last_line(struct engine *engine, unsigned code)
 {
-	struct pending *fresh;
+	struct exchange *fresh;
 
 	if (code >= 400 ||
 	    (engine->pipelines && !announces_again(engine, code)))
@@ -384,12 +384,12 @@ unfinished_note_transfer(struct engine *engine, unsigned server_code,
 
 /* No other command has these; ABOR has a reply of its own to come. */
 bool
-unfinished_is_owed(const struct engine *engine, const struct pending *first,
+unfinished_is_owed(const struct engine *engine, const struct exchange *first,
     unsigned code)
 {
 	return engine->unfinished.owed && (code == 226 || code == 426) &&
 	    first->verb != VERB_ABOR &&
-	    !(pending_is_transfer(first) && first->begun);
+	    !(exchange_is_transfer(first) && first->begun);
 }
 
 bool
@@ -431,11 +431,13 @@ engine_reply_timeout(struct engine *engine)
 	unfinished->quiet = true;
 }
 
-/* An ask in another form than the client's: it sees no answer but ours. */
+/* A request in another variant than the client's: it sees no answer but ours.
+ */
 static bool
-is_translated(const struct pending *pending)
+is_translated(const struct exchange *exchange)
 {
-	return pending->is_ask && form_verb(pending->form) != pending->verb;
+	return exchange->is_request &&
+	    variant_verb(exchange->variant) != exchange->verb;
 }
 
 /*
@@ -443,47 +445,47 @@ is_translated(const struct pending *pending)
  * of a server that ends no reply so)?  To us that was an inner line.
  */
 static bool
-has_same_answer(const struct engine *engine, const struct pending *pending)
+has_same_answer(const struct engine *engine, const struct exchange *exchange)
 {
-	return pending->fresh && pending != engine->replying &&
-	    !pending_is_transfer(pending) &&
-	    (pending->flags & VERB_IS_PASSIVE) == 0 && !engine->pipelines &&
-	    engine->n_lines != pending->after && !reply_is_dropped(engine) &&
-	    match_expects(pending, engine->reply.code) &&
-	    !(is_translated(pending) && engine->reply.code >= 300);
+	return exchange->fresh && exchange != engine->replying &&
+	    !exchange_is_transfer(exchange) &&
+	    (exchange->flags & VERB_IS_PASSIVE) == 0 && !engine->pipelines &&
+	    engine->n_lines != exchange->after && !reply_is_dropped(engine) &&
+	    match_expects(exchange, engine->reply.code) &&
+	    !(is_translated(exchange) && engine->reply.code >= 300);
 }
 
 /* Is somebody waiting for the end of what has begun? */
 static bool
 is_awaited(const struct engine *engine)
 {
-	const struct pending *behind = engine->replying;
+	const struct exchange *behind = engine->replying;
 
 	if (reply_is_dropped(engine) || engine->client_waits ||
 	    engine->drain_late)
 		return true;
 	behind = behind != NULL ? TAILQ_NEXT(behind, link) :
-				  TAILQ_FIRST(&engine->pending);
+				  TAILQ_FIRST(&engine->exchanges);
 	while (behind != NULL && has_same_answer(engine, behind) &&
 	    !is_translated(behind))
 		behind = TAILQ_NEXT(behind, link);
 	return behind != NULL &&
-	    (behind->kind == PENDING_LOCAL || behind->deferred ||
+	    (behind->kind == EXCHANGE_LOCAL || behind->deferred ||
 		has_same_answer(engine, behind));
 }
 
 /* The last command that was answered so and whose client has gone on, or waits
  * for us. */
-static struct pending *
+static struct exchange *
 same_answer(struct engine *engine)
 {
-	struct pending *pending, *last = NULL;
+	struct exchange *exchange, *last = NULL;
 
-	TAILQ_FOREACH (pending, &engine->pending, link)
-		if (has_same_answer(engine, pending) &&
-		    (TAILQ_NEXT(pending, link) != NULL ||
-			engine->client_waits || is_translated(pending)))
-			last = pending;
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (has_same_answer(engine, exchange) &&
+		    (TAILQ_NEXT(exchange, link) != NULL ||
+			engine->client_waits || is_translated(exchange)))
+			last = exchange;
 	return last;
 }
 
@@ -491,7 +493,7 @@ static void
 end_awaited(struct engine *engine)
 {
 	unsigned code = engine->reply.code;
-	struct pending *same = same_answer(engine);
+	struct exchange *same = same_answer(engine);
 
 	engine->unfinished.late = code;
 	if (same != NULL)

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct engine;
-struct pending;
+struct exchange;
 
 /* What an engine keeps of it. */
 struct unfinished {
@@ -47,7 +47,7 @@ void unfinished_note_transfer(struct engine *engine, unsigned server_code,
     unsigned told);
 /* Is it the last reply to a transfer of which the client has one already? */
 bool unfinished_is_owed(const struct engine *engine,
-    const struct pending *first, unsigned code);
+    const struct exchange *first, unsigned code);
 /* Ends the reply that is open. */
 void unfinished_end(struct engine *engine);
 /* Nothing has passed for long, and nobody else waits: ends what is open. */

@@ -244,7 +244,7 @@ take(struct fuzz *fuzz)
 	while (engine_next(engine, &action))
 		check(fuzz, &action);
 	assert(!engine_next(engine, &action));
-	assert(engine->n_pending <= LIMIT_PENDING + LIMIT_SESSION_DATA);
+	assert(engine->n_exchanges <= LIMIT_PENDING + LIMIT_SESSION_DATA);
 	assert(!engine->stopping || fuzz->ended);
 	assert(!engine->lost[ENGINE_SERVER] || fuzz->ended ||
 	    line_reader_len(&engine->input[ENGINE_SERVER]) > 0);

@@ -1,0 +1,287 @@
+/*
+ * The control engine: exchanges, and the replies of our own that wait
+ * among them for their turn.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/priv.h"
+
+/* What does the client know when it sends that? */
+static void
+note_client(struct engine *engine, struct exchange *exchange)
+{
+	const struct exchange *last;
+	bool seen;
+
+	TAILQ_FOREACH_REVERSE(last, &engine->exchanges, exchange_list, link)
+	if (last->kind != EXCHANGE_OURS || last == engine->replying)
+		break;
+	/* One that waits for replies, and has got something since, is not
+	 * waiting for this one: servers leave some out. */
+	seen = last == NULL || last == engine->replying ||
+	    (engine->n_lines != last->after &&
+		(last->fresh || !engine->pipelines));
+	exchange->fresh = engine->reply.code != 0 && seen;
+	exchange->after = engine->n_lines;
+	if (!seen && !(exchange_is_transfer(last) && last->begun))
+		engine->pipelines = true;
+}
+
+struct exchange *
+exchange_add(struct engine *engine, enum exchange_kind kind, enum verb verb)
+{
+	struct exchange *exchange = calloc(1, sizeof(*exchange));
+
+	if (exchange == NULL) {
+		engine->failed = true;
+		return NULL;
+	}
+	exchange->kind = kind;
+	exchange->verb = verb;
+	exchange->size = -1;
+	exchange->allo = -1;
+	if (kind == EXCHANGE_COMMAND)
+		note_client(engine, exchange);
+	TAILQ_INSERT_TAIL(&engine->exchanges, exchange, link);
+	engine->n_exchanges++;
+	return exchange;
+}
+
+void
+exchange_drop(struct engine *engine, struct exchange *exchange)
+{
+	struct data *data = exchange->data;
+
+	/* Nobody else has it. */
+	if (data != NULL &&
+	    (data->state == DATA_MAKING || data->state == DATA_ANNOUNCED))
+		data_close(engine, data);
+	TAILQ_REMOVE(&engine->exchanges, exchange, link);
+	engine->n_exchanges--;
+	if (engine->replying == exchange)
+		engine->replying = NULL;
+	cwd_abandon(engine, exchange);
+	cwd_moved(engine, exchange, 0);
+	free(exchange->text);
+	free(exchange->reply);
+	free(exchange->line);
+	free(exchange->rest);
+	free(exchange);
+}
+
+void
+exchange_keep_line(struct engine *engine, struct exchange *exchange,
+    const uint8_t *line, size_t len)
+{
+	exchange->line = malloc(len);
+	if (exchange->line == NULL) {
+		engine->failed = true;
+		return;
+	}
+	memcpy(exchange->line, line, len);
+	exchange->line_len = len;
+}
+
+void
+exchange_time(struct engine *engine, struct exchange *request)
+{
+	if (request->timed)
+		return;
+	request->timed = true;
+	engine_act(engine, ENGINE_TIMER)->ms = LIMIT_UNSURE_MS;
+}
+
+void
+exchange_be_sure(struct engine *engine, bool all)
+{
+	struct exchange *exchange, *next;
+
+	for (exchange = TAILQ_FIRST(&engine->exchanges); exchange != NULL;
+	     exchange = next) {
+		next = TAILQ_NEXT(exchange, link);
+		if (!all && !exchange->timed)
+			continue;
+		exchange->unsure = false;
+		if (exchange->kind == EXCHANGE_OURS &&
+		    exchange->transfer != NULL)
+			retry_abandon(engine, exchange);
+		else if (exchange->cwd)
+			cwd_abandon(engine, exchange);
+	}
+}
+
+bool
+exchange_waits(const struct engine *engine)
+{
+	const struct exchange *exchange;
+
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (exchange->waits)
+			return true;
+	return false;
+}
+
+void
+exchange_set_reply(struct engine *engine, struct exchange *exchange,
+    const void *line, size_t len)
+{
+	uint8_t *copy = malloc(len);
+
+	if (copy == NULL) {
+		engine->failed = true;
+		return;
+	}
+	memcpy(copy, line, len);
+	free(exchange->reply);
+	exchange->reply = copy;
+	exchange->reply_len = len;
+}
+
+void
+exchange_set_text(struct engine *engine, struct exchange *exchange,
+    const char *text)
+{
+	char line[512];
+	int len = snprintf(line, sizeof(line) - 2, "%s", text);
+
+	if (len >= 0)
+		exchange_set_reply(engine, exchange, line,
+		    engine_end_line(line, sizeof(line), len));
+}
+
+void
+exchange_send_reply(struct engine *engine, const struct exchange *exchange)
+{
+	if (engine->opaque)
+		return;
+	engine_send(engine, ENGINE_CLIENT, exchange->reply,
+	    exchange->reply_len);
+}
+
+void
+exchange_local(struct engine *engine, const char *format, ...)
+{
+	struct exchange *exchange;
+	char text[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	exchange = exchange_add(engine, EXCHANGE_LOCAL, VERB_OTHER);
+	if (exchange != NULL)
+		exchange_set_text(engine, exchange, text);
+}
+
+bool
+exchange_flush_local(struct engine *engine)
+{
+	struct exchange *first = TAILQ_FIRST(&engine->exchanges);
+
+	/* Of which the client knows nothing, that holds nothing up. */
+	while (first != NULL && first->noop)
+		first = TAILQ_NEXT(first, link);
+	if (first == NULL || first->kind != EXCHANGE_LOCAL ||
+	    engine->reply.code != 0 || engine->fragment[ENGINE_SERVER])
+		return false;
+	exchange_send_reply(engine, first);
+	exchange_drop(engine, first);
+	return true;
+}
+
+void
+exchange_void_rest(struct engine *engine)
+{
+	struct exchange *exchange;
+	bool stands = engine->rest != NULL;
+
+	engine->allo = -1;
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (exchange->verb == VERB_REST)
+			stands = exchange->kind == EXCHANGE_COMMAND;
+		else if (exchange_is_transfer(exchange) && !exchange->begun)
+			stands = false;
+	if (!stands)
+		return;
+	engine_sendf(engine, ENGINE_SERVER, "REST 0");
+	exchange_add(engine, EXCHANGE_OURS, VERB_REST);
+}
+
+struct exchange *
+exchange_transfer(struct engine *engine)
+{
+	struct exchange *exchange;
+
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (exchange_is_transfer(exchange))
+			return exchange;
+	return NULL;
+}
+
+bool
+exchange_is_transfer(const struct exchange *exchange)
+{
+	return exchange->kind == EXCHANGE_COMMAND &&
+	    (exchange->flags & (VERB_SENDS | VERB_RECEIVES)) != 0;
+}
+
+bool
+exchange_is_upload(const struct exchange *exchange)
+{
+	const struct data *data = exchange->data;
+
+	if ((exchange->flags & VERB_SENDS) == 0)
+		return false;
+	if ((exchange->flags & VERB_RECEIVES) == 0)
+		return true;
+	return data != NULL &&
+	    data->bytes[ENGINE_SERVER] > data->before[ENGINE_SERVER] &&
+	    data->bytes[ENGINE_CLIENT] == data->before[ENGINE_CLIENT];
+}
+
+void
+exchange_answer(struct engine *engine, struct exchange *exchange,
+    const char *text)
+{
+	if (text != NULL)
+		exchange_set_text(engine, exchange, text);
+	exchange->kind = EXCHANGE_LOCAL;
+	exchange->flags = 0;
+	exchange->is_request = false;
+	exchange->waits = false;
+	exchange->unsure = false;
+	exchange->data = NULL;
+}
+
+const char *
+exchange_refusal(const struct exchange *request,
+    char text[EXCHANGE_REFUSAL_MAX])
+{
+	snprintf(text, EXCHANGE_REFUSAL_MAX, "%.*s",
+	    (int)line_text_len(request->reply, request->reply_len),
+	    (const char *)request->reply);
+	return text;
+}
+
+void
+exchange_keep_refusal(struct engine *engine, struct exchange *exchange,
+    const uint8_t *line, size_t len)
+{
+	size_t code = line_telnet_prefix(line, len);
+
+	if (exchange->reply != NULL)
+		return;
+	exchange_set_reply(engine, exchange, line, len);
+	if (exchange->reply != NULL && len > code + 3 &&
+	    exchange->reply[code + 3] == '-')
+		exchange->reply[code + 3] = ' ';
+}
+
+void
+exchange_to_end(struct engine *engine, struct exchange *exchange)
+{
+	TAILQ_REMOVE(&engine->exchanges, exchange, link);
+	TAILQ_INSERT_TAIL(&engine->exchanges, exchange, link);
+}

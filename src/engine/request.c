@@ -1,0 +1,512 @@
+/*
+ * The control engine: asking the server for a data connection.
+ *
+ * A client's PORT or PASV is a request.  It is sent in one variant after the
+ *other (engine/variant.c) until the server takes one; the client sees one
+ *reply, in the mode and with the verb it has used.  While the variant is not
+ *known to be good the commands behind it wait, or a transfer among them would
+ *fail.
+ *
+ *	client    variant sent  needs               answered when
+ *	active    active      far listener first  200 came
+ *	active    passive     nothing             229 came
+ *	passive   passive     near listener last  229 came and it stands
+ *	passive   active      both first          200 came
+ *
+ * (far and near: the server's and the client's side of a local tunnel.)
+ *
+ * What is learned from the server's answers: engine/learn.c.  What happens when
+ * an answer turns out wrong at RETR: engine/retry.c.
+ */
+#include <stdio.h>
+
+#include "engine/priv.h"
+
+/* RFC 2428 section 4. */
+#define ONLY_EPSV "503 Only EPSV may follow EPSV ALL."
+
+#define NO_DATA "425 No data connection: its listener was lost."
+
+#define TOO_MANY "425 Too many data connections."
+
+static bool
+request_is_active(const struct exchange *request)
+{
+	return variant_is_active(request->own);
+}
+
+/* ---- the end of a request ---- */
+
+/* In the verb that the client has used. */
+static void
+answer_active(struct engine *engine, struct exchange *request)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "200 %s command successful.",
+	    verb_name(request->verb));
+	data_make_next(engine, request->data);
+	exchange_answer(engine, request, text);
+}
+
+#define PASSIVE_TEXT_MAX (HOSTPORT_TEXT_MAX + 64)
+
+/* Our own reply to PASV or EPSV. */
+static void
+passive_text(enum verb verb, const struct addr *addr,
+    char text[PASSIVE_TEXT_MAX])
+{
+	char digits[HOSTPORT_TEXT_MAX];
+
+	if (verb == VERB_EPSV) {
+		hostport_format_reply(229, addr, digits);
+		snprintf(text, PASSIVE_TEXT_MAX,
+		    "229 Entering Extended Passive Mode (|||%s|).", digits);
+	} else {
+		hostport_format_reply(227, addr, digits);
+		snprintf(text, PASSIVE_TEXT_MAX,
+		    "227 Entering Passive Mode (%s).", digits);
+	}
+}
+
+static void
+answer_passive(struct engine *engine, struct exchange *request)
+{
+	struct data *data = request->data;
+	char text[PASSIVE_TEXT_MAX];
+
+	passive_text(request->verb, data_told(data), text);
+	data_make_next(engine, data);
+	exchange_answer(engine, request, text);
+}
+
+static void
+warn_refused(struct engine *engine, const struct exchange *request,
+    const char *text)
+{
+	engine_logf(engine, ENGINE_WARN, "no data connection for %s%s: %s%s",
+	    verb_name(request->verb),
+	    text[0] == '2' ? ", since no host-port was found" : "", text,
+	    engine->config.server_mode != ENGINE_SAME && !request->passing ?
+		"; --server-mode same would try both modes" :
+		"");
+}
+
+/* No variant is left, or one cannot be made.  text: the reply, if the server
+ * has said nothing. */
+static void
+give_up(struct engine *engine, struct exchange *request, const char *text)
+{
+	char refusal[EXCHANGE_REFUSAL_MAX];
+
+	if (request->kind == EXCHANGE_OURS) {
+		retry_refuse(engine, request->transfer);
+		exchange_drop(engine, request);
+		return;
+	}
+	if (request->reply == NULL)
+		exchange_set_text(engine, request, text);
+	warn_refused(engine, request, exchange_refusal(request, refusal));
+	if (request->data != NULL)
+		data_close(engine, request->data);
+	exchange_answer(engine, request, NULL);
+}
+
+/* It fails here, not at the server, which has refused nothing.  text: the
+ * reply; why: for the log. */
+static void
+fail_here(struct engine *engine, struct exchange *request, const char *text,
+    const char *why)
+{
+	if (request->kind == EXCHANGE_OURS) {
+		retry_refuse(engine, request->transfer);
+		exchange_drop(engine, request);
+		return;
+	}
+	engine_logf(engine, ENGINE_WARN, "no data connection for %s: %s",
+	    verb_name(request->verb), why);
+	if (request->data != NULL)
+		data_close(engine, request->data);
+	exchange_answer(engine, request, text);
+}
+
+static void
+fail_too_many(struct engine *engine, struct exchange *request)
+{
+	fail_here(engine, request, TOO_MANY,
+	    "the session has as many as it may have (--max-data)");
+}
+
+/* ---- sending a variant ---- */
+
+static void
+send_variant(struct engine *engine, struct exchange *request)
+{
+	char text[HOSTPORT_TEXT_MAX];
+	const char *verb = verb_name(variant_verb(request->variant));
+
+	if (variant_is_active(request->variant)) {
+		if (request->data == NULL ||
+		    !variant_argument(request->variant, request->data, text)) {
+			request_next_variant(engine, request);
+			return;
+		}
+		engine_sendf(engine, ENGINE_SERVER, "%s %s", verb, text);
+		request->data->state = DATA_ANNOUNCED;
+	} else if (request->variant == request->own && request->line != NULL) {
+		/* As the client wrote it: "P@SW", its line end. */
+		engine_send(engine, ENGINE_SERVER, request->line,
+		    request->line_len);
+	} else {
+		engine_sendf(engine, ENGINE_SERVER, "%s", verb);
+	}
+	request->flags = variant_is_active(request->variant) ? VERB_IS_ACTIVE :
+							       VERB_IS_PASSIVE;
+	request->waits = false;
+	request->timed = false;
+	request->unsure =
+	    (engine->memory->good & VARIANT_BIT(request->variant)) == 0;
+	exchange_to_end(engine, request);
+	if (request->kind == EXCHANGE_OURS)
+		exchange_time(engine, request);
+}
+
+void
+request_next_variant(struct engine *engine, struct exchange *request)
+{
+	struct engine_data_end client = {
+		.listens = !request_is_active(request),
+		.to = request->to,
+	};
+	struct engine_data_end server = { .listens = true };
+
+	request->variant = variant_choose(engine, request);
+	if (request->variant == VARIANT_NONE) {
+		give_up(engine, request,
+		    engine->epsv_all ?
+			ONLY_EPSV :
+			"502 No data connection can be had from the server.");
+		return;
+	}
+	request->tried |= VARIANT_BIT(request->variant);
+	server.family = variant_family(request->variant);
+	/* What was made for the variant before does not serve this one. */
+	if (request->data != NULL &&
+	    request->data->end[ENGINE_SERVER].family != server.family)
+		data_close(engine, request->data);
+	if (!variant_is_active(request->variant) || request->data != NULL) {
+		send_variant(engine, request);
+		return;
+	}
+	/* Where to listen is known once the server is connected to. */
+	request->waits = true;
+	request->deferred =
+	    TAILQ_FIRST(&engine->exchanges)->kind == EXCHANGE_GREETING;
+	if (request->deferred)
+		return;
+	request->data = data_open(engine, request, &client, &server);
+	if (request->data == NULL)
+		fail_too_many(engine, request);
+}
+
+void
+request_begin(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len, const struct addr *to)
+{
+	struct exchange *request;
+
+	/* What the server does not know we keep. */
+	if (engine->epsv_all && command->verb != VERB_EPSV &&
+	    engine->config.server_mode != ENGINE_SAME) {
+		exchange_local(engine, ONLY_EPSV);
+		return;
+	}
+	request = exchange_add(engine, EXCHANGE_COMMAND, command->verb);
+	if (request == NULL)
+		return;
+	request->flags = command->flags;
+	request->is_request = true;
+	exchange_keep_line(engine, request, line, len);
+	if (to != NULL)
+		request->to = *to;
+	request->own = variant_of(command->verb, command->arg_len > 0, to);
+	request_next_variant(engine, request);
+}
+
+/* ---- replies to a variant ---- */
+
+/* Is what the server says the client's to see, as it stands? */
+static bool
+speaks_to_client(const struct exchange *request)
+{
+	return request->kind == EXCHANGE_COMMAND &&
+	    variant_verb(request->variant) == request->verb;
+}
+
+/* May the announcement pass, with our host-port?  Not one of several lines
+ * whose port may yet turn out to be dead: the first ones could not be taken
+ * back. */
+static bool
+may_pass(const struct engine *engine, const struct exchange *request,
+    const uint8_t *line, size_t len)
+{
+	size_t code = line_telnet_prefix(line, len);
+	bool more = len > code + 3 && line[code + 3] == '-';
+
+	return speaks_to_client(request) &&
+	    (!more ||
+		(engine->memory->good & VARIANT_BIT(request->variant)) != 0);
+}
+
+void
+request_begin_reply(struct engine *engine, struct exchange *request,
+    unsigned code, const uint8_t *line, size_t len)
+{
+	bool active = variant_is_active(request->variant);
+	bool announces = !active && code >= 227 && code <= 229;
+
+	/* A first announcement whose end never came, see engine/unfinished.c.
+	 */
+	if (!active && request->data != NULL)
+		data_close(engine, request->data);
+	if (announces || (active && code < 300)) {
+		if (announces)
+			engine->how = may_pass(engine, request, line, len) ?
+			    REWRITE :
+			    TRANSLATE;
+		else if (!speaks_to_client(request))
+			engine->how = DROP;
+		return;
+	}
+	/* What is sent behind it already would be answered before it. */
+	if (request->kind == EXCHANGE_COMMAND &&
+	    TAILQ_NEXT(request, link) != NULL)
+		request->tried = ~0U;
+	/* A refusal that ends the attempts passes as it is, all its lines, if
+	 * it is the first. */
+	if (speaks_to_client(request) && request->reply == NULL &&
+	    (!variant_is_refused(code) ||
+		variant_choose(engine, request) == VARIANT_NONE))
+		return;
+	engine->how = DROP_REQUEST;
+	if (code >= 400)
+		exchange_keep_refusal(engine, request, line, len);
+	/* "530 Please login": no other variant will do. */
+	if (code >= 400 && !variant_is_refused(code))
+		request->tried = ~0U;
+}
+
+/* An IPv6 server may answer PASV by "227 ... (::1,144,91)": it has EPSV.  The
+ * client gets to see that 227 if nothing else helps. */
+bool
+request_not_understood(struct engine *engine, struct exchange *request,
+    const uint8_t *line, size_t len)
+{
+	/* Not when it is the beginning of an over-long line. */
+	if (line[len - 1] != '\n' || TAILQ_NEXT(request, link) != NULL ||
+	    variant_choose(engine, request) == VARIANT_NONE)
+		return false;
+	engine->how = DROP_REQUEST;
+	exchange_keep_refusal(engine, request, line, len);
+	return true;
+}
+
+/* A line of an announcement that is not in the client's variant. */
+void
+request_reply_line(struct engine *engine, struct exchange *request,
+    unsigned code, const uint8_t *line, size_t len)
+{
+	struct engine_data_end client = {
+		.listens = !request_is_active(request),
+		.to = request->to,
+	};
+	struct engine_data_end server = { .listens = false };
+	struct hostport hostport;
+
+	if (engine->rewritten ||
+	    hostport_parse_reply(code, line, len, &hostport) != 0)
+		return;
+	engine->rewritten = true;
+	server.to = hostport.addr;
+	request->data = data_open(engine, request, &client, &server);
+	if (request->data != NULL && request->kind == EXCHANGE_OURS)
+		request->data->state = DATA_ANNOUNCED;
+}
+
+/* ---- the end of a reply, and listeners ---- */
+
+/* The server's passive port is known, and all that is to be seen of it. */
+static void
+end_passive(struct engine *engine, struct exchange *request)
+{
+	if (request->kind == EXCHANGE_OURS) {
+		retry_go_on(engine, request);
+		exchange_drop(engine, request);
+		return;
+	}
+	learn_accepted(engine, request);
+	if (request_is_active(request))
+		answer_active(engine, request);
+	else
+		answer_passive(engine, request);
+}
+
+/* An announcement that was not in the client's variant. */
+static void
+end_translated(struct engine *engine, struct exchange *request)
+{
+	if (request->data == NULL && engine->rewritten) {
+		fail_too_many(engine, request);
+	} else if (request->data == NULL) {
+		request_next_variant(engine, request);
+	} else if (data_is_ready(request->data)) {
+		end_passive(engine, request);
+	} else {
+		request->waits = true; /* see listeners_step() */
+		request->timed = false;
+	}
+}
+
+void
+request_end_reply(struct engine *engine, struct exchange *request,
+    unsigned code)
+{
+	bool needs_data = variant_is_active(request->variant);
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", code);
+	if (engine->how == TRANSLATE) {
+		end_translated(engine, request);
+	} else if (engine->how == DROP_REQUEST) {
+		request_next_variant(engine, request);
+	} else if (needs_data && request->data == NULL) {
+		/* Its listener was lost meanwhile. */
+		if (engine->how == DROP)
+			exchange_answer(engine, request, NO_DATA);
+		else
+			exchange_drop(engine, request);
+	} else if (engine->how == DROP) {
+		learn_accepted(engine, request);
+		if (request_is_active(request))
+			answer_active(engine, request);
+		else
+			answer_passive(engine, request);
+	} else if (engine->how == PASS && needs_data) {
+		if (code < 300) {
+			learn_accepted(engine, request);
+			data_make_next(engine, request->data);
+		} else {
+			if (variant_is_refused(code))
+				warn_refused(engine, request, text);
+			data_close(engine, request->data);
+		}
+		exchange_drop(engine, request);
+	} else {
+		exchange_drop(engine, request);
+	}
+}
+
+void
+request_keep_failure(struct engine *engine, struct exchange *request,
+    struct data *data)
+{
+	char text[sizeof(data->why) + 80];
+
+	snprintf(text, sizeof(text), "425 No data connection: %s.", data->why);
+	if (request->reply == NULL)
+		exchange_set_text(engine, request, text);
+	/* What is sent behind it already would be answered before it. */
+	if (TAILQ_NEXT(request, link) != NULL &&
+	    request->kind == EXCHANGE_COMMAND)
+		request->tried = ~0U;
+	request->passing |= data->passing;
+	data_close(engine, data);
+}
+
+/* A listener of the request does not stand, or our connection to the server. */
+static void
+listener_failed(struct engine *engine, struct exchange *request)
+{
+	struct data *data = request->data;
+	char text[sizeof(data->why) + 80];
+
+	if (data->failed[ENGINE_CLIENT]) {
+		snprintf(text, sizeof(text), "425 No data connection: %s.",
+		    data->why);
+		fail_here(engine, request, text, data->why);
+		return;
+	}
+	if (!variant_is_active(request->variant)) {
+		request_keep_failure(engine, request, data);
+		request_next_variant(engine, request);
+		return;
+	}
+	snprintf(text, sizeof(text),
+	    data->passing ?
+		"425 No data connection: %s." :
+		request_is_active(request) ?
+		"502 Active mode is not possible here, use passive: %s." :
+		"502 The server cannot connect to here, as active mode takes: "
+		"%s.",
+	    data->why);
+	if (request->reply == NULL)
+		exchange_set_text(engine, request, text);
+	/* There may be one in the other family. */
+	for (enum variant variant = 0; variant < VARIANT_NONE; variant++)
+		if (variant_is_active(variant) &&
+		    variant_family(variant) == data->end[ENGINE_SERVER].family)
+			request->tried |= VARIANT_BIT(variant);
+	request->passing |= data->passing;
+	data_close(engine, data);
+	request_next_variant(engine, request);
+}
+
+static bool
+listeners_step(struct engine *engine, struct exchange *request)
+{
+	struct data *data = request->data;
+
+	if (data == NULL && request->deferred) {
+		if (TAILQ_FIRST(&engine->exchanges)->kind == EXCHANGE_GREETING)
+			return false;
+		request->tried &= ~VARIANT_BIT(request->variant);
+		request_next_variant(engine, request);
+		return true;
+	}
+	if (data == NULL) {
+		fail_here(engine, request, NO_DATA, "its listener was lost");
+		return true;
+	}
+	if (data_has_failed(data))
+		listener_failed(engine, request);
+	else if (!data_is_ready(data))
+		return false;
+	else if (variant_is_active(request->variant))
+		send_variant(engine, request);
+	else
+		end_passive(engine, request);
+	return true;
+}
+
+bool
+request_is_announcing(const struct engine *engine)
+{
+	const struct exchange *exchange;
+
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (exchange->is_request && exchange->waits &&
+		    !variant_is_active(exchange->variant))
+			return true;
+	return false;
+}
+
+bool
+request_step(struct engine *engine)
+{
+	struct exchange *exchange;
+
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (exchange->is_request && exchange->waits)
+			return listeners_step(engine, exchange);
+	return false;
+}

@@ -2,10 +2,10 @@
  * The control engine: asking the server for a data connection.
  *
  * A client's PORT or PASV is a request.  It is sent in one variant after the
- *other (engine/variant.c) until the server takes one; the client sees one
- *reply, in the mode and with the verb it has used.  While the variant is not
- *known to be good the commands behind it wait, or a transfer among them would
- *fail.
+ * other (engine/variant.c) until the server takes one; the client sees one
+ * reply, in the mode and with the verb it has used.  While the variant is not
+ * known to be good the commands behind it wait, or a transfer among them would
+ * fail.
  *
  *	client    variant sent  needs               answered when
  *	active    active      far listener first  200 came

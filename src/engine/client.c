@@ -23,17 +23,15 @@ arg_of(const struct command *command, const uint8_t *line)
 
 /* Remembers the command and sends its line on as it is. */
 static struct exchange *
-pass_command(struct engine *engine, const struct command *command,
-    const uint8_t *line, size_t len)
+pass_command(struct engine *engine, enum exchange_type type,
+    const struct command *command, const uint8_t *line, size_t len)
 {
 	struct exchange *exchange;
 
-	exchange = exchange_add(engine, EXCHANGE_COMMAND, command->verb);
+	exchange = exchange_add(engine, type, command->verb);
 	if (exchange == NULL)
 		return NULL;
 	exchange->flags = command->flags;
-	exchange->unknown = command->verb == VERB_OTHER &&
-	    (command->flags & VERB_IS_ORDINARY) == 0;
 	engine_send(engine, ENGINE_SERVER, line, len);
 	return exchange;
 }
@@ -43,11 +41,11 @@ static void
 pass_untouched(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct exchange *exchange = pass_command(engine, command, line, len);
+	struct exchange *exchange =
+	    pass_command(engine, EXCHANGE_VOID, command, line, len);
 
-	if (exchange == NULL)
-		return;
-	exchange->flags = VERB_VOIDS_DATA;
+	if (exchange != NULL)
+		exchange->flags = VERB_VOIDS_DATA;
 }
 
 /* ---- PORT, EPRT ---- */
@@ -190,11 +188,9 @@ take_epsv_all(struct engine *engine, const struct command *command,
 		exchange_local(engine, "200 EPSV ALL command successful.");
 		return;
 	}
-	exchange = pass_command(engine, command, line, len);
-	if (exchange == NULL)
-		return;
-	exchange->epsv_all = true;
-	exchange->unsure = true;
+	exchange = pass_command(engine, EXCHANGE_EPSV_ALL, command, line, len);
+	if (exchange != NULL)
+		exchange->unsure = true;
 }
 
 static void
@@ -220,7 +216,8 @@ take_auth(struct engine *engine, const struct command *command,
 		    "this connection already.");
 		return;
 	}
-	engine->tls_pending = pass_command(engine, command, line, len) != NULL;
+	engine->tls_pending =
+	    pass_command(engine, EXCHANGE_AUTH, command, line, len) != NULL;
 }
 
 /*
@@ -266,7 +263,7 @@ take_transfer(struct engine *engine, const struct command *command,
 		exchange_void_rest(engine);
 		return;
 	}
-	exchange = pass_command(engine, command, line, len);
+	exchange = pass_command(engine, EXCHANGE_TRANSFER, command, line, len);
 	if (exchange == NULL)
 		return;
 	exchange->allo = engine->allo;
@@ -280,7 +277,9 @@ static void
 take_noted(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct exchange *exchange = pass_command(engine, command, line, len);
+	struct exchange *exchange = pass_command(engine,
+	    command->verb == VERB_USER ? EXCHANGE_VOID : EXCHANGE_COMMAND,
+	    command, line, len);
 
 	if (exchange != NULL)
 		keep_argument(engine, exchange, command, line);
@@ -293,7 +292,7 @@ take_abort(struct engine *engine, const struct command *command,
 	struct exchange *transfer = exchange_transfer(engine);
 	struct data *data;
 
-	pass_command(engine, command, line, len);
+	pass_command(engine, EXCHANGE_ABORT, command, line, len);
 	if (transfer == NULL)
 		return;
 	data = data_of(engine, transfer);
@@ -306,7 +305,8 @@ static void
 take_setting(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct exchange *exchange = pass_command(engine, command, line, len);
+	struct exchange *exchange =
+	    pass_command(engine, EXCHANGE_SETTING, command, line, len);
 
 	if (exchange != NULL)
 		exchange->setting = command->arg_len == 1 ?
@@ -318,7 +318,8 @@ static void
 take_rest(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	struct exchange *exchange = pass_command(engine, command, line, len);
+	struct exchange *exchange =
+	    pass_command(engine, EXCHANGE_REST, command, line, len);
 
 	if (exchange == NULL)
 		return;
@@ -356,11 +357,66 @@ refuse_hidden(struct engine *engine, const struct command *command,
 
 /* RFC 1639: clients that know it know the other two as well. */
 static void
-refuse_long(struct engine *engine, const struct command *command)
+refuse_long(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
 {
+	(void)line;
+	(void)len;
 	exchange_local(engine, "502 culvert does not support %s: use %s.",
 	    verb_name(command->verb),
 	    command->verb == VERB_LPRT ? "EPRT or PORT" : "EPSV or PASV");
+}
+
+static void
+take_other(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len)
+{
+	enum exchange_type type = EXCHANGE_COMMAND;
+
+	if (command->verb == VERB_EMPTY)
+		type = EXCHANGE_EMPTY;
+	else if (command->verb == VERB_REIN)
+		type = EXCHANGE_VOID;
+	else if (command->verb == VERB_QUIT)
+		type = EXCHANGE_QUIT;
+	pass_command(engine, type, command, line, len);
+	if (command->verb == VERB_ALLO)
+		report_allo(engine, arg_of(command, line), command->arg_len);
+}
+
+typedef void take_fn(struct engine *engine, const struct command *command,
+    const uint8_t *line, size_t len);
+
+/* By what the verb does with data connections, or else by the verb. */
+static take_fn *
+find_taker(const struct command *command)
+{
+	static const struct {
+		enum verb verb;
+		take_fn *take;
+	} takers[] = {
+		{ VERB_ABOR, take_abort },
+		{ VERB_AUTH, take_auth },
+		{ VERB_LPRT, refuse_long },
+		{ VERB_LPSV, refuse_long },
+		{ VERB_MODE, take_setting },
+		{ VERB_REST, take_rest },
+		{ VERB_SIZE, take_noted },
+		{ VERB_STRU, take_setting },
+		{ VERB_TYPE, take_noted },
+		{ VERB_USER, take_noted },
+	};
+
+	if ((command->flags & VERB_IS_ACTIVE) != 0)
+		return take_active;
+	if ((command->flags & VERB_IS_PASSIVE) != 0)
+		return take_passive;
+	if ((command->flags & (VERB_SENDS | VERB_RECEIVES)) != 0)
+		return take_transfer;
+	for (size_t i = 0; i < sizeof(takers) / sizeof(takers[0]); i++)
+		if (takers[i].verb == command->verb)
+			return takers[i].take;
+	return take_other;
 }
 
 static void
@@ -369,33 +425,9 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 	struct command command;
 
 	command_parse(line, len, &command);
-	if (refuse_hidden(engine, &command, line, len))
-		return;
-	if (policy_refuses(engine, &command, line, len))
-		return;
-	if ((command.flags & VERB_IS_ACTIVE) != 0)
-		take_active(engine, &command, line, len);
-	else if ((command.flags & VERB_IS_PASSIVE) != 0)
-		take_passive(engine, &command, line, len);
-	else if ((command.flags & (VERB_SENDS | VERB_RECEIVES)) != 0)
-		take_transfer(engine, &command, line, len);
-	else if (command.verb == VERB_LPRT || command.verb == VERB_LPSV)
-		refuse_long(engine, &command);
-	else if (command.verb == VERB_AUTH)
-		take_auth(engine, &command, line, len);
-	else if (command.verb == VERB_ABOR)
-		take_abort(engine, &command, line, len);
-	else if (command.verb == VERB_MODE || command.verb == VERB_STRU)
-		take_setting(engine, &command, line, len);
-	else if (command.verb == VERB_REST)
-		take_rest(engine, &command, line, len);
-	else if (command.verb == VERB_USER || command.verb == VERB_SIZE ||
-	    command.verb == VERB_TYPE)
-		take_noted(engine, &command, line, len);
-	else
-		pass_command(engine, &command, line, len);
-	if (command.verb == VERB_ALLO)
-		report_allo(engine, arg_of(&command, line), command.arg_len);
+	if (!refuse_hidden(engine, &command, line, len) &&
+	    !policy_refuses(engine, &command, line, len))
+		find_taker (&command)(engine, &command, line, len);
 }
 
 /* Must commands wait?  A PORT whose variant may yet be refused makes them,

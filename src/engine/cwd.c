@@ -46,7 +46,7 @@ is_moving(const struct engine *engine)
 	const struct exchange *exchange;
 
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
-		if (exchange->kind == EXCHANGE_COMMAND &&
+		if (exchange_is_of(exchange, PARTY_CLIENT) &&
 		    (exchange->flags & VERB_MOVES) != 0)
 			return true;
 	return false;
@@ -62,11 +62,10 @@ cwd_step(struct engine *engine)
 	cwd->wanted = false;
 	if (cwd->lost || cwd->request != NULL || engine->server_shut)
 		return false;
-	cwd->request = exchange_add(engine, EXCHANGE_OURS, VERB_OTHER);
+	cwd->request = exchange_add(engine, EXCHANGE_OWN_PWD, VERB_OTHER);
 	if (cwd->request == NULL)
 		return true;
 	cwd->asked = true;
-	cwd->request->cwd = true;
 	engine_sendf(engine, ENGINE_SERVER, "PWD");
 	exchange_time(engine, cwd->request);
 	return true;
@@ -106,15 +105,25 @@ lose(struct engine *engine, const char *why)
 	engine->cwd.lost = true;
 }
 
-void
-cwd_learn(struct engine *engine, struct exchange *request, unsigned code,
-    const uint8_t *line, size_t len)
+bool
+cwd_fits(const struct exchange *pwd, unsigned code)
+{
+	(void)pwd;
+	return !match_is_of_transfer(code) && !match_announces(code);
+}
+
+bool
+cwd_expects(const struct exchange *pwd, unsigned code)
+{
+	(void)pwd;
+	return code == 257;
+}
+
+static void
+learn(struct engine *engine, unsigned code, const uint8_t *line, size_t len)
 {
 	char path[PATH_TEXT_MAX];
 
-	if (engine->cwd.request != request)
-		return;
-	engine->cwd.request = NULL;
 	if (code == 530)
 		return;
 	if (path_parse_257(line, len, path) != 0) {
@@ -126,8 +135,20 @@ cwd_learn(struct engine *engine, struct exchange *request, unsigned code,
 		engine->failed = true;
 }
 
+bool
+cwd_begin(struct engine *engine, struct exchange *pwd, unsigned code,
+    const uint8_t *line, size_t len)
+{
+	engine->how = DROP;
+	if (engine->cwd.request == pwd) {
+		engine->cwd.request = NULL;
+		learn(engine, code, line, len);
+	}
+	return true;
+}
+
 void
-cwd_abandon(struct engine *engine, const struct exchange *request)
+cwd_abandon(struct engine *engine, struct exchange *request)
 {
 	if (engine->cwd.request != request)
 		return;
@@ -151,7 +172,7 @@ cwd_unfinished(struct engine *engine, const struct exchange *replying)
 {
 	if (!paths_have_rules(engine) ||
 	    (replying != NULL &&
-		(replying->kind == EXCHANGE_GREETING ||
+		(replying->type == EXCHANGE_GREETING ||
 		    replying->verb == VERB_USER ||
 		    replying->verb == VERB_PASS ||
 		    replying->verb == VERB_ACCT)))

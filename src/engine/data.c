@@ -176,7 +176,7 @@ data_make_next(struct engine *engine, struct data *data)
 static bool
 has_announced(const struct engine *engine, const struct exchange *exchange)
 {
-	return exchange == engine->replying && exchange->is_request &&
+	return exchange == engine->replying && exchange_is_request(exchange) &&
 	    engine->how == REWRITE && engine->rewritten && engine->next != NULL;
 }
 
@@ -343,7 +343,7 @@ data_cut_upload(struct engine *engine, struct data *data, const char *why)
 	/* The far data connection stays open: its end would be the file's. */
 	data_reset_client(engine, data);
 	engine_sendf(engine, ENGINE_SERVER, "ABOR");
-	exchange_add(engine, EXCHANGE_OURS, VERB_ABOR);
+	exchange_add(engine, EXCHANGE_OWN_ABORT, VERB_ABOR);
 	data_set_timer(engine, data, WAIT_CUT, LIMIT_CUT_UPLOAD_MS);
 }
 

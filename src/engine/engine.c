@@ -350,9 +350,9 @@ tell_exchanges(struct engine *engine)
 		next = TAILQ_NEXT(exchange, link);
 		if (exchange == transfer)
 			tell_transfer_cut(engine, exchange, in_turn);
-		else if (in_turn && exchange->kind == EXCHANGE_LOCAL)
+		else if (in_turn && exchange->type == EXCHANGE_LOCAL)
 			exchange_send_reply(engine, exchange);
-		else if (exchange->kind != EXCHANGE_OURS &&
+		else if (!exchange_is_of(exchange, PARTY_OURS) &&
 		    (exchange != engine->replying || reply_is_dropped(engine)))
 			in_turn = false;
 	}

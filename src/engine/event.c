@@ -470,7 +470,7 @@ on_timeout(struct engine *engine, struct data *data,
 		/* Not within the reply to another command, or its own. */
 		if (transfer != NULL && engine->reply.code == 0 &&
 		    engine->making == NULL && !engine->fragment[ENGINE_SERVER])
-			engine_end_cut(engine, transfer);
+			transfer_end_cut(engine, transfer);
 		break;
 	case WAIT_PROOF:
 		fail_unproven(data, NO_ANSWER, false);

@@ -8,6 +8,171 @@
 
 #include "engine/priv.h"
 
+static bool
+exchange_begin_pass(struct engine *engine, struct exchange *exchange,
+    unsigned code, const uint8_t *line, size_t len)
+{
+	(void)engine, (void)exchange, (void)code, (void)line, (void)len;
+	return true;
+}
+
+static bool
+exchange_begin_drop(struct engine *engine, struct exchange *exchange,
+    unsigned code, const uint8_t *line, size_t len)
+{
+	(void)exchange, (void)code, (void)line, (void)len;
+	engine->how = DROP;
+	return true;
+}
+
+static void
+exchange_skip_local(struct engine *engine, struct exchange *exchange)
+{
+	exchange_send_reply(engine, exchange);
+}
+
+static const struct exchange_ops types[] = {
+	[EXCHANGE_GREETING] = {
+		.party = PARTY_SERVER,
+		.fits = match_fits_any,
+		.begin = exchange_begin_pass,
+	},
+	[EXCHANGE_LOCAL] = { .party = PARTY_LOCAL, .skip = exchange_skip_local },
+	[EXCHANGE_COMMAND] = {
+		.party = PARTY_CLIENT,
+		.fits = match_fits_any,
+		.expects = match_expects_verb,
+		.begin = effect_begin,
+	},
+	[EXCHANGE_EMPTY] = {
+		.party = PARTY_CLIENT,
+		.fits = match_fits_empty,
+		.expects = match_expects_verb,
+		.misfit = match_left_out,
+		.begin = effect_begin,
+	},
+	[EXCHANGE_ABORT] = {
+		.party = PARTY_CLIENT,
+		.fits = match_fits_abort,
+		.expects = match_expects_verb,
+		.misfit = match_left_out,
+		.begin = effect_begin,
+	},
+	[EXCHANGE_AUTH] = {
+		.party = PARTY_CLIENT,
+		.fits = match_fits_any,
+		.expects = match_expects_verb,
+		.begin = effect_begin,
+		.end = effect_auth,
+	},
+	[EXCHANGE_REST] = {
+		.party = PARTY_CLIENT,
+		.fits = match_fits_any,
+		.expects = match_expects_verb,
+		.begin = effect_begin,
+		.end = effect_rest,
+	},
+	[EXCHANGE_SETTING] = {
+		.party = PARTY_CLIENT,
+		.fits = match_fits_any,
+		.expects = match_expects_verb,
+		.begin = effect_begin,
+		.end = effect_setting,
+	},
+	[EXCHANGE_VOID] = {
+		.party = PARTY_CLIENT,
+		.fits = match_fits_any,
+		.expects = match_expects_verb,
+		.begin = effect_begin,
+		.end = effect_void,
+	},
+	[EXCHANGE_QUIT] = {
+		.party = PARTY_CLIENT,
+		.fits = match_fits_any,
+		.expects = match_expects_verb,
+		.begin = effect_begin,
+		.end = effect_quit,
+	},
+	[EXCHANGE_EPSV_ALL] = {
+		.party = PARTY_CLIENT,
+		.fits = match_fits_passive,
+		.expects = match_expects_announcement,
+		.misfit = match_nobody,
+		.begin = effect_begin_epsv_all,
+		.end = effect_epsv_all,
+	},
+	[EXCHANGE_REQUEST] = {
+		.party = PARTY_CLIENT,
+		.fits = request_fits,
+		.expects = request_expects,
+		.misfit = request_misfit,
+		.begin = request_begin_reply,
+		.end = request_end_reply,
+		.skip = request_skip,
+	},
+	[EXCHANGE_TRANSFER] = {
+		.party = PARTY_CLIENT,
+		.fits = transfer_fits,
+		.expects = transfer_expects,
+		.misfit = transfer_misfit,
+		.begin = transfer_begin_reply,
+		.end = transfer_end_reply,
+		.skip = transfer_skip,
+	},
+	[EXCHANGE_OWN_ABORT] = {
+		.party = PARTY_OURS,
+		.fits = match_fits_abort,
+		.expects = match_expects_verb,
+		.misfit = match_left_out,
+		.begin = exchange_begin_drop,
+	},
+	[EXCHANGE_OWN_NOOP] = {
+		.party = PARTY_OURS,
+		.fits = noop_fits,
+		.expects = noop_expects,
+		.misfit = noop_misfit,
+		.begin = exchange_begin_drop,
+		.end = noop_end,
+	},
+	[EXCHANGE_OWN_PWD] = {
+		.party = PARTY_OURS,
+		.fits = cwd_fits,
+		.expects = cwd_expects,
+		.misfit = match_nobody,
+		.begin = cwd_begin,
+		.expire = cwd_abandon,
+	},
+	[EXCHANGE_OWN_REST] = {
+		.party = PARTY_OURS,
+		.fits = match_fits_any,
+		.expects = match_expects_verb,
+		.begin = exchange_begin_drop,
+		.end = retry_rest_answered,
+		.expire = retry_abandon,
+	},
+	[EXCHANGE_OWN_REQUEST] = {
+		.party = PARTY_OURS,
+		.fits = request_fits,
+		.expects = request_expects,
+		.misfit = request_misfit,
+		.begin = request_begin_reply,
+		.end = request_end_reply,
+		.expire = retry_abandon,
+	},
+	[EXCHANGE_OWN_OVER] = {
+		.party = PARTY_OURS,
+		.fits = match_fits_any,
+		.expects = match_expects_verb,
+		.begin = exchange_begin_drop,
+	},
+};
+
+const struct exchange_ops *
+exchange_ops(const struct exchange *exchange)
+{
+	return &types[exchange->type];
+}
+
 /* What does the client know when it sends that? */
 static void
 note_client(struct engine *engine, struct exchange *exchange)
@@ -16,7 +181,7 @@ note_client(struct engine *engine, struct exchange *exchange)
 	bool seen;
 
 	TAILQ_FOREACH_REVERSE(last, &engine->exchanges, exchange_list, link)
-	if (last->kind != EXCHANGE_OURS || last == engine->replying)
+	if (!exchange_is_of(last, PARTY_OURS) || last == engine->replying)
 		break;
 	/* One that waits for replies, and has got something since, is not
 	 * waiting for this one: servers leave some out. */
@@ -30,7 +195,7 @@ note_client(struct engine *engine, struct exchange *exchange)
 }
 
 struct exchange *
-exchange_add(struct engine *engine, enum exchange_kind kind, enum verb verb)
+exchange_add(struct engine *engine, enum exchange_type type, enum verb verb)
 {
 	struct exchange *exchange = calloc(1, sizeof(*exchange));
 
@@ -38,11 +203,11 @@ exchange_add(struct engine *engine, enum exchange_kind kind, enum verb verb)
 		engine->failed = true;
 		return NULL;
 	}
-	exchange->kind = kind;
+	exchange->type = type;
 	exchange->verb = verb;
 	exchange->size = -1;
 	exchange->allo = -1;
-	if (kind == EXCHANGE_COMMAND)
+	if (exchange_is_of(exchange, PARTY_CLIENT))
 		note_client(engine, exchange);
 	TAILQ_INSERT_TAIL(&engine->exchanges, exchange, link);
 	engine->n_exchanges++;
@@ -96,6 +261,7 @@ exchange_time(struct engine *engine, struct exchange *request)
 void
 exchange_be_sure(struct engine *engine, bool all)
 {
+	const struct exchange_ops *ops;
 	struct exchange *exchange, *next;
 
 	for (exchange = TAILQ_FIRST(&engine->exchanges); exchange != NULL;
@@ -104,11 +270,9 @@ exchange_be_sure(struct engine *engine, bool all)
 		if (!all && !exchange->timed)
 			continue;
 		exchange->unsure = false;
-		if (exchange->kind == EXCHANGE_OURS &&
-		    exchange->transfer != NULL)
-			retry_abandon(engine, exchange);
-		else if (exchange->cwd)
-			cwd_abandon(engine, exchange);
+		ops = exchange_ops(exchange);
+		if (ops->expire != NULL)
+			ops->expire(engine, exchange);
 	}
 }
 
@@ -181,9 +345,9 @@ exchange_flush_local(struct engine *engine)
 	struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
 	/* Of which the client knows nothing, that holds nothing up. */
-	while (first != NULL && first->noop)
+	while (first != NULL && first->type == EXCHANGE_OWN_NOOP)
 		first = TAILQ_NEXT(first, link);
-	if (first == NULL || first->kind != EXCHANGE_LOCAL ||
+	if (first == NULL || first->type != EXCHANGE_LOCAL ||
 	    engine->reply.code != 0 || engine->fragment[ENGINE_SERVER])
 		return false;
 	exchange_send_reply(engine, first);
@@ -200,13 +364,13 @@ exchange_void_rest(struct engine *engine)
 	engine->allo = -1;
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
 		if (exchange->verb == VERB_REST)
-			stands = exchange->kind == EXCHANGE_COMMAND;
+			stands = exchange_is_of(exchange, PARTY_CLIENT);
 		else if (exchange_is_transfer(exchange) && !exchange->begun)
 			stands = false;
 	if (!stands)
 		return;
 	engine_sendf(engine, ENGINE_SERVER, "REST 0");
-	exchange_add(engine, EXCHANGE_OURS, VERB_REST);
+	exchange_add(engine, EXCHANGE_OWN_REST, VERB_REST);
 }
 
 struct exchange *
@@ -218,13 +382,6 @@ exchange_transfer(struct engine *engine)
 		if (exchange_is_transfer(exchange))
 			return exchange;
 	return NULL;
-}
-
-bool
-exchange_is_transfer(const struct exchange *exchange)
-{
-	return exchange->kind == EXCHANGE_COMMAND &&
-	    (exchange->flags & (VERB_SENDS | VERB_RECEIVES)) != 0;
 }
 
 bool
@@ -247,9 +404,8 @@ exchange_answer(struct engine *engine, struct exchange *exchange,
 {
 	if (text != NULL)
 		exchange_set_text(engine, exchange, text);
-	exchange->kind = EXCHANGE_LOCAL;
+	exchange->type = EXCHANGE_LOCAL;
 	exchange->flags = 0;
-	exchange->is_request = false;
 	exchange->waits = false;
 	exchange->unsure = false;
 	exchange->data = NULL;

@@ -19,7 +19,7 @@ is_awaited(const struct engine *engine)
 {
 	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
-	return first != NULL && first->kind == EXCHANGE_GREETING &&
+	return first != NULL && first->type == EXCHANGE_GREETING &&
 	    !first->begun && engine->reply.code == 0 && !engine->opaque;
 }
 

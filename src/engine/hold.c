@@ -311,7 +311,7 @@ heed_abort(struct engine *engine)
 	struct exchange *exchange;
 
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
-		if (exchange->kind == EXCHANGE_OURS)
+		if (exchange->type == EXCHANGE_OWN_ABORT)
 			exchange->heeded = true;
 }
 

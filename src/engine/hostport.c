@@ -17,12 +17,6 @@
 /* Of a line, in a log. */
 #define QUOTED_MAX 100
 
-static bool
-is_announcement(unsigned code)
-{
-	return code >= 227 && code <= 229;
-}
-
 /* BSD's ftp drops Telnet commands wherever they stand, and IAC IAC with them.
  * *ret_ends as line_telnet_strip() has it. */
 static size_t
@@ -56,7 +50,7 @@ code_in_context(const struct engine *engine, unsigned code)
 {
 	const struct exchange *replying = engine->replying;
 
-	if (is_announcement(code) || code < 200 || code >= 300 ||
+	if (match_announces(code) || code < 200 || code >= 300 ||
 	    replying == NULL || (replying->flags & VERB_IS_PASSIVE) == 0)
 		return code;
 	return replying->verb == VERB_EPSV ? 229 : 227;
@@ -74,7 +68,7 @@ has_hostport(const uint8_t *line, size_t len, unsigned code, bool more)
 	text_len = strip(line, len, text, &ends);
 	/* A line end within a Telnet command is none for BSD's ftp. */
 	more |= len > 0 && line[len - 1] == '\n' && !ends;
-	if (more && is_announcement(code))
+	if (more && match_announces(code))
 		return true;
 	/* For Python's ftplib a lone CR is a line end. */
 	for (; at < text_len; at = end + 1) {
@@ -114,7 +108,7 @@ hostport_pass(struct engine *engine, unsigned code, const uint8_t *line,
 	bool more = len == LIMIT_REPLY_LINE && line[len - 1] != '\n';
 
 	/* "227 40000" answers SPSV: whatever shape it has, it is one. */
-	more |= is_announcement(code) && engine->how == PASS &&
+	more |= match_announces(code) && engine->how == PASS &&
 	    engine->reply.code == 0;
 	hostport_check(engine, code, line, len, more);
 	engine_send(engine, ENGINE_CLIENT, line, len);

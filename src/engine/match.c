@@ -9,8 +9,8 @@
  */
 #include "engine/priv.h"
 
-static bool
-is_one_of(unsigned code, const unsigned *codes)
+bool
+match_is_one_of(unsigned code, const unsigned *codes)
 {
 	for (; *codes != 0; codes++)
 		if (*codes == code)
@@ -18,80 +18,70 @@ is_one_of(unsigned code, const unsigned *codes)
 	return false;
 }
 
-static bool
-is_announcement(unsigned code)
+bool
+match_is_of_transfer(unsigned code)
 {
-	return code >= 227 && code <= 229;
+	static const unsigned codes[] = { 125, 150, 225, 226, 426, 0 };
+
+	return match_is_one_of(code, codes);
 }
 
-static bool
-begins_transfer(unsigned code)
+/* ---- what fits a command ---- */
+
+bool
+match_fits_any(const struct exchange *exchange, unsigned code)
 {
-	return code == 125 || code == 150;
+	(void)exchange;
+	return !match_announces(code) && !match_begins_transfer(code);
 }
 
-/* Has a transfer begun whose data are still to come? */
-static bool
-is_running(const struct exchange *exchange)
+bool
+match_fits_passive(const struct exchange *exchange, unsigned code)
 {
-	const struct data *data = exchange->data;
-
-	return exchange_is_transfer(exchange) && exchange->begun &&
-	    data != NULL && !data->delivered && !data->shut[ENGINE_SERVER] &&
-	    !data->lost[ENGINE_SERVER];
+	(void)exchange;
+	return !match_is_of_transfer(code);
 }
 
-/* May the reply belong to it, as far as its code can tell? */
+bool
+match_fits_abort(const struct exchange *exchange, unsigned code)
+{
+	static const unsigned to_abort[] = { 225, 226, 426, 450, 451, 0 };
+	static const unsigned unknown[] = { 500, 501, 502, 503, 0 };
+
+	return match_is_one_of(code, to_abort) ||
+	    (match_is_one_of(code, unknown) && !exchange->heeded);
+}
+
+bool
+match_fits_empty(const struct exchange *exchange, unsigned code)
+{
+	(void)exchange;
+	return code >= 500;
+}
+
 static bool
 fits(const struct exchange *exchange, unsigned code)
 {
-	/* Answers to a pipelined command, never the end of a transfer. */
-	static const unsigned not_final[] = { 200, 202, 211, 212, 213, 214, 215,
-		220, 221, 227, 228, 229, 230, 234, 257, 331, 334, 335, 350, 500,
-		501, 502, 503, 504, 0 };
-	static const unsigned to_abort[] = { 225, 226, 426, 450, 451, 0 };
-	static const unsigned unknown[] = { 500, 501, 502, 503, 0 };
-	/* Never the first and last reply to a transfer. */
-	static const unsigned not_only[] = { 211, 212, 213, 214, 215, 227, 228,
-		229, 257, 331, 350, 0 };
-	/* What a transfer left behind never answers PASV. */
-	static const unsigned not_passive[] = { 125, 150, 225, 226, 426, 0 };
+	const struct exchange_ops *ops = exchange_ops(exchange);
 
-	if (exchange->kind == EXCHANGE_LOCAL || exchange->waits)
-		return false;
-	if (exchange->cwd)
-		return !is_one_of(code, not_passive) && !is_announcement(code);
-	if (exchange->noop)
-		return code >= 200 &&
-		    (code < 220 || code >= 300 || code == 250) &&
-		    !is_one_of(code, not_passive);
-	if (exchange->verb == VERB_ABOR)
-		return is_one_of(code, to_abort) ||
-		    (is_one_of(code, unknown) && !exchange->heeded);
-	if (exchange->verb == VERB_EMPTY)
-		return code >= 500;
-	if (exchange_is_transfer(exchange) && exchange->begun)
-		return !is_one_of(code, not_final) &&
-		    (!begins_transfer(code) || is_running(exchange));
-	if (exchange_is_transfer(exchange))
-		return !is_one_of(code, not_only);
-	if ((exchange->flags & VERB_IS_PASSIVE) != 0)
-		return !is_one_of(code, not_passive);
-	return !is_announcement(code) && !begins_transfer(code);
+	return ops->fits != NULL && !exchange->waits &&
+	    ops->fits(exchange, code);
 }
 
 /* Only that kind of command is answered so. */
 static bool
 claims(const struct exchange *exchange, unsigned code)
 {
-	if (exchange->kind == EXCHANGE_LOCAL || exchange->waits)
+	if (exchange->type == EXCHANGE_LOCAL || exchange->waits)
 		return false;
-	if (is_announcement(code))
+	if (match_announces(code))
 		return (exchange->flags & VERB_IS_PASSIVE) != 0;
-	if (begins_transfer(code))
+	if (match_begins_transfer(code))
 		return exchange_is_transfer(exchange) && !exchange->begun;
 	return false;
 }
+
+/* ---- what is expected of a server ---- */
 
 static bool
 is_refusal(unsigned code)
@@ -99,11 +89,18 @@ is_refusal(unsigned code)
 	static const unsigned refusals[] = { 425, 426, 450, 451, 452, 500, 501,
 		502, 503, 504, 522, 530, 532, 534, 550, 551, 552, 553, 0 };
 
-	return is_one_of(code, refusals);
+	return match_is_one_of(code, refusals);
 }
 
 bool
-match_expects(const struct exchange *exchange, unsigned code)
+match_expects_announcement(const struct exchange *exchange, unsigned code)
+{
+	(void)exchange;
+	return match_announces(code);
+}
+
+bool
+match_expects_verb(const struct exchange *exchange, unsigned code)
 {
 	/* Of RFC 959 section 5.4, 3659, 2389; the last is for all others. */
 	static const struct {
@@ -128,41 +125,32 @@ match_expects(const struct exchange *exchange, unsigned code)
 	static const unsigned more[] = { 202, 211, 213, 214, 220, 0 };
 	size_t i = 0, last = sizeof(replies) / sizeof(replies[0]) - 1;
 
-	if (exchange->kind == EXCHANGE_LOCAL || exchange->waits ||
-	    exchange->kind == EXCHANGE_GREETING)
-		return false;
-	if (is_refusal(code))
-		return true;
-	if (exchange_is_transfer(exchange))
-		return exchange->begun ?
-		    code == 226 || code == 250 :
-		    code == 226 || code == 250 || begins_transfer(code);
-	if ((exchange->flags & VERB_IS_PASSIVE) != 0)
-		return is_announcement(code);
-	if ((exchange->flags & VERB_IS_ACTIVE) != 0 || exchange->noop)
-		return code == 200;
-	if (exchange->cwd)
-		return code == 257;
 	while (i < last && replies[i].verb != exchange->verb)
 		i++;
 	for (size_t j = 0; j < 6; j++)
 		if (replies[i].codes[j] == code)
 			return true;
-	return i == last && is_one_of(code, more);
+	return i == last && match_is_one_of(code, more);
 }
 
-/* A command that was never answered: let go of it. */
-static void
-skip(struct engine *engine, struct exchange *exchange)
+bool
+match_expects(const struct exchange *exchange, unsigned code)
 {
-	if (exchange->kind == EXCHANGE_LOCAL)
-		exchange_send_reply(engine, exchange);
-	else if (exchange->is_request && exchange->data != NULL &&
-	    exchange->kind == EXCHANGE_COMMAND &&
-	    variant_is_active(exchange->variant))
-		data_make_next(engine, exchange->data);
-	else if (exchange_is_transfer(exchange))
-		data_transfer_over(engine, exchange, 0, 0);
+	const struct exchange_ops *ops = exchange_ops(exchange);
+
+	return ops->expects != NULL && !exchange->waits &&
+	    (is_refusal(code) || ops->expects(exchange, code));
+}
+
+/* ---- commands that are passed over ---- */
+
+void
+match_skip(struct engine *engine, struct exchange *exchange)
+{
+	const struct exchange_ops *ops = exchange_ops(exchange);
+
+	if (ops->skip != NULL)
+		ops->skip(engine, exchange);
 	exchange_drop(engine, exchange);
 }
 
@@ -172,9 +160,9 @@ skip(struct engine *engine, struct exchange *exchange)
 static bool
 is_left(const struct exchange *exchange, unsigned code)
 {
-	if (is_running(exchange) || exchange->waits)
+	if (transfer_is_running(exchange) || exchange->waits)
 		return true;
-	return is_announcement(code) && exchange_is_transfer(exchange) &&
+	return match_announces(code) && exchange_is_transfer(exchange) &&
 	    exchange->begun && exchange->data != NULL && exchange->data->cut;
 }
 
@@ -198,7 +186,7 @@ match_skip_fresh(struct engine *engine, const struct exchange *until)
 	     exchange = next) {
 		next = TAILQ_NEXT(exchange, link);
 		if (exchange->fresh && until->fresh)
-			skip(engine, exchange);
+			match_skip(engine, exchange);
 	}
 }
 
@@ -213,44 +201,42 @@ claimant(struct engine *engine, unsigned code)
 	     first = next) {
 		next = TAILQ_NEXT(first, link);
 		if (!is_left(first, code))
-			skip(engine, first);
+			match_skip(engine, first);
 	}
 	return exchange;
 }
 
-/* Behind a running transfer: the first command that the reply fits. */
-static struct exchange *
-behind_transfer(struct exchange *transfer, unsigned code)
+struct exchange *
+match_behind(const struct exchange *exchange, unsigned code)
 {
-	struct exchange *exchange = transfer;
+	struct exchange *behind = TAILQ_NEXT(exchange, link);
 
-	while ((exchange = TAILQ_NEXT(exchange, link)) != NULL)
-		if (fits(exchange, code) && !exchange_is_transfer(exchange))
-			return exchange;
+	while (behind != NULL &&
+	    (!fits(behind, code) || exchange_is_transfer(behind)))
+		behind = TAILQ_NEXT(behind, link);
+	return behind;
+}
+
+struct exchange *
+match_left_out(struct engine *engine, struct exchange *exchange, unsigned code)
+{
+	if (TAILQ_NEXT(exchange, link) == NULL &&
+	    exchange_is_of(exchange, PARTY_CLIENT))
+		return exchange;
+	match_skip(engine, exchange);
+	return match_reply(engine, code);
+}
+
+struct exchange *
+match_nobody(struct engine *engine, struct exchange *exchange, unsigned code)
+{
+	(void)engine;
+	(void)exchange;
+	(void)code;
 	return NULL;
 }
 
-/* A server that leaves NOOPs out is not to leave out what follows them. */
-static struct exchange *
-behind_noop(struct engine *engine, struct exchange *noop, unsigned code)
-{
-	if (TAILQ_NEXT(noop, link) == NULL)
-		return NULL;
-	skip(engine, noop);
-	return engine_match(engine, code);
-}
-
-/* An announcement that nobody has asked for, unless something like SPSV has. */
-static struct exchange *
-stray_announcement(struct engine *engine)
-{
-	struct exchange *exchange;
-
-	TAILQ_FOREACH (exchange, &engine->exchanges, link)
-		if (exchange->unknown && !exchange->begun)
-			return exchange;
-	return NULL;
-}
+/* ---- whom a reply answers ---- */
 
 static struct exchange *
 first_sent(struct engine *engine)
@@ -258,7 +244,7 @@ first_sent(struct engine *engine)
 	struct exchange *exchange;
 
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
-		if (exchange->kind != EXCHANGE_LOCAL && !exchange->waits)
+		if (exchange->type != EXCHANGE_LOCAL && !exchange->waits)
 			return exchange;
 	return NULL;
 }
@@ -269,7 +255,7 @@ is_late_end(const struct engine *engine, const struct exchange *first,
     unsigned code)
 {
 	bool may_be = (first->flags & VERB_IS_PASSIVE) != 0 ?
-	    code == engine->unfinished.guessed && !begins_transfer(code) :
+	    code == engine->unfinished.guessed && !match_begins_transfer(code) :
 	    code == engine->unfinished.late && exchange_is_transfer(first);
 	const struct exchange *exchange;
 
@@ -280,12 +266,13 @@ is_late_end(const struct engine *engine, const struct exchange *first,
 }
 
 struct exchange *
-engine_match(struct engine *engine, unsigned code)
+match_reply(struct engine *engine, unsigned code)
 {
 	struct exchange *first = first_sent(engine), *other;
+	const struct exchange_ops *ops;
 
 	/* 421 may come unasked, and then ends no command (RFC 959 5.4). */
-	if (first == NULL || (code == 421 && first->kind != EXCHANGE_GREETING))
+	if (first == NULL || (code == 421 && first->type != EXCHANGE_GREETING))
 		return NULL;
 	if (is_late_end(engine, first, code) ||
 	    unfinished_is_owed(engine, first, code) ||
@@ -296,26 +283,6 @@ engine_match(struct engine *engine, unsigned code)
 	other = claimant(engine, code);
 	if (other != NULL)
 		return other;
-	if (is_announcement(code) && exchange_is_transfer(first))
-		return stray_announcement(engine);
-	if (exchange_is_transfer(first)) {
-		other = behind_transfer(first, code);
-		/* What was left out in doubt may be answered yet. */
-		if (other == NULL && first->begun && !fits(first, code) &&
-		    engine->unfinished.late != 0)
-			return NULL;
-		return other != NULL ? other : first;
-	}
-	if ((first->flags & VERB_IS_PASSIVE) != 0 || first->cwd)
-		return NULL;
-	if (first->noop)
-		return behind_noop(engine, first, code);
-	if (first->verb == VERB_ABOR || first->verb == VERB_EMPTY) {
-		if (TAILQ_NEXT(first, link) == NULL &&
-		    first->kind == EXCHANGE_COMMAND)
-			return first;
-		skip(engine, first);
-		return engine_match(engine, code);
-	}
-	return first;
+	ops = exchange_ops(first);
+	return ops->misfit != NULL ? ops->misfit(engine, first, code) : first;
 }

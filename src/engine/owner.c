@@ -17,46 +17,6 @@ owner_login(struct engine *engine)
 	engine->logged_in = true;
 }
 
-/* ---- NOOPs ---- */
-
-/* Does neither peer wait for anything, nor has ended? */
-static bool
-is_quiet(const struct engine *engine)
-{
-	for (int peer = 0; peer < 2; peer++)
-		if (engine->eof[peer] || engine->lost[peer] ||
-		    engine->fragment[peer])
-			return false;
-	return TAILQ_EMPTY(&engine->exchanges) && engine->reply.code == 0 &&
-	    engine->next == NULL && engine->making == NULL && !engine->opaque;
-}
-
-/* Does the server expect nothing, and is nothing on its way to it? */
-static bool
-server_rests(const struct engine *engine)
-{
-	return is_quiet(engine) && engine->rest == NULL && !engine->follows &&
-	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0 &&
-	    line_reader_len(&engine->input[ENGINE_SERVER]) == 0;
-}
-
-void
-engine_keepalive(struct engine *engine)
-{
-	struct exchange *noop;
-
-	if (!engine->ended && !engine->stopping)
-		unfinished_rest(engine);
-	if (engine->ended || engine->stopping || !engine->logged_in ||
-	    engine->noop_refused || !server_rests(engine))
-		return;
-	noop = exchange_add(engine, EXCHANGE_OURS, VERB_OTHER);
-	if (noop == NULL)
-		return;
-	noop->noop = true;
-	engine_sendf(engine, ENGINE_SERVER, "NOOP");
-}
-
 /* ---- the client's lines ---- */
 
 bool
@@ -127,9 +87,9 @@ is_idle(const struct engine *engine)
 {
 	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
-	while (first != NULL && first->noop)
+	while (first != NULL && first->type == EXCHANGE_OWN_NOOP)
 		first = TAILQ_NEXT(first, link);
-	return (first == NULL || first->kind == EXCHANGE_GREETING) &&
+	return (first == NULL || first->type == EXCHANGE_GREETING) &&
 	    engine->reply.code == 0 && engine->next == NULL &&
 	    engine->making == NULL && !engine->opaque &&
 	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0;

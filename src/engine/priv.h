@@ -13,6 +13,9 @@
  *	variant.c	in which variant,
  *	learn.c	and what its answer teaches
  *	retry.c	a transfer again, in the other mode
+ *	transfer.c	transfers,
+ *	effect.c	and what the reply to any other command changes
+ *	noop.c	NOOPs of our own
  *	data.c	data connections,
  *	event.c	and what happens to them
  *	hold.c	which replies wait, and the end of a transfer
@@ -20,8 +23,7 @@
  *	policy.c	commands that are not to reach the server,
  *	paths.c	paths in them,
  *	cwd.c	and what those are relative to
- *	owner.c	what the owner asks for: NOOPs, an end that cuts
- *			  nothing
+ *	owner.c	what the owner asks for: an end that cuts nothing
  *
  * Everything happens in engine_next(): as long as no action is queued, one
  * step is taken: one line of the server, else one line of the client, else an
@@ -51,7 +53,10 @@
 
 #include "engine/engine.h"
 #include "engine/data.h"
+#include "engine/exchange.h"
+#include "engine/match.h"
 #include "engine/unfinished.h"
+#include "engine/variant.h"
 #include "ftp/greeting.h"
 #include "ftp/hostport.h"
 #include "ftp/line.h"
@@ -65,17 +70,6 @@ enum data_state {
 	DATA_NEXT,
 	DATA_CURRENT,
 	DATA_ENDING,
-};
-
-/* Variants of a request for a data connection; bits of engine_memory. */
-enum variant {
-	VARIANT_EPSV_NUMBER, /* EPSV 1, EPSV 2 */
-	VARIANT_EPSV,
-	VARIANT_PASV,
-	VARIANT_PORT,
-	VARIANT_EPRT4,
-	VARIANT_EPRT6,
-	VARIANT_NONE,
 };
 
 struct data {
@@ -119,66 +113,6 @@ struct data {
 	uint64_t unsent;    /* of those toward the server: still with us */
 	char why[400];	    /* failed or cut: by what */
 };
-
-enum exchange_kind {
-	EXCHANGE_GREETING, /* the server's first word */
-	EXCHANGE_COMMAND,  /* the client's, sent on */
-	EXCHANGE_OURS,	   /* our own: its reply is not the client's; ABOR, or
-			    * for a transfer: REST and requests */
-	EXCHANGE_LOCAL,	   /* answered by us, in its turn; data: which the
-			    * answer announces, if any */
-};
-
-/* A command whose final reply has not passed yet. */
-struct exchange {
-	TAILQ_ENTRY(exchange) link;
-	enum exchange_kind kind;
-	enum verb verb;
-	unsigned flags;	   /* enum verb_flag; 150 adds to them */
-	bool begun;	   /* a 1xx came */
-	bool twice;	   /* a transfer: two, for which it may have no more */
-	bool told;	   /* a transfer: its end, to a client that was there */
-	bool epsv_all;	   /* EPSV ALL */
-	bool unknown;	   /* nobody can tell how it is answered */
-	bool heeded;	   /* OURS, ABOR: it has ended the transfer */
-	char setting;	   /* MODE, STRU: its letter, a capital */
-	bool waits;	   /* not with the server: for a listener, or for an
-			    * request of ours */
-	bool fresh;	   /* sent within a reply of several lines, by a client
-			    * that had got something since its last command */
-	unsigned after;	   /* n_lines when it was sent */
-	struct data *data; /* a request: made for it; a transfer: its own */
-	char *text;	   /* a transfer, SIZE: the name; USER, TYPE: it */
-	int64_t size;	   /* a transfer, SIZE: what its reply says, or -1 */
-	int64_t allo;	   /* a transfer: what ALLO before it said, or -1 */
-	uint8_t *reply;	   /* LOCAL: ours; a request: the first refusal, or */
-	size_t reply_len;  /* NULL; with its line end */
-	char *line;	   /* a transfer, a request: as it came, */
-	size_t line_len;   /* with its line end */
-
-	/* A request: a client's PORT or PASV, or for a transfer our own. */
-	bool is_request;
-	enum variant own;     /* the variant in which it came */
-	enum variant variant; /* the one that was sent last */
-	unsigned tried;	      /* variants that will not be sent again */
-	bool unsure;	      /* may yet be sent again in another variant */
-	bool timed;	      /* ... for a bounded time */
-	bool deferred;	      /* not before the greeting */
-	bool passing;	      /* a failure that teaches nothing */
-	struct addr to;	      /* active: the client's data port */
-
-	/* A transfer. */
-	enum variant
-	    again; /* it was sent again, behind that variant of ours, */
-	unsigned again_tried;	   /* which is learned if it does it; else 0 */
-	char *rest;		   /* the REST before it, or NULL */
-	struct exchange *transfer; /* OURS: for which, or NULL */
-
-	bool noop; /* OURS: to keep the server from ending an idle session */
-	bool cwd;  /* OURS: a PWD, see engine/cwd.c */
-};
-
-TAILQ_HEAD(exchange_list, exchange);
 
 /* What becomes of the reply whose lines are passing. */
 enum disposition {
@@ -332,58 +266,6 @@ void engine_attach_report(struct engine *engine, struct engine_action *action,
  * one line, whatever it quotes.  Returns its length. */
 size_t engine_end_line(char *line, size_t size, int printed);
 
-/* engine/exchange.c: exchanges. */
-struct exchange *exchange_add(struct engine *engine, enum exchange_kind kind,
-    enum verb verb);
-/* Closes the data connection that was made for it, unless that is in use. */
-void exchange_drop(struct engine *engine, struct exchange *exchange);
-/* Keeps its line, to be sent again. */
-void exchange_keep_line(struct engine *engine, struct exchange *exchange,
-    const uint8_t *line, size_t len);
-/* Waits no longer than LIMIT_UNSURE_MS for the reply to a request. */
-void exchange_time(struct engine *engine, struct exchange *request);
-/* Asks, all or those that were timed, are not to be sent again: commands may go
- * on. */
-void exchange_be_sure(struct engine *engine, bool all);
-/* Does one of them wait for something of ours? */
-bool exchange_waits(const struct engine *engine);
-/* The reply that the client gets, or may: a line as it came, or a text. */
-void exchange_set_reply(struct engine *engine, struct exchange *exchange,
-    const void *line, size_t len);
-void exchange_set_text(struct engine *engine, struct exchange *exchange,
-    const char *text);
-/* What it announces stands from here on. */
-void exchange_send_reply(struct engine *engine,
-    const struct exchange *exchange);
-/* A command is answered by us, in its turn: by text, or if that is NULL by the
- * reply that was kept. */
-void exchange_answer(struct engine *engine, struct exchange *exchange,
-    const char *text);
-/* The same for one that is not pending yet. */
-void exchange_local(struct engine *engine, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-/* The first refusal is the client's, if all else fails; of several lines the
- * first. */
-void exchange_keep_refusal(struct engine *engine, struct exchange *exchange,
-    const uint8_t *line, size_t len);
-/* For a log line; what follows it there is to be seen. */
-#define EXCHANGE_REFUSAL_MAX 448
-const char *exchange_refusal(const struct exchange *request,
-    char text[EXCHANGE_REFUSAL_MAX]);
-/* It was sent just now: behind all others. */
-void exchange_to_end(struct engine *engine, struct exchange *exchange);
-/* Sends the local replies that have come to the head. */
-bool exchange_flush_local(struct engine *engine);
-/* A transfer is refused by us: a REST that stands at the server, or that is on
- * its way there, is taken back, and an ALLO is forgotten. */
-void exchange_void_rest(struct engine *engine);
-/* The first transfer that is not over, or NULL. */
-struct exchange *exchange_transfer(struct engine *engine);
-/* A command that moves data. */
-bool exchange_is_transfer(const struct exchange *exchange);
-/* Neither said nor known: a transfer's direction is seen from its bytes. */
-bool exchange_is_upload(const struct exchange *exchange);
-
 /* engine/client.c: one line, or an end, of the client; false: nothing done. */
 bool engine_step_client(struct engine *engine);
 
@@ -402,39 +284,25 @@ bool greeting_refuses(struct engine *engine, const uint8_t *line, size_t len);
 /* The server has ended: if it has not greeted, that is said. */
 void greeting_server_ended(struct engine *engine);
 
-/* engine/server.c: a cut transfer that has no last reply. */
-void engine_end_cut(struct engine *engine, struct exchange *transfer);
+/* engine/server.c: the final reply to a command has passed, and it is over. */
+void reply_end_command(struct engine *engine, struct exchange *exchange,
+    unsigned code);
 /* engine/server.c: the last line of a reply has passed. */
 void engine_end_reply(struct engine *engine, unsigned code);
-
-/* engine/variant.c: the variants. */
-#define VARIANT_BIT(variant) (1U << (variant))
-#define VARIANTS_ACTIVE                                           \
-	(VARIANT_BIT(VARIANT_PORT) | VARIANT_BIT(VARIANT_EPRT4) | \
-	    VARIANT_BIT(VARIANT_EPRT6))
-bool variant_is_active(enum variant variant);
-enum verb variant_verb(enum variant variant);
-sa_family_t variant_family(enum variant variant);
-/* The variant in which the client asks; to: its host-port in active mode. */
-enum variant variant_of(enum verb verb, bool has_argument,
-    const struct addr *to);
-/* What to send for a request: the best one that was not tried; VARIANT_NONE. */
-enum variant variant_choose(struct engine *engine,
-    const struct exchange *request);
-/* "Not so", as opposed to "not now": another variant may do. */
-bool variant_is_refused(unsigned code);
-/* May the server be asked in passive mode for a client in active mode? */
-bool variant_has_passive(struct engine *engine);
-/* The argument of an active variant; false: not with these addresses. */
-bool variant_argument(enum variant variant, const struct data *data,
-    char text[HOSTPORT_TEXT_MAX]);
 
 /* engine/request.c: a client's PORT or PASV. */
 void request_begin(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len, const struct addr *to);
-/* What becomes of the reply to a request, whose first line this is. */
-void request_begin_reply(struct engine *engine, struct exchange *request,
+/* Its operations: struct exchange_ops. */
+bool request_fits(const struct exchange *request, unsigned code);
+bool request_expects(const struct exchange *request, unsigned code);
+struct exchange *request_misfit(struct engine *engine, struct exchange *request,
+    unsigned code);
+bool request_begin_reply(struct engine *engine, struct exchange *request,
     unsigned code, const uint8_t *line, size_t len);
+void request_end_reply(struct engine *engine, struct exchange *request,
+    unsigned code);
+void request_skip(struct engine *engine, struct exchange *request);
 /* REWRITE: its only line has no host-port.  True: another variant is tried. */
 bool request_not_understood(struct engine *engine, struct exchange *request,
     const uint8_t *line, size_t len);
@@ -445,9 +313,6 @@ void request_reply_line(struct engine *engine, struct exchange *request,
  * of this variant, and closes the data connection. */
 void request_keep_failure(struct engine *engine, struct exchange *request,
     struct data *data);
-/* It is all there. */
-void request_end_reply(struct engine *engine, struct exchange *request,
-    unsigned code);
 /* Goes on with a request whose listeners are there, or are not. */
 bool request_step(struct engine *engine);
 /* Does an announcement wait for its listener? */
@@ -481,6 +346,48 @@ void retry_rest_answered(struct engine *engine, struct exchange *rest,
 void retry_refuse(struct engine *engine, struct exchange *transfer);
 /* What was asked by us is not answered: so it is too. */
 void retry_abandon(struct engine *engine, struct exchange *ours);
+
+/* engine/transfer.c: the operations of a transfer: struct exchange_ops. */
+bool transfer_fits(const struct exchange *transfer, unsigned code);
+bool transfer_expects(const struct exchange *transfer, unsigned code);
+struct exchange *transfer_misfit(struct engine *engine,
+    struct exchange *transfer, unsigned code);
+bool transfer_begin_reply(struct engine *engine, struct exchange *transfer,
+    unsigned code, const uint8_t *line, size_t len);
+void transfer_end_reply(struct engine *engine, struct exchange *transfer,
+    unsigned code);
+void transfer_skip(struct engine *engine, struct exchange *transfer);
+/* Has it begun, and are data still to come? */
+bool transfer_is_running(const struct exchange *exchange);
+/* It was cut, and has no last reply. */
+void transfer_end_cut(struct engine *engine, struct exchange *transfer);
+
+/* engine/effect.c: the operations of the client's other commands. */
+bool effect_begin(struct engine *engine, struct exchange *exchange,
+    unsigned code, const uint8_t *line, size_t len);
+bool effect_begin_epsv_all(struct engine *engine, struct exchange *exchange,
+    unsigned code, const uint8_t *line, size_t len);
+void effect_auth(struct engine *engine, struct exchange *auth, unsigned code);
+void effect_epsv_all(struct engine *engine, struct exchange *exchange,
+    unsigned code);
+void effect_quit(struct engine *engine, struct exchange *quit, unsigned code);
+void effect_rest(struct engine *engine, struct exchange *rest, unsigned code);
+void effect_setting(struct engine *engine, struct exchange *exchange,
+    unsigned code);
+void effect_void(struct engine *engine, struct exchange *exchange,
+    unsigned code);
+/* A 227 that answers no request for a data connection: when the end of a reply
+ * was guessed, another one may have been taken for the answer, and this is the
+ * right one. */
+void effect_stray_announcement(struct engine *engine, unsigned code,
+    const uint8_t *line, size_t len);
+
+/* engine/noop.c: the operations of our NOOP. */
+bool noop_fits(const struct exchange *noop, unsigned code);
+bool noop_expects(const struct exchange *noop, unsigned code);
+struct exchange *noop_misfit(struct engine *engine, struct exchange *noop,
+    unsigned code);
+void noop_end(struct engine *engine, struct exchange *noop, unsigned code);
 
 /* engine/report.c: a first or only line of a reply. */
 void report_reply_line(struct exchange *exchange, unsigned code,
@@ -538,25 +445,18 @@ bool cwd_wait(struct engine *engine, const uint8_t *line, size_t len);
 void cwd_pass(struct engine *engine, const struct command *command);
 /* Asks for it; false: nothing done. */
 bool cwd_step(struct engine *engine);
-/* The answer, and that there is none. */
-void cwd_learn(struct engine *engine, struct exchange *request, unsigned code,
+/* The operations of our PWD. */
+bool cwd_fits(const struct exchange *pwd, unsigned code);
+bool cwd_expects(const struct exchange *pwd, unsigned code);
+bool cwd_begin(struct engine *engine, struct exchange *pwd, unsigned code,
     const uint8_t *line, size_t len);
-void cwd_abandon(struct engine *engine, const struct exchange *request);
+/* The answer does not come. */
+void cwd_abandon(struct engine *engine, struct exchange *request);
 /* The reply to it (NULL: nobody) was ended by us. */
 void cwd_unfinished(struct engine *engine, const struct exchange *replying);
 /* A reply that answers nobody. */
 void cwd_stray(struct engine *engine, unsigned code);
 /* A command is over, with that code or (0) none: it may be another one now. */
 void cwd_moved(struct engine *engine, struct exchange *exchange, unsigned code);
-
-/* engine/match.c: whom a reply with this code answers; NULL: nobody. */
-struct exchange *engine_match(struct engine *engine, unsigned code);
-/* Is that a reply to such a command by RFC 959, or a refusal?  Stricter than
- * engine_match(), for lines that may be no reply at all. */
-bool match_expects(const struct exchange *exchange, unsigned code);
-/* The first command that alone is answered by such a code; NULL. */
-struct exchange *match_claimant(struct engine *engine, unsigned code);
-/* Lets go of the fresh commands before until, which is fresh itself. */
-void match_skip_fresh(struct engine *engine, const struct exchange *until);
 
 #endif

@@ -48,7 +48,7 @@ forget_size(struct engine *engine)
 static bool
 changes_files(const struct exchange *exchange, unsigned code)
 {
-	if (exchange->kind != EXCHANGE_COMMAND)
+	if (!exchange_is_of(exchange, PARTY_CLIENT))
 		return false;
 	if ((exchange->flags & VERB_SENDS) != 0)
 		return true;

@@ -99,7 +99,7 @@ give_up(struct engine *engine, struct exchange *request, const char *text)
 {
 	char refusal[EXCHANGE_REFUSAL_MAX];
 
-	if (request->kind == EXCHANGE_OURS) {
+	if (request->type == EXCHANGE_OWN_REQUEST) {
 		retry_refuse(engine, request->transfer);
 		exchange_drop(engine, request);
 		return;
@@ -118,7 +118,7 @@ static void
 fail_here(struct engine *engine, struct exchange *request, const char *text,
     const char *why)
 {
-	if (request->kind == EXCHANGE_OURS) {
+	if (request->type == EXCHANGE_OWN_REQUEST) {
 		retry_refuse(engine, request->transfer);
 		exchange_drop(engine, request);
 		return;
@@ -167,7 +167,7 @@ send_variant(struct engine *engine, struct exchange *request)
 	request->unsure =
 	    (engine->memory->good & VARIANT_BIT(request->variant)) == 0;
 	exchange_to_end(engine, request);
-	if (request->kind == EXCHANGE_OURS)
+	if (request->type == EXCHANGE_OWN_REQUEST)
 		exchange_time(engine, request);
 }
 
@@ -201,7 +201,7 @@ request_next_variant(struct engine *engine, struct exchange *request)
 	/* Where to listen is known once the server is connected to. */
 	request->waits = true;
 	request->deferred =
-	    TAILQ_FIRST(&engine->exchanges)->kind == EXCHANGE_GREETING;
+	    TAILQ_FIRST(&engine->exchanges)->type == EXCHANGE_GREETING;
 	if (request->deferred)
 		return;
 	request->data = data_open(engine, request, &client, &server);
@@ -221,11 +221,10 @@ request_begin(struct engine *engine, const struct command *command,
 		exchange_local(engine, ONLY_EPSV);
 		return;
 	}
-	request = exchange_add(engine, EXCHANGE_COMMAND, command->verb);
+	request = exchange_add(engine, EXCHANGE_REQUEST, command->verb);
 	if (request == NULL)
 		return;
 	request->flags = command->flags;
-	request->is_request = true;
 	exchange_keep_line(engine, request, line, len);
 	if (to != NULL)
 		request->to = *to;
@@ -235,11 +234,41 @@ request_begin(struct engine *engine, const struct command *command,
 
 /* ---- replies to a variant ---- */
 
+bool
+request_fits(const struct exchange *request, unsigned code)
+{
+	return (request->flags & VERB_IS_PASSIVE) != 0 ?
+	    match_fits_passive(request, code) :
+	    match_fits_any(request, code);
+}
+
+bool
+request_expects(const struct exchange *request, unsigned code)
+{
+	return (request->flags & VERB_IS_PASSIVE) != 0 ? match_announces(code) :
+							 code == 200;
+}
+
+struct exchange *
+request_misfit(struct engine *engine, struct exchange *request, unsigned code)
+{
+	(void)engine, (void)code;
+	return (request->flags & VERB_IS_PASSIVE) != 0 ? NULL : request;
+}
+
+/* A PORT that is not answered may have been taken. */
+void
+request_skip(struct engine *engine, struct exchange *request)
+{
+	if (request->data != NULL && variant_is_active(request->variant))
+		data_make_next(engine, request->data);
+}
+
 /* Is what the server says the client's to see, as it stands? */
 static bool
 speaks_to_client(const struct exchange *request)
 {
-	return request->kind == EXCHANGE_COMMAND &&
+	return request->type == EXCHANGE_REQUEST &&
 	    variant_verb(request->variant) == request->verb;
 }
 
@@ -258,7 +287,7 @@ may_pass(const struct engine *engine, const struct exchange *request,
 		(engine->memory->good & VARIANT_BIT(request->variant)) != 0);
 }
 
-void
+bool
 request_begin_reply(struct engine *engine, struct exchange *request,
     unsigned code, const uint8_t *line, size_t len)
 {
@@ -276,10 +305,10 @@ request_begin_reply(struct engine *engine, struct exchange *request,
 			    TRANSLATE;
 		else if (!speaks_to_client(request))
 			engine->how = DROP;
-		return;
+		return true;
 	}
 	/* What is sent behind it already would be answered before it. */
-	if (request->kind == EXCHANGE_COMMAND &&
+	if (request->type == EXCHANGE_REQUEST &&
 	    TAILQ_NEXT(request, link) != NULL)
 		request->tried = ~0U;
 	/* A refusal that ends the attempts passes as it is, all its lines, if
@@ -287,13 +316,14 @@ request_begin_reply(struct engine *engine, struct exchange *request,
 	if (speaks_to_client(request) && request->reply == NULL &&
 	    (!variant_is_refused(code) ||
 		variant_choose(engine, request) == VARIANT_NONE))
-		return;
+		return true;
 	engine->how = DROP_REQUEST;
 	if (code >= 400)
 		exchange_keep_refusal(engine, request, line, len);
 	/* "530 Please login": no other variant will do. */
 	if (code >= 400 && !variant_is_refused(code))
 		request->tried = ~0U;
+	return true;
 }
 
 /* An IPv6 server may answer PASV by "227 ... (::1,144,91)": it has EPSV.  The
@@ -329,7 +359,7 @@ request_reply_line(struct engine *engine, struct exchange *request,
 	engine->rewritten = true;
 	server.to = hostport.addr;
 	request->data = data_open(engine, request, &client, &server);
-	if (request->data != NULL && request->kind == EXCHANGE_OURS)
+	if (request->data != NULL && request->type == EXCHANGE_OWN_REQUEST)
 		request->data->state = DATA_ANNOUNCED;
 }
 
@@ -339,7 +369,7 @@ request_reply_line(struct engine *engine, struct exchange *request,
 static void
 end_passive(struct engine *engine, struct exchange *request)
 {
-	if (request->kind == EXCHANGE_OURS) {
+	if (request->type == EXCHANGE_OWN_REQUEST) {
 		retry_go_on(engine, request);
 		exchange_drop(engine, request);
 		return;
@@ -417,7 +447,7 @@ request_keep_failure(struct engine *engine, struct exchange *request,
 		exchange_set_text(engine, request, text);
 	/* What is sent behind it already would be answered before it. */
 	if (TAILQ_NEXT(request, link) != NULL &&
-	    request->kind == EXCHANGE_COMMAND)
+	    request->type == EXCHANGE_REQUEST)
 		request->tried = ~0U;
 	request->passing |= data->passing;
 	data_close(engine, data);
@@ -467,7 +497,7 @@ listeners_step(struct engine *engine, struct exchange *request)
 	struct data *data = request->data;
 
 	if (data == NULL && request->deferred) {
-		if (TAILQ_FIRST(&engine->exchanges)->kind == EXCHANGE_GREETING)
+		if (TAILQ_FIRST(&engine->exchanges)->type == EXCHANGE_GREETING)
 			return false;
 		request->tried &= ~VARIANT_BIT(request->variant);
 		request_next_variant(engine, request);
@@ -494,7 +524,7 @@ request_is_announcing(const struct engine *engine)
 	const struct exchange *exchange;
 
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
-		if (exchange->is_request && exchange->waits &&
+		if (exchange_is_request(exchange) && exchange->waits &&
 		    !variant_is_active(exchange->variant))
 			return true;
 	return false;
@@ -506,7 +536,7 @@ request_step(struct engine *engine)
 	struct exchange *exchange;
 
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
-		if (exchange->is_request && exchange->waits)
+		if (exchange_is_request(exchange) && exchange->waits)
 			return listeners_step(engine, exchange);
 	return false;
 }

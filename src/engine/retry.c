@@ -5,6 +5,8 @@
  * address in it: 425.  Then passive mode is asked for, by a request of our own,
  * and the transfer is sent again behind it, with its REST.
  */
+#include <stdlib.h>
+
 #include "engine/priv.h"
 
 static void
@@ -36,7 +38,7 @@ retry_begin(struct engine *engine, struct exchange *transfer,
     const uint8_t *line, size_t len)
 {
 	struct exchange *request =
-	    exchange_add(engine, EXCHANGE_OURS, VERB_PORT);
+	    exchange_add(engine, EXCHANGE_OWN_REQUEST, VERB_PORT);
 
 	if (request == NULL)
 		return;
@@ -46,7 +48,6 @@ retry_begin(struct engine *engine, struct exchange *transfer,
 	/* Nobody may come late, and be the transfer's. */
 	data_act(engine, transfer->data, ENGINE_DATA_DROP, ENGINE_SERVER);
 	request->flags = VERB_IS_PASSIVE;
-	request->is_request = true;
 	request->transfer = transfer;
 	request->own = VARIANT_PORT;
 	request->to = transfer->data->end[ENGINE_CLIENT].to;
@@ -70,7 +71,7 @@ retry_go_on(struct engine *engine, struct exchange *request)
 		send_again(engine, transfer);
 		return;
 	}
-	rest = exchange_add(engine, EXCHANGE_OURS, VERB_REST);
+	rest = exchange_add(engine, EXCHANGE_OWN_REST, VERB_REST);
 	if (rest == NULL)
 		return;
 	rest->transfer = transfer;
@@ -81,7 +82,10 @@ retry_go_on(struct engine *engine, struct exchange *request)
 void
 retry_rest_answered(struct engine *engine, struct exchange *rest, unsigned code)
 {
-	if (code >= 300 && code < 400)
+	if (rest->transfer == NULL) { /* REST 0 */
+		free(engine->rest);
+		engine->rest = NULL;
+	} else if (code >= 300 && code < 400)
 		send_again(engine, rest->transfer);
 	else
 		retry_refuse(engine, rest->transfer);
@@ -97,6 +101,8 @@ retry_refuse(struct engine *engine, struct exchange *transfer)
 void
 retry_abandon(struct engine *engine, struct exchange *ours)
 {
+	if (ours->transfer == NULL) /* REST 0 */
+		return;
 	retry_refuse(engine, ours->transfer);
 	ours->transfer = NULL;
 	if (ours->waits) { /* for no reply any more */
@@ -108,11 +114,11 @@ retry_abandon(struct engine *engine, struct exchange *ours)
 		engine->how = DROP;
 	if (ours->data != NULL)
 		data_close(engine, ours->data);
-	ours->is_request = false;
+	ours->type = EXCHANGE_OWN_OVER;
 	ours->flags = 0;
 	/* A REST must not be there for the next transfer. */
 	if (ours->verb == VERB_REST) {
 		engine_sendf(engine, ENGINE_SERVER, "REST 0");
-		exchange_add(engine, EXCHANGE_OURS, VERB_REST);
+		exchange_add(engine, EXCHANGE_OWN_REST, VERB_REST);
 	}
 }

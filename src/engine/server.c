@@ -13,128 +13,6 @@
 
 /* ---- the beginning of a reply ---- */
 
-/*
- * Does the server call a transfer good to which it has never connected?  An
- * upload has not gone anywhere.  Nor has a file, unless it is known to be
- * empty.  But there are servers that do not connect for an empty listing; and
- * of a data connection that does not come through us nothing is known.
- */
-static bool
-is_baseless(const struct engine *engine, const struct exchange *transfer,
-    const struct data *data)
-{
-	if (data != NULL ? data->up[ENGINE_SERVER] : engine->foreign)
-		return false;
-	if (exchange_is_upload(transfer))
-		return true;
-	return transfer->verb == VERB_RETR &&
-	    report_size(engine, transfer) != SIZE_WHOLE;
-}
-
-/* The server calls an upload good whose end it has not been told: what the
- * client still sends, or what waits here, would go nowhere. */
-static bool
-is_early(const struct engine *engine, const struct exchange *transfer,
-    const struct data *data)
-{
-	bool ended = data->shut[ENGINE_SERVER] ||
-	    data_file_ended(engine, data, ENGINE_CLIENT);
-
-	return exchange_is_upload(transfer) && !(ended && data->unsent == 0);
-}
-
-/* Takes the place of a good reply that is not to be believed. */
-static void
-refuse_good(struct engine *engine, unsigned code, const char *why)
-{
-	engine->how = DROP;
-	engine->told = code;
-	engine_sendf(engine, ENGINE_CLIENT, "%u Transfer not complete: %s.",
-	    code, why);
-}
-
-/* A good reply that cannot be true.  Returns why, if there is no data
- * connection to tell it to. */
-static const char *
-cut_untrue(struct engine *engine, const struct exchange *transfer,
-    struct data *data, unsigned code)
-{
-	const char *doubt = NULL;
-
-	if (code < 200 || code >= 300 || (data != NULL && data->cut))
-		return NULL;
-	if (data != NULL && exchange_is_upload(transfer))
-		doubt = data_doubt_upload(engine, transfer, data);
-	if (is_baseless(engine, transfer, data)) {
-		if (data == NULL)
-			return REPORT_NO_DATA;
-		data_set_cut(data, REPORT_NO_DATA);
-	} else if (data != NULL && is_early(engine, transfer, data)) {
-		data_set_cut(data, "the server answered before the end");
-	} else if (doubt != NULL) {
-		data_set_cut(data, doubt);
-	} else {
-		return NULL;
-	}
-	data_reset_client(engine, data);
-	return NULL;
-}
-
-static void
-refuse_cut(struct engine *engine, const struct data *data)
-{
-	refuse_good(engine, data->up[ENGINE_CLIENT] ? 426 : 425,
-	    data->why[0] != '\0' ? data->why : "the data connection was cut");
-}
-
-/* The first reply to a transfer, or its last: false while it must wait. */
-static bool
-begin_transfer_reply(struct engine *engine, struct exchange *transfer,
-    unsigned code, const uint8_t *line, size_t len)
-{
-	struct data *data = data_attach(engine, transfer);
-	/* pure-ftpd's only word on a download that was cut: a second 150. */
-	bool again = transfer->begun && (code == 125 || code == 150);
-	const char *untrue;
-
-	if (transfer->rest == NULL) {
-		transfer->rest = engine->rest;
-		engine->rest = NULL;
-	}
-	if (code == 425 && retry_is_possible(engine, transfer)) {
-		engine->how = DROP_RETRY;
-		retry_begin(engine, transfer, line, len);
-		return true;
-	}
-	data_settle_end(engine, transfer, code);
-	if (data_holds_reply(engine, transfer, code))
-		return false;
-	learn_retried(engine, transfer, code);
-	untrue = cut_untrue(engine, transfer, data, code);
-	engine->how = PASS;
-	if (untrue != NULL)
-		refuse_good(engine, 425, untrue);
-	else if (data != NULL && data->cut &&
-	    (again || (code >= 200 && code < 300)))
-		refuse_cut(engine, data);
-	transfer->twice |= again;
-	return true;
-}
-
-/* A 227 that answers no request for a data connection: when the end of a reply
- * was guessed, another one may have been taken for the answer, and this is the
- * right one. */
-static void
-begin_stray_announcement(struct engine *engine, unsigned code,
-    const uint8_t *line, size_t len)
-{
-	struct hostport hostport;
-
-	if (engine->how == PASS && engine->unfinished.guessed != 0 &&
-	    hostport_parse_reply(code, line, len, &hostport) == 0)
-		engine->how = REWRITE;
-}
-
 /* Decides what becomes of a reply at its first line; false: not yet. */
 static bool
 begin_reply(struct engine *engine, struct exchange *exchange, unsigned code,
@@ -143,122 +21,32 @@ begin_reply(struct engine *engine, struct exchange *exchange, unsigned code,
 	engine->how = PASS;
 	engine->told = code;
 	engine->rewritten = false;
-	if (exchange == NULL && unfinished_owns_reply(engine, code))
+	if (exchange != NULL)
+		return exchange_ops(exchange)->begin(engine, exchange, code,
+		    line, len);
+	if (unfinished_owns_reply(engine, code))
 		engine->how = DROP;
-	if (exchange == NULL) {
-		cwd_stray(engine, code);
-		begin_stray_announcement(engine, code, line, len);
-	}
-	if (exchange == NULL || exchange->kind == EXCHANGE_GREETING)
-		return true;
-	if (exchange->is_request) {
-		request_begin_reply(engine, exchange, code, line, len);
-		return true;
-	}
-	if (exchange->kind == EXCHANGE_OURS) {
-		if (exchange->cwd)
-			cwd_learn(engine, exchange, code, line, len);
-		engine->how = DROP;
-		return true;
-	}
-	if ((code == 125 || code == 150) && exchange->verb == VERB_OTHER)
-		exchange->flags |= VERB_SENDS | VERB_RECEIVES;
-	if (exchange_is_transfer(exchange))
-		return begin_transfer_reply(engine, exchange, code, line, len);
-	/* EPSV ALL, as ftp-srv answers it. */
-	if ((exchange->flags & VERB_IS_PASSIVE) != 0 && code >= 227 &&
-	    code <= 229)
-		engine->how = REWRITE;
-	else if (exchange->verb == VERB_FEAT && !engine->config.allow_tls)
-		engine->how = FILTER_FEAT;
-	begin_stray_announcement(engine, code, line, len);
+	cwd_stray(engine, code);
+	effect_stray_announcement(engine, code, line, len);
 	return true;
 }
 
 /* ---- the end of a reply ---- */
 
-static void
-end_noop(struct engine *engine, unsigned code)
-{
-	if (code < 500 || engine->noop_refused)
-		return;
-	engine->noop_refused = true;
-	engine_logf(engine, ENGINE_INFO,
-	    "the server refuses NOOP (%u): --keepalive has no effect", code);
-}
-
-static void
-end_auth(struct engine *engine, unsigned code)
-{
-	engine->tls_pending = false;
-	if (code != 234 && code != 334 && code != 335)
-		return;
-	engine->opaque = true;
-	owner_login(engine);
-	engine_logf(engine, ENGINE_INFO,
-	    "the session uses TLS from here on; culvert no longer sees its "
-	    "commands, and its data connections do not go through SSH");
-}
-
-/* What was prepared is void; a new user's REST too.  REIN ends block mode and
- * records. */
-static void
-end_void(struct engine *engine, const struct exchange *exchange)
-{
-	if (engine->next != NULL)
-		data_close(engine, engine->next);
-	/* Else it is a PORT that is not ours. */
-	engine->foreign =
-	    exchange->verb != VERB_USER && exchange->verb != VERB_REIN;
-	if (engine->foreign)
-		return;
-	free(engine->rest);
-	engine->rest = NULL;
-	if (exchange->verb != VERB_REIN)
-		return;
-	report_forget(engine);
-	engine->mode = 'S';
-	engine->structure = 'F';
-	engine->epsv_all = false;
-}
-
-static void
-end_setting(struct engine *engine, const struct exchange *exchange)
-{
-	enum framing before = engine_framing(engine);
-
-	if (exchange->verb == VERB_MODE)
-		engine->mode = exchange->setting;
-	else
-		engine->structure = exchange->setting;
-	if (engine_framing(engine) != before)
-		data_set_framing(engine);
-}
-
-static void
-end_rest(struct engine *engine, struct exchange *exchange, unsigned code)
-{
-	/* Ours takes back the client's, see exchange_void_rest(). */
-	if (exchange->kind == EXCHANGE_COMMAND && (code < 300 || code >= 400))
-		return;
-	free(engine->rest);
-	engine->rest = exchange->rest;
-	exchange->rest = NULL;
-}
-
 /* An answer to one of the three with which people log in. */
 static bool
 is_about_login(const struct exchange *exchange)
 {
-	return exchange->kind == EXCHANGE_COMMAND &&
+	return exchange_is_of(exchange, PARTY_CLIENT) &&
 	    (exchange->verb == VERB_USER || exchange->verb == VERB_PASS ||
 		exchange->verb == VERB_ACCT);
 }
 
-/* A final reply has passed. */
-static void
-end_command(struct engine *engine, struct exchange *exchange, unsigned code)
+void
+reply_end_command(struct engine *engine, struct exchange *exchange,
+    unsigned code)
 {
+	const struct exchange_ops *ops = exchange_ops(exchange);
 	bool transferred = exchange_is_transfer(exchange) && engine->told < 300;
 
 	engine->follows = code >= 300 && code < 400;
@@ -266,37 +54,9 @@ end_command(struct engine *engine, struct exchange *exchange, unsigned code)
 	cwd_moved(engine, exchange, code);
 	if (transferred || (is_about_login(exchange) && code < 300))
 		owner_login(engine);
-	if (exchange_is_transfer(exchange)) {
-		unfinished_note_transfer(engine, code, engine->told);
-		data_transfer_over(engine, exchange, code, engine->told);
-	} else if (exchange->noop)
-		end_noop(engine, code);
-	else if (exchange->transfer != NULL)
-		retry_rest_answered(engine, exchange, code);
-	else if (exchange->verb == VERB_REST)
-		end_rest(engine, exchange, code);
-	else if (exchange->epsv_all && code < 300)
-		engine->epsv_all = true;
-	else if ((exchange->verb == VERB_MODE || exchange->verb == VERB_STRU) &&
-	    code < 300)
-		end_setting(engine, exchange);
-	else if (exchange->verb == VERB_AUTH)
-		end_auth(engine, code);
-	else if ((exchange->flags & VERB_VOIDS_DATA) != 0 && code < 400)
-		end_void(engine, exchange);
-	else if (exchange->verb == VERB_QUIT && code < 300 &&
-	    engine->next != NULL && exchange_transfer(engine) == NULL)
-		/* pyftpdlib does not end before an unused one does, which
-		 * but for our early dial it would not have. */
-		data_close(engine, engine->next);
+	if (ops->end != NULL)
+		ops->end(engine, exchange, code);
 	exchange_drop(engine, exchange);
-}
-
-void
-engine_end_cut(struct engine *engine, struct exchange *transfer)
-{
-	refuse_cut(engine, transfer->data);
-	end_command(engine, transfer, 150);
 }
 
 void
@@ -332,10 +92,10 @@ engine_end_reply(struct engine *engine, unsigned code)
 	}
 	if (engine->how == DROP_RETRY)
 		return;
-	if (exchange->is_request)
+	if (exchange_is_request(exchange))
 		request_end_reply(engine, exchange, code);
 	else
-		end_command(engine, exchange, code);
+		reply_end_command(engine, exchange, code);
 }
 
 /* ---- the lines of a reply ---- */
@@ -396,7 +156,8 @@ finish_passive(struct engine *engine, unsigned code, enum reply_place place,
 		send_rewritten(engine, data, code, line, len, hostport);
 		data_make_next(engine, data);
 		engine->making = NULL;
-		if (engine->replying != NULL && engine->replying->is_request)
+		if (engine->replying != NULL &&
+		    exchange_is_request(engine->replying))
 			learn_accepted(engine, engine->replying);
 	}
 	return true;
@@ -423,7 +184,7 @@ rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
 	}
 	if (engine->rewritten || !found) {
 		if (place == REPLY_ONLY && engine->replying != NULL &&
-		    engine->replying->is_request &&
+		    exchange_is_request(engine->replying) &&
 		    request_not_understood(engine, engine->replying, line, len))
 			return true;
 		hostport_pass(engine, code, line, len);
@@ -434,7 +195,7 @@ rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
 		    &hostport);
 	server.to = hostport.addr;
 	request = engine->replying;
-	if (request != NULL && !request->is_request)
+	if (request != NULL && !exchange_is_request(request))
 		request = NULL;
 	engine->making = data_open(engine, request, &client, &server);
 	if (engine->making != NULL)
@@ -490,7 +251,7 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	}
 	/* While a listener is being made the reply has begun already. */
 	if (begins && engine->making == NULL) {
-		engine->replying = engine_match(engine, code);
+		engine->replying = match_reply(engine, code);
 		if (code == 421 && engine->replying == NULL)
 			exchange_be_sure(engine, true);
 		if (!begin_reply(engine, engine->replying, code, line, len))

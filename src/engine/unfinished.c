@@ -48,12 +48,6 @@ enum candidate {
 /* ---- which command a line would answer ---- */
 
 static bool
-begins_transfer(unsigned code)
-{
-	return code == 125 || code == 150;
-}
-
-static bool
 ends_transfer(unsigned code)
 {
 	static const unsigned codes[] = { 226, 250, 425, 426, 450, 451, 452,
@@ -96,7 +90,7 @@ is_own(const struct engine *engine, const struct exchange *replying,
 		return ends_transfer(code);
 	/* "553-" of a file that is there already, and then its transfer. */
 	return open >= 400 && engine->how == PASS && !replying->begun &&
-	    begins_transfer(code);
+	    match_begins_transfer(code);
 }
 
 /* May it be taken for the outcome of a transfer that is told as failed? */
@@ -436,7 +430,7 @@ engine_reply_timeout(struct engine *engine)
 static bool
 is_translated(const struct exchange *exchange)
 {
-	return exchange->is_request &&
+	return exchange_is_request(exchange) &&
 	    variant_verb(exchange->variant) != exchange->verb;
 }
 
@@ -470,7 +464,7 @@ is_awaited(const struct engine *engine)
 	    !is_translated(behind))
 		behind = TAILQ_NEXT(behind, link);
 	return behind != NULL &&
-	    (behind->kind == EXCHANGE_LOCAL || behind->deferred ||
+	    (behind->type == EXCHANGE_LOCAL || behind->deferred ||
 		has_same_answer(engine, behind));
 }
 

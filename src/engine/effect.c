@@ -1,0 +1,135 @@
+/*
+ * The control engine: what the server's reply to a command of the client
+ * changes.
+ */
+#include <stdlib.h>
+
+#include "engine/priv.h"
+#include "ftp/hostport.h"
+
+/* ---- the first line ---- */
+
+/* A 227 that answers no request for a data connection: when the end of a reply
+ * was guessed, another one may have been taken for the answer, and this is the
+ * right one. */
+void
+effect_stray_announcement(struct engine *engine, unsigned code,
+    const uint8_t *line, size_t len)
+{
+	struct hostport hostport;
+
+	if (engine->how == PASS && engine->unfinished.guessed != 0 &&
+	    hostport_parse_reply(code, line, len, &hostport) == 0)
+		engine->how = REWRITE;
+}
+
+bool
+effect_begin(struct engine *engine, struct exchange *exchange, unsigned code,
+    const uint8_t *line, size_t len)
+{
+	/* A verb that we do not know moves data. */
+	if (match_begins_transfer(code) && exchange->verb == VERB_OTHER) {
+		exchange->flags |= VERB_SENDS | VERB_RECEIVES;
+		exchange->type = EXCHANGE_TRANSFER;
+		return transfer_begin_reply(engine, exchange, code, line, len);
+	}
+	if (exchange->verb == VERB_FEAT && !engine->config.allow_tls)
+		engine->how = FILTER_FEAT;
+	effect_stray_announcement(engine, code, line, len);
+	return true;
+}
+
+/* As ftp-srv answers it. */
+bool
+effect_begin_epsv_all(struct engine *engine, struct exchange *exchange,
+    unsigned code, const uint8_t *line, size_t len)
+{
+	(void)exchange;
+	if (match_announces(code))
+		engine->how = REWRITE;
+	effect_stray_announcement(engine, code, line, len);
+	return true;
+}
+
+/* ---- the end ---- */
+
+void
+effect_auth(struct engine *engine, struct exchange *auth, unsigned code)
+{
+	(void)auth;
+	engine->tls_pending = false;
+	if (code != 234 && code != 334 && code != 335)
+		return;
+	engine->opaque = true;
+	owner_login(engine);
+	engine_logf(engine, ENGINE_INFO,
+	    "the session uses TLS from here on; culvert no longer sees its "
+	    "commands, and its data connections do not go through SSH");
+}
+
+/* What was prepared is void; a new user's REST too.  REIN ends block mode and
+ * records. */
+void
+effect_void(struct engine *engine, struct exchange *exchange, unsigned code)
+{
+	if (code >= 400)
+		return;
+	if (engine->next != NULL)
+		data_close(engine, engine->next);
+	/* Else it is a PORT that is not ours. */
+	engine->foreign =
+	    exchange->verb != VERB_USER && exchange->verb != VERB_REIN;
+	if (engine->foreign)
+		return;
+	free(engine->rest);
+	engine->rest = NULL;
+	if (exchange->verb != VERB_REIN)
+		return;
+	report_forget(engine);
+	engine->mode = 'S';
+	engine->structure = 'F';
+	engine->epsv_all = false;
+}
+
+void
+effect_setting(struct engine *engine, struct exchange *exchange, unsigned code)
+{
+	enum framing before = engine_framing(engine);
+
+	if (code >= 300)
+		return;
+	if (exchange->verb == VERB_MODE)
+		engine->mode = exchange->setting;
+	else
+		engine->structure = exchange->setting;
+	if (engine_framing(engine) != before)
+		data_set_framing(engine);
+}
+
+void
+effect_rest(struct engine *engine, struct exchange *rest, unsigned code)
+{
+	if (code < 300 || code >= 400)
+		return;
+	free(engine->rest);
+	engine->rest = rest->rest;
+	rest->rest = NULL;
+}
+
+void
+effect_epsv_all(struct engine *engine, struct exchange *exchange, unsigned code)
+{
+	(void)exchange;
+	engine->epsv_all |= code < 300;
+}
+
+/* pyftpdlib does not end before an unused data connection does, which but for
+ * our early dial it would not have. */
+void
+effect_quit(struct engine *engine, struct exchange *quit, unsigned code)
+{
+	(void)quit;
+	if (code < 300 && engine->next != NULL &&
+	    exchange_transfer(engine) == NULL)
+		data_close(engine, engine->next);
+}

@@ -1,0 +1,198 @@
+/*
+ * The control engine: exchanges.  A part of engine/priv.h.
+ *
+ * An exchange is one command and what answers it (RFC 959 section 5.4); the
+ * greeting is one without a command.  They stand in a queue, the oldest first,
+ * until the final reply has passed.  What one of them does is in its row of the
+ * table in exchange.c: a command of our own of a new type is a file with these
+ * operations, and a row.
+ */
+#ifndef ENGINE_EXCHANGE_H
+#define ENGINE_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "engine/variant.h"
+
+enum exchange_type {
+	EXCHANGE_GREETING,
+	EXCHANGE_LOCAL, /* answered by us, in its turn */
+
+	/* Of the client, sent on. */
+	EXCHANGE_COMMAND,
+	EXCHANGE_EMPTY,	  /* a blank line */
+	EXCHANGE_ABORT,	  /* ABOR */
+	EXCHANGE_AUTH,	  /* AUTH */
+	EXCHANGE_REST,	  /* REST */
+	EXCHANGE_SETTING, /* MODE, STRU */
+	EXCHANGE_VOID,	  /* USER, REIN, a PORT that is not ours: voids what was
+			   * prepared */
+	EXCHANGE_QUIT,	  /* QUIT */
+	EXCHANGE_EPSV_ALL,
+	EXCHANGE_REQUEST,  /* PORT, EPRT, PASV, EPSV */
+	EXCHANGE_TRANSFER, /* moves data */
+
+	/* Ours: the client sees no reply. */
+	EXCHANGE_OWN_ABORT,   /* for an upload whose client died */
+	EXCHANGE_OWN_NOOP,    /* keeps the server from ending the session */
+	EXCHANGE_OWN_PWD,     /* cwd.c */
+	EXCHANGE_OWN_REST,    /* for a transfer that is sent again, or void */
+	EXCHANGE_OWN_REQUEST, /* for a transfer that is sent again */
+	EXCHANGE_OWN_OVER,    /* nobody needs the answer any more */
+};
+
+/* Whom an exchange belongs to. */
+enum exchange_party {
+	PARTY_SERVER, /* the greeting */
+	PARTY_CLIENT, /* it is with the server */
+	PARTY_LOCAL,  /* the client's, but the server has nothing to answer */
+	PARTY_OURS,
+};
+
+struct exchange_ops {
+	enum exchange_party party;
+	/* May a reply with that code answer it? */
+	bool (*fits)(const struct exchange *exchange, unsigned code);
+	/* Does one, by the RFCs?  Stricter than fits, for lines that may be no
+	 * reply at all; refusals are not asked about. */
+	bool (*expects)(const struct exchange *exchange, unsigned code);
+	/* It is the oldest, and a reply has come that does not fit it: whom
+	 * does that answer?  NULL: nobody.  Without this operation: it all the
+	 * same. */
+	struct exchange *(*misfit)(struct engine *engine,
+	    struct exchange *exchange, unsigned code);
+	/* The first line of a reply: sets what becomes of it (engine->how).
+	 * False: the line must wait. */
+	bool (*begin)(struct engine *engine, struct exchange *exchange,
+	    unsigned code, const uint8_t *line, size_t len);
+	/* The final reply has passed; NULL: nothing is left to do. */
+	void (*end)(struct engine *engine, struct exchange *exchange,
+	    unsigned code);
+	/* Its reply is left out by the server; NULL: that changes nothing. */
+	void (*skip)(struct engine *engine, struct exchange *exchange);
+	/* Its reply has not come in time; NULL: nobody waits. */
+	void (*expire)(struct engine *engine, struct exchange *exchange);
+};
+
+struct exchange {
+	TAILQ_ENTRY(exchange) link;
+	enum exchange_type type;
+	enum verb verb;
+	unsigned flags; /* enum verb_flag; 150 adds to them */
+	bool begun;	/* a 1xx came */
+	bool waits;	/* not with the server: for a listener, or for a request
+			 * of ours */
+	bool fresh;	/* sent within a reply of several lines, by a client
+			 * that had got something since its last command */
+	unsigned after; /* n_lines when it was sent */
+	struct data *data; /* a request: made for it; a transfer: its own */
+	char *text;	   /* a transfer, SIZE: the name; USER, TYPE: it */
+	char setting;	   /* MODE, STRU: its letter, a capital */
+	bool heeded;	   /* OWN_ABORT: it has ended the transfer */
+	int64_t size;	   /* a transfer, SIZE: what its reply says, or -1 */
+	uint8_t *reply;	   /* LOCAL: ours; a request: the first refusal, or */
+	size_t reply_len;  /* NULL; with its line end */
+	char *line;	   /* a transfer, a request: as it came, */
+	size_t line_len;   /* with its line end */
+
+	/* A request: a client's PORT or PASV, or for a transfer our own. */
+	enum variant own;     /* in which it came */
+	enum variant variant; /* the one that was sent last */
+	unsigned tried;	      /* variants that will not be sent again */
+	bool unsure;	      /* may yet be sent again in another variant */
+	bool timed;	      /* ... for a bounded time */
+	bool deferred;	      /* not before the greeting */
+	bool passing;	      /* a failure that teaches nothing */
+	struct addr to;	      /* active: the client's data port */
+
+	/* A transfer. */
+	bool twice;	      /* two 150, for which it may have no more */
+	bool told;	      /* its end, to a client that was there */
+	int64_t allo;	      /* what ALLO before it said, or -1 */
+	enum variant again;   /* it was sent again, behind that variant of ours,
+			       */
+	unsigned again_tried; /* which is learned if it does it; else 0 */
+	char *rest;	      /* the REST before it, or NULL */
+	struct exchange *transfer; /* ours: for which, or NULL */
+};
+
+TAILQ_HEAD(exchange_list, exchange);
+
+/* The row of its type. */
+const struct exchange_ops *exchange_ops(const struct exchange *exchange);
+/* Adds one behind all others.  NULL: out of memory, as engine->failed says. */
+struct exchange *exchange_add(struct engine *engine, enum exchange_type type,
+    enum verb verb);
+/* Ends it.  Closes the data connection that was made for it, unless that is in
+ * use. */
+void exchange_drop(struct engine *engine, struct exchange *exchange);
+/* Keeps its line, to be sent again. */
+void exchange_keep_line(struct engine *engine, struct exchange *exchange,
+    const uint8_t *line, size_t len);
+/* Waits no longer than LIMIT_UNSURE_MS for the reply to a request. */
+void exchange_time(struct engine *engine, struct exchange *request);
+/* Requests, all or those that were timed, are not to be sent again: commands
+ * may go on. */
+void exchange_be_sure(struct engine *engine, bool all);
+/* Does one of them wait for something of ours? */
+bool exchange_waits(const struct engine *engine);
+/* The reply that the client gets, or may: a line as it came, or a text. */
+void exchange_set_reply(struct engine *engine, struct exchange *exchange,
+    const void *line, size_t len);
+void exchange_set_text(struct engine *engine, struct exchange *exchange,
+    const char *text);
+/* LOCAL: sends it. */
+void exchange_send_reply(struct engine *engine,
+    const struct exchange *exchange);
+/* A command is answered by us, in its turn: by text, or if that is NULL by the
+ * reply that was kept. */
+void exchange_answer(struct engine *engine, struct exchange *exchange,
+    const char *text);
+/* The same for one that is not in the queue yet. */
+void exchange_local(struct engine *engine, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* The first refusal is the client's, if all else fails; of several lines the
+ * first. */
+void exchange_keep_refusal(struct engine *engine, struct exchange *exchange,
+    const uint8_t *line, size_t len);
+/* For a log line; what follows it there is to be seen. */
+#define EXCHANGE_REFUSAL_MAX 448
+const char *exchange_refusal(const struct exchange *request,
+    char text[EXCHANGE_REFUSAL_MAX]);
+/* It was sent just now: behind all others. */
+void exchange_to_end(struct engine *engine, struct exchange *exchange);
+/* Sends the local replies that have come to the head. */
+bool exchange_flush_local(struct engine *engine);
+/* A transfer is refused by us: a REST that stands at the server, or that is on
+ * its way there, is taken back, and an ALLO is forgotten. */
+void exchange_void_rest(struct engine *engine);
+/* The first transfer that is not over, or NULL. */
+struct exchange *exchange_transfer(struct engine *engine);
+/* Does it move data? */
+static inline bool
+exchange_is_transfer(const struct exchange *exchange)
+{
+	return exchange->type == EXCHANGE_TRANSFER;
+}
+
+/* Does it ask for a data connection? */
+static inline bool
+exchange_is_request(const struct exchange *exchange)
+{
+	return exchange->type == EXCHANGE_REQUEST ||
+	    exchange->type == EXCHANGE_OWN_REQUEST;
+}
+
+/* Neither said nor known: a transfer's direction is seen from its bytes. */
+bool exchange_is_upload(const struct exchange *exchange);
+
+static inline bool
+exchange_is_of(const struct exchange *exchange, enum exchange_party party)
+{
+	return exchange_ops(exchange)->party == party;
+}
+
+#endif

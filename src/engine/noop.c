@@ -1,0 +1,74 @@
+/*
+ * The control engine: NOOPs of our own, which keep the server from ending a
+ * session in which nothing happens (RFC 959 section 4.1.3).
+ */
+#include "engine/priv.h"
+
+/* Does neither peer wait for anything, nor has ended? */
+static bool
+is_quiet(const struct engine *engine)
+{
+	for (int peer = 0; peer < 2; peer++)
+		if (engine->eof[peer] || engine->lost[peer] ||
+		    engine->fragment[peer])
+			return false;
+	return TAILQ_EMPTY(&engine->exchanges) && engine->reply.code == 0 &&
+	    engine->next == NULL && engine->making == NULL && !engine->opaque;
+}
+
+/* Does the server expect nothing, and is nothing on its way to it? */
+static bool
+server_rests(const struct engine *engine)
+{
+	return is_quiet(engine) && engine->rest == NULL && !engine->follows &&
+	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0 &&
+	    line_reader_len(&engine->input[ENGINE_SERVER]) == 0;
+}
+
+void
+engine_keepalive(struct engine *engine)
+{
+	if (!engine->ended && !engine->stopping)
+		unfinished_rest(engine);
+	if (engine->ended || engine->stopping || !engine->logged_in ||
+	    engine->noop_refused || !server_rests(engine))
+		return;
+	if (exchange_add(engine, EXCHANGE_OWN_NOOP, VERB_OTHER) != NULL)
+		engine_sendf(engine, ENGINE_SERVER, "NOOP");
+}
+
+bool
+noop_fits(const struct exchange *noop, unsigned code)
+{
+	(void)noop;
+	return code >= 200 && (code < 220 || code >= 300 || code == 250) &&
+	    !match_is_of_transfer(code);
+}
+
+bool
+noop_expects(const struct exchange *noop, unsigned code)
+{
+	(void)noop;
+	return code == 200;
+}
+
+/* A server that leaves NOOPs out is not to leave out what follows them. */
+struct exchange *
+noop_misfit(struct engine *engine, struct exchange *noop, unsigned code)
+{
+	if (TAILQ_NEXT(noop, link) == NULL)
+		return NULL;
+	match_skip(engine, noop);
+	return match_reply(engine, code);
+}
+
+void
+noop_end(struct engine *engine, struct exchange *noop, unsigned code)
+{
+	(void)noop;
+	if (code < 500 || engine->noop_refused)
+		return;
+	engine->noop_refused = true;
+	engine_logf(engine, ENGINE_INFO,
+	    "the server refuses NOOP (%u): --keepalive has no effect", code);
+}

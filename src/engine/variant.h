@@ -1,0 +1,51 @@
+/*
+ * The control engine: the variants of a request for a data connection.  A part
+ * of engine/priv.h.
+ */
+#ifndef ENGINE_VARIANT_H
+#define ENGINE_VARIANT_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "base/addr.h"
+#include "ftp/command.h"
+#include "ftp/hostport.h"
+
+struct data;
+struct engine;
+struct exchange;
+
+/* Variants of a request for a data connection; bits of engine_memory. */
+enum variant {
+	VARIANT_EPSV_NUMBER, /* EPSV 1, EPSV 2 */
+	VARIANT_EPSV,
+	VARIANT_PASV,
+	VARIANT_PORT,
+	VARIANT_EPRT4,
+	VARIANT_EPRT6,
+	VARIANT_NONE,
+};
+
+#define VARIANT_BIT(variant) (1U << (variant))
+#define VARIANTS_ACTIVE                                           \
+	(VARIANT_BIT(VARIANT_PORT) | VARIANT_BIT(VARIANT_EPRT4) | \
+	    VARIANT_BIT(VARIANT_EPRT6))
+bool variant_is_active(enum variant variant);
+enum verb variant_verb(enum variant variant);
+sa_family_t variant_family(enum variant variant);
+/* The variant in which the client asks; to: its host-port in active mode. */
+enum variant variant_of(enum verb verb, bool has_argument,
+    const struct addr *to);
+/* What to send for a request: the best one that was not tried; VARIANT_NONE. */
+enum variant variant_choose(struct engine *engine,
+    const struct exchange *request);
+/* "Not so", as opposed to "not now": another variant may do. */
+bool variant_is_refused(unsigned code);
+/* May the server be asked in passive mode for a client in active mode? */
+bool variant_has_passive(struct engine *engine);
+/* The argument of an active variant; false: not with these addresses. */
+bool variant_argument(enum variant variant, const struct data *data,
+    char text[HOSTPORT_TEXT_MAX]);
+
+#endif

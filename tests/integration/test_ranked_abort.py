@@ -1,5 +1,6 @@
 """The ranked list of FTP.md: transfers that end before their time."""
 
+import contextlib
 import socket
 
 import pytest
@@ -73,11 +74,16 @@ def settle(control, kind, aborted=True):
 
 def drain(data):
     """Read to whatever end there is."""
-    try:
-        while data.sock.recv(1 << 18):
-            pass
-    except ConnectionError:
-        pass
+    count(data)
+
+
+def count(data):
+    """Return how many bytes there are to whatever end."""
+    total = 0
+    with contextlib.suppress(ConnectionError):
+        while got := data.sock.recv(1 << 18):
+            total += len(got)
+    return total
 
 
 # 10. ABOR, with and without Telnet IP and Synch.
@@ -197,30 +203,29 @@ def test_item_10_a_server_that_looks_up_late(mode, pair):
     one.goes_on()
 
 
-def test_item_10_a_server_that_sends_much_before_it_looks_up(pair):
-    """A client that reads on keeps it from standing still, as directly.
+def test_item_10_a_client_that_reads_on_after_abor(pair):
+    """It is sent what the server sends, so that this does not stand still.
 
     pure-ftpd loses the ABOR if its data connection is ended before it has
-    read it.  On a busy machine 300 ms may be too short: once in five is enough.
+    read it.  How much comes in 300 ms depends on the machine: the best of five
+    is more than what is read for a client that reads no more.
     """
-    one, codes = pair(), []
-    while "226" not in codes and len(codes) < 5:
+    one, most = pair(), 0
+    for _ in range(5):
         mine, theirs = one.data("passive")
-        theirs.send(b"part")
-        reader = scripted.start(drain, mine)
+        reader = scripted.start(count, mine)
         abor_alone(one.client)
-        try:
-            theirs.send(bytes(32 << 20))
-            codes.append("226")
-        except (ConnectionError, TimeoutError):
-            codes.append("225")
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            theirs.send(bytes(64 << 20))
         one.server.expect_command("ABOR")
         theirs.close()
-        one.server.reply("426 cut", codes[-1] + " aborted")
+        one.server.reply("426 cut", "226 aborted")
         one.client.expect("426 cut\r\n")
-        one.client.expect(f"{codes[-1]} aborted\r\n")
-        reader.result(FAILSAFE)
-    assert "226" in codes, codes
+        one.client.expect("226 aborted\r\n")
+        most = max(most, reader.result(FAILSAFE))
+        if most > 9 << 20:
+            break
+    assert most > 9 << 20, most
     one.goes_on()
 
 

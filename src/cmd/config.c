@@ -14,17 +14,16 @@
 static const char help[] =
     "usage: culvert config [-f FILE] [--test] [NAME...]\n"
     "\n"
-    "Prints the tunnels of the configuration file, all or those that are named,\n"
-    "with every option and the place that it comes from; itself a configuration\n"
-    "file.\n"
+    "Prints all options of each tunnel (of all tunnels, or of those that are named),\n"
+    "each below the file and line that set it.  The output is a configuration file.\n"
     "\n"
-    "  -f FILE           read this one; else ~/.config/culvert/culvert.conf, or, if\n"
-    "                    there is none, /etc/culvert/culvert.conf\n"
-    "      --test        check whether culvert up could start them, and print only what\n"
-    "                    is wrong\n"
+    "  -f FILE           read this file (default: ~/.config/culvert/culvert.conf, or,\n"
+    "                    if there is none, /etc/culvert/culvert.conf)\n"
+    "      --test        check whether culvert up could start the tunnels, and print\n"
+    "                    only what is wrong\n"
     "      --help\n"
     "\n"
-    "Exit status: 0 all is right, 1 something is wrong, 2 bad usage.\n";
+    "Exit status: 0 nothing is wrong, 1 something is wrong, 2 bad usage.\n";
 
 /* ---- names, --test ---- */
 

@@ -18,19 +18,19 @@
 static const char help[] =
     "usage: culvert status [-w] [--json] [-S SOCKET] [NAME...]\n"
     "\n"
-    "Says what the culverts of this user are doing, for root those of the services,\n"
-    "too: SSH connections, tunnels, sessions, and the transfers that run.  With\n"
-    "names, of these tunnels only.\n"
+    "Shows the SSH connections, tunnels, sessions and running transfers of each\n"
+    "culvert that this user runs; for root, also of the services.  With names, only\n"
+    "these tunnels.\n"
     "\n"
     "  -w, --watch       keep watching, on the whole screen: arrow keys, j and k\n"
     "                    select a session or scroll, e ends that session after a\n"
     "                    question, i hides idle tunnels, q quits\n"
-    "      --json        one JSON object for each culvert, in a line\n"
-    "  -S SOCKET         of the one that has this control socket\n"
+    "      --json        print one line of JSON for each culvert\n"
+    "  -S SOCKET         only the culvert with this control socket\n"
     "      --help\n"
     "\n"
-    "Exit status: 0 there is one, 1 there is none, or it does not answer, 2 bad\n"
-    "usage.\n";
+    "Exit status: 0 a culvert is running, 1 none is running or it does not answer,\n"
+    "2 bad usage.\n";
 
 struct wanted {
 	char **names;

@@ -87,20 +87,20 @@ expand(const struct facts *facts, const char *text, char *ret, size_t size)
 }
 
 static void
-make_cure(const struct row *row, size_t i, const struct facts *facts,
-    struct advice_cure *cure)
+make_fix(const struct row *row, size_t i, const struct facts *facts,
+    struct advice_fix *fix)
 {
-	enum place place = row->cures[i].place;
+	enum place place = row->fixes[i].place;
 	bool server = place == FTP_SERVER;
 
 	expand(facts, server ? server_place(facts->kind) : places[place],
-	    cure->place, sizeof(cure->place));
+	    fix->place, sizeof(fix->place));
 	expand(facts,
 	    server ? server_setting(facts->kind, row->topic) :
-		     row->cures[i].put,
-	    cure->put, sizeof(cure->put));
-	expand(facts, row->cures[i].remark != NULL ? row->cures[i].remark : "",
-	    cure->remark, sizeof(cure->remark));
+		     row->fixes[i].put,
+	    fix->put, sizeof(fix->put));
+	expand(facts, row->fixes[i].remark != NULL ? row->fixes[i].remark : "",
+	    fix->remark, sizeof(fix->remark));
 }
 
 void
@@ -110,11 +110,11 @@ advice_make(enum finding finding, const struct facts *facts, struct advice *ret)
 
 	expand(facts, row->step, ret->step, sizeof(ret->step));
 	ret->status = row->status;
-	ret->n_cures = 0;
+	ret->n_fixes = 0;
 	expand(facts, row->text, ret->text, sizeof(ret->text));
-	while (ret->n_cures < ADVICE_CURES &&
-	    row->cures[ret->n_cures].place != PLACE_NONE) {
-		make_cure(row, ret->n_cures, facts, &ret->cures[ret->n_cures]);
-		ret->n_cures++;
+	while (ret->n_fixes < ADVICE_FIXES &&
+	    row->fixes[ret->n_fixes].place != PLACE_NONE) {
+		make_fix(row, ret->n_fixes, facts, &ret->fixes[ret->n_fixes]);
+		ret->n_fixes++;
 	}
 }

@@ -1,6 +1,6 @@
 /*
  * What the doctor says: each finding with its step, how bad it is, and what
- * cures it, where.  Facts in, texts out; pure.
+ * fixes it, where.  Facts in, texts out; pure.
  */
 #ifndef CHECK_ADVICE_H
 #define CHECK_ADVICE_H
@@ -83,15 +83,15 @@ enum finding {
 	LISTEN_ALLOW,
 	LISTEN_ADDRESS,
 	/* sshd: to the FTP server */
-	DIAL_OK,
-	DIAL_FORBIDDEN_ALL,
-	DIAL_FORBIDDEN,
-	DIAL_FORBIDDEN_KEY,
-	DIAL_FORBIDDEN_KEY_OPEN,
-	DIAL_EXPIRED,
-	DIAL_REFUSED,
-	DIAL_UNKNOWN,
-	DIAL_FAILED,
+	CONNECT_OK,
+	CONNECT_FORBIDDEN_ALL,
+	CONNECT_FORBIDDEN,
+	CONNECT_FORBIDDEN_KEY,
+	CONNECT_FORBIDDEN_KEY_OPEN,
+	CONNECT_EXPIRED,
+	CONNECT_REFUSED,
+	CONNECT_UNKNOWN,
+	CONNECT_FAILED,
 	/* sshd: listening */
 	FORWARD_OK,
 	FORWARD_NEVER,
@@ -151,8 +151,8 @@ enum finding {
 	MODE_FORBIDDEN,
 	MODE_FORBIDDEN_KEY,
 	MODE_NO_LISTENER,
-	MODE_DIAL_FAILED,
-	MODE_DIAL_REPLY,
+	MODE_CONNECT_FAILED,
+	MODE_CONNECT_REPLY,
 	MODE_NOT_COME,
 	MODE_PEER,
 	MODE_CUT,
@@ -170,20 +170,20 @@ enum finding {
 
 /* One thing to do: a place, the line to put there, and what is to be known of
  * it; the line, or the remark, may be empty. */
-struct advice_cure {
+struct advice_fix {
 	char place[FACT_MAX];
 	char put[2 * FACT_MAX];
 	char remark[FACT_MAX];
 };
 
-#define ADVICE_CURES 5
+#define ADVICE_FIXES 5
 
 struct advice {
 	char step[32]; /* "host key" */
 	enum advice_status status;
 	char text[4 * FACT_MAX];
-	struct advice_cure cures[ADVICE_CURES];
-	size_t n_cures; /* any of them may be it; the likelier comes first */
+	struct advice_fix fixes[ADVICE_FIXES];
+	size_t n_fixes; /* any of them may be it; the likelier comes first */
 };
 
 /* What is said of that; the status is that of advice_worst(). */

@@ -7,7 +7,7 @@
 #include "check/advice.h"
 #include "check/suggest.h"
 
-/* Where a cure is put. */
+/* Where a fix is put. */
 enum place {
 	PLACE_NONE,
 	SSHD_CONFIG, /* of the SSH server */
@@ -31,7 +31,7 @@ struct row {
 		enum place place;
 		const char *put;    /* NULL: what the topic says; "": */
 		const char *remark; /* only that; or NULL */
-	} cures[ADVICE_CURES];
+	} fixes[ADVICE_FIXES];
 	enum server_topic topic; /* of FTP_SERVER */
 
 	/* What of the command has failed, and so is not suggested again. */

@@ -4,7 +4,7 @@
 #include "check/advice_priv.h"
 
 /* Of sshd's refusals: the key's own line is known to be the cause, or not. */
-#define CURE_KEY                                                    \
+#define FIX_KEY                                                     \
 	{                                                           \
 		{ KEY_LINE, "{key_line}",                           \
 			"in place of the options that are there" }, \
@@ -350,33 +350,33 @@ static const struct row rows[GREETING_OK] = {
 	    .change = { SUGGEST_OPTION, .name = "client-address",
 		.value = "ADDRESS" }),
 
-	OK(DIAL_OK, "dial", "{from} reaches {server}"),
-	WRONG(DIAL_EXPIRED, "dial",
+	OK(CONNECT_OK, "connect", "{from} reaches {server}"),
+	WRONG(CONNECT_EXPIRED, "connect",
 	    "sshd lets {user} log in, but forwards nothing, not even to "
 	    "{server}{session}",
 	    {
 		NEW_PASSWORD,
 	    }),
-	WRONG(DIAL_FORBIDDEN_ALL, "dial",
+	WRONG(CONNECT_FORBIDDEN_ALL, "connect",
 	    "sshd forwards nothing at all, so not to {server}{session}",
 	    {
 		{ SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE },
 		{ SSHD_CONFIG, "DisableForwarding no", IN_PLACE },
 	    }),
-	WRONG(DIAL_FORBIDDEN, "dial",
+	WRONG(CONNECT_FORBIDDEN, "connect",
 	    "sshd is not permitted to connect to {server}{session}",
 	    {
 		{ SSHD_CONFIG, "PermitOpen {server_host}:*", ADDED },
 		{ SSHD_CONFIG, "AllowTcpForwarding yes", IN_PLACE },
 	    }),
-	WRONG(DIAL_FORBIDDEN_KEY, "dial",
+	WRONG(CONNECT_FORBIDDEN_KEY, "connect",
 	    "this key may forward nothing, so not to {server}{session}",
-	    CURE_KEY),
-	WRONG(DIAL_FORBIDDEN_KEY_OPEN, "dial",
+	    FIX_KEY),
+	WRONG(CONNECT_FORBIDDEN_KEY_OPEN, "connect",
 	    "this key is not permitted to connect to {server}: its "
 	    "permitopen",
-	    CURE_KEY),
-	WRONG(DIAL_REFUSED, "dial",
+	    FIX_KEY),
+	WRONG(CONNECT_REFUSED, "connect",
 	    "nobody listens at {server}, as {from} sees it: {why}",
 	    {
 		{ CULVERT, "{forward} with the FTP server's port at its end",
@@ -384,7 +384,8 @@ static const struct row rows[GREETING_OK] = {
 		{ SERVER_HOST, "", "start the FTP server" },
 	    },
 	    .change = { SUGGEST_SERVER_PORT, .value = "PORT" }),
-	WRONG(DIAL_UNKNOWN, "dial", "{from} does not know {server}: {why}",
+	WRONG(CONNECT_UNKNOWN, "connect",
+	    "{from} does not know {server}: {why}",
 	    {
 		{ CULVERT,
 		    "{forward} with the FTP server's address instead of its "
@@ -392,7 +393,8 @@ static const struct row rows[GREETING_OK] = {
 		    NULL },
 	    },
 	    .change = { SUGGEST_SERVER_HOST, .value = "ADDRESS" }),
-	WRONG(DIAL_FAILED, "dial", "{from} does not reach {server}: {why}",
+	WRONG(CONNECT_FAILED, "connect",
+	    "{from} does not reach {server}: {why}",
 	    { { SERVER_HOST,
 		"nft insert rule inet filter input tcp dport {server_port} "
 		"accept",
@@ -403,7 +405,7 @@ static const struct row rows[GREETING_OK] = {
 	SKIPPED(FORWARD_NEVER, "remote forward",
 	    "--server-mode passive: sshd is never asked to listen"),
 	WRONG(FORWARD_NOTHING, "remote forward",
-	    "sshd forwards nothing at all: see dial"),
+	    "sshd forwards nothing at all: see connect"),
 	WRONG(FORWARD_EXPIRED, "remote forward",
 	    "sshd lets {user} log in, but does not listen{session}",
 	    {
@@ -433,7 +435,7 @@ static const struct row rows[GREETING_OK] = {
 	WRONG(FORWARD_FORBIDDEN_KEY_LISTEN, "remote forward",
 	    "this key is not permitted to listen at {far_listen}: its "
 	    "permitlisten",
-	    CURE_KEY),
+	    FIX_KEY),
 	WRONG(FORWARD_GATEWAY, "remote forward",
 	    "sshd listens on its loopback, and not at {far_listen}",
 	    {

@@ -151,14 +151,14 @@ static const struct row rows[FINDINGS] = {
 	    }),
 	WRONG(MODE_NO_LISTENER, "{verb}",
 	    "{from} does not listen for it: see \"remote forward\" above"),
-	WRONG(MODE_DIAL_FAILED, "{verb}",
+	WRONG(MODE_CONNECT_FAILED, "{verb}",
 	    "{from} does not reach the server's data port {data_port}: {why}",
 	    {
 		{ FTP_SERVER, NULL, NULL },
 		{ CULVERT, "--server-mode active", "if active mode works" },
 	    },
 	    TOPIC_PORTS),
-	WRONG(MODE_DIAL_REPLY, "{verb}",
+	WRONG(MODE_CONNECT_REPLY, "{verb}",
 	    "{from} does not reach the address in its reply: see \"address in "
 	    "227\" below"),
 	WRONG(MODE_NOT_COME, "{verb}",

@@ -60,7 +60,7 @@ void
 check_find_last(struct check *check, enum finding finding)
 {
 	check_find(check, finding);
-	check_end(check);
+	check_finish(check);
 }
 
 /* ---- steps ---- */
@@ -83,7 +83,7 @@ check_next(struct check *check, check_step *step)
 }
 
 void
-check_end(struct check *check)
+check_finish(struct check *check)
 {
 	if (check->ending)
 		return;
@@ -101,13 +101,13 @@ check_end(struct check *check)
 }
 
 static void
-on_signal(uv_signal_t *handle, int signum)
+check_on_signal(uv_signal_t *handle, int signum)
 {
 	struct check *check = handle->data;
 
 	(void)signum;
 	check->interrupted = true;
-	check_end(check);
+	check_finish(check);
 }
 
 /* ---- start-up ---- */
@@ -151,7 +151,7 @@ set_own_user(struct check *check)
 
 /* What the options say already. */
 static void
-set_facts(struct check *check)
+check_set_facts(struct check *check)
 {
 	const struct check_options *options = check->options;
 	struct facts *facts = &check->facts;
@@ -185,7 +185,7 @@ watch_signals(struct check *check)
 		uv_signal_init(&check->loop, &check->signals[i]);
 		check->signals[i].data = check;
 		if (!process_ignores(own_signals[i]))
-			uv_signal_start(&check->signals[i], on_signal,
+			uv_signal_start(&check->signals[i], check_on_signal,
 			    own_signals[i]);
 		uv_unref((uv_handle_t *)&check->signals[i]);
 	}
@@ -193,17 +193,17 @@ watch_signals(struct check *check)
 
 /* Nothing can start ssh any more. */
 static void
-on_monitor_lost(void *ctx)
+check_on_monitor_lost(void *ctx)
 {
 	struct check *check = ctx;
 
 	log_err("culvert's monitor process has ended, and ssh with it");
 	check->interrupted = true;
-	check_end(check);
+	check_finish(check);
 }
 
 static bool
-start_loop(struct check *check)
+check_start_loop(struct check *check)
 {
 	int err;
 
@@ -212,7 +212,7 @@ start_loop(struct check *check)
 	err = uv_loop_init(&check->loop);
 	if (err == 0)
 		err = monitor_attach(check->monitor, &check->loop,
-		    on_monitor_lost, check);
+		    check_on_monitor_lost, check);
 	if (err != 0) {
 		log_err("cannot start: %s", uv_strerror(err));
 		return false;
@@ -225,7 +225,7 @@ start_loop(struct check *check)
 }
 
 static bool
-make_parts(struct check *check)
+check_make_parts(struct check *check)
 {
 	const struct check_options *options = check->options;
 	const struct report_options report = {
@@ -264,16 +264,16 @@ set_link(struct check *check)
 
 /* Whom to become: NULL for nobody. */
 static const struct user *
-user_of(const struct check *check)
+check_user(const struct check *check)
 {
 	return check->user.name != NULL ? &check->user : NULL;
 }
 
 static bool
-drop_privileges(const struct check *check)
+check_drop_privileges(const struct check *check)
 {
 	const struct privileges privileges = {
-		.user = user_of(check),
+		.user = check_user(check),
 		.directory = check->directory,
 		.no_filters = check->conf->no_confine,
 	};
@@ -356,7 +356,7 @@ tell_verdict(struct check *check)
 
 /* When the loop has run dry. */
 static void
-free_all(struct check *check)
+check_free(struct check *check)
 {
 	int err;
 
@@ -382,14 +382,14 @@ free_all(struct check *check)
 
 /* Up to where it is confined. */
 static bool
-start(struct check *check)
+check_start(struct check *check)
 {
-	if (!make_parts(check))
+	if (!check_make_parts(check))
 		return false;
-	set_facts(check);
+	check_set_facts(check);
 	set_link(check);
 	step_forward_bind(check);
-	return drop_privileges(check);
+	return check_drop_privileges(check);
 }
 
 int
@@ -407,14 +407,14 @@ check_run(const struct check_options *options)
 	if (options->user != NULL &&
 	    !privileges_find_user(options->user, &check.user))
 		return CHECK_FAILS;
-	monitor.user = user_of(&check);
+	monitor.user = check_user(&check);
 	if (monitor_fork(&monitor, &check.monitor) != 0)
 		return CHECK_FAILS;
 	snprintf(check.directory, sizeof(check.directory), "%s",
 	    monitor_directory(check.monitor));
-	if (!start_loop(&check))
+	if (!check_start_loop(&check))
 		return CHECK_FAILS;
-	if (start(&check)) {
+	if (check_start(&check)) {
 		if (options->named)
 			check_find(&check, NO_SUCH_TUNNEL);
 		step_config(&check);
@@ -425,6 +425,6 @@ check_run(const struct check_options *options)
 	uv_run(&check.loop, UV_RUN_DEFAULT);
 	if (!check.interrupted)
 		status = (int)tell_verdict(&check);
-	free_all(&check);
+	check_free(&check);
 	return status;
 }

@@ -1,7 +1,7 @@
 /*
  * The doctor: goes through everything that a transfer takes, from the name of
  * the SSH server to listings in each mode, for real, and says of each step that
- * it is good, or what cures it (advice.h).
+ * it is good, or what fixes it (advice.h).
  *
  * Theory of operation.  As culvert itself it has two processes: the monitor
  * (ssh/monitor.h) starts ssh, and the other one is confined before it reads a

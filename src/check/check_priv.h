@@ -28,7 +28,7 @@
 
 struct check;
 
-/* A step ends by check_next() or check_end(). */
+/* A step ends by check_next() or check_finish(). */
 typedef void check_step(struct check *check);
 
 /* What one step has, and its end lets go of. */
@@ -83,7 +83,7 @@ struct check {
 void check_next(struct check *check, check_step *step);
 
 /* All has been said, but for the verdict. */
-void check_end(struct check *check);
+void check_finish(struct check *check);
 
 /* A finding, as bad as it is by itself, or as that. */
 void check_find(struct check *check, enum finding finding);

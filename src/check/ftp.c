@@ -72,7 +72,7 @@ tell_reply(struct ftp *ftp, unsigned code, const uint8_t *line, size_t len)
 }
 
 static void
-on_late(uv_timer_t *timer)
+ftp_on_late(uv_timer_t *timer)
 {
 	struct ftp *ftp = timer->data;
 
@@ -87,23 +87,24 @@ begin_wait(struct ftp *ftp, ftp_reply_cb *done, void *ctx, uint64_t ms)
 {
 	ftp->done = done;
 	ftp->ctx = ctx;
-	uv_timer_start(&ftp->timer, on_late, ftp->stream == NULL ? 0 : ms, 0);
+	uv_timer_start(&ftp->timer, ftp_on_late, ftp->stream == NULL ? 0 : ms,
+	    0);
 }
 
 /* ---- the stream ---- */
 
 static void
-on_opened(void *ctx)
+ftp_on_opened(void *ctx)
 {
 	struct ftp *ftp = ctx;
 
 	ftp->was_open = true;
-	uv_timer_start(&ftp->timer, on_late, LIMIT_CHECK_GREETING_MS, 0);
+	uv_timer_start(&ftp->timer, ftp_on_late, LIMIT_CHECK_GREETING_MS, 0);
 	stream_read_start(ftp->stream);
 }
 
 static void
-lose(struct ftp *ftp, int err, const char *why)
+ftp_lose(struct ftp *ftp, int err, const char *why)
 {
 	stream_close(ftp->stream);
 	ftp->stream = NULL;
@@ -115,7 +116,7 @@ lose(struct ftp *ftp, int err, const char *why)
 
 /* One line. */
 static void
-take_line(struct ftp *ftp, const uint8_t *line, size_t len)
+ftp_take_line(struct ftp *ftp, const uint8_t *line, size_t len)
 {
 	enum reply_place place;
 	unsigned code;
@@ -165,51 +166,51 @@ take_lines(struct ftp *ftp)
 		memcpy(copy, line, len);
 		line_reader_consume(&ftp->lines, len);
 		ftp->skipping = result == LINE_TOO_LONG;
-		take_line(ftp, copy, len);
+		ftp_take_line(ftp, copy, len);
 	}
 }
 
 static void
-on_data(void *ctx, const struct iovec *pieces, size_t n)
+ftp_on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	struct ftp *ftp = ctx;
 
 	for (size_t i = 0; i < n; i++)
 		if (line_reader_feed(&ftp->lines, pieces[i].iov_base,
 			pieces[i].iov_len) != 0) {
-			lose(ftp, -ENOBUFS, "it sends too much");
+			ftp_lose(ftp, -ENOBUFS, "it sends too much");
 			return;
 		}
 	take_lines(ftp);
 }
 
 static void
-on_eof(void *ctx)
+ftp_on_eof(void *ctx)
 {
 	struct ftp *ftp = ctx;
 
 	if (ftp->stream != NULL)
-		lose(ftp, -EPIPE, "it has ended the connection");
+		ftp_lose(ftp, -EPIPE, "it has ended the connection");
 }
 
 static void
-on_drained(void *ctx)
+ftp_on_drained(void *ctx)
 {
 	(void)ctx;
 }
 
 static void
-on_closed(void *ctx, int err, const char *why)
+ftp_on_closed(void *ctx, int err, const char *why)
 {
-	lose(ctx, err, why);
+	ftp_lose(ctx, err, why);
 }
 
 static const struct stream_handler ftp_handler = {
-	.opened = on_opened,
-	.data = on_data,
-	.eof = on_eof,
-	.drained = on_drained,
-	.closed = on_closed,
+	.opened = ftp_on_opened,
+	.data = ftp_on_data,
+	.eof = ftp_on_eof,
+	.drained = ftp_on_drained,
+	.closed = ftp_on_closed,
 };
 
 /* ---- ftp.h ---- */
@@ -277,7 +278,7 @@ on_wait_over(uv_timer_t *timer)
 {
 	struct ftp *ftp = timer->data;
 
-	uv_timer_start(timer, on_late, LIMIT_CHECK_REPLY_MS, 0);
+	uv_timer_start(timer, ftp_on_late, LIMIT_CHECK_REPLY_MS, 0);
 	take_lines(ftp);
 }
 
@@ -295,11 +296,12 @@ ftp_more_time(struct ftp *ftp)
 {
 	/* One that is due is about lines that are there. */
 	if (ftp->done != NULL && uv_timer_get_due_in(&ftp->timer) > 0)
-		uv_timer_start(&ftp->timer, on_late, LIMIT_CHECK_REPLY_MS, 0);
+		uv_timer_start(&ftp->timer, ftp_on_late, LIMIT_CHECK_REPLY_MS,
+		    0);
 }
 
 static void
-on_freed(uv_handle_t *handle)
+ftp_on_freed(uv_handle_t *handle)
 {
 	free(handle->data);
 }
@@ -314,5 +316,5 @@ ftp_close(struct ftp *ftp)
 	ftp->done = NULL;
 	line_reader_free(&ftp->lines);
 	secrets_forget(&ftp->secrets);
-	uv_close((uv_handle_t *)&ftp->timer, on_freed);
+	uv_close((uv_handle_t *)&ftp->timer, ftp_on_freed);
 }

@@ -35,7 +35,7 @@ judge_is_loopback(const char *host)
 
 /* Is it the destination, and no jump host, that ssh has come to? */
 static bool
-is_asked(const struct facts *facts)
+is_at_destination(const struct facts *facts)
 {
 	char at[2 * FACT_MAX];
 
@@ -93,7 +93,7 @@ judge_ssh(const struct facts *facts)
 	if (finding == SSH_CONFIG_WRONG)
 		return finding;
 	/* Then all else is about the host in between. */
-	if (facts->proxy[0] != '\0' && !is_asked(facts))
+	if (facts->proxy[0] != '\0' && !is_at_destination(facts))
 		return PROXY_FAILED;
 	return finding == LOGIN_DENIED ? why_denied(facts) : finding;
 }
@@ -115,17 +115,17 @@ key_forwards_nothing(const struct judge *judge)
 }
 
 static enum finding
-why_no_dial(const struct judge *judge)
+why_no_connection(const struct judge *judge)
 {
 	if (judge->facts->expired)
-		return DIAL_EXPIRED;
+		return CONNECT_EXPIRED;
 	if (key_forwards_nothing(judge))
-		return DIAL_FORBIDDEN_KEY;
+		return CONNECT_FORBIDDEN_KEY;
 	if (said(judge, "Server has disabled"))
-		return DIAL_FORBIDDEN_ALL;
+		return CONNECT_FORBIDDEN_ALL;
 	if (facts_key_has(judge->facts, "permitopen"))
-		return DIAL_FORBIDDEN_KEY_OPEN;
-	return DIAL_FORBIDDEN;
+		return CONNECT_FORBIDDEN_KEY_OPEN;
+	return CONNECT_FORBIDDEN;
 }
 
 /* sshd has said no, and, of some reasons, why. */
@@ -234,32 +234,32 @@ judge_clients(struct judge *judge)
 
 /* False: it cannot be reached. */
 static bool
-judge_dial(struct judge *judge)
+judge_connect(struct judge *judge)
 {
 	const struct probe_outcome *probe = judge->probe;
 
 	if (!judge->outcome->probed)
 		return false;
 	if (probe->opened) {
-		judge_find_plain(judge, DIAL_OK);
+		judge_find_plain(judge, CONNECT_OK);
 		return true;
 	}
 	fact_set(judge->facts->why, "%s", probe->why);
 	if (probe->err == -EACCES && !judge->forward->remote)
-		judge_find_plain(judge, why_no_dial(judge));
+		judge_find_plain(judge, why_no_connection(judge));
 	else if (probe->err == -ENOENT || strstr(probe->why, "ame ") != NULL)
-		judge_find_plain(judge, DIAL_UNKNOWN);
+		judge_find_plain(judge, CONNECT_UNKNOWN);
 	else if (strstr(probe->why, "refused") != NULL)
-		judge_find_plain(judge, DIAL_REFUSED);
+		judge_find_plain(judge, CONNECT_REFUSED);
 	else
-		judge_find_plain(judge, DIAL_FAILED);
+		judge_find_plain(judge, CONNECT_FAILED);
 	return false;
 }
 
 /* ---- judge.h ---- */
 
 static void
-set_facts(struct judge *judge)
+judge_set_facts(struct judge *judge)
 {
 	const struct forward *forward = judge->forward;
 	struct facts *facts = judge->facts;
@@ -346,11 +346,11 @@ judge_forward(const struct options *options, const struct forward *forward,
 	};
 	bool reached;
 
-	set_facts(&judge);
+	judge_set_facts(&judge);
 	set_listen_facts(&judge);
 	judge_look(&judge);
 	judge_bind(&judge);
-	reached = judge_dial(&judge);
+	reached = judge_connect(&judge);
 	judge_listen(&judge);
 	if (forward->remote)
 		judge_clients(&judge);
@@ -360,7 +360,8 @@ judge_forward(const struct options *options, const struct forward *forward,
 		.known = judge.tried,
 		.passive = judge.works[JUDGE_PASSIVE],
 		.active = judge.works[JUDGE_ACTIVE],
-		.ipv6 = outcome->probe.forms[PROBE_EPRT].ipv6 &&
-		    outcome->probe.forms[PROBE_EPRT].trial.result == TRIAL_OK,
+		.ipv6 = outcome->probe.variants[PROBE_EPRT].ipv6 &&
+		    outcome->probe.variants[PROBE_EPRT].trial.result ==
+			TRIAL_OK,
 	};
 }

@@ -29,7 +29,7 @@ demands_tls(const char *reply)
 /* Does it say that others are there already?  In the words of vsftpd and
  * pure-ftpd; of proftpd; of IIS. */
 static bool
-is_full(const char *reply)
+says_full(const char *reply)
 {
 	static const char *const words[] = { "too many", "the maximum",
 		"maximum number", "connection limit" };
@@ -56,8 +56,8 @@ judge_greeting(struct judge *judge)
 	}
 	if (probe->greeting_code >= 100)
 		judge_find_plain(judge,
-		    is_full(probe->greeting) ? GREETING_FULL :
-					       GREETING_REFUSED);
+		    says_full(probe->greeting) ? GREETING_FULL :
+						 GREETING_REFUSED);
 	else if (probe->greeting_code > 0)
 		judge_find_plain(judge, GREETING_NOT_FTP);
 	else if (probe->err != -ETIMEDOUT)
@@ -105,7 +105,7 @@ why_not_in(const struct judge *judge)
 {
 	const char *user = judge->facts->ftp_user;
 
-	if (is_full(judge->probe->login_reply))
+	if (says_full(judge->probe->login_reply))
 		return USER_FULL;
 	return strcmp(user, "anonymous") == 0 || strcmp(user, "ftp") == 0 ?
 	    USER_DENIED_ANONYMOUS :
@@ -141,30 +141,30 @@ judge_login(struct judge *judge)
 /* ---- listings ---- */
 
 static bool
-is_active(enum probe_form form)
+variant_is_active(enum probe_variant variant)
 {
-	return form == PROBE_PORT || form == PROBE_EPRT;
+	return variant == PROBE_PORT || variant == PROBE_EPRT;
 }
 
-static enum probe_form
-sibling(enum probe_form form)
+static enum probe_variant
+sibling(enum probe_variant variant)
 {
-	static const enum probe_form siblings[] = {
+	static const enum probe_variant siblings[] = {
 		[PROBE_PASV] = PROBE_EPSV,
 		[PROBE_EPSV] = PROBE_PASV,
 		[PROBE_PORT] = PROBE_EPRT,
 		[PROBE_EPRT] = PROBE_PORT,
 	};
 
-	return siblings[form];
+	return siblings[variant];
 }
 
 /* Was it tried, and refused by the server? */
 static bool
-is_refused(const struct judge *judge, enum probe_form form)
+is_refused(const struct judge *judge, enum probe_variant variant)
 {
-	return judge->probe->forms[form].state == PROBE_TRIED &&
-	    judge->probe->forms[form].trial.result == TRIAL_REFUSED;
+	return judge->probe->variants[variant].state == PROBE_TRIED &&
+	    judge->probe->variants[variant].trial.result == TRIAL_REFUSED;
 }
 
 /* Is the server perhaps on another host than sshd, which listens on its
@@ -180,22 +180,23 @@ is_apart(const struct judge *judge)
 static bool
 is_on_ipv6(const struct judge *judge)
 {
-	return judge->probe->forms[PROBE_EPRT].state == PROBE_TRIED &&
-	    judge->probe->forms[PROBE_EPRT].ipv6 &&
-	    judge->probe->forms[PROBE_EPRT].trial.result == TRIAL_OK;
+	return judge->probe->variants[PROBE_EPRT].state == PROBE_TRIED &&
+	    judge->probe->variants[PROBE_EPRT].ipv6 &&
+	    judge->probe->variants[PROBE_EPRT].trial.result == TRIAL_OK;
 }
 
 static enum finding
-why_refused(const struct judge *judge, enum probe_form form)
+why_refused(const struct judge *judge, enum probe_variant variant)
 {
-	if (form == PROBE_PORT && is_on_ipv6(judge))
+	if (variant == PROBE_PORT && is_on_ipv6(judge))
 		return MODE_OTHER_FAMILY;
-	if (is_active(form) && is_apart(judge))
+	if (variant_is_active(variant) && is_apart(judge))
 		return MODE_REFUSED_APART;
-	if (!is_refused(judge, sibling(form)) &&
-	    judge->probe->forms[sibling(form)].state == PROBE_TRIED)
+	if (!is_refused(judge, sibling(variant)) &&
+	    judge->probe->variants[sibling(variant)].state == PROBE_TRIED)
 		return MODE_REFUSED_VERB;
-	return is_active(form) ? MODE_REFUSED_ACTIVE : MODE_REFUSED_PASSIVE;
+	return variant_is_active(variant) ? MODE_REFUSED_ACTIVE :
+					    MODE_REFUSED_PASSIVE;
 }
 
 /* Of a reply to LIST, of a server that does not take the other end. */
@@ -208,9 +209,10 @@ is_about_peer(const char *reply)
 }
 
 static enum finding
-finding_of(const struct judge *judge, enum probe_form form)
+finding_of(const struct judge *judge, enum probe_variant variant)
 {
-	const struct trial_outcome *trial = &judge->probe->forms[form].trial;
+	const struct trial_outcome *trial =
+	    &judge->probe->variants[variant].trial;
 
 	if (trial->result != TRIAL_OK && demands_tls(trial->reply))
 		return MODE_TLS;
@@ -218,18 +220,18 @@ finding_of(const struct judge *judge, enum probe_form form)
 	case TRIAL_OK:
 		return MODE_OK;
 	case TRIAL_REFUSED:
-		return why_refused(judge, form);
+		return why_refused(judge, variant);
 	case TRIAL_NO_PORT:
 		return MODE_NO_PORT;
 	case TRIAL_FORBIDDEN:
 		return facts_key_has(judge->facts, "permitopen") ?
 		    MODE_FORBIDDEN_KEY :
 		    MODE_FORBIDDEN;
-	case TRIAL_DIAL_FAILED:
+	case TRIAL_CONNECT_FAILED:
 		return judge->options->server_data_host_reply &&
-			form == PROBE_PASV ?
-		    MODE_DIAL_REPLY :
-		    MODE_DIAL_FAILED;
+			variant == PROBE_PASV ?
+		    MODE_CONNECT_REPLY :
+		    MODE_CONNECT_FAILED;
 	case TRIAL_NO_LISTENER:
 		return MODE_NO_LISTENER;
 	case TRIAL_NOT_COME:
@@ -243,7 +245,7 @@ finding_of(const struct judge *judge, enum probe_form form)
 	case TRIAL_LOST:
 		break;
 	}
-	return is_active(form) ? MODE_CUT : MODE_CUT_PASSIVE;
+	return variant_is_active(variant) ? MODE_CUT : MODE_CUT_PASSIVE;
 }
 
 void
@@ -253,21 +255,21 @@ judge_look(struct judge *judge)
 
 	judge->tls_login =
 	    probe->login == PROBE_DENIED && demands_tls(probe->login_reply);
-	for (size_t i = 0; i < PROBE_FORMS; i++) {
-		enum probe_form form = (enum probe_form)i;
+	for (size_t i = 0; i < PROBE_VARIANTS; i++) {
+		enum probe_variant variant = (enum probe_variant)i;
 		enum finding finding;
 
-		if (probe->forms[form].state != PROBE_TRIED)
+		if (probe->variants[variant].state != PROBE_TRIED)
 			continue;
 		judge->tried = true;
-		finding = finding_of(judge, form);
+		finding = finding_of(judge, variant);
 		if (finding == MODE_OK || finding == MODE_NO_LISTING ||
 		    finding == MODE_UNSEEN)
-			judge->works[is_active(form)] = true;
+			judge->works[variant_is_active(variant)] = true;
 		if (finding == MODE_TLS) {
 			judge->tls_data = true;
 			fact_set(judge->facts->reply, "%s",
-			    probe->forms[form].trial.reply);
+			    probe->variants[variant].trial.reply);
 		}
 	}
 }
@@ -282,13 +284,14 @@ is_spared(const struct judge *judge, enum finding finding)
 
 /* What goes into the text. */
 static void
-set_form_facts(struct judge *judge, enum probe_form form)
+set_variant_facts(struct judge *judge, enum probe_variant variant)
 {
-	const struct trial_outcome *trial = &judge->probe->forms[form].trial;
+	const struct trial_outcome *trial =
+	    &judge->probe->variants[variant].trial;
 	struct facts *facts = judge->facts;
 	char at[ADDR_TEXT_MAX];
 
-	fact_set(facts->verb, "%s", probe_verb(form));
+	fact_set(facts->verb, "%s", probe_verb(variant));
 	fact_set(facts->reply, "%s", trial->reply);
 	fact_set(facts->why, "%s",
 	    trial->why[0] != '\0' ? trial->why : trial->reply);
@@ -299,34 +302,34 @@ set_form_facts(struct judge *judge, enum probe_form form)
 		fact_set(facts->why, "%s", addr_format(&trial->announced, at));
 }
 
-/* Does culvert find out, and use another form or the other mode? */
+/* Does culvert find out, and use another variant or the other mode? */
 static bool
-is_made_up_for(const struct judge *judge, enum probe_form form)
+is_made_up_for(const struct judge *judge, enum probe_variant variant)
 {
 	static const bool seen[] = {
 		[TRIAL_REFUSED] = true,
 		[TRIAL_NO_PORT] = true,
 		[TRIAL_FORBIDDEN] = true,
-		[TRIAL_DIAL_FAILED] = true,
+		[TRIAL_CONNECT_FAILED] = true,
 		[TRIAL_NO_LISTENER] = true,
 		[TRIAL_NOT_COME] = true,
 		[TRIAL_LOST] = false, /* the last of them */
 	};
 
-	if (!seen[judge->probe->forms[form].trial.result])
+	if (!seen[judge->probe->variants[variant].trial.result])
 		return false;
 	if (judge->options->server_mode != OPTIONS_SAME)
-		return judge->works[is_active(form)];
+		return judge->works[variant_is_active(variant)];
 	return judge->works[JUDGE_PASSIVE] || judge->works[JUDGE_ACTIVE];
 }
 
 static void
-judge_form(struct judge *judge, enum probe_form form)
+judge_variant(struct judge *judge, enum probe_variant variant)
 {
 	enum finding finding;
 
-	set_form_facts(judge, form);
-	switch (judge->probe->forms[form].state) {
+	set_variant_facts(judge, variant);
+	switch (judge->probe->variants[variant].state) {
 	case PROBE_NOT_TRIED:
 		/* Of a login that was refused enough has been said. */
 		if (judge->probe->login == PROBE_NO_LOGIN)
@@ -341,10 +344,10 @@ judge_form(struct judge *judge, enum probe_form form)
 	case PROBE_TRIED:
 		break;
 	}
-	finding = finding_of(judge, form);
+	finding = finding_of(judge, variant);
 	judge_find(judge, finding,
 	    is_spared(judge, finding) ||
-		    (is_made_up_for(judge, form) &&
+		    (is_made_up_for(judge, variant) &&
 			advice_worst(finding) == ADVICE_WRONG) ?
 		ADVICE_NOTE :
 		advice_worst(finding));
@@ -370,12 +373,12 @@ static void
 judge_address(struct judge *judge)
 {
 	const struct trial_outcome *trial =
-	    &judge->probe->forms[PROBE_PASV].trial;
+	    &judge->probe->variants[PROBE_PASV].trial;
 	struct addr server;
 	char text[ADDR_TEXT_MAX];
 	bool known = server_address(judge, &server);
 
-	if (judge->probe->forms[PROBE_PASV].state != PROBE_TRIED ||
+	if (judge->probe->variants[PROBE_PASV].state != PROBE_TRIED ||
 	    trial->announced.family != AF_INET || is_on_ipv6(judge) ||
 	    (known && server.family == AF_INET6))
 		return;
@@ -408,8 +411,8 @@ judge_server(struct judge *judge)
 	judge_look(judge); /* which of them demands TLS */
 	judge_tls(judge);
 	judge_login(judge);
-	for (size_t i = 0; i < PROBE_FORMS; i++)
-		judge_form(judge, (enum probe_form)i);
+	for (size_t i = 0; i < PROBE_VARIANTS; i++)
+		judge_variant(judge, (enum probe_variant)i);
 	judge_address(judge);
 	fact_set(judge->facts->rtt_ms, "%.1f", probe->rtt_ms);
 	fact_set(judge->facts->count, "%u", probe->n_rtt);

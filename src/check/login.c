@@ -52,7 +52,7 @@ read_open(struct login *login, int fd)
 }
 
 static int
-read_file(struct login *login)
+login_read_file(struct login *login)
 {
 	int fd = open(login->path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
 	int err;
@@ -80,14 +80,14 @@ lacks_password(const struct login *login, const struct options *options)
 }
 
 static void
-ask(struct login *login)
+login_prompt(struct login *login)
 {
 	char prompt[NETRC_WORD_MAX + 32];
 
 	snprintf(prompt, sizeof(prompt),
 	    "FTP password of %.200s: ", login->user);
 	login->has_typed =
-	    terminal_ask(prompt, login->typed, sizeof(login->typed)) == 0;
+	    terminal_prompt(prompt, login->typed, sizeof(login->typed)) == 0;
 }
 
 struct login *
@@ -105,13 +105,13 @@ login_new(const struct options *options, const char *user, const char *netrc)
 	else
 		snprintf(login->path, sizeof(login->path), "%s/.netrc",
 		    home != NULL ? home : "");
-	login->err = read_file(login);
+	login->err = login_read_file(login);
 	if (login->err != 0)
 		login->len = 0;
 	snprintf(login->why, sizeof(login->why), "%s",
 	    login->err != 0 ? strerror(-login->err) : "");
 	if (user != NULL && !options->batch && lacks_password(login, options))
-		ask(login);
+		login_prompt(login);
 	return login;
 }
 

@@ -23,16 +23,16 @@ struct entry {
 };
 
 static bool
-is_blank(char letter)
+netrc_is_blank(char letter)
 {
 	return letter == ' ' || letter == '\t' || letter == '\n' ||
 	    letter == '\r' || letter == ',';
 }
 
 static void
-skip_blanks(struct reader *reader)
+netrc_skip_blanks(struct reader *reader)
 {
-	while (reader->at < reader->end && is_blank(*reader->at))
+	while (reader->at < reader->end && netrc_is_blank(*reader->at))
 		reader->at++;
 }
 
@@ -49,29 +49,30 @@ ends_word(const struct reader *reader)
 {
 	const char *next = reader->at + 1;
 
-	return is_blank(*reader->at) &&
-	    (*reader->at != ',' || next == reader->end || is_blank(*next));
+	return netrc_is_blank(*reader->at) &&
+	    (*reader->at != ',' || next == reader->end ||
+		netrc_is_blank(*next));
 }
 
 /* What may stand in front of a word that names something. */
 static void
 skip_comments(struct reader *reader)
 {
-	skip_blanks(reader);
+	netrc_skip_blanks(reader);
 	while (reader->at < reader->end && *reader->at == '#') {
 		skip_line(reader);
-		skip_blanks(reader);
+		netrc_skip_blanks(reader);
 	}
 }
 
 /* 1: a word; 0: the end; -EINVAL. */
 static int
-next_word(struct reader *reader)
+netrc_next_word(struct reader *reader)
 {
 	size_t len = 0;
 	bool quoted;
 
-	skip_blanks(reader);
+	netrc_skip_blanks(reader);
 	if (reader->at == reader->end)
 		return 0;
 	quoted = *reader->at == '"';
@@ -93,7 +94,7 @@ static int
 next_name(struct reader *reader)
 {
 	skip_comments(reader);
-	return next_word(reader);
+	return netrc_next_word(reader);
 }
 
 /* Up to the empty line. */
@@ -117,7 +118,7 @@ take_pair(struct reader *reader, struct entry *entry)
 	if (strlen(reader->word) >= sizeof(name))
 		return -EINVAL;
 	memcpy(name, reader->word, strlen(reader->word) + 1);
-	got = next_word(reader);
+	got = netrc_next_word(reader);
 	if (got <= 0)
 		return -EINVAL;
 	if (strcmp(name, "login") == 0)
@@ -157,7 +158,7 @@ begin_entry(struct reader *reader, const char *machine, const char *user,
 	}
 	if (strcmp(reader->word, "machine") != 0)
 		return 0;
-	if (next_word(reader) <= 0)
+	if (netrc_next_word(reader) <= 0)
 		return -EINVAL;
 	*entry = (struct entry) { .any = true };
 	entry->matches = strcmp(reader->word, machine) == 0;
@@ -166,7 +167,7 @@ begin_entry(struct reader *reader, const char *machine, const char *user,
 
 /* Takes one word and what belongs to it.  0 or -EINVAL. */
 static int
-take_word(struct reader *reader, struct entry *entry)
+netrc_take_word(struct reader *reader, struct entry *entry)
 {
 	if (strcmp(reader->word, "macdef") == 0) {
 		skip_macro(reader);
@@ -195,7 +196,7 @@ netrc_find(const char *text, size_t len, const char *machine, const char *user,
 			break;
 		err = begin_entry(&reader, machine, user, &entry);
 		if (err == 0)
-			err = take_word(&reader, &entry);
+			err = netrc_take_word(&reader, &entry);
 	}
 	if (err >= 0 && got >= 0 && is_it(&entry, user)) {
 		*ret = entry.login;

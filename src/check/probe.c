@@ -1,9 +1,9 @@
 /*
  * One FTP server, asked all that there is to ask.
  *
- *	greeting -- FEAT (SYST) -- USER -- PASS -- each form -- NOOPs -- QUIT
+ *	greeting -- FEAT (SYST) -- USER -- PASS -- each variant -- NOOPs -- QUIT
  *
- * Without a login, or when it is refused, the forms are left out.
+ * Without a login, or when it is refused, the variants are left out.
  */
 #include "check/probe.h"
 
@@ -20,7 +20,7 @@
 /* Round trips that are measured. */
 #define PROBE_NOOPS 5
 
-static const enum verb verbs[PROBE_FORMS] = {
+static const enum verb verbs[PROBE_VARIANTS] = {
 	[PROBE_PASV] = VERB_PASV,
 	[PROBE_EPSV] = VERB_EPSV,
 	[PROBE_PORT] = VERB_PORT,
@@ -33,34 +33,34 @@ struct probe {
 	void *ctx;
 	struct ftp *ftp;
 	struct trial *trial;
-	size_t form;	  /* at hand */
+	size_t variant;	  /* at hand */
 	unsigned n_waits; /* for a greeting behind another */
 	unsigned n_stray; /* lines before it that are none */
 	struct addr local;
 	char host[FORWARD_HOST_MAX]; /* to dial for data */
 	char at[FORWARD_HOST_MAX];   /* to listen at */
-	uint64_t asked_at;	     /* ns */
+	uint64_t sent_at;	     /* ns */
 	uint64_t took[PROBE_NOOPS];
-	uv_timer_t soon; /* the next form */
+	uv_timer_t soon; /* the next variant */
 	struct probe_outcome outcome;
 };
 
 const char *
-probe_verb(enum probe_form form)
+probe_verb(enum probe_variant variant)
 {
-	return verb_name(verbs[form]);
+	return verb_name(verbs[variant]);
 }
 
 static bool
-is_active(enum probe_form form)
+probe_is_active(enum probe_variant variant)
 {
-	return form == PROBE_PORT || form == PROBE_EPRT;
+	return variant == PROBE_PORT || variant == PROBE_EPRT;
 }
 
 /* ---- the end ---- */
 
 static void
-finish(struct probe *probe)
+probe_finish(struct probe *probe)
 {
 	probe_cb *done = probe->done;
 
@@ -79,7 +79,7 @@ finish_lost(struct probe *probe, const char *why)
 {
 	probe->outcome.lost = true;
 	fact_set(probe->outcome.why, "%s", why);
-	finish(probe);
+	probe_finish(probe);
 }
 
 /* False: there is no reply, and the probe is over. */
@@ -97,7 +97,7 @@ static void
 on_quit(void *ctx, const struct ftp_reply *reply)
 {
 	(void)reply;
-	finish(ctx);
+	probe_finish(ctx);
 }
 
 /* ---- round trips ---- */
@@ -105,9 +105,9 @@ on_quit(void *ctx, const struct ftp_reply *reply)
 static void on_noop(void *ctx, const struct ftp_reply *reply);
 
 static void
-ask_noop(struct probe *probe)
+send_noop(struct probe *probe)
 {
-	probe->asked_at = uv_hrtime();
+	probe->sent_at = uv_hrtime();
 	ftp_send(probe->ftp, on_noop, probe, "NOOP");
 }
 
@@ -128,9 +128,9 @@ on_noop(void *ctx, const struct ftp_reply *reply)
 
 	if (!has_reply(probe, reply))
 		return;
-	probe->took[outcome->n_rtt++] = uv_hrtime() - probe->asked_at;
+	probe->took[outcome->n_rtt++] = uv_hrtime() - probe->sent_at;
 	if (outcome->n_rtt < PROBE_NOOPS) {
-		ask_noop(probe);
+		send_noop(probe);
 		return;
 	}
 	qsort(probe->took, PROBE_NOOPS, sizeof(probe->took[0]), compare);
@@ -144,15 +144,15 @@ static void on_tried(void *ctx, const struct trial_outcome *outcome);
 
 /* With the address of that family. */
 static void
-try_form(struct probe *probe, sa_family_t family)
+try_variant(struct probe *probe, sa_family_t family)
 {
 	const struct trial_options options = {
 		.loop = probe->options.loop,
 		.ftp = probe->ftp,
 		.side = probe->options.side,
-		.verb = verbs[probe->form],
-		.host =
-		    probe->options.believe_reply && probe->form == PROBE_PASV ?
+		.verb = verbs[probe->variant],
+		.host = probe->options.believe_reply &&
+			probe->variant == PROBE_PASV ?
 		    NULL :
 		    probe->host,
 		.from = probe->local,
@@ -160,7 +160,7 @@ try_form(struct probe *probe, sa_family_t family)
 		.family = family,
 	};
 
-	probe->outcome.forms[probe->form].ipv6 = family == AF_INET6;
+	probe->outcome.variants[probe->variant].ipv6 = family == AF_INET6;
 	if (probe->options.at != NULL)
 		snprintf(probe->at, sizeof(probe->at), "%s", probe->options.at);
 	else if (probe->local.family != AF_UNSPEC)
@@ -176,7 +176,7 @@ try_form(struct probe *probe, sa_family_t family)
 
 /* Of the address that is announced: of the server's, where that is known. */
 static sa_family_t
-family_of(const struct probe *probe)
+probe_family_of(const struct probe *probe)
 {
 	struct addr addr;
 
@@ -190,34 +190,37 @@ family_of(const struct probe *probe)
 	return AF_INET;
 }
 
-/* Begins the next form, from the one at hand on; behind the last the NOOPs. */
+/* Begins the next variant, from the one at hand on; behind the last the NOOPs.
+ */
 static void
-next_form(struct probe *probe)
+next_variant(struct probe *probe)
 {
 	enum options_mode mode = probe->options.mode;
 
-	for (; probe->form < PROBE_FORMS; probe->form++) {
-		bool active = is_active((enum probe_form)probe->form);
+	for (; probe->variant < PROBE_VARIANTS; probe->variant++) {
+		bool active =
+		    probe_is_active((enum probe_variant)probe->variant);
 
 		if (mode == (active ? OPTIONS_PASSIVE : OPTIONS_ACTIVE)) {
-			probe->outcome.forms[probe->form].state =
+			probe->outcome.variants[probe->variant].state =
 			    PROBE_NOT_USED;
-		} else if (probe->form == PROBE_PORT &&
-		    family_of(probe) == AF_INET6) {
-			probe->outcome.forms[probe->form].state =
+		} else if (probe->variant == PROBE_PORT &&
+		    probe_family_of(probe) == AF_INET6) {
+			probe->outcome.variants[probe->variant].state =
 			    PROBE_OTHER_FAMILY;
 		} else {
-			try_form(probe, active ? family_of(probe) : AF_UNSPEC);
+			try_variant(probe,
+			    active ? probe_family_of(probe) : AF_UNSPEC);
 			return;
 		}
 	}
-	ask_noop(probe);
+	send_noop(probe);
 }
 
 static void
-on_soon(uv_timer_t *timer)
+probe_on_soon(uv_timer_t *timer)
 {
-	next_form(timer->data);
+	next_variant(timer->data);
 }
 
 /* Is the server perhaps on the far ::1, though its name does not say so? */
@@ -226,9 +229,9 @@ may_be_ipv6(const struct probe *probe)
 {
 	struct addr addr;
 
-	return probe->form == PROBE_EPRT && probe->options.at == NULL &&
+	return probe->variant == PROBE_EPRT && probe->options.at == NULL &&
 	    probe->local.family == AF_UNSPEC &&
-	    !probe->outcome.forms[probe->form].ipv6 &&
+	    !probe->outcome.variants[probe->variant].ipv6 &&
 	    addr_parse_ip(probe->options.host, &addr) != 0;
 }
 
@@ -237,29 +240,29 @@ on_tried(void *ctx, const struct trial_outcome *outcome)
 {
 	struct probe *probe = ctx;
 
-	probe->outcome.forms[probe->form].state = PROBE_TRIED;
+	probe->outcome.variants[probe->variant].state = PROBE_TRIED;
 	if (outcome->result == TRIAL_REFUSED && may_be_ipv6(probe)) {
-		probe->outcome.forms[probe->form].trial = *outcome;
-		try_form(probe, AF_INET6);
+		probe->outcome.variants[probe->variant].trial = *outcome;
+		try_variant(probe, AF_INET6);
 		return;
 	}
 	/* Of two refusals the first tells more. */
-	if (probe->form != PROBE_EPRT ||
-	    !probe->outcome.forms[probe->form].ipv6 ||
+	if (probe->variant != PROBE_EPRT ||
+	    !probe->outcome.variants[probe->variant].ipv6 ||
 	    outcome->result == TRIAL_OK ||
-	    probe->outcome.forms[probe->form].trial.reply[0] == '\0')
-		probe->outcome.forms[probe->form].trial = *outcome;
+	    probe->outcome.variants[probe->variant].trial.reply[0] == '\0')
+		probe->outcome.variants[probe->variant].trial = *outcome;
 	if (outcome->result == TRIAL_LOST) {
 		finish_lost(probe, outcome->why);
 		return;
 	}
 	if (outcome->hangs) {
-		finish(probe);
+		probe_finish(probe);
 		return;
 	}
-	probe->form++;
+	probe->variant++;
 	/* Not inside of what the trial has called. */
-	uv_timer_start(&probe->soon, on_soon, 0, 0);
+	uv_timer_start(&probe->soon, probe_on_soon, 0, 0);
 }
 
 /* ---- the login ---- */
@@ -267,7 +270,7 @@ on_tried(void *ctx, const struct trial_outcome *outcome)
 static void on_feat(void *ctx, const struct ftp_reply *reply);
 
 static void
-on_login(struct probe *probe, const struct ftp_reply *reply)
+probe_on_login(struct probe *probe, const struct ftp_reply *reply)
 {
 	struct probe_outcome *outcome = &probe->outcome;
 
@@ -278,11 +281,11 @@ on_login(struct probe *probe, const struct ftp_reply *reply)
 		if (outcome->feat[0] == '\0')
 			ftp_send(probe->ftp, on_feat, probe, "FEAT");
 		else
-			next_form(probe);
+			next_variant(probe);
 		return;
 	}
 	outcome->login = reply->code == 332 ? PROBE_ACCOUNT : PROBE_DENIED;
-	ask_noop(probe);
+	send_noop(probe);
 }
 
 static void
@@ -296,9 +299,9 @@ on_pass(void *ctx, const struct ftp_reply *reply)
 		/* A server that ends the connection has refused, too. */
 		probe->outcome.login = PROBE_DENIED;
 		fact_set(probe->outcome.login_reply, "%s", reply->text);
-		finish(probe);
+		probe_finish(probe);
 	} else {
-		on_login(probe, reply);
+		probe_on_login(probe, reply);
 	}
 }
 
@@ -347,7 +350,7 @@ begin_login(struct probe *probe)
 		ftp_send(probe->ftp, on_user, probe, "USER %s",
 		    probe->options.login->user);
 	else
-		ask_noop(probe);
+		send_noop(probe);
 }
 
 /* IIS, for one, may have any greeting. */
@@ -375,7 +378,7 @@ on_feat(void *ctx, const struct ftp_reply *reply)
 	if (reply->code >= 200 && reply->code < 300)
 		keep_feat(outcome, reply);
 	if (outcome->login == PROBE_IN)
-		next_form(probe);
+		next_variant(probe);
 	else if (outcome->kind == SERVER_UNKNOWN)
 		ftp_send(probe->ftp, on_syst, probe, "SYST");
 	else
@@ -396,7 +399,7 @@ note_ends(struct probe *probe)
 		addr_format_ip(&probe->outcome.peer, probe->host);
 }
 
-static void on_greeting(void *ctx, const struct ftp_reply *reply);
+static void probe_on_greeting(void *ctx, const struct ftp_reply *reply);
 
 /* A line that is no reply: a banner, or no FTP server.  True: wait for more. */
 static bool
@@ -410,12 +413,12 @@ is_banner(struct probe *probe, const struct ftp_reply *reply)
 	if (probe->outcome.greeting[0] == '\0')
 		fact_words(probe->outcome.greeting, reply->lines,
 		    strcspn(reply->lines, "\r\n"));
-	ftp_wait(probe->ftp, on_greeting, probe);
+	ftp_wait(probe->ftp, probe_on_greeting, probe);
 	return true;
 }
 
 static void
-on_greeting(void *ctx, const struct ftp_reply *reply)
+probe_on_greeting(void *ctx, const struct ftp_reply *reply)
 {
 	struct probe *probe = ctx;
 	struct probe_outcome *outcome = &probe->outcome;
@@ -425,14 +428,14 @@ on_greeting(void *ctx, const struct ftp_reply *reply)
 	if (reply->code == 0) {
 		fact_set(outcome->why, "%s", reply->text);
 		outcome->greeting_code = outcome->greeting[0] != '\0';
-		finish(probe);
+		probe_finish(probe);
 		return;
 	}
 	if (is_banner(probe, reply))
 		return;
 	/* "Ready in n minutes" */
 	if (reply->code == 120 && ++probe->n_waits < LIMIT_CHECK_PRELIMINARY) {
-		ftp_wait(probe->ftp, on_greeting, probe);
+		ftp_wait(probe->ftp, probe_on_greeting, probe);
 		return;
 	}
 	note_ends(probe);
@@ -441,7 +444,7 @@ on_greeting(void *ctx, const struct ftp_reply *reply)
 	fact_words(outcome->greeting, reply->lines,
 	    strcspn(reply->lines, "\r\n"));
 	if (reply->code < 200 || reply->code > 299) {
-		finish(probe);
+		probe_finish(probe);
 		return;
 	}
 	ftp_send(probe->ftp, on_feat, probe, "FEAT");
@@ -450,7 +453,7 @@ on_greeting(void *ctx, const struct ftp_reply *reply)
 /* ---- probe.h ---- */
 
 static void
-on_freed(uv_handle_t *handle)
+probe_on_freed(uv_handle_t *handle)
 {
 	free(handle->data);
 }
@@ -463,7 +466,7 @@ probe_free(struct probe *probe)
 	probe->done = NULL;
 	trial_free(probe->trial);
 	ftp_close(probe->ftp);
-	uv_close((uv_handle_t *)&probe->soon, on_freed);
+	uv_close((uv_handle_t *)&probe->soon, probe_on_freed);
 }
 
 struct probe *
@@ -484,8 +487,8 @@ probe_start(const struct probe_options *options, probe_cb *done, void *ctx)
 	snprintf(probe->host, sizeof(probe->host), "%s", options->host);
 	uv_timer_init(options->loop, &probe->soon);
 	probe->soon.data = probe;
-	probe->ftp =
-	    ftp_open(options->loop, options->side, &to, on_greeting, probe);
+	probe->ftp = ftp_open(options->loop, options->side, &to,
+	    probe_on_greeting, probe);
 	if (probe->ftp != NULL)
 		return probe;
 	probe_free(probe);

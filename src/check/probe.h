@@ -1,6 +1,6 @@
 /*
  * One FTP server, asked all that there is to ask: its greeting, FEAT, the
- * login, a listing in each form, and how long a command and its reply take.
+ * login, a listing in each variant, and how long a command and its reply take.
  */
 #ifndef CHECK_PROBE_H
 #define CHECK_PROBE_H
@@ -15,13 +15,13 @@
 #include "conf/options.h"
 #include "tunnel/side.h"
 
-/* The forms that are tried, in this order. */
-enum probe_form {
+/* The variants that are tried, in this order. */
+enum probe_variant {
 	PROBE_PASV,
 	PROBE_EPSV,
 	PROBE_PORT,
 	PROBE_EPRT,
-	PROBE_FORMS,
+	PROBE_VARIANTS,
 };
 
 struct probe_options {
@@ -70,7 +70,7 @@ struct probe_outcome {
 		} state;
 		bool ipv6;
 		struct trial_outcome trial;
-	} forms[PROBE_FORMS];
+	} variants[PROBE_VARIANTS];
 
 	struct addr peer; /* the server, AF_UNSPEC where it is not known */
 	bool lost;	  /* in the middle; err and why */
@@ -90,7 +90,7 @@ struct probe *probe_start(const struct probe_options *options, probe_cb *done,
 /* Ends it where it is.  NULL is allowed; the loop frees it. */
 void probe_free(struct probe *probe);
 
-/* The verb of a form, "PASV". */
-const char *probe_verb(enum probe_form form);
+/* The verb of a variant, "PASV". */
+const char *probe_verb(enum probe_variant variant);
 
 #endif

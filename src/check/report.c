@@ -66,7 +66,7 @@ report_worst(const struct report *report)
 /* ---- for people ---- */
 
 static void
-print(struct report *report, const struct advice *advice)
+report_print(struct report *report, const struct advice *advice)
 {
 	if (report->options.quiet && advice->status < ADVICE_NOTE)
 		return;
@@ -75,13 +75,13 @@ print(struct report *report, const struct advice *advice)
 	report->told = true;
 	printf("%-8s %-15s %s\n", advice_status_name(advice->status),
 	    advice->step, advice->text);
-	for (size_t i = 0; i < advice->n_cures; i++) {
-		const struct advice_cure *cure = &advice->cures[i];
-		bool remark = cure->remark[0] != '\0';
-		bool both = remark && cure->put[0] != '\0';
+	for (size_t i = 0; i < advice->n_fixes; i++) {
+		const struct advice_fix *fix = &advice->fixes[i];
+		bool remark = fix->remark[0] != '\0';
+		bool both = remark && fix->put[0] != '\0';
 
-		printf("      -> %s: %s%s%s%s\n", cure->place, cure->put,
-		    both ? "   (" : "", cure->remark, both ? ")" : "");
+		printf("      -> %s: %s%s%s%s\n", fix->place, fix->put,
+		    both ? "   (" : "", fix->remark, both ? ")" : "");
 	}
 	fflush(stdout);
 }
@@ -122,7 +122,7 @@ print_end(const struct report *report, const struct report_end *end)
 
 /* What is not UTF-8 (in a file's name, say) is escaped. */
 static json_t *
-text(const char *words)
+report_json_text(const char *words)
 {
 	char escaped[LOG_ESCAPED_MAX];
 	json_t *string = json_string(words);
@@ -134,29 +134,33 @@ text(const char *words)
 }
 
 static json_t *
-cures_of(const struct advice *advice)
+report_json_fixes(const struct advice *advice)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < advice->n_cures; i++) {
-		const struct advice_cure *cure = &advice->cures[i];
+	for (size_t i = 0; i < advice->n_fixes; i++) {
+		const struct advice_fix *fix = &advice->fixes[i];
 
 		json_array_append_new(list,
-		    json_pack("{s:o, s:o, s:o}", "place", text(cure->place),
-			"put", text(cure->put), "remark", text(cure->remark)));
+		    json_pack("{s:o, s:o, s:o}", "place",
+			report_json_text(fix->place), "put",
+			report_json_text(fix->put), "remark",
+			report_json_text(fix->remark)));
 	}
 	return list;
 }
 
 static void
-keep(struct report *report, const struct advice *advice)
+report_keep(struct report *report, const struct advice *advice)
 {
 	json_t *check = json_pack("{s:o, s:s, s:o, s:o}", "check",
-	    text(advice->step), "status", advice_status_name(advice->status),
-	    "text", text(advice->text), "cures", cures_of(advice));
+	    report_json_text(advice->step), "status",
+	    advice_status_name(advice->status), "text",
+	    report_json_text(advice->text), "fixes", report_json_fixes(advice));
 
 	if (report->forward != NULL)
-		json_object_set_new(check, "forward", text(report->forward));
+		json_object_set_new(check, "forward",
+		    report_json_text(report->forward));
 	/* One that is missing would be a lie. */
 	if (json_array_append_new(report->checks, check) != 0)
 		report->incomplete = true;
@@ -174,9 +178,11 @@ static bool
 print_json(const struct report *report, const struct report_end *end)
 {
 	json_t *all = json_pack("{s:o, s:O, s:s, s:o, s:o, s:o}", "destination",
-	    text(end->destination), "checks", report->checks, "transfers",
-	    transfers(report), "command", text(end->command), "authorized_keys",
-	    text(end->key_line), "authorized_keys_place", text(end->key_place));
+	    report_json_text(end->destination), "checks", report->checks,
+	    "transfers", transfers(report), "command",
+	    report_json_text(end->command), "authorized_keys",
+	    report_json_text(end->key_line), "authorized_keys_place",
+	    report_json_text(end->key_place));
 	bool good = all != NULL && !report->incomplete &&
 	    json_dumpf(all, stdout, JSON_INDENT(2)) == 0 && puts("") >= 0;
 
@@ -194,9 +200,9 @@ report_add(struct report *report, const struct advice *advice)
 	report->wrong += advice->status == ADVICE_WRONG;
 	report->untried += advice->status == ADVICE_UNTRIED;
 	if (report->options.json)
-		keep(report, advice);
+		report_keep(report, advice);
 	else
-		print(report, advice);
+		report_print(report, advice);
 }
 
 bool

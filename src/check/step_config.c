@@ -25,7 +25,7 @@ struct config_step {
 };
 
 static void
-on_freed(uv_handle_t *handle)
+step_config_on_freed(uv_handle_t *handle)
 {
 	free(handle->data);
 }
@@ -36,7 +36,7 @@ free_step(struct config_step *config)
 {
 	cleanup_fd(&config->fd);
 	if (config->polled)
-		uv_close((uv_handle_t *)&config->poll, on_freed);
+		uv_close((uv_handle_t *)&config->poll, step_config_on_freed);
 	else
 		free(config);
 }
@@ -79,7 +79,7 @@ read_some(struct config_step *config)
 }
 
 static void
-on_ready(uv_poll_t *poll, int status, int events)
+step_config_on_ready(uv_poll_t *poll, int status, int events)
 {
 	(void)events;
 	if (status < 0 || !read_some(poll->data))
@@ -87,7 +87,8 @@ on_ready(uv_poll_t *poll, int status, int events)
 }
 
 static bool
-find(const struct config_step *config, const char *key, char fact[FACT_MAX])
+find_setting(const struct config_step *config, const char *key,
+    char fact[FACT_MAX])
 {
 	char value[FACT_MAX];
 
@@ -105,7 +106,7 @@ find_family(const struct config_step *config)
 {
 	char value[FACT_MAX] = "any";
 
-	find(config, "addressfamily", value);
+	find_setting(config, "addressfamily", value);
 	if (strcmp(value, "inet") == 0)
 		return AF_INET;
 	return strcmp(value, "inet6") == 0 ? AF_INET6 : AF_UNSPEC;
@@ -118,14 +119,14 @@ find_proxy(const struct config_step *config, struct facts *facts)
 {
 	char value[FACT_MAX];
 
-	if (find(config, "proxyjump", value))
+	if (find_setting(config, "proxyjump", value))
 		fact_set(facts->proxy, "ProxyJump %.1000s", value);
-	else if (find(config, "proxycommand", value))
+	else if (find_setting(config, "proxycommand", value))
 		fact_set(facts->proxy, "ProxyCommand %.1000s", value);
 }
 
 static void
-on_ended(void *ctx, const struct monitor_end *end)
+step_config_on_ended(void *ctx, const struct monitor_end *end)
 {
 	struct config_step *config = ctx;
 	struct check *check = config->check;
@@ -140,9 +141,9 @@ on_ended(void *ctx, const struct monitor_end *end)
 	uv_timer_stop(&check->limit);
 	facts = &check->facts;
 	read_some(config);
-	good = good && find(config, "hostname", facts->host) &&
-	    find(config, "port", facts->port) &&
-	    find(config, "user", facts->user);
+	good = good && find_setting(config, "hostname", facts->host) &&
+	    find_setting(config, "port", facts->port) &&
+	    find_setting(config, "user", facts->user);
 	find_proxy(config, facts);
 	check->family = find_family(config);
 	fact_set(facts->host_key_name,
@@ -167,7 +168,7 @@ on_ended(void *ctx, const struct monitor_end *end)
 
 /* Match exec and the look-up of names hang. */
 static void
-on_late(uv_timer_t *timer)
+step_config_on_late(uv_timer_t *timer)
 {
 	struct check *check = timer->data;
 
@@ -175,7 +176,7 @@ on_late(uv_timer_t *timer)
 }
 
 static int
-start(struct config_step *config)
+step_config_start(struct config_step *config)
 {
 	struct check *check = config->check;
 	const struct cmdline cmdline = { .kind = CMDLINE_CONFIGURED };
@@ -192,10 +193,10 @@ start(struct config_step *config)
 		return err;
 	config->poll.data = config;
 	config->polled = true;
-	err = uv_poll_start(&config->poll, UV_READABLE, on_ready);
+	err = uv_poll_start(&config->poll, UV_READABLE, step_config_on_ready);
 	if (err == 0)
-		err = monitor_start(check->monitor, &cmdline, out, on_ended,
-		    config, &config->process);
+		err = monitor_start(check->monitor, &cmdline, out,
+		    step_config_on_ended, config, &config->process);
 	config->running = err == 0;
 	return err;
 }
@@ -210,10 +211,10 @@ step_config(struct check *check)
 	if (config != NULL) {
 		config->check = check;
 		config->fd = -1;
-		err = start(config);
+		err = step_config_start(config);
 	}
 	if (err == 0) {
-		uv_timer_start(&check->limit, on_late,
+		uv_timer_start(&check->limit, step_config_on_late,
 		    3 * (uint64_t)LIMIT_SSH_CONFIG_MS, 0);
 		return;
 	}

@@ -91,7 +91,7 @@ nagle_begin(struct check *check)
 /* ---- the link ---- */
 
 static void
-on_up(void *ctx)
+connect_on_up(void *ctx)
 {
 	struct check *check = ctx;
 
@@ -118,7 +118,7 @@ tell_failure(struct check *check)
 
 /* From the loop, when all words have come. */
 static void
-lost(struct check *check)
+connect_lost(struct check *check)
 {
 	if (check->logged_in)
 		check_find_last(check, SSH_LOST);
@@ -127,7 +127,7 @@ lost(struct check *check)
 }
 
 static void
-on_down(void *ctx, bool was_up, const char *why)
+connect_on_down(void *ctx, bool was_up, const char *why)
 {
 	struct check *check = ctx;
 
@@ -141,11 +141,11 @@ on_down(void *ctx, bool was_up, const char *why)
 	/* Where we have ended it, we know why. */
 	fact_set(check->facts.why, "%s",
 	    check->late ? "no login in time" : why);
-	check_next(check, lost);
+	check_next(check, connect_lost);
 }
 
 static void
-on_late(uv_timer_t *timer)
+connect_on_late(uv_timer_t *timer)
 {
 	struct check *check = timer->data;
 
@@ -157,8 +157,8 @@ void
 step_connect(struct check *check)
 {
 	static const struct link_handler handler = {
-		.up = on_up,
-		.down = on_down,
+		.up = connect_on_up,
+		.down = connect_on_down,
 	};
 	const struct links_options options = {
 		.link = &check->link,
@@ -178,7 +178,8 @@ step_connect(struct check *check)
 	}
 	check->link_runs = err == 0;
 	if (err == 0) {
-		uv_timer_start(&check->limit, on_late, LIMIT_CHECK_SSH_MS, 0);
+		uv_timer_start(&check->limit, connect_on_late,
+		    LIMIT_CHECK_SSH_MS, 0);
 		return;
 	}
 	fact_set(check->facts.why, "%s", strerror(-err));

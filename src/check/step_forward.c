@@ -30,7 +30,7 @@ struct forward_step {
 };
 
 static void
-let_go(struct forward_step *step)
+forward_let_go(struct forward_step *step)
 {
 	side_listener_close(step->listener, false);
 	step->listener = NULL;
@@ -46,7 +46,7 @@ step_forward_free(struct check *check)
 	check->forward = NULL;
 	if (step == NULL)
 		return;
-	let_go(step);
+	forward_let_go(step);
 	side_listener_close(step->control, false);
 	probe_free(step->probe);
 	explicit_bzero(&step->login, sizeof(step->login));
@@ -99,7 +99,7 @@ begin_try(struct check *check, struct judge_try *try, check_step *then)
 }
 
 static void
-on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
+forward_on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 {
 	struct check *check = ctx;
 
@@ -108,7 +108,7 @@ on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 }
 
 static bool
-on_accepted(void *ctx, struct stream *stream, const struct addr *local,
+forward_on_accepted(void *ctx, struct stream *stream, const struct addr *local,
     const struct addr *peer)
 {
 	(void)ctx;
@@ -119,14 +119,14 @@ on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 }
 
 static void
-on_second(void *ctx, const char *place)
+forward_on_second(void *ctx, const char *place)
 {
 	(void)ctx;
 	(void)place;
 }
 
 static void
-on_failed(void *ctx, int err, const char *why)
+forward_on_failed(void *ctx, int err, const char *why)
 {
 	end_try(ctx, false, err, why);
 }
@@ -135,10 +135,10 @@ static struct side_listener *
 try_listen(struct check *check, const struct side_at *at)
 {
 	static const struct side_listener_handler handler = {
-		.listening = on_listening,
-		.accepted = on_accepted,
-		.second = on_second,
-		.failed = on_failed,
+		.listening = forward_on_listening,
+		.accepted = forward_on_accepted,
+		.second = forward_on_second,
+		.failed = forward_on_failed,
 	};
 	struct side_listener *listener =
 	    side_listen(check->far, at, &handler, check);
@@ -151,7 +151,7 @@ try_listen(struct check *check, const struct side_at *at)
 /* ---- the end of a forward ---- */
 
 static void
-on_found(void *ctx, enum finding finding, enum advice_status status)
+forward_on_found(void *ctx, enum finding finding, enum advice_status status)
 {
 	check_find_as(ctx, finding, status);
 }
@@ -173,7 +173,7 @@ next_forward(struct check *check)
 		    words);
 	check->facts.expired = link_is_expired(links_first(check->links));
 	judge_forward(check->conf, step->forward, step->outcome, &check->facts,
-	    on_found, check, &check->modes[i]);
+	    forward_on_found, check, &check->modes[i]);
 	step_forward_free(check);
 	report_forward(check->report, NULL);
 	check_next(check, step_forward);
@@ -226,7 +226,7 @@ probe_server(struct check *check)
 		.believe_reply = check->conf->server_data_host_reply,
 	};
 
-	let_go(step);
+	forward_let_go(step);
 	find_login(check);
 	if (step->outcome->login == LOGIN_HAVE)
 		options.login = &step->login;
@@ -349,7 +349,7 @@ try_local(struct check *check)
 
 /* As it was given. */
 static void
-describe(const struct forward *forward, char text[FACT_MAX])
+forward_describe(const struct forward *forward, char text[FACT_MAX])
 {
 	bool bracket = strchr(forward->host, ':') != NULL;
 	bool bind6 = strchr(forward->bind, ':') != NULL;
@@ -367,7 +367,7 @@ step_forward(struct check *check)
 	struct forward_step *step;
 
 	if (check->n_forward == check->conf->n_forwards) {
-		check_end(check);
+		check_finish(check);
 		return;
 	}
 	step = calloc(1, sizeof(*step));
@@ -380,7 +380,7 @@ step_forward(struct check *check)
 	step->check = check;
 	step->forward = &check->conf->forwards[check->n_forward];
 	step->outcome = &check->outcomes[check->n_forward];
-	describe(step->forward, check->facts.forward);
+	forward_describe(step->forward, check->facts.forward);
 	check->facts.not_forwarded[0] = '\0';
 	check->facts.kind = SERVER_UNKNOWN;
 	report_forward(check->report, check->facts.forward);

@@ -45,8 +45,8 @@ end_wrong(struct check *check, enum finding finding)
 
 /* ---- TCP ---- */
 
-static void try_next(struct check *check);
-static void on_late(uv_timer_t *timer);
+static void reach_try_next(struct check *check);
+static void reach_on_late(uv_timer_t *timer);
 
 /* "SSH-2.0-OpenSSH_9.2p1 ...", which may stand behind other lines (RFC 4253
  * section 4.2). */
@@ -69,19 +69,20 @@ find_version(struct reach_step *reach, struct facts *facts)
 }
 
 static void
-on_opened(void *ctx)
+reach_on_opened(void *ctx)
 {
 	struct check *check = ctx;
 	struct reach_step *reach = check->reach;
 
 	fact_set(check->facts.tcp_ms, "%.1f",
 	    (double)(uv_hrtime() - reach->began) / 1e6);
-	uv_timer_start(&check->limit, on_late, LIMIT_CHECK_GREETING_MS, 0);
+	uv_timer_start(&check->limit, reach_on_late, LIMIT_CHECK_GREETING_MS,
+	    0);
 	stream_read_start(reach->stream);
 }
 
 static void
-on_data(void *ctx, const struct iovec *pieces, size_t n)
+reach_on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	struct check *check = ctx;
 	struct reach_step *reach = check->reach;
@@ -111,7 +112,7 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 /* What sshd says, instead of its version, to one too many, and by its
  * PerSourcePenalties. */
 static bool
-is_full(const char *said)
+reach_is_full(const char *said)
 {
 	return strncmp(said, "Exceeded MaxStartups", 20) == 0 ||
 	    strncmp(said, "Not allowed at this time", 24) == 0;
@@ -124,26 +125,26 @@ end_silent(struct check *check)
 	struct reach_step *reach = check->reach;
 
 	fact_words(check->facts.why, reach->said, strcspn(reach->said, "\r\n"));
-	if (is_full(reach->said))
+	if (reach_is_full(reach->said))
 		end_wrong(check, TCP_FULL);
 	else
 		end_wrong(check, reach->len > 0 ? TCP_NOT_SSH : TCP_NO_WORD);
 }
 
 static void
-on_eof(void *ctx)
+reach_on_eof(void *ctx)
 {
 	end_silent(ctx);
 }
 
 static void
-on_drained(void *ctx)
+reach_on_drained(void *ctx)
 {
 	(void)ctx;
 }
 
 static void
-on_closed(void *ctx, int err, const char *why)
+reach_on_closed(void *ctx, int err, const char *why)
 {
 	struct check *check = ctx;
 	struct reach_step *reach = check->reach;
@@ -155,14 +156,14 @@ on_closed(void *ctx, int err, const char *why)
 	if (stood)
 		end_wrong(check, TCP_NO_WORD);
 	else if (++reach->at < reach->n)
-		try_next(check);
+		reach_try_next(check);
 	else
 		end_wrong(check,
 		    err == -ECONNREFUSED ? TCP_REFUSED : TCP_FAILED);
 }
 
 static void
-on_late(uv_timer_t *timer)
+reach_on_late(uv_timer_t *timer)
 {
 	struct check *check = timer->data;
 	struct reach_step *reach = check->reach;
@@ -173,21 +174,21 @@ on_late(uv_timer_t *timer)
 		stream_close(reach->stream);
 		reach->stream = NULL;
 		reach->at++;
-		try_next(check);
+		reach_try_next(check);
 	} else {
 		end_wrong(check, TCP_SILENT);
 	}
 }
 
 static void
-try_next(struct check *check)
+reach_try_next(struct check *check)
 {
 	static const struct stream_handler handler = {
-		.opened = on_opened,
-		.data = on_data,
-		.eof = on_eof,
-		.drained = on_drained,
-		.closed = on_closed,
+		.opened = reach_on_opened,
+		.data = reach_on_data,
+		.eof = reach_on_eof,
+		.drained = reach_on_drained,
+		.closed = reach_on_closed,
 	};
 	struct reach_step *reach = check->reach;
 	char text[ADDR_TEXT_MAX];
@@ -196,14 +197,14 @@ try_next(struct check *check)
 	fact_set(check->facts.address, "%s",
 	    addr_format(&reach->found[reach->at], text));
 	reach->began = uv_hrtime();
-	uv_timer_start(&check->limit, on_late, LIMIT_CHECK_CONNECT_MS, 0);
+	uv_timer_start(&check->limit, reach_on_late, LIMIT_CHECK_CONNECT_MS, 0);
 	reach->stream = net_dial(check->net, &reach->found[reach->at], NULL,
 	    &handler, check, &err);
 	if (reach->stream != NULL)
 		return;
 	fact_set(check->facts.why, "%s", strerror(-err));
 	if (++reach->at < reach->n)
-		try_next(check);
+		reach_try_next(check);
 	else
 		end_wrong(check, TCP_FAILED);
 }
@@ -241,7 +242,7 @@ keep_found(struct check *check, const struct addr *found, size_t n)
 }
 
 static void
-on_found(void *ctx, const struct addr *found, size_t n, const char *why)
+reach_on_found(void *ctx, const struct addr *found, size_t n, const char *why)
 {
 	struct check *check = ctx;
 	struct reach_step *reach = check->reach;
@@ -259,7 +260,7 @@ on_found(void *ctx, const struct addr *found, size_t n, const char *why)
 	check_find(check,
 	    strcmp(facts->host, facts->addresses) == 0 ? NAME_ADDRESS :
 							 NAME_OK);
-	try_next(check);
+	reach_try_next(check);
 }
 
 static void
@@ -286,7 +287,7 @@ step_reach(struct check *check)
 	check->reach = calloc(1, sizeof(*check->reach));
 	if (check->reach != NULL)
 		check->reach->resolve = resolve_start(&check->loop,
-		    check->facts.host, (uint16_t)port, on_found, check);
+		    check->facts.host, (uint16_t)port, reach_on_found, check);
 	if (check->reach == NULL || check->reach->resolve == NULL) {
 		fact_set(check->facts.why, "out of memory");
 		end_wrong(check, NAME_UNKNOWN);

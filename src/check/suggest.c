@@ -17,11 +17,11 @@ struct text {
 	bool full;
 };
 
-static void put(struct text *text, const char *format, ...)
+static void suggest_put(struct text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 static void
-put(struct text *text, const char *format, ...)
+suggest_put(struct text *text, const char *format, ...)
 {
 	va_list args;
 	int n;
@@ -77,7 +77,7 @@ put_permit(struct text *text, const char *name, const char *host,
 	snprintf(one, sizeof(one), ",%s=\"%s%s%s:%s\"", name,
 	    bracket ? "[" : "", host, bracket ? "]" : "", port);
 	if (strstr(text->at, one) == NULL)
-		put(text, "%s", one);
+		suggest_put(text, "%s", one);
 }
 
 static void
@@ -166,7 +166,7 @@ suggest_clients(const struct options *options, const struct forward *forward,
 	struct text text = { .at = ret, .size = size };
 
 	if (is_loopback(forward->bind)) {
-		put(&text, "127.0.0.1:* [::1]:*");
+		suggest_put(&text, "127.0.0.1:* [::1]:*");
 		return !text.full;
 	}
 	for (size_t i = 0; i < options->n_allow; i++) {
@@ -176,7 +176,7 @@ suggest_clients(const struct options *options, const struct forward *forward,
 
 		if (allow->bits != (v4 ? 32 : 128))
 			text.full = true;
-		put(&text, v4 ? "%s%s:*" : "%s[%s]:*", i > 0 ? " " : "",
+		suggest_put(&text, v4 ? "%s%s:*" : "%s[%s]:*", i > 0 ? " " : "",
 		    addr_format_ip(&allow->addr, host));
 	}
 	if (text.full || options->n_allow == 0)
@@ -213,7 +213,7 @@ suggest_key_line(const struct options *options,
 	struct text text = { .at = ret, .size = size };
 	size_t before;
 
-	put(&text, "restrict,port-forwarding,command=\"/bin/false\"");
+	suggest_put(&text, "restrict,port-forwarding,command=\"/bin/false\"");
 	for (size_t i = 0; i < options->n_forwards; i++) {
 		const struct forward *forward = &options->forwards[i];
 
@@ -249,27 +249,27 @@ put_quoted(struct text *text, const char *word)
 	size_t len = strlen(word);
 
 	if (len > 0 && strspn(word, plain) == len) {
-		put(text, "%s", word);
+		suggest_put(text, "%s", word);
 		return;
 	}
-	put(text, "'");
+	suggest_put(text, "'");
 	for (; *word != '\0'; word++)
-		put(text, *word == '\'' ? "'\\''" : "%c", *word);
-	put(text, "'");
+		suggest_put(text, *word == '\'' ? "'\\''" : "%c", *word);
+	suggest_put(text, "'");
 }
 
 /* As one word of a shell. */
 static void
 put_word(struct text *text, const char *word)
 {
-	put(text, " ");
+	suggest_put(text, " ");
 	put_quoted(text, word);
 }
 
 static void
 put_option(struct text *text, const char *name, const char *value)
 {
-	put(text, " %s%s", name[1] == '\0' ? "-" : "--", name);
+	suggest_put(text, " %s%s", name[1] == '\0' ? "-" : "--", name);
 	if (value != NULL)
 		put_word(text, value);
 }
@@ -355,18 +355,18 @@ put_up(struct text *text, const struct suggest_command *command,
 	bool changes = command->n_changes > 0 && tunnel == command->tunnel;
 	bool mode = modes[command->mode] != NULL;
 
-	put(text, " up");
+	suggest_put(text, " up");
 	if (command->config != NULL) {
-		put(text, " -f");
+		suggest_put(text, " -f");
 		put_word(text, command->config);
 	}
 	put_word(text, tunnel);
 	if (mode)
-		put(text, " # with server-mode = %s%s in its section",
+		suggest_put(text, " # with server-mode = %s%s in its section",
 		    modes[command->mode],
 		    changes ? " and the changes above" : "");
 	else if (changes)
-		put(text, " # with the changes above in its section");
+		suggest_put(text, " # with the changes above in its section");
 }
 
 bool
@@ -378,7 +378,7 @@ suggest_command(const struct suggest_command *command, char *ret, size_t size)
 	const struct suggest_change *destination =
 	    find_change(command, SUGGEST_DESTINATION, NULL, 0);
 
-	put(&text, "culvert");
+	suggest_put(&text, "culvert");
 	if (command->tunnel != NULL || tunnel != NULL) {
 		put_up(&text, command,
 		    tunnel != NULL ? tunnel->value : command->tunnel);
@@ -386,7 +386,7 @@ suggest_command(const struct suggest_command *command, char *ret, size_t size)
 	}
 	put_options(&text, command);
 	if (modes[command->mode] != NULL)
-		put(&text, " --server-mode %s", modes[command->mode]);
+		suggest_put(&text, " --server-mode %s", modes[command->mode]);
 	put_word(&text,
 	    destination != NULL ? destination->value : command->destination);
 	return !text.full;
@@ -398,7 +398,7 @@ suggest_ssh(const char *const *words, size_t n, const char *destination,
 {
 	struct text text = { .at = ret, .size = size };
 
-	put(&text, "ssh");
+	suggest_put(&text, "ssh");
 	for (size_t i = 0; i < n; i++)
 		put_word(&text, words[i]);
 	put_word(&text, destination);

@@ -22,14 +22,14 @@ static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
 static volatile sig_atomic_t caught;
 
 static void
-on_signal(int signum)
+terminal_on_signal(int signum)
 {
 	caught = signum;
 }
 
 /* A line, without its end.  0 or a negative errno. */
 static int
-read_line(int fd, char *text, size_t size)
+terminal_read_line(int fd, char *text, size_t size)
 {
 	size_t len = 0;
 	char letter = '\0';
@@ -69,7 +69,7 @@ read_hidden(int fd, const char *prompt, char *text, size_t size)
 	if (tcsetattr(fd, TCSAFLUSH, &hidden) != 0)
 		return -errno;
 	dprintf(fd, "%s", prompt);
-	err = read_line(fd, text, size);
+	err = terminal_read_line(fd, text, size);
 	tcsetattr(fd, TCSAFLUSH, &shown);
 	dprintf(fd, "\n");
 	return err;
@@ -77,9 +77,9 @@ read_hidden(int fd, const char *prompt, char *text, size_t size)
 
 /* A signal is raised once the terminal is as it was. */
 static int
-ask_once(int fd, const char *prompt, char *text, size_t size)
+prompt_once(int fd, const char *prompt, char *text, size_t size)
 {
-	const struct sigaction action = { .sa_handler = on_signal };
+	const struct sigaction action = { .sa_handler = terminal_on_signal };
 	struct sigaction before[N_ENDING];
 	int err;
 
@@ -95,7 +95,7 @@ ask_once(int fd, const char *prompt, char *text, size_t size)
 }
 
 int
-terminal_ask(const char *prompt, char *text, size_t size)
+terminal_prompt(const char *prompt, char *text, size_t size)
 {
 	CLEANUP(cleanup_fd)
 	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -105,7 +105,7 @@ terminal_ask(const char *prompt, char *text, size_t size)
 		return -errno;
 	/* Who has stopped it, and gone on, is asked again. */
 	do
-		err = ask_once(fd, prompt, text, size);
+		err = prompt_once(fd, prompt, text, size);
 	while (err == -EINTR && caught == SIGTSTP);
 	return err;
 }

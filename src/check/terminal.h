@@ -12,6 +12,6 @@
  * wait is raised again, for whoever handled it before, once the terminal is as
  * it was; then -EINTR.
  */
-int terminal_ask(const char *prompt, char *text, size_t size);
+int terminal_prompt(const char *prompt, char *text, size_t size);
 
 #endif

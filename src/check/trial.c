@@ -35,14 +35,14 @@ struct trial {
 };
 
 static bool
-is_active(const struct trial *trial)
+trial_is_active(const struct trial *trial)
 {
 	return trial->options.verb == VERB_PORT ||
 	    trial->options.verb == VERB_EPRT;
 }
 
 static void
-finish(struct trial *trial, enum trial_result result)
+trial_finish(struct trial *trial, enum trial_result result)
 {
 	trial_cb *done = trial->done;
 
@@ -62,7 +62,7 @@ static void
 finish_why(struct trial *trial, enum trial_result result, const char *why)
 {
 	fact_words(trial->outcome.why, why, strlen(why));
-	finish(trial, result);
+	trial_finish(trial, result);
 }
 
 /* ---- the listing ---- */
@@ -73,8 +73,9 @@ keep_reply(struct trial *trial, const struct ftp_reply *reply)
 {
 	if (reply->code == 0) {
 		/* Some try to connect for a minute and more. */
-		trial->outcome.hangs = trial->listing && is_active(trial) &&
-		    !trial->stands && reply->err == -ETIMEDOUT;
+		trial->outcome.hangs = trial->listing &&
+		    trial_is_active(trial) && !trial->stands &&
+		    reply->err == -ETIMEDOUT;
 		if (trial->outcome.hangs)
 			fact_set(trial->outcome.reply, "%s", reply->text);
 		finish_why(trial,
@@ -105,21 +106,21 @@ look(struct trial *trial)
 	if (!trial->final)
 		return;
 	if (!good && !trial->stands)
-		finish(trial,
+		trial_finish(trial,
 		    is_about_data(trial) ? TRIAL_NOT_COME : TRIAL_UNSEEN);
 	else if (!good && trial->begun == 0)
-		finish(trial, TRIAL_LIST_REFUSED);
+		trial_finish(trial, TRIAL_LIST_REFUSED);
 	else if (trial->ended)
-		finish(trial, good ? TRIAL_OK : TRIAL_CUT);
+		trial_finish(trial, good ? TRIAL_OK : TRIAL_CUT);
 	else if (!waits && !good)
-		finish(trial, TRIAL_CUT);
+		trial_finish(trial, TRIAL_CUT);
 	else if (!waits)
 		finish_why(trial, trial->stands ? TRIAL_CUT : TRIAL_NOT_COME,
 		    "the data do not end");
 }
 
 static void
-on_late(uv_timer_t *timer)
+trial_on_late(uv_timer_t *timer)
 {
 	look(timer->data);
 }
@@ -137,7 +138,7 @@ on_listed(void *ctx, const struct ftp_reply *reply)
 	}
 	trial->final = true;
 	/* The data may be a little behind. */
-	uv_timer_start(&trial->timer, on_late, LIMIT_CHECK_CONNECT_MS, 0);
+	uv_timer_start(&trial->timer, trial_on_late, LIMIT_CHECK_CONNECT_MS, 0);
 	look(trial);
 }
 
@@ -152,7 +153,7 @@ list(struct trial *trial)
 /* ---- the data connection ---- */
 
 static void
-on_opened(void *ctx)
+trial_on_opened(void *ctx)
 {
 	struct trial *trial = ctx;
 
@@ -163,7 +164,7 @@ on_opened(void *ctx)
 }
 
 static void
-on_data(void *ctx, const struct iovec *pieces, size_t n)
+trial_on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	struct trial *trial = ctx;
 
@@ -171,14 +172,14 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 	if (uv_now(trial->options.loop) - trial->began > LIMIT_CHECK_LISTING_MS)
 		return;
 	if (trial->final)
-		uv_timer_start(&trial->timer, on_late, LIMIT_CHECK_CONNECT_MS,
-		    0);
+		uv_timer_start(&trial->timer, trial_on_late,
+		    LIMIT_CHECK_CONNECT_MS, 0);
 	else
 		ftp_more_time(trial->options.ftp);
 }
 
 static void
-on_eof(void *ctx)
+trial_on_eof(void *ctx)
 {
 	struct trial *trial = ctx;
 
@@ -188,13 +189,13 @@ on_eof(void *ctx)
 }
 
 static void
-on_drained(void *ctx)
+trial_on_drained(void *ctx)
 {
 	(void)ctx;
 }
 
 static void
-on_closed(void *ctx, int err, const char *why)
+trial_on_closed(void *ctx, int err, const char *why)
 {
 	struct trial *trial = ctx;
 
@@ -208,27 +209,28 @@ on_closed(void *ctx, int err, const char *why)
 		finish_why(trial, TRIAL_CUT, why);
 	else
 		finish_why(trial,
-		    err == -EACCES ? TRIAL_FORBIDDEN : TRIAL_DIAL_FAILED, why);
+		    err == -EACCES ? TRIAL_FORBIDDEN : TRIAL_CONNECT_FAILED,
+		    why);
 }
 
 static const struct stream_handler data_handler = {
-	.opened = on_opened,
-	.data = on_data,
-	.eof = on_eof,
-	.drained = on_drained,
-	.closed = on_closed,
+	.opened = trial_on_opened,
+	.data = trial_on_data,
+	.eof = trial_on_eof,
+	.drained = trial_on_drained,
+	.closed = trial_on_closed,
 };
 
 /* ---- passive ---- */
 
 static void
-on_dial_late(uv_timer_t *timer)
+trial_on_connect_late(uv_timer_t *timer)
 {
-	finish_why(timer->data, TRIAL_DIAL_FAILED, "no answer in time");
+	finish_why(timer->data, TRIAL_CONNECT_FAILED, "no answer in time");
 }
 
 static void
-dial(struct trial *trial)
+trial_connect(struct trial *trial)
 {
 	const struct trial_options *options = &trial->options;
 	char host[ADDR_TEXT_MAX];
@@ -242,10 +244,11 @@ dial(struct trial *trial)
 
 	if (to.host == NULL)
 		to.host = addr_format_ip(&trial->outcome.announced, host);
-	uv_timer_start(&trial->timer, on_dial_late, LIMIT_CHECK_CONNECT_MS, 0);
+	uv_timer_start(&trial->timer, trial_on_connect_late,
+	    LIMIT_CHECK_CONNECT_MS, 0);
 	trial->data = side_dial(options->side, &to, &data_handler, trial);
 	if (trial->data == NULL)
-		finish_why(trial, TRIAL_DIAL_FAILED, "it cannot be tried");
+		finish_why(trial, TRIAL_CONNECT_FAILED, "it cannot be tried");
 }
 
 /* In whichever line of the reply it stands. */
@@ -275,16 +278,16 @@ on_passive(void *ctx, const struct ftp_reply *reply)
 	if (!keep_reply(trial, reply))
 		return;
 	if (reply->code < 200 || reply->code > 299) {
-		finish(trial, TRIAL_REFUSED);
+		trial_finish(trial, TRIAL_REFUSED);
 		return;
 	}
 	if (!find_hostport(reply, &found)) {
-		finish(trial, TRIAL_NO_PORT);
+		trial_finish(trial, TRIAL_NO_PORT);
 		return;
 	}
 	trial->outcome.announced = found.addr;
 	trial->outcome.port = found.addr.port;
-	dial(trial);
+	trial_connect(trial);
 }
 
 /* ---- active ---- */
@@ -297,14 +300,14 @@ on_active(void *ctx, const struct ftp_reply *reply)
 	if (!keep_reply(trial, reply))
 		return;
 	if (reply->code < 200 || reply->code > 299)
-		finish(trial,
+		trial_finish(trial,
 		    reply->code == 425 ? TRIAL_NOT_COME : TRIAL_REFUSED);
 	else
 		list(trial);
 }
 
 static void
-on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
+trial_on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 {
 	struct trial *trial = ctx;
 	const struct addr *at = trial->options.family == AF_INET ? v4 : v6;
@@ -323,7 +326,7 @@ on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 }
 
 static bool
-on_accepted(void *ctx, struct stream *stream, const struct addr *local,
+trial_on_accepted(void *ctx, struct stream *stream, const struct addr *local,
     const struct addr *peer)
 {
 	struct trial *trial = ctx;
@@ -342,14 +345,14 @@ on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 }
 
 static void
-on_second(void *ctx, const char *place)
+trial_on_second(void *ctx, const char *place)
 {
 	(void)ctx;
 	(void)place;
 }
 
 static void
-on_failed(void *ctx, int err, const char *why)
+trial_on_failed(void *ctx, int err, const char *why)
 {
 	struct trial *trial = ctx;
 
@@ -371,10 +374,10 @@ static bool
 listen_active(struct trial *trial)
 {
 	static const struct side_listener_handler handler = {
-		.listening = on_listening,
-		.accepted = on_accepted,
-		.second = on_second,
-		.failed = on_failed,
+		.listening = trial_on_listening,
+		.accepted = trial_on_accepted,
+		.second = trial_on_second,
+		.failed = trial_on_failed,
 	};
 	const struct side_at at = { .host = trial->options.at };
 
@@ -387,7 +390,7 @@ listen_active(struct trial *trial)
 /* ---- trial.h ---- */
 
 static void
-on_freed(uv_handle_t *handle)
+trial_on_freed(uv_handle_t *handle)
 {
 	free(handle->data);
 }
@@ -400,7 +403,7 @@ trial_free(struct trial *trial)
 	trial->done = NULL;
 	stream_close(trial->data);
 	side_listener_close(trial->listener, false);
-	uv_close((uv_handle_t *)&trial->timer, on_freed);
+	uv_close((uv_handle_t *)&trial->timer, trial_on_freed);
 }
 
 struct trial *
@@ -415,7 +418,7 @@ trial_start(const struct trial_options *options, trial_cb *done, void *ctx)
 	trial->ctx = ctx;
 	uv_timer_init(options->loop, &trial->timer);
 	trial->timer.data = trial;
-	if (!is_active(trial)) {
+	if (!trial_is_active(trial)) {
 		ftp_send(options->ftp, on_passive, trial, "%s",
 		    verb_name(options->verb));
 		return trial;

@@ -1,5 +1,5 @@
 /*
- * One listing, for real: a data connection in one form (PASV, EPSV, PORT,
+ * One listing, for real: a data connection in one variant (PASV, EPSV, PORT,
  * EPRT), and LIST, to the end of the data and the final reply.
  */
 #ifndef CHECK_TRIAL_H
@@ -26,16 +26,16 @@ struct trial_options {
 
 enum trial_result {
 	TRIAL_OK,
-	TRIAL_REFUSED,	    /* reply: to the verb */
-	TRIAL_NO_PORT,	    /* there is none in the reply */
-	TRIAL_FORBIDDEN,    /* by sshd, to dial */
-	TRIAL_DIAL_FAILED,  /* why */
-	TRIAL_NO_LISTENER,  /* why */
-	TRIAL_NOT_COME,	    /* nobody has connected; reply: to LIST */
-	TRIAL_LIST_REFUSED, /* reply: to LIST, and the connection stands */
-	TRIAL_UNSEEN,	    /* the same, before anybody has connected */
-	TRIAL_CUT,	    /* why: no end, or no final reply that is good */
-	TRIAL_LOST,	    /* the control connection; why */
+	TRIAL_REFUSED,	      /* reply: to the verb */
+	TRIAL_NO_PORT,	      /* there is none in the reply */
+	TRIAL_FORBIDDEN,      /* by sshd, to dial */
+	TRIAL_CONNECT_FAILED, /* why */
+	TRIAL_NO_LISTENER,    /* why */
+	TRIAL_NOT_COME,	      /* nobody has connected; reply: to LIST */
+	TRIAL_LIST_REFUSED,   /* reply: to LIST, and the connection stands */
+	TRIAL_UNSEEN,	      /* the same, before anybody has connected */
+	TRIAL_CUT,	      /* why: no end, or no final reply that is good */
+	TRIAL_LOST,	      /* the control connection; why */
 };
 
 struct trial_outcome {

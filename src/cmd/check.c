@@ -61,7 +61,7 @@ on_given(void *ctx, const struct option_entry *option, const char *value)
 }
 
 static enum options_result
-read_line(int argc, char **argv, struct line *line)
+check_read_line(int argc, char **argv, struct line *line)
 {
 	const struct options_own own[] = {
 		{ .name = "background", .flag = &line->options.background },
@@ -145,7 +145,7 @@ find_tunnel(struct line *line)
 /* ---- culvert check ---- */
 
 static int
-run(struct line *line)
+check_tunnel(struct line *line)
 {
 	struct options options =
 	    line->tunnel != NULL ? line->tunnel->options : line->options;
@@ -196,7 +196,7 @@ command_check(int argc, char **argv)
 	static struct line line;
 	int status = EXIT_FAILED;
 
-	switch (read_line(argc, argv, &line)) {
+	switch (check_read_line(argc, argv, &line)) {
 	case OPTIONS_SUMMARY:
 	case OPTIONS_HELP:
 		fputs(help, stdout);
@@ -214,7 +214,7 @@ command_check(int argc, char **argv)
 		if (!read_config(&line))
 			break;
 		status = find_tunnel(&line) ?
-		    run(&line) :
+		    check_tunnel(&line) :
 		    command_misused(argv[0], line.options.why);
 		config_free(&line.config);
 		break;

@@ -39,7 +39,7 @@ pytest.register_assert_rewrite("ranked")
 
 import clients
 import culvert as culvert_module
-import doctor as doctor_module
+import checker as checker_module
 import halves
 import netns
 import scripted
@@ -286,12 +286,12 @@ def start_up(request, directories):
 
 
 @pytest.fixture
-def doctor(tmp):
+def checker(tmp):
     """Return a function that runs `culvert check`, with an empty home.
 
-    doctor("-F", sshd.config, ..., sshd.host) returns a Report.
+    checker("-F", sshd.config, ..., sshd.host) returns a Report.
     """
-    return doctor_module.Doctor(tmp)
+    return checker_module.Checker(tmp)
 
 
 @pytest.fixture(scope="session")

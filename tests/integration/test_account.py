@@ -10,7 +10,7 @@ import pytest
 
 import scripted
 import sshd as sshd_module
-from doctor import set_key_options
+from checker import set_key_options
 from transfer import replies_to_end
 
 EXPIRED = "You are required to change your password"
@@ -41,7 +41,7 @@ def refused(tunnel):
 
 @pytest.mark.parametrize("line", [OLD_PASSWORD, ENFORCED],
                          ids=["old", "enforced"])
-def test_password_expired(line, start_sshd, start_culvert, doctor):
+def test_password_expired(line, start_sshd, start_culvert, checker):
     """The 421, the log and check quote it, and blame no directive."""
     sshd = with_shadow(start_sshd("UsePAM yes"), line)
     tunnel = start_culvert("0:127.0.0.1:21", sshd=sshd)
@@ -52,17 +52,17 @@ def test_password_expired(line, start_sshd, start_culvert, doctor):
     log = tunnel.wait_log("cannot be reached from the SSH server: ").string
     assert "Your password has expired." in log, log
     assert "AllowTcpForwarding" not in tunnel.output
-    report = doctor("-F", sshd.config, "-L", "0:127.0.0.1:21", sshd.host)
-    finding = report.find("dial")
+    report = checker("-F", sshd.config, "-L", "0:127.0.0.1:21", sshd.host)
+    finding = report.find("connect")
     assert finding["status"] == "WRONG"
     assert "Your password has expired" in finding["text"], finding
-    fixes = report.cures("dial")
+    fixes = report.fixes("connect")
     assert any("passwd" in put for _, put in fixes), fixes
     assert not any("AllowTcpForwarding" in put for _, put in fixes), fixes
     assert "AllowTcpForwarding" not in report.brief()
 
 
-def test_password_expired_remote(start_sshd, start_culvert, doctor):
+def test_password_expired_remote(start_sshd, start_culvert, checker):
     """With -R culvert ends, and says why."""
     sshd = with_shadow(start_sshd("UsePAM yes"), OLD_PASSWORD)
     tunnel = start_culvert(remotes=["2121:127.0.0.1:21"], sshd=sshd,
@@ -71,23 +71,23 @@ def test_password_expired_remote(start_sshd, start_culvert, doctor):
     assert "Your password has expired." in log, log
     assert "AllowTcpForwarding" not in log
     tunnel.process.wait()
-    report = doctor("-F", sshd.config, "-R", "2121:127.0.0.1:21", sshd.host)
+    report = checker("-F", sshd.config, "-R", "2121:127.0.0.1:21", sshd.host)
     assert "Your password has expired" in report.find("remote forward")["text"]
     assert "AllowTcpForwarding" not in report.brief()
 
 
-def test_account_expired(start_sshd, start_culvert, doctor):
+def test_account_expired(start_sshd, start_culvert, checker):
     """PAM says so before the login is refused."""
     sshd = with_shadow(start_sshd("UsePAM yes"), OLD_ACCOUNT)
     tunnel = start_culvert("0:127.0.0.1:21", sshd=sshd, ready=False,
                            options=["-o", "LogLevel=INFO"])
     tunnel.wait_log("ssh could not connect to .*: Your account has expired")
     tunnel.process.wait()
-    report = doctor("-F", sshd.config, "-L", "0:127.0.0.1:21", sshd.host)
+    report = checker("-F", sshd.config, "-L", "0:127.0.0.1:21", sshd.host)
     finding = report.find("authentication")
     assert "Your account has expired" in finding["text"], report.brief()
     assert any("usermod -e" in put or "chage" in put
-               for _, put in report.cures("authentication"))
+               for _, put in report.fixes("authentication"))
 
 
 SAYS = {
@@ -97,7 +97,7 @@ SAYS = {
 
 
 @pytest.mark.parametrize("what", SAYS)
-def test_restricted(what, start_sshd, start_culvert, doctor):
+def test_restricted(what, start_sshd, start_culvert, checker):
     """The log and check quote what the account says and name the directives.
 
     A client hears known sentences only: a forced command may say anything.
@@ -115,9 +115,9 @@ def test_restricted(what, start_sshd, start_culvert, doctor):
     tunnel.wait_log("a session there says: \"" + re.escape(SAYS[what]))
     log = tunnel.wait_log("cannot be reached from the SSH server: ").string
     assert "AllowTcpForwarding" in log, log
-    report = doctor("-F", sshd.config, "-L", "0:127.0.0.1:21", sshd.host)
-    assert SAYS[what] in report.find("dial")["text"], report.brief()
-    assert any("AllowTcpForwarding" in put for _, put in report.cures("dial"))
+    report = checker("-F", sshd.config, "-L", "0:127.0.0.1:21", sshd.host)
+    assert SAYS[what] in report.find("connect")["text"], report.brief()
+    assert any("AllowTcpForwarding" in put for _, put in report.fixes("connect"))
 
 
 MOTD = "Your licence expired. Change your password at the desk."
@@ -125,7 +125,7 @@ MOTD = "Your licence expired. Change your password at the desk."
 
 @pytest.mark.parametrize("directive", [
     "AllowTcpForwarding no", "PermitOpen 127.0.0.1:1"])
-def test_motd_about_expiry(directive, start_sshd, start_culvert, doctor):
+def test_motd_about_expiry(directive, start_sshd, start_culvert, checker):
     """Words that only mention it hide no directive, and no client gets them."""
     sshd = start_sshd(directive)
     set_key_options(sshd, f"command=\"echo '{MOTD}'\"")
@@ -133,8 +133,8 @@ def test_motd_about_expiry(directive, start_sshd, start_culvert, doctor):
     reply = refused(tunnel)
     assert "licence" not in reply and "PermitOpen" in reply, reply
     tunnel.wait_log("a session there says: \"" + re.escape(MOTD))
-    report = doctor("-F", sshd.config, "-L", "0:127.0.0.1:21", sshd.host)
-    fixes = [put for _, put in report.cures("dial")]
+    report = checker("-F", sshd.config, "-L", "0:127.0.0.1:21", sshd.host)
+    fixes = [put for _, put in report.fixes("connect")]
     assert any("AllowTcpForwarding yes" in put for put in fixes), fixes
     assert not any("passwd" in put for put in fixes), fixes
 

@@ -163,7 +163,7 @@ def test_reload(conf, sshd, ftp_server, listening, start_with, tmp):
 
 
 def test_nobodys(conf, sshd, ftp_server, listening, start_with):
-    """A socket that no tunnel is to have is an error, with the cure."""
+    """A socket that no tunnel is to have is an error, with the fix."""
     sock = listening()
     one = start_with(conf(plant=to(sshd, ftp_server)), "plant",
                      sockets=[sock], listeners=None)

@@ -1,4 +1,4 @@
-"""The doctor (issue 5, point 3): its command line, tunnels, and reports."""
+"""culvert check: its command line, tunnels, and reports."""
 
 import re
 import subprocess
@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 import culvert
-from doctor import default_sshd  # noqa: F401
+from checker import default_sshd  # noqa: F401
 from sshd import openssh_version
 
 CONFIG = """\
@@ -25,10 +25,10 @@ server-mode = active
 
 
 @pytest.fixture
-def vsftpd(server, doctor):
+def vsftpd(server, checker):
     """Return the shared vsftpd; ~/.netrc has its user."""
     one = server("vsftpd")
-    doctor.netrc(one)
+    checker.netrc(one)
     return one
 
 
@@ -43,92 +43,92 @@ def plant(sshd, vsftpd, tmp):
 
 # ---- tunnels ----
 
-def test_tunnel(plant, doctor):
+def test_tunnel(plant, checker):
     """A name of the file is that tunnel, with its options."""
-    report = doctor("-f", plant, "plant")
+    report = checker("-f", plant, "plant")
     report.all_well()
     assert report.json["destination"] == "plant"
     assert report.json["command"] == f"culvert up -f {plant} plant"
-    report = doctor("-f", plant, "plant-active")
+    report = checker("-f", plant, "plant-active")
     report.all_well()
     assert report.find("PASV")["status"] == "skipped"
 
 
-def test_mode_of_a_tunnel(start_sshd, vsftpd, doctor, tmp):
+def test_mode_of_a_tunnel(start_sshd, vsftpd, checker, tmp):
     """What it should say of the mode stands behind the command."""
     sshd = start_sshd(f"PermitOpen 127.0.0.1:{vsftpd.port}")
     path = tmp / "plant.conf"
     path.write_text(CONFIG.format(config=sshd.config, host=sshd.host,
                                   port=vsftpd.port))
-    report = doctor("-f", path, "plant")
+    report = checker("-f", path, "plant")
     assert report.status == 0  # culvert finds out by itself, too
     assert ("[tunnel plant], as a key", "--server-mode active") in \
-        report.cures("PASV")
+        report.fixes("PASV")
     assert report.json["command"] == f"culvert up -f {path} plant # with " \
         "server-mode = active in its section"
-    doctor("-f", path, "plant-active").all_well()
+    checker("-f", path, "plant-active").all_well()
 
 
-def test_user_of_a_file(plant, doctor):
+def test_user_of_a_file(plant, checker):
     """As root it becomes the user that culvert up would become."""
     text = plant.read_text()
     plant.write_text(text.replace("[defaults]\n",
                                   "[defaults]\nuser = nobody-at-all\n"))
-    status, said, errors = doctor.raw("-f", plant, "plant")
+    status, said, errors = checker.raw("-f", plant, "plant")
     assert (status, said) == (1, "")
     assert "nobody-at-all" in errors
 
 
-def test_default_file(plant, doctor):
+def test_default_file(plant, checker):
     """So it is in the file that culvert up would read."""
-    (doctor.home / "culvert").mkdir()
-    plant.rename(doctor.home / "culvert/culvert.conf")
-    report = doctor("plant")
+    (checker.home / "culvert").mkdir()
+    plant.rename(checker.home / "culvert/culvert.conf")
+    report = checker("plant")
     report.all_well()
     assert report.json["command"] == "culvert up plant"
 
 
-def test_mistyped_tunnel(plant, doctor):
+def test_mistyped_tunnel(plant, checker):
     """No tunnel has that name: the nearest is named, and does it."""
-    report = doctor("-f", plant, "plnat")
+    report = checker("-f", plant, "plnat")
     assert report.status == 1
     assert "there is no [tunnel plnat] in" in report.find("tunnel")["text"]
     assert "most similar tunnel is plant" in report.find("tunnel")["text"]
     finding = report.find("name")
     assert f"there is no [tunnel plnat] in {plant}" in finding["text"]
-    assert report.cures("name")[0] == \
+    assert report.fixes("name")[0] == \
         ("run on this host", "culvert check plant")
 
 
-def test_host_beside_a_file(plant, sshd, vsftpd, doctor):
+def test_host_beside_a_file(plant, sshd, vsftpd, checker):
     """A word that is no tunnel is a host; with -f, that is noted."""
     argv = "-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host
-    report = doctor("-f", plant, *argv)
+    report = checker("-f", plant, *argv)
     assert report.status == 0
     assert [one["check"] for one in report.checks
             if one["status"] == "note"] == ["tunnel"]
 
 
-def test_options_of_a_tunnel(plant, doctor):
+def test_options_of_a_tunnel(plant, checker):
     """They stand in the file; others beside it are none of its own."""
-    status, _, errors = doctor.raw("-f", plant, "-p", "22", "plant")
+    status, _, errors = checker.raw("-f", plant, "-p", "22", "plant")
     assert status == 2
     assert "[tunnel plant] has its options in" in errors
-    assert doctor.raw("-f", plant, "-q", "plant")[0] == 0
+    assert checker.raw("-f", plant, "-q", "plant")[0] == 0
 
 
-def test_wrong_file(doctor, tmp):
+def test_wrong_file(checker, tmp):
     """A file that is named must be right."""
-    status, said, errors = doctor.raw("-f", tmp / "nowhere", "plant")
+    status, said, errors = checker.raw("-f", tmp / "nowhere", "plant")
     assert (status, said) == (1, "")
     assert "nowhere" in errors
 
 
 # ---- the command line ----
 
-def test_help(doctor):
+def test_help(checker):
     """--help."""
-    status, said, errors = doctor.raw("--help")
+    status, said, errors = checker.raw("--help")
     assert (status, errors) == (0, "")
     assert said.startswith("usage: culvert check ")
     assert "Exit status: 0 " in said
@@ -144,17 +144,17 @@ def test_help(doctor):
     (["host", "another"], "one destination only"),
     (["--on-demand", "--link-wait", "0", "host"], "--on-demand connects"),
 ])
-def test_bad_usage(argv, words, doctor):
+def test_bad_usage(argv, words, checker):
     """Exit status 2, and what is wrong."""
-    status, said, errors = doctor.raw(*argv)
+    status, said, errors = checker.raw(*argv)
     assert (status, said) == (2, "")
     assert words in errors
     assert errors.endswith("culvert: see culvert check --help\n")
 
 
-def test_all_options_of_culvert(sshd, vsftpd, doctor):
+def test_all_options_of_culvert(sshd, vsftpd, checker):
     """They are taken, and stand in the command; its own do not."""
-    report = doctor(
+    report = checker(
         "--no-session", "--links", "2", "--no-confine", "--keepalive=60",
         "-vF", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", "--user",
         "tester", "--json", sshd.host)
@@ -169,14 +169,14 @@ def test_all_options_of_culvert(sshd, vsftpd, doctor):
 
 # ---- what it prints ----
 
-def test_text(sshd, vsftpd, doctor):
+def test_text(sshd, vsftpd, checker):
     """A line for each step, and the two that end it."""
-    status, said, errors = doctor.raw(
+    status, said, errors = checker.raw(
         "-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host)
     assert status == 0
     assert errors == ""
     for step in ("name", "TCP", "host key", "authentication", "key exchange",
-                 "cipher", "Nagle", "listen", "dial", "remote forward",
+                 "cipher", "Nagle", "listen", "connect", "remote forward",
                  "greeting", "FEAT", "TLS", "FTP login", "PASV", "EPSV",
                  "PORT", "EPRT", "address in 227", "round trip"):
         assert re.search(f"^ok +{step} ", said, re.M), (step, said)
@@ -185,30 +185,30 @@ def test_text(sshd, vsftpd, doctor):
     assert "    restrict,port-forwarding," in said
 
 
-def test_quiet(ns, sshd, doctor):
+def test_quiet(ns, sshd, checker):
     """-q: only what is wrong."""
     argv = "-q", "-F", sshd.config, "-L", f"0:127.0.0.1:{ns.free_port()}"
-    status, said, _ = doctor.raw(*argv, sshd.host)
+    status, said, _ = checker.raw(*argv, sshd.host)
     assert status == 1
-    assert re.match(r"-L 0:127.0.0.1:\d+\nWRONG +dial +nobody listens", said)
+    assert re.match(r"-L 0:127.0.0.1:\d+\nWRONG +connect +nobody listens", said)
     assert "\n      -> culvert's command line: -L 0:127.0.0.1:" in said
 
 
-def test_full_output(sshd, doctor):
+def test_full_output(sshd, checker):
     """Standard output that takes nothing is a failure."""
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [culvert.PROGRAM, "check", "--json", "-p", "1", "-F", sshd.config,
              "-o", "HostName=127.0.0.1", sshd.host], stdout=full,
             stderr=subprocess.PIPE, text=True,
-            env=doctor.environment(), timeout=20)
+            env=checker.environment(), timeout=20)
     assert done.returncode == 1
     assert "cannot write the report" in done.stderr
 
 
-def test_words_of_a_shell(sshd, vsftpd, doctor):
+def test_words_of_a_shell(sshd, vsftpd, checker):
     """What the shell would take apart is quoted in the command."""
-    report = doctor("-F", sshd.config, "-o", "SetEnv=A='b c'", "-L",
+    report = checker("-F", sshd.config, "-o", "SetEnv=A='b c'", "-L",
                     f"*:0:127.0.0.1:{vsftpd.port}", "--allow", "127.0.0.0/8",
                     sshd.host)
     assert report.status == 0
@@ -217,7 +217,7 @@ def test_words_of_a_shell(sshd, vsftpd, doctor):
 
 # ---- the command that is suggested ----
 
-def test_what_has_failed_is_not_suggested(ns, sshd, vsftpd, doctor):
+def test_what_has_failed_is_not_suggested(ns, sshd, vsftpd, checker):
     """What is wrong in the command is a word in capitals, to be filled in."""
     closed, no_ssh = ns.free_port(), ns.free_port(ns.far4)
     ns.let_in(no_ssh)
@@ -231,26 +231,26 @@ def test_what_has_failed_is_not_suggested(ns, sshd, vsftpd, doctor):
              "-L 0:ADDRESS:21 "),
             (["-L", good, "-p", no_ssh, sshd.host], f"{no_ssh}", "-p PORT "),
             (["-L", good, "gate.invalid"], "gate.invalid", " HOST")):
-        report = doctor("-F", sshd.config, *argv)
+        report = checker("-F", sshd.config, *argv)
         assert report.status == 1
         command = report.json["command"]
         assert right in f"{command} " and wrong not in command, command
 
 
-def test_mode_that_has_failed_is_not_suggested(sshd, start_server, doctor):
+def test_mode_that_has_failed_is_not_suggested(sshd, start_server, checker):
     """Neither is a --server-mode that the server refuses."""
     server = start_server("vsftpd", without=["PASV", "EPSV"])
-    doctor.netrc(server)
+    checker.netrc(server)
     argv = "-F", sshd.config, "-L", f"0:127.0.0.1:{server.port}", sshd.host
-    report = doctor("--server-mode", "passive", *argv)
+    report = checker("--server-mode", "passive", *argv)
     assert report.status == 1, report.brief()
     assert "--server-mode" not in report.json["command"]
-    assert doctor(*argv).status == 0
+    assert checker(*argv).status == 0
 
 
-def test_words_in_capitals_are_explained(ns, sshd, doctor):
+def test_words_in_capitals_are_explained(ns, sshd, checker):
     """For people, too."""
-    status, said, _ = doctor.raw("-F", sshd.config, "-L",
+    status, said, _ = checker.raw("-F", sshd.config, "-L",
                                  f"0:127.0.0.1:{ns.free_port()}", sshd.host)
     assert status == 1
     assert "Once that is fixed, the command, with its words in capitals " \

@@ -1,4 +1,4 @@
-"""The doctor (issue 5, point 3): FTP servers, their settings and logins."""
+"""culvert check: FTP servers, their settings and logins."""
 
 import contextlib
 import time
@@ -9,28 +9,28 @@ import cli
 import culvert
 import scripted
 import servers
-from doctor import default_sshd  # noqa: F401
+from checker import default_sshd  # noqa: F401
 from scripted import Listener, port_argument
 from servers import ACTIVE, KINDS, MORE_KINDS, PASSIVE
 from test_refused_tls import make_certificate
 
 
 @pytest.fixture
-def start(start_server, doctor):
+def start(start_server, checker):
     """Return a function that starts a server; ~/.netrc has its user."""
     def start_one(kind, **how):
         one = start_server(kind, **how)
-        doctor.netrc(one)
+        checker.netrc(one)
         return one
 
     return start_one
 
 
 @pytest.fixture
-def ask(sshd, doctor):
+def ask(sshd, checker):
     """Return a function: (server, options) to the report on it."""
     def ask_one(server, *argv):
-        return doctor("-F", sshd.config, *argv,
+        return checker("-F", sshd.config, *argv,
                       "-L", f"0:{server.address}:{server.port}", sshd.host)
 
     return ask_one
@@ -39,10 +39,10 @@ def ask(sshd, doctor):
 # ---- servers as they are ----
 
 @pytest.mark.parametrize("kind", [*KINDS, *MORE_KINDS])
-def test_server(kind, server, doctor, ask):
+def test_server(kind, server, checker, ask):
     """Nothing is wrong, and what it is like is told."""
     one = server(kind)
-    doctor.netrc(one)
+    checker.netrc(one)
     place = one.mkdir("check") if not (one.root / "check").exists() else None
     report = ask(one)
     report.all_well()
@@ -57,21 +57,21 @@ def test_server(kind, server, doctor, ask):
     assert "--server-mode" not in report.json["command"]
 
 
-def test_ipv6(server, doctor, sshd):
+def test_ipv6(server, checker, sshd):
     """A server on IPv6 has no PORT."""
     one = server("vsftpd", "::1")
-    doctor.netrc(one)
-    report = doctor("-F", sshd.config, "-L", f"0:[::1]:{one.port}", sshd.host)
+    checker.netrc(one)
+    report = checker("-F", sshd.config, "-L", f"0:[::1]:{one.port}", sshd.host)
     report.all_well()
     assert report.find("PORT")["status"] == "skipped"
     assert 'permitopen="[::1]:*"' in report.json["authorized_keys"]
 
 
-def test_ipv6_behind_a_name(server, doctor, sshd):
+def test_ipv6_behind_a_name(server, checker, sshd):
     """Its name means ::1 to sshd: so EPRT is for that."""
     one = server("vsftpd", "::1")
-    doctor.netrc(one, machine="localhost")
-    report = doctor("-F", sshd.config, "-L", f"0:localhost:{one.port}",
+    checker.netrc(one, machine="localhost")
+    report = checker("-F", sshd.config, "-L", f"0:localhost:{one.port}",
                     sshd.host)
     report.all_well()
     assert report.find("PORT")["status"] == "skipped"
@@ -105,7 +105,7 @@ def test_refused(kind, without, verb, place, line, mode, start, ask):
     finding = report.find(verb)
     assert finding["status"] == "note", report.brief()
     assert report.status == 0
-    assert report.cures(verb) == [(place, line)]
+    assert report.fixes(verb) == [(place, line)]
     assert (f" --server-mode {mode} " in report.json["command"]) == bool(mode)
     if mode:
         assert ask(start(kind, without=without), "--server-mode",
@@ -118,18 +118,18 @@ def test_refused_and_asked_for(start, ask):
     report = ask(start("vsftpd", without=ACTIVE), "--server-mode", "active")
     assert report.status == 1
     assert report.find("PORT")["status"] == "WRONG"
-    assert report.cures("PORT") == [("vsftpd.conf", "port_enable=YES")]
+    assert report.fixes("PORT") == [("vsftpd.conf", "port_enable=YES")]
     report = ask(start("vsftpd", lines=["port_enable=YES"]),
                  "--server-mode", "active")
     report.all_well()
 
 
-def test_refused_on_another_host(ns, sshd, start, doctor):
-    """It may be the address, or any: both are cured."""
+def test_refused_on_another_host(ns, sshd, start, checker):
+    """It may be the address, or any: both are fixed."""
     server = start("vsftpd", address=ns.far4, without=ACTIVE)
-    report = doctor("-F", sshd.config, "-L", f"0:{ns.far4}:{server.port}",
+    report = checker("-F", sshd.config, "-L", f"0:{ns.far4}:{server.port}",
                     sshd.host)
-    assert ("vsftpd.conf", "port_enable=YES") in report.cures("PORT")
+    assert ("vsftpd.conf", "port_enable=YES") in report.fixes("PORT")
 
 
 def test_nothing_is_listed(start, ask):
@@ -153,7 +153,7 @@ def test_both_refused(start, ask):
     assert {report.find(verb)["status"] for verb in ACTIVE | PASSIVE} == \
         {"WRONG"}
     lines = [line for verb in ("PASV", "PORT")
-             for _, line in report.cures(verb)]
+             for _, line in report.fixes(verb)]
     ask(start("vsftpd", lines=lines)).all_well()
 
 
@@ -166,7 +166,7 @@ def test_wrong_address(start, ask):
     assert finding["status"] == "note"
     assert "10.9.8.7 is not 127.0.0.1" in finding["text"]
     assert report.status == 0
-    (place, line), = report.cures("address in 227")
+    (place, line), = report.fixes("address in 227")
     assert (place, line) == ("vsftpd.conf", "pasv_address=127.0.0.1")
     ask(start("vsftpd", lines=[line])).all_well()
 
@@ -178,15 +178,15 @@ def test_wrong_address_is_believed(start, ask):
     assert report.status == 0
     assert report.find("PASV")["status"] == "note"
     assert report.find("address in 227")["status"] == "note"
-    cures = report.cures("address in 227")
-    assert cures[0] == ("vsftpd.conf", "pasv_address=127.0.0.1")
-    ask(start("vsftpd", lines=[cures[0][1]]), *option).all_well()
+    fixes = report.fixes("address in 227")
+    assert fixes[0] == ("vsftpd.conf", "pasv_address=127.0.0.1")
+    ask(start("vsftpd", lines=[fixes[0][1]]), *option).all_well()
 
 
 def test_wrong_address_of_proftpd(start, ask):
     """proftpd's name for it."""
     report = ask(start("proftpd", lines=["MasqueradeAddress 10.9.8.7"]))
-    assert report.cures("address in 227") == [
+    assert report.fixes("address in 227") == [
         ("proftpd.conf", "MasqueradeAddress 127.0.0.1 (or none)")]
 
 
@@ -223,23 +223,23 @@ TLS = [
 ]
 
 
-@pytest.mark.parametrize("kind, demand, place, line, cured", TLS)
-def test_tls_demanded(kind, demand, place, line, cured, ns, directories,
-                      doctor, ask):
-    """A server that lets nobody in without TLS, and its cure."""
+@pytest.mark.parametrize("kind, demand, place, line, fixed", TLS)
+def test_tls_demanded(kind, demand, place, line, fixed, ns, directories,
+                      checker, ask):
+    """A server that lets nobody in without TLS, and its fix."""
     one = TlsServer(kind, demand, ns, directories())
     try:
-        doctor.netrc(one)
+        checker.netrc(one)
         report = ask(one)
     finally:
         one.stop()
     assert report.status == 1
     assert report.find("TLS")["status"] == "WRONG", report.brief()
-    assert (place, line) in report.cures("TLS")
-    assert ("culvert's command line", "--allow-tls") in report.cures("TLS")
-    one = TlsServer(kind, cured, ns, directories())
+    assert (place, line) in report.fixes("TLS")
+    assert ("culvert's command line", "--allow-tls") in report.fixes("TLS")
+    one = TlsServer(kind, fixed, ns, directories())
     try:
-        doctor.netrc(one)
+        checker.netrc(one)
         report = ask(one)
     finally:
         one.stop()
@@ -249,32 +249,32 @@ def test_tls_demanded(kind, demand, place, line, cured, ns, directories,
 
 # ---- where it is ----
 
-def test_closed_port(ns, sshd, server, doctor):
+def test_closed_port(ns, sshd, server, checker):
     """Nobody listens at the FTP port."""
-    report = doctor("-F", sshd.config, "-L", f"0:127.0.0.1:{ns.free_port()}",
+    report = checker("-F", sshd.config, "-L", f"0:127.0.0.1:{ns.free_port()}",
                     sshd.host)
     assert report.status == 1
-    finding = report.find("dial")
+    finding = report.find("connect")
     assert finding["status"] == "WRONG"
     assert "as the SSH server sees it: Connection refused" in finding["text"]
-    assert report.cures("dial")[0][1].endswith("the FTP server's port at its "
+    assert report.fixes("connect")[0][1].endswith("the FTP server's port at its "
                                                "end")
     one = server("vsftpd")
-    doctor.netrc(one)
-    doctor("-F", sshd.config, "-L", f"0:127.0.0.1:{one.port}",
+    checker.netrc(one)
+    checker("-F", sshd.config, "-L", f"0:127.0.0.1:{one.port}",
            sshd.host).all_well()
 
 
-def test_unknown_name(sshd, doctor):
+def test_unknown_name(sshd, checker):
     """The SSH server does not know the name."""
-    report = doctor("-F", sshd.config, "-L", "0:ftp.invalid:21", sshd.host)
+    report = checker("-F", sshd.config, "-L", "0:ftp.invalid:21", sshd.host)
     assert report.status == 1
-    assert "does not know ftp.invalid:21" in report.find("dial")["text"]
+    assert "does not know ftp.invalid:21" in report.find("connect")["text"]
 
 
-def test_not_ftp(ns, sshd, doctor):
+def test_not_ftp(ns, sshd, checker):
     """Something else is there."""
-    report = doctor("-F", sshd.config, "-L", f"0:{ns.far4}:{sshd.port}",
+    report = checker("-F", sshd.config, "-L", f"0:{ns.far4}:{sshd.port}",
                     sshd.host)
     assert report.status == 1
     finding = report.find("greeting")
@@ -286,7 +286,7 @@ def test_not_ftp(ns, sshd, doctor):
     (b"HTTP/1.1 400 Bad Request\r\n", "HTTP/1.1 400 Bad Request"),
     (b"Welcome\r\nto this\r\n", "Welcome"),
     (b"\r\nWelcome\r\n220 ready\r\n", None)])
-def test_words_before_the_greeting(words, seen, ns, sshd, doctor):
+def test_words_before_the_greeting(words, seen, ns, sshd, checker):
     """A banner is no reason, if the greeting comes behind it."""
     def serve(listener):
         with contextlib.suppress(OSError):
@@ -298,7 +298,7 @@ def test_words_before_the_greeting(words, seen, ns, sshd, doctor):
 
     with scripted.server(ns) as listener:
         scripted.start(serve, listener)
-        report = doctor("-F", sshd.config, "-L",
+        report = checker("-F", sshd.config, "-L",
                         f"0:127.0.0.1:{listener.port}", sshd.host)
     finding = report.find("greeting")
     if seen is None:
@@ -310,20 +310,20 @@ def test_words_before_the_greeting(words, seen, ns, sshd, doctor):
 
 # ---- logins ----
 
-def test_wrong_password(server, doctor, ask):
+def test_wrong_password(server, checker, ask):
     """The server's words, and whose it is; with the right one all is well."""
     one = server("vsftpd")
-    doctor.netrc(one, password="wrong-secret")
+    checker.netrc(one, password="wrong-secret")
     report = ask(one)
     assert report.status == 1
     finding = report.find("FTP login")
     assert finding["status"] == "WRONG"
     assert "let tester in with that password: 530 Login incorrect." in \
         finding["text"]
-    assert report.cures("FTP login")[0][0] == "this host"
-    assert report.cures("FTP login")[1][0] == "vsftpd.conf"
+    assert report.fixes("FTP login")[0][0] == "this host"
+    assert report.fixes("FTP login")[1][0] == "vsftpd.conf"
     assert "wrong-secret" not in report.output + report.errors
-    doctor.netrc(one)
+    checker.netrc(one)
     ask(one).all_well()
 
 
@@ -334,49 +334,49 @@ def test_no_user(server, ask):
     assert report.json["transfers"] == "unknown"
     finding = report.find("FTP login")
     assert finding["status"] == "untried"
-    assert "culvert check --user NAME" in report.cures("FTP login")[0][1]
+    assert "culvert check --user NAME" in report.fixes("FTP login")[0][1]
     assert {report.find(verb)["status"] for verb in ACTIVE | PASSIVE} == \
         {"untried"}
     assert report.find("round trip")["status"] == "ok"
 
 
-def test_user_without_terminal(server, doctor, ask):
+def test_user_without_terminal(server, checker, ask):
     """A user whose password is nowhere, and nobody to ask."""
     one = server("vsftpd")
     report = ask(one, "--user", "tester")
     assert report.status == 3
-    (place, line), _ = report.cures("FTP login")
-    assert place == f"{doctor.home}/.netrc"
+    (place, line), _ = report.fixes("FTP login")
+    assert place == f"{checker.home}/.netrc"
     assert line == "machine 127.0.0.1 login tester password PASSWORD"
-    path = doctor.home / "own-netrc"
+    path = checker.home / "own-netrc"
     path.write_text(line.replace("PASSWORD", one.password))
     path.chmod(0o644)
     report = ask(one, "--user", "tester", "--netrc", path)
     assert report.status == 0
     assert report.find("netrc")["status"] == "note"
-    (_, command), = report.cures("netrc")
-    doctor.shell(command)
+    (_, command), = report.fixes("netrc")
+    checker.shell(command)
     ask(one, "--user", "tester", "--netrc", path).all_well()
 
 
-def test_wrong_netrc(server, doctor, ask):
+def test_wrong_netrc(server, checker, ask):
     """A file that is not there, and one that makes no sense."""
     one = server("vsftpd")
-    report = ask(one, "--netrc", doctor.home / "nowhere")
+    report = ask(one, "--netrc", checker.home / "nowhere")
     assert report.status == 3
     assert "No such file" in report.find("netrc")["text"]
-    (doctor.home / ".netrc").write_text("machine")
+    (checker.home / ".netrc").write_text("machine")
     report = ask(one)
     assert report.status == 3
     assert "make no sense" in report.find("netrc")["text"]
 
 
-def test_password_on_the_terminal(server, sshd, doctor):
+def test_password_on_the_terminal(server, sshd, checker):
     """It is asked for, not shown, and used."""
     one = server("vsftpd")
     terminal = cli.Terminal(
         [culvert.PROGRAM, "check", "--user", "tester", "-F", sshd.config,
-         "-L", f"0:127.0.0.1:{one.port}", sshd.host], doctor.environment())
+         "-L", f"0:127.0.0.1:{one.port}", sshd.host], checker.environment())
     try:
         terminal.wait_for("FTP password of tester: ")
         assert not terminal.echoes()
@@ -390,11 +390,11 @@ def test_password_on_the_terminal(server, sshd, doctor):
     assert not culvert.SANITIZER.search(terminal.text), terminal.text
 
 
-def test_ctrl_c_at_the_password(sshd, doctor):
+def test_ctrl_c_at_the_password(sshd, checker):
     """It ends, with the terminal as it was, and nothing left."""
     terminal = cli.Terminal(
         [culvert.PROGRAM, "check", "--user", "tester", "-F", sshd.config,
-         "-L", "0:127.0.0.1:21", sshd.host], doctor.environment())
+         "-L", "0:127.0.0.1:21", sshd.host], checker.environment())
     try:
         terminal.wait_for("FTP password of tester: ")
         terminal.type("\x03")
@@ -402,14 +402,14 @@ def test_ctrl_c_at_the_password(sshd, doctor):
         assert terminal.echoes()
     finally:
         terminal.close()
-    assert not list(doctor.home.glob("culvert.*"))
+    assert not list(checker.home.glob("culvert.*"))
 
 
-def test_passwords_are_in_no_log(server, sshd, doctor):
+def test_passwords_are_in_no_log(server, sshd, checker):
     """With -v -v, too."""
     one = server("vsftpd")
-    doctor.netrc(one)
-    status, said, errors = doctor.raw(
+    checker.netrc(one)
+    status, said, errors = checker.raw(
         "-v", "-v", "-F", sshd.config, "-L", f"0:127.0.0.1:{one.port}",
         sshd.host)
     assert status == 0, said
@@ -417,13 +417,13 @@ def test_passwords_are_in_no_log(server, sshd, doctor):
     assert one.password not in said + errors
 
 
-def test_stopped_at_the_password(server, sshd, doctor):
+def test_stopped_at_the_password(server, sshd, checker):
     """Who stops it there, and goes on, is asked again."""
     one = server("vsftpd")
     argv = [culvert.PROGRAM, "check", "--user", "tester", "-F", sshd.config,
             "-L", f"0:127.0.0.1:{one.port}", sshd.host]
     terminal = cli.Terminal(["bash", "-ic", 'set -m; "$@"; fg', "sh", *argv],
-                            doctor.environment())
+                            checker.environment())
     try:
         terminal.wait_for("FTP password of tester: ")
         terminal.type("sec\x1a")
@@ -436,15 +436,15 @@ def test_stopped_at_the_password(server, sshd, doctor):
         terminal.close()
 
 
-def test_anonymous(start, ask, doctor):
+def test_anonymous(start, ask, checker):
     """No password is wrong for him; the server's setting is another."""
     one = start("vsftpd")
-    doctor.netrc(one)
-    path = doctor.home / ".netrc"
+    checker.netrc(one)
+    path = checker.home / ".netrc"
     path.write_text(path.read_text().replace("tester", "anonymous"))
     report = ask(one)
     assert report.status == 1
-    assert report.cures("FTP login")[0] == ("vsftpd.conf",
+    assert report.fixes("FTP login")[0] == ("vsftpd.conf",
                                             "anonymous_enable=YES")
 
 
@@ -472,7 +472,7 @@ def test_too_many(kind, line, step, place, names, start, ask):
         report = ask(one)
     assert report.status == 1
     assert "has too many clients" in report.find(step)["text"]
-    (where, put), = report.cures(step)
+    (where, put), = report.fixes(step)
     assert where == place and names in put
     ask(start(kind)).all_well()
 
@@ -502,18 +502,18 @@ PLAYED = {"": "220 played", "USER": "230 come in", "NOOP": "200 fine",
 
 
 @pytest.fixture
-def played(ns, sshd, doctor):
+def played(ns, sshd, checker):
     """Return a function that reports on a scripted server."""
     listeners = []
 
     def ask_played(replies, then=None, options=()):
         listener = scripted.server(ns)
         listeners.append(listener)
-        doctor.home.joinpath(".netrc").write_text(
+        checker.home.joinpath(".netrc").write_text(
             "machine 127.0.0.1 login tester password secret\n")
-        doctor.home.joinpath(".netrc").chmod(0o600)
+        checker.home.joinpath(".netrc").chmod(0o600)
         play(listener, {**PLAYED, **replies}, then)
-        return doctor("-F", sshd.config, *options, "-L",
+        return checker("-F", sshd.config, *options, "-L",
                       f"0:127.0.0.1:{listener.port}", sshd.host)
 
     yield ask_played
@@ -528,7 +528,7 @@ def test_busy(played):
     assert "too many clients: 421 Too" in report.find("greeting")["text"]
     report = played({"": "421 Service not available."})
     assert "accepts no clients now: 421 Ser" in report.find("greeting")["text"]
-    assert report.cures("greeting")
+    assert report.fixes("greeting")
 
 
 def test_silent_about_the_password(played):
@@ -540,7 +540,7 @@ def test_silent_about_the_password(played):
     assert not report.has("FTP login")
 
 
-def test_slow_greeting(ns, sshd, doctor):
+def test_slow_greeting(ns, sshd, checker):
     """It looks up names first, in vain."""
     with scripted.server(ns) as listener:
         def serve():
@@ -548,7 +548,7 @@ def test_slow_greeting(ns, sshd, doctor):
                 time.sleep(12)  # more than for a connection
                 one.reply("421 at last")
         scripted.start(serve)
-        report = doctor("-F", sshd.config, "-L",
+        report = checker("-F", sshd.config, "-L",
                         f"0:127.0.0.1:{listener.port}", sshd.host)
     assert "421 at last" in report.find("greeting")["text"], report.brief()
 
@@ -599,7 +599,7 @@ def test_other_kinds(place, played):
     """Servers that are recognised, with their own settings."""
     report = played({"": place, "USER": "534 Policy requires SSL.",
                      "SYST": "215 Windows_NT"})
-    (where, line), _ = report.cures("TLS")
+    (where, line), _ = report.fixes("TLS")
     if "FileZilla" not in place:
         assert where == "IIS, applicationHost.config"
         assert line == 'ftpServer/security/ssl ' \
@@ -625,7 +625,7 @@ def test_closed_data_port(ns, played):
     assert finding["status"] == "WRONG"
     assert f"the server's data port {port}: Connection refused" in \
         finding["text"]
-    assert report.cures("PASV")[0][0] == "the FTP server's configuration"
+    assert report.fixes("PASV")[0][0] == "the FTP server's configuration"
 
 
 def test_cut_listing(ns, played):

@@ -1,11 +1,11 @@
-"""The doctor (issue 5, point 3) on remote tunnels: -R."""
+"""culvert check on remote tunnels: -R."""
 
 import pathlib
 
 import pytest
 
 import scripted
-from doctor import set_key_options
+from checker import set_key_options
 
 ALLOW = "--allow", "203.0.113.0/24"
 
@@ -13,15 +13,15 @@ ALLOW = "--allow", "203.0.113.0/24"
 class Case:
     """The FTP server is on culvert's host, and clients are beyond sshd."""
 
-    def __init__(self, topology, doctor):
-        self.topology, self.doctor = topology, doctor
+    def __init__(self, topology, checker):
+        self.topology, self.checker = topology, checker
         self.server = topology.server("vsftpd", "near", "ipv4",
                                       address="127.0.0.1")
-        doctor.netrc(self.server)
+        checker.netrc(self.server)
 
     def ask(self, sshd, *argv, bind="", port=0):
         """Return the report on a -R through that sshd."""
-        return self.doctor(
+        return self.checker(
             "-F", sshd.config, *argv, "-R",
             f"{bind}{port}:127.0.0.1:{self.server.port}", sshd.host,
             ns=self.topology.near)
@@ -36,9 +36,9 @@ def default_key_exchange(topology):
 
 
 @pytest.fixture
-def case(topology, doctor):
+def case(topology, checker):
     """Return a Case."""
-    return Case(topology, doctor)
+    return Case(topology, checker)
 
 
 def test_well(case, topology):
@@ -48,7 +48,7 @@ def test_well(case, topology):
     report.all_well()
     for step in "remote forward", "passive clients", "active clients":
         assert report.find(step)["status"] == "ok"
-    assert "this host reaches 127.0.0.1" in report.find("dial")["text"]
+    assert "this host reaches 127.0.0.1" in report.find("connect")["text"]
     assert report.json["authorized_keys"] == \
         'restrict,port-forwarding,command="/bin/false",' \
         'permitopen="127.0.0.1:*",permitopen="[::1]:*",' \
@@ -61,7 +61,7 @@ def test_well(case, topology):
         pathlib.Path(sshd.dir, "user_key.pub").write_text(before)
 
 
-@pytest.mark.parametrize("lines, step, status, cure", [
+@pytest.mark.parametrize("lines, step, status, fix", [
     (["AllowTcpForwarding local"], "remote forward", "WRONG",
      "AllowTcpForwarding yes"),
     (["PermitListen none"], "remote forward", "WRONG",
@@ -71,13 +71,13 @@ def test_well(case, topology):
     (["PermitOpen none"], "active clients", "note",
      "PermitOpen 127.0.0.1:* [::1]:*"),
 ])
-def test_sshd(lines, step, status, cure, case, topology):
+def test_sshd(lines, step, status, fix, case, topology):
     """sshd forbids it; the line that is advised allows it."""
     report = case.ask(topology.sshd(*lines))
     assert report.find(step)["status"] == status, report.brief()
     assert report.status == (1 if status == "WRONG" else 0)
-    assert cure in [line for _, line in report.cures(step)]
-    case.ask(topology.sshd(cure)).all_well()
+    assert fix in [line for _, line in report.fixes(step)]
+    case.ask(topology.sshd(fix)).all_well()
 
 
 def test_gateway_ports(case, topology):
@@ -87,9 +87,9 @@ def test_gateway_ports(case, topology):
     assert report.status == 1
     assert report.find("remote forward")["status"] == "WRONG"
     line = "GatewayPorts clientspecified"
-    assert report.cures("remote forward")[0][1] == line
+    assert report.fixes("remote forward")[0][1] == line
     assert "see remote forward" in report.find("passive clients")["text"]
-    assert not report.cures("passive clients")
+    assert not report.fixes("passive clients")
     report = case.ask(topology.sshd(line), *ALLOW, bind=bind)
     report.all_well()
     assert f'permitlisten="{bind}*"' in report.json["authorized_keys"]
@@ -103,7 +103,7 @@ def test_allow_is_missing(case, topology):
     finding = report.find("listen")
     assert finding["status"] == "WRONG"
     assert "--allow" in finding["text"]
-    assert report.cures("listen") == [
+    assert report.fixes("listen") == [
         ("culvert's command line", "--allow NETWORK")]
     assert " --allow NETWORK " in report.json["command"]
 
@@ -127,13 +127,13 @@ def test_the_advice_helps(bind, lines, case, topology):
         if report.status == 0:
             break
         for finding in report.checks:
-            if finding["status"] != "WRONG" or not finding["cures"]:
+            if finding["status"] != "WRONG" or not finding["fixes"]:
                 continue
             # Of several, the first one that was not tried yet.
-            put = next(cure["put"] for cure in finding["cures"]
-                       if cure["put"] not in lines
+            put = next(fix["put"] for fix in finding["fixes"]
+                       if fix["put"] not in lines
                        and not (bind == far and
-                                cure["put"].endswith("in front")))
+                                fix["put"].endswith("in front")))
             if put == "--allow NETWORK":
                 argv += ["--allow", "203.0.113.0/24"]
             elif put == "--client-address ADDRESS":
@@ -152,7 +152,7 @@ def test_clients_of_other_hosts(case, topology):
     for allow, put in (("203.0.113.4", "PermitOpen 203.0.113.4:*"),
                        ("203.0.113.0/24", "PermitOpen any")):
         report = case.ask(sshd, "--allow", allow, bind=f"{far}:")
-        assert put in [line for _, line in report.cures("active clients")]
+        assert put in [line for _, line in report.fixes("active clients")]
     case.ask(topology.sshd("GatewayPorts clientspecified", put), "--allow",
              allow, bind=f"{far}:").all_well()
 
@@ -171,22 +171,22 @@ def test_port_in_use(case, topology):
     assert "is taken on the SSH server" in finding["text"]
 
 
-def test_closed_port(case, topology, doctor):
+def test_closed_port(case, topology, checker):
     """The FTP server does not run, on this side."""
     port = topology.near.free_port()
     sshd = topology.sshd()
-    report = doctor("-F", sshd.config, "-R", f"0:127.0.0.1:{port}",
+    report = checker("-F", sshd.config, "-R", f"0:127.0.0.1:{port}",
                     sshd.host, ns=topology.near)
     assert report.status == 1
     assert f"nobody listens at 127.0.0.1:{port}, as this host sees it" in \
-        report.find("dial")["text"]
+        report.find("connect")["text"]
 
 
-def test_both(case, topology, doctor):
+def test_both(case, topology, checker):
     """-L and -R of one command, each with its findings."""
     far = topology.server("vsftpd", "far", "ipv4", address="127.0.0.1")
     sshd = topology.sshd()
-    report = doctor(
+    report = checker(
         "-F", sshd.config, "-L", f"0:127.0.0.1:{far.port}",
         "-R", f"0:127.0.0.1:{case.server.port}", sshd.host,
         ns=topology.near)
@@ -198,12 +198,12 @@ def test_both(case, topology, doctor):
     assert 'permitlisten="localhost:*"' in report.json["authorized_keys"]
 
 
-def test_server_on_another_host(case, topology, doctor):
+def test_server_on_another_host(case, topology, checker):
     """It is on the near LAN: active mode works there, too."""
     server = topology.server("proftpd", "near_end", "ipv4")
-    doctor.netrc(server)
+    checker.netrc(server)
     sshd = topology.sshd()
-    report = doctor("-F", sshd.config, "-R",
+    report = checker("-F", sshd.config, "-R",
                     f"0:{server.address}:{server.port}", sshd.host,
                     ns=topology.near)
     report.all_well()

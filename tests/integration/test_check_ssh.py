@@ -1,4 +1,4 @@
-"""The doctor (issue 5, point 3): the way to sshd, up to the login."""
+"""culvert check: the way to sshd, up to the login."""
 
 import pathlib
 import re
@@ -13,15 +13,15 @@ import pytest
 import cli
 import culvert
 import scripted
-from doctor import default_sshd, set_key_options  # noqa: F401
+from checker import default_sshd, set_key_options  # noqa: F401
 from process import Process
 
 
 @pytest.fixture
-def vsftpd(server, doctor):
+def vsftpd(server, checker):
     """Return the shared vsftpd; ~/.netrc has its user."""
     one = server("vsftpd")
-    doctor.netrc(one)
+    checker.netrc(one)
     return one
 
 
@@ -32,41 +32,41 @@ def forward(vsftpd):
 
 
 def last(report, step, words):
-    """Fail unless that is wrong, and the end; returns its cures."""
+    """Fail unless that is wrong, and the end; returns its fixes."""
     finding = report.checks[-1]
     assert finding["check"] == step, report.brief()
     assert finding["status"] == "WRONG"
     assert re.search(words, finding["text"]), finding
     assert report.status == 1
-    return report.cures(step)
+    return report.fixes(step)
 
 
 # ---- the name, and TCP ----
 
-def test_unknown_name(sshd, forward, doctor):
+def test_unknown_name(sshd, forward, checker):
     """The name is no host's."""
-    cures = last(doctor("-F", sshd.config, "-L", forward, "gate.invalid"),
+    fixes = last(checker("-F", sshd.config, "-L", forward, "gate.invalid"),
                  "name", "gate.invalid is not known: .*[Nn]ame")
-    assert cures[0] == ("~/.ssh/config of this host", "HostName ADDRESS")
+    assert fixes[0] == ("~/.ssh/config of this host", "HostName ADDRESS")
 
 
-def test_place_of_the_key(sshd, forward, doctor):
+def test_place_of_the_key(sshd, forward, checker):
     """Where nobody has logged in it is the usual one."""
-    report = doctor("-F", sshd.config, "-L", forward, "gate.invalid")
+    report = checker("-F", sshd.config, "-L", forward, "gate.invalid")
     assert report.json["authorized_keys_place"] == "~root/.ssh/authorized_keys"
 
 
-def test_closed_port(ns, sshd, forward, doctor):
+def test_closed_port(ns, sshd, forward, checker):
     """Nobody listens at the SSH port; with the right one all is well."""
     port = ns.free_port(ns.far4)
     ns.let_in(port)
     argv = "-F", sshd.config, "-L", forward, sshd.host
-    cures = last(doctor("-p", port, *argv), "TCP",
+    fixes = last(checker("-p", port, *argv), "TCP",
                  f"nobody listens at {ns.far4}:{port}: [Cc]onnection refused")
-    assert cures == [
+    assert fixes == [
         ("~/.ssh/config of this host", "Port PORT"),
         (f"sshd_config of {ns.far4}", f"Port {port}")]
-    doctor("-p", sshd.port, *argv).all_well()
+    checker("-p", sshd.port, *argv).all_well()
 
 
 def listen_near(answer):
@@ -85,14 +85,14 @@ def listen_near(answer):
     (b"220 (vsFTPd 3.0.3)\r\n", "is no SSH server; it says 220 .vsFTPd"),
     (b"", "says nothing, or closes it"),
 ])
-def test_not_ssh(answer, words, sshd, forward, doctor):
+def test_not_ssh(answer, words, sshd, forward, checker):
     """Something else listens there."""
     port = listen_near(answer)
-    last(doctor("-F", sshd.config, "-o", "HostName=127.0.0.1", "-p", port,
+    last(checker("-F", sshd.config, "-o", "HostName=127.0.0.1", "-p", port,
                 "-L", forward, sshd.host), "TCP", words)
 
 
-def test_slow_sshd(sshd, forward, doctor):
+def test_slow_sshd(sshd, forward, checker):
     """It looks up names before it says a word, for more than 10 s."""
     with scripted.Listener() as listener:
         def serve():
@@ -100,13 +100,13 @@ def test_slow_sshd(sshd, forward, doctor):
                 time.sleep(12)
                 one.send(b"SSH-2.0-Slow\r\n")
         scripted.start(serve)
-        report = doctor("-F", sshd.config, "-o", "HostName=127.0.0.1", "-p",
+        report = checker("-F", sshd.config, "-o", "HostName=127.0.0.1", "-p",
                         listener.port, "-o", "ConnectTimeout=1", "-L",
                         forward, sshd.host)
     assert report.find("TCP")["text"].endswith("ms: Slow"), report.brief()
 
 
-def test_too_many(start_sshd, forward, doctor):
+def test_too_many(start_sshd, forward, checker):
     """sshd has enough of those who have not logged in."""
     sshd = start_sshd()
     argv = "-F", sshd.config, "-L", forward, sshd.host
@@ -117,22 +117,22 @@ def test_too_many(start_sshd, forward, doctor):
     sshd.start()
     with socket.create_connection((sshd.ns.far4, sshd.port)) as one:
         one.recv(1)
-        cures = last(doctor(*argv), "TCP",
+        fixes = last(checker(*argv), "TCP",
                      "sshd accepts no more connections now: (Exceeded MaxStartups"
                      "|Not allowed at this time)")  # since 9.8
-    (place, line), _ = cures
+    (place, line), _ = fixes
     assert place == f"sshd_config of {sshd.ns.far4}"
     sshd.stop()
     config.write_text(text.replace("MaxStartups 1000", line))
     sshd.start()
     with socket.create_connection((sshd.ns.far4, sshd.port)) as one:
         one.recv(1)
-        doctor(*argv).all_well()
+        checker(*argv).all_well()
 
 
-def test_jump(sshd, forward, doctor):
+def test_jump(sshd, forward, checker):
     """By a jump host neither is looked at; ssh does it."""
-    report = doctor("-F", sshd.config, "-J", sshd.host6, "-L", forward,
+    report = checker("-F", sshd.config, "-J", sshd.host6, "-L", forward,
                     sshd.host)
     report.all_well()
     for step in "name", "TCP":
@@ -141,9 +141,9 @@ def test_jump(sshd, forward, doctor):
         assert f"ProxyJump {sshd.host6}" in finding["text"]
 
 
-def test_ipv6(sshd, forward, doctor):
+def test_ipv6(sshd, forward, checker):
     """An sshd on IPv6."""
-    report = doctor("-F", sshd.config, "-L", forward, sshd.host6)
+    report = checker("-F", sshd.config, "-L", forward, sshd.host6)
     report.all_well()
     assert f"[{sshd.ns.far6}]:{sshd.port} in " in report.find("TCP")["text"]
 
@@ -163,35 +163,35 @@ def own_known_hosts(tmp, sshd, text):
     return cli.ssh_config(tmp, sshd, f"UserKnownHostsFile {path}")
 
 
-def test_changed_host_key(tmp, sshd, forward, doctor):
+def test_changed_host_key(tmp, sshd, forward, checker):
     """Another host's key is known: the two commands that are advised."""
     keygen(tmp / "other")
     other = (tmp / "other.pub").read_text()
     config = own_known_hosts(tmp, sshd, f"files.test {other}")
     argv = "-F", config, "-L", forward, sshd.host
     (place, command), = last(
-        doctor(*argv), "host key",
+        checker(*argv), "host key",
         f"not the one of {tmp}/known_hosts:1, but ssh-ed25519 SHA256:")
     assert place == "run on this host"
     assert command == f"ssh-keygen -f {tmp}/known_hosts -R files.test"
-    doctor.shell(command)
-    (_, command), = last(doctor(*argv), "host key", "is not known")
-    doctor.shell(command)
-    doctor(*argv).all_well()
+    checker.shell(command)
+    (_, command), = last(checker(*argv), "host key", "is not known")
+    checker.shell(command)
+    checker(*argv).all_well()
 
 
-def test_host_key_without_a_file(tmp, sshd, forward, doctor):
+def test_host_key_without_a_file(tmp, sshd, forward, checker):
     """One that ssh takes on trust."""
     config = cli.ssh_config(tmp, sshd, "StrictHostKeyChecking no",
                             "UserKnownHostsFile /dev/null",
                             "GlobalKnownHostsFile /dev/null",
                             "LogLevel QUIET")
-    report = doctor("-F", config, "-L", forward, sshd.host)
+    report = checker("-F", config, "-L", forward, sshd.host)
     report.all_well()
     assert report.find("host key")["text"].endswith(", which ssh takes")
 
 
-def test_changed_host_key_is_ignored(tmp, sshd, forward, doctor):
+def test_changed_host_key_is_ignored(tmp, sshd, forward, checker):
     """StrictHostKeyChecking no: ssh goes on, but the key is not "as in"."""
     keygen(tmp / "other")
     other = (tmp / "other.pub").read_text()
@@ -200,50 +200,50 @@ def test_changed_host_key_is_ignored(tmp, sshd, forward, doctor):
     config = cli.ssh_config(tmp, sshd, f'UserKnownHostsFile "{path}"',
                             "StrictHostKeyChecking no")
     argv = "-F", config, "-L", forward, sshd.host
-    report = doctor(*argv)
+    report = checker(*argv)
     assert report.status == 0, report.brief()
     finding = report.find("host key")
     assert finding["status"] == "note"
     assert f"is not the one of {path}:1, and ssh takes it" in finding["text"]
-    assert report.cures("host key")[0][1] == "StrictHostKeyChecking yes"
-    command = report.cures("host key")[1][1]
+    assert report.fixes("host key")[0][1] == "StrictHostKeyChecking yes"
+    command = report.fixes("host key")[1][1]
     assert shlex.split(command) == ["ssh-keygen", "-f", str(path), "-R",
                                     "files.test"]
-    doctor.shell(command)
-    doctor(*argv).all_well()
+    checker.shell(command)
+    checker(*argv).all_well()
 
 
-def test_revoked_host_key(tmp, sshd, forward, doctor):
+def test_revoked_host_key(tmp, sshd, forward, checker):
     """It is known, and that it must not be taken; so nothing takes it."""
     key = pathlib.Path(sshd.dir, "host_key.pub").read_text()
     config = own_known_hosts(tmp, sshd, f"@revoked * {key}")
-    cures = last(doctor("-F", config, "-L", forward, sshd.host), "host key",
+    fixes = last(checker("-F", config, "-L", forward, sshd.host), "host key",
                  "ssh-ed25519 SHA256:.* is revoked")
-    assert not any("accept-new" in put for _, put in cures)
+    assert not any("accept-new" in put for _, put in fixes)
 
 
-def test_unknown_host_key(tmp, sshd, forward, doctor):
+def test_unknown_host_key(tmp, sshd, forward, checker):
     """No key is known; the command that is advised learns it."""
     config = own_known_hosts(tmp, sshd, "")
     argv = "-F", config, "-L", forward, sshd.host
-    report = doctor("--batch", *argv)
+    report = checker("--batch", *argv)
     (place, command), = last(report, "host key", "ssh-ed25519 SHA256:.* is "
                              "not known, and nobody has confirmed it")
     assert place == "run on this host"
     assert command == shlex.join(
         ["ssh", "-F", config, "files.test",
          "-oStrictHostKeyChecking=accept-new", "true"])
-    doctor.shell(command)
-    doctor("--batch", *argv).all_well()
+    checker.shell(command)
+    checker("--batch", *argv).all_well()
 
 
-def test_asked_for_the_host_key(tmp, sshd, forward, doctor):
+def test_asked_for_the_host_key(tmp, sshd, forward, checker):
     """On a terminal ssh asks, and the answer counts."""
     config = cli.ssh_config(tmp, sshd, "StrictHostKeyChecking ask",
                             f"UserKnownHostsFile {tmp}/known_hosts")
     terminal = cli.Terminal(
         [culvert.PROGRAM, "check", "-F", config, "-L", forward, sshd.host],
-        doctor.environment())
+        checker.environment())
     try:
         terminal.wait_for("(yes/no/[fingerprint])? ")
         terminal.type("yes\n")
@@ -254,14 +254,14 @@ def test_asked_for_the_host_key(tmp, sshd, forward, doctor):
     assert not culvert.SANITIZER.search(terminal.text), terminal.text
 
 
-def test_banner(tmp, start_sshd, forward, doctor):
+def test_banner(tmp, start_sshd, forward, checker):
     """What sshd says before the login is not taken for ssh's own words."""
     (tmp / "banner").write_text(
         "debug1: Authenticating to 192.0.2.1:22 as 'x'\n"
         "REMOTE HOST IDENTIFICATION HAS CHANGED\n"
         "Offending ED25519 key in /other:1\nIt is \x1b[2J me\n")
     sshd = start_sshd(f"Banner {tmp}/banner", "DenyUsers root")
-    report = doctor("-F", sshd.config, "-L", forward, sshd.host)
+    report = checker("-F", sshd.config, "-L", forward, sshd.host)
     last(report, "authentication", "by none of these keys")
     assert report.find("host key")["status"] == "ok"
     assert report.find("host key")["text"].endswith(
@@ -269,16 +269,16 @@ def test_banner(tmp, start_sshd, forward, doctor):
 
 
 @pytest.mark.parametrize("option, family", [("-4", "IPv4"), ("-6", "IPv6")])
-def test_family(option, family, ns, sshd, forward, doctor):
+def test_family(option, family, ns, sshd, forward, checker):
     """-4 and -6 count for the look at the name, too."""
     host = sshd.host if family == "IPv6" else sshd.host6
-    report = doctor(option, "-F", sshd.config, "-L", forward, host)
+    report = checker(option, "-F", sshd.config, "-L", forward, host)
     last(report, "name", "not in the family|not supported|[Nn]ame")
 
 
 # ---- the login ----
 
-def test_wrong_key(tmp, start_sshd, forward, doctor):
+def test_wrong_key(tmp, start_sshd, forward, checker):
     """A key that sshd does not know; the line that is advised lets it in."""
     sshd = start_sshd()
     keygen(tmp / "other")
@@ -286,17 +286,17 @@ def test_wrong_key(tmp, start_sshd, forward, doctor):
     config.write_text(pathlib.Path(sshd.config).read_text().replace(
         f"{sshd.dir}/user_key", str(tmp / "other")))
     argv = "-F", config, "-L", forward, sshd.host
-    report = doctor(*argv)
-    cures = last(report, "authentication",
+    report = checker(*argv)
+    fixes = last(report, "authentication",
                  f"lets root in by none of these keys: {tmp}/other; .*"
                  r"Permission denied \(publickey\)")
     assert report.find("host key")["status"] == "ok"
-    place, line = cures[0]
+    place, line = fixes[0]
     assert place == f"~root/.ssh/authorized_keys of {sshd.ns.far4}"
     assert line.endswith(" KEY")
     with open(f"{sshd.dir}/user_key.pub", "a") as file:
         file.write(line.replace("KEY", (tmp / "other.pub").read_text()))
-    doctor(*argv).all_well()
+    checker(*argv).all_well()
 
 
 def other_key(tmp, sshd):
@@ -308,55 +308,55 @@ def other_key(tmp, sshd):
     return config
 
 
-def test_password_only(tmp, start_sshd, forward, doctor):
+def test_password_only(tmp, start_sshd, forward, checker):
     """It would take a password, and nobody can be asked for it."""
     sshd = start_sshd("PasswordAuthentication yes")
-    cures = last(doctor("--batch", "-F", other_key(tmp, sshd), "-L", forward,
+    fixes = last(checker("--batch", "-F", other_key(tmp, sshd), "-L", forward,
                         sshd.host),
                  "authentication", "take publickey,password, but nobody")
-    assert cures[1][1] == "the same in a terminal, without --batch"
+    assert fixes[1][1] == "the same in a terminal, without --batch"
 
 
-def test_no_keys(start_sshd, forward, doctor):
-    """It takes no key at all: so none in authorized_keys cures it."""
+def test_no_keys(start_sshd, forward, checker):
+    """It takes no key at all: so none in authorized_keys fixes it."""
     argv = "--batch", "-L", forward
     sshd = start_sshd("PasswordAuthentication yes", "PubkeyAuthentication no")
-    cures = last(doctor("-F", sshd.config, *argv, sshd.host),
+    fixes = last(checker("-F", sshd.config, *argv, sshd.host),
                  "authentication", "takes no keys, only password")
-    assert cures[0] == (f"sshd_config of {sshd.ns.far4}",
+    assert fixes[0] == (f"sshd_config of {sshd.ns.far4}",
                         "PubkeyAuthentication yes")
-    assert not any(".ssh/authorized_keys" in place for place, _ in cures)
-    cured = start_sshd("PasswordAuthentication yes", cures[0][1])
-    doctor("-F", cured.config, *argv, cured.host).all_well()
+    assert not any(".ssh/authorized_keys" in place for place, _ in fixes)
+    fixed = start_sshd("PasswordAuthentication yes", fixes[0][1])
+    checker("-F", fixed.config, *argv, fixed.host).all_well()
 
 
 @pytest.mark.parametrize("line", [
     "DenyUsers root", "AllowUsers alice", "DenyGroups root",
     "AllowGroups staff",
 ])
-def test_user_who_may_not_log_in(line, start_sshd, forward, doctor):
+def test_user_who_may_not_log_in(line, start_sshd, forward, checker):
     """sshd answers as for a missing key: both are named, and what tells them.
 
     The log does as is said, and the line that is advised lets root in.
     """
     sshd = start_sshd(line)
-    report = doctor("-F", sshd.config, "-L", forward, sshd.host)
-    cures = last(report, "authentication",
+    report = checker("-F", sshd.config, "-L", forward, sshd.host)
+    fixes = last(report, "authentication",
                  "Either it does not know them, or it does not let this user")
-    places = [place.partition(" of ")[0] for place, _ in cures]
+    places = [place.partition(" of ")[0] for place, _ in fixes]
     assert places[0] == "~root/.ssh/authorized_keys"
     assert (sshd.ns.far4, "journalctl -u ssh | grep 'not allowed because'") \
-        in cures
+        in fixes
     sshd.process.wait_line("User root from .* not allowed because")
     allow = f"sshd_config of {sshd.ns.far4}", "AllowUsers root"
-    assert allow in cures
-    assert report.find("authentication")["cures"][cures.index(allow)][
+    assert allow in fixes
+    assert report.find("authentication")["fixes"][fixes.index(allow)][
         "remark"].endswith("DenyUsers and DenyGroups")
-    cured = start_sshd(allow[1])
-    doctor("-F", cured.config, "-L", forward, cured.host).all_well()
+    fixed = start_sshd(allow[1])
+    checker("-F", fixed.config, "-L", forward, fixed.host).all_well()
 
 
-def test_max_auth_tries(tmp, start_sshd, forward, doctor):
+def test_max_auth_tries(tmp, start_sshd, forward, checker):
     """Other keys come first, and sshd has enough of them.
 
     From OpenSSH 10.6 on six may be asked about beforehand.
@@ -373,22 +373,22 @@ def test_max_auth_tries(tmp, start_sshd, forward, doctor):
     sshd = start_sshd("MaxAuthTries 1")
     for n in range(7):
         keygen(tmp / f"other{n}")
-    cures = last(doctor("-F", with_others(sshd, 7), "-L", forward, sshd.host),
+    fixes = last(checker("-F", with_others(sshd, 7), "-L", forward, sshd.host),
                  "authentication", f"gave up after these keys: {tmp}/other0")
-    assert [put for _, put in cures] == ["IdentitiesOnly yes",
+    assert [put for _, put in fixes] == ["IdentitiesOnly yes",
                                          "MaxAuthTries 6"]
-    doctor("-F", sshd.config, "-L", forward, sshd.host).all_well()
-    cured = start_sshd("MaxAuthTries 6")
-    doctor("-F", with_others(cured, 1), "-L", forward,
-           cured.host).all_well()
+    checker("-F", sshd.config, "-L", forward, sshd.host).all_well()
+    fixed = start_sshd("MaxAuthTries 6")
+    checker("-F", with_others(fixed, 1), "-L", forward,
+           fixed.host).all_well()
 
 
-def test_wrong_password(start_sshd, forward, doctor):
+def test_wrong_password(start_sshd, forward, checker):
     """Who was asked is not told that nobody could be."""
     sshd = start_sshd("PasswordAuthentication yes", "PubkeyAuthentication no")
     terminal = cli.Terminal(
         [culvert.PROGRAM, "check", "-F", sshd.config, "-L", forward,
-         sshd.host], doctor.environment())
+         sshd.host], checker.environment())
     try:
         for _ in range(3):
             terminal.wait_for("password: ")
@@ -401,43 +401,43 @@ def test_wrong_password(start_sshd, forward, doctor):
     assert "wrong-secret" not in terminal.text
 
 
-def test_more_than_a_key(start_sshd, forward, doctor):
+def test_more_than_a_key(start_sshd, forward, checker):
     """The key is good, but it is not enough."""
     sshd = start_sshd("PasswordAuthentication yes",
                       "AuthenticationMethods publickey,password")
-    cures = last(doctor("--batch", "-F", sshd.config, "-L", forward,
+    fixes = last(checker("--batch", "-F", sshd.config, "-L", forward,
                         sshd.host), "authentication",
                  f"takes the key {sshd.dir}/user_key, and wants password")
-    assert cures[0][1] == "AuthenticationMethods publickey"
-    cured = start_sshd(cures[0][1])
-    doctor("-F", cured.config, "-L", forward, cured.host).all_well()
+    assert fixes[0][1] == "AuthenticationMethods publickey"
+    fixed = start_sshd(fixes[0][1])
+    checker("-F", fixed.config, "-L", forward, fixed.host).all_well()
 
 
-def test_locked_key(start_sshd, forward, doctor):
+def test_locked_key(start_sshd, forward, checker):
     """sshd knows the key, but its passphrase is nowhere; an agent helps."""
     sshd = start_sshd()
     key = f"{sshd.dir}/user_key"
     subprocess.run(["ssh-keygen", "-q", "-p", "-N", "passphrase", "-P", "",
                     "-f", key], check=True)
     for batch in [], ["--batch"]:
-        cures = last(doctor(*batch, "-F", sshd.config, "-L", forward,
+        fixes = last(checker(*batch, "-F", sshd.config, "-L", forward,
                             sshd.host), "authentication",
                      f"sshd would take the key {key}, but ssh cannot use it")
-        assert cures[0] == ("run on this host", f"ssh-add {key}")
+        assert fixes[0] == ("run on this host", f"ssh-add {key}")
 
 
-def test_root_is_refused(start_sshd, forward, doctor):
+def test_root_is_refused(start_sshd, forward, checker):
     """Its key is good, its passphrase is not the matter, but it is root."""
     sshd = start_sshd("PermitRootLogin no")
-    cures = last(doctor("-F", sshd.config, "-L", forward, sshd.host),
+    fixes = last(checker("-F", sshd.config, "-L", forward, sshd.host),
                  "authentication", f"knows the key {sshd.dir}/user_key, but")
-    assert cures[0] == (f"sshd_config of {sshd.ns.far4}",
+    assert fixes[0] == (f"sshd_config of {sshd.ns.far4}",
                         "PermitRootLogin prohibit-password")
-    cured = start_sshd(cures[0][1])
-    doctor("-F", cured.config, "-L", forward, cured.host).all_well()
+    fixed = start_sshd(fixes[0][1])
+    checker("-F", fixed.config, "-L", forward, fixed.host).all_well()
 
 
-def test_jump_host_refuses(tmp, start_sshd, sshd, forward, doctor):
+def test_jump_host_refuses(tmp, start_sshd, sshd, forward, checker):
     """It is not the destination's authorized_keys that lacks the key."""
     gate = start_sshd()
     keygen(tmp / "other")
@@ -450,22 +450,22 @@ def test_jump_host_refuses(tmp, start_sshd, sshd, forward, doctor):
         + pathlib.Path(sshd.config).read_text().replace(
             "Host *\n", "Host files.test files6.test\n"))
     argv = "--batch", "-F", config, "-J", "root@gate.test", "-L", forward
-    cures = last(doctor(*argv, sshd.host), "proxy",
+    fixes = last(checker(*argv, sshd.host), "proxy",
                  "ProxyJump root@gate.test does not get ssh to .*"
                  rf"root@{gate.ns.far4}: Permission denied")
-    assert not any("authorized_keys" in place for place, _ in cures)
+    assert not any("authorized_keys" in place for place, _ in fixes)
     pathlib.Path(gate.dir, "user_key.pub").write_text(
         (tmp / "other.pub").read_text())
-    doctor(*argv, sshd.host).all_well()
+    checker(*argv, sshd.host).all_well()
 
 
-def test_proxy_command_fails(sshd, forward, doctor):
+def test_proxy_command_fails(sshd, forward, checker):
     """It ends at once."""
-    last(doctor("-F", sshd.config, "-o", "ProxyCommand=false", "-L", forward,
+    last(checker("-F", sshd.config, "-o", "ProxyCommand=false", "-L", forward,
                 sshd.host), "proxy", "ProxyCommand false does not get ssh to")
 
 
-def test_open_key(tmp, sshd, forward, doctor):
+def test_open_key(tmp, sshd, forward, checker):
     """ssh does not use a key that others can read."""
     key = tmp / "open_key"
     key.write_bytes(pathlib.Path(f"{sshd.dir}/user_key").read_bytes())
@@ -474,13 +474,13 @@ def test_open_key(tmp, sshd, forward, doctor):
     config.write_text(pathlib.Path(sshd.config).read_text().replace(
         f"{sshd.dir}/user_key", str(key)))
     argv = "-F", config, "-L", forward, sshd.host
-    cures = last(doctor(*argv), "authentication", f"does not use {key}")
-    assert cures == [("run on this host", f"chmod 600 {key}")]
-    doctor.shell(cures[0][1])
-    doctor(*argv).all_well()
+    fixes = last(checker(*argv), "authentication", f"does not use {key}")
+    assert fixes == [("run on this host", f"chmod 600 {key}")]
+    checker.shell(fixes[0][1])
+    checker(*argv).all_well()
 
 
-@pytest.mark.parametrize("line, step, cure, then", [
+@pytest.mark.parametrize("line, step, fix, then", [
     ("KexAlgorithms diffie-hellman-group14-sha1", "key exchange",
      "KexAlgorithms +diffie-hellman-group14-sha1", "key exchange"),
     ("Ciphers aes256-cbc", "cipher", "Ciphers +aes256-cbc", "cipher"),
@@ -488,74 +488,74 @@ def test_open_key(tmp, sshd, forward, doctor):
     ("HostKeyAlgorithms ssh-ed25519", "host key",
      "HostKeyAlgorithms +ssh-ed25519", None),
 ])
-def test_nothing_in_common(line, step, cure, then, tmp, start_sshd, forward,
-                           doctor):
+def test_nothing_in_common(line, step, fix, then, tmp, start_sshd, forward,
+                           checker):
     """Both have nothing in common; what is advised adds it."""
     sshd = start_sshd(line)
     own = ["HostKeyAlgorithms rsa-sha2-512"] if step == "host key" else []
     config = cli.ssh_config(tmp, sshd, *own)
-    cures = last(doctor("-F", config, "-L", forward, sshd.host), step,
+    fixes = last(checker("-F", config, "-L", forward, sshd.host), step,
                  "none of th.* that sshd has: ")
-    assert cures == [("~/.ssh/config of this host", cure)]
-    config = cli.ssh_config(tmp, sshd, cure)
-    report = doctor("-F", config, "-L", forward, sshd.host)
+    assert fixes == [("~/.ssh/config of this host", fix)]
+    config = cli.ssh_config(tmp, sshd, fix)
+    report = checker("-F", config, "-L", forward, sshd.host)
     assert report.status == 0, report.brief()
     if then:
         assert report.find(then)["status"] == "note"  # they are old
 
 
-def test_wrong_configuration(tmp, sshd, forward, doctor):
+def test_wrong_configuration(tmp, sshd, forward, checker):
     """ssh's own words, of an option that it does not know."""
     config = cli.ssh_config(tmp, sshd, "Colour blue")
-    last(doctor("-F", config, "-L", forward, sshd.host), "ssh",
+    last(checker("-F", config, "-L", forward, sshd.host), "ssh",
          "Bad configuration option: colour")
 
 
-def test_no_program(sshd, forward, doctor):
+def test_no_program(sshd, forward, checker):
     """There is no ssh."""
-    cures = last(doctor("--ssh", "/nowhere/ssh", "-F", sshd.config, "-L",
+    fixes = last(checker("--ssh", "/nowhere/ssh", "-F", sshd.config, "-L",
                         forward, sshd.host), "ssh", "cannot be run")
-    assert cures[0][1] == "--ssh PROGRAM"
+    assert fixes[0][1] == "--ssh PROGRAM"
 
 
 # ---- the end by a signal ----
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted(number, sshd, forward, doctor):
+def test_interrupted(number, sshd, forward, checker):
     """While sshd says nothing: it ends at once, and leaves nothing."""
     with scripted.Listener() as listener:
         process = Process(
             [culvert.PROGRAM, "check", "-F", sshd.config, "-o",
              "HostName=127.0.0.1", "-p", str(listener.port), "-L", forward,
-             sshd.host], env=doctor.environment())
+             sshd.host], env=checker.environment())
         with listener.accept():
             assert process.stop(number) == 3, process.output
     assert not culvert.SANITIZER.search(process.output), process.output
-    assert not list(doctor.home.glob("culvert.*"))
+    assert not list(checker.home.glob("culvert.*"))
 
 
-def test_interrupted_in_a_transfer(ns, sshd, doctor):
+def test_interrupted_in_a_transfer(ns, sshd, checker):
     """While the FTP server does not answer."""
     with scripted.server(ns) as listener:
         process = Process(
             [culvert.PROGRAM, "check", "-F", sshd.config, "-L",
              f"0:127.0.0.1:{listener.port}", sshd.host],
-            env=doctor.environment())
+            env=checker.environment())
         with listener.accept() as control:
             control.reply("220 hello")
             control.expect_command("FEAT")
             assert process.stop() == 3, process.output
     assert not culvert.SANITIZER.search(process.output), process.output
-    assert not list(doctor.home.glob("culvert.*"))
+    assert not list(checker.home.glob("culvert.*"))
 
 
-def test_lost(ns, sshd, doctor):
+def test_lost(ns, sshd, checker):
     """The SSH connection is lost in the middle: said, and the end."""
     with scripted.server(ns) as listener:
         process = Process(
             [culvert.PROGRAM, "check", "-F", sshd.config, "-L",
              f"0:127.0.0.1:{listener.port}", sshd.host],
-            env=doctor.environment())
+            env=checker.environment())
         with listener.accept() as control:
             control.reply("220 hello")
             control.expect_command("FEAT")
@@ -579,15 +579,15 @@ def run_ssh(sshd, *argv):
 
 
 @pytest.mark.parametrize("mode", ["same", "passive", "active"])
-def test_key_line(mode, ns, start_sshd, vsftpd, forward, doctor,
+def test_key_line(mode, ns, start_sshd, vsftpd, forward, checker,
                   start_culvert):
     """With exactly that line culvert works; all else is forbidden."""
     sshd = start_sshd()
     argv = ["--server-mode", mode, "-F", sshd.config, "-L", forward,
             sshd.host]
-    line = doctor(*argv).json["authorized_keys"]
+    line = checker(*argv).json["authorized_keys"]
     set_key_options(sshd, line)
-    doctor(*argv).all_well()
+    checker(*argv).all_well()
     (vsftpd.root / "file").write_bytes(b"hello")
     tunnel = start_culvert(forward, sshd=sshd,
                            options=["--server-mode", mode])
@@ -614,13 +614,13 @@ def test_key_line(mode, ns, start_sshd, vsftpd, forward, doctor,
             assert "stdio forwarding failed" in said, said
 
 
-def test_address_in_use(ns, sshd, doctor):
+def test_address_in_use(ns, sshd, checker):
     """The address is taken on this host: a note, since it may be culvert."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        report = doctor("-F", sshd.config, "-L",
+        report = checker("-F", sshd.config, "-L",
                         f"{port}:127.0.0.1:{ns.free_port()}", sshd.host)
     finding = report.find("listen")
     assert finding["status"] == "note"

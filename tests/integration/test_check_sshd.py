@@ -1,6 +1,6 @@
-"""The doctor (issue 5, point 3): what sshd forbids, and its cure applied.
+"""culvert check: what sshd forbids, and its fix applied.
 
-Each setup is broken in one way.  The doctor must say what is wrong, whose
+Each setup is broken in one way.  The checker must say what is wrong, whose
 setting it is and the line to put there; with that line all is well.
 """
 
@@ -9,22 +9,22 @@ import filecmp
 import pytest
 
 from clients import CLIENTS, Target, make_file
-from doctor import default_sshd, set_key_options  # noqa: F401
+from checker import default_sshd, set_key_options  # noqa: F401
 from sshd import openssh_version
 
 # The step, how bad, the line of sshd_config, and the text's words.
 SSHD = {
-    "no": (["AllowTcpForwarding no"], "dial", "WRONG",
+    "no": (["AllowTcpForwarding no"], "connect", "WRONG",
            "AllowTcpForwarding yes", "forwards nothing"),
-    "remote": (["AllowTcpForwarding remote"], "dial", "WRONG",
+    "remote": (["AllowTcpForwarding remote"], "connect", "WRONG",
                "AllowTcpForwarding yes", "is not permitted to connect to"),
     "local": (["AllowTcpForwarding local"], "remote forward", "note",
               "AllowTcpForwarding yes", "listens for nobody"),
-    "disabled": (["DisableForwarding yes"], "dial", "WRONG",
+    "disabled": (["DisableForwarding yes"], "connect", "WRONG",
                  "DisableForwarding no", "forwards nothing"),
-    "open": (["PermitOpen 127.0.0.1:99"], "dial", "WRONG",
+    "open": (["PermitOpen 127.0.0.1:99"], "connect", "WRONG",
              "PermitOpen 127.0.0.1:*", "is not permitted to connect to"),
-    "open-none": (["PermitOpen none"], "dial", "WRONG",
+    "open-none": (["PermitOpen none"], "connect", "WRONG",
                   "PermitOpen 127.0.0.1:*", "is not permitted to connect to"),
     "control-only": (["PermitOpen 127.0.0.1:{port}"], "PASV", "note",
                      "PermitOpen 127.0.0.1:*", "data port"),
@@ -44,10 +44,10 @@ if openssh_version() < (10, 0):
 
 # Options of the key, the step, how bad, and the text's words.
 KEYS = {
-    "restrict": ("restrict", "dial", "WRONG", "this key may forward nothing"),
-    "no-forwarding": ("no-port-forwarding", "dial", "WRONG",
+    "restrict": ("restrict", "connect", "WRONG", "this key may forward nothing"),
+    "no-forwarding": ("no-port-forwarding", "connect", "WRONG",
                       "this key may forward nothing"),
-    "permitopen": ('permitopen="127.0.0.1:99"', "dial", "WRONG",
+    "permitopen": ('permitopen="127.0.0.1:99"', "connect", "WRONG",
                    "its permitopen"),
     "permitopen-control": (
         'permitopen="127.0.0.1:{port}"', "EPSV", "note",
@@ -58,10 +58,10 @@ KEYS = {
 
 
 @pytest.fixture
-def vsftpd(server, doctor):
+def vsftpd(server, checker):
     """Return the shared vsftpd; ~/.netrc has its user."""
     one = server("vsftpd")
-    doctor.netrc(one)
+    checker.netrc(one)
     return one
 
 
@@ -77,60 +77,60 @@ def check_finding(report, step, status, words):
 
 @pytest.mark.parametrize("lines, step, status, line, words", SSHD.values(),
                          ids=SSHD.keys())
-def test_sshd(lines, step, status, line, words, start_sshd, vsftpd, doctor):
-    """A line of sshd_config forbids it; another one cures it."""
+def test_sshd(lines, step, status, line, words, start_sshd, vsftpd, checker):
+    """A line of sshd_config forbids it; another one fixes it."""
     forward = f"0:127.0.0.1:{vsftpd.port}"
     lines = [one.format(port=vsftpd.port) for one in lines]
     sshd = start_sshd(*lines)
-    report = doctor("-F", sshd.config, "-L", forward, sshd.host)
+    report = checker("-F", sshd.config, "-L", forward, sshd.host)
     check_finding(report, step, status, words)
-    assert (f"sshd_config of {sshd.ns.far4}", line) in report.cures(step)
-    cured = start_sshd(line)  # the first value of an option counts
-    doctor("-F", cured.config, "-L", forward, cured.host).all_well()
+    assert (f"sshd_config of {sshd.ns.far4}", line) in report.fixes(step)
+    fixed = start_sshd(line)  # the first value of an option counts
+    checker("-F", fixed.config, "-L", forward, fixed.host).all_well()
 
 
 @pytest.mark.parametrize("options, step, status, words", KEYS.values(),
                          ids=KEYS.keys())
-def test_key(options, step, status, words, start_sshd, vsftpd, doctor):
-    """The key's own options forbid it; the line that is advised cures it."""
+def test_key(options, step, status, words, start_sshd, vsftpd, checker):
+    """The key's own options forbid it; the line that is advised fixes it."""
     forward = f"0:127.0.0.1:{vsftpd.port}"
     sshd = start_sshd()
     set_key_options(sshd, options.format(port=vsftpd.port))
     argv = "-F", sshd.config, "-L", forward, sshd.host
-    report = doctor(*argv)
+    report = checker(*argv)
     check_finding(report, step, status, words)
-    place, line = report.cures(step)[0]
+    place, line = report.fixes(step)[0]
     assert place == f"{sshd.dir}/user_key.pub:1 of {sshd.ns.far4}, in " \
         "front of the key"
     set_key_options(sshd, line)
-    doctor(*argv).all_well()
+    checker(*argv).all_well()
 
 
-def test_control_port_only(start_sshd, vsftpd, doctor):
+def test_control_port_only(start_sshd, vsftpd, checker):
     """Where only the FTP port may be connected to, active mode is left."""
     sshd = start_sshd(f"PermitOpen 127.0.0.1:{vsftpd.port}")
     argv = "-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host
-    report = doctor(*argv)
+    report = checker(*argv)
     assert ("culvert's command line", "--server-mode active") in \
-        report.cures("PASV")
+        report.fixes("PASV")
     assert " --server-mode active " in report.json["command"]
     assert f'permitopen="127.0.0.1:{vsftpd.port}"' in \
         report.json["authorized_keys"]
-    report = doctor("--server-mode", "active", *argv)
+    report = checker("--server-mode", "active", *argv)
     report.all_well()
     assert report.find("PASV")["status"] == "skipped"
 
 
 @pytest.mark.parametrize("mode", ["passive", "active"])
 def test_control_port_only_as_advised(mode, start_sshd, start_culvert, vsftpd,
-                                      doctor, tmp):
+                                      checker, tmp):
     """With the advised option transfers work, and no passive port is tried."""
     sshd = start_sshd(f"PermitOpen 127.0.0.1:{vsftpd.port}")
     forward = f"0:127.0.0.1:{vsftpd.port}"
-    report = doctor("-F", sshd.config, "-L", forward, sshd.host)
+    report = checker("-F", sshd.config, "-L", forward, sshd.host)
     for verb in "PASV", "EPSV":
         assert report.find(verb)["status"] == "note"
-        (_, permit), (_, option) = report.cures(verb)
+        (_, permit), (_, option) = report.fixes(verb)
         assert (permit, option) == ("PermitOpen 127.0.0.1:*",
                                     "--server-mode active")
     tunnel = start_culvert(forward, sshd=sshd,
@@ -147,14 +147,14 @@ def test_control_port_only_as_advised(mode, start_sshd, start_culvert, vsftpd,
     assert filecmp.cmp(place / "file", tmp / "file", False)
     assert "passive mode does not work" not in tunnel.output
     # What is advised in place of it does as well.
-    cured = start_sshd(permit)
-    doctor("-F", cured.config, "-L", forward, cured.host).all_well()
+    fixed = start_sshd(permit)
+    checker("-F", fixed.config, "-L", forward, fixed.host).all_well()
 
 
-def test_passive_alone(start_sshd, vsftpd, doctor):
+def test_passive_alone(start_sshd, vsftpd, checker):
     """--server-mode passive: sshd is not asked to listen."""
     sshd = start_sshd("AllowTcpForwarding local")
-    report = doctor("-F", sshd.config, "--server-mode", "passive",
+    report = checker("-F", sshd.config, "--server-mode", "passive",
                     "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host)
     report.all_well()
     assert report.find("remote forward")["status"] == "skipped"
@@ -162,44 +162,44 @@ def test_passive_alone(start_sshd, vsftpd, doctor):
     assert report.json["authorized_keys"].endswith('permitlisten="localhost:1"')
 
 
-def test_active_alone(start_sshd, vsftpd, doctor):
+def test_active_alone(start_sshd, vsftpd, checker):
     """--server-mode active, and sshd does not listen: that is fatal."""
     sshd = start_sshd("AllowTcpForwarding local")
     argv = "-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host
-    report = doctor("--server-mode", "active", *argv)
+    report = checker("--server-mode", "active", *argv)
     check_finding(report, "remote forward", "WRONG", "listens for nobody")
     assert report.find("PORT")["status"] == "WRONG"
-    assert "--server-mode" not in doctor(*argv).json["command"] or \
-        "--server-mode passive" in doctor(*argv).json["command"]
+    assert "--server-mode" not in checker(*argv).json["command"] or \
+        "--server-mode passive" in checker(*argv).json["command"]
 
 
-def test_gateway_ports(ns, start_sshd, start_server, doctor):
+def test_gateway_ports(ns, start_sshd, start_server, checker):
     """--far-address without GatewayPorts: sshd listens on its loopback."""
     server = start_server("vsftpd", ns.far4)
-    doctor.netrc(server)
+    checker.netrc(server)
     argv = ["-L", f"0:{ns.far4}:{server.port}", "--far-address", ns.far4]
     sshd = start_sshd()
-    report = doctor("-F", sshd.config, *argv, sshd.host)
+    report = checker("-F", sshd.config, *argv, sshd.host)
     check_finding(report, "remote forward", "note",
                   "on its loopback, and not at")
     line = "GatewayPorts clientspecified"
     assert (f"sshd_config of {ns.far4}", line) in \
-        report.cures("remote forward")
-    cured = start_sshd(line)
-    report = doctor("-F", cured.config, *argv, cured.host)
+        report.fixes("remote forward")
+    fixed = start_sshd(line)
+    report = checker("-F", fixed.config, *argv, fixed.host)
     report.all_well()
     assert f'permitlisten="{ns.far4}:*"' in report.json["authorized_keys"]
 
 
-def test_server_apart(ns, sshd, start_server, doctor):
+def test_server_apart(ns, sshd, start_server, checker):
     """A server that is not on sshd's loopback: passive mode does it."""
     server = start_server("vsftpd", ns.far4)
-    doctor.netrc(server)
-    report = doctor("-F", sshd.config, "-L", f"0:{ns.far4}:{server.port}",
+    checker.netrc(server)
+    report = checker("-F", sshd.config, "-L", f"0:{ns.far4}:{server.port}",
                     sshd.host)
     check_finding(report, "PORT", "note", "being on another host")
     assert ("culvert's command line", "--far-address ADDRESS") in \
-        report.cures("PORT")
+        report.fixes("PORT")
     assert " --server-mode passive " in report.json["command"]
 
 
@@ -208,9 +208,9 @@ def test_server_apart(ns, sshd, start_server, doctor):
     "AllowStreamLocalForwarding no", "AllowAgentForwarding no",
     "PermitListen 127.0.0.1:*", "PermitOpen 127.0.0.1:*", "MaxSessions 1",
 ])
-def test_harmless(line, start_sshd, vsftpd, doctor):
+def test_harmless(line, start_sshd, vsftpd, checker):
     """Restrictions that transfers do not mind."""
     sshd = start_sshd(line)
-    doctor("-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}",
+    checker("-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}",
            sshd.host).all_well()
 

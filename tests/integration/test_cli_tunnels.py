@@ -242,7 +242,7 @@ def test_remote_link_lost(start_culvert, ns, near_server):
      ["--client-data-host control", "sshd does not tell"]),
 ])
 def test_refused(argv, words, tmp):
-    """1, before ssh is started, with the cause and the cure."""
+    """1, before ssh is started, with the cause and the fix."""
     status, said = cli.run(tmp, "--ssh", "/bin/false", *argv, "host")
     assert status == 1, said
     said = culvert.said(said)

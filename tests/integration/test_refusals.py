@@ -1,7 +1,7 @@
 """Refusals (issue 2, point 6): host-ports, strangers, sshd, the server.
 
 Each has a clear reply to the client, and a line in the log that names cause
-and cure.
+and fix.
 """
 
 import contextlib

@@ -304,11 +304,11 @@ def test_remote_tunnel_on_a_port(start_ssh_server, start_tunnel, ns, tmp):
 # ---- culvert check ----
 
 @pytest.mark.parametrize("kind", SSH_SERVERS)
-def test_check(kind, start_ssh_server, server, doctor):
+def test_check(kind, start_ssh_server, server, checker):
     """Both modes work, or the one that does is named."""
     sshd, one = start_ssh_server(kind), server("vsftpd")
-    doctor.netrc(one)
-    report = doctor("-F", sshd.config, "-L", f"0:127.0.0.1:{one.port}",
+    checker.netrc(one)
+    report = checker("-F", sshd.config, "-L", f"0:127.0.0.1:{one.port}",
                     sshd.host)
     assert report.json["transfers"] == "work", report.brief()
     assert report.find("PASV")["status"] == "ok", report.brief()
@@ -316,13 +316,13 @@ def test_check(kind, start_ssh_server, server, doctor):
         assert report.find("PORT")["status"] == "ok", report.brief()
         return
     assert ("culvert's command line", "--server-mode passive") \
-        in report.cures("remote forward"), report.brief()
+        in report.fixes("remote forward"), report.brief()
     assert "--server-mode passive" in report.json["command"]
 
 
-def test_check_remote(start_ssh_server, doctor):
+def test_check_remote(start_ssh_server, checker):
     """What is wrong with a port of asyncssh's choice."""
     sshd = start_ssh_server("asyncssh")
-    report = doctor("-F", sshd.config, "-R", "0:127.0.0.1:21", sshd.host)
+    report = checker("-F", sshd.config, "-R", "0:127.0.0.1:21", sshd.host)
     assert "does not arrive" in report.find("remote forward")["text"]
     assert report.status == 1

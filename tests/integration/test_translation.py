@@ -127,7 +127,7 @@ def test_refused_mode_forced(topology, kind, mode, which, tmp):
     one.tunnel.wait_log(r"\] ended$")
     assert not one.sent(VERBS[OTHER[mode]], 0)
     if mode == "active":
-        assert one.count("--server-mode same"), "no cure in the log"
+        assert one.count("--server-mode same"), "no fix in the log"
 
 
 @pytest.fixture

@@ -34,13 +34,12 @@ test_all(void **state)
 			assert_null(strchr(advice.text, '{'));
 			assert_int_equal(advice.status,
 			    advice_worst((enum finding)finding));
-			for (size_t i = 0; i < advice.n_cures; i++) {
-				const struct advice_cure *cure =
-				    &advice.cures[i];
+			for (size_t i = 0; i < advice.n_fixes; i++) {
+				const struct advice_fix *fix = &advice.fixes[i];
 
-				assert_string_not_equal(cure->place, "");
-				assert_null(strchr(cure->put, '{'));
-				assert_null(strchr(cure->remark, '{'));
+				assert_string_not_equal(fix->place, "");
+				assert_null(strchr(fix->put, '{'));
+				assert_null(strchr(fix->remark, '{'));
 			}
 		}
 	}
@@ -56,20 +55,20 @@ test_facts(void **state)
 	fact_set(facts.host, "gate");
 	fact_set(facts.server, "localhost:21");
 	fact_set(facts.server_host, "localhost");
-	advice_make(DIAL_FORBIDDEN, &facts, &advice);
-	assert_string_equal(advice.step, "dial");
+	advice_make(CONNECT_FORBIDDEN, &facts, &advice);
+	assert_string_equal(advice.step, "connect");
 	assert_string_equal(advice.text,
 	    "sshd is not permitted to connect to localhost:21");
-	assert_int_equal(advice.n_cures, 2);
-	assert_string_equal(advice.cures[0].place, "sshd_config of gate");
-	assert_string_equal(advice.cures[0].put, "PermitOpen localhost:*");
-	assert_string_equal(advice.cures[0].remark,
+	assert_int_equal(advice.n_fixes, 2);
+	assert_string_equal(advice.fixes[0].place, "sshd_config of gate");
+	assert_string_equal(advice.fixes[0].put, "PermitOpen localhost:*");
+	assert_string_equal(advice.fixes[0].remark,
 	    "added to its line there, or in place of \"none\" there");
 	/* What a shell is to have is quoted. */
 	fact_set(facts.known_hosts, "/a b/$(reboot)");
 	fact_set(facts.host_key_name, "[gate]:22");
 	advice_make(HOST_KEY_CHANGED, &facts, &advice);
-	assert_string_equal(advice.cures[0].put,
+	assert_string_equal(advice.fixes[0].put,
 	    "ssh-keygen -f '/a b/$(reboot)' -R '[gate]:22'");
 	/* A brace in a fact is only that. */
 	fact_set(facts.verb, "PASV");
@@ -79,8 +78,8 @@ test_facts(void **state)
 	assert_string_equal(advice.step, "PASV");
 	assert_string_equal(advice.text,
 	    "the server refuses passive mode: 550 {reply}");
-	assert_string_equal(advice.cures[0].place, "vsftpd.conf");
-	assert_string_equal(advice.cures[0].put, "pasv_enable=YES");
+	assert_string_equal(advice.fixes[0].place, "vsftpd.conf");
+	assert_string_equal(advice.fixes[0].put, "pasv_enable=YES");
 }
 
 static void

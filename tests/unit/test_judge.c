@@ -27,9 +27,9 @@ struct scene {
 static struct scene scene;
 
 static struct trial_outcome *
-trial(enum probe_form form)
+trial(enum probe_variant variant)
 {
-	return &scene.outcome.probe.forms[form].trial;
+	return &scene.outcome.probe.variants[variant].trial;
 }
 
 static int
@@ -49,8 +49,8 @@ setup(void **state)
 	probe->feat_code = 211;
 	fact_set(probe->feat, "MLST");
 	probe->login = PROBE_IN;
-	for (int form = 0; form < PROBE_FORMS; form++)
-		probe->forms[form].state = PROBE_TRIED;
+	for (int variant = 0; variant < PROBE_VARIANTS; variant++)
+		probe->variants[variant].state = PROBE_TRIED;
 	fact_set(scene.facts.key_options, " port-forwarding ");
 	return 0;
 }
@@ -108,7 +108,7 @@ test_own_user(void **state)
 	assert_found(LISTEN_OK, ADVICE_OK);
 }
 
-/* A refusal is got round; a dial that fails is not. */
+/* A refusal is got round; a connection that fails is not. */
 static void
 test_made_up_for(void **state)
 {
@@ -124,9 +124,9 @@ test_made_up_for(void **state)
 	judge();
 	assert_found(MODE_REFUSED_PASSIVE, ADVICE_WRONG);
 	scene.options.server_mode = OPTIONS_SAME;
-	trial(PROBE_PASV)->result = TRIAL_DIAL_FAILED;
+	trial(PROBE_PASV)->result = TRIAL_CONNECT_FAILED;
 	judge();
-	assert_found(MODE_DIAL_FAILED, ADVICE_NOTE);
+	assert_found(MODE_CONNECT_FAILED, ADVICE_NOTE);
 	trial(PROBE_PASV)->result = TRIAL_FORBIDDEN;
 	judge();
 	assert_found(MODE_FORBIDDEN, ADVICE_NOTE);
@@ -218,8 +218,8 @@ test_tls(void **state)
 	struct probe_outcome *probe = &scene.outcome.probe;
 
 	(void)state;
-	for (int form = 0; form < PROBE_FORMS; form++)
-		probe->forms[form].state = PROBE_NOT_TRIED;
+	for (int variant = 0; variant < PROBE_VARIANTS; variant++)
+		probe->variants[variant].state = PROBE_NOT_TRIED;
 	probe->login = PROBE_DENIED;
 	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
 		fact_set(probe->login_reply, "%s", replies[i]);
@@ -239,17 +239,17 @@ static void
 test_tls_for_data(void **state)
 {
 	(void)state;
-	for (int form = 0; form < PROBE_FORMS; form++) {
-		trial((enum probe_form)form)->result = TRIAL_LIST_REFUSED;
-		fact_set(trial((enum probe_form)form)->reply,
+	for (int variant = 0; variant < PROBE_VARIANTS; variant++) {
+		trial((enum probe_variant)variant)->result = TRIAL_LIST_REFUSED;
+		fact_set(trial((enum probe_variant)variant)->reply,
 		    "522 SSL/TLS required on the data channel");
 	}
 	judge();
 	assert_found(TLS_DEMANDED_DATA, ADVICE_WRONG);
 	assert_found(MODE_TLS, ADVICE_WRONG);
 	/* Any other refusal of LIST is the server's own affair. */
-	for (int form = 0; form < PROBE_FORMS; form++)
-		fact_set(trial((enum probe_form)form)->reply,
+	for (int variant = 0; variant < PROBE_VARIANTS; variant++)
+		fact_set(trial((enum probe_variant)variant)->reply,
 		    "550 no such directory");
 	judge();
 	assert_found(MODE_NO_LISTING, ADVICE_NOTE);
@@ -304,10 +304,10 @@ test_address(void **state)
 	check_address("192.0.2.2", "ftp.plant", ADDRESS_WRONG);
 	scene.options.server_data_host_reply = true;
 	scene.options.server_mode = OPTIONS_PASSIVE;
-	trial(PROBE_PASV)->result = TRIAL_DIAL_FAILED;
+	trial(PROBE_PASV)->result = TRIAL_CONNECT_FAILED;
 	trial(PROBE_EPSV)->result = TRIAL_REFUSED;
 	check_address("192.0.2.2", "ftp.plant", ADDRESS_WRONG_USED);
-	assert_found(MODE_DIAL_REPLY, ADVICE_WRONG);
+	assert_found(MODE_CONNECT_REPLY, ADVICE_WRONG);
 }
 
 int

@@ -187,7 +187,7 @@ test_takes(void **state)
 	assert_true(
 	    policy_takes(&policy, &local, &peer, why, sizeof(why), &refusal));
 	/* But for who could not even begin: then it is not said to be another
-	 * user's, and --any-user is not the cure. */
+	 * user's, and --any-user is not the fix. */
 	policy.owners = late;
 	assert_false(
 	    policy_takes(&policy, &local, &peer, why, sizeof(why), &refusal));

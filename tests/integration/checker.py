@@ -39,15 +39,15 @@ class Report:
         """Return whether there is a finding of that step."""
         return any(one["check"] == check for one in self.checks)
 
-    def cures(self, check):
+    def fixes(self, check):
         """Return what is to be put, of that finding: [(place, line)]."""
-        return [(cure["place"], cure["put"])
-                for cure in self.find(check)["cures"]]
+        return [(fix["place"], fix["put"])
+                for fix in self.find(check)["fixes"]]
 
     def brief(self):
         """Return all that is not as it should be, for messages."""
         return "\n".join(
-            f"{one['status']} {one['check']}: {one['text']} {one['cures']}"
+            f"{one['status']} {one['check']}: {one['text']} {one['fixes']}"
             for one in self.checks if one["status"] not in ("ok", "skipped"))
 
     def all_well(self):
@@ -56,7 +56,7 @@ class Report:
         assert self.json["transfers"] == "work"
 
 
-class Doctor:
+class Checker:
     """Runs `culvert check` with a home of its own."""
 
     def __init__(self, home):

@@ -408,7 +408,8 @@ allow_own_signals(scmp_filter_ctx filter)
 
 /* The action for these calls, with any arguments. */
 static int
-refuse(scmp_filter_ctx filter, const char *const *calls, size_t n)
+confine_seccomp_refuse(scmp_filter_ctx filter, const char *const *calls,
+    size_t n)
 {
 	int err = 0;
 
@@ -448,7 +449,8 @@ confine_rings(void)
 	if (filter == NULL)
 		return -ENOMEM;
 	return load_and_release(filter,
-	    refuse(filter, rings, sizeof(rings) / sizeof(rings[0])));
+	    confine_seccomp_refuse(filter, rings,
+		sizeof(rings) / sizeof(rings[0])));
 }
 
 int
@@ -463,8 +465,8 @@ confine_calls(void)
 	filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (filter == NULL)
 		return -ENOMEM;
-	err =
-	    refuse(filter, in_memory, sizeof(in_memory) / sizeof(in_memory[0]));
+	err = confine_seccomp_refuse(filter, in_memory,
+	    sizeof(in_memory) / sizeof(in_memory[0]));
 	if (err == 0)
 		err = allow_named(filter);
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && err == 0;

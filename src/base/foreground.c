@@ -48,7 +48,7 @@ ending_set(void)
 /* ---- the foreground process ---- */
 
 static void
-pass_line(struct foreground *foreground)
+foreground_pass_line(struct foreground *foreground)
 {
 	foreground->line[foreground->line_len++] = '\n';
 	log_pass(foreground->line, foreground->line_len);
@@ -62,7 +62,7 @@ pass_byte(struct foreground *foreground, char byte)
 		foreground->line[foreground->line_len++] = byte;
 	if (byte == '\n' ||
 	    foreground->line_len == sizeof(foreground->line) - 1)
-		pass_line(foreground);
+		foreground_pass_line(foreground);
 }
 
 /* Prints what has come, as whole lines.  False: nothing more can come. */
@@ -122,14 +122,14 @@ wait_ready(struct foreground *foreground)
 
 /* What the child has written before it was ready, or had ended. */
 static void
-pass_rest(struct foreground *foreground)
+foreground_pass_rest(struct foreground *foreground)
 {
 	struct pollfd fd = { .fd = foreground->errors, .events = POLLIN };
 
 	while (poll(&fd, 1, 0) == 1 && pass_errors(foreground))
 		;
 	if (foreground->line_len > 0)
-		pass_line(foreground);
+		foreground_pass_line(foreground);
 	log_flush();
 }
 
@@ -156,13 +156,13 @@ run_foreground(struct foreground *foreground)
 	signal(SIGPIPE, SIG_IGN);
 	log_open();
 	ready = wait_ready(foreground);
-	pass_rest(foreground);
+	foreground_pass_rest(foreground);
 	if (ready)
 		return EXIT_SUCCESS;
 	while (waitpid(foreground->child, &status, 0) < 0)
 		if (errno != EINTR)
 			return EXIT_FAILURE;
-	pass_rest(foreground);
+	foreground_pass_rest(foreground);
 	if (foreground->ended_by != 0)
 		end_by_signal(foreground->ended_by);
 	if (WIFSIGNALED(status))

@@ -135,7 +135,7 @@ write_rest(struct log_output *output, int *ret_why)
 
 /* False: nothing of it was written. */
 static bool
-write_line(struct log_output *output, const char *line, size_t len,
+log_output_write_line(struct log_output *output, const char *line, size_t len,
     int *ret_why)
 {
 	size_t n;
@@ -164,7 +164,7 @@ write_lost(struct log_output *output, const char *prefix)
 	    output->why == EAGAIN ? "standard error was full" :
 				    "cannot write to standard error: ",
 	    output->why == EAGAIN ? "" : strerror(output->why));
-	if (!write_line(output, line, (size_t)len, &why))
+	if (!log_output_write_line(output, line, (size_t)len, &why))
 		return false;
 	output->lost = 0;
 	return true;
@@ -177,7 +177,8 @@ log_output_write(struct log_output *output, const char *prefix,
 	int why = EAGAIN;
 
 	assert(len <= LOG_OUTPUT_MAX);
-	if (write_lost(output, prefix) && write_line(output, line, len, &why))
+	if (write_lost(output, prefix) &&
+	    log_output_write_line(output, line, len, &why))
 		return;
 	if (output->lost++ == 0)
 		output->why = why;

@@ -19,7 +19,7 @@
 
 /* "/path", or "@name" of an abstract socket.  0 or a negative errno. */
 static int
-connect_to(const char *name)
+notify_connect_to(const char *name)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	size_t len = strlen(name);
@@ -67,7 +67,7 @@ notify_open(struct notify *notify)
 
 	*notify = (struct notify) { .fd = -1 };
 	if (name != NULL)
-		notify->fd = connect_to(name);
+		notify->fd = notify_connect_to(name);
 	if (notify->fd >= 0)
 		notify->watchdog_ms = watchdog_ms();
 	unsetenv("NOTIFY_SOCKET");

@@ -118,7 +118,7 @@ time_text(double seconds, char text[32])
 
 /* Is old the same transfer, at an earlier time? */
 static bool
-is_same(const json_t *old, const json_t *transfer)
+show_is_same(const json_t *old, const json_t *transfer)
 {
 	return json_equal(json_object_get(old, "path"),
 		   json_object_get(transfer, "path")) &&
@@ -144,7 +144,7 @@ earlier(const struct show *show, const json_t *session, const json_t *transfer)
 			continue;
 		json_array_foreach(json_object_get(one, "transfers"), l, old)
 		{
-			if (is_same(old, transfer))
+			if (show_is_same(old, transfer))
 				return old;
 		}
 	}
@@ -286,7 +286,7 @@ show_tunnel(const struct show *show, const json_t *tunnel)
 }
 
 static bool
-is_idle(const json_t *tunnel)
+show_is_idle(const json_t *tunnel)
 {
 	return json_array_size(json_object_get(tunnel, "sessions")) == 0 &&
 	    number(tunnel, "waiting") == 0 && is(tunnel, "state", "listening");
@@ -299,7 +299,7 @@ count_idle(const json_t *destination)
 	size_t i, n = 0;
 
 	json_array_foreach(json_object_get(destination, "tunnels"), i, tunnel)
-	    n += is_idle(tunnel);
+	    n += show_is_idle(tunnel);
 	return n;
 }
 
@@ -343,7 +343,7 @@ show_destination(const struct show *show, const json_t *destination)
 	    why[0] != '\0' ? ": " : "", why);
 	json_array_foreach(json_object_get(destination, "tunnels"), i, tunnel)
 	{
-		if (!show->options->hide_idle || !is_idle(tunnel))
+		if (!show->options->hide_idle || !show_is_idle(tunnel))
 			show_tunnel(show, tunnel);
 	}
 }

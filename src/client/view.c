@@ -29,11 +29,11 @@ struct line {
 };
 
 struct view {
-	struct asked *asked;
+	struct instance *instances;
 	size_t n;
-	view_ask_cb *ask_one;
+	view_status_cb *status_of;
 	void *ctx;
-	json_t *answers[ASK_MAX][VIEW_ANSWERS]; /* the latest first */
+	json_t *answers[INSTANCES_MAX][VIEW_ANSWERS]; /* the latest first */
 	struct timespec at;
 	struct line *lines;
 	size_t n_lines;
@@ -42,8 +42,8 @@ struct view {
 	size_t selected_of; /* and whose */
 	size_t top;	    /* the first line on the screen */
 	bool hide_idle;
-	bool asking;		/* whether to end it */
-	char said[ASK_WHY_MAX]; /* at the bottom */
+	bool asking;		     /* whether to end it */
+	char said[INSTANCE_WHY_MAX]; /* at the bottom */
 };
 
 /* ---- what there is to see ---- */
@@ -118,7 +118,7 @@ since(const struct timespec *then, const struct timespec *now)
 
 /* Asks all again.  False: none of them answers, and why. */
 static bool
-refresh_all(struct view *view, char why[ASK_WHY_MAX])
+refresh_all(struct view *view, char why[INSTANCE_WHY_MAX])
 {
 	bool any = false;
 
@@ -129,9 +129,9 @@ refresh_all(struct view *view, char why[ASK_WHY_MAX])
 		json_decref(answers[VIEW_ANSWERS - 1]);
 		memmove(answers + 1, answers,
 		    (VIEW_ANSWERS - 1) * sizeof(answers[0]));
-		answers[0] = view->asked[i].fd < 0 ?
+		answers[0] = view->instances[i].fd < 0 ?
 		    NULL :
-		    view->ask_one(view->ctx, &view->asked[i], why);
+		    view->status_of(view->ctx, &view->instances[i], why);
 		any |= answers[0] != NULL;
 	}
 	return any;
@@ -231,7 +231,7 @@ static void
 draw(struct view *view)
 {
 	size_t selected = find_selected(view);
-	char text[ASK_WHY_MAX];
+	char text[INSTANCE_WHY_MAX];
 
 	erase();
 	for (size_t row = 0; row < rows(); row++) {
@@ -303,7 +303,7 @@ end_selected(struct view *view)
 {
 	json_t *answer;
 
-	answer = ask(&view->asked[view->selected_of],
+	answer = instance_request(&view->instances[view->selected_of],
 	    json_pack("{s:s, s:I}", "do", "end", "session",
 		(json_int_t)view->selected),
 	    view->said);
@@ -380,7 +380,7 @@ terminal_has_gone(void)
 
 /* Until q, or the end of all. */
 static bool
-watch(struct view *view, char why[ASK_WHY_MAX])
+view_watch(struct view *view, char why[INSTANCE_WHY_MAX])
 {
 	struct timespec now;
 	int left;
@@ -389,7 +389,8 @@ watch(struct view *view, char why[ASK_WHY_MAX])
 		if (!refresh_all(view, why))
 			return false;
 		if (terminal_has_gone()) {
-			snprintf(why, ASK_WHY_MAX, "the terminal has gone");
+			snprintf(why, INSTANCE_WHY_MAX,
+			    "the terminal has gone");
 			return false;
 		}
 		do {
@@ -425,21 +426,21 @@ open_screen(void)
 }
 
 bool
-view_run(struct asked *asked, size_t n, view_ask_cb *ask_one, void *ctx,
-    char why[ASK_WHY_MAX])
+view_run(struct instance *instances, size_t n, view_status_cb *status_of,
+    void *ctx, char why[INSTANCE_WHY_MAX])
 {
 	static struct view view;
 	bool good;
 
 	view = (struct view) {
-		.asked = asked,
+		.instances = instances,
 		.n = n,
-		.ask_one = ask_one,
+		.status_of = status_of,
 		.ctx = ctx,
 	};
 	setlocale(LC_CTYPE, "");
 	if (!open_screen()) {
-		snprintf(why, ASK_WHY_MAX,
+		snprintf(why, INSTANCE_WHY_MAX,
 		    "this terminal has no full screen (TERM); leave out -w");
 		return false;
 	}
@@ -447,7 +448,7 @@ view_run(struct asked *asked, size_t n, view_ask_cb *ask_one, void *ctx,
 	noecho();
 	curs_set(0);
 	keypad(stdscr, TRUE);
-	good = watch(&view, why);
+	good = view_watch(&view, why);
 	endwin();
 	fflush(stdout);
 	forget_lines(&view);

@@ -45,7 +45,7 @@ list_words(const struct command_word *words, struct option *list, char *letters)
 
 /* False: it is none of them. */
 static bool
-take_word(const struct command_word *words, int letter)
+cmd_take_word(const struct command_word *words, int letter)
 {
 	while (words->letter != 0 && words->letter != letter)
 		words++;
@@ -74,7 +74,7 @@ command_read(int argc, char **argv, const struct command_word *words,
 			*ret_status = EXIT_STOPPED;
 			return true;
 		}
-		if (take_word(words, letter))
+		if (cmd_take_word(words, letter))
 			continue;
 		snprintf(what, sizeof(what),
 		    letter == ':' ? "%s needs a value" : "unknown option %s",

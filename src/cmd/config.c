@@ -99,7 +99,7 @@ print_tunnel(const struct config_tunnel *tunnel)
 
 /* What is one for all stands in each tunnel, the same. */
 static int
-print(const struct config *config, const struct command_line *options)
+config_print(const struct config *config, const struct command_line *options)
 {
 	const struct config_tunnel *tunnel;
 
@@ -135,7 +135,7 @@ command_config(int argc, char **argv)
 		    config.n_tunnels == 1 ? "" : "s");
 		status = EXIT_STOPPED;
 	} else {
-		status = print(&config, &options);
+		status = config_print(&config, &options);
 	}
 	config_free(&config);
 	return status;

@@ -7,7 +7,7 @@
 
 #include "process/app.h"
 #include "base/log.h"
-#include "client/ask.h"
+#include "client/instance.h"
 #include "cmd/cmd.h"
 
 static const char help_end[] =
@@ -50,10 +50,11 @@ struct order {
 
 /* Does that one have the tunnel? */
 static bool
-has_tunnel(struct asked *asked, const char *name)
+has_tunnel(struct instance *instance, const char *name)
 {
-	char why[ASK_WHY_MAX];
-	json_t *status = ask(asked, json_pack("{s:s}", "do", "status"), why);
+	char why[INSTANCE_WHY_MAX];
+	json_t *status =
+	    instance_request(instance, json_pack("{s:s}", "do", "status"), why);
 	const json_t *destination, *tunnel;
 	bool found = false;
 	size_t i, j;
@@ -107,11 +108,12 @@ order_add_destination(char *text, size_t size, const json_t *destination)
 
 /* The command that means this one, and which one it is. */
 static void
-order_show(const struct order *order, struct asked *asked)
+order_show(const struct order *order, struct instance *instance)
 {
-	char why[ASK_WHY_MAX], text[LOG_ESCAPED_MAX] = "",
-			       shown[LOG_ESCAPED_MAX];
-	json_t *status = ask(asked, json_pack("{s:s}", "do", "status"), why);
+	char why[INSTANCE_WHY_MAX], text[LOG_ESCAPED_MAX] = "",
+				    shown[LOG_ESCAPED_MAX];
+	json_t *status =
+	    instance_request(instance, json_pack("{s:s}", "do", "status"), why);
 	const json_t *destination;
 	size_t i;
 
@@ -123,7 +125,7 @@ order_show(const struct order *order, struct asked *asked)
 	}
 	/* Whoever answers may be anybody. */
 	log_err("culvert %s -S %s%s%s  # process %lld: %s", order->what,
-	    asked->path, order->name != NULL ? " " : "",
+	    instance->path, order->name != NULL ? " " : "",
 	    order->name != NULL ? order->name : "",
 	    (long long)json_integer_value(json_object_get(status, "pid")),
 	    status == NULL ?
@@ -134,17 +136,17 @@ order_show(const struct order *order, struct asked *asked)
 
 /* The one that is meant, or NULL, and why has been logged.  Of a tunnel that
  * does not run yet nobody can tell whose it is. */
-static struct asked *
-choose(const struct order *order, struct asked *asked, size_t n)
+static struct instance *
+order_choose(const struct order *order, struct instance *instances, size_t n)
 {
-	struct asked *found = NULL;
+	struct instance *found = NULL;
 	size_t n_found = 0;
 
 	if (n == 1)
-		return &asked[0];
+		return &instances[0];
 	for (size_t i = 0; i < n && order->name != NULL; i++)
-		if (has_tunnel(&asked[i], order->name)) {
-			found = &asked[i];
+		if (has_tunnel(&instances[i], order->name)) {
+			found = &instances[i];
 			n_found++;
 		}
 	if (n_found == 1)
@@ -152,28 +154,28 @@ choose(const struct order *order, struct asked *asked, size_t n)
 	log_err("several culverts are running; say which one to %s:",
 	    order->what);
 	for (size_t i = 0; i < n; i++)
-		order_show(order, &asked[i]);
+		order_show(order, &instances[i]);
 	return NULL;
 }
 
 static void
-wait_end(const struct order *order, struct asked *asked)
+order_wait_end(const struct order *order, struct instance *instance)
 {
 	const struct timespec pause = { .tv_nsec = ORDER_LOOK_MS * 1000000 };
 
 	if (order->name == NULL) {
-		ask_wait_end(asked);
+		instance_wait_end(instance);
 		return;
 	}
-	while (has_tunnel(asked, order->name))
+	while (has_tunnel(instance, order->name))
 		nanosleep(&pause, NULL);
 }
 
 static int
-give(const struct order *order, struct asked *asked)
+give(const struct order *order, struct instance *instance)
 {
 	json_t *request = json_pack("{s:s}", "do", order->what), *answer;
-	char why[ASK_WHY_MAX];
+	char why[INSTANCE_WHY_MAX];
 
 	/* Without it, it would be an order to all. */
 	if (order->name != NULL &&
@@ -183,19 +185,19 @@ give(const struct order *order, struct asked *asked)
 		json_decref(request);
 		return EXIT_FAILED;
 	}
-	answer = ask(asked, request, why);
+	answer = instance_request(instance, request, why);
 	if (answer == NULL) {
 		log_err("%s", why);
 		return EXIT_FAILED;
 	}
 	json_decref(answer);
 	if (order->wait)
-		wait_end(order, asked);
+		order_wait_end(order, instance);
 	return EXIT_STOPPED;
 }
 
 static bool
-read_line(int argc, char **argv, struct order *ret, int *ret_status)
+order_read_line(int argc, char **argv, struct order *ret, int *ret_status)
 {
 	const struct command_word words[] = {
 		{ "wait", COMMAND_LONG, .count = &ret->wait },
@@ -220,23 +222,23 @@ read_line(int argc, char **argv, struct order *ret, int *ret_status)
 int
 command_order(int argc, char **argv)
 {
-	static struct asked asked[ASK_MAX];
+	static struct instance instances[INSTANCES_MAX];
 	struct order order = { .what = argv[0] };
-	struct asked *one;
-	char why[ASK_WHY_MAX];
+	struct instance *one;
+	char why[INSTANCE_WHY_MAX];
 	int status = EXIT_FAILED;
 	size_t n;
 
-	if (read_line(argc, argv, &order, &status))
+	if (order_read_line(argc, argv, &order, &status))
 		return status;
-	n = ask_open(order.path, asked, why);
+	n = instances_open(order.path, instances, why);
 	if (n == 0) {
 		log_err("%s", why);
 		return EXIT_FAILED;
 	}
-	one = choose(&order, asked, n);
+	one = order_choose(&order, instances, n);
 	if (one != NULL)
 		status = give(&order, one);
-	ask_close(asked, n);
+	instances_close(instances, n);
 	return status;
 }

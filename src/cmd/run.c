@@ -11,7 +11,7 @@
 
 /* One destination, and one entry with all -L and -R. */
 static bool
-fill(void *ctx, struct app *app)
+run_fill_app(void *ctx, struct app *app)
 {
 	const struct entry_plan plan = { .options = { .options = ctx } };
 	struct destination *destination = app_add(app, 0, &plan.options);
@@ -21,10 +21,10 @@ fill(void *ctx, struct app *app)
 }
 
 static int
-run(struct options *options)
+run_tunnels(struct options *options)
 {
 	const struct options *const to[] = { options };
-	const struct app_owner owner = { .fill = fill, .ctx = options };
+	const struct app_owner owner = { .fill = run_fill_app, .ctx = options };
 
 	options_set_log(options);
 	return app_run(options, to, 1, &owner);
@@ -32,7 +32,7 @@ run(struct options *options)
 
 /* To standard output; a pipe that is full loses it, and that is a failure. */
 static int
-print(const char *const *texts)
+run_print(const char *const *texts)
 {
 	bool good = true;
 
@@ -52,16 +52,16 @@ command_run(int argc, char **argv)
 
 	switch (options_parse(argc, argv, &options)) {
 	case OPTIONS_RUN:
-		status = run(&options);
+		status = run_tunnels(&options);
 		break;
 	case OPTIONS_SUMMARY:
-		status = print(options_summary());
+		status = run_print(options_summary());
 		break;
 	case OPTIONS_HELP:
-		status = print(options_help());
+		status = run_print(options_help());
 		break;
 	case OPTIONS_VERSION:
-		status = print((const char *const[]) {
+		status = run_print((const char *const[]) {
 		    "culvert " CULVERT_VERSION "\n", NULL });
 		break;
 	case OPTIONS_BAD:

@@ -10,7 +10,7 @@
 
 #include "process/app.h"
 #include "base/log.h"
-#include "client/ask.h"
+#include "client/instance.h"
 #include "client/show.h"
 #include "client/view.h"
 #include "cmd/cmd.h"
@@ -82,15 +82,16 @@ keep_wanted(const struct wanted *wanted, json_t *status)
 
 /* NULL with why: it does not answer, or has none of them. */
 static json_t *
-ask_one(void *ctx, struct asked *asked, char why[ASK_WHY_MAX])
+status_of(void *ctx, struct instance *instance, char why[INSTANCE_WHY_MAX])
 {
 	const struct wanted *wanted = ctx;
-	json_t *status = ask(asked, json_pack("{s:s}", "do", "status"), why);
+	json_t *status =
+	    instance_request(instance, json_pack("{s:s}", "do", "status"), why);
 
 	if (status != NULL && keep_wanted(wanted, status))
 		return status;
 	if (status != NULL)
-		snprintf(why, ASK_WHY_MAX, "no culvert has such a tunnel");
+		snprintf(why, INSTANCE_WHY_MAX, "no culvert has such a tunnel");
 	json_decref(status);
 	return NULL;
 }
@@ -131,13 +132,13 @@ print_status(const struct wanted *wanted, const json_t *status, bool first)
 }
 
 static int
-print_all(struct wanted *wanted, struct asked *asked, size_t n)
+print_all(struct wanted *wanted, struct instance *instances, size_t n)
 {
-	char why[ASK_WHY_MAX];
+	char why[INSTANCE_WHY_MAX];
 	bool any = false;
 
 	for (size_t i = 0; i < n; i++) {
-		json_t *status = ask_one(wanted, &asked[i], why);
+		json_t *status = status_of(wanted, &instances[i], why);
 
 		if (status != NULL)
 			print_status(wanted, status, !any);
@@ -154,15 +155,15 @@ print_all(struct wanted *wanted, struct asked *asked, size_t n)
 }
 
 static int
-watch_all(struct wanted *wanted, struct asked *asked, size_t n)
+watch_all(struct wanted *wanted, struct instance *instances, size_t n)
 {
-	char why[ASK_WHY_MAX];
+	char why[INSTANCE_WHY_MAX];
 
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
 		log_err("-w needs a terminal; --json is for programs");
 		return EXIT_USAGE;
 	}
-	if (view_run(asked, n, ask_one, wanted, why))
+	if (view_run(instances, n, status_of, wanted, why))
 		return EXIT_STOPPED;
 	log_err("%s", why);
 	return EXIT_FAILED;
@@ -171,7 +172,7 @@ watch_all(struct wanted *wanted, struct asked *asked, size_t n)
 /* ---- culvert status ---- */
 
 static bool
-read_line(int argc, char **argv, struct wanted *ret, int *ret_status)
+status_read_line(int argc, char **argv, struct wanted *ret, int *ret_status)
 {
 	const struct command_word words[] = {
 		{ "json", COMMAND_LONG, .count = &ret->json },
@@ -191,21 +192,21 @@ read_line(int argc, char **argv, struct wanted *ret, int *ret_status)
 int
 command_status(int argc, char **argv)
 {
-	static struct asked asked[ASK_MAX];
+	static struct instance instances[INSTANCES_MAX];
 	struct wanted wanted = { .path = NULL };
-	char why[ASK_WHY_MAX];
+	char why[INSTANCE_WHY_MAX];
 	int status = EXIT_FAILED;
 	size_t n;
 
-	if (read_line(argc, argv, &wanted, &status))
+	if (status_read_line(argc, argv, &wanted, &status))
 		return status;
-	n = ask_open(wanted.path, asked, why);
+	n = instances_open(wanted.path, instances, why);
 	if (n == 0) {
 		log_err("%s", why);
 		return EXIT_FAILED;
 	}
-	status = wanted.watch ? watch_all(&wanted, asked, n) :
-				print_all(&wanted, asked, n);
-	ask_close(asked, n);
+	status = wanted.watch ? watch_all(&wanted, instances, n) :
+				print_all(&wanted, instances, n);
+	instances_close(instances, n);
 	return status;
 }

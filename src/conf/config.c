@@ -81,7 +81,7 @@ is_name(const char *name)
 
 /* The name in "tunnel NAME"; NULL: it is another section. */
 static const char *
-name_of(const char *section)
+config_name_of(const char *section)
 {
 	if (strncmp(section, "tunnel", 6) != 0 ||
 	    (section[6] != ' ' && section[6] != '\t'))
@@ -90,8 +90,8 @@ name_of(const char *section)
 }
 
 static int
-add_tunnel(struct config *config, const struct setting *at, const char *name,
-    char *why)
+config_add_tunnel(struct config *config, const struct setting *at,
+    const char *name, char *why)
 {
 	struct config_tunnel *grown;
 	const struct config_tunnel *before = config_find(config, name);
@@ -122,10 +122,10 @@ find_tunnels(struct config *config, char *why)
 
 	for (size_t i = 0; i < config->settings.n && err == 0; i++) {
 		const struct setting *at = &config->settings.list[i];
-		const char *name = name_of(at->section);
+		const char *name = config_name_of(at->section);
 
 		if (name != NULL && at->key == NULL)
-			err = add_tunnel(config, at, name, why);
+			err = config_add_tunnel(config, at, name, why);
 		else if (name == NULL && at->section[0] == '\0')
 			err = settings_complain(why, at,
 			    "\"%s\" stands before the first section; there, "
@@ -154,7 +154,7 @@ static int
 check_key(const struct setting *at, char *why)
 {
 	const struct option_entry *option;
-	bool tunnel = name_of(at->section) != NULL;
+	bool tunnel = config_name_of(at->section) != NULL;
 
 	if (is_quoted(at->value))
 		return settings_complain(why, at,
@@ -267,7 +267,7 @@ gather(struct config_tunnel *tunnel, const struct config *config,
 }
 
 static int
-apply(struct options *options, const struct setting *at, char *why)
+config_apply(struct options *options, const struct setting *at, char *why)
 {
 	const struct option_entry *option = option_find(at->key);
 	char text[256] = "out of memory";
@@ -291,7 +291,7 @@ apply_all(struct config_tunnel *tunnel, char *why)
 
 	options_set_defaults(&tunnel->options);
 	for (size_t i = 0; i < tunnel->n_settings && err == 0; i++)
-		err = apply(&tunnel->options, tunnel->settings[i], why);
+		err = config_apply(&tunnel->options, tunnel->settings[i], why);
 	return err;
 }
 

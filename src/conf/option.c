@@ -14,7 +14,7 @@
 #include "base/num.h"
 #include "limits.h"
 
-static option_take_cb add_forward, add_allow, add_verb, add_path,
+static option_take_cb option_add_forward, add_allow, add_verb, add_path,
     take_server_mode, take_far_address, take_client_ports, take_metrics,
     take_retry, take_verbose;
 
@@ -52,8 +52,8 @@ static option_take_cb add_forward, add_allow, add_verb, add_path,
 
 static const struct option_entry table[] = {
 	/* The first: options_check() has it. */
-	TUNNEL("L", OWN(add_forward), .repeat = true),
-	TUNNEL("R", OWN(add_forward), .repeat = true),
+	TUNNEL("L", OWN(option_add_forward), .repeat = true),
+	TUNNEL("R", OWN(option_add_forward), .repeat = true),
 	TUNNEL("allow", OWN(add_allow), .repeat = true),
 	TUNNEL("allow-path", OWN(add_path), AT(allow_path), .repeat = true),
 	TUNNEL("allow-tls", FLAG(allow_tls)),
@@ -132,11 +132,11 @@ option_find(const char *name)
 
 /* ---- what they take ---- */
 
-static int refuse(char *why, size_t why_size, const char *format, ...)
+static int option_refuse(char *why, size_t why_size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 static int
-refuse(char *why, size_t why_size, const char *format, ...)
+option_refuse(char *why, size_t why_size, const char *format, ...)
 {
 	va_list args;
 
@@ -147,14 +147,14 @@ refuse(char *why, size_t why_size, const char *format, ...)
 }
 
 static int
-add_forward(struct options *options, const struct option_entry *option,
+option_add_forward(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size)
 {
 	struct forward *forward = &options->forwards[options->n_forwards];
 
 	if (options->n_forwards == OPTIONS_FORWARDS_MAX)
-		return refuse(why, why_size, "more than %d times -L and -R",
-		    OPTIONS_FORWARDS_MAX);
+		return option_refuse(why, why_size,
+		    "more than %d times -L and -R", OPTIONS_FORWARDS_MAX);
 	if (forward_parse(text, forward, why, why_size) != 0)
 		return -EINVAL;
 	forward->remote = option->name[0] == 'R';
@@ -181,7 +181,7 @@ add_for_ssh(struct options *options, const char *word, const char *text)
 
 /* Sets *ret to the place of text among the n words. */
 static int
-choose(const char *text, const char *const *words, size_t n, size_t *ret,
+option_choose(const char *text, const char *const *words, size_t n, size_t *ret,
     char *why, size_t why_size)
 {
 	char expected[80] = "";
@@ -195,7 +195,7 @@ choose(const char *text, const char *const *words, size_t n, size_t *ret,
 		len += (size_t)snprintf(expected + len, sizeof(expected) - len,
 		    "%s\"%s\"", i > 0 ? " or " : "", words[i]);
 	}
-	return refuse(why, why_size, "expected %s", expected);
+	return option_refuse(why, why_size, "expected %s", expected);
 }
 
 static int
@@ -203,7 +203,7 @@ take_flag(bool *ret, const char *text, char *why, size_t why_size)
 {
 	static const char *const words[] = { "no", "yes" };
 	size_t n = 0;
-	int err = choose(text, words, 2, &n, why, why_size);
+	int err = option_choose(text, words, 2, &n, why, why_size);
 
 	if (err == 0)
 		*ret = n == 1;
@@ -252,8 +252,8 @@ take_server_mode(struct options *options, const struct option_entry *option,
 		[OPTIONS_ACTIVE] = "active",
 	};
 	size_t n = 0;
-	int err = choose(text, modes, sizeof(modes) / sizeof(modes[0]), &n, why,
-	    why_size);
+	int err = option_choose(text, modes, sizeof(modes) / sizeof(modes[0]),
+	    &n, why, why_size);
 
 	(void)option;
 	if (err == 0)
@@ -272,7 +272,7 @@ take_retry(struct options *options, const struct option_entry *option,
 		n = 0;
 	else if (strcmp(text, "forever") != 0 &&
 	    num_parse_text(text, OPTIONS_RETRY_FOREVER - 1, &n) != 0)
-		return refuse(why, why_size,
+		return option_refuse(why, why_size,
 		    "expected a number, \"forever\" or \"never\"");
 	options->retry = (uint32_t)n;
 	options->retry_given = true;
@@ -295,11 +295,12 @@ take_number(const struct option_entry *option, const char *text, uint64_t *ret,
 		return 0;
 	}
 	if (size)
-		return refuse(why, why_size,
+		return option_refuse(why, why_size,
 		    "expected a size like 64M, from %" PRIu64 "K to %" PRIu64
 		    "M",
 		    option->low >> 10, option->high >> 20);
-	return refuse(why, why_size, "expected %s from %" PRIu64 " to %" PRIu64,
+	return option_refuse(why, why_size,
+	    "expected %s from %" PRIu64 " to %" PRIu64,
 	    seconds ? "seconds" : "a number", option->low, option->high);
 }
 
@@ -311,12 +312,12 @@ add_allow(struct options *options, const struct option_entry *option,
 
 	(void)option;
 	if (subnet_parse(text, &subnet) != 0)
-		return refuse(why, why_size,
+		return option_refuse(why, why_size,
 		    "expected an address, or a network like 192.0.2.0/24 or "
 		    "2001:db8::/32; 0.0.0.0/0 and ::/0 are everybody");
 	/* Somebody means everybody and would let in nobody. */
 	if (addr_is_any(&subnet.addr) && strchr(text, '/') == NULL)
-		return refuse(why, why_size,
+		return option_refuse(why, why_size,
 		    "no client has that address; %s/0 is everybody", text);
 	grown =
 	    realloc(options->allow, (options->n_allow + 1) * sizeof(*grown));
@@ -357,7 +358,7 @@ add_verb(struct options *options, const struct option_entry *option,
 	if (first < 3 || text[0] <= '9' ||
 	    (text[first] != '\0' &&
 		!(site && text[first + 1 + second] == '\0')))
-		return refuse(why, why_size,
+		return option_refuse(why, why_size,
 		    "expected a verb like STOR, or SITE with its word, like "
 		    "\"SITE CHMOD\"");
 	return add_text(&options->deny, text);
@@ -368,7 +369,7 @@ add_path(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size)
 {
 	if (text[0] != '/' && text[0] != '*')
-		return refuse(why, why_size,
+		return option_refuse(why, why_size,
 		    "expected a path that begins with \"/\" or \"*\", with "
 		    "wildcards, like \"/pub/*\"");
 	return add_text((struct options_list *)(void *)((char *)options +
@@ -384,10 +385,11 @@ take_address(const char *text, struct addr *ret, char *why, size_t why_size)
 
 	/* A scope says something on one host only (RFC 4007 section 11). */
 	if (addr_parse_ip(text, &addr) != 0 || addr.scope != 0)
-		return refuse(why, why_size,
+		return option_refuse(why, why_size,
 		    "expected an IPv4 or IPv6 address, not a name");
 	if (addr_is_any(&addr))
-		return refuse(why, why_size, "that is no host's address");
+		return option_refuse(why, why_size,
+		    "that is no host's address");
 	*ret = addr;
 	return 0;
 }
@@ -432,7 +434,7 @@ take_metrics(struct options *options, const struct option_entry *option,
 	if (colon == NULL || addr_parse_ip(address, &at) != 0 ||
 	    (at.family == AF_INET6) != (text[0] == '[') ||
 	    num_parse_text(colon + 1, UINT16_MAX, &port) != 0 || port == 0)
-		return refuse(why, why_size,
+		return option_refuse(why, why_size,
 		    "an address and a port, as 127.0.0.1:9721 or [::1]:9721, "
 		    "or unix: and a path");
 	options->metrics = at;
@@ -451,10 +453,10 @@ take_client_ports(struct options *options, const struct option_entry *option,
 	(void)option;
 	if (num_parse(text, len, 65535, &low) != 0 || low == 0 ||
 	    num_parse_text(dash != NULL ? dash + 1 : text, 65535, &high) != 0)
-		return refuse(why, why_size,
+		return option_refuse(why, why_size,
 		    "expected LOW-HIGH, two ports from 1 to 65535");
 	if (low > high)
-		return refuse(why, why_size,
+		return option_refuse(why, why_size,
 		    "the first port is above the last");
 	options->client_ports_low = (uint16_t)low;
 	options->client_ports_high = (uint16_t)high;
@@ -480,7 +482,7 @@ option_take(struct options *options, const struct option_entry *option,
 	case OPTION_SECONDS:
 		return take_number(option, text, at, why, why_size);
 	case OPTION_EITHER:
-		err = choose(text, option->words, 2, &n, why, why_size);
+		err = option_choose(text, option->words, 2, &n, why, why_size);
 		if (err == 0)
 			*(bool *)at = n == 1;
 		break;

@@ -61,7 +61,7 @@ bad_option(struct options *options, const char *word, bool known)
 }
 
 static enum options_result
-take(struct options *options, const struct options_more *more,
+options_take(struct options *options, const struct options_more *more,
     const struct option_entry *option, const char *text)
 {
 	const char *dashes = option->name[1] == '\0' ? "-" : "--";
@@ -122,11 +122,11 @@ take_letter(struct options *options, const struct options_more *more,
 		break;
 	}
 	if (letter >= FIRST_OF_TABLE)
-		return take(options, more,
+		return options_take(options, more,
 		    option_at((size_t)(letter - FIRST_OF_TABLE)), optarg);
 	if (letter >= FIRST_OWN && more->own != NULL)
 		return take_own(&more->own[letter - FIRST_OWN], optarg);
-	return take(options, more, option_find(name), optarg);
+	return options_take(options, more, option_find(name), optarg);
 }
 
 static enum options_result

@@ -10,11 +10,11 @@
 #include "conf/option.h"
 #include "limits.h"
 
-static int refuse(char *why, size_t why_size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+static int options_check_refuse(char *why, size_t why_size, const char *format,
+    ...) __attribute__((format(printf, 3, 4)));
 
 static int
-refuse(char *why, size_t why_size, const char *format, ...)
+options_check_refuse(char *why, size_t why_size, const char *format, ...)
 {
 	va_list args;
 
@@ -44,7 +44,7 @@ options_set_defaults(struct options *options)
 
 /* Where the host begins in [user@]host and ssh://[user@]host[:port]. */
 static const char *
-host_of(const char *destination)
+options_check_host_of(const char *destination)
 {
 	static const char scheme[] = "ssh://";
 	const char *at = strrchr(destination, '@');
@@ -59,17 +59,19 @@ host_of(const char *destination)
 int
 options_check_destination(const char *destination, char *why, size_t why_size)
 {
-	if (destination[0] == '-' || host_of(destination)[0] == '-')
-		return refuse(why, why_size,
+	if (destination[0] == '-' ||
+	    options_check_host_of(destination)[0] == '-')
+		return options_check_refuse(why, why_size,
 		    "the destination \"%s\": a host must not begin with \"-\"",
 		    destination);
 	if (destination[0] == '\0')
-		return refuse(why, why_size, "the destination is empty");
+		return options_check_refuse(why, why_size,
+		    "the destination is empty");
 	/* No second word, and no comment. */
 	for (const char *at = destination; *at != '\0'; at++)
 		if ((unsigned char)*at <= ' ' || *at == 0x7f || *at == ';' ||
 		    *at == '#')
-			return refuse(why, why_size,
+			return options_check_refuse(why, why_size,
 			    "the destination \"%s\": expected [user@]host or "
 			    "ssh://[user@]host[:port], without blanks, \";\" "
 			    "and \"#\"",
@@ -91,12 +93,12 @@ options_check(struct options *options)
 	size_t size = sizeof(options->why), n_remote = 0;
 
 	if (options->allow_tls && has_policy(options))
-		return refuse(why, size,
+		return options_check_refuse(why, size,
 		    "--allow-tls hides commands from culvert: --read-only, "
 		    "--deny, --allow-path and --deny-path could not see "
 		    "them");
 	if (options->on_demand && options->link_wait_ms == 0)
-		return refuse(why, size,
+		return options_check_refuse(why, size,
 		    "--on-demand connects for a client that waits, and with "
 		    "--link-wait 0 none does");
 	if (options->n_forwards == 0)
@@ -105,20 +107,20 @@ options_check(struct options *options)
 	for (size_t i = 0; i < options->n_forwards; i++)
 		n_remote += options->forwards[i].remote;
 	if (n_remote == options->n_forwards && options->client_ports_low != 0)
-		return refuse(why, size,
+		return options_check_refuse(why, size,
 		    "--client-ports is about ports of this host, where -R "
 		    "does not listen; it takes a -L");
 	if (n_remote == options->n_forwards && options->far_address != NULL)
-		return refuse(why, size,
+		return options_check_refuse(why, size,
 		    "--far-address is about FTP servers beyond the SSH "
 		    "server; with -R they are on this side, it takes a -L");
 	if (n_remote > 0 && options->on_demand)
-		return refuse(why, size,
+		return options_check_refuse(why, size,
 		    "--on-demand connects when a client comes, and those of "
 		    "-R come by the SSH connection; it takes -L only");
 	if (n_remote > 0 && n_remote < options->n_forwards &&
 	    options->client_address.family != AF_UNSPEC)
-		return refuse(why, size,
+		return options_check_refuse(why, size,
 		    "--client-address cannot be right for the clients of -L "
 		    "and of -R at once; run culvert twice, or give -R an "
 		    "address to listen on");

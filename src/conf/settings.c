@@ -36,11 +36,11 @@ struct reader {
 	size_t text_size;
 };
 
-static int read_file(struct settings *settings, const char *path, int depth,
-    char *why);
+static int settings_read_file(struct settings *settings, const char *path,
+    int depth, char *why);
 
-static int complain(struct reader *reader, int err, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+static int settings_complain_here(struct reader *reader, int err,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Writes the place; returns its length. */
 static size_t
@@ -76,7 +76,7 @@ settings_no_memory(char why[SETTINGS_WHY_MAX])
 
 /* The first complaint counts. */
 static int
-complain(struct reader *reader, int err, const char *format, ...)
+settings_complain_here(struct reader *reader, int err, const char *format, ...)
 {
 	const struct setting at = { .file = reader->file,
 		.line = reader->line };
@@ -95,7 +95,7 @@ complain(struct reader *reader, int err, const char *format, ...)
 
 /* Copies the texts, but for file.  0 or -ENOMEM. */
 static int
-append(struct settings *settings, const struct setting *from)
+settings_append(struct settings *settings, const struct setting *from)
 {
 	struct setting *grown,
 	    setting = {
@@ -122,7 +122,7 @@ append(struct settings *settings, const struct setting *from)
 }
 
 static void
-add(struct reader *reader, const char *section, const char *key,
+settings_add(struct reader *reader, const char *section, const char *key,
     const char *value)
 {
 	const struct setting setting = {
@@ -133,8 +133,8 @@ add(struct reader *reader, const char *section, const char *key,
 		.line = reader->line,
 	};
 
-	if (append(reader->settings, &setting) != 0)
-		complain(reader, -ENOMEM, "out of memory");
+	if (settings_append(reader->settings, &setting) != 0)
+		settings_complain_here(reader, -ENOMEM, "out of memory");
 }
 
 /* ---- include ---- */
@@ -163,10 +163,11 @@ include_all(struct reader *reader, const char *path)
 	int err = glob(path, plain ? GLOB_NOCHECK : 0, NULL, &found);
 
 	if (err == GLOB_NOSPACE || err == GLOB_ABORTED)
-		complain(reader, -EINVAL, "cannot look for %s", path);
+		settings_complain_here(reader, -EINVAL, "cannot look for %s",
+		    path);
 	for (size_t i = 0; i < found.gl_pathc && reader->err == 0; i++)
-		reader->err = read_file(reader->settings, found.gl_pathv[i],
-		    reader->depth + 1, reader->why);
+		reader->err = settings_read_file(reader->settings,
+		    found.gl_pathv[i], reader->depth + 1, reader->why);
 	globfree(&found);
 }
 
@@ -176,14 +177,14 @@ include(struct reader *reader, const char *pattern)
 	char *path = beside(reader->file, pattern);
 
 	if (reader->sections)
-		complain(reader, -EINVAL,
+		settings_complain_here(reader, -EINVAL,
 		    "include stands before the first section of a file");
 	else if (reader->depth == LIMIT_INCLUDES)
-		complain(reader, -EINVAL,
+		settings_complain_here(reader, -EINVAL,
 		    "more than %d files, each included by the one before",
 		    LIMIT_INCLUDES);
 	else if (path == NULL)
-		complain(reader, -ENOMEM, "out of memory");
+		settings_complain_here(reader, -ENOMEM, "out of memory");
 	else
 		include_all(reader, path);
 	free(path);
@@ -201,16 +202,16 @@ take_section(struct reader *reader, const char *text)
 	if (end == NULL)
 		return 0; /* libinih says so */
 	if (end[1 + strspn(end + 1, " \t\r\n")] != '\0')
-		return complain(reader, -EINVAL,
+		return settings_complain_here(reader, -EINVAL,
 		    "something stands behind \"]\"; a comment must stand on "
 		    "its own line");
 	text++;
 	if ((size_t)(end - text) >= sizeof(name))
-		return complain(reader, -EINVAL,
+		return settings_complain_here(reader, -EINVAL,
 		    "the section's name is too long");
 	snprintf(name, sizeof(name), "%.*s", (int)(end - text), text);
 	reader->sections = true;
-	add(reader, name, NULL, NULL);
+	settings_add(reader, name, NULL, NULL);
 	return reader->err;
 }
 
@@ -222,12 +223,12 @@ check_bytes(struct reader *reader, const char *text)
 		bool end = at[0] == '\n' || (at[0] == '\r' && at[1] == '\n');
 
 		if (!end && (iscntrl((unsigned char)*at) && *at != '\t'))
-			return complain(reader, -EINVAL,
+			return settings_complain_here(reader, -EINVAL,
 			    "a control character (%#04x); lines end with LF or "
 			    "CR LF",
 			    (unsigned char)*at);
 		if (strncmp(at, "\xc2\xa0", 2) == 0)
-			return complain(reader, -EINVAL,
+			return settings_complain_here(reader, -EINVAL,
 			    "a no-break space; type a blank in its place");
 	}
 	return 0;
@@ -242,7 +243,7 @@ check_comment(struct reader *reader, const char *text)
 
 	while ((at = strpbrk(at, ";#")) != NULL) {
 		if (at > text && (at[-1] == ' ' || at[-1] == '\t'))
-			return complain(reader, -EINVAL,
+			return settings_complain_here(reader, -EINVAL,
 			    "a comment must stand on its own line; a value "
 			    "cannot contain a blank with \"%c\" behind it",
 			    *at);
@@ -306,12 +307,12 @@ next_line(char *line, int size, void *ctx)
 	reader->line++;
 	len = (size_t)got;
 	if (len >= (size_t)size) {
-		complain(reader, -EINVAL, "a line has at most %d bytes",
-		    size - 2);
+		settings_complain_here(reader, -EINVAL,
+		    "a line has at most %d bytes", size - 2);
 		return NULL;
 	}
 	if (memchr(reader->text, '\0', len) != NULL) {
-		complain(reader, -EINVAL,
+		settings_complain_here(reader, -EINVAL,
 		    "a NUL byte; a file of another encoding (UTF-16) must be "
 		    "saved as UTF-8");
 		return NULL;
@@ -330,7 +331,7 @@ on_setting(void *ctx, const char *section, const char *key, const char *value)
 	if (section[0] == '\0' && strcmp(key, "include") == 0)
 		include(reader, value);
 	else
-		add(reader, section, key, value);
+		settings_add(reader, section, key, value);
 	return reader->err == 0;
 }
 
@@ -371,11 +372,11 @@ read_stream(struct reader *reader)
 	line = ini_parse_stream(next_line, reader, on_setting, reader);
 	if (line > 0 && reader->err == 0) {
 		reader->line = (unsigned)line;
-		complain(reader, -EINVAL,
+		settings_complain_here(reader, -EINVAL,
 		    "neither \"[section]\" nor \"key = value\"");
 	}
 	if (line == -2)
-		complain(reader, -ENOMEM, "out of memory");
+		settings_complain_here(reader, -ENOMEM, "out of memory");
 	return reader->err;
 }
 
@@ -396,7 +397,8 @@ keep_name(struct settings *settings, const char *path)
 }
 
 static int
-read_file(struct settings *settings, const char *path, int depth, char *why)
+settings_read_file(struct settings *settings, const char *path, int depth,
+    char *why)
 {
 	struct reader reader = {
 		.settings = settings,
@@ -427,7 +429,7 @@ settings_read(const char *path, struct settings *ret,
     char why[SETTINGS_WHY_MAX])
 {
 	*ret = (struct settings) { .list = NULL };
-	return read_file(ret, path, 0, why);
+	return settings_read_file(ret, path, 0, why);
 }
 
 /* ---- as bytes: each setting five texts, each with its NUL ---- */
@@ -487,7 +489,7 @@ parse_one(const char *const texts[5], struct settings *settings)
 	    (setting.key == NULL && texts[0][0] == '\0'))
 		return -EINVAL;
 	setting.line = (unsigned)line;
-	return append(settings, &setting);
+	return settings_append(settings, &setting);
 }
 
 int

@@ -103,7 +103,7 @@ static const struct verb_entry {
 #define VERB_COUNT (sizeof(verbs) / sizeof(verbs[0]))
 
 static bool
-is_blank(uint8_t byte)
+command_is_blank(uint8_t byte)
 {
 	return byte == ' ' || byte == '\t';
 }
@@ -139,13 +139,13 @@ command_parse(const uint8_t *line, size_t len, struct command *ret)
 	struct command command = { .verb = VERB_OTHER };
 
 	/* A server may look past blanks: so must the log, and PORT. */
-	while (at < end && is_blank(line[at]))
+	while (at < end && command_is_blank(line[at]))
 		at++;
 	command.verb_at = at;
-	while (at < end && !is_blank(line[at]))
+	while (at < end && !command_is_blank(line[at]))
 		at++;
 	command.verb_len = at - command.verb_at;
-	while (at < end && is_blank(line[at]))
+	while (at < end && command_is_blank(line[at]))
 		at++;
 	command.arg_at = at;
 	command.arg_len = end - at;
@@ -251,7 +251,7 @@ command_hidden(const uint8_t *line, size_t len, const struct command *command)
 static size_t
 word_end(const uint8_t *line, size_t at, size_t end)
 {
-	while (at < end && !is_blank(line[at]))
+	while (at < end && !command_is_blank(line[at]))
 		at++;
 	return at;
 }
@@ -305,7 +305,7 @@ command_secret_at(const uint8_t *line, size_t len,
 	size_t end = line_text_len(line, len), verb_end;
 
 	for (size_t at = command->arg_at; at < end; at++) {
-		if (!is_gap(line[at]) || is_blank(line[at]))
+		if (!is_gap(line[at]) || command_is_blank(line[at]))
 			continue;
 		entry = find_liberally(line + at, end - at, &verb_end);
 		if (entry != NULL &&

@@ -36,7 +36,7 @@ is_alpha(uint8_t byte)
 }
 
 static bool
-is_blank(uint8_t byte)
+hostport_is_blank(uint8_t byte)
 {
 	return byte == ' ' || byte == '\t';
 }
@@ -50,9 +50,9 @@ skip_digits(const uint8_t *text, size_t len, size_t at)
 }
 
 static size_t
-skip_blanks(const uint8_t *text, size_t len, size_t at)
+hostport_skip_blanks(const uint8_t *text, size_t len, size_t at)
 {
-	while (at < len && is_blank(text[at]))
+	while (at < len && hostport_is_blank(text[at]))
 		at++;
 	return at;
 }
@@ -88,10 +88,10 @@ run_find(const uint8_t *text, size_t len, size_t start, struct run *ret)
 			ret->numbers[ret->count] = (uint8_t)number;
 		ret->count++;
 		ret->end = end;
-		at = skip_blanks(text, len, end);
+		at = hostport_skip_blanks(text, len, end);
 		if (at == len || text[at] != ',')
 			break;
-		at = skip_blanks(text, len, at + 1);
+		at = hostport_skip_blanks(text, len, at + 1);
 	}
 	return ret->count > 0;
 }
@@ -117,7 +117,7 @@ static int
 run_whole(const uint8_t *arg, size_t len, struct run *ret)
 {
 	for (size_t i = 0; i < len; i++)
-		if (is_blank(arg[i]))
+		if (hostport_is_blank(arg[i]))
 			return -EINVAL;
 	if (!run_find(arg, len, 0, ret) || ret->at != 0 || ret->end != len)
 		return -EINVAL;
@@ -183,7 +183,7 @@ hostport_parse_command(enum verb verb, const uint8_t *arg, size_t len,
 {
 	struct run run;
 
-	while (len > 0 && is_blank(arg[len - 1]))
+	while (len > 0 && hostport_is_blank(arg[len - 1]))
 		len--;
 	if (verb == VERB_EPRT)
 		return eprt_parse(arg, len, &ret->addr);
@@ -328,7 +328,7 @@ is_bracketed(const uint8_t *text, size_t len)
 	if (len < 5 || text[0] != '(' || text[2] != text[1] ||
 	    text[3] != text[1])
 		return false;
-	at = skip_blanks(text, len, 4);
+	at = hostport_skip_blanks(text, len, 4);
 	return at < len && is_digit(text[at]);
 }
 

@@ -111,7 +111,7 @@ parent_len(const char *path, size_t len)
 /* Adds the components of text to the len bytes of a path, which is "" for the
  * root. */
 static int
-append(char ret[PATH_TEXT_MAX], size_t *len, const uint8_t *text,
+path_append(char ret[PATH_TEXT_MAX], size_t *len, const uint8_t *text,
     size_t text_len)
 {
 	size_t n;
@@ -144,9 +144,10 @@ path_resolve(const char *cwd, const uint8_t *text, size_t len,
 	int err = 0;
 
 	if (cwd != NULL && (len == 0 || text[0] != '/'))
-		err = append(ret, &ret_len, (const uint8_t *)cwd, strlen(cwd));
+		err = path_append(ret, &ret_len, (const uint8_t *)cwd,
+		    strlen(cwd));
 	if (err == 0)
-		err = append(ret, &ret_len, text, len);
+		err = path_append(ret, &ret_len, text, len);
 	if (err != 0)
 		return err;
 	if (ret_len == 0)

@@ -29,7 +29,7 @@ struct sock_dial {
 	int err;	/* what the tries have given so far */
 };
 
-static int try_next(struct sock_dial *dial);
+static int sock_dial_try_next(struct sock_dial *dial);
 
 static struct sock_dial *
 sock_dial_new(struct net *net, const struct addr *from, sock_dial_cb *done,
@@ -59,7 +59,7 @@ sock_dial_fail(struct sock_dial *dial, int err, const char *why)
 /* ---- one try ---- */
 
 static void
-on_poll_closed(uv_handle_t *handle)
+sock_dial_on_poll_closed(uv_handle_t *handle)
 {
 	struct sock_dial *dial = handle->data;
 	int err;
@@ -68,14 +68,14 @@ on_poll_closed(uv_handle_t *handle)
 		free(dial);
 		return;
 	}
-	err = try_next(dial);
+	err = sock_dial_try_next(dial);
 	if (err != 0)
 		sock_dial_fail(dial, err, strerror(-err));
 }
 
 /* It stands, or has failed. */
 static void
-on_poll(uv_poll_t *poll, int status, int events)
+sock_dial_on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct sock_dial *dial = poll->data;
 	CLEANUP(cleanup_fd) int fd = steal_fd(&dial->fd);
@@ -89,7 +89,7 @@ on_poll(uv_poll_t *poll, int status, int events)
 		err = errno;
 	else if (err == 0 && status < 0)
 		err = -status;
-	uv_close((uv_handle_t *)poll, on_poll_closed);
+	uv_close((uv_handle_t *)poll, sock_dial_on_poll_closed);
 	if (err != 0) {
 		dial->err = -err;
 		return;
@@ -129,7 +129,7 @@ prepare(const struct addr *to, const struct addr *from, int *ret_fd)
 	return 0;
 }
 
-/* 0: on_poll() will come. */
+/* 0: sock_dial_on_poll() is called. */
 static int
 try_one(struct sock_dial *dial, const struct addr *to)
 {
@@ -151,14 +151,14 @@ try_one(struct sock_dial *dial, const struct addr *to)
 		return err;
 	dial->poll.data = dial;
 	dial->fd = steal_fd(&fd);
-	uv_poll_start(&dial->poll, UV_WRITABLE, on_poll);
+	uv_poll_start(&dial->poll, UV_WRITABLE, sock_dial_on_poll);
 	return 0;
 }
 
 /* The error, when all have failed: what could not even be tried is silent
  * beside what was. */
 static int
-try_next(struct sock_dial *dial)
+sock_dial_try_next(struct sock_dial *dial)
 {
 	while (dial->next < dial->n) {
 		int err = try_one(dial, &dial->to[dial->next++]);
@@ -184,7 +184,7 @@ sock_dial_address(struct net *net, const struct addr *to,
 	if (dial == NULL)
 		return -ENOMEM;
 	dial->to[dial->n++] = *to;
-	err = try_next(dial);
+	err = sock_dial_try_next(dial);
 	if (err != 0)
 		free(dial);
 	else
@@ -193,7 +193,8 @@ sock_dial_address(struct net *net, const struct addr *to,
 }
 
 static void
-on_resolved(void *ctx, const struct addr *found, size_t n, const char *why)
+sock_dial_on_resolved(void *ctx, const struct addr *found, size_t n,
+    const char *why)
 {
 	struct sock_dial *dial = ctx;
 	sa_family_t family = dial->from.family;
@@ -213,7 +214,7 @@ on_resolved(void *ctx, const struct addr *found, size_t n, const char *why)
 					"it has no IPv6 address");
 		return;
 	}
-	err = try_next(dial);
+	err = sock_dial_try_next(dial);
 	if (err != 0)
 		sock_dial_fail(dial, err, strerror(-err));
 }
@@ -227,7 +228,8 @@ sock_dial_name(struct net *net, const char *host, uint16_t port,
 
 	if (dial == NULL)
 		return -ENOMEM;
-	dial->resolve = resolve_start(net->loop, host, port, on_resolved, dial);
+	dial->resolve =
+	    resolve_start(net->loop, host, port, sock_dial_on_resolved, dial);
 	if (dial->resolve == NULL) {
 		free(dial);
 		return -ENOMEM;
@@ -249,7 +251,7 @@ sock_dial_cancel(struct sock_dial *dial)
 	}
 	if (dial->fd < 0)
 		return; /* between two tries */
-	uv_close((uv_handle_t *)&dial->poll, on_poll_closed);
+	uv_close((uv_handle_t *)&dial->poll, sock_dial_on_poll_closed);
 	sock_set_abort(dial->fd);
 	close(dial->fd);
 	dial->fd = -1;

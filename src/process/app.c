@@ -35,7 +35,7 @@
 /* ---- the end ---- */
 
 static void
-let_go(struct app *app)
+app_let_go(struct app *app)
 {
 	/* Whatever is wanted from here on comes too late. */
 	app->stopping = true;
@@ -60,7 +60,7 @@ app_disconnect(struct app *app)
 }
 
 static void
-on_said(void *ctx)
+app_on_said(void *ctx)
 {
 	app_disconnect(ctx);
 }
@@ -85,7 +85,7 @@ app_stop(struct app *app)
 		remote |= destination_is_remote(app->destinations[i]);
 	}
 	if (remote)
-		net_when_finished(app->net, on_said, app);
+		net_when_finished(app->net, app_on_said, app);
 	else
 		app_disconnect(app);
 }
@@ -102,7 +102,7 @@ app_destination_ended(struct app *app, enum exit_status status)
 		log_err("no tunnel is left");
 		app->status = EXIT_FAILED;
 	}
-	let_go(app);
+	app_let_go(app);
 }
 
 bool
@@ -119,7 +119,7 @@ app_end_session(struct app *app, unsigned long number)
 /* ---- what goes while others stay ---- */
 
 static void
-on_look(uv_timer_t *timer)
+app_on_look(uv_timer_t *timer)
 {
 	struct app *app = timer->data;
 	bool more = false;
@@ -149,7 +149,7 @@ app_reloaded(struct app *app, const char *why)
 void
 app_look(struct app *app)
 {
-	uv_timer_start(&app->look, on_look, 0, LIMIT_DRAIN_LOOK_MS);
+	uv_timer_start(&app->look, app_on_look, 0, LIMIT_DRAIN_LOOK_MS);
 }
 
 /* ---- systemd ---- */
@@ -171,7 +171,7 @@ app_show_status(struct app *app)
 }
 
 static void
-on_watchdog(uv_timer_t *timer)
+app_on_watchdog(uv_timer_t *timer)
 {
 	struct app *app = timer->data;
 
@@ -180,13 +180,13 @@ on_watchdog(uv_timer_t *timer)
 
 /* It lives as long as its loop turns. */
 static void
-watch(struct app *app)
+app_watch(struct app *app)
 {
 	uv_timer_init(&app->loop, &app->watchdog);
 	app->watchdog.data = app;
 	uv_unref((uv_handle_t *)&app->watchdog);
 	if (app->notify.watchdog_ms > 0)
-		uv_timer_start(&app->watchdog, on_watchdog, 0,
+		uv_timer_start(&app->watchdog, app_on_watchdog, 0,
 		    app->notify.watchdog_ms);
 }
 
@@ -223,7 +223,7 @@ open_transfer_log(struct app *app)
 }
 
 static void
-on_log_opened(void *ctx, int fd)
+app_on_log_opened(void *ctx, int fd)
 {
 	struct app *app = ctx;
 
@@ -249,7 +249,7 @@ app_reopen(struct app *app)
 		log_verbose("there is no log to open again");
 		return;
 	}
-	err = monitor_open_log(app->monitor, on_log_opened, app);
+	err = monitor_open_log(app->monitor, app_on_log_opened, app);
 	app->reopen = err == -EBUSY;
 	if (err != 0 && err != -EBUSY)
 		log_err("cannot open the transfer log again: %s",
@@ -259,7 +259,7 @@ app_reopen(struct app *app)
 /* ---- start-up ---- */
 
 static bool
-make_parts(struct app *app)
+app_make_parts(struct app *app)
 {
 	const struct admission_limits limits = {
 		.sessions = app->options->max_sessions,
@@ -319,17 +319,17 @@ raise_descriptors(const struct app *app)
 
 /* Whom to become: NULL for nobody. */
 static const struct user *
-user_of(const struct app *app)
+app_user_of(const struct app *app)
 {
 	return app->user.name != NULL ? &app->user : NULL;
 }
 
 /* After the ports are bound, and before anything of a peer is read. */
 static bool
-drop_privileges(const struct app *app)
+app_drop_privileges(const struct app *app)
 {
 	const struct privileges privileges = {
-		.user = user_of(app),
+		.user = app_user_of(app),
 		.directory = app->directory,
 		.low_ports = app->low_ports,
 		.no_filters = app->options->no_confine,
@@ -402,9 +402,9 @@ open_metrics(struct app *app)
 }
 
 static bool
-start(struct app *app, const struct app_owner *owner)
+app_start_all(struct app *app, const struct app_owner *owner)
 {
-	if (!make_parts(app)) {
+	if (!app_make_parts(app)) {
 		log_err("out of memory");
 		return false;
 	}
@@ -413,7 +413,7 @@ start(struct app *app, const struct app_owner *owner)
 	if (!open_metrics(app))
 		return false;
 	if (!owner->fill(owner->ctx, app) || !check_activation(app) ||
-	    !drop_privileges(app))
+	    !app_drop_privileges(app))
 		return false;
 	/* The user's own, whom it is to let in. */
 	app->control = control_open(app);
@@ -428,7 +428,7 @@ static void
 abandon(struct app *app)
 {
 	if (app->n_running == 0)
-		let_go(app);
+		app_let_go(app);
 	else
 		app_stop(app);
 }
@@ -454,7 +454,7 @@ start_monitor(struct app *app, const struct options *const *to, size_t n,
 		app->links[i] = destination_link_options(to[i], i);
 	if (!privileges_find_user(app->options->user, &app->user))
 		return false;
-	options.user = user_of(app);
+	options.user = app_user_of(app);
 	if (monitor_fork(&options, &app->monitor) != 0)
 		return false;
 	if (app->options->background)
@@ -466,7 +466,7 @@ start_monitor(struct app *app, const struct options *const *to, size_t n,
 
 /* Nothing can start ssh any more, and nobody cleans up but we. */
 static void
-on_monitor_lost(void *ctx)
+app_on_monitor_lost(void *ctx)
 {
 	struct app *app = ctx;
 
@@ -476,7 +476,7 @@ on_monitor_lost(void *ctx)
 }
 
 static int
-start_loop(struct app *app)
+app_start_loop(struct app *app)
 {
 	int err;
 
@@ -486,8 +486,8 @@ start_loop(struct app *app)
 	if (err == 0)
 		err = net_make_room(&app->loop, descriptors_wanted(app));
 	if (err == 0)
-		err = monitor_attach(app->monitor, &app->loop, on_monitor_lost,
-		    app);
+		err = monitor_attach(app->monitor, &app->loop,
+		    app_on_monitor_lost, app);
 	if (err != 0)
 		log_err("cannot start: %s", uv_strerror(err));
 	return err;
@@ -495,7 +495,7 @@ start_loop(struct app *app)
 
 /* When the loop has run dry. */
 static void
-free_all(struct app *app)
+app_free_all(struct app *app)
 {
 	int err;
 
@@ -551,17 +551,17 @@ app_run(const struct options *process, const struct options *const *to,
 	if (err != 0)
 		log_warn("cannot tell the service manager anything: %s",
 		    strerror(-err));
-	if (!start_monitor(&app, to, n, owner) || start_loop(&app) != 0) {
+	if (!start_monitor(&app, to, n, owner) || app_start_loop(&app) != 0) {
 		user_free(&app.user);
 		return EXIT_FAILED;
 	}
 	app.began_at = uv_now(&app.loop);
 	uv_timer_init(&app.loop, &app.look);
 	app.look.data = &app;
-	watch(&app);
+	app_watch(&app);
 	signals_watch(&app);
 	background_watch(&app);
-	if (!start(&app, owner)) {
+	if (!app_start_all(&app, owner)) {
 		app.status = EXIT_FAILED;
 		abandon(&app);
 	} else {
@@ -573,7 +573,7 @@ app_run(const struct options *process, const struct options *const *to,
 	}
 	uv_run(&app.loop, UV_RUN_DEFAULT);
 	signals_ignore(&app);
-	free_all(&app);
+	app_free_all(&app);
 	log_flush();
 	return (int)app.status;
 }

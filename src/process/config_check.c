@@ -131,7 +131,7 @@ is_same_server(const struct place *a, const struct place *b)
 }
 
 static bool
-is_same(const struct place *a, const struct place *b)
+config_check_is_same(const struct place *a, const struct place *b)
 {
 	if (a->port != b->port || a->port == 0 ||
 	    (a->at.family == AF_UNSPEC) != (b->at.family == AF_UNSPEC))
@@ -158,7 +158,7 @@ add_place(struct places *places, const struct place *place, char *why)
 		bool own = other->tunnel == place->tunnel &&
 		    other->setting == place->setting;
 
-		if (!own && is_same(other, place))
+		if (!own && config_check_is_same(other, place))
 			return settings_complain(why, place->setting,
 			    "%s = %s: %s:%u listens at that address and port "
 			    "already; take another port",
@@ -174,8 +174,9 @@ add_place(struct places *places, const struct place *place, char *why)
 }
 
 static int
-add_forward(struct places *places, const struct config_tunnel *tunnel,
-    size_t number, const char *server, char *why)
+config_check_add_forward(struct places *places,
+    const struct config_tunnel *tunnel, size_t number, const char *server,
+    char *why)
 {
 	const struct forward *forward = &tunnel->options.forwards[number];
 	struct addr found[CONFIG_CHECK_ADDRESSES];
@@ -227,7 +228,7 @@ add_all(struct places *places, const struct config *config,
 			continue;
 		for (size_t j = 0; j < tunnel->options.n_forwards && err == 0;
 		     j++)
-			err = add_forward(places, tunnel, j,
+			err = config_check_add_forward(places, tunnel, j,
 			    places->servers != NULL ? places->servers[i] : NULL,
 			    why);
 	}

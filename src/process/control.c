@@ -35,7 +35,7 @@ struct control_socket {
 };
 
 static void
-forget(struct asker *asker)
+control_forget(struct asker *asker)
 {
 	LIST_REMOVE(asker, link);
 	asker->control->n_askers--;
@@ -44,10 +44,10 @@ forget(struct asker *asker)
 
 /* He has all answers, or will have. */
 static void
-finish(struct asker *asker)
+control_finish(struct asker *asker)
 {
 	stream_finish(asker->stream);
-	forget(asker);
+	control_forget(asker);
 }
 
 /* ---- answers ---- */
@@ -168,7 +168,7 @@ static const struct {
 };
 
 static void
-take_line(struct asker *asker, const char *line, size_t len)
+control_take_line(struct asker *asker, const char *line, size_t len)
 {
 	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
 	const char *name = json_string_value(json_object_get(request, "do"));
@@ -198,14 +198,14 @@ control_reloaded(struct control_socket *control, const char *why)
 		answer_done(asker, why == NULL, why);
 		asker->waits = false;
 		if (asker->ended)
-			finish(asker);
+			control_finish(asker);
 	}
 }
 
 /* ---- connections ---- */
 
 static void
-on_data(void *ctx, const struct iovec *pieces, size_t n)
+control_on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	struct asker *asker = ctx;
 
@@ -218,24 +218,24 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 					asker->line[asker->len++] = bytes[at];
 				continue;
 			}
-			take_line(asker, asker->line, asker->len);
+			control_take_line(asker, asker->line, asker->len);
 			asker->len = 0;
 		}
 	}
 }
 
 static void
-on_eof(void *ctx)
+control_on_eof(void *ctx)
 {
 	struct asker *asker = ctx;
 
 	asker->ended = true;
 	if (!asker->waits)
-		finish(asker);
+		control_finish(asker);
 }
 
 static void
-on_drained(void *ctx)
+control_on_drained(void *ctx)
 {
 	struct asker *asker = ctx;
 
@@ -244,21 +244,21 @@ on_drained(void *ctx)
 }
 
 static void
-on_closed(void *ctx, int err, const char *why)
+control_on_closed(void *ctx, int err, const char *why)
 {
 	struct asker *asker = ctx;
 
 	(void)err;
 	(void)why;
 	stream_close(asker->stream);
-	forget(asker);
+	control_forget(asker);
 }
 
 static const struct stream_handler asker_handler = {
-	.data = on_data,
-	.eof = on_eof,
-	.drained = on_drained,
-	.closed = on_closed,
+	.data = control_on_data,
+	.eof = control_on_eof,
+	.drained = control_on_drained,
+	.closed = control_on_closed,
 };
 
 static bool
@@ -271,7 +271,7 @@ may_ask(const struct stream *stream)
 }
 
 static void
-on_accepted(void *ctx, struct stream *stream)
+control_on_accepted(void *ctx, struct stream *stream)
 {
 	struct control_socket *control = ctx;
 	struct asker *asker = NULL;
@@ -302,8 +302,8 @@ control_open(struct app *app)
 	if (control != NULL) {
 		control->app = app;
 		LIST_INIT(&control->askers);
-		control->listener =
-		    net_listen_unix(app->net, path, on_accepted, control, &err);
+		control->listener = net_listen_unix(app->net, path,
+		    control_on_accepted, control, &err);
 	}
 	if (control != NULL && control->listener != NULL)
 		err = net_listener_start(control->listener);
@@ -327,7 +327,7 @@ control_close(struct control_socket *control)
 	net_listener_close(control->listener);
 	while ((asker = LIST_FIRST(&control->askers)) != NULL) {
 		stream_close(asker->stream);
-		forget(asker);
+		control_forget(asker);
 	}
 	free(control);
 }

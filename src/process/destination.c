@@ -234,7 +234,7 @@ announce(const struct listener *listener)
 /* One tunnel that cannot be had is the end of all: who asked for it would not
  * see that it is missing. */
 static void
-on_started(void *ctx, struct tunnel *tunnel, const char *why)
+destination_on_started(void *ctx, struct tunnel *tunnel, const char *why)
 {
 	struct listener *listener = ctx;
 	struct entry *entry = listener->entry;
@@ -263,8 +263,8 @@ start_entry(struct entry *entry)
 	entry->n_starting = entry->n_listeners;
 	for (size_t i = 0; i < entry->n_listeners; i++)
 		if (!entry->destination->app->stopping)
-			tunnel_start(entry->listeners[i].tunnel, on_started,
-			    &entry->listeners[i]);
+			tunnel_start(entry->listeners[i].tunnel,
+			    destination_on_started, &entry->listeners[i]);
 }
 
 static void
@@ -280,7 +280,7 @@ start_tunnels(struct destination *destination)
 }
 
 static void
-on_up(void *ctx)
+destination_on_up(void *ctx)
 {
 	struct destination *destination = ctx;
 	struct entry *entry;
@@ -297,7 +297,7 @@ on_up(void *ctx)
 }
 
 static void
-on_down(void *ctx, const char *why, bool again)
+destination_on_down(void *ctx, const char *why, bool again)
 {
 	struct destination *destination = ctx;
 	struct entry *entry;
@@ -334,7 +334,7 @@ status_of_end(const struct destination *destination, bool was_up,
 
 /* Nothing is left of ssh. */
 static void
-on_ended(void *ctx, bool was_up, const char *why)
+destination_on_ended(void *ctx, bool was_up, const char *why)
 {
 	struct destination *destination = ctx;
 	enum exit_status status = status_of_end(destination, was_up, why);
@@ -501,9 +501,9 @@ static bool
 make_links(struct destination *destination)
 {
 	static const struct reconnect_handler handler = {
-		.up = on_up,
-		.down = on_down,
-		.ended = on_ended,
+		.up = destination_on_up,
+		.down = destination_on_down,
+		.ended = destination_on_ended,
 	};
 	const struct options *options = destination->options;
 	const struct links_options links = {
@@ -531,7 +531,7 @@ make_links(struct destination *destination)
 
 /* Frees nothing of what it has made. */
 static bool
-make_parts(struct destination *destination)
+destination_make_parts(struct destination *destination)
 {
 	struct app *app = destination->app;
 	const char *directory = destination->link->directory;
@@ -560,7 +560,7 @@ destination_new(struct app *app, const struct options_ref *ref,
 	destination->ref = *ref;
 	destination->options = ref->options;
 	destination->link = link;
-	if (make_parts(destination))
+	if (destination_make_parts(destination))
 		return destination;
 	destination_free(destination);
 	return NULL;

@@ -29,7 +29,7 @@ stop_now(struct app *app)
 }
 
 static void
-on_drain(uv_timer_t *timer)
+orders_on_drain(uv_timer_t *timer)
 {
 	struct app *app = timer->data;
 	size_t n = admission_count(app->count.admission);
@@ -64,7 +64,7 @@ drain(struct app *app, uint64_t max_ms)
 			    "culvert is stopping");
 	log_info("stopping as soon as transfers have ended; once more to stop "
 		 "at once");
-	uv_timer_start(&app->drain, on_drain, 0, LIMIT_DRAIN_LOOK_MS);
+	uv_timer_start(&app->drain, orders_on_drain, 0, LIMIT_DRAIN_LOOK_MS);
 }
 
 /* As SIGTERM does. */
@@ -109,7 +109,7 @@ terminal_is_gone(const struct app *app)
 }
 
 static void
-on_signal(uv_signal_t *handle, int signum)
+orders_on_signal(uv_signal_t *handle, int signum)
 {
 	struct app *app = handle->data;
 	char why[200];
@@ -154,7 +154,7 @@ signals_watch(struct app *app)
 		uv_unref((uv_handle_t *)&app->signals[i]);
 		/* nohup(1); a job that a script has in the background */
 		if (!process_ignores(own_signals[i]))
-			uv_signal_start(&app->signals[i], on_signal,
+			uv_signal_start(&app->signals[i], orders_on_signal,
 			    own_signals[i]);
 	}
 	uv_timer_init(&app->loop, &app->drain);

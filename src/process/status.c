@@ -25,7 +25,7 @@ seconds(uint64_t ms)
 /* Peers' bytes, which may be anything, and as many as they like.  NULL and ""
  * are null. */
 static json_t *
-text(const char *words)
+status_words(const char *words)
 {
 	char escaped[LOG_ESCAPED_MAX];
 
@@ -62,8 +62,9 @@ transfer_json(const struct transfer_info *transfer)
 	const char *verb = verb_name(transfer->verb);
 
 	return json_pack("{s:s, s:o, s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:o}",
-	    "verb", *verb != '\0' ? verb : "SITE", "path", text(transfer->name),
-	    "direction", transfer->upload ? "upload" : "download", "bytes",
+	    "verb", *verb != '\0' ? verb : "SITE", "path",
+	    status_words(transfer->name), "direction",
+	    transfer->upload ? "upload" : "download", "bytes",
 	    (json_int_t)transfer->bytes, "size",
 	    transfer->size < 0 ? json_null() : json_integer(transfer->size),
 	    "offset", (json_int_t)transfer->offset, "seconds",
@@ -81,8 +82,9 @@ add_session(void *ctx, const struct session_info *session)
 		    transfer_json(&session->transfers[i]));
 	json_array_append_new(sessions,
 	    json_pack("{s:I, s:o, s:o, s:o, s:o}", "session",
-		(json_int_t)session->number, "client", text(session->client),
-		"user", text(session->user), "seconds", seconds(session->ms),
+		(json_int_t)session->number, "client",
+		status_words(session->client), "user",
+		status_words(session->user), "seconds", seconds(session->ms),
 		"transfers", transfers));
 }
 
@@ -120,11 +122,11 @@ server_json(const struct forward *forward)
 
 	snprintf(server, sizeof(server), "%s%s%s:%u", bracket ? "[" : "",
 	    forward->host, bracket ? "]" : "", forward->host_port);
-	return text(server);
+	return status_words(server);
 }
 
 static void
-add_tunnel(void *ctx, const struct listener_info *listener)
+status_add_tunnel(void *ctx, const struct listener_info *listener)
 {
 	const struct tunnel_stats *stats = tunnel_stats(listener->tunnel);
 	json_t *tunnels = ctx, *sessions = json_array();
@@ -135,9 +137,9 @@ add_tunnel(void *ctx, const struct listener_info *listener)
 	    json_pack(
 		"{s:o, s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:{s:o, s:o}, "
 		"s:o, s:o}",
-		"name", text(listener->name), "kind",
+		"name", status_words(listener->name), "kind",
 		listener->forward->remote ? "remote" : "local", "listening",
-		text(tunnel_address(listener->tunnel, at, sizeof(at))),
+		status_words(tunnel_address(listener->tunnel, at, sizeof(at))),
 		"server", server_json(listener->forward), "state",
 		listener->leaving	? "leaving" :
 		    listener->listening ? "listening" :
@@ -161,16 +163,16 @@ destination_json(const struct destination *destination)
 	struct destination_info info;
 
 	destination_describe(destination, &info);
-	destination_each_tunnel(destination, add_tunnel, tunnels);
+	destination_each_tunnel(destination, status_add_tunnel, tunnels);
 	return json_pack("{s:o, s:s, s:o, s:I, s:I, s:o, s:o, s:o}",
-	    "destination", text(info.destination), "state",
+	    "destination", status_words(info.destination), "state",
 	    reconnect_state_name(info.link.state), "seconds",
 	    seconds(info.link.ms), "losses", (json_int_t)info.link.losses,
 	    "links", (json_int_t)info.link.links, "round_trip",
 	    info.link.round_trip_us == 0 ?
 		json_null() :
 		json_real((double)info.link.round_trip_us / 1e6),
-	    "why", text(info.link.why), "tunnels", tunnels);
+	    "why", status_words(info.link.why), "tunnels", tunnels);
 }
 
 static const char *

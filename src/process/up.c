@@ -217,7 +217,7 @@ up_add_tunnel(struct up *up, const struct config_tunnel *tunnel,
 /* ---- the start ---- */
 
 static bool
-fill(void *ctx, struct app *app)
+up_fill_app(void *ctx, struct app *app)
 {
 	struct up *up = ctx;
 	struct config *config = &up->loaded->config;
@@ -241,7 +241,7 @@ fill(void *ctx, struct app *app)
 }
 
 static int
-run(struct up *up)
+up_run_loaded(struct up *up)
 {
 	const struct monitor_source source = {
 		.read = up_read_again,
@@ -250,7 +250,7 @@ run(struct up *up)
 	};
 	const struct app_owner owner = {
 		.named = true,
-		.fill = fill,
+		.fill = up_fill_app,
 		.order = up_order,
 		.ctx = up,
 		.source = &source,
@@ -294,7 +294,7 @@ up_run(const struct command_line *line)
 	/* What is one for all stays as it was at the start. */
 	first = up.loaded;
 	first->users++;
-	status = run(&up);
+	status = up_run_loaded(&up);
 	free(up.running);
 	up_release(up.loaded);
 	up_release(first);

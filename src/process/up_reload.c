@@ -189,7 +189,7 @@ forget_removed(struct up *up)
 
 /* Returns how many tunnels could not be started, which has been logged. */
 static size_t
-apply(struct up *up, struct loaded *loaded)
+up_reload_apply(struct up *up, struct loaded *loaded)
 {
 	struct loaded *before = up->loaded;
 	size_t gone, new, failed;
@@ -212,7 +212,7 @@ apply(struct up *up, struct loaded *loaded)
 
 /* NULL: why says it. */
 static struct loaded *
-take(const struct up *up, const char *bytes, size_t len,
+up_reload_take(const struct up *up, const char *bytes, size_t len,
     char why[SETTINGS_WHY_MAX])
 {
 	struct settings settings;
@@ -231,7 +231,8 @@ take(const struct up *up, const char *bytes, size_t len,
 	return NULL;
 }
 
-static void on_read(void *ctx, int err, const char *bytes, size_t len);
+static void up_reload_on_read(void *ctx, int err, const char *bytes,
+    size_t len);
 
 static void
 cannot_read(const struct up *up, int err, char *why, size_t why_size)
@@ -241,9 +242,9 @@ cannot_read(const struct up *up, int err, char *why, size_t why_size)
 }
 
 static bool
-read_file(struct up *up, char *why, size_t why_size)
+up_read_file(struct up *up, char *why, size_t why_size)
 {
-	int err = monitor_read(up->app->monitor, on_read, up);
+	int err = monitor_read(up->app->monitor, up_reload_on_read, up);
 
 	up->again = err == -EBUSY;
 	up->reading |= err == 0;
@@ -265,14 +266,14 @@ use(struct up *up, int err, const char *bytes, size_t len,
 	if (err != 0)
 		cannot_read(up, err, why, SETTINGS_WHY_MAX);
 	else
-		loaded = take(up, bytes, len, why);
+		loaded = up_reload_take(up, bytes, len, why);
 	if (loaded == NULL) {
 		log_err("%s", why);
 		log_err("nothing has been changed");
 		return false;
 	}
 	up_ask_nobody(&loaded->config);
-	failed = apply(up, loaded);
+	failed = up_reload_apply(up, loaded);
 	if (up->only[0] != '\0' &&
 	    config_find(&loaded->config, up->only) == NULL) {
 		snprintf(why, SETTINGS_WHY_MAX, "there is no [tunnel %s] in %s",
@@ -286,7 +287,7 @@ use(struct up *up, int err, const char *bytes, size_t len,
 }
 
 static void
-on_read(void *ctx, int err, const char *bytes, size_t len)
+up_reload_on_read(void *ctx, int err, const char *bytes, size_t len)
 {
 	struct up *up = ctx;
 	char why[SETTINGS_WHY_MAX];
@@ -303,7 +304,7 @@ on_read(void *ctx, int err, const char *bytes, size_t len)
 	notify_send(&up->app->notify, "READY=1");
 	app_show_status(up->app);
 	/* Of two at a time, both hear how the second has ended. */
-	if (again && read_file(up, why, sizeof(why)))
+	if (again && up_read_file(up, why, sizeof(why)))
 		return;
 	if (again)
 		log_err("%s", why);
@@ -333,7 +334,7 @@ reload(struct up *up, const char *name, char *why, size_t why_size)
 	/* Of two at a time, all. */
 	snprintf(up->only, sizeof(up->only), "%s",
 	    name != NULL && !up->reading ? name : "");
-	return read_file(up, why, why_size);
+	return up_read_file(up, why, why_size);
 }
 
 static struct running *

@@ -105,7 +105,7 @@ cmdline_ciphers_ok(const char *ciphers)
 }
 
 static void
-put(struct cmdline_vector *vector, const char *word)
+cmdline_put(struct cmdline_vector *vector, const char *word)
 {
 	vector->argv[vector->n++] = (char *)(uintptr_t)word;
 }
@@ -117,8 +117,8 @@ put_path(struct cmdline_vector *vector, const char *path)
 	char *to = vector->texts->path;
 
 	/* Of several -S, unlike of -o, the last one counts. */
-	put(vector, "-S");
-	put(vector, to);
+	cmdline_put(vector, "-S");
+	cmdline_put(vector, to);
 	for (; *path != '\0'; path++) {
 		*to++ = *path;
 		if (*path == '%')
@@ -130,13 +130,13 @@ put_path(struct cmdline_vector *vector, const char *path)
 static void
 put_users(struct cmdline_vector *vector, const struct link_options *options)
 {
-	put(vector, options->program);
+	cmdline_put(vector, options->program);
 	for (size_t i = 0; i < CMDLINE_N_FIXED; i++)
-		put(vector, cmdline_fixed[i]);
+		cmdline_put(vector, cmdline_fixed[i]);
 	if (options->batch)
-		put(vector, "-oBatchMode=yes");
+		cmdline_put(vector, "-oBatchMode=yes");
 	for (size_t i = 0; i < options->n_arguments; i++)
-		put(vector, options->arguments[i]);
+		cmdline_put(vector, options->arguments[i]);
 }
 
 static void
@@ -150,33 +150,34 @@ put_master(struct cmdline_vector *vector, const struct cmdline *cmdline,
 	if (cmdline->ciphers != NULL) {
 		snprintf(texts->ciphers, sizeof(texts->ciphers), "-oCiphers=%s",
 		    cmdline->ciphers);
-		put(vector, texts->ciphers);
+		cmdline_put(vector, texts->ciphers);
 	}
 	if ((cmdline->timeouts & LINK_ALIVE) != 0) {
 		snprintf(texts->interval, sizeof(texts->interval),
 		    "-oServerAliveInterval=%d", LIMIT_SERVER_ALIVE_S);
-		put(vector, texts->interval);
+		cmdline_put(vector, texts->interval);
 	}
 	if ((cmdline->timeouts & LINK_CONNECT) != 0) {
 		snprintf(texts->connect, sizeof(texts->connect),
 		    "-oConnectTimeout=%d", LIMIT_SSH_CONNECT_S);
-		put(vector, texts->connect);
+		cmdline_put(vector, texts->connect);
 	}
-	put(vector, "--");
-	put(vector, options->destination);
+	cmdline_put(vector, "--");
+	cmdline_put(vector, options->destination);
 }
 
 static void
 put_own(struct cmdline_vector *vector, const struct link_options *options)
 {
-	put(vector, options->program);
-	put(vector, "-F");
-	put(vector, "none");
+	cmdline_put(vector, options->program);
+	cmdline_put(vector, "-F");
+	cmdline_put(vector, "none");
 	/* Debian's ssh has another ServerAliveInterval then. */
-	put(vector, options->batch ? "-oBatchMode=yes" : "-oBatchMode=no");
-	put(vector, "-G");
-	put(vector, "--");
-	put(vector, "host.invalid");
+	cmdline_put(vector,
+	    options->batch ? "-oBatchMode=yes" : "-oBatchMode=no");
+	cmdline_put(vector, "-G");
+	cmdline_put(vector, "--");
+	cmdline_put(vector, "host.invalid");
 }
 
 char **
@@ -201,9 +202,9 @@ cmdline_make(const struct cmdline *cmdline, const struct link_options *first)
 		break;
 	case CMDLINE_CONFIGURED:
 		put_users(&vector, &options);
-		put(&vector, "-G");
-		put(&vector, "--");
-		put(&vector, options.destination);
+		cmdline_put(&vector, "-G");
+		cmdline_put(&vector, "--");
+		cmdline_put(&vector, options.destination);
 		break;
 	case CMDLINE_OWN:
 		put_own(&vector, &options);

@@ -207,7 +207,7 @@ look_for_idle(uv_timer_t *timer)
 }
 
 static void
-on_further_up(void *ctx)
+links_on_further_up(void *ctx)
 {
 	struct place *place = ctx;
 	struct links *links = place->links;
@@ -233,7 +233,7 @@ on_further_up(void *ctx)
 }
 
 static void
-on_further_down(void *ctx, bool was_up, const char *why)
+links_on_further_down(void *ctx, bool was_up, const char *why)
 {
 	struct place *place = ctx;
 	struct links *links = place->links;
@@ -260,14 +260,14 @@ on_further_down(void *ctx, bool was_up, const char *why)
 }
 
 static const struct link_handler further_handler = {
-	.up = on_further_up,
-	.down = on_further_down,
+	.up = links_on_further_up,
+	.down = links_on_further_down,
 };
 
 /* ---- the first ---- */
 
 static void
-on_first_up(void *ctx)
+links_on_first_up(void *ctx)
 {
 	struct links *links = ctx;
 
@@ -275,7 +275,7 @@ on_first_up(void *ctx)
 }
 
 static void
-on_first_down(void *ctx, bool was_up, const char *why)
+links_on_first_down(void *ctx, bool was_up, const char *why)
 {
 	struct links *links = ctx;
 
@@ -285,8 +285,8 @@ on_first_down(void *ctx, bool was_up, const char *why)
 }
 
 static const struct link_handler first_handler = {
-	.up = on_first_up,
-	.down = on_first_down,
+	.up = links_on_first_up,
+	.down = links_on_first_down,
 };
 
 /* ---- links.h ---- */
@@ -392,7 +392,7 @@ links_are_over(const struct links *links)
 }
 
 static void
-on_freed(uv_handle_t *handle)
+links_on_freed(uv_handle_t *handle)
 {
 	free(handle->data);
 }
@@ -404,7 +404,7 @@ links_free(struct links *links)
 		return;
 	for (size_t i = 0; i < links->options.max; i++)
 		link_free(links->places[i].link);
-	uv_close((uv_handle_t *)&links->idle_timer, on_freed);
+	uv_close((uv_handle_t *)&links->idle_timer, links_on_freed);
 }
 
 struct link *

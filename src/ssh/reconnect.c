@@ -66,7 +66,7 @@ static void attempt(struct reconnect *reconnect);
 /* ---- the end ---- */
 
 static void
-end(struct reconnect *reconnect, const char *why)
+reconnect_end(struct reconnect *reconnect, const char *why)
 {
 	uv_timer_stop(&reconnect->timer);
 	reconnect->state = RECONNECT_ENDED;
@@ -74,18 +74,18 @@ end(struct reconnect *reconnect, const char *why)
 }
 
 static void
-on_stopped(uv_timer_t *timer)
+reconnect_on_stopped(uv_timer_t *timer)
 {
-	end(timer->data, NULL);
+	reconnect_end(timer->data, NULL);
 }
 
 static void
-on_failed(uv_timer_t *timer)
+reconnect_on_failed(uv_timer_t *timer)
 {
 	struct reconnect *reconnect = timer->data;
 
 	if (!reconnect->expect_stop) /* or reconnect_stop() finds it */
-		end(reconnect, reconnect->why);
+		reconnect_end(reconnect, reconnect->why);
 }
 
 /*
@@ -96,13 +96,13 @@ static void
 end_soon(struct reconnect *reconnect)
 {
 	reconnect->state = RECONNECT_PAUSING;
-	uv_timer_start(&reconnect->timer, on_failed, 1, 0);
+	uv_timer_start(&reconnect->timer, reconnect_on_failed, 1, 0);
 }
 
 /* ---- pauses ---- */
 
 static void
-on_pause_over(uv_timer_t *timer)
+reconnect_on_pause_over(uv_timer_t *timer)
 {
 	struct reconnect *reconnect = timer->data;
 
@@ -125,7 +125,7 @@ begin_pause(struct reconnect *reconnect, uint64_t lived_ms)
 	if (reconnect->held > 0 && ms > RECONNECT_WANTED_MS(reconnect))
 		ms = RECONNECT_WANTED_MS(reconnect);
 	reconnect->state = RECONNECT_PAUSING;
-	uv_timer_start(&reconnect->timer, on_pause_over, ms, 0);
+	uv_timer_start(&reconnect->timer, reconnect_on_pause_over, ms, 0);
 	return ms;
 }
 
@@ -206,7 +206,7 @@ attempt(struct reconnect *reconnect)
 }
 
 static void
-on_idle(uv_timer_t *timer)
+reconnect_on_idle(uv_timer_t *timer)
 {
 	struct reconnect *reconnect = timer->data;
 
@@ -223,11 +223,12 @@ watch_idle(struct reconnect *reconnect)
 
 	if (options->on_demand && options->idle_ms > 0 &&
 	    reconnect->held == 0 && reconnect->state == RECONNECT_UP)
-		uv_timer_start(&reconnect->timer, on_idle, options->idle_ms, 0);
+		uv_timer_start(&reconnect->timer, reconnect_on_idle,
+		    options->idle_ms, 0);
 }
 
 static void
-on_up(void *ctx)
+reconnect_on_up(void *ctx)
 {
 	struct reconnect *reconnect = ctx;
 	uint64_t now = uv_now(reconnect->loop);
@@ -304,7 +305,7 @@ note_unused(struct reconnect *reconnect)
 
 /* The link was lost, and what it carried has been told. */
 static void
-lost(struct reconnect *reconnect)
+reconnect_lost(struct reconnect *reconnect)
 {
 	uint64_t lived_ms = uv_now(reconnect->loop) - reconnect->up_at;
 	bool again = reconnect->options.retries > 0;
@@ -335,7 +336,7 @@ lost(struct reconnect *reconnect)
 }
 
 static void
-on_down(void *ctx, bool was_up, const char *why)
+reconnect_on_down(void *ctx, bool was_up, const char *why)
 {
 	struct reconnect *reconnect = ctx;
 
@@ -344,9 +345,9 @@ on_down(void *ctx, bool was_up, const char *why)
 	case RECONNECT_CONNECTING:
 	case RECONNECT_UP:
 		if (reconnect->expect_stop)
-			end(reconnect, NULL);
+			reconnect_end(reconnect, NULL);
 		else if (was_up)
-			lost(reconnect);
+			reconnect_lost(reconnect);
 		else
 			failed(reconnect);
 		break;
@@ -358,7 +359,7 @@ on_down(void *ctx, bool was_up, const char *why)
 			attempt(reconnect);
 		break;
 	case RECONNECT_STOPPING:
-		end(reconnect, NULL);
+		reconnect_end(reconnect, NULL);
 		break;
 	case RECONNECT_RESTING:
 	case RECONNECT_PAUSING:
@@ -375,8 +376,8 @@ reconnect_new(uv_loop_t *loop, const struct links_options *links,
     const struct reconnect_handler *handler, void *ctx)
 {
 	static const struct link_handler links_handler = {
-		.up = on_up,
-		.down = on_down,
+		.up = reconnect_on_up,
+		.down = reconnect_on_down,
 	};
 	struct reconnect *reconnect = calloc(1, sizeof(*reconnect));
 
@@ -434,7 +435,7 @@ reconnect_stop(struct reconnect *reconnect)
 	switch (reconnect->state) {
 	case RECONNECT_RESTING:
 	case RECONNECT_PAUSING:
-		uv_timer_start(&reconnect->timer, on_stopped, 0, 0);
+		uv_timer_start(&reconnect->timer, reconnect_on_stopped, 0, 0);
 		break;
 	case RECONNECT_CONNECTING:
 	case RECONNECT_UP:
@@ -452,7 +453,7 @@ reconnect_stop(struct reconnect *reconnect)
 }
 
 static void
-on_freed(uv_handle_t *handle)
+reconnect_on_freed(uv_handle_t *handle)
 {
 	free(handle->data);
 }
@@ -463,7 +464,7 @@ reconnect_free(struct reconnect *reconnect)
 	if (reconnect == NULL)
 		return;
 	links_free(reconnect->links);
-	uv_close((uv_handle_t *)&reconnect->timer, on_freed);
+	uv_close((uv_handle_t *)&reconnect->timer, reconnect_on_freed);
 }
 
 const char *
@@ -518,13 +519,13 @@ reconnect_hold(struct reconnect *reconnect)
 		uv_timer_stop(timer);
 	} else if (reconnect->state == RECONNECT_PAUSING) {
 		if (uv_timer_get_due_in(timer) > RECONNECT_WANTED_MS(reconnect))
-			uv_timer_start(timer, on_pause_over,
+			uv_timer_start(timer, reconnect_on_pause_over,
 			    RECONNECT_WANTED_MS(reconnect), 0);
 	} else if (reconnect->state == RECONNECT_RESTING &&
 	    reconnect->options.on_demand && !reconnect->expect_stop) {
 		/* Not from inside the call. */
 		reconnect->state = RECONNECT_PAUSING;
-		uv_timer_start(timer, on_pause_over, 0, 0);
+		uv_timer_start(timer, reconnect_on_pause_over, 0, 0);
 	}
 }
 

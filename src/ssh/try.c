@@ -106,7 +106,7 @@ read_words(int fd, char *line, size_t size, char *where, size_t where_size)
 
 /* Its status, or -1. */
 static int
-wait_end(pid_t pid)
+try_wait_end(pid_t pid)
 {
 	int status;
 
@@ -149,7 +149,7 @@ ssh_try(const struct link_options *options, char *where, size_t where_size,
 	in_time = read_words(reader, line, sizeof(line), where, where_size);
 	if (!in_time)
 		kill(pid, SIGKILL);
-	if (wait_end(pid) == 0)
+	if (try_wait_end(pid) == 0)
 		return 0;
 	log_escape(text, sizeof(text), line, strlen(line));
 	snprintf(why, why_size, "%s -G: %s", options->program,

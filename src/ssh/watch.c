@@ -19,7 +19,7 @@ struct watch {
 
 /* Of its end others tell the link. */
 static void
-on_answer(void *ctx, bool alive)
+watch_on_answer(void *ctx, bool alive)
 {
 	struct watch *watch = ctx;
 
@@ -28,13 +28,14 @@ on_answer(void *ctx, bool alive)
 }
 
 static void
-on_period(uv_timer_t *timer)
+watch_on_period(uv_timer_t *timer)
 {
 	struct watch *watch = timer->data;
 
 	if (watch->check == NULL) {
 		watch->waited = 0;
-		watch->check = link_alive_check(watch->link, on_answer, watch);
+		watch->check =
+		    link_alive_check(watch->link, watch_on_answer, watch);
 		return;
 	}
 	if (++watch->waited < WATCH_PERIODS)
@@ -56,13 +57,13 @@ watch_new(uv_loop_t *loop, struct link *link, uint64_t period_ms,
 	watch->ctx = ctx;
 	uv_timer_init(loop, &watch->timer);
 	watch->timer.data = watch;
-	uv_timer_start(&watch->timer, on_period, period_ms, period_ms);
+	uv_timer_start(&watch->timer, watch_on_period, period_ms, period_ms);
 	uv_unref((uv_handle_t *)&watch->timer);
 	return watch;
 }
 
 static void
-on_freed(uv_handle_t *handle)
+watch_on_freed(uv_handle_t *handle)
 {
 	free(handle->data);
 }
@@ -73,5 +74,5 @@ watch_free(struct watch *watch)
 	if (watch == NULL)
 		return;
 	link_alive_cancel(watch->check);
-	uv_close((uv_handle_t *)&watch->timer, on_freed);
+	uv_close((uv_handle_t *)&watch->timer, watch_on_freed);
 }

@@ -41,7 +41,7 @@ window_path_init(struct window_path *path, struct window_budget *budget)
 }
 
 static uint32_t
-smaller(uint64_t one, uint64_t other)
+window_smaller(uint64_t one, uint64_t other)
 {
 	return (uint32_t)(one < other ? one : other);
 }
@@ -63,10 +63,10 @@ window_most(const struct window *window)
 
 	if (!window->grows)
 		return LIMIT_WINDOW_SMALL;
-	most = smaller(most, budget->largest);
-	most = smaller(most, budget->max / budget->n);
+	most = window_smaller(most, budget->largest);
+	most = window_smaller(most, budget->max / budget->n);
 	/* This reader may be about to stop, and nothing can be taken back. */
-	most = smaller(most, room - room / WINDOW_LEAVE_PART);
+	most = window_smaller(most, room - room / WINDOW_LEAVE_PART);
 	return most < LIMIT_WINDOW_SMALL ? LIMIT_WINDOW_SMALL : most;
 }
 
@@ -149,7 +149,7 @@ window_grant(struct window *window)
 	if (window->path == NULL)
 		return 0;
 	most = window_most(window);
-	least = smaller(WINDOW_GRANT, most / WINDOW_GRANT_MOST);
+	least = window_smaller(WINDOW_GRANT, most / WINDOW_GRANT_MOST);
 	if (least < most / WINDOW_GRANT_LEAST)
 		least = most / WINDOW_GRANT_LEAST;
 	if (now >= most || most - now < least)
@@ -208,7 +208,7 @@ window_answered(struct window *window, uint64_t now)
 	if (window->path == NULL || !window->asked)
 		return;
 	holds = window_holds(window, now);
-	target = holds + smaller(holds, LIMIT_WINDOW_AHEAD);
+	target = holds + window_smaller(holds, LIMIT_WINDOW_AHEAD);
 	window->asked = false;
 	window->came = 0;
 	if (window->most_held > window->target / 4 && target > window->target)
@@ -219,7 +219,7 @@ window_answered(struct window *window, uint64_t now)
 		target = window->target / 2;
 	if (target < LIMIT_WINDOW_FIRST)
 		target = LIMIT_WINDOW_FIRST;
-	window->target = smaller(target, window->budget->largest);
+	window->target = window_smaller(target, window->budget->largest);
 }
 
 /* What is held stays in the budget's count until it is consumed. */

@@ -59,8 +59,8 @@ address_is_full(const struct admission *admission, const struct addr *peer)
 
 /* Is it full?  Then which limit it is, and why. */
 static bool
-is_full(const struct admission *admission, const struct addr *peer, char *why,
-    size_t why_size, enum refusal *ret)
+admission_is_full(const struct admission *admission, const struct addr *peer,
+    char *why, size_t why_size, enum refusal *ret)
 {
 	const struct admission_limits *limits = &admission->limits;
 
@@ -97,7 +97,7 @@ admission_enter(struct admission *admission, const struct addr *peer, char *why,
 {
 	struct admission_place *place;
 
-	if (is_full(admission, peer, why, why_size, ret_refusal))
+	if (admission_is_full(admission, peer, why, why_size, ret_refusal))
 		return NULL;
 	place = calloc(1, sizeof(*place));
 	if (place == NULL) {

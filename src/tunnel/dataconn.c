@@ -13,7 +13,7 @@
 static const char closed_words[] = "the connection was closed";
 
 static struct end *
-other(struct end *end)
+dataconn_other(struct end *end)
 {
 	return &end->conn->end[end->peer == ENGINE_CLIENT ? ENGINE_SERVER :
 							    ENGINE_CLIENT];
@@ -28,13 +28,13 @@ is_held_back(const struct end *end)
 }
 
 static void
-read_or_not(struct end *end)
+dataconn_read_or_not(struct end *end)
 {
 	dataconn_count_wait(end);
 	if (end->stream == NULL)
 		return;
 	if ((end->slack == 0 && is_held_back(end)) || end->ended ||
-	    other(end)->stream == NULL)
+	    dataconn_other(end)->stream == NULL)
 		stream_read_stop(end->stream);
 	else
 		stream_read_start(end->stream);
@@ -49,7 +49,7 @@ drop_held(struct dataconn *conn)
 
 /* The answer would be about a stream that is gone. */
 static void
-cancel_check(struct end *end)
+dataconn_cancel_check(struct end *end)
 {
 	if (end->check != NULL)
 		side_check_cancel(end->side, end->check);
@@ -60,11 +60,11 @@ cancel_check(struct end *end)
 void
 dataconn_lose(struct end *end, const char *why)
 {
-	cancel_check(end);
+	dataconn_cancel_check(end);
 	stream_reset(end->stream);
 	end->stream = NULL;
 	drop_held(end->conn);
-	read_or_not(other(end));
+	dataconn_read_or_not(dataconn_other(end));
 	dataconn_tell_lost(end, why);
 }
 
@@ -83,9 +83,9 @@ note_up(struct end *end)
 }
 
 static void
-on_data(void *ctx, const struct iovec *pieces, size_t n)
+dataconn_on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
-	struct end *from = ctx, *to = other(from);
+	struct end *from = ctx, *to = dataconn_other(from);
 	size_t len = stream_len(pieces, n);
 
 	if (to->stream == NULL)
@@ -99,17 +99,17 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 	else if (!dataconn_rate_data(from, pieces, n))
 		dataconn_lose(to, "out of memory");
 	if (is_held_back(from))
-		read_or_not(from);
+		dataconn_read_or_not(from);
 }
 
 static void
-on_drained(void *ctx)
+dataconn_on_drained(void *ctx)
 {
-	struct end *to = ctx, *from = other(to);
+	struct end *to = ctx, *from = dataconn_other(to);
 
 	from->paused = false;
 	dataconn_rate_go_on(from);
-	read_or_not(from);
+	dataconn_read_or_not(from);
 }
 
 static void
@@ -154,7 +154,7 @@ take_end(struct end *end)
 }
 
 static void
-on_eof(void *ctx)
+dataconn_on_eof(void *ctx)
 {
 	struct end *end = ctx;
 
@@ -176,11 +176,11 @@ dataconn_released(struct end *from)
 	if (ended)
 		take_end(from);
 	else
-		read_or_not(from);
+		dataconn_read_or_not(from);
 }
 
 static void
-on_opened(void *ctx)
+dataconn_on_opened(void *ctx)
 {
 	struct end *end = ctx;
 
@@ -203,7 +203,7 @@ server_host(const struct end *end, char text[ADDR_TEXT_MAX])
 /* Does who dials again get the same answer?  Not so when the SSH connection was
  * lost, or something has run out. */
 static bool
-is_refusal(int err)
+dataconn_is_refusal(int err)
 {
 	return err == -ECONNREFUSED || err == -EACCES || err == -EPERM ||
 	    err == -EHOSTUNREACH || err == -ENETUNREACH || err == -ETIMEDOUT;
@@ -215,15 +215,15 @@ end_closed(struct end *end)
 {
 	stream_close(end->stream);
 	end->stream = NULL;
-	dataconn_rate_drop(other(end));
-	read_or_not(other(end));
+	dataconn_rate_drop(dataconn_other(end));
+	dataconn_read_or_not(dataconn_other(end));
 	end->closed_behind = end->end_held;
 	if (!end->end_held)
 		dataconn_tell_ended(end, closed_words);
 }
 
 static void
-on_closed(void *ctx, int err, const char *why)
+dataconn_on_closed(void *ctx, int err, const char *why)
 {
 	struct end *end = ctx;
 	bool delivered = end->shut && stream_undelivered(end->stream) == 0 &&
@@ -232,7 +232,7 @@ on_closed(void *ctx, int err, const char *why)
 	struct engine_data_event event = {
 		.type = ENGINE_DATA_LOST,
 		.peer = end->peer,
-		.passing = !is_refusal(err),
+		.passing = !dataconn_is_refusal(err),
 	};
 
 	if (err == -ESHUTDOWN) {
@@ -248,11 +248,11 @@ on_closed(void *ctx, int err, const char *why)
 		    server_host(end, host), why);
 		why = text;
 	}
-	cancel_check(end);
+	dataconn_cancel_check(end);
 	stream_close(end->stream);
 	end->stream = NULL;
 	drop_held(end->conn);
-	read_or_not(other(end));
+	dataconn_read_or_not(dataconn_other(end));
 	if (delivered)
 		dataconn_tell_delivered(end, false);
 	event.why = why;
@@ -260,18 +260,18 @@ on_closed(void *ctx, int err, const char *why)
 }
 
 static const struct stream_handler stream_handler = {
-	.opened = on_opened,
-	.data = on_data,
-	.eof = on_eof,
-	.drained = on_drained,
-	.closed = on_closed,
+	.opened = dataconn_on_opened,
+	.data = dataconn_on_data,
+	.eof = dataconn_on_eof,
+	.drained = dataconn_on_drained,
+	.closed = dataconn_on_closed,
 };
 
 /* ---- the ends ---- */
 
 /* All of the callbacks come from the loop. */
 static void
-on_dial_failed(uv_timer_t *timer)
+dataconn_on_dial_failed(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
 
@@ -291,12 +291,12 @@ on_dial_failed(uv_timer_t *timer)
 static void
 start_relay(struct dataconn *conn)
 {
-	read_or_not(&conn->end[ENGINE_CLIENT]);
-	read_or_not(&conn->end[ENGINE_SERVER]);
+	dataconn_read_or_not(&conn->end[ENGINE_CLIENT]);
+	dataconn_read_or_not(&conn->end[ENGINE_SERVER]);
 }
 
 static void
-dial(struct end *end)
+dataconn_dial_end(struct end *end)
 {
 	char text[ADDR_TEXT_MAX];
 	struct side_to to = {
@@ -311,7 +311,8 @@ dial(struct end *end)
 	end->stream = side_dial(end->side, &to, &stream_handler, end);
 	end->undialled = end->stream == NULL;
 	if (end->undialled)
-		uv_timer_start(&end->conn->failed, on_dial_failed, 0, 0);
+		uv_timer_start(&end->conn->failed, dataconn_on_dial_failed, 0,
+		    0);
 	start_relay(end->conn);
 }
 
@@ -329,7 +330,7 @@ put_announced(const struct dataconn *conn, struct engine_data_event *event)
 }
 
 static void
-on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
+dataconn_on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 {
 	struct end *end = ctx;
 	struct engine_data_event event = {
@@ -360,13 +361,13 @@ tell_unknown(struct end *end, const char *why)
 }
 
 static void
-on_vanished(void *ctx)
+dataconn_on_vanished(void *ctx)
 {
 	tell_unknown(ctx, "the data connection was reset at once");
 }
 
 static bool
-on_accepted(void *ctx, struct stream *stream, const struct addr *local,
+dataconn_on_accepted(void *ctx, struct stream *stream, const struct addr *local,
     const struct addr *peer)
 {
 	struct end *end = ctx;
@@ -391,14 +392,14 @@ on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 		uv_timer_stop(&conn->unused);
 	/* In active mode the client is dialled once the server has come. */
 	else if (!client->how.listens && client->stream == NULL)
-		dial(client);
+		dataconn_dial_end(client);
 	start_relay(conn);
 	dataconn_tell(end, ENGINE_DATA_UP);
 	return true;
 }
 
 static void
-on_second(void *ctx, const char *place)
+dataconn_on_second(void *ctx, const char *place)
 {
 	struct end *end = ctx;
 	struct engine_data_event event = {
@@ -411,7 +412,7 @@ on_second(void *ctx, const char *place)
 }
 
 static void
-on_failed(void *ctx, int err, const char *why)
+dataconn_on_failed(void *ctx, int err, const char *why)
 {
 	struct end *end = ctx;
 	struct engine_data_event event = {
@@ -443,7 +444,7 @@ init_timer(struct dataconn *conn, uv_loop_t *loop, uv_timer_t *timer)
 }
 
 static void
-on_timer_closed(uv_handle_t *handle)
+dataconn_on_timer_closed(uv_handle_t *handle)
 {
 	struct dataconn *conn = handle->data;
 
@@ -457,17 +458,17 @@ static bool
 open_end(struct end *end, const struct dataconn_options *options)
 {
 	static const struct side_listener_handler handler = {
-		.listening = on_listening,
-		.accepted = on_accepted,
-		.vanished = on_vanished,
-		.second = on_second,
-		.failed = on_failed,
+		.listening = dataconn_on_listening,
+		.accepted = dataconn_on_accepted,
+		.vanished = dataconn_on_vanished,
+		.second = dataconn_on_second,
+		.failed = dataconn_on_failed,
 	};
 	struct side_at at = { .host = options->end[end->peer].at };
 
 	if (!end->how.listens) {
 		if (end->peer == ENGINE_SERVER)
-			dial(end);
+			dataconn_dial_end(end);
 		return true;
 	}
 	if (end->peer == ENGINE_CLIENT)
@@ -526,14 +527,14 @@ dataconn_dial(struct dataconn *conn)
 	struct end *client = &conn->end[ENGINE_CLIENT];
 
 	if (client->stream == NULL && !client->was_up)
-		dial(client);
+		dataconn_dial_end(client);
 }
 
 void
 dataconn_read_on(struct dataconn *conn, enum engine_peer peer)
 {
 	conn->end[peer].slack = LIMIT_ABORT_SLACK;
-	read_or_not(&conn->end[peer]);
+	dataconn_read_or_not(&conn->end[peer]);
 }
 
 void
@@ -545,7 +546,7 @@ dataconn_shut(struct dataconn *conn, enum engine_peer peer)
 		return;
 	end->shut = true;
 	/* If the other has not ended, the transfer is called off. */
-	dataconn_rate_drop(other(end));
+	dataconn_rate_drop(dataconn_other(end));
 	stream_shutdown(end->stream);
 	if (peer == ENGINE_CLIENT) {
 		dataconn_watch_delivery(conn);
@@ -553,9 +554,9 @@ dataconn_shut(struct dataconn *conn, enum engine_peer peer)
 }
 
 static void
-let_go(struct end *end, void (*how)(struct stream *))
+dataconn_let_go(struct end *end, void (*how)(struct stream *))
 {
-	cancel_check(end);
+	dataconn_cancel_check(end);
 	side_listener_close(end->listener, true);
 	end->listener = NULL;
 	if (end->stream != NULL)
@@ -563,30 +564,30 @@ let_go(struct end *end, void (*how)(struct stream *))
 	end->stream = NULL;
 	drop_held(end->conn);
 	/* What the other still sends has nowhere to go. */
-	read_or_not(other(end));
+	dataconn_read_or_not(dataconn_other(end));
 }
 
 void
 dataconn_drop(struct dataconn *conn, enum engine_peer peer)
 {
-	let_go(&conn->end[peer], stream_close);
+	dataconn_let_go(&conn->end[peer], stream_close);
 }
 
 void
 dataconn_reset(struct dataconn *conn, enum engine_peer peer)
 {
-	let_go(&conn->end[peer], stream_reset);
+	dataconn_let_go(&conn->end[peer], stream_reset);
 }
 
 void
 dataconn_close(struct dataconn *conn)
 {
 	conn->closed = true;
-	let_go(&conn->end[ENGINE_CLIENT], stream_finish);
-	let_go(&conn->end[ENGINE_SERVER], stream_close);
-	uv_close((uv_handle_t *)&conn->timer, on_timer_closed);
-	uv_close((uv_handle_t *)&conn->quiet, on_timer_closed);
-	uv_close((uv_handle_t *)&conn->delivery, on_timer_closed);
-	uv_close((uv_handle_t *)&conn->unused, on_timer_closed);
-	uv_close((uv_handle_t *)&conn->failed, on_timer_closed);
+	dataconn_let_go(&conn->end[ENGINE_CLIENT], stream_finish);
+	dataconn_let_go(&conn->end[ENGINE_SERVER], stream_close);
+	uv_close((uv_handle_t *)&conn->timer, dataconn_on_timer_closed);
+	uv_close((uv_handle_t *)&conn->quiet, dataconn_on_timer_closed);
+	uv_close((uv_handle_t *)&conn->delivery, dataconn_on_timer_closed);
+	uv_close((uv_handle_t *)&conn->unused, dataconn_on_timer_closed);
+	uv_close((uv_handle_t *)&conn->failed, dataconn_on_timer_closed);
 }

@@ -17,7 +17,7 @@
 #define HELD_MAX (LIMIT_ABORT_SLACK + 2 * STREAM_PIECES * LIMIT_CHANNEL_PACKET)
 
 static struct end *
-other(struct end *end)
+dataconn_relay_other(struct end *end)
 {
 	return &end->conn->end[end->peer == ENGINE_CLIENT ? ENGINE_SERVER :
 							    ENGINE_CLIENT];
@@ -27,7 +27,7 @@ other(struct end *end)
 void
 dataconn_relay(struct end *from, const struct iovec *pieces, size_t n)
 {
-	struct end *to = other(from);
+	struct end *to = dataconn_relay_other(from);
 	size_t len = stream_len(pieces, n), ends = 0;
 	int err = stream_writev(to->stream, pieces, n);
 
@@ -100,7 +100,7 @@ dataconn_rate_go_on(struct end *from)
 
 /* So much of what is held may go. */
 static void
-on_granted(struct rate_flow *flow, size_t bytes)
+dataconn_relay_on_granted(struct rate_flow *flow, size_t bytes)
 {
 	struct end *from =
 	    (struct end *)(void *)((char *)flow - offsetof(struct end, flow));
@@ -136,7 +136,8 @@ cut_pieces(struct iovec *to, const struct iovec *from, size_t n, size_t len)
 
 /* Holds all of the pieces behind their first skip bytes. */
 static bool
-hold(struct end *from, const struct iovec *pieces, size_t n, size_t skip)
+dataconn_relay_hold(struct end *from, const struct iovec *pieces, size_t n,
+    size_t skip)
 {
 	for (size_t i = 0; i < n; i++) {
 		size_t over =
@@ -160,7 +161,7 @@ dataconn_rate_data(struct end *from, const struct iovec *pieces, size_t n)
 
 	if (!dataconn_holds(from))
 		may = throttle_take(from->conn->throttle, &from->flow, len);
-	if (may < len && !hold(from, pieces, n, may))
+	if (may < len && !dataconn_relay_hold(from, pieces, n, may))
 		return false;
 	if (may > 0)
 		dataconn_relay(from, now, cut_pieces(now, pieces, n, may));
@@ -176,6 +177,6 @@ dataconn_rate_init(struct dataconn *conn, struct throttle *throttle,
 	for (int peer = 0; peer < 2; peer++) {
 		buf_init(&conn->end[peer].held, HELD_MAX);
 		conn->end[peer].flow.own = session;
-		conn->end[peer].flow.granted = on_granted;
+		conn->end[peer].flow.granted = dataconn_relay_on_granted;
 	}
 }

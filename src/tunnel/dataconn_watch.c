@@ -10,7 +10,7 @@
 #define DELIVERY_LAST_MS 64
 
 static void
-on_timer(uv_timer_t *timer)
+dataconn_watch_on_timer(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
 
@@ -20,9 +20,9 @@ on_timer(uv_timer_t *timer)
 /* Timers run before what has come meanwhile is read; the engine is to know of
  * that first.  On a busy machine, or after a stop, it may be much. */
 static void
-on_timer_due(uv_timer_t *timer)
+dataconn_watch_on_timer_due(uv_timer_t *timer)
 {
-	uv_timer_start(timer, on_timer, 1, 0);
+	uv_timer_start(timer, dataconn_watch_on_timer, 1, 0);
 }
 
 uint64_t
@@ -41,7 +41,7 @@ dataconn_moved(const struct dataconn *conn)
 static void watch_quiet(struct dataconn *conn);
 
 static void
-on_quiet(uv_timer_t *timer)
+dataconn_watch_on_quiet(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
 	struct end *client = &conn->end[ENGINE_CLIENT];
@@ -60,12 +60,12 @@ on_quiet(uv_timer_t *timer)
 /* After a stop ssh, too, may have something that it had no time for: as long
  * again as this timer is late. */
 static void
-on_quiet_due(uv_timer_t *timer)
+dataconn_watch_on_quiet_due(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
 	uint64_t late = uv_now(timer->loop) - conn->quiet_due;
 
-	uv_timer_start(timer, on_quiet,
+	uv_timer_start(timer, dataconn_watch_on_quiet,
 	    1 + (late < conn->quiet_ms ? late : conn->quiet_ms), 0);
 }
 
@@ -74,7 +74,8 @@ watch_quiet(struct dataconn *conn)
 {
 	conn->seen = dataconn_moved(conn);
 	conn->quiet_due = uv_now(conn->quiet.loop) + conn->quiet_ms;
-	uv_timer_start(&conn->quiet, on_quiet_due, conn->quiet_ms, 0);
+	uv_timer_start(&conn->quiet, dataconn_watch_on_quiet_due,
+	    conn->quiet_ms, 0);
 }
 
 /* How long a far client has to end its direction; see limits.h.  Behind our end
@@ -120,7 +121,7 @@ is_delivered(struct dataconn *conn, bool *ret_assumed)
 }
 
 static void
-on_delivery(uv_timer_t *timer)
+dataconn_watch_on_delivery(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
 	struct end *client = &conn->end[ENGINE_CLIENT];
@@ -134,11 +135,11 @@ on_delivery(uv_timer_t *timer)
 	}
 	if (conn->delivery_ms < DELIVERY_LAST_MS)
 		conn->delivery_ms *= 2;
-	uv_timer_start(timer, on_delivery, conn->delivery_ms, 0);
+	uv_timer_start(timer, dataconn_watch_on_delivery, conn->delivery_ms, 0);
 }
 
 static void
-on_unused(uv_timer_t *timer)
+dataconn_watch_on_unused(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
 	struct end *client = &conn->end[ENGINE_CLIENT];
@@ -152,13 +153,14 @@ void
 dataconn_watch_delivery(struct dataconn *conn)
 {
 	conn->delivery_ms = DELIVERY_FIRST_MS;
-	uv_timer_start(&conn->delivery, on_delivery, 0, 0);
+	uv_timer_start(&conn->delivery, dataconn_watch_on_delivery, 0, 0);
 }
 
 void
 dataconn_watch_unused(struct dataconn *conn)
 {
-	uv_timer_start(&conn->unused, on_unused, LIMIT_LISTENER_MS, 0);
+	uv_timer_start(&conn->unused, dataconn_watch_on_unused,
+	    LIMIT_LISTENER_MS, 0);
 }
 
 void
@@ -167,7 +169,8 @@ dataconn_timer(struct dataconn *conn, uint64_t ms)
 	if (ms == 0)
 		uv_timer_stop(&conn->timer);
 	else
-		uv_timer_start(&conn->timer, on_timer_due, ms, 0);
+		uv_timer_start(&conn->timer, dataconn_watch_on_timer_due, ms,
+		    0);
 }
 
 void

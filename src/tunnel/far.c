@@ -21,7 +21,7 @@ far_link_for_data(const struct far_side *far)
 }
 
 static struct stream *
-dial(struct side *side, const struct side_to *to,
+far_dial(struct side *side, const struct side_to *to,
     const struct stream_handler *handler, void *ctx)
 {
 	struct far_side *far = (struct far_side *)side;
@@ -37,7 +37,8 @@ dial(struct side *side, const struct side_to *to,
 
 /* Neither a channel nor a forward tells them. */
 static void
-ends(const struct stream *stream, struct addr *ret_local, struct addr *ret_peer)
+far_ends(const struct stream *stream, struct addr *ret_local,
+    struct addr *ret_peer)
 {
 	(void)stream;
 	*ret_local = (struct addr) { .family = AF_UNSPEC };
@@ -45,7 +46,7 @@ ends(const struct stream *stream, struct addr *ret_local, struct addr *ret_peer)
 }
 
 static const char *
-idle_hint(struct side *side, bool accepted)
+far_idle_hint(struct side *side, bool accepted)
 {
 	const struct far_side *far = (const struct far_side *)side;
 
@@ -84,7 +85,7 @@ has_enough(const struct far_side *far, const struct far_listener *listener)
 /* ---- one in reserve ---- */
 
 static void
-on_reserve(void *ctx, const struct addr *v4, const struct addr *v6)
+far_on_reserve(void *ctx, const struct addr *v4, const struct addr *v6)
 {
 	struct far_listener *listener = ctx;
 	struct far_side *far = (struct far_side *)listener->base.side;
@@ -99,7 +100,7 @@ on_reserve(void *ctx, const struct addr *v4, const struct addr *v6)
 }
 
 static void
-on_no_reserve(void *ctx, int err, const char *why)
+far_on_no_reserve(void *ctx, int err, const char *why)
 {
 	struct far_listener *listener = ctx;
 	struct far_side *far = (struct far_side *)listener->base.side;
@@ -113,8 +114,8 @@ on_no_reserve(void *ctx, int err, const char *why)
 }
 
 static bool
-on_reserve_accepted(void *ctx, struct stream *stream, const struct addr *local,
-    const struct addr *peer)
+far_on_reserve_accepted(void *ctx, struct stream *stream,
+    const struct addr *local, const struct addr *peer)
 {
 	(void)ctx;
 	(void)local;
@@ -132,9 +133,9 @@ static void
 make_reserve(struct far_side *far, struct link *ssh, const struct side_at *at)
 {
 	static const struct side_listener_handler handler = {
-		.listening = on_reserve,
-		.accepted = on_reserve_accepted, /* and so no second */
-		.failed = on_no_reserve,
+		.listening = far_on_reserve,
+		.accepted = far_on_reserve_accepted, /* and so no second */
+		.failed = far_on_no_reserve,
 	};
 
 	if (far->no_reserve || far->reserve != NULL ||
@@ -159,7 +160,7 @@ take_reserve(struct far_side *far, const struct side_at *at, unsigned int load)
 }
 
 static struct side_listener *
-listen_far(struct side *side, const struct side_at *at,
+far_listen(struct side *side, const struct side_at *at,
     const struct side_listener_handler *handler, void *ctx)
 {
 	struct far_side *far = (struct far_side *)side;
@@ -187,7 +188,7 @@ listen_far(struct side *side, const struct side_at *at,
 }
 
 static void
-unlisten(struct side_listener *base, bool reusable)
+far_unlisten(struct side_listener *base, bool reusable)
 {
 	struct far_listener *listener = (struct far_listener *)base;
 	struct far_side *far = (struct far_side *)base->side;
@@ -202,7 +203,7 @@ unlisten(struct side_listener *base, bool reusable)
 /* ---- a clean end, or the death of ssh? ---- */
 
 static enum side_end
-check_end(struct side_listener *base, side_check_cb *done, void *ctx,
+far_check_end(struct side_listener *base, side_check_cb *done, void *ctx,
     struct side_check **ret_check)
 {
 	struct far_listener *listener = (struct far_listener *)base;
@@ -217,14 +218,14 @@ check_end(struct side_listener *base, side_check_cb *done, void *ctx,
 }
 
 static void
-cancel_check(struct side_check *check)
+far_cancel_check(struct side_check *check)
 {
 	link_alive_cancel((struct link_alive *)check);
 }
 
 /* ssh half-closes its socket at an EOF, and closes it at a CLOSE. */
 static bool
-end_is_proven(const struct side_listener *base, const struct stream *stream)
+far_end_is_proven(const struct side_listener *base, const struct stream *stream)
 {
 	const struct far_listener *listener = (const struct far_listener *)base;
 
@@ -233,7 +234,7 @@ end_is_proven(const struct side_listener *base, const struct stream *stream)
 }
 
 static void
-free_far(struct side *side)
+far_free(struct side *side)
 {
 	struct far_side *far = (struct far_side *)side;
 	struct far_listener *listener;
@@ -253,15 +254,15 @@ far_side_new(struct uv_loop_s *loop, struct links *links, struct net *net,
     const char *directory, bool spread)
 {
 	static const struct side_ops ops = {
-		.dial = dial,
-		.ends = ends,
-		.idle_hint = idle_hint,
-		.listen = listen_far,
-		.unlisten = unlisten,
-		.check_end = check_end,
-		.cancel_check = cancel_check,
-		.end_is_proven = end_is_proven,
-		.free = free_far,
+		.dial = far_dial,
+		.ends = far_ends,
+		.idle_hint = far_idle_hint,
+		.listen = far_listen,
+		.unlisten = far_unlisten,
+		.check_end = far_check_end,
+		.cancel_check = far_cancel_check,
+		.end_is_proven = far_end_is_proven,
+		.free = far_free,
 	};
 	struct far_side *far = calloc(1, sizeof(*far));
 

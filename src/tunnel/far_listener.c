@@ -65,7 +65,7 @@ far_listener_ready(struct far_listener *listener)
 
 /* Counts the listener as a data connection of its link, or no more. */
 static void
-hold(struct far_listener *listener, bool held)
+far_listener_hold(struct far_listener *listener, bool held)
 {
 	struct far_side *far = (struct far_side *)listener->base.side;
 
@@ -83,7 +83,7 @@ hold(struct far_listener *listener, bool held)
 static void
 leave_link(struct far_listener *listener)
 {
-	hold(listener, false);
+	far_listener_hold(listener, false);
 	listener->ssh = NULL;
 }
 
@@ -97,7 +97,7 @@ far_listener_fail(struct far_listener *listener, int err, const char *why)
 
 /* The callback is due that was owed. */
 static void
-on_timer(uv_timer_t *timer)
+far_listener_on_timer(uv_timer_t *timer)
 {
 	struct far_listener *listener = timer->data;
 
@@ -123,7 +123,7 @@ far_listener_make_again(struct far_listener *listener)
 
 /* The link has gone, and the forward with it. */
 static void
-lost(struct far_listener *listener, int err, const char *why)
+far_listener_lost(struct far_listener *listener, int err, const char *why)
 {
 	struct far_side *far = (struct far_side *)listener->base.side;
 	bool making = listener->state == FAR_MAKING;
@@ -144,19 +144,19 @@ lost(struct far_listener *listener, int err, const char *why)
 		return;
 	}
 	listener->ssh = other;
-	hold(listener, true);
+	far_listener_hold(listener, true);
 	far_listener_make_again(listener);
 }
 
 static void
-on_forward(void *ctx, uint16_t port, int err, const char *why)
+far_listener_on_forward(void *ctx, uint16_t port, int err, const char *why)
 {
 	struct far_listener *listener = ctx;
 
 	if (port == 0 && listener->state == FAR_DEAD)
 		return; /* it has been told */
 	if (port == 0 && err == -ECONNRESET) {
-		lost(listener, err, why);
+		far_listener_lost(listener, err, why);
 		return;
 	}
 	if (port == 0) {
@@ -179,7 +179,7 @@ on_forward(void *ctx, uint16_t port, int err, const char *why)
  * connection awaits one, the first is taken.
  */
 static void
-on_accept(void *ctx, struct stream *stream)
+far_listener_on_accept(void *ctx, struct stream *stream)
 {
 	struct far_listener *listener = ctx;
 	struct far_side *far = (struct far_side *)listener->base.side;
@@ -239,7 +239,7 @@ fail_later(struct far_listener *listener, int err)
 	leave_link(listener);
 	listener->err = err;
 	listener->state = FAR_DEAD;
-	uv_timer_start(&listener->timer, on_timer, 0, 0);
+	uv_timer_start(&listener->timer, far_listener_on_timer, 0, 0);
 }
 
 static void
@@ -255,15 +255,15 @@ make_forward(struct far_listener *listener)
 		fail_later(listener, -EOPNOTSUPP);
 		return;
 	}
-	listener->net = net_listen_unix(far->net, path, on_accept, listener,
-	    &listener->err);
+	listener->net = net_listen_unix(far->net, path, far_listener_on_accept,
+	    listener, &listener->err);
 	if (listener->net != NULL)
 		listener->err = net_listener_start(listener->net);
 	if (listener->net != NULL && listener->err == 0) {
 		if (listener->ssh != NULL)
-			listener->forward =
-			    link_forward_open(listener->ssh, listener->host,
-				listener->wanted, path, on_forward, listener);
+			listener->forward = link_forward_open(listener->ssh,
+			    listener->host, listener->wanted, path,
+			    far_listener_on_forward, listener);
 		if (listener->forward != NULL)
 			return;
 		listener->err = -ENOTCONN;
@@ -305,7 +305,7 @@ far_listener_new(struct far_side *far, struct link *ssh,
 	if (listener == NULL)
 		return NULL;
 	listener->ctx = ctx;
-	hold(listener, true);
+	far_listener_hold(listener, true);
 	make_forward(listener);
 	return listener;
 }
@@ -338,8 +338,8 @@ far_listener_lend(struct far_listener *listener,
 	listener->handler = handler;
 	listener->ctx = ctx;
 	listener->accepted = false;
-	hold(listener, true);
-	uv_timer_start(&listener->timer, on_timer, 0, 0);
+	far_listener_hold(listener, true);
+	uv_timer_start(&listener->timer, far_listener_on_timer, 0, 0);
 }
 
 void
@@ -349,7 +349,7 @@ far_listener_adopt(struct far_listener *listener,
 	listener->handler = handler;
 	listener->ctx = ctx;
 	listener->spare = false;
-	hold(listener, true);
+	far_listener_hold(listener, true);
 }
 
 /*
@@ -361,7 +361,7 @@ far_listener_take_back(struct far_listener *listener)
 {
 	listener->handler = NULL;
 	uv_timer_stop(&listener->timer);
-	hold(listener, false);
+	far_listener_hold(listener, false);
 	if (listener->spare) { /* nobody was told of it */
 		listener->spare = false;
 		return listener->state == FAR_READY;
@@ -371,7 +371,7 @@ far_listener_take_back(struct far_listener *listener)
 }
 
 static void
-on_freed(uv_handle_t *handle)
+far_listener_on_freed(uv_handle_t *handle)
 {
 	struct far_listener *listener = handle->data;
 
@@ -385,5 +385,5 @@ far_listener_free(struct far_listener *listener)
 	stream_close(listener->probe);
 	link_forward_close(listener->forward);
 	net_listener_close(listener->net);
-	uv_close((uv_handle_t *)&listener->timer, on_freed);
+	uv_close((uv_handle_t *)&listener->timer, far_listener_on_freed);
 }

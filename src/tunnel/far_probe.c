@@ -175,7 +175,7 @@ answered(struct far_listener *listener, enum answer answer)
 }
 
 static void
-on_timer(uv_timer_t *timer)
+far_probe_on_timer(uv_timer_t *timer)
 {
 	answered(timer->data, ANSWER_NOT_HERE);
 }
@@ -203,12 +203,12 @@ far_probe_step(struct far_listener *listener)
 /* Somebody else may have the port, and say nothing at all.  Where another port
  * is no cure, he is given more time. */
 static void
-on_probe_opened(void *ctx)
+far_probe_on_opened(void *ctx)
 {
 	struct far_listener *listener = ctx;
 
 	listener->probe_opened = true;
-	uv_timer_start(&listener->timer, on_timer,
+	uv_timer_start(&listener->timer, far_probe_on_timer,
 	    far_is_public(listener) || far_is_plain(listener) ?
 		LIMIT_HOLD_DIAL_MS :
 		LIMIT_HOLD_ACCEPT_MS,
@@ -218,7 +218,7 @@ on_probe_opened(void *ctx)
 
 /* Our end sends nothing. */
 static void
-on_probe_data(void *ctx, const struct iovec *pieces, size_t n)
+far_probe_on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	(void)pieces;
 	(void)n;
@@ -226,7 +226,7 @@ on_probe_data(void *ctx, const struct iovec *pieces, size_t n)
 }
 
 static void
-on_probe_eof(void *ctx)
+far_probe_on_eof(void *ctx)
 {
 	struct far_listener *listener = ctx;
 
@@ -235,23 +235,23 @@ on_probe_eof(void *ctx)
 }
 
 static void
-on_probe_drained(void *ctx)
+far_probe_on_drained(void *ctx)
 {
 	(void)ctx;
 }
 
 static void
-on_probe_closed(void *ctx, int err, const char *why)
+far_probe_on_closed(void *ctx, int err, const char *why)
 {
 	struct far_listener *listener = ctx;
 
 	if (err == -ECONNRESET) {
 		far_probe_end(listener);
-		/* Of the loss of the link on_forward() is told. */
+		/* If the link is lost, far_listener_on_forward() handles it. */
 		if (link_is_up(listener->ssh))
 			far_listener_fail(listener, err, why);
 	} else if (listener->probe_opened) {
-		on_probe_eof(listener);
+		far_probe_on_eof(listener);
 	} else if (err == -ECONNREFUSED) {
 		answered(listener, ANSWER_NOT_HERE);
 	} else {
@@ -265,11 +265,11 @@ void
 far_probe_ask(struct far_listener *listener, enum far_question question)
 {
 	static const struct stream_handler handler = {
-		.opened = on_probe_opened,
-		.data = on_probe_data,
-		.eof = on_probe_eof,
-		.drained = on_probe_drained,
-		.closed = on_probe_closed,
+		.opened = far_probe_on_opened,
+		.data = far_probe_on_data,
+		.eof = far_probe_on_eof,
+		.drained = far_probe_on_drained,
+		.closed = far_probe_on_closed,
 	};
 
 	listener->question = question;
@@ -286,6 +286,6 @@ far_probe_ask(struct far_listener *listener, enum far_question question)
 	stream_read_start(listener->probe);
 	/* To an address that is not sshd's own the dial may take minutes. */
 	if (question == FAR_STANDS && far_is_beyond_loopback(listener))
-		uv_timer_start(&listener->timer, on_timer, LIMIT_HOLD_DIAL_MS,
-		    0);
+		uv_timer_start(&listener->timer, far_probe_on_timer,
+		    LIMIT_HOLD_DIAL_MS, 0);
 }

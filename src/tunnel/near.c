@@ -33,7 +33,7 @@ struct near_listener {
 };
 
 static struct stream *
-dial(struct side *side, const struct side_to *to,
+near_dial(struct side *side, const struct side_to *to,
     const struct stream_handler *handler, void *ctx)
 {
 	struct near_side *near = (struct near_side *)side;
@@ -43,7 +43,8 @@ dial(struct side *side, const struct side_to *to,
 }
 
 static void
-ends(const struct stream *stream, struct addr *ret_local, struct addr *ret_peer)
+near_ends(const struct stream *stream, struct addr *ret_local,
+    struct addr *ret_peer)
 {
 	*ret_local = net_stream_local(stream);
 	*ret_peer = net_stream_peer(stream);
@@ -52,14 +53,14 @@ ends(const struct stream *stream, struct addr *ret_local, struct addr *ret_peer)
 /* ---- listening ---- */
 
 static void
-stop_listening(struct near_listener *listener)
+near_stop_listening(struct near_listener *listener)
 {
 	net_listener_close(listener->net);
 	listener->net = NULL;
 }
 
 static void
-on_accept(void *ctx, struct stream *stream)
+near_on_accept(void *ctx, struct stream *stream)
 {
 	struct near_listener *listener = ctx;
 	struct addr local = net_stream_local(stream);
@@ -77,11 +78,11 @@ on_accept(void *ctx, struct stream *stream)
 	taken =
 	    listener->handler->accepted(listener->ctx, stream, &local, &peer);
 	if (taken && !listener->many)
-		stop_listening(listener);
+		near_stop_listening(listener);
 }
 
 static void
-on_soon(uv_timer_t *timer)
+near_on_soon(uv_timer_t *timer)
 {
 	struct near_listener *listener = timer->data;
 	struct addr at, none = { .family = AF_UNSPEC };
@@ -109,7 +110,7 @@ bind_at(struct near_listener *listener, const struct addr *at)
 	int err = 0;
 
 	listener->net =
-	    net_listen(near->net, at, false, on_accept, listener, &err);
+	    net_listen(near->net, at, false, near_on_accept, listener, &err);
 	return err;
 }
 
@@ -161,7 +162,7 @@ bind_one_of(struct near_listener *listener, struct addr at)
 }
 
 static int
-bind_where(struct near_listener *listener, const struct side_at *where)
+near_bind_where(struct near_listener *listener, const struct side_at *where)
 {
 	struct addr at;
 
@@ -177,7 +178,7 @@ bind_where(struct near_listener *listener, const struct side_at *where)
 }
 
 static struct side_listener *
-listen_near(struct side *side, const struct side_at *at,
+near_listen(struct side *side, const struct side_at *at,
     const struct side_listener_handler *handler, void *ctx)
 {
 	struct near_side *near = (struct near_side *)side;
@@ -190,35 +191,35 @@ listen_near(struct side *side, const struct side_at *at,
 	listener->ctx = ctx;
 	listener->many = at->many;
 	listener->ports = at->ports;
-	listener->err = bind_where(listener, at);
+	listener->err = near_bind_where(listener, at);
 	uv_timer_init(near->loop, &listener->soon);
 	listener->soon.data = listener;
-	uv_timer_start(&listener->soon, on_soon, 0, 0);
+	uv_timer_start(&listener->soon, near_on_soon, 0, 0);
 	return &listener->base;
 }
 
 static void
-on_listener_closed(uv_handle_t *handle)
+near_on_listener_closed(uv_handle_t *handle)
 {
 	free(handle->data);
 }
 
 static void
-unlisten(struct side_listener *base, bool reusable)
+near_unlisten(struct side_listener *base, bool reusable)
 {
 	struct near_listener *listener = (struct near_listener *)base;
 
 	(void)reusable;
-	stop_listening(listener);
+	near_stop_listening(listener);
 	if (listener->port != 0)
 		ports_give(listener->ports, listener->port);
-	uv_close((uv_handle_t *)&listener->soon, on_listener_closed);
+	uv_close((uv_handle_t *)&listener->soon, near_on_listener_closed);
 }
 
 /* ---- the side ---- */
 
 static void
-free_near(struct side *side)
+near_free(struct side *side)
 {
 	free(side);
 }
@@ -227,11 +228,11 @@ struct side *
 near_side_new(struct uv_loop_s *loop, struct net *net)
 {
 	static const struct side_ops ops = {
-		.dial = dial,
-		.ends = ends,
-		.listen = listen_near,
-		.unlisten = unlisten,
-		.free = free_near,
+		.dial = near_dial,
+		.ends = near_ends,
+		.listen = near_listen,
+		.unlisten = near_unlisten,
+		.free = near_free,
 	};
 	struct near_side *near = calloc(1, sizeof(*near));
 

@@ -59,7 +59,7 @@ rate_queue_init(struct rate_queue *queue, uint64_t per_second, uint64_t now)
 }
 
 static uint64_t
-smaller(uint64_t one, uint64_t other)
+rate_smaller(uint64_t one, uint64_t other)
 {
 	return one < other ? one : other;
 }
@@ -71,9 +71,9 @@ rate_take(struct rate_queue *queue, struct rate_flow *flow, size_t bytes,
 	uint64_t may = rate_left(&queue->all, now);
 
 	if (queue->n > 0)
-		may = smaller(may, queue->spare);
-	may = smaller(may, rate_left(flow->own, now));
-	may = smaller(may, bytes);
+		may = rate_smaller(may, queue->spare);
+	may = rate_smaller(may, rate_left(flow->own, now));
+	may = rate_smaller(may, bytes);
 	rate_spend(&queue->all, may);
 	rate_spend(flow->own, may);
 	if (queue->n > 0)
@@ -116,8 +116,8 @@ serve(struct rate_queue *queue, uint64_t left, size_t others, uint64_t now)
 	 * next turn. */
 	if (part == 0)
 		part = 1;
-	part = smaller(part, flow->wants);
-	part = smaller(part, rate_left(flow->own, now));
+	part = rate_smaller(part, flow->wants);
+	part = rate_smaller(part, rate_left(flow->own, now));
 	rate_spend(&queue->all, part);
 	rate_spend(flow->own, part);
 	rate_leave(queue, flow);

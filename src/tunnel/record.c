@@ -215,7 +215,7 @@ is_anonymous(const char *user)
 
 /* The address without its port. */
 static const char *
-host_of(const char *peer, char *text, size_t size)
+record_host_of(const char *peer, char *text, size_t size)
 {
 	const char *colon = strrchr(peer, ':');
 
@@ -240,7 +240,7 @@ xferlog_text(const struct record *record, const char *name, const char *user)
 	strftime(time, sizeof(time), "%a %b %e %H:%M:%S %Y", &tm);
 	if (asprintf(&text, "%s %.0f %s %llu %s %c _ %c %c %s ftp 0 * %c", time,
 		record->seconds > 1 ? ceil(record->seconds) : 1.0,
-		host_of(record->origin->peer, host, sizeof(host)),
+		record_host_of(record->origin->peer, host, sizeof(host)),
 		(unsigned long long)report->bytes, name, ascii ? 'a' : 'b',
 		report->upload ? 'i' : 'o',
 		is_anonymous(report->user) ? 'a' : 'r', user,

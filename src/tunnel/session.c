@@ -165,7 +165,7 @@ carry_out(struct session *session, const struct engine_action *action)
 
 /* Reads a control connection only while what comes has somewhere to go. */
 static void
-read_or_not(struct session *session, enum engine_peer peer)
+session_read_or_not(struct session *session, enum engine_peer peer)
 {
 	struct control *from = &session->control[peer];
 	struct control *to =
@@ -193,8 +193,8 @@ session_pump(struct session *session)
 	while (!session->over && engine_next(session->engine, &action))
 		carry_out(session, &action);
 	if (!session->over) {
-		read_or_not(session, ENGINE_CLIENT);
-		read_or_not(session, ENGINE_SERVER);
+		session_read_or_not(session, ENGINE_CLIENT);
+		session_read_or_not(session, ENGINE_SERVER);
 		session_client_watch(session);
 		return;
 	}
@@ -208,7 +208,7 @@ session_pump(struct session *session)
 /* ---- control connections ---- */
 
 static void
-on_data(void *ctx, const struct iovec *pieces, size_t n)
+session_on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	struct control *from = ctx;
 	struct session *session = from->session;
@@ -223,7 +223,7 @@ on_data(void *ctx, const struct iovec *pieces, size_t n)
 }
 
 static void
-on_eof(void *ctx)
+session_on_eof(void *ctx)
 {
 	struct control *from = ctx;
 
@@ -235,7 +235,7 @@ on_eof(void *ctx)
 }
 
 static void
-on_drained(void *ctx)
+session_on_drained(void *ctx)
 {
 	struct control *to = ctx;
 
@@ -243,7 +243,7 @@ on_drained(void *ctx)
 }
 
 static void
-on_opened(void *ctx)
+session_on_opened(void *ctx)
 {
 	struct control *server = ctx;
 	struct session *session = server->session;
@@ -297,7 +297,7 @@ session_client_lost(struct session *session, const char *why)
 }
 
 static void
-on_closed(void *ctx, int err, const char *why)
+session_on_closed(void *ctx, int err, const char *why)
 {
 	struct control *control = ctx;
 	struct session *session = control->session;
@@ -322,18 +322,18 @@ on_closed(void *ctx, int err, const char *why)
 }
 
 static const struct stream_handler control_handler = {
-	.opened = on_opened,
-	.data = on_data,
-	.eof = on_eof,
-	.drained = on_drained,
-	.closed = on_closed,
+	.opened = session_on_opened,
+	.data = session_on_data,
+	.eof = session_on_eof,
+	.drained = session_on_drained,
+	.closed = session_on_closed,
 };
 
 /* ---- beginning and end ---- */
 
 /* Certain only when the host is an address. */
 static sa_family_t
-family_of(const char *host)
+session_family_of(const char *host)
 {
 	struct addr addr;
 
@@ -349,7 +349,7 @@ engine_config_of(const struct session_options *options, const struct addr *peer)
 		.n_networks = options->n_networks,
 		.server_host = options->server_host,
 		.server_port = options->server_port,
-		.server_family = family_of(options->server_host),
+		.server_family = session_family_of(options->server_host),
 		.server_mode = options->policy->server_mode,
 		.ignore_port_host = options->policy->client_data_host_control,
 		.pass_foreign_port = options->policy->pass_foreign_port,

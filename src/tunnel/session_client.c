@@ -34,7 +34,7 @@ has_progress(struct session *session)
 }
 
 static void
-on_look(uv_timer_t *timer)
+session_client_on_look(uv_timer_t *timer)
 {
 	struct session *session = timer->data;
 	const struct control *client = &session->control[ENGINE_CLIENT];
@@ -77,7 +77,7 @@ session_client_watch(struct session *session)
 	} else if (!uv_is_active((uv_handle_t *)timer)) {
 		has_progress(session);
 		session->progress_at = uv_now(session->options->loop);
-		uv_timer_start(timer, on_look, LIMIT_CLIENT_LOOK_MS,
-		    LIMIT_CLIENT_LOOK_MS);
+		uv_timer_start(timer, session_client_on_look,
+		    LIMIT_CLIENT_LOOK_MS, LIMIT_CLIENT_LOOK_MS);
 	}
 }

@@ -12,7 +12,7 @@
 #define CLOCK_LINES_MS 1000
 
 static void
-on_engine(uv_timer_t *timer)
+session_clock_on_engine(uv_timer_t *timer)
 {
 	struct session *session = timer->data;
 
@@ -21,7 +21,7 @@ on_engine(uv_timer_t *timer)
 }
 
 static void
-on_reply(uv_timer_t *timer)
+session_clock_on_reply(uv_timer_t *timer)
 {
 	struct session *session = timer->data;
 
@@ -34,19 +34,19 @@ on_reply(uv_timer_t *timer)
  * that first.  On a busy machine, or after a stop, it may be much. */
 
 static void
-on_engine_due(uv_timer_t *timer)
+session_clock_on_engine_due(uv_timer_t *timer)
 {
-	uv_timer_start(timer, on_engine, 1, 0);
+	uv_timer_start(timer, session_clock_on_engine, 1, 0);
 }
 
 static void
-on_reply_due(uv_timer_t *timer)
+session_clock_on_reply_due(uv_timer_t *timer)
 {
-	uv_timer_start(timer, on_reply, 1, 0);
+	uv_timer_start(timer, session_clock_on_reply, 1, 0);
 }
 
 static void
-on_silent(uv_timer_t *timer)
+session_clock_on_silent(uv_timer_t *timer)
 {
 	struct session *session = timer->data;
 
@@ -55,11 +55,11 @@ on_silent(uv_timer_t *timer)
 }
 
 static void
-on_greeting(uv_timer_t *timer)
+session_clock_on_greeting(uv_timer_t *timer)
 {
 	struct session *session = timer->data;
 
-	uv_timer_start(timer, on_silent,
+	uv_timer_start(timer, session_clock_on_silent,
 	    LIMIT_GREETING_SILENT_MS - LIMIT_GREETING_MS, 0);
 	engine_greeting_late(session->engine, false);
 	session_pump(session);
@@ -68,14 +68,14 @@ on_greeting(uv_timer_t *timer)
 void
 session_clock_opened(struct session *session)
 {
-	uv_timer_start(&session->timers[CLOCK_GREETING], on_greeting,
-	    LIMIT_GREETING_MS, 0);
+	uv_timer_start(&session->timers[CLOCK_GREETING],
+	    session_clock_on_greeting, LIMIT_GREETING_MS, 0);
 }
 
 /* Nobody has logged in: the server, which has a time of its own for that,
  * cannot see a client that it has not greeted yet, or has no such time. */
 static void
-on_login(uv_timer_t *timer)
+session_clock_on_login(uv_timer_t *timer)
 {
 	struct session *session = timer->data;
 	unsigned long seconds = session->options->policy->login_ms / 1000;
@@ -93,7 +93,7 @@ on_login(uv_timer_t *timer)
 }
 
 static void
-on_idle(uv_timer_t *timer)
+session_clock_on_idle(uv_timer_t *timer)
 {
 	struct session *session = timer->data;
 
@@ -102,7 +102,7 @@ on_idle(uv_timer_t *timer)
 }
 
 static void
-on_credit(uv_timer_t *timer)
+session_clock_on_credit(uv_timer_t *timer)
 {
 	struct session *session = timer->data;
 
@@ -112,7 +112,7 @@ on_credit(uv_timer_t *timer)
 }
 
 static void
-on_drain(uv_timer_t *timer)
+session_clock_on_drain(uv_timer_t *timer)
 {
 	struct session *session = timer->data;
 
@@ -135,7 +135,7 @@ grant(struct session *session)
 		    session->options->policy->max_lines);
 		session->slowed = true;
 	}
-	uv_timer_start(&session->timers[CLOCK_CREDIT], on_credit,
+	uv_timer_start(&session->timers[CLOCK_CREDIT], session_clock_on_credit,
 	    next > now ? next - now : 0, 0);
 }
 
@@ -143,11 +143,11 @@ void
 session_clock_act(struct session *session, const struct engine_action *action)
 {
 	if (action->type == ENGINE_TIMER) {
-		uv_timer_start(&session->timers[CLOCK_ENGINE], on_engine_due,
-		    action->ms, 0);
+		uv_timer_start(&session->timers[CLOCK_ENGINE],
+		    session_clock_on_engine_due, action->ms, 0);
 	} else if (action->type == ENGINE_REPLY_TIMER) {
-		uv_timer_start(&session->timers[CLOCK_REPLY], on_reply_due,
-		    action->ms, 0);
+		uv_timer_start(&session->timers[CLOCK_REPLY],
+		    session_clock_on_reply_due, action->ms, 0);
 	} else if (action->type == ENGINE_CREDIT) {
 		grant(session);
 	} else if (action->type == ENGINE_LOGIN) {
@@ -177,15 +177,16 @@ session_clock_start(struct session *session)
 	}
 	session->granted_at = uv_now(session->options->loop);
 	if (policy->login_ms > 0)
-		uv_timer_start(&session->timers[CLOCK_LOGIN], on_login,
-		    policy->login_ms, 0);
+		uv_timer_start(&session->timers[CLOCK_LOGIN],
+		    session_clock_on_login, policy->login_ms, 0);
 	if (policy->keepalive_ms > 0)
-		uv_timer_start(&session->timers[CLOCK_IDLE], on_idle,
-		    policy->keepalive_ms, policy->keepalive_ms);
+		uv_timer_start(&session->timers[CLOCK_IDLE],
+		    session_clock_on_idle, policy->keepalive_ms,
+		    policy->keepalive_ms);
 }
 
 static void
-on_closed(uv_handle_t *handle)
+session_clock_on_closed(uv_handle_t *handle)
 {
 	struct session *session = handle->data;
 
@@ -200,15 +201,16 @@ void
 session_clock_close(struct session *session)
 {
 	for (int i = 0; i < CLOCK_TIMERS; i++)
-		uv_close((uv_handle_t *)&session->timers[i], on_closed);
+		uv_close((uv_handle_t *)&session->timers[i],
+		    session_clock_on_closed);
 }
 
 void
 session_drain(struct session *session, const char *why)
 {
 	snprintf(session->drain_why, sizeof(session->drain_why), "%s", why);
-	uv_timer_start(&session->timers[CLOCK_DRAIN], on_drain, LIMIT_DRAIN_MS,
-	    0);
+	uv_timer_start(&session->timers[CLOCK_DRAIN], session_clock_on_drain,
+	    LIMIT_DRAIN_MS, 0);
 	session_data_tell(session);
 	engine_drain(session->engine, why, false);
 	session_pump(session);

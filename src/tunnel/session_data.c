@@ -20,7 +20,7 @@ slot_of(struct session *session, uint32_t number)
 }
 
 static struct dataconn **
-free_slot(struct session *session)
+session_data_free_slot(struct session *session)
 {
 	struct dataconn **slot;
 
@@ -126,7 +126,8 @@ note_second(struct session *session, struct engine_data_event *event)
 }
 
 static void
-on_idle_end(void *ctx, enum engine_peer peer, bool accepted, uint64_t ms)
+session_data_on_idle_end(void *ctx, enum engine_peer peer, bool accepted,
+    uint64_t ms)
 {
 	struct session *session = ctx;
 
@@ -135,7 +136,7 @@ on_idle_end(void *ctx, enum engine_peer peer, bool accepted, uint64_t ms)
 }
 
 static void
-on_data_event(void *ctx, const struct engine_data_event *event)
+session_data_on_data_event(void *ctx, const struct engine_data_event *event)
 {
 	struct session *session = ctx;
 	struct engine_data_event with_time = *event;
@@ -185,7 +186,7 @@ admit(void *ctx, enum engine_peer expected, const struct addr *local,
  * else's.
  */
 static const char *
-listen_at(const struct session *session, enum engine_peer peer,
+session_data_listen_at(const struct session *session, enum engine_peer peer,
     sa_family_t family, char text[ADDR_TEXT_MAX])
 {
 	const struct session_options *options = session->options;
@@ -220,9 +221,9 @@ static void
 open_data(struct session *session, const struct engine_action *action)
 {
 	static const struct dataconn_owner owner = {
-		.event = on_data_event,
+		.event = session_data_on_data_event,
 		.admit = admit,
-		.idle_end = on_idle_end,
+		.idle_end = session_data_on_idle_end,
 	};
 	const struct session_options *options = session->options;
 	char at[2][ADDR_TEXT_MAX], server[ADDR_TEXT_MAX];
@@ -244,11 +245,12 @@ open_data(struct session *session, const struct engine_action *action)
 		.throttle = options->throttle,
 		.session_rate = &session->rate,
 	};
-	struct dataconn **slot = free_slot(session);
+	struct dataconn **slot = session_data_free_slot(session);
 
 	for (int peer = 0; peer < 2; peer++) {
-		data.end[peer].at = listen_at(session, (enum engine_peer)peer,
-		    data.end[peer].how.family, at[peer]);
+		data.end[peer].at =
+		    session_data_listen_at(session, (enum engine_peer)peer,
+			data.end[peer].how.family, at[peer]);
 		data.end[peer].from = session->local[peer];
 	}
 	/* The same peer for both, also where a name has several addresses. */

@@ -11,7 +11,7 @@
 
 /* The one that uses that data connection, or the place of one more. */
 static struct session_transfer *
-find(struct session *session, bool running, uint32_t data)
+session_transfer_find(struct session *session, bool running, uint32_t data)
 {
 	struct session_transfer *transfer;
 
@@ -34,7 +34,8 @@ peer_of(const struct engine_report *report)
 static void
 begin(struct session *session, const struct engine_action *action)
 {
-	struct session_transfer *transfer = find(session, false, 0);
+	struct session_transfer *transfer =
+	    session_transfer_find(session, false, 0);
 
 	if (transfer == NULL)
 		return; /* pipelined without data connections of ours */
@@ -55,7 +56,7 @@ begin(struct session *session, const struct engine_action *action)
 }
 
 static void
-forget(struct session_transfer *transfer)
+session_transfer_forget(struct session_transfer *transfer)
 {
 	free(transfer->name);
 	*transfer = (struct session_transfer) { .running = false };
@@ -100,12 +101,12 @@ session_transfer_act(struct session *session,
 		begin(session, action);
 		return;
 	}
-	transfer = find(session, true, action->data);
+	transfer = session_transfer_find(session, true, action->data);
 	session->options->stats->transfers[peer_of(report)][report->outcome]++;
 	session_log_report(&session->origin, &action->report);
 	write_record(session, action, transfer);
 	if (transfer != NULL)
-		forget(transfer);
+		session_transfer_forget(transfer);
 }
 
 void
@@ -158,5 +159,5 @@ session_transfer_end(struct session *session)
 	free(session->user);
 	session->user = NULL;
 	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
-		forget(&session->transfers[i]);
+		session_transfer_forget(&session->transfers[i]);
 }

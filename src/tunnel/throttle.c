@@ -16,7 +16,7 @@ struct throttle {
 };
 
 static void
-on_turn(uv_timer_t *timer)
+throttle_on_turn(uv_timer_t *timer)
 {
 	struct throttle *throttle = timer->data;
 
@@ -39,7 +39,7 @@ throttle_new(uv_loop_t *loop, uint64_t per_second)
 }
 
 static void
-on_closed(uv_handle_t *handle)
+throttle_on_closed(uv_handle_t *handle)
 {
 	free(handle->data);
 }
@@ -50,7 +50,7 @@ throttle_free(struct throttle *throttle)
 	if (throttle == NULL)
 		return;
 	assert(throttle->queue.n == 0);
-	uv_close((uv_handle_t *)&throttle->timer, on_closed);
+	uv_close((uv_handle_t *)&throttle->timer, throttle_on_closed);
 }
 
 size_t
@@ -65,7 +65,8 @@ throttle_wait(struct throttle *throttle, struct rate_flow *flow, size_t bytes)
 {
 	rate_wait(&throttle->queue, flow, bytes);
 	if (!uv_is_active((uv_handle_t *)&throttle->timer))
-		uv_timer_start(&throttle->timer, on_turn, TURN_MS, TURN_MS);
+		uv_timer_start(&throttle->timer, throttle_on_turn, TURN_MS,
+		    TURN_MS);
 }
 
 void

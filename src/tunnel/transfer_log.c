@@ -63,7 +63,7 @@ transfer_log_use(struct transfer_log *log, int fd)
 
 /* 0 or a negative errno. */
 static int
-write_line(struct transfer_log *log, const struct record *record,
+transfer_log_write_line(struct transfer_log *log, const struct record *record,
     const char *line, size_t len)
 {
 	if (!log->journal)
@@ -87,7 +87,7 @@ transfer_log_write(struct transfer_log *log, const struct record *record)
 	if (line != NULL && len == 0)
 		return; /* it has no place there */
 	if (line != NULL)
-		err = write_line(log, record, line, len);
+		err = transfer_log_write_line(log, record, line, len);
 	if (err == 0 && log->lost > 0) {
 		say_lost(log, LOG_LEVEL_WARN, "can be written again");
 		log->lost = 0;

@@ -23,7 +23,7 @@ struct tunnel_entry {
 /* ---- sessions ---- */
 
 static void
-on_session_ended(void *ctx, struct session *session)
+tunnel_on_session_ended(void *ctx, struct session *session)
 {
 	struct tunnel_entry *entry = ctx;
 
@@ -35,7 +35,7 @@ on_session_ended(void *ctx, struct session *session)
 }
 
 static void
-on_logged_in(void *ctx)
+tunnel_on_logged_in(void *ctx)
 {
 	struct tunnel_entry *entry = ctx;
 
@@ -56,8 +56,8 @@ tunnel_turn_away(struct stream *stream, const char *reply)
 
 /* Says why to the log, and to the client, if they are not too many. */
 static void
-refuse(struct tunnel *tunnel, struct stream *stream, const struct addr *peer,
-    enum refusal refusal, const char *why)
+tunnel_refuse(struct tunnel *tunnel, struct stream *stream,
+    const struct addr *peer, enum refusal refusal, const char *why)
 {
 	char text[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX];
 	struct log_origin origin = { .tunnel = tunnel->options.name };
@@ -96,7 +96,7 @@ tunnel_admit(struct tunnel *tunnel, struct stream *stream,
 		place = admission_enter(tunnel->options.count->admission, peer,
 		    why, sizeof(why), &refusal);
 	if (place == NULL)
-		refuse(tunnel, stream, peer, refusal, why);
+		tunnel_refuse(tunnel, stream, peer, refusal, why);
 	return place;
 }
 
@@ -106,8 +106,8 @@ tunnel_begin_session(struct tunnel *tunnel, struct stream *stream,
     struct admission_place *place)
 {
 	static const struct session_handler handler = {
-		.logged_in = on_logged_in,
-		.ended = on_session_ended,
+		.logged_in = tunnel_on_logged_in,
+		.ended = tunnel_on_session_ended,
 	};
 	struct tunnel_count *count = tunnel->options.count;
 	struct tunnel_entry *entry;
@@ -354,7 +354,7 @@ tunnel_stop(struct tunnel *tunnel, const char *why)
 }
 
 static void
-on_freed(uv_handle_t *handle)
+tunnel_on_freed(uv_handle_t *handle)
 {
 	free(handle->data);
 }
@@ -377,5 +377,5 @@ tunnel_free(struct tunnel *tunnel)
 	close_listeners(tunnel, "");
 	tunnel_say_refusals(tunnel);
 	throttle_free(tunnel->throttle);
-	uv_close((uv_handle_t *)&tunnel->timer, on_freed);
+	uv_close((uv_handle_t *)&tunnel->timer, tunnel_on_freed);
 }

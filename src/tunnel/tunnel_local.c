@@ -35,7 +35,7 @@ static const char allow_missing[] =
 /* ---- clients while the link is down ---- */
 
 static void
-on_waiting_freed(uv_handle_t *handle)
+tunnel_local_on_waiting_freed(uv_handle_t *handle)
 {
 	free(handle->data);
 }
@@ -50,7 +50,7 @@ end_waiting(struct tunnel_waiting *waiting)
 	if (waiting->place != NULL)
 		admission_leave(waiting->place);
 	reconnect_release(tunnel->options.reconnect);
-	uv_close((uv_handle_t *)&waiting->timer, on_waiting_freed);
+	uv_close((uv_handle_t *)&waiting->timer, tunnel_local_on_waiting_freed);
 }
 
 /* Of ssh's lines the last ones, which say what failed, behind sshd's banner. */
@@ -89,7 +89,7 @@ refuse_waiting(struct tunnel_waiting *waiting, const char *why)
 static void look_again(struct tunnel_waiting *waiting);
 
 static void
-on_waiting_closed(void *ctx, int err, const char *why)
+tunnel_local_on_waiting_closed(void *ctx, int err, const char *why)
 {
 	struct tunnel_waiting *waiting = ctx;
 
@@ -102,7 +102,7 @@ on_waiting_closed(void *ctx, int err, const char *why)
 /* It has waited long enough; or it has gone meanwhile, which a stream that is
  * not read does not say by itself. */
 static void
-on_waited(uv_timer_t *timer)
+tunnel_local_on_waited(uv_timer_t *timer)
 {
 	struct tunnel_waiting *waiting = timer->data;
 	const struct tunnel_options *options = &waiting->tunnel->options;
@@ -111,7 +111,7 @@ on_waited(uv_timer_t *timer)
 		refuse_waiting(waiting, reconnect_why(options->reconnect));
 	else if (!stream_alive(waiting->stream) ||
 	    policy_has_closed(options->policy, &waiting->client))
-		on_waiting_closed(waiting, 0, "");
+		tunnel_local_on_waiting_closed(waiting, 0, "");
 	else
 		look_again(waiting);
 }
@@ -124,7 +124,7 @@ look_again(struct tunnel_waiting *waiting)
 	uint64_t ms =
 	    options->link_wait_ms - (uv_now(options->loop) - waiting->since);
 
-	uv_timer_start(&waiting->timer, on_waited,
+	uv_timer_start(&waiting->timer, tunnel_local_on_waited,
 	    ms < LIMIT_CLIENT_LOOK_MS ? ms : LIMIT_CLIENT_LOOK_MS, 0);
 }
 
@@ -135,7 +135,7 @@ wait_for_link(struct tunnel *tunnel, struct stream *stream,
     struct admission_place *place)
 {
 	static const struct stream_handler handler = {
-		.closed = on_waiting_closed,
+		.closed = tunnel_local_on_waiting_closed,
 	};
 	struct tunnel_waiting *waiting = calloc(1, sizeof(*waiting));
 	char text[ADDR_TEXT_MAX];
@@ -207,7 +207,7 @@ take_client(struct tunnel *tunnel, struct stream *stream,
 }
 
 static void
-on_accept(void *ctx, struct stream *stream)
+tunnel_local_on_accept(void *ctx, struct stream *stream)
 {
 	struct addr local = net_stream_local(stream);
 	struct addr peer = net_stream_peer(stream);
@@ -232,9 +232,10 @@ listen_one(struct tunnel *tunnel, const struct addr *at, bool dual,
 	if (options->activation != NULL)
 		fd = activation_find(options->activation, at, dual);
 	if (fd < 0)
-		return net_listen(options->net, at, dual, on_accept, tunnel,
-		    ret_err);
-	listener = net_listen_fd(options->net, fd, on_accept, tunnel, ret_err);
+		return net_listen(options->net, at, dual,
+		    tunnel_local_on_accept, tunnel, ret_err);
+	listener = net_listen_fd(options->net, fd, tunnel_local_on_accept,
+	    tunnel, ret_err);
 	if (listener == NULL) {
 		close(fd);
 		activation_give_back(options->activation, at);
@@ -320,7 +321,7 @@ bind_name(struct tunnel *tunnel, const char *name, const char **ret_why)
 }
 
 static int
-bind_where(struct tunnel *tunnel, const char **ret_why)
+tunnel_local_bind_where(struct tunnel *tunnel, const char **ret_why)
 {
 	const char *bind = tunnel->options.bind;
 	struct addr at;
@@ -348,7 +349,7 @@ tunnel_local_make(struct tunnel *tunnel, char *why, size_t why_size)
 	session->server_is_far = true;
 	session->server_at = options->policy->far_address;
 	session->upload_apart = options->policy->many_links;
-	err = bind_where(tunnel, &reason);
+	err = tunnel_local_bind_where(tunnel, &reason);
 	if (tunnel->exposed) {
 		tunnel_say_cannot(tunnel, allow_missing, why, why_size);
 		return -1;

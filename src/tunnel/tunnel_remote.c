@@ -84,7 +84,7 @@ tunnel_remote_make(struct tunnel *tunnel, char *why, size_t why_size)
 	return 0;
 }
 
-static void listen_far(struct tunnel *tunnel);
+static void tunnel_remote_listen(struct tunnel *tunnel);
 
 static void
 tell_started(struct tunnel *tunnel, const char *why)
@@ -96,7 +96,8 @@ tell_started(struct tunnel *tunnel, const char *why)
 }
 
 static void
-on_far_listening(void *ctx, const struct addr *v4, const struct addr *v6)
+tunnel_remote_on_listening(void *ctx, const struct addr *v4,
+    const struct addr *v6)
 {
 	struct tunnel *tunnel = ctx;
 	const struct log_origin origin = { .tunnel = tunnel->options.name };
@@ -114,8 +115,8 @@ on_far_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 }
 
 static bool
-on_far_accepted(void *ctx, struct stream *stream, const struct addr *local,
-    const struct addr *peer)
+tunnel_remote_on_accepted(void *ctx, struct stream *stream,
+    const struct addr *local, const struct addr *peer)
 {
 	struct tunnel *tunnel = ctx;
 	struct admission_place *place =
@@ -126,14 +127,14 @@ on_far_accepted(void *ctx, struct stream *stream, const struct addr *local,
 }
 
 static void
-on_pause_over(uv_timer_t *timer)
+tunnel_remote_on_pause_over(uv_timer_t *timer)
 {
 	struct tunnel *tunnel = timer->data;
 
 	side_listener_close(tunnel->far, false);
 	tunnel->far = NULL;
 	if (reconnect_is_up(tunnel->options.reconnect))
-		listen_far(tunnel);
+		tunnel_remote_listen(tunnel);
 }
 
 /* sshd did not listen again, or does not any more. */
@@ -147,11 +148,11 @@ listen_later(struct tunnel *tunnel, const char *why)
 	    "%s; retrying in %.1f s%s", why, (double)ms / 1000,
 	    tunnel->told ? "" : ", then repeatedly");
 	tunnel->told = true;
-	uv_timer_start(&tunnel->timer, on_pause_over, ms, 0);
+	uv_timer_start(&tunnel->timer, tunnel_remote_on_pause_over, ms, 0);
 }
 
 static void
-on_far_failed(void *ctx, int err, const char *reason)
+tunnel_remote_on_failed(void *ctx, int err, const char *reason)
 {
 	struct tunnel *tunnel = ctx;
 	char why[1024];
@@ -169,12 +170,12 @@ on_far_failed(void *ctx, int err, const char *reason)
 }
 
 static void
-listen_far(struct tunnel *tunnel)
+tunnel_remote_listen(struct tunnel *tunnel)
 {
 	static const struct side_listener_handler handler = {
-		.listening = on_far_listening,
-		.accepted = on_far_accepted,
-		.failed = on_far_failed,
+		.listening = tunnel_remote_on_listening,
+		.accepted = tunnel_remote_on_accepted,
+		.failed = tunnel_remote_on_failed,
 	};
 	struct side_at at = {
 		.host = tunnel->session_options.client_at,
@@ -187,7 +188,7 @@ listen_far(struct tunnel *tunnel)
 		at.port = tunnel->far_at.port;
 	tunnel->far = side_listen(tunnel->options.far, &at, &handler, tunnel);
 	if (tunnel->far == NULL)
-		on_far_failed(tunnel, -ENOMEM, strerror(ENOMEM));
+		tunnel_remote_on_failed(tunnel, -ENOMEM, strerror(ENOMEM));
 }
 
 void
@@ -204,7 +205,7 @@ tunnel_remote_up(struct tunnel *tunnel)
 {
 	pause_init(&tunnel->pause, LIMIT_RECONNECT_PAUSE_MS,
 	    LIMIT_RECONNECT_PAUSE_MAX_MS);
-	listen_far(tunnel);
+	tunnel_remote_listen(tunnel);
 }
 
 void

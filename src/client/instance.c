@@ -1,7 +1,7 @@
 /*
  * The asking side of the control socket.
  */
-#include "client/ask.h"
+#include "client/instance.h"
 
 #include <errno.h>
 #include <glob.h>
@@ -19,10 +19,10 @@
 #include "base/log.h"
 
 /* An answer that takes longer is none. */
-#define ASK_TIME_OUT_MS 30000
+#define INSTANCE_TIME_OUT_MS 30000
 
 /* Of an answer, in bytes: that of a thousand sessions is 500000. */
-#define ASK_ANSWER_MAX (64 * 1024 * 1024)
+#define INSTANCE_ANSWER_MAX (64 * 1024 * 1024)
 
 /* ---- which there are ---- */
 
@@ -42,7 +42,7 @@ is_trusted(const char *path)
 
 /* 0 with a connection, or a negative errno. */
 static int
-connect_to(const char *path, int *ret_fd)
+instance_connect(const char *path, int *ret_fd)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	CLEANUP(cleanup_fd) int fd = -1;
@@ -59,20 +59,20 @@ connect_to(const char *path, int *ret_fd)
 
 /* Returns how many there are then. */
 static size_t
-add(const char *path, struct asked *asked, size_t n)
+instances_add(const char *path, struct instance *instances, size_t n)
 {
-	if (n == ASK_MAX || strlen(path) >= sizeof(asked->path))
+	if (n == INSTANCES_MAX || strlen(path) >= sizeof(instances->path))
 		return n;
 	for (size_t i = 0; i < n; i++)
-		if (strcmp(asked[i].path, path) == 0)
+		if (strcmp(instances[i].path, path) == 0)
 			return n;
-	asked[n] = (struct asked) { .fd = -1 };
-	snprintf(asked[n].path, sizeof(asked[n].path), "%s", path);
-	return connect_to(path, &asked[n].fd) == 0 ? n + 1 : n;
+	instances[n] = (struct instance) { .fd = -1 };
+	snprintf(instances[n].path, sizeof(instances[n].path), "%s", path);
+	return instance_connect(path, &instances[n].fd) == 0 ? n + 1 : n;
 }
 
 static size_t
-look_in(const char *pattern, struct asked *asked, size_t n)
+instances_look_in(const char *pattern, struct instance *instances, size_t n)
 {
 	glob_t found;
 
@@ -80,13 +80,14 @@ look_in(const char *pattern, struct asked *asked, size_t n)
 		return n;
 	for (size_t i = 0; i < found.gl_pathc; i++)
 		if (is_trusted(found.gl_pathv[i]))
-			n = add(found.gl_pathv[i], asked, n);
+			n = instances_add(found.gl_pathv[i], instances, n);
 	globfree(&found);
 	return n;
 }
 
 size_t
-ask_open(const char *path, struct asked asked[ASK_MAX], char why[ASK_WHY_MAX])
+instances_open(const char *path, struct instance instances[INSTANCES_MAX],
+    char why[INSTANCE_WHY_MAX])
 {
 	const char *const places[] = { getenv("XDG_RUNTIME_DIR"),
 		getenv("TMPDIR"), "/tmp",
@@ -97,12 +98,13 @@ ask_open(const char *path, struct asked asked[ASK_MAX], char why[ASK_WHY_MAX])
 	if (path != NULL) {
 		int err;
 
-		asked[0] = (struct asked) { .fd = -1 };
-		snprintf(asked[0].path, sizeof(asked[0].path), "%s", path);
-		err = connect_to(path, &asked[0].fd);
+		instances[0] = (struct instance) { .fd = -1 };
+		snprintf(instances[0].path, sizeof(instances[0].path), "%s",
+		    path);
+		err = instance_connect(path, &instances[0].fd);
 		if (err != 0)
-			snprintf(why, ASK_WHY_MAX, "cannot connect to %s: %s",
-			    path, strerror(-err));
+			snprintf(why, INSTANCE_WHY_MAX,
+			    "cannot connect to %s: %s", path, strerror(-err));
 		return err == 0;
 	}
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
@@ -110,10 +112,10 @@ ask_open(const char *path, struct asked asked[ASK_MAX], char why[ASK_WHY_MAX])
 			continue;
 		snprintf(pattern, sizeof(pattern), "%s/culvert.*/control",
 		    places[i]);
-		n = look_in(pattern, asked, n);
+		n = instances_look_in(pattern, instances, n);
 	}
 	if (n == 0)
-		snprintf(why, ASK_WHY_MAX,
+		snprintf(why, INSTANCE_WHY_MAX,
 		    "no culvert of this user is running%s",
 		    geteuid() == 0 ? ", nor one of a service" :
 				     " (those of a service, root can see)");
@@ -121,18 +123,18 @@ ask_open(const char *path, struct asked asked[ASK_MAX], char why[ASK_WHY_MAX])
 }
 
 void
-ask_close(struct asked *asked, size_t n)
+instances_close(struct instance *instances, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		cleanup_fd(&asked[i].fd);
-		free(asked[i].rest);
+		cleanup_fd(&instances[i].fd);
+		free(instances[i].rest);
 	}
 }
 
 /* ---- asking ---- */
 
 static bool
-send_line(int fd, json_t *request)
+instance_send_line(int fd, json_t *request)
 {
 	char *text = json_dumps(request, JSON_COMPACT);
 	bool good = text != NULL &&
@@ -147,91 +149,92 @@ send_line(int fd, json_t *request)
 
 /* Reads some more.  False with why. */
 static bool
-read_more(struct asked *asked, char why[ASK_WHY_MAX])
+instance_read_more(struct instance *instance, char why[INSTANCE_WHY_MAX])
 {
-	struct pollfd ready = { .fd = asked->fd, .events = POLLIN };
+	struct pollfd ready = { .fd = instance->fd, .events = POLLIN };
 	char *grown = NULL;
 	ssize_t n;
 	int got;
 
-	if (asked->len <= ASK_ANSWER_MAX)
-		grown = realloc(asked->rest, asked->len + 65536);
+	if (instance->len <= INSTANCE_ANSWER_MAX)
+		grown = realloc(instance->rest, instance->len + 65536);
 	if (grown == NULL) {
-		snprintf(why, ASK_WHY_MAX, "out of memory");
+		snprintf(why, INSTANCE_WHY_MAX, "out of memory");
 		return false;
 	}
-	asked->rest = grown;
+	instance->rest = grown;
 	/* curses has a handler for the size of the terminal. */
 	do
-		got = poll(&ready, 1, ASK_TIME_OUT_MS);
+		got = poll(&ready, 1, INSTANCE_TIME_OUT_MS);
 	while (got < 0 && errno == EINTR);
 	if (got <= 0) {
-		snprintf(why, ASK_WHY_MAX, "culvert does not answer");
+		snprintf(why, INSTANCE_WHY_MAX, "culvert does not answer");
 		return false;
 	}
-	n = read(asked->fd, asked->rest + asked->len, 65536);
+	n = read(instance->fd, instance->rest + instance->len, 65536);
 	if (n <= 0) {
-		snprintf(why, ASK_WHY_MAX, "culvert has ended");
+		snprintf(why, INSTANCE_WHY_MAX, "culvert has ended");
 		return false;
 	}
-	asked->len += (size_t)n;
+	instance->len += (size_t)n;
 	return true;
 }
 
 /* The next line, taken out of what has come.  NULL with why. */
 static json_t *
-take_line(struct asked *asked, char why[ASK_WHY_MAX])
+instance_take_line(struct instance *instance, char why[INSTANCE_WHY_MAX])
 {
 	char *end;
 	json_t *json;
 	size_t len;
 
-	while (asked->len == 0 ||
-	    (end = memchr(asked->rest, '\n', asked->len)) == NULL)
-		if (!read_more(asked, why))
+	while (instance->len == 0 ||
+	    (end = memchr(instance->rest, '\n', instance->len)) == NULL)
+		if (!instance_read_more(instance, why))
 			return NULL;
-	len = (size_t)(end - asked->rest) + 1;
-	json = json_loadb(asked->rest, len, 0, NULL);
-	asked->len -= len;
-	memmove(asked->rest, asked->rest + len, asked->len);
+	len = (size_t)(end - instance->rest) + 1;
+	json = json_loadb(instance->rest, len, 0, NULL);
+	instance->len -= len;
+	memmove(instance->rest, instance->rest + len, instance->len);
 	if (json == NULL)
-		snprintf(why, ASK_WHY_MAX, "culvert's answer is no JSON");
+		snprintf(why, INSTANCE_WHY_MAX, "culvert's answer is no JSON");
 	return json;
 }
 
 json_t *
-ask(struct asked *asked, json_t *request, char why[ASK_WHY_MAX])
+instance_request(struct instance *instance, json_t *request,
+    char why[INSTANCE_WHY_MAX])
 {
 	const char *error;
 	json_t *answer;
 
-	if (!send_line(asked->fd, request)) {
-		snprintf(why, ASK_WHY_MAX, "culvert has ended");
+	if (!instance_send_line(instance->fd, request)) {
+		snprintf(why, INSTANCE_WHY_MAX, "culvert has ended");
 		return NULL;
 	}
-	answer = take_line(asked, why);
+	answer = instance_take_line(instance, why);
 	/* One that comes late is not to be taken for the next one's. */
 	if (answer == NULL)
-		cleanup_fd(&asked->fd);
+		cleanup_fd(&instance->fd);
 	error = json_string_value(json_object_get(answer, "error"));
 	if (error == NULL)
 		return answer;
 	/* Whoever answers may be anybody. */
-	if (strlen(error) < ASK_WHY_MAX && log_is_plain(error, false))
-		snprintf(why, ASK_WHY_MAX, "%s", error);
+	if (strlen(error) < INSTANCE_WHY_MAX && log_is_plain(error, false))
+		snprintf(why, INSTANCE_WHY_MAX, "%s", error);
 	else
-		log_escape(why, ASK_WHY_MAX, error, strlen(error));
+		log_escape(why, INSTANCE_WHY_MAX, error, strlen(error));
 	json_decref(answer);
 	return NULL;
 }
 
 void
-ask_wait_end(struct asked *asked)
+instance_wait_end(struct instance *instance)
 {
 	char bytes[512];
 	ssize_t n;
 
 	do
-		n = read(asked->fd, bytes, sizeof(bytes));
+		n = read(instance->fd, bytes, sizeof(bytes));
 	while (n > 0 || (n < 0 && errno == EINTR));
 }

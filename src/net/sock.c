@@ -1,10 +1,5 @@
 /*
- * Sockets as streams, over libuv.
- *
- * What is written goes to the kernel at once when nothing waits before it.
- * The rest is queued, and leaves in pieces of at most the low-water mark, so
- * that drained() is in time: one uv_write() at a time, from flight, while
- * queue takes what comes.  The two change places when flight is empty.
+ * Sockets as streams, over libuv: their life, and what is read.
  *
  * Every failure, wherever it is found, is kept in err and told to the owner
  * by a timer that has run out already: so closed() only comes from the loop.
@@ -13,42 +8,15 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "limits.h"
 #include "net/sock_priv.h"
-
-struct net_stream {
-	struct stream stream;
-	struct net *net;
-	union sock_handle uv;
-	uv_timer_t timer; /* closed() is due, or after finish the linger time */
-	unsigned int handles;	/* not yet closed by libuv */
-	struct sock_dial *dial; /* its socket is still being made */
-	uv_write_t write;
-	size_t writing;	    /* bytes of flight that uv_write() has, or 0 */
-	struct buf queue;   /* not yet given to uv_write() */
-	struct buf flight;  /* what uv_write() works on comes first */
-	int err;	    /* negative errno: dead */
-	char why[64];	    /* "" for what strerror says */
-	bool connected;	    /* it stands */
-	bool reading;	    /* the owner wants data */
-	bool eof;	    /* the peer has ended */
-	bool shut;	    /* the owner has ended */
-	bool fin_sent;	    /* ... and the kernel knows */
-	bool above_low;	    /* drained() is owed */
-	bool gone;	    /* the owner has given it up: no callbacks */
-	bool finishing;	    /* ... politely; counted in net->finishing */
-	size_t linger_left; /* undelivered when the timer last ran */
-	unsigned int linger_quiet_ms; /* since that last became less */
-};
 
 static const struct stream_ops sock_ops;
 
@@ -88,7 +56,7 @@ net_stream_handle_closed(uv_handle_t *handle)
 	free(s);
 }
 
-static void
+void
 sock_close(struct stream *stream)
 {
 	struct net_stream *s = (struct net_stream *)stream;
@@ -105,7 +73,7 @@ sock_close(struct stream *stream)
 	sock_tell_finished(s->net);
 }
 
-static void
+void
 sock_reset(struct stream *stream)
 {
 	const struct net_stream *s = (const struct net_stream *)stream;
@@ -124,7 +92,7 @@ net_stream_report(uv_timer_t *timer)
 }
 
 /* The stream is dead; the owner hears it from the loop. */
-static void
+void
 net_stream_fail(struct net_stream *s, int err)
 {
 	if (s->err != 0)
@@ -138,228 +106,6 @@ net_stream_fail(struct net_stream *s, int err)
 	}
 	uv_read_stop(&s->uv.stream);
 	uv_timer_start(&s->timer, net_stream_report, 0, 0);
-}
-
-/* ---- out ---- */
-
-static size_t
-sock_queued(const struct stream *stream)
-{
-	const struct net_stream *s = (const struct net_stream *)stream;
-	size_t len = buf_len(&s->queue) + buf_len(&s->flight);
-
-	/* The kernel may have taken a part of the piece on its way. */
-	if (s->writing > 0)
-		len -=
-		    s->writing - uv_stream_get_write_queue_size(&s->uv.stream);
-	return len;
-}
-
-static size_t
-sock_undelivered(const struct stream *stream)
-{
-	const struct net_stream *s = (const struct net_stream *)stream;
-	size_t len = sock_queued(stream);
-	int in_kernel;
-
-	if (ioctl(sock_fd(&s->uv), SIOCOUTQ, &in_kernel) == 0)
-		len += (size_t)in_kernel;
-	/* Once sent, the kernel counts the FIN itself. */
-	if (s->shut && !s->fin_sent)
-		len++;
-	return len;
-}
-
-/* After finish: whoever still takes bytes may go on. */
-static void
-net_stream_linger(uv_timer_t *timer)
-{
-	struct net_stream *s = timer->data;
-	size_t left = sock_undelivered(&s->stream);
-
-	if (left > 0 && left < s->linger_left && !s->net->hurry) {
-		s->linger_left = left;
-		s->linger_quiet_ms = 0;
-		return;
-	}
-	s->linger_quiet_ms += LIMIT_LINGER_MS;
-	/* All is with the kernel, which goes on alone ... */
-	if (s->fin_sent)
-		sock_close(&s->stream);
-	/* ... but what is cut here must not look complete. */
-	else if (s->linger_quiet_ms >= LIMIT_FINISH_QUIET_MS || s->net->hurry)
-		sock_reset(&s->stream);
-}
-
-static void
-net_stream_linger_start(struct net_stream *s)
-{
-	s->linger_left = sock_undelivered(&s->stream);
-	s->linger_quiet_ms = 0;
-	uv_timer_start(&s->timer, net_stream_linger, LIMIT_LINGER_MS,
-	    LIMIT_LINGER_MS);
-}
-
-/* Everything queued is out, the end goes now.  Not by uv_shutdown(), which
- * waits until the kernel has room. */
-static void
-net_stream_send_fin(struct net_stream *s)
-{
-	int err = 0;
-	socklen_t len = sizeof(err);
-
-	s->fin_sent = true;
-	if (shutdown(sock_fd(&s->uv), SHUT_WR) != 0) {
-		/* Not connected any more; the socket knows why. */
-		getsockopt(sock_fd(&s->uv), SOL_SOCKET, SO_ERROR, &err, &len);
-		net_stream_fail(s, err != 0 ? -err : -ENOTCONN);
-		return;
-	}
-	if (!s->gone)
-		return;
-	if (s->eof)
-		sock_close(&s->stream);
-	else
-		net_stream_linger_start(s);
-}
-
-static uv_buf_t
-sock_uv_buf(const uint8_t *bytes, size_t len)
-{
-	/* libuv's type serves reading as well, hence no const. */
-	return uv_buf_init((char *)(uintptr_t)bytes, (unsigned int)len);
-}
-
-static void net_stream_wrote(uv_write_t *write, int status);
-
-/* Gives libuv the next piece, or the end after the last, if that is due. */
-static void
-net_stream_send(struct net_stream *s)
-{
-	uv_buf_t piece;
-	size_t len;
-	int err;
-
-	if (!s->connected || s->writing > 0 || s->err != 0)
-		return;
-	if (buf_len(&s->flight) == 0) {
-		struct buf empty = s->flight;
-
-		s->flight = s->queue;
-		s->queue = empty;
-	}
-	len = buf_len(&s->flight);
-	if (len == 0) {
-		if (s->shut && !s->fin_sent)
-			net_stream_send_fin(s);
-		return;
-	}
-	if (len > LIMIT_LOW_WATER)
-		len = LIMIT_LOW_WATER;
-	piece = sock_uv_buf(buf_bytes(&s->flight), len);
-	s->write.data = s;
-	err = uv_write(&s->write, &s->uv.stream, &piece, 1, net_stream_wrote);
-	if (err != 0)
-		net_stream_fail(s, err);
-	else
-		s->writing = len;
-}
-
-static void
-net_stream_wrote(uv_write_t *write, int status)
-{
-	struct net_stream *s = write->data;
-	size_t len = s->writing;
-
-	s->writing = 0;
-	if (uv_is_closing(&s->uv.handle))
-		return;
-	if (status != 0) {
-		net_stream_fail(s, status);
-		return;
-	}
-	buf_consume(&s->flight, len);
-	net_stream_send(s);
-	if (s->gone || s->err != 0 || !s->above_low ||
-	    sock_queued(&s->stream) > LIMIT_LOW_WATER)
-		return;
-	s->above_low = false;
-	s->stream.handler->drained(s->stream.ctx);
-}
-
-/* Gives the kernel what it takes of the pieces at once. */
-static int
-net_stream_try(struct net_stream *s, const struct iovec *pieces, size_t n,
-    size_t *ret_sent)
-{
-	uv_buf_t bufs[STREAM_PIECES];
-	int sent;
-
-	assert(n <= STREAM_PIECES);
-	for (size_t i = 0; i < n; i++)
-		bufs[i] = sock_uv_buf(pieces[i].iov_base, pieces[i].iov_len);
-	sent = uv_try_write(&s->uv.stream, bufs, (unsigned int)n);
-	*ret_sent = sent > 0 ? (size_t)sent : 0;
-	return sent < 0 && sent != UV_EAGAIN ? sent : 0;
-}
-
-/* Queues the pieces, but for their first skip bytes. */
-static int
-net_stream_queue(struct net_stream *s, const struct iovec *pieces, size_t n,
-    size_t skip)
-{
-	for (size_t i = 0; i < n; i++) {
-		const uint8_t *bytes = pieces[i].iov_base;
-		size_t len = pieces[i].iov_len, gone = skip < len ? skip : len;
-
-		skip -= gone;
-		if (buf_append(&s->queue, bytes + gone, len - gone) != 0)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static int
-sock_write(struct stream *stream, const struct iovec *pieces, size_t n)
-{
-	struct net_stream *s = (struct net_stream *)stream;
-	size_t held = buf_len(&s->queue) + buf_len(&s->flight);
-	size_t len = stream_len(pieces, n), sent = 0;
-	int err;
-
-	if (s->err != 0 || s->shut)
-		return -EPIPE;
-	if (len == 0)
-		return 0;
-	if (len > LIMIT_STREAM_QUEUE - held)
-		return -ENOMEM;
-	if (s->connected && held == 0) {
-		err = net_stream_try(s, pieces, n, &sent);
-		if (err != 0) {
-			net_stream_fail(s, err);
-			return -EPIPE;
-		}
-	}
-	if (sent == len)
-		return 0;
-	if (net_stream_queue(s, pieces, n, sent) != 0) {
-		/* A part may be gone: nothing can follow it. */
-		net_stream_fail(s, -ENOMEM);
-		return -ENOMEM;
-	}
-	net_stream_send(s);
-	if (sock_queued(stream) > LIMIT_LOW_WATER)
-		s->above_low = true;
-	return 0;
-}
-
-static void
-sock_shutdown(struct stream *stream)
-{
-	struct net_stream *s = (struct net_stream *)stream;
-
-	s->shut = true;
-	net_stream_send(s);
 }
 
 /* ---- in ---- */

@@ -1,5 +1,6 @@
 /*
- * What sock.c (streams), sock_dial.c, sock_listen.c and sock_handle.c share.
+ * What sock.c and sock_out.c (streams), sock_dial.c, sock_listen.c and
+ * sock_handle.c share.
  * Nobody else includes it.
  */
 #ifndef NET_SOCK_PRIV_H
@@ -7,9 +8,11 @@
 
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <uv.h>
 
 #include "base/addr.h"
+#include "base/buf.h"
 #include "base/stream.h"
 #include "limits.h"
 #include "net/sock.h"
@@ -85,12 +88,54 @@ int sock_dial_name(struct net *net, const char *host, uint16_t port,
  * allowed. */
 void sock_dial_cancel(struct sock_dial *dial);
 
+struct net_stream {
+	struct stream stream;
+	struct net *net;
+	union sock_handle uv;
+	uv_timer_t timer; /* closed() is due, or after finish the linger time */
+	unsigned int handles;	/* not yet closed by libuv */
+	struct sock_dial *dial; /* its socket is still being made */
+	uv_write_t write;
+	size_t writing;	    /* bytes of flight that uv_write() has, or 0 */
+	struct buf queue;   /* not yet given to uv_write() */
+	struct buf flight;  /* what uv_write() works on comes first */
+	int err;	    /* negative errno: dead */
+	char why[64];	    /* "" for what strerror says */
+	bool connected;	    /* it stands */
+	bool reading;	    /* the owner wants data */
+	bool eof;	    /* the peer has ended */
+	bool shut;	    /* the owner has ended */
+	bool fin_sent;	    /* ... and the kernel knows */
+	bool above_low;	    /* drained() is owed */
+	bool gone;	    /* the owner has given it up: no callbacks */
+	bool finishing;	    /* ... politely; counted in net->finishing */
+	size_t linger_left; /* undelivered when the timer last ran */
+	unsigned int linger_quiet_ms; /* since that last became less */
+};
+
+/* The stream is dead; its owner is told from the loop. */
+void net_stream_fail(struct net_stream *s, int err);
+
+/* Operations of the stream (base/stream.h); sock_write() and those up to
+ * sock_undelivered() are in sock_out.c. */
+void sock_close(struct stream *stream);
+void sock_reset(struct stream *stream);
+int sock_write(struct stream *stream, const struct iovec *pieces, size_t n);
+void sock_shutdown(struct stream *stream);
+size_t sock_queued(const struct stream *stream);
+size_t sock_undelivered(const struct stream *stream);
+
+/* Gives libuv the next piece, or the end after the last, if that is due. */
+void net_stream_send(struct net_stream *s);
+
+/* After stream_finish(): closes the stream when its peer takes no more. */
+void net_stream_linger_start(struct net_stream *s);
+
 /*
  * A stream for the next connection, made before that is taken: without memory
  * it is better left with the kernel, since who was taken and dropped was there.
  * NULL: there is none.  NULL may be dropped.
  */
-struct net_stream;
 struct net_stream *sock_accept_prepare(struct net *net, bool tcp);
 void sock_accept_drop(struct net_stream *s);
 

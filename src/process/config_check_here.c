@@ -58,8 +58,8 @@ cannot_bind(const struct setting *at, int err, char *why)
 }
 
 static int
-check_local(const struct config_tunnel *tunnel, const struct forward *forward,
-    const struct setting *setting, char *why)
+config_here_local(const struct config_tunnel *tunnel,
+    const struct forward *forward, const struct setting *setting, char *why)
 {
 	struct addr found[CONFIG_CHECK_ADDRESSES];
 	const char *reason = "";
@@ -88,8 +88,8 @@ check_local(const struct config_tunnel *tunnel, const struct forward *forward,
 }
 
 static int
-check_remote(const struct config_tunnel *tunnel, const struct forward *forward,
-    const struct setting *setting, char *why)
+config_here_remote(const struct config_tunnel *tunnel,
+    const struct forward *forward, const struct setting *setting, char *why)
 {
 	const struct options *options = &tunnel->options;
 	const struct policy policy = {
@@ -106,22 +106,23 @@ check_remote(const struct config_tunnel *tunnel, const struct forward *forward,
 }
 
 static int
-check_forwards(const struct config_tunnel *tunnel, char *why)
+config_here_forwards(const struct config_tunnel *tunnel, char *why)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < tunnel->options.n_forwards && err == 0; i++) {
 		const struct forward *forward = &tunnel->options.forwards[i];
 
-		err = (forward->remote ? check_remote : check_local)(tunnel,
-		    forward, config_check_forward(tunnel, i), why);
+		err = (forward->remote ? config_here_remote :
+					 config_here_local)(tunnel, forward,
+		    config_check_forward(tunnel, i), why);
 	}
 	return err;
 }
 
 /* Is the directory of the file there, and may we make something in it? */
 static int
-check_directory(const struct setting *at, const char *path, char *why)
+config_here_directory(const struct setting *at, const char *path, char *why)
 {
 	const char *slash = strrchr(path, '/');
 	char directory[SETTINGS_WHY_MAX] = ".";
@@ -136,7 +137,7 @@ check_directory(const struct setting *at, const char *path, char *why)
 }
 
 static int
-check_metrics(const struct config *config, char *why)
+config_here_metrics(const struct config *config, char *why)
 {
 	const struct setting *at = config_check_process(config, "metrics");
 	const struct options *process = &config->process;
@@ -157,14 +158,14 @@ check_metrics(const struct config *config, char *why)
 		return settings_complain(why, at,
 		    "metrics = %s: something that is no socket is there",
 		    at->value);
-	return check_directory(at, path, why);
+	return config_here_directory(at, path, why);
 }
 
 /* ---- files, as user ---- */
 
 /* A file that exists, or can be made. */
 static int
-check_log(const struct config *config, char *why)
+config_here_log(const struct config *config, char *why)
 {
 	const struct setting *at = config_check_process(config, "transfer-log");
 	const char *path = config->process.transfer_log;
@@ -183,14 +184,14 @@ check_log(const struct config *config, char *why)
 	    open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd >= 0)
 		return 0;
-	return errno == ENOENT ? check_directory(at, path, why) :
+	return errno == ENOENT ? config_here_directory(at, path, why) :
 				 settings_complain(why, at, "%s = %s: %s",
 				     at->key, path, strerror(errno));
 }
 
 /* "i": what ssh would only warn of. */
 static int
-check_key_file(const struct setting *at, char *why)
+config_here_key_file(const struct setting *at, char *why)
 {
 	const struct passwd *self = getpwuid(geteuid());
 	char path[SETTINGS_WHY_MAX];
@@ -216,8 +217,8 @@ check_key_file(const struct setting *at, char *why)
 
 /* The place is that of the option which ssh does not take by itself. */
 static int
-check_ssh(const struct config_tunnel *tunnel, char *where, size_t where_size,
-    char *why)
+config_here_ssh(const struct config_tunnel *tunnel, char *where,
+    size_t where_size, char *why)
 {
 	struct link_options link =
 	    destination_link_options(&tunnel->options, 0);
@@ -248,7 +249,7 @@ check_ssh(const struct config_tunnel *tunnel, char *where, size_t where_size,
 
 /* Also says where ssh goes. */
 static int
-check_tunnel(char **servers, const struct config *config,
+config_here_tunnel(char **servers, const struct config *config,
     const struct command_line *line, size_t number, char *why)
 {
 	const struct config_tunnel *tunnel = &config->tunnels[number];
@@ -258,14 +259,14 @@ check_tunnel(char **servers, const struct config *config,
 
 	for (size_t i = 0; i < tunnel->n_settings && err == 0; i++)
 		if (strcmp(tunnel->settings[i]->key, "i") == 0)
-			err = check_key_file(tunnel->settings[i], why);
+			err = config_here_key_file(tunnel->settings[i], why);
 	/* Tunnels that say the same for ssh need it once. */
 	while (same < number &&
 	    (!config_check_means(line, &config->tunnels[same]) ||
 		!config_same(&config->tunnels[same], tunnel, OPTION_LINK)))
 		same++;
 	if (err == 0 && same == number)
-		err = check_ssh(tunnel, where, sizeof(where), why);
+		err = config_here_ssh(tunnel, where, sizeof(where), why);
 	if (err != 0)
 		return err;
 	servers[number] = strdup(same == number ? where : servers[same]);
@@ -274,7 +275,7 @@ check_tunnel(char **servers, const struct config *config,
 
 /* Becomes it, so that files are looked at as it sees them. */
 static int
-check_user(const struct config *config, char *why)
+config_here_user(const struct config *config, char *why)
 {
 	const struct setting *at = config_check_process(config, "user");
 	struct user user = { .name = NULL };
@@ -304,14 +305,14 @@ check_user(const struct config *config, char *why)
 
 /* Whoever starts culvert binds; what is one for all comes first. */
 static int
-check_listeners(const struct config *config, const struct command_line *line,
-    char *why)
+config_here_listeners(const struct config *config,
+    const struct command_line *line, char *why)
 {
-	int err = check_metrics(config, why);
+	int err = config_here_metrics(config, why);
 
 	for (size_t i = 0; i < config->n_tunnels && err == 0; i++)
 		if (config_check_means(line, &config->tunnels[i]))
-			err = check_forwards(&config->tunnels[i], why);
+			err = config_here_forwards(&config->tunnels[i], why);
 	return err;
 }
 
@@ -324,14 +325,14 @@ config_check_here(const struct config *config, const struct command_line *line,
 
 	if (servers == NULL)
 		return settings_no_memory(why);
-	err = check_listeners(config, line, why);
+	err = config_here_listeners(config, line, why);
 	if (err == 0)
-		err = check_user(config, why);
+		err = config_here_user(config, why);
 	if (err == 0)
-		err = check_log(config, why);
+		err = config_here_log(config, why);
 	for (size_t i = 0; i < config->n_tunnels && err == 0; i++)
 		if (config_check_means(line, &config->tunnels[i]))
-			err = check_tunnel(servers, config, line, i, why);
+			err = config_here_tunnel(servers, config, line, i, why);
 	/* Once more, since by now it is known where ssh goes. */
 	if (err == 0)
 		err = config_check_places(config, line, servers, why);

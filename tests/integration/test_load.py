@@ -143,7 +143,7 @@ def test_load(one, sshd, start_culvert):
 
 
 # What ssh keeps of its memory after a moment in which it needed more: see
-# MALLOC_TRIM_THRESHOLD_ in src/ssh/monitor_main.c.
+# MALLOC_TRIM_THRESHOLD_ in src/ssh/monitor_child.c.
 KEPT_KIB = {"culvert": TOLERANCE_KIB, "ssh": 64 << 10}
 
 

@@ -1,5 +1,5 @@
 /*
- * ssh/monitor_main.c: what the main process never says is said to it by hand.
+ * ssh/monitor_request.c: requests that the main process never makes.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -344,6 +344,10 @@
  * (ChannelTimeout), which is a little less as seen from here: of an end after
  * that the log names it as a likely cause. */
 #define LIMIT_IDLE_END_MS 900
+/* An SSH server that closes a channel with the end of its data sends the two so
+ * soon after each other. */
+#define LIMIT_AT_ONCE_MS 100
+
 /* What ssh may still have of a connection through a remote forward that was not
  * read: its window, and what sockets hold. */
 #define LIMIT_BEHIND_STALL (4 * 1024 * 1024)

@@ -92,6 +92,13 @@ stream_alive(const struct stream *stream)
 }
 
 bool
+stream_end_is_doubtful(const struct stream *stream)
+{
+	return stream->ops->end_is_doubtful != NULL &&
+	    stream->ops->end_is_doubtful(stream);
+}
+
+bool
 stream_end_is_proven(const struct stream *stream)
 {
 	return stream->ops->end_is_proven == NULL ||

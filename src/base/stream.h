@@ -73,7 +73,8 @@ struct stream_ops {
 	size_t (*queued)(const struct stream *);
 	size_t (*undelivered)(const struct stream *);
 	bool (*alive)(const struct stream *);
-	bool (*end_is_proven)(const struct stream *); /* NULL: always */
+	bool (*end_is_proven)(const struct stream *);	/* NULL: always */
+	bool (*end_is_doubtful)(const struct stream *); /* NULL: never */
 };
 
 /* Embedded first in net's and ssh's own structs. */
@@ -156,5 +157,12 @@ bool stream_alive(const struct stream *stream);
  * the owner must decide by what else it knows.
  */
 bool stream_end_is_proven(const struct stream *stream);
+
+/*
+ * The same.  True: the SSH server has closed the connection with the end of its
+ * bytes, when it had no window left.  So does sshd for ChannelTimeout, which
+ * drops what it still has.  It is the end only if the size is right.
+ */
+bool stream_end_is_doubtful(const struct stream *stream);
 
 #endif

@@ -318,6 +318,12 @@ channel_end_is_proven(const struct stream *stream)
 	return !((const struct channel *)stream)->unproven;
 }
 
+static bool
+channel_end_is_doubtful(const struct stream *stream)
+{
+	return ((const struct channel *)stream)->doubtful;
+}
+
 static const struct stream_ops channel_ops = {
 	.read_start = channel_read_start,
 	.read_stop = channel_read_stop,
@@ -330,4 +336,5 @@ static const struct stream_ops channel_ops = {
 	.undelivered = channel_undelivered,
 	.alive = channel_alive,
 	.end_is_proven = channel_end_is_proven,
+	.end_is_doubtful = channel_end_is_doubtful,
 };

@@ -34,8 +34,10 @@ struct channel_mux {
 	uint32_t size;		      /* of table */
 	unsigned int refusals;	      /* of openings, by the peer */
 	struct window_path *way;      /* borrowed */
-	bool *sends_eof; /* of the link, borrowed: the server was seen to send
-			  * EOF, so its CLOSE without one is a loss */
+	bool *sends_eof;   /* of the link, borrowed: the server was seen to send
+			    * EOF, so its CLOSE without one is a loss */
+	bool closes_early; /* the SSH server was seen to send CLOSE behind its
+			    * EOF, before ours, when it had window left */
 	struct reason *reason; /* borrowed; or NULL */
 
 	/* What came for one channel, one packet behind the other, and is to be

@@ -219,8 +219,9 @@ static void
 channel_got_eof(struct channel *channel)
 {
 	channel->eof = true;
+	channel->eof_at = uv_now(channel->idle.loop);
 	channel->starved = channel->exhausted &&
-	    uv_now(channel->idle.loop) - channel->heard_at >= LIMIT_IDLE_END_MS;
+	    channel->eof_at - channel->heard_at >= LIMIT_IDLE_END_MS;
 	*channel->mux->sends_eof = true;
 	channel_end_finish(channel);
 	/* A CLOSE right behind it is looked at first. */
@@ -235,14 +236,32 @@ channel_got_eof(struct channel *channel)
  * With ChannelTimeout sshd drops what it still has of a channel that we have
  * not let it use for a while, and sends EOF and CLOSE.  It closes before our
  * end for no other reason; and who had to wait for us that long was not at its
- * end.
+ * end.  How long it was cannot be told if we were late ourselves: then who had
+ * no window left is not believed, unless the server closes every channel so.
  */
+static void
+channel_doubt(struct channel *channel)
+{
+	struct channel_mux *mux = channel->mux;
+	uint64_t now = uv_now(channel->idle.loop);
+
+	if (!channel->eof || channel->eof_told || channel->shut)
+		return;
+	channel->doubtful = channel->exhausted && !mux->closes_early;
+	/* After ChannelTimeout sshd closes also one that has ended long ago, or
+	 * in which nothing has moved. */
+	if (!channel->exhausted && now - channel->eof_at < LIMIT_AT_ONCE_MS &&
+	    channel->eof_at - channel->heard_at < LIMIT_AT_ONCE_MS)
+		mux->closes_early = true;
+}
+
 static void
 channel_got_close(struct channel *channel)
 {
 	bool unsent = channel_undelivered(&channel->stream) > 0;
 	bool dropped = channel->starved && !channel->eof_told && !channel->shut;
 
+	channel_doubt(channel);
 	channel_send_close(channel);
 	if (dropped)
 		channel->eof = false;

@@ -28,9 +28,11 @@ struct channel {
 	bool eof;      /* received; or unproven */
 	bool unproven; /* CLOSE came instead of EOF, and no EOF ever before */
 	bool eof_told;
-	bool exhausted;	   /* what came last has used up the window */
-	bool starved;	   /* ... long before the EOF */
+	bool exhausted; /* what came last has used up the window */
+	bool starved;	/* ... long before the EOF */
+	bool doubtful;	/* CLOSE came right behind the EOF, see channel_in.c */
 	uint64_t heard_at; /* when it came, uv_now() */
+	uint64_t eof_at;   /* when the EOF did */
 
 	struct buf out;
 	uint32_t peer_window;

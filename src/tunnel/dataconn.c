@@ -161,6 +161,7 @@ dataconn_on_eof(void *ctx)
 	end->ended = true;
 	end->idle_ms = uv_now(end->conn->timer.loop) - end->conn->moved_at;
 	end->end_unproven = !stream_end_is_proven(end->stream);
+	end->end_doubtful = stream_end_is_doubtful(end->stream);
 	end->end_held = dataconn_holds(end);
 	if (!end->end_held)
 		take_end(end);

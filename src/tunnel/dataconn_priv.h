@@ -35,6 +35,7 @@ struct end {
 	bool ended;	    /* its EOF came ... */
 	uint64_t idle_ms;   /* ... so long after anything had moved */
 	bool end_unproven;  /* ... and may be no end */
+	bool end_doubtful;  /* ... if the size is not known (stream.h) */
 	bool end_early;	    /* ... and it was closed before our end */
 	bool stalled;	    /* it was not read for LIMIT_IDLE_END_MS, and */
 	uint64_t since;	    /* ... so many bytes have come since */

@@ -50,8 +50,9 @@ dataconn_tell_eof(struct end *end)
 		.peer = end->peer,
 		.end_unproven = end->end_unproven,
 		.end_early = end->end_early,
-		.stalled = end->accepted && end->stalled &&
-		    end->since <= LIMIT_BEHIND_STALL,
+		.stalled = end->end_doubtful ||
+		    (end->accepted && end->stalled &&
+			end->since <= LIMIT_BEHIND_STALL),
 		.age_ms = uv_now(end->conn->timer.loop) - end->up_at,
 	};
 

@@ -189,6 +189,56 @@ test_queue_full(void **state)
 	assert_string_equal(fake->told, "o");
 }
 
+/* Sends so many bytes, in packets. */
+static void
+send_bytes(struct fake *fake, size_t n)
+{
+	char packet[14 + 16384] = "\0\0\x40\x0a\0\x5e\0\0\0\0\0\0\x40";
+
+	for (; n > 0; n -= 16384)
+		say(fake, packet, sizeof(packet));
+}
+
+/* EOF, and CLOSE at once behind it, after n bytes that nobody has read. */
+static bool
+ends_in_doubt(struct fake *fake, size_t n)
+{
+	static const char end[] = ITS_EOF ITS_CLOSE;
+	bool doubtful;
+
+	memset(fake->told, 0, sizeof(fake->told));
+	dial(fake, WINDOW_1000);
+	stream_read_stop(fake->stream);
+	send_bytes(fake, n);
+	say(fake, end, sizeof(end) - 1);
+	expect(fake, TEXT(OUR_CLOSE));
+	stream_read_start(fake->stream);
+	turn(fake);
+	assert_string_equal(fake->told, "odec");
+	doubtful = stream_end_is_doubtful(fake->stream);
+	stream_close(fake->stream);
+	fake->stream = NULL;
+	turn(fake);
+	return doubtful;
+}
+
+/* sshd drops what it still has after ChannelTimeout.  Nobody can tell how long
+ * that was, if we were late ourselves; but who had no window left may have had
+ * more. */
+static void
+test_closed_behind_window(void **state)
+{
+	assert_true(ends_in_doubt(*state, LIMIT_WINDOW_FIRST));
+}
+
+static void
+test_closed_within_window(void **state)
+{
+	assert_false(ends_in_doubt(*state, LIMIT_WINDOW_FIRST - 16384));
+	/* It closes every channel at its end. */
+	assert_false(ends_in_doubt(*state, LIMIT_WINDOW_FIRST));
+}
+
 /* There are so many channels and no more. */
 static void
 test_numbers_run_out(void **state)
@@ -225,6 +275,8 @@ main(void)
 		TEST(test_finish_dead),
 		TEST(test_undelivered),
 		TEST(test_queue_full),
+		TEST(test_closed_behind_window),
+		TEST(test_closed_within_window),
 		TEST(test_numbers_run_out),
 	};
 

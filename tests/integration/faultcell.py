@@ -24,7 +24,7 @@ SLACK = 10
 BIG_SLACK = 20
 
 # What is seen when nothing is, and by nobody.
-AS_EVER, NOBODY = "as ever", "-"
+AS_EVER, NOBODY = "no difference", "-"
 
 
 class Cell:

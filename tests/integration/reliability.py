@@ -138,7 +138,7 @@ def time_out(fault, found, tunnel):
                 if (name, way) == (fault.name, tunnel) for one in seen),
                default=None)
     said = f"within {fault.bound:g} s" if fault.bound else "at once"
-    return f"Known {said}; in the tests, within {took} s." \
+    return f"Noticed {said}; in the tests, within {took} s." \
         if took is not None else UNKNOWN
 
 
@@ -178,13 +178,13 @@ def patience(found):
 def document(found):
     """Return all that is generated, as lines."""
     lines = ["## The points", "", *table(
-        ["point", "where the session stands", "played"],
+        ["point", "state of the session", "played"],
         *([name, place.what, {1: "once", 4: "in all four ways"}.get(
             len(WAYS[name]), " and ".join(map(" ".join, WAYS[name])))]
           for name, place in PLACES.items()))]
-    lines += ["## What passes", "", *patience(found)]
+    lines += ["## Faults without consequences", "", *patience(found)]
     for tunnel, what in ("L", "Local tunnels"), ("R", "Remote tunnels"):
-        lines += [f"## {what} (-{tunnel}): what the client is told", "",
+        lines += [f"## {what} (-{tunnel}): what the client gets", "",
                   *overview(found, tunnel),
                   f"## {what} (-{tunnel}): point by point", ""]
         for fault in FAULTS.values():

@@ -69,8 +69,8 @@ channel_new(uv_loop_t *loop, struct channel_mux *mux, uint32_t number,
 	channel->idle.data = channel;
 	channel->timer.data = channel;
 	channel->open_handles = 2;
-	conn_send_buf(mux->conn, &mux->message,
-	    chan_put_open_direct(&mux->message, number,
+	packets_send(&mux->packets,
+	    chan_put_open_direct(&mux->packets.message, number,
 		window_open(&channel->window, mux->way, use == LINK_DATA,
 		    uv_hrtime() / 1000),
 		LIMIT_CHANNEL_PACKET, host, port));

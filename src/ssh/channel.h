@@ -17,8 +17,8 @@
 #include "base/buf.h"
 #include "base/stream.h"
 #include "ssh/chan.h"
-#include "ssh/conn.h"
 #include "ssh/link.h"
+#include "ssh/packets.h"
 #include "ssh/reason.h"
 #include "ssh/window.h"
 
@@ -27,8 +27,7 @@ TAILQ_HEAD(channel_queue, channel);
 
 /* What the channels of one proxy connection share; proxy.c owns it. */
 struct channel_mux {
-	struct conn *conn;	      /* NULL: lost */
-	struct buf message;	      /* being made; empty between calls */
+	struct packets packets;
 	struct channel_queue waiting; /* for the mux socket to have room */
 	struct channel **table;	      /* by number; NULL: the number is free */
 	uint32_t size;		      /* of table */

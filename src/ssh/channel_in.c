@@ -20,12 +20,12 @@ channel_give_window(struct channel *channel)
 		return;
 	grant = window_grant(&channel->window);
 	if (grant > 0)
-		conn_send_buf(mux->conn, &mux->message,
-		    chan_put_window_adjust(&mux->message, channel->peer,
+		packets_send(&mux->packets,
+		    chan_put_window_adjust(&mux->packets.message, channel->peer,
 			grant));
 	if (window_asks(&channel->window, uv_hrtime() / 1000))
-		conn_send_buf(mux->conn, &mux->message,
-		    chan_put_question(&mux->message, channel->peer));
+		packets_send(&mux->packets,
+		    chan_put_question(&mux->packets.message, channel->peer));
 }
 
 void
@@ -329,8 +329,9 @@ channel_message(struct channel *channel, const struct chan_message *message)
 	case CHAN_REQUEST:
 		/* eow@openssh.com among them: no reply, no meaning to us. */
 		if (message->want_reply && channel_can_send(channel))
-			conn_send_buf(mux->conn, &mux->message,
-			    chan_put_failure(&mux->message, channel->peer));
+			packets_send(&mux->packets,
+			    chan_put_failure(&mux->packets.message,
+				channel->peer));
 		break;
 	case CHAN_SUCCESS:
 	case CHAN_FAILURE:

@@ -21,7 +21,7 @@ bool
 channel_can_send(const struct channel *channel)
 {
 	return channel->open && !channel->close_sent && channel->mux != NULL &&
-	    channel->mux->conn != NULL;
+	    channel->mux->packets.conn != NULL;
 }
 
 void
@@ -32,8 +32,8 @@ channel_send_close(struct channel *channel)
 	channel_unwait(channel);
 	uv_timer_stop(&channel->timer);
 	if (channel_can_send(channel))
-		conn_send_buf(mux->conn, &mux->message,
-		    chan_put_close(&mux->message, channel->peer));
+		packets_send(&mux->packets,
+		    chan_put_close(&mux->packets.message, channel->peer));
 	channel->close_sent = true;
 }
 
@@ -44,10 +44,10 @@ channel_undelivered(const struct stream *stream)
 	size_t len = buf_len(&channel->out);
 	uint64_t behind = 0;
 
-	if (channel->mux == NULL || channel->mux->conn == NULL)
+	if (channel->mux == NULL || channel->mux->packets.conn == NULL)
 		return len;
-	if (channel->mark > conn_sent(channel->mux->conn))
-		behind = channel->mark - conn_sent(channel->mux->conn);
+	if (channel->mark > conn_sent(channel->mux->packets.conn))
+		behind = channel->mark - conn_sent(channel->mux->packets.conn);
 	/* Others' bytes may be among those before the mark. */
 	if (behind > channel->handed)
 		behind = channel->handed;
@@ -103,9 +103,9 @@ channel_after_send(struct channel *channel)
 	    !channel_can_send(channel))
 		return;
 	channel->eof_sent = true;
-	conn_send_buf(mux->conn, &mux->message,
-	    chan_put_eof(&mux->message, channel->peer));
-	channel->mark = conn_taken(mux->conn);
+	packets_send(&mux->packets,
+	    chan_put_eof(&mux->packets.message, channel->peer));
+	channel->mark = conn_taken(mux->packets.conn);
 	if (channel->finishing)
 		channel_start_linger(channel);
 	channel_end_finish(channel);
@@ -116,7 +116,7 @@ static bool
 channel_is_small(const struct channel *channel, size_t len)
 {
 	return len <= LIMIT_CHANNEL_SMALL &&
-	    conn_has_room(channel->mux->conn, LIMIT_MUX_BACKLOG / 2);
+	    conn_has_room(channel->mux->packets.conn, LIMIT_MUX_BACKLOG / 2);
 }
 
 /*
@@ -128,7 +128,7 @@ static size_t
 channel_send_packets(struct channel *channel, const uint8_t *bytes, size_t len,
     size_t max, bool *ret_full)
 {
-	struct conn *conn = channel->mux->conn;
+	struct conn *conn = channel->mux->packets.conn;
 	uint8_t heads[CHANNEL_PACKETS][CHAN_DATA_HEAD];
 	struct iovec pieces[2 * CHANNEL_PACKETS];
 	size_t sent = 0, n = 0, part, taken;

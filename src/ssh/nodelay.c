@@ -1,10 +1,10 @@
 /*
  * No Nagle's algorithm on the SSH connection: one short session.
  *
- *	HELLO -> ASKED -> OPENING -> REQUESTED -> OPEN -- close --> OVER
- *	                     |           |                           |
- *	                     |           +-- refused: we close ------+
- *	                     +-- refused: OVER, the connection stays
+ *	STARTING -> OPENING -> REQUESTED -> OPEN -- close --> OVER
+ *	               |           |                           |
+ *	               |           +-- refused: we close ------+
+ *	               +-- refused: OVER, the connection stays
  *
  * One that is to stay open, and that sshd closes while its program runs, goes
  * back to OPENING.
@@ -20,12 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/log.h"
 #include "limits.h"
 #include "ssh/chan.h"
-#include "ssh/conn.h"
-#include "ssh/mux.h"
+#include "ssh/packets.h"
 
 /* Our number of the only channel. */
 #define NODELAY_CHANNEL 0
@@ -39,8 +37,7 @@
 #define NODELAY_EVERY_MS 400
 
 enum nodelay_state {
-	NODELAY_HELLO,	   /* ssh's hello is to come */
-	NODELAY_ASKED,	   /* for proxy mode */
+	NODELAY_STARTING,  /* the connection is not in proxy mode yet */
 	NODELAY_OPENING,   /* the session */
 	NODELAY_REQUESTED, /* the subsystem */
 	NODELAY_OPEN,	   /* the program runs, or sshd is to close */
@@ -49,7 +46,7 @@ enum nodelay_state {
 
 struct nodelay {
 	uv_loop_t *loop;
-	struct conn *conn; /* NULL when lost or not needed any more */
+	struct packets packets; /* closed when not needed any more */
 	bool *sends_eof;
 	const struct nodelay_handler *handler;
 	void *ctx;
@@ -65,7 +62,6 @@ struct nodelay {
 	unsigned int opened;
 	bool close_sent;
 	char why[NODELAY_WHY_MAX]; /* no program was started; or empty */
-	struct buf message;	   /* being made */
 };
 
 static void
@@ -92,18 +88,13 @@ nodelay_over(struct nodelay *nodelay, const char *why)
 }
 
 static void
-nodelay_send(struct nodelay *nodelay, int err)
-{
-	conn_send_buf(nodelay->conn, &nodelay->message, err);
-}
-
-static void
 nodelay_close(struct nodelay *nodelay)
 {
 	if (nodelay->close_sent)
 		return;
 	nodelay->close_sent = true;
-	nodelay_send(nodelay, chan_put_close(&nodelay->message, nodelay->peer));
+	packets_send(&nodelay->packets,
+	    chan_put_close(&nodelay->packets.message, nodelay->peer));
 }
 
 static void
@@ -116,27 +107,15 @@ nodelay_open(struct nodelay *nodelay)
 	nodelay->open_at = uv_now(nodelay->loop);
 	if (nodelay->opened++ == 0)
 		nodelay->began_at = nodelay->open_at;
-	nodelay_send(nodelay,
-	    chan_put_open_session(&nodelay->message, NODELAY_CHANNEL,
+	packets_send(&nodelay->packets,
+	    chan_put_open_session(&nodelay->packets.message, NODELAY_CHANNEL,
 		LIMIT_WINDOW_SMALL, LIMIT_CHANNEL_PACKET));
 }
 
-/* A message of the handshake.  0 or a negative errno. */
-static int
-nodelay_shake(struct nodelay *nodelay, const struct mux_message *message)
+static void
+nodelay_up(void *ctx)
 {
-	if (nodelay->state == NODELAY_HELLO) {
-		if (message->type != MUX_MSG_HELLO ||
-		    message->version != MUX_PROTOCOL_VERSION)
-			return -EPROTO;
-		nodelay->state = NODELAY_ASKED;
-		nodelay_send(nodelay, mux_put_proxy(&nodelay->message, 0));
-		return 0;
-	}
-	if (message->type != MUX_S_PROXY)
-		return -EPROTO;
-	nodelay_open(nodelay);
-	return 0;
+	nodelay_open(ctx);
 }
 
 static void
@@ -144,15 +123,16 @@ nodelay_confirmed(struct nodelay *nodelay, const struct chan_message *packet)
 {
 	nodelay->state = NODELAY_REQUESTED;
 	nodelay->peer = packet->sender;
-	nodelay_send(nodelay,
+	packets_send(&nodelay->packets,
 	    nodelay->command != NULL ?
-		chan_put_exec(&nodelay->message, nodelay->peer,
+		chan_put_exec(&nodelay->packets.message, nodelay->peer,
 		    nodelay->command) :
-		chan_put_subsystem(&nodelay->message, nodelay->peer, "sftp"));
+		chan_put_subsystem(&nodelay->packets.message, nodelay->peer,
+		    "sftp"));
 	/* sftp-server ends when its input does. */
 	if (!nodelay->keep)
-		nodelay_send(nodelay,
-		    chan_put_eof(&nodelay->message, nodelay->peer));
+		packets_send(&nodelay->packets,
+		    chan_put_eof(&nodelay->packets.message, nodelay->peer));
 }
 
 static void
@@ -210,8 +190,7 @@ nodelay_closed(struct nodelay *nodelay)
 		nodelay_open(nodelay);
 		return;
 	}
-	conn_free(nodelay->conn);
-	nodelay->conn = NULL;
+	packets_close(&nodelay->packets);
 	nodelay_over(nodelay,
 	    nodelay->exited ? "its program has ended" :
 			      "sshd closed the session");
@@ -226,14 +205,15 @@ nodelay_requested(struct nodelay *nodelay, const struct chan_message *packet)
 	    memcmp(packet->data, name, strlen(name)) == 0)
 		nodelay->exited = true;
 	if (packet->want_reply && !nodelay->close_sent)
-		nodelay_send(nodelay,
-		    chan_put_failure(&nodelay->message, nodelay->peer));
+		packets_send(&nodelay->packets,
+		    chan_put_failure(&nodelay->packets.message, nodelay->peer));
 }
 
 /* A packet of proxy mode.  0 or a negative errno. */
 static int
-nodelay_packet(struct nodelay *nodelay, const struct chan_message *packet)
+nodelay_packet(void *ctx, const struct chan_message *packet)
 {
+	struct nodelay *nodelay = ctx;
 	bool opening = packet->type == CHAN_OPEN_CONFIRMATION ||
 	    packet->type == CHAN_OPEN_FAILURE;
 
@@ -276,65 +256,19 @@ nodelay_packet(struct nodelay *nodelay, const struct chan_message *packet)
 	return 0;
 }
 
-/* Takes the first message or packet.  1, 0 when it is not whole, or -errno. */
-static int
-nodelay_take(struct nodelay *nodelay, const uint8_t *bytes, size_t len,
-    size_t *ret_used)
-{
-	struct mux_message message;
-	struct chan_message packet;
-	int err;
-
-	if (nodelay->state < NODELAY_OPENING) {
-		enum mux_result result =
-		    mux_parse(bytes, len, &message, ret_used);
-
-		if (result != MUX_READY)
-			return result == MUX_MORE ? 0 : -EPROTO;
-		err = nodelay_shake(nodelay, &message);
-	} else {
-		enum chan_result result =
-		    chan_parse(bytes, len, &packet, ret_used);
-
-		if (result != CHAN_READY)
-			return result == CHAN_MORE ? 0 : -EPROTO;
-		err = nodelay_packet(nodelay, &packet);
-	}
-	return err < 0 ? err : 1;
-}
-
-static ssize_t
-nodelay_input(void *ctx, const uint8_t *bytes, size_t len)
-{
-	struct nodelay *nodelay = ctx;
-	size_t taken = 0, used;
-	int result;
-
-	while (nodelay->conn != NULL) {
-		result =
-		    nodelay_take(nodelay, bytes + taken, len - taken, &used);
-		if (result < 0)
-			return result;
-		if (result == 0)
-			break;
-		taken += used;
-	}
-	return (ssize_t)taken;
-}
-
 static void
 nodelay_lost(void *ctx, int err)
 {
 	struct nodelay *nodelay = ctx;
 
 	(void)err;
-	nodelay->conn = NULL;
 	if (nodelay->state != NODELAY_OVER)
 		nodelay_over(nodelay, "the control socket of ssh broke");
 }
 
-static const struct conn_handler nodelay_conn_handler = {
-	.input = nodelay_input,
+static const struct packets_handler nodelay_packets_handler = {
+	.up = nodelay_up,
+	.packet = nodelay_packet,
 	.lost = nodelay_lost,
 };
 
@@ -353,14 +287,12 @@ nodelay_new(uv_loop_t *loop, const char *path, const char *command,
 	nodelay->command = command;
 	nodelay->handler = handler;
 	nodelay->ctx = ctx;
-	buf_init(&nodelay->message, LIMIT_MUX_MESSAGE);
-	err = conn_new(loop, path, &nodelay_conn_handler, nodelay,
-	    &nodelay->conn);
+	err = packets_open(&nodelay->packets, loop, path,
+	    &nodelay_packets_handler, nodelay);
 	if (err != 0) {
 		free(nodelay);
 		return err;
 	}
-	nodelay_send(nodelay, mux_put_hello(&nodelay->message));
 	*ret = nodelay;
 	return 0;
 }
@@ -376,7 +308,6 @@ nodelay_free(struct nodelay *nodelay)
 {
 	if (nodelay == NULL)
 		return;
-	conn_free(nodelay->conn);
-	buf_free(&nodelay->message);
+	packets_free(&nodelay->packets);
 	free(nodelay);
 }

@@ -12,7 +12,7 @@
 #include "ssh/chan.h"
 #include "ssh/channel.h"
 #include "ssh/conn.h"
-#include "ssh/mux.h"
+#include "ssh/packets.h"
 
 /* The table of channels begins with so many and doubles. */
 #define PROXY_TABLE_MIN 16
@@ -20,19 +20,10 @@
 /* No name that sshd can look up is longer (NI_MAXHOST). */
 #define PROXY_HOST_MAX 1025
 
-/* The hellos cross; then we ask for proxy mode, and after ssh's yes there are
- * only packets of channels. */
-enum proxy_state {
-	PROXY_HELLO,
-	PROXY_ASKED,
-	PROXY_UP,
-};
-
 struct proxy {
 	uv_loop_t *loop;
 	const struct proxy_handler *handler;
 	void *ctx;
-	enum proxy_state state;
 	struct channel_mux mux;
 };
 
@@ -72,7 +63,7 @@ proxy_dial(struct proxy *proxy, const char *host, uint16_t port,
 	struct channel *channel;
 	uint32_t number;
 
-	if (proxy->state != PROXY_UP || proxy->mux.conn == NULL ||
+	if (!proxy->mux.packets.up || proxy->mux.packets.conn == NULL ||
 	    strlen(host) > PROXY_HOST_MAX ||
 	    proxy_number(&proxy->mux, &number) != 0)
 		return NULL;
@@ -103,44 +94,23 @@ proxy_refusals(const struct proxy *proxy)
 
 /* ---- what comes ---- */
 
-/* A message of the handshake.  0 or a negative errno. */
-static int
-proxy_shake(struct proxy *proxy, const struct mux_message *message)
-{
-	struct channel_mux *mux = &proxy->mux;
-
-	if (proxy->state == PROXY_HELLO) {
-		if (message->type != MUX_MSG_HELLO ||
-		    message->version != MUX_PROTOCOL_VERSION)
-			return -EPROTO;
-		proxy->state = PROXY_ASKED;
-		conn_send_buf(mux->conn, &mux->message,
-		    mux_put_proxy(&mux->message, 0));
-		return 0;
-	}
-	if (message->type != MUX_S_PROXY)
-		return -EPROTO;
-	proxy->state = PROXY_UP;
-	proxy->handler->up(proxy->ctx);
-	return 0;
-}
-
 /* A packet of proxy mode.  0 or a negative errno. */
 static int
-proxy_packet(struct proxy *proxy, const struct chan_message *message)
+proxy_packet(void *ctx, const struct chan_message *message)
 {
+	struct proxy *proxy = ctx;
 	struct channel_mux *mux = &proxy->mux;
 
 	switch (message->type) {
 	case CHAN_GLOBAL_REQUEST:
 		if (message->want_reply)
-			conn_send_buf(mux->conn, &mux->message,
-			    chan_put_request_failure(&mux->message));
+			packets_send(&mux->packets,
+			    chan_put_request_failure(&mux->packets.message));
 		return 0;
 	case CHAN_OPEN:
-		conn_send_buf(mux->conn, &mux->message,
-		    chan_put_open_failure(&mux->message, message->channel,
-			CHAN_ADMINISTRATIVELY_PROHIBITED));
+		packets_send(&mux->packets,
+		    chan_put_open_failure(&mux->packets.message,
+			message->channel, CHAN_ADMINISTRATIVELY_PROHIBITED));
 		return 0;
 	case CHAN_OPEN_CONFIRMATION:
 	case CHAN_OPEN_FAILURE:
@@ -161,51 +131,12 @@ proxy_packet(struct proxy *proxy, const struct chan_message *message)
 	}
 }
 
-/* Takes the first message or packet.  1, 0 when it is not whole, or -errno. */
-static int
-proxy_take(struct proxy *proxy, const uint8_t *bytes, size_t len,
-    size_t *ret_used)
-{
-	struct mux_message message;
-	struct chan_message packet;
-	int err;
-
-	if (proxy->state == PROXY_UP) {
-		switch (chan_parse(bytes, len, &packet, ret_used)) {
-		case CHAN_MORE:
-			return 0;
-		case CHAN_BAD:
-			return -EPROTO;
-		case CHAN_READY:
-			break;
-		}
-		err = proxy_packet(proxy, &packet);
-	} else {
-		switch (mux_parse(bytes, len, &message, ret_used)) {
-		case MUX_MORE:
-			return 0;
-		case MUX_BAD:
-			return -EPROTO;
-		case MUX_READY:
-			break;
-		}
-		err = proxy_shake(proxy, &message);
-	}
-	return err < 0 ? err : 1;
-}
-
-static ssize_t
-proxy_input(void *ctx, const uint8_t *bytes, size_t len)
+static void
+proxy_received(void *ctx)
 {
 	struct proxy *proxy = ctx;
-	size_t taken = 0, used;
-	int result;
 
-	while (
-	    (result = proxy_take(proxy, bytes + taken, len - taken, &used)) > 0)
-		taken += used;
 	channel_deliver(&proxy->mux);
-	return result < 0 ? result : (ssize_t)taken;
 }
 
 static void
@@ -219,16 +150,25 @@ proxy_room(void *ctx)
 /* ---- its life ---- */
 
 static void
+proxy_up(void *ctx)
+{
+	struct proxy *proxy = ctx;
+
+	proxy->handler->up(proxy->ctx);
+}
+
+static void
 proxy_lost(void *ctx, int err)
 {
 	struct proxy *proxy = ctx;
 
-	proxy->mux.conn = NULL;
 	proxy->handler->lost(proxy->ctx, err);
 }
 
-static const struct conn_handler proxy_conn_handler = {
-	.input = proxy_input,
+static const struct packets_handler proxy_packets_handler = {
+	.up = proxy_up,
+	.packet = proxy_packet,
+	.received = proxy_received,
 	.room = proxy_room,
 	.lost = proxy_lost,
 };
@@ -252,13 +192,12 @@ proxy_new(uv_loop_t *loop, const char *path, struct window_path *way,
 	mux->way = way;
 	mux->sends_eof = sends_eof;
 	mux->reason = reason;
-	buf_init(&mux->message, LIMIT_MUX_MESSAGE);
-	err = conn_new(loop, path, &proxy_conn_handler, proxy, &mux->conn);
+	err = packets_open(&mux->packets, loop, path, &proxy_packets_handler,
+	    proxy);
 	if (err != 0) {
 		free(proxy);
 		return err;
 	}
-	conn_send_buf(mux->conn, &mux->message, mux_put_hello(&mux->message));
 	*ret = proxy;
 	return 0;
 }
@@ -266,8 +205,8 @@ proxy_new(uv_loop_t *loop, const char *path, struct window_path *way,
 void
 proxy_break(struct proxy *proxy)
 {
-	if (proxy->mux.conn != NULL)
-		conn_break(proxy->mux.conn);
+	if (proxy->mux.packets.conn != NULL)
+		conn_break(proxy->mux.packets.conn);
 }
 
 void
@@ -275,8 +214,7 @@ proxy_abort(struct proxy *proxy)
 {
 	struct channel_mux *mux = &proxy->mux;
 
-	conn_free(mux->conn);
-	mux->conn = NULL;
+	packets_close(&mux->packets);
 	/* All of them are lost before the first owner hears of it. */
 	for (uint32_t i = 0; i < mux->size; i++) {
 		struct channel *channel = mux->table[i];
@@ -300,8 +238,7 @@ proxy_free(struct proxy *proxy)
 {
 	if (proxy == NULL)
 		return;
-	conn_free(proxy->mux.conn);
-	buf_free(&proxy->mux.message);
+	packets_free(&proxy->mux.packets);
 	free(proxy->mux.table);
 	free(proxy);
 }

@@ -221,7 +221,7 @@
 /* Bytes of a tunnel's name. */
 #define LIMIT_TUNNEL_NAME 32
 
-/* Replies of a server that culvert check waits behind for another one (1yz). */
+/* Preliminary replies (1yz) to one command that culvert check accepts. */
 #define LIMIT_CHECK_PRELIMINARY 8
 
 /* Users below it are those of services (SYS_UID_MAX of login.defs). */
@@ -368,20 +368,23 @@
  * it, or hang, as they then do in ssh itself. */
 #define LIMIT_SSH_CONFIG_MS 5000
 
-/* culvert check waits this long for a connection, ... */
+/* How long culvert check waits for a connection.  --timeout sets this one, and
+ * changes the others, but for LIMIT_CHECK_SSH_MS, in proportion. */
 #define LIMIT_CHECK_CONNECT_MS 10000
-/* ... the first words on it (servers look up who that is before, and ask for
- * ident; each may take 30 s to fail), ... */
+/* ... for the first line on it: a server may look up the client's name and send
+ * an ident query before, and each may take 30 s to fail. */
 #define LIMIT_CHECK_GREETING_MS 45000
-/* ... sshd's answer, of which the far side may have to find out for
- * LIMIT_HOLD_DIAL_MS whether it is true, ... */
+/* ... for sshd to listen or connect: the far side may spend LIMIT_HOLD_DIAL_MS
+ * on testing whether the listener works. */
 #define LIMIT_CHECK_SSHD_MS 15000
-/* ... a reply (vsftpd, and PAM, take their time after a wrong password), ... */
+/* ... for a reply: vsftpd and PAM delay the one to a wrong password. */
 #define LIMIT_CHECK_REPLY_MS 20000
-/* ... longer behind a listing that is coming, in all, ... */
+/* ... for a whole listing, as long as its data keep coming. */
 #define LIMIT_CHECK_LISTING_MS 300000
-/* ... and for the SSH connection, in which somebody may be asked. */
+/* ... for the SSH connection: a user may have to type a password. */
 #define LIMIT_CHECK_SSH_MS 120000
+/* Seconds that --timeout of culvert check takes at most. */
+#define LIMIT_CHECK_TIMEOUT_S 600
 
 /* ssh -G of a check of the configuration has this long; Match exec may run
  * something. */

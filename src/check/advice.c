@@ -48,18 +48,18 @@ advice_change(enum finding finding)
 	return advice_row(finding)->change;
 }
 
-/* The fact of that name, or of one with a ' in front the word of a shell. */
+/* The value of {name}; that of {'name} is quoted as one word of a shell. */
 static void
-find_fact(const struct facts *facts, const char *name, size_t len,
+find_value(const struct facts *facts, const char *name, size_t len,
     char ret[4 * FACT_MAX])
 {
-	bool word = *name == '\'';
-	const char *fact = facts_find(facts, name + word, len - word);
+	bool quoted = *name == '\'';
+	enum fact_id id = facts_find(name + quoted, len - quoted);
 
-	assert(fact != NULL);
-	if (!word)
-		snprintf(ret, 4 * FACT_MAX, "%s", fact);
-	else if (!suggest_word(fact, ret, 4 * FACT_MAX))
+	assert(id < FACTS);
+	if (!quoted)
+		snprintf(ret, 4 * FACT_MAX, "%s", fact(facts, id));
+	else if (!suggest_word(fact(facts, id), ret, 4 * FACT_MAX))
 		ret[0] = '\0';
 }
 
@@ -71,15 +71,15 @@ expand(const struct facts *facts, const char *text, char *ret, size_t size)
 
 	while (*text != '\0' && len + 1 < size) {
 		const char *end = *text == '{' ? strchr(text, '}') : NULL;
-		char fact[4 * FACT_MAX];
+		char value[4 * FACT_MAX];
 		int n;
 
 		if (end == NULL) {
 			ret[len++] = *text++;
 			continue;
 		}
-		find_fact(facts, text + 1, (size_t)(end - text) - 1, fact);
-		n = snprintf(ret + len, size - len, "%s", fact);
+		find_value(facts, text + 1, (size_t)(end - text) - 1, value);
+		n = snprintf(ret + len, size - len, "%s", value);
 		len += (size_t)n < size - len ? (size_t)n : size - len - 1;
 		text = end + 1;
 	}

@@ -81,7 +81,7 @@ static const struct row rows[GREETING_OK] = {
 	    },
 	    .change = { SUGGEST_GIVEN, .name = "p", .value = "PORT" }),
 	WRONG(TCP_SILENT, "TCP",
-	    "{address} does not answer within 10 s: a packet filter drops the "
+	    "{address} does not answer within {connect_s} s: a packet filter drops the "
 	    "connection, or the address is wrong",
 	    {
 		{ FAR_HOST,

@@ -36,7 +36,7 @@ static const struct row rows[FINDINGS] = {
 		    "that keeps {from} out; or raise its limits on connections" },
 	    }),
 	WRONG(GREETING_SILENT, "greeting",
-	    "{server} accepts the connection, but says nothing for 45 s",
+	    "{server} accepts the connection, but says nothing for {greeting_s} s",
 	    { { CULVERT, "{forward} with the FTP server's port at its end",
 		NULL } },
 	    .change = { SUGGEST_SERVER_PORT, .value = "PORT" }),

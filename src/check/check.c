@@ -129,9 +129,8 @@ set_ssh_command(struct check *check)
 	const struct options *conf = check->conf;
 
 	if (!suggest_ssh(conf->ssh_arguments, conf->n_ssh_arguments,
-		conf->destination, facts->ssh_command,
-		sizeof(facts->ssh_command)))
-		facts->ssh_command[0] = '\0';
+		conf->destination, facts->text[FACT_SSH_COMMAND], FACT_MAX))
+		fact_set(facts, FACT_SSH_COMMAND, "");
 }
 
 /* Who culvert will be: a user that is there for services, perhaps. */
@@ -142,11 +141,11 @@ set_own_user(struct check *check)
 	uid_t uid = user->name != NULL ? user->uid : geteuid();
 	const struct passwd *own = getpwuid(uid);
 
-	fact_set(check->facts.own_user, "%lu", (unsigned long)uid);
+	fact_format(&check->facts, FACT_OWN_USER, "%lu", (unsigned long)uid);
 	if (own != NULL)
-		fact_words(check->facts.own_user, own->pw_name,
-		    strlen(own->pw_name));
-	check->facts.own_is_system = uid > 0 && uid < LIMIT_SYSTEM_USERS;
+		fact_escape(&check->facts, FACT_OWN_USER, own->pw_name);
+	fact_set_flag(&check->facts, FACT_OWN_IS_SYSTEM,
+	    uid > 0 && uid < LIMIT_SYSTEM_USERS);
 }
 
 /* What the options say already. */
@@ -160,21 +159,24 @@ check_set_facts(struct check *check)
 	const char *nearest = options->nearest != NULL ? options->nearest : "";
 	const char *netrc = login_netrc(check->login);
 
-	fact_words(facts->destination, destination, strlen(destination));
-	fact_words(facts->config, file, strlen(file));
-	fact_words(facts->nearest, nearest, strlen(nearest));
-	fact_words(facts->netrc, netrc, strlen(netrc));
+	fact_escape(facts, FACT_DESTINATION, destination);
+	fact_escape(facts, FACT_CONFIG, file);
+	fact_escape(facts, FACT_NEAREST, nearest);
+	fact_escape(facts, FACT_NETRC, netrc);
 	if (options->tunnel != NULL)
-		fact_set(facts->culvert, "[tunnel %s], as a key",
+		fact_format(facts, FACT_CULVERT, "[tunnel %s], as a key",
 		    options->tunnel);
 	else
-		fact_set(facts->culvert, "culvert's command line");
+		fact_set(facts, FACT_CULVERT, "culvert's command line");
+	fact_format(facts, FACT_CONNECT_S, "%llu",
+	    (unsigned long long)options->timeouts.connect / 1000);
+	fact_format(facts, FACT_GREETING_S, "%llu",
+	    (unsigned long long)options->timeouts.greeting / 1000);
 	set_ssh_command(check);
 	set_own_user(check);
 	if (!suggest_key_line(check->conf, check->modes,
-		check->conf->server_mode, facts->key_line,
-		sizeof(facts->key_line)))
-		facts->key_line[0] = '\0';
+		check->conf->server_mode, facts->text[FACT_KEY_LINE], FACT_MAX))
+		fact_set(facts, FACT_KEY_LINE, "");
 }
 
 static void
@@ -287,11 +289,11 @@ check_drop_privileges(const struct check *check)
 static void
 set_key_place(struct facts *facts)
 {
-	bool user = facts->user[0] != '\0';
+	bool user = fact_known(facts, FACT_USER);
 
-	if (facts->key_place[0] == '\0')
-		fact_set(facts->key_place, "%s%s%s.ssh/authorized_keys",
-		    user ? "~" : "", facts->user, user ? "/" : "");
+	if (!fact_known(facts, FACT_KEY_PLACE))
+		fact_format(facts, FACT_KEY_PLACE, "%s%s%s.ssh/authorized_keys",
+		    user ? "~" : "", fact(facts, FACT_USER), user ? "/" : "");
 }
 
 /* Is there a word in the command that somebody is to fill in? */
@@ -332,7 +334,7 @@ tell_verdict(struct check *check)
 	const struct report_end end = {
 		.destination = options->tunnel != NULL ?
 		    options->tunnel :
-		    check->facts.destination,
+		    fact(&check->facts, FACT_DESTINATION),
 		.command =
 		    suggest_command(&command, text, sizeof(text)) ? text : "",
 		.changed = has_capitals(check),
@@ -340,7 +342,7 @@ tell_verdict(struct check *check)
 				key, sizeof(key)) ?
 		    key :
 		    "",
-		.key_place = check->facts.key_place,
+		.key_place = fact(&check->facts, FACT_KEY_PLACE),
 	};
 
 	set_key_place(&check->facts);

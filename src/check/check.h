@@ -24,6 +24,7 @@
 #include <stddef.h>
 
 #include "check/suggest.h"
+#include "check/timeouts.h"
 #include "conf/options.h"
 #include "ssh/link.h"
 
@@ -51,6 +52,7 @@ struct check_options {
 	const char *ftp_user; /* or NULL */
 	const char *netrc;    /* the file, or NULL: ~/.netrc */
 	bool json;
+	struct check_timeouts timeouts;
 };
 
 /* Runs to its end; enum check_status. */

@@ -1,151 +1,159 @@
 /*
- * What the doctor has found out.
+ * What culvert check has found out.
  */
 #include "check/facts.h"
 
+#include <assert.h>
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 
-#define FACT(field)                                   \
-	{                                             \
-#field, offsetof(struct facts, field) \
-	}
-
 static const struct {
 	const char *name;
-	size_t at;
-} fields[] = {
-	FACT(destination),
-	FACT(config),
-	FACT(nearest),
-	FACT(ssh_command),
-	FACT(culvert),
-	FACT(host),
-	FACT(port),
-	FACT(user),
-	FACT(proxy),
-	FACT(addresses),
-	FACT(address),
-	FACT(tcp_ms),
-	FACT(sshd),
-	FACT(kex),
-	FACT(cipher),
-	FACT(host_key),
-	FACT(host_key_name),
-	FACT(host_key_place),
-	FACT(known_hosts),
-	FACT(methods),
-	FACT(keys),
-	FACT(accepted),
-	FACT(method),
-	FACT(offer),
-	FACT(key_file),
-	FACT(key_place),
-	FACT(key_options),
-	FACT(session),
-	FACT(not_forwarded),
-	FACT(ssh_why),
-	FACT(forward),
-	FACT(listen),
-	FACT(own_user),
-	FACT(from),
-	FACT(server),
-	FACT(server_host),
-	FACT(server_port),
-	FACT(machine),
-	FACT(far_listen),
-	FACT(clients),
-	FACT(permitlisten),
-	FACT(greeting),
-	FACT(feat),
-	FACT(ftp_user),
-	FACT(netrc),
-	FACT(verb),
-	FACT(reply),
-	FACT(why),
-	FACT(data_port),
-	FACT(bytes),
-	FACT(announced),
-	FACT(rtt_ms),
-	FACT(count),
-	FACT(key_line),
+	enum fact_type type;
+	enum fact_source source;
+} table[FACTS] = {
+#define FACT(id, name, type, source) \
+	[FACT_##id] = { name, FACT_##type, FROM_##source },
+#include "check/facts.def"
+#undef FACT
 };
 
+const char *
+fact(const struct facts *facts, enum fact_id id)
+{
+	return facts->text[id];
+}
+
+bool
+fact_known(const struct facts *facts, enum fact_id id)
+{
+	return facts->text[id][0] != '\0';
+}
+
 void
-fact_set(char fact[FACT_MAX], const char *format, ...)
+fact_text(char text[FACT_MAX], const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(fact, FACT_MAX, format, args);
+	vsnprintf(text, FACT_MAX, format, args);
 	va_end(args);
 }
 
 void
-fact_words(char fact[FACT_MAX], const void *bytes, size_t len)
+fact_text_escape(char text[FACT_MAX], const void *bytes, size_t len)
 {
-	log_escape(fact, FACT_MAX, bytes, len);
+	log_escape(text, FACT_MAX, bytes, len);
 }
 
-const char *
-facts_find(const struct facts *facts, const char *name, size_t len)
+void
+fact_set(struct facts *facts, enum fact_id id, const char *text)
 {
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		if (strlen(fields[i].name) == len &&
-		    memcmp(fields[i].name, name, len) == 0)
-			return (const char *)facts + fields[i].at;
-	return NULL;
+	fact_text(facts->text[id], "%s", text);
 }
 
-/* ---- what ssh says ---- */
+void
+fact_format(struct facts *facts, enum fact_id id, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(facts->text[id], FACT_MAX, format, args);
+	va_end(args);
+}
+
+void
+fact_set_flag(struct facts *facts, enum fact_id id, bool flag)
+{
+	assert(table[id].type == FACT_FLAG);
+	fact_set(facts, id, flag ? "yes" : "");
+}
+
+void
+fact_escape(struct facts *facts, enum fact_id id, const char *text)
+{
+	fact_text_escape(facts->text[id], text, strlen(text));
+}
+
+void
+fact_escape_line(struct facts *facts, enum fact_id id, const char *text)
+{
+	fact_text_escape(facts->text[id], text, strcspn(text, "\r\n"));
+}
+
+void
+facts_forget(struct facts *facts, enum fact_source source)
+{
+	for (size_t id = 0; id < FACTS; id++)
+		if (table[id].source == source)
+			facts->text[id][0] = '\0';
+}
+
+enum fact_id
+facts_find(const char *name, size_t len)
+{
+	enum fact_id id = 0;
+
+	while (id < FACTS &&
+	    (strlen(table[id].name) != len ||
+		memcmp(table[id].name, name, len) != 0))
+		id++;
+	return id;
+}
+
+/* ---- what ssh -v prints ---- */
 
 /*
- * Lines that are a fact: what stands behind start, up to the first letter of
- * end, goes to it.  Of several the last counts: a jump host comes before the
- * destination.
+ * Lines that tell a fact: the text behind start, up to the first letter of end.
+ * When several lines tell the same fact, the last one counts: a jump host comes
+ * before the destination.
  */
 static const struct {
-	const char *begins; /* the line; "": with anything */
+	enum fact_id id;
+	const char *begins; /* the line; "": any line */
 	const char *start;  /* anywhere in it */
-	const char *end;    /* any of these letters; "": its end */
-	size_t at;
-	bool late; /* also once its key is taken */
+	const char *end;    /* any of these letters; "": the line's end */
+	bool late;	    /* also counts once the host key is accepted */
 } heard[] = {
-#define ROW(begins, start, end, field, late)                            \
-	{                                                               \
-		begins, start, end, offsetof(struct facts, field), late \
-	}
-#define HEARD(begins, start, end, field) ROW(begins, start, end, field, false)
-#define HEARD_LATE(begins, start, end, field) \
-	ROW(begins, start, end, field, true)
-	HEARD("debug1: ", "kex: algorithm: ", "", kex),
-	HEARD("debug1: ", "kex: server->client cipher: ", " ", cipher),
-	HEARD("debug1: ", "Server host key: ", "", host_key),
-	HEARD("debug1: ", "using hostkeyalias: ", "", host_key_name),
-	HEARD("debug1: ", "Found key in ", "", host_key_place),
-	HEARD_LATE("debug1: ", "Authentications that can continue: ", "",
-	    methods),
-	HEARD("debug1: ", "Authenticating to ", " ", login_at),
-	HEARD_LATE("debug1: ", "Server accepts key: ", " ", accepted),
-	/* Of the next host it comes before ssh is Authenticating to it. */
-	HEARD_LATE("debug1: ", "remote software version ", "", sshd),
-	HEARD_LATE("debug1: Remote: Server has disabled port forwarding",
-	    "Remote: ", "", not_forwarded),
-	HEARD_LATE("debug1: Remote: Port forwarding not permitted",
-	    "Remote: ", "", not_forwarded),
-	HEARD_LATE("Authenticated to ", "using \"", "\"", method),
-	HEARD("Offending ", "key in ", "", host_key_place),
-	HEARD("", "Their offer: ", "", offer),
-	HEARD_LATE("Permissions 0", "for '", "'", key_file),
+	{ FACT_KEX, "debug1: ", "kex: algorithm: ", "", false },
+	{ FACT_CIPHER, "debug1: ", "kex: server->client cipher: ", " ", false },
+	{ FACT_HOST_KEY, "debug1: ", "Server host key: ", "", false },
+	{ FACT_HOST_KEY_NAME, "debug1: ", "using hostkeyalias: ", "", false },
+	{ FACT_HOST_KEY_PLACE, "debug1: ", "Found key in ", "", false },
+	{ FACT_HOST_KEY_PLACE, "Offending ", "key in ", "", false },
+	{ FACT_METHODS, "debug1: ", "Authentications that can continue: ", "",
+	    true },
+	{ FACT_LOGIN_AT, "debug1: ", "Authenticating to ", " ", false },
+	{ FACT_ACCEPTED, "debug1: ", "Server accepts key: ", " ", true },
+	/* That of the next host comes before "Authenticating to". */
+	{ FACT_SSHD, "debug1: ", "remote software version ", "", true },
+	{ FACT_NOT_FORWARDED,
+	    "debug1: Remote: Server has disabled port forwarding",
+	    "Remote: ", "", true },
+	{ FACT_NOT_FORWARDED, "debug1: Remote: Port forwarding not permitted",
+	    "Remote: ", "", true },
+	{ FACT_METHOD, "Authenticated to ", "using \"", "\"", true },
+	{ FACT_OFFER, "", "Their offer: ", "", false },
+	{ FACT_KEY_FILE, "Permissions 0", "for '", "'", true },
+	/* Flags. */
+	{ FACT_HOST_ACCEPTED, "", "debug1: SSH2_MSG_NEWKEYS received", "",
+	    true },
+	{ FACT_PARTIAL, "", "\" with partial success.", "", true },
+	{ FACT_TYPED, "", "debug1: Next authentication method: password", "",
+	    true },
+	{ FACT_TYPED, "", "debug1: Next authentication method: keyboard-", "",
+	    true },
+	{ FACT_NO_TERMINAL, "", "read_passphrase: can't open /dev/tty", "",
+	    true },
+	{ FACT_NO_ALGORITHM, "", "no mutual signature algorithm", "", true },
 };
 
-/* ssh's words for a failure; the first of the table that it has said is the
- * cause. */
+/* ssh's messages for a failure.  Of those that it has printed, the one that
+ * comes first in this table is the cause. */
 static const struct {
 	const char *words;
 	enum ssh_failure failure;
@@ -174,7 +182,7 @@ static const struct {
 
 #define N_FAILURES (sizeof(failures) / sizeof(failures[0]))
 
-/* Is what was found so far further down in the table? */
+/* Does that row come before the row of the failure found so far? */
 static bool
 is_nearer(const struct facts *facts, size_t row)
 {
@@ -192,14 +200,16 @@ hear_failure(struct facts *facts, const char *line)
 
 	while (i < N_FAILURES && strstr(line, failures[i].words) == NULL)
 		i++;
+	/* Once the host key is accepted, a banner may have such words. */
 	if (i == N_FAILURES || !is_nearer(facts, i) ||
-	    (facts->host_taken && failures[i].failure <= SSH_NO_COMMON_MAC))
+	    (fact_known(facts, FACT_HOST_ACCEPTED) &&
+		failures[i].failure <= SSH_NO_COMMON_MAC))
 		return;
 	facts->ssh_failure = failures[i].failure;
-	fact_set(facts->ssh_why, "%s", line);
+	fact_set(facts, FACT_SSH_WHY, line);
 }
 
-/* What stands behind start, up to any letter of end; NULL: there is no such. */
+/* The text behind start, up to any letter of end; NULL if there is none. */
 static const char *
 between(const char *line, const char *start, const char *end, int *ret_len)
 {
@@ -217,14 +227,17 @@ hear_fact(struct facts *facts, const char *line)
 {
 	for (size_t i = 0; i < sizeof(heard) / sizeof(heard[0]); i++) {
 		const char *begins = heard[i].begins, *at = NULL;
+		enum fact_id id = heard[i].id;
 		int len = 0;
 
-		if (facts->host_taken && !heard[i].late)
+		if (fact_known(facts, FACT_HOST_ACCEPTED) && !heard[i].late)
 			continue;
 		if (strncmp(line, begins, strlen(begins)) == 0)
 			at = between(line, heard[i].start, heard[i].end, &len);
-		if (at != NULL)
-			fact_set((char *)facts + heard[i].at, "%.*s", len, at);
+		if (at != NULL && table[id].type == FACT_FLAG)
+			fact_set_flag(facts, id, true);
+		else if (at != NULL)
+			fact_format(facts, id, "%.*s", len, at);
 	}
 }
 
@@ -239,12 +252,12 @@ hear_key(struct facts *facts, const char *line)
 	if (strncmp(line, start, strlen(start)) != 0 || at == NULL)
 		return;
 	line += strlen(start);
-	fact_set(facts->key_place, "%.*s", (int)(at - line), line);
-	/* Never empty, since it was said. */
-	fact_set(facts->key_options, "%s ", at + strlen(options));
+	fact_format(facts, FACT_KEY_PLACE, "%.*s", (int)(at - line), line);
+	/* The space makes it known, even when there are no options. */
+	fact_format(facts, FACT_KEY_OPTIONS, "%s ", at + strlen(options));
 }
 
-/* One more key; several have a comma between. */
+/* Adds a key to the list of those that were offered. */
 static void
 hear_offered(struct facts *facts, const char *line)
 {
@@ -254,90 +267,69 @@ hear_offered(struct facts *facts, const char *line)
 
 	if (at == NULL)
 		return;
-	snprintf(before, sizeof(before), "%s", facts->keys);
-	fact_set(facts->keys, "%s%s%.*s", before, before[0] != '\0' ? ", " : "",
-	    len, at);
+	fact_text(before, "%s", fact(facts, FACT_KEYS));
+	fact_format(facts, FACT_KEYS, "%s%s%.*s", before,
+	    before[0] != '\0' ? ", " : "", len, at);
 }
 
-/* What is only said, or not. */
-static void
-hear_flags(struct facts *facts, const char *line)
-{
-	static const struct {
-		const char *words;
-		size_t at;
-	} flags[] = {
-#define FLAG(words, field) { words, offsetof(struct facts, field) }
-		FLAG("debug1: SSH2_MSG_NEWKEYS received", host_taken),
-		FLAG("\" with partial success.", partial),
-		FLAG("debug1: Next authentication method: password", typed),
-		FLAG("debug1: Next authentication method: keyboard-", typed),
-		FLAG("read_passphrase: can't open /dev/tty", no_terminal),
-		FLAG("no mutual signature algorithm", no_algorithm),
-	};
-
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-		if (strstr(line, flags[i].words) != NULL)
-			*(bool *)((char *)facts + flags[i].at) = true;
-}
-
-/* What comes behind "Server accepts key", which is only of its name: a refusal,
- * or the next key, since ssh has not got at that one. */
+/* sshd accepts a key by its name, and then waits for a signature.  What follows
+ * is a refusal, or, when ssh could not sign, the next key or method. */
 static void
 hear_signature(struct facts *facts, const char *line)
 {
+	bool signing = fact_known(facts, FACT_SIGNING);
+
 	if (strstr(line, "debug1: Server accepts key: ") != NULL) {
-		facts->signing = true;
-		facts->refused = false;
+		fact_set_flag(facts, FACT_SIGNING, true);
+		fact_set_flag(facts, FACT_REFUSED, false);
 	} else if (strstr(line, "debug1: Authentications that can") != NULL) {
-		facts->refused |= facts->signing;
-		facts->signing = false;
+		if (signing)
+			fact_set_flag(facts, FACT_REFUSED, true);
+		fact_set_flag(facts, FACT_SIGNING, false);
 	} else if (strstr(line, "Offering public key: ") != NULL ||
 	    strstr(line, "debug1: Next authentication method") != NULL) {
-		facts->signing = false;
+		fact_set_flag(facts, FACT_SIGNING, false);
 	}
 }
 
-/* Behind a jump host comes another one, of which nothing is known yet.  Without
- * one it is in a banner of sshd's, which is no word of ssh's. */
+/* The login on the next host begins, of which nothing is known yet.  Without a
+ * jump host there is none, and the line is from a banner of sshd. */
 static void
 hear_next_host(struct facts *facts, const char *line)
 {
 	static const char start[] = "debug1: Authenticating to ";
 
 	if (strncmp(line, start, strlen(start)) != 0 ||
-	    (facts->host_taken && facts->proxy[0] == '\0'))
+	    (fact_known(facts, FACT_HOST_ACCEPTED) &&
+		!fact_known(facts, FACT_PROXY)))
 		return;
-	facts->host_taken = false;
-	facts->keys[0] = facts->accepted[0] = facts->methods[0] = '\0';
-	facts->host_key_place[0] = '\0';
-	facts->signing = facts->refused = false;
-	facts->partial = facts->typed = facts->no_terminal = false;
-	facts->no_algorithm = false;
+	facts_forget(facts, FROM_SSH_HOST);
+	fact_set_flag(facts, FACT_HOST_ACCEPTED, false);
 	if (facts->ssh_failure == SSH_HOST_KEY_CHANGED)
 		facts->ssh_failure = SSH_NO_FAILURE;
 }
 
-/* Of FILE:LINE. */
+/* The FILE of FILE:LINE. */
 static void
 note_known_hosts(struct facts *facts)
 {
-	const char *colon = strrchr(facts->host_key_place, ':');
+	const char *place = fact(facts, FACT_HOST_KEY_PLACE);
+	const char *colon = strrchr(place, ':');
 
 	if (colon != NULL)
-		fact_set(facts->known_hosts, "%.*s",
-		    (int)(colon - facts->host_key_place),
-		    facts->host_key_place);
+		fact_format(facts, FACT_KNOWN_HOSTS, "%.*s",
+		    (int)(colon - place), place);
 }
 
-/* Behind the algorithms stand marks of the protocol, which are none. */
+/* Removes the markers behind the algorithms, which name none. */
 static void
 trim_offer(struct facts *facts)
 {
 	static const char *const marks[] = { ",kex-strict-", ",ext-info-" };
+	char *offer = facts->text[FACT_OFFER];
 
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
-		char *at = strstr(facts->offer, marks[i]);
+		char *at = strstr(offer, marks[i]);
 
 		if (at != NULL)
 			*at = '\0';
@@ -349,7 +341,6 @@ facts_hear(struct facts *facts, const char *line)
 {
 	hear_next_host(facts, line);
 	hear_fact(facts, line);
-	hear_flags(facts, line);
 	hear_signature(facts, line);
 	hear_key(facts, line);
 	hear_offered(facts, line);
@@ -358,12 +349,12 @@ facts_hear(struct facts *facts, const char *line)
 	trim_offer(facts);
 }
 
-/* ---- what follows from it ---- */
+/* ---- what follows from the facts ---- */
 
 bool
 facts_key_known(const struct facts *facts)
 {
-	return facts->key_options[0] != '\0';
+	return fact_known(facts, FACT_KEY_OPTIONS);
 }
 
 bool
@@ -372,29 +363,29 @@ facts_key_has(const struct facts *facts, const char *word)
 	char spaced[64];
 
 	snprintf(spaced, sizeof(spaced), " %s ", word);
-	return strstr(facts->key_options, spaced) != NULL;
+	return strstr(fact(facts, FACT_KEY_OPTIONS), spaced) != NULL;
 }
 
 bool
 facts_kex_is_post_quantum(const struct facts *facts)
 {
-	return strstr(facts->kex, "sntrup761") != NULL ||
-	    strstr(facts->kex, "mlkem") != NULL;
+	return strstr(fact(facts, FACT_KEX), "sntrup761") != NULL ||
+	    strstr(fact(facts, FACT_KEX), "mlkem") != NULL;
 }
 
 bool
 facts_cipher_is_old(const struct facts *facts)
 {
-	return strstr(facts->cipher, "-cbc") != NULL ||
-	    strstr(facts->cipher, "arcfour") != NULL;
+	return strstr(fact(facts, FACT_CIPHER), "-cbc") != NULL ||
+	    strstr(fact(facts, FACT_CIPHER), "arcfour") != NULL;
 }
 
 bool
 facts_sshd_has_no_delay(const struct facts *facts)
 {
 	static const char name[] = "OpenSSH_", update[] = " Debian-7+deb13u";
-	const char *at = strstr(facts->sshd, name);
-	const char *debian = strstr(facts->sshd, update);
+	const char *at = strstr(fact(facts, FACT_SSHD), name);
+	const char *debian = strstr(fact(facts, FACT_SSHD), update);
 	char *end;
 	unsigned long major, minor;
 

@@ -1,6 +1,6 @@
 /*
- * What the doctor has found out, each a text for its findings (advice.h), and
- * what it hears ssh say.  Pure: no I/O.
+ * What culvert check has found out: a table of facts (facts.def), and what ssh
+ * -v prints, turned into facts.  Pure: no I/O.
  */
 #ifndef CHECK_FACTS_H
 #define CHECK_FACTS_H
@@ -10,12 +10,35 @@
 
 #include "check/server.h"
 
-/* Bytes of a fact, its NUL included; what is longer is cut. */
+/* Bytes of a fact, its NUL included; longer ones are cut. */
 #define FACT_MAX 1024
 
-/* How ssh has failed, as far as its words tell. */
+/* Identifies a fact: FACT_HOST and so on. */
+enum fact_id {
+#define FACT(id, name, type, source) FACT_##id,
+#include "check/facts.def"
+#undef FACT
+	FACTS,
+};
+
+enum fact_type {
+	FACT_TEXT,
+	FACT_FLAG, /* "yes", or empty */
+};
+
+/* Where a fact comes from, and so when it is forgotten. */
+enum fact_source {
+	FROM_OPTIONS,	 /* the command line and the configuration file */
+	FROM_SSH_CONFIG, /* ssh -G */
+	FROM_NETWORK,	 /* the name service and TCP */
+	FROM_SSH,	 /* ssh -v */
+	FROM_SSH_HOST, /* ssh -v; forgotten when the next host's login begins */
+	FROM_FORWARD,  /* the checks of a forward; forgotten before the next */
+};
+
+/* Why ssh has failed, as far as its messages tell. */
 enum ssh_failure {
-	SSH_NO_FAILURE, /* or one without known words */
+	SSH_NO_FAILURE, /* or one without a known message */
 	SSH_HOST_KEY_REVOKED,
 	SSH_HOST_KEY_CHANGED,
 	SSH_HOST_KEY_UNKNOWN,
@@ -33,112 +56,55 @@ enum ssh_failure {
 	SSH_CLOSED,
 };
 
-/* Empty: not known.  The names are those that advice.c has in braces. */
+/* Nothing is known when all of it is 0. */
 struct facts {
-	/* Asked for. */
-	char destination[FACT_MAX]; /* or the tunnel */
-	char config[FACT_MAX];	    /* the configuration file */
-	char nearest[FACT_MAX];	    /* tunnel there */
-	char ssh_command[FACT_MAX]; /* "ssh -F ... destination" */
-	char culvert[FACT_MAX];	    /* where culvert's options stand */
-
-	/* By ssh -G. */
-	char host[FACT_MAX];
-	char port[FACT_MAX];
-	char user[FACT_MAX];
-	char proxy[FACT_MAX]; /* "ProxyJump gate" */
-
-	/* By the name service and TCP. */
-	char addresses[FACT_MAX];
-	char address[FACT_MAX]; /* that was connected to, with the port */
-	char tcp_ms[FACT_MAX];
-
-	/* By ssh -v. */
-	char sshd[FACT_MAX]; /* its version, "OpenSSH_9.2p1 ..." */
-	char kex[FACT_MAX];
-	char cipher[FACT_MAX];
-	char host_key[FACT_MAX];       /* "ssh-ed25519 SHA256:..." */
-	char host_key_name[FACT_MAX];  /* under which it is looked for */
-	char host_key_place[FACT_MAX]; /* FILE:LINE, right or wrong */
-	char known_hosts[FACT_MAX];    /* that FILE */
-	char methods[FACT_MAX];	       /* that sshd takes, "publickey,..." */
-	char login_at[FACT_MAX];       /* who is asked, "host:port" */
-	char keys[FACT_MAX];	       /* that were offered */
-	char accepted[FACT_MAX];       /* that sshd would take */
-	char method[FACT_MAX];	       /* that has succeeded */
-	char offer[FACT_MAX];	       /* where nothing is in common */
-	char key_file[FACT_MAX];       /* of bad permissions */
-	char key_place[FACT_MAX];      /* FILE:LINE in authorized_keys */
-	char key_options[FACT_MAX];    /* " permitopen port-forwarding ..." */
-	char session[FACT_MAX];	       /* "; a session there says: ..." */
-	char not_forwarded[FACT_MAX];  /* sshd's words on a remote forward */
-	char ssh_why[FACT_MAX];	       /* the line that tells the failure */
+	char text[FACTS][FACT_MAX];
 	enum ssh_failure ssh_failure;
-	bool host_taken;   /* its key; what follows are also sshd's words */
-	bool signing;	   /* sshd has the name of the key, and waits */
-	bool refused;	   /* ... and then refuses it all the same */
-	bool partial;	   /* sshd has taken the key, and wants more */
-	bool typed;	   /* ssh has asked for a password */
-	bool no_terminal;  /* ... but there is nobody */
-	bool no_algorithm; /* of a key, to sign with */
-	bool expired;	   /* the password or account, a session says */
-
-	/* Of the forward at hand, and of what was tried last. */
-	char forward[FACT_MAX];	    /* "-L 2121:localhost:21" */
-	char listen[FACT_MAX];	    /* where clients connect */
-	char own_user[FACT_MAX];    /* that culvert runs as */
-	bool own_is_system;	    /* ... which nobody is */
-	char from[FACT_MAX];	    /* "the SSH server" or "this host" */
-	char server[FACT_MAX];	    /* "localhost:21" */
-	char server_host[FACT_MAX]; /* bracketed where it is IPv6 */
-	char server_port[FACT_MAX];
-	char machine[FACT_MAX];	     /* the host without brackets */
-	char far_listen[FACT_MAX];   /* host where sshd is to listen */
-	char permitlisten[FACT_MAX]; /* the same as sshd spells it */
-	char clients[FACT_MAX];	     /* -R: "HOST:*" of each, for PermitOpen */
-	char greeting[FACT_MAX];
-	char feat[FACT_MAX];
-	char ftp_user[FACT_MAX];
-	char netrc[FACT_MAX];
-	char verb[FACT_MAX];
-	char reply[FACT_MAX];
-	char why[FACT_MAX];
-	char data_port[FACT_MAX];
-	char bytes[FACT_MAX];	  /* of the listing */
-	char announced[FACT_MAX]; /* address in the 227 */
-	char rtt_ms[FACT_MAX];
-	char count[FACT_MAX];
-	char key_line[FACT_MAX]; /* options for authorized_keys */
-	enum server_kind kind;
+	enum server_kind kind; /* of the FTP server */
 };
 
-/* Makes it, cut where it does not fit; of our own words, or such that have been
- * escaped. */
-void fact_set(char fact[FACT_MAX], const char *format, ...)
+/* The fact; empty if it is not known. */
+const char *fact(const struct facts *facts, enum fact_id id);
+bool fact_known(const struct facts *facts, enum fact_id id);
+
+/* Sets a fact to a text of our own, or one that has been escaped. */
+void fact_set(struct facts *facts, enum fact_id id, const char *text);
+void fact_format(struct facts *facts, enum fact_id id, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void fact_set_flag(struct facts *facts, enum fact_id id, bool flag);
+
+/* Sets a fact to somebody else's text, escaped; of a text of several lines, to
+ * the first line. */
+void fact_escape(struct facts *facts, enum fact_id id, const char *text);
+void fact_escape_line(struct facts *facts, enum fact_id id, const char *text);
+
+/* The same for a text outside of the table. */
+void fact_text(char text[FACT_MAX], const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+void fact_text_escape(char text[FACT_MAX], const void *bytes, size_t len);
 
-/* The words of somebody else, escaped. */
-void fact_words(char fact[FACT_MAX], const void *bytes, size_t len);
+/* Forgets all facts from that source. */
+void facts_forget(struct facts *facts, enum fact_source source);
 
-/* The fact of that name of len letters, or NULL: there is none. */
-const char *facts_find(const struct facts *facts, const char *name, size_t len);
+/* The fact with a name of len letters; FACTS if there is none. */
+enum fact_id facts_find(const char *name, size_t len);
 
-/* A line that ssh has said, that ssh -v adds included. */
+/* Takes a line that ssh -v has printed. */
 void facts_hear(struct facts *facts, const char *line);
 
-/* What sshd said of the key's options when it was taken: has it said anything,
- * and is that word among them? */
+/* The options of the key in authorized_keys, which sshd tells on login: does
+ * check know them, and is that word among them? */
 bool facts_key_known(const struct facts *facts);
 bool facts_key_has(const struct facts *facts, const char *word);
 
-/* Is that key exchange safe from a quantum computer? */
+/* Is the key exchange safe from a quantum computer? */
 bool facts_kex_is_post_quantum(const struct facts *facts);
 
-/* Is that cipher one that OpenSSH has given up? */
+/* Is the cipher one that OpenSSH no longer offers by default? */
 bool facts_cipher_is_old(const struct facts *facts);
 
-/* Does sshd send small packets at once by itself?  OpenSSH does from 10.1 on,
- * and Debian's 10.0p1 from 7+deb13u3 on, which has that change too. */
+/* Does sshd send small packets at once by itself?  OpenSSH does since 10.1, and
+ * Debian's 10.0p1 since 7+deb13u3, which has that change too. */
 bool facts_sshd_has_no_delay(const struct facts *facts);
 
 #endif

@@ -18,6 +18,7 @@
 
 struct ftp {
 	struct side *side;
+	const struct check_timeouts *timeouts;
 	struct stream *stream; /* NULL: lost */
 	uv_timer_t timer;      /* of the wait, or owed words of the loss */
 	struct line_reader lines;
@@ -50,7 +51,7 @@ tell_no_reply(struct ftp *ftp, int err, const char *why)
 {
 	struct ftp_reply reply = { .err = err, .lines = "" };
 
-	fact_words(reply.text, why, strlen(why));
+	fact_text_escape(reply.text, why, strlen(why));
 	tell(ftp, &reply);
 }
 
@@ -65,7 +66,7 @@ tell_reply(struct ftp *ftp, unsigned code, const uint8_t *line, size_t len)
 	};
 	size_t telnet = line_telnet_prefix(line, len);
 
-	fact_words(reply.text, line + telnet,
+	fact_text_escape(reply.text, line + telnet,
 	    secrets_shown(&ftp->secrets, line + telnet, len - telnet));
 	if (ftp->done != NULL)
 		tell(ftp, &reply);
@@ -99,7 +100,7 @@ ftp_on_opened(void *ctx)
 	struct ftp *ftp = ctx;
 
 	ftp->was_open = true;
-	uv_timer_start(&ftp->timer, ftp_on_late, LIMIT_CHECK_GREETING_MS, 0);
+	uv_timer_start(&ftp->timer, ftp_on_late, ftp->timeouts->greeting, 0);
 	stream_read_start(ftp->stream);
 }
 
@@ -109,7 +110,7 @@ ftp_lose(struct ftp *ftp, int err, const char *why)
 	stream_close(ftp->stream);
 	ftp->stream = NULL;
 	ftp->err = err;
-	fact_words(ftp->why, why, strlen(why));
+	fact_text_escape(ftp->why, why, strlen(why));
 	if (ftp->done != NULL)
 		tell_no_reply(ftp, err, why);
 }
@@ -217,13 +218,14 @@ static const struct stream_handler ftp_handler = {
 
 struct ftp *
 ftp_open(uv_loop_t *loop, struct side *side, const struct side_to *to,
-    ftp_reply_cb *done, void *ctx)
+    const struct check_timeouts *timeouts, ftp_reply_cb *done, void *ctx)
 {
 	struct ftp *ftp = calloc(1, sizeof(*ftp));
 
 	if (ftp == NULL)
 		return NULL;
 	ftp->side = side;
+	ftp->timeouts = timeouts;
 	ftp->stream = side_dial(side, to, &ftp_handler, ftp);
 	if (ftp->stream == NULL) {
 		free(ftp);
@@ -232,7 +234,7 @@ ftp_open(uv_loop_t *loop, struct side *side, const struct side_to *to,
 	line_reader_init(&ftp->lines, FTP_REPLY_MAX - 1, LIMIT_CONTROL_INPUT);
 	uv_timer_init(loop, &ftp->timer);
 	ftp->timer.data = ftp;
-	begin_wait(ftp, done, ctx, LIMIT_CHECK_CONNECT_MS);
+	begin_wait(ftp, done, ctx, timeouts->connect);
 	return ftp;
 }
 
@@ -270,7 +272,7 @@ ftp_send(struct ftp *ftp, ftp_reply_cb *done, void *ctx, const char *format,
 	    stream_write(ftp->stream, line, (size_t)len + 2) != 0)
 		log_verbose("a command could not be sent");
 	explicit_bzero(line, sizeof(line));
-	begin_wait(ftp, done, ctx, LIMIT_CHECK_REPLY_MS);
+	begin_wait(ftp, done, ctx, ftp->timeouts->reply);
 }
 
 static void
@@ -278,14 +280,14 @@ on_wait_over(uv_timer_t *timer)
 {
 	struct ftp *ftp = timer->data;
 
-	uv_timer_start(timer, ftp_on_late, LIMIT_CHECK_REPLY_MS, 0);
+	uv_timer_start(timer, ftp_on_late, ftp->timeouts->reply, 0);
 	take_lines(ftp);
 }
 
 void
 ftp_wait(struct ftp *ftp, ftp_reply_cb *done, void *ctx)
 {
-	begin_wait(ftp, done, ctx, LIMIT_CHECK_REPLY_MS);
+	begin_wait(ftp, done, ctx, ftp->timeouts->reply);
 	/* It may be there already. */
 	if (ftp->stream != NULL)
 		uv_timer_start(&ftp->timer, on_wait_over, 0, 0);
@@ -296,7 +298,7 @@ ftp_more_time(struct ftp *ftp)
 {
 	/* One that is due is about lines that are there. */
 	if (ftp->done != NULL && uv_timer_get_due_in(&ftp->timer) > 0)
-		uv_timer_start(&ftp->timer, ftp_on_late, LIMIT_CHECK_REPLY_MS,
+		uv_timer_start(&ftp->timer, ftp_on_late, ftp->timeouts->reply,
 		    0);
 }
 

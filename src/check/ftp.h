@@ -10,6 +10,7 @@
 
 #include "base/addr.h"
 #include "check/facts.h"
+#include "check/timeouts.h"
 #include "tunnel/side.h"
 
 /* Bytes of a reply that are kept, of all its lines together. */
@@ -36,7 +37,8 @@ typedef void ftp_reply_cb(void *ctx, const struct ftp_reply *reply);
  * it could not even be tried.
  */
 struct ftp *ftp_open(uv_loop_t *loop, struct side *side,
-    const struct side_to *to, ftp_reply_cb *done, void *ctx);
+    const struct side_to *to, const struct check_timeouts *timeouts,
+    ftp_reply_cb *done, void *ctx);
 
 /* Has it stood? */
 bool ftp_was_open(const struct ftp *ftp);

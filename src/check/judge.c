@@ -39,26 +39,29 @@ is_at_destination(const struct facts *facts)
 {
 	char at[2 * FACT_MAX];
 
-	snprintf(at, sizeof(at), "%s:%s", facts->host, facts->port);
-	return strcmp(at, facts->login_at) == 0;
+	snprintf(at, sizeof(at), "%s:%s", fact(facts, FACT_HOST),
+	    fact(facts, FACT_PORT));
+	return strcmp(at, fact(facts, FACT_LOGIN_AT)) == 0;
 }
 
 static enum finding
 why_denied(const struct facts *facts)
 {
-	bool password = strstr(facts->methods, "password") != NULL ||
-	    strstr(facts->methods, "keyboard-interactive") != NULL;
+	bool password = strstr(fact(facts, FACT_METHODS), "password") != NULL ||
+	    strstr(fact(facts, FACT_METHODS), "keyboard-interactive") != NULL;
 
-	if (facts->partial)
+	if (fact_known(facts, FACT_PARTIAL))
 		return LOGIN_MORE;
-	if (facts->typed && !facts->no_terminal)
+	if (fact_known(facts, FACT_TYPED) &&
+	    !fact_known(facts, FACT_NO_TERMINAL))
 		return LOGIN_PASSWORD_WRONG;
-	if (facts->accepted[0] != '\0')
-		return facts->refused ? LOGIN_REFUSED : LOGIN_KEY_LOCKED;
-	if (facts->no_algorithm)
+	if (fact_known(facts, FACT_ACCEPTED))
+		return fact_known(facts, FACT_REFUSED) ? LOGIN_REFUSED :
+							 LOGIN_KEY_LOCKED;
+	if (fact_known(facts, FACT_NO_ALGORITHM))
 		return LOGIN_KEY_OLD;
-	if (facts->methods[0] != '\0' &&
-	    strstr(facts->methods, "publickey") == NULL)
+	if (fact_known(facts, FACT_METHODS) &&
+	    strstr(fact(facts, FACT_METHODS), "publickey") == NULL)
 		return LOGIN_NO_KEYS;
 	return password ? LOGIN_PASSWORD_ONLY : LOGIN_DENIED;
 }
@@ -87,13 +90,14 @@ judge_ssh(const struct facts *facts)
 	enum finding finding = findings[facts->ssh_failure];
 
 	/* PAM has refused the account (sshd's do_pam_account()). */
-	if (facts->ssh_failure == SSH_CLOSED && facts->host_taken &&
-	    (facts->signing || facts->typed))
+	if (facts->ssh_failure == SSH_CLOSED &&
+	    fact_known(facts, FACT_HOST_ACCEPTED) &&
+	    (fact_known(facts, FACT_SIGNING) || fact_known(facts, FACT_TYPED)))
 		finding = LOGIN_CLOSED;
 	if (finding == SSH_CONFIG_WRONG)
 		return finding;
 	/* Then all else is about the host in between. */
-	if (facts->proxy[0] != '\0' && !is_at_destination(facts))
+	if (fact_known(facts, FACT_PROXY) && !is_at_destination(facts))
 		return PROXY_FAILED;
 	return finding == LOGIN_DENIED ? why_denied(facts) : finding;
 }
@@ -103,7 +107,7 @@ judge_ssh(const struct facts *facts)
 static bool
 said(const struct judge *judge, const char *words)
 {
-	return strstr(judge->facts->not_forwarded, words) != NULL;
+	return strstr(fact(judge->facts, FACT_NOT_FORWARDED), words) != NULL;
 }
 
 /* Is it known that the key may not forward? */
@@ -117,7 +121,7 @@ key_forwards_nothing(const struct judge *judge)
 static enum finding
 why_no_connection(const struct judge *judge)
 {
-	if (judge->facts->expired)
+	if (fact_known(judge->facts, FACT_EXPIRED))
 		return CONNECT_EXPIRED;
 	if (key_forwards_nothing(judge))
 		return CONNECT_FORBIDDEN_KEY;
@@ -135,7 +139,7 @@ why_forbidden(const struct judge *judge)
 	const struct judge_outcome *outcome = judge->outcome;
 	const char *at = judge->options->far_address;
 
-	if (judge->facts->expired)
+	if (fact_known(judge->facts, FACT_EXPIRED))
 		return judge->forward->remote ? FORWARD_EXPIRED :
 						FORWARD_NOTHING;
 	if (key_forwards_nothing(judge))
@@ -195,7 +199,7 @@ judge_listen(struct judge *judge)
 			judge_find_plain(judge, FORWARD_NEVER);
 		return;
 	}
-	fact_set(judge->facts->why, "%s", listen->why);
+	fact_set(judge->facts, FACT_WHY, listen->why);
 	finding = why_no_listener(judge, listen);
 	judge_find(judge, finding, only ? advice_worst(finding) : ADVICE_NOTE);
 }
@@ -211,7 +215,7 @@ judge_clients(struct judge *judge)
 	if (passive_good)
 		judge_find_plain(judge, CLIENT_PASSIVE_OK);
 	else if (passive->result == JUDGE_FAILED) {
-		fact_set(judge->facts->why, "%s", passive->why);
+		fact_set(judge->facts, FACT_WHY, passive->why);
 		judge_find(judge,
 		    passive->err == -EOPNOTSUPP ? CLIENT_PASSIVE_DEAF :
 			judge->outcome->listen.result == JUDGE_FAILED &&
@@ -223,7 +227,7 @@ judge_clients(struct judge *judge)
 	if (active_good)
 		judge_find_plain(judge, CLIENT_ACTIVE_OK);
 	else if (active->result == JUDGE_FAILED) {
-		fact_set(judge->facts->why, "%s", active->why);
+		fact_set(judge->facts, FACT_WHY, active->why);
 		judge_find(judge,
 		    active->err == -EACCES ? CLIENT_ACTIVE_FORBIDDEN :
 					     CLIENT_ACTIVE_FAILED,
@@ -244,7 +248,7 @@ judge_connect(struct judge *judge)
 		judge_find_plain(judge, CONNECT_OK);
 		return true;
 	}
-	fact_set(judge->facts->why, "%s", probe->why);
+	fact_set(judge->facts, FACT_WHY, probe->why);
 	if (probe->err == -EACCES && !judge->forward->remote)
 		judge_find_plain(judge, why_no_connection(judge));
 	else if (probe->err == -ENOENT || strstr(probe->why, "ame ") != NULL)
@@ -265,18 +269,18 @@ judge_set_facts(struct judge *judge)
 	struct facts *facts = judge->facts;
 	bool bracket = strchr(forward->host, ':') != NULL;
 
-	fact_set(facts->from, "%s",
+	fact_set(facts, FACT_FROM,
 	    forward->remote ? "this host" : "the SSH server");
-	fact_set(facts->server_host, "%s%s%s", bracket ? "[" : "",
+	fact_format(facts, FACT_SERVER_HOST, "%s%s%s", bracket ? "[" : "",
 	    forward->host, bracket ? "]" : "");
-	fact_set(facts->machine, "%s", forward->host);
-	fact_set(facts->server_port, "%u", forward->host_port);
-	fact_set(facts->server, "%s:%s", facts->server_host,
-	    facts->server_port);
-	fact_set(facts->listen, "%s", judge->outcome->bound);
-	if (facts->key_place[0] == '\0')
-		fact_set(facts->key_place, "~%s/.ssh/authorized_keys",
-		    facts->user);
+	fact_set(facts, FACT_MACHINE, forward->host);
+	fact_format(facts, FACT_SERVER_PORT, "%u", forward->host_port);
+	fact_format(facts, FACT_SERVER, "%s:%s", fact(facts, FACT_SERVER_HOST),
+	    fact(facts, FACT_SERVER_PORT));
+	fact_set(facts, FACT_LISTEN, judge->outcome->bound);
+	if (!fact_known(facts, FACT_KEY_PLACE))
+		fact_format(facts, FACT_KEY_PLACE, "~%s/.ssh/authorized_keys",
+		    fact(facts, FACT_USER));
 }
 
 /* Where sshd is asked to listen. */
@@ -291,15 +295,17 @@ set_listen_facts(struct judge *judge)
 		host = *forward->bind != '\0' ? forward->bind : "localhost";
 	else if (host == NULL)
 		host = strchr(forward->host, ':') != NULL ? "::1" : "127.0.0.1";
-	fact_set(facts->permitlisten, strchr(host, ':') != NULL ? "[%s]" : "%s",
+	fact_format(facts, FACT_PERMITLISTEN,
+	    strchr(host, ':') != NULL ? "[%s]" : "%s",
 	    strcmp(host, "*") == 0 ? "" : host);
-	if (!suggest_clients(judge->options, forward, facts->clients,
-		sizeof(facts->clients)))
-		fact_set(facts->clients, "any");
+	if (!suggest_clients(judge->options, forward, facts->text[FACT_CLIENTS],
+		FACT_MAX))
+		fact_set(facts, FACT_CLIENTS, "any");
 	if (forward->remote)
-		fact_set(facts->far_listen, "%s:%u", host, forward->port);
+		fact_format(facts, FACT_FAR_LISTEN, "%s:%u", host,
+		    forward->port);
 	else
-		fact_set(facts->far_listen, "%s", host);
+		fact_set(facts, FACT_FAR_LISTEN, host);
 }
 
 /* The FTP clients of people are then none of his. */
@@ -308,7 +314,8 @@ is_for_own_user(const struct judge *judge)
 {
 	const char *bind = judge->forward->bind;
 
-	return judge->facts->own_is_system && !judge->options->any_user &&
+	return fact_known(judge->facts, FACT_OWN_IS_SYSTEM) &&
+	    !judge->options->any_user &&
 	    (*bind == '\0' || judge_is_loopback(bind));
 }
 
@@ -317,7 +324,7 @@ judge_bind(struct judge *judge)
 {
 	const char *why = judge->outcome->not_bound;
 
-	fact_set(judge->facts->why, "%s", why);
+	fact_set(judge->facts, FACT_WHY, why);
 	if (*why != '\0')
 		judge_find_plain(judge,
 		    strstr(why, "in use") != NULL      ? LISTEN_TAKEN :

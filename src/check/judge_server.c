@@ -47,9 +47,9 @@ judge_greeting(struct judge *judge)
 	const struct probe_outcome *probe = judge->probe;
 
 	judge->facts->kind = probe->kind;
-	fact_set(judge->facts->greeting, "%s", probe->greeting);
-	fact_set(judge->facts->reply, "%s", probe->greeting);
-	fact_set(judge->facts->why, "%s", probe->why);
+	fact_set(judge->facts, FACT_GREETING, probe->greeting);
+	fact_set(judge->facts, FACT_REPLY, probe->greeting);
+	fact_set(judge->facts, FACT_WHY, probe->why);
 	if (probe->greeting_code >= 200 && probe->greeting_code < 300) {
 		judge_find_plain(judge, GREETING_OK);
 		return true;
@@ -74,8 +74,8 @@ judge_feat(struct judge *judge)
 {
 	const struct probe_outcome *probe = judge->probe;
 
-	fact_set(judge->facts->feat, "%s", probe->feat);
-	fact_set(judge->facts->reply, "%s", probe->feat_reply);
+	fact_set(judge->facts, FACT_FEAT, probe->feat);
+	fact_set(judge->facts, FACT_REPLY, probe->feat_reply);
 	if (probe->feat_code == 0)
 		return;
 	judge_find_plain(judge, probe->feat[0] != '\0' ? FEAT_OK : FEAT_NONE);
@@ -89,7 +89,7 @@ judge_tls(struct judge *judge)
 	    judge->options->allow_tls ? ADVICE_UNTRIED : ADVICE_WRONG;
 
 	if (judge->tls_login) {
-		fact_set(judge->facts->reply, "%s", probe->login_reply);
+		fact_set(judge->facts, FACT_REPLY, probe->login_reply);
 		judge_find(judge, TLS_DEMANDED, bad);
 	} else if (judge->tls_data) {
 		judge_find(judge, TLS_DEMANDED_DATA, bad);
@@ -103,7 +103,7 @@ judge_tls(struct judge *judge)
 static enum finding
 why_not_in(const struct judge *judge)
 {
-	const char *user = judge->facts->ftp_user;
+	const char *user = fact(judge->facts, FACT_FTP_USER);
 
 	if (says_full(judge->probe->login_reply))
 		return USER_FULL;
@@ -125,8 +125,8 @@ judge_login(struct judge *judge)
 
 	if (judge->outcome->netrc_open)
 		judge_find_plain(judge, NETRC_OPEN);
-	fact_set(judge->facts->reply, "%s", probe->login_reply);
-	fact_set(judge->facts->why, "%s",
+	fact_set(judge->facts, FACT_REPLY, probe->login_reply);
+	fact_set(judge->facts, FACT_WHY,
 	    judge->outcome->login_why != NULL ? judge->outcome->login_why : "");
 	if (judge->outcome->login != LOGIN_HAVE)
 		judge_find_plain(judge, not_given[judge->outcome->login]);
@@ -268,7 +268,7 @@ judge_look(struct judge *judge)
 			judge->works[variant_is_active(variant)] = true;
 		if (finding == MODE_TLS) {
 			judge->tls_data = true;
-			fact_set(judge->facts->reply, "%s",
+			fact_set(judge->facts, FACT_REPLY,
 			    probe->variants[variant].trial.reply);
 		}
 	}
@@ -291,15 +291,16 @@ set_variant_facts(struct judge *judge, enum probe_variant variant)
 	struct facts *facts = judge->facts;
 	char at[ADDR_TEXT_MAX];
 
-	fact_set(facts->verb, "%s", probe_verb(variant));
-	fact_set(facts->reply, "%s", trial->reply);
-	fact_set(facts->why, "%s",
+	fact_set(facts, FACT_VERB, probe_verb(variant));
+	fact_set(facts, FACT_REPLY, trial->reply);
+	fact_set(facts, FACT_WHY,
 	    trial->why[0] != '\0' ? trial->why : trial->reply);
-	fact_set(facts->data_port, "%u", trial->port);
-	fact_set(facts->bytes, "%llu", (unsigned long long)trial->bytes);
+	fact_format(facts, FACT_DATA_PORT, "%u", trial->port);
+	fact_format(facts, FACT_BYTES, "%llu",
+	    (unsigned long long)trial->bytes);
 	if (trial->result == TRIAL_NOT_COME &&
 	    trial->announced.family != AF_UNSPEC)
-		fact_set(facts->why, "%s", addr_format(&trial->announced, at));
+		fact_set(facts, FACT_WHY, addr_format(&trial->announced, at));
 }
 
 /* Does culvert find out, and use another variant or the other mode? */
@@ -382,7 +383,7 @@ judge_address(struct judge *judge)
 	    trial->announced.family != AF_INET || is_on_ipv6(judge) ||
 	    (known && server.family == AF_INET6))
 		return;
-	fact_set(judge->facts->announced, "%s",
+	fact_set(judge->facts, FACT_ANNOUNCED,
 	    addr_format_ip(&trial->announced, text));
 	if (!known)
 		judge_find_plain(judge, ADDRESS_FAR);
@@ -414,11 +415,11 @@ judge_server(struct judge *judge)
 	for (size_t i = 0; i < PROBE_VARIANTS; i++)
 		judge_variant(judge, (enum probe_variant)i);
 	judge_address(judge);
-	fact_set(judge->facts->rtt_ms, "%.1f", probe->rtt_ms);
-	fact_set(judge->facts->count, "%u", probe->n_rtt);
+	fact_format(judge->facts, FACT_RTT_MS, "%.1f", probe->rtt_ms);
+	fact_format(judge->facts, FACT_COUNT, "%u", probe->n_rtt);
 	if (probe->n_rtt > 0 && !probe->lost)
 		judge_find_plain(judge, ROUND_TRIP);
-	fact_set(judge->facts->why, "%s", probe->why);
+	fact_set(judge->facts, FACT_WHY, probe->why);
 	if (probe->lost && probe->login != PROBE_DENIED)
 		judge_find_plain(judge, SERVER_LOST);
 }

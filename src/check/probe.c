@@ -78,7 +78,7 @@ static void
 finish_lost(struct probe *probe, const char *why)
 {
 	probe->outcome.lost = true;
-	fact_set(probe->outcome.why, "%s", why);
+	fact_text(probe->outcome.why, "%s", why);
 	probe_finish(probe);
 }
 
@@ -148,6 +148,7 @@ try_variant(struct probe *probe, sa_family_t family)
 {
 	const struct trial_options options = {
 		.loop = probe->options.loop,
+		.timeouts = probe->options.timeouts,
 		.ftp = probe->ftp,
 		.side = probe->options.side,
 		.verb = verbs[probe->variant],
@@ -274,7 +275,7 @@ probe_on_login(struct probe *probe, const struct ftp_reply *reply)
 {
 	struct probe_outcome *outcome = &probe->outcome;
 
-	fact_set(outcome->login_reply, "%s", reply->text);
+	fact_text(outcome->login_reply, "%s", reply->text);
 	if (reply->code >= 200 && reply->code < 300) {
 		outcome->login = PROBE_IN;
 		/* Some tell it only now. */
@@ -298,7 +299,7 @@ on_pass(void *ctx, const struct ftp_reply *reply)
 	} else if (reply->code == 0) {
 		/* A server that ends the connection has refused, too. */
 		probe->outcome.login = PROBE_DENIED;
-		fact_set(probe->outcome.login_reply, "%s", reply->text);
+		fact_text(probe->outcome.login_reply, "%s", reply->text);
 		probe_finish(probe);
 	} else {
 		probe_on_login(probe, reply);
@@ -374,7 +375,7 @@ on_feat(void *ctx, const struct ftp_reply *reply)
 	if (!has_reply(probe, reply))
 		return;
 	outcome->feat_code = reply->code;
-	fact_set(outcome->feat_reply, "%s", reply->text);
+	fact_text(outcome->feat_reply, "%s", reply->text);
 	if (reply->code >= 200 && reply->code < 300)
 		keep_feat(outcome, reply);
 	if (outcome->login == PROBE_IN)
@@ -411,7 +412,7 @@ is_banner(struct probe *probe, const struct ftp_reply *reply)
 	    ++probe->n_stray > LIMIT_GREETING_LINES)
 		return false;
 	if (probe->outcome.greeting[0] == '\0')
-		fact_words(probe->outcome.greeting, reply->lines,
+		fact_text_escape(probe->outcome.greeting, reply->lines,
 		    strcspn(reply->lines, "\r\n"));
 	ftp_wait(probe->ftp, probe_on_greeting, probe);
 	return true;
@@ -426,7 +427,7 @@ probe_on_greeting(void *ctx, const struct ftp_reply *reply)
 	outcome->opened = ftp_was_open(probe->ftp);
 	outcome->err = reply->err;
 	if (reply->code == 0) {
-		fact_set(outcome->why, "%s", reply->text);
+		fact_text(outcome->why, "%s", reply->text);
 		outcome->greeting_code = outcome->greeting[0] != '\0';
 		probe_finish(probe);
 		return;
@@ -441,7 +442,7 @@ probe_on_greeting(void *ctx, const struct ftp_reply *reply)
 	note_ends(probe);
 	outcome->greeting_code = reply->code;
 	outcome->kind = server_recognise(reply->lines);
-	fact_words(outcome->greeting, reply->lines,
+	fact_text_escape(outcome->greeting, reply->lines,
 	    strcspn(reply->lines, "\r\n"));
 	if (reply->code < 200 || reply->code > 299) {
 		probe_finish(probe);
@@ -488,7 +489,7 @@ probe_start(const struct probe_options *options, probe_cb *done, void *ctx)
 	uv_timer_init(options->loop, &probe->soon);
 	probe->soon.data = probe;
 	probe->ftp = ftp_open(options->loop, options->side, &to,
-	    probe_on_greeting, probe);
+	    options->timeouts, probe_on_greeting, probe);
 	if (probe->ftp != NULL)
 		return probe;
 	probe_free(probe);

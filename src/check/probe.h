@@ -26,6 +26,7 @@ enum probe_variant {
 
 struct probe_options {
 	uv_loop_t *loop;
+	const struct check_timeouts *timeouts;
 	struct side *side; /* toward the server */
 	const char *host;
 	uint16_t port;

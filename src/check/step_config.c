@@ -88,7 +88,7 @@ step_config_on_ready(uv_poll_t *poll, int status, int events)
 
 static bool
 find_setting(const struct config_step *config, const char *key,
-    char fact[FACT_MAX])
+    char text[FACT_MAX])
 {
 	char value[FACT_MAX];
 
@@ -96,7 +96,7 @@ find_setting(const struct config_step *config, const char *key,
 		0 ||
 	    strcmp(value, "none") == 0)
 		return false;
-	fact_words(fact, value, strlen(value));
+	fact_text_escape(text, value, strlen(value));
 	return true;
 }
 
@@ -120,9 +120,9 @@ find_proxy(const struct config_step *config, struct facts *facts)
 	char value[FACT_MAX];
 
 	if (find_setting(config, "proxyjump", value))
-		fact_set(facts->proxy, "ProxyJump %.1000s", value);
+		fact_format(facts, FACT_PROXY, "ProxyJump %.1000s", value);
 	else if (find_setting(config, "proxycommand", value))
-		fact_set(facts->proxy, "ProxyCommand %.1000s", value);
+		fact_format(facts, FACT_PROXY, "ProxyCommand %.1000s", value);
 }
 
 static void
@@ -141,22 +141,24 @@ step_config_on_ended(void *ctx, const struct monitor_end *end)
 	uv_timer_stop(&check->limit);
 	facts = &check->facts;
 	read_some(config);
-	good = good && find_setting(config, "hostname", facts->host) &&
-	    find_setting(config, "port", facts->port) &&
-	    find_setting(config, "user", facts->user);
+	good = good &&
+	    find_setting(config, "hostname", facts->text[FACT_HOST]) &&
+	    find_setting(config, "port", facts->text[FACT_PORT]) &&
+	    find_setting(config, "user", facts->text[FACT_USER]);
 	find_proxy(config, facts);
 	check->family = find_family(config);
-	fact_set(facts->host_key_name,
-	    strcmp(facts->port, "22") == 0 ? "%s" : "[%s]:%s", facts->host,
-	    facts->port);
+	fact_format(facts, FACT_HOST_KEY_NAME,
+	    strcmp(fact(facts, FACT_PORT), "22") == 0 ? "%s" : "[%s]:%s",
+	    fact(facts, FACT_HOST), fact(facts, FACT_PORT));
 	step_config_free(check);
 	if (good) {
 		check_next(check, step_reach);
 	} else if (end->err != 0) {
-		fact_set(facts->why, "%s", strerror(-end->err));
+		fact_set(facts, FACT_WHY, strerror(-end->err));
 		check_find_last(check, SSH_CANNOT_RUN);
 	} else if (end->status == 127) {
-		fact_set(facts->why, "%s is not found", check->link.program);
+		fact_format(facts, FACT_WHY, "%s is not found",
+		    check->link.program);
 		check_find_last(check, SSH_CANNOT_RUN);
 	} else if (end->signal != 0) {
 		check_find_last(check, CONFIG_SLOW);
@@ -218,6 +220,6 @@ step_config(struct check *check)
 		    3 * (uint64_t)LIMIT_SSH_CONFIG_MS, 0);
 		return;
 	}
-	fact_set(check->facts.why, "%s", strerror(-err));
+	fact_set(&check->facts, FACT_WHY, strerror(-err));
 	check_find_last(check, SSH_CANNOT_RUN);
 }

@@ -20,8 +20,8 @@ tell_connection(struct check *check)
 		check_find(check, HOST_KEY_IGNORED);
 	else
 		check_find(check,
-		    facts->host_key_place[0] != '\0' ? HOST_KEY_OK :
-						       HOST_KEY_TAKEN);
+		    fact_known(facts, FACT_HOST_KEY_PLACE) ? HOST_KEY_OK :
+							     HOST_KEY_TAKEN);
 	check_find(check, LOGIN_OK);
 	check_find(check, facts_kex_is_post_quantum(facts) ? KEX_OK : KEX_OLD);
 	check_find(check, facts_cipher_is_old(facts) ? CIPHER_OLD : CIPHER_OK);
@@ -34,7 +34,7 @@ tell_nagle(struct check *check, const char *why)
 	if (why == NULL) {
 		check_find(check, NAGLE_OK);
 	} else {
-		fact_words(check->facts.why, why, strlen(why));
+		fact_escape(&check->facts, FACT_WHY, why);
 		check_find(check,
 		    strstr(why, "MaxSessions") != NULL	 ? NAGLE_NO_SESSION :
 			strstr(why, "subsystem") != NULL ? NAGLE_NO_SFTP :
@@ -77,8 +77,8 @@ nagle_begin(struct check *check)
 		check_next(check, step_forward);
 		return;
 	}
-	uv_timer_start(&check->limit, on_session_late, LIMIT_CHECK_CONNECT_MS,
-	    0);
+	uv_timer_start(&check->limit, on_session_late,
+	    check->options->timeouts.connect, 0);
 	err = cmdline_path(check->directory, path);
 	if (err == 0)
 		err = nodelay_new(&check->loop, path, NULL,
@@ -106,12 +106,13 @@ tell_failure(struct check *check)
 {
 	enum finding finding = judge_ssh(&check->facts);
 
-	if (check->facts.ssh_why[0] == '\0')
-		fact_set(check->facts.ssh_why, "%s", check->facts.why);
-	if (check->facts.keys[0] == '\0')
-		fact_set(check->facts.keys, "none was offered");
-	if (check->facts.host_key_place[0] != '\0' && finding >= LOGIN_DENIED &&
-	    finding <= LOGIN_KEY_OPEN)
+	if (!fact_known(&check->facts, FACT_SSH_WHY))
+		fact_set(&check->facts, FACT_SSH_WHY,
+		    fact(&check->facts, FACT_WHY));
+	if (!fact_known(&check->facts, FACT_KEYS))
+		fact_set(&check->facts, FACT_KEYS, "none was offered");
+	if (fact_known(&check->facts, FACT_HOST_KEY_PLACE) &&
+	    finding >= LOGIN_DENIED && finding <= LOGIN_KEY_OPEN)
 		check_find(check, HOST_KEY_OK);
 	check_find_last(check, finding);
 }
@@ -139,7 +140,7 @@ connect_on_down(void *ctx, bool was_up, const char *why)
 	/* What is below it has been told. */
 	step_forward_free(check);
 	/* Where we have ended it, we know why. */
-	fact_set(check->facts.why, "%s",
+	fact_set(&check->facts, FACT_WHY,
 	    check->late ? "no login in time" : why);
 	check_next(check, connect_lost);
 }
@@ -179,9 +180,9 @@ step_connect(struct check *check)
 	check->link_runs = err == 0;
 	if (err == 0) {
 		uv_timer_start(&check->limit, connect_on_late,
-		    LIMIT_CHECK_SSH_MS, 0);
+		    check->options->timeouts.login, 0);
 		return;
 	}
-	fact_set(check->facts.why, "%s", strerror(-err));
+	fact_set(&check->facts, FACT_WHY, strerror(-err));
 	check_find_last(check, SSH_CANNOT_RUN);
 }

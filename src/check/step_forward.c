@@ -80,7 +80,7 @@ end_try(struct check *check, bool good, int err, const char *why)
 	step->try = NULL;
 	try->result = good ? JUDGE_GOOD : JUDGE_FAILED;
 	try->err = err;
-	fact_words(try->why, why, own_words_len(why));
+	fact_text_escape(try->why, why, own_words_len(why));
 	check_next(check, step->then);
 }
 
@@ -95,7 +95,8 @@ begin_try(struct check *check, struct judge_try *try, check_step *then)
 {
 	check->forward->try = try;
 	check->forward->then = then;
-	uv_timer_start(&check->limit, on_try_late, LIMIT_CHECK_SSHD_MS, 0);
+	uv_timer_start(&check->limit, on_try_late,
+	    check->options->timeouts.sshd, 0);
 }
 
 static void
@@ -167,11 +168,11 @@ next_forward(struct check *check)
 	if (!link_is_up(links_first(check->links)))
 		return;
 	link_session_words(links_first(check->links), words);
-	check->facts.session[0] = '\0';
 	if (words[0] != '\0')
-		fact_set(check->facts.session, "; a session there says: \"%s\"",
-		    words);
-	check->facts.expired = link_is_expired(links_first(check->links));
+		fact_format(&check->facts, FACT_SESSION,
+		    "; a session there says: \"%s\"", words);
+	fact_set_flag(&check->facts, FACT_EXPIRED,
+	    link_is_expired(links_first(check->links)));
 	judge_forward(check->conf, step->forward, step->outcome, &check->facts,
 	    forward_on_found, check, &check->modes[i]);
 	step_forward_free(check);
@@ -204,11 +205,10 @@ find_login(struct check *check)
 	    &step->login, &outcome->login_why);
 	outcome->netrc_open =
 	    outcome->login == LOGIN_HAVE && login_is_open(check->login);
-	fact_words(check->facts.ftp_user, step->login.user,
-	    strlen(step->login.user));
+	fact_escape(&check->facts, FACT_FTP_USER, step->login.user);
 	if (outcome->login != LOGIN_HAVE && check->options->ftp_user != NULL)
-		fact_words(check->facts.ftp_user, check->options->ftp_user,
-		    strlen(check->options->ftp_user));
+		fact_escape(&check->facts, FACT_FTP_USER,
+		    check->options->ftp_user);
 }
 
 static void
@@ -218,6 +218,7 @@ probe_server(struct check *check)
 	const struct forward *forward = step->forward;
 	struct probe_options options = {
 		.loop = &check->loop,
+		.timeouts = &check->options->timeouts,
 		.side = forward->remote ? check->near : check->far,
 		.host = forward->host,
 		.port = forward->host_port,
@@ -354,7 +355,7 @@ forward_describe(const struct forward *forward, char text[FACT_MAX])
 	bool bracket = strchr(forward->host, ':') != NULL;
 	bool bind6 = strchr(forward->bind, ':') != NULL;
 
-	fact_set(text, "-%c %s%s%s%s%u:%s%s%s:%u", forward->remote ? 'R' : 'L',
+	fact_text(text, "-%c %s%s%s%s%u:%s%s%s:%u", forward->remote ? 'R' : 'L',
 	    bind6 ? "[" : "", forward->bind, bind6 ? "]" : "",
 	    *forward->bind != '\0' ? ":" : "", forward->port,
 	    bracket ? "[" : "", forward->host, bracket ? "]" : "",
@@ -372,7 +373,7 @@ step_forward(struct check *check)
 	}
 	step = calloc(1, sizeof(*step));
 	if (step == NULL) {
-		fact_set(check->facts.why, "out of memory");
+		fact_set(&check->facts, FACT_WHY, "out of memory");
 		check_find_last(check, SSH_FAILED);
 		return;
 	}
@@ -380,10 +381,10 @@ step_forward(struct check *check)
 	step->check = check;
 	step->forward = &check->conf->forwards[check->n_forward];
 	step->outcome = &check->outcomes[check->n_forward];
-	forward_describe(step->forward, check->facts.forward);
-	check->facts.not_forwarded[0] = '\0';
+	facts_forget(&check->facts, FROM_FORWARD);
+	forward_describe(step->forward, check->facts.text[FACT_FORWARD]);
 	check->facts.kind = SERVER_UNKNOWN;
-	report_forward(check->report, check->facts.forward);
+	report_forward(check->report, fact(&check->facts, FACT_FORWARD));
 	if (step->forward->remote)
 		try_remote(check);
 	else

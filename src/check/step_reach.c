@@ -64,7 +64,7 @@ find_version(struct reach_step *reach, struct facts *facts)
 	at = strchr(at + 4, '-'); /* behind the protocol's */
 	if (at == NULL || strchr(at, '\n') == NULL)
 		return false;
-	fact_words(facts->sshd, at + 1, strcspn(at + 1, "\r\n"));
+	fact_escape_line(facts, FACT_SSHD, at + 1);
 	return true;
 }
 
@@ -74,10 +74,10 @@ reach_on_opened(void *ctx)
 	struct check *check = ctx;
 	struct reach_step *reach = check->reach;
 
-	fact_set(check->facts.tcp_ms, "%.1f",
+	fact_format(&check->facts, FACT_TCP_MS, "%.1f",
 	    (double)(uv_hrtime() - reach->began) / 1e6);
-	uv_timer_start(&check->limit, reach_on_late, LIMIT_CHECK_GREETING_MS,
-	    0);
+	uv_timer_start(&check->limit, reach_on_late,
+	    check->options->timeouts.greeting, 0);
 	stream_read_start(reach->stream);
 }
 
@@ -103,8 +103,7 @@ reach_on_data(void *ctx, const struct iovec *pieces, size_t n)
 	} else if (reach->len + 1 == sizeof(reach->said) ||
 	    (strchr(reach->said, '\n') != NULL &&
 		strncmp(reach->said, "220", 3) == 0)) {
-		fact_words(check->facts.why, reach->said,
-		    strcspn(reach->said, "\r\n"));
+		fact_escape_line(&check->facts, FACT_WHY, reach->said);
 		end_wrong(check, TCP_NOT_SSH);
 	}
 }
@@ -124,7 +123,7 @@ end_silent(struct check *check)
 {
 	struct reach_step *reach = check->reach;
 
-	fact_words(check->facts.why, reach->said, strcspn(reach->said, "\r\n"));
+	fact_escape_line(&check->facts, FACT_WHY, reach->said);
 	if (reach_is_full(reach->said))
 		end_wrong(check, TCP_FULL);
 	else
@@ -148,9 +147,9 @@ reach_on_closed(void *ctx, int err, const char *why)
 {
 	struct check *check = ctx;
 	struct reach_step *reach = check->reach;
-	bool stood = check->facts.tcp_ms[0] != '\0';
+	bool stood = fact_known(&check->facts, FACT_TCP_MS);
 
-	fact_words(check->facts.why, why, strlen(why));
+	fact_escape(&check->facts, FACT_WHY, why);
 	stream_close(reach->stream);
 	reach->stream = NULL;
 	if (stood)
@@ -168,7 +167,7 @@ reach_on_late(uv_timer_t *timer)
 	struct check *check = timer->data;
 	struct reach_step *reach = check->reach;
 
-	if (check->facts.tcp_ms[0] != '\0') {
+	if (fact_known(&check->facts, FACT_TCP_MS)) {
 		end_silent(check);
 	} else if (reach->at + 1 < reach->n) {
 		stream_close(reach->stream);
@@ -194,15 +193,16 @@ reach_try_next(struct check *check)
 	char text[ADDR_TEXT_MAX];
 	int err = 0;
 
-	fact_set(check->facts.address, "%s",
+	fact_set(&check->facts, FACT_ADDRESS,
 	    addr_format(&reach->found[reach->at], text));
 	reach->began = uv_hrtime();
-	uv_timer_start(&check->limit, reach_on_late, LIMIT_CHECK_CONNECT_MS, 0);
+	uv_timer_start(&check->limit, reach_on_late,
+	    check->options->timeouts.connect, 0);
 	reach->stream = net_dial(check->net, &reach->found[reach->at], NULL,
 	    &handler, check, &err);
 	if (reach->stream != NULL)
 		return;
-	fact_set(check->facts.why, "%s", strerror(-err));
+	fact_set(&check->facts, FACT_WHY, strerror(-err));
 	if (++reach->at < reach->n)
 		reach_try_next(check);
 	else
@@ -238,7 +238,7 @@ keep_found(struct check *check, const struct addr *found, size_t n)
 			    "%s%s", len > 0 ? ", " : "",
 			    addr_format_ip(&found[i], text));
 	}
-	fact_set(check->facts.addresses, "%s", all);
+	fact_set(&check->facts, FACT_ADDRESSES, all);
 }
 
 static void
@@ -251,15 +251,17 @@ reach_on_found(void *ctx, const struct addr *found, size_t n, const char *why)
 	reach->resolve = NULL;
 	keep_found(check, found, n);
 	if (reach->n == 0) {
-		fact_set(facts->why, "not in the family that is asked for");
+		fact_set(facts, FACT_WHY,
+		    "not in the family that is asked for");
 		if (n == 0)
-			fact_words(facts->why, why, strlen(why));
+			fact_escape(facts, FACT_WHY, why);
 		say_unknown(check);
 		return;
 	}
 	check_find(check,
-	    strcmp(facts->host, facts->addresses) == 0 ? NAME_ADDRESS :
-							 NAME_OK);
+	    strcmp(fact(facts, FACT_HOST), fact(facts, FACT_ADDRESSES)) == 0 ?
+		NAME_ADDRESS :
+		NAME_OK);
 	reach_try_next(check);
 }
 
@@ -268,7 +270,7 @@ on_name_late(uv_timer_t *timer)
 {
 	struct check *check = timer->data;
 
-	fact_set(check->facts.why, "the name service does not answer");
+	fact_set(&check->facts, FACT_WHY, "the name service does not answer");
 	say_unknown(check);
 }
 
@@ -277,22 +279,23 @@ step_reach(struct check *check)
 {
 	uint64_t port = 22;
 
-	if (check->facts.proxy[0] != '\0') {
+	if (fact_known(&check->facts, FACT_PROXY)) {
 		check_find(check, NAME_PROXY);
 		check_find(check, TCP_PROXY);
 		check_next(check, step_connect);
 		return;
 	}
-	num_parse_text(check->facts.port, 65535, &port);
+	num_parse_text(fact(&check->facts, FACT_PORT), 65535, &port);
 	check->reach = calloc(1, sizeof(*check->reach));
 	if (check->reach != NULL)
-		check->reach->resolve = resolve_start(&check->loop,
-		    check->facts.host, (uint16_t)port, reach_on_found, check);
+		check->reach->resolve =
+		    resolve_start(&check->loop, fact(&check->facts, FACT_HOST),
+			(uint16_t)port, reach_on_found, check);
 	if (check->reach == NULL || check->reach->resolve == NULL) {
-		fact_set(check->facts.why, "out of memory");
+		fact_set(&check->facts, FACT_WHY, "out of memory");
 		end_wrong(check, NAME_UNKNOWN);
 		return;
 	}
 	uv_timer_start(&check->limit, on_name_late,
-	    3 * (uint64_t)LIMIT_CHECK_CONNECT_MS, 0);
+	    3 * check->options->timeouts.connect, 0);
 }

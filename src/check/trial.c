@@ -61,7 +61,7 @@ trial_finish(struct trial *trial, enum trial_result result)
 static void
 finish_why(struct trial *trial, enum trial_result result, const char *why)
 {
-	fact_words(trial->outcome.why, why, strlen(why));
+	fact_text_escape(trial->outcome.why, why, strlen(why));
 	trial_finish(trial, result);
 }
 
@@ -77,14 +77,14 @@ keep_reply(struct trial *trial, const struct ftp_reply *reply)
 		    trial_is_active(trial) && !trial->stands &&
 		    reply->err == -ETIMEDOUT;
 		if (trial->outcome.hangs)
-			fact_set(trial->outcome.reply, "%s", reply->text);
+			fact_text(trial->outcome.reply, "%s", reply->text);
 		finish_why(trial,
 		    trial->outcome.hangs ? TRIAL_NOT_COME : TRIAL_LOST,
 		    reply->text);
 		return false;
 	}
 	trial->outcome.code = reply->code;
-	fact_set(trial->outcome.reply, "%s", reply->text);
+	fact_text(trial->outcome.reply, "%s", reply->text);
 	return true;
 }
 
@@ -138,7 +138,8 @@ on_listed(void *ctx, const struct ftp_reply *reply)
 	}
 	trial->final = true;
 	/* The data may be a little behind. */
-	uv_timer_start(&trial->timer, trial_on_late, LIMIT_CHECK_CONNECT_MS, 0);
+	uv_timer_start(&trial->timer, trial_on_late,
+	    trial->options.timeouts->connect, 0);
 	look(trial);
 }
 
@@ -169,11 +170,12 @@ trial_on_data(void *ctx, const struct iovec *pieces, size_t n)
 	struct trial *trial = ctx;
 
 	trial->outcome.bytes += stream_len(pieces, n);
-	if (uv_now(trial->options.loop) - trial->began > LIMIT_CHECK_LISTING_MS)
+	if (uv_now(trial->options.loop) - trial->began >
+	    trial->options.timeouts->listing)
 		return;
 	if (trial->final)
 		uv_timer_start(&trial->timer, trial_on_late,
-		    LIMIT_CHECK_CONNECT_MS, 0);
+		    trial->options.timeouts->connect, 0);
 	else
 		ftp_more_time(trial->options.ftp);
 }
@@ -245,7 +247,7 @@ trial_connect(struct trial *trial)
 	if (to.host == NULL)
 		to.host = addr_format_ip(&trial->outcome.announced, host);
 	uv_timer_start(&trial->timer, trial_on_connect_late,
-	    LIMIT_CHECK_CONNECT_MS, 0);
+	    trial->options.timeouts->connect, 0);
 	trial->data = side_dial(options->side, &to, &data_handler, trial);
 	if (trial->data == NULL)
 		finish_why(trial, TRIAL_CONNECT_FAILED, "it cannot be tried");
@@ -381,7 +383,8 @@ listen_active(struct trial *trial)
 	};
 	const struct side_at at = { .host = trial->options.at };
 
-	uv_timer_start(&trial->timer, on_listen_late, LIMIT_CHECK_SSHD_MS, 0);
+	uv_timer_start(&trial->timer, on_listen_late,
+	    trial->options.timeouts->sshd, 0);
 	trial->listener =
 	    side_listen(trial->options.side, &at, &handler, trial);
 	return trial->listener != NULL;

@@ -15,6 +15,7 @@
 
 struct trial_options {
 	uv_loop_t *loop;
+	const struct check_timeouts *timeouts;
 	struct ftp *ftp;    /* logged in; nobody waits for a reply of it */
 	struct side *side;  /* toward the server */
 	enum verb verb;	    /* of the four */

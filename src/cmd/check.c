@@ -1,5 +1,5 @@
 /*
- * culvert check: will transfers work, and if not, what is the fix?
+ * culvert check: its options, and the tunnel or destination to check.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,40 +8,47 @@
 
 #include "process/app.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "check/check.h"
 #include "cmd/cmd.h"
 #include "conf/config.h"
+#include "limits.h"
 
 static const char help[] =
     "usage: culvert check [options] [-L|-R ...] destination\n"
     "       culvert check [-f FILE] [options] NAME\n"
     "\n"
-    "Tries each step of a transfer: the name, TCP, the host key, the login and its\n"
-    "rights to forward, the FTP server and a listing in each mode.  For each step it\n"
-    "says that it is good, or what the fix is, and where.  The options are those of\n"
-    "culvert; NAME is a tunnel of the configuration file.\n"
+    "Tests whether FTP transfers will work through this destination, or through the\n"
+    "tunnel NAME of the configuration file: it connects, logs in, and lists a\n"
+    "directory in each mode.  For each step that fails it prints a fix, and where to\n"
+    "make it.  It changes nothing.  The options are those of culvert, and:\n"
     "\n"
-    "      --user NAME   log in to the FTP server; the password is asked for on the\n"
-    "                    terminal, unless the netrc has it\n"
-    "      --netrc FILE  read this one; else ~/.netrc.  Without --user, what it says\n"
-    "                    of the FTP server's host is used\n"
-    "      --json        for programs\n"
-    "  -f FILE           the configuration file; else that of culvert up\n"
-    "  -q                only what is not as it should be\n"
-    "  -v                what ssh says, too\n"
+    "      --user NAME   log in to the FTP server as NAME; culvert asks for the\n"
+    "                    password on the terminal if the netrc file has none\n"
+    "      --netrc FILE  read FTP users and passwords from FILE (default: ~/.netrc);\n"
+    "                    without --user, its entry for the FTP server's host is used\n"
+    "      --timeout SECONDS\n"
+    "                    how long to wait for a connection (default: 10); other waits\n"
+    "                    change in proportion\n"
+    "      --json        print one JSON object\n"
+    "  -f FILE           read this configuration file (default: that of culvert up)\n"
+    "  -q                print only what is not ok\n"
+    "  -v                print what ssh -v prints, too\n"
     "      --help\n"
     "\n"
     "Exit status: 0 transfers will work, 1 something is wrong, 2 bad usage, 3 nothing\n"
-    "is wrong, but not all could be tried.\n";
+    "is wrong, but some steps were not tried.\n";
 
-/* The command line, and what it is about. */
+/* The command line, and the tunnel that it names. */
 struct line {
 	struct options options;
 	const char *user;
 	const char *netrc;
-	const char *path; /* of the configuration, if it was given */
+	const char *timeout; /* --timeout, or NULL */
+	uint64_t timeout_s;  /* the same; 0: the defaults */
+	const char *path;    /* of the configuration file, -f; or NULL */
 	bool json;
-	bool own; /* it has options that a tunnel has of its own */
+	bool own; /* it has options that belong into a tunnel's section */
 	struct suggest_option *given;
 	size_t n_given;
 	struct config config;
@@ -49,7 +56,7 @@ struct line {
 	char default_path[512];
 };
 
-/* Keeps each option, for the command that is suggested. */
+/* Stores each option, for the command that check suggests in the end. */
 static void
 on_given(void *ctx, const struct option_entry *option, const char *value)
 {
@@ -61,6 +68,13 @@ on_given(void *ctx, const struct option_entry *option, const char *value)
 }
 
 static enum options_result
+check_bad_line(struct line *line, const char *why)
+{
+	snprintf(line->options.why, sizeof(line->options.why), "%s", why);
+	return OPTIONS_BAD;
+}
+
+static enum options_result
 check_read_line(int argc, char **argv, struct line *line)
 {
 	const struct options_own own[] = {
@@ -68,6 +82,7 @@ check_read_line(int argc, char **argv, struct line *line)
 		{ .name = "f", .text = &line->path },
 		{ .name = "json", .flag = &line->json },
 		{ .name = "netrc", .text = &line->netrc },
+		{ .name = "timeout", .text = &line->timeout },
 		{ .name = "user", .text = &line->user },
 		{ .name = NULL },
 	};
@@ -76,23 +91,30 @@ check_read_line(int argc, char **argv, struct line *line)
 		.given = on_given,
 		.ctx = line,
 	};
-
-	/* A cluster of letters has more of them than words. */
+	enum options_result result;
 	size_t most = 1;
 
+	/* Letters can be clustered, so each may be an option. */
 	for (int i = 0; i < argc; i++)
 		most += strlen(argv[i]) + 1;
 	line->given = calloc(most, sizeof(*line->given));
-	if (line->given != NULL)
-		return options_read(argc, argv, &more, &line->options);
-	snprintf(line->options.why, sizeof(line->options.why), "out of memory");
-	return OPTIONS_BAD;
+	if (line->given == NULL)
+		return check_bad_line(line, "out of memory");
+	result = options_read(argc, argv, &more, &line->options);
+	if (result != OPTIONS_RUN || line->timeout == NULL)
+		return result;
+	if (num_parse_text(line->timeout, LIMIT_CHECK_TIMEOUT_S,
+		&line->timeout_s) != 0 ||
+	    line->timeout_s == 0)
+		return check_bad_line(line,
+		    "--timeout takes a number of seconds from 1 to 600");
+	return OPTIONS_RUN;
 }
 
-/* ---- the tunnel, or the host ---- */
+/* ---- the tunnel ---- */
 
-/* Reads the configuration, if there is one.  False: it was named, and cannot be
- * read; why has been logged. */
+/* Reads the configuration file, if there is one.  False: it was named by -f and
+ * cannot be read; the reason has been logged. */
 static bool
 read_config(struct line *line)
 {
@@ -113,7 +135,7 @@ read_config(struct line *line)
 	return line->path == NULL;
 }
 
-/* The file that was read; there is a tunnel in it. */
+/* The path of the file that was read, which has a tunnel in it. */
 static const char *
 config_path(const struct line *line)
 {
@@ -122,7 +144,8 @@ config_path(const struct line *line)
 	return settings->n_files > 0 ? settings->files[0] : "";
 }
 
-/* False: options->why says what is wrong. */
+/* Looks for the tunnel that the command line names.  False: options->why says
+ * what is wrong with the command line. */
 static bool
 find_tunnel(struct line *line)
 {
@@ -136,8 +159,8 @@ find_tunnel(struct line *line)
 	if (!line->own)
 		return true;
 	snprintf(options->why, sizeof(options->why),
-	    "[tunnel %s] has its options in %s; beside it only -q, -v and "
-	    "--no-confine can be given",
+	    "[tunnel %s] has its options in %s; only -q, -v and --no-confine "
+	    "can be added",
 	    line->tunnel->name, config_path(line));
 	return false;
 }
@@ -171,7 +194,7 @@ check_tunnel(struct line *line)
 	}
 	options.quiet = line->options.quiet;
 	options.no_confine |= line->options.no_confine;
-	/* As root, culvert up would be somebody else. */
+	/* Started by root, culvert up becomes this user. */
 	if (check.tunnel != NULL && geteuid() == 0)
 		check.user = line->config.process.user;
 	if (check.tunnel == NULL && nearest != NULL) {
@@ -185,6 +208,7 @@ check_tunnel(struct line *line)
 	check.link = destination_link_options(&options, 0);
 	check.link.arguments = arguments;
 	check.link.n_arguments = n + 1;
+	check_timeouts_init(&check.timeouts, line->timeout_s);
 	status = check_run(&check);
 	free(arguments);
 	return status;

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -106,3 +107,54 @@ def set_key_options(sshd, options):
     path = pathlib.Path(sshd.dir) / "user_key.pub"
     key = path.read_text()
     path.write_text(f"{options} {key[key.index('ssh-ed25519'):]}".lstrip())
+
+
+@pytest.fixture
+def start(start_server, checker):
+    """Return a function that starts a server; ~/.netrc has its user."""
+    def start_one(kind, **how):
+        one = start_server(kind, **how)
+        checker.netrc(one)
+        return one
+
+    return start_one
+
+
+@pytest.fixture
+def report_on(sshd, checker):
+    """Return a function: (server, options) to the report on it."""
+    def report_on_one(server, *argv):
+        return checker("-F", sshd.config, *argv,
+                      "-L", f"0:{server.address}:{server.port}", sshd.host)
+
+    return report_on_one
+
+
+@pytest.fixture
+def vsftpd(server, checker):
+    """Return the shared vsftpd; ~/.netrc has its user."""
+    one = server("vsftpd")
+    checker.netrc(one)
+    return one
+
+
+@pytest.fixture
+def forward(vsftpd):
+    """Return a -L to it."""
+    return f"0:127.0.0.1:{vsftpd.port}"
+
+
+def last(report, step, words):
+    """Fail unless that is wrong, and the end; returns its fixes."""
+    finding = report.checks[-1]
+    assert finding["check"] == step, report.brief()
+    assert finding["status"] == "WRONG"
+    assert re.search(words, finding["text"]), finding
+    assert report.status == 1
+    return report.fixes(step)
+
+
+def keygen(path):
+    """Make a key."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path],
+                   check=True)

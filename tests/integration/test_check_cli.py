@@ -1,12 +1,13 @@
 """culvert check: its command line, tunnels, and reports."""
 
 import re
+import socket
 import subprocess
 
 import pytest
 
 import culvert
-from checker import default_sshd  # noqa: F401
+from checker import default_sshd, vsftpd  # noqa: F401
 from sshd import openssh_version
 
 CONFIG = """\
@@ -22,14 +23,6 @@ destination = {host}
 L = 0:127.0.0.1:{port}
 server-mode = active
 """
-
-
-@pytest.fixture
-def vsftpd(server, checker):
-    """Return the shared vsftpd; ~/.netrc has its user."""
-    one = server("vsftpd")
-    checker.netrc(one)
-    return one
 
 
 @pytest.fixture
@@ -138,6 +131,8 @@ def test_help(checker):
     ([], "no destination"),
     (["--nowhere", "host"], "unknown option --nowhere"),
     (["--netrc"], "--netrc needs a value"),
+    (["--timeout", "0", "host"], "--timeout takes a number of seconds"),
+    (["--timeout", "601", "host"], "--timeout takes a number of seconds"),
     (["-L", "x", "host"], "-L x: "),
     (["-oProxyCommand=none", "-eh", "host"], "unknown option -e"),
     (["--", "-host"], "must not begin with"),
@@ -255,3 +250,16 @@ def test_words_in_capitals_are_explained(ns, sshd, checker):
     assert status == 1
     assert "Once that is fixed, the command, with its words in capitals " \
         "filled in:" in said
+
+
+def test_address_in_use(ns, sshd, checker):
+    """The address is taken on this host: a note, since it may be culvert."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        report = checker("-F", sshd.config, "-L",
+                        f"{port}:127.0.0.1:{ns.free_port()}", sshd.host)
+    finding = report.find("listen")
+    assert finding["status"] == "note"
+    assert "in use" in finding["text"]

@@ -19,7 +19,7 @@ class Case:
                                       address="127.0.0.1")
         checker.netrc(self.server)
 
-    def ask(self, sshd, *argv, bind="", port=0):
+    def check(self, sshd, *argv, bind="", port=0):
         """Return the report on a -R through that sshd."""
         return self.checker(
             "-F", sshd.config, *argv, "-R",
@@ -44,7 +44,7 @@ def case(topology, checker):
 def test_well(case, topology):
     """All is well, and with the key line that is advised it stays so."""
     sshd = topology.sshd(key="no-pty")
-    report = case.ask(sshd)
+    report = case.check(sshd)
     report.all_well()
     for step in "remote forward", "passive clients", "active clients":
         assert report.find(step)["status"] == "ok"
@@ -56,7 +56,7 @@ def test_well(case, topology):
     before = pathlib.Path(sshd.dir, "user_key.pub").read_text()
     try:
         set_key_options(sshd, report.json["authorized_keys"])
-        case.ask(sshd).all_well()
+        case.check(sshd).all_well()
     finally:
         pathlib.Path(sshd.dir, "user_key.pub").write_text(before)
 
@@ -73,31 +73,31 @@ def test_well(case, topology):
 ])
 def test_sshd(lines, step, status, fix, case, topology):
     """sshd forbids it; the line that is advised allows it."""
-    report = case.ask(topology.sshd(*lines))
+    report = case.check(topology.sshd(*lines))
     assert report.find(step)["status"] == status, report.brief()
     assert report.status == (1 if status == "WRONG" else 0)
     assert fix in [line for _, line in report.fixes(step)]
-    case.ask(topology.sshd(fix)).all_well()
+    case.check(topology.sshd(fix)).all_well()
 
 
 def test_gateway_ports(case, topology):
     """An address beyond loopback takes GatewayPorts."""
     bind = f"{topology.far.address('ipv4')}:"
-    report = case.ask(topology.sshd(), *ALLOW, bind=bind)
+    report = case.check(topology.sshd(), *ALLOW, bind=bind)
     assert report.status == 1
     assert report.find("remote forward")["status"] == "WRONG"
     line = "GatewayPorts clientspecified"
     assert report.fixes("remote forward")[0][1] == line
     assert "see remote forward" in report.find("passive clients")["text"]
     assert not report.fixes("passive clients")
-    report = case.ask(topology.sshd(line), *ALLOW, bind=bind)
+    report = case.check(topology.sshd(line), *ALLOW, bind=bind)
     report.all_well()
     assert f'permitlisten="{bind}*"' in report.json["authorized_keys"]
 
 
 def test_allow_is_missing(case, topology):
     """Beyond loopback it takes --allow, as culvert itself says."""
-    report = case.ask(topology.sshd("GatewayPorts clientspecified"),
+    report = case.check(topology.sshd("GatewayPorts clientspecified"),
                       bind=f"{topology.far.address('ipv4')}:")
     assert report.status == 1
     finding = report.find("listen")
@@ -123,7 +123,7 @@ def test_the_advice_helps(bind, lines, case, topology):
     far = topology.far.address("ipv4")
     bind, lines, argv = bind.replace("FAR", far), list(lines), []
     for _ in range(4):
-        report = case.ask(topology.sshd(*lines), *argv, bind=f"{bind}:")
+        report = case.check(topology.sshd(*lines), *argv, bind=f"{bind}:")
         if report.status == 0:
             break
         for finding in report.checks:
@@ -151,9 +151,9 @@ def test_clients_of_other_hosts(case, topology):
     sshd = topology.sshd("GatewayPorts clientspecified", "PermitOpen none")
     for allow, put in (("203.0.113.4", "PermitOpen 203.0.113.4:*"),
                        ("203.0.113.0/24", "PermitOpen any")):
-        report = case.ask(sshd, "--allow", allow, bind=f"{far}:")
+        report = case.check(sshd, "--allow", allow, bind=f"{far}:")
         assert put in [line for _, line in report.fixes("active clients")]
-    case.ask(topology.sshd("GatewayPorts clientspecified", put), "--allow",
+    case.check(topology.sshd("GatewayPorts clientspecified", put), "--allow",
              allow, bind=f"{far}:").all_well()
 
 
@@ -165,7 +165,7 @@ def test_port_in_use(case, topology):
 
     with scripted.Listener(topology.far) as one:
         scripted.start(serve, one)
-        report = case.ask(topology.sshd(), port=one.port)
+        report = case.check(topology.sshd(), port=one.port)
     finding = report.find("remote forward")
     assert finding["status"] == "note", report.brief()
     assert "is taken on the SSH server" in finding["text"]

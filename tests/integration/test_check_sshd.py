@@ -9,7 +9,7 @@ import filecmp
 import pytest
 
 from clients import CLIENTS, Target, make_file
-from checker import default_sshd, set_key_options  # noqa: F401
+from checker import default_sshd, set_key_options, vsftpd  # noqa: F401
 from sshd import openssh_version
 
 # The step, how bad, the line of sshd_config, and the text's words.
@@ -55,14 +55,6 @@ KEYS = {
     "permitlisten": ('permitlisten="127.0.0.1:99"', "remote forward", "note",
                      "its permitlisten"),
 }
-
-
-@pytest.fixture
-def vsftpd(server, checker):
-    """Return the shared vsftpd; ~/.netrc has its user."""
-    one = server("vsftpd")
-    checker.netrc(one)
-    return one
 
 
 def check_finding(report, step, status, words):

@@ -23,10 +23,10 @@ test_all(void **state)
 	(void)state;
 	for (int kind = 0; kind < SERVER_KINDS; kind++) {
 		facts.kind = (enum server_kind)kind;
-		fact_set(facts.verb, "PASV");
-		fact_set(facts.host, "gate");
-		fact_set(facts.culvert, "here");
-		fact_set(facts.netrc, ".netrc");
+		fact_set(&facts, FACT_VERB, "PASV");
+		fact_set(&facts, FACT_HOST, "gate");
+		fact_set(&facts, FACT_CULVERT, "here");
+		fact_set(&facts, FACT_NETRC, ".netrc");
 		for (int finding = 0; finding < FINDINGS; finding++) {
 			advice_make((enum finding)finding, &facts, &advice);
 			assert_string_not_equal(advice.step, "");
@@ -52,9 +52,9 @@ test_facts(void **state)
 	static struct advice advice;
 
 	(void)state;
-	fact_set(facts.host, "gate");
-	fact_set(facts.server, "localhost:21");
-	fact_set(facts.server_host, "localhost");
+	fact_set(&facts, FACT_HOST, "gate");
+	fact_set(&facts, FACT_SERVER, "localhost:21");
+	fact_set(&facts, FACT_SERVER_HOST, "localhost");
 	advice_make(CONNECT_FORBIDDEN, &facts, &advice);
 	assert_string_equal(advice.step, "connect");
 	assert_string_equal(advice.text,
@@ -65,14 +65,14 @@ test_facts(void **state)
 	assert_string_equal(advice.fixes[0].remark,
 	    "added to its line there, or in place of \"none\" there");
 	/* What a shell is to have is quoted. */
-	fact_set(facts.known_hosts, "/a b/$(reboot)");
-	fact_set(facts.host_key_name, "[gate]:22");
+	fact_set(&facts, FACT_KNOWN_HOSTS, "/a b/$(reboot)");
+	fact_set(&facts, FACT_HOST_KEY_NAME, "[gate]:22");
 	advice_make(HOST_KEY_CHANGED, &facts, &advice);
 	assert_string_equal(advice.fixes[0].put,
 	    "ssh-keygen -f '/a b/$(reboot)' -R '[gate]:22'");
 	/* A brace in a fact is only that. */
-	fact_set(facts.verb, "PASV");
-	fact_set(facts.reply, "550 {reply}");
+	fact_set(&facts, FACT_VERB, "PASV");
+	fact_set(&facts, FACT_REPLY, "550 {reply}");
 	facts.kind = SERVER_VSFTPD;
 	advice_make(MODE_REFUSED_PASSIVE, &facts, &advice);
 	assert_string_equal(advice.step, "PASV");

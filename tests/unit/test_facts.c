@@ -46,23 +46,29 @@ test_good(void **state)
 
 	(void)state;
 	hear_all(&facts, lines);
-	assert_string_equal(facts.sshd, "OpenSSH_9.2p1 Debian-2");
+	assert_string_equal(fact(&facts, FACT_SSHD), "OpenSSH_9.2p1 Debian-2");
 	assert_true(facts_kex_is_post_quantum(&facts));
-	assert_string_equal(facts.cipher, "aes128-gcm@openssh.com");
+	assert_string_equal(fact(&facts, FACT_CIPHER),
+	    "aes128-gcm@openssh.com");
 	assert_false(facts_cipher_is_old(&facts));
-	assert_string_equal(facts.host_key, "ssh-ed25519 SHA256:abc");
-	assert_string_equal(facts.host_key_name, "files.test");
-	assert_string_equal(facts.host_key_place, "/home/a/.ssh/known_hosts:7");
-	assert_string_equal(facts.known_hosts, "/home/a/.ssh/known_hosts");
-	assert_string_equal(facts.methods, "publickey,password");
-	assert_string_equal(facts.keys, "/home/a/one, /home/a/two");
-	assert_string_equal(facts.method, "publickey");
-	assert_string_equal(facts.key_place, "/home/b/.ssh/authorized_keys:3");
+	assert_string_equal(fact(&facts, FACT_HOST_KEY),
+	    "ssh-ed25519 SHA256:abc");
+	assert_string_equal(fact(&facts, FACT_HOST_KEY_NAME), "files.test");
+	assert_string_equal(fact(&facts, FACT_HOST_KEY_PLACE),
+	    "/home/a/.ssh/known_hosts:7");
+	assert_string_equal(fact(&facts, FACT_KNOWN_HOSTS),
+	    "/home/a/.ssh/known_hosts");
+	assert_string_equal(fact(&facts, FACT_METHODS), "publickey,password");
+	assert_string_equal(fact(&facts, FACT_KEYS),
+	    "/home/a/one, /home/a/two");
+	assert_string_equal(fact(&facts, FACT_METHOD), "publickey");
+	assert_string_equal(fact(&facts, FACT_KEY_PLACE),
+	    "/home/b/.ssh/authorized_keys:3");
 	assert_true(facts_key_known(&facts));
 	assert_true(facts_key_has(&facts, "permitopen"));
 	assert_true(facts_key_has(&facts, "port-forwarding"));
 	assert_false(facts_key_has(&facts, "permitlisten"));
-	assert_string_equal(facts.not_forwarded,
+	assert_string_equal(fact(&facts, FACT_NOT_FORWARDED),
 	    "Server has disabled port forwarding.");
 	assert_int_equal(facts.ssh_failure, SSH_NO_FAILURE);
 }
@@ -90,18 +96,19 @@ test_jump(void **state)
 
 	(void)state;
 	hear_all(&facts, lines);
-	assert_string_equal(facts.login_at, "gate:22"); /* a banner's */
+	assert_string_equal(fact(&facts, FACT_LOGIN_AT),
+	    "gate:22"); /* a banner's */
 	memset(&facts, 0, sizeof(facts));
-	fact_set(facts.proxy, "ProxyJump gate");
+	fact_set(&facts, FACT_PROXY, "ProxyJump gate");
 	for (size_t i = 0; lines[i] != NULL; i++)
 		facts_hear(&facts, lines[i]);
-	assert_string_equal(facts.login_at, "192.0.2.1:2222");
+	assert_string_equal(fact(&facts, FACT_LOGIN_AT), "192.0.2.1:2222");
 	assert_true(facts_sshd_has_no_delay(&facts));
-	assert_string_equal(facts.keys, "/two");
-	assert_string_equal(facts.accepted, "");
-	assert_string_equal(facts.host_key_place, "");
-	assert_false(facts.partial);
-	assert_true(facts.no_algorithm);
+	assert_string_equal(fact(&facts, FACT_KEYS), "/two");
+	assert_string_equal(fact(&facts, FACT_ACCEPTED), "");
+	assert_string_equal(fact(&facts, FACT_HOST_KEY_PLACE), "");
+	assert_false(fact_known(&facts, FACT_PARTIAL));
+	assert_true(fact_known(&facts, FACT_NO_ALGORITHM));
 	assert_int_equal(facts.ssh_failure, SSH_NO_FAILURE);
 }
 
@@ -120,11 +127,11 @@ test_signature(void **state)
 
 	(void)state;
 	hear_all(&facts, lines);
-	assert_string_equal(facts.accepted, "/one");
-	assert_false(facts.refused);
+	assert_string_equal(fact(&facts, FACT_ACCEPTED), "/one");
+	assert_false(fact_known(&facts, FACT_REFUSED));
 	facts_hear(&facts, lines[1]);
 	facts_hear(&facts, lines[3]);
-	assert_true(facts.refused);
+	assert_true(fact_known(&facts, FACT_REFUSED));
 }
 
 /* The cause, whatever else is said before or behind it. */
@@ -174,11 +181,12 @@ test_failures(void **state)
 		assert_int_equal(facts.ssh_failure, cases[i].failure);
 	}
 	hear_all(&facts, cases[0].lines);
-	assert_string_equal(facts.host_key_place, "/k:4");
+	assert_string_equal(fact(&facts, FACT_HOST_KEY_PLACE), "/k:4");
 	hear_all(&facts, cases[2].lines);
-	assert_string_equal(facts.offer, "diffie-hellman-group1-sha1");
+	assert_string_equal(fact(&facts, FACT_OFFER),
+	    "diffie-hellman-group1-sha1");
 	hear_all(&facts, cases[4].lines);
-	assert_string_equal(facts.key_file, "/k");
+	assert_string_equal(fact(&facts, FACT_KEY_FILE), "/k");
 }
 
 static void
@@ -204,15 +212,15 @@ test_versions(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		fact_set(facts.sshd, "%s", cases[i].sshd);
+		fact_set(&facts, FACT_SSHD, cases[i].sshd);
 		assert_int_equal(facts_sshd_has_no_delay(&facts),
 		    cases[i].no_delay);
 	}
 	assert_false(facts_key_known(&facts));
-	fact_set(facts.cipher, "aes256-cbc");
+	fact_set(&facts, FACT_CIPHER, "aes256-cbc");
 	assert_true(facts_cipher_is_old(&facts));
 	assert_false(facts_kex_is_post_quantum(&facts));
-	fact_set(facts.kex, "mlkem768x25519-sha256");
+	fact_set(&facts, FACT_KEX, "mlkem768x25519-sha256");
 	assert_true(facts_kex_is_post_quantum(&facts));
 }
 
@@ -227,11 +235,11 @@ test_long(void **state)
 	memset(line, 'x', sizeof(line) - 1);
 	memcpy(line, "debug1: Server host key: ", 25);
 	facts_hear(&facts, line);
-	assert_int_equal(strlen(facts.host_key), FACT_MAX - 1);
+	assert_int_equal(strlen(fact(&facts, FACT_HOST_KEY)), FACT_MAX - 1);
 	memcpy(line, "debug1: Offering public key: ", 29);
 	for (size_t i = 0; i < 3; i++)
 		facts_hear(&facts, line);
-	assert_int_equal(strlen(facts.keys), FACT_MAX - 1);
+	assert_int_equal(strlen(fact(&facts, FACT_KEYS)), FACT_MAX - 1);
 }
 
 int

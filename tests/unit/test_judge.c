@@ -47,11 +47,11 @@ setup(void **state)
 	probe->opened = true;
 	probe->greeting_code = 220;
 	probe->feat_code = 211;
-	fact_set(probe->feat, "MLST");
+	fact_text(probe->feat, "MLST");
 	probe->login = PROBE_IN;
 	for (int variant = 0; variant < PROBE_VARIANTS; variant++)
 		probe->variants[variant].state = PROBE_TRIED;
-	fact_set(scene.facts.key_options, " port-forwarding ");
+	fact_set(&scene.facts, FACT_KEY_OPTIONS, " port-forwarding ");
 	return 0;
 }
 
@@ -96,7 +96,7 @@ test_own_user(void **state)
 	(void)state;
 	judge();
 	assert_found(LISTEN_OK, ADVICE_OK);
-	scene.facts.own_is_system = true;
+	fact_set_flag(&scene.facts, FACT_OWN_IS_SYSTEM, true);
 	judge();
 	assert_found(LISTEN_OWN, ADVICE_NOTE);
 	snprintf(scene.forward.bind, sizeof(scene.forward.bind), "192.0.2.1");
@@ -130,7 +130,8 @@ test_made_up_for(void **state)
 	trial(PROBE_PASV)->result = TRIAL_FORBIDDEN;
 	judge();
 	assert_found(MODE_FORBIDDEN, ADVICE_NOTE);
-	fact_set(scene.facts.key_options, " permitopen port-forwarding ");
+	fact_set(&scene.facts, FACT_KEY_OPTIONS,
+	    " permitopen port-forwarding ");
 	judge();
 	assert_found(MODE_FORBIDDEN_KEY, ADVICE_NOTE);
 	scene.options.server_mode = OPTIONS_PASSIVE;
@@ -146,11 +147,11 @@ test_not_come(void **state)
 	trial(PROBE_PORT)->result = TRIAL_NOT_COME;
 	trial(PROBE_EPRT)->result = TRIAL_NOT_COME;
 	trial(PROBE_PORT)->announced = addr_loopback(AF_INET, 4711);
-	fact_set(trial(PROBE_PORT)->reply, "425 Cannot open");
+	fact_text(trial(PROBE_PORT)->reply, "425 Cannot open");
 	judge();
 	assert_found(MODE_NOT_COME, ADVICE_NOTE);
 	assert_false(scene.modes.active);
-	fact_set(trial(PROBE_PORT)->reply, "425 Security: Bad IP connecting.");
+	fact_text(trial(PROBE_PORT)->reply, "425 Security: Bad IP connecting.");
 	judge();
 	assert_found(MODE_PEER, ADVICE_NOTE);
 }
@@ -162,7 +163,7 @@ test_unseen(void **state)
 	(void)state;
 	trial(PROBE_PORT)->result = TRIAL_UNSEEN;
 	trial(PROBE_EPRT)->result = TRIAL_UNSEEN;
-	fact_set(trial(PROBE_PORT)->reply, "550 Permission denied.");
+	fact_text(trial(PROBE_PORT)->reply, "550 Permission denied.");
 	judge();
 	assert_found(MODE_UNSEEN, ADVICE_NOTE);
 	assert_true(scene.modes.active);
@@ -189,7 +190,8 @@ test_no_listener(void **state)
 	judge();
 	assert_found(FORWARD_FORBIDDEN_LISTEN, ADVICE_WRONG);
 	assert_found(MODE_NO_LISTENER, ADVICE_WRONG);
-	fact_set(scene.facts.key_options, " permitlisten port-forwarding ");
+	fact_set(&scene.facts, FACT_KEY_OPTIONS,
+	    " permitlisten port-forwarding ");
 	judge();
 	assert_found(FORWARD_FORBIDDEN_KEY_LISTEN, ADVICE_WRONG);
 	scene.outcome.listen.err = -EADDRNOTAVAIL;
@@ -222,7 +224,7 @@ test_tls(void **state)
 		probe->variants[variant].state = PROBE_NOT_TRIED;
 	probe->login = PROBE_DENIED;
 	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
-		fact_set(probe->login_reply, "%s", replies[i]);
+		fact_text(probe->login_reply, "%s", replies[i]);
 		judge();
 		assert_found(TLS_DEMANDED, ADVICE_WRONG);
 		assert_int_equal(scene.statuses[USER_DENIED], 0);
@@ -230,7 +232,7 @@ test_tls(void **state)
 	scene.options.allow_tls = true;
 	judge();
 	assert_found(TLS_DEMANDED, ADVICE_UNTRIED);
-	fact_set(probe->login_reply, "530 Login incorrect.");
+	fact_text(probe->login_reply, "530 Login incorrect.");
 	judge();
 	assert_found(USER_DENIED, ADVICE_WRONG);
 }
@@ -241,7 +243,7 @@ test_tls_for_data(void **state)
 	(void)state;
 	for (int variant = 0; variant < PROBE_VARIANTS; variant++) {
 		trial((enum probe_variant)variant)->result = TRIAL_LIST_REFUSED;
-		fact_set(trial((enum probe_variant)variant)->reply,
+		fact_text(trial((enum probe_variant)variant)->reply,
 		    "522 SSL/TLS required on the data channel");
 	}
 	judge();
@@ -249,7 +251,7 @@ test_tls_for_data(void **state)
 	assert_found(MODE_TLS, ADVICE_WRONG);
 	/* Any other refusal of LIST is the server's own affair. */
 	for (int variant = 0; variant < PROBE_VARIANTS; variant++)
-		fact_set(trial((enum probe_variant)variant)->reply,
+		fact_text(trial((enum probe_variant)variant)->reply,
 		    "550 no such directory");
 	judge();
 	assert_found(MODE_NO_LISTING, ADVICE_NOTE);

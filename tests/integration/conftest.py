@@ -34,8 +34,9 @@ import tempfile
 
 import pytest
 
-# A plugin, which the tests import from as well.
-pytest.register_assert_rewrite("ranked")
+# The fixtures of scripted sessions; tests import from it as well.
+pytest.register_assert_rewrite("sessions")
+pytest_plugins = ["sessions"]
 
 import clients
 import culvert as culvert_module

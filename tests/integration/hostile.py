@@ -17,7 +17,7 @@ import scripted
 from culvert import sanitized
 from limits import kib
 from process import FAILSAFE, count_fds, until
-from ranked import ports_of
+from sessions import ports_of
 from transfer import MODES, Ftp
 
 # What all windows together may be: --max-memory.

@@ -274,6 +274,6 @@ class Server:
         return ["sh", "-euc", OWN_USERS, self.kind, self.dir, *argv]
 
 
-# Those of the matrix, and the one that FTP.md tells of besides.
+# Those of the matrix, and one more.
 KINDS = ["vsftpd", "proftpd", "pure-ftpd", "pyftpdlib"]
 MORE_KINDS = ["inetutils"]

@@ -1,4 +1,4 @@
-"""Sockets and the journal of systemd (issue 6, point 2).
+"""Sockets and the journal of systemd.
 
 No systemd runs here: the test opens the sockets and hands them over, and is
 what journald is, on a socket where its own would be.

@@ -1,4 +1,4 @@
-"""The order of ciphers (issue 4): AES-GCM first, or what the user says.
+"""The order of ciphers: AES-GCM first, or what the user says.
 
 What ssh and sshd agree on is in ssh's own words at -vvv.
 """

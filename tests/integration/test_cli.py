@@ -1,4 +1,4 @@
-"""The command line (issue 2): -L, what goes to ssh, words, bad usage."""
+"""The command line: -L, what goes to ssh, words, bad usage."""
 
 import os
 import re

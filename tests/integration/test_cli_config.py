@@ -1,4 +1,4 @@
-"""A user's ssh_config (issue 2, Command line): all of it counts, none hurts.
+"""A user's ssh_config: all of it counts, none hurts.
 
 Settings that are legal, and useful for a login, but would bind ports, share
 or detach the connection, or ask.

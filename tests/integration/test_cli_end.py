@@ -1,4 +1,4 @@
-"""How culvert ends (issue 2, Command line): signals, failures, statuses."""
+"""How culvert ends: signals, failures, statuses."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""In the foreground (issue 2, Command line): ssh asks, Ctrl-C stops."""
+"""In the foreground: ssh asks, Ctrl-C stops."""
 
 import contextlib
 import os

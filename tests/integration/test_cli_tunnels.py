@@ -1,4 +1,4 @@
-"""Tunnels on the command line (issue 3): -R, -L and -R, --allow, ready lines.
+"""Tunnels on the command line: -R, -L and -R, --allow, ready lines.
 """
 
 import os

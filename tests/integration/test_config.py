@@ -1,4 +1,4 @@
-"""The configuration file, and culvert config (issue 6, point 1)."""
+"""The configuration file, and culvert config."""
 
 import pathlib
 import re

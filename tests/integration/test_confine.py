@@ -1,4 +1,4 @@
-"""What the running process may do (issue 5, point 3): privileges, --user.
+"""What the running process may do: privileges, --user.
 
 That the filters deny what they should is shown in tests/unit/test_confine.c;
 here, that the real program has them on, and works under them.

@@ -1,6 +1,6 @@
-"""Cut transfers (issue 2, point 5): the client, or its end, is cut off.
+"""Cut transfers: the client, or its end, is cut off.
 
-Real servers take the end of a cut upload as FTP.md's table says; culvert's
+Real servers take the end of a cut upload for the end of the file, or not; culvert's
 log must say so, and no client may see a 2xx.
 """
 

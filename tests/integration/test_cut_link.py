@@ -1,4 +1,4 @@
-"""Cut transfers (issue 2, point 5): the SSH connection is lost."""
+"""Cut transfers: the SSH connection is lost."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Cut transfers (issue 2, point 5): the FTP server dies, or is faster."""
+"""Cut transfers: the FTP server dies, or is faster."""
 
 import contextlib
 import os

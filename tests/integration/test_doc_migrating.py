@@ -1,4 +1,4 @@
-"""doc/migrating.md, done as it is printed (issue 8).
+"""doc/migrating.md, done as it is printed.
 
 On the hosts of test_doc_topologies.py.  A section's configuration becomes
 root's own, each of its culverts is started, its ready lines are compared, and

@@ -1,4 +1,4 @@
-"""doc/topologies.md, done as it is printed (issue 3).
+"""doc/topologies.md, done as it is printed.
 
 Nothing of the document stands here a second time but the titles of its
 sections, and where their clients and servers are.  On the four hosts of

@@ -1,4 +1,4 @@
-"""SIGUSR1, --drain and SIGHUP (issue 5, point 5)."""
+"""SIGUSR1, --drain and SIGHUP."""
 
 import http.client
 import os

@@ -6,9 +6,7 @@ No FTP server of Debian has either, so the server is scripted.  RFC 959 section
 
 import pytest
 
-from ranked import quiet
-
-pytest_plugins = ["ranked"]
+from sessions import quiet
 
 # The command, the beginning of a file, and the rest of it with its end.
 FORMS = {

@@ -17,7 +17,7 @@ import limits
 import scripted
 from hostile import (CONTROL_KIB, DATA_KIB, MAX_MEMORY_KIB, Rig)
 from process import FAILSAFE, until
-from ranked import quiet, refused
+from sessions import quiet, refused
 from scripted import NEAR, start
 
 HUGE = 64 << 20

@@ -1,4 +1,4 @@
-"""Idle control connections live (issue 5, point 2)."""
+"""Idle control connections live."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Limits on sessions (issue 5, points 3 and 4): each with a reply.
+"""Limits on sessions: each with a reply.
 
 Memory and slow peers are in test_bounds.py and test_hostile.py.
 """

@@ -1,4 +1,4 @@
-"""No Nagle's algorithm on the SSH connection (issue 4), and what refuses it."""
+"""No Nagle's algorithm on the SSH connection, and what refuses it."""
 
 import ftplib
 import io

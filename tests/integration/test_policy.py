@@ -1,8 +1,7 @@
 """What the user lets nobody do: --read-only, --deny, --allow-path, --deny-path.
 
 With real servers, which read lines and paths in ways of their own: whatever
-they may take for a command, or for a path, does not reach them (issue 9,
-point 7).  The decisions one by one: tests/vectors/engine/policy-*.txt.
+they may take for a command, or for a path, does not reach them.  The decisions one by one: tests/vectors/engine/policy-*.txt.
 """
 
 import os

@@ -20,7 +20,7 @@ import model
 import scripted
 from player import Player
 from process import count_fds, until
-from ranked import ports_of
+from sessions import ports_of
 
 SECONDS = 30
 

@@ -1,4 +1,4 @@
-"""Refusals (issue 2, point 6): host-ports, strangers, sshd, the server.
+"""Refusals: host-ports, strangers, sshd, the server.
 
 Each has a clear reply to the client, and a line in the log that names cause
 and fix.

@@ -1,4 +1,4 @@
-"""Over-long lines and binary rubbish (issue 2, point 6; FTP.md 22)."""
+"""Over-long lines and binary data."""
 
 import contextlib
 import random

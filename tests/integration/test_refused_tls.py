@@ -1,4 +1,4 @@
-"""AUTH TLS (issue 2, point 6; FTP.md 12): refused, or let through opaque."""
+"""AUTH TLS: refused, or let through opaque."""
 
 import ftplib
 import ssl

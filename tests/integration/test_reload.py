@@ -1,4 +1,4 @@
-"""SIGHUP to culvert up: the file is read again (issue 6, point 1)."""
+"""SIGHUP to culvert up: the file is read again."""
 
 import os
 import resource

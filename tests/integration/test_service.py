@@ -1,4 +1,4 @@
-"""Under systemd (issue 6, point 2): its units, and its notify protocol.
+"""Under systemd: its units, and its notify protocol.
 
 No systemd runs here: the test is what receives the words, on a real socket.
 """

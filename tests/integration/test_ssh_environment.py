@@ -1,4 +1,4 @@
-"""What ssh finds in its environment besides the user's own (issue 4).
+"""What ssh finds in its environment besides the user's own.
 
 ssh keeps what it cannot hand on in one buffer, which it extends by copying:
 glibc shall not fetch fresh pages from the kernel for each copy.  bench/run

@@ -1,4 +1,4 @@
-"""culvert status, stop, drain and reload (issue 6, point 4)."""
+"""culvert status, stop, drain and reload."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Every topology (issue 3): who is where, which way, which mode and family.
+"""Every topology: who is where, which way, which mode and family.
 
 Four real hosts in a row (topology.py); real servers with their default checks
 of peers; culvert with its defaults and what the place of the client needs.

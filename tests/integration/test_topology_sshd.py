@@ -1,4 +1,4 @@
-"""What sshd may be set to (issue 3): what can work does, the rest says why.
+"""What sshd may be set to: what can work does, the rest says why.
 
 Lines of sshd_config, and options of authorized_keys, which begin in lower
 case.  The capture on the link sees nothing but SSH in any of these cases.

@@ -1,4 +1,4 @@
-"""--transfer-log: a record of each transfer (issue 6, point 5)."""
+"""--transfer-log: a record of each transfer."""
 
 import datetime
 import hashlib

@@ -1,4 +1,4 @@
-"""Translation between the modes (issue 3), and what goes with it.
+"""Translation between the modes, and what goes with it.
 
 Clients that know one mode, or one form of it, and servers that refuse it: both
 transfer, the log says so once, and what was refused is not tried again.  Then

@@ -8,8 +8,6 @@ import pytest
 import scripted
 from process import FAILSAFE
 
-pytest_plugins = ["ranked"]
-
 # Without the last line of RFC 959, "211 ".
 SHAPES = {
     "none": ["211-none"],

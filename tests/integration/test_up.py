@@ -1,4 +1,4 @@
-"""culvert up: tunnels of a configuration file in one process (issue 6)."""
+"""culvert up: tunnels of a configuration file in one process."""
 
 import os
 import signal

@@ -1,21 +1,18 @@
-"""The ranked list of FTP.md: how data connections are announced."""
+"""How data connections are announced: PORT, EPRT, PASV, EPSV and replies."""
 
-import socket
 
 import pytest
 
 import scripted
 from clients import CLIENTS, Target
 from process import until
-from ranked import (WAYS, announcement, fetch, logged_in, ports_of, quiet,
+from sessions import (WAYS, announcement, fetch, logged_in, ports_of, quiet,
                     refused, store, wait_refused)
 from scripted import NEAR, Listener, eprt_argument
 from servers import KINDS, MORE_KINDS
 
-pytest_plugins = ["ranked"]
 
-
-# 1. EPSV first, PASV after a refusal; EPRT first, PORT after.  Act on the
+# EPSV first, PASV after a refusal; EPRT first, PORT after.  Act on the
 # reply.  A refusal drops what was prepared.
 
 def refuse(one, verbs, *replies):
@@ -36,7 +33,7 @@ def refuse(one, verbs, *replies):
 
 
 @pytest.mark.parametrize("code", [425, 500, 501, 502, 522, 550])
-def test_item_01_refusals_and_second_choices(code, fresh_pair):
+def test_refusals_and_second_choices(code, fresh_pair):
     """All that can be asked is refused: the client sees the first refusal.
 
     What was prepared is dropped, and the client's other choice then works.
@@ -70,7 +67,7 @@ def test_item_01_refusals_and_second_choices(code, fresh_pair):
 
 @pytest.mark.parametrize("code", [425, 500, 501, 502, 522, 550])
 @pytest.mark.parametrize("forced", [False, True], ids=["same", "forced"])
-def test_item_01_the_second_choice_is_made_for_the_client(
+def test_the_second_choice_is_made_for_the_client(
         forced, code, fresh_pair):
     """EPSV is refused, PASV taken; the client sees one reply, to EPSV.
 
@@ -100,7 +97,7 @@ def test_item_01_the_second_choice_is_made_for_the_client(
 
 @pytest.mark.parametrize("code", [425, 500, 501, 502, 522, 550])
 @pytest.mark.parametrize("forced", [False, True], ids=["same", "forced"])
-def test_item_01_the_second_active_choice_is_made_for_the_client(
+def test_the_second_active_choice_is_made_for_the_client(
         forced, code, fresh_pair):
     """The same with EPRT, and PORT; the reply names what was sent."""
     one = fresh_pair(options=["--server-mode", "active"] if forced else [])
@@ -127,7 +124,7 @@ def test_item_01_the_second_active_choice_is_made_for_the_client(
 @pytest.mark.parametrize("command, code", [
     ("EPSV", 227), ("PASV", 229), ("CPSV", 227), ("EPSV 1", 229),
     ("EPSV 2", 227), ("P@SW", 227)])
-def test_item_01_the_reply_counts(command, code, pair):
+def test_the_reply_counts(command, code, pair):
     """What was answered is rewritten, not what was asked for."""
     one = pair()
     far = one.listen(one.ns)
@@ -146,7 +143,7 @@ def test_item_01_the_reply_counts(command, code, pair):
     one.transfer(one.dial(to), one.keep(far.accept()))
 
 
-def test_item_01_a_real_client_falls_back(ns, start_culvert, tmp):
+def test_a_real_client_falls_back(ns, start_culvert, tmp):
     """curl, refused EPSV and EPRT, takes PASV and PORT."""
     with scripted.server(ns) as listener, Listener(ns) as data:
         tunnel = start_culvert(f"0:127.0.0.1:{listener.port}")
@@ -187,7 +184,7 @@ def test_item_01_a_real_client_falls_back(ns, start_culvert, tmp):
             assert verbs.index(first) < verbs.index(second), verbs
 
 
-# 2. 227 and 229 in every shape: only the digits are replaced.
+# 227 and 229 in every shape: only the digits are replaced.
 
 SHAPES_227 = [
     b"227 Entering Passive Mode (%s).\r\n",
@@ -233,14 +230,14 @@ def check_shapes(one, command, shapes, announce, near_announce):
             theirs.expect_bytes(b"x")
 
 
-def test_item_02_shapes_of_227(pair):
+def test_shapes_of_227(pair):
     """227 in all shapes seen: the text and the line end stay."""
     check_shapes(pair(), "PASV", SHAPES_227,
                  lambda far: far.port_argument().encode(),
                  scripted.parse_port)
 
 
-def test_item_02_a_227_with_blanks_leading_zeros_and_another_host(pair):
+def test_a_227_with_blanks_leading_zeros_and_another_host(pair):
     """Blanks and zeros are understood, the address is of no account."""
     one = pair()
     for form in "{}, {}, {}, {}, {}, {}", "{:03},{:03},{:03},{:03},{:03},{:03}":
@@ -255,7 +252,7 @@ def test_item_02_a_227_with_blanks_leading_zeros_and_another_host(pair):
             assert theirs.peer[0] == one.server.peer[0]
 
 
-def test_item_02_shapes_of_229(pair):
+def test_shapes_of_229(pair):
     """229 in all shapes seen: the delimiter stays."""
     check_shapes(pair(), "EPSV", SHAPES_229, lambda far: far.port,
                  lambda text: ("127.0.0.1", int(text)))
@@ -272,7 +269,7 @@ unparsable = pytest.mark.parametrize("command, reply", [
 
 
 @unparsable
-def test_item_02_what_cannot_be_parsed_passes(command, reply, fresh_pair):
+def test_what_cannot_be_parsed_passes(command, reply, fresh_pair):
     """It goes through byte for byte, with a warning, if nothing else helps.
 
     Behind it commands that are sent already have their replies in turn, so
@@ -302,7 +299,7 @@ def test_item_02_what_cannot_be_parsed_passes(command, reply, fresh_pair):
 
 
 @unparsable
-def test_item_02_instead_of_what_cannot_be_parsed(command, reply, fresh_pair):
+def test_instead_of_what_cannot_be_parsed(command, reply, fresh_pair):
     """Another form is tried: here it helps, and is kept to."""
     one = fresh_pair()
     for first in True, False:
@@ -327,13 +324,13 @@ def test_item_02_instead_of_what_cannot_be_parsed(command, reply, fresh_pair):
         one.transfer(one.dial(to), one.keep(far.accept()))
 
 
-# 3. Servers compare peers.
+# Servers compare peers.
 
 @pytest.mark.parametrize("near, far", [
     # A PORT is refused by that localhost first: below.
     (near, far) for near, far in WAYS if far != "localhost"])
 @pytest.mark.parametrize("mode", ["active", "passive"])
-def test_item_03_one_peer_for_control_and_data(mode, near, far, pair):
+def test_one_peer_for_control_and_data(mode, near, far, pair):
     """To the server both come from, and go to, the same address."""
     one = pair(near, far)
     if mode == "passive":
@@ -354,7 +351,7 @@ def test_item_03_one_peer_for_control_and_data(mode, near, far, pair):
 
 @pytest.mark.parametrize("kind", [*KINDS, *MORE_KINDS])
 @pytest.mark.parametrize("mode", ["active", "passive"])
-def test_item_03_servers_that_compare_peers(mode, kind, target, folder):
+def test_servers_that_compare_peers(mode, kind, target, folder):
     """Each server, with its peer checks on, gives and takes a file."""
     path, name = folder(kind)
     with logged_in(target(kind)) as control:
@@ -364,7 +361,7 @@ def test_item_03_servers_that_compare_peers(mode, kind, target, folder):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_item_03_localhost_that_is_ipv6(kind, server, start_culvert):
+def test_localhost_that_is_ipv6(kind, server, start_culvert):
     """A server on ::1 reached as `localhost`: PORT is repeated as EPRT."""
     one = server(kind, "::1")
     (one.root / "of-localhost").write_bytes(b"content")
@@ -388,7 +385,7 @@ def test_item_03_localhost_that_is_ipv6(kind, server, start_culvert):
 
 
 @pytest.mark.parametrize("code", [425, 500, 501, 522])
-def test_item_03_port_is_repeated_as_eprt(code, fresh_pair):
+def test_port_is_repeated_as_eprt(code, fresh_pair):
     """The client sees one answer, to its PORT; what follows PORT waits."""
     one = fresh_pair("127.0.0.1", "localhost")
     listener = one.listen(NEAR)
@@ -411,7 +408,7 @@ def test_item_03_port_is_repeated_as_eprt(code, fresh_pair):
     ([], ["PORT", "EPRT", "EPRT", "EPSV", "PASV"]),
     (["--server-mode", "active"], ["PORT", "EPRT", "EPRT"]),
 ], ids=["same", "active"])
-def test_item_03_refused_in_both_forms(options, verbs, fresh_pair):
+def test_refused_in_both_forms(options, verbs, fresh_pair):
     """All are refused: the client sees the first refusal.
 
     The server may be on IPv4 or IPv6, so it is asked for each.
@@ -426,12 +423,12 @@ def test_item_03_refused_in_both_forms(options, verbs, fresh_pair):
     one.goes_on()
 
 
-# 17. EPSV ALL.
+# EPSV ALL.
 
 @pytest.mark.parametrize("kind, code", [
     ("vsftpd", "200"), ("proftpd", "200"), ("pyftpdlib", "2"),
     ("inetutils", "5"), ("pure-ftpd", "2")])
-def test_item_17_epsv_all_and_real_servers(kind, code, target, folder):
+def test_epsv_all_and_real_servers(kind, code, target, folder):
     """EPSV ALL is answered by the server, and EPSV works after it."""
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")
@@ -450,7 +447,7 @@ def test_item_17_epsv_all_and_real_servers(kind, code, target, folder):
         control.expect("226")
 
 
-def test_item_17_no_port_of_ours_after_epsv_all(pair):
+def test_no_port_of_ours_after_epsv_all(pair):
     """A refused EPRT is not repeated as PORT after EPSV ALL."""
     one = pair("127.0.0.1", "localhost")
     one.exchange("EPSV ALL", "200 only EPSV from here on")
@@ -462,7 +459,7 @@ def test_item_17_no_port_of_ours_after_epsv_all(pair):
     one.goes_on()
 
 
-def test_item_17_epsv_all_answered_by_an_announcement(pair):
+def test_epsv_all_answered_by_an_announcement(pair):
     """229 to EPSV ALL is an announcement all the same."""
     one = pair()
     listener = one.listen(one.ns)
@@ -479,21 +476,21 @@ def test_item_17_epsv_all_answered_by_an_announcement(pair):
     one.transfer(mine, theirs)
 
 
-# 18. LPRT, LPSV; P@SW; PRET.
+# LPRT, LPSV; P@SW; PRET.
 
 @pytest.mark.parametrize("command, others", [
     ("LPRT 4,4,127,0,0,1,2,200,1", "EPRT or PORT"),
     ("lpsv", "EPSV or PASV")])
-def test_item_18_lprt_and_lpsv(command, others, pair):
+def test_lprt_and_lpsv(command, others, pair):
     """No server sees them; clients that know them know others."""
     one = pair()
     one.client.command(command)
-    assert one.client.expect("502 ").endswith(f": use {others}.
-")
+    assert one.client.expect("502 ").endswith(
+        f": use {others}.\r\n")
     one.goes_on()
 
 
-def test_item_18_pret_and_pasv_of_netscape(pair):
+def test_pret_and_pasv_of_netscape(pair):
     """PRET passes, and the PASV after it works; P@SW is PASV."""
     one = pair()
     for command in "PASV", "P@SW":
@@ -509,7 +506,7 @@ def test_item_18_pret_and_pasv_of_netscape(pair):
         one.transfer(mine, one.keep(far.accept()))
 
 
-# 20. Malformed PORT and EPRT.
+# Malformed PORT and EPRT.
 
 MALFORMED = [
     "PORT 127,0,0,256,200,1", "PORT 127,0,0,1,200", "PORT 1,2,3,4,5,6,7",
@@ -520,7 +517,7 @@ MALFORMED = [
 ]
 
 
-def test_item_20_malformed_announcements(pair):
+def test_malformed_announcements(pair):
     """501 or 522, as a strict server says; no server sees them.
 
     Some take what others call malformed, and would connect to themselves.
@@ -532,7 +529,7 @@ def test_item_20_malformed_announcements(pair):
     one.goes_on()
 
 
-def test_item_20_malformed_announcements_that_pass(session):
+def test_malformed_announcements_that_pass(session):
     """With --foreign-port pass they go to the server as they are."""
     client, server = session(options=["--foreign-port", "pass"])
     for command in MALFORMED:
@@ -544,7 +541,7 @@ def test_item_20_malformed_announcements_that_pass(session):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_item_20_malformed_announcements_and_real_servers(kind, target):
+def test_malformed_announcements_and_real_servers(kind, target):
     """Refused, and the session goes on."""
     with logged_in(target(kind)) as control:
         for command in MALFORMED:
@@ -554,17 +551,17 @@ def test_item_20_malformed_announcements_and_real_servers(kind, target):
         control.expect("257")
 
 
-# 21. The source address of the active connection to the client.
+# The source address of the active connection to the client.
 
 @pytest.mark.parametrize("near", ["127.0.0.1", "127.0.0.2", "::1"])
-def test_item_21_source_address(near, pair):
+def test_source_address(near, pair):
     """It is the address that the client's control connection goes to."""
     one = pair(near, "::1" if near == "::1" else "127.0.0.1")
     mine, _ = one.data("active")
     assert mine.peer[0] == near == one.client.peer[0]
 
 
-def test_item_21_passive_is_announced_on_the_same_address(pair):
+def test_passive_is_announced_on_the_same_address(pair):
     """And a passive listener is on that address, and on no other."""
     one = pair("127.0.0.2")
     listener, to = one.passive()
@@ -574,7 +571,7 @@ def test_item_21_passive_is_announced_on_the_same_address(pair):
     listener.accept().close()
 
 
-def test_item_21_lftp_verifies_the_address(target, folder, tmp):
+def test_lftp_verifies_the_address(target, folder, tmp):
     """lftp with ftp:verify-address takes an active transfer."""
     path, name = folder("vsftpd")
     (path / "file").write_bytes(b"content")

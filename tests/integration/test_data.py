@@ -1,4 +1,4 @@
-"""The ranked list of FTP.md: data connections, and what they have to be."""
+"""Data connections: first replies, ends, unused ones, long transfers."""
 
 import array
 import fcntl
@@ -9,12 +9,10 @@ import pytest
 
 import scripted
 from process import FAILSAFE, until
-from ranked import (announcement, fetch, is_listening, logged_in, prepare,
+from sessions import (announcement, fetch, is_listening, logged_in, prepare,
                     quiet, store, within)
 from scripted import NEAR, Listener
 from servers import KINDS, MORE_KINDS
-
-pytest_plugins = ["ranked"]
 
 ALL = [*KINDS, *MORE_KINDS]
 modes = pytest.mark.parametrize("mode", ["active", "passive"])
@@ -27,11 +25,11 @@ def readable(wire):
     return count[0]
 
 
-# 7. 150 before the data connection, after it, as 125, or never.
+# 150 before the data connection, after it, as 125, or never.
 
 @modes
 @pytest.mark.parametrize("replies", [["150 go"], ["125 go on"], []])
-def test_item_07_the_first_reply_after_the_data_connection(
+def test_the_first_reply_after_the_data_connection(
         replies, mode, pair):
     """150, 125 or nothing, once the data connection stands."""
     one = pair()
@@ -45,7 +43,7 @@ def test_item_07_the_first_reply_after_the_data_connection(
     one.goes_on()
 
 
-def test_item_07_passive_150_passes_before_the_client_connects(pair):
+def test_passive_150_passes_before_the_client_connects(pair):
     """In passive mode the 150 passes as it comes."""
     one = pair()
     listener, to = one.passive()
@@ -59,7 +57,7 @@ def test_item_07_passive_150_passes_before_the_client_connects(pair):
     one.say("226 done")
 
 
-def test_item_07_active_150_and_226_are_held(pair):
+def test_active_150_and_226_are_held(pair):
     """They overtake the data connection, and wait for it."""
     one = pair()
     listener, to = one.active()
@@ -78,7 +76,7 @@ def test_item_07_active_150_and_226_are_held(pair):
     one.goes_on()
 
 
-def test_item_07_active_replies_are_held_for_a_bounded_time(pair):
+def test_active_replies_are_held_for_a_bounded_time(pair):
     """A server that says 226 and never connects: an empty listing."""
     one = pair()
     one.active()
@@ -94,7 +92,7 @@ def test_item_07_active_replies_are_held_for_a_bounded_time(pair):
 @pytest.mark.parametrize("server_mode, code", [
     ("same", 426), ("same", 450), ("same", 550),
     ("active", 425), ("active", 450), ("active", 550)])
-def test_item_07_a_refusal_is_not_held(server_mode, code, fresh_pair):
+def test_a_refusal_is_not_held(server_mode, code, fresh_pair):
     """4xx and 5xx pass at once, with no data connection."""
     one = fresh_pair(options=["--server-mode", server_mode])
     one.active()
@@ -106,7 +104,7 @@ def test_item_07_a_refusal_is_not_held(server_mode, code, fresh_pair):
 
 
 @pytest.mark.parametrize("form", ["EPSV", "PASV"])
-def test_item_07_a_425_leads_to_passive_mode(form, fresh_pair):
+def test_a_425_leads_to_passive_mode(form, fresh_pair):
     """The server does not reach us: it is asked once more, the other way.
 
     The client sees the replies to that alone; it is remembered.
@@ -149,7 +147,7 @@ def take_passive(one, form, known=False):
     return listener
 
 
-def test_item_07_a_425_and_no_passive_mode(fresh_pair):
+def test_a_425_and_no_passive_mode(fresh_pair):
     """Refused as well: the client sees the 425, at once, and no other."""
     one = fresh_pair()
     _, to = one.active()
@@ -165,7 +163,7 @@ def test_item_07_a_425_and_no_passive_mode(fresh_pair):
     one.transfer(*one.data("active"))  # nothing else was better
 
 
-def test_item_07_the_client_takes_no_data_connection(pair):
+def test_the_client_takes_no_data_connection(pair):
     """Its port is closed: the 226 becomes a refusal, the session lives."""
     one = pair()
     listener, to = one.active()
@@ -183,7 +181,7 @@ def test_item_07_the_client_takes_no_data_connection(pair):
     one.goes_on()
 
 
-def test_item_07_a_server_that_connects_at_port_time(pair):
+def test_a_server_that_connects_at_port_time(pair):
     """pyftpdlib: the data connection first, the 200 only then."""
     one = pair()
     listener = one.listen(NEAR)
@@ -200,10 +198,10 @@ def test_item_07_a_server_that_connects_at_port_time(pair):
     one.say("226 done")
 
 
-# 8. Half-close, zero-byte files, the end at once.
+# Half-close, zero-byte files, the end at once.
 
 @modes
-def test_item_08_half_close_on_upload(mode, pair):
+def test_half_close_on_upload(mode, pair):
     """The client ends its half; the server's bytes still come back."""
     one = pair()
     mine, theirs = one.data(mode, "STOR file")
@@ -219,7 +217,7 @@ def test_item_08_half_close_on_upload(mode, pair):
 
 @modes
 @pytest.mark.parametrize("command", ["RETR empty", "STOR empty"])
-def test_item_08_zero_byte_files(command, mode, pair):
+def test_zero_byte_files(command, mode, pair):
     """A connection that opens and closes."""
     one = pair()
     mine, theirs = one.data(mode, command)
@@ -231,7 +229,7 @@ def test_item_08_zero_byte_files(command, mode, pair):
 
 @modes
 @pytest.mark.parametrize("kind", ALL)
-def test_item_08_zero_byte_files_and_real_servers(
+def test_zero_byte_files_and_real_servers(
         kind, mode, target, folder):
     """Both directions, and a listing of an empty directory."""
     path, name = folder(kind)
@@ -245,7 +243,7 @@ def test_item_08_zero_byte_files_and_real_servers(
 
 
 @modes
-def test_item_08_the_end_comes_at_once(mode, pair):
+def test_the_end_comes_at_once(mode, pair):
     """Every byte, then FIN, although the 226 is yet to come."""
     one = pair()
     mine, theirs = one.data(mode)
@@ -258,7 +256,7 @@ def test_item_08_the_end_comes_at_once(mode, pair):
 
 
 @modes
-def test_item_08_the_226_overtakes_the_data(mode, pair):
+def test_the_226_overtakes_the_data(mode, pair):
     """It does not close data: all of it comes, then FIN, never RST."""
     one = pair()
     mine, theirs = one.data(mode, rcvbuf=4096)
@@ -274,7 +272,7 @@ def test_item_08_the_226_overtakes_the_data(mode, pair):
 
 
 @modes
-def test_item_08_a_slow_client(mode, pair):
+def test_a_slow_client(mode, pair):
     """1,000 bytes a second: the 226 is held until the last byte is out."""
     one = pair()
     mine, theirs = one.data(mode, rcvbuf=2304)
@@ -292,7 +290,7 @@ def test_item_08_a_slow_client(mode, pair):
 
 
 @modes
-def test_item_08_a_slow_client_of_a_real_server(mode, target, folder):
+def test_a_slow_client_of_a_real_server(mode, target, folder):
     """The same with vsftpd, and a file that fills no buffer of its own."""
     path, name = folder("vsftpd")
     (path / "file").write_bytes(bytes(8000))
@@ -319,10 +317,10 @@ def test_item_08_a_slow_client_of_a_real_server(mode, target, folder):
             assert len(mine.read_all()) == 8000 - got
 
 
-# 9. A data connection never used.
+# A data connection never used.
 
 @modes
-def test_item_09_pasv_never_used(mode, pair):
+def test_pasv_never_used(mode, pair):
     """PASV or PORT, then MKD, then QUIT: nothing is left."""
     one = pair()
     if mode == "passive":
@@ -344,7 +342,7 @@ def test_item_09_pasv_never_used(mode, pair):
         until(lambda: not one.ns.listening(port, True), "the forward has gone")
 
 
-def test_item_09_other_commands_leave_what_was_prepared(pair):
+def test_other_commands_leave_what_was_prepared(pair):
     """PASV, MKD, TYPE, a 550: the prepared listener is still the one."""
     one = pair()
     listener, to = one.passive()
@@ -365,7 +363,7 @@ def test_item_09_other_commands_leave_what_was_prepared(pair):
 @pytest.mark.parametrize("first, second", [
     ("passive", "passive"), ("passive", "active"), ("active", "passive"),
     ("active", "active")])
-def test_item_09_the_last_one_wins(first, second, pair):
+def test_the_last_one_wins(first, second, pair):
     """Two PASV in a row, PORT after PASV, PASV after PORT."""
     one = pair()
     if first == "passive":
@@ -386,7 +384,7 @@ def test_item_09_the_last_one_wins(first, second, pair):
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_item_09_the_last_one_wins_and_real_servers(kind, target, folder):
+def test_the_last_one_wins_and_real_servers(kind, target, folder):
     """The same four, then a listing never fetched, then QUIT."""
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")
@@ -408,7 +406,7 @@ def test_item_09_the_last_one_wins_and_real_servers(kind, target, folder):
 
 @modes
 @pytest.mark.parametrize("kind", ALL)
-def test_item_09_550_with_a_connected_client(kind, mode, target, folder):
+def test_550_with_a_connected_client(kind, mode, target, folder):
     """What the server does with the data connection the client sees.
 
     vsftpd, pure-ftpd, pyftpdlib and inetutils keep it for the next command;
@@ -449,7 +447,7 @@ def test_item_09_550_with_a_connected_client(kind, mode, target, folder):
 
 
 @pytest.mark.parametrize("how", ["keeps", "ends", "resets"])
-def test_item_09_550_is_mirrored(how, pair):
+def test_550_is_mirrored(how, pair):
     """Kept, ended or reset: as the server does."""
     one = pair()
     listener, to = one.passive()
@@ -478,10 +476,10 @@ def test_item_09_550_is_mirrored(how, pair):
     one.goes_on()
 
 
-# 27. No PORT and no PASV at all.
+# No PORT and no PASV at all.
 
 @pytest.mark.parametrize("kind", ALL)
-def test_item_27_no_port_and_no_pasv(kind, target, folder):
+def test_no_port_and_no_pasv(kind, target, folder):
     """The server's refusal is the answer, and the session lives."""
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")
@@ -498,7 +496,7 @@ def test_item_27_no_port_and_no_pasv(kind, target, folder):
                 == b"content"
 
 
-def test_item_27_425_is_the_honest_answer(pair):
+def test_425_is_the_honest_answer(pair):
     """A scripted one: the 425 passes at once."""
     one = pair()
     with within(1):
@@ -506,10 +504,10 @@ def test_item_27_425_is_the_honest_answer(pair):
     one.goes_on()
 
 
-# 13. Control during long transfers.
+# Control during long transfers.
 
 @pytest.mark.parametrize("mode", ["active", "passive"])
-def test_item_13_idle_control_and_a_slow_download(mode, pair):
+def test_idle_control_and_a_slow_download(mode, pair):
     """Three seconds of a byte now and then; control says nothing."""
     one = pair()
     mine, theirs = one.data(mode)
@@ -525,7 +523,7 @@ def test_item_13_idle_control_and_a_slow_download(mode, pair):
 
 
 @pytest.mark.parametrize("mode", ["active", "passive"])
-def test_item_13_noop_and_stat_in_a_transfer(mode, pair):
+def test_noop_and_stat_in_a_transfer(mode, pair):
     """Answered at once, or after the transfer; the order is the server's."""
     one = pair()
     mine, theirs = one.data(mode)
@@ -547,7 +545,7 @@ def test_item_13_noop_and_stat_in_a_transfer(mode, pair):
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_item_13_noop_in_a_transfer_and_real_servers(kind, target, folder):
+def test_noop_in_a_transfer_and_real_servers(kind, target, folder):
     """NOOP while a download is held up: every reply comes, in any order.
 
     pure-ftpd answers 500 to what comes then and is not ABOR.

@@ -1,5 +1,5 @@
-"""The ranked list of FTP.md: what comes between PASV and a transfer, what a
-transfer may be, and refused dials."""
+"""Between PASV or PORT and the transfer; refused connects; IPv6; many sessions.
+"""
 
 import contextlib
 
@@ -8,22 +8,20 @@ import pytest
 import scripted
 from clients import CLIENTS, Target
 from process import until
-from ranked import (WAYS, fetch, is_listening, logged_in, prepare, quiet,
+from sessions import (WAYS, fetch, is_listening, logged_in, prepare, quiet,
                     refused, wait_refused)
 from scripted import NEAR, Listener
 from servers import KINDS, MORE_KINDS
-
-pytest_plugins = ["ranked"]
 
 ALL = [*KINDS, *MORE_KINDS]
 modes = pytest.mark.parametrize("mode", ["active", "passive"])
 
 
-# 16. REST, ALLO, TYPE between PASV and RETR; all that uses a data connection.
+# REST, ALLO, TYPE between PASV and RETR; all that uses a data connection.
 
 @modes
 @pytest.mark.parametrize("kind", ALL)
-def test_item_16_rest_allo_and_type_and_real_servers(
+def test_rest_allo_and_type_and_real_servers(
         kind, mode, target, folder):
     """A download from the middle, an upload behind the end."""
     path, name = folder(kind)
@@ -57,7 +55,7 @@ def test_item_16_rest_allo_and_type_and_real_servers(
 
 @modes
 @pytest.mark.parametrize("kind", ALL)
-def test_item_16_appe_stou_nlst_and_mlsd_and_real_servers(
+def test_appe_stou_nlst_and_mlsd_and_real_servers(
         kind, mode, target, folder):
     """Every verb that uses a data connection, where the server knows it."""
     path, name = folder(kind)
@@ -107,7 +105,7 @@ def close_unused(mode, data, connect):
 @pytest.mark.parametrize("command", [
     "STOU", "APPE file", "MLSD", "NLST", "LIST", "SITE DIRLIST x",
     "XSTOR file"])
-def test_item_16_whatever_says_150_uses_the_connection(command, mode, pair):
+def test_whatever_says_150_uses_the_connection(command, mode, pair):
     """Also a verb that nobody knows; both ways, and the 226 behind."""
     one = pair()
     upload = command in ("STOU", "APPE file", "XSTOR file")
@@ -121,7 +119,7 @@ def test_item_16_whatever_says_150_uses_the_connection(command, mode, pair):
 
 
 @modes
-def test_item_16_mode_z_is_opaque(mode, pair):
+def test_mode_z_is_opaque(mode, pair):
     """Compressed bytes are bytes."""
     one = pair()
     one.exchange("MODE Z", "200 deflated")
@@ -134,7 +132,7 @@ def test_item_16_mode_z_is_opaque(mode, pair):
 
 
 @modes
-def test_item_16_mode_b_keeps_one_connection(mode, pair):
+def test_mode_b_keeps_one_connection(mode, pair):
     """Several files, both ways, through one connection; then MODE S."""
     one = pair()
     one.exchange("MODE B", "200 blocks")
@@ -165,7 +163,7 @@ def test_item_16_mode_b_keeps_one_connection(mode, pair):
     one.say("226 done")
 
 
-# 19. A passive dial that the far side refuses.
+# A passive dial that the far side refuses.
 
 def has_worked(one):
     """A first passive data connection: only until then is a reply held."""
@@ -186,7 +184,7 @@ def announce(one, port):
     return scripted.parse_port(one.client.expect("227 ("))[1]
 
 
-def test_item_19_refused_before_the_client_comes(pair):
+def test_refused_before_the_client_comes(pair):
     """The listener closes, so that the client's connect is refused."""
     one = pair()
     has_worked(one)
@@ -202,7 +200,7 @@ def test_item_19_refused_before_the_client_comes(pair):
     mine.expect_bytes(b"x")
 
 
-def test_item_19_refused_after_the_client_has_come(pair):
+def test_refused_after_the_client_has_come(pair):
     """The client's connection is reset."""
     one = pair()
     has_worked(one)
@@ -224,7 +222,7 @@ def test_item_19_refused_after_the_client_has_come(pair):
 @modes
 @pytest.mark.parametrize("near, far", WAYS)
 @pytest.mark.parametrize("command", ["RETR file", "STOR file"])
-def test_item_01_families_on_either_leg(
+def test_families_on_either_leg(
         command, near, far, mode, pair, fresh_pair):
     """Near and far of any family, also a localhost that is ::1."""
     if far == "localhost":
@@ -266,7 +264,7 @@ def localhost_data(one, mode, command):
     ("127.0.0.1", "::1"), ("::1", "127.0.0.1"), ("::1", "localhost")])
 @modes
 @pytest.mark.parametrize("kind", KINDS)
-def test_item_01_families_and_real_servers(
+def test_families_and_real_servers(
         kind, mode, near, far, server, start_culvert, folder, tmp):
     """curl, EPSV and EPRT first, over one family to another."""
     address = "127.0.0.1" if far == "127.0.0.1" else "::1"
@@ -333,9 +331,9 @@ def test_several_listeners_at_once(server, start_culvert, folder):
                 control.expect("226")
 
 
-# 23. One passive port for all transfers of a session.
+# One passive port for all transfers of a session.
 
-def test_item_23_the_same_far_port_again(pair):
+def test_the_same_far_port_again(pair):
     """aioftp announces one port for all; each PASV makes a data connection."""
     one = pair()
     far = one.listen(one.ns)
@@ -352,12 +350,12 @@ def test_item_23_the_same_far_port_again(pair):
         assert refused(to), "one connection only"
 
 
-# 26. REIN and a new USER void what was prepared.
+# REIN and a new USER void what was prepared.
 
 @pytest.mark.parametrize("mode", ["active", "passive"])
 @pytest.mark.parametrize("command, reply", [
     ("REIN", "220 ready for a new user"), ("USER other", "331 password?")])
-def test_item_26_a_new_user_voids_what_was_prepared(
+def test_a_new_user_voids_what_was_prepared(
         command, reply, mode, pair):
     """The listener goes; a refused USER voids nothing."""
     one = pair()
@@ -375,7 +373,7 @@ def test_item_26_a_new_user_voids_what_was_prepared(
     one.transfer(*one.data(mode))
 
 
-def test_item_26_a_refused_user_voids_nothing(pair):
+def test_a_refused_user_voids_nothing(pair):
     """530 to USER: the passive listener stands."""
     one = pair()
     listener, to = one.passive()
@@ -387,7 +385,7 @@ def test_item_26_a_refused_user_voids_nothing(pair):
     one.transfer(mine, theirs)
 
 
-def test_item_26_host_before_user_and_acct(pair):
+def test_host_before_user_and_acct(pair):
     """HOST comes before USER, ACCT after PASS; both pass."""
     one = pair(log_in=False)
     one.server.reply("220 scripted")
@@ -402,7 +400,7 @@ def test_item_26_host_before_user_and_acct(pair):
 
 
 @pytest.mark.parametrize("kind", ["vsftpd", "proftpd", "pyftpdlib"])
-def test_item_26_a_new_user_with_real_servers(kind, target, folder):
+def test_a_new_user_with_real_servers(kind, target, folder):
     """A prepared transfer, then USER, then a whole one."""
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")

@@ -1,8 +1,8 @@
-"""What the tests of FTP.md's ranked list share: a pytest plugin, and helpers.
+"""Sessions whose client and server are scripted, and clients of real servers.
 
 Most tests play client and server themselves, through one culvert of the
 worker's with several tunnels (fixture `pair`); the others play the client
-against real servers (`log_in`, `prepare`).
+against real servers (`logged_in`, `prepare`).
 """
 
 import contextlib
@@ -372,6 +372,49 @@ def store(control, mode, command, content):
         data.half_close()
         control.expect("226")
         data.expect_end()
+
+
+def settle(control, kind, aborted=True):
+    """Read the replies to a cut transfer, and to its ABOR.
+
+    Fails if it seems complete, or if the session does not live on, but for
+    inetutils: it dies of SIGPIPE when its data connection is ended while it
+    writes (SSH makes FIN and RST of it).  Returns whether it lives.
+    """
+    cut = "426", "451", "450"
+    if kind == "pure-ftpd" and not aborted:
+        cut += ("150",)  # its only answer to a reset, without culvert too
+    reply = control.read_reply()
+    assert reply.startswith(cut), reply
+    control.command("PWD")
+    codes = []
+    while True:
+        reply = control.read_reply()
+        if reply.startswith("257"):
+            break
+        if not reply and kind == "inetutils":
+            return False
+        assert reply, f"the end of file after {codes}"
+        codes.append(reply[:3])
+    allowed = "225", "226", "426", "451"
+    if kind == "pure-ftpd":
+        allowed += ("150",)
+    assert len(codes) <= 2 and set(codes) <= set(allowed), codes
+    return True
+
+
+def drain(data):
+    """Read to whatever end there is."""
+    count(data)
+
+
+def count(data):
+    """Return how many bytes there are to whatever end."""
+    total = 0
+    with contextlib.suppress(ConnectionError):
+        while got := data.sock.recv(1 << 18):
+            total += len(got)
+    return total
 
 
 def replies_until(control, start):

@@ -1,23 +1,21 @@
-"""The ranked list of FTP.md: the control connection."""
+"""The control connection: which bytes pass, in which order, whose reply."""
 
 import pytest
 
 import scripted
 from clients import Target
-from ranked import (announcement, fetch, logged_in, quiet, replies_until,
+from sessions import (announcement, fetch, logged_in, quiet, replies_until,
                     store, within)
 from scripted import NEAR, Listener
 from servers import KINDS, MORE_KINDS
-
-pytest_plugins = ["ranked"]
 
 ALL = [*KINDS, *MORE_KINDS]
 TLS_HELLO = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\xff"
 
 
-# 4. Multi-line replies.
+# Multi-line replies.
 
-def test_item_04_multi_line_replies(pair):
+def test_multi_line_replies(pair):
     """Inner lines may look like anything; the end is the code and a blank."""
     one = pair()
     one.passive()  # known to work, a 227 of several lines passes as it is
@@ -45,7 +43,7 @@ def test_item_04_multi_line_replies(pair):
     one.goes_on()
 
 
-def test_item_04_multi_line_greeting_and_transfer_replies(pair):
+def test_multi_line_greeting_and_transfer_replies(pair):
     """A greeting, a 150 and a 226 of several lines."""
     one = pair(log_in=False)
     one.server.reply("220-hello", "227 (1,2,3,4,5,6)", "220 there")
@@ -65,7 +63,7 @@ def test_item_04_multi_line_greeting_and_transfer_replies(pair):
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_item_04_what_a_server_says_is_what_the_client_reads(
+def test_what_a_server_says_is_what_the_client_reads(
         kind, target, server, ns):
     """HELP, HELP SITE and an unknown command, byte for byte as without."""
     one = server(kind)
@@ -82,9 +80,9 @@ def test_item_04_what_a_server_says_is_what_the_client_reads(
     assert said[0] == said[1]
 
 
-# 5. Replies are matched to commands by order.
+# Replies are matched to commands by order.
 
-def test_item_05_pipelined_commands(pair):
+def test_pipelined_commands(pair):
     """lftp's SIZE, MDTM, PASV, RETR in one segment; replies in another."""
     one = pair()
     far = one.listen(one.ns)
@@ -107,7 +105,7 @@ def test_item_05_pipelined_commands(pair):
     one.goes_on()
 
 
-def test_item_05_a_227_is_rewritten_because_it_answers_pasv(pair):
+def test_a_227_is_rewritten_because_it_answers_pasv(pair):
     """227 and 229 to other commands pass as they are."""
     one = pair()
     for reply in ("227 Entering Passive Mode (127,0,0,1,4,5)",
@@ -128,7 +126,7 @@ def test_item_05_a_227_is_rewritten_because_it_answers_pasv(pair):
         theirs.expect_bytes(b"x")
 
 
-def test_item_05_the_client_speaks_first(pair):
+def test_the_client_speaks_first(pair):
     """FEAT before the 220 (lftp)."""
     one = pair(log_in=False)
     one.client.command("FEAT", "USER tester")
@@ -142,7 +140,7 @@ def test_item_05_the_client_speaks_first(pair):
     mine.expect_bytes(b"x")
 
 
-def test_item_05_an_unasked_421_ends_no_command(pair):
+def test_an_unasked_421_ends_no_command(pair):
     """It passes, and the reply to the command still finds it."""
     one = pair()
     far = one.listen(one.ns)
@@ -155,7 +153,7 @@ def test_item_05_an_unasked_421_ends_no_command(pair):
     assert to[1] != far.port
 
 
-def test_item_05_replies_twice_and_out_of_order(pair):
+def test_replies_twice_and_out_of_order(pair):
     """One reply too many does not shift those that follow."""
     one = pair()
     one.exchange("NOOP", "200 in step")
@@ -186,7 +184,7 @@ def test_item_05_replies_twice_and_out_of_order(pair):
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_item_05_pipelined_commands_and_real_servers(kind, target, folder):
+def test_pipelined_commands_and_real_servers(kind, target, folder):
     """SIZE, MDTM, PASV, RETR at once; PASV, CWD, MLSD; PORT, RETR."""
     path, name = folder(kind)
     (path / "file").write_bytes(b"content" * 1000)
@@ -228,9 +226,9 @@ def test_item_05_pipelined_commands_and_real_servers(kind, target, folder):
         control.expect("200")
 
 
-# 6. Whole lines in one write.
+# Whole lines in one write.
 
-def test_item_06_a_line_that_comes_in_bytes_leaves_in_one_write(pair):
+def test_a_line_that_comes_in_bytes_leaves_in_one_write(pair):
     """Commands, PORT too, reach the server in one segment each."""
     one = pair()
     listener = one.listen(NEAR)
@@ -244,7 +242,7 @@ def test_item_06_a_line_that_comes_in_bytes_leaves_in_one_write(pair):
 
 
 @pytest.mark.parametrize("command", ["PASV", "EPSV"])
-def test_item_06_a_reply_that_comes_in_bytes(command, pair):
+def test_a_reply_that_comes_in_bytes(command, pair):
     """A 227 or 229 byte by byte is rewritten, and leaves in one write."""
     one = pair()
     far = one.listen(one.ns)
@@ -262,7 +260,7 @@ def test_item_06_a_reply_that_comes_in_bytes(command, pair):
         theirs.expect_bytes(b"x")
 
 
-def test_item_06_a_227_split_anywhere(pair):
+def test_a_227_split_anywhere(pair):
     """In two pieces, with every place for the split."""
     one = pair()
     far = one.listen(one.ns)
@@ -278,7 +276,7 @@ def test_item_06_a_227_split_anywhere(pair):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_item_06_real_servers_and_lines_in_bytes(kind, target, folder):
+def test_real_servers_and_lines_in_bytes(kind, target, folder):
     """A login and a transfer whose commands come byte by byte."""
     _, name = folder(kind)
     to = target(kind)
@@ -296,9 +294,9 @@ def test_item_06_real_servers_and_lines_in_bytes(kind, target, folder):
             control.expect("226")
 
 
-# 12. AUTH.
+# AUTH.
 
-def test_item_12_auth_is_refused_and_the_session_goes_on(pair):
+def test_auth_is_refused_and_the_session_goes_on(pair):
     """534 from culvert, in its turn; the server never sees it."""
     one = pair()
     one.client.command("AUTH TLS", "AUTH SSL", "PWD")
@@ -316,7 +314,7 @@ def test_item_12_auth_is_refused_and_the_session_goes_on(pair):
 
 
 @pytest.mark.parametrize("reply", ["234 go", "334 more", "335 more"])
-def test_item_12_opaque_after_auth(reply, session):
+def test_opaque_after_auth(reply, session):
     """With --allow-tls all is opaque for ever, also after CCC."""
     one = session(options=["--allow-tls"])
     client, server = one
@@ -339,7 +337,7 @@ def test_item_12_opaque_after_auth(reply, session):
     client.expect("227 (127,0,0,1,4,5)\r\n")
 
 
-def test_item_12_auth_that_the_server_refuses(session):
+def test_auth_that_the_server_refuses(session):
     """With --allow-tls a 5xx leaves all as it was; what came behind waits."""
     one = session(options=["--allow-tls"])
     client, server = one
@@ -355,9 +353,9 @@ def test_item_12_auth_that_the_server_refuses(session):
         assert to[1] != far.port
 
 
-# 15. Names and odd bytes.
+# Names and odd bytes.
 
-def test_item_15_lines_pass_byte_for_byte(pair):
+def test_lines_pass_byte_for_byte(pair):
     """Names with host-ports, any character set, NUL, CR, IAC, bare LF."""
     one = pair()
     lines = [
@@ -385,7 +383,7 @@ def test_item_15_lines_pass_byte_for_byte(pair):
     one.goes_on()
 
 
-def test_item_15_verbs_in_front_of_which_telnet_commands_stand(pair):
+def test_verbs_in_front_of_which_telnet_commands_stand(pair):
     """PASV behind IAC triples, in small letters, with a bare LF."""
     one = pair()
     far = one.listen(one.ns)
@@ -399,7 +397,7 @@ def test_item_15_verbs_in_front_of_which_telnet_commands_stand(pair):
         far.accept().close()
 
 
-def test_item_15_transfers_of_odd_names(pair):
+def test_transfers_of_odd_names(pair):
     """What a name looks like is nothing to the transfer."""
     one = pair()
     for name in "PORT 1,2,3,4,5,6", "a\xffb\xfc", "226 done":
@@ -412,7 +410,7 @@ def test_item_15_transfers_of_odd_names(pair):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_item_15_names_and_real_servers(kind, target, folder):
+def test_names_and_real_servers(kind, target, folder):
     """Stored and fetched under the name, whatever it is."""
     path, name = folder(kind)
     names = ["PORT 1,2,3,4,5,6", "\u00fcber \u20ac", "227 (1,2,3,4,5,6)"]
@@ -425,9 +423,9 @@ def test_item_15_names_and_real_servers(kind, target, folder):
             assert fetch(control, "active", f"RETR {name}/{one}") == content
 
 
-# 22. Long lines.
+# Long lines.
 
-def test_item_22_lines_up_to_8_kib_are_the_servers_affair(pair):
+def test_lines_up_to_8_kib_are_the_servers_affair(pair):
     """5,000 bytes and 8,190 pass; of more the server sees nothing."""
     one = pair()
     for length in 5000, 8000, 8190:
@@ -440,7 +438,7 @@ def test_item_22_lines_up_to_8_kib_are_the_servers_affair(pair):
         one.client.expect("200 in step\r\n")
 
 
-def test_item_22_long_reply_lines_pass(pair):
+def test_long_reply_lines_pass(pair):
     """Whatever their length, and the session stays in step."""
     one = pair()
     for length in 5000, 8190, 9000, 100_000:
@@ -450,7 +448,7 @@ def test_item_22_long_reply_lines_pass(pair):
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_item_22_long_lines_and_real_servers(kind, target, server, ns):
+def test_long_lines_and_real_servers(kind, target, server, ns):
     """5,000 bytes: the server does what it does without culvert."""
     one = server(kind)
 
@@ -470,11 +468,11 @@ def test_item_22_long_lines_and_real_servers(kind, target, server, ns):
         assert attempt(near) == attempt(far)
 
 
-# 24. Greetings.
+# Greetings.
 
 @pytest.mark.parametrize("greeting", [
     "421 too many", "530 not today", "421-too\r\n421 many"])
-def test_item_24_refusing_greetings(greeting, pair):
+def test_refusing_greetings(greeting, pair):
     """The client sees them, and the end, quickly."""
     one = pair(log_in=False)
     with within(2):
@@ -484,7 +482,7 @@ def test_item_24_refusing_greetings(greeting, pair):
         one.client.read_all()
 
 
-def test_item_24_120_before_220(pair):
+def test_120_before_220(pair):
     """A 120 is not the greeting's end."""
     one = pair(log_in=False)
     one.server.reply("120 in a minute")
@@ -497,7 +495,7 @@ def test_item_24_120_before_220(pair):
     assert scripted.parse_port(one.client.expect("227 ("))[1] != far.port
 
 
-def test_item_24_a_server_that_closes_at_once(pair):
+def test_a_server_that_closes_at_once(pair):
     """Without a word: the client sees the end quickly."""
     one = pair(log_in=False)
     with within(2):
@@ -506,12 +504,12 @@ def test_item_24_a_server_that_closes_at_once(pair):
     assert not rest.startswith(b"2")
 
 
-# 28. Replies cut off.
+# Replies cut off.
 
 @pytest.mark.parametrize("reply", [
     b"200 no CR\n", b"200 no line end", b"200-half of\r\n a rep",
     b"221 bye\r\n\r\n...", b"22"])
-def test_item_28_what_is_there_at_the_end_is_flushed(reply, pair):
+def test_what_is_there_at_the_end_is_flushed(reply, pair):
     """A reply without CR, or cut off by the end of the connection."""
     one = pair()
     one.client.command("QUIT")
@@ -522,7 +520,7 @@ def test_item_28_what_is_there_at_the_end_is_flushed(reply, pair):
     one.client.read_all()
 
 
-def test_item_28_a_command_cut_off_by_the_end(pair):
+def test_a_command_cut_off_by_the_end(pair):
     """The client ends in the middle of a line: the server does not see it.
 
     proftpd would execute it: a DELE with half a name.

@@ -43,7 +43,6 @@ import culvert as culvert_module
 import checker as checker_module
 import halves
 import netns
-import scripted
 import servers
 import ssh_servers
 import sshd as sshd_module
@@ -362,60 +361,3 @@ def topology(request, _topology):
     _topology.begin(lambda one, place: _note(request.node, one, place))
     yield _topology
     _topology.end()
-
-
-class Session:
-    """A scripted client and server with a culvert between them.
-
-    client and server are the two ends of the control connection; listener
-    is where the server listens.  Unpacks as (client, server).
-    """
-
-    def __init__(self, culvert, listener, ns):
-        self.culvert, self.listener, self.ns = culvert, listener, ns
-        self.client = self.server = None
-
-    def __iter__(self):
-        return iter((self.client, self.server))
-
-    def open(self, number=0):
-        """Open a control connection by the culvert's listener number."""
-        host, port = self.culvert.listeners[number]
-        client = scripted.client(host, port)
-        return client, self.listener.accept()
-
-    def log_in(self):
-        """Play the usual beginning, so that a test begins with its point."""
-        scripted.log_in(self.client, self.server)
-        return self
-
-
-@pytest.fixture
-def session(ns, start_culvert):
-    """Return a function that opens a scripted session through a culvert.
-
-    session(near="127.0.0.1", far="127.0.0.1", log_in=True, **how), where how
-    is for start_culvert: options, sshd, env.
-    """
-    opened = []
-
-    def bracket(address):
-        return f"[{address}]" if ":" in address else address
-
-    def start(near="127.0.0.1", far="127.0.0.1", log_in=True, **how):
-        listener = scripted.server(ns, far)
-        tunnel = start_culvert(
-            f"{bracket(near)}:0:{bracket(far)}:{listener.port}", **how)
-        one = Session(tunnel, listener, ns)
-        opened.append(one)
-        one.client, one.server = one.open()
-        if log_in:
-            one.log_in()
-        return one
-
-    yield start
-    for one in opened:
-        for wire in one:
-            if wire is not None:
-                wire.close()
-        one.listener.close()

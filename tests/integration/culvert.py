@@ -51,6 +51,11 @@ def said(output):
     return "\n".join(lines)
 
 
+def bracket(address):
+    """Return an address as -L has it."""
+    return f"[{address}]" if ":" in address else address
+
+
 class Culvert:
     """A culvert that runs: `culvert -L ... -R ... -F config host`.
 

@@ -16,6 +16,7 @@ import pytest
 
 import culvert as culvert_module
 import scripted
+from culvert import bracket
 from process import until
 from scripted import NEAR, eprt_argument, port_argument
 
@@ -23,11 +24,6 @@ from scripted import NEAR, eprt_argument, port_argument
 WAYS = [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("127.0.0.1", "::1"),
         ("::1", "127.0.0.1"), ("127.0.0.1", "localhost"),
         ("127.0.0.2", "127.0.0.1")]
-
-
-def bracket(address):
-    """Return an address as -L has it."""
-    return f"[{address}]" if ":" in address else address
 
 
 @pytest.fixture(scope="session")
@@ -51,37 +47,44 @@ def _ways(ns, sshd, directories):
             listener.close()
 
 
-class Pair:
+class Session:
     """A scripted client and server with a culvert between them.
 
-    They meet in its tunnel of that number, behind which the listener is.
-    What keep() is given is closed at the end of the test.
+    They meet in its tunnel of that number, behind which the listener is;
+    client and server are the ends of the control connection.  What keep() is
+    given is closed at the end of the test.  Unpacks as (client, server).
     """
 
-    def __init__(self, culvert, number, listener, ns):
+    def __init__(self, culvert, listener, ns, number=0):
         self.culvert, self.listener, self.ns = culvert, listener, ns
         self.far = self.listener.address
-        self._stack = contextlib.ExitStack()
+        self._stack, self._tunnel = contextlib.ExitStack(), number
         self.mark = self.culvert.mark()
-        host, port = self.culvert.listeners[number]
-        self.client = self.keep(scripted.client(host, port))
-        self.server = self.keep(self.listener.accept())
-        name = f"{bracket(self.client.name[0])}:{self.client.name[1]}"
-        self.number = self.culvert.wait_log(
-            rf"\[(\d+)\] control connection from {re.escape(name)}$",
-            start=self.mark)[1]
+        self.client, self.server = map(self.keep, self.open())
 
     def __iter__(self):
         return iter((self.client, self.server))
+
+    def open(self):
+        """Open one more control connection: (client, server)."""
+        client = scripted.client(*self.culvert.listeners[self._tunnel])
+        return client, self.listener.accept()
+
+    @functools.cached_property
+    def number(self):
+        """Its number in the log, with -v."""
+        name = f"{bracket(self.client.name[0])}:{self.client.name[1]}"
+        return self.culvert.wait_log(
+            rf"\[(\d+)\] control connection from {re.escape(name)}$",
+            start=self.mark)[1]
 
     def keep(self, thing):
         """Close it at the end of the test."""
         return self._stack.enter_context(thing)
 
     def close(self):
-        """End the session, and wait until culvert says it has ended."""
+        """End the session."""
         self._stack.close()
-        self.wait_log("ended$")
 
     def wait_log(self, pattern):
         """Wait for a line of the log of this session."""
@@ -99,9 +102,7 @@ class Pair:
 
     def log_in(self):
         """Play the usual beginning, so that a test begins with its point."""
-        self.server.reply("220 scripted")
-        self.client.expect("220 scripted\r\n")
-        self.exchange("USER tester", "230 come in")
+        scripted.log_in(self.client, self.server)
         return self
 
     def exchange(self, command, reply, passed=None, answer=None):
@@ -175,10 +176,11 @@ class Pair:
             mine = self.keep(listener.accept())
         return mine, theirs
 
-    def data(self, mode, command="RETR file", **how):
+    def data(self, mode, command="RETR file", first="150 here it comes",
+             **how):
         """Begin a transfer, with the 150 passed; returns what begin() does."""
         ends = self.begin(mode, command, **how)
-        self.say("150 here it comes")
+        self.say(first)
         return ends
 
     def say(self, reply):
@@ -204,8 +206,8 @@ def pair(_ways, ns):
 
     near is where the client connects, far the server's host as sshd sees it.
     With log_in=False it begins with the greeting.  The tunnels are shared by
-    the tests: a server that refuses a form of PORT or PASV, which a tunnel
-    remembers, is for fresh_pair().
+    the tests: a server that refuses a variant of PORT or PASV, which a tunnel
+    remembers, is for session().
     """
     opened = []
     culvert = _ways[0]
@@ -213,7 +215,7 @@ def pair(_ways, ns):
 
     def start(near="127.0.0.1", far="127.0.0.1", log_in=True):
         number = WAYS.index((near, far))
-        one = Pair(culvert, number, _ways[1][number], ns)
+        one = Session(culvert, _ways[1][number], ns, number)
         opened.append(one)
         return one.log_in() if log_in else one
 
@@ -221,6 +223,7 @@ def pair(_ways, ns):
     try:
         for one in opened:
             one.close()
+            one.wait_log("ended$")
     finally:
         # Shown when the test fails.
         print(*culvert.process.lines[mark:], sep="\n")
@@ -229,21 +232,21 @@ def pair(_ways, ns):
 
 
 @pytest.fixture
-def fresh_pair(ns, start_culvert):
+def session(ns, start_culvert):
     """Return what pair() is, through a culvert of the test's own.
 
-    fresh_pair(near, far, options=[...]).
+    session(near, far, log_in=True, **how), where how is for start_culvert:
+    options, sshd, env.
     """
     with contextlib.ExitStack() as stack:
-        def start(near="127.0.0.1", far="127.0.0.1", options=()):
+        def start(near="127.0.0.1", far="127.0.0.1", log_in=True, **how):
             listener = stack.enter_context(
                 scripted.server(ns, "::1" if far == "localhost" else far))
-            culvert = start_culvert(
-                f"{bracket(near)}:0:{bracket(far)}:{listener.port}",
-                options=["-vv", *options])
-            one = Pair(culvert, 0, listener, ns)
+            tunnel = start_culvert(
+                f"{bracket(near)}:0:{bracket(far)}:{listener.port}", **how)
+            one = Session(tunnel, listener, ns)
             stack.callback(one.close)
-            return one.log_in()
+            return one.log_in() if log_in else one
 
         yield start
 

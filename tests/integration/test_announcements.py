@@ -33,12 +33,12 @@ def refuse(one, verbs, *replies):
 
 
 @pytest.mark.parametrize("code", [425, 500, 501, 502, 522, 550])
-def test_refusals_and_second_choices(code, fresh_pair):
+def test_refusals_and_second_choices(code, session):
     """All that can be asked is refused: the client sees the first refusal.
 
     What was prepared is dropped, and the client's other choice then works.
     """
-    one = fresh_pair()
+    one = session()
     before = ports_of(one.culvert.pid)
     one.client.command("EPSV")
     dropped = refuse(one, ["EPSV", "PASV", "PORT", "EPRT"],
@@ -68,12 +68,12 @@ def test_refusals_and_second_choices(code, fresh_pair):
 @pytest.mark.parametrize("code", [425, 500, 501, 502, 522, 550])
 @pytest.mark.parametrize("forced", [False, True], ids=["same", "forced"])
 def test_the_second_choice_is_made_for_the_client(
-        forced, code, fresh_pair):
+        forced, code, session):
     """EPSV is refused, PASV taken; the client sees one reply, to EPSV.
 
     What it has sent behind EPSV waits.  It is said once, and not tried again.
     """
-    one = fresh_pair(options=["--server-mode", "passive"] if forced else [])
+    one = session(options=["--server-mode", "passive"] if forced else [])
     for first in True, False:
         far = one.listen(one.ns)
         one.client.command("EPSV", "RETR file")
@@ -98,9 +98,9 @@ def test_the_second_choice_is_made_for_the_client(
 @pytest.mark.parametrize("code", [425, 500, 501, 502, 522, 550])
 @pytest.mark.parametrize("forced", [False, True], ids=["same", "forced"])
 def test_the_second_active_choice_is_made_for_the_client(
-        forced, code, fresh_pair):
+        forced, code, session):
     """The same with EPRT, and PORT; the reply names what was sent."""
-    one = fresh_pair(options=["--server-mode", "active"] if forced else [])
+    one = session(options=["--server-mode", "active"] if forced else [])
     for first in True, False:
         mine = one.listen(NEAR)
         one.client.command("EPRT " + eprt_argument("127.0.0.1", mine.port),
@@ -269,13 +269,13 @@ unparsable = pytest.mark.parametrize("command, reply", [
 
 
 @unparsable
-def test_what_cannot_be_parsed_passes(command, reply, fresh_pair):
+def test_what_cannot_be_parsed_passes(command, reply, session):
     """It goes through byte for byte, with a warning, if nothing else helps.
 
     Behind it commands that are sent already have their replies in turn, so
     that then nothing else is tried.
     """
-    one = fresh_pair()
+    one = session()
     before = ports_of(one.culvert.pid)
     one.client.command(command)
     one.server.expect_command(command)
@@ -299,9 +299,9 @@ def test_what_cannot_be_parsed_passes(command, reply, fresh_pair):
 
 
 @unparsable
-def test_instead_of_what_cannot_be_parsed(command, reply, fresh_pair):
+def test_instead_of_what_cannot_be_parsed(command, reply, session):
     """Another form is tried: here it helps, and is kept to."""
-    one = fresh_pair()
+    one = session()
     for first in True, False:
         far = one.listen(one.ns)
         one.client.command(command)
@@ -385,9 +385,9 @@ def test_localhost_that_is_ipv6(kind, server, start_culvert):
 
 
 @pytest.mark.parametrize("code", [425, 500, 501, 522])
-def test_port_is_repeated_as_eprt(code, fresh_pair):
+def test_port_is_repeated_as_eprt(code, session):
     """The client sees one answer, to its PORT; what follows PORT waits."""
-    one = fresh_pair("127.0.0.1", "localhost")
+    one = session("127.0.0.1", "localhost")
     listener = one.listen(NEAR)
     one.client.command(announcement(listener), "RETR file")
     one.server.read_command("PORT")
@@ -408,12 +408,12 @@ def test_port_is_repeated_as_eprt(code, fresh_pair):
     ([], ["PORT", "EPRT", "EPRT", "EPSV", "PASV"]),
     (["--server-mode", "active"], ["PORT", "EPRT", "EPRT"]),
 ], ids=["same", "active"])
-def test_refused_in_both_forms(options, verbs, fresh_pair):
+def test_refused_in_both_forms(options, verbs, session):
     """All are refused: the client sees the first refusal.
 
     The server may be on IPv4 or IPv6, so it is asked for each.
     """
-    one = fresh_pair("127.0.0.1", "localhost", options)
+    one = session("127.0.0.1", "localhost", options)
     one.client.command(announcement(one.listen(NEAR)))
     dropped = refuse(one, verbs, "500 not so", "522 nor so")
     one.client.expect("500 not so\r\n")

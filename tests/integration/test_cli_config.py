@@ -8,7 +8,7 @@ import pytest
 
 import cli
 import scripted
-from transfer import MODES, connect_data
+from transfer import MODES
 
 SETTINGS = {
     "sharing": ["ControlMaster auto", "ControlPath {tmp}/cm-%r@%h:%p",
@@ -45,7 +45,7 @@ SETTINGS = {
 def check_transfers(one):
     """Fail unless data go both ways, in both modes."""
     for mode in MODES:
-        near, far = connect_data(one, mode, "RETR file")
+        near, far = one.data(mode, "RETR file")
         with near, far:
             far.send(b"down")
             near.expect_bytes(b"down")

@@ -15,7 +15,7 @@ import culvert
 import scripted
 from process import FAILSAFE, until, wait_gone
 from servers import NOBODY, PYTHON
-from transfer import MODES, connect_data, no_success, replies_to_end
+from transfer import MODES, no_success, replies_to_end
 
 signals = pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM],
@@ -53,7 +53,7 @@ def test_stopped(number, session):
 def test_stopped_in_a_transfer(mode, command, session):
     """A running transfer is cut: reset, 426 and 421."""
     one = session()
-    near, far = connect_data(one, mode, command)
+    near, far = one.data(mode, command)
     with near, far:
         if command == "RETR file":
             far.send(b"a part")
@@ -72,7 +72,7 @@ def test_stopped_in_a_transfer(mode, command, session):
 def test_stopped_with_a_client_that_does_not_read(session):
     """A client that takes nothing cannot keep it alive."""
     one = session()
-    near, far = connect_data(one, "passive", "RETR file", rcvbuf=4096)
+    near, far = one.data("passive", "RETR file", rcvbuf=4096)
     with near, far:
         far.send(bytes(500_000))
         near.read(1)
@@ -253,7 +253,7 @@ def test_private_directory(session):
 def test_far_listener_is_private(session):
     """So with the Unix socket of a far listener."""
     one = session()
-    near, far = connect_data(one, "active", "RETR file")
+    near, far = one.data("active", "RETR file")
     with near, far:
         private, = pathlib.Path(one.culvert.dir).glob("culvert.*")
         names = [path.name for path in private.iterdir()]

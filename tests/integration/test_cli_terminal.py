@@ -1,7 +1,6 @@
 """In the foreground: ssh asks, Ctrl-C stops."""
 
 import contextlib
-import os
 import re
 import shutil
 import subprocess

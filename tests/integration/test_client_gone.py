@@ -17,8 +17,8 @@ from interposer import Faults
 from process import FAILSAFE, count_fds, until
 from scripted import Listener
 from test_reconnect import go_away
+from sessions import Session
 from test_status import status_of
-from transfer import connect_data
 
 # Looks until the client is known to be dead, and the server's answers to ABOR.
 SOON = (2 * limits.LIMIT_CLIENT_LOOK_MS + 2 * limits.LIMIT_CUT_UPLOAD_MS) \
@@ -32,21 +32,17 @@ def sessions_of(culvert):
                for tunnel in destination["tunnels"])
 
 
-class Stage:
-    """A session, and what else is open, at the point where it is left."""
+class Stage(Session):
+    """A session at the point where it is left; all but the client is closed."""
 
     def __init__(self, one, stack, log_in=True):
-        self.ns, self._stack = one.ns, stack
-        self.client, self.server = one.open()
-        stack.enter_context(self.server)
-        self.near = self.far = None  # the ends of its data connection
+        super().__init__(one.culvert, one.listener, one.ns)
+        stack.callback(self.close)
+        self.mine = self.theirs = None  # the ends of its data connection
         self.transfers = 0
         if log_in:
             self.answered(None, "220 scripted")
             self.answered("USER tester", "230 come in")
-
-    def __iter__(self):
-        return iter((self.client, self.server))
 
     def send(self, command):
         """Send a command, which the server gets and does not answer."""
@@ -61,17 +57,11 @@ class Stage:
         self.server.reply(reply)
         self.client.expect(reply)
 
-    def begin(self, mode, command):
-        """Begin a transfer, up to the 150; returns the stage."""
-        self.transfers += 1
-        self.near, self.far = connect_data(self, mode, command)
-        self._stack.enter_context(self.far)
-        return self
-
     def stand_still(self, mode, command):
         """Begin a transfer, of which some bytes arrive; returns the stage."""
-        self.begin(mode, command)
-        ends = [self.far, self.near]
+        self.transfers += 1
+        self.mine, self.theirs = self.data(mode, command)
+        ends = [self.theirs, self.mine]
         source, sink = ends if command.startswith("RETR") else ends[::-1]
         source.send(b"some")
         sink.expect_bytes(b"some")
@@ -121,9 +111,9 @@ def retrieve(one, stack):
     listener = stack.enter_context(Listener(one.ns))
     stage.send("PASV")
     stage.server.reply(f"227 ({listener.port_argument()})")
-    stage.near = scripted.dial(
+    stage.mine = scripted.dial(
         *scripted.parse_port(stage.client.expect("227")))
-    stage.far = stack.enter_context(listener.accept())
+    stage.theirs = stack.enter_context(listener.accept())
     stage.send("RETR file")
     return stage
 
@@ -155,7 +145,7 @@ def upload(one, stack):
 def stored(one, stack):
     """The server does not say what has become of a whole upload."""
     stage = upload(one, stack)
-    stage.near.half_close()
+    stage.mine.half_close()
     return stage
 
 
@@ -181,7 +171,7 @@ def one(session, tmp):
 
 def leave(stage, end):
     """End control and data as a client that has gone does."""
-    for wire in (stage.near, stage.client):
+    for wire in (stage.mine, stage.client):
         if wire is not None:
             getattr(wire, end)()
 
@@ -220,8 +210,8 @@ def test_half_closed_while_draining(one):
         left = [stage(one, stack) for stage in STAGES if stage is not unread]
         for stage in left:
             stack.callback(stage.client.close)
-            if stage.near is not None:
-                stack.callback(stage.near.close)
+            if stage.mine is not None:
+                stack.callback(stage.mine.close)
             stage.client.half_close()
         one.culvert.process.send_signal(signal.SIGUSR1)
         assert one.culvert.process.wait(SOON) == 0
@@ -241,12 +231,12 @@ def test_half_closed_and_moving(one):
         deadline = time.monotonic() + 2 + \
             (limits.LIMIT_DRAIN_MS + limits.LIMIT_CLIENT_LOOK_MS) / 1000
         while time.monotonic() < deadline:
-            stage.far.send(b"x")
-            stage.near.expect_bytes(b"x")
+            stage.theirs.send(b"x")
+            stage.mine.expect_bytes(b"x")
             time.sleep(1)  # the pace of a slow server
-        stage.far.close()
-        stage.near.expect_end()
-        stage.near.close()
+        stage.theirs.close()
+        stage.mine.expect_end()
+        stage.mine.close()
         stage.server.reply("226 done")
         stage.client.expect("226")
         stage.client.close()

@@ -18,7 +18,7 @@ import clients
 import scripted
 from process import wait_gone
 from servers import KINDS
-from transfer import (MODES, PART, Ftp, connect_data, make_huge, wait_size)
+from transfer import (MODES, PART, Ftp, make_huge, wait_size)
 
 modes = pytest.mark.parametrize("mode", MODES)
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -185,7 +185,7 @@ def end(wire, how):
 def test_ends_of_a_killed_client(mode, control, data, first, session):
     """However a client dies: the server gets ABOR, and no end of data."""
     one = session()
-    near, far = connect_data(one, mode, "STOR file")
+    near, far = one.data(mode, "STOR file")
     with near, far:
         near.send(b"a part")
         far.expect_bytes(b"a part")
@@ -214,7 +214,7 @@ def test_ends_of_a_killed_client(mode, control, data, first, session):
 def test_slow_death(mode, control, sent, session):
     """The kernel of a busy machine takes its time between the two ends."""
     one = session()
-    near, far = connect_data(one, mode, "STOR file")
+    near, far = one.data(mode, "STOR file")
     with near, far:
         near.send(sent)
         far.expect_bytes(sent)
@@ -232,7 +232,7 @@ def test_slow_death(mode, control, sent, session):
 def test_death_while_culvert_was_stopped(mode, session):
     """What came meanwhile is read before a timer that is late runs."""
     one = session()
-    near, far = connect_data(one, mode, "STOR file")
+    near, far = one.data(mode, "STOR file")
     with near, far:
         near.send(b"a part")
         far.expect_bytes(b"a part")
@@ -251,7 +251,7 @@ def test_death_while_culvert_was_stopped(mode, session):
 def test_server_that_takes_the_part(mode, session):
     """The server answers our ABOR with 226: truncated, the client has 426."""
     one = session()
-    near, far = connect_data(one, mode, "STOR file")
+    near, far = one.data(mode, "STOR file")
     with far:
         near.send(b"a part")
         far.expect_bytes(b"a part")
@@ -270,7 +270,7 @@ def test_server_that_takes_the_part(mode, session):
 def test_half_closed_client(mode, session):
     """A client that ends control as well, but lives: its file is whole."""
     one = session()
-    near, far = connect_data(one, mode, "STOR file")
+    near, far = one.data(mode, "STOR file")
     with near, far:
         near.send(b"the whole")
         one.client.half_close()
@@ -288,7 +288,7 @@ def test_half_closed_client(mode, session):
 def test_reset_before_the_first_byte(mode, session):
     """Not even an empty file may look complete."""
     one = session()
-    near, far = connect_data(one, mode, "STOR file")
+    near, far = one.data(mode, "STOR file")
     with far:
         near.reset()
         one.server.expect_command("ABOR")
@@ -319,7 +319,7 @@ def test_reset_before_the_command(session):
 def test_gone_in_a_download(session):
     """Client and all: the log says so."""
     one = session()
-    near, far = connect_data(one, "passive", "RETR file")
+    near, far = one.data("passive", "RETR file")
     with near, far:
         one.client.reset()
         one.culvert.wait_log(

@@ -10,7 +10,7 @@ import pytest
 import clients
 import scripted
 from process import descendants, kill_descendants
-from transfer import (MODES, PART, Ftp, connect_data, make_huge, no_success,
+from transfer import (MODES, PART, Ftp, make_huge, no_success,
                       replies_to_end, wait_size)
 
 KILLED = ["ssh", "sshd"]
@@ -82,7 +82,7 @@ def test_download(who, mode, link, ftp, place):
 def test_idle_download(mode, session):
     """The same when nothing was on its way: what came is not the whole."""
     one = session()
-    near, far = connect_data(one, mode, "RETR file")
+    near, far = one.data(mode, "RETR file")
     with near, far:
         far.send(b"a part")
         near.expect_bytes(b"a part")
@@ -97,7 +97,7 @@ def test_idle_download(mode, session):
 def test_empty_download(mode, session):
     """The same when not one byte had come."""
     one = session()
-    near, far = connect_data(one, mode, "RETR file")
+    near, far = one.data(mode, "RETR file")
     with near, far:
         os.kill(one.culvert.ssh, signal.SIGKILL)
         assert near.expect_reset() == b""
@@ -109,7 +109,7 @@ def test_empty_download(mode, session):
 def test_ended_download(mode, session):
     """The link is lost after the last byte, but before the 226: no 226."""
     one = session()
-    near, far = connect_data(one, mode, "RETR file")
+    near, far = one.data(mode, "RETR file")
     with near, far:
         far.send(b"the whole")
         far.close()
@@ -193,7 +193,7 @@ def test_upload(who, mode, link, ftp, place):
 def test_ended_upload(mode, session):
     """The link is lost when all is sent, but before the 226: no 226."""
     one = session()
-    near, far = connect_data(one, mode, "STOR file")
+    near, far = one.data(mode, "STOR file")
     with near, far:
         near.send(b"the whole")
         near.half_close()

@@ -18,7 +18,7 @@ from process import children
 from test_reload import reload, with_port
 from test_status import run
 from test_up import At, conf, ftp_server, to  # noqa: F401
-from transfer import (Ftp, connect_data, no_success, readable, replies_to_end,
+from transfer import (Ftp, no_success, readable, replies_to_end,
                       wait_size)
 
 # pylint: disable=redefined-outer-name
@@ -42,7 +42,7 @@ def begin(session, way, command):
     one = session(options=[*RATE, *options])
     if "--server-mode" in options:
         return one, *translated(one, mode, options[-1], command)
-    return one, *connect_data(one, mode, command)
+    return one, *one.data(mode, command)
 
 
 def translated(one, mode, asks, command):

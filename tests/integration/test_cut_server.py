@@ -9,7 +9,8 @@ import pytest
 
 import clients
 from servers import KINDS
-from transfer import (MODES, PART, Ftp, connect_data, make_huge, no_success,
+from sessions import Session
+from transfer import (MODES, PART, Ftp, make_huge, no_success,
                       readable, replies_to_end)
 
 modes = pytest.mark.parametrize("mode", MODES)
@@ -109,7 +110,7 @@ def test_all_of_it_killed(mode, start_server, start_culvert, tmp):
 def test_control_ended_in_download(mode, session):
     """Only control ends, with data on the way: nothing looks complete."""
     one = session()
-    near, far = connect_data(one, mode, "RETR file")
+    near, far = one.data(mode, "RETR file")
     with near, far:
         far.send(b"a part")
         near.expect_bytes(b"a part")
@@ -123,7 +124,7 @@ def test_control_ended_in_download(mode, session):
 def test_control_ended_in_upload(mode, session):
     """The same for an upload."""
     one = session()
-    near, far = connect_data(one, mode, "STOR file")
+    near, far = one.data(mode, "STOR file")
     with near, far:
         near.send(b"a part")
         far.expect_bytes(b"a part")
@@ -155,7 +156,7 @@ def test_early_226(mode, session):
     """A 226 that overtakes the data is held until the client has them."""
     size = 600_000
     one = session()
-    near, far = connect_data(one, mode, "RETR file", rcvbuf=4096)
+    near, far = one.data(mode, "RETR file", rcvbuf=4096)
     with near:
         far.send(bytes(size))
         far.close()
@@ -163,10 +164,8 @@ def test_early_226(mode, session):
         one.server.wait_taken()
         # What another session gets by the same link is younger than the 226:
         # culvert has that now.
-        other = type(one)(one.culvert, one.listener, one.ns)
-        other.client, other.server = other.open()
-        with other.client, other.server:
-            other.log_in()
+        for wire in Session(one.culvert, one.listener, one.ns).log_in():
+            wire.close()
         assert not readable(one.client)
         read_slowly(one.client, near, size)
         one.client.expect("226 done")
@@ -176,7 +175,7 @@ def test_early_226(mode, session):
 def test_early_226_and_no_reader(mode, session):
     """The client goes without the rest: the 226 becomes 426."""
     one = session()
-    near, far = connect_data(one, mode, "RETR file", rcvbuf=4096)
+    near, far = one.data(mode, "RETR file", rcvbuf=4096)
     far.send(bytes(600_000))
     far.close()
     one.server.reply("226 done")
@@ -209,7 +208,7 @@ def test_whole_while_culvert_was_stopped(session):
     The rest of the file comes meanwhile: nothing is cut.
     """
     one = session()
-    near, far = connect_data(one, "passive", "RETR file")
+    near, far = one.data("passive", "RETR file")
     with near, far:
         far.send(b"a part, ")
         near.expect_bytes(b"a part, ")

@@ -92,9 +92,9 @@ def test_active_replies_are_held_for_a_bounded_time(pair):
 @pytest.mark.parametrize("server_mode, code", [
     ("same", 426), ("same", 450), ("same", 550),
     ("active", 425), ("active", 450), ("active", 550)])
-def test_a_refusal_is_not_held(server_mode, code, fresh_pair):
+def test_a_refusal_is_not_held(server_mode, code, session):
     """4xx and 5xx pass at once, with no data connection."""
-    one = fresh_pair(options=["--server-mode", server_mode])
+    one = session(options=["--server-mode", server_mode])
     one.active()
     one.client.command("RETR file")
     one.server.expect_command("RETR file")
@@ -104,12 +104,12 @@ def test_a_refusal_is_not_held(server_mode, code, fresh_pair):
 
 
 @pytest.mark.parametrize("form", ["EPSV", "PASV"])
-def test_a_425_leads_to_passive_mode(form, fresh_pair):
+def test_a_425_leads_to_passive_mode(form, session):
     """The server does not reach us: it is asked once more, the other way.
 
     The client sees the replies to that alone; it is remembered.
     """
-    one = fresh_pair()
+    one = session()
     mine = one.listen(NEAR)
     one.active(mine)
     one.exchange("REST 3", "350 from there")
@@ -147,9 +147,9 @@ def take_passive(one, form, known=False):
     return listener
 
 
-def test_a_425_and_no_passive_mode(fresh_pair):
+def test_a_425_and_no_passive_mode(session):
     """Refused as well: the client sees the 425, at once, and no other."""
-    one = fresh_pair()
+    one = session()
     _, to = one.active()
     one.client.command("RETR file")
     one.server.expect_command("RETR file")

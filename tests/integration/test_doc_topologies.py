@@ -27,7 +27,7 @@ import subprocess
 import pytest
 
 from clients import make_file
-from culvert import PROGRAM, REPO, Culvert
+from culvert import PROGRAM, REPO, Culvert, bracket
 from culvert import said as culvert_said
 from process import FAILSAFE, Process, until
 from servers import ACTIVE, PASSIVE, Server
@@ -528,11 +528,6 @@ def said(sshd, pattern, start=0):
     """Return what sshd has said of those, as (host, port)."""
     lines = "\n".join(sshd.lines[start:])
     return [(host, int(port)) for host, port in re.findall(pattern, lines)]
-
-
-def bracket(host):
-    """Return it as it stands before a port."""
-    return f"[{host}]" if ":" in host else host
 
 
 class Holder:

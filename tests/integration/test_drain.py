@@ -11,7 +11,7 @@ import culvert
 import scripted
 import test_metrics
 from process import FAILSAFE, descendants, until
-from transfer import MODES, Ftp, connect_data, replies_to_end
+from transfer import MODES, Ftp, replies_to_end
 
 STOPPING = "421 culvert is stopping.\r\n"
 
@@ -96,7 +96,7 @@ def test_while_ssh_connects(start_sshd, start_culvert):
 def test_transfer(mode, command, session):
     """A transfer ends as it should, and nobody else gets in meanwhile."""
     one = session(options=["-v"])
-    near, far = connect_data(one, mode, command)
+    near, far = one.data(mode, command)
     source, sink = (far, near) if command == "RETR file" else (near, far)
     with near, far:
         source.send(b"a part")
@@ -117,7 +117,7 @@ def test_transfer(mode, command, session):
 def test_address_is_free(session, sshd, directories):
     """The next culvert can listen there before the last transfer has ended."""
     one = session()
-    near, far = connect_data(one, "passive", "RETR file")
+    near, far = one.data("passive", "RETR file")
     with near, far:
         send(one)
         wait_refused(one)
@@ -145,7 +145,7 @@ def test_address_is_free(session, sshd, directories):
 def test_second_signal(session):
     """Once more: at once, and the transfer is cut."""
     one = session()
-    near, far = connect_data(one, "passive", "RETR file")
+    near, far = one.data("passive", "RETR file")
     with near, far:
         far.send(b"a part")
         near.expect_bytes(b"a part")
@@ -162,7 +162,7 @@ def test_second_signal(session):
 def test_drain_option(before, session):
     """--drain: SIGTERM waits for transfers, but not for ever."""
     one = session(options=["--drain", "1"])
-    near, far = connect_data(one, "passive", "RETR file")
+    near, far = one.data("passive", "RETR file")
     with near, far:
         far.send(b"a part")
         near.expect_bytes(b"a part")
@@ -273,7 +273,7 @@ def test_successor(kind, session, sshd, directories, tmp):
         option = f"unix:{place}"
     options = ["--metrics", option, "--transfer-log", f"{tmp}/log"]
     one = session(options=options)
-    near, far = connect_data(one, "passive", "RETR file")
+    near, far = one.data("passive", "RETR file")
     waiting = scripted.dial(*place) if kind == "port" else None
     with near, far:
         if waiting:

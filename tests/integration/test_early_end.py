@@ -5,7 +5,6 @@ import pytest
 from clients import BEGUN
 from servers import KINDS, MORE_KINDS
 from sessions import (drain, fetch, logged_in, prepare, quiet, settle, within)
-from transfer import connect_data
 
 ALL = [*KINDS, *MORE_KINDS]
 modes = pytest.mark.parametrize("mode", ["active", "passive"])
@@ -81,7 +80,7 @@ def test_the_server_ends_an_upload(first, mode, pair):
 def test_226_before_the_client_ends_an_upload(mode, session):
     """What the client still sends goes nowhere: no 2xx, and a reset."""
     one = session()
-    near, far = connect_data(one, mode, "STOR file")
+    near, far = one.data(mode, "STOR file")
     with near, far:
         near.send(b"a part")
         far.expect_bytes(b"a part")

@@ -7,7 +7,7 @@ import pytest
 
 import scripted
 from process import until
-from transfer import MODES, connect_data
+from transfer import MODES
 
 
 def answer_noops(server, count):
@@ -67,7 +67,7 @@ def test_no_keepalive_in_a_transfer(mode, session):
     """While data move, or might, the server is left alone."""
     one = session(options=["--keepalive", "1"])
     second = one.open()
-    near, far = connect_data(one, mode, "RETR file")
+    near, far = one.data(mode, "RETR file")
     second[1].reply("220 ready")
     second[0].expect("220")
     second[0].command("USER b")

@@ -7,7 +7,7 @@ import pytest
 
 import scripted
 from process import Timeout
-from transfer import MODES, connect_data
+from transfer import MODES
 
 
 def test_channel_timeout(start_sshd, session):
@@ -128,7 +128,7 @@ def wait_hint(one, hint):
 def closed_data(session, start_sshd, mode, command):
     """A transfer that stands still until sshd closes its channel."""
     one = session(sshd=start_sshd(f"ChannelTimeout {DATA[mode]}=2s"))
-    near, far = connect_data(one, mode, command)
+    near, far = one.data(mode, command)
     (near if command.startswith("STOR") else far).send(b"x" * 1000)
     if command.startswith("STOR"):
         far.expect_bytes(b"x" * 1000)
@@ -183,7 +183,7 @@ def test_hint_once_for_each_connection(start_sshd, session):
 def test_slow_server_is_no_hint(mode, session):
     """A server that ends after a while has not been closed by sshd."""
     one = session(options=["-v"])
-    near, far = connect_data(one, mode, "RETR part")
+    near, far = one.data(mode, "RETR part")
     with near, far:
         far.send(b"x" * 1000)
         near.expect_bytes(b"x" * 1000)
@@ -208,8 +208,7 @@ def test_slow_client_is_cut(mode, known, start_sshd, session):
     kind = "direct" if mode == "passive" else "forwarded"
     one = session(sshd=start_sshd(f"ChannelTimeout {kind}-tcpip=2s"))
     size = 5_000_000
-    near, far = connect_data(
-        one, mode, "RETR part", rcvbuf=1 << 16,
+    near, far = one.data(mode, "RETR part", rcvbuf=1 << 16,
         first=f"150 here it comes ({size} bytes)" if known else "150 it comes")
     with near, far:
         far.send(bytes(size))

@@ -16,7 +16,7 @@ import pytest
 import cli
 import culvert
 from process import FAILSAFE, children
-from transfer import MODES, Ftp, connect_data
+from transfer import MODES, Ftp
 
 # Each is run with the program and its arguments, and becomes it.
 PERL = "exec { $ARGV[0] } @ARGV or die"
@@ -104,7 +104,7 @@ def test_stays_ignored(number, session):
     """
     one = session(wrap=["sh", "-c", f"trap '' {number.name[3:]};"
                         " exec \"$@\"", "sh"], options=["-v"])
-    near, far = connect_data(one, "active", "RETR file")
+    near, far = one.data("active", "RETR file")
     with near, far:
         for pid in one.culvert.pid, one.culvert.monitor, one.culvert.ssh:
             os.kill(pid, number)
@@ -173,7 +173,7 @@ def test_timers(kind, name, session):
     """Nor does a timer of real time or of CPU time, which survive exec."""
     one = session(wrap=["/usr/bin/python3", "-c",
                         TIMER.format(kind=kind, name=name)])
-    near, far = connect_data(one, "passive", "RETR file")
+    near, far = one.data("passive", "RETR file")
     with near, far:
         far.send(bytes(1_000_000))
         far.close()

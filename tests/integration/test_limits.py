@@ -14,7 +14,7 @@ import limits
 import scripted
 from process import count_fds, until
 from servers import NOBODY, PYTHON
-from transfer import MODES, Ftp, connect_data, replies_to_end
+from transfer import MODES, Ftp, replies_to_end
 
 # Another user's client: connects and prints all that it is told.
 OTHER = """
@@ -129,7 +129,7 @@ def test_logins(session):
 def test_data_connections(session):
     """--max-data 1: a second one while the first is in use gets 425."""
     one = session(options=["--max-data", "1"])
-    near, far = connect_data(one, "passive", "RETR file")
+    near, far = one.data("passive", "RETR file")
     with near, far, scripted.Listener(one.ns) as listener:
         one.client.command("PASV")
         one.server.expect_command("PASV")
@@ -235,7 +235,7 @@ def test_refused_flood(session):
                     scripted.client(*one.culvert.listeners[0])))
             except ConnectionResetError:
                 ends.add("reset")
-        near, far = connect_data(one, "passive", "RETR file")
+        near, far = one.data("passive", "RETR file")
         with near, far:
             far.send(b"whole")
             far.close()

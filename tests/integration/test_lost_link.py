@@ -7,7 +7,7 @@ import pytest
 
 import scripted
 from process import descendants, kill_descendants, until
-from transfer import (MODES, connect_data, no_success, replies_to_end)
+from transfer import (MODES, no_success, replies_to_end)
 
 
 @pytest.mark.parametrize("who", ["ssh", "sshd"])
@@ -39,7 +39,7 @@ def test_lost_with_unused_ports(who, session, sshd):
 def test_lost_while_asked_about_an_end_that_is_a_loss(session):
     """The far end goes while ssh is asked whether its end was clean."""
     one = session()
-    near, far = connect_data(one, "active", "STOR file")
+    near, far = one.data("active", "STOR file")
     ssh = one.culvert.ssh
     with near, far:
         near.send(b"a part")
@@ -66,7 +66,7 @@ def test_lost_while_asked_about_an_end_that_is_a_loss(session):
 def test_outage_behind_the_226(mode, session):
     """The link stands still with the 226 through, and data not: no 2xx."""
     one = session()
-    near, far = connect_data(one, mode, "RETR file")
+    near, far = one.data(mode, "RETR file")
     with near, far:
         far.send(b"the first half")
         near.expect_bytes(b"the first half")

@@ -223,10 +223,10 @@ def test_refused_after_the_client_has_come(pair):
 @pytest.mark.parametrize("near, far", WAYS)
 @pytest.mark.parametrize("command", ["RETR file", "STOR file"])
 def test_families_on_either_leg(
-        command, near, far, mode, pair, fresh_pair):
+        command, near, far, mode, pair, session):
     """Near and far of any family, also a localhost that is ::1."""
     if far == "localhost":
-        one = fresh_pair(near, far)
+        one = session(near, far)
         mine, theirs = localhost_data(one, mode, command)
     else:
         one = pair(near, far)

@@ -16,7 +16,7 @@ from clients import CLIENTS, Target
 from servers import KINDS
 from test_reload import reload, with_port
 from test_up import At, conf, to  # noqa: F401
-from transfer import Ftp, MODES, connect_data, make_huge, readable
+from transfer import Ftp, MODES, make_huge, readable
 
 # pylint: disable=redefined-outer-name
 
@@ -297,7 +297,7 @@ def test_quit_behind_a_download(place, start_culvert):
 def test_half_closed_client(mode, session):
     """A client that ends its direction first has all of a download."""
     one = session(options=["--rate", "64K"])
-    near, far = connect_data(one, mode, "RETR file")
+    near, far = one.data(mode, "RETR file")
     with near, far:
         near.half_close()
         far.expect_end()

@@ -18,7 +18,7 @@ import scripted
 from process import until
 from scripted import Listener, port_argument
 from servers import NOBODY, PYTHON
-from transfer import connect_data, replies_to_end
+from transfer import replies_to_end
 
 # Connects to argv[1:3] and says how that ends.
 STRANGER = """\
@@ -115,7 +115,7 @@ def test_foreign_port_pass(verb, command, why, session):
 def test_foreign_port_pass_with_our_own(session):
     """With --foreign-port pass the client's own PORT still goes by SSH."""
     one = session(options=["--foreign-port", "pass"])
-    near, far = connect_data(one, "active", "RETR file")
+    near, far = one.data("active", "RETR file")
     with near, far:
         far.send(b"hello")
         near.expect_bytes(b"hello")
@@ -481,7 +481,7 @@ def test_sshd_refuses_the_listener(line, start_sshd, session):
         "active mode does not work with the server .*translated to passive "
         "mode from now on").string)
     assert one.culvert.output.count("translated to") == 1
-    near, far = connect_data(one, "passive", "RETR file")
+    near, far = one.data("passive", "RETR file")
     with near, far:
         far.send(b"hello")
         near.expect_bytes(b"hello")
@@ -595,7 +595,7 @@ def test_closed_data_port(session):
     Of a form that was good before; else see test_passive_fallback.py.
     """
     one = session()
-    for wire in connect_data(one, "passive", "RETR file"):
+    for wire in one.data("passive", "RETR file"):
         wire.close()
     one.server.reply("226 done")
     one.client.expect("226")

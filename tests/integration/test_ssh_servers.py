@@ -15,7 +15,7 @@ import servers
 from clients import Target
 from ssh_servers import SSH_SERVERS
 from topology import get, put
-from transfer import (MODES, PART, Ftp, connect_data, make_huge, no_success,
+from transfer import (MODES, PART, Ftp, make_huge, no_success,
                       replies_to_end)
 
 # Those whose tunnels of that kind work.
@@ -187,7 +187,7 @@ def test_unproven_end(mode, first, last, told, start_ssh_server, session):
     server.expect_command("TYPE I")
     server.reply("200 ok")
     client.expect("200")
-    near, far = connect_data(one, mode, "RETR file", first=first)
+    near, far = one.data(mode, "RETR file", first=first)
     with near, far:
         far.send(b"a part")
         far.close()
@@ -208,7 +208,7 @@ def test_unproven_end(mode, first, last, told, start_ssh_server, session):
 def test_upload_ended_by_the_server(kind, start_ssh_server, session):
     """It has closed the data connection before the client has: never good."""
     one = session(sshd=start_ssh_server(kind))
-    near, far = connect_data(one, "passive", "STOR file")
+    near, far = one.data("passive", "STOR file")
     with near, far:
         near.send(b"a part")
         far.expect_bytes(b"a part")

@@ -13,9 +13,8 @@ import pytest
 
 import culvert
 import scripted
-from process import FAILSAFE, Process, until
+from process import FAILSAFE, until
 from servers import NOBODY
-from test_confine import as_nobody  # noqa: F401
 from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
 from transfer import Ftp
 

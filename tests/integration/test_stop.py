@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from transfer import MODES, connect_data
+from transfer import MODES
 
 # More than the kernel takes for a client that reads nothing, yet so little
 # that culvert still comes to its end.
@@ -15,7 +15,7 @@ STALLED = 3_000_000
 def test_stop_with_a_stalled_download(mode, session):
     """All is there but the client reads nothing: culvert ends in time."""
     one = session()
-    near, far = connect_data(one, mode, "RETR file", rcvbuf=4096)
+    near, far = one.data(mode, "RETR file", rcvbuf=4096)
     with near, far:
         far.send(b"x" * STALLED)
         far.close()

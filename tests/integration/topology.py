@@ -24,7 +24,7 @@ import socket
 import netns
 import servers
 from clients import CLIENTS, Target, make_file
-from culvert import Culvert
+from culvert import Culvert, bracket
 from process import Process, until
 from sshd import QUICK, Sshd
 
@@ -87,11 +87,6 @@ table inet link {{
 def family_of(address):
     """Return the family's socket constant of a literal address."""
     return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
-def bracket(address):
-    """Return the address as it stands before a port."""
-    return f"[{address}]" if ":" in address else address
 
 
 def loopback(family):

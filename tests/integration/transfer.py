@@ -1,7 +1,7 @@
 """Transfers that stand still: one end has sent or read so much, and waits.
 
-Ftp is a scripted client at a real server; connect_data does the same for the
-two scripted ends of a session().  Both take a mode, "passive" or "active".
+Ftp is a scripted client at a real server; Session.data() does the same for two
+scripted ends.  Both take a mode, "passive" or "active".
 """
 
 import contextlib
@@ -84,39 +84,6 @@ def wait_size(path, size=PART - BUFFERED):
     """Wait until the server has stored so many bytes, or more."""
     until(lambda: path.exists() and path.stat().st_size >= size,
           f"{size} bytes in {path}")
-
-
-def connect_data(session, mode, command, rcvbuf=None,
-                 first="150 here it comes"):
-    """Begin a transfer between two scripted ends: up to the client's 150.
-
-    Returns the data connection's two ends, the client's and the server's.
-    """
-    client, server = session
-    if mode == "passive":
-        with scripted.Listener(session.ns) as listener:
-            client.command("PASV")
-            server.expect_command("PASV")
-            server.reply("227 Entering Passive Mode "
-                         f"({listener.port_argument()}).")
-            near = scripted.dial(
-                *scripted.parse_port(client.expect("227")), rcvbuf=rcvbuf)
-            far = listener.accept()
-        client.command(command)
-        server.expect_command(command)
-    else:
-        with scripted.Listener(rcvbuf=rcvbuf) as listener:
-            client.command(f"PORT {listener.port_argument()}")
-            there = scripted.parse_port(server.read_command("PORT"))
-            server.reply("200 PORT")
-            client.expect("200")
-            client.command(command)
-            server.expect_command(command)
-            far = scripted.dial(*there, side=session.ns)
-            near = listener.accept()
-    server.reply(first)
-    client.expect("150")
-    return near, far
 
 
 def replies_to_end(control):

@@ -61,6 +61,8 @@ class Session:
         self._stack, self._tunnel = contextlib.ExitStack(), number
         self.mark = self.culvert.mark()
         self.client, self.server = map(self.keep, self.open())
+        host, port = self.client.name
+        self._from = f"{bracket(host)}:{port}"
 
     def __iter__(self):
         return iter((self.client, self.server))
@@ -73,9 +75,8 @@ class Session:
     @functools.cached_property
     def number(self):
         """Its number in the log, with -v."""
-        name = f"{bracket(self.client.name[0])}:{self.client.name[1]}"
         return self.culvert.wait_log(
-            rf"\[(\d+)\] control connection from {re.escape(name)}$",
+            rf"\[(\d+)\] control connection from {re.escape(self._from)}$",
             start=self.mark)[1]
 
     def keep(self, thing):
@@ -245,6 +246,7 @@ def session(ns, start_culvert):
             tunnel = start_culvert(
                 f"{bracket(near)}:0:{bracket(far)}:{listener.port}", **how)
             one = Session(tunnel, listener, ns)
+            one.number = 1  # also without -v
             stack.callback(one.close)
             return one.log_in() if log_in else one
 

@@ -413,7 +413,7 @@ def test_refused_in_both_forms(options, verbs, session):
 
     The server may be on IPv4 or IPv6, so it is asked for each.
     """
-    one = session("127.0.0.1", "localhost", options)
+    one = session("127.0.0.1", "localhost", options=options)
     one.client.command(announcement(one.listen(NEAR)))
     dropped = refuse(one, verbs, "500 not so", "522 nor so")
     one.client.expect("500 not so\r\n")

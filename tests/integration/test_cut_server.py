@@ -8,8 +8,8 @@ import time
 import pytest
 
 import clients
+import sessions
 from servers import KINDS
-from sessions import Session
 from transfer import (MODES, PART, Ftp, make_huge, no_success,
                       readable, replies_to_end)
 
@@ -164,7 +164,8 @@ def test_early_226(mode, session):
         one.server.wait_taken()
         # What another session gets by the same link is younger than the 226:
         # culvert has that now.
-        for wire in Session(one.culvert, one.listener, one.ns).log_in():
+        for wire in sessions.Session(
+                one.culvert, one.listener, one.ns).log_in():
             wire.close()
         assert not readable(one.client)
         read_slowly(one.client, near, size)

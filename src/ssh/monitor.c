@@ -146,7 +146,7 @@ monitor_free(struct monitor *monitor)
 static struct monitor_process *
 monitor_find(struct monitor *monitor, uint32_t number)
 {
-	for (size_t i = 0; i < monitor->n * MONITOR_PROCESSES; i++)
+	for (size_t i = 0; i < MONITOR_PLACES(monitor->n); i++)
 		if (monitor->processes[i].number == number)
 			return &monitor->processes[i];
 	return NULL;
@@ -184,7 +184,7 @@ monitor_gone(struct monitor *monitor)
 	monitor->gone = true;
 	uv_poll_stop(&monitor->poll);
 	monitor->lost(monitor->ctx);
-	for (size_t i = 0; i < monitor->n * MONITOR_PROCESSES; i++)
+	for (size_t i = 0; i < MONITOR_PLACES(monitor->n); i++)
 		if (monitor->processes[i].number != 0)
 			monitor_ended(monitor, &monitor->processes[i], &end);
 }
@@ -369,11 +369,33 @@ monitor_use(struct monitor *monitor, size_t to, const char *name)
 	return err;
 }
 
+/* Numbers and sends a request that starts a process. */
+static int
+monitor_begin(struct monitor *monitor, struct monitor_request *request, int fd,
+    monitor_ended_cb *ended, void *ctx, uint32_t *ret_number)
+{
+	struct monitor_process *process = monitor_find(monitor, 0);
+	int err;
+
+	if (process == NULL)
+		return -EAGAIN;
+	do
+		request->number = ++monitor->last_number;
+	while (request->number == 0 ||
+	    monitor_find(monitor, request->number) != NULL);
+	err = monitor_send(monitor, request, fd);
+	if (err != 0)
+		return err;
+	*process = (struct monitor_process) { request->number, ended, ctx };
+	monitor_count(monitor, true);
+	*ret_number = request->number;
+	return 0;
+}
+
 int
 monitor_start(struct monitor *monitor, const struct cmdline *cmdline,
     int output, monitor_ended_cb *ended, void *ctx, uint32_t *ret_number)
 {
-	struct monitor_process *process = monitor_find(monitor, 0);
 	struct monitor_request request = {
 		.type = MONITOR_START,
 		.kind = cmdline->kind,
@@ -381,24 +403,21 @@ monitor_start(struct monitor *monitor, const struct cmdline *cmdline,
 		.link = (uint32_t)cmdline->link,
 		.timeouts = cmdline->timeouts,
 	};
-	int err;
 
-	if (process == NULL)
-		return -EAGAIN;
-	do
-		request.number = ++monitor->last_number;
-	while (request.number == 0 ||
-	    monitor_find(monitor, request.number) != NULL);
 	if (cmdline->ciphers != NULL)
 		snprintf(request.ciphers, sizeof(request.ciphers), "%s",
 		    cmdline->ciphers);
-	err = monitor_send(monitor, &request, output);
-	if (err != 0)
-		return err;
-	*process = (struct monitor_process) { request.number, ended, ctx };
-	monitor_count(monitor, true);
-	*ret_number = request.number;
-	return 0;
+	return monitor_begin(monitor, &request, output, ended, ctx, ret_number);
+}
+
+int
+monitor_start_metrics(struct monitor *monitor, int listener,
+    monitor_ended_cb *ended, void *ctx, uint32_t *ret_number)
+{
+	struct monitor_request request = { .type = MONITOR_START_METRICS };
+
+	return monitor_begin(monitor, &request, listener, ended, ctx,
+	    ret_number);
 }
 
 void

@@ -12,11 +12,13 @@
  *	    |   (and the pipe for what it says)      |
  *	    |-- signal number 7: SIGTERM ----------->|  kill
  *	    |<- number 7 has ended: status, signal --|
- *	    X  ends, in whatever way                 |  ends what it has
- *started, |  removes the private |  directory, and itself
+ *	    X  ends, in whatever way                 |  ends what it started,
+ *	                                             |  removes the private
+ *	                                             |  directory, and ends
  *
  * The monitor reads no byte of a peer, nor of ssh.  It is told which of three
- * commands to run (ssh/cmdline.h), not how: it makes the arguments itself, of
+ * commands to run (ssh/cmdline.h), or to run the exporter of metrics
+ * (monitor_start_metrics()), not how: it makes the arguments itself, of
  * the options it has had since the fork, and so a main process that somebody
  * has taken over cannot run anything that the user has not asked for.  Signals
  * go to what the monitor has started itself, by its number, and are SIGTERM or
@@ -66,6 +68,10 @@ struct monitor_options {
 	/* ssh keeps the terminal, to ask on, but not its signals:
 	 * monitor_leave_terminal() is to come. */
 	bool leaves_terminal;
+
+	/* The arguments of the program that monitor_start_metrics() starts; or
+	 * NULL. */
+	const char *const *metrics;
 
 	const char *log;    /* a file that it opens to append to; or NULL */
 	const char *remove; /* a Unix socket that it removes in the end, if
@@ -122,6 +128,16 @@ typedef void monitor_ended_cb(void *ctx, const struct monitor_end *end);
  */
 int monitor_start(struct monitor *monitor, const struct cmdline *cmdline,
     int output, monitor_ended_cb *ended, void *ctx, uint32_t *ret_number);
+
+/*
+ * Starts the program of options.metrics, in the private directory, with a
+ * socket that listens as its standard input; the socket stays the caller's.  It
+ * ignores every signal but SIGKILL, which monitor_signal() sends it in any
+ * case, and which it gets when the monitor ends.  Returns the same as
+ * monitor_start().
+ */
+int monitor_start_metrics(struct monitor *monitor, int listener,
+    monitor_ended_cb *ended, void *ctx, uint32_t *ret_number);
 
 /* The log of its options, opened before monitor_fork() returned; the caller's
  * from then on.  -1 at the second call, or without a log. */

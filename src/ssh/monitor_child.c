@@ -60,7 +60,7 @@ ssh_environment(bool apart)
 /* As culvert was started with (base/process.h): after nohup(1) the end of the
  * terminal must not end ssh either. */
 static void
-ssh_signals(const sigset_t *ignored)
+child_signals(const sigset_t *ignored)
 {
 	sigset_t none;
 
@@ -71,34 +71,64 @@ ssh_signals(const sigset_t *ignored)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* 0, or -1 with errno.  output_to: the descriptor that output becomes. */
+/* What standard input, output and error become; -1: /dev/null.  0, or -1 with
+ * errno. */
 static int
-ssh_descriptors(int output, int output_to)
+child_descriptors(const int fds[3])
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null < 0)
 		return -1;
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (dup2(fd == output_to ? output : null, fd) < 0)
+		if (dup2(fds[fd] < 0 ? null : fds[fd], fd) < 0)
 			return -1;
 	return 0;
 }
 
-/* It dies with the monitor. */
+/* The process dies with the monitor, by that signal.  0, or -1 with errno. */
+static int
+child_bind_to(pid_t parent, int signum)
+{
+	if (prctl(PR_SET_PDEATHSIG, signum) != 0)
+		return -1;
+	/* It may have ended before that. */
+	return getppid() == parent ? 0 : -1;
+}
+
+static void __attribute__((noreturn)) child_exec(char *const *argv)
+{
+	execvp(argv[0], argv);
+	dprintf(STDERR_FILENO, "cannot run %s: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
 static void __attribute__((noreturn))
 ssh_exec(char **argv, const struct monitor_state *monitor, pid_t parent,
     bool apart, int output, int output_to)
 {
-	ssh_signals(&monitor->ignored);
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 ||
-	    getppid() != parent || /* it has ended before we asked */
-	    (apart && setsid() < 0) || ssh_environment(apart) != 0 ||
-	    ssh_descriptors(output, output_to) != 0)
+	int fds[3] = { -1, -1, -1 };
+
+	fds[output_to] = output;
+	child_signals(&monitor->ignored);
+	if (child_bind_to(parent, SIGTERM) != 0 || (apart && setsid() < 0) ||
+	    ssh_environment(apart) != 0 || child_descriptors(fds) != 0)
 		_exit(127);
-	execvp(argv[0], argv);
-	dprintf(STDERR_FILENO, "cannot run %s: %s\n", argv[0], strerror(errno));
-	_exit(127);
+	child_exec(argv);
+}
+
+static void __attribute__((noreturn))
+exporter_exec(const struct monitor_state *monitor, pid_t parent, int listener)
+{
+	const int fds[3] = { listener, -1, STDERR_FILENO };
+	sigset_t all;
+
+	sigfillset(&all);
+	child_signals(&all);
+	if (child_bind_to(parent, SIGKILL) != 0 || setsid() < 0 ||
+	    child_descriptors(fds) != 0 || chdir(monitor->directory) != 0)
+		_exit(127);
+	child_exec((char *const *)(uintptr_t)monitor->metrics);
 }
 
 /* ---- start and end ---- */
@@ -111,6 +141,8 @@ monitor_kill(const struct monitor_child *child, int signum)
 
 	if (child->number == 0)
 		return;
+	if (child->exporter)
+		signum = SIGKILL;
 	/* Before it is authenticated ssh does not end what it has started.
 	 * One that was made just now may not have its session yet, but is alone
 	 * then. */
@@ -126,7 +158,7 @@ monitor_kill(const struct monitor_child *child, int signum)
 struct monitor_child *
 monitor_child(struct monitor_state *monitor, uint32_t number)
 {
-	for (size_t i = 0; i < monitor->n * MONITOR_PROCESSES; i++)
+	for (size_t i = 0; i < MONITOR_PLACES(monitor->n); i++)
 		if (monitor->children[i].number == number)
 			return &monitor->children[i];
 	return NULL;
@@ -180,8 +212,31 @@ monitor_run(struct monitor_state *monitor, struct monitor_child *child,
 	if (pid < 0)
 		monitor_answer(request->number, -errno, 0);
 	else
-		*child = (struct monitor_child) { request->number, pid, apart };
+		*child = (struct monitor_child) {
+			.number = request->number,
+			.pid = pid,
+			.apart = apart,
+		};
 	free(argv);
+}
+
+void
+monitor_run_exporter(struct monitor_state *monitor, struct monitor_child *child,
+    uint32_t number, int listener)
+{
+	pid_t self = getpid(), pid = _Fork();
+
+	if (pid == 0)
+		exporter_exec(monitor, self, listener);
+	if (pid < 0)
+		monitor_answer(number, -errno, 0);
+	else
+		*child = (struct monitor_child) {
+			.number = number,
+			.pid = pid,
+			.apart = true,
+			.exporter = true,
+		};
 }
 
 /* Takes note of those that have ended; answer: and says so. */
@@ -196,7 +251,7 @@ monitor_reap(struct monitor_state *monitor, bool answer)
 	while (read(monitor->signal_fd, &info, sizeof(info)) > 0)
 		;
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		for (size_t i = 0; i < monitor->n * MONITOR_PROCESSES; i++) {
+		for (size_t i = 0; i < MONITOR_PLACES(monitor->n); i++) {
 			struct monitor_child *child = &monitor->children[i];
 
 			if (child->number == 0 || child->pid != pid)
@@ -212,7 +267,7 @@ monitor_reap(struct monitor_state *monitor, bool answer)
 static bool
 monitor_has_children(const struct monitor_state *monitor)
 {
-	for (size_t i = 0; i < monitor->n * MONITOR_PROCESSES; i++)
+	for (size_t i = 0; i < MONITOR_PLACES(monitor->n); i++)
 		if (monitor->children[i].number != 0)
 			return true;
 	return false;
@@ -228,7 +283,7 @@ monitor_end(struct monitor_state *monitor, int status)
 	for (int asked = 0;
 	     asked <= LIMIT_SSH_STOP_ASKS && monitor_has_children(monitor);
 	     asked++) {
-		for (size_t i = 0; i < monitor->n * MONITOR_PROCESSES; i++)
+		for (size_t i = 0; i < MONITOR_PLACES(monitor->n); i++)
 			monitor_kill(&monitor->children[i],
 			    asked < LIMIT_SSH_STOP_ASKS ? SIGTERM : SIGKILL);
 		while (monitor_has_children(monitor) &&

@@ -124,6 +124,7 @@ monitor_main(int fd, const struct monitor_options *options)
 	monitor.source = options->source;
 	monitor.log = options->log;
 	monitor.remove = options->remove;
+	monitor.metrics = options->metrics;
 	monitor_settle(&monitor, fd, options->leaves_terminal);
 	title_set(MONITOR_NAME);
 	hello = monitor_prepare(&monitor, options->user, &log);

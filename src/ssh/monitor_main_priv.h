@@ -22,7 +22,8 @@
 struct monitor_child {
 	uint32_t number; /* 0: none */
 	pid_t pid;
-	bool apart; /* it leads a session of its own */
+	bool apart;    /* it leads a session of its own */
+	bool exporter; /* of metrics; SIGKILL is the only signal for it */
 };
 
 struct monitor_state {
@@ -33,6 +34,7 @@ struct monitor_state {
 	const struct monitor_source *source;
 	const char *log;	     /* or NULL */
 	const char *remove;	     /* the same */
+	const char *const *metrics;  /* the same: the exporter's arguments */
 	char directory[PRIVDIR_MAX]; /* to be removed, or empty */
 	int signal_fd;
 	sigset_t ignored; /* from the start, and so by ssh */
@@ -48,6 +50,10 @@ struct monitor_child *monitor_child(struct monitor_state *monitor,
  * what it writes.  If that fails the main process is told. */
 void monitor_run(struct monitor_state *monitor, struct monitor_child *child,
     const struct monitor_request *request, int output);
+
+/* The same with the exporter of metrics, which gets the listening socket. */
+void monitor_run_exporter(struct monitor_state *monitor,
+    struct monitor_child *child, uint32_t number, int listener);
 
 /* Signals the child and what it has started. */
 void monitor_kill(const struct monitor_child *child, int signum);

@@ -13,7 +13,10 @@
 /* So many run at a time for each destination: a master of each link, and two
  * ssh -G. */
 #define MONITOR_PROCESSES (LIMIT_LINKS + 2)
-#define MONITOR_PROCESSES_MAX (LIMIT_DESTINATIONS * MONITOR_PROCESSES)
+
+/* That many for n destinations; one more is the exporter of metrics. */
+#define MONITOR_PLACES(n) ((n)*MONITOR_PROCESSES + 1)
+#define MONITOR_PROCESSES_MAX MONITOR_PLACES(LIMIT_DESTINATIONS)
 
 /* The monitor's first word: it stands, or why not. */
 struct monitor_hello {
@@ -29,6 +32,7 @@ enum monitor_request_type {
 	MONITOR_USE,
 	MONITOR_OPEN_LOG,
 	MONITOR_LEAVE_TERMINAL,
+	MONITOR_START_METRICS, /* with one, too */
 };
 
 struct monitor_request {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,11 +36,33 @@ is_pipe(int fd)
 	return fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
 }
 
+static bool
+is_listener(int fd)
+{
+	socklen_t len = sizeof(int);
+	int listens = 0;
+
+	return fd >= 0 &&
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 &&
+	    listens != 0;
+}
+
+/* A free place for a process with that number. */
+static struct monitor_child *
+monitor_place(struct monitor_state *monitor, uint32_t number)
+{
+	struct monitor_child *child = monitor_child(monitor, 0);
+
+	if (number == 0 || child == NULL ||
+	    monitor_child(monitor, number) != NULL)
+		monitor_refuse(monitor, "one process too many");
+	return child;
+}
+
 static void
 monitor_start_request(struct monitor_state *monitor,
     const struct monitor_request *request, int output)
 {
-	struct monitor_child *child = monitor_child(monitor, 0);
 	bool master = request->kind == CMDLINE_MASTER;
 
 	if (!is_pipe(output))
@@ -51,10 +74,19 @@ monitor_start_request(struct monitor_state *monitor,
 	    (request->ciphers[0] != '\0' &&
 		(!master || !cmdline_ciphers_ok(request->ciphers))))
 		monitor_refuse(monitor, "ciphers that are none");
-	if (request->number == 0 || child == NULL ||
-	    monitor_child(monitor, request->number) != NULL)
-		monitor_refuse(monitor, "one process too many");
-	monitor_run(monitor, child, request, output);
+	monitor_run(monitor, monitor_place(monitor, request->number), request,
+	    output);
+}
+
+static void
+monitor_metrics_request(struct monitor_state *monitor, uint32_t number,
+    int listener)
+{
+	if (monitor->metrics == NULL || !is_listener(listener))
+		monitor_refuse(monitor,
+		    "a metrics exporter that is not wanted");
+	monitor_run_exporter(monitor, monitor_place(monitor, number), number,
+	    listener);
 }
 
 /* 0 or a negative errno. */
@@ -232,6 +264,9 @@ monitor_request(struct monitor_state *monitor)
 		break;
 	case MONITOR_OPEN_LOG:
 		monitor_log_request(monitor);
+		break;
+	case MONITOR_START_METRICS:
+		monitor_metrics_request(monitor, request.number, output);
 		break;
 	case MONITOR_LEAVE_TERMINAL:
 		monitor_leave_request(monitor);

@@ -34,6 +34,7 @@ monitorenv_write(const char *path, const char *text)
 int
 monitorenv_set_up(void **state)
 {
+	const struct sockaddr unnamed = { .sa_family = AF_UNIX };
 	struct monitorenv *env = calloc(1, sizeof(*env));
 
 	alarm(MONITORENV_WATCHDOG_MS /
@@ -52,6 +53,11 @@ monitorenv_set_up(void **state)
 	};
 	env->output = -1;
 	env->fd = -1;
+	env->listener =
+	    socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	/* An abstract name that the kernel chooses. */
+	assert_int_equal(bind(env->listener, &unnamed, sizeof(sa_family_t)), 0);
+	assert_int_equal(listen(env->listener, 1), 0);
 	*state = env;
 	return 0;
 }
@@ -77,6 +83,7 @@ monitorenv_tear_down(void **state)
 	monitorenv_end(env);
 	if (env->output >= 0)
 		close(env->output);
+	close(env->listener);
 	uv_close((uv_handle_t *)&env->watchdog, NULL);
 	for (size_t i = 0; i < 10; i++)
 		uv_run(&env->loop, UV_RUN_NOWAIT);
@@ -114,6 +121,7 @@ monitorenv_begin(struct monitorenv *env, const char *program,
 		.first = &env->options,
 		.n = 1,
 		.user = user,
+		.metrics = env->metrics[0] != NULL ? env->metrics : NULL,
 	};
 	char text[1024];
 
@@ -141,6 +149,13 @@ monitorenv_start(struct monitorenv *env, enum cmdline_kind kind, size_t link)
 	    env, &env->number);
 	close(fds[1]);
 	return err;
+}
+
+int
+monitorenv_start_metrics(struct monitorenv *env)
+{
+	return monitor_start_metrics(env->monitor, env->listener,
+	    monitorenv_on_ended, env, &env->number);
 }
 
 static void

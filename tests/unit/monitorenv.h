@@ -21,6 +21,8 @@ struct monitorenv {
 	char program[80];
 	char record[80]; /* what the program writes */
 	struct link_options options;
+	const char *metrics[3]; /* the arguments of what answers for them */
+	int listener;
 	struct monitor *monitor;
 	unsigned int lost;
 	int output; /* our end of the pipe, of the latest */
@@ -48,6 +50,9 @@ void monitorenv_end(struct monitorenv *env);
 /* Has it start a process; env->output is its pipe.  As monitor_start(). */
 int monitorenv_start(struct monitorenv *env, enum cmdline_kind kind,
     size_t link);
+
+/* Has it start the program of env->metrics with env->listener. */
+int monitorenv_start_metrics(struct monitorenv *env);
 
 /* For monitor_attach() and monitor_start(); ctx is the env. */
 void monitorenv_on_lost(void *ctx);

@@ -187,7 +187,7 @@ test_many(void **state)
 	struct monitorenv *env = *state;
 
 	monitorenv_begin(env, "exec sleep 1000", NULL);
-	for (size_t i = 0; i < MONITOR_PROCESSES; i++)
+	for (size_t i = 0; i < MONITOR_PLACES(1); i++)
 		assert_int_equal(monitorenv_start(env, CMDLINE_MASTER,
 				     i % LIMIT_LINKS),
 		    0);
@@ -212,6 +212,44 @@ test_signals_of_its_own(void **state)
 	assert_int_equal(monitorenv_start(env, CMDLINE_MASTER, 0), 0);
 	monitorenv_until(env, &env->ended, 1);
 	assert_int_equal(env->end.status, 3);
+}
+
+/* What the exporter of metrics gets, and that only SIGKILL ends it. */
+static void
+test_metrics(void **state)
+{
+	struct monitorenv *env = *state;
+	char text[512] = "", path[96];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/metrics", env->base);
+	snprintf(text, sizeof(text),
+	    "#!/bin/sh\n"
+	    "(echo $1; pwd; readlink /proc/self/fd/0) >%s\n"
+	    "kill -TERM $$; kill -HUP $$; exit 5\n",
+	    env->record);
+	monitorenv_write(path, text);
+	env->metrics[0] = path;
+	env->metrics[1] = "word";
+	monitorenv_begin(env, NULL, NULL);
+	assert_int_equal(monitorenv_start_metrics(env), 0);
+	monitorenv_until(env, &env->ended, 1);
+	assert_int_equal(env->end.status, 5);
+	file = fopen(env->record, "r");
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	assert_string_equal(text, "word\n");
+	assert_non_null(fgets(text, sizeof(text), file));
+	text[strcspn(text, "\n")] = '\0';
+	assert_string_equal(text, monitor_directory(env->monitor));
+	assert_non_null(fgets(text, sizeof(text), file));
+	assert_memory_equal(text, "socket:", 7);
+	fclose(file);
+	monitorenv_write(path, "#!/bin/sh\nexec sleep 1000\n");
+	assert_int_equal(monitorenv_start_metrics(env), 0);
+	monitor_signal(env->monitor, env->number, SIGTERM);
+	monitorenv_until(env, &env->ended, 2);
+	assert_int_equal(env->end.signal, SIGKILL);
 }
 
 static void
@@ -322,6 +360,7 @@ main(int argc, char **argv)
 		MONITORENV_TEST(test_no_program),
 		MONITORENV_TEST(test_many),
 		MONITORENV_TEST(test_signals_of_its_own),
+		MONITORENV_TEST(test_metrics),
 		MONITORENV_TEST(test_monitor_killed),
 		MONITORENV_TEST(test_directory),
 		MONITORENV_TEST(test_user),

@@ -25,8 +25,11 @@
 static void
 begin_by_hand(struct monitorenv *env, const char *program)
 {
-	const struct monitor_options options = { .first = &env->options,
-		.n = 1 };
+	const struct monitor_options options = {
+		.first = &env->options,
+		.n = 1,
+		.metrics = env->metrics[0] != NULL ? env->metrics : NULL,
+	};
 	struct monitor_hello hello;
 	char text[1024];
 	int fds[2];
@@ -136,14 +139,15 @@ static void
 test_refused(void **state)
 {
 	struct monitorenv *env = *state;
-	struct monitor_request bad[13];
+	struct monitor_request bad[14];
 	size_t n = 0;
 
-	for (size_t i = 0; i < 13; i++)
+	for (size_t i = 0; i < 14; i++)
 		bad[i] = a_start(2);
 	bad[n++].type = 0;
 	bad[n++].type = MONITOR_USE;
-	bad[n++].type = MONITOR_LEAVE_TERMINAL + 1;
+	bad[n++].type = MONITOR_START_METRICS;
+	bad[n++].type = MONITOR_START_METRICS + 1;
 	bad[n++].number = 0;
 	bad[n++].number = 1; /* it runs */
 	bad[n++].kind = CMDLINE_OWN + 1;
@@ -155,7 +159,7 @@ test_refused(void **state)
 	memset(bad[n++].ciphers, 'a', sizeof(bad[0].ciphers));
 	bad[n].kind = CMDLINE_OWN;
 	strcpy(bad[n++].ciphers, "aes128-ctr");
-	assert_int_equal(n, 12);
+	assert_int_equal(n, 13);
 	for (size_t i = 0; i < n; i++)
 		check_refused(env, &bad[i], sizeof(bad[i]), true);
 	check_refused(env, &bad[n], sizeof(bad[n]), false);
@@ -199,6 +203,32 @@ test_refused_descriptors(void **state)
 	check_end(env, pid, 1);
 	close(fds[0]);
 	close(fds[1]);
+}
+
+/* The exporter gets a socket that listens, and only where --metrics asks. */
+static void
+test_refused_metrics(void **state)
+{
+	const struct monitor_request request = {
+		.type = MONITOR_START_METRICS,
+		.number = 2,
+	};
+	struct monitorenv *env = *state;
+	int none = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pid_t pid;
+
+	begin_by_hand(env, "exec 1>&2; echo $$; exec sleep 1000");
+	pid = start_by_hand(env);
+	say(env, &request, sizeof(request), env->listener, false);
+	check_end(env, pid, 1);
+	env->metrics[0] = "true";
+	check_refused(env, &request, sizeof(request), true);
+	check_refused(env, &request, sizeof(request), false);
+	begin_by_hand(env, "exec 1>&2; echo $$; exec sleep 1000");
+	pid = start_by_hand(env);
+	say(env, &request, sizeof(request), none, false);
+	check_end(env, pid, 1);
+	close(none);
 }
 
 /* A signal goes to no process that the monitor has not started. */
@@ -268,6 +298,7 @@ main(int argc, char **argv)
 		MONITORENV_TEST(test_refused),
 		MONITORENV_TEST(test_refused_signals),
 		MONITORENV_TEST(test_refused_descriptors),
+		MONITORENV_TEST(test_refused_metrics),
 		MONITORENV_TEST(test_signal_of_others),
 		MONITORENV_TEST(test_main_ends),
 	};

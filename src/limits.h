@@ -200,6 +200,11 @@
 #define LIMIT_METRICS_S 30
 #define LIMIT_METRICS_REQUEST 32768
 
+/* When the exporter has ended by itself, the pause before it is started again,
+ * at least and at most. */
+#define LIMIT_METRICS_PAUSE_MS 1000
+#define LIMIT_METRICS_PAUSE_MAX_MS 60000
+
 /* ---- the control socket ---- */
 
 /* Who may be connected to it at a time, and bytes of a request. */

@@ -35,8 +35,9 @@ enum confine_stage {
 #define CONFINE_STAGES 7
 
 struct confine_options {
-	const char *directory; /* for sockets and directories of ours */
-	bool low_ports;	       /* ports below 1024 are still to be bound */
+	const char
+	    *directory; /* for sockets and directories of ours; or NULL */
+	bool low_ports; /* ports below 1024 are still to be bound */
 };
 
 enum confine_result {

@@ -126,7 +126,7 @@ confine_files(const char *directory, int *ret_abi)
 	for (size_t i = 0; i < sizeof(to_read) / sizeof(to_read[0]); i++)
 		if (to_read[i] != NULL && err == 0)
 			err = allow(fd, to_read[i], FS_READ);
-	if (err == 0)
+	if (err == 0 && directory != NULL)
 		err = allow(fd, directory, FS_PRIVATE);
 	if (err == 0 && restrict_self(fd) != 0)
 		err = -errno;

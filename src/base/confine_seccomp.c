@@ -4,10 +4,10 @@
  * new survives; those whose flags are in memory, where a filter cannot look,
  * fail with ENOSYS, so that libc uses the older call.
  *
- * What is here is what culvert, libuv, libmicrohttpd, glibc and its modules for
- * host names need once the process has started: run the tests under strace to
- * see it.  A call that can do harm with some arguments is in a table with those
- * that are needed.
+ * What is here is what culvert, libuv, libmicrohttpd (in culvert-metrics),
+ * glibc and its modules for host names need once the process has started: run
+ * the tests under strace to see it.  A call that can do harm with some
+ * arguments is in a table with those that are needed.
  */
 #include "base/confine_priv.h"
 

@@ -12,7 +12,7 @@
 
 struct privileges {
 	const struct user *user; /* to become, or NULL */
-	const char *directory;	 /* where files may be made */
+	const char *directory;	 /* where files may be made; NULL: nowhere */
 	bool low_ports;		 /* ports below 1024 are still to be bound */
 	bool no_filters;	 /* neither Landlock nor seccomp */
 };

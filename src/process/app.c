@@ -389,7 +389,7 @@ static bool
 open_metrics(struct app *app)
 {
 	const struct options *options = app->options;
-	char why[200];
+	char why[300];
 
 	if (options->metrics_path == NULL &&
 	    options->metrics.family == AF_UNSPEC)
@@ -417,6 +417,7 @@ app_start_all(struct app *app, const struct app_owner *owner)
 		return false;
 	/* The user's own, whom it is to let in. */
 	app->control = control_open(app);
+	metrics_start(app->metrics);
 	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
 		if (app->destinations[i] != NULL &&
 		    !app_start(app, app->destinations[i]))
@@ -452,7 +453,8 @@ start_monitor(struct app *app, const struct options *const *to, size_t n,
 	assert(n >= 1 && n <= LIMIT_DESTINATIONS);
 	for (size_t i = 0; i < n; i++)
 		app->links[i] = destination_link_options(to[i], i);
-	if (!privileges_find_user(app->options->user, &app->user))
+	if (!privileges_find_user(app->options->user, &app->user) ||
+	    !metrics_arguments(app->options, &options.metrics))
 		return false;
 	options.user = app_user_of(app);
 	if (monitor_fork(&options, &app->monitor) != 0)

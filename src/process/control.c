@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "limits.h"
 #include "net/sock.h"
+#include "process/metrics.h"
 #include "process/status.h"
 
 /* Someone who has connected. */
@@ -65,17 +66,12 @@ answer(struct asker *asker, const char *text)
 		stream_read_stop(asker->stream);
 }
 
-/* why may quote anything. */
+/* json: NULL, there was no memory for it; else it is taken over. */
 static void
-answer_error(struct asker *asker, const char *why)
+answer_json(struct asker *asker, json_t *json)
 {
-	char escaped[LOG_ESCAPED_MAX];
-	json_t *json;
 	char *text = NULL, *line = NULL;
 
-	if (!log_is_plain(why, false))
-		why = log_escape(escaped, sizeof(escaped), why, strlen(why));
-	json = json_pack("{s:s}", "error", why);
 	if (json != NULL)
 		text = json_dumps(json, JSON_COMPACT);
 	if (text != NULL && asprintf(&line, "%s\n", text) < 0)
@@ -84,6 +80,17 @@ answer_error(struct asker *asker, const char *why)
 	free(line);
 	free(text);
 	json_decref(json);
+}
+
+/* why may quote anything. */
+static void
+answer_error(struct asker *asker, const char *why)
+{
+	char escaped[LOG_ESCAPED_MAX];
+
+	if (!log_is_plain(why, false))
+		why = log_escape(escaped, sizeof(escaped), why, strlen(why));
+	answer_json(asker, json_pack("{s:s}", "error", why));
 }
 
 static void
@@ -104,6 +111,17 @@ do_status(struct asker *asker, const json_t *request)
 
 	(void)request;
 	answer(asker, text);
+	free(text);
+}
+
+static void
+do_metrics(struct asker *asker, const json_t *request)
+{
+	char *text = metrics_text(asker->control->app);
+
+	(void)request;
+	answer_json(asker,
+	    text == NULL ? NULL : json_pack("{s:s}", "metrics", text));
 	free(text);
 }
 
@@ -161,6 +179,7 @@ static const struct {
 	void (*run)(struct asker *asker, const json_t *request);
 } requests[] = {
 	{ "status", do_status },
+	{ "metrics", do_metrics },
 	{ "stop", do_stop },
 	{ "drain", do_drain },
 	{ "reload", do_reload },

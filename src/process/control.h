@@ -6,12 +6,13 @@
  *unix(7)). Both sides say lines, one JSON object each (RFC 8259): a request,
  *
  *	{"do": "status"}
+ *	{"do": "metrics"}
  *	{"do": "stop"|"drain"|"reload"}			all of it
  *	{"do": "stop"|"drain"|"reload", "tunnel": NAME}	one tunnel of culvert up
  *	{"do": "end", "session": NUMBER}
  *
- * and its answer: status.h's, {"ok": true}, or {"error": "..."}.  The
- *connection ends when culvert does.
+ * and its answer: status.h's, {"metrics": "..."} with Prometheus' text format,
+ * {"ok": true}, or {"error": "..."}.  The connection ends when culvert does.
  */
 #ifndef PROCESS_CONTROL_H
 #define PROCESS_CONTROL_H

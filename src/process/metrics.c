@@ -1,10 +1,10 @@
 /*
- * Metrics by HTTP.
+ * The main process's side of --metrics: the listening socket, and the exporter.
  */
 #include "process/metrics.h"
 
 #include <errno.h>
-#include <microhttpd.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,118 +16,79 @@
 
 #include "process/app.h"
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/sockfile.h"
 #include "limits.h"
+#include "process/control.h"
+#include "ssh/pause.h"
 
-#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define EXPORTER "culvert-metrics"
 
 struct metrics {
 	struct app *app;
-	struct MHD_Daemon *daemon;
-	uv_poll_t poll; /* of its epoll */
+	int fd; /* it listens there; -1: no longer */
 	uv_timer_t timer;
-	unsigned int open_handles; /* that uv_close() has still to end */
+	struct pause pause;
+	uint64_t started_at; /* uv_now() */
+	uint32_t number;     /* of the exporter's process; 0: none runs */
+	bool closed;	     /* the timer is */
 };
 
-/* ---- answers ---- */
+/* ---- the program ---- */
 
-static enum MHD_Result
-respond(struct MHD_Connection *connection, unsigned code, const char *type,
-    char *text, size_t len, enum MHD_ResponseMemoryMode mode)
+/* Beside this program, as it is built, or where it is installed.  0 or a
+ * negative errno, and then path is the second one. */
+static int
+metrics_find_exporter(char path[PATH_MAX])
 {
-	struct MHD_Response *response =
-	    MHD_create_response_from_buffer(len, text, mode);
-	enum MHD_Result result = MHD_NO;
+	const size_t room = PATH_MAX - sizeof(EXPORTER);
+	ssize_t n = readlink("/proc/self/exe", path, room);
+	char *slash;
 
-	if (response == NULL) {
-		if (mode == MHD_RESPMEM_MUST_FREE)
-			free(text);
-		return MHD_NO;
+	path[n > 0 ? n : 0] = '\0';
+	slash = strrchr(path, '/');
+	if (slash != NULL) {
+		strcpy(slash + 1, EXPORTER);
+		if (access(path, X_OK) == 0)
+			return 0;
 	}
-	if (MHD_add_response_header(response, "Content-Type", type) == MHD_YES)
-		result = MHD_queue_response(connection, code, response);
-	MHD_destroy_response(response);
-	return result;
+	strcpy(path, CULVERT_LIBEXEC "/" EXPORTER);
+	return access(path, X_OK) == 0 ? 0 : -errno;
 }
 
-static enum MHD_Result
-refuse(struct MHD_Connection *connection, unsigned code, const char *words)
+bool
+metrics_arguments(const struct options *options, const char *const **ret)
 {
-	return respond(connection, code, "text/plain", (char *)(uintptr_t)words,
-	    strlen(words), MHD_RESPMEM_PERSISTENT);
-}
+	static const char *arguments[4];
+	static char path[PATH_MAX];
+	size_t n = 0;
+	int err;
 
-/* Its parameters are libmicrohttpd's. */
-static enum MHD_Result
-on_request(void *ctx, struct MHD_Connection *connection, const char *url,
-    const char *method, const char *version, const char *upload,
-    size_t *upload_len, void **request)
-{
-	static int begun;
-	struct metrics *metrics = ctx;
-	size_t len;
-	char *text;
-
-	(void)version;
-	(void)upload;
-	/* First it is called with the headers only. */
-	if (*request == NULL) {
-		*request = &begun;
-		return MHD_YES;
+	*ret = NULL;
+	if (options->metrics_path == NULL &&
+	    options->metrics.family == AF_UNSPEC)
+		return true;
+	err = metrics_find_exporter(path);
+	if (err != 0) {
+		log_err("cannot run the program for --metrics, %s: %s", path,
+		    strerror(-err));
+		return false;
 	}
-	/* A body is none of ours. */
-	*upload_len = 0;
-	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-		return refuse(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
-		    "only GET is possible here\n");
-	if (strcmp(url, "/metrics") != 0)
-		return refuse(connection, MHD_HTTP_NOT_FOUND,
-		    "what is here is at /metrics\n");
-	text = metrics_text(metrics->app, &len);
-	if (text == NULL)
-		return MHD_NO;
-	return respond(connection, MHD_HTTP_OK, METRICS_TYPE, text, len,
-	    MHD_RESPMEM_MUST_FREE);
-}
-
-/* ---- the loop ---- */
-
-static void on_timer(uv_timer_t *timer);
-
-static void
-run(struct metrics *metrics)
-{
-	MHD_UNSIGNED_LONG_LONG ms;
-
-	/* Where it had as many connections as it takes, and some have gone in
-	 * the first, only the second looks for new ones. */
-	MHD_run(metrics->daemon);
-	MHD_run(metrics->daemon);
-	if (MHD_get_timeout(metrics->daemon, &ms) == MHD_YES)
-		uv_timer_start(&metrics->timer, on_timer, ms, 0);
-	else
-		uv_timer_stop(&metrics->timer);
-}
-
-static void
-on_timer(uv_timer_t *timer)
-{
-	run(timer->data);
-}
-
-static void
-on_ready(uv_poll_t *poll, int status, int events)
-{
-	(void)status;
-	(void)events;
-	run(poll->data);
+	arguments[n++] = path;
+	if (options->no_confine)
+		arguments[n++] = "--no-confine";
+	/* The monitor starts it in the private directory. */
+	arguments[n++] = CONTROL_NAME;
+	arguments[n] = NULL;
+	*ret = arguments;
+	return true;
 }
 
 /* ---- where it listens ---- */
 
 /* A descriptor, or a negative errno. */
 static int
-listen_at(const struct addr *at, const char *path)
+metrics_listen(const struct addr *at, const char *path)
 {
 	CLEANUP(cleanup_fd) int fd = -1;
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
@@ -159,26 +120,102 @@ listen_at(const struct addr *at, const char *path)
 	return steal_fd(&fd);
 }
 
-/* ---- its life ---- */
+static void
+metrics_explain(int err, const struct addr *at, const char *path, char *why,
+    size_t why_size)
+{
+	char text[ADDR_TEXT_MAX];
+
+	snprintf(why, why_size, "cannot listen on %s for --metrics: %s%s",
+	    path != NULL ? path : addr_format(at, text), strerror(-err),
+	    err == -EADDRINUSE ?
+		": give this culvert another address, or stop the program that "
+		"listens there" :
+		"");
+}
+
+/* ---- the exporter's life ---- */
 
 static void
-on_closed(uv_handle_t *handle)
+metrics_free_unused(struct metrics *metrics)
+{
+	if (metrics->closed && metrics->number == 0)
+		free(metrics);
+}
+
+static void
+metrics_on_closed(uv_handle_t *handle)
 {
 	struct metrics *metrics = handle->data;
 
-	if (--metrics->open_handles > 0)
+	metrics->closed = true;
+	metrics_free_unused(metrics);
+}
+
+static void
+metrics_on_pause_over(uv_timer_t *timer)
+{
+	metrics_start(timer->data);
+}
+
+/* Starts it again later, unless it is not wanted any more. */
+static void
+metrics_retry(struct metrics *metrics, const char *why)
+{
+	uint64_t ms;
+
+	if (metrics->fd < 0 || metrics->app->stopping)
 		return;
-	/* Not before the loop has let go of its epoll. */
-	MHD_stop_daemon(metrics->daemon);
-	free(metrics);
+	ms = pause_after(&metrics->pause,
+	    uv_now(&metrics->app->loop) - metrics->started_at);
+	log_err("%s; restarting it in %.1f s", why, (double)ms / 1000);
+	uv_timer_start(&metrics->timer, metrics_on_pause_over, ms, 0);
+}
+
+static void
+metrics_on_ended(void *ctx, const struct monitor_end *end)
+{
+	struct metrics *metrics = ctx;
+	char why[120];
+
+	metrics->number = 0;
+	if (end->err != 0)
+		snprintf(why, sizeof(why),
+		    "cannot start the metrics exporter: %s",
+		    strerror(-end->err));
+	else
+		snprintf(why, sizeof(why),
+		    "the metrics exporter has ended (%s %d)",
+		    end->signal != 0 ? "signal" : "exit status",
+		    end->signal != 0 ? end->signal : end->status);
+	metrics_retry(metrics, why);
+	metrics_free_unused(metrics);
+}
+
+void
+metrics_start(struct metrics *metrics)
+{
+	struct monitor_end end = { .err = 0 };
+
+	if (metrics == NULL || metrics->fd < 0)
+		return;
+	metrics->started_at = uv_now(&metrics->app->loop);
+	end.err = monitor_start_metrics(metrics->app->monitor, metrics->fd,
+	    metrics_on_ended, metrics, &metrics->number);
+	if (end.err != 0)
+		metrics_on_ended(metrics, &end);
 }
 
 void
 metrics_drain(struct metrics *metrics)
 {
-	int fd = metrics == NULL ? -1 : MHD_quiesce_daemon(metrics->daemon);
-
-	cleanup_fd(&fd);
+	if (metrics == NULL || metrics->fd < 0)
+		return;
+	/* For the exporter's copy as well, at once. */
+	shutdown(metrics->fd, SHUT_RDWR);
+	cleanup_fd(&metrics->fd);
+	metrics->fd = -1;
+	uv_timer_stop(&metrics->timer);
 }
 
 void
@@ -186,29 +223,11 @@ metrics_close(struct metrics *metrics)
 {
 	if (metrics == NULL)
 		return;
-	uv_close((uv_handle_t *)&metrics->poll, on_closed);
-	uv_close((uv_handle_t *)&metrics->timer, on_closed);
-}
-
-/* Joins the loop, and does not keep it alive. */
-static int
-join_loop(struct metrics *metrics)
-{
-	uv_loop_t *loop = &metrics->app->loop;
-	const union MHD_DaemonInfo *info =
-	    MHD_get_daemon_info(metrics->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-	int err = info == NULL ?
-	    -EINVAL :
-	    uv_poll_init(loop, &metrics->poll, info->epoll_fd);
-
-	if (err != 0)
-		return err;
-	uv_timer_init(loop, &metrics->timer);
-	metrics->open_handles = 2;
-	metrics->poll.data = metrics->timer.data = metrics;
-	uv_unref((uv_handle_t *)&metrics->poll);
-	uv_unref((uv_handle_t *)&metrics->timer);
-	return uv_poll_start(&metrics->poll, UV_READABLE, on_ready);
+	metrics_drain(metrics);
+	/* It has nothing to finish. */
+	if (metrics->number != 0)
+		monitor_signal(metrics->app->monitor, metrics->number, SIGKILL);
+	uv_close((uv_handle_t *)&metrics->timer, metrics_on_closed);
 }
 
 struct metrics *
@@ -216,27 +235,21 @@ metrics_open(struct app *app, const struct addr *at, const char *path,
     char *why, size_t why_size)
 {
 	struct metrics *metrics = calloc(1, sizeof(*metrics));
-	int fd = listen_at(at, path);
+	int fd = metrics_listen(at, path);
 	int err = fd < 0 ? fd : metrics == NULL ? -ENOMEM : 0;
 
-	if (err == 0) {
-		metrics->app = app;
-		metrics->daemon = MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL,
-		    on_request, metrics, MHD_OPTION_LISTEN_SOCKET, fd,
-		    MHD_OPTION_CONNECTION_LIMIT, LIMIT_METRICS_CONNECTIONS,
-		    MHD_OPTION_CONNECTION_TIMEOUT, LIMIT_METRICS_S,
-		    MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		    (size_t)LIMIT_METRICS_REQUEST, MHD_OPTION_END);
-		err = metrics->daemon == NULL ? -ENOMEM : join_loop(metrics);
-	}
-	if (err == 0)
-		return metrics;
-	snprintf(why, why_size, "cannot listen for --metrics: %s",
-	    strerror(-err));
-	if (metrics != NULL && metrics->daemon != NULL)
-		MHD_stop_daemon(metrics->daemon);
-	else
+	if (err != 0) {
+		metrics_explain(err, at, path, why, why_size);
 		cleanup_fd(&fd);
-	free(metrics);
-	return NULL;
+		free(metrics);
+		return NULL;
+	}
+	metrics->app = app;
+	metrics->fd = fd;
+	pause_init(&metrics->pause, LIMIT_METRICS_PAUSE_MS,
+	    LIMIT_METRICS_PAUSE_MAX_MS);
+	uv_timer_init(&app->loop, &metrics->timer);
+	metrics->timer.data = metrics;
+	uv_unref((uv_handle_t *)&metrics->timer);
+	return metrics;
 }

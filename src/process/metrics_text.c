@@ -308,16 +308,17 @@ put_process(FILE *file, const struct app *app)
 }
 
 char *
-metrics_text(const struct app *app, size_t *ret_len)
+metrics_text(const struct app *app)
 {
 	struct rows rows = { .failed = false };
 	char *text = NULL;
+	size_t len;
 	FILE *file;
 
 	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
 		if (app->destinations[i] != NULL)
 			add_destination(&rows, app->destinations[i]);
-	file = rows.failed ? NULL : open_memstream(&text, ret_len);
+	file = rows.failed ? NULL : open_memstream(&text, &len);
 	if (file != NULL) {
 		put_process(file, app);
 		put_links(file, &rows);

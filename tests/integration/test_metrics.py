@@ -13,7 +13,9 @@ import pytest
 
 import culvert
 import scripted
-from process import FAILSAFE, until
+from process import FAILSAFE, children, until, wait_gone
+from servers import NOBODY
+from test_confine import as_nobody, check_confined, status  # noqa: F401
 from test_reload import port, reload, with_port  # noqa: F401
 from test_status import download, run
 from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
@@ -141,7 +143,7 @@ def test_label_values(path, conf, sshd, ftp_server, start_up):
     lines[0] = 'destination = a"b\\c'
     one = start_up(conf([f"metrics = unix:{path}"], plant=lines), "plant",
                    listeners=None)
-    until(path.exists, "the socket")
+    one.wait_log("could not connect")  # the metrics have their socket
     assert r'culvert_link_up{destination="a\"b\\c"} 0' in get(path).text
     one.process.send_signal(signal.SIGTERM)
     one.process.wait()
@@ -231,7 +233,8 @@ def test_tcp(address, start_culvert, ftp_server):
     second = start_culvert(f"0:127.0.0.1:{ftp_server.port}", options=option,
                            ready=False)
     assert second.process.wait() == 1
-    second.wait_log("cannot listen for --metrics: Address already in use")
+    second.wait_log(f"cannot listen on {re.escape(address)}:{port} for --metrics: "
+                    "Address already in use: give this culvert another")
 
 
 def test_stale_socket(path, start_culvert, ftp_server):
@@ -324,3 +327,115 @@ def test_two_of_one_name(path, conf, sshd, ftp_server, start_up):
     conf(metrics, plant=to(sshd, ftp_server))
     reload(one, "1 tunnel as before, 1 gone, 0 new")
     assert sum_of(values(path), "link_up", destination="files.test") == 1
+
+
+# ---- the exporter: the process that answers ----
+
+# What libmicrohttpd brings along.
+LIBRARIES = re.compile(r"/lib(microhttpd|gnutls|p11-kit|gmp|hogweed)\.so")
+
+
+def exporter(one):
+    """The pid of the exporter, as soon as it runs."""
+    def find():
+        return [pid for pid in children(one.monitor)
+                if culvert.process_name(pid) == "culvert-metrics"]
+    found, = until(find, "the exporter")
+    return found
+
+
+def libraries(pid):
+    """Those of LIBRARIES that a process has."""
+    with open(f"/proc/{pid}/maps") as file:
+        return set(LIBRARIES.findall(file.read()))
+
+
+def test_libraries(two, path):
+    """Only the exporter has libmicrohttpd, and what that needs."""
+    assert get(path).status == 200
+    assert "microhttpd" in libraries(exporter(two))
+    for pid in two.pid, two.monitor:
+        assert libraries(pid) == set()
+
+
+def test_confined(two, path):
+    """The exporter is confined as the main process is."""
+    assert get(path).status == 200
+    pid = exporter(two)
+    check_confined(pid)
+    assert os.getsid(pid) == pid
+
+
+def test_not_confined(path, start_culvert, ftp_server):
+    """--no-confine is the exporter's as well."""
+    one = start_culvert(f"0:127.0.0.1:{ftp_server.port}", options=[
+        "--metrics", f"unix:{path}", "--no-confine"])
+    assert get(path).status == 200
+    assert status(exporter(one))["Seccomp"] == "0"
+
+
+def test_user(path, as_nobody, ftp_server):
+    """With --user the exporter has that user and no privileges."""
+    one = as_nobody(f"0:127.0.0.1:{ftp_server.port}",
+                    options=["--metrics", f"unix:{path}"])
+    assert "culvert_build_info" in get(path).text
+    got = status(exporter(one))
+    assert set(got["Uid"].split()) == {str(NOBODY)}
+    assert got["NoNewPrivs"] == "1" and got["Seccomp"] == "2"
+    assert {got[name] for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} \
+        == {"0" * 16}
+
+
+@pytest.mark.parametrize("whom, number", [
+    ("pid", signal.SIGTERM), ("pid", signal.SIGKILL),
+    ("monitor", signal.SIGKILL)])
+@pytest.mark.parametrize("stopped", [False, True], ids=["runs", "stopped"])
+def test_exporter_ends(stopped, whom, number, two, path):
+    """The exporter is gone when culvert is, however that has ended."""
+    assert get(path).status == 200
+    pid = exporter(two)
+    if stopped:
+        os.kill(pid, signal.SIGSTOP)
+    os.kill(getattr(two, whom), number)
+    two.process.wait()
+    wait_gone(pid)
+    if number != signal.SIGKILL:
+        assert "exporter" not in two.output
+        assert not path.exists()
+
+
+@pytest.mark.parametrize("number", [
+    signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+def test_exporter_ignores(number, two, path):
+    """What systemd or a terminal sends to all processes does not end it."""
+    assert get(path).status == 200
+    pid = exporter(two)
+    os.kill(pid, number)
+    assert get(path).status == 200
+    assert exporter(two) == pid
+
+
+def test_exporter_again(two, path):
+    """One that was killed is started again, after a pause."""
+    assert get(path).status == 200
+    first = exporter(two)
+    os.kill(first, signal.SIGKILL)
+    two.wait_log(r"the metrics exporter has ended \(signal 9\); restarting "
+                 r"it in \d\.\d s")
+    # Who asks meanwhile waits.
+    assert get(path).status == 200
+    assert exporter(two) != first
+    two.stop()
+
+
+def test_exporter_missing(path, conf, sshd, ftp_server, tmp):
+    """Without the program culvert does not start, and says which it is."""
+    shutil.copy(culvert.PROGRAM, tmp / "culvert")
+    conf([f"metrics = unix:{path}"], plant=to(sshd, ftp_server))
+    done = subprocess.run(
+        [tmp / "culvert", "-L", "0:127.0.0.1:21", "--metrics", f"unix:{path}",
+         "files.test"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, timeout=FAILSAFE, check=False)
+    assert done.returncode == 1
+    assert re.search(r"cannot run the program for --metrics, "
+                     r"\S+/culvert-metrics: No such file", done.stdout)

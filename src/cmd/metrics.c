@@ -1,0 +1,189 @@
+/*
+ * culvert-metrics: answers HTTP requests for the metrics of a culvert
+ *(--metrics).
+ *
+ *	culvert-metrics [--no-confine] SOCKET
+ *
+ * A program of its own, which culvert's monitor starts; the theory of operation
+ * is in process/metrics.h.  Standard input is the listening socket, SOCKET the
+ * path of culvert's control socket.  GET /metrics in Prometheus' text format is
+ * all there is, and of a request nothing is read but its first lines.
+ *
+ * When the listening socket is shut down, it goes on until the connections that
+ * it has accepted have ended.
+ */
+#include <errno.h>
+#include <microhttpd.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/privileges.h"
+#include "client/instance.h"
+#include "limits.h"
+
+#define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
+
+/* ---- answers ---- */
+
+static enum MHD_Result
+exporter_respond(struct MHD_Connection *connection, unsigned code,
+    const char *type, const char *text)
+{
+	struct MHD_Response *response =
+	    MHD_create_response_from_buffer(strlen(text),
+		(void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
+	enum MHD_Result result = MHD_NO;
+
+	if (response == NULL)
+		return MHD_NO;
+	if (MHD_add_response_header(response, "Content-Type", type) == MHD_YES)
+		result = MHD_queue_response(connection, code, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+/* What culvert answers; NULL with why. */
+static json_t *
+exporter_request(const char *path, char why[INSTANCE_WHY_MAX])
+{
+	static struct instance instances[INSTANCES_MAX];
+	json_t *answer;
+
+	if (instances_open(path, instances, why) == 0)
+		return NULL;
+	answer = instance_request(&instances[0],
+	    json_pack("{s:s}", "do", "metrics"), why);
+	instances_close(instances, 1);
+	return answer;
+}
+
+static enum MHD_Result
+exporter_answer(struct MHD_Connection *connection, const char *path)
+{
+	char why[INSTANCE_WHY_MAX] = "", line[INSTANCE_WHY_MAX + 1];
+	json_t *answer = exporter_request(path, why);
+	const char *text =
+	    json_string_value(json_object_get(answer, "metrics"));
+	enum MHD_Result result;
+
+	snprintf(line, sizeof(line), "%s\n", why);
+	result = text != NULL ?
+	    exporter_respond(connection, MHD_HTTP_OK, METRICS_TYPE, text) :
+	    exporter_respond(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+		"text/plain", line);
+	json_decref(answer);
+	return result;
+}
+
+/* Its parameters are libmicrohttpd's. */
+static enum MHD_Result
+exporter_on_request(void *ctx, struct MHD_Connection *connection,
+    const char *url, const char *method, const char *version,
+    const char *upload, size_t *upload_len, void **request)
+{
+	static int begun;
+
+	(void)version;
+	(void)upload;
+	/* First it is called with the headers only. */
+	if (*request == NULL) {
+		*request = &begun;
+		return MHD_YES;
+	}
+	/* A body is none of ours. */
+	*upload_len = 0;
+	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+		return exporter_respond(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+		    "text/plain", "only GET is possible here\n");
+	if (strcmp(url, "/metrics") != 0)
+		return exporter_respond(connection, MHD_HTTP_NOT_FOUND,
+		    "text/plain", "what is here is at /metrics\n");
+	return exporter_answer(connection, ctx);
+}
+
+/* ---- the loop ---- */
+
+/* In ms for poll(2). */
+static int
+exporter_time_out(struct MHD_Daemon *daemon)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	if (MHD_get_timeout(daemon, &ms) != MHD_YES)
+		return -1;
+	return ms > LIMIT_METRICS_S * 1000 ? LIMIT_METRICS_S * 1000 : (int)ms;
+}
+
+static bool
+exporter_has_connections(struct MHD_Daemon *daemon)
+{
+	return MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)
+		   ->num_connections > 0;
+}
+
+static void
+exporter_loop(struct MHD_Daemon *daemon)
+{
+	struct pollfd fds[] = {
+		{ .fd = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)
+			    ->epoll_fd,
+		    .events = POLLIN },
+		{ .fd = STDIN_FILENO, .events = 0 }, /* POLLHUP: shut down */
+	};
+
+	while (fds[1].fd >= 0 || exporter_has_connections(daemon)) {
+		poll(fds, 2, exporter_time_out(daemon));
+		if (fds[1].fd >= 0 && fds[1].revents != 0) {
+			MHD_quiesce_daemon(daemon);
+			fds[1].fd = -1;
+		}
+		/* Where it had as many connections as it takes, and some have
+		 * gone in the first, only the second looks for new ones. */
+		MHD_run(daemon);
+		MHD_run(daemon);
+	}
+}
+
+static struct MHD_Daemon *
+exporter_start(const char *path)
+{
+	return MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL,
+	    exporter_on_request, (void *)(uintptr_t)path,
+	    MHD_OPTION_LISTEN_SOCKET, STDIN_FILENO, MHD_OPTION_CONNECTION_LIMIT,
+	    LIMIT_METRICS_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
+	    LIMIT_METRICS_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	    (size_t)LIMIT_METRICS_REQUEST, MHD_OPTION_END);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct privileges none = {
+		.no_filters = argc == 3 && strcmp(argv[1], "--no-confine") == 0,
+	};
+	struct MHD_Daemon *daemon;
+
+	if (argc != (none.no_filters ? 3 : 2)) {
+		fputs("usage: culvert-metrics [--no-confine] SOCKET\n"
+		      "culvert starts it, see --metrics in culvert(1).\n",
+		    stderr);
+		return 2;
+	}
+	log_open();
+	if (!privileges_prepare(none.no_filters) || !privileges_drop(&none))
+		return EXIT_FAILURE;
+	daemon = exporter_start(argv[argc - 1]);
+	if (daemon == NULL) {
+		log_err("cannot answer HTTP requests for --metrics: %s",
+		    strerror(errno));
+		return EXIT_FAILURE;
+	}
+	exporter_loop(daemon);
+	return EXIT_SUCCESS;
+}

@@ -184,7 +184,7 @@ take_epsv_all(struct engine *engine, const struct command *command,
 	struct exchange *exchange;
 
 	if (engine->config.server_mode == ENGINE_ACTIVE) {
-		engine->epsv_all = true;
+		engine->session.epsv_all = true;
 		exchange_local(engine, "200 EPSV ALL command successful.");
 		return;
 	}
@@ -216,7 +216,7 @@ take_auth(struct engine *engine, const struct command *command,
 		    "this connection already.");
 		return;
 	}
-	engine->tls_pending =
+	engine->session.tls_pending =
 	    pass_command(engine, EXCHANGE_AUTH, command, line, len) != NULL;
 }
 
@@ -266,8 +266,8 @@ take_transfer(struct engine *engine, const struct command *command,
 	exchange = pass_command(engine, EXCHANGE_TRANSFER, command, line, len);
 	if (exchange == NULL)
 		return;
-	exchange->allo = engine->allo;
-	engine->allo = -1;
+	exchange->allo = engine->session.allo;
+	engine->session.allo = -1;
 	exchange_keep_line(engine, exchange, line, len);
 	keep_argument(engine, exchange, command, line);
 }
@@ -446,8 +446,8 @@ commands_wait(struct engine *engine)
 	struct exchange *exchange;
 	struct data *data;
 
-	if (engine->tls_pending || engine->n_exchanges >= LIMIT_PENDING ||
-	    exchange_waits(engine))
+	if (engine->session.tls_pending ||
+	    engine->n_exchanges >= LIMIT_PENDING || exchange_waits(engine))
 		return WAIT_ALL;
 	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
 		if (!exchange->unsure)
@@ -480,7 +480,7 @@ may_overtake(const uint8_t *line, size_t len)
 static bool
 skip_long_line(struct engine *engine, enum line_result result, size_t len)
 {
-	bool *fragment = &engine->fragment[ENGINE_CLIENT];
+	bool *fragment = &engine->peers[ENGINE_CLIENT].fragment;
 
 	if (!*fragment) {
 		exchange_local(engine, "500 Command line too long.");
@@ -489,7 +489,7 @@ skip_long_line(struct engine *engine, enum line_result result, size_t len)
 		    LIMIT_COMMAND_LINE);
 	}
 	*fragment = result != LINE_READY;
-	line_reader_consume(&engine->input[ENGINE_CLIENT], len);
+	line_reader_consume(&engine->peers[ENGINE_CLIENT].input, len);
 	return true;
 }
 
@@ -498,23 +498,23 @@ skip_long_line(struct engine *engine, enum line_result result, size_t len)
 static bool
 drop_half_line(struct engine *engine, size_t len)
 {
-	if (len == 0 || !engine->eof[ENGINE_CLIENT])
+	if (len == 0 || !engine->peers[ENGINE_CLIENT].eof)
 		return false;
-	line_reader_consume(&engine->input[ENGINE_CLIENT], len);
+	line_reader_consume(&engine->peers[ENGINE_CLIENT].input, len);
 	return true;
 }
 
 bool
 engine_step_client(struct engine *engine)
 {
-	struct line_reader *input = &engine->input[ENGINE_CLIENT];
+	struct line_reader *input = &engine->peers[ENGINE_CLIENT].input;
 	const uint8_t *line;
 	enum line_result result;
 	enum wait wait;
 	size_t len;
 
 	engine->client_waits = false;
-	if (engine->lost[ENGINE_CLIENT])
+	if (engine->peers[ENGINE_CLIENT].lost)
 		return false;
 	result = line_reader_peek(input, &line, &len);
 	if (engine->opaque) {
@@ -533,7 +533,7 @@ engine_step_client(struct engine *engine)
 		return false;
 	}
 	if (result == LINE_TOO_LONG ||
-	    (engine->fragment[ENGINE_CLIENT] && result == LINE_READY))
+	    (engine->peers[ENGINE_CLIENT].fragment && result == LINE_READY))
 		return skip_long_line(engine, result, len);
 	if (result == LINE_MORE)
 		return drop_half_line(engine, len);

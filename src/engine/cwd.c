@@ -139,7 +139,7 @@ bool
 cwd_begin(struct engine *engine, struct exchange *pwd, unsigned code,
     const uint8_t *line, size_t len)
 {
-	engine->how = DROP;
+	engine->reply.how = DROP;
 	if (engine->cwd.request == pwd) {
 		engine->cwd.request = NULL;
 		learn(engine, code, line, len);

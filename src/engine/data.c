@@ -176,8 +176,9 @@ data_make_next(struct engine *engine, struct data *data)
 static bool
 has_announced(const struct engine *engine, const struct exchange *exchange)
 {
-	return exchange == engine->replying && exchange_is_request(exchange) &&
-	    engine->how == REWRITE && engine->rewritten && engine->next != NULL;
+	return exchange == engine->reply.exchange &&
+	    exchange_is_request(exchange) && engine->reply.how == REWRITE &&
+	    engine->reply.rewritten && engine->next != NULL;
 }
 
 struct data *
@@ -350,7 +351,8 @@ data_cut_upload(struct engine *engine, struct data *data, const char *why)
 bool
 data_end_is_told(const struct engine *engine, const struct exchange *transfer)
 {
-	return transfer == engine->replying && engine->reply.code >= 200;
+	return transfer == engine->reply.exchange &&
+	    engine->reply.reader.code >= 200;
 }
 
 void

@@ -18,9 +18,9 @@ effect_stray_announcement(struct engine *engine, unsigned code,
 {
 	struct hostport hostport;
 
-	if (engine->how == PASS && engine->unfinished.guessed != 0 &&
+	if (engine->reply.how == PASS && engine->unfinished.guessed != 0 &&
 	    hostport_parse_reply(code, line, len, &hostport) == 0)
-		engine->how = REWRITE;
+		engine->reply.how = REWRITE;
 }
 
 bool
@@ -34,7 +34,7 @@ effect_begin(struct engine *engine, struct exchange *exchange, unsigned code,
 		return transfer_begin_reply(engine, exchange, code, line, len);
 	}
 	if (exchange->verb == VERB_FEAT && !engine->config.allow_tls)
-		engine->how = FILTER_FEAT;
+		engine->reply.how = FILTER_FEAT;
 	effect_stray_announcement(engine, code, line, len);
 	return true;
 }
@@ -46,7 +46,7 @@ effect_begin_epsv_all(struct engine *engine, struct exchange *exchange,
 {
 	(void)exchange;
 	if (match_announces(code))
-		engine->how = REWRITE;
+		engine->reply.how = REWRITE;
 	effect_stray_announcement(engine, code, line, len);
 	return true;
 }
@@ -57,7 +57,7 @@ void
 effect_auth(struct engine *engine, struct exchange *auth, unsigned code)
 {
 	(void)auth;
-	engine->tls_pending = false;
+	engine->session.tls_pending = false;
 	if (code != 234 && code != 334 && code != 335)
 		return;
 	engine->opaque = true;
@@ -81,14 +81,14 @@ effect_void(struct engine *engine, struct exchange *exchange, unsigned code)
 	    exchange->verb != VERB_USER && exchange->verb != VERB_REIN;
 	if (engine->foreign)
 		return;
-	free(engine->rest);
-	engine->rest = NULL;
+	free(engine->session.rest);
+	engine->session.rest = NULL;
 	if (exchange->verb != VERB_REIN)
 		return;
 	report_forget(engine);
-	engine->mode = 'S';
-	engine->structure = 'F';
-	engine->epsv_all = false;
+	engine->session.mode = 'S';
+	engine->session.structure = 'F';
+	engine->session.epsv_all = false;
 }
 
 void
@@ -99,9 +99,9 @@ effect_setting(struct engine *engine, struct exchange *exchange, unsigned code)
 	if (code >= 300)
 		return;
 	if (exchange->verb == VERB_MODE)
-		engine->mode = exchange->setting;
+		engine->session.mode = exchange->setting;
 	else
-		engine->structure = exchange->setting;
+		engine->session.structure = exchange->setting;
 	if (engine_framing(engine) != before)
 		data_set_framing(engine);
 }
@@ -111,8 +111,8 @@ effect_rest(struct engine *engine, struct exchange *rest, unsigned code)
 {
 	if (code < 300 || code >= 400)
 		return;
-	free(engine->rest);
-	engine->rest = rest->rest;
+	free(engine->session.rest);
+	engine->session.rest = rest->rest;
 	rest->rest = NULL;
 }
 
@@ -120,7 +120,7 @@ void
 effect_epsv_all(struct engine *engine, struct exchange *exchange, unsigned code)
 {
 	(void)exchange;
-	engine->epsv_all |= code < 300;
+	engine->session.epsv_all |= code < 300;
 }
 
 /* pyftpdlib does not end before an unused data connection does, which but for

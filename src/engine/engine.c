@@ -29,20 +29,20 @@ engine_new(const struct engine_config *config)
 		engine->config.allow_tls = false;
 	engine->memory =
 	    config->memory != NULL ? config->memory : &engine->own_memory;
-	line_reader_init(&engine->input[ENGINE_CLIENT], LIMIT_COMMAND_LINE,
+	line_reader_init(&engine->peers[ENGINE_CLIENT].input,
+	    LIMIT_COMMAND_LINE, LIMIT_CONTROL_INPUT);
+	line_reader_init(&engine->peers[ENGINE_SERVER].input, LIMIT_REPLY_LINE,
 	    LIMIT_CONTROL_INPUT);
-	line_reader_init(&engine->input[ENGINE_SERVER], LIMIT_REPLY_LINE,
-	    LIMIT_CONTROL_INPUT);
-	buf_init(&engine->out, OUT_MAX);
+	buf_init(&engine->queue.out, OUT_MAX);
 	TAILQ_INIT(&engine->exchanges);
 	report_forget(engine);
-	engine->mode = 'S';
-	engine->structure = 'F';
-	engine->lines_left = config->max_lines;
-	engine->size_actions = ACTIONS_AT_FIRST;
-	engine->actions =
-	    calloc(engine->size_actions, sizeof(*engine->actions));
-	if (engine->actions == NULL ||
+	engine->session.mode = 'S';
+	engine->session.structure = 'F';
+	engine->owner.lines_left = config->max_lines;
+	engine->queue.size_actions = ACTIONS_AT_FIRST;
+	engine->queue.actions =
+	    calloc(engine->queue.size_actions, sizeof(*engine->queue.actions));
+	if (engine->queue.actions == NULL ||
 	    exchange_add(engine, EXCHANGE_GREETING, VERB_OTHER) == NULL) {
 		engine_free(engine);
 		return NULL;
@@ -57,13 +57,13 @@ engine_free(struct engine *engine)
 		return;
 	while (!TAILQ_EMPTY(&engine->exchanges))
 		exchange_drop(engine, TAILQ_FIRST(&engine->exchanges));
-	line_reader_free(&engine->input[ENGINE_CLIENT]);
-	line_reader_free(&engine->input[ENGINE_SERVER]);
-	buf_free(&engine->out);
-	free(engine->actions);
-	free(engine->rest);
-	free(engine->user);
-	free(engine->size_name);
+	line_reader_free(&engine->peers[ENGINE_CLIENT].input);
+	line_reader_free(&engine->peers[ENGINE_SERVER].input);
+	buf_free(&engine->queue.out);
+	free(engine->queue.actions);
+	free(engine->session.rest);
+	free(engine->session.user);
+	free(engine->session.size_name);
 	free(engine->cwd.path);
 	free(engine);
 }
@@ -80,31 +80,33 @@ int
 engine_bytes(struct engine *engine, enum engine_peer peer, const void *bytes,
     size_t len)
 {
-	if (engine->ended || engine->eof[peer] || engine->lost[peer])
+	if (engine->ended || engine->peers[peer].eof ||
+	    engine->peers[peer].lost)
 		return 0;
 	if (peer == ENGINE_SERVER)
 		unfinished_stir(engine);
-	return line_reader_feed(&engine->input[peer], bytes, len);
+	return line_reader_feed(&engine->peers[peer].input, bytes, len);
 }
 
 bool
 engine_wants(const struct engine *engine, enum engine_peer peer)
 {
-	return line_reader_len(&engine->input[peer]) <= LIMIT_CONTROL_PAUSE;
+	return line_reader_len(&engine->peers[peer].input) <=
+	    LIMIT_CONTROL_PAUSE;
 }
 
 void
 engine_eof(struct engine *engine, enum engine_peer peer)
 {
-	engine->eof[peer] = true;
+	engine->peers[peer].eof = true;
 }
 
 void
 engine_lost(struct engine *engine, enum engine_peer peer, const char *why)
 {
-	if (engine->lost[peer])
+	if (engine->peers[peer].lost)
 		return;
-	engine->lost[peer] = true;
+	engine->peers[peer].lost = true;
 	if (peer == ENGINE_SERVER) {
 		snprintf(engine->why, sizeof(engine->why), "%s", why);
 		data_server_gone(engine, why);
@@ -115,9 +117,9 @@ void
 engine_stop(struct engine *engine, const char *why)
 {
 	engine->stopping = true;
-	if (!engine->lost[ENGINE_SERVER])
+	if (!engine->peers[ENGINE_SERVER].lost)
 		snprintf(engine->why, sizeof(engine->why), "%s", why);
-	engine->lost[ENGINE_SERVER] = true;
+	engine->peers[ENGINE_SERVER].lost = true;
 	data_server_gone(engine, why);
 }
 
@@ -149,20 +151,20 @@ struct engine_action *
 engine_act(struct engine *engine, enum engine_action_type type)
 {
 	struct queued_action *grown, *queued;
-	size_t size = engine->size_actions;
+	size_t size = engine->queue.size_actions;
 
-	if (engine->n_actions == size) {
+	if (engine->queue.n_actions == size) {
 		assert(size > 0); /* engine_new() has made room */
 		size *= 2;
-		grown = realloc(engine->actions, size * sizeof(*grown));
+		grown = realloc(engine->queue.actions, size * sizeof(*grown));
 		if (grown == NULL) {
 			engine->failed = true;
-			return &engine->nowhere;
+			return &engine->queue.nowhere;
 		}
-		engine->actions = grown;
-		engine->size_actions = size;
+		engine->queue.actions = grown;
+		engine->queue.size_actions = size;
 	}
-	queued = &engine->actions[engine->n_actions++];
+	queued = &engine->queue.actions[engine->queue.n_actions++];
 	memset(queued, 0, sizeof(*queued));
 	queued->action.type = type;
 	return &queued->action;
@@ -179,17 +181,18 @@ attach_bytes(struct engine *engine, struct engine_action *action,
 {
 	struct queued_action *queued;
 
-	if (action == &engine->nowhere)
+	if (action == &engine->queue.nowhere)
 		return;
-	queued = &engine->actions[engine->n_actions - 1];
+	queued = &engine->queue.actions[engine->queue.n_actions - 1];
 	assert(action == &queued->action);
-	queued->at = buf_len(&engine->out);
-	if (!engine->failed && buf_append(&engine->out, bytes, len) == 0) {
+	queued->at = buf_len(&engine->queue.out);
+	if (!engine->failed &&
+	    buf_append(&engine->queue.out, bytes, len) == 0) {
 		action->len = len;
 		return;
 	}
 	engine->failed = true;
-	engine->n_actions--;
+	engine->queue.n_actions--;
 }
 
 void
@@ -206,16 +209,16 @@ engine_attach_report(struct engine *engine, struct engine_action *action,
 {
 	struct queued_action *queued;
 
-	if (action == &engine->nowhere || engine->failed)
+	if (action == &engine->queue.nowhere || engine->failed)
 		return;
-	queued = &engine->actions[engine->n_actions - 1];
+	queued = &engine->queue.actions[engine->queue.n_actions - 1];
 	assert(action == &queued->action);
-	queued->at = buf_len(&engine->out);
+	queued->at = buf_len(&engine->queue.out);
 	queued->why_at = queued->at + strlen(name) + 1;
 	queued->user_at = queued->why_at + strlen(why) + 1;
-	if (buf_append(&engine->out, name, strlen(name) + 1) == 0 &&
-	    buf_append(&engine->out, why, strlen(why) + 1) == 0 &&
-	    buf_append(&engine->out, user, strlen(user) + 1) == 0)
+	if (buf_append(&engine->queue.out, name, strlen(name) + 1) == 0 &&
+	    buf_append(&engine->queue.out, why, strlen(why) + 1) == 0 &&
+	    buf_append(&engine->queue.out, user, strlen(user) + 1) == 0)
 		action->len = strlen(name) + 1;
 	else
 		engine->failed = true;
@@ -227,7 +230,7 @@ engine_send(struct engine *engine, enum engine_peer peer, const void *bytes,
 {
 	struct engine_action *action;
 
-	if (len == 0 || engine->lost[peer])
+	if (len == 0 || engine->peers[peer].lost)
 		return;
 	action = engine_act(engine, ENGINE_SEND);
 	action->peer = peer;
@@ -308,7 +311,8 @@ end(struct engine *engine)
 	     data++)
 		if (data->state != DATA_FREE)
 			data_close(engine, data);
-	engine->ended = engine_act(engine, ENGINE_END) != &engine->nowhere;
+	engine->ended =
+	    engine_act(engine, ENGINE_END) != &engine->queue.nowhere;
 }
 
 /*
@@ -319,12 +323,12 @@ static void
 tell_transfer_cut(struct engine *engine, struct exchange *transfer, bool told)
 {
 	const char *why = engine->why;
-	unsigned code = engine->reply.code;
+	unsigned code = engine->reply.reader.code;
 
 	if (*why == '\0')
 		why = "the server closed the control connection";
-	if (engine->replying == transfer && code >= 200) {
-		data_transfer_over(engine, transfer, code, engine->told);
+	if (engine->reply.exchange == transfer && code >= 200) {
+		data_transfer_over(engine, transfer, code, engine->reply.told);
 	} else {
 		data_server_gone(engine, why);
 		if (told)
@@ -353,7 +357,8 @@ tell_exchanges(struct engine *engine)
 		else if (in_turn && exchange->type == EXCHANGE_LOCAL)
 			exchange_send_reply(engine, exchange);
 		else if (!exchange_is_of(exchange, PARTY_OURS) &&
-		    (exchange != engine->replying || reply_is_dropped(engine)))
+		    (exchange != engine->reply.exchange ||
+			reply_is_dropped(engine)))
 			in_turn = false;
 	}
 }
@@ -362,21 +367,23 @@ tell_exchanges(struct engine *engine)
 static void
 tell_server_gone(struct engine *engine)
 {
-	bool speaks = engine->reply.code != 0 ||
-	    exchange_transfer(engine) != NULL || engine->lost[ENGINE_SERVER];
+	bool speaks = engine->reply.reader.code != 0 ||
+	    exchange_transfer(engine) != NULL ||
+	    engine->peers[ENGINE_SERVER].lost;
 
 	/* What was cut off in a line is to be left alone, if it is the end; but
 	 * many clients take a code without a blank for no end of a reply. */
-	if (engine->fragment[ENGINE_SERVER] && !reply_is_dropped(engine) &&
-	    speaks)
+	if (engine->peers[ENGINE_SERVER].fragment &&
+	    !reply_is_dropped(engine) && speaks)
 		engine_sendf(engine, ENGINE_CLIENT, "%s",
-		    engine->reply.code == 0 && engine->bare_code ? " Cut off." :
-								   "");
-	if (engine->reply.code != 0 && !reply_is_dropped(engine))
+		    engine->reply.reader.code == 0 && engine->reply.bare_code ?
+			" Cut off." :
+			"");
+	if (engine->reply.reader.code != 0 && !reply_is_dropped(engine))
 		engine_sendf(engine, ENGINE_CLIENT, "%03u Cut off.",
-		    engine->reply.code);
+		    engine->reply.reader.code);
 	tell_exchanges(engine);
-	if (engine->lost[ENGINE_SERVER])
+	if (engine->peers[ENGINE_SERVER].lost)
 		engine_sendf(engine, ENGINE_CLIENT, "421 %s.", engine->why);
 }
 
@@ -438,7 +445,8 @@ client_gone(struct engine *engine)
 static bool
 client_half_closed(struct engine *engine)
 {
-	bool all_taken = line_reader_len(&engine->input[ENGINE_CLIENT]) == 0;
+	bool all_taken =
+	    line_reader_len(&engine->peers[ENGINE_CLIENT].input) == 0;
 
 	if (engine->server_shut || !all_taken || transfer_runs(engine) ||
 	    exchange_waits(engine))
@@ -459,7 +467,7 @@ end_without_memory(struct engine *engine)
 	end(engine);
 	if (!engine->ended) {
 		/* There is always room for one action. */
-		engine->n_actions = 0;
+		engine->queue.n_actions = 0;
 		engine_act(engine, ENGINE_END);
 		engine->ended = true;
 	}
@@ -469,12 +477,13 @@ end_without_memory(struct engine *engine)
 static bool
 step_ends(struct engine *engine)
 {
-	bool held = line_reader_len(&engine->input[ENGINE_SERVER]) > 0;
+	bool held = line_reader_len(&engine->peers[ENGINE_SERVER].input) > 0;
 
-	if (engine->eof[ENGINE_SERVER] && !held)
+	if (engine->peers[ENGINE_SERVER].eof && !held)
 		greeting_server_ended(engine);
 	if (engine->stopping ||
-	    ((engine->lost[ENGINE_SERVER] || engine->eof[ENGINE_SERVER]) &&
+	    ((engine->peers[ENGINE_SERVER].lost ||
+		 engine->peers[ENGINE_SERVER].eof) &&
 		!held)) {
 		tell_server_gone(engine);
 		if (!engine->failed)
@@ -483,9 +492,9 @@ step_ends(struct engine *engine)
 			end_without_memory(engine);
 		return true;
 	}
-	if (engine->lost[ENGINE_CLIENT])
+	if (engine->peers[ENGINE_CLIENT].lost)
 		return client_gone(engine);
-	if (engine->eof[ENGINE_CLIENT])
+	if (engine->peers[ENGINE_CLIENT].eof)
 		return client_half_closed(engine);
 	return false;
 }
@@ -513,21 +522,21 @@ engine_next(struct engine *engine, struct engine_action *ret)
 {
 	struct queued_action *queued;
 
-	if (engine->first_action == engine->n_actions) {
-		engine->first_action = 0;
-		engine->n_actions = 0;
-		buf_consume(&engine->out, buf_len(&engine->out));
+	if (engine->queue.first_action == engine->queue.n_actions) {
+		engine->queue.first_action = 0;
+		engine->queue.n_actions = 0;
+		buf_consume(&engine->queue.out, buf_len(&engine->queue.out));
 		/* A step that must wait may have asked for something. */
-		while (engine->n_actions == 0)
-			if (!step(engine) && engine->n_actions == 0)
+		while (engine->queue.n_actions == 0)
+			if (!step(engine) && engine->queue.n_actions == 0)
 				return false;
 	}
-	queued = &engine->actions[engine->first_action++];
+	queued = &engine->queue.actions[engine->queue.first_action++];
 	*ret = queued->action;
 	if (ret->len > 0)
-		ret->bytes = buf_bytes(&engine->out) + queued->at;
+		ret->bytes = buf_bytes(&engine->queue.out) + queued->at;
 	if (ret->type == ENGINE_REPORT || ret->type == ENGINE_BEGIN) {
-		const char *texts = (const char *)buf_bytes(&engine->out);
+		const char *texts = (const char *)buf_bytes(&engine->queue.out);
 		bool whole = ret->len > 0; /* there was memory for it */
 
 		ret->report.name = whole ? (const char *)ret->bytes : "";

@@ -93,16 +93,17 @@ drop_client(struct engine *engine, struct data *data, const char *why)
 static void
 probe_client(struct engine *engine, struct data *data)
 {
-	unsigned open = reply_is_dropped(engine) ? 0 : engine->reply.code;
+	unsigned open =
+	    reply_is_dropped(engine) ? 0 : engine->reply.reader.code;
 
 	if (data_user(engine, data) == NULL &&
-	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0) {
+	    line_reader_len(&engine->peers[ENGINE_CLIENT].input) == 0) {
 		data_shut(engine, data, ENGINE_SERVER);
 		return;
 	}
 	/* Else its turn may come, or the end of a long line. */
 	if (data_transfer(engine, data) != NULL &&
-	    !engine->fragment[ENGINE_SERVER]) {
+	    !engine->peers[ENGINE_SERVER].fragment) {
 		data->probes++;
 		engine_sendf(engine, ENGINE_CLIENT,
 		    "%03u%cWaiting for the server to store the file.",
@@ -150,7 +151,7 @@ upload_eof(struct engine *engine, struct data *data, bool waited)
 	doubt = data_doubt_upload(engine, transfer, data);
 	if (doubt != NULL)
 		drop_client(engine, data, doubt);
-	else if (engine->eof[ENGINE_CLIENT])
+	else if (engine->peers[ENGINE_CLIENT].eof)
 		probe_client(engine, data);
 	else if (waited)
 		data_shut(engine, data, ENGINE_SERVER);
@@ -374,7 +375,7 @@ on_delivered(struct engine *engine, struct data *data,
 		return;
 	/* One who has ended control, and has not shown that he has the end of
 	 * the file, was killed. */
-	if (event->assumed && engine->eof[ENGINE_CLIENT])
+	if (event->assumed && engine->peers[ENGINE_CLIENT].eof)
 		data_set_cut(data, "the client is gone");
 	data->delivered = true;
 	if (data->state == DATA_ENDING)
@@ -412,7 +413,7 @@ be_sure(struct engine *engine, const struct data *data)
 static void
 upload_timeout(struct engine *engine, struct data *data, enum data_wait wait)
 {
-	if (engine->lost[ENGINE_CLIENT])
+	if (engine->peers[ENGINE_CLIENT].lost)
 		return;
 	if (wait == WAIT_UPLOAD_EOF) {
 		upload_eof(engine, data, true);
@@ -468,8 +469,9 @@ on_timeout(struct engine *engine, struct data *data,
 		break;
 	case WAIT_LAST_REPLY:
 		/* Not within the reply to another command, or its own. */
-		if (transfer != NULL && engine->reply.code == 0 &&
-		    engine->making == NULL && !engine->fragment[ENGINE_SERVER])
+		if (transfer != NULL && engine->reply.reader.code == 0 &&
+		    engine->making == NULL &&
+		    !engine->peers[ENGINE_SERVER].fragment)
 			transfer_end_cut(engine, transfer);
 		break;
 	case WAIT_PROOF:

@@ -21,7 +21,7 @@ exchange_begin_drop(struct engine *engine, struct exchange *exchange,
     unsigned code, const uint8_t *line, size_t len)
 {
 	(void)exchange, (void)code, (void)line, (void)len;
-	engine->how = DROP;
+	engine->reply.how = DROP;
 	return true;
 }
 
@@ -181,14 +181,14 @@ note_client(struct engine *engine, struct exchange *exchange)
 	bool seen;
 
 	TAILQ_FOREACH_REVERSE(last, &engine->exchanges, exchange_list, link)
-	if (!exchange_is_of(last, PARTY_OURS) || last == engine->replying)
+	if (!exchange_is_of(last, PARTY_OURS) || last == engine->reply.exchange)
 		break;
 	/* One that waits for replies, and has got something since, is not
 	 * waiting for this one: servers leave some out. */
-	seen = last == NULL || last == engine->replying ||
+	seen = last == NULL || last == engine->reply.exchange ||
 	    (engine->n_lines != last->after &&
 		(last->fresh || !engine->pipelines));
-	exchange->fresh = engine->reply.code != 0 && seen;
+	exchange->fresh = engine->reply.reader.code != 0 && seen;
 	exchange->after = engine->n_lines;
 	if (!seen && !(exchange_is_transfer(last) && last->begun))
 		engine->pipelines = true;
@@ -225,8 +225,8 @@ exchange_drop(struct engine *engine, struct exchange *exchange)
 		data_close(engine, data);
 	TAILQ_REMOVE(&engine->exchanges, exchange, link);
 	engine->n_exchanges--;
-	if (engine->replying == exchange)
-		engine->replying = NULL;
+	if (engine->reply.exchange == exchange)
+		engine->reply.exchange = NULL;
 	cwd_abandon(engine, exchange);
 	cwd_moved(engine, exchange, 0);
 	free(exchange->text);
@@ -348,7 +348,8 @@ exchange_flush_local(struct engine *engine)
 	while (first != NULL && first->type == EXCHANGE_OWN_NOOP)
 		first = TAILQ_NEXT(first, link);
 	if (first == NULL || first->type != EXCHANGE_LOCAL ||
-	    engine->reply.code != 0 || engine->fragment[ENGINE_SERVER])
+	    engine->reply.reader.code != 0 ||
+	    engine->peers[ENGINE_SERVER].fragment)
 		return false;
 	exchange_send_reply(engine, first);
 	exchange_drop(engine, first);
@@ -359,9 +360,9 @@ void
 exchange_void_rest(struct engine *engine)
 {
 	struct exchange *exchange;
-	bool stands = engine->rest != NULL;
+	bool stands = engine->session.rest != NULL;
 
-	engine->allo = -1;
+	engine->session.allo = -1;
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
 		if (exchange->verb == VERB_REST)
 			stands = exchange_is_of(exchange, PARTY_CLIENT);

@@ -64,8 +64,8 @@ struct exchange_ops {
 	 * same. */
 	struct exchange *(*misfit)(struct engine *engine,
 	    struct exchange *exchange, unsigned code);
-	/* The first line of a reply: sets what becomes of it (engine->how).
-	 * False: the line must wait. */
+	/* The first line of a reply: sets what becomes of it
+	 * (engine->reply.how). False: the line must wait. */
 	bool (*begin)(struct engine *engine, struct exchange *exchange,
 	    unsigned code, const uint8_t *line, size_t len);
 	/* The final reply has passed; NULL: nothing is left to do. */

@@ -20,7 +20,7 @@ is_awaited(const struct engine *engine)
 	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
 	return first != NULL && first->type == EXCHANGE_GREETING &&
-	    !first->begun && engine->reply.code == 0 && !engine->opaque;
+	    !first->begun && engine->reply.reader.code == 0 && !engine->opaque;
 }
 
 /* Has the client spoken before the greeting?  What comes may then repeat it, a
@@ -74,7 +74,7 @@ has_rest(struct engine *engine)
 	const uint8_t *line;
 	size_t len;
 
-	line_reader_peek(&engine->input[ENGINE_SERVER], &line, &len);
+	line_reader_peek(&engine->peers[ENGINE_SERVER].input, &line, &len);
 	if (engine->greeting.said[0] == '\0' && len > 0 && !has_spoken(engine))
 		greeting_quote(line, len, engine->greeting.said);
 	return len > 0;
@@ -84,7 +84,8 @@ void
 engine_greeting_late(struct engine *engine, bool silent)
 {
 	if (engine->ended || engine->stopping || !is_awaited(engine) ||
-	    engine->lost[ENGINE_SERVER] || engine->eof[ENGINE_SERVER])
+	    engine->peers[ENGINE_SERVER].lost ||
+	    engine->peers[ENGINE_SERVER].eof)
 		return;
 	if (has_rest(engine) || engine->greeting.lines > 0)
 		refuse_server(engine, "does not speak FTP");
@@ -97,6 +98,6 @@ engine_greeting_late(struct engine *engine, bool silent)
 void
 greeting_server_ended(struct engine *engine)
 {
-	if (is_awaited(engine) && !engine->lost[ENGINE_SERVER])
+	if (is_awaited(engine) && !engine->peers[ENGINE_SERVER].lost)
 		refuse_server(engine, "has closed the connection");
 }

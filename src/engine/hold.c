@@ -259,7 +259,8 @@ data_doubt_upload(const struct engine *engine, const struct exchange *transfer,
 		return "it has ended before the size that ALLO had";
 	if (engine_is_framed(engine))
 		return "the end of the file was not in its data";
-	if (engine->eof[ENGINE_CLIENT] || engine->lost[ENGINE_CLIENT])
+	if (engine->peers[ENGINE_CLIENT].eof ||
+	    engine->peers[ENGINE_CLIENT].lost)
 		return "the client is gone";
 	return NULL;
 }

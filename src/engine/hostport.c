@@ -48,7 +48,7 @@ own_code(const uint8_t *text, size_t len, bool more)
 static unsigned
 code_in_context(const struct engine *engine, unsigned code)
 {
-	const struct exchange *replying = engine->replying;
+	const struct exchange *replying = engine->reply.exchange;
 
 	if (match_announces(code) || code < 200 || code >= 300 ||
 	    replying == NULL || (replying->flags & VERB_IS_PASSIVE) == 0)
@@ -108,8 +108,8 @@ hostport_pass(struct engine *engine, unsigned code, const uint8_t *line,
 	bool more = len == LIMIT_REPLY_LINE && line[len - 1] != '\n';
 
 	/* "227 40000" answers SPSV: whatever shape it has, it is one. */
-	more |= match_announces(code) && engine->how == PASS &&
-	    engine->reply.code == 0;
+	more |= match_announces(code) && engine->reply.how == PASS &&
+	    engine->reply.reader.code == 0;
 	hostport_check(engine, code, line, len, more);
 	engine_send(engine, ENGINE_CLIENT, line, len);
 }

@@ -9,20 +9,22 @@ static bool
 is_quiet(const struct engine *engine)
 {
 	for (int peer = 0; peer < 2; peer++)
-		if (engine->eof[peer] || engine->lost[peer] ||
-		    engine->fragment[peer])
+		if (engine->peers[peer].eof || engine->peers[peer].lost ||
+		    engine->peers[peer].fragment)
 			return false;
-	return TAILQ_EMPTY(&engine->exchanges) && engine->reply.code == 0 &&
-	    engine->next == NULL && engine->making == NULL && !engine->opaque;
+	return TAILQ_EMPTY(&engine->exchanges) &&
+	    engine->reply.reader.code == 0 && engine->next == NULL &&
+	    engine->making == NULL && !engine->opaque;
 }
 
 /* Does the server expect nothing, and is nothing on its way to it? */
 static bool
 server_rests(const struct engine *engine)
 {
-	return is_quiet(engine) && engine->rest == NULL && !engine->follows &&
-	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0 &&
-	    line_reader_len(&engine->input[ENGINE_SERVER]) == 0;
+	return is_quiet(engine) && engine->session.rest == NULL &&
+	    !engine->session.follows &&
+	    line_reader_len(&engine->peers[ENGINE_CLIENT].input) == 0 &&
+	    line_reader_len(&engine->peers[ENGINE_SERVER].input) == 0;
 }
 
 void
@@ -30,8 +32,8 @@ engine_keepalive(struct engine *engine)
 {
 	if (!engine->ended && !engine->stopping)
 		unfinished_rest(engine);
-	if (engine->ended || engine->stopping || !engine->logged_in ||
-	    engine->noop_refused || !server_rests(engine))
+	if (engine->ended || engine->stopping || !engine->session.logged_in ||
+	    engine->session.noop_refused || !server_rests(engine))
 		return;
 	if (exchange_add(engine, EXCHANGE_OWN_NOOP, VERB_OTHER) != NULL)
 		engine_sendf(engine, ENGINE_SERVER, "NOOP");
@@ -66,9 +68,9 @@ void
 noop_end(struct engine *engine, struct exchange *noop, unsigned code)
 {
 	(void)noop;
-	if (code < 500 || engine->noop_refused)
+	if (code < 500 || engine->session.noop_refused)
 		return;
-	engine->noop_refused = true;
+	engine->session.noop_refused = true;
 	engine_logf(engine, ENGINE_INFO,
 	    "the server refuses NOOP (%u): --keepalive has no effect", code);
 }

@@ -10,11 +10,11 @@
 void
 owner_login(struct engine *engine)
 {
-	if (!engine->logged_in) {
+	if (!engine->session.logged_in) {
 		engine_attach_text(engine, engine_act(engine, ENGINE_LOGIN),
-		    engine->user != NULL ? engine->user : "");
+		    engine->session.user != NULL ? engine->session.user : "");
 	}
-	engine->logged_in = true;
+	engine->session.logged_in = true;
 }
 
 /* ---- the client's lines ---- */
@@ -24,21 +24,21 @@ owner_takes_line(struct engine *engine)
 {
 	if (engine->config.max_lines == 0)
 		return true;
-	if (engine->lines_left > 0) {
-		engine->lines_left--;
+	if (engine->owner.lines_left > 0) {
+		engine->owner.lines_left--;
 		return true;
 	}
-	if (!engine->credit_asked)
+	if (!engine->owner.credit_asked)
 		engine_act(engine, ENGINE_CREDIT);
-	engine->credit_asked = true;
+	engine->owner.credit_asked = true;
 	return false;
 }
 
 void
 engine_grant(struct engine *engine)
 {
-	engine->lines_left = engine->config.max_lines;
-	engine->credit_asked = false;
+	engine->owner.lines_left = engine->config.max_lines;
+	engine->owner.credit_asked = false;
 }
 
 /* ---- an end that cuts nothing ---- */
@@ -46,9 +46,10 @@ engine_grant(struct engine *engine)
 void
 engine_drain(struct engine *engine, const char *why, bool late)
 {
-	engine->draining = true;
-	engine->drain_late |= late;
-	snprintf(engine->drain_why, sizeof(engine->drain_why), "%s", why);
+	engine->owner.draining = true;
+	engine->owner.drain_late |= late;
+	snprintf(engine->owner.drain_why, sizeof(engine->owner.drain_why), "%s",
+	    why);
 }
 
 /* Is it a step to one more transfer, which is too late?  A client that always
@@ -58,7 +59,7 @@ owner_drain_holds(const struct engine *engine, const uint8_t *line, size_t len)
 {
 	struct command command;
 
-	if (!engine->drain_late)
+	if (!engine->owner.drain_late)
 		return false;
 	command_parse(line, len, &command);
 	return (command.flags &
@@ -76,7 +77,7 @@ no_transfer(struct engine *engine)
 	for (data = engine->data; data < engine->data + LIMIT_SESSION_DATA;
 	     data++)
 		if (data->state == DATA_CURRENT ||
-		    (data->state == DATA_ENDING && !engine->drain_late))
+		    (data->state == DATA_ENDING && !engine->owner.drain_late))
 			return false;
 	return exchange_transfer(engine) == NULL;
 }
@@ -90,17 +91,17 @@ is_idle(const struct engine *engine)
 	while (first != NULL && first->type == EXCHANGE_OWN_NOOP)
 		first = TAILQ_NEXT(first, link);
 	return (first == NULL || first->type == EXCHANGE_GREETING) &&
-	    engine->reply.code == 0 && engine->next == NULL &&
+	    engine->reply.reader.code == 0 && engine->next == NULL &&
 	    engine->making == NULL && !engine->opaque &&
-	    line_reader_len(&engine->input[ENGINE_CLIENT]) == 0;
+	    line_reader_len(&engine->peers[ENGINE_CLIENT].input) == 0;
 }
 
 bool
 owner_drain_step(struct engine *engine)
 {
-	if (!engine->draining || !no_transfer(engine) ||
-	    !(engine->drain_late || is_idle(engine)))
+	if (!engine->owner.draining || !no_transfer(engine) ||
+	    !(engine->owner.drain_late || is_idle(engine)))
 		return false;
-	engine_stop(engine, engine->drain_why);
+	engine_stop(engine, engine->owner.drain_why);
 	return true;
 }

@@ -151,28 +151,70 @@ struct veto {
 
 struct queued_action {
 	struct engine_action action;
-	size_t at;	/* of its bytes in engine->out */
+	size_t at;	/* of its bytes in engine->queue.out */
 	size_t why_at;	/* BEGIN, REPORT: of its second text */
 	size_t user_at; /* ... and its third */
 };
 
+/* One of the two control connections. */
+struct peer {
+	struct line_reader input;
+	bool eof;      /* that peer has ended its direction */
+	bool lost;     /* its connection is dead */
+	bool fragment; /* inside an over-long line of that peer */
+};
+
+/* The reply whose lines are passing. */
+struct passing_reply {
+	struct reply_reader reader; /* its code is 0 between two replies */
+	struct exchange *exchange;  /* that it answers, or NULL */
+	enum disposition how;
+	bool rewritten; /* REWRITE: done */
+	bool bare_code; /* the line is a code, cut off behind it */
+	unsigned told;	/* the code that the client sees */
+};
+
+/* What the server and the client have agreed on (RFC 959 section 5.3). */
+struct session_state {
+	char *rest;	 /* accepted by the server, for the next transfer */
+	char *user;	 /* that the server knows of, or NULL */
+	char *size_name; /* whose SIZE was asked for last, or NULL */
+	int64_t size;	 /* of it */
+	int64_t allo;	 /* of the next transfer, as ALLO had it; or -1 */
+	char type;	 /* of the representation */
+	char mode, structure; /* MODE's and STRU's letter */
+	bool epsv_all;
+	bool tls_pending; /* AUTH sent on: commands wait for its reply */
+	bool logged_in;
+	bool follows;	   /* the last reply, 3xx, wants the next command */
+	bool noop_refused; /* the server does not know it */
+};
+
+/* What the owner asks for. */
+struct owner_state {
+	bool draining, drain_late;
+	char drain_why[100];
+	unsigned lines_left; /* of config.max_lines */
+	bool credit_asked;
+};
+
+/* Actions that the owner has not taken yet. */
+struct action_queue {
+	struct engine_action nowhere; /* when there is no memory */
+	struct queued_action *actions;
+	size_t n_actions, first_action, size_actions;
+	struct buf out; /* their bytes */
+};
+
 struct engine {
 	struct engine_config config;
-	struct line_reader input[2];
-	bool eof[2];   /* that peer has ended its direction */
-	bool lost[2];  /* its connection is dead */
-	char why[400]; /* the server's: by what */
+	struct engine_memory own_memory, *memory;
+	struct peer peers[2];
+	char why[400]; /* the server's is lost: by what */
 
 	struct exchange_list exchanges;
 	size_t n_exchanges;
-	struct reply_reader reply;
-	struct exchange *replying; /* whose reply is passing, or NULL */
-	enum disposition how;
-	bool rewritten;	  /* REWRITE: done */
-	unsigned told;	  /* the code that the client sees */
-	bool fragment[2]; /* inside an over-long line of that peer */
-	bool bare_code;	  /* the server's is a code, cut off behind it */
-
+	struct passing_reply reply;
 	unsigned n_lines; /* of the server, modulo UINT_MAX */
 	struct unfinished unfinished;
 	struct greeting greeting;
@@ -185,46 +227,27 @@ struct engine {
 	bool foreign; /* instead of next: what the client and the server have
 		       * agreed on may be a way around us */
 	uint32_t last_number;
-	struct cwd cwd;
 
-	struct engine_memory own_memory, *memory;
-	char *rest;	 /* accepted by the server, for the next transfer */
-	char *user;	 /* that the server knows of, or NULL */
-	char type;	 /* of the representation */
-	char *size_name; /* whose SIZE was asked for last, or NULL */
-	int64_t size;	 /* of it */
-	int64_t allo;	 /* of the next transfer, as ALLO had it; or -1 */
-	bool epsv_all;
-	char mode, structure; /* MODE's and STRU's letter */
-	bool tls_pending;     /* AUTH sent on: commands wait for its reply */
-	bool opaque;
+	struct session_state session;
+	struct cwd cwd;
+	struct owner_state owner;
+	bool opaque;	  /* TLS */
 	bool server_shut; /* the client's half-close was passed on */
 	bool stopping;
-	bool logged_in;
-	bool follows;	   /* the last reply, 3xx, wants the next command */
-	bool noop_refused; /* the server does not know it */
-	bool draining, drain_late;
-	char drain_why[100];
-	unsigned lines_left; /* of config.max_lines */
-	bool credit_asked;
 	bool failed; /* out of memory */
 	bool ended;
-
-	struct engine_action nowhere; /* when there is no memory */
-	struct queued_action *actions;
-	size_t n_actions, first_action, size_actions;
-	struct buf out;
+	struct action_queue queue;
 };
 
 /* Where does the end of a file stand? */
 static inline enum framing
 engine_framing(const struct engine *engine)
 {
-	if (engine->mode == 'B')
+	if (engine->session.mode == 'B')
 		return FRAMING_BLOCK;
-	if (engine->mode == 'C')
+	if (engine->session.mode == 'C')
 		return FRAMING_COMPRESSED;
-	return engine->mode == 'S' && engine->structure == 'R' ?
+	return engine->session.mode == 'S' && engine->session.structure == 'R' ?
 	    FRAMING_RECORD :
 	    FRAMING_NONE;
 }
@@ -239,8 +262,8 @@ engine_is_framed(const struct engine *engine)
 static inline bool
 reply_is_dropped(const struct engine *engine)
 {
-	return engine->how == DROP || engine->how == DROP_REQUEST ||
-	    engine->how == DROP_RETRY || engine->how == TRANSLATE;
+	return engine->reply.how == DROP || engine->reply.how == DROP_REQUEST ||
+	    engine->reply.how == DROP_RETRY || engine->reply.how == TRANSLATE;
 }
 
 /* engine.c: queueing actions.  Words of our own (sendf) never get into TLS. */

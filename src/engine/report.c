@@ -32,16 +32,16 @@ report_allo(struct engine *engine, const char *argument, size_t len)
 
 	if (blank != NULL)
 		len = (size_t)(blank - argument);
-	engine->allo = -1;
+	engine->session.allo = -1;
 	if (num_parse(argument, len, INT64_MAX, &size) == 0 && size > 0)
-		engine->allo = (int64_t)size;
+		engine->session.allo = (int64_t)size;
 }
 
 static void
 forget_size(struct engine *engine)
 {
-	free(engine->size_name);
-	engine->size_name = NULL;
+	free(engine->session.size_name);
+	engine->session.size_name = NULL;
 }
 
 /* After it the name may stand for another file, or the file be another one. */
@@ -60,34 +60,35 @@ changes_files(const struct exchange *exchange, unsigned code)
 void
 report_command(struct engine *engine, struct exchange *exchange, unsigned code)
 {
-	char type = engine->type;
+	char type = engine->session.type;
 
 	if (changes_files(exchange, code))
 		forget_size(engine);
 	if (exchange->verb == VERB_USER && code < 400) {
-		keep(&engine->user, exchange);
+		keep(&engine->session.user, exchange);
 	} else if (exchange->verb == VERB_TYPE && code < 300 &&
 	    exchange->text != NULL) {
-		engine->type = (char)toupper((unsigned char)exchange->text[0]);
+		engine->session.type =
+		    (char)toupper((unsigned char)exchange->text[0]);
 		/* RFC 3659 section 4: the size is that in this type. */
-		if (engine->type != type)
+		if (engine->session.type != type)
 			forget_size(engine);
 	} else if (exchange->verb == VERB_SIZE) {
 		forget_size(engine);
 		if (exchange->size < 0)
 			return;
-		keep(&engine->size_name, exchange);
-		engine->size = exchange->size;
+		keep(&engine->session.size_name, exchange);
+		engine->session.size = exchange->size;
 	}
 }
 
 void
 report_forget(struct engine *engine)
 {
-	free(engine->user);
-	engine->user = NULL;
-	engine->type = TYPE_AT_FIRST;
-	engine->allo = -1;
+	free(engine->session.user);
+	engine->session.user = NULL;
+	engine->session.type = TYPE_AT_FIRST;
+	engine->session.allo = -1;
 }
 
 /* "213 1234", RFC 3659 section 4. */
@@ -217,7 +218,8 @@ static bool
 is_framed(const struct engine *engine, const struct data *data)
 {
 	/* A data connection that block mode has kept has others before. */
-	return engine->mode != 'S' || engine->structure == 'R' ||
+	return engine->session.mode != 'S' ||
+	    engine->session.structure == 'R' ||
 	    (data != NULL &&
 		(data->before[ENGINE_CLIENT] > 0 ||
 		    data->before[ENGINE_SERVER] > 0));
@@ -226,16 +228,16 @@ is_framed(const struct engine *engine, const struct data *data)
 static int64_t
 size_asked(const struct engine *engine, const struct exchange *transfer)
 {
-	if (engine->size_name == NULL || transfer->text == NULL ||
-	    strcmp(engine->size_name, transfer->text) != 0)
+	if (engine->session.size_name == NULL || transfer->text == NULL ||
+	    strcmp(engine->session.size_name, transfer->text) != 0)
 		return -1;
-	return engine->size;
+	return engine->session.size;
 }
 
 static bool
 is_text(const struct engine *engine)
 {
-	return engine->type != 'I' && engine->type != 'L';
+	return engine->session.type != 'I' && engine->session.type != 'L';
 }
 
 /*
@@ -302,7 +304,7 @@ describe(const struct engine *engine, const struct exchange *transfer,
 	ret->verb = transfer->verb;
 	ret->upload = exchange_is_upload(transfer);
 	ret->size = transfer->size;
-	ret->type = engine->type;
+	ret->type = engine->session.type;
 	if (ret->size < 0 && !ret->upload)
 		ret->size = size_asked(engine, transfer);
 	if (transfer->rest != NULL &&
@@ -326,7 +328,7 @@ attach(struct engine *engine, struct engine_action *action,
     const struct exchange *transfer, const char *why)
 {
 	engine_attach_report(engine, action, text_or_empty(transfer->text), why,
-	    text_or_empty(engine->user));
+	    text_or_empty(engine->session.user));
 }
 
 void
@@ -351,7 +353,8 @@ report_end(struct engine *engine, const struct exchange *transfer,
 	/* A client that was killed and one that has ended its direction look
 	 * alike, unless it was probed. */
 	if (upload && data != NULL && !data->probed && !transfer->told &&
-	    (engine->eof[ENGINE_CLIENT] || engine->lost[ENGINE_CLIENT]))
+	    (engine->peers[ENGINE_CLIENT].eof ||
+		engine->peers[ENGINE_CLIENT].lost))
 		data_set_cut(data, "the client was gone before the reply");
 	if (data != NULL)
 		why = data->why;

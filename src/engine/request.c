@@ -183,7 +183,7 @@ request_next_variant(struct engine *engine, struct exchange *request)
 	request->variant = variant_choose(engine, request);
 	if (request->variant == VARIANT_NONE) {
 		give_up(engine, request,
-		    engine->epsv_all ?
+		    engine->session.epsv_all ?
 			ONLY_EPSV :
 			"502 No data connection can be had from the server.");
 		return;
@@ -216,7 +216,7 @@ request_begin(struct engine *engine, const struct command *command,
 	struct exchange *request;
 
 	/* What the server does not know we keep. */
-	if (engine->epsv_all && command->verb != VERB_EPSV &&
+	if (engine->session.epsv_all && command->verb != VERB_EPSV &&
 	    engine->config.server_mode != ENGINE_SAME) {
 		exchange_local(engine, ONLY_EPSV);
 		return;
@@ -300,11 +300,11 @@ request_begin_reply(struct engine *engine, struct exchange *request,
 		data_close(engine, request->data);
 	if (announces || (active && code < 300)) {
 		if (announces)
-			engine->how = may_pass(engine, request, line, len) ?
-			    REWRITE :
-			    TRANSLATE;
+			engine->reply.how =
+			    may_pass(engine, request, line, len) ? REWRITE :
+								   TRANSLATE;
 		else if (!speaks_to_client(request))
-			engine->how = DROP;
+			engine->reply.how = DROP;
 		return true;
 	}
 	/* What is sent behind it already would be answered before it. */
@@ -317,7 +317,7 @@ request_begin_reply(struct engine *engine, struct exchange *request,
 	    (!variant_is_refused(code) ||
 		variant_choose(engine, request) == VARIANT_NONE))
 		return true;
-	engine->how = DROP_REQUEST;
+	engine->reply.how = DROP_REQUEST;
 	if (code >= 400)
 		exchange_keep_refusal(engine, request, line, len);
 	/* "530 Please login": no other variant will do. */
@@ -336,7 +336,7 @@ request_not_understood(struct engine *engine, struct exchange *request,
 	if (line[len - 1] != '\n' || TAILQ_NEXT(request, link) != NULL ||
 	    variant_choose(engine, request) == VARIANT_NONE)
 		return false;
-	engine->how = DROP_REQUEST;
+	engine->reply.how = DROP_REQUEST;
 	exchange_keep_refusal(engine, request, line, len);
 	return true;
 }
@@ -353,10 +353,10 @@ request_reply_line(struct engine *engine, struct exchange *request,
 	struct engine_data_end server = { .listens = false };
 	struct hostport hostport;
 
-	if (engine->rewritten ||
+	if (engine->reply.rewritten ||
 	    hostport_parse_reply(code, line, len, &hostport) != 0)
 		return;
-	engine->rewritten = true;
+	engine->reply.rewritten = true;
 	server.to = hostport.addr;
 	request->data = data_open(engine, request, &client, &server);
 	if (request->data != NULL && request->type == EXCHANGE_OWN_REQUEST)
@@ -385,7 +385,7 @@ end_passive(struct engine *engine, struct exchange *request)
 static void
 end_translated(struct engine *engine, struct exchange *request)
 {
-	if (request->data == NULL && engine->rewritten) {
+	if (request->data == NULL && engine->reply.rewritten) {
 		fail_too_many(engine, request);
 	} else if (request->data == NULL) {
 		request_next_variant(engine, request);
@@ -405,23 +405,23 @@ request_end_reply(struct engine *engine, struct exchange *request,
 	char text[16];
 
 	snprintf(text, sizeof(text), "%u", code);
-	if (engine->how == TRANSLATE) {
+	if (engine->reply.how == TRANSLATE) {
 		end_translated(engine, request);
-	} else if (engine->how == DROP_REQUEST) {
+	} else if (engine->reply.how == DROP_REQUEST) {
 		request_next_variant(engine, request);
 	} else if (needs_data && request->data == NULL) {
 		/* Its listener was lost meanwhile. */
-		if (engine->how == DROP)
+		if (engine->reply.how == DROP)
 			exchange_answer(engine, request, NO_DATA);
 		else
 			exchange_drop(engine, request);
-	} else if (engine->how == DROP) {
+	} else if (engine->reply.how == DROP) {
 		learn_accepted(engine, request);
 		if (request_is_active(request))
 			answer_active(engine, request);
 		else
 			answer_passive(engine, request);
-	} else if (engine->how == PASS && needs_data) {
+	} else if (engine->reply.how == PASS && needs_data) {
 		if (code < 300) {
 			learn_accepted(engine, request);
 			data_make_next(engine, request->data);

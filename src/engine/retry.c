@@ -29,8 +29,9 @@ retry_is_possible(struct engine *engine, const struct exchange *transfer)
 	    !data->cut && !data->aborting && !transfer->begun &&
 	    transfer->line != NULL && transfer->verb != VERB_STOU &&
 	    transfer->verb != VERB_OTHER && !engine_is_framed(engine) &&
-	    TAILQ_NEXT(transfer, link) == NULL && !engine->eof[ENGINE_CLIENT] &&
-	    !engine->lost[ENGINE_CLIENT] && variant_has_passive(engine);
+	    TAILQ_NEXT(transfer, link) == NULL &&
+	    !engine->peers[ENGINE_CLIENT].eof &&
+	    !engine->peers[ENGINE_CLIENT].lost && variant_has_passive(engine);
 }
 
 void
@@ -83,8 +84,8 @@ void
 retry_rest_answered(struct engine *engine, struct exchange *rest, unsigned code)
 {
 	if (rest->transfer == NULL) { /* REST 0 */
-		free(engine->rest);
-		engine->rest = NULL;
+		free(engine->session.rest);
+		engine->session.rest = NULL;
 	} else if (code >= 300 && code < 400)
 		send_again(engine, rest->transfer);
 	else
@@ -110,8 +111,8 @@ retry_abandon(struct engine *engine, struct exchange *ours)
 		return;
 	}
 	/* Its reply may come yet, or the rest of it, and is nobody's. */
-	if (engine->replying == ours)
-		engine->how = DROP;
+	if (engine->reply.exchange == ours)
+		engine->reply.how = DROP;
 	if (ours->data != NULL)
 		data_close(engine, ours->data);
 	ours->type = EXCHANGE_OWN_OVER;

@@ -18,14 +18,14 @@ static bool
 begin_reply(struct engine *engine, struct exchange *exchange, unsigned code,
     const uint8_t *line, size_t len)
 {
-	engine->how = PASS;
-	engine->told = code;
-	engine->rewritten = false;
+	engine->reply.how = PASS;
+	engine->reply.told = code;
+	engine->reply.rewritten = false;
 	if (exchange != NULL)
 		return exchange_ops(exchange)->begin(engine, exchange, code,
 		    line, len);
 	if (unfinished_owns_reply(engine, code))
-		engine->how = DROP;
+		engine->reply.how = DROP;
 	cwd_stray(engine, code);
 	effect_stray_announcement(engine, code, line, len);
 	return true;
@@ -47,9 +47,10 @@ reply_end_command(struct engine *engine, struct exchange *exchange,
     unsigned code)
 {
 	const struct exchange_ops *ops = exchange_ops(exchange);
-	bool transferred = exchange_is_transfer(exchange) && engine->told < 300;
+	bool transferred =
+	    exchange_is_transfer(exchange) && engine->reply.told < 300;
 
-	engine->follows = code >= 300 && code < 400;
+	engine->session.follows = code >= 300 && code < 400;
 	report_command(engine, exchange, code);
 	cwd_moved(engine, exchange, code);
 	if (transferred || (is_about_login(exchange) && code < 300))
@@ -62,21 +63,21 @@ reply_end_command(struct engine *engine, struct exchange *exchange,
 void
 engine_end_reply(struct engine *engine, unsigned code)
 {
-	struct exchange *exchange = engine->replying, *other;
+	struct exchange *exchange = engine->reply.exchange, *other;
 
-	engine->replying = NULL;
+	engine->reply.exchange = NULL;
 	TAILQ_FOREACH (other, &engine->exchanges, link)
 		other->fresh = false;
 	if (exchange == NULL)
 		return;
-	if (engine->how == REWRITE && !engine->rewritten) {
+	if (engine->reply.how == REWRITE && !engine->reply.rewritten) {
 		engine->foreign = true;
 		engine_logf(engine, ENGINE_WARN,
 		    "no host-port was found in a %u reply; it was passed as "
 		    "it is, the data connection will not go through SSH",
 		    code);
 	}
-	if (engine->told < 200) {
+	if (engine->reply.told < 200) {
 		if (exchange_is_transfer(exchange) && !exchange->begun) {
 			engine->unfinished.owed = false;
 			report_begin(engine, exchange);
@@ -90,7 +91,7 @@ engine_end_reply(struct engine *engine, unsigned code)
 			exchange->data->expired = false;
 		return;
 	}
-	if (engine->how == DROP_RETRY)
+	if (engine->reply.how == DROP_RETRY)
 		return;
 	if (exchange_is_request(exchange))
 		request_end_reply(engine, exchange, code);
@@ -132,7 +133,7 @@ refuse_passive(struct engine *engine, unsigned code, enum reply_place place,
 	engine_sendf(engine, ENGINE_CLIENT, "%u%cNo data connection: %s.",
 	    place == REPLY_ONLY ? 425 : code,
 	    place == REPLY_ONLY || place == REPLY_LAST ? ' ' : '-', why);
-	engine->rewritten = true;
+	engine->reply.rewritten = true;
 }
 
 /* The listener toward the client, and if that is to be seen our connection to
@@ -145,10 +146,10 @@ finish_passive(struct engine *engine, unsigned code, enum reply_place place,
 
 	if (!data_is_ready(data) && !data_has_failed(data))
 		return false;
-	engine->rewritten = true;
+	engine->reply.rewritten = true;
 	if (data->failed[ENGINE_SERVER] && !data->failed[ENGINE_CLIENT]) {
-		engine->how = DROP_REQUEST;
-		request_keep_failure(engine, engine->replying, data);
+		engine->reply.how = DROP_REQUEST;
+		request_keep_failure(engine, engine->reply.exchange, data);
 	} else if (data->failed[ENGINE_CLIENT]) {
 		refuse_passive(engine, code, place, data->why);
 		data_close(engine, data);
@@ -156,9 +157,9 @@ finish_passive(struct engine *engine, unsigned code, enum reply_place place,
 		send_rewritten(engine, data, code, line, len, hostport);
 		data_make_next(engine, data);
 		engine->making = NULL;
-		if (engine->replying != NULL &&
-		    exchange_is_request(engine->replying))
-			learn_accepted(engine, engine->replying);
+		if (engine->reply.exchange != NULL &&
+		    exchange_is_request(engine->reply.exchange))
+			learn_accepted(engine, engine->reply.exchange);
 	}
 	return true;
 }
@@ -176,16 +177,17 @@ rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
 	bool found = hostport_parse_reply(code, line, len, &hostport) == 0;
 
 	/* Said twice in one reply: clients take the first, or the last. */
-	if (engine->rewritten && found && engine->next != NULL &&
+	if (engine->reply.rewritten && found && engine->next != NULL &&
 	    engine->next->end[ENGINE_CLIENT].listens) {
 		send_rewritten(engine, engine->next, code, line, len,
 		    &hostport);
 		return true;
 	}
-	if (engine->rewritten || !found) {
-		if (place == REPLY_ONLY && engine->replying != NULL &&
-		    exchange_is_request(engine->replying) &&
-		    request_not_understood(engine, engine->replying, line, len))
+	if (engine->reply.rewritten || !found) {
+		if (place == REPLY_ONLY && engine->reply.exchange != NULL &&
+		    exchange_is_request(engine->reply.exchange) &&
+		    request_not_understood(engine, engine->reply.exchange, line,
+			len))
 			return true;
 		hostport_pass(engine, code, line, len);
 		return true;
@@ -194,7 +196,7 @@ rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
 		return finish_passive(engine, code, place, line, len,
 		    &hostport);
 	server.to = hostport.addr;
-	request = engine->replying;
+	request = engine->reply.exchange;
 	if (request != NULL && !exchange_is_request(request))
 		request = NULL;
 	engine->making = data_open(engine, request, &client, &server);
@@ -208,15 +210,16 @@ static bool
 pass_line(struct engine *engine, unsigned code, enum reply_place place,
     const uint8_t *line, size_t len)
 {
-	if (engine->how == REWRITE)
+	if (engine->reply.how == REWRITE)
 		return rewrite_line(engine, code, place, line, len);
-	if (engine->how == TRANSLATE) {
-		assert(engine->replying != NULL);
-		request_reply_line(engine, engine->replying, code, line, len);
+	if (engine->reply.how == TRANSLATE) {
+		assert(engine->reply.exchange != NULL);
+		request_reply_line(engine, engine->reply.exchange, code, line,
+		    len);
 		return true;
 	}
 	if (reply_is_dropped(engine) ||
-	    (engine->how == FILTER_FEAT && place == REPLY_INNER &&
+	    (engine->reply.how == FILTER_FEAT && place == REPLY_INNER &&
 		reply_is_tls_feature(line, len)))
 		return true;
 	hostport_pass(engine, code, line, len);
@@ -227,7 +230,7 @@ pass_line(struct engine *engine, unsigned code, enum reply_place place,
 static bool
 take_line(struct engine *engine, const uint8_t *line, size_t len)
 {
-	struct reply_reader next = engine->reply;
+	struct reply_reader next = engine->reply.reader;
 	unsigned code;
 	enum reply_place place = reply_next(&next, line, len, &code);
 	bool begins;
@@ -237,35 +240,38 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	else if (place == REPLY_INNER && engine->making == NULL &&
 	    unfinished_judge(engine, line, len) == UNFINISHED_WAIT)
 		return false;
-	if (engine->reply.code == 0) {
-		next = engine->reply;
+	if (engine->reply.reader.code == 0) {
+		next = engine->reply.reader;
 		place = reply_next(&next, line, len, &code);
 	}
 	begins = place == REPLY_ONLY || place == REPLY_FIRST;
 	if (place == REPLY_STRAY) {
 		if (greeting_refuses(engine, line, len))
 			return true;
-		engine->how = PASS;
+		engine->reply.how = PASS;
 		hostport_pass(engine, 0, line, len);
 		return true;
 	}
 	/* While a listener is being made the reply has begun already. */
 	if (begins && engine->making == NULL) {
-		engine->replying = match_reply(engine, code);
-		if (code == 421 && engine->replying == NULL)
+		engine->reply.exchange = match_reply(engine, code);
+		if (code == 421 && engine->reply.exchange == NULL)
 			exchange_be_sure(engine, true);
-		if (!begin_reply(engine, engine->replying, code, line, len))
+		if (!begin_reply(engine, engine->reply.exchange, code, line,
+			len))
 			return false;
-		if (engine->replying != NULL)
-			report_reply_line(engine->replying, code, line, len);
+		if (engine->reply.exchange != NULL)
+			report_reply_line(engine->reply.exchange, code, line,
+			    len);
 	}
 	if (!pass_line(engine, code, place, line, len))
 		return false;
-	if (engine->replying != NULL && code >= 200 &&
+	if (engine->reply.exchange != NULL && code >= 200 &&
 	    !reply_is_dropped(engine))
-		engine->replying->told |=
-		    !engine->eof[ENGINE_CLIENT] && !engine->lost[ENGINE_CLIENT];
-	engine->reply = next;
+		engine->reply.exchange->told |=
+		    !engine->peers[ENGINE_CLIENT].eof &&
+		    !engine->peers[ENGINE_CLIENT].lost;
+	engine->reply.reader = next;
 	if (place == REPLY_ONLY || place == REPLY_LAST)
 		engine_end_reply(engine, code);
 	return true;
@@ -280,16 +286,17 @@ pass_rest(struct engine *engine, const uint8_t *line, size_t len,
 		engine_send(engine, ENGINE_CLIENT, line, len);
 	else if (!reply_is_dropped(engine))
 		hostport_pass(engine, 0, line, len);
-	engine->fragment[ENGINE_SERVER] = result != LINE_READY;
-	line_reader_consume(&engine->input[ENGINE_SERVER], len);
+	engine->peers[ENGINE_SERVER].fragment = result != LINE_READY;
+	line_reader_consume(&engine->peers[ENGINE_SERVER].input, len);
 	return true;
 }
 
 bool
 engine_step_server(struct engine *engine)
 {
-	struct line_reader *input = &engine->input[ENGINE_SERVER];
-	bool ended = engine->eof[ENGINE_SERVER] || engine->lost[ENGINE_SERVER];
+	struct line_reader *input = &engine->peers[ENGINE_SERVER].input;
+	bool ended = engine->peers[ENGINE_SERVER].eof ||
+	    engine->peers[ENGINE_SERVER].lost;
 	const uint8_t *line;
 	size_t len, n_exchanges = engine->n_exchanges;
 	enum line_result result = line_reader_peek(input, &line, &len);
@@ -299,11 +306,11 @@ engine_step_server(struct engine *engine)
 	/* A line that the end has cut off is a line. */
 	if (len == 0 || (result == LINE_MORE && !engine->opaque && !ended))
 		return false;
-	if (engine->opaque || engine->fragment[ENGINE_SERVER])
+	if (engine->opaque || engine->peers[ENGINE_SERVER].fragment)
 		return pass_rest(engine, line, len, result);
 	/* Less than a code, and nobody has ended there: no reply of anybody. */
-	if (result == LINE_MORE && engine->lost[ENGINE_SERVER] &&
-	    engine->reply.code == 0 && len < CODE_LEN) {
+	if (result == LINE_MORE && engine->peers[ENGINE_SERVER].lost &&
+	    engine->reply.reader.code == 0 && len < CODE_LEN) {
 		line_reader_consume(input, len);
 		return true;
 	}
@@ -313,9 +320,9 @@ engine_step_server(struct engine *engine)
 	/* A command that was let go of holds up nobody any more. */
 	if (!take_line(engine, line, len))
 		return engine->n_exchanges != n_exchanges;
-	engine->fragment[ENGINE_SERVER] =
+	engine->peers[ENGINE_SERVER].fragment =
 	    result != LINE_READY && !engine->stopping;
-	engine->bare_code = reply_is_bare_code(line, len);
+	engine->reply.bare_code = reply_is_bare_code(line, len);
 	engine->n_lines++;
 	line_reader_consume(input, len);
 	return true;

@@ -120,8 +120,8 @@ is_early(const struct engine *engine, const struct exchange *transfer,
 static void
 refuse_good(struct engine *engine, unsigned code, const char *why)
 {
-	engine->how = DROP;
-	engine->told = code;
+	engine->reply.how = DROP;
+	engine->reply.told = code;
 	engine_sendf(engine, ENGINE_CLIENT, "%u Transfer not complete: %s.",
 	    code, why);
 }
@@ -170,11 +170,11 @@ transfer_begin_reply(struct engine *engine, struct exchange *transfer,
 	const char *untrue;
 
 	if (transfer->rest == NULL) {
-		transfer->rest = engine->rest;
-		engine->rest = NULL;
+		transfer->rest = engine->session.rest;
+		engine->session.rest = NULL;
 	}
 	if (code == 425 && retry_is_possible(engine, transfer)) {
-		engine->how = DROP_RETRY;
+		engine->reply.how = DROP_RETRY;
 		retry_begin(engine, transfer, line, len);
 		return true;
 	}
@@ -183,7 +183,7 @@ transfer_begin_reply(struct engine *engine, struct exchange *transfer,
 		return false;
 	learn_retried(engine, transfer, code);
 	untrue = cut_untrue(engine, transfer, data, code);
-	engine->how = PASS;
+	engine->reply.how = PASS;
 	if (untrue != NULL)
 		refuse_good(engine, 425, untrue);
 	else if (data != NULL && data->cut &&
@@ -197,8 +197,8 @@ void
 transfer_end_reply(struct engine *engine, struct exchange *transfer,
     unsigned code)
 {
-	unfinished_note_transfer(engine, code, engine->told);
-	data_transfer_over(engine, transfer, code, engine->told);
+	unfinished_note_transfer(engine, code, engine->reply.told);
+	data_transfer_over(engine, transfer, code, engine->reply.told);
 }
 
 void

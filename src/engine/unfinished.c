@@ -82,14 +82,14 @@ static bool
 is_own(const struct engine *engine, const struct exchange *replying,
     unsigned code)
 {
-	unsigned open = engine->reply.code;
+	unsigned open = engine->reply.reader.code;
 
 	if (!exchange_is_transfer(replying))
 		return false;
 	if (open < 200)
 		return ends_transfer(code);
 	/* "553-" of a file that is there already, and then its transfer. */
-	return open >= 400 && engine->how == PASS && !replying->begun &&
+	return open >= 400 && engine->reply.how == PASS && !replying->begun &&
 	    match_begins_transfer(code);
 }
 
@@ -98,8 +98,9 @@ static bool
 is_contrary(const struct engine *engine, const struct exchange *replying,
     unsigned code)
 {
-	return exchange_is_transfer(replying) && engine->reply.code >= 400 &&
-	    engine->how == PASS && (ends_transfer(code) || is_good(code));
+	return exchange_is_transfer(replying) &&
+	    engine->reply.reader.code >= 400 && engine->reply.how == PASS &&
+	    (ends_transfer(code) || is_good(code));
 }
 
 /* An ordinary line that a client must not take for the outcome of a transfer:
@@ -107,12 +108,12 @@ is_contrary(const struct engine *engine, const struct exchange *replying,
 static bool
 is_untrue(struct engine *engine, unsigned code)
 {
-	const struct exchange *replying = engine->replying;
+	const struct exchange *replying = engine->reply.exchange;
 	struct exchange *transfer = exchange_transfer(engine);
 	const struct data *data =
 	    transfer != NULL ? data_of(engine, transfer) : NULL;
 
-	if (engine->how != PASS || code == engine->reply.code)
+	if (engine->reply.how != PASS || code == engine->reply.reader.code)
 		return false;
 	return (replying != NULL && is_contrary(engine, replying, code)) ||
 	    (data != NULL && data->cut && is_good(code) && ends_transfer(code));
@@ -122,7 +123,7 @@ is_untrue(struct engine *engine, unsigned code)
 static struct exchange *
 behind_hidden(struct engine *engine, unsigned code)
 {
-	struct exchange *exchange = engine->replying;
+	struct exchange *exchange = engine->reply.exchange;
 
 	exchange = exchange != NULL ? TAILQ_NEXT(exchange, link) :
 				      TAILQ_FIRST(&engine->exchanges);
@@ -153,22 +154,24 @@ doubtful_command(struct engine *engine, unsigned code, const uint8_t *line,
 static bool
 announces_again(const struct engine *engine, unsigned code)
 {
-	return code == engine->reply.code && code >= 227 && code <= 229 &&
-	    engine->how == REWRITE && engine->rewritten;
+	return code == engine->reply.reader.code && code >= 227 &&
+	    code <= 229 && engine->reply.how == REWRITE &&
+	    engine->reply.rewritten;
 }
 
 static enum candidate
 judge(struct engine *engine, const uint8_t *line, size_t len, unsigned code,
     struct exchange **ret)
 {
-	struct exchange *replying = engine->replying;
+	struct exchange *replying = engine->reply.exchange;
 
 	*ret = NULL;
 	if (code == 0 ||
-	    (code == engine->reply.code && !announces_again(engine, code)))
+	    (code == engine->reply.reader.code &&
+		!announces_again(engine, code)))
 		return CANDIDATE_NONE;
 	*ret = fresh_command(engine, code);
-	if (*ret == NULL && code == engine->reply.code)
+	if (*ret == NULL && code == engine->reply.reader.code)
 		return CANDIDATE_NONE;
 	if (*ret == NULL && replying != NULL &&
 	    (is_own(engine, replying, code) ||
@@ -189,23 +192,23 @@ judge(struct engine *engine, const uint8_t *line, size_t len, unsigned code,
 static void
 note_guess(struct engine *engine)
 {
-	engine->unfinished.guessed = engine->reply.code;
+	engine->unfinished.guessed = engine->reply.reader.code;
 	if (!engine->unfinished.told)
 		engine_logf(engine, ENGINE_INFO,
 		    "the server does not end a %u reply as RFC 959 section 4.2 "
 		    "wants it; its end was taken from what followed",
-		    engine->reply.code);
+		    engine->reply.reader.code);
 	engine->unfinished.told = true;
 }
 
 void
 unfinished_end(struct engine *engine)
 {
-	unsigned code = engine->reply.code;
+	unsigned code = engine->reply.reader.code;
 
 	note_guess(engine);
-	cwd_unfinished(engine, engine->replying);
-	engine->reply.code = 0;
+	cwd_unfinished(engine, engine->reply.exchange);
+	engine->reply.reader.code = 0;
 	engine_end_reply(engine, code);
 }
 
@@ -228,7 +231,7 @@ static void
 end_failure(struct engine *engine, unsigned code)
 {
 	struct unfinished *unfinished = &engine->unfinished;
-	unsigned open = engine->reply.code;
+	unsigned open = engine->reply.reader.code;
 
 	engine_logf(engine, ENGINE_WARN,
 	    "the server does not end a %u reply to a transfer, and says %u "
@@ -236,11 +239,11 @@ end_failure(struct engine *engine, unsigned code)
 	    open, code);
 	engine_sendf(engine, ENGINE_CLIENT,
 	    "%03u The server has not ended this reply.", open);
-	if (!answers_another(engine->replying, code))
+	if (!answers_another(engine->reply.exchange, code))
 		unfinished->contrary = code;
 	unfinished->ended = open;
 	unfinished->guessed = open;
-	engine->reply.code = 0;
+	engine->reply.reader.code = 0;
 	engine_end_reply(engine, open);
 }
 
@@ -248,8 +251,8 @@ end_failure(struct engine *engine, unsigned code)
 static void
 end_before(struct engine *engine, struct exchange *target, unsigned line_code)
 {
-	struct exchange *replying = engine->replying;
-	unsigned code = engine->reply.code;
+	struct exchange *replying = engine->reply.exchange;
+	unsigned code = engine->reply.reader.code;
 
 	/* A client that sends ABOR has not seen an end. */
 	if (replying != NULL && is_contrary(engine, replying, line_code) &&
@@ -260,12 +263,12 @@ end_before(struct engine *engine, struct exchange *target, unsigned line_code)
 		unfinished_end(engine);
 	} else if (code < 200) {
 		note_guess(engine);
-		engine->reply.code = 0;
+		engine->reply.reader.code = 0;
 		engine_end_reply(engine, code);
 	} else {
 		note_guess(engine);
-		engine->reply.code = 0;
-		engine->replying = NULL;
+		engine->reply.reader.code = 0;
+		engine->reply.exchange = NULL;
 	}
 }
 
@@ -275,8 +278,8 @@ warn_doubtful(struct engine *engine, unsigned code)
 	engine_logf(engine, ENGINE_WARN,
 	    "a %u line within a %u reply that the server does not end: it is "
 	    "taken for the reply to a later command",
-	    code, engine->reply.code);
-	engine->unfinished.late = engine->reply.code;
+	    code, engine->reply.reader.code);
+	engine->unfinished.late = engine->reply.reader.code;
 }
 
 /* Is the reply's own end there already, somewhere behind the line?  Or so much
@@ -284,7 +287,7 @@ warn_doubtful(struct engine *engine, unsigned code)
 static bool
 end_is_near(const struct engine *engine, size_t line_len)
 {
-	const struct line_reader *input = &engine->input[ENGINE_SERVER];
+	const struct line_reader *input = &engine->peers[ENGINE_SERVER].input;
 	struct reply_reader reader;
 	size_t rest, len;
 	const uint8_t *line = line_reader_behind(input, line_len, &rest);
@@ -295,7 +298,7 @@ end_is_near(const struct engine *engine, size_t line_len)
 		return true;
 	while (rest > 0 && (lf = memchr(line, '\n', rest)) != NULL) {
 		len = (size_t)(lf - line) + 1;
-		reader = engine->reply;
+		reader = engine->reply.reader;
 		if (reply_next(&reader, line, len, &code) == REPLY_LAST)
 			return true;
 		line += len;
@@ -309,9 +312,10 @@ unfinished_rest(struct engine *engine)
 {
 	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
-	if (engine->reply.code >= 200 && engine->making == NULL &&
+	if (engine->reply.reader.code >= 200 && engine->making == NULL &&
 	    !reply_is_dropped(engine) && !engine->opaque &&
-	    !engine->fragment[ENGINE_SERVER] && first == engine->replying &&
+	    !engine->peers[ENGINE_SERVER].fragment &&
+	    first == engine->reply.exchange &&
 	    (first == NULL || TAILQ_NEXT(first, link) == NULL))
 		unfinished_end(engine);
 }
@@ -322,7 +326,8 @@ enum unfinished_line
 unfinished_judge(struct engine *engine, const uint8_t *line, size_t len)
 {
 	struct unfinished *unfinished = &engine->unfinished;
-	bool ended = engine->eof[ENGINE_SERVER] || engine->lost[ENGINE_SERVER];
+	bool ended = engine->peers[ENGINE_SERVER].eof ||
+	    engine->peers[ENGINE_SERVER].lost;
 	unsigned code = reply_own_code(line, len);
 	struct exchange *target;
 	enum candidate candidate = judge(engine, line, len, code, &target);
@@ -361,7 +366,7 @@ unfinished_last_line(struct engine *engine, unsigned code)
 	    (engine->pipelines && !announces_again(engine, code)))
 		return;
 	fresh = fresh_command(engine, code);
-	if (fresh == NULL || fresh == engine->replying)
+	if (fresh == NULL || fresh == engine->reply.exchange)
 		return;
 	end_before(engine, fresh, code);
 }
@@ -441,22 +446,22 @@ is_translated(const struct exchange *exchange)
 static bool
 has_same_answer(const struct engine *engine, const struct exchange *exchange)
 {
-	return exchange->fresh && exchange != engine->replying &&
+	return exchange->fresh && exchange != engine->reply.exchange &&
 	    !exchange_is_transfer(exchange) &&
 	    (exchange->flags & VERB_IS_PASSIVE) == 0 && !engine->pipelines &&
 	    engine->n_lines != exchange->after && !reply_is_dropped(engine) &&
-	    match_expects(exchange, engine->reply.code) &&
-	    !(is_translated(exchange) && engine->reply.code >= 300);
+	    match_expects(exchange, engine->reply.reader.code) &&
+	    !(is_translated(exchange) && engine->reply.reader.code >= 300);
 }
 
 /* Is somebody waiting for the end of what has begun? */
 static bool
 is_awaited(const struct engine *engine)
 {
-	const struct exchange *behind = engine->replying;
+	const struct exchange *behind = engine->reply.exchange;
 
 	if (reply_is_dropped(engine) || engine->client_waits ||
-	    engine->drain_late)
+	    engine->owner.drain_late)
 		return true;
 	behind = behind != NULL ? TAILQ_NEXT(behind, link) :
 				  TAILQ_FIRST(&engine->exchanges);
@@ -486,7 +491,7 @@ same_answer(struct engine *engine)
 static void
 end_awaited(struct engine *engine)
 {
-	unsigned code = engine->reply.code;
+	unsigned code = engine->reply.reader.code;
 	struct exchange *same = same_answer(engine);
 
 	engine->unfinished.late = code;
@@ -495,9 +500,9 @@ end_awaited(struct engine *engine)
 	unfinished_end(engine);
 	if (same == NULL)
 		return;
-	engine->replying = same;
-	engine->how = is_translated(same) ? DROP : PASS;
-	engine->told = code;
+	engine->reply.exchange = same;
+	engine->reply.how = is_translated(same) ? DROP : PASS;
+	engine->reply.told = code;
 	engine_end_reply(engine, code);
 }
 
@@ -507,8 +512,8 @@ unfinished_step(struct engine *engine)
 	struct unfinished *unfinished = &engine->unfinished;
 	uint64_t ms = LIMIT_UNFINISHED_DOUBT_MS;
 
-	if (engine->reply.code == 0 || engine->making != NULL ||
-	    engine->opaque || engine->fragment[ENGINE_SERVER])
+	if (engine->reply.reader.code == 0 || engine->making != NULL ||
+	    engine->opaque || engine->peers[ENGINE_SERVER].fragment)
 		return false;
 	if (unfinished->held) {
 		ms = unfinished->ms;

@@ -94,7 +94,7 @@ order_of(const struct engine *engine, enum variant own,
 	if (mode == ENGINE_SAME || active == (mode == ENGINE_ACTIVE)) {
 		order[n++] = own;
 		/* RFC 2428 section 4: nothing but EPSV after EPSV ALL. */
-		if (engine->epsv_all) {
+		if (engine->session.epsv_all) {
 			if (own == VARIANT_EPSV_NUMBER)
 				order[n++] = VARIANT_EPSV;
 			return n;
@@ -147,7 +147,8 @@ variant_has_passive(struct engine *engine)
 	const unsigned passive =
 	    VARIANT_BIT(VARIANT_EPSV) | VARIANT_BIT(VARIANT_PASV);
 
-	return engine->config.server_mode == ENGINE_SAME && !engine->epsv_all &&
+	return engine->config.server_mode == ENGINE_SAME &&
+	    !engine->session.epsv_all &&
 	    (engine->memory->refused & passive) != passive;
 }
 

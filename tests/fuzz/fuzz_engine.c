@@ -246,9 +246,9 @@ take(struct fuzz *fuzz)
 	assert(!engine_next(engine, &action));
 	assert(engine->n_exchanges <= LIMIT_PENDING + LIMIT_SESSION_DATA);
 	assert(!engine->stopping || fuzz->ended);
-	assert(!engine->lost[ENGINE_SERVER] || fuzz->ended ||
-	    line_reader_len(&engine->input[ENGINE_SERVER]) > 0);
-	assert(buf_len(&engine->out) == 0);
+	assert(!engine->peers[ENGINE_SERVER].lost || fuzz->ended ||
+	    line_reader_len(&engine->peers[ENGINE_SERVER].input) > 0);
+	assert(buf_len(&engine->queue.out) == 0);
 	assert(engine_unowned_data(engine) == NULL);
 }
 

@@ -80,7 +80,7 @@ data_open(struct engine *engine, const struct exchange *request,
 	 * server has just let go of it too; unless a transfer that was sent
 	 * before is to have it. */
 	if (client->listens && engine->next != NULL && request != NULL &&
-	    engine->next->end[ENGINE_CLIENT].listens &&
+	    engine->next->ends[ENGINE_CLIENT].how.listens &&
 	    data_prepared(engine, request) == engine->next)
 		data_close(engine, engine->next);
 	data = free_slot(engine);
@@ -89,8 +89,8 @@ data_open(struct engine *engine, const struct exchange *request,
 	memset(data, 0, sizeof(*data));
 	data->number = ++engine->last_number;
 	data->state = DATA_MAKING;
-	data->end[ENGINE_CLIENT] = *client;
-	data->end[ENGINE_SERVER] = *server;
+	data->ends[ENGINE_CLIENT].how = *client;
+	data->ends[ENGINE_SERVER].how = *server;
 	data->own = request != NULL ? request->own : VARIANT_EPSV;
 	data->variant = request != NULL ? request->variant : VARIANT_EPSV;
 	data->unproven = request != NULL && !server->listens &&
@@ -133,7 +133,7 @@ bool
 data_is_made(const struct data *data)
 {
 	for (int peer = 0; peer < 2; peer++)
-		if (data->end[peer].listens && !data->listening[peer])
+		if (data->ends[peer].how.listens && !data->ends[peer].listening)
 			return false;
 	return true;
 }
@@ -147,15 +147,16 @@ data_is_ready(const struct data *data)
 bool
 data_has_failed(const struct data *data)
 {
-	return data->failed[ENGINE_CLIENT] || data->failed[ENGINE_SERVER];
+	return data->ends[ENGINE_CLIENT].failed ||
+	    data->ends[ENGINE_SERVER].failed;
 }
 
 const struct addr *
 data_told(const struct data *data)
 {
-	const struct addr *addr = &data->v4[ENGINE_CLIENT];
+	const struct addr *addr = &data->ends[ENGINE_CLIENT].v4;
 
-	return addr->family != AF_UNSPEC ? addr : &data->v6[ENGINE_CLIENT];
+	return addr->family != AF_UNSPEC ? addr : &data->ends[ENGINE_CLIENT].v6;
 }
 
 /* Last one wins (RFC 959 section 4.1.2): an earlier one is let go. */
@@ -277,15 +278,15 @@ data_act(struct engine *engine, struct data *data, enum engine_action_type type,
 {
 	struct engine_action *action;
 
-	if (data->lost[peer])
+	if (data->ends[peer].lost)
 		return;
 	action = engine_act(engine, type);
 	action->data = data->number;
 	action->peer = peer;
 	if (type == ENGINE_DATA_SHUT)
-		data->shut[peer] = true;
+		data->ends[peer].shut = true;
 	else if (type == ENGINE_DATA_DROP || type == ENGINE_DATA_RESET)
-		data->lost[peer] = true;
+		data->ends[peer].lost = true;
 	else if (type == ENGINE_DATA_DIAL)
 		data->dialled = true;
 }
@@ -293,7 +294,7 @@ data_act(struct engine *engine, struct data *data, enum engine_action_type type,
 void
 data_shut(struct engine *engine, struct data *data, enum engine_peer peer)
 {
-	if (!data->shut[peer])
+	if (!data->ends[peer].shut)
 		data_act(engine, data, ENGINE_DATA_SHUT, peer);
 }
 
@@ -309,20 +310,26 @@ void
 data_reset_client(struct engine *engine, struct data *data)
 {
 	data_act(engine, data,
-	    data->up[ENGINE_CLIENT] ? ENGINE_DATA_RESET : ENGINE_DATA_DROP,
+	    data->ends[ENGINE_CLIENT].up ? ENGINE_DATA_RESET : ENGINE_DATA_DROP,
 	    ENGINE_CLIENT);
 }
 
 /* ---- aborts and cuts ---- */
 
+bool
+data_is_aborted(const struct data *data)
+{
+	return data->abort == ABORT_BY_CLIENT || data->abort == ABORT_TOO_LATE;
+}
+
 void
 data_abort(struct engine *engine, struct data *data, bool upload)
 {
-	if (data->aborting || data->cutting || data->delivered)
+	if (data->abort != ABORT_NOT || data->delivered)
 		return;
-	if (upload && data->shut[ENGINE_SERVER])
+	if (upload && data->ends[ENGINE_SERVER].shut)
 		return;
-	data->aborting = true;
+	data->abort = ABORT_BY_CLIENT;
 	if (upload)
 		data_set_cut(data, "the client aborted");
 	else
@@ -333,11 +340,11 @@ data_abort(struct engine *engine, struct data *data, bool upload)
 void
 data_cut_upload(struct engine *engine, struct data *data, const char *why)
 {
-	if (data->cutting)
+	if (data->abort == ABORT_BY_US)
 		return;
-	data->cutting = true;
+	data->abort = ABORT_BY_US;
 	data_set_cut(data, why);
-	if (data->shut[ENGINE_SERVER]) {
+	if (data->ends[ENGINE_SERVER].shut) {
 		data_set_timer(engine, data, WAIT_CUT_END, LIMIT_CUT_UPLOAD_MS);
 		return;
 	}
@@ -367,13 +374,13 @@ data_server_gone(struct engine *engine, const char *why)
 		return;
 	/* Whatever was decided: this is no end of an upload. */
 	if (data->cut && transfer != NULL && exchange_is_upload(transfer) &&
-	    !data->shut[ENGINE_SERVER])
+	    !data->ends[ENGINE_SERVER].shut)
 		data_act(engine, data, ENGINE_DATA_RESET, ENGINE_SERVER);
 	if (data->cut)
 		return;
 	if (transfer != NULL && data_end_is_told(engine, transfer))
 		return;
-	if (data->eof[ENGINE_SERVER] && !data->end_unproven &&
+	if (data->ends[ENGINE_SERVER].eof && data->proof == PROOF_NOT_NEEDED &&
 	    (transfer == NULL || !exchange_is_upload(transfer)))
 		return;
 	data_set_cut(data, why);

@@ -85,6 +85,9 @@ void data_cut_upload(struct engine *engine, struct data *data, const char *why);
 /* Nothing more will come from the server: what is incomplete is cut. */
 void data_server_gone(struct engine *engine, const char *why);
 
+/* By the client. */
+bool data_is_aborted(const struct data *data);
+
 static inline enum engine_peer
 data_other(enum engine_peer peer)
 {

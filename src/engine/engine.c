@@ -400,7 +400,8 @@ settling(struct engine *engine)
 	if (transfer == NULL)
 		return false;
 	data = data_of(engine, transfer);
-	return data != NULL && data->cutting && data->wait != WAIT_NONE;
+	return data != NULL && data->abort == ABORT_BY_US &&
+	    data->wait != WAIT_NONE;
 }
 
 static bool
@@ -419,7 +420,7 @@ client_gone(struct engine *engine)
 	data = transfer != NULL ? data_of(engine, transfer) : NULL;
 	/* One that is not with the server is not to be settled with it. */
 	if (data != NULL && (transfer->flags & VERB_SENDS) != 0 &&
-	    !data->cutting && !transfer->waits) {
+	    data->abort != ABORT_BY_US && !transfer->waits) {
 		data_cut_upload(engine, data, "the client is gone");
 		if (settling(engine))
 			return true;

@@ -15,10 +15,10 @@ on_listening(struct engine *engine, struct data *data,
 	if (data->state != DATA_MAKING)
 		return;
 	assert(event->v4.family != AF_UNSPEC || event->v6.family != AF_UNSPEC);
-	data->v4[event->peer] = event->v4;
-	data->v6[event->peer] = event->v6;
-	data->listening[event->peer] = true;
-	if (event->peer == ENGINE_CLIENT && data->lost[ENGINE_SERVER])
+	data->ends[event->peer].v4 = event->v4;
+	data->ends[event->peer].v6 = event->v6;
+	data->ends[event->peer].listening = true;
+	if (event->peer == ENGINE_CLIENT && data->ends[ENGINE_SERVER].lost)
 		data_reset_client(engine, data);
 }
 
@@ -32,19 +32,20 @@ on_no_listener(struct engine *engine, struct data *data,
 	}
 	snprintf(data->why, sizeof(data->why), "%s", event->why);
 	data->passing = event->passing;
-	data->failed[event->peer] = true;
+	data->ends[event->peer].failed = true;
 }
 
 static void
 on_up(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	data->up[event->peer] = true;
+	data->ends[event->peer].up = true;
 	if (event->peer == ENGINE_SERVER)
 		data->unproven = false;
 	if (event->peer == ENGINE_SERVER && data->wait == WAIT_PROOF)
 		data_set_timer(engine, data, WAIT_NONE, 0);
-	if (event->peer == ENGINE_SERVER && !data->end[ENGINE_CLIENT].listens)
+	if (event->peer == ENGINE_SERVER &&
+	    !data->ends[ENGINE_CLIENT].how.listens)
 		data->expired = false;
 	if (event->peer == ENGINE_CLIENT &&
 	    (data->wait == WAIT_ACCEPT || data->wait == WAIT_DIAL ||
@@ -58,10 +59,10 @@ lost_client(struct engine *engine, struct data *data, const char *why)
 	struct exchange *transfer = data_transfer(engine, data);
 	bool upload = transfer != NULL && exchange_is_upload(transfer);
 
-	data->lost[ENGINE_CLIENT] = true;
-	if (data->delivered || (upload && data->shut[ENGINE_SERVER]) ||
+	data->ends[ENGINE_CLIENT].lost = true;
+	if (data->delivered || (upload && data->ends[ENGINE_SERVER].shut) ||
 	    (upload && data_file_ended(engine, data, ENGINE_CLIENT)) ||
-	    (upload && data->aborting))
+	    (upload && data_is_aborted(data)))
 		return;
 	if (data->state == DATA_ENDING) {
 		data_close(engine, data);
@@ -116,7 +117,7 @@ static uint64_t
 upload_eof_ms(const struct engine *engine, const struct data *data)
 {
 	uint64_t least = LIMIT_UPLOAD_EOF_MS +
-	    data->bytes[ENGINE_SERVER] / LIMIT_UPLOAD_EOF_BYTES;
+	    data->ends[ENGINE_SERVER].bytes / LIMIT_UPLOAD_EOF_BYTES;
 	uint64_t ms = data->age_ms / LIMIT_UPLOAD_EOF_PART;
 
 	if (data->sent_unproven)
@@ -137,7 +138,7 @@ upload_eof(struct engine *engine, struct data *data, bool waited)
 	struct exchange *transfer = data_transfer(engine, data);
 	const char *doubt;
 
-	if (data->cutting || data->aborting)
+	if (data->abort != ABORT_NOT)
 		return;
 	if (transfer != NULL && (transfer->flags & VERB_SENDS) == 0) {
 		data_shut(engine, data, ENGINE_SERVER);
@@ -169,9 +170,9 @@ static void
 on_file_end(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	data->file_ends[event->peer] += event->files;
-	data->end_at[event->peer] =
-	    data->bytes[data_other(event->peer)] - event->behind;
+	data->ends[event->peer].file_ends += event->files;
+	data->ends[event->peer].end_at =
+	    data->ends[data_other(event->peer)].bytes - event->behind;
 	if (event->peer == ENGINE_SERVER)
 		hold_file_end(engine, data);
 }
@@ -182,7 +183,7 @@ fail_unproven(struct data *data, const char *why, bool passing)
 {
 	snprintf(data->why, sizeof(data->why), "%s", why);
 	data->passing = passing;
-	data->failed[ENGINE_SERVER] = true;
+	data->ends[ENGINE_SERVER].failed = true;
 }
 
 static void
@@ -191,12 +192,12 @@ lost_server(struct engine *engine, struct data *data, const char *why)
 	const struct exchange *user = data_user(engine, data);
 	bool upload = user != NULL && exchange_is_upload(user);
 
-	if (!data->up[ENGINE_SERVER])
+	if (!data->ends[ENGINE_SERVER].up)
 		learn_failed(engine, data);
 	/* After the end of an upload this means that not all of it has left
 	 * us: an end of both directions is no loss. */
-	data->lost[ENGINE_SERVER] = true;
-	if (data->eof[ENGINE_SERVER] && !upload) {
+	data->ends[ENGINE_SERVER].lost = true;
+	if (data->ends[ENGINE_SERVER].eof && !upload) {
 		/* It had ended cleanly before; now nobody reads there. */
 		if (data->state == DATA_NEXT && user == NULL)
 			data_close(engine, data);
@@ -214,7 +215,7 @@ lost_server(struct engine *engine, struct data *data, const char *why)
 static bool
 upload_is_sent(const struct engine *engine, const struct data *data)
 {
-	return data->shut[ENGINE_SERVER] ||
+	return data->ends[ENGINE_SERVER].shut ||
 	    (data_file_ended(engine, data, ENGINE_CLIENT) && data->unsent == 0);
 }
 
@@ -225,7 +226,7 @@ upload_is_sent(const struct engine *engine, const struct data *data)
  * been closed before its end.
  */
 static void
-unproven_eof(struct engine *engine, struct data *data)
+unproven_eof(struct engine *engine, struct data *data, bool stalled)
 {
 	const struct exchange *user = data_user(engine, data);
 	bool upload = user != NULL && exchange_is_upload(user);
@@ -235,10 +236,10 @@ unproven_eof(struct engine *engine, struct data *data)
 		    "the SSH server closed the data connection before its end");
 		return;
 	}
-	data->eof[ENGINE_SERVER] = true;
-	if (upload || data->shut[ENGINE_CLIENT])
+	data->ends[ENGINE_SERVER].eof = true;
+	if (upload || data->ends[ENGINE_CLIENT].shut)
 		return;
-	data->end_unproven = true;
+	data->proof = stalled ? PROOF_OF_SIZE : PROOF_AWAITED;
 	hold_watch_quiet(engine, data);
 }
 
@@ -250,7 +251,7 @@ early_eof(struct engine *engine, struct data *data,
 	const struct exchange *user = data_user(engine, data);
 
 	return event->end_early && user != NULL && !exchange_is_upload(user) &&
-	    !data->shut[ENGINE_CLIENT];
+	    !data->ends[ENGINE_CLIENT].shut;
 }
 
 /* Of an upload of a far client.  What it has sent may not all have come. */
@@ -272,11 +273,10 @@ on_eof(struct engine *engine, struct data *data,
 {
 	if (event->peer == ENGINE_SERVER && !data->cut &&
 	    (event->end_unproven || early_eof(engine, data, event))) {
-		data->end_stalled = event->stalled;
-		unproven_eof(engine, data);
+		unproven_eof(engine, data, event->stalled);
 		return;
 	}
-	data->eof[event->peer] = true;
+	data->ends[event->peer].eof = true;
 	if (event->peer == ENGINE_SERVER) {
 		if (!data->cut)
 			data_shut(engine, data, ENGINE_CLIENT);
@@ -313,10 +313,10 @@ static void
 on_lost(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	if (data->lost[event->peer])
+	if (data->ends[event->peer].lost)
 		return;
 	if (may_end(engine, data, event))
-		data->lost[event->peer] = true;
+		data->ends[event->peer].lost = true;
 	else if (event->peer == ENGINE_CLIENT)
 		lost_client(engine, data, event->why);
 	else if (data->unproven)
@@ -358,8 +358,8 @@ static void
 on_unknown(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	if (event->peer != ENGINE_CLIENT || data->up[ENGINE_CLIENT] ||
-	    data->lost[ENGINE_CLIENT] ||
+	if (event->peer != ENGINE_CLIENT || data->ends[ENGINE_CLIENT].up ||
+	    data->ends[ENGINE_CLIENT].lost ||
 	    (data->wait != WAIT_NONE && data->wait != WAIT_CONNECT))
 		return;
 	snprintf(data->unknown, sizeof(data->unknown), "%s", event->why);
@@ -370,8 +370,8 @@ static void
 on_delivered(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	if (event->peer != ENGINE_CLIENT || !data->up[ENGINE_CLIENT] ||
-	    !data->shut[ENGINE_CLIENT])
+	if (event->peer != ENGINE_CLIENT || !data->ends[ENGINE_CLIENT].up ||
+	    !data->ends[ENGINE_CLIENT].shut)
 		return;
 	/* One who has ended control, and has not shown that he has the end of
 	 * the file, was killed. */
@@ -393,7 +393,7 @@ abort_timeout(struct engine *engine, struct data *data)
 		return;
 	}
 	data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
-	if (data->up[ENGINE_CLIENT])
+	if (data->ends[ENGINE_CLIENT].up)
 		data_shut(engine, data, ENGINE_CLIENT);
 }
 
@@ -487,23 +487,25 @@ static void
 on_quiet(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
+	enum data_quiet quiet = data->quiet;
 	struct exchange *transfer = data_transfer(engine, data);
 
 	(void)event;
-	if (!data->quiet_watch)
+	if (quiet == QUIET_NOT)
 		return;
-	data->quiet_watch = false;
+	data->quiet = QUIET_NOT;
 	if (data_file_ended(engine, data, ENGINE_SERVER)) {
-		data->delivered |= !data->lost[ENGINE_CLIENT];
-	} else if (data->quiet_short) { /* more has come behind that end */
+		data->delivered |= !data->ends[ENGINE_CLIENT].lost;
+	} else if (quiet == QUIET_SHORT) { /* more has come behind that end */
 		hold_watch_quiet(engine, data);
-	} else if (!data->up[ENGINE_SERVER]) {
+	} else if (!data->ends[ENGINE_SERVER].up) {
 		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
 		lost_server(engine, data, NO_ANSWER);
-	} else if (data->end_unproven && !data->cut && transfer != NULL) {
+	} else if (data->proof != PROOF_NOT_NEEDED && !data->cut &&
+	    transfer != NULL) {
 		data_attach(engine, transfer);
 		data_settle_quiet(engine, transfer);
-	} else if (!data->eof[ENGINE_SERVER]) {
+	} else if (!data->ends[ENGINE_SERVER].eof) {
 		/* The client has all that came, and no end comes: a server
 		 * that keeps its connection, or a link that stands still with
 		 * the rest of the file, in whichever direction. */
@@ -523,14 +525,15 @@ fail_making(struct data *data, const struct engine_data_event *event)
 {
 	bool lost = event->type == ENGINE_DATA_LOST;
 
-	if (data->state != DATA_MAKING || !data->end[event->peer].listens ||
+	if (data->state != DATA_MAKING ||
+	    !data->ends[event->peer].how.listens ||
 	    (!lost && event->type != ENGINE_DATA_EOF &&
 		event->type != ENGINE_DATA_SECOND))
 		return false;
 	snprintf(data->why, sizeof(data->why), "%s",
 	    lost ? event->why : "somebody else has connected");
 	data->passing = event->passing || !lost;
-	data->failed[event->peer] = true;
+	data->ends[event->peer].failed = true;
 	return true;
 }
 
@@ -540,11 +543,12 @@ may_say(const struct data *data, const struct engine_data_event *event)
 {
 	switch (event->type) {
 	case ENGINE_DATA_UP:
-		return !data->lost[event->peer];
+		return !data->ends[event->peer].lost;
 	case ENGINE_DATA_EOF:
 	case ENGINE_DATA_FILE_END:
 	case ENGINE_DATA_DELIVERED:
-		return !data->lost[event->peer] && data->up[event->peer];
+		return !data->ends[event->peer].lost &&
+		    data->ends[event->peer].up;
 	case ENGINE_DATA_LISTENING:
 	case ENGINE_DATA_NO_LISTENER:
 	case ENGINE_DATA_LOST:
@@ -579,8 +583,8 @@ engine_data(struct engine *engine, const struct engine_data_event *event)
 
 	if (data == NULL || engine->ended)
 		return;
-	data->bytes[ENGINE_CLIENT] = event->to_client;
-	data->bytes[ENGINE_SERVER] = event->to_server;
+	data->ends[ENGINE_CLIENT].bytes = event->to_client;
+	data->ends[ENGINE_SERVER].bytes = event->to_server;
 	data->unsent = event->unsent;
 	if (event->type != ENGINE_DATA_MOVED && may_say(data, event) &&
 	    !fail_making(data, event))

@@ -395,8 +395,9 @@ exchange_is_upload(const struct exchange *exchange)
 	if ((exchange->flags & VERB_RECEIVES) == 0)
 		return true;
 	return data != NULL &&
-	    data->bytes[ENGINE_SERVER] > data->before[ENGINE_SERVER] &&
-	    data->bytes[ENGINE_CLIENT] == data->before[ENGINE_CLIENT];
+	    data->ends[ENGINE_SERVER].bytes >
+	    data->ends[ENGINE_SERVER].before &&
+	    data->ends[ENGINE_CLIENT].bytes == data->ends[ENGINE_CLIENT].before;
 }
 
 void

@@ -13,11 +13,11 @@
 static bool
 hold_active(struct engine *engine, struct data *data)
 {
-	if (data->expired || data->aborting)
+	if (data->expired || data_is_aborted(data))
 		return false;
-	if (!data->end[ENGINE_SERVER].listens && !data->dialled)
+	if (!data->ends[ENGINE_SERVER].how.listens && !data->dialled)
 		data_act(engine, data, ENGINE_DATA_DIAL, ENGINE_CLIENT);
-	if (!data->up[ENGINE_SERVER] && !data->dialled) {
+	if (!data->ends[ENGINE_SERVER].up && !data->dialled) {
 		if (data->wait == WAIT_NONE)
 			data_set_timer(engine, data, WAIT_ACCEPT,
 			    LIMIT_HOLD_ACCEPT_MS);
@@ -39,10 +39,10 @@ hold_step(struct engine *engine)
 	/* The server may not have come to one that is behind others. */
 	if (transfer != NULL && exchange_is_transfer(transfer))
 		data = data_of(engine, transfer);
-	if (data == NULL || data->lost[ENGINE_CLIENT] || transfer->waits ||
-	    data->wait != WAIT_NONE || data->end[ENGINE_CLIENT].listens ||
-	    data->end[ENGINE_SERVER].listens || data->dialled ||
-	    !data->up[ENGINE_SERVER] || data->cut || data->aborting)
+	if (data == NULL || data->ends[ENGINE_CLIENT].lost || transfer->waits ||
+	    data->wait != WAIT_NONE || data->ends[ENGINE_CLIENT].how.listens ||
+	    data->ends[ENGINE_SERVER].how.listens || data->dialled ||
+	    !data->ends[ENGINE_SERVER].up || data->cut || data_is_aborted(data))
 		return false;
 	data_set_timer(engine, data, WAIT_SILENT, LIMIT_HOLD_ACCEPT_MS);
 	return true;
@@ -98,8 +98,8 @@ bool
 data_file_ended(const struct engine *engine, const struct data *data,
     enum engine_peer peer)
 {
-	return data->file_ends[peer] > data->files[peer] &&
-	    (data->bytes[data_other(peer)] == data->end_at[peer] ||
+	return data->ends[peer].file_ends > data->ends[peer].files &&
+	    (data->ends[data_other(peer)].bytes == data->ends[peer].end_at ||
 		is_followed(engine, data));
 }
 
@@ -108,22 +108,23 @@ hold_watch_quiet(struct engine *engine, struct data *data)
 {
 	struct engine_action *action;
 
-	if (data->quiet_watch)
+	if (data->quiet != QUIET_NOT)
 		return;
-	data->quiet_watch = true;
-	data->quiet_short = data_file_ended(engine, data, ENGINE_SERVER);
+	data->quiet = data_file_ended(engine, data, ENGINE_SERVER) ?
+	    QUIET_SHORT :
+	    QUIET_LONG;
 	action = engine_act(engine, ENGINE_DATA_QUIET);
 	action->data = data->number;
-	action->ms =
-	    data->quiet_short ? LIMIT_FILE_END_MS : LIMIT_HOLD_QUIET_MS;
+	action->ms = data->quiet == QUIET_SHORT ? LIMIT_FILE_END_MS :
+						  LIMIT_HOLD_QUIET_MS;
 }
 
 void
 hold_file_end(struct engine *engine, struct data *data)
 {
-	if (!data->quiet_watch)
+	if (data->quiet == QUIET_NOT)
 		return;
-	data->quiet_watch = false;
+	data->quiet = QUIET_NOT;
 	hold_watch_quiet(engine, data);
 }
 
@@ -133,15 +134,15 @@ hold_until_delivered(struct engine *engine, struct data *data)
 {
 	if (data->delivered || data->expired)
 		return false;
-	if (!data->up[ENGINE_CLIENT]) {
+	if (!data->ends[ENGINE_CLIENT].up) {
 		if (data->wait == WAIT_NONE)
 			data_set_timer(engine, data, WAIT_CONNECT,
 			    LIMIT_CLIENT_CONNECT_MS);
 		return true;
 	}
-	if (data->aborting && !data->resumed) {
+	if (data->abort == ABORT_BY_CLIENT) {
 		/* The server had finished before it saw the ABOR. */
-		data->resumed = true;
+		data->abort = ABORT_TOO_LATE;
 		data_set_timer(engine, data, WAIT_ABORT, LIMIT_ABORT_MS);
 	}
 	hold_watch_quiet(engine, data);
@@ -157,8 +158,8 @@ hold_until_delivered(struct engine *engine, struct data *data)
 static bool
 hold_until_ended(struct engine *engine, struct data *data)
 {
-	if (!engine->config.upload_apart || !data->up[ENGINE_SERVER] ||
-	    !data->shut[ENGINE_SERVER] || data->eof[ENGINE_SERVER])
+	if (!engine->config.upload_apart || !data->ends[ENGINE_SERVER].up ||
+	    !data->ends[ENGINE_SERVER].shut || data->ends[ENGINE_SERVER].eof)
 		return false;
 	hold_watch_quiet(engine, data);
 	return true;
@@ -174,11 +175,12 @@ data_holds_reply(struct engine *engine, struct exchange *transfer,
 		return false;
 	/* Of what the client calls off it need not see the beginning; but the
 	 * end is good only if it has it. */
-	if (!data->end[ENGINE_CLIENT].listens && !data->up[ENGINE_CLIENT] &&
-	    !(data->aborting && code >= 200))
+	if (!data->ends[ENGINE_CLIENT].how.listens &&
+	    !data->ends[ENGINE_CLIENT].up &&
+	    !(data_is_aborted(data) && code >= 200))
 		return hold_active(engine, data);
 	if (code < 200) {
-		if (!data->up[ENGINE_CLIENT] && data->wait == WAIT_NONE)
+		if (!data->ends[ENGINE_CLIENT].up && data->wait == WAIT_NONE)
 			data_set_timer(engine, data, WAIT_CONNECT,
 			    LIMIT_CLIENT_CONNECT_MS);
 		return false;
@@ -201,24 +203,26 @@ void
 data_settle_end(struct engine *engine, struct exchange *transfer, unsigned code)
 {
 	struct data *data = transfer->data;
+	bool by_size;
 	enum report_size size;
 
-	if (data == NULL || !data->end_unproven)
+	if (data == NULL || data->proof == PROOF_NOT_NEEDED)
 		return;
 	if (code < 200) { /* its end came while another one was first */
 		hold_watch_quiet(engine, data);
 		return;
 	}
-	data->end_unproven = false;
+	by_size = data->proof == PROOF_OF_SIZE;
+	data->proof = PROOF_NOT_NEEDED;
 	size = report_size(engine, transfer);
 	if (code < 300 && size != SIZE_SHORT &&
-	    (size == SIZE_WHOLE || !data->end_stalled) &&
+	    (size == SIZE_WHOLE || !by_size) &&
 	    (!engine_is_framed(engine) ||
 		data_file_ended(engine, data, ENGINE_SERVER))) {
 		data_shut(engine, data, ENGINE_CLIENT);
 		return;
 	}
-	if (data->aborting)
+	if (data_is_aborted(data))
 		return;
 	data_set_cut(data,
 	    code < 300 ?
@@ -232,7 +236,7 @@ data_settle_quiet(struct engine *engine, struct exchange *transfer)
 {
 	struct data *data = transfer->data;
 
-	data->end_unproven = false;
+	data->proof = PROOF_NOT_NEEDED;
 	if (report_size(engine, transfer) == SIZE_WHOLE) {
 		data_shut(engine, data, ENGINE_CLIENT);
 		return;
@@ -270,15 +274,15 @@ data_doubt_upload(const struct engine *engine, const struct exchange *transfer,
 uint64_t
 data_relayed(const struct data *data, enum engine_peer peer)
 {
-	return data->bytes[peer] - data->before[peer];
+	return data->ends[peer].bytes - data->ends[peer].before;
 }
 
 static bool
 untouched(const struct data *data)
 {
 	return data_relayed(data, ENGINE_CLIENT) == 0 &&
-	    data_relayed(data, ENGINE_SERVER) == 0 && !data->eof[0] &&
-	    !data->eof[1] && !data->lost[0] && !data->lost[1];
+	    data_relayed(data, ENGINE_SERVER) == 0 && !data->ends[0].eof &&
+	    !data->ends[1].eof && !data->ends[0].lost && !data->ends[1].lost;
 }
 
 /* Keeps it for the next transfer command, as the server may (RFC 959 has one
@@ -288,17 +292,17 @@ keep(struct engine *engine, struct data *data)
 {
 	data->wait = WAIT_NONE;
 	data->expired = false;
-	data->quiet_watch = false;
-	data->end_unproven = false;
+	data->quiet = QUIET_NOT;
+	data->proof = PROOF_NOT_NEEDED;
 	data->delivered = false;
 	for (int peer = 0; peer < 2; peer++)
 		if (is_followed(engine, data) &&
-		    data->file_ends[peer] > data->files[peer])
-			data->files[peer]++;
+		    data->ends[peer].file_ends > data->ends[peer].files)
+			data->ends[peer].files++;
 		else
-			data->files[peer] = data->file_ends[peer];
-	data->before[ENGINE_CLIENT] = data->bytes[ENGINE_CLIENT];
-	data->before[ENGINE_SERVER] = data->bytes[ENGINE_SERVER];
+			data->ends[peer].files = data->ends[peer].file_ends;
+	data->ends[ENGINE_CLIENT].before = data->ends[ENGINE_CLIENT].bytes;
+	data->ends[ENGINE_SERVER].before = data->ends[ENGINE_SERVER].bytes;
 	if (engine->next == NULL)
 		data_make_next(engine, data);
 	else
@@ -325,11 +329,11 @@ static bool
 breaks_off(const struct engine *engine, const struct exchange *transfer,
     const struct data *data)
 {
-	if (!transfer->begun && !data->up[ENGINE_CLIENT])
+	if (!transfer->begun && !data->ends[ENGINE_CLIENT].up)
 		return false;
 	if (exchange_is_upload(transfer))
-		return !data->eof[ENGINE_CLIENT];
-	return engine_is_framed(engine) && !data->eof[ENGINE_SERVER];
+		return !data->ends[ENGINE_CLIENT].eof;
+	return engine_is_framed(engine) && !data->ends[ENGINE_SERVER].eof;
 }
 
 void
@@ -339,20 +343,21 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 	struct data *data = data_attach(engine, transfer);
 	bool good = server_code >= 200 && server_code < 300;
 
-	if (data != NULL && !data->up[ENGINE_SERVER] &&
-	    (server_code == 425 || data->lost[ENGINE_SERVER]))
+	if (data != NULL && !data->ends[ENGINE_SERVER].up &&
+	    (server_code == 425 || data->ends[ENGINE_SERVER].lost))
 		learn_forget(engine, data);
 	report_end(engine, transfer, data, server_code, client_code);
-	if (data != NULL && data->cutting && server_code >= 400)
+	if (data != NULL && data->abort == ABORT_BY_US && server_code >= 400)
 		heed_abort(engine);
 	transfer->data = NULL;
 	if (data == NULL)
 		return;
 	data_set_timer(engine, data, WAIT_NONE, 0);
-	if (data->cut || data->aborting || server_code == 0) {
+	if (data->cut || data_is_aborted(data) || server_code == 0) {
 		data_close(engine, data);
 	} else if (good) {
-		if (engine_is_framed(engine) && !data->eof[0] && !data->eof[1])
+		if (engine_is_framed(engine) && !data->ends[0].eof &&
+		    !data->ends[1].eof)
 			keep(engine, data);
 		else
 			data_close(engine, data);
@@ -369,8 +374,8 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 	} else {
 		/* An end that never stood is not awaited. */
 		data->state = DATA_ENDING;
-		if (data->delivered || !data->up[ENGINE_CLIENT] ||
-		    !data->up[ENGINE_SERVER])
+		if (data->delivered || !data->ends[ENGINE_CLIENT].up ||
+		    !data->ends[ENGINE_SERVER].up)
 			data_close(engine, data);
 	}
 }

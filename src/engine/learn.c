@@ -58,7 +58,7 @@ learn_accepted(struct engine *engine, struct exchange *request)
 void
 learn_failed(struct engine *engine, const struct data *data)
 {
-	if (!data->end[ENGINE_SERVER].listens)
+	if (!data->ends[ENGINE_SERVER].how.listens)
 		engine->memory->good &= ~VARIANT_BIT(data->variant);
 }
 

@@ -72,46 +72,70 @@ enum data_state {
 	DATA_ENDING,
 };
 
+/* One end of a data connection: toward the client, or toward the server. */
+struct data_end {
+	struct engine_data_end how; /* as it was made */
+	bool listening;		    /* its listener stands */
+	struct addr v4, v6;	    /* ... and what its peer may be told */
+	bool failed;		    /* MAKING: it cannot be had, see why */
+	bool up;		    /* it has stood */
+	bool eof;		    /* that peer has ended cleanly */
+	bool shut;		    /* we have ended toward that peer */
+	bool lost;		    /* it is dead, or was dropped */
+	uint64_t bytes;		    /* relayed toward that peer */
+	uint64_t before;	    /* of them, for transfers that are over */
+	size_t file_ends; /* so many ends of files has that peer sent, */
+	size_t files;	  /* ... of which were for transfers that are over */
+	uint64_t end_at;  /* where the last one stood in its bytes */
+};
+
+/* Is the server's end of a download the end of the file? */
+enum data_proof {
+	PROOF_NOT_NEEDED,
+	PROOF_AWAITED, /* the SSH server may have closed it: the server's final
+			* reply decides, which is alive then, */
+	PROOF_OF_SIZE, /* ... and the size must be right */
+};
+
+/* Who has called the transfer off. */
+enum data_abort {
+	ABORT_NOT,
+	ABORT_BY_CLIENT, /* it sent ABOR */
+	ABORT_TOO_LATE,	 /* it did, and the server had sent all */
+	ABORT_BY_US,	 /* its client died in an upload */
+};
+
+/* ENGINE_DATA_QUIET was ordered. */
+enum data_quiet {
+	QUIET_NOT,
+	QUIET_LONG,
+	QUIET_SHORT, /* since the end of the file has come */
+};
+
 struct data {
 	uint32_t number;
 	enum data_state state;
 	enum data_wait wait;
-	struct engine_data_end end[2]; /* as they were made */
-	enum variant own, variant;     /* of its request */
-	bool listening[2];	       /* that listener stands */
-	struct addr v4[2], v6[2];      /* ... and what its peer may be told */
-	bool failed[2];	   /* MAKING: that listener does not stand, see why */
-	bool passing;	   /* ... for a reason that may pass */
-	bool unproven;	   /* we connect to the server, in a variant that is not
-			    * known     to be good: nobody hears of it before that
-			    * stands */
-	bool dialled;	   /* DATA_DIAL was said */
-	bool up[2];	   /* each end has stood */
-	bool eof[2];	   /* that peer has ended cleanly */
-	bool end_unproven; /* eof of the server, in a download, may be none */
-	bool end_stalled;  /* ... and is one only if the size is right */
-	bool sent_unproven;  /* eof of the client, in an upload, may be none */
-	uint64_t age_ms;     /* so long its connection had stood then */
-	size_t file_ends[2]; /* so many ends of files has that peer sent, */
-	size_t files[2];     /* ... of which were for transfers that are over */
-	uint64_t end_at[2];  /* where the last one stood in its bytes */
-	bool shut[2];	     /* we have ended toward that peer */
-	bool lost[2];	     /* that peer's end is dead, or was dropped */
-	bool delivered;	     /* the client has all */
-	bool expired;	     /* a held reply has waited long enough */
-	bool aborting;	     /* the client sent ABOR */
-	bool cutting;	     /* its client died in an upload: our ABOR */
-	bool cut;	     /* never let a 2xx pass */
-	unsigned probes;     /* so often its client was probed */
-	bool probed;	     /* ... and was seen to live */
-	bool resumed;	     /* aborting, but the server had sent all */
-	bool quiet_watch;
-	bool quiet_short;   /* ... since the end of the file has come */
-	char unknown[100];  /* WAIT_UNKNOWN: why it was not taken */
-	uint64_t bytes[2];  /* relayed toward that peer */
-	uint64_t before[2]; /* of them, for transfers that are over */
-	uint64_t unsent;    /* of those toward the server: still with us */
-	char why[400];	    /* failed or cut: by what */
+	struct data_end ends[2];
+	enum variant own, variant; /* of its request */
+	bool passing;		   /* failed, for a reason that may pass */
+	bool unproven; /* we connect to the server, in a variant that is not
+			* known to be good: nobody hears of it before that
+			* stands */
+	bool dialled;  /* DATA_DIAL was said */
+	enum data_proof proof;
+	bool sent_unproven; /* eof of the client, in an upload, may be none */
+	uint64_t age_ms;    /* so long its connection had stood then */
+	uint64_t unsent;    /* of the bytes toward the server: still with us */
+	bool delivered;	    /* the client has all */
+	bool expired;	    /* a held reply has waited long enough */
+	enum data_abort abort;
+	bool cut;	 /* never let a 2xx pass */
+	unsigned probes; /* so often its client was probed */
+	bool probed;	 /* ... and was seen to live */
+	enum data_quiet quiet;
+	char unknown[100]; /* WAIT_UNKNOWN: why it was not taken */
+	char why[400];	   /* failed or cut: by what */
 };
 
 /* What becomes of the reply whose lines are passing. */

@@ -190,7 +190,8 @@ client_way(const struct data *data)
 		.active = variant_is_active(data->own),
 	};
 
-	way.at = way.active ? data->end[ENGINE_CLIENT].to : *data_told(data);
+	way.at =
+	    way.active ? data->ends[ENGINE_CLIENT].how.to : *data_told(data);
 	return way;
 }
 
@@ -198,18 +199,18 @@ client_way(const struct data *data)
 static struct engine_way
 server_way(const struct data *data)
 {
-	const struct addr *v6 = &data->v6[ENGINE_SERVER];
+	const struct addr *v6 = &data->ends[ENGINE_SERVER].v6;
 	struct engine_way way = {
 		.verb = variant_verb(data->variant),
 		.active = variant_is_active(data->variant),
 	};
 
 	if (!way.active)
-		way.at = data->end[ENGINE_SERVER].to;
+		way.at = data->ends[ENGINE_SERVER].how.to;
 	else if (variant_family(data->variant) == AF_INET6)
 		way.at = *v6;
 	else
-		way.at = data->v4[ENGINE_SERVER];
+		way.at = data->ends[ENGINE_SERVER].v4;
 	return way;
 }
 
@@ -221,8 +222,8 @@ is_framed(const struct engine *engine, const struct data *data)
 	return engine->session.mode != 'S' ||
 	    engine->session.structure == 'R' ||
 	    (data != NULL &&
-		(data->before[ENGINE_CLIENT] > 0 ||
-		    data->before[ENGINE_SERVER] > 0));
+		(data->ends[ENGINE_CLIENT].before > 0 ||
+		    data->ends[ENGINE_SERVER].before > 0));
 }
 
 static int64_t

@@ -192,7 +192,7 @@ request_next_variant(struct engine *engine, struct exchange *request)
 	server.family = variant_family(request->variant);
 	/* What was made for the variant before does not serve this one. */
 	if (request->data != NULL &&
-	    request->data->end[ENGINE_SERVER].family != server.family)
+	    request->data->ends[ENGINE_SERVER].how.family != server.family)
 		data_close(engine, request->data);
 	if (!variant_is_active(request->variant) || request->data != NULL) {
 		send_variant(engine, request);
@@ -460,7 +460,7 @@ listener_failed(struct engine *engine, struct exchange *request)
 	struct data *data = request->data;
 	char text[sizeof(data->why) + 80];
 
-	if (data->failed[ENGINE_CLIENT]) {
+	if (data->ends[ENGINE_CLIENT].failed) {
 		snprintf(text, sizeof(text), "425 No data connection: %s.",
 		    data->why);
 		fail_here(engine, request, text, data->why);
@@ -484,7 +484,8 @@ listener_failed(struct engine *engine, struct exchange *request)
 	/* There may be one in the other family. */
 	for (enum variant variant = 0; variant < VARIANT_NONE; variant++)
 		if (variant_is_active(variant) &&
-		    variant_family(variant) == data->end[ENGINE_SERVER].family)
+		    variant_family(variant) ==
+			data->ends[ENGINE_SERVER].how.family)
 			request->tried |= VARIANT_BIT(variant);
 	request->passing |= data->passing;
 	data_close(engine, data);

@@ -24,9 +24,10 @@ retry_is_possible(struct engine *engine, const struct exchange *transfer)
 
 	/* STOU would leave an empty file under another name; and what is sent
 	 * behind it already would come before it. */
-	return data != NULL && data->end[ENGINE_SERVER].listens &&
-	    !data->end[ENGINE_CLIENT].listens && !data->up[ENGINE_SERVER] &&
-	    !data->cut && !data->aborting && !transfer->begun &&
+	return data != NULL && data->ends[ENGINE_SERVER].how.listens &&
+	    !data->ends[ENGINE_CLIENT].how.listens &&
+	    !data->ends[ENGINE_SERVER].up && !data->cut &&
+	    !data_is_aborted(data) && !transfer->begun &&
 	    transfer->line != NULL && transfer->verb != VERB_STOU &&
 	    transfer->verb != VERB_OTHER && !engine_is_framed(engine) &&
 	    TAILQ_NEXT(transfer, link) == NULL &&
@@ -51,7 +52,7 @@ retry_begin(struct engine *engine, struct exchange *transfer,
 	request->flags = VERB_IS_PASSIVE;
 	request->transfer = transfer;
 	request->own = VARIANT_PORT;
-	request->to = transfer->data->end[ENGINE_CLIENT].to;
+	request->to = transfer->data->ends[ENGINE_CLIENT].how.to;
 	request->tried = VARIANTS_ACTIVE;
 	request_next_variant(engine, request);
 }

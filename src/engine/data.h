@@ -126,6 +126,11 @@ void data_settle_quiet(struct engine *engine, struct exchange *transfer);
  * now; NULL: it may be one. */
 const char *data_doubt_upload(const struct engine *engine,
     const struct exchange *transfer, const struct data *data);
+/* A transfer is over.  A client that was killed and one that has ended its
+ * direction look alike, unless it was probed: an upload of one that has gone
+ * before the reply counts as cut. */
+void data_doubt_client(const struct engine *engine,
+    const struct exchange *transfer, struct data *data);
 /* A transfer's final reply has passed. */
 void data_transfer_over(struct engine *engine, struct exchange *transfer,
     unsigned server_code, unsigned client_code);

@@ -296,9 +296,12 @@ report_unanswered(struct engine *engine)
 {
 	struct exchange *exchange;
 
-	TAILQ_FOREACH (exchange, &engine->exchanges, link)
-		if (exchange_is_transfer(exchange))
-			report_end(engine, exchange, exchange->data, 0, 0);
+	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
+		if (!exchange_is_transfer(exchange))
+			continue;
+		data_doubt_client(engine, exchange, exchange->data);
+		report_end(engine, exchange, exchange->data, 0, 0);
+	}
 }
 
 static void

@@ -451,7 +451,7 @@ void report_forget(struct engine *engine);
 /* A transfer's first reply, and its last one, have passed. */
 void report_begin(struct engine *engine, const struct exchange *transfer);
 void report_end(struct engine *engine, const struct exchange *transfer,
-    struct data *data, unsigned server_code, unsigned client_code);
+    const struct data *data, unsigned server_code, unsigned client_code);
 /* Has a download relayed as many bytes as the server has said it has, or an
  * upload as the client has? */
 enum report_size {

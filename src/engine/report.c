@@ -1,6 +1,6 @@
 /*
  * The control engine: what its owner is told of transfers, for people.  Nothing
- * is decided by it.
+ * is decided here.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -345,18 +345,12 @@ report_begin(struct engine *engine, const struct exchange *transfer)
 
 void
 report_end(struct engine *engine, const struct exchange *transfer,
-    struct data *data, unsigned server_code, unsigned client_code)
+    const struct data *data, unsigned server_code, unsigned client_code)
 {
 	bool upload = exchange_is_upload(transfer);
 	struct engine_action *action;
 	const char *why = "";
 
-	/* A client that was killed and one that has ended its direction look
-	 * alike, unless it was probed. */
-	if (upload && data != NULL && !data->probed && !transfer->told &&
-	    (engine->peers[ENGINE_CLIENT].eof ||
-		engine->peers[ENGINE_CLIENT].lost))
-		data_set_cut(data, "the client was gone before the reply");
 	if (data != NULL)
 		why = data->why;
 	else if (is_disbelieved(server_code, client_code))

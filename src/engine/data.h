@@ -126,10 +126,10 @@ void data_settle_quiet(struct engine *engine, struct exchange *transfer);
  * now; NULL: it may be one. */
 const char *data_doubt_upload(const struct engine *engine,
     const struct exchange *transfer, const struct data *data);
-/* A transfer is over.  A client that was killed and one that has ended its
- * direction look alike, unless it was probed: an upload of one that has gone
- * before the reply counts as cut. */
-void data_doubt_client(const struct engine *engine,
+/* A transfer is over: an upload counts as cut whose client has gone before the
+ * reply and was not probed (one that was killed and one that has ended its
+ * direction look alike), or of which something is still with us. */
+void data_doubt_end(const struct engine *engine,
     const struct exchange *transfer, struct data *data);
 /* A transfer's final reply has passed. */
 void data_transfer_over(struct engine *engine, struct exchange *transfer,

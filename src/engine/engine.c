@@ -299,7 +299,7 @@ report_unanswered(struct engine *engine)
 	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
 		if (!exchange_is_transfer(exchange))
 			continue;
-		data_doubt_client(engine, exchange, exchange->data);
+		data_doubt_end(engine, exchange, exchange->data);
 		report_end(engine, exchange, exchange->data, 0, 0);
 	}
 }

@@ -337,14 +337,17 @@ breaks_off(const struct engine *engine, const struct exchange *transfer,
 }
 
 void
-data_doubt_client(const struct engine *engine, const struct exchange *transfer,
+data_doubt_end(const struct engine *engine, const struct exchange *transfer,
     struct data *data)
 {
-	if (data != NULL && exchange_is_upload(transfer) && !data->probed &&
-	    !transfer->told &&
+	if (data == NULL || !exchange_is_upload(transfer))
+		return;
+	if (!data->probed && !transfer->told &&
 	    (engine->peers[ENGINE_CLIENT].eof ||
 		engine->peers[ENGINE_CLIENT].lost))
 		data_set_cut(data, "the client was gone before the reply");
+	else if (data->unsent > 0)
+		data_set_cut(data, "the server answered before the end");
 }
 
 void
@@ -357,7 +360,7 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 	if (data != NULL && !data->ends[ENGINE_SERVER].up &&
 	    (server_code == 425 || data->ends[ENGINE_SERVER].lost))
 		learn_forget(engine, data);
-	data_doubt_client(engine, transfer, data);
+	data_doubt_end(engine, transfer, data);
 	report_end(engine, transfer, data, server_code, client_code);
 	if (data != NULL && data->abort == ABORT_BY_US && server_code >= 400)
 		heed_abort(engine);

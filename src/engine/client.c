@@ -266,7 +266,7 @@ take_transfer(struct engine *engine, const struct command *command,
 	exchange = pass_command(engine, EXCHANGE_TRANSFER, command, line, len);
 	if (exchange == NULL)
 		return;
-	exchange->allo = engine->session.allo;
+	exchange->move.allo = engine->session.allo;
 	engine->session.allo = -1;
 	exchange_keep_line(engine, exchange, line, len);
 	keep_argument(engine, exchange, command, line);

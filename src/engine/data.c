@@ -91,8 +91,9 @@ data_open(struct engine *engine, const struct exchange *request,
 	data->state = DATA_MAKING;
 	data->ends[ENGINE_CLIENT].how = *client;
 	data->ends[ENGINE_SERVER].how = *server;
-	data->own = request != NULL ? request->own : VARIANT_EPSV;
-	data->variant = request != NULL ? request->variant : VARIANT_EPSV;
+	data->own = request != NULL ? request->request.own : VARIANT_EPSV;
+	data->variant =
+	    request != NULL ? request->request.variant : VARIANT_EPSV;
 	data->unproven = request != NULL && !server->listens &&
 	    (engine->memory->good & VARIANT_BIT(data->variant)) == 0;
 	action = engine_act(engine, ENGINE_DATA_OPEN);

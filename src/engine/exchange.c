@@ -206,7 +206,7 @@ exchange_add(struct engine *engine, enum exchange_type type, enum verb verb)
 	exchange->type = type;
 	exchange->verb = verb;
 	exchange->size = -1;
-	exchange->allo = -1;
+	exchange->move.allo = -1;
 	if (exchange_is_of(exchange, PARTY_CLIENT))
 		note_client(engine, exchange);
 	TAILQ_INSERT_TAIL(&engine->exchanges, exchange, link);

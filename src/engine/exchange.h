@@ -77,6 +77,25 @@ struct exchange_ops {
 	void (*expire)(struct engine *engine, struct exchange *exchange);
 };
 
+/* PORT, EPRT, PASV or EPSV: the client's, or our own for a transfer. */
+struct request {
+	enum variant own;     /* in which it came */
+	enum variant variant; /* the one that was sent last */
+	unsigned tried;	      /* variants that will not be sent again */
+	bool deferred;	      /* not before the greeting */
+	bool passing;	      /* a failure that teaches nothing */
+	struct addr to;	      /* active: the client's data port */
+};
+
+struct transfer {
+	bool twice;   /* two 150, for which it may have no more */
+	bool told;    /* its end, to a client that was there */
+	int64_t allo; /* what ALLO before it said, or -1 */
+	enum variant
+	    again; /* it was sent again, behind that variant of ours, */
+	unsigned again_tried; /* which is learned if it does it; else 0 */
+};
+
 struct exchange {
 	TAILQ_ENTRY(exchange) link;
 	enum exchange_type type;
@@ -85,38 +104,25 @@ struct exchange {
 	bool begun;	/* a 1xx came */
 	bool waits;	/* not with the server: for a listener, or for a request
 			 * of ours */
+	bool unsure;	/* a request that may yet be sent in another variant */
+	bool timed;	/* ... for a bounded time */
 	bool fresh;	/* sent within a reply of several lines, by a client
 			 * that had got something since its last command */
+	bool heeded;	/* OWN_ABORT: it has ended the transfer */
+	char setting;	/* SETTING: its letter, a capital */
 	unsigned after; /* n_lines when it was sent */
 	struct data *data; /* a request: made for it; a transfer: its own */
 	char *text;	   /* a transfer, SIZE: the name; USER, TYPE: it */
-	char setting;	   /* MODE, STRU: its letter, a capital */
-	bool heeded;	   /* OWN_ABORT: it has ended the transfer */
+	char *rest;	   /* REST: its argument; a transfer: of the one before
+			    * it */
 	int64_t size;	   /* a transfer, SIZE: what its reply says, or -1 */
 	uint8_t *reply;	   /* LOCAL: ours; a request: the first refusal, or */
 	size_t reply_len;  /* NULL; with its line end */
 	char *line;	   /* a transfer, a request: as it came, */
 	size_t line_len;   /* with its line end */
-
-	/* A request: a client's PORT or PASV, or for a transfer our own. */
-	enum variant own;     /* in which it came */
-	enum variant variant; /* the one that was sent last */
-	unsigned tried;	      /* variants that will not be sent again */
-	bool unsure;	      /* may yet be sent again in another variant */
-	bool timed;	      /* ... for a bounded time */
-	bool deferred;	      /* not before the greeting */
-	bool passing;	      /* a failure that teaches nothing */
-	struct addr to;	      /* active: the client's data port */
-
-	/* A transfer. */
-	bool twice;	      /* two 150, for which it may have no more */
-	bool told;	      /* its end, to a client that was there */
-	int64_t allo;	      /* what ALLO before it said, or -1 */
-	enum variant again;   /* it was sent again, behind that variant of ours,
-			       */
-	unsigned again_tried; /* which is learned if it does it; else 0 */
-	char *rest;	      /* the REST before it, or NULL */
 	struct exchange *transfer; /* ours: for which, or NULL */
+	struct request request;	   /* REQUEST, OWN_REQUEST */
+	struct transfer move;	   /* TRANSFER */
 };
 
 TAILQ_HEAD(exchange_list, exchange);

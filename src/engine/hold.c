@@ -58,7 +58,7 @@ hold_last_reply(struct engine *engine)
 	struct exchange *transfer = TAILQ_FIRST(&engine->exchanges);
 	struct data *data = transfer != NULL ? transfer->data : NULL;
 
-	if (data == NULL || !transfer->twice || !data->cut ||
+	if (data == NULL || !transfer->move.twice || !data->cut ||
 	    data->wait != WAIT_NONE)
 		return false;
 	data_set_timer(engine, data, WAIT_LAST_REPLY, LIMIT_LAST_REPLY_MS);
@@ -342,7 +342,7 @@ data_doubt_end(const struct engine *engine, const struct exchange *transfer,
 {
 	if (data == NULL || !exchange_is_upload(transfer))
 		return;
-	if (!data->probed && !transfer->told &&
+	if (!data->probed && !transfer->move.told &&
 	    (engine->peers[ENGINE_CLIENT].eof ||
 		engine->peers[ENGINE_CLIENT].lost))
 		data_set_cut(data, "the client was gone before the reply");

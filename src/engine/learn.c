@@ -48,11 +48,12 @@ learn(struct engine_memory *memory, enum variant variant, unsigned tried)
 void
 learn_accepted(struct engine *engine, struct exchange *request)
 {
-	unsigned tried = request->passing ? 0 : request->tried;
+	unsigned tried = request->request.passing ? 0 : request->request.tried;
 
 	request->unsure = false;
-	if (learn(engine->memory, request->variant, tried) != 0)
-		log_learned(engine, request->own, request->variant, request);
+	if (learn(engine->memory, request->request.variant, tried) != 0)
+		log_learned(engine, request->request.own,
+		    request->request.variant, request);
 }
 
 void
@@ -65,17 +66,17 @@ learn_failed(struct engine *engine, const struct data *data)
 void
 learn_retried(struct engine *engine, struct exchange *transfer, unsigned code)
 {
-	if (transfer->again_tried == 0)
+	if (transfer->move.again_tried == 0)
 		return;
 	if (code < 400) {
 		/* What was taken at PORT and failed at RETR is not good. */
-		engine->memory->good &= ~transfer->again_tried;
-		if (learn(engine->memory, transfer->again,
-			transfer->again_tried) != 0)
-			log_learned(engine, VARIANT_PORT, transfer->again,
+		engine->memory->good &= ~transfer->move.again_tried;
+		if (learn(engine->memory, transfer->move.again,
+			transfer->move.again_tried) != 0)
+			log_learned(engine, VARIANT_PORT, transfer->move.again,
 			    transfer);
 	}
-	transfer->again_tried = 0;
+	transfer->move.again_tried = 0;
 }
 
 void

@@ -251,11 +251,11 @@ size_of_upload(const struct engine *engine, const struct exchange *transfer)
 	const struct data *data = transfer->data;
 	uint64_t bytes = data != NULL ? data_relayed(data, ENGINE_SERVER) : 0;
 
-	if (data == NULL || transfer->allo < 0 || is_text(engine) ||
+	if (data == NULL || transfer->move.allo < 0 || is_text(engine) ||
 	    is_framed(engine, data) || transfer->verb == VERB_APPE ||
-	    transfer->rest != NULL || bytes > (uint64_t)transfer->allo)
+	    transfer->rest != NULL || bytes > (uint64_t)transfer->move.allo)
 		return SIZE_UNKNOWN;
-	return bytes == (uint64_t)transfer->allo ? SIZE_WHOLE : SIZE_SHORT;
+	return bytes == (uint64_t)transfer->move.allo ? SIZE_WHOLE : SIZE_SHORT;
 }
 
 /*

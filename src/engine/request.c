@@ -32,7 +32,7 @@
 static bool
 request_is_active(const struct exchange *request)
 {
-	return variant_is_active(request->own);
+	return variant_is_active(request->request.own);
 }
 
 /* ---- the end of a request ---- */
@@ -87,7 +87,8 @@ warn_refused(struct engine *engine, const struct exchange *request,
 	engine_logf(engine, ENGINE_WARN, "no data connection for %s%s: %s%s",
 	    verb_name(request->verb),
 	    text[0] == '2' ? ", since no host-port was found" : "", text,
-	    engine->config.server_mode != ENGINE_SAME && !request->passing ?
+	    engine->config.server_mode != ENGINE_SAME &&
+		    !request->request.passing ?
 		"; --server-mode same would try both modes" :
 		"");
 }
@@ -143,29 +144,32 @@ static void
 send_variant(struct engine *engine, struct exchange *request)
 {
 	char text[HOSTPORT_TEXT_MAX];
-	const char *verb = verb_name(variant_verb(request->variant));
+	const char *verb = verb_name(variant_verb(request->request.variant));
 
-	if (variant_is_active(request->variant)) {
+	if (variant_is_active(request->request.variant)) {
 		if (request->data == NULL ||
-		    !variant_argument(request->variant, request->data, text)) {
+		    !variant_argument(request->request.variant, request->data,
+			text)) {
 			request_next_variant(engine, request);
 			return;
 		}
 		engine_sendf(engine, ENGINE_SERVER, "%s %s", verb, text);
 		request->data->state = DATA_ANNOUNCED;
-	} else if (request->variant == request->own && request->line != NULL) {
+	} else if (request->request.variant == request->request.own &&
+	    request->line != NULL) {
 		/* As the client wrote it: "P@SW", its line end. */
 		engine_send(engine, ENGINE_SERVER, request->line,
 		    request->line_len);
 	} else {
 		engine_sendf(engine, ENGINE_SERVER, "%s", verb);
 	}
-	request->flags = variant_is_active(request->variant) ? VERB_IS_ACTIVE :
-							       VERB_IS_PASSIVE;
+	request->flags = variant_is_active(request->request.variant) ?
+	    VERB_IS_ACTIVE :
+	    VERB_IS_PASSIVE;
 	request->waits = false;
 	request->timed = false;
 	request->unsure =
-	    (engine->memory->good & VARIANT_BIT(request->variant)) == 0;
+	    (engine->memory->good & VARIANT_BIT(request->request.variant)) == 0;
 	exchange_to_end(engine, request);
 	if (request->type == EXCHANGE_OWN_REQUEST)
 		exchange_time(engine, request);
@@ -176,33 +180,34 @@ request_next_variant(struct engine *engine, struct exchange *request)
 {
 	struct engine_data_end client = {
 		.listens = !request_is_active(request),
-		.to = request->to,
+		.to = request->request.to,
 	};
 	struct engine_data_end server = { .listens = true };
 
-	request->variant = variant_choose(engine, request);
-	if (request->variant == VARIANT_NONE) {
+	request->request.variant = variant_choose(engine, request);
+	if (request->request.variant == VARIANT_NONE) {
 		give_up(engine, request,
 		    engine->session.epsv_all ?
 			ONLY_EPSV :
 			"502 No data connection can be had from the server.");
 		return;
 	}
-	request->tried |= VARIANT_BIT(request->variant);
-	server.family = variant_family(request->variant);
+	request->request.tried |= VARIANT_BIT(request->request.variant);
+	server.family = variant_family(request->request.variant);
 	/* What was made for the variant before does not serve this one. */
 	if (request->data != NULL &&
 	    request->data->ends[ENGINE_SERVER].how.family != server.family)
 		data_close(engine, request->data);
-	if (!variant_is_active(request->variant) || request->data != NULL) {
+	if (!variant_is_active(request->request.variant) ||
+	    request->data != NULL) {
 		send_variant(engine, request);
 		return;
 	}
 	/* Where to listen is known once the server is connected to. */
 	request->waits = true;
-	request->deferred =
+	request->request.deferred =
 	    TAILQ_FIRST(&engine->exchanges)->type == EXCHANGE_GREETING;
-	if (request->deferred)
+	if (request->request.deferred)
 		return;
 	request->data = data_open(engine, request, &client, &server);
 	if (request->data == NULL)
@@ -227,8 +232,9 @@ request_begin(struct engine *engine, const struct command *command,
 	request->flags = command->flags;
 	exchange_keep_line(engine, request, line, len);
 	if (to != NULL)
-		request->to = *to;
-	request->own = variant_of(command->verb, command->arg_len > 0, to);
+		request->request.to = *to;
+	request->request.own =
+	    variant_of(command->verb, command->arg_len > 0, to);
 	request_next_variant(engine, request);
 }
 
@@ -260,7 +266,8 @@ request_misfit(struct engine *engine, struct exchange *request, unsigned code)
 void
 request_skip(struct engine *engine, struct exchange *request)
 {
-	if (request->data != NULL && variant_is_active(request->variant))
+	if (request->data != NULL &&
+	    variant_is_active(request->request.variant))
 		data_make_next(engine, request->data);
 }
 
@@ -269,7 +276,7 @@ static bool
 speaks_to_client(const struct exchange *request)
 {
 	return request->type == EXCHANGE_REQUEST &&
-	    variant_verb(request->variant) == request->verb;
+	    variant_verb(request->request.variant) == request->verb;
 }
 
 /* May the announcement pass, with our host-port?  Not one of several lines
@@ -284,14 +291,15 @@ may_pass(const struct engine *engine, const struct exchange *request,
 
 	return speaks_to_client(request) &&
 	    (!more ||
-		(engine->memory->good & VARIANT_BIT(request->variant)) != 0);
+		(engine->memory->good &
+		    VARIANT_BIT(request->request.variant)) != 0);
 }
 
 bool
 request_begin_reply(struct engine *engine, struct exchange *request,
     unsigned code, const uint8_t *line, size_t len)
 {
-	bool active = variant_is_active(request->variant);
+	bool active = variant_is_active(request->request.variant);
 	bool announces = !active && code >= 227 && code <= 229;
 
 	/* A first announcement whose end never came, see engine/unfinished.c.
@@ -310,7 +318,7 @@ request_begin_reply(struct engine *engine, struct exchange *request,
 	/* What is sent behind it already would be answered before it. */
 	if (request->type == EXCHANGE_REQUEST &&
 	    TAILQ_NEXT(request, link) != NULL)
-		request->tried = ~0U;
+		request->request.tried = ~0U;
 	/* A refusal that ends the attempts passes as it is, all its lines, if
 	 * it is the first. */
 	if (speaks_to_client(request) && request->reply == NULL &&
@@ -322,7 +330,7 @@ request_begin_reply(struct engine *engine, struct exchange *request,
 		exchange_keep_refusal(engine, request, line, len);
 	/* "530 Please login": no other variant will do. */
 	if (code >= 400 && !variant_is_refused(code))
-		request->tried = ~0U;
+		request->request.tried = ~0U;
 	return true;
 }
 
@@ -348,7 +356,7 @@ request_reply_line(struct engine *engine, struct exchange *request,
 {
 	struct engine_data_end client = {
 		.listens = !request_is_active(request),
-		.to = request->to,
+		.to = request->request.to,
 	};
 	struct engine_data_end server = { .listens = false };
 	struct hostport hostport;
@@ -401,7 +409,7 @@ void
 request_end_reply(struct engine *engine, struct exchange *request,
     unsigned code)
 {
-	bool needs_data = variant_is_active(request->variant);
+	bool needs_data = variant_is_active(request->request.variant);
 	char text[16];
 
 	snprintf(text, sizeof(text), "%u", code);
@@ -448,8 +456,8 @@ request_keep_failure(struct engine *engine, struct exchange *request,
 	/* What is sent behind it already would be answered before it. */
 	if (TAILQ_NEXT(request, link) != NULL &&
 	    request->type == EXCHANGE_REQUEST)
-		request->tried = ~0U;
-	request->passing |= data->passing;
+		request->request.tried = ~0U;
+	request->request.passing |= data->passing;
 	data_close(engine, data);
 }
 
@@ -466,7 +474,7 @@ listener_failed(struct engine *engine, struct exchange *request)
 		fail_here(engine, request, text, data->why);
 		return;
 	}
-	if (!variant_is_active(request->variant)) {
+	if (!variant_is_active(request->request.variant)) {
 		request_keep_failure(engine, request, data);
 		request_next_variant(engine, request);
 		return;
@@ -486,8 +494,8 @@ listener_failed(struct engine *engine, struct exchange *request)
 		if (variant_is_active(variant) &&
 		    variant_family(variant) ==
 			data->ends[ENGINE_SERVER].how.family)
-			request->tried |= VARIANT_BIT(variant);
-	request->passing |= data->passing;
+			request->request.tried |= VARIANT_BIT(variant);
+	request->request.passing |= data->passing;
 	data_close(engine, data);
 	request_next_variant(engine, request);
 }
@@ -497,10 +505,11 @@ listeners_step(struct engine *engine, struct exchange *request)
 {
 	struct data *data = request->data;
 
-	if (data == NULL && request->deferred) {
+	if (data == NULL && request->request.deferred) {
 		if (TAILQ_FIRST(&engine->exchanges)->type == EXCHANGE_GREETING)
 			return false;
-		request->tried &= ~VARIANT_BIT(request->variant);
+		request->request.tried &=
+		    ~VARIANT_BIT(request->request.variant);
 		request_next_variant(engine, request);
 		return true;
 	}
@@ -512,7 +521,7 @@ listeners_step(struct engine *engine, struct exchange *request)
 		listener_failed(engine, request);
 	else if (!data_is_ready(data))
 		return false;
-	else if (variant_is_active(request->variant))
+	else if (variant_is_active(request->request.variant))
 		send_variant(engine, request);
 	else
 		end_passive(engine, request);
@@ -526,7 +535,7 @@ request_is_announcing(const struct engine *engine)
 
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
 		if (exchange_is_request(exchange) && exchange->waits &&
-		    !variant_is_active(exchange->variant))
+		    !variant_is_active(exchange->request.variant))
 			return true;
 	return false;
 }

@@ -51,9 +51,9 @@ retry_begin(struct engine *engine, struct exchange *transfer,
 	data_act(engine, transfer->data, ENGINE_DATA_DROP, ENGINE_SERVER);
 	request->flags = VERB_IS_PASSIVE;
 	request->transfer = transfer;
-	request->own = VARIANT_PORT;
-	request->to = transfer->data->ends[ENGINE_CLIENT].how.to;
-	request->tried = VARIANTS_ACTIVE;
+	request->request.own = VARIANT_PORT;
+	request->request.to = transfer->data->ends[ENGINE_CLIENT].how.to;
+	request->request.tried = VARIANTS_ACTIVE;
 	request_next_variant(engine, request);
 }
 
@@ -62,8 +62,8 @@ retry_go_on(struct engine *engine, struct exchange *request)
 {
 	struct exchange *rest, *transfer = request->transfer;
 
-	transfer->again = request->variant;
-	transfer->again_tried = request->tried;
+	transfer->move.again = request->request.variant;
+	transfer->move.again_tried = request->request.tried;
 	if (transfer->data != NULL)
 		data_close(engine, transfer->data);
 	transfer->data = request->data;

@@ -269,7 +269,7 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 		return false;
 	if (engine->reply.exchange != NULL && code >= 200 &&
 	    !reply_is_dropped(engine))
-		engine->reply.exchange->told |=
+		engine->reply.exchange->move.told |=
 		    !engine->peers[ENGINE_CLIENT].eof &&
 		    !engine->peers[ENGINE_CLIENT].lost;
 	engine->reply.reader = next;

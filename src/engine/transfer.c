@@ -189,7 +189,7 @@ transfer_begin_reply(struct engine *engine, struct exchange *transfer,
 	else if (data != NULL && data->cut &&
 	    (again || (code >= 200 && code < 300)))
 		refuse_cut(engine, data);
-	transfer->twice |= again;
+	transfer->move.twice |= again;
 	return true;
 }
 

@@ -436,7 +436,7 @@ static bool
 is_translated(const struct exchange *exchange)
 {
 	return exchange_is_request(exchange) &&
-	    variant_verb(exchange->variant) != exchange->verb;
+	    variant_verb(exchange->request.variant) != exchange->verb;
 }
 
 /*
@@ -469,7 +469,7 @@ is_awaited(const struct engine *engine)
 	    !is_translated(behind))
 		behind = TAILQ_NEXT(behind, link);
 	return behind != NULL &&
-	    (behind->type == EXCHANGE_LOCAL || behind->deferred ||
+	    (behind->type == EXCHANGE_LOCAL || behind->request.deferred ||
 		has_same_answer(engine, behind));
 }
 

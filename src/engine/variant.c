@@ -120,10 +120,10 @@ enum variant
 variant_choose(struct engine *engine, const struct exchange *request)
 {
 	enum variant order[ORDER_MAX], second = VARIANT_NONE;
-	size_t n = order_of(engine, request->own, order);
+	size_t n = order_of(engine, request->request.own, order);
 
 	for (size_t i = 0; i < n; i++) {
-		if ((request->tried & VARIANT_BIT(order[i])) != 0 ||
+		if ((request->request.tried & VARIANT_BIT(order[i])) != 0 ||
 		    !fits_family(engine, order[i]))
 			continue;
 		if ((engine->memory->refused & VARIANT_BIT(order[i])) == 0)

@@ -360,7 +360,7 @@ bool
 data_end_is_told(const struct engine *engine, const struct exchange *transfer)
 {
 	return transfer == engine->reply.exchange &&
-	    engine->reply.reader.code >= 200;
+	    engine_open_code(engine) >= 200;
 }
 
 void

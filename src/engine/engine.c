@@ -326,7 +326,7 @@ static void
 tell_transfer_cut(struct engine *engine, struct exchange *transfer, bool told)
 {
 	const char *why = engine->why;
-	unsigned code = engine->reply.reader.code;
+	unsigned code = engine_open_code(engine);
 
 	if (*why == '\0')
 		why = "the server closed the control connection";
@@ -370,7 +370,7 @@ tell_exchanges(struct engine *engine)
 static void
 tell_server_gone(struct engine *engine)
 {
-	bool speaks = engine->reply.reader.code != 0 ||
+	bool speaks = engine_open_code(engine) != 0 ||
 	    exchange_transfer(engine) != NULL ||
 	    engine->peers[ENGINE_SERVER].lost;
 
@@ -379,12 +379,12 @@ tell_server_gone(struct engine *engine)
 	if (engine->peers[ENGINE_SERVER].fragment &&
 	    !reply_is_dropped(engine) && speaks)
 		engine_sendf(engine, ENGINE_CLIENT, "%s",
-		    engine->reply.reader.code == 0 && engine->reply.bare_code ?
+		    engine_open_code(engine) == 0 && engine->reply.bare_code ?
 			" Cut off." :
 			"");
-	if (engine->reply.reader.code != 0 && !reply_is_dropped(engine))
+	if (engine_open_code(engine) != 0 && !reply_is_dropped(engine))
 		engine_sendf(engine, ENGINE_CLIENT, "%03u Cut off.",
-		    engine->reply.reader.code);
+		    engine_open_code(engine));
 	tell_exchanges(engine);
 	if (engine->peers[ENGINE_SERVER].lost)
 		engine_sendf(engine, ENGINE_CLIENT, "421 %s.", engine->why);
@@ -486,9 +486,7 @@ step_ends(struct engine *engine)
 	if (engine->peers[ENGINE_SERVER].eof && !held)
 		greeting_server_ended(engine);
 	if (engine->stopping ||
-	    ((engine->peers[ENGINE_SERVER].lost ||
-		 engine->peers[ENGINE_SERVER].eof) &&
-		!held)) {
+	    (engine_has_gone(engine, ENGINE_SERVER) && !held)) {
 		tell_server_gone(engine);
 		if (!engine->failed)
 			end(engine);

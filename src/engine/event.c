@@ -94,8 +94,7 @@ drop_client(struct engine *engine, struct data *data, const char *why)
 static void
 probe_client(struct engine *engine, struct data *data)
 {
-	unsigned open =
-	    reply_is_dropped(engine) ? 0 : engine->reply.reader.code;
+	unsigned open = reply_is_dropped(engine) ? 0 : engine_open_code(engine);
 
 	if (data_user(engine, data) == NULL &&
 	    line_reader_len(&engine->peers[ENGINE_CLIENT].input) == 0) {
@@ -469,7 +468,7 @@ on_timeout(struct engine *engine, struct data *data,
 		break;
 	case WAIT_LAST_REPLY:
 		/* Not within the reply to another command, or its own. */
-		if (transfer != NULL && engine->reply.reader.code == 0 &&
+		if (transfer != NULL && engine_open_code(engine) == 0 &&
 		    engine->making == NULL &&
 		    !engine->peers[ENGINE_SERVER].fragment)
 			transfer_end_cut(engine, transfer);

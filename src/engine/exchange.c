@@ -188,7 +188,7 @@ note_client(struct engine *engine, struct exchange *exchange)
 	seen = last == NULL || last == engine->reply.exchange ||
 	    (engine->n_lines != last->after &&
 		(last->fresh || !engine->pipelines));
-	exchange->fresh = engine->reply.reader.code != 0 && seen;
+	exchange->fresh = engine_open_code(engine) != 0 && seen;
 	exchange->after = engine->n_lines;
 	if (!seen && !(exchange_is_transfer(last) && last->begun))
 		engine->pipelines = true;
@@ -348,7 +348,7 @@ exchange_flush_local(struct engine *engine)
 	while (first != NULL && first->type == EXCHANGE_OWN_NOOP)
 		first = TAILQ_NEXT(first, link);
 	if (first == NULL || first->type != EXCHANGE_LOCAL ||
-	    engine->reply.reader.code != 0 ||
+	    engine_open_code(engine) != 0 ||
 	    engine->peers[ENGINE_SERVER].fragment)
 		return false;
 	exchange_send_reply(engine, first);

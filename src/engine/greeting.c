@@ -20,7 +20,7 @@ is_awaited(const struct engine *engine)
 	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
 	return first != NULL && first->type == EXCHANGE_GREETING &&
-	    !first->begun && engine->reply.reader.code == 0 && !engine->opaque;
+	    !first->begun && engine_open_code(engine) == 0 && !engine->opaque;
 }
 
 /* Has the client spoken before the greeting?  What comes may then repeat it, a
@@ -84,8 +84,7 @@ void
 engine_greeting_late(struct engine *engine, bool silent)
 {
 	if (engine->ended || engine->stopping || !is_awaited(engine) ||
-	    engine->peers[ENGINE_SERVER].lost ||
-	    engine->peers[ENGINE_SERVER].eof)
+	    engine_has_gone(engine, ENGINE_SERVER))
 		return;
 	if (has_rest(engine) || engine->greeting.lines > 0)
 		refuse_server(engine, "does not speak FTP");

@@ -263,8 +263,7 @@ data_doubt_upload(const struct engine *engine, const struct exchange *transfer,
 		return "it has ended before the size that ALLO had";
 	if (engine_is_framed(engine))
 		return "the end of the file was not in its data";
-	if (engine->peers[ENGINE_CLIENT].eof ||
-	    engine->peers[ENGINE_CLIENT].lost)
+	if (engine_has_gone(engine, ENGINE_CLIENT))
 		return "the client is gone";
 	return NULL;
 }
@@ -343,8 +342,7 @@ data_doubt_end(const struct engine *engine, const struct exchange *transfer,
 	if (data == NULL || !exchange_is_upload(transfer))
 		return;
 	if (!data->probed && !transfer->move.told &&
-	    (engine->peers[ENGINE_CLIENT].eof ||
-		engine->peers[ENGINE_CLIENT].lost))
+	    engine_has_gone(engine, ENGINE_CLIENT))
 		data_set_cut(data, "the client was gone before the reply");
 	else if (data->unsent > 0)
 		data_set_cut(data, "the server answered before the end");

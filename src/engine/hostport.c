@@ -109,7 +109,7 @@ hostport_pass(struct engine *engine, unsigned code, const uint8_t *line,
 
 	/* "227 40000" answers SPSV: whatever shape it has, it is one. */
 	more |= match_announces(code) && engine->reply.how == PASS &&
-	    engine->reply.reader.code == 0;
+	    engine_open_code(engine) == 0;
 	hostport_check(engine, code, line, len, more);
 	engine_send(engine, ENGINE_CLIENT, line, len);
 }

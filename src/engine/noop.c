@@ -13,7 +13,7 @@ is_quiet(const struct engine *engine)
 		    engine->peers[peer].fragment)
 			return false;
 	return TAILQ_EMPTY(&engine->exchanges) &&
-	    engine->reply.reader.code == 0 && engine->next == NULL &&
+	    engine_open_code(engine) == 0 && engine->next == NULL &&
 	    engine->making == NULL && !engine->opaque;
 }
 

@@ -91,7 +91,7 @@ is_idle(const struct engine *engine)
 	while (first != NULL && first->type == EXCHANGE_OWN_NOOP)
 		first = TAILQ_NEXT(first, link);
 	return (first == NULL || first->type == EXCHANGE_GREETING) &&
-	    engine->reply.reader.code == 0 && engine->next == NULL &&
+	    engine_open_code(engine) == 0 && engine->next == NULL &&
 	    engine->making == NULL && !engine->opaque &&
 	    line_reader_len(&engine->peers[ENGINE_CLIENT].input) == 0;
 }

@@ -263,6 +263,21 @@ struct engine {
 	struct action_queue queue;
 };
 
+/* Has that peer ended its direction, or is its connection dead? */
+static inline bool
+engine_has_gone(const struct engine *engine, enum engine_peer peer)
+{
+	return engine->peers[peer].eof || engine->peers[peer].lost;
+}
+
+/* The code of the reply of several lines that has begun and not ended; 0: there
+ * is none. */
+static inline unsigned
+engine_open_code(const struct engine *engine)
+{
+	return engine->reply.reader.code;
+}
+
 /* Where does the end of a file stand? */
 static inline enum framing
 engine_framing(const struct engine *engine)

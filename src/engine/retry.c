@@ -31,8 +31,8 @@ retry_is_possible(struct engine *engine, const struct exchange *transfer)
 	    transfer->line != NULL && transfer->verb != VERB_STOU &&
 	    transfer->verb != VERB_OTHER && !engine_is_framed(engine) &&
 	    TAILQ_NEXT(transfer, link) == NULL &&
-	    !engine->peers[ENGINE_CLIENT].eof &&
-	    !engine->peers[ENGINE_CLIENT].lost && variant_has_passive(engine);
+	    !engine_has_gone(engine, ENGINE_CLIENT) &&
+	    variant_has_passive(engine);
 }
 
 void

@@ -241,7 +241,7 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	else if (place == REPLY_INNER && engine->making == NULL &&
 	    unfinished_judge(engine, line, len) == UNFINISHED_WAIT)
 		return false;
-	if (engine->reply.reader.code == 0) {
+	if (engine_open_code(engine) == 0) {
 		next = engine->reply.reader;
 		place = reply_next(&next, line, len, &code);
 	}
@@ -270,8 +270,7 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	if (engine->reply.exchange != NULL && code >= 200 &&
 	    !reply_is_dropped(engine))
 		engine->reply.exchange->move.told |=
-		    !engine->peers[ENGINE_CLIENT].eof &&
-		    !engine->peers[ENGINE_CLIENT].lost;
+		    !engine_has_gone(engine, ENGINE_CLIENT);
 	engine->reply.reader = next;
 	if (place == REPLY_ONLY || place == REPLY_LAST)
 		engine_end_reply(engine, code);
@@ -296,8 +295,7 @@ bool
 engine_step_server(struct engine *engine)
 {
 	struct line_reader *input = &engine->peers[ENGINE_SERVER].input;
-	bool ended = engine->peers[ENGINE_SERVER].eof ||
-	    engine->peers[ENGINE_SERVER].lost;
+	bool ended = engine_has_gone(engine, ENGINE_SERVER);
 	const uint8_t *line;
 	size_t len, n_exchanges = engine->n_exchanges;
 	enum line_result result = line_reader_peek(input, &line, &len);
@@ -311,7 +309,7 @@ engine_step_server(struct engine *engine)
 		return pass_rest(engine, line, len, result);
 	/* Less than a code, and nobody has ended there: no reply of anybody. */
 	if (result == LINE_MORE && engine->peers[ENGINE_SERVER].lost &&
-	    engine->reply.reader.code == 0 && len < CODE_LEN) {
+	    engine_open_code(engine) == 0 && len < CODE_LEN) {
 		line_reader_consume(input, len);
 		return true;
 	}

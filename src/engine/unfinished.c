@@ -82,7 +82,7 @@ static bool
 is_own(const struct engine *engine, const struct exchange *replying,
     unsigned code)
 {
-	unsigned open = engine->reply.reader.code;
+	unsigned open = engine_open_code(engine);
 
 	if (!exchange_is_transfer(replying))
 		return false;
@@ -99,7 +99,7 @@ is_contrary(const struct engine *engine, const struct exchange *replying,
     unsigned code)
 {
 	return exchange_is_transfer(replying) &&
-	    engine->reply.reader.code >= 400 && engine->reply.how == PASS &&
+	    engine_open_code(engine) >= 400 && engine->reply.how == PASS &&
 	    (ends_transfer(code) || is_good(code));
 }
 
@@ -113,7 +113,7 @@ is_untrue(struct engine *engine, unsigned code)
 	const struct data *data =
 	    transfer != NULL ? data_of(engine, transfer) : NULL;
 
-	if (engine->reply.how != PASS || code == engine->reply.reader.code)
+	if (engine->reply.how != PASS || code == engine_open_code(engine))
 		return false;
 	return (replying != NULL && is_contrary(engine, replying, code)) ||
 	    (data != NULL && data->cut && is_good(code) && ends_transfer(code));
@@ -154,9 +154,8 @@ doubtful_command(struct engine *engine, unsigned code, const uint8_t *line,
 static bool
 announces_again(const struct engine *engine, unsigned code)
 {
-	return code == engine->reply.reader.code && code >= 227 &&
-	    code <= 229 && engine->reply.how == REWRITE &&
-	    engine->reply.rewritten;
+	return code == engine_open_code(engine) && code >= 227 && code <= 229 &&
+	    engine->reply.how == REWRITE && engine->reply.rewritten;
 }
 
 static enum candidate
@@ -167,11 +166,11 @@ judge(struct engine *engine, const uint8_t *line, size_t len, unsigned code,
 
 	*ret = NULL;
 	if (code == 0 ||
-	    (code == engine->reply.reader.code &&
+	    (code == engine_open_code(engine) &&
 		!announces_again(engine, code)))
 		return CANDIDATE_NONE;
 	*ret = fresh_command(engine, code);
-	if (*ret == NULL && code == engine->reply.reader.code)
+	if (*ret == NULL && code == engine_open_code(engine))
 		return CANDIDATE_NONE;
 	if (*ret == NULL && replying != NULL &&
 	    (is_own(engine, replying, code) ||
@@ -192,19 +191,19 @@ judge(struct engine *engine, const uint8_t *line, size_t len, unsigned code,
 static void
 note_guess(struct engine *engine)
 {
-	engine->unfinished.guessed = engine->reply.reader.code;
+	engine->unfinished.guessed = engine_open_code(engine);
 	if (!engine->unfinished.told)
 		engine_logf(engine, ENGINE_INFO,
 		    "the server does not end a %u reply as RFC 959 section 4.2 "
 		    "wants it; its end was taken from what followed",
-		    engine->reply.reader.code);
+		    engine_open_code(engine));
 	engine->unfinished.told = true;
 }
 
 void
 unfinished_end(struct engine *engine)
 {
-	unsigned code = engine->reply.reader.code;
+	unsigned code = engine_open_code(engine);
 
 	note_guess(engine);
 	cwd_unfinished(engine, engine->reply.exchange);
@@ -231,7 +230,7 @@ static void
 end_failure(struct engine *engine, unsigned code)
 {
 	struct unfinished *unfinished = &engine->unfinished;
-	unsigned open = engine->reply.reader.code;
+	unsigned open = engine_open_code(engine);
 
 	engine_logf(engine, ENGINE_WARN,
 	    "the server does not end a %u reply to a transfer, and says %u "
@@ -252,7 +251,7 @@ static void
 end_before(struct engine *engine, struct exchange *target, unsigned line_code)
 {
 	struct exchange *replying = engine->reply.exchange;
-	unsigned code = engine->reply.reader.code;
+	unsigned code = engine_open_code(engine);
 
 	/* A client that sends ABOR has not seen an end. */
 	if (replying != NULL && is_contrary(engine, replying, line_code) &&
@@ -278,8 +277,8 @@ warn_doubtful(struct engine *engine, unsigned code)
 	engine_logf(engine, ENGINE_WARN,
 	    "a %u line within a %u reply that the server does not end: it is "
 	    "taken for the reply to a later command",
-	    code, engine->reply.reader.code);
-	engine->unfinished.late = engine->reply.reader.code;
+	    code, engine_open_code(engine));
+	engine->unfinished.late = engine_open_code(engine);
 }
 
 /* Is the reply's own end there already, somewhere behind the line?  Or so much
@@ -312,7 +311,7 @@ unfinished_rest(struct engine *engine)
 {
 	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
-	if (engine->reply.reader.code >= 200 && engine->making == NULL &&
+	if (engine_open_code(engine) >= 200 && engine->making == NULL &&
 	    !reply_is_dropped(engine) && !engine->opaque &&
 	    !engine->peers[ENGINE_SERVER].fragment &&
 	    first == engine->reply.exchange &&
@@ -326,8 +325,7 @@ enum unfinished_line
 unfinished_judge(struct engine *engine, const uint8_t *line, size_t len)
 {
 	struct unfinished *unfinished = &engine->unfinished;
-	bool ended = engine->peers[ENGINE_SERVER].eof ||
-	    engine->peers[ENGINE_SERVER].lost;
+	bool ended = engine_has_gone(engine, ENGINE_SERVER);
 	unsigned code = reply_own_code(line, len);
 	struct exchange *target;
 	enum candidate candidate = judge(engine, line, len, code, &target);
@@ -450,8 +448,8 @@ has_same_answer(const struct engine *engine, const struct exchange *exchange)
 	    !exchange_is_transfer(exchange) &&
 	    (exchange->flags & VERB_IS_PASSIVE) == 0 && !engine->pipelines &&
 	    engine->n_lines != exchange->after && !reply_is_dropped(engine) &&
-	    match_expects(exchange, engine->reply.reader.code) &&
-	    !(is_translated(exchange) && engine->reply.reader.code >= 300);
+	    match_expects(exchange, engine_open_code(engine)) &&
+	    !(is_translated(exchange) && engine_open_code(engine) >= 300);
 }
 
 /* Is somebody waiting for the end of what has begun? */
@@ -491,7 +489,7 @@ same_answer(struct engine *engine)
 static void
 end_awaited(struct engine *engine)
 {
-	unsigned code = engine->reply.reader.code;
+	unsigned code = engine_open_code(engine);
 	struct exchange *same = same_answer(engine);
 
 	engine->unfinished.late = code;
@@ -512,7 +510,7 @@ unfinished_step(struct engine *engine)
 	struct unfinished *unfinished = &engine->unfinished;
 	uint64_t ms = LIMIT_UNFINISHED_DOUBT_MS;
 
-	if (engine->reply.reader.code == 0 || engine->making != NULL ||
+	if (engine_open_code(engine) == 0 || engine->making != NULL ||
 	    engine->opaque || engine->peers[ENGINE_SERVER].fragment)
 		return false;
 	if (unfinished->held) {

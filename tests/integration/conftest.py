@@ -30,9 +30,14 @@ import os
 import pathlib
 import shutil
 import signal
+import sys
 import tempfile
 
 import pytest
+
+# What is compiled stays out of the tree, and is not made anew by each worker.
+sys.pycache_prefix = str(pathlib.Path(__file__).parents[2] / "build/pycache")
+sys.dont_write_bytecode = False
 
 # The fixtures of scripted sessions; tests import from it as well.
 pytest.register_assert_rewrite("sessions")
@@ -70,7 +75,8 @@ def pytest_report_header():
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out the other half."""
+    """Put the long ones first; leave out the other half."""
+    _long_first(items)
     half = os.environ.get("HALF")
     if half is None:
         return
@@ -80,6 +86,16 @@ def pytest_collection_modifyitems(config, items):
     config.hook.pytest_deselected(items=out)
     gone = set(out)
     items[:] = [item for item in items if item not in gone]
+
+
+# Each with a test that takes long: they come first, so that at the end no
+# worker has one of them to itself.
+LONG = ["test_thousand", "test_property", "test_faults", "test_client_gone",
+        "test_doc_topologies"]
+
+
+def _long_first(items):
+    items.sort(key=lambda item: item.module.__name__ not in LONG)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -23,7 +23,7 @@ RELIABILITY = os.environ.get("RELIABILITY")
 
 # Of the points of a fault only one in so many when time is short; each fault
 # begins with another one.
-EVERY = 9
+EVERY = 12
 
 # Sessions side by side.
 BESIDE = int(os.environ.get("BESIDE", "24" if SOAK else "12"))

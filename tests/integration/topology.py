@@ -282,16 +282,14 @@ class Topology:
     """The four hosts, what runs on them, and the capture between them.
 
     sshds and servers are started when first asked for and kept, unless they
-    are asked for by start_...().  Of the culverts of culvert() only one runs
-    at a time, so tests that share one should follow each other.  A test
-    stands between begin() and end().
+    are asked for by start_...().  A test stands between begin() and end().
     """
 
     def __init__(self, directories):
         self._directories = directories
         self._stack = contextlib.ExitStack()
         self.key_exchange = QUICK,  # of those that are started
-        self._sshds, self._servers, self._culvert = {}, {}, (None, None)
+        self._sshds, self._servers = {}, {}
         self._own = None
         self.hosts = {}
         try:
@@ -362,7 +360,9 @@ class Topology:
         It is stopped at the end of the test, with all checks, unless it has
         ended before.
         """
-        one = self._start(direction, forwards, sshd, **how)
+        which = "forwards" if direction == "L" else "remotes"
+        one = Culvert(self._directories(), config=sshd.config, ns=self.near,
+                      **{"forwards": (), which: forwards, **how})
         self._own.callback(one.kill)
 
         def stop():
@@ -372,23 +372,6 @@ class Topology:
 
         self._own.callback(stop)
         self._note(one, 0)
-        return one
-
-    def _start(self, direction, forwards, sshd, **how):
-        which = "forwards" if direction == "L" else "remotes"
-        return Culvert(self._directories(), config=sshd.config, ns=self.near,
-                       **{"forwards": (), which: forwards, **how})
-
-    def culvert(self, direction, forward, sshd, host=Sshd.host,
-                options=()):
-        """Return the running culvert of that command, started or kept."""
-        what = direction, forward, sshd.config, host, tuple(options)
-        if self._culvert[0] != what or not self._culvert[1].alive():
-            self.end_culvert()
-            self._culvert = what, self._start(
-                direction, [forward], sshd, host=host, options=options)
-        one = self._culvert[1]
-        self._note(one, one.mark())
         return one
 
     def begin(self, note):
@@ -401,20 +384,6 @@ class Topology:
         with contextlib.ExitStack() as stack:
             stack.callback(self.capture.check)
             stack.push(self._own)
-            one = self._culvert[1]
-            if one is not None:
-                assert one.alive(), "the shared culvert has ended"
-                one.check()
-
-    def end_culvert(self):
-        """Stop the one that runs, with the checks of Culvert.stop()."""
-        _, one = self._culvert
-        self._culvert = None, None
-        if one is not None:
-            try:
-                one.stop()
-            finally:
-                one.kill()
 
     def target(self, layout, family, culvert, server):
         """Return where the client of that layout goes."""
@@ -425,8 +394,7 @@ class Topology:
 
     def close(self):
         """End and remove everything."""
-        with self._stack:
-            self.end_culvert()
+        self._stack.close()
 
 
 # ---- what a cell of the matrices does: curl, both ways ----

@@ -39,9 +39,8 @@ import pytest
 sys.pycache_prefix = str(pathlib.Path(__file__).parents[2] / "build/pycache")
 sys.dont_write_bytecode = False
 
-# The fixtures of scripted sessions; tests import from it as well.
-pytest.register_assert_rewrite("sessions")
-pytest_plugins = ["sessions"]
+# More fixtures; tests import from them as well.
+pytest_plugins = ["documents", "sessions"]
 
 import clients
 import culvert as culvert_module
@@ -62,7 +61,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # What is run with both builds; of all others scripts/test has each test once.
 BOTH = {"test_cut_client", "test_cut_link", "test_cut_server",
-        "test_reconnect", "test_refusals", "test_reload"}
+        "test_reconnect", "test_refusals", "test_reload", "test_strangers"}
 
 
 def pytest_report_header():

@@ -1,6 +1,6 @@
 """doc/migrating.md, done as it is printed.
 
-On the hosts of test_doc_topologies.py.  A section's configuration becomes
+On the hosts of documents.py.  A section's configuration becomes
 root's own, each of its culverts is started, its ready lines are compared, and
 the commands of its FTP clients are run through it.
 
@@ -25,10 +25,9 @@ import pytest
 
 from clients import make_file
 from culvert import PROGRAM, REPO
+from culvert import said as culvert_said
+from documents import OWN, Client, FtpServer, Leg, PrintedCulvert, parse
 from process import FAILSAFE, Process, until
-from test_doc_topologies import (  # noqa: F401
-    OWN, Client, FtpServer, Leg, PrintedCulvert, _world, culvert_said, parse,
-    world)
 
 # pylint: disable=redefined-outer-name
 

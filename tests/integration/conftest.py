@@ -376,3 +376,19 @@ def topology(request, _topology):
     _topology.begin(lambda one, place: _note(request.node, one, place))
     yield _topology
     _topology.end()
+
+
+@pytest.fixture
+def folder(server, tmp):
+    """Return a function: kind to a directory of our own, (path, its name)."""
+    made = []
+
+    def get(kind, address="127.0.0.1"):
+        made.append(server(kind, address).mkdir(tmp.name))
+        return made[-1], tmp.name
+
+    yield get
+    for path in made:
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()

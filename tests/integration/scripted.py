@@ -332,6 +332,13 @@ def eprt_argument(address, port):
     return f"|{2 if ':' in address else 1}|{address}|{port}|"
 
 
+def announcement(listener):
+    """Return the PORT or EPRT command for a listener."""
+    if ":" in listener.address:
+        return "EPRT " + listener.eprt_argument()
+    return "PORT " + listener.port_argument()
+
+
 def log_in(client, server):
     """Play the usual beginning of a session, at both ends."""
     server.reply("220 scripted")

@@ -8,9 +8,9 @@ import pytest
 import scripted
 from clients import BEGUN
 from process import FAILSAFE, until
-from sessions import (count, drain, fetch, logged_in, prepare, settle, store,
-                      within)
+from sessions import within
 from servers import KINDS, MORE_KINDS
+from transfer import count, drain, fetch, logged_in, prepare, settle, store
 
 ALL = [*KINDS, *MORE_KINDS]
 modes = pytest.mark.parametrize("mode", ["active", "passive"])

@@ -6,10 +6,10 @@ import pytest
 import scripted
 from clients import CLIENTS, Target
 from process import until
-from sessions import (WAYS, announcement, fetch, logged_in, ports_of, quiet,
-                    refused, store, wait_refused)
-from scripted import NEAR, Listener, eprt_argument
+from sessions import WAYS, ports_of, quiet, refused, wait_refused
+from scripted import NEAR, Listener, announcement, eprt_argument
 from servers import KINDS, MORE_KINDS
+from transfer import fetch, logged_in, store
 
 
 # EPSV first, PASV after a refusal; EPRT first, PORT after.  Act on the

@@ -4,10 +4,10 @@ import pytest
 
 import scripted
 from clients import Target
-from sessions import (announcement, fetch, logged_in, quiet, replies_until,
-                    store, within)
-from scripted import NEAR, Listener
+from sessions import quiet, within
+from scripted import NEAR, Listener, announcement
 from servers import KINDS, MORE_KINDS
+from transfer import fetch, logged_in, replies_until, store
 
 ALL = [*KINDS, *MORE_KINDS]
 TLS_HELLO = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\xff"

@@ -9,10 +9,10 @@ import pytest
 
 import scripted
 from process import FAILSAFE, until
-from sessions import (announcement, fetch, is_listening, logged_in, prepare,
-                    quiet, store, within)
-from scripted import NEAR, Listener
+from sessions import is_listening, quiet, within
+from scripted import NEAR, Listener, announcement
 from servers import KINDS, MORE_KINDS
+from transfer import fetch, logged_in, prepare, store
 
 ALL = [*KINDS, *MORE_KINDS]
 modes = pytest.mark.parametrize("mode", ["active", "passive"])

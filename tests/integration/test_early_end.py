@@ -4,7 +4,8 @@ import pytest
 
 from clients import BEGUN
 from servers import KINDS, MORE_KINDS
-from sessions import (drain, fetch, logged_in, prepare, quiet, settle, within)
+from sessions import quiet, within
+from transfer import drain, fetch, logged_in, prepare, settle
 
 ALL = [*KINDS, *MORE_KINDS]
 modes = pytest.mark.parametrize("mode", ["active", "passive"])

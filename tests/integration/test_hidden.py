@@ -7,9 +7,9 @@ import pytest
 
 from clients import Target
 from liberal import shapes, without_telnet
-from sessions import logged_in
 from scripted import Listener, client, port_argument
 from servers import KINDS, MORE_KINDS
+from transfer import logged_in
 
 # Of the shapes of liberal.py, those that stand for the others.
 CORE = [f"{filler} {where}" for where in (

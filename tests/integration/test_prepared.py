@@ -8,10 +8,10 @@ import pytest
 import scripted
 from clients import CLIENTS, Target
 from process import until
-from sessions import (WAYS, fetch, is_listening, logged_in, prepare, quiet,
-                    refused, wait_refused)
+from sessions import WAYS, is_listening, quiet, refused, wait_refused
 from scripted import NEAR, Listener
 from servers import KINDS, MORE_KINDS
+from transfer import fetch, logged_in, prepare
 
 ALL = [*KINDS, *MORE_KINDS]
 modes = pytest.mark.parametrize("mode", ["active", "passive"])
@@ -240,7 +240,7 @@ def test_families_on_either_leg(
 
 
 def localhost_data(one, mode, command):
-    """Like Pair.data(), with a PORT that is refused at first."""
+    """Like Session.data(), with a PORT that is refused at first."""
     if mode == "active":
         listener = one.listen(NEAR)
         one.client.command(

@@ -1,15 +1,17 @@
-"""Transfers that stand still: one end has sent or read so much, and waits.
+"""Clients of real servers, and transfers that stand still.
 
-Ftp is a scripted client at a real server; Session.data() does the same for two
-scripted ends.  Both take a mode, "passive" or "active".
+Ftp is a scripted client at a real server; so are logged_in() and prepare(),
+which leave more to the test.  All take a mode, "passive" or "active".
 """
 
 import contextlib
+import functools
 import os
 import select
 
 import scripted
 from process import until
+from scripted import NEAR, announcement
 
 MODES = ["passive", "active"]
 
@@ -110,3 +112,120 @@ def make_huge(path):
     """Make a sparse file that no test reads to its end."""
     with open(path, "wb") as file:
         os.truncate(file.fileno(), 64 << 30)
+
+
+# A client of real servers.
+
+@contextlib.contextmanager
+def logged_in(to):
+    """Open a control connection to a clients.Target, logged in, TYPE I."""
+    with scripted.client(to.host, to.port) as control:
+        control.expect("220")
+        control.command(f"USER {to.user}")
+        control.expect("331")
+        control.command(f"PASS {to.password}")
+        control.expect("230")
+        control.command("TYPE I")
+        control.expect("200")
+        yield control
+
+
+def prepare(control, mode):
+    """Play PASV or PORT, or on IPv6 EPSV or EPRT.
+
+    Returns a function that gives the client's end of the data connection.
+    """
+    v6 = ":" in control.name[0]
+    if mode == "active":
+        listener = scripted.Listener(NEAR, control.name[0])
+        control.command(announcement(listener))
+        control.expect("200")
+        return functools.partial(_accept_once, listener)
+    control.command("EPSV" if v6 else "PASV")
+    if v6:
+        to = control.peer[0], scripted.parse_epsv(control.expect("229"))
+    else:
+        to = scripted.parse_port(control.expect("227"))
+    return functools.partial(scripted.dial, *to)
+
+
+def _accept_once(listener):
+    with listener:
+        return listener.accept()
+
+
+def fetch(control, mode, command):
+    """A whole download, or listing; returns the bytes."""
+    connect = prepare(control, mode)
+    control.command(command)
+    with connect() as data:
+        control.expect("1")
+        content = data.read_all()
+    control.expect("226")
+    return content
+
+
+def store(control, mode, command, content):
+    """A whole upload."""
+    connect = prepare(control, mode)
+    control.command(command)
+    with connect() as data:
+        control.expect("1")
+        data.send(content)
+        data.half_close()
+        control.expect("226")
+        data.expect_end()
+
+
+def settle(control, kind, aborted=True):
+    """Read the replies to a cut transfer, and to its ABOR.
+
+    Fails if it seems complete, or if the session does not live on, but for
+    inetutils: it dies of SIGPIPE when its data connection is ended while it
+    writes (SSH makes FIN and RST of it).  Returns whether it lives.
+    """
+    cut = "426", "451", "450"
+    if kind == "pure-ftpd" and not aborted:
+        cut += ("150",)  # its only answer to a reset, without culvert too
+    reply = control.read_reply()
+    assert reply.startswith(cut), reply
+    control.command("PWD")
+    codes = []
+    while True:
+        reply = control.read_reply()
+        if reply.startswith("257"):
+            break
+        if not reply and kind == "inetutils":
+            return False
+        assert reply, f"the end of file after {codes}"
+        codes.append(reply[:3])
+    allowed = "225", "226", "426", "451"
+    if kind == "pure-ftpd":
+        allowed += ("150",)
+    assert len(codes) <= 2 and set(codes) <= set(allowed), codes
+    return True
+
+
+def drain(data):
+    """Read to whatever end there is."""
+    count(data)
+
+
+def count(data):
+    """Return how many bytes there are to whatever end."""
+    total = 0
+    with contextlib.suppress(ConnectionError):
+        while got := data.sock.recv(1 << 18):
+            total += len(got)
+    return total
+
+
+def replies_until(control, start):
+    """Read replies up to the one that begins so; returns those before it."""
+    found = []
+    while True:
+        reply = control.read_reply()
+        assert reply, f"the end of file after {found}"
+        if reply.startswith(start):
+            return found
+        found.append(reply)

@@ -142,7 +142,8 @@ def test_contents():
         unit.name for unit in (REPO / "dist/systemd").iterdir()}
     assert {place for place, _ in units} in (
         {"./lib/systemd/system"}, {"./usr/lib/systemd/system"})
-    wanted |= {"./etc/logrotate.d/culvert", "./usr/libexec/culvert-metrics"}
+    wanted |= {"./etc/logrotate.d/culvert",
+               "./usr/libexec/culvert/culvert-metrics"}
     wanted |= {f"./usr/share/{path}" for path in (
         "bash-completion/completions/culvert", "zsh/vendor-completions/"
         "_culvert", "fish/vendor_completions.d/culvert.fish")}

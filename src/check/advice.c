@@ -1,5 +1,5 @@
 /*
- * What the doctor says: facts into texts.
+ * What culvert check prints: findings and facts into texts.
  */
 #include "check/advice.h"
 

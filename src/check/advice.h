@@ -1,6 +1,6 @@
 /*
- * What the doctor says: each finding with its step, how bad it is, and what
- * fixes it, where.  Facts in, texts out; pure.
+ * What culvert check prints: the step of each finding, how bad it is, and its
+ * fixes, with the place to make them.  Facts in, texts out; pure.
  */
 #ifndef CHECK_ADVICE_H
 #define CHECK_ADVICE_H
@@ -13,13 +13,14 @@
 /* How bad it is. */
 enum advice_status {
 	ADVICE_OK,
-	ADVICE_SKIPPED, /* not looked at, and it does not matter */
-	ADVICE_NOTE,	/* transfers work all the same */
-	ADVICE_UNTRIED, /* not looked at, and transfers may depend on it */
+	ADVICE_SKIPPED, /* not tried; transfers do not depend on it */
+	ADVICE_NOTE,	/* transfers work nevertheless */
+	ADVICE_UNTRIED, /* not tried; transfers may depend on it */
 	ADVICE_WRONG,	/* transfers will fail */
 };
 
-/* In the order of their steps.  What is said of each: advice.c. */
+/* In the order of their steps.  advice_rows.c and advice_rows_ftp.c have the
+ * text of each. */
 enum finding {
 	/* the destination */
 	NO_SUCH_TUNNEL,
@@ -107,7 +108,7 @@ enum finding {
 	FORWARD_DEAF,
 	FORWARD_DEAF_REMOTE,
 	FORWARD_FAILED,
-	/* clients beyond sshd */
+	/* -R: clients beyond sshd */
 	CLIENT_PASSIVE_OK,
 	CLIENT_PASSIVE_EITHER,
 	CLIENT_PASSIVE_WRONG,
@@ -168,8 +169,8 @@ enum finding {
 	FINDINGS,
 };
 
-/* One thing to do: a place, the line to put there, and what is to be known of
- * it; the line, or the remark, may be empty. */
+/* A place, the line to put there, and a remark.  The line or the remark may be
+ * empty. */
 struct advice_fix {
 	char place[FACT_MAX];
 	char put[2 * FACT_MAX];
@@ -183,18 +184,18 @@ struct advice {
 	enum advice_status status;
 	char text[4 * FACT_MAX];
 	struct advice_fix fixes[ADVICE_FIXES];
-	size_t n_fixes; /* any of them may be it; the likelier comes first */
+	size_t n_fixes; /* alternatives; the likeliest comes first */
 };
 
-/* What is said of that; the status is that of advice_worst(). */
+/* Makes the texts of a finding; its status is that of advice_worst(). */
 void advice_make(enum finding finding, const struct facts *facts,
     struct advice *ret);
 
-/* How bad it is when nothing makes up for it. */
+/* How bad the finding is when culvert has no other way. */
 enum advice_status advice_worst(enum finding finding);
 
-/* What of culvert's command is not to be suggested again when that is wrong;
- * its forward is 0. */
+/* What to change in the suggested culvert command when that finding is WRONG;
+ * the member forward is 0. */
 struct suggest_change advice_change(enum finding finding);
 
 /* "ok", "note", "WRONG", ... */

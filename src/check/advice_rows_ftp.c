@@ -1,53 +1,59 @@
 /*
- * What culvert check says: the table, of the FTP server.
+ * The texts of findings about the FTP server.
  */
 #include "check/advice_priv.h"
 
 static const struct row rows[FINDINGS] = {
 	OK(GREETING_OK, "greeting", "{greeting}"),
 	WRONG(GREETING_REFUSED, "greeting",
-	    "the FTP server accepts no clients now: {reply}",
+	    "the FTP server accepts no clients at the moment: {reply}",
 	    {
 		{ SERVER_HOST, "ftpd: ALL",
-		    "in /etc/hosts.allow, with the name of the FTP server, if "
-		    "that keeps {from} out; or wait, if it is busy" },
+		    "in /etc/hosts.allow, with the FTP server's name for ftpd, "
+		    "if that file refuses {from}; or wait, if the server is "
+		    "busy" },
 	    }),
 	WRONG(GREETING_FULL, "greeting",
 	    "the FTP server has too many clients: {reply}",
 	    { { FTP_SERVER, NULL,
-		"all clients that come through SSH have one address" } },
+		"for the server, all clients that come through SSH have one "
+		"address" } },
 	    TOPIC_LIMITS),
 	WRONG(GREETING_TLS, "greeting",
-	    "{server} says nothing before TLS begins, as on port 990: culvert "
-	    "cannot read FTP there",
-	    { { CULVERT, "{forward} with the port of plain FTP at its end",
+	    "{server} sends nothing before TLS, as is usual on port 990; "
+	    "culvert cannot read FTP inside TLS",
+	    { { CULVERT,
+		"{forward} with the port of FTP without TLS at the end",
 		NULL } },
 	    .change = { SUGGEST_SERVER_PORT, .value = "21" }),
 	WRONG(GREETING_NOT_FTP, "greeting",
-	    "{server} is no FTP server; it says {reply}",
-	    { { CULVERT, "{forward} with the FTP server's port at its end",
+	    "{server} is not an FTP server; it sends: {reply}",
+	    { { CULVERT, "{forward} with the FTP server's port at the end",
 		NULL } },
 	    .change = { SUGGEST_SERVER_PORT, .value = "PORT" }),
 	WRONG(GREETING_ENDED, "greeting",
 	    "{server} closes the connection at once: {why}",
 	    {
 		{ SERVER_HOST, "ftpd: ALL",
-		    "in /etc/hosts.allow, with the name of the FTP server, if "
-		    "that keeps {from} out; or raise its limits on connections" },
+		    "in /etc/hosts.allow, with the FTP server's name for ftpd, "
+		    "if that file refuses {from}; or raise the server's limits "
+		    "on connections" },
 	    }),
 	WRONG(GREETING_SILENT, "greeting",
-	    "{server} accepts the connection, but says nothing for {greeting_s} s",
-	    { { CULVERT, "{forward} with the FTP server's port at its end",
+	    "{server} accepts the connection, but sends nothing for "
+	    "{greeting_s} s",
+	    { { CULVERT, "{forward} with the FTP server's port at the end",
 		NULL } },
 	    .change = { SUGGEST_SERVER_PORT, .value = "PORT" }),
 	OK(FEAT_OK, "FEAT", "{feat}"),
-	NOTE(FEAT_NONE, "FEAT", "the server does not know FEAT: {reply}"),
-	OK(TLS_NONE, "TLS", "the server has no TLS; SSH encrypts"),
+	NOTE(FEAT_NONE, "FEAT", "the server does not support FEAT: {reply}"),
+	OK(TLS_NONE, "TLS",
+	    "the server has no TLS, and needs none: SSH encrypts"),
 	OK(TLS_OFFERED, "TLS",
-	    "offered, not demanded; culvert hides it from clients, since SSH "
-	    "encrypts"),
+	    "offered, but not required; culvert hides it from clients, since "
+	    "SSH encrypts"),
 	WRONG(TLS_DEMANDED, "TLS",
-	    "the server demands TLS, in which culvert cannot see data "
+	    "the server requires TLS, inside which culvert cannot see data "
 	    "connections: {reply}",
 	    {
 		{ FTP_SERVER, NULL, NULL },
@@ -55,7 +61,7 @@ static const struct row rows[FINDINGS] = {
 	    },
 	    TOPIC_TLS),
 	WRONG(TLS_DEMANDED_DATA, "TLS",
-	    "the server demands TLS for data connections: {reply}",
+	    "the server requires TLS for data connections: {reply}",
 	    {
 		{ FTP_SERVER, NULL, NULL },
 		{ CULVERT, "--allow-tls", "then data connections bypass SSH" },
@@ -63,15 +69,15 @@ static const struct row rows[FINDINGS] = {
 	    TOPIC_TLS_DATA),
 	UNTRIED(NETRC_WRONG, "netrc", "{netrc} cannot be used: {why}",
 	    { { NETRC, "machine {machine} login NAME password PASSWORD",
-		"a line like this; or --netrc FILE names another file" } }),
+		"a line like this; or use --netrc FILE with another file" } }),
 	NOTE(NETRC_OPEN, "netrc", "others can read {netrc}",
 	    { { THIS_HOST, "chmod 600 {'netrc}", NULL } }),
 	OK(USER_OK, "FTP login", "{ftp_user}"),
 	UNTRIED(USER_NOT_GIVEN, "FTP login",
-	    "not tried, nor any transfer: no user was given",
+	    "neither the login nor listings were tried: no user was given",
 	    {
 		{ THIS_HOST, "culvert check --user NAME",
-		    "or machine {machine} in {netrc}" },
+		    "or an entry for machine {machine} in {netrc}" },
 	    }),
 	UNTRIED(USER_NO_PASSWORD, "FTP login",
 	    "not tried: there is no terminal to ask for the password of "
@@ -79,19 +85,19 @@ static const struct row rows[FINDINGS] = {
 	    {
 		{ NETRC, "machine {machine} login {ftp_user} password PASSWORD",
 		    NULL },
-		{ HERE, "the same in a terminal, without --batch",
+		{ HERE, "run the same command in a terminal, without --batch",
 		    "\"su -c\" has none" },
 	    }),
 	WRONG(USER_DENIED, "FTP login",
-	    "the server does not let {ftp_user} in with that password: {reply}",
+	    "the server does not accept that password for {ftp_user}: {reply}",
 	    {
-		{ HERE, "the right password, or user",
-		    "by --user NAME, or in {netrc}" },
+		{ HERE, "use the right password or user",
+		    "with --user NAME, or in {netrc}" },
 		{ FTP_SERVER, NULL, NULL },
 	    },
 	    TOPIC_LOGIN),
 	WRONG(USER_DENIED_ANONYMOUS, "FTP login",
-	    "the server does not let {ftp_user} in: {reply}",
+	    "the server does not let {ftp_user} log in: {reply}",
 	    {
 		{ FTP_SERVER, NULL, NULL },
 		{ THIS_HOST, "culvert check --user NAME", "another user" },
@@ -100,17 +106,18 @@ static const struct row rows[FINDINGS] = {
 	WRONG(USER_FULL, "FTP login",
 	    "the FTP server has too many clients: {reply}",
 	    { { FTP_SERVER, NULL,
-		"all clients that come through SSH have one address" } },
+		"for the server, all clients that come through SSH have one "
+		"address" } },
 	    TOPIC_LIMITS),
 	UNTRIED(USER_ACCOUNT, "FTP login",
-	    "the server asks for an account (ACCT), which this check does not "
-	    "know: {reply}"),
-	WRONG(SERVER_LOST, "FTP", "the server does not answer any more: {why}"),
+	    "the server requires an account (ACCT), which this check cannot "
+	    "send: {reply}"),
+	WRONG(SERVER_LOST, "FTP", "the server no longer answers: {why}"),
 	OK(MODE_OK, "{verb}", "a listing of {bytes} bytes"),
-	UNTRIED(MODE_NOT_TRIED, "{verb}", "not tried: nobody is logged in"),
+	UNTRIED(MODE_NOT_TRIED, "{verb}", "not tried: not logged in"),
 	SKIPPED(MODE_NOT_USED, "{verb}", "not used: --server-mode excludes it"),
 	SKIPPED(MODE_OTHER_FAMILY, "{verb}",
-	    "is for IPv4, but the server is on IPv6"),
+	    "not tried: PORT is for IPv4, but the server uses IPv6"),
 	WRONG(MODE_REFUSED_PASSIVE, "{verb}",
 	    "the server refuses passive mode: {reply}",
 	    { { FTP_SERVER, NULL, NULL } }, TOPIC_PASSIVE),
@@ -120,37 +127,40 @@ static const struct row rows[FINDINGS] = {
 	WRONG(MODE_REFUSED_VERB, "{verb}", "the server refuses it: {reply}",
 	    { { FTP_SERVER, NULL, NULL } }, TOPIC_VERB),
 	WRONG(MODE_REFUSED_APART, "{verb}",
-	    "the server refuses an address on the SSH server's loopback, "
-	    "being on another host: {reply}",
+	    "the server is on another host than sshd, and refuses an address "
+	    "on sshd's loopback: {reply}",
 	    {
-		{ CULVERT, "{forward} with localhost as its host",
+		{ CULVERT, "{forward} with localhost as the host",
 		    "if the server runs on {host} itself" },
 		{ CULVERT, "--far-address ADDRESS",
-		    "an address of {host}; with GatewayPorts clientspecified "
-		    "in its sshd_config" },
-		{ FTP_SERVER, NULL, "if it refuses any address" },
+		    "an address of {host}, which needs GatewayPorts "
+		    "clientspecified in its sshd_config" },
+		{ FTP_SERVER, NULL, "if it refuses every address" },
 	    },
 	    TOPIC_ACTIVE),
-	WRONG(MODE_NO_PORT, "{verb}", "no port is found in its reply: {reply}",
+	WRONG(MODE_NO_PORT, "{verb}", "there is no port in its reply: {reply}",
 	    {
 		{ FTP_SERVER, NULL, NULL },
 		{ CULVERT, "--server-mode active", "if active mode works" },
 	    },
 	    TOPIC_ADDRESS),
 	WRONG(MODE_FORBIDDEN, "{verb}",
-	    "sshd is not permitted to connect to the server's data port {data_port}",
+	    "sshd is not permitted to connect to the server's data port "
+	    "{data_port}",
 	    {
 		{ SSHD_CONFIG, "PermitOpen {server_host}:*", ADDED },
 		{ CULVERT, "--server-mode active", "if active mode works" },
 	    }),
 	WRONG(MODE_FORBIDDEN_KEY, "{verb}",
-	    "this key is not permitted to connect to the server's data port {data_port}",
+	    "the permitopen option of this key does not permit the server's "
+	    "data port {data_port}",
 	    {
-		{ KEY_LINE, "{key_line}", "in place of what is there" },
+		{ KEY_LINE, "{key_line}", "replaces the options there" },
 		{ CULVERT, "--server-mode active", "if active mode works" },
 	    }),
 	WRONG(MODE_NO_LISTENER, "{verb}",
-	    "{from} does not listen for it: see \"remote forward\" above"),
+	    "{from} does not listen for data connections: see \"remote "
+	    "forward\" above"),
 	WRONG(MODE_CONNECT_FAILED, "{verb}",
 	    "{from} does not reach the server's data port {data_port}: {why}",
 	    {
@@ -167,42 +177,43 @@ static const struct row rows[FINDINGS] = {
 		{ SERVER_HOST,
 		    "nft insert rule inet filter output tcp dport 1024-65535 "
 		    "accept",
-		    "lets its data connections to {from} out; or the same in "
+		    "allows its data connections to {from}; or do the same in "
 		    "another packet filter" },
 	    }),
 	WRONG(MODE_PEER, "{verb}",
-	    "the server rejects the address of the data connection's other "
-	    "end: {reply}",
+	    "the server does not accept the address of the data connection's "
+	    "other end: {reply}",
 	    { { FTP_SERVER, NULL, NULL } }, TOPIC_PEER),
 	WRONG(MODE_CUT, "{verb}",
-	    "the listing is not whole ({bytes} bytes): {why}"),
+	    "the listing is incomplete ({bytes} bytes): {why}"),
 	WRONG(MODE_CUT_PASSIVE, "{verb}",
-	    "the listing is not whole ({bytes} bytes): {why}",
+	    "the listing is incomplete ({bytes} bytes): {why}",
 	    { { CULVERT, "--server-mode active", "if active mode works" } }),
 	WRONG(MODE_TLS, "{verb}", "refused without TLS: see \"TLS\" above"),
 	NOTE(MODE_NO_LISTING, "{verb}",
-	    "the data connection works, but the server lists nothing: "
+	    "the data connection works, but the server refuses to list: "
 	    "{reply}"),
 	UNTRIED(MODE_UNSEEN, "{verb}",
-	    "accepted, but not tried, since the server lists nothing: {reply}"),
+	    "accepted, but not tried, since the server refuses to list: "
+	    "{reply}"),
 	OK(ADDRESS_OK, "address in 227", "{announced}"),
 	OK(ADDRESS_FAR, "address in 227",
 	    "{announced}; culvert ignores it and connects to {server_host}"),
 	NOTE(ADDRESS_WRONG, "address in 227",
-	    "{announced} is not {server_host}; culvert ignores it, but clients "
-	    "without culvert would fail",
+	    "{announced} is not {server_host}; culvert ignores it, but without "
+	    "culvert clients would fail",
 	    { { FTP_SERVER, NULL, NULL } }, TOPIC_ADDRESS),
 	WRONG(ADDRESS_WRONG_USED, "address in 227",
 	    "{announced} is not {server_host}, and --server-data-host reply "
 	    "uses it",
 	    {
 		{ FTP_SERVER, NULL, NULL },
-		{ CULVERT, "", "leave out --server-data-host reply" },
+		{ CULVERT, "", "remove --server-data-host reply" },
 	    },
 	    TOPIC_ADDRESS,
 	    .change = { SUGGEST_NO_OPTION, .name = "server-data-host" }),
 	OK(ROUND_TRIP, "round trip",
-	    "{rtt_ms} ms, a command through SSH and its reply (median of "
+	    "{rtt_ms} ms from a command to its reply through SSH (median of "
 	    "{count} NOOP)"),
 };
 

@@ -1,5 +1,5 @@
 /*
- * The doctor: start-up, its loop, and the end.
+ * culvert check: start-up, the loop, and the end.
  */
 #include "check/check.h"
 
@@ -21,7 +21,7 @@ static const int own_signals[CHECK_SIGNALS] = { SIGINT, SIGTERM, SIGHUP };
 
 /* ---- findings ---- */
 
-/* The command that has failed is not suggested as it was. */
+/* Stores what to change in the command, which is suggested in the end. */
 static void
 note_change(struct check *check, enum finding finding)
 {
@@ -112,7 +112,7 @@ check_on_signal(uv_signal_t *handle, int signum)
 
 /* ---- start-up ---- */
 
-/* What ssh says, also by -v. */
+/* A line that ssh -v has printed. */
 static void
 on_line(void *ctx, const char *text)
 {
@@ -121,7 +121,7 @@ on_line(void *ctx, const char *text)
 	facts_hear(&check->facts, text);
 }
 
-/* As people write it for a shell. */
+/* The ssh command, quoted for a shell. */
 static void
 set_ssh_command(struct check *check)
 {
@@ -133,7 +133,7 @@ set_ssh_command(struct check *check)
 		fact_set(facts, FACT_SSH_COMMAND, "");
 }
 
-/* Who culvert will be: a user that is there for services, perhaps. */
+/* The user that culvert will run as, which may be a system user. */
 static void
 set_own_user(struct check *check)
 {
@@ -148,7 +148,7 @@ set_own_user(struct check *check)
 	    uid > 0 && uid < LIMIT_SYSTEM_USERS);
 }
 
-/* What the options say already. */
+/* The facts that come from the options. */
 static void
 check_set_facts(struct check *check)
 {
@@ -193,7 +193,7 @@ watch_signals(struct check *check)
 	}
 }
 
-/* Nothing can start ssh any more. */
+/* Without the monitor nothing can start ssh. */
 static void
 check_on_monitor_lost(void *ctx)
 {
@@ -258,13 +258,13 @@ set_link(struct check *check)
 	check->link.directory = check->directory;
 	check->link.budget = &check->budget;
 	check->link.hearer = &check->hearer;
-	/* Its words are in the findings. */
+	/* The findings quote its messages. */
 	check->link.quiet = true;
-	/* step_connect.c has one that is listened to. */
+	/* step_connect.c opens the session itself, to see the result. */
 	check->link.session = false;
 }
 
-/* Whom to become: NULL for nobody. */
+/* The user to become; NULL for none. */
 static const struct user *
 check_user(const struct check *check)
 {
@@ -285,7 +285,7 @@ check_drop_privileges(const struct check *check)
 
 /* ---- the end ---- */
 
-/* sshd says it only to who is let in. */
+/* sshd tells the place of the key only after a login. */
 static void
 set_key_place(struct facts *facts)
 {
@@ -296,7 +296,7 @@ set_key_place(struct facts *facts)
 		    user ? "~" : "", fact(facts, FACT_USER), user ? "/" : "");
 }
 
-/* Is there a word in the command that somebody is to fill in? */
+/* Does the command have a word in capitals, which the user must replace? */
 static bool
 has_capitals(const struct check *check)
 {
@@ -323,7 +323,7 @@ tell_verdict(struct check *check)
 		.n_changes = check->n_changes,
 		.tunnel = options->tunnel,
 		.config = options->config,
-		/* A tunnel's own need not be said. */
+		/* A tunnel's own mode need not be repeated. */
 		.mode = options->tunnel != NULL &&
 			mode == check->conf->server_mode ?
 		    OPTIONS_SAME :
@@ -356,7 +356,7 @@ tell_verdict(struct check *check)
 							       CHECK_WORKS;
 }
 
-/* When the loop has run dry. */
+/* Called when the loop has nothing left to do. */
 static void
 check_free(struct check *check)
 {
@@ -369,7 +369,7 @@ check_free(struct check *check)
 	nodelay_free(check->nodelay);
 	links_free(check->links);
 	monitor_detach(check->monitor);
-	/* For the handles that were closed just now. */
+	/* Runs the callbacks of the handles closed just now. */
 	uv_run(&check->loop, UV_RUN_DEFAULT);
 	net_free(check->net);
 	err = uv_loop_close(&check->loop);
@@ -382,7 +382,7 @@ check_free(struct check *check)
 	user_free(&check->user);
 }
 
-/* Up to where it is confined. */
+/* Prepares everything, and confines the process. */
 static bool
 check_start(struct check *check)
 {
@@ -402,7 +402,7 @@ check_run(const struct check_options *options)
 		.first = &options->link,
 		.n = 1,
 	};
-	int status = CHECK_UNKNOWN; /* when interrupted */
+	int status = CHECK_UNKNOWN; /* if interrupted */
 
 	check.options = options;
 	check.conf = options->options;

@@ -1,5 +1,5 @@
 /*
- * What the steps of the doctor share.
+ * What the steps of culvert check share.
  */
 #ifndef CHECK_CHECK_PRIV_H
 #define CHECK_CHECK_PRIV_H
@@ -31,12 +31,12 @@ struct check;
 /* A step ends by check_next() or check_finish(). */
 typedef void check_step(struct check *check);
 
-/* What one step has, and its end lets go of. */
+/* The state of each step, which its end frees. */
 struct config_step;
 struct reach_step;
 struct forward_step;
 
-/* What of the command is found wrong; of more, the first count. */
+/* Changes of the suggested command that are stored; more are ignored. */
 #define CHECK_CHANGES 16
 
 struct check {
@@ -44,18 +44,18 @@ struct check {
 	const struct options *conf; /* options->options */
 	uv_loop_t loop;
 	uv_signal_t signals[CHECK_SIGNALS];
-	uv_timer_t next; /* begins a step, from the loop */
+	uv_timer_t next; /* starts the next step, from the loop */
 	check_step *step;
-	uv_timer_t limit; /* of a step, for its own use */
+	uv_timer_t limit; /* the time-out of the current step */
 	struct monitor *monitor;
 	char directory[PRIVDIR_MAX];
-	struct user user; /* to become; without a name: none */
+	struct user user; /* to become; no name: none */
 	struct net *net;
 	struct window_budget budget;
 	struct words_hearer hearer;
 	struct link_options link;
 	struct links *links;
-	bool link_runs; /* its down() is to come */
+	bool link_runs; /* its down() has not come yet */
 	struct nodelay *nodelay;
 	struct side *near;
 	struct side *far;
@@ -63,15 +63,15 @@ struct check {
 	struct facts facts;
 	struct report *report;
 	bool logged_in; /* by ssh */
-	bool late;	/* it had no login in time */
+	bool late;	/* the login took too long */
 	bool ending;
 	bool interrupted;   /* by a signal */
 	sa_family_t family; /* that ssh is to use; AF_UNSPEC: any */
 	struct config_step *config;
 	struct reach_step *reach;
 	struct forward_step *forward;
-	size_t n_forward;		/* at hand */
-	struct judge_outcome *outcomes; /* of each forward */
+	size_t n_forward;		/* index of the current one */
+	struct judge_outcome *outcomes; /* one per forward */
 	struct suggest_modes modes[OPTIONS_FORWARDS_MAX];
 	struct suggest_change changes[CHECK_CHANGES]; /* of the command */
 	size_t n_changes;
@@ -79,38 +79,38 @@ struct check {
 
 /* ---- check.c ---- */
 
-/* Begins that step, from the loop. */
+/* Starts that step, from the loop. */
 void check_next(struct check *check, check_step *step);
 
-/* All has been said, but for the verdict. */
+/* Ends the last step; the verdict follows. */
 void check_finish(struct check *check);
 
-/* A finding, as bad as it is by itself, or as that. */
+/* Reports a finding, with its own status or with that one. */
 void check_find(struct check *check, enum finding finding);
 void check_find_as(struct check *check, enum finding finding,
     enum advice_status status);
 
-/* A finding that all else depends on: then that is the end. */
+/* Reports a finding on which all later steps depend, and ends. */
 void check_find_last(struct check *check, enum finding finding);
 
-/* ---- the steps, in their order; and what lets go of each ---- */
+/* ---- the steps, in their order, and what frees each ---- */
 
 /* ssh -G: step_config.c */
 void step_config(struct check *check);
 void step_config_free(struct check *check);
 
-/* The name and TCP: step_reach.c */
+/* Name look-up and TCP: step_reach.c */
 void step_reach(struct check *check);
 void step_reach_free(struct check *check);
 
-/* ssh, and what it says: step_connect.c */
+/* ssh and its messages: step_connect.c */
 void step_connect(struct check *check);
 
 /* Each forward: step_forward.c */
 void step_forward(struct check *check);
 void step_forward_free(struct check *check);
 
-/* Which of this host's addresses are free; before the process is confined. */
+/* Tries to bind the addresses on this host, before the process is confined. */
 void step_forward_bind(struct check *check);
 
 #endif

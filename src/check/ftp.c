@@ -1,5 +1,5 @@
 /*
- * The control connection of the doctor.
+ * The FTP client of culvert check: its control connection.
  */
 #include "check/ftp.h"
 
@@ -19,22 +19,22 @@
 struct ftp {
 	struct side *side;
 	const struct check_timeouts *timeouts;
-	struct stream *stream; /* NULL: lost */
-	uv_timer_t timer;      /* of the wait, or owed words of the loss */
+	struct stream *stream; /* NULL if lost */
+	uv_timer_t timer;      /* of the wait; or to report a loss later */
 	struct line_reader lines;
 	struct reply_reader place;
-	bool skipping; /* a line that is too long */
+	bool skipping; /* the rest of a line that is too long */
 	bool was_open;
 	int err; /* of the loss */
 	char why[FACT_MAX];
-	ftp_reply_cb *done; /* NULL: nobody waits */
+	ftp_reply_cb *done; /* NULL if nobody waits */
 	void *ctx;
 	char text[FTP_REPLY_MAX];
 	size_t len;
-	struct secrets secrets; /* a reply that repeats the password */
+	struct secrets secrets; /* to hide the password in replies */
 };
 
-/* ---- what is told ---- */
+/* ---- reporting to the caller ---- */
 
 static void
 tell(struct ftp *ftp, const struct ftp_reply *reply)
@@ -55,7 +55,7 @@ tell_no_reply(struct ftp *ftp, int err, const char *why)
 	tell(ftp, &reply);
 }
 
-/* The reply is whole; its last line has so many bytes. */
+/* The reply is complete; line is its last line. */
 static void
 tell_reply(struct ftp *ftp, unsigned code, const uint8_t *line, size_t len)
 {
@@ -131,12 +131,12 @@ ftp_take_line(struct ftp *ftp, const uint8_t *line, size_t len)
 		ftp->text[ftp->len] = '\0';
 	}
 	if (place == REPLY_STRAY)
-		code = 1; /* of no server */
+		code = 1; /* not a reply code of any server */
 	if (place != REPLY_FIRST && place != REPLY_INNER)
 		tell_reply(ftp, code, line, line_text_len(line, len));
 }
 
-/* Of a line that is too long the rest is dropped.  False: nothing is. */
+/* Drops the rest of a line that is too long.  False: there is none. */
 static bool
 skip(struct ftp *ftp, enum line_result result, size_t len)
 {
@@ -147,7 +147,8 @@ skip(struct ftp *ftp, enum line_result result, size_t len)
 	return true;
 }
 
-/* All whole lines, as long as somebody waits; the others wait for him. */
+/* Takes complete lines while somebody waits for a reply; the others stay in
+ * the buffer. */
 static void
 take_lines(struct ftp *ftp)
 {
@@ -163,7 +164,7 @@ take_lines(struct ftp *ftp)
 			return;
 		if (skip(ftp, result, len))
 			continue;
-		/* In the call the connection may be closed. */
+		/* The callback may close the connection. */
 		memcpy(copy, line, len);
 		line_reader_consume(&ftp->lines, len);
 		ftp->skipping = result == LINE_TOO_LONG;
@@ -179,7 +180,7 @@ ftp_on_data(void *ctx, const struct iovec *pieces, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (line_reader_feed(&ftp->lines, pieces[i].iov_base,
 			pieces[i].iov_len) != 0) {
-			ftp_lose(ftp, -ENOBUFS, "it sends too much");
+			ftp_lose(ftp, -ENOBUFS, "the server sends too much");
 			return;
 		}
 	take_lines(ftp);
@@ -191,7 +192,7 @@ ftp_on_eof(void *ctx)
 	struct ftp *ftp = ctx;
 
 	if (ftp->stream != NULL)
-		ftp_lose(ftp, -EPIPE, "it has ended the connection");
+		ftp_lose(ftp, -EPIPE, "the server closed the connection");
 }
 
 static void
@@ -267,7 +268,7 @@ ftp_send(struct ftp *ftp, ftp_reply_cb *done, void *ctx, const char *format,
 		len = sizeof(line) - 3;
 	memcpy(line + len, "\r\n", 2);
 	secrets_hear(&ftp->secrets, (const uint8_t *)line, (size_t)len + 2);
-	/* What failed is told by closed(). */
+	/* A failure is reported by closed(). */
 	if (ftp->stream != NULL &&
 	    stream_write(ftp->stream, line, (size_t)len + 2) != 0)
 		log_verbose("a command could not be sent");
@@ -288,7 +289,7 @@ void
 ftp_wait(struct ftp *ftp, ftp_reply_cb *done, void *ctx)
 {
 	begin_wait(ftp, done, ctx, ftp->timeouts->reply);
-	/* It may be there already. */
+	/* The reply may be in the buffer already. */
 	if (ftp->stream != NULL)
 		uv_timer_start(&ftp->timer, on_wait_over, 0, 0);
 }
@@ -296,7 +297,7 @@ ftp_wait(struct ftp *ftp, ftp_reply_cb *done, void *ctx)
 void
 ftp_more_time(struct ftp *ftp)
 {
-	/* One that is due is about lines that are there. */
+	/* A timer that is due is for lines in the buffer. */
 	if (ftp->done != NULL && uv_timer_get_due_in(&ftp->timer) > 0)
 		uv_timer_start(&ftp->timer, ftp_on_late, ftp->timeouts->reply,
 		    0);

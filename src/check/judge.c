@@ -1,5 +1,5 @@
 /*
- * What was found out of a forward, and what follows from it: of sshd.
+ * Judges what sshd does for a forward.
  */
 #include "check/judge.h"
 
@@ -33,7 +33,7 @@ judge_is_loopback(const char *host)
 
 /* ---- ssh ---- */
 
-/* Is it the destination, and no jump host, that ssh has come to? */
+/* Has ssh reached the destination, and not only a jump host? */
 static bool
 is_at_destination(const struct facts *facts)
 {
@@ -89,14 +89,14 @@ judge_ssh(const struct facts *facts)
 	};
 	enum finding finding = findings[facts->ssh_failure];
 
-	/* PAM has refused the account (sshd's do_pam_account()). */
+	/* PAM refused the account (do_pam_account() in sshd). */
 	if (facts->ssh_failure == SSH_CLOSED &&
 	    fact_known(facts, FACT_HOST_ACCEPTED) &&
 	    (fact_known(facts, FACT_SIGNING) || fact_known(facts, FACT_TYPED)))
 		finding = LOGIN_CLOSED;
 	if (finding == SSH_CONFIG_WRONG)
 		return finding;
-	/* Then all else is about the host in between. */
+	/* The failure is then that of a jump host. */
 	if (fact_known(facts, FACT_PROXY) && !is_at_destination(facts))
 		return PROXY_FAILED;
 	return finding == LOGIN_DENIED ? why_denied(facts) : finding;
@@ -110,7 +110,7 @@ said(const struct judge *judge, const char *words)
 	return strstr(fact(judge->facts, FACT_NOT_FORWARDED), words) != NULL;
 }
 
-/* Is it known that the key may not forward? */
+/* Is the key known to forbid forwarding? */
 static bool
 key_forwards_nothing(const struct judge *judge)
 {
@@ -132,7 +132,7 @@ why_no_connection(const struct judge *judge)
 	return CONNECT_FORBIDDEN;
 }
 
-/* sshd has said no, and, of some reasons, why. */
+/* sshd refuses to listen; some of its reasons are known. */
 static enum finding
 why_forbidden(const struct judge *judge)
 {
@@ -149,7 +149,7 @@ why_forbidden(const struct judge *judge)
 			judge->probe->err == -EACCES ?
 		    FORWARD_NOTHING :
 		    FORWARD_FORBIDDEN;
-	/* Any other port can be had. */
+	/* sshd listens on any other port. */
 	if (judge->forward->remote &&
 	    outcome->client_passive.result == JUDGE_GOOD)
 		return FORWARD_TAKEN;
@@ -180,7 +180,7 @@ why_no_listener(const struct judge *judge, const struct judge_try *listen)
 	}
 }
 
-/* Toward the server it is needed for active mode only. */
+/* With -L, only active mode needs sshd to listen. */
 static void
 judge_listen(struct judge *judge)
 {
@@ -236,7 +236,7 @@ judge_clients(struct judge *judge)
 	}
 }
 
-/* False: it cannot be reached. */
+/* False: the server cannot be reached. */
 static bool
 judge_connect(struct judge *judge)
 {
@@ -283,7 +283,7 @@ judge_set_facts(struct judge *judge)
 		    fact(facts, FACT_USER));
 }
 
-/* Where sshd is asked to listen. */
+/* The address on which sshd is requested to listen. */
 static void
 set_listen_facts(struct judge *judge)
 {
@@ -308,7 +308,8 @@ set_listen_facts(struct judge *judge)
 		fact_set(facts, FACT_FAR_LISTEN, host);
 }
 
-/* The FTP clients of people are then none of his. */
+/* Will culvert run as a system user and accept only FTP clients of that user?
+ * There are hardly any. */
 static bool
 is_for_own_user(const struct judge *judge)
 {

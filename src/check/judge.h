@@ -1,6 +1,6 @@
 /*
- * What was found out of a forward, and what follows from it: findings, each as
- * bad as the others make it.  Pure.
+ * The results of a forward's checks in, findings out.  How bad a finding is may
+ * depend on others.  Pure.
  */
 #ifndef CHECK_JUDGE_H
 #define CHECK_JUDGE_H
@@ -14,20 +14,20 @@
 #include "check/suggest.h"
 #include "conf/options.h"
 
-/* Of something that sshd was asked to do. */
+/* The result of one request to sshd. */
 struct judge_try {
 	enum {
 		JUDGE_NOT_TRIED,
 		JUDGE_GOOD,
 		JUDGE_FAILED,
 	} result;
-	int err; /* as of the sides */
+	int err; /* as in tunnel/side.h */
 	char why[FACT_MAX];
 };
 
 struct judge_outcome {
-	char bound[FACT_MAX];	  /* where clients connect; empty: */
-	char not_bound[FACT_MAX]; /* why not */
+	char bound[FACT_MAX];	  /* where clients connect; or empty */
+	char not_bound[FACT_MAX]; /* ... and the reason */
 
 	/* -L: for data connections in active mode; -R: for clients. */
 	struct judge_try listen;
@@ -36,26 +36,26 @@ struct judge_outcome {
 	struct judge_try client_passive;
 	struct judge_try client_active;
 
-	bool probed; /* the FTP server was dialled */
+	bool probed; /* the FTP server was checked */
 	struct probe_outcome probe;
 	enum login_result login;
 	const char *login_why;
-	bool netrc_open; /* ... and was used */
+	bool netrc_open; /* the netrc was used, and others can read it */
 };
 
-/* Hears each finding, in the order of the steps. */
+/* Gets each finding, in the order of the steps. */
 typedef void judge_cb(void *ctx, enum finding finding,
     enum advice_status status);
 
 /*
- * facts: what is known beside; those of the forward are made here, as each
- * finding needs them.  ret: which modes work.
+ * Judges a forward.  facts has what is known already; before each finding this
+ * sets the facts of its text.  ret: which modes work.
  */
 void judge_forward(const struct options *options, const struct forward *forward,
     const struct judge_outcome *outcome, struct facts *facts, judge_cb *found,
     void *ctx, struct suggest_modes *ret);
 
-/* What ssh has failed for, given what it has said. */
+/* Why ssh has failed, by its messages. */
 enum finding judge_ssh(const struct facts *facts);
 
 #endif

@@ -1,6 +1,5 @@
 /*
- * What the two halves of the judge share: judge.c is about sshd, and
- * judge_server.c about the FTP server.
+ * What judge.c (about sshd) and judge_server.c (about the FTP server) share.
  */
 #ifndef CHECK_JUDGE_PRIV_H
 #define CHECK_JUDGE_PRIV_H
@@ -18,10 +17,10 @@ struct judge {
 	struct facts *facts;
 	judge_cb *found;
 	void *ctx;
-	bool tls_login; /* the server demands TLS */
-	bool tls_data;
-	bool works[2]; /* passive, active */
-	bool tried;    /* any listing */
+	bool tls_login; /* the server requires TLS to log in */
+	bool tls_data;	/* ... and for data connections */
+	bool works[2];	/* passive, active */
+	bool tried;	/* a listing, in any variant */
 };
 
 /* ---- judge.c ---- */
@@ -29,18 +28,19 @@ struct judge {
 void judge_find(struct judge *judge, enum finding finding,
     enum advice_status status);
 
-/* As bad as the finding is by itself. */
+/* With the finding's own status. */
 void judge_find_plain(struct judge *judge, enum finding finding);
 
-/* Is that a loopback address, or localhost? */
+/* Is that localhost or a loopback address? */
 bool judge_is_loopback(const char *host);
 
 /* ---- judge_server.c ---- */
 
-/* Before anything is said: which modes work, and what about TLS. */
+/* Finds out which modes work and whether TLS is required, before any finding
+ * is reported. */
 void judge_look(struct judge *judge);
 
-/* The server, which was reached. */
+/* Reports the findings of a server that was reached. */
 void judge_server(struct judge *judge);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * What was found out of a forward, and what follows from it: of the FTP server.
+ * Judges the FTP server of a forward.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,9 +9,9 @@
 #include "base/addr.h"
 #include "check/judge_priv.h"
 
-/* ---- the FTP server's first words ---- */
+/* ---- greeting, FEAT, TLS, login ---- */
 
-/* Does that reply ask for TLS? */
+/* Does that reply require TLS? */
 static bool
 demands_tls(const char *reply)
 {
@@ -26,8 +26,8 @@ demands_tls(const char *reply)
 	return false;
 }
 
-/* Does it say that others are there already?  In the words of vsftpd and
- * pure-ftpd; of proftpd; of IIS. */
+/* Does that reply say that there are too many clients?  The texts are those of
+ * vsftpd and pure-ftpd, of proftpd, and of IIS. */
 static bool
 says_full(const char *reply)
 {
@@ -40,7 +40,7 @@ says_full(const char *reply)
 	return false;
 }
 
-/* False: there is no more to be said of it. */
+/* False: nothing else is known of the server. */
 static bool
 judge_greeting(struct judge *judge)
 {
@@ -159,7 +159,7 @@ sibling(enum probe_variant variant)
 	return siblings[variant];
 }
 
-/* Was it tried, and refused by the server? */
+/* Did the server refuse it? */
 static bool
 is_refused(const struct judge *judge, enum probe_variant variant)
 {
@@ -167,8 +167,8 @@ is_refused(const struct judge *judge, enum probe_variant variant)
 	    judge->probe->variants[variant].trial.result == TRIAL_REFUSED;
 }
 
-/* Is the server perhaps on another host than sshd, which listens on its
- * loopback? */
+/* May the server be on another host than sshd?  Then it cannot connect to
+ * sshd's loopback. */
 static bool
 is_apart(const struct judge *judge)
 {
@@ -176,7 +176,7 @@ is_apart(const struct judge *judge)
 	    !judge_is_loopback(judge->forward->host);
 }
 
-/* A server whose host's name means ::1 to sshd, and which takes that. */
+/* Is the server's name ::1 for sshd, and does EPRT with that work? */
 static bool
 is_on_ipv6(const struct judge *judge)
 {
@@ -199,7 +199,7 @@ why_refused(const struct judge *judge, enum probe_variant variant)
 					    MODE_REFUSED_PASSIVE;
 }
 
-/* Of a reply to LIST, of a server that does not take the other end. */
+/* Does that reply to LIST reject the address of the data connection's peer? */
 static bool
 is_about_peer(const char *reply)
 {
@@ -274,7 +274,7 @@ judge_look(struct judge *judge)
 	}
 }
 
-/* Nothing speaks against active mode, and passive mode was seen. */
+/* Was active mode not tested, while passive mode works? */
 static bool
 is_spared(const struct judge *judge, enum finding finding)
 {
@@ -282,7 +282,7 @@ is_spared(const struct judge *judge, enum finding finding)
 	    judge->options->server_mode != OPTIONS_ACTIVE;
 }
 
-/* What goes into the text. */
+/* The facts of the text. */
 static void
 set_variant_facts(struct judge *judge, enum probe_variant variant)
 {
@@ -303,7 +303,8 @@ set_variant_facts(struct judge *judge, enum probe_variant variant)
 		fact_set(facts, FACT_WHY, addr_format(&trial->announced, at));
 }
 
-/* Does culvert find out, and use another variant or the other mode? */
+/* Will culvert notice the failure, and use another variant or the other mode?
+ */
 static bool
 is_made_up_for(const struct judge *judge, enum probe_variant variant)
 {
@@ -314,7 +315,7 @@ is_made_up_for(const struct judge *judge, enum probe_variant variant)
 		[TRIAL_CONNECT_FAILED] = true,
 		[TRIAL_NO_LISTENER] = true,
 		[TRIAL_NOT_COME] = true,
-		[TRIAL_LOST] = false, /* the last of them */
+		[TRIAL_LOST] = false, /* the last one */
 	};
 
 	if (!seen[judge->probe->variants[variant].trial.result])
@@ -332,7 +333,7 @@ judge_variant(struct judge *judge, enum probe_variant variant)
 	set_variant_facts(judge, variant);
 	switch (judge->probe->variants[variant].state) {
 	case PROBE_NOT_TRIED:
-		/* Of a login that was refused enough has been said. */
+		/* A refused login has its own finding. */
 		if (judge->probe->login == PROBE_NO_LOGIN)
 			judge_find_plain(judge, MODE_NOT_TRIED);
 		return;
@@ -356,7 +357,7 @@ judge_variant(struct judge *judge, enum probe_variant variant)
 
 /* ---- the address in a 227 ---- */
 
-/* The server's own address, as far as it is known here. */
+/* The server's address.  False: it is not known here. */
 static bool
 server_address(const struct judge *judge, struct addr *ret)
 {
@@ -409,7 +410,7 @@ judge_server(struct judge *judge)
 	if (!judge_greeting(judge))
 		return;
 	judge_feat(judge);
-	judge_look(judge); /* which of them demands TLS */
+	judge_look(judge); /* sets the reply that requires TLS */
 	judge_tls(judge);
 	judge_login(judge);
 	for (size_t i = 0; i < PROBE_VARIANTS; i++)

@@ -19,7 +19,7 @@ struct login {
 	char path[4096];
 	bool open;
 	int err;       /* of the file: negative errno, or 0 */
-	bool optional; /* nobody has named it */
+	bool optional; /* the file need not exist: --netrc was not given */
 	char why[128];
 	bool has_typed;
 	char typed[NETRC_WORD_MAX];
@@ -64,7 +64,7 @@ login_read_file(struct login *login)
 	return err;
 }
 
-/* A host without a password in the file? */
+/* Does the file lack the password for the host of some forward? */
 static bool
 lacks_password(const struct login *login, const struct options *options)
 {
@@ -130,7 +130,7 @@ login_find(const struct login *login, const char *host, struct netrc_login *ret,
 		return LOGIN_HAVE;
 	}
 	if (err == -EINVAL)
-		*ret_why = "its words make no sense";
+		*ret_why = "it has a syntax error";
 	if (err == -EINVAL || (login->err != 0 && !login->optional))
 		return LOGIN_NETRC_WRONG;
 	return login->user != NULL ? LOGIN_NO_PASSWORD : LOGIN_NOT_GIVEN;

@@ -13,10 +13,10 @@ struct reader {
 	char word[NETRC_WORD_MAX];
 };
 
-/* What is being read. */
+/* The entry being read. */
 struct entry {
-	bool any;     /* there is one */
-	bool matches; /* it is the machine's, or default's */
+	bool any;     /* an entry has begun */
+	bool matches; /* it is for the machine, or is "default" */
 	bool has_user;
 	bool has_password;
 	struct netrc_login login;
@@ -43,7 +43,7 @@ skip_line(struct reader *reader)
 		reader->at++;
 }
 
-/* A comma between letters is one of them, of a password, say. */
+/* A comma inside a word is part of it, for example in a password. */
 static bool
 ends_word(const struct reader *reader)
 {
@@ -54,7 +54,7 @@ ends_word(const struct reader *reader)
 		netrc_is_blank(*next));
 }
 
-/* What may stand in front of a word that names something. */
+/* Comments may stand before a keyword. */
 static void
 skip_comments(struct reader *reader)
 {
@@ -65,7 +65,7 @@ skip_comments(struct reader *reader)
 	}
 }
 
-/* 1: a word; 0: the end; -EINVAL. */
+/* Returns 1 for a word, 0 at the end, or -EINVAL. */
 static int
 netrc_next_word(struct reader *reader)
 {
@@ -97,7 +97,7 @@ next_name(struct reader *reader)
 	return netrc_next_word(reader);
 }
 
-/* Up to the empty line. */
+/* A macro ends with an empty line. */
 static void
 skip_macro(struct reader *reader)
 {
@@ -107,7 +107,7 @@ skip_macro(struct reader *reader)
 	} while (reader->at < reader->end && *reader->at != '\n');
 }
 
-/* A word that has another one behind it, which is then in the reader. */
+/* Takes a keyword and its value; the keyword is in the reader. */
 static int
 take_pair(struct reader *reader, struct entry *entry)
 {
@@ -134,7 +134,7 @@ take_pair(struct reader *reader, struct entry *entry)
 	return 0;
 }
 
-/* Is that entry, which is whole now, what is looked for? */
+/* Is that complete entry the one to find? */
 static bool
 is_it(const struct entry *entry, const char *user)
 {
@@ -145,8 +145,7 @@ is_it(const struct entry *entry, const char *user)
 	return !entry->has_user || strcmp(entry->login.user, user) == 0;
 }
 
-/* The word is in the reader.  1: it begins an entry; 0: it does not; -EINVAL.
- */
+/* Returns 1 if the word in the reader begins an entry, 0 if not, or -EINVAL. */
 static int
 begin_entry(struct reader *reader, const char *machine, const char *user,
     struct entry *entry)
@@ -165,7 +164,7 @@ begin_entry(struct reader *reader, const char *machine, const char *user,
 	return 1;
 }
 
-/* Takes one word and what belongs to it.  0 or -EINVAL. */
+/* Takes the word in the reader and its value.  Returns 0 or -EINVAL. */
 static int
 netrc_take_word(struct reader *reader, struct entry *entry)
 {

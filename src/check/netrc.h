@@ -15,14 +15,13 @@ struct netrc_login {
 };
 
 /*
- * What len bytes of text say of that machine, for that user; without one (NULL)
- * what the machine's own entry says, and "default" does not count.  An entry
- * without a login is any user's.  Words may stand in double quotes, with a
- * backslash before the next letter; "macdef" ends with an empty line; "#"
- * begins a comment in place of a word.
- * 0; -ENOENT when there is none that has a password; -EINVAL for a word that is
- * too long, or not known where "machine" might stand.  *ret is untouched on
- * failure.
+ * Finds the login for that machine and user in len bytes of text.  Without a
+ * user (NULL) only an entry of the machine itself counts, not "default".  An
+ * entry without a login is for any user.  Words may be in double quotes; a
+ * backslash quotes the next letter; "macdef" ends with an empty line; "#" in
+ * place of a keyword begins a comment.
+ * Returns 0; -ENOENT if there is no entry with a password; -EINVAL for a word
+ * that is too long, or for an unknown keyword.  *ret is untouched on failure.
  */
 int netrc_find(const char *text, size_t len, const char *machine,
     const char *user, struct netrc_login *ret);

@@ -1,9 +1,9 @@
 /*
- * One FTP server, asked all that there is to ask.
+ * Checks one FTP server.
  *
  *	greeting -- FEAT (SYST) -- USER -- PASS -- each variant -- NOOPs -- QUIT
  *
- * Without a login, or when it is refused, the variants are left out.
+ * Without a login, or if it is refused, no variant is tried.
  */
 #include "check/probe.h"
 
@@ -17,7 +17,7 @@
 #include "ftp/reply.h"
 #include "limits.h"
 
-/* Round trips that are measured. */
+/* Round trips to measure. */
 #define PROBE_NOOPS 5
 
 static const enum verb verbs[PROBE_VARIANTS] = {
@@ -33,15 +33,15 @@ struct probe {
 	void *ctx;
 	struct ftp *ftp;
 	struct trial *trial;
-	size_t variant;	  /* at hand */
-	unsigned n_waits; /* for a greeting behind another */
-	unsigned n_stray; /* lines before it that are none */
+	size_t variant;	  /* the one being tried */
+	unsigned n_waits; /* preliminary replies before the greeting */
+	unsigned n_stray; /* lines before the greeting, not replies */
 	struct addr local;
-	char host[FORWARD_HOST_MAX]; /* to dial for data */
-	char at[FORWARD_HOST_MAX];   /* to listen at */
+	char host[FORWARD_HOST_MAX]; /* to connect to for data */
+	char at[FORWARD_HOST_MAX];   /* to listen on */
 	uint64_t sent_at;	     /* ns */
 	uint64_t took[PROBE_NOOPS];
-	uv_timer_t soon; /* the next variant */
+	uv_timer_t soon; /* starts the next variant */
 	struct probe_outcome outcome;
 };
 
@@ -82,7 +82,7 @@ finish_lost(struct probe *probe, const char *why)
 	probe_finish(probe);
 }
 
-/* False: there is no reply, and the probe is over. */
+/* False: there is no reply, and the probe has ended. */
 static bool
 has_reply(struct probe *probe, const struct ftp_reply *reply)
 {
@@ -142,7 +142,7 @@ on_noop(void *ctx, const struct ftp_reply *reply)
 
 static void on_tried(void *ctx, const struct trial_outcome *outcome);
 
-/* With the address of that family. */
+/* Tries the current variant, announcing an address of that family. */
 static void
 try_variant(struct probe *probe, sa_family_t family)
 {
@@ -175,7 +175,7 @@ try_variant(struct probe *probe, sa_family_t family)
 		finish_lost(probe, strerror(ENOMEM));
 }
 
-/* Of the address that is announced: of the server's, where that is known. */
+/* The family of the address to announce: the server's, if that is known. */
 static sa_family_t
 probe_family_of(const struct probe *probe)
 {
@@ -191,8 +191,8 @@ probe_family_of(const struct probe *probe)
 	return AF_INET;
 }
 
-/* Begins the next variant, from the one at hand on; behind the last the NOOPs.
- */
+/* Tries the next variant, beginning with the current one; after the last one
+ * sends the NOOPs. */
 static void
 next_variant(struct probe *probe)
 {
@@ -224,7 +224,7 @@ probe_on_soon(uv_timer_t *timer)
 	next_variant(timer->data);
 }
 
-/* Is the server perhaps on the far ::1, though its name does not say so? */
+/* May the server be on the far ::1, although its name does not tell? */
 static bool
 may_be_ipv6(const struct probe *probe)
 {
@@ -247,7 +247,7 @@ on_tried(void *ctx, const struct trial_outcome *outcome)
 		try_variant(probe, AF_INET6);
 		return;
 	}
-	/* Of two refusals the first tells more. */
+	/* Of two refusals the first one is more useful. */
 	if (probe->variant != PROBE_EPRT ||
 	    !probe->outcome.variants[probe->variant].ipv6 ||
 	    outcome->result == TRIAL_OK ||
@@ -262,7 +262,7 @@ on_tried(void *ctx, const struct trial_outcome *outcome)
 		return;
 	}
 	probe->variant++;
-	/* Not inside of what the trial has called. */
+	/* Not from inside the trial's callback. */
 	uv_timer_start(&probe->soon, probe_on_soon, 0, 0);
 }
 
@@ -278,7 +278,7 @@ probe_on_login(struct probe *probe, const struct ftp_reply *reply)
 	fact_text(outcome->login_reply, "%s", reply->text);
 	if (reply->code >= 200 && reply->code < 300) {
 		outcome->login = PROBE_IN;
-		/* Some tell it only now. */
+		/* Some servers answer FEAT only after the login. */
 		if (outcome->feat[0] == '\0')
 			ftp_send(probe->ftp, on_feat, probe, "FEAT");
 		else
@@ -297,7 +297,7 @@ on_pass(void *ctx, const struct ftp_reply *reply)
 	if (reply->err == -ETIMEDOUT) {
 		has_reply(probe, reply);
 	} else if (reply->code == 0) {
-		/* A server that ends the connection has refused, too. */
+		/* Closing the connection is a refusal, too. */
 		probe->outcome.login = PROBE_DENIED;
 		fact_text(probe->outcome.login_reply, "%s", reply->text);
 		probe_finish(probe);
@@ -320,7 +320,7 @@ on_user(void *ctx, const struct ftp_reply *reply)
 
 /* ---- greeting and FEAT ---- */
 
-/* Its names, and what they are joined by. */
+/* Stores the names of the features, with commas between. */
 static void
 keep_feat(struct probe_outcome *outcome, const struct ftp_reply *reply)
 {
@@ -332,7 +332,7 @@ keep_feat(struct probe_outcome *outcome, const struct ftp_reply *reply)
 		size_t n = (size_t)((lf != NULL ? lf : end) - line);
 		char name[80];
 
-		/* RFC 2389 section 3.2: a blank in front of each. */
+		/* RFC 2389 section 3.2: each begins with a space. */
 		if (n > 1 && line[0] == ' ' && len < FACT_MAX - 100) {
 			log_escape(name, sizeof(name), line + 1, n - 1);
 			len += (size_t)snprintf(outcome->feat + len,
@@ -354,7 +354,7 @@ begin_login(struct probe *probe)
 		send_noop(probe);
 }
 
-/* IIS, for one, may have any greeting. */
+/* SYST, for servers whose greeting can be changed, such as IIS. */
 static void
 on_syst(void *ctx, const struct ftp_reply *reply)
 {
@@ -386,8 +386,8 @@ on_feat(void *ctx, const struct ftp_reply *reply)
 		begin_login(probe);
 }
 
-/* As culvert itself: the same peer for control and data, also where a name has
- * several addresses. */
+/* Like culvert itself, uses the same peer for control and data connections,
+ * even if the name has several addresses. */
 static void
 note_ends(struct probe *probe)
 {
@@ -402,7 +402,8 @@ note_ends(struct probe *probe)
 
 static void probe_on_greeting(void *ctx, const struct ftp_reply *reply);
 
-/* A line that is no reply: a banner, or no FTP server.  True: wait for more. */
+/* A line that is not a reply is a banner, or the server is not an FTP server.
+ * True: it is a banner, and the wait goes on. */
 static bool
 is_banner(struct probe *probe, const struct ftp_reply *reply)
 {

@@ -1,6 +1,6 @@
 /*
- * One FTP server, asked all that there is to ask: its greeting, FEAT, the
- * login, a listing in each variant, and how long a command and its reply take.
+ * Checks one FTP server: its greeting, FEAT, the login, a listing in each
+ * variant, and the round-trip time of a command.
  */
 #ifndef CHECK_PROBE_H
 #define CHECK_PROBE_H
@@ -15,7 +15,7 @@
 #include "conf/options.h"
 #include "tunnel/side.h"
 
-/* The variants that are tried, in this order. */
+/* The variants, in the order in which they are tried. */
 enum probe_variant {
 	PROBE_PASV,
 	PROBE_EPSV,
@@ -31,7 +31,7 @@ struct probe_options {
 	const char *host;
 	uint16_t port;
 	const char *at;		/* --far-address; NULL: where servers find us */
-	enum options_mode mode; /* leaves out the other one */
+	enum options_mode mode; /* the other mode is not tried */
 	bool believe_reply;	/* --server-data-host reply */
 	const struct netrc_login *login; /* or NULL */
 };
@@ -49,14 +49,14 @@ struct probe_outcome {
 	int err; /* why it did not, or what it ended by */
 	char why[FACT_MAX];
 
-	/* Its first word; code 0: none came, see err. */
+	/* The greeting; code 0: none came, see err. */
 	unsigned greeting_code;
 	char greeting[FACT_MAX];
 	enum server_kind kind;
 
 	unsigned feat_code;
 	char feat_reply[FACT_MAX];
-	char feat[FACT_MAX]; /* their names */
+	char feat[FACT_MAX]; /* names of the features */
 	bool offers_tls;
 
 	enum probe_login login;
@@ -73,25 +73,25 @@ struct probe_outcome {
 		struct trial_outcome trial;
 	} variants[PROBE_VARIANTS];
 
-	struct addr peer; /* the server, AF_UNSPEC where it is not known */
-	bool lost;	  /* in the middle; err and why */
+	struct addr peer; /* the server; AF_UNSPEC if unknown */
+	bool lost;	  /* the connection was; see err and why */
 	double rtt_ms;	  /* median */
-	unsigned n_rtt;	  /* of so many; 0: none */
+	unsigned n_rtt;	  /* round trips measured */
 };
 
 struct probe;
 
-/* Called from the loop, once; the probe may be freed in it. */
+/* Called from the loop, once; the callback may free the probe. */
 typedef void probe_cb(void *ctx, const struct probe_outcome *outcome);
 
-/* options is copied, but not what it points to.  NULL when out of memory. */
+/* Copies options, but not what they point to.  NULL when out of memory. */
 struct probe *probe_start(const struct probe_options *options, probe_cb *done,
     void *ctx);
 
-/* Ends it where it is.  NULL is allowed; the loop frees it. */
+/* Stops it; done is not called.  NULL is allowed.  The loop frees it. */
 void probe_free(struct probe *probe);
 
-/* The verb of a variant, "PASV". */
+/* The verb of a variant, such as "PASV". */
 const char *probe_verb(enum probe_variant variant);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The doctor's report.
+ * The report of culvert check.
  */
 #include "check/report.h"
 
@@ -16,7 +16,7 @@ struct report {
 	unsigned wrong;
 	unsigned untried;
 	char *forward; /* or NULL */
-	bool told;     /* that it is about that one */
+	bool told;     /* its line has been printed */
 	json_t *checks;
 	bool incomplete; /* out of memory */
 };
@@ -90,10 +90,10 @@ static void
 print_verdict(const struct report *report)
 {
 	if (report->wrong > 0)
-		printf("\nTransfers will fail: %u thing%s wrong.\n",
-		    report->wrong, report->wrong == 1 ? " is" : "s are");
+		printf("\nTransfers will fail: %u step%s failed.\n",
+		    report->wrong, report->wrong == 1 ? "" : "s");
 	else if (report->untried > 0)
-		printf("\nNothing is wrong, but not all was tried.\n");
+		printf("\nNothing is wrong, but some steps were not tried.\n");
 	else
 		printf("\nTransfers will work.\n");
 }
@@ -120,7 +120,7 @@ print_end(const struct report *report, const struct report_end *end)
 
 /* ---- for programs ---- */
 
-/* What is not UTF-8 (in a file's name, say) is escaped. */
+/* Text that is not UTF-8, such as a file name, is escaped. */
 static json_t *
 report_json_text(const char *words)
 {
@@ -161,7 +161,7 @@ report_keep(struct report *report, const struct advice *advice)
 	if (report->forward != NULL)
 		json_object_set_new(check, "forward",
 		    report_json_text(report->forward));
-	/* One that is missing would be a lie. */
+	/* A report without one of its checks must not look complete. */
 	if (json_array_append_new(report->checks, check) != 0)
 		report->incomplete = true;
 }

@@ -1,6 +1,6 @@
 /*
- * The doctor's report: lines for people as they come, or one JSON object at the
- * end, both on standard output.
+ * The report of culvert check on standard output: text, line by line, or one
+ * JSON object at the end.
  */
 #ifndef CHECK_REPORT_H
 #define CHECK_REPORT_H
@@ -13,31 +13,31 @@ struct report;
 
 struct report_options {
 	bool json;
-	bool quiet; /* only what is not as it should be */
+	bool quiet; /* only findings that are not ok */
 };
 
 /* NULL when out of memory. */
 struct report *report_new(const struct report_options *options);
 
-/* What follows is about that -L or -R; NULL: about none of them. */
+/* The findings that follow are about that -L or -R; NULL: about none. */
 void report_forward(struct report *report, const char *forward);
 
-/* The advice is copied. */
+/* Adds a finding, and copies it. */
 void report_add(struct report *report, const struct advice *advice);
 
-/* The worst so far. */
+/* The worst status so far. */
 enum advice_status report_worst(const struct report *report);
 
-/* What stands behind all findings; a text that is empty is left out. */
+/* What comes after all findings; an empty text is left out. */
 struct report_end {
 	const char *destination;
 	const char *command;
-	bool changed; /* it has words in capitals that somebody fills in */
+	bool changed; /* it has words in capitals, to be replaced */
 	const char *key_line;
 	const char *key_place;
 };
 
-/* The verdict.  False: standard output does not take it. */
+/* Prints the verdict.  False: standard output cannot be written. */
 bool report_finish(struct report *report, const struct report_end *end)
     __attribute__((warn_unused_result));
 

@@ -1,5 +1,5 @@
 /*
- * The FTP servers that are known by name, and what their settings are called.
+ * The kinds of FTP servers that check knows, and the names of their settings.
  * Pure.
  */
 #ifndef CHECK_SERVER_H
@@ -21,28 +21,28 @@ enum server_kind {
 enum server_topic {
 	TOPIC_NONE,
 	TOPIC_PASSIVE,	 /* passive mode is refused */
-	TOPIC_ACTIVE,	 /* active mode is */
-	TOPIC_VERB,	 /* one command of a mode is */
+	TOPIC_ACTIVE,	 /* active mode is refused */
+	TOPIC_VERB,	 /* one command of a mode is refused */
 	TOPIC_ADDRESS,	 /* the address in a 227 is wrong */
 	TOPIC_PORTS,	 /* the passive ports cannot be reached */
-	TOPIC_PEER,	 /* the data connection's other end is not trusted */
-	TOPIC_TLS,	 /* TLS is demanded, for the control connection */
+	TOPIC_PEER,	 /* the data connection comes from another address */
+	TOPIC_TLS,	 /* TLS is required for the control connection */
 	TOPIC_TLS_DATA,	 /* ... for data connections */
 	TOPIC_LOGIN,	 /* a user is refused */
-	TOPIC_ANONYMOUS, /* anonymous is */
+	TOPIC_ANONYMOUS, /* anonymous is refused */
 	TOPIC_LIMITS,	 /* there are too many clients */
 	TOPICS,
 };
 
-/* By a text that the server has said: its greeting, its reply to SYST or FEAT.
- * SERVER_UNKNOWN: it does not tell. */
+/* The kind, by a text of the server: its greeting, or its reply to SYST or
+ * FEAT. */
 enum server_kind server_recognise(const char *text);
 
-/* Where its settings stand, "vsftpd.conf". */
+/* Where its settings are, such as "vsftpd.conf". */
 const char *server_place(enum server_kind kind);
 
-/* The line to put there, with the names of facts in braces; of an unknown one,
- * what is to be looked for. */
+/* The line to put there, with names of facts in braces; for an unknown kind,
+ * what to look for. */
 const char *server_setting(enum server_kind kind, enum server_topic topic);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The doctor's first step: what ssh -G says of the destination.
+ * culvert check, first step: ssh -G, the configuration for the destination.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,10 +15,10 @@
 
 struct config_step {
 	struct check *check;
-	uint32_t process; /* its number at the monitor */
+	uint32_t process; /* the monitor's number for it */
 	uv_poll_t poll;	  /* of fd */
-	int fd;		  /* its standard output */
-	bool polled;	  /* poll is to be closed */
+	int fd;		  /* standard output of ssh */
+	bool polled;	  /* poll must be closed */
 	bool running;
 	char text[LIMIT_SSH_CONFIG];
 	size_t len;
@@ -30,7 +30,7 @@ step_config_on_freed(uv_handle_t *handle)
 	free(handle->data);
 }
 
-/* Nothing runs. */
+/* Frees it; ssh does not run. */
 static void
 free_step(struct config_step *config)
 {
@@ -54,12 +54,12 @@ step_config_free(struct check *check)
 		free_step(config);
 		return;
 	}
-	/* Its end is still to be told. */
+	/* The monitor still has to report its end. */
 	uv_poll_stop(&config->poll);
 	monitor_signal(check->monitor, config->process, SIGKILL);
 }
 
-/* Takes what is in the pipe.  False when no more is wanted. */
+/* Reads what is in the pipe.  False at its end, or when the buffer is full. */
 static bool
 read_some(struct config_step *config)
 {
@@ -112,8 +112,8 @@ find_family(const struct config_step *config)
 	return strcmp(value, "inet6") == 0 ? AF_INET6 : AF_UNSPEC;
 }
 
-/* Where a jump host stands, neither its name nor its port say anything of this
- * host's network. */
+/* With a jump host or a command, this host does not connect to the
+ * destination's name and port itself. */
 static void
 find_proxy(const struct config_step *config, struct facts *facts)
 {
@@ -163,12 +163,12 @@ step_config_on_ended(void *ctx, const struct monitor_end *end)
 	} else if (end->signal != 0) {
 		check_find_last(check, CONFIG_SLOW);
 	} else {
-		/* What is wrong ssh says then, too. */
+		/* ssh will print the same error when it connects. */
 		check_next(check, step_connect);
 	}
 }
 
-/* Match exec and the look-up of names hang. */
+/* A command in Match exec, or a name look-up, takes too long. */
 static void
 step_config_on_late(uv_timer_t *timer)
 {

@@ -1,5 +1,5 @@
 /*
- * The doctor's third step: ssh, and what is to be known of its connection.
+ * culvert check, third step: ssh connects; host key, login, algorithms, Nagle.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -8,14 +8,14 @@
 #include "check/check_priv.h"
 #include "ssh/cmdline.h"
 
-/* ---- what is known once it stands ---- */
+/* ---- once it is connected ---- */
 
 static void
 tell_connection(struct check *check)
 {
 	const struct facts *facts = &check->facts;
 
-	/* By StrictHostKeyChecking no it has told it, and gone on. */
+	/* With StrictHostKeyChecking no, ssh warns and goes on. */
 	if (facts->ssh_failure == SSH_HOST_KEY_CHANGED)
 		check_find(check, HOST_KEY_IGNORED);
 	else
@@ -58,7 +58,7 @@ on_session_late(uv_timer_t *timer)
 	tell_nagle(timer->data, "sshd does not answer");
 }
 
-/* As link.c does it, but so that what comes of it is heard. */
+/* Opens the session as link.c does, but sees the result. */
 static void
 nagle_begin(struct check *check)
 {
@@ -100,7 +100,7 @@ connect_on_up(void *ctx)
 	check_next(check, nagle_begin);
 }
 
-/* What was good before it failed is said, too. */
+/* Reports also what worked before the failure. */
 static void
 tell_failure(struct check *check)
 {
@@ -110,14 +110,14 @@ tell_failure(struct check *check)
 		fact_set(&check->facts, FACT_SSH_WHY,
 		    fact(&check->facts, FACT_WHY));
 	if (!fact_known(&check->facts, FACT_KEYS))
-		fact_set(&check->facts, FACT_KEYS, "none was offered");
+		fact_set(&check->facts, FACT_KEYS, "none");
 	if (fact_known(&check->facts, FACT_HOST_KEY_PLACE) &&
 	    finding >= LOGIN_DENIED && finding <= LOGIN_KEY_OPEN)
 		check_find(check, HOST_KEY_OK);
 	check_find_last(check, finding);
 }
 
-/* From the loop, when all words have come. */
+/* Called from the loop, after all messages of ssh. */
 static void
 connect_lost(struct check *check)
 {
@@ -137,11 +137,11 @@ connect_on_down(void *ctx, bool was_up, const char *why)
 	if (check->ending)
 		return;
 	uv_timer_stop(&check->limit);
-	/* What is below it has been told. */
+	/* The streams have been told already. */
 	step_forward_free(check);
-	/* Where we have ended it, we know why. */
+	/* If check has ended it, the reason is known. */
 	fact_set(&check->facts, FACT_WHY,
-	    check->late ? "no login in time" : why);
+	    check->late ? "the login took too long" : why);
 	check_next(check, connect_lost);
 }
 

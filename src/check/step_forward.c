@@ -1,11 +1,11 @@
 /*
- * The doctor's last step: each -L and -R, for real.
+ * culvert check, last step: each -L and -R.
  *
  *	-L	sshd listens -- the FTP server
  *	-R	sshd listens for clients -- for their data connections -- it
  *		connects to one of them -- the FTP server
  *
- * What of these fails does not keep the others from being tried.
+ * Each of these is tried even if another one fails.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,9 +19,9 @@ struct forward_step {
 	struct check *check;
 	const struct forward *forward;
 	struct judge_outcome *outcome;
-	struct judge_try *try;	       /* at hand */
-	check_step *then;	       /* behind it */
-	struct side_listener *control; /* -R: stays meanwhile */
+	struct judge_try *try;	       /* the current request */
+	check_step *then;	       /* the step after it */
+	struct side_listener *control; /* -R: open during all steps */
 	struct side_listener *listener;
 	struct addr at; /* where that listens */
 	struct stream *stream;
@@ -53,10 +53,11 @@ step_forward_free(struct check *check)
 	free(step);
 }
 
-/* ---- one thing that sshd is asked for ---- */
+/* ---- a request to sshd ---- */
 
-/* Behind sshd's words stand those of a session, which are a fact, and the
- * directives, of which we know more. */
+/* The message without what the far side adds to sshd's own words: the output of
+ * a session, which is a fact of its own, and a list of directives, which the
+ * fixes replace. */
 static size_t
 own_words_len(const char *why)
 {
@@ -164,13 +165,13 @@ next_forward(struct check *check)
 	size_t i = check->n_forward++;
 	char words[REASON_WORDS_MAX];
 
-	/* What has failed then says nothing; the end of ssh is to come. */
+	/* If the link is down, failures mean nothing; on_down() follows. */
 	if (!link_is_up(links_first(check->links)))
 		return;
 	link_session_words(links_first(check->links), words);
 	if (words[0] != '\0')
 		fact_format(&check->facts, FACT_SESSION,
-		    "; a session there says: \"%s\"", words);
+		    "; a session there prints: \"%s\"", words);
 	fact_set_flag(&check->facts, FACT_EXPIRED,
 	    link_is_expired(links_first(check->links)));
 	judge_forward(check->conf, step->forward, step->outcome, &check->facts,
@@ -236,7 +237,7 @@ probe_server(struct check *check)
 		check_next(check, next_forward);
 }
 
-/* ---- -R: what clients beyond sshd need ---- */
+/* ---- -R: what clients need ---- */
 
 static void
 on_client_opened(void *ctx)
@@ -264,8 +265,8 @@ on_client_closed(void *ctx, int err, const char *why)
 	end_try(ctx, false, err, why);
 }
 
-/* A client in active mode is somebody whom sshd connects to: here the listener
- * that it has made itself. */
+/* For a client in active mode, sshd must connect to the client.  The test
+ * connects to a listener of sshd itself. */
 static void
 try_client_active(struct check *check)
 {
@@ -326,7 +327,7 @@ try_remote(struct check *check)
 	step->control = try_listen(check, &at);
 }
 
-/* ---- -L: what the server needs ---- */
+/* ---- -L: what the server needs in active mode ---- */
 
 static void
 try_local(struct check *check)
@@ -348,7 +349,7 @@ try_local(struct check *check)
 
 /* ---- check_priv.h ---- */
 
-/* As it was given. */
+/* Writes the forward as an option. */
 static void
 forward_describe(const struct forward *forward, char text[FACT_MAX])
 {

@@ -1,5 +1,5 @@
 /*
- * The doctor's second step: the SSH server's name, and TCP to it.
+ * culvert check, second step: look up the SSH server's name and connect to it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ struct reach_step {
 	struct resolve *resolve;
 	struct addr found[RESOLVE_MAX];
 	size_t n;
-	size_t at; /* that is being tried */
+	size_t at; /* index of the one being tried */
 	struct stream *stream;
 	uint64_t began; /* ns */
 	char said[FACT_MAX];
@@ -48,8 +48,8 @@ end_wrong(struct check *check, enum finding finding)
 static void reach_try_next(struct check *check);
 static void reach_on_late(uv_timer_t *timer);
 
-/* "SSH-2.0-OpenSSH_9.2p1 ...", which may stand behind other lines (RFC 4253
- * section 4.2). */
+/* Looks for "SSH-2.0-OpenSSH_9.2p1 ...", which may come after other lines (RFC
+ * 4253 section 4.2). */
 static bool
 find_version(struct reach_step *reach, struct facts *facts)
 {
@@ -61,7 +61,7 @@ find_version(struct reach_step *reach, struct facts *facts)
 			return false;
 		at++;
 	}
-	at = strchr(at + 4, '-'); /* behind the protocol's */
+	at = strchr(at + 4, '-'); /* after the protocol version */
 	if (at == NULL || strchr(at, '\n') == NULL)
 		return false;
 	fact_escape_line(facts, FACT_SSHD, at + 1);
@@ -108,8 +108,8 @@ reach_on_data(void *ctx, const struct iovec *pieces, size_t n)
 	}
 }
 
-/* What sshd says, instead of its version, to one too many, and by its
- * PerSourcePenalties. */
+/* Does sshd refuse the connection, because of MaxStartups or of
+ * PerSourcePenalties? */
 static bool
 reach_is_full(const char *said)
 {
@@ -117,7 +117,7 @@ reach_is_full(const char *said)
 	    strncmp(said, "Not allowed at this time", 24) == 0;
 }
 
-/* It has said nothing, or nothing that is SSH. */
+/* The server has sent nothing, or nothing of SSH. */
 static void
 end_silent(struct check *check)
 {
@@ -220,7 +220,7 @@ say_unknown(struct check *check)
 	end_wrong(check, tunnel ? NAME_NO_TUNNEL : NAME_UNKNOWN);
 }
 
-/* Those of the family that ssh is to use. */
+/* Stores the addresses of the family that ssh uses. */
 static void
 keep_found(struct check *check, const struct addr *found, size_t n)
 {
@@ -252,7 +252,7 @@ reach_on_found(void *ctx, const struct addr *found, size_t n, const char *why)
 	keep_found(check, found, n);
 	if (reach->n == 0) {
 		fact_set(facts, FACT_WHY,
-		    "not in the family that is asked for");
+		    "it has no address of the requested family");
 		if (n == 0)
 			fact_escape(facts, FACT_WHY, why);
 		say_unknown(check);

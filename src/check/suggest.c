@@ -1,5 +1,5 @@
 /*
- * What the doctor suggests.
+ * What culvert check suggests.
  */
 #include "check/suggest.h"
 
@@ -9,7 +9,7 @@
 
 #include "base/addr.h"
 
-/* A text that is being made. */
+/* A text being written. */
 struct text {
 	char *at;
 	size_t size;
@@ -52,7 +52,7 @@ suggest_mode(const struct options *options, const struct suggest_modes *modes)
 	}
 	if (!known)
 		return options->server_mode;
-	/* The one that was asked for fails; of the other nothing is known. */
+	/* The requested mode fails; nothing is known of the other one. */
 	if (!passive && !active)
 		return OPTIONS_SAME;
 	if (options->server_mode == OPTIONS_PASSIVE && passive)
@@ -66,7 +66,7 @@ suggest_mode(const struct options *options, const struct suggest_modes *modes)
 
 /* ---- the key ---- */
 
-/* "name="host:port"", once. */
+/* Adds ,name="host:port", unless the text has it. */
 static void
 put_permit(struct text *text, const char *name, const char *host,
     const char *port)
@@ -89,7 +89,7 @@ put_port(struct text *text, const char *host, uint16_t port)
 	put_permit(text, "permitopen", host, number);
 }
 
-/* Where the SSH server connects to. */
+/* -L: where the SSH server connects to. */
 static void
 put_local_open(struct text *text, const struct forward *forward,
     enum options_mode mode)
@@ -100,7 +100,7 @@ put_local_open(struct text *text, const struct forward *forward,
 		put_permit(text, "permitopen", forward->host, "*");
 }
 
-/* Clients that are hosts; of networks sshd has no pattern. */
+/* Clients that are single hosts; sshd has no pattern for networks. */
 static void
 put_clients(struct text *text, const struct options *options)
 {
@@ -258,7 +258,7 @@ put_quoted(struct text *text, const char *word)
 	suggest_put(text, "'");
 }
 
-/* As one word of a shell. */
+/* Adds one word for a shell. */
 static void
 put_word(struct text *text, const char *word)
 {
@@ -274,7 +274,7 @@ put_option(struct text *text, const char *name, const char *value)
 		put_word(text, value);
 }
 
-/* The change of that part, or NULL; of the last ones, the first. */
+/* The first change of that part, or NULL. */
 static const struct suggest_change *
 find_change(const struct suggest_command *command, enum suggest_part part,
     const char *name, size_t forward)
@@ -290,7 +290,7 @@ find_change(const struct suggest_command *command, enum suggest_part part,
 	return NULL;
 }
 
-/* "[bind:]port:host:hostport" with another host or hostport. */
+/* Adds "[bind:]port:host:hostport", with the host and port changed. */
 static void
 put_forward(struct text *text, const struct suggest_command *command,
     const struct suggest_option *option, size_t forward)
@@ -335,7 +335,7 @@ put_options(struct text *text, const struct suggest_command *command)
 		    find_change(command, SUGGEST_NO_OPTION, name, 0) != NULL)
 			continue;
 		if (change != NULL && change->part == SUGGEST_OPTION)
-			continue; /* see below */
+			continue; /* added below */
 		if (strcmp(name, "L") == 0 || strcmp(name, "R") == 0)
 			put_forward(text, command, option, n_forwards++);
 		else

@@ -1,6 +1,6 @@
 /*
- * What the doctor suggests: the culvert command, and what the key may do at
- * least.  Pure.
+ * What culvert check suggests: the culvert command, and the least that the key
+ * must permit.  Pure.
  */
 #ifndef CHECK_SUGGEST_H
 #define CHECK_SUGGEST_H
@@ -10,38 +10,39 @@
 
 #include "conf/options.h"
 
-/* Bytes of what is suggested. */
+/* Bytes of a suggestion. */
 #define SUGGEST_MAX 8192
 
-/* What was found out of each forward. */
+/* Which modes work for a forward. */
 struct suggest_modes {
-	bool known;   /* the FTP server was asked */
-	bool passive; /* toward it; works */
+	bool known;   /* the FTP server was tested */
+	bool passive; /* passive mode toward it works */
 	bool active;
-	bool ipv6; /* active mode takes the IPv6 loopback of the SSH server */
+	bool ipv6; /* active mode uses the IPv6 loopback of the SSH server */
 };
 
 /*
- * The mode toward the servers that is to be asked for, given what the options
- * say: one where the other works with no server, else OPTIONS_SAME.
+ * The --server-mode to suggest: the mode that the options name, if it works; a
+ * mode that works if the other one does not; else OPTIONS_SAME.
  */
 enum options_mode suggest_mode(const struct options *options,
     const struct suggest_modes *modes);
 
 /*
- * The options in front of the key in authorized_keys: forwarding, and of that
- * what these forwards take in that mode; doc/topologies.md has the reasons.
- * False: it does not fit.
+ * The options to put in front of the key in authorized_keys.  They permit only
+ * the forwarding that these forwards need in that mode; doc/topologies.md has
+ * the reasons.  False: the text is too long.
  */
 bool suggest_key_line(const struct options *options,
     const struct suggest_modes *modes, enum options_mode mode, char *text,
     size_t size);
 
-/* Is that of a -R loopback, or no address at all: there on every host? */
+/* Does every host have the bind address of that -R: loopback, or all? */
 bool suggest_is_local(const char *bind);
 
-/* The FTP clients of a -R in active mode, as PermitOpen (sshd_config) has them:
- * "any" where --allow names a network.  False: it does not fit. */
+/* The FTP clients of a -R in active mode, as arguments of PermitOpen in
+ * sshd_config; "any" if --allow names a network.  False: the text is too long.
+ */
 bool suggest_clients(const struct options *options,
     const struct forward *forward, char *text, size_t size);
 
@@ -51,49 +52,49 @@ struct suggest_option {
 	const char *value; /* or NULL */
 };
 
-/* What of a command is to be another one than was given, since it failed. */
+/* The part of the command that failed, and so must change. */
 enum suggest_part {
 	SUGGEST_NOTHING,
 	SUGGEST_SERVER_HOST, /* of a -L or -R */
 	SUGGEST_SERVER_PORT,
-	SUGGEST_OPTION,	   /* that value, whether it was given or not */
-	SUGGEST_GIVEN,	   /* that value, if it was given */
-	SUGGEST_NO_OPTION, /* without it */
+	SUGGEST_OPTION,	   /* an option, whether it was given or not */
+	SUGGEST_GIVEN,	   /* an option, if it was given */
+	SUGGEST_NO_OPTION, /* an option to remove */
 	SUGGEST_DESTINATION,
-	SUGGEST_TUNNEL, /* that one, of the configuration file */
+	SUGGEST_TUNNEL, /* of the configuration file */
 };
 
 struct suggest_change {
 	enum suggest_part part;
 	size_t forward;	   /* which -L or -R, from 0 */
 	const char *name;  /* of the option */
-	const char *value; /* in its place; PORT, in capitals, is to be
-			    * replaced by who runs it */
+	const char *value; /* the new one; a word in capitals, such as PORT, is
+			    * for the user to replace */
 };
 
-/* What a command consists of. */
+/* The parts of a command. */
 struct suggest_command {
 	const struct suggest_change *changes;
 	size_t n_changes;
 	const struct suggest_option *options;
 	size_t n_options;
-	const char *tunnel; /* of the configuration file at */
-	const char *config; /* ... which is not the default one; or NULL */
-	/* Unless OPTIONS_SAME: in place of any other; of a tunnel, as a comment
-	 * behind the command. */
+	const char *tunnel; /* of the configuration file; or NULL */
+	const char *config; /* that file, if it is not the default; or NULL */
+	/* Unless OPTIONS_SAME, replaces the given one; for a tunnel it becomes
+	 * a comment after the command. */
 	enum options_mode mode;
 	const char *destination;
 };
 
-/* The command, as a shell takes it.  False: it does not fit. */
+/* The command, quoted for a shell.  False: it is too long. */
 bool suggest_command(const struct suggest_command *command, char *text,
     size_t size);
 
-/* The same of ssh with those words and that destination. */
+/* The same for ssh with those arguments and that destination. */
 bool suggest_ssh(const char *const *words, size_t n, const char *destination,
     char *text, size_t size);
 
-/* That as one word of a shell, quoted where it must be. */
+/* One word for a shell, quoted if necessary. */
 bool suggest_word(const char *word, char *text, size_t size);
 
 #endif

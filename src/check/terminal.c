@@ -18,7 +18,7 @@ static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
 
 #define N_ENDING (sizeof(ending) / sizeof(ending[0]))
 
-/* The one that has come; a handler has nothing else to write to. */
+/* The signal that has arrived; a handler can write to nothing else. */
 static volatile sig_atomic_t caught;
 
 static void
@@ -27,7 +27,7 @@ terminal_on_signal(int signum)
 	caught = signum;
 }
 
-/* A line, without its end.  0 or a negative errno. */
+/* Reads a line, without its end.  Returns 0 or a negative errno. */
 static int
 terminal_read_line(int fd, char *text, size_t size)
 {
@@ -55,7 +55,7 @@ terminal_read_line(int fd, char *text, size_t size)
 	return 0;
 }
 
-/* With what is typed not shown. */
+/* Reads a line that is not shown. */
 static int
 read_hidden(int fd, const char *prompt, char *text, size_t size)
 {
@@ -75,7 +75,7 @@ read_hidden(int fd, const char *prompt, char *text, size_t size)
 	return err;
 }
 
-/* A signal is raised once the terminal is as it was. */
+/* A signal is raised again after the terminal has been restored. */
 static int
 prompt_once(int fd, const char *prompt, char *text, size_t size)
 {
@@ -103,7 +103,7 @@ terminal_prompt(const char *prompt, char *text, size_t size)
 
 	if (fd < 0)
 		return -errno;
-	/* Who has stopped it, and gone on, is asked again. */
+	/* Stopped and continued: ask again. */
 	do
 		err = prompt_once(fd, prompt, text, size);
 	while (err == -EINTR && caught == SIGTSTP);

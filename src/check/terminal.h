@@ -7,10 +7,10 @@
 #include <stddef.h>
 
 /*
- * Blocks; what is typed is not shown.  0; -ENXIO or the like where there is no
- * terminal; -E2BIG for more than size - 1 letters.  A signal that ends the
- * wait is raised again, for whoever handled it before, once the terminal is as
- * it was; then -EINTR.
+ * Blocks; what the user types is not shown.  Returns 0; -ENXIO or similar if
+ * there is no terminal; -E2BIG for more than size - 1 letters; -EINTR after a
+ * signal, which is raised again, for its former handler, once the terminal has
+ * been restored.
  */
 int terminal_prompt(const char *prompt, char *text, size_t size);
 

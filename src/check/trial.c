@@ -4,8 +4,8 @@
  *	passive	ASKING -- 227 --> CONNECTING -- it stands --> LISTING
  *	active	LISTENING -- it does --> ASKING -- 200 -----> LISTING
  *
- * and LISTING is over when the final reply is there and the data have ended,
- * whichever comes first.
+ * LISTING ends when both the final reply and the end of the data have come, in
+ * either order.
  */
 #include "check/trial.h"
 
@@ -20,17 +20,17 @@
 
 struct trial {
 	struct trial_options options;
-	trial_cb *done; /* NULL: told */
+	trial_cb *done; /* NULL once it has been called */
 	void *ctx;
 	uv_timer_t timer;
 	struct side_listener *listener;
 	struct stream *data;
-	bool stands;	/* the data connection has */
-	bool ended;	/* cleanly */
-	bool listing;	/* LIST was sent, */
-	uint64_t began; /* ... ms */
-	unsigned begun; /* so many 1yz came */
-	bool final;	/* the last reply is there */
+	bool stands;	/* the data connection has been established */
+	bool ended;	/* ... and has ended cleanly */
+	bool listing;	/* LIST was sent */
+	uint64_t began; /* ... at that time, ms */
+	unsigned begun; /* preliminary replies (1yz) to it */
+	bool final;	/* the final reply has come */
 	struct trial_outcome outcome;
 };
 
@@ -67,12 +67,12 @@ finish_why(struct trial *trial, enum trial_result result, const char *why)
 
 /* ---- the listing ---- */
 
-/* Keeps it; false: there is none, and the trial is over. */
+/* Stores it.  False: there is none, and the trial has ended. */
 static bool
 keep_reply(struct trial *trial, const struct ftp_reply *reply)
 {
 	if (reply->code == 0) {
-		/* Some try to connect for a minute and more. */
+		/* Some servers try to connect for more than a minute. */
 		trial->outcome.hangs = trial->listing &&
 		    trial_is_active(trial) && !trial->stands &&
 		    reply->err == -ETIMEDOUT;
@@ -88,7 +88,7 @@ keep_reply(struct trial *trial, const struct ftp_reply *reply)
 	return true;
 }
 
-/* A reply to LIST that is about the data connection. */
+/* Is the reply to LIST about the data connection? */
 static bool
 is_about_data(const struct trial *trial)
 {
@@ -96,7 +96,8 @@ is_about_data(const struct trial *trial)
 	    trial->outcome.code == 426;
 }
 
-/* Both are there, or one is and the other will not come. */
+/* Ends the trial if the final reply is there and the data have ended, or will
+ * not end. */
 static void
 look(struct trial *trial)
 {
@@ -116,7 +117,7 @@ look(struct trial *trial)
 		trial_finish(trial, TRIAL_CUT);
 	else if (!waits)
 		finish_why(trial, trial->stands ? TRIAL_CUT : TRIAL_NOT_COME,
-		    "the data do not end");
+		    "the data connection does not end");
 }
 
 static void
@@ -137,7 +138,7 @@ on_listed(void *ctx, const struct ftp_reply *reply)
 		return;
 	}
 	trial->final = true;
-	/* The data may be a little behind. */
+	/* The data may come a little later. */
 	uv_timer_start(&trial->timer, trial_on_late,
 	    trial->options.timeouts->connect, 0);
 	look(trial);
@@ -201,7 +202,7 @@ trial_on_closed(void *ctx, int err, const char *why)
 {
 	struct trial *trial = ctx;
 
-	/* The end has been seen, and a listing needs no more. */
+	/* Both directions have ended. */
 	if (err == -ESHUTDOWN) {
 		stream_close(trial->data);
 		trial->data = NULL;
@@ -250,10 +251,11 @@ trial_connect(struct trial *trial)
 	    trial->options.timeouts->connect, 0);
 	trial->data = side_dial(options->side, &to, &data_handler, trial);
 	if (trial->data == NULL)
-		finish_why(trial, TRIAL_CONNECT_FAILED, "it cannot be tried");
+		finish_why(trial, TRIAL_CONNECT_FAILED,
+		    "the connection could not be started");
 }
 
-/* In whichever line of the reply it stands. */
+/* Finds the host-port in any line of the reply. */
 static bool
 find_hostport(const struct ftp_reply *reply, struct hostport *ret)
 {
@@ -320,7 +322,8 @@ trial_on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 	uv_timer_stop(&trial->timer);
 	if (at->family == AF_UNSPEC ||
 	    hostport_format_command(trial->options.verb, at, argument) != 0) {
-		finish_why(trial, TRIAL_NO_LISTENER, "not of that family");
+		finish_why(trial, TRIAL_NO_LISTENER,
+		    "sshd does not listen on that address family");
 		return;
 	}
 	ftp_send(trial->options.ftp, on_active, trial, "%s %s",
@@ -371,7 +374,7 @@ on_listen_late(uv_timer_t *timer)
 	finish_why(trial, TRIAL_NO_LISTENER, "no answer in time");
 }
 
-/* False: it cannot even be tried. */
+/* False: out of memory. */
 static bool
 listen_active(struct trial *trial)
 {

@@ -185,7 +185,8 @@ def test_quiet(ns, sshd, checker):
     argv = "-q", "-F", sshd.config, "-L", f"0:127.0.0.1:{ns.free_port()}"
     status, said, _ = checker.raw(*argv, sshd.host)
     assert status == 1
-    assert re.match(r"-L 0:127.0.0.1:\d+\nWRONG +connect +nobody listens", said)
+    assert re.match(
+        r"-L 0:127.0.0.1:\d+\nWRONG +connect +nothing listens", said)
     assert "\n      -> culvert's command line: -L 0:127.0.0.1:" in said
 
 

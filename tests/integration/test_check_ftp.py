@@ -22,11 +22,11 @@ def test_server(kind, server, checker, report_on):
     report = report_on(one)
     report.all_well()
     assert place is None or int(
-        report.find("PASV")["text"].split()[3]) > 0, "the listing is not whole"
+        report.find("PASV")["text"].split()[3]) > 0, "incomplete"
     for verb in "PASV", "EPSV", "PORT", "EPRT":
         assert "a listing of " in report.find(verb)["text"]
     assert report.find("address in 227")["text"] == "127.0.0.1"
-    assert " ms, a command " in report.find("round trip")["text"]
+    assert " ms from a command " in report.find("round trip")["text"]
     assert report.json["command"].endswith(
         f" -L 0:127.0.0.1:{one.port} files.test")
     assert "--server-mode" not in report.json["command"]
@@ -58,14 +58,14 @@ def test_ipv6_behind_a_name(server, checker, sshd):
 REFUSED = [
     ("vsftpd", ACTIVE, "PORT", "vsftpd.conf", "port_enable=YES", "passive"),
     ("vsftpd", PASSIVE, "PASV", "vsftpd.conf", "pasv_enable=YES", "active"),
-    ("vsftpd", {"EPSV"}, "EPSV", "vsftpd.conf", "cmds_denied without EPSV, "
-     "and in cmds_allowed, where that is set, with it", None),
+    ("vsftpd", {"EPSV"}, "EPSV", "vsftpd.conf", "remove EPSV from "
+     "cmds_denied, and add it to cmds_allowed if that is set", None),
     ("proftpd", ACTIVE, "EPRT", "proftpd.conf",
-     "no DenyAll in a <Limit PORT EPRT>", "passive"),
+     "no DenyAll in <Limit PORT EPRT>", "passive"),
     ("proftpd", PASSIVE, "EPSV", "proftpd.conf",
-     "no DenyAll in a <Limit PASV EPSV>", "active"),
+     "no DenyAll in <Limit PASV EPSV>", "active"),
     ("proftpd", {"EPRT"}, "EPRT", "proftpd.conf",
-     "no DenyAll in a <Limit EPRT>", None),
+     "no DenyAll in <Limit EPRT>", None),
     ("pure-ftpd", PASSIVE, "PASV", "pure-ftpd's options, or "
      "/etc/pure-ftpd/conf", "without -N (NATmode no)", "active"),
     ("pyftpdlib", ACTIVE, "PORT", "the program that uses pyftpdlib",
@@ -90,7 +90,8 @@ def test_refused(kind, without, verb, place, line, mode, start, report_on):
 
 def test_refused_and_asked_for(start, report_on):
     """--server-mode wants the one that is refused."""
-    report = report_on(start("vsftpd", without=ACTIVE), "--server-mode", "active")
+    report = report_on(start("vsftpd", without=ACTIVE), "--server-mode",
+                       "active")
     assert report.status == 1
     assert report.find("PORT")["status"] == "WRONG"
     assert report.fixes("PORT") == [("vsftpd.conf", "port_enable=YES")]
@@ -114,7 +115,7 @@ def test_nothing_is_listed(start, report_on):
     assert report.status == 0, report.brief()
     for verb in ACTIVE | PASSIVE:
         assert report.find(verb)["status"] == "note"
-        assert "lists nothing: 550" in report.find(verb)["text"]
+        assert "refuses to list: 550" in report.find(verb)["text"]
     assert "--server-mode" not in report.json["command"]
     report = report_on(one, "--server-mode", "active")
     assert report.status == 3, report.brief()
@@ -149,7 +150,8 @@ def test_wrong_address(start, report_on):
 def test_wrong_address_is_believed(start, report_on):
     """With --server-data-host reply PASV fails, and culvert falls back."""
     option = "--server-data-host", "reply"
-    report = report_on(start("vsftpd", lines=["pasv_address=10.9.8.7"]), *option)
+    report = report_on(start("vsftpd", lines=["pasv_address=10.9.8.7"]),
+                       *option)
     assert report.status == 0
     assert report.find("PASV")["status"] == "note"
     assert report.find("address in 227")["status"] == "note"
@@ -194,7 +196,8 @@ TLS = [
     ("vsftpd", "force_local_logins_ssl=NO\nforce_local_data_ssl=YES",
      "vsftpd.conf", "force_local_data_ssl=NO",
      "force_local_logins_ssl=NO\nforce_local_data_ssl=NO"),
-    ("pure-ftpd", "-Y 2", "pure-ftpd's options, or /etc/pure-ftpd/conf", "-Y 1 (TLS 1)", "-Y 1"),
+    ("pure-ftpd", "-Y 2", "pure-ftpd's options, or /etc/pure-ftpd/conf",
+     "-Y 1 (TLS 1)", "-Y 1"),
 ]
 
 
@@ -219,7 +222,7 @@ def test_tls_demanded(kind, demand, place, line, fixed, ns, directories,
     finally:
         one.stop()
     report.all_well()
-    assert "offered, not demanded" in report.find("TLS")["text"]
+    assert "offered, but not required" in report.find("TLS")["text"]
 
 
 # ---- where it is ----
@@ -231,9 +234,9 @@ def test_closed_port(ns, sshd, server, checker):
     assert report.status == 1
     finding = report.find("connect")
     assert finding["status"] == "WRONG"
-    assert "as the SSH server sees it: Connection refused" in finding["text"]
-    assert report.fixes("connect")[0][1].endswith("the FTP server's port at its "
-                                               "end")
+    assert "as seen from the SSH server: Connection refused" in finding["text"]
+    assert report.fixes("connect")[0][1].endswith(
+        "the FTP server's port at the end")
     one = server("vsftpd")
     checker.netrc(one)
     checker("-F", sshd.config, "-L", f"0:127.0.0.1:{one.port}",
@@ -244,7 +247,8 @@ def test_unknown_name(sshd, checker):
     """The SSH server does not know the name."""
     report = checker("-F", sshd.config, "-L", "0:ftp.invalid:21", sshd.host)
     assert report.status == 1
-    assert "does not know ftp.invalid:21" in report.find("connect")["text"]
+    assert "cannot find the host of ftp.invalid:21" in \
+        report.find("connect")["text"]
 
 
 def test_not_ftp(ns, sshd, checker):
@@ -254,7 +258,7 @@ def test_not_ftp(ns, sshd, checker):
     assert report.status == 1
     finding = report.find("greeting")
     assert finding["status"] == "WRONG"
-    assert "is no FTP server; it says SSH-2.0-OpenSSH" in finding["text"]
+    assert "is not an FTP server; it sends: SSH-2.0-OpenSSH" in finding["text"]
 
 
 @pytest.mark.parametrize("words, seen", [
@@ -280,4 +284,4 @@ def test_words_before_the_greeting(words, seen, ns, sshd, checker):
         assert finding["status"] == "ok"
     else:
         assert finding["status"] == "WRONG"
-        assert f"is no FTP server; it says {seen}" in finding["text"]
+        assert f"is not an FTP server; it sends: {seen}" in finding["text"]

@@ -17,7 +17,7 @@ def test_wrong_password(server, checker, report_on):
     assert report.status == 1
     finding = report.find("FTP login")
     assert finding["status"] == "WRONG"
-    assert "let tester in with that password: 530 Login incorrect." in \
+    assert "accept that password for tester: 530 Login incorrect." in \
         finding["text"]
     assert report.fixes("FTP login")[0][0] == "this host"
     assert report.fixes("FTP login")[1][0] == "vsftpd.conf"
@@ -67,7 +67,7 @@ def test_wrong_netrc(server, checker, report_on):
     (checker.home / ".netrc").write_text("machine")
     report = report_on(one)
     assert report.status == 3
-    assert "make no sense" in report.find("netrc")["text"]
+    assert "has a syntax error" in report.find("netrc")["text"]
 
 
 def test_password_on_the_terminal(server, sshd, checker):

@@ -55,12 +55,13 @@ def played(ns, sshd, checker):
 
 
 def test_busy(played):
-    """It accepts no clients now."""
+    """It accepts no clients at the moment."""
     report = played({"": "421 Too many users"})
     assert report.status == 1
     assert "too many clients: 421 Too" in report.find("greeting")["text"]
     report = played({"": "421 Service not available."})
-    assert "accepts no clients now: 421 Ser" in report.find("greeting")["text"]
+    assert "accepts no clients at the moment: 421 Ser" in \
+        report.find("greeting")["text"]
     assert report.fixes("greeting")
 
 
@@ -69,7 +70,7 @@ def test_silent_about_the_password(played):
     report = played({"USER": "331 and?"},
                     {"PASS": lambda control, _: time.sleep(3)}, QUICK)
     assert report.status == 1
-    assert "does not answer any more" in report.find("FTP")["text"]
+    assert "no longer answers" in report.find("FTP")["text"]
     assert not report.has("FTP login")
 
 
@@ -146,11 +147,11 @@ def test_no_port_in_the_reply(played):
     """Nothing is made up where nothing can be read."""
     report = played({"PASV": "227 Entering Passive Mode", "EPSV": "229 Go on"})
     assert report.find("PASV")["status"] == "WRONG"
-    assert "no port is found" in report.find("EPSV")["text"]
+    assert "there is no port" in report.find("EPSV")["text"]
 
 
 def test_closed_data_port(ns, played):
-    """It announces a port that nobody listens at."""
+    """It announces a port that nothing listens on."""
     port = ns.free_port()
     report = played(
         {"PASV": f"227 ({port_argument('127.0.0.1', port)})"})
@@ -174,14 +175,15 @@ def test_cut_listing(ns, played):
                         {"LIST": listing})
     finding = report.find("PASV")
     assert finding["status"] == "WRONG"
-    assert "not whole (4 bytes): 426 cut off" in finding["text"]
+    assert "incomplete (4 bytes): 426 cut off" in finding["text"]
 
 
 def test_preliminary_replies(ns, played):
     """Without end: it does not wait for one."""
     report = played({"": "\r\n".join(["120 soon"] * 20)})
     assert report.status == 1
-    assert "accepts no clients now: 120 soon" in report.find("greeting")["text"]
+    assert "accepts no clients at the moment: 120 soon" in \
+        report.find("greeting")["text"]
     with Listener(ns) as data:
         def listing(control, _):
             control.reply(*["150 soon"] * 20)
@@ -207,7 +209,7 @@ def test_lost(played):
 
     report = played({}, {"PASV": go})
     assert report.status == 1
-    assert "does not answer any more" in report.find("FTP")["text"]
+    assert "no longer answers" in report.find("FTP")["text"]
 
 
 def test_escapes(played):

@@ -88,7 +88,8 @@ def test_gateway_ports(case, topology):
     assert report.find("remote forward")["status"] == "WRONG"
     line = "GatewayPorts clientspecified"
     assert report.fixes("remote forward")[0][1] == line
-    assert "see remote forward" in report.find("passive clients")["text"]
+    assert 'see "remote forward" above' in \
+        report.find("passive clients")["text"]
     assert not report.fixes("passive clients")
     report = case.check(topology.sshd(line), *ALLOW, bind=bind)
     report.all_well()
@@ -168,7 +169,7 @@ def test_port_in_use(case, topology):
         report = case.check(topology.sshd(), port=one.port)
     finding = report.find("remote forward")
     assert finding["status"] == "note", report.brief()
-    assert "is taken on the SSH server" in finding["text"]
+    assert "is in use on the SSH server" in finding["text"]
 
 
 def test_closed_port(case, topology, checker):
@@ -178,7 +179,7 @@ def test_closed_port(case, topology, checker):
     report = checker("-F", sshd.config, "-R", f"0:127.0.0.1:{port}",
                     sshd.host, ns=topology.near)
     assert report.status == 1
-    assert f"nobody listens at 127.0.0.1:{port}, as this host sees it" in \
+    assert f"nothing listens on 127.0.0.1:{port}, as seen from this host" in \
         report.find("connect")["text"]
 
 

@@ -21,7 +21,7 @@ def test_wrong_key(tmp, start_sshd, forward, checker):
     argv = "-F", config, "-L", forward, sshd.host
     report = checker(*argv)
     fixes = last(report, "authentication",
-                 f"lets root in by none of these keys: {tmp}/other; .*"
+                 f"accepts none of these keys for root: {tmp}/other; .*"
                  r"Permission denied \(publickey\)")
     assert report.find("host key")["status"] == "ok"
     place, line = fixes[0]
@@ -42,12 +42,12 @@ def other_key(tmp, sshd):
 
 
 def test_password_only(tmp, start_sshd, forward, checker):
-    """It would take a password, and nobody can be asked for it."""
+    """It would take a password, and there is nobody to ask for it."""
     sshd = start_sshd("PasswordAuthentication yes")
     fixes = last(checker("--batch", "-F", other_key(tmp, sshd), "-L", forward,
                         sshd.host),
-                 "authentication", "take publickey,password, but nobody")
-    assert fixes[1][1] == "the same in a terminal, without --batch"
+                 "authentication", "accept publickey,password, but there is nobody")
+    assert fixes[1][1] == "run the same command in a terminal, without --batch"
 
 
 def test_no_keys(start_sshd, forward, checker):
@@ -55,7 +55,7 @@ def test_no_keys(start_sshd, forward, checker):
     argv = "--batch", "-L", forward
     sshd = start_sshd("PasswordAuthentication yes", "PubkeyAuthentication no")
     fixes = last(checker("-F", sshd.config, *argv, sshd.host),
-                 "authentication", "takes no keys, only password")
+                 "authentication", "accepts no keys, only password")
     assert fixes[0] == (f"sshd_config of {sshd.ns.far4}",
                         "PubkeyAuthentication yes")
     assert not any(".ssh/authorized_keys" in place for place, _ in fixes)
@@ -75,7 +75,7 @@ def test_user_who_may_not_log_in(line, start_sshd, forward, checker):
     sshd = start_sshd(line)
     report = checker("-F", sshd.config, "-L", forward, sshd.host)
     fixes = last(report, "authentication",
-                 "Either it does not know them, or it does not let this user")
+                 "Either it does not know the keys, or this user may not log")
     places = [place.partition(" of ")[0] for place, _ in fixes]
     assert places[0] == "~root/.ssh/authorized_keys"
     assert (sshd.ns.far4, "journalctl -u ssh | grep 'not allowed because'") \
@@ -107,7 +107,7 @@ def test_max_auth_tries(tmp, start_sshd, forward, checker):
     for n in range(7):
         keygen(tmp / f"other{n}")
     fixes = last(checker("-F", with_others(sshd, 7), "-L", forward, sshd.host),
-                 "authentication", f"gave up after these keys: {tmp}/other0")
+                 "authentication", f"closed the connection after these keys: {tmp}/other0")
     assert [put for _, put in fixes] == ["IdentitiesOnly yes",
                                          "MaxAuthTries 6"]
     checker("-F", sshd.config, "-L", forward, sshd.host).all_well()
@@ -129,8 +129,8 @@ def test_wrong_password(start_sshd, forward, checker):
         assert terminal.wait() == 1
     finally:
         terminal.close()
-    assert "does not let root in with that password" in terminal.text
-    assert "nobody can be asked" not in terminal.text
+    assert "does not accept that password for root" in terminal.text
+    assert "there is nobody to ask" not in terminal.text
     assert "wrong-secret" not in terminal.text
 
 
@@ -140,7 +140,7 @@ def test_more_than_a_key(start_sshd, forward, checker):
                       "AuthenticationMethods publickey,password")
     fixes = last(checker("--batch", "-F", sshd.config, "-L", forward,
                         sshd.host), "authentication",
-                 f"takes the key {sshd.dir}/user_key, and wants password")
+                 f"accepts the key {sshd.dir}/user_key, but requires password")
     assert fixes[0][1] == "AuthenticationMethods publickey"
     fixed = start_sshd(fixes[0][1])
     checker("-F", fixed.config, "-L", forward, fixed.host).all_well()
@@ -155,7 +155,7 @@ def test_locked_key(start_sshd, forward, checker):
     for batch in [], ["--batch"]:
         fixes = last(checker(*batch, "-F", sshd.config, "-L", forward,
                             sshd.host), "authentication",
-                     f"sshd would take the key {key}, but ssh cannot use it")
+                     f"sshd would accept the key {key}, but ssh cannot use it")
         assert fixes[0] == ("run on this host", f"ssh-add {key}")
 
 
@@ -184,7 +184,7 @@ def test_jump_host_refuses(tmp, start_sshd, sshd, forward, checker):
             "Host *\n", "Host files.test files6.test\n"))
     argv = "--batch", "-F", config, "-J", "root@gate.test", "-L", forward
     fixes = last(checker(*argv, sshd.host), "proxy",
-                 "ProxyJump root@gate.test does not get ssh to .*"
+                 "ssh does not reach .* through ProxyJump root@gate.test: "
                  rf"root@{gate.ns.far4}: Permission denied")
     assert not any("authorized_keys" in place for place, _ in fixes)
     pathlib.Path(gate.dir, "user_key.pub").write_text(
@@ -195,7 +195,7 @@ def test_jump_host_refuses(tmp, start_sshd, sshd, forward, checker):
 def test_proxy_command_fails(sshd, forward, checker):
     """It ends at once."""
     last(checker("-F", sshd.config, "-o", "ProxyCommand=false", "-L", forward,
-                sshd.host), "proxy", "ProxyCommand false does not get ssh to")
+                sshd.host), "proxy", "ssh does not reach .* through ProxyCommand false: ")
 
 
 def test_open_key(tmp, sshd, forward, checker):
@@ -228,7 +228,7 @@ def test_nothing_in_common(line, step, fix, then, tmp, start_sshd, forward,
     own = ["HostKeyAlgorithms rsa-sha2-512"] if step == "host key" else []
     config = cli.ssh_config(tmp, sshd, *own)
     fixes = last(checker("-F", config, "-L", forward, sshd.host), step,
-                 "none of th.* that sshd has: ")
+                 "none of th.* that sshd offers: ")
     assert fixes == [("~/.ssh/config of this host", fix)]
     config = cli.ssh_config(tmp, sshd, fix)
     report = checker("-F", config, "-L", forward, sshd.host)
@@ -247,5 +247,5 @@ def test_wrong_configuration(tmp, sshd, forward, checker):
 def test_no_program(sshd, forward, checker):
     """There is no ssh."""
     fixes = last(checker("--ssh", "/nowhere/ssh", "-F", sshd.config, "-L",
-                        forward, sshd.host), "ssh", "cannot be run")
+                        forward, sshd.host), "ssh", "cannot be started")
     assert fixes[0][1] == "--ssh PROGRAM"

@@ -19,7 +19,7 @@ SSHD = {
     "remote": (["AllowTcpForwarding remote"], "connect", "WRONG",
                "AllowTcpForwarding yes", "is not permitted to connect to"),
     "local": (["AllowTcpForwarding local"], "remote forward", "note",
-              "AllowTcpForwarding yes", "listens for nobody"),
+              "AllowTcpForwarding yes", "refuses every remote forward"),
     "disabled": (["DisableForwarding yes"], "connect", "WRONG",
                  "DisableForwarding no", "forwards nothing"),
     "open": (["PermitOpen 127.0.0.1:99"], "connect", "WRONG",
@@ -30,7 +30,7 @@ SSHD = {
                      "PermitOpen 127.0.0.1:*", "data port"),
     "listen": (["PermitListen none"], "remote forward", "note",
                "PermitListen 127.0.0.1:*",
-               "is not permitted to listen at 127.0.0.1"),
+               "is not permitted to listen on 127.0.0.1"),
     "listen-other": (["PermitListen localhost:1"], "remote forward", "note",
                      "PermitListen 127.0.0.1:*", "is not permitted to listen"),
     "kex": (["KexAlgorithms curve25519-sha256"], "key exchange", "note",
@@ -44,16 +44,16 @@ if openssh_version() < (10, 0):
 
 # Options of the key, the step, how bad, and the text's words.
 KEYS = {
-    "restrict": ("restrict", "connect", "WRONG", "this key may forward nothing"),
+    "restrict": ("restrict", "connect", "WRONG", "this key may not be used for forwarding"),
     "no-forwarding": ("no-port-forwarding", "connect", "WRONG",
-                      "this key may forward nothing"),
+                      "this key may not be used for forwarding"),
     "permitopen": ('permitopen="127.0.0.1:99"', "connect", "WRONG",
-                   "its permitopen"),
+                   "the permitopen option of this key"),
     "permitopen-control": (
         'permitopen="127.0.0.1:{port}"', "EPSV", "note",
-        "this key is not permitted to connect to the server's data"),
+        "the permitopen option of this key does not permit the server's"),
     "permitlisten": ('permitlisten="127.0.0.1:99"', "remote forward", "note",
-                     "its permitlisten"),
+                     "the permitlisten option of this key"),
 }
 
 
@@ -159,7 +159,7 @@ def test_active_alone(start_sshd, vsftpd, checker):
     sshd = start_sshd("AllowTcpForwarding local")
     argv = "-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host
     report = checker("--server-mode", "active", *argv)
-    check_finding(report, "remote forward", "WRONG", "listens for nobody")
+    check_finding(report, "remote forward", "WRONG", "refuses every remote forward")
     assert report.find("PORT")["status"] == "WRONG"
     assert "--server-mode" not in checker(*argv).json["command"] or \
         "--server-mode passive" in checker(*argv).json["command"]
@@ -173,7 +173,7 @@ def test_gateway_ports(ns, start_sshd, start_server, checker):
     sshd = start_sshd()
     report = checker("-F", sshd.config, *argv, sshd.host)
     check_finding(report, "remote forward", "note",
-                  "on its loopback, and not at")
+                  "on loopback instead of")
     line = "GatewayPorts clientspecified"
     assert (f"sshd_config of {ns.far4}", line) in \
         report.fixes("remote forward")
@@ -189,7 +189,7 @@ def test_server_apart(ns, sshd, start_server, checker):
     checker.netrc(server)
     report = checker("-F", sshd.config, "-L", f"0:{ns.far4}:{server.port}",
                     sshd.host)
-    check_finding(report, "PORT", "note", "being on another host")
+    check_finding(report, "PORT", "note", "is on another host than sshd")
     assert ("culvert's command line", "--far-address ADDRESS") in \
         report.fixes("PORT")
     assert " --server-mode passive " in report.json["command"]

@@ -63,7 +63,7 @@ test_facts(void **state)
 	assert_string_equal(advice.fixes[0].place, "sshd_config of gate");
 	assert_string_equal(advice.fixes[0].put, "PermitOpen localhost:*");
 	assert_string_equal(advice.fixes[0].remark,
-	    "added to its line there, or in place of \"none\" there");
+	    "add it to its line there, or replace \"none\" there");
 	/* What a shell is to have is quoted. */
 	fact_set(&facts, FACT_KNOWN_HOSTS, "/a b/$(reboot)");
 	fact_set(&facts, FACT_HOST_KEY_NAME, "[gate]:22");

@@ -141,7 +141,7 @@ judge_login(struct judge *judge)
 /* ---- listings ---- */
 
 static bool
-variant_is_active(enum probe_variant variant)
+judge_is_active(enum probe_variant variant)
 {
 	return variant == PROBE_PORT || variant == PROBE_EPRT;
 }
@@ -190,13 +190,13 @@ why_refused(const struct judge *judge, enum probe_variant variant)
 {
 	if (variant == PROBE_PORT && is_on_ipv6(judge))
 		return MODE_OTHER_FAMILY;
-	if (variant_is_active(variant) && is_apart(judge))
+	if (judge_is_active(variant) && is_apart(judge))
 		return MODE_REFUSED_APART;
 	if (!is_refused(judge, sibling(variant)) &&
 	    judge->probe->variants[sibling(variant)].state == PROBE_TRIED)
 		return MODE_REFUSED_VERB;
-	return variant_is_active(variant) ? MODE_REFUSED_ACTIVE :
-					    MODE_REFUSED_PASSIVE;
+	return judge_is_active(variant) ? MODE_REFUSED_ACTIVE :
+					  MODE_REFUSED_PASSIVE;
 }
 
 /* Does that reply to LIST reject the address of the data connection's peer? */
@@ -245,7 +245,7 @@ finding_of(const struct judge *judge, enum probe_variant variant)
 	case TRIAL_LOST:
 		break;
 	}
-	return variant_is_active(variant) ? MODE_CUT : MODE_CUT_PASSIVE;
+	return judge_is_active(variant) ? MODE_CUT : MODE_CUT_PASSIVE;
 }
 
 void
@@ -265,7 +265,7 @@ judge_look(struct judge *judge)
 		finding = finding_of(judge, variant);
 		if (finding == MODE_OK || finding == MODE_NO_LISTING ||
 		    finding == MODE_UNSEEN)
-			judge->works[variant_is_active(variant)] = true;
+			judge->works[judge_is_active(variant)] = true;
 		if (finding == MODE_TLS) {
 			judge->tls_data = true;
 			fact_set(judge->facts, FACT_REPLY,
@@ -321,7 +321,7 @@ is_made_up_for(const struct judge *judge, enum probe_variant variant)
 	if (!seen[judge->probe->variants[variant].trial.result])
 		return false;
 	if (judge->options->server_mode != OPTIONS_SAME)
-		return judge->works[variant_is_active(variant)];
+		return judge->works[judge_is_active(variant)];
 	return judge->works[JUDGE_PASSIVE] || judge->works[JUDGE_ACTIVE];
 }
 

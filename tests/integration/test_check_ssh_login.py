@@ -195,7 +195,8 @@ def test_jump_host_refuses(tmp, start_sshd, sshd, forward, checker):
 def test_proxy_command_fails(sshd, forward, checker):
     """It ends at once."""
     last(checker("-F", sshd.config, "-o", "ProxyCommand=false", "-L", forward,
-                sshd.host), "proxy", "ssh does not reach .* through ProxyCommand false: ")
+                 sshd.host), "proxy",
+         "ssh does not reach .* through ProxyCommand false: ")
 
 
 def test_open_key(tmp, sshd, forward, checker):

@@ -11,19 +11,23 @@
 
 /* ---- greeting, FEAT, TLS, login ---- */
 
+/* Does that reply contain one of the words, in either case?  NULL ends them. */
+static bool
+has_word(const char *reply, const char *const *words)
+{
+	while (*words != NULL && strcasestr(reply, *words) == NULL)
+		words++;
+	return *words != NULL;
+}
+
 /* Does that reply require TLS? */
 static bool
 demands_tls(const char *reply)
 {
 	static const char *const words[] = { "TLS", "SSL", "encrypt",
-		"cleartext", "clear text", "Use AUTH" };
+		"cleartext", "clear text", "Use AUTH", NULL };
 
-	if (reply[0] == '2' || reply[0] == '1')
-		return false;
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcasestr(reply, words[i]) != NULL)
-			return true;
-	return false;
+	return reply[0] != '2' && reply[0] != '1' && has_word(reply, words);
 }
 
 /* Does that reply say that there are too many clients?  The texts are those of
@@ -32,12 +36,9 @@ static bool
 says_full(const char *reply)
 {
 	static const char *const words[] = { "too many", "the maximum",
-		"maximum number", "connection limit" };
+		"maximum number", "connection limit", NULL };
 
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strcasestr(reply, words[i]) != NULL)
-			return true;
-	return false;
+	return has_word(reply, words);
 }
 
 /* False: nothing else is known of the server. */
@@ -140,12 +141,6 @@ judge_login(struct judge *judge)
 
 /* ---- listings ---- */
 
-static bool
-judge_is_active(enum probe_variant variant)
-{
-	return variant == PROBE_PORT || variant == PROBE_EPRT;
-}
-
 static enum probe_variant
 sibling(enum probe_variant variant)
 {
@@ -190,12 +185,12 @@ why_refused(const struct judge *judge, enum probe_variant variant)
 {
 	if (variant == PROBE_PORT && is_on_ipv6(judge))
 		return MODE_OTHER_FAMILY;
-	if (judge_is_active(variant) && is_apart(judge))
+	if (probe_is_active(variant) && is_apart(judge))
 		return MODE_REFUSED_APART;
 	if (!is_refused(judge, sibling(variant)) &&
 	    judge->probe->variants[sibling(variant)].state == PROBE_TRIED)
 		return MODE_REFUSED_VERB;
-	return judge_is_active(variant) ? MODE_REFUSED_ACTIVE :
+	return probe_is_active(variant) ? MODE_REFUSED_ACTIVE :
 					  MODE_REFUSED_PASSIVE;
 }
 
@@ -203,9 +198,10 @@ why_refused(const struct judge *judge, enum probe_variant variant)
 static bool
 is_about_peer(const char *reply)
 {
-	return strcasestr(reply, "bad ip") != NULL ||
-	    strcasestr(reply, "foreign address") != NULL ||
-	    strcasestr(reply, "security") != NULL;
+	static const char *const words[] = { "bad ip", "foreign address",
+		"security", NULL };
+
+	return has_word(reply, words);
 }
 
 static enum finding
@@ -245,7 +241,7 @@ finding_of(const struct judge *judge, enum probe_variant variant)
 	case TRIAL_LOST:
 		break;
 	}
-	return judge_is_active(variant) ? MODE_CUT : MODE_CUT_PASSIVE;
+	return probe_is_active(variant) ? MODE_CUT : MODE_CUT_PASSIVE;
 }
 
 void
@@ -265,7 +261,7 @@ judge_look(struct judge *judge)
 		finding = finding_of(judge, variant);
 		if (finding == MODE_OK || finding == MODE_NO_LISTING ||
 		    finding == MODE_UNSEEN)
-			judge->works[judge_is_active(variant)] = true;
+			judge->works[probe_is_active(variant)] = true;
 		if (finding == MODE_TLS) {
 			judge->tls_data = true;
 			fact_set(judge->facts, FACT_REPLY,
@@ -321,7 +317,7 @@ is_made_up_for(const struct judge *judge, enum probe_variant variant)
 	if (!seen[judge->probe->variants[variant].trial.result])
 		return false;
 	if (judge->options->server_mode != OPTIONS_SAME)
-		return judge->works[judge_is_active(variant)];
+		return judge->works[probe_is_active(variant)];
 	return judge->works[JUDGE_PASSIVE] || judge->works[JUDGE_ACTIVE];
 }
 

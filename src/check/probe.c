@@ -51,7 +51,7 @@ probe_verb(enum probe_variant variant)
 	return verb_name(verbs[variant]);
 }
 
-static bool
+bool
 probe_is_active(enum probe_variant variant)
 {
 	return variant == PROBE_PORT || variant == PROBE_EPRT;

@@ -91,6 +91,9 @@ struct probe *probe_start(const struct probe_options *options, probe_cb *done,
 /* Stops it; done is not called.  NULL is allowed.  The loop frees it. */
 void probe_free(struct probe *probe);
 
+/* Is the variant one of active mode? */
+bool probe_is_active(enum probe_variant variant);
+
 /* The verb of a variant, such as "PASV". */
 const char *probe_verb(enum probe_variant variant);
 

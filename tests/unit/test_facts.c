@@ -242,6 +242,25 @@ test_long(void **state)
 	assert_int_equal(strlen(fact(&facts, FACT_KEYS)), FACT_MAX - 1);
 }
 
+/* What is forgotten when the next forward begins. */
+static void
+test_forget(void **state)
+{
+	static struct facts facts;
+
+	(void)state;
+	assert_int_equal(facts_find("host", 4), FACT_HOST);
+	assert_int_equal(facts_find("hos", 3), FACTS);
+	fact_escape_line(&facts, FACT_HOST, "a\x1b\r\nb");
+	assert_string_equal(fact(&facts, FACT_HOST), "a\\x1b");
+	fact_set(&facts, FACT_REPLY, "220 hello");
+	fact_set_flag(&facts, FACT_EXPIRED, true);
+	facts_forget(&facts, FROM_FORWARD);
+	assert_true(fact_known(&facts, FACT_HOST));
+	assert_false(fact_known(&facts, FACT_REPLY));
+	assert_false(fact_known(&facts, FACT_EXPIRED));
+}
+
 int
 main(void)
 {
@@ -252,6 +271,7 @@ main(void)
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_forget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

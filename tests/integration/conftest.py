@@ -75,7 +75,7 @@ def pytest_report_header():
 
 def pytest_collection_modifyitems(config, items):
     """Put the long ones first; leave out the other half."""
-    _long_first(items)
+    items.sort(key=lambda item: item.module.__name__ not in LONG)
     half = os.environ.get("HALF")
     if half is None:
         return
@@ -89,12 +89,7 @@ def pytest_collection_modifyitems(config, items):
 
 # Each with a test that takes long: they come first, so that at the end no
 # worker has one of them to itself.
-LONG = ["test_thousand", "test_property", "test_faults", "test_client_gone",
-        "test_doc_topologies"]
-
-
-def _long_first(items):
-    items.sort(key=lambda item: item.module.__name__ not in LONG)
+LONG = ["test_thousand", "test_property", "test_faults", "test_client_gone"]
 
 
 @pytest.hookimpl(optionalhook=True)

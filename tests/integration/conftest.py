@@ -40,7 +40,8 @@ sys.pycache_prefix = str(pathlib.Path(__file__).parents[2] / "build/pycache")
 sys.dont_write_bytecode = False
 
 # More fixtures; tests import from them as well.
-pytest_plugins = ["documents", "sessions"]
+pytest_plugins = ["sessions"]
+pytest.register_assert_rewrite("documents")
 
 import clients
 import culvert as culvert_module

@@ -277,3 +277,4 @@ class Server:
 # Those of the matrix, and one more.
 KINDS = ["vsftpd", "proftpd", "pure-ftpd", "pyftpdlib"]
 MORE_KINDS = ["inetutils"]
+ALL_KINDS = [*KINDS, *MORE_KINDS]

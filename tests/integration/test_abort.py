@@ -9,11 +9,10 @@ import scripted
 from clients import BEGUN
 from process import FAILSAFE, until
 from sessions import within
-from servers import KINDS, MORE_KINDS
-from transfer import count, drain, fetch, logged_in, prepare, settle, store
+from servers import ALL_KINDS
+from transfer import (count, drain, fetch, logged_in, modes, prepare, settle,
+                      store)
 
-ALL = [*KINDS, *MORE_KINDS]
-modes = pytest.mark.parametrize("mode", ["active", "passive"])
 
 # Culvert gives the server 300 ms to see the ABOR; directly they take 12 s.
 PROMPT = 2
@@ -45,7 +44,7 @@ ABORS = [abor_alone, abor_tnftp, abor_lftp]
 # ABOR, with and without Telnet IP and Synch.
 
 @modes
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_abor_in_a_download(kind, mode, target, folder):
     """All three forms, at a large file; then the session goes on."""
     path, name = folder(kind)
@@ -73,7 +72,7 @@ def test_abor_in_a_download(kind, mode, target, folder):
 
 
 @modes
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_abor_in_an_upload(kind, mode, target, folder):
     """The data connection held open, or closed: no 226 for the part."""
     path, name = folder(kind)
@@ -96,7 +95,7 @@ def test_abor_in_an_upload(kind, mode, target, folder):
 
 
 @modes
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_abor_of_a_client_that_does_not_read(
         kind, mode, target, folder):
     """Like ftplib's abort(): the data connection is full by then.
@@ -198,7 +197,7 @@ def test_abor_without_a_transfer(pair):
     one.client.expect("226 done\r\n")
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_abor_without_a_transfer_and_real_servers(
         kind, target, folder):
     """The server's answer, and the session goes on."""

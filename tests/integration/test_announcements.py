@@ -9,7 +9,7 @@ from process import until
 from sessions import WAYS, ports_of, quiet, refused, wait_refused
 from scripted import NEAR, Listener, announcement, eprt_argument
 from servers import KINDS, MORE_KINDS
-from transfer import fetch, logged_in, store
+from transfer import fetch, logged_in, modes, store
 
 
 # EPSV first, PASV after a refusal; EPRT first, PORT after.  Act on the
@@ -329,7 +329,7 @@ def test_instead_of_what_cannot_be_parsed(command, reply, session):
 @pytest.mark.parametrize("near, far", [
     # A PORT is refused by that localhost first: below.
     (near, far) for near, far in WAYS if far != "localhost"])
-@pytest.mark.parametrize("mode", ["active", "passive"])
+@modes
 def test_one_peer_for_control_and_data(mode, near, far, pair):
     """To the server both come from, and go to, the same address."""
     one = pair(near, far)
@@ -350,7 +350,7 @@ def test_one_peer_for_control_and_data(mode, near, far, pair):
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *MORE_KINDS])
-@pytest.mark.parametrize("mode", ["active", "passive"])
+@modes
 def test_servers_that_compare_peers(mode, kind, target, folder):
     """Each server, with its peer checks on, gives and takes a file."""
     path, name = folder(kind)

@@ -7,7 +7,7 @@ import pytest
 
 from process import count_fds, rss_kib, until
 from test_thousand import TOLERANCE_KIB
-from transfer import MODES, Ftp
+from transfer import MODES, Ftp, modes
 
 SESSIONS, WARM = 300, 60
 
@@ -50,7 +50,7 @@ def test_many_sessions(one, tunnel, tmp):
         assert grown <= TOLERANCE_KIB, f"{name} has grown by {grown} KiB"
 
 
-@pytest.mark.parametrize("mode", MODES)
+@modes
 def test_stalled_downloads(mode, one, tunnel, tmp):
     """Clients that do not read cost a window each, and no more."""
     path = one.mkdir(tmp.name) / "huge"

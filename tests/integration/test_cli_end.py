@@ -15,7 +15,7 @@ import culvert
 import scripted
 from process import FAILSAFE, until, wait_gone
 from servers import NOBODY, PYTHON
-from transfer import MODES, no_success, replies_to_end
+from transfer import modes, no_success, replies_to_end
 
 signals = pytest.mark.parametrize(
     "number", [signal.SIGINT, signal.SIGTERM],
@@ -48,7 +48,7 @@ def test_stopped(number, session):
     assert "stopping" in replies[0], replies
 
 
-@pytest.mark.parametrize("mode", MODES)
+@modes
 @pytest.mark.parametrize("command", ["RETR file", "STOR file"])
 def test_stopped_in_a_transfer(mode, command, session):
     """A running transfer is cut: reset, 426 and 421."""

@@ -6,10 +6,9 @@ import scripted
 from clients import Target
 from sessions import quiet, within
 from scripted import NEAR, Listener, announcement
-from servers import KINDS, MORE_KINDS
+from servers import ALL_KINDS, KINDS
 from transfer import fetch, logged_in, replies_until, store
 
-ALL = [*KINDS, *MORE_KINDS]
 TLS_HELLO = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\xff"
 
 
@@ -62,7 +61,7 @@ def test_multi_line_greeting_and_transfer_replies(pair):
     one.goes_on()
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_what_a_server_says_is_what_the_client_reads(
         kind, target, server, ns):
     """HELP, HELP SITE and an unknown command, byte for byte as without."""
@@ -183,7 +182,7 @@ def test_replies_twice_and_out_of_order(pair):
     one.goes_on()
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_pipelined_commands_and_real_servers(kind, target, folder):
     """SIZE, MDTM, PASV, RETR at once; PASV, CWD, MLSD; PORT, RETR."""
     path, name = folder(kind)
@@ -359,7 +358,7 @@ def test_lines_pass_byte_for_byte(pair):
     """Names with host-ports, any character set, NUL, CR, IAC, bare LF."""
     one = pair()
     lines = [
-        b"STAT PORT 1,2,3,4,5,6\r\n", b"MKD PASV\r\n", b"DELE EPSV ALL\r\n",
+        b"STAT PORT 1,2,3,4,5,6\r\n", b"MKD PASV\r\n", b"DELE EPSV ALL_KINDS\r\n",
         b"CWD \xc3\xbcber/\xe2\x82\xac\r\n", b"CWD \xfcber\r\n",
         b"DELE a\0b\r\n", b"DELE a\rb\r\n", b"DELE a\r\0b\r\n",
         b"DELE \xff\xffname\r\n", b"NOOP\n", b"\r\n",
@@ -447,7 +446,7 @@ def test_long_reply_lines_pass(pair):
     one.goes_on()
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_long_lines_and_real_servers(kind, target, server, ns):
     """5,000 bytes: the server does what it does without culvert."""
     one = server(kind)

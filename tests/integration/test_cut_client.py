@@ -18,9 +18,8 @@ import clients
 import scripted
 from process import wait_gone
 from servers import KINDS
-from transfer import (MODES, PART, Ftp, make_huge, wait_size)
+from transfer import MODES, PART, Ftp, make_huge, modes, wait_size
 
-modes = pytest.mark.parametrize("mode", MODES)
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 # What the log says of a cut upload, and the server's answers to it.  vsftpd

@@ -10,11 +10,10 @@ import pytest
 import clients
 import scripted
 from process import descendants, kill_descendants
-from transfer import (MODES, PART, Ftp, make_huge, no_success,
-                      replies_to_end, wait_size)
+from transfer import (PART, Ftp, make_huge, modes, no_success, replies_to_end,
+                      wait_size)
 
 KILLED = ["ssh", "sshd"]
-modes = pytest.mark.parametrize("mode", MODES)
 killed = pytest.mark.parametrize("who", KILLED)
 
 

@@ -10,10 +10,9 @@ import pytest
 import clients
 import sessions
 from servers import KINDS
-from transfer import (MODES, PART, Ftp, make_huge, no_success,
-                      readable, replies_to_end)
+from transfer import (PART, Ftp, make_huge, modes, no_success, readable,
+                      replies_to_end)
 
-modes = pytest.mark.parametrize("mode", MODES)
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 

@@ -11,11 +11,8 @@ import scripted
 from process import FAILSAFE, until
 from sessions import is_listening, quiet, within
 from scripted import NEAR, Listener, announcement
-from servers import KINDS, MORE_KINDS
-from transfer import fetch, logged_in, prepare, store
-
-ALL = [*KINDS, *MORE_KINDS]
-modes = pytest.mark.parametrize("mode", ["active", "passive"])
+from servers import ALL_KINDS
+from transfer import fetch, logged_in, modes, prepare, store
 
 
 def readable(wire):
@@ -228,7 +225,7 @@ def test_zero_byte_files(command, mode, pair):
 
 
 @modes
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_zero_byte_files_and_real_servers(
         kind, mode, target, folder):
     """Both directions, and a listing of an empty directory."""
@@ -383,7 +380,7 @@ def test_the_last_one_wins(first, second, pair):
     one.say("226 done")
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_the_last_one_wins_and_real_servers(kind, target, folder):
     """The same four, then a listing never fetched, then QUIT."""
     path, name = folder(kind)
@@ -405,7 +402,7 @@ def test_the_last_one_wins_and_real_servers(kind, target, folder):
 
 
 @modes
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_550_with_a_connected_client(kind, mode, target, folder):
     """What the server does with the data connection the client sees.
 
@@ -478,7 +475,7 @@ def test_550_is_mirrored(how, pair):
 
 # No PORT and no PASV at all.
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_no_port_and_no_pasv(kind, target, folder):
     """The server's refusal is the answer, and the session lives."""
     path, name = folder(kind)
@@ -506,7 +503,7 @@ def test_425_is_the_honest_answer(pair):
 
 # Control during long transfers.
 
-@pytest.mark.parametrize("mode", ["active", "passive"])
+@modes
 def test_idle_control_and_a_slow_download(mode, pair):
     """Three seconds of a byte now and then; control says nothing."""
     one = pair()
@@ -522,7 +519,7 @@ def test_idle_control_and_a_slow_download(mode, pair):
     one.goes_on()
 
 
-@pytest.mark.parametrize("mode", ["active", "passive"])
+@modes
 def test_noop_and_stat_in_a_transfer(mode, pair):
     """Answered at once, or after the transfer; the order is the server's."""
     one = pair()
@@ -544,7 +541,7 @@ def test_noop_and_stat_in_a_transfer(mode, pair):
     one.goes_on()
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_noop_in_a_transfer_and_real_servers(kind, target, folder):
     """NOOP while a download is held up: every reply comes, in any order.
 

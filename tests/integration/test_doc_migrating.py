@@ -26,7 +26,8 @@ import pytest
 from clients import make_file
 from culvert import PROGRAM, REPO
 from culvert import said as culvert_said
-from documents import OWN, Client, FtpServer, Leg, PrintedCulvert, parse
+from documents import (  # noqa: F401
+    OWN, Client, FtpServer, Leg, PrintedCulvert, _world, parse, world)
 from process import FAILSAFE, Process, until
 
 # pylint: disable=redefined-outer-name

@@ -20,8 +20,11 @@ import re
 
 import pytest
 
-from documents import (FOR_ALL, KINDS, LEGS, SECTIONS, TEXT, Client, FtpServer,
-                       Holder, PrintedCulvert, check_least, network)
+from documents import (  # noqa: F401
+    FOR_ALL, KINDS, LEGS, SECTIONS, TEXT, Client, FtpServer, Holder,
+    PrintedCulvert, _world, check_least, network, world)
+
+# pylint: disable=redefined-outer-name
 
 
 @pytest.fixture

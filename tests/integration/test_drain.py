@@ -11,7 +11,7 @@ import culvert
 import scripted
 import test_metrics
 from process import FAILSAFE, descendants, until
-from transfer import MODES, Ftp, replies_to_end
+from transfer import Ftp, modes, replies_to_end
 
 STOPPING = "421 culvert is stopping.\r\n"
 
@@ -91,7 +91,7 @@ def test_while_ssh_connects(start_sshd, start_culvert):
             os.kill(pid, signal.SIGCONT)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@modes
 @pytest.mark.parametrize("command", ["RETR file", "STOR file"])
 def test_transfer(mode, command, session):
     """A transfer ends as it should, and nobody else gets in meanwhile."""

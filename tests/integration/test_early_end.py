@@ -3,12 +3,10 @@
 import pytest
 
 from clients import BEGUN
-from servers import KINDS, MORE_KINDS
+from servers import ALL_KINDS, KINDS
 from sessions import quiet, within
-from transfer import drain, fetch, logged_in, prepare, settle
+from transfer import drain, fetch, logged_in, modes, prepare, settle
 
-ALL = [*KINDS, *MORE_KINDS]
-modes = pytest.mark.parametrize("mode", ["active", "passive"])
 
 PROMPT = 2  # seconds
 
@@ -16,7 +14,7 @@ PROMPT = 2  # seconds
 # An early end, from either part.
 
 @modes
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 @pytest.mark.parametrize("how", ["close", "reset"])
 def test_the_client_ends_its_download(
         how, kind, mode, target, folder):
@@ -95,7 +93,7 @@ def test_226_before_the_client_ends_an_upload(mode, session):
 # QUIT behind a running transfer.
 
 @modes
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_quit_behind_retr(kind, mode, target, folder):
     """All the data, the 226 and the 221, then the end."""
     path, name = folder(kind)

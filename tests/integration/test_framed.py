@@ -7,6 +7,7 @@ No FTP server of Debian has either, so the server is scripted.  RFC 959 section
 import pytest
 
 from sessions import quiet
+from transfer import modes
 
 # The command, the beginning of a file, and the rest of it with its end.
 FORMS = {
@@ -24,7 +25,7 @@ def framed(request, pair):
     return one, first, last
 
 
-@pytest.mark.parametrize("mode", ["passive", "active"])
+@modes
 def test_files_on_one_connection(mode, framed):
     """Downloads and uploads, one after the other; nobody closes it."""
     one, first, last = framed

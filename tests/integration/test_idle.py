@@ -3,11 +3,9 @@
 import re
 import subprocess
 
-import pytest
-
 import scripted
 from process import until
-from transfer import MODES
+from transfer import modes
 
 
 def answer_noops(server, count):
@@ -62,7 +60,7 @@ def test_no_keepalive_before_login(session):
     one.server.expect_command("USER a")
 
 
-@pytest.mark.parametrize("mode", MODES)
+@modes
 def test_no_keepalive_in_a_transfer(mode, session):
     """While data move, or might, the server is left alone."""
     one = session(options=["--keepalive", "1"])

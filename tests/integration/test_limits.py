@@ -14,7 +14,7 @@ import limits
 import scripted
 from process import count_fds, until
 from servers import NOBODY, PYTHON
-from transfer import MODES, Ftp, replies_to_end
+from transfer import Ftp, modes, replies_to_end
 
 # Another user's client: connects and prints all that it is told.
 OTHER = """
@@ -143,7 +143,7 @@ def test_data_connections(session):
     one.client.expect("226")
 
 
-@pytest.mark.parametrize("mode", MODES)
+@modes
 def test_flood_of_requests(mode, server, start_culvert, tmp):
     """Hundreds of PORT or PASV at once: the server is not blamed for a 425.
 

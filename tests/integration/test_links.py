@@ -16,12 +16,11 @@ import clients
 import scripted
 from process import children, until, wait_gone
 from topology import SHAPES, Layout
-from transfer import MODES, Ftp, make_huge, replies_to_end, wait_size
+from transfer import Ftp, make_huge, modes, replies_to_end, wait_size
 
 LINKS = 4
 # A window that a file does not fit into, so that its end is not here yet.
 OPTIONS = ["-v", "--links", str(LINKS), "--max-window", "2M"]
-modes = pytest.mark.parametrize("mode", MODES)
 
 # Read of a transfer to see which ssh carries it: more than all that another
 # one that stands still can take into buffers meanwhile.

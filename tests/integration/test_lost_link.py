@@ -7,7 +7,7 @@ import pytest
 
 import scripted
 from process import descendants, kill_descendants, until
-from transfer import (MODES, no_success, replies_to_end)
+from transfer import modes, no_success, replies_to_end
 
 
 @pytest.mark.parametrize("who", ["ssh", "sshd"])
@@ -62,7 +62,7 @@ def test_lost_while_asked_about_an_end_that_is_a_loss(session):
     assert one.culvert.process.wait() == 1
 
 
-@pytest.mark.parametrize("mode", MODES)
+@modes
 def test_outage_behind_the_226(mode, session):
     """The link stands still with the 226 through, and data not: no 2xx."""
     one = session()

@@ -9,14 +9,12 @@ import contextlib
 
 import pytest
 
-from servers import KINDS
+from servers import ALL_KINDS
 from test_policy import (  # noqa: F401
     CONTENT, maze, place, put, rules, spell, start, transferred)
 from transfer import Ftp
 
 # pylint: disable=redefined-outer-name
-
-ALL = [*KINDS, "inetutils"]
 
 
 @pytest.fixture
@@ -32,7 +30,7 @@ def session(maze, start_culvert):
         yield make
 
 
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_directory_that_is_moved(kind, session):
     """What is above it is not what was above it."""
     ftp, _, at = session(kind)

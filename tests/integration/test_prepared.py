@@ -10,17 +10,14 @@ from clients import CLIENTS, Target
 from process import until
 from sessions import WAYS, is_listening, quiet, refused, wait_refused
 from scripted import NEAR, Listener
-from servers import KINDS, MORE_KINDS
-from transfer import fetch, logged_in, prepare
-
-ALL = [*KINDS, *MORE_KINDS]
-modes = pytest.mark.parametrize("mode", ["active", "passive"])
+from servers import ALL_KINDS, KINDS
+from transfer import fetch, logged_in, modes, prepare
 
 
 # REST, ALLO, TYPE between PASV and RETR; all that uses a data connection.
 
 @modes
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_rest_allo_and_type_and_real_servers(
         kind, mode, target, folder):
     """A download from the middle, an upload behind the end."""
@@ -54,7 +51,7 @@ def test_rest_allo_and_type_and_real_servers(
 
 
 @modes
-@pytest.mark.parametrize("kind", ALL)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_appe_stou_nlst_and_mlsd_and_real_servers(
         kind, mode, target, folder):
     """Every verb that uses a data connection, where the server knows it."""
@@ -310,7 +307,7 @@ def test_several_sessions_at_once(kind, target, folder):
 def test_several_listeners_at_once(server, start_culvert, folder):
     """One culvert, five -L, each for another server, all in use."""
     forwards, paths = [], []
-    for kind in ALL:
+    for kind in ALL_KINDS:
         path, name = folder(kind)
         (path / "file").write_bytes(kind.encode())
         paths.append(f"{name}/file")
@@ -324,7 +321,7 @@ def test_several_listeners_at_once(server, start_culvert, folder):
             ends = [prepare(control, mode) for control in controls]
             for control, path in zip(controls, paths):
                 control.command(f"RETR {path}")
-            for kind, control, connect in zip(ALL, controls, ends):
+            for kind, control, connect in zip(ALL_KINDS, controls, ends):
                 with connect() as data:
                     control.expect("1")
                     assert data.read_all() == kind.encode()
@@ -352,7 +349,7 @@ def test_the_same_far_port_again(pair):
 
 # REIN and a new USER void what was prepared.
 
-@pytest.mark.parametrize("mode", ["active", "passive"])
+@modes
 @pytest.mark.parametrize("command, reply", [
     ("REIN", "220 ready for a new user"), ("USER other", "331 password?")])
 def test_a_new_user_voids_what_was_prepared(

@@ -16,7 +16,7 @@ from clients import CLIENTS, Target
 from servers import KINDS
 from test_reload import reload, with_port
 from test_up import At, conf, to  # noqa: F401
-from transfer import Ftp, MODES, make_huge, readable
+from transfer import Ftp, make_huge, modes, readable
 
 # pylint: disable=redefined-outer-name
 
@@ -293,7 +293,7 @@ def test_quit_behind_a_download(place, start_culvert):
         ftp.control.expect_end()
 
 
-@pytest.mark.parametrize("mode", MODES)
+@modes
 def test_half_closed_client(mode, session):
     """A client that ends its direction first has all of a download."""
     one = session(options=["--rate", "64K"])

@@ -14,9 +14,10 @@ from clients import CLIENTS, Target, make_file
 from process import FAILSAFE
 from relay import SshRelay
 from servers import KINDS
+from transfer import modes
 
 
-@pytest.mark.parametrize("mode", ["active", "passive"])
+@modes
 @pytest.mark.parametrize("kind", KINDS)
 def test_data_connection_fails(kind, mode, server, sshd, tmp):
     """curl logs in through `ssh -L`, and no byte of the file arrives."""

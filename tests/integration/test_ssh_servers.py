@@ -15,7 +15,7 @@ import servers
 from clients import Target
 from ssh_servers import SSH_SERVERS
 from topology import get, put
-from transfer import (MODES, PART, Ftp, make_huge, no_success,
+from transfer import (MODES, PART, Ftp, make_huge, modes, no_success,
                       replies_to_end)
 
 # Those whose tunnels of that kind work.
@@ -148,7 +148,7 @@ def test_many(kind, start_ssh_server, start_tunnel):
 
 
 @closing
-@pytest.mark.parametrize("mode", MODES)
+@modes
 def test_ftp_server_killed_in_download(kind, mode, start_ssh_server,
                                        start_server, start_culvert, tmp):
     """To the SSH server that is an error, or an end, and nothing more."""
@@ -170,7 +170,7 @@ def test_ftp_server_killed_in_download(kind, mode, start_ssh_server,
     culvert.wait_log(r'download RETR ".*huge", \d+ bytes: cut: ')
 
 
-@pytest.mark.parametrize("mode", MODES)
+@modes
 @pytest.mark.parametrize("first, last, told", [
     ("150 opening", "226 done", "226"),
     ("150 opening x (6 bytes)", "226 done", "226"),
@@ -222,7 +222,7 @@ def test_upload_ended_by_the_server(kind, start_ssh_server, session):
     one.culvert.wait_log(r'upload STOR "file", 6 bytes: TRUNCATED: ')
 
 
-@pytest.mark.parametrize("mode", MODES)
+@modes
 @pytest.mark.parametrize("lives", [True, False], ids=["lives", "killed"])
 def test_unproven_end_of_a_far_client(mode, lives, start_ssh_server,
                                       start_tunnel):
@@ -239,7 +239,7 @@ def test_unproven_end_of_a_far_client(mode, lives, start_ssh_server,
         rf'upload STOR ".*part", {PART} bytes: (cut|TRUNCATED): ')
 
 
-@pytest.mark.parametrize("mode", MODES)
+@modes
 def test_far_client_waits_for_no_second(mode, start_ssh_server,
                                         start_tunnel):
     """A file whose end is not proven takes half a second, not two."""
@@ -258,7 +258,7 @@ def test_far_client_waits_for_no_second(mode, start_ssh_server,
         assert time.monotonic() - began < 4
 
 
-@pytest.mark.parametrize("mode", MODES)
+@modes
 def test_far_client_killed_in_download(mode, start_ssh_server, start_tunnel):
     """All of it is under way: no end of a dead client says that it has it."""
     tunnel = start_tunnel(start_ssh_server("gliderlabs"), "remote")

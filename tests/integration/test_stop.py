@@ -2,16 +2,14 @@
 
 import time
 
-import pytest
-
-from transfer import MODES
+from transfer import modes
 
 # More than the kernel takes for a client that reads nothing, yet so little
 # that culvert still comes to its end.
 STALLED = 3_000_000
 
 
-@pytest.mark.parametrize("mode", MODES)
+@modes
 def test_stop_with_a_stalled_download(mode, session):
     """All is there but the client reads nothing: culvert ends in time."""
     one = session()

@@ -20,10 +20,9 @@ from process import descendants, kill_descendants, wait_gone
 from servers import KINDS
 from test_cut_client import hand_over, kill
 from topology import SHAPES, Layout
-from transfer import (MODES, PART, Ftp, make_huge, no_success,
+from transfer import (MODES, PART, Ftp, make_huge, modes, no_success,
                       replies_to_end, wait_size)
 
-modes = pytest.mark.parametrize("mode", MODES)
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 TWO = Layout("R", *SHAPES["two"])

@@ -16,7 +16,7 @@ import culvert
 from process import until
 from test_activation import Journal
 from test_up import At, conf, ftp_server, to  # noqa: F401
-from transfer import Ftp, wait_size
+from transfer import Ftp, modes, wait_size
 
 # pylint: disable=redefined-outer-name
 
@@ -63,7 +63,7 @@ def sha256(content):
     return hashlib.sha256(content).hexdigest()
 
 
-@pytest.mark.parametrize("mode", ["passive", "active"])
+@modes
 def test_download(mode, log, start_logged, ftp_server, tmp):
     """Everything there is to know of a download."""
     content = os.urandom(700_001)

@@ -7,6 +7,7 @@ import pytest
 
 import scripted
 from process import FAILSAFE
+from transfer import modes
 
 # Without the last line of RFC 959, "211 ".
 SHAPES = {
@@ -39,7 +40,7 @@ def test_the_next_transfers_go_through_ssh(shape, pair):
 
 
 @pytest.mark.parametrize("first", ["150-begins", "553-a dupe"])
-@pytest.mark.parametrize("mode", ["passive", "active"])
+@modes
 def test_an_upload_that_was_reset_is_not_told_226(mode, first, pair):
     """Its first reply does not end; the client sees 426 all the same."""
     one = pair()

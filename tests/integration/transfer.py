@@ -9,11 +9,14 @@ import functools
 import os
 import select
 
+import pytest
+
 import scripted
 from process import until
 from scripted import NEAR, announcement
 
 MODES = ["passive", "active"]
+modes = pytest.mark.parametrize("mode", MODES)
 
 # What a cut upload has sent, and a cut download has read.
 PART = 100_000

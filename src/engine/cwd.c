@@ -33,7 +33,7 @@ cwd_pass(struct engine *engine, const struct command *command)
 }
 
 static void
-forget(struct engine *engine)
+cwd_forget(struct engine *engine)
 {
 	free(engine->cwd.path);
 	engine->cwd.path = NULL;
@@ -96,7 +96,7 @@ cwd_wait(struct engine *engine, const uint8_t *line, size_t len)
 static void
 lose(struct engine *engine, const char *why)
 {
-	forget(engine);
+	cwd_forget(engine);
 	if (!engine->cwd.lost)
 		engine_logf(engine, ENGINE_WARN,
 		    "the working directory is not known (%s): relative paths "
@@ -120,7 +120,7 @@ cwd_expects(const struct exchange *pwd, unsigned code)
 }
 
 static void
-learn(struct engine *engine, unsigned code, const uint8_t *line, size_t len)
+cwd_learn(struct engine *engine, unsigned code, const uint8_t *line, size_t len)
 {
 	char path[PATH_TEXT_MAX];
 
@@ -142,7 +142,7 @@ cwd_begin(struct engine *engine, struct exchange *pwd, unsigned code,
 	engine->reply.how = DROP;
 	if (engine->cwd.request == pwd) {
 		engine->cwd.request = NULL;
-		learn(engine, code, line, len);
+		cwd_learn(engine, code, line, len);
 	}
 	return true;
 }
@@ -201,7 +201,7 @@ cwd_moved(struct engine *engine, struct exchange *exchange, unsigned code)
 		lose(engine, "of the reply to what has entered a directory");
 	if (login && code >= 300)
 		return;
-	forget(engine);
+	cwd_forget(engine);
 	if (user)
 		cwd->asked = false;
 	cwd->wanted = !user || (exchange->verb == VERB_USER && code < 300);

@@ -109,7 +109,7 @@ data_open(struct engine *engine, const struct exchange *request,
 }
 
 static void
-forget(struct engine *engine, struct data *data)
+data_forget(struct engine *engine, struct data *data)
 {
 	struct exchange *exchange;
 
@@ -127,7 +127,7 @@ void
 data_close(struct engine *engine, struct data *data)
 {
 	engine_act(engine, ENGINE_DATA_CLOSE)->data = data->number;
-	forget(engine, data);
+	data_forget(engine, data);
 }
 
 bool

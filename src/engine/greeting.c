@@ -15,7 +15,7 @@
 
 /* Has no reply begun yet? */
 static bool
-is_awaited(const struct engine *engine)
+greeting_is_awaited(const struct engine *engine)
 {
 	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
@@ -53,7 +53,7 @@ greeting_refuses(struct engine *engine, const uint8_t *line, size_t len)
 	struct greeting *greeting = &engine->greeting;
 	bool foreign;
 
-	if (!is_awaited(engine))
+	if (!greeting_is_awaited(engine))
 		return false;
 	foreign = greeting_is_foreign(line, len);
 	if (foreign || (greeting->said[0] == '\0' && !has_spoken(engine)))
@@ -83,7 +83,7 @@ has_rest(struct engine *engine)
 void
 engine_greeting_late(struct engine *engine, bool silent)
 {
-	if (engine->ended || engine->stopping || !is_awaited(engine) ||
+	if (engine->ended || engine->stopping || !greeting_is_awaited(engine) ||
 	    engine_has_gone(engine, ENGINE_SERVER))
 		return;
 	if (has_rest(engine) || engine->greeting.lines > 0)
@@ -97,6 +97,6 @@ engine_greeting_late(struct engine *engine, bool silent)
 void
 greeting_server_ended(struct engine *engine)
 {
-	if (is_awaited(engine) && !engine->peers[ENGINE_SERVER].lost)
+	if (greeting_is_awaited(engine) && !engine->peers[ENGINE_SERVER].lost)
 		refuse_server(engine, "has closed the connection");
 }

@@ -287,7 +287,7 @@ untouched(const struct data *data)
 /* Keeps it for the next transfer command, as the server may (RFC 959 has one
  * connection for several files in block mode; others keep it after a 550). */
 static void
-keep(struct engine *engine, struct data *data)
+data_keep(struct engine *engine, struct data *data)
 {
 	data->wait = WAIT_NONE;
 	data->expired = false;
@@ -371,7 +371,7 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 	} else if (good) {
 		if (engine_is_framed(engine) && !data->ends[0].eof &&
 		    !data->ends[1].eof)
-			keep(engine, data);
+			data_keep(engine, data);
 		else
 			data_close(engine, data);
 	} else if (!transfer->begun && untouched(data)) {
@@ -380,7 +380,7 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 		if (data->dialled)
 			data_close(engine, data);
 		else
-			keep(engine, data);
+			data_keep(engine, data);
 	} else if (breaks_off(engine, transfer, data)) {
 		data_reset_client(engine, data);
 		data_close(engine, data);

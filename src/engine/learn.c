@@ -32,7 +32,8 @@ log_learned(struct engine *engine, enum variant own, enum variant variant,
 
 /* Returns what is new of the refused. */
 static unsigned
-learn(struct engine_memory *memory, enum variant variant, unsigned tried)
+learn_variant(struct engine_memory *memory, enum variant variant,
+    unsigned tried)
 {
 	unsigned bit = VARIANT_BIT(variant), learned;
 
@@ -51,7 +52,7 @@ learn_accepted(struct engine *engine, struct exchange *request)
 	unsigned tried = request->request.passing ? 0 : request->request.tried;
 
 	request->unsure = false;
-	if (learn(engine->memory, request->request.variant, tried) != 0)
+	if (learn_variant(engine->memory, request->request.variant, tried) != 0)
 		log_learned(engine, request->request.own,
 		    request->request.variant, request);
 }
@@ -71,7 +72,7 @@ learn_retried(struct engine *engine, struct exchange *transfer, unsigned code)
 	if (code < 400) {
 		/* What was taken at PORT and failed at RETR is not good. */
 		engine->memory->good &= ~transfer->move.again_tried;
-		if (learn(engine->memory, transfer->move.again,
+		if (learn_variant(engine->memory, transfer->move.again,
 			transfer->move.again_tried) != 0)
 			log_learned(engine, VARIANT_PORT, transfer->move.again,
 			    transfer);

@@ -49,7 +49,7 @@ is_about_names(const char *glob)
 }
 
 static bool
-is_denied(const char *glob, const char *path, unsigned as)
+paths_deny(const char *glob, const char *path, unsigned as)
 {
 	if (path_is_within(glob, path))
 		return true;
@@ -77,7 +77,7 @@ check_denied(const struct engine *engine, const char *path, unsigned as)
 	const struct engine_policy *policy = engine->config.policy;
 
 	for (size_t i = 0; i < policy->n_deny_path; i++)
-		if (is_denied(policy->deny_path[i], path, as))
+		if (paths_deny(policy->deny_path[i], path, as))
 			return (struct veto) { .policy = "--deny-path",
 				.rule = policy->deny_path[i] };
 	return passes;

@@ -128,7 +128,7 @@ verb_is(const struct command *command, const uint8_t *line, const char *name,
 
 /* "STOR", "SITE CHMOD" */
 static bool
-is_denied(const struct command *command, const uint8_t *line,
+policy_denies(const struct command *command, const uint8_t *line,
     const char *denied)
 {
 	size_t len = strcspn(denied, " ");
@@ -192,7 +192,7 @@ find_veto(struct engine *engine, const struct command *command,
 	if (why != NULL)
 		return misread(why);
 	for (size_t i = 0; i < policy->n_deny; i++)
-		if (is_denied(command, line, policy->deny[i]))
+		if (policy_denies(command, line, policy->deny[i]))
 			return (struct veto) { .policy = "--deny",
 				.rule = policy->deny[i] };
 	if ((command->flags & VERB_HIDES) != 0)

@@ -454,7 +454,7 @@ has_same_answer(const struct engine *engine, const struct exchange *exchange)
 
 /* Is somebody waiting for the end of what has begun? */
 static bool
-is_awaited(const struct engine *engine)
+unfinished_is_awaited(const struct engine *engine)
 {
 	const struct exchange *behind = engine->reply.exchange;
 
@@ -515,7 +515,7 @@ unfinished_step(struct engine *engine)
 		return false;
 	if (unfinished->held) {
 		ms = unfinished->ms;
-	} else if (!is_awaited(engine)) {
+	} else if (!unfinished_is_awaited(engine)) {
 		return false;
 	} else if (unfinished->quiet) {
 		unfinished->quiet = false;

@@ -48,6 +48,7 @@ def repeat(ftp, action):
         assert grown <= TOLERANCE_KIB, f"{name} has grown by {grown} KiB"
 
 
+@pytest.mark.timeout(400)  # each is several round trips, and others run too
 def test_transfers(ftp, tmp):
     """1,000 transfers of 4 KiB, one after the other, of all four kinds."""
     place = ftp.server.mkdir(tmp.name)

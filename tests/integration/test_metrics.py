@@ -1,4 +1,4 @@
-"""--metrics: counters for Prometheus (issue 6, point 6)."""
+"""--metrics: counters for Prometheus, and the process that serves them."""
 
 import http.client
 import json
@@ -233,8 +233,8 @@ def test_tcp(address, start_culvert, ftp_server):
     second = start_culvert(f"0:127.0.0.1:{ftp_server.port}", options=option,
                            ready=False)
     assert second.process.wait() == 1
-    second.wait_log(f"cannot listen on {re.escape(address)}:{port} for --metrics: "
-                    "Address already in use: give this culvert another")
+    second.wait_log(f"cannot listen on {re.escape(address)}:{port} for "
+                    "--metrics: Address already in use: give this culvert")
 
 
 def test_stale_socket(path, start_culvert, ftp_server):

@@ -185,5 +185,6 @@ main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	exporter_loop(daemon);
+	MHD_stop_daemon(daemon);
 	return EXIT_SUCCESS;
 }

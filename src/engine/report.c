@@ -15,7 +15,7 @@
 #define TYPE_AT_FIRST 'A'
 
 static void
-report_keep(char **where, struct exchange *exchange)
+report_take_text(char **where, struct exchange *exchange)
 {
 	free(*where);
 	*where = exchange->text;
@@ -65,7 +65,7 @@ report_command(struct engine *engine, struct exchange *exchange, unsigned code)
 	if (changes_files(exchange, code))
 		forget_size(engine);
 	if (exchange->verb == VERB_USER && code < 400) {
-		report_keep(&engine->session.user, exchange);
+		report_take_text(&engine->session.user, exchange);
 	} else if (exchange->verb == VERB_TYPE && code < 300 &&
 	    exchange->text != NULL) {
 		engine->session.type =
@@ -77,7 +77,7 @@ report_command(struct engine *engine, struct exchange *exchange, unsigned code)
 		forget_size(engine);
 		if (exchange->size < 0)
 			return;
-		report_keep(&engine->session.size_name, exchange);
+		report_take_text(&engine->session.size_name, exchange);
 		engine->session.size = exchange->size;
 	}
 }

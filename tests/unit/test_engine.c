@@ -191,7 +191,7 @@ check_action(struct run *run, const struct engine_action *action)
 		for (size_t i = 0; i < SCRIPT_NUMBERS_MAX; i++)
 			assert_int_not_equal(run->numbers[i], NUMBER_OPEN);
 	}
-	/* FTP.md, item 6: whole lines to the server, each in one write. */
+	/* Whole lines to the server, each in one write. */
 	if (action->type == ENGINE_SEND && action->peer == ENGINE_SERVER &&
 	    !run->client_ended && !run->script->config.allow_tls)
 		assert_int_equal(action->bytes[action->len - 1], '\n');

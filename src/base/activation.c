@@ -59,8 +59,8 @@ activation_take(struct activation *activation, char *why, size_t why_size)
 	unsetenv("LISTEN_FDNAMES");
 	if (n > LIMIT_ACTIVATED) {
 		snprintf(why, why_size,
-		    "the service manager hands over %zu sockets; at most %d "
-		    "can be taken",
+		    "the service manager passes %zu sockets; culvert accepts "
+		    "at most %d",
 		    n, LIMIT_ACTIVATED);
 		return -EINVAL;
 	}

@@ -66,7 +66,8 @@ bounding(char text[CONFINE_TEXT_MAX])
 
 	return conclude("capability bounding set",
 	    err == -EPERM ? -EOPNOTSUPP : err,
-	    "only root can empty it; no_new_privs makes it needless", text);
+	    "only root can empty it; no_new_privs makes that unnecessary",
+	    text);
 }
 
 static enum confine_result

@@ -166,8 +166,7 @@ run_foreground(struct foreground *foreground)
 	if (foreground->ended_by != 0)
 		end_by_signal(foreground->ended_by);
 	if (WIFSIGNALED(status))
-		log_err("the process that was to go to the background was "
-			"ended by signal %d (%s)",
+		log_err("the background process was killed by signal %d (%s)",
 		    WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else if (WEXITSTATUS(status) == 0)
 		log_err("culvert was stopped before it could go to the "

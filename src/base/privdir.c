@@ -30,15 +30,13 @@ check_one(const char *path, char *why, size_t size)
 		return -errno;
 	if (st.st_uid != 0 && st.st_uid != geteuid())
 		snprintf(why, size,
-		    "%s belongs to another user, who could "
-		    "replace what is in it",
+		    "%s belongs to another user, who could replace its files",
 		    path);
 	else if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 &&
 	    (st.st_mode & S_ISVTX) == 0)
 		snprintf(why, size,
-		    "others can write to %s, which has no "
-		    "sticky bit, and could replace what is in "
-		    "it",
+		    "other users can write to %s, which has no sticky bit, "
+		    "and could replace its files",
 		    path);
 	else
 		return 0;
@@ -74,13 +72,13 @@ privdir_check(const char *path, char *why, size_t size)
 
 	if (fd < 0 || fstat(fd, &st) != 0) {
 		err = errno;
-		snprintf(why, size, "the private directory %s is none: %s",
+		snprintf(why, size,
+		    "the private directory %s cannot be "
+		    "used: %s",
 		    path, strerror(err));
 	} else if (st.st_uid != geteuid()) {
 		snprintf(why, size,
-		    "the private directory %s is another "
-		    "user's",
-		    path);
+		    "the private directory %s belongs to another user", path);
 	} else if ((st.st_mode & 0777) != 0700) {
 		snprintf(why, size,
 		    "the private directory %s has mode %04o "

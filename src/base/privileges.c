@@ -19,8 +19,8 @@ privileges_find_user(const char *name, struct user *ret)
 
 	if (name == NULL) {
 		if (geteuid() == 0)
-			log_warn("running as root; with --user NAME it becomes "
-				 "that user when its ports are bound");
+			log_warn("running as root; with --user NAME culvert "
+				 "becomes that user after binding its ports");
 		return true;
 	}
 	if (geteuid() != 0) {

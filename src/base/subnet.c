@@ -4,7 +4,6 @@
 #include "base/subnet.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/num.h"
@@ -78,17 +77,4 @@ subnets_have(const struct subnet *subnets, size_t n, const struct addr *addr)
 		if (subnet_has(&subnets[i], addr))
 			return true;
 	return false;
-}
-
-const char *
-subnet_format(const struct subnet *subnet, char *text)
-{
-	size_t len;
-
-	addr_format_ip(&subnet->addr, text);
-	len = strlen(text);
-	if (subnet->bits < bits_of(subnet->addr.family))
-		snprintf(text + len, SUBNET_TEXT_MAX - len, "/%u",
-		    subnet->bits);
-	return text;
 }

@@ -33,8 +33,4 @@ bool subnet_has(const struct subnet *subnet, const struct addr *addr);
 bool subnets_have(const struct subnet *subnets, size_t n,
     const struct addr *addr);
 
-/* "192.0.2.0/24"; an address alone without the slash.  Returns text. */
-#define SUBNET_TEXT_MAX (ADDR_TEXT_MAX + 4)
-const char *subnet_format(const struct subnet *subnet, char *text);
-
 #endif

@@ -118,7 +118,7 @@ instances_open(const char *path, struct instance instances[INSTANCES_MAX],
 		snprintf(why, INSTANCE_WHY_MAX,
 		    "no culvert of this user is running%s",
 		    geteuid() == 0 ? ", nor one of a service" :
-				     " (those of a service, root can see)");
+				     " (only root can see those of a service)");
 	return n;
 }
 

@@ -389,8 +389,7 @@ view_watch(struct view *view, char why[INSTANCE_WHY_MAX])
 		if (!refresh_all(view, why))
 			return false;
 		if (terminal_has_gone()) {
-			snprintf(why, INSTANCE_WHY_MAX,
-			    "the terminal has gone");
+			snprintf(why, INSTANCE_WHY_MAX, "the terminal is gone");
 			return false;
 		}
 		do {

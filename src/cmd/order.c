@@ -151,8 +151,7 @@ order_choose(const struct order *order, struct instance *instances, size_t n)
 		}
 	if (n_found == 1)
 		return found;
-	log_err("several culverts are running; say which one to %s:",
-	    order->what);
+	log_err("several culverts are running; choose one to %s:", order->what);
 	for (size_t i = 0; i < n; i++)
 		order_show(order, &instances[i]);
 	return NULL;
@@ -181,7 +180,7 @@ give(const struct order *order, struct instance *instance)
 	if (order->name != NULL &&
 	    json_object_set_new(request, "tunnel", json_string(order->name)) !=
 		0) {
-		log_err("no tunnel can have such a name");
+		log_err("that is not a valid name of a tunnel");
 		json_decref(request);
 		return EXIT_FAILED;
 	}

@@ -103,7 +103,7 @@ config_add_tunnel(struct config *config, const struct setting *at,
 		    name, LIMIT_TUNNEL_NAME);
 	if (before != NULL)
 		return settings_complain(why, at,
-		    "[tunnel %s] once more; the first is at %s:%u", name,
+		    "duplicate [tunnel %s]; the first is at %s:%u", name,
 		    before->begins->file, before->begins->line);
 	grown =
 	    realloc(config->tunnels, (config->n_tunnels + 1) * sizeof(*grown));
@@ -128,8 +128,8 @@ find_tunnels(struct config *config, char *why)
 			err = config_add_tunnel(config, at, name, why);
 		else if (name == NULL && at->section[0] == '\0')
 			err = settings_complain(why, at,
-			    "\"%s\" stands before the first section; there, "
-			    "only \"include\" may",
+			    "\"%s\" is before the first section; only "
+			    "\"include\" is allowed there",
 			    at->key);
 		else if (name == NULL && strcmp(at->section, "defaults") != 0)
 			err = settings_complain(why, at,
@@ -158,8 +158,8 @@ check_key(const struct setting *at, char *why)
 
 	if (is_quoted(at->value))
 		return settings_complain(why, at,
-		    "%s = %s: the quotes would be a part of the value; leave "
-		    "them out",
+		    "%s = %s: the quotes would be part of the value; remove "
+		    "them",
 		    at->key, at->value);
 	if (strcmp(at->key, DESTINATION) == 0)
 		return 0;
@@ -178,7 +178,7 @@ check_key(const struct setting *at, char *why)
 		    at->value);
 	if (tunnel && option->scope == OPTION_PROCESS)
 		return settings_complain(why, at,
-		    "\"%s\" is one for all tunnels; it stands in [defaults]",
+		    "\"%s\" applies to all tunnels; put it into [defaults]",
 		    at->key);
 	return 0;
 }
@@ -228,7 +228,7 @@ add_key(struct config_tunnel *tunnel, const struct config *config,
 			continue;
 		if (before != NULL && !repeat)
 			return settings_complain(why, at,
-			    "\"%s\" once more; the first is at %s:%u", key,
+			    "duplicate \"%s\"; the first is at %s:%u", key,
 			    before->file, before->line);
 		before = at;
 		*ret_any = true;
@@ -351,7 +351,9 @@ config_make(struct settings *settings, struct config *ret,
 	for (size_t i = 0; i < ret->n_tunnels && err == 0; i++)
 		err = make_tunnel(&ret->tunnels[i], ret, why);
 	if (err == 0 && ret->n_tunnels == 0) {
-		snprintf(why, SETTINGS_WHY_MAX, "%s: no [tunnel NAME] in it",
+		snprintf(why, SETTINGS_WHY_MAX,
+		    "%s: contains no [tunnel "
+		    "NAME]",
 		    settings->n_files > 0 ? settings->files[0] : "");
 		return -EINVAL;
 	}

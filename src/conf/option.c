@@ -154,7 +154,7 @@ option_add_forward(struct options *options, const struct option_entry *option,
 
 	if (options->n_forwards == OPTIONS_FORWARDS_MAX)
 		return option_refuse(why, why_size,
-		    "more than %d times -L and -R", OPTIONS_FORWARDS_MAX);
+		    "more than %d options -L and -R", OPTIONS_FORWARDS_MAX);
 	if (forward_parse(text, forward, why, why_size) != 0)
 		return -EINVAL;
 	forward->remote = option->name[0] == 'R';
@@ -389,7 +389,7 @@ take_address(const char *text, struct addr *ret, char *why, size_t why_size)
 		    "expected an IPv4 or IPv6 address, not a name");
 	if (addr_is_any(&addr))
 		return option_refuse(why, why_size,
-		    "that is no host's address");
+		    "that is not the address of a host");
 	*ret = addr;
 	return 0;
 }

@@ -99,8 +99,8 @@ options_check(struct options *options)
 		    "them");
 	if (options->on_demand && options->link_wait_ms == 0)
 		return options_check_refuse(why, size,
-		    "--on-demand connects for a client that waits, and with "
-		    "--link-wait 0 none does");
+		    "--on-demand needs clients that wait for the SSH "
+		    "connection, and with --link-wait 0 none does");
 	if (options->n_forwards == 0)
 		return option_take(options, option_at(0),
 		    OPTIONS_DEFAULT_FORWARD, why, size);
@@ -108,16 +108,17 @@ options_check(struct options *options)
 		n_remote += options->forwards[i].remote;
 	if (n_remote == options->n_forwards && options->client_ports_low != 0)
 		return options_check_refuse(why, size,
-		    "--client-ports is about ports of this host, where -R "
-		    "does not listen; it takes a -L");
+		    "--client-ports is for ports of this host, where -R does "
+		    "not listen; it needs a -L");
 	if (n_remote == options->n_forwards && options->far_address != NULL)
 		return options_check_refuse(why, size,
-		    "--far-address is about FTP servers beyond the SSH "
-		    "server; with -R they are on this side, it takes a -L");
+		    "--far-address is for FTP servers beyond the SSH server, "
+		    "and with -R they are on this side; it needs a -L");
 	if (n_remote > 0 && options->on_demand)
 		return options_check_refuse(why, size,
-		    "--on-demand connects when a client comes, and those of "
-		    "-R come by the SSH connection; it takes -L only");
+		    "--on-demand connects when a client comes, and clients "
+		    "of -R come through the SSH connection; it works with -L "
+		    "only");
 	if (n_remote > 0 && n_remote < options->n_forwards &&
 	    options->client_address.family != AF_UNSPEC)
 		return options_check_refuse(why, size,

@@ -178,7 +178,7 @@ include(struct reader *reader, const char *pattern)
 
 	if (reader->sections)
 		settings_complain_here(reader, -EINVAL,
-		    "include stands before the first section of a file");
+		    "include must be before the first section of a file");
 	else if (reader->depth == LIMIT_INCLUDES)
 		settings_complain_here(reader, -EINVAL,
 		    "more than %d files, each included by the one before",
@@ -203,8 +203,8 @@ take_section(struct reader *reader, const char *text)
 		return 0; /* libinih says so */
 	if (end[1 + strspn(end + 1, " \t\r\n")] != '\0')
 		return settings_complain_here(reader, -EINVAL,
-		    "something stands behind \"]\"; a comment must stand on "
-		    "its own line");
+		    "there is text after \"]\"; a comment must stand on its "
+		    "own line");
 	text++;
 	if ((size_t)(end - text) >= sizeof(name))
 		return settings_complain_here(reader, -EINVAL,
@@ -359,8 +359,8 @@ read_stream(struct reader *reader)
 
 	if (err == -EPERM) {
 		snprintf(reader->why, SETTINGS_WHY_MAX,
-		    "%s: others than its owner can write to it, and so could "
-		    "run programs as you; chmod go-w %s",
+		    "%s: other users can write to it, and so could run "
+		    "programs as you; chmod go-w %s",
 		    reader->file, reader->file);
 		return err;
 	}

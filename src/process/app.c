@@ -111,7 +111,7 @@ app_end_session(struct app *app, unsigned long number)
 	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
 		if (app->destinations[i] != NULL &&
 		    destination_end_session(app->destinations[i], number,
-			"The session was ended by hand"))
+			"The session was closed by the operator"))
 			return true;
 	return false;
 }
@@ -228,12 +228,12 @@ app_on_log_opened(void *ctx, int fd)
 	struct app *app = ctx;
 
 	if (fd < 0) {
-		log_err("cannot open the transfer log %s again: %s; going on "
-			"with the one that is open",
+		log_err("cannot reopen the transfer log %s: %s; continuing "
+			"with the open file",
 		    app->options->transfer_log, strerror(-fd));
 	} else {
 		transfer_log_use(app->transfer_log, fd);
-		log_verbose("opened the transfer log again");
+		log_verbose("reopened the transfer log");
 	}
 	/* It may have been renamed once more since. */
 	if (app->reopen)
@@ -246,14 +246,13 @@ app_reopen(struct app *app)
 	int err;
 
 	if (app->transfer_log == NULL || log_is_journal(app->options)) {
-		log_verbose("there is no log to open again");
+		log_verbose("there is no transfer log to reopen");
 		return;
 	}
 	err = monitor_open_log(app->monitor, app_on_log_opened, app);
 	app->reopen = err == -EBUSY;
 	if (err != 0 && err != -EBUSY)
-		log_err("cannot open the transfer log again: %s",
-		    strerror(-err));
+		log_err("cannot reopen the transfer log: %s", strerror(-err));
 }
 
 /* ---- start-up ---- */
@@ -379,8 +378,8 @@ check_activation(const struct app *app)
 
 	if (unused == NULL)
 		return true;
-	log_err("the service manager listens on %s, but no tunnel is to "
-		"(ListenStream= is to be the address and port of a -L)",
+	log_err("the service manager listens on %s, but no tunnel does "
+		"(ListenStream= must be the address and port of a -L)",
 	    addr_format(unused, text));
 	return false;
 }
@@ -551,7 +550,7 @@ app_run(const struct options *process, const struct options *const *to,
 		return EXIT_FAILED;
 	err = notify_open(&app.notify);
 	if (err != 0)
-		log_warn("cannot tell the service manager anything: %s",
+		log_warn("cannot notify the service manager: %s",
 		    strerror(-err));
 	if (!start_monitor(&app, to, n, owner) || app_start_loop(&app) != 0) {
 		user_free(&app.user);

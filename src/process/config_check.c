@@ -160,8 +160,8 @@ add_place(struct places *places, const struct place *place, char *why)
 
 		if (!own && config_check_is_same(other, place))
 			return settings_complain(why, place->setting,
-			    "%s = %s: %s:%u listens at that address and port "
-			    "already; take another port",
+			    "%s = %s: %s:%u already listens on that address "
+			    "and port; use another port",
 			    place->setting->key, place->setting->value,
 			    other->setting->file, other->setting->line);
 	}

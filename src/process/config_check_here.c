@@ -50,7 +50,7 @@ cannot_bind(const struct setting *at, int err, char *why)
 {
 	return settings_complain(why, at, "%s = %s: cannot listen there: %s%s",
 	    at->key, at->value,
-	    err == -EADDRNOTAVAIL ? "it is no address of this host" :
+	    err == -EADDRNOTAVAIL ? "it is not an address of this host" :
 				    strerror(-err),
 	    err == -EACCES ? " (ports below 1024 need root, or "
 			     "CAP_NET_BIND_SERVICE)" :
@@ -156,7 +156,7 @@ config_here_metrics(const struct config *config, char *why)
 		    strerror(ENAMETOOLONG));
 	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
 		return settings_complain(why, at,
-		    "metrics = %s: something that is no socket is there",
+		    "metrics = %s: there is a file that is not a socket",
 		    at->value);
 	return config_here_directory(at, path, why);
 }
@@ -297,7 +297,7 @@ config_here_user(const struct config *config, char *why)
 		    at->value);
 	else if ((err = user_become(&user, 0)) != 0)
 		err = settings_complain(why, at,
-		    "user = %s: cannot become it: %s", at->value,
+		    "user = %s: cannot become that user: %s", at->value,
 		    strerror(-err));
 	user_free(&user);
 	return err;

@@ -62,8 +62,8 @@ drain(struct app *app, uint64_t max_ms)
 		if (app->destinations[i] != NULL)
 			destination_drain(app->destinations[i],
 			    "culvert is stopping");
-	log_info("stopping as soon as transfers have ended; once more to stop "
-		 "at once");
+	log_info("stopping when all transfers have ended; repeat to stop at "
+		 "once");
 	uv_timer_start(&app->drain, orders_on_drain, 0, LIMIT_DRAIN_LOOK_MS);
 }
 
@@ -91,7 +91,8 @@ app_obey(struct app *app, enum app_order order, const char *name, char *why,
 		return owner->order != NULL && !ending &&
 		    owner->order(owner->ctx, order, name, why, why_size);
 	}
-	log_info("asked to %s", order == APP_STOP ? "stop" : "drain");
+	log_info("received a request to %s",
+	    order == APP_STOP ? "stop" : "drain");
 	if (order == APP_STOP)
 		stop(app);
 	else if (!app->draining)

@@ -113,8 +113,8 @@ remove_changed(struct up *up)
 		if (!is_meant(up, running->tunnel->name) ||
 		    same_tunnel(up, running) != NULL)
 			continue;
-		log_info("%s: its configuration has changed, or is gone; its "
-			 "sessions end when their transfers have",
+		log_info("%s: configuration changed or removed; sessions "
+			 "will close after their current transfers",
 		    running->tunnel->name);
 		destination_remove(running->entry,
 		    "the configuration has changed");
@@ -196,14 +196,14 @@ up_reload_apply(struct up *up, struct loaded *loaded)
 
 	if (!config_same(&before->config.tunnels[0], &loaded->config.tunnels[0],
 		OPTION_PROCESS))
-		log_warn("what [defaults] says for the whole process changes "
-			 "when culvert is started again");
+		log_warn("settings in [defaults] for the whole process take "
+			 "effect when culvert is restarted");
 	up->loaded = loaded;
 	up_check_names(up);
 	gone = remove_changed(up);
 	new = add_new(up, &failed);
 	forget_removed(up);
-	log_info("%s: read again; %zu tunnel%s as before, %zu gone, %zu new",
+	log_info("%s: reloaded; %zu tunnel%s unchanged, %zu removed, %zu new",
 	    loaded->config.settings.files[0], up->n_running - new,
 	    up->n_running - new == 1 ? "" : "s", gone, new);
 	up_release(before);
@@ -237,7 +237,7 @@ static void up_reload_on_read(void *ctx, int err, const char *bytes,
 static void
 cannot_read(const struct up *up, int err, char *why, size_t why_size)
 {
-	snprintf(why, why_size, "cannot read %s again: %s%s", up->line->path,
+	snprintf(why, why_size, "cannot reload %s: %s%s", up->line->path,
 	    strerror(-err), err == -EFBIG ? " (the limit is 'ulimit -f')" : "");
 }
 
@@ -378,7 +378,8 @@ up_order(void *ctx, enum app_order order, const char *name, char *why,
 		snprintf(why, why_size, "no tunnel %.64s is running", name);
 		return false;
 	}
-	log_info("%s: asked to %s", name, order == APP_STOP ? "stop" : "drain");
+	log_info("%s: received a request to %s", name,
+	    order == APP_STOP ? "stop" : "drain");
 	if (running == NULL)
 		return true;
 	if (order == APP_STOP)

@@ -185,7 +185,7 @@ channel_got_data(struct channel *channel, const struct chan_message *message)
 	    !window_receive(&channel->window, (uint32_t)len)) {
 		channel_deliver(channel->mux);
 		channel_violated(channel,
-		    "the SSH server sent more than it was allowed");
+		    "the SSH server sent more than the window allows");
 		return;
 	}
 	channel->exhausted = channel->window.left == 0;
@@ -272,8 +272,9 @@ channel_got_close(struct channel *channel)
 	if (!channel->eof)
 		channel_fail(channel, -ECONNRESET,
 		    dropped ?
-			"the SSH server closed the channel, which had to wait, "
-			"before its end (ChannelTimeout in sshd_config)" :
+			"the SSH server closed the channel before the end of "
+			"the data, after it had to wait (ChannelTimeout in "
+			"sshd_config)" :
 			"the SSH server closed the channel before its end");
 	else if (unsent || !channel->shut)
 		channel_fail(channel, unsent ? -EPIPE : -ESHUTDOWN,

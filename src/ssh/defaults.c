@@ -102,7 +102,7 @@ defaults_ciphers(const struct defaults *defaults, char list[LIMIT_SSH_CIPHERS],
 	char own[LIMIT_SSH_CIPHERS];
 
 	if (!defaults->options->cipher_order)
-		*ret_why = "so it was asked";
+		*ret_why = "--no-cipher-order is set";
 	else if (!ciphers_cpu_has_aes())
 		*ret_why = "this CPU has no AES";
 	else if (defaults->late)

@@ -167,7 +167,7 @@ link_nodelay(void *ctx, const char *why)
 	if (link->state == LINK_ENDING || link->state == LINK_DOWN)
 		return;
 	if (why == NULL)
-		log_verbose("sshd sends small packets at once now");
+		log_verbose("sshd sends small packets without delay now");
 	else
 		log_verbose("sshd may send small packets late: %s", why);
 }
@@ -255,8 +255,8 @@ link_kept_timed_out(void *ctx, uint64_t ms)
 	log_line(link->timed_out ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, NULL,
 	    "sshd has closed the session that keeps the SSH connection to %s "
 	    "open, after %.0f s without traffic (ChannelTimeout in "
-	    "sshd_config); it is opened again, each time; \"session:*=0\" as "
-	    "the first word of ChannelTimeout leaves it open",
+	    "sshd_config); culvert opens it again each time; \"session:*=0\" "
+	    "as the first word of ChannelTimeout prevents that",
 	    link->options->destination, (double)ms / 1000);
 	link->timed_out = true;
 }
@@ -336,15 +336,14 @@ link_asked(void *ctx, const struct defaults_answer *answer)
 	if (ciphers != NULL)
 		snprintf(link->ciphers, sizeof(link->ciphers), "%s", ciphers);
 	if (ciphers != NULL)
-		log_verbose("ssh is to ask for ciphers in this order: %s",
-		    ciphers);
+		log_verbose("ssh offers ciphers in this order: %s", ciphers);
 	else if (link->options->cipher_order)
-		log_verbose("the order of ciphers is left to ssh: %s",
+		log_verbose("ssh keeps its own order of ciphers: %s",
 		    answer->why);
 	link->timeouts = answer->timeouts;
 	if ((link->timeouts & LINK_ALIVE) != 0)
-		log_verbose("ssh is to find out by ServerAliveInterval %d "
-			    "that the connection is dead",
+		log_verbose("ssh detects a dead connection by "
+			    "ServerAliveInterval %d",
 		    LIMIT_SERVER_ALIVE_S);
 	else
 		log_verbose("ServerAliveInterval is configured");
@@ -559,10 +558,9 @@ link_sends_eof(const struct link *link)
 	return link->sends_eof;
 }
 
-#define IDLE_HINT(channel)                                                     \
-	"if sshd is OpenSSH 9.2 or newer, see ChannelTimeout in sshd_config; " \
-	"\"" channel                                                           \
-	"=0\" as its first word turns that off (this is said once "            \
+#define IDLE_HINT(channel)                                                   \
+	LINK_IDLE_SETTING                                                    \
+	"; \"" channel "=0\" as its first word turns that off (logged once " \
 	"for each SSH connection)"
 
 const char *

@@ -220,6 +220,11 @@ enum link_forwards link_forwards(const struct link *link);
  */
 bool link_is_worn(const struct link *link);
 
+/* Which setting of sshd may have closed a connection without traffic; part of a
+ * message. */
+#define LINK_IDLE_SETTING \
+	"if sshd is OpenSSH 9.2 or newer, see ChannelTimeout in sshd_config"
+
 /*
  * What to say of a connection that ended after a while without traffic, and
  * that its peer has not closed: which setting of sshd does that, and how it is

@@ -108,12 +108,12 @@ static void
 open_failed(struct links *links, const char *why)
 {
 	if (links->told)
-		log_verbose("one more SSH connection failed again: %s", why);
+		log_verbose("another SSH connection failed again: %s", why);
 	else
-		log_warn("cannot open one more SSH connection to %s, going on "
-			 "with %zu (--links %zu needs a login that asks "
-			 "nothing, by a key or an agent, and a server that "
-			 "lets so many in): %s",
+		log_warn("cannot open another SSH connection to %s; "
+			 "continuing with %zu (--links %zu needs a login "
+			 "without questions, by a key or an agent, and a "
+			 "server that accepts so many connections): %s",
 		    links->options.link->destination,
 		    1 + count(links, PLACE_UP), links->options.max, why);
 	links->told = true;
@@ -159,7 +159,7 @@ open_one(struct links *links)
 		return;
 	}
 	place->state = PLACE_OPENING;
-	log_verbose("opening one more SSH connection to %s",
+	log_verbose("opening another SSH connection to %s",
 	    links->options.link->destination);
 }
 

@@ -168,9 +168,9 @@ failed(struct reconnect *reconnect)
 	reconnect->failures++;
 	if (reconnect->was_up && reconnect->asks &&
 	    is_refused_login(reconnect->why)) {
-		log_err("the login to %s is refused; a password is not kept "
-			"and cannot be asked for again, a key or an agent "
-			"makes that needless",
+		log_err("the login to %s is refused; culvert stores no "
+			"password and cannot ask for it again: use a key or "
+			"an agent",
 		    reconnect->destination);
 		end_soon(reconnect);
 		return;
@@ -210,7 +210,7 @@ reconnect_on_idle(uv_timer_t *timer)
 {
 	struct reconnect *reconnect = timer->data;
 
-	log_verbose("nobody needs the SSH connection to %s: closing it",
+	log_verbose("closing the SSH connection to %s: no client needs it",
 	    reconnect->destination);
 	reconnect->state = RECONNECT_CLOSING;
 	links_stop(reconnect->links);
@@ -265,8 +265,8 @@ advise_unused(struct reconnect *reconnect)
 		return;
 	reconnect->advice = advice;
 	if (advice == RECONNECT_KEEPS_SESSION)
-		log_info("a session keeps the SSH connection to %s open from "
-			 "now on, against UnusedConnectionTimeout",
+		log_info("from now on a session keeps the SSH connection to "
+			 "%s open, because of UnusedConnectionTimeout",
 		    to);
 	else if (advice == RECONNECT_NO_SESSION)
 		log_warn("a session would keep the SSH connection to %s open, "

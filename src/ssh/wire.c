@@ -24,7 +24,7 @@ wire_poke_u32(uint8_t bytes[4], uint32_t value)
 	bytes[3] = (uint8_t)value;
 }
 
-const uint8_t *
+static const uint8_t *
 wire_get(struct wire_in *in, size_t len)
 {
 	const uint8_t *bytes = in->bytes;
@@ -88,7 +88,7 @@ wire_begin(struct wire_out *out)
 	out->bad = false;
 }
 
-void
+static void
 wire_put(struct wire_out *out, const void *bytes, size_t len)
 {
 	if (out->bad || len > sizeof(out->bytes) - out->len) {

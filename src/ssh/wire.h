@@ -19,7 +19,6 @@ struct wire_in {
 };
 
 /* Each returns zero, NULL or an empty string for what is not there. */
-const uint8_t *wire_get(struct wire_in *in, size_t len);
 uint8_t wire_get_u8(struct wire_in *in);
 uint32_t wire_get_u32(struct wire_in *in);
 const uint8_t *wire_get_string(struct wire_in *in, size_t *ret_len);
@@ -43,7 +42,6 @@ struct wire_out {
 };
 
 void wire_begin(struct wire_out *out);
-void wire_put(struct wire_out *out, const void *bytes, size_t len);
 void wire_put_u8(struct wire_out *out, uint8_t value);
 void wire_put_u32(struct wire_out *out, uint32_t value);
 void wire_put_string(struct wire_out *out, const char *text);

@@ -101,7 +101,7 @@ port_taken(struct far_listener *listener)
 	if (listener->wanted == 0 &&
 	    listener->makes <
 		(far_is_plain(listener) ? FAR_MAKES_PLAIN : FAR_MAKES_MAX)) {
-		log_verbose("%s: asking for another", why);
+		log_verbose("%s: requesting another", why);
 		far_listener_make_again(listener);
 	} else if (listener->wanted == 0 &&
 	    far_has_host(listener, "localhost")) {

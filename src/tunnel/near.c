@@ -155,7 +155,7 @@ bind_one_of(struct near_listener *listener, struct addr at)
 		say_no_port(listener);
 	else if (err == -EACCES)
 		snprintf(listener->why, sizeof(listener->why),
-		    "port %u of --client-ports needs root; take ports from "
+		    "port %u of --client-ports needs root; use ports from "
 		    "1024 up",
 		    port);
 	return err;

@@ -52,12 +52,13 @@ find_user(const struct policy *policy, const struct addr *local,
 	if (err == -ESTALE)
 		snprintf(why, why_size,
 		    "it was closed before its user could be looked up; a "
-		    "client that closes behind the reply is taken, and "
-		    "--any-user takes everybody");
+		    "client that closes after the reply is accepted, and "
+		    "--any-user accepts everybody");
 	else if (err == -ENOENT)
 		snprintf(why, why_size,
-		    "the kernel does not know its user: it was reset, or there "
-		    "is no kernel module tcp_diag; --any-user takes everybody");
+		    "the kernel does not know its user: it was reset, or "
+		    "there is no kernel module tcp_diag; --any-user accepts "
+		    "everybody");
 	else if (err != 0)
 		snprintf(why, why_size, "its user cannot be looked up: %s",
 		    strerror(-err));
@@ -80,7 +81,7 @@ is_own_user(const struct policy *policy, const struct addr *local,
 		return true;
 	*ret_refusal = REFUSAL_USER;
 	snprintf(why, why_size,
-	    "it belongs to user id %lu, culvert to %lu; --any-user takes "
+	    "it belongs to user id %lu, culvert to %lu; --any-user accepts "
 	    "everybody",
 	    (unsigned long)uid, (unsigned long)geteuid());
 	return false;
@@ -92,7 +93,7 @@ policy_takes(const struct policy *policy, const struct addr *local,
     enum refusal *ret_refusal)
 {
 	if (!policy_allows(policy, peer)) {
-		snprintf(why, why_size, "no --allow has that address");
+		snprintf(why, why_size, "no --allow contains that address");
 		*ret_refusal = REFUSAL_ADDRESS;
 		return false;
 	}
@@ -113,8 +114,8 @@ same_user(const struct policy *policy, const struct policy_peer *client,
 	if (client->uid_known && uid == client->uid)
 		return POLICY_ADMITTED;
 	snprintf(why, why_size,
-	    "it belongs to user id %lu, the session to %lu; --any-user takes "
-	    "everybody",
+	    "it belongs to user id %lu, the session to %lu; --any-user "
+	    "accepts everybody",
 	    (unsigned long)uid, (unsigned long)client->uid);
 	return POLICY_STRANGER;
 }

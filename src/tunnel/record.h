@@ -12,9 +12,6 @@
 #include "base/log.h"
 #include "engine/engine.h"
 
-/* A SHA-256 in hexadecimal digits, with its NUL. */
-#define RECORD_DIGEST_MAX 65
-
 struct record {
 	struct timespec time; /* of its end, CLOCK_REALTIME */
 	double seconds;	      /* since its first reply; below 0: it never

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ssh/link.h"
 #include "tunnel/session_log.h"
 #include "tunnel/session_priv.h"
 
@@ -73,8 +74,7 @@ note_idle_end(struct control *from)
 		return;
 	session_say(session, LOG_LEVEL_WARN,
 	    "the control connection to the server ended after %.0f s without "
-	    "traffic: if sshd is OpenSSH 9.2 or newer, see ChannelTimeout in "
-	    "sshd_config; --keepalive keeps it in use",
+	    "traffic: " LINK_IDLE_SETTING "; --keepalive keeps it in use",
 	    (double)from->idle_ms / 1000);
 }
 

@@ -40,9 +40,10 @@ session_client_on_look(uv_timer_t *timer)
 	const struct control *client = &session->control[ENGINE_CLIENT];
 	uint64_t quiet_ms, limit_ms = LIMIT_HALF_CLOSED_MS;
 	static const char ended[] =
-	    "it has ended its direction, and nothing moves any more";
+	    "it has half-closed the control connection, and no data move any "
+	    "more";
 	static const char unread[] =
-	    "it has sent more than the server takes, and nothing moves any "
+	    "it has sent more than the server reads, and no data move any "
 	    "more";
 
 	if (client->stream != NULL && !stream_alive(client->stream)) {

@@ -27,7 +27,7 @@ session_log_text(const struct log_origin *origin,
 	log_line(levels[action->level], origin, "%s", text);
 }
 
-/* "the server answered 226, so it may hold the part as if it were whole" */
+/* How the transfer ended, for the log. */
 static void
 describe_end(const struct engine_report *report, char *text, size_t size)
 {
@@ -39,13 +39,16 @@ describe_end(const struct engine_report *report, char *text, size_t size)
 		snprintf(text, size, "refused by the server (%u)",
 		    report->server_code);
 	else if (report->server_code == 0)
-		snprintf(text, size, "%s%s%s; the server has not answered",
+		snprintf(text, size, "%s%s%s; %s",
 		    report->outcome == ENGINE_TRUNCATED ? "TRUNCATED" : "cut",
-		    colon, report->why);
+		    colon, report->why,
+		    report->outcome == ENGINE_TRUNCATED ?
+			"the server may keep a partial file" :
+			"no answer from the server");
 	else if (report->outcome == ENGINE_TRUNCATED)
 		snprintf(text, size,
 		    "TRUNCATED: %s; the server answered %u and keeps the "
-		    "part as if it were the whole file",
+		    "partial file as if it were whole",
 		    report->why, report->server_code);
 	else
 		snprintf(text, size, "cut%s%s; the server answered %u", colon,

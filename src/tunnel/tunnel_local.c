@@ -359,7 +359,7 @@ tunnel_local_make(struct tunnel *tunnel, char *why, size_t why_size)
 	snprintf(text, sizeof(text), "%s%s",
 	    reason != NULL ? reason : strerror(-err),
 	    err == -EACCES && options->port < 1024 ?
-		" (ports below 1024 need root; take one from 1024 up)" :
+		" (ports below 1024 need root; use one from 1024 up)" :
 		"");
 	tunnel_say_cannot(tunnel, text, why, why_size);
 	return -1;

@@ -16,8 +16,8 @@
 static const char allow_missing_far[] =
     "clients of other hosts could connect; --allow FROM says where they are "
     "(an address or a network, repeatable; 0.0.0.0/0 and ::/0 for anywhere). "
-    "sshd does not tell who connects, so this keeps nobody out there: it is "
-    "where data connections to clients may go";
+    "sshd does not tell who connects: so this does not restrict who "
+    "connects, only where data connections to clients may go";
 
 /* Is that address, where the SSH server is to listen, on its loopback? */
 static bool
@@ -38,16 +38,16 @@ tunnel_remote_wrong(const struct policy *policy, const char *host)
 	if (*host == '\0' || is_far_loopback(host))
 		return NULL;
 	if (!all && addr_parse_ip(host, &at) != 0)
-		return "a name will not do, since FTP clients there are told "
-		       "the address; give it, or localhost, or *";
+		return "a name cannot be used, since FTP clients there are "
+		       "told the address; give the address, localhost or *";
 	if (policy->n_allow == 0)
 		return allow_missing_far;
 	if ((all || addr_is_any(&at)) &&
 	    policy->client_address.family == AF_UNSPEC)
-		return "the replies to PASV name an address of the SSH "
-		       "server, and which one its FTP clients see is not "
-		       "known; --client-address ADDR says it, or give it "
-		       "instead";
+		return "replies to PASV contain an address of the SSH "
+		       "server, and culvert does not know which one its FTP "
+		       "clients see; give it by --client-address ADDR, or as "
+		       "the address to listen on";
 	if (policy->client_data_host_control)
 		return "--client-data-host control needs the addresses of "
 		       "clients, and sshd does not tell them";

@@ -30,8 +30,8 @@ READY = r"^culvert: (?:\S+: )?listening on (\S+)(?:, through| of) (\S+?),? " \
     r"to (\S+)$"
 
 # What it says first when root runs it without --user.
-AS_ROOT = "culvert: running as root; with --user NAME it becomes that user " \
-    "when its ports are bound"
+AS_ROOT = "culvert: running as root; with --user NAME culvert becomes that " \
+    "user after binding its ports"
 
 # The last words of a sanitizer: whoever prints them has failed.
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|LeakSanitizer"

@@ -129,7 +129,7 @@ def test_successor(activated, metrics, conf, sshd, ftp_server, listening,
     one = start_with(path, "plant", sockets=socks)
     with download(At(one, 0), ftp_server, tmp) as (ftp, data):
         run(one, "drain")
-        one.wait_log("stopping as soon as transfers have ended")
+        one.wait_log("stopping when all transfers have ended")
         second = start_with(path, "plant", sockets=socks)
         assert "culvert_build_info" in scrape(place)
         fetch(second, 0, ftp_server, tmp.name)
@@ -157,7 +157,7 @@ def test_reload(conf, sshd, ftp_server, listening, start_with, tmp):
         conf(bank=bank, **tunnels)
         place = one.mark()
         one.process.send_signal(signal.SIGHUP)
-        one.wait_log(f"read again; .* {said}", start=place)
+        one.wait_log(f"reloaded; .* {said}", start=place)
     one.listeners = [("127.0.0.1", port_of(sock))]
     fetch(one, 0, ftp_server, tmp.name)
 
@@ -169,7 +169,7 @@ def test_nobodys(conf, sshd, ftp_server, listening, start_with):
                      sockets=[sock], listeners=None)
     assert one.process.wait() == 1
     one.wait_log(f"the service manager listens on 127.0.0.1:{port_of(sock)}, "
-                 "but no tunnel is to .ListenStream= is to be the address "
+                 "but no tunnel does .ListenStream= must be the address "
                  "and port of a -L.$")
     one.check_nothing_left()
 
@@ -304,7 +304,7 @@ def test_journal_ends(journal, conf, sshd, ftp_server, start_with):
     journal.until("listening on")
     journal.sock.close()
     one.process.send_signal(signal.SIGHUP)
-    one.wait_log("^culvert: .*: read again")
+    one.wait_log("^culvert: .*: reloaded")
 
 
 def test_no_journal(tmp, conf, sshd, ftp_server, start_with, start_up):
@@ -322,7 +322,7 @@ def test_two_tunnels_of_one(conf, sshd, ftp_server, listening, start_with):
     one = start_with(conf(plant=lines, bank=lines), "--all", sockets=[sock],
                      listeners=0)
     assert one.process.wait() == 1
-    one.wait_log("listens at that address and port already")
+    one.wait_log("already listens on that address and port")
 
 
 def test_taken_again(conf, sshd, ftp_server, listening, start_with, tmp):
@@ -334,5 +334,5 @@ def test_taken_again(conf, sshd, ftp_server, listening, start_with, tmp):
         conf(plant=[*lines, f"max-data = {number}"])
         mark = one.mark()
         one.process.send_signal(signal.SIGHUP)
-        one.wait_log("1 gone, 1 new", start=mark)
+        one.wait_log("1 removed, 1 new", start=mark)
         fetch(one, 0, ftp_server, tmp.name)

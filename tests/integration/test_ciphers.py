@@ -50,10 +50,10 @@ def test_default(agreed, sshd):
     """AES-GCM, and one line that says so."""
     one, cipher = agreed(sshd.config)
     assert cipher == GCM
-    lines = [line for line in one.lines if "culvert: ssh is to ask" in line]
+    lines = [line for line in one.lines if "culvert: ssh offers" in line]
     assert len(lines) == 1
     assert re.fullmatch(
-        f"culvert: ssh is to ask for ciphers in this order: {GCM},"
+        f"culvert: ssh offers ciphers in this order: {GCM},"
         rf"[a-z0-9@.,-]*{CHACHA}[a-z0-9@.,-]*", lines[0])
 
 
@@ -76,7 +76,7 @@ def test_configured(line, expected, agreed, sshd, tmp):
     one, cipher = agreed(cli.ssh_config(tmp, sshd, line))
     assert cipher == expected
     one.wait_line(
-        "^culvert: the order of ciphers is left to ssh: it is configured$")
+        "^culvert: ssh keeps its own order of ciphers: it is configured$")
 
 
 @pytest.mark.parametrize("options", [
@@ -95,7 +95,7 @@ def test_ssh_without_the_question(agreed, sshd, tmp):
     program.chmod(0o755)
     one, cipher = agreed(sshd.config, "--ssh", str(program))
     assert cipher == CHACHA
-    one.wait_line("left to ssh: ssh -G failed$")
+    one.wait_line("own order of ciphers: ssh -G failed$")
 
 
 def test_bad_configuration(sshd, tmp):

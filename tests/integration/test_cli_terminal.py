@@ -146,8 +146,8 @@ def test_password_of_more_links(terminal, start_sshd, server, tmp):
         sessions = [stack.enter_context(Ftp(there, ftpd)) for _ in range(3)]
         for ftp in sessions[:2]:
             ftp.ask("PASV", "227")
-        one.wait_for("cannot open one more SSH connection to files.test, "
-                     "going on with 1 (--links 4")
+        one.wait_for("cannot open another SSH connection to files.test; "
+                     "continuing with 1 (--links 4")
         one.wait_for("Permission denied")
         for ftp in sessions:
             assert ftp.get("passive", "of-more-links") == b"small"

@@ -55,7 +55,7 @@ def test_same_port(one, other, tmp):
     line = 4 + one.count("\n") + 4
     first = 5 if "L =" in one else 4
     assert said == (f"culvert: FILE:{line}: L = {other.splitlines()[0]}: FILE:"
-                    f"{first} listens at that address and port already; take "
+                    f"{first} already listens on that address and port; use "
                     "another port\n")
 
 
@@ -84,14 +84,14 @@ def test_same_port_of_defaults(tmp):
     """One L that two tunnels have from [defaults]."""
     text = "[defaults]\nL = 2121:h:21\n" + (A + B).replace("L = {}\n", "")
     status, said = check(tmp, text)
-    assert status == 1 and "FILE:2: L = 2121:h:21: FILE:2 listens" in said
+    assert status == 1 and "FILE:2: L = 2121:h:21: FILE:2 already listens" in said
 
 
 def test_same_port_of_one(tmp):
     """The same L twice, and --metrics."""
-    assert "FILE:5: L = 2121:h:22: FILE:4 listens" in check(
+    assert "FILE:5: L = 2121:h:22: FILE:4 already listens" in check(
         tmp, A.format("2121:h:21\nL = 2121:h:22"))[1]
-    assert "FILE:6: L = 2121:h:21: FILE:2 listens" in check(
+    assert "FILE:6: L = 2121:h:21: FILE:2 already listens" in check(
         tmp, "[defaults]\nmetrics = 127.0.0.1:2121\n"
         + A.format("2121:h:21"))[1]
 
@@ -107,7 +107,7 @@ def test_same_far_port(other, same, tmp):
     text += "allow = ::/0\nclient-address = 192.0.2.1\n"
     status, said = check(tmp, text)
     assert status == int(same), said
-    assert not same or "FILE:4 listens at that" in said
+    assert not same or "FILE:4 already listens" in said
     # Another port has another server.
     assert check(tmp, text + "p = 2222\n")[0] == 0
 
@@ -126,7 +126,7 @@ def test_same_far_server(line, same, tmp):
     status, said = check(tmp, text)
     assert status == int(same), said
     assert not same or said.startswith(
-        "culvert: FILE:8: R = 2121:h:22: FILE:4 listens at that"), said
+        "culvert: FILE:8: R = 2121:h:22: FILE:4 already listens"), said
 
 
 WRONG = {
@@ -144,10 +144,10 @@ WRONG = {
     "metrics": ("[defaults]\nmetrics = unix:/none/metrics\n",
                 "FILE:2: metrics = unix:/none/metrics: /none: No such file"),
     "metrics-file": ("[defaults]\nmetrics = unix:/etc/passwd\n",
-                     "FILE:2: metrics = unix:/etc/passwd: something that"),
+                     "FILE:2: metrics = unix:/etc/passwd: there is a"),
     "metrics-address": ("[defaults]\nmetrics = 192.0.2.1:9721\n",
                         "FILE:2: metrics = 192.0.2.1:9721: cannot listen "
-                        "there: it is no address of this host"),
+                        "there: it is not an address of this host"),
     "comment": ("[defaults]\nuser = ftp # not root\n",
                 "FILE:2: a comment must stand on its own line"),
     "ssh": ("[defaults]\nssh = /none/ssh\n",
@@ -178,7 +178,7 @@ def test_wrong(text, words, tmp):
 
 
 @pytest.mark.parametrize("bind, words", [
-    ("192.0.2.1", "L = 192.0.2.1:2121:h:21: cannot listen there: it is no "
+    ("192.0.2.1", "L = 192.0.2.1:2121:h:21: cannot listen there: it is not an "
      "address of this host"),
     ("no-such-name.invalid", "cannot listen on no-such-name.invalid: "),
 ])
@@ -194,8 +194,8 @@ def test_wrong_address(bind, words, tmp):
 @pytest.mark.parametrize("bind, lines, words", [
     ("*:2121", "", "clients of other hosts could connect; --allow FROM"),
     ("192.0.2.1:2121", "", "clients of other hosts could connect; --allow"),
-    ("name:2121", "allow = ::/0", "a name will not do"),
-    ("*:2121", "allow = ::/0", "the replies to PASV name an address of the"),
+    ("name:2121", "allow = ::/0", "a name cannot be used"),
+    ("*:2121", "allow = ::/0", "replies to PASV contain an address of the"),
     ("192.0.2.1:2121", "allow = ::/0\nclient-data-host = control",
      "--client-data-host control needs the addresses of clients"),
 ])
@@ -266,7 +266,7 @@ def test_metrics_of_root(tmp):
     (tmp / "file").write_text("")
     status, said = check(tmp, "[defaults]\nuser = nobody\nmetrics = unix:"
                          f"{tmp}/file\n" + A.format("2121:h:21"))
-    assert status == 1 and "something that is no socket is there" in said
+    assert status == 1 and "there is a file that is not a socket" in said
     defaults = f"[defaults]\nuser = nobody\nmetrics = unix:{tmp}/metrics\n"
     assert check(tmp, defaults + A.format("2121:h:21"))[0] == 0
     defaults += f"transfer-log = {tmp}/log\n"
@@ -281,7 +281,7 @@ def test_up(tmp):
     path.write_text(A.format("2121:h:21") + B.format("localhost:2121:h:21"))
     status, said = cli.run(tmp, "up", "-f", str(path), "--all")
     assert status == 1
-    assert f"culvert: {path}:8: L = localhost:2121:h:21: {path}:4 list" in said
+    assert f"culvert: {path}:8: L = localhost:2121:h:21: {path}:4 already" in said
 
 
 def test_name_in_part(tmp, sshd):
@@ -338,5 +338,5 @@ def test_reload_keeps_the_user(line, conf, sshd, ftp_server, start_up):
         f"[defaults]\nuser = nobody\n{line}\n{text}")
     mark = one.mark()
     one.process.send_signal(signal.SIGHUP)
-    one.wait_log("when culvert is started again", start=mark)
+    one.wait_log("when culvert is restarted", start=mark)
     assert user_of(monitor) == before

@@ -305,6 +305,6 @@ def test_directory_of_others(tmp, sshd):
     one = cli.Background(tmp, "-F", sshd.config, "-L", "0:h:21", "files.test",
                          XDG_RUNTIME_DIR=str(unsafe))
     one.wait_line("listening on")
-    assert f"others can write to {unsafe}, which has no sticky" in one.output
+    assert f"other users can write to {unsafe}, which has no sticky" in one.output
     assert len(list(tmp.glob("culvert.*"))) == 1
     assert one.stop() == 0

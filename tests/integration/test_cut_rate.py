@@ -373,7 +373,7 @@ def test_other_rate(plant, ftp_server, tmp):
         sent = up.begin("passive", f"STOR {tmp.name}/stored")
         send_all(sent, content)
         change("1M")
-        reload(one, "1 tunnel as before, 1 gone, 1 new")
+        reload(one, "1 tunnel unchanged, 1 removed, 1 new")
         assert data.read_all() == content
         data.close()
         ftp.control.expect("226")

@@ -55,7 +55,7 @@ def test_other_user(near, session):
         "421 Only the user who runs culvert is allowed here.\r\n"
     one.culvert.wait_log(
         rf"refused a client from .*: it belongs to user id {NOBODY}, culvert"
-        " to 0; --any-user takes everybody")
+        " to 0; --any-user accepts everybody")
     client, server = one.open()
     with client, server:
         server.reply("220 own")

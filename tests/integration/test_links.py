@@ -158,7 +158,7 @@ def test_one_after_the_other(mode, start_rig):
         for _ in range(3):
             rig.get_small(ftp, mode)
     assert len(links_of(rig.culvert)) == 1
-    assert "opening one more" not in rig.culvert.output
+    assert "opening another SSH" not in rig.culvert.output
 
 
 @modes
@@ -232,7 +232,7 @@ def test_remote(mode, remote_rig):
         rig.check_rest(ftp, data)
     rig.get_small(rig.ftp(), mode)
     assert links_of(rig.culvert) == pids
-    assert "opening one more" not in rig.culvert.output
+    assert "opening another SSH" not in rig.culvert.output
 
 
 def test_asks_once(start_rig):
@@ -428,13 +428,13 @@ def check_goes_on(rig, why):
     """It is said once, and transfers go on side by side."""
     for _ in range(3):
         rig.begin(rig.ftp(), "passive", f"RETR {rig.name}/huge").read(1)
-    rig.culvert.wait_log("cannot open one more SSH connection to files.test, "
-                         f"going on with 1 .*--links 4 .*: .*{why}")
+    rig.culvert.wait_log("cannot open another SSH connection to files.test; "
+                         f"continuing with 1 .*--links 4 .*: .*{why}")
     rig.culvert.wait_log("ssh: .*" + why)  # at -v only
     ftp = rig.ftp()
     until(lambda: rig.get_small(ftp, "passive")
           or "failed again" in rig.culvert.output, "another try")
-    assert rig.culvert.output.count("cannot open one more") == 1
+    assert rig.culvert.output.count("cannot open another") == 1
     assert len(links_of(rig.culvert)) == 1
 
 

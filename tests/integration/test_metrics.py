@@ -305,7 +305,7 @@ def test_changed(path, conf, sshd, ftp_server, start_up, port, tmp):
                 sum_of(samples, "transfers_total", outcome="complete"))
 
     with download(At(one, 0), ftp_server, tmp, 3_000_000) as (ftp, data):
-        reload(one, "0 tunnels as before, 1 gone, 1 new")
+        reload(one, "0 tunnels unchanged, 1 removed, 1 new")
         assert count() == (2, 1)
         data.read_all()
         ftp.control.expect("226")
@@ -325,7 +325,7 @@ def test_two_of_one_name(path, conf, sshd, ftp_server, start_up):
     assert sum_of(values(path), "link_up") == 0
     assert sum_of(values(path), "links") == 1
     conf(metrics, plant=to(sshd, ftp_server))
-    reload(one, "1 tunnel as before, 1 gone, 0 new")
+    reload(one, "1 tunnel unchanged, 1 removed, 0 new")
     assert sum_of(values(path), "link_up", destination="files.test") == 1
 
 

@@ -42,7 +42,7 @@ def test_faster(server, start_culvert):
     forward = f"0:127.0.0.1:{one.port}"
     on = start_culvert(forward, options=["-v"])
     off = start_culvert(forward, options=["-v", "--no-session"])
-    on.wait_log("^culvert: sshd sends small packets at once now$")
+    on.wait_log("^culvert: sshd sends small packets without delay now$")
     # Interleaved, so that the machine is the same for both.
     fast, slow = [], []
     for _ in range(2):
@@ -129,7 +129,7 @@ def test_nologin(server, start_sshd, start_culvert):
     restart(sshd, "Subsystem sftp /usr/lib/openssh/sftp-server\n")
     tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd,
                            options=["-v"])
-    tunnel.wait_log("^culvert: sshd sends small packets at once now$")
+    tunnel.wait_log("^culvert: sshd sends small packets without delay now$")
     works(one, tunnel)
 
 

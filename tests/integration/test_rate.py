@@ -317,7 +317,7 @@ def test_reload(conf, sshd, server, start_up, place):
     lines = with_port(to(sshd, one), port)
     tunnel = start_up(conf(plant=[*lines, "rate = 64K"]), "--all")
     conf(plant=[*lines, "rate = 1M"])
-    reload(tunnel, "0 tunnels as before, 1 gone, 1 new")
+    reload(tunnel, "0 tunnels unchanged, 1 removed, 1 new")
     took, size = fetch(At(tunnel, 0), one, f"{path.name}/file")
     assert size == SIZE
     is_about(took, seconds(SIZE))

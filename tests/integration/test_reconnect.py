@@ -210,7 +210,7 @@ def test_refused_login(tunnel, start_sshd, tmp):
     os.rename(key, key + ".away")
     kill_ssh(culvert)
     assert culvert.process.wait() == 255, culvert.output
-    assert "a password is not kept" in culvert.output
+    assert "culvert stores no password" in culvert.output
     assert "Permission denied" in culvert.output
     culvert.check_nothing_left()
 
@@ -235,7 +235,7 @@ def test_on_demand(tunnel, server, ns):
     check_login(culvert, server)
     assert culvert_has_ssh(culvert)
     culvert.see()
-    culvert.wait_log("nobody needs the SSH connection")
+    culvert.wait_log("closing the SSH connection")
     until(lambda: not culvert_has_ssh(culvert), "ssh has ended")
     check_login(culvert, server)
     assert culvert_has_ssh(culvert)

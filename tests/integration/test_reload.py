@@ -45,7 +45,7 @@ def test_nothing_changed(conf, sshd, ftp_server, start_up, tmp):
     with Ftp(At(one, 0), ftp_server) as ftp:
         with ftp.begin("passive", f"RETR {tmp.name}/file") as data:
             for _ in range(3):
-                reload(one, "1 tunnel as before, 0 gone, 0 new")
+                reload(one, "1 tunnel unchanged, 0 removed, 0 new")
             assert len(data.read_all()) == 500_000
         ftp.control.expect("226")
         ftp.ask("NOOP", "200")
@@ -60,13 +60,13 @@ def test_added_and_removed(conf, sshd, ftp_server, start_up, tmp):
     with Ftp(At(one, 0), ftp_server) as plant:
         conf(plant=to(sshd, ftp_server),
              bank=to(sshd, ftp_server, "allow-tls = yes"))
-        reload(one, "1 tunnel as before, 0 gone, 1 new")
+        reload(one, "1 tunnel unchanged, 0 removed, 1 new")
         one.wait_log("^culvert: bank: listening on ")
         one.wait_ready(2)
         fetch(one, 1, ftp_server, tmp.name)
         with Ftp(At(one, 1), ftp_server) as bank:
             conf(plant=to(sshd, ftp_server))
-            reload(one, "1 tunnel as before, 1 gone, 0 new")
+            reload(one, "1 tunnel unchanged, 1 removed, 0 new")
             assert bank.control.read_reply().startswith("421 ")
             bank.control.expect_end()
         with pytest.raises(ConnectionRefusedError):
@@ -86,7 +86,7 @@ def test_changed(conf, sshd, ftp_server, start_up, port, tmp):
     with Ftp(At(one, 0), ftp_server) as ftp:
         with ftp.begin("passive", f"RETR {tmp.name}/large") as data:
             conf(plant=[*lines, "server-mode = active"])
-            reload(one, "0 tunnels as before, 1 gone, 1 new")
+            reload(one, "0 tunnels unchanged, 1 removed, 1 new")
             one.wait_ready(2)
             assert {at[1] for at in one.listeners} == {port}
             fetch(one, 0, ftp_server, tmp.name)
@@ -103,7 +103,7 @@ def test_verbose(conf, sshd, ftp_server, start_up):
     one.wait_log("ssh to files.test: debug1: ")
     conf(plant=to(sshd, ftp_server), bank=to(sshd, ftp_server, "c = aes256-ctr"))
     mark = one.mark()
-    reload(one, "1 tunnel as before, 0 gone, 1 new")
+    reload(one, "1 tunnel unchanged, 0 removed, 1 new")
     one.wait_log("ssh to files.test: debug1: .*aes256-ctr", start=mark)
 
 
@@ -116,13 +116,13 @@ def test_other_destination(conf, sshd, start_sshd, ftp_server, start_up, tmp):
     for _ in range(3):  # its place is used again
         conf(plant=to(sshd, ftp_server), bank=to(other, ftp_server))
         before = len(one.listeners)
-        reload(one, "1 tunnel as before, 0 gone, 1 new")
+        reload(one, "1 tunnel unchanged, 0 removed, 1 new")
         one.wait_ready(before + 1)
         fetch(one, before, ftp_server, tmp.name)
         fetch(one, 0, ftp_server, tmp.name)
         assert len(one.all_ssh()) == 2
         conf(plant=to(sshd, ftp_server))
-        reload(one, "1 tunnel as before, 1 gone, 0 new")
+        reload(one, "1 tunnel unchanged, 1 removed, 0 new")
         until(lambda: one.all_ssh() == [first], "the other ssh ends")
 
 
@@ -132,7 +132,7 @@ def test_moved(conf, sshd, start_sshd, ftp_server, start_up, tmp):
     one = start_up(path, "plant")
     before = one.all_ssh()
     conf(plant=to(start_sshd(), ftp_server))
-    reload(one, "0 tunnels as before, 1 gone, 1 new")
+    reload(one, "0 tunnels unchanged, 1 removed, 1 new")
     one.wait_ready(2)
     fetch(one, 1, ftp_server, tmp.name)
     until(lambda: len(one.all_ssh()) == 1 and one.all_ssh() != before,
@@ -156,7 +156,7 @@ def test_several_links(conf, sshd, start_sshd, ftp_server, start_up, tmp):
         until(lambda: "2 SSH connections" in run(one, "status"), "it is up")
         os.kill(further, signal.SIGSTOP)
         conf(bank=to(sshd, ftp_server))
-        reload(one, "1 tunnel as before, 1 gone, 0 new")
+        reload(one, "1 tunnel unchanged, 1 removed, 0 new")
     until(lambda: len(one.all_ssh()) == 1, "all of them have ended")
     run(one, "status")
     fetch(one, 1 - number, ftp_server, tmp.name)
@@ -174,7 +174,7 @@ def test_too_late(conf, sshd, ftp_server, start_up):
         for _ in range(3):
             one.process.send_signal(signal.SIGHUP)
     assert one.process.wait() == 0
-    assert "read again" not in one.output
+    assert "reloaded" not in one.output
 
 
 @pytest.mark.parametrize("wrong, words", [
@@ -196,7 +196,7 @@ def test_broken(conf, sshd, ftp_server, start_up, tmp, wrong, words):
     one.wait_log("cannot open .*: No such file")
     fetch(one, 0, ftp_server, tmp.name)
     conf(plant=to(sshd, ftp_server))
-    reload(one, "1 tunnel as before")
+    reload(one, "1 tunnel unchanged")
 
 
 def test_limit_of_files(conf, sshd, ftp_server, start_up):
@@ -206,10 +206,10 @@ def test_limit_of_files(conf, sshd, ftp_server, start_up):
     resource.prlimit(monitor, resource.RLIMIT_FSIZE,
                      (0, resource.RLIM_INFINITY))
     reload(one, "^culvert: nothing has been changed$")
-    one.wait_log(r"^culvert: cannot read \S+ again: File too large \(.*ulimit -f")
+    one.wait_log(r"^culvert: cannot reload \S+: File too large \(.*ulimit -f")
     resource.prlimit(monitor, resource.RLIMIT_FSIZE,
                      (resource.RLIM_INFINITY,) * 2)
-    reload(one, "1 tunnel as before, 0 gone, 0 new")
+    reload(one, "1 tunnel unchanged, 0 removed, 0 new")
 
 
 def test_once_more(conf, sshd, ftp_server, start_up):
@@ -226,8 +226,8 @@ def test_once_more(conf, sshd, ftp_server, start_up):
     finally:
         os.kill(one.monitor, signal.SIGCONT)
     for _ in range(2):
-        one.wait_log("1 tunnel as before, 0 gone, 0 new")
-    until(lambda: one.output.count("read again") == 2, "it was read twice")
+        one.wait_log("1 tunnel unchanged, 0 removed, 0 new")
+    until(lambda: one.output.count("reloaded") == 2, "it was read twice")
 
 
 def pending(pid):
@@ -247,12 +247,12 @@ def test_port_taken(conf, sshd, ftp_server, start_up, tmp):
              bank=with_port(to(sshd, ftp_server), taken.port),
              other=["destination = other.test", f"F = {sshd.config}",
                     f"L = {second.port}:h:21"])
-        reload(one, "1 tunnel as before, 0 gone, 0 new")
+        reload(one, "1 tunnel unchanged, 0 removed, 0 new")
         for name, port in ("bank", taken.port), ("other", second.port):
             one.wait_log(f"^culvert: {name}: cannot listen on port {port}")
     fetch(one, 0, ftp_server, tmp.name)
     # Now they are free.
-    reload(one, "1 tunnel as before, 0 gone, 2 new")
+    reload(one, "1 tunnel unchanged, 0 removed, 2 new")
 
 
 def test_none_left(conf, sshd, ftp_server, start_up):
@@ -261,7 +261,7 @@ def test_none_left(conf, sshd, ftp_server, start_up):
     one = start_up(path, "--all")
     with scripted.Listener() as taken:
         conf(plant=with_port(to(sshd, ftp_server), taken.port))
-        reload(one, "0 tunnels as before, 1 gone, 0 new")
+        reload(one, "0 tunnels unchanged, 1 removed, 0 new")
         assert one.process.wait() == 1, one.output
     one.wait_log("no tunnel is left")
     one.check_nothing_left()
@@ -272,8 +272,8 @@ def test_of_the_process(conf, sshd, ftp_server, start_up):
     path = conf(plant=to(sshd, ftp_server))
     one = start_up(path, "--all")
     assert path == conf(["max-sessions = 7"], plant=to(sshd, ftp_server))
-    reload(one, "1 tunnel as before, 0 gone, 0 new")
-    one.wait_log("when culvert is started again")
+    reload(one, "1 tunnel unchanged, 0 removed, 0 new")
+    one.wait_log("when culvert is restarted")
 
 
 def test_names(conf, sshd, ftp_server, start_up):
@@ -281,7 +281,7 @@ def test_names(conf, sshd, ftp_server, start_up):
     path = conf(plant=to(sshd, ftp_server), bank=to(sshd, ftp_server))
     one = start_up(path, "plant", "bank", listeners=2)
     conf(plant=to(sshd, ftp_server), more=to(sshd, ftp_server))
-    reload(one, "1 tunnel as before, 1 gone, 0 new")
+    reload(one, "1 tunnel unchanged, 1 removed, 0 new")
     one.wait_log(r"there is no \[tunnel bank\] in ")
 
 
@@ -306,7 +306,7 @@ def test_far_listener(conf, sshd, ns, start_up):
         path = conf(plant=lines)
         one = start_up(path, "--all")
         conf(plant=[*lines, "keepalive = 60"])
-        reload(one, "0 tunnels as before, 1 gone, 1 new")
+        reload(one, "0 tunnels unchanged, 1 removed, 1 new")
         one.wait_ready(2)
         with scripted.dial("127.0.0.1", free.port, side=ns,
                            kind=scripted.Control) as client, \

@@ -152,7 +152,7 @@ def test_nobody_there(name, conf, sshd, ftp_server, start_up):
     """A socket that is none is said, and hurts nothing."""
     one = start_up(conf(plant=to(sshd, ftp_server)), "plant",
                    env={"NOTIFY_SOCKET": name})
-    one.wait_log("cannot tell the service manager anything")
+    one.wait_log("cannot notify the service manager")
 
 
 # ---- the units ----

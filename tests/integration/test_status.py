@@ -379,7 +379,7 @@ def test_drain(two, ftp_server, tmp):
     """It ends when the transfer has."""
     with download(At(two, 0), ftp_server, tmp, 3_000_000) as (ftp, data):
         run(two, "drain")
-        two.wait_log("stopping as soon as transfers have ended")
+        two.wait_log("stopping when all transfers have ended")
         assert status_of(two)["state"] == "draining"
         data.read_all()
         ftp.control.expect("226")
@@ -441,7 +441,7 @@ def test_stop_the_last(two):
 
 def test_stop_no_text(two):
     """A name that cannot be sent is no order to all."""
-    assert "no tunnel can have such a name" in \
+    assert "that is not a valid name of a tunnel" in \
         run(two, "stop", b"\xff", status=1)
     assert len(tunnels_of(two)) == 2
 
@@ -470,7 +470,7 @@ def test_reload_no_text(two):
 def test_reload(two, sshd, ftp_server, conf):
     """The outcome is told to who asked: good, or what is wrong."""
     run(two, "reload")
-    two.wait_log("0 gone, 0 new")
+    two.wait_log("0 removed, 0 new")
     two.path.write_text("[tunnel plant]\nL = 0:h:21\nnonsense = 1\n")
     said = run(two, "reload", status=1)
     assert "culvert.conf:3: " in said and "nonsense" in said
@@ -480,7 +480,7 @@ def test_reload(two, sshd, ftp_server, conf):
     run(two, "reload", "plant")
     assert "bank" not in two.output[two.output.index("nonsense"):]
     run(two, "reload")
-    two.wait_log("bank: its configuration has changed")
+    two.wait_log("bank: configuration changed")
 
 
 def test_reload_of_none(two):
@@ -504,7 +504,7 @@ def test_which(two, conf, sshd, ftp_server, start_up):
                      env={"XDG_RUNTIME_DIR": two.dir, "TMPDIR": two.dir})
     assert len(run(two, "status").split("culvert ")) == 3
     said = run(two, "stop", status=1).splitlines()
-    assert said[0] == ("culvert: several culverts are running; say which one "
+    assert said[0] == ("culvert: several culverts are running; choose one "
                        "to stop:")
     paths = {}
     for line in said[1:]:

@@ -166,7 +166,7 @@ def test_end_a_session(two, watch, ftp_server, tmp):
             screen.keys(answer)
             screen.wait("^q quit|session 1 was ended")
         cut.control.expect("426")
-        cut.control.expect("421 The session was ended by hand")
+        cut.control.expect("421 The session was closed by the operator")
         kept.ask("NOOP", "200")
         screen.keys("Up")
         screen.wait("1 session$")
@@ -214,7 +214,7 @@ def test_the_terminal_has_gone(two):
         seen += os.read(master, 4096)
     os.close(master)
     assert screen.communicate(timeout=FAILSAFE)[1] \
-        == "culvert: the terminal has gone\n"
+        == "culvert: the terminal is gone\n"
     assert screen.returncode == 1
 
 

@@ -161,8 +161,8 @@ def test_client_gone_before_the_command(end, why, session):
         one.client.expect(f"425 No data connection: {why}.")
     if end == "close":
         one.culvert.wait_log("it was closed before its user could be looked "
-                             "up; a client that closes behind the reply is "
-                             "taken, and --any-user takes everybody")
+                             "up; a client that closes after the reply is "
+                             "accepted, and --any-user accepts everybody")
     one.goes_on()
 
 
@@ -227,7 +227,7 @@ def test_control_gone_at_once(session):
         client.command("USER tester", "QUIT")
     one.culvert.wait_log("refused a client from .*: it was closed before its "
                          "user could be looked up; a client that closes "
-                         "behind the reply is taken")
+                         "after the reply is accepted")
     one.goes_on()
 
 

@@ -260,7 +260,7 @@ def test_rotation(log, start_logged, ftp_server, tmp):
         old = log.path.rename(tmp / "transfers.1")
         fetch(ftp, ftp_server, tmp)
         one.process.send_signal(signal.SIGUSR2)
-        one.wait_log("opened the transfer log again")
+        one.wait_log("reopened the transfer log")
         fetch(ftp, ftp_server, tmp)
         log.records(1)
         assert len(old.read_text().splitlines()) == 2
@@ -276,7 +276,7 @@ def test_rotation_twice(log, start_logged, ftp_server, tmp):
         one.process.send_signal(signal.SIGUSR2)
         fetch(ftp, ftp_server, tmp)
         os.kill(one.monitor, signal.SIGCONT)
-        until(lambda: one.output.count("opened the transfer log again") == 2,
+        until(lambda: one.output.count("reopened the transfer log") == 2,
               "it is opened twice")
         fetch(ftp, ftp_server, tmp)
     log.records(3)
@@ -290,7 +290,7 @@ def test_rotation_fails(log, start_logged, ftp_server, tmp):
         old = Log(log.path.rename(tmp / "old"))
         log.path.mkdir()
         one.process.send_signal(signal.SIGUSR2)
-        one.wait_log("cannot open the transfer log .* again: Is a directory")
+        one.wait_log("cannot reopen the transfer log .*: Is a directory")
         fetch(ftp, ftp_server, tmp)
         old.records(2)
 
@@ -311,7 +311,7 @@ def test_logrotate(log, start_logged, ftp_server, tmp):
         os.chmod(tmp / "conf", 0o644)
         subprocess.run(["logrotate", "-f", "-s", str(tmp / "state"),
                         str(tmp / "conf")], check=True, timeout=60)
-        one.wait_log("opened the transfer log again")
+        one.wait_log("reopened the transfer log")
         fetch(ftp, ftp_server, tmp)
         log.records(1)
         assert len(list(tmp.glob("transfers*"))) == 2

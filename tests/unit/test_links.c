@@ -345,7 +345,7 @@ test_refused(void **state)
 	n = fread(text, 1, sizeof(text) - 1, file);
 	text[n] = '\0';
 	fclose(file);
-	assert_int_equal(occurrences(text, "cannot open one more"), 1);
+	assert_int_equal(occurrences(text, "cannot open another"), 1);
 	assert_int_equal(occurrences(text, "Permission denied"), 1);
 	assert_non_null(strstr(text, "by a key or"));
 	/* One was under way already; and then after 1, 3 and 7 pauses. */

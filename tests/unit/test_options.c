@@ -196,10 +196,19 @@ test_remote(void **state)
 }
 
 static void
+check_subnet(const struct subnet *subnet, const char *address,
+    unsigned int bits)
+{
+	char text[ADDR_TEXT_MAX];
+
+	assert_string_equal(addr_format_ip(&subnet->addr, text), address);
+	assert_int_equal(subnet->bits, bits);
+}
+
+static void
 test_allow(void **state)
 {
 	struct options options;
-	char text[SUBNET_TEXT_MAX];
 
 	(void)state;
 	assert_int_equal(parse("--allow 192.0.2.0/24 --allow 2001:db8::1 "
@@ -207,13 +216,10 @@ test_allow(void **state)
 			     &options),
 	    OPTIONS_RUN);
 	assert_int_equal(options.n_allow, 4);
-	assert_string_equal(subnet_format(&options.allow[0], text),
-	    "192.0.2.0/24");
-	assert_string_equal(subnet_format(&options.allow[1], text),
-	    "2001:db8::1");
-	assert_string_equal(subnet_format(&options.allow[2], text), "::/0");
-	assert_string_equal(subnet_format(&options.allow[3], text),
-	    "0.0.0.0/0");
+	check_subnet(&options.allow[0], "192.0.2.0", 24);
+	check_subnet(&options.allow[1], "2001:db8::1", 128);
+	check_subnet(&options.allow[2], "::", 0);
+	check_subnet(&options.allow[3], "0.0.0.0", 0);
 	options_free(&options);
 }
 
@@ -470,10 +476,10 @@ test_bad(void **state)
 		{ "--client-data-host reply h", "\"command\" or \"control\"" },
 		{ "--foreign-port Pass h", "\"refuse\" or \"pass\"" },
 		{ "--client-address nat.test h", "--client-address nat.test" },
-		{ "--client-address 0.0.0.0 h", "no host's address" },
+		{ "--client-address 0.0.0.0 h", "not the address of a host" },
 		{ "--client-address fe80::1%1 h", "expected an IPv4" },
 		{ "--far-address files.test h", "not a name" },
-		{ "--far-address :: h", "no host's address" },
+		{ "--far-address :: h", "not the address of a host" },
 		{ "--far-address 10.0.0.1/24 h", "--far-address 10.0.0.1/24" },
 		{ "--client-ports 0 h", "--client-ports 0: expected" },
 		{ "--client-ports 0-9 h", "expected LOW-HIGH" },
@@ -483,8 +489,8 @@ test_bad(void **state)
 		{ "--client-ports 1:2 h", "expected LOW-HIGH" },
 		{ "--client-ports 1-65536 h", "expected LOW-HIGH" },
 		{ "--client-ports 9-8 h", "above the last" },
-		{ "--client-ports 7-8 -R 0:a:21 h", "takes a -L" },
-		{ "--far-address 10.0.0.1 -R 0:a:21 h", "takes a -L" },
+		{ "--client-ports 7-8 -R 0:a:21 h", "needs a -L" },
+		{ "--far-address 10.0.0.1 -R 0:a:21 h", "needs a -L" },
 		{ "--on-demand --link-wait 0 h", "none does" },
 		{ "--client-address 10.0.0.1 -R 0:a:21 -L 0:a:21 h", "twice" },
 		{ "-- -oProxyCommand=x", "must not begin" },

@@ -216,7 +216,7 @@ test_takes(void **state)
 	    policy_takes(&policy, &local, &lan, why, sizeof(why), &refusal));
 	assert_false(
 	    policy_takes(&policy, &local, &peer, why, sizeof(why), &refusal));
-	assert_string_equal(why, "no --allow has that address");
+	assert_string_equal(why, "no --allow contains that address");
 	close(raw);
 	notes_free(&notes);
 }

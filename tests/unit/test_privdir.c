@@ -164,21 +164,21 @@ test_check(void **state)
 	assert_int_equal(privdir_check(env->parent, env->why, sizeof(env->why)),
 	    0);
 	snprintf(path, sizeof(path), "%s/link", env->base);
-	check_bad(env, path, -ENOENT, "is none");
+	check_bad(env, path, -ENOENT, "cannot be used");
 	assert_int_equal(symlink(env->parent, path), 0);
-	check_bad(env, path, -ENOTDIR, "is none");
+	check_bad(env, path, -ENOTDIR, "cannot be used");
 	snprintf(path, sizeof(path), "%s/file", env->base);
 	file = fopen(path, "w");
 	assert_non_null(file);
 	fclose(file);
-	check_bad(env, path, -ENOTDIR, "is none");
+	check_bad(env, path, -ENOTDIR, "cannot be used");
 	assert_int_equal(chmod(env->parent, 0750), 0);
 	check_bad(env, env->parent, -EPERM, "mode 0750 instead of 0700");
 	assert_int_equal(chmod(env->parent, 0700), 0);
 	if (geteuid() != 0)
 		return;
 	assert_int_equal(chown(env->parent, 65534, 65534), 0);
-	check_bad(env, env->parent, -EPERM, "is another user's");
+	check_bad(env, env->parent, -EPERM, "belongs to another user");
 }
 
 /* A private directory that became a link to another one: only the link goes. */

@@ -405,7 +405,7 @@ test_refused_login(void **state)
 	until(s, &s->ended, 1);
 	assert_int_equal(s->down, 1);
 	assert_non_null(strstr(s->why, "Permission denied"));
-	assert_int_equal(logged(s, "a password is not kept"), 1);
+	assert_int_equal(logged(s, "culvert stores no password"), 1);
 }
 
 /* Where none was asked for it may come back: a home that is not mounted. */
@@ -420,7 +420,7 @@ test_refused_key(void **state)
 	lose(s);
 	until(s, &s->ended, 1);
 	assert_int_equal(logged(s, "could not connect"), 1);
-	assert_int_equal(logged(s, "a password is not kept"), 0);
+	assert_int_equal(logged(s, "culvert stores no password"), 0);
 }
 
 /* ssh itself is not to be had for a time. */

@@ -160,7 +160,7 @@ def test_reload_adds(two, path, conf, sshd, ftp_server, tmp):
             assert name
         place = two.mark()
         two.process.send_signal(signal.SIGHUP)
-        two.wait_log("read again", start=place)
+        two.wait_log("reloaded", start=place)
         text = get(path).text
         rows = [line.split(" ")[0] for line in text.splitlines()
                 if not line.startswith("#")]

@@ -384,21 +384,43 @@ impatient(uint16_t port)
 	}
 }
 
-/* Clients who know the port may be there before the probe is over: who is taken
- * is one of them, and never the probe, which sends nothing. */
-static void
-check_early(struct farenv *env, const char *host)
+/* Those who connect to a port, and a listener there.  False: somebody else has
+ * taken the port meanwhile. */
+static bool
+begin_early(struct farenv *env, const char *host, struct heard *heard,
+    pid_t pids[N_EARLY])
 {
 	uint16_t port = (uint16_t)sshenv_free_port();
-	struct heard heard;
-	pid_t pids[N_EARLY];
 
 	for (size_t i = 0; i < N_EARLY; i++) {
 		pids[i] = fork();
 		if (pids[i] == 0)
 			impatient(port);
 	}
-	heard_listen(&heard, env, host, port, true);
+	heard_begin(heard, env, host, port, true);
+	sshenv_until(&env->ssh, &heard->told);
+	if (heard->failed == 0)
+		return true;
+	assert_non_null(strstr(heard->why, "taken"));
+	for (size_t i = 0; i < N_EARLY; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
+	heard_stop(heard, false);
+	return false;
+}
+
+/* Clients who know the port may be there before the probe is over: who is taken
+ * is one of them, and never the probe, which sends nothing. */
+static void
+check_early(struct farenv *env, const char *host)
+{
+	struct heard heard;
+	pid_t pids[N_EARLY];
+	int tries = 1;
+
+	while (!begin_early(env, host, &heard, pids))
+		assert_true(tries++ < 5);
 	for (size_t i = 0; i < N_EARLY; i++) {
 		struct taken *taken = &heard.taken[i];
 

@@ -137,7 +137,7 @@ def test_help(checker):
     (["-oProxyCommand=none", "-eh", "host"], "unknown option -e"),
     (["--", "-host"], "must not begin with"),
     (["host", "another"], "one destination only"),
-    (["--on-demand", "--link-wait", "0", "host"], "--on-demand connects"),
+    (["--on-demand", "--link-wait", "0", "host"], "--on-demand needs clients"),
 ])
 def test_bad_usage(argv, words, checker):
     """Exit status 2, and what is wrong."""

@@ -75,7 +75,7 @@ def test_unused_and_channel_timeout(start_sshd, start_culvert):
     tunnel = start_unused(start_sshd, start_culvert, "ChannelTimeout *=1s")
     tunnel.wait_log("connected to .* again")
     tunnel.wait_log(r"closed the session .* after \d+ s without traffic "
-                    r"\(ChannelTimeout in sshd_config\); it is opened again")
+                    r"\(ChannelTimeout in sshd_config\); culvert opens it again")
     mark = tunnel.mark()
     with pytest.raises(Timeout):
         tunnel.wait_log("was lost", 6, mark)

@@ -158,6 +158,9 @@ def test_template(machine):
     """culvert@NAME, beside it."""
     assert machine.run("cd; curl -sS -n ftp://localhost:2300/report.csv") \
         == "a,b,c1\n"
+    # Its ssh is not to end with it, but when the transfers have.
+    assert machine.run("systemctl show -P KillMode culvert@scanner culvert") \
+        == "mixed\n\nmixed\n"
     machine.run("systemctl stop culvert@scanner")
     assert machine.run("systemctl show -P Result culvert@scanner") \
         == "success\n"

@@ -29,7 +29,7 @@ struct addr {
  * number or an interface name; no brackets.  ret->port becomes 0.
  * Returns 0 or -EINVAL; *ret is untouched on failure.
  */
-int addr_parse_ip(const char *status_words, struct addr *ret);
+int addr_parse_ip(const char *text, struct addr *ret);
 
 /* From a socket address of AF_INET or AF_INET6.  0 or -EAFNOSUPPORT. */
 int addr_from_sockaddr(const struct sockaddr *sa, struct addr *ret);

@@ -7,8 +7,8 @@
  * monitor (ssh/monitor.h) starts ssh, and the other process is confined before
  * it reads a byte from a peer.  It uses the same sides as culvert
  * (tunnel/side.h), so sshd refuses here what it would refuse there; only the
- *FTP client is its own (ftp.h).  What ssh -v prints gives the facts about the
- *SSH connection (facts.h).
+ * FTP client is its own (ftp.h).  What ssh -v prints gives the facts about the
+ * SSH connection (facts.h).
  *
  *	ssh -G -- name -- TCP -- ssh -- Nagle -- each -L and -R -- verdict
  *	     \______\______\_____\___________________________________/

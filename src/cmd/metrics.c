@@ -1,6 +1,6 @@
 /*
  * culvert-metrics: answers HTTP requests for the metrics of a culvert
- *(--metrics).
+ * (--metrics).
  *
  *	culvert-metrics [--no-confine] SOCKET
  *

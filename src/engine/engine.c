@@ -80,8 +80,7 @@ int
 engine_bytes(struct engine *engine, enum engine_peer peer, const void *bytes,
     size_t len)
 {
-	if (engine->ended || engine->peers[peer].eof ||
-	    engine->peers[peer].lost)
+	if (engine->ended || engine_has_gone(engine, peer))
 		return 0;
 	if (peer == ENGINE_SERVER)
 		unfinished_stir(engine);
@@ -137,7 +136,7 @@ transfer_runs(struct engine *engine)
 	return data == NULL || !data->cut || exchange_is_upload(transfer);
 }
 
-/* Asks have waited long enough. */
+/* Requests have waited long enough. */
 void
 engine_timer(struct engine *engine)
 {

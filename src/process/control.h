@@ -3,7 +3,7 @@
  *
  * A Unix socket, "control" in the private directory, of mode 0600; whoever
  * connects must be root or the user that culvert runs as (SO_PEERCRED,
- *unix(7)). Both sides say lines, one JSON object each (RFC 8259): a request,
+ * unix(7)). Both sides say lines, one JSON object each (RFC 8259): a request,
  *
  *	{"do": "status"}
  *	{"do": "metrics"}

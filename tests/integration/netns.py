@@ -54,6 +54,29 @@ def ip(*args):
                           text=True).stdout
 
 
+def _free_port(address):
+    """Return a port that the kernel says is free, and gives to nobody else.
+
+    For a minute: a connection to it stays behind in TIME_WAIT.  A server, which
+    names the port and sets SO_REUSEADDR, can have it all the same.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as listener:
+        port = listener.getsockname()[1]
+        with socket.create_connection((address, port)) as client:
+            listener.accept()[0].close()
+            client.recv(1)
+    return port
+
+
+def _hex(address):
+    """Return an address as /proc/net/tcp has it."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    number = socket.inet_pton(family, address)
+    return "".join(number[at:at + 4][::-1].hex().upper()
+                   for at in range(0, len(number), 4))
+
+
 def _remove(name):
     """End all that runs in a namespace of ours, and remove it."""
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
@@ -156,29 +179,25 @@ class Host:
         return self.call(socket.socket, family, socket.SOCK_STREAM)
 
     def free_port(self, address="127.0.0.1"):
-        """Return a port that the kernel says is free inside.
+        """Return a port inside that only a server will get: _free_port()."""
+        return self.call(_free_port, address)
 
-        Nobody but the tests takes ports there, so it stays free.
-        """
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        with self.socket(family) as sock:
-            sock.bind((address, 0))
-            return sock.getsockname()[1]
-
-    def listening(self, port, ipv4_loopback=False):
+    def listening(self, port, address=None):
         """Return whether somebody listens on that port inside.
 
-        ipv4_loopback: at 127.0.0.1; another address may have the same port.
+        address: at that address, or at all; another one may have the port.
         """
         def look():
-            wanted = f":{port:04X}"
-            if ipv4_loopback:
-                wanted = "0100007F" + wanted
+            wanted = {f":{port:04X}"}
+            if address is not None:
+                wanted = {each + f":{port:04X}"
+                          for each in (_hex(address), "0" * 8, "0" * 32)}
             for name in "tcp", "tcp6":
                 with open(f"/proc/thread-self/net/{name}") as file:
                     for line in file.readlines()[1:]:
                         words = line.split()
-                        if words[1].endswith(wanted) and words[3] == "0A":
+                        if (words[1].endswith(tuple(wanted))
+                                and words[3] == "0A"):
                             return True
             return False
         return self.call(look)
@@ -205,9 +224,8 @@ class Here:
 
     @staticmethod
     def free_port(address="127.0.0.1"):
-        """Return a port that the kernel says is free."""
-        with socket.create_server((address, 0)) as sock:
-            return sock.getsockname()[1]
+        """Return a port that only a server will get: _free_port()."""
+        return _free_port(address)
 
     listening = Host.listening
 

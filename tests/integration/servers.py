@@ -157,7 +157,8 @@ class Server:
         """Start it, again on the same port after stop() or kill()."""
         self.process = Process(self.ns.argv(self.argv), self.kind)
         until(lambda: not self.process.alive()
-              or self.ns.listening(self.port), f"{self.kind} listens")
+              or self.ns.listening(self.port, self.address),
+              f"{self.kind} listens")
         assert self.process.alive(), \
             f"{self.kind} has ended:\n{self.process.output}"
 

@@ -328,7 +328,7 @@ def test_pasv_never_used(mode, pair):
     else:
         _, (_, port) = one.active()
         one.exchange("MKD there", "257 made")
-        assert one.ns.listening(port, True)
+        assert one.ns.listening(port, "127.0.0.1")
     one.exchange("QUIT", "221 bye")
     one.server.close()
     one.client.expect_end()
@@ -336,7 +336,8 @@ def test_pasv_never_used(mode, pair):
         theirs.read_all()
         until(lambda: not is_listening(port), "the listener has gone")
     else:
-        until(lambda: not one.ns.listening(port, True), "the forward has gone")
+        until(lambda: not one.ns.listening(port, "127.0.0.1"),
+              "the forward has gone")
 
 
 def test_other_commands_leave_what_was_prepared(pair):
@@ -373,7 +374,8 @@ def test_the_last_one_wins(first, second, pair):
         until(lambda: not is_listening(port), "the first one has gone")
         theirs.expect_end()
     else:
-        until(lambda: not one.ns.listening(port, True), "the first one has gone")
+        until(lambda: not one.ns.listening(port, "127.0.0.1"),
+              "the first one has gone")
     other.send(b"content")
     other.close()
     assert mine.read_all() == b"content"

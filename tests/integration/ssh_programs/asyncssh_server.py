@@ -28,7 +28,8 @@ class Server(asyncssh.SSHServer):
 async def main(address, port, host_key):
     """Serve for ever."""
     server = await asyncssh.create_server(
-        Server, address, int(port), server_host_keys=[host_key])
+        Server, address, int(port), server_host_keys=[host_key],
+        reuse_address=True)
     print("listening", flush=True)
     await server.wait_closed()
 

@@ -7,7 +7,21 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "check/advice_priv.h"
+/* Where a fix is made. */
+enum place {
+	PLACE_NONE,
+	SSHD_CONFIG, /* of the SSH server */
+	AUTHORIZED_KEYS,
+	KEY_LINE, /* the line there of the key that is used */
+	SSH_CONFIG,
+	THIS_HOST, /* a command to run here */
+	HERE,	   /* something else to do on this host */
+	NETRC,
+	CULVERT,  /* its own command line, or configuration */
+	FAR_HOST, /* the SSH server's host */
+	SERVER_HOST,
+	FTP_SERVER, /* its configuration: the topic says which setting */
+};
 
 static const char *const places[] = {
 	[SSHD_CONFIG] = "sshd_config of {host}",
@@ -20,6 +34,78 @@ static const char *const places[] = {
 	[CULVERT] = "{culvert}",
 	[FAR_HOST] = "{host}",
 	[SERVER_HOST] = "the FTP server's host",
+};
+
+struct row {
+	const char *step;
+	enum advice_status status;
+	const char *text;
+	struct {
+		enum place place;
+		const char *texts[2]; /* the line, and a remark, or NULL */
+		enum server_topic topic;
+		struct suggest_change change;
+	} fixes[ADVICE_FIXES];
+};
+
+/* ---- fixes that several findings share ---- */
+
+/* How to put a line into sshd_config.  sshd uses the first line of each kind,
+ * but a line in a matching Match block comes before all others. */
+#define IN_PLACE "replaces its line there, also in a Match block"
+#define ADDED "add it to its line there, or replace \"none\" there"
+
+#define FIX_PERMIT_LISTEN \
+	FIX(SSHD_CONFIG, "PermitListen {permitlisten}:*", ADDED)
+#define FIX_NEW_KEY_LINE \
+	FIX(KEY_LINE, "{key_line}", "replaces the options there")
+#define FIX_ACTIVE_MODE \
+	FIX(CULVERT, "--server-mode active", "if active mode works")
+#define FIX_IN_TERMINAL \
+	FIX(HERE, "run the same command in a terminal, without --batch")
+
+/* sshd gives a user who may not log in the same answer as one whose key it does
+ * not know. */
+#define FIX_SEE_LOG                                                     \
+	FIX(FAR_HOST, "journalctl -u ssh | grep 'not allowed because'", \
+	    "a line with {user} shows that this user may not log in")
+#define FIX_ALLOW_USER                                                  \
+	FIX(SSHD_CONFIG, "AllowUsers {user}",                           \
+	    "add {user} to that line, or its group to AllowGroups, if " \
+	    "there is one; and remove both from DenyUsers and DenyGroups")
+
+/* For an account that, as a session says, has expired.  The session may also
+ * have printed somebody's own text. */
+#define FIX_NEW_PASSWORD                                                   \
+	FIX(THIS_HOST, "{ssh_command} -t",                                 \
+	    "in a terminal; it asks for a new password")                   \
+	FIX(FAR_HOST, "passwd {'user}", "as root")                         \
+	FIX(FAR_HOST, "usermod -e '' {'user}",                             \
+	    "as root, if the account has expired")                         \
+	FIX(FAR_HOST,                                                      \
+	    "sshd -T -C user={'user},host=localhost,addr=127.0.0.1 "       \
+	    "| grep -iE 'forwarding|permit(open|listen)'",                 \
+	    "as root, if nothing has expired; shows the settings of sshd " \
+	    "that can forbid forwarding")
+
+#define FIX(where, ...) { .place = (where), .texts = { __VA_ARGS__ } },
+#define FIX_SERVER(about, remark)          \
+	{ .place = FTP_SERVER,             \
+		.texts = { NULL, remark }, \
+		.topic = TOPIC_##about },
+#define FIX_CHANGE(what, option, new, where, ...)   \
+	{ .place = (where),                         \
+		.texts = { __VA_ARGS__ },           \
+		.change = { .part = SUGGEST_##what, \
+		    .name = (option),               \
+		    .value = (new) } },
+
+static const struct row rows[FINDINGS] = {
+#define FINDING(id, step, status, text) \
+	[id] = { step, ADVICE_##status, text, { { PLACE_NONE } } },
+#define FIXABLE(id, step, status, text, fixes) \
+	[id] = { step, ADVICE_##status, text, { fixes } },
+#include "check/findings.def"
 };
 
 const char *
@@ -39,13 +125,19 @@ advice_status_name(enum advice_status status)
 enum advice_status
 advice_worst(enum finding finding)
 {
-	return advice_row(finding)->status;
+	return rows[finding].status;
 }
 
 struct suggest_change
 advice_change(enum finding finding)
 {
-	return advice_row(finding)->change;
+	const struct row *row = &rows[finding];
+	size_t i = 0;
+
+	while (i + 1 < ADVICE_FIXES &&
+	    row->fixes[i].change.part == SUGGEST_NOTHING)
+		i++;
+	return row->fixes[i].change;
 }
 
 /* The value of {name}; that of {'name} is quoted as one word of a shell. */
@@ -91,30 +183,29 @@ make_fix(const struct row *row, size_t i, const struct facts *facts,
     struct advice_fix *fix)
 {
 	enum place place = row->fixes[i].place;
-	bool server = place == FTP_SERVER;
+	const char *put = row->fixes[i].texts[0];
+	const char *remark = row->fixes[i].texts[1];
 
-	expand(facts, server ? server_place(facts->kind) : places[place],
-	    fix->place, sizeof(fix->place));
+	if (place == FTP_SERVER)
+		put = server_setting(facts->kind, row->fixes[i].topic);
 	expand(facts,
-	    server ? server_setting(facts->kind, row->topic) :
-		     row->fixes[i].put,
-	    fix->put, sizeof(fix->put));
-	expand(facts, row->fixes[i].remark != NULL ? row->fixes[i].remark : "",
-	    fix->remark, sizeof(fix->remark));
+	    place == FTP_SERVER ? server_place(facts->kind) : places[place],
+	    fix->place, sizeof(fix->place));
+	expand(facts, put, fix->put, sizeof(fix->put));
+	expand(facts, remark != NULL ? remark : "", fix->remark,
+	    sizeof(fix->remark));
 }
 
 void
 advice_make(enum finding finding, const struct facts *facts, struct advice *ret)
 {
-	const struct row *row = advice_row(finding);
+	const struct row *row = &rows[finding];
+	size_t n = 0;
 
 	expand(facts, row->step, ret->step, sizeof(ret->step));
 	ret->status = row->status;
-	ret->n_fixes = 0;
 	expand(facts, row->text, ret->text, sizeof(ret->text));
-	while (ret->n_fixes < ADVICE_FIXES &&
-	    row->fixes[ret->n_fixes].place != PLACE_NONE) {
-		make_fix(row, ret->n_fixes, facts, &ret->fixes[ret->n_fixes]);
-		ret->n_fixes++;
-	}
+	for (; n < ADVICE_FIXES && row->fixes[n].place != PLACE_NONE; n++)
+		make_fix(row, n, facts, &ret->fixes[n]);
+	ret->n_fixes = n;
 }

@@ -1,19 +1,16 @@
 /*
- * The kinds of FTP servers that check knows, and the names of their settings.
- * Pure.
+ * The kinds of FTP servers that check knows, and the names of their settings
+ * (servers.def).  Pure.
  */
 #ifndef CHECK_SERVER_H
 #define CHECK_SERVER_H
 
 enum server_kind {
-	SERVER_UNKNOWN,
-	SERVER_VSFTPD,
-	SERVER_PROFTPD,
-	SERVER_PUREFTPD,
-	SERVER_IIS,
-	SERVER_FILEZILLA,
-	SERVER_PYFTPDLIB,
-	SERVER_INETUTILS,
+#define SERVER(kind, place) SERVER_##kind,
+#define SETTING(kind, topic, line)
+#include "check/servers.def"
+#undef SERVER
+#undef SETTING
 	SERVER_KINDS,
 };
 
@@ -34,8 +31,7 @@ enum server_topic {
 	TOPICS,
 };
 
-/* The kind, by a text of the server: its greeting, or its reply to SYST or
- * FEAT. */
+/* The kind, by a text of the server: its greeting, or its reply to SYST. */
 enum server_kind server_recognise(const char *text);
 
 /* Where its settings are, such as "vsftpd.conf". */

@@ -20,16 +20,6 @@ enum advice_status {
 	ADVICE_WRONG,	/* transfers will fail */
 };
 
-/* findings.def has the text of each. */
-enum finding {
-#define FINDING(id, step, status, text) id,
-#define FIXABLE(id, step, status, text, fixes) id,
-#include "check/findings.def"
-#undef FINDING
-#undef FIXABLE
-	FINDINGS,
-};
-
 /* A place, the line to put there, and a remark.  The line or the remark may be
  * empty. */
 struct advice_fix {

@@ -144,8 +144,8 @@ set_own_user(struct check *check)
 	fact_format(&check->facts, FACT_OWN_USER, "%lu", (unsigned long)uid);
 	if (own != NULL)
 		fact_escape(&check->facts, FACT_OWN_USER, own->pw_name);
-	fact_set_flag(&check->facts, FACT_OWN_IS_SYSTEM,
-	    uid > 0 && uid < LIMIT_SYSTEM_USERS);
+	if (uid > 0 && uid < LIMIT_SYSTEM_USERS)
+		fact_set(&check->facts, FACT_OWN_IS_SYSTEM, "yes");
 }
 
 /* The facts that come from the options. */

@@ -3,21 +3,19 @@
  */
 #include "check/facts.h"
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/log.h"
 
 static const struct {
-	const char *name;
-	enum fact_type type;
-	enum fact_source source;
+	const char *name; /* in capitals */
+	enum fact_scope scope;
 } table[FACTS] = {
-#define FACT(id, name, type, source) \
-	[FACT_##id] = { name, FACT_##type, FROM_##source },
+#define FACT(id, scope) [FACT_##id] = { #id, SCOPE_##scope },
 #include "check/facts.def"
 #undef FACT
 };
@@ -45,12 +43,6 @@ fact_text(char text[FACT_MAX], const char *format, ...)
 }
 
 void
-fact_text_escape(char text[FACT_MAX], const void *bytes, size_t len)
-{
-	log_escape(text, FACT_MAX, bytes, len);
-}
-
-void
 fact_set(struct facts *facts, enum fact_id id, const char *text)
 {
 	fact_text(facts->text[id], "%s", text);
@@ -67,29 +59,22 @@ fact_format(struct facts *facts, enum fact_id id, const char *format, ...)
 }
 
 void
-fact_set_flag(struct facts *facts, enum fact_id id, bool flag)
-{
-	assert(table[id].type == FACT_FLAG);
-	fact_set(facts, id, flag ? "yes" : "");
-}
-
-void
 fact_escape(struct facts *facts, enum fact_id id, const char *text)
 {
-	fact_text_escape(facts->text[id], text, strlen(text));
+	log_escape(facts->text[id], FACT_MAX, text, strlen(text));
 }
 
 void
 fact_escape_line(struct facts *facts, enum fact_id id, const char *text)
 {
-	fact_text_escape(facts->text[id], text, strcspn(text, "\r\n"));
+	log_escape(facts->text[id], FACT_MAX, text, strcspn(text, "\r\n"));
 }
 
 void
-facts_forget(struct facts *facts, enum fact_source source)
+facts_forget(struct facts *facts, enum fact_scope scope)
 {
 	for (size_t id = 0; id < FACTS; id++)
-		if (table[id].source == source)
+		if (table[id].scope == scope)
 			facts->text[id][0] = '\0';
 }
 
@@ -100,7 +85,7 @@ facts_find(const char *name, size_t len)
 
 	while (id < FACTS &&
 	    (strlen(table[id].name) != len ||
-		memcmp(table[id].name, name, len) != 0))
+		strncasecmp(table[id].name, name, len) != 0))
 		id++;
 	return id;
 }
@@ -116,7 +101,8 @@ static const struct {
 	enum fact_id id;
 	const char *begins; /* the line; "": any line */
 	const char *start;  /* anywhere in it */
-	const char *end;    /* any of these letters; "": the line's end */
+	const char *end;    /* any of these letters; "": the line's end; NULL:
+			     * the fact is a flag */
 	bool late;	    /* also counts once the host key is accepted */
 } heard[] = {
 	{ FACT_KEX, "debug1: ", "kex: algorithm: ", "", false },
@@ -129,7 +115,8 @@ static const struct {
 	    true },
 	{ FACT_LOGIN_AT, "debug1: ", "Authenticating to ", " ", false },
 	{ FACT_ACCEPTED, "debug1: ", "Server accepts key: ", " ", true },
-	/* That of the next host comes before "Authenticating to". */
+	/* The version of the next host's sshd comes before "Authenticating
+	 * to". */
 	{ FACT_SSHD, "debug1: ", "remote software version ", "", true },
 	{ FACT_NOT_FORWARDED,
 	    "debug1: Remote: Server has disabled port forwarding",
@@ -139,59 +126,51 @@ static const struct {
 	{ FACT_METHOD, "Authenticated to ", "using \"", "\"", true },
 	{ FACT_OFFER, "", "Their offer: ", "", false },
 	{ FACT_KEY_FILE, "Permissions 0", "for '", "'", true },
-	/* Flags. */
-	{ FACT_HOST_ACCEPTED, "", "debug1: SSH2_MSG_NEWKEYS received", "",
+	{ FACT_HOST_ACCEPTED, "debug1: ", "SSH2_MSG_NEWKEYS received", NULL,
 	    true },
-	{ FACT_PARTIAL, "", "\" with partial success.", "", true },
-	{ FACT_TYPED, "", "debug1: Next authentication method: password", "",
+	{ FACT_PARTIAL, "", "\" with partial success.", NULL, true },
+	{ FACT_TYPED, "debug1: ", "Next authentication method: password", NULL,
 	    true },
-	{ FACT_TYPED, "", "debug1: Next authentication method: keyboard-", "",
+	{ FACT_TYPED, "debug1: ", "Next authentication method: keyboard-", NULL,
 	    true },
-	{ FACT_NO_TERMINAL, "", "read_passphrase: can't open /dev/tty", "",
+	{ FACT_NO_TERMINAL, "", "read_passphrase: can't open /dev/tty", NULL,
 	    true },
-	{ FACT_NO_ALGORITHM, "", "no mutual signature algorithm", "", true },
+	{ FACT_NO_ALGORITHM, "", "no mutual signature algorithm", NULL, true },
 };
 
 /* ssh's messages for a failure.  Of those that it has printed, the one that
  * comes first in this table is the cause. */
 static const struct {
 	const char *words;
-	enum ssh_failure failure;
+	enum finding finding;
+	bool late; /* also counts once the host key is accepted; of others a
+		    * banner of sshd may have the words */
 } failures[] = {
-	{ "REVOKED HOST KEY DETECTED", SSH_HOST_KEY_REVOKED },
-	{ "REMOTE HOST IDENTIFICATION HAS CHANGED", SSH_HOST_KEY_CHANGED },
-	{ " host key is known for ", SSH_HOST_KEY_UNKNOWN },
-	{ "Host key verification failed", SSH_HOST_KEY_UNKNOWN },
-	{ "no matching host key type found", SSH_NO_COMMON_HOST_KEY },
-	{ "no matching key exchange method found", SSH_NO_COMMON_KEX },
-	{ "no matching cipher found", SSH_NO_COMMON_CIPHER },
-	{ "no matching MAC found", SSH_NO_COMMON_MAC },
-	{ "bad configuration options", SSH_CONFIGURATION },
-	{ "Bad configuration option", SSH_CONFIGURATION },
-	{ "Bad owner or permissions on", SSH_CONFIGURATION },
-	{ "Permissions 0", SSH_KEY_PERMISSIONS },
-	{ "Too many authentication failures", SSH_TOO_MANY_KEYS },
-	{ "Permission denied (", SSH_DENIED },
-	{ "Could not resolve hostname", SSH_UNKNOWN_NAME },
-	{ "Connection refused", SSH_REFUSED },
-	{ "Connection timed out", SSH_SILENT },
-	{ "kex_exchange_identification: ", SSH_CLOSED },
-	{ "Connection closed by ", SSH_CLOSED },
-	{ "Connection reset by ", SSH_CLOSED },
+	{ "REVOKED HOST KEY DETECTED", HOST_KEY_REVOKED, false },
+	{ "REMOTE HOST IDENTIFICATION HAS CHANGED", HOST_KEY_CHANGED, false },
+	{ " host key is known for ", HOST_KEY_UNKNOWN, false },
+	{ "Host key verification failed", HOST_KEY_UNKNOWN, false },
+	{ "no matching host key type found", HOST_KEY_NONE_COMMON, false },
+	{ "no matching key exchange method found", KEX_NONE_COMMON, false },
+	{ "no matching cipher found", CIPHER_NONE_COMMON, false },
+	{ "no matching MAC found", MAC_NONE_COMMON, false },
+	/* The message about the option comes before that about the file. */
+	{ "Bad configuration option", SSH_CONFIG_WRONG, true },
+	{ "bad configuration options", SSH_CONFIG_WRONG, true },
+	{ "Bad owner or permissions on", SSH_CONFIG_WRONG, true },
+	{ "Permissions 0", LOGIN_KEY_OPEN, true },
+	{ "Too many authentication failures", LOGIN_TOO_MANY, true },
+	{ "Permission denied (", LOGIN_DENIED, true },
+	{ "Could not resolve hostname", SSH_FAILED, true },
+	{ "Connection refused", SSH_FAILED, true },
+	{ "Connection timed out", SSH_FAILED, true },
+	/* judge_ssh() decides whether it was at the login. */
+	{ "kex_exchange_identification: ", LOGIN_CLOSED, true },
+	{ "Connection closed by ", LOGIN_CLOSED, true },
+	{ "Connection reset by ", LOGIN_CLOSED, true },
 };
 
 #define N_FAILURES (sizeof(failures) / sizeof(failures[0]))
-
-/* Does that row come before the row of the failure found so far? */
-static bool
-is_nearer(const struct facts *facts, size_t row)
-{
-	size_t i = 0;
-
-	while (i < N_FAILURES && failures[i].failure != facts->ssh_failure)
-		i++;
-	return row < i;
-}
 
 static void
 hear_failure(struct facts *facts, const char *line)
@@ -200,13 +179,19 @@ hear_failure(struct facts *facts, const char *line)
 
 	while (i < N_FAILURES && strstr(line, failures[i].words) == NULL)
 		i++;
-	/* Once the host key is accepted, a banner may have such words. */
-	if (i == N_FAILURES || !is_nearer(facts, i) ||
-	    (fact_known(facts, FACT_HOST_ACCEPTED) &&
-		failures[i].failure <= SSH_NO_COMMON_MAC))
+	if (i == N_FAILURES ||
+	    (facts->failure != 0 && i + 1 >= facts->failure) ||
+	    (fact_known(facts, FACT_HOST_ACCEPTED) && !failures[i].late))
 		return;
-	facts->ssh_failure = failures[i].failure;
+	facts->failure = i + 1;
 	fact_set(facts, FACT_SSH_WHY, line);
+}
+
+enum finding
+facts_failure(const struct facts *facts)
+{
+	return facts->failure == 0 ? SSH_FAILED :
+				     failures[facts->failure - 1].finding;
 }
 
 /* The text behind start, up to any letter of end; NULL if there is none. */
@@ -233,9 +218,10 @@ hear_fact(struct facts *facts, const char *line)
 		if (fact_known(facts, FACT_HOST_ACCEPTED) && !heard[i].late)
 			continue;
 		if (strncmp(line, begins, strlen(begins)) == 0)
-			at = between(line, heard[i].start, heard[i].end, &len);
-		if (at != NULL && table[id].type == FACT_FLAG)
-			fact_set_flag(facts, id, true);
+			at = between(line, heard[i].start,
+			    heard[i].end != NULL ? heard[i].end : "", &len);
+		if (at != NULL && heard[i].end == NULL)
+			fact_set(facts, id, "yes");
 		else if (at != NULL)
 			fact_format(facts, id, "%.*s", len, at);
 	}
@@ -280,15 +266,15 @@ hear_signature(struct facts *facts, const char *line)
 	bool signing = fact_known(facts, FACT_SIGNING);
 
 	if (strstr(line, "debug1: Server accepts key: ") != NULL) {
-		fact_set_flag(facts, FACT_SIGNING, true);
-		fact_set_flag(facts, FACT_REFUSED, false);
+		fact_set(facts, FACT_SIGNING, "yes");
+		fact_set(facts, FACT_REFUSED, "");
 	} else if (strstr(line, "debug1: Authentications that can") != NULL) {
 		if (signing)
-			fact_set_flag(facts, FACT_REFUSED, true);
-		fact_set_flag(facts, FACT_SIGNING, false);
+			fact_set(facts, FACT_REFUSED, "yes");
+		fact_set(facts, FACT_SIGNING, "");
 	} else if (strstr(line, "Offering public key: ") != NULL ||
 	    strstr(line, "debug1: Next authentication method") != NULL) {
-		fact_set_flag(facts, FACT_SIGNING, false);
+		fact_set(facts, FACT_SIGNING, "");
 	}
 }
 
@@ -303,10 +289,10 @@ hear_next_host(struct facts *facts, const char *line)
 	    (fact_known(facts, FACT_HOST_ACCEPTED) &&
 		!fact_known(facts, FACT_PROXY)))
 		return;
-	facts_forget(facts, FROM_SSH_HOST);
-	fact_set_flag(facts, FACT_HOST_ACCEPTED, false);
-	if (facts->ssh_failure == SSH_HOST_KEY_CHANGED)
-		facts->ssh_failure = SSH_NO_FAILURE;
+	facts_forget(facts, SCOPE_HOST);
+	fact_set(facts, FACT_HOST_ACCEPTED, "");
+	if (facts_failure(facts) == HOST_KEY_CHANGED)
+		facts->failure = 0;
 }
 
 /* The FILE of FILE:LINE. */

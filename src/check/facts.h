@@ -8,58 +8,30 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "check/findings.h"
 #include "check/server.h"
 
 /* Bytes of a fact, its NUL included; longer ones are cut. */
 #define FACT_MAX 1024
 
-/* Identifies a fact: FACT_HOST and so on. */
 enum fact_id {
-#define FACT(id, name, type, source) FACT_##id,
+#define FACT(id, scope) FACT_##id,
 #include "check/facts.def"
 #undef FACT
 	FACTS,
 };
 
-enum fact_type {
-	FACT_TEXT,
-	FACT_FLAG, /* "yes", or empty */
-};
-
-/* Where a fact comes from, and so when it is forgotten. */
-enum fact_source {
-	FROM_OPTIONS,	 /* the command line and the configuration file */
-	FROM_SSH_CONFIG, /* ssh -G */
-	FROM_NETWORK,	 /* the name service and TCP */
-	FROM_SSH,	 /* ssh -v */
-	FROM_SSH_HOST, /* ssh -v; forgotten when the next host's login begins */
-	FROM_FORWARD,  /* the checks of a forward; forgotten before the next */
-};
-
-/* Why ssh has failed, as far as its messages tell. */
-enum ssh_failure {
-	SSH_NO_FAILURE, /* or one without a known message */
-	SSH_HOST_KEY_REVOKED,
-	SSH_HOST_KEY_CHANGED,
-	SSH_HOST_KEY_UNKNOWN,
-	SSH_NO_COMMON_HOST_KEY,
-	SSH_NO_COMMON_KEX,
-	SSH_NO_COMMON_CIPHER,
-	SSH_NO_COMMON_MAC,
-	SSH_KEY_PERMISSIONS,
-	SSH_TOO_MANY_KEYS,
-	SSH_DENIED,
-	SSH_CONFIGURATION,
-	SSH_UNKNOWN_NAME,
-	SSH_REFUSED,
-	SSH_SILENT,
-	SSH_CLOSED,
+/* When a fact is forgotten. */
+enum fact_scope {
+	SCOPE_CHECK,   /* never */
+	SCOPE_HOST,    /* when ssh begins to log in to the next host */
+	SCOPE_FORWARD, /* when the checks of the next forward begin */
 };
 
 /* Nothing is known when all of it is 0. */
 struct facts {
 	char text[FACTS][FACT_MAX];
-	enum ssh_failure ssh_failure;
+	size_t failure; /* the row of facts.c's failures[], from 1; or 0 */
 	enum server_kind kind; /* of the FTP server */
 };
 
@@ -71,26 +43,26 @@ bool fact_known(const struct facts *facts, enum fact_id id);
 void fact_set(struct facts *facts, enum fact_id id, const char *text);
 void fact_format(struct facts *facts, enum fact_id id, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-void fact_set_flag(struct facts *facts, enum fact_id id, bool flag);
 
-/* Sets a fact to somebody else's text, escaped; of a text of several lines, to
- * the first line. */
+/* Sets a fact to somebody else's text, or to its first line, escaped. */
 void fact_escape(struct facts *facts, enum fact_id id, const char *text);
 void fact_escape_line(struct facts *facts, enum fact_id id, const char *text);
 
-/* The same for a text outside of the table. */
+/* Sets a text outside of the table. */
 void fact_text(char text[FACT_MAX], const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void fact_text_escape(char text[FACT_MAX], const void *bytes, size_t len);
 
-/* Forgets all facts from that source. */
-void facts_forget(struct facts *facts, enum fact_source source);
+/* Forgets all facts of that scope. */
+void facts_forget(struct facts *facts, enum fact_scope scope);
 
-/* The fact with a name of len letters; FACTS if there is none. */
+/* The fact with that name, of len letters; FACTS if there is none. */
 enum fact_id facts_find(const char *name, size_t len);
 
 /* Takes a line that ssh -v has printed. */
 void facts_hear(struct facts *facts, const char *line);
+
+/* Why ssh has failed, as far as its messages tell; else SSH_FAILED. */
+enum finding facts_failure(const struct facts *facts);
 
 /* The options of the key in authorized_keys, which sshd tells on login: does
  * check know them, and is that word among them? */

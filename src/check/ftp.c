@@ -51,7 +51,7 @@ tell_no_reply(struct ftp *ftp, int err, const char *why)
 {
 	struct ftp_reply reply = { .err = err, .lines = "" };
 
-	fact_text_escape(reply.text, why, strlen(why));
+	log_escape(reply.text, FACT_MAX, why, strlen(why));
 	tell(ftp, &reply);
 }
 
@@ -66,7 +66,7 @@ tell_reply(struct ftp *ftp, unsigned code, const uint8_t *line, size_t len)
 	};
 	size_t telnet = line_telnet_prefix(line, len);
 
-	fact_text_escape(reply.text, line + telnet,
+	log_escape(reply.text, FACT_MAX, line + telnet,
 	    secrets_shown(&ftp->secrets, line + telnet, len - telnet));
 	if (ftp->done != NULL)
 		tell(ftp, &reply);
@@ -110,7 +110,7 @@ ftp_lose(struct ftp *ftp, int err, const char *why)
 	stream_close(ftp->stream);
 	ftp->stream = NULL;
 	ftp->err = err;
-	fact_text_escape(ftp->why, why, strlen(why));
+	log_escape(ftp->why, FACT_MAX, why, strlen(why));
 	if (ftp->done != NULL)
 		tell_no_reply(ftp, err, why);
 }

@@ -69,31 +69,14 @@ why_denied(const struct facts *facts)
 enum finding
 judge_ssh(const struct facts *facts)
 {
-	static const enum finding findings[] = {
-		[SSH_NO_FAILURE] = SSH_FAILED,
-		[SSH_HOST_KEY_REVOKED] = HOST_KEY_REVOKED,
-		[SSH_HOST_KEY_CHANGED] = HOST_KEY_CHANGED,
-		[SSH_HOST_KEY_UNKNOWN] = HOST_KEY_UNKNOWN,
-		[SSH_NO_COMMON_HOST_KEY] = HOST_KEY_NONE_COMMON,
-		[SSH_NO_COMMON_KEX] = KEX_NONE_COMMON,
-		[SSH_NO_COMMON_CIPHER] = CIPHER_NONE_COMMON,
-		[SSH_NO_COMMON_MAC] = MAC_NONE_COMMON,
-		[SSH_KEY_PERMISSIONS] = LOGIN_KEY_OPEN,
-		[SSH_TOO_MANY_KEYS] = LOGIN_TOO_MANY,
-		[SSH_DENIED] = LOGIN_DENIED,
-		[SSH_CONFIGURATION] = SSH_CONFIG_WRONG,
-		[SSH_UNKNOWN_NAME] = SSH_FAILED,
-		[SSH_REFUSED] = SSH_FAILED,
-		[SSH_SILENT] = SSH_FAILED,
-		[SSH_CLOSED] = SSH_FAILED,
-	};
-	enum finding finding = findings[facts->ssh_failure];
+	enum finding finding = facts_failure(facts);
 
-	/* PAM refused the account (do_pam_account() in sshd). */
-	if (facts->ssh_failure == SSH_CLOSED &&
-	    fact_known(facts, FACT_HOST_ACCEPTED) &&
-	    (fact_known(facts, FACT_SIGNING) || fact_known(facts, FACT_TYPED)))
-		finding = LOGIN_CLOSED;
+	/* PAM refuses the account (do_pam_account() in sshd). */
+	if (finding == LOGIN_CLOSED &&
+	    (!fact_known(facts, FACT_HOST_ACCEPTED) ||
+		(!fact_known(facts, FACT_SIGNING) &&
+		    !fact_known(facts, FACT_TYPED))))
+		finding = SSH_FAILED;
 	if (finding == SSH_CONFIG_WRONG)
 		return finding;
 	/* The failure is then that of a jump host. */

@@ -413,7 +413,7 @@ is_banner(struct probe *probe, const struct ftp_reply *reply)
 	    ++probe->n_stray > LIMIT_GREETING_LINES)
 		return false;
 	if (probe->outcome.greeting[0] == '\0')
-		fact_text_escape(probe->outcome.greeting, reply->lines,
+		log_escape(probe->outcome.greeting, FACT_MAX, reply->lines,
 		    strcspn(reply->lines, "\r\n"));
 	ftp_wait(probe->ftp, probe_on_greeting, probe);
 	return true;
@@ -443,7 +443,7 @@ probe_on_greeting(void *ctx, const struct ftp_reply *reply)
 	note_ends(probe);
 	outcome->greeting_code = reply->code;
 	outcome->kind = server_recognise(reply->lines);
-	fact_text_escape(outcome->greeting, reply->lines,
+	log_escape(outcome->greeting, FACT_MAX, reply->lines,
 	    strcspn(reply->lines, "\r\n"));
 	if (reply->code < 200 || reply->code > 299) {
 		probe_finish(probe);

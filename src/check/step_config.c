@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "check/check_priv.h"
 #include "ssh/dump.h"
 
@@ -96,7 +97,7 @@ find_setting(const struct config_step *config, const char *key,
 		0 ||
 	    strcmp(value, "none") == 0)
 		return false;
-	fact_text_escape(text, value, strlen(value));
+	log_escape(text, FACT_MAX, value, strlen(value));
 	return true;
 }
 

@@ -16,7 +16,7 @@ tell_connection(struct check *check)
 	const struct facts *facts = &check->facts;
 
 	/* With StrictHostKeyChecking no, ssh warns and goes on. */
-	if (facts->ssh_failure == SSH_HOST_KEY_CHANGED)
+	if (facts_failure(facts) == HOST_KEY_CHANGED)
 		check_find(check, HOST_KEY_IGNORED);
 	else
 		check_find(check,

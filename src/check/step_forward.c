@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "check/check_priv.h"
 #include "tunnel/tunnel.h"
 
@@ -81,7 +82,7 @@ end_try(struct check *check, bool good, int err, const char *why)
 	step->try = NULL;
 	try->result = good ? JUDGE_GOOD : JUDGE_FAILED;
 	try->err = err;
-	fact_text_escape(try->why, why, own_words_len(why));
+	log_escape(try->why, FACT_MAX, why, own_words_len(why));
 	check_next(check, step->then);
 }
 
@@ -172,8 +173,8 @@ next_forward(struct check *check)
 	if (words[0] != '\0')
 		fact_format(&check->facts, FACT_SESSION,
 		    "; a session there prints: \"%s\"", words);
-	fact_set_flag(&check->facts, FACT_EXPIRED,
-	    link_is_expired(links_first(check->links)));
+	if (link_is_expired(links_first(check->links)))
+		fact_set(&check->facts, FACT_EXPIRED, "yes");
 	judge_forward(check->conf, step->forward, step->outcome, &check->facts,
 	    forward_on_found, check, &check->modes[i]);
 	step_forward_free(check);
@@ -382,7 +383,7 @@ step_forward(struct check *check)
 	step->check = check;
 	step->forward = &check->conf->forwards[check->n_forward];
 	step->outcome = &check->outcomes[check->n_forward];
-	facts_forget(&check->facts, FROM_FORWARD);
+	facts_forget(&check->facts, SCOPE_FORWARD);
 	forward_describe(step->forward, check->facts.text[FACT_FORWARD]);
 	check->facts.kind = SERVER_UNKNOWN;
 	report_forward(check->report, fact(&check->facts, FACT_FORWARD));

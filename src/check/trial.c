@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/stream.h"
 #include "ftp/hostport.h"
 #include "limits.h"
@@ -61,7 +62,7 @@ trial_finish(struct trial *trial, enum trial_result result)
 static void
 finish_why(struct trial *trial, enum trial_result result, const char *why)
 {
-	fact_text_escape(trial->outcome.why, why, strlen(why));
+	log_escape(trial->outcome.why, FACT_MAX, why, strlen(why));
 	trial_finish(trial, result);
 }
 

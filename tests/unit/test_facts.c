@@ -70,7 +70,7 @@ test_good(void **state)
 	assert_false(facts_key_has(&facts, "permitlisten"));
 	assert_string_equal(fact(&facts, FACT_NOT_FORWARDED),
 	    "Server has disabled port forwarding.");
-	assert_int_equal(facts.ssh_failure, SSH_NO_FAILURE);
+	assert_int_equal(facts_failure(&facts), SSH_FAILED);
 }
 
 /* What a jump host has said is not the destination's. */
@@ -109,7 +109,7 @@ test_jump(void **state)
 	assert_string_equal(fact(&facts, FACT_HOST_KEY_PLACE), "");
 	assert_false(fact_known(&facts, FACT_PARTIAL));
 	assert_true(fact_known(&facts, FACT_NO_ALGORITHM));
-	assert_int_equal(facts.ssh_failure, SSH_NO_FAILURE);
+	assert_int_equal(facts_failure(&facts), SSH_FAILED);
 }
 
 /* A key that ssh has not got at, and one that sshd refuses when it is used. */
@@ -140,45 +140,45 @@ test_failures(void **state)
 {
 	static const struct {
 		const char *lines[4];
-		enum ssh_failure failure;
+		enum finding failure;
 	} cases[] = {
 		{ { "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!  @",
 		      "Offending ED25519 key in /k:4",
 		      "Host key verification failed." },
-		    SSH_HOST_KEY_CHANGED },
+		    HOST_KEY_CHANGED },
 		{ { "No ED25519 host key is known for h and you have requested "
 		    "strict checking.",
 		      "Host key verification failed." },
-		    SSH_HOST_KEY_UNKNOWN },
+		    HOST_KEY_UNKNOWN },
 		{ { "Unable to negotiate with 192.0.2.1 port 22: no matching "
 		    "key exchange method found. Their offer: "
 		    "diffie-hellman-group1-sha1,kex-strict-s-v00@openssh.com" },
-		    SSH_NO_COMMON_KEX },
+		    KEX_NONE_COMMON },
 		{ { "Received disconnect from 192.0.2.1 port 22:2: Too many "
 		    "authentication failures",
 		      "Permission denied (publickey)." },
-		    SSH_TOO_MANY_KEYS },
+		    LOGIN_TOO_MANY },
 		{ { "Permissions 0644 for '/k' are too open.",
 		      "u@h: Permission denied (publickey)." },
-		    SSH_KEY_PERMISSIONS },
+		    LOGIN_KEY_OPEN },
 		{ { "u@h: Permission denied (publickey).",
 		      "Connection closed by 192.0.2.1 port 22" },
-		    SSH_DENIED },
+		    LOGIN_DENIED },
 		{ { "ssh: Could not resolve hostname h: Name or service not "
 		    "known",
 		      "Connection closed by UNKNOWN port 65535" },
-		    SSH_UNKNOWN_NAME },
+		    SSH_FAILED },
 		{ { "/c: line 3: Bad configuration option: colour",
 		      "/c: terminating, 1 bad configuration options" },
-		    SSH_CONFIGURATION },
-		{ { "something else" }, SSH_NO_FAILURE },
+		    SSH_CONFIG_WRONG },
+		{ { "something else" }, SSH_FAILED },
 	};
 	struct facts facts;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		hear_all(&facts, cases[i].lines);
-		assert_int_equal(facts.ssh_failure, cases[i].failure);
+		assert_int_equal(facts_failure(&facts), cases[i].failure);
 	}
 	hear_all(&facts, cases[0].lines);
 	assert_string_equal(fact(&facts, FACT_HOST_KEY_PLACE), "/k:4");
@@ -208,7 +208,7 @@ test_versions(void **state)
 		{ "dropbear_2022.83", false },
 		{ "", false },
 	};
-	struct facts facts = { .ssh_failure = SSH_NO_FAILURE };
+	struct facts facts = { .failure = 0 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -229,7 +229,7 @@ static void
 test_long(void **state)
 {
 	static char line[8 * FACT_MAX];
-	struct facts facts = { .ssh_failure = SSH_NO_FAILURE };
+	struct facts facts = { .failure = 0 };
 
 	(void)state;
 	memset(line, 'x', sizeof(line) - 1);
@@ -254,8 +254,8 @@ test_forget(void **state)
 	fact_escape_line(&facts, FACT_HOST, "a\x1b\r\nb");
 	assert_string_equal(fact(&facts, FACT_HOST), "a\\x1b");
 	fact_set(&facts, FACT_REPLY, "220 hello");
-	fact_set_flag(&facts, FACT_EXPIRED, true);
-	facts_forget(&facts, FROM_FORWARD);
+	fact_set(&facts, FACT_EXPIRED, "yes");
+	facts_forget(&facts, SCOPE_FORWARD);
 	assert_true(fact_known(&facts, FACT_HOST));
 	assert_false(fact_known(&facts, FACT_REPLY));
 	assert_false(fact_known(&facts, FACT_EXPIRED));

@@ -96,7 +96,7 @@ test_own_user(void **state)
 	(void)state;
 	judge();
 	assert_found(LISTEN_OK, ADVICE_OK);
-	fact_set_flag(&scene.facts, FACT_OWN_IS_SYSTEM, true);
+	fact_set(&scene.facts, FACT_OWN_IS_SYSTEM, "yes");
 	judge();
 	assert_found(LISTEN_OWN, ADVICE_NOTE);
 	snprintf(scene.forward.bind, sizeof(scene.forward.bind), "192.0.2.1");

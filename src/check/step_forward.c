@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "check/check_priv.h"
+#include "ssh/reason.h"
 #include "tunnel/tunnel.h"
 
 struct forward_step {
@@ -56,20 +57,6 @@ step_forward_free(struct check *check)
 
 /* ---- a request to sshd ---- */
 
-/* The message without what the far side adds to sshd's own words: the output of
- * a session, which is a fact of its own, and a list of directives, which the
- * fixes replace. */
-static size_t
-own_words_len(const char *why)
-{
-	const char *session = strstr(why, "; a session on the SSH server");
-	const char *see = strstr(why, ", see ");
-
-	if (session != NULL)
-		return (size_t)(session - why);
-	return see != NULL ? (size_t)(see - why) : strlen(why);
-}
-
 static void
 end_try(struct check *check, bool good, int err, const char *why)
 {
@@ -82,7 +69,7 @@ end_try(struct check *check, bool good, int err, const char *why)
 	step->try = NULL;
 	try->result = good ? JUDGE_GOOD : JUDGE_FAILED;
 	try->err = err;
-	log_escape(try->why, FACT_MAX, why, own_words_len(why));
+	log_escape(try->why, FACT_MAX, why, reason_own_len(why));
 	check_next(check, step->then);
 }
 
@@ -193,7 +180,7 @@ on_probed(void *ctx, const struct probe_outcome *outcome)
 
 	step->outcome->probed = true;
 	step->outcome->probe = *outcome;
-	why[own_words_len(why)] = '\0';
+	why[reason_own_len(why)] = '\0';
 	check_next(check, next_forward);
 }
 

@@ -78,7 +78,7 @@ channel_explained(void *ctx)
 	char text[REASON_MAX], why[CHANNEL_WHY_MAX + REASON_MAX];
 
 	reason_explain(channel->reason,
-	    ", see AllowTcpForwarding, PermitOpen, DisableForwarding "
+	    "AllowTcpForwarding, PermitOpen, DisableForwarding "
 	    "(sshd_config), permitopen (authorized_keys)",
 	    text);
 	snprintf(why, sizeof(why), "%s%s", channel->why, text);

@@ -254,8 +254,12 @@ reason_is_expiry(const struct reason *reason)
 	return expiry;
 }
 
+/* What follows the words of a refusal begins with one of these. */
+static const char reason_says[] = "; a session on the SSH server says: ";
+static const char reason_see[] = ", see ";
+
 void
-reason_explain(const struct reason *reason, const char *where,
+reason_explain(const struct reason *reason, const char *see,
     char ret[REASON_MAX])
 {
 	bool expiry = false;
@@ -263,9 +267,19 @@ reason_explain(const struct reason *reason, const char *where,
 	    reason == NULL ? NULL : reason_sentence(reason, &expiry);
 
 	if (sentence == NULL)
-		snprintf(ret, REASON_MAX, "%s", where);
+		snprintf(ret, REASON_MAX, "%s%s", reason_see, see);
 	else
-		snprintf(ret, REASON_MAX,
-		    "; a session on the SSH server says: \"%s.\"%s", sentence,
-		    expiry ? "" : where);
+		snprintf(ret, REASON_MAX, "%s\"%s.\"%s%s", reason_says,
+		    sentence, expiry ? "" : reason_see, expiry ? "" : see);
+}
+
+size_t
+reason_own_len(const char *why)
+{
+	const char *says = strstr(why, reason_says);
+	const char *see = strstr(why, reason_see);
+
+	if (says != NULL)
+		return (size_t)(says - why);
+	return see != NULL ? (size_t)(see - why) : strlen(why);
 }

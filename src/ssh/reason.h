@@ -69,12 +69,15 @@ void reason_cancel(struct reason_wait *wait);
 void reason_forwarded(struct reason *reason);
 
 /*
- * What goes behind the words of a refusal: a known sentence, if the session has
- * said one, and where, the directives that may be the cause (", see ...");
+ * What follows the words of a refusal: a known sentence, if the session has
+ * printed one, and ", see " with see, the directives that may be the cause;
  * these are left out if the password or the account has expired.
  */
-void reason_explain(const struct reason *reason, const char *where,
+void reason_explain(const struct reason *reason, const char *see,
     char ret[REASON_MAX]);
+
+/* How many bytes of a refusal come before what reason_explain() has added. */
+size_t reason_own_len(const char *why);
 
 /* All that was heard, on one line, escaped; "" when that is nothing. */
 #define REASON_WORDS_MAX 256

@@ -248,7 +248,7 @@ forward_explained(void *ctx)
 	char where[REASON_MAX / 2], text[REASON_MAX], why[REQUESTS_WHY_MAX];
 
 	snprintf(where, sizeof(where),
-	    ", see AllowTcpForwarding, PermitListen, DisableForwarding "
+	    "AllowTcpForwarding, PermitListen, DisableForwarding "
 	    "(sshd_config), permitlisten (authorized_keys)%s%s%s%s",
 	    is_address ? "; or the SSH server does not have " : "",
 	    is_address ? forward->host : "",

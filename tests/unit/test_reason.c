@@ -12,7 +12,7 @@
 
 #include "ssh/reason.h"
 
-#define WHERE ", see PermitOpen"
+#define SEE "PermitOpen"
 
 static uv_loop_t loop;
 
@@ -111,8 +111,8 @@ test_expiry(void **state)
 		struct reason *reason = reason_that_heard(all[i]);
 		char text[REASON_MAX];
 
-		reason_explain(reason, WHERE, text);
-		if (!reason_is_expiry(reason) || strstr(text, WHERE) != NULL ||
+		reason_explain(reason, SEE, text);
+		if (!reason_is_expiry(reason) || strstr(text, SEE) != NULL ||
 		    strstr(text, "assword") == strstr(text, "expired"))
 			fail_msg("%s: %s", all[i], text);
 		assert_null(strstr(text, "licence"));
@@ -145,8 +145,8 @@ test_motd(void **state)
 		struct reason *reason = reason_that_heard(all[i]);
 		char text[REASON_MAX], words[REASON_WORDS_MAX];
 
-		reason_explain(reason, WHERE, text);
-		assert_string_equal(text, WHERE);
+		reason_explain(reason, SEE, text);
+		assert_string_equal(text, ", see " SEE);
 		assert_false(reason_is_expiry(reason));
 		reason_words(reason, words);
 		assert_string_equal(said_words, words);
@@ -164,12 +164,34 @@ test_nologin(void **state)
 	char text[REASON_MAX];
 
 	(void)state;
-	reason_explain(reason, WHERE, text);
+	reason_explain(reason, SEE, text);
 	assert_string_equal(text,
 	    "; a session on the SSH server says: \"This account is currently "
-	    "not available.\"" WHERE);
+	    "not available.\", see " SEE);
 	assert_false(reason_is_expiry(reason));
 	end(reason);
+}
+
+/* sshd's own words come before what explains them. */
+static void
+test_own_words(void **state)
+{
+	static const char *const heard[] = { "",
+		"Your account has expired.\n" };
+	static const char own[] = "administratively prohibited: open failed";
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct reason *reason = reason_that_heard(heard[i]);
+		char text[REASON_MAX], why[sizeof(own) + REASON_MAX];
+
+		reason_explain(reason, SEE, text);
+		snprintf(why, sizeof(why), "%s%s", own, text);
+		assert_true(strlen(why) > strlen(own));
+		assert_int_equal(reason_own_len(why), strlen(own));
+		end(reason);
+	}
+	assert_int_equal(reason_own_len(own), strlen(own));
 }
 
 /* Once sshd has permitted a forward nothing has expired. */
@@ -185,8 +207,8 @@ test_forwarded(void **state)
 	assert_true(reason_is_expiry(reason));
 	reason_forwarded(reason);
 	assert_false(reason_is_expiry(reason));
-	reason_explain(reason, WHERE, text);
-	assert_string_equal(text, WHERE);
+	reason_explain(reason, SEE, text);
+	assert_string_equal(text, ", see " SEE);
 	assert_false(reason_await(reason, &wait, known, NULL));
 	end(reason);
 
@@ -227,6 +249,7 @@ main(void)
 		cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_motd),
 		cmocka_unit_test(test_nologin),
+		cmocka_unit_test(test_own_words),
 		cmocka_unit_test(test_forwarded),
 		cmocka_unit_test(test_forwarded_meanwhile),
 	};

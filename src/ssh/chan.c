@@ -3,237 +3,131 @@
  */
 #include "ssh/chan.h"
 
+#include <errno.h>
+
 #include "ssh/wire.h"
 
-/* What a forwarded connection is said to come from: ssh -W sends the same,
- * since some servers refuse a port of 0. */
+/* The originator of a forwarded connection: ssh -W sends the same, because some
+ * servers refuse port 0. */
 #define CHAN_ORIGINATOR_HOST "127.0.0.1"
 #define CHAN_ORIGINATOR_PORT 65535
 
-/* A request of a channel or a global one, from its name on. */
-static void
-chan_parse_request(struct wire_in *in, struct chan_message *message)
-{
-	message->data = wire_get_string(in, &message->data_len);
-	message->want_reply = wire_get_u8(in) != 0;
-}
+/* The fields of each type as far as they are needed, a letter each: see
+ * chan_parse_field(). */
+static const char *const chan_fields[UINT8_MAX + 1] = {
+	[CHAN_GLOBAL_REQUEST] = "dr",
+	[CHAN_OPEN] = "dc",
+	[CHAN_OPEN_CONFIRMATION] = "cswp",
+	[CHAN_OPEN_FAILURE] = "ced",
+	[CHAN_WINDOW_ADJUST] = "cw",
+	[CHAN_DATA] = "cd",
+	[CHAN_EXTENDED_DATA] = "c-d", /* - is its kind: standard error */
+	[CHAN_EOF] = "c",
+	[CHAN_CLOSE] = "c",
+	[CHAN_REQUEST] = "cdr",
+	[CHAN_SUCCESS] = "c",
+	[CHAN_FAILURE] = "c",
+};
 
 static void
-chan_parse_body(struct wire_in *in, struct chan_message *message)
+chan_parse_field(struct wire_in *in, char field, struct chan_message *message)
 {
-	switch (message->type) {
-	case CHAN_GLOBAL_REQUEST:
-		chan_parse_request(in, message);
-		return;
-	case CHAN_OPEN:
-		message->data = wire_get_string(in, &message->data_len);
-		message->channel = wire_get_u32(in);
-		return;
-	case CHAN_OPEN_CONFIRMATION:
-	case CHAN_OPEN_FAILURE:
-	case CHAN_WINDOW_ADJUST:
-	case CHAN_DATA:
-	case CHAN_EXTENDED_DATA:
-	case CHAN_EOF:
-	case CHAN_CLOSE:
-	case CHAN_REQUEST:
-	case CHAN_SUCCESS:
-	case CHAN_FAILURE:
+	switch (field) {
+	case 'c':
 		message->channel = wire_get_u32(in);
 		break;
-	default:
-		return;
-	}
-	switch (message->type) {
-	case CHAN_OPEN_CONFIRMATION:
+	case 's':
 		message->sender = wire_get_u32(in);
+		break;
+	case 'w':
 		message->window = wire_get_u32(in);
+		break;
+	case 'p':
 		message->packet = wire_get_u32(in);
 		break;
-	case CHAN_OPEN_FAILURE:
+	case 'e':
 		message->reason = wire_get_u32(in);
+		break;
+	case 'd':
 		message->data = wire_get_string(in, &message->data_len);
 		break;
-	case CHAN_WINDOW_ADJUST:
-		message->window = wire_get_u32(in);
-		break;
-	case CHAN_EXTENDED_DATA:
-		wire_get_u32(in); /* its type: standard error, or not known */
-		message->data = wire_get_string(in, &message->data_len);
-		break;
-	case CHAN_DATA:
-		message->data = wire_get_string(in, &message->data_len);
-		break;
-	case CHAN_REQUEST:
-		chan_parse_request(in, message);
+	case 'r':
+		message->want_reply = wire_get_u8(in) != 0;
 		break;
 	default:
+		wire_get_u32(in);
 		break;
 	}
 }
 
-enum chan_result
-chan_parse(const uint8_t *bytes, size_t len, struct chan_message *ret,
-    size_t *ret_used)
+int
+chan_parse(const uint8_t *bytes, size_t len, struct chan_message *ret)
 {
+	struct wire_in in = { .bytes = bytes, .len = len };
 	struct chan_message message = { .type = 0 };
-	struct wire_in in;
-	int whole = wire_get_message(bytes, len, 2, &in);
-	size_t used;
+	const char *fields;
 
-	if (whole <= 0)
-		return whole < 0 ? CHAN_BAD : CHAN_MORE;
-	used = 4 + in.len;
 	if (wire_get_u8(&in) != 0) /* proxy mode has no padding */
-		return CHAN_BAD;
+		return -EPROTO;
 	message.type = wire_get_u8(&in);
-	chan_parse_body(&in, &message);
+	fields = chan_fields[message.type];
+	for (; fields != NULL && *fields != '\0'; fields++)
+		chan_parse_field(&in, *fields, &message);
 	if (in.bad)
-		return CHAN_BAD;
+		return -EPROTO;
 	*ret = message;
-	*ret_used = used;
-	return CHAN_READY;
-}
-
-static void
-chan_begin(struct wire_out *packet, enum chan_type type)
-{
-	wire_begin(packet);
-	wire_put_u8(packet, 0);
-	wire_put_u8(packet, (uint8_t)type);
+	return 0;
 }
 
 int
 chan_put_open_direct(struct buf *out, uint32_t channel, uint32_t window,
     uint32_t packet, const char *host, uint32_t port)
 {
-	struct wire_out open;
-
-	chan_begin(&open, CHAN_OPEN);
-	wire_put_string(&open, "direct-tcpip");
-	wire_put_u32(&open, channel);
-	wire_put_u32(&open, window);
-	wire_put_u32(&open, packet);
-	wire_put_string(&open, host);
-	wire_put_u32(&open, port);
-	wire_put_string(&open, CHAN_ORIGINATOR_HOST);
-	wire_put_u32(&open, CHAN_ORIGINATOR_PORT);
-	return wire_end(&open, out);
+	return wire_put(out, "bbsuuususu", 0, CHAN_OPEN, "direct-tcpip",
+	    channel, window, packet, host, port, CHAN_ORIGINATOR_HOST,
+	    CHAN_ORIGINATOR_PORT);
 }
 
 int
 chan_put_open_session(struct buf *out, uint32_t channel, uint32_t window,
     uint32_t packet)
 {
-	struct wire_out open;
-
-	chan_begin(&open, CHAN_OPEN);
-	wire_put_string(&open, "session");
-	wire_put_u32(&open, channel);
-	wire_put_u32(&open, window);
-	wire_put_u32(&open, packet);
-	return wire_end(&open, out);
+	return wire_put(out, "bbsuuu", 0, CHAN_OPEN, "session", channel, window,
+	    packet);
 }
 
-/* A request with one string, whose answer is wanted. */
-static int
-chan_put_request(struct buf *out, uint32_t channel, const char *type,
+int
+chan_put_request(struct buf *out, uint32_t channel, const char *name,
     const char *text)
 {
-	struct wire_out packet;
-
-	chan_begin(&packet, CHAN_REQUEST);
-	wire_put_u32(&packet, channel);
-	wire_put_string(&packet, type);
-	wire_put_u8(&packet, 1); /* want reply */
-	wire_put_string(&packet, text);
-	return wire_end(&packet, out);
-}
-
-int
-chan_put_subsystem(struct buf *out, uint32_t channel, const char *name)
-{
-	return chan_put_request(out, channel, "subsystem", name);
-}
-
-int
-chan_put_exec(struct buf *out, uint32_t channel, const char *command)
-{
-	return chan_put_request(out, channel, "exec", command);
-}
-
-/* A packet that has a channel and nothing more. */
-static int
-chan_put_plain(struct buf *out, enum chan_type type, uint32_t channel)
-{
-	struct wire_out packet;
-
-	chan_begin(&packet, type);
-	wire_put_u32(&packet, channel);
-	return wire_end(&packet, out);
+	return wire_put(out, text != NULL ? "bbusbs" : "bbusb", 0, CHAN_REQUEST,
+	    channel, name, 1, text);
 }
 
 int
 chan_put_window_adjust(struct buf *out, uint32_t channel, uint32_t bytes)
 {
-	struct wire_out packet;
-
-	chan_begin(&packet, CHAN_WINDOW_ADJUST);
-	wire_put_u32(&packet, channel);
-	wire_put_u32(&packet, bytes);
-	return wire_end(&packet, out);
-}
-
-int
-chan_put_eof(struct buf *out, uint32_t channel)
-{
-	return chan_put_plain(out, CHAN_EOF, channel);
-}
-
-int
-chan_put_close(struct buf *out, uint32_t channel)
-{
-	return chan_put_plain(out, CHAN_CLOSE, channel);
-}
-
-int
-chan_put_question(struct buf *out, uint32_t channel)
-{
-	struct wire_out packet;
-
-	chan_begin(&packet, CHAN_REQUEST);
-	wire_put_u32(&packet, channel);
-	wire_put_string(&packet, "keepalive@openssh.com");
-	wire_put_u8(&packet, 1); /* want reply */
-	return wire_end(&packet, out);
-}
-
-int
-chan_put_failure(struct buf *out, uint32_t channel)
-{
-	return chan_put_plain(out, CHAN_FAILURE, channel);
+	return wire_put(out, "bbuu", 0, CHAN_WINDOW_ADJUST, channel, bytes);
 }
 
 int
 chan_put_open_failure(struct buf *out, uint32_t channel, uint32_t reason)
 {
-	struct wire_out packet;
-
-	chan_begin(&packet, CHAN_OPEN_FAILURE);
-	wire_put_u32(&packet, channel);
-	wire_put_u32(&packet, reason);
-	wire_put_string(&packet, ""); /* description */
-	wire_put_string(&packet, ""); /* its language */
-	return wire_end(&packet, out);
+	/* A description and its language, both empty. */
+	return wire_put(out, "bbuuss", 0, CHAN_OPEN_FAILURE, channel, reason,
+	    "", "");
 }
 
 int
 chan_put_request_failure(struct buf *out)
 {
-	struct wire_out packet;
+	return wire_put(out, "bb", 0, CHAN_REQUEST_FAILURE);
+}
 
-	chan_begin(&packet, CHAN_REQUEST_FAILURE);
-	return wire_end(&packet, out);
+int
+chan_put(struct buf *out, enum chan_type type, uint32_t channel)
+{
+	return wire_put(out, "bbu", 0, type, channel);
 }
 
 void

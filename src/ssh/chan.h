@@ -1,11 +1,12 @@
 /*
- * The messages of the SSH connection protocol that culvert speaks in ssh's
- * mux proxy mode, as bytes: a codec, no I/O (RFC 4254 section 5, framed as
- * PROTOCOL.mux "Proxy mode" says: uint32 length, byte 0, byte type, payload).
+ * The messages of the SSH connection protocol (RFC 4254 section 5) that culvert
+ * uses in ssh's proxy mode (PROTOCOL.mux: uint32 length, byte 0, byte type,
+ * payload): a codec, no I/O.
  */
 #ifndef SSH_CHAN_H
 #define SSH_CHAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -38,51 +39,48 @@ enum chan_open_reason {
 
 /* A message of the peer.  Fields that its type does not have are zero. */
 struct chan_message {
-	uint8_t type;	  /* enum chan_type, or one we do not know */
+	uint8_t type;	  /* enum chan_type, or an unknown one */
 	uint32_t channel; /* ours; CHAN_OPEN: the sender's number */
 	uint32_t sender;  /* OPEN_CONFIRMATION: the peer's number */
 	uint32_t window;  /* OPEN_CONFIRMATION, WINDOW_ADJUST: bytes */
-	uint32_t packet;  /* OPEN_CONFIRMATION: its largest packet */
-	uint32_t reason;  /* OPEN_FAILURE */
-	const uint8_t *
-	    data; /* DATA, EXTENDED_DATA; OPEN_FAILURE: description; REQUEST, */
-	size_t data_len; /* GLOBAL_REQUEST, OPEN: the name of the type */
-	int want_reply;	 /* REQUEST, GLOBAL_REQUEST */
+	uint32_t packet;  /* OPEN_CONFIRMATION: its largest packet, bytes */
+	uint32_t reason;  /* OPEN_FAILURE: enum chan_open_reason, or another */
+	/* DATA, EXTENDED_DATA: bytes; OPEN_FAILURE: description; REQUEST,
+	 * GLOBAL_REQUEST, OPEN: name of the type.  Points into what was parsed.
+	 */
+	const uint8_t *data;
+	size_t data_len;
+	bool want_reply; /* REQUEST, GLOBAL_REQUEST */
 };
 
-enum chan_result {
-	CHAN_MORE,
-	CHAN_READY,
-	CHAN_BAD,
-};
+/* Reads a packet of len bytes, without its length in front.  0, or -EPROTO and
+ * *ret is untouched.  Of an unknown type only the type is set. */
+int chan_parse(const uint8_t *bytes, size_t len, struct chan_message *ret);
 
 /*
- * Reads the first packet of len bytes.  On CHAN_READY sets *ret, whose data
- * points into bytes, and *ret_used; otherwise both are untouched.  Types we do
- * not know are CHAN_READY with only the type set.
+ * Each appends one packet to out: 0, -ENOBUFS or -ENOMEM (wire_put()).
+ * channel: its number at the receiver, but ours in OPEN; window, packet: bytes.
  */
-enum chan_result chan_parse(const uint8_t *bytes, size_t len,
-    struct chan_message *ret, size_t *ret_used);
 
-/* Each appends one packet to out: 0, -ENOBUFS or -ENOMEM. */
+/* Opens a channel to host and port (section 7.2), or a session (6.1). */
 int chan_put_open_direct(struct buf *out, uint32_t channel, uint32_t window,
     uint32_t packet, const char *host, uint32_t port);
 int chan_put_open_session(struct buf *out, uint32_t channel, uint32_t window,
     uint32_t packet);
-/* Asks for a subsystem, or for a command, in a session (RFC 4254 section 6.5);
- * the answer is CHAN_SUCCESS or _FAILURE. */
-int chan_put_subsystem(struct buf *out, uint32_t channel, const char *name);
-int chan_put_exec(struct buf *out, uint32_t channel, const char *command);
+
+/* A request of a channel that wants a reply, CHAN_SUCCESS or CHAN_FAILURE: with
+ * the string text, as "exec" and "subsystem" (section 6.5), or NULL. */
+int chan_put_request(struct buf *out, uint32_t channel, const char *name,
+    const char *text);
+
 int chan_put_window_adjust(struct buf *out, uint32_t channel, uint32_t bytes);
-int chan_put_eof(struct buf *out, uint32_t channel);
-int chan_put_close(struct buf *out, uint32_t channel);
 int chan_put_open_failure(struct buf *out, uint32_t channel, uint32_t reason);
-/* A request that no server knows, and therefore answers by CHAN_FAILURE. */
-int chan_put_question(struct buf *out, uint32_t channel);
-int chan_put_failure(struct buf *out, uint32_t channel);
 int chan_put_request_failure(struct buf *out);
 
-/* Bytes that go in front of len bytes of channel data. */
+/* A packet with no more than a channel: CHAN_EOF, CHAN_CLOSE, CHAN_FAILURE. */
+int chan_put(struct buf *out, enum chan_type type, uint32_t channel);
+
+/* The bytes in front of len bytes of channel data. */
 #define CHAN_DATA_HEAD 14
 void chan_data_head(uint8_t head[CHAN_DATA_HEAD], uint32_t channel,
     uint32_t len);

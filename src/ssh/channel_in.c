@@ -6,10 +6,13 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* The question of window.h: a request that no server knows, so that all servers
+ * answer it with CHAN_FAILURE. */
+#define CHANNEL_QUESTION "keepalive@openssh.com"
+
 /* ---- the window ---- */
 
-/* Gives the window back what is due, and behind it the question that measures
- * a round trip: a request that nobody knows, and so all refuse. */
+/* Sends what is due: a larger window, then the question. */
 static void
 channel_give_window(struct channel *channel)
 {
@@ -25,7 +28,8 @@ channel_give_window(struct channel *channel)
 			grant));
 	if (window_asks(&channel->window, uv_hrtime() / 1000))
 		packets_send(&mux->packets,
-		    chan_put_question(&mux->packets.message, channel->peer));
+		    chan_put_request(&mux->packets.message, channel->peer,
+			CHANNEL_QUESTION, NULL));
 }
 
 void
@@ -331,7 +335,7 @@ channel_message(struct channel *channel, const struct chan_message *message)
 		/* eow@openssh.com among them: no reply, no meaning to us. */
 		if (message->want_reply && channel_can_send(channel))
 			packets_send(&mux->packets,
-			    chan_put_failure(&mux->packets.message,
+			    chan_put(&mux->packets.message, CHAN_FAILURE,
 				channel->peer));
 		break;
 	case CHAN_SUCCESS:

@@ -33,7 +33,7 @@ channel_send_close(struct channel *channel)
 	uv_timer_stop(&channel->timer);
 	if (channel_can_send(channel))
 		packets_send(&mux->packets,
-		    chan_put_close(&mux->packets.message, channel->peer));
+		    chan_put(&mux->packets.message, CHAN_CLOSE, channel->peer));
 	channel->close_sent = true;
 }
 
@@ -104,7 +104,7 @@ channel_after_send(struct channel *channel)
 		return;
 	channel->eof_sent = true;
 	packets_send(&mux->packets,
-	    chan_put_eof(&mux->packets.message, channel->peer));
+	    chan_put(&mux->packets.message, CHAN_EOF, channel->peer));
 	channel->mark = conn_taken(mux->packets.conn);
 	if (channel->finishing)
 		channel_start_linger(channel);

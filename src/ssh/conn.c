@@ -15,8 +15,9 @@
 #include "base/cleanup.h"
 #include "base/stream.h"
 #include "limits.h"
+#include "ssh/wire.h"
 
-/* A message that is not whole, and behind it room for the next read. */
+/* An incomplete message, and room for the next read. */
 #define CONN_INPUT_SIZE (LIMIT_MUX_MESSAGE + 4 + LIMIT_READ_CHUNK)
 
 struct conn {
@@ -27,10 +28,10 @@ struct conn {
 	uint8_t *input; /* CONN_INPUT_SIZE bytes */
 	size_t input_len;
 	struct buf queue;
-	uint64_t taken;
-	bool wanted; /* room() is owed */
-	bool broken; /* nothing can be sent any more */
-	int events;  /* that poll waits for */
+	uint64_t taken; /* conn_taken() */
+	bool wanted;	/* room() must be called */
+	bool broken;	/* nothing can be sent any more */
+	int events;	/* that poll waits for */
 };
 
 static void conn_ready(uv_poll_t *poll, int status, int events);
@@ -58,7 +59,7 @@ conn_connect(const char *path, int *ret_fd)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	/* The kernel gives less where it must (net.core.wmem_max). */
+	/* The kernel may give less (net.core.wmem_max). */
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0)
 		return -errno;
@@ -126,16 +127,16 @@ conn_break(struct conn *conn)
 		return;
 	conn->broken = true;
 	buf_free(&conn->queue);
-	/* What ssh sent before is still read; then comes the end. */
+	/* What ssh has sent before is still read; then the end comes. */
 	shutdown(conn->fd, SHUT_RDWR);
 	conn_want(conn, UV_READABLE);
 }
 
-/* Writes what the socket takes.  Returns how much, or -1: it is broken. */
+/* Writes what the socket takes.  Returns how many bytes, or -1 if it broke. */
 static ssize_t
 conn_write(struct conn *conn, const struct iovec *pieces, size_t n_pieces)
 {
-	/* The type serves reading as well, hence no const. */
+	/* No const, because the type is also for reading. */
 	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)pieces,
 		.msg_iovlen = n_pieces };
 	ssize_t n;
@@ -151,7 +152,7 @@ conn_write(struct conn *conn, const struct iovec *pieces, size_t n_pieces)
 	return -1;
 }
 
-/* Writes of the queue what the socket takes.  False: it is broken. */
+/* Writes the queue, as far as the socket takes it.  False if it broke. */
 static bool
 conn_push(struct conn *conn)
 {
@@ -165,7 +166,7 @@ conn_push(struct conn *conn)
 	return true;
 }
 
-/* Queues the pieces, but for their first skip bytes. */
+/* Queues the pieces without their first skip bytes. */
 static void
 conn_queue(struct conn *conn, const struct iovec *pieces, size_t n, size_t skip)
 {
@@ -185,9 +186,9 @@ conn_queue(struct conn *conn, const struct iovec *pieces, size_t n, size_t skip)
 }
 
 /*
- * A Unix socket calls itself writable only when three quarters of it are
- * empty, and until we have been woken up ssh has read the last one too.  So
- * what is queued is tried whenever there is an occasion.
+ * Tries the queue first, as every function here does when it runs: a Unix
+ * socket is reported as writable only when three quarters of it are empty, and
+ * until then ssh may have read everything and wait.
  */
 void
 conn_send(struct conn *conn, const struct iovec *pieces, size_t n)
@@ -220,7 +221,7 @@ conn_offer(struct conn *conn, const struct iovec *pieces, size_t n,
 		written = conn_write(conn, pieces, n);
 	if (written < 0)
 		return 0;
-	/* One of which a part went is taken, too. */
+	/* A group of which a part was sent counts as taken. */
 	for (; taken < n && len < (size_t)written; taken += group)
 		len += stream_len(pieces + taken, group);
 	conn->taken += len;
@@ -273,11 +274,38 @@ conn_lost(struct conn *conn, int err)
 	handler->lost(ctx, err);
 }
 
+/* Passes on the messages that are complete.  0 or a negative errno. */
+static int
+conn_messages(struct conn *conn)
+{
+	struct wire_in message;
+	size_t used = 0;
+	int result = 0;
+
+	while (conn->handler != NULL && result >= 0) {
+		result = wire_get_message(conn->input + used,
+		    conn->input_len - used, &message);
+		if (result <= 0)
+			break;
+		used += 4 + message.len;
+		result = conn->handler->message(conn->ctx, message.bytes,
+		    message.len);
+	}
+	if (conn->handler != NULL && conn->handler->received != NULL)
+		conn->handler->received(conn->ctx);
+	conn->input_len -= used;
+	memmove(conn->input, conn->input + used, conn->input_len);
+	/* A message is never longer than the room for one. */
+	assert(conn->input_len < LIMIT_MUX_MESSAGE + 4 || result < 0);
+	return result;
+}
+
 static void
 conn_read(struct conn *conn)
 {
 	size_t room = CONN_INPUT_SIZE - conn->input_len;
-	ssize_t n, used;
+	ssize_t n;
+	int err;
 
 	if (room > LIMIT_READ_CHUNK)
 		room = LIMIT_READ_CHUNK;
@@ -291,18 +319,10 @@ conn_read(struct conn *conn)
 		return;
 	}
 	conn->input_len += (size_t)n;
-	used = conn->handler->input(conn->ctx, conn->input, conn->input_len);
-	if (conn->handler == NULL) /* freed meanwhile */
-		return;
-	if (used < 0) {
-		conn_lost(conn, (int)used);
-		return;
-	}
-	assert((size_t)used <= conn->input_len);
-	conn->input_len -= (size_t)used;
-	memmove(conn->input, conn->input + used, conn->input_len);
-	/* A message is never longer than what is kept for one. */
-	assert(conn->input_len < LIMIT_MUX_MESSAGE + 4);
+	err = conn_messages(conn);
+	/* It may have been freed meanwhile. */
+	if (conn->handler != NULL && err < 0)
+		conn_lost(conn, err);
 }
 
 static void
@@ -331,7 +351,7 @@ conn_ready(uv_poll_t *poll, int status, int events)
 	}
 	if ((events & UV_READABLE) != 0)
 		conn_read(conn);
-	/* What is queued is tried on each occasion: see conn_send(). */
+	/* See conn_send(). */
 	if (conn->handler != NULL &&
 	    ((events & UV_WRITABLE) != 0 || buf_len(&conn->queue) > 0))
 		conn_flush(conn);

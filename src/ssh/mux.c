@@ -3,25 +3,22 @@
  */
 #include "ssh/mux.h"
 
+#include <errno.h>
+
 #include "ssh/wire.h"
 
-/* PROTOCOL.mux: the type of a forward, and a port that means a path. */
+#define MUX_PROTOCOL_VERSION 4
+
+/* PROTOCOL.mux: the type of a forward, and the port that stands for a path. */
 #define MUX_FWD_REMOTE 2
 #define MUX_PORT_PATH 0xfffffffe
 
-enum mux_result
-mux_parse(const uint8_t *bytes, size_t len, struct mux_message *ret,
-    size_t *ret_used)
+int
+mux_parse(const uint8_t *bytes, size_t len, struct mux_message *ret)
 {
-	struct mux_message message = { .type = 0 };
-	struct wire_in in;
-	int whole = wire_get_message(bytes, len, 4, &in);
-	size_t used;
+	struct wire_in in = { .bytes = bytes, .len = len };
+	struct mux_message message = { .type = wire_get_u32(&in) };
 
-	if (whole <= 0)
-		return whole < 0 ? MUX_BAD : MUX_MORE;
-	used = 4 + in.len;
-	message.type = wire_get_u32(&in);
 	switch (message.type) {
 	case MUX_MSG_HELLO:
 		/* Extensions may follow; none are defined. */
@@ -46,75 +43,34 @@ mux_parse(const uint8_t *bytes, size_t len, struct mux_message *ret,
 		break;
 	}
 	if (in.bad)
-		return MUX_BAD;
+		return -EPROTO;
 	*ret = message;
-	*ret_used = used;
-	return MUX_READY;
+	return 0;
+}
+
+bool
+mux_is_hello(const struct mux_message *message)
+{
+	return message->type == MUX_MSG_HELLO &&
+	    message->version == MUX_PROTOCOL_VERSION;
 }
 
 int
 mux_put_hello(struct buf *out)
 {
-	struct wire_out message;
-
-	wire_begin(&message);
-	wire_put_u32(&message, MUX_MSG_HELLO);
-	wire_put_u32(&message, MUX_PROTOCOL_VERSION);
-	return wire_end(&message, out);
+	return wire_put(out, "uu", MUX_MSG_HELLO, MUX_PROTOCOL_VERSION);
 }
 
-static int
+int
 mux_put_request(struct buf *out, uint32_t type, uint32_t request_id)
 {
-	struct wire_out message;
-
-	wire_begin(&message);
-	wire_put_u32(&message, type);
-	wire_put_u32(&message, request_id);
-	return wire_end(&message, out);
+	return wire_put(out, "uu", type, request_id);
 }
 
 int
-mux_put_alive_check(struct buf *out, uint32_t request_id)
-{
-	return mux_put_request(out, MUX_C_ALIVE_CHECK, request_id);
-}
-
-int
-mux_put_proxy(struct buf *out, uint32_t request_id)
-{
-	return mux_put_request(out, MUX_C_PROXY, request_id);
-}
-
-static int
 mux_put_forward(struct buf *out, uint32_t type, uint32_t request_id,
     const char *listen_host, uint32_t listen_port, const char *path)
 {
-	struct wire_out message;
-
-	wire_begin(&message);
-	wire_put_u32(&message, type);
-	wire_put_u32(&message, request_id);
-	wire_put_u32(&message, MUX_FWD_REMOTE);
-	wire_put_string(&message, listen_host);
-	wire_put_u32(&message, listen_port);
-	wire_put_string(&message, path);
-	wire_put_u32(&message, MUX_PORT_PATH);
-	return wire_end(&message, out);
-}
-
-int
-mux_put_open_forward(struct buf *out, uint32_t request_id,
-    const char *listen_host, uint32_t listen_port, const char *path)
-{
-	return mux_put_forward(out, MUX_C_OPEN_FWD, request_id, listen_host,
-	    listen_port, path);
-}
-
-int
-mux_put_close_forward(struct buf *out, uint32_t request_id,
-    const char *listen_host, uint32_t listen_port, const char *path)
-{
-	return mux_put_forward(out, MUX_C_CLOSE_FWD, request_id, listen_host,
-	    listen_port, path);
+	return wire_put(out, "uuususu", type, request_id, MUX_FWD_REMOTE,
+	    listen_host, listen_port, path, MUX_PORT_PATH);
 }

@@ -1,17 +1,17 @@
 /*
- * The messages of OpenSSH's control socket that culvert speaks, as bytes
- * (PROTOCOL.mux): a codec, no I/O.  Integers are big endian, strings have a
- * 32-bit length, and each message a 32-bit length in front.
+ * The messages of OpenSSH's control socket that culvert uses (PROTOCOL.mux): a
+ * codec, no I/O.
  */
 #ifndef SSH_MUX_H
 #define SSH_MUX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 
-/* Types of messages; an enum holds no such numbers. */
+/* Types of messages; an enum cannot hold these numbers. */
 #define MUX_MSG_HELLO 0x00000001U
 #define MUX_C_ALIVE_CHECK 0x10000004U
 #define MUX_C_OPEN_FWD 0x10000006U
@@ -24,46 +24,36 @@
 #define MUX_S_REMOTE_PORT 0x80000007U
 #define MUX_S_PROXY 0x8000000fU
 
-#define MUX_PROTOCOL_VERSION 4
-
 /* A message of ssh.  Fields that its type does not have are zero. */
 struct mux_message {
-	uint32_t type;	     /* MUX_..., or one we do not know */
+	uint32_t type;	     /* MUX_..., or an unknown one */
 	uint32_t version;    /* MUX_MSG_HELLO */
 	uint32_t request_id; /* all the others */
 	uint32_t value;	     /* MUX_S_REMOTE_PORT: port; MUX_S_ALIVE: pid */
-	const char *reason;  /* FAILURE, PERMISSION_DENIED: not terminated, */
-	size_t reason_len;   /* points into what was parsed */
+	const char *reason; /* FAILURE, PERMISSION_DENIED: no NUL at its end, */
+	size_t reason_len;  /* points into what was parsed */
 };
 
-enum mux_result {
-	MUX_MORE, /* not a whole message yet */
-	MUX_READY,
-	MUX_BAD, /* not the mux protocol: give the connection up */
-};
+/* Reads a message of len bytes, without its length in front.  0, or -EPROTO and
+ * *ret is untouched. */
+int mux_parse(const uint8_t *bytes, size_t len, struct mux_message *ret);
 
-/*
- * Reads the first message of len bytes.  On MUX_READY sets *ret and
- * *ret_used, the bytes it took; otherwise both are untouched.
- */
-enum mux_result mux_parse(const uint8_t *bytes, size_t len,
-    struct mux_message *ret, size_t *ret_used);
+/* Is it the hello of an ssh that speaks this version of the protocol? */
+bool mux_is_hello(const struct mux_message *message);
 
-/* Each appends one message to out: 0, -ENOBUFS or -ENOMEM. */
+/* Each appends one message to out: 0, -ENOBUFS or -ENOMEM (wire_put()).
+ * mux_put_request() is for types without further fields. */
 int mux_put_hello(struct buf *out);
-int mux_put_alive_check(struct buf *out, uint32_t request_id);
-int mux_put_proxy(struct buf *out, uint32_t request_id);
+int mux_put_request(struct buf *out, uint32_t type, uint32_t request_id);
 
 /*
- * Opens, or closes, a remote forward from listen_host (sshd's side; "*": all
- * its addresses, while ssh reads "" as "localhost"; listen port 0: sshd's
- * choice) to the Unix socket at path on our side.  The answer to the opening is
- * MUX_S_REMOTE_PORT when the port was 0, else MUX_S_OK; to the closing, which
- * takes the very same fields, MUX_S_OK.
+ * Opens (MUX_C_OPEN_FWD) or closes (MUX_C_CLOSE_FWD) a remote forward from
+ * listen_host ("*": all addresses, because ssh reads "" as "localhost") and
+ * listen_port (0: sshd chooses) of sshd to the Unix socket at path of this
+ * host.  To close it, pass the same fields.  The answer to OPEN is
+ * MUX_S_REMOTE_PORT if the port was 0, else MUX_S_OK; to CLOSE, MUX_S_OK.
  */
-int mux_put_open_forward(struct buf *out, uint32_t request_id,
-    const char *listen_host, uint32_t listen_port, const char *path);
-int mux_put_close_forward(struct buf *out, uint32_t request_id,
+int mux_put_forward(struct buf *out, uint32_t type, uint32_t request_id,
     const char *listen_host, uint32_t listen_port, const char *path);
 
 #endif

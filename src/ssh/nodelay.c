@@ -94,7 +94,7 @@ nodelay_close(struct nodelay *nodelay)
 		return;
 	nodelay->close_sent = true;
 	packets_send(&nodelay->packets,
-	    chan_put_close(&nodelay->packets.message, nodelay->peer));
+	    chan_put(&nodelay->packets.message, CHAN_CLOSE, nodelay->peer));
 }
 
 static void
@@ -121,18 +121,19 @@ nodelay_up(void *ctx)
 static void
 nodelay_confirmed(struct nodelay *nodelay, const struct chan_message *packet)
 {
+	const char *command = nodelay->command;
+
 	nodelay->state = NODELAY_REQUESTED;
 	nodelay->peer = packet->sender;
 	packets_send(&nodelay->packets,
-	    nodelay->command != NULL ?
-		chan_put_exec(&nodelay->packets.message, nodelay->peer,
-		    nodelay->command) :
-		chan_put_subsystem(&nodelay->packets.message, nodelay->peer,
-		    "sftp"));
+	    chan_put_request(&nodelay->packets.message, nodelay->peer,
+		command != NULL ? "exec" : "subsystem",
+		command != NULL ? command : "sftp"));
 	/* sftp-server ends when its input does. */
 	if (!nodelay->keep)
 		packets_send(&nodelay->packets,
-		    chan_put_eof(&nodelay->packets.message, nodelay->peer));
+		    chan_put(&nodelay->packets.message, CHAN_EOF,
+			nodelay->peer));
 }
 
 static void
@@ -206,7 +207,8 @@ nodelay_requested(struct nodelay *nodelay, const struct chan_message *packet)
 		nodelay->exited = true;
 	if (packet->want_reply && !nodelay->close_sent)
 		packets_send(&nodelay->packets,
-		    chan_put_failure(&nodelay->packets.message, nodelay->peer));
+		    chan_put(&nodelay->packets.message, CHAN_FAILURE,
+			nodelay->peer));
 }
 
 /* A packet of proxy mode.  0 or a negative errno. */

@@ -8,17 +8,17 @@
 #include "limits.h"
 #include "ssh/mux.h"
 
-/* A message of the handshake: ssh's hello, then its answer to our request for
- * proxy mode.  0 or a negative errno. */
+/* The handshake: ssh's hello, then its answer to the request for proxy mode.
+ * 0 or a negative errno. */
 static int
 packets_handshake(struct packets *packets, const struct mux_message *message)
 {
 	if (!packets->requested) {
-		if (message->type != MUX_MSG_HELLO ||
-		    message->version != MUX_PROTOCOL_VERSION)
+		if (!mux_is_hello(message))
 			return -EPROTO;
 		packets->requested = true;
-		packets_send(packets, mux_put_proxy(&packets->message, 0));
+		packets_send(packets,
+		    mux_put_request(&packets->message, MUX_C_PROXY, 0));
 		return 0;
 	}
 	if (message->type != MUX_S_PROXY)
@@ -28,49 +28,31 @@ packets_handshake(struct packets *packets, const struct mux_message *message)
 	return 0;
 }
 
-/* Takes the first message or packet.  1, 0 if it is not complete, or -errno. */
 static int
-packets_take(struct packets *packets, const uint8_t *bytes, size_t len,
-    size_t *ret_used)
+packets_message(void *ctx, const uint8_t *bytes, size_t len)
 {
+	struct packets *packets = ctx;
 	struct mux_message message;
 	struct chan_message packet;
 	int err;
 
 	if (packets->up) {
-		enum chan_result result =
-		    chan_parse(bytes, len, &packet, ret_used);
-
-		if (result != CHAN_READY)
-			return result == CHAN_MORE ? 0 : -EPROTO;
-		err = packets->handler->packet(packets->ctx, &packet);
-	} else {
-		enum mux_result result =
-		    mux_parse(bytes, len, &message, ret_used);
-
-		if (result != MUX_READY)
-			return result == MUX_MORE ? 0 : -EPROTO;
-		err = packets_handshake(packets, &message);
+		err = chan_parse(bytes, len, &packet);
+		return err != 0 ?
+		    err :
+		    packets->handler->packet(packets->ctx, &packet);
 	}
-	return err < 0 ? err : 1;
+	err = mux_parse(bytes, len, &message);
+	return err != 0 ? err : packets_handshake(packets, &message);
 }
 
-static ssize_t
-packets_input(void *ctx, const uint8_t *bytes, size_t len)
+static void
+packets_received(void *ctx)
 {
 	struct packets *packets = ctx;
-	size_t taken = 0, used;
-	int result = 1;
 
-	while (packets->conn != NULL && result > 0) {
-		result =
-		    packets_take(packets, bytes + taken, len - taken, &used);
-		if (result > 0)
-			taken += used;
-	}
-	if (packets->conn != NULL && packets->handler->received != NULL)
+	if (packets->handler->received != NULL)
 		packets->handler->received(packets->ctx);
-	return result < 0 ? result : (ssize_t)taken;
 }
 
 static void
@@ -92,7 +74,8 @@ packets_lost(void *ctx, int err)
 }
 
 static const struct conn_handler packets_conn_handler = {
-	.input = packets_input,
+	.message = packets_message,
+	.received = packets_received,
 	.room = packets_room,
 	.lost = packets_lost,
 };

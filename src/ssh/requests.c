@@ -99,7 +99,16 @@ forward_free(struct link_forward *forward)
 	free(forward);
 }
 
-/* Asks for the end of an open forward. */
+static void
+requests_send_forward(struct requests *requests, uint32_t type, uint32_t id,
+    const struct link_forward *forward)
+{
+	conn_send_buf(requests->conn, &requests->message,
+	    mux_put_forward(&requests->message, type, id, forward->host,
+		forward->port, forward->path));
+}
+
+/* Asks ssh to close an open forward. */
 static void
 forward_send_close(struct link_forward *forward)
 {
@@ -116,9 +125,7 @@ forward_send_close(struct link_forward *forward)
 	}
 	pending->forward = forward;
 	forward->state = FORWARD_CLOSING;
-	conn_send_buf(requests->conn, &requests->message,
-	    mux_put_close_forward(&requests->message, pending->id,
-		forward->host, forward->port, forward->path));
+	requests_send_forward(requests, MUX_C_CLOSE_FWD, pending->id, forward);
 }
 
 struct link_forward *
@@ -143,9 +150,7 @@ requests_forward(struct requests *requests, const char *host, uint16_t port,
 	forward->done = done;
 	forward->ctx = ctx;
 	pending->forward = forward;
-	conn_send_buf(requests->conn, &requests->message,
-	    mux_put_open_forward(&requests->message, pending->id, host, port,
-		path));
+	requests_send_forward(requests, MUX_C_OPEN_FWD, pending->id, forward);
 	return forward;
 }
 
@@ -200,7 +205,8 @@ requests_alive(struct requests *requests, link_alive_cb *done, void *ctx)
 	alive->ctx = ctx;
 	pending->alive = alive;
 	conn_send_buf(requests->conn, &requests->message,
-	    mux_put_alive_check(&requests->message, pending->id));
+	    mux_put_request(&requests->message, MUX_C_ALIVE_CHECK,
+		pending->id));
 	return alive;
 }
 
@@ -331,39 +337,21 @@ requests_answer(struct requests *requests, const struct mux_message *message)
 }
 
 static int
-requests_hello(struct requests *requests, const struct mux_message *message)
+requests_message(void *ctx, const uint8_t *bytes, size_t len)
 {
-	if (message->type != MUX_MSG_HELLO ||
-	    message->version != MUX_PROTOCOL_VERSION)
+	struct requests *requests = ctx;
+	struct mux_message message;
+	int err = mux_parse(bytes, len, &message);
+
+	if (err != 0)
+		return err;
+	if (requests->up)
+		return requests_answer(requests, &message);
+	if (!mux_is_hello(&message))
 		return -EPROTO;
 	requests->up = true;
 	requests->handler->up(requests->ctx);
 	return 0;
-}
-
-static ssize_t
-requests_input(void *ctx, const uint8_t *bytes, size_t len)
-{
-	struct requests *requests = ctx;
-	struct mux_message message;
-	size_t taken = 0, used;
-	enum mux_result result;
-	int err;
-
-	for (;;) {
-		result = mux_parse(bytes + taken, len - taken, &message, &used);
-		if (result != MUX_READY)
-			return result == MUX_MORE ? (ssize_t)taken : -EPROTO;
-		taken += used;
-		if (requests->up)
-			err = requests_answer(requests, &message);
-		else
-			err = requests_hello(requests, &message);
-		if (err != 0)
-			return err;
-		if (requests->conn == NULL) /* given up meanwhile */
-			return (ssize_t)taken;
-	}
 }
 
 /* ---- its life ---- */
@@ -378,7 +366,7 @@ requests_lost(void *ctx, int err)
 }
 
 static const struct conn_handler requests_conn_handler = {
-	.input = requests_input,
+	.message = requests_message,
 	.lost = requests_lost,
 };
 

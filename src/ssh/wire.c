@@ -4,9 +4,13 @@
 #include "ssh/wire.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "limits.h"
+
+/* No message that culvert sends is longer. */
+#define WIRE_OUT_MAX 2048
 
 static uint32_t
 wire_peek_u32(const uint8_t *bytes)
@@ -65,69 +69,72 @@ wire_get_string(struct wire_in *in, size_t *ret_len)
 }
 
 int
-wire_get_message(const uint8_t *bytes, size_t len, size_t min,
-    struct wire_in *ret)
+wire_get_message(const uint8_t *bytes, size_t len, struct wire_in *ret)
 {
 	size_t body;
 
 	if (len < 4)
 		return 0;
 	body = wire_peek_u32(bytes);
-	if (body < min || body > LIMIT_MUX_MESSAGE)
-		return -1;
+	if (body > LIMIT_MUX_MESSAGE)
+		return -EPROTO;
 	if (len - 4 < body)
 		return 0;
 	*ret = (struct wire_in) { .bytes = bytes + 4, .len = body };
 	return 1;
 }
 
-void
-wire_begin(struct wire_out *out)
-{
-	out->len = 4; /* of the length, which wire_end() knows */
-	out->bad = false;
-}
+/* A message being written. */
+struct wire_out {
+	uint8_t bytes[WIRE_OUT_MAX];
+	size_t len;
+	bool full; /* something did not fit */
+};
 
 static void
-wire_put(struct wire_out *out, const void *bytes, size_t len)
+wire_append(struct wire_out *out, const void *bytes, size_t len)
 {
-	if (out->bad || len > sizeof(out->bytes) - out->len) {
-		out->bad = true;
+	if (out->full || len > sizeof(out->bytes) - out->len) {
+		out->full = true;
 		return;
 	}
 	memcpy(out->bytes + out->len, bytes, len);
 	out->len += len;
 }
 
-void
-wire_put_u8(struct wire_out *out, uint8_t value)
-{
-	wire_put(out, &value, 1);
-}
-
-void
-wire_put_u32(struct wire_out *out, uint32_t value)
+static void
+wire_append_u32(struct wire_out *out, uint32_t value)
 {
 	uint8_t bytes[4];
 
 	wire_poke_u32(bytes, value);
-	wire_put(out, bytes, sizeof(bytes));
-}
-
-void
-wire_put_string(struct wire_out *out, const char *text)
-{
-	size_t len = strlen(text);
-
-	wire_put_u32(out, (uint32_t)len);
-	wire_put(out, text, len);
+	wire_append(out, bytes, sizeof(bytes));
 }
 
 int
-wire_end(struct wire_out *out, struct buf *buf)
+wire_put(struct buf *out, const char *format, ...)
 {
-	if (out->bad)
+	struct wire_out message = { .len = 4 }; /* the length comes last */
+	const char *text;
+	va_list fields;
+	uint8_t byte;
+
+	va_start(fields, format);
+	for (; *format != '\0'; format++) {
+		if (*format == 'b') {
+			byte = (uint8_t)va_arg(fields, int);
+			wire_append(&message, &byte, 1);
+		} else if (*format == 'u') {
+			wire_append_u32(&message, va_arg(fields, uint32_t));
+		} else {
+			text = va_arg(fields, const char *);
+			wire_append_u32(&message, (uint32_t)strlen(text));
+			wire_append(&message, text, strlen(text));
+		}
+	}
+	va_end(fields);
+	if (message.full)
 		return -ENOBUFS;
-	wire_poke_u32(out->bytes, (uint32_t)(out->len - 4));
-	return buf_append(buf, out->bytes, out->len);
+	wire_poke_u32(message.bytes, (uint32_t)(message.len - 4));
+	return buf_append(out, message.bytes, message.len);
 }

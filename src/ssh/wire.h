@@ -1,6 +1,7 @@
 /*
- * How RFC 4251 section 5 writes numbers and strings; both codecs, mux.c and
- * chan.c, read and write with it.  No I/O.
+ * Numbers and strings as RFC 4251 section 5 encodes them, and messages with
+ * their length in front, for both codecs (mux.c, chan.c) and their connection
+ * (conn.c).  No I/O.
  */
 #ifndef SSH_WIRE_H
 #define SSH_WIRE_H
@@ -11,45 +12,34 @@
 
 #include "base/buf.h"
 
-/* What is left to read of a message; bad once something was not there. */
+/* The unread part of a message; bad once a field was missing. */
 struct wire_in {
 	const uint8_t *bytes;
 	size_t len;
 	bool bad;
 };
 
-/* Each returns zero, NULL or an empty string for what is not there. */
+/* Each takes one field; a missing one is zero, NULL or an empty string. */
 uint8_t wire_get_u8(struct wire_in *in);
 uint32_t wire_get_u32(struct wire_in *in);
 const uint8_t *wire_get_string(struct wire_in *in, size_t *ret_len);
 
 /*
- * Takes the length and the body of the first message of len bytes: 1 and *ret,
- * 0 when it is not whole yet, -1 when its length is below min or above
+ * Finds the first message in len bytes.  1 and its body, without the length of
+ * 4 bytes in front; 0 if it is not complete; -EPROTO if it is longer than
  * LIMIT_MUX_MESSAGE.
  */
-int wire_get_message(const uint8_t *bytes, size_t len, size_t min,
-    struct wire_in *ret);
+int wire_get_message(const uint8_t *bytes, size_t len, struct wire_in *ret);
 
-/* No message that we send is longer; bad once something did not fit. */
-#define WIRE_OUT_MAX 2048
+/*
+ * Appends one message to out, with its length in front.  format has a letter
+ * for each field: b for a byte (an int), u for a uint32_t, s for a string that
+ * ends with NUL.  0; -ENOBUFS if it is longer than any message of culvert's, or
+ * does not fit into out; -ENOMEM.  out is unchanged after an error.
+ */
+int wire_put(struct buf *out, const char *format, ...);
 
-/* A message being written, its length in front. */
-struct wire_out {
-	uint8_t bytes[WIRE_OUT_MAX];
-	size_t len;
-	bool bad;
-};
-
-void wire_begin(struct wire_out *out);
-void wire_put_u8(struct wire_out *out, uint8_t value);
-void wire_put_u32(struct wire_out *out, uint32_t value);
-void wire_put_string(struct wire_out *out, const char *text);
-
-/* Appends the message to buf: all of it or nothing, 0, -ENOBUFS, -ENOMEM. */
-int wire_end(struct wire_out *out, struct buf *buf);
-
-/* A number into its four bytes. */
+/* Writes a number into its four bytes. */
 void wire_poke_u32(uint8_t bytes[4], uint32_t value);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "limits.h"
 #include "ssh/chan.h"
+#include "ssh/wire.h"
 
 /* Each packet, and what it says. */
 static const struct {
@@ -78,17 +79,18 @@ static size_t
 parse_all(const uint8_t *bytes, size_t len, size_t *n)
 {
 	uint8_t *copy = malloc(len + (len == 0));
-	size_t taken = 0, used;
+	size_t taken = 0;
 	struct chan_message message;
+	struct wire_in in;
 
 	if (len > 0)
 		memcpy(copy, bytes, len);
-	while (chan_parse(copy + taken, len - taken, &message, &used) ==
-	    CHAN_READY) {
+	while (wire_get_message(copy + taken, len - taken, &in) == 1) {
 		assert_true(*n < N_PACKETS);
-		assert_int_equal(used, packets[*n].len);
+		assert_int_equal(4 + in.len, packets[*n].len);
+		assert_int_equal(chan_parse(in.bytes, in.len, &message), 0);
 		check_packet(&message, (*n)++);
-		taken += used;
+		taken += 4 + in.len;
 	}
 	free(copy);
 	return taken;
@@ -115,12 +117,11 @@ test_split(void **state)
 	}
 }
 
-/* Each packet cut short with an honest length is bad, and never over-read. */
+/* Each packet that is cut short is bad, and never over-read. */
 static void
 test_cut(void **state)
 {
 	struct chan_message message = { .type = 77 };
-	size_t used = 88;
 
 	(void)state;
 	for (size_t i = 0; i < N_PACKETS; i++) {
@@ -131,38 +132,33 @@ test_cut(void **state)
 		    type == 200			 ? 1 :
 						   0;
 
-		for (size_t len = 4; len + spare < packets[i].len; len++) {
-			uint8_t *copy = malloc(len);
+		for (size_t len = 0; 4 + len + spare < packets[i].len; len++) {
+			uint8_t *copy = malloc(len + (len == 0));
 
-			memcpy(copy, packets[i].bytes, len);
-			copy[3] = (uint8_t)(len - 4);
-			assert_int_equal(chan_parse(copy, len, &message, &used),
-			    CHAN_BAD);
+			memcpy(copy, packets[i].bytes + 4, len);
+			assert_int_equal(chan_parse(copy, len, &message),
+			    -EPROTO);
 			free(copy);
 		}
 	}
 	assert_int_equal(message.type, 77);
-	assert_int_equal(used, 88);
 }
 
 static void
 test_bad(void **state)
 {
-	static const uint8_t padded[] = { 0, 0, 0, 6, 4, 97, 0, 0, 0, 1 };
-	static const uint8_t data[] = { 0, 0, 0, 11, 0, 94, 0, 0, 0, 1, 0xff,
-		0xff, 0xff, 0xff, 'x' };
+	static const uint8_t padded[] = { 4, 97, 0, 0, 0, 1 };
+	static const uint8_t data[] = { 0, 94, 0, 0, 0, 1, 0xff, 0xff, 0xff,
+		0xff, 'x' };
 	uint8_t large[4] = { 0, (LIMIT_MUX_MESSAGE + 1) >> 16 & 0xff, 0,
 		(LIMIT_MUX_MESSAGE + 1) & 0xff };
 	struct chan_message message;
-	size_t used;
+	struct wire_in in;
 
 	(void)state;
-	assert_int_equal(chan_parse(padded, sizeof(padded), &message, &used),
-	    CHAN_BAD);
-	assert_int_equal(chan_parse(data, sizeof(data), &message, &used),
-	    CHAN_BAD);
-	assert_int_equal(chan_parse(large, sizeof(large), &message, &used),
-	    CHAN_BAD);
+	assert_int_equal(chan_parse(padded, sizeof(padded), &message), -EPROTO);
+	assert_int_equal(chan_parse(data, sizeof(data), &message), -EPROTO);
+	assert_int_equal(wire_get_message(large, sizeof(large), &in), -EPROTO);
 }
 
 static void
@@ -191,18 +187,21 @@ test_put(void **state)
 	check_put(chan_put_open_session(&out, 1, 0x20000, 0x8000), &out,
 	    BYTES("\0\0\0\x19\0\x5a\0\0\0\7session\0\0\0\1"
 		  "\0\2\0\0\0\0\x80\0"));
-	check_put(chan_put_exec(&out, 2, "exit"), &out,
+	check_put(chan_put_request(&out, 2, "exec", "exit"), &out,
 	    BYTES("\0\0\0\x17\0\x62\0\0\0\2\0\0\0\4"
 		  "exec\1\0\0\0\4exit"));
-	check_put(chan_put_subsystem(&out, 2, "sftp"), &out,
+	check_put(chan_put_request(&out, 2, "subsystem", "sftp"), &out,
 	    BYTES("\0\0\0\x1c\0\x62\0\0\0\2\0\0\0\x09"
 		  "subsystem\1\0\0\0\4sftp"));
 	check_put(chan_put_window_adjust(&out, 2, 0x10000), &out,
 	    BYTES("\0\0\0\x0a\0\x5d\0\0\0\2\0\1\0\0"));
-	check_put(chan_put_eof(&out, 3), &out, BYTES("\0\0\0\6\0\x60\0\0\0\3"));
-	check_put(chan_put_close(&out, 4), &out,
+	check_put(chan_put_request(&out, 2, "hi", NULL), &out,
+	    BYTES("\0\0\0\x0d\0\x62\0\0\0\2\0\0\0\2hi\1"));
+	check_put(chan_put(&out, CHAN_EOF, 3), &out,
+	    BYTES("\0\0\0\6\0\x60\0\0\0\3"));
+	check_put(chan_put(&out, CHAN_CLOSE, 4), &out,
 	    BYTES("\0\0\0\6\0\x61\0\0\0\4"));
-	check_put(chan_put_failure(&out, 5), &out,
+	check_put(chan_put(&out, CHAN_FAILURE, 5), &out,
 	    BYTES("\0\0\0\6\0\x64\0\0\0\5"));
 	check_put(chan_put_open_failure(&out, 6, 1), &out,
 	    BYTES("\0\0\0\x12\0\x5c\0\0\0\6\0\0\0\1\0\0\0\0\0\0\0\0"));
@@ -213,7 +212,7 @@ test_put(void **state)
 	    sizeof(head));
 	buf_free(&out);
 	buf_init(&out, 9);
-	assert_int_equal(chan_put_eof(&out, 3), -ENOBUFS);
+	assert_int_equal(chan_put(&out, CHAN_EOF, 3), -ENOBUFS);
 	assert_int_equal(buf_len(&out), 0);
 	buf_free(&out);
 }

@@ -13,6 +13,7 @@
 
 #include "limits.h"
 #include "ssh/mux.h"
+#include "ssh/wire.h"
 
 /* One of each answer, and one of a type that nobody knows. */
 static const uint8_t answers[] = {
@@ -57,15 +58,16 @@ static size_t
 parse_all(const uint8_t *bytes, size_t len, size_t *n)
 {
 	uint8_t *copy = malloc(len + (len == 0));
-	size_t taken = 0, used;
+	size_t taken = 0;
 	struct mux_message message;
+	struct wire_in in;
 
 	if (len > 0)
 		memcpy(copy, bytes, len);
-	while (mux_parse(copy + taken, len - taken, &message, &used) ==
-	    MUX_READY) {
+	while (wire_get_message(copy + taken, len - taken, &in) == 1) {
+		assert_int_equal(mux_parse(in.bytes, in.len, &message), 0);
 		check_message(&message, (*n)++);
-		taken += used;
+		taken += 4 + in.len;
 	}
 	free(copy);
 	return taken;
@@ -89,31 +91,29 @@ test_split(void **state)
 static void
 test_bad(void **state)
 {
-	static const uint8_t too_short[] = { 0, 0, 0, 3 };
-	static const uint8_t no_id[] = { 0, 0, 0, 7, 0x80, 0, 0, 1, 0, 0, 0 };
-	static const uint8_t no_version[] = { 0, 0, 0, 4, 0, 0, 0, 1 };
-	static const uint8_t reason[] = { 0, 0, 0, 13, 0x80, 0, 0, 3, 0, 0, 0,
-		1, 0, 0, 0, 2, 'x' };
-	static const uint8_t huge[] = { 0, 0, 0, 12, 0x80, 0, 0, 3, 0, 0, 0, 1,
-		0xff, 0xff, 0xff, 0xff };
+	static const uint8_t too_short[] = { 0, 0, 0 };
+	static const uint8_t no_id[] = { 0x80, 0, 0, 1, 0, 0, 0 };
+	static const uint8_t no_version[] = { 0, 0, 0, 1 };
+	static const uint8_t reason[] = { 0x80, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2,
+		'x' };
+	static const uint8_t huge[] = { 0x80, 0, 0, 3, 0, 0, 0, 1, 0xff, 0xff,
+		0xff, 0xff };
 	uint8_t large[4] = { 0, 0, 0, 0 };
 	struct mux_message message = { .type = 77 };
-	size_t used = 88;
+	struct wire_in in;
 
 	(void)state;
 	large[1] = (LIMIT_MUX_MESSAGE + 1) >> 16 & 0xff;
 	large[3] = (LIMIT_MUX_MESSAGE + 1) & 0xff;
-#define IS_BAD(bytes)                                                      \
-	assert_int_equal(mux_parse(bytes, sizeof(bytes), &message, &used), \
-	    MUX_BAD)
+#define IS_BAD(bytes) \
+	assert_int_equal(mux_parse(bytes, sizeof(bytes), &message), -EPROTO)
 	IS_BAD(too_short);
 	IS_BAD(no_id);
 	IS_BAD(no_version);
 	IS_BAD(reason);
 	IS_BAD(huge);
-	IS_BAD(large);
+	assert_int_equal(wire_get_message(large, sizeof(large), &in), -EPROTO);
 	assert_int_equal(message.type, 77);
-	assert_int_equal(used, 88);
 }
 
 static void
@@ -145,15 +145,19 @@ test_put(void **state)
 	(void)state;
 	buf_init(&out, 1024);
 	check_put(mux_put_hello(&out), &out, hello, sizeof(hello));
-	check_put(mux_put_alive_check(&out, 5), &out, alive, sizeof(alive));
-	check_put(mux_put_proxy(&out, 6), &out, proxy, sizeof(proxy));
-	check_put(mux_put_open_forward(&out, 7, "localhost", 0, "/a/b"), &out,
-	    forward, sizeof(forward));
+	check_put(mux_put_request(&out, MUX_C_ALIVE_CHECK, 5), &out, alive,
+	    sizeof(alive));
+	check_put(mux_put_request(&out, MUX_C_PROXY, 6), &out, proxy,
+	    sizeof(proxy));
+	check_put(mux_put_forward(&out, MUX_C_OPEN_FWD, 7, "localhost", 0,
+		      "/a/b"),
+	    &out, forward, sizeof(forward));
 	forward[7] = 7;
-	check_put(mux_put_close_forward(&out, 7, "localhost", 0, "/a/b"), &out,
-	    forward, sizeof(forward));
-	check_put(mux_put_open_forward(&out, 8, "*", 2121, "/c"), &out, fixed,
-	    sizeof(fixed));
+	check_put(mux_put_forward(&out, MUX_C_CLOSE_FWD, 7, "localhost", 0,
+		      "/a/b"),
+	    &out, forward, sizeof(forward));
+	check_put(mux_put_forward(&out, MUX_C_OPEN_FWD, 8, "*", 2121, "/c"),
+	    &out, fixed, sizeof(fixed));
 	buf_free(&out);
 }
 
@@ -170,7 +174,8 @@ test_put_full(void **state)
 	buf_free(&out);
 	buf_init(&out, 65536);
 	memset(path, 'x', sizeof(path) - 1);
-	assert_int_equal(mux_put_open_forward(&out, 1, "localhost", 0, path),
+	assert_int_equal(mux_put_forward(&out, MUX_C_OPEN_FWD, 1, "localhost",
+			     0, path),
 	    -ENOBUFS);
 	assert_int_equal(buf_len(&out), 0);
 	buf_free(&out);

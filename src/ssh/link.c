@@ -32,7 +32,6 @@
 #include "ssh/proxy.h"
 #include "ssh/reason.h"
 #include "ssh/requests.h"
-#include "ssh/watch.h"
 #include "ssh/window.h"
 
 enum link_state {
@@ -71,7 +70,6 @@ struct link {
 	struct reason *reason;
 	struct nodelay *asker; /* its session */
 	enum link_forwards forwards;
-	struct watch *watch;
 };
 
 /* ---- its end ---- */
@@ -122,8 +120,6 @@ link_exited(void *ctx, const char *why)
 
 	link_abort(link);
 	link->state = LINK_DOWN;
-	watch_free(link->watch);
-	link->watch = NULL;
 	/* What ssh says is nearer to the cause than what we saw of it. */
 	if (why == NULL)
 		why = link->failure != NULL ? link->failure : "stopped";
@@ -144,14 +140,14 @@ link_up(void *ctx)
 	/* What ssh said so far is no reason for what comes. */
 	master_forget_words(link->master);
 	if (link->options->watch_ms > 0)
-		link->watch = watch_new(link->loop, link,
-		    link->options->watch_ms, link_silent, link);
+		requests_watch(link->requests, link->options->watch_ms);
 	link->handler->up(link->ctx);
 }
 
 static const struct requests_handler link_requests_handler = {
 	.up = link_up,
 	.lost = link_lost,
+	.silent = link_silent,
 };
 
 static const struct proxy_handler link_proxy_handler = {

@@ -1,5 +1,5 @@
 /*
- * The passenger side of ssh's control socket.
+ * The connection to ssh's control socket for requests.
  */
 #include "ssh/requests.h"
 
@@ -15,9 +15,12 @@
 #include "ssh/conn.h"
 #include "ssh/mux.h"
 
-/* Longest text for a forward that sshd refused: ssh's words, a host, and
- * where to look. */
+/* Longest text about a forward that sshd refused: ssh's words, a host, and the
+ * directives that may be the cause. */
 #define REQUESTS_WHY_MAX (2 * LOG_ESCAPED_MAX + REASON_MAX)
+
+/* An alive check may be open for so many periods: requests_watch(). */
+#define REQUESTS_WATCH_PERIODS 3
 
 /*
  * A forward:
@@ -26,8 +29,8 @@
  *	   |                   |                                  |
  *	   +-- refused, lost --+--> DEAD       answer, lost: freed
  *
- * DEAD waits for link_forward_close(), which frees it.  When that was called
- * while it was OPENING, done is NULL and the answer leads on to CLOSING.
+ * DEAD waits for link_forward_close(), which frees it.  If that was called in
+ * OPENING, closed is set, and sshd's yes leads to CLOSING at once.
  */
 enum forward_state {
 	FORWARD_OPENING,
@@ -39,16 +42,16 @@ enum forward_state {
 struct link_forward {
 	struct requests *requests; /* NULL when DEAD */
 	enum forward_state state;
-	bool closed; /* the owner has given it up */
+	bool closed; /* link_forward_close() was called */
 	char *host;
-	uint16_t port; /* 0: sshd's choice */
+	uint16_t port; /* 0: sshd chooses */
 	char *path;
 	link_forward_cb *done;
 	void *ctx;
-	TAILQ_ENTRY(link_forward) entry; /* of the open ones */
-	char *words;			 /* refused: ssh's */
-	struct reason *reason;		 /* borrowed: where */
-	struct reason_wait wait; /* ... a refusal waits for an explanation */
+	TAILQ_ENTRY(link_forward) entry; /* in requests->open */
+	char *words;			 /* ssh's about a refusal, or NULL */
+	struct reason *reason;	 /* borrowed, or NULL: explains a refusal */
+	struct reason_wait wait; /* for that explanation */
 };
 
 struct link_alive {
@@ -56,7 +59,7 @@ struct link_alive {
 	void *ctx;
 };
 
-/* A request that is not answered: of a forward or of an alive check. */
+/* A request without an answer yet: for a forward or an alive check. */
 struct pending {
 	uint32_t id;
 	struct link_forward *forward;
@@ -68,10 +71,13 @@ struct requests {
 	struct conn *conn;
 	const struct requests_handler *handler;
 	void *ctx;
-	struct reason *reason; /* borrowed; or NULL */
+	struct reason *reason; /* borrowed, or NULL */
 	bool up;	       /* ssh's hello has come */
 	uint32_t next_id;
-	struct buf message; /* being made */
+	struct buf message; /* being written */
+	uv_timer_t watch;
+	struct link_alive *watched; /* the open check of watch, or NULL */
+	unsigned int periods;	    /* since it was sent */
 	TAILQ_HEAD(, pending) pending;
 	TAILQ_HEAD(, link_forward) open;
 };
@@ -117,7 +123,7 @@ forward_send_close(struct link_forward *forward)
 
 	TAILQ_REMOVE(&requests->open, forward, entry);
 	if (pending == NULL) {
-		/* It would stay open with nobody behind it. */
+		/* Otherwise sshd would keep it open, unused. */
 		forward->requests = NULL;
 		forward_free(forward);
 		conn_break(requests->conn);
@@ -162,11 +168,11 @@ link_forward_close(struct link_forward *forward)
 	assert(!forward->closed);
 	forward->closed = true;
 	switch (forward->state) {
-	case FORWARD_OPENING: /* the answer leads on */
+	case FORWARD_OPENING: /* see requests_opened() */
 	case FORWARD_CLOSING:
 		break;
 	case FORWARD_OPEN:
-		/* Once the connection is lost requests_abort() frees it. */
+		/* If the connection is lost, requests_abort() frees it. */
 		if (forward->requests->conn != NULL)
 			forward_send_close(forward);
 		break;
@@ -176,7 +182,7 @@ link_forward_close(struct link_forward *forward)
 	}
 }
 
-/* It will never be, or is no more; tells the owner. */
+/* It was refused or lost; reports that to the owner. */
 static void
 forward_die(struct link_forward *forward, int err, const char *why)
 {
@@ -230,8 +236,7 @@ alive_end(struct link_alive *alive, bool result)
 
 /* ---- answers ---- */
 
-/* The port that sshd listens at: one of its choice is in the answer.  0: it is
- * no such answer. */
+/* The port that sshd listens on, from its answer; 0: the answer is another. */
 static uint16_t
 forward_port(const struct link_forward *forward,
     const struct mux_message *message)
@@ -243,7 +248,7 @@ forward_port(const struct link_forward *forward,
 	return (uint16_t)message->value;
 }
 
-/* What explains a refusal is known. */
+/* The explanation of a refusal is known, if there is any. */
 static void
 forward_explained(void *ctx)
 {
@@ -269,8 +274,8 @@ forward_explained(void *ctx)
 }
 
 /*
- * sshd gives no reason (RFC 4254 section 7.1 has no room for one), and ssh
- * makes "remote port forwarding failed for listen port 21" of it.
+ * sshd gives no reason (RFC 4254 section 7.1 has no field for one), and ssh
+ * only says "remote port forwarding failed for listen port 21".
  */
 static void
 forward_refused(struct link_forward *forward, const struct mux_message *message)
@@ -286,7 +291,7 @@ forward_refused(struct link_forward *forward, const struct mux_message *message)
 		forward_explained(forward);
 }
 
-/* The answer to an opening.  Negative when it is none. */
+/* The answer to MUX_C_OPEN_FWD.  0 or a negative errno. */
 static int
 requests_opened(struct requests *requests, struct link_forward *forward,
     const struct mux_message *message)
@@ -331,7 +336,7 @@ requests_answer(struct requests *requests, const struct mux_message *message)
 	}
 	if (forward->state == FORWARD_OPENING)
 		return requests_opened(requests, forward, message);
-	/* Closed, or ssh did not know it: gone in either case. */
+	/* CLOSING: it is closed, or ssh did not know it. */
 	forward_free(forward);
 	return 0;
 }
@@ -382,6 +387,7 @@ requests_new(uv_loop_t *loop, const char *path, struct reason *reason,
 	requests->reason = reason;
 	requests->handler = handler;
 	requests->ctx = ctx;
+	requests->watch.data = requests;
 	TAILQ_INIT(&requests->pending);
 	TAILQ_INIT(&requests->open);
 	buf_init(&requests->message, LIMIT_MUX_MESSAGE);
@@ -391,6 +397,8 @@ requests_new(uv_loop_t *loop, const char *path, struct reason *reason,
 		free(requests);
 		return err;
 	}
+	uv_timer_init(loop, &requests->watch);
+	uv_unref((uv_handle_t *)&requests->watch);
 	conn_send_buf(requests->conn, &requests->message,
 	    mux_put_hello(&requests->message));
 	*ret = requests;
@@ -411,9 +419,10 @@ requests_abort(struct requests *requests)
 	struct pending *pending, *next;
 	struct link_forward *forward;
 
+	uv_timer_stop(&requests->watch);
 	conn_free(requests->conn);
 	requests->conn = NULL;
-	/* Their owners may close others of them in each call. */
+	/* In each call the owner may close others of them. */
 	while ((forward = TAILQ_FIRST(&requests->open)) != NULL) {
 		TAILQ_REMOVE(&requests->open, forward, entry);
 		forward_die(forward, -ECONNRESET, why);
@@ -437,6 +446,12 @@ requests_abort(struct requests *requests)
 	}
 }
 
+static void
+requests_freed(uv_handle_t *watch)
+{
+	free(watch->data);
+}
+
 void
 requests_free(struct requests *requests)
 {
@@ -445,5 +460,40 @@ requests_free(struct requests *requests)
 	assert(TAILQ_EMPTY(&requests->pending) && TAILQ_EMPTY(&requests->open));
 	conn_free(requests->conn);
 	buf_free(&requests->message);
-	free(requests);
+	uv_close((uv_handle_t *)&requests->watch, requests_freed);
+}
+
+/* ---- the watch ---- */
+
+static void
+requests_on_watched(void *ctx, bool alive)
+{
+	struct requests *requests = ctx;
+
+	(void)alive; /* if not, lost() reports it */
+	requests->watched = NULL;
+}
+
+static void
+requests_on_period(uv_timer_t *watch)
+{
+	struct requests *requests = watch->data;
+
+	if (requests->watched == NULL) {
+		requests->periods = 0;
+		requests->watched =
+		    requests_alive(requests, requests_on_watched, requests);
+		return;
+	}
+	if (++requests->periods < REQUESTS_WATCH_PERIODS)
+		return;
+	uv_timer_stop(watch);
+	requests->handler->silent(requests->ctx);
+}
+
+void
+requests_watch(struct requests *requests, uint64_t period_ms)
+{
+	uv_timer_start(&requests->watch, requests_on_period, period_ms,
+	    period_ms);
 }

@@ -153,7 +153,8 @@ ask(struct asker *asker)
 static bool
 run_requests(void)
 {
-	static const struct requests_handler handler = { on_up, on_lost };
+	static const struct requests_handler handler = { .up = on_up,
+		.lost = on_lost };
 	struct asker asker = { .up = 0 };
 	bool told = true;
 

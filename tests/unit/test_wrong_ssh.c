@@ -131,7 +131,8 @@ on_alive(void *ctx, bool alive)
 static void
 ask_start(struct asker *asker)
 {
-	static const struct requests_handler handler = { on_up, on_lost };
+	static const struct requests_handler handler = { .up = on_up,
+		.lost = on_lost };
 
 	memset(asker, 0, sizeof(*asker));
 	fake_listen(&asker->fake);

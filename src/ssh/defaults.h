@@ -1,21 +1,18 @@
 /*
- * What the user's configuration of ssh leaves at its defaults, where culvert
- * has better ones: what ssh -G says of it is compared to what it says of none.
- * What the user, or the system's policy, has set is theirs.
+ * What the user's configuration of ssh does not set, and culvert has better
+ * values for.  Two ssh -G run at the same time: what one prints for the
+ * destination is compared with what the other prints without any configuration.
+ * What the user or the system has set is not changed.
  *
- * - The order of ciphers: AES-GCM first, where the CPU has AES.
- * - ServerAliveInterval, which is off: a connection that is dead would be found
- *   out only by the next transfer.
- * - ConnectTimeout, which is off: an sshd that takes the connection and says
- *   nothing would be waited for for ever.
- *
- * Both questions run at once, each in a session of its own, without a
- * terminal, so that they can be ended with all that they started (Match exec).
+ * - Ciphers: AES-GCM first, if the CPU has AES instructions.
+ * - ServerAliveInterval, which is off: a dead connection would be noticed only
+ *   by the next transfer.
+ * - ConnectTimeout, which is off: ssh would wait forever for an sshd that
+ *   accepts the connection and says nothing.
  */
 #ifndef SSH_DEFAULTS_H
 #define SSH_DEFAULTS_H
 
-#include <stdbool.h>
 #include <uv.h>
 
 #include "ssh/link.h"
@@ -23,25 +20,24 @@
 struct defaults;
 
 struct defaults_answer {
-	const char *ciphers; /* to ask for, valid in the call; NULL: none, */
-	const char *why;     /* and why says why not */
-	unsigned timeouts;   /* that are not set, of enum link_timeout */
+	const char *ciphers; /* the list to request, valid in the call; or NULL
+			      * and why says why there is none */
+	const char *why;
+	unsigned timeouts; /* of enum link_timeout: those that are not set */
 };
 
-/* Called once, from the loop, and nothing runs any more. */
+/* Called once, from the loop; nothing runs then.  May call defaults_free(). */
 typedef void defaults_cb(void *ctx, const struct defaults_answer *answer);
 
-/*
- * Begins to ask; about ciphers only with options->cipher_order.  Returns 0, or
- * a negative errno, and then done does not come.
- */
-int defaults_ask(uv_loop_t *loop, const struct link_options *options,
+/* Starts both; ciphers are looked at only with options->cipher_order.  options
+ * is borrowed.  0, or a negative errno: then done does not come. */
+int defaults_find(uv_loop_t *loop, const struct link_options *options,
     defaults_cb *done, void *ctx, struct defaults **ret);
 
-/* Ends it: done comes soon, without ciphers. */
+/* Ends both: done comes soon, without ciphers. */
 void defaults_stop(struct defaults *defaults);
 
-/* Only after done, or in it.  NULL is allowed.  The loop frees it. */
+/* Only after done, or in it; the loop frees it.  NULL is allowed. */
 void defaults_free(struct defaults *defaults);
 
 #endif

@@ -404,7 +404,7 @@ link_start(struct link *link)
 		    link->options->ciphers);
 	link->timeouts = link->options->timeouts;
 	if (err == 0 && link->options->ask &&
-	    defaults_ask(link->loop, link->options, link_asked, link,
+	    defaults_find(link->loop, link->options, link_asked, link,
 		&link->defaults) == 0) {
 		link->state = LINK_ASKING;
 		return 0;

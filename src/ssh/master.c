@@ -5,7 +5,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,13 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "limits.h"
 #include "ssh/cmdline.h"
-#include "ssh/monitor.h"
+#include "ssh/run.h"
 #include "ssh/words.h"
 
-/* The longest "why": words, and how the process ended. */
+/* The longest why of exited(): lines, and how the process ended. */
 #define MASTER_WHY_MAX (LIMIT_SSH_KEPT + 80)
 
 struct master {
@@ -29,18 +27,15 @@ struct master {
 	const struct master_handler *handler;
 	void *ctx;
 	char path[CMDLINE_PATH_MAX];
-	uint32_t process;     /* its number at the monitor */
-	uv_fs_event_t watch;  /* of the directory, for the socket */
-	uv_poll_t words_poll; /* of words_fd */
+	struct ssh_run *run; /* NULL: not started */
+	uv_fs_event_t watch; /* of the directory, for the control socket */
 	uv_timer_t kill_timer;
-	int words_fd; /* ssh's standard error */
 	struct words words;
 	bool running;
 	bool ready;
-	unsigned int asked;	   /* how often, by SIGTERM, to end */
-	bool stopped;		   /* SIGTERM sent ... */
-	bool killed;		   /* ... and SIGKILL */
-	unsigned int open_handles; /* that uv_close() has still to end */
+	unsigned int terms;	   /* how often SIGTERM was sent */
+	bool killed;		   /* SIGKILL was sent */
+	unsigned int open_handles; /* that the loop must still close */
 };
 
 struct master *
@@ -55,10 +50,14 @@ master_new(uv_loop_t *loop, const struct link_options *options,
 	master->options = options;
 	master->handler = handler;
 	master->ctx = ctx;
-	master->words_fd = -1;
 	master->words.quiet = options->quiet;
 	master->words.to = options->named ? options->destination : NULL;
 	master->words.hearer = options->hearer;
+	uv_timer_init(loop, &master->kill_timer);
+	uv_fs_event_init(loop, &master->watch);
+	master->kill_timer.data = master;
+	master->watch.data = master;
+	master->open_handles = 2;
 	return master;
 }
 
@@ -88,57 +87,23 @@ master_handle_closed(uv_handle_t *handle)
 void
 master_free(struct master *master)
 {
-	uv_handle_t *handles[3];
-
 	if (master == NULL)
 		return;
 	assert(!master->running);
-	cleanup_fd(&master->words_fd);
-	if (master->open_handles == 0) { /* it was never started */
-		free(master);
-		return;
-	}
-	handles[0] = (uv_handle_t *)&master->watch;
-	handles[1] = (uv_handle_t *)&master->words_poll;
-	handles[2] = (uv_handle_t *)&master->kill_timer;
-	for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
-		/* Those that did not get so far have no data. */
-		if (handles[i]->data != NULL)
-			uv_close(handles[i], master_handle_closed);
-	}
-}
-
-/* Takes what is in the pipe.  False at its end. */
-static bool
-master_read_words(struct master *master)
-{
-	char bytes[4096];
-	ssize_t n;
-
-	for (;;) {
-		n = read(master->words_fd, bytes, sizeof(bytes));
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return true;
-		if (n <= 0)
-			return false;
-		words_feed(&master->words, bytes, (size_t)n,
-		    uv_now(master->loop));
-	}
+	ssh_run_free(master->run);
+	uv_close((uv_handle_t *)&master->watch, master_handle_closed);
+	uv_close((uv_handle_t *)&master->kill_timer, master_handle_closed);
 }
 
 static void
-master_words_ready(uv_poll_t *poll, int status, int events)
+master_wrote(void *ctx, const char *bytes, size_t len)
 {
-	struct master *master = poll->data;
+	struct master *master = ctx;
 
-	(void)events;
-	if (status < 0 || !master_read_words(master))
-		uv_poll_stop(poll);
+	words_feed(&master->words, bytes, len, uv_now(master->loop));
 }
 
-/* How it ended, with its last words. */
+/* How it ended, with its last lines. */
 static void
 master_why(const struct master *master, const struct monitor_end *end,
     char why[MASTER_WHY_MAX])
@@ -148,7 +113,7 @@ master_why(const struct master *master, const struct monitor_end *end,
 	if (end->err == -EPIPE)
 		snprintf(why, MASTER_WHY_MAX, "the monitor process has ended");
 	else if (end->err != 0)
-		snprintf(why, MASTER_WHY_MAX, "ssh cannot be run: %s",
+		snprintf(why, MASTER_WHY_MAX, "cannot run ssh: %s",
 		    strerror(-end->err));
 	else if (end->signal != 0)
 		snprintf(why, MASTER_WHY_MAX, "ssh was ended by signal %d%s%s",
@@ -165,27 +130,18 @@ master_ended(void *ctx, const struct monitor_end *end)
 {
 	struct master *master = ctx;
 	char why[MASTER_WHY_MAX];
-	bool asked;
+	bool expected;
 
 	master->running = false;
 	uv_timer_stop(&master->kill_timer);
 	uv_fs_event_stop(&master->watch);
-	/* Not to the end of the pipe: a ProxyCommand may have it still. */
-	uv_poll_stop(&master->words_poll);
-	master_read_words(master);
 	words_end(&master->words, uv_now(master->loop));
 	unlink(master->path);
 	master_why(master, end, why);
-	/* On SIGTERM ssh exits by itself. */
-	asked = master->stopped && words_text(&master->words)[0] == '\0' &&
+	/* After SIGTERM ssh exits by itself. */
+	expected = master->terms > 0 && words_text(&master->words)[0] == '\0' &&
 	    (end->signal == 0 || end->signal == SIGTERM || master->killed);
-	master->handler->exited(master->ctx, asked ? NULL : why);
-}
-
-static void
-master_signal(const struct master *master, int signum)
-{
-	monitor_signal(master->options->monitor, master->process, signum);
+	master->handler->exited(master->ctx, expected ? NULL : why);
 }
 
 static void
@@ -193,32 +149,34 @@ master_kill(uv_timer_t *timer)
 {
 	struct master *master = timer->data;
 
-	if (!master->running)
-		return;
-	master->killed = ++master->asked > LIMIT_SSH_STOP_ASKS;
-	master_signal(master, master->killed ? SIGKILL : SIGTERM);
+	master->killed = master->terms == LIMIT_SSH_STOP_ASKS;
+	master->terms += !master->killed;
+	ssh_run_signal(master->run, master->killed ? SIGKILL : SIGTERM);
 }
 
 void
 master_stop(struct master *master)
 {
-	if (!master->running || master->stopped)
+	if (!master->running || master->terms > 0)
 		return;
-	master->stopped = true;
-	master->asked = 1;
-	master_signal(master, SIGTERM);
 	uv_timer_start(&master->kill_timer, master_kill,
 	    LIMIT_SSH_STOP_MS / LIMIT_SSH_STOP_ASKS,
 	    LIMIT_SSH_STOP_MS / LIMIT_SSH_STOP_ASKS);
+	master_kill(&master->kill_timer);
 }
 
 /* ---- its start ---- */
 
-/* ssh gives the socket its name when it listens there already. */
+/* ssh listens on the socket before it gives it this name. */
 static void
-master_look(struct master *master)
+master_watched(uv_fs_event_t *watch, const char *name, int events, int status)
 {
-	if (!master->running || master->ready || master->stopped ||
+	struct master *master = watch->data;
+
+	(void)name;
+	(void)events;
+	(void)status;
+	if (!master->running || master->ready || master->terms > 0 ||
 	    access(master->path, F_OK) != 0)
 		return;
 	master->ready = true;
@@ -226,42 +184,7 @@ master_look(struct master *master)
 	master->handler->ready(master->ctx);
 }
 
-static void
-master_watched(uv_fs_event_t *watch, const char *name, int events, int status)
-{
-	(void)name;
-	(void)events;
-	(void)status;
-	master_look(watch->data);
-}
-
-/* The handles around the process; those with data are to be closed. */
-static int
-master_init_handles(struct master *master)
-{
-	int err;
-
-	uv_timer_init(master->loop, &master->kill_timer);
-	master->kill_timer.data = master;
-	master->open_handles++;
-	uv_fs_event_init(master->loop, &master->watch);
-	master->watch.data = master;
-	master->open_handles++;
-	err = uv_poll_init(master->loop, &master->words_poll, master->words_fd);
-	if (err != 0)
-		return err;
-	master->words_poll.data = master;
-	master->open_handles++;
-	err =
-	    uv_poll_start(&master->words_poll, UV_READABLE, master_words_ready);
-	if (err != 0)
-		return err;
-	/* Before ssh runs, so that no event is missed. */
-	return uv_fs_event_start(&master->watch, master_watched,
-	    master->options->directory, 0);
-}
-
-/* As execvp() would find it: 0, or the errno it would give. */
+/* 0, or the negative errno of execvp() for that path. */
 static int
 master_try_program(const char *path)
 {
@@ -274,7 +197,8 @@ master_try_program(const char *path)
 	return access(path, X_OK) == 0 ? 0 : -errno;
 }
 
-/* Says at once what otherwise only a child would find out. */
+/* 0, or the negative errno of execvp(), which only the monitor's child would
+ * see. */
 static int
 master_check_program(const char *program)
 {
@@ -285,8 +209,8 @@ master_check_program(const char *program)
 	if (strchr(program, '/') != NULL)
 		return master_try_program(program);
 	if (dirs == NULL)
-		return 0; /* libc has its own idea of where to look */
-	for (;;) {
+		return 0; /* execvp() has its own default */
+	for (;; dirs++) {
 		int len = (int)strcspn(dirs, ":");
 
 		if (snprintf(path, sizeof(path), "%.*s%s%s", len, dirs,
@@ -297,9 +221,9 @@ master_check_program(const char *program)
 			if (one == -EACCES)
 				err = one;
 		}
-		if (dirs[len] == '\0')
+		dirs += len;
+		if (*dirs == '\0')
 			return err;
-		dirs += len + 1;
 	}
 }
 
@@ -316,6 +240,10 @@ master_check(const struct master *master)
 int
 master_start(struct master *master, const char *ciphers, unsigned timeouts)
 {
+	static const struct ssh_run_handler handler = {
+		.wrote = master_wrote,
+		.ended = master_ended,
+	};
 	const struct link_options *options = master->options;
 	const struct cmdline cmdline = {
 		.kind = CMDLINE_MASTER,
@@ -324,26 +252,23 @@ master_start(struct master *master, const char *ciphers, unsigned timeouts)
 		.ciphers = ciphers,
 		.timeouts = timeouts,
 	};
-	CLEANUP(cleanup_fd) int stderr_fd = -1;
-	int fds[2];
 	int err = master_check(master);
 
 	if (err == 0)
 		err = cmdline_path(options->directory, master->path);
 	if (err != 0)
 		return err;
-	/* One that an ssh before us left would look like the new one. */
+	/* A socket of an earlier ssh would look like the new one. */
 	if (unlink(master->path) != 0 && errno != ENOENT)
 		return -errno;
-	if (pipe2(fds, O_CLOEXEC) != 0)
-		return -errno;
-	master->words_fd = fds[0];
-	stderr_fd = fds[1];
-	err = master_init_handles(master);
-	if (err != 0)
-		return err;
-	err = monitor_start(options->monitor, &cmdline, stderr_fd, master_ended,
-	    master, &master->process);
+	/* Before ssh runs, so that no event is missed. */
+	err = uv_fs_event_start(&master->watch, master_watched,
+	    options->directory, 0);
+	if (err == 0)
+		err = ssh_run_start(master->loop, options->monitor, &cmdline,
+		    &handler, master, &master->run);
 	master->running = err == 0;
+	if (err != 0)
+		uv_fs_event_stop(&master->watch);
 	return err;
 }

@@ -198,7 +198,7 @@ begin(struct env *env)
 {
 	env->done = 0;
 	begin_monitor(env);
-	assert_int_equal(defaults_ask(&env->loop, &env->options, on_done, env,
+	assert_int_equal(defaults_find(&env->loop, &env->options, on_done, env,
 			     &env->defaults),
 	    0);
 	assert_int_equal(env->done, 0);

@@ -2,44 +2,29 @@
  * culvert check, first step: ssh -G, the configuration for the destination.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/log.h"
 #include "check/check_priv.h"
 #include "ssh/dump.h"
+#include "ssh/run.h"
 
 struct config_step {
-	struct check *check;
-	uint32_t process; /* the monitor's number for it */
-	uv_poll_t poll;	  /* of fd */
-	int fd;		  /* standard output of ssh */
-	bool polled;	  /* poll must be closed */
+	struct check *check; /* NULL: it is not wanted any more */
+	struct ssh_run *run; /* NULL: it was not started */
 	bool running;
 	char text[LIMIT_SSH_CONFIG];
 	size_t len;
 };
 
-static void
-step_config_on_freed(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
 /* Frees it; ssh does not run. */
 static void
 free_step(struct config_step *config)
 {
-	cleanup_fd(&config->fd);
-	if (config->polled)
-		uv_close((uv_handle_t *)&config->poll, step_config_on_freed);
-	else
-		free(config);
+	ssh_run_free(config->run);
+	free(config);
 }
 
 void
@@ -51,40 +36,22 @@ step_config_free(struct check *check)
 	if (config == NULL)
 		return;
 	config->check = NULL;
-	if (!config->running) {
+	if (config->running)
+		ssh_run_signal(config->run, SIGKILL);
+	else
 		free_step(config);
-		return;
-	}
-	/* The monitor still has to report its end. */
-	uv_poll_stop(&config->poll);
-	monitor_signal(check->monitor, config->process, SIGKILL);
-}
-
-/* Reads what is in the pipe.  False at its end, or when the buffer is full. */
-static bool
-read_some(struct config_step *config)
-{
-	ssize_t n;
-
-	for (;;) {
-		n = read(config->fd, config->text + config->len,
-		    sizeof(config->text) - config->len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return true;
-		if (n <= 0)
-			return false;
-		config->len += (size_t)n;
-	}
 }
 
 static void
-step_config_on_ready(uv_poll_t *poll, int status, int events)
+step_config_on_wrote(void *ctx, const char *bytes, size_t len)
 {
-	(void)events;
-	if (status < 0 || !read_some(poll->data))
-		uv_poll_stop(poll);
+	struct config_step *config = ctx;
+	size_t room = sizeof(config->text) - config->len;
+
+	if (len > room)
+		len = room;
+	memcpy(config->text + config->len, bytes, len);
+	config->len += len;
 }
 
 static bool
@@ -141,7 +108,6 @@ step_config_on_ended(void *ctx, const struct monitor_end *end)
 	}
 	uv_timer_stop(&check->limit);
 	facts = &check->facts;
-	read_some(config);
 	good = good &&
 	    find_setting(config, "hostname", facts->text[FACT_HOST]) &&
 	    find_setting(config, "port", facts->text[FACT_PORT]) &&
@@ -175,46 +141,26 @@ step_config_on_late(uv_timer_t *timer)
 {
 	struct check *check = timer->data;
 
-	monitor_signal(check->monitor, check->config->process, SIGKILL);
-}
-
-static int
-step_config_start(struct config_step *config)
-{
-	struct check *check = config->check;
-	const struct cmdline cmdline = { .kind = CMDLINE_CONFIGURED };
-	CLEANUP(cleanup_fd) int out = -1;
-	int fds[2];
-	int err;
-
-	if (pipe2(fds, O_CLOEXEC) != 0)
-		return -errno;
-	config->fd = fds[0];
-	out = fds[1];
-	err = uv_poll_init(&check->loop, &config->poll, config->fd);
-	if (err != 0)
-		return err;
-	config->poll.data = config;
-	config->polled = true;
-	err = uv_poll_start(&config->poll, UV_READABLE, step_config_on_ready);
-	if (err == 0)
-		err = monitor_start(check->monitor, &cmdline, out,
-		    step_config_on_ended, config, &config->process);
-	config->running = err == 0;
-	return err;
+	ssh_run_signal(check->config->run, SIGKILL);
 }
 
 void
 step_config(struct check *check)
 {
+	static const struct ssh_run_handler handler = {
+		.wrote = step_config_on_wrote,
+		.ended = step_config_on_ended,
+	};
+	const struct cmdline cmdline = { .kind = CMDLINE_CONFIGURED };
 	struct config_step *config = calloc(1, sizeof(*config));
 	int err = -ENOMEM;
 
 	check->config = config;
 	if (config != NULL) {
 		config->check = check;
-		config->fd = -1;
-		err = step_config_start(config);
+		err = ssh_run_start(&check->loop, check->monitor, &cmdline,
+		    &handler, config, &config->run);
+		config->running = err == 0;
 	}
 	if (err == 0) {
 		uv_timer_start(&check->limit, step_config_on_late,

@@ -229,7 +229,7 @@ refuse_dead_transfer(struct engine *engine)
 {
 	struct data *next = data_prepared(engine, NULL);
 
-	if (next == NULL || !next->ends[ENGINE_CLIENT].lost)
+	if (next == NULL || !next->client.lost)
 		return false;
 	exchange_local(engine, "425 No data connection: %s.", next->why);
 	data_close(engine, next);

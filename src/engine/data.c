@@ -80,7 +80,7 @@ data_open(struct engine *engine, const struct exchange *request,
 	 * server has just let go of it too; unless a transfer that was sent
 	 * before is to have it. */
 	if (client->listens && engine->next != NULL && request != NULL &&
-	    engine->next->ends[ENGINE_CLIENT].how.listens &&
+	    engine->next->client.how.listens &&
 	    data_prepared(engine, request) == engine->next)
 		data_close(engine, engine->next);
 	data = free_slot(engine);
@@ -89,8 +89,8 @@ data_open(struct engine *engine, const struct exchange *request,
 	memset(data, 0, sizeof(*data));
 	data->number = ++engine->last_number;
 	data->state = DATA_MAKING;
-	data->ends[ENGINE_CLIENT].how = *client;
-	data->ends[ENGINE_SERVER].how = *server;
+	data->client.how = *client;
+	data->server.how = *server;
 	data->own = request != NULL ? request->request.own : VARIANT_EPSV;
 	data->variant =
 	    request != NULL ? request->request.variant : VARIANT_EPSV;
@@ -148,16 +148,15 @@ data_is_ready(const struct data *data)
 bool
 data_has_failed(const struct data *data)
 {
-	return data->ends[ENGINE_CLIENT].failed ||
-	    data->ends[ENGINE_SERVER].failed;
+	return data->client.failed || data->server.failed;
 }
 
 const struct addr *
 data_told(const struct data *data)
 {
-	const struct addr *addr = &data->ends[ENGINE_CLIENT].v4;
+	const struct addr *addr = &data->client.v4;
 
-	return addr->family != AF_UNSPEC ? addr : &data->ends[ENGINE_CLIENT].v6;
+	return addr->family != AF_UNSPEC ? addr : &data->client.v6;
 }
 
 /* Last one wins (RFC 959 section 4.1.2): an earlier one is let go. */
@@ -311,7 +310,7 @@ void
 data_reset_client(struct engine *engine, struct data *data)
 {
 	data_act(engine, data,
-	    data->ends[ENGINE_CLIENT].up ? ENGINE_DATA_RESET : ENGINE_DATA_DROP,
+	    data->client.up ? ENGINE_DATA_RESET : ENGINE_DATA_DROP,
 	    ENGINE_CLIENT);
 }
 
@@ -328,7 +327,7 @@ data_abort(struct engine *engine, struct data *data, bool upload)
 {
 	if (data->abort != ABORT_NOT || data->delivered)
 		return;
-	if (upload && data->ends[ENGINE_SERVER].shut)
+	if (upload && data->server.shut)
 		return;
 	data->abort = ABORT_BY_CLIENT;
 	if (upload)
@@ -345,7 +344,7 @@ data_cut_upload(struct engine *engine, struct data *data, const char *why)
 		return;
 	data->abort = ABORT_BY_US;
 	data_set_cut(data, why);
-	if (data->ends[ENGINE_SERVER].shut) {
+	if (data->server.shut) {
 		data_set_timer(engine, data, WAIT_CUT_END, LIMIT_CUT_UPLOAD_MS);
 		return;
 	}
@@ -375,13 +374,13 @@ data_server_gone(struct engine *engine, const char *why)
 		return;
 	/* Whatever was decided: this is no end of an upload. */
 	if (data->cut && transfer != NULL && exchange_is_upload(transfer) &&
-	    !data->ends[ENGINE_SERVER].shut)
+	    !data->server.shut)
 		data_act(engine, data, ENGINE_DATA_RESET, ENGINE_SERVER);
 	if (data->cut)
 		return;
 	if (transfer != NULL && data_end_is_told(engine, transfer))
 		return;
-	if (data->ends[ENGINE_SERVER].eof && data->proof == PROOF_NOT_NEEDED &&
+	if (data->server.eof && data->proof == PROOF_NOT_NEEDED &&
 	    (transfer == NULL || !exchange_is_upload(transfer)))
 		return;
 	data_set_cut(data, why);

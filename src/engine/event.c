@@ -18,7 +18,7 @@ on_listening(struct engine *engine, struct data *data,
 	data->ends[event->peer].v4 = event->v4;
 	data->ends[event->peer].v6 = event->v6;
 	data->ends[event->peer].listening = true;
-	if (event->peer == ENGINE_CLIENT && data->ends[ENGINE_SERVER].lost)
+	if (event->peer == ENGINE_CLIENT && data->server.lost)
 		data_reset_client(engine, data);
 }
 
@@ -44,8 +44,7 @@ on_up(struct engine *engine, struct data *data,
 		data->unproven = false;
 	if (event->peer == ENGINE_SERVER && data->wait == WAIT_PROOF)
 		data_set_timer(engine, data, WAIT_NONE, 0);
-	if (event->peer == ENGINE_SERVER &&
-	    !data->ends[ENGINE_CLIENT].how.listens)
+	if (event->peer == ENGINE_SERVER && !data->client.how.listens)
 		data->expired = false;
 	if (event->peer == ENGINE_CLIENT &&
 	    (data->wait == WAIT_ACCEPT || data->wait == WAIT_DIAL ||
@@ -59,8 +58,8 @@ lost_client(struct engine *engine, struct data *data, const char *why)
 	struct exchange *transfer = data_transfer(engine, data);
 	bool upload = transfer != NULL && exchange_is_upload(transfer);
 
-	data->ends[ENGINE_CLIENT].lost = true;
-	if (data->delivered || (upload && data->ends[ENGINE_SERVER].shut) ||
+	data->client.lost = true;
+	if (data->delivered || (upload && data->server.shut) ||
 	    (upload && data_file_ended(engine, data, ENGINE_CLIENT)) ||
 	    (upload && data_is_aborted(data)))
 		return;
@@ -115,8 +114,8 @@ probe_client(struct engine *engine, struct data *data)
 static uint64_t
 upload_eof_ms(const struct engine *engine, const struct data *data)
 {
-	uint64_t least = LIMIT_UPLOAD_EOF_MS +
-	    data->ends[ENGINE_SERVER].bytes / LIMIT_UPLOAD_EOF_BYTES;
+	uint64_t least =
+	    LIMIT_UPLOAD_EOF_MS + data->server.bytes / LIMIT_UPLOAD_EOF_BYTES;
 	uint64_t ms = data->age_ms / LIMIT_UPLOAD_EOF_PART;
 
 	if (data->sent_unproven)
@@ -182,7 +181,7 @@ fail_unproven(struct data *data, const char *why, bool passing)
 {
 	snprintf(data->why, sizeof(data->why), "%s", why);
 	data->passing = passing;
-	data->ends[ENGINE_SERVER].failed = true;
+	data->server.failed = true;
 }
 
 static void
@@ -191,12 +190,12 @@ lost_server(struct engine *engine, struct data *data, const char *why)
 	const struct exchange *user = data_user(engine, data);
 	bool upload = user != NULL && exchange_is_upload(user);
 
-	if (!data->ends[ENGINE_SERVER].up)
+	if (!data->server.up)
 		learn_failed(engine, data);
 	/* After the end of an upload this means that not all of it has left
 	 * us: an end of both directions is no loss. */
-	data->ends[ENGINE_SERVER].lost = true;
-	if (data->ends[ENGINE_SERVER].eof && !upload) {
+	data->server.lost = true;
+	if (data->server.eof && !upload) {
 		/* It had ended cleanly before; now nobody reads there. */
 		if (data->state == DATA_NEXT && user == NULL)
 			data_close(engine, data);
@@ -214,7 +213,7 @@ lost_server(struct engine *engine, struct data *data, const char *why)
 static bool
 upload_is_sent(const struct engine *engine, const struct data *data)
 {
-	return data->ends[ENGINE_SERVER].shut ||
+	return data->server.shut ||
 	    (data_file_ended(engine, data, ENGINE_CLIENT) && data->unsent == 0);
 }
 
@@ -235,8 +234,8 @@ unproven_eof(struct engine *engine, struct data *data, bool stalled)
 		    "the SSH server closed the data connection before its end");
 		return;
 	}
-	data->ends[ENGINE_SERVER].eof = true;
-	if (upload || data->ends[ENGINE_CLIENT].shut)
+	data->server.eof = true;
+	if (upload || data->client.shut)
 		return;
 	data->proof = stalled ? PROOF_OF_SIZE : PROOF_AWAITED;
 	hold_watch_quiet(engine, data);
@@ -250,7 +249,7 @@ early_eof(struct engine *engine, struct data *data,
 	const struct exchange *user = data_user(engine, data);
 
 	return event->end_early && user != NULL && !exchange_is_upload(user) &&
-	    !data->ends[ENGINE_CLIENT].shut;
+	    !data->client.shut;
 }
 
 /* Of an upload of a far client.  What it has sent may not all have come. */
@@ -357,8 +356,8 @@ static void
 on_unknown(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	if (event->peer != ENGINE_CLIENT || data->ends[ENGINE_CLIENT].up ||
-	    data->ends[ENGINE_CLIENT].lost ||
+	if (event->peer != ENGINE_CLIENT || data->client.up ||
+	    data->client.lost ||
 	    (data->wait != WAIT_NONE && data->wait != WAIT_CONNECT))
 		return;
 	snprintf(data->unknown, sizeof(data->unknown), "%s", event->why);
@@ -369,8 +368,8 @@ static void
 on_delivered(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	if (event->peer != ENGINE_CLIENT || !data->ends[ENGINE_CLIENT].up ||
-	    !data->ends[ENGINE_CLIENT].shut)
+	if (event->peer != ENGINE_CLIENT || !data->client.up ||
+	    !data->client.shut)
 		return;
 	/* One who has ended control, and has not shown that he has the end of
 	 * the file, was killed. */
@@ -392,7 +391,7 @@ abort_timeout(struct engine *engine, struct data *data)
 		return;
 	}
 	data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
-	if (data->ends[ENGINE_CLIENT].up)
+	if (data->client.up)
 		data_shut(engine, data, ENGINE_CLIENT);
 }
 
@@ -494,17 +493,17 @@ on_quiet(struct engine *engine, struct data *data,
 		return;
 	data->quiet = QUIET_NOT;
 	if (data_file_ended(engine, data, ENGINE_SERVER)) {
-		data->delivered |= !data->ends[ENGINE_CLIENT].lost;
+		data->delivered |= !data->client.lost;
 	} else if (quiet == QUIET_SHORT) { /* more has come behind that end */
 		hold_watch_quiet(engine, data);
-	} else if (!data->ends[ENGINE_SERVER].up) {
+	} else if (!data->server.up) {
 		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
 		lost_server(engine, data, NO_ANSWER);
 	} else if (data->proof != PROOF_NOT_NEEDED && !data->cut &&
 	    transfer != NULL) {
 		data_attach(engine, transfer);
 		data_settle_quiet(engine, transfer);
-	} else if (!data->ends[ENGINE_SERVER].eof) {
+	} else if (!data->server.eof) {
 		/* The client has all that came, and no end comes: a server
 		 * that keeps its connection, or a link that stands still with
 		 * the rest of the file, in whichever direction. */
@@ -582,8 +581,8 @@ engine_data(struct engine *engine, const struct engine_data_event *event)
 
 	if (data == NULL || engine->ended)
 		return;
-	data->ends[ENGINE_CLIENT].bytes = event->to_client;
-	data->ends[ENGINE_SERVER].bytes = event->to_server;
+	data->client.bytes = event->to_client;
+	data->server.bytes = event->to_server;
 	data->unsent = event->unsent;
 	if (event->type != ENGINE_DATA_MOVED && may_say(data, event) &&
 	    !fail_making(data, event))

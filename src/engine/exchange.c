@@ -394,10 +394,8 @@ exchange_is_upload(const struct exchange *exchange)
 		return false;
 	if ((exchange->flags & VERB_RECEIVES) == 0)
 		return true;
-	return data != NULL &&
-	    data->ends[ENGINE_SERVER].bytes >
-	    data->ends[ENGINE_SERVER].before &&
-	    data->ends[ENGINE_CLIENT].bytes == data->ends[ENGINE_CLIENT].before;
+	return data != NULL && data->server.bytes > data->server.before &&
+	    data->client.bytes == data->client.before;
 }
 
 void

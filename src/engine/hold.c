@@ -15,9 +15,9 @@ hold_active(struct engine *engine, struct data *data)
 {
 	if (data->expired || data_is_aborted(data))
 		return false;
-	if (!data->ends[ENGINE_SERVER].how.listens && !data->dialled)
+	if (!data->server.how.listens && !data->dialled)
 		data_act(engine, data, ENGINE_DATA_DIAL, ENGINE_CLIENT);
-	if (!data->ends[ENGINE_SERVER].up && !data->dialled) {
+	if (!data->server.up && !data->dialled) {
 		if (data->wait == WAIT_NONE)
 			data_set_timer(engine, data, WAIT_ACCEPT,
 			    LIMIT_HOLD_ACCEPT_MS);
@@ -39,10 +39,10 @@ hold_step(struct engine *engine)
 	/* The server may not have come to one that is behind others. */
 	if (transfer != NULL && exchange_is_transfer(transfer))
 		data = data_of(engine, transfer);
-	if (data == NULL || data->ends[ENGINE_CLIENT].lost || transfer->waits ||
-	    data->wait != WAIT_NONE || data->ends[ENGINE_CLIENT].how.listens ||
-	    data->ends[ENGINE_SERVER].how.listens || data->dialled ||
-	    !data->ends[ENGINE_SERVER].up || data->cut || data_is_aborted(data))
+	if (data == NULL || data->client.lost || transfer->waits ||
+	    data->wait != WAIT_NONE || data->client.how.listens ||
+	    data->server.how.listens || data->dialled || !data->server.up ||
+	    data->cut || data_is_aborted(data))
 		return false;
 	data_set_timer(engine, data, WAIT_SILENT, LIMIT_HOLD_ACCEPT_MS);
 	return true;
@@ -134,7 +134,7 @@ hold_until_delivered(struct engine *engine, struct data *data)
 {
 	if (data->delivered || data->expired)
 		return false;
-	if (!data->ends[ENGINE_CLIENT].up) {
+	if (!data->client.up) {
 		if (data->wait == WAIT_NONE)
 			data_set_timer(engine, data, WAIT_CONNECT,
 			    LIMIT_CLIENT_CONNECT_MS);
@@ -158,8 +158,8 @@ hold_until_delivered(struct engine *engine, struct data *data)
 static bool
 hold_until_ended(struct engine *engine, struct data *data)
 {
-	if (!engine->config.upload_apart || !data->ends[ENGINE_SERVER].up ||
-	    !data->ends[ENGINE_SERVER].shut || data->ends[ENGINE_SERVER].eof)
+	if (!engine->config.upload_apart || !data->server.up ||
+	    !data->server.shut || data->server.eof)
 		return false;
 	hold_watch_quiet(engine, data);
 	return true;
@@ -175,12 +175,11 @@ data_holds_reply(struct engine *engine, struct exchange *transfer,
 		return false;
 	/* Of what the client calls off it need not see the beginning; but the
 	 * end is good only if it has it. */
-	if (!data->ends[ENGINE_CLIENT].how.listens &&
-	    !data->ends[ENGINE_CLIENT].up &&
+	if (!data->client.how.listens && !data->client.up &&
 	    !(data_is_aborted(data) && code >= 200))
 		return hold_active(engine, data);
 	if (code < 200) {
-		if (!data->ends[ENGINE_CLIENT].up && data->wait == WAIT_NONE)
+		if (!data->client.up && data->wait == WAIT_NONE)
 			data_set_timer(engine, data, WAIT_CONNECT,
 			    LIMIT_CLIENT_CONNECT_MS);
 		return false;
@@ -280,8 +279,8 @@ static bool
 untouched(const struct data *data)
 {
 	return data_relayed(data, ENGINE_CLIENT) == 0 &&
-	    data_relayed(data, ENGINE_SERVER) == 0 && !data->ends[0].eof &&
-	    !data->ends[1].eof && !data->ends[0].lost && !data->ends[1].lost;
+	    data_relayed(data, ENGINE_SERVER) == 0 && !data->client.eof &&
+	    !data->server.eof && !data->client.lost && !data->server.lost;
 }
 
 /* Keeps it for the next transfer command, as the server may (RFC 959 has one
@@ -300,8 +299,8 @@ data_keep(struct engine *engine, struct data *data)
 			data->ends[peer].files++;
 		else
 			data->ends[peer].files = data->ends[peer].file_ends;
-	data->ends[ENGINE_CLIENT].before = data->ends[ENGINE_CLIENT].bytes;
-	data->ends[ENGINE_SERVER].before = data->ends[ENGINE_SERVER].bytes;
+	data->client.before = data->client.bytes;
+	data->server.before = data->server.bytes;
 	if (engine->next == NULL)
 		data_make_next(engine, data);
 	else
@@ -328,11 +327,11 @@ static bool
 breaks_off(const struct engine *engine, const struct exchange *transfer,
     const struct data *data)
 {
-	if (!transfer->begun && !data->ends[ENGINE_CLIENT].up)
+	if (!transfer->begun && !data->client.up)
 		return false;
 	if (exchange_is_upload(transfer))
-		return !data->ends[ENGINE_CLIENT].eof;
-	return engine_is_framed(engine) && !data->ends[ENGINE_SERVER].eof;
+		return !data->client.eof;
+	return engine_is_framed(engine) && !data->server.eof;
 }
 
 void
@@ -355,8 +354,8 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 	struct data *data = data_attach(engine, transfer);
 	bool good = server_code >= 200 && server_code < 300;
 
-	if (data != NULL && !data->ends[ENGINE_SERVER].up &&
-	    (server_code == 425 || data->ends[ENGINE_SERVER].lost))
+	if (data != NULL && !data->server.up &&
+	    (server_code == 425 || data->server.lost))
 		learn_forget(engine, data);
 	data_doubt_end(engine, transfer, data);
 	report_end(engine, transfer, data, server_code, client_code);
@@ -369,8 +368,8 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 	if (data->cut || data_is_aborted(data) || server_code == 0) {
 		data_close(engine, data);
 	} else if (good) {
-		if (engine_is_framed(engine) && !data->ends[0].eof &&
-		    !data->ends[1].eof)
+		if (engine_is_framed(engine) && !data->client.eof &&
+		    !data->server.eof)
 			data_keep(engine, data);
 		else
 			data_close(engine, data);
@@ -387,8 +386,7 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 	} else {
 		/* An end that never stood is not awaited. */
 		data->state = DATA_ENDING;
-		if (data->delivered || !data->ends[ENGINE_CLIENT].up ||
-		    !data->ends[ENGINE_SERVER].up)
+		if (data->delivered || !data->client.up || !data->server.up)
 			data_close(engine, data);
 	}
 }

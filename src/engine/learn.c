@@ -60,7 +60,7 @@ learn_accepted(struct engine *engine, struct exchange *request)
 void
 learn_failed(struct engine *engine, const struct data *data)
 {
-	if (!data->ends[ENGINE_SERVER].how.listens)
+	if (!data->server.how.listens)
 		engine->memory->good &= ~VARIANT_BIT(data->variant);
 }
 

@@ -116,7 +116,12 @@ struct data {
 	uint32_t number;
 	enum data_state state;
 	enum data_wait wait;
-	struct data_end ends[2];
+	union { /* by name, or by enum engine_peer */
+		struct data_end ends[2];
+		struct {
+			struct data_end client, server;
+		};
+	};
 	enum variant own, variant; /* of its request */
 	bool passing;		   /* failed, for a reason that may pass */
 	bool unproven; /* we connect to the server, in a variant that is not

@@ -190,8 +190,7 @@ client_way(const struct data *data)
 		.active = variant_is_active(data->own),
 	};
 
-	way.at =
-	    way.active ? data->ends[ENGINE_CLIENT].how.to : *data_told(data);
+	way.at = way.active ? data->client.how.to : *data_told(data);
 	return way;
 }
 
@@ -199,18 +198,18 @@ client_way(const struct data *data)
 static struct engine_way
 server_way(const struct data *data)
 {
-	const struct addr *v6 = &data->ends[ENGINE_SERVER].v6;
+	const struct addr *v6 = &data->server.v6;
 	struct engine_way way = {
 		.verb = variant_verb(data->variant),
 		.active = variant_is_active(data->variant),
 	};
 
 	if (!way.active)
-		way.at = data->ends[ENGINE_SERVER].how.to;
+		way.at = data->server.how.to;
 	else if (variant_family(data->variant) == AF_INET6)
 		way.at = *v6;
 	else
-		way.at = data->ends[ENGINE_SERVER].v4;
+		way.at = data->server.v4;
 	return way;
 }
 
@@ -222,8 +221,7 @@ is_framed(const struct engine *engine, const struct data *data)
 	return engine->session.mode != 'S' ||
 	    engine->session.structure == 'R' ||
 	    (data != NULL &&
-		(data->ends[ENGINE_CLIENT].before > 0 ||
-		    data->ends[ENGINE_SERVER].before > 0));
+		(data->client.before > 0 || data->server.before > 0));
 }
 
 static int64_t

@@ -196,7 +196,7 @@ request_next_variant(struct engine *engine, struct exchange *request)
 	server.family = variant_family(request->request.variant);
 	/* What was made for the variant before does not serve this one. */
 	if (request->data != NULL &&
-	    request->data->ends[ENGINE_SERVER].how.family != server.family)
+	    request->data->server.how.family != server.family)
 		data_close(engine, request->data);
 	if (!variant_is_active(request->request.variant) ||
 	    request->data != NULL) {
@@ -468,7 +468,7 @@ listener_failed(struct engine *engine, struct exchange *request)
 	struct data *data = request->data;
 	char text[sizeof(data->why) + 80];
 
-	if (data->ends[ENGINE_CLIENT].failed) {
+	if (data->client.failed) {
 		snprintf(text, sizeof(text), "425 No data connection: %s.",
 		    data->why);
 		fail_here(engine, request, text, data->why);
@@ -492,8 +492,7 @@ listener_failed(struct engine *engine, struct exchange *request)
 	/* There may be one in the other family. */
 	for (enum variant variant = 0; variant < VARIANT_NONE; variant++)
 		if (variant_is_active(variant) &&
-		    variant_family(variant) ==
-			data->ends[ENGINE_SERVER].how.family)
+		    variant_family(variant) == data->server.how.family)
 			request->request.tried |= VARIANT_BIT(variant);
 	request->request.passing |= data->passing;
 	data_close(engine, data);

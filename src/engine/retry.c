@@ -24,9 +24,8 @@ retry_is_possible(struct engine *engine, const struct exchange *transfer)
 
 	/* STOU would leave an empty file under another name; and what is sent
 	 * behind it already would come before it. */
-	return data != NULL && data->ends[ENGINE_SERVER].how.listens &&
-	    !data->ends[ENGINE_CLIENT].how.listens &&
-	    !data->ends[ENGINE_SERVER].up && !data->cut &&
+	return data != NULL && data->server.how.listens &&
+	    !data->client.how.listens && !data->server.up && !data->cut &&
 	    !data_is_aborted(data) && !transfer->begun &&
 	    transfer->line != NULL && transfer->verb != VERB_STOU &&
 	    transfer->verb != VERB_OTHER && !engine_is_framed(engine) &&
@@ -52,7 +51,7 @@ retry_begin(struct engine *engine, struct exchange *transfer,
 	request->flags = VERB_IS_PASSIVE;
 	request->transfer = transfer;
 	request->request.own = VARIANT_PORT;
-	request->request.to = transfer->data->ends[ENGINE_CLIENT].how.to;
+	request->request.to = transfer->data->client.how.to;
 	request->request.tried = VARIANTS_ACTIVE;
 	request_next_variant(engine, request);
 }

@@ -147,11 +147,10 @@ finish_passive(struct engine *engine, unsigned code, enum reply_place place,
 	if (!data_is_ready(data) && !data_has_failed(data))
 		return false;
 	engine->reply.rewritten = true;
-	if (data->ends[ENGINE_SERVER].failed &&
-	    !data->ends[ENGINE_CLIENT].failed) {
+	if (data->server.failed && !data->client.failed) {
 		engine->reply.how = DROP_REQUEST;
 		request_keep_failure(engine, engine->reply.exchange, data);
-	} else if (data->ends[ENGINE_CLIENT].failed) {
+	} else if (data->client.failed) {
 		refuse_passive(engine, code, place, data->why);
 		data_close(engine, data);
 	} else {
@@ -179,7 +178,7 @@ rewrite_line(struct engine *engine, unsigned code, enum reply_place place,
 
 	/* Said twice in one reply: clients take the first, or the last. */
 	if (engine->reply.rewritten && found && engine->next != NULL &&
-	    engine->next->ends[ENGINE_CLIENT].how.listens) {
+	    engine->next->client.how.listens) {
 		send_rewritten(engine, engine->next, code, line, len,
 		    &hostport);
 		return true;

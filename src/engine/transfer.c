@@ -13,8 +13,8 @@ transfer_is_running(const struct exchange *exchange)
 	const struct data *data = exchange->data;
 
 	return exchange_is_transfer(exchange) && exchange->begun &&
-	    data != NULL && !data->delivered &&
-	    !data->ends[ENGINE_SERVER].shut && !data->ends[ENGINE_SERVER].lost;
+	    data != NULL && !data->delivered && !data->server.shut &&
+	    !data->server.lost;
 }
 
 /* Answers to a pipelined command, never the end of a transfer. */
@@ -96,7 +96,7 @@ static bool
 is_baseless(const struct engine *engine, const struct exchange *transfer,
     const struct data *data)
 {
-	if (data != NULL ? data->ends[ENGINE_SERVER].up : engine->foreign)
+	if (data != NULL ? data->server.up : engine->foreign)
 		return false;
 	if (exchange_is_upload(transfer))
 		return true;
@@ -110,8 +110,8 @@ static bool
 is_early(const struct engine *engine, const struct exchange *transfer,
     const struct data *data)
 {
-	bool ended = data->ends[ENGINE_SERVER].shut ||
-	    data_file_ended(engine, data, ENGINE_CLIENT);
+	bool ended =
+	    data->server.shut || data_file_ended(engine, data, ENGINE_CLIENT);
 
 	return exchange_is_upload(transfer) && !(ended && data->unsent == 0);
 }
@@ -156,7 +156,7 @@ cut_untrue(struct engine *engine, const struct exchange *transfer,
 static void
 refuse_cut(struct engine *engine, const struct data *data)
 {
-	refuse_good(engine, data->ends[ENGINE_CLIENT].up ? 426 : 425,
+	refuse_good(engine, data->client.up ? 426 : 425,
 	    data->why[0] != '\0' ? data->why : "the data connection was cut");
 }
 

@@ -157,8 +157,8 @@ variant_argument(enum variant variant, const struct data *data,
     char text[HOSTPORT_TEXT_MAX])
 {
 	const struct addr *addr = variants[variant].family == AF_INET ?
-	    &data->ends[ENGINE_SERVER].v4 :
-	    &data->ends[ENGINE_SERVER].v6;
+	    &data->server.v4 :
+	    &data->server.v6;
 
 	return addr->family != AF_UNSPEC &&
 	    hostport_format_command(variants[variant].verb, addr, text) == 0;

@@ -134,7 +134,9 @@ bool
 data_is_made(const struct data *data)
 {
 	for (int peer = 0; peer < 2; peer++)
-		if (data->ends[peer].how.listens && !data->ends[peer].listening)
+		if (data->ends[peer].how.listens &&
+		    data->ends[peer].v4.family == AF_UNSPEC &&
+		    data->ends[peer].v6.family == AF_UNSPEC)
 			return false;
 	return true;
 }
@@ -301,7 +303,9 @@ data_shut(struct engine *engine, struct data *data, enum engine_peer peer)
 void
 data_set_cut(struct data *data, const char *why)
 {
-	data->cut = true;
+	if (!data_is_cut(data))
+		data->course =
+		    data_is_aborted(data) ? COURSE_CUT_ABORTED : COURSE_CUT;
 	if (data->why[0] == '\0')
 		snprintf(data->why, sizeof(data->why), "%s", why);
 }
@@ -319,17 +323,31 @@ data_reset_client(struct engine *engine, struct data *data)
 bool
 data_is_aborted(const struct data *data)
 {
-	return data->abort == ABORT_BY_CLIENT || data->abort == ABORT_TOO_LATE;
+	return data->course == COURSE_ABORTED ||
+	    data->course == COURSE_ABORTED_LATE ||
+	    data->course == COURSE_CUT_ABORTED;
+}
+
+bool
+data_is_cut(const struct data *data)
+{
+	return data->course >= COURSE_CUT;
+}
+
+bool
+data_is_called_off(const struct data *data)
+{
+	return data_is_aborted(data) || data->course == COURSE_CUT_SETTLING;
 }
 
 void
 data_abort(struct engine *engine, struct data *data, bool upload)
 {
-	if (data->abort != ABORT_NOT || data->delivered)
+	if (data_is_called_off(data) || data->delivered)
 		return;
 	if (upload && data->server.shut)
 		return;
-	data->abort = ABORT_BY_CLIENT;
+	data->course = data_is_cut(data) ? COURSE_CUT_ABORTED : COURSE_ABORTED;
 	if (upload)
 		data_set_cut(data, "the client aborted");
 	else
@@ -340,10 +358,10 @@ data_abort(struct engine *engine, struct data *data, bool upload)
 void
 data_cut_upload(struct engine *engine, struct data *data, const char *why)
 {
-	if (data->abort == ABORT_BY_US)
+	if (data->course == COURSE_CUT_SETTLING)
 		return;
-	data->abort = ABORT_BY_US;
 	data_set_cut(data, why);
+	data->course = COURSE_CUT_SETTLING;
 	if (data->server.shut) {
 		data_set_timer(engine, data, WAIT_CUT_END, LIMIT_CUT_UPLOAD_MS);
 		return;
@@ -373,14 +391,14 @@ data_server_gone(struct engine *engine, const char *why)
 	if (data == NULL)
 		return;
 	/* Whatever was decided: this is no end of an upload. */
-	if (data->cut && transfer != NULL && exchange_is_upload(transfer) &&
-	    !data->server.shut)
+	if (data_is_cut(data) && transfer != NULL &&
+	    exchange_is_upload(transfer) && !data->server.shut)
 		data_act(engine, data, ENGINE_DATA_RESET, ENGINE_SERVER);
-	if (data->cut)
+	if (data_is_cut(data))
 		return;
 	if (transfer != NULL && data_end_is_told(engine, transfer))
 		return;
-	if (data->server.eof && data->proof == PROOF_NOT_NEEDED &&
+	if (data->server.eof == EOF_CLEAN &&
 	    (transfer == NULL || !exchange_is_upload(transfer)))
 		return;
 	data_set_cut(data, why);

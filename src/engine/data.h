@@ -85,8 +85,11 @@ void data_cut_upload(struct engine *engine, struct data *data, const char *why);
 /* Nothing more will come from the server: what is incomplete is cut. */
 void data_server_gone(struct engine *engine, const char *why);
 
-/* By the client. */
+/* enum data_course: by the client; incomplete. */
 bool data_is_aborted(const struct data *data);
+bool data_is_cut(const struct data *data);
+/* By the client, or by us. */
+bool data_is_called_off(const struct data *data);
 
 static inline enum engine_peer
 data_other(enum engine_peer peer)

@@ -133,7 +133,8 @@ transfer_runs(struct engine *engine)
 	if (transfer == NULL || transfer->waits)
 		return false;
 	data = data_of(engine, transfer);
-	return data == NULL || !data->cut || exchange_is_upload(transfer);
+	return data == NULL || !data_is_cut(data) ||
+	    exchange_is_upload(transfer);
 }
 
 /* Requests have waited long enough. */
@@ -402,7 +403,7 @@ settling(struct engine *engine)
 	if (transfer == NULL)
 		return false;
 	data = data_of(engine, transfer);
-	return data != NULL && data->abort == ABORT_BY_US &&
+	return data != NULL && data->course == COURSE_CUT_SETTLING &&
 	    data->wait != WAIT_NONE;
 }
 
@@ -422,7 +423,7 @@ client_gone(struct engine *engine)
 	data = transfer != NULL ? data_of(engine, transfer) : NULL;
 	/* One that is not with the server is not to be settled with it. */
 	if (data != NULL && (transfer->flags & VERB_SENDS) != 0 &&
-	    data->abort != ABORT_BY_US && !transfer->waits) {
+	    data->course != COURSE_CUT_SETTLING && !transfer->waits) {
 		data_cut_upload(engine, data, "the client is gone");
 		if (settling(engine))
 			return true;

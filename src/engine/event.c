@@ -17,7 +17,6 @@ on_listening(struct engine *engine, struct data *data,
 	assert(event->v4.family != AF_UNSPEC || event->v6.family != AF_UNSPEC);
 	data->ends[event->peer].v4 = event->v4;
 	data->ends[event->peer].v6 = event->v6;
-	data->ends[event->peer].listening = true;
 	if (event->peer == ENGINE_CLIENT && data->server.lost)
 		data_reset_client(engine, data);
 }
@@ -118,7 +117,7 @@ upload_eof_ms(const struct engine *engine, const struct data *data)
 	    LIMIT_UPLOAD_EOF_MS + data->server.bytes / LIMIT_UPLOAD_EOF_BYTES;
 	uint64_t ms = data->age_ms / LIMIT_UPLOAD_EOF_PART;
 
-	if (data->sent_unproven)
+	if (data->client.eof == EOF_DOUBTED)
 		return LIMIT_UNPROVEN_MS;
 	/* Only sshd hides the address of a client. */
 	if (least > LIMIT_UPLOAD_EOF_LONG_MS ||
@@ -136,7 +135,7 @@ upload_eof(struct engine *engine, struct data *data, bool waited)
 	struct exchange *transfer = data_transfer(engine, data);
 	const char *doubt;
 
-	if (data->abort != ABORT_NOT)
+	if (data_is_called_off(data))
 		return;
 	if (transfer != NULL && (transfer->flags & VERB_SENDS) == 0) {
 		data_shut(engine, data, ENGINE_SERVER);
@@ -144,7 +143,7 @@ upload_eof(struct engine *engine, struct data *data, bool waited)
 	}
 	if (transfer != NULL && exchange_is_upload(transfer) &&
 	    report_size(engine, transfer) == SIZE_WHOLE)
-		data->sent_unproven = false;
+		data->client.eof = EOF_CLEAN;
 	/* Behind such an SSH server nothing of a client that has ended is there
 	 * to be probed. */
 	doubt = data_doubt_upload(engine, transfer, data);
@@ -234,10 +233,10 @@ unproven_eof(struct engine *engine, struct data *data, bool stalled)
 		    "the SSH server closed the data connection before its end");
 		return;
 	}
-	data->server.eof = true;
+	data->server.eof = EOF_CLEAN;
 	if (upload || data->client.shut)
 		return;
-	data->proof = stalled ? PROOF_OF_SIZE : PROOF_AWAITED;
+	data->server.eof = stalled ? EOF_DOUBTED_SIZE : EOF_DOUBTED;
 	hold_watch_quiet(engine, data);
 }
 
@@ -269,14 +268,14 @@ static void
 on_eof(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	if (event->peer == ENGINE_SERVER && !data->cut &&
+	if (event->peer == ENGINE_SERVER && !data_is_cut(data) &&
 	    (event->end_unproven || early_eof(engine, data, event))) {
 		unproven_eof(engine, data, event->stalled);
 		return;
 	}
-	data->ends[event->peer].eof = true;
+	data->ends[event->peer].eof = EOF_CLEAN;
 	if (event->peer == ENGINE_SERVER) {
-		if (!data->cut)
+		if (!data_is_cut(data))
 			data_shut(engine, data, ENGINE_CLIENT);
 	} else if (data->state == DATA_ENDING) {
 		data_close(engine, data);
@@ -285,8 +284,9 @@ on_eof(struct engine *engine, struct data *data,
 		    "the SSH server closed the client's data connection before "
 		    "its end");
 	} else {
-		data->sent_unproven = event->end_unproven &&
-		    !data_file_ended(engine, data, ENGINE_CLIENT);
+		if (event->end_unproven &&
+		    !data_file_ended(engine, data, ENGINE_CLIENT))
+			data->client.eof = EOF_DOUBTED;
 		data->age_ms = event->age_ms;
 		upload_eof(engine, data, false);
 	}
@@ -415,10 +415,10 @@ upload_timeout(struct engine *engine, struct data *data, enum data_wait wait)
 		return;
 	if (wait == WAIT_UPLOAD_EOF) {
 		upload_eof(engine, data, true);
-	} else if (data->probes < 2) {
+	} else if (data->probes + 1 < PROBES_MAX) {
 		probe_client(engine, data);
 	} else {
-		data->probed = true;
+		data->probes = PROBES_MAX;
 		data_shut(engine, data, ENGINE_SERVER);
 	}
 }
@@ -499,7 +499,7 @@ on_quiet(struct engine *engine, struct data *data,
 	} else if (!data->server.up) {
 		data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
 		lost_server(engine, data, NO_ANSWER);
-	} else if (data->proof != PROOF_NOT_NEEDED && !data->cut &&
+	} else if (data->server.eof >= EOF_DOUBTED && !data_is_cut(data) &&
 	    transfer != NULL) {
 		data_attach(engine, transfer);
 		data_settle_quiet(engine, transfer);

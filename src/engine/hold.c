@@ -42,7 +42,7 @@ hold_step(struct engine *engine)
 	if (data == NULL || data->client.lost || transfer->waits ||
 	    data->wait != WAIT_NONE || data->client.how.listens ||
 	    data->server.how.listens || data->dialled || !data->server.up ||
-	    data->cut || data_is_aborted(data))
+	    data_is_cut(data) || data_is_aborted(data))
 		return false;
 	data_set_timer(engine, data, WAIT_SILENT, LIMIT_HOLD_ACCEPT_MS);
 	return true;
@@ -58,7 +58,7 @@ hold_last_reply(struct engine *engine)
 	struct exchange *transfer = TAILQ_FIRST(&engine->exchanges);
 	struct data *data = transfer != NULL ? transfer->data : NULL;
 
-	if (data == NULL || !transfer->move.twice || !data->cut ||
+	if (data == NULL || !transfer->move.twice || !data_is_cut(data) ||
 	    data->wait != WAIT_NONE)
 		return false;
 	data_set_timer(engine, data, WAIT_LAST_REPLY, LIMIT_LAST_REPLY_MS);
@@ -140,9 +140,9 @@ hold_until_delivered(struct engine *engine, struct data *data)
 			    LIMIT_CLIENT_CONNECT_MS);
 		return true;
 	}
-	if (data->abort == ABORT_BY_CLIENT) {
+	if (data->course == COURSE_ABORTED) {
 		/* The server had finished before it saw the ABOR. */
-		data->abort = ABORT_TOO_LATE;
+		data->course = COURSE_ABORTED_LATE;
 		data_set_timer(engine, data, WAIT_ABORT, LIMIT_ABORT_MS);
 	}
 	hold_watch_quiet(engine, data);
@@ -171,7 +171,7 @@ data_holds_reply(struct engine *engine, struct exchange *transfer,
 {
 	struct data *data = transfer->data;
 
-	if (data == NULL || data->cut || code >= 300)
+	if (data == NULL || data_is_cut(data) || code >= 300)
 		return false;
 	/* Of what the client calls off it need not see the beginning; but the
 	 * end is good only if it has it. */
@@ -205,14 +205,14 @@ data_settle_end(struct engine *engine, struct exchange *transfer, unsigned code)
 	bool by_size;
 	enum report_size size;
 
-	if (data == NULL || data->proof == PROOF_NOT_NEEDED)
+	if (data == NULL || data->server.eof < EOF_DOUBTED)
 		return;
 	if (code < 200) { /* its end came while another one was first */
 		hold_watch_quiet(engine, data);
 		return;
 	}
-	by_size = data->proof == PROOF_OF_SIZE;
-	data->proof = PROOF_NOT_NEEDED;
+	by_size = data->server.eof == EOF_DOUBTED_SIZE;
+	data->server.eof = EOF_CLEAN;
 	size = report_size(engine, transfer);
 	if (code < 300 && size != SIZE_SHORT &&
 	    (size == SIZE_WHOLE || !by_size) &&
@@ -235,7 +235,7 @@ data_settle_quiet(struct engine *engine, struct exchange *transfer)
 {
 	struct data *data = transfer->data;
 
-	data->proof = PROOF_NOT_NEEDED;
+	data->server.eof = EOF_CLEAN;
 	if (report_size(engine, transfer) == SIZE_WHOLE) {
 		data_shut(engine, data, ENGINE_CLIENT);
 		return;
@@ -255,7 +255,7 @@ const char *
 data_doubt_upload(const struct engine *engine, const struct exchange *transfer,
     const struct data *data)
 {
-	if (!data->sent_unproven)
+	if (data->client.eof != EOF_DOUBTED)
 		return NULL;
 	if (transfer != NULL && exchange_is_upload(transfer) &&
 	    report_size(engine, transfer) == SIZE_SHORT)
@@ -291,7 +291,6 @@ data_keep(struct engine *engine, struct data *data)
 	data->wait = WAIT_NONE;
 	data->expired = false;
 	data->quiet = QUIET_NOT;
-	data->proof = PROOF_NOT_NEEDED;
 	data->delivered = false;
 	for (int peer = 0; peer < 2; peer++)
 		if (is_followed(engine, data) &&
@@ -340,7 +339,7 @@ data_doubt_end(const struct engine *engine, const struct exchange *transfer,
 {
 	if (data == NULL || !exchange_is_upload(transfer))
 		return;
-	if (!data->probed && !transfer->move.told &&
+	if (data->probes < PROBES_MAX && !transfer->move.told &&
 	    engine_has_gone(engine, ENGINE_CLIENT))
 		data_set_cut(data, "the client was gone before the reply");
 	else if (data->unsent > 0)
@@ -359,13 +358,14 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 		learn_forget(engine, data);
 	data_doubt_end(engine, transfer, data);
 	report_end(engine, transfer, data, server_code, client_code);
-	if (data != NULL && data->abort == ABORT_BY_US && server_code >= 400)
+	if (data != NULL && data->course == COURSE_CUT_SETTLING &&
+	    server_code >= 400)
 		heed_abort(engine);
 	transfer->data = NULL;
 	if (data == NULL)
 		return;
 	data_set_timer(engine, data, WAIT_NONE, 0);
-	if (data->cut || data_is_aborted(data) || server_code == 0) {
+	if (data_is_cut(data) || data_is_aborted(data) || server_code == 0) {
 		data_close(engine, data);
 	} else if (good) {
 		if (engine_is_framed(engine) && !data->client.eof &&

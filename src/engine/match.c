@@ -163,7 +163,8 @@ is_left(const struct exchange *exchange, unsigned code)
 	if (transfer_is_running(exchange) || exchange->waits)
 		return true;
 	return match_announces(code) && exchange_is_transfer(exchange) &&
-	    exchange->begun && exchange->data != NULL && exchange->data->cut;
+	    exchange->begun && exchange->data != NULL &&
+	    data_is_cut(exchange->data);
 }
 
 struct exchange *

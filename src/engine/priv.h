@@ -72,37 +72,43 @@ enum data_state {
 	DATA_ENDING,
 };
 
+/* Has the peer ended its direction? */
+enum end_of_data {
+	EOF_NOT,
+	EOF_CLEAN,
+	EOF_DOUBTED, /* the SSH server may have closed the connection: the end
+		      * of a download counts if the FTP server says so, that
+		      * of an upload see data_doubt_upload() */
+	EOF_DOUBTED_SIZE, /* ... and only with the right size */
+};
+
 /* One end of a data connection: toward the client, or toward the server. */
 struct data_end {
 	struct engine_data_end how; /* as it was made */
-	bool listening;		    /* its listener stands */
-	struct addr v4, v6;	    /* ... and what its peer may be told */
+	struct addr v4, v6;	    /* its listener stands: what its peer may be
+				     * told */
 	bool failed;		    /* MAKING: it cannot be had, see why */
 	bool up;		    /* it has stood */
-	bool eof;		    /* that peer has ended cleanly */
-	bool shut;		    /* we have ended toward that peer */
-	bool lost;		    /* it is dead, or was dropped */
-	uint64_t bytes;		    /* relayed toward that peer */
-	uint64_t before;	    /* of them, for transfers that are over */
+	enum end_of_data eof;
+	bool shut;	  /* we have ended toward that peer */
+	bool lost;	  /* it is dead, or was dropped */
+	uint64_t bytes;	  /* relayed toward that peer */
+	uint64_t before;  /* of them, for transfers that are over */
 	size_t file_ends; /* so many ends of files has that peer sent, */
 	size_t files;	  /* ... of which were for transfers that are over */
 	uint64_t end_at;  /* where the last one stood in its bytes */
 };
 
-/* Is the server's end of a download the end of the file? */
-enum data_proof {
-	PROOF_NOT_NEEDED,
-	PROOF_AWAITED, /* the SSH server may have closed it: the server's final
-			* reply decides, which is alive then, */
-	PROOF_OF_SIZE, /* ... and the size must be right */
-};
-
-/* Who has called the transfer off. */
-enum data_abort {
-	ABORT_NOT,
-	ABORT_BY_CLIENT, /* it sent ABOR */
-	ABORT_TOO_LATE,	 /* it did, and the server had sent all */
-	ABORT_BY_US,	 /* its client died in an upload */
+/* How the transfer goes that uses a data connection, or will. */
+enum data_course {
+	COURSE_GOOD,
+	COURSE_ABORTED,	     /* the client sent ABOR: the server's reply says
+			      * what became of the transfer */
+	COURSE_ABORTED_LATE, /* ... but the server had already sent all */
+	COURSE_CUT,	     /* incomplete: no 2xx passes, in this state and */
+	COURSE_CUT_ABORTED,  /* also aborted by the client */
+	COURSE_CUT_SETTLING, /* its client died in an upload: the server has, or
+			      * had, to answer our ABOR */
 };
 
 /* ENGINE_DATA_QUIET was ordered. */
@@ -111,6 +117,9 @@ enum data_quiet {
 	QUIET_LONG,
 	QUIET_SHORT, /* since the end of the file has come */
 };
+
+/* Probes of a client, and one more once they have all been answered. */
+#define PROBES_MAX 3
 
 struct data {
 	uint32_t number;
@@ -124,20 +133,16 @@ struct data {
 	};
 	enum variant own, variant; /* of its request */
 	bool passing;		   /* failed, for a reason that may pass */
-	bool unproven; /* we connect to the server, in a variant that is not
-			* known to be good: nobody hears of it before that
-			* stands */
-	bool dialled;  /* DATA_DIAL was said */
-	enum data_proof proof;
-	bool sent_unproven; /* eof of the client, in an upload, may be none */
-	uint64_t age_ms;    /* so long its connection had stood then */
-	uint64_t unsent;    /* of the bytes toward the server: still with us */
-	bool delivered;	    /* the client has all */
-	bool expired;	    /* a held reply has waited long enough */
-	enum data_abort abort;
-	bool cut;	 /* never let a 2xx pass */
-	unsigned probes; /* so often its client was probed */
-	bool probed;	 /* ... and was seen to live */
+	bool unproven;	 /* we connect to the server, in a variant that is not
+			  * known to be good: nobody hears of it before that
+			  * stands */
+	bool dialled;	 /* DATA_DIAL was said */
+	uint64_t age_ms; /* so long its connection had stood then */
+	uint64_t unsent; /* of the bytes toward the server: still with us */
+	bool delivered;	 /* the client has all */
+	bool expired;	 /* a held reply has waited long enough */
+	enum data_course course;
+	unsigned probes; /* of its client; PROBES_MAX: it lives */
 	enum data_quiet quiet;
 	char unknown[100]; /* WAIT_UNKNOWN: why it was not taken */
 	char why[400];	   /* failed or cut: by what */

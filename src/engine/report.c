@@ -169,7 +169,7 @@ outcome_of(const struct exchange *transfer, const struct data *data,
 {
 	bool taken = server_code < 300; /* 0 and a second 150 among them */
 
-	if ((data != NULL && data->cut) ||
+	if ((data != NULL && data_is_cut(data)) ||
 	    is_disbelieved(server_code, client_code))
 		return taken && exchange_is_upload(transfer) ?
 		    ENGINE_TRUNCATED :

@@ -25,8 +25,8 @@ retry_is_possible(struct engine *engine, const struct exchange *transfer)
 	/* STOU would leave an empty file under another name; and what is sent
 	 * behind it already would come before it. */
 	return data != NULL && data->server.how.listens &&
-	    !data->client.how.listens && !data->server.up && !data->cut &&
-	    !data_is_aborted(data) && !transfer->begun &&
+	    !data->client.how.listens && !data->server.up &&
+	    !data_is_cut(data) && !data_is_aborted(data) && !transfer->begun &&
 	    transfer->line != NULL && transfer->verb != VERB_STOU &&
 	    transfer->verb != VERB_OTHER && !engine_is_framed(engine) &&
 	    TAILQ_NEXT(transfer, link) == NULL &&

@@ -134,7 +134,7 @@ cut_untrue(struct engine *engine, const struct exchange *transfer,
 {
 	const char *doubt = NULL;
 
-	if (code < 200 || code >= 300 || (data != NULL && data->cut))
+	if (code < 200 || code >= 300 || (data != NULL && data_is_cut(data)))
 		return NULL;
 	if (data != NULL && exchange_is_upload(transfer))
 		doubt = data_doubt_upload(engine, transfer, data);
@@ -186,7 +186,7 @@ transfer_begin_reply(struct engine *engine, struct exchange *transfer,
 	engine->reply.how = PASS;
 	if (untrue != NULL)
 		refuse_good(engine, 425, untrue);
-	else if (data != NULL && data->cut &&
+	else if (data != NULL && data_is_cut(data) &&
 	    (again || (code >= 200 && code < 300)))
 		refuse_cut(engine, data);
 	transfer->move.twice |= again;

@@ -116,7 +116,8 @@ is_untrue(struct engine *engine, unsigned code)
 	if (engine->reply.how != PASS || code == engine_open_code(engine))
 		return false;
 	return (replying != NULL && is_contrary(engine, replying, code)) ||
-	    (data != NULL && data->cut && is_good(code) && ends_transfer(code));
+	    (data != NULL && data_is_cut(data) && is_good(code) &&
+		ends_transfer(code));
 }
 
 /* The client sees nothing of the reply: who is next? */

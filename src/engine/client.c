@@ -360,8 +360,6 @@ static void
 refuse_long(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
-	(void)line;
-	(void)len;
 	exchange_local(engine, "502 culvert does not support %s: use %s.",
 	    verb_name(command->verb),
 	    command->verb == VERB_LPRT ? "EPRT or PORT" : "EPSV or PASV");
@@ -456,8 +454,7 @@ commands_wait(struct engine *engine)
 		if (data == NULL)
 			exchange_time(engine, exchange);
 		else if (data->wait == WAIT_NONE)
-			data_set_timer(engine, data, WAIT_REPLY,
-			    LIMIT_UNSURE_MS);
+			data_set_timer(engine, data, WAIT_REPLY);
 		return WAIT_UNSURE;
 	}
 	/* However long its reply has taken, the data timer bounds this. */

@@ -108,14 +108,12 @@ lose(struct engine *engine, const char *why)
 bool
 cwd_fits(const struct exchange *pwd, unsigned code)
 {
-	(void)pwd;
 	return !match_is_of_transfer(code) && !match_announces(code);
 }
 
 bool
 cwd_expects(const struct exchange *pwd, unsigned code)
 {
-	(void)pwd;
 	return code == 257;
 }
 

@@ -104,7 +104,7 @@ data_open(struct engine *engine, const struct exchange *request,
 		tell_framing(engine, data);
 	action->unproven = data->unproven;
 	if (data->unproven)
-		data_set_timer(engine, data, WAIT_PROOF, LIMIT_HOLD_DIAL_MS);
+		data_set_timer(engine, data, WAIT_PROOF);
 	return data;
 }
 
@@ -171,7 +171,7 @@ data_make_next(struct engine *engine, struct data *data)
 	engine->foreign = false;
 	data->state = DATA_NEXT;
 	if (data->wait == WAIT_REPLY)
-		data_set_timer(engine, data, WAIT_NONE, 0);
+		data_set_timer(engine, data, WAIT_NONE);
 }
 
 /* Has the client been told where already, in a reply that is not over yet, or
@@ -185,7 +185,7 @@ has_announced(const struct engine *engine, const struct exchange *exchange)
 }
 
 struct data *
-data_prepared(struct engine *engine, const struct exchange *until)
+data_prepared(const struct engine *engine, const struct exchange *until)
 {
 	const unsigned changes =
 	    VERB_IS_ACTIVE | VERB_IS_PASSIVE | VERB_SENDS | VERB_RECEIVES;
@@ -204,7 +204,7 @@ data_prepared(struct engine *engine, const struct exchange *until)
 }
 
 struct data *
-data_of(struct engine *engine, struct exchange *transfer)
+data_of(const struct engine *engine, struct exchange *transfer)
 {
 	if (transfer->data != NULL)
 		return transfer->data;
@@ -224,7 +224,7 @@ data_attach(struct engine *engine, struct exchange *transfer)
 }
 
 struct exchange *
-data_transfer(struct engine *engine, const struct data *data)
+data_transfer(const struct engine *engine, const struct data *data)
 {
 	struct exchange *transfer = exchange_transfer(engine);
 
@@ -234,7 +234,7 @@ data_transfer(struct engine *engine, const struct data *data)
 }
 
 struct exchange *
-data_user(struct engine *engine, const struct data *data)
+data_user(const struct engine *engine, const struct data *data)
 {
 	const unsigned changes =
 	    VERB_IS_ACTIVE | VERB_IS_PASSIVE | VERB_VOIDS_DATA;
@@ -259,20 +259,6 @@ data_user(struct engine *engine, const struct data *data)
 }
 
 /* ---- what is done to the ends ---- */
-
-void
-data_set_timer(struct engine *engine, struct data *data, enum data_wait wait,
-    uint64_t ms)
-{
-	struct engine_action *action;
-
-	if (wait == WAIT_NONE && data->wait == WAIT_NONE)
-		return;
-	data->wait = wait;
-	action = engine_act(engine, ENGINE_DATA_TIMER);
-	action->data = data->number;
-	action->ms = wait == WAIT_NONE ? 0 : ms;
-}
 
 void
 data_act(struct engine *engine, struct data *data, enum engine_action_type type,
@@ -352,7 +338,7 @@ data_abort(struct engine *engine, struct data *data, bool upload)
 		data_set_cut(data, "the client aborted");
 	else
 		data_act(engine, data, ENGINE_DATA_READ_ON, ENGINE_SERVER);
-	data_set_timer(engine, data, WAIT_ABORT, LIMIT_ABORT_MS);
+	data_set_timer(engine, data, WAIT_ABORT);
 }
 
 void
@@ -363,14 +349,14 @@ data_cut_upload(struct engine *engine, struct data *data, const char *why)
 	data_set_cut(data, why);
 	data->course = COURSE_CUT_SETTLING;
 	if (data->server.shut) {
-		data_set_timer(engine, data, WAIT_CUT_END, LIMIT_CUT_UPLOAD_MS);
+		data_set_timer(engine, data, WAIT_CUT_END);
 		return;
 	}
 	/* The far data connection stays open: its end would be the file's. */
 	data_reset_client(engine, data);
 	engine_sendf(engine, ENGINE_SERVER, "ABOR");
 	exchange_add(engine, EXCHANGE_OWN_ABORT, VERB_ABOR);
-	data_set_timer(engine, data, WAIT_CUT, LIMIT_CUT_UPLOAD_MS);
+	data_set_timer(engine, data, WAIT_CUT);
 }
 
 bool

@@ -11,6 +11,9 @@
 
 #include "engine/engine.h"
 
+/* Why a connection to the server is given up. */
+#define DATA_NO_ANSWER "the server's data port did not answer"
+
 struct data;
 struct exchange;
 
@@ -55,21 +58,27 @@ void data_make_next(struct engine *engine, struct data *data);
 struct data *data_attach(struct engine *engine, struct exchange *transfer);
 /* What a transfer command that is sent behind until (NULL: behind all) would
  * use; NULL when nothing stands or something before it may change that. */
-struct data *data_prepared(struct engine *engine, const struct exchange *until);
+struct data *data_prepared(const struct engine *engine,
+    const struct exchange *until);
 /* The one it would use, without taking it; NULL when that is not known. */
-struct data *data_of(struct engine *engine, struct exchange *transfer);
+struct data *data_of(const struct engine *engine, struct exchange *transfer);
 /* The transfer that it would use, or NULL. */
-struct exchange *data_transfer(struct engine *engine, const struct data *data);
+struct exchange *data_transfer(const struct engine *engine,
+    const struct data *data);
 /* The transfer that would use it if all that is pending goes well, though
  * others may come first; NULL: none, or that is not known. */
-struct exchange *data_user(struct engine *engine, const struct data *data);
+struct exchange *data_user(const struct engine *engine,
+    const struct data *data);
 /* Has that transfer's end been told already, but for some lines? */
 bool data_end_is_told(const struct engine *engine,
     const struct exchange *transfer);
 
-/* What is done to the ends. */
+/* Starts the timer, for as long as engine/wait.c has it; WAIT_NONE: stops it.
+ */
 void data_set_timer(struct engine *engine, struct data *data,
-    enum data_wait wait, uint64_t ms);
+    enum data_wait wait);
+
+/* What is done to the ends. */
 /* DATA_READ_ON, SHUT, DROP or RESET, unless that end is dead. */
 void data_act(struct engine *engine, struct data *data,
     enum engine_action_type type, enum engine_peer peer);
@@ -117,14 +126,10 @@ bool data_file_ended(const struct engine *engine, const struct data *data,
     enum engine_peer peer);
 /* It has just done so: a reply that is held waits no longer than it must. */
 void hold_file_end(struct engine *engine, struct data *data);
-/* It has waited long enough. */
-void hold_dial(struct engine *engine, struct data *data);
 /* The server's end of a download is not proven, and its final reply has come
  * with that code: passes the end on, or cuts the transfer. */
 void data_settle_end(struct engine *engine, struct exchange *transfer,
     unsigned code);
-/* The same while no reply comes. */
-void data_settle_quiet(struct engine *engine, struct exchange *transfer);
 /* The client's end of an upload is not proven: why it is none, by what is known
  * now; NULL: it may be one. */
 const char *data_doubt_upload(const struct engine *engine,

@@ -44,7 +44,6 @@ bool
 effect_begin_epsv_all(struct engine *engine, struct exchange *exchange,
     unsigned code, const uint8_t *line, size_t len)
 {
-	(void)exchange;
 	if (match_announces(code))
 		engine->reply.how = REWRITE;
 	effect_stray_announcement(engine, code, line, len);
@@ -56,7 +55,6 @@ effect_begin_epsv_all(struct engine *engine, struct exchange *exchange,
 void
 effect_auth(struct engine *engine, struct exchange *auth, unsigned code)
 {
-	(void)auth;
 	engine->session.tls_pending = false;
 	if (code != 234 && code != 334 && code != 335)
 		return;
@@ -119,7 +117,6 @@ effect_rest(struct engine *engine, struct exchange *rest, unsigned code)
 void
 effect_epsv_all(struct engine *engine, struct exchange *exchange, unsigned code)
 {
-	(void)exchange;
 	engine->session.epsv_all |= code < 300;
 }
 
@@ -128,7 +125,6 @@ effect_epsv_all(struct engine *engine, struct exchange *exchange, unsigned code)
 void
 effect_quit(struct engine *engine, struct exchange *quit, unsigned code)
 {
-	(void)quit;
 	if (code < 300 && engine->next != NULL &&
 	    exchange_transfer(engine) == NULL)
 		data_close(engine, engine->next);

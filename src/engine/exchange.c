@@ -12,7 +12,6 @@ static bool
 exchange_begin_pass(struct engine *engine, struct exchange *exchange,
     unsigned code, const uint8_t *line, size_t len)
 {
-	(void)engine, (void)exchange, (void)code, (void)line, (void)len;
 	return true;
 }
 
@@ -20,7 +19,6 @@ static bool
 exchange_begin_drop(struct engine *engine, struct exchange *exchange,
     unsigned code, const uint8_t *line, size_t len)
 {
-	(void)exchange, (void)code, (void)line, (void)len;
 	engine->reply.how = DROP;
 	return true;
 }
@@ -375,7 +373,7 @@ exchange_void_rest(struct engine *engine)
 }
 
 struct exchange *
-exchange_transfer(struct engine *engine)
+exchange_transfer(const struct engine *engine)
 {
 	struct exchange *exchange;
 

@@ -176,7 +176,7 @@ bool exchange_flush_local(struct engine *engine);
  * its way there, is taken back, and an ALLO is forgotten. */
 void exchange_void_rest(struct engine *engine);
 /* The first transfer that is not over, or NULL. */
-struct exchange *exchange_transfer(struct engine *engine);
+struct exchange *exchange_transfer(const struct engine *engine);
 /* Does it move data? */
 static inline bool
 exchange_is_transfer(const struct exchange *exchange)

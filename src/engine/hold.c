@@ -19,10 +19,9 @@ hold_active(struct engine *engine, struct data *data)
 		data_act(engine, data, ENGINE_DATA_DIAL, ENGINE_CLIENT);
 	if (!data->server.up && !data->dialled) {
 		if (data->wait == WAIT_NONE)
-			data_set_timer(engine, data, WAIT_ACCEPT,
-			    LIMIT_HOLD_ACCEPT_MS);
+			data_set_timer(engine, data, WAIT_ACCEPT);
 	} else if (data->wait != WAIT_DIAL)
-		data_set_timer(engine, data, WAIT_DIAL, LIMIT_HOLD_DIAL_MS);
+		data_set_timer(engine, data, WAIT_DIAL);
 	return true;
 }
 
@@ -44,7 +43,7 @@ hold_step(struct engine *engine)
 	    data->server.how.listens || data->dialled || !data->server.up ||
 	    data_is_cut(data) || data_is_aborted(data))
 		return false;
-	data_set_timer(engine, data, WAIT_SILENT, LIMIT_HOLD_ACCEPT_MS);
+	data_set_timer(engine, data, WAIT_SILENT);
 	return true;
 }
 
@@ -61,15 +60,8 @@ hold_last_reply(struct engine *engine)
 	if (data == NULL || !transfer->move.twice || !data_is_cut(data) ||
 	    data->wait != WAIT_NONE)
 		return false;
-	data_set_timer(engine, data, WAIT_LAST_REPLY, LIMIT_LAST_REPLY_MS);
+	data_set_timer(engine, data, WAIT_LAST_REPLY);
 	return true;
-}
-
-void
-hold_dial(struct engine *engine, struct data *data)
-{
-	data_act(engine, data, ENGINE_DATA_DIAL, ENGINE_CLIENT);
-	data_set_timer(engine, data, WAIT_DIAL, LIMIT_HOLD_DIAL_MS);
 }
 
 /* Is there another transfer, whose file may follow on the same connection? */
@@ -136,14 +128,13 @@ hold_until_delivered(struct engine *engine, struct data *data)
 		return false;
 	if (!data->client.up) {
 		if (data->wait == WAIT_NONE)
-			data_set_timer(engine, data, WAIT_CONNECT,
-			    LIMIT_CLIENT_CONNECT_MS);
+			data_set_timer(engine, data, WAIT_CONNECT);
 		return true;
 	}
 	if (data->course == COURSE_ABORTED) {
 		/* The server had finished before it saw the ABOR. */
 		data->course = COURSE_ABORTED_LATE;
-		data_set_timer(engine, data, WAIT_ABORT, LIMIT_ABORT_MS);
+		data_set_timer(engine, data, WAIT_ABORT);
 	}
 	hold_watch_quiet(engine, data);
 	return true;
@@ -180,8 +171,7 @@ data_holds_reply(struct engine *engine, struct exchange *transfer,
 		return hold_active(engine, data);
 	if (code < 200) {
 		if (!data->client.up && data->wait == WAIT_NONE)
-			data_set_timer(engine, data, WAIT_CONNECT,
-			    LIMIT_CLIENT_CONNECT_MS);
+			data_set_timer(engine, data, WAIT_CONNECT);
 		return false;
 	}
 	if (exchange_is_upload(transfer))
@@ -227,22 +217,6 @@ data_settle_end(struct engine *engine, struct exchange *transfer, unsigned code)
 	    code < 300 ?
 		"the SSH server closed the data connection before its end" :
 		"the server called it off");
-	data_reset_client(engine, data);
-}
-
-void
-data_settle_quiet(struct engine *engine, struct exchange *transfer)
-{
-	struct data *data = transfer->data;
-
-	data->server.eof = EOF_CLEAN;
-	if (report_size(engine, transfer) == SIZE_WHOLE) {
-		data_shut(engine, data, ENGINE_CLIENT);
-		return;
-	}
-	data_set_cut(data,
-	    "the SSH server closed the data connection, and the server does "
-	    "not say whether that was the end");
 	data_reset_client(engine, data);
 }
 
@@ -364,7 +338,7 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 	transfer->data = NULL;
 	if (data == NULL)
 		return;
-	data_set_timer(engine, data, WAIT_NONE, 0);
+	data_set_timer(engine, data, WAIT_NONE);
 	if (data_is_cut(data) || data_is_aborted(data) || server_code == 0) {
 		data_close(engine, data);
 	} else if (good) {

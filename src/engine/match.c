@@ -31,14 +31,12 @@ match_is_of_transfer(unsigned code)
 bool
 match_fits_any(const struct exchange *exchange, unsigned code)
 {
-	(void)exchange;
 	return !match_announces(code) && !match_begins_transfer(code);
 }
 
 bool
 match_fits_passive(const struct exchange *exchange, unsigned code)
 {
-	(void)exchange;
 	return !match_is_of_transfer(code);
 }
 
@@ -55,7 +53,6 @@ match_fits_abort(const struct exchange *exchange, unsigned code)
 bool
 match_fits_empty(const struct exchange *exchange, unsigned code)
 {
-	(void)exchange;
 	return code >= 500;
 }
 
@@ -95,7 +92,6 @@ is_refusal(unsigned code)
 bool
 match_expects_announcement(const struct exchange *exchange, unsigned code)
 {
-	(void)exchange;
 	return match_announces(code);
 }
 
@@ -168,7 +164,7 @@ is_left(const struct exchange *exchange, unsigned code)
 }
 
 struct exchange *
-match_claimant(struct engine *engine, unsigned code)
+match_claimant(const struct engine *engine, unsigned code)
 {
 	struct exchange *exchange;
 
@@ -231,9 +227,6 @@ match_left_out(struct engine *engine, struct exchange *exchange, unsigned code)
 struct exchange *
 match_nobody(struct engine *engine, struct exchange *exchange, unsigned code)
 {
-	(void)engine;
-	(void)exchange;
-	(void)code;
 	return NULL;
 }
 

@@ -36,7 +36,7 @@ struct exchange *match_reply(struct engine *engine, unsigned code);
  * match_reply(), for lines that may be no reply at all. */
 bool match_expects(const struct exchange *exchange, unsigned code);
 /* The first command that alone is answered by such a code; NULL. */
-struct exchange *match_claimant(struct engine *engine, unsigned code);
+struct exchange *match_claimant(const struct engine *engine, unsigned code);
 /* The first command behind that one which the reply fits, and which is no
  * transfer; NULL. */
 struct exchange *match_behind(const struct exchange *exchange, unsigned code);

@@ -42,7 +42,6 @@ engine_keepalive(struct engine *engine)
 bool
 noop_fits(const struct exchange *noop, unsigned code)
 {
-	(void)noop;
 	return code >= 200 && (code < 220 || code >= 300 || code == 250) &&
 	    !match_is_of_transfer(code);
 }
@@ -50,7 +49,6 @@ noop_fits(const struct exchange *noop, unsigned code)
 bool
 noop_expects(const struct exchange *noop, unsigned code)
 {
-	(void)noop;
 	return code == 200;
 }
 
@@ -67,7 +65,6 @@ noop_misfit(struct engine *engine, struct exchange *noop, unsigned code)
 void
 noop_end(struct engine *engine, struct exchange *noop, unsigned code)
 {
-	(void)noop;
 	if (code < 500 || engine->session.noop_refused)
 		return;
 	engine->session.noop_refused = true;

@@ -405,7 +405,8 @@ void learn_forget(struct engine *engine, const struct data *data);
 
 /* engine/retry.c: can a refused transfer be sent again in the other mode,
  * unseen? */
-bool retry_is_possible(struct engine *engine, const struct exchange *transfer);
+bool retry_is_possible(const struct engine *engine,
+    const struct exchange *transfer);
 /* line: the refusal. */
 void retry_begin(struct engine *engine, struct exchange *transfer,
     const uint8_t *line, size_t len);

@@ -258,7 +258,6 @@ request_expects(const struct exchange *request, unsigned code)
 struct exchange *
 request_misfit(struct engine *engine, struct exchange *request, unsigned code)
 {
-	(void)engine, (void)code;
 	return (request->flags & VERB_IS_PASSIVE) != 0 ? NULL : request;
 }
 

@@ -18,7 +18,7 @@ send_again(struct engine *engine, struct exchange *transfer)
 }
 
 bool
-retry_is_possible(struct engine *engine, const struct exchange *transfer)
+retry_is_possible(const struct engine *engine, const struct exchange *transfer)
 {
 	const struct data *data = transfer->data;
 

@@ -117,7 +117,7 @@ fits_family(const struct engine *engine, enum variant variant)
 }
 
 enum variant
-variant_choose(struct engine *engine, const struct exchange *request)
+variant_choose(const struct engine *engine, const struct exchange *request)
 {
 	enum variant order[ORDER_MAX], second = VARIANT_NONE;
 	size_t n = order_of(engine, request->request.own, order);
@@ -142,7 +142,7 @@ variant_is_refused(unsigned code)
 }
 
 bool
-variant_has_passive(struct engine *engine)
+variant_has_passive(const struct engine *engine)
 {
 	const unsigned passive =
 	    VARIANT_BIT(VARIANT_EPSV) | VARIANT_BIT(VARIANT_PASV);

@@ -38,12 +38,12 @@ sa_family_t variant_family(enum variant variant);
 enum variant variant_of(enum verb verb, bool has_argument,
     const struct addr *to);
 /* What to send for a request: the best one that was not tried; VARIANT_NONE. */
-enum variant variant_choose(struct engine *engine,
+enum variant variant_choose(const struct engine *engine,
     const struct exchange *request);
 /* "Not so", as opposed to "not now": another variant may do. */
 bool variant_is_refused(unsigned code);
 /* May the server be asked in passive mode for a client in active mode? */
-bool variant_has_passive(struct engine *engine);
+bool variant_has_passive(const struct engine *engine);
 /* The argument of an active variant; false: not with these addresses. */
 bool variant_argument(enum variant variant, const struct data *data,
     char text[HOSTPORT_TEXT_MAX]);

@@ -109,10 +109,6 @@ data_other(enum engine_peer peer)
 /* engine/hold.c: so much has gone toward that peer in the transfer that uses it
  * now. */
 uint64_t data_relayed(const struct data *data, enum engine_peer peer);
-/* Must a reply with this code to a transfer wait?  Arms what it
- * waits for. */
-bool data_holds_reply(struct engine *engine, struct exchange *transfer,
-    unsigned code);
 /* A transfer whose client is to be dialled: waits for its first reply, for a
  * while.  False: nothing done. */
 bool hold_step(struct engine *engine);
@@ -126,10 +122,6 @@ bool data_file_ended(const struct engine *engine, const struct data *data,
     enum engine_peer peer);
 /* It has just done so: a reply that is held waits no longer than it must. */
 void hold_file_end(struct engine *engine, struct data *data);
-/* The server's end of a download is not proven, and its final reply has come
- * with that code: passes the end on, or cuts the transfer. */
-void data_settle_end(struct engine *engine, struct exchange *transfer,
-    unsigned code);
 /* The client's end of an upload is not proven: why it is none, by what is known
  * now; NULL: it may be one. */
 const char *data_doubt_upload(const struct engine *engine,

@@ -11,6 +11,27 @@
 #include "engine/priv.h"
 #include "engine/react.h"
 
+/*
+ * Nobody says that an end which is not proven was one; but the client's control
+ * connection would not outlive a client that was killed, ALLO may have said how
+ * long the file is, and the end of some stands in their data.
+ */
+const char *
+data_doubt_upload(const struct engine *engine, const struct exchange *transfer,
+    const struct data *data)
+{
+	if (data->client.eof != EOF_DOUBTED)
+		return NULL;
+	if (transfer != NULL && exchange_is_upload(transfer) &&
+	    report_size(engine, transfer) == SIZE_SHORT)
+		return "it has ended before the size that ALLO had";
+	if (engine_is_framed(engine))
+		return "the end of the file was not in its data";
+	if (engine_has_gone(engine, ENGINE_CLIENT))
+		return "the client is gone";
+	return NULL;
+}
+
 static void
 probe_client(struct engine *engine, struct data *data)
 {

@@ -1,0 +1,363 @@
+/*
+ * The control engine: what becomes of a reply to a transfer.  It may come
+ * before the data have gone their way, or say that a transfer is complete which
+ * is not.
+ */
+#include "engine/priv.h"
+
+struct answer {
+	unsigned code;
+	const uint8_t *line;
+	size_t len;
+	bool again; /* a second 150, pure-ftpd's only word on a cut download */
+};
+
+/* ---- cases; data is NULL if no data connection is known ---- */
+
+#define CASE(name)                                                    \
+	static bool name(const struct engine *engine,                 \
+	    const struct exchange *transfer, const struct data *data, \
+	    const struct answer *answer)
+
+CASE(may_be_sent_again)
+{
+	return answer->code == 425 && retry_is_possible(engine, transfer);
+}
+
+CASE(was_sent_again)
+{
+	return transfer->move.again_tried != 0;
+}
+
+CASE(is_cut)
+{
+	return data != NULL && data_is_cut(data);
+}
+
+CASE(is_cut_and_says_no_more)
+{
+	return is_cut(engine, transfer, data, answer) && answer->again;
+}
+
+/*
+ * The SSH server has closed the server's end of a download, and never says
+ * whether that was the server's own end (RFC 4254 section 5.3: EOF before CLOSE
+ * is not required).  The final reply of the server decides, which is alive
+ * then, as the link is.
+ */
+CASE(server_end_is_doubted)
+{
+	return data != NULL && data->server.eof >= EOF_DOUBTED;
+}
+
+CASE(doubted_and_aborted)
+{
+	return server_end_is_doubted(engine, transfer, data, answer) &&
+	    data_is_aborted(data);
+}
+
+/* What is known of the size must agree. */
+CASE(doubted_but_whole)
+{
+	enum report_size size;
+
+	if (!server_end_is_doubted(engine, transfer, data, answer))
+		return false;
+	size = report_size(engine, transfer);
+	return (size == SIZE_WHOLE ||
+		   (size == SIZE_UNKNOWN &&
+		       data->server.eof != EOF_DOUBTED_SIZE)) &&
+	    (!engine_is_framed(engine) ||
+		data_file_ended(engine, data, ENGINE_SERVER));
+}
+
+/*
+ * Active mode: the 150 and the 226 overtake the data connection, which has
+ * yet to reach the client; clients take that for a failure.
+ */
+CASE(client_is_to_be_connected)
+{
+	return data != NULL && !data_is_cut(data) &&
+	    !data->client.how.listens && !data->client.up && !data->expired &&
+	    !data_is_aborted(data);
+}
+
+CASE(client_is_to_connect)
+{
+	return data != NULL && !data_is_cut(data) && data->client.how.listens &&
+	    !data->client.up;
+}
+
+/*
+ * An upload that may have gone another way than the reply comes.  The server
+ * has seen an end, but it may be the one that sshd made of the death of that
+ * SSH connection.  Only the server's own end, which comes that way too, tells
+ * them apart.
+ */
+CASE(upload_has_no_end_from_server)
+{
+	return data != NULL && !data_is_cut(data) &&
+	    exchange_is_upload(transfer) && engine->config.upload_apart &&
+	    data->server.up && data->server.shut && data->server.eof == EOF_NOT;
+}
+
+CASE(download_is_not_delivered)
+{
+	return data != NULL && !data_is_cut(data) &&
+	    !exchange_is_upload(transfer) && !data->delivered &&
+	    !data->expired && data->client.up;
+}
+
+CASE(download_is_not_fetched)
+{
+	return data != NULL && !data_is_cut(data) &&
+	    !exchange_is_upload(transfer) && !data->delivered &&
+	    !data->expired && !data->client.up;
+}
+
+/*
+ * The server calls a transfer good to which it has never connected.  An upload
+ * has not gone anywhere.  Nor has a file, unless it is known to be empty.  But
+ * there are servers that do not connect for an empty listing; and of a data
+ * connection that does not come through us nothing is known.
+ */
+CASE(server_never_connected)
+{
+	if (is_cut(engine, transfer, data, answer) ||
+	    (data != NULL ? data->server.up : engine->foreign))
+		return false;
+	return exchange_is_upload(transfer) ||
+	    (transfer->verb == VERB_RETR &&
+		report_size(engine, transfer) != SIZE_WHOLE);
+}
+
+CASE(there_was_no_data_connection)
+{
+	return data == NULL &&
+	    server_never_connected(engine, transfer, data, answer);
+}
+
+/* The server calls an upload good whose end it has not been told: what the
+ * client still sends, or what waits here, would go nowhere. */
+CASE(upload_is_not_sent)
+{
+	return data != NULL && !data_is_cut(data) &&
+	    exchange_is_upload(transfer) &&
+	    !((data->server.shut ||
+		  data_file_ended(engine, data, ENGINE_CLIENT)) &&
+		data->unsent == 0);
+}
+
+CASE(upload_is_doubted)
+{
+	return data != NULL && !data_is_cut(data) &&
+	    exchange_is_upload(transfer) &&
+	    data_doubt_upload(engine, transfer, data) != NULL;
+}
+
+/* ---- what is done ---- */
+
+#define DEED(name)                                                         \
+	static void name(struct engine *engine, struct exchange *transfer, \
+	    struct data *data, const struct answer *answer)
+
+DEED(send_again)
+{
+	engine->reply.how = DROP_RETRY;
+	retry_begin(engine, transfer, answer->line, answer->len);
+}
+
+DEED(learn_from_it)
+{
+	learn_retried(engine, transfer, answer->code);
+}
+
+DEED(watch_for_quiet)
+{
+	hold_watch_quiet(engine, data);
+}
+
+/* The server does not wait for the client's end: its own connection is closed.
+ */
+DEED(believe_end)
+{
+	data->server.eof = EOF_CLEAN;
+	data_shut(engine, data, ENGINE_CLIENT);
+}
+
+DEED(doubt_no_more)
+{
+	data->server.eof = EOF_CLEAN;
+}
+
+static void
+verdict_cut(struct engine *engine, struct data *data, const char *why)
+{
+	data_set_cut(data, why);
+	data_reset_client(engine, data);
+}
+
+DEED(cut_by_ssh_server)
+{
+	data->server.eof = EOF_CLEAN;
+	verdict_cut(engine, data,
+	    "the SSH server closed the data connection before its end");
+}
+
+DEED(cut_as_server_says)
+{
+	data->server.eof = EOF_CLEAN;
+	verdict_cut(engine, data, "the server called it off");
+}
+
+DEED(cut_without_data)
+{
+	verdict_cut(engine, data, REPORT_NO_DATA);
+}
+
+DEED(cut_unsent)
+{
+	verdict_cut(engine, data, "the server answered before the end");
+}
+
+DEED(cut_doubted)
+{
+	verdict_cut(engine, data, data_doubt_upload(engine, transfer, data));
+}
+
+DEED(connect_client)
+{
+	if (!data->server.how.listens && !data->dialled)
+		data_act(engine, data, ENGINE_DATA_DIAL, ENGINE_CLIENT);
+	if (!data->server.up && !data->dialled) {
+		if (data->wait == WAIT_NONE)
+			data_set_timer(engine, data, WAIT_ACCEPT);
+	} else if (data->wait != WAIT_DIAL) {
+		data_set_timer(engine, data, WAIT_DIAL);
+	}
+}
+
+DEED(await_client)
+{
+	if (data->wait == WAIT_NONE)
+		data_set_timer(engine, data, WAIT_CONNECT);
+}
+
+DEED(await_delivery)
+{
+	if (data->course == COURSE_ABORTED) {
+		/* The server had finished before it saw the ABOR. */
+		data->course = COURSE_ABORTED_LATE;
+		data_set_timer(engine, data, WAIT_ABORT);
+	}
+	hold_watch_quiet(engine, data);
+}
+
+/* Takes the place of a good reply that is not to be believed. */
+static void
+refuse_good(struct engine *engine, unsigned code, const char *why)
+{
+	engine->reply.how = DROP;
+	engine->reply.told = code;
+	engine_sendf(engine, ENGINE_CLIENT, "%u Transfer not complete: %s.",
+	    code, why);
+}
+
+DEED(say_no_data)
+{
+	refuse_good(engine, 425, REPORT_NO_DATA);
+}
+
+DEED(say_cut)
+{
+	refuse_good(engine, data->client.up ? 426 : 425,
+	    data->why[0] != '\0' ? data->why : "the data connection was cut");
+}
+
+/* ---- the table ---- */
+
+#define FIRST 1U /* 1xx */
+#define GOOD 2U	 /* 2xx */
+#define BAD 4U	 /* the rest */
+#define ANY (FIRST | GOOD | BAD)
+
+enum verdict {
+	GO_ON, /* with the next row */
+	HOLD,  /* it is looked at again whenever something happens */
+	DONE,  /* it passes, unless the deed has put another one in its place */
+};
+
+/*
+ * What is done with such a reply: all rows whose case holds, in this order, as
+ * far as one ends it.  Without one, it passes.  scripts/state-tables puts these
+ * rows into doc/design.md.
+ */
+static const struct {
+	unsigned kinds;
+	bool (*when)(const struct engine *engine,
+	    const struct exchange *transfer, const struct data *data,
+	    const struct answer *answer);
+	void (*then)(struct engine *engine, struct exchange *transfer,
+	    struct data *data, const struct answer *answer);
+	enum verdict verdict;
+} rules[] = {
+	/* clang-format off */
+	{ BAD, may_be_sent_again, send_again, DONE },
+
+	{ FIRST, server_end_is_doubted, watch_for_quiet, GO_ON },
+	{ GOOD, doubted_but_whole, believe_end, GO_ON },
+	{ GOOD | BAD, doubted_and_aborted, doubt_no_more, GO_ON },
+	{ GOOD, server_end_is_doubted, cut_by_ssh_server, GO_ON },
+	{ BAD, server_end_is_doubted, cut_as_server_says, GO_ON },
+
+	{ FIRST | GOOD, client_is_to_be_connected, connect_client, HOLD },
+	{ FIRST, client_is_to_connect, await_client, GO_ON },
+	{ GOOD, upload_has_no_end_from_server, watch_for_quiet, HOLD },
+	{ GOOD, download_is_not_fetched, await_client, HOLD },
+	{ GOOD, download_is_not_delivered, await_delivery, HOLD },
+
+	{ ANY, was_sent_again, learn_from_it, GO_ON },
+	{ GOOD, there_was_no_data_connection, say_no_data, DONE },
+	{ GOOD, server_never_connected, cut_without_data, GO_ON },
+	{ GOOD, upload_is_not_sent, cut_unsent, GO_ON },
+	{ GOOD, upload_is_doubted, cut_doubted, GO_ON },
+	{ FIRST, is_cut_and_says_no_more, say_cut, DONE },
+	{ GOOD, is_cut, say_cut, DONE },
+	/* clang-format on */
+};
+
+bool
+transfer_begin_reply(struct engine *engine, struct exchange *transfer,
+    unsigned code, const uint8_t *line, size_t len)
+{
+	struct data *data = data_attach(engine, transfer);
+	struct answer answer = { code, line, len, false };
+	unsigned kind = code < 200 ? FIRST : code < 300 ? GOOD : BAD;
+	enum verdict verdict = GO_ON;
+
+	answer.again = transfer->begun && (code == 125 || code == 150);
+	if (transfer->rest == NULL) {
+		transfer->rest = engine->session.rest;
+		engine->session.rest = NULL;
+	}
+	engine->reply.how = PASS;
+	for (size_t i = 0;
+	     i < sizeof(rules) / sizeof(rules[0]) && verdict == GO_ON; i++) {
+		if ((rules[i].kinds & kind) == 0 ||
+		    !rules[i].when(engine, transfer, data, &answer))
+			continue;
+		rules[i].then(engine, transfer, data, &answer);
+		verdict = rules[i].verdict;
+	}
+	if (verdict == HOLD)
+		return false;
+	transfer->move.twice |= answer.again;
+	return true;
+}
+
+void
+transfer_end_cut(struct engine *engine, struct exchange *transfer)
+{
+	say_cut(engine, transfer, transfer->data, NULL);
+	reply_end_command(engine, transfer, 150);
+}

@@ -173,7 +173,7 @@ exchange_ops(const struct exchange *exchange)
 
 /* What does the client know when it sends that? */
 static void
-note_client(struct engine *engine, struct exchange *exchange)
+note_what_client_knows(struct engine *engine, struct exchange *exchange)
 {
 	const struct exchange *last;
 	bool seen;
@@ -206,7 +206,7 @@ exchange_add(struct engine *engine, enum exchange_type type, enum verb verb)
 	exchange->size = -1;
 	exchange->move.allo = -1;
 	if (exchange_is_of(exchange, PARTY_CLIENT))
-		note_client(engine, exchange);
+		note_what_client_knows(engine, exchange);
 	TAILQ_INSERT_TAIL(&engine->exchanges, exchange, link);
 	engine->n_exchanges++;
 	return exchange;

@@ -18,7 +18,7 @@
 #include "fuzz.h"
 
 #define INPUT_MAX 65536
-#define PART_MAX  200 /* of another input, or of this one */
+#define PART_MAX 200 /* of another input, or of this one */
 
 static struct {
 	char *name;
@@ -144,8 +144,8 @@ mutate(uint8_t *bytes, size_t len)
 		n = choose(inputs[other].len);
 		if (at + n > INPUT_MAX)
 			return len;
-		memcpy(bytes + at,
-		    inputs[other].bytes + inputs[other].len - n, n);
+		memcpy(bytes + at, inputs[other].bytes + inputs[other].len - n,
+		    n);
 		return at + n;
 	}
 }

@@ -82,8 +82,8 @@ nagle_begin(struct check *check)
 	err = cmdline_path(check->directory, path);
 	if (err == 0)
 		err = nodelay_new(&check->loop, path, NULL,
-		    link_eof_note(links_first(check->links)), &handler, check,
-		    &check->nodelay);
+		    &link_info(links_first(check->links))->sends_eof, &handler,
+		    check, &check->nodelay);
 	if (err != 0)
 		tell_nagle(check, strerror(-err));
 }

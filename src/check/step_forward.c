@@ -156,11 +156,11 @@ next_forward(struct check *check)
 	/* If the link is down, failures mean nothing; on_down() follows. */
 	if (!link_is_up(links_first(check->links)))
 		return;
-	link_session_words(links_first(check->links), words);
+	reason_words(link_reason(links_first(check->links)), words);
 	if (words[0] != '\0')
 		fact_format(&check->facts, FACT_SESSION,
 		    "; a session there prints: \"%s\"", words);
-	if (link_is_expired(links_first(check->links)))
+	if (reason_is_expiry(link_reason(links_first(check->links))))
 		fact_set(&check->facts, FACT_EXPIRED, "yes");
 	judge_forward(check->conf, step->forward, step->outcome, &check->facts,
 	    forward_on_found, check, &check->modes[i]);

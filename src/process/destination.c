@@ -323,7 +323,7 @@ status_of_end(const struct destination *destination, bool was_up,
 		log_err("the SSH connection to %s was lost: %s", to, why);
 		return EXIT_FAILED;
 	}
-	if (!link_has_run(links_first(destination->links))) {
+	if (!link_info(links_first(destination->links))->has_run) {
 		log_err("%s", why);
 		return EXIT_FAILED;
 	}
@@ -489,7 +489,7 @@ destination_link_options(const struct options *options, size_t to)
 		.n_arguments = options->n_ssh_arguments,
 		.destination = options->destination,
 		.batch = options->batch,
-		.ask = true,
+		.find_defaults = true,
 		.cipher_order = !options->no_cipher_order,
 		.session = !options->no_session,
 		.explain = !options->no_session,

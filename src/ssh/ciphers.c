@@ -16,20 +16,21 @@
 #define CIPHERS_NAME_CHARS \
 	"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@.-_+"
 
-/* Names with one comma between them. */
-static bool
-ciphers_is_list(const char *list)
+bool
+ciphers_are_list(const char *list)
 {
-	for (;;) {
+	/* With + or - in front it would change ssh's own list. */
+	if (strnlen(list, LIMIT_SSH_CIPHERS) == LIMIT_SSH_CIPHERS ||
+	    *list == '+' || *list == '-')
+		return false;
+	for (;; list++) {
 		size_t len = strspn(list, CIPHERS_NAME_CHARS);
 
 		if (len == 0)
 			return false;
 		list += len;
-		if (*list == '\0')
-			return true;
-		if (*list++ != ',')
-			return false;
+		if (*list != ',')
+			return *list == '\0';
 	}
 }
 
@@ -41,13 +42,13 @@ ciphers_find(const char *text, size_t len, char list[LIMIT_SSH_CIPHERS])
 
 	if (err != 0)
 		return err;
-	if (!ciphers_is_list(found))
+	if (!ciphers_are_list(found))
 		return -EINVAL;
 	memcpy(list, found, strlen(found) + 1);
 	return 0;
 }
 
-/* "aes128-gcm@openssh.com", or how else they may be called one day. */
+/* "aes128-gcm@openssh.com", or a similar name. */
 static bool
 ciphers_is_aes_gcm(const char *name, size_t len)
 {
@@ -75,7 +76,7 @@ ciphers_reorder(const char *list, char ret[LIMIT_SSH_CIPHERS])
 			name += len + 1;
 		}
 	}
-	/* Each name with a comma behind it: as long as list and its NUL. */
+	/* Each name has a comma behind it: as long as list with its NUL. */
 	order[n - 1] = '\0';
 	if (strcmp(order, list) == 0)
 		return false;

@@ -13,21 +13,22 @@
 #define CMDLINE_SOCKET_NAME "ctl"
 
 /*
- * For ssh the first value of an option counts: these come before the user's
- * own and before what is configured, and cannot be overridden.  What is not
- * here is the user's: they may well need it to get through.
+ * ssh takes the first value of an option: these come before the user's options
+ * and configuration, and cannot be overridden.  Everything else is the user's
+ * choice.
  */
 static const char *const cmdline_fixed[] = {
-	"-N", /* no session: overrides SessionType and RequestTTY, too */
+	"-N", /* no session; also overrides SessionType and RequestTTY */
 	"-T",
 	"-a",
 	"-x",
-	/* One master, in the foreground, that asks nobody for each channel.
-	 * -M is not the same: a second one would turn it into "ask". */
+	/* One master, in the foreground, that needs no confirmation for each
+	 * channel.  -M is not the same: a second -M would turn it into "ask".
+	 */
 	"-oControlMaster=yes",
 	"-oControlPersist=no",
 	"-oForkAfterAuthentication=no",
-	/* What is configured for a login to this host is not for us. */
+	/* Configured for logins to this host, not for culvert. */
 	"-oRemoteCommand=none",
 	"-oClearAllForwardings=yes",
 };
@@ -35,10 +36,10 @@ static const char *const cmdline_fixed[] = {
 #define CMDLINE_N_FIXED (sizeof(cmdline_fixed) / sizeof(cmdline_fixed[0]))
 
 /* The program, BatchMode, -S and its path, Ciphers, the two time-outs, "--",
- * the destination, and the NULL; ssh -G has fewer. */
+ * the destination, and NULL; ssh -G has fewer. */
 #define CMDLINE_N_MORE 10
 
-/* The texts that are made here, all of them behind the vector. */
+/* The texts that are made here; in memory they follow the vector. */
 struct cmdline_texts {
 	char path[2 * CMDLINE_PATH_MAX];
 	char ciphers[sizeof("-oCiphers=") + LIMIT_SSH_CIPHERS];
@@ -79,7 +80,7 @@ cmdline_link_options(const struct link_options *first, size_t link,
 	options.batch = true;
 	options.quiet = true;
 	options.apart = true;
-	options.ask = false; /* the first has */
+	options.find_defaults = false; /* the first has found them */
 	return options;
 }
 
@@ -92,31 +93,19 @@ cmdline_path(const char *directory, char path[CMDLINE_PATH_MAX])
 	return len >= 0 && (size_t)len < CMDLINE_PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
-bool
-cmdline_ciphers_ok(const char *ciphers)
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
-				      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "0123456789-@.,";
-	size_t len = strlen(ciphers);
-
-	return len > 0 && len < LIMIT_SSH_CIPHERS &&
-	    strspn(ciphers, allowed) == len;
-}
-
 static void
 cmdline_put(struct cmdline_vector *vector, const char *word)
 {
 	vector->argv[vector->n++] = (char *)(uintptr_t)word;
 }
 
-/* A '%' in a ControlPath is ssh's; two are one that is not. */
+/* ssh expands a '%' in a ControlPath, and takes "%%" for one. */
 static void
-put_path(struct cmdline_vector *vector, const char *path)
+cmdline_put_path(struct cmdline_vector *vector, const char *path)
 {
 	char *to = vector->texts->path;
 
-	/* Of several -S, unlike of -o, the last one counts. */
+	/* ssh takes the last -S, unlike -o. */
 	cmdline_put(vector, "-S");
 	cmdline_put(vector, to);
 	for (; *path != '\0'; path++) {
@@ -128,7 +117,8 @@ put_path(struct cmdline_vector *vector, const char *path)
 }
 
 static void
-put_users(struct cmdline_vector *vector, const struct link_options *options)
+cmdline_put_users(struct cmdline_vector *vector,
+    const struct link_options *options)
 {
 	cmdline_put(vector, options->program);
 	for (size_t i = 0; i < CMDLINE_N_FIXED; i++)
@@ -140,13 +130,13 @@ put_users(struct cmdline_vector *vector, const struct link_options *options)
 }
 
 static void
-put_master(struct cmdline_vector *vector, const struct cmdline *cmdline,
+cmdline_put_master(struct cmdline_vector *vector, const struct cmdline *cmdline,
     const struct link_options *options, const char *path)
 {
 	struct cmdline_texts *texts = vector->texts;
 
-	put_users(vector, options);
-	put_path(vector, path);
+	cmdline_put_users(vector, options);
+	cmdline_put_path(vector, path);
 	if (cmdline->ciphers != NULL) {
 		snprintf(texts->ciphers, sizeof(texts->ciphers), "-oCiphers=%s",
 		    cmdline->ciphers);
@@ -167,12 +157,13 @@ put_master(struct cmdline_vector *vector, const struct cmdline *cmdline,
 }
 
 static void
-put_own(struct cmdline_vector *vector, const struct link_options *options)
+cmdline_put_own(struct cmdline_vector *vector,
+    const struct link_options *options)
 {
 	cmdline_put(vector, options->program);
 	cmdline_put(vector, "-F");
 	cmdline_put(vector, "none");
-	/* Debian's ssh has another ServerAliveInterval then. */
+	/* With BatchMode, Debian's ssh has another ServerAliveInterval. */
 	cmdline_put(vector,
 	    options->batch ? "-oBatchMode=yes" : "-oBatchMode=no");
 	cmdline_put(vector, "-G");
@@ -198,16 +189,16 @@ cmdline_make(const struct cmdline *cmdline, const struct link_options *first)
 	vector.texts = (struct cmdline_texts *)(void *)(vector.argv + n_max);
 	switch (cmdline->kind) {
 	case CMDLINE_MASTER:
-		put_master(&vector, cmdline, &options, path);
+		cmdline_put_master(&vector, cmdline, &options, path);
 		break;
 	case CMDLINE_CONFIGURED:
-		put_users(&vector, &options);
+		cmdline_put_users(&vector, &options);
 		cmdline_put(&vector, "-G");
 		cmdline_put(&vector, "--");
 		cmdline_put(&vector, options.destination);
 		break;
 	case CMDLINE_OWN:
-		put_own(&vector, &options);
+		cmdline_put_own(&vector, &options);
 		break;
 	}
 	return vector.argv;

@@ -1,6 +1,6 @@
 /*
- * What culvert runs: the argument vectors of ssh, made of what the user gave
- * and of what culvert itself chooses.  Pure: nothing is run here.
+ * The argument vectors of ssh, from the user's options and culvert's own.
+ * Nothing is run here.
  */
 #ifndef SSH_CMDLINE_H
 #define SSH_CMDLINE_H
@@ -12,38 +12,38 @@
 #include "base/privdir.h"
 #include "ssh/link.h"
 
-/* Of the directory below the private one that a further link has: "/d63/16". */
+/* A directory in the private one: "/d63/16" behind its path. */
 #define CMDLINE_DIRECTORY_MAX (PRIVDIR_MAX + 8)
 
-/* ssh binds its control socket with a dot and 16 letters behind its name
- * first. */
+/* ssh first binds its control socket with a dot and 16 letters behind the
+ * name. */
 #define CMDLINE_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 17)
 
-/* What one of them is for. */
 enum cmdline_kind {
 	CMDLINE_MASTER,	    /* the ssh of a link */
-	CMDLINE_CONFIGURED, /* ssh -G: what is configured for the destination */
-	CMDLINE_OWN,	    /* ssh -G: what is where nothing is configured */
+	CMDLINE_CONFIGURED, /* ssh -G: the configuration for the destination */
+	CMDLINE_OWN,	    /* ssh -G: ssh's own defaults */
 };
 
-/* What changes from one to the next; all else is the user's. */
+/* What differs from one ssh of a destination to the next. */
 struct cmdline {
 	enum cmdline_kind kind;
-	size_t to;   /* which of the monitor's destinations */
-	size_t link; /* 0: the first, which may ask; below LIMIT_LINKS */
-	/* Of a master, where the user's arguments have no other ones: */
-	const char *ciphers; /* a list to ask for, or NULL */
+	size_t to;   /* the number of the destination at the monitor */
+	size_t link; /* 0: the first; below LIMIT_LINKS */
+	/* For CMDLINE_MASTER, where the user's arguments do not set them: */
+	const char *ciphers; /* a list, or NULL */
 	unsigned timeouts;   /* of enum link_timeout */
 };
 
-/* The directory of a destination: the private one for the first, and below that
- * for the others. */
+/* The directory of destination number to: private itself for the first, below
+ * it for the others. */
 void cmdline_destination_directory(const char *private, size_t to,
     char directory[CMDLINE_DIRECTORY_MAX]);
 
 /*
- * The options of link number link, given those of the first: further ones ask
- * nobody and have a directory of their own, whose path goes into directory.
+ * The options of link number link, from those of the first: a further link has
+ * no terminal, and a directory of its own, whose path is written to directory
+ * (which the result points to).
  */
 struct link_options cmdline_link_options(const struct link_options *first,
     size_t link, char directory[CMDLINE_DIRECTORY_MAX]);
@@ -51,13 +51,10 @@ struct link_options cmdline_link_options(const struct link_options *first,
 /* The path of the control socket in that directory.  0 or -ENAMETOOLONG. */
 int cmdline_path(const char *directory, char path[CMDLINE_PATH_MAX]);
 
-/* Is that a list of names of ciphers, and nothing else? */
-bool cmdline_ciphers_ok(const char *ciphers);
-
 /*
- * The argument vector, ending with NULL.  first: the options of the first link.
- * One block of memory for free(), the program's name its first; it borrows the
- * strings of first.  NULL when out of memory, or when the path is too long.
+ * The argument vector, ending with NULL; first: the options of the first link.
+ * One block of memory for free(), which borrows the strings of first.  NULL
+ * when out of memory, or if the path of the control socket is too long.
  */
 char **cmdline_make(const struct cmdline *cmdline,
     const struct link_options *first);

@@ -1,6 +1,6 @@
 /*
- * What ssh -G prints: a line for each option, its name in small letters, a
- * space, and its value.  Text in, value out, no I/O.
+ * What ssh -G prints: a line for each option, with its name in lower case, a
+ * space, and its value.  No I/O.
  */
 #ifndef SSH_DUMP_H
 #define SSH_DUMP_H
@@ -8,9 +8,10 @@
 #include <stddef.h>
 
 /*
- * Copies the value of the first line for key in len bytes of text to value, of
- * size bytes.  0; -ENOENT when there is no such line that ends; -EINVAL when
- * the value is too long, or has a NUL in it.  value is untouched on failure.
+ * Copies the value of the first line for key in len bytes of text to value,
+ * which has size bytes.  0; -ENOENT if there is no such complete line; -EINVAL
+ * if the value is too long or contains a NUL.  value is untouched after an
+ * error.
  */
 int dump_find(const char *text, size_t len, const char *key, char *value,
     size_t size);

@@ -1,20 +1,19 @@
 /*
- * The link: an ssh master and the three connections to its control socket: for
- * requests, for control connections and for data connections, whose bytes the
- * control connections' do not wait behind, neither here nor on the way to ssh.
- * A fourth one is nodelay.c's own affair.
+ * The link: an ssh master and three connections to its control socket, for
+ * requests, for control connections and for data connections.  So nothing on a
+ * control connection waits behind data, neither here nor on the way to ssh.
+ * nodelay.c has one or two more.
  *
- *	NEW -> ASKING -> STARTING -- socket there --> SHAKING -- all up --> UP
- *	          |         |                            |                   |
- *	          +---------+-- link_stop(), a connection lost, ssh ended ---+
+ *	NEW -> FINDING -> STARTING -- socket exists --> SHAKING -- all up --> UP
+ *	          |          |                            |                   |
+ *	          +----------+-- link_stop(), a connection lost, ssh ended ---+
  *	                                 |
  *	                 ENDING -- ssh has ended --> DOWN
  *
- * ASKING is about what the user has not configured (defaults.h).  In
- * ENDING nothing new is made.  The loss of any connection, or the end of
- * ssh, gives up all that the link carries, once: streams first, then forwards,
- * then alive checks.  down() waits for the end of ssh, which alone says that
- * nothing of it is left.
+ * FINDING looks for options that are not configured (defaults.h).  In ENDING
+ * nothing new is made.  When a connection is lost or ssh ends, all that the
+ *link carries is lost, once: streams first, then forwards, then alive checks.
+ * down() waits for the end of ssh, because only then is nothing left of it.
  */
 #include "ssh/link.h"
 
@@ -36,7 +35,7 @@
 
 enum link_state {
 	LINK_NEW,
-	LINK_ASKING,
+	LINK_FINDING,
 	LINK_STARTING,
 	LINK_SHAKING,
 	LINK_UP,
@@ -50,31 +49,25 @@ struct link {
 	const struct link_handler *handler;
 	void *ctx;
 	enum link_state state;
-	bool has_run;
+	struct link_info info;
 	bool was_up;
 	unsigned int shaken; /* connections that are up */
-	const char *failure; /* ours, when ssh has no words; or NULL */
+	const char *failure; /* ours, if ssh has no words; or NULL */
 	struct defaults *defaults;
-	char ciphers[LIMIT_SSH_CIPHERS]; /* to ask for; or empty */
-	unsigned timeouts;		 /* to ask for */
 	struct master *master;
 	struct requests *requests;
-	struct window_path way;
-	struct proxy *proxy[LINK_USES]; /* by use */
+	struct proxy *proxy[LINK_USES];
 	struct nodelay *nodelay;
-	bool hinted; /* link_idle_hint() */
 	bool keep_session;
-	bool timed_out;			   /* it was closed, and opened again */
-	char session_end[LOG_ESCAPED_MAX]; /* why it has ended; or empty */
-	bool sends_eof; /* the SSH server does, as was seen */
+	bool reopened; /* sshd has closed that session at least once */
 	struct reason *reason;
-	struct nodelay *asker; /* its session */
-	enum link_forwards forwards;
+	struct nodelay *explainer; /* the session of reason */
+	bool hinted;		   /* link_idle_hint() was called */
 };
 
 /* ---- its end ---- */
 
-/* Gives up all that the link carries.  From the loop only. */
+/* All that the link carries is lost.  From the loop only. */
 static void
 link_abort(struct link *link)
 {
@@ -88,7 +81,7 @@ link_abort(struct link *link)
 		requests_abort(link->requests);
 }
 
-/* Something of the link failed; ssh is ended and then down() comes. */
+/* Ends ssh, then down() comes. */
 static void
 link_fail(struct link *link, const char *failure)
 {
@@ -106,7 +99,7 @@ link_lost(void *ctx, int err)
 	link_fail(ctx, "the control socket of ssh broke");
 }
 
-/* It takes no SIGTERM either, but SIGKILL follows. */
+/* It may ignore SIGTERM, too, but SIGKILL follows. */
 static void
 link_silent(void *ctx)
 {
@@ -120,7 +113,7 @@ link_exited(void *ctx, const char *why)
 
 	link_abort(link);
 	link->state = LINK_DOWN;
-	/* What ssh says is nearer to the cause than what we saw of it. */
+	/* ssh's own words are closer to the cause. */
 	if (why == NULL)
 		why = link->failure != NULL ? link->failure : "stopped";
 	link->handler->down(link->ctx, link->was_up, why);
@@ -137,7 +130,7 @@ link_up(void *ctx)
 		return;
 	link->state = LINK_UP;
 	link->was_up = true;
-	/* What ssh said so far is no reason for what comes. */
+	/* Words from before are no reason for a later end. */
 	master_forget_words(link->master);
 	if (link->options->watch_ms > 0)
 		requests_watch(link->requests, link->options->watch_ms);
@@ -170,7 +163,7 @@ link_nodelay(void *ctx, const char *why)
 
 /* ---- why sshd refuses forwards ---- */
 
-/* What an account that may do nothing says, it says to this, too. */
+/* An account that may do nothing prints the same whatever it is to run. */
 #define LINK_COMMAND "exit"
 
 static void
@@ -182,7 +175,7 @@ link_heard(void *ctx, const uint8_t *bytes, size_t len)
 }
 
 static void
-link_session_over(void *ctx, const char *why)
+link_explained(void *ctx, const char *why)
 {
 	const struct link *link = ctx;
 
@@ -191,20 +184,20 @@ link_session_over(void *ctx, const char *why)
 }
 
 static bool
-link_ask_reason(void *ctx)
+link_find_reason(void *ctx)
 {
 	static const struct nodelay_handler handler = {
 		.heard = link_heard,
-		.over = link_session_over,
+		.over = link_explained,
 	};
 	struct link *link = ctx;
 
 	return link->options->explain && link->state == LINK_UP &&
 	    nodelay_new(link->loop, master_path(link->master), LINK_COMMAND,
-		&link->sends_eof, &handler, link, &link->asker) == 0;
+		&link->info.sends_eof, &handler, link, &link->explainer) == 0;
 }
 
-/* To the log only, since it may be anything. */
+/* To the log only, because the words can be anything. */
 static void
 link_session_said(void *ctx, const char *words)
 {
@@ -212,25 +205,13 @@ link_session_said(void *ctx, const char *words)
 
 	log_line(link->options->quiet ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN,
 	    NULL,
-	    "the SSH server %s refuses a forward; a session there says: \"%s\" "
-	    "(if that does not explain it, culvert check shows what else can "
-	    "be the cause)",
+	    "the SSH server %s refuses a forward; a session there says: "
+	    "\"%s\" (if that does not explain it, culvert check shows other "
+	    "possible causes)",
 	    link->options->destination, words);
 }
 
-void
-link_session_words(const struct link *link, char ret[REASON_WORDS_MAX])
-{
-	reason_words(link->reason, ret);
-}
-
-bool
-link_is_expired(const struct link *link)
-{
-	return reason_is_expiry(link->reason);
-}
-
-/* ---- the session that is kept ---- */
+/* ---- the session that stays open ---- */
 
 static void
 link_kept_over(void *ctx, const char *why)
@@ -238,29 +219,23 @@ link_kept_over(void *ctx, const char *why)
 	struct link *link = ctx;
 
 	if (link->keep_session)
-		snprintf(link->session_end, sizeof(link->session_end), "%s",
-		    why);
+		snprintf(link->info.session_end, sizeof(link->info.session_end),
+		    "%s", why);
 }
 
-/* It is no loss; but whoever wonders why it is opened so often is told once. */
+/* Nothing is lost; one warning explains why the session is opened often. */
 static void
 link_kept_timed_out(void *ctx, uint64_t ms)
 {
 	struct link *link = ctx;
 
-	log_line(link->timed_out ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, NULL,
+	log_line(link->reopened ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, NULL,
 	    "sshd has closed the session that keeps the SSH connection to %s "
 	    "open, after %.0f s without traffic (ChannelTimeout in "
 	    "sshd_config); culvert opens it again each time; \"session:*=0\" "
 	    "as the first word of ChannelTimeout prevents that",
 	    link->options->destination, (double)ms / 1000);
-	link->timed_out = true;
-}
-
-const char *
-link_session_end(const struct link *link)
-{
-	return link->session_end;
+	link->reopened = true;
 }
 
 /* ---- it is up ---- */
@@ -283,17 +258,18 @@ link_ready(void *ctx)
 	err = requests_new(link->loop, path, link->reason,
 	    &link_requests_handler, link, &link->requests);
 	for (size_t use = 0; use < LINK_USES && err == 0; use++)
-		err = proxy_new(link->loop, path, &link->way, &link->sends_eof,
-		    link->reason, &link_proxy_handler, link, &link->proxy[use]);
+		err = proxy_new(link->loop, path, &link->info.path,
+		    &link->info.sends_eof, link->reason, &link_proxy_handler,
+		    link, &link->proxy[use]);
 	if (err != 0) {
 		link_fail(link, "the control socket of ssh cannot be used");
 		return;
 	}
 	if (!link->options->session)
 		return;
-	/* It is no more than a gain in speed. */
-	err = nodelay_new(link->loop, path, NULL, &link->sends_eof, &handler,
-	    link, &link->nodelay);
+	/* Without it the link is only slower. */
+	err = nodelay_new(link->loop, path, NULL, &link->info.sends_eof,
+	    &handler, link, &link->nodelay);
 	if (err != 0)
 		link_nodelay(link, strerror(-err));
 	else if (link->keep_session)
@@ -309,16 +285,16 @@ static const struct master_handler link_master_handler = {
 static int
 link_run(struct link *link)
 {
-	int err =
-	    master_start(link->master, link_ciphers(link), link->timeouts);
+	const char *ciphers = link->info.ciphers;
+	int err = master_start(link->master,
+	    ciphers[0] != '\0' ? ciphers : NULL, link->info.timeouts);
 
-	link->has_run = err == 0;
+	link->info.has_run = err == 0;
 	return err;
 }
 
-/* It is known, or not to be had. */
 static void
-link_asked(void *ctx, const struct defaults_answer *answer)
+link_found(void *ctx, const struct defaults_answer *answer)
 {
 	struct link *link = ctx;
 	const char *ciphers = answer->ciphers;
@@ -330,20 +306,21 @@ link_asked(void *ctx, const struct defaults_answer *answer)
 		return;
 	}
 	if (ciphers != NULL)
-		snprintf(link->ciphers, sizeof(link->ciphers), "%s", ciphers);
+		snprintf(link->info.ciphers, sizeof(link->info.ciphers), "%s",
+		    ciphers);
 	if (ciphers != NULL)
 		log_verbose("ssh offers ciphers in this order: %s", ciphers);
 	else if (link->options->cipher_order)
 		log_verbose("ssh keeps its own order of ciphers: %s",
 		    answer->why);
-	link->timeouts = answer->timeouts;
-	if ((link->timeouts & LINK_ALIVE) != 0)
+	link->info.timeouts = answer->timeouts;
+	if ((link->info.timeouts & LINK_ALIVE) != 0)
 		log_verbose("ssh detects a dead connection by "
 			    "ServerAliveInterval %d",
 		    LIMIT_SERVER_ALIVE_S);
 	else
 		log_verbose("ServerAliveInterval is configured");
-	if ((link->timeouts & LINK_CONNECT) == 0)
+	if ((link->info.timeouts & LINK_CONNECT) == 0)
 		log_verbose("ConnectTimeout is configured");
 	link->state = LINK_STARTING;
 	err = link_run(link);
@@ -363,7 +340,7 @@ link_new(uv_loop_t *loop, const struct link_options *options,
     const struct link_handler *handler, void *ctx)
 {
 	static const struct reason_handler reason_handler = {
-		.ask = link_ask_reason,
+		.ask = link_find_reason,
 		.said = link_session_said,
 	};
 	struct link *link = calloc(1, sizeof(*link));
@@ -374,7 +351,7 @@ link_new(uv_loop_t *loop, const struct link_options *options,
 	link->options = options;
 	link->handler = handler;
 	link->ctx = ctx;
-	window_path_init(&link->way, options->budget);
+	window_path_init(&link->info.path, options->budget);
 	link->master = master_new(loop, options, &link_master_handler, link);
 	link->reason = reason_new(loop, &reason_handler, link);
 	if (link->master == NULL || link->reason == NULL) {
@@ -386,27 +363,22 @@ link_new(uv_loop_t *loop, const struct link_options *options,
 	return link;
 }
 
-uint64_t
-link_round_trip(const struct link *link)
-{
-	return link->way.shortest;
-}
-
 int
-link_start(struct link *link)
+link_start(struct link *link, bool keep_session)
 {
 	int err;
 
 	assert(link->state == LINK_NEW);
+	link->keep_session = keep_session;
 	err = master_check(link->master);
 	if (link->options->ciphers != NULL)
-		snprintf(link->ciphers, sizeof(link->ciphers), "%s",
+		snprintf(link->info.ciphers, sizeof(link->info.ciphers), "%s",
 		    link->options->ciphers);
-	link->timeouts = link->options->timeouts;
-	if (err == 0 && link->options->ask &&
-	    defaults_find(link->loop, link->options, link_asked, link,
+	link->info.timeouts = link->options->timeouts;
+	if (err == 0 && link->options->find_defaults &&
+	    defaults_find(link->loop, link->options, link_found, link,
 		&link->defaults) == 0) {
-		link->state = LINK_ASKING;
+		link->state = LINK_FINDING;
 		return 0;
 	}
 	if (err == 0)
@@ -421,12 +393,12 @@ link_stop(struct link *link)
 	if (link->state == LINK_NEW || link->state == LINK_ENDING ||
 	    link->state == LINK_DOWN)
 		return;
-	if (link->state == LINK_ASKING)
+	if (link->state == LINK_FINDING)
 		defaults_stop(link->defaults);
 	link->state = LINK_ENDING;
 	master_stop(link->master);
-	/* Streams hear of it from the loop, when these are lost; and an ssh
-	 * that missed the signal on its way into poll() wakes up. */
+	/* The loss of these is reported to the streams, from the loop; and it
+	 * wakes up an ssh that missed the signal just before poll(). */
 	if (link->requests != NULL)
 		requests_break(link->requests);
 	for (size_t use = 0; use < LINK_USES; use++) {
@@ -449,37 +421,13 @@ link_free(struct link *link)
 	assert(link_is_over(link));
 	defaults_free(link->defaults);
 	nodelay_free(link->nodelay);
-	nodelay_free(link->asker);
+	nodelay_free(link->explainer);
 	requests_free(link->requests);
 	for (size_t use = 0; use < LINK_USES; use++)
 		proxy_free(link->proxy[use]);
 	reason_free(link->reason);
 	master_free(link->master);
 	free(link);
-}
-
-void
-link_keep_session(struct link *link)
-{
-	link->keep_session = true;
-}
-
-bool
-link_has_run(const struct link *link)
-{
-	return link->has_run;
-}
-
-const char *
-link_ciphers(const struct link *link)
-{
-	return link->ciphers[0] == '\0' ? NULL : link->ciphers;
-}
-
-unsigned
-link_timeouts(const struct link *link)
-{
-	return link->timeouts;
 }
 
 bool
@@ -497,20 +445,24 @@ link_dial(struct link *link, const char *host, uint16_t port, enum link_use use,
 	return proxy_dial(link->proxy[use], host, port, use, handler, ctx);
 }
 
-unsigned int
-link_data_streams(const struct link *link)
+struct link_info *
+link_info(struct link *link)
 {
-	const struct proxy *proxy = link->proxy[LINK_DATA];
-
-	return proxy == NULL ? 0 : proxy_channels(proxy, true);
+	return &link->info;
 }
 
-bool
-link_carries_data(const struct link *link)
+const struct reason *
+link_reason(const struct link *link)
+{
+	return link->reason;
+}
+
+unsigned int
+link_data_streams(const struct link *link, bool owned)
 {
 	const struct proxy *proxy = link->proxy[LINK_DATA];
 
-	return proxy != NULL && proxy_channels(proxy, false) > 0;
+	return proxy == NULL ? 0 : proxy_channels(proxy, owned);
 }
 
 struct link_forward *
@@ -528,30 +480,6 @@ link_alive_check(struct link *link, link_alive_cb *done, void *ctx)
 	if (link->state != LINK_UP)
 		return NULL;
 	return requests_alive(link->requests, done, ctx);
-}
-
-bool *
-link_eof_note(struct link *link)
-{
-	return &link->sends_eof;
-}
-
-void
-link_set_forwards(struct link *link, enum link_forwards forwards)
-{
-	link->forwards = forwards;
-}
-
-enum link_forwards
-link_forwards(const struct link *link)
-{
-	return link->forwards;
-}
-
-bool
-link_sends_eof(const struct link *link)
-{
-	return link->sends_eof;
 }
 
 #define IDLE_HINT(channel)                                                   \

@@ -89,7 +89,7 @@ is_usable(const struct place *place)
 static unsigned int
 load(const struct place *place)
 {
-	return place->held + link_data_streams(place->link);
+	return place->held + link_data_streams(place->link, true);
 }
 
 /* ---- the further ones ---- */
@@ -124,16 +124,17 @@ open_failed(struct links *links, const char *why)
 static int
 start_in(struct place *place)
 {
-	const struct link *first = place->links->places[0].link;
+	const struct link_info *first = link_info(place->links->places[0].link);
 	int err;
 
 	if (mkdir(place->directory, 0700) != 0 && errno != EEXIST)
 		return -errno;
-	place->options.ciphers = link_ciphers(first);
-	place->options.timeouts = link_timeouts(first);
+	place->options.ciphers =
+	    first->ciphers[0] != '\0' ? first->ciphers : NULL;
+	place->options.timeouts = first->timeouts;
 	place->link = link_new(place->links->loop, &place->options,
 	    &further_handler, place);
-	err = place->link == NULL ? -ENOMEM : link_start(place->link);
+	err = place->link == NULL ? -ENOMEM : link_start(place->link, false);
 	if (err == 0)
 		return 0;
 	link_free(place->link);
@@ -196,7 +197,8 @@ look_for_idle(uv_timer_t *timer)
 
 		if (place->state != PLACE_UP)
 			continue;
-		if (place->held > 0 || link_carries_data(place->link))
+		if (place->held > 0 ||
+		    link_data_streams(place->link, false) > 0)
 			place->used_at = now;
 		else if (now - place->used_at >= links->options.idle_ms ||
 		    link_is_worn(place->link)) {
@@ -346,9 +348,7 @@ links_start(struct links *links)
 		link_free(first->link);
 		first->link = fresh;
 	}
-	if (links->keep_session)
-		link_keep_session(first->link);
-	err = link_start(first->link);
+	err = link_start(first->link, links->keep_session);
 	links->first_down = err != 0;
 	links->stopping = err != 0;
 	return err;

@@ -18,6 +18,7 @@
 #include "base/fds.h"
 #include "base/log.h"
 #include "limits.h"
+#include "ssh/ciphers.h"
 #include "ssh/monitor_main_priv.h"
 
 /* The main process does not ask for that: it is not itself any more. */
@@ -72,7 +73,7 @@ monitor_start_request(struct monitor_state *monitor,
 		monitor_refuse(monitor, "a command that there is not");
 	if (memchr(request->ciphers, '\0', sizeof(request->ciphers)) == NULL ||
 	    (request->ciphers[0] != '\0' &&
-		(!master || !cmdline_ciphers_ok(request->ciphers))))
+		(!master || !ciphers_are_list(request->ciphers))))
 		monitor_refuse(monitor, "ciphers that are none");
 	monitor_run(monitor, monitor_place(monitor, request->number), request,
 	    output);

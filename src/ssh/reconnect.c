@@ -254,7 +254,7 @@ reconnect_on_up(void *ctx)
 static void
 advise_unused(struct reconnect *reconnect)
 {
-	const char *end = link_session_end(links_first(reconnect->links));
+	const char *end = link_info(links_first(reconnect->links))->session_end;
 	const char *to = reconnect->destination;
 	enum reconnect_advice advice = !reconnect->link->session ?
 	    RECONNECT_NO_SESSION :
@@ -499,7 +499,8 @@ reconnect_describe(const struct reconnect *reconnect,
 	if (!up)
 		return;
 	ret->links = 1 + links_further_up(reconnect->links);
-	ret->round_trip_us = link_round_trip(links_first(reconnect->links));
+	ret->round_trip_us =
+	    link_info(links_first(reconnect->links))->path.shortest;
 }
 
 bool

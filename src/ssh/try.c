@@ -1,5 +1,5 @@
 /*
- * Does ssh take its options?
+ * Does ssh accept its options?
  */
 #include "ssh/try.h"
 
@@ -11,18 +11,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "limits.h"
 #include "ssh/cmdline.h"
+#include "ssh/dump.h"
 
-/* 0 or a negative errno. */
+/* With all that it writes to output.  0 or a negative errno. */
 static int
-spawn(char **argv, int output, pid_t *ret_pid)
+try_spawn(char **argv, int output, pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -52,68 +54,53 @@ spawn(char **argv, int output, pid_t *ret_pid)
 	return -err;
 }
 
-static long
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-/* Adds the line to where, if it is one of those that say where ssh goes. */
-static void
-add_where(char *where, size_t size, const char *line)
-{
-	static const char *const keys[] = { "hostname ", "port ", "proxyjump ",
-		"proxycommand " };
-	size_t len = strlen(where);
-
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (strncmp(line, keys[i], strlen(keys[i])) == 0)
-			snprintf(where + len, size - len, "%s\n", line);
-}
-
-/* The last line of what it says until it ends.  False: not in time. */
-static bool
-read_words(int fd, char *line, size_t size, char *where, size_t where_size)
-{
-	struct pollfd ready = { .fd = fd, .events = POLLIN };
-	long end = now_ms() + LIMIT_SSH_TRY_MS, left;
-	size_t len = 0;
-	bool ended = false;
-	ssize_t n;
-	char c;
-
-	line[0] = '\0';
-	while ((left = end - now_ms()) > 0) {
-		if (poll(&ready, 1, (int)left) <= 0)
-			continue;
-		n = read(fd, &c, 1);
-		if (n <= 0)
-			return true;
-		if (ended)
-			len = 0;
-		ended = c == '\n';
-		if (ended)
-			add_where(where, where_size, line);
-		if (!ended && c != '\r' && len < size - 1)
-			line[len++] = c;
-		line[len] = '\0';
-	}
-	return false;
-}
-
-/* Its status, or -1. */
+/* Waits for its end.  Returns the exit status, -1 after another end, or
+ * -ETIMEDOUT: then it was killed. */
 static int
-try_wait_end(pid_t pid)
+try_wait(pid_t pid)
 {
+	CLEANUP(cleanup_fd) int pidfd = pidfd_open(pid, 0);
+	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
+	bool late = poll(&ended, 1, LIMIT_SSH_TRY_MS) == 0;
 	int status;
 
+	if (late)
+		kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -1;
+	if (late)
+		return -ETIMEDOUT;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void
+try_where(const char *text, size_t len, char *where, size_t size)
+{
+	static const char *const keys[] = { "hostname", "port", "proxyjump",
+		"proxycommand" };
+	char value[LIMIT_SSH_WORDS];
+	size_t used = 0;
+
+	where[0] = '\0';
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (used < size &&
+		    dump_find(text, len, keys[i], value, sizeof(value)) == 0)
+			used += (size_t)snprintf(where + used, size - used,
+			    "%s %s\n", keys[i], value);
+}
+
+static void
+try_last_line(const char *text, size_t len, char line[LOG_ESCAPED_MAX + 1])
+{
+	const char *start;
+
+	while (len > 0 && strchr("\r\n", text[len - 1]) != NULL)
+		len--;
+	start = memrchr(text, '\n', len);
+	start = start == NULL ? text : start + 1;
+	log_escape(line, LOG_ESCAPED_MAX + 1, start,
+	    len - (size_t)(start - text));
 }
 
 int
@@ -122,37 +109,32 @@ ssh_try(const struct link_options *options, char *where, size_t where_size,
 {
 	const struct cmdline cmdline = { .kind = CMDLINE_CONFIGURED };
 	struct link_options own = *options;
-	char line[LIMIT_SSH_WORDS], text[LIMIT_SSH_WORDS];
-	CLEANUP(cleanup_fd) int reader = -1;
+	char text[LIMIT_SSH_CONFIG], line[LOG_ESCAPED_MAX + 1];
+	CLEANUP(cleanup_fd) int output = memfd_create("ssh", MFD_CLOEXEC);
 	char **argv;
-	int fds[2], err;
-	bool in_time;
 	pid_t pid;
+	ssize_t len;
+	int err;
 
 	own.directory = "/"; /* ssh -G has no socket */
 	argv = cmdline_make(&cmdline, &own);
-	if (argv == NULL || pipe2(fds, O_CLOEXEC) != 0) {
-		free(argv);
-		snprintf(why, why_size, "%s", strerror(ENOMEM));
-		return -ENOMEM;
-	}
-	reader = fds[0];
-	err = spawn(argv, fds[1], &pid);
+	err = argv == NULL || output < 0 ? -ENOMEM :
+					   try_spawn(argv, output, &pid);
 	free(argv);
-	close(fds[1]);
 	if (err != 0) {
 		snprintf(why, why_size, "cannot run %s: %s", options->program,
 		    strerror(-err));
 		return err;
 	}
-	where[0] = '\0';
-	in_time = read_words(reader, line, sizeof(line), where, where_size);
-	if (!in_time)
-		kill(pid, SIGKILL);
-	if (try_wait_end(pid) == 0)
+	err = try_wait(pid);
+	len = pread(output, text, sizeof(text), 0);
+	if (len < 0)
+		len = 0;
+	try_where(text, (size_t)len, where, where_size);
+	if (err == 0)
 		return 0;
-	log_escape(text, sizeof(text), line, strlen(line));
+	try_last_line(text, (size_t)len, line);
 	snprintf(why, why_size, "%s -G: %s", options->program,
-	    in_time ? text : "it does not end");
+	    err == -ETIMEDOUT ? "it does not end" : line);
 	return -EINVAL;
 }

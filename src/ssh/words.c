@@ -1,5 +1,5 @@
 /*
- * What ssh writes on its standard error.
+ * What an ssh writes to standard error.
  */
 #include "ssh/words.h"
 
@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 
-/* Keeps a line, and of the older ones what still fits. */
+/* Keeps a line, and as many of the lines before it as still fit. */
 static void
 words_keep(struct words *words, const char *text)
 {
@@ -35,32 +35,30 @@ words_keep(struct words *words, const char *text)
 	words->kept_len += len;
 }
 
-/* What ssh -v writes is no word about what failed. */
 static bool
-words_is_debug(const char *text)
+words_begins(const char *text, const char *prefix)
 {
-	return strncmp(text, "debug", 5) == 0 && text[5] >= '1' &&
-	    text[5] <= '3' && text[6] == ':';
+	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* What ssh says of channels that were refused when their mux connection ends:
- * that it cannot close what never was. */
+/* When a mux connection ends, ssh complains that it cannot close channels that
+ * were refused. */
 static bool
 words_is_noise(const char *text)
 {
-	static const char noise[] = "chan_send_close2: channel ";
-
-	return strncmp(text, noise, strlen(noise)) == 0;
+	return words_begins(text, "chan_send_close2: channel ");
 }
 
-/* ssh -v begins with its version, which is no reason either. */
+/* Can the line say why ssh has failed?  What only ssh -v prints cannot. */
 static bool
-words_is_version(const char *text)
+words_is_reason(const char *text)
 {
-	return strncmp(text, "OpenSSH_", strlen("OpenSSH_")) == 0;
+	return !words_is_noise(text) && !words_begins(text, "debug1:") &&
+	    !words_begins(text, "debug2:") && !words_begins(text, "debug3:") &&
+	    !words_begins(text, "OpenSSH_");
 }
 
-/* A number for the text, its own numbers left aside (FNV-1a). */
+/* A hash (FNV-1a) of the text, in which each number counts as 0. */
 static uint64_t
 words_hash(const char *text)
 {
@@ -78,39 +76,21 @@ words_hash(const char *text)
 	return hash;
 }
 
-/* Its kind; a new one takes the place of the one that has not been seen for the
- * longest time. */
-static struct words_line_kind *
-words_kind(struct words *words, const char *text, uint64_t now)
+static bool
+words_allowed(struct words *words, const char *text, uint64_t now)
 {
 	uint64_t hash = words_hash(text);
-	struct words_line_kind *kind = &words->kinds[0];
+	struct words_line_kind *kind =
+	    &words->kinds[hash % LIMIT_SSH_LINE_KINDS];
 
-	for (size_t i = 0; i < LIMIT_SSH_LINE_KINDS; i++) {
-		struct words_line_kind *one = &words->kinds[i];
-
-		if (one->hash == hash) {
-			kind = one;
-			break;
-		}
-		if (one->seen < kind->seen)
-			kind = one;
-	}
+	/* Another kind takes the place of the one with that remainder. */
 	if (kind->hash != hash) {
 		log_limit_end(&kind->limit, NULL);
 		*kind = (struct words_line_kind) { .hash = hash };
 	}
-	kind->seen = now;
-	return kind;
-}
-
-static bool
-words_allowed(struct words *words, const char *text, uint64_t now)
-{
 	words->all.noun = "ssh line";
 	words->all.most = LIMIT_SSH_LINES;
-	return log_limit_allows(&words_kind(words, text, now)->limit, now,
-		   NULL) &&
+	return log_limit_allows(&kind->limit, now, NULL) &&
 	    log_limit_allows(&words->all, now, NULL);
 }
 
@@ -142,8 +122,7 @@ words_line(struct words *words, uint64_t now)
 	words_log(words, text, now);
 	if (words->hearer != NULL)
 		words->hearer->line(words->hearer->ctx, text);
-	if (!words_is_debug(text) && !words_is_noise(text) &&
-	    !words_is_version(text))
+	if (words_is_reason(text))
 		words_keep(words, text);
 }
 

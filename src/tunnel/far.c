@@ -229,7 +229,7 @@ far_end_is_proven(const struct side_listener *base, const struct stream *stream)
 {
 	const struct far_listener *listener = (const struct far_listener *)base;
 
-	return (listener->ssh != NULL && link_sends_eof(listener->ssh)) ||
+	return (listener->ssh != NULL && link_info(listener->ssh)->sends_eof) ||
 	    (stream != NULL && stream_alive(stream));
 }
 

@@ -168,7 +168,7 @@ far_listener_on_forward(void *ctx, uint16_t port, int err, const char *why)
 	 * there: an FTP server's passive port takes one connection.  So of
 	 * those that have no half only the first on a link is probed. */
 	if (far_is_plain(listener) &&
-	    link_forwards(listener->ssh) == LINK_FORWARDS_WORK)
+	    link_info(listener->ssh)->forwards == LINK_FORWARDS_WORK)
 		far_listener_ready(listener);
 	else
 		far_probe_ask(listener, FAR_STANDS);
@@ -187,7 +187,7 @@ far_listener_on_accept(void *ctx, struct stream *stream)
 	char place[64];
 
 	if (listener->ssh != NULL)
-		link_set_forwards(listener->ssh, LINK_FORWARDS_WORK);
+		link_info(listener->ssh)->forwards = LINK_FORWARDS_WORK;
 	if (listener->state == FAR_MAKING) {
 		stream_close(stream);
 		listener->probe_accepted = true;
@@ -251,7 +251,7 @@ make_forward(struct far_listener *listener)
 	listener->makes++;
 	name_path(listener, path);
 	if (listener->wanted == 0 && listener->ssh != NULL &&
-	    link_forwards(listener->ssh) == LINK_FORWARDS_FAIL) {
+	    link_info(listener->ssh)->forwards == LINK_FORWARDS_FAIL) {
 		fail_later(listener, -EOPNOTSUPP);
 		return;
 	}

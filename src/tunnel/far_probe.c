@@ -83,8 +83,8 @@ far_probe_end(struct far_listener *listener)
 static void
 forwards_fail(struct far_listener *listener)
 {
-	if (link_forwards(listener->ssh) == LINK_FORWARDS_UNKNOWN)
-		link_set_forwards(listener->ssh, LINK_FORWARDS_FAIL);
+	if (link_info(listener->ssh)->forwards == LINK_FORWARDS_UNKNOWN)
+		link_info(listener->ssh)->forwards = LINK_FORWARDS_FAIL;
 	far_listener_fail(listener, -EOPNOTSUPP, FAR_NO_FORWARDS);
 }
 
@@ -145,7 +145,7 @@ answered(struct far_listener *listener, enum answer answer)
 	/* Nor would the next probe tell, and ssh keeps a record of each refused
 	 * dial. */
 	if (answer == ANSWER_UNKNOWN && far_is_plain(listener))
-		link_set_forwards(listener->ssh, LINK_FORWARDS_WORK);
+		link_info(listener->ssh)->forwards = LINK_FORWARDS_WORK;
 	if (question == FAR_FELL) {
 		if (answer == ANSWER_NOT_HERE)
 			port_taken(listener);

@@ -134,6 +134,27 @@ test_reorder(void **state)
 	}
 }
 
+static void
+test_list(void **state)
+{
+	static const char *const bad[] = { "", "a b", "a\n", "a%h", "a;b", "+a",
+		"-a", "a,", ",a", "a,,b", "^a", "a$(x)", "a/b", "a\"", "a=b",
+		"\xc3\xa4" };
+	char text[LIMIT_SSH_CIPHERS + 1];
+
+	(void)state;
+	assert_true(ciphers_are_list(
+	    "aes128-gcm@openssh.com,Aes.256,chacha20-poly1305@openssh.com"));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (ciphers_are_list(bad[i]))
+			fail_msg("'%s' is taken", bad[i]);
+	memset(text, 'a', sizeof(text));
+	text[LIMIT_SSH_CIPHERS] = '\0';
+	assert_false(ciphers_are_list(text));
+	text[LIMIT_SSH_CIPHERS - 1] = '\0';
+	assert_true(ciphers_are_list(text));
+}
+
 int
 main(void)
 {
@@ -141,6 +162,7 @@ main(void)
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_find_long),
 		cmocka_unit_test(test_reorder),
+		cmocka_unit_test(test_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

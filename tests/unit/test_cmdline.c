@@ -21,7 +21,7 @@ static const struct link_options first = {
 	.n_arguments = 3,
 	.destination = "host",
 	.directory = "/run/culvert.1",
-	.ask = true,
+	.find_defaults = true,
 };
 
 #define FIXED                                                      \
@@ -103,12 +103,12 @@ test_link_options(void **state)
 
 	(void)state;
 	assert_string_equal(options.directory, "/run/culvert.1");
-	assert_true(options.ask && !options.apart && !options.batch);
+	assert_true(options.find_defaults && !options.apart && !options.batch);
 	assert_int_equal(options.number, 0);
 	options = cmdline_link_options(&first, 3, directory);
 	assert_string_equal(options.directory, "/run/culvert.1/4");
 	assert_true(options.apart && options.batch && options.quiet);
-	assert_false(options.ask);
+	assert_false(options.find_defaults);
 	assert_int_equal(options.number, 3);
 }
 
@@ -132,26 +132,6 @@ test_path(void **state)
 	assert_null(cmdline_make(&master, &options));
 }
 
-static void
-test_ciphers(void **state)
-{
-	static const char *const bad[] = { "", "a b", "a\n", "a%h", "a;b", "+a",
-		"^a", "a$(x)", "a/b", "a\"", "a=b", "\xc3\xa4" };
-	char text[LIMIT_SSH_CIPHERS + 1];
-
-	(void)state;
-	assert_true(cmdline_ciphers_ok(
-	    "aes128-gcm@openssh.com,Aes.256,chacha20-poly1305@openssh.com"));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (cmdline_ciphers_ok(bad[i]))
-			fail_msg("'%s' is taken", bad[i]);
-	memset(text, 'a', sizeof(text));
-	text[LIMIT_SSH_CIPHERS] = '\0';
-	assert_false(cmdline_ciphers_ok(text));
-	text[LIMIT_SSH_CIPHERS - 1] = '\0';
-	assert_true(cmdline_ciphers_ok(text));
-}
-
 int
 main(void)
 {
@@ -160,7 +140,6 @@ main(void)
 		cmocka_unit_test(test_questions),
 		cmocka_unit_test(test_link_options),
 		cmocka_unit_test(test_path),
-		cmocka_unit_test(test_ciphers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

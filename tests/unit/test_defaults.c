@@ -98,7 +98,7 @@ set_up(void **state)
 		.destination = "far.invalid",
 		.directory = env->directory,
 		.batch = true,
-		.ask = true,
+		.find_defaults = true,
 		.cipher_order = true,
 	};
 	*state = env;
@@ -474,7 +474,7 @@ run_link(struct env *env, char *text, size_t size)
 	link = link_new(&env->loop, &env->options, &handler, env);
 	env->down = 0;
 	unlink(env->record);
-	assert_int_equal(link_start(link), 0);
+	assert_int_equal(link_start(link, false), 0);
 	until(env, &env->down);
 	assert_string_equal(env->why, "ssh ended with status 9");
 	link_free(link);
@@ -523,7 +523,7 @@ test_link_stop(void **state)
 	for (int wait = 0; wait < 2; wait++) {
 		link = link_new(&env->loop, &env->options, &handler, env);
 		env->down = 0;
-		assert_int_equal(link_start(link), 0);
+		assert_int_equal(link_start(link, false), 0);
 		if (wait)
 			until_recorded(env);
 		link_stop(link);
@@ -544,7 +544,7 @@ test_link_no_program(void **state)
 
 	env->options.program = "/no/such/ssh";
 	link = link_new(&env->loop, &env->options, &handler, env);
-	assert_int_equal(link_start(link), -ENOENT);
+	assert_int_equal(link_start(link, false), -ENOENT);
 	link_free(link);
 	/* Of an exec() that fails late valgrind dies. */
 	if (getenv("UNDER_VALGRIND") != NULL)
@@ -553,7 +553,7 @@ test_link_no_program(void **state)
 	env->options.program = env->program;
 	begin_monitor(env);
 	link = link_new(&env->loop, &env->options, &handler, env);
-	assert_int_equal(link_start(link), 0);
+	assert_int_equal(link_start(link, false), 0);
 	until(env, &env->down);
 	assert_non_null(strstr(env->why, "/ssh: No such file"));
 	link_free(link);

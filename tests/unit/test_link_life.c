@@ -113,7 +113,7 @@ test_no_program(void **state)
 	env->options.destination = "far";
 	env->options.directory = env->directory;
 	link = link_new(&env->loop, &env->options, &handler, NULL);
-	assert_int_equal(link_start(link), -ENOENT);
+	assert_int_equal(link_start(link, false), -ENOENT);
 	link_free(link);
 	/* One that is there, but cannot be run after all.  Of an exec() that
 	 * fails late valgrind dies. */
@@ -157,7 +157,7 @@ test_bad_destination(void **state)
 	env->options.directory = env->directory;
 	env->options.destination = "-oProxyCommand=false";
 	link = link_new(&env->loop, &env->options, &handler, NULL);
-	assert_int_equal(link_start(link), -EINVAL);
+	assert_int_equal(link_start(link, false), -EINVAL);
 	link_free(link);
 	link = link_new(&env->loop, &env->options, &handler, NULL);
 	link_stop(link);

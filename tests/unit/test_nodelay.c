@@ -259,7 +259,7 @@ test_stop_early(void **state)
 {
 	struct sshenv *env = *state;
 
-	env->options.ask = true;
+	env->options.find_defaults = true;
 	env->options.cipher_order = true;
 	for (unsigned int ms = 0; ms < 200; ms += 10) {
 		sshenv_link(env);

@@ -1,5 +1,5 @@
 /*
- * The main process's side of the monitor.
+ * The monitor, as the main process sees it.
  */
 #include "ssh/monitor.h"
 
@@ -19,7 +19,7 @@
 #include "base/log.h"
 #include "ssh/monitor_priv.h"
 
-/* One that was asked for and has not ended. */
+/* A process that was started and has not ended. */
 struct monitor_process {
 	uint32_t number; /* 0: none */
 	monitor_ended_cb *ended;
@@ -36,10 +36,10 @@ struct monitor {
 	bool gone;
 	monitor_lost_cb *lost;
 	void *ctx;
-	monitor_read_cb *read; /* what waits for it, or NULL */
+	monitor_read_cb *read; /* waits for an answer; or NULL */
 	void *read_ctx;
-	int log;		/* that it has opened, or -1 */
-	monitor_log_cb *opened; /* what waits for it, or NULL */
+	int log;		/* from monitor_hello, or -1 */
+	monitor_log_cb *opened; /* waits for an answer; or NULL */
 	void *opened_ctx;
 	uint32_t last_number;
 	unsigned int running;
@@ -48,7 +48,7 @@ struct monitor {
 
 /* ---- the fork ---- */
 
-/* Its first word.  0 or a negative errno. */
+/* Waits for it.  0 or a negative errno. */
 static int
 monitor_read_hello(struct monitor *monitor)
 {
@@ -60,7 +60,7 @@ monitor_read_hello(struct monitor *monitor)
 		    &monitor->log);
 	while (n == -EINTR);
 	if (n != sizeof(hello)) {
-		log_err("the monitor process does not start");
+		log_err("cannot start the monitor process");
 		return -EPIPE;
 	}
 	hello.text[sizeof(hello.text) - 1] = '\0';
@@ -94,7 +94,7 @@ monitor_fork(const struct monitor_options *options, struct monitor **ret)
 		return err;
 	}
 	if (monitor->pid == 0) {
-		close(fds[0]); /* or it would not see the end of this one */
+		close(fds[0]); /* or it would never see its end */
 		monitor_main(fds[1], options);
 	}
 	close(fds[1]);
@@ -152,7 +152,7 @@ monitor_find(struct monitor *monitor, uint32_t number)
 	return NULL;
 }
 
-/* The loop goes on while something runs. */
+/* The loop runs while a process does. */
 static void
 monitor_count(struct monitor *monitor, bool one_more)
 {
@@ -189,7 +189,6 @@ monitor_gone(struct monitor *monitor)
 			monitor_ended(monitor, &monitor->processes[i], &end);
 }
 
-/* All of the file that it has written; it is small. */
 static void
 monitor_has_read(struct monitor *monitor, int err, int fd)
 {
@@ -209,25 +208,36 @@ monitor_has_read(struct monitor *monitor, int err, int fd)
 	free(bytes);
 }
 
+/* fd: what came with the answer, or -1; it remains the caller's unless it is
+ * taken. */
 static void
-monitor_has_opened(struct monitor *monitor, const struct monitor_answer *answer,
+monitor_answered(struct monitor *monitor, const struct monitor_answer *answer,
     int *fd)
 {
-	monitor_log_cb *done = monitor->opened;
+	const struct monitor_end end = { answer->err, answer->status,
+		answer->signal };
+	struct monitor_process *process;
+	monitor_log_cb *opened = monitor->opened;
 
-	monitor->opened = NULL;
-	if (done != NULL)
-		done(monitor->opened_ctx,
-		    answer->err != 0 ? answer->err : steal_fd(fd));
+	if (answer->type == MONITOR_READ) {
+		monitor_has_read(monitor, answer->err, *fd);
+	} else if (answer->type == MONITOR_OPEN_LOG) {
+		monitor->opened = NULL;
+		if (opened != NULL)
+			opened(monitor->opened_ctx,
+			    answer->err != 0 ? answer->err : steal_fd(fd));
+	} else if (answer->number != 0) {
+		process = monitor_find(monitor, answer->number);
+		if (process != NULL)
+			monitor_ended(monitor, process, &end);
+	}
 }
 
 static void
 monitor_ready(uv_poll_t *poll, int status, int events)
 {
 	struct monitor *monitor = poll->data;
-	struct monitor_process *process;
 	struct monitor_answer answer;
-	struct monitor_end end;
 	ssize_t n;
 
 	(void)status;
@@ -238,26 +248,14 @@ monitor_ready(uv_poll_t *poll, int status, int events)
 		n = fds_receive(monitor->fd, &answer, sizeof(answer), &fd);
 		if (n == -EINTR)
 			continue;
-		/* Short of memory it waits there for the next time. */
+		/* When memory is short the answer stays in the socket. */
 		if (n == -EAGAIN || n == -ENOMEM)
 			return;
 		if (n != sizeof(answer)) {
 			monitor_gone(monitor);
 			return;
 		}
-		if (answer.type == MONITOR_HAS_OPENED) {
-			monitor_has_opened(monitor, &answer, &fd);
-			continue;
-		}
-		if (answer.type == MONITOR_HAS_READ) {
-			monitor_has_read(monitor, answer.err, fd);
-			continue;
-		}
-		process = monitor_find(monitor, answer.number);
-		end = (struct monitor_end) { answer.err, answer.status,
-			answer.signal };
-		if (answer.number != 0 && process != NULL)
-			monitor_ended(monitor, process, &end);
+		monitor_answered(monitor, &answer, &fd);
 	}
 }
 
@@ -288,7 +286,7 @@ monitor_detach(struct monitor *monitor)
 
 /* ---- requests ---- */
 
-/* With a descriptor unless that is -1.  0 or a negative errno. */
+/* fd: goes with it, unless -1.  0 or a negative errno. */
 static int
 monitor_send(const struct monitor *monitor, struct monitor_request *request,
     int fd)
@@ -298,8 +296,8 @@ monitor_send(const struct monitor *monitor, struct monitor_request *request,
 
 	if (!monitor->gone)
 		err = fds_send(monitor->fd, request, sizeof(*request), fd);
-	/* At the start of many destinations there are more requests than the
-	 * socket holds; the monitor takes one in about a millisecond. */
+	/* At the start of many destinations the socket fills up; the monitor
+	 * takes about a millisecond for a request. */
 	while (err == -EAGAIN && poll(&room, 1, LIMIT_MONITOR_REQUEST_MS) == 1)
 		err = fds_send(monitor->fd, request, sizeof(*request), fd);
 	return err;
@@ -309,16 +307,15 @@ int
 monitor_read(struct monitor *monitor, monitor_read_cb *done, void *ctx)
 {
 	struct monitor_request request = { .type = MONITOR_READ };
-	int err;
+	int err = -EBUSY;
 
-	if (monitor->read != NULL)
-		return -EBUSY;
-	err = monitor_send(monitor, &request, -1);
-	if (err != 0)
-		return err;
-	monitor->read = done;
-	monitor->read_ctx = ctx;
-	return 0;
+	if (monitor->read == NULL)
+		err = monitor_send(monitor, &request, -1);
+	if (err == 0) {
+		monitor->read = done;
+		monitor->read_ctx = ctx;
+	}
+	return err;
 }
 
 int
@@ -331,16 +328,15 @@ int
 monitor_open_log(struct monitor *monitor, monitor_log_cb *done, void *ctx)
 {
 	struct monitor_request request = { .type = MONITOR_OPEN_LOG };
-	int err;
+	int err = -EBUSY;
 
-	if (monitor->opened != NULL)
-		return -EBUSY;
-	err = monitor_send(monitor, &request, -1);
-	if (err != 0)
-		return err;
-	monitor->opened = done;
-	monitor->opened_ctx = ctx;
-	return 0;
+	if (monitor->opened == NULL)
+		err = monitor_send(monitor, &request, -1);
+	if (err == 0) {
+		monitor->opened = done;
+		monitor->opened_ctx = ctx;
+	}
+	return err;
 }
 
 int
@@ -429,7 +425,6 @@ monitor_signal(struct monitor *monitor, uint32_t number, int signum)
 		.signum = signum,
 	};
 
-	/* The monitor takes requests faster than anybody makes them; and of one
-	 * that has gone the end is known. */
+	/* If that fails, the monitor has ended, and the process with it. */
 	monitor_send(monitor, &request, -1);
 }

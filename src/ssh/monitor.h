@@ -1,31 +1,31 @@
 /*
- * The monitor: the process that starts ssh, and this side's way to it.
+ * The monitor, the process that starts ssh, as the main process sees it.
  *
- * Theory of operation.  The process that handles what peers send is confined
- * (base/confine.h): it can start nothing, open next to nothing and signal
- * nobody.  ssh must not be: a ProxyCommand runs anything, it reads ~/.ssh, and
- * it is started again whenever a link was lost.  So main() forks the monitor
- * before it has read a byte of anybody, and asks it for what only it can do.
+ * Theory of operation.  The main process handles what peers send, so it is
+ * confined (base/confine.h): it can start nothing and signal nobody.  ssh
+ * cannot be confined: a ProxyCommand runs anything, ssh reads ~/.ssh, and it is
+ * started again when a link was lost.  So main() forks the monitor before it
+ * has read a byte of a peer, and requests from it what only the monitor can do:
  *
  *	main process                          monitor
  *	    |-- start number 7: ssh of link 0, ... ->|  fork, exec of ssh
- *	    |   (and the pipe for what it says)      |
+ *	    |   (and the pipe for its output)        |
  *	    |-- signal number 7: SIGTERM ----------->|  kill
  *	    |<- number 7 has ended: status, signal --|
- *	    X  ends, in whatever way                 |  ends what it started,
+ *	    X  ends, however it ends                 |  ends what it started,
  *	                                             |  removes the private
  *	                                             |  directory, and ends
  *
- * The monitor reads no byte of a peer, nor of ssh.  It is told which of three
- * commands to run (ssh/cmdline.h), or to run the exporter of metrics
- * (monitor_start_metrics()), not how: it makes the arguments itself, of
- * the options it has had since the fork, and so a main process that somebody
- * has taken over cannot run anything that the user has not asked for.  Signals
- * go to what the monitor has started itself, by its number, and are SIGTERM or
- * SIGKILL.  A request that the main process never makes ends all.
+ * The monitor reads no byte of a peer or of ssh.  A request names one of three
+ * commands (ssh/cmdline.h), or the metrics exporter; the monitor makes the
+ * arguments itself, from the options that it has had since the fork, or has
+ *read since.  So a main process that an attacker has taken over can run nothing
+ *but what the user has configured.  Signals are SIGTERM or SIGKILL, and reach
+ *only what the monitor has started.  A request that the main process never
+ *makes ends everything.
  *
- * It ignores the signals of a terminal and of those that stop services; it ends
- * when the main process does.
+ * The monitor ignores the signals of a terminal and of service managers; it
+ *ends when the main process does.
  */
 #ifndef SSH_MONITOR_H
 #define SSH_MONITOR_H
@@ -40,144 +40,136 @@
 
 struct monitor;
 
-/*
- * What the user's files say, which only the monitor can read again.  Called in
- * its process.
- */
+/* The user's files, which only the monitor can read again.  Called in its
+ * process. */
 struct monitor_source {
-	/* Reads all again.  Heap memory of *ret_len bytes, what came of it, for
-	 * the main process; NULL when out of memory. */
+	/* Reads all again.  The result for the main process: heap memory of
+	 * *ret_len bytes; NULL when out of memory. */
 	char *(*read)(void *ctx, size_t *ret_len);
 
-	/* The options of that name in what was read last, as in
-	 * monitor_options.first; false: there are none. */
+	/* The options of that name, from what was read last; false if there are
+	 * none. */
 	bool (*find)(void *ctx, const char *name, struct link_options *ret);
 
 	void *ctx;
 };
 
 struct monitor_options {
-	/* Of the first link to each destination, 1 to LIMIT_DESTINATIONS.
-	 * Where the directory of the first is NULL the monitor makes a private
-	 * one for all (cmdline_destination_directory()), and removes it in the
-	 * end; else each has its own. */
+	/*
+	 * Of the first link to each of the n destinations, 1 to
+	 * LIMIT_DESTINATIONS.  If the first directory is NULL, the monitor
+	 * makes a private one (cmdline_destination_directory()), and removes it
+	 * at its end.
+	 */
 	const struct link_options *first;
 	size_t n;
 
 	const struct monitor_source *source; /* or NULL */
-	/* ssh keeps the terminal, to ask on, but not its signals:
-	 * monitor_leave_terminal() is to come. */
+	const char *const *metrics; /* arguments of the exporter, or NULL */
+	const char *log;    /* a file that it opens to append to; or NULL */
+	const char *remove; /* a Unix socket that it removes at its end, unless
+			     * somebody listens there; or NULL */
+
+	/* ssh keeps the terminal, to ask on, but ignores its signals, because
+	 * monitor_leave_terminal() will follow. */
 	bool leaves_terminal;
 
-	/* The arguments of the program that monitor_start_metrics() starts; or
-	 * NULL. */
-	const char *const *metrics;
-
-	const char *log;    /* a file that it opens to append to; or NULL */
-	const char *remove; /* a Unix socket that it removes in the end, if
-			     * nobody listens there; or NULL */
-
-	/* Whom it becomes, or NULL.  The private directory is his, too. */
+	/* Whom it becomes, who then owns the private directory; or NULL. */
 	const struct user *user;
 };
 
 /*
  * Forks the monitor, and waits until it is ready.  0, or a negative errno, and
- * then the reason has been logged.  Only for a process with one thread.  The
- * monitor overwrites its memory of the process's original arguments
- * (base/title.h), so options must not point there.
+ * the reason has been logged.  Only for a process with one thread.  options
+ * must not point into the process's original arguments: the monitor overwrites
+ * its copy of them (base/title.h).
  */
 int monitor_fork(const struct monitor_options *options, struct monitor **ret);
 
-/* The private directory that it has made, valid as long as the monitor. */
+/* The private directory that it has made; valid as long as the monitor. */
 const char *monitor_directory(const struct monitor *monitor);
 
-/* For tests: its process, and how many it has started whose ended() is still to
- * come. */
+/* For tests: its process, and how many ended() will still come. */
 pid_t monitor_pid(const struct monitor *monitor);
 unsigned int monitor_running(const struct monitor *monitor);
 
-/* Called from the loop, once, when it has ended though nobody wanted it to;
- * before the ended() of all that it has started. */
+/* The monitor has ended unexpectedly.  Called once, from the loop, before the
+ * ended() of all that it has started. */
 typedef void monitor_lost_cb(void *ctx);
 
-/* Its answers come by that loop from now on.  0 or a negative errno. */
+/* Its answers come from that loop.  0 or a negative errno. */
 int monitor_attach(struct monitor *monitor, uv_loop_t *loop,
     monitor_lost_cb *lost, void *ctx);
 
-/* The loop is to run dry after that; nothing runs any more, or the monitor is
- * to end it in monitor_free().  Not attached, it does nothing. */
+/* Its answers do not come any more; what still runs is ended by monitor_free().
+ * Does nothing if it is not attached. */
 void monitor_detach(struct monitor *monitor);
 
 /* How a process has ended. */
 struct monitor_end {
-	int err;    /* negative errno: it was not started; -EPIPE: unknown, the
-		     * monitor has ended; else 0, and */
-	int status; /* of its exit */
+	int err;    /* negative errno: it was not started; -EPIPE: the monitor
+		     * has ended; 0: */
+	int status; /* its exit status */
 	int signal; /* that has ended it, or 0 */
 };
 
-/* Called from the loop, once. */
+/* Called once, from the loop. */
 typedef void monitor_ended_cb(void *ctx, const struct monitor_end *end);
 
 /*
- * Starts one; what it says (ssh: to standard error; ssh -G: to standard output)
- * goes to the pipe whose end output is; that stays the caller's.  0 with a
- * number for monitor_signal(), never 0; or a negative errno, and ended() will
- * not come.
+ * Starts an ssh.  output, the writing end of a pipe, becomes its standard error
+ * (of ssh -G: its standard output), and remains the caller's.  0 and a number
+ * for monitor_signal(), never 0; or a negative errno, and ended() does not
+ * come.
  */
 int monitor_start(struct monitor *monitor, const struct cmdline *cmdline,
     int output, monitor_ended_cb *ended, void *ctx, uint32_t *ret_number);
 
 /*
- * Starts the program of options.metrics, in the private directory, with a
- * socket that listens as its standard input; the socket stays the caller's.  It
- * ignores every signal but SIGKILL, which monitor_signal() sends it in any
- * case, and which it gets when the monitor ends.  Returns the same as
- * monitor_start().
+ * Starts options.metrics in the private directory, with a listening socket as
+ * its standard input; the socket remains the caller's.  It ignores all signals
+ * but SIGKILL, which it gets for every monitor_signal() and at the end of the
+ * monitor.  Returns the same as monitor_start().
  */
 int monitor_start_metrics(struct monitor *monitor, int listener,
     monitor_ended_cb *ended, void *ctx, uint32_t *ret_number);
 
-/* The log of its options, opened before monitor_fork() returned; the caller's
- * from then on.  -1 at the second call, or without a log. */
+/* Sends SIGTERM or SIGKILL to that process and what it has started.  Allowed
+ * after its end. */
+void monitor_signal(struct monitor *monitor, uint32_t number, int signum);
+
+/* Takes options.log, opened by monitor_fork(): a descriptor, or -1 if there is
+ * none or it was taken. */
 int monitor_take_log(struct monitor *monitor);
 
-/* A descriptor, the callee's; or a negative errno.  Called from the loop. */
+/* fd: the callee's; or a negative errno.  Called from the loop. */
 typedef void monitor_log_cb(void *ctx, int fd);
 
-/* Has it open the log again; done comes once, unless the monitor is lost.  One
- * at a time.  0 or a negative errno. */
+/* Opens options.log again; done comes once, unless the monitor is lost.  0, or
+ * a negative errno; -EBUSY if done of an earlier call has not come yet. */
 int monitor_open_log(struct monitor *monitor, monitor_log_cb *done, void *ctx);
 
-/* What read() of its source has said; or err, a negative errno, and no bytes.
- * Called from the loop. */
+/* What the source has read, valid in the call; or err, a negative errno. Called
+ * from the loop. */
 typedef void monitor_read_cb(void *ctx, int err, const char *bytes, size_t len);
 
-/* Has it read its source again; done comes once, unless the monitor is lost.
- * One at a time.  0 or a negative errno. */
+/* Reads the source again; done and result as for monitor_open_log(). */
 int monitor_read(struct monitor *monitor, monitor_read_cb *done, void *ctx);
 
-/* Destination number to, below LIMIT_DESTINATIONS, is from now on what the
- * source has under that name; nothing runs for it.  0 or a negative errno. */
+/* From now on destination number to, below LIMIT_DESTINATIONS, has the options
+ * of that name from the source; nothing of it runs.  0 or a negative errno. */
 int monitor_use(struct monitor *monitor, size_t to, const char *name);
 
 /*
  * The monitor leaves the terminal for a session of its own.  What it starts
- * from then on has no terminal, and asks nobody (BatchMode).  An ssh that is
- * running stays in the session of the terminal, but no signal of that reaches
- * it.  0 or a negative errno.
+ * from now on has no terminal and asks nothing (BatchMode).  An ssh that runs
+ * stays in the terminal's session, but ignores its signals.  0 or a negative
+ * errno.
  */
 int monitor_leave_terminal(struct monitor *monitor);
 
-/* SIGTERM or SIGKILL to that process; to all of its session, if it leads one.
- * One that has ended is left alone. */
-void monitor_signal(struct monitor *monitor, uint32_t number, int signum);
-
-/*
- * Ends the monitor, and waits until it has ended all and removed the directory.
- * NULL is allowed.  Detached only, and the loop must have closed its handle.
- */
+/* Ends the monitor, and waits until it has ended all and removed the directory.
+ * Only when detached and the loop has closed its handle.  NULL is allowed. */
 void monitor_free(struct monitor *monitor);
 
 #endif

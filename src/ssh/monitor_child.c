@@ -1,5 +1,5 @@
 /*
- * The processes that the monitor starts: a table of them, from exec to exit.
+ * The processes that the monitor starts.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,21 +18,22 @@
 #include "base/process.h"
 #include "base/sockfile.h"
 #include "limits.h"
-#include "ssh/monitor_main_priv.h"
+#include "ssh/monitor_priv.h"
 
-/* ssh runs a ProxyCommand, which may be a script, or another ssh for each
- * ProxyJump, and asks for passwords with one program at a time. */
+/* Processes that one ssh starts, at most: a ProxyCommand, which may be a
+ * script, or an ssh for each ProxyJump, and a program that asks for passwords.
+ */
 #define MONITOR_STARTED 32
 
 /* ---- in the new process, up to its exec ---- */
 
 /*
- * What ssh has for a connection to its control socket and cannot hand on yet
- * waits in one buffer, which it extends by 32 KiB and copies each time.  By
- * malloc's own rules (mallopt(3)) each of these copies has pages fresh from the
- * kernel, which costs many times the copying: the first large download stands
- * still for seconds.  The user's own values are left alone; and so is glibc
- * where it does not take these, since one of them alone would do harm.
+ * Bytes for a control socket that ssh cannot write yet wait in one buffer,
+ * which ssh extends by 32 KiB and copies each time.  By default, malloc
+ * (mallopt(3)) takes new pages from the kernel for each copy, which costs many
+ * times the copying: the first large download stands still for seconds.  Values
+ * that the user has set stay.  On 32 bits glibc does not accept the first of
+ * these, and the second alone would do harm.
  */
 static const struct {
 	const char *name;
@@ -52,13 +53,13 @@ ssh_environment(bool apart)
 		if (setenv(ssh_malloc[i].name, ssh_malloc[i].value, 0) != 0)
 			return -1;
 	}
-	/* Without a terminal ssh, and one that it starts, would ask by a window
-	 * where there is DISPLAY. */
+	/* Without a terminal, ssh and the ssh that it starts would open a
+	 * window to ask if DISPLAY is set. */
 	return apart ? setenv("SSH_ASKPASS_REQUIRE", "never", 1) : 0;
 }
 
-/* As culvert was started with (base/process.h): after nohup(1) the end of the
- * terminal must not end ssh either. */
+/* Ignores what culvert was started with (base/process.h): after nohup(1), the
+ * end of the terminal must not end ssh either. */
 static void
 child_signals(const sigset_t *ignored)
 {
@@ -71,7 +72,7 @@ child_signals(const sigset_t *ignored)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* What standard input, output and error become; -1: /dev/null.  0, or -1 with
+/* Sets standard input, output and error; -1: to /dev/null.  0, or -1 with
  * errno. */
 static int
 child_descriptors(const int fds[3])
@@ -86,13 +87,13 @@ child_descriptors(const int fds[3])
 	return 0;
 }
 
-/* The process dies with the monitor, by that signal.  0, or -1 with errno. */
+/* The process gets that signal when the monitor ends.  0, or -1. */
 static int
 child_bind_to(pid_t parent, int signum)
 {
 	if (prctl(PR_SET_PDEATHSIG, signum) != 0)
 		return -1;
-	/* It may have ended before that. */
+	/* The monitor may already have ended. */
 	return getppid() == parent ? 0 : -1;
 }
 
@@ -105,11 +106,8 @@ static void __attribute__((noreturn)) child_exec(char *const *argv)
 
 static void __attribute__((noreturn))
 ssh_exec(char **argv, const struct monitor_state *monitor, pid_t parent,
-    bool apart, int output, int output_to)
+    bool apart, const int fds[3])
 {
-	int fds[3] = { -1, -1, -1 };
-
-	fds[output_to] = output;
 	child_signals(&monitor->ignored);
 	if (child_bind_to(parent, SIGTERM) != 0 || (apart && setsid() < 0) ||
 	    ssh_environment(apart) != 0 || child_descriptors(fds) != 0)
@@ -128,7 +126,7 @@ exporter_exec(const struct monitor_state *monitor, pid_t parent, int listener)
 	if (child_bind_to(parent, SIGKILL) != 0 || setsid() < 0 ||
 	    child_descriptors(fds) != 0 || chdir(monitor->directory) != 0)
 		_exit(127);
-	child_exec((char *const *)(uintptr_t)monitor->metrics);
+	child_exec((char *const *)(uintptr_t)monitor->options->metrics);
 }
 
 /* ---- start and end ---- */
@@ -143,9 +141,9 @@ monitor_kill(const struct monitor_child *child, int signum)
 		return;
 	if (child->exporter)
 		signum = SIGKILL;
-	/* Before it is authenticated ssh does not end what it has started.
-	 * One that was made just now may not have its session yet, but is alone
-	 * then. */
+	/* Before the login, ssh does not end what it has started.  A new
+	 * process may not have its session yet, but then has started nothing.
+	 */
 	if (child->apart && kill(-child->pid, signum) == 0)
 		return;
 	n = process_descendants(child->pid, started, MONITOR_STARTED);
@@ -154,7 +152,6 @@ monitor_kill(const struct monitor_child *child, int signum)
 		kill(started[--n], signum);
 }
 
-/* The child with that number; number 0: a free place. */
 struct monitor_child *
 monitor_child(struct monitor_state *monitor, uint32_t number)
 {
@@ -176,13 +173,25 @@ monitor_answer(uint32_t number, int err, int status)
 		    err == 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0,
 	};
 
-	/* That the main process has gone the next look at the socket shows. */
+	/* If the main process has ended, monitor_request() notices it. */
 	send(MONITOR_FD, &answer, sizeof(answer), MSG_NOSIGNAL);
 }
 
-void
-monitor_run(struct monitor_state *monitor, struct monitor_child *child,
-    const struct monitor_request *request, int output)
+/* Each process has a session of its own, except a first master, which may ask
+ * on the terminal. */
+static bool
+monitor_is_apart(const struct monitor_state *monitor,
+    const struct monitor_request *request)
+{
+	return request->type != MONITOR_START ||
+	    request->kind != CMDLINE_MASTER || request->link > 0 ||
+	    monitor->first[request->to].apart;
+}
+
+/* The arguments of ssh; NULL when out of memory. */
+static char **
+monitor_arguments(const struct monitor_state *monitor,
+    const struct monitor_request *request)
 {
 	const struct cmdline cmdline = {
 		.kind = (enum cmdline_kind)request->kind,
@@ -192,23 +201,32 @@ monitor_run(struct monitor_state *monitor, struct monitor_child *child,
 		    request->ciphers[0] != '\0' ? request->ciphers : NULL,
 		.timeouts = request->timeouts & (LINK_ALIVE | LINK_CONNECT),
 	};
-	bool master = cmdline.kind == CMDLINE_MASTER;
-	const struct link_options *first = &monitor->first[request->to];
-	bool apart = !master || cmdline.link > 0 || first->apart;
-	pid_t self = getpid(), pid;
-	char **argv;
 
-	argv = cmdline_make(&cmdline, first);
-	if (argv == NULL) {
+	return cmdline_make(&cmdline, &monitor->first[request->to]);
+}
+
+void
+monitor_run(struct monitor_state *monitor, struct monitor_child *child,
+    const struct monitor_request *request, int fd)
+{
+	bool exporter = request->type == MONITOR_START_METRICS;
+	bool apart = monitor_is_apart(monitor, request);
+	const int outputs[3] = { -1, request->kind == CMDLINE_MASTER ? -1 : fd,
+		request->kind == CMDLINE_MASTER ? fd : -1 };
+	pid_t self = getpid(), pid;
+	char **argv = NULL;
+
+	if (!exporter && (argv = monitor_arguments(monitor, request)) == NULL) {
 		monitor_answer(request->number, -ENOMEM, 0);
 		return;
 	}
-	/* Without the handlers of libraries (pthread_atfork(3)), whose
-	 * descriptors are closed, and their numbers others' now. */
+	/* Without handlers of libraries (pthread_atfork(3)): their descriptors
+	 * are closed, and the numbers belong to others now. */
 	pid = _Fork();
+	if (pid == 0 && exporter)
+		exporter_exec(monitor, self, fd);
 	if (pid == 0)
-		ssh_exec(argv, monitor, self, apart, output,
-		    master ? STDERR_FILENO : STDOUT_FILENO);
+		ssh_exec(argv, monitor, self, apart, outputs);
 	if (pid < 0)
 		monitor_answer(request->number, -errno, 0);
 	else
@@ -216,35 +234,15 @@ monitor_run(struct monitor_state *monitor, struct monitor_child *child,
 			.number = request->number,
 			.pid = pid,
 			.apart = apart,
+			.exporter = exporter,
 		};
 	free(argv);
 }
 
 void
-monitor_run_exporter(struct monitor_state *monitor, struct monitor_child *child,
-    uint32_t number, int listener)
-{
-	pid_t self = getpid(), pid = _Fork();
-
-	if (pid == 0)
-		exporter_exec(monitor, self, listener);
-	if (pid < 0)
-		monitor_answer(number, -errno, 0);
-	else
-		*child = (struct monitor_child) {
-			.number = number,
-			.pid = pid,
-			.apart = true,
-			.exporter = true,
-		};
-}
-
-/* Takes note of those that have ended; answer: and says so. */
-void
 monitor_reap(struct monitor_state *monitor, bool answer)
 {
 	struct signalfd_siginfo info;
-	uint32_t number;
 	int status;
 	pid_t pid;
 
@@ -256,10 +254,9 @@ monitor_reap(struct monitor_state *monitor, bool answer)
 
 			if (child->number == 0 || child->pid != pid)
 				continue;
-			number = child->number;
-			*child = (struct monitor_child) { .number = 0 };
 			if (answer)
-				monitor_answer(number, 0, status);
+				monitor_answer(child->number, 0, status);
+			child->number = 0;
 		}
 	}
 }
@@ -273,26 +270,26 @@ monitor_has_children(const struct monitor_state *monitor)
 	return false;
 }
 
-/* As master_stop(): SIGTERM, again for one that misses it, SIGKILL. */
+/* SIGTERM, some more of them, then SIGKILL: as master_stop(). */
 void
 monitor_end(struct monitor_state *monitor, int status)
 {
 	struct pollfd ended = { .fd = monitor->signal_fd, .events = POLLIN };
 
 	monitor_reap(monitor, false);
-	for (int asked = 0;
-	     asked <= LIMIT_SSH_STOP_ASKS && monitor_has_children(monitor);
-	     asked++) {
+	for (int terms = 0;
+	     terms <= LIMIT_SSH_STOP_ASKS && monitor_has_children(monitor);
+	     terms++) {
 		for (size_t i = 0; i < MONITOR_PLACES(monitor->n); i++)
 			monitor_kill(&monitor->children[i],
-			    asked < LIMIT_SSH_STOP_ASKS ? SIGTERM : SIGKILL);
+			    terms < LIMIT_SSH_STOP_ASKS ? SIGTERM : SIGKILL);
 		while (monitor_has_children(monitor) &&
 		    poll(&ended, 1, LIMIT_SSH_STOP_MS / LIMIT_SSH_STOP_ASKS) >
 			0)
 			monitor_reap(monitor, false);
 	}
 	privdir_remove(monitor->directory);
-	if (monitor->remove != NULL)
-		sockfile_remove_stale(monitor->remove);
+	if (monitor->options->remove != NULL)
+		sockfile_remove_stale(monitor->options->remove);
 	_exit(status);
 }

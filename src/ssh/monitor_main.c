@@ -1,6 +1,5 @@
 /*
- * The monitor process: its start and its loop over two descriptors, the socket
- * and the signal SIGCHLD.  Theory of operation: monitor.h.
+ * The monitor process: its start, and its loop over the socket and SIGCHLD.
  */
 #include <assert.h>
 #include <errno.h>
@@ -20,16 +19,16 @@
 #include "base/process.h"
 #include "base/title.h"
 #include "limits.h"
-#include "ssh/monitor_main_priv.h"
+#include "ssh/monitor_priv.h"
 
-/* In ps; a name has 15 letters. */
+/* In ps, where a name has 15 letters. */
 #define MONITOR_NAME "culvert-monitor"
 
 static const int monitor_ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT,
 	SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ, SIGTTOU };
 
-/* That a terminal sends to its foreground jobs.  A script has no jobs of its
- * own: a ^C that is for its next command would end an ssh in the background. */
+/* What a terminal sends to its foreground jobs.  A script has no job control,
+ * so a ^C for its next command would end an ssh in the background. */
 static const int terminal_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTSTP };
 
 static void
@@ -48,7 +47,7 @@ monitor_settle(struct monitor_state *monitor, int fd, bool leaves_terminal)
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_SETMASK, &set, NULL);
-	/* What main() has opened so far is not for ssh, nor for us. */
+	/* Neither ssh nor the monitor needs what main() has opened. */
 	if (fd != MONITOR_FD)
 		dup3(fd, MONITOR_FD, O_CLOEXEC);
 	closefrom(MONITOR_FD + 1);
@@ -56,7 +55,7 @@ monitor_settle(struct monitor_state *monitor, int fd, bool leaves_terminal)
 	monitor->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* One, and below it one for each further destination. */
+/* The private directory, and one in it for each further destination. */
 static int
 monitor_make_directories(struct monitor_state *monitor, char *why, size_t size)
 {
@@ -76,11 +75,12 @@ monitor_make_directories(struct monitor_state *monitor, char *why, size_t size)
 	return err;
 }
 
-/* Becomes the user and makes the directory; what came of it. */
+/* Becomes the user, makes the directory and opens the log. */
 static struct monitor_hello
-monitor_prepare(struct monitor_state *monitor, const struct user *user,
-    int *ret_log)
+monitor_prepare(struct monitor_state *monitor, int *ret_log)
 {
+	const struct user *user = monitor->options->user;
+	const char *log = monitor->options->log;
 	struct monitor_hello hello = { .err = 0 };
 
 	if (user != NULL)
@@ -97,12 +97,12 @@ monitor_prepare(struct monitor_state *monitor, const struct user *user,
 		hello.err = monitor_make_directories(monitor, hello.text,
 		    sizeof(hello.text));
 	}
-	if (hello.err == 0 && monitor->log != NULL)
-		*ret_log = append_open(monitor->log);
-	if (hello.err == 0 && monitor->log != NULL && *ret_log < 0) {
+	if (hello.err == 0 && log != NULL)
+		*ret_log = append_open(log);
+	if (hello.err == 0 && log != NULL && *ret_log < 0) {
 		hello.err = *ret_log;
 		snprintf(hello.text, sizeof(hello.text),
-		    "cannot open the transfer log %s: %s", monitor->log,
+		    "cannot open the transfer log %s: %s", log,
 		    strerror(-hello.err));
 	}
 	memcpy(hello.directory, monitor->directory, sizeof(hello.directory));
@@ -121,13 +121,10 @@ monitor_main(int fd, const struct monitor_options *options)
 	memcpy(monitor.first, options->first,
 	    options->n * sizeof(*options->first));
 	monitor.n = options->n;
-	monitor.source = options->source;
-	monitor.log = options->log;
-	monitor.remove = options->remove;
-	monitor.metrics = options->metrics;
+	monitor.options = options;
 	monitor_settle(&monitor, fd, options->leaves_terminal);
 	title_set(MONITOR_NAME);
-	hello = monitor_prepare(&monitor, options->user, &log);
+	hello = monitor_prepare(&monitor, &log);
 	fds_send(MONITOR_FD, &hello, sizeof(hello), log);
 	cleanup_fd(&log);
 	if (hello.err != 0) {
@@ -138,7 +135,7 @@ monitor_main(int fd, const struct monitor_options *options)
 	fds[1] = (struct pollfd) { .fd = MONITOR_FD, .events = POLLIN };
 	for (;;) {
 		if (poll(fds, 2, -1) < 0)
-			continue; /* EINTR: it was stopped, and goes on */
+			continue; /* EINTR: it was stopped and continued */
 		if (fds[0].revents != 0)
 			monitor_reap(&monitor, true);
 		if (fds[1].revents != 0)

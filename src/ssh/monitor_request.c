@@ -1,7 +1,7 @@
 /*
- * What the main process may request of the monitor.  Each request is checked;
- * one that the main process never makes means that it has been taken over, and
- * ends everything.
+ * The requests of the main process.  Each is checked; a request that the main
+ * process never makes means that an attacker has taken it over, and ends
+ * everything.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,13 +19,14 @@
 #include "base/log.h"
 #include "limits.h"
 #include "ssh/ciphers.h"
-#include "ssh/monitor_main_priv.h"
+#include "ssh/monitor_priv.h"
 
-/* The main process does not ask for that: it is not itself any more. */
 static void __attribute__((noreturn))
 monitor_refuse(struct monitor_state *monitor, const char *what)
 {
-	log_err("the monitor process was asked for %s: ending all", what);
+	log_err("the monitor process got a request that culvert never makes "
+		"(%s); ending everything",
+	    what);
 	monitor_end(monitor, 1);
 }
 
@@ -56,38 +57,30 @@ monitor_place(struct monitor_state *monitor, uint32_t number)
 
 	if (number == 0 || child == NULL ||
 	    monitor_child(monitor, number) != NULL)
-		monitor_refuse(monitor, "one process too many");
+		monitor_refuse(monitor, "too many processes");
 	return child;
 }
 
 static void
 monitor_start_request(struct monitor_state *monitor,
-    const struct monitor_request *request, int output)
+    const struct monitor_request *request, int fd)
 {
 	bool master = request->kind == CMDLINE_MASTER;
 
-	if (!is_pipe(output))
-		monitor_refuse(monitor, "a process without a pipe");
-	if (request->kind > CMDLINE_OWN || request->to >= monitor->n ||
-	    request->link >= LIMIT_LINKS || (!master && request->link != 0))
-		monitor_refuse(monitor, "a command that there is not");
-	if (memchr(request->ciphers, '\0', sizeof(request->ciphers)) == NULL ||
-	    (request->ciphers[0] != '\0' &&
-		(!master || !ciphers_are_list(request->ciphers))))
-		monitor_refuse(monitor, "ciphers that are none");
+	if (request->type == MONITOR_START_METRICS) {
+		if (monitor->options->metrics == NULL || !is_listener(fd))
+			monitor_refuse(monitor, "an unwanted metrics exporter");
+	} else if (!is_pipe(fd)) {
+		monitor_refuse(monitor, "an ssh without a pipe");
+	} else if (request->kind > CMDLINE_OWN || request->to >= monitor->n ||
+	    request->link >= LIMIT_LINKS || (!master && request->link != 0)) {
+		monitor_refuse(monitor, "an unknown command");
+	} else if (request->ciphers[0] != '\0' &&
+	    (!master || !ciphers_are_list(request->ciphers))) {
+		monitor_refuse(monitor, "ciphers that are no list");
+	}
 	monitor_run(monitor, monitor_place(monitor, request->number), request,
-	    output);
-}
-
-static void
-monitor_metrics_request(struct monitor_state *monitor, uint32_t number,
-    int listener)
-{
-	if (monitor->metrics == NULL || !is_listener(listener))
-		monitor_refuse(monitor,
-		    "a metrics exporter that is not wanted");
-	monitor_run_exporter(monitor, monitor_place(monitor, number), number,
-	    listener);
+	    fd);
 }
 
 /* 0 or a negative errno. */
@@ -102,7 +95,7 @@ monitor_write_text(int fd, const char *bytes, size_t len)
 		bytes += n > 0 ? n : 0;
 		len -= n > 0 ? (size_t)n : 0;
 	}
-	/* Who can write to a file and map it can run what it has written. */
+	/* A writable file could be mapped and run. */
 	return lseek(fd, 0, SEEK_SET) == 0 &&
 		fcntl(fd, F_ADD_SEALS,
 		    F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) ==
@@ -111,15 +104,17 @@ monitor_write_text(int fd, const char *bytes, size_t len)
 	    -errno;
 }
 
-/* The text of what came of it, in a file of its own, or a negative errno. */
+/* What the source has read, in a file without a name; or a negative errno. */
 static int
-monitor_text_file(const struct monitor_source *source)
+monitor_read_source(const struct monitor_source *source)
 {
 	CLEANUP(cleanup_fd) int fd = -1;
+	int err = source == NULL ? -ENOENT : -ENOMEM;
 	size_t len = 0;
-	char *bytes = source->read(source->ctx, &len);
-	int err = -ENOMEM;
+	char *bytes = NULL;
 
+	if (source != NULL)
+		bytes = source->read(source->ctx, &len);
 	if (bytes != NULL) {
 		fd = memfd_create("culvert", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 		err = fd < 0 ? -errno : monitor_write_text(fd, bytes, len);
@@ -128,31 +123,20 @@ monitor_text_file(const struct monitor_source *source)
 	return err == 0 ? steal_fd(&fd) : err;
 }
 
+/* Sends the descriptor, or a negative errno, and closes it. */
 static void
-monitor_read_request(const struct monitor_state *monitor)
+monitor_answer_file(uint32_t type, int fd)
 {
-	struct monitor_answer answer = { .type = MONITOR_HAS_READ };
-	CLEANUP(cleanup_fd) int fd = -ENOENT;
+	CLEANUP(cleanup_fd) int file = fd;
+	const struct monitor_answer answer = {
+		.type = type,
+		.err = fd < 0 ? fd : 0,
+	};
 
-	if (monitor->source != NULL)
-		fd = monitor_text_file(monitor->source);
-	answer.err = fd < 0 ? fd : 0;
 	fds_send(MONITOR_FD, &answer, sizeof(answer), fd < 0 ? -1 : fd);
 }
 
-static void
-monitor_log_request(const struct monitor_state *monitor)
-{
-	struct monitor_answer answer = { .type = MONITOR_HAS_OPENED };
-	CLEANUP(cleanup_fd) int fd = -ENOENT;
-
-	if (monitor->log != NULL)
-		fd = append_open(monitor->log);
-	answer.err = fd < 0 ? fd : 0;
-	fds_send(MONITOR_FD, &answer, sizeof(answer), fd < 0 ? -1 : fd);
-}
-
-/* All the texts in one block.  NULL when out of memory. */
+/* Copies all texts of link into one block.  NULL when out of memory. */
 static char *
 monitor_keep(struct link_options *link)
 {
@@ -183,7 +167,7 @@ static void
 monitor_use_request(struct monitor_state *monitor,
     const struct monitor_request *request)
 {
-	const struct monitor_source *source = monitor->source;
+	const struct monitor_source *source = monitor->options->source;
 	size_t to = request->to;
 	struct link_options link;
 	char *texts;
@@ -191,7 +175,7 @@ monitor_use_request(struct monitor_state *monitor,
 	if (to >= LIMIT_DESTINATIONS || to > monitor->n ||
 	    memchr(request->name, '\0', sizeof(request->name)) == NULL ||
 	    source == NULL || !source->find(source->ctx, request->name, &link))
-		monitor_refuse(monitor, "a destination that there is not");
+		monitor_refuse(monitor, "an unknown destination");
 	texts = monitor_keep(&link);
 	if (texts == NULL)
 		monitor_end(monitor, 1);
@@ -211,7 +195,7 @@ monitor_use_request(struct monitor_state *monitor,
 		monitor->n++;
 }
 
-/* ssh without a terminal must not ask by a window either. */
+/* Without a terminal, ssh must not open a window to ask either. */
 static void
 monitor_leave_request(struct monitor_state *monitor)
 {
@@ -240,39 +224,40 @@ void
 monitor_request(struct monitor_state *monitor)
 {
 	struct monitor_request request;
-	CLEANUP(cleanup_fd) int output = -1;
-	ssize_t n = fds_receive(MONITOR_FD, &request, sizeof(request), &output);
+	const char *log = monitor->options->log;
+	CLEANUP(cleanup_fd) int fd = -1;
+	ssize_t n = fds_receive(MONITOR_FD, &request, sizeof(request), &fd);
 
-	/* Short of memory it waits there for the next time. */
+	/* When memory is short the request stays in the socket. */
 	if (n == -EINTR || n == -ENOMEM)
 		return;
 	if (n <= 0 && n != -EMSGSIZE) /* the main process has ended */
 		monitor_end(monitor, 0);
 	if (n != sizeof(request))
-		monitor_refuse(monitor, "something of another length");
+		monitor_refuse(monitor, "a request of another length");
 	switch (request.type) {
 	case MONITOR_START:
-		monitor_start_request(monitor, &request, output);
+	case MONITOR_START_METRICS:
+		monitor_start_request(monitor, &request, fd);
 		break;
 	case MONITOR_SIGNAL:
 		monitor_signal_request(monitor, &request);
 		break;
 	case MONITOR_READ:
-		monitor_read_request(monitor);
+		monitor_answer_file(MONITOR_READ,
+		    monitor_read_source(monitor->options->source));
 		break;
 	case MONITOR_USE:
 		monitor_use_request(monitor, &request);
 		break;
 	case MONITOR_OPEN_LOG:
-		monitor_log_request(monitor);
-		break;
-	case MONITOR_START_METRICS:
-		monitor_metrics_request(monitor, request.number, output);
+		monitor_answer_file(MONITOR_OPEN_LOG,
+		    log == NULL ? -ENOENT : append_open(log));
 		break;
 	case MONITOR_LEAVE_TERMINAL:
 		monitor_leave_request(monitor);
 		break;
 	default:
-		monitor_refuse(monitor, "something that there is not");
+		monitor_refuse(monitor, "an unknown request");
 	}
 }

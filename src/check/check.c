@@ -31,7 +31,7 @@ note_change(struct check *check, enum finding finding)
 		return;
 	if (change.part == SUGGEST_SERVER_HOST ||
 	    change.part == SUGGEST_SERVER_PORT)
-		change.forward = check->n_forward - 1;
+		change.forward = check->forward;
 	if (change.part == SUGGEST_TUNNEL)
 		change.value = check->options->nearest;
 	check->changes[check->n_changes++] = change;
@@ -43,6 +43,8 @@ check_find_as(struct check *check, enum finding finding,
 {
 	struct advice advice;
 
+	if (check->interrupted)
+		return;
 	if (status == ADVICE_WRONG)
 		note_change(check, finding);
 	advice_make(finding, &check->facts, &advice);
@@ -56,61 +58,29 @@ check_find(struct check *check, enum finding finding)
 	check_find_as(check, finding, advice_worst(finding));
 }
 
-void
+bool
 check_find_last(struct check *check, enum finding finding)
 {
 	check_find(check, finding);
-	check_finish(check);
+	return false;
 }
 
-/* ---- steps ---- */
+/* ---- start-up ---- */
 
+/* Ends every wait, and so all steps. */
 static void
-on_next(uv_timer_t *timer)
+check_interrupt(struct check *check)
 {
-	struct check *check = timer->data;
-
-	if (!check->ending)
-		check->step(check);
-}
-
-void
-check_next(struct check *check, check_step *step)
-{
-	check->step = step;
-	if (!check->ending)
-		uv_timer_start(&check->next, on_next, 0, 0);
-}
-
-void
-check_finish(struct check *check)
-{
-	if (check->ending)
-		return;
-	check->ending = true;
-	uv_timer_stop(&check->next);
-	uv_timer_stop(&check->limit);
-	step_config_free(check);
-	step_reach_free(check);
-	step_forward_free(check);
-	side_free(check->far);
-	side_free(check->near);
-	check->far = check->near = NULL;
-	if (check->link_runs)
-		links_stop(check->links);
+	check->interrupted = true;
+	check->wait.over = true;
 }
 
 static void
 check_on_signal(uv_signal_t *handle, int signum)
 {
-	struct check *check = handle->data;
-
 	(void)signum;
-	check->interrupted = true;
-	check_finish(check);
+	check_interrupt(handle->data);
 }
-
-/* ---- start-up ---- */
 
 /* A line that ssh -v has printed. */
 static void
@@ -169,9 +139,9 @@ check_set_facts(struct check *check)
 	else
 		fact_set(facts, FACT_CULVERT, "culvert's command line");
 	fact_format(facts, FACT_CONNECT_S, "%llu",
-	    (unsigned long long)options->timeouts.connect / 1000);
+	    (unsigned long long)check->wait.times.connect / 1000);
 	fact_format(facts, FACT_GREETING_S, "%llu",
-	    (unsigned long long)options->timeouts.greeting / 1000);
+	    (unsigned long long)check->wait.times.greeting / 1000);
 	set_ssh_command(check);
 	set_own_user(check);
 	if (!suggest_key_line(check->conf, check->modes,
@@ -197,11 +167,8 @@ watch_signals(struct check *check)
 static void
 check_on_monitor_lost(void *ctx)
 {
-	struct check *check = ctx;
-
 	log_err("culvert's monitor process has ended, and ssh with it");
-	check->interrupted = true;
-	check_finish(check);
+	check_interrupt(ctx);
 }
 
 static bool
@@ -219,9 +186,7 @@ check_start_loop(struct check *check)
 		log_err("cannot start: %s", uv_strerror(err));
 		return false;
 	}
-	uv_timer_init(&check->loop, &check->next);
-	uv_timer_init(&check->loop, &check->limit);
-	check->next.data = check->limit.data = check;
+	wait_init(&check->wait, &check->loop, check->options->timeout_s);
 	watch_signals(check);
 	return true;
 }
@@ -364,8 +329,6 @@ check_free(struct check *check)
 
 	for (size_t i = 0; i < CHECK_SIGNALS; i++)
 		uv_close((uv_handle_t *)&check->signals[i], NULL);
-	uv_close((uv_handle_t *)&check->next, NULL);
-	uv_close((uv_handle_t *)&check->limit, NULL);
 	nodelay_free(check->nodelay);
 	links_free(check->links);
 	monitor_detach(check->monitor);
@@ -394,6 +357,36 @@ check_start(struct check *check)
 	return check_drop_privileges(check);
 }
 
+/* ---- the steps ---- */
+
+static void
+check_steps(struct check *check)
+{
+	if (check->options->named)
+		check_find(check, NO_SUCH_TUNNEL);
+	if (!step_config(check) || !step_reach(check) || !step_connect(check))
+		return;
+	while (check->forward < check->conf->n_forwards && step_forward(check))
+		check->forward++;
+}
+
+/* Reports the loss of the link, closes everything, and waits for the end of
+ * ssh. */
+static void
+check_stop(struct check *check)
+{
+	if (check->link_up && !check->link_runs) {
+		fact_set(&check->facts, FACT_WHY, check->link_why);
+		check_find(check, SSH_LOST);
+	}
+	wait_end(&check->wait);
+	side_free(check->far);
+	side_free(check->near);
+	if (check->link_runs)
+		links_stop(check->links);
+	uv_run(&check->loop, UV_RUN_DEFAULT);
+}
+
 int
 check_run(const struct check_options *options)
 {
@@ -402,7 +395,7 @@ check_run(const struct check_options *options)
 		.first = &options->link,
 		.n = 1,
 	};
-	int status = CHECK_UNKNOWN; /* if interrupted */
+	int status = CHECK_FAILS;
 
 	check.options = options;
 	check.conf = options->options;
@@ -417,16 +410,13 @@ check_run(const struct check_options *options)
 	if (!check_start_loop(&check))
 		return CHECK_FAILS;
 	if (check_start(&check)) {
-		if (options->named)
-			check_find(&check, NO_SUCH_TUNNEL);
-		step_config(&check);
+		check_steps(&check);
+		check_stop(&check);
+		status = check.interrupted ? (int)CHECK_UNKNOWN :
+					     (int)tell_verdict(&check);
 	} else {
-		check.interrupted = true;
-		status = CHECK_FAILS;
+		check_stop(&check);
 	}
-	uv_run(&check.loop, UV_RUN_DEFAULT);
-	if (!check.interrupted)
-		status = (int)tell_verdict(&check);
 	check_free(&check);
 	return status;
 }

@@ -22,9 +22,9 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "check/suggest.h"
-#include "check/timeouts.h"
 #include "conf/options.h"
 #include "ssh/link.h"
 
@@ -46,13 +46,13 @@ struct check_options {
 	const char *tunnel;   /* of the configuration file; or NULL */
 	const char *config;   /* that file, if -f names it; or NULL */
 	const char *looked;   /* the file that has no such tunnel; or NULL */
-	const char *nearest;  /* ... the most similar name there; or NULL */
+	const char *nearest;  /* the most similar name there; or NULL, too */
 	bool named;	      /* ... -f names that file */
 	const char *user;     /* the user to become; or NULL */
 	const char *ftp_user; /* or NULL */
 	const char *netrc;    /* the file, or NULL: ~/.netrc */
 	bool json;
-	struct check_timeouts timeouts;
+	uint64_t timeout_s; /* to wait for a connection; 0: the default */
 };
 
 /* Runs the whole check.  Returns enum check_status. */

@@ -10,11 +10,13 @@
 #include "base/user.h"
 #include "check/advice.h"
 #include "check/check.h"
+#include "check/conn.h"
 #include "check/facts.h"
 #include "check/judge.h"
 #include "check/login.h"
 #include "check/report.h"
 #include "check/suggest.h"
+#include "check/wait.h"
 #include "limits.h"
 #include "net/sock.h"
 #include "ssh/links.h"
@@ -26,16 +28,6 @@
 
 #define CHECK_SIGNALS 3
 
-struct check;
-
-/* A step ends by check_next() or check_finish(). */
-typedef void check_step(struct check *check);
-
-/* The state of each step, which its end frees. */
-struct config_step;
-struct reach_step;
-struct forward_step;
-
 /* Changes of the suggested command that are stored; more are ignored. */
 #define CHECK_CHANGES 16
 
@@ -44,9 +36,8 @@ struct check {
 	const struct options *conf; /* options->options */
 	uv_loop_t loop;
 	uv_signal_t signals[CHECK_SIGNALS];
-	uv_timer_t next; /* starts the next step, from the loop */
-	check_step *step;
-	uv_timer_t limit; /* the time-out of the current step */
+	bool interrupted; /* by a signal, or the monitor was lost */
+	struct wait wait;
 	struct monitor *monitor;
 	char directory[PRIVDIR_MAX];
 	struct user user; /* to become; no name: none */
@@ -55,22 +46,20 @@ struct check {
 	struct words_hearer hearer;
 	struct link_options link;
 	struct links *links;
+	bool link_up;	/* ssh has logged in */
 	bool link_runs; /* its down() has not come yet */
+	char link_why[FACT_MAX];
 	struct nodelay *nodelay;
+	struct attempt session; /* of nodelay */
 	struct side *near;
 	struct side *far;
 	struct login *login;
 	struct facts facts;
 	struct report *report;
-	bool logged_in; /* by ssh */
-	bool late;	/* the login took too long */
-	bool ending;
-	bool interrupted;   /* by a signal */
+	uv_poll_t config;   /* what ssh -G prints */
+	bool configured;    /* ... and it has the server's host and port */
 	sa_family_t family; /* that ssh is to use; AF_UNSPEC: any */
-	struct config_step *config;
-	struct reach_step *reach;
-	struct forward_step *forward;
-	size_t n_forward;		/* index of the current one */
+	size_t forward;	    /* index of the current one */
 	struct judge_outcome *outcomes; /* one per forward */
 	struct suggest_modes modes[OPTIONS_FORWARDS_MAX];
 	struct suggest_change changes[CHECK_CHANGES]; /* of the command */
@@ -79,36 +68,28 @@ struct check {
 
 /* ---- check.c ---- */
 
-/* Starts that step, from the loop. */
-void check_next(struct check *check, check_step *step);
-
-/* Ends the last step; the verdict follows. */
-void check_finish(struct check *check);
-
-/* Reports a finding, with its own status or with that one. */
+/* Reports a finding, with its own status or with that one, unless the check was
+ * interrupted. */
 void check_find(struct check *check, enum finding finding);
 void check_find_as(struct check *check, enum finding finding,
     enum advice_status status);
 
-/* Reports a finding on which all later steps depend, and ends. */
-void check_find_last(struct check *check, enum finding finding);
+/* The same of one on which all later steps depend.  False. */
+bool check_find_last(struct check *check, enum finding finding);
 
-/* ---- the steps, in their order, and what frees each ---- */
+/* ---- the steps, in their order; false: the check ends ---- */
 
 /* ssh -G: step_config.c */
-void step_config(struct check *check);
-void step_config_free(struct check *check);
+bool step_config(struct check *check);
 
 /* Name look-up and TCP: step_reach.c */
-void step_reach(struct check *check);
-void step_reach_free(struct check *check);
+bool step_reach(struct check *check);
 
 /* ssh and its messages: step_connect.c */
-void step_connect(struct check *check);
+bool step_connect(struct check *check);
 
-/* Each forward: step_forward.c */
-void step_forward(struct check *check);
-void step_forward_free(struct check *check);
+/* A forward: step_forward.c */
+bool step_forward(struct check *check);
 
 /* Tries to bind the addresses on this host, before the process is confined. */
 void step_forward_bind(struct check *check);

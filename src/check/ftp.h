@@ -5,59 +5,55 @@
 #ifndef CHECK_FTP_H
 #define CHECK_FTP_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <uv.h>
 
-#include "base/addr.h"
+#include "check/conn.h"
 #include "check/facts.h"
-#include "check/timeouts.h"
-#include "tunnel/side.h"
+#include "ftp/line.h"
+#include "ftp/reply.h"
+#include "ftp/secrets.h"
 
 /* Bytes of a reply that are stored, for all its lines together. */
 #define FTP_REPLY_MAX 8192
 
-struct ftp;
+/* All members are 0 before ftp_open(). */
+struct ftp {
+	struct wait *wait;
+	struct conn conn;
+	struct line_reader lines;
+	struct reply_reader place;
+	bool skipping; /* the rest of a line that is too long */
+	char text[FTP_REPLY_MAX];
+	size_t len;
+	struct secrets secrets; /* to hide the password in replies */
+};
 
-/* Valid during the callback. */
 struct ftp_reply {
 	unsigned code; /* 0: no reply; err and text say why */
 	int err;       /* -ETIMEDOUT, or how the connection failed or ended */
 	char text[FACT_MAX]; /* its last line, escaped */
-	const char *lines;   /* all, as they came, with their line ends */
+	const char *lines;   /* all, as they came, with their line ends; valid
+			      * until the next reply */
 	size_t len;
 };
 
-/* Called from the loop, once for each wait; the callback may close the
- * connection. */
-typedef void ftp_reply_cb(void *ctx, const struct ftp_reply *reply);
+/* Connects through that side, and waits until that has ended: see conn.  The
+ * greeting is the first reply. */
+void ftp_open(struct ftp *ftp, struct wait *wait, struct side *side,
+    const struct side_to *to);
 
-/*
- * Connects through that side and waits for the greeting, which done gets.
- * timeouts stays valid until ftp_close().  NULL: the connection could not be
- * started.
- */
-struct ftp *ftp_open(uv_loop_t *loop, struct side *side,
-    const struct side_to *to, const struct check_timeouts *timeouts,
-    ftp_reply_cb *done, void *ctx);
+/* Sends a command, given without its line end. */
+void ftp_send(struct ftp *ftp, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-/* Was the connection established? */
-bool ftp_was_open(const struct ftp *ftp);
+/* Waits for the next reply for at most that time, in ms. */
+void ftp_read(struct ftp *ftp, uint64_t ms, struct ftp_reply *ret);
 
-/* Its two addresses; AF_UNSPEC if unknown. */
-void ftp_ends(struct ftp *ftp, struct addr *ret_local, struct addr *ret_peer);
+/* Takes the next reply, or the loss of the connection, if it is there. */
+bool ftp_take(struct ftp *ftp, struct ftp_reply *ret);
 
-/* Sends a command, given without its line end, and waits for the reply.  Must
- * not be called while another wait is under way. */
-void ftp_send(struct ftp *ftp, ftp_reply_cb *done, void *ctx,
-    const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-/* Waits for one more reply. */
-void ftp_wait(struct ftp *ftp, ftp_reply_cb *done, void *ctx);
-
-/* The server is busy with the command: starts the time-out again. */
-void ftp_more_time(struct ftp *ftp);
-
-/* Closes it; done is not called.  NULL is allowed.  The loop frees it. */
 void ftp_close(struct ftp *ftp);
 
 #endif

@@ -128,13 +128,12 @@ why_forbidden(const struct judge *judge)
 	if (key_forwards_nothing(judge))
 		return FORWARD_NOTHING;
 	if (said(judge, "Server has disabled"))
-		return judge->outcome->probed && !judge->probe->opened &&
-			judge->probe->err == -EACCES ?
+		return !judge->probe->opened && judge->probe->err == -EACCES ?
 		    FORWARD_NOTHING :
 		    FORWARD_FORBIDDEN;
 	/* sshd listens on any other port. */
 	if (judge->forward->remote &&
-	    outcome->client_passive.result == JUDGE_GOOD)
+	    outcome->client_passive.result == ATTEMPT_GOOD)
 		return FORWARD_TAKEN;
 	if (facts_key_has(judge->facts, "permitlisten"))
 		return FORWARD_FORBIDDEN_KEY_LISTEN;
@@ -146,7 +145,7 @@ why_forbidden(const struct judge *judge)
 }
 
 static enum finding
-why_no_listener(const struct judge *judge, const struct judge_try *listen)
+why_no_listener(const struct judge *judge, const struct attempt *listen)
 {
 	switch (listen->err) {
 	case -EADDRNOTAVAIL:
@@ -167,17 +166,17 @@ why_no_listener(const struct judge *judge, const struct judge_try *listen)
 static void
 judge_listen(struct judge *judge)
 {
-	const struct judge_try *listen = &judge->outcome->listen;
+	const struct attempt *listen = &judge->outcome->listen;
 	bool only = judge->forward->remote ||
 	    judge->options->server_mode == OPTIONS_ACTIVE ||
 	    (judge->tried && !judge->works[JUDGE_PASSIVE]);
 	enum finding finding;
 
-	if (listen->result == JUDGE_GOOD) {
+	if (listen->result == ATTEMPT_GOOD) {
 		judge_find_plain(judge, FORWARD_OK);
 		return;
 	}
-	if (listen->result == JUDGE_NOT_TRIED) {
+	if (listen->result == ATTEMPT_NONE) {
 		if (!judge->forward->remote)
 			judge_find_plain(judge, FORWARD_NEVER);
 		return;
@@ -190,18 +189,18 @@ judge_listen(struct judge *judge)
 static void
 judge_clients(struct judge *judge)
 {
-	const struct judge_try *passive = &judge->outcome->client_passive;
-	const struct judge_try *active = &judge->outcome->client_active;
-	bool passive_good = passive->result == JUDGE_GOOD;
-	bool active_good = active->result == JUDGE_GOOD;
+	const struct attempt *passive = &judge->outcome->client_passive;
+	const struct attempt *active = &judge->outcome->client_active;
+	bool passive_good = passive->result == ATTEMPT_GOOD;
+	bool active_good = active->result == ATTEMPT_GOOD;
 
 	if (passive_good)
 		judge_find_plain(judge, CLIENT_PASSIVE_OK);
-	else if (passive->result == JUDGE_FAILED) {
+	else if (passive->result == ATTEMPT_FAILED) {
 		fact_set(judge->facts, FACT_WHY, passive->why);
 		judge_find(judge,
 		    passive->err == -EOPNOTSUPP ? CLIENT_PASSIVE_DEAF :
-			judge->outcome->listen.result == JUDGE_FAILED &&
+			judge->outcome->listen.result == ATTEMPT_FAILED &&
 			    judge->outcome->listen.err == passive->err ?
 						  CLIENT_PASSIVE_EITHER :
 						  CLIENT_PASSIVE_WRONG,
@@ -209,7 +208,7 @@ judge_clients(struct judge *judge)
 	}
 	if (active_good)
 		judge_find_plain(judge, CLIENT_ACTIVE_OK);
-	else if (active->result == JUDGE_FAILED) {
+	else if (active->result == ATTEMPT_FAILED) {
 		fact_set(judge->facts, FACT_WHY, active->why);
 		judge_find(judge,
 		    active->err == -EACCES ? CLIENT_ACTIVE_FORBIDDEN :
@@ -225,8 +224,6 @@ judge_connect(struct judge *judge)
 {
 	const struct probe_outcome *probe = judge->probe;
 
-	if (!judge->outcome->probed)
-		return false;
 	if (probe->opened) {
 		judge_find_plain(judge, CONNECT_OK);
 		return true;

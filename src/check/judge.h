@@ -8,35 +8,24 @@
 #include <stdbool.h>
 
 #include "check/advice.h"
+#include "check/conn.h"
 #include "check/facts.h"
 #include "check/login.h"
 #include "check/probe.h"
 #include "check/suggest.h"
 #include "conf/options.h"
 
-/* The result of one request to sshd. */
-struct judge_try {
-	enum {
-		JUDGE_NOT_TRIED,
-		JUDGE_GOOD,
-		JUDGE_FAILED,
-	} result;
-	int err; /* as in tunnel/side.h */
-	char why[FACT_MAX];
-};
-
 struct judge_outcome {
 	char bound[FACT_MAX];	  /* where clients connect; or empty */
 	char not_bound[FACT_MAX]; /* ... and the reason */
 
 	/* -L: for data connections in active mode; -R: for clients. */
-	struct judge_try listen;
+	struct attempt listen;
 
 	/* -R only. */
-	struct judge_try client_passive;
-	struct judge_try client_active;
+	struct attempt client_passive;
+	struct attempt client_active;
 
-	bool probed; /* the FTP server was checked */
 	struct probe_outcome probe;
 	enum login_result login;
 	const char *login_why;

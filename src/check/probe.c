@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "check/ftp.h"
 #include "ftp/greeting.h"
-#include "ftp/reply.h"
 #include "limits.h"
 
 /* Round trips to measure. */
@@ -28,21 +28,13 @@ static const enum verb verbs[PROBE_VARIANTS] = {
 };
 
 struct probe {
-	struct probe_options options;
-	probe_cb *done;
-	void *ctx;
-	struct ftp *ftp;
-	struct trial *trial;
-	size_t variant;	  /* the one being tried */
-	unsigned n_waits; /* preliminary replies before the greeting */
-	unsigned n_stray; /* lines before the greeting, not replies */
-	struct addr local;
+	const struct probe_options *options;
+	struct probe_outcome *outcome;
+	struct ftp ftp;
+	struct addr local;	     /* our end; AF_UNSPEC if unknown */
 	char host[FORWARD_HOST_MAX]; /* to connect to for data */
-	char at[FORWARD_HOST_MAX];   /* to listen on */
-	uint64_t sent_at;	     /* ns */
-	uint64_t took[PROBE_NOOPS];
-	uv_timer_t soon; /* starts the next variant */
-	struct probe_outcome outcome;
+	unsigned n_waits; /* preliminary replies before the greeting */
+	unsigned n_stray; /* lines before it that are no replies */
 };
 
 const char *
@@ -57,268 +49,102 @@ probe_is_active(enum probe_variant variant)
 	return variant == PROBE_PORT || variant == PROBE_EPRT;
 }
 
-/* ---- the end ---- */
-
-static void
-probe_finish(struct probe *probe)
-{
-	probe_cb *done = probe->done;
-
-	if (done == NULL)
-		return;
-	probe->done = NULL;
-	trial_free(probe->trial);
-	probe->trial = NULL;
-	ftp_close(probe->ftp);
-	probe->ftp = NULL;
-	done(probe->ctx, &probe->outcome);
-}
-
-static void
-finish_lost(struct probe *probe, const char *why)
-{
-	probe->outcome.lost = true;
-	fact_text(probe->outcome.why, "%s", why);
-	probe_finish(probe);
-}
-
-/* False: there is no reply, and the probe has ended. */
+/* There is no reply. */
 static bool
-has_reply(struct probe *probe, const struct ftp_reply *reply)
+probe_lose(struct probe *probe, int err, const char *why)
 {
-	if (reply->code != 0)
-		return true;
-	probe->outcome.err = reply->err;
-	finish_lost(probe, reply->text);
+	probe->outcome->lost = true;
+	probe->outcome->err = err;
+	fact_text(probe->outcome->why, "%s", why);
 	return false;
 }
 
-static void
-on_quit(void *ctx, const struct ftp_reply *reply)
-{
-	(void)reply;
-	probe_finish(ctx);
-}
-
-/* ---- round trips ---- */
-
-static void on_noop(void *ctx, const struct ftp_reply *reply);
-
-static void
-send_noop(struct probe *probe)
-{
-	probe->sent_at = uv_hrtime();
-	ftp_send(probe->ftp, on_noop, probe, "NOOP");
-}
-
-static int
-compare(const void *one, const void *other)
-{
-	uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
-
-	return (a > b) - (a < b);
-}
-
-static void
-on_noop(void *ctx, const struct ftp_reply *reply)
-{
-	const size_t middle = PROBE_NOOPS / 2;
-	struct probe *probe = ctx;
-	struct probe_outcome *outcome = &probe->outcome;
-
-	if (!has_reply(probe, reply))
-		return;
-	probe->took[outcome->n_rtt++] = uv_hrtime() - probe->sent_at;
-	if (outcome->n_rtt < PROBE_NOOPS) {
-		send_noop(probe);
-		return;
-	}
-	qsort(probe->took, PROBE_NOOPS, sizeof(probe->took[0]), compare);
-	outcome->rtt_ms = (double)probe->took[middle] / 1e6;
-	ftp_send(probe->ftp, on_quit, probe, "QUIT");
-}
-
-/* ---- listings ---- */
-
-static void on_tried(void *ctx, const struct trial_outcome *outcome);
-
-/* Tries the current variant, announcing an address of that family. */
-static void
-try_variant(struct probe *probe, sa_family_t family)
-{
-	const struct trial_options options = {
-		.loop = probe->options.loop,
-		.timeouts = probe->options.timeouts,
-		.ftp = probe->ftp,
-		.side = probe->options.side,
-		.verb = verbs[probe->variant],
-		.host = probe->options.believe_reply &&
-			probe->variant == PROBE_PASV ?
-		    NULL :
-		    probe->host,
-		.from = probe->local,
-		.at = probe->at,
-		.family = family,
-	};
-
-	probe->outcome.variants[probe->variant].ipv6 = family == AF_INET6;
-	if (probe->options.at != NULL)
-		snprintf(probe->at, sizeof(probe->at), "%s", probe->options.at);
-	else if (probe->local.family != AF_UNSPEC)
-		addr_format_ip(&probe->local, probe->at);
-	else
-		snprintf(probe->at, sizeof(probe->at), "%s",
-		    family == AF_INET6 ? "::1" : "127.0.0.1");
-	trial_free(probe->trial);
-	probe->trial = trial_start(&options, on_tried, probe);
-	if (probe->trial == NULL)
-		finish_lost(probe, strerror(ENOMEM));
-}
-
-/* The family of the address to announce: the server's, if that is known. */
-static sa_family_t
-probe_family_of(const struct probe *probe)
-{
-	struct addr addr;
-
-	if (probe->options.at != NULL &&
-	    addr_parse_ip(probe->options.at, &addr) == 0)
-		return addr.family;
-	if (probe->local.family != AF_UNSPEC)
-		return probe->local.family;
-	if (addr_parse_ip(probe->options.host, &addr) == 0)
-		return addr.family;
-	return AF_INET;
-}
-
-/* Tries the next variant, beginning with the current one; after the last one
- * sends the NOOPs. */
-static void
-next_variant(struct probe *probe)
-{
-	enum options_mode mode = probe->options.mode;
-
-	for (; probe->variant < PROBE_VARIANTS; probe->variant++) {
-		bool active =
-		    probe_is_active((enum probe_variant)probe->variant);
-
-		if (mode == (active ? OPTIONS_PASSIVE : OPTIONS_ACTIVE)) {
-			probe->outcome.variants[probe->variant].state =
-			    PROBE_NOT_USED;
-		} else if (probe->variant == PROBE_PORT &&
-		    probe_family_of(probe) == AF_INET6) {
-			probe->outcome.variants[probe->variant].state =
-			    PROBE_OTHER_FAMILY;
-		} else {
-			try_variant(probe,
-			    active ? probe_family_of(probe) : AF_UNSPEC);
-			return;
-		}
-	}
-	send_noop(probe);
-}
-
-static void
-probe_on_soon(uv_timer_t *timer)
-{
-	next_variant(timer->data);
-}
-
-/* May the server be on the far ::1, although its name does not tell? */
+/* Reads the reply to a command.  False: there is none. */
 static bool
-may_be_ipv6(const struct probe *probe)
+probe_read(struct probe *probe, struct ftp_reply *ret)
 {
-	struct addr addr;
-
-	return probe->variant == PROBE_EPRT && probe->options.at == NULL &&
-	    probe->local.family == AF_UNSPEC &&
-	    !probe->outcome.variants[probe->variant].ipv6 &&
-	    addr_parse_ip(probe->options.host, &addr) != 0;
+	ftp_read(&probe->ftp, probe->options->wait->times.reply, ret);
+	return ret->code != 0 || probe_lose(probe, ret->err, ret->text);
 }
 
-static void
-on_tried(void *ctx, const struct trial_outcome *outcome)
+static bool
+probe_is_good(const struct ftp_reply *reply)
 {
-	struct probe *probe = ctx;
-
-	probe->outcome.variants[probe->variant].state = PROBE_TRIED;
-	if (outcome->result == TRIAL_REFUSED && may_be_ipv6(probe)) {
-		probe->outcome.variants[probe->variant].trial = *outcome;
-		try_variant(probe, AF_INET6);
-		return;
-	}
-	/* Of two refusals the first one is more useful. */
-	if (probe->variant != PROBE_EPRT ||
-	    !probe->outcome.variants[probe->variant].ipv6 ||
-	    outcome->result == TRIAL_OK ||
-	    probe->outcome.variants[probe->variant].trial.reply[0] == '\0')
-		probe->outcome.variants[probe->variant].trial = *outcome;
-	if (outcome->result == TRIAL_LOST) {
-		finish_lost(probe, outcome->why);
-		return;
-	}
-	if (outcome->hangs) {
-		probe_finish(probe);
-		return;
-	}
-	probe->variant++;
-	/* Not from inside the trial's callback. */
-	uv_timer_start(&probe->soon, probe_on_soon, 0, 0);
-}
-
-/* ---- the login ---- */
-
-static void on_feat(void *ctx, const struct ftp_reply *reply);
-
-static void
-probe_on_login(struct probe *probe, const struct ftp_reply *reply)
-{
-	struct probe_outcome *outcome = &probe->outcome;
-
-	fact_text(outcome->login_reply, "%s", reply->text);
-	if (reply->code >= 200 && reply->code < 300) {
-		outcome->login = PROBE_IN;
-		/* Some servers answer FEAT only after the login. */
-		if (outcome->feat[0] == '\0')
-			ftp_send(probe->ftp, on_feat, probe, "FEAT");
-		else
-			next_variant(probe);
-		return;
-	}
-	outcome->login = reply->code == 332 ? PROBE_ACCOUNT : PROBE_DENIED;
-	send_noop(probe);
-}
-
-static void
-on_pass(void *ctx, const struct ftp_reply *reply)
-{
-	struct probe *probe = ctx;
-
-	if (reply->err == -ETIMEDOUT) {
-		has_reply(probe, reply);
-	} else if (reply->code == 0) {
-		/* Closing the connection is a refusal, too. */
-		probe->outcome.login = PROBE_DENIED;
-		fact_text(probe->outcome.login_reply, "%s", reply->text);
-		probe_finish(probe);
-	} else {
-		probe_on_login(probe, reply);
-	}
-}
-
-static void
-on_user(void *ctx, const struct ftp_reply *reply)
-{
-	struct probe *probe = ctx;
-
-	if (reply->code == 331)
-		ftp_send(probe->ftp, on_pass, probe, "PASS %s",
-		    probe->options.login->password);
-	else
-		on_pass(probe, reply);
+	return reply->code >= 200 && reply->code < 300;
 }
 
 /* ---- greeting and FEAT ---- */
+
+static void
+probe_keep_greeting(struct probe *probe, const struct ftp_reply *reply)
+{
+	log_escape(probe->outcome->greeting, FACT_MAX, reply->lines,
+	    strcspn(reply->lines, "\r\n"));
+}
+
+/* Does the greeting follow that? */
+static bool
+probe_is_early(struct probe *probe, const struct ftp_reply *reply)
+{
+	/* "Ready in n minutes" */
+	if (reply->code == 120)
+		return ++probe->n_waits < LIMIT_CHECK_PRELIMINARY;
+	/* A line that is not a reply is a banner, or the server is not an FTP
+	 * server. */
+	if (reply->code == 0 || reply->code >= 100 ||
+	    greeting_is_foreign((const uint8_t *)reply->lines, reply->len) ||
+	    ++probe->n_stray > LIMIT_GREETING_LINES)
+		return false;
+	if (probe->outcome->greeting[0] == '\0')
+		probe_keep_greeting(probe, reply);
+	return true;
+}
+
+/* Like culvert itself, the check uses the same peer for control and data
+ * connections, even if the name has several addresses. */
+static void
+probe_note_ends(struct probe *probe)
+{
+	struct addr *peer = &probe->outcome->peer;
+
+	side_ends(probe->options->side, probe->ftp.conn.stream, &probe->local,
+	    peer);
+	probe->local.port = 0;
+	if (peer->family != AF_UNSPEC)
+		addr_format_ip(peer, probe->host);
+}
+
+/* False: there is no greeting, or it is a refusal. */
+static bool
+probe_greeting(struct probe *probe)
+{
+	struct probe_outcome *outcome = probe->outcome;
+	const struct wait_times *times = &probe->options->wait->times;
+	struct conn *conn = &probe->ftp.conn;
+	struct ftp_reply reply;
+
+	outcome->opened = conn->opened;
+	if (!conn->opened) {
+		outcome->err = conn->attempt.err;
+		fact_text(outcome->why, "%s", conn->attempt.why);
+		return false;
+	}
+	ftp_read(&probe->ftp, times->greeting, &reply);
+	while (probe_is_early(probe, &reply))
+		ftp_read(&probe->ftp, times->reply, &reply);
+	outcome->err = reply.err;
+	if (reply.code == 0) {
+		fact_text(outcome->why, "%s", reply.text);
+		outcome->greeting_code = outcome->greeting[0] != '\0';
+		return false;
+	}
+	if (conn->stream != NULL)
+		probe_note_ends(probe);
+	outcome->greeting_code = reply.code;
+	outcome->kind = server_recognise(reply.lines);
+	probe_keep_greeting(probe, &reply);
+	return probe_is_good(&reply);
+}
 
 /* Stores the names of the features, with commas between. */
 static void
@@ -344,155 +170,228 @@ keep_feat(struct probe_outcome *outcome, const struct ftp_reply *reply)
 	}
 }
 
-static void
-begin_login(struct probe *probe)
-{
-	if (probe->options.login != NULL)
-		ftp_send(probe->ftp, on_user, probe, "USER %s",
-		    probe->options.login->user);
-	else
-		send_noop(probe);
-}
-
-/* SYST, for servers whose greeting can be changed, such as IIS. */
-static void
-on_syst(void *ctx, const struct ftp_reply *reply)
-{
-	struct probe *probe = ctx;
-
-	if (!has_reply(probe, reply))
-		return;
-	probe->outcome.kind = server_recognise(reply->lines);
-	begin_login(probe);
-}
-
-static void
-on_feat(void *ctx, const struct ftp_reply *reply)
-{
-	struct probe *probe = ctx;
-	struct probe_outcome *outcome = &probe->outcome;
-
-	if (!has_reply(probe, reply))
-		return;
-	outcome->feat_code = reply->code;
-	fact_text(outcome->feat_reply, "%s", reply->text);
-	if (reply->code >= 200 && reply->code < 300)
-		keep_feat(outcome, reply);
-	if (outcome->login == PROBE_IN)
-		next_variant(probe);
-	else if (outcome->kind == SERVER_UNKNOWN)
-		ftp_send(probe->ftp, on_syst, probe, "SYST");
-	else
-		begin_login(probe);
-}
-
-/* Like culvert itself, uses the same peer for control and data connections,
- * even if the name has several addresses. */
-static void
-note_ends(struct probe *probe)
-{
-	struct addr local;
-
-	ftp_ends(probe->ftp, &local, &probe->outcome.peer);
-	probe->local = local;
-	probe->local.port = 0;
-	if (probe->outcome.peer.family != AF_UNSPEC)
-		addr_format_ip(&probe->outcome.peer, probe->host);
-}
-
-static void probe_on_greeting(void *ctx, const struct ftp_reply *reply);
-
-/* A line that is not a reply is a banner, or the server is not an FTP server.
- * True: it is a banner, and the wait goes on. */
 static bool
-is_banner(struct probe *probe, const struct ftp_reply *reply)
+probe_feat(struct probe *probe)
 {
-	const uint8_t *line = (const uint8_t *)reply->lines;
+	struct probe_outcome *outcome = probe->outcome;
+	struct ftp_reply reply;
 
-	if (reply->code >= 100 || greeting_is_foreign(line, reply->len) ||
-	    ++probe->n_stray > LIMIT_GREETING_LINES)
+	ftp_send(&probe->ftp, "FEAT");
+	if (!probe_read(probe, &reply))
 		return false;
-	if (probe->outcome.greeting[0] == '\0')
-		log_escape(probe->outcome.greeting, FACT_MAX, reply->lines,
-		    strcspn(reply->lines, "\r\n"));
-	ftp_wait(probe->ftp, probe_on_greeting, probe);
+	outcome->feat_code = reply.code;
+	fact_text(outcome->feat_reply, "%s", reply.text);
+	if (probe_is_good(&reply))
+		keep_feat(outcome, &reply);
 	return true;
 }
 
-static void
-probe_on_greeting(void *ctx, const struct ftp_reply *reply)
+/* SYST, for servers whose greeting can be changed, such as IIS. */
+static bool
+probe_syst(struct probe *probe)
 {
-	struct probe *probe = ctx;
-	struct probe_outcome *outcome = &probe->outcome;
+	struct ftp_reply reply;
 
-	outcome->opened = ftp_was_open(probe->ftp);
-	outcome->err = reply->err;
-	if (reply->code == 0) {
-		fact_text(outcome->why, "%s", reply->text);
-		outcome->greeting_code = outcome->greeting[0] != '\0';
-		probe_finish(probe);
-		return;
+	if (probe->outcome->kind != SERVER_UNKNOWN)
+		return true;
+	ftp_send(&probe->ftp, "SYST");
+	if (!probe_read(probe, &reply))
+		return false;
+	probe->outcome->kind = server_recognise(reply.lines);
+	return true;
+}
+
+/* ---- the login ---- */
+
+/* False: the connection was lost. */
+static bool
+probe_login(struct probe *probe)
+{
+	const struct netrc_login *login = probe->options->login;
+	struct probe_outcome *outcome = probe->outcome;
+	uint64_t ms = probe->options->wait->times.reply;
+	struct ftp_reply reply;
+
+	if (login == NULL)
+		return true;
+	ftp_send(&probe->ftp, "USER %s", login->user);
+	ftp_read(&probe->ftp, ms, &reply);
+	if (reply.code == 331) {
+		ftp_send(&probe->ftp, "PASS %s", login->password);
+		ftp_read(&probe->ftp, ms, &reply);
 	}
-	if (is_banner(probe, reply))
-		return;
-	/* "Ready in n minutes" */
-	if (reply->code == 120 && ++probe->n_waits < LIMIT_CHECK_PRELIMINARY) {
-		ftp_wait(probe->ftp, probe_on_greeting, probe);
-		return;
+	if (reply.err == -ETIMEDOUT)
+		return probe_lose(probe, reply.err, reply.text);
+	/* Closing the connection is a refusal, too. */
+	fact_text(outcome->login_reply, "%s", reply.text);
+	outcome->login = probe_is_good(&reply) ? PROBE_IN :
+	    reply.code == 332		       ? PROBE_ACCOUNT :
+						 PROBE_DENIED;
+	return reply.code != 0;
+}
+
+/* ---- listings ---- */
+
+/* The family of the address to announce: the server's, if that is known. */
+static sa_family_t
+probe_family_of(const struct probe *probe)
+{
+	struct addr addr;
+
+	if (probe->options->at != NULL &&
+	    addr_parse_ip(probe->options->at, &addr) == 0)
+		return addr.family;
+	if (probe->local.family != AF_UNSPEC)
+		return probe->local.family;
+	if (addr_parse_ip(probe->options->host, &addr) == 0)
+		return addr.family;
+	return AF_INET;
+}
+
+/* Tries that variant, announcing an address of that family. */
+static void
+probe_try(struct probe *probe, enum probe_variant variant, sa_family_t family,
+    struct trial_outcome *ret)
+{
+	const struct probe_options *options = probe->options;
+	char at[ADDR_TEXT_MAX];
+	const struct trial_options trial = {
+		.ftp = &probe->ftp,
+		.side = options->side,
+		.verb = verbs[variant],
+		.host = options->believe_reply && variant == PROBE_PASV ?
+		    NULL :
+		    probe->host,
+		.from = probe->local,
+		.at = options->at != NULL ? options->at :
+		    probe->local.family != AF_UNSPEC ?
+					    addr_format_ip(&probe->local, at) :
+		    family == AF_INET6 ? "::1" :
+					 "127.0.0.1",
+		.family = family,
+	};
+
+	trial_run(&trial, ret);
+}
+
+/* May the server be on the far ::1, although its name does not tell? */
+static bool
+may_be_ipv6(const struct probe *probe)
+{
+	struct addr addr;
+
+	return probe->options->at == NULL && probe->local.family == AF_UNSPEC &&
+	    addr_parse_ip(probe->options->host, &addr) != 0;
+}
+
+/* False: the connection was lost, or the server is still busy with it. */
+static bool
+probe_variant(struct probe *probe, enum probe_variant variant)
+{
+	struct probe_tried *tried = &probe->outcome->variants[variant];
+	struct trial_outcome second = { .result = TRIAL_OK };
+	struct trial_outcome *last = &tried->trial;
+	sa_family_t family = probe_family_of(probe);
+
+	tried->state = PROBE_TRIED;
+	tried->ipv6 = family == AF_INET6;
+	probe_try(probe, variant, family, last);
+	if (variant == PROBE_EPRT && last->result == TRIAL_REFUSED &&
+	    !tried->ipv6 && may_be_ipv6(probe)) {
+		last = &second;
+		tried->ipv6 = true;
+		probe_try(probe, variant, AF_INET6, last);
+		/* Of two refusals the first one is more useful. */
+		if (last->result == TRIAL_OK)
+			tried->trial = *last;
 	}
-	note_ends(probe);
-	outcome->greeting_code = reply->code;
-	outcome->kind = server_recognise(reply->lines);
-	log_escape(outcome->greeting, FACT_MAX, reply->lines,
-	    strcspn(reply->lines, "\r\n"));
-	if (reply->code < 200 || reply->code > 299) {
-		probe_finish(probe);
-		return;
+	if (last->result == TRIAL_LOST)
+		return probe_lose(probe, 0, last->why);
+	return !last->hangs;
+}
+
+static bool
+probe_variants(struct probe *probe)
+{
+	enum options_mode mode = probe->options->mode;
+
+	for (int i = 0; i < PROBE_VARIANTS; i++) {
+		enum probe_variant variant = (enum probe_variant)i;
+		struct probe_tried *tried = &probe->outcome->variants[i];
+		bool active = probe_is_active(variant);
+
+		if (mode == (active ? OPTIONS_PASSIVE : OPTIONS_ACTIVE))
+			tried->state = PROBE_NOT_USED;
+		else if (variant == PROBE_PORT &&
+		    probe_family_of(probe) == AF_INET6)
+			tried->state = PROBE_OTHER_FAMILY;
+		else if (!probe_variant(probe, variant))
+			return false;
 	}
-	ftp_send(probe->ftp, on_feat, probe, "FEAT");
+	return true;
+}
+
+/* ---- round trips ---- */
+
+static int
+probe_compare(const void *one, const void *other)
+{
+	uint64_t a = *(const uint64_t *)one, b = *(const uint64_t *)other;
+
+	return (a > b) - (a < b);
+}
+
+static void
+probe_measure(struct probe *probe)
+{
+	struct probe_outcome *outcome = probe->outcome;
+	uint64_t took[PROBE_NOOPS];
+	struct ftp_reply reply;
+
+	while (outcome->n_rtt < PROBE_NOOPS) {
+		uint64_t began = uv_hrtime();
+
+		ftp_send(&probe->ftp, "NOOP");
+		if (!probe_read(probe, &reply))
+			return;
+		took[outcome->n_rtt++] = uv_hrtime() - began;
+	}
+	qsort(took, PROBE_NOOPS, sizeof(took[0]), probe_compare);
+	outcome->rtt_ms = (double)took[PROBE_NOOPS / 2] / 1e6;
+	ftp_send(&probe->ftp, "QUIT");
+	ftp_read(&probe->ftp, probe->options->wait->times.reply, &reply);
 }
 
 /* ---- probe.h ---- */
 
-static void
-probe_on_freed(uv_handle_t *handle)
+/* False: it has ended. */
+static bool
+probe_log_in(struct probe *probe)
 {
-	free(handle->data);
+	struct probe_outcome *outcome = probe->outcome;
+
+	if (!probe_greeting(probe) || !probe_feat(probe) ||
+	    !probe_syst(probe) || !probe_login(probe))
+		return false;
+	/* Some servers answer FEAT only after the login. */
+	return outcome->login != PROBE_IN || outcome->feat[0] != '\0' ||
+	    probe_feat(probe);
 }
 
 void
-probe_free(struct probe *probe)
+probe_run(const struct probe_options *options, struct probe_outcome *ret)
 {
-	if (probe == NULL)
-		return;
-	probe->done = NULL;
-	trial_free(probe->trial);
-	ftp_close(probe->ftp);
-	uv_close((uv_handle_t *)&probe->soon, probe_on_freed);
-}
-
-struct probe *
-probe_start(const struct probe_options *options, probe_cb *done, void *ctx)
-{
-	struct probe *probe = calloc(1, sizeof(*probe));
+	struct probe probe = { .options = options, .outcome = ret };
 	const struct side_to to = {
 		.host = options->host,
 		.port = options->port,
 		.use = SIDE_CONTROL,
 	};
 
-	if (probe == NULL)
-		return NULL;
-	probe->options = *options;
-	probe->done = done;
-	probe->ctx = ctx;
-	snprintf(probe->host, sizeof(probe->host), "%s", options->host);
-	uv_timer_init(options->loop, &probe->soon);
-	probe->soon.data = probe;
-	probe->ftp = ftp_open(options->loop, options->side, &to,
-	    options->timeouts, probe_on_greeting, probe);
-	if (probe->ftp != NULL)
-		return probe;
-	probe_free(probe);
-	return NULL;
+	snprintf(probe.host, sizeof(probe.host), "%s", options->host);
+	ftp_open(&probe.ftp, options->wait, options->side, &to);
+	if (probe_log_in(&probe) &&
+	    (ret->login != PROBE_IN || probe_variants(&probe)))
+		probe_measure(&probe);
+	ftp_close(&probe.ftp);
 }

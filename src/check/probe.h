@@ -6,7 +6,6 @@
 #define CHECK_PROBE_H
 
 #include <stdbool.h>
-#include <uv.h>
 
 #include "base/addr.h"
 #include "check/facts.h"
@@ -25,8 +24,7 @@ enum probe_variant {
 };
 
 struct probe_options {
-	uv_loop_t *loop;
-	const struct check_timeouts *timeouts;
+	struct wait *wait;
 	struct side *side; /* toward the server */
 	const char *host;
 	uint16_t port;
@@ -41,6 +39,17 @@ enum probe_login {
 	PROBE_IN,
 	PROBE_DENIED,
 	PROBE_ACCOUNT,
+};
+
+struct probe_tried {
+	enum {
+		PROBE_NOT_TRIED,
+		PROBE_NOT_USED,	    /* mode */
+		PROBE_OTHER_FAMILY, /* PORT, of a server on IPv6 */
+		PROBE_TRIED,
+	} state;
+	bool ipv6; /* active: it announced an IPv6 address */
+	struct trial_outcome trial;
 };
 
 struct probe_outcome {
@@ -62,16 +71,7 @@ struct probe_outcome {
 	enum probe_login login;
 	char login_reply[FACT_MAX];
 
-	struct {
-		enum {
-			PROBE_NOT_TRIED,
-			PROBE_NOT_USED,	    /* mode */
-			PROBE_OTHER_FAMILY, /* PORT, of a server on IPv6 */
-			PROBE_TRIED,
-		} state;
-		bool ipv6;
-		struct trial_outcome trial;
-	} variants[PROBE_VARIANTS];
+	struct probe_tried variants[PROBE_VARIANTS];
 
 	struct addr peer; /* the server; AF_UNSPEC if unknown */
 	bool lost;	  /* the connection was; see err and why */
@@ -79,17 +79,8 @@ struct probe_outcome {
 	unsigned n_rtt;	  /* round trips measured */
 };
 
-struct probe;
-
-/* Called from the loop, once; the callback may free the probe. */
-typedef void probe_cb(void *ctx, const struct probe_outcome *outcome);
-
-/* Copies options, but not what they point to.  NULL when out of memory. */
-struct probe *probe_start(const struct probe_options *options, probe_cb *done,
-    void *ctx);
-
-/* Stops it; done is not called.  NULL is allowed.  The loop frees it. */
-void probe_free(struct probe *probe);
+/* Runs it to its end.  ret is 0 before the call. */
+void probe_run(const struct probe_options *options, struct probe_outcome *ret);
 
 /* Is the variant one of active mode? */
 bool probe_is_active(enum probe_variant variant);

@@ -2,79 +2,123 @@
  * culvert check, first step: ssh -G, the configuration for the destination.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "check/check_priv.h"
 #include "ssh/dump.h"
-#include "ssh/run.h"
 
-struct config_step {
-	struct check *check; /* NULL: it is not wanted any more */
-	struct ssh_run *run; /* NULL: it was not started */
-	bool running;
+/* A run of ssh -G, and what it prints. */
+struct config_run {
+	bool ended;
+	struct monitor_end end;
+	int fd; /* the end of the pipe to read */
 	char text[LIMIT_SSH_CONFIG];
 	size_t len;
 };
 
-/* Frees it; ssh does not run. */
-static void
-free_step(struct config_step *config)
+/* Reads what is in the pipe.  False at its end, or when the buffer is full. */
+static bool
+read_some(struct config_run *run)
 {
-	ssh_run_free(config->run);
-	free(config);
-}
+	ssize_t n;
 
-void
-step_config_free(struct check *check)
-{
-	struct config_step *config = check->config;
-
-	check->config = NULL;
-	if (config == NULL)
-		return;
-	config->check = NULL;
-	if (config->running)
-		ssh_run_signal(config->run, SIGKILL);
-	else
-		free_step(config);
+	for (;;) {
+		n = read(run->fd, run->text + run->len,
+		    sizeof(run->text) - run->len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			return true;
+		if (n <= 0)
+			return false;
+		run->len += (size_t)n;
+	}
 }
 
 static void
-step_config_on_wrote(void *ctx, const char *bytes, size_t len)
+step_config_on_ready(uv_poll_t *poll, int status, int events)
 {
-	struct config_step *config = ctx;
-	size_t room = sizeof(config->text) - config->len;
+	(void)events;
+	if (status < 0 || !read_some(poll->data))
+		uv_poll_stop(poll);
+}
 
-	if (len > room)
-		len = room;
-	memcpy(config->text + config->len, bytes, len);
-	config->len += len;
+static void
+step_config_on_ended(void *ctx, const struct monitor_end *end)
+{
+	struct config_run *run = ctx;
+
+	run->end = *end;
+	run->ended = true;
+}
+
+/* Waits for the end of ssh -G, and reads its output up to then. */
+static void
+step_config_wait(struct check *check, struct config_run *run, uint32_t process)
+{
+	wait_begin(&check->wait, 3 * (uint64_t)LIMIT_SSH_CONFIG_MS);
+	while (!run->ended && wait_more(&check->wait))
+		;
+	/* A command in Match exec, or a name look-up, takes too long. */
+	if (!run->ended)
+		monitor_signal(check->monitor, process, SIGKILL);
+	while (!run->ended)
+		uv_run(&check->loop, UV_RUN_ONCE);
+	read_some(run);
+}
+
+/* 0 or a negative errno. */
+static int
+step_config_run(struct check *check, struct config_run *run)
+{
+	const struct cmdline cmdline = { .kind = CMDLINE_CONFIGURED };
+	CLEANUP(cleanup_fd) int in = -1;
+	CLEANUP(cleanup_fd) int out = -1;
+	int fds[2], err;
+	uint32_t process;
+
+	if (pipe2(fds, O_CLOEXEC) != 0)
+		return -errno;
+	run->fd = in = fds[0];
+	out = fds[1];
+	err = uv_poll_init(&check->loop, &check->config, in);
+	if (err != 0)
+		return err;
+	check->config.data = run;
+	err = uv_poll_start(&check->config, UV_READABLE, step_config_on_ready);
+	if (err == 0)
+		err = monitor_start(check->monitor, &cmdline, out,
+		    step_config_on_ended, run, &process);
+	if (err == 0)
+		step_config_wait(check, run, process);
+	uv_close((uv_handle_t *)&check->config, NULL);
+	return err != 0 ? err : run->end.err;
 }
 
 static bool
-find_setting(const struct config_step *config, const char *key,
-    char text[FACT_MAX])
+find_setting(const struct config_run *run, const char *key, char ret[FACT_MAX])
 {
 	char value[FACT_MAX];
 
-	if (dump_find(config->text, config->len, key, value, sizeof(value)) !=
-		0 ||
+	if (dump_find(run->text, run->len, key, value, sizeof(value)) != 0 ||
 	    strcmp(value, "none") == 0)
 		return false;
-	log_escape(text, FACT_MAX, value, strlen(value));
+	log_escape(ret, FACT_MAX, value, strlen(value));
 	return true;
 }
 
 /* AddressFamily, -4 and -6. */
 static sa_family_t
-find_family(const struct config_step *config)
+find_family(const struct config_run *run)
 {
 	char value[FACT_MAX] = "any";
 
-	find_setting(config, "addressfamily", value);
+	find_setting(run, "addressfamily", value);
 	if (strcmp(value, "inet") == 0)
 		return AF_INET;
 	return strcmp(value, "inet6") == 0 ? AF_INET6 : AF_UNSPEC;
@@ -83,90 +127,53 @@ find_family(const struct config_step *config)
 /* With a jump host or a command, this host does not connect to the
  * destination's name and port itself. */
 static void
-find_proxy(const struct config_step *config, struct facts *facts)
+find_proxy(const struct config_run *run, struct facts *facts)
 {
 	char value[FACT_MAX];
 
-	if (find_setting(config, "proxyjump", value))
+	if (find_setting(run, "proxyjump", value))
 		fact_format(facts, FACT_PROXY, "ProxyJump %.1000s", value);
-	else if (find_setting(config, "proxycommand", value))
+	else if (find_setting(run, "proxycommand", value))
 		fact_format(facts, FACT_PROXY, "ProxyCommand %.1000s", value);
 }
 
 static void
-step_config_on_ended(void *ctx, const struct monitor_end *end)
+step_config_read(struct check *check, const struct config_run *run)
 {
-	struct config_step *config = ctx;
-	struct check *check = config->check;
-	struct facts *facts;
-	bool good = end->err == 0 && end->status == 0 && end->signal == 0;
+	struct facts *facts = &check->facts;
 
-	config->running = false;
-	if (check == NULL) {
-		free_step(config);
-		return;
-	}
-	uv_timer_stop(&check->limit);
-	facts = &check->facts;
-	good = good &&
-	    find_setting(config, "hostname", facts->text[FACT_HOST]) &&
-	    find_setting(config, "port", facts->text[FACT_PORT]) &&
-	    find_setting(config, "user", facts->text[FACT_USER]);
-	find_proxy(config, facts);
-	check->family = find_family(config);
+	check->configured =
+	    find_setting(run, "hostname", facts->text[FACT_HOST]) &&
+	    find_setting(run, "port", facts->text[FACT_PORT]) &&
+	    find_setting(run, "user", facts->text[FACT_USER]);
+	find_proxy(run, facts);
+	check->family = find_family(run);
 	fact_format(facts, FACT_HOST_KEY_NAME,
 	    strcmp(fact(facts, FACT_PORT), "22") == 0 ? "%s" : "[%s]:%s",
 	    fact(facts, FACT_HOST), fact(facts, FACT_PORT));
-	step_config_free(check);
-	if (good) {
-		check_next(check, step_reach);
-	} else if (end->err != 0) {
-		fact_set(facts, FACT_WHY, strerror(-end->err));
-		check_find_last(check, SSH_CANNOT_RUN);
-	} else if (end->status == 127) {
-		fact_format(facts, FACT_WHY, "%s is not found",
-		    check->link.program);
-		check_find_last(check, SSH_CANNOT_RUN);
-	} else if (end->signal != 0) {
-		check_find_last(check, CONFIG_SLOW);
-	} else {
-		/* ssh will print the same error when it connects. */
-		check_next(check, step_connect);
-	}
 }
 
-/* A command in Match exec, or a name look-up, takes too long. */
-static void
-step_config_on_late(uv_timer_t *timer)
-{
-	struct check *check = timer->data;
-
-	ssh_run_signal(check->config->run, SIGKILL);
-}
-
-void
+bool
 step_config(struct check *check)
 {
-	static const struct ssh_run_handler handler = {
-		.wrote = step_config_on_wrote,
-		.ended = step_config_on_ended,
-	};
-	const struct cmdline cmdline = { .kind = CMDLINE_CONFIGURED };
-	struct config_step *config = calloc(1, sizeof(*config));
-	int err = -ENOMEM;
+	struct config_run run = { .fd = -1 };
+	int err = step_config_run(check, &run);
 
-	check->config = config;
-	if (config != NULL) {
-		config->check = check;
-		err = ssh_run_start(&check->loop, check->monitor, &cmdline,
-		    &handler, config, &config->run);
-		config->running = err == 0;
+	if (check->interrupted)
+		return false;
+	if (err != 0) {
+		fact_set(&check->facts, FACT_WHY, strerror(-err));
+		return check_find_last(check, SSH_CANNOT_RUN);
 	}
-	if (err == 0) {
-		uv_timer_start(&check->limit, step_config_on_late,
-		    3 * (uint64_t)LIMIT_SSH_CONFIG_MS, 0);
-		return;
+	if (run.end.status == 127) {
+		fact_format(&check->facts, FACT_WHY, "%s is not found",
+		    check->link.program);
+		return check_find_last(check, SSH_CANNOT_RUN);
 	}
-	fact_set(&check->facts, FACT_WHY, strerror(-err));
-	check_find_last(check, SSH_CANNOT_RUN);
+	step_config_read(check, &run);
+	if (run.end.signal != 0)
+		return check_find_last(check, CONFIG_SLOW);
+	/* If it has failed, ssh will print the error when it connects. */
+	check->configured &= run.end.status == 0;
+	return true;
 }

@@ -2,11 +2,99 @@
  * culvert check, third step: ssh connects; host key, login, algorithms, Nagle.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "check/check_priv.h"
 #include "ssh/cmdline.h"
+
+/* ---- the link ---- */
+
+static void
+connect_on_up(void *ctx)
+{
+	struct check *check = ctx;
+
+	check->link_up = true;
+}
+
+/* From now on nothing can be tried. */
+static void
+connect_on_down(void *ctx, bool was_up, const char *why)
+{
+	struct check *check = ctx;
+
+	(void)was_up;
+	check->link_runs = false;
+	check->wait.over = true;
+	fact_text(check->link_why, "%s", why);
+}
+
+/* 0 or a negative errno. */
+static int
+connect_start(struct check *check)
+{
+	static const struct link_handler handler = {
+		.up = connect_on_up,
+		.down = connect_on_down,
+	};
+	const struct links_options options = {
+		.link = &check->link,
+		.max = 1,
+		.idle_ms = LIMIT_LINK_IDLE_MS,
+		.pause_ms = LIMIT_LINK_PAUSE_MS,
+	};
+	int err;
+
+	check->links = links_new(&check->loop, &options, &handler, check);
+	if (check->links == NULL)
+		return -ENOMEM;
+	check->near = near_side_new(&check->loop, check->net);
+	check->far = far_side_new(&check->loop, check->links, check->net,
+	    check->directory, false);
+	if (check->near == NULL || check->far == NULL)
+		return -ENOMEM;
+	err = links_start(check->links);
+	check->link_runs = err == 0;
+	return err;
+}
+
+/* Waits until ssh has logged in.  False: it does not. */
+static bool
+connect_wait(struct check *check)
+{
+	struct wait *wait = &check->wait;
+
+	wait_begin(wait, wait->times.login);
+	while (!check->link_up && wait_more(wait))
+		;
+	if (check->link_up || !wait->late)
+		return check->link_up;
+	/* The reason is known; ssh's messages tell more. */
+	links_stop(check->links);
+	wait_begin(wait, wait->times.login);
+	while (check->link_runs && wait_more(wait))
+		;
+	fact_text(check->link_why, "the login took too long");
+	return false;
+}
+
+/* Reports also what worked before the failure. */
+static bool
+connect_failed(struct check *check)
+{
+	struct facts *facts = &check->facts;
+	enum finding finding = judge_ssh(facts);
+
+	fact_set(facts, FACT_WHY, check->link_why);
+	if (!fact_known(facts, FACT_SSH_WHY))
+		fact_set(facts, FACT_SSH_WHY, fact(facts, FACT_WHY));
+	if (!fact_known(facts, FACT_KEYS))
+		fact_set(facts, FACT_KEYS, "none");
+	if (fact_known(facts, FACT_HOST_KEY_PLACE) && finding >= LOGIN_DENIED &&
+	    finding <= LOGIN_KEY_OPEN)
+		check_find(check, HOST_KEY_OK);
+	return check_find_last(check, finding);
+}
 
 /* ---- once it is connected ---- */
 
@@ -28,161 +116,65 @@ tell_connection(struct check *check)
 }
 
 static void
-tell_nagle(struct check *check, const char *why)
+nagle_on_session(void *ctx, const char *why)
 {
-	uv_timer_stop(&check->limit);
-	if (why == NULL) {
-		check_find(check, NAGLE_OK);
-	} else {
-		fact_escape(&check->facts, FACT_WHY, why);
-		check_find(check,
-		    strstr(why, "MaxSessions") != NULL	 ? NAGLE_NO_SESSION :
-			strstr(why, "subsystem") != NULL ? NAGLE_NO_SFTP :
-							   NAGLE_UNKNOWN);
-	}
-	check_next(check, step_forward);
-}
+	struct attempt *session = ctx;
 
-static void
-on_session(void *ctx, const char *why)
-{
-	struct check *check = ctx;
-
-	if (!check->ending && uv_is_active((uv_handle_t *)&check->limit))
-		tell_nagle(check, why);
-}
-
-static void
-on_session_late(uv_timer_t *timer)
-{
-	tell_nagle(timer->data, "sshd does not answer");
+	if (session->result != ATTEMPT_STARTED)
+		return;
+	if (why != NULL)
+		attempt_fail(session, -EIO, why);
+	else
+		session->result = ATTEMPT_GOOD;
 }
 
 /* Opens the session as link.c does, but sees the result. */
-static void
-nagle_begin(struct check *check)
+static enum finding
+nagle_try(struct check *check)
 {
-	static const struct nodelay_handler handler = { .done = on_session };
+	static const struct nodelay_handler handler = {
+		.done = nagle_on_session,
+	};
+	struct attempt *session = &check->session;
+	struct wait *wait = &check->wait;
 	char path[CMDLINE_PATH_MAX];
-	int err;
+	int err = cmdline_path(check->directory, path);
 
-	tell_connection(check);
-	if (facts_sshd_has_no_delay(&check->facts)) {
-		check_find(check, NAGLE_NEVER);
-		check_next(check, step_forward);
-		return;
-	}
-	if (check->conf->no_session) {
-		check_find(check, NAGLE_LEFT_ON);
-		check_next(check, step_forward);
-		return;
-	}
-	uv_timer_start(&check->limit, on_session_late,
-	    check->options->timeouts.connect, 0);
-	err = cmdline_path(check->directory, path);
+	session->result = ATTEMPT_STARTED;
 	if (err == 0)
 		err = nodelay_new(&check->loop, path, NULL,
-		    &link_info(links_first(check->links))->sends_eof, &handler,
-		    check, &check->nodelay);
+		    link_eof_note(links_first(check->links)), &handler, session,
+		    &check->nodelay);
 	if (err != 0)
-		tell_nagle(check, strerror(-err));
-}
-
-/* ---- the link ---- */
-
-static void
-connect_on_up(void *ctx)
-{
-	struct check *check = ctx;
-
-	uv_timer_stop(&check->limit);
-	check->logged_in = true;
-	check_next(check, nagle_begin);
-}
-
-/* Reports also what worked before the failure. */
-static void
-tell_failure(struct check *check)
-{
-	enum finding finding = judge_ssh(&check->facts);
-
-	if (!fact_known(&check->facts, FACT_SSH_WHY))
-		fact_set(&check->facts, FACT_SSH_WHY,
-		    fact(&check->facts, FACT_WHY));
-	if (!fact_known(&check->facts, FACT_KEYS))
-		fact_set(&check->facts, FACT_KEYS, "none");
-	if (fact_known(&check->facts, FACT_HOST_KEY_PLACE) &&
-	    finding >= LOGIN_DENIED && finding <= LOGIN_KEY_OPEN)
-		check_find(check, HOST_KEY_OK);
-	check_find_last(check, finding);
-}
-
-/* Called from the loop, after all messages of ssh. */
-static void
-connect_lost(struct check *check)
-{
-	if (check->logged_in)
-		check_find_last(check, SSH_LOST);
-	else
-		tell_failure(check);
-}
-
-static void
-connect_on_down(void *ctx, bool was_up, const char *why)
-{
-	struct check *check = ctx;
-
-	(void)was_up;
-	check->link_runs = false;
-	if (check->ending)
-		return;
-	uv_timer_stop(&check->limit);
-	/* The streams have been told already. */
-	step_forward_free(check);
-	/* If check has ended it, the reason is known. */
+		attempt_fail(session, err, strerror(-err));
+	attempt_wait(session, wait, wait->times.connect);
+	if (session->result == ATTEMPT_GOOD)
+		return NAGLE_OK;
 	fact_set(&check->facts, FACT_WHY,
-	    check->late ? "the login took too long" : why);
-	check_next(check, connect_lost);
+	    wait->late ? "sshd does not answer" : session->why);
+	if (strstr(session->why, "MaxSessions") != NULL)
+		return NAGLE_NO_SESSION;
+	return strstr(session->why, "subsystem") != NULL ? NAGLE_NO_SFTP :
+							   NAGLE_UNKNOWN;
 }
 
-static void
-connect_on_late(uv_timer_t *timer)
-{
-	struct check *check = timer->data;
-
-	check->late = true;
-	links_stop(check->links);
-}
-
-void
+bool
 step_connect(struct check *check)
 {
-	static const struct link_handler handler = {
-		.up = connect_on_up,
-		.down = connect_on_down,
-	};
-	const struct links_options options = {
-		.link = &check->link,
-		.max = 1,
-		.idle_ms = LIMIT_LINK_IDLE_MS,
-		.pause_ms = LIMIT_LINK_PAUSE_MS,
-	};
-	int err = -ENOMEM;
+	int err = connect_start(check);
 
-	check->links = links_new(&check->loop, &options, &handler, check);
-	if (check->links != NULL) {
-		check->near = near_side_new(&check->loop, check->net);
-		check->far = far_side_new(&check->loop, check->links,
-		    check->net, check->directory, false);
-		if (check->near != NULL && check->far != NULL)
-			err = links_start(check->links);
+	if (err != 0) {
+		fact_set(&check->facts, FACT_WHY, strerror(-err));
+		return check_find_last(check, SSH_CANNOT_RUN);
 	}
-	check->link_runs = err == 0;
-	if (err == 0) {
-		uv_timer_start(&check->limit, connect_on_late,
-		    check->options->timeouts.login, 0);
-		return;
-	}
-	fact_set(&check->facts, FACT_WHY, strerror(-err));
-	check_find_last(check, SSH_CANNOT_RUN);
+	if (!connect_wait(check))
+		return connect_failed(check);
+	tell_connection(check);
+	if (facts_sshd_has_no_delay(&check->facts))
+		check_find(check, NAGLE_NEVER);
+	else if (check->conf->no_session)
+		check_find(check, NAGLE_LEFT_ON);
+	else
+		check_find(check, nagle_try(check));
+	return !check->wait.over;
 }

@@ -7,207 +7,114 @@
  *
  * Each of these is tried even if another one fails.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "check/check_priv.h"
-#include "ssh/reason.h"
+#include "check/probe.h"
 #include "tunnel/tunnel.h"
 
-struct forward_step {
-	struct check *check;
-	const struct forward *forward;
-	struct judge_outcome *outcome;
-	struct judge_try *try;	       /* the current request */
-	check_step *then;	       /* the step after it */
-	struct side_listener *control; /* -R: open during all steps */
-	struct side_listener *listener;
-	struct addr at; /* where that listens */
-	struct stream *stream;
-	struct netrc_login login;
-	struct probe *probe;
-};
+/* ---- requests to sshd ---- */
 
+/* Has sshd listen.  The caller closes the listener. */
 static void
-forward_let_go(struct forward_step *step)
+forward_listen(struct check *check, const struct side_at *at,
+    struct conn_listener *listener, struct attempt *ret)
 {
-	side_listener_close(step->listener, false);
-	step->listener = NULL;
-	stream_close(step->stream);
-	step->stream = NULL;
+	struct wait *wait = &check->wait;
+
+	conn_listen(listener, check->far, at, NULL);
+	attempt_wait(&listener->attempt, wait, wait->times.sshd);
+	*ret = listener->attempt;
 }
 
-void
-step_forward_free(struct check *check)
+/* -L: what the server needs in active mode. */
+static void
+forward_try_local(struct check *check, const struct forward *forward,
+    struct judge_outcome *outcome)
 {
-	struct forward_step *step = check->forward;
+	struct conn_listener listener = { .listener = NULL };
+	struct side_at at = { .host = check->conf->far_address };
 
-	check->forward = NULL;
-	if (step == NULL)
+	if (check->conf->server_mode == OPTIONS_PASSIVE)
 		return;
-	forward_let_go(step);
-	side_listener_close(step->control, false);
-	probe_free(step->probe);
-	explicit_bzero(&step->login, sizeof(step->login));
-	free(step);
+	if (at.host == NULL)
+		at.host =
+		    strchr(forward->host, ':') != NULL ? "::1" : "127.0.0.1";
+	forward_listen(check, &at, &listener, &outcome->listen);
+	conn_unlisten(&listener);
 }
 
-/* ---- a request to sshd ---- */
-
+/* -R: for a client in active mode, sshd must connect to the client.  The test
+ * connects to a listener of sshd itself. */
 static void
-end_try(struct check *check, bool good, int err, const char *why)
+forward_try_active(struct check *check, const struct conn_listener *listener,
+    struct attempt *ret)
 {
-	struct forward_step *step = check->forward;
-	struct judge_try *try = step->try;
-
-	if (try == NULL)
-		return;
-	uv_timer_stop(&check->limit);
-	step->try = NULL;
-	try->result = good ? JUDGE_GOOD : JUDGE_FAILED;
-	try->err = err;
-	log_escape(try->why, FACT_MAX, why, reason_own_len(why));
-	check_next(check, step->then);
-}
-
-static void
-on_try_late(uv_timer_t *timer)
-{
-	end_try(timer->data, false, -ETIMEDOUT, "no answer in time");
-}
-
-static void
-begin_try(struct check *check, struct judge_try *try, check_step *then)
-{
-	check->forward->try = try;
-	check->forward->then = then;
-	uv_timer_start(&check->limit, on_try_late,
-	    check->options->timeouts.sshd, 0);
-}
-
-static void
-forward_on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
-{
-	struct check *check = ctx;
-
-	check->forward->at = v4->family != AF_UNSPEC ? *v4 : *v6;
-	end_try(check, true, 0, "");
-}
-
-static bool
-forward_on_accepted(void *ctx, struct stream *stream, const struct addr *local,
-    const struct addr *peer)
-{
-	(void)ctx;
-	(void)local;
-	(void)peer;
-	stream_reset(stream);
-	return false;
-}
-
-static void
-forward_on_second(void *ctx, const char *place)
-{
-	(void)ctx;
-	(void)place;
-}
-
-static void
-forward_on_failed(void *ctx, int err, const char *why)
-{
-	end_try(ctx, false, err, why);
-}
-
-static struct side_listener *
-try_listen(struct check *check, const struct side_at *at)
-{
-	static const struct side_listener_handler handler = {
-		.listening = forward_on_listening,
-		.accepted = forward_on_accepted,
-		.second = forward_on_second,
-		.failed = forward_on_failed,
+	const struct addr *at =
+	    listener->v4.family != AF_UNSPEC ? &listener->v4 : &listener->v6;
+	struct wait *wait = &check->wait;
+	struct conn conn = { .stream = NULL };
+	char host[ADDR_TEXT_MAX];
+	const struct side_to to = {
+		.host =
+		    addr_is_any(at) ? "127.0.0.1" : addr_format_ip(at, host),
+		.port = at->port,
+		.use = SIDE_DATA,
 	};
-	struct side_listener *listener =
-	    side_listen(check->far, at, &handler, check);
 
-	if (listener == NULL)
-		end_try(check, false, -ENOMEM, strerror(ENOMEM));
-	return listener;
+	conn_dial(&conn, check->far, &to);
+	attempt_wait(&conn.attempt, wait, wait->times.sshd);
+	*ret = conn.attempt;
+	conn_close(&conn);
 }
 
-/* ---- the end of a forward ---- */
-
+/* -R: sshd listens for clients, and for their data connections.  The first
+ * listener is open during all tests of the forward. */
 static void
-forward_on_found(void *ctx, enum finding finding, enum advice_status status)
+forward_try_remote(struct check *check, const struct forward *forward,
+    struct judge_outcome *outcome, struct conn_listener *control)
 {
-	check_find_as(ctx, finding, status);
-}
+	struct conn_listener data = { .listener = NULL };
+	const char *host = *forward->bind != '\0' ? forward->bind : "localhost";
+	const struct side_at control_at = {
+		.host = host,
+		.port = forward->port,
+		.many = true,
+	};
+	const struct side_at data_at = { .host = host };
 
-static void
-next_forward(struct check *check)
-{
-	struct forward_step *step = check->forward;
-	size_t i = check->n_forward++;
-	char words[REASON_WORDS_MAX];
-
-	/* If the link is down, failures mean nothing; on_down() follows. */
-	if (!link_is_up(links_first(check->links)))
-		return;
-	reason_words(link_reason(links_first(check->links)), words);
-	if (words[0] != '\0')
-		fact_format(&check->facts, FACT_SESSION,
-		    "; a session there prints: \"%s\"", words);
-	if (reason_is_expiry(link_reason(links_first(check->links))))
-		fact_set(&check->facts, FACT_EXPIRED, "yes");
-	judge_forward(check->conf, step->forward, step->outcome, &check->facts,
-	    forward_on_found, check, &check->modes[i]);
-	step_forward_free(check);
-	report_forward(check->report, NULL);
-	check_next(check, step_forward);
+	forward_listen(check, &control_at, control, &outcome->listen);
+	forward_listen(check, &data_at, &data, &outcome->client_passive);
+	if (outcome->client_passive.result == ATTEMPT_GOOD)
+		forward_try_active(check, &data, &outcome->client_active);
+	conn_unlisten(&data);
 }
 
 /* ---- the FTP server ---- */
 
 static void
-on_probed(void *ctx, const struct probe_outcome *outcome)
+forward_find_login(struct check *check, const struct forward *forward,
+    struct judge_outcome *outcome, struct netrc_login *login)
 {
-	struct check *check = ctx;
-	struct forward_step *step = check->forward;
-	char *why = step->outcome->probe.why;
+	const char *user = check->options->ftp_user;
 
-	step->outcome->probed = true;
-	step->outcome->probe = *outcome;
-	why[reason_own_len(why)] = '\0';
-	check_next(check, next_forward);
-}
-
-static void
-find_login(struct check *check)
-{
-	struct forward_step *step = check->forward;
-	struct judge_outcome *outcome = step->outcome;
-
-	outcome->login = login_find(check->login, step->forward->host,
-	    &step->login, &outcome->login_why);
+	outcome->login =
+	    login_find(check->login, forward->host, login, &outcome->login_why);
 	outcome->netrc_open =
 	    outcome->login == LOGIN_HAVE && login_is_open(check->login);
-	fact_escape(&check->facts, FACT_FTP_USER, step->login.user);
-	if (outcome->login != LOGIN_HAVE && check->options->ftp_user != NULL)
-		fact_escape(&check->facts, FACT_FTP_USER,
-		    check->options->ftp_user);
+	if (outcome->login == LOGIN_HAVE)
+		user = login->user;
+	fact_escape(&check->facts, FACT_FTP_USER, user != NULL ? user : "");
 }
 
 static void
-probe_server(struct check *check)
+forward_probe(struct check *check, const struct forward *forward,
+    struct judge_outcome *outcome)
 {
-	struct forward_step *step = check->forward;
-	const struct forward *forward = step->forward;
+	struct netrc_login login = { .user = "" };
 	struct probe_options options = {
-		.loop = &check->loop,
-		.timeouts = &check->options->timeouts,
+		.wait = &check->wait,
 		.side = forward->remote ? check->near : check->far,
 		.host = forward->host,
 		.port = forward->host_port,
@@ -216,123 +123,36 @@ probe_server(struct check *check)
 		.believe_reply = check->conf->server_data_host_reply,
 	};
 
-	forward_let_go(step);
-	find_login(check);
-	if (step->outcome->login == LOGIN_HAVE)
-		options.login = &step->login;
-	step->probe = probe_start(&options, on_probed, check);
-	if (step->probe == NULL)
-		check_next(check, next_forward);
+	forward_find_login(check, forward, outcome, &login);
+	if (outcome->login == LOGIN_HAVE)
+		options.login = &login;
+	probe_run(&options, &outcome->probe);
+	explicit_bzero(&login, sizeof(login));
 }
 
-/* ---- -R: what clients need ---- */
+/* ---- the findings ---- */
 
 static void
-on_client_opened(void *ctx)
+forward_on_found(void *ctx, enum finding finding, enum advice_status status)
 {
-	end_try(ctx, true, 0, "");
+	check_find_as(ctx, finding, status);
 }
 
 static void
-on_client_data(void *ctx, const struct iovec *pieces, size_t n)
+forward_judge(struct check *check, const struct forward *forward,
+    const struct judge_outcome *outcome)
 {
-	(void)ctx;
-	(void)pieces;
-	(void)n;
-}
+	const struct link *link = links_first(check->links);
+	char words[REASON_WORDS_MAX];
 
-static void
-on_client_end(void *ctx)
-{
-	(void)ctx;
-}
-
-static void
-on_client_closed(void *ctx, int err, const char *why)
-{
-	end_try(ctx, false, err, why);
-}
-
-/* For a client in active mode, sshd must connect to the client.  The test
- * connects to a listener of sshd itself. */
-static void
-try_client_active(struct check *check)
-{
-	static const struct stream_handler handler = {
-		.opened = on_client_opened,
-		.data = on_client_data,
-		.eof = on_client_end,
-		.drained = on_client_end,
-		.closed = on_client_closed,
-	};
-	struct forward_step *step = check->forward;
-	char host[ADDR_TEXT_MAX];
-	struct side_to to = {
-		.host = addr_is_any(&step->at) ?
-		    "127.0.0.1" :
-		    addr_format_ip(&step->at, host),
-		.port = step->at.port,
-		.use = SIDE_DATA,
-	};
-
-	if (step->outcome->client_passive.result != JUDGE_GOOD) {
-		check_next(check, probe_server);
-		return;
-	}
-	begin_try(check, &step->outcome->client_active, probe_server);
-	step->stream = side_dial(check->far, &to, &handler, check);
-	if (step->stream == NULL)
-		end_try(check, false, -ENOMEM, strerror(ENOMEM));
-}
-
-static const char *
-remote_host(const struct forward *forward)
-{
-	return *forward->bind != '\0' ? forward->bind : "localhost";
-}
-
-static void
-try_client_passive(struct check *check)
-{
-	struct forward_step *step = check->forward;
-	const struct side_at at = { .host = remote_host(step->forward) };
-
-	begin_try(check, &step->outcome->client_passive, try_client_active);
-	step->listener = try_listen(check, &at);
-}
-
-static void
-try_remote(struct check *check)
-{
-	struct forward_step *step = check->forward;
-	const struct side_at at = {
-		.host = remote_host(step->forward),
-		.port = step->forward->port,
-		.many = true,
-	};
-
-	begin_try(check, &step->outcome->listen, try_client_passive);
-	step->control = try_listen(check, &at);
-}
-
-/* ---- -L: what the server needs in active mode ---- */
-
-static void
-try_local(struct check *check)
-{
-	struct forward_step *step = check->forward;
-	struct side_at at = { .host = check->conf->far_address };
-
-	if (check->conf->server_mode == OPTIONS_PASSIVE) {
-		check_next(check, probe_server);
-		return;
-	}
-	if (at.host == NULL)
-		at.host = strchr(step->forward->host, ':') != NULL ?
-		    "::1" :
-		    "127.0.0.1";
-	begin_try(check, &step->outcome->listen, probe_server);
-	step->listener = try_listen(check, &at);
+	link_session_words(link, words);
+	if (words[0] != '\0')
+		fact_format(&check->facts, FACT_SESSION,
+		    "; a session there prints: \"%s\"", words);
+	if (link_is_expired(link))
+		fact_set(&check->facts, FACT_EXPIRED, "yes");
+	judge_forward(check->conf, forward, outcome, &check->facts,
+	    forward_on_found, check, &check->modes[check->forward]);
 }
 
 /* ---- check_priv.h ---- */
@@ -351,33 +171,30 @@ forward_describe(const struct forward *forward, char text[FACT_MAX])
 	    forward->host_port);
 }
 
-void
+bool
 step_forward(struct check *check)
 {
-	struct forward_step *step;
+	const struct forward *forward = &check->conf->forwards[check->forward];
+	struct judge_outcome *outcome = &check->outcomes[check->forward];
+	struct conn_listener control = { .listener = NULL };
 
-	if (check->n_forward == check->conf->n_forwards) {
-		check_finish(check);
-		return;
-	}
-	step = calloc(1, sizeof(*step));
-	if (step == NULL) {
-		fact_set(&check->facts, FACT_WHY, "out of memory");
-		check_find_last(check, SSH_FAILED);
-		return;
-	}
-	check->forward = step;
-	step->check = check;
-	step->forward = &check->conf->forwards[check->n_forward];
-	step->outcome = &check->outcomes[check->n_forward];
 	facts_forget(&check->facts, SCOPE_FORWARD);
-	forward_describe(step->forward, check->facts.text[FACT_FORWARD]);
+	forward_describe(forward, check->facts.text[FACT_FORWARD]);
 	check->facts.kind = SERVER_UNKNOWN;
 	report_forward(check->report, fact(&check->facts, FACT_FORWARD));
-	if (step->forward->remote)
-		try_remote(check);
+	if (forward->remote)
+		forward_try_remote(check, forward, outcome, &control);
 	else
-		try_local(check);
+		forward_try_local(check, forward, outcome);
+	forward_probe(check, forward, outcome);
+	/* Without the link, failures mean nothing; down() follows. */
+	while (!check->wait.over && !link_is_up(links_first(check->links)))
+		uv_run(&check->loop, UV_RUN_ONCE);
+	if (!check->wait.over)
+		forward_judge(check, forward, outcome);
+	conn_unlisten(&control);
+	report_forward(check->report, NULL);
+	return !check->wait.over;
 }
 
 void

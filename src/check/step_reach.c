@@ -3,57 +3,110 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/num.h"
 #include "check/check_priv.h"
 #include "net/resolve.h"
 
-struct reach_step {
-	struct resolve *resolve;
+/* ---- the name ---- */
+
+struct lookup {
+	bool done;
 	struct addr found[RESOLVE_MAX];
 	size_t n;
-	size_t at; /* index of the one being tried */
-	struct stream *stream;
-	uint64_t began; /* ns */
-	char said[FACT_MAX];
-	size_t len;
+	char why[FACT_MAX]; /* there is none */
 };
 
-void
-step_reach_free(struct check *check)
+static void
+reach_on_found(void *ctx, const struct addr *found, size_t n, const char *why)
 {
-	struct reach_step *reach = check->reach;
+	struct lookup *lookup = ctx;
 
-	check->reach = NULL;
-	if (reach == NULL)
-		return;
-	resolve_cancel(reach->resolve);
-	stream_close(reach->stream);
-	free(reach);
+	lookup->done = true;
+	for (; lookup->n < n && lookup->n < RESOLVE_MAX; lookup->n++)
+		lookup->found[lookup->n] = found[lookup->n];
+	if (n == 0)
+		fact_text(lookup->why, "%s", why);
 }
 
 static void
-end_wrong(struct check *check, enum finding finding)
+reach_look_up(struct check *check, struct lookup *lookup)
 {
-	uv_timer_stop(&check->limit);
-	step_reach_free(check);
-	check_find_last(check, finding);
+	struct wait *wait = &check->wait;
+	struct resolve *resolve;
+	uint64_t port = 22;
+
+	num_parse_text(fact(&check->facts, FACT_PORT), 65535, &port);
+	resolve = resolve_start(&check->loop, fact(&check->facts, FACT_HOST),
+	    (uint16_t)port, reach_on_found, lookup);
+	if (resolve == NULL) {
+		fact_text(lookup->why, "out of memory");
+		return;
+	}
+	wait_begin(wait, 3 * wait->times.connect);
+	while (!lookup->done && wait_more(wait))
+		;
+	if (!lookup->done) {
+		resolve_cancel(resolve);
+		fact_text(lookup->why, "the name service does not answer");
+	}
+}
+
+/* Leaves only the addresses of the family that ssh uses. */
+static void
+reach_keep_family(struct check *check, struct lookup *lookup)
+{
+	char text[ADDR_TEXT_MAX], all[FACT_MAX] = "";
+	size_t n = 0, len = 0;
+
+	for (size_t i = 0; i < lookup->n; i++) {
+		const struct addr *addr = &lookup->found[i];
+
+		if (check->family != AF_UNSPEC && check->family != addr->family)
+			continue;
+		if (len < sizeof(all) - ADDR_TEXT_MAX)
+			len += (size_t)snprintf(all + len, sizeof(all) - len,
+			    "%s%s", len > 0 ? ", " : "",
+			    addr_format_ip(addr, text));
+		lookup->found[n++] = *addr;
+	}
+	if (n == 0 && lookup->n > 0)
+		fact_text(lookup->why,
+		    "it has no address of the requested family");
+	lookup->n = n;
+	fact_set(&check->facts, FACT_ADDRESSES, all);
 }
 
 /* ---- TCP ---- */
 
-static void reach_try_next(struct check *check);
-static void reach_on_late(uv_timer_t *timer);
+/* What the SSH server sends at first. */
+struct first_bytes {
+	char text[FACT_MAX];
+	size_t len;
+};
+
+static void
+reach_on_data(void *ctx, const struct iovec *pieces, size_t n)
+{
+	struct first_bytes *first = ctx;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t room = sizeof(first->text) - 1 - first->len;
+		size_t len =
+		    pieces[i].iov_len < room ? pieces[i].iov_len : room;
+
+		memcpy(first->text + first->len, pieces[i].iov_base, len);
+		first->len += len;
+	}
+}
 
 /* Looks for "SSH-2.0-OpenSSH_9.2p1 ...", which may come after other lines (RFC
  * 4253 section 4.2). */
 static bool
-find_version(struct reach_step *reach, struct facts *facts)
+reach_find_version(const struct first_bytes *first, struct facts *facts)
 {
-	const char *at = reach->said;
+	const char *at = first->text;
 
 	if (strncmp(at, "SSH-", 4) != 0) {
 		at = strstr(at, "\nSSH-");
@@ -68,234 +121,109 @@ find_version(struct reach_step *reach, struct facts *facts)
 	return true;
 }
 
-static void
-reach_on_opened(void *ctx)
+/* Is that no SSH server, whatever follows? */
+static bool
+reach_is_foreign(const struct first_bytes *first)
 {
-	struct check *check = ctx;
-	struct reach_step *reach = check->reach;
-
-	fact_format(&check->facts, FACT_TCP_MS, "%.1f",
-	    (double)(uv_hrtime() - reach->began) / 1e6);
-	uv_timer_start(&check->limit, reach_on_late,
-	    check->options->timeouts.greeting, 0);
-	stream_read_start(reach->stream);
-}
-
-static void
-reach_on_data(void *ctx, const struct iovec *pieces, size_t n)
-{
-	struct check *check = ctx;
-	struct reach_step *reach = check->reach;
-
-	for (size_t i = 0; i < n; i++) {
-		size_t room = sizeof(reach->said) - 1 - reach->len;
-		size_t len =
-		    pieces[i].iov_len < room ? pieces[i].iov_len : room;
-
-		memcpy(reach->said + reach->len, pieces[i].iov_base, len);
-		reach->len += len;
-	}
-	if (find_version(reach, &check->facts)) {
-		uv_timer_stop(&check->limit);
-		step_reach_free(check);
-		check_find(check, TCP_OK);
-		check_next(check, step_connect);
-	} else if (reach->len + 1 == sizeof(reach->said) ||
-	    (strchr(reach->said, '\n') != NULL &&
-		strncmp(reach->said, "220", 3) == 0)) {
-		fact_escape_line(&check->facts, FACT_WHY, reach->said);
-		end_wrong(check, TCP_NOT_SSH);
-	}
+	return first->len + 1 == sizeof(first->text) ||
+	    (strchr(first->text, '\n') != NULL &&
+		strncmp(first->text, "220", 3) == 0);
 }
 
 /* Does sshd refuse the connection, because of MaxStartups or of
  * PerSourcePenalties? */
 static bool
-reach_is_full(const char *said)
+reach_is_full(const struct first_bytes *first)
 {
-	return strncmp(said, "Exceeded MaxStartups", 20) == 0 ||
-	    strncmp(said, "Not allowed at this time", 24) == 0;
+	return strncmp(first->text, "Exceeded MaxStartups", 20) == 0 ||
+	    strncmp(first->text, "Not allowed at this time", 24) == 0;
 }
 
-/* The server has sent nothing, or nothing of SSH. */
-static void
-end_silent(struct check *check)
+/* Reads up to sshd's version. */
+static enum finding
+reach_read(struct check *check, struct conn *conn, struct first_bytes *first)
 {
-	struct reach_step *reach = check->reach;
-
-	fact_escape_line(&check->facts, FACT_WHY, reach->said);
-	if (reach_is_full(reach->said))
-		end_wrong(check, TCP_FULL);
-	else
-		end_wrong(check, reach->len > 0 ? TCP_NOT_SSH : TCP_NO_WORD);
-}
-
-static void
-reach_on_eof(void *ctx)
-{
-	end_silent(ctx);
-}
-
-static void
-reach_on_drained(void *ctx)
-{
-	(void)ctx;
-}
-
-static void
-reach_on_closed(void *ctx, int err, const char *why)
-{
-	struct check *check = ctx;
-	struct reach_step *reach = check->reach;
-	bool stood = fact_known(&check->facts, FACT_TCP_MS);
-
-	fact_escape(&check->facts, FACT_WHY, why);
-	stream_close(reach->stream);
-	reach->stream = NULL;
-	if (stood)
-		end_wrong(check, TCP_NO_WORD);
-	else if (++reach->at < reach->n)
-		reach_try_next(check);
-	else
-		end_wrong(check,
-		    err == -ECONNREFUSED ? TCP_REFUSED : TCP_FAILED);
-}
-
-static void
-reach_on_late(uv_timer_t *timer)
-{
-	struct check *check = timer->data;
-	struct reach_step *reach = check->reach;
-
-	if (fact_known(&check->facts, FACT_TCP_MS)) {
-		end_silent(check);
-	} else if (reach->at + 1 < reach->n) {
-		stream_close(reach->stream);
-		reach->stream = NULL;
-		reach->at++;
-		reach_try_next(check);
-	} else {
-		end_wrong(check, TCP_SILENT);
-	}
-}
-
-static void
-reach_try_next(struct check *check)
-{
-	static const struct stream_handler handler = {
-		.opened = reach_on_opened,
-		.data = reach_on_data,
-		.eof = reach_on_eof,
-		.drained = reach_on_drained,
-		.closed = reach_on_closed,
-	};
-	struct reach_step *reach = check->reach;
-	char text[ADDR_TEXT_MAX];
-	int err = 0;
-
-	fact_set(&check->facts, FACT_ADDRESS,
-	    addr_format(&reach->found[reach->at], text));
-	reach->began = uv_hrtime();
-	uv_timer_start(&check->limit, reach_on_late,
-	    check->options->timeouts.connect, 0);
-	reach->stream = net_dial(check->net, &reach->found[reach->at], NULL,
-	    &handler, check, &err);
-	if (reach->stream != NULL)
-		return;
-	fact_set(&check->facts, FACT_WHY, strerror(-err));
-	if (++reach->at < reach->n)
-		reach_try_next(check);
-	else
-		end_wrong(check, TCP_FAILED);
-}
-
-/* ---- the name ---- */
-
-static void
-say_unknown(struct check *check)
-{
-	bool tunnel =
-	    check->options->looked != NULL && check->options->nearest != NULL;
-
-	end_wrong(check, tunnel ? NAME_NO_TUNNEL : NAME_UNKNOWN);
-}
-
-/* Stores the addresses of the family that ssh uses. */
-static void
-keep_found(struct check *check, const struct addr *found, size_t n)
-{
-	struct reach_step *reach = check->reach;
-	char text[ADDR_TEXT_MAX], all[FACT_MAX] = "";
-	size_t len = 0;
-
-	for (size_t i = 0; i < n && reach->n < RESOLVE_MAX; i++) {
-		if (check->family != AF_UNSPEC &&
-		    check->family != found[i].family)
-			continue;
-		reach->found[reach->n++] = found[i];
-		if (len < sizeof(all) - ADDR_TEXT_MAX)
-			len += (size_t)snprintf(all + len, sizeof(all) - len,
-			    "%s%s", len > 0 ? ", " : "",
-			    addr_format_ip(&found[i], text));
-	}
-	fact_set(&check->facts, FACT_ADDRESSES, all);
-}
-
-static void
-reach_on_found(void *ctx, const struct addr *found, size_t n, const char *why)
-{
-	struct check *check = ctx;
-	struct reach_step *reach = check->reach;
 	struct facts *facts = &check->facts;
+	struct wait *wait = &check->wait;
 
-	reach->resolve = NULL;
-	keep_found(check, found, n);
-	if (reach->n == 0) {
-		fact_set(facts, FACT_WHY,
-		    "it has no address of the requested family");
-		if (n == 0)
-			fact_escape(facts, FACT_WHY, why);
-		say_unknown(check);
-		return;
+	wait_begin(wait, wait->times.greeting);
+	for (;;) {
+		if (reach_find_version(first, facts))
+			return TCP_OK;
+		if (conn->attempt.result == ATTEMPT_FAILED) {
+			fact_set(facts, FACT_WHY, conn->attempt.why);
+			return TCP_NO_WORD;
+		}
+		if (reach_is_foreign(first) || conn->ended || !wait_more(wait))
+			break;
+	}
+	fact_escape_line(facts, FACT_WHY, first->text);
+	if (reach_is_full(first))
+		return TCP_FULL;
+	return first->len > 0 ? TCP_NOT_SSH : TCP_NO_WORD;
+}
+
+/* Connects to one address. */
+static enum finding
+reach_try(struct check *check, const struct addr *addr)
+{
+	struct first_bytes first = { .len = 0 };
+	struct conn conn = { .data = reach_on_data, .ctx = &first };
+	struct wait *wait = &check->wait;
+	uint64_t began = uv_hrtime();
+	enum finding finding = TCP_FAILED;
+	char text[ADDR_TEXT_MAX];
+
+	fact_set(&check->facts, FACT_ADDRESS, addr_format(addr, text));
+	conn_dial_addr(&conn, check->net, addr);
+	attempt_wait(&conn.attempt, wait, wait->times.connect);
+	fact_format(&check->facts, FACT_TCP_MS, "%.1f",
+	    (double)(uv_hrtime() - began) / 1e6);
+	fact_set(&check->facts, FACT_WHY, conn.attempt.why);
+	if (conn.opened)
+		finding = reach_read(check, &conn, &first);
+	else if (wait->late)
+		finding = TCP_SILENT;
+	else if (conn.attempt.err == -ECONNREFUSED)
+		finding = TCP_REFUSED;
+	conn_close(&conn);
+	return finding;
+}
+
+bool
+step_reach(struct check *check)
+{
+	struct facts *facts = &check->facts;
+	struct lookup lookup = { .done = false };
+	enum finding finding = TCP_FAILED;
+
+	if (!check->configured)
+		return true;
+	if (fact_known(facts, FACT_PROXY)) {
+		check_find(check, NAME_PROXY);
+		check_find(check, TCP_PROXY);
+		return true;
+	}
+	reach_look_up(check, &lookup);
+	reach_keep_family(check, &lookup);
+	if (lookup.n == 0) {
+		fact_escape(facts, FACT_WHY, lookup.why);
+		return check_find_last(check,
+		    check->options->nearest != NULL ? NAME_NO_TUNNEL :
+						      NAME_UNKNOWN);
 	}
 	check_find(check,
 	    strcmp(fact(facts, FACT_HOST), fact(facts, FACT_ADDRESSES)) == 0 ?
 		NAME_ADDRESS :
 		NAME_OK);
-	reach_try_next(check);
-}
-
-static void
-on_name_late(uv_timer_t *timer)
-{
-	struct check *check = timer->data;
-
-	fact_set(&check->facts, FACT_WHY, "the name service does not answer");
-	say_unknown(check);
-}
-
-void
-step_reach(struct check *check)
-{
-	uint64_t port = 22;
-
-	if (fact_known(&check->facts, FACT_PROXY)) {
-		check_find(check, NAME_PROXY);
-		check_find(check, TCP_PROXY);
-		check_next(check, step_connect);
-		return;
+	for (size_t i = 0; i < lookup.n; i++) {
+		finding = reach_try(check, &lookup.found[i]);
+		if (finding != TCP_FAILED && finding != TCP_SILENT &&
+		    finding != TCP_REFUSED)
+			break;
 	}
-	num_parse_text(fact(&check->facts, FACT_PORT), 65535, &port);
-	check->reach = calloc(1, sizeof(*check->reach));
-	if (check->reach != NULL)
-		check->reach->resolve =
-		    resolve_start(&check->loop, fact(&check->facts, FACT_HOST),
-			(uint16_t)port, reach_on_found, check);
-	if (check->reach == NULL || check->reach->resolve == NULL) {
-		fact_set(&check->facts, FACT_WHY, "out of memory");
-		end_wrong(check, NAME_UNKNOWN);
-		return;
-	}
-	uv_timer_start(&check->limit, on_name_late,
-	    3 * check->options->timeouts.connect, 0);
+	if (finding != TCP_OK)
+		return check_find_last(check, finding);
+	check_find(check, TCP_OK);
+	return true;
 }

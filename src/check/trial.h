@@ -6,7 +6,6 @@
 #define CHECK_TRIAL_H
 
 #include <stdint.h>
-#include <uv.h>
 
 #include "base/addr.h"
 #include "check/ftp.h"
@@ -14,9 +13,7 @@
 #include "tunnel/side.h"
 
 struct trial_options {
-	uv_loop_t *loop;
-	const struct check_timeouts *timeouts;
-	struct ftp *ftp;    /* logged in; nobody waits for a reply */
+	struct ftp *ftp;    /* logged in */
 	struct side *side;  /* toward the server */
 	enum verb verb;	    /* one of the four */
 	const char *host;   /* passive: to connect to; NULL: the reply's */
@@ -41,8 +38,6 @@ enum trial_result {
 
 struct trial_outcome {
 	enum trial_result result;
-	int err; /* for TRIAL_NO_LISTENER, as in tunnel/side.h */
-	unsigned code;
 	char reply[FACT_MAX]; /* the last reply */
 	char why[FACT_MAX];
 	/* The address that the server announced, or that was announced to it;
@@ -53,16 +48,7 @@ struct trial_outcome {
 	bool hangs; /* the server still tries to connect: send no more */
 };
 
-struct trial;
-
-/* Called from the loop, once; the callback may free the trial. */
-typedef void trial_cb(void *ctx, const struct trial_outcome *outcome);
-
-/* NULL when out of memory. */
-struct trial *trial_start(const struct trial_options *options, trial_cb *done,
-    void *ctx);
-
-/* Stops it; done is not called.  NULL is allowed.  The loop frees it. */
-void trial_free(struct trial *trial);
+/* Runs it to its end.  ret is 0 before the call. */
+void trial_run(const struct trial_options *options, struct trial_outcome *ret);
 
 #endif

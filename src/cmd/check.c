@@ -183,6 +183,7 @@ check_tunnel(struct line *line)
 		.ftp_user = line->user,
 		.netrc = line->netrc,
 		.json = line->json,
+		.timeout_s = line->timeout_s,
 	};
 	size_t n = options.n_ssh_arguments;
 	const char **arguments = calloc(n + 1, sizeof(*arguments));
@@ -208,7 +209,6 @@ check_tunnel(struct line *line)
 	check.link = destination_link_options(&options, 0);
 	check.link.arguments = arguments;
 	check.link.n_arguments = n + 1;
-	check_timeouts_init(&check.timeouts, line->timeout_s);
 	status = check_run(&check);
 	free(arguments);
 	return status;

@@ -41,8 +41,7 @@ setup(void **state)
 	memset(&scene, 0, sizeof(scene));
 	snprintf(scene.forward.host, sizeof(scene.forward.host), "localhost");
 	scene.forward.host_port = 21;
-	scene.outcome.listen.result = JUDGE_GOOD;
-	scene.outcome.probed = true;
+	scene.outcome.listen.result = ATTEMPT_GOOD;
 	scene.outcome.login = LOGIN_HAVE;
 	probe->opened = true;
 	probe->greeting_code = 220;
@@ -178,7 +177,7 @@ static void
 test_no_listener(void **state)
 {
 	(void)state;
-	scene.outcome.listen.result = JUDGE_FAILED;
+	scene.outcome.listen.result = ATTEMPT_FAILED;
 	scene.outcome.listen.err = -EACCES;
 	trial(PROBE_PORT)->result = TRIAL_NO_LISTENER;
 	trial(PROBE_EPRT)->result = TRIAL_NO_LISTENER;

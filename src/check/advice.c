@@ -101,10 +101,13 @@ struct row {
 		    .value = (new) } },
 
 static const struct row rows[FINDINGS] = {
-#define FINDING(id, step, status, text) \
-	[id] = { step, ADVICE_##status, text, { { PLACE_NONE } } },
-#define FIXABLE(id, step, status, text, fixes) \
-	[id] = { step, ADVICE_##status, text, { fixes } },
+#define FINDING(id, named, how_bad, words) \
+	[id] = { .step = (named), .status = ADVICE_##how_bad, .text = (words) },
+#define FIXABLE(id, named, how_bad, words, ...) \
+	[id] = { .step = (named),               \
+		.status = ADVICE_##how_bad,     \
+		.text = (words),                \
+		.fixes = { __VA_ARGS__ } },
 #include "check/findings.def"
 };
 

@@ -345,6 +345,7 @@ static void
 probe_measure(struct probe *probe)
 {
 	struct probe_outcome *outcome = probe->outcome;
+	const size_t middle = PROBE_NOOPS / 2;
 	uint64_t took[PROBE_NOOPS];
 	struct ftp_reply reply;
 
@@ -357,7 +358,7 @@ probe_measure(struct probe *probe)
 		took[outcome->n_rtt++] = uv_hrtime() - began;
 	}
 	qsort(took, PROBE_NOOPS, sizeof(took[0]), probe_compare);
-	outcome->rtt_ms = (double)took[PROBE_NOOPS / 2] / 1e6;
+	outcome->rtt_ms = (double)took[middle] / 1e6;
 	ftp_send(&probe->ftp, "QUIT");
 	ftp_read(&probe->ftp, probe->options->wait->times.reply, &reply);
 }

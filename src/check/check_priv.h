@@ -10,7 +10,7 @@
 #include "base/user.h"
 #include "check/advice.h"
 #include "check/check.h"
-#include "check/conn.h"
+#include "check/peer.h"
 #include "check/facts.h"
 #include "check/judge.h"
 #include "check/login.h"
@@ -56,8 +56,7 @@ struct check {
 	struct login *login;
 	struct facts facts;
 	struct report *report;
-	uv_poll_t config;   /* what ssh -G prints */
-	bool configured;    /* ... and it has the server's host and port */
+	bool configured;    /* ssh -G has printed the server's host and port */
 	sa_family_t family; /* that ssh is to use; AF_UNSPEC: any */
 	size_t forward;	    /* index of the current one */
 	struct judge_outcome *outcomes; /* one per forward */

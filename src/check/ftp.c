@@ -19,7 +19,7 @@ ftp_on_data(void *ctx, const struct iovec *pieces, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (line_reader_feed(&ftp->lines, pieces[i].iov_base,
 			pieces[i].iov_len) != 0) {
-			conn_fail(&ftp->conn, -ENOBUFS,
+			peer_fail(&ftp->peer, -ENOBUFS,
 			    "the server sends too much");
 			return;
 		}
@@ -30,17 +30,17 @@ ftp_open(struct ftp *ftp, struct wait *wait, struct side *side,
     const struct side_to *to)
 {
 	ftp->wait = wait;
-	ftp->conn.data = ftp_on_data;
-	ftp->conn.ctx = ftp;
+	ftp->peer.data = ftp_on_data;
+	ftp->peer.ctx = ftp;
 	line_reader_init(&ftp->lines, FTP_REPLY_MAX - 1, LIMIT_CONTROL_INPUT);
-	conn_dial(&ftp->conn, side, to);
-	attempt_wait(&ftp->conn.attempt, wait, wait->times.connect);
+	peer_dial(&ftp->peer, side, to);
+	attempt_wait(&ftp->peer.attempt, wait, wait->times.connect);
 }
 
 void
 ftp_close(struct ftp *ftp)
 {
-	conn_close(&ftp->conn);
+	peer_close(&ftp->peer);
 	line_reader_free(&ftp->lines);
 	secrets_forget(&ftp->secrets);
 }
@@ -60,8 +60,8 @@ ftp_send(struct ftp *ftp, const char *format, ...)
 	memcpy(line + len, "\r\n", 2);
 	secrets_hear(&ftp->secrets, (const uint8_t *)line, (size_t)len + 2);
 	/* If this fails, so does the connection. */
-	if (ftp->conn.stream != NULL &&
-	    stream_write(ftp->conn.stream, line, (size_t)len + 2) != 0)
+	if (ftp->peer.stream != NULL &&
+	    stream_write(ftp->peer.stream, line, (size_t)len + 2) != 0)
 		log_verbose("a command could not be sent");
 	explicit_bzero(line, sizeof(line));
 }
@@ -123,12 +123,12 @@ ftp_take(struct ftp *ftp, struct ftp_reply *ret)
 		if (complete)
 			return true;
 	}
-	if (ftp->conn.ended && ftp->conn.attempt.result != ATTEMPT_FAILED)
-		conn_fail(&ftp->conn, -EPIPE,
+	if (ftp->peer.ended && ftp->peer.attempt.result != ATTEMPT_FAILED)
+		peer_fail(&ftp->peer, -EPIPE,
 		    "the server closed the connection");
-	if (ftp->conn.attempt.result != ATTEMPT_FAILED)
+	if (ftp->peer.attempt.result != ATTEMPT_FAILED)
 		return false;
-	ftp_no_reply(ret, ftp->conn.attempt.err, ftp->conn.attempt.why);
+	ftp_no_reply(ret, ftp->peer.attempt.err, ftp->peer.attempt.why);
 	return true;
 }
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "check/conn.h"
+#include "check/peer.h"
 #include "check/facts.h"
 #include "ftp/line.h"
 #include "ftp/reply.h"
@@ -21,7 +21,7 @@
 /* All members are 0 before ftp_open(). */
 struct ftp {
 	struct wait *wait;
-	struct conn conn;
+	struct peer peer;
 	struct line_reader lines;
 	struct reply_reader place;
 	bool skipping; /* the rest of a line that is too long */
@@ -39,7 +39,7 @@ struct ftp_reply {
 	size_t len;
 };
 
-/* Connects through that side, and waits until that has ended: see conn.  The
+/* Connects through that side, and waits until that has ended: see peer.  The
  * greeting is the first reply. */
 void ftp_open(struct ftp *ftp, struct wait *wait, struct side *side,
     const struct side_to *to);

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 #include "check/advice.h"
-#include "check/conn.h"
+#include "check/peer.h"
 #include "check/facts.h"
 #include "check/login.h"
 #include "check/probe.h"

@@ -107,7 +107,7 @@ probe_note_ends(struct probe *probe)
 {
 	struct addr *peer = &probe->outcome->peer;
 
-	side_ends(probe->options->side, probe->ftp.conn.stream, &probe->local,
+	side_ends(probe->options->side, probe->ftp.peer.stream, &probe->local,
 	    peer);
 	probe->local.port = 0;
 	if (peer->family != AF_UNSPEC)
@@ -120,13 +120,13 @@ probe_greeting(struct probe *probe)
 {
 	struct probe_outcome *outcome = probe->outcome;
 	const struct wait_times *times = &probe->options->wait->times;
-	struct conn *conn = &probe->ftp.conn;
+	struct peer *peer = &probe->ftp.peer;
 	struct ftp_reply reply;
 
-	outcome->opened = conn->opened;
-	if (!conn->opened) {
-		outcome->err = conn->attempt.err;
-		fact_text(outcome->why, "%s", conn->attempt.why);
+	outcome->opened = peer->opened;
+	if (!peer->opened) {
+		outcome->err = peer->attempt.err;
+		fact_text(outcome->why, "%s", peer->attempt.why);
 		return false;
 	}
 	ftp_read(&probe->ftp, times->greeting, &reply);
@@ -138,7 +138,7 @@ probe_greeting(struct probe *probe)
 		outcome->greeting_code = outcome->greeting[0] != '\0';
 		return false;
 	}
-	if (conn->stream != NULL)
+	if (peer->stream != NULL)
 		probe_note_ends(probe);
 	outcome->greeting_code = reply.code;
 	outcome->kind = server_recognise(reply.lines);

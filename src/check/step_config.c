@@ -1,51 +1,32 @@
 /*
  * culvert check, first step: ssh -G, the configuration for the destination.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/log.h"
 #include "check/check_priv.h"
 #include "ssh/dump.h"
+#include "ssh/run.h"
 
 /* A run of ssh -G, and what it prints. */
 struct config_run {
 	bool ended;
 	struct monitor_end end;
-	int fd; /* the end of the pipe to read */
 	char text[LIMIT_SSH_CONFIG];
 	size_t len;
 };
 
-/* Reads what is in the pipe.  False at its end, or when the buffer is full. */
-static bool
-read_some(struct config_run *run)
-{
-	ssize_t n;
-
-	for (;;) {
-		n = read(run->fd, run->text + run->len,
-		    sizeof(run->text) - run->len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN)
-			return true;
-		if (n <= 0)
-			return false;
-		run->len += (size_t)n;
-	}
-}
-
 static void
-step_config_on_ready(uv_poll_t *poll, int status, int events)
+step_config_on_wrote(void *ctx, const char *bytes, size_t len)
 {
-	(void)events;
-	if (status < 0 || !read_some(poll->data))
-		uv_poll_stop(poll);
+	struct config_run *run = ctx;
+	size_t room = sizeof(run->text) - run->len;
+
+	if (len > room)
+		len = room;
+	memcpy(run->text + run->len, bytes, len);
+	run->len += len;
 }
 
 static void
@@ -57,47 +38,31 @@ step_config_on_ended(void *ctx, const struct monitor_end *end)
 	run->ended = true;
 }
 
-/* Waits for the end of ssh -G, and reads its output up to then. */
-static void
-step_config_wait(struct check *check, struct config_run *run, uint32_t process)
+/* 0 or a negative errno. */
+static int
+step_config_run(struct check *check, struct config_run *run)
 {
+	static const struct ssh_run_handler handler = {
+		.wrote = step_config_on_wrote,
+		.ended = step_config_on_ended,
+	};
+	const struct cmdline cmdline = { .kind = CMDLINE_CONFIGURED };
+	struct ssh_run *ssh;
+	int err = ssh_run_start(&check->loop, check->monitor, &cmdline,
+	    &handler, run, &ssh);
+
+	if (err != 0)
+		return err;
 	wait_begin(&check->wait, 3 * (uint64_t)LIMIT_SSH_CONFIG_MS);
 	while (!run->ended && wait_more(&check->wait))
 		;
 	/* A command in Match exec, or a name look-up, takes too long. */
 	if (!run->ended)
-		monitor_signal(check->monitor, process, SIGKILL);
+		ssh_run_signal(ssh, SIGKILL);
 	while (!run->ended)
 		uv_run(&check->loop, UV_RUN_ONCE);
-	read_some(run);
-}
-
-/* 0 or a negative errno. */
-static int
-step_config_run(struct check *check, struct config_run *run)
-{
-	const struct cmdline cmdline = { .kind = CMDLINE_CONFIGURED };
-	CLEANUP(cleanup_fd) int in = -1;
-	CLEANUP(cleanup_fd) int out = -1;
-	int fds[2], err;
-	uint32_t process;
-
-	if (pipe2(fds, O_CLOEXEC) != 0)
-		return -errno;
-	run->fd = in = fds[0];
-	out = fds[1];
-	err = uv_poll_init(&check->loop, &check->config, in);
-	if (err != 0)
-		return err;
-	check->config.data = run;
-	err = uv_poll_start(&check->config, UV_READABLE, step_config_on_ready);
-	if (err == 0)
-		err = monitor_start(check->monitor, &cmdline, out,
-		    step_config_on_ended, run, &process);
-	if (err == 0)
-		step_config_wait(check, run, process);
-	uv_close((uv_handle_t *)&check->config, NULL);
-	return err != 0 ? err : run->end.err;
+	ssh_run_free(ssh);
+	return run->end.err;
 }
 
 static bool
@@ -156,7 +121,7 @@ step_config_read(struct check *check, const struct config_run *run)
 bool
 step_config(struct check *check)
 {
-	struct config_run run = { .fd = -1 };
+	struct config_run run = { .ended = false };
 	int err = step_config_run(check, &run);
 
 	if (check->interrupted)

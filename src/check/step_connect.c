@@ -143,8 +143,8 @@ nagle_try(struct check *check)
 	session->result = ATTEMPT_STARTED;
 	if (err == 0)
 		err = nodelay_new(&check->loop, path, NULL,
-		    link_eof_note(links_first(check->links)), &handler, session,
-		    &check->nodelay);
+		    &link_info(links_first(check->links))->sends_eof, &handler,
+		    session, &check->nodelay);
 	if (err != 0)
 		attempt_fail(session, err, strerror(-err));
 	attempt_wait(session, wait, wait->times.connect);

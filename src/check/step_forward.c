@@ -19,11 +19,11 @@
 /* Has sshd listen.  The caller closes the listener. */
 static void
 forward_listen(struct check *check, const struct side_at *at,
-    struct conn_listener *listener, struct attempt *ret)
+    struct peer_listener *listener, struct attempt *ret)
 {
 	struct wait *wait = &check->wait;
 
-	conn_listen(listener, check->far, at, NULL);
+	peer_listen(listener, check->far, at, NULL);
 	attempt_wait(&listener->attempt, wait, wait->times.sshd);
 	*ret = listener->attempt;
 }
@@ -33,7 +33,7 @@ static void
 forward_try_local(struct check *check, const struct forward *forward,
     struct judge_outcome *outcome)
 {
-	struct conn_listener listener = { .listener = NULL };
+	struct peer_listener listener = { .listener = NULL };
 	struct side_at at = { .host = check->conf->far_address };
 
 	if (check->conf->server_mode == OPTIONS_PASSIVE)
@@ -42,19 +42,19 @@ forward_try_local(struct check *check, const struct forward *forward,
 		at.host =
 		    strchr(forward->host, ':') != NULL ? "::1" : "127.0.0.1";
 	forward_listen(check, &at, &listener, &outcome->listen);
-	conn_unlisten(&listener);
+	peer_unlisten(&listener);
 }
 
 /* -R: for a client in active mode, sshd must connect to the client.  The test
  * connects to a listener of sshd itself. */
 static void
-forward_try_active(struct check *check, const struct conn_listener *listener,
+forward_try_active(struct check *check, const struct peer_listener *listener,
     struct attempt *ret)
 {
 	const struct addr *at =
 	    listener->v4.family != AF_UNSPEC ? &listener->v4 : &listener->v6;
 	struct wait *wait = &check->wait;
-	struct conn conn = { .stream = NULL };
+	struct peer peer = { .stream = NULL };
 	char host[ADDR_TEXT_MAX];
 	const struct side_to to = {
 		.host =
@@ -63,19 +63,19 @@ forward_try_active(struct check *check, const struct conn_listener *listener,
 		.use = SIDE_DATA,
 	};
 
-	conn_dial(&conn, check->far, &to);
-	attempt_wait(&conn.attempt, wait, wait->times.sshd);
-	*ret = conn.attempt;
-	conn_close(&conn);
+	peer_dial(&peer, check->far, &to);
+	attempt_wait(&peer.attempt, wait, wait->times.sshd);
+	*ret = peer.attempt;
+	peer_close(&peer);
 }
 
 /* -R: sshd listens for clients, and for their data connections.  The first
  * listener is open during all tests of the forward. */
 static void
 forward_try_remote(struct check *check, const struct forward *forward,
-    struct judge_outcome *outcome, struct conn_listener *control)
+    struct judge_outcome *outcome, struct peer_listener *control)
 {
-	struct conn_listener data = { .listener = NULL };
+	struct peer_listener data = { .listener = NULL };
 	const char *host = *forward->bind != '\0' ? forward->bind : "localhost";
 	const struct side_at control_at = {
 		.host = host,
@@ -88,7 +88,7 @@ forward_try_remote(struct check *check, const struct forward *forward,
 	forward_listen(check, &data_at, &data, &outcome->client_passive);
 	if (outcome->client_passive.result == ATTEMPT_GOOD)
 		forward_try_active(check, &data, &outcome->client_active);
-	conn_unlisten(&data);
+	peer_unlisten(&data);
 }
 
 /* ---- the FTP server ---- */
@@ -142,14 +142,14 @@ static void
 forward_judge(struct check *check, const struct forward *forward,
     const struct judge_outcome *outcome)
 {
-	const struct link *link = links_first(check->links);
+	const struct reason *reason = link_reason(links_first(check->links));
 	char words[REASON_WORDS_MAX];
 
-	link_session_words(link, words);
+	reason_words(reason, words);
 	if (words[0] != '\0')
 		fact_format(&check->facts, FACT_SESSION,
 		    "; a session there prints: \"%s\"", words);
-	if (link_is_expired(link))
+	if (reason_is_expiry(reason))
 		fact_set(&check->facts, FACT_EXPIRED, "yes");
 	judge_forward(check->conf, forward, outcome, &check->facts,
 	    forward_on_found, check, &check->modes[check->forward]);
@@ -176,7 +176,7 @@ step_forward(struct check *check)
 {
 	const struct forward *forward = &check->conf->forwards[check->forward];
 	struct judge_outcome *outcome = &check->outcomes[check->forward];
-	struct conn_listener control = { .listener = NULL };
+	struct peer_listener control = { .listener = NULL };
 
 	facts_forget(&check->facts, SCOPE_FORWARD);
 	forward_describe(forward, check->facts.text[FACT_FORWARD]);
@@ -192,7 +192,7 @@ step_forward(struct check *check)
 		uv_run(&check->loop, UV_RUN_ONCE);
 	if (!check->wait.over)
 		forward_judge(check, forward, outcome);
-	conn_unlisten(&control);
+	peer_unlisten(&control);
 	report_forward(check->report, NULL);
 	return !check->wait.over;
 }

@@ -141,7 +141,7 @@ reach_is_full(const struct first_bytes *first)
 
 /* Reads up to sshd's version. */
 static enum finding
-reach_read(struct check *check, struct conn *conn, struct first_bytes *first)
+reach_read(struct check *check, struct peer *peer, struct first_bytes *first)
 {
 	struct facts *facts = &check->facts;
 	struct wait *wait = &check->wait;
@@ -150,11 +150,11 @@ reach_read(struct check *check, struct conn *conn, struct first_bytes *first)
 	for (;;) {
 		if (reach_find_version(first, facts))
 			return TCP_OK;
-		if (conn->attempt.result == ATTEMPT_FAILED) {
-			fact_set(facts, FACT_WHY, conn->attempt.why);
+		if (peer->attempt.result == ATTEMPT_FAILED) {
+			fact_set(facts, FACT_WHY, peer->attempt.why);
 			return TCP_NO_WORD;
 		}
-		if (reach_is_foreign(first) || conn->ended || !wait_more(wait))
+		if (reach_is_foreign(first) || peer->ended || !wait_more(wait))
 			break;
 	}
 	fact_escape_line(facts, FACT_WHY, first->text);
@@ -168,25 +168,25 @@ static enum finding
 reach_try(struct check *check, const struct addr *addr)
 {
 	struct first_bytes first = { .len = 0 };
-	struct conn conn = { .data = reach_on_data, .ctx = &first };
+	struct peer peer = { .data = reach_on_data, .ctx = &first };
 	struct wait *wait = &check->wait;
 	uint64_t began = uv_hrtime();
 	enum finding finding = TCP_FAILED;
 	char text[ADDR_TEXT_MAX];
 
 	fact_set(&check->facts, FACT_ADDRESS, addr_format(addr, text));
-	conn_dial_addr(&conn, check->net, addr);
-	attempt_wait(&conn.attempt, wait, wait->times.connect);
+	peer_dial_addr(&peer, check->net, addr);
+	attempt_wait(&peer.attempt, wait, wait->times.connect);
 	fact_format(&check->facts, FACT_TCP_MS, "%.1f",
 	    (double)(uv_hrtime() - began) / 1e6);
-	fact_set(&check->facts, FACT_WHY, conn.attempt.why);
-	if (conn.opened)
-		finding = reach_read(check, &conn, &first);
+	fact_set(&check->facts, FACT_WHY, peer.attempt.why);
+	if (peer.opened)
+		finding = reach_read(check, &peer, &first);
 	else if (wait->late)
 		finding = TCP_SILENT;
-	else if (conn.attempt.err == -ECONNREFUSED)
+	else if (peer.attempt.err == -ECONNREFUSED)
 		finding = TCP_REFUSED;
-	conn_close(&conn);
+	peer_close(&peer);
 	return finding;
 }
 

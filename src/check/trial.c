@@ -17,7 +17,7 @@ struct trial {
 	const struct trial_options *options;
 	struct ftp *ftp;
 	struct wait *wait;
-	struct conn data;
+	struct peer data;
 	unsigned code;	      /* of the last reply */
 	unsigned preliminary; /* replies (1yz) to LIST */
 	bool final;	      /* the final reply to it has come */
@@ -79,7 +79,7 @@ trial_take_replies(struct trial *trial)
 static bool
 trial_is_over(const struct trial *trial)
 {
-	const struct conn *data = &trial->data;
+	const struct peer *data = &trial->data;
 	bool began = data->opened && trial->preliminary > 0;
 
 	return trial->lost || data->attempt.result == ATTEMPT_FAILED ||
@@ -90,7 +90,7 @@ trial_is_over(const struct trial *trial)
 static enum trial_result
 trial_listed(struct trial *trial)
 {
-	const struct conn *data = &trial->data;
+	const struct peer *data = &trial->data;
 	bool good = trial_is_good(trial);
 
 	if (trial->lost)
@@ -191,7 +191,7 @@ trial_passive(struct trial *trial)
 	trial->outcome->port = to.port = found.addr.port;
 	if (to.host == NULL)
 		to.host = addr_format_ip(&found.addr, host);
-	conn_dial(&trial->data, options->side, &to);
+	peer_dial(&trial->data, options->side, &to);
 	attempt_wait(attempt, trial->wait, trial->wait->times.connect);
 	if (trial->data.opened)
 		return trial_list(trial);
@@ -203,7 +203,7 @@ trial_passive(struct trial *trial)
 /* ---- active ---- */
 
 static enum trial_result
-trial_active(struct trial *trial, struct conn_listener *listener)
+trial_active(struct trial *trial, struct peer_listener *listener)
 {
 	const struct trial_options *options = trial->options;
 	const struct side_at at = { .host = options->at };
@@ -212,7 +212,7 @@ trial_active(struct trial *trial, struct conn_listener *listener)
 	char argument[HOSTPORT_TEXT_MAX];
 	struct ftp_reply reply;
 
-	conn_listen(listener, options->side, &at, &trial->data);
+	peer_listen(listener, options->side, &at, &trial->data);
 	attempt_wait(&listener->attempt, trial->wait, trial->wait->times.sshd);
 	if (listener->attempt.result == ATTEMPT_FAILED)
 		return trial_end(trial, TRIAL_NO_LISTENER,
@@ -241,12 +241,12 @@ trial_run(const struct trial_options *options, struct trial_outcome *ret)
 		.wait = options->ftp->wait,
 		.outcome = ret,
 	};
-	struct conn_listener listener = { .listener = NULL };
+	struct peer_listener listener = { .listener = NULL };
 	bool active = options->verb == VERB_PORT || options->verb == VERB_EPRT;
 
 	ret->result =
 	    active ? trial_active(&trial, &listener) : trial_passive(&trial);
 	ret->bytes = trial.data.bytes;
-	conn_close(&trial.data);
-	conn_unlisten(&listener);
+	peer_close(&trial.data);
+	peer_unlisten(&listener);
 }

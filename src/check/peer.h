@@ -1,9 +1,9 @@
 /*
- * The connections and listeners of culvert check, and how an attempt to make
- * one has ended.
+ * The peers that culvert check connects to or listens for, and how an attempt
+ * to do so has ended.
  */
-#ifndef CHECK_CONN_H
-#define CHECK_CONN_H
+#ifndef CHECK_PEER_H
+#define CHECK_PEER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,7 +32,7 @@ void attempt_fail(struct attempt *attempt, int err, const char *why);
 void attempt_wait(struct attempt *attempt, struct wait *wait, uint64_t ms);
 
 /* All members are 0 before the first call. */
-struct conn {
+struct peer {
 	struct attempt attempt; /* also FAILED when it is lost after opening */
 	struct stream *stream;	/* or NULL */
 	bool opened;		/* it has been */
@@ -45,25 +45,25 @@ struct conn {
 };
 
 /* Begins to connect: through a side, or to that address. */
-void conn_dial(struct conn *conn, struct side *side, const struct side_to *to);
-void conn_dial_addr(struct conn *conn, struct net *net, const struct addr *to);
+void peer_dial(struct peer *peer, struct side *side, const struct side_to *to);
+void peer_dial_addr(struct peer *peer, struct net *net, const struct addr *to);
 
 /* Closes it as failed. */
-void conn_fail(struct conn *conn, int err, const char *why);
+void peer_fail(struct peer *peer, int err, const char *why);
 
-void conn_close(struct conn *conn);
+void peer_close(struct peer *peer);
 
-struct conn_listener {
+struct peer_listener {
 	struct attempt attempt;
 	struct side_listener *listener; /* or NULL */
 	struct addr v4, v6;		/* as in tunnel/side.h */
-	struct conn *conn; /* gets the first connection; all others are reset */
+	struct peer *peer; /* gets the first connection; all others are reset */
 };
 
-/* Begins to listen.  conn may be NULL. */
-void conn_listen(struct conn_listener *listener, struct side *side,
-    const struct side_at *at, struct conn *conn);
+/* Begins to listen.  peer may be NULL. */
+void peer_listen(struct peer_listener *listener, struct side *side,
+    const struct side_at *at, struct peer *peer);
 
-void conn_unlisten(struct conn_listener *listener);
+void peer_unlisten(struct peer_listener *listener);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * For test_far.c: a far side over a real link, the owner of a listener who
- * takes notes, and those who connect to it.
+ * For test_far.c and test_far_links.c: a far side over a real link, the owner
+ * of a listener, which records what it is told, and clients of the listener.
  */
 #ifndef UNIT_FARENV_H
 #define UNIT_FARENV_H

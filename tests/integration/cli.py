@@ -52,6 +52,16 @@ def ssh_config(directory, sshd, *lines, name="config"):
     return str(path)
 
 
+def password_config(start_sshd, tmp):
+    """Start an sshd that takes the password "hunter2"; returns an ssh_config."""
+    sshd = start_sshd("PasswordAuthentication yes")
+    hashed = subprocess.run(["openssl", "passwd", "-6", "hunter2"], check=True,
+                            capture_output=True, text=True).stdout.strip()
+    with open(f"{sshd.dir}/shadow", "w") as file:
+        file.write(f"root:{hashed}:19000:0:99999:7:::\n")
+    return ssh_config(tmp, sshd, "PubkeyAuthentication no")
+
+
 class Terminal:
     """A process in a session of its own, on a terminal that we drive."""
 

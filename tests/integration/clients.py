@@ -43,6 +43,11 @@ class Target:
     argv: Callable = list
     call: Callable = lambda function: function()
 
+    @classmethod
+    def behind(cls, culvert, server, number=0):
+        """Return a listener of culvert's, and the server's user."""
+        return cls(*culvert.listeners[number], server.user, server.password)
+
     def url(self, path=""):
         """Return the target, or a path on it, as a URL without the user."""
         host = f"[{self.host}]" if ":" in self.host else self.host

@@ -81,13 +81,13 @@ class Companion:
 
     def _transfer(self, ftp, mode):
         name = self._dir.name
-        got = ftp.get(mode, f"{name}/file")
+        got = ftp.fetch(mode, f"RETR {name}/file")
         assert hashlib.sha256(got).digest() == \
             hashlib.sha256(self._content).digest()
         with ftp.begin(mode, f"STOR {name}/stored") as data:
             data.send(self._content)
             data.half_close()
-            ftp.control.expect("226")
+            ftp.expect("226")
         assert (self._dir / "stored").read_bytes() == self._content
 
     def proceed(self, count=1):
@@ -118,7 +118,7 @@ class Rig:
         """Have its companion begin, and note what is there now."""
         with Ftp(self.culvert, self._server) as ftp:
             for mode in MODES:
-                ftp.get(mode, f"{self._dir.name}/small")
+                ftp.fetch(mode, f"RETR {self._dir.name}/small")
         self.fds, self.ports = self._fds(), ports_of(self.culvert.pid)
         self.companion = Companion(
             self.culvert, self._server, self._dir, modes)

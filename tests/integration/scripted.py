@@ -88,6 +88,11 @@ class Wire:
         """Send bytes."""
         self.sock.sendall(data)
 
+    def send_to(self, other, data):
+        """Send bytes, and read them at the other end."""
+        self.send(data)
+        other.expect_bytes(data)
+
     def send_pieces(self, *pieces):
         """Send each piece when the peer's process has read the last one."""
         for piece in pieces:
@@ -248,6 +253,11 @@ class Control(Wire):
         text = self.read_reply()
         assert text.startswith(start), f"{text!r}, not {start!r}"
         return text
+
+    def exchange(self, command, start):
+        """Send a command; returns its reply, which must begin so."""
+        self.command(command)
+        return self.expect(start)
 
 
 def dial(host, port, side=NEAR, kind=Wire, source=None, rcvbuf=None):

@@ -6,18 +6,22 @@ Most go through one culvert of the worker's with several tunnels (fixture
 
 import contextlib
 import functools
+import os
 import pathlib
 import re
 import select
+import signal
 import time
 
 import pytest
 
 import culvert as culvert_module
+import limits
 import scripted
 from culvert import bracket
 from process import until
 from scripted import NEAR, announcement
+from transfer import no_success, replies_to_end
 
 # Where the client connects, and the FTP server's host as sshd sees it.
 WAYS = [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("127.0.0.1", "::1"),
@@ -50,12 +54,15 @@ class Session:
     """A scripted client and server with a culvert between them.
 
     They meet in its tunnel of that number, behind which the listener is;
-    client and server are the ends of the control connection.  What keep() is
-    given is closed at the end of the test.  Unpacks as (client, server).
+    client and server are the ends of the control connection.  The server is in
+    ns, the client on client_side: for a remote tunnel NEAR and the namespace.
+    What keep() is given is closed at the end of the test.  Unpacks as
+    (client, server).
     """
 
-    def __init__(self, culvert, listener, ns, number=0):
+    def __init__(self, culvert, listener, ns, number=0, client_side=NEAR):
         self.culvert, self.listener, self.ns = culvert, listener, ns
+        self.client_side = client_side
         self.far = self.listener.address
         self._stack, self._tunnel = contextlib.ExitStack(), number
         self.mark = self.culvert.mark()
@@ -68,8 +75,16 @@ class Session:
 
     def open(self):
         """Open one more control connection: (client, server)."""
-        client = scripted.client(*self.culvert.listeners[self._tunnel])
+        client = scripted.client(*self.culvert.listeners[self._tunnel],
+                                 side=self.client_side)
         return client, self.listener.accept()
+
+    def check_next(self):
+        """Fail unless one more session begins, up to its greeting."""
+        client, server = self.open()
+        with client, server:
+            server.reply("220 the next")
+            client.expect("220 the next")
 
     @functools.cached_property
     def number(self):
@@ -92,13 +107,14 @@ class Session:
                                      start=self.mark)
 
     def listen(self, side, **how):
-        """Return a data listener of the server (side ns) or client (NEAR)."""
+        """Return a data listener of the server, or the client."""
         address = self.far if side is self.ns else self.client.name[0]
         return self.keep(scripted.Listener(side, address, **how))
 
-    def dial(self, to, side=NEAR, **how):
+    def dial(self, to, side=None, **how):
         """Return a data connection of the client, or the server."""
-        return self.keep(scripted.dial(*to, side=side, **how))
+        return self.keep(scripted.dial(
+            *to, side=side or self.client_side, **how))
 
     def log_in(self):
         """Play the usual beginning, so that a test begins with its point."""
@@ -108,7 +124,11 @@ class Session:
     def exchange(self, command, reply, passed=None, answer=None):
         """A command and its reply, which pass unchanged unless said so."""
         self.client.command(command)
-        self.server.expect_command(passed or command)
+        return self.answer(passed or command, reply, answer)
+
+    def answer(self, command, reply, answer=None):
+        """The server gets a command, and the client the reply to it."""
+        self.server.expect_command(command)
         self.server.reply(reply)
         return self.client.expect((answer or reply) + "\r\n")
 
@@ -140,7 +160,7 @@ class Session:
         The server sees the other one if it speaks the other IP; then the
         reply is in the name of what the client has sent.
         """
-        listener = listener or self.listen(NEAR)
+        listener = listener or self.listen(self.client_side)
         self.client.command(announcement(listener))
         to = self.announced()
         self.server.reply("200 noted")
@@ -168,7 +188,7 @@ class Session:
             theirs = self.keep(listener.accept())
         else:
             listener, to = self.active(
-                self.listen(NEAR, **how) if how else None)
+                self.listen(self.client_side, **how) if how else None)
         self.client.command(command)
         self.server.expect_command(command)
         if mode == "active":
@@ -183,6 +203,11 @@ class Session:
         self.say(first)
         return ends
 
+    def command(self, command):
+        """A command of the client that passes as it is."""
+        self.client.command(command)
+        self.server.expect_command(command)
+
     def say(self, reply):
         """A reply of the server that passes as it is."""
         self.server.reply(reply)
@@ -194,6 +219,20 @@ class Session:
         theirs.close()
         assert mine.read_all() == content
         self.say("226 done")
+
+    def kill_ssh(self):
+        """Kill ssh, so that the link is lost."""
+        os.kill(self.culvert.ssh, signal.SIGKILL)
+
+    def expect_lost(self):
+        """Fail unless the lost link ends culvert, and no reply is a success.
+
+        Returns the replies to the client.
+        """
+        replies = replies_to_end(self.client)
+        no_success(replies)
+        assert self.culvert.process.wait() == 1
+        return replies
 
     def goes_on(self):
         """Fail unless the session is in step: a command and its reply."""
@@ -252,6 +291,22 @@ def session(ns, start_culvert):
         yield start
 
 
+@pytest.fixture
+def remote_session(ns, start_culvert):
+    """Return a function: the same through a remote tunnel, logged in."""
+    with contextlib.ExitStack() as stack:
+        def start(**how):
+            listener = stack.enter_context(
+                scripted.Listener(kind=scripted.Control))
+            tunnel = start_culvert(
+                remotes=[f"0:127.0.0.1:{listener.port}"], **how)
+            one = Session(tunnel, listener, NEAR, client_side=ns)
+            stack.callback(one.close)
+            return one.log_in()
+
+        yield start
+
+
 def quiet(wire, seconds=0.15):
     """Return whether nothing comes for a moment: held, or not sent at all."""
     return not wire._buffer and not select.select([wire.sock], [], [],
@@ -290,6 +345,14 @@ def ports_of(pid):
             own.add(str(path.readlink()))
     return {port for port, inode in _listening()
             if f"socket:[{inode}]" in own}
+
+
+def check_left_out(culvert, warning, count):
+    """End culvert; it has logged a warning so often as it may, and a count."""
+    culvert.stop()
+    assert culvert.output.count(warning) == limits.LIMIT_LOG_WARNINGS
+    assert f"{count} more warnings of this kind were left out" in \
+        culvert.output
 
 
 def refused(to, side=NEAR):

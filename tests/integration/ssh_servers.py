@@ -11,7 +11,7 @@ import signal
 import subprocess
 
 from process import Process, descendants, until, wait_gone
-from sshd import CLIENT, write_file
+from sshd import CLIENT, make_keys, write_file
 
 HERE = pathlib.Path(__file__).resolve().parent
 PROGRAMS = HERE / "ssh_programs"
@@ -36,10 +36,7 @@ class SshServer:
         self.ns, self.dir = ns, directory
         self.port = ns.free_port(ns.far4)
         ns.let_in(self.port)
-        for key in "host_key", "user_key":
-            subprocess.run(
-                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key,
-                 "-f", f"{directory}/{key}"], check=True)
+        make_keys(directory)
         with open(f"{directory}/host_key.pub") as file:
             write_file(f"{directory}/known_hosts", f"files.test {file.read()}")
         self.config = f"{directory}/ssh_config"

@@ -87,6 +87,14 @@ def passwd(shell="/bin/sh"):
         return re.sub("(?m)^(root:.*:).*$", rf"\1{shell}", file.read())
 
 
+def make_keys(directory):
+    """Make a host key and a user's key."""
+    for key in "host_key", "user_key":
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key,
+             "-f", f"{directory}/{key}"], check=True)
+
+
 class Sshd:
     """An sshd; options are more lines of sshd_config, and come first.
 
@@ -101,10 +109,7 @@ class Sshd:
         self.ns, self.dir, self.options = ns, directory, list(options)
         self.port = ns.free_port(ns.far4)
         ns.let_in(self.port)
-        for key in "host_key", "user_key":
-            subprocess.run(
-                ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key,
-                 "-f", f"{directory}/{key}"], check=True)
+        make_keys(directory)
         names = {"dir": directory, "port": self.port,
                  "far4": ns.far4, "far6": ns.far6}
         with open(f"{directory}/host_key.pub") as file:

@@ -10,8 +10,7 @@ from clients import BEGUN
 from process import FAILSAFE, until
 from sessions import within
 from servers import ALL_KINDS
-from transfer import (count, drain, fetch, logged_in, modes, prepare, settle,
-                      store)
+from transfer import Ftp, count, drain, modes
 
 
 # Culvert gives the server 300 ms to see the ABOR; directly they take 12 s.
@@ -51,9 +50,9 @@ def test_abor_in_a_download(kind, mode, target, folder):
     with open(path / "huge", "wb") as file:
         file.truncate(64 << 30)
     (path / "small").write_bytes(b"content")
-    with logged_in(target(kind)) as control:
+    with Ftp(target(kind)) as control:
         for abor in ABORS:
-            connect = prepare(control, mode)
+            connect = control.prepare(mode)
             control.command(f"RETR {name}/huge")
             with connect() as data:
                 control.expect("1")
@@ -64,11 +63,11 @@ def test_abor_in_a_download(kind, mode, target, folder):
                     abor(control)
                     if abor is abor_lftp:
                         data.sock.shutdown(socket.SHUT_RDWR)
-                    lives = settle(control, kind, abor is not abor_lftp)
+                    lives = control.settle(kind, abor is not abor_lftp)
                 reader.result(FAILSAFE)
             if not lives:
                 return
-            assert fetch(control, mode, f"RETR {name}/small") == b"content"
+            assert control.fetch(mode, f"RETR {name}/small") == b"content"
 
 
 @modes
@@ -76,9 +75,9 @@ def test_abor_in_a_download(kind, mode, target, folder):
 def test_abor_in_an_upload(kind, mode, target, folder):
     """The data connection held open, or closed: no 226 for the part."""
     path, name = folder(kind)
-    with logged_in(target(kind)) as control:
+    with Ftp(target(kind)) as control:
         for number, abor in enumerate(ABORS):
-            connect = prepare(control, mode)
+            connect = control.prepare(mode)
             control.command(f"STOR {name}/part{number}")
             with connect() as data:
                 control.expect("1")
@@ -89,8 +88,8 @@ def test_abor_in_an_upload(kind, mode, target, folder):
                     abor(control)
                     if abor is abor_lftp:
                         data.close()
-                    settle(control, kind)
-            store(control, mode, f"STOR {name}/whole", b"content")
+                    control.settle(kind)
+            control.store(mode, f"STOR {name}/whole", b"content")
             assert (path / "whole").read_bytes() == b"content"
 
 
@@ -105,16 +104,16 @@ def test_abor_of_a_client_that_does_not_read(
     path, name = folder(kind)
     with open(path / "huge", "wb") as file:
         file.truncate(64 << 30)
-    with logged_in(target(kind)) as control:
+    with Ftp(target(kind)) as control:
         control.sock.settimeout(PROMPT)
-        connect = prepare(control, mode)
+        connect = control.prepare(mode)
         control.command(f"RETR {name}/huge")
         with connect() as data:
             control.expect("1")
             data.read(BEGUN)
             with within(PROMPT):
                 abor_alone(control)
-                settle(control, kind)
+                control.settle(kind)
 
 
 @pytest.mark.parametrize("abor", ABORS)
@@ -122,8 +121,7 @@ def test_every_byte_of_an_abor_arrives(abor, pair):
     """Urgent or not, none is lost and none is added."""
     one = pair()
     mine, theirs = one.data("passive")
-    theirs.send(b"part")
-    mine.expect_bytes(b"part")
+    theirs.send_to(mine, b"part")
     abor(one.client)
     wanted = b"ABOR\r\n" if abor is abor_alone else \
         IAC + IP + IAC + DM + b"ABOR\r\n"
@@ -141,8 +139,7 @@ def test_a_server_that_looks_up_late(mode, pair):
     """After 300 ms its data connection is ended, and it answers then."""
     one = pair()
     mine, theirs = one.data(mode)
-    theirs.send(b"part")
-    mine.expect_bytes(b"part")
+    theirs.send_to(mine, b"part")
     with within(PROMPT):
         abor_alone(one.client)
         try:
@@ -193,8 +190,7 @@ def test_abor_without_a_transfer(pair):
     mine, theirs = one.data("passive")
     theirs.close()
     mine.expect_end()
-    one.server.reply("226 done")
-    one.client.expect("226 done\r\n")
+    one.say("226 done")
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
@@ -203,13 +199,11 @@ def test_abor_without_a_transfer_and_real_servers(
     """The server's answer, and the session goes on."""
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")
-    with logged_in(target(kind)) as control:
-        control.command("ABOR")
-        control.expect("22")
-        prepare(control, "passive")
-        control.command("ABOR")
-        control.expect("22")
-        assert fetch(control, "passive", f"RETR {name}/file") == b"content"
+    with Ftp(target(kind)) as control:
+        control.exchange("ABOR", "22")
+        control.prepare("passive")
+        control.exchange("ABOR", "22")
+        assert control.fetch("passive", f"RETR {name}/file") == b"content"
 
 
 # The two streams are not in order.
@@ -222,8 +216,7 @@ def test_abor_when_the_data_has_ended(mode, pair):
     theirs.send(b"content")
     theirs.close()
     assert mine.read_all() == b"content"
-    one.client.command("ABOR")
-    one.server.expect_command("ABOR")
+    one.command("ABOR")
     one.server.reply("226 done", "225 nothing to abort")
     one.client.expect("226 done\r\n")
     one.client.expect("225 nothing to abort\r\n")
@@ -237,8 +230,7 @@ def test_the_226_comes_before_the_abor_and_the_data_after(
     one = pair()
     mine, theirs = one.data(mode)
     one.server.reply("226 done")
-    one.client.command("ABOR")
-    one.server.expect_command("ABOR")
+    one.command("ABOR")
     theirs.send(b"content")
     theirs.close()
     one.server.reply("225 nothing to abort")
@@ -258,8 +250,7 @@ def test_stat_and_the_end_of_the_data(order, mode, pair):
     """A STAT while the data ends, in either order."""
     one = pair()
     mine, theirs = one.data(mode)
-    one.client.command("STAT")
-    one.server.expect_command("STAT")
+    one.command("STAT")
     if order == "data first":
         theirs.send(b"content")
         theirs.close()
@@ -279,10 +270,8 @@ def test_abor_and_426_before_the_data_ends(pair):
     """426 and 226 pass while the data connection still stands."""
     one = pair()
     mine, theirs = one.data("passive")
-    theirs.send(b"part")
-    mine.expect_bytes(b"part")
-    one.client.command("ABOR")
-    one.server.expect_command("ABOR")
+    theirs.send_to(mine, b"part")
+    one.command("ABOR")
     one.server.reply("426 cut", "226 aborted")
     one.client.expect("426 cut\r\n")
     one.client.expect("226 aborted\r\n")

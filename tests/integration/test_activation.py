@@ -17,7 +17,7 @@ import scripted
 from process import FAILSAFE, Process, until
 from test_drain import scrape
 from test_status import download, run
-from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
+from test_up import conf, fetch, ftp_server, to  # noqa: F401
 from transfer import Ftp
 
 # pylint: disable=redefined-outer-name
@@ -80,8 +80,8 @@ def test_taken(address, family, bind, more, conf, sshd, ftp_server, listening,
     if address in ("::", "0.0.0.0"):
         one.listeners = [("127.0.0.1", one.port)]
     if address == "::1":
-        with Ftp(At(one, 0), ftp_server) as ftp:
-            ftp.ask("EPSV", "229")
+        with Ftp(one, ftp_server) as ftp:
+            ftp.exchange("EPSV", "229")
         return
     for mode in ("passive", "active"):
         fetch(one, 0, ftp_server, tmp.name, mode)
@@ -127,7 +127,7 @@ def test_successor(activated, metrics, conf, sshd, ftp_server, listening,
         plant=["destination = files.test", f"F = {sshd.config}",
                f"L = {port}:127.0.0.1:{ftp_server.port}"])
     one = start_with(path, "plant", sockets=socks)
-    with download(At(one, 0), ftp_server, tmp) as (ftp, data):
+    with download(one, ftp_server, tmp) as (ftp, data):
         run(one, "drain")
         one.wait_log("stopping when all transfers have ended")
         second = start_with(path, "plant", sockets=socks)
@@ -137,7 +137,7 @@ def test_successor(activated, metrics, conf, sshd, ftp_server, listening,
                          scrape(place)), scrape(place)
         assert one.alive()
         data.read_all()
-        ftp.control.expect("226")
+        ftp.expect("226")
     assert one.process.wait() == 0, one.output
     # It has removed nothing of its successor's.
     assert "culvert_build_info" in scrape(place)
@@ -201,8 +201,8 @@ def test_not_for_ssh(conf, sshd, ftp_server, listening, start_with, tmp):
     one = start_with(conf(plant=at(sock, sshd, ftp_server,
                                    more=[f"ssh = {script}"])),
                      "plant", sockets=[sock])
-    with Ftp(At(one, 0), ftp_server) as ftp:
-        ftp.ask("NOOP", "200")
+    with Ftp(one, ftp_server) as ftp:
+        ftp.exchange("NOOP", "200")
     assert "-> /" in one.output and "LISTEN_" not in one.output
     inode = os.fstat(sock.fileno()).st_ino
     assert f"socket:[{inode}]" not in one.output
@@ -220,8 +220,8 @@ def test_systemd_socket_activate(conf, sshd, ftp_server, tmp):
     try:
         one.wait_line("Listening on")
         one.listeners = [("127.0.0.1", port)]
-        with Ftp(At(one, 0), ftp_server) as ftp:
-            ftp.ask("NOOP", "200")
+        with Ftp(one, ftp_server) as ftp:
+            ftp.exchange("NOOP", "200")
         assert "culvert: plant: listening on" in one.output
         assert one.stop() == 0
     finally:
@@ -272,9 +272,9 @@ def test_fields(journal, conf, sshd, ftp_server, start_with):
     assert entry == {"SYSLOG_IDENTIFIER": "culvert", "PRIORITY": "6",
                      "TUNNEL": "plant"}
     one.listeners = [("127.0.0.1", port)]
-    with Ftp(At(one, 0), ftp_server) as ftp:
-        ftp.ask("NOOP", "200")
-        host, own = ftp.control.sock.getsockname()
+    with Ftp(one, ftp_server) as ftp:
+        ftp.exchange("NOOP", "200")
+        host, own = ftp.sock.getsockname()
     entry = journal.until("control connection from")
     number = entry["SESSION"]
     assert entry == {

@@ -9,7 +9,7 @@ from process import until
 from sessions import WAYS, ports_of, quiet, refused, wait_refused
 from scripted import NEAR, Listener, announcement, eprt_argument
 from servers import KINDS, MORE_KINDS
-from transfer import fetch, logged_in, modes, store
+from transfer import Ftp, modes
 
 
 # EPSV first, PASV after a refusal; EPRT first, PORT after.  Act on the
@@ -49,8 +49,7 @@ def test_refusals_and_second_choices(code, session):
         wait_refused(to, one.ns)
     until(lambda: ports_of(one.culvert.pid) == before, "our listener closes")
     listener, to = one.passive()
-    one.client.command("RETR file")
-    one.server.expect_command("RETR file")
+    one.command("RETR file")
     one.say("150 go")
     one.transfer(one.dial(to), one.keep(listener.accept()))
 
@@ -128,8 +127,7 @@ def test_the_reply_counts(command, code, pair):
     """What was answered is rewritten, not what was asked for."""
     one = pair()
     far = one.listen(one.ns)
-    one.client.command(command)
-    one.server.expect_command(command)
+    one.command(command)
     if code == 227:
         one.server.reply(f"227 ({far.port_argument()})")
         to = scripted.parse_port(one.client.expect("227 ("))
@@ -137,8 +135,7 @@ def test_the_reply_counts(command, code, pair):
         one.server.reply(f"229 (|||{far.port}|)")
         to = "127.0.0.1", scripted.parse_epsv(one.client.expect("229 ("))
     assert to[1] != far.port
-    one.client.command("RETR file")
-    one.server.expect_command("RETR file")
+    one.command("RETR file")
     one.say("150 go")
     one.transfer(one.dial(to), one.keep(far.accept()))
 
@@ -216,8 +213,7 @@ def check_shapes(one, command, shapes, announce, near_announce):
     """Each shape is rewritten in place, and the dial goes where it says."""
     for shape in shapes:
         far = one.listen(one.ns)
-        one.client.command(command)
-        one.server.expect_command(command)
+        one.command(command)
         one.server.send(shape % announce(far))
         before, after = shape.split(b"%d" if b"%d" in shape else b"%s")
         one.client.expect_bytes(before)
@@ -226,8 +222,7 @@ def check_shapes(one, command, shapes, announce, near_announce):
             got += one.client.read(1)
         to = near_announce(got[:-len(after)].decode())
         with one.dial(to) as mine, far.accept() as theirs:
-            mine.send(b"x")
-            theirs.expect_bytes(b"x")
+            mine.send_to(theirs, b"x")
 
 
 def test_shapes_of_227(pair):
@@ -243,8 +238,7 @@ def test_a_227_with_blanks_leading_zeros_and_another_host(pair):
     for form in "{}, {}, {}, {}, {}, {}", "{:03},{:03},{:03},{:03},{:03},{:03}":
         far = one.listen(one.ns)
         numbers = 10, 9, 8, 7, far.port >> 8, far.port & 255
-        one.client.command("PASV")
-        one.server.expect_command("PASV")
+        one.command("PASV")
         one.server.reply(f"227 ok ({form.format(*numbers)}).")
         reply = one.client.expect("227 ok (127,0,0,1,")
         assert reply.endswith(").\r\n")
@@ -277,8 +271,7 @@ def test_what_cannot_be_parsed_passes(command, reply, session):
     """
     one = session()
     before = ports_of(one.culvert.pid)
-    one.client.command(command)
-    one.server.expect_command(command)
+    one.command(command)
     one.server.send(reply)
     refuse(one, ["EPSV" if command == "PASV" else "PASV", "PORT", "EPRT"],
            "502 what?")
@@ -318,8 +311,7 @@ def test_instead_of_what_cannot_be_parsed(command, reply, session):
             one.server.reply(f"227 ({far.port_argument()})")
             to = "127.0.0.1", scripted.parse_epsv(one.client.expect(
                 "229 Entering Extended Passive Mode (|||"))
-        one.client.command("RETR file")
-        one.server.expect_command("RETR file")
+        one.command("RETR file")
         one.say("150 go")
         one.transfer(one.dial(to), one.keep(far.accept()))
 
@@ -340,13 +332,11 @@ def test_one_peer_for_control_and_data(mode, near, far, pair):
     else:
         listener, to = one.active()
         assert to[0] == one.server.peer[0]
-        one.client.command("RETR file")
-        one.server.expect_command("RETR file")
+        one.command("RETR file")
         theirs = one.dial(to, one.ns)
         mine = one.keep(listener.accept())
     assert theirs.peer[0] == one.server.peer[0]
-    theirs.send(b"x")
-    mine.expect_bytes(b"x")
+    theirs.send_to(mine, b"x")
 
 
 @pytest.mark.parametrize("kind", [*KINDS, *MORE_KINDS])
@@ -354,9 +344,9 @@ def test_one_peer_for_control_and_data(mode, near, far, pair):
 def test_servers_that_compare_peers(mode, kind, target, folder):
     """Each server, with its peer checks on, gives and takes a file."""
     path, name = folder(kind)
-    with logged_in(target(kind)) as control:
-        store(control, mode, f"STOR {name}/file", b"peer" * 1000)
-        assert fetch(control, mode, f"RETR {name}/file") == b"peer" * 1000
+    with Ftp(target(kind)) as control:
+        control.store(mode, f"STOR {name}/file", b"peer" * 1000)
+        assert control.fetch(mode, f"RETR {name}/file") == b"peer" * 1000
     assert (path / "file").read_bytes() == b"peer" * 1000
 
 
@@ -367,10 +357,10 @@ def test_localhost_that_is_ipv6(kind, server, start_culvert):
     (one.root / "of-localhost").write_bytes(b"content")
     tunnel = start_culvert(f"0:localhost:{one.port}", options=["-vv"])
 
-    to = Target("127.0.0.1", tunnel.port, one.user, one.password)
-    with logged_in(to) as control:
+    to = Target.behind(tunnel, one)
+    with Ftp(to) as control:
         for _ in range(2):
-            assert fetch(control, "active", "RETR of-localhost") == b"content"
+            assert control.fetch("active", "RETR of-localhost") == b"content"
         control.command("EPSV")
         port = scripted.parse_epsv(control.expect("229"))
         control.command("RETR of-localhost")
@@ -432,9 +422,8 @@ def test_epsv_all_and_real_servers(kind, code, target, folder):
     """EPSV ALL is answered by the server, and EPSV works after it."""
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")
-    with logged_in(target(kind)) as control:
-        control.command("EPSV ALL")
-        control.expect(code)
+    with Ftp(target(kind)) as control:
+        control.exchange("EPSV ALL", code)
         control.command("EPSV")
         reply = control.read_reply()
         if kind == "inetutils" and reply.startswith("5"):
@@ -454,8 +443,7 @@ def test_no_port_of_ours_after_epsv_all(pair):
     listener = one.listen(NEAR)
     one.client.command("EPRT " + eprt_argument("127.0.0.1", listener.port))
     one.server.read_command("EPRT")
-    one.server.reply("501 you said EPSV ALL")
-    one.client.expect("501 you said EPSV ALL\r\n")
+    one.say("501 you said EPSV ALL")
     one.goes_on()
 
 
@@ -463,15 +451,13 @@ def test_epsv_all_answered_by_an_announcement(pair):
     """229 to EPSV ALL is an announcement all the same."""
     one = pair()
     listener = one.listen(one.ns)
-    one.client.command("EPSV ALL")
-    one.server.expect_command("EPSV ALL")
+    one.command("EPSV ALL")
     one.server.reply(f"229 Fine (|||{listener.port}|)")
     port = scripted.parse_epsv(one.client.expect("229 Fine"))
     assert port != listener.port
     mine = one.dial(("127.0.0.1", port))
     theirs = one.keep(listener.accept())
-    one.client.command("RETR file")
-    one.server.expect_command("RETR file")
+    one.command("RETR file")
     one.say("150 go")
     one.transfer(mine, theirs)
 
@@ -496,12 +482,10 @@ def test_pret_and_pasv_of_netscape(pair):
     for command in "PASV", "P@SW":
         one.exchange("PRET RETR file", "200 will do")
         far = one.listen(one.ns)
-        one.client.command(command)
-        one.server.expect_command(command)
+        one.command(command)
         one.server.reply(f"227 ok ({far.port_argument()})")
         mine = one.dial(scripted.parse_port(one.client.expect("227 ok (")))
-        one.client.command("RETR file")
-        one.server.expect_command("RETR file")
+        one.command("RETR file")
         one.say("150 go")
         one.transfer(mine, one.keep(far.accept()))
 
@@ -524,8 +508,7 @@ def test_malformed_announcements(pair):
     """
     one = pair()
     for command in MALFORMED:
-        one.client.command(command)
-        one.client.expect("522 " if "|3|" in command else "501 ")
+        one.client.exchange(command, "522 " if "|3|" in command else "501 ")
     one.goes_on()
 
 
@@ -543,12 +526,10 @@ def test_malformed_announcements_that_pass(session):
 @pytest.mark.parametrize("kind", KINDS)
 def test_malformed_announcements_and_real_servers(kind, target):
     """Refused, and the session goes on."""
-    with logged_in(target(kind)) as control:
+    with Ftp(target(kind)) as control:
         for command in MALFORMED:
-            control.command(command)
-            control.expect("5")
-        control.command("PWD")
-        control.expect("257")
+            control.exchange(command, "5")
+        control.exchange("PWD", "257")
 
 
 # The source address of the active connection to the client.

@@ -107,12 +107,7 @@ def terminal(tmp):
 @pytest.fixture
 def password(start_sshd, tmp):
     """Return an ssh_config for an account whose password is "hunter2"."""
-    sshd = start_sshd("PasswordAuthentication yes")
-    hashed = subprocess.run(["openssl", "passwd", "-6", "hunter2"], check=True,
-                            capture_output=True, text=True).stdout.strip()
-    with open(f"{sshd.dir}/shadow", "w") as file:
-        file.write(f"root:{hashed}:19000:0:99999:7:::\n")
-    return cli.ssh_config(tmp, sshd, "PubkeyAuthentication no")
+    return cli.password_config(start_sshd, tmp)
 
 
 @pytest.fixture
@@ -128,7 +123,7 @@ def check_works(one, ftpd, tmp):
     """A file comes through it."""
     with Ftp(one.ftp, ftpd) as ftp:
         for mode in "passive", "active":
-            assert ftp.get(mode, f"{tmp.name}/file") == b"content"
+            assert ftp.fetch(mode, f"RETR {tmp.name}/file") == b"content"
 
 
 def check_away(pid, own_session=True):

@@ -41,8 +41,8 @@ def test_many_sessions(one, tunnel, tmp):
         with Ftp(tunnel, one) as ftp:
             with ftp.begin(MODES[number % 2], f"RETR {tmp.name}/file") as data:
                 assert data.read_all() == content
-            ftp.control.expect("226")
-            ftp.ask("QUIT", "221")
+            ftp.expect("226")
+            ftp.exchange("QUIT", "221")
     for name, pid in pids.items():
         until(lambda pid=pid, name=name: count_fds(pid) <= fds[name] + 1,
               f"{name} has its file descriptors again")
@@ -74,4 +74,4 @@ def test_stalled_downloads(mode, one, tunnel, tmp):
         assert grown > STALLED * 256, f"only {grown} KiB are waiting"
         assert grown <= STALLED * STALLED_KIB + TOLERANCE_KIB, grown
         with Ftp(tunnel, one) as other:
-            other.ask("PWD", "257")
+            other.exchange("PWD", "257")

@@ -205,22 +205,20 @@ TLS = [
 def test_tls_demanded(kind, demand, place, line, fixed, ns, directories,
                       checker, report_on):
     """A server that lets nobody in without TLS, and its fix."""
-    one = TlsServer(kind, demand, ns, directories())
-    try:
-        checker.netrc(one)
-        report = report_on(one)
-    finally:
-        one.stop()
+    def report_of(line):
+        one = TlsServer(kind, line, ns, directories())
+        try:
+            checker.netrc(one)
+            return report_on(one)
+        finally:
+            one.stop()
+
+    report = report_of(demand)
     assert report.status == 1
     assert report.find("TLS")["status"] == "WRONG", report.brief()
     assert (place, line) in report.fixes("TLS")
     assert ("culvert's command line", "--allow-tls") in report.fixes("TLS")
-    one = TlsServer(kind, fixed, ns, directories())
-    try:
-        checker.netrc(one)
-        report = report_on(one)
-    finally:
-        one.stop()
+    report = report_of(fixed)
     report.all_well()
     assert "offered, but not required" in report.find("TLS")["text"]
 

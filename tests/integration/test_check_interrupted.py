@@ -1,5 +1,6 @@
 """culvert check: signals, and the loss of the SSH connection."""
 
+import contextlib
 import re
 import signal
 
@@ -11,49 +12,50 @@ from checker import default_sshd, forward, vsftpd  # noqa: F401
 from process import Process
 
 
+@contextlib.contextmanager
+def running(checker, *argv):
+    """Start `culvert check`; when it has ended, nothing of it is left."""
+    process = Process([culvert.PROGRAM, "check", *argv],
+                      env=checker.environment())
+    yield process
+    assert not culvert.SANITIZER.search(process.output), process.output
+    assert not list(checker.home.glob("culvert.*"))
+
+
+@contextlib.contextmanager
+def waiting(ns, sshd, checker):
+    """The same, waiting for the FTP server's answer to FEAT."""
+    with scripted.server(ns) as listener, \
+            running(checker, "-F", sshd.config, "-L",
+                    f"0:127.0.0.1:{listener.port}", sshd.host) as process, \
+            listener.accept() as control:
+        control.reply("220 hello")
+        control.expect_command("FEAT")
+        yield process
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(number, sshd, forward, checker):
     """While sshd says nothing: it ends at once, and leaves nothing."""
-    with scripted.Listener() as listener:
-        process = Process(
-            [culvert.PROGRAM, "check", "-F", sshd.config, "-o",
-             "HostName=127.0.0.1", "-p", str(listener.port), "-L", forward,
-             sshd.host], env=checker.environment())
-        with listener.accept():
-            assert process.stop(number) == 3, process.output
-    assert not culvert.SANITIZER.search(process.output), process.output
-    assert not list(checker.home.glob("culvert.*"))
+    with scripted.Listener() as listener, \
+            running(checker, "-F", sshd.config, "-o", "HostName=127.0.0.1",
+                    "-p", str(listener.port), "-L", forward,
+                    sshd.host) as process, listener.accept():
+        assert process.stop(number) == 3, process.output
 
 
 def test_interrupted_in_a_transfer(ns, sshd, checker):
     """While the FTP server does not answer."""
-    with scripted.server(ns) as listener:
-        process = Process(
-            [culvert.PROGRAM, "check", "-F", sshd.config, "-L",
-             f"0:127.0.0.1:{listener.port}", sshd.host],
-            env=checker.environment())
-        with listener.accept() as control:
-            control.reply("220 hello")
-            control.expect_command("FEAT")
-            assert process.stop() == 3, process.output
-    assert not culvert.SANITIZER.search(process.output), process.output
-    assert not list(checker.home.glob("culvert.*"))
+    with waiting(ns, sshd, checker) as process:
+        assert process.stop() == 3, process.output
 
 
 def test_lost(ns, sshd, checker):
     """The SSH connection is lost in the middle: said, and the end."""
-    with scripted.server(ns) as listener:
-        process = Process(
-            [culvert.PROGRAM, "check", "-F", sshd.config, "-L",
-             f"0:127.0.0.1:{listener.port}", sshd.host],
-            env=checker.environment())
-        with listener.accept() as control:
-            control.reply("220 hello")
-            control.expect_command("FEAT")
-            monitor, = culvert.children(process.pid)
-            ssh, = [pid for pid in culvert.children(monitor)
-                    if culvert.process_name(pid) == "ssh"]
-            culvert.os.kill(ssh, signal.SIGTERM)
-            assert process.wait() == 1
+    with waiting(ns, sshd, checker) as process:
+        monitor, = culvert.children(process.pid)
+        ssh, = [pid for pid in culvert.children(monitor)
+                if culvert.process_name(pid) == "ssh"]
+        culvert.os.kill(ssh, signal.SIGTERM)
+        assert process.wait() == 1
     assert re.search("^WRONG +ssh +", process.output, re.M), process.output
-    assert not culvert.SANITIZER.search(process.output), process.output

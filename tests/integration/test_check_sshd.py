@@ -127,7 +127,7 @@ def test_control_port_only_as_advised(mode, start_sshd, start_culvert, vsftpd,
                                     "--server-mode active")
     tunnel = start_culvert(forward, sshd=sshd,
                            options=["-v", "-v", *option.split()])
-    target = Target("127.0.0.1", tunnel.port, vsftpd.user, vsftpd.password)
+    target = Target.behind(tunnel, vsftpd)
     place = vsftpd.mkdir(tmp.name)
     make_file(tmp / "file", 100000)
     curl = CLIENTS["curl"]

@@ -46,15 +46,11 @@ def check_transfers(one):
     """Fail unless data go both ways, in both modes."""
     for mode in MODES:
         near, far = one.data(mode, "RETR file")
-        with near, far:
-            far.send(b"down")
-            near.expect_bytes(b"down")
-            near.send(b"up")
-            far.expect_bytes(b"up")
-            far.close()
-            near.expect_end()
-        one.server.reply("226 done")
-        one.client.expect("226")
+        far.send_to(near, b"down")
+        near.send_to(far, b"up")
+        far.close()
+        near.expect_end()
+        one.say("226 done")
 
 
 def stop(one):

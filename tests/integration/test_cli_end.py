@@ -54,17 +54,14 @@ def test_stopped_in_a_transfer(mode, command, session):
     """A running transfer is cut: reset, 426 and 421."""
     one = session()
     near, far = one.data(mode, command)
-    with near, far:
-        if command == "RETR file":
-            far.send(b"a part")
-            near.expect_bytes(b"a part")
-        else:
-            near.send(b"a part")
-            far.expect_bytes(b"a part")
-        replies = stop(one)
-        assert near.expect_reset() == b""
-        no_success(replies)
-        assert [text[:3] for text in replies] == ["426", "421"], replies
+    if command == "RETR file":
+        far.send_to(near, b"a part")
+    else:
+        near.send_to(far, b"a part")
+    replies = stop(one)
+    assert near.expect_reset() == b""
+    no_success(replies)
+    assert [text[:3] for text in replies] == ["426", "421"], replies
     verdict = "TRUNCATED" if command == "STOR file" else "cut"
     one.culvert.wait_log(rf'"file", 6 bytes: {verdict}: ')
 
@@ -73,10 +70,9 @@ def test_stopped_with_a_client_that_does_not_read(session):
     """A client that takes nothing cannot keep it alive."""
     one = session()
     near, far = one.data("passive", "RETR file", rcvbuf=4096)
-    with near, far:
-        far.send(bytes(500_000))
-        near.read(1)
-        one.culvert.stop()
+    far.send(bytes(500_000))
+    near.read(1)
+    one.culvert.stop()
 
 
 def test_stopped_twice(session):
@@ -254,12 +250,11 @@ def test_far_listener_is_private(session):
     """So with the Unix socket of a far listener."""
     one = session()
     near, far = one.data("active", "RETR file")
-    with near, far:
-        private, = pathlib.Path(one.culvert.dir).glob("culvert.*")
-        names = [path.name for path in private.iterdir()]
-        assert len(names) == 3, names
-        for path in private.iterdir():
-            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
+    private, = pathlib.Path(one.culvert.dir).glob("culvert.*")
+    names = [path.name for path in private.iterdir()]
+    assert len(names) == 3, names
+    for path in private.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
 
 
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "<&-", ">&-", "2>&-",

@@ -108,12 +108,7 @@ def test_passphrase(terminal, locked_key):
 
 def test_password(terminal, start_sshd, tmp):
     """So is the password of an account."""
-    sshd = start_sshd("PasswordAuthentication yes")
-    hashed = subprocess.run(["openssl", "passwd", "-6", "hunter2"], check=True,
-                            capture_output=True, text=True).stdout.strip()
-    with open(f"{sshd.dir}/shadow", "w") as file:
-        file.write(f"root:{hashed}:19000:0:99999:7:::\n")
-    config = cli.ssh_config(tmp, sshd, "PubkeyAuthentication no")
+    config = cli.password_config(start_sshd, tmp)
     one = terminal("-F", config, "-L", "0:h:21", "files.test")
     one.wait_for("password: ")
     one.type("wrong\n")
@@ -129,12 +124,7 @@ def test_password(terminal, start_sshd, tmp):
 
 def test_password_of_more_links(terminal, start_sshd, server, tmp):
     """It is asked for once; a link that would need it again is not had."""
-    sshd = start_sshd("PasswordAuthentication yes")
-    hashed = subprocess.run(["openssl", "passwd", "-6", "hunter2"], check=True,
-                            capture_output=True, text=True).stdout.strip()
-    with open(f"{sshd.dir}/shadow", "w") as file:
-        file.write(f"root:{hashed}:19000:0:99999:7:::\n")
-    config = cli.ssh_config(tmp, sshd, "PubkeyAuthentication no")
+    config = cli.password_config(start_sshd, tmp)
     ftpd = server("vsftpd")
     (ftpd.root / "of-more-links").write_bytes(b"small")
     one = terminal("-F", config, "--links", "4", "-L",
@@ -145,12 +135,12 @@ def test_password_of_more_links(terminal, start_sshd, server, tmp):
     with contextlib.ExitStack() as stack:
         sessions = [stack.enter_context(Ftp(there, ftpd)) for _ in range(3)]
         for ftp in sessions[:2]:
-            ftp.ask("PASV", "227")
+            ftp.exchange("PASV", "227")
         one.wait_for("cannot open another SSH connection to files.test; "
                      "continuing with 1 (--links 4")
         one.wait_for("Permission denied")
         for ftp in sessions:
-            assert ftp.get("passive", "of-more-links") == b"small"
+            assert ftp.fetch("passive", "RETR of-more-links") == b"small"
     one.type("\x03")
     assert one.wait() == 0, one.text
     assert one.text.count("password: ") == 1, one.text

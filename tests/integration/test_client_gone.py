@@ -47,8 +47,7 @@ class Stage(Session):
     def send(self, command):
         """Send a command, which the server gets and does not answer."""
         self.transfers += command == "RETR file"
-        self.client.command(command)
-        self.server.expect_command(command)
+        self.command(command)
 
     def answered(self, command, reply):
         """The same, and it is answered; without a command, it greets."""
@@ -63,8 +62,7 @@ class Stage(Session):
         self.mine, self.theirs = self.data(mode, command)
         ends = [self.theirs, self.mine]
         source, sink = ends if command.startswith("RETR") else ends[::-1]
-        source.send(b"some")
-        sink.expect_bytes(b"some")
+        source.send_to(sink, b"some")
         return self
 
 
@@ -192,8 +190,7 @@ def test_gone(one, tmp):
             leave(stage, end)
         until(lambda: sessions_of(one.culvert) == 1, "only one is left", SOON)
         until(lambda: count_fds(one.culvert.pid) <= most, "descriptors")
-    one.client.command("NOOP")
-    one.server.expect_command("NOOP")
+    one.command("NOOP")
     records = [json.loads(line)
                for line in (tmp / "log").read_text().splitlines()]
     assert len(records) == sum(stage.transfers for stage, _ in left)
@@ -237,8 +234,7 @@ def test_half_closed_and_moving(one):
         stage.theirs.close()
         stage.mine.expect_end()
         stage.mine.close()
-        stage.server.reply("226 done")
-        stage.client.expect("226")
+        stage.say("226 done")
         stage.client.close()
         stage.server.close()
         assert one.culvert.process.wait(SOON) == 0

@@ -94,7 +94,7 @@ def transfer(one, server, name):
     (server.mkdir(name) / "file").write_bytes(content)
     for mode in MODES:
         with Ftp(one, server) as ftp:
-            assert ftp.get(mode, f"{name}/file") == content
+            assert ftp.fetch(mode, f"RETR {name}/file") == content
 
 
 # ---- root, without --user ----

@@ -7,7 +7,7 @@ from clients import Target
 from sessions import quiet, within
 from scripted import NEAR, Listener, announcement
 from servers import ALL_KINDS, KINDS
-from transfer import fetch, logged_in, replies_until, store
+from transfer import Ftp, replies_until
 
 TLS_HELLO = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\xff"
 
@@ -49,8 +49,7 @@ def test_multi_line_greeting_and_transfer_replies(pair):
     one.client.expect("220-hello\r\n227 (1,2,3,4,5,6)\r\n220 there\r\n")
     listener, to = one.passive()
     mine, theirs = one.dial(to), one.keep(listener.accept())
-    one.client.command("RETR file")
-    one.server.expect_command("RETR file")
+    one.command("RETR file")
     one.server.reply("150-it", "226 is not over", "150 comes")
     one.client.expect("150-it\r\n226 is not over\r\n150 comes\r\n")
     theirs.send(b"content")
@@ -68,7 +67,7 @@ def test_what_a_server_says_is_what_the_client_reads(
     one = server(kind)
     direct = Target(one.address, one.port, one.user, one.password)
     said = []
-    with logged_in(target(kind)) as near, \
+    with Ftp(target(kind)) as near, \
             scripted.client(direct.host, direct.port, side=ns) as far:
         far.expect("220")
         far.command(f"USER {one.user}", f"PASS {one.password}")
@@ -121,8 +120,7 @@ def test_a_227_is_rewritten_because_it_answers_pasv(pair):
     one.client.expect("200 227 (1,2,3,4,5,6)\r\n")
     assert to[1] != far.port
     with one.dial(to) as mine, far.accept() as theirs:
-        mine.send(b"x")
-        theirs.expect_bytes(b"x")
+        mine.send_to(theirs, b"x")
 
 
 def test_the_client_speaks_first(pair):
@@ -135,16 +133,14 @@ def test_the_client_speaks_first(pair):
     for reply in "220 scripted", "500 no", "230 in":
         one.client.expect(f"{reply}\r\n")
     mine, theirs = one.data("passive")
-    theirs.send(b"x")
-    mine.expect_bytes(b"x")
+    theirs.send_to(mine, b"x")
 
 
 def test_an_unasked_421_ends_no_command(pair):
     """It passes, and the reply to the command still finds it."""
     one = pair()
     far = one.listen(one.ns)
-    one.client.command("PASV")
-    one.server.expect_command("PASV")
+    one.command("PASV")
     one.server.reply("421 going down in 5 minutes",
                      f"227 ({far.port_argument()})")
     one.client.expect("421 going down in 5 minutes\r\n")
@@ -156,8 +152,7 @@ def test_replies_twice_and_out_of_order(pair):
     """One reply too many does not shift those that follow."""
     one = pair()
     one.exchange("NOOP", "200 in step")
-    one.server.reply("200 again")
-    one.client.expect("200 again\r\n")
+    one.say("200 again")
     for _ in range(2):
         mine, theirs = one.data("passive")
         theirs.close()
@@ -169,9 +164,7 @@ def test_replies_twice_and_out_of_order(pair):
     mine, theirs = one.data("passive")
     one.client.command("NOOP", "PASV")
     one.server.expect_command("NOOP")
-    one.server.expect_command("PASV")
-    one.server.reply("200 alive")
-    one.client.expect("200 alive\r\n")
+    one.answer("PASV", "200 alive")
     theirs.send(b"content")
     theirs.close()
     assert mine.read_all() == b"content"
@@ -187,7 +180,7 @@ def test_pipelined_commands_and_real_servers(kind, target, folder):
     """SIZE, MDTM, PASV, RETR at once; PASV, CWD, MLSD; PORT, RETR."""
     path, name = folder(kind)
     (path / "file").write_bytes(b"content" * 1000)
-    with logged_in(target(kind)) as control:
+    with Ftp(target(kind)) as control:
         control.command(f"SIZE {name}/file", f"MDTM {name}/file", "PASV",
                         f"RETR {name}/file")
         control.expect("213 7000")
@@ -221,8 +214,7 @@ def test_pipelined_commands_and_real_servers(kind, target, folder):
             codes.sort(key=["200", "125", "150", "226", "257"].index)
         assert codes in (["200", "150", "226", "257"],
                          ["200", "125", "226", "257"])
-        control.command("NOOP")
-        control.expect("200")
+        control.exchange("NOOP", "200")
 
 
 # Whole lines in one write.
@@ -236,8 +228,7 @@ def test_a_line_that_comes_in_bytes_leaves_in_one_write(pair):
         one.client.send_bytes_singly(line)
         got = one.server.sock.recv(1 << 16)
         assert got.endswith(b"\r\n") and got[:5] == line[:5], got
-        one.server.reply("200 noted")
-        one.client.expect("200 noted\r\n")
+        one.say("200 noted")
 
 
 @pytest.mark.parametrize("command", ["PASV", "EPSV"])
@@ -247,16 +238,14 @@ def test_a_reply_that_comes_in_bytes(command, pair):
     far = one.listen(one.ns)
     reply = (f"227 Entering Passive Mode ({far.port_argument()})\r\n"
              if command == "PASV" else f"229 (|||{far.port}|)\r\n").encode()
-    one.client.command(command)
-    one.server.expect_command(command)
+    one.command(command)
     one.server.send_bytes_singly(reply)
     got = one.client.sock.recv(1 << 16).decode()
     assert got.endswith("\r\n")
     to = scripted.parse_port(got) if command == "PASV" else \
         ("127.0.0.1", scripted.parse_epsv(got))
     with one.dial(to) as mine, far.accept() as theirs:
-        mine.send(b"x")
-        theirs.expect_bytes(b"x")
+        mine.send_to(theirs, b"x")
 
 
 def test_a_227_split_anywhere(pair):
@@ -265,8 +254,7 @@ def test_a_227_split_anywhere(pair):
     far = one.listen(one.ns)
     reply = f"227 ({far.port_argument()})\r\n".encode()
     for at in range(1, len(reply)):
-        one.client.command("PASV")
-        one.server.expect_command("PASV")
+        one.command("PASV")
         one.server.send_pieces(reply[:at], reply[at:])
         got = one.client.expect("227 (127,0,0,1,")
         assert got.endswith(")\r\n")
@@ -304,8 +292,7 @@ def test_auth_is_refused_and_the_session_goes_on(pair):
     one.client.expect("534")
     one.server.reply('257 "/"')
     one.client.expect("257")
-    one.client.command("FEAT")
-    one.server.expect_command("FEAT")
+    one.command("FEAT")
     one.server.reply("211-Features", " AUTH TLS", " UTF8", " PBSZ", " PROT",
                      " SIZE", "211 End")
     one.client.expect("211-Features\r\n UTF8\r\n SIZE\r\n211 End\r\n")
@@ -330,8 +317,7 @@ def test_opaque_after_auth(reply, session):
     server.reply("200 clear")
     client.expect("200 clear\r\n")
     for line in b"PORT 1,2,3,4,5,6\r\n", b"PASV\r\n", b"half a line":
-        client.send(line)
-        server.expect_bytes(line)
+        client.send_to(server, line)
     server.reply("227 (127,0,0,1,4,5)")
     client.expect("227 (127,0,0,1,4,5)\r\n")
 
@@ -375,8 +361,7 @@ def test_lines_pass_byte_for_byte(pair):
         b"200 bare\n", b"200-\xff\xff\r\n\x80\n200 end\r\n", b"200\r\n",
     ]
     for reply in replies:
-        one.client.command("NOOP")
-        one.server.expect_command("NOOP")
+        one.command("NOOP")
         one.server.send(reply)
         one.client.expect_bytes(reply)
     one.goes_on()
@@ -401,11 +386,7 @@ def test_transfers_of_odd_names(pair):
     one = pair()
     for name in "PORT 1,2,3,4,5,6", "a\xffb\xfc", "226 done":
         mine, theirs = one.data("passive", f"RETR {name}")
-        theirs.send(b"x")
-        theirs.close()
-        assert mine.read_all() == b"x"
-        one.server.reply("226 done")
-        one.client.expect("226 done\r\n")
+        one.transfer(mine, theirs, b"x")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -413,13 +394,13 @@ def test_names_and_real_servers(kind, target, folder):
     """Stored and fetched under the name, whatever it is."""
     path, name = folder(kind)
     names = ["PORT 1,2,3,4,5,6", "\u00fcber \u20ac", "227 (1,2,3,4,5,6)"]
-    with logged_in(target(kind)) as control:
+    with Ftp(target(kind)) as control:
         control.encoding = "utf-8"
         for number, one in enumerate(names):
             content = b"content %d" % number
-            store(control, "passive", f"STOR {name}/{one}", content)
+            control.store("passive", f"STOR {name}/{one}", content)
             assert (path / one).read_bytes() == content
-            assert fetch(control, "active", f"RETR {name}/{one}") == content
+            assert control.fetch("active", f"RETR {name}/{one}") == content
 
 
 # Long lines.
@@ -432,9 +413,7 @@ def test_lines_up_to_8_kib_are_the_servers_affair(pair):
     for length in 9000, 100_000:
         one.client.command("SITE " + "x" * length, "NOOP")
         one.client.expect("500")
-        one.server.expect_command("NOOP")
-        one.server.reply("200 in step")
-        one.client.expect("200 in step\r\n")
+        one.answer("NOOP", "200 in step")
 
 
 def test_long_reply_lines_pass(pair):
@@ -459,7 +438,7 @@ def test_long_lines_and_real_servers(kind, target, server, ns):
         control.command("PWD", "QUIT")
         return [line[:3] for line in control.read_all().splitlines()]
 
-    with logged_in(target(kind)) as near, \
+    with Ftp(target(kind)) as near, \
             scripted.client(one.address, one.port, side=ns) as far:
         far.expect("220")
         far.command(f"USER {one.user}", f"PASS {one.password}")
@@ -484,10 +463,8 @@ def test_refusing_greetings(greeting, pair):
 def test_120_before_220(pair):
     """A 120 is not the greeting's end."""
     one = pair(log_in=False)
-    one.server.reply("120 in a minute")
-    one.client.expect("120 in a minute\r\n")
-    one.client.command("PASV")
-    one.server.expect_command("PASV")
+    one.say("120 in a minute")
+    one.command("PASV")
     far = one.listen(one.ns)
     one.server.reply("220 now", f"227 ({far.port_argument()})")
     one.client.expect("220 now\r\n")
@@ -511,8 +488,7 @@ def test_a_server_that_closes_at_once(pair):
 def test_what_is_there_at_the_end_is_flushed(reply, pair):
     """A reply without CR, or cut off by the end of the connection."""
     one = pair()
-    one.client.command("QUIT")
-    one.server.expect_command("QUIT")
+    one.command("QUIT")
     one.server.send(reply)
     one.server.close()
     one.client.expect_bytes(reply)

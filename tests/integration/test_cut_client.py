@@ -18,7 +18,7 @@ import clients
 import scripted
 from process import wait_gone
 from servers import KINDS
-from transfer import MODES, PART, Ftp, make_huge, modes, wait_size
+from transfer import MODES, PART, Ftp, check_early_end, modes, wait_size
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -84,7 +84,7 @@ def test_client_killed(kind, one, tunnel, place):
     for mode in MODES:
         with Ftp(tunnel, one) as ftp:
             data = ftp.begin_upload(mode, place, mode)
-            holders.append(hand_over(ftp.control, data))
+            holders.append(hand_over(ftp, data))
     for holder in holders:
         kill(holder)
     check_log(tunnel, kind, place)
@@ -93,7 +93,7 @@ def test_client_killed(kind, one, tunnel, place):
 @kinds
 def test_curl_killed(kind, one, tunnel, place):
     """The same with a real client."""
-    target = clients.Target(*tunnel.listeners[0], one.user, one.password)
+    target = clients.Target.behind(tunnel, one)
     curl = clients.CLIENTS["curl"]
     with contextlib.ExitStack() as stack:
         running = []
@@ -118,13 +118,13 @@ def test_data_reset(kind, one, tunnel, place):
         for mode, ftp in ftps.items():
             ftp.begin_upload(mode, place, mode).reset()
         for mode, ftp in ftps.items():
-            ftp.control.expect("4")
-            ftp.ask("PWD", "257")
+            ftp.expect("4")
+            ftp.exchange("PWD", "257")
         check_log(tunnel, kind, place)
         for mode, ftp in ftps.items():
             with ftp.begin(mode, f"STOR {place.name}/again-{mode}") as data:
                 data.send(b"again")
-            ftp.control.expect("226")
+            ftp.expect("226")
             assert (place / f"again-{mode}").read_bytes() == b"again"
 
 
@@ -133,31 +133,18 @@ def test_data_reset(kind, one, tunnel, place):
 @pytest.mark.parametrize("how", ["closed", "reset"])
 def test_head(kind, mode, how, one, tunnel, place):
     """A download that its client ends early; the session goes on."""
-    make_huge(place / "huge")
-    (place / "small").write_bytes(b"small")
     with Ftp(tunnel, one) as ftp:
-        data = ftp.begin(mode, f"RETR {place.name}/huge")
-        data.read(PART)
-        if how == "closed":
-            data.close()
-        else:
-            data.reset()
-        # pure-ftpd has no last reply here, only a broken one: "150 ...".
-        ftp.control.expect("4")
-        ftp.ask("PWD", "257")
-        assert ftp.get(mode, f"{place.name}/small") == b"small"
+        check_early_end(ftp, mode, place, how)
 
 
 @kinds
 def test_client_killed_in_download(kind, one, tunnel, place):
     """A client killed in a download: logged, and the server is let go."""
-    make_huge(place / "huge")
     for mode in MODES:
         with Ftp(tunnel, one) as ftp:
-            data = ftp.begin(mode, f"RETR {place.name}/huge")
-            data.read(PART)
+            data = ftp.begin_download(mode, place)
             place_in_log = tunnel.mark()
-            kill(hand_over(ftp.control, data))
+            kill(hand_over(ftp, data))
         tunnel.wait_log(rf'download RETR "{place.name}/huge", \d+ bytes: cut',
                         start=place_in_log)
 
@@ -185,25 +172,23 @@ def test_ends_of_a_killed_client(mode, control, data, first, session):
     """However a client dies: the server gets ABOR, and no end of data."""
     one = session()
     near, far = one.data(mode, "STOR file")
-    with near, far:
-        near.send(b"a part")
-        far.expect_bytes(b"a part")
-        if first == "control":
-            end(one.client, control)
-            end(near, data)
-        else:
-            end(near, data)
-            end(one.client, control)
-        one.server.expect_command("ABOR")
-        # Had the data been ended before ABOR, it would be readable by now.
-        far.sock.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            far.sock.recv(1)
-        one.server.reply("426 aborted", "226 ABOR done")
-        one.culvert.wait_log(
-            'upload STOR "file", 6 bytes: cut: .*the server answered 426')
-        far.sock.settimeout(20)
-        far.expect_end()
+    near.send_to(far, b"a part")
+    if first == "control":
+        end(one.client, control)
+        end(near, data)
+    else:
+        end(near, data)
+        end(one.client, control)
+    one.server.expect_command("ABOR")
+    # Had the data been ended before ABOR, it would be readable by now.
+    far.sock.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        far.sock.recv(1)
+    one.server.reply("426 aborted", "226 ABOR done")
+    one.culvert.wait_log(
+        'upload STOR "file", 6 bytes: cut: .*the server answered 426')
+    far.sock.settimeout(20)
+    far.expect_end()
 
 
 @modes
@@ -214,17 +199,15 @@ def test_slow_death(mode, control, sent, session):
     """The kernel of a busy machine takes its time between the two ends."""
     one = session()
     near, far = one.data(mode, "STOR file")
-    with near, far:
-        near.send(sent)
-        far.expect_bytes(sent)
-        time.sleep(0.3)
-        near.close()
-        time.sleep(0.03)
-        end(one.client, control)
-        one.server.expect_command("ABOR")
-        one.server.reply("426 aborted", "226 ABOR done")
-        one.culvert.wait_log(
-            f'upload STOR "file", {len(sent)} bytes: cut: ')
+    near.send_to(far, sent)
+    time.sleep(0.3)
+    near.close()
+    time.sleep(0.03)
+    end(one.client, control)
+    one.server.expect_command("ABOR")
+    one.server.reply("426 aborted", "226 ABOR done")
+    one.culvert.wait_log(
+        f'upload STOR "file", {len(sent)} bytes: cut: ')
 
 
 @modes
@@ -232,18 +215,16 @@ def test_death_while_culvert_was_stopped(mode, session):
     """What came meanwhile is read before a timer that is late runs."""
     one = session()
     near, far = one.data(mode, "STOR file")
-    with near, far:
-        near.send(b"a part")
-        far.expect_bytes(b"a part")
-        time.sleep(0.4)
-        near.close()
-        os.kill(one.culvert.pid, signal.SIGSTOP)
-        one.client.close()
-        time.sleep(0.4)
-        os.kill(one.culvert.pid, signal.SIGCONT)
-        one.server.expect_command("ABOR")
-        one.server.reply("426 aborted", "226 ABOR done")
-        one.culvert.wait_log('upload STOR "file", 6 bytes: cut: ')
+    near.send_to(far, b"a part")
+    time.sleep(0.4)
+    near.close()
+    os.kill(one.culvert.pid, signal.SIGSTOP)
+    one.client.close()
+    time.sleep(0.4)
+    os.kill(one.culvert.pid, signal.SIGCONT)
+    one.server.expect_command("ABOR")
+    one.server.reply("426 aborted", "226 ABOR done")
+    one.culvert.wait_log('upload STOR "file", 6 bytes: cut: ')
 
 
 @modes
@@ -251,18 +232,13 @@ def test_server_that_takes_the_part(mode, session):
     """The server answers our ABOR with 226: truncated, the client has 426."""
     one = session()
     near, far = one.data(mode, "STOR file")
-    with far:
-        near.send(b"a part")
-        far.expect_bytes(b"a part")
-        near.reset()
-        one.server.expect_command("ABOR")
-        one.server.reply("226 all is well", "225 nothing to abort")
-        one.client.expect("426")
-        one.culvert.wait_log('upload STOR "file", 6 bytes: TRUNCATED: .*226')
-        one.client.command("NOOP")
-        one.server.expect_command("NOOP")
-        one.server.reply("200 zzz")
-        one.client.expect("200 zzz")
+    near.send_to(far, b"a part")
+    near.reset()
+    one.server.expect_command("ABOR")
+    one.server.reply("226 all is well", "225 nothing to abort")
+    one.client.expect("426")
+    one.culvert.wait_log('upload STOR "file", 6 bytes: TRUNCATED: .*226')
+    one.exchange("NOOP", "200 zzz")
 
 
 @modes
@@ -270,16 +246,15 @@ def test_half_closed_client(mode, session):
     """A client that ends control as well, but lives: its file is whole."""
     one = session()
     near, far = one.data(mode, "STOR file")
-    with near, far:
-        near.send(b"the whole")
-        one.client.half_close()
-        near.half_close()
-        assert far.read_all() == b"the whole"
-        one.server.reply("226 stored")
-        replies = [one.client.read_reply()]
-        while replies[-1].startswith("150"):
-            replies.append(one.client.read_reply())
-        assert replies[-1] == "226 stored\r\n", replies
+    near.send(b"the whole")
+    one.client.half_close()
+    near.half_close()
+    assert far.read_all() == b"the whole"
+    one.server.reply("226 stored")
+    replies = [one.client.read_reply()]
+    while replies[-1].startswith("150"):
+        replies.append(one.client.read_reply())
+    assert replies[-1] == "226 stored\r\n", replies
     assert not re.search("TRUNCATED|cut", one.culvert.output)
 
 
@@ -288,11 +263,10 @@ def test_reset_before_the_first_byte(mode, session):
     """Not even an empty file may look complete."""
     one = session()
     near, far = one.data(mode, "STOR file")
-    with far:
-        near.reset()
-        one.server.expect_command("ABOR")
-        one.server.reply("226 an empty file", "225 nothing to abort")
-        one.client.expect("426")
+    near.reset()
+    one.server.expect_command("ABOR")
+    one.server.reply("226 an empty file", "225 nothing to abort")
+    one.client.expect("426")
     one.culvert.wait_log('upload STOR "file", 0 bytes: TRUNCATED')
 
 
@@ -300,26 +274,21 @@ def test_reset_before_the_command(session):
     """A data connection that died before STOR: the server sees no STOR."""
     one = session()
     with scripted.Listener(one.ns) as listener:
-        one.client.command("PASV")
-        one.server.expect_command("PASV")
+        one.command("PASV")
         one.server.reply(f"227 ({listener.port_argument()})")
         near = scripted.dial(*scripted.parse_port(one.client.expect("227")))
         with listener.accept() as far:
-            near.send(b"!")
-            far.expect_bytes(b"!")
+            near.send_to(far, b"!")
             near.reset()
             far.expect_end()
-            one.client.command("STOR file")
-            one.client.expect("425")
-    one.client.command("NOOP")
-    one.server.expect_command("NOOP")
+            one.client.exchange("STOR file", "425")
+    one.command("NOOP")
 
 
 def test_gone_in_a_download(session):
     """Client and all: the log says so."""
     one = session()
     near, far = one.data("passive", "RETR file")
-    with near, far:
-        one.client.reset()
-        one.culvert.wait_log(
-            '"file", 0 bytes: cut: the client is gone; no answer from the')
+    one.client.reset()
+    one.culvert.wait_log(
+        '"file", 0 bytes: cut: the client is gone; no answer from the')

@@ -65,12 +65,10 @@ def ftp(link, server):
 @modes
 def test_download(who, mode, link, ftp, place):
     """The client's data connection is reset, and it is told 426 and 421."""
-    make_huge(place / "huge")
-    data = ftp.begin(mode, f"RETR {place.name}/huge")
-    data.read(PART)
+    data = ftp.begin_download(mode, place)
     link.kill(who)
     data.expect_reset()
-    replies = replies_to_end(ftp.control)
+    replies = replies_to_end(ftp)
     assert [text[:3] for text in replies] == ["426", "421"], replies
     link.culvert.wait_log(
         rf'download RETR "{place.name}/huge", \d+ bytes: cut: .*lost')
@@ -82,14 +80,11 @@ def test_idle_download(mode, session):
     """The same when nothing was on its way: what came is not the whole."""
     one = session()
     near, far = one.data(mode, "RETR file")
-    with near, far:
-        far.send(b"a part")
-        near.expect_bytes(b"a part")
-        os.kill(one.culvert.ssh, signal.SIGKILL)
-        assert near.expect_reset() == b""
-        replies = replies_to_end(one.client)
+    far.send_to(near, b"a part")
+    one.kill_ssh()
+    assert near.expect_reset() == b""
+    replies = one.expect_lost()
     assert [text[:3] for text in replies] == ["426", "421"], replies
-    assert one.culvert.process.wait() == 1
 
 
 @modes
@@ -97,11 +92,9 @@ def test_empty_download(mode, session):
     """The same when not one byte had come."""
     one = session()
     near, far = one.data(mode, "RETR file")
-    with near, far:
-        os.kill(one.culvert.ssh, signal.SIGKILL)
-        assert near.expect_reset() == b""
-        no_success(replies_to_end(one.client))
-    assert one.culvert.process.wait() == 1
+    one.kill_ssh()
+    assert near.expect_reset() == b""
+    one.expect_lost()
 
 
 @modes
@@ -109,13 +102,11 @@ def test_ended_download(mode, session):
     """The link is lost after the last byte, but before the 226: no 226."""
     one = session()
     near, far = one.data(mode, "RETR file")
-    with near, far:
-        far.send(b"the whole")
-        far.close()
-        assert near.read_all() == b"the whole"
-        os.kill(one.culvert.ssh, signal.SIGKILL)
-        no_success(replies_to_end(one.client))
-    assert one.culvert.process.wait() == 1
+    far.send(b"the whole")
+    far.close()
+    assert near.read_all() == b"the whole"
+    one.kill_ssh()
+    one.expect_lost()
 
 
 def _lftp(target, mode, remote, local):
@@ -133,7 +124,7 @@ def test_real_client_download(name, mode, link, server, place):
     make_huge(place / "huge")
     client, remote = clients.CLIENTS[name], f"{place.name}/huge"
     one = server("vsftpd")
-    target = clients.Target(*link.culvert.listeners[0], one.user, one.password)
+    target = clients.Target.behind(link.culvert, one)
     with tempfile.TemporaryDirectory(prefix="cvt-") as directory:
         drain = clients.Drain(os.path.join(directory, "fifo"))
         make = _lftp if name == "lftp" else client.get_argv
@@ -151,7 +142,7 @@ def test_ftplib_download(mode, link, server, place, monkeypatch):
     """So does ftplib, which reports the reset itself."""
     make_huge(place / "huge")
     one = server("vsftpd")
-    target = clients.Target(*link.culvert.listeners[0], one.user, one.password)
+    target = clients.Target.behind(link.culvert, one)
 
     class Sink:
         """Kills ssh when the download has begun."""
@@ -180,7 +171,7 @@ def test_upload(who, mode, link, ftp, place):
     data = ftp.begin_upload(mode, place, "part")
     link.kill(who)
     assert data.expect_reset() == b""
-    replies = replies_to_end(ftp.control)
+    replies = replies_to_end(ftp)
     assert [text[:3] for text in replies] == ["426", "421"], replies
     link.culvert.wait_log(
         rf'upload STOR "{place.name}/part", {PART} bytes: TRUNCATED: .*lost'
@@ -193,12 +184,11 @@ def test_ended_upload(mode, session):
     """The link is lost when all is sent, but before the 226: no 226."""
     one = session()
     near, far = one.data(mode, "STOR file")
-    with near, far:
-        near.send(b"the whole")
-        near.half_close()
-        assert far.read_all() == b"the whole"
-        os.kill(one.culvert.ssh, signal.SIGKILL)
-        no_success(replies_to_end(one.client))
+    near.send(b"the whole")
+    near.half_close()
+    assert far.read_all() == b"the whole"
+    one.kill_ssh()
+    no_success(replies_to_end(one.client))
     one.culvert.wait_log('upload STOR "file", 9 bytes: TRUNCATED')
     assert one.culvert.process.wait() == 1
 
@@ -207,7 +197,7 @@ def test_ended_upload(mode, session):
 def test_curl_upload(mode, link, server, place):
     """curl -T ends with an error."""
     one = server("vsftpd")
-    target = clients.Target(*link.culvert.listeners[0], one.user, one.password)
+    target = clients.Target.behind(link.culvert, one)
     curl = clients.CLIENTS["curl"]
     argv = curl._argv(target, mode, "-T", "-", target.url(f"{place.name}/part"))
     with curl._started(target, argv) as child:
@@ -224,32 +214,28 @@ def test_curl_upload(mode, link, server, place):
 def test_idle_session(session):
     """A session without a transfer gets 421, and the reason."""
     one = session()
-    os.kill(one.culvert.ssh, signal.SIGKILL)
-    replies = replies_to_end(one.client)
+    one.kill_ssh()
+    replies = one.expect_lost()
     assert [text[:3] for text in replies] == ["421"], replies
     assert "SSH" in replies[0]
-    assert one.culvert.process.wait() == 1
 
 
 def test_session_before_its_greeting(session):
     """So does one that waits for the server's first word."""
     one = session(log_in=False)
-    os.kill(one.culvert.ssh, signal.SIGKILL)
-    replies = replies_to_end(one.client)
+    one.kill_ssh()
+    replies = one.expect_lost()
     assert [text[:3] for text in replies] == ["421"], replies
-    assert one.culvert.process.wait() == 1
 
 
 def test_data_without_a_transfer(session):
     """A data connection that waits for its command is reset, too."""
     one = session()
     with scripted.Listener(one.ns) as listener:
-        one.client.command("PASV")
-        one.server.expect_command("PASV")
+        one.command("PASV")
         one.server.reply(f"227 ({listener.port_argument()})")
         with scripted.dial(*scripted.parse_port(
                 one.client.expect("227"))) as near, listener.accept():
-            os.kill(one.culvert.ssh, signal.SIGKILL)
+            one.kill_ssh()
             near.expect_reset()
-    no_success(replies_to_end(one.client))
-    assert one.culvert.process.wait() == 1
+    one.expect_lost()

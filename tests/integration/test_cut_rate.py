@@ -5,7 +5,6 @@ has read, and the other end has not got yet: whatever ends then, nobody takes a
 part for the whole, and what nothing has cut is whole.
 """
 
-import contextlib
 import os
 import signal
 import time
@@ -13,11 +12,12 @@ import time
 import pytest
 
 import scripted
+from scripted import NEAR, announcement
 from culvert import process_name
 from process import children
 from test_reload import reload, with_port
 from test_status import run
-from test_up import At, conf, ftp_server, to  # noqa: F401
+from test_up import conf, ftp_server, to  # noqa: F401
 from transfer import (Ftp, no_success, readable, replies_to_end,
                       wait_size)
 
@@ -45,55 +45,39 @@ def begin(session, way, command):
     return one, *one.data(mode, command)
 
 
-def translated(one, mode, asks, command):
-    """The same, where the server is asked in the mode of its own."""
+def translated(one, mode, server_mode, command):
+    """The same, where the server gets a request of the other mode."""
     client, server = one
-    with contextlib.ExitStack() as stack:
-        if mode == "passive":
-            client.command("PASV")
+    near = one.listen(NEAR) if mode == "active" else None
+    client.command(announcement(near) if near else "PASV")
+    request = server.read_command()
+    if server_mode == "passive":
+        far = one.listen(one.ns)
+        if request.startswith("EPSV"):
+            server.reply(f"229 Entering (|||{far.port}|)")
         else:
-            near = stack.enter_context(scripted.Listener())
-            client.command(f"PORT {near.port_argument()}")
-        if asks == "passive":
-            far = stack.enter_context(scripted.Listener(one.ns))
-            verb = server.read_command()
-            if verb.startswith("EPSV"):
-                server.reply(f"229 Entering (|||{far.port}|)")
-            else:
-                server.reply(f"227 Entering ({far.port_argument()}).")
-        else:
-            there = server.read_command()
-            server.reply("200 ok")
-        told = client.expect("2")
-        client_end = scripted.dial(*scripted.parse_port(told)) \
-            if mode == "passive" else None
-        client.command(command)
-        server.expect_command(command)
-        if asks == "passive":
-            server_end = far.accept()
-        else:
-            server_end = scripted.dial(*parse_active(there), side=one.ns)
-        server.reply("150 here it comes")
-        if client_end is None:
-            client_end = near.accept()
-        client.expect("150")
+            server.reply(f"227 Entering ({far.port_argument()}).")
+    else:
+        server.reply("200 ok")
+    reply = client.expect("2")
+    client_end = None if near else one.dial(scripted.parse_port(reply))
+    one.command(command)
+    if server_mode == "passive":
+        server_end = one.keep(far.accept())
+    else:
+        server_end = one.dial(parse_active(request), one.ns)
+    server.reply("150 here it comes")
+    if near:
+        client_end = one.keep(near.accept())
+    client.expect("150")
     return client_end, server_end
 
 
 def parse_active(command):
     """Return where PORT or EPRT says that the data go."""
     verb, argument = command.split(" ")
-    if verb == "EPRT":
-        _, _, address, port, _ = argument.split(argument[0])
-        return address, int(port)
-    return scripted.parse_port(argument)
-
-
-def is_no_success(control):
-    """Fail if the client is told that all is well."""
-    replies = replies_to_end(control)
-    no_success(replies)
-    return replies
+    return (scripted.parse_eprt if verb == "EPRT" else scripted.parse_port)(
+        argument)
 
 
 def send_all(wire, content):
@@ -110,12 +94,11 @@ def test_whole(way, session):
     """Nothing is cut: it is whole both ways, and said to be."""
     content = os.urandom(SIZE)
     one, near, far = begin(session, way, "RETR file")
-    with near, far:
-        send_all(far, content)
-        one.server.reply("226 done")
-        assert near.read_all() == content
-        near.close()
-        one.client.expect("226")
+    send_all(far, content)
+    one.server.reply("226 done")
+    assert near.read_all() == content
+    near.close()
+    one.client.expect("226")
 
 
 @ways
@@ -123,15 +106,14 @@ def test_whole(way, session):
 def test_download_and_ssh(said, way, session):
     """ssh is killed; the rest of the file may be with culvert, or not."""
     one, near, far = begin(session, way, "RETR file")
-    with near, far:
-        send_all(far, os.urandom(SIZE))
-        if said:
-            one.server.reply(said)
-        near.read(20_000)
-        for pid in ssh_pids(one.culvert):
-            os.kill(pid, signal.SIGKILL)
-        assert len(near.expect_reset()) < SIZE - 20_000
-        is_no_success(one.client)
+    send_all(far, os.urandom(SIZE))
+    if said:
+        one.server.reply(said)
+    near.read(20_000)
+    for pid in ssh_pids(one.culvert):
+        os.kill(pid, signal.SIGKILL)
+    assert len(near.expect_reset()) < SIZE - 20_000
+    no_success(replies_to_end(one.client))
     one.culvert.process.wait()
 
 
@@ -145,26 +127,24 @@ def ssh_pids(culvert):
 def test_download_and_server(way, session):
     """The server is killed: its kernel ends both of its connections."""
     one, near, far = begin(session, way, "RETR file")
-    with near, far:
-        send_all(far, os.urandom(SIZE))
-        near.read(20_000)
-        far.close()
-        one.server.close()
-        assert len(near.expect_reset()) < SIZE - 20_000
-        is_no_success(one.client)
+    send_all(far, os.urandom(SIZE))
+    near.read(20_000)
+    far.close()
+    one.server.close()
+    assert len(near.expect_reset()) < SIZE - 20_000
+    no_success(replies_to_end(one.client))
 
 
 @modes
 def test_download_and_culvert(way, session):
     """culvert is ended."""
     one, near, far = begin(session, way, "RETR file")
-    with near, far:
-        send_all(far, os.urandom(SIZE))
-        one.server.reply("226 done")
-        near.read(20_000)
-        os.kill(one.culvert.pid, signal.SIGTERM)
-        assert len(near.expect_reset()) < SIZE - 20_000
-        is_no_success(one.client)
+    send_all(far, os.urandom(SIZE))
+    one.server.reply("226 done")
+    near.read(20_000)
+    os.kill(one.culvert.pid, signal.SIGTERM)
+    assert len(near.expect_reset()) < SIZE - 20_000
+    no_success(replies_to_end(one.client))
     one.culvert.process.wait()
 
 
@@ -173,15 +153,14 @@ def test_download_and_drain(way, session):
     """culvert is to end when transfers have: this one has its time."""
     content = os.urandom(SIZE)
     one, near, far = begin(session, way, "RETR file")
-    with near, far:
-        send_all(far, content)
-        one.server.reply("226 done")
-        near.read(20_000)
-        os.kill(one.culvert.pid, signal.SIGUSR1)
-        assert near.read_all() == content[20_000:]
-        near.close()
-        one.client.expect("226")
-        one.client.expect("421")
+    send_all(far, content)
+    one.server.reply("226 done")
+    near.read(20_000)
+    os.kill(one.culvert.pid, signal.SIGUSR1)
+    assert near.read_all() == content[20_000:]
+    near.close()
+    one.client.expect("226")
+    one.client.expect("421")
     one.culvert.process.wait()
 
 
@@ -189,32 +168,26 @@ def test_download_and_drain(way, session):
 def test_download_and_abort(way, session):
     """ABOR ends it; the server had sent all, and had said so."""
     one, near, far = begin(session, way, "RETR file")
-    with near, far:
-        send_all(far, os.urandom(SIZE))
-        one.server.reply("226 done")
-        near.read(20_000)
-        one.client.command("ABOR")
-        one.server.expect_command("ABOR")
-        one.server.reply("226 nothing to abort")
-        one.client.expect("426")
-        one.client.expect("226")
-        one.client.command("NOOP")
-        one.server.expect_command("NOOP")
-        one.server.reply("200 ok")
-        one.client.expect("200")
+    send_all(far, os.urandom(SIZE))
+    one.server.reply("226 done")
+    near.read(20_000)
+    one.command("ABOR")
+    one.server.reply("226 nothing to abort")
+    one.client.expect("426")
+    one.client.expect("226")
+    one.exchange("NOOP", "200 ok")
 
 
 @modes
 def test_upload_and_ssh(way, session):
     """ssh is killed: no 226, and the client's data connection is reset."""
     one, near, far = begin(session, way, "STOR file")
-    with near, far:
-        near.send(os.urandom(SIZE))
-        far.read(20_000)
-        for pid in ssh_pids(one.culvert):
-            os.kill(pid, signal.SIGKILL)
-        near.expect_reset()
-        is_no_success(one.client)
+    near.send(os.urandom(SIZE))
+    far.read(20_000)
+    for pid in ssh_pids(one.culvert):
+        os.kill(pid, signal.SIGKILL)
+    near.expect_reset()
+    no_success(replies_to_end(one.client))
     one.culvert.process.wait()
 
 
@@ -223,35 +196,33 @@ def test_upload_and_ssh(way, session):
 def test_upload_and_client(how, way, session):
     """The client is killed: no end of the file before the server's answer."""
     one, near, far = begin(session, way, "STOR file")
-    with near, far:
-        near.send(os.urandom(SIZE))
-        far.read(20_000)
-        if how == "reset":
-            near.reset()
-            one.client.reset()
-        else:
-            near.close()
-            if how == "end of data first":
-                time.sleep(0.2)  # culvert still holds the rest
-            one.client.close()
+    near.send(os.urandom(SIZE))
+    far.read(20_000)
+    if how == "reset":
+        near.reset()
+        one.client.reset()
+    else:
+        near.close()
+        if how == "end of data first":
+            time.sleep(0.2)  # culvert still holds the rest
+        one.client.close()
+    got = one.server.read_command()
+    while not got.endswith("ABOR"):
         got = one.server.read_command()
-        while not got.endswith("ABOR"):
-            got = one.server.read_command()
-        while readable(far):
-            assert far.sock.recv(SIZE), "that looks like the end of the file"
-        one.server.reply("426 aborted")
-        one.server.reply("226 ABOR")
+    while readable(far):
+        assert far.sock.recv(SIZE), "that looks like the end of the file"
+    one.server.reply("426 aborted")
+    one.server.reply("226 ABOR")
 
 
 @modes
 def test_upload_and_early_reply(way, session):
     """The server calls it good, and has not got it all."""
     one, near, far = begin(session, way, "STOR file")
-    with near, far:
-        send_all(near, os.urandom(SIZE))
-        far.read(20_000)
-        one.server.reply("226 done")
-        one.client.expect("426")
+    send_all(near, os.urandom(SIZE))
+    far.read(20_000)
+    one.server.reply("226 done")
+    one.client.expect("426")
 
 
 @ways
@@ -259,78 +230,44 @@ def test_upload_is_whole(way, session):
     """Nothing is cut: it is whole, and the end comes behind the last byte."""
     content = os.urandom(SIZE)
     one, near, far = begin(session, way, "STOR file")
-    with near, far:
-        send_all(near, content)
-        assert far.read_all() == content
-        far.close()
-        one.server.reply("226 done")
-        one.client.expect("226")
-
-
-@pytest.fixture
-def remote(ns, start_culvert):
-    """Return culvert and the two ends of control, through -R."""
-    with scripted.Listener(kind=scripted.Control) as listener:
-        tunnel = start_culvert(remotes=[f"0:127.0.0.1:{listener.port}"],
-                               options=RATE)
-        with scripted.dial(*tunnel.listeners[0], side=ns,
-                           kind=scripted.Control) as client, \
-                listener.accept() as server:
-            server.reply("220 ready")
-            client.expect("220")
-            yield tunnel, client, server
-
-
-def begin_remote(ns, client, server, command):
-    """Begin a passive transfer through -R; returns the ends of its data."""
-    with scripted.Listener() as listener:
-        client.command("PASV")
-        server.expect_command("PASV")
-        server.reply(f"227 ({listener.port_argument()}).")
-        far = scripted.dial(*scripted.parse_port(client.expect("227")),
-                            side=ns)
-        near = listener.accept()
-    client.command(command)
-    server.expect_command(command)
-    server.reply("150 here")
-    client.expect("150")
-    return far, near
+    send_all(near, content)
+    assert far.read_all() == content
+    far.close()
+    one.say("226 done")
 
 
 @pytest.mark.parametrize("ended", [True, False])
-def test_remote_upload_and_ssh(ended, ns, remote):
+def test_remote_upload_and_ssh(ended, remote_session):
     """The near server sees no end of a file of which culvert held a part."""
-    tunnel, client, server = remote
-    far, near = begin_remote(ns, client, server, "STOR file")
-    with far, near:
-        far.send(os.urandom(SIZE))
-        if ended:
-            far.half_close()
-        near.read(20_000)
-        os.kill(tunnel.ssh, signal.SIGKILL)
-        assert len(near.expect_reset()) < SIZE - 20_000
-    tunnel.process.wait()
+    one = remote_session(options=RATE)
+    far, near = one.data("passive", "STOR file")
+    far.send(os.urandom(SIZE))
+    if ended:
+        far.half_close()
+    near.read(20_000)
+    one.kill_ssh()
+    assert len(near.expect_reset()) < SIZE - 20_000
+    one.culvert.process.wait()
 
 
 @pytest.mark.parametrize("said", ["226 done", None])
-def test_remote_download_and_server(said, ns, remote):
+def test_remote_download_and_server(said, remote_session):
     """The near server ends all at once: good if it has said so before."""
-    _, client, server = remote
+    one = remote_session(options=RATE)
     content = os.urandom(SIZE)
-    far, near = begin_remote(ns, client, server, "RETR file")
-    with far, near:
-        send_all(near, content)
-        if said:
-            server.reply(said)
-        near.close()
-        server.close()
-        got = far.read_all()
-        replies = replies_to_end(client)
-        if said:
-            assert got == content
-            assert replies[0].startswith("226"), replies
-        else:
-            no_success(replies)
+    far, near = one.data("passive", "RETR file")
+    send_all(near, content)
+    if said:
+        one.server.reply(said)
+    near.close()
+    one.server.close()
+    got = far.read_all()
+    replies = replies_to_end(one.client)
+    if said:
+        assert got == content
+        assert replies[0].startswith("226"), replies
+    else:
+        no_success(replies)
 
 
 # ---- culvert up ----
@@ -351,15 +288,15 @@ def test_stop_one_tunnel(plant, ftp_server, tmp):
     """Its transfers are cut, and culvert goes on without it."""
     one, _ = plant
     (ftp_server.root / tmp.name / "file").write_bytes(os.urandom(SIZE))
-    with Ftp(At(one, 0), ftp_server) as ftp, Ftp(At(one, 0), ftp_server) as up:
+    with Ftp(one, ftp_server) as ftp, Ftp(one, ftp_server) as up:
         data = ftp.begin("passive", f"RETR {tmp.name}/file")
         data.read(1000)
         sent = up.begin("passive", f"STOR {tmp.name}/stored")
         send_all(sent, os.urandom(SIZE))
         run(one, "stop", "plant")
         assert len(data.expect_reset()) < SIZE - 1000
-        for control in ftp.control, up.control:
-            is_no_success(control)
+        for control in ftp, up:
+            no_success(replies_to_end(control))
     assert one.alive()
 
 
@@ -368,7 +305,7 @@ def test_other_rate(plant, ftp_server, tmp):
     one, change = plant
     content = os.urandom(SIZE)
     (ftp_server.root / tmp.name / "file").write_bytes(content)
-    with Ftp(At(one, 0), ftp_server) as ftp, Ftp(At(one, 0), ftp_server) as up:
+    with Ftp(one, ftp_server) as ftp, Ftp(one, ftp_server) as up:
         data = ftp.begin("passive", f"RETR {tmp.name}/file")
         sent = up.begin("passive", f"STOR {tmp.name}/stored")
         send_all(sent, content)
@@ -376,7 +313,7 @@ def test_other_rate(plant, ftp_server, tmp):
         reload(one, "1 tunnel unchanged, 1 removed, 1 new")
         assert data.read_all() == content
         data.close()
-        ftp.control.expect("226")
-        up.control.expect("226")
+        ftp.expect("226")
+        up.expect("226")
         sent.close()
         wait_size(ftp_server.root / tmp.name / "stored", SIZE)

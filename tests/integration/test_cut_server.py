@@ -56,13 +56,11 @@ def check_told(replies):
 def test_killed_in_download(kind, mode, real, tmp):
     """Whatever its kernel still sends: no 2xx, but 426."""
     place = real.server.mkdir(tmp.name)
-    make_huge(place / "huge")
-    data = real.ftp.begin(mode, f"RETR {place.name}/huge")
-    data.read(PART)
+    data = real.ftp.begin_download(mode, place)
     real.kill()
     with contextlib.suppress(ConnectionResetError):
         data.read_all()
-    check_told(replies_to_end(real.ftp.control))
+    check_told(replies_to_end(real.ftp))
     real.culvert.wait_log(
         rf'download RETR "{place.name}/huge", \d+ bytes: cut')
 
@@ -76,7 +74,7 @@ def test_killed_in_upload(kind, mode, real, tmp):
     real.kill()
     with contextlib.suppress(ConnectionResetError):
         data.expect_end()
-    check_told(replies_to_end(real.ftp.control))
+    check_told(replies_to_end(real.ftp))
     real.culvert.wait_log(
         rf'upload STOR "{place.name}/part", {PART} bytes: ')
     assert "complete" not in real.culvert.output
@@ -89,8 +87,7 @@ def test_all_of_it_killed(mode, start_server, start_culvert, tmp):
     place = server.mkdir(tmp.name)
     make_huge(place / "huge")
     tunnel = start_culvert(f"0:127.0.0.1:{server.port}")
-    target = clients.Target(
-        *tunnel.listeners[0], server.user, server.password)
+    target = clients.Target.behind(tunnel, server)
     curl = clients.CLIENTS["curl"]
     drain = clients.Drain(str(tmp / "fifo"))
     with contextlib.closing(drain), curl._started(target, curl.get_argv(
@@ -102,35 +99,25 @@ def test_all_of_it_killed(mode, start_server, start_culvert, tmp):
     server.start()
     (place / "small").write_bytes(b"small")
     with Ftp(tunnel, server) as ftp:
-        assert ftp.get(mode, f"{place.name}/small") == b"small"
+        assert ftp.fetch(mode, f"RETR {place.name}/small") == b"small"
 
 
 @modes
-def test_control_ended_in_download(mode, session):
+@pytest.mark.parametrize("command, logged", [
+    ("RETR file", 'download RETR "file", 6 bytes: cut: '),
+    ("STOR file", 'upload STOR "file", 6 bytes: TRUNCATED: ')])
+def test_control_ended(command, logged, mode, session):
     """Only control ends, with data on the way: nothing looks complete."""
     one = session()
-    near, far = one.data(mode, "RETR file")
-    with near, far:
-        far.send(b"a part")
-        near.expect_bytes(b"a part")
-        one.server.close()
-        check_told(replies_to_end(one.client))
-        assert near.expect_reset() == b""
-    one.culvert.wait_log('download RETR "file", 6 bytes: cut: ')
-
-
-@modes
-def test_control_ended_in_upload(mode, session):
-    """The same for an upload."""
-    one = session()
-    near, far = one.data(mode, "STOR file")
-    with near, far:
-        near.send(b"a part")
-        far.expect_bytes(b"a part")
-        one.server.close()
-        check_told(replies_to_end(one.client))
-        assert near.expect_reset() == b""
-    one.culvert.wait_log('upload STOR "file", 6 bytes: TRUNCATED: ')
+    near, far = one.data(mode, command)
+    if command == "RETR file":
+        far.send_to(near, b"a part")
+    else:
+        near.send_to(far, b"a part")
+    one.server.close()
+    check_told(replies_to_end(one.client))
+    assert near.expect_reset() == b""
+    one.culvert.wait_log(logged)
 
 
 def read_slowly(control, data, size):
@@ -156,19 +143,18 @@ def test_early_226(mode, session):
     size = 600_000
     one = session()
     near, far = one.data(mode, "RETR file", rcvbuf=4096)
-    with near:
-        far.send(bytes(size))
-        far.close()
-        one.server.reply("226 done")
-        one.server.wait_taken()
-        # What another session gets by the same link is younger than the 226:
-        # culvert has that now.
-        for wire in sessions.Session(
-                one.culvert, one.listener, one.ns).log_in():
-            wire.close()
-        assert not readable(one.client)
-        read_slowly(one.client, near, size)
-        one.client.expect("226 done")
+    far.send(bytes(size))
+    far.close()
+    one.server.reply("226 done")
+    one.server.wait_taken()
+    # What another session gets by the same link is younger than the 226:
+    # culvert has that now.
+    for wire in sessions.Session(
+            one.culvert, one.listener, one.ns).log_in():
+        wire.close()
+    assert not readable(one.client)
+    read_slowly(one.client, near, size)
+    one.client.expect("226 done")
 
 
 @modes
@@ -183,8 +169,7 @@ def test_early_226_and_no_reader(mode, session):
     near.reset()
     one.client.expect("426")
     one.culvert.wait_log(r'download RETR "file", \d+ bytes: cut: .*226')
-    one.client.command("NOOP")
-    one.server.expect_command("NOOP")
+    one.command("NOOP")
 
 
 @kinds
@@ -198,8 +183,8 @@ def test_slow_reader(kind, mode, server, start_culvert, tmp):
     tunnel = start_culvert(f"0:127.0.0.1:{one.port}")
     with Ftp(tunnel, one) as ftp:
         data = ftp.begin(mode, f"RETR {place.name}/file", rcvbuf=4096)
-        read_slowly(ftp.control, data, size)
-        ftp.control.expect("226")
+        read_slowly(ftp, data, size)
+        ftp.expect("226")
 
 
 def test_whole_while_culvert_was_stopped(session):
@@ -209,22 +194,20 @@ def test_whole_while_culvert_was_stopped(session):
     """
     one = session()
     near, far = one.data("passive", "RETR file")
-    with near, far:
-        far.send(b"a part, ")
-        near.expect_bytes(b"a part, ")
-        one.server.reply("226 done")
-        time.sleep(1)  # for the 226 to come to culvert, which holds it
-        stopped = one.culvert.pid, one.culvert.ssh
+    far.send_to(near, b"a part, ")
+    one.server.reply("226 done")
+    time.sleep(1)  # for the 226 to come to culvert, which holds it
+    stopped = one.culvert.pid, one.culvert.ssh
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        far.send(b"the rest")
+        far.half_close()
+        time.sleep(11)  # LIMIT_HOLD_QUIET_MS is 10 s
+    finally:
         for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            far.send(b"the rest")
-            far.half_close()
-            time.sleep(11)  # LIMIT_HOLD_QUIET_MS is 10 s
-        finally:
-            for pid in stopped:
-                os.kill(pid, signal.SIGCONT)
-        near.expect_bytes(b"the rest")
-        near.expect_end()
-        near.close()
-        one.client.expect("226 done")
+            os.kill(pid, signal.SIGCONT)
+    near.expect_bytes(b"the rest")
+    near.expect_end()
+    near.close()
+    one.client.expect("226 done")

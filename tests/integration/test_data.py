@@ -12,7 +12,7 @@ from process import FAILSAFE, until
 from sessions import is_listening, quiet, within
 from scripted import NEAR, Listener, announcement
 from servers import ALL_KINDS
-from transfer import fetch, logged_in, modes, prepare, store
+from transfer import Ftp, modes
 
 
 def readable(wire):
@@ -33,10 +33,7 @@ def test_the_first_reply_after_the_data_connection(
     mine, theirs = one.begin(mode, "RETR file")
     for reply in replies:
         one.say(reply)
-    theirs.send(b"content")
-    theirs.close()
-    assert mine.read_all() == b"content"
-    one.say("226 done")
+    one.transfer(mine, theirs)
     one.goes_on()
 
 
@@ -44,22 +41,17 @@ def test_passive_150_passes_before_the_client_connects(pair):
     """In passive mode the 150 passes as it comes."""
     one = pair()
     listener, to = one.passive()
-    one.client.command("RETR file")
-    one.server.expect_command("RETR file")
+    one.command("RETR file")
     one.say("150 go")
     mine, theirs = one.dial(to), one.keep(listener.accept())
-    theirs.send(b"content")
-    theirs.close()
-    assert mine.read_all() == b"content"
-    one.say("226 done")
+    one.transfer(mine, theirs)
 
 
 def test_active_150_and_226_are_held(pair):
     """They overtake the data connection, and wait for it."""
     one = pair()
     listener, to = one.active()
-    one.client.command("RETR file")
-    one.server.expect_command("RETR file")
+    one.command("RETR file")
     one.server.reply("150 go", "226 done")
     assert quiet(one.client), "not before the data connection"
     theirs = one.dial(to, one.ns)
@@ -77,8 +69,7 @@ def test_active_replies_are_held_for_a_bounded_time(pair):
     """A server that says 226 and never connects: an empty listing."""
     one = pair()
     one.active()
-    one.client.command("LIST")
-    one.server.expect_command("LIST")
+    one.command("LIST")
     with within(4):
         one.server.reply("150 go", "226 nothing to list")
         one.client.expect("150 go\r\n")
@@ -93,15 +84,14 @@ def test_a_refusal_is_not_held(server_mode, code, session):
     """4xx and 5xx pass at once, with no data connection."""
     one = session(options=["--server-mode", server_mode])
     one.active()
-    one.client.command("RETR file")
-    one.server.expect_command("RETR file")
+    one.command("RETR file")
     with within(0.7):
         one.say(f"{code} no")
     one.goes_on()
 
 
-@pytest.mark.parametrize("form", ["EPSV", "PASV"])
-def test_a_425_leads_to_passive_mode(form, session):
+@pytest.mark.parametrize("variant", ["EPSV", "PASV"])
+def test_a_425_leads_to_passive_mode(variant, session):
     """The server does not reach us: it is asked once more, the other way.
 
     The client sees the replies to that alone; it is remembered.
@@ -110,10 +100,9 @@ def test_a_425_leads_to_passive_mode(form, session):
     mine = one.listen(NEAR)
     one.active(mine)
     one.exchange("REST 3", "350 from there")
-    one.client.command("RETR file")
-    one.server.expect_command("RETR file")
+    one.command("RETR file")
     one.server.reply("425 cannot connect")
-    theirs = take_passive(one, form)
+    theirs = take_passive(one, variant)
     one.server.expect_command("REST 3")
     one.server.reply("350 from there")
     one.server.expect_command("RETR file")
@@ -124,7 +113,7 @@ def test_a_425_leads_to_passive_mode(form, session):
 
     mine = one.listen(NEAR)
     one.client.command(announcement(mine), "RETR file")
-    theirs = take_passive(one, form, known=True)
+    theirs = take_passive(one, variant, known=True)
     one.client.expect("200 PORT command successful.\r\n")
     one.server.expect_command("RETR file")
     one.say("150 go")
@@ -132,14 +121,14 @@ def test_a_425_leads_to_passive_mode(form, session):
     assert one.culvert.output.count("translated to") == 1
 
 
-def take_passive(one, form, known=False):
+def take_passive(one, variant, known=False):
     """Take culvert's own EPSV, or PASV behind an EPSV; the listener."""
-    if form == "PASV" and not known:
+    if variant == "PASV" and not known:
         one.server.expect_command("EPSV")
         one.server.reply("502 what?")
     listener = one.listen(one.ns)
-    one.server.expect_command(form)
-    one.server.reply(f"229 (|||{listener.port}|)" if form == "EPSV"
+    one.server.expect_command(variant)
+    one.server.reply(f"229 (|||{listener.port}|)" if variant == "EPSV"
                      else f"227 ({listener.port_argument()})")
     return listener
 
@@ -148,8 +137,7 @@ def test_a_425_and_no_passive_mode(session):
     """Refused as well: the client sees the 425, at once, and no other."""
     one = session()
     _, to = one.active()
-    one.client.command("RETR file")
-    one.server.expect_command("RETR file")
+    one.command("RETR file")
     with within(0.7):
         one.server.reply("425 cannot connect")
         for command in "EPSV", "PASV":
@@ -165,8 +153,7 @@ def test_the_client_takes_no_data_connection(pair):
     one = pair()
     listener, to = one.active()
     listener.close()
-    one.client.command("RETR file")
-    one.server.expect_command("RETR file")
+    one.command("RETR file")
     theirs = one.dial(to, one.ns)
     one.server.reply("150 go")
     theirs.read_all()  # it is not left waiting
@@ -186,13 +173,9 @@ def test_a_server_that_connects_at_port_time(pair):
     theirs = one.dial(one.announced(), one.ns)
     mine = one.keep(listener.accept())
     one.say("200 connected")
-    one.client.command("RETR file")
-    one.server.expect_command("RETR file")
+    one.command("RETR file")
     one.say("125 go")
-    theirs.send(b"content")
-    theirs.close()
-    assert mine.read_all() == b"content"
-    one.say("226 done")
+    one.transfer(mine, theirs)
 
 
 # Half-close, zero-byte files, the end at once.
@@ -205,10 +188,7 @@ def test_half_close_on_upload(mode, pair):
     mine.send(b"content")
     mine.half_close()
     assert theirs.read_all() == b"content"
-    theirs.send(b"a receipt")
-    theirs.close()
-    assert mine.read_all() == b"a receipt"
-    one.say("226 done")
+    one.transfer(mine, theirs, b"a receipt")
     one.goes_on()
 
 
@@ -230,13 +210,13 @@ def test_zero_byte_files_and_real_servers(
         kind, mode, target, folder):
     """Both directions, and a listing of an empty directory."""
     path, name = folder(kind)
-    with logged_in(target(kind)) as control:
+    with Ftp(target(kind)) as control:
         # pure-ftpd lists . and .., inetutils says 550.
         if kind not in ("pure-ftpd", "inetutils"):
-            assert fetch(control, mode, f"NLST {name}/") == b""
-        store(control, mode, f"STOR {name}/empty", b"")
+            assert control.fetch(mode, f"NLST {name}/") == b""
+        control.store(mode, f"STOR {name}/empty", b"")
         assert (path / "empty").read_bytes() == b""
-        assert fetch(control, mode, f"RETR {name}/empty") == b""
+        assert control.fetch(mode, f"RETR {name}/empty") == b""
 
 
 @modes
@@ -291,11 +271,10 @@ def test_a_slow_client_of_a_real_server(mode, target, folder):
     """The same with vsftpd, and a file that fills no buffer of its own."""
     path, name = folder("vsftpd")
     (path / "file").write_bytes(bytes(8000))
-    with logged_in(target("vsftpd")) as control, \
+    with Ftp(target("vsftpd")) as control, \
             Listener(NEAR, rcvbuf=2304) as listener:
         if mode == "active":
-            control.command(announcement(listener))
-            control.expect("200")
+            control.exchange(announcement(listener), "200")
             control.command(f"RETR {name}/file")
             mine = listener.accept()
         else:
@@ -349,13 +328,9 @@ def test_other_commands_leave_what_was_prepared(pair):
     one.exchange("RETR nothing", "550 no")
     one.exchange("TYPE I", "200 ok")
     mine = one.dial(to)
-    one.client.command("RETR file")
-    one.server.expect_command("RETR file")
+    one.command("RETR file")
     one.say("150 go")
-    theirs.send(b"content")
-    theirs.close()
-    assert mine.read_all() == b"content"
-    one.say("226 done")
+    one.transfer(mine, theirs)
 
 
 @pytest.mark.parametrize("first, second", [
@@ -376,10 +351,7 @@ def test_the_last_one_wins(first, second, pair):
     else:
         until(lambda: not one.ns.listening(port, "127.0.0.1"),
               "the first one has gone")
-    other.send(b"content")
-    other.close()
-    assert mine.read_all() == b"content"
-    one.say("226 done")
+    one.transfer(mine, other)
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
@@ -387,19 +359,17 @@ def test_the_last_one_wins_and_real_servers(kind, target, folder):
     """The same four, then a listing never fetched, then QUIT."""
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")
-    with logged_in(target(kind)) as control:
+    with Ftp(target(kind)) as control:
         for first in "passive", "active":
             for second in "passive", "active":
-                connect = prepare(control, first)
-                control.command("MKD " + f"{name}/{first}-{second}")
-                control.expect("257")
-                assert fetch(control, second, f"RETR {name}/file") \
+                connect = control.prepare(first)
+                control.exchange("MKD " + f"{name}/{first}-{second}", "257")
+                assert control.fetch(second, f"RETR {name}/file") \
                     == b"content"
                 del connect
                 (path / f"{first}-{second}").rmdir()
-        prepare(control, "passive")
-        control.command("QUIT")
-        control.expect("221")
+        control.prepare("passive")
+        control.exchange("QUIT", "221")
         control.read_all()
 
 
@@ -413,11 +383,10 @@ def test_550_with_a_connected_client(kind, mode, target, folder):
     """
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")
-    with logged_in(target(kind)) as control:
-        connect = prepare(control, mode)
+    with Ftp(target(kind)) as control:
+        connect = control.prepare(mode)
         if mode == "active" and kind != "pyftpdlib":
-            control.command(f"RETR {name}/nothing")
-            control.expect("550")
+            control.exchange(f"RETR {name}/nothing", "550")
             control.command(f"RETR {name}/file")
             if kind == "proftpd":  # it has forgotten the PORT
                 control.read_reply()
@@ -429,8 +398,7 @@ def test_550_with_a_connected_client(kind, mode, target, folder):
             control.expect("226")
             return
         with connect() as data:
-            control.command(f"RETR {name}/nothing")
-            control.expect("550")
+            control.exchange(f"RETR {name}/nothing", "550")
             if kind == "proftpd":
                 try:
                     assert data.read_all() == b""
@@ -438,11 +406,10 @@ def test_550_with_a_connected_client(kind, mode, target, folder):
                     pass
             else:
                 assert quiet(data), "it stays open"
-                control.command(f"RETR {name}/file")
-                control.expect("1")
+                control.exchange(f"RETR {name}/file", "1")
                 assert data.read_all() == b"content"
                 control.expect("226")
-        assert fetch(control, mode, f"RETR {name}/file") == b"content"
+        assert control.fetch(mode, f"RETR {name}/file") == b"content"
 
 
 @pytest.mark.parametrize("how", ["keeps", "ends", "resets"])
@@ -451,8 +418,7 @@ def test_550_is_mirrored(how, pair):
     one = pair()
     listener, to = one.passive()
     mine, theirs = one.dial(to), one.keep(listener.accept())
-    one.client.command("RETR nothing")
-    one.server.expect_command("RETR nothing")
+    one.command("RETR nothing")
     if how == "ends":
         theirs.close()
         mine.expect_end()
@@ -465,13 +431,9 @@ def test_550_is_mirrored(how, pair):
     one.say("550 no")
     if how == "keeps":
         assert quiet(mine)
-        one.client.command("RETR file")
-        one.server.expect_command("RETR file")
+        one.command("RETR file")
         one.say("125 go")
-        theirs.send(b"content")
-        theirs.close()
-        assert mine.read_all() == b"content"
-        one.say("226 done")
+        one.transfer(mine, theirs)
     one.goes_on()
 
 
@@ -482,7 +444,7 @@ def test_no_port_and_no_pasv(kind, target, folder):
     """The server's refusal is the answer, and the session lives."""
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")
-    with logged_in(target(kind)) as control:
+    with Ftp(target(kind)) as control:
         control.command(f"RETR {name}/file")
         reply = control.read_reply()
         # Some say 150 and then that they cannot connect; pyftpdlib
@@ -491,7 +453,7 @@ def test_no_port_and_no_pasv(kind, target, folder):
             reply = control.read_reply()
         assert reply[0] == "4" or kind == "pyftpdlib", reply
         if kind != "pyftpdlib":
-            assert fetch(control, "passive", f"RETR {name}/file") \
+            assert control.fetch("passive", f"RETR {name}/file") \
                 == b"content"
 
 
@@ -516,8 +478,7 @@ def test_idle_control_and_a_slow_download(mode, pair):
         assert quiet(one.client, 0.5)
     theirs.close()
     mine.expect_end()
-    one.server.reply("226 done")
-    one.client.expect("226 done\r\n")
+    one.say("226 done")
     one.goes_on()
 
 
@@ -527,8 +488,7 @@ def test_noop_and_stat_in_a_transfer(mode, pair):
     one = pair()
     mine, theirs = one.data(mode)
     one.exchange("NOOP", "200 alive")
-    one.client.command("STAT")
-    one.server.expect_command("STAT")
+    one.command("STAT")
     one.server.reply("213-Status", " 5 bytes", "213 End")
     one.client.expect("213-Status\r\n 5 bytes\r\n213 End\r\n")
     one.client.command("NOOP", "STAT")
@@ -555,8 +515,8 @@ def test_noop_in_a_transfer_and_real_servers(kind, target, folder):
     commands, codes = ["NOOP", "PWD"], ["200", "226", "257"]
     if kind == "pure-ftpd":
         commands, codes = ["NOOP"], ["226", "500"]
-    with logged_in(target(kind)) as control:
-        connect = prepare(control, "passive")
+    with Ftp(target(kind)) as control:
+        connect = control.prepare("passive")
         control.command(f"RETR {name}/file")
         with connect() as data:
             control.expect("1")
@@ -565,4 +525,4 @@ def test_noop_in_a_transfer_and_real_servers(kind, target, folder):
             assert len(data.read_all()) == size - 1
         assert sorted(control.read_reply()[:3] for _ in codes) == codes
         for mode in "active", "passive":
-            assert len(fetch(control, mode, f"RETR {name}/file")) == size
+            assert len(control.fetch(mode, f"RETR {name}/file")) == size

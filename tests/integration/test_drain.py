@@ -99,16 +99,14 @@ def test_transfer(mode, command, session):
     near, far = one.data(mode, command)
     source, sink = (far, near) if command == "RETR file" else (near, far)
     with near, far:
-        source.send(b"a part")
-        sink.expect_bytes(b"a part")
+        source.send_to(sink, b"a part")
         send(one)
         wait_refused(one)
         source.send(b" and the rest")
         source.half_close()
         assert sink.read_all() == b" and the rest"
         sink.close()
-        one.server.reply("226 done")
-        one.client.expect("226")
+        one.say("226 done")
         assert replies_to_end(one.client) == [STOPPING]
     one.culvert.wait_log(r'"file", 19 bytes: complete \(226\)')
     wait_end(one)
@@ -118,27 +116,23 @@ def test_address_is_free(session, sshd, directories):
     """The next culvert can listen there before the last transfer has ended."""
     one = session()
     near, far = one.data("passive", "RETR file")
-    with near, far:
-        send(one)
-        wait_refused(one)
-        port = one.culvert.port
-        second = culvert.Culvert(
-            directories(), [f"{port}:127.0.0.1:{one.listener.port}"],
-            sshd.config)
-        try:
-            client, server = one.open()
-            with client, server:
-                server.reply("220 the next")
-                client.expect("220 the next")
-            second.stop()
-        finally:
-            second.kill()
-        far.send(b"whole")
-        far.close()
-        assert near.read_all() == b"whole"
-        one.server.reply("226 done")
-        assert [text[:3] for text in replies_to_end(one.client)] == \
-            ["226", "421"]
+    send(one)
+    wait_refused(one)
+    port = one.culvert.port
+    second = culvert.Culvert(
+        directories(), [f"{port}:127.0.0.1:{one.listener.port}"],
+        sshd.config)
+    try:
+        one.check_next()
+        second.stop()
+    finally:
+        second.kill()
+    far.send(b"whole")
+    far.close()
+    assert near.read_all() == b"whole"
+    one.server.reply("226 done")
+    assert [text[:3] for text in replies_to_end(one.client)] == \
+        ["226", "421"]
     wait_end(one)
 
 
@@ -146,15 +140,13 @@ def test_second_signal(session):
     """Once more: at once, and the transfer is cut."""
     one = session()
     near, far = one.data("passive", "RETR file")
-    with near, far:
-        far.send(b"a part")
-        near.expect_bytes(b"a part")
-        send(one)
-        wait_refused(one)
-        send(one)
-        near.expect_reset()
-        assert [text[:3] for text in replies_to_end(one.client)] == \
-            ["426", "421"]
+    far.send_to(near, b"a part")
+    send(one)
+    wait_refused(one)
+    send(one)
+    near.expect_reset()
+    assert [text[:3] for text in replies_to_end(one.client)] == \
+        ["426", "421"]
     wait_end(one)
 
 
@@ -163,17 +155,15 @@ def test_drain_option(before, session):
     """--drain: SIGTERM waits for transfers, but not for ever."""
     one = session(options=["--drain", "1"])
     near, far = one.data("passive", "RETR file")
-    with near, far:
-        far.send(b"a part")
-        near.expect_bytes(b"a part")
-        if before is not None:
-            send(one, before)
-            wait_refused(one)
-        send(one, signal.SIGTERM)
+    far.send_to(near, b"a part")
+    if before is not None:
+        send(one, before)
         wait_refused(one)
-        near.expect_reset()
-        assert [text[:3] for text in replies_to_end(one.client)] == \
-            ["426", "421"]
+    send(one, signal.SIGTERM)
+    wait_refused(one)
+    near.expect_reset()
+    assert [text[:3] for text in replies_to_end(one.client)] == \
+        ["426", "421"]
     one.culvert.wait_log("1 session did not end in time")
     wait_end(one)
 
@@ -216,10 +206,10 @@ def test_hangup(server, start_culvert, tmp):
             one.process.send_signal(signal.SIGHUP)
             one.wait_log("Hangup: nothing to do")
             assert data.read_all() == content
-        ftp.control.expect("226")
-        assert ftp.get("active", f"{tmp.name}/file") == content
+        ftp.expect("226")
+        assert ftp.fetch("active", f"RETR {tmp.name}/file") == content
     with Ftp(one, ftp_server) as ftp:
-        ftp.ask("PWD", "257")
+        ftp.exchange("PWD", "257")
 
 
 def test_while_it_ends_anyway(session):

@@ -5,7 +5,7 @@ import pytest
 from clients import BEGUN
 from servers import ALL_KINDS, KINDS
 from sessions import quiet, within
-from transfer import drain, fetch, logged_in, modes, prepare, settle
+from transfer import Ftp, drain, modes
 
 
 PROMPT = 2  # seconds
@@ -22,18 +22,18 @@ def test_the_client_ends_its_download(
     path, name = folder(kind)
     with open(path / "huge", "wb") as file:
         file.truncate(64 << 30)
-    with logged_in(target(kind)) as control:
-        connect = prepare(control, mode)
+    with Ftp(target(kind)) as control:
+        connect = control.prepare(mode)
         control.command(f"RETR {name}/huge")
         data = connect()
         control.expect("1")
         data.read(BEGUN)
         with within(PROMPT):
             getattr(data, how)()
-            lives = settle(control, kind, aborted=False)
+            lives = control.settle(kind, aborted=False)
         (path / "small").write_bytes(b"content")
         if lives:
-            assert fetch(control, mode, f"RETR {name}/small") == b"content"
+            assert control.fetch(mode, f"RETR {name}/small") == b"content"
 
 
 @modes
@@ -41,14 +41,12 @@ def test_the_server_sees_the_clients_early_end(mode, pair):
     """It cannot send on for long."""
     one = pair()
     mine, theirs = one.data(mode)
-    theirs.send(b"part of it")
-    mine.expect_bytes(b"part of it")
+    theirs.send_to(mine, b"part of it")
     mine.reset()
     with within(PROMPT), pytest.raises(ConnectionError):
         while True:
             theirs.send(bytes(1 << 16))
-    one.server.reply("426 cut")
-    one.client.expect("426 cut\r\n")
+    one.say("426 cut")
     one.goes_on()
 
 
@@ -58,17 +56,14 @@ def test_the_server_ends_an_upload(first, mode, pair):
     """552: the client's data connection is reset, the reply passes."""
     one = pair()
     mine, theirs = one.data(mode, "STOR file")
-    mine.send(b"part of it")
-    theirs.expect_bytes(b"part of it")
+    mine.send_to(theirs, b"part of it")
     with within(PROMPT):
         if first == "reply":
-            one.server.reply("552 disk full")
-            one.client.expect("552 disk full\r\n")
+            one.say("552 disk full")
             theirs.close()
         else:
             theirs.close()
-            one.server.reply("552 disk full")
-            one.client.expect("552 disk full\r\n")
+            one.say("552 disk full")
         with pytest.raises(ConnectionError):
             while True:
                 mine.send(bytes(1 << 16))
@@ -80,13 +75,11 @@ def test_226_before_the_client_ends_an_upload(mode, session):
     """What the client still sends goes nowhere: no 2xx, and a reset."""
     one = session()
     near, far = one.data(mode, "STOR file")
-    with near, far:
-        near.send(b"a part")
-        far.expect_bytes(b"a part")
-        one.server.reply("226 stored")
-        reply = one.client.read_reply()
-        assert not reply.startswith("2"), reply
-        near.expect_reset()
+    near.send_to(far, b"a part")
+    one.server.reply("226 stored")
+    reply = one.client.read_reply()
+    assert not reply.startswith("2"), reply
+    near.expect_reset()
     one.culvert.wait_log('upload STOR "file", 6 bytes: TRUNCATED: ')
 
 
@@ -99,8 +92,8 @@ def test_quit_behind_retr(kind, mode, target, folder):
     path, name = folder(kind)
     size = 4 << 20
     (path / "file").write_bytes(bytes(size))
-    with logged_in(target(kind)) as control:
-        connect = prepare(control, mode)
+    with Ftp(target(kind)) as control:
+        connect = control.prepare(mode)
         control.command(f"RETR {name}/file")
         with connect() as data:
             control.expect("1")
@@ -121,8 +114,7 @@ def test_quit_while_a_transfer_runs(mode, pair):
     """A 221 before the 226, as pyftpdlib says it: nothing is cut."""
     one = pair()
     mine, theirs = one.data(mode)
-    one.client.command("QUIT")
-    one.server.expect_command("QUIT")
+    one.command("QUIT")
     one.server.reply("221 when it is done")
     theirs.send(b"content")
     theirs.close()
@@ -139,8 +131,7 @@ def test_the_226_comes_long_after_the_data(mode, pair):
     """QUIT waits behind it; the end of the data is not the session's."""
     one = pair()
     mine, theirs = one.data(mode)
-    one.client.command("QUIT")
-    one.server.expect_command("QUIT")
+    one.command("QUIT")
     theirs.send(b"content")
     theirs.close()
     assert mine.read_all() == b"content"
@@ -161,11 +152,9 @@ def test_the_server_closes_control_in_mid_transfer(
     one = pair()
     mine, theirs = one.data(mode, command)
     if command == "RETR file":
-        theirs.send(b"part")
-        mine.expect_bytes(b"part")
+        theirs.send_to(mine, b"part")
     else:
-        mine.send(b"part")
-        theirs.expect_bytes(b"part")
+        mine.send_to(theirs, b"part")
     with within(PROMPT):
         one.server.close()
         mine.expect_reset()
@@ -179,8 +168,8 @@ def test_a_script_that_half_closes_control(kind, target, folder):
     """Like nc: an upload whose control connection is half-closed."""
     path, name = folder(kind)
     to = target(kind)
-    with logged_in(to) as control:
-        connect = prepare(control, "active")
+    with Ftp(to) as control:
+        connect = control.prepare("active")
         control.command(f"STOR {name}/file")
         with connect() as data:
             control.expect("1")

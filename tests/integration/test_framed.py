@@ -34,8 +34,7 @@ def test_files_on_one_connection(mode, framed):
                                   ("STOR b", mine, theirs),
                                   ("RETR c", theirs, mine)):
         if command != "RETR a":
-            one.client.command(command)
-            one.server.expect_command(command)
+            one.command(command)
         one.say("125 here it comes")
         source.send_pieces(first, last)
         sink.expect_bytes(first + last)
@@ -47,12 +46,10 @@ def test_the_reply_waits_for_the_end(framed):
     """A 226 that overtakes the data."""
     one, first, last = framed
     mine, theirs = one.data("passive")
-    theirs.send(first)
-    mine.expect_bytes(first)
+    theirs.send_to(mine, first)
     one.server.reply("226 done")
     assert quiet(one.client)
-    theirs.send(last)
-    mine.expect_bytes(last)
+    theirs.send_to(mine, last)
     one.client.expect("226 done\r\n")
     one.goes_on()
 
@@ -60,8 +57,7 @@ def test_the_reply_waits_for_the_end(framed):
 def cut_upload(one, sent):
     """An upload whose client resets the connection behind these bytes."""
     mine, theirs = one.data("passive", "STOR cut")
-    mine.send(sent)
-    theirs.expect_bytes(sent)
+    mine.send_to(theirs, sent)
     mine.reset()
     one.server.expect_command("ABOR")
     one.server.reply("226 done", "226 aborted")
@@ -73,8 +69,7 @@ def test_an_upload_without_its_end(framed):
     """Its client resets the connection in the middle, or behind the end."""
     one, first, last = framed
     mine, theirs = one.data("passive", "STOR whole")
-    mine.send(first + last)
-    theirs.expect_bytes(first + last)
+    mine.send_to(theirs, first + last)
     mine.reset()
     one.say("226 done")
     cut_upload(one, first)
@@ -84,8 +79,7 @@ def test_an_upload_that_is_answered_early(framed):
     """The server says 226 before the end has come."""
     one, first, _ = framed
     mine, theirs = one.data("passive", "STOR file")
-    mine.send(first)
-    theirs.expect_bytes(first)
+    mine.send_to(theirs, first)
     one.server.reply("226 done")
     one.client.expect("426 ")
     mine.expect_reset()
@@ -109,8 +103,7 @@ def test_a_server_that_closes_behind_an_upload(framed):
     """It has the end of the file in the data: the file is whole."""
     one, first, last = framed
     mine, theirs = one.data("passive", "STOR file")
-    mine.send(first + last)
-    theirs.expect_bytes(first + last)
+    mine.send_to(theirs, first + last)
     theirs.close()
     assert mine.read_all() == b""
     one.say("226 done")
@@ -121,8 +114,7 @@ def test_two_files_in_one_piece(framed):
     """Each end counts, however the bytes come."""
     one, first, last = framed
     mine, theirs = one.data("passive", "RETR a")
-    one.client.command("RETR b")
-    one.server.expect_command("RETR b")
+    one.command("RETR b")
     theirs.send(2 * (first + last))
     mine.expect_bytes(2 * (first + last))
     one.say("226 done")

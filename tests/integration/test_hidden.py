@@ -1,15 +1,14 @@
 """Lines that some server reads as PORT: it never connects outside SSH."""
 
-import contextlib
 import select
 
 import pytest
 
 from clients import Target
 from liberal import shapes, without_telnet
-from scripted import Listener, client, port_argument
+from scripted import Listener, port_argument
 from servers import KINDS, MORE_KINDS
-from transfer import logged_in
+from transfer import Ftp
 
 # Of the shapes of liberal.py, those that stand for the others.
 CORE = [f"{filler} {where}" for where in (
@@ -29,26 +28,12 @@ def replies_until(control, code):
     return b"".join(lines)
 
 
-@contextlib.contextmanager
-def logged_in_from_elsewhere(to):
-    """A client at an address of its own: 127.0.0.1 is not it, for culvert.
-
-    But it is the one that the server sees.
-    """
-    with client(to.host, to.port, source=("127.0.0.2", 0)) as control:
-        control.expect("220")
-        control.command(f"USER {to.user}")
-        control.expect("331")
-        control.command(f"PASS {to.password}")
-        control.expect("230")
-        yield control
-
-
 @pytest.mark.parametrize("kind", KINDS + MORE_KINDS)
 def test_no_server_takes_port(kind, target, ns):
     """Whatever shape it has: PORT to where the client is not is refused."""
     with Listener(ns) as listener, \
-            logged_in_from_elsewhere(target(kind)) as control:
+            Ftp(target(kind), source=("127.0.0.2", 0)) as control:
+        # To the server the client is at 127.0.0.1; to culvert it is not.
         to = port_argument("127.0.0.1", listener.port).encode()
         lines = {name: line for name, line in shapes(to) if name in CORE}
         assert len(lines) > len(CORE) * 0.9
@@ -68,8 +53,8 @@ def test_half_a_line_is_not_executed(kind, target, start_server,
     server = start_server(kind)
     culvert = start_culvert(f"127.0.0.1:0:127.0.0.1:{server.port}",
                             options=["-v"])
-    to = Target("127.0.0.1", culvert.port, server.user, server.password)
-    with logged_in(to) as control:
+    to = Target.behind(culvert, server)
+    with Ftp(to) as control:
         control.send(b"MKD whole\r\nMKD half")
         control.half_close()
         control.expect("257")

@@ -134,14 +134,12 @@ def test_endless_reply(reads, rig):
     with rig.session() as (client, server):
         client.command("STAT")
         server.expect_command("STAT")
-        server.send(b"211-begin\r\n")
-        client.expect_bytes(b"211-begin\r\n")
+        server.send_to(client, b"211-begin\r\n")
         if reads:
             poured = start(pour, server, piece, HUGE)
             assert read_all(client, len(piece) * -(-HUGE // len(piece))) \
                 == poured.result(FAILSAFE)
-            server.send(b"211 end\r\n")
-            client.expect_bytes(b"211 end\r\n")
+            server.send_to(client, b"211 end\r\n")
         else:
             pour_until_full(server, piece)
         rig.check(CONTROL_KIB)

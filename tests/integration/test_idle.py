@@ -19,13 +19,11 @@ def test_keepalive(session):
     """NOOPs reach the server, and the client sees none of them."""
     one = session(options=["--keepalive", "1"])
     answer_noops(one.server, 2)
-    one.client.command("PWD")
-    one.server.expect_command("PWD")
+    one.command("PWD")
     one.server.reply('257 "/"')
     assert one.client.expect("257") == '257 "/"\r\n'
     answer_noops(one.server, 1)
-    one.client.command("QUIT")
-    one.server.expect_command("QUIT")
+    one.command("QUIT")
     one.server.reply("221 bye")
     assert one.client.expect("221") == "221 bye\r\n"
 
@@ -34,8 +32,7 @@ def test_keepalive_behind_commands(session):
     """A command that crosses a NOOP has its own reply."""
     one = session(options=["--keepalive", "1"])
     one.server.expect_command("NOOP")
-    one.client.command("CWD x")
-    one.server.expect_command("CWD x")
+    one.command("CWD x")
     one.server.reply("200 nothing done", "250 there")
     assert one.client.expect("250") == "250 there\r\n"
 
@@ -43,8 +40,7 @@ def test_keepalive_behind_commands(session):
 def test_no_keepalive_before_login(session):
     """Before the login nothing is sent, and after it it is."""
     one = session(log_in=False, options=["--keepalive", "1"])
-    one.server.reply("220 ready")
-    one.client.expect("220")
+    one.say("220 ready")
     second = one.open()
     second[1].reply("220 ready")
     second[0].expect("220")
@@ -56,8 +52,7 @@ def test_no_keepalive_before_login(session):
     for wire in second:
         wire.close()
     # The first one was idle for longer.
-    one.client.command("USER a")
-    one.server.expect_command("USER a")
+    one.command("USER a")
 
 
 @modes
@@ -76,8 +71,7 @@ def test_no_keepalive_in_a_transfer(mode, session):
         far.send(b"whole")
         far.close()
         assert near.read_all() == b"whole"
-    one.server.reply("226 done")
-    one.client.expect("226")
+    one.say("226 done")
     answer_noops(one.server, 1)
     for wire in second:
         wire.close()
@@ -96,8 +90,7 @@ def test_tcp_keepalive(session):
     """Both near legs ask the peer's kernel for a sign of life."""
     one = session()
     with scripted.Listener(one.ns) as listener:
-        one.client.command("PASV")
-        one.server.expect_command("PASV")
+        one.command("PASV")
         one.server.reply(f"227 ({listener.port_argument()})")
         there = scripted.parse_port(one.client.expect("227"))
         with scripted.dial(*there), listener.accept():

@@ -26,8 +26,7 @@ def test_keepalive_and_channel_timeout(start_sshd, session):
     for _ in range(5):
         one.server.expect_command("NOOP")
         one.server.reply("200 still here")
-    one.client.command("SYST")
-    one.server.expect_command("SYST")
+    one.command("SYST")
     assert "ChannelTimeout" not in one.culvert.output
 
 
@@ -120,8 +119,7 @@ def wait_hint(one, hint):
         try:
             return one.culvert.wait_log(hint, 0.5)
         except Timeout:
-            one.client.command("NOOP")
-            one.server.expect_command("NOOP")
+            one.command("NOOP")
     return one.culvert.wait_log(hint, 0.5)
 
 
@@ -184,16 +182,15 @@ def test_slow_server_is_no_hint(mode, session):
     """A server that ends after a while has not been closed by sshd."""
     one = session(options=["-v"])
     near, far = one.data(mode, "RETR part")
-    with near, far:
-        far.send(b"x" * 1000)
-        near.expect_bytes(b"x" * 1000)
-        with pytest.raises(Timeout):
-            one.culvert.wait_log("ChannelTimeout", 1.5)
-        far.close()
-        one.server.reply("226 Transfer complete.")
-        near.expect_end()
-        near.close()
-        one.client.expect("226")
+    far.send(b"x" * 1000)
+    near.expect_bytes(b"x" * 1000)
+    with pytest.raises(Timeout):
+        one.culvert.wait_log("ChannelTimeout", 1.5)
+    far.close()
+    one.server.reply("226 Transfer complete.")
+    near.expect_end()
+    near.close()
+    one.client.expect("226")
     assert "ChannelTimeout" not in one.culvert.output
 
 
@@ -216,8 +213,7 @@ def test_slow_client_is_cut(mode, known, start_sshd, session):
         one.server.reply("226 Transfer complete.")
         for _ in range(9):  # control is not idle, which sshd would close, too
             time.sleep(0.5)
-            one.client.command("NOOP")
-            one.server.expect_command("NOOP")
+            one.command("NOOP")
         got = 0
         with contextlib.suppress(ConnectionResetError):
             while more := len(near.sock.recv(1 << 20)):

@@ -55,7 +55,7 @@ def test_transfers_and_end(wrap, server, start_culvert, tmp):
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}", wrap=wrap)
     with Ftp(one, ftp_server) as ftp:
         for mode in MODES:
-            assert ftp.get(mode, f"{tmp.name}/file") == content
+            assert ftp.fetch(mode, f"RETR {tmp.name}/file") == content
     one.stop()
 
 
@@ -67,10 +67,7 @@ def test_another_ssh(wrap, session):
     os.kill(one.culvert.ssh, signal.SIGKILL)
     one.client.expect("421")
     one.culvert.wait_log("connected to files.test again")
-    client, server = one.open()
-    with client, server:
-        server.reply("220 once more")
-        client.expect("220 once more")
+    one.check_next()
 
 
 def state(pid, name):
@@ -105,15 +102,10 @@ def test_stays_ignored(number, session):
     one = session(wrap=["sh", "-c", f"trap '' {number.name[3:]};"
                         " exec \"$@\"", "sh"], options=["-v"])
     near, far = one.data("active", "RETR file")
-    with near, far:
-        for pid in one.culvert.pid, one.culvert.monitor, one.culvert.ssh:
-            os.kill(pid, number)
-            assert number in state(pid, "SigIgn")
-        far.send(b"whole")
-        far.close()
-        assert near.read_all() == b"whole"
-        one.server.reply("226 done")
-        one.client.expect("226")
+    for pid in one.culvert.pid, one.culvert.monitor, one.culvert.ssh:
+        os.kill(pid, number)
+        assert number in state(pid, "SigIgn")
+    one.transfer(near, far, b"whole")
     one.culvert.stop()
 
 
@@ -174,12 +166,10 @@ def test_timers(kind, name, session):
     one = session(wrap=["/usr/bin/python3", "-c",
                         TIMER.format(kind=kind, name=name)])
     near, far = one.data("passive", "RETR file")
-    with near, far:
-        far.send(bytes(1_000_000))
-        far.close()
-        assert near.read_all() == bytes(1_000_000)
-        one.server.reply("226 done")
-        one.client.expect("226")
+    far.send(bytes(1_000_000))
+    far.close()
+    assert near.read_all() == bytes(1_000_000)
+    one.say("226 done")
     one.culvert.stop()
 
 

@@ -12,6 +12,8 @@ import pytest
 
 import limits
 import scripted
+from scripted import NEAR
+from sessions import Session, check_left_out
 from process import count_fds, until
 from servers import NOBODY, PYTHON
 from transfer import Ftp, modes, replies_to_end
@@ -56,10 +58,7 @@ def test_other_user(near, session):
     one.culvert.wait_log(
         rf"refused a client from .*: it belongs to user id {NOBODY}, culvert"
         " to 0; --any-user accepts everybody")
-    client, server = one.open()
-    with client, server:
-        server.reply("220 own")
-        client.expect("220")
+    one.check_next()
 
 
 def test_other_user_with_any_user(session):
@@ -94,11 +93,7 @@ def test_refusals_are_counted(session):
         refused(one)
     for wire in one:
         wire.close()
-    one.culvert.stop()
-    assert one.culvert.output.count("refused a client from") == \
-        limits.LIMIT_LOG_WARNINGS
-    assert f"{more} more warnings of this kind were left out" in \
-        one.culvert.output
+    check_left_out(one.culvert, "refused a client from", more)
 
 
 def test_logins(session):
@@ -131,16 +126,14 @@ def test_data_connections(session):
     one = session(options=["--max-data", "1"])
     near, far = one.data("passive", "RETR file")
     with near, far, scripted.Listener(one.ns) as listener:
-        one.client.command("PASV")
-        one.server.expect_command("PASV")
+        one.command("PASV")
         one.server.reply(f"227 ({listener.port_argument()})")
         one.client.expect("425 No data connection")
         far.send(b"whole")
         far.close()
         near.expect_bytes(b"whole")
         near.expect_end()
-    one.server.reply("226 done")
-    one.client.expect("226")
+    one.say("226 done")
 
 
 @modes
@@ -155,15 +148,15 @@ def test_flood_of_requests(mode, server, start_culvert, tmp):
     with scripted.Listener() as listener, Ftp(one, ftpd) as ftp:
         request = "PASV" if mode == "passive" else \
             f"PORT {listener.port_argument()}"
-        ftp.get(mode, f"{tmp.name}/file")  # the form is known to be good
+        ftp.fetch(mode, f"RETR {tmp.name}/file")  # a good variant
         mark = one.mark()
-        ftp.control.command(*[request] * 300)
-        replies = [ftp.control.read_reply()[:4] for _ in range(300)]
+        ftp.command(*[request] * 300)
+        replies = [ftp.read_reply()[:4] for _ in range(300)]
         assert set(replies) <= {"200 ", "227 ", "425 "}
         assert mode == "passive" or "425 " in replies
-        ftp.ask("NOOP", "200")
+        ftp.exchange("NOOP", "200")
     with Ftp(one, ftpd) as ftp:
-        assert ftp.get(mode, f"{tmp.name}/file") == b"content"
+        assert ftp.fetch(mode, f"RETR {tmp.name}/file") == b"content"
     said = "\n".join(one.process.lines[mark:])
     # vsftpd closes its port at the next PASV, which may be refused then.
     blamed = "the server" if mode == "active" else "from now on"
@@ -171,27 +164,6 @@ def test_flood_of_requests(mode, server, start_culvert, tmp):
     assert mode == "passive" or \
         "no data connection for PORT: the session has as many as it may " \
         "have (--max-data)" in said
-
-
-def transfer_from_far(one, ns, listener):
-    """Begin a download of a far client, in passive mode; returns all ends."""
-    client = scripted.dial("127.0.0.1", one.port, side=ns,
-                           kind=scripted.Control)
-    server = listener.accept()
-    server.reply("220 ready")
-    client.expect("220")
-    with scripted.Listener() as data:
-        client.command("PASV")
-        server.expect_command("PASV")
-        server.reply(f"227 ({data.port_argument()}).")
-        far = scripted.dial(*scripted.parse_port(client.expect("227")),
-                            side=ns)
-        near = data.accept()
-    client.command("RETR file")
-    server.expect_command("RETR file")
-    server.reply("150 here")
-    client.expect("150")
-    return client, server, far, near
 
 
 def test_descriptors(start_culvert, ns, sshd):
@@ -209,8 +181,9 @@ def test_descriptors(start_culvert, ns, sshd):
     with contextlib.ExitStack() as stack:
         stack.enter_context(listener)
         for _ in range(some):
-            for wire in transfer_from_far(one, ns, listener):
-                stack.enter_context(wire)
+            far = Session(one, listener, NEAR, client_side=ns)
+            stack.callback(far.close)
+            far.log_in().data("passive")
         each = (count_fds(one.pid) - before) / some
     assert each > 2
     limit = resource.prlimit(one.pid, resource.RLIMIT_NOFILE)[0]
@@ -236,12 +209,7 @@ def test_refused_flood(session):
             except ConnectionResetError:
                 ends.add("reset")
         near, far = one.data("passive", "RETR file")
-        with near, far:
-            far.send(b"whole")
-            far.close()
-            assert near.read_all() == b"whole"
-        one.server.reply("226 done")
-        one.client.expect("226")
+        one.transfer(near, far, b"whole")
         for client in flood:
             try:
                 ends.add("".join(replies_to_end(client))[:3])
@@ -257,12 +225,8 @@ def test_refused_flood(session):
 def test_no_login(session):
     """A client that never logs in has its time, and is told."""
     one = session(log_in=False, options=["--login-timeout", "1"])
-    one.server.reply("220 ready")
-    one.client.expect("220")
-    one.client.command("NOOP")
-    one.server.expect_command("NOOP")
-    one.server.reply("200 ok")
-    one.client.expect("200")
+    one.say("220 ready")
+    one.exchange("NOOP", "200 ok")
     one.client.expect("421 Nobody has logged in for 1 s")
     one.client.expect_end()
     one.server.expect_end()
@@ -283,8 +247,7 @@ def test_login_in_time(session):
     one = session(options=["--login-timeout", "1"])
     second = one.open()  # whose time begins later
     second[0].expect("421")
-    one.client.command("PWD")
-    one.server.expect_command("PWD")
+    one.command("PWD")
     one.server.reply('257 "/"')
     one.client.expect("257")
 
@@ -311,8 +274,5 @@ def test_lines_in_time(session):
     one = session(options=["--max-lines", "2"])
     for _ in range(4):
         time.sleep(1)  # what is asked for is a rate
-        one.client.command("NOOP")
-        one.server.expect_command("NOOP")
-        one.server.reply("200 ok")
-        one.client.expect("200")
+        one.exchange("NOOP", "200 ok")
     assert "commands a second" not in one.culvert.output

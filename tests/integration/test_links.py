@@ -79,7 +79,7 @@ class Rig:
     def get_small(self, ftp, mode):
         """Fetch a small file to its good end."""
         with self.inside():
-            assert ftp.get(mode, f"{self.name}/small") == b"small"
+            assert ftp.fetch(mode, f"RETR {self.name}/small") == b"small"
 
     def open_links(self, mode, count=LINKS):
         """Have so many links opened, by transfers that are over then."""
@@ -126,7 +126,7 @@ class Rig:
         """Fail unless such a download comes to its good end."""
         with data:
             assert data.read_all() == self.content[PROBE:]
-        ftp.control.expect("226")
+        ftp.expect("226")
 
 
 @pytest.fixture
@@ -171,8 +171,7 @@ def test_curl(mode, start_rig, tmp):
     """Downloads and uploads side by side arrive whole."""
     rig = start_rig()
     rig.open_links(mode)
-    target = clients.Target(*rig.culvert.listeners[0], rig.server.user,
-                            rig.server.password)
+    target = clients.Target.behind(rig.culvert, rig.server)
     with contextlib.ExitStack() as stack:
         running = []
         for number in range(LINKS):
@@ -206,7 +205,7 @@ def test_kill(mode, start_rig):
     mark = rig.culvert.mark()
     os.kill(victim[2], signal.SIGKILL)
     victim[1].expect_reset()
-    victim[0].control.expect("426")
+    victim[0].expect("426")
     rig.culvert.wait_log(
         rf"one of {LINKS} SSH connections to \S+ was lost, and what it "
         "carried: ssh was ended by signal 9", start=mark)
@@ -259,8 +258,7 @@ def test_kill_in_curl_uploads(mode, start_rig):
     """Of four uploads by curl one fails, and three files are whole."""
     rig = start_rig()
     rig.open_links(mode)
-    target = clients.Target(*rig.culvert.listeners[0], rig.server.user,
-                            rig.server.password)
+    target = clients.Target.behind(rig.culvert, rig.server)
     content = rig.content[:8 << 20]
     part = len(content) // 2
     with contextlib.ExitStack() as stack:
@@ -306,8 +304,8 @@ def announce(rig, ask):
     rig.culvert.wait_log("one of 2 SSH connections .* was lost")
     replies = []
     for ftp in sessions:
-        ftp.control.command(f"RETR {rig.name}/small")
-        replies.append(ftp.control.read_reply())
+        ftp.command(f"RETR {rig.name}/small")
+        replies.append(ftp.read_reply())
     assert sorted(text[:3] for text in replies) == ["150", "425", "425",
                                                     "425"], replies
     return [ftp for _, ftp in sorted(
@@ -319,11 +317,11 @@ def test_port_that_is_lost(start_rig):
     rig = start_rig()
     rig.open_links("active")
     with scripted.Listener() as listener:
-        sessions = announce(rig, lambda ftp: ftp.ask(
+        sessions = announce(rig, lambda ftp: ftp.exchange(
             f"PORT {listener.port_argument()}", "200"))
         with listener.accept() as data:
             assert data.read_all() == b"small"
-    sessions[-1].control.expect("226")
+    sessions[-1].expect("226")
     for ftp in sessions:
         rig.get_small(ftp, "active")
         rig.get_small(ftp, "passive")
@@ -348,10 +346,10 @@ def test_stopped_remote(remote_rig):
     idle = rig.ftp()
     rig.culvert.see()
     rig.culvert.process.send_signal(signal.SIGTERM)
-    replies = replies_to_end(idle.control)
+    replies = replies_to_end(idle)
     assert [text[:3] for text in replies] == ["421"], replies
     for ftp, _, _ in running:
-        replies = replies_to_end(ftp.control)
+        replies = replies_to_end(ftp)
         assert [text[:3] for text in replies] == ["426", "421"], replies
     assert rig.culvert.process.wait() == 0
     rig.culvert.check_nothing_left()
@@ -419,7 +417,7 @@ def test_first_link_killed(start_rig):
     os.kill(links_of(rig.culvert)[0], signal.SIGKILL)
     for ftp, data, _ in running:
         data.expect_reset()
-        replies = replies_to_end(ftp.control)
+        replies = replies_to_end(ftp)
         assert [text[:3] for text in replies] == ["426", "421"], replies
     assert rig.culvert.process.wait() == 1
     assert "the SSH connection to files.test was lost" in rig.culvert.output

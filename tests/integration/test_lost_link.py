@@ -7,7 +7,7 @@ import pytest
 
 import scripted
 from process import descendants, kill_descendants, until
-from transfer import modes, no_success, replies_to_end
+from transfer import modes
 
 
 @pytest.mark.parametrize("who", ["ssh", "sshd"])
@@ -26,24 +26,22 @@ def test_lost_with_unused_ports(who, session, sshd):
             server.reply("200 noted")
             client.expect("200")
         if who == "ssh":
-            os.kill(one.culvert.ssh, signal.SIGKILL)
+            one.kill_ssh()
         else:
             kill_descendants(sshd.process.pid, before)
-        no_success(replies_to_end(one.client))
-    assert one.culvert.process.wait() == 1
+        one.expect_lost()
     for client, server in more:
         client.close()
         server.close()
 
 
-def test_lost_while_asked_about_an_end_that_is_a_loss(session):
+def test_lost_while_an_end_is_checked(session):
     """The far end goes while ssh is asked whether its end was clean."""
     one = session()
     near, far = one.data("active", "STOR file")
     ssh = one.culvert.ssh
     with near, far:
-        near.send(b"a part")
-        far.expect_bytes(b"a part")
+        near.send_to(far, b"a part")
         os.kill(ssh, signal.SIGSTOP)
         near.send(b"for sshd, which then sees that nobody takes it")
         near.wait_taken()
@@ -58,8 +56,7 @@ def test_lost_while_asked_about_an_end_that_is_a_loss(session):
         os.kill(one.culvert.pid, signal.SIGCONT)
         near.expect_reset()
         os.kill(ssh, signal.SIGKILL)
-        no_success(replies_to_end(one.client))
-    assert one.culvert.process.wait() == 1
+        one.expect_lost()
 
 
 @modes
@@ -67,10 +64,8 @@ def test_outage_behind_the_226(mode, session):
     """The link stands still with the 226 through, and data not: no 2xx."""
     one = session()
     near, far = one.data(mode, "RETR file")
-    with near, far:
-        far.send(b"the first half")
-        near.expect_bytes(b"the first half")
-        one.server.reply("226 done")
-        reply = one.client.read_reply()
-        assert not reply.startswith("2"), reply
-        near.expect_reset()
+    far.send_to(near, b"the first half")
+    one.server.reply("226 done")
+    reply = one.client.read_reply()
+    assert not reply.startswith("2"), reply
+    near.expect_reset()

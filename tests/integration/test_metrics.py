@@ -18,7 +18,7 @@ from servers import NOBODY
 from test_confine import as_nobody, check_confined, status  # noqa: F401
 from test_reload import port, reload, with_port  # noqa: F401
 from test_status import download, run
-from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
+from test_up import conf, fetch, ftp_server, to  # noqa: F401
 from transfer import Ftp
 
 # pylint: disable=redefined-outer-name
@@ -91,7 +91,7 @@ def test_counts(two, path, ftp_server, tmp):
     name = re.search(r"culvert: (\w+): listening on 127.0.0.1:"
                      f"{two.listeners[0][1]},", two.output)[1]
     fetch(two, 0, ftp_server, tmp.name)
-    with download(At(two, 0), ftp_server, tmp):
+    with download(two, ftp_server, tmp):
         now = values(path)
         assert sum_of(now, "sessions", tunnel=name) == 1
         assert sum_of(now, "transfers", direction="download") == 1
@@ -152,7 +152,7 @@ def test_label_values(path, conf, sshd, ftp_server, start_up):
 def test_reload_adds(two, path, conf, sshd, ftp_server, tmp):
     """A tunnel that changes has one row, and counts on while both are there."""
     number = [port for _, port in two.listeners]
-    with download(At(two, 0), ftp_server, tmp):
+    with download(two, ftp_server, tmp):
         for name in ("plant", "bank"):
             conf([f"metrics = unix:{path}"], **{
                 other: to(sshd, ftp_server, "max-lines = 999")
@@ -304,11 +304,11 @@ def test_changed(path, conf, sshd, ftp_server, start_up, port, tmp):
         return (sum_of(samples, "sessions_total", tunnel="plant"),
                 sum_of(samples, "transfers_total", outcome="complete"))
 
-    with download(At(one, 0), ftp_server, tmp, 3_000_000) as (ftp, data):
+    with download(one, ftp_server, tmp, 3_000_000) as (ftp, data):
         reload(one, "0 tunnels unchanged, 1 removed, 1 new")
         assert count() == (2, 1)
         data.read_all()
-        ftp.control.expect("226")
+        ftp.expect("226")
     fetch(one, 0, ftp_server, tmp.name)
     until(lambda: sum_of(values(path), "sessions") == 0, "no session")
     until(lambda: json.loads(run(one, "status", "--json"))["destinations"][0][

@@ -23,11 +23,6 @@ CONTROL_ONLY = [
 ]
 
 
-def through(tunnel, server):
-    """Where a client goes for the server."""
-    return Target("127.0.0.1", tunnel.port, server.user, server.password)
-
-
 def both_ways(target, client, mode, server, tmp, size=100000):
     """Get and put a file with a client, in a directory of the server."""
     place = server.mkdir(tmp.name)
@@ -52,7 +47,7 @@ def test_permit_open_for_control_only(kind, client, server, start_sshd,
     sshd = start_sshd(CONTROL_ONLY[number].format(port=one.port))
     tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd,
                            options=["-v", "-v"])
-    target = through(tunnel, one)
+    target = Target.behind(tunnel, one)
     both_ways(target, CLIENTS[client], "passive", one, tmp)
     asked = server_modes(tunnel, 0, 2)
     assert asked and set(asked[-2:]) <= ACTIVE, asked
@@ -77,7 +72,7 @@ def test_permit_open_in_authorized_keys(server, sshd, start_sshd,
     (tmp / "keys").write_text(f'permitopen="127.0.0.1:{one.port}" {key}')
     tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=other,
                            options=["-v", "-v"])
-    both_ways(through(tunnel, one), CLIENTS["curl"], "passive", one, tmp)
+    both_ways(Target.behind(tunnel, one), CLIENTS["curl"], "passive", one, tmp)
     assert set(server_modes(tunnel, 0, 2)[-2:]) <= ACTIVE
 
 
@@ -91,7 +86,7 @@ def test_nothing_is_permitted_but_control(client, server, start_sshd,
                            options=["-v", "-v"])
     place = one.mkdir(tmp.name)
     make_file(place / "file", 10)
-    result = CLIENTS[client].get(through(tunnel, one), "passive",
+    result = CLIENTS[client].get(Target.behind(tunnel, one), "passive",
                                  f"{tmp.name}/file", tmp / "got")
     assert result.status != 0, result.output
     tunnel.wait_log(r"<- 425 No data connection: .*administratively "
@@ -107,7 +102,8 @@ def test_permit_open_and_server_mode_passive(server, start_sshd,
     tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd, options=[
         "-v", "-v", "--server-mode", "passive"])
     one.mkdir(tmp.name)
-    result = CLIENTS["curl"].list(through(tunnel, one), "passive", tmp.name)
+    result = CLIENTS["curl"].list(
+        Target.behind(tunnel, one), "passive", tmp.name)
     assert result.status != 0
     tunnel.wait_log("--server-mode same would try both modes")
     assert not set(server_modes(tunnel, 0, 0)) & ACTIVE
@@ -122,7 +118,7 @@ def test_permit_open_with_one_client_port(server, start_sshd, start_culvert,
         port = listener.port
     tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd, options=[
         "-v", "-v", "--client-ports", f"{port}-{port}"])
-    both_ways(through(tunnel, one), CLIENTS["curl"], "passive", one, tmp)
+    both_ways(Target.behind(tunnel, one), CLIENTS["curl"], "passive", one, tmp)
 
 
 # ---- dead ports ----
@@ -133,6 +129,11 @@ def dead_port(ns):
         return listener.port
 
 
+def announce_dead(one):
+    """The server's reply to EPSV is a port at which nobody listens."""
+    one.server.reply(f"229 (|||{dead_port(one.ns)}|)")
+
+
 def test_dead_epsv_port(session):
     """curl's test 1233: 229 with a dead port; PASV is right."""
     one = session(options=["-v"])
@@ -141,7 +142,7 @@ def test_dead_epsv_port(session):
         client.command("EPSV", "RETR file")
         if times == 0:
             server.expect_command("EPSV")
-            server.reply(f"229 Extended (|||{dead_port(one.ns)}|)")
+            announce_dead(one)
         server.expect_command("PASV")
         with scripted.Listener(one.ns) as listener:
             server.reply(f"227 Passive ({listener.port_argument()})")
@@ -167,42 +168,37 @@ def test_dead_ports_and_no_active_mode(session):
     """One honest reply when nothing does it; then a good port is used."""
     one = session()
     client, server = one
-    client.command("PASV")
-    server.expect_command("PASV")
+    one.command("PASV")
     server.reply("227 (%s)" % scripted.port_argument("1.2.3.4",
                                                      dead_port(one.ns)))
     server.expect_command("EPSV")
-    server.reply(f"229 (|||{dead_port(one.ns)}|)")
+    announce_dead(one)
     for verb in "PORT", "EPRT":
         server.read_command(verb)
         server.reply("500 no active mode")
     reply = client.expect("425 No data connection: ")
     assert "Connection refused" in reply
-    client.command("PASV")
-    server.expect_command("PASV")
+    one.command("PASV")
     with scripted.Listener(one.ns) as listener:
         server.reply(f"227 Passive ({listener.port_argument()})")
         client.expect("227 Passive (127,0,0,1,")
 
 
-def test_form_that_was_good_dies(session):
+def test_variant_that_was_good_dies(session):
     """The client sees a refused connection; the next request falls back."""
     one = session()
     client, server = one
     with scripted.Listener(one.ns) as listener:
-        client.command("EPSV")
-        server.expect_command("EPSV")
+        one.command("EPSV")
         server.reply(f"229 (|||{listener.port}|)")
         client.expect("229 (|||")
-    client.command("EPSV")
-    server.expect_command("EPSV")
-    server.reply(f"229 (|||{dead_port(one.ns)}|)")
+    one.command("EPSV")
+    announce_dead(one)
     port = scripted.parse_epsv(client.expect("229 "))
     until(lambda: scripted.is_closed(("127.0.0.1", port)),
           "culvert's listener closes")
-    client.command("EPSV")
-    server.expect_command("EPSV")
-    server.reply(f"229 (|||{dead_port(one.ns)}|)")
+    one.command("EPSV")
+    announce_dead(one)
     server.expect_command("PASV")
     with scripted.Listener(one.ns) as listener:
         server.reply(f"227 Passive ({listener.port_argument()})")
@@ -213,15 +209,13 @@ def test_one_connection_is_made(session):
     """What shows that the port is alive is the data connection itself."""
     one = session()
     client, server = one
-    client.command("PASV")
-    server.expect_command("PASV")
+    one.command("PASV")
     with scripted.Listener(one.ns) as listener:
         server.reply(f"227 Passive ({listener.port_argument()})")
         to = scripted.parse_port(client.expect("227 "))
         theirs = listener.accept()
         listener.sock.setblocking(False)
         with scripted.dial(*to) as mine, theirs:
-            mine.send(b"x")
-            theirs.expect_bytes(b"x")
+            mine.send_to(theirs, b"x")
         with pytest.raises(BlockingIOError):
             listener.sock.accept()

@@ -13,8 +13,9 @@ import limits
 import scripted
 from clients import CLIENTS, Target
 from culvert import PROGRAM
+from sessions import check_left_out
 from servers import KINDS
-from test_up import At, conf, to  # noqa: F401
+from test_up import conf, to  # noqa: F401
 from transfer import Ftp, replies_to_end
 
 # pylint: disable=redefined-outer-name
@@ -65,7 +66,7 @@ def test_read_only(kind, client, place, start_culvert, tmp):
     one, path = place(kind)
     put(path / "file", b"content")
     tunnel = start(start_culvert, one, "--read-only")
-    target = Target(*tunnel.listeners[0], one.user, one.password)
+    target = Target.behind(tunnel, one)
     before = tree(path)
     for mode in "passive", "active":
         local = tmp / mode
@@ -119,12 +120,12 @@ def test_read_only_is_not_got_round(place, start_culvert):
         for write in WRITES:
             with Ftp(tunnel, one) as ftp:
                 half = write.endswith(b"!")
-                ftp.control.send(write.removesuffix(b"!").replace(
+                ftp.send(write.removesuffix(b"!").replace(
                     b"@", path.name.encode()))
                 if not half:
-                    ftp.control.command("QUIT")
-                ftp.control.half_close()
-                replies_to_end(ftp.control)
+                    ftp.command("QUIT")
+                ftp.half_close()
+                replies_to_end(ftp)
             assert tree(path) == before, (kind, write)
 
 
@@ -138,11 +139,12 @@ def test_deny(kind, place, start_culvert):
     tunnel = start(start_culvert, one, "--deny", "MKD", "--deny", "site chmod")
     with Ftp(tunnel, one) as ftp:
         for verb in "MKD", "XMKD", "xmkd":
-            assert ftp.ask(f"{verb} {path.name}/x", "550") == \
+            assert ftp.exchange(f"{verb} {path.name}/x", "550") == \
                 f"550 {verb.upper()} is not allowed here (culvert: --deny).\r\n"
-        ftp.ask(f"SITE CHMOD 777 {path.name}/file", "550 SITE is not allowed")
-        ftp.ask("SITE HELP", "214")
-        ftp.ask(f"DELE {path.name}/file", "250")
+        ftp.exchange(f"SITE CHMOD 777 {path.name}/file",
+                     "550 SITE is not allowed")
+        ftp.exchange("SITE HELP", "214")
+        ftp.exchange(f"DELE {path.name}/file", "250")
     assert not os.listdir(path)
     tunnel.wait_log(r'refused SITE "CHMOD 777 .*/file": --deny site chmod$')
 
@@ -154,14 +156,14 @@ def test_a_refusal_voids_the_rest(place, start_culvert):
         put(path / "file")
         tunnel = start(start_culvert, one, "--deny", "APPE")
         with Ftp(tunnel, one) as ftp:
-            there = scripted.parse_port(ftp.ask("PASV", "227"))
-            ftp.ask("REST 3", "350")
-            ftp.ask(f"APPE {path.name}/file", "550")
+            there = scripted.parse_port(ftp.exchange("PASV", "227"))
+            ftp.exchange("REST 3", "350")
+            ftp.exchange(f"APPE {path.name}/file", "550")
             with scripted.dial(*there) as data:
-                ftp.ask(f"RETR {path.name}/file", "1")
+                ftp.exchange(f"RETR {path.name}/file", "1")
                 assert data.read_all() == b"whole"
-            ftp.control.expect("226")
-            ftp.ask("PWD", "257")
+            ftp.expect("226")
+            ftp.exchange("PWD", "257")
 
 
 # ---- paths ----
@@ -220,17 +222,17 @@ def maze(place):
 
 def enter(ftp, path, name="pub/free"):
     """Go to where the spellings begin."""
-    ftp.ask(f"CWD /{path.name}/{name}", "250")
+    ftp.exchange(f"CWD /{path.name}/{name}", "250")
 
 
 def transferred(ftp, command):
     """Return what a transfer command gets, or None if it is refused."""
-    with scripted.dial(*scripted.parse_port(ftp.ask("PASV", "227"))) as data:
-        ftp.control.command(command)
-        if not ftp.control.read_reply().startswith("1"):
+    with ftp.prepare("passive")() as data:
+        ftp.command(command)
+        if not ftp.read_reply().startswith("1"):
             return None
         content = data.read_all()
-    ftp.control.read_reply()
+    ftp.read_reply()
     return content
 
 
@@ -243,8 +245,8 @@ def test_paths_open(maze, start_culvert):
             enter(ftp, path)
             for name in "open", "./open", f"/{path.name}/pub/free/open":
                 assert transferred(ftp, f"RETR {name}") == b"whole", name
-                ftp.ask(f"SIZE {name}", "213 5")
-                ftp.ask(f"MDTM {name}", "213")
+                ftp.exchange(f"SIZE {name}", "213 5")
+                ftp.exchange(f"MDTM {name}", "213")
             for argument in "", ".", "-la", "-l .", f"/{path.name}/pub/free":
                 if (kind, argument) == ("pyftpdlib", "-l ."):
                     continue  # it has options alone, or a path
@@ -255,13 +257,13 @@ def test_paths_open(maze, start_culvert):
                 assert b"open" in (transferred(ftp, "NLST *") or b""), kind
             enter(ftp, path, "pub")
             assert transferred(ftp, "RETR free/open") == b"whole"
-            ftp.ask("CWD free", "250")
-            ftp.ask("CDUP", "2")
-            ftp.ask("MKD free/new", "257")
-            ftp.ask("RMD free/new", "250")
-            ftp.ask("RNFR free/open", "350")
-            ftp.ask("RNTO free/renamed", "250")
-            ftp.ask("DELE free/renamed", "250")
+            ftp.exchange("CWD free", "250")
+            ftp.exchange("CDUP", "2")
+            ftp.exchange("MKD free/new", "257")
+            ftp.exchange("RMD free/new", "250")
+            ftp.exchange("RNFR free/open", "350")
+            ftp.exchange("RNTO free/renamed", "250")
+            ftp.exchange("DELE free/renamed", "250")
         assert "refused" not in tunnel.output
 
 
@@ -273,27 +275,27 @@ def test_paths_are_not_got_round(kind, maze, start_culvert):
                    *(spell(word, kind, path) for word in RULES))
     free = spell("CWD /@/pub/free", kind, path)
     with Ftp(tunnel, one) as ftp:
-        ftp.ask(free, "250")
+        ftp.exchange(free, "250")
         for name in FILES:
             words = spell(name, kind, path)
             content = transferred(ftp, f"RETR {words}")
             assert content is None or b"SECRET" not in content, words
             for verb in "SIZE", "HASH", "MLST", "STAT", "XMD5":
-                ftp.control.command(f"{verb} {words}")
-                said = ftp.control.read_reply()
+                ftp.command(f"{verb} {words}")
+                said = ftp.read_reply()
                 assert str(len(CONTENT)) not in said, (verb, words)
-            ftp.control.command(f"RNFR {words}")
-            assert not ftp.control.read_reply().startswith("3"), words
+            ftp.command(f"RNFR {words}")
+            assert not ftp.read_reply().startswith("3"), words
         for name in DIRECTORIES:
             words = spell(name, kind, path)
             for verb in "LIST", "NLST", "MLSD":
                 content = transferred(ftp, f"{verb} {words}".strip())
                 assert b"hidden" not in (content or b""), (verb, words)
-            ftp.control.command(f"STAT {words}".strip())
-            assert "hidden" not in ftp.control.read_reply(), words
-            ftp.control.command(f"CWD {words}".strip())
-            ftp.control.read_reply()
-            ftp.ask(free, "250")
+            ftp.command(f"STAT {words}".strip())
+            assert "hidden" not in ftp.read_reply(), words
+            ftp.command(f"CWD {words}".strip())
+            ftp.read_reply()
+            ftp.exchange(free, "250")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -303,19 +305,19 @@ def test_paths_by_way_of_directories(kind, maze, start_culvert):
     tunnel = start(start_culvert, one, *rules(path))
     with Ftp(tunnel, one) as ftp:
         enter(ftp, path, "pub")
-        ftp.ask("CWD secret", "550")
-        ftp.ask("SIZE file", "550")
-        ftp.ask("CDUP", "550")
-        ftp.ask("CWD ..", "550")
-        ftp.ask(f"RNFR /{path.name}/pub", "550")
-        ftp.ask(f"RNFR /{path.name}", "550")
+        ftp.exchange("CWD secret", "550")
+        ftp.exchange("SIZE file", "550")
+        ftp.exchange("CDUP", "550")
+        ftp.exchange("CWD ..", "550")
+        ftp.exchange(f"RNFR /{path.name}/pub", "550")
+        ftp.exchange(f"RNFR /{path.name}", "550")
         # All in one piece.
-        ftp.control.command("CWD free", "CWD ../secret", "SIZE file",
-                            "CDUP", "CDUP", "SIZE other/file", "PWD")
+        ftp.command("CWD free", "CWD ../secret", "SIZE file",
+                    "CDUP", "CDUP", "SIZE other/file", "PWD")
         for code in "250", "550", "550", "2", "550", "550", "257":
-            ftp.control.expect(code)
-        ftp.ask(f"CWD /{path.name}/other", "550 CWD is not allowed here"
-                " (culvert: --allow-path)")
+            ftp.expect(code)
+        ftp.exchange(f"CWD /{path.name}/other", "550 CWD is not allowed here"
+                     " (culvert: --allow-path)")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -328,12 +330,12 @@ def test_a_name_with_quotes(kind, maze, start_culvert):
     tunnel = start(start_culvert, one, *rules(path))
     with Ftp(tunnel, one) as ftp:
         enter(ftp, path, "pub")
-        ftp.ask('MKD a "b" c', "257")
-        ftp.ask('CWD a "b" c', "250")
-        ftp.ask("SIZE ../secret/file", "550 SIZE is not allowed here")
-        ftp.ask("MKD new", "550 MKD is not allowed here"
-                if kind == "pure-ftpd" else "257")
-        ftp.ask(f"SIZE /{path.name}/pub/free/open", "213")
+        ftp.exchange('MKD a "b" c', "257")
+        ftp.exchange('CWD a "b" c', "250")
+        ftp.exchange("SIZE ../secret/file", "550 SIZE is not allowed here")
+        ftp.exchange("MKD new", "550 MKD is not allowed here"
+                     if kind == "pure-ftpd" else "257")
+        ftp.exchange(f"SIZE /{path.name}/pub/free/open", "213")
 
 
 @pytest.mark.parametrize("client", ["curl", "lftp", "ncftp", "wget"])
@@ -342,7 +344,7 @@ def test_paths_with_clients(client, maze, start_culvert, tmp):
     for kind in KINDS:
         one, path = maze(kind)
         tunnel = start(start_culvert, one, *rules(path))
-        target = Target(*tunnel.listeners[0], one.user, one.password)
+        target = Target.behind(tunnel, one)
         local = tmp / kind
         one = CLIENTS[client]
         words = target, "passive", f"{path.name}/pub/free/open", local
@@ -367,18 +369,14 @@ def test_log_is_limited(session):
     one = session(options=["--read-only"])
     more = 7
     for number in range(limits.LIMIT_LOG_WARNINGS + more):
-        one.client.command(f"DELE {number}\x1b")
-        one.client.expect("550")
+        one.client.exchange(f"DELE {number}\x1b", "550")
     for number in range(3):
-        one.client.command(f"DELE {number}")
-        one.client.expect("550 DELE is not allowed here (culvert: --read-only)")
+        one.client.exchange(
+            f"DELE {number}",
+            "550 DELE is not allowed here (culvert: --read-only)")
     for wire in one:
         wire.close()
-    one.culvert.stop()
-    assert one.culvert.output.count("refused DELE") == \
-        limits.LIMIT_LOG_WARNINGS
-    assert f"{more + 3} more warnings of this kind were left out" in \
-        one.culvert.output
+    check_left_out(one.culvert, "refused DELE", more + 3)
     assert "\x1b" not in one.culvert.output
 
 
@@ -407,10 +405,14 @@ def test_configuration(conf, sshd, server, start_up):
                 writes=to(sshd, one, "deny = STOR", "deny = SITE CHMOD",
                           "allow-path = /*", "deny-path = /secret"))
     tunnels = start_up(path, "--all", listeners=2)
-    with Ftp(At(tunnels, 0), one) as ftp:
-        ftp.ask("DELE x", "550 DELE is not allowed here (culvert: --read-only")
-    with Ftp(At(tunnels, 1), one) as ftp:
-        ftp.ask("DELE x", "550")
-        ftp.ask("STOR x", "550 STOR is not allowed here (culvert: --deny)")
-        ftp.ask("SITE CHMOD 1 x", "550 SITE is not allowed here (culvert: --d")
-        ftp.ask("DELE /secret/x", "550 DELE is not allowed here (culvert: --d")
+    with Ftp(tunnels, one) as ftp:
+        ftp.exchange("DELE x",
+                     "550 DELE is not allowed here (culvert: --read-only")
+    with Ftp(tunnels, one, 1) as ftp:
+        ftp.exchange("DELE x", "550")
+        ftp.exchange("STOR x",
+                     "550 STOR is not allowed here (culvert: --deny)")
+        ftp.exchange("SITE CHMOD 1 x",
+                     "550 SITE is not allowed here (culvert: --d")
+        ftp.exchange("DELE /secret/x",
+                     "550 DELE is not allowed here (culvert: --d")

@@ -37,15 +37,15 @@ def test_a_directory_that_is_moved(kind, session):
     for words, code in ("MKD /@/pub/a", "257"), ("MKD /@/pub/a/b", "257"), \
             ("CWD /@/pub/a/b", "250"), ("RNFR /@/pub/a/b", "350"), \
             ("RNTO /@/pub/b", "250"):
-        ftp.ask(at(words), code)
+        ftp.exchange(at(words), code)
     for name in "../../other/file", "./../../other/file":
         assert CONTENT not in (transferred(ftp, f"RETR {name}") or b"")
-        ftp.ask(f"RNFR {name}", "550")
+        ftp.exchange(f"RNFR {name}", "550")
     for words in "LIST ../../other", "NLST ../../other/*", "LIST ../..":
         assert b"hidden" not in (transferred(ftp, words) or b""), words
     # Where it is entered PWD says where that is.
-    ftp.control.command("CWD ../../other")
-    ftp.control.read_reply()
+    ftp.command("CWD ../../other")
+    ftp.read_reply()
     assert CONTENT not in (transferred(ftp, "RETR file") or b"")
 
 
@@ -55,30 +55,30 @@ def test_another_directory_behind_rnfr(kind, session):
     ftp, path, at = session(kind)
     put(path / "pub/free/file")
     put(path / "pub/file", CONTENT)
-    ftp.ask(at("CWD /@/pub/free"), "250")
-    ftp.ask("RNFR file", "350")
-    ftp.ask(at("CWD /@/pub"), "250")
-    ftp.ask(at("RNTO /@/pub/free/got"), "550 RNTO is not allowed here")
+    ftp.exchange(at("CWD /@/pub/free"), "250")
+    ftp.exchange("RNFR file", "350")
+    ftp.exchange(at("CWD /@/pub"), "250")
+    ftp.exchange(at("RNTO /@/pub/free/got"), "550 RNTO is not allowed here")
     assert (path / "pub/file").read_bytes() == CONTENT
-    ftp.ask("RNFR free/file", "350")
-    ftp.ask("RNTO free/got", "250")
+    ftp.exchange("RNFR free/file", "350")
+    ftp.exchange("RNTO free/got", "250")
 
 
 @pytest.mark.parametrize("kind", ["pure-ftpd", "inetutils"])
 def test_names_that_look_like_replies(kind, session):
     """A listing in a reply is no reply to CWD, nor to our PWD."""
     ftp, path, at = session(kind)
-    ftp.ask(at("CWD /@/pub"), "250")
+    ftp.exchange(at("CWD /@/pub"), "250")
     # To STAT, to CWD and to PWD: as the glob below puts them.
     end = "213" if kind == "pure-ftpd" else "211"
     fake = at('257 "/@/pub/free/x/" x').split("/")
     for line in [[f"{end} x", *["x"] * (len(fake) - 1)],
                  ["250 x", *["x"] * (len(fake) - 1)], fake]:
         for depth in range(len(line)):
-            ftp.ask("MKD " + "/".join(line[:depth + 1]), "257")
+            ftp.exchange("MKD " + "/".join(line[:depth + 1]), "257")
     stars = "2*" + "/*" * (len(fake) - 1)
-    ftp.control.command(f"STAT -1d {stars}", "CWD x", "MKD believed")
-    ftp.control.expect("550 STAT is not allowed here")
-    ftp.control.expect("550")
-    ftp.control.expect("257")
+    ftp.command(f"STAT -1d {stars}", "CWD x", "MKD believed")
+    ftp.expect("550 STAT is not allowed here")
+    ftp.expect("550")
+    ftp.expect("257")
     assert (path / "pub/believed").is_dir()

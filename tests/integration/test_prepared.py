@@ -11,7 +11,7 @@ from process import until
 from sessions import WAYS, is_listening, quiet, refused, wait_refused
 from scripted import NEAR, Listener
 from servers import ALL_KINDS, KINDS
-from transfer import fetch, logged_in, modes, prepare
+from transfer import Ftp, modes
 
 
 # REST, ALLO, TYPE between PASV and RETR; all that uses a data connection.
@@ -26,20 +26,18 @@ def test_rest_allo_and_type_and_real_servers(
     (path / "file").write_bytes(content)
     (path / "up").write_bytes(content[:5000])
     (path / "up").chmod(0o666)
-    with logged_in(target(kind)) as control:
-        connect = prepare(control, mode)
+    with Ftp(target(kind)) as control:
+        connect = control.prepare(mode)
         for command, code in (("TYPE I", "200"), ("REST 1000", "350")):
-            control.command(command)
-            control.expect(code)
+            control.exchange(command, code)
         control.command(f"RETR {name}/file")
         with connect() as data:
             control.expect("1")
             assert data.read_all() == content[1000:]
         control.expect("226")
 
-        connect = prepare(control, mode)
-        control.command("ALLO 5240")
-        control.expect("2")
+        connect = control.prepare(mode)
+        control.exchange("ALLO 5240", "2")
         control.command("REST 5000", f"STOR {name}/up")
         control.expect("350")
         with connect() as data:
@@ -56,46 +54,49 @@ def test_appe_stou_nlst_and_mlsd_and_real_servers(
         kind, mode, target, folder):
     """Every verb that uses a data connection, where the server knows it."""
     path, name = folder(kind)
-    with logged_in(target(kind)) as control:
-        control.command(f"CWD {name}")
-        control.expect("250")
+    with Ftp(target(kind)) as control:
+        control.exchange(f"CWD {name}", "250")
         for command in "APPE log", "APPE log", "STOU":
-            connect = prepare(control, mode)
-            control.command(command)
-            data = connect() if mode == "passive" else None
-            reply = control.read_reply()
-            if reply.startswith("1"):
-                with data or connect() as data:
+            with begun(control, mode, command) as data:
+                if data:
                     data.send(b"line\n")
                     data.half_close()
                     control.expect("2")
-            else:
-                assert reply.startswith("5") and command == "STOU", reply
-                close_unused(mode, data, connect)
+                else:
+                    assert command == "STOU"
         assert (path / "log").read_bytes() == b"line\nline\n"
         for command in "LIST", "NLST", "MLSD":
             if (command, kind) == ("MLSD", "inetutils"):
                 continue  # behind a STOU it says nothing, directly too
-            connect = prepare(control, mode)
-            control.command(command)
-            data = connect() if mode == "passive" else None
-            reply = control.read_reply()
-            if reply.startswith("1"):
-                # proftpd's 226 waits for the client's end as well.
-                with data or connect() as data:
+            with begun(control, mode, command) as data:
+                if data:
+                    # proftpd's 226 waits for the client's end as well.
                     assert b"log" in data.read_all()
+                else:
+                    assert command == "MLSD"
+            if data:
                 control.expect("226")
-            else:
-                assert reply.startswith("5") and command == "MLSD", reply
-                close_unused(mode, data, connect)
 
 
-def close_unused(mode, data, connect):
-    """Let go of the client's end of a transfer that was refused."""
-    if mode == "passive":
+@contextlib.contextmanager
+def begun(control, mode, command):
+    """Begin a transfer; no data connection if the server refuses the command.
+
+    A data connection that was made before is ended.
+    """
+    connect = control.prepare(mode)
+    control.command(command)
+    data = connect() if mode == "passive" else None
+    reply = control.read_reply()
+    if reply.startswith("1"):
+        with data or connect() as data:
+            yield data
+        return
+    assert reply.startswith("5"), reply
+    if data:
         data.close()
-    else:
-        connect.args[0].close()
+    yield None
+
 
 
 @modes
@@ -108,10 +109,7 @@ def test_whatever_says_150_uses_the_connection(command, mode, pair):
     upload = command in ("STOU", "APPE file", "XSTOR file")
     mine, theirs = one.data(mode, command)
     sender, reader = (mine, theirs) if upload else (theirs, mine)
-    sender.send(b"content")
-    sender.close()
-    assert reader.read_all() == b"content"
-    one.say("226 done")
+    one.transfer(reader, sender)
     one.goes_on()
 
 
@@ -122,10 +120,7 @@ def test_mode_z_is_opaque(mode, pair):
     one.exchange("MODE Z", "200 deflated")
     mine, theirs = one.data(mode)
     content = bytes(range(256)) * 10
-    theirs.send(content)
-    theirs.close()
-    assert mine.read_all() == content
-    one.say("226 done")
+    one.transfer(mine, theirs, content)
 
 
 @modes
@@ -135,18 +130,15 @@ def test_mode_b_keeps_one_connection(mode, pair):
     one.exchange("MODE B", "200 blocks")
     mine, theirs = one.begin(mode, "RETR file")
     one.say("150 go")
-    theirs.send(b"\x40\0\x04once")
-    mine.expect_bytes(b"\x40\0\x04once")
+    theirs.send_to(mine, b"\x40\0\x04once")
     one.say("250 done, the connection stays")
     for number in range(2):
         block = b"\x40\0\x01%d" % number
         one.exchange(f"RETR file{number}", "125 go on")
-        theirs.send(block)
-        mine.expect_bytes(block)
+        theirs.send_to(mine, block)
         one.say("250 done, the connection stays")
         one.exchange(f"STOR up{number}", "125 go on")
-        mine.send(block)
-        theirs.expect_bytes(block)
+        mine.send_to(theirs, block)
         one.say("250 done, the connection stays")
     one.exchange("RETR last", "125 go on")
     theirs.send(b"\x40\0\0")
@@ -175,8 +167,7 @@ def closed_port(one):
 
 def announce(one, port):
     """Play a PASV with that port; returns the client's port."""
-    one.client.command("PASV")
-    one.server.expect_command("PASV")
+    one.command("PASV")
     one.server.reply(f"227 ({scripted.port_argument('127.0.0.1', port)})")
     return scripted.parse_port(one.client.expect("227 ("))[1]
 
@@ -193,8 +184,7 @@ def test_refused_before_the_client_comes(pair):
     one.client.expect("425 ")
     listener, to = one.passive()  # the next one works
     mine, theirs = one.dial(to), one.keep(listener.accept())
-    theirs.send(b"x")
-    mine.expect_bytes(b"x")
+    theirs.send_to(mine, b"x")
 
 
 def test_refused_after_the_client_has_come(pair):
@@ -230,10 +220,7 @@ def test_families_on_either_leg(
         mine, theirs = one.data(mode, command)
     sender, reader = (theirs, mine) if command.startswith("RETR") \
         else (mine, theirs)
-    sender.send(b"content")
-    sender.close()
-    assert reader.read_all() == b"content"
-    one.say("226 done")
+    one.transfer(reader, sender)
 
 
 def localhost_data(one, mode, command):
@@ -247,8 +234,7 @@ def localhost_data(one, mode, command):
         to = scripted.parse_eprt(one.server.read_command("EPRT"))
         one.server.reply("200 noted")
         one.client.expect("200 PORT command successful.\r\n")
-        one.client.command(command)
-        one.server.expect_command(command)
+        one.command(command)
         theirs = one.dial(to, one.ns)
         mine = one.keep(listener.accept())
     else:
@@ -293,10 +279,10 @@ def test_several_sessions_at_once(kind, target, folder):
     to = target(kind)
 
     def run(number):
-        with logged_in(to) as control:
+        with Ftp(to) as control:
             for round_ in range(3):
                 mode = ("active", "passive")[(number + round_) % 2]
-                assert fetch(control, mode, f"RETR {name}/{number}") \
+                assert control.fetch(mode, f"RETR {name}/{number}") \
                     == content[number]
 
     running = [scripted.start(run, number) for number in content]
@@ -314,11 +300,11 @@ def test_several_listeners_at_once(server, start_culvert, folder):
         forwards.append(f"ftp/0:127.0.0.1:{server(kind).port}")
     tunnel = start_culvert(*forwards)
     with contextlib.ExitStack() as stack:
-        controls = [stack.enter_context(logged_in(
+        controls = [stack.enter_context(Ftp(
             Target(host, port, "tester", "secret")))
-            for host, port in tunnel.listeners]
+                    for host, port in tunnel.listeners]
         for mode in "active", "passive":
-            ends = [prepare(control, mode) for control in controls]
+            ends = [control.prepare(mode) for control in controls]
             for control, path in zip(controls, paths):
                 control.command(f"RETR {path}")
             for kind, control, connect in zip(ALL_KINDS, controls, ends):
@@ -340,8 +326,7 @@ def test_the_same_far_port_again(pair):
         seen.add(to)
         mine = one.dial(to)
         theirs = one.keep(far.accept())
-        one.client.command("RETR file")
-        one.server.expect_command("RETR file")
+        one.command("RETR file")
         one.say("150 go")
         one.transfer(mine, theirs)
         assert refused(to), "one connection only"
@@ -376,8 +361,7 @@ def test_a_refused_user_voids_nothing(pair):
     listener, to = one.passive()
     one.exchange("USER other", "530 not you")
     mine, theirs = one.dial(to), one.keep(listener.accept())
-    one.client.command("RETR file")
-    one.server.expect_command("RETR file")
+    one.command("RETR file")
     one.say("150 go")
     one.transfer(mine, theirs)
 
@@ -385,8 +369,7 @@ def test_a_refused_user_voids_nothing(pair):
 def test_host_before_user_and_acct(pair):
     """HOST comes before USER, ACCT after PASS; both pass."""
     one = pair(log_in=False)
-    one.server.reply("220 scripted")
-    one.client.expect("220")
+    one.say("220 scripted")
     one.exchange("HOST ftp.example.com", "220 that one")
     one.exchange("USER tester", "331 password?")
     one.exchange("PASS secret", "332 account?")
@@ -402,14 +385,12 @@ def test_a_new_user_with_real_servers(kind, target, folder):
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")
     to = target(kind)
-    with logged_in(to) as control:
-        prepare(control, "passive")
+    with Ftp(to) as control:
+        control.prepare("passive")
         control.command(f"USER {to.user}")
         reply = control.read_reply()
         if reply.startswith("331"):
-            control.command(f"PASS {to.password}")
-            control.expect("230")
-        control.command("TYPE I")
-        control.expect("200")
-        assert fetch(control, "passive", f"RETR {name}/file") == b"content"
-        assert fetch(control, "active", f"RETR {name}/file") == b"content"
+            control.exchange(f"PASS {to.password}", "230")
+        control.exchange("TYPE I", "200")
+        assert control.fetch("passive", f"RETR {name}/file") == b"content"
+        assert control.fetch("active", f"RETR {name}/file") == b"content"

@@ -4,7 +4,6 @@ What is asked for are times, so times are measured: a transfer is right when it
 has taken what its bytes take, within a tenth.
 """
 
-import contextlib
 import os
 import threading
 import time
@@ -15,7 +14,7 @@ import scripted
 from clients import CLIENTS, Target
 from servers import KINDS
 from test_reload import reload, with_port
-from test_up import At, conf, to  # noqa: F401
+from test_up import conf, to  # noqa: F401
 from transfer import Ftp, make_huge, modes, readable
 
 # pylint: disable=redefined-outer-name
@@ -34,13 +33,6 @@ def start(start_culvert, server, *options, listeners=1):
     """Start a culvert with that many tunnels to the server."""
     return start_culvert(*[f"0:127.0.0.1:{server.port}"] * listeners,
                          options=list(options))
-
-
-class Second(At):
-    """The same culvert, by its second listener."""
-
-    def __init__(self, culvert):
-        super().__init__(culvert, 1)
 
 
 @pytest.fixture
@@ -72,7 +64,7 @@ def timed(function, *args):
 def fetch(culvert, server, name):
     """Download a file in a session of its own; returns seconds and size."""
     with Ftp(culvert, server) as ftp:
-        took, content = timed(ftp.get, "passive", name)
+        took, content = timed(ftp.fetch, "passive", f"RETR {name}")
     return took, len(content)
 
 
@@ -88,13 +80,13 @@ def test_rate(kind, mode, place, start_culvert):
     (path / "file").write_bytes(content)
     tunnel = start(start_culvert, one, "--rate", "1M")
     with Ftp(tunnel, one) as ftp:
-        took, got = timed(ftp.get, mode, f"{path.name}/file")
+        took, got = timed(ftp.fetch, mode, f"RETR {path.name}/file")
         assert got == content
         is_about(took, seconds(SIZE))
         begun = time.monotonic()
         with ftp.begin(mode, f"STOR {path.name}/stored") as data:
             data.send(content)
-        ftp.control.expect("226")
+        ftp.expect("226")
         is_about(time.monotonic() - begun, seconds(SIZE))
     assert (path / "stored").read_bytes() == content
     assert "cut" not in tunnel.output
@@ -107,7 +99,7 @@ def test_clients(client, place, start_culvert, tmp):
     content = os.urandom(SIZE)
     (path / "file").write_bytes(content)
     tunnel = start(start_culvert, one, "--session-rate", "1M")
-    target = Target(*tunnel.listeners[0], one.user, one.password)
+    target = Target.behind(tunnel, one)
     took, _ = timed(CLIENTS[client].get, target, "passive",
                     f"{path.name}/file", tmp / "got")
     assert (tmp / "got").read_bytes() == content
@@ -116,66 +108,43 @@ def test_clients(client, place, start_culvert, tmp):
     assert (path / "stored").read_bytes() == content
 
 
-@contextlib.contextmanager
-def remote_download(start_culvert, ns, rcvbuf=None):
-    """Begin a download through -R at 1 MiB/s; both ends, control and data."""
-    listener = scripted.Listener(kind=scripted.Control)
-    tunnel = start_culvert(remotes=[f"0:127.0.0.1:{listener.port}"],
-                           options=["--rate", "1M"])
-    with listener, scripted.dial(
-            *tunnel.listeners[0], side=ns, kind=scripted.Control) as client, \
-            listener.accept() as server, scripted.Listener() as data:
-        server.reply("220 ready")
-        client.expect("220")
-        client.command("PASV")
-        server.expect_command("PASV")
-        server.reply(f"227 ({data.port_argument()}).")
-        far = scripted.dial(*scripted.parse_port(client.expect("227")),
-                            side=ns, rcvbuf=rcvbuf)
-        near = data.accept()
-        client.command("RETR file")
-        server.expect_command("RETR file")
-        server.reply("150 here")
-        client.expect("150")
-        yield client, server, far, near
-
-
-def test_remote_tunnel(start_culvert, ns):
+def test_remote_tunnel(remote_session):
     """Of -R, too, whose data come and go by ssh."""
-    with remote_download(start_culvert, ns) as (client, server, far, near):
-        sending = scripted.start(near.send, bytes(SIZE))
-        took, content = timed(far.read, SIZE)
-        sending.result(20)
-        is_about(took, seconds(SIZE))
-        near.close()
-        far.expect_end()
-        far.close()
-        server.reply("226 done")
-        client.expect("226")
-        assert content == bytes(SIZE)
+    one = remote_session(options=["--rate", "1M"])
+    far, near = one.data("passive")
+    sending = scripted.start(near.send, bytes(SIZE))
+    took, content = timed(far.read, SIZE)
+    sending.result(20)
+    is_about(took, seconds(SIZE))
+    near.close()
+    far.expect_end()
+    far.close()
+    one.say("226 done")
+    assert content == bytes(SIZE)
 
 
-def test_remote_slow_client(start_culvert, ns):
+def test_remote_slow_client(remote_session):
     """A far client that is slower than the rate has all of it before the 226.
 
     ssh and sshd hold what it has not got yet; the link may be lost meanwhile.
     """
     size, pace = 2 * SIZE, 0.65 * RATE
-    with remote_download(start_culvert, ns, rcvbuf=1 << 16) as \
-            (client, server, far, near):
-        sending = scripted.start(near.send, bytes(size))
-        begun = time.monotonic()
-        count = 0
-        while count < size:
-            assert not readable(client), f"told after {count} bytes: {client.read_reply()}"
-            if sending.done() and near.sock.fileno() >= 0:
-                near.close()
-                server.reply("226 done")
-            count += len(far.sock.recv(1 << 16))
-            time.sleep(max(0, begun + count / pace - time.monotonic()))
-        far.expect_end()
-        far.close()
-        client.expect("226")
+    one = remote_session(options=["--rate", "1M"])
+    far, near = one.data("passive", rcvbuf=1 << 16)
+    sending = scripted.start(near.send, bytes(size))
+    begun = time.monotonic()
+    count = 0
+    while count < size:
+        assert not readable(one.client), \
+            f"told after {count} bytes: {one.client.read_reply()}"
+        if sending.done() and near.sock.fileno() >= 0:
+            near.close()
+            one.server.reply("226 done")
+        count += len(far.sock.recv(1 << 16))
+        time.sleep(max(0, begun + count / pace - time.monotonic()))
+    far.expect_end()
+    far.close()
+    one.client.expect("226")
 
 
 def test_small_files_do_not_wait(place, start_culvert):
@@ -194,7 +163,7 @@ def test_low_rate(place, start_culvert):
     (path / "file").write_bytes(content)
     tunnel = start(start_culvert, one, "--rate", "1K")
     with Ftp(tunnel, one) as ftp:
-        took, got = timed(ftp.get, "passive", f"{path.name}/file")
+        took, got = timed(ftp.fetch, "passive", f"RETR {path.name}/file")
     assert got == content
     is_about(took, 3000 / 1024)
 
@@ -211,13 +180,16 @@ def received(ftp, name, stop):
     return count
 
 
-def share(place, start_culvert, *options, second=Second):
-    """Return the bytes of two endless downloads side by side."""
+def share(place, start_culvert, *options, second=1):
+    """Return the bytes of two endless downloads side by side.
+
+    The other one is through the listener of the number second.
+    """
     one, path = place("vsftpd")
     make_huge(path / "huge")
     tunnel = start(start_culvert, one, *options, listeners=2)
     stop = threading.Event()
-    with Ftp(tunnel, one) as first, Ftp(second(tunnel), one) as other:
+    with Ftp(tunnel, one) as first, Ftp(tunnel, one, second) as other:
         calls = [scripted.start(received, ftp, f"{path.name}/huge", stop)
                  for ftp in (first, other)]
         time.sleep(SHARED)  # what is asked for is a rate
@@ -227,8 +199,7 @@ def share(place, start_culvert, *options, second=Second):
 
 def test_two_share_fairly(place, start_culvert):
     """Two sessions of one tunnel have half of its rate each."""
-    one, other = share(place, start_culvert, "--rate", "1M",
-                       second=lambda tunnel: At(tunnel, 0))
+    one, other = share(place, start_culvert, "--rate", "1M", second=0)
     is_about(one + other, BURST + SHARED * RATE)
     # The first has what was in the bucket.
     assert abs(one - other) <= BURST + 0.1 * SHARED * RATE / 2, (one, other)
@@ -242,8 +213,7 @@ def test_two_tunnels(place, start_culvert):
 
 def test_two_sessions(place, start_culvert):
     """--session-rate: each session has its own."""
-    for count in share(place, start_culvert, "--session-rate", "1M",
-                       second=lambda tunnel: At(tunnel, 0)):
+    for count in share(place, start_culvert, "--session-rate", "1M", second=0):
         is_about(count, BURST + SHARED * RATE)
 
 
@@ -260,11 +230,11 @@ def test_abort(kind, place, start_culvert):
         with ftp.begin("passive", f"RETR {path.name}/huge") as data:
             data.read(20000)
             begun = time.monotonic()
-            ftp.control.command("ABOR")
-            while not ftp.control.read_reply().startswith("22"):
+            ftp.command("ABOR")
+            while not ftp.read_reply().startswith("22"):
                 pass
             assert time.monotonic() - begun < 2
-        assert ftp.get("passive", f"{path.name}/file") == b"whole"
+        assert ftp.fetch("passive", f"RETR {path.name}/file") == b"whole"
 
 
 def test_replies_do_not_wait(place, start_culvert):
@@ -274,7 +244,7 @@ def test_replies_do_not_wait(place, start_culvert):
     tunnel = start(start_culvert, one, "--rate", "1K")
     with Ftp(tunnel, one) as busy, Ftp(tunnel, one) as idle:
         with busy.begin("passive", f"RETR {path.name}/huge"):
-            took, _ = timed(idle.ask, "PWD", "257")
+            took, _ = timed(idle.exchange, "PWD", "257")
             assert took < 0.5
 
 
@@ -286,11 +256,11 @@ def test_quit_behind_a_download(place, start_culvert):
     tunnel = start(start_culvert, one, "--rate", "256K")
     with Ftp(tunnel, one) as ftp, \
             ftp.begin("passive", f"RETR {path.name}/file") as data:
-        ftp.control.command("QUIT")
+        ftp.command("QUIT")
         assert data.read_all() == content
-        ftp.control.expect("226")
-        ftp.control.expect("221")
-        ftp.control.expect_end()
+        ftp.expect("226")
+        ftp.expect("221")
+        ftp.expect_end()
 
 
 @modes
@@ -298,14 +268,12 @@ def test_half_closed_client(mode, session):
     """A client that ends its direction first has all of a download."""
     one = session(options=["--rate", "64K"])
     near, far = one.data(mode, "RETR file")
-    with near, far:
-        near.half_close()
-        far.expect_end()
-        far.send(bytes(100_000))
-        far.close()
-        assert len(near.read_all()) == 100_000
-    one.server.reply("226 done")
-    one.client.expect("226")
+    near.half_close()
+    far.expect_end()
+    far.send(bytes(100_000))
+    far.close()
+    assert len(near.read_all()) == 100_000
+    one.say("226 done")
 
 
 def test_reload(conf, sshd, server, start_up, place):
@@ -318,6 +286,6 @@ def test_reload(conf, sshd, server, start_up, place):
     tunnel = start_up(conf(plant=[*lines, "rate = 64K"]), "--all")
     conf(plant=[*lines, "rate = 1M"])
     reload(tunnel, "0 tunnels unchanged, 1 removed, 1 new")
-    took, size = fetch(At(tunnel, 0), one, f"{path.name}/file")
+    took, size = fetch(tunnel, one, f"{path.name}/file")
     assert size == SIZE
     is_about(took, seconds(SIZE))

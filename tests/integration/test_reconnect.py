@@ -48,8 +48,7 @@ def go_away(culvert, sshd):
 def check_login(culvert, server):
     """Fail unless a client can log in and list."""
     with Ftp(culvert, server("vsftpd")) as ftp:
-        ftp.control.command("NOOP")
-        ftp.control.expect("200")
+        ftp.exchange("NOOP", "200")
 
 
 def test_lost_and_back(tunnel, server, tmp):
@@ -57,7 +56,7 @@ def test_lost_and_back(tunnel, server, tmp):
     culvert = tunnel()
     with Ftp(culvert, server("vsftpd")) as ftp:
         kill_ssh(culvert)
-        replies = replies_to_end(ftp.control)
+        replies = replies_to_end(ftp)
     assert [text[:3] for text in replies] == ["421"], replies
     assert "SSH" in replies[0]
     culvert.wait_log(r"the SSH connection to files.test was lost: ssh was "
@@ -103,7 +102,7 @@ def test_download_cut_then_next(tunnel, server, tmp):
         data.read(100000)
         kill_ssh(culvert)
         data.expect_reset()
-        replies = replies_to_end(ftp.control)
+        replies = replies_to_end(ftp)
     assert [text[:3] for text in replies] == ["426", "421"], replies
     with Ftp(culvert, one) as ftp:
         data = ftp.begin("passive", f"RETR {place.name}/small")

@@ -33,8 +33,7 @@ def test_foreign_ports(session):
     one = session()
     for verb, command, why in FOREIGN:
         mark = one.culvert.mark()
-        one.client.command(command)
-        reply = one.client.expect(f"500 {verb} refused by culvert")
+        reply = one.client.exchange(command, f"500 {verb} refused by culvert")
         assert why in reply
         one.culvert.wait_log(
             rf"refused {verb} for \S+: .*{why}; --foreign-port pass",
@@ -68,15 +67,12 @@ def test_refused_keeps_the_prepared_one(session):
     """A refused PORT changes nothing: what PASV has prepared still works."""
     one = session()
     with Listener(one.ns) as listener:
-        one.client.command("PASV")
-        one.server.expect_command("PASV")
+        one.command("PASV")
         one.server.reply(f"227 ({listener.port_argument()})")
         there = scripted.parse_port(one.client.expect("227"))
-        one.client.command("PORT 10,9,8,7,200,1")
-        one.client.expect("500")
+        one.client.exchange("PORT 10,9,8,7,200,1", "500")
         with scripted.dial(*there) as near, listener.accept() as far:
-            far.send(b"hello")
-            near.expect_bytes(b"hello")
+            far.send_to(near, b"hello")
 
 
 @foreign
@@ -90,16 +86,13 @@ def test_foreign_port_pass_with_our_own(session):
     """With --foreign-port pass the client's own PORT still goes by SSH."""
     one = session(options=["--foreign-port", "pass"])
     near, far = one.data("active", "RETR file")
-    with near, far:
-        far.send(b"hello")
-        near.expect_bytes(b"hello")
+    far.send_to(near, b"hello")
 
 
 def test_foreign_port_refuse(session):
     """--foreign-port refuse is the default, spelt out."""
     one = session(options=["--foreign-port", "refuse"])
-    one.client.command("PORT 10,9,8,7,200,1")
-    one.client.expect("500")
+    one.client.exchange("PORT 10,9,8,7,200,1", "500")
 
 
 # ---- what sshd refuses ----
@@ -143,24 +136,18 @@ def test_sshd_refuses_the_listener(line, start_sshd, session):
             one.server.expect_command("EPSV")
             one.server.reply(f"229 (|||{theirs.port}|)")
             one.client.expect(f"200 {verb} command successful.\r\n")
-            one.client.command("RETR file")
-            one.server.expect_command("RETR file")
-            one.server.reply("150 here")
-            one.client.expect("150 here\r\n")
+            one.exchange("RETR file", "150 here")
             with mine.accept() as near, theirs.accept() as far:
                 far.send(b"hello")
                 far.half_close()
                 assert near.read_all() == b"hello"
-            one.server.reply("226 done")
-            one.client.expect("226 done\r\n")
+            one.say("226 done")
     names_the_directives(one.culvert.wait_log(
         "active mode does not work with the server .*translated to passive "
         "mode from now on").string)
     assert one.culvert.output.count("translated to") == 1
     near, far = one.data("passive", "RETR file")
-    with near, far:
-        far.send(b"hello")
-        near.expect_bytes(b"hello")
+    far.send_to(near, b"hello")
 
 
 @no_listener
@@ -173,8 +160,7 @@ def test_sshd_refuses_the_listener_and_no_other_mode(
         for command in (f"PORT {listener.port_argument()}",
                         f"EPRT {listener.eprt_argument()}"):
             mark = one.culvert.mark()
-            one.client.command(command)
-            reply = one.client.expect("502")
+            reply = one.client.exchange(command, "502")
             assert "passive" in reply
             assert "sshd" in reply, reply
             log = one.culvert.wait_log(
@@ -201,7 +187,7 @@ def forbids_the_dial(log):
     'permitopen="127.0.0.1:4711"',
     "no-port-forwarding",
 ])
-def test_sshd_refuses_the_dial(line, start_sshd, start_culvert):
+def test_sshd_refuses_to_connect(line, start_sshd, start_culvert):
     """Not even control: 421, with sshd's word and where to look."""
     tunnel = start_culvert("0:127.0.0.1:21",
                            sshd=restricted(start_sshd, line))
@@ -215,7 +201,7 @@ def test_sshd_refuses_the_dial(line, start_sshd, start_culvert):
     forbids_the_dial(log)
 
 
-def test_sshd_refuses_the_data_dial(start_sshd, start_culvert, ns):
+def test_sshd_refuses_to_connect_for_data(start_sshd, start_culvert, ns):
     """Control may pass and data not, in neither mode: 425 quotes sshd."""
     with scripted.server(ns) as listener:
         to = f"127.0.0.1:{listener.port}"
@@ -273,11 +259,9 @@ def test_closed_data_port(session):
     one = session()
     for wire in one.data("passive", "RETR file"):
         wire.close()
-    one.server.reply("226 done")
-    one.client.expect("226")
+    one.say("226 done")
     port = one.ns.free_port()
-    one.client.command("PASV")
-    one.server.expect_command("PASV")
+    one.command("PASV")
     one.server.reply(f"227 ({port_argument('127.0.0.1', port)})")
     there = scripted.parse_port(one.client.expect("227"))
     one.culvert.wait_log(f"data connection .*{port}.*refused")
@@ -297,13 +281,9 @@ def test_max_sessions(session):
                          " running, as many as --max-sessions allows")
     for wire in second:
         wire.close()
-    one.client.command("QUIT")
-    one.server.expect_command("QUIT")
+    one.command("QUIT")
     one.server.reply("221 bye")
     one.server.close()
     one.client.expect("221")
     one.client.expect_end()
-    client, server = one.open()
-    with client, server:
-        server.reply("220 again")
-        client.expect("220")
+    one.check_next()

@@ -16,10 +16,7 @@ def test_longest_command(session):
     """Up to 8 KiB, CR LF included, is the server's affair."""
     one = session()
     line = "SITE " + "x" * (LONGEST - 7)
-    one.client.command(line)
-    one.server.expect_command(line)
-    one.server.reply("500 what?")
-    one.client.expect("500 what?")
+    one.exchange(line, "500 what?")
 
 
 def test_too_long_command(session):
@@ -38,9 +35,7 @@ def test_no_line_end(session):
     one.client.expect("500 Command line too long")
     one.client.send(b"PORT 10,9,8,7,1,2" * 1000)
     one.client.send(b"\r\nNOOP\r\n")
-    one.server.expect_command("NOOP")
-    one.server.reply("200 noop")
-    one.client.expect("200 noop")
+    one.answer("NOOP", "200 noop")
 
 
 def test_megabytes_without_line_end(session):
@@ -56,15 +51,13 @@ def test_megabytes_without_line_end(session):
 def test_long_reply(inner, session):
     """A reply line of 20 kB passes byte for byte, alone or within."""
     one = session()
-    one.client.command("NOOP")
-    one.server.expect_command("NOOP")
+    one.command("NOOP")
     text = "y" * 20_000
     lines = ["200-first", f" {text}", "200 last"] if inner else \
         [f"200 {text}"]
     one.server.reply(*lines)
     assert one.client.read_reply() == "".join(f"{line}\r\n" for line in lines)
-    one.client.command("PWD")
-    one.server.expect_command("PWD")
+    one.command("PWD")
     one.server.reply('257 "/"')
     one.client.expect("257")
 
@@ -72,8 +65,7 @@ def test_long_reply(inner, session):
 def test_long_227(session):
     """A 227 too long to be understood passes, with a warning."""
     one = session()
-    one.client.command("PASV")
-    one.server.expect_command("PASV")
+    one.command("PASV")
     reply = f"227 {'z' * 9000} (127,0,0,1,200,10)"
     one.server.reply(reply)
     assert one.client.read_reply() == reply + "\r\n"
@@ -110,10 +102,7 @@ def test_rubbish(seed, session):
         future.result(FAILSAFE * 2)
     one.client.close()
     one.server.close()
-    client, server = one.open()
-    with client, server:
-        server.reply("220 again")
-        client.expect("220 again")
+    one.check_next()
 
 
 def test_rubbish_is_escaped(session):

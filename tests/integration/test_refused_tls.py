@@ -73,16 +73,13 @@ def test_refused(command, session):
     one.client.command(command, "NOOP")
     assert "SSH" in one.client.expect("534")
     one.culvert.wait_log("refused AUTH: .*--allow-tls")
-    one.server.expect_command("NOOP")
-    one.server.reply("200 noop")
-    one.client.expect("200")
+    one.answer("NOOP", "200 noop")
 
 
 def test_not_offered(session):
     """FEAT is passed on without what is about TLS, and with all else."""
     one = session()
-    one.client.command("FEAT")
-    one.server.expect_command("FEAT")
+    one.command("FEAT")
     one.server.reply(*FEATURES)
     got = one.client.expect("211").split("\r\n")
     assert got == ["211-Extensions supported:", " EPRT", " AUTHOR", " UTF8",
@@ -107,8 +104,7 @@ def test_lftp_falls_back(tls_server, start_culvert, tmp):
     """lftp, which tries AUTH by itself, goes on without."""
     (tls_server.root / "file").write_bytes(b"hello")
     tunnel = start_culvert(f"0:127.0.0.1:{tls_server.port}")
-    target = clients.Target(*tunnel.listeners[0], tls_server.user,
-                            tls_server.password)
+    target = clients.Target.behind(tunnel, tls_server)
     result = clients.CLIENTS["lftp"].get(target, "passive", "file",
                                          tmp / "file")
     assert result.status == 0, result.output
@@ -167,9 +163,7 @@ def test_allowed(impatient, session, context):
     server = Tls(one.server, context[1], True)
     hello = client.hello()
     one.client.send(b"AUTH TLS\r\n" + (hello if impatient else b""))
-    one.server.expect_command("AUTH TLS")
-    one.server.reply("234 go ahead")
-    one.client.expect("234")
+    one.answer("AUTH TLS", "234 go ahead")
     if not impatient:
         one.client.send(hello)
     other = start(server.handshake)
@@ -192,9 +186,7 @@ def test_allowed_but_refused_by_the_server(session):
     with scripted.Listener() as listener:
         one.client.command("AUTH TLS",
                            f"PORT {listener.port_argument()}")
-        one.server.expect_command("AUTH TLS")
-        one.server.reply("502 no TLS here")
-        one.client.expect("502")
+        one.answer("AUTH TLS", "502 no TLS here")
         there = scripted.parse_port(one.server.read_command("PORT"))
         assert there[1] != listener.port
 
@@ -202,8 +194,7 @@ def test_allowed_but_refused_by_the_server(session):
 def test_allowed_in_feat(session):
     """With --allow-tls FEAT is not touched."""
     one = session(options=["--allow-tls"])
-    one.client.command("FEAT")
-    one.server.expect_command("FEAT")
+    one.command("FEAT")
     one.server.reply(*FEATURES)
     assert one.client.expect("211").split("\r\n") == [*FEATURES, ""]
 

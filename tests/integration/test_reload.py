@@ -9,7 +9,7 @@ import pytest
 import scripted
 from process import children, until
 from test_status import run
-from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
+from test_up import conf, fetch, ftp_server, to  # noqa: F401
 from transfer import Ftp
 
 # pylint: disable=redefined-outer-name
@@ -42,13 +42,13 @@ def test_nothing_changed(conf, sshd, ftp_server, start_up, tmp):
     (ftp_server.root / tmp.name / "file").write_bytes(b"x" * 500_000)
     one = start_up(path, "--all")
     ssh = one.all_ssh()
-    with Ftp(At(one, 0), ftp_server) as ftp:
+    with Ftp(one, ftp_server) as ftp:
         with ftp.begin("passive", f"RETR {tmp.name}/file") as data:
             for _ in range(3):
                 reload(one, "1 tunnel unchanged, 0 removed, 0 new")
             assert len(data.read_all()) == 500_000
-        ftp.control.expect("226")
-        ftp.ask("NOOP", "200")
+        ftp.expect("226")
+        ftp.exchange("NOOP", "200")
     assert one.all_ssh() == ssh
 
 
@@ -57,21 +57,21 @@ def test_added_and_removed(conf, sshd, ftp_server, start_up, tmp):
     path = conf(plant=to(sshd, ftp_server))
     one = start_up(path, "--all")
     ssh = one.all_ssh()
-    with Ftp(At(one, 0), ftp_server) as plant:
+    with Ftp(one, ftp_server) as plant:
         conf(plant=to(sshd, ftp_server),
              bank=to(sshd, ftp_server, "allow-tls = yes"))
         reload(one, "1 tunnel unchanged, 0 removed, 1 new")
         one.wait_log("^culvert: bank: listening on ")
         one.wait_ready(2)
         fetch(one, 1, ftp_server, tmp.name)
-        with Ftp(At(one, 1), ftp_server) as bank:
+        with Ftp(one, ftp_server, 1) as bank:
             conf(plant=to(sshd, ftp_server))
             reload(one, "1 tunnel unchanged, 1 removed, 0 new")
-            assert bank.control.read_reply().startswith("421 ")
-            bank.control.expect_end()
+            assert bank.read_reply().startswith("421 ")
+            bank.expect_end()
         with pytest.raises(ConnectionRefusedError):
             scripted.dial(*one.listeners[1])
-        plant.ask("NOOP", "200")
+        plant.exchange("NOOP", "200")
     assert one.all_ssh() == ssh
     fetch(one, 0, ftp_server, tmp.name)
 
@@ -83,7 +83,7 @@ def test_changed(conf, sshd, ftp_server, start_up, port, tmp):
     (ftp_server.root / tmp.name / "large").write_bytes(b"x" * 500_000)
     one = start_up(path, "--all", options=["-v", "-v"])
     ssh = one.all_ssh()
-    with Ftp(At(one, 0), ftp_server) as ftp:
+    with Ftp(one, ftp_server) as ftp:
         with ftp.begin("passive", f"RETR {tmp.name}/large") as data:
             conf(plant=[*lines, "server-mode = active"])
             reload(one, "0 tunnels unchanged, 1 removed, 1 new")
@@ -92,7 +92,7 @@ def test_changed(conf, sshd, ftp_server, start_up, port, tmp):
             fetch(one, 0, ftp_server, tmp.name)
             one.wait_log(r"-> (PORT|EPRT) ")
             assert len(data.read_all()) == 500_000
-        ftp.control.expect("226")
+        ftp.expect("226")
     assert one.all_ssh() == ssh
 
 
@@ -146,8 +146,8 @@ def test_several_links(conf, sshd, start_sshd, ftp_server, start_up, tmp):
     (ftp_server.root / tmp.name / "file").write_bytes(b"x" * 50_000_000)
     one = start_up(path, "--all", listeners=2)
     number = int(": plant: " not in one.output.split("listening on")[0])
-    with Ftp(At(one, number), ftp_server) as first, \
-            Ftp(At(one, number), ftp_server) as second:
+    with Ftp(one, ftp_server, number) as first, \
+            Ftp(one, ftp_server, number) as second:
         before = one.all_ssh()
         for ftp in first, second:
             ftp.begin("passive", f"RETR {tmp.name}/file", rcvbuf=10000)
@@ -166,10 +166,10 @@ def test_too_late(conf, sshd, ftp_server, start_up):
     """The last tunnel was stopped; a client that hears of it still lingers."""
     one = start_up(conf(plant=to(sshd, ftp_server, "on-demand = yes")),
                    "--all")
-    with Ftp(At(one, 0), ftp_server) as ftp:
+    with Ftp(one, ftp_server) as ftp:
         control = os.path.join(one.dir, os.listdir(one.dir)[0], "control")
         run(one, "stop", "plant")
-        ftp.control.expect("421")
+        ftp.expect("421")
         until(lambda: not os.path.exists(control), "nothing is left to do")
         for _ in range(3):
             one.process.send_signal(signal.SIGHUP)
@@ -186,11 +186,11 @@ def test_broken(conf, sshd, ftp_server, start_up, tmp, wrong, words):
     """It says so, and nothing is changed."""
     path = conf(plant=to(sshd, ftp_server))
     one = start_up(path, "--all")
-    with Ftp(At(one, 0), ftp_server) as ftp:
+    with Ftp(one, ftp_server) as ftp:
         conf(bank=to(sshd, ftp_server, wrong))
         reload(one, "nothing has been changed")
         assert words in one.output, one.output
-        ftp.ask("NOOP", "200")
+        ftp.exchange("NOOP", "200")
     path.unlink()
     reload(one, "nothing has been changed")
     one.wait_log("cannot open .*: No such file")

@@ -72,8 +72,7 @@ def test_repeated(session):
             ("PASS ab", "230 about it", "230 about it"),
             ("NOOP", f"235 ADAT={SECRET}", "235 ****")]:
         mark = one.culvert.mark()
-        one.client.command(line)
-        one.server.expect_command(line)
+        one.command(line)
         one.server.reply(reply)
         one.client.expect(reply)
         said = one.culvert.wait_log(r"\] <- (.*)", start=mark)[1]

@@ -16,7 +16,7 @@ import pytest
 import culvert
 import scripted
 from process import FAILSAFE
-from test_up import At, conf, ftp_server, to  # noqa: F401
+from test_up import conf, ftp_server, to  # noqa: F401
 from transfer import Ftp
 
 # pylint: disable=redefined-outer-name
@@ -138,8 +138,8 @@ def test_of_others(manager, conf, sshd, ftp_server, start_up, tmp):
                    env={**manager.env, "WATCHDOG_USEC": "400000",
                         "WATCHDOG_PID": "1"})
     manager.until("STATUS=1 of 1 SSH destination connected")
-    with Ftp(At(one, 0), ftp_server) as ftp:
-        ftp.ask("NOOP", "200")
+    with Ftp(one, ftp_server) as ftp:
+        ftp.exchange("NOOP", "200")
     manager.sock.settimeout(1)
     with pytest.raises(TimeoutError):
         manager.next()

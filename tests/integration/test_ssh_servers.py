@@ -15,7 +15,7 @@ import servers
 from clients import Target
 from ssh_servers import SSH_SERVERS
 from topology import get, put
-from transfer import (MODES, PART, Ftp, make_huge, modes, no_success,
+from transfer import (MODES, PART, Ftp, modes, no_success,
                       replies_to_end)
 
 # Those whose tunnels of that kind work.
@@ -82,10 +82,8 @@ def test_cut_download(kind, way, start_ssh_server, start_tunnel):
     """The SSH server is killed in a download: nothing good is said."""
     sshd = start_ssh_server(kind)
     tunnel = start_tunnel(sshd, way)
-    make_huge(tunnel.place / "huge")
     with tunnel.ftp() as ftp:
-        data = ftp.begin("passive", f"RETR {tunnel.place.name}/huge")
-        data.read(PART)
+        data = ftp.begin_download("passive", tunnel.place)
         sshd.kill()
         end_badly(way, ftp, data)
     assert tunnel.culvert.process.wait() == 1
@@ -113,13 +111,13 @@ def end_badly(way, ftp, data):
     """
     if way == "local":
         data.expect_reset()
-        replies = replies_to_end(ftp.control)
+        replies = replies_to_end(ftp)
         assert [text[:3] for text in replies] == ["426", "421"], replies
     else:
         with contextlib.suppress(ConnectionResetError):
             data.read_all()
         with contextlib.suppress(ConnectionResetError):
-            no_success(replies_to_end(ftp.control))
+            no_success(replies_to_end(ftp))
 
 
 # ---- CLOSE without EOF, or at once behind it ----
@@ -138,11 +136,12 @@ def test_many(kind, start_ssh_server, start_tunnel):
                 with ftp.begin(mode, f"STOR {tunnel.place.name}/{name}") \
                         as upload:
                     upload.send(data)
-                ftp.control.expect("226")
-                assert ftp.get(mode, f"{tunnel.place.name}/{name}") == data
+                ftp.expect("226")
+                assert ftp.fetch(
+                    mode, f"RETR {tunnel.place.name}/{name}") == data
                 assert (tunnel.place / name).read_bytes() == data
-        ftp.ask("QUIT", "221")
-        ftp.control.expect_end()
+        ftp.exchange("QUIT", "221")
+        ftp.expect_end()
     tunnel.culvert.wait_log(r"\] ended$")
     assert "lost" not in tunnel.culvert.output
 
@@ -154,19 +153,17 @@ def test_ftp_server_killed_in_download(kind, mode, start_ssh_server,
     """To the SSH server that is an error, or an end, and nothing more."""
     server = start_server("vsftpd")
     place = server.mkdir(tmp.name)
-    make_huge(place / "huge")
     culvert = start_culvert(f"0:127.0.0.1:{server.port}",
                             sshd=start_ssh_server(kind))
     with Ftp(culvert, server) as ftp:
-        data = ftp.begin(mode, f"RETR {place.name}/huge")
-        data.read(PART)
+        data = ftp.begin_download(mode, place)
         server.kill()
         if kind == "gliderlabs":
             data.expect_reset()
         else:
             with contextlib.suppress(ConnectionResetError):
                 data.read_all()
-        no_success(replies_to_end(ftp.control))
+        no_success(replies_to_end(ftp))
     culvert.wait_log(r'download RETR ".*huge", \d+ bytes: cut: ')
 
 
@@ -188,20 +185,19 @@ def test_unproven_end(mode, first, last, told, start_ssh_server, session):
     server.reply("200 ok")
     client.expect("200")
     near, far = one.data(mode, "RETR file", first=first)
-    with near, far:
-        far.send(b"a part")
-        far.close()
-        near.expect_bytes(b"a part")
-        if last:
-            server.reply(last)
-        else:
-            server.close()
-        if told[0] == "2":
-            near.expect_end()
-        else:
-            near.expect_reset()
-        near.close()
-        client.expect(told)
+    far.send(b"a part")
+    far.close()
+    near.expect_bytes(b"a part")
+    if last:
+        server.reply(last)
+    else:
+        server.close()
+    if told[0] == "2":
+        near.expect_end()
+    else:
+        near.expect_reset()
+    near.close()
+    client.expect(told)
 
 
 @closing
@@ -209,16 +205,14 @@ def test_upload_ended_by_the_server(kind, start_ssh_server, session):
     """It has closed the data connection before the client has: never good."""
     one = session(sshd=start_ssh_server(kind))
     near, far = one.data("passive", "STOR file")
-    with near, far:
-        near.send(b"a part")
-        far.expect_bytes(b"a part")
-        far.close()
-        if kind == "gliderlabs":
-            near.expect_reset()
-        else:
-            near.expect_end()
-        one.server.reply("226 stored")
-        one.client.expect("426")
+    near.send_to(far, b"a part")
+    far.close()
+    if kind == "gliderlabs":
+        near.expect_reset()
+    else:
+        near.expect_end()
+    one.server.reply("226 stored")
+    one.client.expect("426")
     one.culvert.wait_log(r'upload STOR "file", 6 bytes: TRUNCATED: ')
 
 
@@ -232,8 +226,8 @@ def test_unproven_end_of_a_far_client(mode, lives, start_ssh_server,
         data = ftp.begin_upload(mode, tunnel.place, "part")
         data.close()
         if lives:
-            ftp.control.expect("226")
-            ftp.ask("NOOP", "200")
+            ftp.expect("226")
+            ftp.exchange("NOOP", "200")
     tunnel.culvert.wait_log(
         rf'upload STOR ".*part", {PART} bytes: complete' if lives else
         rf'upload STOR ".*part", {PART} bytes: (cut|TRUNCATED): ')
@@ -248,13 +242,14 @@ def test_far_client_waits_for_no_second(mode, start_ssh_server,
     with tunnel.ftp() as ftp:
         began = time.monotonic()
         for _ in range(4):
-            assert ftp.get(mode, f"{tunnel.place.name}/file") == b"content"
+            assert ftp.fetch(
+                mode, f"RETR {tunnel.place.name}/file") == b"content"
         assert time.monotonic() - began < 4
         began = time.monotonic()
         for _ in range(4):
             with ftp.begin(mode, f"STOR {tunnel.place.name}/up") as upload:
                 upload.send(b"content")
-            ftp.control.expect("226")
+            ftp.expect("226")
         assert time.monotonic() - began < 4
 
 
@@ -298,7 +293,7 @@ def test_remote_tunnel_on_a_port(start_ssh_server, start_tunnel, ns, tmp):
     get(tunnel.target, "active", tunnel.place, tmp)
     put(tunnel.target, "active", tunnel.place, tmp)
     with tunnel.ftp() as ftp:
-        ftp.ask("PASV", "425")
+        ftp.exchange("PASV", "425")
 
 
 # ---- culvert check ----

@@ -16,7 +16,7 @@ import scripted
 from process import FAILSAFE, until
 from servers import NOBODY
 from test_confine import as_nobody  # noqa: F401
-from test_up import At, conf, fetch, ftp_server, to  # noqa: F401
+from test_up import conf, fetch, ftp_server, to  # noqa: F401
 from transfer import Ftp
 
 # pylint: disable=redefined-outer-name
@@ -87,8 +87,8 @@ def test_idle(two):
 
 def test_transfer(two, ftp_server, tmp):
     """A session, and how far its transfer is."""
-    with download(At(two, 0), ftp_server, tmp) as (ftp, _):
-        host, port = ftp.control.sock.getsockname()
+    with download(two, ftp_server, tmp) as (ftp, _):
+        host, port = ftp.sock.getsockname()
         session = [session for tunnel in tunnels_of(two).values()
                    for session in tunnel["sessions"]]
         assert len(session) == 1
@@ -115,12 +115,12 @@ def test_transfer(two, ftp_server, tmp):
 def test_counts(two, ftp_server, tmp):
     """What has been, by outcome and direction."""
     fetch(two, 0, ftp_server, tmp.name)
-    with Ftp(At(two, 0), ftp_server) as ftp:
+    with Ftp(two, ftp_server) as ftp:
         with ftp.begin("active", f"STOR {tmp.name}/up") as data:
             data.send(b"12345")
-        ftp.control.expect("226")
-        ftp.ask("PASV", "227")
-        ftp.ask("RETR none", "550")
+        ftp.expect("226")
+        ftp.exchange("PASV", "227")
+        ftp.exchange("RETR none", "550")
     plant = next(tunnel for tunnel in tunnels_of(two).values()
                  if tunnel["sessions_begun"])
     none = {"complete": 0, "refused": 0, "aborted": 0, "truncated": 0}
@@ -230,16 +230,13 @@ def test_names_and_numbers(session):
                         (b"a\\b", "a\\b")):
         one.client.command("REST 9223372036854775807")
         one.server.read_command("REST")
-        one.server.reply("350 x")
-        one.client.expect("350")
+        one.say("350 x")
         one.client.send(b"RETR " + path + b"\r\n")
         one.server.read_line()
-        one.server.reply("150 x")
-        one.client.expect("150")
+        one.say("150 x")
         said = run(one.culvert, "status")
         assert f"\n      RETR {shown}  9223372.0 TB  0 B/s\n" in said
-        one.server.reply("550 x")
-        one.client.expect("550")
+        one.say("550 x")
 
 
 # ---- the socket ----
@@ -368,22 +365,22 @@ def test_half_closed(two):
 
 def test_stop(two, ftp_server, tmp):
     """All of it: clients hear why; --wait returns when it has ended."""
-    with download(At(two, 0), ftp_server, tmp) as (ftp, _):
+    with download(two, ftp_server, tmp) as (ftp, _):
         run(two, "stop", "--wait")
         assert two.process.wait() == 0
-        ftp.control.expect("426")
-        ftp.control.expect("421")
+        ftp.expect("426")
+        ftp.expect("421")
     two.check_nothing_left()
 
 
 def test_drain(two, ftp_server, tmp):
     """It ends when the transfer has."""
-    with download(At(two, 0), ftp_server, tmp, 3_000_000) as (ftp, data):
+    with download(two, ftp_server, tmp, 3_000_000) as (ftp, data):
         run(two, "drain")
         two.wait_log("stopping when all transfers have ended")
         assert status_of(two)["state"] == "draining"
         data.read_all()
-        ftp.control.expect("226")
+        ftp.expect("226")
     assert two.process.wait() == 0
 
 
@@ -391,12 +388,12 @@ def test_stop_one(two, ftp_server, tmp):
     """One tunnel; the other one keeps its session; reload has it again."""
     names = [re.search(rf"culvert: (\w+): listening on 127.0.0.1:{port},",
                        two.output)[1] for _, port in two.listeners]
-    with download(At(two, 0), ftp_server, tmp) as (cut, _), \
-            Ftp(At(two, 1), ftp_server) as kept:
+    with download(two, ftp_server, tmp) as (cut, _), \
+            Ftp(two, ftp_server, 1) as kept:
         run(two, "stop", "--wait", names[0])
-        cut.control.expect("426")
-        cut.control.expect("421")
-        kept.ask("NOOP", "200")
+        cut.expect("426")
+        cut.expect("421")
+        kept.exchange("NOOP", "200")
         assert list(tunnels_of(two)) == [names[1]]
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(two.listeners[0])
@@ -404,18 +401,18 @@ def test_stop_one(two, ftp_server, tmp):
             run(two, "stop", names[0], status=1)
         run(two, "reload", names[0])
         until(lambda: len(tunnels_of(two)) == 2, "it is back")
-        kept.ask("NOOP", "200")
+        kept.exchange("NOOP", "200")
 
 
 def test_drain_one(two, ftp_server, tmp):
     """Its transfer ends first; the tunnel is seen to leave."""
     names = [re.search(rf"culvert: (\w+): listening on 127.0.0.1:{port},",
                        two.output)[1] for _, port in two.listeners]
-    with download(At(two, 0), ftp_server, tmp, 3_000_000) as (ftp, data):
+    with download(two, ftp_server, tmp, 3_000_000) as (ftp, data):
         run(two, "drain", names[0])
         assert tunnels_of(two)[names[0]]["state"] == "leaving"
         data.read_all()
-        ftp.control.expect("226")
+        ftp.expect("226")
     until(lambda: list(tunnels_of(two)) == [names[1]], "it is gone")
 
 
@@ -423,11 +420,11 @@ def test_stop_what_drains(two, ftp_server, tmp):
     """Who does not want to wait for its transfer any longer stops it."""
     name = re.search(rf"culvert: (\w+): listening on 127.0.0.1:{two.port},",
                      two.output)[1]
-    with download(At(two, 0), ftp_server, tmp) as (ftp, _):
+    with download(two, ftp_server, tmp) as (ftp, _):
         run(two, "drain", name)
         run(two, "stop", "--wait", name)
-        ftp.control.expect("426")
-        ftp.control.expect("421")
+        ftp.expect("426")
+        ftp.expect("421")
     assert name not in tunnels_of(two)
     run(two, "stop", name, status=1)
 

@@ -15,7 +15,7 @@ import pytest
 import culvert
 from process import FAILSAFE, until
 from test_status import download, two  # noqa: F401
-from test_up import At, conf, ftp_server, to  # noqa: F401
+from test_up import conf, ftp_server, to  # noqa: F401
 from transfer import Ftp
 
 # pylint: disable=redefined-outer-name
@@ -110,7 +110,7 @@ def test_live(two, watch, ftp_server, tmp):
     screen = watch()
     screen.wait("0 sessions")
     assert not any("session 1" in line for line in screen.screen())
-    with download(At(two, 0), ftp_server, tmp) as (_, data):
+    with download(two, ftp_server, tmp) as (_, data):
         screen.wait(f"session 1: .*user {ftp_server.user}")
         first = screen.wait(r"RETR \d+/big file +(\d+) % \[#*\.*\] .* of 50.0 MB")
         taken = 0
@@ -126,7 +126,7 @@ def test_live(two, watch, ftp_server, tmp):
 
 def test_two_sizes(watch, two, ftp_server, tmp):
     """A small window has no bar, and nothing beyond its edges; it grows."""
-    with download(At(two, 0), ftp_server, tmp):
+    with download(two, ftp_server, tmp):
         screen = watch(60, 8)
         screen.wait("q quit")
         lines = screen.screen()
@@ -150,8 +150,8 @@ def test_two_sizes(watch, two, ftp_server, tmp):
 def test_end_a_session(two, watch, ftp_server, tmp):
     """e, after a question; n leaves it alone."""
     screen = watch()
-    with download(At(two, 0), ftp_server, tmp) as (cut, _), \
-            Ftp(At(two, 1), ftp_server) as kept:
+    with download(two, ftp_server, tmp) as (cut, _), \
+            Ftp(two, ftp_server, 1) as kept:
         screen.wait("session 2")
         screen.keys("e")
         screen.wait("select a session first")
@@ -165,9 +165,9 @@ def test_end_a_session(two, watch, ftp_server, tmp):
             screen.wait(r"End session 1\? Its transfers are cut. \(y/n\)")
             screen.keys(answer)
             screen.wait("^q quit|session 1 was ended")
-        cut.control.expect("426")
-        cut.control.expect("421 The session was closed by the operator")
-        kept.ask("NOOP", "200")
+        cut.expect("426")
+        cut.expect("421 The session was closed by the operator")
+        kept.exchange("NOOP", "200")
         screen.keys("Up")
         screen.wait("1 session$")
     screen.keys("q")
@@ -320,7 +320,7 @@ def test_hide_idle(watch_many, many, ftp_server, tmp):
     screen.wait(f"^{COUNT} idle tunnels are hidden$")
     assert not any(re.search(" of |listening on", line)
                    for line in screen.screen())
-    with Ftp(At(many, 33), ftp_server):
+    with Ftp(many, ftp_server, 33):
         screen.wait("^  t33: listening on")
         screen.wait("^    session 1: ")
         screen.wait(f"^{COUNT - 1} idle tunnels are hidden$")
@@ -377,7 +377,7 @@ def test_rate_is_steady(conf, sshd, ftp_server, start_up, tmp):
                             "-w"],
                       {"XDG_RUNTIME_DIR": one.dir, "TMPDIR": one.dir}, 120, 20)
     try:
-        with download(At(one, 0), ftp_server, tmp) as (_, data):
+        with download(one, ftp_server, tmp) as (_, data):
             reader = threading.Thread(target=read_all, args=(data.sock,))
             reader.start()
             rates, seen = [], None

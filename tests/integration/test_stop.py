@@ -14,14 +14,12 @@ def test_stop_with_a_stalled_download(mode, session):
     """All is there but the client reads nothing: culvert ends in time."""
     one = session()
     near, far = one.data(mode, "RETR file", rcvbuf=4096)
-    with near, far:
-        far.send(b"x" * STALLED)
-        far.close()
-        one.server.reply("226 done")
-        one.client.command("NOOP")
-        one.server.expect_command("NOOP")
-        time.sleep(0.5)  # for culvert to come to the end of the data
-        begin = time.monotonic()
-        one.culvert.stop()
-        assert time.monotonic() - begin < 8
-        near.expect_reset()
+    far.send(b"x" * STALLED)
+    far.close()
+    one.server.reply("226 done")
+    one.command("NOOP")
+    time.sleep(0.5)  # for culvert to come to the end of the data
+    begin = time.monotonic()
+    one.culvert.stop()
+    assert time.monotonic() - begin < 8
+    near.expect_reset()

@@ -41,8 +41,7 @@ def check_refused(there, source):
 def announce(session, command="PASV"):
     """Prepare a passive transfer: (where the client goes, far listener)."""
     listener = Listener(session.ns)
-    session.client.command(command)
-    session.server.expect_command(command)
+    session.command(command)
     session.server.reply(f"227 ({listener.port_argument()})")
     return scripted.parse_port(session.client.expect("227")), listener
 
@@ -50,8 +49,7 @@ def announce(session, command="PASV"):
 def check_client_still_can(there, listener):
     """Fail unless the right client gets its data connection."""
     with listener, listener.accept() as far, scripted.dial(*there) as near:
-        far.send(b"hello")
-        near.expect_bytes(b"hello")
+        far.send_to(near, b"hello")
 
 
 @pytest.mark.parametrize("network", ["loopback", "veth"])
@@ -93,8 +91,7 @@ def test_stranger_of_another_user_ipv6(session):
     """The same over IPv6."""
     one = session(near="::1")
     with Listener(one.ns) as listener:
-        one.client.command("EPSV")
-        one.server.expect_command("EPSV")
+        one.command("EPSV")
         one.server.reply(f"229 (|||{listener.port}|)")
         there = "::1", scripted.parse_epsv(one.client.expect("229"))
         assert stranger(there) == "reset\n"
@@ -157,8 +154,7 @@ def test_client_gone_before_the_command(end, why, session):
     with listener, listener.accept() as far:
         come_and_go(one, there, end)
         far.expect_end()  # after the moment that the client has
-        one.client.command("STOR file")
-        one.client.expect(f"425 No data connection: {why}.")
+        one.client.exchange("STOR file", f"425 No data connection: {why}.")
     if end == "close":
         one.culvert.wait_log("it was closed before its user could be looked "
                              "up; a client that closes after the reply is "
@@ -174,10 +170,8 @@ def test_client_gone_in_the_transfer(verb, end, why, tmp, session):
     there, listener = announce(one)
     began = time.monotonic()
     with listener, listener.accept() as far:
-        one.client.command(f"{verb} file")
-        one.server.expect_command(f"{verb} file")
-        one.server.reply("150 here")
-        one.client.expect("150")
+        one.command(f"{verb} file")
+        one.say("150 here")
         come_and_go(one, there, end)
         if verb == "RETR":
             far.expect_end()
@@ -235,8 +229,7 @@ def prepare_active(one, listener):
     """Play a PORT; returns where the server would connect."""
     one.client.command(f"PORT {listener.port_argument()}")
     there = scripted.parse_port(one.server.read_command("PORT"))
-    one.server.reply("200 PORT")
-    one.client.expect("200")
+    one.say("200 PORT")
     return there
 
 
@@ -249,9 +242,9 @@ def test_theft_before_the_command(session):
             with scripted.dial(*there, side=one.ns) as other:
                 assert other.read_all() == b""
             assert thief.read_all() == b""
-        one.client.command("RETR file")
-        one.client.expect("425 No data connection: somebody else may have"
-                          " the data connection")
+        one.client.exchange(
+            "RETR file", "425 No data connection: somebody else may have"
+            " the data connection")
 
 
 @pytest.mark.parametrize("command", ["RETR file", "STOR file"])
@@ -264,8 +257,7 @@ def test_theft_from_afar(command, session):
     one = session()
     with Listener() as listener:
         there = prepare_active(one, listener)
-        one.client.command(command)
-        one.server.expect_command(command)
+        one.command(command)
         with scripted.dial(*there, side=one.ns) as thief, \
                 listener.accept() as near:
             if command == "RETR file":
@@ -273,8 +265,7 @@ def test_theft_from_afar(command, session):
                 thief.half_close()
                 near.expect_bytes(b"forged")
             with scripted.dial(*there, side=one.ns):
-                one.server.reply("150 here")
-                one.client.expect("150")
+                one.say("150 here")
                 one.culvert.wait_log(
                     r"^culvert: \[1\] possible theft of a data connection: "
                     "refused a second connection to port "
@@ -297,14 +288,11 @@ def test_second_connection_from_afar(session):
     with Listener() as listener:
         one.client.command(f"PORT {listener.port_argument()}")
         there = scripted.parse_port(one.server.read_command("PORT"))
-        one.server.reply("200 PORT")
-        one.client.expect("200")
-        one.client.command("RETR file")
-        one.server.expect_command("RETR file")
+        one.say("200 PORT")
+        one.command("RETR file")
         far = scripted.dial(*there, side=one.ns)
         with far, listener.accept() as near:
-            one.server.reply("150 here")
-            one.client.expect("150")
+            one.say("150 here")
             time.sleep(2.5)  # no event tells that time has passed
             with scripted.dial(*there, side=one.ns) as second:
                 assert second.read_all() == b""
@@ -313,8 +301,7 @@ def test_second_connection_from_afar(session):
             far.send(b"hello")
             far.half_close()
             assert near.read_all() == b"hello"
-        one.server.reply("226 done")
-        one.client.expect("226")
+        one.say("226 done")
         # Between transfers it takes nobody.
         mark = one.culvert.mark()
         try:

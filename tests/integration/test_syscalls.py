@@ -232,12 +232,12 @@ def test_no_descriptors(bench):
             bench.faults.set(call, "EINTR", left=0)  # to be counted
         with scripted.client(*bench.culvert.listeners[0]):
             for _ in range(200):
-                ftp.ask("NOOP", "200")
+                ftp.exchange("NOOP", "200")
             # Some for each command, and none for who waits.
             assert bench.faults.calls("epoll") < 200 * 10
             assert bench.faults.calls("accept") < 200
-            ftp.control.command("PASV")
-            assert ftp.control.read_reply()[0] in "24"
+            ftp.command("PASV")
+            assert ftp.read_reply()[0] in "24"
         bench.culvert.wait_log(
             r": Too many open files; raise the limit \(ulimit -n, "
             r"LimitNOFILE= of the service\) or lower --max-sessions$")
@@ -250,14 +250,14 @@ def test_last_descriptor(bench):
     """Whose a data connection is can be looked up without a descriptor."""
     with Ftp(bench.culvert, bench.server) as ftp:
         soft = resource.prlimit(bench.culvert.pid, resource.RLIMIT_NOFILE)
-        to = scripted.parse_port(ftp.ask("PASV", "227"))
+        to = scripted.parse_port(ftp.exchange("PASV", "227"))
         resource.prlimit(bench.culvert.pid, resource.RLIMIT_NOFILE,
                          (count_fds(bench.culvert.pid) + 1, soft[1]))
         with scripted.dial(*to) as data:
-            ftp.ask(f"RETR {bench.dir.name}/file", "150")
+            ftp.exchange(f"RETR {bench.dir.name}/file", "150")
             assert data.read_all() == bench.content
             data.close()
-            ftp.control.expect("226")
+            ftp.expect("226")
         resource.prlimit(bench.culvert.pid, resource.RLIMIT_NOFILE, soft)
     assert "--any-user" not in bench.culvert.output
     bench.check_alive()

@@ -20,8 +20,8 @@ from process import descendants, kill_descendants, wait_gone
 from servers import KINDS
 from test_cut_client import hand_over, kill
 from topology import SHAPES, Layout
-from transfer import (MODES, PART, Ftp, make_huge, modes, no_success,
-                      replies_to_end, wait_size)
+from transfer import (MODES, PART, Ftp, check_early_end, make_huge, modes,
+                      no_success, replies_to_end, wait_size)
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -77,18 +77,8 @@ class Remote:
 def test_head(topology, kind, mode, how, tmp):
     """A download that its client ends early: 4xx, and the session goes on."""
     one = Remote(topology, kind, TWO, tmp)
-    make_huge(one.place / "huge")
-    (one.place / "small").write_bytes(b"small")
     with one.ftp() as ftp:
-        data = ftp.begin(mode, f"RETR {one.place.name}/huge")
-        data.read(PART)
-        if how == "closed":
-            data.close()
-        else:
-            data.reset()
-        ftp.control.expect("4")
-        ftp.ask("PWD", "257")
-        assert ftp.get(mode, f"{one.place.name}/small") == b"small"
+        check_early_end(ftp, mode, one.place, how)
 
 
 @kinds
@@ -96,19 +86,17 @@ def test_head(topology, kind, mode, how, tmp):
 def test_abort(topology, kind, mode, tmp):
     """ABOR in a download; the same session fetches another file."""
     one = Remote(topology, kind, TWO, tmp)
-    make_huge(one.place / "huge")
     (one.place / "small").write_bytes(b"small")
     with one.ftp() as ftp:
-        data = ftp.begin(mode, f"RETR {one.place.name}/huge")
-        data.read(PART)
-        ftp.control.command("ABOR")
+        data = ftp.begin_download(mode, one.place)
+        ftp.command("ABOR")
         with contextlib.suppress(ConnectionResetError):
             data.read_all()
-        ftp.control.expect("4")
-        ftp.control.expect("2")
+        ftp.expect("4")
+        ftp.expect("2")
         # Not before: pure-ftpd throws away what comes with an ABOR.
-        ftp.ask("PWD", "257")
-        assert ftp.get(mode, f"{one.place.name}/small") == b"small"
+        ftp.exchange("PWD", "257")
+        assert ftp.fetch(mode, f"RETR {one.place.name}/small") == b"small"
     one.culvert.wait_log(r'download RETR "[^"]*huge", \d+ bytes: cut')
 
 
@@ -120,7 +108,7 @@ def test_client_killed_in_upload(topology, kind, tmp):
     for mode in MODES:
         with one.ftp() as ftp:
             data = ftp.begin_upload(mode, one.place, mode)
-            holders.append(hand_over(ftp.control, data))
+            holders.append(hand_over(ftp, data))
     for holder in holders:
         kill(holder)
     for mode in MODES:
@@ -170,14 +158,12 @@ def test_curl_killed_in_download(topology, kind, mode, tmp):
 def test_server_killed_in_download(topology, kind, mode, tmp):
     """The client is told 426, and never anything good."""
     one = Remote(topology, kind, TWO, tmp, own=True)
-    make_huge(one.place / "huge")
     with one.ftp() as ftp:
-        data = ftp.begin(mode, f"RETR {one.place.name}/huge")
-        data.read(PART)
+        data = ftp.begin_download(mode, one.place)
         one.server.kill()
         with contextlib.suppress(ConnectionResetError):
             data.read_all()
-        replies = replies_to_end(ftp.control)
+        replies = replies_to_end(ftp)
     no_success(replies)
     # 500 is what one half of vsftpd says of the death of the other.
     assert any(text[:3] in ("426", "500") for text in replies), replies
@@ -195,7 +181,7 @@ def test_server_killed_in_upload(topology, kind, mode, tmp):
         one.server.kill()
         with contextlib.suppress(ConnectionResetError):
             data.read_all()
-        no_success(replies_to_end(ftp.control))
+        no_success(replies_to_end(ftp))
     one.check_upload("part")
 
 
@@ -205,11 +191,9 @@ def test_server_killed_in_upload(topology, kind, mode, tmp):
 def test_link_killed(topology, mode, who, what, tmp):
     """No 226, and no whole file; culvert ends with what was lost."""
     one = Remote(topology, "vsftpd", TWO, tmp)
-    make_huge(one.place / "huge")
     with one.ftp() as ftp:
         if what == "RETR":
-            data = ftp.begin(mode, f"RETR {one.place.name}/huge")
-            data.read(PART)
+            data = ftp.begin_download(mode, one.place)
         else:
             data = ftp.begin_upload(mode, one.place, "part")
         if who == "ssh":
@@ -219,7 +203,7 @@ def test_link_killed(topology, mode, who, what, tmp):
         with contextlib.suppress(ConnectionResetError):
             data.read_all()
         with contextlib.suppress(ConnectionResetError):
-            no_success(replies_to_end(ftp.control))
+            no_success(replies_to_end(ftp))
     assert one.culvert.process.wait() == 1, one.culvert.output
     one.culvert.check_nothing_left()
     one.culvert.wait_log("the SSH connection to files.test was lost")
@@ -270,10 +254,10 @@ def test_link_killed_with_the_rest_in_sshd(topology, mode, tmp):
     with one.ftp() as ftp:
         ftp.begin(mode, f"RETR {one.place.name}/file", rcvbuf=4096)
         # Long enough for a 226 that is not held, and less than it is held.
-        assert not select.select([ftp.control.sock], [], [], 1)[0], \
+        assert not select.select([ftp.sock], [], [], 1)[0], \
             "a 226 for what the client does not have"
         os.kill(one.culvert.ssh, signal.SIGKILL)
-        no_success(replies_to_end(ftp.control))
+        no_success(replies_to_end(ftp))
     assert one.culvert.process.wait() == 1, one.culvert.output
 
 
@@ -285,7 +269,7 @@ def test_client_that_ends_after_the_226(topology, mode, tmp):
     with one.ftp() as ftp:
         data = ftp.begin(mode, f"RETR {one.place.name}/file")
         assert data.read_all() == b"file"
-        ftp.control.expect("226")
+        ftp.expect("226")
 
 
 @modes
@@ -300,12 +284,12 @@ def test_slow_client_has_longer(topology, mode, tmp):
     make_file(one.place / "file", size)
     with one.ftp() as ftp:
         data = ftp.begin(mode, f"RETR {one.place.name}/file", rcvbuf=65536)
-        assert not select.select([ftp.control.sock], [], [], pause)[0]
+        assert not select.select([ftp.sock], [], [], pause)[0]
         assert len(data.read_all()) == size
         # Half of the file is what may be between, so half of the pause.
-        assert not select.select([ftp.control.sock], [], [], 3)[0], \
+        assert not select.select([ftp.sock], [], [], 3)[0], \
             "a 226 too early"
-        ftp.control.expect("226")
+        ftp.expect("226")
 
 
 @modes
@@ -319,6 +303,6 @@ def test_link_killed_before_the_end_of_an_upload(topology, mode, tmp):
         ftp.begin_upload(mode, one.place, "part")
         os.kill(one.culvert.ssh, signal.SIGKILL)
         with contextlib.suppress(ConnectionResetError):
-            no_success(replies_to_end(ftp.control))
+            no_success(replies_to_end(ftp))
     assert one.culvert.process.wait() == 1, one.culvert.output
     one.check_upload("part")

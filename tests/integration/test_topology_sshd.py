@@ -271,7 +271,7 @@ def test_remote_without_allow(topology):
     ("PermitOpen 127.0.0.1:4711", "PermitOpen"),
     ('permitopen="127.0.0.1:4711"', "permitopen"),
 ])
-def test_remote_without_dials(topology, line, word, tmp):
+def test_remote_without_connecting(topology, line, word, tmp):
     """No connection to clients: passive works, active says why."""
     case = Case(topology, R_TWO, [line], tmp)
     case.carry("passive")

@@ -15,7 +15,7 @@ import as_service
 import culvert
 from process import until
 from test_activation import Journal
-from test_up import At, conf, ftp_server, to  # noqa: F401
+from test_up import conf, ftp_server, to  # noqa: F401
 from transfer import Ftp, modes, wait_size
 
 # pylint: disable=redefined-outer-name
@@ -70,8 +70,8 @@ def test_download(mode, log, start_logged, ftp_server, tmp):
     (ftp_server.root / tmp.name / "a file").write_bytes(content)
     one = start_logged()
     with Ftp(one, ftp_server) as ftp:
-        host, port = ftp.control.sock.getsockname()
-        assert ftp.get(mode, f"{tmp.name}/a file") == content
+        host, port = ftp.sock.getsockname()
+        assert ftp.fetch(mode, f"RETR {tmp.name}/a file") == content
     record, = log.records(1)
     time = datetime.datetime.fromisoformat(record.pop("time"))
     age = datetime.datetime.now(datetime.timezone.utc) - time
@@ -114,10 +114,10 @@ def test_offset(log, start_logged, ftp_server, tmp):
     (ftp_server.root / tmp.name / "file").write_bytes(content)
     one = start_logged()
     with Ftp(one, ftp_server) as ftp:
-        ftp.ask("REST 4000", "350")
+        ftp.exchange("REST 4000", "350")
         with ftp.begin("passive", f"RETR {tmp.name}/file") as data:
             assert data.read_all() == content[4000:]
-        ftp.control.expect("226")
+        ftp.expect("226")
     record, = log.records(1)
     assert (record["offset"], record["bytes"]) == (4000, 1000)
     assert record["sha256"] == sha256(content[4000:])
@@ -129,9 +129,9 @@ def test_refused_and_listing(log, start_logged, ftp_server, tmp):
     with Ftp(one, ftp_server) as ftp:
         with ftp.begin("passive", f"LIST {tmp.name}") as data:
             data.read_all()
-        ftp.control.expect("226")
-        ftp.ask("PASV", "227")
-        ftp.ask("RETR none/at/all", "550")
+        ftp.expect("226")
+        ftp.exchange("PASV", "227")
+        ftp.exchange("RETR none/at/all", "550")
     listing, refused = log.records(2)
     assert (listing["verb"], listing["outcome"]) == ("LIST", "complete")
     assert listing["sha256"] == sha256(b"")
@@ -147,7 +147,7 @@ def test_cut(log, start_logged, ftp_server, tmp):
         data.sock.sendall(b"x" * 1000)
         wait_size(ftp_server.root / tmp.name / "part", 1000)
         data.reset()
-        ftp.control.expect("426")
+        ftp.expect("426")
     record, = log.records(1)
     assert record["outcome"] in ("aborted", "truncated")
     assert record["bytes"] == 1000 and record["why"]
@@ -174,7 +174,7 @@ def test_translated(log, start_logged, ftp_server, tmp):
     (ftp_server.root / tmp.name / "file").write_bytes(b"abc")
     one = start_logged("--server-mode", "active")
     with Ftp(one, ftp_server) as ftp:
-        assert ftp.get("passive", f"{tmp.name}/file") == b"abc"
+        assert ftp.fetch("passive", f"RETR {tmp.name}/file") == b"abc"
     record, = log.records(1)
     assert record["client_side"]["verb"] == "PASV"
     assert record["server_side"]["verb"] == "PORT"
@@ -187,8 +187,7 @@ def test_name_of_bytes(log, ns, session):
     for name in (b"caf\xe9", "ü\"\\\x01".encode(), b"a\xc2\x9b2J"):
         one.client.send(b"RETR " + name + b"\r\n")
         one.server.read_line()
-        one.server.reply("550 no")
-        one.client.expect("550")
+        one.say("550 no")
     first, second, third = log.records(3)
     assert first["path"] == "caf\\xe9"
     assert bytes.fromhex(first["path_hex"]) == b"caf\xe9"
@@ -202,8 +201,8 @@ def test_named_tunnel(log, conf, sshd, ftp_server, start_up, tmp):
     (ftp_server.root / tmp.name / "file").write_bytes(b"abc")
     path = conf([f"transfer-log = {log.path}"], plant=to(sshd, ftp_server))
     one = start_up(path, "plant")
-    with Ftp(At(one, 0), ftp_server) as ftp:
-        assert ftp.get("passive", f"{tmp.name}/file") == b"abc"
+    with Ftp(one, ftp_server) as ftp:
+        assert ftp.fetch("passive", f"RETR {tmp.name}/file") == b"abc"
     assert log.records(1)[0]["tunnel"] == "plant"
 
 
@@ -214,14 +213,14 @@ def test_xferlog(log, start_logged, ftp_server, tmp):
     with Ftp(one, ftp_server) as ftp:
         with ftp.begin("passive", f"LIST {tmp.name}") as data:
             data.read_all()
-        ftp.control.expect("226")
-        assert ftp.get("passive", f"{tmp.name}/a file") == b"abc"
-        ftp.ask("PASV", "227")
-        ftp.ask("RETR none", "550")
-        ftp.ask("TYPE A", "200")
+        ftp.expect("226")
+        assert ftp.fetch("passive", f"RETR {tmp.name}/a file") == b"abc"
+        ftp.exchange("PASV", "227")
+        ftp.exchange("RETR none", "550")
+        ftp.exchange("TYPE A", "200")
         with ftp.begin("passive", f"STOR {tmp.name}/up") as data:
             data.sock.sendall(b"12345")
-        ftp.control.expect("226")
+        ftp.expect("226")
     down, up = log.lines(2)
     when = r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}"
     assert re.fullmatch(
@@ -237,7 +236,7 @@ def test_xferlog(log, start_logged, ftp_server, tmp):
 def fetch(ftp, server, tmp):
     """One transfer, which makes one record."""
     (server.root / tmp.name / "file").write_bytes(b"abc")
-    assert ftp.get("passive", f"{tmp.name}/file") == b"abc"
+    assert ftp.fetch("passive", f"RETR {tmp.name}/file") == b"abc"
 
 
 def test_appends_and_mode(log, start_logged, ftp_server, tmp):
@@ -427,7 +426,7 @@ def test_journal(tmp, conf, sshd, ftp_server, start_up):
     entry = journal.until("listening on")
     one.listeners = [("127.0.0.1", int(re.search(
         r"127\.0\.0\.1:(\d+)", entry["MESSAGE"])[1]))]
-    with Ftp(At(one, 0), ftp_server) as ftp:
+    with Ftp(one, ftp_server) as ftp:
         fetch(ftp, ftp_server, tmp)
     entry = journal.until("^{")
     assert json.loads(entry["MESSAGE"])["sha256"] == sha256(b"abc")

@@ -194,7 +194,7 @@ FORMS = [
 
 
 @pytest.mark.parametrize("kind, verb", FORMS)
-def test_refused_form(topology, kind, verb, tmp):
+def test_refused_variant(topology, kind, verb, tmp):
     """A server without one form, and a client that knows no other.
 
     ftplib knows PORT and PASV on IPv4, EPRT and EPSV on IPv6.
@@ -216,16 +216,16 @@ def test_epsv_all(topology, kind, tmp):
     """EPSV ALL is honoured: no PASV or PORT of ours after it."""
     one = Pair(topology, TWO["L"], kind, tmp)
     with one.topology.near.inside(), Ftp(one.tunnel, one.server) as ftp:
-        ftp.ask("EPSV ALL", "2")
+        ftp.exchange("EPSV ALL", "2")
         make_file(one.place / "file", 1000)
-        ftp.control.command("EPSV")
-        port = scripted.parse_epsv(ftp.control.expect("229"))
+        ftp.command("EPSV")
+        port = scripted.parse_epsv(ftp.expect("229"))
         with scripted.dial("127.0.0.1", port) as data:
-            ftp.ask(f"RETR {one.place.name}/file", "1")
+            ftp.exchange(f"RETR {one.place.name}/file", "1")
             assert len(data.read_all()) == 1000
-        ftp.control.expect("226")
+        ftp.expect("226")
         for command in "PASV", "PORT 127,0,0,1,200,1":
-            ftp.ask(command, "5")
+            ftp.exchange(command, "5")
     assert set(server_modes(one.tunnel, 0, 1)) == {"EPSV"}
 
 
@@ -239,13 +239,13 @@ def test_reply_to_passive(topology, verb, code, tmp):
                options=["--server-mode", "active"])
     make_file(one.place / "file", 1000)
     with one.topology.near.inside(), Ftp(one.tunnel, one.server) as ftp:
-        reply = ftp.ask(verb, code)
+        reply = ftp.exchange(verb, code)
         port = scripted.parse_epsv(reply) if verb[0] == "E" else \
             scripted.parse_port(reply)[1]
         with scripted.dial("127.0.0.1", port) as data:
-            ftp.ask(f"RETR {one.place.name}/file", "150 ")
+            ftp.exchange(f"RETR {one.place.name}/file", "150 ")
             assert len(data.read_all()) == 1000
-        ftp.control.expect("226 ")
+        ftp.expect("226 ")
 
 
 @pytest.mark.parametrize("form", ["PORT", "EPRT"])
@@ -259,12 +259,12 @@ def test_reply_to_active(topology, form, tmp):
         argument = {
             "PORT": listener.port_argument(),
             "EPRT": listener.eprt_argument()}[form]
-        assert form in ftp.ask(f"{form} {argument}", "200 ")
-        ftp.control.command(f"RETR {one.place.name}/file")
+        assert form in ftp.exchange(f"{form} {argument}", "200 ")
+        ftp.command(f"RETR {one.place.name}/file")
         with listener.accept() as data:
-            ftp.control.expect("150 ")
+            ftp.expect("150 ")
             assert len(data.read_all()) == 1000
-        ftp.control.expect("226 ")
+        ftp.expect("226 ")
 
 
 def test_server_without_150(session):
@@ -282,8 +282,7 @@ def test_server_without_150(session):
             there.expect_bytes(b"whole")
             there.expect_end()
             there.close()
-            one.server.reply("226 done")
-            one.client.expect("226 done")
+            one.say("226 done")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -295,16 +294,16 @@ def test_refusals_pass_translated(topology, kind, mode, tmp):
     (one.place / "small").write_bytes(b"small")
     with one.topology.near.inside(), Ftp(one.tunnel, one.server) as ftp:
         if mode == "passive":
-            there = scripted.parse_port(ftp.ask("PASV", "227"))
+            there = scripted.parse_port(ftp.exchange("PASV", "227"))
             with scripted.dial(*there):
-                ftp.ask(f"RETR {one.place.name}/none", "550")
+                ftp.exchange(f"RETR {one.place.name}/none", "550")
         else:
             with scripted.Listener() as listener:
-                ftp.ask(f"PORT {listener.port_argument()}", "200")
-                ftp.ask(f"RETR {one.place.name}/none", "550")
-        ftp.ask("PWD", "257")
+                ftp.exchange(f"PORT {listener.port_argument()}", "200")
+                ftp.exchange(f"RETR {one.place.name}/none", "550")
+        ftp.exchange("PWD", "257")
         for _ in range(3):
-            assert ftp.get(mode, f"{one.place.name}/small") == b"small"
+            assert ftp.fetch(mode, f"RETR {one.place.name}/small") == b"small"
 
 
 # ---- --client-ports ----
@@ -336,19 +335,20 @@ def test_client_ports_full(topology, tmp):
         stack.enter_context(one.topology.near.inside())
         ftps = [stack.enter_context(Ftp(one.tunnel, one.server))
                 for _ in range(3)]
-        ports = {scripted.parse_port(ftp.ask("PASV", "227"))[1]
+        ports = {scripted.parse_port(ftp.exchange("PASV", "227"))[1]
                  for ftp in ftps[:2]}
         assert ports == {low, low + 1}
         for command in "PASV", "EPSV":
-            reply = ftps[2].ask(command, "425")
+            reply = ftps[2].exchange(command, "425")
             assert f"{low}-{low + 1}" in reply, reply
         one.tunnel.wait_log(f"--client-ports {low}-{low + 1}")
         # An active client takes none.
-        assert ftps[2].get("active", f"{one.place.name}/file") == b"file"
+        assert ftps[2].fetch(
+            "active", f"RETR {one.place.name}/file") == b"file"
         # A listener that is replaced is not one more.
         for _ in range(4):
-            ftps[0].ask("PASV", "227")
-        ftps[0].ask("QUIT", "221")
+            ftps[0].exchange("PASV", "227")
+        ftps[0].exchange("QUIT", "221")
         until(lambda: gets(ftps[2], one.place), "the port is free")
 
 
@@ -361,27 +361,28 @@ def test_client_ports_one(topology, how, tmp):
     with one.topology.near.inside(), Ftp(one.tunnel, one.server) as ftp:
         for _ in range(3):
             if how == "used":
-                assert ftp.get("passive", f"{one.place.name}/file") == b"file"
+                assert ftp.fetch(
+                    "passive", f"RETR {one.place.name}/file") == b"file"
                 continue
-            there = scripted.parse_port(ftp.ask("PASV", "227"))
+            there = scripted.parse_port(ftp.exchange("PASV", "227"))
             if how == "refused":
                 with scripted.dial(*there):
-                    ftp.ask("RETR none", "550")
+                    ftp.exchange("RETR none", "550")
             elif how == "reset":
                 scripted.dial(*there).reset()
-        assert ftp.get("passive", f"{one.place.name}/file") == b"file"
+        assert ftp.fetch("passive", f"RETR {one.place.name}/file") == b"file"
 
 
 def gets(ftp, place):
     """Return whether PASV, and then a download, is possible."""
-    ftp.control.command("PASV")
-    reply = ftp.control.read_reply()
+    ftp.command("PASV")
+    reply = ftp.read_reply()
     if reply.startswith("425"):
         return False
     with scripted.dial(*scripted.parse_port(reply)) as data:
-        ftp.ask(f"RETR {place.name}/file", "150")
+        ftp.exchange(f"RETR {place.name}/file", "150")
         assert data.read_all() == b"file"
-    ftp.control.expect("226")
+    ftp.expect("226")
     return True
 
 
@@ -535,7 +536,7 @@ def test_server_data_host_reply(topology, kind, line, tmp):
     one = Pair(topology, L_FOUR, kind, tmp, lines=[line],
                options=["--server-data-host", "reply"])
     with topology.near_end.inside(), Ftp(one.tunnel, one.server) as ftp:
-        ftp.ask("PASV", "227")
+        ftp.exchange("PASV", "227")
         one.tunnel.wait_log(r"data connection .*192\.168\.77\.1", timeout=2)
 
 
@@ -575,5 +576,4 @@ def test_server_with_data_elsewhere(topology, second_address, which):
         near = enter(scripted.dial(*there, side=topology.near))
         far = enter(data.accept())
         assert far.name[0] == at
-        far.send(b"hello")
-        near.expect_bytes(b"hello")
+        far.send_to(near, b"hello")

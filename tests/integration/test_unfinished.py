@@ -22,8 +22,7 @@ SHAPES = {
 
 def say_unfinished(one, lines):
     """A command, and a reply to it that does not end."""
-    one.client.command("STAT")
-    one.server.expect_command("STAT")
+    one.command("STAT")
     one.server.reply(*lines)
     for line in lines:
         one.client.expect_bytes(f"{line}\r\n".encode())
@@ -48,10 +47,8 @@ def test_an_upload_that_was_reset_is_not_told_226(mode, first, pair):
     one.server.reply(first)
     one.client.expect_bytes(f"{first}\r\n".encode())
     if first.startswith("553"):
-        one.server.reply("150 go")
-        one.client.expect("150 go")
-    mine.send(b"half of it")
-    theirs.expect_bytes(b"half of it")
+        one.say("150 go")
+    mine.send_to(theirs, b"half of it")
     mine.reset()
     one.server.expect_command("ABOR")
     one.server.reply("226 stored")
@@ -80,12 +77,10 @@ def test_a_226_within_an_unfinished_150_waits_for_the_data(pair):
 def test_a_slow_reply_and_a_client_that_does_not_wait(pair):
     """What looks like a reply within it is none: its end comes."""
     one = pair()
-    one.client.command("STAT")
-    one.server.expect_command("STAT")
+    one.command("STAT")
     one.server.reply("211-Status")
     one.client.expect_bytes(b"211-Status\r\n")
-    one.client.command("NOOP")
-    one.server.expect_command("NOOP")
+    one.command("NOOP")
     one.server.reply("200 files", "211-more")
     one.server.reply("211 End")
     one.server.reply("200 nothing done")

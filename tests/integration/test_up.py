@@ -36,19 +36,12 @@ def to(sshd, server, *more, letter="L"):
             f"{letter} = 0:127.0.0.1:{server.port}", *more]
 
 
-class At:
-    """What Ftp wants to know of one of the listeners."""
-
-    def __init__(self, one, number):
-        self.listeners = [one.listeners[number]]
-
-
 def fetch(one, number, server, place, mode="passive"):
     """Fetch a file by one of its listeners, and compare."""
     content = os.urandom(200_000)
     (server.root / place / "file").write_bytes(content)
-    with Ftp(At(one, number), server) as ftp:
-        assert ftp.get(mode, f"{place}/file") == content
+    with Ftp(one, server, number) as ftp:
+        assert ftp.fetch(mode, f"RETR {place}/file") == content
 
 
 @pytest.fixture
@@ -101,12 +94,12 @@ def test_two_destinations(conf, sshd, start_sshd, ftp_server, start_up, tmp):
         for mode in "passive", "active":
             fetch(one, number, ftp_server, tmp.name, mode)
     mark = one.mark()
-    with Ftp(At(one, 0), ftp_server) as plant, \
-            Ftp(At(one, 1), ftp_server) as bank:
+    with Ftp(one, ftp_server) as plant, \
+            Ftp(one, ftp_server, 1) as bank:
         os.kill(first, signal.SIGKILL)
         alive = [ftp for ftp in (plant, bank) if not hears_421(ftp)]
         assert len(alive) == 1
-        alive[0].ask("NOOP", "200")
+        alive[0].exchange("NOOP", "200")
     one.wait_log("connected again|is up again|again", start=mark)
     until(lambda: len(one.all_ssh()) == 2, "the other ssh comes back")
     assert second in one.all_ssh()
@@ -117,8 +110,8 @@ def test_two_destinations(conf, sshd, start_sshd, ftp_server, start_up, tmp):
 def hears_421(ftp):
     """Return whether the session was told of the loss."""
     try:
-        ftp.control.sock.settimeout(2)
-        reply = ftp.control.read_reply()
+        ftp.sock.settimeout(2)
+        reply = ftp.read_reply()
     except TimeoutError:
         return False
     assert reply.startswith("421"), reply
@@ -207,12 +200,12 @@ def test_is_culvert(conf, sshd, ftp_server, start_up, tmp):
     path = conf(plant=to(sshd, ftp_server))
     (ftp_server.root / tmp.name / "file").write_bytes(b"x" * 500_000)
     one = start_up(path, "plant")
-    with Ftp(At(one, 0), ftp_server) as ftp:
+    with Ftp(one, ftp_server) as ftp:
         with ftp.begin("passive", f"RETR {tmp.name}/file") as data:
             one.see()
             one.process.send_signal(signal.SIGUSR1)
             assert len(data.read_all()) == 500_000
-        ftp.control.expect("226")
+        ftp.expect("226")
     assert one.process.wait() == 0, one.output
     one.check_nothing_left()
 

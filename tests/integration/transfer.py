@@ -1,7 +1,6 @@
 """Clients of real servers, and transfers that stand still.
 
-Ftp is a scripted client at a real server; so are logged_in() and prepare(),
-which leave more to the test.  All take a mode, "passive" or "active".
+A mode is "passive" or "active".
 """
 
 import contextlib
@@ -12,6 +11,7 @@ import select
 import pytest
 
 import scripted
+from clients import Target
 from process import until
 from scripted import NEAR, announcement
 
@@ -25,45 +25,73 @@ PART = 100_000
 BUFFERED = 8192
 
 
-class Ftp:
-    """A scripted client, logged in at a real server.
+class Ftp(scripted.Control):
+    """The control connection of a scripted client, logged in, TYPE I.
 
-    Use it as a context manager: it closes all that was opened.
+    to is a clients.Target; or a culvert, and then the server is the one behind
+    its listener of that number.  As a context manager it closes its data
+    connections, too.
     """
 
-    def __init__(self, culvert, server):
+    def __init__(self, to, server=None, number=0, source=None):
+        if server is not None:
+            to = Target.behind(to, server, number)
+        wire = scripted.client(to.host, to.port, source=source)
+        super().__init__(wire.sock, wire.side)
         self._stack = contextlib.ExitStack()
-        self.control = self._stack.enter_context(
-            scripted.client(*culvert.listeners[0]))
-        self.control.expect("220")
-        self.ask(f"USER {server.user}", "331")
-        self.ask(f"PASS {server.password}", "230")
-        self.ask("TYPE I", "200")
-
-    def __enter__(self):
-        return self
+        try:
+            self.expect("220")
+            self.exchange(f"USER {to.user}", "331")
+            self.exchange(f"PASS {to.password}", "230")
+            self.exchange("TYPE I", "200")
+        except BaseException:
+            self.close()
+            raise
 
     def __exit__(self, *_):
         self._stack.close()
+        self.close()
 
-    def ask(self, command, start):
-        """Send a command; returns its reply, which must begin so."""
-        self.control.command(command)
-        return self.control.expect(start)
+    def prepare(self, mode, rcvbuf=None):
+        """Play PASV or PORT, or on IPv6 EPSV or EPRT.
+
+        Returns a function that gives the client's end of the data connection.
+        """
+        if mode == "active":
+            listener = self._stack.enter_context(
+                scripted.Listener(NEAR, self.name[0], rcvbuf=rcvbuf))
+            self.exchange(announcement(listener), "200")
+            return functools.partial(self._accept_once, listener)
+        if ":" in self.name[0]:
+            port = scripted.parse_epsv(self.exchange("EPSV", "229"))
+            to = self.peer[0], port
+        else:
+            to = scripted.parse_port(self.exchange("PASV", "227"))
+        return lambda: self._stack.enter_context(
+            scripted.dial(*to, rcvbuf=rcvbuf))
+
+    def _accept_once(self, listener):
+        with listener:
+            return self._stack.enter_context(listener.accept())
 
     def begin(self, mode, command, rcvbuf=None):
         """Begin a transfer; returns the data connection, the 150 read."""
-        if mode == "passive":
-            data = scripted.dial(
-                *scripted.parse_port(self.ask("PASV", "227")), rcvbuf=rcvbuf)
-            self.ask(command, "1")
-        else:
-            with scripted.Listener(rcvbuf=rcvbuf) as listener:
-                self.ask(f"PORT {listener.port_argument()}", "200")
-                self.control.command(command)
-                data = listener.accept()
-                self.control.expect("1")
-        return self._stack.enter_context(data)
+        connect = self.prepare(mode, rcvbuf)
+        data = connect() if mode == "passive" else None
+        self.command(command)
+        data = data or connect()
+        self.expect("1")
+        return data
+
+    def begin_download(self, mode, path):
+        """Begin to download a huge file; PART bytes are read.
+
+        path is the server's directory.
+        """
+        make_huge(path / "huge")
+        data = self.begin(mode, f"RETR {path.name}/huge")
+        data.read(PART)
+        return data
 
     def begin_upload(self, mode, path, name):
         """Send PART bytes of an upload; culvert and the server have them.
@@ -76,13 +104,66 @@ class Ftp:
         wait_size(path / name)
         return data
 
-    def get(self, mode, name):
-        """Download a file to its good end; returns its bytes."""
-        with self.begin(mode, f"RETR {name}") as data:
+    def fetch(self, mode, command):
+        """A whole download, or listing; returns the bytes."""
+        with self.begin(mode, command) as data:
             content = data.read_all()
         # Only now: proftpd waits for the end of the connection, up to 10 s.
-        self.control.expect("226")
+        self.expect("226")
         return content
+
+    def store(self, mode, command, content):
+        """A whole upload."""
+        with self.begin(mode, command) as data:
+            data.send(content)
+            data.half_close()
+            self.expect("226")
+            data.expect_end()
+
+    def settle(self, kind, aborted=True):
+        """Read the replies to a cut transfer, and to its ABOR.
+
+        Fails if it seems complete, or if the session does not live on, but for
+        inetutils: it dies of SIGPIPE when its data connection is ended while
+        it writes (SSH makes FIN and RST of it).  Returns whether it lives.
+        """
+        cut = "426", "451", "450"
+        if kind == "pure-ftpd" and not aborted:
+            cut += ("150",)  # its only answer to a reset, without culvert too
+        reply = self.read_reply()
+        assert reply.startswith(cut), reply
+        self.command("PWD")
+        codes = []
+        while True:
+            reply = self.read_reply()
+            if reply.startswith("257"):
+                break
+            if not reply and kind == "inetutils":
+                return False
+            assert reply, f"the end of file after {codes}"
+            codes.append(reply[:3])
+        allowed = "225", "226", "426", "451"
+        if kind == "pure-ftpd":
+            allowed += ("150",)
+        assert len(codes) <= 2 and set(codes) <= set(allowed), codes
+        return True
+
+
+def check_early_end(ftp, mode, place, how):
+    """A download that its client ends early; the session goes on.
+
+    how is "closed" or "reset", place the server's directory.
+    """
+    (place / "small").write_bytes(b"small")
+    data = ftp.begin_download(mode, place)
+    if how == "closed":
+        data.close()
+    else:
+        data.reset()
+    # pure-ftpd has no last reply here, only a broken one: "150 ...".
+    ftp.expect("4")
+    ftp.exchange("PWD", "257")
+    assert ftp.fetch(mode, f"RETR {place.name}/small") == b"small"
 
 
 def wait_size(path, size=PART - BUFFERED):
@@ -115,98 +196,6 @@ def make_huge(path):
     """Make a sparse file that no test reads to its end."""
     with open(path, "wb") as file:
         os.truncate(file.fileno(), 64 << 30)
-
-
-# A client of real servers.
-
-@contextlib.contextmanager
-def logged_in(to):
-    """Open a control connection to a clients.Target, logged in, TYPE I."""
-    with scripted.client(to.host, to.port) as control:
-        control.expect("220")
-        control.command(f"USER {to.user}")
-        control.expect("331")
-        control.command(f"PASS {to.password}")
-        control.expect("230")
-        control.command("TYPE I")
-        control.expect("200")
-        yield control
-
-
-def prepare(control, mode):
-    """Play PASV or PORT, or on IPv6 EPSV or EPRT.
-
-    Returns a function that gives the client's end of the data connection.
-    """
-    v6 = ":" in control.name[0]
-    if mode == "active":
-        listener = scripted.Listener(NEAR, control.name[0])
-        control.command(announcement(listener))
-        control.expect("200")
-        return functools.partial(_accept_once, listener)
-    control.command("EPSV" if v6 else "PASV")
-    if v6:
-        to = control.peer[0], scripted.parse_epsv(control.expect("229"))
-    else:
-        to = scripted.parse_port(control.expect("227"))
-    return functools.partial(scripted.dial, *to)
-
-
-def _accept_once(listener):
-    with listener:
-        return listener.accept()
-
-
-def fetch(control, mode, command):
-    """A whole download, or listing; returns the bytes."""
-    connect = prepare(control, mode)
-    control.command(command)
-    with connect() as data:
-        control.expect("1")
-        content = data.read_all()
-    control.expect("226")
-    return content
-
-
-def store(control, mode, command, content):
-    """A whole upload."""
-    connect = prepare(control, mode)
-    control.command(command)
-    with connect() as data:
-        control.expect("1")
-        data.send(content)
-        data.half_close()
-        control.expect("226")
-        data.expect_end()
-
-
-def settle(control, kind, aborted=True):
-    """Read the replies to a cut transfer, and to its ABOR.
-
-    Fails if it seems complete, or if the session does not live on, but for
-    inetutils: it dies of SIGPIPE when its data connection is ended while it
-    writes (SSH makes FIN and RST of it).  Returns whether it lives.
-    """
-    cut = "426", "451", "450"
-    if kind == "pure-ftpd" and not aborted:
-        cut += ("150",)  # its only answer to a reset, without culvert too
-    reply = control.read_reply()
-    assert reply.startswith(cut), reply
-    control.command("PWD")
-    codes = []
-    while True:
-        reply = control.read_reply()
-        if reply.startswith("257"):
-            break
-        if not reply and kind == "inetutils":
-            return False
-        assert reply, f"the end of file after {codes}"
-        codes.append(reply[:3])
-    allowed = "225", "226", "426", "451"
-    if kind == "pure-ftpd":
-        allowed += ("150",)
-    assert len(codes) <= 2 and set(codes) <= set(allowed), codes
-    return True
 
 
 def drain(data):

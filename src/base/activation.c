@@ -1,5 +1,5 @@
 /*
- * Listening sockets of the service manager.
+ * Socket activation.
  */
 #include "base/activation.h"
 
@@ -16,7 +16,7 @@
 /* SD_LISTEN_FDS_START */
 #define ACTIVATION_FIRST_FD 3
 
-/* How many, or 0: not ours, or none. */
+/* The number of sockets that are passed to this process. */
 static size_t
 activation_count(void)
 {
@@ -31,7 +31,8 @@ activation_count(void)
 	return (size_t)n;
 }
 
-/* 0 or -EINVAL: it is something else. */
+/* Sets *ret to the address of a listening TCP socket.  0, or -EINVAL if fd is
+ * something else. */
 static int
 activation_look(int fd, struct addr *ret)
 {

@@ -19,8 +19,8 @@ addr_set_ipv4(struct addr *addr, const void *ip)
 	memcpy(addr->ip, ip, 4);
 }
 
-/* Takes a mapped IPv4 address (RFC 4291 section 2.5.5.2) out of its wrapping;
- * a scope means nothing there. */
+/* Stores an IPv4-mapped address (RFC 4291 section 2.5.5.2) as IPv4, without its
+ * scope. */
 static void
 addr_set_ipv6(struct addr *addr, const struct in6_addr *ip, uint32_t scope)
 {
@@ -132,7 +132,7 @@ addr_loopback(sa_family_t family, uint16_t port)
 	return addr;
 }
 
-/* Bytes of ip in use. */
+/* The number of bytes of ip that are used. */
 static size_t
 addr_ip_len(const struct addr *addr)
 {

@@ -1,8 +1,7 @@
 /*
- * An IP address and a TCP port as a plain value.  An IPv4 address that was
- * mapped into IPv6 (::ffff:a.b.c.d, RFC 4291 section 2.5.5.2) is always kept
- * as IPv4, so that two spellings of one host compare equal.  No look-ups, no
- * sockets.
+ * An IP address and a TCP port as a plain value.  An IPv4-mapped IPv6 address
+ * (::ffff:a.b.c.d, RFC 4291 section 2.5.5.2) is always stored as IPv4, so that
+ * both spellings of a host compare equal.  No look-ups, no sockets.
  */
 #ifndef BASE_ADDR_H
 #define BASE_ADDR_H
@@ -31,33 +30,35 @@ struct addr {
  */
 int addr_parse_ip(const char *text, struct addr *ret);
 
-/* From a socket address of AF_INET or AF_INET6.  0 or -EAFNOSUPPORT. */
+/* Converts a socket address of AF_INET or AF_INET6.  0 or -EAFNOSUPPORT. */
 int addr_from_sockaddr(const struct sockaddr *sa, struct addr *ret);
 
-/* To a socket address; returns its length. addr->family must not be none. */
+/* Converts to a socket address; returns its length.  addr->family must not be
+ * AF_UNSPEC. */
 socklen_t addr_to_sockaddr(const struct addr *addr,
     struct sockaddr_storage *ret);
 
-/* Loopback of the given family with that port (host order). */
+/* The loopback address of that family, with that port (host order). */
 struct addr addr_loopback(sa_family_t family, uint16_t port);
 
-/* The same host?  Ports do not count, scopes do when both are given. */
+/* Are the IP addresses equal?  Ports are ignored; scopes are compared if both
+ * have one. */
 bool addr_same_ip(const struct addr *a, const struct addr *b);
 
 /* 127.0.0.0/8 or ::1. */
 bool addr_is_loopback(const struct addr *addr);
 
-/* Of this host or a link of it, so that it means nothing elsewhere: loopback
- * or link-local (169.254.0.0/16, fe80::/10). */
+/* Loopback or link-local (169.254.0.0/16, fe80::/10): an address that means
+ * nothing on another host. */
 bool addr_is_local(const struct addr *addr);
 
 /* 0.0.0.0 or ::. */
 bool addr_is_any(const struct addr *addr);
 
 /*
- * "192.0.2.1" or "2001:db8::1"; with addr_format "192.0.2.1:21" or
- * "[2001:db8::1]:21" (RFC 5952 text).  Returns text, which must hold
- * ADDR_TEXT_MAX bytes.
+ * addr_format_ip() writes "192.0.2.1" or "2001:db8::1" (RFC 5952),
+ * addr_format() "192.0.2.1:21" or "[2001:db8::1]:21".  text must have room for
+ * ADDR_TEXT_MAX bytes.  Returns text.
  */
 const char *addr_format_ip(const struct addr *addr, char *text);
 const char *addr_format(const struct addr *addr, char *text);

@@ -1,5 +1,5 @@
 /*
- * Files that are only ever appended to.
+ * Files to which lines are only appended.
  */
 #include "base/append.h"
 
@@ -12,7 +12,7 @@
 int
 append_open(const char *path)
 {
-	/* O_NONBLOCK is for a FIFO; of a file, writing waits all the same. */
+	/* O_NONBLOCK is for a FIFO; it has no effect on files. */
 	int fd = open(path,
 	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
 	    S_IRUSR | S_IWUSR | S_IRGRP);
@@ -38,10 +38,11 @@ append_all(int fd, const char *bytes, size_t len, size_t *ret_done)
 }
 
 /*
- * Reserves room for len bytes behind the end of the file, so that all of them
- * can be written, or none is.  To take back what was written instead
- * (ftruncate(2)) takes a right that would also let somebody erase older
- * records. 0, also where that cannot be known, or a negative errno.
+ * Reserves space for len bytes at the end of the file, so that either all of
+ * them can be written or none is.  Removing a partly written line with
+ * ftruncate(2) instead would need a right with which an attacker could erase
+ * older records. Returns 0, also if space cannot be reserved there, or a
+ * negative errno.
  */
 static int
 append_reserve(int fd, size_t len)
@@ -62,7 +63,7 @@ append_reserve(int fd, size_t len)
 		    0 :
 		    -errno;
 	while (err == -EINTR);
-	/* Some file systems have no such call, and NFS may not. */
+	/* Some file systems do not support it; NFS may not. */
 	return err == -EOPNOTSUPP || err == -ENOSYS ? 0 : err;
 }
 

@@ -1,5 +1,5 @@
 /*
- * A bounded first-in first-out byte buffer.
+ * A bounded byte queue.
  */
 #include "base/buf.h"
 
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The first allocation, and the most that an empty buffer keeps: what a relay
- * fills and empties all the time is not to be new memory each time. */
+/* The first allocation, and the largest one that an empty buffer keeps: a relay
+ * fills and empties its buffers all the time. */
 #define BUF_SIZE_MIN ((size_t)512)
 #define BUF_SIZE_KEPT ((size_t)4 * 1024 * 1024)
 
@@ -26,7 +26,7 @@ buf_free(struct buf *buf)
 	buf_init(buf, buf->max);
 }
 
-/* Moves what is held into a new block with room for len bytes in all. */
+/* Moves the content to a new block with room for at least len bytes. */
 static int
 buf_grow(struct buf *buf, size_t len)
 {
@@ -59,8 +59,9 @@ buf_append(struct buf *buf, const void *bytes, size_t len)
 	if (len > buf->max - buf->len)
 		return -ENOBUFS;
 	if (len > buf->size - buf->start - buf->len) {
-		/* Moving up is cheap when as much was consumed as is held;
-		 * a block of the maximal size has no other way. */
+		/* Moving the content to the start is cheap if at least as much
+		 * was consumed as is held.  A block of the maximum size cannot
+		 * grow. */
 		if (len <= buf->size - buf->len &&
 		    (buf->start >= buf->len || buf->size == buf->max)) {
 			memmove(buf->bytes, buf->bytes + buf->start, buf->len);

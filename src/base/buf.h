@@ -1,8 +1,8 @@
 /*
- * A bounded first-in first-out byte buffer: appended at the end, consumed at
- * the start.  It grows on the heap as needed, never beyond its maximum, and
- * gives the memory back when it has become empty after having been large.
- * Embedding it is the point; treat the fields as private.
+ * A bounded byte queue: bytes are appended at the end and consumed at the
+ * start. It grows on the heap as needed, up to its maximum, and frees the
+ * memory when a large buffer has become empty.  Embed the struct, but treat its
+ * fields as private.
  */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
@@ -12,13 +12,13 @@
 
 struct buf {
 	uint8_t *bytes;
-	size_t start; /* of what is held, within bytes */
-	size_t len;   /* held, in bytes */
+	size_t start; /* offset of the first byte that is held */
+	size_t len;   /* number of bytes that are held */
 	size_t size;  /* allocated */
 	size_t max;   /* len never exceeds it */
 };
 
-/* Makes an empty buffer that never holds more than max bytes. */
+/* Makes an empty buffer for at most max bytes. */
 void buf_init(struct buf *buf, size_t max);
 
 /* Frees the memory; the buffer is empty and usable again. */
@@ -32,8 +32,8 @@ int buf_append(struct buf *buf, const void *bytes, size_t len)
     __attribute__((warn_unused_result));
 
 /*
- * What is held: buf_len() bytes from buf_bytes(), contiguous, valid until the
- * next append, consume or free.  buf_bytes() may be NULL when it is empty.
+ * The content: buf_len() contiguous bytes at buf_bytes(), valid until the next
+ * append, consume or free.  buf_bytes() may be NULL if the buffer is empty.
  */
 const uint8_t *buf_bytes(const struct buf *buf);
 size_t buf_len(const struct buf *buf);

@@ -1,7 +1,7 @@
 /*
- * Capabilities (capabilities(7)), by the system calls themselves: of libcap no
- * more than this would be used.  They are a thread's own: call these while
- * there is only one.
+ * Capabilities (capabilities(7)), by the system calls, because no more of
+ * libcap would be used.  Each thread has its own capabilities, so call these
+ * functions while there is only one thread.
  */
 #ifndef BASE_CAPS_H
 #define BASE_CAPS_H
@@ -10,12 +10,12 @@
 
 #define CAPS_MASK(capability) (UINT64_C(1) << (capability))
 
-/* Leaves what is in keep, of what is permitted; nothing can be had again, nor
- * inherited.  0 or a negative errno. */
+/* Keeps only those capabilities in keep that are permitted now.  The others
+ * cannot be regained or inherited.  0 or a negative errno. */
 int caps_keep(uint64_t keep);
 
-/* Nothing that is run from here on can gain any (the bounding set).  0 or a
- * negative errno; -EPERM for who is not root, nor may do that. */
+/* Empties the bounding set: no program that is run from now on can gain a
+ * capability.  0 or a negative errno; -EPERM without CAP_SETPCAP. */
 int caps_drop_bounding(void);
 
 #endif

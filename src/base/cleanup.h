@@ -1,5 +1,6 @@
 /*
- * Cleanup attributes: what a function holds goes when the function does.
+ * Cleanup attributes: what a variable holds is released when the function
+ * returns.
  *
  *	CLEANUP(cleanup_fd) int fd = -1;
  *	...

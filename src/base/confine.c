@@ -26,7 +26,7 @@ no_core(void)
 	return 0;
 }
 
-/* Where that cannot be seen, it is believed. */
+/* True also if the number of threads cannot be found out. */
 static bool
 has_one_thread(void)
 {
@@ -42,7 +42,7 @@ has_one_thread(void)
 	return n <= 1;
 }
 
-/* What became of it; name is what the stage is called. */
+/* The result of the stage of that name, and its text. */
 static enum confine_result
 conclude(const char *name, int err, const char *not_here,
     char text[CONFINE_TEXT_MAX])

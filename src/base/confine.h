@@ -1,14 +1,15 @@
 /*
- * Confinement: the process gives up what it need not have, in stages, for good,
- * before it reads the first byte of a peer.
+ * Confinement: the process permanently gives up every right that it does not
+ * need, in stages, before it reads the first byte from a peer.
  *
- * What is left to whoever takes the process over: TCP to and from anywhere,
- * Unix sockets, which can be made in one directory, reading what the look-up of
- * names needs, and threads.  No program can be run, no process made, signalled
- * or traced, no other file opened and none made, no privilege used or gained.
+ * An attacker who controls the process can then still use TCP to and from
+ * anywhere, use Unix sockets and create them in one directory, read the files
+ * that the look-up of names needs, and start threads.  He can run no program;
+ * start, signal or trace no process; open no other file and create none; and
+ * use or gain no privilege.
  *
- * Most of this belongs to a thread, and threads inherit it: call it while there
- * is one.
+ * Most of this applies to one thread and is inherited by its new threads, so
+ * call it while there is only one thread.
  */
 #ifndef BASE_CONFINE_H
 #define BASE_CONFINE_H
@@ -17,16 +18,16 @@
 #include <stddef.h>
 
 /*
- * In this order.  The first two before uv_loop_init(): libuv >= 1.45 makes a
- * ring of io_uring there, by which system calls can be made that no filter
- * sees; where it cannot, it uses epoll alone.  CONFINE_BOUNDING while still
- * root, where one is root.
+ * The stages, in their order.  The first two must precede uv_loop_init(), where
+ * libuv >= 1.45 creates an io_uring: system calls made through it are seen by
+ * no filter.  If it cannot, libuv uses epoll alone.  A process that was started
+ * as root must still be root at CONFINE_BOUNDING.
  */
 enum confine_stage {
 	CONFINE_NO_PRIVILEGES, /* no program run from here on gains any */
 	CONFINE_RINGS,	       /* io_uring fails with ENOSYS */
 	CONFINE_BOUNDING,      /* no capability can be gained */
-	CONFINE_CAPABILITIES,  /* none of them, but see low_ports */
+	CONFINE_CAPABILITIES,  /* no capabilities, but see low_ports */
 	CONFINE_MEMORY,	       /* no core file, no tracing by the same user */
 	CONFINE_FILES,	       /* Landlock */
 	CONFINE_CALLS,	       /* seccomp */
@@ -35,23 +36,24 @@ enum confine_stage {
 #define CONFINE_STAGES 7
 
 struct confine_options {
-	const char
-	    *directory; /* for sockets and directories of ours; or NULL */
-	bool low_ports; /* ports below 1024 are still to be bound */
+	/* Where the process may create sockets and directories, or NULL. */
+	const char *directory;
+	bool low_ports; /* keep the right to bind ports below 1024 */
 };
 
 enum confine_result {
 	CONFINE_DONE,
-	CONFINE_NOT_HERE, /* the kernel, or this user, does not have it */
+	CONFINE_NOT_HERE, /* not available in this kernel or to this user */
 	CONFINE_FAILED,
 };
 
-/* Bytes of a text that is enough for what confine() says. */
+/* Longest text of confine(), with its NUL. */
 #define CONFINE_TEXT_MAX 160
 
 /*
- * One stage, once.  text: what it is, and, unless it is done, why not
- * ("Landlock (ABI 7)"; "Landlock: the kernel has none").
+ * Performs one stage; call it once for each.  text becomes the name of the
+ * stage and, if it was not performed, the reason ("Landlock (ABI 7)";
+ * "Landlock: the kernel has none").
  */
 enum confine_result confine(enum confine_stage stage,
     const struct confine_options *options, char text[CONFINE_TEXT_MAX]);

@@ -1,6 +1,7 @@
 /*
- * Which files can be opened: Landlock (landlock(7)), by its system calls, which
- * libc does not have.  What the kernel does not know yet is left out.
+ * The files that the process may open, by Landlock (landlock(7)).  libc has no
+ * functions for its system calls.  Rights that the kernel does not know yet are
+ * left out.
  */
 #include "base/confine_priv.h"
 
@@ -14,7 +15,7 @@
 
 #include "base/cleanup.h"
 
-/* What headers of older kernels lack; each is of the ABI behind it. */
+/* Missing in the headers of older kernels; each with its first ABI. */
 #define FS_REFER (UINT64_C(1) << 13)		      /* 2 */
 #define FS_TRUNCATE (UINT64_C(1) << 14)		      /* 3 */
 #define FS_IOCTL_DEV (UINT64_C(1) << 15)	      /* 5 */
@@ -23,14 +24,14 @@
 
 #define FS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 
-/* The private directory: sockets of ours and of ssh come and go there, and
- * directories of further links. */
+/* The private directory: culvert and ssh create and remove sockets there, and
+ * culvert the directories of further links. */
 #define FS_PRIVATE                                                         \
 	(FS_READ | LANDLOCK_ACCESS_FS_MAKE_SOCK |                          \
 	    LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | \
 	    LANDLOCK_ACCESS_FS_REMOVE_DIR)
 
-/* What a rule for a file, and no directory, may say. */
+/* The rights that a rule for a file, not a directory, may have. */
 #define FS_OF_FILES                                                   \
 	(LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_WRITE_FILE | \
 	    LANDLOCK_ACCESS_FS_READ_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
@@ -38,20 +39,20 @@
 /* struct landlock_ruleset_attr of the latest ABI that is used here. */
 struct ruleset {
 	uint64_t handled_access_fs;
-	uint64_t handled_access_net; /* 4: none of it, TCP is not restricted */
+	uint64_t handled_access_net; /* 4; unused: TCP is not restricted */
 	uint64_t scoped;	     /* 6 */
 };
 
 /*
- * To be read, where they exist: the configuration of name look-up, its modules
- * and what they talk to (whole directories, since files there are replaced by
- * new ones), and what libc reads.
+ * What may be read, if it exists: the configuration of the look-up of names,
+ * its modules and their sockets, and what libc reads.  Whole directories,
+ * because files in them are replaced by new ones.
  */
 static const char *const to_read[] = { "/etc", "/usr", "/lib", "/lib32",
 	"/lib64", "/libx32", "/run", "/var/run", "/var/lib/sss",
 	"/var/lib/extrausers", "/dev/null", "/dev/urandom", "/dev/random",
 	"/sys/devices/system/cpu",
-	/* A report of AddressSanitizer has the names of functions. */
+	/* For the names of functions in reports of AddressSanitizer. */
 	CONFINE_SANITIZED ? "/proc" : NULL,
 	CONFINE_SANITIZED ? "/proc/self/exe" : NULL };
 
@@ -61,8 +62,8 @@ restrict_self(int ruleset)
 	return (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
 }
 
-/* Everything below path, or that file.  0 or a negative errno; what is not
- * there, or cannot be reached, is left out. */
+/* Permits access to a file, or to everything in a directory.  Skips a path that
+ * does not exist or cannot be reached.  0 or a negative errno. */
 static int
 allow(int ruleset, const char *path, uint64_t access)
 {
@@ -80,7 +81,8 @@ allow(int ruleset, const char *path, uint64_t access)
 	    -errno;
 }
 
-/* All that this ABI can keep from us, with the size of what it knows. */
+/* Everything that this ABI can restrict; *ret_size is the size that it knows.
+ */
 static struct ruleset
 all_of(int abi, size_t *ret_size)
 {

@@ -1,12 +1,12 @@
 /*
- * The two stages that have files of their own.
+ * The stages of confine.c that are in files of their own.
  */
 #ifndef BASE_CONFINE_PRIV_H
 #define BASE_CONFINE_PRIV_H
 
 #include "base/confine.h"
 
-/* AddressSanitizer looks at its own process when that ends. */
+/* AddressSanitizer examines its own process when that ends. */
 #if defined(__SANITIZE_ADDRESS__)
 #define CONFINE_SANITIZED 1
 #elif defined(__has_feature)
@@ -18,16 +18,17 @@
 #define CONFINE_SANITIZED 0
 #endif
 
-/* Coverage is written when the process ends, beside the objects (meson.build).
- */
+/* With coverage (meson.build), the process writes files beside the objects when
+ * it ends. */
 #ifndef CONFINE_COVERAGE
 #define CONFINE_COVERAGE 0
 #endif
 
-/* 0 with the ABI; -EOPNOTSUPP, the kernel has none; other negative errno. */
+/* Landlock.  Returns 0 with the ABI in *ret_abi; -EOPNOTSUPP if the kernel has
+ * none; or another negative errno. */
 int confine_files(const char *directory, int *ret_abi);
 
-/* Both: 0; -EOPNOTSUPP; other negative errno. */
+/* The two seccomp filters.  0, -EOPNOTSUPP or another negative errno. */
 int confine_rings(void);
 int confine_calls(void);
 

@@ -1,13 +1,13 @@
 /*
- * Which system calls can be made: a list of those that are, for seccomp(2), by
- * libseccomp.  All others fail with EPERM, which a program that tries something
- * new survives; those whose flags are in memory, where a filter cannot look,
- * fail with ENOSYS, so that libc uses the older call.
+ * The system calls that the process may make, for seccomp(2), by libseccomp.
+ * All others fail with EPERM, which a program that tries a new call survives.
+ * Calls whose flags are in memory, where a filter cannot read them, fail with
+ * ENOSYS, so that libc uses the older call.
  *
- * What is here is what culvert, libuv, libmicrohttpd (in culvert-metrics),
- * glibc and its modules for host names need once the process has started: run
- * the tests under strace to see it.  A call that can do harm with some
- * arguments is in a table with those that are needed.
+ * The list has what culvert, libuv, libmicrohttpd (in culvert-metrics), glibc
+ * and its modules for host names need after the start; to find that out, run
+ * the tests under strace.  Calls that can do harm with some arguments are
+ * permitted only with the arguments that are needed (rules[]).
  */
 #include "base/confine_priv.h"
 
@@ -27,7 +27,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* prctl(2): names for memory, by malloc of glibc >= 2.38. */
+/* prctl(2): malloc of glibc >= 2.38 names its memory. */
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #endif
@@ -43,21 +43,22 @@
 /* The type of a socket without SOCK_CLOEXEC and SOCK_NONBLOCK. */
 #define SOCK_TYPE_MASK 0xfU
 
-/* What pthread_create() says: another thread of this process, and nothing
- * else, like a namespace of its own. */
+/* The flags of pthread_create(): a thread of this process, and nothing else,
+ * such as a new namespace. */
 #define CLONE_OF_THREADS                                                     \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | \
 	    CLONE_THREAD | CLONE_SETTLS | CLONE_PARENT_SETTID |              \
 	    CLONE_CHILD_CLEARTID)
 
-/* Which argument of clone(2) has its flags. */
+/* The number of the argument of clone(2) that has the flags. */
 #ifdef __s390__
 #define CLONE_FLAGS 1
 #else
 #define CLONE_FLAGS 0
 #endif
 
-/* With any arguments.  One that this machine does not have is left out. */
+/* Permitted with any arguments.  Calls that this architecture does not have are
+ * skipped. */
 static const char *const allowed[] = {
 	/* sockets, pipes, what is open */
 	"read",
@@ -88,7 +89,7 @@ static const char *const allowed[] = {
 	"lseek",
 	"_llseek",
 	"pread64",
-	/* files, as far as Landlock lets them be opened */
+	/* files, as far as Landlock permits opening them */
 	"access",
 	"faccessat",
 	"faccessat2",
@@ -112,7 +113,7 @@ static const char *const allowed[] = {
 	"unlinkat",
 	"rmdir",
 	"umask",
-	/* waiting, for the monitor's end as well */
+	/* waiting, also for the end of the monitor */
 	"epoll_create1",
 	"epoll_ctl",
 	"epoll_wait",
@@ -154,7 +155,7 @@ static const char *const allowed[] = {
 	"sigaltstack",
 	"exit",
 	"exit_group",
-	/* who and when we are */
+	/* identity, time, the machine */
 	"getpid",
 	"gettid",
 	"getppid",
@@ -182,8 +183,8 @@ static const char *const allowed[] = {
 	"mmap",
 #endif
 #if CONFINE_SANITIZED
-	/* LeakSanitizer stops the threads of the process by another one that
-	 * traces it. */
+	/* LeakSanitizer starts a process that traces this one to stop its
+	 * threads. */
 	"clone",
 	"ptrace",
 	"prctl",
@@ -198,7 +199,7 @@ static const char *const allowed[] = {
 #endif
 };
 
-/* With these arguments only. */
+/* Permitted only with these arguments. */
 struct rule {
 	const char *call;
 	struct rule_arg {
@@ -208,7 +209,7 @@ struct rule {
 	} args[3];
 };
 
-/* Of most arguments the kernel looks at 32 bits. */
+/* The kernel uses only 32 bits of most arguments. */
 #define IS(n, value)                               \
 	{                                          \
 		(n), UINT32_MAX, (uint32_t)(value) \
@@ -226,12 +227,13 @@ struct rule {
 		(n), SOCK_TYPE_MASK, (type) \
 	}
 
-/* To read what exists.  Without Landlock, or with an old one, O_TRUNC would
- * empty a file; a file that is made could have a set-user-ID bit. */
+/* Only to read an existing file.  Without Landlock, or with an old version,
+ * O_TRUNC would empty a file, and O_CREAT could make one with a set-user-ID
+ * bit. */
 #define TO_READ(n) WITHOUT(n, O_ACCMODE | O_CREAT | O_TRUNC)
 
-/* Nothing that was written is ever run: what is run comes out of a file, for
- * modules of name look-up, and cannot be written to. */
+/* Memory that was written is never executed.  Executable memory comes from
+ * files (modules for the look-up of names) and is not writable. */
 #define MAPPED(call)                                              \
 	{ call, { WITHOUT(2, PROT_EXEC) } },                      \
 	{                                                         \
@@ -282,32 +284,32 @@ struct rule {
 static const struct rule rules[] = {
 	{ "open", { TO_READ(1) } },
 	{ "openat", { TO_READ(2) } },
-	/* Room in the transfer log; other modes erase what is in it. */
+	/* Reserves space in the transfer log; other modes can erase records. */
 	{ "fallocate", { IS(1, FALLOC_FL_KEEP_SIZE) } },
 	{ "mkdir", { IS(1, 0700) } },
 	{ "mkdirat", { IS(2, 0700) } },
 	MAPPED("mmap2"),
-#if !defined(__s390__) && !defined(__i386__) /* whose are in memory */
+#if !defined(__s390__) && !defined(__i386__) /* arguments in memory there */
 	MAPPED("mmap"),
 #endif
 	{ "mprotect", { WITHOUT(2, PROT_EXEC) } },
 	{ "clone", { IS(CLONE_FLAGS, CLONE_OF_THREADS) } },
-	/* To be looked at: of oneself. */
+	/* Only to read the limits of this process. */
 	{ "prlimit64", { IS(0, 0), NULL_POINTER(2) } },
 	{ "prctl", { IS(0, PR_SET_NAME) } },
 	{ "prctl", { IS(0, PR_SET_VMA) } },
 
-	/* No signals to others: no F_SETOWN, F_SETSIG and the like.  No locks
-	 * and no leases, for which others would wait.  No F_SETFL: it could
-	 * remove O_APPEND from the transfer log, and O_ASYNC makes the signals
-	 * of a terminal; FIONBIO sets O_NONBLOCK. */
+	/* No signals to other processes: F_SETOWN, F_SETSIG.  No locks or
+	 * leases for which other processes would wait.  No F_SETFL: it could
+	 * remove O_APPEND from the transfer log, and O_ASYNC makes a terminal
+	 * send signals; FIONBIO sets O_NONBLOCK. */
 	FCNTL(IS(1, F_DUPFD)),
 	FCNTL(IS(1, F_DUPFD_CLOEXEC)),
 	FCNTL(IS(1, F_GETFD)),
 	FCNTL(IS(1, F_SETFD)),
 	FCNTL(IS(1, F_GETFL)),
 
-	/* Others put words into the mouth of the terminal (TIOCSTI). */
+	/* TIOCSTI, for example, would enter text on the terminal. */
 	IOCTL(FIONBIO),
 	IOCTL(FIONREAD),
 	IOCTL(FIOCLEX),
@@ -325,10 +327,10 @@ static const struct rule rules[] = {
 	SOCKET(AF_INET6, SOCK_STREAM, IPPROTO_TCP),
 	SOCKET(AF_INET6, SOCK_DGRAM, 0),
 	SOCKET(AF_INET6, SOCK_DGRAM, IPPROTO_UDP),
-	/* ssh's control socket; the journal; services for names. */
+	/* ssh's control socket; the journal; services that look up names. */
 	SOCKET(AF_UNIX, SOCK_STREAM, 0),
 	SOCKET(AF_UNIX, SOCK_DGRAM, 0),
-	/* Owners of connections; addresses of interfaces. */
+	/* Owners of sockets; addresses of interfaces. */
 	SOCKET(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG),
 	SOCKET(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE),
 	SOCKET(AF_NETLINK, SOCK_DGRAM, NETLINK_ROUTE),
@@ -369,14 +371,14 @@ allow_named(scmp_filter_ctx filter)
 	     i++) {
 		int call = seccomp_syscall_resolve_name(allowed[i]);
 
-		/* Numbers below zero are calls of other machines. */
+		/* Negative: a call of another architecture. */
 		if (call >= 0)
 			err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
 	}
 	return err;
 }
 
-/* (Of libseccomp's own macros for comparisons clang complains.) */
+/* clang warns about libseccomp's own macros for comparisons. */
 static int
 allow_rule(scmp_filter_ctx filter, const struct rule *rule)
 {
@@ -406,7 +408,7 @@ allow_own_signals(scmp_filter_ctx filter)
 	return allow_rule(filter, &rule);
 }
 
-/* The action for these calls, with any arguments. */
+/* Lets these calls fail with ENOSYS. */
 static int
 confine_seccomp_refuse(scmp_filter_ctx filter, const char *const *calls,
     size_t n)
@@ -423,7 +425,7 @@ confine_seccomp_refuse(scmp_filter_ctx filter, const char *const *calls,
 	return err;
 }
 
-/* Loads it, unless something has failed; releases it. */
+/* Loads the filter unless err is set, and releases it. */
 static int
 load_and_release(scmp_filter_ctx filter, int err)
 {
@@ -432,7 +434,7 @@ load_and_release(scmp_filter_ctx filter, int err)
 	if (err == 0)
 		err = seccomp_load(filter);
 	seccomp_release(filter);
-	/* EINVAL is the kernel's where it was built without filters. */
+	/* A kernel that was built without filters returns EINVAL. */
 	return err == -EINVAL || err == -ENOSYS ? -EOPNOTSUPP : err;
 }
 

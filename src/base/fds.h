@@ -8,15 +8,14 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Sends len bytes, with a copy of fd unless that is -1.  0 or a negative
- * errno. */
+/* Sends len bytes, and a copy of fd unless fd is -1.  0 or a negative errno. */
 int fds_send(int socket, const void *bytes, size_t len, int fd);
 
 /*
- * Receives one message of at most len bytes; *ret_fd is the descriptor that
- * came along, close-on-exec and the caller's to close, or -1.  Returns its
- * length, 0 at the end, or a negative errno; -EMSGSIZE for one that is longer,
- * or has more than one descriptor.
+ * Receives one message of at most len bytes.  *ret_fd becomes the descriptor
+ * that came with it, close-on-exec, for the caller to close; or -1.  Returns
+ * the length, 0 at the end of file, or a negative errno: -EMSGSIZE if the
+ * message is longer or has more than one descriptor.
  */
 ssize_t fds_receive(int socket, void *bytes, size_t len, int *ret_fd);
 

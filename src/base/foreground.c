@@ -19,17 +19,17 @@
 #include "base/log_output.h"
 #include "base/process.h"
 
-/* What ends the foreground process; the child ends first. */
+/* These end the child, and then the foreground process. */
 static const int ending_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
 
 struct foreground {
 	pid_t child;
-	int ready;    /* a byte: the child is ready; an end: it has ended */
+	int ready;    /* a byte: the child is ready; end of file: it ended */
 	int errors;   /* the child's standard error, or -1 */
 	int signals;  /* a signalfd */
 	int ended_by; /* the signal that came, or 0 */
 	size_t line_len;
-	char line[LOG_OUTPUT_MAX]; /* of the child's, not ended yet */
+	char line[LOG_OUTPUT_MAX]; /* of the child, not complete yet */
 };
 
 static sigset_t
@@ -65,7 +65,7 @@ pass_byte(struct foreground *foreground, char byte)
 		foreground_pass_line(foreground);
 }
 
-/* Prints what has come, as whole lines.  False: nothing more can come. */
+/* Prints the complete lines that have come.  False: nothing more can come. */
 static bool
 pass_errors(struct foreground *foreground)
 {
@@ -77,7 +77,7 @@ pass_errors(struct foreground *foreground)
 	return n > 0 || (n < 0 && errno == EINTR);
 }
 
-/* The child stops at once, and ends; then we do. */
+/* Ends the child; the foreground process ends when the child has. */
 static void
 take_signal(struct foreground *foreground)
 {
@@ -86,13 +86,13 @@ take_signal(struct foreground *foreground)
 	if (read(foreground->signals, &info, sizeof(info)) != sizeof(info))
 		return;
 	foreground->ended_by = (int)info.ssi_signo;
-	/* SIGINT may be ignored, as in a background job of a script; then it is
-	 * not what has come.  SIGHUP would be a reload. */
+	/* SIGHUP would be a reload for the child.  It may ignore SIGINT, as in
+	 * a background job of a script, but then this process does, too. */
 	kill(foreground->child,
 	    foreground->ended_by == SIGINT ? SIGINT : SIGTERM);
 }
 
-/* Until the child is ready (true) or has ended. */
+/* Waits until the child is ready (true) or has ended (false). */
 static bool
 wait_ready(struct foreground *foreground)
 {
@@ -106,7 +106,7 @@ wait_ready(struct foreground *foreground)
 
 	for (;;) {
 		if (poll(fds, 3, -1) < 0)
-			continue; /* EINTR: it was stopped, and goes on */
+			continue; /* EINTR: this process was stopped */
 		if (fds[2].revents != 0)
 			take_signal(foreground);
 		if (fds[1].revents != 0 && !pass_errors(foreground))
@@ -114,13 +114,13 @@ wait_ready(struct foreground *foreground)
 		if (fds[0].revents == 0)
 			continue;
 		n = read(foreground->ready, &byte, 1);
-		/* It may be ready and then get our signal; so it ends. */
+		/* A child that is ready and then gets the signal ends, too. */
 		if (n >= 0 || errno != EINTR)
 			return n == 1 && foreground->ended_by == 0;
 	}
 }
 
-/* What the child has written before it was ready, or had ended. */
+/* Prints what the child wrote before it was ready or ended. */
 static void
 foreground_pass_rest(struct foreground *foreground)
 {
@@ -152,7 +152,7 @@ run_foreground(struct foreground *foreground)
 	bool ready;
 	int status;
 
-	/* Where nobody reads our standard error, the child goes on. */
+	/* Without a reader of standard error, the child continues. */
 	signal(SIGPIPE, SIG_IGN);
 	log_open();
 	ready = wait_ready(foreground);
@@ -200,7 +200,7 @@ foreground_fork(bool keep_errors, int *ret_fd, int *ret_status)
 	struct foreground foreground = { .child = -1 };
 	sigset_t set = ending_set(), old;
 
-	/* None may come while there is nobody to pass it on to. */
+	/* A signal must not come before there is a child to get it. */
 	sigprocmask(SIG_BLOCK, &set, &old);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ready) == 0 &&
 	    (keep_errors || pipe2(errors, O_CLOEXEC) == 0) &&
@@ -211,8 +211,8 @@ foreground_fork(bool keep_errors, int *ret_fd, int *ret_status)
 		*ret_status = EXIT_FAILURE;
 		return false; /* and the process ends */
 	}
-	/* Each closes the ends that are not its own: only so it sees the end of
-	 * the other one. */
+	/* Each process closes the other's ends, or it would not see when the
+	 * other one ends. */
 	close(ready[foreground.child == 0 ? 0 : 1]);
 	cleanup_fd(&errors[foreground.child == 0 ? 0 : 1]);
 	if (foreground.child == 0) {

@@ -2,10 +2,10 @@
  * Going to the background, as ssh -f does.
  *
  * The process that the user has started forks at the very beginning.  The child
- * does all the work; the parent, the foreground process, only waits.  It prints
- * what the child writes to standard error, passes signals on, and ends with 0
- * when the child says that it is ready, or else as the child ends.  So the user
- * sees every error, and the exit status, as without a background.
+ * does all the work.  The parent, the foreground process, waits: it prints what
+ * the child writes to standard error, passes signals on, and ends with status 0
+ * when the child reports that it is ready, or else with the child's status.  So
+ * the user sees every error and the exit status, as without -f.
  */
 #ifndef BASE_FOREGROUND_H
 #define BASE_FOREGROUND_H
@@ -13,26 +13,26 @@
 #include <stdbool.h>
 
 /*
- * Forks.  Only for a process with one thread.
+ * Forks.  The process must have only one thread.
  *
- * In the child it returns true, and *ret_fd is the child's to close: a socket
- * to the foreground process, readable as soon as that has ended.  Standard
- * input and output of the child are /dev/null.  Its standard error is a pipe to
- * the foreground process, and leads nowhere when that has ended; with
- * keep_errors it stays what it was.
+ * In the child it returns true.  *ret_fd becomes a socket to the foreground
+ * process, for the child to close; it is readable once the foreground process
+ * has ended.  The child's standard input and output are /dev/null.  Its
+ * standard error is a pipe to the foreground process, which leads nowhere once
+ * that has ended; with keep_errors it is unchanged.
  *
- * In the foreground process it returns false when that is to end, with the exit
- * status in *ret_status; why has been logged.  When the foreground process got
- * a signal that ends it, and the child has ended because of it, it does not
- * return but ends by that signal.  That holds until it has read that the child
- * is ready: when both come at once, the signal wins.
+ * In the foreground process it returns false when that must end, with the exit
+ * status in *ret_status; the reason has been logged.  If a signal has ended the
+ * child by way of the foreground process, it does not return, but the
+ * foreground process ends by the same signal.  That also happens if the signal
+ * comes together with the child's report that it is ready.
  *
- * Where standard error is full, the foreground process drops what the child
- * says (base/log_output.h); it does not wait.
+ * If standard error is full, the foreground process does not wait but drops
+ * what the child writes (base/log_output.h).
  */
 bool foreground_fork(bool keep_errors, int *ret_fd, int *ret_status);
 
-/* Called by the child: the foreground process ends with status 0. */
+/* For the child: lets the foreground process end with status 0. */
 void foreground_release(int fd);
 
 #endif

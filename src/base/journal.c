@@ -1,5 +1,5 @@
 /*
- * The journal's own protocol.
+ * The native protocol of systemd's journal.
  */
 #include "base/journal.h"
 
@@ -21,8 +21,8 @@
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
-/* JOURNAL_STREAM is "DEVICE:INODE" of what our parent had as its output; it
- * may have been redirected since. */
+/* JOURNAL_STREAM is "DEVICE:INODE" of the output that the service manager has
+ * set up.  Standard error may have been redirected since. */
 static bool
 journal_is_stderr(const char *stream)
 {

@@ -1,7 +1,7 @@
 /*
- * The journal's own protocol: an entry is a datagram of NAME=value lines
- * (systemd's documentation, JOURNAL_NATIVE_PROTOCOL).  The log uses it, nobody
- * else.
+ * The native protocol of systemd's journal: an entry is a datagram of
+ * NAME=value lines (JOURNAL_NATIVE_PROTOCOL in systemd's documentation).  Only
+ * log.c uses it.
  */
 #ifndef BASE_JOURNAL_H
 #define BASE_JOURNAL_H
@@ -11,17 +11,19 @@
 
 #include "base/log.h"
 
-/* Its socket, connected, the caller's; or a negative errno. */
+/* Returns a socket that is connected to the journal, which the caller owns, or
+ * a negative errno. */
 int journal_connect(void);
 
 /*
- * Is standard error the journal's, as JOURNAL_STREAM has it (systemd.exec(5))?
- * Then its socket as above; else, or where it cannot be had, -1.
+ * Returns such a socket if standard error leads to the journal, as
+ * JOURNAL_STREAM shows (systemd.exec(5)).  Otherwise, or if connecting fails,
+ * -1.
  */
 int journal_open(void);
 
-/* One entry, of len bytes without a newline; nobody waits.  False: it was not
- * taken. */
+/* Sends one entry, of len bytes without a newline.  Does not block; returns
+ * false if the journal has not taken it. */
 bool journal_send(int fd, enum log_level level, const struct log_origin *origin,
     const char *text, size_t len);
 

@@ -64,7 +64,7 @@ log_flush(void)
 	log_output_flush(&log_output, LOG_NAME);
 }
 
-/* Who says it, and of what; returns its length. */
+/* Writes the beginning of a line; returns its length. */
 static size_t
 log_begin(char *line, size_t size, const struct log_origin *origin)
 {
@@ -106,12 +106,12 @@ log_line(enum log_level level, const struct log_origin *origin,
 		len = sizeof(line) - 1;
 		memcpy(line + len - strlen(cut), cut, strlen(cut));
 	}
-	/* One call is one line, whatever an argument brought with it. */
+	/* One call makes one line, even if an argument contains newlines. */
 	for (size_t i = 0; i < len; i++) {
 		if (line[i] == '\n')
 			line[i] = ' ';
 	}
-	/* The journal knows who we are. */
+	/* An entry of the journal does not begin with "culvert: ". */
 	if (log_journal < 0 ||
 	    !journal_send(log_journal, level, origin, line + strlen(LOG_NAME),
 		len - strlen(LOG_NAME))) {
@@ -121,7 +121,8 @@ log_line(enum log_level level, const struct log_origin *origin,
 	errno = saved;
 }
 
-/* Code points that move, hide or end text, and those with no fixed look. */
+/* False for code points that move, hide or end text, or look different on each
+ * system. */
 static bool
 log_is_letter(uint32_t point)
 {
@@ -129,7 +130,7 @@ log_is_letter(uint32_t point)
 		uint32_t first;
 		uint32_t last;
 	} excluded[] = {
-		{ 0x0000, 0x009f },   /* ASCII is not asked here; C1 controls */
+		{ 0x0000, 0x009f },   /* ASCII, tested elsewhere; C1 controls */
 		{ 0x00ad, 0x00ad },   /* soft hyphen */
 		{ 0x061c, 0x061c },   /* Arabic letter mark */
 		{ 0x180e, 0x180e },   /* Mongolian vowel separator */
@@ -150,7 +151,7 @@ log_is_letter(uint32_t point)
 	return true;
 }
 
-/* How many of the bytes are one letter of UTF-8 (RFC 3629), or 0. */
+/* The length of the UTF-8 letter (RFC 3629) at bytes; 0 if there is none. */
 static size_t
 log_utf8_letter(const uint8_t *bytes, size_t len)
 {
@@ -195,7 +196,7 @@ log_is_plain(const char *text, bool controls)
 	return true;
 }
 
-/* Escapes what begins at bytes into piece; returns how many it took. */
+/* Escapes the first letter or byte into piece; returns its length. */
 static size_t
 log_escape_one(char piece[5], const uint8_t *bytes, size_t len)
 {
@@ -237,7 +238,7 @@ log_escape(char *text, size_t size, const void *bytes, size_t len)
 		}
 		memcpy(text + used, piece, n);
 		used += n;
-		/* The last place where the dots would still fit. */
+		/* The last position where the dots still fit. */
 		if (used + strlen(dots) <= max)
 			cut = used;
 		from += taken;

@@ -1,8 +1,7 @@
 /*
- * The log: lines on standard error, each "culvert: ..." and complete, or
- * entries of the journal with fields of their own.  What a peer sent must pass
- * through log_escape() first.  This is the only module besides main with state
- * at file scope.
+ * The log: complete lines "culvert: ..." on standard error, or entries of the
+ * journal with fields.  Bytes from a peer must pass through log_escape() first.
+ * This is the only module besides main with state at file scope.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -18,15 +17,15 @@ enum log_level {
 	LOG_LEVEL_DEBUG,   /* -vv: the control transcript as well */
 };
 
-/* Most bytes of a peer that one log line shows. */
+/* Longest escaped text of a peer in a log line, in bytes. */
 #define LOG_ESCAPED_MAX 768
 
-/* Lines above this level are dropped from now on. */
+/* Sets the level above which lines are dropped. */
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
-/* What a line is about: the first two begin it ("culvert: plant: [12] ..."),
- * and all are fields in the journal. */
+/* What a line is about.  A line begins with the tunnel and the session
+ * ("culvert: plant: [12] ..."); in the journal all three are fields. */
 struct log_origin {
 	const char *tunnel;    /* its name, or NULL; in the journal TUNNEL */
 	unsigned long session; /* its number, 0 for none; SESSION */
@@ -45,40 +44,41 @@ void log_line(enum log_level level, const struct log_origin *origin,
 
 /*
  * For a process that serves sessions, before it is confined: from now on
- * log_line() does not wait for whoever reads standard error.  Lines that are
- * not taken are dropped, and the next line that is taken is preceded by their
- * number (base/log_output.h).  Until then, as in a command that ends soon, it
+ * log_line() does not wait until standard error can be written.  Lines that
+ * cannot be written are dropped, and their number precedes the next line
+ * (base/log_output.h).  Before this call, as in commands that end soon, it
  * waits.
  *
- * Where standard error is the journal's (systemd.exec(5), JOURNAL_STREAM),
- * lines go to the journal's own socket; what that does not take goes to
- * standard error.
+ * If standard error leads to the journal (JOURNAL_STREAM in systemd.exec(5)),
+ * lines go to the journal's socket; those that it does not take go to standard
+ * error.
  */
 void log_open(void);
 
-/* After a fork, and after all but the standard descriptors were closed: to
+/* After a fork, when all but the standard descriptors were closed: lines go to
  * standard error, without waiting if log_open() was called before. */
 void log_open_again(void);
 
-/* Writes a line of another process of culvert as it is: at most LOG_OUTPUT_MAX
+/* Writes a line of another process of culvert unchanged: at most LOG_OUTPUT_MAX
  * bytes (base/log_output.h), with a newline at the end. */
 void log_pass(const char *line, size_t len);
 
-/* The end of a process: writes what could not be written so far; waits for
- * LIMIT_LOG_END_MS at most. */
+/* At the end of a process: writes what could not be written before.  Waits at
+ * most LIMIT_LOG_END_MS. */
 void log_flush(void);
 
 /*
- * Copies len bytes of a peer into text (size bytes, NUL included) so that a
- * terminal and a log reader are safe: printable ASCII and bytes of valid
- * UTF-8 letters stay, everything else, the backslash included, becomes \xNN.
- * What does not fit, or is beyond LOG_ESCAPED_MAX bytes of text, is cut and
- * ends in "...".  Trailing CR and LF are dropped.  Returns text.
+ * Copies len bytes from a peer to text (size bytes with the NUL) in a form that
+ * is safe for terminals and log readers.  Printable ASCII and valid UTF-8
+ * letters are unchanged; everything else, including the backslash, becomes
+ * \xNN.  Text that does not fit, or exceeds LOG_ESCAPED_MAX, is cut and ends in
+ * "...". Trailing CR and LF are dropped.  Returns text.
  */
 const char *log_escape(char *text, size_t size, const void *bytes, size_t len);
 
-/* Would that keep all of it, however long, but for backslashes?  controls: and
- * but for those of ASCII, which JSON escapes itself. */
+/* Would log_escape() leave text unchanged, apart from its length and from
+ * backslashes?  controls: and apart from ASCII's control characters, which JSON
+ * escapes itself. */
 bool log_is_plain(const char *text, bool controls);
 
 #endif

@@ -19,7 +19,8 @@
 
 /* ---- open ---- */
 
-/* The same pipe or terminal, by an open file description of our own; or -1. */
+/* Opens the same pipe or terminal, for an open file description of its own.
+ * Returns the descriptor or -1. */
 static int
 open_again(int fd)
 {
@@ -29,7 +30,7 @@ open_again(int fd)
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	own = open(path, flags);
-	/* A terminal may be another user's, as after su(1). */
+	/* A terminal may belong to another user, as after su(1). */
 	if (own < 0 && tcgetsid(fd) >= 0)
 		own = open("/dev/tty", flags);
 	return own;
@@ -56,7 +57,8 @@ log_output_open(struct log_output *output, int fd)
 
 /* ---- write ---- */
 
-/* Is there room, within so many milliseconds?  -1: wait for ever. */
+/* Waits at most ms milliseconds until it can be written; -1: without a limit.
+ */
 static bool
 has_room(const struct log_output *output, int ms)
 {
@@ -65,7 +67,7 @@ has_room(const struct log_output *output, int ms)
 	return poll(&ready, 1, ms) == 1;
 }
 
-/* A reader that is only slow gets a moment, but not for each line. */
+/* Gives a slow reader a moment, but not for each line. */
 static bool
 wait_for_room(struct log_output *output)
 {
@@ -83,8 +85,9 @@ wait_for_room(struct log_output *output)
 	return has_room(output, LIMIT_LOG_WAIT_MS);
 }
 
-/* Some of it: how much, or a negative errno.  LOG_OUTPUT_MAX is below PIPE_BUF:
- * a pipe with room takes all of it, one without nothing (pipe(7)). */
+/* Returns how many bytes were written, or a negative errno.  LOG_OUTPUT_MAX is
+ * less than PIPE_BUF, so a pipe takes either all of a line or nothing
+ * (pipe(7)). */
 static ssize_t
 write_some(const struct log_output *output, const char *bytes, size_t len)
 {
@@ -100,7 +103,7 @@ write_some(const struct log_output *output, const char *bytes, size_t len)
 	return n < 0 ? -errno : n == 0 ? -EIO : n;
 }
 
-/* Returns how much was written; if not all, *ret_why is the errno. */
+/* Returns how many bytes were written; if not all, *ret_why is the errno. */
 static size_t
 write_bytes(struct log_output *output, const char *bytes, size_t len,
     int *ret_why)
@@ -122,7 +125,7 @@ write_bytes(struct log_output *output, const char *bytes, size_t len,
 	return done;
 }
 
-/* The rest of the line before.  False: there still is some. */
+/* Writes the rest of the previous line.  False: some of it is left. */
 static bool
 write_rest(struct log_output *output, int *ret_why)
 {
@@ -150,7 +153,7 @@ log_output_write_line(struct log_output *output, const char *line, size_t len,
 	return true;
 }
 
-/* How many were lost, if any.  False: nobody could be told. */
+/* Writes how many lines were lost, if any.  False: it could not be written. */
 static bool
 write_lost(struct log_output *output, const char *prefix)
 {

@@ -3,13 +3,13 @@
  * whose reader may stop reading.
  *
  * A process that serves sessions must not wait for that reader.  O_NONBLOCK on
- * the descriptor itself would be set for the shell and all others, too.  So the
- * pipe, FIFO or terminal is opened once more, which gives an open file
- * description of our own (open(2)); a socket takes MSG_DONTWAIT.  What cannot
- * be opened again is asked by poll(2) first.
+ * the descriptor would also apply to the shell and all others that have it.  So
+ * the pipe, FIFO or terminal is opened once more, which gives culvert its own
+ * open file description (open(2)); on a socket MSG_DONTWAIT is used.  If
+ * neither is possible, poll(2) tells whether a write can succeed.
  *
- * A line that is not taken is dropped and counted; of a line that was taken in
- * part the rest goes first.
+ * A line that cannot be written is dropped and counted.  If only a part of a
+ * line was written, its rest precedes the next line.
  */
 #ifndef BASE_LOG_OUTPUT_H
 #define BASE_LOG_OUTPUT_H
@@ -22,11 +22,11 @@
 #define LOG_OUTPUT_MAX 2048
 
 enum log_output_kind {
-	LOG_OUTPUT_WAIT,   /* wait as long as it takes */
-	LOG_OUTPUT_FILE,   /* never has to wait for a reader */
+	LOG_OUTPUT_WAIT,   /* blocking writes */
+	LOG_OUTPUT_FILE,   /* a file: writes never wait for a reader */
 	LOG_OUTPUT_OWN,	   /* opened again with O_NONBLOCK */
 	LOG_OUTPUT_SOCKET, /* MSG_DONTWAIT */
-	LOG_OUTPUT_POLL,   /* ask whether it is writable */
+	LOG_OUTPUT_POLL,   /* poll(2) before each write */
 };
 
 /* Treat the fields as private. */
@@ -35,25 +35,28 @@ struct log_output {
 	int fd;
 	uint64_t waited_at; /* ms */
 	unsigned long lost; /* lines since the last one that was written */
-	int why;	    /* errno of the first of them */
+	int why;	    /* errno of the first one lost */
 	size_t rest_len;
-	char rest[LOG_OUTPUT_MAX]; /* of a line that was written in part */
+	char rest[LOG_OUTPUT_MAX]; /* of a partly written line */
 };
 
 /*
- * Never waits for the reader of fd from now on.  Before the confinement.  Where
- * fd is opened again, that descriptor stays open, close-on-exec.
+ * From now on writes to fd, and never waits for its reader.  Call it before the
+ * confinement.  If it opens fd again, that descriptor, close-on-exec, stays
+ * open.
  */
 void log_output_open(struct log_output *output, int fd);
 
 /*
- * Writes len bytes, at most LOG_OUTPUT_MAX, that end with a newline.  If lines
- * were lost before, a line with prefix that says how many goes first.
+ * Writes a line of len bytes, at most LOG_OUTPUT_MAX, with a newline at its
+ * end. If lines were lost before, it first writes a line, with prefix, that
+ * says how many.
  */
 void log_output_write(struct log_output *output, const char *prefix,
     const char *line, size_t len);
 
-/* The end: gives what is left a last, bounded time. */
+/* At the end: writes what is left, and waits for that at most LIMIT_LOG_END_MS.
+ */
 void log_output_flush(struct log_output *output, const char *prefix);
 
 #endif

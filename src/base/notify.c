@@ -1,5 +1,5 @@
 /*
- * Words to the service manager.
+ * Messages to the service manager.
  */
 #include "base/notify.h"
 
@@ -17,7 +17,8 @@
 
 #include "base/num.h"
 
-/* "/path", or "@name" of an abstract socket.  0 or a negative errno. */
+/* Connects to "/path", or to the abstract socket "@name".  Returns the
+ * descriptor or a negative errno. */
 static int
 notify_connect_to(const char *name)
 {
@@ -43,7 +44,7 @@ notify_connect_to(const char *name)
 	return err;
 }
 
-/* Twice in the time that is given. */
+/* Half of the time-out in milliseconds; 0 if there is none for this process. */
 static uint64_t
 watchdog_ms(void)
 {

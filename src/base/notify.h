@@ -1,8 +1,8 @@
 /*
- * Words to the service manager: sd_notify(3)'s protocol.
+ * Messages to the service manager (the protocol of sd_notify(3)).
  *
- * The socket is connected once, at the start, since a confined process cannot;
- * libsystemd's sd_notify() makes one for each word.
+ * The socket is connected at the start, because a confined process cannot do
+ * that.  libsystemd's sd_notify() would connect one for each message.
  */
 #ifndef BASE_NOTIFY_H
 #define BASE_NOTIFY_H
@@ -10,25 +10,27 @@
 #include <stdint.h>
 
 struct notify {
-	int fd; /* -1: nobody wants to know */
+	int fd; /* -1: no messages are expected */
 
-	/* A sign of life is wanted as often, in milliseconds; 0: never. */
+	/* How often to send WATCHDOG=1, in milliseconds: half of the service
+	 * manager's time-out.  0: never. */
 	uint64_t watchdog_ms;
 };
 
 /*
- * Connects to NOTIFY_SOCKET, reads WATCHDOG_USEC and WATCHDOG_PID, and takes
- * all of them out of the environment: they are not for what is started later.
- * Without them it does nothing.  0 or a negative errno, and nobody is told
- * then.
+ * Connects to NOTIFY_SOCKET and reads WATCHDOG_USEC and WATCHDOG_PID.  Removes
+ * these variables from the environment, so that child processes do not see
+ * them. Without NOTIFY_SOCKET it does nothing.  Returns 0 or a negative errno;
+ * in both cases notify_send() may be called.
  */
 int notify_open(struct notify *notify);
 
-/* One message, of at most 500 bytes: "READY=1\nSTATUS=..."; nobody waits. */
+/* Sends one message of at most 500 bytes, such as "READY=1\nSTATUS=...".  Does
+ * not block. */
 void notify_send(const struct notify *notify, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* "RELOADING=1", with the time that goes with it. */
+/* Sends RELOADING=1 with MONOTONIC_USEC. */
 void notify_reloading(const struct notify *notify);
 
 void notify_close(struct notify *notify);

@@ -20,7 +20,7 @@ num_parse(const char *text, size_t len, uint64_t max, uint64_t *ret)
 
 		uint64_t digit = (uint64_t)(text[i] - '0');
 
-		/* Too large already: only look for what is no digit. */
+		/* Already too large, but there may be other characters. */
 		if (err != 0)
 			continue;
 		if (digit > max || value > (max - digit) / 10)

@@ -1,6 +1,7 @@
 /*
- * Strict numbers: decimal digits only, bounded, nothing before or after.
- * strtoul and sscanf take signs, blanks and overflow; peers send them.
+ * Strict numbers: decimal digits only, within bounds, nothing before or after.
+ * strtoul() and sscanf() accept signs, blanks and overflow, and peers send
+ * them.
  */
 #ifndef BASE_NUM_H
 #define BASE_NUM_H
@@ -20,8 +21,8 @@ int num_parse(const char *text, size_t len, uint64_t max, uint64_t *ret);
 int num_parse_text(const char *text, uint64_t max, uint64_t *ret);
 
 /*
- * The same for a size in bytes: "512", or with a letter of 1024, of its square
- * or of its cube behind: "64K", "64M", "2G", and in small letters.
+ * The same for a size in bytes, such as "512", "64K", "64M" or "2G": K, M and
+ * G, in either case, stand for powers of 1024.
  */
 int num_parse_size(const char *text, uint64_t max, uint64_t *ret);
 

@@ -15,7 +15,7 @@
 
 #include "base/cleanup.h"
 
-/* Directories in it may have directories, but those have files only. */
+/* Directories in it can contain directories, and these only files. */
 #define PRIVDIR_DEPTH 2
 
 /* ---- checks ---- */

@@ -1,5 +1,5 @@
 /*
- * From root to a process that may do next to nothing.
+ * Drops the privileges that the main process does not need.
  */
 #include "base/privileges.h"
 
@@ -38,7 +38,7 @@ privileges_find_user(const char *name, struct user *ret)
 	return ret->uid != 0;
 }
 
-/* One stage; false when it should have worked. */
+/* Performs one stage.  False if it failed although it is available. */
 static bool
 confine_one(enum confine_stage stage, const struct confine_options *options)
 {

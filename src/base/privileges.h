@@ -1,7 +1,7 @@
 /*
- * From root, or whoever started culvert, to a process that may do next to
- * nothing: the user (base/user.h), then the stages of base/confine.h, each of
- * them said at -v.
+ * Drops all privileges that the main process does not need: it becomes another
+ * user (base/user.h) and performs the stages of base/confine.h.  With -v each
+ * step is logged.
  */
 #ifndef BASE_PRIVILEGES_H
 #define BASE_PRIVILEGES_H
@@ -11,30 +11,31 @@
 #include "base/user.h"
 
 struct privileges {
-	const struct user *user; /* to become, or NULL */
-	const char *directory;	 /* where files may be made; NULL: nowhere */
-	bool low_ports;		 /* ports below 1024 are still to be bound */
+	const struct user *user; /* the user to become, or NULL */
+	const char *directory;	 /* as in struct confine_options */
+	bool low_ports;		 /* as in struct confine_options */
 	bool no_filters;	 /* neither Landlock nor seccomp */
 };
 
 /*
- * Takes from this process, and so from its libuv, io_uring and new privileges
- * (base/confine.h).  Before uv_loop_init(), after the monitor was forked; no
- * threads.  no_filters: as below.  False, after saying why: then it must end.
+ * Performs the stages of base/confine.h that must precede uv_loop_init().  Call
+ * it after the monitor was forked, without threads.  no_filters leaves out
+ * CONFINE_RINGS.  Returns false, with the reason logged, if the process must
+ * end.
  */
 bool privileges_prepare(bool no_filters);
 
 /*
- * Looks up the user of that name or number; NULL: none, *ret is left alone, and
- * root is warned.  False, after saying why, when he cannot be had: there is
- * none, it is root, or we are not.
+ * Looks up the user with that name or number.  If name is NULL, *ret is
+ * unchanged and root gets a warning.  Returns false, with the reason logged, if
+ * there is no such user, if it is root, or if this process is not root.
  */
 bool privileges_find_user(const char *name, struct user *ret);
 
 /*
- * Drops them, for good, after privileges_prepare(), before anything of a peer
- * is read, and from a process with one thread.  False, after saying why: then
- * it must end.
+ * Drops the privileges permanently.  Call it after privileges_prepare(), before
+ * anything is read from a peer, with one thread.  Returns false, with the
+ * reason logged, if the process must end.
  */
 bool privileges_drop(const struct privileges *privileges);
 

@@ -1,5 +1,5 @@
 /*
- * What a process inherits.
+ * Signals, descriptors and other properties that a process inherits.
  */
 #include "base/process.h"
 
@@ -12,7 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* By which a shell and a terminal control jobs. */
+/* The signals by which shells and terminals control jobs. */
 static const int job_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGTTIN };
 
 static bool
@@ -31,16 +31,16 @@ prepare_signals(void)
 	const struct itimerval never = { .it_value = { 0 } };
 	sigset_t none;
 
-	/* These timers survive exec (alarm(2) is the first of them); before
-	 * their signals, which may be ignored, have their default action. */
+	/* These timers survive exec (alarm(2) uses the first one).  They are
+	 * stopped before their signals get the default action. */
 	setitimer(ITIMER_REAL, &never, NULL);
 	setitimer(ITIMER_VIRTUAL, &never, NULL);
 	setitimer(ITIMER_PROF, &never, NULL);
-	/* The two that cannot be changed, and libc's own, fail. */
+	/* This fails for SIGKILL, SIGSTOP and those that libc uses. */
 	for (int signum = 1; signum < NSIG; signum++) {
 		if (is_job_signal(signum))
 			continue;
-		/* One that has come while it was blocked is dropped. */
+		/* SIG_IGN drops a signal that came while it was blocked. */
 		if (signum != SIGTERM)
 			signal(signum, SIG_IGN);
 		signal(signum, SIG_DFL);
@@ -49,14 +49,14 @@ prepare_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* A descriptor that is opened later must not get one of these numbers. */
+/* Makes sure that no descriptor opened later gets one of these numbers. */
 static int
 open_standard(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
 		if (fcntl(fd, F_GETFD) != -1)
 			continue;
-		/* The lowest that is free: this one. */
+		/* open(2) uses the lowest free number, which is fd. */
 		if (open("/dev/null", O_RDWR) < 0)
 			return -errno;
 	}

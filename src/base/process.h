@@ -1,6 +1,6 @@
 /*
- * What a process inherits from the one that starts it, and what culvert makes
- * of it, so that it works the same whoever starts it.
+ * Signals, descriptors and other properties that a process inherits: culvert
+ * sets them, so that it works the same however it is started.
  */
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
@@ -11,32 +11,32 @@
 #include <sys/types.h>
 
 /*
- * For the start of main(), before any other process is made.
+ * For the start of main(), before any other process is started.  Afterwards:
+ * - No timer is set, and no signal is blocked.
+ * - Each signal has its default action, except that the signals of job control
+ *   (SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGTTIN) stay ignored if they were, as
+ * by nohup(1) or in a background job of a script.  ssh(1) does the same.
+ * - Signals that came while they were blocked are dropped, except SIGTERM and
+ *   those of job control.
+ * - The umask forbids group and others to write, and the owner nothing, as in
+ *   ssh(1).
+ * - Standard input, output and error are open; those that were not are
+ * /dev/null.
  *
- * No timer is set, and no signal is blocked.  Each has its default action, but
- * those by which a shell or a terminal controls its jobs (SIGHUP, SIGINT,
- * SIGQUIT, SIGTSTP, SIGTTIN): one of them that is ignored, as by nohup(1) or in
- * a background job of a script, stays ignored, as in ssh(1).  The umask keeps
- * group and others from writing, and the owner from nothing, as in ssh(1).
- * Standard input, output and error are open; /dev/null takes the place of one
- * that is not.  Signals that have come while they were blocked are dropped, but
- * for SIGTERM and those of job control.
- *
- * Returns 0, or a negative errno when /dev/null cannot be opened.
+ * Returns 0, or a negative errno if /dev/null cannot be opened.
  */
 int process_prepare(void);
 
 bool process_ignores(int signum);
 
-/* Sets *ret to those of the job-control signals above that are ignored. */
+/* Sets *ret to the signals of job control that are ignored. */
 void process_ignored_jobs(sigset_t *ret);
 
 /*
- * Sets ret[0] and on to the processes that another process has started and that
- * still run, what these have started included, max at most.  Returns how many
- * these are; 0 where the kernel does not list them (proc(5),
- * /proc/PID/task/TID/children).  Of a process with several threads it is what
- * the first of them has started.
+ * Sets ret[] to the running children of a process and their descendants, at
+ * most max.  Returns their number; 0 if the kernel does not list them
+ * (/proc/PID/task/TID/children in proc(5)).  Of a process with several threads
+ * only the children of the first thread are found.
  */
 size_t process_descendants(pid_t pid, pid_t *ret, size_t max);
 

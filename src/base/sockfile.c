@@ -1,5 +1,5 @@
 /*
- * Unix sockets in the file system.
+ * Unix sockets with a path.
  */
 #include "base/sockfile.h"
 

@@ -1,11 +1,11 @@
 /*
- * Unix sockets that have a name in the file system.
+ * Unix sockets with a path.
  */
 #ifndef BASE_SOCKFILE_H
 #define BASE_SOCKFILE_H
 
-/* Removes the one at path if nobody listens there any more; whatever else is
- * there stays. */
+/* Removes the socket at path if no process listens on it.  Removes nothing
+ * else. */
 void sockfile_remove_stale(const char *path);
 
 #endif

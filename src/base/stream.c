@@ -42,7 +42,7 @@ stream_writev(struct stream *stream, const struct iovec *pieces, size_t n)
 int
 stream_write(struct stream *stream, const void *bytes, size_t len)
 {
-	/* The type serves reading as well, hence no const. */
+	/* struct iovec is also used for reading, so it has no const. */
 	struct iovec piece = { (void *)(uintptr_t)bytes, len };
 
 	return stream_writev(stream, &piece, 1);

@@ -1,16 +1,15 @@
 /*
- * A stream: bytes both ways, half-close, abort, backpressure.  What a socket
- * (net/) and an SSH channel (ssh/) have in common; the rest of the program
- * sees nothing else of either.
+ * A stream: bytes in both directions, half-close, reset and backpressure.  It
+ * is what a socket (net/) and an SSH channel (ssh/) have in common; the rest of
+ * the program uses only this.
  *
- * Life: connecting -> open -> closed.  A dialled stream starts as connecting
- * and calls opened() or closed(); an accepted one is open from the start.
- * Bytes may be written while it is connecting; they wait.
+ * States: connecting -> open -> closed.  A dialled stream is connecting at
+ * first and calls opened() or closed(); an accepted one is open from the start.
+ * Bytes that are written while it is connecting wait.
  *
- * Callbacks are never made from inside a call of the owner, only from the
- * loop.  Inside any callback the owner may call any function of its stream,
- * stream_close() and stream_reset() included; memory is freed later by the
- * loop.
+ * Callbacks come only from the loop, never from inside a call of the owner.  In
+ * a callback the owner may call any function of its stream, including
+ * stream_close() and stream_reset(); the loop frees the memory later.
  */
 #ifndef BASE_STREAM_H
 #define BASE_STREAM_H
@@ -22,21 +21,20 @@
 
 struct stream;
 
-/* Bytes that are handed on lie in so many pieces at most, so that nobody has to
- * copy them together. */
+/* Bytes are passed on in at most so many pieces, so that they need not be
+ * copied into one. */
 #define STREAM_PIECES 16
 
-/* How many bytes n pieces have. */
+/* The number of bytes in n pieces. */
 size_t stream_len(const struct iovec *pieces, size_t n);
 
 struct stream_handler {
-	/* A dialled stream stands. */
+	/* A dialled stream is connected. */
 	void (*opened)(void *ctx);
 
 	/*
-	 * Bytes came, in n pieces, one behind the other: 0 < n <=
-	 * STREAM_PIECES, and none of them is empty.  They are valid only
-	 * during the call.
+	 * Bytes came, in n consecutive pieces: 0 < n <= STREAM_PIECES, and no
+	 * piece is empty.  They are valid only during the call.
 	 */
 	void (*data)(void *ctx, const struct iovec *pieces, size_t n);
 
@@ -45,19 +43,19 @@ struct stream_handler {
 	void (*eof)(void *ctx);
 
 	/*
-	 * stream_queued() has fallen to the low-water mark or below, after
-	 * having been above it.
+	 * stream_queued() has fallen from above the low-water mark to it or
+	 * below.
 	 */
 	void (*drained)(void *ctx);
 
 	/*
-	 * The stream is dead: refused, reset, or lost with what carried it.
-	 * err is a negative errno; why is a text for people, in the words of
-	 * whoever refused (sshd's own, for a channel), valid during the call.
-	 * The owner must still call stream_close().  No other callback
-	 * follows.  It is not called for a clean end of both directions.
-	 * -ESHUTDOWN: after eof(), the peer has closed the connection; nothing
-	 * of ours was unsent, but we had not ended our direction.
+	 * The stream is dead: refused, reset, or lost with its link.  err is a
+	 * negative errno.  why is the reason for users (for a channel, in
+	 * sshd's words), valid during the call.  The owner must still call
+	 * stream_close().  No other callback follows.  A clean end of both
+	 * directions does not call it.
+	 * -ESHUTDOWN: the peer has closed the connection after eof(); all bytes
+	 * of this side were sent, but its direction had not been ended.
 	 */
 	void (*closed)(void *ctx, int err, const char *why);
 };
@@ -77,91 +75,94 @@ struct stream_ops {
 	bool (*end_is_doubtful)(const struct stream *); /* NULL: never */
 };
 
-/* Embedded first in net's and ssh's own structs. */
+/* The first member of the structs of net/ and ssh/. */
 struct stream {
 	const struct stream_ops *ops;
 	const struct stream_handler *handler;
 	void *ctx;
 };
 
-/* From now on callbacks go to handler with ctx.  Both outlive the stream. */
+/* Sets where callbacks go from now on.  handler and ctx must outlive the
+ * stream. */
 void stream_set_handler(struct stream *stream,
     const struct stream_handler *handler, void *ctx);
 
 /*
- * Lets data() and eof() come, or holds them back; a new stream is stopped.
- * While stopped the peer is held back by TCP's or the channel's window, and
- * closed() is still reported as soon as it is known.
+ * Permits or stops data() and eof(); a new stream is stopped.  While it is
+ * stopped, the window of TCP or of the channel stops the peer; closed() still
+ * comes as soon as possible.
  */
 void stream_read_start(struct stream *stream);
 void stream_read_stop(struct stream *stream);
 
 /*
- * Sends n pieces, or len bytes; what cannot go now is copied and queued.
- * Owners stop their source while stream_queued() is above the high-water mark
- * (limits.h).  Returns 0, -ENOMEM, or -EPIPE after shutdown or once the stream
- * is dead.
+ * Sends n pieces, or len bytes; what cannot be sent now is copied and queued.
+ * Owners stop reading from the source of these bytes while stream_queued() is
+ * above the high-water mark (limits.h).  Returns 0, -ENOMEM, or -EPIPE after
+ * stream_shutdown() or once the stream is dead.
  */
 int stream_writev(struct stream *stream, const struct iovec *pieces, size_t n)
     __attribute__((warn_unused_result));
 int stream_write(struct stream *stream, const void *bytes, size_t len)
     __attribute__((warn_unused_result));
 
-/* Ends our direction once everything queued has been sent. */
+/* Ends this side's direction once everything queued has been sent. */
 void stream_shutdown(struct stream *stream);
 
 /*
- * Gives the stream up at once, whatever is queued: the peer may see an end or
- * a reset.  NULL is allowed.  The pointer is dead, no callback follows.
+ * Closes the stream at once and drops what is queued: the peer may see an end
+ * or a reset.  NULL is allowed.  The pointer becomes invalid; no callback
+ * follows.
  */
 void stream_close(struct stream *stream);
 
 /*
- * Gives the stream up, but politely: what is queued is sent, our direction
- * ended, and what the peer still sends is read and dropped until it ends too
- * or LIMIT_LINGER_MS have passed.  A peer that takes nothing of what is queued
- * for LIMIT_FINISH_QUIET_MS is given up as by stream_reset().  No callback
- * follows.
+ * Closes the stream after everything queued has been sent and this side's
+ * direction has ended.  What the peer still sends is read and dropped until it
+ * ends its direction too, or for LIMIT_LINGER_MS.  If the peer takes no queued
+ * byte for LIMIT_FINISH_QUIET_MS, the stream is reset.  The pointer becomes
+ * invalid; no callback follows.
  */
 void stream_finish(struct stream *stream);
 
 /*
- * Gives the stream up so that the peer cannot take it for a clean end: TCP
- * sends RST.  An SSH channel cannot (RFC 4254 has no such message); there it
- * is the same as stream_close().
+ * Closes the stream so that the peer cannot take it for a clean end: TCP sends
+ * RST.  RFC 4254 has no such message, so for an SSH channel it is the same as
+ * stream_close().
  */
 void stream_reset(struct stream *stream);
 
-/* Bytes taken by stream_write() that have not left this process. */
+/* Bytes accepted by stream_write() that have not left this process. */
 size_t stream_queued(const struct stream *stream);
 
 /*
- * Bytes, and a FIN counted as one, that the other end is not known to have:
- * for a socket what its kernel has not acknowledged, for a channel what has
- * not left this process.
+ * Bytes that the peer may not have yet; a FIN counts as one.  For a socket what
+ * the peer's kernel has not acknowledged, for a channel what has not left this
+ * process.
  */
 size_t stream_undelivered(const struct stream *stream);
 
 /*
- * False once the peer is known to have reset the connection, also while
- * nothing is being read; a Unix socket, which has no reset, also when its peer
- * has closed it altogether and we have not ended our direction.  What came
- * before may still be read.  Two clean ends are no death.
+ * False once the peer has reset the connection, as far as the kernel knows,
+ * even while the stream is stopped.  A Unix socket has no reset: there it is
+ * also false when the peer has closed both directions before this side has
+ * ended its own. Bytes that came before may still be read.  After two clean
+ * ends it stays true.
  */
 bool stream_alive(const struct stream *stream);
 
 /*
- * After eof(), or in it.  False: the peer has closed the connection without
- * saying that this was the end of its bytes, as some SSH servers always do (RFC
- * 4254 section 5.3: CLOSE without EOF).  It may be the end, or a failure there:
- * the owner must decide by what else it knows.
+ * Call it in eof() or later.  False: the SSH server has closed the channel
+ * without EOF, as some always do (RFC 4254 section 5.3), so this may be the end
+ * of the bytes or a failure.  The owner must decide by what else it knows.
  */
 bool stream_end_is_proven(const struct stream *stream);
 
 /*
- * The same.  True: the SSH server has closed the connection with the end of its
- * bytes, when it had no window left.  So does sshd for ChannelTimeout, which
- * drops what it still has.  It is the end only if the size is right.
+ * Call it in eof() or later.  True: the SSH server has closed the channel
+ * together with EOF, at a time when it had no window left.  sshd does so for
+ * ChannelTimeout, and drops what it still has.  It is the end only if the size
+ * is right.
  */
 bool stream_end_is_doubtful(const struct stream *stream);
 

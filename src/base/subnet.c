@@ -1,5 +1,5 @@
 /*
- * Networks: an address and how many of its first bits count.
+ * Networks: an address and the length of its prefix.
  */
 #include "base/subnet.h"
 
@@ -8,7 +8,7 @@
 
 #include "base/num.h"
 
-/* Bits of a mapped IPv4 address before the IPv4 address (RFC 4291 section
+/* Bits before the IPv4 address in an IPv4-mapped address (RFC 4291 section
  * 2.5.5.2). */
 #define MAPPED_BITS 96
 
@@ -18,7 +18,7 @@ bits_of(sa_family_t family)
 	return family == AF_INET ? 32 : 128;
 }
 
-/* Which bits of byte number i count. */
+/* The bits of byte number i that belong to the prefix. */
 static uint8_t
 mask_of(unsigned bits, unsigned i)
 {
@@ -42,7 +42,7 @@ subnet_parse(const char *text, struct subnet *ret)
 		return -EINVAL;
 	memcpy(host, text, len);
 	host[len] = '\0';
-	/* A scope is of one host's interface, not of a network. */
+	/* A scope is an interface of one host; a network has none. */
 	if (strchr(host, '%') != NULL || addr_parse_ip(host, &subnet.addr) != 0)
 		return -EINVAL;
 	if (subnet.addr.family == AF_INET && strchr(host, ':') != NULL)

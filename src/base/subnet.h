@@ -1,6 +1,6 @@
 /*
- * Networks: an address and how many of its first bits count (RFC 4632, RFC
- * 4291 section 2.3).
+ * Networks: an address and the length of its prefix (RFC 4632, RFC 4291 section
+ * 2.3).
  */
 #ifndef BASE_SUBNET_H
 #define BASE_SUBNET_H
@@ -11,25 +11,26 @@
 #include "base/addr.h"
 
 struct subnet {
-	struct addr addr; /* no port, no scope; bits behind are zero */
+	struct addr addr; /* no port, no scope; zero after the prefix */
 	unsigned bits;	  /* 0 to 32 or 128 */
 };
 
 /*
- * Reads "192.0.2.0/24", "2001:db8::/32", or an address alone, which is a
- * network of one.  A mask of dots is not taken.  Bits set behind the prefix
- * are dropped ("192.0.2.7/24" is 192.0.2.0/24), as nft(8) does.  A scope is
- * not taken.  The bits of a mapped IPv4 address count as they are written:
- * "::ffff:10.0.0.0/104" is 10.0.0.0/8, and less than 96 is an error.
+ * Reads "192.0.2.0/24", "2001:db8::/32", or a single address, which is a
+ * network of one.  A netmask ("/255.255.255.0") and a scope are errors.  Bits
+ * after the prefix are cleared ("192.0.2.7/24" is 192.0.2.0/24), as in nft(8).
+ * The prefix of an IPv4-mapped address counts from the start of the IPv6
+ * address:
+ * "::ffff:10.0.0.0/104" is 10.0.0.0/8, and a length below 96 is an error.
  * Returns 0 or -EINVAL; *ret is untouched on failure.
  */
 int subnet_parse(const char *text, struct subnet *ret);
 
-/* Is the address in it?  Its scope does not count.  Never across families;
- * mapped IPv4 is IPv4. */
+/* Is the address in the network?  Its scope is ignored.  An IPv4-mapped address
+ * is IPv4. */
 bool subnet_has(const struct subnet *subnet, const struct addr *addr);
 
-/* ... in one of n? */
+/* Is it in one of n networks? */
 bool subnets_have(const struct subnet *subnets, size_t n,
     const struct addr *addr);
 

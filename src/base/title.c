@@ -58,7 +58,7 @@ title_find(char **ret_begin, char **ret_end)
 	return true;
 }
 
-/* Moves the environment to the heap, where it stays.  False: out of memory. */
+/* Moves the environment to the heap permanently.  False: out of memory. */
 static bool
 title_move_environment(void)
 {
@@ -87,8 +87,8 @@ title_set(const char *title)
 	prctl(PR_SET_NAME, title);
 	if (!title_find(&begin, &end) || !title_move_environment())
 		return;
-	/* Where the last byte of the arguments is no NUL the kernel shows what
-	 * stands there up to the first NUL, also beyond them. */
+	/* If the last byte of the arguments is not NUL, the kernel shows the
+	 * text up to the first NUL, even beyond the arguments. */
 	size = (size_t)(end - begin);
 	memset(begin, 0, size);
 	snprintf(begin, size, "%s", title);

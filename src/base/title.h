@@ -12,12 +12,12 @@
 char **title_copy_arguments(int argc, char *const *argv);
 
 /*
- * Makes this process appear as title in "ps -o args" (proc(5),
- * /proc/PID/cmdline) and, cut to 15 characters, in "ps -o comm".  The arguments
- * that the kernel gave to the process are overwritten, and its environment
- * where they are shorter; environ is moved to the heap before.  So the caller
- * must use no pointer to the original argv, nor one that getenv() returned
- * earlier. Without /proc, or out of memory, only comm changes.
+ * Sets what "ps -o args" shows for this process (/proc/PID/cmdline in proc(5)),
+ * and the first 15 characters for "ps -o comm".  It overwrites the original
+ * arguments, and the original environment if the arguments are too short; it
+ * moves environ to the heap before.  So the caller must not use pointers into
+ * the original argv, or pointers that getenv() has returned earlier.  Without
+ * /proc, or out of memory, only comm changes.
  */
 void title_set(const char *title);
 

@@ -1,5 +1,5 @@
 /*
- * Another user, whom root becomes for good.
+ * The user that culvert becomes if it was started as root.
  */
 #include "base/user.h"
 
@@ -15,8 +15,8 @@
 #include "base/caps.h"
 #include "base/num.h"
 
-/* What was root's: his runtime directory and the like would be of no use. */
-static const char *const user_not_his[] = { "XDG_RUNTIME_DIR",
+/* Variables of the old user, such as the runtime directory. */
+static const char *const user_old_variables[] = { "XDG_RUNTIME_DIR",
 	"XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME",
 	"XDG_SESSION_ID", "DBUS_SESSION_BUS_ADDRESS", "MAIL" };
 
@@ -29,7 +29,7 @@ user_find(const char *text, struct user *ret)
 
 	errno = 0;
 	entry = getpwnam(text);
-	/* (uid_t)-1 is no user's: it means none. */
+	/* (uid_t)-1 is not a user: it means none. */
 	if (entry == NULL && num_parse_text(text, UINT32_MAX - 1, &number) == 0)
 		entry = getpwuid((uid_t)number);
 	if (entry == NULL)
@@ -62,9 +62,10 @@ user_free(struct user *user)
 static int
 user_environment(const struct user *user)
 {
-	for (size_t i = 0; i < sizeof(user_not_his) / sizeof(user_not_his[0]);
+	for (size_t i = 0;
+	     i < sizeof(user_old_variables) / sizeof(user_old_variables[0]);
 	     i++)
-		unsetenv(user_not_his[i]);
+		unsetenv(user_old_variables[i]);
 	if (setenv("HOME", user->home, 1) != 0 ||
 	    setenv("USER", user->name, 1) != 0 ||
 	    setenv("LOGNAME", user->name, 1) != 0 ||
@@ -73,7 +74,8 @@ user_environment(const struct user *user)
 	return 0;
 }
 
-/* Is this process that user, in every respect, and cannot be root? */
+/* Does every id of this process belong to that user, and can it not become root
+ * again? */
 static bool
 user_is(const struct user *user)
 {
@@ -93,8 +95,8 @@ user_become(const struct user *user, uint64_t keep)
 {
 	int err;
 
-	/* All stay permitted beyond setresuid(), to be dropped by caps_keep().
-	 */
+	/* All capabilities stay permitted after setresuid(); caps_keep() drops
+	 * those that are not in keep. */
 	if (keep != 0 && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0)
 		return -errno;
 	if (initgroups(user->name, user->gid) != 0 ||

@@ -1,5 +1,5 @@
 /*
- * Another user, whom root becomes for good.
+ * The user that culvert becomes if it was started as root (--user).
  */
 #ifndef BASE_USER_H
 #define BASE_USER_H
@@ -16,19 +16,19 @@ struct user {
 	char *shell;
 };
 
-/* Looks up a name, or a number.  0, -ENOENT when there is none, or another
- * negative errno.  To be freed by user_free(). */
+/* Looks up a user by name or number.  Returns 0, -ENOENT if there is none, or
+ * another negative errno.  Free it with user_free(). */
 int user_find(const char *text, struct user *ret);
 
-/* What is all zero is allowed. */
+/* A zeroed struct is allowed. */
 void user_free(struct user *user);
 
 /*
- * Becomes that user, with all his groups, in the environment as well (HOME,
- * USER, LOGNAME, SHELL; what names places and the session of the old one goes).
- * keep: capabilities that stay (base/caps.h), 0 for none.  The working
- * directory stays.  Then tries to go back; that it cannot is part of success.
- * 0 or a negative errno; then the process is neither this nor that, and must
+ * Becomes that user permanently, with all groups of that user.  Sets HOME,
+ * USER, LOGNAME and SHELL, and removes variables that name directories and the
+ * login session of the old user.  keep: the capabilities to keep (base/caps.h),
+ * or 0. Succeeds only if the process cannot become the old user again.  Returns
+ * 0 or a negative errno; after an error it may be only partly changed, and must
  * end.
  */
 int user_become(const struct user *user, uint64_t keep);

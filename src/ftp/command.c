@@ -1,5 +1,5 @@
 /*
- * Verbs, and what is special about each.
+ * Command lines, and the table of verbs.
  */
 #include "ftp/command.h"
 
@@ -10,10 +10,10 @@
 #include "ftp/line.h"
 #include "limits.h"
 
-/* What --read-only lets through, and why: it asks, it reads, it is about the
- * session or the login alone.  ALLO reserves nothing that would stay, and OPTS
- * sets what lasts as long as the session.  MDTM and SITE have forms that write,
- * which engine/policy.c looks for. */
+/* VERB_READS: --read-only permits it, because it only reads or concerns only
+ * the session or the login.  ALLO reserves nothing permanently, and OPTS sets
+ * options of the session.  MDTM and SITE have forms that write; engine/policy.c
+ * looks for them. */
 #define READS VERB_READS
 #define PLAIN (VERB_IS_ORDINARY)
 #define ASKS (VERB_IS_ORDINARY | VERB_READS)
@@ -94,7 +94,7 @@ static const struct verb_entry {
 	{ "XSHA1", VERB_OTHER, TAKES_WORD, READS },
 	{ "XSHA256", VERB_OTHER, TAKES_WORD, READS },
 	{ "XSHA512", VERB_OTHER, TAKES_WORD, READS },
-	/* RFC 2228: a command inside, encoded. */
+	/* RFC 2228: the argument is an encoded command. */
 	{ "CONF", VERB_OTHER, TAKES_ANYTHING, VERB_HIDES | VERB_IS_SECRET },
 	{ "ENC", VERB_OTHER, TAKES_ANYTHING, VERB_HIDES | VERB_IS_SECRET },
 	{ "MIC", VERB_OTHER, TAKES_ANYTHING, VERB_HIDES | VERB_IS_SECRET },
@@ -138,7 +138,7 @@ command_parse(const uint8_t *line, size_t len, struct command *ret)
 	size_t at = line_telnet_prefix(line, end);
 	struct command command = { .verb = VERB_OTHER };
 
-	/* A server may look past blanks: so must the log, and PORT. */
+	/* A server may skip blanks here. */
 	while (at < end && command_is_blank(line[at]))
 		at++;
 	command.verb_at = at;
@@ -158,16 +158,16 @@ command_parse(const uint8_t *line, size_t len, struct command *ret)
 	*ret = command;
 }
 
-/* ---- as the most liberal server reads it ---- */
+/* ---- as the most liberal server reads a line ---- */
 
-/* To some a blank, before or behind a verb; no verb has one in it. */
+/* Some servers take these for blanks before or after a verb. */
 static bool
 is_gap(uint8_t byte)
 {
 	return byte <= ' ' || byte == 0x7f;
 }
 
-/* The verb at the beginning of text; *ret_end: where it ends. */
+/* The verb at the beginning of text; *ret_end is the position after it. */
 static const struct verb_entry *
 find_liberally(const uint8_t *text, size_t len, size_t *ret_end)
 {
@@ -181,7 +181,7 @@ find_liberally(const uint8_t *text, size_t len, size_t *ret_end)
 	return verb_look_up(text + at, end - at);
 }
 
-/* Does a host-port follow, or what some server may take for one? */
+/* Is the argument a host-port, or may some server take it for one? */
 static bool
 has_host_port(enum verb verb, const uint8_t *arg, size_t len)
 {
@@ -204,7 +204,8 @@ has_host_port(enum verb verb, const uint8_t *arg, size_t len)
 	return numbers >= 5;
 }
 
-/* Behind so many bytes the next command may begin for a server. */
+/* For a server the next command may begin anywhere after COMMAND_LONGEST bytes.
+ * Returns the name of an active request there, or NULL. */
 static const char *
 find_behind(const uint8_t *text, size_t len)
 {
@@ -247,7 +248,7 @@ command_hidden(const uint8_t *line, size_t len, const struct command *command)
 
 /* ---- what a log may show ---- */
 
-/* Where the word that begins at at ends. */
+/* The end of the word that begins at position at. */
 static size_t
 word_end(const uint8_t *line, size_t at, size_t end)
 {
@@ -256,8 +257,8 @@ word_end(const uint8_t *line, size_t at, size_t end)
 	return at;
 }
 
-/* Verbs have three or four letters, and an X in front of that; bytes of Telnet
- * commands may be among them. */
+/* Verbs have at most four letters, five with an X at the beginning; bytes of
+ * Telnet commands may be among them. */
 static bool
 looks_like_verb(const uint8_t *word, size_t len)
 {
@@ -275,7 +276,8 @@ looks_like_verb(const uint8_t *word, size_t len)
 	return letters <= ((word[0] & 0xdf) == 'X' ? 5 : 4);
 }
 
-/* SITE's commands without passwords, of the servers that were looked at. */
+/* Commands of SITE that have no password as an argument, in the servers that
+ * were examined. */
 static size_t
 site_shown(const uint8_t *line, size_t end, const struct command *command)
 {

@@ -1,6 +1,5 @@
 /*
- * Command lines: the verb and its argument, and what culvert must know of
- * each verb.
+ * Command lines: the verb and its argument, and the properties of each verb.
  */
 #ifndef FTP_COMMAND_H
 #define FTP_COMMAND_H
@@ -9,11 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Some servers take the rest of a longer line for the next one: inetutils' from
- * 511 bytes on. */
+/* With a longer line, some servers take the rest for the next line; inetutils'
+ * does so after 511 bytes. */
 #define COMMAND_LONGEST 500
 
-/* Verbs that the engine acts upon.  Every other one is VERB_OTHER. */
+/* The verbs that the engine distinguishes.  All others are VERB_OTHER. */
 enum verb {
 	VERB_OTHER,
 	VERB_EMPTY, /* a line without a verb: some servers do not answer */
@@ -48,37 +47,37 @@ enum verb {
 
 enum verb_flag {
 	VERB_IS_ACTIVE = 1 << 0,     /* announces the client's host-port */
-	VERB_IS_PASSIVE = 1 << 1,    /* asks for the server's */
+	VERB_IS_PASSIVE = 1 << 1,    /* requests the server's host-port */
 	VERB_SENDS = 1 << 2,	     /* a transfer from the client: upload */
 	VERB_RECEIVES = 1 << 3,	     /* a transfer to the client: download */
-	VERB_VOIDS_DATA = 1 << 4,    /* what was prepared is void after it */
+	VERB_VOIDS_DATA = 1 << 4,    /* ends a prepared data connection */
 	VERB_IS_SECRET = 1 << 5,     /* its argument never reaches a log */
-	VERB_MAY_BE_SILENT = 1 << 6, /* may be answered by no reply */
-	VERB_IS_ORDINARY = 1 << 7,   /* no announcement answers it */
-	VERB_READS = 1 << 8,	 /* changes nothing that outlasts the session */
-	VERB_MOVES = 1 << 9,	 /* the working directory may be another one */
-	VERB_HIDES = 1 << 10,	 /* its argument is a command */
-	VERB_IS_KNOWN = 1 << 11, /* it is in the table */
+	VERB_MAY_BE_SILENT = 1 << 6, /* some servers do not answer it */
+	VERB_IS_ORDINARY = 1 << 7,   /* its reply has no host-port */
+	VERB_READS = 1 << 8,	     /* changes nothing beyond the session */
+	VERB_MOVES = 1 << 9,	     /* may change the working directory */
+	VERB_HIDES = 1 << 10,	     /* its argument is a command */
+	VERB_IS_KNOWN = 1 << 11,     /* it is in the table of verbs */
 };
 
-/* Where its argument has a path. */
+/* Which part of the argument is a path. */
 enum verb_takes {
-	TAKES_ANYTHING,	 /* nobody knows: every verb that is not in the table */
-	TAKES_NOTHING,	 /* it has none */
+	TAKES_ANYTHING,	 /* unknown, as of verbs that are not in the table */
+	TAKES_NOTHING,	 /* none of it */
 	TAKES_FILE,	 /* all of it */
-	TAKES_DIRECTORY, /* all of it, and it is entered */
-	TAKES_PARENT,	 /* none: the one above the working directory */
-	TAKES_LISTED,	 /* behind options, with wildcards; none: the working
-			  * directory */
-	TAKES_STATUS,	 /* the same; none: none is meant */
-	TAKES_UNIQUE,	 /* all of it; and something in the working directory */
-	TAKES_TREE,	 /* all of it, and what is in it */
-	TAKES_NEW_NAME,	 /* all of it, and that becomes it */
-	TAKES_SECOND,	 /* behind a word */
-	TAKES_TIMED,	 /* all of it, or behind a word that is a time */
-	TAKES_WORD,	 /* all of it, if that is one word */
-	TAKES_SITE,	 /* what the word after SITE says */
-	TAKES_COMMAND,	 /* it is a command of its own */
+	TAKES_DIRECTORY, /* all of it: the new working directory */
+	TAKES_PARENT,	 /* none; it enters the parent directory */
+	TAKES_LISTED,	 /* after options, with wildcards; without an argument
+			  * the working directory */
+	TAKES_STATUS,	 /* after options; without an argument no path */
+	TAKES_UNIQUE,	 /* all of it, and a file in the working directory */
+	TAKES_TREE,	 /* all of it, with everything below it */
+	TAKES_NEW_NAME,	 /* all of it: the new name of what RNFR named */
+	TAKES_SECOND,	 /* after the first word */
+	TAKES_TIMED,	 /* all of it, or after a first word that is a time */
+	TAKES_WORD,	 /* all of it, if it is one word */
+	TAKES_SITE,	 /* depends on the word after SITE */
+	TAKES_COMMAND,	 /* it is another command */
 };
 
 struct command {
@@ -90,47 +89,47 @@ struct command {
 };
 
 /*
- * Takes a line apart.  Telnet commands and then blanks in front are skipped
- * (a server may do so too), the case of the verb does not matter, one or more
- * blanks (space or tab) separate the argument, trailing blanks belong to it.
- * Never fails: what is not known is VERB_OTHER with no flags.
+ * Splits a line into verb and argument.  Skips Telnet commands, and blanks
+ * after them, at the beginning, because a server may do so, too.  The case of
+ * the verb does not matter.  One or more blanks (space or tab) separate the
+ * argument; trailing blanks belong to it.  An unknown verb is VERB_OTHER
+ * without flags.
  */
 void command_parse(const uint8_t *line, size_t len, struct command *ret);
 
 /*
- * The verb that a server may find in the line, though command_parse() does not;
- * NULL: none that matters here.  Of the servers that were tried one or another
- * takes Telnet commands out wherever they are (inetutils, proftpd), looks past
- * a CR in front, takes VT, FF and CR for blanks (proftpd), and reads what is
- * behind the first 511 bytes as the next command (inetutils);
- * tests/integration/ liberal.py finds them out.  "" means that it would read
- * the next line as a part of this one.
+ * Returns a verb that some server may find in the line although command_parse()
+ * does not; "" if a server may read the next line as a part of this one; NULL
+ * if there is no such verb that the engine distinguishes.  Among the servers
+ * that were tried, some remove Telnet commands anywhere (inetutils, proftpd),
+ * skip a CR at the beginning, take VT, FF and CR for blanks (proftpd), or read
+ * the bytes after the first 511 as the next command (inetutils).
+ * tests/integration/liberal.py finds such servers.
  */
 const char *command_hidden(const uint8_t *line, size_t len,
     const struct command *command);
 
-/* Where in the argument, behind a control character, a server might read one
- * more command whose argument is VERB_IS_SECRET, or SITE; or the end of the
- * text. */
+/* Returns the position of a control character in the argument after which a
+ * server might read another command, SITE or one that is VERB_IS_SECRET;
+ * without one the end of the text. */
 size_t command_secret_at(const uint8_t *line, size_t len,
     const struct command *command);
 
 /*
- * How many bytes of the line a log may show; less than its text: the rest may
- * be a password.  A positive list: only of a verb in the table, and of a word
- * of SITE that is known to be harmless, the argument is shown; of USER and AUTH
- * its first word.  Of another verb only the verb is shown, and nothing at all
- * when it does not look like one: somebody may have typed a password there.
- * What follows a control character is shown unless a server might read PASS or
- * SITE in it.
+ * Returns how many bytes of the line a log may show; the rest may be a
+ * password. An argument is shown only for verbs in the table, and for words
+ * after SITE that are known to be harmless; for USER and AUTH only its first
+ * word.  Of other verbs only the verb is shown, or nothing if it does not look
+ * like a verb, because somebody may have typed a password there.  Bytes after a
+ * control character are shown unless a server might read PASS or SITE there.
  */
 size_t command_shown(const uint8_t *line, size_t len,
     const struct command *command);
 
 /*
- * The line as a log may show it: "****" stands for what command_shown() leaves
- * out.  Copies at most size - 1 bytes and a NUL, without the
- * line end, not escaped.  Returns the length copied.
+ * Copies the line as a log may show it, with "****" for the bytes that
+ * command_shown() excludes, without the line end and not escaped: at most size
+ * - 1 bytes and a NUL.  Returns the length without the NUL.
  */
 size_t command_loggable(const uint8_t *line, size_t len,
     const struct command *command, char *text, size_t size);
@@ -138,8 +137,8 @@ size_t command_loggable(const uint8_t *line, size_t len,
 /* The verb in capitals, for log lines; "" for VERB_OTHER and VERB_EMPTY. */
 const char *verb_name(enum verb verb);
 
-/* Is its verb, as it stands in line, one of the names, in any case?  They end
- * in NULL; for verbs that the table does not tell apart. */
+/* Is the verb in line one of the names, regardless of case?  names ends with
+ * NULL. For verbs that are VERB_OTHER. */
 bool command_name_is_one_of(const struct command *command, const uint8_t *line,
     const char *const *names);
 

@@ -1,5 +1,5 @@
 /*
- * The end of a file in its data.
+ * Finds the end of a file in its data.
  */
 #include "ftp/framing.h"
 
@@ -45,7 +45,7 @@ feed_record(struct framing_reader *reader, const uint8_t *bytes, size_t len)
 	return ends;
 }
 
-/* Section 3.4.2: a descriptor, two bytes with the length, so many bytes. */
+/* Section 3.4.2: a descriptor, two bytes with the length, then the data. */
 enum block_state {
 	BLOCK_DESCRIPTOR,
 	BLOCK_HIGH,
@@ -87,8 +87,8 @@ feed_block(struct framing_reader *reader, const uint8_t *bytes, size_t len)
 	return ends;
 }
 
-/* Section 3.4.3: 0nnnnnnn and n bytes, 10nnnnnn and one, 11nnnnnn alone; 0 and
- * a descriptor, which is about the string behind it. */
+/* Section 3.4.3: 0nnnnnnn and n bytes; 10nnnnnn and one byte; 11nnnnnn alone;
+ * or 0 and a descriptor, which applies to the next string. */
 enum compressed_state {
 	COMPRESSED_HEADER,
 	COMPRESSED_DESCRIPTOR,

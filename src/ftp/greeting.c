@@ -1,5 +1,5 @@
 /*
- * The first words of a server that may be no FTP server.
+ * Recognizes servers of other protocols.
  */
 #include "ftp/greeting.h"
 
@@ -20,8 +20,7 @@ greeting_is_foreign(const uint8_t *line, size_t len)
 		if (end - at >= strlen(words[i]) &&
 		    memcmp(line + at, words[i], strlen(words[i])) == 0)
 			return true;
-	/* A NUL behind CR is Telnet's; TAB to CR, BS and ESC are for the
-	 * terminal. */
+	/* CR NUL is Telnet's; BEL to CR, and ESC, are for terminals. */
 	for (; at < end; at++)
 		if (line[at] < ' ' && !(line[at] >= '\a' && line[at] <= '\r') &&
 		    line[at] != '\x1b' &&

@@ -1,6 +1,6 @@
 /*
- * Host-ports, read and written.  Two shapes: numbers separated by commas
- * (PORT, 227) and fields between delimiters (EPRT, 229).
+ * Reads and writes host-ports.  There are two forms: numbers separated by
+ * commas (PORT, 227), and fields between delimiters (EPRT, 229).
  */
 #include "ftp/hostport.h"
 
@@ -12,12 +12,12 @@
 #include "base/num.h"
 #include "ftp/line.h"
 
-/* Numbers of a host-port. */
+/* How many numbers a host-port has. */
 #define NUMBERS_MAX 6
 
-/* number,number,... as long as it goes on. */
+/* A sequence of numbers separated by commas, of any length. */
 struct run {
-	size_t at, end; /* from the first digit to behind the last */
+	size_t at, end; /* of the first digit; after the last one */
 	size_t count;	/* may exceed NUMBERS_MAX */
 	bool fits;	/* every number is 0 to 255 */
 	uint8_t numbers[NUMBERS_MAX];
@@ -69,7 +69,7 @@ port_parse(const uint8_t *text, size_t len, uint16_t *ret)
 	return 0;
 }
 
-/* The first run at or after start; false when no digit is left. */
+/* Finds the first run at or after start; false if there is no digit. */
 static bool
 run_find(const uint8_t *text, size_t len, size_t start, struct run *ret)
 {
@@ -112,7 +112,7 @@ run_addr(const struct run *run, struct addr *ret)
 	return 0;
 }
 
-/* A whole argument that is one run, without blanks. */
+/* Reads an argument that must be one run, without blanks. */
 static int
 run_whole(const uint8_t *arg, size_t len, struct run *ret)
 {
@@ -131,7 +131,7 @@ eprt_addr(uint64_t protocol, const uint8_t *text, size_t len, struct addr *ret)
 	char copy[ADDR_TEXT_MAX];
 	const uint8_t *percent = memchr(text, '%', len);
 
-	/* The scope id counts on the client's host only. */
+	/* A scope id is valid only on the client's host. */
 	if (protocol == 2 && percent != NULL)
 		len = (size_t)(percent - text);
 	if (len >= sizeof(copy) || memchr(text, '\0', len) != NULL)
@@ -147,7 +147,7 @@ eprt_addr(uint64_t protocol, const uint8_t *text, size_t len, struct addr *ret)
 static int
 eprt_parse(const uint8_t *arg, size_t len, struct addr *ret)
 {
-	size_t starts[4], fields = 0; /* of a field, behind its delimiter */
+	size_t starts[4], fields = 0; /* position after each delimiter */
 	uint64_t protocol;
 	uint16_t port;
 	struct addr addr;
@@ -192,7 +192,7 @@ hostport_parse_command(enum verb verb, const uint8_t *arg, size_t len,
 	return run_addr(&run, &ret->addr);
 }
 
-/* 227: the first run that is a host-port. */
+/* 227: finds the first run that is a host-port. */
 static int
 numbers_parse(const uint8_t *text, size_t len, size_t start,
     struct hostport *ret)
@@ -213,8 +213,9 @@ numbers_parse(const uint8_t *text, size_t len, size_t start,
 }
 
 /*
- * The network protocol and address of a 229 should be empty (RFC 2428 section
- * 3).  Some fill them in; more than that is text that looks like it.
+ * The network protocol and address in a 229 must be empty (RFC 2428 section 3),
+ * but some servers fill them in.  Anything else between delimiters is other
+ * text.
  */
 static bool
 is_filled(const uint8_t *text, size_t protocol_len, size_t addr_len)
@@ -236,9 +237,9 @@ is_filled(const uint8_t *text, size_t protocol_len, size_t addr_len)
 }
 
 /*
- * <d><d><d>port<d> with the first delimiter at text[at].  A letter delimits
- * only behind a bracket and with all four; a digit never: it might be in the
- * port that is put in its place.
+ * Reads <d><d><d>port<d> with the first delimiter at text[at].  A letter is a
+ * delimiter only after a bracket and with all four present.  A digit never is,
+ * because the port that replaces this one might contain it.
  */
 static int
 delimited_parse(const uint8_t *text, size_t len, size_t at, bool bracketed,
@@ -274,7 +275,7 @@ delimited_parse(const uint8_t *text, size_t len, size_t at, bool bracketed,
 	return 0;
 }
 
-/* 229: behind a bracket first, where RFC 2428 has it, then anywhere. */
+/* 229: looks after a bracket first, as in RFC 2428, then anywhere. */
 static int
 port_find(const uint8_t *text, size_t len, size_t start, struct hostport *ret)
 {
@@ -288,7 +289,8 @@ port_find(const uint8_t *text, size_t len, size_t start, struct hostport *ret)
 	return -EINVAL;
 }
 
-/* Where the text begins: behind "227 " or "227-", which inner lines lack. */
+/* The position of the text, after "227 " or "227-"; inner lines have no code.
+ */
 static size_t
 text_start(unsigned code, const uint8_t *line, size_t len)
 {
@@ -319,7 +321,7 @@ hostport_parse_reply(unsigned code, const uint8_t *line, size_t len,
 	}
 }
 
-/* "(", three times the same byte, blanks, a digit. */
+/* "(", the same byte three times, blanks, a digit? */
 static bool
 is_bracketed(const uint8_t *text, size_t len)
 {

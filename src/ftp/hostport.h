@@ -1,7 +1,6 @@
 /*
- * Host-ports: the addresses in PORT and EPRT commands and in 227 and 229
- * replies (RFC 959, 2428).  Parsers never change anything; what
- * they do not understand is for the caller to pass through.
+ * Host-ports in PORT and EPRT commands and in 227 and 229 replies (RFC 959, RFC
+ * 2428).
  */
 #ifndef FTP_HOSTPORT_H
 #define FTP_HOSTPORT_H
@@ -13,40 +12,41 @@
 #include "base/addr.h"
 #include "ftp/command.h"
 
-/* Where the host-port stands in its line, to be replaced in place. */
+/* A host-port, and its position in the line, where another one can replace it.
+ */
 struct hostport {
 	struct addr addr; /* AF_UNSPEC with a port only for 229 */
 	size_t at, len;	  /* the digits, in bytes within the text */
 };
 
 /*
- * The argument of PORT or EPRT (verb says which), len bytes without the
- * line end.  Strict: a trailing blank is allowed, nothing else is.
- * Returns 0; -EINVAL when malformed (five or seven numbers, above 255, port 0,
- * unknown delimiter use); -EAFNOSUPPORT for a protocol number other than 1 and
- * 2 in EPRT.  ret->at and ret->len are not set.  A scope
- * id is dropped: it means something on the client's host only.
+ * Reads the argument of PORT or EPRT (verb), len bytes without the line end.
+ * Strict: only trailing blanks are permitted.
+ * Returns 0; -EINVAL if it is malformed (other than six numbers, a number above
+ * 255, port 0, wrong delimiters); -EAFNOSUPPORT for a protocol number other
+ * than 1 and 2 in EPRT.  Does not set ret->at and ret->len.  Drops a scope id,
+ * because it is valid only on the client's host.
  */
 int hostport_parse_command(enum verb verb, const uint8_t *arg, size_t len,
     struct hostport *ret);
 
 /*
- * A line of a 227 or 229 reply (code says which).  227: the first run of
- * exactly six comma-separated numbers 0 to 255 after the code, runs of another
- * length skipped, blanks allowed around the numbers.  229: the port between
- * delimiters of 33 to 126 but no digit ("(|||port|)"; brackets, the last
- * delimiter and a dot may be missing or present; protocol and address may be
- * filled in and do not count).  The line may be an inner one, without the code.
- * Port 0 is -EINVAL.  Returns 0 or -EINVAL. ret->at and ret->len cover what is
- * to be replaced: the numbers from first to last digit; for 229 the port's
- * digits.
+ * Reads a line of a 227 or 229 reply (code); it may be an inner line, without
+ * the code. 227: the first sequence of exactly six numbers 0 to 255, separated
+ * by commas; blanks around the numbers are permitted, and sequences of another
+ * length are skipped. 229: the port in "(|||port|)".  The delimiter may be any
+ * byte from 33 to 126 but no digit; the brackets and the last delimiter may be
+ * missing; protocol and address may be present and are ignored. Returns 0, or
+ * -EINVAL, also for port 0.  ret->at and ret->len are the position of the bytes
+ * to replace: from the first to the last digit of the numbers, or for 229 the
+ * digits of the port.
  */
 int hostport_parse_reply(unsigned code, const uint8_t *line, size_t len,
     struct hostport *ret);
 
 /*
- * May some client read a host-port in that text of such a reply?  Clients take
- * six numbers out of seven (curl), or any delimiter behind a bracket.
+ * May some client find a host-port in this text of a reply with that code? Some
+ * take six numbers out of seven (curl), or any delimiter after a bracket.
  */
 bool hostport_is_likely(unsigned code, const uint8_t *text, size_t len);
 
@@ -54,16 +54,16 @@ bool hostport_is_likely(unsigned code, const uint8_t *text, size_t len);
 #define HOSTPORT_TEXT_MAX 64
 
 /*
- * The argument for a command: "127,0,0,1,p1,p2" or "|2|::1|port|".  PORT needs
- * an IPv4 address: -EAFNOSUPPORT. Another verb is -EINVAL.  A scope id is not
- * written.
+ * Writes the argument of PORT ("127,0,0,1,p1,p2") or EPRT ("|2|::1|port|"),
+ * without a scope id.  Returns 0; -EAFNOSUPPORT for PORT with an IPv6 address;
+ * -EINVAL for another verb.
  */
 int hostport_format_command(enum verb verb, const struct addr *addr,
     char text[HOSTPORT_TEXT_MAX]);
 
 /*
- * What replaces the digits in a reply: for 227 "a,b,c,d,p1,p2" (an IPv6
- * address becomes 0,0,0,0, as vsftpd does), for 229 the port.
+ * Writes what replaces the digits in a reply: for 227 "a,b,c,d,p1,p2" (0,0,0,0
+ * for an IPv6 address, as in vsftpd), for 229 the port.
  */
 void hostport_format_reply(unsigned code, const struct addr *addr,
     char text[HOSTPORT_TEXT_MAX]);

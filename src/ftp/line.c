@@ -1,5 +1,5 @@
 /*
- * Lines out of a byte stream, and the Telnet commands in front of them.
+ * Lines in a stream of bytes, and Telnet commands in them.
  */
 #include "ftp/line.h"
 

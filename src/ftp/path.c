@@ -22,7 +22,7 @@ is_up(const uint8_t *text, size_t len)
 	return len == 2 && text[0] == '.' && text[1] == '.';
 }
 
-/* Its bytes, one for one. */
+/* Returns what is wrong with a byte of the path, or NULL. */
 static const char *
 bad_byte(const uint8_t *text, size_t len)
 {
@@ -35,7 +35,7 @@ bad_byte(const uint8_t *text, size_t len)
 	return NULL;
 }
 
-/* Its components. */
+/* Returns what is wrong with a component of the path, or NULL. */
 static const char *
 bad_component(const uint8_t *text, size_t len)
 {
@@ -88,7 +88,7 @@ path_goes_up(const uint8_t *text, size_t len)
 {
 	size_t n;
 
-	/* In a plain one nothing but "." stands in front of "..". */
+	/* In a plain path, only "." can precede "..". */
 	for (size_t at = 0; at < len && text[0] != '/'; at += n + 1) {
 		const uint8_t *slash = memchr(text + at, '/', len - at);
 
@@ -99,7 +99,7 @@ path_goes_up(const uint8_t *text, size_t len)
 	return false;
 }
 
-/* Without its last component; "" is the root. */
+/* The length without the last component; 0 is the root. */
 static size_t
 parent_len(const char *path, size_t len)
 {
@@ -108,8 +108,7 @@ parent_len(const char *path, size_t len)
 	return len > 0 ? len - 1 : 0;
 }
 
-/* Adds the components of text to the len bytes of a path, which is "" for the
- * root. */
+/* Appends the components of text to a path of *len bytes, 0 for the root. */
 static int
 path_append(char ret[PATH_TEXT_MAX], size_t *len, const uint8_t *text,
     size_t text_len)
@@ -126,7 +125,7 @@ path_append(char ret[PATH_TEXT_MAX], size_t *len, const uint8_t *text,
 			*len = parent_len(ret, *len);
 			continue;
 		}
-		/* With its slash, and a NUL. */
+		/* The component, its slash, and a NUL. */
 		if (n + 2 > PATH_TEXT_MAX - *len)
 			return -ENAMETOOLONG;
 		ret[(*len)++] = '/';
@@ -166,13 +165,13 @@ path_parse_257(const uint8_t *line, size_t len, char ret[PATH_TEXT_MAX])
 	if (end < at || memcmp(line, "257 \"", at) != 0)
 		return -EINVAL;
 	while (at < end && n < sizeof(path) && !closed) {
-		/* Inside, a quote is doubled; a single one is the end. */
+		/* In the path a quote is doubled; a single one is its end. */
 		if (line[at] == '"' && (++at == end || line[at] != '"'))
 			closed = true;
 		else
 			path[n++] = line[at++];
 	}
-	/* One more tells of a server that does not double them. */
+	/* Another quote shows that the server does not double them. */
 	if (!closed || (at < end && line[at] != ' ') ||
 	    memchr(line + at, '"', end - at) != NULL || n == 0 ||
 	    path[0] != '/' || bad_byte(path, n) != NULL)
@@ -207,9 +206,9 @@ upper(char c)
 	return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
 
-/* One of a set, behind its "[": sets *ret_end to what is behind its "]", or
- * returns false with that at NULL, when there is none.  In any case a glob
- * matches more, never less. */
+/* Is c in the set that begins after "["?  Sets *ret_end to the byte after "]",
+ * or to NULL, and returns false, if there is none.  With any_case a set matches
+ * more, never less. */
 static bool
 set_has(const char *set, char c, bool any_case, const char **ret_end)
 {
@@ -237,7 +236,8 @@ set_has(const char *set, char c, bool any_case, const char **ret_end)
 	return found != negated;
 }
 
-/* One character against one part of a glob, no star; *ret_next is behind it. */
+/* Does c match the first part of the glob, which is not a star?  *ret_next
+ * becomes the next part. */
 static bool
 part_matches(const char *glob, char c, bool any_case, const char **ret_next)
 {
@@ -261,7 +261,7 @@ part_matches(const char *glob, char c, bool any_case, const char **ret_next)
 	return *glob != '\0' && same(*glob, c, any_case);
 }
 
-/* Does a directory end here, with its slash or without? */
+/* Is this the end of a directory, before or after its slash? */
 static bool
 is_boundary(const char *path, size_t at)
 {
@@ -274,8 +274,9 @@ is_stars(const char *glob)
 	return glob[strspn(glob, "*")] == '\0';
 }
 
-/* within: a directory above will do.  Only the last star is ever tried again:
- * no glob takes longer than its length times the path's. */
+/* within: a match of a directory above is enough.  Only the last star is
+ * retried, so the time is at most proportional to the product of both lengths.
+ */
 static bool
 matches(const char *glob, const char *path, size_t len, bool any_case,
     bool within)
@@ -329,14 +330,14 @@ path_is_within(const char *glob, const char *path)
 	return matches(glob, path, strlen(path), true, true);
 }
 
-/* How much of it is what it says. */
+/* The length of the beginning that has no special characters. */
 static size_t
 literal_len(const char *glob)
 {
 	return strcspn(glob, "*?[\\");
 }
 
-/* Do they begin alike, as far as the shorter goes? */
+/* Is the shorter one the beginning of the longer one? */
 static bool
 begin_alike(const char *one, size_t len, const char *other, size_t other_len,
     bool any_case)
@@ -354,7 +355,7 @@ path_may_match_below(const char *glob, const char *path)
 
 	if (!begin_alike(glob, literal, path, len, true))
 		return false;
-	/* The slash between. */
+	/* A slash must follow the directory. */
 	return literal <= len || len == 1 || glob[len] == '/';
 }
 
@@ -367,7 +368,7 @@ path_matches_below(const char *glob, const char *path)
 		return false;
 	if (literal <= len)
 		return begin_alike(glob, literal, path, len, false);
-	/* "/pub/" and a star, of "/pub". */
+	/* "/pub/" and a star matches everything below "/pub". */
 	return literal == len + 1 && glob[len] == '/' &&
 	    begin_alike(glob, len, path, len, false);
 }

@@ -1,11 +1,12 @@
 /*
- * Paths of FTP commands, as a policy must see them: absolute, in one spelling,
- * matched against globs.  The server is thought of as one with Unix's paths; a
- * spelling that others read in another way is not taken (path_is_plain()).
+ * Paths in FTP commands, for --allow-path and --deny-path: they are made
+ * absolute, in one spelling, and matched against globs.  Paths are read as on
+ * Unix; a path that other servers may read in another way is rejected
+ * (path_is_plain()).
  *
- * A glob has fnmatch(3)'s *, ?, [a-z], [!a-z] and \; * and ? match slashes,
+ * A glob has *, ?, [a-z], [!a-z] and \ as in fnmatch(3); * and ? match slashes,
  * too:
- * "/pub/" and a star is all that is below /pub.
+ * "/pub/" and a star is everything below /pub.
  */
 #ifndef FTP_PATH_H
 #define FTP_PATH_H
@@ -14,50 +15,49 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes of the longest path that is looked at, with its NUL (Linux has the
- * same). */
+/* The longest path, with its NUL (PATH_MAX on Linux). */
 #define PATH_TEXT_MAX 4096
 
 /*
- * Is there one way to read the len bytes at text as a path?  False, with what
- * is in the way in *ret_why, for those that are empty, begin with a blank, a
- * quote or a drive ("C:"), have a backslash, a control character, a byte 255,
- * or a component that begins with "~", ends with a blank or goes up behind a
- * name
- * ("a/.."; a may be a symbolic link).
+ * Do all servers read the len bytes at text as the same path?  False, with the
+ * reason in *ret_why, if it is empty; begins with a blank, a quote or a drive
+ * ("C:"); has a backslash, a control character or a byte 255; or has a
+ * component that begins with "~", ends with a blank, or is ".." after a name
+ * ("a/..": a may be a symbolic link).
  */
 bool path_is_plain(const uint8_t *text, size_t len, const char **ret_why);
 
-/* Does a plain one lead above the directory that it is relative to? */
+/* Does a plain path begin with ".."? */
 bool path_goes_up(const uint8_t *text, size_t len);
 
 /*
- * The path that text means where cwd, an absolute one, is the working directory
- * (NULL when text begins with a slash): without ".", "..", doubled and trailing
- * slashes.  ".." at the root is the root.  Returns 0 or -ENAMETOOLONG.
+ * Makes the path text absolute, without ".", "..", and doubled or trailing
+ * slashes. cwd is the absolute working directory; it may be NULL if text begins
+ * with a slash.
+ * ".." at the root is the root.  Returns 0 or -ENAMETOOLONG.
  */
 int path_resolve(const char *cwd, const uint8_t *text, size_t len,
     char ret[PATH_TEXT_MAX]);
 
-/* The absolute path in a line of a 257 reply to PWD (RFC 959 appendix II), in
- * the spelling of path_resolve(): 0 or -EINVAL. */
+/* Reads the absolute path in a 257 reply to PWD (RFC 959 appendix II), in the
+ * spelling of path_resolve().  0 or -EINVAL. */
 int path_parse_257(const uint8_t *line, size_t len, char ret[PATH_TEXT_MAX]);
 
-/* any_case: a to z match A to Z. */
+/* Does the glob match the path?  any_case: regardless of case. */
 bool path_matches(const char *glob, const char *path, bool any_case);
 
-/* Does it match, or as a directory, with a slash behind it? */
+/* Does the glob match the path, or the path with a slash after it? */
 bool path_matches_directory(const char *glob, const char *path, bool any_case);
 
-/* Does it match, or a directory above it?  In any case. */
+/* Does the glob match the path, or a directory above it, regardless of case? */
 bool path_is_within(const char *glob, const char *path);
 
-/* May something below that directory match?  In any case.  False only when
- * that is certain. */
+/* Can the glob match anything below the directory path, regardless of case?
+ * False only if that is certain. */
 bool path_may_match_below(const char *glob, const char *path);
 
-/* Does everything below that directory match?  True only when that is
- * certain. */
+/* Does the glob match everything below the directory path?  True only if that
+ * is certain. */
 bool path_matches_below(const char *glob, const char *path);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Which line of which reply this is.
+ * Replies, line by line.
  */
 #include "ftp/reply.h"
 
@@ -8,7 +8,7 @@
 
 #include "ftp/line.h"
 
-/* The code at the start of text, 0 when there is none. */
+/* The code at the beginning of text, or 0. */
 static unsigned
 code_parse(const uint8_t *text, size_t len)
 {
@@ -36,7 +36,7 @@ reply_next(struct reply_reader *reader, const uint8_t *line, size_t len,
 	at += 3;
 	ends = code != 0 && (at == text_len || line[at] == ' ');
 	begins = code != 0 && at < text_len && line[at] == '-';
-	/* Outside of one, clients take "226\tok" and "226ok" for replies. */
+	/* Outside of a reply, clients accept "226\tok" and "226ok". */
 	if (reader->code == 0 && code != 0 && !begins)
 		ends = at == text_len || line[at] < '0' || line[at] > '9';
 	if (reader->code != 0) {

@@ -1,7 +1,7 @@
 /*
- * Replies, line by line (RFC 959 section 4.2): three digits and a blank are a
- * whole reply or its last line, three digits and a hyphen begin one of several
- * lines.  Inner lines may look like anything.
+ * Replies, line by line (RFC 959 section 4.2).  Three digits and a blank begin
+ * a reply of one line, or the last line of a reply; three digits and a hyphen
+ * begin a reply of several lines.  The lines in between can have any content.
  */
 #ifndef FTP_REPLY_H
 #define FTP_REPLY_H
@@ -12,40 +12,38 @@
 
 enum reply_place {
 	REPLY_ONLY,  /* a reply of one line */
-	REPLY_FIRST, /* of several */
+	REPLY_FIRST, /* the first of several lines */
 	REPLY_INNER,
 	REPLY_LAST,
-	REPLY_STRAY, /* not a reply, and outside of one */
+	REPLY_STRAY, /* outside of a reply, and not one itself */
 };
 
-/* The state between lines: the code whose last line is awaited, 0 for none. */
+/* The state between lines: the code of the unfinished reply, or 0. */
 struct reply_reader {
 	unsigned code;
 };
 
 /*
- * Places the next line.  *ret_code is the code of the reply that it belongs
- * to, 0 for REPLY_STRAY.  Telnet commands in front of the code are looked
- * through.  A code directly followed by the line end counts as one with a
- * blank: REPLY_ONLY or REPLY_LAST; outside of a reply so does one followed by
- * anything but a hyphen or a digit, since many clients take it for one.  First
- * digits other than 1 to 6 are no code (6yz: RFC 2228).
+ * Returns the place of the next line.  *ret_code becomes the code of its reply,
+ * 0 for REPLY_STRAY.  Telnet commands before the code are skipped.  A code
+ * followed by the line end counts like one followed by a blank.  So does,
+ * outside of a reply, a code followed by anything but a hyphen or a digit,
+ * because many clients accept that.  A code begins with 1 to 6 (6yz: RFC 2228).
  */
 enum reply_place reply_next(struct reply_reader *reader, const uint8_t *line,
     size_t len, unsigned *ret_code);
 
-/* The code of a line that could be a reply, or begin one, wherever it stands:
- * one that is not followed by a digit; else 0. */
+/* The code of a line that would be a reply, or the first line of one, outside
+ * of a reply; otherwise 0. */
 unsigned reply_own_code(const uint8_t *line, size_t len);
 
-/* Is that line a code with nothing behind it?  Cut off there, it may have been
- * anything. */
+/* Is the line only a code?  If it was cut off there, it may have been any line.
+ */
 bool reply_is_bare_code(const uint8_t *line, size_t len);
 
 /*
- * Is that line, with or without its line end, one that a reply to FEAT has only
- * if the server offers TLS (RFC 2228, RFC 4217)?  vsftpd 3.0.5 lists PBSZ and
- * PROT, but not AUTH TLS.
+ * Is this a line of a reply to FEAT that shows that the server offers TLS (RFC
+ * 2228, RFC 4217)?  vsftpd 3.0.5 lists PBSZ and PROT, but not AUTH TLS.
  */
 bool reply_is_tls_feature(const uint8_t *line, size_t len);
 

@@ -1,5 +1,5 @@
 /*
- * What no log may show.
+ * Words that no log may show.
  */
 #include "ftp/secrets.h"
 
@@ -11,7 +11,7 @@
 #include "ftp/command.h"
 #include "ftp/line.h"
 
-/* A word of fewer bytes may stand in any text by chance. */
+/* A shorter word may be a part of any text by chance. */
 #define SECRETS_PART_MIN 4
 
 /* "334 ADAT=...", "235 ADAT=...", and the replies that are encoded. */
@@ -56,7 +56,7 @@ is_word_byte(uint8_t byte)
 	return isalnum(byte) || byte >= 0x80;
 }
 
-/* Does the word stand at that place? */
+/* Is the word at that position? */
 static bool
 is_there(const char *word, size_t word_len, const uint8_t *line, size_t at,
     size_t len)

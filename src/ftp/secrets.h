@@ -1,7 +1,6 @@
 /*
- * What a client has said that no log may show, so that it can be found in a
- * reply that repeats it: "500 'PASS joe' not understood", "331 Password for
- * joe".
+ * Remembers the words of a client that no log may show, to find them in replies
+ * that repeat them: "500 'PASS joe' not understood", "331 Password for joe".
  */
 #ifndef FTP_SECRETS_H
 #define FTP_SECRETS_H
@@ -9,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* So many words are kept, the last ones, each of so many bytes. */
+/* The last words are kept, at most so many, with at most so many bytes each. */
 #define SECRETS_WORDS 16
 #define SECRETS_WORD_MAX 64
 
@@ -23,14 +22,15 @@ struct secrets {
 void secrets_hear(struct secrets *secrets, const uint8_t *line, size_t len);
 
 /*
- * How many bytes of a reply may be shown: up to the first of these words, in
- * any case; one of less than four bytes counts where it is a word of its own.
- * Behind a reply code of RFC 2228 that carries security data nothing is shown.
+ * Returns how many bytes of a reply a log may show: up to the first of these
+ * words, regardless of case.  A word of less than four bytes counts only if it
+ * is a separate word.  After a code of RFC 2228 that comes with security data,
+ * nothing is shown.
  */
 size_t secrets_shown(const struct secrets *secrets, const uint8_t *line,
     size_t len);
 
-/* Overwrites them. */
+/* Overwrites all words. */
 void secrets_forget(struct secrets *secrets);
 
 #endif

@@ -19,11 +19,11 @@
 #define OWNER_MESSAGE_MAX 8192
 
 struct owners {
-	struct mnl_socket *nl; /* NULL: it could not be opened yet */
+	struct mnl_socket *nl; /* NULL: not opened yet */
 	uint32_t seq;	       /* of the last request */
 };
 
-/* What the callback of one look-up compares with, and finds. */
+/* What the callback of one look-up compares, and what it finds. */
 struct owner_lookup {
 	uint16_t sport; /* network order, as in the messages */
 	uint16_t dport;
@@ -63,16 +63,16 @@ owner_read_answer(const struct nlmsghdr *nlh, void *data)
 	if (nlh->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
 	    mnl_nlmsg_get_payload_len(nlh) < sizeof(*answer))
 		return MNL_CB_OK;
-	/* For want of a connection the kernel finds a listener, which has no
-	 * remote port. */
+	/* If there is no such connection, the kernel may return a listener,
+	 * which has no remote port. */
 	if (answer->id.idiag_sport != lookup->sport ||
 	    answer->id.idiag_dport != lookup->dport) {
 		lookup->err = -ENOENT;
 	} else if (answer->idiag_inode == 0 ||
 	    answer->idiag_state == TCP_SYN_SENT) {
-		/* No descriptor is left: the uid it gives is 0, for nobody.  Or
-		 * that socket has gone, and somebody else has taken its port:
-		 * the peer of a connection is past SYN-SENT. */
+		/* Without an inode the socket was closed, and the uid 0 means
+		 * nobody.  In SYN-SENT it cannot be the peer's end: that socket
+		 * no longer exists, and another one has its port. */
 		lookup->err = -ESTALE;
 	} else {
 		lookup->err = 0;
@@ -89,8 +89,7 @@ owners_open(struct owners *owners)
 
 	if (owners->nl != NULL)
 		return 0;
-	/* The kernel has answered when the request is sent, so that nothing
-	 * waits here. */
+	/* Non-blocking: the kernel has answered when sending returns. */
 	nl = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (nl == NULL)
 		return -errno;
@@ -123,7 +122,7 @@ owners_free(struct owners *owners)
 	free(owners);
 }
 
-/* The answer to the last request; what is left of earlier ones is dropped. */
+/* Reads the answer to the last request; drops answers to earlier ones. */
 static int
 owners_read(struct owners *owners, struct owner_lookup *lookup)
 {

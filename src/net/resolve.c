@@ -1,6 +1,6 @@
 /*
- * Names to addresses: getaddrinfo(3) in libuv's thread pool.  Not by
- * uv_getaddrinfo(), which refuses some names at once and not from the loop.
+ * Names to addresses: getaddrinfo(3) in libuv's thread pool.  uv_getaddrinfo()
+ * would reject some names at once instead of from the loop.
  */
 #include "net/resolve.h"
 
@@ -15,8 +15,8 @@ struct resolve {
 	uint16_t port;
 	resolve_cb *done; /* NULL once cancelled */
 	void *ctx;
-	int err; /* of getaddrinfo, with errno for EAI_SYSTEM */
-	int system_errno;
+	int err;	  /* of getaddrinfo() */
+	int system_errno; /* if that is EAI_SYSTEM */
 	struct addrinfo *list;
 };
 
@@ -98,6 +98,7 @@ resolve_cancel(struct resolve *resolve)
 	if (resolve == NULL)
 		return;
 	resolve->done = NULL;
-	/* One that has begun cannot be stopped; its answer is dropped. */
+	/* A look-up that is running cannot be stopped; its answer is dropped.
+	 */
 	uv_cancel((uv_req_t *)&resolve->work);
 }

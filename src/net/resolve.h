@@ -9,26 +9,27 @@
 
 #include "base/addr.h"
 
-/* Most addresses of one name that are looked at. */
+/* At most so many addresses of a name are used. */
 #define RESOLVE_MAX 16
 
 struct resolve;
 
 /*
- * n > 0 addresses in getaddrinfo's order, or n == 0 with why (a text of
- * gai_strerror).  Both are valid only during the call.
+ * Gets n > 0 addresses in the order of getaddrinfo(3), or n == 0 and the reason
+ * in why (the text of gai_strerror(3)).  Both are valid only during the call.
  */
 typedef void resolve_cb(void *ctx, const struct addr *found, size_t n,
     const char *why);
 
 /*
- * Looks host up (a numeric address works too) and calls back from the loop
- * with port filled in.  Returns NULL when out of memory.
+ * Looks up host, a name or a numeric address.  done is called from the loop,
+ * with port in each address.  Returns NULL when out of memory.
  */
 struct resolve *resolve_start(uv_loop_t *loop, const char *host, uint16_t port,
     resolve_cb *done, void *ctx);
 
-/* No callback any more.  Not after the callback.  NULL is allowed. */
+/* Prevents the callback.  Do not call it after the callback.  NULL is allowed.
+ */
 void resolve_cancel(struct resolve *resolve);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * Sockets as streams, over libuv: their life, and what is read.
+ * Sockets as streams, with libuv: opening, closing and reading.
  *
- * Every failure, wherever it is found, is kept in err and told to the owner
- * by a timer that has run out already: so closed() only comes from the loop.
+ * Every failure is stored in err, and a timer that expires at once calls
+ * closed(), so that it is only called from the loop.
  */
 #include "net/sock.h"
 
@@ -20,7 +20,7 @@
 
 static const struct stream_ops sock_ops;
 
-/* ---- birth and death ---- */
+/* ---- opening and closing ---- */
 
 static struct net_stream *
 net_stream_new(struct net *net, sa_family_t family)
@@ -91,7 +91,6 @@ net_stream_report(uv_timer_t *timer)
 	    s->why[0] != '\0' ? s->why : strerror(-s->err));
 }
 
-/* The stream is dead; the owner hears it from the loop. */
 void
 net_stream_fail(struct net_stream *s, int err)
 {
@@ -108,7 +107,7 @@ net_stream_fail(struct net_stream *s, int err)
 	uv_timer_start(&s->timer, net_stream_report, 0, 0);
 }
 
-/* ---- in ---- */
+/* ---- reading ---- */
 
 static void
 net_stream_read_buf(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
@@ -122,9 +121,9 @@ net_stream_read_buf(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 static void net_stream_read_apply(struct net_stream *s);
 
 /*
- * libuv (1.44) takes a hang-up after a short read for the end.  But a reset
- * is one too, and urgent data makes a read short with more to come: so the
- * socket is asked.
+ * libuv (1.44) reports an end when there is a hang-up after a short read.  But
+ * a reset is a hang-up, too, and urgent data make reads short although more
+ * follows. So this looks at the socket.
  */
 static void
 net_stream_read_end(struct net_stream *s)
@@ -161,7 +160,7 @@ net_stream_read(uv_stream_t *uv_stream, ssize_t n, const uv_buf_t *bytes)
 		    &(struct iovec) { bytes->base, (size_t)n }, 1);
 }
 
-/* Does what the owner has asked for, as far as it can be done now. */
+/* Starts or stops reading as the owner wants, if that is possible now. */
 static void
 net_stream_read_apply(struct net_stream *s)
 {
@@ -225,12 +224,12 @@ sock_alive(const struct stream *stream)
 	int dead = POLLERR;
 
 	/* A Unix socket hangs up when its peer is closed, but also when both
-	 * have ended, each its direction. */
+	 * directions have ended. */
 	if (s->uv.handle.type == UV_NAMED_PIPE && !s->fin_sent)
 		dead |= POLLHUP;
-	/* POLLERR shows the socket's error and leaves it there.  TCP_INFO
-	 * would not do: its state after a reset is that after two clean ends,
-	 * TCP_CLOSE. */
+	/* POLLERR shows that the socket has an error, and does not clear it.
+	 * TCP_INFO would not help: the state after a reset, TCP_CLOSE, is the
+	 * same as after two clean ends. */
 	return s->err == 0 &&
 	    (poll(&peer, 1, 0) <= 0 || (peer.revents & dead) == 0);
 }
@@ -248,7 +247,7 @@ static const struct stream_ops sock_ops = {
 	.alive = sock_alive,
 };
 
-/* ---- dialling ---- */
+/* ---- connecting ---- */
 
 static void
 net_stream_dialled(void *ctx, int fd, int err, const char *why)
@@ -279,7 +278,7 @@ static struct net_stream *
 net_stream_dialling(struct net *net, const struct stream_handler *handler,
     void *ctx)
 {
-	/* Which kind of TCP, the socket will say. */
+	/* AF_INET also stands for IPv6 here. */
 	struct net_stream *s = net_stream_new(net, AF_INET);
 
 	if (s != NULL)

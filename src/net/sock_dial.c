@@ -1,9 +1,9 @@
 /*
- * Dialling: sockets that connect, to one address or to those of a name one
- * after the other, until one stands.
+ * Connecting to one address, or to the addresses of a name, one after the
+ * other, until one accepts.
  *
- * Not by uv_tcp_connect(), after whose failure a handle cannot be used again:
- * a stream that is given its socket once that stands never has to change it.
+ * Not by uv_tcp_connect(): when it has failed, the handle cannot be used again.
+ * So a stream gets its socket only when that is connected.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,19 +14,19 @@
 #include "net/resolve.h"
 #include "net/sock_priv.h"
 
-/* The memory goes with the handle of the last try, if there was one. */
+/* Freed when the handle of the last attempt is closed, if there was one. */
 struct sock_dial {
 	struct net *net;
-	sock_dial_cb *done; /* NULL: it came, or nobody wants it any more */
+	sock_dial_cb *done; /* NULL: it was called, or cancelled */
 	void *ctx;
 	struct addr from; /* AF_UNSPEC: any */
 	struct resolve *resolve;
 	struct addr to[RESOLVE_MAX];
 	size_t n;
-	size_t next;	/* of to, to be tried */
-	int fd;		/* what is being tried, or -1 */
-	uv_poll_t poll; /* looks at it */
-	int err;	/* what the tries have given so far */
+	size_t next;	/* the next one in to[] */
+	int fd;		/* the socket that is connecting, or -1 */
+	uv_poll_t poll; /* of fd */
+	int err;	/* the error of the attempts so far */
 };
 
 static int sock_dial_try_next(struct sock_dial *dial);
@@ -56,7 +56,7 @@ sock_dial_fail(struct sock_dial *dial, int err, const char *why)
 	free(dial);
 }
 
-/* ---- one try ---- */
+/* ---- one attempt ---- */
 
 static void
 sock_dial_on_poll_closed(uv_handle_t *handle)
@@ -73,7 +73,7 @@ sock_dial_on_poll_closed(uv_handle_t *handle)
 		sock_dial_fail(dial, err, strerror(-err));
 }
 
-/* It stands, or has failed. */
+/* It has connected or failed. */
 static void
 sock_dial_on_poll(uv_poll_t *poll, int status, int events)
 {
@@ -84,7 +84,7 @@ sock_dial_on_poll(uv_poll_t *poll, int status, int events)
 	socklen_t len = sizeof(err);
 
 	(void)events;
-	/* libuv has -EBADF for all that poll(2) calls an error. */
+	/* libuv reports every error of poll(2) as -EBADF. */
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
 		err = errno;
 	else if (err == 0 && status < 0)
@@ -98,7 +98,7 @@ sock_dial_on_poll(uv_poll_t *poll, int status, int events)
 	done(dial->ctx, steal_fd(&fd), 0, NULL);
 }
 
-/* A socket to dial *to with.  0 or a negative errno. */
+/* Makes a socket to connect to *to.  0 or a negative errno. */
 static int
 prepare(const struct addr *to, const struct addr *from, int *ret_fd)
 {
@@ -117,7 +117,8 @@ prepare(const struct addr *to, const struct addr *from, int *ret_fd)
 	if (from->family != AF_UNSPEC) {
 		if (from->family != to->family)
 			return -EAFNOSUPPORT;
-		/* The port is chosen at connect, where fewer collide. */
+		/* The kernel chooses the port in connect(2), where collisions
+		 * are less likely. */
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
 		    sizeof(on));
 		source.port = 0;
@@ -129,7 +130,7 @@ prepare(const struct addr *to, const struct addr *from, int *ret_fd)
 	return 0;
 }
 
-/* 0: sock_dial_on_poll() is called. */
+/* If it returns 0, sock_dial_on_poll() is called later. */
 static int
 try_one(struct sock_dial *dial, const struct addr *to)
 {
@@ -142,7 +143,7 @@ try_one(struct sock_dial *dial, const struct addr *to)
 		sock_warn_shortage(dial->net, "cannot connect", err);
 		return err;
 	}
-	/* Interrupted, it goes on as well (connect(2)). */
+	/* After EINTR it continues, too (connect(2)). */
 	if (connect(fd, (const struct sockaddr *)&sa, len) != 0 &&
 	    errno != EINPROGRESS && errno != EINTR)
 		return -errno;
@@ -155,8 +156,8 @@ try_one(struct sock_dial *dial, const struct addr *to)
 	return 0;
 }
 
-/* The error, when all have failed: what could not even be tried is silent
- * beside what was. */
+/* Starts the next attempt.  Returns the error when all have failed; addresses
+ * that could not be tried count only if there was no other. */
 static int
 sock_dial_try_next(struct sock_dial *dial)
 {
@@ -250,7 +251,7 @@ sock_dial_cancel(struct sock_dial *dial)
 		return;
 	}
 	if (dial->fd < 0)
-		return; /* between two tries */
+		return; /* between two attempts */
 	uv_close((uv_handle_t *)&dial->poll, sock_dial_on_poll_closed);
 	sock_set_abort(dial->fd);
 	close(dial->fd);

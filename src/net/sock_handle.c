@@ -1,6 +1,6 @@
 /*
- * What sockets share, and their libuv handles, before there is a stream or a
- * listener.
+ * What streams and listeners have in common: struct net, options of sockets,
+ * and libuv handles.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +39,7 @@ net_make_room(uv_loop_t *loop, uint64_t n)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < n)
 		n = limit.rlim_cur;
-	/* What counts is the number of the descriptor. */
+	/* The size of the table depends on the highest descriptor. */
 	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fd < 0)
 		return -errno;
@@ -155,8 +155,9 @@ sock_set_options(int fd)
 		{ IPPROTO_TCP, TCP_KEEPCNT, LIMIT_KEEPALIVE_COUNT },
 		{ SOL_SOCKET, SO_OOBINLINE, 1 },
 	};
-	/* What a slow peer does not take is to be seen here, not hidden in the
-	 * kernel's buffer; without it only more memory is used. */
+	/* Bytes that a slow peer does not take should wait here, where they are
+	 * counted, not in the kernel.  If this fails, only more memory is used.
+	 */
 	int unsent = LIMIT_HIGH_WATER;
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {

@@ -1,9 +1,8 @@
 /*
- * Listening sockets.  Accepting is ours: libuv's own closes what it has no
- * descriptor for, and may spin when it has not even one for that.  Whoever was
- * there then was never seen, and a transfer without its data connection may
- * look like an empty file.  Here it stays with the kernel until it can be
- * taken.
+ * Listening sockets.  They do not use libuv's uv_accept(): without a descriptor
+ * it closes a connection unseen, or even loops, and a transfer without its data
+ * connection can look like an empty file.  Here the connection stays in the
+ * kernel until it can be accepted.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,22 +15,22 @@
 #include "net/sock.h"
 #include "net/sock_priv.h"
 
-/* Connections that are accepted in one turn of the loop. */
+/* At most so many connections are accepted in one iteration of the loop. */
 #define ACCEPTS_AT_ONCE 32
 
 struct net_listener {
 	int fd;
 	uv_poll_t poll;
 	uv_timer_t pause;
-	unsigned int open_handles; /* that uv_close() has still to end */
-	struct net_stream *ready;  /* for the next one, or NULL */
+	unsigned int open_handles; /* not yet closed by libuv */
+	struct net_stream *ready;  /* for the next connection, or NULL */
 	struct net *net;
 	net_accept_cb *accepted;
 	void *ctx;
 	char *path; /* of a Unix socket, else NULL */
 };
 
-/* 0 with a listening socket, or a negative errno. */
+/* Makes a listening socket.  0 or a negative errno. */
 static int
 sock_listen(const struct addr *at, bool dual, int *ret_fd)
 {
@@ -46,8 +45,9 @@ sock_listen(const struct addr *at, bool dual, int *ret_fd)
 	err = sock_set_options(fd);
 	if (err != 0)
 		return err;
-	/* For the next one that listens there while connections of this one are
-	 * left; the kernel's own choice should be a free port. */
+	/* So that a later listener can bind this port while connections of this
+	 * one are left.  If the kernel chooses the port, it must be a free one,
+	 * so there this is set only after bind(2). */
 	if (at->port != 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (at->family == AF_INET6 &&
@@ -77,7 +77,8 @@ sock_listen_unix(const char *path, int *ret_fd)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	/* Mode 0600, by the umask: the confined process has no fchmod(). */
+	/* The umask makes it mode 0600; the confined process has no fchmod().
+	 */
 	before = umask(S_IXUSR | S_IRWXG | S_IRWXO);
 	err = bind(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0 ?
 	    0 :
@@ -118,13 +119,12 @@ net_listener_close(struct net_listener *listener)
 	listener->ready = NULL;
 	uv_close((uv_handle_t *)&listener->poll, net_listener_closed);
 	uv_close((uv_handle_t *)&listener->pause, net_listener_closed);
-	/* From now on nobody gets in, and the address is free. */
+	/* Frees the address at once. */
 	cleanup_fd(&listener->fd);
 	listener->fd = -1;
 }
 
-/* On success fd is the listener's, and non-blocking: uv_poll_init() sees to
- * that. */
+/* On success the listener owns fd, which uv_poll_init() makes non-blocking. */
 static struct net_listener *
 net_listener_new(struct net *net, int *fd, net_accept_cb *accepted, void *ctx)
 {
@@ -230,7 +230,7 @@ net_listener_pause(struct net_listener *listener, int err)
 	sock_warn_shortage(listener->net, "a connection has to wait", err);
 }
 
-/* One connection: 0, or a negative errno. */
+/* Accepts one connection.  0 or a negative errno. */
 static int
 net_listener_accept(struct net_listener *listener)
 {
@@ -252,8 +252,8 @@ net_listener_accept(struct net_listener *listener)
 	return 0;
 }
 
-/* Some at a time, so that others have their turn; the listener may be closed in
- * a callback. */
+/* Accepts a limited number, so that other handles have their turn.  A callback
+ * may close the listener. */
 static void
 net_listener_ready(uv_poll_t *poll, int status, int events)
 {

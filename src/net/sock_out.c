@@ -1,10 +1,11 @@
 /*
- * Sockets as streams: what is written, and how a finished stream ends.
+ * Sockets as streams: writing, and closing by stream_finish().
  *
- * What is written goes to the kernel at once when nothing waits before it.
- * The rest is queued, and leaves in pieces of at most the low-water mark, so
- * that drained() is in time: one uv_write() at a time, from flight, while
- * queue takes what comes.  The two change places when flight is empty.
+ * Bytes go to the kernel at once if none are queued.  What the kernel does not
+ * take is queued and leaves in pieces of at most the low-water mark, so that
+ * drained() comes early enough.  There is one uv_write() at a time, from
+ * flight, while new bytes are added to queue; when flight is empty, the two are
+ * swapped.
  */
 #include <assert.h>
 #include <errno.h>
@@ -23,7 +24,7 @@ sock_queued(const struct stream *stream)
 	const struct net_stream *s = (const struct net_stream *)stream;
 	size_t len = buf_len(&s->queue) + buf_len(&s->flight);
 
-	/* The kernel may have taken a part of the piece on its way. */
+	/* The kernel may have taken a part of the piece that is written. */
 	if (s->writing > 0)
 		len -=
 		    s->writing - uv_stream_get_write_queue_size(&s->uv.stream);
@@ -39,13 +40,13 @@ sock_undelivered(const struct stream *stream)
 
 	if (ioctl(sock_fd(&s->uv), SIOCOUTQ, &in_kernel) == 0)
 		len += (size_t)in_kernel;
-	/* Once sent, the kernel counts the FIN itself. */
+	/* The kernel counts a FIN that was sent. */
 	if (s->shut && !s->fin_sent)
 		len++;
 	return len;
 }
 
-/* After finish: whoever still takes bytes may go on. */
+/* After stream_finish(): a peer that still takes bytes gets more time. */
 static void
 net_stream_linger(uv_timer_t *timer)
 {
@@ -58,10 +59,10 @@ net_stream_linger(uv_timer_t *timer)
 		return;
 	}
 	s->linger_quiet_ms += LIMIT_LINGER_MS;
-	/* All is with the kernel, which goes on alone ... */
+	/* The kernel has everything and sends it ... */
 	if (s->fin_sent)
 		sock_close(&s->stream);
-	/* ... but what is cut here must not look complete. */
+	/* ... but a cut transfer must not look complete. */
 	else if (s->linger_quiet_ms >= LIMIT_FINISH_QUIET_MS || s->net->hurry)
 		sock_reset(&s->stream);
 }
@@ -75,8 +76,8 @@ net_stream_linger_start(struct net_stream *s)
 	    LIMIT_LINGER_MS);
 }
 
-/* Everything queued is out, the end goes now.  Not by uv_shutdown(), which
- * waits until the kernel has room. */
+/* Everything queued was sent: ends our direction.  uv_shutdown() would wait
+ * until the kernel has room. */
 static void
 net_stream_send_fin(struct net_stream *s)
 {
@@ -85,7 +86,7 @@ net_stream_send_fin(struct net_stream *s)
 
 	s->fin_sent = true;
 	if (shutdown(sock_fd(&s->uv), SHUT_WR) != 0) {
-		/* Not connected any more; the socket knows why. */
+		/* Not connected any more; SO_ERROR has the reason. */
 		getsockopt(sock_fd(&s->uv), SOL_SOCKET, SO_ERROR, &err, &len);
 		net_stream_fail(s, err != 0 ? -err : -ENOTCONN);
 		return;
@@ -101,13 +102,12 @@ net_stream_send_fin(struct net_stream *s)
 static uv_buf_t
 sock_uv_buf(const uint8_t *bytes, size_t len)
 {
-	/* libuv's type serves reading as well, hence no const. */
+	/* uv_buf_t is also used for reading, so it has no const. */
 	return uv_buf_init((char *)(uintptr_t)bytes, (unsigned int)len);
 }
 
 static void net_stream_wrote(uv_write_t *write, int status);
 
-/* Gives libuv the next piece, or the end after the last, if that is due. */
 void
 net_stream_send(struct net_stream *s)
 {
@@ -162,7 +162,7 @@ net_stream_wrote(uv_write_t *write, int status)
 	s->stream.handler->drained(s->stream.ctx);
 }
 
-/* Gives the kernel what it takes of the pieces at once. */
+/* Writes as much of the pieces as the kernel takes at once. */
 static int
 net_stream_try(struct net_stream *s, const struct iovec *pieces, size_t n,
     size_t *ret_sent)
@@ -178,7 +178,7 @@ net_stream_try(struct net_stream *s, const struct iovec *pieces, size_t n,
 	return sent < 0 && sent != UV_EAGAIN ? sent : 0;
 }
 
-/* Queues the pieces, but for their first skip bytes. */
+/* Queues the pieces without their first skip bytes. */
 static int
 net_stream_queue(struct net_stream *s, const struct iovec *pieces, size_t n,
     size_t skip)
@@ -218,7 +218,7 @@ sock_write(struct stream *stream, const struct iovec *pieces, size_t n)
 	if (sent == len)
 		return 0;
 	if (net_stream_queue(s, pieces, n, sent) != 0) {
-		/* A part may be gone: nothing can follow it. */
+		/* A part may have been sent, and the rest is lost. */
 		net_stream_fail(s, -ENOMEM);
 		return -ENOMEM;
 	}

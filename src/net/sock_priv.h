@@ -1,7 +1,6 @@
 /*
- * What sock.c and sock_out.c (streams), sock_dial.c, sock_listen.c and
- * sock_handle.c share.
- * Nobody else includes it.
+ * Shared by sock.c and sock_out.c (streams), sock_dial.c, sock_listen.c and
+ * sock_handle.c only.
  */
 #ifndef NET_SOCK_PRIV_H
 #define NET_SOCK_PRIV_H
@@ -20,7 +19,7 @@
 struct net {
 	uv_loop_t *loop;
 	bool hurry;	  /* the program ends */
-	size_t finishing; /* streams given up by stream_finish(), still here */
+	size_t finishing; /* streams in stream_finish(), not closed yet */
 	net_finished_cb *finished; /* NULL: nobody waits for them */
 	void *finished_ctx;
 	uint64_t short_at; /* when a shortage was last logged; 0: never */
@@ -28,16 +27,15 @@ struct net {
 };
 
 /*
- * Is err, a negative errno, about what the whole process or the system has too
- * little of?  All others are about one connection.
+ * Does err, a negative errno, mean that the process or the system is short of
+ * descriptors or memory?  All other errors concern one connection.
  */
 bool sock_is_shortage(int err);
 
-/* Then the log says what fails for it and what to do, once in
- * LIMIT_SHORTAGE_TOLD_MS. */
+/* If so, logs what fails and how to fix it, once per LIMIT_SHORTAGE_TOLD_MS. */
 void sock_warn_shortage(struct net *net, const char *what, int err);
 
-/* One stream less is finishing. */
+/* Call it when a finishing stream was closed. */
 void sock_tell_finished(struct net *net);
 
 union sock_handle {
@@ -47,36 +45,37 @@ union sock_handle {
 	uv_pipe_t pipe;
 };
 
-/* Makes a handle for TCP, or for a Unix socket with AF_UNIX; no socket yet. */
+/* Makes a handle, without a socket, for TCP or for a Unix socket (AF_UNIX). */
 int sock_handle_init(union sock_handle *uv, struct net *net,
     sa_family_t family);
 
 /* Gives fd to the handle; on failure it stays the caller's. */
 int sock_handle_open(union sock_handle *uv, int fd);
 
-/* The handle's descriptor, borrowed, or -1. */
+/* The handle's descriptor, or -1; the handle keeps owning it. */
 int sock_fd(const union sock_handle *uv);
 
-/* The address of its own or its peer's end, as net_stream_local() has it. */
+/* The local address, or the peer's, as net_stream_local() returns it. */
 struct addr sock_addr(const union sock_handle *uv, bool peer);
 struct addr sock_fd_addr(int fd, bool peer);
 
 /* Sets the options of every TCP socket.  0 or a negative errno. */
 int sock_set_options(int fd);
 
-/* From now on close(2) sends a reset; a Unix socket ignores it. */
+/* From now on close(2) sends a reset.  No effect on a Unix socket. */
 void sock_set_abort(int fd);
 
 /*
- * A dial.  done comes once, from the loop, unless the dial is cancelled: fd is
- * a connected socket and the callee's, or -1 with a negative errno and why,
- * valid in the call.  The dial is dead then.
+ * An attempt to connect.  done is called once, from the loop, unless the dial
+ * is cancelled.  It gets a connected socket, which the callee then owns, or -1
+ * with a negative errno and the reason in why, valid during the call.  After
+ * that the pointer is invalid.
  */
 struct sock_dial;
 typedef void sock_dial_cb(void *ctx, int fd, int err, const char *why);
 
-/* To one address, and to a name, from *from unless that is NULL.  0, or a
- * negative errno when it cannot begin: then done does not come. */
+/* Connect to one address, or to a name, from *from unless that is NULL.  Return
+ * 0, or a negative errno; after an error done is not called. */
 int sock_dial_address(struct net *net, const struct addr *to,
     const struct addr *from, sock_dial_cb *done, void *ctx,
     struct sock_dial **ret);
@@ -84,36 +83,36 @@ int sock_dial_name(struct net *net, const char *host, uint16_t port,
     const struct addr *from, sock_dial_cb *done, void *ctx,
     struct sock_dial **ret);
 
-/* A peer that has been reached sees a reset.  Not after done.  NULL is
- * allowed. */
+/* Cancels it; a peer that is already connected sees a reset.  Do not call it
+ * after done.  NULL is allowed. */
 void sock_dial_cancel(struct sock_dial *dial);
 
 struct net_stream {
 	struct stream stream;
 	struct net *net;
 	union sock_handle uv;
-	uv_timer_t timer; /* closed() is due, or after finish the linger time */
+	uv_timer_t timer;	/* to call closed(), or for stream_finish() */
 	unsigned int handles;	/* not yet closed by libuv */
-	struct sock_dial *dial; /* its socket is still being made */
+	struct sock_dial *dial; /* while connecting */
 	uv_write_t write;
-	size_t writing;	    /* bytes of flight that uv_write() has, or 0 */
-	struct buf queue;   /* not yet given to uv_write() */
-	struct buf flight;  /* what uv_write() works on comes first */
-	int err;	    /* negative errno: dead */
-	char why[64];	    /* "" for what strerror says */
-	bool connected;	    /* it stands */
+	size_t writing;	   /* bytes in flight given to uv_write(), or 0 */
+	struct buf queue;  /* not yet given to uv_write() */
+	struct buf flight; /* begins with the bytes given to uv_write() */
+	int err;	   /* negative errno if the stream is dead */
+	char why[64];	   /* "": use strerror(3) */
+	bool connected;
 	bool reading;	    /* the owner wants data */
-	bool eof;	    /* the peer has ended */
-	bool shut;	    /* the owner has ended */
-	bool fin_sent;	    /* ... and the kernel knows */
-	bool above_low;	    /* drained() is owed */
-	bool gone;	    /* the owner has given it up: no callbacks */
-	bool finishing;	    /* ... politely; counted in net->finishing */
-	size_t linger_left; /* undelivered when the timer last ran */
-	unsigned int linger_quiet_ms; /* since that last became less */
+	bool eof;	    /* the peer has ended its direction */
+	bool shut;	    /* the owner has ended our direction */
+	bool fin_sent;	    /* ... and the kernel was told */
+	bool above_low;	    /* drained() must be called later */
+	bool gone;	    /* closed by the owner: no callbacks */
+	bool finishing;	    /* ... by stream_finish() */
+	size_t linger_left; /* undelivered bytes when the timer last ran */
+	unsigned int linger_quiet_ms; /* since their number last fell */
 };
 
-/* The stream is dead; its owner is told from the loop. */
+/* The stream is dead; closed() is called from the loop. */
 void net_stream_fail(struct net_stream *s, int err);
 
 /* Operations of the stream (base/stream.h); sock_write() and those up to
@@ -125,22 +124,24 @@ void sock_shutdown(struct stream *stream);
 size_t sock_queued(const struct stream *stream);
 size_t sock_undelivered(const struct stream *stream);
 
-/* Gives libuv the next piece, or the end after the last, if that is due. */
+/* Gives libuv the next piece; after the last one ends our direction, if the
+ * owner has asked for that. */
 void net_stream_send(struct net_stream *s);
 
 /* After stream_finish(): closes the stream when its peer takes no more. */
 void net_stream_linger_start(struct net_stream *s);
 
 /*
- * A stream for the next connection, made before that is taken: without memory
- * it is better left with the kernel, since who was taken and dropped was there.
- * NULL: there is none.  NULL may be dropped.
+ * Makes a stream for the next connection before it is accepted: without memory,
+ * the connection stays in the kernel, because accepting and then closing it
+ * would look like an empty file.  Returns NULL when out of memory.
+ * sock_accept_drop() allows NULL.
  */
 struct net_stream *sock_accept_prepare(struct net *net, bool tcp);
 void sock_accept_drop(struct net_stream *s);
 
-/* The same with the connected, non-blocking socket fd, which is its own,
- * whatever is returned; NULL: the peer has seen a reset. */
+/* Gives it the connected, non-blocking socket fd, which it then owns, also on
+ * failure.  Returns NULL on failure; then the peer sees a reset. */
 struct stream *sock_accept_take(struct net_stream *s, int fd);
 
 #endif

@@ -474,7 +474,7 @@ may_overtake(const uint8_t *line, size_t len)
 }
 
 /* An over-long line: refused once, and skipped up to its end. */
-static bool
+static enum step
 skip_long_line(struct engine *engine, enum line_result result, size_t len)
 {
 	bool *fragment = &engine->peers[ENGINE_CLIENT].fragment;
@@ -487,21 +487,21 @@ skip_long_line(struct engine *engine, enum line_result result, size_t len)
 	}
 	*fragment = result != LINE_READY;
 	line_reader_consume(&engine->peers[ENGINE_CLIENT].input, len);
-	return true;
+	return STEP_DONE;
 }
 
 /* The client has ended in the middle of a line.  proftpd would execute it: half
  * the name in a DELE, or a PORT that we have not seen. */
-static bool
+static enum step
 drop_half_line(struct engine *engine, size_t len)
 {
 	if (len == 0 || !engine->peers[ENGINE_CLIENT].eof)
-		return false;
+		return STEP_IDLE;
 	line_reader_consume(&engine->peers[ENGINE_CLIENT].input, len);
-	return true;
+	return STEP_DONE;
 }
 
-bool
+enum step
 engine_step_client(struct engine *engine)
 {
 	struct line_reader *input = &engine->peers[ENGINE_CLIENT].input;
@@ -512,22 +512,22 @@ engine_step_client(struct engine *engine)
 
 	engine->client_waits = false;
 	if (engine->peers[ENGINE_CLIENT].lost)
-		return false;
+		return STEP_IDLE;
 	result = line_reader_peek(input, &line, &len);
 	if (engine->opaque) {
 		len = line_reader_len(input);
 		if (len == 0)
-			return false;
+			return STEP_IDLE;
 		engine_send(engine, ENGINE_SERVER, line, len);
 		line_reader_consume(input, len);
-		return true;
+		return STEP_DONE;
 	}
 	wait = len > 0 ? commands_wait(engine) : WAIT_ALL;
 	if (wait == WAIT_ALL ||
 	    (wait == WAIT_UNSURE &&
 		(result != LINE_READY || !may_overtake(line, len)))) {
 		engine->client_waits = len > 0;
-		return false;
+		return len > 0 ? STEP_WAIT : STEP_IDLE;
 	}
 	if (result == LINE_TOO_LONG ||
 	    (engine->peers[ENGINE_CLIENT].fragment && result == LINE_READY))
@@ -536,11 +536,12 @@ engine_step_client(struct engine *engine)
 		return drop_half_line(engine, len);
 	if (cwd_wait(engine, line, len)) {
 		engine->client_waits = true;
-		return engine->failed; /* it may have asked */
+		/* PWD may not have been sent for want of memory. */
+		return engine->failed ? STEP_DONE : STEP_WAIT;
 	}
 	if (owner_drain_holds(engine, line, len) || !owner_takes_line(engine))
-		return false;
+		return STEP_WAIT;
 	take_command(engine, line, len);
 	line_reader_consume(input, len);
-	return true;
+	return STEP_DONE;
 }

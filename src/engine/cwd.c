@@ -52,23 +52,23 @@ is_moving(const struct engine *engine)
 	return false;
 }
 
-bool
+enum step
 cwd_step(struct engine *engine)
 {
 	struct cwd *cwd = &engine->cwd;
 
 	if (!cwd->wanted)
-		return false;
+		return STEP_IDLE;
 	cwd->wanted = false;
 	if (cwd->lost || cwd->request != NULL || engine->server_shut)
-		return false;
+		return STEP_IDLE;
 	cwd->request = exchange_add(engine, EXCHANGE_OWN_PWD, VERB_OTHER);
 	if (cwd->request == NULL)
-		return true;
+		return STEP_DONE;
 	cwd->asked = true;
 	engine_sendf(engine, ENGINE_SERVER, "PWD");
 	exchange_time(engine, cwd->request);
-	return true;
+	return STEP_DONE;
 }
 
 bool
@@ -133,7 +133,7 @@ cwd_learn(struct engine *engine, unsigned code, const uint8_t *line, size_t len)
 		engine->failed = true;
 }
 
-bool
+enum step
 cwd_begin(struct engine *engine, struct exchange *pwd, unsigned code,
     const uint8_t *line, size_t len)
 {
@@ -142,7 +142,7 @@ cwd_begin(struct engine *engine, struct exchange *pwd, unsigned code,
 		engine->cwd.request = NULL;
 		cwd_learn(engine, code, line, len);
 	}
-	return true;
+	return STEP_DONE;
 }
 
 void

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "engine/engine.h"
+#include "engine/step.h"
 
 /* Why a connection to the server is given up. */
 #define DATA_NO_ANSWER "the server's data port did not answer"
@@ -110,10 +111,10 @@ data_other(enum engine_peer peer)
  * now. */
 uint64_t data_relayed(const struct data *data, enum engine_peer peer);
 /* A transfer whose client is to be dialled: waits for its first reply, for a
- * while.  False: nothing done. */
-bool hold_step(struct engine *engine);
+ * while. */
+enum step hold_step(struct engine *engine);
 /* The same for its last reply. */
-bool hold_last_reply(struct engine *engine);
+enum step hold_last_reply(struct engine *engine);
 /* ENGINE_DATA_IS_QUIET is to come when nothing moves any more. */
 void hold_watch_quiet(struct engine *engine, struct data *data);
 /* Has that peer sent the end of the first transfer's file in its data, and

@@ -23,7 +23,7 @@ effect_stray_announcement(struct engine *engine, unsigned code,
 		engine->reply.how = REWRITE;
 }
 
-bool
+enum step
 effect_begin(struct engine *engine, struct exchange *exchange, unsigned code,
     const uint8_t *line, size_t len)
 {
@@ -36,18 +36,18 @@ effect_begin(struct engine *engine, struct exchange *exchange, unsigned code,
 	if (exchange->verb == VERB_FEAT && !engine->config.allow_tls)
 		engine->reply.how = FILTER_FEAT;
 	effect_stray_announcement(engine, code, line, len);
-	return true;
+	return STEP_DONE;
 }
 
 /* As ftp-srv answers it. */
-bool
+enum step
 effect_begin_epsv_all(struct engine *engine, struct exchange *exchange,
     unsigned code, const uint8_t *line, size_t len)
 {
 	if (match_announces(code))
 		engine->reply.how = REWRITE;
 	effect_stray_announcement(engine, code, line, len);
-	return true;
+	return STEP_DONE;
 }
 
 /* ---- the end ---- */

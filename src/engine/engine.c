@@ -407,18 +407,18 @@ settling(struct engine *engine)
 	    data->wait != WAIT_NONE;
 }
 
-static bool
+static enum step
 client_gone(struct engine *engine)
 {
 	struct exchange *transfer = exchange_transfer(engine);
 	struct data *data;
 
 	if (settling(engine))
-		return false;
+		return STEP_IDLE;
 	/* It has seen the reply, as far as that goes. */
 	if (transfer != NULL && data_end_is_told(engine, transfer)) {
 		unfinished_end(engine);
-		return true;
+		return STEP_DONE;
 	}
 	data = transfer != NULL ? data_of(engine, transfer) : NULL;
 	/* One that is not with the server is not to be settled with it. */
@@ -426,7 +426,7 @@ client_gone(struct engine *engine)
 	    data->course != COURSE_CUT_SETTLING && !transfer->waits) {
 		data_cut_upload(engine, data, "the client is gone");
 		if (settling(engine))
-			return true;
+			return STEP_DONE;
 	}
 	if (transfer != NULL) {
 		if (data != NULL && !transfer->waits)
@@ -437,7 +437,7 @@ client_gone(struct engine *engine)
 		exchange_drop(engine, transfer);
 	}
 	end(engine);
-	return true;
+	return STEP_DONE;
 }
 
 /*
@@ -446,7 +446,7 @@ client_gone(struct engine *engine)
  * last commands may have to wait.  If the server does not end too, the owner
  * says that the client is lost (it has the clock).
  */
-static bool
+static enum step
 client_half_closed(struct engine *engine)
 {
 	bool all_taken =
@@ -454,10 +454,10 @@ client_half_closed(struct engine *engine)
 
 	if (engine->server_shut || !all_taken || transfer_runs(engine) ||
 	    exchange_waits(engine))
-		return false;
+		return STEP_WAIT;
 	engine->server_shut = true;
 	engine_act(engine, ENGINE_SHUT)->peer = ENGINE_SERVER;
-	return true;
+	return STEP_DONE;
 }
 
 /* Some of what was to be done is lost: no way but the end.  What is queued
@@ -478,7 +478,7 @@ end_without_memory(struct engine *engine)
 }
 
 /* Ends: what is left to do when there is no line to act upon. */
-static bool
+static enum step
 step_ends(struct engine *engine)
 {
 	bool held = line_reader_len(&engine->peers[ENGINE_SERVER].input) > 0;
@@ -492,31 +492,46 @@ step_ends(struct engine *engine)
 			end(engine);
 		if (!engine->ended)
 			end_without_memory(engine);
-		return true;
+		return STEP_DONE;
 	}
 	if (engine->peers[ENGINE_CLIENT].lost)
 		return client_gone(engine);
 	if (engine->peers[ENGINE_CLIENT].eof)
 		return client_half_closed(engine);
-	return false;
+	return STEP_IDLE;
 }
 
-static bool
-step(struct engine *engine)
+/* In this order; the first that does something begins the next round. */
+static enum step (*const steps[])(struct engine *engine) = {
+	exchange_flush_local,
+	request_step,
+	engine_step_server,
+	cwd_step,
+	engine_step_client,
+	unfinished_step,
+	hold_step,
+	hold_last_reply,
+	owner_drain_step,
+	step_ends,
+};
+
+static enum step
+engine_step(struct engine *engine)
 {
+	enum step result = STEP_IDLE;
+
 	if (engine->ended)
-		return false;
+		return STEP_IDLE;
 	if (engine->failed) {
 		end_without_memory(engine);
-		return true;
+		return STEP_DONE;
 	}
 	if (engine->stopping)
 		return step_ends(engine);
-	return exchange_flush_local(engine) || request_step(engine) ||
-	    engine_step_server(engine) || cwd_step(engine) ||
-	    engine_step_client(engine) || unfinished_step(engine) ||
-	    hold_step(engine) || hold_last_reply(engine) ||
-	    owner_drain_step(engine) || step_ends(engine);
+	for (size_t i = 0;
+	     i < sizeof(steps) / sizeof(steps[0]) && result != STEP_DONE; i++)
+		result = steps[i](engine);
+	return result;
 }
 
 bool
@@ -528,9 +543,10 @@ engine_next(struct engine *engine, struct engine_action *ret)
 		engine->queue.first_action = 0;
 		engine->queue.n_actions = 0;
 		buf_consume(&engine->queue.out, buf_len(&engine->queue.out));
-		/* A step that must wait may have asked for something. */
+		/* A step that must wait may have started a timer. */
 		while (engine->queue.n_actions == 0)
-			if (!step(engine) && engine->queue.n_actions == 0)
+			if (engine_step(engine) != STEP_DONE &&
+			    engine->queue.n_actions == 0)
 				return false;
 	}
 	queued = &engine->queue.actions[engine->queue.first_action++];

@@ -8,19 +8,19 @@
 
 #include "engine/priv.h"
 
-static bool
+static enum step
 exchange_begin_pass(struct engine *engine, struct exchange *exchange,
     unsigned code, const uint8_t *line, size_t len)
 {
-	return true;
+	return STEP_DONE;
 }
 
-static bool
+static enum step
 exchange_begin_drop(struct engine *engine, struct exchange *exchange,
     unsigned code, const uint8_t *line, size_t len)
 {
 	engine->reply.how = DROP;
-	return true;
+	return STEP_DONE;
 }
 
 static void
@@ -265,7 +265,11 @@ exchange_be_sure(struct engine *engine, bool all)
 	for (exchange = TAILQ_FIRST(&engine->exchanges); exchange != NULL;
 	     exchange = next) {
 		next = TAILQ_NEXT(exchange, link);
-		if (!all && !exchange->timed)
+		/* While its data connection is made, that has the timer. */
+		if (!all &&
+		    (!exchange->timed ||
+			(exchange->data != NULL &&
+			    exchange->data == engine->making)))
 			continue;
 		exchange->unsure = false;
 		ops = exchange_ops(exchange);
@@ -282,7 +286,7 @@ exchange_waits(const struct engine *engine)
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
 		if (exchange->waits)
 			return true;
-	return false;
+	return engine->making != NULL && engine->reply.how == TRANSLATE;
 }
 
 void
@@ -337,7 +341,7 @@ exchange_local(struct engine *engine, const char *format, ...)
 		exchange_set_text(engine, exchange, text);
 }
 
-bool
+enum step
 exchange_flush_local(struct engine *engine)
 {
 	struct exchange *first = TAILQ_FIRST(&engine->exchanges);
@@ -348,10 +352,10 @@ exchange_flush_local(struct engine *engine)
 	if (first == NULL || first->type != EXCHANGE_LOCAL ||
 	    engine_open_code(engine) != 0 ||
 	    engine->peers[ENGINE_SERVER].fragment)
-		return false;
+		return STEP_IDLE;
 	exchange_send_reply(engine, first);
 	exchange_drop(engine, first);
-	return true;
+	return STEP_DONE;
 }
 
 void

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "engine/step.h"
 #include "engine/variant.h"
 
 enum exchange_type {
@@ -65,8 +66,8 @@ struct exchange_ops {
 	struct exchange *(*misfit)(struct engine *engine,
 	    struct exchange *exchange, unsigned code);
 	/* The first line of a reply: sets what becomes of it
-	 * (engine->reply.how). False: the line must wait. */
-	bool (*begin)(struct engine *engine, struct exchange *exchange,
+	 * (engine->reply.how). STEP_WAIT: the line must wait. */
+	enum step (*begin)(struct engine *engine, struct exchange *exchange,
 	    unsigned code, const uint8_t *line, size_t len);
 	/* The final reply has passed; NULL: nothing is left to do. */
 	void (*end)(struct engine *engine, struct exchange *exchange,
@@ -171,7 +172,7 @@ const char *exchange_refusal(const struct exchange *request,
 /* It was sent just now: behind all others. */
 void exchange_to_end(struct engine *engine, struct exchange *exchange);
 /* Sends the local replies that have come to the head. */
-bool exchange_flush_local(struct engine *engine);
+enum step exchange_flush_local(struct engine *engine);
 /* A transfer is refused by us: a REST that stands at the server, or that is on
  * its way there, is taken back, and an ALLO is forgotten. */
 void exchange_void_rest(struct engine *engine);

@@ -8,7 +8,7 @@
  * The client is dialled at the first reply, since a transfer may be refused.  A
  * server that says nothing before it has the file would wait for ever.
  */
-bool
+enum step
 hold_step(struct engine *engine)
 {
 	struct exchange *transfer = TAILQ_FIRST(&engine->exchanges);
@@ -21,16 +21,16 @@ hold_step(struct engine *engine)
 	    data->wait != WAIT_NONE || data->client.how.listens ||
 	    data->server.how.listens || data->dialled || !data->server.up ||
 	    data_is_cut(data) || data_is_aborted(data))
-		return false;
+		return STEP_IDLE;
 	data_set_timer(engine, data, WAIT_SILENT);
-	return true;
+	return STEP_WAIT;
 }
 
 /*
  * pure-ftpd's only word on a download that was cut is a second 150, which may
  * have passed before we knew of the cut.
  */
-bool
+enum step
 hold_last_reply(struct engine *engine)
 {
 	struct exchange *transfer = TAILQ_FIRST(&engine->exchanges);
@@ -38,9 +38,9 @@ hold_last_reply(struct engine *engine)
 
 	if (data == NULL || !transfer->move.twice || !data_is_cut(data) ||
 	    data->wait != WAIT_NONE)
-		return false;
+		return STEP_IDLE;
 	data_set_timer(engine, data, WAIT_LAST_REPLY);
-	return true;
+	return STEP_WAIT;
 }
 
 /* Is there another transfer, whose file may follow on the same connection? */

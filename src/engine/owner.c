@@ -96,12 +96,12 @@ is_idle(const struct engine *engine)
 	    line_reader_len(&engine->peers[ENGINE_CLIENT].input) == 0;
 }
 
-bool
+enum step
 owner_drain_step(struct engine *engine)
 {
 	if (!engine->owner.draining || !no_transfer(engine) ||
 	    !(engine->owner.drain_late || is_idle(engine)))
-		return false;
+		return STEP_IDLE;
 	engine_stop(engine, engine->owner.drain_why);
-	return true;
+	return STEP_DONE;
 }

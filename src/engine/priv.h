@@ -9,7 +9,8 @@
  *	hostport.c	host-ports that pass as they are
  *	greeting.c	a server that does not greet
  *	unfinished.c	replies of several lines without an end
- *	request.c	asking the server for a data connection,
+ *	request.c	requests to the server for a data connection,
+ *	announce.c	the line that answers where it is to go,
  *	variant.c	in which variant,
  *	learn.c	and what its answer teaches
  *	retry.c	a transfer again, in the other mode
@@ -338,11 +339,11 @@ void engine_attach_report(struct engine *engine, struct engine_action *action,
  * one line, whatever it quotes.  Returns its length. */
 size_t engine_end_line(char *line, size_t size, int printed);
 
-/* engine/client.c: one line, or an end, of the client; false: nothing done. */
-bool engine_step_client(struct engine *engine);
+/* engine/client.c: one line, or an end, of the client. */
+enum step engine_step_client(struct engine *engine);
 
 /* engine/server.c */
-bool engine_step_server(struct engine *engine);
+enum step engine_step_server(struct engine *engine);
 /* engine/hostport.c: a line of the server, of a reply with that code (0: of
  * none), passes as it is.  A host-port in it is logged. */
 void hostport_pass(struct engine *engine, unsigned code, const uint8_t *line,
@@ -362,6 +363,10 @@ void reply_end_command(struct engine *engine, struct exchange *exchange,
 /* engine/server.c: the last line of a reply has passed. */
 void engine_end_reply(struct engine *engine, unsigned code);
 
+/* engine/announce.c: a line of a reply with a host-port: REWRITE, TRANSLATE. */
+enum step announce_line(struct engine *engine, unsigned code,
+    enum reply_place place, const uint8_t *line, size_t len);
+
 /* engine/request.c: a client's PORT or PASV. */
 void request_begin(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len, const struct addr *to);
@@ -370,7 +375,7 @@ bool request_fits(const struct exchange *request, unsigned code);
 bool request_expects(const struct exchange *request, unsigned code);
 struct exchange *request_misfit(struct engine *engine, struct exchange *request,
     unsigned code);
-bool request_begin_reply(struct engine *engine, struct exchange *request,
+enum step request_begin_reply(struct engine *engine, struct exchange *request,
     unsigned code, const uint8_t *line, size_t len);
 void request_end_reply(struct engine *engine, struct exchange *request,
     unsigned code);
@@ -378,17 +383,18 @@ void request_skip(struct engine *engine, struct exchange *request);
 /* REWRITE: its only line has no host-port.  True: another variant is tried. */
 bool request_not_understood(struct engine *engine, struct exchange *request,
     const uint8_t *line, size_t len);
-/* TRANSLATE: one line. */
-void request_reply_line(struct engine *engine, struct exchange *request,
-    unsigned code, const uint8_t *line, size_t len);
+/* How its client's end of a data connection is made. */
+struct engine_data_end request_client_end(const struct exchange *request);
+/* It cannot be made; why NULL: there are too many.  The client is to be told at
+ * the end of the reply. */
+void request_note_failure(struct engine *engine, struct exchange *request,
+    const char *why);
 /* Our connection to the port in the reply has failed: keeps that as a refusal
  * of this variant, and closes the data connection. */
 void request_keep_failure(struct engine *engine, struct exchange *request,
     struct data *data);
 /* Goes on with a request whose listeners are there, or are not. */
-bool request_step(struct engine *engine);
-/* Does an announcement wait for its listener? */
-bool request_is_announcing(const struct engine *engine);
+enum step request_step(struct engine *engine);
 /* Sends the next variant, its listeners first if it takes some. */
 void request_next_variant(struct engine *engine, struct exchange *request);
 
@@ -425,7 +431,7 @@ bool transfer_fits(const struct exchange *transfer, unsigned code);
 bool transfer_expects(const struct exchange *transfer, unsigned code);
 struct exchange *transfer_misfit(struct engine *engine,
     struct exchange *transfer, unsigned code);
-bool transfer_begin_reply(struct engine *engine, struct exchange *transfer,
+enum step transfer_begin_reply(struct engine *engine, struct exchange *transfer,
     unsigned code, const uint8_t *line, size_t len);
 void transfer_end_reply(struct engine *engine, struct exchange *transfer,
     unsigned code);
@@ -436,10 +442,10 @@ bool transfer_is_running(const struct exchange *exchange);
 void transfer_end_cut(struct engine *engine, struct exchange *transfer);
 
 /* engine/effect.c: the operations of the client's other commands. */
-bool effect_begin(struct engine *engine, struct exchange *exchange,
+enum step effect_begin(struct engine *engine, struct exchange *exchange,
     unsigned code, const uint8_t *line, size_t len);
-bool effect_begin_epsv_all(struct engine *engine, struct exchange *exchange,
-    unsigned code, const uint8_t *line, size_t len);
+enum step effect_begin_epsv_all(struct engine *engine,
+    struct exchange *exchange, unsigned code, const uint8_t *line, size_t len);
 void effect_auth(struct engine *engine, struct exchange *auth, unsigned code);
 void effect_epsv_all(struct engine *engine, struct exchange *exchange,
     unsigned code);
@@ -496,7 +502,7 @@ bool owner_takes_line(struct engine *engine);
 bool owner_drain_holds(const struct engine *engine, const uint8_t *line,
     size_t len);
 /* Ends the session if it is to be ended and nothing is cut by it. */
-bool owner_drain_step(struct engine *engine);
+enum step owner_drain_step(struct engine *engine);
 
 /* engine/policy.c: is there one? */
 bool policy_is_on(const struct engine *engine);
@@ -516,12 +522,12 @@ struct veto paths_veto(const struct engine *engine,
 bool cwd_wait(struct engine *engine, const uint8_t *line, size_t len);
 /* A command goes to the server. */
 void cwd_pass(struct engine *engine, const struct command *command);
-/* Asks for it; false: nothing done. */
-bool cwd_step(struct engine *engine);
+/* Sends PWD if it is to be asked for. */
+enum step cwd_step(struct engine *engine);
 /* The operations of our PWD. */
 bool cwd_fits(const struct exchange *pwd, unsigned code);
 bool cwd_expects(const struct exchange *pwd, unsigned code);
-bool cwd_begin(struct engine *engine, struct exchange *pwd, unsigned code,
+enum step cwd_begin(struct engine *engine, struct exchange *pwd, unsigned code,
     const uint8_t *line, size_t len);
 /* The answer does not come. */
 void cwd_abandon(struct engine *engine, struct exchange *request);

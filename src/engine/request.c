@@ -25,9 +25,10 @@
 /* RFC 2428 section 4. */
 #define ONLY_EPSV "503 Only EPSV may follow EPSV ALL."
 
-#define NO_DATA "425 No data connection: its listener was lost."
+#define NO_DATA "its listener was lost"
 
 #define TOO_MANY "425 Too many data connections."
+#define TOO_MANY_WHY "the session has as many as it may have (--max-data)"
 
 static bool
 request_is_active(const struct exchange *request)
@@ -113,29 +114,41 @@ give_up(struct engine *engine, struct exchange *request, const char *text)
 	exchange_answer(engine, request, NULL);
 }
 
-/* It fails here, not at the server, which has refused nothing.  text: the
- * reply; why: for the log. */
-static void
-fail_here(struct engine *engine, struct exchange *request, const char *text,
+/* It fails here, not at the server, which has refused nothing. */
+void
+request_note_failure(struct engine *engine, struct exchange *request,
     const char *why)
+{
+	char text[EXCHANGE_REFUSAL_MAX];
+
+	if (request->type != EXCHANGE_OWN_REQUEST)
+		engine_logf(engine, ENGINE_WARN,
+		    "no data connection for %s: %s", verb_name(request->verb),
+		    why != NULL ? why : TOO_MANY_WHY);
+	snprintf(text, sizeof(text), "425 No data connection: %s.",
+	    why != NULL ? why : "");
+	exchange_set_text(engine, request, why != NULL ? text : TOO_MANY);
+	if (request->data != NULL)
+		data_close(engine, request->data);
+}
+
+/* The client gets the reply that was kept. */
+static void
+answer_failure(struct engine *engine, struct exchange *request)
 {
 	if (request->type == EXCHANGE_OWN_REQUEST) {
 		retry_refuse(engine, request->transfer);
 		exchange_drop(engine, request);
 		return;
 	}
-	engine_logf(engine, ENGINE_WARN, "no data connection for %s: %s",
-	    verb_name(request->verb), why);
-	if (request->data != NULL)
-		data_close(engine, request->data);
-	exchange_answer(engine, request, text);
+	exchange_answer(engine, request, NULL);
 }
 
 static void
-fail_too_many(struct engine *engine, struct exchange *request)
+fail_here(struct engine *engine, struct exchange *request, const char *why)
 {
-	fail_here(engine, request, TOO_MANY,
-	    "the session has as many as it may have (--max-data)");
+	request_note_failure(engine, request, why);
+	answer_failure(engine, request);
 }
 
 /* ---- sending a variant ---- */
@@ -175,13 +188,19 @@ send_variant(struct engine *engine, struct exchange *request)
 		exchange_time(engine, request);
 }
 
-void
-request_next_variant(struct engine *engine, struct exchange *request)
+struct engine_data_end
+request_client_end(const struct exchange *request)
 {
-	struct engine_data_end client = {
+	return (struct engine_data_end) {
 		.listens = !request_is_active(request),
 		.to = request->request.to,
 	};
+}
+
+void
+request_next_variant(struct engine *engine, struct exchange *request)
+{
+	struct engine_data_end client = request_client_end(request);
 	struct engine_data_end server = { .listens = true };
 
 	request->request.variant = variant_choose(engine, request);
@@ -211,7 +230,7 @@ request_next_variant(struct engine *engine, struct exchange *request)
 		return;
 	request->data = data_open(engine, request, &client, &server);
 	if (request->data == NULL)
-		fail_too_many(engine, request);
+		fail_here(engine, request, NULL);
 }
 
 void
@@ -294,7 +313,7 @@ may_pass(const struct engine *engine, const struct exchange *request,
 		    VARIANT_BIT(request->request.variant)) != 0);
 }
 
-bool
+enum step
 request_begin_reply(struct engine *engine, struct exchange *request,
     unsigned code, const uint8_t *line, size_t len)
 {
@@ -312,7 +331,7 @@ request_begin_reply(struct engine *engine, struct exchange *request,
 								   TRANSLATE;
 		else if (!speaks_to_client(request))
 			engine->reply.how = DROP;
-		return true;
+		return STEP_DONE;
 	}
 	/* What is sent behind it already would be answered before it. */
 	if (request->type == EXCHANGE_REQUEST &&
@@ -323,14 +342,14 @@ request_begin_reply(struct engine *engine, struct exchange *request,
 	if (speaks_to_client(request) && request->reply == NULL &&
 	    (!variant_is_refused(code) ||
 		variant_choose(engine, request) == VARIANT_NONE))
-		return true;
+		return STEP_DONE;
 	engine->reply.how = DROP_REQUEST;
 	if (code >= 400)
 		exchange_keep_refusal(engine, request, line, len);
 	/* "530 Please login": no other variant will do. */
 	if (code >= 400 && !variant_is_refused(code))
 		request->request.tried = ~0U;
-	return true;
+	return STEP_DONE;
 }
 
 /* An IPv6 server may answer PASV by "227 ... (::1,144,91)": it has EPSV.  The
@@ -346,28 +365,6 @@ request_not_understood(struct engine *engine, struct exchange *request,
 	engine->reply.how = DROP_REQUEST;
 	exchange_keep_refusal(engine, request, line, len);
 	return true;
-}
-
-/* A line of an announcement that is not in the client's variant. */
-void
-request_reply_line(struct engine *engine, struct exchange *request,
-    unsigned code, const uint8_t *line, size_t len)
-{
-	struct engine_data_end client = {
-		.listens = !request_is_active(request),
-		.to = request->request.to,
-	};
-	struct engine_data_end server = { .listens = false };
-	struct hostport hostport;
-
-	if (engine->reply.rewritten ||
-	    hostport_parse_reply(code, line, len, &hostport) != 0)
-		return;
-	engine->reply.rewritten = true;
-	server.to = hostport.addr;
-	request->data = data_open(engine, request, &client, &server);
-	if (request->data != NULL && request->type == EXCHANGE_OWN_REQUEST)
-		request->data->state = DATA_ANNOUNCED;
 }
 
 /* ---- the end of a reply, and listeners ---- */
@@ -392,16 +389,12 @@ end_passive(struct engine *engine, struct exchange *request)
 static void
 end_translated(struct engine *engine, struct exchange *request)
 {
-	if (request->data == NULL && engine->reply.rewritten) {
-		fail_too_many(engine, request);
-	} else if (request->data == NULL) {
-		request_next_variant(engine, request);
-	} else if (data_is_ready(request->data)) {
+	if (request->data != NULL)
 		end_passive(engine, request);
-	} else {
-		request->waits = true; /* see listeners_step() */
-		request->timed = false;
-	}
+	else if (engine->reply.rewritten)
+		answer_failure(engine, request);
+	else
+		request_next_variant(engine, request);
 }
 
 void
@@ -419,7 +412,8 @@ request_end_reply(struct engine *engine, struct exchange *request,
 	} else if (needs_data && request->data == NULL) {
 		/* Its listener was lost meanwhile. */
 		if (engine->reply.how == DROP)
-			exchange_answer(engine, request, NO_DATA);
+			exchange_answer(engine, request,
+			    "425 No data connection: " NO_DATA ".");
 		else
 			exchange_drop(engine, request);
 	} else if (engine->reply.how == DROP) {
@@ -468,14 +462,7 @@ listener_failed(struct engine *engine, struct exchange *request)
 	char text[sizeof(data->why) + 80];
 
 	if (data->client.failed) {
-		snprintf(text, sizeof(text), "425 No data connection: %s.",
-		    data->why);
-		fail_here(engine, request, text, data->why);
-		return;
-	}
-	if (!variant_is_active(request->request.variant)) {
-		request_keep_failure(engine, request, data);
-		request_next_variant(engine, request);
+		fail_here(engine, request, data->why);
 		return;
 	}
 	snprintf(text, sizeof(text),
@@ -498,47 +485,33 @@ listener_failed(struct engine *engine, struct exchange *request)
 	request_next_variant(engine, request);
 }
 
-static bool
+static enum step
 listeners_step(struct engine *engine, struct exchange *request)
 {
 	struct data *data = request->data;
 
 	if (data == NULL && request->request.deferred) {
 		if (TAILQ_FIRST(&engine->exchanges)->type == EXCHANGE_GREETING)
-			return false;
+			return STEP_WAIT;
 		request->request.tried &=
 		    ~VARIANT_BIT(request->request.variant);
 		request_next_variant(engine, request);
-		return true;
+		return STEP_DONE;
 	}
 	if (data == NULL) {
-		fail_here(engine, request, NO_DATA, "its listener was lost");
-		return true;
+		fail_here(engine, request, NO_DATA);
+		return STEP_DONE;
 	}
 	if (data_has_failed(data))
 		listener_failed(engine, request);
 	else if (!data_is_ready(data))
-		return false;
-	else if (variant_is_active(request->request.variant))
-		send_variant(engine, request);
+		return STEP_WAIT;
 	else
-		end_passive(engine, request);
-	return true;
+		send_variant(engine, request);
+	return STEP_DONE;
 }
 
-bool
-request_is_announcing(const struct engine *engine)
-{
-	const struct exchange *exchange;
-
-	TAILQ_FOREACH (exchange, &engine->exchanges, link)
-		if (exchange_is_request(exchange) && exchange->waits &&
-		    !variant_is_active(exchange->request.variant))
-			return true;
-	return false;
-}
-
-bool
+enum step
 request_step(struct engine *engine)
 {
 	struct exchange *exchange;
@@ -546,5 +519,5 @@ request_step(struct engine *engine)
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
 		if (exchange_is_request(exchange) && exchange->waits)
 			return listeners_step(engine, exchange);
-	return false;
+	return STEP_IDLE;
 }

@@ -505,7 +505,7 @@ end_awaited(struct engine *engine)
 	engine_end_reply(engine, code);
 }
 
-bool
+enum step
 unfinished_step(struct engine *engine)
 {
 	struct unfinished *unfinished = &engine->unfinished;
@@ -513,19 +513,19 @@ unfinished_step(struct engine *engine)
 
 	if (engine_open_code(engine) == 0 || engine->making != NULL ||
 	    engine->opaque || engine->peers[ENGINE_SERVER].fragment)
-		return false;
+		return STEP_IDLE;
 	if (unfinished->held) {
 		ms = unfinished->ms;
 	} else if (!unfinished_is_awaited(engine)) {
-		return false;
+		return STEP_IDLE;
 	} else if (unfinished->quiet) {
 		unfinished->quiet = false;
 		end_awaited(engine);
-		return true;
+		return STEP_DONE;
 	}
 	if (unfinished->timer || unfinished->quiet)
-		return false;
+		return STEP_IDLE;
 	unfinished->timer = true;
 	engine_act(engine, ENGINE_REPLY_TIMER)->ms = ms;
-	return true;
+	return STEP_WAIT;
 }

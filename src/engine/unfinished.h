@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/step.h"
+
 struct engine;
 struct exchange;
 
@@ -54,7 +56,7 @@ void unfinished_end(struct engine *engine);
 void unfinished_rest(struct engine *engine);
 /* Something has come from the server. */
 void unfinished_stir(struct engine *engine);
-/* Asks for the timer, or ends the reply; false: nothing done. */
-bool unfinished_step(struct engine *engine);
+/* Starts the timer, or ends the reply. */
+enum step unfinished_step(struct engine *engine);
 
 #endif

@@ -161,7 +161,7 @@ CASE(upload_is_doubted)
 	static void name(struct engine *engine, struct exchange *transfer, \
 	    struct data *data, const struct answer *answer)
 
-DEED(send_again)
+DEED(send_it_again)
 {
 	engine->reply.how = DROP_RETRY;
 	retry_begin(engine, transfer, answer->line, answer->len);
@@ -302,7 +302,7 @@ static const struct {
 	enum verdict verdict;
 } rules[] = {
 	/* clang-format off */
-	{ BAD, may_be_sent_again, send_again, DONE },
+	{ BAD, may_be_sent_again, send_it_again, DONE },
 
 	{ FIRST, server_end_is_doubted, watch_for_quiet, GO_ON },
 	{ GOOD, doubted_but_whole, believe_end, GO_ON },
@@ -326,7 +326,7 @@ static const struct {
 	/* clang-format on */
 };
 
-bool
+enum step
 transfer_begin_reply(struct engine *engine, struct exchange *transfer,
     unsigned code, const uint8_t *line, size_t len)
 {
@@ -350,9 +350,9 @@ transfer_begin_reply(struct engine *engine, struct exchange *transfer,
 		verdict = rules[i].verdict;
 	}
 	if (verdict == HOLD)
-		return false;
+		return STEP_WAIT;
 	transfer->move.twice |= answer.again;
-	return true;
+	return STEP_DONE;
 }
 
 void

@@ -162,7 +162,7 @@ skip_peer(char **text, enum engine_peer *ret)
 
 /* A word of an event; false: it belongs to why. */
 static bool
-read_event_word(struct step *step, const char *word)
+read_event_word(struct script_step *step, const char *word)
 {
 	struct engine_data_event *event = &step->event;
 
@@ -197,7 +197,7 @@ read_event_word(struct step *step, const char *word)
 }
 
 static void
-read_event_words(struct step *step, char *text)
+read_event_words(struct script_step *step, char *text)
 {
 	char why[200] = "";
 	const char *word;
@@ -215,7 +215,7 @@ read_event_words(struct step *step, char *text)
 
 /* "data N EVENT [client|server] ..." */
 static bool
-read_data(struct step *step, char *text)
+read_data(struct script_step *step, char *text)
 {
 	static const char *const names[] = {
 		[ENGINE_DATA_LISTENING] = "listening",
@@ -288,7 +288,7 @@ read_bytes(const char *text, uint8_t **ret, size_t *ret_len)
 
 /* An input of a control connection, behind "C>" or "S>". */
 static void
-read_control(struct step *step, const char *text)
+read_control(struct script_step *step, const char *text)
 {
 	if (strcmp(text, "eof") == 0) {
 		step->kind = INPUT_EOF;
@@ -303,7 +303,7 @@ read_control(struct step *step, const char *text)
 
 /* What the owner of an engine says to it. */
 static bool
-read_own(struct step *step, const char *line)
+read_own(struct script_step *step, const char *line)
 {
 	static const struct {
 		const char *words; /* a blank at the end: and then why */
@@ -337,7 +337,7 @@ read_own(struct step *step, const char *line)
 static bool
 read_input(struct script *script, unsigned number, char *line)
 {
-	struct step *step = &script->steps[script->n_steps];
+	struct script_step *step = &script->steps[script->n_steps];
 	bool right = true;
 
 	if (script->n_steps == SCRIPT_STEPS_MAX)
@@ -360,7 +360,7 @@ read_input(struct script *script, unsigned number, char *line)
 }
 
 static void
-read_want(struct step *step, const char *line)
+read_want(struct script_step *step, const char *line)
 {
 	enum engine_peer peer = line[0] == 'C' ? ENGINE_CLIENT : ENGINE_SERVER;
 	uint8_t *bytes;

@@ -44,7 +44,7 @@ struct words {
 	int sending; /* the peer whose SEND is the last line, or -1 */
 };
 
-struct step {
+struct script_step {
 	enum input_kind kind;
 	enum engine_peer peer;
 	unsigned line;
@@ -66,7 +66,7 @@ struct script {
 	struct subnet networks[2];
 	struct engine_policy policy;		/* config's, if one is said */
 	const char *rules[3][SCRIPT_RULES_MAX]; /* its lists; heap */
-	struct step steps[SCRIPT_STEPS_MAX];
+	struct script_step steps[SCRIPT_STEPS_MAX];
 	size_t n_steps;
 };
 

@@ -226,7 +226,7 @@ take_actions(struct run *run)
 /* ---- running ---- */
 
 static void
-feed_data(struct run *run, const struct step *step)
+feed_data(struct run *run, const struct script_step *step)
 {
 	struct engine_data_event event = step->event;
 	uint64_t *counts = run->counts[event.data];
@@ -252,7 +252,7 @@ feed_data(struct run *run, const struct step *step)
 
 /* The input of a step, in pieces of that size and the rest. */
 static void
-feed(struct run *run, const struct step *step, size_t piece)
+feed(struct run *run, const struct script_step *step, size_t piece)
 {
 	struct engine *engine = run->engine;
 	size_t at, n;
@@ -337,7 +337,7 @@ as_wanted(const char *want, const char *got)
 }
 
 static void
-check_step(struct run *run, struct step *step)
+check_step(struct run *run, struct script_step *step)
 {
 	const char *want = words_text(&step->want);
 	const char *got;
@@ -357,12 +357,12 @@ check_step(struct run *run, struct step *step)
  * out, NULL to compare each step with what is wanted.
  */
 static void
-run_script(struct script *script, struct step *cut, size_t piece,
+run_script(struct script *script, struct script_step *cut, size_t piece,
     char **ret_all)
 {
 	struct run run = { .script = script, .memory = script->memory };
 	struct engine_config config = script->config;
-	struct step head, *step;
+	struct script_step head, *step;
 
 	config.memory = &run.memory;
 	run.engine = engine_new(&config);
@@ -400,7 +400,7 @@ run_script(struct script *script, struct step *cut, size_t piece,
 }
 
 static void
-check_cut(struct script *script, struct step *cut, size_t piece,
+check_cut(struct script *script, struct script_step *cut, size_t piece,
     const char *whole)
 {
 	char *all;
@@ -419,7 +419,7 @@ check_cut(struct script *script, struct step *cut, size_t piece,
 static void
 run_split(struct script *script)
 {
-	struct step *step;
+	struct script_step *step;
 	char *whole;
 
 	run_script(script, NULL, SIZE_MAX, &whole);

@@ -176,7 +176,7 @@ check_action(struct run *run, const struct engine_action *action)
 }
 
 static void
-feed_data(struct run *run, const struct step *step)
+feed_data(struct run *run, const struct script_step *step)
 {
 	struct engine_data_event event = step->event;
 
@@ -192,7 +192,7 @@ feed_data(struct run *run, const struct step *step)
 }
 
 static void
-feed(struct run *run, const struct step *step)
+feed(struct run *run, const struct script_step *step)
 {
 	struct engine *engine = run->engine;
 
@@ -227,7 +227,7 @@ feed(struct run *run, const struct step *step)
 }
 
 static void
-check_end(const struct run *run, const struct step *step)
+check_end(const struct run *run, const struct script_step *step)
 {
 	bool may_be_opaque = run->script->config.allow_tls;
 
@@ -257,7 +257,7 @@ run_script(const struct script *script)
 	run.engine = engine_new(&config);
 	for (size_t i = 0;
 	     i < script->n_steps && run.engine != NULL && !run.ended; i++) {
-		const struct step *step = &script->steps[i];
+		const struct script_step *step = &script->steps[i];
 
 		feed(&run, step);
 		while (engine_next(run.engine, &action))

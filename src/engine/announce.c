@@ -1,0 +1,147 @@
+/*
+ * The control engine: the line of a reply that says where a data connection is
+ * to go.  The client's end is made then, and the line waits in its reader until
+ * that stands.  If the line is in the client's own variant it passes with our
+ * host-port in place of the server's (REWRITE); else the client is answered at
+ * the end of the reply (TRANSLATE).
+ */
+#include <string.h>
+
+#include "engine/priv.h"
+#include "ftp/hostport.h"
+
+/* NULL: nobody has requested it, or we do not know who. */
+static struct exchange *
+announced_request(const struct engine *engine)
+{
+	struct exchange *exchange = engine->reply.exchange;
+
+	return exchange != NULL && exchange_is_request(exchange) ? exchange :
+								   NULL;
+}
+
+static void
+send_rewritten(struct engine *engine, const struct data *data, unsigned code,
+    const uint8_t *line, size_t len, const struct hostport *hostport)
+{
+	char text[HOSTPORT_TEXT_MAX];
+	uint8_t rewritten[LIMIT_REPLY_LINE + HOSTPORT_TEXT_MAX];
+	size_t text_len, at = hostport->at, rest = at + hostport->len;
+
+	hostport_format_reply(code, data_told(data), text);
+	text_len = strlen(text);
+	memcpy(rewritten, line, at);
+	memcpy(rewritten + at, text, text_len);
+	memcpy(rewritten + at + text_len, line + rest, len - rest);
+	/* Another one beside it. */
+	hostport_check(engine, code, line, at, false);
+	hostport_check(engine, code, line + rest, len - rest,
+	    line[len - 1] != '\n');
+	engine_send(engine, ENGINE_CLIENT, rewritten,
+	    len - hostport->len + text_len);
+}
+
+/* Takes the place of a line with a host-port. */
+static void
+refuse_announced(struct engine *engine, unsigned code, enum reply_place place,
+    const char *why)
+{
+	/* Inside a reply of several lines its code is given. */
+	engine_logf(engine, ENGINE_WARN,
+	    "no data connection for a %u reply: %s", code, why);
+	engine_sendf(engine, ENGINE_CLIENT, "%u%cNo data connection: %s.",
+	    place == REPLY_ONLY ? 425 : code,
+	    place == REPLY_ONLY || place == REPLY_LAST ? ' ' : '-', why);
+}
+
+static void
+announce_failed(struct engine *engine, unsigned code, enum reply_place place)
+{
+	struct data *data = engine->making;
+	struct exchange *request = announced_request(engine);
+
+	if (!data->client.failed) {
+		engine->reply.how = DROP_REQUEST;
+		request_keep_failure(engine, request, data);
+	} else if (engine->reply.how == TRANSLATE) {
+		request_note_failure(engine, request, data->why);
+	} else {
+		refuse_announced(engine, code, place, data->why);
+		data_close(engine, data);
+	}
+}
+
+static void
+announce_stands(struct engine *engine, unsigned code, const uint8_t *line,
+    size_t len, const struct hostport *hostport)
+{
+	struct data *data = engine->making;
+	struct exchange *request = announced_request(engine);
+
+	engine->making = NULL;
+	if (engine->reply.how == TRANSLATE)
+		return;
+	send_rewritten(engine, data, code, line, len, hostport);
+	data_make_next(engine, data);
+	if (request != NULL)
+		learn_accepted(engine, request);
+}
+
+static void
+announce_open(struct engine *engine, unsigned code, enum reply_place place,
+    const struct addr *to)
+{
+	struct exchange *request = announced_request(engine);
+	struct engine_data_end client = { .listens = true };
+	struct engine_data_end server = { .listens = false, .to = *to };
+
+	if (request != NULL)
+		client = request_client_end(request);
+	engine->making = data_open(engine, request, &client, &server);
+	if (engine->reply.how == TRANSLATE)
+		request->data = engine->making;
+	if (engine->making != NULL)
+		return;
+	engine->reply.rewritten = true;
+	if (engine->reply.how == TRANSLATE)
+		request_note_failure(engine, request, NULL);
+	else
+		refuse_announced(engine, code, place, "there are too many");
+}
+
+enum step
+announce_line(struct engine *engine, unsigned code, enum reply_place place,
+    const uint8_t *line, size_t len)
+{
+	bool passes = engine->reply.how == REWRITE;
+	struct exchange *request = announced_request(engine);
+	struct hostport hostport;
+	bool found = hostport_parse_reply(code, line, len, &hostport) == 0;
+
+	/* Said twice in one reply: clients take the first, or the last. */
+	if (engine->reply.rewritten && found && passes &&
+	    engine->next != NULL && engine->next->client.how.listens) {
+		send_rewritten(engine, engine->next, code, line, len,
+		    &hostport);
+		return STEP_DONE;
+	}
+	if (engine->reply.rewritten || !found) {
+		if (passes &&
+		    !(place == REPLY_ONLY && request != NULL &&
+			request_not_understood(engine, request, line, len)))
+			hostport_pass(engine, code, line, len);
+		return STEP_DONE;
+	}
+	if (engine->making == NULL) {
+		announce_open(engine, code, place, &hostport.addr);
+		return engine->making == NULL ? STEP_DONE : STEP_WAIT;
+	}
+	if (!data_is_ready(engine->making) && !data_has_failed(engine->making))
+		return STEP_WAIT;
+	engine->reply.rewritten = true;
+	if (data_has_failed(engine->making))
+		announce_failed(engine, code, place);
+	else
+		announce_stands(engine, code, line, len, &hostport);
+	return STEP_DONE;
+}

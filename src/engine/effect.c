@@ -27,6 +27,11 @@ enum step
 effect_begin(struct engine *engine, struct exchange *exchange, unsigned code,
     const uint8_t *line, size_t len)
 {
+	if (!exchange_is_of(exchange, PARTY_CLIENT)) {
+		if (exchange_is_of(exchange, PARTY_OURS))
+			engine->reply.how = DROP;
+		return STEP_DONE;
+	}
 	/* A verb that we do not know moves data. */
 	if (match_begins_transfer(code) && exchange->verb == VERB_OTHER) {
 		exchange->flags |= VERB_SENDS | VERB_RECEIVES;

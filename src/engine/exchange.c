@@ -8,21 +8,6 @@
 
 #include "engine/priv.h"
 
-static enum step
-exchange_begin_pass(struct engine *engine, struct exchange *exchange,
-    unsigned code, const uint8_t *line, size_t len)
-{
-	return STEP_DONE;
-}
-
-static enum step
-exchange_begin_drop(struct engine *engine, struct exchange *exchange,
-    unsigned code, const uint8_t *line, size_t len)
-{
-	engine->reply.how = DROP;
-	return STEP_DONE;
-}
-
 static void
 exchange_skip_local(struct engine *engine, struct exchange *exchange)
 {
@@ -30,139 +15,47 @@ exchange_skip_local(struct engine *engine, struct exchange *exchange)
 }
 
 static const struct exchange_ops types[] = {
-	[EXCHANGE_GREETING] = {
-		.party = PARTY_SERVER,
-		.fits = match_fits_any,
-		.begin = exchange_begin_pass,
-	},
-	[EXCHANGE_LOCAL] = { .party = PARTY_LOCAL, .skip = exchange_skip_local },
-	[EXCHANGE_COMMAND] = {
-		.party = PARTY_CLIENT,
-		.fits = match_fits_any,
-		.expects = match_expects_verb,
-		.begin = effect_begin,
-	},
-	[EXCHANGE_EMPTY] = {
-		.party = PARTY_CLIENT,
-		.fits = match_fits_empty,
-		.expects = match_expects_verb,
-		.misfit = match_left_out,
-		.begin = effect_begin,
-	},
-	[EXCHANGE_ABORT] = {
-		.party = PARTY_CLIENT,
-		.fits = match_fits_abort,
-		.expects = match_expects_verb,
-		.misfit = match_left_out,
-		.begin = effect_begin,
-	},
-	[EXCHANGE_AUTH] = {
-		.party = PARTY_CLIENT,
-		.fits = match_fits_any,
-		.expects = match_expects_verb,
-		.begin = effect_begin,
-		.end = effect_auth,
-	},
-	[EXCHANGE_REST] = {
-		.party = PARTY_CLIENT,
-		.fits = match_fits_any,
-		.expects = match_expects_verb,
-		.begin = effect_begin,
-		.end = effect_rest,
-	},
-	[EXCHANGE_SETTING] = {
-		.party = PARTY_CLIENT,
-		.fits = match_fits_any,
-		.expects = match_expects_verb,
-		.begin = effect_begin,
-		.end = effect_setting,
-	},
-	[EXCHANGE_VOID] = {
-		.party = PARTY_CLIENT,
-		.fits = match_fits_any,
-		.expects = match_expects_verb,
-		.begin = effect_begin,
-		.end = effect_void,
-	},
-	[EXCHANGE_QUIT] = {
-		.party = PARTY_CLIENT,
-		.fits = match_fits_any,
-		.expects = match_expects_verb,
-		.begin = effect_begin,
-		.end = effect_quit,
-	},
-	[EXCHANGE_EPSV_ALL] = {
-		.party = PARTY_CLIENT,
-		.fits = match_fits_passive,
-		.expects = match_expects_announcement,
-		.misfit = match_nobody,
-		.begin = effect_begin_epsv_all,
-		.end = effect_epsv_all,
-	},
-	[EXCHANGE_REQUEST] = {
-		.party = PARTY_CLIENT,
-		.fits = request_fits,
-		.expects = request_expects,
-		.misfit = request_misfit,
-		.begin = request_begin_reply,
-		.end = request_end_reply,
-		.skip = request_skip,
-	},
-	[EXCHANGE_TRANSFER] = {
-		.party = PARTY_CLIENT,
-		.fits = transfer_fits,
-		.expects = transfer_expects,
-		.misfit = transfer_misfit,
-		.begin = transfer_begin_reply,
-		.end = transfer_end_reply,
-		.skip = transfer_skip,
-	},
-	[EXCHANGE_OWN_ABORT] = {
-		.party = PARTY_OURS,
-		.fits = match_fits_abort,
-		.expects = match_expects_verb,
-		.misfit = match_left_out,
-		.begin = exchange_begin_drop,
-	},
-	[EXCHANGE_OWN_NOOP] = {
-		.party = PARTY_OURS,
-		.fits = noop_fits,
-		.expects = noop_expects,
-		.misfit = noop_misfit,
-		.begin = exchange_begin_drop,
-		.end = noop_end,
-	},
-	[EXCHANGE_OWN_PWD] = {
-		.party = PARTY_OURS,
-		.fits = cwd_fits,
-		.expects = cwd_expects,
-		.misfit = match_nobody,
-		.begin = cwd_begin,
-		.expire = cwd_abandon,
-	},
-	[EXCHANGE_OWN_REST] = {
-		.party = PARTY_OURS,
-		.fits = match_fits_any,
-		.expects = match_expects_verb,
-		.begin = exchange_begin_drop,
-		.end = retry_rest_answered,
-		.expire = retry_abandon,
-	},
-	[EXCHANGE_OWN_REQUEST] = {
-		.party = PARTY_OURS,
-		.fits = request_fits,
-		.expects = request_expects,
-		.misfit = request_misfit,
-		.begin = request_begin_reply,
-		.end = request_end_reply,
-		.expire = retry_abandon,
-	},
-	[EXCHANGE_OWN_OVER] = {
-		.party = PARTY_OURS,
-		.fits = match_fits_any,
-		.expects = match_expects_verb,
-		.begin = exchange_begin_drop,
-	},
+	/* clang-format off */
+	[EXCHANGE_GREETING] = { PARTY_SERVER },
+	[EXCHANGE_LOCAL] = { PARTY_LOCAL, .skip = exchange_skip_local },
+
+	[EXCHANGE_COMMAND] = { PARTY_CLIENT },
+	[EXCHANGE_EMPTY] = { PARTY_CLIENT, .fits = match_fits_empty,
+	    .misfit = match_left_out },
+	[EXCHANGE_ABORT] = { PARTY_CLIENT, .fits = match_fits_abort,
+	    .misfit = match_left_out },
+	[EXCHANGE_AUTH] = { PARTY_CLIENT, .end = effect_auth },
+	[EXCHANGE_REST] = { PARTY_CLIENT, .end = effect_rest },
+	[EXCHANGE_SETTING] = { PARTY_CLIENT, .end = effect_setting },
+	[EXCHANGE_VOID] = { PARTY_CLIENT, .end = effect_void },
+	[EXCHANGE_QUIT] = { PARTY_CLIENT, .end = effect_quit },
+	[EXCHANGE_EPSV_ALL] = { PARTY_CLIENT, .fits = match_fits_passive,
+	    .expects = match_expects_announcement, .misfit = match_nobody,
+	    .begin = effect_begin_epsv_all, .end = effect_epsv_all },
+	[EXCHANGE_REQUEST] = { PARTY_CLIENT, .fits = request_fits,
+	    .expects = request_expects, .misfit = request_misfit,
+	    .begin = request_begin_reply, .end = request_end_reply,
+	    .skip = request_skip },
+	[EXCHANGE_TRANSFER] = { PARTY_CLIENT, .fits = transfer_fits,
+	    .expects = transfer_expects, .misfit = transfer_misfit,
+	    .begin = transfer_begin_reply, .end = transfer_end_reply,
+	    .skip = transfer_skip },
+
+	[EXCHANGE_OWN_ABORT] = { PARTY_OURS, .fits = match_fits_abort,
+	    .misfit = match_left_out },
+	[EXCHANGE_OWN_NOOP] = { PARTY_OURS, .fits = noop_fits,
+	    .expects = noop_expects, .misfit = noop_misfit, .end = noop_end },
+	[EXCHANGE_OWN_PWD] = { PARTY_OURS, .fits = cwd_fits,
+	    .expects = cwd_expects, .misfit = match_nobody,
+	    .begin = cwd_begin, .expire = cwd_abandon },
+	[EXCHANGE_OWN_REST] = { PARTY_OURS, .end = retry_rest_answered,
+	    .expire = retry_abandon },
+	[EXCHANGE_OWN_REQUEST] = { PARTY_OURS, .fits = request_fits,
+	    .expects = request_expects, .misfit = request_misfit,
+	    .begin = request_begin_reply, .end = request_end_reply,
+	    .expire = retry_abandon },
+	[EXCHANGE_OWN_OVER] = { PARTY_OURS },
+	/* clang-format on */
 };
 
 const struct exchange_ops *

@@ -53,28 +53,31 @@ enum exchange_party {
 	PARTY_OURS,
 };
 
+/* Each may be NULL. */
 struct exchange_ops {
 	enum exchange_party party;
-	/* May a reply with that code answer it? */
+	/* May a reply with that code answer it?  NULL: match_fits_any(). */
 	bool (*fits)(const struct exchange *exchange, unsigned code);
 	/* Does one, by the RFCs?  Stricter than fits, for lines that may be no
-	 * reply at all; refusals are not asked about. */
+	 * reply at all; refusals are not asked about.  NULL: by the
+	 * verb. */
 	bool (*expects)(const struct exchange *exchange, unsigned code);
 	/* It is the oldest, and a reply has come that does not fit it: whom
-	 * does that answer?  NULL: nobody.  Without this operation: it all the
-	 * same. */
+	 * does that answer?  Returns NULL for nobody.  NULL: it all the same.
+	 */
 	struct exchange *(*misfit)(struct engine *engine,
 	    struct exchange *exchange, unsigned code);
 	/* The first line of a reply: sets what becomes of it
-	 * (engine->reply.how). STEP_WAIT: the line must wait. */
+	 * (engine->reply.how); STEP_WAIT: the line must wait.  NULL: the client
+	 * sees it, unless the command is ours. */
 	enum step (*begin)(struct engine *engine, struct exchange *exchange,
 	    unsigned code, const uint8_t *line, size_t len);
-	/* The final reply has passed; NULL: nothing is left to do. */
+	/* The final reply has passed. */
 	void (*end)(struct engine *engine, struct exchange *exchange,
 	    unsigned code);
-	/* Its reply is left out by the server; NULL: that changes nothing. */
+	/* The server leaves its reply out. */
 	void (*skip)(struct engine *engine, struct exchange *exchange);
-	/* Its reply has not come in time; NULL: nobody waits. */
+	/* Its reply has not come in time. */
 	void (*expire)(struct engine *engine, struct exchange *exchange);
 };
 

@@ -61,8 +61,10 @@ fits(const struct exchange *exchange, unsigned code)
 {
 	const struct exchange_ops *ops = exchange_ops(exchange);
 
-	return ops->fits != NULL && !exchange->waits &&
-	    ops->fits(exchange, code);
+	if (exchange->type == EXCHANGE_LOCAL || exchange->waits)
+		return false;
+	return ops->fits != NULL ? ops->fits(exchange, code) :
+				   match_fits_any(exchange, code);
 }
 
 /* Only that kind of command is answered so. */
@@ -95,8 +97,8 @@ match_expects_announcement(const struct exchange *exchange, unsigned code)
 	return match_announces(code);
 }
 
-bool
-match_expects_verb(const struct exchange *exchange, unsigned code)
+static bool
+expects_verb(const struct exchange *exchange, unsigned code)
 {
 	/* Of RFC 959 section 5.4, 3659, 2389; the last is for all others. */
 	static const struct {
@@ -134,8 +136,13 @@ match_expects(const struct exchange *exchange, unsigned code)
 {
 	const struct exchange_ops *ops = exchange_ops(exchange);
 
-	return ops->expects != NULL && !exchange->waits &&
-	    (is_refusal(code) || ops->expects(exchange, code));
+	if (exchange->type == EXCHANGE_LOCAL ||
+	    exchange->type == EXCHANGE_GREETING || exchange->waits)
+		return false;
+	if (is_refusal(code))
+		return true;
+	return ops->expects != NULL ? ops->expects(exchange, code) :
+				      expects_verb(exchange, code);
 }
 
 /* ---- commands that are passed over ---- */

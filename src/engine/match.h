@@ -50,7 +50,6 @@ bool match_fits_any(const struct exchange *exchange, unsigned code);
 bool match_fits_passive(const struct exchange *exchange, unsigned code);
 bool match_fits_abort(const struct exchange *exchange, unsigned code);
 bool match_fits_empty(const struct exchange *exchange, unsigned code);
-bool match_expects_verb(const struct exchange *exchange, unsigned code);
 bool match_expects_announcement(const struct exchange *exchange, unsigned code);
 /* Whom it does not fit, the server has left out. */
 struct exchange *match_left_out(struct engine *engine,

@@ -441,7 +441,7 @@ bool transfer_is_running(const struct exchange *exchange);
 /* It was cut, and has no last reply. */
 void transfer_end_cut(struct engine *engine, struct exchange *transfer);
 
-/* engine/effect.c: the operations of the client's other commands. */
+/* engine/effect.c: the operations of all other commands. */
 enum step effect_begin(struct engine *engine, struct exchange *exchange,
     unsigned code, const uint8_t *line, size_t len);
 enum step effect_begin_epsv_all(struct engine *engine,

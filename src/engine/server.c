@@ -17,12 +17,17 @@ static enum step
 begin_reply(struct engine *engine, struct exchange *exchange, unsigned code,
     const uint8_t *line, size_t len)
 {
+	enum step (*begin)(struct engine * engine, struct exchange * exchange,
+	    unsigned code, const uint8_t *line, size_t len);
+
 	engine->reply.how = PASS;
 	engine->reply.told = code;
 	engine->reply.rewritten = false;
-	if (exchange != NULL)
-		return exchange_ops(exchange)->begin(engine, exchange, code,
-		    line, len);
+	if (exchange != NULL) {
+		begin = exchange_ops(exchange)->begin;
+		return (begin != NULL ? begin : effect_begin)(engine, exchange,
+		    code, line, len);
+	}
 	if (unfinished_owns_reply(engine, code))
 		engine->reply.how = DROP;
 	cwd_stray(engine, code);

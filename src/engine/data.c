@@ -2,10 +2,75 @@
  * The control engine: the table of data connections, what is done to their
  * ends, and which transfers count as cut.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "engine/priv.h"
+
+/* ---- states ---- */
+
+/* scripts/state-tables draws doc/design.md's pictures from these two tables. */
+static const struct {
+	enum data_state from, to;
+} lives[] = {
+	/* clang-format off */
+	{ DATA_FREE, DATA_MAKING }, /* a request, or the reply to PASV */
+	{ DATA_MAKING, DATA_ANNOUNCED }, /* PORT has been sent to the server */
+	{ DATA_ANNOUNCED, DATA_ANNOUNCED }, /* PORT in another variant */
+	{ DATA_MAKING, DATA_NEXT }, /* the client gets the reply to PASV */
+	{ DATA_ANNOUNCED, DATA_NEXT }, /* the server has accepted PORT */
+	{ DATA_NEXT, DATA_CURRENT }, /* first reply to a transfer */
+	{ DATA_MAKING, DATA_CURRENT }, /* the transfer was sent again for it */
+	{ DATA_CURRENT, DATA_NEXT }, /* refused before any data; or kept for the next file */
+	{ DATA_CURRENT, DATA_ENDING }, /* refused or failed, its data still end */
+	{ DATA_MAKING, DATA_FREE }, /* cannot be had */
+	{ DATA_ANNOUNCED, DATA_FREE }, /* PORT was refused */
+	{ DATA_NEXT, DATA_FREE }, /* another request, or void */
+	{ DATA_CURRENT, DATA_FREE }, /* the transfer is over */
+	{ DATA_ENDING, DATA_FREE }, /* its data have ended */
+	/* clang-format on */
+};
+
+static const struct {
+	enum data_course from, to;
+} courses[] = {
+	/* clang-format off */
+	{ COURSE_GOOD, COURSE_ABORTED }, /* ABOR in a download */
+	{ COURSE_ABORTED, COURSE_ABORTED_LATE }, /* but then 2xx */
+	{ COURSE_GOOD, COURSE_CUT }, /* a loss, or a good reply that is not believed */
+	{ COURSE_ABORTED, COURSE_CUT_ABORTED }, /* a loss, or no reply in time */
+	{ COURSE_ABORTED_LATE, COURSE_CUT_ABORTED }, /* the same */
+	{ COURSE_CUT, COURSE_CUT_ABORTED }, /* ABOR; that of an upload cuts it */
+	{ COURSE_CUT, COURSE_CUT_SETTLING }, /* the client died in an upload */
+	{ COURSE_CUT_ABORTED, COURSE_CUT_SETTLING }, /* the same */
+	/* clang-format on */
+};
+
+void
+data_enter(struct data *data, enum data_state state)
+{
+	const size_t n = sizeof(lives) / sizeof(lives[0]);
+	size_t i = 0;
+
+	while (i < n && (lives[i].from != data->state || lives[i].to != state))
+		i++;
+	assert(i < n);
+	data->state = state;
+}
+
+void
+data_set_course(struct data *data, enum data_course course)
+{
+	const size_t n = sizeof(courses) / sizeof(courses[0]);
+	size_t i = 0;
+
+	while (i < n &&
+	    (courses[i].from != data->course || courses[i].to != course))
+		i++;
+	assert(i < n);
+	data->course = course;
+}
 
 /* ---- the table ---- */
 
@@ -88,7 +153,7 @@ data_open(struct engine *engine, const struct exchange *request,
 		return NULL;
 	memset(data, 0, sizeof(*data));
 	data->number = ++engine->last_number;
-	data->state = DATA_MAKING;
+	data_enter(data, DATA_MAKING);
 	data->client.how = *client;
 	data->server.how = *server;
 	data->own = request != NULL ? request->request.own : VARIANT_EPSV;
@@ -120,7 +185,7 @@ data_forget(struct engine *engine, struct data *data)
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
 		if (exchange->data == data)
 			exchange->data = NULL;
-	data->state = DATA_FREE;
+	data_enter(data, DATA_FREE);
 }
 
 void
@@ -169,7 +234,7 @@ data_make_next(struct engine *engine, struct data *data)
 		data_close(engine, engine->next);
 	engine->next = data;
 	engine->foreign = false;
-	data->state = DATA_NEXT;
+	data_enter(data, DATA_NEXT);
 	if (data->wait == WAIT_REPLY)
 		data_set_timer(engine, data, WAIT_NONE);
 }
@@ -217,7 +282,7 @@ data_attach(struct engine *engine, struct exchange *transfer)
 	if (transfer->data == NULL && engine->next != NULL &&
 	    data_of(engine, transfer) == engine->next) {
 		transfer->data = engine->next;
-		transfer->data->state = DATA_CURRENT;
+		data_enter(transfer->data, DATA_CURRENT);
 		engine->next = NULL;
 	}
 	return transfer->data;
@@ -290,8 +355,8 @@ void
 data_set_cut(struct data *data, const char *why)
 {
 	if (!data_is_cut(data))
-		data->course =
-		    data_is_aborted(data) ? COURSE_CUT_ABORTED : COURSE_CUT;
+		data_set_course(data,
+		    data_is_aborted(data) ? COURSE_CUT_ABORTED : COURSE_CUT);
 	if (data->why[0] == '\0')
 		snprintf(data->why, sizeof(data->why), "%s", why);
 }
@@ -333,11 +398,12 @@ data_abort(struct engine *engine, struct data *data, bool upload)
 		return;
 	if (upload && data->server.shut)
 		return;
-	data->course = data_is_cut(data) ? COURSE_CUT_ABORTED : COURSE_ABORTED;
 	if (upload)
 		data_set_cut(data, "the client aborted");
 	else
 		data_act(engine, data, ENGINE_DATA_READ_ON, ENGINE_SERVER);
+	data_set_course(data,
+	    data_is_cut(data) ? COURSE_CUT_ABORTED : COURSE_ABORTED);
 	data_set_timer(engine, data, WAIT_ABORT);
 }
 
@@ -347,7 +413,7 @@ data_cut_upload(struct engine *engine, struct data *data, const char *why)
 	if (data->course == COURSE_CUT_SETTLING)
 		return;
 	data_set_cut(data, why);
-	data->course = COURSE_CUT_SETTLING;
+	data_set_course(data, COURSE_CUT_SETTLING);
 	if (data->server.shut) {
 		data_set_timer(engine, data, WAIT_CUT_END);
 		return;

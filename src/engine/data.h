@@ -18,6 +18,28 @@
 struct data;
 struct exchange;
 
+/* doc/design.md has the picture. */
+enum data_state {
+	DATA_FREE,
+	DATA_MAKING,	/* its listeners are being made */
+	DATA_ANNOUNCED, /* PORT has been sent to the server */
+	DATA_NEXT,	/* the next transfer uses it */
+	DATA_CURRENT,	/* a transfer does */
+	DATA_ENDING,	/* that is over, bytes or ends are not */
+};
+
+/* How the transfer goes that uses a data connection, or will. */
+enum data_course {
+	COURSE_GOOD,
+	COURSE_ABORTED,	     /* the client sent ABOR: the server's reply says
+			      * what became of the transfer */
+	COURSE_ABORTED_LATE, /* ... but the server had already sent all */
+	COURSE_CUT,	     /* incomplete: no 2xx passes, in this state and */
+	COURSE_CUT_ABORTED,  /* also aborted by the client */
+	COURSE_CUT_SETTLING, /* its client died in an upload: the server has, or
+			      * had, to answer our ABOR */
+};
+
 /* What a data connection's one timer is for. */
 enum data_wait {
 	WAIT_NONE,
@@ -36,6 +58,9 @@ enum data_wait {
 	WAIT_PROOF,	 /* our connection to the server, see unproven */
 };
 
+/* The only ways to change these states. */
+void data_enter(struct data *data, enum data_state state);
+void data_set_course(struct data *data, enum data_course course);
 /* MODE or STRU has been taken: data connections that are to be used know it. */
 void data_set_framing(struct engine *engine);
 /* For a request; NULL: for EPSV ALL. */

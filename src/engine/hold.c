@@ -217,7 +217,7 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 		data_close(engine, data);
 	} else {
 		/* An end that never stood is not awaited. */
-		data->state = DATA_ENDING;
+		data_enter(data, DATA_ENDING);
 		if (data->delivered || !data->client.up || !data->server.up)
 			data_close(engine, data);
 	}

@@ -5,46 +5,38 @@
  *	client.c	commands
  *	server.c	replies
  *	exchange.c	exchanges: commands whose reply has not come
- *	match.c	which reply answers which command
+ *	match.c		which reply answers which command
  *	hostport.c	host-ports that pass as they are
  *	greeting.c	a server that does not greet
  *	unfinished.c	replies of several lines without an end
  *	request.c	requests to the server for a data connection,
  *	announce.c	the line that answers where it is to go,
  *	variant.c	in which variant,
- *	learn.c	and what its answer teaches
- *	retry.c	a transfer again, in the other mode
+ *	learn.c		and what its answer teaches
+ *	retry.c		a transfer again, in the other mode
  *	transfer.c	transfers,
  *	effect.c	and what the reply to any other command changes
- *	noop.c	NOOPs of our own
- *	data.c	data connections,
- *	event.c	and what happens to them
- *	hold.c	which replies wait, and the end of a transfer
+ *	noop.c		NOOPs of our own
+ *	data.c		data connections,
+ *	event.c		what happens to them: a table,
+ *	react.c		and what is done then
+ *	wait.c		what they wait for, and how long: a table
+ *	upload.c	the end of an upload
+ *	verdict.c	what becomes of a reply to a transfer: a table
+ *	hold.c		waiting without a reply; the end of a transfer
  *	report.c	what the owner is told of transfers
  *	policy.c	commands that are not to reach the server,
- *	paths.c	paths in them,
- *	cwd.c	and what those are relative to
- *	owner.c	what the owner asks for: an end that cuts nothing
+ *	paths.c		paths in them,
+ *	cwd.c		and what those are relative to
+ *	owner.c		what the owner asks for: an end that cuts nothing
  *
  * Everything happens in engine_next(): as long as no action is queued, one
  * step is taken: one line of the server, else one line of the client, else an
  * end.  A line that cannot be dealt with yet stays in its reader, and so does
  * all that is behind it: that is how replies are held and commands wait.
  *
- * A data connection's life (enum data_state):
- *
- *	FREE -> MAKING     its listeners are being made, or are for nobody yet
- *	MAKING -> ANNOUNCED  PORT sent to the server, its reply awaited; or our
- *	                   reply to PASV waits for its turn
- *	   -> NEXT         its host-port stands: the next transfer uses it
- *	NEXT -> CURRENT    a transfer's first reply came
- *	CURRENT -> NEXT    the transfer was refused, nothing has flowed; or
- *	                   block mode, which keeps it for the next file
- *	   -> ENDING       the transfer is over, bytes or ends are not
- *	any -> FREE        DATA_CLOSE
- *
- * There is at most one NEXT, and one CURRENT unless the server runs two
- * transfers at a time.
+ * data.h has the states of a data connection; there is at most one NEXT, and
+ * one CURRENT unless the server runs two transfers at a time.
  */
 #ifndef ENGINE_PRIV_H
 #define ENGINE_PRIV_H
@@ -63,15 +55,6 @@
 #include "ftp/line.h"
 #include "ftp/reply.h"
 #include "limits.h"
-
-enum data_state {
-	DATA_FREE,
-	DATA_MAKING,
-	DATA_ANNOUNCED,
-	DATA_NEXT,
-	DATA_CURRENT,
-	DATA_ENDING,
-};
 
 /* Has the peer ended its direction? */
 enum end_of_data {
@@ -98,18 +81,6 @@ struct data_end {
 	size_t file_ends; /* so many ends of files has that peer sent, */
 	size_t files;	  /* ... of which were for transfers that are over */
 	uint64_t end_at;  /* where the last one stood in its bytes */
-};
-
-/* How the transfer goes that uses a data connection, or will. */
-enum data_course {
-	COURSE_GOOD,
-	COURSE_ABORTED,	     /* the client sent ABOR: the server's reply says
-			      * what became of the transfer */
-	COURSE_ABORTED_LATE, /* ... but the server had already sent all */
-	COURSE_CUT,	     /* incomplete: no 2xx passes, in this state and */
-	COURSE_CUT_ABORTED,  /* also aborted by the client */
-	COURSE_CUT_SETTLING, /* its client died in an upload: the server has, or
-			      * had, to answer our ABOR */
 };
 
 /* ENGINE_DATA_QUIET was ordered. */

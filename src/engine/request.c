@@ -167,7 +167,7 @@ send_variant(struct engine *engine, struct exchange *request)
 			return;
 		}
 		engine_sendf(engine, ENGINE_SERVER, "%s %s", verb, text);
-		request->data->state = DATA_ANNOUNCED;
+		data_enter(request->data, DATA_ANNOUNCED);
 	} else if (request->request.variant == request->request.own &&
 	    request->line != NULL) {
 		/* As the client wrote it: "P@SW", its line end. */

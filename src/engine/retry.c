@@ -66,7 +66,7 @@ retry_go_on(struct engine *engine, struct exchange *request)
 	if (transfer->data != NULL)
 		data_close(engine, transfer->data);
 	transfer->data = request->data;
-	transfer->data->state = DATA_CURRENT;
+	data_enter(transfer->data, DATA_CURRENT);
 	request->data = NULL;
 	if (transfer->rest == NULL) {
 		send_again(engine, transfer);

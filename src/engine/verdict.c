@@ -247,7 +247,7 @@ DEED(await_delivery)
 {
 	if (data->course == COURSE_ABORTED) {
 		/* The server had finished before it saw the ABOR. */
-		data->course = COURSE_ABORTED_LATE;
+		data_set_course(data, COURSE_ABORTED_LATE);
 		data_set_timer(engine, data, WAIT_ABORT);
 	}
 	hold_watch_quiet(engine, data);

@@ -40,22 +40,25 @@ enum data_course {
 			      * had, to answer our ABOR */
 };
 
-/* What a data connection's one timer is for. */
+/* What a data connection's one timer is for: engine/wait.c. */
 enum data_wait {
 	WAIT_NONE,
-	WAIT_ACCEPT,	 /* a held reply, for the server's connection */
-	WAIT_DIAL,	 /* a held reply, for ours to the client */
-	WAIT_SILENT,	 /* a transfer, for its first reply */
-	WAIT_CONNECT,	 /* a running transfer, for the client's connection */
-	WAIT_UNKNOWN,	 /* the client's, which may have come and gone */
-	WAIT_UPLOAD_EOF, /* an upload's end, for signs of the client's death */
-	WAIT_PROBE,	 /* the same, for the answer to a probe */
+	WAIT_ACCEPT,	 /* a held reply waits for the server's connection */
+	WAIT_DIAL,	 /* a held reply waits for our connection to the client
+			  */
+	WAIT_SILENT,	 /* the server has connected: its first reply */
+	WAIT_CONNECT,	 /* a running transfer waits for the client's connection
+			  */
+	WAIT_UNKNOWN,	 /* the same, but it may have come and been refused */
+	WAIT_UPLOAD_EOF, /* an upload has ended: signs of the client's death */
+	WAIT_PROBE,	 /* the same: the answer to a probe */
 	WAIT_ABORT,	 /* the server's answer to the client's ABOR */
 	WAIT_CUT,	 /* the server's answer to our ABOR */
-	WAIT_REPLY,	 /* the reply to a PORT, behind which commands wait */
-	WAIT_CUT_END,	 /* as WAIT_CUT, its data connection ended by us */
-	WAIT_LAST_REPLY, /* one to a cut transfer, which may have come */
-	WAIT_PROOF,	 /* our connection to the server, see unproven */
+	WAIT_CUT_END,	 /* the same, behind the end of the data connection */
+	WAIT_REPLY,	 /* the reply to a PORT; commands behind it wait */
+	WAIT_LAST_REPLY, /* the last reply to a cut transfer */
+	WAIT_PROOF,	 /* our connection to the server, before the client
+			  * hears of the port: struct data's unproven */
 };
 
 /* The only ways to change these states. */

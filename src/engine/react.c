@@ -109,14 +109,14 @@ fail(struct data *data, enum engine_peer peer, const char *why, bool passing)
 }
 
 void
-fail_end(struct engine *engine, struct data *data,
+fail_request(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
 	fail(data, event->peer, event->why, event->passing);
 }
 
 void
-fail_end_by_stranger(struct engine *engine, struct data *data,
+fail_request_by_stranger(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
 	fail(data, event->peer, "somebody else has connected", true);
@@ -125,7 +125,7 @@ fail_end_by_stranger(struct engine *engine, struct data *data,
 /* ---- ends of data ---- */
 
 void
-end_client(struct engine *engine, struct data *data,
+pass_end_to_client(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
 	note_end(engine, data, event);
@@ -257,7 +257,7 @@ react_drop_client(struct engine *engine, struct data *data, const char *why)
 }
 
 void
-drop_client_too_early(struct engine *engine, struct data *data,
+cut_by_early_end_of_client(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
 	note_end(engine, data, event);
@@ -267,7 +267,7 @@ drop_client_too_early(struct engine *engine, struct data *data,
 }
 
 void
-lose_server_too_early(struct engine *engine, struct data *data,
+cut_by_early_end(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
 	react_dropped(engine, data, ENGINE_SERVER,

@@ -17,16 +17,16 @@ reaction ignore;
 reaction note_listener, note_client, note_server, note_end, note_file_end,
     note_loss, note_delivered, note_file_delivered;
 /* The request fails, for which the data connection is being made. */
-reaction fail_end, fail_end_by_stranger;
+reaction fail_request, fail_request_by_stranger;
 /* Half-closes the other end; an upload may have to wait: engine/upload.c. */
-reaction end_client, end_upload;
+reaction pass_end_to_client, end_upload;
 /* Keeps an end that may be none: the server's reply decides. */
 reaction doubt_end, settle_doubt;
 /* The transfer counts as cut, and the other end learns of it. */
 reaction cut_download, settle_upload, cut_by_server, cut_standstill,
     cut_by_second_client, cut_by_second_server;
 /* Drops that end, as if it were lost. */
-reaction drop_client_too_early, lose_server_too_early, drop_server;
+reaction cut_by_early_end_of_client, cut_by_early_end, drop_server;
 reaction close_connection;
 /* Waits on. */
 reaction watch_again, await_unknown;

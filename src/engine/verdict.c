@@ -263,12 +263,12 @@ refuse_good(struct engine *engine, unsigned code, const char *why)
 	    code, why);
 }
 
-DEED(say_no_data)
+DEED(tell_no_data)
 {
 	refuse_good(engine, 425, REPORT_NO_DATA);
 }
 
-DEED(say_cut)
+DEED(tell_cut)
 {
 	refuse_good(engine, data->client.up ? 426 : 425,
 	    data->why[0] != '\0' ? data->why : "the data connection was cut");
@@ -317,12 +317,12 @@ static const struct {
 	{ GOOD, download_is_not_delivered, await_delivery, HOLD },
 
 	{ ANY, was_sent_again, learn_from_it, GO_ON },
-	{ GOOD, there_was_no_data_connection, say_no_data, DONE },
+	{ GOOD, there_was_no_data_connection, tell_no_data, DONE },
 	{ GOOD, server_never_connected, cut_without_data, GO_ON },
 	{ GOOD, upload_is_not_sent, cut_unsent, GO_ON },
 	{ GOOD, upload_is_doubted, cut_doubted, GO_ON },
-	{ FIRST, is_cut_and_says_no_more, say_cut, DONE },
-	{ GOOD, is_cut, say_cut, DONE },
+	{ FIRST, is_cut_and_says_no_more, tell_cut, DONE },
+	{ GOOD, is_cut, tell_cut, DONE },
 	/* clang-format on */
 };
 
@@ -358,6 +358,6 @@ transfer_begin_reply(struct engine *engine, struct exchange *transfer,
 void
 transfer_end_cut(struct engine *engine, struct exchange *transfer)
 {
-	say_cut(engine, transfer, transfer->data, NULL);
+	tell_cut(engine, transfer, transfer->data, NULL);
 	reply_end_command(engine, transfer, 150);
 }

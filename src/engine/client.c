@@ -428,25 +428,26 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 		find_taker (&command)(engine, &command, line, len);
 }
 
-/* Must commands wait?  A PORT whose variant may yet be refused makes them,
- * since a transfer sent behind it would fail before the second try; not for
- * ever, since its reply may have gone elsewhere.  So does whatever is not with
- * the server yet, and EPSV ALL, which decides on the variants behind it. */
-enum wait {
-	WAIT_NOT,
-	WAIT_UNSURE,
-	WAIT_ALL,
+/* Which commands may go on?  A PORT whose variant may yet be refused makes
+ * those behind it wait, since a transfer among them would fail before the
+ * second try; not for ever, since its reply may have gone elsewhere.  So does
+ * whatever is not with the server yet, and EPSV ALL, which decides on the
+ * variants behind it. */
+enum admits {
+	ADMITS_ALL,
+	ADMITS_URGENT, /* ABOR and QUIT */
+	ADMITS_NONE,
 };
 
-static enum wait
-commands_wait(struct engine *engine)
+static enum admits
+admits_which(struct engine *engine)
 {
 	struct exchange *exchange;
 	struct data *data;
 
 	if (engine->session.tls_pending ||
 	    engine->n_exchanges >= LIMIT_PENDING || exchange_waits(engine))
-		return WAIT_ALL;
+		return ADMITS_NONE;
 	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
 		if (!exchange->unsure)
 			continue;
@@ -455,12 +456,12 @@ commands_wait(struct engine *engine)
 			exchange_time(engine, exchange);
 		else if (data->wait == WAIT_NONE)
 			data_set_timer(engine, data, WAIT_REPLY);
-		return WAIT_UNSURE;
+		return ADMITS_URGENT;
 	}
 	/* However long its reply has taken, the data timer bounds this. */
 	return engine->making != NULL && engine->making->unproven ?
-	    WAIT_UNSURE :
-	    WAIT_NOT;
+	    ADMITS_URGENT :
+	    ADMITS_ALL;
 }
 
 /* These matter more than the attempts. */
@@ -507,7 +508,7 @@ engine_step_client(struct engine *engine)
 	struct line_reader *input = &engine->peers[ENGINE_CLIENT].input;
 	const uint8_t *line;
 	enum line_result result;
-	enum wait wait;
+	enum admits admits;
 	size_t len;
 
 	engine->client_waits = false;
@@ -522,9 +523,9 @@ engine_step_client(struct engine *engine)
 		line_reader_consume(input, len);
 		return STEP_DONE;
 	}
-	wait = len > 0 ? commands_wait(engine) : WAIT_ALL;
-	if (wait == WAIT_ALL ||
-	    (wait == WAIT_UNSURE &&
+	admits = len > 0 ? admits_which(engine) : ADMITS_NONE;
+	if (admits == ADMITS_NONE ||
+	    (admits == ADMITS_URGENT &&
 		(result != LINE_READY || !may_overtake(line, len)))) {
 		engine->client_waits = len > 0;
 		return len > 0 ? STEP_WAIT : STEP_IDLE;

@@ -53,32 +53,34 @@ enum exchange_party {
 	PARTY_OURS,
 };
 
-/* Each may be NULL. */
+/* The operations of a type of exchange. */
+
+/* May, or does by the RFCs, a reply with that code answer it? */
+typedef bool fits_op(const struct exchange *exchange, unsigned code);
+/* It is the oldest, and a reply has come that does not fit it: whom does that
+ * answer?  NULL: nobody. */
+typedef struct exchange *misfit_op(struct engine *engine,
+    struct exchange *exchange, unsigned code);
+/* The first line of a reply: sets what becomes of it (engine->reply.how).
+ * STEP_WAIT: the line must wait. */
+typedef enum step begin_op(struct engine *engine, struct exchange *exchange,
+    unsigned code, const uint8_t *line, size_t len);
+/* The final reply has passed. */
+typedef void end_op(struct engine *engine, struct exchange *exchange,
+    unsigned code);
+/* The server leaves its reply out; or it has not come in time. */
+typedef void skip_op(struct engine *engine, struct exchange *exchange);
+
+/* NULL stands for what is said behind it, or for nothing. */
 struct exchange_ops {
 	enum exchange_party party;
-	/* May a reply with that code answer it?  NULL: match_fits_any(). */
-	bool (*fits)(const struct exchange *exchange, unsigned code);
-	/* Does one, by the RFCs?  Stricter than fits, for lines that may be no
-	 * reply at all; refusals are not asked about.  NULL: by the
-	 * verb. */
-	bool (*expects)(const struct exchange *exchange, unsigned code);
-	/* It is the oldest, and a reply has come that does not fit it: whom
-	 * does that answer?  Returns NULL for nobody.  NULL: it all the same.
-	 */
-	struct exchange *(*misfit)(struct engine *engine,
-	    struct exchange *exchange, unsigned code);
-	/* The first line of a reply: sets what becomes of it
-	 * (engine->reply.how); STEP_WAIT: the line must wait.  NULL: the client
-	 * sees it, unless the command is ours. */
-	enum step (*begin)(struct engine *engine, struct exchange *exchange,
-	    unsigned code, const uint8_t *line, size_t len);
-	/* The final reply has passed. */
-	void (*end)(struct engine *engine, struct exchange *exchange,
-	    unsigned code);
-	/* The server leaves its reply out. */
-	void (*skip)(struct engine *engine, struct exchange *exchange);
-	/* Its reply has not come in time. */
-	void (*expire)(struct engine *engine, struct exchange *exchange);
+	fits_op *fits;	   /* may: match_fits_any() */
+	fits_op *expects;  /* does, for lines that may be no reply at all, and
+			    * codes that are no refusal: by the verb */
+	misfit_op *misfit; /* it answers the oldest all the same */
+	begin_op *begin;   /* effect_begin() */
+	end_op *end;
+	skip_op *skip, *expire;
 };
 
 /* PORT, EPRT, PASV or EPSV: the client's, or our own for a transfer. */
@@ -130,6 +132,34 @@ struct exchange {
 };
 
 TAILQ_HEAD(exchange_list, exchange);
+
+/* The table's functions, by file. */
+fits_op request_fits, request_expects;
+misfit_op request_misfit;
+begin_op request_begin_reply;
+end_op request_end_reply;
+skip_op request_skip;
+
+fits_op transfer_fits, transfer_expects;
+misfit_op transfer_misfit;
+begin_op transfer_begin_reply; /* verdict.c */
+end_op transfer_end_reply;
+skip_op transfer_skip;
+
+begin_op effect_begin, effect_begin_epsv_all;
+end_op effect_auth, effect_epsv_all, effect_quit, effect_rest, effect_setting,
+    effect_void;
+
+fits_op noop_fits, noop_expects;
+misfit_op noop_misfit;
+end_op noop_end;
+
+fits_op cwd_fits, cwd_expects;
+begin_op cwd_begin;
+skip_op cwd_abandon;
+
+end_op retry_rest_answered;
+skip_op retry_abandon;
 
 /* The row of its type. */
 const struct exchange_ops *exchange_ops(const struct exchange *exchange);

@@ -7,6 +7,8 @@
 
 #include <stdbool.h>
 
+#include "engine/exchange.h"
+
 struct engine;
 struct exchange;
 
@@ -45,17 +47,10 @@ void match_skip_fresh(struct engine *engine, const struct exchange *until);
 /* A command is never answered: lets go of it. */
 void match_skip(struct engine *engine, struct exchange *exchange);
 
-/* For rows of the table of exchanges: struct exchange_ops. */
-bool match_fits_any(const struct exchange *exchange, unsigned code);
-bool match_fits_passive(const struct exchange *exchange, unsigned code);
-bool match_fits_abort(const struct exchange *exchange, unsigned code);
-bool match_fits_empty(const struct exchange *exchange, unsigned code);
-bool match_expects_announcement(const struct exchange *exchange, unsigned code);
-/* Whom it does not fit, the server has left out. */
-struct exchange *match_left_out(struct engine *engine,
-    struct exchange *exchange, unsigned code);
-/* It answers nobody. */
-struct exchange *match_nobody(struct engine *engine, struct exchange *exchange,
-    unsigned code);
+/* For rows of the table of exchanges. */
+fits_op match_fits_any, match_fits_passive, match_fits_abort, match_fits_empty,
+    match_expects_announcement;
+/* The server has left its reply out; it answers nobody. */
+misfit_op match_left_out, match_nobody;
 
 #endif

@@ -341,16 +341,6 @@ enum step announce_line(struct engine *engine, unsigned code,
 /* engine/request.c: a client's PORT or PASV. */
 void request_begin(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len, const struct addr *to);
-/* Its operations: struct exchange_ops. */
-bool request_fits(const struct exchange *request, unsigned code);
-bool request_expects(const struct exchange *request, unsigned code);
-struct exchange *request_misfit(struct engine *engine, struct exchange *request,
-    unsigned code);
-enum step request_begin_reply(struct engine *engine, struct exchange *request,
-    unsigned code, const uint8_t *line, size_t len);
-void request_end_reply(struct engine *engine, struct exchange *request,
-    unsigned code);
-void request_skip(struct engine *engine, struct exchange *request);
 /* REWRITE: its only line has no host-port.  True: another variant is tried. */
 bool request_not_understood(struct engine *engine, struct exchange *request,
     const uint8_t *line, size_t len);
@@ -389,55 +379,19 @@ void retry_begin(struct engine *engine, struct exchange *transfer,
     const uint8_t *line, size_t len);
 /* The server has taken our request. */
 void retry_go_on(struct engine *engine, struct exchange *request);
-/* The reply to our REST. */
-void retry_rest_answered(struct engine *engine, struct exchange *rest,
-    unsigned code);
 /* The transfer is refused after all. */
 void retry_refuse(struct engine *engine, struct exchange *transfer);
-/* What was asked by us is not answered: so it is too. */
-void retry_abandon(struct engine *engine, struct exchange *ours);
 
-/* engine/transfer.c: the operations of a transfer: struct exchange_ops. */
-bool transfer_fits(const struct exchange *transfer, unsigned code);
-bool transfer_expects(const struct exchange *transfer, unsigned code);
-struct exchange *transfer_misfit(struct engine *engine,
-    struct exchange *transfer, unsigned code);
-enum step transfer_begin_reply(struct engine *engine, struct exchange *transfer,
-    unsigned code, const uint8_t *line, size_t len);
-void transfer_end_reply(struct engine *engine, struct exchange *transfer,
-    unsigned code);
-void transfer_skip(struct engine *engine, struct exchange *transfer);
-/* Has it begun, and are data still to come? */
+/* engine/transfer.c: has it begun, and are data still to come? */
 bool transfer_is_running(const struct exchange *exchange);
 /* It was cut, and has no last reply. */
 void transfer_end_cut(struct engine *engine, struct exchange *transfer);
 
-/* engine/effect.c: the operations of all other commands. */
-enum step effect_begin(struct engine *engine, struct exchange *exchange,
-    unsigned code, const uint8_t *line, size_t len);
-enum step effect_begin_epsv_all(struct engine *engine,
-    struct exchange *exchange, unsigned code, const uint8_t *line, size_t len);
-void effect_auth(struct engine *engine, struct exchange *auth, unsigned code);
-void effect_epsv_all(struct engine *engine, struct exchange *exchange,
-    unsigned code);
-void effect_quit(struct engine *engine, struct exchange *quit, unsigned code);
-void effect_rest(struct engine *engine, struct exchange *rest, unsigned code);
-void effect_setting(struct engine *engine, struct exchange *exchange,
-    unsigned code);
-void effect_void(struct engine *engine, struct exchange *exchange,
-    unsigned code);
-/* A 227 that answers no request for a data connection: when the end of a reply
- * was guessed, another one may have been taken for the answer, and this is the
- * right one. */
+/* engine/effect.c: a 227 that answers no request for a data connection: when
+ * the end of a reply was guessed, another one may have been taken for the
+ * answer, and this is the right one. */
 void effect_stray_announcement(struct engine *engine, unsigned code,
     const uint8_t *line, size_t len);
-
-/* engine/noop.c: the operations of our NOOP. */
-bool noop_fits(const struct exchange *noop, unsigned code);
-bool noop_expects(const struct exchange *noop, unsigned code);
-struct exchange *noop_misfit(struct engine *engine, struct exchange *noop,
-    unsigned code);
-void noop_end(struct engine *engine, struct exchange *noop, unsigned code);
 
 /* engine/report.c: a first or only line of a reply. */
 void report_reply_line(struct exchange *exchange, unsigned code,
@@ -495,13 +449,6 @@ bool cwd_wait(struct engine *engine, const uint8_t *line, size_t len);
 void cwd_pass(struct engine *engine, const struct command *command);
 /* Sends PWD if it is to be asked for. */
 enum step cwd_step(struct engine *engine);
-/* The operations of our PWD. */
-bool cwd_fits(const struct exchange *pwd, unsigned code);
-bool cwd_expects(const struct exchange *pwd, unsigned code);
-enum step cwd_begin(struct engine *engine, struct exchange *pwd, unsigned code,
-    const uint8_t *line, size_t len);
-/* The answer does not come. */
-void cwd_abandon(struct engine *engine, struct exchange *request);
 /* The reply to it (NULL: nobody) was ended by us. */
 void cwd_unfinished(struct engine *engine, const struct exchange *replying);
 /* A reply that answers nobody. */

@@ -48,9 +48,9 @@ channel_is_owned(const struct channel *channel)
 /* ---- life ---- */
 
 struct channel *
-channel_new(uv_loop_t *loop, struct channel_mux *mux, uint32_t number,
-    const char *host, uint16_t port, enum link_use use,
-    const struct stream_handler *handler, void *ctx)
+channel_new(struct proxy *proxy, uint32_t number, const char *host,
+    uint16_t port, enum link_use use, const struct stream_handler *handler,
+    void *ctx)
 {
 	struct channel *channel = calloc(1, sizeof(*channel));
 
@@ -58,23 +58,23 @@ channel_new(uv_loop_t *loop, struct channel_mux *mux, uint32_t number,
 		return NULL;
 	channel->stream.ops = &channel_ops;
 	stream_set_handler(&channel->stream, handler, ctx);
-	channel->mux = mux;
-	channel->reason = mux->reason;
+	channel->proxy = proxy;
+	channel->reason = proxy->reason;
 	channel->number = number;
 	channel->owned = true;
 	buf_init(&channel->in, UINT32_MAX);
 	buf_init(&channel->out, LIMIT_STREAM_QUEUE);
-	uv_idle_init(loop, &channel->idle);
-	uv_timer_init(loop, &channel->timer);
+	uv_idle_init(proxy->loop, &channel->idle);
+	uv_timer_init(proxy->loop, &channel->timer);
 	channel->idle.data = channel;
 	channel->timer.data = channel;
 	channel->open_handles = 2;
-	packets_send(&mux->packets,
-	    chan_put_open_direct(&mux->packets.message, number,
-		window_open(&channel->window, mux->way, use == LINK_DATA,
-		    uv_hrtime() / 1000),
+	conn_put(proxy->conn,
+	    chan_put_open_direct(conn_message(proxy->conn), number,
+		window_open(&channel->window, &proxy->info->path,
+		    use == LINK_DATA, uv_hrtime() / 1000),
 		LIMIT_CHANNEL_PACKET, host, port));
-	mux->table[number] = channel;
+	proxy->table[number] = channel;
 	return channel;
 }
 
@@ -94,7 +94,7 @@ channel_handle_closed(uv_handle_t *handle)
 static void
 channel_free(struct channel *channel)
 {
-	assert(!channel->owned && channel->mux == NULL);
+	assert(!channel->owned && channel->proxy == NULL);
 	reason_cancel(&channel->wait);
 	channel_discard(channel);
 	uv_close((uv_handle_t *)&channel->idle, channel_handle_closed);
@@ -105,8 +105,8 @@ void
 channel_detach(struct channel *channel)
 {
 	channel_unwait(channel);
-	channel->mux->table[channel->number] = NULL;
-	channel->mux = NULL;
+	channel->proxy->table[channel->number] = NULL;
+	channel->proxy = NULL;
 	window_close(&channel->window);
 	uv_timer_stop(&channel->timer);
 	if (!channel->owned)
@@ -239,7 +239,7 @@ channel_write(struct stream *stream, const struct iovec *pieces, size_t n)
 {
 	struct channel *channel = channel_of(stream);
 
-	if (channel->err != 0 || channel->shut || channel->mux == NULL)
+	if (channel->err != 0 || channel->shut || channel->proxy == NULL)
 		return -EPIPE;
 	if (stream_len(pieces, n) > LIMIT_STREAM_QUEUE - buf_len(&channel->out))
 		return -ENOMEM;
@@ -274,7 +274,7 @@ channel_close(struct stream *stream)
 
 	channel->owned = false;
 	buf_free(&channel->out);
-	if (channel->mux == NULL) {
+	if (channel->proxy == NULL) {
 		channel_free(channel);
 		return;
 	}
@@ -287,7 +287,7 @@ channel_finish(struct stream *stream)
 {
 	struct channel *channel = channel_of(stream);
 
-	if (channel->mux == NULL || channel->err != 0) {
+	if (channel->proxy == NULL || channel->err != 0) {
 		channel_close(stream);
 		return;
 	}

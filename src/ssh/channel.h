@@ -18,40 +18,40 @@
 #include "base/stream.h"
 #include "ssh/chan.h"
 #include "ssh/link.h"
-#include "ssh/packets.h"
+#include "ssh/conn.h"
 #include "ssh/reason.h"
 #include "ssh/window.h"
 
 struct channel;
 TAILQ_HEAD(channel_queue, channel);
 
-/* What the channels of one proxy connection share; proxy.c owns it. */
-struct channel_mux {
-	struct packets packets;
-	struct channel_queue waiting; /* for the mux socket to have room */
+/* One connection in proxy mode (proxy.h), and what its channels share. */
+struct proxy {
+	uv_loop_t *loop;
+	const struct proxy_handler *handler;
+	void *ctx;
+	struct conn *conn; /* NULL: lost */
+	bool up;
+	struct channel_queue waiting; /* for room in the mux socket */
 	struct channel **table;	      /* by number; NULL: the number is free */
 	uint32_t size;		      /* of table */
-	unsigned int refusals;	      /* of openings, by the peer */
-	struct window_path *way;      /* borrowed */
-	bool *sends_eof;   /* of the link, borrowed: the server was seen to send
-			    * EOF, so its CLOSE without one is a loss */
+	unsigned int refusals;	      /* channels that the peer has refused */
+	struct link_info *info;	      /* borrowed */
 	bool closes_early; /* the SSH server was seen to send CLOSE behind its
 			    * EOF, before ours, when it had window left */
 	struct reason *reason; /* borrowed; or NULL */
 
-	/* What came for one channel, one packet behind the other, and is to be
-	 * told to its owner in one call. */
-	struct channel *gathering; /* NULL: nothing */
+	/* Packets for one channel, one after the other, which its owner will
+	 * get in one call. */
+	struct channel *gathering; /* NULL: none */
 	struct iovec pieces[STREAM_PIECES];
 	size_t n_pieces;
 };
 
-/*
- * Makes a channel with that free number and asks for it.  NULL when out of
- * memory.
- */
-struct channel *channel_new(uv_loop_t *loop, struct channel_mux *mux,
-    uint32_t number, const char *host, uint16_t port, enum link_use use,
+/* Makes a channel with that free number, and opens it.  NULL when out of
+ * memory. */
+struct channel *channel_new(struct proxy *proxy, uint32_t number,
+    const char *host, uint16_t port, enum link_use use,
     const struct stream_handler *handler, void *ctx);
 
 struct stream *channel_stream(struct channel *channel);
@@ -75,11 +75,11 @@ int channel_message(struct channel *channel,
 
 /* All messages that came with one read are through: what is gathered of them
  * goes to its owner. */
-void channel_deliver(struct channel_mux *mux);
+void channel_deliver(struct proxy *proxy);
 
 /* The mux socket has room: each waiting channel in turn sends a packet, or some
  * more when it is alone. */
-void channel_turns(struct channel_mux *mux);
+void channel_turns(struct proxy *proxy);
 
 /*
  * The proxy connection is lost: takes the channel out of it.  No callback

@@ -16,19 +16,19 @@
 static void
 channel_give_window(struct channel *channel)
 {
-	struct channel_mux *mux = channel->mux;
+	struct proxy *proxy = channel->proxy;
 	uint32_t grant;
 
 	if (!channel_can_send(channel) || channel->eof || channel->err != 0)
 		return;
 	grant = window_grant(&channel->window);
 	if (grant > 0)
-		packets_send(&mux->packets,
-		    chan_put_window_adjust(&mux->packets.message, channel->peer,
-			grant));
+		conn_put(proxy->conn,
+		    chan_put_window_adjust(conn_message(proxy->conn),
+			channel->peer, grant));
 	if (window_asks(&channel->window, uv_hrtime() / 1000))
-		packets_send(&mux->packets,
-		    chan_put_request(&mux->packets.message, channel->peer,
+		conn_put(proxy->conn,
+		    chan_put_request(conn_message(proxy->conn), channel->peer,
 			CHANNEL_QUESTION, NULL));
 }
 
@@ -129,7 +129,7 @@ channel_refused(struct channel *channel, const struct chan_message *message)
 	log_escape(words, sizeof(words), message->data, message->data_len);
 	snprintf(why, sizeof(why), "%s%s", reasons[i].name,
 	    words[0] != '\0' ? words : "open failed");
-	channel->mux->refusals++;
+	channel->proxy->refusals++;
 	if (reasons[i].reason == CHAN_ADMINISTRATIVELY_PROHIBITED) {
 		channel_prohibited(channel, why);
 		return;
@@ -152,30 +152,30 @@ channel_violated(struct channel *channel, const char *why)
 }
 
 void
-channel_deliver(struct channel_mux *mux)
+channel_deliver(struct proxy *proxy)
 {
-	struct channel *channel = mux->gathering;
-	size_t n = mux->n_pieces;
-	size_t len = stream_len(mux->pieces, n);
+	struct channel *channel = proxy->gathering;
+	size_t n = proxy->n_pieces;
+	size_t len = stream_len(proxy->pieces, n);
 
 	if (channel == NULL)
 		return;
-	mux->gathering = NULL;
-	mux->n_pieces = 0;
-	channel->stream.handler->data(channel->stream.ctx, mux->pieces, n);
+	proxy->gathering = NULL;
+	proxy->n_pieces = 0;
+	channel->stream.handler->data(channel->stream.ctx, proxy->pieces, n);
 	channel_consumed(channel, len);
 }
 
 static void
 channel_gather(struct channel *channel, const uint8_t *bytes, size_t len)
 {
-	struct channel_mux *mux = channel->mux;
+	struct proxy *proxy = channel->proxy;
 
-	mux->gathering = channel;
-	mux->pieces[mux->n_pieces++] =
+	proxy->gathering = channel;
+	proxy->pieces[proxy->n_pieces++] =
 	    (struct iovec) { (void *)(uintptr_t)bytes, len };
-	if (mux->n_pieces == STREAM_PIECES)
-		channel_deliver(mux);
+	if (proxy->n_pieces == STREAM_PIECES)
+		channel_deliver(proxy);
 }
 
 static void
@@ -187,7 +187,7 @@ channel_got_data(struct channel *channel, const struct chan_message *message)
 		return;
 	if (channel->eof || len > UINT32_MAX ||
 	    !window_receive(&channel->window, (uint32_t)len)) {
-		channel_deliver(channel->mux);
+		channel_deliver(channel->proxy);
 		channel_violated(channel,
 		    "the SSH server sent more than the window allows");
 		return;
@@ -226,7 +226,7 @@ channel_got_eof(struct channel *channel)
 	channel->eof_at = uv_now(channel->idle.loop);
 	channel->starved = channel->exhausted &&
 	    channel->eof_at - channel->heard_at >= LIMIT_IDLE_END_MS;
-	*channel->mux->sends_eof = true;
+	channel->proxy->info->sends_eof = true;
 	channel_end_finish(channel);
 	/* A CLOSE right behind it is looked at first. */
 	channel_schedule(channel);
@@ -246,17 +246,17 @@ channel_got_eof(struct channel *channel)
 static void
 channel_doubt(struct channel *channel)
 {
-	struct channel_mux *mux = channel->mux;
+	struct proxy *proxy = channel->proxy;
 	uint64_t now = uv_now(channel->idle.loop);
 
 	if (!channel->eof || channel->eof_told || channel->shut)
 		return;
-	channel->doubtful = channel->exhausted && !mux->closes_early;
+	channel->doubtful = channel->exhausted && !proxy->closes_early;
 	/* After ChannelTimeout sshd closes also one that has ended long ago, or
 	 * in which nothing has moved. */
 	if (!channel->exhausted && now - channel->eof_at < LIMIT_AT_ONCE_MS &&
 	    channel->eof_at - channel->heard_at < LIMIT_AT_ONCE_MS)
-		mux->closes_early = true;
+		proxy->closes_early = true;
 }
 
 static void
@@ -269,7 +269,7 @@ channel_got_close(struct channel *channel)
 	channel_send_close(channel);
 	if (dropped)
 		channel->eof = false;
-	if (!channel->eof && !*channel->mux->sends_eof) {
+	if (!channel->eof && !channel->proxy->info->sends_eof) {
 		channel->eof = true;
 		channel->unproven = true;
 	}
@@ -296,12 +296,12 @@ channel_is_late(const struct chan_message *message)
 int
 channel_message(struct channel *channel, const struct chan_message *message)
 {
-	struct channel_mux *mux = channel->mux;
+	struct proxy *proxy = channel->proxy;
 
-	if (mux->gathering != channel || message->type != CHAN_DATA)
-		channel_deliver(mux);
+	if (proxy->gathering != channel || message->type != CHAN_DATA)
+		channel_deliver(proxy);
 	/* Owners may have given it up in that. */
-	if (channel->mux == NULL)
+	if (channel->proxy == NULL)
 		return 0;
 	if (message->type == CHAN_OPEN_CONFIRMATION ||
 	    message->type == CHAN_OPEN_FAILURE) {
@@ -334,8 +334,8 @@ channel_message(struct channel *channel, const struct chan_message *message)
 	case CHAN_REQUEST:
 		/* eow@openssh.com among them: no reply, no meaning to us. */
 		if (message->want_reply && channel_can_send(channel))
-			packets_send(&mux->packets,
-			    chan_put(&mux->packets.message, CHAN_FAILURE,
+			conn_put(proxy->conn,
+			    chan_put(conn_message(proxy->conn), CHAN_FAILURE,
 				channel->peer));
 		break;
 	case CHAN_SUCCESS:

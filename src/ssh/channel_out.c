@@ -13,27 +13,28 @@ channel_unwait(struct channel *channel)
 {
 	if (!channel->waiting)
 		return;
-	TAILQ_REMOVE(&channel->mux->waiting, channel, entry);
+	TAILQ_REMOVE(&channel->proxy->waiting, channel, entry);
 	channel->waiting = false;
 }
 
 bool
 channel_can_send(const struct channel *channel)
 {
-	return channel->open && !channel->close_sent && channel->mux != NULL &&
-	    channel->mux->packets.conn != NULL;
+	return channel->open && !channel->close_sent &&
+	    channel->proxy != NULL && channel->proxy->conn != NULL;
 }
 
 void
 channel_send_close(struct channel *channel)
 {
-	struct channel_mux *mux = channel->mux;
+	struct proxy *proxy = channel->proxy;
 
 	channel_unwait(channel);
 	uv_timer_stop(&channel->timer);
 	if (channel_can_send(channel))
-		packets_send(&mux->packets,
-		    chan_put(&mux->packets.message, CHAN_CLOSE, channel->peer));
+		conn_put(proxy->conn,
+		    chan_put(conn_message(proxy->conn), CHAN_CLOSE,
+			channel->peer));
 	channel->close_sent = true;
 }
 
@@ -44,10 +45,10 @@ channel_undelivered(const struct stream *stream)
 	size_t len = buf_len(&channel->out);
 	uint64_t behind = 0;
 
-	if (channel->mux == NULL || channel->mux->packets.conn == NULL)
+	if (channel->proxy == NULL || channel->proxy->conn == NULL)
 		return len;
-	if (channel->mark > conn_sent(channel->mux->packets.conn))
-		behind = channel->mark - conn_sent(channel->mux->packets.conn);
+	if (channel->mark > conn_sent(channel->proxy->conn))
+		behind = channel->mark - conn_sent(channel->proxy->conn);
 	/* Others' bytes may be among those before the mark. */
 	if (behind > channel->handed)
 		behind = channel->handed;
@@ -95,7 +96,7 @@ channel_end_finish(struct channel *channel)
 static void
 channel_after_send(struct channel *channel)
 {
-	struct channel_mux *mux = channel->mux;
+	struct proxy *proxy = channel->proxy;
 
 	if (channel->above && buf_len(&channel->out) <= LIMIT_LOW_WATER)
 		channel_schedule(channel);
@@ -103,9 +104,9 @@ channel_after_send(struct channel *channel)
 	    !channel_can_send(channel))
 		return;
 	channel->eof_sent = true;
-	packets_send(&mux->packets,
-	    chan_put(&mux->packets.message, CHAN_EOF, channel->peer));
-	channel->mark = conn_taken(mux->packets.conn);
+	conn_put(proxy->conn,
+	    chan_put(conn_message(proxy->conn), CHAN_EOF, channel->peer));
+	channel->mark = conn_taken(proxy->conn);
 	if (channel->finishing)
 		channel_start_linger(channel);
 	channel_end_finish(channel);
@@ -116,7 +117,7 @@ static bool
 channel_is_small(const struct channel *channel, size_t len)
 {
 	return len <= LIMIT_CHANNEL_SMALL &&
-	    conn_has_room(channel->mux->packets.conn, LIMIT_MUX_BACKLOG / 2);
+	    conn_has_room(channel->proxy->conn, LIMIT_MUX_BACKLOG / 2);
 }
 
 /*
@@ -128,7 +129,7 @@ static size_t
 channel_send_packets(struct channel *channel, const uint8_t *bytes, size_t len,
     size_t max, bool *ret_full)
 {
-	struct conn *conn = channel->mux->packets.conn;
+	struct conn *conn = channel->proxy->conn;
 	uint8_t heads[CHANNEL_PACKETS][CHAN_DATA_HEAD];
 	struct iovec pieces[2 * CHANNEL_PACKETS];
 	size_t sent = 0, n = 0, part, taken;
@@ -169,23 +170,23 @@ static void
 channel_wait(struct channel *channel, bool first)
 {
 	if (first)
-		TAILQ_INSERT_HEAD(&channel->mux->waiting, channel, entry);
+		TAILQ_INSERT_HEAD(&channel->proxy->waiting, channel, entry);
 	else
-		TAILQ_INSERT_TAIL(&channel->mux->waiting, channel, entry);
+		TAILQ_INSERT_TAIL(&channel->proxy->waiting, channel, entry);
 	channel->waiting = true;
 }
 
 size_t
 channel_send(struct channel *channel, const uint8_t *bytes, size_t len)
 {
-	struct channel_mux *mux = channel->mux;
+	struct proxy *proxy = channel->proxy;
 	size_t sent = 0;
 	bool full = false;
 
 	if (!channel_can_send(channel) || channel->waiting)
 		return 0;
 	while (sent < len && channel->peer_window > 0 && !full) {
-		if (!TAILQ_EMPTY(&mux->waiting) &&
+		if (!TAILQ_EMPTY(&proxy->waiting) &&
 		    !channel_is_small(channel, len - sent))
 			full = true;
 		else
@@ -207,12 +208,12 @@ channel_flush(struct channel *channel)
 }
 
 void
-channel_turns(struct channel_mux *mux)
+channel_turns(struct proxy *proxy)
 {
 	struct channel *channel;
 	bool full = false;
 
-	while (!full && (channel = TAILQ_FIRST(&mux->waiting)) != NULL) {
+	while (!full && (channel = TAILQ_FIRST(&proxy->waiting)) != NULL) {
 		bool alone = TAILQ_NEXT(channel, entry) == NULL;
 		size_t sent;
 

@@ -15,12 +15,12 @@
 
 struct channel {
 	struct stream stream;
-	struct channel_mux *mux; /* NULL: it has no number any more */
-	uint32_t number;	 /* ours */
-	uint32_t peer;		 /* the peer's, when open */
-	bool open;		 /* confirmed */
-	bool owned;		 /* the owner has not given it up */
-	bool finishing;		 /* given up, but sends what is queued */
+	struct proxy *proxy; /* NULL: it has no number any more */
+	uint32_t number;     /* ours */
+	uint32_t peer;	     /* the peer's, when open */
+	bool open;	     /* confirmed */
+	bool owned;	     /* the owner has not given it up */
+	bool finishing;	     /* given up, but sends what is queued */
 
 	struct buf in;
 	struct window window;
@@ -40,7 +40,7 @@ struct channel {
 	uint64_t handed; /* bytes that went to the mux socket ... */
 	uint64_t mark;	 /* ... and where in its queue they end */
 	bool above;	 /* drained() is owed */
-	bool waiting;	 /* in mux->waiting */
+	bool waiting;	 /* in proxy->waiting */
 	bool shut;
 	bool eof_sent;
 	bool close_sent;

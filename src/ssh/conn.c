@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/stream.h"
 #include "limits.h"
+#include "ssh/mux.h"
 #include "ssh/wire.h"
 
 /* An incomplete message, and room for the next read. */
@@ -27,6 +28,13 @@ struct conn {
 	void *ctx;
 	uint8_t *input; /* CONN_INPUT_SIZE bytes */
 	size_t input_len;
+	bool proxy;
+	enum {
+		CONN_HELLO,   /* ssh's hello has not come */
+		CONN_REQUEST, /* proxy mode is requested */
+		CONN_UP,
+	} state;
+	struct buf message; /* conn_message() */
 	struct buf queue;
 	uint64_t taken; /* conn_taken() */
 	bool wanted;	/* room() must be called */
@@ -68,8 +76,8 @@ conn_connect(const char *path, int *ret_fd)
 }
 
 int
-conn_new(uv_loop_t *loop, const char *path, const struct conn_handler *handler,
-    void *ctx, struct conn **ret)
+conn_new(uv_loop_t *loop, const char *path, bool proxy,
+    const struct conn_handler *handler, void *ctx, struct conn **ret)
 {
 	struct conn *conn = calloc(1, sizeof(*conn));
 	int err = -ENOMEM;
@@ -79,6 +87,8 @@ conn_new(uv_loop_t *loop, const char *path, const struct conn_handler *handler,
 	conn->fd = -1;
 	conn->handler = handler;
 	conn->ctx = ctx;
+	conn->proxy = proxy;
+	buf_init(&conn->message, LIMIT_MUX_MESSAGE);
 	buf_init(&conn->queue, LIMIT_MUX_BACKLOG);
 	conn->input = malloc(CONN_INPUT_SIZE);
 	if (conn->input != NULL)
@@ -93,6 +103,7 @@ conn_new(uv_loop_t *loop, const char *path, const struct conn_handler *handler,
 	}
 	conn->poll.data = conn;
 	conn_want(conn, UV_READABLE);
+	conn_put(conn, mux_put_hello(&conn->message));
 	*ret = conn;
 	return 0;
 }
@@ -113,6 +124,7 @@ conn_free(struct conn *conn)
 		return;
 	conn->handler = NULL;
 	conn->broken = true;
+	buf_free(&conn->message);
 	buf_free(&conn->queue);
 	uv_poll_stop(&conn->poll);
 	cleanup_fd(&conn->fd);
@@ -233,17 +245,23 @@ conn_offer(struct conn *conn, const struct iovec *pieces, size_t n,
 	return taken / group;
 }
 
-void
-conn_send_buf(struct conn *conn, struct buf *message, int err)
+struct buf *
+conn_message(struct conn *conn)
 {
-	struct iovec all = { (void *)(uintptr_t)buf_bytes(message),
-		buf_len(message) };
+	return &conn->message;
+}
+
+void
+conn_put(struct conn *conn, int err)
+{
+	struct iovec all = { (void *)(uintptr_t)buf_bytes(&conn->message),
+		buf_len(&conn->message) };
 
 	if (err != 0)
 		conn_break(conn);
 	else
 		conn_send(conn, &all, 1);
-	buf_consume(message, buf_len(message));
+	buf_consume(&conn->message, buf_len(&conn->message));
 }
 
 bool
@@ -274,6 +292,29 @@ conn_lost(struct conn *conn, int err)
 	handler->lost(ctx, err);
 }
 
+/* ssh's hello, then its answer to the request for proxy mode.  0 or a negative
+ * errno. */
+static int
+conn_handshake(struct conn *conn, const struct wire_in *in)
+{
+	struct mux_message message;
+	int err = mux_parse(in->bytes, in->len, &message);
+
+	if (err != 0)
+		return err;
+	if (conn->state == CONN_HELLO ? !mux_is_hello(&message) :
+					message.type != MUX_S_PROXY)
+		return -EPROTO;
+	if (conn->state == CONN_HELLO && conn->proxy) {
+		conn->state = CONN_REQUEST;
+		conn_put(conn, mux_put_request(&conn->message, MUX_C_PROXY, 0));
+		return 0;
+	}
+	conn->state = CONN_UP;
+	conn->handler->up(conn->ctx);
+	return 0;
+}
+
 /* Passes on the messages that are complete.  0 or a negative errno. */
 static int
 conn_messages(struct conn *conn)
@@ -288,8 +329,10 @@ conn_messages(struct conn *conn)
 		if (result <= 0)
 			break;
 		used += 4 + message.len;
-		result = conn->handler->message(conn->ctx, message.bytes,
-		    message.len);
+		result = conn->state != CONN_UP ?
+		    conn_handshake(conn, &message) :
+		    conn->handler->message(conn->ctx, message.bytes,
+			message.len);
 	}
 	if (conn->handler != NULL && conn->handler->received != NULL)
 		conn->handler->received(conn->ctx);

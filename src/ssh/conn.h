@@ -1,6 +1,6 @@
 /*
- * One connection to ssh's control socket: whole messages in, bytes out through
- * a bounded queue.  It does not know what the messages mean.
+ * One connection to ssh's control socket (PROTOCOL.mux): the handshake, then
+ * whole messages in, and bytes out through a bounded queue.
  *
  * It is always read: ssh keeps what it cannot send in one buffer, whose cost
  * grows with its contents.
@@ -20,6 +20,9 @@ struct conn;
 
 /* Called from the loop only, never from inside a call. */
 struct conn_handler {
+	/* The handshake is complete: messages can be sent. */
+	void (*up)(void *ctx);
+
 	/*
 	 * A message of len bytes, without its length in front; valid until
 	 * received() returns.  0, or a negative errno if it violates the
@@ -39,9 +42,10 @@ struct conn_handler {
 	void (*lost)(void *ctx, int err);
 };
 
-/* Connects to the Unix socket at path.  0 or a negative errno; then *ret is
- * untouched. */
-int conn_new(uv_loop_t *loop, const char *path,
+/* Connects to the Unix socket at path.  proxy: in proxy mode, where messages
+ * are packets of chan.h; else they are those of mux.h.  0 or a negative errno;
+ * then *ret is untouched. */
+int conn_new(uv_loop_t *loop, const char *path, bool proxy,
     const struct conn_handler *handler, void *ctx, struct conn **ret);
 
 /* No callback follows; the loop frees it.  NULL is allowed. */
@@ -62,9 +66,10 @@ void conn_send(struct conn *conn, const struct iovec *pieces, size_t n);
 size_t conn_offer(struct conn *conn, const struct iovec *pieces, size_t n,
     size_t group);
 
-/* Sends what a codec has written to message, and empties it.  err: what the
- * codec returned; if negative, the connection breaks. */
-void conn_send_buf(struct conn *conn, struct buf *message, int err);
+/* Sends what a codec has written to conn_message(), and empties that.  err:
+ * what the codec returned; if negative, the connection breaks. */
+void conn_put(struct conn *conn, int err);
+struct buf *conn_message(struct conn *conn);
 
 /* Ends it from this side: lost() comes, from the loop. */
 void conn_break(struct conn *conn);

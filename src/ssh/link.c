@@ -258,9 +258,8 @@ link_ready(void *ctx)
 	err = requests_new(link->loop, path, link->reason,
 	    &link_requests_handler, link, &link->requests);
 	for (size_t use = 0; use < LINK_USES && err == 0; use++)
-		err = proxy_new(link->loop, path, &link->info.path,
-		    &link->info.sends_eof, link->reason, &link_proxy_handler,
-		    link, &link->proxy[use]);
+		err = proxy_new(link->loop, path, &link->info, link->reason,
+		    &link_proxy_handler, link, &link->proxy[use]);
 	if (err != 0) {
 		link_fail(link, "the control socket of ssh cannot be used");
 		return;

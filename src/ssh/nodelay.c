@@ -23,7 +23,7 @@
 #include "base/log.h"
 #include "limits.h"
 #include "ssh/chan.h"
-#include "ssh/packets.h"
+#include "ssh/conn.h"
 
 /* Our number of the only channel. */
 #define NODELAY_CHANNEL 0
@@ -46,7 +46,7 @@ enum nodelay_state {
 
 struct nodelay {
 	uv_loop_t *loop;
-	struct packets packets; /* closed when not needed any more */
+	struct conn *conn; /* NULL: lost, or not needed any more */
 	bool *sends_eof;
 	const struct nodelay_handler *handler;
 	void *ctx;
@@ -93,8 +93,8 @@ nodelay_close(struct nodelay *nodelay)
 	if (nodelay->close_sent)
 		return;
 	nodelay->close_sent = true;
-	packets_send(&nodelay->packets,
-	    chan_put(&nodelay->packets.message, CHAN_CLOSE, nodelay->peer));
+	conn_put(nodelay->conn,
+	    chan_put(conn_message(nodelay->conn), CHAN_CLOSE, nodelay->peer));
 }
 
 static void
@@ -107,8 +107,8 @@ nodelay_open(struct nodelay *nodelay)
 	nodelay->open_at = uv_now(nodelay->loop);
 	if (nodelay->opened++ == 0)
 		nodelay->began_at = nodelay->open_at;
-	packets_send(&nodelay->packets,
-	    chan_put_open_session(&nodelay->packets.message, NODELAY_CHANNEL,
+	conn_put(nodelay->conn,
+	    chan_put_open_session(conn_message(nodelay->conn), NODELAY_CHANNEL,
 		LIMIT_WINDOW_SMALL, LIMIT_CHANNEL_PACKET));
 }
 
@@ -125,14 +125,14 @@ nodelay_confirmed(struct nodelay *nodelay, const struct chan_message *packet)
 
 	nodelay->state = NODELAY_REQUESTED;
 	nodelay->peer = packet->sender;
-	packets_send(&nodelay->packets,
-	    chan_put_request(&nodelay->packets.message, nodelay->peer,
+	conn_put(nodelay->conn,
+	    chan_put_request(conn_message(nodelay->conn), nodelay->peer,
 		command != NULL ? "exec" : "subsystem",
 		command != NULL ? command : "sftp"));
 	/* sftp-server ends when its input does. */
 	if (!nodelay->keep)
-		packets_send(&nodelay->packets,
-		    chan_put(&nodelay->packets.message, CHAN_EOF,
+		conn_put(nodelay->conn,
+		    chan_put(conn_message(nodelay->conn), CHAN_EOF,
 			nodelay->peer));
 }
 
@@ -191,7 +191,8 @@ nodelay_closed(struct nodelay *nodelay)
 		nodelay_open(nodelay);
 		return;
 	}
-	packets_close(&nodelay->packets);
+	conn_free(nodelay->conn);
+	nodelay->conn = NULL;
 	nodelay_over(nodelay,
 	    nodelay->exited ? "its program has ended" :
 			      "sshd closed the session");
@@ -206,16 +207,14 @@ nodelay_requested(struct nodelay *nodelay, const struct chan_message *packet)
 	    memcmp(packet->data, name, strlen(name)) == 0)
 		nodelay->exited = true;
 	if (packet->want_reply && !nodelay->close_sent)
-		packets_send(&nodelay->packets,
-		    chan_put(&nodelay->packets.message, CHAN_FAILURE,
+		conn_put(nodelay->conn,
+		    chan_put(conn_message(nodelay->conn), CHAN_FAILURE,
 			nodelay->peer));
 }
 
-/* A packet of proxy mode.  0 or a negative errno. */
 static int
-nodelay_packet(void *ctx, const struct chan_message *packet)
+nodelay_packet(struct nodelay *nodelay, const struct chan_message *packet)
 {
-	struct nodelay *nodelay = ctx;
 	bool opening = packet->type == CHAN_OPEN_CONFIRMATION ||
 	    packet->type == CHAN_OPEN_FAILURE;
 
@@ -258,19 +257,29 @@ nodelay_packet(void *ctx, const struct chan_message *packet)
 	return 0;
 }
 
+static int
+nodelay_message(void *ctx, const uint8_t *bytes, size_t len)
+{
+	struct chan_message packet;
+	int err = chan_parse(bytes, len, &packet);
+
+	return err != 0 ? err : nodelay_packet(ctx, &packet);
+}
+
 static void
 nodelay_lost(void *ctx, int err)
 {
 	struct nodelay *nodelay = ctx;
 
 	(void)err;
+	nodelay->conn = NULL;
 	if (nodelay->state != NODELAY_OVER)
 		nodelay_over(nodelay, "the control socket of ssh broke");
 }
 
-static const struct packets_handler nodelay_packets_handler = {
+static const struct conn_handler nodelay_conn_handler = {
 	.up = nodelay_up,
-	.packet = nodelay_packet,
+	.message = nodelay_message,
 	.lost = nodelay_lost,
 };
 
@@ -289,8 +298,8 @@ nodelay_new(uv_loop_t *loop, const char *path, const char *command,
 	nodelay->command = command;
 	nodelay->handler = handler;
 	nodelay->ctx = ctx;
-	err = packets_open(&nodelay->packets, loop, path,
-	    &nodelay_packets_handler, nodelay);
+	err = conn_new(loop, path, true, &nodelay_conn_handler, nodelay,
+	    &nodelay->conn);
 	if (err != 0) {
 		free(nodelay);
 		return err;
@@ -310,6 +319,6 @@ nodelay_free(struct nodelay *nodelay)
 {
 	if (nodelay == NULL)
 		return;
-	packets_free(&nodelay->packets);
+	conn_free(nodelay->conn);
 	free(nodelay);
 }

@@ -12,7 +12,6 @@
 #include "ssh/chan.h"
 #include "ssh/channel.h"
 #include "ssh/conn.h"
-#include "ssh/packets.h"
 
 /* The table of channels begins with so many and doubles. */
 #define PROXY_TABLE_MIN 16
@@ -20,24 +19,17 @@
 /* No name that sshd can look up is longer (NI_MAXHOST). */
 #define PROXY_HOST_MAX 1025
 
-struct proxy {
-	uv_loop_t *loop;
-	const struct proxy_handler *handler;
-	void *ctx;
-	struct channel_mux mux;
-};
-
 /* ---- channels ---- */
 
 /* A free number, the lowest.  0 or a negative errno. */
 static int
-proxy_number(struct channel_mux *mux, uint32_t *ret)
+proxy_number(struct proxy *proxy, uint32_t *ret)
 {
 	struct channel **table;
-	uint32_t size = mux->size == 0 ? PROXY_TABLE_MIN : 2 * mux->size;
+	uint32_t size = proxy->size == 0 ? PROXY_TABLE_MIN : 2 * proxy->size;
 
-	for (uint32_t i = 0; i < mux->size; i++) {
-		if (mux->table[i] == NULL) {
+	for (uint32_t i = 0; i < proxy->size; i++) {
+		if (proxy->table[i] == NULL) {
 			*ret = i;
 			return 0;
 		}
@@ -47,12 +39,12 @@ proxy_number(struct channel_mux *mux, uint32_t *ret)
 	table = calloc(size, sizeof(*table));
 	if (table == NULL)
 		return -ENOMEM;
-	if (mux->size > 0)
-		memcpy(table, mux->table, mux->size * sizeof(*table));
-	free(mux->table);
-	mux->table = table;
-	*ret = mux->size;
-	mux->size = size;
+	if (proxy->size > 0)
+		memcpy(table, proxy->table, proxy->size * sizeof(*table));
+	free(proxy->table);
+	proxy->table = table;
+	*ret = proxy->size;
+	proxy->size = size;
 	return 0;
 }
 
@@ -63,23 +55,20 @@ proxy_dial(struct proxy *proxy, const char *host, uint16_t port,
 	struct channel *channel;
 	uint32_t number;
 
-	if (!proxy->mux.packets.up || proxy->mux.packets.conn == NULL ||
-	    strlen(host) > PROXY_HOST_MAX ||
-	    proxy_number(&proxy->mux, &number) != 0)
+	if (!proxy->up || proxy->conn == NULL ||
+	    strlen(host) > PROXY_HOST_MAX || proxy_number(proxy, &number) != 0)
 		return NULL;
-	channel = channel_new(proxy->loop, &proxy->mux, number, host, port, use,
-	    handler, ctx);
+	channel = channel_new(proxy, number, host, port, use, handler, ctx);
 	return channel == NULL ? NULL : channel_stream(channel);
 }
 
 unsigned int
 proxy_channels(const struct proxy *proxy, bool owned)
 {
-	const struct channel_mux *mux = &proxy->mux;
 	unsigned int n = 0;
 
-	for (uint32_t i = 0; i < mux->size; i++) {
-		const struct channel *channel = mux->table[i];
+	for (uint32_t i = 0; i < proxy->size; i++) {
+		const struct channel *channel = proxy->table[i];
 
 		n += channel != NULL && (!owned || channel_is_owned(channel));
 	}
@@ -89,27 +78,25 @@ proxy_channels(const struct proxy *proxy, bool owned)
 unsigned int
 proxy_refusals(const struct proxy *proxy)
 {
-	return proxy->mux.refusals;
+	return proxy->refusals;
 }
 
 /* ---- what comes ---- */
 
 /* A packet of proxy mode.  0 or a negative errno. */
 static int
-proxy_packet(void *ctx, const struct chan_message *message)
+proxy_packet(struct proxy *proxy, const struct chan_message *message)
 {
-	struct proxy *proxy = ctx;
-	struct channel_mux *mux = &proxy->mux;
-
 	switch (message->type) {
 	case CHAN_GLOBAL_REQUEST:
 		if (message->want_reply)
-			packets_send(&mux->packets,
-			    chan_put_request_failure(&mux->packets.message));
+			conn_put(proxy->conn,
+			    chan_put_request_failure(
+				conn_message(proxy->conn)));
 		return 0;
 	case CHAN_OPEN:
-		packets_send(&mux->packets,
-		    chan_put_open_failure(&mux->packets.message,
+		conn_put(proxy->conn,
+		    chan_put_open_failure(conn_message(proxy->conn),
 			message->channel, CHAN_ADMINISTRATIVELY_PROHIBITED));
 		return 0;
 	case CHAN_OPEN_CONFIRMATION:
@@ -122,13 +109,22 @@ proxy_packet(void *ctx, const struct chan_message *message)
 	case CHAN_REQUEST:
 	case CHAN_SUCCESS:
 	case CHAN_FAILURE:
-		if (message->channel >= mux->size ||
-		    mux->table[message->channel] == NULL)
+		if (message->channel >= proxy->size ||
+		    proxy->table[message->channel] == NULL)
 			return channel_is_late(message) ? 0 : -EPROTO;
-		return channel_message(mux->table[message->channel], message);
+		return channel_message(proxy->table[message->channel], message);
 	default: /* nothing that we asked for */
 		return 0;
 	}
+}
+
+static int
+proxy_message(void *ctx, const uint8_t *bytes, size_t len)
+{
+	struct chan_message packet;
+	int err = chan_parse(bytes, len, &packet);
+
+	return err != 0 ? err : proxy_packet(ctx, &packet);
 }
 
 static void
@@ -136,7 +132,7 @@ proxy_received(void *ctx)
 {
 	struct proxy *proxy = ctx;
 
-	channel_deliver(&proxy->mux);
+	channel_deliver(proxy);
 }
 
 static void
@@ -144,7 +140,7 @@ proxy_room(void *ctx)
 {
 	struct proxy *proxy = ctx;
 
-	channel_turns(&proxy->mux);
+	channel_turns(proxy);
 }
 
 /* ---- its life ---- */
@@ -154,6 +150,7 @@ proxy_up(void *ctx)
 {
 	struct proxy *proxy = ctx;
 
+	proxy->up = true;
 	proxy->handler->up(proxy->ctx);
 }
 
@@ -162,24 +159,24 @@ proxy_lost(void *ctx, int err)
 {
 	struct proxy *proxy = ctx;
 
+	proxy->conn = NULL;
 	proxy->handler->lost(proxy->ctx, err);
 }
 
-static const struct packets_handler proxy_packets_handler = {
+static const struct conn_handler proxy_conn_handler = {
 	.up = proxy_up,
-	.packet = proxy_packet,
+	.message = proxy_message,
 	.received = proxy_received,
 	.room = proxy_room,
 	.lost = proxy_lost,
 };
 
 int
-proxy_new(uv_loop_t *loop, const char *path, struct window_path *way,
-    bool *sends_eof, struct reason *reason, const struct proxy_handler *handler,
-    void *ctx, struct proxy **ret)
+proxy_new(uv_loop_t *loop, const char *path, struct link_info *info,
+    struct reason *reason, const struct proxy_handler *handler, void *ctx,
+    struct proxy **ret)
 {
 	struct proxy *proxy = calloc(1, sizeof(*proxy));
-	struct channel_mux *mux;
 	int err;
 
 	if (proxy == NULL)
@@ -187,13 +184,11 @@ proxy_new(uv_loop_t *loop, const char *path, struct window_path *way,
 	proxy->loop = loop;
 	proxy->handler = handler;
 	proxy->ctx = ctx;
-	mux = &proxy->mux;
-	TAILQ_INIT(&mux->waiting);
-	mux->way = way;
-	mux->sends_eof = sends_eof;
-	mux->reason = reason;
-	err = packets_open(&mux->packets, loop, path, &proxy_packets_handler,
-	    proxy);
+	TAILQ_INIT(&proxy->waiting);
+	proxy->info = info;
+	proxy->reason = reason;
+	err = conn_new(loop, path, true, &proxy_conn_handler, proxy,
+	    &proxy->conn);
 	if (err != 0) {
 		free(proxy);
 		return err;
@@ -205,31 +200,31 @@ proxy_new(uv_loop_t *loop, const char *path, struct window_path *way,
 void
 proxy_break(struct proxy *proxy)
 {
-	if (proxy->mux.packets.conn != NULL)
-		conn_break(proxy->mux.packets.conn);
+	if (proxy->conn != NULL)
+		conn_break(proxy->conn);
 }
 
 void
 proxy_abort(struct proxy *proxy)
 {
-	struct channel_mux *mux = &proxy->mux;
 
-	packets_close(&mux->packets);
+	conn_free(proxy->conn);
+	proxy->conn = NULL;
 	/* All of them are lost before the first owner hears of it. */
-	for (uint32_t i = 0; i < mux->size; i++) {
-		struct channel *channel = mux->table[i];
+	for (uint32_t i = 0; i < proxy->size; i++) {
+		struct channel *channel = proxy->table[i];
 
 		if (channel == NULL)
 			continue;
 		channel_lost(channel);
 		/* Those that owners give up meanwhile are freed by the loop
 		 * later; telling them is nothing. */
-		mux->table[i] = channel;
+		proxy->table[i] = channel;
 	}
-	for (uint32_t i = 0; i < mux->size; i++) {
-		if (mux->table[i] != NULL)
-			channel_tell(mux->table[i]);
-		mux->table[i] = NULL;
+	for (uint32_t i = 0; i < proxy->size; i++) {
+		if (proxy->table[i] != NULL)
+			channel_tell(proxy->table[i]);
+		proxy->table[i] = NULL;
 	}
 }
 
@@ -238,7 +233,7 @@ proxy_free(struct proxy *proxy)
 {
 	if (proxy == NULL)
 		return;
-	packets_free(&proxy->mux.packets);
-	free(proxy->mux.table);
+	conn_free(proxy->conn);
+	free(proxy->table);
 	free(proxy);
 }

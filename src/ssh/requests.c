@@ -72,9 +72,7 @@ struct requests {
 	const struct requests_handler *handler;
 	void *ctx;
 	struct reason *reason; /* borrowed, or NULL */
-	bool up;	       /* ssh's hello has come */
 	uint32_t next_id;
-	struct buf message; /* being written */
 	uv_timer_t watch;
 	struct link_alive *watched; /* the open check of watch, or NULL */
 	unsigned int periods;	    /* since it was sent */
@@ -109,9 +107,9 @@ static void
 requests_send_forward(struct requests *requests, uint32_t type, uint32_t id,
     const struct link_forward *forward)
 {
-	conn_send_buf(requests->conn, &requests->message,
-	    mux_put_forward(&requests->message, type, id, forward->host,
-		forward->port, forward->path));
+	conn_put(requests->conn,
+	    mux_put_forward(conn_message(requests->conn), type, id,
+		forward->host, forward->port, forward->path));
 }
 
 /* Asks ssh to close an open forward. */
@@ -210,8 +208,8 @@ requests_alive(struct requests *requests, link_alive_cb *done, void *ctx)
 	alive->done = done;
 	alive->ctx = ctx;
 	pending->alive = alive;
-	conn_send_buf(requests->conn, &requests->message,
-	    mux_put_request(&requests->message, MUX_C_ALIVE_CHECK,
+	conn_put(requests->conn,
+	    mux_put_request(conn_message(requests->conn), MUX_C_ALIVE_CHECK,
 		pending->id));
 	return alive;
 }
@@ -348,18 +346,18 @@ requests_message(void *ctx, const uint8_t *bytes, size_t len)
 	struct mux_message message;
 	int err = mux_parse(bytes, len, &message);
 
-	if (err != 0)
-		return err;
-	if (requests->up)
-		return requests_answer(requests, &message);
-	if (!mux_is_hello(&message))
-		return -EPROTO;
-	requests->up = true;
-	requests->handler->up(requests->ctx);
-	return 0;
+	return err != 0 ? err : requests_answer(requests, &message);
 }
 
 /* ---- its life ---- */
+
+static void
+requests_up(void *ctx)
+{
+	const struct requests *requests = ctx;
+
+	requests->handler->up(requests->ctx);
+}
 
 static void
 requests_lost(void *ctx, int err)
@@ -371,6 +369,7 @@ requests_lost(void *ctx, int err)
 }
 
 static const struct conn_handler requests_conn_handler = {
+	.up = requests_up,
 	.message = requests_message,
 	.lost = requests_lost,
 };
@@ -390,8 +389,7 @@ requests_new(uv_loop_t *loop, const char *path, struct reason *reason,
 	requests->watch.data = requests;
 	TAILQ_INIT(&requests->pending);
 	TAILQ_INIT(&requests->open);
-	buf_init(&requests->message, LIMIT_MUX_MESSAGE);
-	err = conn_new(loop, path, &requests_conn_handler, requests,
+	err = conn_new(loop, path, false, &requests_conn_handler, requests,
 	    &requests->conn);
 	if (err != 0) {
 		free(requests);
@@ -399,8 +397,6 @@ requests_new(uv_loop_t *loop, const char *path, struct reason *reason,
 	}
 	uv_timer_init(loop, &requests->watch);
 	uv_unref((uv_handle_t *)&requests->watch);
-	conn_send_buf(requests->conn, &requests->message,
-	    mux_put_hello(&requests->message));
 	*ret = requests;
 	return 0;
 }
@@ -459,7 +455,6 @@ requests_free(struct requests *requests)
 		return;
 	assert(TAILQ_EMPTY(&requests->pending) && TAILQ_EMPTY(&requests->open));
 	conn_free(requests->conn);
-	buf_free(&requests->message);
 	uv_close((uv_handle_t *)&requests->watch, requests_freed);
 }
 

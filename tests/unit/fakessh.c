@@ -139,7 +139,7 @@ fake_listen(struct fake *fake)
 	memset(fake, 0, sizeof(*fake));
 	fake->fd = -1;
 	window_budget_init(&fake->budget, LIMIT_MEMORY, LIMIT_WINDOW_MAX);
-	window_path_init(&fake->way, &fake->budget);
+	window_path_init(&fake->info.path, &fake->budget);
 	uv_loop_init(&fake->loop);
 	strcpy(fake->directory, "/tmp/culvert-test-XXXXXX");
 	assert_non_null(mkdtemp(fake->directory));
@@ -185,9 +185,8 @@ fake_proxy(struct fake *fake)
 	static const struct proxy_handler handler = { on_up, on_lost };
 
 	fake_listen(fake);
-	assert_int_equal(proxy_new(&fake->loop, fake->path, &fake->way,
-			     &fake->sends_eof, NULL, &handler, fake,
-			     &fake->proxy),
+	assert_int_equal(proxy_new(&fake->loop, fake->path, &fake->info, NULL,
+			     &handler, fake, &fake->proxy),
 	    0);
 	fake_accept(fake);
 }

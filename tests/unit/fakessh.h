@@ -25,8 +25,7 @@ struct fake {
 	int listener;
 	int fd; /* ssh's end */
 	struct window_budget budget;
-	struct window_path way;
-	bool sends_eof;
+	struct link_info info;
 	struct proxy *proxy;
 	unsigned int up;
 	unsigned int lost;

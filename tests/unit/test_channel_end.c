@@ -130,7 +130,7 @@ test_finish_dead(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->sends_eof = true;
+	fake->info.sends_eof = true;
 	dial(fake, WINDOW_1000);
 	say(fake, TEXT(ITS_CLOSE));
 	assert_string_equal(fake->told, "oc");

@@ -168,7 +168,7 @@ test_cut(void **state)
 {
 	struct fake *fake = *state;
 
-	fake->sends_eof = true;
+	fake->info.sends_eof = true;
 	dial(fake, WINDOW_1000);
 	stream_read_stop(fake->stream);
 	say_data(fake, 1, 0);
@@ -200,7 +200,7 @@ test_end(void **state)
 	assert_string_equal(fake->told, "odec");
 	assert_int_equal(fake->err, -ESHUTDOWN);
 	assert_true(stream_end_is_proven(fake->stream));
-	assert_true(fake->sends_eof);
+	assert_true(fake->info.sends_eof);
 	assert_int_equal(fake->received, LIMIT_CHANNEL_PACKET);
 }
 
@@ -257,7 +257,7 @@ test_unproven(void **state)
 	assert_string_equal(fake->told, "odec");
 	assert_int_equal(fake->err, -ESHUTDOWN);
 	assert_false(stream_end_is_proven(fake->stream));
-	assert_false(fake->sends_eof);
+	assert_false(fake->info.sends_eof);
 	assert_int_equal(fake->received, LIMIT_CHANNEL_PACKET);
 }
 

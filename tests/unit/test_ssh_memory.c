@@ -229,8 +229,8 @@ run_channel(void)
 	bool told = true;
 
 	fake_listen(&fake);
-	if (proxy_new(&fake.loop, fake.path, &fake.way, &fake.sends_eof, NULL,
-		&handler, &fake, &fake.proxy) != 0) {
+	if (proxy_new(&fake.loop, fake.path, &fake.info, NULL, &handler, &fake,
+		&fake.proxy) != 0) {
 		fake_refuse(&fake);
 	} else {
 		fake_accept(&fake);
@@ -270,8 +270,8 @@ run_nodelay(void)
 	bool told = true;
 
 	fake_listen(&fake);
-	if (nodelay_new(&fake.loop, fake.path, NULL, &fake.sends_eof, &handler,
-		&failed, &nodelay) != 0) {
+	if (nodelay_new(&fake.loop, fake.path, NULL, &fake.info.sends_eof,
+		&handler, &failed, &nodelay) != 0) {
 		fake_refuse(&fake);
 	} else {
 		fake_accept(&fake);

@@ -60,7 +60,7 @@ test_no_socket(void **state)
 
 		memset(path, 'x', sizeof(path));
 		path[i == 0 ? 20 : 199] = '\0';
-		assert_int_equal(proxy_new(&loop, path, NULL, NULL, NULL,
+		assert_int_equal(proxy_new(&loop, path, NULL, NULL,
 				     &proxy_handler, NULL, &proxy),
 		    err);
 		assert_int_equal(requests_new(&loop, path, NULL,
@@ -364,8 +364,8 @@ session_start(struct session *session)
 	memset(session, 0, sizeof(*session));
 	fake_listen(&session->fake);
 	assert_int_equal(nodelay_new(&session->fake.loop, session->fake.path,
-			     NULL, &session->fake.sends_eof, &handler, session,
-			     &session->nodelay),
+			     NULL, &session->fake.info.sends_eof, &handler,
+			     session, &session->nodelay),
 	    0);
 	fake_accept(&session->fake);
 	expect(&session->fake, TEXT(HELLO));

@@ -53,7 +53,7 @@ connect_start(struct check *check)
 	    check->directory, false);
 	if (check->near == NULL || check->far == NULL)
 		return -ENOMEM;
-	err = links_start(check->links);
+	err = links_start(check->links, false);
 	check->link_runs = err == 0;
 	return err;
 }

@@ -198,39 +198,37 @@ conn_queue(struct conn *conn, const struct iovec *pieces, size_t n, size_t skip)
 }
 
 /*
- * Tries the queue first, as every function here does when it runs: a Unix
- * socket is reported as writable only when three quarters of it are empty, and
- * until then ssh may have read everything and wait.
+ * Writes the queue, and then what the socket takes of the pieces: how many
+ * bytes of them, or -1 if it broke.  The queue is tried at each occasion: a
+ * Unix socket is reported as writable only when three quarters of it are empty,
+ * and until then ssh may have read everything and wait.
  */
+static ssize_t
+conn_write_both(struct conn *conn, const struct iovec *pieces, size_t n)
+{
+	if (conn->broken || !conn_push(conn))
+		return -1;
+	return buf_len(&conn->queue) > 0 ? 0 : conn_write(conn, pieces, n);
+}
+
 void
 conn_send(struct conn *conn, const struct iovec *pieces, size_t n)
 {
-	size_t sent = 0;
+	ssize_t written = conn_write_both(conn, pieces, n);
 
-	if (conn->broken || !conn_push(conn))
+	if (written < 0)
 		return;
 	conn->taken += stream_len(pieces, n);
-	if (buf_len(&conn->queue) == 0) {
-		ssize_t written = conn_write(conn, pieces, n);
-
-		if (written < 0)
-			return;
-		sent = (size_t)written;
-	}
-	conn_queue(conn, pieces, n, sent);
+	conn_queue(conn, pieces, n, (size_t)written);
 }
 
 size_t
 conn_offer(struct conn *conn, const struct iovec *pieces, size_t n,
     size_t group)
 {
-	ssize_t written = 0;
+	ssize_t written = conn_write_both(conn, pieces, n);
 	size_t taken = 0, len = 0;
 
-	if (conn->broken || !conn_push(conn))
-		return 0;
-	if (buf_len(&conn->queue) == 0)
-		written = conn_write(conn, pieces, n);
 	if (written < 0)
 		return 0;
 	/* A group of which a part was sent counts as taken. */
@@ -238,10 +236,10 @@ conn_offer(struct conn *conn, const struct iovec *pieces, size_t n,
 		len += stream_len(pieces + taken, group);
 	conn->taken += len;
 	conn_queue(conn, pieces, taken, (size_t)written);
-	if (taken == n)
-		return n / group;
-	conn->wanted = true;
-	conn_want(conn, UV_READABLE | UV_WRITABLE);
+	if (taken < n) {
+		conn->wanted = true;
+		conn_want(conn, UV_READABLE | UV_WRITABLE);
+	}
 	return taken / group;
 }
 
@@ -394,7 +392,7 @@ conn_ready(uv_poll_t *poll, int status, int events)
 	}
 	if ((events & UV_READABLE) != 0)
 		conn_read(conn);
-	/* See conn_send(). */
+	/* See conn_write_both(). */
 	if (conn->handler != NULL &&
 	    ((events & UV_WRITABLE) != 0 || buf_len(&conn->queue) > 0))
 		conn_flush(conn);

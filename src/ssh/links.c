@@ -1,7 +1,7 @@
 /*
  * The links to one destination.
  *
- * Theory of operation.  A further link has one of the places behind the first:
+ * Theory of operation.  Each further link has a place:
  *
  *	FREE -- wanted --> OPENING -- up --> UP -- idle --> CLOSING
  *	 ^                    |               |                |
@@ -9,10 +9,8 @@
  *
  * They are opened one at a time, so that a server which refuses them, or counts
  * failed logins, sees one.  When one is up and there are still more data
- * connections than links, the next is opened.
- *
- * Which are idle a slow timer finds out.  It does not keep the loop alive, and
- * runs only while there are further links.
+ * connections than links, the next is opened.  A timer, which does not keep the
+ * loop running, looks for idle ones.
  */
 #include "ssh/links.h"
 
@@ -29,7 +27,7 @@
 #include "ssh/cmdline.h"
 #include "ssh/pause.h"
 
-/* Looks for idle ones in the time after which one is idle. */
+/* How often the timer looks in the time after which a link is idle. */
 #define LINKS_LOOKS 4
 
 enum place_state {
@@ -39,15 +37,15 @@ enum place_state {
 	PLACE_CLOSING,
 };
 
-/* Of one link; that of the first is number 0, and its state means nothing. */
+/* For one link.  That of the first is number 0; its state is not used. */
 struct place {
 	struct links *links;
 	size_t number;
 	enum place_state state;
-	struct link *link; /* when FREE, the last one, still to be freed */
+	struct link *link; /* when FREE: the last one, not freed yet, or NULL */
 	struct link_options options;
 	char directory[CMDLINE_DIRECTORY_MAX];
-	unsigned int held;
+	unsigned int held; /* links_hold() */
 	uint64_t up_at;
 	uint64_t used_at;
 };
@@ -59,10 +57,10 @@ struct links {
 	void *ctx;
 	struct place places[LIMIT_LINKS];
 	uv_timer_t idle_timer;
-	bool first_down; /* it has been, and is the old one still */
+	bool
+	    first_down; /* down() came, and places[0].link is still that link */
 	bool stopping;
-	bool keep_session;
-	bool told; /* that none can be opened; until one is */
+	bool told; /* logged that none can be opened; until one is */
 	struct pause pause;
 	uint64_t retry_at;
 };
@@ -77,7 +75,7 @@ count(const struct links *links, enum place_state state)
 	return n;
 }
 
-/* May something be put on it? */
+/* Can it take a data connection? */
 static bool
 is_usable(const struct place *place)
 {
@@ -94,9 +92,9 @@ load(const struct place *place)
 
 /* ---- the further ones ---- */
 
-static const struct link_handler further_handler;
+static const struct link_handler place_handler;
 
-/* The next is not tried before a pause. */
+/* The next is not opened before a pause.  lived_ms: see pause_after(). */
 static void
 put_off(struct links *links, uint64_t lived_ms)
 {
@@ -120,7 +118,7 @@ open_failed(struct links *links, const char *why)
 	put_off(links, 0);
 }
 
-/* 0 or a negative errno; then all is as before. */
+/* 0, or a negative errno and nothing has changed. */
 static int
 start_in(struct place *place)
 {
@@ -133,7 +131,7 @@ start_in(struct place *place)
 	    first->ciphers[0] != '\0' ? first->ciphers : NULL;
 	place->options.timeouts = first->timeouts;
 	place->link = link_new(place->links->loop, &place->options,
-	    &further_handler, place);
+	    &place_handler, place);
 	err = place->link == NULL ? -ENOMEM : link_start(place->link, false);
 	if (err == 0)
 		return 0;
@@ -164,7 +162,7 @@ open_one(struct links *links)
 	    links->options.link->destination);
 }
 
-/* Has one been lost whose ssh has not quite ended? */
+/* Was one lost whose ssh has not ended yet? */
 static bool
 is_losing(const struct links *links)
 {
@@ -175,7 +173,7 @@ is_losing(const struct links *links)
 	return false;
 }
 
-/* There is a data connection more than there are links. */
+/* There are more data connections than links. */
 static void
 want_one(struct links *links)
 {
@@ -209,9 +207,8 @@ look_for_idle(uv_timer_t *timer)
 }
 
 static void
-links_on_further_up(void *ctx)
+links_on_further_up(struct place *place)
 {
-	struct place *place = ctx;
 	struct links *links = place->links;
 	uint64_t look_ms = links->options.idle_ms / LINKS_LOOKS;
 	size_t n_data = 0, n_up = 0;
@@ -235,9 +232,8 @@ links_on_further_up(void *ctx)
 }
 
 static void
-links_on_further_down(void *ctx, bool was_up, const char *why)
+links_on_further_down(struct place *place, bool was_up, const char *why)
 {
-	struct place *place = ctx;
 	struct links *links = place->links;
 	bool closing = place->state == PLACE_CLOSING;
 
@@ -261,48 +257,40 @@ links_on_further_down(void *ctx, bool was_up, const char *why)
 	}
 }
 
-static const struct link_handler further_handler = {
-	.up = links_on_further_up,
-	.down = links_on_further_down,
-};
-
-/* ---- the first ---- */
+/* ---- all ---- */
 
 static void
-links_on_first_up(void *ctx)
+links_on_up(void *ctx)
 {
-	struct links *links = ctx;
+	struct place *place = ctx;
 
-	links->handler->up(links->ctx);
+	if (place->number == 0)
+		place->links->handler->up(place->links->ctx);
+	else
+		links_on_further_up(place);
 }
 
 static void
-links_on_first_down(void *ctx, bool was_up, const char *why)
+links_on_down(void *ctx, bool was_up, const char *why)
 {
-	struct links *links = ctx;
+	struct place *place = ctx;
+	struct links *links = place->links;
 
+	if (place->number > 0) {
+		links_on_further_down(place, was_up, why);
+		return;
+	}
 	links_stop(links);
 	links->first_down = true;
 	links->handler->down(links->ctx, was_up, why);
 }
 
-static const struct link_handler first_handler = {
-	.up = links_on_first_up,
-	.down = links_on_first_down,
+static const struct link_handler place_handler = {
+	.up = links_on_up,
+	.down = links_on_down,
 };
 
 /* ---- links.h ---- */
-
-static void
-init_place(struct links *links, size_t number)
-{
-	struct place *place = &links->places[number];
-
-	place->links = links;
-	place->number = number;
-	place->options =
-	    cmdline_link_options(links->options.link, number, place->directory);
-}
 
 struct links *
 links_new(uv_loop_t *loop, const struct links_options *options,
@@ -318,10 +306,16 @@ links_new(uv_loop_t *loop, const struct links_options *options,
 	links->handler = handler;
 	links->ctx = ctx;
 	pause_init(&links->pause, options->pause_ms, LIMIT_LINK_PAUSE_MAX_MS);
-	for (size_t i = 0; i < options->max; i++)
-		init_place(links, i);
+	for (size_t i = 0; i < options->max; i++) {
+		struct place *place = &links->places[i];
+
+		place->links = links;
+		place->number = i;
+		place->options =
+		    cmdline_link_options(options->link, i, place->directory);
+	}
 	links->places[0].link =
-	    link_new(loop, options->link, &first_handler, links);
+	    link_new(loop, options->link, &place_handler, &links->places[0]);
 	if (links->places[0].link == NULL) {
 		free(links);
 		return NULL;
@@ -333,7 +327,7 @@ links_new(uv_loop_t *loop, const struct links_options *options,
 }
 
 int
-links_start(struct links *links)
+links_start(struct links *links, bool keep_session)
 {
 	struct place *first = &links->places[0];
 	struct link *fresh;
@@ -341,23 +335,17 @@ links_start(struct links *links)
 
 	if (links->first_down) {
 		fresh = link_new(links->loop, links->options.link,
-		    &first_handler, links);
+		    &place_handler, first);
 		if (fresh == NULL)
 			return -ENOMEM;
 		assert(first->held == 0);
 		link_free(first->link);
 		first->link = fresh;
 	}
-	err = link_start(first->link, links->keep_session);
+	err = link_start(first->link, keep_session);
 	links->first_down = err != 0;
 	links->stopping = err != 0;
 	return err;
-}
-
-void
-links_keep_session(struct links *links)
-{
-	links->keep_session = true;
 }
 
 void
@@ -419,7 +407,7 @@ links_choose(struct links *links)
 	unsigned int least = 0;
 	struct place *best = NULL;
 
-	/* The first comes last. */
+	/* The first one comes last. */
 	for (size_t n = 1; n <= links->options.max; n++) {
 		struct place *place = &links->places[n % links->options.max];
 

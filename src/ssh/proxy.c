@@ -1,5 +1,5 @@
 /*
- * The proxy side of ssh's control socket.
+ * A connection to ssh's control socket in proxy mode.
  */
 #include "ssh/proxy.h"
 
@@ -13,15 +13,15 @@
 #include "ssh/channel.h"
 #include "ssh/conn.h"
 
-/* The table of channels begins with so many and doubles. */
+/* The table of channels has this size at first, then it doubles. */
 #define PROXY_TABLE_MIN 16
 
-/* No name that sshd can look up is longer (NI_MAXHOST). */
+/* NI_MAXHOST: sshd can look up no longer name. */
 #define PROXY_HOST_MAX 1025
 
 /* ---- channels ---- */
 
-/* A free number, the lowest.  0 or a negative errno. */
+/* The lowest free number.  0 or a negative errno. */
 static int
 proxy_number(struct proxy *proxy, uint32_t *ret)
 {
@@ -83,39 +83,24 @@ proxy_refusals(const struct proxy *proxy)
 
 /* ---- what comes ---- */
 
-/* A packet of proxy mode.  0 or a negative errno. */
+/* 0 or a negative errno. */
 static int
-proxy_packet(struct proxy *proxy, const struct chan_message *message)
+proxy_packet(struct proxy *proxy, const struct chan_message *packet)
 {
-	switch (message->type) {
-	case CHAN_GLOBAL_REQUEST:
-		if (message->want_reply)
-			conn_put(proxy->conn,
-			    chan_put_request_failure(
-				conn_message(proxy->conn)));
-		return 0;
-	case CHAN_OPEN:
+	if (packet->type == CHAN_GLOBAL_REQUEST && packet->want_reply)
+		conn_put(proxy->conn,
+		    chan_put_request_failure(conn_message(proxy->conn)));
+	if (packet->type == CHAN_OPEN)
 		conn_put(proxy->conn,
 		    chan_put_open_failure(conn_message(proxy->conn),
-			message->channel, CHAN_ADMINISTRATIVELY_PROHIBITED));
-		return 0;
-	case CHAN_OPEN_CONFIRMATION:
-	case CHAN_OPEN_FAILURE:
-	case CHAN_WINDOW_ADJUST:
-	case CHAN_DATA:
-	case CHAN_EXTENDED_DATA:
-	case CHAN_EOF:
-	case CHAN_CLOSE:
-	case CHAN_REQUEST:
-	case CHAN_SUCCESS:
-	case CHAN_FAILURE:
-		if (message->channel >= proxy->size ||
-		    proxy->table[message->channel] == NULL)
-			return channel_is_late(message) ? 0 : -EPROTO;
-		return channel_message(proxy->table[message->channel], message);
-	default: /* nothing that we asked for */
-		return 0;
-	}
+			packet->channel, CHAN_ADMINISTRATIVELY_PROHIBITED));
+	if (packet->type < CHAN_OPEN_CONFIRMATION ||
+	    packet->type > CHAN_FAILURE)
+		return 0; /* not for a channel of ours */
+	if (packet->channel >= proxy->size ||
+	    proxy->table[packet->channel] == NULL)
+		return channel_is_late(packet) ? 0 : -EPROTO;
+	return channel_message(proxy->table[packet->channel], packet);
 }
 
 static int
@@ -210,15 +195,15 @@ proxy_abort(struct proxy *proxy)
 
 	conn_free(proxy->conn);
 	proxy->conn = NULL;
-	/* All of them are lost before the first owner hears of it. */
+	/* All are lost before the first owner hears of it. */
 	for (uint32_t i = 0; i < proxy->size; i++) {
 		struct channel *channel = proxy->table[i];
 
 		if (channel == NULL)
 			continue;
 		channel_lost(channel);
-		/* Those that owners give up meanwhile are freed by the loop
-		 * later; telling them is nothing. */
+		/* If its owner closes it meanwhile, the loop frees it later;
+		 * channel_tell() does nothing then. */
 		proxy->table[i] = channel;
 	}
 	for (uint32_t i = 0; i < proxy->size; i++) {

@@ -1,7 +1,7 @@
 /*
- * Keeps the first of the links up.
+ * Keeps the first link up.
  *
- *	RESTING -- start, or on demand somebody -> CONNECTING -- up --> UP
+ *	RESTING -- start, or on demand: needed ---> CONNECTING -- up --> UP
  *	 ^  ^                                       ^    |              | |
  *	 |  +----- on demand: attempts used up -----|----+              | |
  *	 |                                          |    |              | |
@@ -9,9 +9,9 @@
  *	 |                                                                |
  *	 +------------ CLOSING <------- on demand: idle ------------------+
  *
- * Not on demand, attempts that are used up are the end; so is a login that is
- * refused where a password may have been asked for, and what reconnect_stop()
- * has ended.  In STOPPING ssh is ended, or the callback owed; ENDED is the end.
+ * ENDED follows, through STOPPING while ssh is being ended: after
+ * reconnect_stop(); not on demand, when the attempts are used up; and when a
+ * login is refused for which ssh may have asked for a password.
  */
 #include "ssh/reconnect.h"
 
@@ -24,10 +24,10 @@
 #include "limits.h"
 #include "ssh/pause.h"
 
-/* While somebody waits a pause is not longer than this. */
+/* The longest pause while somebody waits. */
 #define RECONNECT_WANTED_MS(reconnect) (4 * (reconnect)->options.pause_ms)
 
-/* The shortest time-out that sshd can be configured to. */
+/* The shortest time-out that sshd can have. */
 #define RECONNECT_UNUSED_MS 1000
 
 struct reconnect {
@@ -37,28 +37,27 @@ struct reconnect {
 	void *ctx;
 	const struct link_options *link;
 	const char *destination;
-	bool asks; /* ssh may ask for a password */
 	struct links *links;
 	enum reconnect_state state;
-	uv_timer_t timer; /* of the pause, of idleness, of the callback owed */
+	uv_timer_t timer; /* of PAUSING, STOPPING, or idleness in UP */
 	struct pause pause;
-	uint32_t failures; /* in a row; the loss is the first of them */
-	size_t held;
+	uint32_t failures; /* in a row; a loss is the first */
+	size_t held;	   /* reconnect_hold() */
 	bool was_up;
 	bool expect_stop;
-	bool said;   /* that it cannot connect, since it last could */
-	bool unused; /* sshd has ended it because of that */
+	bool told; /* logged that it cannot connect; until it can */
+	bool keep_session;
 	enum reconnect_advice {
 		RECONNECT_NO_ADVICE,
 		RECONNECT_KEEPS_SESSION,
 		RECONNECT_NO_SESSION,
 		RECONNECT_SESSION_ENDS,
-	} advice; /* that was given, against that */
+	} advice; /* against that; the last one logged */
 	uint64_t up_at;
-	uint64_t unused_at; /* since when nobody has used it */
+	uint64_t unused_at; /* since when nothing is open on it */
 	uint64_t down_at;
 	uint64_t losses;
-	char why[LIMIT_SSH_KEPT + 128]; /* of the latest failure */
+	char why[LIMIT_SSH_KEPT + 128]; /* reconnect_why() */
 };
 
 static void attempt(struct reconnect *reconnect);
@@ -84,14 +83,12 @@ reconnect_on_failed(uv_timer_t *timer)
 {
 	struct reconnect *reconnect = timer->data;
 
-	if (!reconnect->expect_stop) /* or reconnect_stop() finds it */
+	if (!reconnect->expect_stop) /* else reconnect_stop() follows */
 		reconnect_end(reconnect, reconnect->why);
 }
 
-/*
- * For the reason that is known; but a Ctrl-C that has ended ssh is for us as
- * well, and then the end is no failure: so what the loop has next comes first.
- */
+/* Ends because of why; but not at once, because a Ctrl-C that has ended ssh
+ * also ends culvert, and then is no failure. */
 static void
 end_soon(struct reconnect *reconnect)
 {
@@ -107,7 +104,7 @@ reconnect_on_pause_over(uv_timer_t *timer)
 	struct reconnect *reconnect = timer->data;
 
 	if (reconnect->expect_stop)
-		return; /* reconnect_stop() finds it as it is */
+		return; /* reconnect_stop() follows */
 	if (reconnect->options.on_demand && reconnect->held == 0) {
 		reconnect->state = RECONNECT_RESTING;
 		reconnect->failures = 0;
@@ -116,7 +113,8 @@ reconnect_on_pause_over(uv_timer_t *timer)
 	}
 }
 
-/* Waits; returns for how long, in ms. */
+/* Begins a pause, and returns its length in ms.  lived_ms: see pause_after().
+ */
 static uint64_t
 begin_pause(struct reconnect *reconnect, uint64_t lived_ms)
 {
@@ -131,13 +129,13 @@ begin_pause(struct reconnect *reconnect, uint64_t lived_ms)
 
 /* ---- an attempt ---- */
 
-/* Was it sshd's no to whoever logs in? */
+/* Has sshd refused the login? */
 static bool
 is_refused_login(const char *why)
 {
 	const char *last = why, *next;
 
-	/* Its last line; before it sshd's banner may say anything. */
+	/* The last line; sshd's banner before it can be anything. */
 	while ((next = strstr(last, "; ")) != NULL)
 		last = next + strlen("; ");
 	return strstr(last, ": Permission denied (") != NULL ||
@@ -149,16 +147,16 @@ say_failed(struct reconnect *reconnect, uint64_t ms)
 {
 	const struct reconnect_options *options = &reconnect->options;
 
-	log_line(reconnect->said ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, NULL,
+	log_line(reconnect->told ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, NULL,
 	    "ssh could not connect to %s: %s; retrying in %.1f s%s",
 	    reconnect->destination, reconnect->why, (double)ms / 1000,
-	    !reconnect->said && reconnect->failures < options->retries ?
+	    !reconnect->told && reconnect->failures < options->retries ?
 		", then repeatedly" :
 		"");
-	reconnect->said = true;
+	reconnect->told = true;
 }
 
-/* What to do when an attempt has failed, for the reason that is known. */
+/* An attempt has failed because of why. */
 static void
 failed(struct reconnect *reconnect)
 {
@@ -166,7 +164,7 @@ failed(struct reconnect *reconnect)
 	bool more = reconnect->was_up || options->first_too;
 
 	reconnect->failures++;
-	if (reconnect->was_up && reconnect->asks &&
+	if (reconnect->was_up && !reconnect->link->batch &&
 	    is_refused_login(reconnect->why)) {
 		log_err("the login to %s is refused; culvert stores no "
 			"password and cannot ask for it again: use a key or "
@@ -195,7 +193,7 @@ failed(struct reconnect *reconnect)
 static void
 attempt(struct reconnect *reconnect)
 {
-	int err = links_start(reconnect->links);
+	int err = links_start(reconnect->links, reconnect->keep_session);
 
 	reconnect->state = RECONNECT_CONNECTING;
 	if (err == 0)
@@ -241,7 +239,7 @@ reconnect_on_up(void *ctx)
 		    (double)(now - reconnect->down_at) / 1000);
 	reconnect->state = RECONNECT_UP;
 	reconnect->was_up = true;
-	reconnect->said = false;
+	reconnect->told = false;
 	reconnect->failures = 0;
 	reconnect->up_at = now;
 	reconnect->unused_at = now;
@@ -250,7 +248,7 @@ reconnect_on_up(void *ctx)
 	reconnect->handler->up(reconnect->ctx);
 }
 
-/* What keeps sshd from closing an unused connection.  Said when it changes. */
+/* Logs what keeps sshd from closing an unused connection, when that changes. */
 static void
 advise_unused(struct reconnect *reconnect)
 {
@@ -281,12 +279,9 @@ advise_unused(struct reconnect *reconnect)
 		    to, end);
 }
 
-/*
- * sshd itself has closed the connection while nothing was open on it: that may
- * have been its UnusedConnectionTimeout, which a session that stays open keeps
- * from running.
- */
-static void
+/* Has sshd closed the connection while nothing was open on it?  That may have
+ * been its UnusedConnectionTimeout; a session that stays open prevents that. */
+static bool
 note_unused(struct reconnect *reconnect)
 {
 	uint64_t ms = uv_now(reconnect->loop) - reconnect->unused_at;
@@ -294,25 +289,25 @@ note_unused(struct reconnect *reconnect)
 
 	if (reconnect->held > 0 || ms < RECONNECT_UNUSED_MS ||
 	    strstr(reconnect->why, "closed by remote host") == NULL)
-		return;
+		return false;
 	snprintf(reconnect->why + len, sizeof(reconnect->why) - len,
 	    " (unused for %.0f s: if sshd is OpenSSH 9.2 or newer, see "
 	    "UnusedConnectionTimeout in sshd_config)",
 	    (double)ms / 1000);
-	links_keep_session(reconnect->links);
-	reconnect->unused = true;
+	reconnect->keep_session = true;
+	return true;
 }
 
-/* The link was lost, and what it carried has been told. */
+/* The link was lost, and the owners of what it carried know it. */
 static void
 reconnect_lost(struct reconnect *reconnect)
 {
-	uint64_t lived_ms = uv_now(reconnect->loop) - reconnect->up_at;
+	uint64_t lived_ms = uv_now(reconnect->loop) - reconnect->up_at, ms;
 	bool again = reconnect->options.retries > 0;
-	uint64_t ms;
+	bool unused = note_unused(reconnect);
+	char retry[48] = "";
 
 	uv_timer_stop(&reconnect->timer);
-	note_unused(reconnect);
 	reconnect->down_at = uv_now(reconnect->loop);
 	reconnect->losses++;
 	reconnect->failures = 1;
@@ -321,17 +316,14 @@ reconnect_lost(struct reconnect *reconnect)
 		return;
 	}
 	ms = begin_pause(reconnect, lived_ms);
-	/* On demand, only for who waits then. */
-	if (again && !reconnect->options.on_demand)
-		log_warn("the SSH connection to %s was lost: %s; retrying "
-			 "in %.1f s",
-		    reconnect->destination, reconnect->why, (double)ms / 1000);
-	else
-		log_warn("the SSH connection to %s was lost: %s",
-		    reconnect->destination, reconnect->why);
-	if (reconnect->unused && again && !reconnect->options.on_demand)
+	/* On demand, only if somebody needs it then. */
+	if (!reconnect->options.on_demand)
+		snprintf(retry, sizeof(retry), "; retrying in %.1f s",
+		    (double)ms / 1000);
+	log_warn("the SSH connection to %s was lost: %s%s",
+	    reconnect->destination, reconnect->why, retry);
+	if (unused && !reconnect->options.on_demand)
 		advise_unused(reconnect);
-	reconnect->unused = false;
 	reconnect->handler->down(reconnect->ctx, reconnect->why, again);
 }
 
@@ -359,11 +351,10 @@ reconnect_on_down(void *ctx, bool was_up, const char *why)
 			attempt(reconnect);
 		break;
 	case RECONNECT_STOPPING:
-		reconnect_end(reconnect, NULL);
-		break;
-	case RECONNECT_RESTING:
+	case RECONNECT_RESTING: /* this and the next two have no link */
 	case RECONNECT_PAUSING:
 	case RECONNECT_ENDED:
+		reconnect_end(reconnect, NULL);
 		break;
 	}
 }
@@ -394,7 +385,6 @@ reconnect_new(uv_loop_t *loop, const struct links_options *links,
 	reconnect->ctx = ctx;
 	reconnect->link = links->link;
 	reconnect->destination = links->link->destination;
-	reconnect->asks = !links->link->batch;
 	pause_init(&reconnect->pause, options->pause_ms, options->pause_max_ms);
 	uv_timer_init(loop, &reconnect->timer);
 	reconnect->timer.data = reconnect;
@@ -416,7 +406,7 @@ reconnect_start(struct reconnect *reconnect)
 	reconnect->down_at = uv_now(reconnect->loop);
 	if (reconnect->options.on_demand)
 		return 0;
-	err = links_start(reconnect->links);
+	err = links_start(reconnect->links, reconnect->keep_session);
 	reconnect->state = err == 0 ? RECONNECT_CONNECTING : RECONNECT_ENDED;
 	return err;
 }
@@ -432,23 +422,14 @@ void
 reconnect_stop(struct reconnect *reconnect)
 {
 	reconnect_expect_stop(reconnect);
-	switch (reconnect->state) {
-	case RECONNECT_RESTING:
-	case RECONNECT_PAUSING:
+	if (reconnect->state == RECONNECT_ENDED)
+		return;
+	links_stop(reconnect->links);
+	if (reconnect->state == RECONNECT_RESTING ||
+	    reconnect->state == RECONNECT_PAUSING)
 		uv_timer_start(&reconnect->timer, reconnect_on_stopped, 0, 0);
-		break;
-	case RECONNECT_CONNECTING:
-	case RECONNECT_UP:
-	case RECONNECT_CLOSING:
+	else if (reconnect->state != RECONNECT_STOPPING)
 		uv_timer_stop(&reconnect->timer);
-		links_stop(reconnect->links);
-		break;
-	case RECONNECT_STOPPING:
-		links_stop(reconnect->links);
-		return;
-	case RECONNECT_ENDED:
-		return;
-	}
 	reconnect->state = RECONNECT_STOPPING;
 }
 

@@ -39,7 +39,15 @@ enum forward_state {
 	FORWARD_DEAD,
 };
 
+/* A request without an answer; also an open forward, which has none. */
+struct request {
+	uint32_t id;
+	struct link_forward *forward; /* NULL: it is that of a link_alive */
+	TAILQ_ENTRY(request) entry;
+};
+
 struct link_forward {
+	struct request request;	   /* in requests->pending or ->open */
 	struct requests *requests; /* NULL when DEAD */
 	enum forward_state state;
 	bool closed; /* link_forward_close() was called */
@@ -48,23 +56,15 @@ struct link_forward {
 	char *path;
 	link_forward_cb *done;
 	void *ctx;
-	TAILQ_ENTRY(link_forward) entry; /* in requests->open */
-	char *words;			 /* ssh's about a refusal, or NULL */
+	char *words;		 /* ssh's about a refusal, or NULL */
 	struct reason *reason;	 /* borrowed, or NULL: explains a refusal */
 	struct reason_wait wait; /* for that explanation */
 };
 
 struct link_alive {
-	link_alive_cb *done; /* NULL: cancelled */
+	struct request request; /* first */
+	link_alive_cb *done;	/* NULL: cancelled */
 	void *ctx;
-};
-
-/* A request without an answer yet: for a forward or an alive check. */
-struct pending {
-	uint32_t id;
-	struct link_forward *forward;
-	struct link_alive *alive;
-	TAILQ_ENTRY(pending) entry;
 };
 
 struct requests {
@@ -74,25 +74,13 @@ struct requests {
 	struct reason *reason; /* borrowed, or NULL */
 	uint32_t next_id;
 	uv_timer_t watch;
-	struct link_alive *watched; /* the open check of watch, or NULL */
-	unsigned int periods;	    /* since it was sent */
-	TAILQ_HEAD(, pending) pending;
-	TAILQ_HEAD(, link_forward) open;
+	struct link_alive *watched;    /* the open check of watch, or NULL */
+	unsigned int periods;	       /* since it was sent */
+	TAILQ_HEAD(, request) pending; /* in the order of the answers */
+	TAILQ_HEAD(, request) open;
 };
 
 /* ---- forwards and checks ---- */
-
-static struct pending *
-pending_new(struct requests *requests)
-{
-	struct pending *pending = calloc(1, sizeof(*pending));
-
-	if (pending == NULL)
-		return NULL;
-	pending->id = requests->next_id++;
-	TAILQ_INSERT_TAIL(&requests->pending, pending, entry);
-	return pending;
-}
 
 static void
 forward_free(struct link_forward *forward)
@@ -103,33 +91,32 @@ forward_free(struct link_forward *forward)
 	free(forward);
 }
 
+/* Its answer will come in its turn. */
 static void
-requests_send_forward(struct requests *requests, uint32_t type, uint32_t id,
-    const struct link_forward *forward)
+requests_wait(struct requests *requests, struct request *request)
 {
-	conn_put(requests->conn,
-	    mux_put_forward(conn_message(requests->conn), type, id,
+	request->id = requests->next_id++;
+	TAILQ_INSERT_TAIL(&requests->pending, request, entry);
+}
+
+/* Sends MUX_C_OPEN_FWD or MUX_C_CLOSE_FWD. */
+static void
+forward_send(struct link_forward *forward, uint32_t type)
+{
+	struct conn *conn = forward->requests->conn;
+
+	requests_wait(forward->requests, &forward->request);
+	conn_put(conn,
+	    mux_put_forward(conn_message(conn), type, forward->request.id,
 		forward->host, forward->port, forward->path));
 }
 
-/* Asks ssh to close an open forward. */
 static void
 forward_send_close(struct link_forward *forward)
 {
-	struct requests *requests = forward->requests;
-	struct pending *pending = pending_new(requests);
-
-	TAILQ_REMOVE(&requests->open, forward, entry);
-	if (pending == NULL) {
-		/* Otherwise sshd would keep it open, unused. */
-		forward->requests = NULL;
-		forward_free(forward);
-		conn_break(requests->conn);
-		return;
-	}
-	pending->forward = forward;
+	TAILQ_REMOVE(&forward->requests->open, &forward->request, entry);
 	forward->state = FORWARD_CLOSING;
-	requests_send_forward(requests, MUX_C_CLOSE_FWD, pending->id, forward);
+	forward_send(forward, MUX_C_CLOSE_FWD);
 }
 
 struct link_forward *
@@ -137,24 +124,21 @@ requests_forward(struct requests *requests, const char *host, uint16_t port,
     const char *path, link_forward_cb *done, void *ctx)
 {
 	struct link_forward *forward = calloc(1, sizeof(*forward));
-	struct pending *pending = NULL;
 
 	if (forward == NULL)
 		return NULL;
+	forward->request.forward = forward;
+	forward->requests = requests;
 	forward->host = strdup(host);
 	forward->port = port;
 	forward->path = strdup(path);
-	if (forward->host != NULL && forward->path != NULL)
-		pending = pending_new(requests);
-	if (pending == NULL) {
+	forward->done = done;
+	forward->ctx = ctx;
+	if (forward->host == NULL || forward->path == NULL) {
 		forward_free(forward);
 		return NULL;
 	}
-	forward->requests = requests;
-	forward->done = done;
-	forward->ctx = ctx;
-	pending->forward = forward;
-	requests_send_forward(requests, MUX_C_OPEN_FWD, pending->id, forward);
+	forward_send(forward, MUX_C_OPEN_FWD);
 	return forward;
 }
 
@@ -196,21 +180,16 @@ struct link_alive *
 requests_alive(struct requests *requests, link_alive_cb *done, void *ctx)
 {
 	struct link_alive *alive = calloc(1, sizeof(*alive));
-	struct pending *pending;
+	struct conn *conn = requests->conn;
 
 	if (alive == NULL)
 		return NULL;
-	pending = pending_new(requests);
-	if (pending == NULL) {
-		free(alive);
-		return NULL;
-	}
 	alive->done = done;
 	alive->ctx = ctx;
-	pending->alive = alive;
-	conn_put(requests->conn,
-	    mux_put_request(conn_message(requests->conn), MUX_C_ALIVE_CHECK,
-		pending->id));
+	requests_wait(requests, &alive->request);
+	conn_put(conn,
+	    mux_put_request(conn_message(conn), MUX_C_ALIVE_CHECK,
+		alive->request.id));
 	return alive;
 }
 
@@ -222,14 +201,13 @@ link_alive_cancel(struct link_alive *check)
 }
 
 static void
-alive_end(struct link_alive *alive, bool result)
+alive_end(struct request *request, bool alive)
 {
-	link_alive_cb *done = alive->done;
-	void *ctx = alive->ctx;
+	struct link_alive *check = (struct link_alive *)request;
 
-	free(alive);
-	if (done != NULL)
-		done(ctx, result);
+	if (check->done != NULL)
+		check->done(check->ctx, alive);
+	free(check);
 }
 
 /* ---- answers ---- */
@@ -299,7 +277,7 @@ requests_opened(struct requests *requests, struct link_forward *forward,
 	if (port != 0) {
 		reason_forwarded(requests->reason);
 		forward->state = FORWARD_OPEN;
-		TAILQ_INSERT_TAIL(&requests->open, forward, entry);
+		TAILQ_INSERT_TAIL(&requests->open, &forward->request, entry);
 		if (forward->closed)
 			forward_send_close(forward);
 		else
@@ -318,24 +296,19 @@ requests_opened(struct requests *requests, struct link_forward *forward,
 static int
 requests_answer(struct requests *requests, const struct mux_message *message)
 {
-	struct pending *pending = TAILQ_FIRST(&requests->pending);
+	struct request *request = TAILQ_FIRST(&requests->pending);
 	struct link_forward *forward;
-	struct link_alive *alive;
 
-	if (pending == NULL || pending->id != message->request_id)
+	if (request == NULL || request->id != message->request_id)
 		return -EPROTO;
-	TAILQ_REMOVE(&requests->pending, pending, entry);
-	forward = pending->forward;
-	alive = pending->alive;
-	free(pending);
-	if (alive != NULL) {
-		alive_end(alive, message->type == MUX_S_ALIVE);
-		return 0;
-	}
-	if (forward->state == FORWARD_OPENING)
+	TAILQ_REMOVE(&requests->pending, request, entry);
+	forward = request->forward;
+	if (forward == NULL)
+		alive_end(request, message->type == MUX_S_ALIVE);
+	else if (forward->state == FORWARD_OPENING)
 		return requests_opened(requests, forward, message);
-	/* CLOSING: it is closed, or ssh did not know it. */
-	forward_free(forward);
+	else /* CLOSING: it is closed, or ssh did not know it */
+		forward_free(forward);
 	return 0;
 }
 
@@ -412,33 +385,27 @@ void
 requests_abort(struct requests *requests)
 {
 	static const char why[] = "the SSH connection was lost";
-	struct pending *pending, *next;
-	struct link_forward *forward;
+	struct request *request, *next;
 
 	uv_timer_stop(&requests->watch);
 	conn_free(requests->conn);
 	requests->conn = NULL;
 	/* In each call the owner may close others of them. */
-	while ((forward = TAILQ_FIRST(&requests->open)) != NULL) {
-		TAILQ_REMOVE(&requests->open, forward, entry);
-		forward_die(forward, -ECONNRESET, why);
+	while ((request = TAILQ_FIRST(&requests->open)) != NULL) {
+		TAILQ_REMOVE(&requests->open, request, entry);
+		forward_die(request->forward, -ECONNRESET, why);
 	}
-	for (pending = TAILQ_FIRST(&requests->pending); pending != NULL;
-	     pending = next) {
-		next = TAILQ_NEXT(pending, entry);
-		if (pending->forward == NULL)
+	for (request = TAILQ_FIRST(&requests->pending); request != NULL;
+	     request = next) {
+		next = TAILQ_NEXT(request, entry);
+		if (request->forward == NULL)
 			continue;
-		forward = pending->forward;
-		TAILQ_REMOVE(&requests->pending, pending, entry);
-		free(pending);
-		forward_die(forward, -ECONNRESET, why);
+		TAILQ_REMOVE(&requests->pending, request, entry);
+		forward_die(request->forward, -ECONNRESET, why);
 	}
-	while ((pending = TAILQ_FIRST(&requests->pending)) != NULL) {
-		struct link_alive *alive = pending->alive;
-
-		TAILQ_REMOVE(&requests->pending, pending, entry);
-		free(pending);
-		alive_end(alive, false);
+	while ((request = TAILQ_FIRST(&requests->pending)) != NULL) {
+		TAILQ_REMOVE(&requests->pending, request, entry);
+		alive_end(request, false);
 	}
 }
 

@@ -293,7 +293,7 @@ sshenv_links_up(struct sshenv *env, size_t max, uint64_t idle_ms)
 	sshenv_monitor(env);
 	links = links_new(&env->loop, &options, &link_handler, env);
 	assert_non_null(links);
-	assert_int_equal(links_start(links), 0);
+	assert_int_equal(links_start(links, false), 0);
 	sshenv_until(env, &env->up);
 	assert_int_equal(env->down, 0);
 	return links;

@@ -8,42 +8,26 @@
 #include <string.h>
 
 /* Where a fix is made. */
-enum place {
-	PLACE_NONE,
-	SSHD_CONFIG, /* of the SSH server */
-	AUTHORIZED_KEYS,
-	KEY_LINE, /* the line there of the key that is used */
-	SSH_CONFIG,
-	THIS_HOST, /* a command to run here */
-	HERE,	   /* something else to do on this host */
-	NETRC,
-	CULVERT,  /* its own command line, or configuration */
-	FAR_HOST, /* the SSH server's host */
-	SERVER_HOST,
-	FTP_SERVER, /* its configuration: the topic says which setting */
-};
-
-static const char *const places[] = {
-	[SSHD_CONFIG] = "sshd_config of {host}",
-	[AUTHORIZED_KEYS] = "~{user}/.ssh/authorized_keys of {host}",
-	[KEY_LINE] = "{key_place} of {host}, in front of the key",
-	[SSH_CONFIG] = "~/.ssh/config of this host",
-	[THIS_HOST] = "run on this host",
-	[HERE] = "this host",
-	[NETRC] = "{netrc}",
-	[CULVERT] = "{culvert}",
-	[FAR_HOST] = "{host}",
-	[SERVER_HOST] = "the FTP server's host",
-};
+#define SSHD_CONFIG "sshd_config of {host}" /* of the SSH server */
+#define AUTHORIZED_KEYS "~{user}/.ssh/authorized_keys of {host}"
+#define KEY_LINE "{key_place} of {host}, in front of the key"
+#define SSH_CONFIG "~/.ssh/config of this host"
+#define THIS_HOST "run on this host" /* a command */
+#define HERE "this host"	     /* something else to do there */
+#define NETRC "{netrc}"
+#define CULVERT "{culvert}" /* its own command line, or configuration */
+#define FAR_HOST "{host}"   /* the SSH server's host */
+#define SERVER_HOST "the FTP server's host"
 
 struct row {
 	const char *step;
 	enum advice_status status;
 	const char *text;
 	struct {
-		enum place place;
-		const char *texts[2]; /* the line, and a remark, or NULL */
-		enum server_topic topic;
+		const char *place;
+		const char *texts[2];	 /* the line, and a remark, or NULL */
+		enum server_topic topic; /* a setting of the FTP server, in
+					  * place of the place and line */
 		struct suggest_change change;
 	} fixes[ADVICE_FIXES];
 };
@@ -89,10 +73,8 @@ struct row {
 	    "that can forbid forwarding")
 
 #define FIX(where, ...) { .place = (where), .texts = { __VA_ARGS__ } },
-#define FIX_SERVER(about, remark)          \
-	{ .place = FTP_SERVER,             \
-		.texts = { NULL, remark }, \
-		.topic = TOPIC_##about },
+#define FIX_SERVER(about, remark) \
+	{ .topic = TOPIC_##about, .texts = { NULL, remark } },
 #define FIX_CHANGE(what, option, new, where, ...)   \
 	{ .place = (where),                         \
 		.texts = { __VA_ARGS__ },           \
@@ -181,34 +163,30 @@ expand(const struct facts *facts, const char *text, char *ret, size_t size)
 	ret[len] = '\0';
 }
 
-static void
-make_fix(const struct row *row, size_t i, const struct facts *facts,
-    struct advice_fix *fix)
-{
-	enum place place = row->fixes[i].place;
-	const char *put = row->fixes[i].texts[0];
-	const char *remark = row->fixes[i].texts[1];
-
-	if (place == FTP_SERVER)
-		put = server_setting(facts->kind, row->fixes[i].topic);
-	expand(facts,
-	    place == FTP_SERVER ? server_place(facts->kind) : places[place],
-	    fix->place, sizeof(fix->place));
-	expand(facts, put, fix->put, sizeof(fix->put));
-	expand(facts, remark != NULL ? remark : "", fix->remark,
-	    sizeof(fix->remark));
-}
-
 void
 advice_make(enum finding finding, const struct facts *facts, struct advice *ret)
 {
 	const struct row *row = &rows[finding];
-	size_t n = 0;
 
 	expand(facts, row->step, ret->step, sizeof(ret->step));
 	ret->status = row->status;
 	expand(facts, row->text, ret->text, sizeof(ret->text));
-	for (; n < ADVICE_FIXES && row->fixes[n].place != PLACE_NONE; n++)
-		make_fix(row, n, facts, &ret->fixes[n]);
-	ret->n_fixes = n;
+	for (ret->n_fixes = 0; ret->n_fixes < ADVICE_FIXES; ret->n_fixes++) {
+		struct advice_fix *fix = &ret->fixes[ret->n_fixes];
+		const char *place = row->fixes[ret->n_fixes].place;
+		const char *put = row->fixes[ret->n_fixes].texts[0];
+		const char *remark = row->fixes[ret->n_fixes].texts[1];
+		enum server_topic topic = row->fixes[ret->n_fixes].topic;
+
+		if (topic != TOPIC_NONE) {
+			place = server_place(facts->kind);
+			put = server_setting(facts->kind, topic);
+		}
+		if (place == NULL)
+			break;
+		expand(facts, place, fix->place, sizeof(fix->place));
+		expand(facts, put, fix->put, sizeof(fix->put));
+		expand(facts, remark != NULL ? remark : "", fix->remark,
+		    sizeof(fix->remark));
+	}
 }

@@ -49,7 +49,7 @@ check_find_as(struct check *check, enum finding finding,
 		note_change(check, finding);
 	advice_make(finding, &check->facts, &advice);
 	advice.status = status;
-	report_add(check->report, &advice);
+	report_add(&check->report, &advice);
 }
 
 void
@@ -195,20 +195,16 @@ static bool
 check_make_parts(struct check *check)
 {
 	const struct check_options *options = check->options;
-	const struct report_options report = {
-		.json = options->json,
-		.quiet = check->conf->quiet,
-	};
-
 	window_budget_init(&check->budget, LIMIT_MEMORY, LIMIT_WINDOW_MAX);
 	check->net = net_new(&check->loop);
-	check->report = report_new(&report);
+	check->report.json = options->json;
+	check->report.quiet = check->conf->quiet;
 	check->outcomes =
 	    calloc(check->conf->n_forwards, sizeof(*check->outcomes));
 	check->login =
 	    login_new(check->conf, options->ftp_user, options->netrc);
-	if (check->net != NULL && check->report != NULL &&
-	    check->outcomes != NULL && check->login != NULL)
+	if (check->net != NULL && check->outcomes != NULL &&
+	    check->login != NULL)
 		return true;
 	log_err("out of memory");
 	return false;
@@ -311,14 +307,14 @@ tell_verdict(struct check *check)
 	};
 
 	set_key_place(&check->facts);
-	if (!report_finish(check->report, &end)) {
+	if (!report_finish(&check->report, &end)) {
 		log_err("cannot write the report");
 		return CHECK_FAILS;
 	}
-	if (report_worst(check->report) == ADVICE_WRONG)
+	if (check->report.worst == ADVICE_WRONG)
 		return CHECK_FAILS;
-	return report_worst(check->report) == ADVICE_UNTRIED ? CHECK_UNKNOWN :
-							       CHECK_WORKS;
+	return check->report.worst == ADVICE_UNTRIED ? CHECK_UNKNOWN :
+						       CHECK_WORKS;
 }
 
 /* Called when the loop has nothing left to do. */
@@ -339,7 +335,7 @@ check_free(struct check *check)
 	assert(err == 0);
 	monitor_free(check->monitor);
 	privdir_remove(check->directory);
-	report_free(check->report);
+	report_free(&check->report);
 	free(check->outcomes);
 	login_free(check->login);
 	user_free(&check->user);

@@ -55,7 +55,7 @@ struct check {
 	struct side *far;
 	struct login *login;
 	struct facts facts;
-	struct report *report;
+	struct report report;
 	bool configured;    /* ssh -G has printed the server's host and port */
 	sa_family_t family; /* that ssh is to use; AF_UNSPEC: any */
 	size_t forward;	    /* index of the current one */

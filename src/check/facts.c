@@ -338,12 +338,6 @@ facts_hear(struct facts *facts, const char *line)
 /* ---- what follows from the facts ---- */
 
 bool
-facts_key_known(const struct facts *facts)
-{
-	return fact_known(facts, FACT_KEY_OPTIONS);
-}
-
-bool
 facts_key_has(const struct facts *facts, const char *word)
 {
 	char spaced[64];

@@ -64,9 +64,8 @@ void facts_hear(struct facts *facts, const char *line);
 /* Why ssh has failed, as far as its messages tell; else SSH_FAILED. */
 enum finding facts_failure(const struct facts *facts);
 
-/* The options of the key in authorized_keys, which sshd tells on login: does
- * check know them, and is that word among them? */
-bool facts_key_known(const struct facts *facts);
+/* Is that word among the options of the key in authorized_keys, as far as they
+ * are known? */
 bool facts_key_has(const struct facts *facts, const char *word);
 
 /* Is the key exchange safe from a quantum computer? */

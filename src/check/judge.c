@@ -11,24 +11,16 @@
 #include "check/judge_priv.h"
 
 void
-judge_find(struct judge *judge, enum finding finding, enum advice_status status)
+judge_find_as(struct judge *judge, enum finding finding,
+    enum advice_status status)
 {
 	judge->found(judge->ctx, finding, status);
 }
 
 void
-judge_find_plain(struct judge *judge, enum finding finding)
+judge_find(struct judge *judge, enum finding finding)
 {
-	judge_find(judge, finding, advice_worst(finding));
-}
-
-bool
-judge_is_loopback(const char *host)
-{
-	struct addr addr;
-
-	return strcmp(host, "localhost") == 0 ||
-	    (addr_parse_ip(host, &addr) == 0 && addr_is_loopback(&addr));
+	judge_find_as(judge, finding, advice_worst(finding));
 }
 
 /* ---- ssh ---- */
@@ -97,7 +89,7 @@ said(const struct judge *judge, const char *words)
 static bool
 key_forwards_nothing(const struct judge *judge)
 {
-	return facts_key_known(judge->facts) &&
+	return fact_known(judge->facts, FACT_KEY_OPTIONS) &&
 	    !facts_key_has(judge->facts, "port-forwarding");
 }
 
@@ -173,17 +165,45 @@ judge_listen(struct judge *judge)
 	enum finding finding;
 
 	if (listen->result == ATTEMPT_GOOD) {
-		judge_find_plain(judge, FORWARD_OK);
+		judge_find(judge, FORWARD_OK);
 		return;
 	}
 	if (listen->result == ATTEMPT_NONE) {
 		if (!judge->forward->remote)
-			judge_find_plain(judge, FORWARD_NEVER);
+			judge_find(judge, FORWARD_NEVER);
 		return;
 	}
 	fact_set(judge->facts, FACT_WHY, listen->why);
 	finding = why_no_listener(judge, listen);
-	judge_find(judge, finding, only ? advice_worst(finding) : ADVICE_NOTE);
+	judge_find_as(judge, finding,
+	    only ? advice_worst(finding) : ADVICE_NOTE);
+}
+
+static enum finding
+why_not_passive(const struct judge *judge)
+{
+	const struct attempt *listen = &judge->outcome->listen;
+	int err = judge->outcome->client_passive.err;
+
+	if (err == -EOPNOTSUPP)
+		return CLIENT_PASSIVE_DEAF;
+	return listen->result == ATTEMPT_FAILED && listen->err == err ?
+	    CLIENT_PASSIVE_EITHER :
+	    CLIENT_PASSIVE_WRONG;
+}
+
+/* For a mode of -R's clients: sshd can do what it needs, or cannot, while the
+ * other mode works. */
+static void
+judge_client(struct judge *judge, const struct attempt *attempt,
+    enum finding good, enum finding bad, bool other)
+{
+	if (attempt->result == ATTEMPT_GOOD) {
+		judge_find(judge, good);
+	} else if (attempt->result == ATTEMPT_FAILED) {
+		fact_set(judge->facts, FACT_WHY, attempt->why);
+		judge_find_as(judge, bad, other ? ADVICE_NOTE : ADVICE_WRONG);
+	}
 }
 
 static void
@@ -191,31 +211,13 @@ judge_clients(struct judge *judge)
 {
 	const struct attempt *passive = &judge->outcome->client_passive;
 	const struct attempt *active = &judge->outcome->client_active;
-	bool passive_good = passive->result == ATTEMPT_GOOD;
-	bool active_good = active->result == ATTEMPT_GOOD;
 
-	if (passive_good)
-		judge_find_plain(judge, CLIENT_PASSIVE_OK);
-	else if (passive->result == ATTEMPT_FAILED) {
-		fact_set(judge->facts, FACT_WHY, passive->why);
-		judge_find(judge,
-		    passive->err == -EOPNOTSUPP ? CLIENT_PASSIVE_DEAF :
-			judge->outcome->listen.result == ATTEMPT_FAILED &&
-			    judge->outcome->listen.err == passive->err ?
-						  CLIENT_PASSIVE_EITHER :
-						  CLIENT_PASSIVE_WRONG,
-		    active_good ? ADVICE_NOTE : ADVICE_WRONG);
-	}
-	if (active_good)
-		judge_find_plain(judge, CLIENT_ACTIVE_OK);
-	else if (active->result == ATTEMPT_FAILED) {
-		fact_set(judge->facts, FACT_WHY, active->why);
-		judge_find(judge,
-		    active->err == -EACCES ? CLIENT_ACTIVE_FORBIDDEN :
-					     CLIENT_ACTIVE_FAILED,
-		    passive_good ? ADVICE_NOTE :
-				   advice_worst(CLIENT_ACTIVE_FORBIDDEN));
-	}
+	judge_client(judge, passive, CLIENT_PASSIVE_OK, why_not_passive(judge),
+	    active->result == ATTEMPT_GOOD);
+	judge_client(judge, active, CLIENT_ACTIVE_OK,
+	    active->err == -EACCES ? CLIENT_ACTIVE_FORBIDDEN :
+				     CLIENT_ACTIVE_FAILED,
+	    passive->result == ATTEMPT_GOOD);
 }
 
 /* False: the server cannot be reached. */
@@ -225,18 +227,18 @@ judge_connect(struct judge *judge)
 	const struct probe_outcome *probe = judge->probe;
 
 	if (probe->opened) {
-		judge_find_plain(judge, CONNECT_OK);
+		judge_find(judge, CONNECT_OK);
 		return true;
 	}
 	fact_set(judge->facts, FACT_WHY, probe->why);
 	if (probe->err == -EACCES && !judge->forward->remote)
-		judge_find_plain(judge, why_no_connection(judge));
+		judge_find(judge, why_no_connection(judge));
 	else if (probe->err == -ENOENT || strstr(probe->why, "ame ") != NULL)
-		judge_find_plain(judge, CONNECT_UNKNOWN);
+		judge_find(judge, CONNECT_UNKNOWN);
 	else if (strstr(probe->why, "refused") != NULL)
-		judge_find_plain(judge, CONNECT_REFUSED);
+		judge_find(judge, CONNECT_REFUSED);
 	else
-		judge_find_plain(judge, CONNECT_FAILED);
+		judge_find(judge, CONNECT_FAILED);
 	return false;
 }
 
@@ -245,47 +247,31 @@ judge_connect(struct judge *judge)
 static void
 judge_set_facts(struct judge *judge)
 {
+	const struct options *options = judge->options;
 	const struct forward *forward = judge->forward;
 	struct facts *facts = judge->facts;
-	bool bracket = strchr(forward->host, ':') != NULL;
+	const char *host = suggest_far_host(options, forward, false);
 
 	fact_set(facts, FACT_FROM,
 	    forward->remote ? "this host" : "the SSH server");
-	fact_format(facts, FACT_SERVER_HOST, "%s%s%s", bracket ? "[" : "",
-	    forward->host, bracket ? "]" : "");
+	fact_format(facts, FACT_SERVER_HOST,
+	    strchr(forward->host, ':') != NULL ? "[%s]" : "%s", forward->host);
 	fact_set(facts, FACT_MACHINE, forward->host);
 	fact_format(facts, FACT_SERVER_PORT, "%u", forward->host_port);
 	fact_format(facts, FACT_SERVER, "%s:%s", fact(facts, FACT_SERVER_HOST),
 	    fact(facts, FACT_SERVER_PORT));
 	fact_set(facts, FACT_LISTEN, judge->outcome->bound);
-	if (!fact_known(facts, FACT_KEY_PLACE))
-		fact_format(facts, FACT_KEY_PLACE, "~%s/.ssh/authorized_keys",
-		    fact(facts, FACT_USER));
-}
-
-/* The address on which sshd is requested to listen. */
-static void
-set_listen_facts(struct judge *judge)
-{
-	const struct forward *forward = judge->forward;
-	const char *host = judge->options->far_address;
-	struct facts *facts = judge->facts;
-
-	if (forward->remote)
-		host = *forward->bind != '\0' ? forward->bind : "localhost";
-	else if (host == NULL)
-		host = strchr(forward->host, ':') != NULL ? "::1" : "127.0.0.1";
+	fact_format(facts, FACT_FAR_LISTEN, forward->remote ? "%s:%u" : "%s",
+	    host, forward->port);
 	fact_format(facts, FACT_PERMITLISTEN,
 	    strchr(host, ':') != NULL ? "[%s]" : "%s",
 	    strcmp(host, "*") == 0 ? "" : host);
-	if (!suggest_clients(judge->options, forward, facts->text[FACT_CLIENTS],
+	if (!suggest_clients(options, forward, facts->text[FACT_CLIENTS],
 		FACT_MAX))
 		fact_set(facts, FACT_CLIENTS, "any");
-	if (forward->remote)
-		fact_format(facts, FACT_FAR_LISTEN, "%s:%u", host,
-		    forward->port);
-	else
-		fact_set(facts, FACT_FAR_LISTEN, host);
+	if (!fact_known(facts, FACT_KEY_PLACE))
+		fact_format(facts, FACT_KEY_PLACE, "~%s/.ssh/authorized_keys",
+		    fact(facts, FACT_USER));
 }
 
 /* Will culvert run as a system user and accept only FTP clients of that user?
@@ -296,8 +282,7 @@ is_for_own_user(const struct judge *judge)
 	const char *bind = judge->forward->bind;
 
 	return fact_known(judge->facts, FACT_OWN_IS_SYSTEM) &&
-	    !judge->options->any_user &&
-	    (*bind == '\0' || judge_is_loopback(bind));
+	    !judge->options->any_user && suggest_is_loopback(bind);
 }
 
 static void
@@ -307,14 +292,14 @@ judge_bind(struct judge *judge)
 
 	fact_set(judge->facts, FACT_WHY, why);
 	if (*why != '\0')
-		judge_find_plain(judge,
+		judge_find(judge,
 		    strstr(why, "in use") != NULL      ? LISTEN_TAKEN :
 			strstr(why, "--allow") != NULL ? LISTEN_ALLOW :
 			strstr(why, "--client-address") != NULL ?
 							 LISTEN_ADDRESS :
 							 LISTEN_WRONG);
 	else if (!judge->forward->remote)
-		judge_find_plain(judge,
+		judge_find(judge,
 		    is_for_own_user(judge) ? LISTEN_OWN : LISTEN_OK);
 }
 
@@ -335,7 +320,6 @@ judge_forward(const struct options *options, const struct forward *forward,
 	bool reached;
 
 	judge_set_facts(&judge);
-	set_listen_facts(&judge);
 	judge_look(&judge);
 	judge_bind(&judge);
 	reached = judge_connect(&judge);

@@ -17,22 +17,18 @@ struct judge {
 	struct facts *facts;
 	judge_cb *found;
 	void *ctx;
-	bool tls_login; /* the server requires TLS to log in */
-	bool tls_data;	/* ... and for data connections */
-	bool works[2];	/* passive, active */
-	bool tried;	/* a listing, in any variant */
+	const char *tls_reply; /* by which the server requires TLS; or NULL */
+	bool tls_login;	       /* ... to log in, not only for listings */
+	bool works[2];	       /* passive, active */
+	bool tried;	       /* a listing, in any variant */
 };
 
 /* ---- judge.c ---- */
 
-void judge_find(struct judge *judge, enum finding finding,
+/* Reports a finding, with its own status or with that one. */
+void judge_find(struct judge *judge, enum finding finding);
+void judge_find_as(struct judge *judge, enum finding finding,
     enum advice_status status);
-
-/* With the finding's own status. */
-void judge_find_plain(struct judge *judge, enum finding finding);
-
-/* Is that localhost or a loopback address? */
-bool judge_is_loopback(const char *host);
 
 /* ---- judge_server.c ---- */
 

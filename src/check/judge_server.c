@@ -9,7 +9,13 @@
 #include "base/addr.h"
 #include "check/judge_priv.h"
 
-/* ---- greeting, FEAT, TLS, login ---- */
+/* ---- what replies say ---- */
+
+static bool
+judge_is_good(unsigned code)
+{
+	return code >= 200 && code < 300;
+}
 
 /* Does that reply contain one of the words, in either case?  NULL ends them. */
 static bool
@@ -41,33 +47,34 @@ says_full(const char *reply)
 	return has_word(reply, words);
 }
 
-/* False: nothing else is known of the server. */
+/* Does that reply to LIST reject the address of the data connection's peer? */
 static bool
-judge_greeting(struct judge *judge)
+is_about_peer(const char *reply)
+{
+	static const char *const words[] = { "bad ip", "foreign address",
+		"security", NULL };
+
+	return has_word(reply, words);
+}
+
+/* ---- greeting, FEAT, TLS, login ---- */
+
+static enum finding
+judge_greeting(const struct judge *judge)
 {
 	const struct probe_outcome *probe = judge->probe;
 
-	judge->facts->kind = probe->kind;
-	fact_set(judge->facts, FACT_GREETING, probe->greeting);
-	fact_set(judge->facts, FACT_REPLY, probe->greeting);
-	fact_set(judge->facts, FACT_WHY, probe->why);
-	if (probe->greeting_code >= 200 && probe->greeting_code < 300) {
-		judge_find_plain(judge, GREETING_OK);
-		return true;
-	}
+	if (judge_is_good(probe->greeting_code))
+		return GREETING_OK;
 	if (probe->greeting_code >= 100)
-		judge_find_plain(judge,
-		    says_full(probe->greeting) ? GREETING_FULL :
-						 GREETING_REFUSED);
-	else if (probe->greeting_code > 0)
-		judge_find_plain(judge, GREETING_NOT_FTP);
-	else if (probe->err != -ETIMEDOUT)
-		judge_find_plain(judge, GREETING_ENDED);
-	else
-		judge_find_plain(judge,
-		    judge->forward->host_port == 990 ? GREETING_TLS :
-						       GREETING_SILENT);
-	return false;
+		return says_full(probe->greeting) ? GREETING_FULL :
+						    GREETING_REFUSED;
+	if (probe->greeting_code > 0)
+		return GREETING_NOT_FTP;
+	if (probe->err != -ETIMEDOUT)
+		return GREETING_ENDED;
+	return judge->forward->host_port == 990 ? GREETING_TLS :
+						  GREETING_SILENT;
 }
 
 static void
@@ -77,27 +84,24 @@ judge_feat(struct judge *judge)
 
 	fact_set(judge->facts, FACT_FEAT, probe->feat);
 	fact_set(judge->facts, FACT_REPLY, probe->feat_reply);
-	if (probe->feat_code == 0)
-		return;
-	judge_find_plain(judge, probe->feat[0] != '\0' ? FEAT_OK : FEAT_NONE);
+	if (probe->feat_code != 0)
+		judge_find(judge, probe->feat[0] != '\0' ? FEAT_OK : FEAT_NONE);
 }
 
 static void
 judge_tls(struct judge *judge)
 {
-	const struct probe_outcome *probe = judge->probe;
 	enum advice_status bad =
 	    judge->options->allow_tls ? ADVICE_UNTRIED : ADVICE_WRONG;
 
-	if (judge->tls_login) {
-		fact_set(judge->facts, FACT_REPLY, probe->login_reply);
-		judge_find(judge, TLS_DEMANDED, bad);
-	} else if (judge->tls_data) {
-		judge_find(judge, TLS_DEMANDED_DATA, bad);
-	} else if (probe->offers_tls) {
-		judge_find_plain(judge, TLS_OFFERED);
-	} else if (probe->feat_code >= 200 && probe->feat_code < 300) {
-		judge_find_plain(judge, TLS_NONE);
+	if (judge->tls_reply != NULL) {
+		fact_set(judge->facts, FACT_REPLY, judge->tls_reply);
+		judge_find_as(judge,
+		    judge->tls_login ? TLS_DEMANDED : TLS_DEMANDED_DATA, bad);
+	} else if (judge->probe->offers_tls) {
+		judge_find(judge, TLS_OFFERED);
+	} else if (judge_is_good(judge->probe->feat_code)) {
+		judge_find(judge, TLS_NONE);
 	}
 }
 
@@ -117,50 +121,48 @@ static void
 judge_login(struct judge *judge)
 {
 	static const enum finding not_given[] = {
-		[LOGIN_HAVE] = USER_OK,
 		[LOGIN_NOT_GIVEN] = USER_NOT_GIVEN,
 		[LOGIN_NO_PASSWORD] = USER_NO_PASSWORD,
 		[LOGIN_NETRC_WRONG] = NETRC_WRONG,
 	};
+	const struct judge_outcome *outcome = judge->outcome;
 	const struct probe_outcome *probe = judge->probe;
 
-	if (judge->outcome->netrc_open)
-		judge_find_plain(judge, NETRC_OPEN);
+	if (outcome->netrc_open)
+		judge_find(judge, NETRC_OPEN);
 	fact_set(judge->facts, FACT_REPLY, probe->login_reply);
 	fact_set(judge->facts, FACT_WHY,
-	    judge->outcome->login_why != NULL ? judge->outcome->login_why : "");
-	if (judge->outcome->login != LOGIN_HAVE)
-		judge_find_plain(judge, not_given[judge->outcome->login]);
+	    outcome->login_why != NULL ? outcome->login_why : "");
+	if (outcome->login != LOGIN_HAVE)
+		judge_find(judge, not_given[outcome->login]);
 	else if (probe->login == PROBE_IN)
-		judge_find_plain(judge, USER_OK);
+		judge_find(judge, USER_OK);
 	else if (probe->login == PROBE_ACCOUNT)
-		judge_find_plain(judge, USER_ACCOUNT);
+		judge_find(judge, USER_ACCOUNT);
 	else if (probe->login == PROBE_DENIED && !judge->tls_login)
-		judge_find_plain(judge, why_not_in(judge));
+		judge_find(judge, why_not_in(judge));
 }
 
 /* ---- listings ---- */
 
-static enum probe_variant
-sibling(enum probe_variant variant)
-{
-	static const enum probe_variant siblings[] = {
-		[PROBE_PASV] = PROBE_EPSV,
-		[PROBE_EPSV] = PROBE_PASV,
-		[PROBE_PORT] = PROBE_EPRT,
-		[PROBE_EPRT] = PROBE_PORT,
-	};
-
-	return siblings[variant];
-}
-
-/* Did the server refuse it? */
-static bool
-is_refused(const struct judge *judge, enum probe_variant variant)
-{
-	return judge->probe->variants[variant].state == PROBE_TRIED &&
-	    judge->probe->variants[variant].trial.result == TRIAL_REFUSED;
-}
+/* What each result of a listing means; judge_trial() has exceptions. */
+static const struct {
+	enum finding finding;
+	bool noticed; /* culvert notices the failure, and uses another variant
+		       * or the other mode */
+} results[] = {
+	[TRIAL_OK] = { MODE_OK, false },
+	[TRIAL_REFUSED] = { MODE_REFUSED_VERB, true },
+	[TRIAL_NO_PORT] = { MODE_NO_PORT, true },
+	[TRIAL_FORBIDDEN] = { MODE_FORBIDDEN, true },
+	[TRIAL_CONNECT_FAILED] = { MODE_CONNECT_FAILED, true },
+	[TRIAL_NO_LISTENER] = { MODE_NO_LISTENER, true },
+	[TRIAL_NOT_COME] = { MODE_NOT_COME, true },
+	[TRIAL_LIST_REFUSED] = { MODE_NO_LISTING, false },
+	[TRIAL_UNSEEN] = { MODE_UNSEEN, false },
+	[TRIAL_CUT] = { MODE_CUT, false },
+	[TRIAL_LOST] = { MODE_CUT, false },
+};
 
 /* May the server be on another host than sshd?  Then it cannot connect to
  * sshd's loopback. */
@@ -168,80 +170,67 @@ static bool
 is_apart(const struct judge *judge)
 {
 	return !judge->forward->remote && judge->options->far_address == NULL &&
-	    !judge_is_loopback(judge->forward->host);
+	    !suggest_is_loopback(judge->forward->host);
 }
 
 /* Is the server's name ::1 for sshd, and does EPRT with that work? */
 static bool
 is_on_ipv6(const struct judge *judge)
 {
-	return judge->probe->variants[PROBE_EPRT].state == PROBE_TRIED &&
-	    judge->probe->variants[PROBE_EPRT].ipv6 &&
-	    judge->probe->variants[PROBE_EPRT].trial.result == TRIAL_OK;
+	const struct probe_tried *eprt = &judge->probe->variants[PROBE_EPRT];
+
+	return eprt->state == PROBE_TRIED && eprt->ipv6 &&
+	    eprt->trial.result == TRIAL_OK;
 }
 
 static enum finding
 why_refused(const struct judge *judge, enum probe_variant variant)
 {
+	static const enum probe_variant siblings[] = {
+		[PROBE_PASV] = PROBE_EPSV,
+		[PROBE_EPSV] = PROBE_PASV,
+		[PROBE_PORT] = PROBE_EPRT,
+		[PROBE_EPRT] = PROBE_PORT,
+	};
+	const struct probe_tried *sibling =
+	    &judge->probe->variants[siblings[variant]];
+
 	if (variant == PROBE_PORT && is_on_ipv6(judge))
 		return MODE_OTHER_FAMILY;
 	if (probe_is_active(variant) && is_apart(judge))
 		return MODE_REFUSED_APART;
-	if (!is_refused(judge, sibling(variant)) &&
-	    judge->probe->variants[sibling(variant)].state == PROBE_TRIED)
+	if (sibling->state == PROBE_TRIED &&
+	    sibling->trial.result != TRIAL_REFUSED)
 		return MODE_REFUSED_VERB;
 	return probe_is_active(variant) ? MODE_REFUSED_ACTIVE :
 					  MODE_REFUSED_PASSIVE;
 }
 
-/* Does that reply to LIST reject the address of the data connection's peer? */
-static bool
-is_about_peer(const char *reply)
-{
-	static const char *const words[] = { "bad ip", "foreign address",
-		"security", NULL };
-
-	return has_word(reply, words);
-}
-
+/* The finding of a variant that was tried. */
 static enum finding
-finding_of(const struct judge *judge, enum probe_variant variant)
+judge_trial(const struct judge *judge, enum probe_variant variant)
 {
 	const struct trial_outcome *trial =
 	    &judge->probe->variants[variant].trial;
+	enum finding finding = results[trial->result].finding;
 
 	if (trial->result != TRIAL_OK && demands_tls(trial->reply))
 		return MODE_TLS;
-	switch (trial->result) {
-	case TRIAL_OK:
-		return MODE_OK;
-	case TRIAL_REFUSED:
+	if (trial->result == TRIAL_REFUSED)
 		return why_refused(judge, variant);
-	case TRIAL_NO_PORT:
-		return MODE_NO_PORT;
-	case TRIAL_FORBIDDEN:
-		return facts_key_has(judge->facts, "permitopen") ?
-		    MODE_FORBIDDEN_KEY :
-		    MODE_FORBIDDEN;
-	case TRIAL_CONNECT_FAILED:
-		return judge->options->server_data_host_reply &&
-			variant == PROBE_PASV ?
-		    MODE_CONNECT_REPLY :
-		    MODE_CONNECT_FAILED;
-	case TRIAL_NO_LISTENER:
-		return MODE_NO_LISTENER;
-	case TRIAL_NOT_COME:
-		return is_about_peer(trial->reply) ? MODE_PEER : MODE_NOT_COME;
-	case TRIAL_LIST_REFUSED:
-		return is_about_peer(trial->reply) ? MODE_PEER :
-						     MODE_NO_LISTING;
-	case TRIAL_UNSEEN:
-		return is_about_peer(trial->reply) ? MODE_PEER : MODE_UNSEEN;
-	case TRIAL_CUT:
-	case TRIAL_LOST:
-		break;
-	}
-	return probe_is_active(variant) ? MODE_CUT : MODE_CUT_PASSIVE;
+	if (finding == MODE_FORBIDDEN &&
+	    facts_key_has(judge->facts, "permitopen"))
+		return MODE_FORBIDDEN_KEY;
+	if (finding == MODE_CONNECT_FAILED && variant == PROBE_PASV &&
+	    judge->options->server_data_host_reply)
+		return MODE_CONNECT_REPLY;
+	if ((finding == MODE_NOT_COME || finding == MODE_NO_LISTING ||
+		finding == MODE_UNSEEN) &&
+	    is_about_peer(trial->reply))
+		return MODE_PEER;
+	if (finding == MODE_CUT && !probe_is_active(variant))
+		return MODE_CUT_PASSIVE;
+	return finding;
 }
 
 void
@@ -249,33 +238,24 @@ judge_look(struct judge *judge)
 {
 	const struct probe_outcome *probe = judge->probe;
 
-	judge->tls_login =
-	    probe->login == PROBE_DENIED && demands_tls(probe->login_reply);
-	for (size_t i = 0; i < PROBE_VARIANTS; i++) {
+	for (int i = 0; i < PROBE_VARIANTS; i++) {
 		enum probe_variant variant = (enum probe_variant)i;
 		enum finding finding;
 
-		if (probe->variants[variant].state != PROBE_TRIED)
+		if (probe->variants[i].state != PROBE_TRIED)
 			continue;
 		judge->tried = true;
-		finding = finding_of(judge, variant);
+		finding = judge_trial(judge, variant);
 		if (finding == MODE_OK || finding == MODE_NO_LISTING ||
 		    finding == MODE_UNSEEN)
 			judge->works[probe_is_active(variant)] = true;
-		if (finding == MODE_TLS) {
-			judge->tls_data = true;
-			fact_set(judge->facts, FACT_REPLY,
-			    probe->variants[variant].trial.reply);
-		}
+		if (finding == MODE_TLS)
+			judge->tls_reply = probe->variants[i].trial.reply;
 	}
-}
-
-/* Was active mode not tested, while passive mode works? */
-static bool
-is_spared(const struct judge *judge, enum finding finding)
-{
-	return finding == MODE_UNSEEN && judge->works[JUDGE_PASSIVE] &&
-	    judge->options->server_mode != OPTIONS_ACTIVE;
+	judge->tls_login =
+	    probe->login == PROBE_DENIED && demands_tls(probe->login_reply);
+	if (judge->tls_login)
+		judge->tls_reply = probe->login_reply;
 }
 
 /* The facts of the text. */
@@ -299,22 +279,11 @@ set_variant_facts(struct judge *judge, enum probe_variant variant)
 		fact_set(facts, FACT_WHY, addr_format(&trial->announced, at));
 }
 
-/* Will culvert notice the failure, and use another variant or the other mode?
- */
+/* Will culvert notice the failure, and does what it does then work? */
 static bool
 is_made_up_for(const struct judge *judge, enum probe_variant variant)
 {
-	static const bool seen[] = {
-		[TRIAL_REFUSED] = true,
-		[TRIAL_NO_PORT] = true,
-		[TRIAL_FORBIDDEN] = true,
-		[TRIAL_CONNECT_FAILED] = true,
-		[TRIAL_NO_LISTENER] = true,
-		[TRIAL_NOT_COME] = true,
-		[TRIAL_LOST] = false, /* the last one */
-	};
-
-	if (!seen[judge->probe->variants[variant].trial.result])
+	if (!results[judge->probe->variants[variant].trial.result].noticed)
 		return false;
 	if (judge->options->server_mode != OPTIONS_SAME)
 		return judge->works[probe_is_active(variant)];
@@ -322,78 +291,81 @@ is_made_up_for(const struct judge *judge, enum probe_variant variant)
 }
 
 static void
+judge_tried(struct judge *judge, enum probe_variant variant)
+{
+	enum finding finding = judge_trial(judge, variant);
+	/* Was active mode not tested, while passive mode works? */
+	bool spared = finding == MODE_UNSEEN && judge->works[JUDGE_PASSIVE] &&
+	    judge->options->server_mode != OPTIONS_ACTIVE;
+	bool made_up_for = advice_worst(finding) == ADVICE_WRONG &&
+	    is_made_up_for(judge, variant);
+
+	judge_find_as(judge, finding,
+	    spared || made_up_for ? ADVICE_NOTE : advice_worst(finding));
+}
+
+static void
 judge_variant(struct judge *judge, enum probe_variant variant)
 {
-	enum finding finding;
-
 	set_variant_facts(judge, variant);
 	switch (judge->probe->variants[variant].state) {
 	case PROBE_NOT_TRIED:
 		/* A refused login has its own finding. */
 		if (judge->probe->login == PROBE_NO_LOGIN)
-			judge_find_plain(judge, MODE_NOT_TRIED);
-		return;
+			judge_find(judge, MODE_NOT_TRIED);
+		break;
 	case PROBE_NOT_USED:
-		judge_find_plain(judge, MODE_NOT_USED);
-		return;
+		judge_find(judge, MODE_NOT_USED);
+		break;
 	case PROBE_OTHER_FAMILY:
-		judge_find_plain(judge, MODE_OTHER_FAMILY);
-		return;
+		judge_find(judge, MODE_OTHER_FAMILY);
+		break;
 	case PROBE_TRIED:
+		judge_tried(judge, variant);
 		break;
 	}
-	finding = finding_of(judge, variant);
-	judge_find(judge, finding,
-	    is_spared(judge, finding) ||
-		    (is_made_up_for(judge, variant) &&
-			advice_worst(finding) == ADVICE_WRONG) ?
-		ADVICE_NOTE :
-		advice_worst(finding));
 }
 
 /* ---- the address in a 227 ---- */
 
-/* The server's address.  False: it is not known here. */
-static bool
-server_address(const struct judge *judge, struct addr *ret)
+/* The server's address; AF_UNSPEC if it is not known here. */
+static struct addr
+server_address(const struct judge *judge)
 {
-	const char *host = judge->forward->host;
+	struct addr addr = judge->probe->peer;
 
-	*ret = judge->probe->peer;
-	if (ret->family != AF_UNSPEC)
-		return true;
-	if (strcmp(host, "localhost") == 0)
-		*ret = addr_loopback(AF_INET, 0);
-	return ret->family != AF_UNSPEC || addr_parse_ip(host, ret) == 0;
+	if (addr.family != AF_UNSPEC)
+		return addr;
+	if (strcmp(judge->forward->host, "localhost") == 0)
+		return addr_loopback(AF_INET, 0);
+	addr_parse_ip(judge->forward->host, &addr);
+	return addr;
 }
 
 static void
 judge_address(struct judge *judge)
 {
-	const struct trial_outcome *trial =
-	    &judge->probe->variants[PROBE_PASV].trial;
-	struct addr server;
+	const struct probe_tried *pasv = &judge->probe->variants[PROBE_PASV];
+	const struct addr *announced = &pasv->trial.announced;
+	struct addr server = server_address(judge);
 	char text[ADDR_TEXT_MAX];
-	bool known = server_address(judge, &server);
 
-	if (judge->probe->variants[PROBE_PASV].state != PROBE_TRIED ||
-	    trial->announced.family != AF_INET || is_on_ipv6(judge) ||
-	    (known && server.family == AF_INET6))
+	if (pasv->state != PROBE_TRIED || announced->family != AF_INET ||
+	    is_on_ipv6(judge) || server.family == AF_INET6)
 		return;
-	fact_set(judge->facts, FACT_ANNOUNCED,
-	    addr_format_ip(&trial->announced, text));
-	if (!known)
-		judge_find_plain(judge, ADDRESS_FAR);
-	else if (addr_same_ip(&trial->announced, &server))
-		judge_find_plain(judge, ADDRESS_OK);
-	else if (judge->options->server_data_host_reply)
-		judge_find(judge, ADDRESS_WRONG_USED,
-		    trial->result == TRIAL_OK ||
+	fact_set(judge->facts, FACT_ANNOUNCED, addr_format_ip(announced, text));
+	if (server.family == AF_UNSPEC)
+		judge_find(judge, ADDRESS_FAR);
+	else if (addr_same_ip(announced, &server))
+		judge_find(judge, ADDRESS_OK);
+	else if (!judge->options->server_data_host_reply)
+		judge_find(judge, ADDRESS_WRONG);
+	else
+		judge_find_as(judge, ADDRESS_WRONG_USED,
+		    pasv->trial.result == TRIAL_OK ||
 			    is_made_up_for(judge, PROBE_PASV) ?
 			ADVICE_NOTE :
 			ADVICE_WRONG);
-	else
-		judge_find_plain(judge, ADDRESS_WRONG);
 }
 
 /* ---- judge_priv.h ---- */
@@ -402,21 +374,27 @@ void
 judge_server(struct judge *judge)
 {
 	const struct probe_outcome *probe = judge->probe;
+	enum finding greeting = judge_greeting(judge);
+	struct facts *facts = judge->facts;
 
-	if (!judge_greeting(judge))
+	facts->kind = probe->kind;
+	fact_set(facts, FACT_GREETING, probe->greeting);
+	fact_set(facts, FACT_REPLY, probe->greeting);
+	fact_set(facts, FACT_WHY, probe->why);
+	judge_find(judge, greeting);
+	if (greeting != GREETING_OK)
 		return;
 	judge_feat(judge);
-	judge_look(judge); /* sets the reply that requires TLS */
 	judge_tls(judge);
 	judge_login(judge);
-	for (size_t i = 0; i < PROBE_VARIANTS; i++)
+	for (int i = 0; i < PROBE_VARIANTS; i++)
 		judge_variant(judge, (enum probe_variant)i);
 	judge_address(judge);
-	fact_format(judge->facts, FACT_RTT_MS, "%.1f", probe->rtt_ms);
-	fact_format(judge->facts, FACT_COUNT, "%u", probe->n_rtt);
+	fact_format(facts, FACT_RTT_MS, "%.1f", probe->rtt_ms);
+	fact_format(facts, FACT_COUNT, "%u", probe->n_rtt);
 	if (probe->n_rtt > 0 && !probe->lost)
-		judge_find_plain(judge, ROUND_TRIP);
-	fact_set(judge->facts, FACT_WHY, probe->why);
+		judge_find(judge, ROUND_TRIP);
+	fact_set(facts, FACT_WHY, probe->why);
 	if (probe->lost && probe->login != PROBE_DENIED)
-		judge_find_plain(judge, SERVER_LOST);
+		judge_find(judge, SERVER_LOST);
 }

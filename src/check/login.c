@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "check/terminal.h"
 #include "limits.h"
 
@@ -29,12 +30,14 @@ struct login {
 
 /* 0 or a negative errno. */
 static int
-read_open(struct login *login, int fd)
+login_read_file(struct login *login)
 {
+	CLEANUP(cleanup_fd)
+	int fd = open(login->path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
 	ssize_t n;
 
-	if (fstat(fd, &st) != 0)
+	if (fd < 0 || fstat(fd, &st) != 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EINVAL;
@@ -49,19 +52,6 @@ read_open(struct login *login, int fd)
 		return -EFBIG;
 	login->open = (st.st_mode & (S_IRGRP | S_IROTH)) != 0;
 	return 0;
-}
-
-static int
-login_read_file(struct login *login)
-{
-	int fd = open(login->path, O_RDONLY | O_NOCTTY | O_CLOEXEC);
-	int err;
-
-	if (fd < 0)
-		return -errno;
-	err = read_open(login, fd);
-	close(fd);
-	return err;
 }
 
 /* Does the file lack the password for the host of some forward? */

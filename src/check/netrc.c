@@ -90,13 +90,6 @@ netrc_next_word(struct reader *reader)
 	return 1;
 }
 
-static int
-next_name(struct reader *reader)
-{
-	skip_comments(reader);
-	return netrc_next_word(reader);
-}
-
 /* A macro ends with an empty line. */
 static void
 skip_macro(struct reader *reader)
@@ -145,29 +138,24 @@ is_it(const struct entry *entry, const char *user)
 	return !entry->has_user || strcmp(entry->login.user, user) == 0;
 }
 
-/* Returns 1 if the word in the reader begins an entry, 0 if not, or -EINVAL. */
+/* Takes the keyword in the reader, and what belongs to it.  Returns 0 or
+ * -EINVAL. */
 static int
-begin_entry(struct reader *reader, const char *machine, const char *user,
+take_keyword(struct reader *reader, const char *machine, const char *user,
     struct entry *entry)
 {
 	if (strcmp(reader->word, "default") == 0) {
 		*entry = (struct entry) { .any = true };
 		entry->matches = user != NULL;
-		return 1;
-	}
-	if (strcmp(reader->word, "machine") != 0)
 		return 0;
-	if (netrc_next_word(reader) <= 0)
-		return -EINVAL;
-	*entry = (struct entry) { .any = true };
-	entry->matches = strcmp(reader->word, machine) == 0;
-	return 1;
-}
-
-/* Takes the word in the reader and its value.  Returns 0 or -EINVAL. */
-static int
-netrc_take_word(struct reader *reader, struct entry *entry)
-{
+	}
+	if (strcmp(reader->word, "machine") == 0) {
+		*entry = (struct entry) { .any = true };
+		if (netrc_next_word(reader) <= 0)
+			return -EINVAL;
+		entry->matches = strcmp(reader->word, machine) == 0;
+		return 0;
+	}
 	if (strcmp(reader->word, "macdef") == 0) {
 		skip_macro(reader);
 		return 0;
@@ -190,22 +178,26 @@ netrc_find(const char *text, size_t len, const char *machine, const char *user,
 	struct entry entry = { .any = false };
 	int got, err = 0;
 
-	while (err >= 0 && (got = next_name(&reader)) == 1) {
-		if (ends_entry(&reader) && is_it(&entry, user))
+	for (;;) {
+		skip_comments(&reader);
+		got = netrc_next_word(&reader);
+		if (got != 1 || (ends_entry(&reader) && is_it(&entry, user)))
 			break;
-		err = begin_entry(&reader, machine, user, &entry);
-		if (err == 0)
-			err = netrc_take_word(&reader, &entry);
+		err = take_keyword(&reader, machine, user, &entry);
+		if (err != 0)
+			break;
 	}
-	if (err >= 0 && got >= 0 && is_it(&entry, user)) {
+	if (err != 0 || got < 0) {
+		err = -EINVAL;
+	} else if (!is_it(&entry, user)) {
+		err = -ENOENT;
+	} else {
 		*ret = entry.login;
 		if (user != NULL && !entry.has_user &&
 		    strlen(user) < sizeof(ret->user))
 			memcpy(ret->user, user, strlen(user) + 1);
-	} else {
-		err = err < 0 || got < 0 ? -EINVAL : -ENOENT;
 	}
 	explicit_bzero(&entry, sizeof(entry));
 	explicit_bzero(&reader, sizeof(reader));
-	return err < 0 ? err : 0;
+	return err;
 }

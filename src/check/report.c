@@ -5,62 +5,21 @@
 
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 
-struct report {
-	struct report_options options;
-	enum advice_status worst;
-	unsigned wrong;
-	unsigned untried;
-	char *forward; /* or NULL */
-	bool told;     /* its line has been printed */
-	json_t *checks;
-	bool incomplete; /* out of memory */
-};
-
-struct report *
-report_new(const struct report_options *options)
+void
+report_forward(struct report *report, const char *forward)
 {
-	struct report *report = calloc(1, sizeof(*report));
-
-	if (report == NULL)
-		return NULL;
-	report->options = *options;
-	report->checks = json_array();
-	if (report->checks == NULL) {
-		free(report);
-		return NULL;
-	}
-	return report;
+	report->forward = forward;
+	report->told = false;
 }
 
 void
 report_free(struct report *report)
 {
-	if (report == NULL)
-		return;
 	json_decref(report->checks);
-	free(report->forward);
-	free(report);
-}
-
-void
-report_forward(struct report *report, const char *forward)
-{
-	free(report->forward);
-	report->forward = NULL;
-	report->told = false;
-	if (forward != NULL && asprintf(&report->forward, "%s", forward) < 0)
-		report->forward = NULL;
-}
-
-enum advice_status
-report_worst(const struct report *report)
-{
-	return report->worst;
 }
 
 /* ---- for people ---- */
@@ -68,7 +27,7 @@ report_worst(const struct report *report)
 static void
 report_print(struct report *report, const struct advice *advice)
 {
-	if (report->options.quiet && advice->status < ADVICE_NOTE)
+	if (report->quiet && advice->status < ADVICE_NOTE)
 		return;
 	if (report->forward != NULL && !report->told)
 		printf("%s\n", report->forward);
@@ -161,6 +120,8 @@ report_keep(struct report *report, const struct advice *advice)
 	if (report->forward != NULL)
 		json_object_set_new(check, "forward",
 		    report_json_text(report->forward));
+	if (report->checks == NULL)
+		report->checks = json_array();
 	/* A report without one of its checks must not look complete. */
 	if (json_array_append_new(report->checks, check) != 0)
 		report->incomplete = true;
@@ -199,7 +160,7 @@ report_add(struct report *report, const struct advice *advice)
 		report->worst = advice->status;
 	report->wrong += advice->status == ADVICE_WRONG;
 	report->untried += advice->status == ADVICE_UNTRIED;
-	if (report->options.json)
+	if (report->json)
 		report_keep(report, advice);
 	else
 		report_print(report, advice);
@@ -210,7 +171,7 @@ report_finish(struct report *report, const struct report_end *end)
 {
 	bool good = true;
 
-	if (report->options.json)
+	if (report->json)
 		good = print_json(report, end);
 	else
 		print_end(report, end);

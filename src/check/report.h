@@ -9,24 +9,27 @@
 
 #include "check/advice.h"
 
-struct report;
+struct json_t;
 
-struct report_options {
+/* All other members are 0 at first. */
+struct report {
 	bool json;
-	bool quiet; /* only findings that are not ok */
+	bool quiet;		  /* only findings that are not ok */
+	enum advice_status worst; /* status so far */
+	unsigned wrong;		  /* findings of that status */
+	unsigned untried;
+	const char *forward; /* the findings are about it; borrowed, or NULL */
+	bool told;	     /* its line has been printed */
+	struct json_t *checks;
+	bool incomplete; /* out of memory */
 };
 
-/* NULL when out of memory. */
-struct report *report_new(const struct report_options *options);
-
-/* The findings that follow are about that -L or -R; NULL: about none. */
+/* The findings that follow are about that -L or -R; NULL: about none.  The text
+ * is borrowed until the next call. */
 void report_forward(struct report *report, const char *forward);
 
 /* Adds a finding, and copies it. */
 void report_add(struct report *report, const struct advice *advice);
-
-/* The worst status so far. */
-enum advice_status report_worst(const struct report *report);
 
 /* What comes after all findings; an empty text is left out. */
 struct report_end {
@@ -41,7 +44,6 @@ struct report_end {
 bool report_finish(struct report *report, const struct report_end *end)
     __attribute__((warn_unused_result));
 
-/* NULL is allowed. */
 void report_free(struct report *report);
 
 #endif

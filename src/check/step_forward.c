@@ -34,13 +34,12 @@ forward_try_local(struct check *check, const struct forward *forward,
     struct judge_outcome *outcome)
 {
 	struct peer_listener listener = { .listener = NULL };
-	struct side_at at = { .host = check->conf->far_address };
+	const struct side_at at = {
+		.host = suggest_far_host(check->conf, forward, false),
+	};
 
 	if (check->conf->server_mode == OPTIONS_PASSIVE)
 		return;
-	if (at.host == NULL)
-		at.host =
-		    strchr(forward->host, ':') != NULL ? "::1" : "127.0.0.1";
 	forward_listen(check, &at, &listener, &outcome->listen);
 	peer_unlisten(&listener);
 }
@@ -76,7 +75,7 @@ forward_try_remote(struct check *check, const struct forward *forward,
     struct judge_outcome *outcome, struct peer_listener *control)
 {
 	struct peer_listener data = { .listener = NULL };
-	const char *host = *forward->bind != '\0' ? forward->bind : "localhost";
+	const char *host = suggest_far_host(check->conf, forward, false);
 	const struct side_at control_at = {
 		.host = host,
 		.port = forward->port,
@@ -181,7 +180,7 @@ step_forward(struct check *check)
 	facts_forget(&check->facts, SCOPE_FORWARD);
 	forward_describe(forward, check->facts.text[FACT_FORWARD]);
 	check->facts.kind = SERVER_UNKNOWN;
-	report_forward(check->report, fact(&check->facts, FACT_FORWARD));
+	report_forward(&check->report, fact(&check->facts, FACT_FORWARD));
 	if (forward->remote)
 		forward_try_remote(check, forward, outcome, &control);
 	else
@@ -193,7 +192,7 @@ step_forward(struct check *check)
 	if (!check->wait.over)
 		forward_judge(check, forward, outcome);
 	peer_unlisten(&control);
-	report_forward(check->report, NULL);
+	report_forward(&check->report, NULL);
 	return !check->wait.over;
 }
 

@@ -116,13 +116,13 @@ put_clients(struct text *text, const struct options *options)
 	}
 }
 
-static bool
-is_loopback(const char *bind)
+bool
+suggest_is_loopback(const char *host)
 {
 	struct addr addr;
 
-	return *bind == '\0' || strcmp(bind, "localhost") == 0 ||
-	    (addr_parse_ip(bind, &addr) == 0 && addr_is_loopback(&addr));
+	return *host == '\0' || strcmp(host, "localhost") == 0 ||
+	    (addr_parse_ip(host, &addr) == 0 && addr_is_loopback(&addr));
 }
 
 /* All addresses of the SSH server? */
@@ -139,7 +139,7 @@ static void
 put_remote_open(struct text *text, const struct options *options,
     const struct forward *forward)
 {
-	if (is_loopback(forward->bind)) {
+	if (suggest_is_loopback(forward->bind)) {
 		put_permit(text, "permitopen", "127.0.0.1", "*");
 		put_permit(text, "permitopen", "::1", "*");
 		return;
@@ -156,7 +156,7 @@ put_remote_open(struct text *text, const struct options *options,
 bool
 suggest_is_local(const char *bind)
 {
-	return is_loopback(bind) || is_every(bind);
+	return suggest_is_loopback(bind) || is_every(bind);
 }
 
 bool
@@ -165,7 +165,7 @@ suggest_clients(const struct options *options, const struct forward *forward,
 {
 	struct text text = { .at = ret, .size = size };
 
-	if (is_loopback(forward->bind)) {
+	if (suggest_is_loopback(forward->bind)) {
 		suggest_put(&text, "127.0.0.1:* [::1]:*");
 		return !text.full;
 	}
@@ -184,25 +184,29 @@ suggest_clients(const struct options *options, const struct forward *forward,
 	return true;
 }
 
+const char *
+suggest_far_host(const struct options *options, const struct forward *forward,
+    bool ipv6)
+{
+	if (forward->remote)
+		return *forward->bind != '\0' ? forward->bind : "localhost";
+	if (options->far_address != NULL)
+		return options->far_address;
+	return ipv6 || strchr(forward->host, ':') != NULL ? "::1" : "127.0.0.1";
+}
+
 static void
 put_listen(struct text *text, const struct options *options,
     const struct forward *forward, const struct suggest_modes *modes,
     enum options_mode mode)
 {
-	const char *host = forward->bind;
+	const char *host = suggest_far_host(options, forward, modes->ipv6);
 
-	if (!forward->remote) {
-		host = options->far_address;
-		if (mode == OPTIONS_PASSIVE)
-			return;
-		if (host == NULL)
-			host = modes->ipv6 ? "::1" : "127.0.0.1";
-	} else if (*host == '\0') {
-		host = "localhost";
-	} else if (strcmp(host, "*") == 0) {
-		host = ""; /* ssh asks for that */
-	}
-	put_permit(text, "permitlisten", host, "*");
+	if (!forward->remote && mode == OPTIONS_PASSIVE)
+		return;
+	/* ssh requests an empty host for "*". */
+	put_permit(text, "permitlisten", strcmp(host, "*") == 0 ? "" : host,
+	    "*");
 }
 
 bool

@@ -37,6 +37,16 @@ bool suggest_key_line(const struct options *options,
     const struct suggest_modes *modes, enum options_mode mode, char *text,
     size_t size);
 
+/*
+ * Where sshd listens: with -R for FTP clients, with -L for data connections in
+ * active mode (ipv6: the server uses IPv6, although its name does not tell).
+ */
+const char *suggest_far_host(const struct options *options,
+    const struct forward *forward, bool ipv6);
+
+/* Is that localhost or a loopback address, or empty? */
+bool suggest_is_loopback(const char *host);
+
 /* Does every host have the bind address of that -R: loopback, or all? */
 bool suggest_is_local(const char *bind);
 

@@ -64,7 +64,7 @@ test_good(void **state)
 	assert_string_equal(fact(&facts, FACT_METHOD), "publickey");
 	assert_string_equal(fact(&facts, FACT_KEY_PLACE),
 	    "/home/b/.ssh/authorized_keys:3");
-	assert_true(facts_key_known(&facts));
+	assert_true(fact_known(&facts, FACT_KEY_OPTIONS));
 	assert_true(facts_key_has(&facts, "permitopen"));
 	assert_true(facts_key_has(&facts, "port-forwarding"));
 	assert_false(facts_key_has(&facts, "permitlisten"));
@@ -216,7 +216,7 @@ test_versions(void **state)
 		assert_int_equal(facts_sshd_has_no_delay(&facts),
 		    cases[i].no_delay);
 	}
-	assert_false(facts_key_known(&facts));
+	assert_false(fact_known(&facts, FACT_KEY_OPTIONS));
 	fact_set(&facts, FACT_CIPHER, "aes256-cbc");
 	assert_true(facts_cipher_is_old(&facts));
 	assert_false(facts_kex_is_post_quantum(&facts));

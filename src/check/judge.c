@@ -333,7 +333,7 @@ judge_forward(const struct options *options, const struct forward *forward,
 		.passive = judge.works[JUDGE_PASSIVE],
 		.active = judge.works[JUDGE_ACTIVE],
 		.ipv6 = outcome->probe.variants[PROBE_EPRT].ipv6 &&
-		    outcome->probe.variants[PROBE_EPRT].trial.result ==
-			TRIAL_OK,
+		    outcome->probe.variants[PROBE_EPRT].trial.finding ==
+			MODE_OK,
 	};
 }

@@ -145,25 +145,6 @@ judge_login(struct judge *judge)
 
 /* ---- listings ---- */
 
-/* What each result of a listing means; judge_trial() has exceptions. */
-static const struct {
-	enum finding finding;
-	bool noticed; /* culvert notices the failure, and uses another variant
-		       * or the other mode */
-} results[] = {
-	[TRIAL_OK] = { MODE_OK, false },
-	[TRIAL_REFUSED] = { MODE_REFUSED_VERB, true },
-	[TRIAL_NO_PORT] = { MODE_NO_PORT, true },
-	[TRIAL_FORBIDDEN] = { MODE_FORBIDDEN, true },
-	[TRIAL_CONNECT_FAILED] = { MODE_CONNECT_FAILED, true },
-	[TRIAL_NO_LISTENER] = { MODE_NO_LISTENER, true },
-	[TRIAL_NOT_COME] = { MODE_NOT_COME, true },
-	[TRIAL_LIST_REFUSED] = { MODE_NO_LISTING, false },
-	[TRIAL_UNSEEN] = { MODE_UNSEEN, false },
-	[TRIAL_CUT] = { MODE_CUT, false },
-	[TRIAL_LOST] = { MODE_CUT, false },
-};
-
 /* May the server be on another host than sshd?  Then it cannot connect to
  * sshd's loopback. */
 static bool
@@ -179,8 +160,7 @@ is_on_ipv6(const struct judge *judge)
 {
 	const struct probe_tried *eprt = &judge->probe->variants[PROBE_EPRT];
 
-	return eprt->state == PROBE_TRIED && eprt->ipv6 &&
-	    eprt->trial.result == TRIAL_OK;
+	return eprt->ipv6 && eprt->trial.finding == MODE_OK;
 }
 
 static enum finding
@@ -199,24 +179,24 @@ why_refused(const struct judge *judge, enum probe_variant variant)
 		return MODE_OTHER_FAMILY;
 	if (probe_is_active(variant) && is_apart(judge))
 		return MODE_REFUSED_APART;
-	if (sibling->state == PROBE_TRIED &&
-	    sibling->trial.result != TRIAL_REFUSED)
+	if (probe_was_tried(sibling) &&
+	    sibling->trial.finding != MODE_REFUSED_VERB)
 		return MODE_REFUSED_VERB;
 	return probe_is_active(variant) ? MODE_REFUSED_ACTIVE :
 					  MODE_REFUSED_PASSIVE;
 }
 
-/* The finding of a variant that was tried. */
+/* Tells apart what a trial does not. */
 static enum finding
 judge_trial(const struct judge *judge, enum probe_variant variant)
 {
 	const struct trial_outcome *trial =
 	    &judge->probe->variants[variant].trial;
-	enum finding finding = results[trial->result].finding;
+	enum finding finding = trial->finding;
 
-	if (trial->result != TRIAL_OK && demands_tls(trial->reply))
+	if (finding != MODE_OK && demands_tls(trial->reply))
 		return MODE_TLS;
-	if (trial->result == TRIAL_REFUSED)
+	if (finding == MODE_REFUSED_VERB)
 		return why_refused(judge, variant);
 	if (finding == MODE_FORBIDDEN &&
 	    facts_key_has(judge->facts, "permitopen"))
@@ -228,8 +208,8 @@ judge_trial(const struct judge *judge, enum probe_variant variant)
 		finding == MODE_UNSEEN) &&
 	    is_about_peer(trial->reply))
 		return MODE_PEER;
-	if (finding == MODE_CUT && !probe_is_active(variant))
-		return MODE_CUT_PASSIVE;
+	if (finding == MODE_CUT || finding == SERVER_LOST)
+		return probe_is_active(variant) ? MODE_CUT : MODE_CUT_PASSIVE;
 	return finding;
 }
 
@@ -240,12 +220,9 @@ judge_look(struct judge *judge)
 
 	for (int i = 0; i < PROBE_VARIANTS; i++) {
 		enum probe_variant variant = (enum probe_variant)i;
-		enum finding finding;
+		enum finding finding = judge_trial(judge, variant);
 
-		if (probe->variants[i].state != PROBE_TRIED)
-			continue;
-		judge->tried = true;
-		finding = judge_trial(judge, variant);
+		judge->tried |= probe_was_tried(&probe->variants[i]);
 		if (finding == MODE_OK || finding == MODE_NO_LISTING ||
 		    finding == MODE_UNSEEN)
 			judge->works[probe_is_active(variant)] = true;
@@ -274,16 +251,21 @@ set_variant_facts(struct judge *judge, enum probe_variant variant)
 	fact_format(facts, FACT_DATA_PORT, "%u", trial->port);
 	fact_format(facts, FACT_BYTES, "%llu",
 	    (unsigned long long)trial->bytes);
-	if (trial->result == TRIAL_NOT_COME &&
+	if (trial->finding == MODE_NOT_COME &&
 	    trial->announced.family != AF_UNSPEC)
 		fact_set(facts, FACT_WHY, addr_format(&trial->announced, at));
 }
 
-/* Will culvert notice the failure, and does what it does then work? */
+/* Will culvert notice the failure, and does the other variant or the other
+ * mode, which it then uses, work? */
 static bool
 is_made_up_for(const struct judge *judge, enum probe_variant variant)
 {
-	if (!results[judge->probe->variants[variant].trial.result].noticed)
+	enum finding finding = judge->probe->variants[variant].trial.finding;
+
+	if (finding == MODE_OK || finding == MODE_NO_LISTING ||
+	    finding == MODE_UNSEEN || finding == MODE_CUT ||
+	    finding == SERVER_LOST)
 		return false;
 	if (judge->options->server_mode != OPTIONS_SAME)
 		return judge->works[probe_is_active(variant)];
@@ -291,7 +273,7 @@ is_made_up_for(const struct judge *judge, enum probe_variant variant)
 }
 
 static void
-judge_tried(struct judge *judge, enum probe_variant variant)
+judge_variant(struct judge *judge, enum probe_variant variant)
 {
 	enum finding finding = judge_trial(judge, variant);
 	/* Was active mode not tested, while passive mode works? */
@@ -300,30 +282,12 @@ judge_tried(struct judge *judge, enum probe_variant variant)
 	bool made_up_for = advice_worst(finding) == ADVICE_WRONG &&
 	    is_made_up_for(judge, variant);
 
+	/* A refused login has its own finding. */
+	if (finding == MODE_NOT_TRIED && judge->probe->login != PROBE_NO_LOGIN)
+		return;
+	set_variant_facts(judge, variant);
 	judge_find_as(judge, finding,
 	    spared || made_up_for ? ADVICE_NOTE : advice_worst(finding));
-}
-
-static void
-judge_variant(struct judge *judge, enum probe_variant variant)
-{
-	set_variant_facts(judge, variant);
-	switch (judge->probe->variants[variant].state) {
-	case PROBE_NOT_TRIED:
-		/* A refused login has its own finding. */
-		if (judge->probe->login == PROBE_NO_LOGIN)
-			judge_find(judge, MODE_NOT_TRIED);
-		break;
-	case PROBE_NOT_USED:
-		judge_find(judge, MODE_NOT_USED);
-		break;
-	case PROBE_OTHER_FAMILY:
-		judge_find(judge, MODE_OTHER_FAMILY);
-		break;
-	case PROBE_TRIED:
-		judge_tried(judge, variant);
-		break;
-	}
 }
 
 /* ---- the address in a 227 ---- */
@@ -350,8 +314,8 @@ judge_address(struct judge *judge)
 	struct addr server = server_address(judge);
 	char text[ADDR_TEXT_MAX];
 
-	if (pasv->state != PROBE_TRIED || announced->family != AF_INET ||
-	    is_on_ipv6(judge) || server.family == AF_INET6)
+	if (announced->family != AF_INET || is_on_ipv6(judge) ||
+	    server.family == AF_INET6)
 		return;
 	fact_set(judge->facts, FACT_ANNOUNCED, addr_format_ip(announced, text));
 	if (server.family == AF_UNSPEC)
@@ -362,7 +326,7 @@ judge_address(struct judge *judge)
 		judge_find(judge, ADDRESS_WRONG);
 	else
 		judge_find_as(judge, ADDRESS_WRONG_USED,
-		    pasv->trial.result == TRIAL_OK ||
+		    pasv->trial.finding == MODE_OK ||
 			    is_made_up_for(judge, PROBE_PASV) ?
 			ADVICE_NOTE :
 			ADVICE_WRONG);

@@ -49,6 +49,14 @@ probe_is_active(enum probe_variant variant)
 	return variant == PROBE_PORT || variant == PROBE_EPRT;
 }
 
+bool
+probe_was_tried(const struct probe_tried *tried)
+{
+	return tried->trial.finding != MODE_NOT_TRIED &&
+	    tried->trial.finding != MODE_NOT_USED &&
+	    tried->trial.finding != MODE_OTHER_FAMILY;
+}
+
 /* There is no reply. */
 static bool
 probe_lose(struct probe *probe, int err, const char *why)
@@ -289,23 +297,22 @@ static bool
 probe_variant(struct probe *probe, enum probe_variant variant)
 {
 	struct probe_tried *tried = &probe->outcome->variants[variant];
-	struct trial_outcome second = { .result = TRIAL_OK };
+	struct trial_outcome second = { .finding = MODE_OK };
 	struct trial_outcome *last = &tried->trial;
 	sa_family_t family = probe_family_of(probe);
 
-	tried->state = PROBE_TRIED;
 	tried->ipv6 = family == AF_INET6;
 	probe_try(probe, variant, family, last);
-	if (variant == PROBE_EPRT && last->result == TRIAL_REFUSED &&
+	if (variant == PROBE_EPRT && last->finding == MODE_REFUSED_VERB &&
 	    !tried->ipv6 && may_be_ipv6(probe)) {
 		last = &second;
 		tried->ipv6 = true;
 		probe_try(probe, variant, AF_INET6, last);
 		/* Of two refusals the first one is more useful. */
-		if (last->result == TRIAL_OK)
+		if (last->finding == MODE_OK)
 			tried->trial = *last;
 	}
-	if (last->result == TRIAL_LOST)
+	if (last->finding == SERVER_LOST)
 		return probe_lose(probe, 0, last->why);
 	return !last->hangs;
 }
@@ -321,10 +328,10 @@ probe_variants(struct probe *probe)
 		bool active = probe_is_active(variant);
 
 		if (mode == (active ? OPTIONS_PASSIVE : OPTIONS_ACTIVE))
-			tried->state = PROBE_NOT_USED;
+			tried->trial.finding = MODE_NOT_USED;
 		else if (variant == PROBE_PORT &&
 		    probe_family_of(probe) == AF_INET6)
-			tried->state = PROBE_OTHER_FAMILY;
+			tried->trial.finding = MODE_OTHER_FAMILY;
 		else if (!probe_variant(probe, variant))
 			return false;
 	}
@@ -389,6 +396,8 @@ probe_run(const struct probe_options *options, struct probe_outcome *ret)
 		.use = SIDE_CONTROL,
 	};
 
+	for (size_t i = 0; i < PROBE_VARIANTS; i++)
+		ret->variants[i].trial.finding = MODE_NOT_TRIED;
 	snprintf(probe.host, sizeof(probe.host), "%s", options->host);
 	ftp_open(&probe.ftp, options->wait, options->side, &to);
 	if (probe_log_in(&probe) &&

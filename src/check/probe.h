@@ -42,14 +42,9 @@ enum probe_login {
 };
 
 struct probe_tried {
-	enum {
-		PROBE_NOT_TRIED,
-		PROBE_NOT_USED,	    /* mode */
-		PROBE_OTHER_FAMILY, /* PORT, of a server on IPv6 */
-		PROBE_TRIED,
-	} state;
-	bool ipv6; /* active: it announced an IPv6 address */
-	struct trial_outcome trial;
+	bool ipv6;		    /* active: it announced an IPv6 address */
+	struct trial_outcome trial; /* MODE_NOT_TRIED, MODE_NOT_USED,
+				     * MODE_OTHER_FAMILY, or a listing's */
 };
 
 struct probe_outcome {
@@ -81,6 +76,9 @@ struct probe_outcome {
 
 /* Runs it to its end.  ret is 0 before the call. */
 void probe_run(const struct probe_options *options, struct probe_outcome *ret);
+
+/* Was a listing tried? */
+bool probe_was_tried(const struct probe_tried *tried);
 
 /* Is the variant one of active mode? */
 bool probe_is_active(enum probe_variant variant);

@@ -32,11 +32,11 @@ trial_is_good(const struct trial *trial)
 	return trial->code >= 200 && trial->code < 300;
 }
 
-static enum trial_result
-trial_end(struct trial *trial, enum trial_result result, const char *why)
+static enum finding
+trial_end(struct trial *trial, enum finding finding, const char *why)
 {
 	fact_text(trial->outcome->why, "%s", why);
-	return result;
+	return finding;
 }
 
 /* Stores it.  False: there is none, the connection was lost. */
@@ -87,42 +87,41 @@ trial_is_over(const struct trial *trial)
 		(data->ended || (!trial_is_good(trial) && !began)));
 }
 
-static enum trial_result
+static enum finding
 trial_listed(struct trial *trial)
 {
 	const struct peer *data = &trial->data;
 	bool good = trial_is_good(trial);
 
 	if (trial->lost)
-		return TRIAL_LOST;
+		return SERVER_LOST;
 	if (trial->final && !good && !data->opened)
 		return trial->preliminary > 0 || trial->code == 425 ||
 			trial->code == 426 ?
-		    TRIAL_NOT_COME :
-		    TRIAL_UNSEEN;
+		    MODE_NOT_COME :
+		    MODE_UNSEEN;
 	if (trial->final && !good && trial->preliminary == 0)
-		return TRIAL_LIST_REFUSED;
+		return MODE_NO_LISTING;
 	if (data->attempt.result == ATTEMPT_FAILED)
-		return trial_end(trial, TRIAL_CUT, data->attempt.why);
+		return trial_end(trial, MODE_CUT, data->attempt.why);
 	if (trial->final && data->ended)
-		return good ? TRIAL_OK : TRIAL_CUT;
+		return good ? MODE_OK : MODE_CUT;
 	/* The time is over. */
 	if (trial->final && !good)
-		return TRIAL_CUT;
+		return MODE_CUT;
 	if (trial->final)
-		return trial_end(trial,
-		    data->opened ? TRIAL_CUT : TRIAL_NOT_COME,
+		return trial_end(trial, data->opened ? MODE_CUT : MODE_NOT_COME,
 		    "the data connection does not end");
 	fact_text(trial->outcome->why, "no reply in time");
 	/* Some servers try to connect for more than a minute. */
 	trial->outcome->hangs = !data->opened;
 	if (data->opened)
-		return TRIAL_LOST;
+		return SERVER_LOST;
 	fact_text(trial->outcome->reply, "%s", trial->outcome->why);
-	return TRIAL_NOT_COME;
+	return MODE_NOT_COME;
 }
 
-static enum trial_result
+static enum finding
 trial_list(struct trial *trial)
 {
 	struct wait *wait = trial->wait;
@@ -164,7 +163,7 @@ find_hostport(const struct ftp_reply *reply, struct hostport *ret)
 	return false;
 }
 
-static enum trial_result
+static enum finding
 trial_passive(struct trial *trial)
 {
 	const struct trial_options *options = trial->options;
@@ -182,11 +181,11 @@ trial_passive(struct trial *trial)
 	ftp_send(trial->ftp, "%s", verb_name(options->verb));
 	ftp_read(trial->ftp, trial->wait->times.reply, &reply);
 	if (!trial_keep_reply(trial, &reply))
-		return TRIAL_LOST;
+		return SERVER_LOST;
 	if (!trial_is_good(trial))
-		return TRIAL_REFUSED;
+		return MODE_REFUSED_VERB;
 	if (!find_hostport(&reply, &found))
-		return TRIAL_NO_PORT;
+		return MODE_NO_PORT;
 	trial->outcome->announced = found.addr;
 	trial->outcome->port = to.port = found.addr.port;
 	if (to.host == NULL)
@@ -196,13 +195,13 @@ trial_passive(struct trial *trial)
 	if (trial->data.opened)
 		return trial_list(trial);
 	return trial_end(trial,
-	    attempt->err == -EACCES ? TRIAL_FORBIDDEN : TRIAL_CONNECT_FAILED,
+	    attempt->err == -EACCES ? MODE_FORBIDDEN : MODE_CONNECT_FAILED,
 	    attempt->why);
 }
 
 /* ---- active ---- */
 
-static enum trial_result
+static enum finding
 trial_active(struct trial *trial, struct peer_listener *listener)
 {
 	const struct trial_options *options = trial->options;
@@ -215,21 +214,21 @@ trial_active(struct trial *trial, struct peer_listener *listener)
 	peer_listen(listener, options->side, &at, &trial->data);
 	attempt_wait(&listener->attempt, trial->wait, trial->wait->times.sshd);
 	if (listener->attempt.result == ATTEMPT_FAILED)
-		return trial_end(trial, TRIAL_NO_LISTENER,
+		return trial_end(trial, MODE_NO_LISTENER,
 		    listener->attempt.why);
 	trial->outcome->announced = *addr;
 	trial->outcome->port = addr->port;
 	if (addr->family == AF_UNSPEC ||
 	    hostport_format_command(options->verb, addr, argument) != 0)
-		return trial_end(trial, TRIAL_NO_LISTENER,
+		return trial_end(trial, MODE_NO_LISTENER,
 		    "sshd does not listen on that address family");
 	ftp_send(trial->ftp, "%s %s", verb_name(options->verb), argument);
 	ftp_read(trial->ftp, trial->wait->times.reply, &reply);
 	if (!trial_keep_reply(trial, &reply))
-		return TRIAL_LOST;
+		return SERVER_LOST;
 	if (trial_is_good(trial))
 		return trial_list(trial);
-	return reply.code == 425 ? TRIAL_NOT_COME : TRIAL_REFUSED;
+	return reply.code == 425 ? MODE_NOT_COME : MODE_REFUSED_VERB;
 }
 
 void
@@ -244,7 +243,7 @@ trial_run(const struct trial_options *options, struct trial_outcome *ret)
 	struct peer_listener listener = { .listener = NULL };
 	bool active = options->verb == VERB_PORT || options->verb == VERB_EPRT;
 
-	ret->result =
+	ret->finding =
 	    active ? trial_active(&trial, &listener) : trial_passive(&trial);
 	ret->bytes = trial.data.bytes;
 	peer_close(&trial.data);

@@ -22,22 +22,15 @@ struct trial_options {
 	sa_family_t family; /* active: of the announced address */
 };
 
-enum trial_result {
-	TRIAL_OK,
-	TRIAL_REFUSED,	      /* the server refuses the verb; see reply */
-	TRIAL_NO_PORT,	      /* the reply to the verb has no port */
-	TRIAL_FORBIDDEN,      /* sshd does not permit to connect */
-	TRIAL_CONNECT_FAILED, /* see why */
-	TRIAL_NO_LISTENER,    /* see why */
-	TRIAL_NOT_COME,	      /* the server does not connect; see reply */
-	TRIAL_LIST_REFUSED,   /* connected, but LIST is refused; see reply */
-	TRIAL_UNSEEN,	      /* LIST is refused before the server connects */
-	TRIAL_CUT,	      /* the listing is incomplete; see why */
-	TRIAL_LOST,	      /* the control connection was lost; see why */
-};
-
 struct trial_outcome {
-	enum trial_result result;
+	/*
+	 * MODE_OK, or what went wrong, as far as the trial can tell:
+	 * MODE_REFUSED_VERB, MODE_NO_PORT, MODE_FORBIDDEN, MODE_CONNECT_FAILED,
+	 * MODE_NO_LISTENER, MODE_NOT_COME, MODE_NO_LISTING, MODE_UNSEEN (LIST
+	 * is refused before the server connects) or MODE_CUT; SERVER_LOST: the
+	 * control connection was lost.  reply and why tell more.
+	 */
+	enum finding finding;
 	char reply[FACT_MAX]; /* the last reply */
 	char why[FACT_MAX];
 	/* The address that the server announced, or that was announced to it;

@@ -49,7 +49,7 @@ setup(void **state)
 	fact_text(probe->feat, "MLST");
 	probe->login = PROBE_IN;
 	for (int variant = 0; variant < PROBE_VARIANTS; variant++)
-		probe->variants[variant].state = PROBE_TRIED;
+		probe->variants[variant].trial.finding = MODE_OK;
 	fact_set(&scene.facts, FACT_KEY_OPTIONS, " port-forwarding ");
 	return 0;
 }
@@ -112,10 +112,10 @@ static void
 test_made_up_for(void **state)
 {
 	(void)state;
-	trial(PROBE_PASV)->result = TRIAL_REFUSED;
+	trial(PROBE_PASV)->finding = MODE_REFUSED_VERB;
 	judge();
 	assert_found(MODE_REFUSED_VERB, ADVICE_NOTE);
-	trial(PROBE_EPSV)->result = TRIAL_REFUSED;
+	trial(PROBE_EPSV)->finding = MODE_REFUSED_VERB;
 	judge();
 	assert_found(MODE_REFUSED_PASSIVE, ADVICE_NOTE);
 	assert_false(scene.modes.passive);
@@ -123,10 +123,10 @@ test_made_up_for(void **state)
 	judge();
 	assert_found(MODE_REFUSED_PASSIVE, ADVICE_WRONG);
 	scene.options.server_mode = OPTIONS_SAME;
-	trial(PROBE_PASV)->result = TRIAL_CONNECT_FAILED;
+	trial(PROBE_PASV)->finding = MODE_CONNECT_FAILED;
 	judge();
 	assert_found(MODE_CONNECT_FAILED, ADVICE_NOTE);
-	trial(PROBE_PASV)->result = TRIAL_FORBIDDEN;
+	trial(PROBE_PASV)->finding = MODE_FORBIDDEN;
 	judge();
 	assert_found(MODE_FORBIDDEN, ADVICE_NOTE);
 	fact_set(&scene.facts, FACT_KEY_OPTIONS,
@@ -143,8 +143,8 @@ static void
 test_not_come(void **state)
 {
 	(void)state;
-	trial(PROBE_PORT)->result = TRIAL_NOT_COME;
-	trial(PROBE_EPRT)->result = TRIAL_NOT_COME;
+	trial(PROBE_PORT)->finding = MODE_NOT_COME;
+	trial(PROBE_EPRT)->finding = MODE_NOT_COME;
 	trial(PROBE_PORT)->announced = addr_loopback(AF_INET, 4711);
 	fact_text(trial(PROBE_PORT)->reply, "425 Cannot open");
 	judge();
@@ -160,14 +160,14 @@ static void
 test_unseen(void **state)
 {
 	(void)state;
-	trial(PROBE_PORT)->result = TRIAL_UNSEEN;
-	trial(PROBE_EPRT)->result = TRIAL_UNSEEN;
+	trial(PROBE_PORT)->finding = MODE_UNSEEN;
+	trial(PROBE_EPRT)->finding = MODE_UNSEEN;
 	fact_text(trial(PROBE_PORT)->reply, "550 Permission denied.");
 	judge();
 	assert_found(MODE_UNSEEN, ADVICE_NOTE);
 	assert_true(scene.modes.active);
-	trial(PROBE_PASV)->result = TRIAL_REFUSED;
-	trial(PROBE_EPSV)->result = TRIAL_REFUSED;
+	trial(PROBE_PASV)->finding = MODE_REFUSED_VERB;
+	trial(PROBE_EPSV)->finding = MODE_REFUSED_VERB;
 	judge();
 	assert_found(MODE_UNSEEN, ADVICE_UNTRIED);
 }
@@ -179,13 +179,13 @@ test_no_listener(void **state)
 	(void)state;
 	scene.outcome.listen.result = ATTEMPT_FAILED;
 	scene.outcome.listen.err = -EACCES;
-	trial(PROBE_PORT)->result = TRIAL_NO_LISTENER;
-	trial(PROBE_EPRT)->result = TRIAL_NO_LISTENER;
+	trial(PROBE_PORT)->finding = MODE_NO_LISTENER;
+	trial(PROBE_EPRT)->finding = MODE_NO_LISTENER;
 	judge();
 	assert_found(FORWARD_FORBIDDEN_LISTEN, ADVICE_NOTE);
 	assert_found(MODE_NO_LISTENER, ADVICE_NOTE);
-	trial(PROBE_PASV)->result = TRIAL_REFUSED;
-	trial(PROBE_EPSV)->result = TRIAL_REFUSED;
+	trial(PROBE_PASV)->finding = MODE_REFUSED_VERB;
+	trial(PROBE_EPSV)->finding = MODE_REFUSED_VERB;
 	judge();
 	assert_found(FORWARD_FORBIDDEN_LISTEN, ADVICE_WRONG);
 	assert_found(MODE_NO_LISTENER, ADVICE_WRONG);
@@ -220,7 +220,7 @@ test_tls(void **state)
 
 	(void)state;
 	for (int variant = 0; variant < PROBE_VARIANTS; variant++)
-		probe->variants[variant].state = PROBE_NOT_TRIED;
+		probe->variants[variant].trial.finding = MODE_NOT_TRIED;
 	probe->login = PROBE_DENIED;
 	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
 		fact_text(probe->login_reply, "%s", replies[i]);
@@ -241,7 +241,7 @@ test_tls_for_data(void **state)
 {
 	(void)state;
 	for (int variant = 0; variant < PROBE_VARIANTS; variant++) {
-		trial((enum probe_variant)variant)->result = TRIAL_LIST_REFUSED;
+		trial((enum probe_variant)variant)->finding = MODE_NO_LISTING;
 		fact_text(trial((enum probe_variant)variant)->reply,
 		    "522 SSL/TLS required on the data channel");
 	}
@@ -305,8 +305,8 @@ test_address(void **state)
 	check_address("192.0.2.2", "ftp.plant", ADDRESS_WRONG);
 	scene.options.server_data_host_reply = true;
 	scene.options.server_mode = OPTIONS_PASSIVE;
-	trial(PROBE_PASV)->result = TRIAL_CONNECT_FAILED;
-	trial(PROBE_EPSV)->result = TRIAL_REFUSED;
+	trial(PROBE_PASV)->finding = MODE_CONNECT_FAILED;
+	trial(PROBE_EPSV)->finding = MODE_REFUSED_VERB;
 	check_address("192.0.2.2", "ftp.plant", ADDRESS_WRONG_USED);
 	assert_found(MODE_CONNECT_REPLY, ADVICE_WRONG);
 }

@@ -3,20 +3,20 @@
  *
  * Theory of operation.  The two directions are independent machines.
  *
- * In:	data -> eof -> told.  What comes goes straight to an owner who reads;
- *	otherwise to the buffer in, which the window bounds.  The window is
- *	given back as the owner takes the bytes, never before.
+ * In:	data -> eof -> told.  Data go straight to an owner who reads, else to
+ *the buffer in, which the window bounds.  The window grows again as the owner
+ *	takes the bytes, never before.
  * Out:	open -> shut (by the owner) -> EOF sent.  What the peer's window or the
  *	mux socket does not take waits in the buffer out.
  *
- * A CLOSE or the loss of the connection ends both.  Without an EOF before it
- * it is a loss, told at once, whatever is buffered; but a CLOSE of a server
- * that was never seen to send EOF is taken for one, see channel_got_close().
- * After an EOF the data and the end are delivered as usual, and closed()
- * follows only if we had not ended our direction, or bytes of it were unsent.
+ * A CLOSE or the loss of the connection ends both.  Without an EOF before, it
+ *is a loss, reported at once, whatever is buffered (for servers that never send
+ * EOF see channel_got_close()).  After an EOF, data and end are delivered as
+ * usual, and closed() follows only if our direction had not ended or bytes of
+ *it were unsent.
  *
- * Owners are called from the loop only: from proxy.c's events, or from the
- * idle handle when a call of the owner made something due.
+ * Owners are called from the loop only: by proxy.c, or from the idle handle if
+ *a call of the owner made a callback due.
  */
 #include "ssh/channel_priv.h"
 
@@ -33,12 +33,6 @@ channel_of(struct stream *stream)
 	return (struct channel *)stream;
 }
 
-struct stream *
-channel_stream(struct channel *channel)
-{
-	return &channel->stream;
-}
-
 bool
 channel_is_owned(const struct channel *channel)
 {
@@ -47,7 +41,7 @@ channel_is_owned(const struct channel *channel)
 
 /* ---- life ---- */
 
-struct channel *
+struct stream *
 channel_new(struct proxy *proxy, uint32_t number, const char *host,
     uint16_t port, enum link_use use, const struct stream_handler *handler,
     void *ctx)
@@ -75,7 +69,7 @@ channel_new(struct proxy *proxy, uint32_t number, const char *host,
 		    use == LINK_DATA, uv_hrtime() / 1000),
 		LIMIT_CHANNEL_PACKET, host, port));
 	proxy->table[number] = channel;
-	return channel;
+	return &channel->stream;
 }
 
 static void
@@ -90,7 +84,7 @@ channel_handle_closed(uv_handle_t *handle)
 	free(channel);
 }
 
-/* Nobody needs it any more; the loop frees it. */
+/* The loop frees it. */
 static void
 channel_free(struct channel *channel)
 {
@@ -144,7 +138,7 @@ channel_schedule(struct channel *channel)
 	uv_idle_start(&channel->idle, channel_idle);
 }
 
-/* Makes the first callback that is due.  False when there was none. */
+/* Makes the first callback that is due.  False if there is none. */
 static bool
 channel_tell_one(struct channel *channel)
 {
@@ -160,7 +154,7 @@ channel_tell_one(struct channel *channel)
 		    &(struct iovec) {
 			(void *)(uintptr_t)buf_bytes(&channel->in), len },
 		    1);
-		/* Given up in that: who does so discards what is there. */
+		/* Closed in that call, which discards the rest. */
 		if (!channel->owned)
 			return false;
 		buf_consume(&channel->in, len);
@@ -206,7 +200,7 @@ channel_lost(struct channel *channel)
 	channel_detach(channel);
 }
 
-/* ---- what the owner says ---- */
+/* ---- what the owner calls ---- */
 
 static void
 channel_read_start(struct stream *stream)
@@ -247,7 +241,7 @@ channel_write(struct stream *stream, const struct iovec *pieces, size_t n)
 		if (channel_write_piece(channel, pieces[i].iov_base,
 			pieces[i].iov_len) == 0)
 			continue;
-		/* Half of it may be on its way. */
+		/* A part may already be sent. */
 		channel_fail(channel, -ENOMEM, "out of memory");
 		channel_send_close(channel);
 		channel_schedule(channel);

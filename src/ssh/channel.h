@@ -1,10 +1,10 @@
 /*
  * A channel as a stream (RFC 4254 section 5).  proxy.c reads the packets and
- * calls what is here; the owner of the stream calls through base/stream.h.
+ * calls these functions; the owner of the stream uses base/stream.h.
  *
- * A channel whose owner has given it up lives on, without callbacks, until the
- * peer has closed it too, since only then its number is free.  A channel that
- * the peer has ended lives on without a number, until its owner gives it up.
+ * A channel that its owner has closed stays, without callbacks, until the peer
+ * has closed it too: only then its number is free.  A channel that the peer has
+ * closed stays, without a number, until its owner closes it.
  */
 #ifndef SSH_CHANNEL_H
 #define SSH_CHANNEL_H
@@ -48,43 +48,37 @@ struct proxy {
 	size_t n_pieces;
 };
 
-/* Makes a channel with that free number, and opens it.  NULL when out of
+/* Opens a channel to host and port with that free number.  NULL when out of
  * memory. */
-struct channel *channel_new(struct proxy *proxy, uint32_t number,
+struct stream *channel_new(struct proxy *proxy, uint32_t number,
     const char *host, uint16_t port, enum link_use use,
     const struct stream_handler *handler, void *ctx);
 
-struct stream *channel_stream(struct channel *channel);
-
-/* May a message of that type come for a channel that is closed, or for its
- * number, which has another one by now?  Node's ssh2 answers requests behind
- * its CLOSE. */
+/* May such a message come for a channel that is closed, or for the next one
+ * with its number?  Node's ssh2 answers requests behind its CLOSE. */
 bool channel_is_late(const struct chan_message *message);
 
-/* Has its owner not given it up? */
+/* Has its owner not closed it? */
 bool channel_is_owned(const struct channel *channel);
 
 /*
- * A message of the peer for this channel, of any type with a channel; its data
- * must stay valid until channel_deliver().  Owners are called back from inside
- * both.  Returns 0, or -EPROTO when the peer cannot be
- * speaking our protocol.
+ * A message of the peer for this channel; its data must stay valid until
+ * channel_deliver().  Both call the owners back.  0, or -EPROTO if the peer
+ * violates the protocol for the whole connection.
  */
 int channel_message(struct channel *channel,
     const struct chan_message *message);
 
-/* All messages that came with one read are through: what is gathered of them
- * goes to its owner. */
+/* All messages of one read were passed: gives what was gathered to its owner.
+ */
 void channel_deliver(struct proxy *proxy);
 
 /* The mux socket has room: each waiting channel in turn sends a packet, or some
- * more when it is alone. */
+ * more if no other waits. */
 void channel_turns(struct proxy *proxy);
 
-/*
- * The proxy connection is lost: takes the channel out of it.  No callback
- * comes from inside; channel_tell() makes those that are due.
- */
+/* The connection is lost: removes the channel from it, and later reports that
+ * to the owner.  channel_lost() makes no callback. */
 void channel_lost(struct channel *channel);
 void channel_tell(struct channel *channel);
 

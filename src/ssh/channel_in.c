@@ -1,5 +1,5 @@
 /*
- * The receiving half of a channel, and all that the peer says.
+ * A channel: what the peer sends.
  */
 #include "ssh/channel_priv.h"
 
@@ -48,7 +48,7 @@ channel_discard(struct channel *channel)
 	channel_consumed(channel, len);
 }
 
-/* ---- what the peer says ---- */
+/* ---- opening ---- */
 
 static void
 channel_confirmed(struct channel *channel, const struct chan_message *message)
@@ -63,7 +63,7 @@ channel_confirmed(struct channel *channel, const struct chan_message *message)
 	channel->peer_packet = message->packet < LIMIT_CHANNEL_PACKET ?
 	    message->packet :
 	    LIMIT_CHANNEL_PACKET;
-	if (channel->close_sent) { /* meant, that is: it had no number yet */
+	if (channel->close_sent) { /* not really: peer was not known yet */
 		channel->close_sent = false;
 		channel_send_close(channel);
 		return;
@@ -74,7 +74,7 @@ channel_confirmed(struct channel *channel, const struct chan_message *message)
 	channel_tell(channel);
 }
 
-/* channel->why has sshd's words; what explains them is known. */
+/* channel->why has sshd's words; the explanation is known, if there is any. */
 static void
 channel_explained(void *ctx)
 {
@@ -90,7 +90,7 @@ channel_explained(void *ctx)
 	channel_tell(channel);
 }
 
-/* sshd's administrator does not want it, which it may explain elsewhere. */
+/* A session may explain that: reason.h. */
 static void
 channel_prohibited(struct channel *channel, const char *why)
 {
@@ -110,7 +110,8 @@ channel_refused(struct channel *channel, const struct chan_message *message)
 	static const struct {
 		uint32_t reason;
 		int err;
-		const char *name; /* in front; RFC 4254 section 5.1 */
+		const char
+		    *name; /* before sshd's words; RFC 4254 section 5.1 */
 	} reasons[] = {
 		{ CHAN_ADMINISTRATIVELY_PROHIBITED, -EACCES,
 		    "administratively prohibited: " },
@@ -134,7 +135,7 @@ channel_refused(struct channel *channel, const struct chan_message *message)
 		channel_prohibited(channel, why);
 		return;
 	}
-	/* sshd has tried it. */
+	/* sshd has permitted it. */
 	if (reasons[i].reason == CHAN_CONNECT_FAILED)
 		reason_forwarded(channel->reason);
 	channel_fail(channel, reasons[i].err, why);
@@ -142,7 +143,9 @@ channel_refused(struct channel *channel, const struct chan_message *message)
 	channel_tell(channel);
 }
 
-/* The peer sends what it must not: give the channel up, not the link. */
+/* ---- data ---- */
+
+/* The peer violates the protocol in this channel only: the link stays. */
 static void
 channel_violated(struct channel *channel, const char *why)
 {
@@ -183,7 +186,7 @@ channel_got_data(struct channel *channel, const struct chan_message *message)
 {
 	size_t len = message->data_len;
 
-	if (channel->close_sent) /* it does not know yet */
+	if (channel->close_sent) /* the peer does not know it yet */
 		return;
 	if (channel->eof || len > UINT32_MAX ||
 	    !window_receive(&channel->window, (uint32_t)len)) {
@@ -228,20 +231,17 @@ channel_got_eof(struct channel *channel)
 	    channel->eof_at - channel->heard_at >= LIMIT_IDLE_END_MS;
 	channel->proxy->info->sends_eof = true;
 	channel_end_finish(channel);
-	/* A CLOSE right behind it is looked at first. */
+	/* A CLOSE right behind it comes first: channel_doubt(). */
 	channel_schedule(channel);
 }
 
 /*
- * OpenSSH sends EOF first, always (RFC 4254 section 5.3 only recommends it), so
- * without one something has failed there.  Servers that copy and then close
- * send none, ever: as long as none has come on this link, it may be the end.
- *
- * With ChannelTimeout sshd drops what it still has of a channel that we have
- * not let it use for a while, and sends EOF and CLOSE.  It closes before our
- * end for no other reason; and who had to wait for us that long was not at its
- * end.  How long it was cannot be told if we were late ourselves: then who had
- * no window left is not believed, unless the server closes every channel so.
+ * With ChannelTimeout, sshd drops what it still has of a channel that it could
+ * not send on for a while, and sends EOF and CLOSE.  For no other reason does
+ * it close before our end; and a server that had to wait for us for so long was
+ * not at the end of its data.  If this process was late itself, that time is
+ * not certain.  Then an end without window left is doubtful, unless the server
+ * closes every channel so early.
  */
 static void
 channel_doubt(struct channel *channel)
@@ -252,13 +252,18 @@ channel_doubt(struct channel *channel)
 	if (!channel->eof || channel->eof_told || channel->shut)
 		return;
 	channel->doubtful = channel->exhausted && !proxy->closes_early;
-	/* After ChannelTimeout sshd closes also one that has ended long ago, or
-	 * in which nothing has moved. */
+	/* ChannelTimeout also closes channels that ended long ago, or in which
+	 * nothing moves. */
 	if (!channel->exhausted && now - channel->eof_at < LIMIT_AT_ONCE_MS &&
 	    channel->eof_at - channel->heard_at < LIMIT_AT_ONCE_MS)
 		proxy->closes_early = true;
 }
 
+/*
+ * OpenSSH always sends EOF first (RFC 4254 section 5.3 only recommends it), so
+ * a CLOSE without EOF is a loss.  Servers that copy and then close never send
+ * EOF: while none has come on this link, a CLOSE may be the end.
+ */
 static void
 channel_got_close(struct channel *channel)
 {
@@ -300,7 +305,7 @@ channel_message(struct channel *channel, const struct chan_message *message)
 
 	if (proxy->gathering != channel || message->type != CHAN_DATA)
 		channel_deliver(proxy);
-	/* Owners may have given it up in that. */
+	/* Its owner may have closed it in that call. */
 	if (channel->proxy == NULL)
 		return 0;
 	if (message->type == CHAN_OPEN_CONFIRMATION ||
@@ -332,7 +337,7 @@ channel_message(struct channel *channel, const struct chan_message *message)
 		channel_got_close(channel);
 		break;
 	case CHAN_REQUEST:
-		/* eow@openssh.com among them: no reply, no meaning to us. */
+		/* eow@openssh.com, for example, which wants no reply. */
 		if (message->want_reply && channel_can_send(channel))
 			conn_put(proxy->conn,
 			    chan_put(conn_message(proxy->conn), CHAN_FAILURE,

@@ -1,11 +1,11 @@
 /*
- * The sending half of a channel.
+ * A channel: what goes to the peer.
  */
 #include "ssh/channel_priv.h"
 
 #include <assert.h>
 
-/* So many go to the mux socket in one call. */
+/* Packets that go to the mux socket in one call. */
 #define CHANNEL_PACKETS 8
 
 void
@@ -49,7 +49,7 @@ channel_undelivered(const struct stream *stream)
 		return len;
 	if (channel->mark > conn_sent(channel->proxy->conn))
 		behind = channel->mark - conn_sent(channel->proxy->conn);
-	/* Others' bytes may be among those before the mark. */
+	/* Bytes of other channels may be before the mark, too. */
 	if (behind > channel->handed)
 		behind = channel->handed;
 	len += behind;
@@ -92,7 +92,7 @@ channel_end_finish(struct channel *channel)
 		channel_send_close(channel);
 }
 
-/* Bytes may have gone out: what comes of it. */
+/* Bytes may have been sent: calls drained(), sends the EOF, if that is due. */
 static void
 channel_after_send(struct channel *channel)
 {
@@ -112,7 +112,7 @@ channel_after_send(struct channel *channel)
 	channel_end_finish(channel);
 }
 
-/* What is small may go past others that wait. */
+/* Small pieces may overtake other channels that wait. */
 static bool
 channel_is_small(const struct channel *channel, size_t len)
 {
@@ -121,9 +121,8 @@ channel_is_small(const struct channel *channel, size_t len)
 }
 
 /*
- * Sends packets of the len bytes, at most max of them, and not more than ssh
- * takes at once.  Returns how many bytes they took, and sets *ret_full when ssh
- * took less.
+ * Sends at most max packets, and not more than ssh takes at once.  Returns how
+ * many of the len bytes they took, and sets *ret_full if ssh took less.
  */
 static size_t
 channel_send_packets(struct channel *channel, const uint8_t *bytes, size_t len,
@@ -165,7 +164,7 @@ channel_send_packets(struct channel *channel, const uint8_t *bytes, size_t len,
 	return sent;
 }
 
-/* first: it had its turn, but nothing went. */
+/* first: nothing could be sent in its turn. */
 static void
 channel_wait(struct channel *channel, bool first)
 {

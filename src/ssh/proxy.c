@@ -52,14 +52,12 @@ struct stream *
 proxy_dial(struct proxy *proxy, const char *host, uint16_t port,
     enum link_use use, const struct stream_handler *handler, void *ctx)
 {
-	struct channel *channel;
 	uint32_t number;
 
 	if (!proxy->up || proxy->conn == NULL ||
 	    strlen(host) > PROXY_HOST_MAX || proxy_number(proxy, &number) != 0)
 		return NULL;
-	channel = channel_new(proxy, number, host, port, use, handler, ctx);
-	return channel == NULL ? NULL : channel_stream(channel);
+	return channel_new(proxy, number, host, port, use, handler, ctx);
 }
 
 unsigned int

@@ -25,33 +25,6 @@ static const char help[] =
     "\n"
     "Exit status: 0 nothing is wrong, 1 something is wrong, 2 bad usage.\n";
 
-/* ---- names, --test ---- */
-
-/* Every name that was given is a tunnel's; if not, why says it. */
-static bool
-are_there(const struct config *config, const struct command_line *options,
-    char why[SETTINGS_WHY_MAX])
-{
-	for (int i = 0; i < options->n_names; i++) {
-		if (config_find(config, options->names[i]) != NULL)
-			continue;
-		snprintf(why, SETTINGS_WHY_MAX, "there is no [tunnel %s] in %s",
-		    options->names[i], config->settings.files[0]);
-		return false;
-	}
-	return true;
-}
-
-/* 0 or a negative errno with why. */
-static int
-check(const struct config *config, const struct command_line *options,
-    char why[SETTINGS_WHY_MAX])
-{
-	int err = config_check_together(config, options, why);
-
-	return err == 0 ? config_check_here(config, options, why) : err;
-}
-
 /* ---- print ---- */
 
 /* Has the tunnel anything of that key?  Prints it. */
@@ -101,16 +74,12 @@ print_tunnel(const struct config_tunnel *tunnel)
 static int
 config_print(const struct config *config, const struct command_line *options)
 {
-	const struct config_tunnel *tunnel;
-
 	printf("[defaults]\n");
 	print_scope(&config->tunnels[0], true);
 	for (size_t i = 0; i < config->n_tunnels && options->n_names == 0; i++)
 		print_tunnel(&config->tunnels[i]);
-	for (int i = 0; i < options->n_names; i++) {
-		tunnel = config_find(config, options->names[i]);
-		print_tunnel(tunnel);
-	}
+	for (int i = 0; i < options->n_names; i++)
+		print_tunnel(config_find(config, options->names[i]));
 	return EXIT_STOPPED;
 }
 
@@ -126,8 +95,11 @@ command_config(int argc, char **argv)
 		&status))
 		return status;
 	if (config_read(options.path, &config, why) != 0 ||
-	    !are_there(&config, &options, why) ||
-	    (options.flag && check(&config, &options, why) != 0)) {
+	    !config_check_names(&config, &options, why) ||
+	    (options.flag &&
+		(config_check_together(&config, &options, NULL, NULL, why) !=
+			0 ||
+		    config_check_here(&config, &options, why) != 0))) {
 		log_err("%s", why);
 		status = EXIT_FAILED;
 	} else if (options.flag) {

@@ -10,27 +10,30 @@
 #include "process/app.h"
 
 /* One destination, and one entry with all -L and -R. */
-static bool
-run_fill_app(void *ctx, struct app *app)
-{
-	const struct entry_plan plan = { .options = { .options = ctx } };
-	struct destination *destination = app_add(app, 0, &plan.options);
-
-	return destination != NULL &&
-	    destination_add(destination, &plan) != NULL;
-}
-
 static int
-run_tunnels(struct options *options)
+run_tunnels(const struct config_tunnel *line)
 {
-	const struct options *const to[] = { options };
-	const struct app_owner owner = { .fill = run_fill_app, .ctx = options };
+	const struct link_options link =
+	    destination_link_options(&line->options, 0);
+	const struct app_options options = {
+		.process = &line->options,
+		.links = &link,
+		.n = 1,
+	};
+	struct destination *destination;
+	struct app *app;
+	int status;
 
-	options_set_log(options);
-	return app_run(options, to, 1, &owner);
+	options_set_log(&line->options);
+	app = app_open(&options, &status);
+	if (app == NULL)
+		return status;
+	destination = destination_new(&app->shared, 0, line, NULL);
+	return app_run(app,
+	    destination != NULL && entry_new(destination, line, NULL) != NULL);
 }
 
-/* To standard output; a pipe that is full loses it, and that is a failure. */
+/* To standard output.  Not to be able to write there is a failure. */
 static int
 run_print(const char *const *texts)
 {
@@ -47,12 +50,12 @@ run_print(const char *const *texts)
 int
 command_run(int argc, char **argv)
 {
-	static struct options options;
+	static struct config_tunnel line; /* without a name */
 	int status = EXIT_STOPPED;
 
-	switch (options_parse(argc, argv, &options)) {
+	switch (options_parse(argc, argv, &line.options)) {
 	case OPTIONS_RUN:
-		status = run_tunnels(&options);
+		status = run_tunnels(&line);
 		break;
 	case OPTIONS_SUMMARY:
 		status = run_print(options_summary());
@@ -65,11 +68,11 @@ command_run(int argc, char **argv)
 		    "culvert " CULVERT_VERSION "\n", NULL });
 		break;
 	case OPTIONS_BAD:
-		log_err("%s", options.why);
+		log_err("%s", line.options.why);
 		log_err("see culvert --help");
 		status = EXIT_USAGE;
 		break;
 	}
-	options_free(&options);
+	options_free(&line.options);
 	return status;
 }

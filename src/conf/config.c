@@ -394,6 +394,36 @@ config_find(const struct config *config, const char *name)
 	return NULL;
 }
 
+bool
+command_line_wants(const struct command_line *line, const char *name)
+{
+	for (int i = 0; i < line->n_names; i++)
+		if (strcmp(line->names[i], name) == 0)
+			return true;
+	return line->n_names == 0;
+}
+
+void
+config_complain_no_tunnel(const struct config *config, const char *name,
+    char why[SETTINGS_WHY_MAX])
+{
+	snprintf(why, SETTINGS_WHY_MAX, "there is no [tunnel %s] in %s", name,
+	    config->settings.files[0]);
+}
+
+bool
+config_check_names(const struct config *config, const struct command_line *line,
+    char why[SETTINGS_WHY_MAX])
+{
+	for (int i = 0; i < line->n_names; i++) {
+		if (config_find(config, line->names[i]) != NULL)
+			continue;
+		config_complain_no_tunnel(config, line->names[i], why);
+		return false;
+	}
+	return true;
+}
+
 const struct config_tunnel *
 config_nearest(const struct config *config, const char *name)
 {

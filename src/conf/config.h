@@ -68,6 +68,17 @@ void config_free(struct config *config);
 const struct config_tunnel *config_find(const struct config *config,
     const char *name);
 
+/* Does line name that tunnel, or none, which means all? */
+bool command_line_wants(const struct command_line *line, const char *name);
+
+/* Is each name of line that of a tunnel?  If not, why says which is none. */
+bool config_check_names(const struct config *config,
+    const struct command_line *line, char why[SETTINGS_WHY_MAX]);
+
+/* Writes to why that there is no tunnel with that name. */
+void config_complain_no_tunnel(const struct config *config, const char *name,
+    char why[SETTINGS_WHY_MAX]);
+
 /* The tunnel with the name that is nearest to that, or NULL: there is none. */
 const struct config_tunnel *config_nearest(const struct config *config,
     const char *name);

@@ -4,32 +4,30 @@
  * Start: the monitor, which starts ssh (ssh/monitor.h), with the private
  * directory; the near listeners of all destinations; all privileges dropped
  * (base/privileges.h); then each destination's ssh and tunnels (destination.c).
- * End: tunnels with their sessions, ssh, and when that has gone everything
- * else; the loop runs dry and app_run() returns.
+ * End: tunnels with their sessions, then ssh, then everything else; the loop
+ * has nothing left to do, and app_run() returns.
  */
 #include "process/app.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/journal.h"
 #include "base/log.h"
 #include "base/privileges.h"
-#include "process/control.h"
+#include "limits.h"
 #include "process/metrics.h"
 
-/* Descriptors of a session in a transfer: at most (-R, passive mode) two of its
- * control connection, two of its data connection, and a listener's. */
+/* Descriptors of a session during a transfer.  At most (-R, passive mode) two
+ * of its control connection, two of its data connection, and a listener. */
 #define DESCRIPTORS_SESSION 5
 
-/* ... and those that are no session's: of ssh, of the loop, of who was refused,
- * ... */
+/* Descriptors that belong to no session: of ssh, of the loop, of clients that
+ * are being refused, ... */
 #define DESCRIPTORS_OWN (128 + LIMIT_TURNED_AWAY)
 
 /* ---- the end ---- */
@@ -37,106 +35,116 @@
 static void
 app_let_go(struct app *app)
 {
-	/* Whatever is wanted from here on comes too late. */
-	app->stopping = true;
-	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
-		if (app->destinations[i] != NULL)
-			destination_let_go(app->destinations[i]);
-	side_free(app->near);
-	app->near = NULL;
+	struct shared *shared = &app->shared;
+	struct destination *destination;
+
+	shared->stopping = true;
+	TAILQ_FOREACH (destination, &shared->destinations, link)
+		destination_let_go(destination);
+	side_free(shared->near);
+	shared->near = NULL;
 	control_close(app->control);
 	app->control = NULL;
 	metrics_close(app->metrics);
 	app->metrics = NULL;
-	uv_timer_stop(&app->look);
+	uv_timer_stop(&app->sweep);
 }
 
 void
 app_disconnect(struct app *app)
 {
-	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
-		if (app->destinations[i] != NULL)
-			destination_disconnect(app->destinations[i]);
+	struct destination *destination;
+
+	TAILQ_FOREACH (destination, &app->shared.destinations, link)
+		destination_disconnect(destination);
 }
 
 static void
-app_on_said(void *ctx)
+app_on_clients_ended(void *ctx)
 {
 	app_disconnect(ctx);
 }
 
 /*
- * Ends all, in its order.  The 421 for a client of a remote tunnel goes through
- * ssh, and sshd drops what it still has of it when ssh ends: so ssh is left
- * until such clients have ended too, or had their time.
+ * The 421 for a client of a remote tunnel goes through ssh, and when ssh ends
+ * sshd drops what it still has of it.  So ssh continues until such clients have
+ * ended too, or had their time.
  */
 void
 app_stop(struct app *app)
 {
+	struct shared *shared = &app->shared;
+	struct destination *destination;
 	bool remote = false;
 
-	app->stopping = true;
+	shared->stopping = true;
 	notify_send(&app->notify, "STOPPING=1");
-	net_hurry(app->net);
-	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++) {
-		if (app->destinations[i] == NULL)
-			continue;
-		destination_stop(app->destinations[i], "culvert is stopping");
-		remote |= destination_is_remote(app->destinations[i]);
+	net_hurry(shared->net);
+	TAILQ_FOREACH (destination, &shared->destinations, link) {
+		destination_stop(destination, "culvert is stopping");
+		remote |= destination_is_remote(destination);
 	}
 	if (remote)
-		net_when_finished(app->net, app_on_said, app);
+		net_when_finished(shared->net, app_on_clients_ended, app);
 	else
 		app_disconnect(app);
 }
 
-/* The worst of all counts. */
-void
-app_destination_ended(struct app *app, enum exit_status status)
+/* ---- what destinations report ---- */
+
+static void
+app_on_changed(void *ctx)
 {
+	app_show_status(ctx);
+}
+
+static void
+app_on_failed(void *ctx)
+{
+	struct app *app = ctx;
+
+	app->status = EXIT_FAILED;
+	app_stop(app);
+}
+
+/* The exit status is that of the worst end. */
+static void
+app_on_ended(void *ctx, enum exit_status status)
+{
+	struct app *app = ctx;
+
 	if (status > app->status)
 		app->status = status;
-	if (--app->n_running > 0)
+	if (destinations_running(&app->shared) > 0)
 		return;
-	if (!app->stopping && !app->dismissed && app->status == EXIT_STOPPED) {
+	if (!app->shared.stopping && !app->dismissed &&
+	    app->status == EXIT_STOPPED) {
 		log_err("no tunnel is left");
 		app->status = EXIT_FAILED;
 	}
 	app_let_go(app);
 }
 
-bool
-app_end_session(struct app *app, unsigned long number)
-{
-	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
-		if (app->destinations[i] != NULL &&
-		    destination_end_session(app->destinations[i], number,
-			"The session was closed by the operator"))
-			return true;
-	return false;
-}
-
-/* ---- what goes while others stay ---- */
-
 static void
-app_on_look(uv_timer_t *timer)
+app_on_sweep(uv_timer_t *timer)
 {
 	struct app *app = timer->data;
+	struct destination *destination, *next;
 	bool more = false;
 
-	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++) {
-		struct destination *destination = app->destinations[i];
-
-		if (destination == NULL)
-			continue;
+	for (destination = TAILQ_FIRST(&app->shared.destinations);
+	     destination != NULL; destination = next) {
+		next = TAILQ_NEXT(destination, link);
 		more |= destination_sweep(destination);
-		if (!destination_is_gone(destination))
-			continue;
-		destination_free(destination);
-		app->destinations[i] = NULL;
 	}
 	if (!more)
-		uv_timer_stop(&app->look);
+		uv_timer_stop(&app->sweep);
+}
+
+void
+app_sweep(struct app *app)
+{
+	uv_timer_start(&app->sweep, app_on_sweep, 0, LIMIT_DRAIN_LOOK_MS);
 }
 
 void
@@ -146,24 +154,17 @@ app_reloaded(struct app *app, const char *why)
 		control_reloaded(app->control, why);
 }
 
-void
-app_look(struct app *app)
-{
-	uv_timer_start(&app->look, app_on_look, 0, LIMIT_DRAIN_LOOK_MS);
-}
-
-/* ---- systemd ---- */
+/* ---- the service manager ---- */
 
 void
 app_show_status(struct app *app)
 {
+	const struct destination *destination;
 	size_t n = 0, up = 0;
 
-	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++) {
-		if (app->destinations[i] == NULL)
-			continue;
+	TAILQ_FOREACH (destination, &app->shared.destinations, link) {
 		n++;
-		up += destination_is_up(app->destinations[i]);
+		up += destination_is_up(destination);
 	}
 	notify_send(&app->notify,
 	    "STATUS=%zu of %zu SSH destination%s connected", up, n,
@@ -178,11 +179,11 @@ app_on_watchdog(uv_timer_t *timer)
 	notify_send(&app->notify, "WATCHDOG=1");
 }
 
-/* It lives as long as its loop turns. */
+/* Signs of life come from the loop, so they stop when it hangs. */
 static void
-app_watch(struct app *app)
+app_start_watchdog(struct app *app)
 {
-	uv_timer_init(&app->loop, &app->watchdog);
+	uv_timer_init(&app->shared.loop, &app->watchdog);
 	app->watchdog.data = app;
 	uv_unref((uv_handle_t *)&app->watchdog);
 	if (app->notify.watchdog_ms > 0)
@@ -203,23 +204,24 @@ log_is_journal(const struct options *options)
 static bool
 open_transfer_log(struct app *app)
 {
-	const struct options *options = app->options;
+	const struct options *options = app->options.process;
 	bool journal = log_is_journal(options);
 	int fd;
 
 	if (options->transfer_log == NULL)
 		return true;
-	fd = journal ? journal_connect() : monitor_take_log(app->monitor);
+	fd =
+	    journal ? journal_connect() : monitor_take_log(app->shared.monitor);
 	if (fd < 0) {
 		log_err("cannot reach the journal for the transfer log: %s",
 		    strerror(-fd));
 		return false;
 	}
-	app->transfer_log =
+	app->shared.transfer_log =
 	    transfer_log_new(fd, journal, options->transfer_xferlog);
-	if (app->transfer_log == NULL)
+	if (app->shared.transfer_log == NULL)
 		log_err("out of memory");
-	return app->transfer_log != NULL;
+	return app->shared.transfer_log != NULL;
 }
 
 static void
@@ -230,12 +232,12 @@ app_on_log_opened(void *ctx, int fd)
 	if (fd < 0) {
 		log_err("cannot reopen the transfer log %s: %s; continuing "
 			"with the open file",
-		    app->options->transfer_log, strerror(-fd));
+		    app->options.process->transfer_log, strerror(-fd));
 	} else {
-		transfer_log_use(app->transfer_log, fd);
+		transfer_log_use(app->shared.transfer_log, fd);
 		log_verbose("reopened the transfer log");
 	}
-	/* It may have been renamed once more since. */
+	/* The file may have been renamed again since. */
 	if (app->reopen)
 		app_reopen(app);
 }
@@ -245,11 +247,12 @@ app_reopen(struct app *app)
 {
 	int err;
 
-	if (app->transfer_log == NULL || log_is_journal(app->options)) {
+	if (app->shared.transfer_log == NULL ||
+	    log_is_journal(app->options.process)) {
 		log_verbose("there is no transfer log to reopen");
 		return;
 	}
-	err = monitor_open_log(app->monitor, app_on_log_opened, app);
+	err = monitor_open_log(app->shared.monitor, app_on_log_opened, app);
 	app->reopen = err == -EBUSY;
 	if (err != 0 && err != -EBUSY)
 		log_err("cannot reopen the transfer log: %s", strerror(-err));
@@ -260,38 +263,42 @@ app_reopen(struct app *app)
 static bool
 app_make_parts(struct app *app)
 {
+	const struct options *options = app->options.process;
 	const struct admission_limits limits = {
-		.sessions = app->options->max_sessions,
-		.per_address = app->options->max_per_address,
-		.logins = app->options->max_logins,
+		.sessions = options->max_sessions,
+		.per_address = options->max_per_address,
+		.logins = options->max_logins,
 	};
+	struct shared *shared = &app->shared;
 
-	window_budget_init(&app->budget, app->options->max_memory,
-	    (uint32_t)app->options->max_window);
-	app->net = net_new(&app->loop);
-	if (app->net == NULL)
-		return false;
-	app->count.admission = admission_new(&limits);
-	app->near = near_side_new(&app->loop, app->net);
-	app->owners = owners_new();
-	return app->count.admission != NULL && app->near != NULL &&
-	    app->owners != NULL;
+	window_budget_init(&shared->budget, options->max_memory,
+	    (uint32_t)options->max_window);
+	shared->net = net_new(&shared->loop);
+	if (shared->net != NULL) {
+		shared->count.admission = admission_new(&limits);
+		shared->near = near_side_new(&shared->loop, shared->net);
+		shared->owners = owners_new();
+	}
+	if (shared->near != NULL && shared->count.admission != NULL &&
+	    shared->owners != NULL)
+		return true;
+	log_err("out of memory");
+	return false;
 }
 
 static uint64_t
-descriptors_wanted(const struct app *app)
+descriptors_wanted(const struct options *options)
 {
-	return DESCRIPTORS_SESSION * app->options->max_sessions +
-	    DESCRIPTORS_OWN;
+	return DESCRIPTORS_SESSION * options->max_sessions + DESCRIPTORS_OWN;
 }
 
-/* To what the administrator allows; ssh inherits it.  False: that is too little
- * to start, and it has been logged. */
+/* To the administrator's limit; ssh inherits it.  False: that is too little to
+ * start, and it has been logged. */
 static bool
-raise_descriptors(const struct app *app)
+raise_descriptors(const struct options *options)
 {
 	struct rlimit limit;
-	uint64_t wanted = descriptors_wanted(app);
+	uint64_t wanted = descriptors_wanted(options);
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return true;
@@ -312,11 +319,11 @@ raise_descriptors(const struct app *app)
 			    "%lu sessions with transfers; then connections "
 			    "have to wait",
 		    (unsigned long)limit.rlim_cur,
-		    (unsigned long)app->options->max_sessions);
+		    (unsigned long)options->max_sessions);
 	return true;
 }
 
-/* Whom to become: NULL for nobody. */
+/* NULL: this process keeps its user. */
 static const struct user *
 app_user_of(const struct app *app)
 {
@@ -329,51 +336,19 @@ app_drop_privileges(const struct app *app)
 {
 	const struct privileges privileges = {
 		.user = app_user_of(app),
-		.directory = app->directory,
-		.low_ports = app->low_ports,
-		.no_filters = app->options->no_confine,
+		.directory = app->shared.directory,
+		.low_ports = app->shared.low_ports,
+		.no_filters = app->options.process->no_confine,
 	};
 
 	return privileges_drop(&privileges);
 }
 
-struct destination *
-app_add(struct app *app, size_t to, const struct options_ref *options)
-{
-	struct link_options *link = &app->links[to];
-
-	*link = destination_link_options(options->options, to);
-	link->budget = &app->budget;
-	link->monitor = app->monitor;
-	link->named = app->named;
-	cmdline_destination_directory(app->directory, to, app->directories[to]);
-	link->directory = app->directories[to];
-	/* The monitor makes it, too, and may not have come to that yet. */
-	if (to > 0 && mkdir(link->directory, 0700) != 0 && errno != EEXIST)
-		log_warn("cannot make %s: %s", link->directory,
-		    strerror(errno));
-	app->destinations[to] = destination_new(app, options, link);
-	if (app->destinations[to] == NULL)
-		log_err("out of memory");
-	else
-		app->n_running++;
-	return app->destinations[to];
-}
-
-bool
-app_start(struct app *app, struct destination *destination)
-{
-	if (destination_start(destination))
-		return true;
-	app->n_running--;
-	return false;
-}
-
-/* Clients of one that nobody takes would wait for ever. */
+/* Clients of a listener that no tunnel takes would wait for ever. */
 static bool
 check_activation(const struct app *app)
 {
-	const struct addr *unused = activation_unused(&app->activation);
+	const struct addr *unused = activation_unused(&app->shared.activation);
 	char text[ADDR_TEXT_MAX];
 
 	if (unused == NULL)
@@ -387,13 +362,13 @@ check_activation(const struct app *app)
 static bool
 open_metrics(struct app *app)
 {
-	const struct options *options = app->options;
+	const struct options *options = app->options.process;
 	char why[300];
 
 	if (options->metrics_path == NULL &&
 	    options->metrics.family == AF_UNSPEC)
 		return true;
-	app->metrics = metrics_open(app, &options->metrics,
+	app->metrics = metrics_open(&app->shared, &options->metrics,
 	    options->metrics_path, why, sizeof(why));
 	if (app->metrics == NULL)
 		log_err("%s", why);
@@ -401,180 +376,185 @@ open_metrics(struct app *app)
 }
 
 static bool
-app_start_all(struct app *app, const struct app_owner *owner)
+app_start_all(struct app *app)
 {
-	if (!app_make_parts(app)) {
-		log_err("out of memory");
+	struct destination *destination;
+
+	if (!check_activation(app) || !app_drop_privileges(app))
 		return false;
-	}
-	if (!open_transfer_log(app))
-		return false;
-	if (!open_metrics(app))
-		return false;
-	if (!owner->fill(owner->ctx, app) || !check_activation(app) ||
-	    !app_drop_privileges(app))
-		return false;
-	/* The user's own, whom it is to let in. */
-	app->control = control_open(app);
+	/* Now, because its peers may be of the user that culvert has become. */
+	app->control = control_open(&app->shared, app_obey, app);
 	metrics_start(app->metrics);
-	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
-		if (app->destinations[i] != NULL &&
-		    !app_start(app, app->destinations[i]))
+	TAILQ_FOREACH (destination, &app->shared.destinations, link)
+		if (!destination_start(destination))
 			return false;
 	return true;
 }
 
-static void
-abandon(struct app *app)
-{
-	if (app->n_running == 0)
-		app_let_go(app);
-	else
-		app_stop(app);
-}
-
-/* Nothing is open yet, and nothing of anybody read. */
+/* Before anything is opened, and before a peer's byte is read. */
 static bool
-start_monitor(struct app *app, const struct options *const *to, size_t n,
-    const struct app_owner *owner)
+start_monitor(struct app *app)
 {
+	const struct options *process = app->options.process;
 	struct monitor_options options = {
-		.first = app->links,
-		.n = n,
-		.source = owner->source,
-		.remove = app->options->metrics_path,
-		.leaves_terminal = app->options->background,
-		.log = log_is_journal(app->options) ?
-		    NULL :
-		    app->options->transfer_log,
+		.first = app->options.links,
+		.n = app->options.n,
+		.source = app->options.source,
+		.remove = process->metrics_path,
+		.leaves_terminal = process->background,
+		.log = log_is_journal(process) ? NULL : process->transfer_log,
 	};
 
-	assert(n >= 1 && n <= LIMIT_DESTINATIONS);
-	for (size_t i = 0; i < n; i++)
-		app->links[i] = destination_link_options(to[i], i);
-	if (!privileges_find_user(app->options->user, &app->user) ||
-	    !metrics_arguments(app->options, &options.metrics))
+	assert(options.n >= 1 && options.n <= LIMIT_DESTINATIONS);
+	if (!privileges_find_user(process->user, &app->user) ||
+	    !metrics_arguments(process, &options.metrics))
 		return false;
 	options.user = app_user_of(app);
-	if (monitor_fork(&options, &app->monitor) != 0)
+	if (monitor_fork(&options, &app->shared.monitor) != 0)
 		return false;
-	if (app->options->background)
+	if (process->background)
 		setsid();
-	snprintf(app->directory, sizeof(app->directory), "%s",
-	    monitor_directory(app->monitor));
+	snprintf(app->shared.directory, sizeof(app->shared.directory), "%s",
+	    monitor_directory(app->shared.monitor));
 	return true;
 }
 
-/* Nothing can start ssh any more, and nobody cleans up but we. */
+/* From now on nothing can start ssh, and nobody else cleans up. */
 static void
 app_on_monitor_lost(void *ctx)
 {
-	struct app *app = ctx;
-
 	log_err("culvert's monitor process has ended, and ssh with it");
-	app->status = EXIT_FAILED;
-	app_stop(app);
+	app_on_failed(ctx);
 }
 
-static int
+static bool
 app_start_loop(struct app *app)
 {
+	const struct options *options = app->options.process;
+	struct shared *shared = &app->shared;
 	int err;
 
-	if (!privileges_prepare(app->options->no_confine))
-		return UV_EPERM; /* it has said why */
-	err = uv_loop_init(&app->loop);
+	if (!privileges_prepare(options->no_confine))
+		return false; /* it has logged why */
+	err = uv_loop_init(&shared->loop);
 	if (err == 0)
-		err = net_make_room(&app->loop, descriptors_wanted(app));
+		err = net_make_room(&shared->loop, descriptors_wanted(options));
 	if (err == 0)
-		err = monitor_attach(app->monitor, &app->loop,
+		err = monitor_attach(shared->monitor, &shared->loop,
 		    app_on_monitor_lost, app);
-	if (err != 0)
+	if (err != 0) {
 		log_err("cannot start: %s", uv_strerror(err));
-	return err;
+		return false;
+	}
+	shared->began_at = uv_now(&shared->loop);
+	uv_timer_init(&shared->loop, &app->sweep);
+	app->sweep.data = app;
+	app_start_watchdog(app);
+	signals_watch(app);
+	background_watch(app);
+	return true;
 }
 
-/* When the loop has run dry. */
+/* When the loop has nothing left to do. */
 static void
 app_free_all(struct app *app)
 {
+	struct shared *shared = &app->shared;
+	struct destination *destination;
 	int err;
 
-	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
-		destination_free(app->destinations[i]);
-	uv_close((uv_handle_t *)&app->look, NULL);
+	while ((destination = TAILQ_FIRST(&shared->destinations)) != NULL)
+		destination_free(destination);
+	uv_close((uv_handle_t *)&app->sweep, NULL);
 	uv_close((uv_handle_t *)&app->watchdog, NULL);
 	background_unwatch(app);
-	monitor_detach(app->monitor);
+	monitor_detach(shared->monitor);
 	/* For the handles that were closed just now. */
-	uv_run(&app->loop, UV_RUN_DEFAULT);
-	net_free(app->net);
-	owners_free(app->owners);
-	transfer_log_free(app->transfer_log);
-	admission_free(app->count.admission);
-	err = uv_loop_close(&app->loop);
+	uv_run(&shared->loop, UV_RUN_DEFAULT);
+	net_free(shared->net);
+	owners_free(shared->owners);
+	transfer_log_free(shared->transfer_log);
+	admission_free(shared->count.admission);
+	err = uv_loop_close(&shared->loop);
 	assert(err == 0);
-	monitor_free(app->monitor);
-	/* Which has done that, unless it has died; then, where Landlock keeps
-	 * us from what it stands in, an empty directory is left. */
-	privdir_remove(app->directory);
+	monitor_free(shared->monitor);
+	/* The monitor has done that, unless it was killed; then an empty
+	 * directory remains, because Landlock does not let us write to its
+	 * parent. */
+	privdir_remove(shared->directory);
 	user_free(&app->user);
 	notify_close(&app->notify);
-	activation_close(&app->activation);
+	activation_close(&shared->activation);
 }
 
-int
-app_run(const struct options *process, const struct options *const *to,
-    size_t n, const struct app_owner *owner)
+struct app *
+app_open(const struct app_options *options, int *ret_status)
 {
+	static const struct destination_handler handler = {
+		.changed = app_on_changed,
+		.failed = app_on_failed,
+		.ended = app_on_ended,
+	};
 	static struct app app;
+	struct shared *shared = &app.shared;
 	char why[200];
-	int err, status;
+	int err;
 
-	app.options = process;
-	app.named = owner->named;
-	app.owner = owner;
+	app.options = *options;
 	app.status = EXIT_STOPPED;
+	shared->named = options->source != NULL;
+	shared->handler = &handler;
+	shared->ctx = &app;
+	TAILQ_INIT(&shared->destinations);
+	*ret_status = EXIT_FAILED;
 	signals_prepare();
-	if (activation_take(&app.activation, why, sizeof(why)) != 0) {
+	if (activation_take(&shared->activation, why, sizeof(why)) != 0) {
 		log_err("%s", why);
-		return EXIT_FAILED;
+		return NULL;
 	}
-	/* Nothing of ours is open.  What the caller left open, a lock or the
-	 * end of a pipe, is not to be held as long as culvert runs. */
-	closefrom(STDERR_FILENO + 1 + (int)app.activation.n);
-	if (!background_fork(&app, &status))
-		return status;
+	/* We have opened nothing yet.  What the caller left open, a lock or the
+	 * end of a pipe, must not stay open as long as culvert runs. */
+	closefrom(STDERR_FILENO + 1 + (int)shared->activation.n);
+	if (!background_fork(&app, ret_status))
+		return NULL;
 	log_open();
-	if (!raise_descriptors(&app))
-		return EXIT_FAILED;
+	if (!raise_descriptors(options->process))
+		return NULL;
 	err = notify_open(&app.notify);
 	if (err != 0)
 		log_warn("cannot notify the service manager: %s",
 		    strerror(-err));
-	if (!start_monitor(&app, to, n, owner) || app_start_loop(&app) != 0) {
+	if (!start_monitor(&app) || !app_start_loop(&app)) {
 		user_free(&app.user);
-		return EXIT_FAILED;
+		return NULL;
 	}
-	app.began_at = uv_now(&app.loop);
-	uv_timer_init(&app.loop, &app.look);
-	app.look.data = &app;
-	app_watch(&app);
-	signals_watch(&app);
-	background_watch(&app);
-	if (!app_start_all(&app, owner)) {
-		app.status = EXIT_FAILED;
-		abandon(&app);
+	if (app_make_parts(&app) && open_transfer_log(&app) &&
+	    open_metrics(&app))
+		return &app;
+	*ret_status = app_run(&app, false);
+	return NULL;
+}
+
+int
+app_run(struct app *app, bool good)
+{
+	if (!good || !app_start_all(app)) {
+		app->status = EXIT_FAILED;
+		if (destinations_running(&app->shared) == 0)
+			app_let_go(app);
+		else
+			app_stop(app);
 	} else {
-		/* With -f it has started another process. */
-		if (process->background)
-			notify_send(&app.notify, "MAINPID=%ld", (long)getpid());
-		notify_send(&app.notify, "READY=1");
-		app_show_status(&app);
+		/* -f has forked, so the service manager knows another pid. */
+		if (app->options.process->background)
+			notify_send(&app->notify, "MAINPID=%ld",
+			    (long)getpid());
+		notify_send(&app->notify, "READY=1");
+		app_show_status(app);
 	}
-	uv_run(&app.loop, UV_RUN_DEFAULT);
-	signals_ignore(&app);
-	app_free_all(&app);
+	uv_run(&app->shared.loop, UV_RUN_DEFAULT);
+	signals_ignore(app);
+	app_free_all(app);
 	log_flush();
-	return (int)app.status;
+	return (int)app->status;
 }

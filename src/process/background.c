@@ -1,22 +1,24 @@
 /*
  * -f: culvert goes to the background when all is ready (base/foreground.h).
  *
- * The order in which the terminal is left: the main process leaves it at once,
- * since it asks nothing; the monitor, and with it each later ssh, when all is
- * ready.  The ssh that may ask for a password keeps it, but not its signals.
+ * The processes leave the terminal one after the other: the main process at
+ * once, because it asks nothing; the monitor, and with it each later ssh, when
+ * everything is ready.  The ssh that may ask for a password stays, but ignores
+ * the terminal's signals.
  */
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "process/app.h"
 #include "base/cleanup.h"
 #include "base/foreground.h"
 #include "base/log.h"
+#include "limits.h"
+#include "process/app.h"
 
-/* As ssh -f does, standard error is given up, or somebody would wait for its
- * end ("x=$(culvert -f host 2>&1)"); but not with -v.  A file harms nobody, nor
- * does the journal. */
+/* Like ssh -f, culvert closes standard error, unless -v is given.  Otherwise a
+ * shell would wait for its end ("x=$(culvert -f host 2>&1)").  Nobody waits for
+ * a file, nor for the journal. */
 static bool
 keeps_errors(const struct options *options)
 {
@@ -34,9 +36,9 @@ bool
 background_fork(struct app *app, int *ret_status)
 {
 	app->background.fd = -1;
-	return !app->options->background ||
-	    foreground_fork(keeps_errors(app->options), &app->background.fd,
-		ret_status);
+	return !app->options.process->background ||
+	    foreground_fork(keeps_errors(app->options.process),
+		&app->background.fd, ret_status);
 }
 
 static void
@@ -48,7 +50,7 @@ background_stop_watching(struct background *background)
 	background->fd = -1;
 }
 
-/* It has been killed, or has nobody to wait for. */
+/* It was killed. */
 static void
 on_foreground_ended(uv_poll_t *poll, int status, int events)
 {
@@ -65,11 +67,12 @@ on_foreground_ended(uv_poll_t *poll, int status, int events)
 static bool
 is_ready(const struct app *app)
 {
-	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
-		if (app->destinations[i] != NULL &&
-		    !destination_is_settled(app->destinations[i]))
+	const struct destination *destination;
+
+	TAILQ_FOREACH (destination, &app->shared.destinations, link)
+		if (!destination_is_settled(destination))
 			return false;
-	return !app->stopping;
+	return !app->shared.stopping;
 }
 
 static void
@@ -80,7 +83,7 @@ on_background_look(uv_timer_t *timer)
 	if (!is_ready(app))
 		return;
 	log_verbose("going to the background");
-	monitor_leave_terminal(app->monitor);
+	monitor_leave_terminal(app->shared.monitor);
 	foreground_release(app->background.fd);
 	background_stop_watching(&app->background);
 }
@@ -92,8 +95,8 @@ background_watch(struct app *app)
 
 	if (background->fd < 0)
 		return;
-	uv_timer_init(&app->loop, &background->timer);
-	uv_poll_init(&app->loop, &background->poll, background->fd);
+	uv_timer_init(&app->shared.loop, &background->timer);
+	uv_poll_init(&app->shared.loop, &background->poll, background->fd);
 	background->timer.data = background->poll.data = app;
 	uv_unref((uv_handle_t *)&background->timer);
 	uv_unref((uv_handle_t *)&background->poll);
@@ -107,7 +110,7 @@ background_unwatch(struct app *app)
 {
 	struct background *background = &app->background;
 
-	if (!app->options->background)
+	if (!app->options.process->background)
 		return;
 	uv_close((uv_handle_t *)&background->timer, NULL);
 	uv_close((uv_handle_t *)&background->poll, NULL);

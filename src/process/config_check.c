@@ -26,16 +26,6 @@ struct places {
 	char **servers; /* one for each tunnel, or NULL */
 };
 
-bool
-config_check_means(const struct command_line *line,
-    const struct config_tunnel *tunnel)
-{
-	for (int i = 0; i < line->n_names; i++)
-		if (strcmp(line->names[i], tunnel->name) == 0)
-			return true;
-	return line->n_names == 0;
-}
-
 const struct setting *
 config_check_process(const struct config *config, const char *key)
 {
@@ -224,7 +214,7 @@ add_all(struct places *places, const struct config *config,
 	for (size_t i = 0; i < config->n_tunnels && err == 0; i++) {
 		const struct config_tunnel *tunnel = &config->tunnels[i];
 
-		if (!config_check_means(line, tunnel))
+		if (!command_line_wants(line, tunnel->name))
 			continue;
 		for (size_t j = 0; j < tunnel->options.n_forwards && err == 0;
 		     j++)
@@ -233,31 +223,6 @@ add_all(struct places *places, const struct config *config,
 			    why);
 	}
 	return err;
-}
-
-static int
-count_destinations(const struct config *config, const struct command_line *line,
-    char *why)
-{
-	const struct config_tunnel *first[LIMIT_DESTINATIONS];
-	size_t n = 0;
-
-	for (size_t i = 0; i < config->n_tunnels; i++) {
-		const struct config_tunnel *tunnel = &config->tunnels[i];
-		size_t at = 0;
-
-		while (at < n && !config_same(first[at], tunnel, OPTION_LINK))
-			at++;
-		if (!config_check_means(line, tunnel) || at < n)
-			continue;
-		if (n == LIMIT_DESTINATIONS)
-			return settings_complain(why, tunnel->begins,
-			    "more than %d destinations; start some of the "
-			    "tunnels with another culvert up",
-			    LIMIT_DESTINATIONS);
-		first[n++] = tunnel;
-	}
-	return 0;
 }
 
 int
@@ -273,9 +238,31 @@ config_check_places(const struct config *config,
 
 int
 config_check_together(const struct config *config,
-    const struct command_line *line, char why[SETTINGS_WHY_MAX])
+    const struct command_line *line,
+    const struct config_tunnel *ret_first[LIMIT_DESTINATIONS], size_t *ret_n,
+    char why[SETTINGS_WHY_MAX])
 {
-	int err = count_destinations(config, line, why);
+	const struct config_tunnel *first[LIMIT_DESTINATIONS];
+	size_t n = 0;
 
-	return err == 0 ? config_check_places(config, line, NULL, why) : err;
+	for (size_t i = 0; i < config->n_tunnels; i++) {
+		const struct config_tunnel *tunnel = &config->tunnels[i];
+		size_t at = 0;
+
+		while (at < n && !config_same(first[at], tunnel, OPTION_LINK))
+			at++;
+		if (!command_line_wants(line, tunnel->name) || at < n)
+			continue;
+		if (n == LIMIT_DESTINATIONS)
+			return settings_complain(why, tunnel->begins,
+			    "more than %d destinations; start some of the "
+			    "tunnels with another culvert up",
+			    LIMIT_DESTINATIONS);
+		first[n++] = tunnel;
+	}
+	if (ret_first != NULL) {
+		memcpy(ret_first, first, n * sizeof(first[0]));
+		*ret_n = n;
+	}
+	return config_check_places(config, line, NULL, why);
 }

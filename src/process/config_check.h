@@ -5,26 +5,36 @@
 #ifndef PROCESS_CONFIG_CHECK_H
 #define PROCESS_CONFIG_CHECK_H
 
+#include <stddef.h>
+
 #include "conf/config.h"
+#include "limits.h"
 
 /*
- * The tunnels that line names, or all if it names none: there are not too many
- * destinations, and no two listen at the same address and port, nor does
- * --metrics; "localhost" is 127.0.0.1 and ::1, and 0.0.0.0 all of IPv4.  Looks
- * names up.  0, or -EINVAL or -ENOMEM with a text for people in why, which
- * begins with the place.
+ * Checks the tunnels that line names together.  There are not too many
+ * destinations: tunnels with the same link options share one.  No two tunnels
+ * listen on the same address and port, nor does --metrics; "localhost" is
+ * 127.0.0.1 and ::1, and 0.0.0.0 all of IPv4.  Looks up names.
+ *
+ * Returns 0 with the first tunnel of each destination in ret_first and their
+ * number in *ret_n (both may be NULL), or -EINVAL or -ENOMEM with a text that
+ * begins with the place in why.
  */
 int config_check_together(const struct config *config,
-    const struct command_line *line, char why[SETTINGS_WHY_MAX]);
+    const struct command_line *line,
+    const struct config_tunnel *ret_first[LIMIT_DESTINATIONS], size_t *ret_n,
+    char why[SETTINGS_WHY_MAX]);
 
 /*
- * For each of them: this process may bind its addresses and ports and those of
- * --metrics, they have an allow where others can connect, user exists, files
- * and directories are there, and ssh takes its options ("ssh -G", which may run
- * what Match exec says, for at most LIMIT_SSH_TRY_MS).  By what ssh says, no
- * two listen at one port of an SSH server.  Only for a process that ends soon:
- * it waits, and as root it becomes user, for good, when addresses have been
- * checked.  Returns as the above.
+ * Checks each of these tunnels on this host: this process may bind its
+ * addresses and ports and those of --metrics; it has an "allow" where clients
+ * on other hosts can connect; user exists; files and directories exist; and ssh
+ * accepts its options ("ssh -G", which may run programs of Match exec, for at
+ * most LIMIT_SSH_TRY_MS).  By what ssh -G says of the destination, no two
+ * listen at the same port of an SSH server.
+ *
+ * Only for a process that ends soon: it waits, and started as root it becomes
+ * user when addresses have been checked.  Returns 0 or as above.
  */
 int config_check_here(const struct config *config,
     const struct command_line *line, char why[SETTINGS_WHY_MAX]);

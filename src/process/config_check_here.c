@@ -262,7 +262,7 @@ config_here_tunnel(char **servers, const struct config *config,
 			err = config_here_key_file(tunnel->settings[i], why);
 	/* Tunnels that say the same for ssh need it once. */
 	while (same < number &&
-	    (!config_check_means(line, &config->tunnels[same]) ||
+	    (!command_line_wants(line, config->tunnels[same].name) ||
 		!config_same(&config->tunnels[same], tunnel, OPTION_LINK)))
 		same++;
 	if (err == 0 && same == number)
@@ -311,7 +311,7 @@ config_here_listeners(const struct config *config,
 	int err = config_here_metrics(config, why);
 
 	for (size_t i = 0; i < config->n_tunnels && err == 0; i++)
-		if (config_check_means(line, &config->tunnels[i]))
+		if (command_line_wants(line, config->tunnels[i].name))
 			err = config_here_forwards(&config->tunnels[i], why);
 	return err;
 }
@@ -331,7 +331,7 @@ config_check_here(const struct config *config, const struct command_line *line,
 	if (err == 0)
 		err = config_here_log(config, why);
 	for (size_t i = 0; i < config->n_tunnels && err == 0; i++)
-		if (config_check_means(line, &config->tunnels[i]))
+		if (command_line_wants(line, config->tunnels[i].name))
 			err = config_here_tunnel(servers, config, line, i, why);
 	/* Once more, since by now it is known where ssh goes. */
 	if (err == 0)

@@ -10,10 +10,6 @@
 /* Most addresses of one name that are looked at. */
 #define CONFIG_CHECK_ADDRESSES 16
 
-/* Is it one of those that line names? */
-bool config_check_means(const struct command_line *line,
-    const struct config_tunnel *tunnel);
-
 /* What [defaults] says for the process, or NULL. */
 const struct setting *config_check_process(const struct config *config,
     const char *key);

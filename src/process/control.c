@@ -10,73 +10,72 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
-#include "process/app.h"
 #include "base/log.h"
 #include "limits.h"
-#include "net/sock.h"
+#include "process/destination.h"
 #include "process/metrics.h"
 #include "process/status.h"
 
-/* Someone who has connected. */
-struct asker {
-	LIST_ENTRY(asker) link;
+/* One connection. */
+struct control_peer {
+	LIST_ENTRY(control_peer) link;
 	struct control_socket *control;
 	struct stream *stream;
 	bool waits; /* for the end of a reload */
-	bool ended; /* asks nothing more, but waits */
+	bool ended; /* sends nothing more, but waits */
 	char line[LIMIT_CONTROL_REQUEST];
 	size_t len;
 };
 
 struct control_socket {
-	struct app *app;
+	struct shared *shared;
+	control_order_cb *order;
+	void *ctx; /* of order */
 	struct net_listener *listener;
-	LIST_HEAD(, asker) askers;
-	size_t n_askers;
+	LIST_HEAD(, control_peer) peers;
+	size_t n_peers;
 };
 
 static void
-control_forget(struct asker *asker)
+control_forget(struct control_peer *peer)
 {
-	LIST_REMOVE(asker, link);
-	asker->control->n_askers--;
-	free(asker);
+	LIST_REMOVE(peer, link);
+	peer->control->n_peers--;
+	free(peer);
 }
 
-/* He has all answers, or will have. */
+/* All answers have been written. */
 static void
-control_finish(struct asker *asker)
+control_finish(struct control_peer *peer)
 {
-	stream_finish(asker->stream);
-	control_forget(asker);
+	stream_finish(peer->stream);
+	control_forget(peer);
 }
 
 /* ---- answers ---- */
 
-/* NULL: there was no memory for it.  Who does not read his answers is asked
- * for no more requests. */
+/* text NULL: out of memory.  No more requests are read from a peer that does
+ * not read its answers. */
 static void
-answer(struct asker *asker, const char *text)
+answer(struct control_peer *peer, const char *text)
 {
 	if (text == NULL)
 		text = "{\"error\":\"out of memory\"}\n";
-	if (stream_write(asker->stream, text, strlen(text)) != 0)
+	if (stream_write(peer->stream, text, strlen(text)) != 0)
 		log_verbose("an answer on the control socket was lost");
-	if (stream_queued(asker->stream) > LIMIT_HIGH_WATER)
-		stream_read_stop(asker->stream);
+	if (stream_queued(peer->stream) > LIMIT_HIGH_WATER)
+		stream_read_stop(peer->stream);
 }
 
-/* json: NULL, there was no memory for it; else it is taken over. */
+/* Frees json; NULL: out of memory. */
 static void
-answer_json(struct asker *asker, json_t *json)
+answer_json(struct control_peer *peer, json_t *json)
 {
-	char *text = NULL, *line = NULL;
+	char *text = json_dumps(json, JSON_COMPACT), *line = NULL;
 
-	if (json != NULL)
-		text = json_dumps(json, JSON_COMPACT);
 	if (text != NULL && asprintf(&line, "%s\n", text) < 0)
 		line = NULL;
-	answer(asker, line);
+	answer(peer, line);
 	free(line);
 	free(text);
 	json_decref(json);
@@ -84,141 +83,107 @@ answer_json(struct asker *asker, json_t *json)
 
 /* why may quote anything. */
 static void
-answer_error(struct asker *asker, const char *why)
+answer_done(struct control_peer *peer, bool done, const char *why)
 {
 	char escaped[LOG_ESCAPED_MAX];
 
-	if (!log_is_plain(why, false))
+	if (!done && !log_is_plain(why, false))
 		why = log_escape(escaped, sizeof(escaped), why, strlen(why));
-	answer_json(asker, json_pack("{s:s}", "error", why));
-}
-
-static void
-answer_done(struct asker *asker, bool done, const char *why)
-{
-	if (done)
-		answer(asker, "{\"ok\":true}\n");
-	else
-		answer_error(asker, why);
+	answer_json(peer,
+	    done ? json_pack("{s:b}", "ok", true) :
+		   json_pack("{s:s}", "error", why));
 }
 
 /* ---- requests ---- */
 
 static void
-do_status(struct asker *asker, const json_t *request)
+do_status(struct control_peer *peer, const json_t *request,
+    enum control_order order)
 {
-	char *text = status_text(asker->control->app);
+	char *text = status_text(peer->control->shared);
 
 	(void)request;
-	answer(asker, text);
+	(void)order;
+	answer(peer, text);
 	free(text);
 }
 
 static void
-do_metrics(struct asker *asker, const json_t *request)
+do_metrics(struct control_peer *peer, const json_t *request,
+    enum control_order order)
 {
-	char *text = metrics_text(asker->control->app);
+	char *text = metrics_text(peer->control->shared);
 
 	(void)request;
-	answer_json(asker,
+	(void)order;
+	answer_json(peer,
 	    text == NULL ? NULL : json_pack("{s:s}", "metrics", text));
 	free(text);
 }
 
 static void
-do_to(struct asker *asker, const json_t *request, enum app_order order)
+do_order(struct control_peer *peer, const json_t *request,
+    enum control_order order)
 {
+	const struct control_socket *control = peer->control;
 	const json_t *tunnel = json_object_get(request, "tunnel");
 	const char *name = json_string_value(tunnel);
-	char why[300] = "";
+	char why[300] = "the name of a tunnel is a text";
 	bool done;
 
-	/* All of it is only meant by who names none. */
-	if (tunnel != NULL && name == NULL) {
-		answer_error(asker, "the name of a tunnel is a text");
-		return;
-	}
-	done = app_obey(asker->control->app, order, name, why, sizeof(why));
-	/* Whether the file is right is not known yet. */
-	asker->waits = order == APP_RELOAD && done;
-	if (!asker->waits)
-		answer_done(asker, done, why);
+	/* Only a request without "tunnel" is for the whole process. */
+	done = (tunnel == NULL || name != NULL) &&
+	    control->order(control->ctx, order, name, why, sizeof(why));
+	/* The answer to a reload comes when the file has been read. */
+	peer->waits = order == CONTROL_RELOAD && done;
+	if (!peer->waits)
+		answer_done(peer, done, why);
 }
 
 static void
-do_stop(struct asker *asker, const json_t *request)
-{
-	do_to(asker, request, APP_STOP);
-}
-
-static void
-do_drain(struct asker *asker, const json_t *request)
-{
-	do_to(asker, request, APP_DRAIN);
-}
-
-static void
-do_reload(struct asker *asker, const json_t *request)
-{
-	do_to(asker, request, APP_RELOAD);
-}
-
-static void
-do_end(struct asker *asker, const json_t *request)
+do_end(struct control_peer *peer, const json_t *request,
+    enum control_order order)
 {
 	const json_t *number = json_object_get(request, "session");
 	bool done = json_is_integer(number) &&
-	    app_end_session(asker->control->app,
-		(unsigned long)json_integer_value(number));
+	    destinations_end_session(peer->control->shared,
+		(unsigned long)json_integer_value(number),
+		"The session was closed by the operator");
 
-	answer_done(asker, done, "there is no such session");
+	(void)order;
+	answer_done(peer, done, "there is no such session");
 }
 
 static const struct {
 	const char *name;
-	void (*run)(struct asker *asker, const json_t *request);
+	void (*run)(struct control_peer *peer, const json_t *request,
+	    enum control_order order);
+	enum control_order order;
 } requests[] = {
-	{ "status", do_status },
-	{ "metrics", do_metrics },
-	{ "stop", do_stop },
-	{ "drain", do_drain },
-	{ "reload", do_reload },
-	{ "end", do_end },
+	{ .name = "status", .run = do_status },
+	{ .name = "metrics", .run = do_metrics },
+	{ .name = "stop", .run = do_order, .order = CONTROL_STOP },
+	{ .name = "drain", .run = do_order, .order = CONTROL_DRAIN },
+	{ .name = "reload", .run = do_order, .order = CONTROL_RELOAD },
+	{ .name = "end", .run = do_end },
 };
 
 static void
-control_take_line(struct asker *asker, const char *line, size_t len)
+control_take_line(struct control_peer *peer, const char *line, size_t len)
 {
 	json_t *request = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
 	const char *name = json_string_value(json_object_get(request, "do"));
+	size_t i = 0, n = sizeof(requests) / sizeof(requests[0]);
 
-	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-		if (name == NULL || strcmp(name, requests[i].name) != 0)
-			continue;
-		requests[i].run(asker, request);
-		json_decref(request);
-		return;
-	}
-	answer_error(asker,
-	    request == NULL ? "that is no JSON" : "there is no such request");
+	while (i < n && (name == NULL || strcmp(name, requests[i].name) != 0))
+		i++;
+	if (i < n)
+		requests[i].run(peer, request, requests[i].order);
+	else
+		answer_done(peer, false,
+		    request == NULL ? "that is no JSON" :
+				      "there is no such request");
 	json_decref(request);
-}
-
-void
-control_reloaded(struct control_socket *control, const char *why)
-{
-	struct asker *asker, *next;
-
-	for (asker = LIST_FIRST(&control->askers); asker != NULL;
-	     asker = next) {
-		next = LIST_NEXT(asker, link);
-		if (!asker->waits)
-			continue;
-		answer_done(asker, why == NULL, why);
-		asker->waits = false;
-		if (asker->ended)
-			control_finish(asker);
-	}
 }
 
 /* ---- connections ---- */
@@ -226,19 +191,19 @@ control_reloaded(struct control_socket *control, const char *why)
 static void
 control_on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
-	struct asker *asker = ctx;
+	struct control_peer *peer = ctx;
 
 	for (size_t i = 0; i < n; i++) {
 		const char *bytes = pieces[i].iov_base;
 
 		for (size_t at = 0; at < pieces[i].iov_len; at++) {
 			if (bytes[at] != '\n') {
-				if (asker->len < sizeof(asker->line))
-					asker->line[asker->len++] = bytes[at];
+				if (peer->len < sizeof(peer->line))
+					peer->line[peer->len++] = bytes[at];
 				continue;
 			}
-			control_take_line(asker, asker->line, asker->len);
-			asker->len = 0;
+			control_take_line(peer, peer->line, peer->len);
+			peer->len = 0;
 		}
 	}
 }
@@ -246,34 +211,34 @@ control_on_data(void *ctx, const struct iovec *pieces, size_t n)
 static void
 control_on_eof(void *ctx)
 {
-	struct asker *asker = ctx;
+	struct control_peer *peer = ctx;
 
-	asker->ended = true;
-	if (!asker->waits)
-		control_finish(asker);
+	peer->ended = true;
+	if (!peer->waits)
+		control_finish(peer);
 }
 
 static void
 control_on_drained(void *ctx)
 {
-	struct asker *asker = ctx;
+	struct control_peer *peer = ctx;
 
-	if (!asker->ended)
-		stream_read_start(asker->stream);
+	if (!peer->ended)
+		stream_read_start(peer->stream);
 }
 
 static void
 control_on_closed(void *ctx, int err, const char *why)
 {
-	struct asker *asker = ctx;
+	struct control_peer *peer = ctx;
 
 	(void)err;
 	(void)why;
-	stream_close(asker->stream);
-	control_forget(asker);
+	stream_close(peer->stream);
+	control_forget(peer);
 }
 
-static const struct stream_handler asker_handler = {
+static const struct stream_handler peer_handler = {
 	.data = control_on_data,
 	.eof = control_on_eof,
 	.drained = control_on_drained,
@@ -281,7 +246,7 @@ static const struct stream_handler asker_handler = {
 };
 
 static bool
-may_ask(const struct stream *stream)
+control_may_connect(const struct stream *stream)
 {
 	uid_t uid;
 
@@ -293,35 +258,37 @@ static void
 control_on_accepted(void *ctx, struct stream *stream)
 {
 	struct control_socket *control = ctx;
-	struct asker *asker = NULL;
+	struct control_peer *peer = NULL;
 
-	if (may_ask(stream) && control->n_askers < LIMIT_CONTROL_ASKERS)
-		asker = calloc(1, sizeof(*asker));
-	if (asker == NULL) {
-		log_verbose("refused somebody at the control socket");
+	if (control_may_connect(stream) &&
+	    control->n_peers < LIMIT_CONTROL_ASKERS)
+		peer = calloc(1, sizeof(*peer));
+	if (peer == NULL) {
+		log_verbose("refused a connection to the control socket");
 		stream_close(stream);
 		return;
 	}
-	asker->control = control;
-	asker->stream = stream;
-	LIST_INSERT_HEAD(&control->askers, asker, link);
-	control->n_askers++;
-	stream_set_handler(stream, &asker_handler, asker);
+	peer->control = control;
+	peer->stream = stream;
+	LIST_INSERT_HEAD(&control->peers, peer, link);
+	control->n_peers++;
+	stream_set_handler(stream, &peer_handler, peer);
 	stream_read_start(stream);
 }
 
 struct control_socket *
-control_open(struct app *app)
+control_open(struct shared *shared, control_order_cb *order, void *ctx)
 {
 	struct control_socket *control = calloc(1, sizeof(*control));
 	char path[PRIVDIR_MAX + sizeof("/" CONTROL_NAME)];
 	int err = -ENOMEM;
 
-	snprintf(path, sizeof(path), "%s/%s", app->directory, CONTROL_NAME);
+	snprintf(path, sizeof(path), "%s/%s", shared->directory, CONTROL_NAME);
 	if (control != NULL) {
-		control->app = app;
-		LIST_INIT(&control->askers);
-		control->listener = net_listen_unix(app->net, path,
+		control->shared = shared;
+		control->order = order;
+		control->ctx = ctx;
+		control->listener = net_listen_unix(shared->net, path,
 		    control_on_accepted, control, &err);
 	}
 	if (control != NULL && control->listener != NULL)
@@ -337,16 +304,32 @@ control_open(struct app *app)
 }
 
 void
+control_reloaded(struct control_socket *control, const char *why)
+{
+	struct control_peer *peer, *next;
+
+	for (peer = LIST_FIRST(&control->peers); peer != NULL; peer = next) {
+		next = LIST_NEXT(peer, link);
+		if (!peer->waits)
+			continue;
+		answer_done(peer, why == NULL, why);
+		peer->waits = false;
+		if (peer->ended)
+			control_finish(peer);
+	}
+}
+
+void
 control_close(struct control_socket *control)
 {
-	struct asker *asker;
+	struct control_peer *peer;
 
 	if (control == NULL)
 		return;
 	net_listener_close(control->listener);
-	while ((asker = LIST_FIRST(&control->askers)) != NULL) {
-		stream_close(asker->stream);
-		control_forget(asker);
+	while ((peer = LIST_FIRST(&control->peers)) != NULL) {
+		stream_close(peer->stream);
+		control_forget(peer);
 	}
 	free(control);
 }

@@ -1,37 +1,56 @@
 /*
- * The control socket: what culvert status, stop, drain and reload talk to.
+ * The control socket: what culvert status, stop, drain and reload connect to.
  *
- * A Unix socket, "control" in the private directory, of mode 0600; whoever
- * connects must be root or the user that culvert runs as (SO_PEERCRED,
- * unix(7)). Both sides say lines, one JSON object each (RFC 8259): a request,
+ * It is the Unix socket "control" in the private directory, with mode 0600.
+ * Peers must be root or the user that culvert runs as (SO_PEERCRED, unix(7)).
+ * Requests and answers are lines, each a JSON object (RFC 8259).  Requests:
  *
  *	{"do": "status"}
  *	{"do": "metrics"}
- *	{"do": "stop"|"drain"|"reload"}			all of it
+ *	{"do": "stop"|"drain"|"reload"}			the whole process
  *	{"do": "stop"|"drain"|"reload", "tunnel": NAME}	one tunnel of culvert up
  *	{"do": "end", "session": NUMBER}
  *
- * and its answer: status.h's, {"metrics": "..."} with Prometheus' text format,
+ * Answers: see status.h, {"metrics": "..."} with Prometheus' text format,
  * {"ok": true}, or {"error": "..."}.  The connection ends when culvert does.
  */
 #ifndef PROCESS_CONTROL_H
 #define PROCESS_CONTROL_H
 
-struct app;
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "process/shared.h"
+
 struct control_socket;
 
 /* The name of the socket in the private directory. */
 #define CONTROL_NAME "control"
 
-/* Listens from now on; app->net is there.  NULL: it cannot, which has been
- * logged, and hurts nothing else. */
-struct control_socket *control_open(struct app *app);
+enum control_order {
+	CONTROL_STOP,	/* end; sessions get 421 */
+	CONTROL_DRAIN,	/* end when that cuts no transfer */
+	CONTROL_RELOAD, /* read the configuration file again */
+};
 
-/* A reload has ended, for those who asked for it; why it did not, or NULL. */
+/*
+ * Carries out an order for the tunnel with that name, or for all if name is
+ * NULL.  False with the reason in why.  If a reload returns true,
+ * control_reloaded() is to follow.
+ */
+typedef bool control_order_cb(void *ctx, enum control_order order,
+    const char *name, char *why, size_t why_size);
+
+/* Listens.  NULL if it cannot, which has been logged; culvert works without. */
+struct control_socket *control_open(struct shared *shared,
+    control_order_cb *order, void *ctx);
+
+/* A reload has ended: answers those who requested it.  why: why it failed, or
+ * NULL. */
 void control_reloaded(struct control_socket *control, const char *why);
 
-/* Takes no more requests; those who are connected see the end with ours.  NULL
- * is allowed. */
+/* Accepts no more connections and closes those that there are.  NULL is
+ * allowed. */
 void control_close(struct control_socket *control);
 
 #endif

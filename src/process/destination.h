@@ -1,7 +1,12 @@
 /*
- * A destination: the links to it, the two sides on them, and the entries that
- * go there.  An entry is a tunnel of the configuration file, or all that one
- * command line says: any number of -L and -R with one set of options.
+ * A destination: the links to it, the far sides on them, and the entries that
+ * use them.  An entry is a tunnel of the configuration file, or a command line:
+ * any number of -L and -R with one set of options.  Each -L or -R is a
+ * listener.
+ *
+ * The structs are open so that status.c and metrics_text.c can read them, and
+ * up.c and up_reload.c can find entries; only destination.c and entry.c write
+ * to them.
  */
 #ifndef PROCESS_DESTINATION_H
 #define PROCESS_DESTINATION_H
@@ -9,130 +14,140 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "conf/options.h"
+#include "conf/config.h"
+#include "process/loaded.h"
+#include "process/shared.h"
+#include "ssh/cmdline.h"
 #include "ssh/link.h"
+#include "ssh/links.h"
 #include "ssh/reconnect.h"
+#include "tunnel/policy.h"
 #include "tunnel/tunnel.h"
 
-struct app;
-struct destination;
-struct entry;
-
-/* Options that somebody else has the memory of. */
-struct options_ref {
-	const struct options *options;
-	void (*gone)(void *ctx); /* they are needed no longer; or NULL */
-	void *ctx;
+struct listener {
+	TAILQ_ENTRY(listener) link;
+	struct entry *entry;
+	const struct forward *forward;
+	struct tunnel *tunnel;
+	bool listening;
 };
 
-/* What an entry is made of. */
-struct entry_plan {
-	const char *name; /* the tunnel's, as long as the options; NULL: it has
-			   * none, it is the command line's */
-	struct options_ref options;
+struct entry {
+	TAILQ_ENTRY(entry) link;
+	struct destination *destination;
+	const struct config_tunnel *config;
+	struct loaded *loaded; /* has config; NULL: the command line's */
+	struct policy policy;
+	struct listener *memory;	  /* of all listeners */
+	TAILQ_HEAD(, listener) listeners; /* those that have a tunnel */
+	size_t n_starting;		  /* of them */
+	bool leaving; /* ends as soon as it has no sessions */
 };
 
-/* How ssh is to be run for that one, as number to of the monitor's; without the
- * directory, the monitor and the budget. */
+struct destination {
+	TAILQ_ENTRY(destination) link;
+	struct shared *shared;
+	const struct config_tunnel *config; /* its options of links count */
+	struct loaded *loaded;		    /* as in struct entry */
+	struct link_options first;	    /* of the first link */
+	char directory[CMDLINE_DIRECTORY_MAX];
+	struct reconnect *reconnect;
+	struct links *links;	/* reconnect's */
+	struct side *far;	/* for servers: any link */
+	struct side *far_first; /* for clients: the first link only */
+	TAILQ_HEAD(, entry) entries;
+	bool started; /* its tunnels have been */
+	bool leaving; /* its last entry has left */
+	bool ended;   /* no ssh of it runs or will run */
+};
+
+/* The link options that these options say, for destination number to of the
+ * monitor's; directory, monitor and budget are left out. */
 struct link_options destination_link_options(const struct options *options,
     size_t to);
 
 /*
- * Makes it; nothing is started.  Of the options those of the links count; link,
- * as the monitor has it, is borrowed.  NULL when out of memory; then, too, the
- * options are not needed any longer.
+ * Makes number to of the monitor's destinations and adds it to shared; nothing
+ * is started.  config is borrowed, and loaded is kept, until it is freed.
+ * Returns NULL, which has been logged, when out of memory.
  */
-struct destination *destination_new(struct app *app,
-    const struct options_ref *options, const struct link_options *link);
+struct destination *destination_new(struct shared *shared, size_t to,
+    const struct config_tunnel *config, struct loaded *loaded);
 
-/*
- * One more entry: binds its near listeners, and where the destination has been
- * started, lets clients come.  plan is copied.  NULL: why has been logged;
- * then, too, the options are not needed any longer.
- */
-struct entry *destination_add(struct destination *destination,
-    const struct entry_plan *plan);
-
-/* Nobody new comes by it, and its sessions end as soon as that cuts no
- * transfer; then it goes, and the last one's destination, too. */
-void destination_remove(struct entry *entry, const char *why);
-
-/* The same, at once: its sessions end with 421 and why. */
-void destination_cut(struct entry *entry, const char *why);
-
-/* The same for those of that name that are removed and have sessions left.
- * False: there are none. */
-bool destination_cut_leaving(struct destination *destination, const char *name,
-    const char *why);
-
-/* Connects, or waits for the first client (--on-demand).  False: why has been
- * logged. */
+/* Connects, or with --on-demand waits for the first client.  False: the reason
+ * has been logged, and it has ended. */
 bool destination_start(struct destination *destination);
 
-/* What is to be seen of it from outside. */
-struct destination_info {
-	const char *destination; /* as it was given */
-	bool leaving;		 /* nobody wants it any more */
-	struct reconnect_info link;
-};
+/*
+ * Frees the entries that are leaving and have no sessions, and, when it had no
+ * others and its ssh has ended, the destination.  True: call it again later.
+ */
+bool destination_sweep(struct destination *destination);
 
-void destination_describe(const struct destination *destination,
-    struct destination_info *ret);
+/* May entries be added?  Not if no ssh of it will run any more. */
+bool destination_is_usable(const struct destination *destination);
 
-/* One -L or -R. */
-struct listener_info {
-	const char *name; /* of its tunnel, or NULL */
-	const struct forward *forward;
-	const struct tunnel *tunnel;
-	bool listening;
-	bool leaving;
-};
-
-/* Calls each for each of its -L and -R; info is valid in the call. */
-typedef void destination_tunnel_cb(void *ctx, const struct listener_info *info);
-void destination_each_tunnel(const struct destination *destination,
-    destination_tunnel_cb *each, void *ctx);
-
-/* Ends that session.  False: it is not one of its. */
-bool destination_end_session(struct destination *destination,
-    unsigned long number, const char *why);
-
-/* Does its SSH connection stand? */
+/* Is its SSH connection up? */
 bool destination_is_up(const struct destination *destination);
 
-/* Do all its listeners listen?  Also true where what is missing is retried: the
+/* Do all its listeners listen?  Also true where this is being retried: the
  * first attempt to connect has failed, or the SSH server has refused a -R. */
 bool destination_is_settled(const struct destination *destination);
 
-/* May more be added?  Not when no ssh of it will run again. */
-bool destination_is_usable(const struct destination *destination);
-
-/* Lets go of entries whose last session has ended.  Returns whether something
- * is still to go. */
-bool destination_sweep(struct destination *destination);
-
-/* Has it ended, with no entry and no ssh left?  Then it is to be freed. */
-bool destination_is_gone(const struct destination *destination);
-
-/* Do any of its clients come by the SSH connection (-R)? */
+/* Do any of its clients come through the SSH connection (-R)? */
 bool destination_is_remote(const struct destination *destination);
 
-/* Nobody new comes; sessions end as soon as that cuts no transfer. */
+/* How many have not ended. */
+size_t destinations_running(const struct shared *shared);
+
+/* Ends the session with that number with 421 and why.  False: there is none. */
+bool destinations_end_session(const struct shared *shared, unsigned long number,
+    const char *why);
+
+/* Accepts no more clients; sessions end as soon as that cuts no transfer. */
 void destination_drain(struct destination *destination, const char *why);
 
-/* Sessions end with 421 and why.  ssh is left until destination_disconnect(),
- * for those whose clients are on the far side. */
+/* Ends sessions with 421 and why.  ssh continues until
+ * destination_disconnect(), because clients of -R get the 421 through it. */
 void destination_stop(struct destination *destination, const char *why);
 
-/* Ends ssh.  app_destination_ended() follows, unless it has come. */
+/* Ends ssh.  The handler's ended() follows, unless it was called before. */
 void destination_disconnect(struct destination *destination);
 
-/* Lets go of what would keep the loop from running dry; for one that has not
- * been started.  Twice is allowed. */
+/* Frees what would keep the loop running.  A second call does nothing. */
 void destination_let_go(struct destination *destination);
 
-/* After its end, or when it was not started; what keeps the memory is left to
- * the loop.  NULL is allowed. */
+/* When it has ended, or was not started. */
 void destination_free(struct destination *destination);
+
+/* ---- entry.c ---- */
+
+/*
+ * Adds an entry: binds its near listeners, and accepts clients if the
+ * destination has been started.  config and loaded as for destination_new().
+ * Returns NULL; the reason has been logged.
+ */
+struct entry *entry_new(struct destination *destination,
+    const struct config_tunnel *config, struct loaded *loaded);
+
+/*
+ * The entry accepts no more clients, and its sessions end with 421 and why: at
+ * once, or as soon as that cuts no transfer.  Then destination_sweep() frees
+ * it.
+ */
+void entry_leave(struct entry *entry, bool at_once, const char *why);
+
+bool entry_has_sessions(const struct entry *entry);
+
+/* The rest is called by destination.c only. */
+void entry_start(struct entry *entry);
+void entry_drain(struct entry *entry, const char *why);
+void entry_stop(struct entry *entry, const char *why);
+void entry_let_go(struct entry *entry);
+void entry_free(struct entry *entry);
+
+/* What it has counted passes to the listeners that have its name and addresses
+ * now: a counter must not go back. */
+void entry_pass_counters(const struct entry *entry);
 
 #endif

@@ -14,7 +14,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "process/app.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/sockfile.h"
@@ -25,7 +24,7 @@
 #define EXPORTER "culvert-metrics"
 
 struct metrics {
-	struct app *app;
+	struct shared *shared;
 	int fd; /* it listens there; -1: no longer */
 	uv_timer_t timer;
 	struct pause pause;
@@ -164,10 +163,10 @@ metrics_retry(struct metrics *metrics, const char *why)
 {
 	uint64_t ms;
 
-	if (metrics->fd < 0 || metrics->app->stopping)
+	if (metrics->fd < 0 || metrics->shared->stopping)
 		return;
 	ms = pause_after(&metrics->pause,
-	    uv_now(&metrics->app->loop) - metrics->started_at);
+	    uv_now(&metrics->shared->loop) - metrics->started_at);
 	log_err("%s; restarting it in %.1f s", why, (double)ms / 1000);
 	uv_timer_start(&metrics->timer, metrics_on_pause_over, ms, 0);
 }
@@ -199,8 +198,8 @@ metrics_start(struct metrics *metrics)
 
 	if (metrics == NULL || metrics->fd < 0)
 		return;
-	metrics->started_at = uv_now(&metrics->app->loop);
-	end.err = monitor_start_metrics(metrics->app->monitor, metrics->fd,
+	metrics->started_at = uv_now(&metrics->shared->loop);
+	end.err = monitor_start_metrics(metrics->shared->monitor, metrics->fd,
 	    metrics_on_ended, metrics, &metrics->number);
 	if (end.err != 0)
 		metrics_on_ended(metrics, &end);
@@ -226,12 +225,13 @@ metrics_close(struct metrics *metrics)
 	metrics_drain(metrics);
 	/* It has nothing to finish. */
 	if (metrics->number != 0)
-		monitor_signal(metrics->app->monitor, metrics->number, SIGKILL);
+		monitor_signal(metrics->shared->monitor, metrics->number,
+		    SIGKILL);
 	uv_close((uv_handle_t *)&metrics->timer, metrics_on_closed);
 }
 
 struct metrics *
-metrics_open(struct app *app, const struct addr *at, const char *path,
+metrics_open(struct shared *shared, const struct addr *at, const char *path,
     char *why, size_t why_size)
 {
 	struct metrics *metrics = calloc(1, sizeof(*metrics));
@@ -244,11 +244,11 @@ metrics_open(struct app *app, const struct addr *at, const char *path,
 		free(metrics);
 		return NULL;
 	}
-	metrics->app = app;
+	metrics->shared = shared;
 	metrics->fd = fd;
 	pause_init(&metrics->pause, LIMIT_METRICS_PAUSE_MS,
 	    LIMIT_METRICS_PAUSE_MAX_MS);
-	uv_timer_init(&app->loop, &metrics->timer);
+	uv_timer_init(&shared->loop, &metrics->timer);
 	metrics->timer.data = metrics;
 	uv_unref((uv_handle_t *)&metrics->timer);
 	return metrics;

@@ -1,14 +1,13 @@
 /*
  * --metrics: what culvert counts, for Prometheus, by HTTP.
  *
- * Theory of operation.  The exporter, a program of its own (cmd/metrics.c),
- * answers HTTP, so that neither libmicrohttpd nor the libraries that this needs
- * (GnuTLS, p11-kit, GMP) are in the process that handles what FTP peers send.
- * The main process binds the address while it may still do so, keeps the
- * listening socket, and has the monitor start the exporter with it
- * (ssh/monitor.h). The exporter asks the control socket (control.h) for the
- * text of each answer. When it ends by itself, it is started again after a
- * pause.
+ * Theory of operation.  The exporter, a separate program (cmd/metrics.c),
+ * answers HTTP requests.  So neither libmicrohttpd nor the libraries that this
+ * needs (GnuTLS, p11-kit, GMP) are in the process that handles what FTP peers
+ * send.  The main process binds the address before it drops its privileges,
+ * keeps the listening socket, and has the monitor start the exporter with it
+ * (ssh/monitor.h).  For each answer the exporter sends a request to the control
+ * socket (control.h).  If it ends, it is started again after a pause.
  */
 #ifndef PROCESS_METRICS_H
 #define PROCESS_METRICS_H
@@ -17,10 +16,10 @@
 #include <stddef.h>
 
 #include "base/addr.h"
+#include "conf/options.h"
+#include "process/shared.h"
 
-struct app;
 struct metrics;
-struct options;
 
 /*
  * For monitor_options.metrics: the exporter's arguments, valid as long as the
@@ -30,14 +29,14 @@ struct options;
 bool metrics_arguments(const struct options *options, const char *const **ret);
 
 /*
- * Listens: at path, a Unix socket that must not be in use, or if that is NULL
- * at *at.  Before the confinement.  NULL, with a text for people in why, when
- * it cannot.
+ * Listens on path, a Unix socket that must not be in use, or if that is NULL on
+ * *at.  For the time before the confinement.  Returns NULL with the reason in
+ * why when it cannot.
  */
-struct metrics *metrics_open(struct app *app, const struct addr *at,
+struct metrics *metrics_open(struct shared *shared, const struct addr *at,
     const char *path, char *why, size_t why_size);
 
-/* Starts the exporter.  The control socket is there.  NULL does nothing. */
+/* Starts the exporter; the control socket must exist.  NULL is allowed. */
 void metrics_start(struct metrics *metrics);
 
 /*
@@ -51,7 +50,7 @@ void metrics_drain(struct metrics *metrics);
  * allowed. */
 void metrics_close(struct metrics *metrics);
 
-/* metrics_text.c: all of it, heap memory; NULL when out of it. */
-char *metrics_text(const struct app *app);
+/* metrics_text.c: the text of an answer, on the heap; NULL: out of memory. */
+char *metrics_text(const struct shared *shared);
 
 #endif

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "process/app.h"
 #include "base/log.h"
+#include "process/destination.h"
 #include "process/metrics.h"
 #include "tunnel/record.h"
 
@@ -129,14 +129,13 @@ count_session(void *ctx, const struct session_info *session)
 }
 
 static void
-add_tunnel(void *ctx, const struct listener_info *listener)
+add_listener(struct rows *rows, const struct listener *listener)
 {
-	struct rows *rows = ctx;
+	const char *name = listener->entry->config->name;
 	char labels[LABELS_MAX] = "", at[4 * ADDR_TEXT_MAX];
 	struct tunnel_row *row;
 
-	add_label(labels, "tunnel",
-	    listener->name != NULL ? listener->name : "");
+	add_label(labels, "tunnel", name != NULL ? name : "");
 	add_label(labels, "listening",
 	    tunnel_address(listener->tunnel, at, sizeof(at)));
 	row = tunnel_row(rows, labels);
@@ -144,29 +143,35 @@ add_tunnel(void *ctx, const struct listener_info *listener)
 		return;
 	tunnel_stats_add(&row->stats, tunnel_stats(listener->tunnel));
 	row->waiting += tunnel_waiting(listener->tunnel);
-	row->listening |= listener->listening && !listener->leaving;
+	row->listening |= listener->listening && !listener->entry->leaving;
 	tunnel_each_session(listener->tunnel, count_session, row);
 }
 
 static void
 add_destination(struct rows *rows, const struct destination *destination)
 {
+	const struct listener *listener;
+	const struct entry *entry;
 	char labels[LABELS_MAX] = "";
-	struct destination_info info;
+	struct reconnect_info info;
 	struct destination_row *row;
 
-	destination_describe(destination, &info);
-	add_label(labels, "destination", info.destination);
+	reconnect_describe(destination->reconnect, &info);
+	add_label(labels, "destination",
+	    destination->config->options.destination);
 	row = destination_row(rows, labels);
 	if (row != NULL) {
-		row->up |= info.link.state == RECONNECT_UP;
-		row->down |= info.link.state != RECONNECT_UP && !info.leaving;
-		row->link.losses += info.link.losses;
-		row->link.links += info.link.links;
-		if (info.link.round_trip_us > 0)
-			row->link.round_trip_us = info.link.round_trip_us;
+		row->up |= info.state == RECONNECT_UP;
+		row->down |=
+		    info.state != RECONNECT_UP && !destination->leaving;
+		row->link.losses += info.losses;
+		row->link.links += info.links;
+		if (info.round_trip_us > 0)
+			row->link.round_trip_us = info.round_trip_us;
 	}
-	destination_each_tunnel(destination, add_tunnel, rows);
+	TAILQ_FOREACH (entry, &destination->entries, link)
+		TAILQ_FOREACH (listener, &entry->listeners, link)
+			add_listener(rows, listener);
 }
 
 /* ---- the text ---- */
@@ -285,7 +290,7 @@ put_links(FILE *file, const struct rows *rows)
 }
 
 static void
-put_process(FILE *file, const struct app *app)
+put_process(FILE *file, const struct shared *shared)
 {
 	struct timespec now;
 
@@ -297,30 +302,31 @@ put_process(FILE *file, const struct app *app)
 	    "When it was started, since the epoch.");
 	fprintf(file, "culvert_start_time_seconds %.3f\n",
 	    (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
-		(double)(uv_now(&app->loop) - app->began_at) / 1000);
+		(double)(uv_now(&shared->loop) - shared->began_at) / 1000);
 	head(file, "window_bytes", "gauge",
 	    "Receive windows that are promised to peers, or filled.");
-	fprintf(file, "culvert_window_bytes %" PRIu64 "\n", app->budget.used);
+	fprintf(file, "culvert_window_bytes %" PRIu64 "\n",
+	    shared->budget.used);
 	head(file, "window_max_bytes", "gauge",
 	    "What they may be together (--max-memory).");
 	fprintf(file, "culvert_window_max_bytes %" PRIu64 "\n",
-	    app->budget.max);
+	    shared->budget.max);
 }
 
 char *
-metrics_text(const struct app *app)
+metrics_text(const struct shared *shared)
 {
 	struct rows rows = { .failed = false };
+	const struct destination *destination;
 	char *text = NULL;
 	size_t len;
 	FILE *file;
 
-	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
-		if (app->destinations[i] != NULL)
-			add_destination(&rows, app->destinations[i]);
+	TAILQ_FOREACH (destination, &shared->destinations, link)
+		add_destination(&rows, destination);
 	file = rows.failed ? NULL : open_memstream(&text, &len);
 	if (file != NULL) {
-		put_process(file, app);
+		put_process(file, shared);
 		put_links(file, &rows);
 		put_sessions(file, &rows);
 		put_transfers(file, &rows);

@@ -1,6 +1,6 @@
 /*
- * Orders, by signals and by the control socket: culvert ends now, or when its
- * transfers have, or reads its file again.
+ * Orders, by signals and by the control socket: end now, end when all transfers
+ * have ended, or reload the configuration file.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -8,22 +8,23 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "process/app.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "limits.h"
+#include "process/app.h"
 #include "process/metrics.h"
 
 static const int own_signals[APP_SIGNALS] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1,
 	SIGUSR2 };
 
+/* The second time, it does not wait for clients. */
 static void
 stop_now(struct app *app)
 {
 	uv_timer_stop(&app->drain);
-	if (app->stopping)
-		app_disconnect(app); /* somebody is in a hurry */
+	if (app->shared.stopping)
+		app_disconnect(app);
 	else
 		app_stop(app);
 }
@@ -32,9 +33,10 @@ static void
 orders_on_drain(uv_timer_t *timer)
 {
 	struct app *app = timer->data;
-	size_t n = admission_count(app->count.admission);
+	size_t n = admission_count(app->shared.count.admission);
 
-	if (n > 0 && (app->drain_by == 0 || uv_now(&app->loop) < app->drain_by))
+	if (n > 0 &&
+	    (app->drain_by == 0 || uv_now(&app->shared.loop) < app->drain_by))
 		return;
 	if (n > 0)
 		log_warn("%zu session%s did not end in time", n,
@@ -42,26 +44,26 @@ orders_on_drain(uv_timer_t *timer)
 	stop_now(app);
 }
 
-/* Stops when no transfer is left, or in max_ms at the latest; 0: whenever that
- * is. */
+/* Stops when no transfer is left, or after max_ms; 0: no limit. */
 static void
 drain(struct app *app, uint64_t max_ms)
 {
+	struct shared *shared = &app->shared;
 	bool sooner = app->drain_by == 0 && max_ms > 0;
+	struct destination *destination;
 
-	if (!app->started || app->stopping || (app->draining && !sooner)) {
+	if (!shared->started || shared->stopping ||
+	    (shared->draining && !sooner)) {
 		stop_now(app);
 		return;
 	}
-	app->drain_by = max_ms > 0 ? uv_now(&app->loop) + max_ms : 0;
-	if (app->draining)
+	app->drain_by = max_ms > 0 ? uv_now(&shared->loop) + max_ms : 0;
+	if (shared->draining)
 		return;
-	app->draining = true;
+	shared->draining = true;
 	metrics_drain(app->metrics);
-	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
-		if (app->destinations[i] != NULL)
-			destination_drain(app->destinations[i],
-			    "culvert is stopping");
+	TAILQ_FOREACH (destination, &shared->destinations, link)
+		destination_drain(destination, "culvert is stopping");
 	log_info("stopping when all transfers have ended; repeat to stop at "
 		 "once");
 	uv_timer_start(&app->drain, orders_on_drain, 0, LIMIT_DRAIN_LOOK_MS);
@@ -71,36 +73,37 @@ drain(struct app *app, uint64_t max_ms)
 static void
 stop(struct app *app)
 {
-	if (app->options->drain_ms > 0)
-		drain(app, app->options->drain_ms);
+	if (app->options.process->drain_ms > 0)
+		drain(app, app->options.process->drain_ms);
 	else
 		stop_now(app);
 }
 
 bool
-app_obey(struct app *app, enum app_order order, const char *name, char *why,
+app_obey(void *ctx, enum control_order order, const char *name, char *why,
     size_t why_size)
 {
-	const struct app_owner *owner = app->owner;
-	bool ending = app->draining || app->stopping;
+	struct app *app = ctx;
+	const struct app_options *options = &app->options;
+	bool ending = app->shared.draining || app->shared.stopping;
 
-	if (order == APP_RELOAD || name != NULL) {
+	if (order == CONTROL_RELOAD || name != NULL) {
 		snprintf(why, why_size, "%s",
 		    ending ? "it is ending" :
 			     "it was not started by culvert up");
-		return owner->order != NULL && !ending &&
-		    owner->order(owner->ctx, order, name, why, why_size);
+		return options->request != NULL && !ending &&
+		    options->request(options->ctx, order, name, why, why_size);
 	}
 	log_info("received a request to %s",
-	    order == APP_STOP ? "stop" : "drain");
-	if (order == APP_STOP)
+	    order == CONTROL_STOP ? "stop" : "drain");
+	if (order == CONTROL_STOP)
 		stop(app);
-	else if (!app->draining)
+	else if (!app->shared.draining)
 		drain(app, 0);
 	return true;
 }
 
-/* Is our terminal gone?  Then nobody can be asked for a password any more. */
+/* If our terminal is gone, ssh can ask nobody for a password any more. */
 static bool
 terminal_is_gone(const struct app *app)
 {
@@ -120,7 +123,7 @@ orders_on_signal(uv_signal_t *handle, int signum)
 		return;
 	}
 	if (signum == SIGHUP && !terminal_is_gone(app)) {
-		if (!app_obey(app, APP_RELOAD, NULL, why, sizeof(why)))
+		if (!app_obey(app, CONTROL_RELOAD, NULL, why, sizeof(why)))
 			log_verbose("%s: nothing to do: %s", strsignal(signum),
 			    why);
 		return;
@@ -138,10 +141,10 @@ void
 signals_prepare(void)
 {
 	signal(SIGPIPE, SIG_IGN);
-	/* A file beyond its limit (ulimit -f). */
+	/* A write beyond the limit of a file's size (ulimit -f). */
 	signal(SIGXFSZ, SIG_IGN);
-	/* A terminal whose "stty tostop" stops what writes in the
-	 * background. */
+	/* With "stty tostop" a terminal stops background processes that
+	 * write. */
 	signal(SIGTTOU, SIG_IGN);
 }
 
@@ -150,15 +153,15 @@ signals_watch(struct app *app)
 {
 	app->terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
 	for (size_t i = 0; i < APP_SIGNALS; i++) {
-		uv_signal_init(&app->loop, &app->signals[i]);
+		uv_signal_init(&app->shared.loop, &app->signals[i]);
 		app->signals[i].data = app;
 		uv_unref((uv_handle_t *)&app->signals[i]);
-		/* nohup(1); a job that a script has in the background */
+		/* Ignored by nohup(1), or by a script that runs us with "&". */
 		if (!process_ignores(own_signals[i]))
 			uv_signal_start(&app->signals[i], orders_on_signal,
 			    own_signals[i]);
 	}
-	uv_timer_init(&app->loop, &app->drain);
+	uv_timer_init(&app->shared.loop, &app->drain);
 	app->drain.data = app;
 }
 

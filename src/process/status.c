@@ -9,9 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "process/app.h"
 #include "base/log.h"
 #include "ftp/command.h"
+#include "process/destination.h"
 #include "tunnel/record.h"
 
 /* ---- values ---- */
@@ -22,8 +22,7 @@ seconds(uint64_t ms)
 	return json_real((double)ms / 1000);
 }
 
-/* Peers' bytes, which may be anything, and as many as they like.  NULL and ""
- * are null. */
+/* Peers may send any bytes, and any number of them.  NULL and "" are null. */
 static json_t *
 status_words(const char *words)
 {
@@ -47,7 +46,7 @@ mode(const struct engine_way *way)
 
 /* ---- sessions ---- */
 
-/* Bytes in a second, since it has begun. */
+/* Average bytes per second. */
 static json_t *
 rate(const struct transfer_info *transfer)
 {
@@ -125,33 +124,31 @@ server_json(const struct forward *forward)
 	return status_words(server);
 }
 
-static void
-status_add_tunnel(void *ctx, const struct listener_info *listener)
+static json_t *
+listener_json(const struct listener *listener)
 {
 	const struct tunnel_stats *stats = tunnel_stats(listener->tunnel);
-	json_t *tunnels = ctx, *sessions = json_array();
+	json_t *sessions = json_array();
 	char at[4 * ADDR_TEXT_MAX];
 
 	tunnel_each_session(listener->tunnel, add_session, sessions);
-	json_array_append_new(tunnels,
-	    json_pack(
-		"{s:o, s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:{s:o, s:o}, "
-		"s:o, s:o}",
-		"name", status_words(listener->name), "kind",
-		listener->forward->remote ? "remote" : "local", "listening",
-		status_words(tunnel_address(listener->tunnel, at, sizeof(at))),
-		"server", server_json(listener->forward), "state",
-		listener->leaving	? "leaving" :
-		    listener->listening ? "listening" :
-					  "starting",
-		"waiting", (json_int_t)tunnel_waiting(listener->tunnel),
-		"sessions_begun", (json_int_t)stats->sessions, "bytes_up",
-		(json_int_t)stats->bytes[ENGINE_SERVER], "bytes_down",
-		(json_int_t)stats->bytes[ENGINE_CLIENT], "transfers",
-		"download", outcomes_json(stats->transfers[ENGINE_CLIENT]),
-		"upload", outcomes_json(stats->transfers[ENGINE_SERVER]),
-		"refusals", refusals_json(stats->refusals), "sessions",
-		sessions));
+	return json_pack(
+	    "{s:o, s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:{s:o, s:o}, s:o, "
+	    "s:o}",
+	    "name", status_words(listener->entry->config->name), "kind",
+	    listener->forward->remote ? "remote" : "local", "listening",
+	    status_words(tunnel_address(listener->tunnel, at, sizeof(at))),
+	    "server", server_json(listener->forward), "state",
+	    listener->entry->leaving ? "leaving" :
+		listener->listening  ? "listening" :
+				       "starting",
+	    "waiting", (json_int_t)tunnel_waiting(listener->tunnel),
+	    "sessions_begun", (json_int_t)stats->sessions, "bytes_up",
+	    (json_int_t)stats->bytes[ENGINE_SERVER], "bytes_down",
+	    (json_int_t)stats->bytes[ENGINE_CLIENT], "transfers", "download",
+	    outcomes_json(stats->transfers[ENGINE_CLIENT]), "upload",
+	    outcomes_json(stats->transfers[ENGINE_SERVER]), "refusals",
+	    refusals_json(stats->refusals), "sessions", sessions);
 }
 
 /* ---- destinations ---- */
@@ -159,46 +156,46 @@ status_add_tunnel(void *ctx, const struct listener_info *listener)
 static json_t *
 destination_json(const struct destination *destination)
 {
+	const struct listener *listener;
 	json_t *tunnels = json_array();
-	struct destination_info info;
+	const struct entry *entry;
+	struct reconnect_info info;
 
-	destination_describe(destination, &info);
-	destination_each_tunnel(destination, status_add_tunnel, tunnels);
+	reconnect_describe(destination->reconnect, &info);
+	TAILQ_FOREACH (entry, &destination->entries, link)
+		TAILQ_FOREACH (listener, &entry->listeners, link)
+			json_array_append_new(tunnels, listener_json(listener));
 	return json_pack("{s:o, s:s, s:o, s:I, s:I, s:o, s:o, s:o}",
-	    "destination", status_words(info.destination), "state",
-	    reconnect_state_name(info.link.state), "seconds",
-	    seconds(info.link.ms), "losses", (json_int_t)info.link.losses,
-	    "links", (json_int_t)info.link.links, "round_trip",
-	    info.link.round_trip_us == 0 ?
+	    "destination",
+	    status_words(destination->config->options.destination), "state",
+	    reconnect_state_name(info.state), "seconds", seconds(info.ms),
+	    "losses", (json_int_t)info.losses, "links", (json_int_t)info.links,
+	    "round_trip",
+	    info.round_trip_us == 0 ?
 		json_null() :
-		json_real((double)info.link.round_trip_us / 1e6),
-	    "why", status_words(info.link.why), "tunnels", tunnels);
-}
-
-static const char *
-state_of(const struct app *app)
-{
-	if (app->stopping)
-		return "stopping";
-	return app->draining ? "draining" : "running";
+		json_real((double)info.round_trip_us / 1e6),
+	    "why", status_words(info.why), "tunnels", tunnels);
 }
 
 char *
-status_text(const struct app *app)
+status_text(const struct shared *shared)
 {
 	json_t *destinations = json_array(), *json;
+	const struct destination *destination;
 	char *line = NULL, *whole;
 
-	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
-		if (app->destinations[i] != NULL)
-			json_array_append_new(destinations,
-			    destination_json(app->destinations[i]));
+	TAILQ_FOREACH (destination, &shared->destinations, link)
+		json_array_append_new(destinations,
+		    destination_json(destination));
 	json = json_pack("{s:s, s:I, s:o, s:s, s:I, s:I, s:I, s:o}", "version",
 	    CULVERT_VERSION, "pid", (json_int_t)getpid(), "seconds",
-	    seconds(uv_now(&app->loop) - app->began_at), "state", state_of(app),
-	    "sessions", (json_int_t)admission_count(app->count.admission),
-	    "memory", (json_int_t)app->budget.used, "memory_max",
-	    (json_int_t)app->budget.max, "destinations", destinations);
+	    seconds(uv_now(&shared->loop) - shared->began_at), "state",
+	    shared->stopping	 ? "stopping" :
+		shared->draining ? "draining" :
+				   "running",
+	    "sessions", (json_int_t)admission_count(shared->count.admission),
+	    "memory", (json_int_t)shared->budget.used, "memory_max",
+	    (json_int_t)shared->budget.max, "destinations", destinations);
 	if (json != NULL)
 		line = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	json_decref(json);

@@ -1,13 +1,13 @@
 /*
- * What culvert is doing, as JSON: the answer to "status" (control.h); what the
- * keys are culvert-status(1) has.
+ * What culvert is doing, as JSON: the answer to "status" (control.h).
+ * culvert-status(1) explains the keys.
  */
 #ifndef PROCESS_STATUS_H
 #define PROCESS_STATUS_H
 
-struct app;
+#include "process/shared.h"
 
-/* One line, its newline included; heap memory, or NULL when out of it. */
-char *status_text(const struct app *app);
+/* One line with its newline, on the heap; NULL: out of memory. */
+char *status_text(const struct shared *shared);
 
 #endif

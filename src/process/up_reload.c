@@ -11,42 +11,42 @@
 #include "process/config_check.h"
 #include "process/up.h"
 
-/* ---- in the monitor: what it reads again ---- */
+/* ---- in the monitor's process ---- */
 
-/* A letter, and behind it what is wrong, or the settings. */
-#define WRONG 'w'
-#define RIGHT 'r'
+/* The first byte of what the monitor passes on.  The rest is why the file
+ * cannot be used, or its settings. */
+#define RELOAD_FAILED 'f'
+#define RELOAD_READ 'r'
 
 char *
 up_read_again(void *ctx, size_t *ret_len)
 {
 	struct up *up = ctx;
 	char why[SETTINGS_WHY_MAX], *settings, *bytes = NULL;
-	struct loaded *loaded = up_load(up->line, why);
+	struct loaded *loaded = loaded_read(up->line, why);
 
-	/* Not config_check_here(): this is the monitor, which must keep its
-	 * user, and must not wait for ssh -G. */
+	/* Not config_check_here(): the monitor must keep its user, and must
+	 * not wait for ssh -G. */
 	if (loaded != NULL &&
-	    config_check_together(&loaded->config, up->line, why) != 0) {
-		up_release(loaded);
+	    config_check_together(&loaded->config, up->line, NULL, NULL, why) !=
+		0) {
+		loaded_release(loaded);
 		loaded = NULL;
 	}
 	if (loaded == NULL) {
 		*ret_len = 1 + strlen(why);
-		if (asprintf(&bytes, "%c%s", WRONG, why) < 0)
-			return NULL;
-		return bytes;
+		return asprintf(&bytes, "%c%s", RELOAD_FAILED, why) < 0 ? NULL :
+									  bytes;
 	}
-	up_ask_nobody(&loaded->config);
-	/* What it was started with is in use as long as it runs. */
-	if (up->reread != NULL)
-		up_release(up->reread);
+	loaded_set_batch(loaded);
+	/* The configuration of the start stays in use. */
+	loaded_release(up->reread);
 	up->reread = loaded;
 	settings = settings_write(&loaded->config.settings, ret_len);
 	if (settings != NULL)
 		bytes = malloc(*ret_len + 1);
 	if (bytes != NULL) {
-		bytes[0] = RIGHT;
+		bytes[0] = RELOAD_READ;
 		memcpy(bytes + 1, settings, *ret_len);
 		++*ret_len;
 	}
@@ -68,123 +68,130 @@ up_find_again(void *ctx, const char *name, struct link_options *ret)
 
 /* ---- reload ---- */
 
-/* Is the reload about that one? */
+/* Does the reload concern the tunnel with that name? */
 static bool
 is_meant(const struct up *up, const char *name)
 {
 	return up->only[0] == '\0' || strcmp(up->only, name) == 0;
 }
 
-/* The one of the latest configuration that it still is, or NULL. */
-static const struct config_tunnel *
-same_tunnel(const struct up *up, const struct running *running)
+/* Is the entry as the latest configuration says? */
+static bool
+is_unchanged(const struct up *up, const struct entry *entry)
 {
 	const struct config_tunnel *now =
-	    config_find(&up->loaded->config, running->tunnel->name);
+	    config_find(&up->loaded->config, entry->config->name);
 
-	if (now == NULL || !up_wants(up, now) ||
-	    !destination_is_usable(running->destination) ||
-	    !config_same(running->tunnel, now, OPTION_TUNNEL) ||
-	    !config_same(running->tunnel, now, OPTION_LINK))
-		return NULL;
-	return now;
+	return now != NULL && command_line_wants(up->line, now->name) &&
+	    destination_is_usable(entry->destination) &&
+	    config_same(entry->config, now, OPTION_TUNNEL) &&
+	    config_same(entry->config, now, OPTION_LINK);
 }
 
-static bool
-runs(const struct up *up, const char *name)
-{
-	for (size_t i = 0; i < up->n_running; i++)
-		if (up->running[i].entry != NULL &&
-		    strcmp(up->running[i].tunnel->name, name) == 0)
-			return true;
-	return false;
-}
-
-/* Those that are not what they were; their place in the table is kept for now,
- * since others may share their destination. */
+/* Counts the entries that are not leaving: with that name, or NULL: all. */
 static size_t
-remove_changed(struct up *up)
+count_entries(const struct up *up, const char *name)
 {
+	const struct destination *destination;
+	const struct entry *entry;
 	size_t n = 0;
 
-	for (size_t i = 0; i < up->n_running; i++) {
-		struct running *running = &up->running[i];
-
-		if (!is_meant(up, running->tunnel->name) ||
-		    same_tunnel(up, running) != NULL)
-			continue;
-		log_info("%s: configuration changed or removed; sessions "
-			 "will close after their current transfers",
-		    running->tunnel->name);
-		destination_remove(running->entry,
-		    "the configuration has changed");
-		running->entry = NULL;
-		n++;
-	}
+	TAILQ_FOREACH (destination, &up->app->shared.destinations, link)
+		TAILQ_FOREACH (entry, &destination->entries, link)
+			n += !entry->leaving &&
+			    (name == NULL ||
+				strcmp(entry->config->name, name) == 0);
 	return n;
 }
 
-/* A destination of its own, started at once. */
-static bool
-add_apart(struct up *up, const struct config_tunnel *tunnel)
+static size_t
+remove_changed(struct up *up)
 {
-	struct app *app = up->app;
 	struct destination *destination;
+	struct entry *entry;
+	size_t n = 0;
+
+	TAILQ_FOREACH (destination, &up->app->shared.destinations, link)
+		TAILQ_FOREACH (entry, &destination->entries, link) {
+			if (entry->leaving ||
+			    !is_meant(up, entry->config->name) ||
+			    is_unchanged(up, entry))
+				continue;
+			log_info("%s: configuration changed or removed; "
+				 "sessions will close after their current "
+				 "transfers",
+			    entry->config->name);
+			entry_leave(entry, false,
+			    "the configuration has changed");
+			n++;
+		}
+	app_sweep(up->app);
+	return n;
+}
+
+/* The lowest number that no destination has. */
+static size_t
+free_number(const struct shared *shared)
+{
+	const struct destination *destination;
+	bool used[LIMIT_DESTINATIONS] = { false };
 	size_t to = 0;
 
-	while (to < LIMIT_DESTINATIONS && app->destinations[to] != NULL)
+	TAILQ_FOREACH (destination, &shared->destinations, link)
+		used[destination->first.to] = true;
+	while (to < LIMIT_DESTINATIONS && used[to])
 		to++;
+	return to;
+}
+
+/* Adds the tunnel to a new destination, and starts it. */
+static bool
+add_alone(struct up *up, const struct config_tunnel *tunnel)
+{
+	struct shared *shared = &up->app->shared;
+	size_t to = free_number(shared);
+	struct destination *destination;
+
 	if (to == LIMIT_DESTINATIONS) {
 		log_err("%s: more than %d destinations", tunnel->name,
 		    LIMIT_DESTINATIONS);
 		return false;
 	}
-	if (monitor_use(app->monitor, to, tunnel->name) != 0)
+	if (monitor_use(shared->monitor, to, tunnel->name) != 0)
 		return false;
-	destination = up_add_destination(up, tunnel, to);
+	destination = destination_new(shared, to, tunnel, up->loaded);
 	if (destination == NULL)
 		return false;
-	if (up_add_tunnel(up, tunnel, destination))
-		return app_start(app, destination);
-	app_look(app); /* nobody wants it */
+	if (entry_new(destination, tunnel, up->loaded) != NULL)
+		return destination_start(destination);
+	app_sweep(up->app); /* it has no entry, so it is freed */
 	return false;
 }
 
-/* Returns how many; *ret_failed: how many more there should be. */
+/* Returns how many were added; *ret_failed: how many could not be. */
 static size_t
 add_new(struct up *up, size_t *ret_failed)
 {
 	const struct config *config = &up->loaded->config;
+	struct destination *destination;
 	size_t n = 0, wanted = 0;
 
 	for (size_t i = 0; i < config->n_tunnels; i++) {
 		const struct config_tunnel *tunnel = &config->tunnels[i];
-		struct destination *destination;
 
-		if (!is_meant(up, tunnel->name) || !up_wants(up, tunnel) ||
-		    runs(up, tunnel->name))
+		if (!is_meant(up, tunnel->name) ||
+		    !command_line_wants(up->line, tunnel->name) ||
+		    count_entries(up, tunnel->name) > 0)
 			continue;
 		wanted++;
 		destination = up_shared(up, tunnel);
-		if (destination != NULL)
-			n += up_add_tunnel(up, tunnel, destination);
+		if (destination == NULL)
+			n += add_alone(up, tunnel);
 		else
-			n += add_apart(up, tunnel);
+			n += entry_new(destination, tunnel, up->loaded) != NULL;
 	}
 	*ret_failed = wanted - n;
 	return n;
-}
-
-/* Those without an entry. */
-static void
-forget_removed(struct up *up)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < up->n_running; i++)
-		if (up->running[i].entry != NULL)
-			up->running[n++] = up->running[i];
-	up->n_running = n;
 }
 
 /* Returns how many tunnels could not be started, which has been logged. */
@@ -192,47 +199,47 @@ static size_t
 up_reload_apply(struct up *up, struct loaded *loaded)
 {
 	struct loaded *before = up->loaded;
-	size_t gone, new, failed;
+	const struct config *config = &loaded->config;
+	size_t gone, new, unchanged, failed;
+	char why[SETTINGS_WHY_MAX];
 
-	if (!config_same(&before->config.tunnels[0], &loaded->config.tunnels[0],
+	if (!config_same(&before->config.tunnels[0], &config->tunnels[0],
 		OPTION_PROCESS))
 		log_warn("settings in [defaults] for the whole process take "
 			 "effect when culvert is restarted");
+	if (!config_check_names(config, up->line, why))
+		log_err("%s", why);
 	up->loaded = loaded;
-	up_check_names(up);
 	gone = remove_changed(up);
 	new = add_new(up, &failed);
-	forget_removed(up);
+	unchanged = count_entries(up, NULL) - new;
 	log_info("%s: reloaded; %zu tunnel%s unchanged, %zu removed, %zu new",
-	    loaded->config.settings.files[0], up->n_running - new,
-	    up->n_running - new == 1 ? "" : "s", gone, new);
-	up_release(before);
+	    config->settings.files[0], unchanged, unchanged == 1 ? "" : "s",
+	    gone, new);
+	loaded_release(before);
 	return failed;
 }
 
-/* NULL: why says it. */
+/* Makes a configuration of what the monitor has read.  NULL with why. */
 static struct loaded *
 up_reload_take(const struct up *up, const char *bytes, size_t len,
     char why[SETTINGS_WHY_MAX])
 {
 	struct settings settings;
 
-	snprintf(why, SETTINGS_WHY_MAX, "out of memory");
+	settings_no_memory(why);
 	if (len == 0)
 		return NULL;
-	if (bytes[0] == WRONG) {
+	if (bytes[0] == RELOAD_FAILED) {
 		snprintf(why, SETTINGS_WHY_MAX, "%.*s", (int)(len - 1),
 		    bytes + 1);
 		return NULL;
 	}
 	if (settings_parse(bytes + 1, len - 1, &settings) == 0)
-		return up_loaded(up->line, &settings, why);
+		return loaded_make(up->line, &settings, why);
 	settings_free(&settings);
 	return NULL;
 }
-
-static void up_reload_on_read(void *ctx, int err, const char *bytes,
-    size_t len);
 
 static void
 cannot_read(const struct up *up, int err, char *why, size_t why_size)
@@ -241,23 +248,9 @@ cannot_read(const struct up *up, int err, char *why, size_t why_size)
 	    strerror(-err), err == -EFBIG ? " (the limit is 'ulimit -f')" : "");
 }
 
+/* False with why. */
 static bool
-up_read_file(struct up *up, char *why, size_t why_size)
-{
-	int err = monitor_read(up->app->monitor, up_reload_on_read, up);
-
-	up->again = err == -EBUSY;
-	up->reading |= err == 0;
-	if (err == 0)
-		notify_reloading(&up->app->notify);
-	else if (!up->again)
-		cannot_read(up, err, why, why_size);
-	return err == 0 || up->again;
-}
-
-/* False: why says what is wrong. */
-static bool
-use(struct up *up, int err, const char *bytes, size_t len,
+up_reload_use(struct up *up, int err, const char *bytes, size_t len,
     char why[SETTINGS_WHY_MAX])
 {
 	struct loaded *loaded = NULL;
@@ -272,12 +265,11 @@ use(struct up *up, int err, const char *bytes, size_t len,
 		log_err("nothing has been changed");
 		return false;
 	}
-	up_ask_nobody(&loaded->config);
+	loaded_set_batch(loaded);
 	failed = up_reload_apply(up, loaded);
 	if (up->only[0] != '\0' &&
 	    config_find(&loaded->config, up->only) == NULL) {
-		snprintf(why, SETTINGS_WHY_MAX, "there is no [tunnel %s] in %s",
-		    up->only, loaded->config.settings.files[0]);
+		config_complain_no_tunnel(&loaded->config, up->only, why);
 		return false;
 	}
 	snprintf(why, SETTINGS_WHY_MAX,
@@ -286,108 +278,104 @@ use(struct up *up, int err, const char *bytes, size_t len,
 	return failed == 0;
 }
 
+static bool up_read_file(struct up *up, char *why, size_t why_size);
+
 static void
 up_reload_on_read(void *ctx, int err, const char *bytes, size_t len)
 {
 	struct up *up = ctx;
+	struct app *app = up->app;
 	char why[SETTINGS_WHY_MAX];
 	bool again = up->again, good;
 
 	up->reading = false;
-	if (up->app->stopping || up->app->draining) {
-		if (!up->app->stopping)
-			notify_send(&up->app->notify, "READY=1");
-		app_reloaded(up->app, "it is ending");
+	if (app->shared.stopping || app->shared.draining) {
+		if (!app->shared.stopping)
+			notify_send(&app->notify, "READY=1");
+		app_reloaded(app, "it is ending");
 		return;
 	}
-	good = use(up, err, bytes, len, why);
-	notify_send(&up->app->notify, "READY=1");
-	app_show_status(up->app);
-	/* Of two at a time, both hear how the second has ended. */
+	good = up_reload_use(up, err, bytes, len, why);
+	notify_send(&app->notify, "READY=1");
+	app_show_status(app);
+	/* If a second reload was requested meanwhile, both requests are
+	 * answered when it has ended. */
 	if (again && up_read_file(up, why, sizeof(why)))
 		return;
 	if (again)
 		log_err("%s", why);
-	app_reloaded(up->app, good && !again ? NULL : why);
+	app_reloaded(app, good && !again ? NULL : why);
 }
 
-/* ---- orders ---- */
-
-/* Is that among what the command line wants? */
 static bool
-is_named(const struct up *up, const char *name)
+up_read_file(struct up *up, char *why, size_t why_size)
 {
-	const struct config_tunnel tunnel = { .name = name };
+	int err = monitor_read(up->app->shared.monitor, up_reload_on_read, up);
 
-	return up_wants(up, &tunnel);
+	up->again = err == -EBUSY;
+	up->reading |= err == 0;
+	if (err == 0)
+		notify_reloading(&up->app->notify);
+	else if (!up->again)
+		cannot_read(up, err, why, why_size);
+	return err == 0 || up->again;
 }
 
-/* Of all tunnels, or of that one. */
+/* ---- requests ---- */
+
+/* Reloads all tunnels, or the one with that name. */
 static bool
 reload(struct up *up, const char *name, char *why, size_t why_size)
 {
-	if (name != NULL && !is_named(up, name)) {
+	if (name != NULL && !command_line_wants(up->line, name)) {
 		snprintf(why, why_size,
 		    "culvert up was not told to start a tunnel %.64s", name);
 		return false;
 	}
-	/* Of two at a time, all. */
+	/* A request during a reload makes the next one reload all. */
 	snprintf(up->only, sizeof(up->only), "%s",
 	    name != NULL && !up->reading ? name : "");
 	return up_read_file(up, why, why_size);
 }
 
-static struct running *
-find_running(struct up *up, const char *name)
-{
-	for (size_t i = 0; i < up->n_running; i++)
-		if (strcmp(up->running[i].tunnel->name, name) == 0)
-			return &up->running[i];
-	return NULL;
-}
-
-static const char stopped[] = "This tunnel was stopped";
-
-/* Ends what was drained, or replaced, under that name. */
+/* Of entries that are leaving, only those with sessions are stopped. */
 static bool
-cut_leaving(struct up *up, const char *name)
+is_stoppable(const struct entry *entry, const char *name, bool at_once)
 {
-	struct destination **all = up->app->destinations;
-	bool any = false;
-
-	for (size_t i = 0; i < LIMIT_DESTINATIONS; i++)
-		if (all[i] != NULL &&
-		    destination_cut_leaving(all[i], name, stopped))
-			any = true;
-	return any;
+	return strcmp(entry->config->name, name) == 0 &&
+	    (!entry->leaving || (at_once && entry_has_sessions(entry)));
 }
 
 bool
-up_order(void *ctx, enum app_order order, const char *name, char *why,
+up_request(void *ctx, enum control_order order, const char *name, char *why,
     size_t why_size)
 {
 	struct up *up = ctx;
-	struct running *running;
-	bool cut;
+	bool at_once = order == CONTROL_STOP, any = false;
+	struct destination *destination;
+	struct entry *entry;
 
-	if (order == APP_RELOAD)
+	if (order == CONTROL_RELOAD)
 		return reload(up, name, why, why_size);
-	running = find_running(up, name);
-	cut = order == APP_STOP && cut_leaving(up, name);
-	if (running == NULL && !cut) {
+	TAILQ_FOREACH (destination, &up->app->shared.destinations, link)
+		TAILQ_FOREACH (entry, &destination->entries, link) {
+			if (!is_stoppable(entry, name, at_once))
+				continue;
+			if (!any)
+				log_info("%s: received a request to %s", name,
+				    at_once ? "stop" : "drain");
+			any = true;
+			/* Stopping the last tunnel is no failure. */
+			if (!entry->leaving)
+				up->app->dismissed =
+				    count_entries(up, NULL) == 1;
+			entry_leave(entry, at_once,
+			    at_once ? "This tunnel was stopped" :
+				      "this tunnel was stopped");
+		}
+	if (!any)
 		snprintf(why, why_size, "no tunnel %.64s is running", name);
-		return false;
-	}
-	log_info("%s: received a request to %s", name,
-	    order == APP_STOP ? "stop" : "drain");
-	if (running == NULL)
-		return true;
-	if (order == APP_STOP)
-		destination_cut(running->entry, stopped);
 	else
-		destination_remove(running->entry, "this tunnel was stopped");
-	running->entry = NULL;
-	forget_removed(up);
-	up->app->dismissed = up->n_running == 0;
-	return true;
+		app_sweep(up->app);
+	return any;
 }

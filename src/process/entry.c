@@ -1,0 +1,311 @@
+/*
+ * An entry of a destination, and its listeners.
+ */
+#include "process/destination.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "tunnel/ports.h"
+
+/* ---- the end ---- */
+
+void
+entry_let_go(struct entry *entry)
+{
+	struct listener *listener;
+
+	while ((listener = TAILQ_FIRST(&entry->listeners)) != NULL) {
+		TAILQ_REMOVE(&entry->listeners, listener, link);
+		tunnel_free(listener->tunnel);
+	}
+}
+
+void
+entry_free(struct entry *entry)
+{
+	TAILQ_REMOVE(&entry->destination->entries, entry, link);
+	entry_let_go(entry);
+	ports_free(entry->policy.client_ports);
+	free(entry->memory);
+	loaded_release(entry->loaded);
+	free(entry);
+}
+
+bool
+entry_has_sessions(const struct entry *entry)
+{
+	const struct listener *listener;
+
+	TAILQ_FOREACH (listener, &entry->listeners, link)
+		if (tunnel_has_sessions(listener->tunnel))
+			return true;
+	return false;
+}
+
+void
+entry_drain(struct entry *entry, const char *why)
+{
+	struct listener *listener;
+
+	TAILQ_FOREACH (listener, &entry->listeners, link)
+		tunnel_drain(listener->tunnel, why);
+}
+
+void
+entry_stop(struct entry *entry, const char *why)
+{
+	struct listener *listener;
+
+	TAILQ_FOREACH (listener, &entry->listeners, link)
+		tunnel_stop(listener->tunnel, why);
+}
+
+void
+entry_leave(struct entry *entry, bool at_once, const char *why)
+{
+	entry->leaving = true;
+	(at_once ? entry_stop : entry_drain)(entry, why);
+}
+
+static bool
+listens_as(const struct listener *listener, const struct listener *other)
+{
+	char at[2][4 * ADDR_TEXT_MAX];
+
+	tunnel_address(listener->tunnel, at[0], sizeof(at[0]));
+	tunnel_address(other->tunnel, at[1], sizeof(at[1]));
+	return strcmp(at[0], at[1]) == 0;
+}
+
+/* A counter must not go back: what the listener has counted passes to the one
+ * that has its name and address now. */
+static void
+pass_counters_on(const struct listener *gone)
+{
+	const struct shared *shared = gone->entry->destination->shared;
+	const char *name = gone->entry->config->name;
+	struct destination *destination;
+	struct listener *listener;
+	struct entry *entry;
+
+	TAILQ_FOREACH (destination, &shared->destinations, link)
+		TAILQ_FOREACH (entry, &destination->entries, link) {
+			if (entry->leaving ||
+			    strcmp(entry->config->name, name) != 0)
+				continue;
+			TAILQ_FOREACH (listener, &entry->listeners, link)
+				if (listens_as(listener, gone))
+					tunnel_inherit(listener->tunnel,
+					    gone->tunnel);
+		}
+}
+
+void
+entry_pass_counters(const struct entry *entry)
+{
+	const struct listener *listener;
+
+	TAILQ_FOREACH (listener, &entry->listeners, link)
+		pass_counters_on(listener);
+}
+
+/* ---- start-up ---- */
+
+static void
+entry_log_error(const struct entry *entry, const char *why)
+{
+	const struct log_origin origin = { .tunnel = entry->config->name };
+
+	log_line(LOG_LEVEL_ERR, &origin, "%s", why);
+}
+
+static void
+announce(const struct listener *listener)
+{
+	const struct forward *forward = listener->forward;
+	const struct config_tunnel *config = listener->entry->config;
+	const struct log_origin origin = { .tunnel = config->name };
+	bool bracket = strchr(forward->host, ':') != NULL;
+	char at[4 * ADDR_TEXT_MAX];
+
+	log_line(LOG_LEVEL_INFO, &origin, "listening on %s%s%s%s to %s%s%s:%u",
+	    tunnel_address(listener->tunnel, at, sizeof(at)),
+	    forward->remote ? " of " : ", through ",
+	    config->options.destination, forward->remote ? "," : "",
+	    bracket ? "[" : "", forward->host, bracket ? "]" : "",
+	    forward->host_port);
+}
+
+/* If one tunnel cannot start, culvert ends: its user would not notice that it
+ * is missing. */
+static void
+entry_on_started(void *ctx, struct tunnel *tunnel, const char *why)
+{
+	struct listener *listener = ctx;
+	struct entry *entry = listener->entry;
+	const struct shared *shared = entry->destination->shared;
+
+	(void)tunnel;
+	if (why != NULL) {
+		entry_log_error(entry, why);
+		shared->handler->failed(shared->ctx);
+		return;
+	}
+	entry->n_starting--;
+	listener->listening = true;
+	/* Those of a command line are announced together, when all listen. */
+	if (shared->named)
+		announce(listener);
+	else if (entry->n_starting == 0)
+		TAILQ_FOREACH (listener, &entry->listeners, link)
+			announce(listener);
+}
+
+void
+entry_start(struct entry *entry)
+{
+	struct listener *listener;
+
+	TAILQ_FOREACH (listener, &entry->listeners, link)
+		entry->n_starting++;
+	TAILQ_FOREACH (listener, &entry->listeners, link)
+		if (!entry->destination->shared->stopping)
+			tunnel_start(listener->tunnel, entry_on_started,
+			    listener);
+}
+
+static bool
+make_policy(struct policy *policy, const struct options *options,
+    struct owners *owners)
+{
+	static const enum engine_mode modes[] = {
+		[OPTIONS_SAME] = ENGINE_SAME,
+		[OPTIONS_PASSIVE] = ENGINE_PASSIVE,
+		[OPTIONS_ACTIVE] = ENGINE_ACTIVE,
+	};
+
+	*policy = (struct policy) {
+		.allow = options->allow,
+		.n_allow = options->n_allow,
+		.any_user = options->any_user,
+		.max_lines = (unsigned)options->max_lines,
+		.max_data = (unsigned)options->max_data,
+		.login_ms = options->login_ms,
+		.keepalive_ms = options->keepalive_ms,
+		.pass_foreign_port = options->pass_foreign_port,
+		.allow_tls = options->allow_tls,
+		.many_links = options->links > 1,
+		.server_mode = modes[options->server_mode],
+		.server_data_host_reply = options->server_data_host_reply,
+		.client_data_host_control = options->client_data_host_control,
+		.client_address = options->client_address,
+		.far_address = options->far_address,
+		.commands = {
+			.read_only = options->read_only,
+			.deny = options->deny.texts,
+			.n_deny = options->deny.n,
+			.allow_path = options->allow_path.texts,
+			.n_allow_path = options->allow_path.n,
+			.deny_path = options->deny_path.texts,
+			.n_deny_path = options->deny_path.n,
+		},
+		.rate = options->rate,
+		.session_rate = options->session_rate,
+		.owners = owners,
+	};
+	if (options->client_ports_low == 0)
+		return true;
+	policy->client_ports =
+	    ports_new(options->client_ports_low, options->client_ports_high);
+	return policy->client_ports != NULL;
+}
+
+/* Binds it.  False: the reason has been logged. */
+static bool
+make_listener(struct entry *entry, const struct forward *forward,
+    struct listener *listener)
+{
+	const struct destination *destination = entry->destination;
+	struct shared *shared = destination->shared;
+	const struct tunnel_options options = {
+		.name = entry->config->name,
+		.remote = forward->remote,
+		.activation = &shared->activation,
+		.bind = forward->bind,
+		.port = forward->port,
+		.server_host = forward->host,
+		.server_port = forward->host_port,
+		.policy = &entry->policy,
+		.loop = &shared->loop,
+		.net = shared->net,
+		.near = shared->near,
+		.far =
+		    forward->remote ? destination->far_first : destination->far,
+		.reconnect = destination->reconnect,
+		.link_wait_ms = entry->config->options.link_wait_ms,
+		.count = &shared->count,
+		.log = shared->transfer_log,
+		.patient = shared->named,
+	};
+	char why[512];
+
+	*listener = (struct listener) {
+		.entry = entry,
+		.forward = forward,
+		.tunnel = tunnel_new(&options, why, sizeof(why)),
+	};
+	if (listener->tunnel != NULL)
+		TAILQ_INSERT_TAIL(&entry->listeners, listener, link);
+	else
+		entry_log_error(entry, why);
+	return listener->tunnel != NULL;
+}
+
+static bool
+make_entry(struct entry *entry)
+{
+	const struct options *options = &entry->config->options;
+	struct shared *shared = entry->destination->shared;
+
+	if (options->client_ports_low > 0 &&
+	    options->client_ports_low < IPPORT_RESERVED)
+		shared->low_ports = true;
+	entry->memory = calloc(options->n_forwards, sizeof(*entry->memory));
+	if (entry->memory == NULL ||
+	    !make_policy(&entry->policy, options, shared->owners)) {
+		log_err("out of memory");
+		return false;
+	}
+	for (size_t i = 0; i < options->n_forwards; i++)
+		if (!make_listener(entry, &options->forwards[i],
+			&entry->memory[i]))
+			return false;
+	return true;
+}
+
+struct entry *
+entry_new(struct destination *destination, const struct config_tunnel *config,
+    struct loaded *loaded)
+{
+	struct entry *entry = calloc(1, sizeof(*entry));
+
+	if (entry == NULL) {
+		log_err("out of memory");
+		return NULL;
+	}
+	entry->destination = destination;
+	entry->config = config;
+	entry->loaded = loaded_keep(loaded);
+	TAILQ_INIT(&entry->listeners);
+	TAILQ_INSERT_TAIL(&destination->entries, entry, link);
+	if (!make_entry(entry)) {
+		entry_free(entry);
+		return NULL;
+	}
+	if (destination->started)
+		entry_start(entry);
+	return entry;
+}

@@ -1,0 +1,34 @@
+/*
+ * A configuration file as culvert up has read it.  Destinations and entries
+ * borrow options and texts from it, so it is freed with its last user.
+ */
+#ifndef PROCESS_LOADED_H
+#define PROCESS_LOADED_H
+
+#include <stddef.h>
+
+#include "conf/config.h"
+
+struct loaded {
+	struct config config;
+	size_t users;
+};
+
+/*
+ * Makes a configuration of settings, which it takes over, or of the file that
+ * line names.  Adds -q and -v of line.  The caller is its first user.  Returns
+ * NULL with the reason in why.
+ */
+struct loaded *loaded_make(const struct command_line *line,
+    struct settings *settings, char why[SETTINGS_WHY_MAX]);
+struct loaded *loaded_read(const struct command_line *line,
+    char why[SETTINGS_WHY_MAX]);
+
+/* One more user; returns loaded.  NULL is allowed in both. */
+struct loaded *loaded_keep(struct loaded *loaded);
+void loaded_release(struct loaded *loaded);
+
+/* No ssh may ask questions: several would ask on one terminal. */
+void loaded_set_batch(struct loaded *loaded);
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * What the parts of the running process share.  app.c makes it and owns all of
+ * it; the others borrow it for as long as they exist.
+ */
+#ifndef PROCESS_SHARED_H
+#define PROCESS_SHARED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "base/activation.h"
+#include "base/privdir.h"
+#include "net/sock.h"
+#include "ssh/monitor.h"
+#include "ssh/window.h"
+#include "tunnel/side.h"
+#include "tunnel/transfer_log.h"
+#include "tunnel/tunnel.h"
+
+enum exit_status {
+	EXIT_STOPPED = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_NOT_CONNECTED = 255, /* ssh's own */
+};
+
+/* What destinations report.  The context is a struct shared's. */
+struct destination_handler {
+	void (*changed)(void *ctx); /* one is connected, or no longer */
+	void (*failed)(void *ctx);  /* a tunnel cannot start; it was logged */
+
+	/* Its ssh has ended and will not be started again. */
+	void (*ended)(void *ctx, enum exit_status status);
+};
+
+struct shared {
+	uv_loop_t loop;
+	uint64_t began_at; /* uv_now() */
+	struct monitor *monitor;
+	char directory[PRIVDIR_MAX];
+	struct activation activation; /* the service manager's sockets */
+	struct net *net;
+	struct side *near;
+	struct owners *owners;
+	struct window_budget budget;
+	struct tunnel_count count;
+	struct transfer_log *transfer_log; /* or NULL */
+
+	/* The tunnels are those of a configuration file.  Then a first attempt
+	 * that fails is retried. */
+	bool named;
+	bool draining;
+	bool stopping;
+
+	TAILQ_HEAD(, destination) destinations;
+	bool low_ports; /* one of them will listen below port 1024 */
+	bool started;	/* one of them has started its tunnels */
+	const struct destination_handler *handler;
+	void *ctx; /* of the handler */
+};
+
+#endif

@@ -188,7 +188,7 @@ put_tree() {
 # The libraries and tools that the build takes.
 need_build() {
 	need build-essential meson ninja-build pkg-config libuv1-dev \
-	    libmnl-dev libseccomp-dev libinih-dev libjansson-dev \
+	    libmnl-dev libseccomp-dev libjansson-dev \
 	    libmicrohttpd-dev libncurses-dev nettle-dev openssh-client
 }
 

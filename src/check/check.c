@@ -98,7 +98,7 @@ set_ssh_command(struct check *check)
 	struct facts *facts = &check->facts;
 	const struct options *conf = check->conf;
 
-	if (!suggest_ssh(conf->ssh_arguments, conf->n_ssh_arguments,
+	if (!suggest_ssh(conf->ssh_arguments.texts, conf->ssh_arguments.n,
 		conf->destination, facts->text[FACT_SSH_COMMAND], FACT_MAX))
 		fact_set(facts, FACT_SSH_COMMAND, "");
 }

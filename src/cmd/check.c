@@ -47,7 +47,7 @@ struct line {
 	const char *timeout; /* --timeout, or NULL */
 	uint64_t timeout_s;  /* the same; 0: the defaults */
 	const char *path;    /* of the configuration file, -f; or NULL */
-	bool json;
+	unsigned json;
 	bool own; /* it has options that belong into a tunnel's section */
 	struct suggest_option *given;
 	size_t n_given;
@@ -78,12 +78,12 @@ static enum options_result
 check_read_line(int argc, char **argv, struct line *line)
 {
 	const struct options_own own[] = {
-		{ .name = "background", .flag = &line->options.background },
-		{ .name = "f", .text = &line->path },
-		{ .name = "json", .flag = &line->json },
-		{ .name = "netrc", .text = &line->netrc },
-		{ .name = "timeout", .text = &line->timeout },
-		{ .name = "user", .text = &line->user },
+		{ "background", '\0', .count = &line->options.background },
+		{ NULL, 'f', .value = &line->path },
+		{ "json", '\0', .count = &line->json },
+		{ "netrc", '\0', .value = &line->netrc },
+		{ "timeout", '\0', .value = &line->timeout },
+		{ "user", '\0', .value = &line->user },
 		{ .name = NULL },
 	};
 	const struct options_more more = {
@@ -182,10 +182,10 @@ check_tunnel(struct line *line)
 		.config = line->path,
 		.ftp_user = line->user,
 		.netrc = line->netrc,
-		.json = line->json,
+		.json = line->json > 0,
 		.timeout_s = line->timeout_s,
 	};
-	size_t n = options.n_ssh_arguments;
+	size_t n = options.ssh_arguments.n;
 	const char **arguments = calloc(n + 1, sizeof(*arguments));
 	int status;
 
@@ -205,7 +205,7 @@ check_tunnel(struct line *line)
 	}
 	arguments[0] = "-v";
 	for (size_t i = 0; i < n; i++)
-		arguments[i + 1] = options.ssh_arguments[i];
+		arguments[i + 1] = options.ssh_arguments.texts[i];
 	check.link = destination_link_options(&options, 0);
 	check.link.arguments = arguments;
 	check.link.n_arguments = n + 1;

@@ -3,9 +3,7 @@
  */
 #include "cmd/cmd.h"
 
-#include <getopt.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "process/app.h"
 #include "base/log.h"
@@ -19,70 +17,28 @@ command_misused(const char *name, const char *what)
 	return EXIT_USAGE;
 }
 
-#define WORDS_MAX 8
-
-/* For getopt_long(3): its two lists. */
-static void
-list_words(const struct command_word *words, struct option *list, char *letters)
-{
-	*letters++ = ':';
-	*letters++ = 'h';
-	*list++ = (struct option) { "help", no_argument, NULL, 'h' };
-	for (; words->letter != 0; words++) {
-		if (words->letter < COMMAND_LONG)
-			*letters++ = (char)words->letter;
-		if (words->letter < COMMAND_LONG && words->value != NULL)
-			*letters++ = ':';
-		if (words->name == NULL)
-			continue;
-		*list++ = (struct option) { words->name,
-			words->value != NULL ? required_argument : no_argument,
-			NULL, words->letter };
-	}
-	*letters = '\0';
-	*list = (struct option) { NULL, 0, NULL, 0 };
-}
-
-/* False: it is none of them. */
-static bool
-cmd_take_word(const struct command_word *words, int letter)
-{
-	while (words->letter != 0 && words->letter != letter)
-		words++;
-	if (words->letter == 0)
-		return false;
-	if (words->value != NULL)
-		*words->value = optarg;
-	if (words->count != NULL)
-		++*words->count;
-	return true;
-}
-
 bool
-command_read(int argc, char **argv, const struct command_word *words,
+command_read(int argc, char **argv, const struct options_own *own,
     const char *help, int *ret_first, int *ret_status)
 {
-	struct option list[WORDS_MAX + 2];
-	char letters[2 * WORDS_MAX + 3], what[200];
-	int letter;
+	char why[256];
 
-	list_words(words, list, letters);
-	optind = 0;
-	while ((letter = getopt_long(argc, argv, letters, list, NULL)) != -1) {
-		if (letter == 'h') {
-			fputs(help, stdout);
-			*ret_status = EXIT_STOPPED;
-			return true;
-		}
-		if (cmd_take_word(words, letter))
-			continue;
-		snprintf(what, sizeof(what),
-		    letter == ':' ? "%s needs a value" : "unknown option %s",
-		    argv[optind - 1]);
-		*ret_status = command_misused(argv[0], what);
+	switch (options_read_own(argc, argv, own, ret_first, why)) {
+	case OPTIONS_SUMMARY:
+	case OPTIONS_HELP:
+		fputs(help, stdout);
+		*ret_status = EXIT_STOPPED;
 		return true;
+	case OPTIONS_VERSION:
+		puts("culvert " CULVERT_VERSION);
+		*ret_status = EXIT_STOPPED;
+		return true;
+	case OPTIONS_BAD:
+		*ret_status = command_misused(argv[0], why);
+		return true;
+	case OPTIONS_RUN:
+		break;
 	}
-	*ret_first = optind;
 	return false;
 }
 
@@ -90,19 +46,19 @@ bool
 command_line_read(int argc, char **argv, const char *flag, bool background,
     const char *help, struct command_line *ret, int *ret_status)
 {
-	const struct command_word words[] = {
+	const struct options_own own[] = {
 		{ "file", 'f', .value = &ret->path },
-		{ flag, COMMAND_LONG, .count = &ret->flag },
+		{ flag, '\0', .count = &ret->flag },
 		{ NULL, 'q', .count = &ret->quiet },
 		{ NULL, 'v', .count = &ret->verbose },
-		{ background ? "background" : NULL, COMMAND_LONG + 1,
+		{ background ? "background" : NULL, '\0',
 		    .count = &ret->background },
-		{ .letter = 0 },
+		{ .name = NULL },
 	};
 	int first;
 
 	*ret = (struct command_line) { .path = NULL };
-	if (command_read(argc, argv, words, help, &first, ret_status))
+	if (command_read(argc, argv, own, help, &first, ret_status))
 		return true;
 	ret->names = argv + first;
 	ret->n_names = argc - first;

@@ -9,34 +9,22 @@
 
 #include "conf/config.h"
 
-#define COMMAND_LONG 256
-
-/* An option of a subcommand; a list of them ends with letter 0. */
-struct command_word {
-	const char *name; /* the long one, or NULL */
-	int letter; /* the short one; from COMMAND_LONG on: there is none */
-	unsigned *count; /* how often it was given; or NULL */
-	const char *
-	    *value; /* what it takes goes here; NULL: it takes nothing */
-};
-
 /*
- * Reads a command line from its own name on; --help is one of every command's,
- * and prints help.  Returns true with *ret_status when that is all; else
- * *ret_first is the first word behind the options.
+ * Reads the options of a command line.  Prints help for --help.  True with
+ * *ret_status if the command has ended by that, or is misused; else *ret_first
+ * is the index of the first word behind the options.
  */
-bool command_read(int argc, char **argv, const struct command_word *words,
+bool command_read(int argc, char **argv, const struct options_own *own,
     const char *help, int *ret_first, int *ret_status);
 
 /*
- * Reads it: -f, -q, -v, --help, one more flag, --background where background is
- * true, and names.  help is printed when it is asked for.  Returns true with
- * *ret_status when that is all.
+ * Reads -f, -q, -v, --help, one more flag, --background if background is true,
+ * and names of tunnels.  Returns the same.
  */
 bool command_line_read(int argc, char **argv, const char *flag, bool background,
     const char *help, struct command_line *ret, int *ret_status);
 
-/* Says what is wrong, and where help is; returns EXIT_USAGE. */
+/* Logs what is wrong, and where help is.  Returns EXIT_USAGE. */
 int command_misused(const char *name, const char *what);
 
 /* Runs the tunnels of -L and -R until they end; or --help, --version. */

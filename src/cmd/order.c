@@ -198,16 +198,16 @@ give(const struct order *order, struct instance *instance)
 static bool
 order_read_line(int argc, char **argv, struct order *ret, int *ret_status)
 {
-	const struct command_word words[] = {
-		{ "wait", COMMAND_LONG, .count = &ret->wait },
+	const struct options_own own[] = {
+		{ "wait", '\0', .count = &ret->wait },
 		{ NULL, 'S', .value = &ret->path },
-		{ .letter = 0 },
+		{ .name = NULL },
 	};
 	bool reload = strcmp(argv[0], "reload") == 0;
 	int first;
 
 	/* A reload has no end to wait for: it is done when the answer comes. */
-	if (command_read(argc, argv, reload ? words + 1 : words,
+	if (command_read(argc, argv, reload ? own + 1 : own,
 		reload ? help_reload : help_end, &first, ret_status))
 		return true;
 	if (argc - first > 1) {

@@ -174,15 +174,15 @@ watch_all(struct wanted *wanted, struct instance *instances, size_t n)
 static bool
 status_read_line(int argc, char **argv, struct wanted *ret, int *ret_status)
 {
-	const struct command_word words[] = {
-		{ "json", COMMAND_LONG, .count = &ret->json },
+	const struct options_own own[] = {
+		{ "json", '\0', .count = &ret->json },
 		{ "watch", 'w', .count = &ret->watch },
 		{ NULL, 'S', .value = &ret->path },
-		{ .letter = 0 },
+		{ .name = NULL },
 	};
 	int first;
 
-	if (command_read(argc, argv, words, help, &first, ret_status))
+	if (command_read(argc, argv, own, help, &first, ret_status))
 		return true;
 	ret->names = argv + first;
 	ret->n_names = argc - first;

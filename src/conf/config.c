@@ -14,12 +14,9 @@
 #define SYSTEM_FILE "/etc/culvert/culvert.conf"
 #define OWN_FILE "culvert/culvert.conf"
 
-/* The one key that is no option. */
-#define DESTINATION "destination"
+/* ---- unknown words ---- */
 
-/* ---- words that are not known ---- */
-
-/* So many letters are changed, left out or added between the two
+/* How many letters must be changed, removed or added to make one word the other
  * (Levenshtein's distance). */
 static size_t
 distance(const char *one, const char *other)
@@ -51,14 +48,14 @@ distance(const char *one, const char *other)
 static const char *
 nearest(const char *key)
 {
-	const char *found = DESTINATION;
-	size_t least = distance(key, found);
 	const struct option_entry *option;
+	const char *found = NULL;
+	size_t least = SIZE_MAX;
 
 	for (size_t i = 0; (option = option_at(i)) != NULL; i++) {
 		size_t now = distance(key, option->name);
 
-		if (now < least) {
+		if (found == NULL || now < least) {
 			least = now;
 			found = option->name;
 		}
@@ -115,30 +112,6 @@ config_add_tunnel(struct config *config, const struct setting *at,
 	return 0;
 }
 
-static int
-find_tunnels(struct config *config, char *why)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < config->settings.n && err == 0; i++) {
-		const struct setting *at = &config->settings.list[i];
-		const char *name = config_name_of(at->section);
-
-		if (name != NULL && at->key == NULL)
-			err = config_add_tunnel(config, at, name, why);
-		else if (name == NULL && at->section[0] == '\0')
-			err = settings_complain(why, at,
-			    "\"%s\" is before the first section; only "
-			    "\"include\" is allowed there",
-			    at->key);
-		else if (name == NULL && strcmp(at->section, "defaults") != 0)
-			err = settings_complain(why, at,
-			    "[%s]: expected [defaults] or [tunnel NAME]",
-			    at->section);
-	}
-	return err;
-}
-
 /* ---- keys ---- */
 
 static bool
@@ -153,145 +126,120 @@ is_quoted(const char *value)
 static int
 check_key(const struct setting *at, char *why)
 {
-	const struct option_entry *option;
-	bool tunnel = config_name_of(at->section) != NULL;
+	const struct option_entry *option = option_find(at->key);
 
+	if (option == NULL)
+		return settings_complain(why, at,
+		    "there is no \"%s\"; did you mean \"%s\"?", at->key,
+		    nearest(at->key));
 	if (is_quoted(at->value))
 		return settings_complain(why, at,
 		    "%s = %s: the quotes would be part of the value; remove "
 		    "them",
 		    at->key, at->value);
-	if (strcmp(at->key, DESTINATION) == 0)
-		return 0;
-	option = option_find(at->key);
-	if (option == NULL)
-		return settings_complain(why, at,
-		    "there is no \"%s\"; did you mean \"%s\"?", at->key,
-		    nearest(at->key));
 	if (at->value[0] == '\0')
 		return settings_complain(why, at, "\"%s\" has no value",
 		    at->key);
-	if (option->kind == OPTION_SSH && strchr("Jlpc", at->key[0]) != NULL &&
-	    strpbrk(at->value, " \t") != NULL)
+	if (option->one_word && strpbrk(at->value, " \t") != NULL)
 		return settings_complain(why, at,
 		    "%s = %s: expected one word, without blanks", at->key,
 		    at->value);
-	if (tunnel && option->scope == OPTION_PROCESS)
+	if (option->scope == OPTION_PROCESS &&
+	    config_name_of(at->section) != NULL)
 		return settings_complain(why, at,
 		    "\"%s\" applies to all tunnels; put it into [defaults]",
 		    at->key);
 	return 0;
 }
 
-/* Also of keys that a tunnel takes the place of. */
+/* Finds the tunnels, and checks every line.  Also lines of [defaults] that no
+ * tunnel uses must be right. */
 static int
-check_keys(const struct config *config, char *why)
+take_lines(struct config *config, char *why)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < config->settings.n && err == 0; i++) {
 		const struct setting *at = &config->settings.list[i];
+		const char *name = config_name_of(at->section);
 
-		if (at->key != NULL)
+		if (name == NULL && at->section[0] == '\0')
+			err = settings_complain(why, at,
+			    "\"%s\" is before the first section; only "
+			    "\"include\" is allowed there",
+			    at->key);
+		else if (name == NULL && strcmp(at->section, "defaults") != 0)
+			err = settings_complain(why, at,
+			    "[%s]: expected [defaults] or [tunnel NAME]",
+			    at->section);
+		else if (at->key != NULL)
 			err = check_key(at, why);
+		else if (name != NULL)
+			err = config_add_tunnel(config, at, name, why);
 	}
 	return err;
 }
 
+/* Adds the settings of that option in the section to the tunnel's. */
 static int
-add_setting(struct config_tunnel *tunnel, const struct setting *at, char *why)
+gather(struct config_tunnel *tunnel, const struct config *config,
+    const char *section, const struct option_entry *option, char *why)
 {
-	const struct setting **grown = realloc(tunnel->settings,
-	    (tunnel->n_settings + 1) * sizeof(const struct setting *));
+	size_t before = tunnel->n_settings;
 
-	if (grown == NULL)
-		return settings_no_memory(why);
-	tunnel->settings = grown;
-	grown[tunnel->n_settings++] = at;
+	for (size_t i = 0; i < config->settings.n; i++) {
+		const struct setting *at = &config->settings.list[i];
+
+		if (at->key == NULL || strcmp(at->key, option->name) != 0 ||
+		    strcmp(at->section, section) != 0)
+			continue;
+		if (tunnel->n_settings > before && !option->repeat)
+			return settings_complain(why, at,
+			    "duplicate \"%s\"; the first is at %s:%u", at->key,
+			    tunnel->settings[before]->file,
+			    tunnel->settings[before]->line);
+		tunnel->settings[tunnel->n_settings++] = at;
+	}
 	return 0;
 }
 
-/* Adds all that the section says under that key; and is there any? */
 static int
-add_key(struct config_tunnel *tunnel, const struct config *config,
-    const char *section, const char *key, bool repeat, bool *ret_any, char *why)
+config_apply(struct options *options, const struct option_entry *option,
+    const struct setting *at, char *why)
 {
-	const struct setting *before = NULL;
-	int err = 0;
+	char text[256] = "out of memory";
 
-	*ret_any = false;
-	for (size_t i = 0; i < config->settings.n && err == 0; i++) {
-		const struct setting *at = &config->settings.list[i];
-
-		if (at->key == NULL || strcmp(at->key, key) != 0 ||
-		    strcmp(at->section, section) != 0)
-			continue;
-		if (before != NULL && !repeat)
-			return settings_complain(why, at,
-			    "duplicate \"%s\"; the first is at %s:%u", key,
-			    before->file, before->line);
-		before = at;
-		*ret_any = true;
-		err = add_setting(tunnel, at, why);
-	}
-	return err;
+	if (option_take(options, option, at->value, text, sizeof(text)) == 0)
+		return 0;
+	/* What is wrong with a destination names it. */
+	if (option->file_only)
+		return settings_complain(why, at, "%s", text);
+	return settings_complain(why, at, "%s = %s: %s", at->key, at->value,
+	    text);
 }
 
-/* The tunnel's own, or else those of [defaults].  section NULL: only these. */
+/* For each option, the values in the section, or else those in [defaults]. */
 static int
-gather_key(struct config_tunnel *tunnel, const struct config *config,
-    const char *section, const char *key, bool repeat, char *why)
-{
-	bool any = false;
-	int err = 0;
-
-	if (section != NULL)
-		err = add_key(tunnel, config, section, key, repeat, &any, why);
-	if (err == 0 && !any)
-		err =
-		    add_key(tunnel, config, "defaults", key, repeat, &any, why);
-	return err;
-}
-
-static int
-gather(struct config_tunnel *tunnel, const struct config *config,
+apply_section(struct config_tunnel *tunnel, const struct config *config,
     const char *section, char *why)
 {
 	const struct option_entry *option;
-	int err = gather_key(tunnel, config, section, DESTINATION, false, why);
-
-	for (size_t i = 0; err == 0 && (option = option_at(i)) != NULL; i++)
-		err = gather_key(tunnel, config, section, option->name,
-		    option->repeat, why);
-	return err;
-}
-
-static int
-config_apply(struct options *options, const struct setting *at, char *why)
-{
-	const struct option_entry *option = option_find(at->key);
-	char text[256] = "out of memory";
-	int err;
-
-	if (option == NULL) {
-		options->destination = at->value;
-		err = options_check_destination(at->value, text, sizeof(text));
-		return err == 0 ? 0 : settings_complain(why, at, "%s", text);
-	}
-	err = option_take(options, option, at->value, text, sizeof(text));
-	return err == 0 ?
-	    0 :
-	    settings_complain(why, at, "%s = %s: %s", at->key, at->value, text);
-}
-
-static int
-apply_all(struct config_tunnel *tunnel, char *why)
-{
+	size_t done = 0;
 	int err = 0;
 
 	options_set_defaults(&tunnel->options);
-	for (size_t i = 0; i < tunnel->n_settings && err == 0; i++)
-		err = config_apply(&tunnel->options, tunnel->settings[i], why);
+	tunnel->settings =
+	    calloc(config->settings.n + 1, sizeof(const struct setting *));
+	if (tunnel->settings == NULL)
+		return settings_no_memory(why);
+	for (size_t i = 0; err == 0 && (option = option_at(i)) != NULL; i++) {
+		err = gather(tunnel, config, section, option, why);
+		if (err == 0 && tunnel->n_settings == done)
+			err = gather(tunnel, config, "defaults", option, why);
+		for (; err == 0 && done < tunnel->n_settings; done++)
+			err = config_apply(&tunnel->options, option,
+			    tunnel->settings[done], why);
+	}
 	return err;
 }
 
@@ -300,10 +248,8 @@ make_tunnel(struct config_tunnel *tunnel, const struct config *config,
     char *why)
 {
 	struct options *options = &tunnel->options;
-	int err = gather(tunnel, config, tunnel->begins->section, why);
+	int err = apply_section(tunnel, config, tunnel->begins->section, why);
 
-	if (err == 0)
-		err = apply_all(tunnel, why);
 	if (err != 0)
 		return err;
 	if (options->destination == NULL)
@@ -320,40 +266,25 @@ make_tunnel(struct config_tunnel *tunnel, const struct config *config,
 			      "[tunnel %s]: %s", tunnel->name, options->why);
 }
 
-/* [defaults] alone, as if it were a tunnel's. */
-static int
-make_process(struct config *config, char *why)
-{
-	struct config_tunnel only = { .name = "" };
-	int err = gather(&only, config, NULL, why);
-
-	if (err == 0)
-		err = apply_all(&only, why);
-	config->process = only.options;
-	free(only.settings);
-	return err;
-}
-
 /* ---- the calls ---- */
 
 int
 config_make(struct settings *settings, struct config *ret,
     char why[SETTINGS_WHY_MAX])
 {
+	struct config_tunnel defaults = { .name = NULL };
 	int err;
 
 	*ret = (struct config) { .settings = *settings };
-	err = find_tunnels(ret, why);
+	err = take_lines(ret, why);
 	if (err == 0)
-		err = check_keys(ret, why);
-	if (err == 0)
-		err = make_process(ret, why);
+		err = apply_section(&defaults, ret, "defaults", why);
+	ret->process = defaults.options;
+	free(defaults.settings);
 	for (size_t i = 0; i < ret->n_tunnels && err == 0; i++)
 		err = make_tunnel(&ret->tunnels[i], ret, why);
 	if (err == 0 && ret->n_tunnels == 0) {
-		snprintf(why, SETTINGS_WHY_MAX,
-		    "%s: contains no [tunnel "
-		    "NAME]",
+		snprintf(why, SETTINGS_WHY_MAX, "%s: contains no [tunnel NAME]",
 		    settings->n_files > 0 ? settings->files[0] : "");
 		return -EINVAL;
 	}
@@ -441,15 +372,14 @@ config_nearest(const struct config *config, const char *name)
 	return found;
 }
 
-/* The next one of that scope from *at on, or NULL. */
+/* The next setting of that scope from *at on, or NULL. */
 static const struct setting *
 next_of(const struct config_tunnel *tunnel, enum option_scope scope, size_t *at)
 {
 	while (*at < tunnel->n_settings) {
 		const struct setting *setting = tunnel->settings[(*at)++];
-		const struct option_entry *option = option_find(setting->key);
 
-		if ((option != NULL ? option->scope : OPTION_LINK) == scope)
+		if (option_find(setting->key)->scope == scope)
 			return setting;
 	}
 	return NULL;
@@ -459,18 +389,15 @@ bool
 config_same(const struct config_tunnel *one, const struct config_tunnel *other,
     enum option_scope scope)
 {
+	const struct setting *a, *b;
 	size_t i = 0, j = 0;
 
-	for (;;) {
-		const struct setting *a = next_of(one, scope, &i);
-		const struct setting *b = next_of(other, scope, &j);
-
-		if (a == NULL || b == NULL)
-			return a == b;
-		if (strcmp(a->key, b->key) != 0 ||
-		    strcmp(a->value, b->value) != 0)
-			return false;
-	}
+	do {
+		a = next_of(one, scope, &i);
+		b = next_of(other, scope, &j);
+	} while (a != NULL && b != NULL && strcmp(a->key, b->key) == 0 &&
+	    strcmp(a->value, b->value) == 0);
+	return a == NULL && b == NULL;
 }
 
 const char *

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/num.h"
+#include "conf/option.h"
 
 /* bind, port, host, hostport */
 #define FIELDS_MAX 4
@@ -50,13 +51,6 @@ cut(const char *spec, struct field fields[FIELDS_MAX])
 		if (*spec++ != ':')
 			return 0;
 	}
-}
-
-static int
-forward_complain(char *why, size_t why_size, const char *text)
-{
-	snprintf(why, why_size, "%s", text);
-	return -EINVAL;
 }
 
 static int
@@ -103,36 +97,36 @@ forward_parse(const char *spec, struct forward *ret, char *why, size_t why_size)
 	if (strncasecmp(spec, "ftp/", 4) == 0)
 		spec += 4;
 	if (strchr(spec, '/') != NULL)
-		return forward_complain(why, why_size,
+		return option_refuse(why, why_size,
 		    "FTP needs addresses and ports, not a Unix socket");
 	n = cut(spec, fields);
 	if (n != 3 && n != 4)
-		return forward_complain(why, why_size,
+		return option_refuse(why, why_size,
 		    "expected [bind_address:]port:host:hostport, with IPv6 "
 		    "addresses in square brackets");
 	port = &fields[n - 3];
 	/* An empty bind address means all, as in ssh(1). */
 	if (n == 4 && take_host(&fields[0], forward.bind) != 0)
-		return forward_complain(why, why_size,
+		return option_refuse(why, why_size,
 		    "the bind address is too long");
 	if (n == 4 && forward.bind[0] == '\0')
 		strcpy(forward.bind, "*");
 	if (take_port(port, 0, &forward.port) != 0)
-		return forward_complain(why, why_size,
+		return option_refuse(why, why_size,
 		    "the listening port must be a number from 0 to 65535");
 	if (port[1].len == 0 || take_host(&port[1], forward.host) != 0)
-		return forward_complain(why, why_size,
+		return option_refuse(why, why_size,
 		    "the FTP server's host is missing or too "
 		    "long");
 	if (forward.host[0] == '-' || forward.bind[0] == '-')
-		return forward_complain(why, why_size,
+		return option_refuse(why, why_size,
 		    "a host must not begin with \"-\"");
 	if (is_odd_host(forward.host) || is_odd_host(forward.bind))
-		return forward_complain(why, why_size,
+		return option_refuse(why, why_size,
 		    "a host is a name or an address, without blanks and "
 		    "quotes");
 	if (take_port(&port[2], 1, &forward.host_port) != 0)
-		return forward_complain(why, why_size,
+		return option_refuse(why, why_size,
 		    "the FTP server's port must be a number from 1 to 65535");
 	*ret = forward;
 	return 0;

@@ -14,12 +14,12 @@
 #include "base/num.h"
 #include "limits.h"
 
-static option_take_cb option_add_forward, add_allow, add_verb, add_path,
-    take_server_mode, take_far_address, take_client_ports, take_metrics,
-    take_retry, take_verbose;
+static option_take_cb take_destination, option_add_forward, add_allow, add_verb,
+    add_path, take_server_mode, take_far_address, take_client_ports,
+    take_metrics, take_retry, take_verbose;
 
-/* Bytes a second: with less, transfers stand still for longer than their ends
- * bear it; with more, there is no need. */
+/* Bytes per second.  With less than the least, pauses in transfers would be
+ * longer than clients and servers wait. */
 #define RATE_LEAST 1024
 #define RATE_MOST (64ULL << 30)
 
@@ -36,6 +36,7 @@ static option_take_cb option_add_forward, add_allow, add_verb, add_path,
 	.kind = OPTION_EITHER, AT(field), .words = { (no), (yes) }
 #define OWN(taker) .kind = OPTION_OWN, .take = (taker)
 #define SSH(letter) .kind = OPTION_SSH, .words = { (letter) }
+#define SSH_WORD(letter) SSH(letter), .one_word = true
 
 #define TUNNEL(option, ...)                                           \
 	{                                                             \
@@ -51,7 +52,9 @@ static option_take_cb option_add_forward, add_allow, add_verb, add_path,
 	}
 
 static const struct option_entry table[] = {
-	/* The first: options_check() has it. */
+	/* First, so that culvert config prints it first. */
+	LINK("destination", OWN(take_destination), .file_only = true),
+
 	TUNNEL("L", OWN(option_add_forward), .repeat = true),
 	TUNNEL("R", OWN(option_add_forward), .repeat = true),
 	TUNNEL("allow", OWN(add_allow), .repeat = true),
@@ -78,16 +81,15 @@ static const struct option_entry table[] = {
 	TUNNEL("server-mode", OWN(take_server_mode), .words = { "same" }),
 	TUNNEL("session-rate", SIZE(session_rate, RATE_LEAST, RATE_MOST)),
 
-	/* ssh's own letters first. */
 	LINK("4", SSH("-4"), .bare = true),
 	LINK("6", SSH("-6"), .bare = true),
 	LINK("F", SSH("-F")),
 	LINK("i", SSH("-i"), .repeat = true),
-	LINK("J", SSH("-J")),
-	LINK("l", SSH("-l")),
-	LINK("p", SSH("-p")),
+	LINK("J", SSH_WORD("-J")),
+	LINK("l", SSH_WORD("-l")),
+	LINK("p", SSH_WORD("-p")),
 	LINK("o", SSH("-o"), .repeat = true),
-	LINK("c", SSH("-c")),
+	LINK("c", SSH_WORD("-c")),
 	LINK("batch", FLAG(batch)),
 	LINK("idle-exit", SECONDS(idle_exit_ms, 1000000)),
 	LINK("links", COUNT(links, 1, LIMIT_LINKS)),
@@ -130,12 +132,9 @@ option_find(const char *name)
 	return NULL;
 }
 
-/* ---- what they take ---- */
+/* ---- values ---- */
 
-static int option_refuse(char *why, size_t why_size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static int
+int
 option_refuse(char *why, size_t why_size, const char *format, ...)
 {
 	va_list args;
@@ -144,6 +143,15 @@ option_refuse(char *why, size_t why_size, const char *format, ...)
 	vsnprintf(why, why_size, format, args);
 	va_end(args);
 	return -EINVAL;
+}
+
+static int
+take_destination(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	(void)option;
+	options->destination = text;
+	return options_check_destination(text, why, why_size);
 }
 
 static int
@@ -162,20 +170,17 @@ option_add_forward(struct options *options, const struct option_entry *option,
 	return 0;
 }
 
+/* Adds a text to the list, which borrows it. */
 static int
-add_for_ssh(struct options *options, const char *word, const char *text)
+add_text(struct options_list *list, const char *text)
 {
-	size_t n = options->n_ssh_arguments;
 	const char **grown =
-	    realloc(options->ssh_arguments, (n + 2) * sizeof(*grown));
+	    realloc(list->texts, (list->n + 1) * sizeof(*grown));
 
 	if (grown == NULL)
 		return -ENOMEM;
-	options->ssh_arguments = grown;
-	grown[n++] = word;
-	if (text != NULL)
-		grown[n++] = text;
-	options->n_ssh_arguments = n;
+	list->texts = grown;
+	grown[list->n++] = text;
 	return 0;
 }
 
@@ -215,17 +220,18 @@ take_for_ssh(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size)
 {
 	bool yes = true;
-	int err;
+	int err = 0;
 
-	if (!option->bare)
-		return add_for_ssh(options, option->words[0], text);
-	err = take_flag(&yes, text, why, why_size);
-	return err == 0 && yes ? add_for_ssh(options, option->words[0], NULL) :
-				 err;
+	if (option->bare)
+		err = take_flag(&yes, text, why, why_size);
+	if (err == 0 && yes)
+		err = add_text(&options->ssh_arguments, option->words[0]);
+	if (err == 0 && !option->bare)
+		err = add_text(&options->ssh_arguments, text);
+	return err;
 }
 
-/* Each further one makes culvert say more, and from the third on ssh as well.
- */
+/* From the third -v on, ssh prints more as well. */
 static int
 take_verbose(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size)
@@ -239,7 +245,7 @@ take_verbose(struct options *options, const struct option_entry *option,
 	options->verbose++;
 	return options->verbose < OPTIONS_VERBOSE_SSH ?
 	    0 :
-	    add_for_ssh(options, "-v", NULL);
+	    add_text(&options->ssh_arguments, "-v");
 }
 
 static int
@@ -315,7 +321,7 @@ add_allow(struct options *options, const struct option_entry *option,
 		return option_refuse(why, why_size,
 		    "expected an address, or a network like 192.0.2.0/24 or "
 		    "2001:db8::/32; 0.0.0.0/0 and ::/0 are everybody");
-	/* Somebody means everybody and would let in nobody. */
+	/* Without "/0" it would match nobody. */
 	if (addr_is_any(&subnet.addr) && strchr(text, '/') == NULL)
 		return option_refuse(why, why_size,
 		    "no client has that address; %s/0 is everybody", text);
@@ -328,21 +334,7 @@ add_allow(struct options *options, const struct option_entry *option,
 	return 0;
 }
 
-static int
-add_text(struct options_list *list, const char *text)
-{
-	const char **grown =
-	    realloc(list->texts, (list->n + 1) * sizeof(*grown));
-
-	if (grown == NULL)
-		return -ENOMEM;
-	list->texts = grown;
-	grown[list->n++] = text;
-	return 0;
-}
-
-/* A verb, or two words, the first SITE.  What three letters begin is no other
- * verb. */
+/* A verb, or SITE and a second word.  A verb has at least three letters. */
 static int
 add_verb(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size)
@@ -377,13 +369,13 @@ add_path(struct options *options, const struct option_entry *option,
 	    text);
 }
 
-/* The address of a host as others see it. */
+/* The address of a host, as other hosts would use it. */
 static int
 take_address(const char *text, struct addr *ret, char *why, size_t why_size)
 {
 	struct addr addr;
 
-	/* A scope says something on one host only (RFC 4007 section 11). */
+	/* A scope has a meaning on one host only (RFC 4007 section 11). */
 	if (addr_parse_ip(text, &addr) != 0 || addr.scope != 0)
 		return option_refuse(why, why_size,
 		    "expected an IPv4 or IPv6 address, not a name");

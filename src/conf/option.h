@@ -1,7 +1,6 @@
 /*
- * The options, each with its name, what it takes and where that goes.  The
- * command line and the configuration file read the same table: there, a key is
- * an option without its dashes.
+ * The table of options.  The command line and the configuration file use the
+ * same table: a key of the file is the name of an option without its dashes.
  */
 #ifndef CONF_OPTION_H
 #define CONF_OPTION_H
@@ -12,24 +11,24 @@
 
 #include "conf/options.h"
 
-/* Whose it is. */
+/* What the option belongs to. */
 enum option_scope {
-	OPTION_TUNNEL,	/* of each tunnel */
-	OPTION_LINK,	/* tunnels share links when these are the same */
-	OPTION_PROCESS, /* one for all */
+	OPTION_TUNNEL,	/* a tunnel */
+	OPTION_LINK,	/* the links; tunnels that have the same share them */
+	OPTION_PROCESS, /* the whole process */
 };
 
-/* What it takes, and what it goes to in struct options. */
+/* The values of an option, and the type of its field in struct options. */
 enum option_kind {
 	OPTION_FLAG,	/* yes or no: a bool */
-	OPTION_TEXT,	/* anything: const char * */
+	OPTION_TEXT,	/* any text: const char * */
 	OPTION_COUNT,	/* a number from low to high: uint64_t */
 	OPTION_SIZE,	/* bytes from low to high: uint64_t */
 	OPTION_SECONDS, /* from low to high: uint64_t, milliseconds */
 	OPTION_EITHER,	/* one of two words: a bool, true for the second */
 	OPTION_ADDRESS, /* of a host: struct addr */
-	OPTION_SSH,	/* anything: handed to ssh */
-	OPTION_OWN,	/* what take says */
+	OPTION_SSH,	/* any text: passed to ssh */
+	OPTION_OWN,	/* what take() accepts */
 };
 
 struct option_entry;
@@ -43,13 +42,15 @@ struct option_entry {
 	const char *name; /* "L", "max-data" */
 	enum option_kind kind;
 	enum option_scope scope;
-	bool bare;   /* on the command line it takes no value, which is "yes" */
-	bool repeat; /* may be given more than once; each counts */
-	size_t at;
+	bool bare; /* on the command line it has no value, which means "yes" */
+	bool repeat;	/* may be given more than once; each value counts */
+	bool file_only; /* a key of the file, but no option */
+	bool one_word;	/* the value has no blanks */
+	size_t at;	/* of the field */
 	uint64_t low;
 	uint64_t high;
-	const char *words[2]; /* OPTION_EITHER; OPTION_SSH: "-F"; OPTION_OWN:
-			       * the default, if there is any */
+	const char *words[2]; /* OPTION_EITHER: both; OPTION_SSH: "-F";
+			       * OPTION_OWN: the default, or NULL */
 	option_take_cb *take;
 };
 
@@ -60,29 +61,33 @@ const struct option_entry *option_at(size_t n);
 const struct option_entry *option_find(const char *name);
 
 /*
- * Sets the option to what text says, or adds that.  text is kept, not copied,
- * where the field is a text.  Returns 0, -ENOMEM, or -EINVAL; then why, a text
- * for people, says what was expected.
+ * Sets the option to the value that text stands for, or adds that value.  text
+ * must stay valid, because texts are not copied.  Returns 0, -ENOMEM, or
+ * -EINVAL with a text in why that says what was expected.
  */
 int option_take(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size);
 
-/* What it is when nobody gives it, as one would; NULL: there is no such.
- * Returns text or a constant. */
+/* Writes the text to why.  Returns -EINVAL. */
+int option_refuse(char *why, size_t why_size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The value that the option has if it is not given, as one would write it;
+ * NULL: none.  Returns text or a constant. */
 const char *option_default(const struct option_entry *option, char *text,
     size_t size);
 
-/* Every option at its default: no forward, no destination. */
+/* Sets every option to its default, with no forward and no destination. */
 void options_set_defaults(struct options *options);
 
 /*
- * Looks at the whole: a default forward where there is none, and options that
- * would do nothing, or something wrong, beside these forwards.  0, or -EINVAL
- * with options->why.
+ * Checks the options together: adds the default forward if there is none, and
+ * refuses options that have no effect, or a wrong one, with these forwards.  0,
+ * or -EINVAL with options->why.
  */
 int options_check(struct options *options);
 
-/* May that be handed to ssh as a destination?  0, or -EINVAL with why. */
+/* May it be passed to ssh as a destination?  0, or -EINVAL with why. */
 int options_check_destination(const char *destination, char *why,
     size_t why_size);
 

@@ -5,18 +5,14 @@
 
 #include <assert.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "conf/option.h"
 
-/* ssh's own letters first; the colon in front: errors are ours to tell. */
-static const char short_options[] = ":46F:i:J:l:p:o:c:vqL:R:h";
-
-/* What getopt_long() returns for --help, --version, the first of a
- * subcommand's own and the first of the table. */
+/* What getopt_long() returns for options without a letter: these, then a
+ * subcommand's own, then those of the table. */
 enum {
 	IS_HELP = 256,
 	IS_VERSION,
@@ -26,87 +22,125 @@ enum {
 
 #define TABLE_MAX 80
 
-/* As getopt_long() wants them. */
-struct option_lists {
+/* What is being read. */
+struct command {
+	const struct options_more *more;
+	struct options *options; /* NULL: only more's own options */
+	char *why;
+	size_t why_size;
+
+	/* As getopt_long() wants them. */
 	struct option list[FIRST_OF_TABLE - FIRST_OWN + TABLE_MAX + 3];
-	char letters[sizeof(short_options) + 2 * (FIRST_OF_TABLE - FIRST_OWN)];
+	size_t n_list;
+	char letters[3 * TABLE_MAX];
 };
 
-static enum options_result bad(struct options *options, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+/* ---- the lists for getopt_long() ---- */
 
-static enum options_result
-bad(struct options *options, const char *format, ...)
+static void
+add_letter(struct command *command, char letter, bool value)
 {
-	va_list args;
+	char text[] = { letter, value ? ':' : '\0', '\0' };
 
-	va_start(args, format);
-	vsnprintf(options->why, sizeof(options->why), format, args);
-	va_end(args);
-	return OPTIONS_BAD;
+	/* The first one counts: a subcommand's own hides that of the table. */
+	if (strchr(command->letters, letter) == NULL)
+		strcat(command->letters, text);
 }
 
-/* Names the option that getopt complains of: a letter may stand in a cluster,
- * and then the word itself tells nothing. */
+static void
+add_long(struct command *command, const char *name, bool value, int val)
+{
+	for (size_t i = 0; i < command->n_list; i++)
+		if (strcmp(command->list[i].name, name) == 0)
+			return;
+	command->list[command->n_list++] = (struct option) {
+		.name = name,
+		.has_arg = value ? required_argument : no_argument,
+		.val = val,
+	};
+}
+
+static void
+list_all(struct command *command)
+{
+	const struct options_own *own = command->more->own;
+	const struct option_entry *option;
+
+	assert(option_at(TABLE_MAX) == NULL);
+	/* With the colon in front, getopt_long() prints no errors. */
+	strcpy(command->letters, ":h");
+	for (int i = 0; own != NULL && (own[i].name != NULL || own[i].letter);
+	     i++) {
+		assert(FIRST_OWN + i < FIRST_OF_TABLE);
+		if (own[i].letter != '\0')
+			add_letter(command, own[i].letter,
+			    own[i].value != NULL);
+		if (own[i].name != NULL)
+			add_long(command, own[i].name, own[i].value != NULL,
+			    FIRST_OWN + i);
+	}
+	add_long(command, "help", false, IS_HELP);
+	add_long(command, "version", false, IS_VERSION);
+	if (command->options == NULL)
+		return;
+	for (int i = 0; (option = option_at((size_t)i)) != NULL; i++)
+		if (option->name[1] == '\0')
+			add_letter(command, option->name[0], !option->bare);
+		else if (!option->file_only)
+			add_long(command, option->name, !option->bare,
+			    FIRST_OF_TABLE + i);
+}
+
+/* ---- one option ---- */
+
+/* An option may be a letter among others in one word, and then the word does
+ * not name it. */
 static enum options_result
-bad_option(struct options *options, const char *word, bool known)
+bad_option(const struct command *command, const char *word, bool known)
 {
 	char letter[] = { '-', (char)optopt, '\0' };
 
 	if (optopt > 0 && optopt < 256)
 		word = letter;
-	if (known)
-		return bad(options, "%s needs a value", word);
-	return bad(options, "unknown option %s", word);
+	option_refuse(command->why, command->why_size,
+	    known ? "%s needs a value" : "unknown option %s", word);
+	return OPTIONS_BAD;
 }
 
 static enum options_result
-options_take(struct options *options, const struct options_more *more,
-    const struct option_entry *option, const char *text)
+take_own(const struct options_own *own)
 {
+	if (own->count != NULL)
+		++*own->count;
+	if (own->value != NULL)
+		*own->value = optarg;
+	return OPTIONS_RUN;
+}
+
+static enum options_result
+take_of_table(const struct command *command, const struct option_entry *option)
+{
+	const struct options_more *more = command->more;
 	const char *dashes = option->name[1] == '\0' ? "-" : "--";
+	const char *text = optarg;
 	char why[200] = "out of memory";
 
 	if (more->given != NULL)
 		more->given(more->ctx, option, text);
-	if (option_take(options, option, text != NULL ? text : "yes", why,
-		sizeof(why)) != 0)
-		return bad(options, "%s%s%s%s: %s", dashes, option->name,
-		    text != NULL ? " " : "", text != NULL ? text : "", why);
-	return OPTIONS_RUN;
+	if (option_take(command->options, option, text != NULL ? text : "yes",
+		why, sizeof(why)) == 0)
+		return OPTIONS_RUN;
+	option_refuse(command->why, command->why_size, "%s%s%s%s: %s", dashes,
+	    option->name, text != NULL ? " " : "", text != NULL ? text : "",
+	    why);
+	return OPTIONS_BAD;
 }
 
 static enum options_result
-take_own(const struct options_own *own, const char *text)
+take_letter(const struct command *command, int letter, char **argv)
 {
-	if (own->flag != NULL)
-		*own->flag = true;
-	if (own->text != NULL)
-		*own->text = text;
-	return OPTIONS_RUN;
-}
-
-/* The one of that letter, or NULL. */
-static const struct options_own *
-own_letter(const struct options_more *more, int letter)
-{
-	const struct options_own *own = more->own;
-
-	while (own != NULL && own->name != NULL &&
-	    (own->name[1] != '\0' || own->name[0] != letter))
-		own++;
-	return own != NULL && own->name != NULL ? own : NULL;
-}
-
-static enum options_result
-take_letter(struct options *options, const struct options_more *more,
-    int letter, char **argv)
-{
+	const struct options_own *own = command->more->own;
 	char name[] = { (char)letter, '\0' };
-	const struct options_own *own = own_letter(more, letter);
-
-	if (own != NULL)
-		return take_own(own, optarg);
 
 	switch (letter) {
 	case 'h':
@@ -117,118 +151,91 @@ take_letter(struct options *options, const struct options_more *more,
 		return OPTIONS_VERSION;
 	case ':':
 	case '?':
-		return bad_option(options, argv[optind - 1], letter == ':');
+		return bad_option(command, argv[optind - 1], letter == ':');
 	default:
 		break;
 	}
 	if (letter >= FIRST_OF_TABLE)
-		return options_take(options, more,
-		    option_at((size_t)(letter - FIRST_OF_TABLE)), optarg);
-	if (letter >= FIRST_OWN && more->own != NULL)
-		return take_own(&more->own[letter - FIRST_OWN], optarg);
-	return options_take(options, more, option_find(name), optarg);
+		return take_of_table(command,
+		    option_at((size_t)(letter - FIRST_OF_TABLE)));
+	if (letter >= FIRST_OWN)
+		return take_own(&own[letter - FIRST_OWN]);
+	for (; own != NULL && (own->name != NULL || own->letter); own++)
+		if (own->letter == letter)
+			return take_own(own);
+	return take_of_table(command, option_find(name));
 }
 
+/* ---- all of them ---- */
+
+/* optind is then the first word behind the options. */
 static enum options_result
-take_destination(struct options *options, int argc, char **argv)
+read_command(int argc, char **argv, struct command *command)
 {
-	if (optind >= argc)
-		return bad(options, "no destination: [user@]host, as for ssh");
-	if (argc - optind > 1)
-		return bad(options,
-		    "one destination only; \"%s\" is one too many (culvert "
-		    "runs no remote command)",
-		    argv[optind + 1]);
-	options->destination = argv[optind];
-	return OPTIONS_RUN;
+	enum options_result result = OPTIONS_RUN;
+	int letter;
+
+	list_all(command);
+	optind = 0;
+	while (result == OPTIONS_RUN &&
+	    (letter = getopt_long(argc, argv, command->letters, command->list,
+		 NULL)) != -1)
+		result = take_letter(command, letter, argv);
+	return result;
 }
 
-/* A subcommand's own; returns how many of them are in the list. */
-static size_t
-list_own(struct option_lists *lists, const struct options_own *own)
+enum options_result
+options_read_own(int argc, char **argv, const struct options_own *own,
+    int *ret_first, char why[256])
 {
-	size_t n = 0;
+	const struct options_more more = { .own = own };
+	struct command command = {
+		.more = &more,
+		.why = why,
+		.why_size = 256,
+	};
+	enum options_result result = read_command(argc, argv, &command);
 
-	for (size_t i = 0; own != NULL && own[i].name != NULL; i++) {
-		assert(i < FIRST_OF_TABLE - FIRST_OWN);
-		if (own[i].name[1] == '\0') {
-			strcat(lists->letters, own[i].name);
-			strcat(lists->letters, own[i].flag == NULL ? ":" : "");
-			continue;
-		}
-		lists->list[n++] = (struct option) {
-			.name = own[i].name,
-			.has_arg = own[i].flag != NULL ? no_argument :
-							 required_argument,
-			.val = FIRST_OWN + (int)i,
-		};
-	}
-	return n;
-}
-
-/* Is it in the list already? */
-static bool
-is_listed(const struct option_lists *lists, size_t n, const char *name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(lists->list[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-static void
-list_all(struct option_lists *lists, const struct options_own *own)
-{
-	const struct option_entry *option;
-	size_t n_own, n;
-
-	assert(option_at(TABLE_MAX) == NULL);
-	memset(lists, 0, sizeof(*lists));
-	memcpy(lists->letters, short_options, sizeof(short_options));
-	n = n_own = list_own(lists, own);
-	for (size_t i = 0; (option = option_at(i)) != NULL; i++) {
-		if (option->name[1] == '\0' ||
-		    is_listed(lists, n_own, option->name))
-			continue; /* in short_options, or hidden */
-		lists->list[n++] = (struct option) {
-			.name = option->name,
-			.has_arg =
-			    option->bare ? no_argument : required_argument,
-			.val = FIRST_OF_TABLE + (int)i,
-		};
-	}
-	lists->list[n++] =
-	    (struct option) { "help", no_argument, NULL, IS_HELP };
-	lists->list[n] =
-	    (struct option) { "version", no_argument, NULL, IS_VERSION };
+	*ret_first = optind;
+	return result;
 }
 
 enum options_result
 options_read(int argc, char **argv, const struct options_more *more,
     struct options *ret)
 {
-	struct option_lists lists;
+	struct command command = {
+		.more = more,
+		.options = ret,
+		.why = ret->why,
+		.why_size = sizeof(ret->why),
+	};
 	enum options_result result;
-	int letter;
 
 	options_set_defaults(ret);
-	list_all(&lists, more->own);
-	optind = 0;
-	while ((letter = getopt_long(argc, argv, lists.letters, lists.list,
-		    NULL)) != -1) {
-		result = take_letter(ret, more, letter, argv);
-		if (result != OPTIONS_RUN)
-			return result;
+	result = read_command(argc, argv, &command);
+	if (result != OPTIONS_RUN)
+		return result;
+	if (optind == argc - 1) {
+		ret->destination = argv[optind];
+		return OPTIONS_RUN;
 	}
-	return take_destination(ret, argc, argv);
+	if (optind >= argc)
+		option_refuse(ret->why, sizeof(ret->why),
+		    "no destination: [user@]host, as for ssh");
+	else
+		option_refuse(ret->why, sizeof(ret->why),
+		    "one destination only; \"%s\" is one too many (culvert "
+		    "runs no remote command)",
+		    argv[optind + 1]);
+	return OPTIONS_BAD;
 }
 
 enum options_result
 options_parse(int argc, char **argv, struct options *ret)
 {
 	const struct options_own own[] = {
-		{ .name = "f", .flag = &ret->background },
-		{ .name = "background", .flag = &ret->background },
+		{ "background", 'f', .count = &ret->background },
 		{ .name = NULL },
 	};
 	const struct options_more more = { .own = own };

@@ -40,8 +40,8 @@ enum options_mode {
 	OPTIONS_ACTIVE,
 };
 
-/* Texts of an option that may stand more than once; heap, the texts are in
- * argv. */
+/* The values of an option that may be repeated.  The list is on the heap; the
+ * texts are in argv, or a configuration's. */
 struct options_list {
 	const char **texts;
 	size_t n;
@@ -49,13 +49,12 @@ struct options_list {
 
 struct options {
 	struct forward forwards[OPTIONS_FORWARDS_MAX];
-	size_t n_forwards;	    /* 1 when none was given: the default */
-	const char *destination;    /* points into argv */
-	const char *ssh;	    /* the program */
-	const char **ssh_arguments; /* handed to it unchanged; heap, the */
-	size_t n_ssh_arguments;	    /* texts point into argv */
+	size_t n_forwards;	 /* 1 when none was given: the default */
+	const char *destination; /* points into argv */
+	const char *ssh;	 /* the program */
+	struct options_list ssh_arguments; /* passed to it unchanged */
 	bool batch;
-	bool background; /* only the command line can say so */
+	unsigned background; /* how often -f was given */
 	bool quiet;
 	unsigned verbose; /* how often -v was given */
 	bool pass_foreign_port;
@@ -110,33 +109,39 @@ struct options {
 enum options_result options_parse(int argc, char **argv, struct options *ret);
 void options_free(struct options *options);
 
-/* An option of a subcommand, in front of the table's: of the same name it hides
- * that one. */
+/* An option of a subcommand.  It hides the option of the table that has the
+ * same name.  A list of them ends with a row that is zero. */
 struct options_own {
-	const char *name;  /* "json"; or one letter */
-	const char **text; /* where its value goes; */
-	bool *flag;	   /* without one, set to true */
+	const char *name;   /* the long one, "json"; or NULL */
+	char letter;	    /* the short one; or '\0' */
+	unsigned *count;    /* is increased each time it is given; or NULL */
+	const char **value; /* gets its value; NULL: it has none */
 };
 
-/* What a subcommand has besides. */
+/* What a subcommand adds to the table. */
 struct options_more {
-	const struct options_own *own; /* behind the last: no name */
+	const struct options_own *own; /* or NULL */
 
-	/* Hears each option of the table as it is taken, with its dashes; value
-	 * is NULL where it has none.  Both are as long as argv and the table.
-	 */
+	/* Called for each option of the table that is given; value is NULL if
+	 * it has none.  Both arguments stay valid as long as argv.  Or NULL. */
 	void (*given)(void *ctx, const struct option_entry *option,
 	    const char *value);
 	void *ctx;
 };
 
 /*
- * The same with what more says; but whether the one word that is not an option
- * may be a destination, and whether these options go together, has not been
- * looked at (options_check_destination(), options_check() of option.h).
+ * As options_parse(), with what more adds, but without options_check() and
+ * options_check_destination() (option.h).
  */
 enum options_result options_read(int argc, char **argv,
     const struct options_more *more, struct options *ret);
+
+/*
+ * Reads a subcommand's own options only.  *ret_first is the index of the first
+ * word behind them.  OPTIONS_BAD with the reason in why.
+ */
+enum options_result options_read_own(int argc, char **argv,
+    const struct options_own *own, int *ret_first, char why[256]);
 
 /* The texts of -h and of --help, in parts, behind them a NULL; they end with a
  * newline. */

@@ -2,27 +2,11 @@
  * The options as a whole: their defaults, and what does not go together.
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf/option.h"
 #include "limits.h"
-
-static int options_check_refuse(char *why, size_t why_size, const char *format,
-    ...) __attribute__((format(printf, 3, 4)));
-
-static int
-options_check_refuse(char *why, size_t why_size, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(why, why_size, format, args);
-	va_end(args);
-	return -EINVAL;
-}
 
 void
 options_set_defaults(struct options *options)
@@ -61,17 +45,16 @@ options_check_destination(const char *destination, char *why, size_t why_size)
 {
 	if (destination[0] == '-' ||
 	    options_check_host_of(destination)[0] == '-')
-		return options_check_refuse(why, why_size,
+		return option_refuse(why, why_size,
 		    "the destination \"%s\": a host must not begin with \"-\"",
 		    destination);
 	if (destination[0] == '\0')
-		return options_check_refuse(why, why_size,
-		    "the destination is empty");
-	/* No second word, and no comment. */
+		return option_refuse(why, why_size, "the destination is empty");
+	/* These would make it two words, or a comment. */
 	for (const char *at = destination; *at != '\0'; at++)
 		if ((unsigned char)*at <= ' ' || *at == 0x7f || *at == ';' ||
 		    *at == '#')
-			return options_check_refuse(why, why_size,
+			return option_refuse(why, why_size,
 			    "the destination \"%s\": expected [user@]host or "
 			    "ssh://[user@]host[:port], without blanks, \";\" "
 			    "and \"#\"",
@@ -93,35 +76,35 @@ options_check(struct options *options)
 	size_t size = sizeof(options->why), n_remote = 0;
 
 	if (options->allow_tls && has_policy(options))
-		return options_check_refuse(why, size,
+		return option_refuse(why, size,
 		    "--allow-tls hides commands from culvert: --read-only, "
 		    "--deny, --allow-path and --deny-path could not see "
 		    "them");
 	if (options->on_demand && options->link_wait_ms == 0)
-		return options_check_refuse(why, size,
+		return option_refuse(why, size,
 		    "--on-demand needs clients that wait for the SSH "
 		    "connection, and with --link-wait 0 none does");
 	if (options->n_forwards == 0)
-		return option_take(options, option_at(0),
+		return option_take(options, option_find("L"),
 		    OPTIONS_DEFAULT_FORWARD, why, size);
 	for (size_t i = 0; i < options->n_forwards; i++)
 		n_remote += options->forwards[i].remote;
 	if (n_remote == options->n_forwards && options->client_ports_low != 0)
-		return options_check_refuse(why, size,
+		return option_refuse(why, size,
 		    "--client-ports is for ports of this host, where -R does "
 		    "not listen; it needs a -L");
 	if (n_remote == options->n_forwards && options->far_address != NULL)
-		return options_check_refuse(why, size,
+		return option_refuse(why, size,
 		    "--far-address is for FTP servers beyond the SSH server, "
 		    "and with -R they are on this side; it needs a -L");
 	if (n_remote > 0 && options->on_demand)
-		return options_check_refuse(why, size,
+		return option_refuse(why, size,
 		    "--on-demand connects when a client comes, and clients "
 		    "of -R come through the SSH connection; it works with -L "
 		    "only");
 	if (n_remote > 0 && n_remote < options->n_forwards &&
 	    options->client_address.family != AF_UNSPEC)
-		return options_check_refuse(why, size,
+		return option_refuse(why, size,
 		    "--client-address cannot be right for the clients of -L "
 		    "and of -R at once; run culvert twice, or give -R an "
 		    "address to listen on");
@@ -131,14 +114,17 @@ options_check(struct options *options)
 void
 options_free(struct options *options)
 {
-	free(options->ssh_arguments);
-	options->ssh_arguments = NULL;
+	struct options_list *const lists[] = {
+		&options->ssh_arguments,
+		&options->deny,
+		&options->allow_path,
+		&options->deny_path,
+	};
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		free(lists[i]->texts);
+		*lists[i] = (struct options_list) { .n = 0 };
+	}
 	free(options->allow);
-	free(options->deny.texts);
-	free(options->allow_path.texts);
-	free(options->deny_path.texts);
 	options->allow = NULL;
-	options->deny = (struct options_list) { .n = 0 };
-	options->allow_path = (struct options_list) { .n = 0 };
-	options->deny_path = (struct options_list) { .n = 0 };
 }

@@ -1,12 +1,11 @@
 /*
- * What stands in the configuration files.
+ * The lines of the configuration files.
  */
 #include "conf/settings.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <glob.h>
-#include <ini.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,18 +18,18 @@
 #include "conf/option.h"
 #include "limits.h"
 
-/* libinih keeps so much of a section's name, and cuts what is longer. */
-#define SECTION_MAX 50
+/* Longest line, and longest name of a section. */
+#define LINE_BYTES_MAX 198
+#define SECTION_BYTES_MAX 49
+
+#define BLANKS " \t"
 
 /* One file while it is read. */
 struct reader {
 	struct settings *settings;
 	FILE *stream;
-	const char *file;
-	unsigned line;
-	int depth;
-	bool sections; /* one has begun */
-	int err;
+	struct setting at; /* of the line; key: that of the line before it */
+	int depth;	   /* of includes */
 	char *why;
 	char *text; /* the line; heap, of text_size bytes */
 	size_t text_size;
@@ -39,30 +38,20 @@ struct reader {
 static int settings_read_file(struct settings *settings, const char *path,
     int depth, char *why);
 
-static int settings_complain_here(struct reader *reader, int err,
-    const char *format, ...) __attribute__((format(printf, 3, 4)));
-
-/* Writes the place; returns its length. */
-static size_t
-write_place(char *why, const struct setting *at)
-{
-	int len =
-	    snprintf(why, SETTINGS_WHY_MAX, "%s:%u: ", at->file, at->line);
-
-	return len < 0		   ? 0 :
-	    len < SETTINGS_WHY_MAX ? (size_t)len :
-				     SETTINGS_WHY_MAX - 1;
-}
-
 int
 settings_complain(char why[SETTINGS_WHY_MAX], const struct setting *at,
     const char *format, ...)
 {
-	size_t len = at != NULL ? write_place(why, at) : 0;
+	int len = 0;
 	va_list args;
 
+	if (at != NULL)
+		len = snprintf(why, SETTINGS_WHY_MAX, "%s:%u: ", at->file,
+		    at->line);
+	if (len < 0 || len >= SETTINGS_WHY_MAX)
+		return -EINVAL;
 	va_start(args, format);
-	vsnprintf(why + len, SETTINGS_WHY_MAX - len, format, args);
+	vsnprintf(why + len, SETTINGS_WHY_MAX - (size_t)len, format, args);
 	va_end(args);
 	return -EINVAL;
 }
@@ -74,72 +63,34 @@ settings_no_memory(char why[SETTINGS_WHY_MAX])
 	return -ENOMEM;
 }
 
-/* The first complaint counts. */
-static int
-settings_complain_here(struct reader *reader, int err, const char *format, ...)
-{
-	const struct setting at = { .file = reader->file,
-		.line = reader->line };
-	va_list args;
-	size_t len;
-
-	if (reader->err != 0)
-		return reader->err;
-	reader->err = err;
-	len = write_place(reader->why, &at);
-	va_start(args, format);
-	vsnprintf(reader->why + len, SETTINGS_WHY_MAX - len, format, args);
-	va_end(args);
-	return err;
-}
-
-/* Copies the texts, but for file.  0 or -ENOMEM. */
+/* Copies the texts, except file.  0 or -ENOMEM. */
 static int
 settings_append(struct settings *settings, const struct setting *from)
 {
-	struct setting *grown,
-	    setting = {
-		    .section = strdup(from->section),
-		    .key = from->key != NULL ? strdup(from->key) : NULL,
-		    .value = from->value != NULL ? strdup(from->value) : NULL,
-		    .file = from->file,
-		    .line = from->line,
-	    };
+	struct setting *grown, *to;
 
 	grown = realloc(settings->list, (settings->n + 1) * sizeof(*grown));
-	if (grown != NULL)
-		settings->list = grown;
-	if (grown == NULL || setting.section == NULL ||
-	    (from->key != NULL && setting.key == NULL) ||
-	    (from->value != NULL && setting.value == NULL)) {
-		free(setting.section);
-		free(setting.key);
-		free(setting.value);
+	if (grown == NULL)
 		return -ENOMEM;
+	settings->list = grown;
+	to = &grown[settings->n];
+	*to = (struct setting) { .file = from->file, .line = from->line };
+	if (asprintf(&to->memory, "%s%c%s%c%s", from->section, 0,
+		from->key != NULL ? from->key : "", 0,
+		from->key != NULL ? from->value : "") < 0)
+		return -ENOMEM;
+	to->section = to->memory;
+	if (from->key != NULL) {
+		to->key = to->section + strlen(to->section) + 1;
+		to->value = to->key + strlen(to->key) + 1;
 	}
-	grown[settings->n++] = setting;
+	settings->n++;
 	return 0;
-}
-
-static void
-settings_add(struct reader *reader, const char *section, const char *key,
-    const char *value)
-{
-	const struct setting setting = {
-		.section = (char *)(uintptr_t)section,
-		.key = (char *)(uintptr_t)key,
-		.value = (char *)(uintptr_t)value,
-		.file = reader->file,
-		.line = reader->line,
-	};
-
-	if (settings_append(reader->settings, &setting) != 0)
-		settings_complain_here(reader, -ENOMEM, "out of memory");
 }
 
 /* ---- include ---- */
 
-/* The pattern, relative to where the file is.  NULL when out of memory. */
+/* The pattern, relative to the directory of file.  NULL when out of memory. */
 static char *
 beside(const char *file, const char *pattern)
 {
@@ -153,9 +104,8 @@ beside(const char *file, const char *pattern)
 	return path;
 }
 
-/* Reads what the pattern matches: a plain name must exist, "*.conf" may be
- * nothing. */
-static void
+/* Reads the files that match path.  A name without wildcards must exist. */
+static int
 include_all(struct reader *reader, const char *path)
 {
 	bool plain = strpbrk(path, "*?[") == NULL;
@@ -163,87 +113,65 @@ include_all(struct reader *reader, const char *path)
 	int err = glob(path, plain ? GLOB_NOCHECK : 0, NULL, &found);
 
 	if (err == GLOB_NOSPACE || err == GLOB_ABORTED)
-		settings_complain_here(reader, -EINVAL, "cannot look for %s",
-		    path);
-	for (size_t i = 0; i < found.gl_pathc && reader->err == 0; i++)
-		reader->err = settings_read_file(reader->settings,
-		    found.gl_pathv[i], reader->depth + 1, reader->why);
+		err = settings_complain(reader->why, &reader->at,
+		    "cannot look for %s", path);
+	else
+		err = 0;
+	for (size_t i = 0; i < found.gl_pathc && err == 0; i++)
+		err = settings_read_file(reader->settings, found.gl_pathv[i],
+		    reader->depth + 1, reader->why);
 	globfree(&found);
+	return err;
 }
 
-static void
+static int
 include(struct reader *reader, const char *pattern)
 {
-	char *path = beside(reader->file, pattern);
+	char *path;
+	int err;
 
-	if (reader->sections)
-		settings_complain_here(reader, -EINVAL,
-		    "include must be before the first section of a file");
-	else if (reader->depth == LIMIT_INCLUDES)
-		settings_complain_here(reader, -EINVAL,
+	if (reader->depth == LIMIT_INCLUDES)
+		return settings_complain(reader->why, &reader->at,
 		    "more than %d files, each included by the one before",
 		    LIMIT_INCLUDES);
-	else if (path == NULL)
-		settings_complain_here(reader, -ENOMEM, "out of memory");
-	else
-		include_all(reader, path);
+	path = beside(reader->at.file, pattern);
+	if (path == NULL)
+		return settings_no_memory(reader->why);
+	err = include_all(reader, path);
 	free(path);
+	return err;
 }
 
-/* ---- what libinih calls ---- */
+/* ---- lines ---- */
 
-/* A section without a key it tells nobody of. */
+/* Refuses what an editor does not show. */
 static int
-take_section(struct reader *reader, const char *text)
-{
-	char name[SECTION_MAX];
-	const char *end = strchr(text, ']');
-
-	if (end == NULL)
-		return 0; /* libinih says so */
-	if (end[1 + strspn(end + 1, " \t\r\n")] != '\0')
-		return settings_complain_here(reader, -EINVAL,
-		    "there is text after \"]\"; a comment must stand on its "
-		    "own line");
-	text++;
-	if ((size_t)(end - text) >= sizeof(name))
-		return settings_complain_here(reader, -EINVAL,
-		    "the section's name is too long");
-	snprintf(name, sizeof(name), "%.*s", (int)(end - text), text);
-	reader->sections = true;
-	settings_add(reader, name, NULL, NULL);
-	return reader->err;
-}
-
-/* Neither libinih nor an editor shows what it would do to a value. */
-static int
-check_bytes(struct reader *reader, const char *text)
+check_bytes(const struct reader *reader, const char *text)
 {
 	for (const char *at = text; *at != '\0'; at++) {
 		bool end = at[0] == '\n' || (at[0] == '\r' && at[1] == '\n');
 
 		if (!end && (iscntrl((unsigned char)*at) && *at != '\t'))
-			return settings_complain_here(reader, -EINVAL,
+			return settings_complain(reader->why, &reader->at,
 			    "a control character (%#04x); lines end with LF or "
 			    "CR LF",
 			    (unsigned char)*at);
 		if (strncmp(at, "\xc2\xa0", 2) == 0)
-			return settings_complain_here(reader, -EINVAL,
+			return settings_complain(reader->why, &reader->at,
 			    "a no-break space; type a blank in its place");
 	}
 	return 0;
 }
 
-/* libinih would cut a value at some comments, and take others for a part of
- * it. */
+/* Whether "x ; y" is a value with a comment, or a value, nobody can tell. */
 static int
-check_comment(struct reader *reader, const char *text)
+check_comment(const struct reader *reader, const char *text)
 {
 	const char *at = text;
 
 	while ((at = strpbrk(at, ";#")) != NULL) {
-		if (at > text && (at[-1] == ' ' || at[-1] == '\t'))
-			return settings_complain_here(reader, -EINVAL,
+		if (at > text && strchr(BLANKS, at[-1]) != NULL)
+			return settings_complain(reader->why, &reader->at,
 			    "a comment must stand on its own line; a value "
 			    "cannot contain a blank with \"%c\" behind it",
 			    *at);
@@ -252,132 +180,163 @@ check_comment(struct reader *reader, const char *text)
 	return 0;
 }
 
-/* Is it "KEY = ..." of a key that there is? */
+/* Removes blanks at the end; returns text. */
+static char *
+trim_end(char *text)
+{
+	size_t len = strlen(text);
+
+	while (len > 0 && strchr(BLANKS "\r\n", text[len - 1]) != NULL)
+		len--;
+	text[len] = '\0';
+	return text;
+}
+
+/* Is it "KEY = ..." with the name of an option? */
 static bool
 is_key(const char *text)
 {
-	char key[SECTION_MAX];
-	size_t len = strcspn(text, " \t=");
+	char key[SECTION_BYTES_MAX + 1];
+	size_t len = strcspn(text, BLANKS "=");
 
-	if (len >= sizeof(key) || text[len + strspn(text + len, " \t")] != '=')
+	if (len >= sizeof(key) || text[len + strspn(text + len, BLANKS)] != '=')
 		return false;
 	snprintf(key, sizeof(key), "%.*s", (int)len, text);
-	return strcmp(key, "destination") == 0 || option_find(key) != NULL;
+	return option_find(key) != NULL;
 }
 
-/* Before libinih sees it: refuses what it would misread, and takes the blanks
- * from in front of a key, which would make a further value of the one above of
- * it.  0 or -EINVAL. */
+/* "[NAME]" */
 static int
-look_at_line(struct reader *reader, char *line)
+take_section(struct reader *reader, char *text)
 {
-	char *text = line;
-	size_t blanks;
+	struct setting setting = reader->at;
+	char *end = strchr(text, ']');
+	int err;
 
-	/* A BOM, which libinih skips. */
-	if (reader->line == 1 && strncmp(text, "\xef\xbb\xbf", 3) == 0)
+	if (end == NULL)
+		return settings_complain(reader->why, &reader->at,
+		    "neither \"[section]\" nor \"key = value\"");
+	if (end[1] != '\0')
+		return settings_complain(reader->why, &reader->at,
+		    "there is text after \"]\"; a comment must stand on its "
+		    "own line");
+	if (end - text > SECTION_BYTES_MAX)
+		return settings_complain(reader->why, &reader->at,
+		    "the section's name is too long");
+	*end = '\0';
+	setting.section = text + 1;
+	setting.key = NULL;
+	err = settings_append(reader->settings, &setting);
+	if (err != 0)
+		return settings_no_memory(reader->why);
+	reader->at.section =
+	    reader->settings->list[reader->settings->n - 1].section;
+	reader->at.key = NULL;
+	return 0;
+}
+
+/* "KEY = VALUE", or one more value of the key of the line before. */
+static int
+take_value(struct reader *reader, char *text, bool more)
+{
+	struct setting setting = reader->at;
+	char *equals = more ? NULL : strpbrk(text, "=:");
+
+	setting.value = text;
+	if (!more) {
+		if (equals == NULL)
+			return settings_complain(reader->why, &reader->at,
+			    "neither \"[section]\" nor \"key = value\"");
+		*equals = '\0';
+		setting.key = trim_end(text);
+		setting.value = equals + 1 + strspn(equals + 1, BLANKS);
+	}
+	if (setting.section[0] == '\0' && strcmp(setting.key, "include") == 0) {
+		reader->at.key = "include";
+		return include(reader, setting.value);
+	}
+	if (settings_append(reader->settings, &setting) != 0)
+		return settings_no_memory(reader->why);
+	reader->at.key = reader->settings->list[reader->settings->n - 1].key;
+	return 0;
+}
+
+/* The line with its end; text has no NUL byte in it. */
+static int
+take_line(struct reader *reader, char *text)
+{
+	char *start;
+	bool more;
+
+	/* The byte order mark of UTF-8. */
+	if (reader->at.line == 1 && strncmp(text, "\xef\xbb\xbf", 3) == 0)
 		text += 3;
-	blanks = strspn(text, " \t");
-	if (strchr(";#\r\n", text[blanks]) != NULL)
+	start = text + strspn(text, BLANKS);
+	if (strchr(";#\r\n", *start) != NULL)
 		return 0; /* '\0' too */
-	if (check_bytes(reader, text) != 0)
-		return reader->err;
-	if (text[blanks] == '[') {
-		memmove(text, text + blanks, strlen(text + blanks) + 1);
-		return take_section(reader, text);
-	}
-	if (check_comment(reader, text) == 0 && is_key(text + blanks))
-		memmove(text, text + blanks, strlen(text + blanks) + 1);
-	return reader->err;
-}
-
-/* As fgets(), for libinih.  NULL: the end, or an error that has been told. */
-static char *
-next_line(char *line, int size, void *ctx)
-{
-	struct reader *reader = ctx;
-	ssize_t got;
-	size_t len;
-
-	if (reader->err != 0)
-		return NULL;
-	got = getline(&reader->text, &reader->text_size, reader->stream);
-	if (got < 0)
-		return NULL;
-	reader->line++;
-	len = (size_t)got;
-	if (len >= (size_t)size) {
-		settings_complain_here(reader, -EINVAL,
-		    "a line has at most %d bytes", size - 2);
-		return NULL;
-	}
-	if (memchr(reader->text, '\0', len) != NULL) {
-		settings_complain_here(reader, -EINVAL,
-		    "a NUL byte; a file of another encoding (UTF-16) must be "
-		    "saved as UTF-8");
-		return NULL;
-	}
-	return look_at_line(reader, reader->text) == 0 ?
-	    strcpy(line, reader->text) :
-	    NULL;
-}
-
-/* A key with its value; 0 is an error. */
-static int
-on_setting(void *ctx, const char *section, const char *key, const char *value)
-{
-	struct reader *reader = ctx;
-
-	if (section[0] == '\0' && strcmp(key, "include") == 0)
-		include(reader, value);
-	else
-		settings_add(reader, section, key, value);
-	return reader->err == 0;
+	if (check_bytes(reader, start) != 0)
+		return -EINVAL;
+	trim_end(start);
+	if (*start == '[')
+		return take_section(reader, start);
+	if (check_comment(reader, start) != 0)
+		return -EINVAL;
+	more = start > text && reader->at.key != NULL && !is_key(start);
+	return take_value(reader, start, more);
 }
 
 /* ---- files ---- */
 
-/* Whoever can write there says what ssh runs, ProxyCommand for one. */
 static int
-check_writers(struct reader *reader)
+cannot_read(const struct reader *reader, int err)
+{
+	settings_complain(reader->why, NULL, "cannot read %s: %s",
+	    reader->at.file, strerror(-err));
+	return err;
+}
+
+/* Who can write to the file chooses what ssh runs (ProxyCommand). */
+static int
+check_writers(const struct reader *reader)
 {
 	struct stat st;
 
 	if (fstat(fileno(reader->stream), &st) != 0)
-		return -errno;
+		return cannot_read(reader, -errno);
 	if (S_ISDIR(st.st_mode))
-		return -EISDIR;
-	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-		return -EPERM;
-	return 0;
+		return cannot_read(reader, -EISDIR);
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+		return 0;
+	settings_complain(reader->why, NULL,
+	    "%s: other users can write to it, and so could run programs as "
+	    "you; chmod go-w %s",
+	    reader->at.file, reader->at.file);
+	return -EPERM;
 }
 
 static int
 read_stream(struct reader *reader)
 {
-	int err = check_writers(reader), line;
+	int err = check_writers(reader);
+	ssize_t len;
 
-	if (err == -EPERM) {
-		snprintf(reader->why, SETTINGS_WHY_MAX,
-		    "%s: other users can write to it, and so could run "
-		    "programs as you; chmod go-w %s",
-		    reader->file, reader->file);
-		return err;
+	while (err == 0 &&
+	    (len = getline(&reader->text, &reader->text_size,
+		 reader->stream)) >= 0) {
+		reader->at.line++;
+		if (len > LINE_BYTES_MAX + 1)
+			err = settings_complain(reader->why, &reader->at,
+			    "a line has at most %d bytes", LINE_BYTES_MAX);
+		else if (memchr(reader->text, '\0', (size_t)len) != NULL)
+			err = settings_complain(reader->why, &reader->at,
+			    "a NUL byte; a file of another encoding (UTF-16) "
+			    "must be saved as UTF-8");
+		else
+			err = take_line(reader, reader->text);
 	}
-	if (err != 0) {
-		snprintf(reader->why, SETTINGS_WHY_MAX, "cannot read %s: %s",
-		    reader->file, strerror(-err));
-		return err;
-	}
-	line = ini_parse_stream(next_line, reader, on_setting, reader);
-	if (line > 0 && reader->err == 0) {
-		reader->line = (unsigned)line;
-		settings_complain_here(reader, -EINVAL,
-		    "neither \"[section]\" nor \"key = value\"");
-	}
-	if (line == -2)
-		settings_complain_here(reader, -ENOMEM, "out of memory");
-	return reader->err;
+	if (err == 0 && !feof(reader->stream))
+		err = cannot_read(reader, -errno);
+	return err;
 }
 
 /* Keeps the name, which settings point to.  NULL when out of memory. */
@@ -402,19 +361,18 @@ settings_read_file(struct settings *settings, const char *path, int depth,
 {
 	struct reader reader = {
 		.settings = settings,
-		.file = keep_name(settings, path),
+		.at = { .section = "", .file = keep_name(settings, path) },
 		.depth = depth,
 		.why = why,
 	};
 	int err;
 
-	if (reader.file == NULL) {
+	if (reader.at.file == NULL)
 		return settings_no_memory(why);
-	}
 	reader.stream = fopen(path, "re");
 	if (reader.stream == NULL) {
 		err = -errno;
-		snprintf(why, SETTINGS_WHY_MAX, "cannot open %s: %s", path,
+		settings_complain(why, NULL, "cannot open %s: %s", path,
 		    strerror(-err));
 		return err;
 	}
@@ -432,7 +390,7 @@ settings_read(const char *path, struct settings *ret,
 	return settings_read_file(ret, path, 0, why);
 }
 
-/* ---- as bytes: each setting five texts, each with its NUL ---- */
+/* ---- as bytes: each setting is five texts, each with its NUL ---- */
 
 char *
 settings_write(const struct settings *settings, size_t *ret_len)
@@ -448,8 +406,8 @@ settings_write(const struct settings *settings, size_t *ret_len)
 
 		fprintf(out, "%s%c%s%c%s%c%s%c%u%c", at->section, 0,
 		    at->key != NULL ? at->key : "", 0,
-		    at->value != NULL ? at->value : "", 0, at->file, 0,
-		    at->line, 0);
+		    at->key != NULL ? at->value : "", 0, at->file, 0, at->line,
+		    0);
 	}
 	good = !ferror(out);
 	if (fclose(out) != 0 || !good) {
@@ -473,18 +431,16 @@ static int
 parse_one(const char *const texts[5], struct settings *settings)
 {
 	struct setting setting = {
-		.section = (char *)(uintptr_t)texts[0],
+		.section = texts[0],
+		.key = texts[1][0] != '\0' ? texts[1] : NULL,
+		.value = texts[2],
 		.file = same_name(settings, texts[3]),
 	};
 	uint64_t line;
 
 	if (setting.file == NULL)
 		return -ENOMEM;
-	if (texts[1][0] != '\0') {
-		setting.key = (char *)(uintptr_t)texts[1];
-		setting.value = (char *)(uintptr_t)texts[2];
-	}
-	/* Before the first section there is a key. */
+	/* What is before the first section has a key. */
 	if (num_parse_text(texts[4], UINT32_MAX, &line) != 0 ||
 	    (setting.key == NULL && texts[0][0] == '\0'))
 		return -EINVAL;
@@ -518,11 +474,8 @@ settings_parse(const char *bytes, size_t len, struct settings *ret)
 void
 settings_free(struct settings *settings)
 {
-	for (size_t i = 0; i < settings->n; i++) {
-		free(settings->list[i].section);
-		free(settings->list[i].key);
-		free(settings->list[i].value);
-	}
+	for (size_t i = 0; i < settings->n; i++)
+		free(settings->list[i].memory);
 	for (size_t i = 0; i < settings->n_files; i++)
 		free(settings->files[i]);
 	free(settings->list);

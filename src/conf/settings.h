@@ -1,22 +1,23 @@
 /*
- * What stands in the configuration files, in its order and with its place: INI
- * by libinih, and include.  What it means is conf/config.h's.
+ * The lines of the configuration files in their order, each with its place.
+ * What they mean is in conf/config.h.
  */
 #ifndef CONF_SETTINGS_H
 #define CONF_SETTINGS_H
 
 #include <stddef.h>
 
-/* Bytes of a text that is enough for what is wrong with a file. */
+/* Bytes of a text that says what is wrong with a file. */
 #define SETTINGS_WHY_MAX 512
 
-/* One line; a section's own has no key. */
+/* One line: a key and its value, or the beginning of a section. */
 struct setting {
-	char *section; /* "defaults", "tunnel plant"; "": before the first */
-	char *key;     /* NULL: here a section begins */
-	char *value;
+	const char *section; /* "defaults", "tunnel plant"; "": before any */
+	const char *key;     /* NULL: here the section begins */
+	const char *value;
 	const char *file; /* as it was opened */
 	unsigned line;	  /* from 1 on */
+	char *memory;	  /* of section, key and value */
 };
 
 struct settings {
@@ -27,31 +28,31 @@ struct settings {
 };
 
 /*
- * Reads the file at path into *ret, and what it includes: "include = PATTERN",
- * before its first section, where the pattern (glob(7)) is relative to the
- * file's own directory.  Returns 0, or -EINVAL, -ENOMEM or what opening gave,
- * with a text for people in why ("FILE:LINE: ...").  *ret is the caller's to
- * free, whatever is returned.
+ * Reads the file at path into *ret, and the files that it includes:
+ * "include = PATTERN" before its first section; the pattern (glob(7)) is
+ * relative to the file's directory.  Returns 0, or -EINVAL, -ENOMEM or the
+ * error of opening with a text in why ("FILE:LINE: ...").  The caller frees
+ * *ret in any case.
  */
 int settings_read(const char *path, struct settings *ret,
     char why[SETTINGS_WHY_MAX]);
 
 /*
- * The same as bytes, for another process.  settings_write() returns heap memory
- * and its length, or NULL when out of memory; settings_parse() 0, -ENOMEM, or
- * -EINVAL for bytes that are no such.
+ * The settings as bytes, for another process.  settings_write() returns heap
+ * memory and its length, or NULL when out of memory; settings_parse() returns
+ * 0, -ENOMEM, or -EINVAL for bytes that settings_write() does not write.
  */
 char *settings_write(const struct settings *settings, size_t *ret_len);
 int settings_parse(const char *bytes, size_t len, struct settings *ret);
 
 void settings_free(struct settings *settings);
 
-/* Writes "FILE:LINE: " and the text to why.  at is NULL: the text only.
+/* Writes "FILE:LINE: " and the text to why; only the text if at is NULL.
  * Returns -EINVAL. */
 int settings_complain(char why[SETTINGS_WHY_MAX], const struct setting *at,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Says so.  Returns -ENOMEM. */
+/* Writes "out of memory" to why.  Returns -ENOMEM. */
 int settings_no_memory(char why[SETTINGS_WHY_MAX]);
 
 #endif

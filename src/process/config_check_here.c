@@ -229,14 +229,14 @@ config_here_ssh(const struct config_tunnel *tunnel, char *where,
 	for (size_t i = 0; i < tunnel->n_settings && err != 0; i++) {
 		const struct setting *at = tunnel->settings[i];
 		const struct option_entry *option = option_find(at->key);
-		struct options alone = { .n_ssh_arguments = 0 };
+		struct options alone = { .quiet = false };
 
 		if (option == NULL || option->kind != OPTION_SSH ||
 		    option_take(&alone, option, at->value, one, sizeof(one)) !=
 			0)
 			continue;
-		link.arguments = alone.ssh_arguments;
-		link.n_arguments = alone.n_ssh_arguments;
+		link.arguments = alone.ssh_arguments.texts;
+		link.n_arguments = alone.ssh_arguments.n;
 		if (ssh_try(&link, where, where_size, one, sizeof(one)) != 0 &&
 		    found == tunnel->begins)
 			found = at;

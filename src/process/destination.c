@@ -275,8 +275,8 @@ destination_link_options(const struct options *options, size_t to)
 	return (struct link_options) {
 		.to = to,
 		.program = options->ssh,
-		.arguments = options->ssh_arguments,
-		.n_arguments = options->n_ssh_arguments,
+		.arguments = options->ssh_arguments.texts,
+		.n_arguments = options->ssh_arguments.n,
 		.destination = options->destination,
 		.batch = options->batch,
 		.find_defaults = true,

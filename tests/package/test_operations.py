@@ -25,7 +25,7 @@ apt-get -qq update
 apt-get -qq -y --no-install-recommends install systemd systemd-sysv dbus \
     openssh-server vsftpd iproute2
 apt-get -qq -y --no-install-recommends --download-only install prometheus \
-    openssh-client libuv1 libmnl0 libseccomp2 libinih1 libjansson4 \
+    openssh-client libuv1 libmnl0 libseccomp2 libjansson4 \
     libmicrohttpd12 libncursesw6 libnettle8
 apt-get -qq -y --download-only install curl jq
 """

@@ -126,7 +126,7 @@ test_values(void **state)
 	assert_int_equal(options->max_memory, 64 << 20);
 	assert_int_equal(options->keepalive_ms, 30000);
 	assert_int_equal(options->n_allow, 1);
-	assert_int_equal(options->n_ssh_arguments, 2); /* -o and its value */
+	assert_int_equal(options->ssh_arguments.n, 2); /* -o and its value */
 	assert_false(options->retry_given);
 	assert_int_equal(options->max_lines, LIMIT_LINES);
 
@@ -138,11 +138,11 @@ test_values(void **state)
 	assert_int_equal(options->server_mode, OPTIONS_ACTIVE);
 	assert_int_equal(options->retry, 3);
 	assert_int_equal(options->n_allow, 2);
-	assert_int_equal(options->n_ssh_arguments, 7);
-	assert_string_equal(options->ssh_arguments[0], "-4");
-	assert_string_equal(options->ssh_arguments[2], "~/.ssh/bank");
-	assert_string_equal(options->ssh_arguments[4], "Compression=yes");
-	assert_string_equal(options->ssh_arguments[6],
+	assert_int_equal(options->ssh_arguments.n, 7);
+	assert_string_equal(options->ssh_arguments.texts[0], "-4");
+	assert_string_equal(options->ssh_arguments.texts[2], "~/.ssh/bank");
+	assert_string_equal(options->ssh_arguments.texts[4], "Compression=yes");
+	assert_string_equal(options->ssh_arguments.texts[6],
 	    "ProxyCommand=ssh -W %h:%p jump");
 	config_free(&config);
 }
@@ -172,7 +172,7 @@ test_wrong(void **state)
 		{ GOOD "allow-tls = no\nallow-tls = yes\n",
 		    "c:5: duplicate \"allow-tls\"; the first is at " },
 		{ GOOD "user = ftp\n", "c:4: \"user\" applies to all tunnels" },
-		/* libinih would cut the first, and not the second. */
+		/* A comment, or a part of the value? */
 		{ GOOD "rate = 2M ; slow\n",
 		    "c:4: a comment must stand on its own line" },
 		{ GOOD "rate = 2M # slow\n",
@@ -230,7 +230,7 @@ test_wrong(void **state)
 		{ "[tunnel a]\ndestination = -oProxyCommand=x\nL = 0:h:21\n",
 		    "c:2: the destination \"-oProxyCommand=x\": a host must" },
 		{ "[tunnel a]\ndestination =\nL = 0:h:21\n",
-		    "c:2: the destination is empty" },
+		    "c:2: \"destination\" has no value" },
 		{ "[tunnel a]\ndestination = h\nR = 0:h:21\non-demand = yes\n",
 		    "c:1: [tunnel a]: --on-demand" },
 	};
@@ -271,8 +271,8 @@ test_shapes(void **state)
 		assert_int_equal(config.n_tunnels, 1);
 		options = &config.tunnels[0].options;
 		assert_string_equal(options->destination, "h");
-		assert_int_equal(options->n_ssh_arguments, 2);
-		assert_string_equal(options->ssh_arguments[1], "x");
+		assert_int_equal(options->ssh_arguments.n, 2);
+		assert_string_equal(options->ssh_arguments.texts[1], "x");
 		assert_int_equal(options->n_forwards, 1);
 		config_free(&config);
 	}

@@ -42,7 +42,7 @@ test_defaults(void **state)
 	assert_int_equal(parse("alice@host", &options), OPTIONS_RUN);
 	assert_string_equal(options.destination, "alice@host");
 	assert_string_equal(options.ssh, "ssh");
-	assert_int_equal(options.n_ssh_arguments, 0);
+	assert_int_equal(options.ssh_arguments.n, 0);
 	assert_int_equal(options.n_forwards, 1);
 	assert_string_equal(options.forwards[0].bind, "");
 	assert_int_equal(options.forwards[0].port, 2121);
@@ -374,10 +374,10 @@ test_for_ssh(void **state)
 		char words[200] = "";
 
 		assert_int_equal(parse(cases[i].line, &options), OPTIONS_RUN);
-		for (size_t n = 0; n < options.n_ssh_arguments; n++) {
+		for (size_t n = 0; n < options.ssh_arguments.n; n++) {
 			if (n > 0)
 				strcat(words, " ");
-			strcat(words, options.ssh_arguments[n]);
+			strcat(words, options.ssh_arguments.texts[n]);
 		}
 		assert_string_equal(words, cases[i].words);
 		assert_string_equal(options.destination, "h");
@@ -393,11 +393,11 @@ test_verbose(void **state)
 	(void)state;
 	assert_int_equal(parse("-v -vv h", &options), OPTIONS_RUN);
 	assert_int_equal(options.verbose, 3);
-	assert_int_equal(options.n_ssh_arguments, 1);
+	assert_int_equal(options.ssh_arguments.n, 1);
 	options_free(&options);
 	assert_int_equal(parse("-vv h", &options), OPTIONS_RUN);
 	assert_int_equal(options.verbose, 2);
-	assert_int_equal(options.n_ssh_arguments, 0);
+	assert_int_equal(options.ssh_arguments.n, 0);
 	options_free(&options);
 }
 

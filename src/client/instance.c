@@ -1,5 +1,5 @@
 /*
- * The asking side of the control socket.
+ * The client's side of the control socket.
  */
 #include "client/instance.h"
 
@@ -18,15 +18,15 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
-/* An answer that takes longer is none. */
+/* How long to wait for an answer. */
 #define INSTANCE_TIME_OUT_MS 30000
 
-/* Of an answer, in bytes: that of a thousand sessions is 500000. */
+/* Longest answer, in bytes; that of a thousand sessions has 500000. */
 #define INSTANCE_ANSWER_MAX (64 * 1024 * 1024)
 
-/* ---- which there are ---- */
+/* ---- the running culverts ---- */
 
-/* Whose directory is it?  In /tmp anybody may make one of that name. */
+/* In /tmp anybody may make a directory with that name. */
 static bool
 is_trusted(const char *path)
 {
@@ -57,7 +57,7 @@ instance_connect(const char *path, int *ret_fd)
 	return 0;
 }
 
-/* Returns how many there are then. */
+/* Adds the one at path.  Returns how many there are then. */
 static size_t
 instances_add(const char *path, struct instance *instances, size_t n)
 {
@@ -131,7 +131,7 @@ instances_close(struct instance *instances, size_t n)
 	}
 }
 
-/* ---- asking ---- */
+/* ---- requests ---- */
 
 static bool
 instance_send_line(int fd, json_t *request)
@@ -147,7 +147,7 @@ instance_send_line(int fd, json_t *request)
 	return good;
 }
 
-/* Reads some more.  False with why. */
+/* Reads once.  False with why. */
 static bool
 instance_read_more(struct instance *instance, char why[INSTANCE_WHY_MAX])
 {
@@ -163,7 +163,7 @@ instance_read_more(struct instance *instance, char why[INSTANCE_WHY_MAX])
 		return false;
 	}
 	instance->rest = grown;
-	/* curses has a handler for the size of the terminal. */
+	/* SIGWINCH, for which curses has a handler, interrupts it. */
 	do
 		got = poll(&ready, 1, INSTANCE_TIME_OUT_MS);
 	while (got < 0 && errno == EINTR);
@@ -180,7 +180,7 @@ instance_read_more(struct instance *instance, char why[INSTANCE_WHY_MAX])
 	return true;
 }
 
-/* The next line, taken out of what has come.  NULL with why. */
+/* Waits for a line, and removes it from rest.  NULL with why. */
 static json_t *
 instance_take_line(struct instance *instance, char why[INSTANCE_WHY_MAX])
 {
@@ -213,19 +213,55 @@ instance_request(struct instance *instance, json_t *request,
 		return NULL;
 	}
 	answer = instance_take_line(instance, why);
-	/* One that comes late is not to be taken for the next one's. */
+	/* An answer that comes late would be taken for the next one. */
 	if (answer == NULL)
 		cleanup_fd(&instance->fd);
 	error = json_string_value(json_object_get(answer, "error"));
 	if (error == NULL)
 		return answer;
-	/* Whoever answers may be anybody. */
+	/* The peer need not be culvert. */
 	if (strlen(error) < INSTANCE_WHY_MAX && log_is_plain(error, false))
 		snprintf(why, INSTANCE_WHY_MAX, "%s", error);
 	else
 		log_escape(why, INSTANCE_WHY_MAX, error, strlen(error));
 	json_decref(answer);
 	return NULL;
+}
+
+json_t *
+instance_status(struct instance *instance, char why[INSTANCE_WHY_MAX])
+{
+	return instance_request(instance, json_pack("{s:s}", "do", "status"),
+	    why);
+}
+
+static bool
+has_name(const json_t *tunnel, const char *const *names, size_t n)
+{
+	const char *name = json_string_value(json_object_get(tunnel, "name"));
+
+	for (size_t i = 0; i < n && name != NULL; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+bool
+status_keep(json_t *status, const char *const *names, size_t n)
+{
+	json_t *destinations = json_object_get(status, "destinations");
+
+	for (size_t i = json_array_size(destinations); i-- > 0;) {
+		json_t *tunnels =
+		    json_object_get(json_array_get(destinations, i), "tunnels");
+
+		for (size_t j = json_array_size(tunnels); j-- > 0;)
+			if (!has_name(json_array_get(tunnels, j), names, n))
+				json_array_remove(tunnels, j);
+		if (json_array_size(tunnels) == 0)
+			json_array_remove(destinations, i);
+	}
+	return json_array_size(destinations) > 0;
 }
 
 void

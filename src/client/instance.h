@@ -6,6 +6,7 @@
 #define CLIENT_INSTANCE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The most that are looked at. */
@@ -41,6 +42,13 @@ void instances_close(struct instance *instances, size_t n);
  */
 json_t *instance_request(struct instance *instance, json_t *request,
     char why[INSTANCE_WHY_MAX]);
+
+/* The answer to "status". */
+json_t *instance_status(struct instance *instance, char why[INSTANCE_WHY_MAX]);
+
+/* Removes all tunnels from an answer to "status" that have none of the names,
+ * and destinations that have no tunnel then.  False: none is left. */
+bool status_keep(json_t *status, const char *const *names, size_t n);
 
 /* Waits until this culvert has exited. */
 void instance_wait_end(struct instance *instance);

@@ -27,7 +27,7 @@ static const char help[] =
 
 /* ---- print ---- */
 
-/* Has the tunnel anything of that key?  Prints it. */
+/* Prints what the tunnel has under that key.  False: nothing. */
 static bool
 print_given(const struct config_tunnel *tunnel, const char *key)
 {
@@ -66,11 +66,10 @@ static void
 print_tunnel(const struct config_tunnel *tunnel)
 {
 	printf("\n[tunnel %s]\n", tunnel->name);
-	print_given(tunnel, "destination");
 	print_scope(tunnel, false);
 }
 
-/* What is one for all stands in each tunnel, the same. */
+/* Every tunnel has the same options of the process. */
 static int
 config_print(const struct config *config, const struct command_line *options)
 {

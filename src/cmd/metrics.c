@@ -4,13 +4,13 @@
  *
  *	culvert-metrics [--no-confine] SOCKET
  *
- * A program of its own, which culvert's monitor starts; the theory of operation
- * is in process/metrics.h.  Standard input is the listening socket, SOCKET the
- * path of culvert's control socket.  GET /metrics in Prometheus' text format is
- * all there is, and of a request nothing is read but its first lines.
+ * A separate program, which culvert's monitor starts; process/metrics.h has the
+ * theory of operation.  Standard input is the listening socket, SOCKET the path
+ * of culvert's control socket.  It answers GET /metrics only, in Prometheus'
+ * text format, and reads only the headers of a request.
  *
- * When the listening socket is shut down, it goes on until the connections that
- * it has accepted have ended.
+ * When the listening socket is shut down, it ends after the connections that it
+ * has accepted.
  */
 #include <errno.h>
 #include <microhttpd.h>
@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/privileges.h"
 #include "client/instance.h"
+#include "cmd/metrics_text.h"
 #include "limits.h"
 
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
@@ -48,40 +49,32 @@ exporter_respond(struct MHD_Connection *connection, unsigned code,
 	return result;
 }
 
-/* What culvert answers; NULL with why. */
-static json_t *
-exporter_request(const char *path, char why[INSTANCE_WHY_MAX])
-{
-	static struct instance instances[INSTANCES_MAX];
-	json_t *answer;
-
-	if (instances_open(path, instances, why) == 0)
-		return NULL;
-	answer = instance_request(&instances[0],
-	    json_pack("{s:s}", "do", "metrics"), why);
-	instances_close(instances, 1);
-	return answer;
-}
-
 static enum MHD_Result
 exporter_answer(struct MHD_Connection *connection, const char *path)
 {
-	char why[INSTANCE_WHY_MAX] = "", line[INSTANCE_WHY_MAX + 1];
-	json_t *answer = exporter_request(path, why);
-	const char *text =
-	    json_string_value(json_object_get(answer, "metrics"));
+	static struct instance instances[INSTANCES_MAX];
+	char why[INSTANCE_WHY_MAX] = "out of memory";
+	char line[INSTANCE_WHY_MAX + 1], *text = NULL;
 	enum MHD_Result result;
+	json_t *status = NULL;
 
+	if (instances_open(path, instances, why) > 0) {
+		status = instance_status(&instances[0], why);
+		instances_close(instances, 1);
+	}
+	if (status != NULL)
+		text = metrics_text(status);
+	json_decref(status);
 	snprintf(line, sizeof(line), "%s\n", why);
 	result = text != NULL ?
 	    exporter_respond(connection, MHD_HTTP_OK, METRICS_TYPE, text) :
 	    exporter_respond(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 		"text/plain", line);
-	json_decref(answer);
+	free(text);
 	return result;
 }
 
-/* Its parameters are libmicrohttpd's. */
+/* libmicrohttpd chooses the parameters. */
 static enum MHD_Result
 exporter_on_request(void *ctx, struct MHD_Connection *connection,
     const char *url, const char *method, const char *version,
@@ -89,21 +82,19 @@ exporter_on_request(void *ctx, struct MHD_Connection *connection,
 {
 	static int begun;
 
-	(void)version;
-	(void)upload;
 	/* First it is called with the headers only. */
 	if (*request == NULL) {
 		*request = &begun;
 		return MHD_YES;
 	}
-	/* A body is none of ours. */
+	/* A body is ignored. */
 	*upload_len = 0;
 	if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
 		return exporter_respond(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
-		    "text/plain", "only GET is possible here\n");
+		    "text/plain", "only GET is allowed\n");
 	if (strcmp(url, "/metrics") != 0)
 		return exporter_respond(connection, MHD_HTTP_NOT_FOUND,
-		    "text/plain", "what is here is at /metrics\n");
+		    "text/plain", "the metrics are at /metrics\n");
 	return exporter_answer(connection, ctx);
 }
 
@@ -143,8 +134,8 @@ exporter_loop(struct MHD_Daemon *daemon)
 			MHD_quiesce_daemon(daemon);
 			fds[1].fd = -1;
 		}
-		/* Where it had as many connections as it takes, and some have
-		 * gone in the first, only the second looks for new ones. */
+		/* If it had its maximum of connections, and some have ended in
+		 * the first call, only the second accepts new ones. */
 		MHD_run(daemon);
 		MHD_run(daemon);
 	}

@@ -48,43 +48,20 @@ struct order {
 	unsigned wait;
 };
 
-/* Does that one have the tunnel? */
 static bool
 has_tunnel(struct instance *instance, const char *name)
 {
 	char why[INSTANCE_WHY_MAX];
-	json_t *status =
-	    instance_request(instance, json_pack("{s:s}", "do", "status"), why);
-	const json_t *destination, *tunnel;
-	bool found = false;
-	size_t i, j;
+	json_t *status = instance_status(instance, why);
+	bool found = status_keep(status, &name, 1);
 
-	json_array_foreach(json_object_get(status, "destinations"), i,
-	    destination)
-	    json_array_foreach(json_object_get(destination, "tunnels"), j,
-		tunnel)
-	{
-		const char *own =
-		    json_string_value(json_object_get(tunnel, "name"));
-
-		found |= own != NULL && strcmp(own, name) == 0;
-	}
 	json_decref(status);
 	return found;
 }
 
-/* Adds to the text; what does not fit is cut. */
-static void
-order_add(char *text, size_t size, const char *more)
-{
-	size_t len = strlen(text);
-
-	snprintf(text + len, size - len, "%s", more);
-}
-
 /* "files.test (plant, bank)" */
 static void
-order_add_destination(char *text, size_t size, const json_t *destination)
+put_destination(FILE *file, const json_t *destination)
 {
 	const char *name =
 	    json_string_value(json_object_get(destination, "destination"));
@@ -92,38 +69,41 @@ order_add_destination(char *text, size_t size, const json_t *destination)
 	const json_t *tunnel;
 	size_t i;
 
-	order_add(text, size, name != NULL ? name : "");
+	fputs(name != NULL ? name : "", file);
 	json_array_foreach(json_object_get(destination, "tunnels"), i, tunnel)
 	{
 		name = json_string_value(json_object_get(tunnel, "name"));
 		if (name == NULL)
 			continue;
-		order_add(text, size, before);
-		order_add(text, size, name);
+		fprintf(file, "%s%s", before, name);
 		before = ", ";
 	}
 	if (before[0] == ',')
-		order_add(text, size, ")");
+		putc(')', file);
 }
 
-/* The command that means this one, and which one it is. */
+/* Logs the command for this culvert, and what it has. */
 static void
 order_show(const struct order *order, struct instance *instance)
 {
-	char why[INSTANCE_WHY_MAX], text[LOG_ESCAPED_MAX] = "",
-				    shown[LOG_ESCAPED_MAX];
-	json_t *status =
-	    instance_request(instance, json_pack("{s:s}", "do", "status"), why);
+	char why[INSTANCE_WHY_MAX], text[LOG_ESCAPED_MAX] = "";
+	char shown[LOG_ESCAPED_MAX];
+	json_t *status = instance_status(instance, why);
+	FILE *file = fmemopen(text, sizeof(text), "w");
 	const json_t *destination;
 	size_t i;
 
 	json_array_foreach(json_object_get(status, "destinations"), i,
 	    destination)
 	{
-		order_add(text, sizeof(text), i > 0 ? ", " : "");
-		order_add_destination(text, sizeof(text), destination);
+		if (file == NULL)
+			break;
+		fputs(i > 0 ? ", " : "", file);
+		put_destination(file, destination);
 	}
-	/* Whoever answers may be anybody. */
+	if (file != NULL)
+		fclose(file);
+	/* The peer need not be culvert. */
 	log_err("culvert %s -S %s%s%s  # process %lld: %s", order->what,
 	    instance->path, order->name != NULL ? " " : "",
 	    order->name != NULL ? order->name : "",
@@ -134,8 +114,8 @@ order_show(const struct order *order, struct instance *instance)
 	json_decref(status);
 }
 
-/* The one that is meant, or NULL, and why has been logged.  Of a tunnel that
- * does not run yet nobody can tell whose it is. */
+/* The only culvert, or the only one that has the tunnel.  NULL: neither, which
+ * has been logged. */
 static struct instance *
 order_choose(const struct order *order, struct instance *instances, size_t n)
 {
@@ -176,7 +156,7 @@ give(const struct order *order, struct instance *instance)
 	json_t *request = json_pack("{s:s}", "do", order->what), *answer;
 	char why[INSTANCE_WHY_MAX];
 
-	/* Without it, it would be an order to all. */
+	/* Without "tunnel" it would be for the whole process. */
 	if (order->name != NULL &&
 	    json_object_set_new(request, "tunnel", json_string(order->name)) !=
 		0) {
@@ -206,7 +186,7 @@ order_read_line(int argc, char **argv, struct order *ret, int *ret_status)
 	bool reload = strcmp(argv[0], "reload") == 0;
 	int first;
 
-	/* A reload has no end to wait for: it is done when the answer comes. */
+	/* No --wait: the answer to a reload comes when it has ended. */
 	if (command_read(argc, argv, reload ? own + 1 : own,
 		reload ? help_reload : help_end, &first, ret_status))
 		return true;

@@ -40,58 +40,18 @@ struct wanted {
 	const char *path;
 };
 
-/* ---- some of the tunnels ---- */
-
-static bool
-is_wanted(const struct wanted *wanted, const json_t *tunnel)
-{
-	const char *name = json_string_value(json_object_get(tunnel, "name"));
-
-	for (int i = 0; i < wanted->n_names; i++)
-		if (name != NULL && strcmp(wanted->names[i], name) == 0)
-			return true;
-	return wanted->n_names == 0;
-}
-
-/* Takes out what nobody has asked for.  False: nothing is left. */
-static bool
-keep_wanted(const struct wanted *wanted, json_t *status)
-{
-	json_t *destinations = json_object_get(status, "destinations");
-	size_t i = 0;
-
-	if (wanted->n_names == 0)
-		return true;
-	while (i < json_array_size(destinations)) {
-		json_t *tunnels =
-		    json_object_get(json_array_get(destinations, i), "tunnels");
-		size_t j = 0;
-
-		while (j < json_array_size(tunnels))
-			if (is_wanted(wanted, json_array_get(tunnels, j)))
-				j++;
-			else
-				json_array_remove(tunnels, j);
-		if (j > 0)
-			i++;
-		else
-			json_array_remove(destinations, i);
-	}
-	return i > 0;
-}
-
-/* NULL with why: it does not answer, or has none of them. */
+/* NULL with why: it does not answer, or has none of the tunnels. */
 static json_t *
 status_of(void *ctx, struct instance *instance, char why[INSTANCE_WHY_MAX])
 {
 	const struct wanted *wanted = ctx;
-	json_t *status =
-	    instance_request(instance, json_pack("{s:s}", "do", "status"), why);
+	json_t *status = instance_status(instance, why);
 
-	if (status != NULL && keep_wanted(wanted, status))
+	if (status == NULL || wanted->n_names == 0 ||
+	    status_keep(status, (const char *const *)wanted->names,
+		(size_t)wanted->n_names))
 		return status;
-	if (status != NULL)
-		snprintf(why, INSTANCE_WHY_MAX, "no culvert has such a tunnel");
+	snprintf(why, INSTANCE_WHY_MAX, "no culvert has such a tunnel");
 	json_decref(status);
 	return NULL;
 }
@@ -101,8 +61,6 @@ status_of(void *ctx, struct instance *instance, char why[INSTANCE_WHY_MAX])
 static void
 print_line(void *ctx, long session, const char *text)
 {
-	(void)ctx;
-	(void)session;
 	puts(text);
 }
 

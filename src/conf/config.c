@@ -155,7 +155,7 @@ check_key(const struct setting *at, char *why)
 /* Finds the tunnels, and checks every line.  Also lines of [defaults] that no
  * tunnel uses must be right. */
 static int
-take_lines(struct config *config, char *why)
+config_take_lines(struct config *config, char *why)
 {
 	int err = 0;
 
@@ -276,7 +276,7 @@ config_make(struct settings *settings, struct config *ret,
 	int err;
 
 	*ret = (struct config) { .settings = *settings };
-	err = take_lines(ret, why);
+	err = config_take_lines(ret, why);
 	if (err == 0)
 		err = apply_section(&defaults, ret, "defaults", why);
 	ret->process = defaults.options;

@@ -149,7 +149,6 @@ static int
 take_destination(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size)
 {
-	(void)option;
 	options->destination = text;
 	return options_check_destination(text, why, why_size);
 }
@@ -239,7 +238,6 @@ take_verbose(struct options *options, const struct option_entry *option,
 	bool yes = true;
 	int err = take_flag(&yes, text, why, why_size);
 
-	(void)option;
 	if (err != 0 || !yes)
 		return err;
 	options->verbose++;
@@ -261,7 +259,6 @@ take_server_mode(struct options *options, const struct option_entry *option,
 	int err = option_choose(text, modes, sizeof(modes) / sizeof(modes[0]),
 	    &n, why, why_size);
 
-	(void)option;
 	if (err == 0)
 		options->server_mode = (enum options_mode)n;
 	return err;
@@ -273,7 +270,6 @@ take_retry(struct options *options, const struct option_entry *option,
 {
 	uint64_t n = OPTIONS_RETRY_FOREVER;
 
-	(void)option;
 	if (strcmp(text, "never") == 0)
 		n = 0;
 	else if (strcmp(text, "forever") != 0 &&
@@ -316,7 +312,6 @@ add_allow(struct options *options, const struct option_entry *option,
 {
 	struct subnet subnet, *grown;
 
-	(void)option;
 	if (subnet_parse(text, &subnet) != 0)
 		return option_refuse(why, why_size,
 		    "expected an address, or a network like 192.0.2.0/24 or "
@@ -346,7 +341,6 @@ add_verb(struct options *options, const struct option_entry *option,
 	    text[first] == ' ' ? strspn(text + first + 1, letters) : 0;
 	bool site = strncasecmp(text, "SITE ", 5) == 0 && second > 0;
 
-	(void)option;
 	if (first < 3 || text[0] <= '9' ||
 	    (text[first] != '\0' &&
 		!(site && text[first + 1 + second] == '\0')))
@@ -392,7 +386,6 @@ take_far_address(struct options *options, const struct option_entry *option,
 {
 	struct addr far;
 
-	(void)option;
 	options->far_address = text;
 	return take_address(text, &far, why, why_size);
 }
@@ -409,7 +402,6 @@ take_metrics(struct options *options, const struct option_entry *option,
 	uint64_t port;
 	size_t len;
 
-	(void)option;
 	options->metrics.family = AF_UNSPEC;
 	options->metrics_path = NULL;
 	if (strncmp(text, unix_prefix, strlen(unix_prefix)) == 0 &&
@@ -442,7 +434,6 @@ take_client_ports(struct options *options, const struct option_entry *option,
 	size_t len = dash != NULL ? (size_t)(dash - text) : strlen(text);
 	uint64_t low, high;
 
-	(void)option;
 	if (num_parse(text, len, 65535, &low) != 0 || low == 0 ||
 	    num_parse_text(dash != NULL ? dash + 1 : text, 65535, &high) != 0)
 		return option_refuse(why, why_size,

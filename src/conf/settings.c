@@ -263,7 +263,7 @@ take_value(struct reader *reader, char *text, bool more)
 
 /* The line with its end; text has no NUL byte in it. */
 static int
-take_line(struct reader *reader, char *text)
+settings_take_line(struct reader *reader, char *text)
 {
 	char *start;
 	bool more;
@@ -288,7 +288,7 @@ take_line(struct reader *reader, char *text)
 /* ---- files ---- */
 
 static int
-cannot_read(const struct reader *reader, int err)
+settings_cannot_read(const struct reader *reader, int err)
 {
 	settings_complain(reader->why, NULL, "cannot read %s: %s",
 	    reader->at.file, strerror(-err));
@@ -302,9 +302,9 @@ check_writers(const struct reader *reader)
 	struct stat st;
 
 	if (fstat(fileno(reader->stream), &st) != 0)
-		return cannot_read(reader, -errno);
+		return settings_cannot_read(reader, -errno);
 	if (S_ISDIR(st.st_mode))
-		return cannot_read(reader, -EISDIR);
+		return settings_cannot_read(reader, -EISDIR);
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
 		return 0;
 	settings_complain(reader->why, NULL,
@@ -332,10 +332,10 @@ read_stream(struct reader *reader)
 			    "a NUL byte; a file of another encoding (UTF-16) "
 			    "must be saved as UTF-8");
 		else
-			err = take_line(reader, reader->text);
+			err = settings_take_line(reader, reader->text);
 	}
 	if (err == 0 && !feof(reader->stream))
-		err = cannot_read(reader, -errno);
+		err = settings_cannot_read(reader, -errno);
 	return err;
 }
 

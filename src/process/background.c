@@ -56,8 +56,6 @@ on_foreground_ended(uv_poll_t *poll, int status, int events)
 {
 	struct app *app = poll->data;
 
-	(void)status;
-	(void)events;
 	background_stop_watching(&app->background);
 	log_err("the foreground process has ended too early: stopping");
 	app->status = EXIT_FAILED;

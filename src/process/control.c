@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "limits.h"
 #include "process/destination.h"
-#include "process/metrics.h"
 #include "process/status.h"
 
 /* One connection. */
@@ -102,22 +101,7 @@ do_status(struct control_peer *peer, const json_t *request,
 {
 	char *text = status_text(peer->control->shared);
 
-	(void)request;
-	(void)order;
 	answer(peer, text);
-	free(text);
-}
-
-static void
-do_metrics(struct control_peer *peer, const json_t *request,
-    enum control_order order)
-{
-	char *text = metrics_text(peer->control->shared);
-
-	(void)request;
-	(void)order;
-	answer_json(peer,
-	    text == NULL ? NULL : json_pack("{s:s}", "metrics", text));
 	free(text);
 }
 
@@ -150,7 +134,6 @@ do_end(struct control_peer *peer, const json_t *request,
 		(unsigned long)json_integer_value(number),
 		"The session was closed by the operator");
 
-	(void)order;
 	answer_done(peer, done, "there is no such session");
 }
 
@@ -161,7 +144,6 @@ static const struct {
 	enum control_order order;
 } requests[] = {
 	{ .name = "status", .run = do_status },
-	{ .name = "metrics", .run = do_metrics },
 	{ .name = "stop", .run = do_order, .order = CONTROL_STOP },
 	{ .name = "drain", .run = do_order, .order = CONTROL_DRAIN },
 	{ .name = "reload", .run = do_order, .order = CONTROL_RELOAD },
@@ -232,8 +214,6 @@ control_on_closed(void *ctx, int err, const char *why)
 {
 	struct control_peer *peer = ctx;
 
-	(void)err;
-	(void)why;
 	stream_close(peer->stream);
 	control_forget(peer);
 }

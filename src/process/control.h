@@ -6,13 +6,12 @@
  * Requests and answers are lines, each a JSON object (RFC 8259).  Requests:
  *
  *	{"do": "status"}
- *	{"do": "metrics"}
  *	{"do": "stop"|"drain"|"reload"}			the whole process
  *	{"do": "stop"|"drain"|"reload", "tunnel": NAME}	one tunnel of culvert up
  *	{"do": "end", "session": NUMBER}
  *
- * Answers: see status.h, {"metrics": "..."} with Prometheus' text format,
- * {"ok": true}, or {"error": "..."}.  The connection ends when culvert does.
+ * Answers: see status.h, {"ok": true}, or {"error": "..."}.  The connection
+ *ends when culvert does.
  */
 #ifndef PROCESS_CONTROL_H
 #define PROCESS_CONTROL_H

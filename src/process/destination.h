@@ -4,7 +4,7 @@
  * any number of -L and -R with one set of options.  Each -L or -R is a
  * listener.
  *
- * The structs are open so that status.c and metrics_text.c can read them, and
+ * The structs are open so that status.c can read them, and
  * up.c and up_reload.c can find entries; only destination.c and entry.c write
  * to them.
  */

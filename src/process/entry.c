@@ -148,7 +148,6 @@ entry_on_started(void *ctx, struct tunnel *tunnel, const char *why)
 	struct entry *entry = listener->entry;
 	const struct shared *shared = entry->destination->shared;
 
-	(void)tunnel;
 	if (why != NULL) {
 		entry_log_error(entry, why);
 		shared->handler->failed(shared->ctx);

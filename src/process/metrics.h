@@ -6,8 +6,9 @@
  * needs (GnuTLS, p11-kit, GMP) are in the process that handles what FTP peers
  * send.  The main process binds the address before it drops its privileges,
  * keeps the listening socket, and has the monitor start the exporter with it
- * (ssh/monitor.h).  For each answer the exporter sends a request to the control
- * socket (control.h).  If it ends, it is started again after a pause.
+ * (ssh/monitor.h).  For each answer the exporter sends the request "status" to
+ * the control socket (control.h).  If it ends, it is started again after a
+ * pause.
  */
 #ifndef PROCESS_METRICS_H
 #define PROCESS_METRICS_H
@@ -49,8 +50,5 @@ void metrics_drain(struct metrics *metrics);
 /* Ends the exporter as well; the loop runs until that has ended.  NULL is
  * allowed. */
 void metrics_close(struct metrics *metrics);
-
-/* metrics_text.c: the text of an answer, on the heap; NULL: out of memory. */
-char *metrics_text(const struct shared *shared);
 
 #endif

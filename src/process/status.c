@@ -107,9 +107,8 @@ refusals_json(const uint64_t refusals[REFUSALS])
 	json_t *json = json_object();
 
 	for (int i = 0; i < REFUSALS; i++)
-		if (refusals[i] > 0)
-			json_object_set_new(json, refusal_name((enum refusal)i),
-			    json_integer((json_int_t)refusals[i]));
+		json_object_set_new(json, refusal_name((enum refusal)i),
+		    json_integer((json_int_t)refusals[i]));
 	return json;
 }
 

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/addr.h"
-#include "check/judge_priv.h"
 
 void
 judge_find_as(struct judge *judge, enum finding finding,
@@ -120,7 +119,8 @@ why_forbidden(const struct judge *judge)
 	if (key_forwards_nothing(judge))
 		return FORWARD_NOTHING;
 	if (said(judge, "Server has disabled"))
-		return !judge->probe->opened && judge->probe->err == -EACCES ?
+		return !judge->outcome->probe.opened &&
+			judge->outcome->probe.err == -EACCES ?
 		    FORWARD_NOTHING :
 		    FORWARD_FORBIDDEN;
 	/* sshd listens on any other port. */
@@ -224,7 +224,7 @@ judge_clients(struct judge *judge)
 static bool
 judge_connect(struct judge *judge)
 {
-	const struct probe_outcome *probe = judge->probe;
+	const struct probe_outcome *probe = &judge->outcome->probe;
 
 	if (probe->opened) {
 		judge_find(judge, CONNECT_OK);
@@ -304,36 +304,17 @@ judge_bind(struct judge *judge)
 }
 
 void
-judge_forward(const struct options *options, const struct forward *forward,
-    const struct judge_outcome *outcome, struct facts *facts, judge_cb *found,
-    void *ctx, struct suggest_modes *ret)
+judge_forward(struct judge *judge)
 {
-	struct judge judge = {
-		.options = options,
-		.forward = forward,
-		.outcome = outcome,
-		.probe = &outcome->probe,
-		.facts = facts,
-		.found = found,
-		.ctx = ctx,
-	};
 	bool reached;
 
-	judge_set_facts(&judge);
-	judge_look(&judge);
-	judge_bind(&judge);
-	reached = judge_connect(&judge);
-	judge_listen(&judge);
-	if (forward->remote)
-		judge_clients(&judge);
+	judge_set_facts(judge);
+	judge_look(judge);
+	judge_bind(judge);
+	reached = judge_connect(judge);
+	judge_listen(judge);
+	if (judge->forward->remote)
+		judge_clients(judge);
 	if (reached)
-		judge_server(&judge);
-	*ret = (struct suggest_modes) {
-		.known = judge.tried,
-		.passive = judge.works[JUDGE_PASSIVE],
-		.active = judge.works[JUDGE_ACTIVE],
-		.ipv6 = outcome->probe.variants[PROBE_EPRT].ipv6 &&
-		    outcome->probe.variants[PROBE_EPRT].trial.finding ==
-			MODE_OK,
-	};
+		judge_server(judge);
 }

@@ -32,19 +32,49 @@ struct judge_outcome {
 	bool netrc_open; /* the netrc was used, and others can read it */
 };
 
-/* Gets each finding, in the order of the steps. */
-typedef void judge_cb(void *ctx, enum finding finding,
-    enum advice_status status);
+#define JUDGE_PASSIVE 0
+#define JUDGE_ACTIVE 1
 
-/*
- * Judges a forward.  facts has what is known already; before each finding this
- * sets the facts of its text.  ret: which modes work.
- */
-void judge_forward(const struct options *options, const struct forward *forward,
-    const struct judge_outcome *outcome, struct facts *facts, judge_cb *found,
-    void *ctx, struct suggest_modes *ret);
+/* The caller sets the members up to ctx; the others are 0 at first. */
+struct judge {
+	const struct options *options;
+	const struct forward *forward;
+	const struct judge_outcome *outcome;
+	struct facts *facts;
+
+	/* Gets each finding, in the order of the steps. */
+	void (
+	    *found)(void *ctx, enum finding finding, enum advice_status status);
+	void *ctx;
+
+	bool tried;	       /* a listing, in any variant */
+	bool works[2];	       /* passive, active mode */
+	const char *tls_reply; /* by which the server requires TLS; or NULL */
+	bool tls_login;	       /* ... to log in, not only for listings */
+};
+
+/* Judges a forward.  facts has what is known already; before each finding this
+ * sets the facts of its text. */
+void judge_forward(struct judge *judge);
 
 /* Why ssh has failed, by its messages. */
 enum finding judge_ssh(const struct facts *facts);
+
+/* ---- inside judge.c (about sshd) and judge_server.c (the FTP server) ---- */
+
+/* Reports a finding, with its own status or with that one. */
+void judge_find(struct judge *judge, enum finding finding);
+void judge_find_as(struct judge *judge, enum finding finding,
+    enum advice_status status);
+
+/* Finds out which modes work and whether TLS is required, before any finding
+ * is reported. */
+void judge_look(struct judge *judge);
+
+/* Reports the findings of a server that was reached. */
+void judge_server(struct judge *judge);
+
+/* Does EPRT with an IPv6 address work? */
+bool judge_is_on_ipv6(const struct judge *judge);
 
 #endif

@@ -1,13 +1,14 @@
 /*
  * Judges the FTP server of a forward.
  */
+#include "check/judge.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/addr.h"
-#include "check/judge_priv.h"
 
 /* ---- what replies say ---- */
 
@@ -62,7 +63,7 @@ is_about_peer(const char *reply)
 static enum finding
 judge_greeting(const struct judge *judge)
 {
-	const struct probe_outcome *probe = judge->probe;
+	const struct probe_outcome *probe = &judge->outcome->probe;
 
 	if (judge_is_good(probe->greeting_code))
 		return GREETING_OK;
@@ -80,7 +81,7 @@ judge_greeting(const struct judge *judge)
 static void
 judge_feat(struct judge *judge)
 {
-	const struct probe_outcome *probe = judge->probe;
+	const struct probe_outcome *probe = &judge->outcome->probe;
 
 	fact_set(judge->facts, FACT_FEAT, probe->feat);
 	fact_set(judge->facts, FACT_REPLY, probe->feat_reply);
@@ -98,9 +99,9 @@ judge_tls(struct judge *judge)
 		fact_set(judge->facts, FACT_REPLY, judge->tls_reply);
 		judge_find_as(judge,
 		    judge->tls_login ? TLS_DEMANDED : TLS_DEMANDED_DATA, bad);
-	} else if (judge->probe->offers_tls) {
+	} else if (judge->outcome->probe.offers_tls) {
 		judge_find(judge, TLS_OFFERED);
-	} else if (judge_is_good(judge->probe->feat_code)) {
+	} else if (judge_is_good(judge->outcome->probe.feat_code)) {
 		judge_find(judge, TLS_NONE);
 	}
 }
@@ -110,7 +111,7 @@ why_not_in(const struct judge *judge)
 {
 	const char *user = fact(judge->facts, FACT_FTP_USER);
 
-	if (says_full(judge->probe->login_reply))
+	if (says_full(judge->outcome->probe.login_reply))
 		return USER_FULL;
 	return strcmp(user, "anonymous") == 0 || strcmp(user, "ftp") == 0 ?
 	    USER_DENIED_ANONYMOUS :
@@ -126,7 +127,7 @@ judge_login(struct judge *judge)
 		[LOGIN_NETRC_WRONG] = NETRC_WRONG,
 	};
 	const struct judge_outcome *outcome = judge->outcome;
-	const struct probe_outcome *probe = judge->probe;
+	const struct probe_outcome *probe = &judge->outcome->probe;
 
 	if (outcome->netrc_open)
 		judge_find(judge, NETRC_OPEN);
@@ -155,10 +156,11 @@ is_apart(const struct judge *judge)
 }
 
 /* Is the server's name ::1 for sshd, and does EPRT with that work? */
-static bool
-is_on_ipv6(const struct judge *judge)
+bool
+judge_is_on_ipv6(const struct judge *judge)
 {
-	const struct probe_tried *eprt = &judge->probe->variants[PROBE_EPRT];
+	const struct probe_tried *eprt =
+	    &judge->outcome->probe.variants[PROBE_EPRT];
 
 	return eprt->ipv6 && eprt->trial.finding == MODE_OK;
 }
@@ -173,9 +175,9 @@ why_refused(const struct judge *judge, enum probe_variant variant)
 		[PROBE_EPRT] = PROBE_PORT,
 	};
 	const struct probe_tried *sibling =
-	    &judge->probe->variants[siblings[variant]];
+	    &judge->outcome->probe.variants[siblings[variant]];
 
-	if (variant == PROBE_PORT && is_on_ipv6(judge))
+	if (variant == PROBE_PORT && judge_is_on_ipv6(judge))
 		return MODE_OTHER_FAMILY;
 	if (probe_is_active(variant) && is_apart(judge))
 		return MODE_REFUSED_APART;
@@ -191,7 +193,7 @@ static enum finding
 judge_trial(const struct judge *judge, enum probe_variant variant)
 {
 	const struct trial_outcome *trial =
-	    &judge->probe->variants[variant].trial;
+	    &judge->outcome->probe.variants[variant].trial;
 	enum finding finding = trial->finding;
 
 	if (finding != MODE_OK && demands_tls(trial->reply))
@@ -216,7 +218,7 @@ judge_trial(const struct judge *judge, enum probe_variant variant)
 void
 judge_look(struct judge *judge)
 {
-	const struct probe_outcome *probe = judge->probe;
+	const struct probe_outcome *probe = &judge->outcome->probe;
 
 	for (int i = 0; i < PROBE_VARIANTS; i++) {
 		enum probe_variant variant = (enum probe_variant)i;
@@ -240,7 +242,7 @@ static void
 set_variant_facts(struct judge *judge, enum probe_variant variant)
 {
 	const struct trial_outcome *trial =
-	    &judge->probe->variants[variant].trial;
+	    &judge->outcome->probe.variants[variant].trial;
 	struct facts *facts = judge->facts;
 	char at[ADDR_TEXT_MAX];
 
@@ -261,7 +263,8 @@ set_variant_facts(struct judge *judge, enum probe_variant variant)
 static bool
 is_made_up_for(const struct judge *judge, enum probe_variant variant)
 {
-	enum finding finding = judge->probe->variants[variant].trial.finding;
+	enum finding finding =
+	    judge->outcome->probe.variants[variant].trial.finding;
 
 	if (finding == MODE_OK || finding == MODE_NO_LISTING ||
 	    finding == MODE_UNSEEN || finding == MODE_CUT ||
@@ -283,7 +286,8 @@ judge_variant(struct judge *judge, enum probe_variant variant)
 	    is_made_up_for(judge, variant);
 
 	/* A refused login has its own finding. */
-	if (finding == MODE_NOT_TRIED && judge->probe->login != PROBE_NO_LOGIN)
+	if (finding == MODE_NOT_TRIED &&
+	    judge->outcome->probe.login != PROBE_NO_LOGIN)
 		return;
 	set_variant_facts(judge, variant);
 	judge_find_as(judge, finding,
@@ -296,7 +300,7 @@ judge_variant(struct judge *judge, enum probe_variant variant)
 static struct addr
 server_address(const struct judge *judge)
 {
-	struct addr addr = judge->probe->peer;
+	struct addr addr = judge->outcome->probe.peer;
 
 	if (addr.family != AF_UNSPEC)
 		return addr;
@@ -309,12 +313,13 @@ server_address(const struct judge *judge)
 static void
 judge_address(struct judge *judge)
 {
-	const struct probe_tried *pasv = &judge->probe->variants[PROBE_PASV];
+	const struct probe_tried *pasv =
+	    &judge->outcome->probe.variants[PROBE_PASV];
 	const struct addr *announced = &pasv->trial.announced;
 	struct addr server = server_address(judge);
 	char text[ADDR_TEXT_MAX];
 
-	if (announced->family != AF_INET || is_on_ipv6(judge) ||
+	if (announced->family != AF_INET || judge_is_on_ipv6(judge) ||
 	    server.family == AF_INET6)
 		return;
 	fact_set(judge->facts, FACT_ANNOUNCED, addr_format_ip(announced, text));
@@ -332,12 +337,12 @@ judge_address(struct judge *judge)
 			ADVICE_WRONG);
 }
 
-/* ---- judge_priv.h ---- */
+/* ---- judge.h ---- */
 
 void
 judge_server(struct judge *judge)
 {
-	const struct probe_outcome *probe = judge->probe;
+	const struct probe_outcome *probe = &judge->outcome->probe;
 	enum finding greeting = judge_greeting(judge);
 	struct facts *facts = judge->facts;
 

@@ -142,6 +142,14 @@ forward_judge(struct check *check, const struct forward *forward,
     const struct judge_outcome *outcome)
 {
 	const struct reason *reason = link_reason(links_first(check->links));
+	struct judge judge = {
+		.options = check->conf,
+		.forward = forward,
+		.outcome = outcome,
+		.facts = &check->facts,
+		.found = forward_on_found,
+		.ctx = check,
+	};
 	char words[REASON_WORDS_MAX];
 
 	reason_words(reason, words);
@@ -150,8 +158,13 @@ forward_judge(struct check *check, const struct forward *forward,
 		    "; a session there prints: \"%s\"", words);
 	if (reason_is_expiry(reason))
 		fact_set(&check->facts, FACT_EXPIRED, "yes");
-	judge_forward(check->conf, forward, outcome, &check->facts,
-	    forward_on_found, check, &check->modes[check->forward]);
+	judge_forward(&judge);
+	check->modes[check->forward] = (struct suggest_modes) {
+		.known = judge.tried,
+		.passive = judge.works[JUDGE_PASSIVE],
+		.active = judge.works[JUDGE_ACTIVE],
+		.ipv6 = judge_is_on_ipv6(&judge),
+	};
 }
 
 /* ---- check_priv.h ---- */

@@ -20,7 +20,7 @@ struct scene {
 	struct forward forward;
 	struct judge_outcome outcome;
 	struct facts facts;
-	struct suggest_modes modes;
+	struct judge judge;
 	int statuses[FINDINGS]; /* of those found, and 1 more; else 0 */
 };
 
@@ -62,11 +62,17 @@ on_found(void *ctx, enum finding finding, enum advice_status status)
 }
 
 static void
-judge(void)
+judge_scene(void)
 {
 	memset(scene.statuses, 0, sizeof(scene.statuses));
-	judge_forward(&scene.options, &scene.forward, &scene.outcome,
-	    &scene.facts, on_found, NULL, &scene.modes);
+	scene.judge = (struct judge) {
+		.options = &scene.options,
+		.forward = &scene.forward,
+		.outcome = &scene.outcome,
+		.facts = &scene.facts,
+		.found = on_found,
+	};
+	judge_forward(&scene.judge);
 }
 
 static void
@@ -79,13 +85,13 @@ static void
 test_well(void **state)
 {
 	(void)state;
-	judge();
+	judge_scene();
 	for (int finding = 0; finding < FINDINGS; finding++)
 		assert_true(scene.statuses[finding] <= ADVICE_OK + 1);
 	assert_found(MODE_OK, ADVICE_OK);
-	assert_true(scene.modes.known);
-	assert_true(scene.modes.passive);
-	assert_true(scene.modes.active);
+	assert_true(scene.judge.tried);
+	assert_true(scene.judge.works[JUDGE_PASSIVE]);
+	assert_true(scene.judge.works[JUDGE_ACTIVE]);
 }
 
 /* A service lets its own FTP clients in, and it has none. */
@@ -93,17 +99,17 @@ static void
 test_own_user(void **state)
 {
 	(void)state;
-	judge();
+	judge_scene();
 	assert_found(LISTEN_OK, ADVICE_OK);
 	fact_set(&scene.facts, FACT_OWN_IS_SYSTEM, "yes");
-	judge();
+	judge_scene();
 	assert_found(LISTEN_OWN, ADVICE_NOTE);
 	snprintf(scene.forward.bind, sizeof(scene.forward.bind), "192.0.2.1");
-	judge();
+	judge_scene();
 	assert_found(LISTEN_OK, ADVICE_OK);
 	scene.forward.bind[0] = '\0';
 	scene.options.any_user = true;
-	judge();
+	judge_scene();
 	assert_found(LISTEN_OK, ADVICE_OK);
 }
 
@@ -113,28 +119,28 @@ test_made_up_for(void **state)
 {
 	(void)state;
 	trial(PROBE_PASV)->finding = MODE_REFUSED_VERB;
-	judge();
+	judge_scene();
 	assert_found(MODE_REFUSED_VERB, ADVICE_NOTE);
 	trial(PROBE_EPSV)->finding = MODE_REFUSED_VERB;
-	judge();
+	judge_scene();
 	assert_found(MODE_REFUSED_PASSIVE, ADVICE_NOTE);
-	assert_false(scene.modes.passive);
+	assert_false(scene.judge.works[JUDGE_PASSIVE]);
 	scene.options.server_mode = OPTIONS_PASSIVE;
-	judge();
+	judge_scene();
 	assert_found(MODE_REFUSED_PASSIVE, ADVICE_WRONG);
 	scene.options.server_mode = OPTIONS_SAME;
 	trial(PROBE_PASV)->finding = MODE_CONNECT_FAILED;
-	judge();
+	judge_scene();
 	assert_found(MODE_CONNECT_FAILED, ADVICE_NOTE);
 	trial(PROBE_PASV)->finding = MODE_FORBIDDEN;
-	judge();
+	judge_scene();
 	assert_found(MODE_FORBIDDEN, ADVICE_NOTE);
 	fact_set(&scene.facts, FACT_KEY_OPTIONS,
 	    " permitopen port-forwarding ");
-	judge();
+	judge_scene();
 	assert_found(MODE_FORBIDDEN_KEY, ADVICE_NOTE);
 	scene.options.server_mode = OPTIONS_PASSIVE;
-	judge();
+	judge_scene();
 	assert_found(MODE_FORBIDDEN_KEY, ADVICE_WRONG);
 }
 
@@ -147,11 +153,11 @@ test_not_come(void **state)
 	trial(PROBE_EPRT)->finding = MODE_NOT_COME;
 	trial(PROBE_PORT)->announced = addr_loopback(AF_INET, 4711);
 	fact_text(trial(PROBE_PORT)->reply, "425 Cannot open");
-	judge();
+	judge_scene();
 	assert_found(MODE_NOT_COME, ADVICE_NOTE);
-	assert_false(scene.modes.active);
+	assert_false(scene.judge.works[JUDGE_ACTIVE]);
 	fact_text(trial(PROBE_PORT)->reply, "425 Security: Bad IP connecting.");
-	judge();
+	judge_scene();
 	assert_found(MODE_PEER, ADVICE_NOTE);
 }
 
@@ -163,12 +169,12 @@ test_unseen(void **state)
 	trial(PROBE_PORT)->finding = MODE_UNSEEN;
 	trial(PROBE_EPRT)->finding = MODE_UNSEEN;
 	fact_text(trial(PROBE_PORT)->reply, "550 Permission denied.");
-	judge();
+	judge_scene();
 	assert_found(MODE_UNSEEN, ADVICE_NOTE);
-	assert_true(scene.modes.active);
+	assert_true(scene.judge.works[JUDGE_ACTIVE]);
 	trial(PROBE_PASV)->finding = MODE_REFUSED_VERB;
 	trial(PROBE_EPSV)->finding = MODE_REFUSED_VERB;
-	judge();
+	judge_scene();
 	assert_found(MODE_UNSEEN, ADVICE_UNTRIED);
 }
 
@@ -181,26 +187,26 @@ test_no_listener(void **state)
 	scene.outcome.listen.err = -EACCES;
 	trial(PROBE_PORT)->finding = MODE_NO_LISTENER;
 	trial(PROBE_EPRT)->finding = MODE_NO_LISTENER;
-	judge();
+	judge_scene();
 	assert_found(FORWARD_FORBIDDEN_LISTEN, ADVICE_NOTE);
 	assert_found(MODE_NO_LISTENER, ADVICE_NOTE);
 	trial(PROBE_PASV)->finding = MODE_REFUSED_VERB;
 	trial(PROBE_EPSV)->finding = MODE_REFUSED_VERB;
-	judge();
+	judge_scene();
 	assert_found(FORWARD_FORBIDDEN_LISTEN, ADVICE_WRONG);
 	assert_found(MODE_NO_LISTENER, ADVICE_WRONG);
 	fact_set(&scene.facts, FACT_KEY_OPTIONS,
 	    " permitlisten port-forwarding ");
-	judge();
+	judge_scene();
 	assert_found(FORWARD_FORBIDDEN_KEY_LISTEN, ADVICE_WRONG);
 	scene.outcome.listen.err = -EADDRNOTAVAIL;
-	judge();
+	judge_scene();
 	assert_found(FORWARD_GATEWAY, ADVICE_WRONG);
 	scene.outcome.listen.err = -EOPNOTSUPP;
-	judge();
+	judge_scene();
 	assert_found(FORWARD_DEAF, ADVICE_WRONG);
 	scene.outcome.listen.err = -EIO;
-	judge();
+	judge_scene();
 	assert_found(FORWARD_FAILED, ADVICE_WRONG);
 }
 
@@ -224,15 +230,15 @@ test_tls(void **state)
 	probe->login = PROBE_DENIED;
 	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
 		fact_text(probe->login_reply, "%s", replies[i]);
-		judge();
+		judge_scene();
 		assert_found(TLS_DEMANDED, ADVICE_WRONG);
 		assert_int_equal(scene.statuses[USER_DENIED], 0);
 	}
 	scene.options.allow_tls = true;
-	judge();
+	judge_scene();
 	assert_found(TLS_DEMANDED, ADVICE_UNTRIED);
 	fact_text(probe->login_reply, "530 Login incorrect.");
-	judge();
+	judge_scene();
 	assert_found(USER_DENIED, ADVICE_WRONG);
 }
 
@@ -245,16 +251,16 @@ test_tls_for_data(void **state)
 		fact_text(trial((enum probe_variant)variant)->reply,
 		    "522 SSL/TLS required on the data channel");
 	}
-	judge();
+	judge_scene();
 	assert_found(TLS_DEMANDED_DATA, ADVICE_WRONG);
 	assert_found(MODE_TLS, ADVICE_WRONG);
 	/* Any other refusal of LIST is the server's own affair. */
 	for (int variant = 0; variant < PROBE_VARIANTS; variant++)
 		fact_text(trial((enum probe_variant)variant)->reply,
 		    "550 no such directory");
-	judge();
+	judge_scene();
 	assert_found(MODE_NO_LISTING, ADVICE_NOTE);
-	assert_true(scene.modes.passive);
+	assert_true(scene.judge.works[JUDGE_PASSIVE]);
 }
 
 static void
@@ -265,16 +271,16 @@ test_greetings(void **state)
 	(void)state;
 	probe->greeting_code = 0;
 	probe->err = -ETIMEDOUT;
-	judge();
+	judge_scene();
 	assert_found(GREETING_SILENT, ADVICE_WRONG);
 	scene.forward.host_port = 990;
-	judge();
+	judge_scene();
 	assert_found(GREETING_TLS, ADVICE_WRONG);
 	probe->err = -EPIPE;
-	judge();
+	judge_scene();
 	assert_found(GREETING_ENDED, ADVICE_WRONG);
 	probe->greeting_code = 1;
-	judge();
+	judge_scene();
 	assert_found(GREETING_NOT_FTP, ADVICE_WRONG);
 	assert_int_equal(scene.statuses[FEAT_OK] + scene.statuses[MODE_OK], 0);
 }
@@ -286,7 +292,7 @@ check_address(const char *announced, const char *host, enum finding finding)
 	assert_int_equal(addr_parse_ip(announced,
 			     &trial(PROBE_PASV)->announced),
 	    0);
-	judge();
+	judge_scene();
 	assert_found(finding, advice_worst(finding));
 }
 

@@ -136,8 +136,8 @@ find_value(const struct facts *facts, const char *name, size_t len,
 	assert(id < FACTS);
 	if (!quoted)
 		snprintf(ret, 4 * FACT_MAX, "%s", fact(facts, id));
-	else if (!suggest_word(fact(facts, id), ret, 4 * FACT_MAX))
-		ret[0] = '\0';
+	else
+		suggest_word(fact(facts, id), ret, 4 * FACT_MAX);
 }
 
 /* Puts the facts in the place of their names. */

@@ -4,7 +4,6 @@
 #include "check/check.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,20 +20,18 @@ static const int own_signals[CHECK_SIGNALS] = { SIGINT, SIGTERM, SIGHUP };
 
 /* ---- findings ---- */
 
-/* Stores what to change in the command, which is suggested in the end. */
+/* Stores what to change in the suggested command. */
 static void
 note_change(struct check *check, enum finding finding)
 {
 	struct suggest_change change = advice_change(finding);
 
-	if (change.part == SUGGEST_NOTHING || check->n_changes == CHECK_CHANGES)
-		return;
 	if (change.part == SUGGEST_SERVER_HOST ||
 	    change.part == SUGGEST_SERVER_PORT)
 		change.forward = check->forward;
 	if (change.part == SUGGEST_TUNNEL)
 		change.value = check->options->nearest;
-	check->changes[check->n_changes++] = change;
+	suggest_add(&check->command, change);
 }
 
 void
@@ -91,24 +88,11 @@ on_line(void *ctx, const char *text)
 	facts_hear(&check->facts, text);
 }
 
-/* The ssh command, quoted for a shell. */
-static void
-set_ssh_command(struct check *check)
-{
-	struct facts *facts = &check->facts;
-	const struct options *conf = check->conf;
-
-	if (!suggest_ssh(conf->ssh_arguments.texts, conf->ssh_arguments.n,
-		conf->destination, facts->text[FACT_SSH_COMMAND], FACT_MAX))
-		fact_set(facts, FACT_SSH_COMMAND, "");
-}
-
 /* The user that culvert will run as, which may be a system user. */
 static void
 set_own_user(struct check *check)
 {
-	const struct user *user = &check->user;
-	uid_t uid = user->name != NULL ? user->uid : geteuid();
+	uid_t uid = check->user != NULL ? check->user->uid : geteuid();
 	const struct passwd *own = getpwuid(uid);
 
 	fact_format(&check->facts, FACT_OWN_USER, "%lu", (unsigned long)uid);
@@ -123,16 +107,15 @@ static void
 check_set_facts(struct check *check)
 {
 	const struct check_options *options = check->options;
+	const struct options *conf = check->conf;
 	struct facts *facts = &check->facts;
-	const char *destination = check->conf->destination;
-	const char *file = options->looked != NULL ? options->looked : "";
-	const char *nearest = options->nearest != NULL ? options->nearest : "";
-	const char *netrc = login_netrc(check->login);
 
-	fact_escape(facts, FACT_DESTINATION, destination);
-	fact_escape(facts, FACT_CONFIG, file);
-	fact_escape(facts, FACT_NEAREST, nearest);
-	fact_escape(facts, FACT_NETRC, netrc);
+	fact_escape(facts, FACT_DESTINATION, conf->destination);
+	if (options->nearest != NULL) {
+		fact_escape(facts, FACT_CONFIG, options->looked);
+		fact_escape(facts, FACT_NEAREST, options->nearest);
+	}
+	fact_escape(facts, FACT_NETRC, login_netrc(check->login));
 	if (options->tunnel != NULL)
 		fact_format(facts, FACT_CULVERT, "[tunnel %s], as a key",
 		    options->tunnel);
@@ -142,11 +125,12 @@ check_set_facts(struct check *check)
 	    (unsigned long long)check->wait.times.connect / 1000);
 	fact_format(facts, FACT_GREETING_S, "%llu",
 	    (unsigned long long)check->wait.times.greeting / 1000);
-	set_ssh_command(check);
+	fact_set(facts, FACT_KEY_PLACE, ".ssh/authorized_keys");
+	suggest_ssh(conf->ssh_arguments.texts, conf->ssh_arguments.n,
+	    conf->destination, facts->text[FACT_SSH_COMMAND], FACT_MAX);
+	suggest_key_line(conf, check->modes, conf->server_mode,
+	    facts->text[FACT_KEY_LINE], FACT_MAX);
 	set_own_user(check);
-	if (!suggest_key_line(check->conf, check->modes,
-		check->conf->server_mode, facts->text[FACT_KEY_LINE], FACT_MAX))
-		fact_set(facts, FACT_KEY_LINE, "");
 }
 
 static void
@@ -195,6 +179,7 @@ static bool
 check_make_parts(struct check *check)
 {
 	const struct check_options *options = check->options;
+
 	window_budget_init(&check->budget, LIMIT_MEMORY, LIMIT_WINDOW_MAX);
 	check->net = net_new(&check->loop);
 	check->report.json = options->json;
@@ -225,18 +210,11 @@ set_link(struct check *check)
 	check->link.session = false;
 }
 
-/* The user to become; NULL for none. */
-static const struct user *
-check_user(const struct check *check)
-{
-	return check->user.name != NULL ? &check->user : NULL;
-}
-
 static bool
 check_drop_privileges(const struct check *check)
 {
 	const struct privileges privileges = {
-		.user = check_user(check),
+		.user = check->user,
 		.directory = check->directory,
 		.no_filters = check->conf->no_confine,
 	};
@@ -246,67 +224,33 @@ check_drop_privileges(const struct check *check)
 
 /* ---- the end ---- */
 
-/* sshd tells the place of the key only after a login. */
-static void
-set_key_place(struct facts *facts)
-{
-	bool user = fact_known(facts, FACT_USER);
-
-	if (!fact_known(facts, FACT_KEY_PLACE))
-		fact_format(facts, FACT_KEY_PLACE, "%s%s%s.ssh/authorized_keys",
-		    user ? "~" : "", fact(facts, FACT_USER), user ? "/" : "");
-}
-
-/* Does the command have a word in capitals, which the user must replace? */
-static bool
-has_capitals(const struct check *check)
-{
-	for (size_t i = 0; i < check->n_changes; i++) {
-		const char *value = check->changes[i].value;
-
-		if (check->options->tunnel == NULL && value != NULL &&
-		    check->changes[i].part != SUGGEST_TUNNEL &&
-		    isupper((unsigned char)value[0]))
-			return true;
-	}
-	return false;
-}
-
 static enum check_status
 tell_verdict(struct check *check)
 {
 	const struct check_options *options = check->options;
+	const char *tunnel = options->tunnel;
 	enum options_mode mode = suggest_mode(check->conf, check->modes);
-	const struct suggest_command command = {
-		.options = options->given,
-		.n_options = options->n_given,
-		.changes = check->changes,
-		.n_changes = check->n_changes,
-		.tunnel = options->tunnel,
-		.config = options->config,
-		/* A tunnel's own mode need not be repeated. */
-		.mode = options->tunnel != NULL &&
-			mode == check->conf->server_mode ?
-		    OPTIONS_SAME :
-		    mode,
-		.destination = check->conf->destination,
-	};
 	char text[SUGGEST_MAX], key[SUGGEST_MAX];
 	const struct report_end end = {
-		.destination = options->tunnel != NULL ?
-		    options->tunnel :
+		.destination = tunnel != NULL ?
+		    tunnel :
 		    fact(&check->facts, FACT_DESTINATION),
-		.command =
-		    suggest_command(&command, text, sizeof(text)) ? text : "",
-		.changed = has_capitals(check),
-		.key_line = suggest_key_line(check->conf, check->modes, mode,
-				key, sizeof(key)) ?
-		    key :
-		    "",
+		.command = text,
+		.changed = tunnel == NULL && check->command.has_capitals,
+		.key_line = key,
 		.key_place = fact(&check->facts, FACT_KEY_PLACE),
 	};
 
-	set_key_place(&check->facts);
+	check->command.options = options->given;
+	check->command.n_options = options->n_given;
+	check->command.tunnel = tunnel;
+	check->command.config = options->config;
+	check->command.destination = check->conf->destination;
+	/* A tunnel's own mode need not be repeated. */
+	if (tunnel == NULL || mode != check->conf->server_mode)
+		check->command.mode = mode;
+	suggest_command(&check->command, text, sizeof(text));
+	suggest_key_line(check->conf, check->modes, mode, key, sizeof(key));
 	if (!report_finish(&check->report, &end)) {
 		log_err("cannot write the report");
 		return CHECK_FAILS;
@@ -338,7 +282,7 @@ check_free(struct check *check)
 	report_free(&check->report);
 	free(check->outcomes);
 	login_free(check->login);
-	user_free(&check->user);
+	user_free(&check->become);
 }
 
 /* Prepares everything, and confines the process. */
@@ -396,9 +340,10 @@ check_run(const struct check_options *options)
 	check.options = options;
 	check.conf = options->options;
 	if (options->user != NULL &&
-	    !privileges_find_user(options->user, &check.user))
+	    !privileges_find_user(options->user, &check.become))
 		return CHECK_FAILS;
-	monitor.user = check_user(&check);
+	if (check.become.name != NULL)
+		monitor.user = check.user = &check.become;
 	if (monitor_fork(&monitor, &check.monitor) != 0)
 		return CHECK_FAILS;
 	snprintf(check.directory, sizeof(check.directory), "%s",

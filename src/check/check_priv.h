@@ -28,9 +28,6 @@
 
 #define CHECK_SIGNALS 3
 
-/* Changes of the suggested command that are stored; more are ignored. */
-#define CHECK_CHANGES 16
-
 struct check {
 	const struct check_options *options;
 	const struct options *conf; /* options->options */
@@ -40,7 +37,8 @@ struct check {
 	struct wait wait;
 	struct monitor *monitor;
 	char directory[PRIVDIR_MAX];
-	struct user user; /* to become; no name: none */
+	struct user become;
+	const struct user *user; /* the user to become, or NULL */
 	struct net *net;
 	struct window_budget budget;
 	struct words_hearer hearer;
@@ -61,8 +59,7 @@ struct check {
 	size_t forward;	    /* index of the current one */
 	struct judge_outcome *outcomes; /* one per forward */
 	struct suggest_modes modes[OPTIONS_FORWARDS_MAX];
-	struct suggest_change changes[CHECK_CHANGES]; /* of the command */
-	size_t n_changes;
+	struct suggest_command command; /* to suggest */
 };
 
 /* ---- check.c ---- */

@@ -266,12 +266,7 @@ judge_set_facts(struct judge *judge)
 	fact_format(facts, FACT_PERMITLISTEN,
 	    strchr(host, ':') != NULL ? "[%s]" : "%s",
 	    strcmp(host, "*") == 0 ? "" : host);
-	if (!suggest_clients(options, forward, facts->text[FACT_CLIENTS],
-		FACT_MAX))
-		fact_set(facts, FACT_CLIENTS, "any");
-	if (!fact_known(facts, FACT_KEY_PLACE))
-		fact_format(facts, FACT_KEY_PLACE, "~%s/.ssh/authorized_keys",
-		    fact(facts, FACT_USER));
+	suggest_clients(options, forward, facts->text[FACT_CLIENTS], FACT_MAX);
 }
 
 /* Will culvert run as a system user and accept only FTP clients of that user?

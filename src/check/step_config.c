@@ -113,6 +113,10 @@ step_config_read(struct check *check, const struct config_run *run)
 	    find_setting(run, "user", facts->text[FACT_USER]);
 	find_proxy(run, facts);
 	check->family = find_family(run);
+	/* sshd tells the place of the key only after a login. */
+	if (fact_known(facts, FACT_USER))
+		fact_format(facts, FACT_KEY_PLACE, "~%s/.ssh/authorized_keys",
+		    fact(facts, FACT_USER));
 	fact_format(facts, FACT_HOST_KEY_NAME,
 	    strcmp(fact(facts, FACT_PORT), "22") == 0 ? "%s" : "[%s]:%s",
 	    fact(facts, FACT_HOST), fact(facts, FACT_PORT));

@@ -3,6 +3,7 @@
  */
 #include "check/suggest.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,15 @@ suggest_put(struct text *text, const char *format, ...)
 	} else {
 		text->len += (size_t)n;
 	}
+}
+
+/* A text that is too long becomes empty. */
+static bool
+suggest_done(const struct text *text)
+{
+	if (text->full)
+		text->at[0] = '\0';
+	return !text->full;
 }
 
 /* ---- the mode ---- */
@@ -159,7 +169,7 @@ suggest_is_local(const char *bind)
 	return suggest_is_loopback(bind) || is_every(bind);
 }
 
-bool
+void
 suggest_clients(const struct options *options, const struct forward *forward,
     char *ret, size_t size)
 {
@@ -167,7 +177,7 @@ suggest_clients(const struct options *options, const struct forward *forward,
 
 	if (suggest_is_loopback(forward->bind)) {
 		suggest_put(&text, "127.0.0.1:* [::1]:*");
-		return !text.full;
+		return;
 	}
 	for (size_t i = 0; i < options->n_allow; i++) {
 		const struct subnet *allow = &options->allow[i];
@@ -181,7 +191,6 @@ suggest_clients(const struct options *options, const struct forward *forward,
 	}
 	if (text.full || options->n_allow == 0)
 		snprintf(ret, size, "any");
-	return true;
 }
 
 const char *
@@ -233,7 +242,7 @@ suggest_key_line(const struct options *options,
 	/* None would be everywhere; only root may listen there. */
 	if (text.len == before)
 		put_permit(&text, "permitlisten", "localhost", "1");
-	return !text.full;
+	return suggest_done(&text);
 }
 
 /* ---- the command ---- */
@@ -276,6 +285,18 @@ put_option(struct text *text, const char *name, const char *value)
 	suggest_put(text, " %s%s", name[1] == '\0' ? "-" : "--", name);
 	if (value != NULL)
 		put_word(text, value);
+}
+
+void
+suggest_add(struct suggest_command *command, struct suggest_change change)
+{
+	if (change.part == SUGGEST_NOTHING ||
+	    command->n_changes == SUGGEST_CHANGES)
+		return;
+	command->changes[command->n_changes++] = change;
+	command->has_capitals |= change.value != NULL &&
+	    change.part != SUGGEST_TUNNEL &&
+	    isupper((unsigned char)change.value[0]);
 }
 
 /* The first change of that part, or NULL. */
@@ -386,14 +407,14 @@ suggest_command(const struct suggest_command *command, char *ret, size_t size)
 	if (command->tunnel != NULL || tunnel != NULL) {
 		put_up(&text, command,
 		    tunnel != NULL ? tunnel->value : command->tunnel);
-		return !text.full;
+		return suggest_done(&text);
 	}
 	put_options(&text, command);
 	if (modes[command->mode] != NULL)
 		suggest_put(&text, " --server-mode %s", modes[command->mode]);
 	put_word(&text,
 	    destination != NULL ? destination->value : command->destination);
-	return !text.full;
+	return suggest_done(&text);
 }
 
 bool
@@ -406,7 +427,7 @@ suggest_ssh(const char *const *words, size_t n, const char *destination,
 	for (size_t i = 0; i < n; i++)
 		put_word(&text, words[i]);
 	put_word(&text, destination);
-	return !text.full;
+	return suggest_done(&text);
 }
 
 bool
@@ -415,5 +436,5 @@ suggest_word(const char *word, char *ret, size_t size)
 	struct text text = { .at = ret, .size = size };
 
 	put_quoted(&text, word);
-	return !text.full;
+	return suggest_done(&text);
 }

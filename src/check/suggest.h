@@ -10,7 +10,8 @@
 
 #include "conf/options.h"
 
-/* Bytes of a suggestion. */
+/* Bytes of a suggestion.  In all functions: false, and an empty text, if it is
+ * too long. */
 #define SUGGEST_MAX 8192
 
 /* Which modes work for a forward. */
@@ -31,7 +32,7 @@ enum options_mode suggest_mode(const struct options *options,
 /*
  * The options to put in front of the key in authorized_keys.  They permit only
  * the forwarding that these forwards need in that mode; doc/topologies.md has
- * the reasons.  False: the text is too long.
+ * the reasons.
  */
 bool suggest_key_line(const struct options *options,
     const struct suggest_modes *modes, enum options_mode mode, char *text,
@@ -51,9 +52,8 @@ bool suggest_is_loopback(const char *host);
 bool suggest_is_local(const char *bind);
 
 /* The FTP clients of a -R in active mode, as arguments of PermitOpen in
- * sshd_config; "any" if --allow names a network.  False: the text is too long.
- */
-bool suggest_clients(const struct options *options,
+ * sshd_config; "any" if --allow names a network, or they are too many. */
+void suggest_clients(const struct options *options,
     const struct forward *forward, char *text, size_t size);
 
 /* An option as it was given. */
@@ -82,10 +82,14 @@ struct suggest_change {
 			    * for the user to replace */
 };
 
+/* Changes of a command that are stored; more are ignored. */
+#define SUGGEST_CHANGES 16
+
 /* The parts of a command. */
 struct suggest_command {
-	const struct suggest_change *changes;
+	struct suggest_change changes[SUGGEST_CHANGES];
 	size_t n_changes;
+	bool has_capitals; /* a change has, which the user must replace */
 	const struct suggest_option *options;
 	size_t n_options;
 	const char *tunnel; /* of the configuration file; or NULL */
@@ -96,7 +100,9 @@ struct suggest_command {
 	const char *destination;
 };
 
-/* The command, quoted for a shell.  False: it is too long. */
+void suggest_add(struct suggest_command *command, struct suggest_change change);
+
+/* The command, quoted for a shell. */
 bool suggest_command(const struct suggest_command *command, char *text,
     size_t size);
 

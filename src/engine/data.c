@@ -37,12 +37,12 @@ static const struct {
 } courses[] = {
 	/* clang-format off */
 	{ COURSE_GOOD, COURSE_ABORTED }, /* ABOR in a download */
-	{ COURSE_ABORTED, COURSE_ABORTED_LATE }, /* but then 2xx */
-	{ COURSE_GOOD, COURSE_CUT }, /* a loss, or a good reply that is not believed */
+	{ COURSE_ABORTED, COURSE_ABORTED_LATE }, /* the server had sent all: it says 2xx */
+	{ COURSE_GOOD, COURSE_CUT }, /* a loss, or 2xx that is not believed; ABOR in an upload */
 	{ COURSE_ABORTED, COURSE_CUT_ABORTED }, /* a loss, or no reply in time */
 	{ COURSE_ABORTED_LATE, COURSE_CUT_ABORTED }, /* the same */
-	{ COURSE_CUT, COURSE_CUT_ABORTED }, /* ABOR; that of an upload cuts it */
-	{ COURSE_CUT, COURSE_CUT_SETTLING }, /* the client died in an upload */
+	{ COURSE_CUT, COURSE_CUT_ABORTED }, /* ABOR */
+	{ COURSE_CUT, COURSE_CUT_SETTLING }, /* the client, or its data connection, died in an upload */
 	{ COURSE_CUT_ABORTED, COURSE_CUT_SETTLING }, /* the same */
 	/* clang-format on */
 };

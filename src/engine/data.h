@@ -1,6 +1,5 @@
 /*
- * The control engine: data connections.  A part of engine/priv.h; engine/data.c
- * has the table and what is done to the ends, engine/hold.c which replies wait.
+ * The control engine: data connections.  A part of engine/priv.h.
  */
 #ifndef ENGINE_DATA_H
 #define ENGINE_DATA_H
@@ -36,8 +35,9 @@ enum data_course {
 	COURSE_ABORTED_LATE, /* ... but the server had already sent all */
 	COURSE_CUT,	     /* incomplete: no 2xx passes, in this state and */
 	COURSE_CUT_ABORTED,  /* also aborted by the client */
-	COURSE_CUT_SETTLING, /* its client died in an upload: the server has, or
-			      * had, to answer our ABOR */
+	COURSE_CUT_SETTLING, /* ... in an upload, by the loss of the client or
+			      * of its data connection: the server has, or had,
+			      * to answer our ABOR */
 };
 
 /* What a data connection's one timer is for: engine/wait.c. */
@@ -46,7 +46,8 @@ enum data_wait {
 	WAIT_ACCEPT,	 /* a held reply waits for the server's connection */
 	WAIT_DIAL,	 /* a held reply waits for our connection to the client
 			  */
-	WAIT_SILENT,	 /* the server has connected: its first reply */
+	WAIT_SILENT,	 /* we have connected to the server, not to the client
+			  * yet: the first reply */
 	WAIT_CONNECT,	 /* a running transfer waits for the client's connection
 			  */
 	WAIT_UNKNOWN,	 /* the same, but it may have come and been refused */

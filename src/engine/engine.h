@@ -12,7 +12,7 @@
  *		carry_out(&action);
  *
  * Theory of operation: doc/design.md has the life of a PORT and of a PASV;
- * engine/priv.h has the states.  RFC 959, 1123 section 4.1, 2428, 2389.
+ * engine/data.h has the states.  RFC 959, 1123 section 4.1, 2428, 2389.
  */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H

@@ -26,14 +26,14 @@ CASE(end_is_not_connected)
 	return data->ends[event->peer].lost || !data->ends[event->peer].up;
 }
 
-CASE(nothing_is_announced)
+CASE(data_is_being_made)
 {
 	return data->state == DATA_MAKING;
 }
 
 /* A listener of which nobody has been told yet is dead, or has taken somebody
  * who can only be a stranger. */
-CASE(listener_is_not_announced)
+CASE(its_listener_is_being_made)
 {
 	return data->state == DATA_MAKING &&
 	    data->ends[event->peer].how.listens;
@@ -82,7 +82,7 @@ CASE(end_is_certain)
 }
 
 /* Nobody has asked for data yet, or not all of an upload has been sent. */
-CASE(end_is_too_early)
+CASE(end_is_premature)
 {
 	bool all_sent = data->server.shut ||
 	    (data_file_ended(engine, data, ENGINE_CLIENT) && data->unsent == 0);
@@ -108,7 +108,7 @@ CASE(server_had_ended_without_transfer)
 	    data->state == DATA_NEXT && data_user(engine, data) == NULL;
 }
 
-CASE(variant_is_unproven)
+CASE(client_does_not_know_the_port)
 {
 	return data->unproven;
 }
@@ -224,9 +224,9 @@ static const struct {
 	reaction *then;
 } rules[] = {
 	/* clang-format off */
-	{ ON(LISTENING), EITHER, nothing_is_announced, note_listener },
+	{ ON(LISTENING), EITHER, data_is_being_made, note_listener },
 
-	{ ON(NO_LISTENER), EITHER, nothing_is_announced, fail_request },
+	{ ON(NO_LISTENER), EITHER, data_is_being_made, fail_request },
 	{ ON(NO_LISTENER), EITHER, always, close_connection },
 
 	{ ON(UP), EITHER, end_is_dead, ignore },
@@ -234,27 +234,27 @@ static const struct {
 	{ ON(UP), SERVER, always, note_server },
 
 	{ ON(EOF), EITHER, end_is_not_connected, ignore },
-	{ ON(EOF), EITHER, listener_is_not_announced, fail_request_by_stranger },
+	{ ON(EOF), EITHER, its_listener_is_being_made, fail_request_by_stranger },
 	{ ON(EOF), SERVER, transfer_is_cut, note_end },
 	{ ON(EOF), SERVER, end_is_certain, pass_end_to_client },
-	{ ON(EOF), SERVER, end_is_too_early, cut_by_early_end },
+	{ ON(EOF), SERVER, end_is_premature, cut_by_premature_end },
 	{ ON(EOF), SERVER, we_have_ended, note_end },
 	{ ON(EOF), SERVER, always, doubt_end },
 	{ ON(EOF), CLIENT, transfer_is_over, close_connection },
-	{ ON(EOF), CLIENT, upload_was_cut_by_sshd, cut_by_early_end_of_client },
+	{ ON(EOF), CLIENT, upload_was_cut_by_sshd, cut_by_premature_end_of_client },
 	{ ON(EOF), CLIENT, always, end_upload },
 
 	{ ON(FILE_END), EITHER, end_is_not_connected, ignore },
 	{ ON(FILE_END), EITHER, always, note_file_end },
 
-	{ ON(LOST), EITHER, listener_is_not_announced, fail_request },
+	{ ON(LOST), EITHER, its_listener_is_being_made, fail_request },
 	{ ON(LOST), EITHER, end_is_dead, ignore },
 	{ ON(LOST), EITHER, upload_has_ended, note_loss },
 	{ ON(LOST) | DROPPED, CLIENT, client_is_not_needed, note_loss },
 	{ ON(LOST) | DROPPED, CLIENT, transfer_is_over, close_connection },
 	{ ON(LOST) | DROPPED, CLIENT, it_is_an_upload, settle_upload },
 	{ ON(LOST) | DROPPED, CLIENT, always, cut_download },
-	{ ON(LOST), SERVER, variant_is_unproven, fail_request },
+	{ ON(LOST), SERVER, client_does_not_know_the_port, fail_request },
 	{ ON(LOST) | DROPPED, SERVER, server_had_ended_without_transfer,
 	    close_connection },
 	{ ON(LOST) | DROPPED, SERVER, server_had_ended, note_loss },
@@ -273,7 +273,7 @@ static const struct {
 	{ ON(IS_QUIET), EITHER, server_has_not_ended, cut_standstill },
 	{ ON(IS_QUIET), EITHER, always, ignore },
 
-	{ ON(SECOND), EITHER, listener_is_not_announced, fail_request_by_stranger },
+	{ ON(SECOND), EITHER, its_listener_is_being_made, fail_request_by_stranger },
 	{ ON(SECOND), EITHER, first_is_the_right_one, ignore },
 	{ ON(SECOND), CLIENT, always, cut_by_second_client },
 	{ ON(SECOND), SERVER, always, cut_by_second_server },

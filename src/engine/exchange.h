@@ -37,7 +37,8 @@ enum exchange_type {
 	EXCHANGE_TRANSFER, /* moves data */
 
 	/* Ours: the client sees no reply. */
-	EXCHANGE_OWN_ABORT,   /* for an upload whose client died */
+	EXCHANGE_OWN_ABORT,   /* of an upload whose client, or its data
+			       * connection, died */
 	EXCHANGE_OWN_NOOP,    /* keeps the server from ending the session */
 	EXCHANGE_OWN_PWD,     /* cwd.c */
 	EXCHANGE_OWN_REST,    /* for a transfer that is sent again, or void */

@@ -257,7 +257,7 @@ react_drop_client(struct engine *engine, struct data *data, const char *why)
 }
 
 void
-cut_by_early_end_of_client(struct engine *engine, struct data *data,
+cut_by_premature_end_of_client(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
 	note_end(engine, data, event);
@@ -267,7 +267,7 @@ cut_by_early_end_of_client(struct engine *engine, struct data *data,
 }
 
 void
-cut_by_early_end(struct engine *engine, struct data *data,
+cut_by_premature_end(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
 	react_dropped(engine, data, ENGINE_SERVER,

@@ -26,7 +26,7 @@ reaction doubt_end, settle_doubt;
 reaction cut_download, settle_upload, cut_by_server, cut_standstill,
     cut_by_second_client, cut_by_second_server;
 /* Drops that end, as if it were lost. */
-reaction cut_by_early_end_of_client, cut_by_early_end, drop_server;
+reaction cut_by_premature_end_of_client, cut_by_premature_end, drop_server;
 reaction close_connection;
 /* Waits on. */
 reaction watch_again, await_unknown;

@@ -34,7 +34,7 @@ CASE(is_cut)
 	return data != NULL && data_is_cut(data);
 }
 
-CASE(is_cut_and_says_no_more)
+CASE(is_cut_and_150_comes_again)
 {
 	return is_cut(engine, transfer, data, answer) && answer->again;
 }
@@ -50,14 +50,14 @@ CASE(server_end_is_doubted)
 	return data != NULL && data->server.eof >= EOF_DOUBTED;
 }
 
-CASE(doubted_and_aborted)
+CASE(doubted_end_of_aborted_transfer)
 {
 	return server_end_is_doubted(engine, transfer, data, answer) &&
 	    data_is_aborted(data);
 }
 
 /* What is known of the size must agree. */
-CASE(doubted_but_whole)
+CASE(doubted_end_agrees_with_size)
 {
 	enum report_size size;
 
@@ -75,14 +75,14 @@ CASE(doubted_but_whole)
  * Active mode: the 150 and the 226 overtake the data connection, which has
  * yet to reach the client; clients take that for a failure.
  */
-CASE(client_is_to_be_connected)
+CASE(we_have_not_reached_the_client)
 {
 	return data != NULL && !data_is_cut(data) &&
 	    !data->client.how.listens && !data->client.up && !data->expired &&
 	    !data_is_aborted(data);
 }
 
-CASE(client_is_to_connect)
+CASE(client_has_not_come)
 {
 	return data != NULL && !data_is_cut(data) && data->client.how.listens &&
 	    !data->client.up;
@@ -94,7 +94,7 @@ CASE(client_is_to_connect)
  * SSH connection.  Only the server's own end, which comes that way too, tells
  * them apart.
  */
-CASE(upload_has_no_end_from_server)
+CASE(upload_by_another_link_is_not_ended)
 {
 	return data != NULL && !data_is_cut(data) &&
 	    exchange_is_upload(transfer) && engine->config.upload_apart &&
@@ -108,7 +108,7 @@ CASE(download_is_not_delivered)
 	    !data->expired && data->client.up;
 }
 
-CASE(download_is_not_fetched)
+CASE(client_has_not_come_for_download)
 {
 	return data != NULL && !data_is_cut(data) &&
 	    !exchange_is_upload(transfer) && !data->delivered &&
@@ -172,7 +172,7 @@ DEED(learn_from_it)
 	learn_retried(engine, transfer, answer->code);
 }
 
-DEED(watch_for_quiet)
+DEED(await_quiet)
 {
 	hold_watch_quiet(engine, data);
 }
@@ -304,16 +304,16 @@ static const struct {
 	/* clang-format off */
 	{ BAD, may_be_sent_again, send_it_again, DONE },
 
-	{ FIRST, server_end_is_doubted, watch_for_quiet, GO_ON },
-	{ GOOD, doubted_but_whole, believe_end, GO_ON },
-	{ GOOD | BAD, doubted_and_aborted, doubt_no_more, GO_ON },
+	{ FIRST, server_end_is_doubted, await_quiet, GO_ON },
+	{ GOOD, doubted_end_agrees_with_size, believe_end, GO_ON },
+	{ GOOD | BAD, doubted_end_of_aborted_transfer, doubt_no_more, GO_ON },
 	{ GOOD, server_end_is_doubted, cut_by_ssh_server, GO_ON },
 	{ BAD, server_end_is_doubted, cut_as_server_says, GO_ON },
 
-	{ FIRST | GOOD, client_is_to_be_connected, connect_client, HOLD },
-	{ FIRST, client_is_to_connect, await_client, GO_ON },
-	{ GOOD, upload_has_no_end_from_server, watch_for_quiet, HOLD },
-	{ GOOD, download_is_not_fetched, await_client, HOLD },
+	{ FIRST | GOOD, we_have_not_reached_the_client, connect_client, HOLD },
+	{ FIRST, client_has_not_come, await_client, GO_ON },
+	{ GOOD, upload_by_another_link_is_not_ended, await_quiet, HOLD },
+	{ GOOD, client_has_not_come_for_download, await_client, HOLD },
 	{ GOOD, download_is_not_delivered, await_delivery, HOLD },
 
 	{ ANY, was_sent_again, learn_from_it, GO_ON },
@@ -321,7 +321,7 @@ static const struct {
 	{ GOOD, server_never_connected, cut_without_data, GO_ON },
 	{ GOOD, upload_is_not_sent, cut_unsent, GO_ON },
 	{ GOOD, upload_is_doubted, cut_doubted, GO_ON },
-	{ FIRST, is_cut_and_says_no_more, tell_cut, DONE },
+	{ FIRST, is_cut_and_150_comes_again, tell_cut, DONE },
 	{ GOOD, is_cut, tell_cut, DONE },
 	/* clang-format on */
 };

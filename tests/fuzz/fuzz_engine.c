@@ -158,7 +158,7 @@ feed_data(struct fuzz *fuzz, unsigned kind, enum engine_peer peer, uint8_t to,
 		.stalled = kind == ENGINE_DATA_EOF && (amounts & 8) != 0,
 		.ended = kind == ENGINE_DATA_LOST && (amounts & 128) != 0 };
 
-	if (kind > ENGINE_DATA_UNKNOWN || fuzz->numbers[to] == NEW ||
+	if (kind > ENGINE_DATA_FILE_END || fuzz->numbers[to] == NEW ||
 	    fuzz->numbers[to] == VOID)
 		return;
 	if (amounts & 16)

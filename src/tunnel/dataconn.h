@@ -1,125 +1,199 @@
 /*
- * A data connection: two ends, one toward the client and one toward the
- * server, each of which listens or dials, and the relay between them.  It
- * decides nothing: what happens is told to the engine as events, what is done
- * comes back as calls.
+ * A data connection of a session: two ends, one toward the client and one
+ * toward the server, each of which listens or connects; the relay between
+ * them; and the transfer that uses it.  One object stands for all of that, from
+ * ENGINE_DATA_OPEN to ENGINE_DATA_CLOSE.  Its number is the engine's name for
+ * it.
  *
- * Bytes flow as soon as both streams exist.  An end of one peer (EOF) is not
- * passed on by itself: the engine is told, and calls dataconn_shut().
+ * It decides nothing.  What happens is reported to the engine as an event, and
+ * what to do comes back as an action.  Bytes are relayed as soon as both
+ * streams exist.  The EOF of one peer is not passed on by itself: the engine
+ * is told, and replies with ENGINE_DATA_SHUT.
+ *
+ * dataconn.c has its life and the engine's actions, dataconn_end.c what
+ * happens to one end, dataconn_relay.c how bytes get from one end to the other,
+ * dataconn_watch.c the timers.  Only the files of a session include this, by
+ * session_priv.h.
  */
 #ifndef TUNNEL_DATACONN_H
 #define TUNNEL_DATACONN_H
 
+#include <nettle/sha2.h>
+#include <sys/queue.h>
 #include <uv.h>
 
+#include "base/buf.h"
 #include "engine/engine.h"
-#include "tunnel/policy.h"
+#include "ftp/framing.h"
+#include "tunnel/rate.h"
 #include "tunnel/side.h"
+#include "tunnel/transfer.h"
 
-struct dataconn;
-struct rate;
-struct throttle;
-
-struct dataconn_owner {
-	/* event->data, and the bytes so far, are filled in. */
-	void (*event)(void *ctx, const struct engine_data_event *event);
-
-	/*
-	 * Somebody connected to the listener toward expected: is it the
-	 * session's own client or server?  If not it has been logged.
-	 */
-	enum policy_answer (*admit)(void *ctx, enum engine_peer expected,
-	    const struct addr *local, const struct addr *peer);
-
-	/*
-	 * After so many milliseconds without a byte the connection to that
-	 * peer, which was accepted or dialled, has ended, and was closed at
-	 * once although we had not ended our direction.  The event about the
-	 * end comes as well.
-	 */
-	void (*idle_end)(void *ctx, enum engine_peer peer, bool accepted,
-	    uint64_t ms);
+/* What is known of the EOF of one end. */
+struct data_eof {
+	bool came;
+	bool held;	 /* it is behind bytes that are held: not handled yet */
+	bool unproven;	 /* see stream_end_is_proven(), side_end_is_proven() */
+	bool doubtful;	 /* see stream_end_is_doubtful() */
+	bool early;	 /* the peer closed the connection before our own EOF */
+	bool after_ours; /* it came after we had ended our direction */
+	bool has_all;	 /* ... which proves that the peer has everything */
+	bool closed;	 /* the stream is closed: to be told after the EOF */
+	uint64_t idle_ms; /* how long nothing had moved before it */
 };
 
-/* Of the end toward one peer. */
-struct dataconn_end {
+/* The end toward one peer.  Times are uv_now(), in milliseconds. */
+struct data_end {
+	struct dataconn *conn;
+	enum engine_peer peer;
 	struct side *side;
-	struct engine_data_end how;
+	struct engine_data_end how;	/* listens, or connects where */
+	struct side_listener *listener; /* NULL: none, or closed */
+	struct stream *stream;		/* NULL: none yet, or closed */
+	struct side_check *check;	/* of the EOF, while it is pending */
+	bool listening;			/* the listener was ready */
+	bool dial_failed;		/* side_dial() returned NULL */
+	bool accepted;			/* the stream came by the listener */
+	bool was_up;			/* the stream was open at some time, */
+	uint64_t up_at;			/* ... first then */
+	bool shut;			/* we have ended our direction */
+	struct data_eof eof;
 
-	/* Where its listener is made, if it listens. */
-	const char *at;
+	/* What went to this peer. */
+	uint64_t sent; /* bytes */
+	struct sha256_ctx digest;
 
-	/* Where its dials come from: the address that the control connection
-	 * has on our side (RFC 959 section 3.3; lftp checks it); AF_UNSPEC
-	 * where that is not known. */
-	struct addr from;
+	/* What comes from this peer: it is not read while it is held back. */
+	struct framing_reader framing;
+	bool paused;	 /* the other end's queue is full */
+	struct buf held; /* received, but must wait for the rate */
+	struct rate_flow flow;
+	size_t slack;	      /* bytes that are read although it is held back */
+	uint64_t waits_at;    /* when it began to be held back; 0: it is not */
+	uint64_t waited_ms;   /* how long it was held back in all, until then */
+	bool stalled;	      /* once for LIMIT_IDLE_END_MS or longer, */
+	uint64_t since_stall; /* ... and so many bytes have come since */
 };
 
-/* Borrowed for the call only, but for the sides, the ports, the throttle and
- * the rate. */
-struct dataconn_options {
-	uint32_t number;	    /* the engine's */
-	struct dataconn_end end[2]; /* by enum engine_peer */
-	const char *server_host;    /* dialled */
-	bool dial_reply;	    /* ... unless a reply names another one */
-	bool unproven;		    /* the engine logs it if it fails */
-	uint64_t *count;	    /* bytes, of all, by enum engine_peer to
-				     * which they go; outlives it */
-	bool digests;		    /* of what passes, for dataconn_digest() */
-	struct addr announce;	   /* told to the client; AF_UNSPEC: the address
-				    * of the listener */
-	struct ports *ports;	   /* for that listener; NULL: any */
-	struct throttle *throttle; /* how fast bytes go on; NULL: at once */
-	struct rate *session_rate; /* ... with one: and no faster than this */
+enum dataconn_timer {
+	DATACONN_ENGINE,   /* ENGINE_DATA_TIMER */
+	DATACONN_QUIET,	   /* ENGINE_DATA_QUIET */
+	DATACONN_DELIVERY, /* looks whether the client has everything */
+	DATACONN_UNUSED,   /* closes a listener to which no client comes */
+	DATACONN_FAILED,   /* reports that side_dial() returned NULL */
+	DATACONN_TIMERS,
 };
 
-/*
- * Makes the ends: listens, and dials the server.  A client that is to be
- * dialled is so once the server has come, or by dataconn_dial().
- * Returns NULL when out of memory.
- */
-struct dataconn *dataconn_open(uv_loop_t *loop,
-    const struct dataconn_options *options, const struct dataconn_owner *owner,
-    void *ctx);
+struct dataconn {
+	LIST_ENTRY(dataconn) link; /* of the session's data */
+	struct session *session;
+	uint32_t number;
+	struct data_end end[2]; /* by enum engine_peer */
+	struct transfer transfer;
+	bool unproven; /* ENGINE_DATA_OPEN */
+	uv_timer_t timers[DATACONN_TIMERS];
+	unsigned int open_timers; /* that uv_close() has not ended yet */
+	bool closed;		  /* only the timers keep the memory */
+	uint64_t moved_at;    /* when bytes came last, or an end was opened */
+	uint64_t quiet_ms;    /* ENGINE_DATA_QUIET */
+	uint64_t quiet_due;   /* when its timer is due */
+	uint64_t quiet_moved; /* dataconn_moved() when it was started */
+	uint64_t delivery_ms; /* until the next look */
+	uint64_t delivery_since; /* ssh has everything for a far client since
+				  * then; 0: not yet */
+};
 
-uint32_t dataconn_number(const struct dataconn *conn);
+LIST_HEAD(dataconn_list, dataconn);
 
-/* Has that peer's end ever stood? */
-bool dataconn_was_up(const struct dataconn *conn, enum engine_peer peer);
+/* The session's data connection with that number; NULL: none. */
+struct dataconn *dataconn_find(const struct session *session, uint32_t number);
 
-/* Is it nobody's yet?  Until then the server's end is read although there is
- * no client, so that its end is seen; if it says something it is lost. */
+/* ENGINE_DATA_OPEN.  If memory is short, the engine is told that an end
+ * failed. */
+void dataconn_open(struct session *session, const struct engine_action *action);
 
-/* Was it opened as unproven? */
-bool dataconn_is_unproven(const struct dataconn *conn);
+/* The other actions of the engine: dataconn_shut() carries out
+ * ENGINE_DATA_SHUT, and so on. */
+void dataconn_dial(struct dataconn *conn, const struct engine_action *action);
+void dataconn_timer(struct dataconn *conn, const struct engine_action *action);
+void dataconn_quiet(struct dataconn *conn, const struct engine_action *action);
+void dataconn_framing(struct dataconn *conn,
+    const struct engine_action *action);
+void dataconn_read_on(struct dataconn *conn,
+    const struct engine_action *action);
+void dataconn_shut(struct dataconn *conn, const struct engine_action *action);
+void dataconn_drop(struct dataconn *conn, const struct engine_action *action);
+void dataconn_reset(struct dataconn *conn, const struct engine_action *action);
 
-/* Bytes relayed toward that peer so far, and those of them that have not left
- * this process. */
-uint64_t dataconn_sent(const struct dataconn *conn, enum engine_peer peer);
-uint64_t dataconn_unsent(const struct dataconn *conn, enum engine_peer peer);
+/* ENGINE_DATA_CLOSE; action may be NULL.  Closes what is left, the client's
+ * stream by stream_finish().  conn is dead. */
+void dataconn_close(struct dataconn *conn, const struct engine_action *action);
 
-/* Grows with every byte that has arrived somewhere, in both directions. */
+/* Tells the engine how many bytes each data connection of the session has
+ * relayed by now. */
+void dataconn_tell_counts(struct session *session);
+
+/* Bytes that both peers have, by what is known here: grows with every byte that
+ * arrives. */
 uint64_t dataconn_moved(const struct dataconn *conn);
 
+/* ---- shared by the dataconn files ---- */
+
+static inline struct data_end *
+dataconn_other(struct data_end *end)
+{
+	return &end->conn->end[end->peer == ENGINE_CLIENT ? ENGINE_SERVER :
+							    ENGINE_CLIENT];
+}
+
+/* Do bytes of that end wait for the rate? */
+static inline bool
+dataconn_holds(const struct data_end *from)
+{
+	return buf_len(&from->held) > 0;
+}
+
 /*
- * The SHA-256 of what has been relayed toward that peer since the last call, in
- * hexadecimal digits.  Returns text; NULL where none is computed.
+ * Tells the engine about that end, and carries out what it replies: when this
+ * returns, the data connection may be closed and the session over; the memory
+ * is freed later.  The event's peer, number and counts are filled in here.
+ *
+ *	dataconn_tell(end, .type = ENGINE_DATA_LOST, .why = why);
  */
-#define DATACONN_DIGEST_MAX 65
-const char *dataconn_digest(struct dataconn *conn, enum engine_peer peer,
-    char text[DATACONN_DIGEST_MAX]);
+void dataconn_tell_event(struct data_end *end, struct engine_data_event event);
+#define dataconn_tell(end, ...) \
+	dataconn_tell_event((end), (struct engine_data_event) { __VA_ARGS__ })
 
-/* The engine's actions of the same names. */
-void dataconn_dial(struct dataconn *conn);
-void dataconn_timer(struct dataconn *conn, uint64_t ms);
-void dataconn_framing(struct dataconn *conn, enum framing framing);
-void dataconn_quiet(struct dataconn *conn, uint64_t ms);
-void dataconn_read_on(struct dataconn *conn, enum engine_peer peer);
-void dataconn_shut(struct dataconn *conn, enum engine_peer peer);
-void dataconn_drop(struct dataconn *conn, enum engine_peer peer);
-void dataconn_reset(struct dataconn *conn, enum engine_peer peer);
+/* dataconn_end.c: opens an end: listens, or connects if it is the server's (a
+ * client is connected to when the server has come).  False: out of memory. */
+bool dataconn_open_end(struct data_end *end);
+/* Connects to that peer. */
+void dataconn_dial_end(struct data_end *end);
+/* The EOF of that end, with all bytes before it relayed. */
+void dataconn_take_eof(struct data_end *end);
+/* Closes an end whose stream exists: its peer sees a reset, the engine is told
+ * why. */
+void dataconn_lose(struct data_end *end, const char *why);
+/* Closes an end: its listener, and its stream in that way. */
+void dataconn_let_go(struct data_end *end, void (*how)(struct stream *));
 
-/* Closes what is left, the client's end politely.  conn is dead. */
-void dataconn_close(struct dataconn *conn);
+/* dataconn_relay.c */
+void dataconn_relay_init(struct data_end *end);
+/* Reads from that end, or stops that: to be called when anything has changed on
+ * which this depends. */
+void dataconn_read_or_not(struct data_end *end);
+/* Bytes that came from an end; they are relayed, or held. */
+void dataconn_relay_data(struct data_end *from, const struct iovec *pieces,
+    size_t n);
+/* The other end takes bytes again. */
+void dataconn_relay_drained(struct data_end *from);
+/* Discards what is held of that end. */
+void dataconn_discard(struct data_end *from);
+
+/* dataconn_watch.c: starts to look whether the client, who was sent the EOF,
+ * has everything. */
+void dataconn_watch_delivery(struct dataconn *conn);
+/* Closes the listener toward the client when nobody comes. */
+void dataconn_watch_unused(struct dataconn *conn);
 
 #endif

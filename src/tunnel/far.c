@@ -1,7 +1,7 @@
 /*
- * The far side: channels of the links, and remote forwards, which are lent to
- * one data connection after the other; between two loans they stand idle.  Far
- * clients have all that is theirs on the first link.
+ * The far side: connects through channels of the links, and listens through
+ * remote forwards.  A forward is lent to one data connection after the other,
+ * and idle in between.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -35,16 +35,6 @@ far_dial(struct side *side, const struct side_to *to,
 	    data ? LINK_DATA : LINK_CONTROL, handler, ctx);
 }
 
-/* Neither a channel nor a forward tells them. */
-static void
-far_ends(const struct stream *stream, struct addr *ret_local,
-    struct addr *ret_peer)
-{
-	(void)stream;
-	*ret_local = (struct addr) { .family = AF_UNSPEC };
-	*ret_peer = *ret_local;
-}
-
 static const char *
 far_idle_hint(struct side *side, bool accepted)
 {
@@ -55,7 +45,20 @@ far_idle_hint(struct side *side, bool accepted)
 
 /* ---- listeners ---- */
 
-/* One for that on a link with so little load; NULL: none is idle. */
+/* May it be lent for that, from a link with no more load than that? */
+static bool
+is_fit(const struct far_listener *listener, const struct side_at *at,
+    unsigned int load)
+{
+	const struct far_side *far =
+	    (const struct far_side *)listener->base.side;
+
+	return listener->state != FAR_DEAD && !at->many && at->port == 0 &&
+	    far_has_host(listener, at->host) && link_is_up(listener->ssh) &&
+	    links_load(far->links, listener->ssh) <= load;
+}
+
+/* An idle one that is fit for that; or NULL. */
 static struct far_listener *
 find_idle(const struct far_side *far, const struct side_at *at,
     unsigned int load)
@@ -63,11 +66,9 @@ find_idle(const struct far_side *far, const struct side_at *at,
 	struct far_listener *listener;
 
 	LIST_FOREACH (listener, &far->idle, link)
-		if (far_listener_suits(listener, at) &&
-		    link_is_up(listener->ssh) &&
-		    links_load(far->links, listener->ssh) <= load)
-			return listener;
-	return NULL;
+		if (is_fit(listener, at, load))
+			break;
+	return listener;
 }
 
 /* Has the link of this one as many idle ones as it may? */
@@ -82,21 +83,30 @@ has_enough(const struct far_side *far, const struct far_listener *listener)
 	return n >= LIMIT_IDLE_FORWARDS;
 }
 
+static void
+far_unlisten(struct side_listener *base, bool reusable)
+{
+	struct far_listener *listener = (struct far_listener *)base;
+	struct far_side *far = (struct far_side *)base->side;
+
+	if (!far_listener_take_back(listener) || !reusable ||
+	    has_enough(far, listener))
+		far_listener_free(listener);
+	else
+		LIST_INSERT_HEAD(&far->idle, listener, link);
+}
+
 /* ---- one in reserve ---- */
 
 static void
 far_on_reserve(void *ctx, const struct addr *v4, const struct addr *v6)
 {
 	struct far_listener *listener = ctx;
-	struct far_side *far = (struct far_side *)listener->base.side;
 
 	(void)v4;
 	(void)v6;
-	far->reserve = NULL;
-	if (far_listener_take_back(listener) && !has_enough(far, listener))
-		LIST_INSERT_HEAD(&far->idle, listener, link);
-	else
-		far_listener_free(listener);
+	((struct far_side *)listener->base.side)->reserve = NULL;
+	far_unlisten(&listener->base, true);
 }
 
 static void
@@ -106,7 +116,8 @@ far_on_no_reserve(void *ctx, int err, const char *why)
 	struct far_side *far = (struct far_side *)listener->base.side;
 
 	(void)why;
-	/* Its no, and no mere want of descriptors or memory of the moment. */
+	/* sshd refuses it: it is not merely that descriptors or memory are
+	 * short at the moment. */
 	if (err == -EACCES || err == -EADDRNOTAVAIL || err == -EOPNOTSUPP)
 		far->no_reserve = true;
 	far->reserve = NULL;
@@ -125,9 +136,9 @@ far_on_reserve_accepted(void *ctx, struct stream *stream,
 }
 
 /*
- * While the last idle one is lent, another one is made, for whoever comes next.
- * Not before one has been of use, so that who needs none has none, and an sshd
- * that forbids them is not asked twice.
+ * When the last idle one is lent, another one is made for the next data
+ * connection.  Not before one was used: so there is none where none is needed,
+ * and an sshd that forbids them gets no second request.
  */
 static void
 make_reserve(struct far_side *far, struct link *ssh, const struct side_at *at)
@@ -141,22 +152,7 @@ make_reserve(struct far_side *far, struct link *ssh, const struct side_at *at)
 	if (far->no_reserve || far->reserve != NULL ||
 	    find_idle(far, at, UINT32_MAX) != NULL)
 		return;
-	far->reserve = far_listener_new_spare(far, ssh, at, &handler);
-}
-
-/* The one that is being made in reserve, if it is fit for that; else NULL.  A
- * new one would wait behind it: ssh makes one at a time. */
-static struct far_listener *
-take_reserve(struct far_side *far, const struct side_at *at, unsigned int load)
-{
-	struct far_listener *listener = far->reserve;
-
-	if (listener == NULL || !far_listener_suits(listener, at) ||
-	    !link_is_up(listener->ssh) ||
-	    links_load(far->links, listener->ssh) > load)
-		return NULL;
-	far->reserve = NULL;
-	return listener;
+	far->reserve = far_listener_new(far, ssh, at, &handler, NULL);
 }
 
 static struct side_listener *
@@ -178,26 +174,15 @@ far_listen(struct side *side, const struct side_at *at,
 		make_reserve(far, listener->ssh, at);
 		return &listener->base;
 	}
-	if (any)
-		listener = take_reserve(far, at, load);
-	if (listener != NULL)
-		far_listener_adopt(listener, handler, ctx);
-	else
-		listener = far_listener_new(far, ssh, at, handler, ctx);
+	/* A new one would wait behind the reserve: ssh makes one at a time. */
+	if (any && far->reserve != NULL && is_fit(far->reserve, at, load)) {
+		listener = far->reserve;
+		far->reserve = NULL;
+		far_listener_lend(listener, handler, ctx);
+		return &listener->base;
+	}
+	listener = far_listener_new(far, ssh, at, handler, ctx);
 	return listener == NULL ? NULL : &listener->base;
-}
-
-static void
-far_unlisten(struct side_listener *base, bool reusable)
-{
-	struct far_listener *listener = (struct far_listener *)base;
-	struct far_side *far = (struct far_side *)base->side;
-
-	if (!far_listener_take_back(listener) || !reusable ||
-	    has_enough(far, listener))
-		far_listener_free(listener);
-	else
-		LIST_INSERT_HEAD(&far->idle, listener, link);
 }
 
 /* ---- a clean end, or the death of ssh? ---- */
@@ -255,7 +240,6 @@ far_side_new(struct uv_loop_s *loop, struct links *links, struct net *net,
 {
 	static const struct side_ops ops = {
 		.dial = far_dial,
-		.ends = far_ends,
 		.idle_hint = far_idle_hint,
 		.listen = far_listen,
 		.unlisten = far_unlisten,

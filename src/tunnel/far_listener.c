@@ -271,9 +271,10 @@ make_forward(struct far_listener *listener)
 	fail_later(listener, listener->err);
 }
 
-static struct far_listener *
-create(struct far_side *far, struct link *ssh, const struct side_at *at,
-    const struct side_listener_handler *handler)
+struct far_listener *
+far_listener_new(struct far_side *far, struct link *ssh,
+    const struct side_at *at, const struct side_listener_handler *handler,
+    void *ctx)
 {
 	struct far_listener *listener = calloc(1, sizeof(*listener));
 
@@ -289,46 +290,14 @@ create(struct far_side *far, struct link *ssh, const struct side_at *at,
 	listener->many = at->many;
 	listener->question = FAR_NO_PROBE;
 	listener->handler = handler;
+	listener->spare = ctx == NULL;
+	listener->ctx = ctx != NULL ? ctx : listener;
 	uv_timer_init(far->loop, &listener->timer);
 	listener->timer.data = listener;
 	listener->ssh = ssh;
-	return listener;
-}
-
-struct far_listener *
-far_listener_new(struct far_side *far, struct link *ssh,
-    const struct side_at *at, const struct side_listener_handler *handler,
-    void *ctx)
-{
-	struct far_listener *listener = create(far, ssh, at, handler);
-
-	if (listener == NULL)
-		return NULL;
-	listener->ctx = ctx;
 	far_listener_hold(listener, true);
 	make_forward(listener);
 	return listener;
-}
-
-struct far_listener *
-far_listener_new_spare(struct far_side *far, struct link *ssh,
-    const struct side_at *at, const struct side_listener_handler *handler)
-{
-	struct far_listener *listener = create(far, ssh, at, handler);
-
-	if (listener == NULL)
-		return NULL;
-	listener->ctx = listener;
-	listener->spare = true;
-	make_forward(listener);
-	return listener;
-}
-
-bool
-far_listener_suits(const struct far_listener *listener,
-    const struct side_at *at)
-{
-	return !at->many && at->port == 0 && far_has_host(listener, at->host);
 }
 
 void
@@ -338,18 +307,10 @@ far_listener_lend(struct far_listener *listener,
 	listener->handler = handler;
 	listener->ctx = ctx;
 	listener->accepted = false;
-	far_listener_hold(listener, true);
-	uv_timer_start(&listener->timer, far_listener_on_timer, 0, 0);
-}
-
-void
-far_listener_adopt(struct far_listener *listener,
-    const struct side_listener_handler *handler, void *ctx)
-{
-	listener->handler = handler;
-	listener->ctx = ctx;
 	listener->spare = false;
 	far_listener_hold(listener, true);
+	if (listener->state == FAR_READY)
+		uv_timer_start(&listener->timer, far_listener_on_timer, 0, 0);
 }
 
 /*

@@ -81,33 +81,23 @@ struct far_side {
 /* The link for a data connection that begins now, or NULL. */
 struct link *far_link_for_data(const struct far_side *far);
 
-/* Makes a listener on that link (NULL: it fails) and lends it; NULL when out of
- * memory. */
+/*
+ * Makes a listener on that link (NULL: it fails) and lends it to handler and
+ * ctx.  ctx NULL: it is made for nobody yet, and the handler's ctx is the
+ * listener; when it is ready, take it back, or lend it before.
+ * Returns NULL when out of memory.
+ */
 struct far_listener *far_listener_new(struct far_side *far, struct link *ssh,
     const struct side_at *at, const struct side_listener_handler *handler,
     void *ctx);
 
-/* Makes one that nobody has asked for; its handler's ctx is the listener.  When
- * it listens it is to be taken back. */
-struct far_listener *far_listener_new_spare(struct far_side *far,
-    struct link *ssh, const struct side_at *at,
-    const struct side_listener_handler *handler);
-
-/* May it be lent for that? */
-bool far_listener_suits(const struct far_listener *listener,
-    const struct side_at *at);
-
-/* Lends an idle one. */
+/* Lends an idle one, or one that is being made for nobody. */
 void far_listener_lend(struct far_listener *listener,
     const struct side_listener_handler *handler, void *ctx);
 
-/* Lends one that was being made for nobody. */
-void far_listener_adopt(struct far_listener *listener,
-    const struct side_listener_handler *handler, void *ctx);
-
 /*
- * Takes it back: it refuses everybody.  False when it is not fit to be lent
- * again; then it is to be freed.
+ * Takes it back: it refuses everybody.  False: it is not fit to be lent again;
+ * then it must be freed.
  */
 bool far_listener_take_back(struct far_listener *listener);
 

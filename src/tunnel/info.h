@@ -11,7 +11,7 @@
 
 #include "engine/engine.h"
 #include "limits.h"
-#include "tunnel/refusal.h"
+#include "tunnel/admission.h"
 
 #define INFO_OUTCOMES (ENGINE_TRUNCATED + 1)
 
@@ -38,12 +38,15 @@ struct transfer_info {
 	struct engine_way client, server;
 };
 
+/* Those with data connections of their own, and one without. */
+#define SESSION_TRANSFERS_MAX (LIMIT_SESSION_DATA + 1)
+
 struct session_info {
 	unsigned long number;
 	const char *client; /* its address, or where it is */
 	const char *user;   /* "": nobody, or not known */
 	uint64_t ms;	    /* since its beginning */
-	struct transfer_info transfers[LIMIT_SESSION_DATA];
+	struct transfer_info transfers[SESSION_TRANSFERS_MAX];
 	size_t n_transfers;
 };
 

@@ -42,14 +42,27 @@ policy_has_closed(const struct policy *policy, const struct policy_peer *client)
 	return err == -ESTALE || err == -ENOENT;
 }
 
-/* On loopback: the user, or false with why. */
-static bool
-find_user(const struct policy *policy, const struct addr *local,
-    const struct addr *peer, uid_t *ret, char *why, size_t why_size)
+/*
+ * Over loopback: does the connection from *peer to *local belong to the user
+ * id, if known says that this is the one?  If not, writes why; owner says for
+ * people whose id it is.
+ */
+static enum policy_answer
+policy_check_user(const struct policy *policy, const struct addr *local,
+    const struct addr *peer, bool known, uid_t id, const char *owner, char *why,
+    size_t why_size)
 {
-	int err = owner_of_peer(policy->owners, local, peer, ret);
+	uid_t uid;
+	int err = owner_of_peer(policy->owners, local, peer, &uid);
 
-	if (err == -ESTALE)
+	if (err == 0 && known && uid == id)
+		return POLICY_ADMITTED;
+	if (err == 0)
+		snprintf(why, why_size,
+		    "it belongs to user id %lu, %s to %lu; --any-user accepts "
+		    "everybody",
+		    (unsigned long)uid, owner, (unsigned long)id);
+	else if (err == -ESTALE)
 		snprintf(why, why_size,
 		    "it was closed before its user could be looked up; a "
 		    "client that closes after the reply is accepted, and "
@@ -59,32 +72,10 @@ find_user(const struct policy *policy, const struct addr *local,
 		    "the kernel does not know its user: it was reset, or "
 		    "there is no kernel module tcp_diag; --any-user accepts "
 		    "everybody");
-	else if (err != 0)
+	else
 		snprintf(why, why_size, "its user cannot be looked up: %s",
 		    strerror(-err));
-	return err == 0;
-}
-
-/* May that user use what this process listens on? */
-static bool
-is_own_user(const struct policy *policy, const struct addr *local,
-    const struct addr *peer, char *why, size_t why_size,
-    enum refusal *ret_refusal)
-{
-	uid_t uid;
-
-	if (!find_user(policy, local, peer, &uid, why, why_size)) {
-		*ret_refusal = REFUSAL_LOOK_UP;
-		return false;
-	}
-	if (uid == geteuid())
-		return true;
-	*ret_refusal = REFUSAL_USER;
-	snprintf(why, why_size,
-	    "it belongs to user id %lu, culvert to %lu; --any-user accepts "
-	    "everybody",
-	    (unsigned long)uid, (unsigned long)geteuid());
-	return false;
+	return err == 0 ? POLICY_STRANGER : POLICY_UNKNOWN;
 }
 
 bool
@@ -92,32 +83,22 @@ policy_takes(const struct policy *policy, const struct addr *local,
     const struct addr *peer, char *why, size_t why_size,
     enum refusal *ret_refusal)
 {
+	enum policy_answer answer;
+
 	if (!policy_allows(policy, peer)) {
 		snprintf(why, why_size, "no --allow contains that address");
 		*ret_refusal = REFUSAL_ADDRESS;
 		return false;
 	}
-	return policy->any_user || !addr_is_loopback(peer) ||
-	    is_own_user(policy, local, peer, why, why_size, ret_refusal);
-}
-
-/* On loopback: the same user? */
-static enum policy_answer
-same_user(const struct policy *policy, const struct policy_peer *client,
-    const struct addr *local, const struct addr *peer, char *why,
-    size_t why_size)
-{
-	uid_t uid;
-
-	if (!find_user(policy, local, peer, &uid, why, why_size))
-		return POLICY_UNKNOWN;
-	if (client->uid_known && uid == client->uid)
-		return POLICY_ADMITTED;
-	snprintf(why, why_size,
-	    "it belongs to user id %lu, the session to %lu; --any-user "
-	    "accepts everybody",
-	    (unsigned long)uid, (unsigned long)client->uid);
-	return POLICY_STRANGER;
+	if (policy->any_user || !addr_is_loopback(peer))
+		return true;
+	answer = policy_check_user(policy, local, peer, true, geteuid(),
+	    "culvert", why, why_size);
+	if (answer == POLICY_ADMITTED)
+		return true;
+	*ret_refusal =
+	    answer == POLICY_UNKNOWN ? REFUSAL_LOOK_UP : REFUSAL_USER;
+	return false;
 }
 
 enum policy_answer
@@ -134,5 +115,6 @@ policy_admits(const struct policy *policy, const struct policy_peer *client,
 	}
 	if (!client->local || policy->any_user)
 		return POLICY_ADMITTED;
-	return same_user(policy, client, local, peer, why, why_size);
+	return policy_check_user(policy, local, peer, client->uid_known,
+	    client->uid, "the session", why, why_size);
 }

@@ -11,8 +11,8 @@
 #include "base/subnet.h"
 #include "engine/engine.h"
 #include "net/owner.h"
+#include "tunnel/admission.h"
 #include "tunnel/ports.h"
-#include "tunnel/refusal.h"
 
 /* What the user allows and wants; the same for all tunnels of a command. */
 struct policy {

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "ssh/link.h"
-#include "tunnel/session_log.h"
 #include "tunnel/session_priv.h"
 
 bool
@@ -31,10 +30,8 @@ session_hint_idle(struct session *session, enum engine_peer peer,
 		[ENGINE_CLIENT] = "client",
 		[ENGINE_SERVER] = "server",
 	};
-	struct side *side = peer == ENGINE_CLIENT ?
-	    session->options->client_side :
-	    session->options->server_side;
-	const char *hint = side_idle_hint(side, accepted);
+	const char *hint =
+	    side_idle_hint(session->options->side[peer], accepted);
 
 	if (hint != NULL)
 		session_say(session, LOG_LEVEL_WARN,
@@ -81,19 +78,17 @@ note_idle_end(struct control *from)
 /* ---- actions ---- */
 
 static void
-end_session(struct session *session)
+end_session(struct session *session, const struct engine_action *action)
 {
 	struct control *client = &session->control[ENGINE_CLIENT];
 	struct control *server = &session->control[ENGINE_SERVER];
 
+	(void)action;
 	session->over = true;
 	note_idle_client(client);
 	/* There are none, but where memory has failed. */
-	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++) {
-		if (session->data[i] != NULL)
-			dataconn_close(session->data[i]);
-		session->data[i] = NULL;
-	}
+	while (!LIST_EMPTY(&session->data))
+		dataconn_close(LIST_FIRST(&session->data), NULL);
 	if (client->stream != NULL)
 		stream_finish(client->stream);
 	if (server->stream != NULL && server->opened)
@@ -109,7 +104,7 @@ send_control(struct session *session, const struct engine_action *action)
 {
 	struct control *to = &session->control[action->peer];
 
-	session_log_transcript(&session->origin, action, &session->secrets);
+	session_log_transcript(session, action);
 	if (to->stream == NULL)
 		return;
 	/* A dead stream says so by closed(); here only memory can fail. */
@@ -118,49 +113,71 @@ send_control(struct session *session, const struct engine_action *action)
 }
 
 static void
+shut_control(struct session *session, const struct engine_action *action)
+{
+	struct stream *stream = session->control[action->peer].stream;
+
+	if (stream != NULL)
+		stream_shutdown(stream);
+}
+
+void
+session_set_user(struct session *session, const char *user)
+{
+	if (session->user != NULL && strcmp(session->user, user) == 0)
+		return;
+	free(session->user);
+	session->user = strdup(user);
+}
+
+static void
+note_login(struct session *session, const struct engine_action *action)
+{
+	session_set_user(session, (const char *)action->bytes);
+	uv_timer_stop(&session->timers[CLOCK_LOGIN]);
+	session->handler->logged_in(session->ctx);
+}
+
+/* Each action of the engine is carried out by the session, or by the data
+ * connection that it is about. */
+static const struct {
+	void (*by_session)(struct session *, const struct engine_action *);
+	void (*by_data)(struct dataconn *, const struct engine_action *);
+} actions[] = {
+	[ENGINE_SEND] = { .by_session = send_control },
+	[ENGINE_SHUT] = { .by_session = shut_control },
+	[ENGINE_END] = { .by_session = end_session },
+	[ENGINE_TIMER] = { .by_session = session_set_timer },
+	[ENGINE_REPLY_TIMER] = { .by_session = session_set_reply_timer },
+	[ENGINE_LOG] = { .by_session = session_log_text },
+	[ENGINE_BEGIN] = { .by_session = transfer_begin },
+	[ENGINE_REPORT] = { .by_session = transfer_report },
+	[ENGINE_LOGIN] = { .by_session = note_login },
+	[ENGINE_CREDIT] = { .by_session = session_grant_lines },
+	[ENGINE_DATA_OPEN] = { .by_session = dataconn_open },
+	[ENGINE_DATA_DIAL] = { .by_data = dataconn_dial },
+	[ENGINE_DATA_TIMER] = { .by_data = dataconn_timer },
+	[ENGINE_DATA_QUIET] = { .by_data = dataconn_quiet },
+	[ENGINE_DATA_FRAMING] = { .by_data = dataconn_framing },
+	[ENGINE_DATA_READ_ON] = { .by_data = dataconn_read_on },
+	[ENGINE_DATA_SHUT] = { .by_data = dataconn_shut },
+	[ENGINE_DATA_DROP] = { .by_data = dataconn_drop },
+	[ENGINE_DATA_RESET] = { .by_data = dataconn_reset },
+	[ENGINE_DATA_CLOSE] = { .by_data = dataconn_close },
+};
+
+static void
 carry_out(struct session *session, const struct engine_action *action)
 {
-	switch (action->type) {
-	case ENGINE_SEND:
-		send_control(session, action);
-		break;
-	case ENGINE_SHUT:
-		if (session->control[action->peer].stream != NULL)
-			stream_shutdown(session->control[action->peer].stream);
-		break;
-	case ENGINE_END:
-		end_session(session);
-		break;
-	case ENGINE_LOGIN:
-		session_transfer_user(session, (const char *)action->bytes);
-		session_clock_act(session, action);
-		break;
-	case ENGINE_TIMER:
-	case ENGINE_REPLY_TIMER:
-	case ENGINE_CREDIT:
-		session_clock_act(session, action);
-		break;
-	case ENGINE_LOG:
-		session_log_text(&session->origin, action, &session->warnings,
-		    uv_now(session->options->loop));
-		break;
-	case ENGINE_BEGIN:
-	case ENGINE_REPORT:
-		session_transfer_act(session, action);
-		break;
-	case ENGINE_DATA_OPEN:
-	case ENGINE_DATA_DIAL:
-	case ENGINE_DATA_TIMER:
-	case ENGINE_DATA_QUIET:
-	case ENGINE_DATA_FRAMING:
-	case ENGINE_DATA_READ_ON:
-	case ENGINE_DATA_SHUT:
-	case ENGINE_DATA_DROP:
-	case ENGINE_DATA_RESET:
-	case ENGINE_DATA_CLOSE:
-		session_data_act(session, action);
-		break;
+	struct dataconn *conn;
+
+	if (actions[action->type].by_session != NULL) {
+		actions[action->type].by_session(session, action);
+		return;
 	}
+	conn = dataconn_find(session, action->data);
+	if (conn != NULL)
+		actions[action->type].by_data(conn, action);
 }
 
 /* Reads a control connection only while what comes has somewhere to go. */
@@ -198,7 +215,9 @@ session_pump(struct session *session)
 		session_client_watch(session);
 		return;
 	}
-	session_transfer_end(session);
+	transfer_forget(&session->elsewhere);
+	free(session->user);
+	session->user = NULL;
 	session_clock_close(session);
 	log_limit_end(&session->warnings, &session->origin);
 	session_say(session, LOG_LEVEL_VERBOSE, "ended");
@@ -213,8 +232,11 @@ session_on_data(void *ctx, const struct iovec *pieces, size_t n)
 	struct control *from = ctx;
 	struct session *session = from->session;
 
-	session_clock_stir(session, from);
-	session_data_tell(session);
+	from->heard = true;
+	from->heard_at = uv_now(session->options->loop);
+	if (session->options->policy->keepalive_ms > 0)
+		uv_timer_again(&session->timers[CLOCK_IDLE]);
+	dataconn_tell_counts(session);
 	for (size_t i = 0; i < n; i++)
 		if (engine_bytes(session->engine, from->peer,
 			pieces[i].iov_base, pieces[i].iov_len) != 0)
@@ -229,7 +251,7 @@ session_on_eof(void *ctx)
 
 	from->ended = true;
 	note_idle_end(from);
-	session_data_tell(from->session);
+	dataconn_tell_counts(from->session);
 	engine_eof(from->session->engine, from->peer);
 	session_pump(from->session);
 }
@@ -249,8 +271,8 @@ session_on_opened(void *ctx)
 	struct session *session = server->session;
 
 	server->opened = true;
-	session_clock_opened(session);
-	side_ends(session->options->server_side, server->stream,
+	session_clock_set(session, CLOCK_GREETING, LIMIT_GREETING_MS, 0);
+	side_ends(session->options->side[ENGINE_SERVER], server->stream,
 	    &session->local[ENGINE_SERVER], &session->server);
 	if (session->server.family != AF_UNSPEC)
 		engine_server_family(session->engine, session->server.family);
@@ -270,7 +292,7 @@ describe_loss(const struct control *server, const char *why, char *text,
 		snprintf(text, size,
 		    "the FTP server %s:%u cannot be reached from %s: %s",
 		    options->server_host, options->server_port,
-		    side_name(options->server_side), why);
+		    options->side[ENGINE_SERVER]->name, why);
 }
 
 /* It is not used any more, and the engine is told. */
@@ -284,7 +306,7 @@ lose_control(struct control *control, const char *why)
 	stream_close(control->stream);
 	control->stream = NULL;
 	control->lost = true;
-	session_data_tell(session);
+	dataconn_tell_counts(session);
 	engine_lost(session->engine, control->peer, why);
 	session_pump(session);
 }
@@ -391,15 +413,16 @@ session_new(const struct session_options *options, unsigned long number,
 	};
 	snprintf(session->peer_text, sizeof(session->peer_text), "%s",
 	    peer->family != AF_UNSPEC ? addr_format(peer, text) :
-					side_name(options->client_side));
+					options->side[ENGINE_CLIENT]->name);
 	session->handler = handler;
 	session->ctx = ctx;
+	LIST_INIT(&session->data);
 	session->began_at = uv_now(options->loop);
 	session->local[ENGINE_CLIENT] = *local;
 	policy_learn(options->policy, local, peer, &session->client);
 	rate_init(&session->rate, options->policy->session_rate,
 	    uv_now(options->loop));
-	session_clock_start(session);
+	session_clock_open(session);
 	for (int i = 0; i < 2; i++) {
 		session->control[i].session = session;
 		session->control[i].peer = (enum engine_peer)i;
@@ -409,8 +432,9 @@ session_new(const struct session_options *options, unsigned long number,
 	session->control[ENGINE_CLIENT].stream = client;
 	stream_set_handler(client, &control_handler,
 	    &session->control[ENGINE_CLIENT]);
-	session->control[ENGINE_SERVER].stream = side_dial(options->server_side,
-	    &to, &control_handler, &session->control[ENGINE_SERVER]);
+	session->control[ENGINE_SERVER].stream =
+	    side_dial(options->side[ENGINE_SERVER], &to, &control_handler,
+		&session->control[ENGINE_SERVER]);
 	if (session->control[ENGINE_SERVER].stream == NULL)
 		engine_lost(session->engine, ENGINE_SERVER,
 		    "the SSH connection is down");
@@ -426,7 +450,7 @@ session_begin(struct session *session)
 void
 session_stop(struct session *session, const char *why)
 {
-	session_data_tell(session);
+	dataconn_tell_counts(session);
 	engine_stop(session->engine, why);
 	session_pump(session);
 }

@@ -13,18 +13,17 @@
 #include "tunnel/info.h"
 #include "tunnel/policy.h"
 #include "tunnel/side.h"
+#include "tunnel/throttle.h"
 
 struct session;
 struct transfer_log;
-struct throttle;
 
 /* What a session takes from its tunnel; outlives it. */
 struct session_options {
 	const char *name; /* of the tunnel, or NULL */
 	uv_loop_t *loop;
-	struct side *client_side;
-	struct side *server_side;
-	bool server_is_far; /* beyond sshd: -L */
+	struct side *side[2]; /* by enum engine_peer: toward that peer */
+	bool server_is_far;   /* beyond sshd: -L */
 	const char *server_host;
 	uint16_t server_port;
 	const struct policy *policy;
@@ -32,13 +31,12 @@ struct session_options {
 	struct tunnel_stats *stats;
 
 	/*
-	 * Where the listeners of data connections are made (struct side_at);
-	 * NULL: at the address that the control connection to that peer has on
-	 * our side, which only the near side knows; on the far side, at its
-	 * loopback.
+	 * Where the listeners of data connections toward that peer are made
+	 * (struct side_at); NULL: at the address that the control connection
+	 * to that peer has on our side, which only the near side knows; on the
+	 * far side, at its loopback.
 	 */
-	const char *client_at;
-	const char *server_at;
+	const char *listen_at[2];
 
 	/* Where clients may be when a client's own address is not known. */
 	const struct subnet *networks;

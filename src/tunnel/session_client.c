@@ -20,11 +20,23 @@
  */
 #include "tunnel/session_priv.h"
 
+/* What stays the same while nothing moves and no data connection begins or
+ * ends. */
+static uint64_t
+progress_of(const struct session *session)
+{
+	uint64_t sum = session->control[ENGINE_SERVER].heard_at;
+	const struct dataconn *conn;
+
+	LIST_FOREACH (conn, &session->data, link)
+		sum += dataconn_moved(conn) + conn->number;
+	return sum;
+}
+
 static bool
 has_progress(struct session *session)
 {
-	uint64_t progress = session->control[ENGINE_SERVER].heard_at +
-	    session_data_moved(session);
+	uint64_t progress = progress_of(session);
 
 	if (progress == session->progress)
 		return false;
@@ -33,10 +45,9 @@ has_progress(struct session *session)
 	return true;
 }
 
-static void
-session_client_on_look(uv_timer_t *timer)
+void
+session_client_look(struct session *session)
 {
-	struct session *session = timer->data;
 	const struct control *client = &session->control[ENGINE_CLIENT];
 	uint64_t quiet_ms, limit_ms = LIMIT_HALF_CLOSED_MS;
 	static const char ended[] =
@@ -78,7 +89,17 @@ session_client_watch(struct session *session)
 	} else if (!uv_is_active((uv_handle_t *)timer)) {
 		has_progress(session);
 		session->progress_at = uv_now(session->options->loop);
-		uv_timer_start(timer, session_client_on_look,
-		    LIMIT_CLIENT_LOOK_MS, LIMIT_CLIENT_LOOK_MS);
+		session_clock_set(session, CLOCK_CLIENT, LIMIT_CLIENT_LOOK_MS,
+		    LIMIT_CLIENT_LOOK_MS);
 	}
+}
+
+void
+session_notice_dead_client(struct session *session)
+{
+	const struct control *client = &session->control[ENGINE_CLIENT];
+
+	if (client->stream != NULL && client->ended &&
+	    !stream_alive(client->stream))
+		engine_lost(session->engine, ENGINE_CLIENT, "reset");
 }

@@ -1,83 +1,49 @@
 /*
- * A session's timers.  The engine has no clock: what takes time is asked of
- * its owner, and that is here.
+ * A session's timers.  The engine has no clock: its owner has it, and that is
+ * here.
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "tunnel/session_priv.h"
 
 /* The lines of --max-lines are those of a second. */
 #define CLOCK_LINES_MS 1000
 
-static void
-session_clock_on_engine(uv_timer_t *timer)
-{
-	struct session *session = timer->data;
+/* ---- what happens when each expires ---- */
 
+static void
+expire_engine(struct session *session)
+{
 	engine_timer(session->engine);
-	session_pump(session);
 }
 
 static void
-session_clock_on_reply(uv_timer_t *timer)
+expire_reply(struct session *session)
 {
-	struct session *session = timer->data;
-
-	session_data_tell(session);
+	dataconn_tell_counts(session);
 	engine_reply_timeout(session->engine);
-	session_pump(session);
-}
-
-/* Timers run before what has come meanwhile is read; the engine is to know of
- * that first.  On a busy machine, or after a stop, it may be much. */
-
-static void
-session_clock_on_engine_due(uv_timer_t *timer)
-{
-	uv_timer_start(timer, session_clock_on_engine, 1, 0);
 }
 
 static void
-session_clock_on_reply_due(uv_timer_t *timer)
+expire_greeting(struct session *session)
 {
-	uv_timer_start(timer, session_clock_on_reply, 1, 0);
-}
-
-static void
-session_clock_on_silent(uv_timer_t *timer)
-{
-	struct session *session = timer->data;
-
-	engine_greeting_late(session->engine, true);
-	session_pump(session);
-}
-
-static void
-session_clock_on_greeting(uv_timer_t *timer)
-{
-	struct session *session = timer->data;
-
-	uv_timer_start(timer, session_clock_on_silent,
+	session_clock_set(session, CLOCK_SILENT,
 	    LIMIT_GREETING_SILENT_MS - LIMIT_GREETING_MS, 0);
 	engine_greeting_late(session->engine, false);
-	session_pump(session);
 }
 
-void
-session_clock_opened(struct session *session)
-{
-	uv_timer_start(&session->timers[CLOCK_GREETING],
-	    session_clock_on_greeting, LIMIT_GREETING_MS, 0);
-}
-
-/* Nobody has logged in: the server, which has a time of its own for that,
- * cannot see a client that it has not greeted yet, or has no such time. */
 static void
-session_clock_on_login(uv_timer_t *timer)
+expire_silent(struct session *session)
 {
-	struct session *session = timer->data;
+	engine_greeting_late(session->engine, true);
+}
+
+/* Nobody has logged in: the server, which has a time-out of its own for that,
+ * cannot see a client that it has not greeted yet, or has no such time-out. */
+static void
+expire_login(struct session *session)
+{
 	unsigned long seconds = session->options->policy->login_ms / 1000;
 	char why[100];
 
@@ -93,41 +59,91 @@ session_clock_on_login(uv_timer_t *timer)
 }
 
 static void
-session_clock_on_idle(uv_timer_t *timer)
+expire_idle(struct session *session)
 {
-	struct session *session = timer->data;
-
 	engine_keepalive(session->engine);
-	session_pump(session);
 }
 
 static void
-session_clock_on_credit(uv_timer_t *timer)
+expire_credit(struct session *session)
 {
-	struct session *session = timer->data;
-
 	session->granted_at = uv_now(session->options->loop);
 	engine_grant(session->engine);
+}
+
+static void
+expire_drain(struct session *session)
+{
+	dataconn_tell_counts(session);
+	engine_drain(session->engine, session->drain_why, true);
+}
+
+/* after_reading: timers run before what has come meanwhile is read, which on a
+ * busy machine, or after a stop, may be much; but the engine must know of it
+ * first. */
+static const struct {
+	void (*expire)(struct session *session);
+	bool after_reading;
+} clocks[CLOCK_TIMERS] = {
+	[CLOCK_ENGINE] = { expire_engine, true },
+	[CLOCK_REPLY] = { expire_reply, true },
+	[CLOCK_GREETING] = { expire_greeting, false },
+	[CLOCK_SILENT] = { expire_silent, false },
+	[CLOCK_LOGIN] = { expire_login, false },
+	[CLOCK_IDLE] = { expire_idle, false },
+	[CLOCK_CREDIT] = { expire_credit, false },
+	[CLOCK_DRAIN] = { expire_drain, false },
+	[CLOCK_CLIENT] = { session_client_look, false },
+};
+
+static void
+session_clock_on_timer(uv_timer_t *timer)
+{
+	struct session *session = timer->data;
+
+	clocks[timer - session->timers].expire(session);
 	session_pump(session);
 }
 
 static void
-session_clock_on_drain(uv_timer_t *timer)
+session_clock_on_timer_due(uv_timer_t *timer)
 {
-	struct session *session = timer->data;
+	uv_timer_start(timer, session_clock_on_timer, 1, 0);
+}
 
-	session_data_tell(session);
-	engine_drain(session->engine, session->drain_why, true);
-	session_pump(session);
+void
+session_clock_set(struct session *session, enum session_clock clock,
+    uint64_t ms, uint64_t repeat_ms)
+{
+	uv_timer_start(&session->timers[clock],
+	    clocks[clock].after_reading ? session_clock_on_timer_due :
+					  session_clock_on_timer,
+	    ms, repeat_ms);
+}
+
+/* ---- what starts them ---- */
+
+void
+session_set_timer(struct session *session, const struct engine_action *action)
+{
+	session_clock_set(session, CLOCK_ENGINE, action->ms, 0);
+}
+
+void
+session_set_reply_timer(struct session *session,
+    const struct engine_action *action)
+{
+	session_clock_set(session, CLOCK_REPLY, action->ms, 0);
 }
 
 /* In the next second, or at once if that has begun. */
-static void
-grant(struct session *session)
+void
+session_grant_lines(struct session *session, const struct engine_action *action)
 {
 	uint64_t now = uv_now(session->options->loop);
 	uint64_t next = session->granted_at + CLOCK_LINES_MS;
 
+	(void)action;
 	if (next > now && !session->slowed) {
 		session_say(session, LOG_LEVEL_WARN,
 		    "the client sends more than %u commands a second; it is "
@@ -135,53 +151,35 @@ grant(struct session *session)
 		    session->options->policy->max_lines);
 		session->slowed = true;
 	}
-	uv_timer_start(&session->timers[CLOCK_CREDIT], session_clock_on_credit,
-	    next > now ? next - now : 0, 0);
+	session_clock_set(session, CLOCK_CREDIT, next > now ? next - now : 0,
+	    0);
 }
 
 void
-session_clock_act(struct session *session, const struct engine_action *action)
+session_drain(struct session *session, const char *why)
 {
-	if (action->type == ENGINE_TIMER) {
-		uv_timer_start(&session->timers[CLOCK_ENGINE],
-		    session_clock_on_engine_due, action->ms, 0);
-	} else if (action->type == ENGINE_REPLY_TIMER) {
-		uv_timer_start(&session->timers[CLOCK_REPLY],
-		    session_clock_on_reply_due, action->ms, 0);
-	} else if (action->type == ENGINE_CREDIT) {
-		grant(session);
-	} else if (action->type == ENGINE_LOGIN) {
-		uv_timer_stop(&session->timers[CLOCK_LOGIN]);
-		session->handler->logged_in(session->ctx);
-	}
+	snprintf(session->drain_why, sizeof(session->drain_why), "%s", why);
+	session_clock_set(session, CLOCK_DRAIN, LIMIT_DRAIN_MS, 0);
+	dataconn_tell_counts(session);
+	engine_drain(session->engine, why, false);
+	session_pump(session);
 }
 
 void
-session_clock_stir(struct session *session, struct control *from)
-{
-	from->heard = true;
-	from->heard_at = uv_now(session->options->loop);
-	if (session->options->policy->keepalive_ms > 0)
-		uv_timer_again(&session->timers[CLOCK_IDLE]);
-}
-
-void
-session_clock_start(struct session *session)
+session_clock_open(struct session *session)
 {
 	const struct policy *policy = session->options->policy;
 
 	for (int i = 0; i < CLOCK_TIMERS; i++) {
 		uv_timer_init(session->options->loop, &session->timers[i]);
 		session->timers[i].data = session;
-		session->open_timers++;
 	}
+	session->open_timers = CLOCK_TIMERS;
 	session->granted_at = uv_now(session->options->loop);
 	if (policy->login_ms > 0)
-		uv_timer_start(&session->timers[CLOCK_LOGIN],
-		    session_clock_on_login, policy->login_ms, 0);
+		session_clock_set(session, CLOCK_LOGIN, policy->login_ms, 0);
 	if (policy->keepalive_ms > 0)
-		uv_timer_start(&session->timers[CLOCK_IDLE],
-		    session_clock_on_idle, policy->keepalive_ms,
+		session_clock_set(session, CLOCK_IDLE, policy->keepalive_ms,
 		    policy->keepalive_ms);
 }
 
@@ -203,15 +201,4 @@ session_clock_close(struct session *session)
 	for (int i = 0; i < CLOCK_TIMERS; i++)
 		uv_close((uv_handle_t *)&session->timers[i],
 		    session_clock_on_closed);
-}
-
-void
-session_drain(struct session *session, const char *why)
-{
-	snprintf(session->drain_why, sizeof(session->drain_why), "%s", why);
-	uv_timer_start(&session->timers[CLOCK_DRAIN], session_clock_on_drain,
-	    LIMIT_DRAIN_MS, 0);
-	session_data_tell(session);
-	engine_drain(session->engine, why, false);
-	session_pump(session);
 }

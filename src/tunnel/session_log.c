@@ -1,17 +1,14 @@
 /*
  * What a session says to the log.
  */
-#include "tunnel/session_log.h"
-
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "ftp/command.h"
+#include "tunnel/session_priv.h"
 
 void
-session_log_text(const struct log_origin *origin,
-    const struct engine_action *action, struct log_limit *limit, uint64_t now)
+session_log_text(struct session *session, const struct engine_action *action)
 {
 	static const enum log_level levels[] = {
 		[ENGINE_WARN] = LOG_LEVEL_WARN,
@@ -20,11 +17,10 @@ session_log_text(const struct log_origin *origin,
 	};
 	char text[1024];
 
-	if (action->level != ENGINE_VERBOSE &&
-	    !log_limit_allows(limit, now, origin))
+	if (action->level != ENGINE_VERBOSE && !session_may_warn(session))
 		return;
 	log_escape(text, sizeof(text), action->bytes, action->len - 1);
-	log_line(levels[action->level], origin, "%s", text);
+	session_say(session, levels[action->level], "%s", text);
 }
 
 /* How the transfer ended, for the log. */
@@ -56,7 +52,7 @@ describe_end(const struct engine_report *report, char *text, size_t size)
 }
 
 void
-session_log_report(const struct log_origin *origin,
+session_log_report(const struct session *session,
     const struct engine_report *report)
 {
 	enum log_level level = LOG_LEVEL_VERBOSE;
@@ -68,16 +64,17 @@ session_log_report(const struct log_origin *origin,
 		level = LOG_LEVEL_WARN;
 	log_escape(name, sizeof(name), report->name, strlen(report->name));
 	describe_end(report, end, sizeof(end));
-	log_line(level, origin, "%s %s \"%s\", %llu bytes: %s",
+	session_say(session, level, "%s %s \"%s\", %llu bytes: %s",
 	    report->upload ? "upload" : "download",
 	    *verb != '\0' ? verb : "SITE", name,
 	    (unsigned long long)report->bytes, end);
 }
 
 void
-session_log_transcript(const struct log_origin *origin,
-    const struct engine_action *action, struct secrets *secrets)
+session_log_transcript(struct session *session,
+    const struct engine_action *action)
 {
+	struct secrets *secrets = &session->secrets;
 	char line[512], text[LOG_ESCAPED_MAX];
 	struct command command;
 	size_t len = action->len, shown;
@@ -90,11 +87,11 @@ session_log_transcript(const struct log_origin *origin,
 		len = command_loggable(action->bytes, action->len, &command,
 		    line, sizeof(line));
 		log_escape(text, sizeof(text), line, len);
-		log_line(LOG_LEVEL_DEBUG, origin, "-> %s", text);
+		session_say(session, LOG_LEVEL_DEBUG, "-> %s", text);
 	} else {
 		shown = secrets_shown(secrets, action->bytes, len);
 		log_escape(text, sizeof(text), action->bytes, shown);
-		log_line(LOG_LEVEL_DEBUG, origin, "<- %s%s", text,
+		session_say(session, LOG_LEVEL_DEBUG, "<- %s%s", text,
 		    shown < len ? "****" : "");
 	}
 }

@@ -1,13 +1,14 @@
 /*
- * What session.c (the control connections), session_data.c (the data
- * connections), session_transfer.c (the transfers), session_client.c (a client
- * that has gone) and session_clock.c (all else that takes time) share.  Nobody
- * else includes it.
+ * A session's inside, shared by session.c (the control connections and the
+ * engine's actions), session_client.c (a client that has gone), session_clock.c
+ * (timers), session_log.c, transfer.c (transfers) and dataconn*.c (data
+ * connections).  Nobody else includes it.
  */
 #ifndef TUNNEL_SESSION_PRIV_H
 #define TUNNEL_SESSION_PRIV_H
 
 #include <stdbool.h>
+#include <sys/queue.h>
 #include <uv.h>
 
 #include "base/log.h"
@@ -34,26 +35,18 @@ struct control {
 	uint64_t idle_ms;  /* its EOF came so long after anything else */
 };
 
-enum clock_timer {
+/* A session's timers. */
+enum session_clock {
 	CLOCK_ENGINE,	/* ENGINE_TIMER */
-	CLOCK_GREETING, /* until the server is to have greeted */
 	CLOCK_REPLY,	/* ENGINE_REPLY_TIMER */
+	CLOCK_GREETING, /* until the server should have sent its greeting, */
+	CLOCK_SILENT,	/* ... or at least anything */
 	CLOCK_LOGIN,	/* until somebody has logged in */
-	CLOCK_IDLE,	/* since something passed */
+	CLOCK_IDLE,	/* since something came on a control connection */
 	CLOCK_CREDIT,	/* until the client may send more lines */
-	CLOCK_DRAIN,	/* until only transfers are waited for */
+	CLOCK_DRAIN,	/* until only running transfers are waited for */
 	CLOCK_CLIENT,	/* looks whether the client is still there */
 	CLOCK_TIMERS,
-};
-
-/* A transfer that has begun. */
-struct session_transfer {
-	bool running;
-	uint32_t data;	   /* its data connection; 0: none of ours */
-	uint64_t began_at; /* uv_now() */
-	uint64_t before;   /* what its data connection had carried for others */
-	struct engine_report report; /* user and why are not kept */
-	char *name;		     /* the report's */
 };
 
 struct session {
@@ -64,9 +57,10 @@ struct session {
 	void *ctx;
 	struct engine *engine;
 	struct control control[2];
-	struct dataconn *data[LIMIT_SESSION_DATA];
-	struct session_transfer transfers[LIMIT_SESSION_DATA];
-	struct rate rate; /* of all data connections together */
+	/* The engine opens LIMIT_SESSION_DATA of them at most. */
+	struct dataconn_list data;
+	struct transfer elsewhere; /* whose data do not pass through culvert */
+	struct rate rate;	   /* of all data connections together */
 	struct policy_peer client;
 	struct addr local[2]; /* our ends of the control connections, and */
 	struct addr server;   /* the server's, where they are known */
@@ -91,58 +85,60 @@ struct session {
  * dead, when it returns. */
 void session_pump(struct session *session);
 
-/* session.c: one more warning, of those that a peer may provoke again and
- * again? */
+/* session.c: may one more warning be logged, of those that a peer can provoke
+ * repeatedly? */
 bool session_may_warn(struct session *session);
 
 /* session.c: the client's control connection is dead, or as good as dead. */
 void session_client_lost(struct session *session, const char *why);
 
-/* session_client.c: to be called when the client has ended, or is read or not
- * read. */
-void session_client_watch(struct session *session);
+/* session.c: who has logged in. */
+void session_set_user(struct session *session, const char *user);
 
-/* session_data.c: ENGINE_DATA_*. */
-void session_data_act(struct session *session,
-    const struct engine_action *action);
-/* The engine is about to hear of a control connection: it should know what
- * has gone through the data connections by now. */
-void session_data_tell(struct session *session);
-
-/* Grows with every byte that has arrived somewhere; another one when a data
- * connection has begun or ended. */
-uint64_t session_data_moved(const struct session *session);
-
-/* What data connection number data has carried toward that peer. */
-uint64_t session_data_sent(const struct session *session, uint32_t data,
-    enum engine_peer peer);
-/* The digest of what has gone toward that peer by data connection number data
- * since it was last asked for; returns text, or NULL. */
-const char *session_data_digest(struct session *session, uint32_t data,
-    enum engine_peer peer, char text[DATACONN_DIGEST_MAX]);
-
-/* session_transfer.c: ENGINE_BEGIN and ENGINE_REPORT. */
-void session_transfer_act(struct session *session,
-    const struct engine_action *action);
-void session_transfer_end(struct session *session);
-/* Somebody has logged in, or somebody else. */
-void session_transfer_user(struct session *session, const char *user);
-
-/* session_clock.c */
-void session_clock_start(struct session *session);
-/* Frees the session, and its engine, when the loop has let go of it. */
-void session_clock_close(struct session *session);
-/* The server's control connection stands. */
-void session_clock_opened(struct session *session);
-/* Something has come on that control connection. */
-/* A connection to that peer ("the data connection to") has ended after so many
- * milliseconds without traffic, and not by the peer. */
+/*
+ * session.c: a connection to that peer ended after ms milliseconds without
+ * traffic, and not by the peer.  Logs what may be the reason.  what: "the data
+ * connection to"; accepted: else culvert has opened it.
+ */
 void session_hint_idle(struct session *session, enum engine_peer peer,
     const char *what, bool accepted, uint64_t ms);
 
-void session_clock_stir(struct session *session, struct control *from);
-/* ENGINE_TIMER, ENGINE_REPLY_TIMER, ENGINE_LOGIN and ENGINE_CREDIT. */
-void session_clock_act(struct session *session,
+/* session_client.c: to be called when the client's control connection has
+ * ended, or when it begins or ceases to be read. */
+void session_client_watch(struct session *session);
+/* CLOCK_CLIENT */
+void session_client_look(struct session *session);
+/* A client that has half-closed its control connection: has it died since? */
+void session_notice_dead_client(struct session *session);
+
+/* session_clock.c: makes the timers; starts those that run from the beginning.
+ */
+void session_clock_open(struct session *session);
+/* Frees the session, and its engine, when the loop has closed the timers. */
+void session_clock_close(struct session *session);
+/* Starts that timer: it expires in ms, and then every repeat_ms, if that is not
+ * 0. */
+void session_clock_set(struct session *session, enum session_clock clock,
+    uint64_t ms, uint64_t repeat_ms);
+/* ENGINE_TIMER, ENGINE_REPLY_TIMER, ENGINE_CREDIT */
+void session_set_timer(struct session *session,
+    const struct engine_action *action);
+void session_set_reply_timer(struct session *session,
+    const struct engine_action *action);
+void session_grant_lines(struct session *session,
+    const struct engine_action *action);
+
+/* session_log.c: what is said to the log; what peers have sent is escaped. */
+/* ENGINE_LOG: no more than the limit of warnings allows, except at -v. */
+void session_log_text(struct session *session,
+    const struct engine_action *action);
+/* ENGINE_REPORT: one line for each transfer, none is left out; a warning if it
+ * was cut. */
+void session_log_report(const struct session *session,
+    const struct engine_report *report);
+/* ENGINE_SEND, at -v -v: the line that is sent, without what may be a password,
+ * also where a reply repeats it. */
+void session_log_transcript(struct session *session,
     const struct engine_action *action);
 
 #endif

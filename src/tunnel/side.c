@@ -16,19 +16,9 @@ void
 side_ends(struct side *side, const struct stream *stream,
     struct addr *ret_local, struct addr *ret_peer)
 {
-	side->ops->ends(stream, ret_local, ret_peer);
-}
-
-bool
-side_sees_delivery(const struct side *side)
-{
-	return side->sees_delivery;
-}
-
-const char *
-side_name(const struct side *side)
-{
-	return side->name;
+	*ret_local = *ret_peer = (struct addr) { .family = AF_UNSPEC };
+	if (side->ops->ends != NULL)
+		side->ops->ends(stream, ret_local, ret_peer);
 }
 
 const char *

@@ -102,13 +102,6 @@ struct stream *side_dial(struct side *side, const struct side_to *to,
 void side_ends(struct side *side, const struct stream *stream,
     struct addr *ret_local, struct addr *ret_peer);
 
-/* Is stream_undelivered() about the peer?  Else about ssh, which has more
- * between it and the peer. */
-bool side_sees_delivery(const struct side *side);
-
-/* Where it is, for messages: "this host" or "the SSH server". */
-const char *side_name(const struct side *side);
-
 /* What to say of a connection of this side that ended after a while without
  * traffic, see link_idle_hint(); NULL: nothing, and always on the near side. */
 const char *side_idle_hint(struct side *side, bool accepted);
@@ -196,6 +189,7 @@ void side_free(struct side *side);
 struct side_ops {
 	struct stream *(*dial)(struct side *, const struct side_to *,
 	    const struct stream_handler *, void *);
+	/* NULL: they are not known. */
 	void (*ends)(const struct stream *, struct addr *, struct addr *);
 	struct side_listener *(*listen)(struct side *, const struct side_at *,
 	    const struct side_listener_handler *, void *);
@@ -214,8 +208,10 @@ struct side_ops {
 
 struct side {
 	const struct side_ops *ops;
-	const char *name;
-	bool sees_delivery;
+	const char *name;   /* for messages: "this host", "the SSH server" */
+	bool sees_delivery; /* stream_undelivered() is about the peer; else
+			     * about ssh, which has more between it and the
+			     * peer */
 };
 
 struct side_listener {

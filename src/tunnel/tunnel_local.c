@@ -344,10 +344,10 @@ tunnel_local_make(struct tunnel *tunnel, char *why, size_t why_size)
 	char text[200];
 	int err;
 
-	session->client_side = options->near;
-	session->server_side = options->far;
+	session->side[ENGINE_CLIENT] = options->near;
+	session->side[ENGINE_SERVER] = options->far;
 	session->server_is_far = true;
-	session->server_at = options->policy->far_address;
+	session->listen_at[ENGINE_SERVER] = options->policy->far_address;
 	session->upload_apart = options->policy->many_links;
 	err = tunnel_local_bind_where(tunnel, &reason);
 	if (tunnel->exposed) {

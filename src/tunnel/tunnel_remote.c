@@ -72,9 +72,9 @@ tunnel_remote_make(struct tunnel *tunnel, char *why, size_t why_size)
 		tunnel_say_cannot(tunnel, wrong, why, why_size);
 		return -1;
 	}
-	session->client_side = options->far;
-	session->server_side = options->near;
-	session->client_at = host;
+	session->side[ENGINE_CLIENT] = options->far;
+	session->side[ENGINE_SERVER] = options->near;
+	session->listen_at[ENGINE_CLIENT] = host;
 	session->networks = options->policy->allow;
 	session->n_networks = options->policy->n_allow;
 	if (is_far_loopback(host)) {
@@ -178,7 +178,7 @@ tunnel_remote_listen(struct tunnel *tunnel)
 		.failed = tunnel_remote_on_failed,
 	};
 	struct side_at at = {
-		.host = tunnel->session_options.client_at,
+		.host = tunnel->session_options.listen_at[ENGINE_CLIENT],
 		.port = tunnel->options.port,
 		.many = true,
 	};

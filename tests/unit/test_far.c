@@ -63,7 +63,7 @@ test_dial(void **state)
 	struct addr local, remote;
 	struct peer peer;
 
-	assert_string_equal(side_name(env->side), "the SSH server");
+	assert_string_equal(env->side->name, "the SSH server");
 	peer_start(&peer, &env->ssh, PEER_SEND, 100);
 	taken.stream = side_dial(env->side,
 	    &(struct side_to) { .host = "localhost", .port = peer.port },

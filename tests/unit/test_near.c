@@ -137,7 +137,7 @@ test_name(void **state)
 	struct sockenv *env = *state;
 	struct side *side = near_side_new(&env->loop, env->net);
 
-	assert_string_equal(side_name(side), "this host");
+	assert_string_equal(side->name, "this host");
 	side_free(side);
 	side_free(NULL);
 }

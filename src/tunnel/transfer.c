@@ -1,0 +1,155 @@
+/*
+ * A session's transfers: those that run, and the record of each.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "tunnel/session_priv.h"
+#include "tunnel/transfer_log.h"
+
+#define DIGEST_TEXT_MAX (2 * SHA256_DIGEST_SIZE + 1)
+
+/* To whom the bytes go. */
+static enum engine_peer
+transfer_peer(const struct engine_report *report)
+{
+	return report->upload ? ENGINE_SERVER : ENGINE_CLIENT;
+}
+
+/* The transfer of that action, and in *ret_conn its data connection, if culvert
+ * has that; both may be NULL. */
+static struct transfer *
+transfer_find(struct session *session, const struct engine_action *action,
+    struct dataconn **ret_conn)
+{
+	*ret_conn = NULL;
+	if (action->data == 0)
+		return &session->elsewhere;
+	*ret_conn = dataconn_find(session, action->data);
+	return *ret_conn != NULL ? &(*ret_conn)->transfer : NULL;
+}
+
+void
+transfer_begin(struct session *session, const struct engine_action *action)
+{
+	const struct engine_report *report = &action->report;
+	struct dataconn *conn;
+	struct transfer *transfer = transfer_find(session, action, &conn);
+
+	session_set_user(session, report->user);
+	if (transfer == NULL || transfer->running)
+		return;
+	transfer->name = strdup(report->name);
+	if (transfer->name == NULL)
+		return;
+	transfer->running = true;
+	transfer->began_at = uv_now(session->options->loop);
+	/* In block mode a data connection carries one after the other. */
+	if (report->framed && conn != NULL)
+		transfer->before = conn->end[transfer_peer(report)].sent;
+	transfer->report = *report;
+	transfer->report.name = transfer->name;
+	transfer->report.user = NULL;
+	transfer->report.why = NULL;
+}
+
+void
+transfer_forget(struct transfer *transfer)
+{
+	free(transfer->name);
+	*transfer = (struct transfer) { .running = false };
+}
+
+/* The SHA-256 of what has gone to that end since the last call. */
+static const char *
+transfer_digest(struct data_end *end, char text[DIGEST_TEXT_MAX])
+{
+	uint8_t digest[SHA256_DIGEST_SIZE];
+
+	sha256_digest(&end->digest, sizeof(digest), digest);
+	for (size_t i = 0; i < sizeof(digest); i++)
+		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+	return text;
+}
+
+static void
+write_record(const struct session *session, const struct engine_report *report,
+    const struct transfer *transfer, struct dataconn *conn)
+{
+	const struct session_options *options = session->options;
+	struct record record = {
+		.seconds = -1,
+		.origin = &session->origin,
+		.report = report,
+	};
+	char digest[DIGEST_TEXT_MAX];
+
+	clock_gettime(CLOCK_REALTIME, &record.time);
+	if (transfer != NULL && transfer->running)
+		record.seconds =
+		    (double)(uv_now(options->loop) - transfer->began_at) / 1000;
+	/* What has other bytes between the file's has another digest. */
+	if (conn != NULL && !report->framed &&
+	    report->client.verb != VERB_OTHER)
+		record.sha256 =
+		    transfer_digest(&conn->end[transfer_peer(report)], digest);
+	transfer_log_write(options->log, &record);
+}
+
+void
+transfer_report(struct session *session, const struct engine_action *action)
+{
+	const struct session_options *options = session->options;
+	const struct engine_report *report = &action->report;
+	struct dataconn *conn;
+	struct transfer *transfer = transfer_find(session, action, &conn);
+
+	session_set_user(session, report->user);
+	options->stats->transfers[transfer_peer(report)][report->outcome]++;
+	session_log_report(session, report);
+	if (options->log != NULL)
+		write_record(session, report, transfer, conn);
+	if (transfer != NULL)
+		transfer_forget(transfer);
+}
+
+/* ---- what is to be seen from outside ---- */
+
+static void
+describe_transfer(const struct session *session,
+    const struct transfer *transfer, uint64_t sent, struct session_info *ret)
+{
+	const struct engine_report *report = &transfer->report;
+
+	if (!transfer->running || ret->n_transfers == SESSION_TRANSFERS_MAX)
+		return;
+	ret->transfers[ret->n_transfers++] = (struct transfer_info) {
+		.verb = report->verb,
+		.name = report->name,
+		.upload = report->upload,
+		.bytes = sent > transfer->before ? sent - transfer->before : 0,
+		.size = report->size,
+		.offset = report->offset,
+		.ms = uv_now(session->options->loop) - transfer->began_at,
+		.client = report->client,
+		.server = report->server,
+	};
+}
+
+void
+session_describe(const struct session *session, struct session_info *ret)
+{
+	const struct dataconn *conn;
+
+	ret->number = session->origin.session;
+	ret->client = session->peer_text;
+	ret->user = session->user != NULL ? session->user : "";
+	ret->ms = uv_now(session->options->loop) - session->began_at;
+	ret->n_transfers = 0;
+	describe_transfer(session, &session->elsewhere, 0, ret);
+	LIST_FOREACH (conn, &session->data, link)
+		describe_transfer(session, &conn->transfer,
+		    conn->end[transfer_peer(&conn->transfer.report)].sent, ret);
+}

@@ -85,7 +85,7 @@ relay(struct data_end *from, const struct iovec *pieces, size_t n)
 		    .files = files, .behind = from->framing.behind);
 }
 
-/* ---- the rate; without a throttle nothing is ever held ---- */
+/* ---- the rate ---- */
 
 /* What is held waits for its turn, unless the other end is too slow. */
 static void
@@ -165,9 +165,7 @@ dataconn_relay_data(struct data_end *from, const struct iovec *pieces, size_t n)
 	if (is_held_back(from))
 		from->slack -= from->slack < len ? from->slack : len;
 	from->since_stall += len;
-	if (throttle == NULL)
-		may = len;
-	else if (!dataconn_holds(from))
+	if (!dataconn_holds(from))
 		may = throttle_take(throttle, &from->flow, len);
 	if (!relay_and_hold(from, pieces, n, may))
 		dataconn_lose(dataconn_other(from), "out of memory");
@@ -186,10 +184,7 @@ dataconn_relay_drained(struct data_end *from)
 void
 dataconn_discard(struct data_end *from)
 {
-	struct throttle *throttle = from->conn->session->options->throttle;
-
-	if (throttle != NULL)
-		throttle_leave(throttle, &from->flow);
+	throttle_leave(from->conn->session->options->throttle, &from->flow);
 	buf_free(&from->held);
 }
 

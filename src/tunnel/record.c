@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <math.h>
+#include <nettle/base16.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,9 @@
 #include "base/addr.h"
 #include "base/cleanup.h"
 #include "ftp/command.h"
+
+/* How many members each JSON object has at least. */
+#define RECORD_MEMBERS 20
 
 const char *
 record_outcome(enum engine_outcome outcome)
@@ -29,13 +33,13 @@ record_outcome(enum engine_outcome outcome)
 
 /* ---- JSON ---- */
 
-/* NULL is null. */
+/* NULL and "" are null. */
 static json_t *
 json_text(const char *text)
 {
 	char escaped[LOG_ESCAPED_MAX];
 
-	if (text == NULL)
+	if (text == NULL || *text == '\0')
 		return json_null();
 	if (log_is_plain(text, true))
 		return json_string(text);
@@ -44,33 +48,33 @@ json_text(const char *text)
 }
 
 static json_t *
+json_path(const char *path)
+{
+	return *path != '\0' ? json_text(path) : json_string("");
+}
+
+static json_t *
 json_hex(const char *text)
 {
 	size_t len = strlen(text);
-	char *hex = malloc(2 * len + 1);
-	json_t *json;
+	CLEANUP(cleanup_text) char *hex = malloc(BASE16_ENCODE_LENGTH(len));
 
 	if (hex == NULL)
 		return NULL;
-	hex[0] = '\0';
-	for (size_t i = 0; i < len; i++)
-		snprintf(hex + 2 * i, 3, "%02x", (unsigned char)text[i]);
-	json = json_string(hex);
-	free(hex);
-	return json;
+	base16_encode_update(hex, len, (const uint8_t *)text);
+	return json_stringn(hex, BASE16_ENCODE_LENGTH(len));
 }
 
 /* RFC 3339, in UTC. */
 static json_t *
 json_time(const struct timespec *time)
 {
-	char text[40], all[64];
+	char text[40];
 	struct tm tm;
 
 	gmtime_r(&time->tv_sec, &tm);
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(all, sizeof(all), "%s.%03ldZ", text, time->tv_nsec / 1000000);
-	return json_string(all);
+	return json_sprintf("%s.%03ldZ", text, time->tv_nsec / 1000000);
 }
 
 static json_t *
@@ -89,11 +93,11 @@ json_way(const struct engine_way *way)
 	    "address", text);
 }
 
-/* A number that is not known is null. */
+/* null if it is below least: then it is not known. */
 static json_t *
-json_count(int64_t count)
+json_number(int64_t number, int64_t least)
 {
-	return count < 0 ? json_null() : json_integer(count);
+	return number < least ? json_null() : json_integer(number);
 }
 
 /* Milliseconds are all that the clock has. */
@@ -105,84 +109,57 @@ json_seconds(double seconds)
 }
 
 static json_t *
-json_code(unsigned code)
-{
-	return code == 0 ? json_null() : json_integer((json_int_t)code);
-}
-
-static const char *
-verb_text(const struct engine_report *report)
-{
-	const char *verb = verb_name(report->verb);
-
-	return *verb != '\0' ? verb : "SITE";
-}
-
-static json_t *
 json_record(const struct record *record)
 {
 	const struct engine_report *report = record->report;
 	const struct log_origin *origin = record->origin;
-	const char *user = report->user[0] != '\0' ? report->user : NULL;
-	const char *why = report->why[0] != '\0' ? report->why : NULL;
-	char type[2] = { report->type, '\0' };
-	const char *path;
-	json_t *json;
+	const char *verb = verb_name(report->verb);
+	json_t *json = json_object();
 
-	json = json_pack("{s:o, s:o, s:I, s:o, s:o, s:s, s:o}", "time",
-	    json_time(&record->time), "tunnel", json_text(origin->tunnel),
-	    "session", (json_int_t)origin->session, "client",
-	    json_text(origin->peer), "user", json_text(user), "verb",
-	    verb_text(report), "path", json_text(report->name));
-	if (json == NULL)
-		return NULL;
-	path = json_string_value(json_object_get(json, "path"));
-	if (path != NULL && strcmp(path, report->name) != 0)
+	json_object_set_new(json, "time", json_time(&record->time));
+	json_object_set_new(json, "tunnel", json_text(origin->tunnel));
+	json_object_set_new(json, "session",
+	    json_integer((json_int_t)origin->session));
+	json_object_set_new(json, "client", json_text(origin->peer));
+	json_object_set_new(json, "user", json_text(report->user));
+	json_object_set_new(json, "verb",
+	    json_string(*verb != '\0' ? verb : "SITE"));
+	json_object_set_new(json, "path", json_path(report->name));
+	if (!log_is_plain(report->name, true))
 		json_object_set_new(json, "path_hex", json_hex(report->name));
-	json_object_update_new(json,
-	    json_pack("{s:s, s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:o}",
-		"direction", report->upload ? "upload" : "download", "type",
-		type, "offset", (json_int_t)report->offset, "size",
-		json_count(report->size), "bytes", (json_int_t)report->bytes,
-		"seconds", json_seconds(record->seconds), "client_side",
-		json_way(&report->client), "server_side",
-		json_way(&report->server), "sha256",
-		json_text(record->sha256)));
-	json_object_update_new(json,
-	    json_pack("{s:s, s:o, s:o, s:o}", "outcome",
-		record_outcome(report->outcome), "server_reply",
-		json_code(report->server_code), "client_reply",
-		json_code(report->client_code), "why", json_text(why)));
+	json_object_set_new(json, "direction",
+	    json_string(report->upload ? "upload" : "download"));
+	json_object_set_new(json, "type", json_stringn(&report->type, 1));
+	json_object_set_new(json, "offset",
+	    json_integer((json_int_t)report->offset));
+	json_object_set_new(json, "size", json_number(report->size, 0));
+	json_object_set_new(json, "bytes",
+	    json_integer((json_int_t)report->bytes));
+	json_object_set_new(json, "seconds", json_seconds(record->seconds));
+	json_object_set_new(json, "client_side", json_way(&report->client));
+	json_object_set_new(json, "server_side", json_way(&report->server));
+	json_object_set_new(json, "sha256", json_text(record->sha256));
+	json_object_set_new(json, "outcome",
+	    json_string(record_outcome(report->outcome)));
+	json_object_set_new(json, "server_reply",
+	    json_number(report->server_code, 1));
+	json_object_set_new(json, "client_reply",
+	    json_number(report->client_code, 1));
+	json_object_set_new(json, "why", json_text(report->why));
 	return json;
 }
 
-/* With a newline behind it.  NULL stays NULL. */
-static char *
-line_of(char *text, size_t *ret_len)
-{
-	size_t len = text != NULL ? strlen(text) : 0;
-	char *line = text != NULL ? realloc(text, len + 2) : NULL;
-
-	if (line == NULL) {
-		free(text);
-		return NULL;
-	}
-	memcpy(line + len, "\n", 2);
-	*ret_len = len + 1;
-	return line;
-}
-
 char *
-record_json(const struct record *record, size_t *ret_len)
+record_json(const struct record *record)
 {
 	json_t *json = json_record(record);
 	char *text = NULL;
 
-	/* All of its keys, or it is no record. */
-	if (json != NULL && json_object_size(json) >= 20)
+	/* A member is missing if memory was short: then it is no record. */
+	if (json_object_size(json) >= RECORD_MEMBERS)
 		text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	json_decref(json);
-	return line_of(text, ret_len);
+	return text;
 }
 
 /* ---- xferlog(5) ---- */
@@ -194,11 +171,12 @@ is_of_a_file(const struct engine_report *report)
 	    report->verb == VERB_STOU || report->verb == VERB_APPE;
 }
 
-/* One word: what is no letter is "_", as the servers have it. */
+/* One word: blanks and control characters become "_", as the servers do it.
+ * NULL when out of memory. */
 static char *
-word_of(const char *text, const char *otherwise)
+word_of(const char *text)
 {
-	char *word = strdup(text[0] != '\0' ? text : otherwise);
+	char *word = strdup(text[0] != '\0' ? text : "?");
 
 	for (char *at = word; at != NULL && *at != '\0'; at++)
 		if ((unsigned char)*at <= ' ' || *at == 0x7f)
@@ -227,15 +205,20 @@ record_host_of(const char *peer, char *text, size_t size)
 	return text;
 }
 
-/* Of name and user one word each.  NULL when out of memory. */
-static char *
-xferlog_text(const struct record *record, const char *name, const char *user)
+char *
+record_xferlog(const struct record *record)
 {
 	const struct engine_report *report = record->report;
+	CLEANUP(cleanup_text) char *name = word_of(report->name);
+	CLEANUP(cleanup_text) char *user = word_of(report->user);
 	bool ascii = report->type == 'A' || report->type == 'E';
 	char time[40], host[ADDR_TEXT_MAX], *text;
 	struct tm tm;
 
+	if (!is_of_a_file(report) || report->outcome == ENGINE_REFUSED)
+		return strdup("");
+	if (name == NULL || user == NULL)
+		return NULL;
 	localtime_r(&record->time.tv_sec, &tm);
 	strftime(time, sizeof(time), "%a %b %e %H:%M:%S %Y", &tm);
 	if (asprintf(&text, "%s %.0f %s %llu %s %c _ %c %c %s ftp 0 * %c", time,
@@ -247,19 +230,4 @@ xferlog_text(const struct record *record, const char *name, const char *user)
 		report->outcome == ENGINE_COMPLETE ? 'c' : 'i') < 0)
 		return NULL;
 	return text;
-}
-
-char *
-record_xferlog(const struct record *record, size_t *ret_len)
-{
-	const struct engine_report *report = record->report;
-	CLEANUP(cleanup_text) char *name = word_of(report->name, "?");
-	CLEANUP(cleanup_text) char *user = word_of(report->user, "?");
-
-	*ret_len = 0;
-	if (name == NULL || user == NULL)
-		return NULL;
-	if (!is_of_a_file(report) || report->outcome == ENGINE_REFUSED)
-		return strdup("");
-	return line_of(xferlog_text(record, name, user), ret_len);
 }

@@ -1,6 +1,5 @@
 /*
- * The record of one transfer, as a line.  No file is touched here, and no
- * clock.
+ * The record of one transfer, as a line.  Pure: no file, no clock.
  */
 #ifndef TUNNEL_RECORD_H
 #define TUNNEL_RECORD_H
@@ -14,27 +13,27 @@
 
 struct record {
 	struct timespec time; /* of its end, CLOCK_REALTIME */
-	double seconds;	      /* since its first reply; below 0: it never
-			       * began */
+	double seconds;	      /* from its first reply to its end; below 0: it
+			       * never began */
 	const struct log_origin *origin; /* tunnel, session and client */
 	const struct engine_report *report;
 	const char *sha256; /* in hexadecimal digits; or NULL */
 };
 
 /*
- * One JSON object in one line (RFC 8259), its newline included, of *ret_len
- * bytes.  Texts of peers that are no UTF-8, or do something to a terminal,
- * are as in the log ("\xe9"); then path_hex has all of the path.  Heap memory,
- * or NULL when out of it.
+ * One JSON object (RFC 8259) in one line, without a newline.  Texts of peers
+ * that are not UTF-8, or do something to a terminal, are as in the log
+ * ("\xe9"); then path_hex has all of the path.  Heap memory, or NULL when out
+ * of it.
  */
-char *record_json(const struct record *record, size_t *ret_len);
+char *record_json(const struct record *record);
 
 /*
- * A line of wu-ftpd's xferlog(5), in local time.  That has files only: for a
- * listing, and for what never began, *ret_len is 0.  Heap memory, or NULL when
- * out of it.
+ * A line of wu-ftpd's xferlog(5), in local time, without a newline.  "" for
+ * what has no place there: a listing, and what never began.  Heap memory, or
+ * NULL when out of it.
  */
-char *record_xferlog(const struct record *record, size_t *ret_len);
+char *record_xferlog(const struct record *record);
 
 /* "complete", "truncated" ... */
 const char *record_outcome(enum engine_outcome outcome);

@@ -47,7 +47,7 @@ struct session_options {
 	bool upload_apart;
 
 	struct engine_memory *memory; /* of the tunnel */
-	struct throttle *throttle;    /* ... NULL: there is no rate */
+	struct throttle *throttle;    /* ... for all data connections */
 };
 
 struct session_handler {

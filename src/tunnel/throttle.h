@@ -1,6 +1,6 @@
 /*
- * The rate of a tunnel's data connections: a queue of those that wait, and its
- * clock.  (Without --rate and --session-rate there is none.)
+ * The rate of a tunnel's data connections: a queue of those that wait
+ * (tunnel/rate.h), and its clock.
  */
 #ifndef TUNNEL_THROTTLE_H
 #define TUNNEL_THROTTLE_H
@@ -11,10 +11,11 @@
 
 struct throttle;
 
-/* per_second: of all of them; 0: any.  NULL when out of memory. */
+/* per_second: bytes of all data connections; 0: no limit.  NULL when out of
+ * memory. */
 struct throttle *throttle_new(uv_loop_t *loop, uint64_t per_second);
 
-/* When no flow waits any more.  NULL is allowed. */
+/* No flow may wait any more.  NULL is allowed. */
 void throttle_free(struct throttle *throttle);
 
 /* As rate_take(), rate_wait() and rate_leave(), now. */

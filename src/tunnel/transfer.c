@@ -1,7 +1,7 @@
 /*
  * A session's transfers: those that run, and the record of each.
  */
-#include <stdio.h>
+#include <nettle/base16.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -69,8 +69,8 @@ transfer_digest(struct data_end *end, char text[DIGEST_TEXT_MAX])
 	uint8_t digest[SHA256_DIGEST_SIZE];
 
 	sha256_digest(&end->digest, sizeof(digest), digest);
-	for (size_t i = 0; i < sizeof(digest); i++)
-		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+	base16_encode_update(text, sizeof(digest), digest);
+	text[DIGEST_TEXT_MAX - 1] = '\0';
 	return text;
 }
 

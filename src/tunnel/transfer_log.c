@@ -4,6 +4,7 @@
 #include "tunnel/transfer_log.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,33 +62,42 @@ transfer_log_use(struct transfer_log *log, int fd)
 	log->torn = false;
 }
 
-/* 0 or a negative errno. */
+/* line is a record without a newline, or NULL when out of memory.  0 or a
+ * negative errno. */
 static int
 transfer_log_write_line(struct transfer_log *log, const struct record *record,
-    const char *line, size_t len)
+    const char *line)
 {
-	if (!log->journal)
-		return append_write(log->fd, line, len, &log->torn);
-	/* Without the newline. */
-	if (journal_send(log->fd, LOG_LEVEL_INFO, record->origin, line,
-		len - 1))
+	CLEANUP(cleanup_text) char *whole = NULL;
+	int len;
+
+	if (line == NULL)
+		return -ENOMEM;
+	if (log->journal &&
+	    !journal_send(log->fd, LOG_LEVEL_INFO, record->origin, line,
+		strlen(line)))
+		return -errno;
+	if (log->journal)
 		return 0;
-	return -errno;
+	len = asprintf(&whole, "%s\n", line);
+	if (len < 0) {
+		whole = NULL;
+		return -ENOMEM;
+	}
+	return append_write(log->fd, whole, (size_t)len, &log->torn);
 }
 
 void
 transfer_log_write(struct transfer_log *log, const struct record *record)
 {
-	CLEANUP(cleanup_text) char *line = NULL;
-	size_t len = 0;
-	int err = -ENOMEM;
+	CLEANUP(cleanup_text)
+	char *line =
+	    log->xferlog ? record_xferlog(record) : record_json(record);
+	int err;
 
-	line = log->xferlog ? record_xferlog(record, &len) :
-			      record_json(record, &len);
-	if (line != NULL && len == 0)
+	if (line != NULL && *line == '\0')
 		return; /* it has no place there */
-	if (line != NULL)
-		err = transfer_log_write_line(log, record, line, len);
+	err = transfer_log_write_line(log, record, line);
 	if (err == 0 && log->lost > 0) {
 		say_lost(log, LOG_LEVEL_WARN, "can be written again");
 		log->lost = 0;

@@ -1,7 +1,6 @@
 /*
- * The transfer log: where the records of transfers go, one line each.  Writing
- * to a file waits for the disk.  A record that cannot be written is lost, and
- * the log says so.
+ * The transfer log: a file, or the journal, to which the records of transfers
+ * are written, one line each.  Writing to a file waits for the disk.
  */
 #ifndef TUNNEL_TRANSFER_LOG_H
 #define TUNNEL_TRANSFER_LOG_H
@@ -14,18 +13,20 @@
 struct transfer_log;
 
 /*
- * fd: a file's (base/append.h), or a socket of the journal's (base/journal.h);
- * its own from here on.  xferlog: lines of that format.  NULL when out of
- * memory.
+ * fd is a file (base/append.h), or with journal a socket of the journal
+ * (base/journal.h); it belongs to the log from here on, also when this fails.
+ * xferlog: lines of that format, else JSON.  NULL when out of memory.
  */
 struct transfer_log *transfer_log_new(int fd, bool journal, bool xferlog);
+
+/* Closes it.  NULL is allowed. */
 void transfer_log_free(struct transfer_log *log);
 
-/* Another file from now on, which becomes its own. */
+/* Writes to the file fd from now on, which belongs to the log from here on. */
 void transfer_log_use(struct transfer_log *log, int fd);
 
-/* Adds one.  When that fails, the log says so once; and how many records were
- * lost as soon as one can be written again, or at the end. */
+/* Writes a record.  If that fails, an error is logged once; how many records
+ * were lost is logged when one can be written again, or at the end. */
 void transfer_log_write(struct transfer_log *log, const struct record *record);
 
 #endif

@@ -149,18 +149,6 @@ tunnel_say_cannot(const struct tunnel *tunnel, const char *reason, char *why,
 
 /* ---- both ---- */
 
-static bool
-make_throttle(struct tunnel *tunnel)
-{
-	const struct policy *policy = tunnel->options.policy;
-
-	if (policy->rate == 0 && policy->session_rate == 0)
-		return true;
-	tunnel->throttle = throttle_new(tunnel->options.loop, policy->rate);
-	tunnel->session_options.throttle = tunnel->throttle;
-	return tunnel->throttle != NULL;
-}
-
 struct tunnel *
 tunnel_new(const struct tunnel_options *options, char *why, size_t why_size)
 {
@@ -186,11 +174,13 @@ tunnel_new(const struct tunnel_options *options, char *why, size_t why_size)
 	TAILQ_INIT(&tunnel->waiting);
 	uv_timer_init(options->loop, &tunnel->timer);
 	tunnel->timer.data = tunnel;
-	if (!make_throttle(tunnel)) {
+	tunnel->throttle = throttle_new(options->loop, options->policy->rate);
+	if (tunnel->throttle == NULL) {
 		snprintf(why, why_size, "out of memory");
 		tunnel_free(tunnel);
 		return NULL;
 	}
+	tunnel->session_options.throttle = tunnel->throttle;
 	err = options->remote ? tunnel_remote_make(tunnel, why, why_size) :
 				tunnel_local_make(tunnel, why, why_size);
 	if (err == 0)
@@ -359,15 +349,6 @@ tunnel_on_freed(uv_handle_t *handle)
 	free(handle->data);
 }
 
-/* How many were not said. */
-static void
-tunnel_say_refusals(struct tunnel *tunnel)
-{
-	const struct log_origin origin = { .tunnel = tunnel->options.name };
-
-	log_limit_end(&tunnel->refusals, &origin);
-}
-
 void
 tunnel_free(struct tunnel *tunnel)
 {
@@ -375,7 +356,8 @@ tunnel_free(struct tunnel *tunnel)
 		return;
 	assert(LIST_EMPTY(&tunnel->sessions));
 	close_listeners(tunnel, "");
-	tunnel_say_refusals(tunnel);
+	log_limit_end(&tunnel->refusals,
+	    &(struct log_origin) { .tunnel = tunnel->options.name });
 	throttle_free(tunnel->throttle);
 	uv_close((uv_handle_t *)&tunnel->timer, tunnel_on_freed);
 }

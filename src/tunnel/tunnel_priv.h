@@ -28,7 +28,7 @@ struct tunnel {
 	struct session_options session_options;
 	struct engine_memory memory;
 	struct tunnel_stats stats;
-	struct throttle *throttle; /* of its data connections, or NULL */
+	struct throttle *throttle; /* of its data connections */
 	LIST_HEAD(, tunnel_entry) sessions;
 	struct log_limit refusals;
 	uv_timer_t timer; /* of a remote one; that of a local one sleeps */

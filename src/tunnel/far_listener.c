@@ -35,7 +35,7 @@ far_listener_describe(const struct far_listener *listener, char *text,
 	return text;
 }
 
-/* ---- what its owner is told ---- */
+/* ---- what its borrower is told ---- */
 
 static void
 tell_listening(struct far_listener *listener)
@@ -63,7 +63,7 @@ far_listener_ready(struct far_listener *listener)
 	tell_listening(listener);
 }
 
-/* Counts the listener as a data connection of its link, or no more. */
+/* Counts the listener as a data connection of its link, or stops that. */
 static void
 far_listener_hold(struct far_listener *listener, bool held)
 {
@@ -95,7 +95,7 @@ far_listener_fail(struct far_listener *listener, int err, const char *why)
 	listener->handler->failed(listener->ctx, err, why);
 }
 
-/* The callback is due that was owed. */
+/* Calls the handler, from the loop. */
 static void
 far_listener_on_timer(uv_timer_t *timer)
 {
@@ -154,7 +154,7 @@ far_listener_on_forward(void *ctx, uint16_t port, int err, const char *why)
 	struct far_listener *listener = ctx;
 
 	if (port == 0 && listener->state == FAR_DEAD)
-		return; /* it has been told */
+		return; /* its borrower knows */
 	if (port == 0 && err == -ECONNRESET) {
 		far_listener_lost(listener, err, why);
 		return;
@@ -164,19 +164,19 @@ far_listener_on_forward(void *ctx, uint16_t port, int err, const char *why)
 		return;
 	}
 	listener->port = port;
-	/* A probe of what may be another's port could be taken for a client
-	 * there: an FTP server's passive port takes one connection.  So of
-	 * those that have no half only the first on a link is probed. */
+	/* The port may be somebody else's, who would take the probe for a
+	 * client: an FTP server's passive port takes one connection.  So of
+	 * plain ones only the first on a link is probed. */
 	if (far_is_plain(listener) &&
 	    link_info(listener->ssh)->forwards == LINK_FORWARDS_WORK)
 		far_listener_ready(listener);
 	else
-		far_probe_ask(listener, FAR_STANDS);
+		far_probe_start(listener, FAR_STANDS);
 }
 
 /*
- * Who connects cannot be told (the forward drops it), only when: while a data
- * connection awaits one, the first is taken.
+ * Nobody can tell who connects, because the forward does not say it.  While a
+ * data connection waits for one, the first is taken.
  */
 static void
 far_listener_on_accept(void *ctx, struct stream *stream)
@@ -216,8 +216,8 @@ far_listener_on_accept(void *ctx, struct stream *stream)
 }
 
 /*
- * Each forward has a path of its own; but when sshd has refused a port, and is
- * asked for it again, ssh goes by the path that it was told first.
+ * Each forward has its own path.  But if a port is requested again after sshd
+ * has refused it, ssh uses the path of the first request.
  */
 static void
 name_path(const struct far_listener *listener, char path[PATH_MAX_LEN])
@@ -232,7 +232,7 @@ name_path(const struct far_listener *listener, char path[PATH_MAX_LEN])
 		    far->spread ? 's' : 'f', ++far->last_path);
 }
 
-/* From the loop. */
+/* Not before the caller has returned. */
 static void
 fail_later(struct far_listener *listener, int err)
 {
@@ -313,10 +313,8 @@ far_listener_lend(struct far_listener *listener,
 		uv_timer_start(&listener->timer, far_listener_on_timer, 0, 0);
 }
 
-/*
- * One that was not connected to may still have a connection on the way to it,
- * which must not reach the next who borrows it; so it goes.
- */
+/* If nobody has connected to it, a connection may still be on the way, which
+ * must not reach the next borrower; so it is not lent again. */
 bool
 far_listener_take_back(struct far_listener *listener)
 {

@@ -16,19 +16,19 @@
 #include "ssh/links.h"
 #include "tunnel/side.h"
 
-/* What a probe of a forward is to find out: see far_probe.c. */
+/* What a probe of a forward tries to find out: see far_probe.c. */
 enum far_question {
-	FAR_STANDS,   /* is it where it was asked for? */
-	FAR_FELL,     /* it is not: on the loopback then? */
-	FAR_SPREAD,   /* it is: on all other addresses, too? */
-	FAR_V6,	      /* it is not at 127.0.0.1: at ::1 at least? */
-	FAR_NO_PROBE, /* none is on */
+	FAR_STANDS,   /* does sshd listen where it was requested? */
+	FAR_FELL,     /* it does not: on the loopback instead? */
+	FAR_SPREAD,   /* it does: on all other addresses, too? */
+	FAR_V6,	      /* it does not listen at 127.0.0.1: at ::1 at least? */
+	FAR_NO_PROBE, /* no probe is running */
 };
 
 enum far_state {
-	FAR_MAKING, /* sshd has been asked, or is probed */
+	FAR_MAKING, /* sshd was requested to listen, or is being probed */
 	FAR_READY,  /* it listens */
-	FAR_DEAD,   /* it never will, or does no more */
+	FAR_DEAD,   /* it never will, or does not listen any more */
 };
 
 struct far_listener {
@@ -36,29 +36,29 @@ struct far_listener {
 	LIST_ENTRY(far_listener) link; /* of far_side.idle */
 	enum far_state state;
 	char *host;
-	uint16_t wanted; /* the port that was asked for, 0: any */
-	bool many;
-	uint16_t port; /* once sshd has said yes */
-	bool only_v6;  /* "localhost" without 127.0.0.1 */
+	uint16_t wanted; /* the port that was requested; 0: any */
+	bool many;	 /* struct side_at */
+	uint16_t port;	 /* where sshd listens; 0: not known yet */
+	bool only_v6;	 /* "localhost" without 127.0.0.1 */
 
-	/* What carries it; NULL once that, or the forward, is lost. */
+	/* The link that carries it; NULL: that, or the forward, is lost. */
 	struct link *ssh;
 	bool held;  /* it counts there as a data connection */
 	bool spare; /* made for nobody yet: it does not count */
 
-	struct net_listener *net;
+	struct net_listener *net; /* the Unix socket */
 	struct link_forward *forward;
-	uv_timer_t timer; /* of the probe, or the callback that is owed */
-	int err;	  /* why it is dead, while failed() is owed */
+	uv_timer_t timer; /* of the probe, or calls the handler later */
+	int err;	  /* why it is dead, until failed() was called */
 
 	enum far_question question;
 	struct stream *probe;
-	bool probe_opened;   /* sshd says that somebody took it */
-	bool probe_accepted; /* a connection has come out here */
-	bool probe_ended;    /* the one who took it has closed it */
-	unsigned int makes;  /* how often the forward was made */
+	bool probe_opened;   /* somebody has accepted it */
+	bool probe_accepted; /* a connection has come to the Unix socket */
+	bool probe_ended;    /* whoever accepted it has closed it */
+	unsigned int makes;  /* how often the forward was requested */
 
-	/* The loan; the handler is NULL between two of them. */
+	/* Who has borrowed it; the handler is NULL while it is idle. */
 	const struct side_listener_handler *handler;
 	void *ctx;
 	bool accepted;
@@ -70,12 +70,12 @@ struct far_side {
 	struct links *links;
 	struct net *net;
 	const char *directory;
-	bool spread; /* data connections, over all links */
-	unsigned long last_path;
+	bool spread;		 /* data connections use all links */
+	unsigned long last_path; /* number in the path of a Unix socket */
 	struct log_limit refusals;
 	LIST_HEAD(, far_listener) idle;
-	struct far_listener *reserve; /* it is being made; or NULL */
-	bool no_reserve;	      /* it could not be made */
+	struct far_listener *reserve; /* being made for the next; or NULL */
+	bool no_reserve;	      /* sshd has refused to make one */
 };
 
 /* The link for a data connection that begins now, or NULL. */
@@ -118,7 +118,7 @@ far_is_for_all(const struct far_listener *listener)
 	    far_has_host(listener, "0.0.0.0") || far_has_host(listener, "::");
 }
 
-/* GatewayPorts has a say in it. */
+/* sshd's GatewayPorts decides whether it may listen there. */
 static inline bool
 far_is_beyond_loopback(const struct far_listener *listener)
 {
@@ -127,7 +127,7 @@ far_is_beyond_loopback(const struct far_listener *listener)
 	    !far_has_host(listener, "::1");
 }
 
-/* One loopback address, and any port: there is no half of it. */
+/* One loopback address, and any port: sshd listens there or nowhere. */
 static inline bool
 far_is_plain(const struct far_listener *listener)
 {
@@ -135,17 +135,17 @@ far_is_plain(const struct far_listener *listener)
 	    !listener->many && !far_has_host(listener, "localhost");
 }
 
-/* Its port is known, or will be, to others than our peer: some of them may be
- * there before the probe is over. */
+/* Its port is, or will be, known to others than our peer: they may connect
+ * before the probe is over. */
 static inline bool
 far_is_public(const struct far_listener *listener)
 {
 	return listener->many || listener->wanted != 0;
 }
 
-/* How often a forward is made until one gets its port in all it should; and so
- * often where it has but one address (with GatewayPorts yes sshd still may get
- * half of it). */
+/* How often a forward is requested until sshd listens at all addresses; and how
+ * often if it has only one (with GatewayPorts yes sshd may still get one family
+ * only). */
 #define FAR_MAKES_MAX 8
 #define FAR_MAKES_PLAIN 2
 
@@ -158,7 +158,7 @@ far_is_public(const struct far_listener *listener)
 /* Longest text for failed(): an address, and some words. */
 #define FAR_WHY_MAX 512
 
-/* far_listener.c: which it is, for people; returns text. */
+/* far_listener.c: says for people which it is; returns text. */
 const char *far_listener_describe(const struct far_listener *listener,
     char *text, size_t size);
 /* It listens, it never will, or another forward is to be made for it. */
@@ -166,10 +166,12 @@ void far_listener_ready(struct far_listener *listener);
 void far_listener_fail(struct far_listener *listener, int err, const char *why);
 void far_listener_make_again(struct far_listener *listener);
 
-/* far_probe.c: begins to find that out; what follows is done there. */
-void far_probe_ask(struct far_listener *listener, enum far_question question);
-/* A connection has come out of its Unix socket. */
+/* far_probe.c: starts a probe, which calls one of the three above when it is
+ * over. */
+void far_probe_start(struct far_listener *listener, enum far_question question);
+/* A connection has come to its Unix socket. */
 void far_probe_step(struct far_listener *listener);
+/* Ends the probe, if one is running. */
 void far_probe_end(struct far_listener *listener);
 
 #endif

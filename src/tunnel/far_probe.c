@@ -10,18 +10,18 @@
  *	an address	127.0.0.1, ::1     that one           0.0.0.0, ::
  *	not its own	127.0.0.1, ::1     it refuses         0.0.0.0, ::
  *
- * and it says yes without a word of where; also when it got only one of the two
- * because the port is taken on the other.  (A free port it takes from ::1 or
- * ::, and on a busy host that port is often not free in IPv4: a connection or
- * its TIME_WAIT has it.)  So each new forward is probed by a dial from the SSH
- * server to where it should be, and what comes out of our Unix socket meanwhile
- * is dropped.  When the dial is refused, or taken by somebody else, another one
- * to the loopback address tells whether sshd listens there instead, which is
- * its administrator's doing, or whether the port is taken, which another port
- * cures.  (Where the port is sshd's choice, and of several not one connection
- * has come out here, remote forwards do not work at all: so with asyncssh.)
- * 127.0.0.2 stands for "all addresses": on Linux it reaches 0.0.0.0,
- * and not 127.0.0.1.
+ * sshd reports success without saying where it listens; also if it got only
+ * one of the two addresses because the port is in use at the other.  (It
+ *chooses a port that is free at ::1 or ::, and on a busy host that port is
+ *often in use in IPv4 by a connection or its TIME_WAIT.)  So a new forward is
+ *probed: the SSH server connects to where it should be, and connections that
+ *meanwhile come to our Unix socket are closed.  If the connection is refused,
+ *or somebody else accepts it, a second one to the loopback address tells
+ *whether sshd listens there instead, because of its configuration, or whether
+ *the port is in use; then another port is requested.  (If sshd chose the port,
+ *and of several not one connection has come here, remote forwards do not work
+ *at all: so with asyncssh.)  127.0.0.2 stands for "all addresses": on Linux it
+ *reaches 0.0.0.0, and not 127.0.0.1.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -36,10 +36,10 @@
 enum answer {
 	ANSWER_HERE, /* it came out of our Unix socket */
 	ANSWER_NOT_HERE,
-	ANSWER_UNKNOWN, /* the dial is forbidden (PermitOpen), or the like */
+	ANSWER_UNKNOWN, /* for example, PermitOpen forbids to connect */
 };
 
-/* Where the dial that answers the question goes. */
+/* The host to connect to in order to answer the question. */
 static const char *
 probe_host(const struct far_listener *listener, enum far_question question)
 {
@@ -79,7 +79,7 @@ far_probe_end(struct far_listener *listener)
 
 /* ---- what follows from a probe ---- */
 
-/* So many ports cannot all be somebody else's. */
+/* So many ports cannot all be in use by somebody else. */
 static void
 forwards_fail(struct far_listener *listener)
 {
@@ -88,7 +88,7 @@ forwards_fail(struct far_listener *listener)
 	far_listener_fail(listener, -EOPNOTSUPP, FAR_NO_FORWARDS);
 }
 
-/* The port is somebody else's where we should be. */
+/* Somebody else has the port at that address. */
 static void
 port_taken(struct far_listener *listener)
 {
@@ -105,7 +105,7 @@ port_taken(struct far_listener *listener)
 		far_listener_make_again(listener);
 	} else if (listener->wanted == 0 &&
 	    far_has_host(listener, "localhost")) {
-		far_probe_ask(listener, FAR_V6);
+		far_probe_start(listener, FAR_V6);
 	} else if (far_is_plain(listener)) {
 		forwards_fail(listener);
 	} else {
@@ -142,8 +142,8 @@ answered(struct far_listener *listener, enum answer answer)
 	enum far_question question = listener->question;
 
 	far_probe_end(listener);
-	/* Nor would the next probe tell, and ssh keeps a record of each refused
-	 * dial. */
+	/* The next probe would not tell either, and ssh keeps a record of each
+	 * one that is refused. */
 	if (answer == ANSWER_UNKNOWN && far_is_plain(listener))
 		link_info(listener->ssh)->forwards = LINK_FORWARDS_WORK;
 	if (question == FAR_FELL) {
@@ -163,12 +163,12 @@ answered(struct far_listener *listener, enum answer answer)
 		far_listener_ready(listener);
 	} else if (answer == ANSWER_NOT_HERE) {
 		if (far_is_beyond_loopback(listener))
-			far_probe_ask(listener, FAR_FELL);
+			far_probe_start(listener, FAR_FELL);
 		else
 			port_taken(listener);
 	} else if (answer == ANSWER_HERE && listener->many &&
 	    !far_is_for_all(listener)) {
-		far_probe_ask(listener, FAR_SPREAD);
+		far_probe_start(listener, FAR_SPREAD);
 	} else {
 		far_listener_ready(listener);
 	}
@@ -183,10 +183,10 @@ far_probe_on_timer(uv_timer_t *timer)
 /* ---- a probe ---- */
 
 /*
- * It is ours when it is open there and has come out here.  Where others may
- * connect too, what came out may be one of them.  Therefore all that comes is
- * closed, and when the probe's end is there, the probe was among it: it can no
- * longer come and be taken for a client.
+ * sshd listens there if the probe is open and a connection has come here.  If
+ * others may connect too, that may be one of theirs.  So every connection is
+ * closed, and once the probe has ended, it was one of them: it cannot come
+ * later and be taken for a client.
  */
 void
 far_probe_step(struct far_listener *listener)
@@ -200,8 +200,8 @@ far_probe_step(struct far_listener *listener)
 		answered(listener, ANSWER_NOT_HERE);
 }
 
-/* Somebody else may have the port, and say nothing at all.  Where another port
- * is no cure, he is given more time. */
+/* Somebody else may have the port, and say nothing at all.  If no other port
+ * can be requested, wait longer. */
 static void
 far_probe_on_opened(void *ctx)
 {
@@ -216,7 +216,7 @@ far_probe_on_opened(void *ctx)
 	far_probe_step(listener);
 }
 
-/* Our end sends nothing. */
+/* Our own end sends nothing, so it is not ours. */
 static void
 far_probe_on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
@@ -262,7 +262,7 @@ far_probe_on_closed(void *ctx, int err, const char *why)
 }
 
 void
-far_probe_ask(struct far_listener *listener, enum far_question question)
+far_probe_start(struct far_listener *listener, enum far_question question)
 {
 	static const struct stream_handler handler = {
 		.opened = far_probe_on_opened,
@@ -284,7 +284,7 @@ far_probe_ask(struct far_listener *listener, enum far_question question)
 		return;
 	}
 	stream_read_start(listener->probe);
-	/* To an address that is not sshd's own the dial may take minutes. */
+	/* To connect to an address that is not sshd's own may take minutes. */
 	if (question == FAR_STANDS && far_is_beyond_loopback(listener))
 		uv_timer_start(&listener->timer, far_probe_on_timer,
 		    LIMIT_HOLD_DIAL_MS, 0);

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -341,6 +342,38 @@ test_reserve(void **state)
 	kill(sshenv_ssh(&env->ssh), SIGCONT);
 }
 
+/* Without a descriptor there is no reserve, and nobody gets the one that could
+ * not be made. */
+static void
+test_no_reserve(void **state)
+{
+	struct farenv *env = *state;
+	struct far_side *far = (struct far_side *)env->side;
+	struct heard heard, other;
+	struct rlimit limit, lower;
+	int fd;
+
+	heard_listen(&heard, env, "127.0.0.1", 0, false);
+	heard_takes(&heard, "127.0.0.1", heard.v4.port);
+	heard_stop(&heard, true);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	fd = dup(STDERR_FILENO);
+	close(fd);
+	lower = limit;
+	lower.rlim_cur = (rlim_t)fd;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &lower), 0);
+	heard_begin(&heard, env, "127.0.0.1", 0, false);
+	assert_non_null(far->reserve);
+	heard_begin(&other, env, "127.0.0.1", 0, false);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	sshenv_until(&env->ssh, &other.told);
+	assert_int_equal(other.failed, 1);
+	assert_int_equal(heard.failed, 0);
+	assert_null(far->reserve);
+	heard_stop(&heard, false);
+	heard_stop(&other, false);
+}
+
 static void
 test_no_forwards(void **state)
 {
@@ -496,6 +529,7 @@ main(int argc, char **argv)
 		TEST(test_gateway_ports_yes, set_up_everywhere),
 		TEST(test_no_dials, set_up_no_dials),
 		TEST(test_reserve, set_up),
+		TEST(test_no_reserve, set_up),
 		TEST(test_no_forwards, set_up_no_forwards),
 		TEST(test_early, set_up_specified),
 		TEST(test_close, set_up),

@@ -153,7 +153,6 @@ dataconn_on_timer_closed(uv_handle_t *handle)
 void
 dataconn_close(struct dataconn *conn, const struct engine_action *action)
 {
-	(void)action;
 	conn->closed = true;
 	LIST_REMOVE(conn, link);
 	transfer_forget(&conn->transfer);
@@ -171,7 +170,6 @@ dataconn_dial(struct dataconn *conn, const struct engine_action *action)
 {
 	struct data_end *client = &conn->end[ENGINE_CLIENT];
 
-	(void)action;
 	if (client->stream == NULL && !client->was_up)
 		dataconn_dial_end(client);
 }

@@ -103,8 +103,6 @@ far_on_reserve(void *ctx, const struct addr *v4, const struct addr *v6)
 {
 	struct far_listener *listener = ctx;
 
-	(void)v4;
-	(void)v6;
 	((struct far_side *)listener->base.side)->reserve = NULL;
 	far_unlisten(&listener->base, true);
 }
@@ -115,7 +113,6 @@ far_on_no_reserve(void *ctx, int err, const char *why)
 	struct far_listener *listener = ctx;
 	struct far_side *far = (struct far_side *)listener->base.side;
 
-	(void)why;
 	/* sshd refuses it: it is not merely that descriptors or memory are
 	 * short at the moment. */
 	if (err == -EACCES || err == -EADDRNOTAVAIL || err == -EOPNOTSUPP)
@@ -128,9 +125,6 @@ static bool
 far_on_reserve_accepted(void *ctx, struct stream *stream,
     const struct addr *local, const struct addr *peer)
 {
-	(void)ctx;
-	(void)local;
-	(void)peer;
 	stream_reset(stream);
 	return false;
 }

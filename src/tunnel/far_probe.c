@@ -220,8 +220,6 @@ far_probe_on_opened(void *ctx)
 static void
 far_probe_on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
-	(void)pieces;
-	(void)n;
 	answered(ctx, ANSWER_NOT_HERE);
 }
 
@@ -237,7 +235,6 @@ far_probe_on_eof(void *ctx)
 static void
 far_probe_on_drained(void *ctx)
 {
-	(void)ctx;
 }
 
 static void

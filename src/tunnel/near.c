@@ -209,7 +209,6 @@ near_unlisten(struct side_listener *base, bool reusable)
 {
 	struct near_listener *listener = (struct near_listener *)base;
 
-	(void)reusable;
 	near_stop_listening(listener);
 	if (listener->port != 0)
 		ports_give(listener->ports, listener->port);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ssh/link.h"
+#include "ssh/reconnect.h"
 #include "tunnel/session_priv.h"
 
 bool
@@ -83,7 +84,6 @@ end_session(struct session *session, const struct engine_action *action)
 	struct control *client = &session->control[ENGINE_CLIENT];
 	struct control *server = &session->control[ENGINE_SERVER];
 
-	(void)action;
 	session->over = true;
 	note_idle_client(client);
 	/* There are none, but where memory has failed. */
@@ -135,7 +135,7 @@ note_login(struct session *session, const struct engine_action *action)
 {
 	session_set_user(session, (const char *)action->bytes);
 	uv_timer_stop(&session->timers[CLOCK_LOGIN]);
-	session->handler->logged_in(session->ctx);
+	admission_logged_in(session->place);
 }
 
 /* Each action of the engine is carried out by the session, or by the data
@@ -221,7 +221,9 @@ session_pump(struct session *session)
 	session_clock_close(session);
 	log_limit_end(&session->warnings, &session->origin);
 	session_say(session, LOG_LEVEL_VERBOSE, "ended");
-	session->handler->ended(session->ctx, session);
+	LIST_REMOVE(session, link);
+	admission_leave(session->place);
+	reconnect_release(session->options->reconnect);
 }
 
 /* ---- control connections ---- */
@@ -384,18 +386,37 @@ engine_config_of(const struct session_options *options, const struct addr *peer)
 	};
 }
 
-struct session *
-session_new(const struct session_options *options, unsigned long number,
-    struct stream *client, const struct addr *local, const struct addr *peer,
-    const struct session_handler *handler, void *ctx)
+static void
+open_controls(struct session *session, struct stream *stream)
 {
-	struct session *session = calloc(1, sizeof(*session));
-	struct engine_config config = engine_config_of(options, peer);
-	struct side_to to = {
+	const struct session_options *options = session->options;
+	const struct side_to to = {
 		.host = options->server_host,
 		.port = options->server_port,
 		.use = SIDE_CONTROL,
 	};
+	struct control *client = &session->control[ENGINE_CLIENT];
+	struct control *server = &session->control[ENGINE_SERVER];
+
+	client->session = server->session = session;
+	client->peer = ENGINE_CLIENT;
+	client->stream = stream;
+	stream_set_handler(stream, &control_handler, client);
+	server->peer = ENGINE_SERVER;
+	server->stream = side_dial(options->side[ENGINE_SERVER], &to,
+	    &control_handler, server);
+	if (server->stream == NULL)
+		engine_lost(session->engine, ENGINE_SERVER,
+		    "the SSH connection is down");
+}
+
+bool
+session_begin(const struct session_options *options, struct stream *client,
+    const struct addr *local, const struct addr *peer,
+    struct admission_place *place)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	struct engine_config config = engine_config_of(options, peer);
 	char text[ADDR_TEXT_MAX];
 
 	if (session != NULL)
@@ -403,19 +424,19 @@ session_new(const struct session_options *options, unsigned long number,
 	if (session == NULL || session->engine == NULL) {
 		free(session);
 		stream_reset(client);
-		return NULL;
+		admission_leave(place);
+		return false;
 	}
 	session->options = options;
 	session->origin = (struct log_origin) {
 		.tunnel = options->name,
-		.session = number,
+		.session = ++*options->last_number,
 		.peer = session->peer_text,
 	};
 	snprintf(session->peer_text, sizeof(session->peer_text), "%s",
 	    peer->family != AF_UNSPEC ? addr_format(peer, text) :
 					options->side[ENGINE_CLIENT]->name);
-	session->handler = handler;
-	session->ctx = ctx;
+	session->place = place;
 	LIST_INIT(&session->data);
 	session->began_at = uv_now(options->loop);
 	session->local[ENGINE_CLIENT] = *local;
@@ -423,28 +444,14 @@ session_new(const struct session_options *options, unsigned long number,
 	rate_init(&session->rate, options->policy->session_rate,
 	    uv_now(options->loop));
 	session_clock_open(session);
-	for (int i = 0; i < 2; i++) {
-		session->control[i].session = session;
-		session->control[i].peer = (enum engine_peer)i;
-	}
 	session_say(session, LOG_LEVEL_VERBOSE, "control connection from %s",
 	    session->peer_text);
-	session->control[ENGINE_CLIENT].stream = client;
-	stream_set_handler(client, &control_handler,
-	    &session->control[ENGINE_CLIENT]);
-	session->control[ENGINE_SERVER].stream =
-	    side_dial(options->side[ENGINE_SERVER], &to, &control_handler,
-		&session->control[ENGINE_SERVER]);
-	if (session->control[ENGINE_SERVER].stream == NULL)
-		engine_lost(session->engine, ENGINE_SERVER,
-		    "the SSH connection is down");
-	return session;
-}
-
-void
-session_begin(struct session *session)
-{
+	open_controls(session, client);
+	LIST_INSERT_HEAD(options->sessions, session, link);
+	options->stats->sessions++;
+	reconnect_hold(options->reconnect);
 	session_pump(session);
+	return true;
 }
 
 void

@@ -6,17 +6,59 @@
 #ifndef TUNNEL_SESSION_H
 #define TUNNEL_SESSION_H
 
+#include <sys/queue.h>
 #include <sys/types.h>
 #include <uv.h>
 
 #include "engine/engine.h"
-#include "tunnel/info.h"
+#include "limits.h"
+#include "tunnel/admission.h"
 #include "tunnel/policy.h"
 #include "tunnel/side.h"
 #include "tunnel/throttle.h"
 
 struct session;
+struct reconnect;
 struct transfer_log;
+
+LIST_HEAD(session_list, session);
+
+#define INFO_OUTCOMES (ENGINE_TRUNCATED + 1)
+
+/* By direction, 0: to the client, download; 1: to the server, upload. */
+#define INFO_DIRECTIONS 2
+
+/* What a tunnel has counted since it is there; zeroed at first. */
+struct tunnel_stats {
+	uint64_t sessions; /* that have begun */
+	uint64_t refusals[REFUSALS];
+	uint64_t transfers[INFO_DIRECTIONS][INFO_OUTCOMES];
+	uint64_t bytes[INFO_DIRECTIONS]; /* of data connections */
+};
+
+/* A transfer that runs.  Texts are borrowed. */
+struct transfer_info {
+	enum verb verb;
+	const char *name; /* the command's argument, not escaped */
+	bool upload;
+	uint64_t bytes;	 /* so far */
+	int64_t size;	 /* of the file; -1: not known */
+	uint64_t offset; /* where in it the transfer has begun */
+	uint64_t ms;	 /* since then */
+	struct engine_way client, server;
+};
+
+/* Those with data connections of their own, and one without. */
+#define SESSION_TRANSFERS_MAX (LIMIT_SESSION_DATA + 1)
+
+struct session_info {
+	unsigned long number;
+	const char *client; /* its address, or where it is */
+	const char *user;   /* "": nobody, or not known */
+	uint64_t ms;	    /* since its beginning */
+	struct transfer_info transfers[SESSION_TRANSFERS_MAX];
+	size_t n_transfers;
+};
 
 /* What a session takes from its tunnel; outlives it. */
 struct session_options {
@@ -46,34 +88,25 @@ struct session_options {
 	 * the control connection. */
 	bool upload_apart;
 
-	struct engine_memory *memory; /* of the tunnel */
-	struct throttle *throttle;    /* ... for all data connections */
-};
-
-struct session_handler {
-	/* Somebody has logged in, or with TLS nobody can tell any more; at most
-	 * once. */
-	void (*logged_in)(void *ctx);
-
-	/* It has ended, by itself or not, and is already dead. */
-	void (*ended)(void *ctx, struct session *session);
+	struct session_list *sessions; /* it is one of these */
+	unsigned long *last_number;    /* the number of the latest session */
+	struct reconnect *reconnect;   /* has the link that it needs */
+	struct engine_memory *memory;  /* of the tunnel */
+	struct throttle *throttle;     /* ... for all data connections */
 };
 
 /*
- * Begins a session on an accepted control connection, which becomes its own,
- * whatever is returned.  local and peer are its ends, AF_UNSPEC where they are
- * not known; number is for the log.
- * Returns NULL when out of memory: then ended() does not come.
+ * Begins a session on an accepted control connection.  local and peer are its
+ * ends, AF_UNSPEC where they are not known.  The stream and the place belong to
+ * the session, whatever is returned.  It is in options->sessions until it has
+ * ended, which may be before this returns.  False: out of memory.
  */
-struct session *session_new(const struct session_options *options,
-    unsigned long number, struct stream *client, const struct addr *local,
-    const struct addr *peer, const struct session_handler *handler, void *ctx);
+bool session_begin(const struct session_options *options, struct stream *client,
+    const struct addr *local, const struct addr *peer,
+    struct admission_place *place);
 
-/* What it is doing now; texts are borrowed until the next call of anything. */
+/* What it is doing now; texts are valid until the next call of anything. */
 void session_describe(const struct session *session, struct session_info *ret);
-
-/* Starts reading; ended() may come before it returns. */
-void session_begin(struct session *session);
 
 /*
  * Ends it as soon as that cuts no transfer, with 421 and why to the client
@@ -82,8 +115,8 @@ void session_begin(struct session *session);
  */
 void session_drain(struct session *session, const char *why);
 
-/* Ends it now: 421 and why to the client; running transfers are cut.  ended()
- * comes before it returns. */
+/* Ends it now: 421 and why to the client; running transfers are cut.  When this
+ * returns, it has ended. */
 void session_stop(struct session *session, const char *why);
 
 #endif

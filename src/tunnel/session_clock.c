@@ -143,7 +143,6 @@ session_grant_lines(struct session *session, const struct engine_action *action)
 	uint64_t now = uv_now(session->options->loop);
 	uint64_t next = session->granted_at + CLOCK_LINES_MS;
 
-	(void)action;
 	if (next > now && !session->slowed) {
 		session_say(session, LOG_LEVEL_WARN,
 		    "the client sends more than %u commands a second; it is "

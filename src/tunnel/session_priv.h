@@ -53,8 +53,8 @@ struct session {
 	const struct session_options *options;
 	struct log_origin origin; /* its peer is peer_text */
 	char peer_text[ADDR_TEXT_MAX];
-	const struct session_handler *handler;
-	void *ctx;
+	LIST_ENTRY(session) link; /* of options->sessions */
+	struct admission_place *place;
 	struct engine *engine;
 	struct control control[2];
 	/* The engine opens LIMIT_SESSION_DATA of them at most. */

@@ -11,36 +11,10 @@
 #include "base/log.h"
 #include "limits.h"
 #include "ssh/reconnect.h"
+#include "tunnel/session_priv.h"
 #include "tunnel/tunnel_priv.h"
 
-struct tunnel_entry {
-	LIST_ENTRY(tunnel_entry) link;
-	struct session *session;
-	struct tunnel *tunnel;
-	struct admission_place *place;
-};
-
-/* ---- sessions ---- */
-
-static void
-tunnel_on_session_ended(void *ctx, struct session *session)
-{
-	struct tunnel_entry *entry = ctx;
-
-	(void)session;
-	LIST_REMOVE(entry, link);
-	admission_leave(entry->place);
-	reconnect_release(entry->tunnel->options.reconnect);
-	free(entry);
-}
-
-static void
-tunnel_on_logged_in(void *ctx)
-{
-	struct tunnel_entry *entry = ctx;
-
-	admission_logged_in(entry->place);
-}
+/* ---- clients ---- */
 
 void
 tunnel_turn_away(struct stream *stream, const char *reply)
@@ -100,40 +74,6 @@ tunnel_admit(struct tunnel *tunnel, struct stream *stream,
 	return place;
 }
 
-bool
-tunnel_begin_session(struct tunnel *tunnel, struct stream *stream,
-    const struct addr *local, const struct addr *peer,
-    struct admission_place *place)
-{
-	static const struct session_handler handler = {
-		.logged_in = tunnel_on_logged_in,
-		.ended = tunnel_on_session_ended,
-	};
-	struct tunnel_count *count = tunnel->options.count;
-	struct tunnel_entry *entry;
-
-	entry = calloc(1, sizeof(*entry));
-	if (entry == NULL) {
-		stream_reset(stream);
-		admission_leave(place);
-		return false;
-	}
-	entry->tunnel = tunnel;
-	entry->place = place;
-	entry->session = session_new(&tunnel->session_options,
-	    ++count->last_number, stream, local, peer, &handler, entry);
-	if (entry->session == NULL) {
-		admission_leave(place);
-		free(entry);
-		return false;
-	}
-	LIST_INSERT_HEAD(&tunnel->sessions, entry, link);
-	tunnel->stats.sessions++;
-	reconnect_hold(tunnel->options.reconnect);
-	session_begin(entry->session);
-	return true;
-}
-
 void
 tunnel_say_cannot(const struct tunnel *tunnel, const char *reason, char *why,
     size_t why_size)
@@ -169,6 +109,9 @@ tunnel_new(const struct tunnel_options *options, char *why, size_t why_size)
 		.log = options->log,
 		.stats = &tunnel->stats,
 		.memory = &tunnel->memory,
+		.sessions = &tunnel->sessions,
+		.last_number = &options->count->last_number,
+		.reconnect = options->reconnect,
 	};
 	LIST_INIT(&tunnel->sessions);
 	TAILQ_INIT(&tunnel->waiting);
@@ -241,7 +184,7 @@ static void
 stop_sessions(struct tunnel *tunnel, const char *why)
 {
 	while (!LIST_EMPTY(&tunnel->sessions))
-		session_stop(LIST_FIRST(&tunnel->sessions)->session, why);
+		session_stop(LIST_FIRST(&tunnel->sessions), why);
 }
 
 void
@@ -266,13 +209,12 @@ close_listeners(struct tunnel *tunnel, const char *why)
 void
 tunnel_drain(struct tunnel *tunnel, const char *why)
 {
-	struct tunnel_entry *entry, *next;
+	struct session *session = LIST_FIRST(&tunnel->sessions), *next;
 
 	close_listeners(tunnel, why);
-	for (entry = LIST_FIRST(&tunnel->sessions); entry != NULL;
-	     entry = next) {
-		next = LIST_NEXT(entry, link);
-		session_drain(entry->session, why);
+	for (; session != NULL; session = next) {
+		next = LIST_NEXT(session, link);
+		session_drain(session, why);
 	}
 }
 
@@ -305,11 +247,11 @@ void
 tunnel_each_session(const struct tunnel *tunnel, tunnel_session_cb *each,
     void *ctx)
 {
-	const struct tunnel_entry *entry;
+	const struct session *session;
 	struct session_info info;
 
-	LIST_FOREACH (entry, &tunnel->sessions, link) {
-		session_describe(entry->session, &info);
+	LIST_FOREACH (session, &tunnel->sessions, link) {
+		session_describe(session, &info);
 		each(ctx, &info);
 	}
 }
@@ -317,17 +259,14 @@ tunnel_each_session(const struct tunnel *tunnel, tunnel_session_cb *each,
 bool
 tunnel_end_session(struct tunnel *tunnel, unsigned long number, const char *why)
 {
-	struct tunnel_entry *entry;
-	struct session_info info;
+	struct session *session;
 
-	LIST_FOREACH (entry, &tunnel->sessions, link) {
-		session_describe(entry->session, &info);
-		if (info.number != number)
-			continue;
-		session_stop(entry->session, why);
-		return true;
-	}
-	return false;
+	LIST_FOREACH (session, &tunnel->sessions, link)
+		if (session->origin.session == number)
+			break;
+	if (session != NULL)
+		session_stop(session, why);
+	return session != NULL;
 }
 
 bool

@@ -10,7 +10,7 @@
 
 #include "net/sock.h"
 #include "tunnel/admission.h"
-#include "tunnel/info.h"
+#include "tunnel/session.h"
 #include "tunnel/policy.h"
 #include "tunnel/side.h"
 

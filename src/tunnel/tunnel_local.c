@@ -1,6 +1,7 @@
 /*
- * A local tunnel: it listens on this host, and keeps on listening while the
- * link is down.  Who comes then waits for it, unread, for a bounded time.
+ * A local tunnel: it listens on this host, and continues to listen while the
+ * link is down.  Clients that connect then wait for it, unread, for a bounded
+ * time.
  */
 #include <errno.h>
 #include <netdb.h>
@@ -19,11 +20,9 @@ struct tunnel_waiting {
 	TAILQ_ENTRY(tunnel_waiting) entry;
 	struct tunnel *tunnel;
 	struct stream *stream;
-	struct addr local;
-	struct addr peer;
-	struct admission_place *place; /* NULL: somebody else has it now */
 	struct policy_peer client;
-	uint64_t since; /* uv_now() */
+	struct admission_place *place; /* NULL: its session has it now */
+	uint64_t since;		       /* uv_now() */
 	uv_timer_t timer;
 };
 
@@ -40,7 +39,8 @@ tunnel_local_on_waiting_freed(uv_handle_t *handle)
 	free(handle->data);
 }
 
-/* Its stream has another owner, or none. */
+/* Frees it, and gives its place back.  The stream must have another owner, or
+ * none. */
 static void
 end_waiting(struct tunnel_waiting *waiting)
 {
@@ -53,7 +53,8 @@ end_waiting(struct tunnel_waiting *waiting)
 	uv_close((uv_handle_t *)&waiting->timer, tunnel_local_on_waiting_freed);
 }
 
-/* Of ssh's lines the last ones, which say what failed, behind sshd's banner. */
+/* The last of ssh's lines, at most max bytes: they say what failed; sshd's
+ * banner comes before them. */
 static const char *
 last_of(const char *why, size_t max)
 {
@@ -70,7 +71,7 @@ refuse_waiting(struct tunnel_waiting *waiting, const char *why)
 	char reply[400], text[ADDR_TEXT_MAX];
 	const struct log_origin origin = {
 		.tunnel = waiting->tunnel->options.name,
-		.peer = addr_format(&waiting->peer, text),
+		.peer = addr_format(&waiting->client.addr, text),
 	};
 
 	waiting->tunnel->stats.refusals[REFUSAL_LINK]++;
@@ -86,21 +87,19 @@ refuse_waiting(struct tunnel_waiting *waiting, const char *why)
 	end_waiting(waiting);
 }
 
-static void look_again(struct tunnel_waiting *waiting);
+static void wait_on(struct tunnel_waiting *waiting);
 
 static void
 tunnel_local_on_waiting_closed(void *ctx, int err, const char *why)
 {
 	struct tunnel_waiting *waiting = ctx;
 
-	(void)err;
-	(void)why;
 	stream_close(waiting->stream);
 	end_waiting(waiting);
 }
 
-/* It has waited long enough; or it has gone meanwhile, which a stream that is
- * not read does not say by itself. */
+/* Has it waited long enough?  Or has it gone meanwhile?  A stream that is not
+ * read does not report that. */
 static void
 tunnel_local_on_waited(uv_timer_t *timer)
 {
@@ -113,12 +112,12 @@ tunnel_local_on_waited(uv_timer_t *timer)
 	    policy_has_closed(options->policy, &waiting->client))
 		tunnel_local_on_waiting_closed(waiting, 0, "");
 	else
-		look_again(waiting);
+		wait_on(waiting);
 }
 
-/* Until it has waited long enough, from time to time. */
+/* Looks at it from time to time, and when it has waited long enough. */
 static void
-look_again(struct tunnel_waiting *waiting)
+wait_on(struct tunnel_waiting *waiting)
 {
 	const struct tunnel_options *options = &waiting->tunnel->options;
 	uint64_t ms =
@@ -128,7 +127,6 @@ look_again(struct tunnel_waiting *waiting)
 	    ms < LIMIT_CLIENT_LOOK_MS ? ms : LIMIT_CLIENT_LOOK_MS, 0);
 }
 
-/* The stream is taken, in one way or another. */
 static void
 wait_for_link(struct tunnel *tunnel, struct stream *stream,
     const struct addr *local, const struct addr *peer,
@@ -153,8 +151,6 @@ wait_for_link(struct tunnel *tunnel, struct stream *stream,
 	    "a client from %s waits for the SSH connection", text);
 	waiting->tunnel = tunnel;
 	waiting->stream = stream;
-	waiting->local = *local;
-	waiting->peer = *peer;
 	waiting->place = place;
 	stream_set_handler(stream, &handler, waiting);
 	TAILQ_INSERT_TAIL(&tunnel->waiting, waiting, entry);
@@ -162,8 +158,8 @@ wait_for_link(struct tunnel *tunnel, struct stream *stream,
 	waiting->timer.data = waiting;
 	policy_learn(tunnel->options.policy, local, peer, &waiting->client);
 	waiting->since = uv_now(tunnel->options.loop);
-	look_again(waiting);
-	/* From here on an attempt may be under way. */
+	wait_on(waiting);
+	/* This may start to connect. */
 	reconnect_hold(tunnel->options.reconnect);
 }
 
@@ -174,8 +170,8 @@ tunnel_local_up(struct tunnel *tunnel)
 
 	while ((waiting = TAILQ_FIRST(&tunnel->waiting)) != NULL) {
 		/* In this order, so that the link is not idle in between. */
-		tunnel_begin_session(tunnel, waiting->stream, &waiting->local,
-		    &waiting->peer, waiting->place);
+		session_begin(&tunnel->session_options, waiting->stream,
+		    &waiting->client.at, &waiting->client.addr, waiting->place);
 		waiting->place = NULL;
 		end_waiting(waiting);
 	}
@@ -190,37 +186,31 @@ tunnel_local_down(struct tunnel *tunnel, const char *why)
 		refuse_waiting(waiting, why);
 }
 
-/* The stream is taken, in one way or another. */
-static void
-take_client(struct tunnel *tunnel, struct stream *stream,
-    const struct addr *local, const struct addr *peer)
-{
-	struct admission_place *place =
-	    tunnel_admit(tunnel, stream, local, peer);
-
-	if (place == NULL)
-		return;
-	if (reconnect_is_up(tunnel->options.reconnect))
-		tunnel_begin_session(tunnel, stream, local, peer, place);
-	else
-		wait_for_link(tunnel, stream, local, peer, place);
-}
-
 static void
 tunnel_local_on_accept(void *ctx, struct stream *stream)
 {
+	struct tunnel *tunnel = ctx;
 	struct addr local = net_stream_local(stream);
 	struct addr peer = net_stream_peer(stream);
+	struct admission_place *place;
 
-	if (peer.family == AF_UNSPEC)
-		stream_close(stream); /* it came and went */
+	if (peer.family == AF_UNSPEC) {
+		stream_close(stream); /* the client has gone already */
+		return;
+	}
+	place = tunnel_admit(tunnel, stream, &local, &peer);
+	if (place == NULL)
+		return;
+	if (reconnect_is_up(tunnel->options.reconnect))
+		session_begin(&tunnel->session_options, stream, &local, &peer,
+		    place);
 	else
-		take_client(ctx, stream, &local, &peer);
+		wait_for_link(tunnel, stream, &local, &peer, place);
 }
 
 /* ---- where it listens ---- */
 
-/* With the service manager's socket, if it has one there. */
+/* Uses the service manager's socket, if there is one for that address. */
 static struct net_listener *
 listen_one(struct tunnel *tunnel, const struct addr *at, bool dual,
     int *ret_err)
@@ -241,16 +231,6 @@ listen_one(struct tunnel *tunnel, const struct addr *at, bool dual,
 		activation_give_back(options->activation, at);
 	}
 	return listener;
-}
-
-static void
-unlisten_one(struct tunnel *tunnel, struct net_listener *listener)
-{
-	struct addr at = net_listener_addr(listener);
-
-	net_listener_close(listener);
-	if (tunnel->options.activation != NULL)
-		activation_give_back(tunnel->options.activation, &at);
 }
 
 static int
@@ -291,8 +271,8 @@ bind_all(struct tunnel *tunnel)
 }
 
 /* Every address of a name; one that works is enough ("localhost" may have
- * ::1 in a file but not on the host).  But not where another program has one of
- * them: clients would come to that one. */
+ * ::1 in a file but not on the host).  But it fails if another program listens
+ * at one of them: clients would connect to that one. */
 static int
 bind_name(struct tunnel *tunnel, const char *name, const char **ret_why)
 {
@@ -392,9 +372,17 @@ tunnel_waiting(const struct tunnel *tunnel)
 void
 tunnel_local_close(struct tunnel *tunnel, const char *why)
 {
+	struct net_listener *listener;
+	struct addr at;
+
 	if (tunnel->n_listeners > 0)
 		tunnel_address(tunnel, tunnel->stood, sizeof(tunnel->stood));
-	while (tunnel->n_listeners > 0)
-		unlisten_one(tunnel, tunnel->listeners[--tunnel->n_listeners]);
+	while (tunnel->n_listeners > 0) {
+		listener = tunnel->listeners[--tunnel->n_listeners];
+		at = net_listener_addr(listener);
+		net_listener_close(listener);
+		if (tunnel->options.activation != NULL)
+			activation_give_back(tunnel->options.activation, &at);
+	}
 	tunnel_local_down(tunnel, why);
 }

@@ -20,7 +20,6 @@
 /* A name like "localhost" has an address in each family. */
 #define TUNNEL_LISTENERS_MAX 4
 
-struct tunnel_entry;
 struct tunnel_waiting;
 
 struct tunnel {
@@ -29,49 +28,46 @@ struct tunnel {
 	struct engine_memory memory;
 	struct tunnel_stats stats;
 	struct throttle *throttle; /* of its data connections */
-	LIST_HEAD(, tunnel_entry) sessions;
+	struct session_list sessions;
 	struct log_limit refusals;
-	uv_timer_t timer; /* of a remote one; that of a local one sleeps */
+	uv_timer_t timer; /* a remote tunnel's: until it listens again */
 
 	/* A local tunnel's. */
 	struct net_listener *listeners[TUNNEL_LISTENERS_MAX];
 	size_t n_listeners;
-	char stood[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX]; /* where they were */
-	bool exposed; /* an address was beyond loopback, and no --allow */
+	char stood[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX]; /* their addresses,
+							   * once closed */
+	bool exposed; /* an address is not loopback, and there is no --allow */
 	TAILQ_HEAD(, tunnel_waiting) waiting;
 
 	/* A remote tunnel's. */
 	struct side_listener *far;
-	struct addr far_at; /* as the SSH server's host has it; AF_UNSPEC
-			     * before it has listened once */
+	struct addr far_at; /* where sshd listens; AF_UNSPEC until it has
+			     * listened once */
 	struct pause pause;
-	bool told; /* that it cannot listen again; until it does */
+	bool told; /* it was logged that it does not listen; until it does */
 	tunnel_started_cb *started;
 	void *started_ctx;
 };
 
 /*
- * May it be one more, at *peer?  Its place; or NULL: the stream has had its
- * 421, or of too many at a time a reset, and is given up.  The ends are
- * AF_UNSPEC where they are not known.
+ * May the client of a control connection from *peer to *local (AF_UNSPEC: not
+ * known) have a session?  Returns its place; or NULL: then the stream has got a
+ * 421, or a reset if too many get one at the same time, and is closed.
  */
 struct admission_place *tunnel_admit(struct tunnel *tunnel,
     struct stream *stream, const struct addr *local, const struct addr *peer);
 
-/* Takes a stream that was admitted, and its place, in one way or another; true:
- * by a session. */
-bool tunnel_begin_session(struct tunnel *tunnel, struct stream *stream,
-    const struct addr *local, const struct addr *peer,
-    struct admission_place *place);
-
-/* Gives the stream up after reply. */
+/* Sends reply, and closes the stream. */
 void tunnel_turn_away(struct stream *stream, const char *reply);
 
 /* Writes "cannot listen on BIND port N: reason" to why. */
 void tunnel_say_cannot(const struct tunnel *tunnel, const char *reason,
     char *why, size_t why_size);
 
-/* The two kinds; make: 0, or -1 with why. */
+/* The two kinds.  make: 0, or -1 with why, a text for people; the others do
+ * what tunnel_start(), tunnel_link_up(), tunnel_link_down() and tunnel_stop()
+ * say. */
 int tunnel_local_make(struct tunnel *tunnel, char *why, size_t why_size);
 void tunnel_local_start(struct tunnel *tunnel, tunnel_started_cb *started,
     void *ctx);

@@ -1,7 +1,7 @@
 /*
- * A remote tunnel: sshd listens.  When the link was lost and is up again, it is
- * asked again for the port that clients know, until it has it: for a while the
- * dead connection may have it still.
+ * A remote tunnel: sshd listens.  When the link was lost and is up again, sshd
+ * is requested to listen at the same port, repeatedly until it does: for a
+ * while the dead connection may still have the port.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ static const char allow_missing_far[] =
     "sshd does not tell who connects: so this does not restrict who "
     "connects, only where data connections to clients may go";
 
-/* Is that address, where the SSH server is to listen, on its loopback? */
+/* Is that address of the SSH server its loopback address? */
 static bool
 is_far_loopback(const char *host)
 {
@@ -123,7 +123,7 @@ tunnel_remote_on_accepted(void *ctx, struct stream *stream,
 	    tunnel_admit(tunnel, stream, local, peer);
 
 	return place != NULL &&
-	    tunnel_begin_session(tunnel, stream, local, peer, place);
+	    session_begin(&tunnel->session_options, stream, local, peer, place);
 }
 
 static void
@@ -137,7 +137,7 @@ tunnel_remote_on_pause_over(uv_timer_t *timer)
 		tunnel_remote_listen(tunnel);
 }
 
-/* sshd did not listen again, or does not any more. */
+/* sshd refuses to listen, or does not listen any more. */
 static void
 listen_later(struct tunnel *tunnel, const char *why)
 {
@@ -157,11 +157,10 @@ tunnel_remote_on_failed(void *ctx, int err, const char *reason)
 	struct tunnel *tunnel = ctx;
 	char why[1024];
 
-	(void)err;
 	tunnel_say_cannot(tunnel, reason, why, sizeof(why));
 	if (!reconnect_is_up(tunnel->options.reconnect))
-		/* Of the loss of the link others say the word; with the next
-		 * one it may still begin. */
+		/* The loss of the link is reported elsewhere; the tunnel can
+		 * still start on the next link. */
 		log_verbose("%s", why);
 	else if (tunnel->started != NULL && !tunnel->options.patient)
 		tell_started(tunnel, why);

@@ -14,28 +14,29 @@
 #include "tunnel/admission.h"
 #include "tunnel/ports.h"
 
-/* What the user allows and wants; the same for all tunnels of a command. */
+/* What the user allows and wants; the same for all tunnels of a destination. */
 struct policy {
-	const struct subnet *allow; /* --allow, n_allow of them; none: */
-	size_t n_allow;		    /* everybody */
-	bool any_user;		    /* over loopback, other local users too */
+	const struct subnet *allow; /* --allow; none: everybody */
+	size_t n_allow;
+	bool any_user; /* over loopback, other local users may connect */
 	bool pass_foreign_port;
 	bool allow_tls;
 	struct engine_policy commands; /* that are refused */
-	uint64_t rate;	       /* of data, bytes/s of a tunnel; 0: any */
-	uint64_t session_rate; /* ... of a session */
-	unsigned max_lines;    /* of a client in a second; 0: any number */
-	unsigned max_data;     /* data connections of a session */
-	uint64_t login_ms;     /* for the login; 0: for ever */
-	uint64_t keepalive_ms; /* NOOP when idle for so long; 0: never */
+	uint64_t rate;	       /* data bytes/s of each tunnel; 0: no limit */
+	uint64_t session_rate; /* ... of each session */
+	unsigned max_lines;    /* of a client in a second; 0: no limit */
+	unsigned max_data;     /* data connections of a session at one time */
+	uint64_t login_ms;     /* a session without a login ends; 0: never */
+	uint64_t keepalive_ms; /* NOOP after so long without traffic; 0: none */
 	bool many_links;       /* more than one SSH connection */
 	enum engine_mode server_mode;
-	bool server_data_host_reply;   /* dial the address in a 227 */
+	bool server_data_host_reply;   /* connect to the address in a 227 */
 	bool client_data_host_control; /* ignore the address in a PORT */
 	struct addr client_address;    /* goes into 227 and 228; or AF_UNSPEC */
-	const char *far_address;       /* of the SSH server, for its listeners
-					* toward FTP servers; NULL: loopback */
-	struct ports *client_ports;    /* near listeners; NULL: any */
+	const char *far_address;       /* where the SSH server listens for FTP
+					* servers; NULL: loopback */
+	struct ports *client_ports;    /* where the near side listens for FTP
+					* clients; NULL: any port */
 	struct owners *owners;	       /* borrowed; looks up local users */
 };
 
@@ -43,45 +44,45 @@ struct policy {
 bool policy_allows(const struct policy *policy, const struct addr *peer);
 
 /*
- * May the client of a control connection accepted at *local from *peer, both
- * known, have a session?  Over loopback it must belong to the user who runs
- * culvert (unless any_user), and its address must be one of --allow.  When not,
- * why (of why_size bytes) says it to people.
+ * May the client of a control connection from *peer to *local, both known, have
+ * a session?  Its address must be one of --allow, and over loopback it must
+ * belong to the user who runs culvert (unless any_user).  If not, *ret_refusal
+ * and why, a text for people of why_size bytes, have the reason.
  */
 bool policy_takes(const struct policy *policy, const struct addr *local,
     const struct addr *peer, char *why, size_t why_size,
     enum refusal *ret_refusal);
 
-/* Whose control connection it is, as far as this host can tell. */
+/* The client of a control connection, as far as this host can tell. */
 struct policy_peer {
-	struct addr addr; /* with the port of its control connection */
-	struct addr at;	  /* our end of its control connection */
-	bool local;	  /* on loopback: the user counts */
+	struct addr addr; /* the client's end */
+	struct addr at;	  /* our end */
+	bool local;	  /* it is over loopback, so the user counts */
 	bool uid_known;
-	uid_t uid;
+	uid_t uid; /* of the client */
 };
 
-/* Looks at a control connection at *local from *peer, which policy_takes() has
- * taken; they are AF_UNSPEC where they are not known. */
+/* Fills in *ret for a control connection from *peer to *local (AF_UNSPEC: not
+ * known) that policy_takes() has permitted. */
 void policy_learn(const struct policy *policy, const struct addr *local,
     const struct addr *peer, struct policy_peer *ret);
 
-/* Is that client known to have closed its control connection altogether, not
- * only its direction?  On loopback alone this can be seen. */
+/* Has that client closed its control connection, and not only ended its
+ * direction?  Only over loopback can this be seen; else false. */
 bool policy_has_closed(const struct policy *policy,
     const struct policy_peer *client);
 
 enum policy_answer {
 	POLICY_ADMITTED,
 	POLICY_STRANGER, /* it is somebody else's */
-	POLICY_UNKNOWN,	 /* it may be the client's: nobody can tell any more */
+	POLICY_UNKNOWN,	 /* nobody can tell any more; it may be the client's */
 };
 
 /*
- * May a data connection accepted at *local from *peer belong to that client?
- * It must come from the same address, and on loopback from the same user
- * (unless any_user).  Where the far side tells nobody's address, everybody is
- * taken.  When not, why (of why_size bytes) says it, and what helps.
+ * May a data connection from *peer to *local belong to that client?  It must
+ * come from the same address, and over loopback from the same user (unless
+ * any_user).  If an address is not known, as on the far side, everybody is
+ * admitted.  If not, why, of why_size bytes, has the reason and what to do.
  */
 enum policy_answer policy_admits(const struct policy *policy,
     const struct policy_peer *client, const struct addr *local,

@@ -1,8 +1,7 @@
 /*
- * A range of ports for the listeners toward FTP clients (--client-ports): what
- * a firewall lets through, or a container has mapped.  Each is used by one
- * data connection at a time, from the making of its listener to the end of the
- * connection.
+ * A range of ports where the near side listens for FTP clients
+ * (--client-ports), because a firewall permits them, or a container maps them.
+ * Each is used by one data connection at a time, until that ends.
  */
 #ifndef TUNNEL_PORTS_H
 #define TUNNEL_PORTS_H
@@ -12,16 +11,15 @@
 
 struct ports;
 
-/* low to high, both included; low is not 0.  NULL when out of memory. */
+/* The ports low to high, both included; low is not 0.  NULL when out of memory.
+ */
 struct ports *ports_new(uint16_t low, uint16_t high);
 
 /* NULL is allowed. */
 void ports_free(struct ports *ports);
 
-/*
- * Takes a free port, the one that has been free for the longest first, so that
- * a late packet of an old connection meets nobody.  0: all are in use.
- */
+/* Takes the port that has been free for the longest time, so that no late
+ * packet of an old connection meets a new one.  0: all are in use. */
 uint16_t ports_take(struct ports *ports);
 
 /* Gives back what ports_take() returned. */

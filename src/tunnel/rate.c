@@ -48,7 +48,7 @@ rate_spend(struct rate *rate, uint64_t bytes)
 		rate->tokens -= bytes;
 }
 
-/* ---- those that wait ---- */
+/* ---- the queue ---- */
 
 void
 rate_queue_init(struct rate_queue *queue, uint64_t per_second, uint64_t now)
@@ -104,15 +104,15 @@ rate_leave(struct rate_queue *queue, struct rate_flow *flow)
 	queue->n--;
 }
 
-/* Gives the first one its part, of so many that are still to have theirs, and
- * puts it last. */
+/* Gives its part to the first one of so many that have not got theirs in this
+ * turn, and puts it last. */
 static void
 serve(struct rate_queue *queue, uint64_t left, size_t others, uint64_t now)
 {
 	struct rate_flow *flow = TAILQ_FIRST(&queue->waiting);
 	uint64_t part = left / others;
 
-	/* Where there is less than a byte for each, the next have theirs in the
+	/* If there is less than a byte for each, the others get theirs in the
 	 * next turn. */
 	if (part == 0)
 		part = 1;

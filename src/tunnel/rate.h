@@ -1,6 +1,6 @@
 /*
- * Bytes a second: token buckets, and who of those that wait gets how much.  It
- * reads no clock: now is in milliseconds of one that never goes back.
+ * Limits in bytes per second: token buckets, and a queue of those that wait for
+ * tokens.  Pure: now is in milliseconds of a clock that never goes back.
  */
 #ifndef TUNNEL_RATE_H
 #define TUNNEL_RATE_H
@@ -10,34 +10,34 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-/* A bucket.  It is full at first, and holds what comes in 100 ms, but at least
+/* A bucket.  It is full at first, and holds the bytes of 100 ms, but at least
  * RATE_BURST. */
 #define RATE_BURST (16 * 1024)
 
 struct rate {
 	uint64_t per_second; /* 0: no limit */
 	uint64_t tokens;     /* bytes */
-	uint64_t rest;	     /* thousandths of one */
-	uint64_t at;	     /* when they were counted */
+	uint64_t rest;	     /* thousandths of a byte */
+	uint64_t at;	     /* when the tokens were counted */
 };
 
 void rate_init(struct rate *rate, uint64_t per_second, uint64_t now);
 
-/* How many bytes may go now; UINT64_MAX without a limit. */
+/* How many bytes may pass now; UINT64_MAX without a limit. */
 uint64_t rate_left(struct rate *rate, uint64_t now);
 
-/* They went; no more than were left. */
+/* So many bytes pass; no more than rate_left() has returned. */
 void rate_spend(struct rate *rate, uint64_t bytes);
 
-/* One direction of a data connection; embedded there. */
+/* One direction of a data connection, which embeds it. */
 struct rate_flow {
 	TAILQ_ENTRY(rate_flow) link;
-	struct rate *own; /* of its session, besides the queue's */
-	size_t wants;	  /* bytes, while it waits */
+	struct rate *own; /* its session's bucket, besides the queue's */
+	size_t wants;	  /* so many bytes, while it waits */
 	bool waits;
 
-	/* bytes of those that it wants may go now, and are spent.  It may
-	 * wait again, and leave, in the call; so may others. */
+	/* So many of these bytes may pass now, and their tokens are spent.  In
+	 * the call this flow and others may wait again or leave. */
 	void (*granted)(struct rate_flow *flow, size_t bytes);
 };
 
@@ -45,26 +45,27 @@ struct rate_flow {
 struct rate_queue {
 	struct rate all;
 	TAILQ_HEAD(, rate_flow) waiting;
-	size_t n;	/* of them */
-	uint64_t spare; /* what the last turn has left of the bucket */
+	size_t n;	/* how many wait */
+	uint64_t spare; /* tokens that the last turn has left over */
 };
 
 void rate_queue_init(struct rate_queue *queue, uint64_t per_second,
     uint64_t now);
 
 /*
- * How many of so many bytes of a flow may go at once; they are spent.  As long
- * as others wait those have what comes, and only what they have left is to be
- * had.
+ * Returns how many of so many bytes of a flow may pass at once, and spends
+ * their tokens.  While others wait, new tokens are theirs, and only what they
+ * have left over is available.
  */
 size_t rate_take(struct rate_queue *queue, struct rate_flow *flow, size_t bytes,
     uint64_t now);
 
-/* It waits for so many (instead of as many as it did); or no longer. */
+/* The flow waits for so many bytes (also if it waited for another number); or
+ * waits no longer. */
 void rate_wait(struct rate_queue *queue, struct rate_flow *flow, size_t bytes);
 void rate_leave(struct rate_queue *queue, struct rate_flow *flow);
 
-/* Time has passed: what there is goes to those that wait, to each the same. */
+/* Shares the tokens that there are now equally among those that wait. */
 void rate_turn(struct rate_queue *queue, uint64_t now);
 
 #endif

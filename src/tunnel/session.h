@@ -28,39 +28,39 @@ LIST_HEAD(session_list, session);
 /* By direction, 0: to the client, download; 1: to the server, upload. */
 #define INFO_DIRECTIONS 2
 
-/* What a tunnel has counted since it is there; zeroed at first. */
+/* What a tunnel has counted since it was made; zeroed at first. */
 struct tunnel_stats {
 	uint64_t sessions; /* that have begun */
 	uint64_t refusals[REFUSALS];
 	uint64_t transfers[INFO_DIRECTIONS][INFO_OUTCOMES];
-	uint64_t bytes[INFO_DIRECTIONS]; /* of data connections */
+	uint64_t bytes[INFO_DIRECTIONS]; /* relayed by data connections */
 };
 
-/* A transfer that runs.  Texts are borrowed. */
+/* A transfer that is running.  Texts are borrowed. */
 struct transfer_info {
 	enum verb verb;
 	const char *name; /* the command's argument, not escaped */
 	bool upload;
 	uint64_t bytes;	 /* so far */
 	int64_t size;	 /* of the file; -1: not known */
-	uint64_t offset; /* where in it the transfer has begun */
-	uint64_t ms;	 /* since then */
+	uint64_t offset; /* in the file, where the transfer began (REST) */
+	uint64_t ms;	 /* since it began */
 	struct engine_way client, server;
 };
 
-/* Those with data connections of their own, and one without. */
+/* One for each data connection, and one without. */
 #define SESSION_TRANSFERS_MAX (LIMIT_SESSION_DATA + 1)
 
 struct session_info {
 	unsigned long number;
-	const char *client; /* its address, or where it is */
-	const char *user;   /* "": nobody, or not known */
-	uint64_t ms;	    /* since its beginning */
+	const char *client; /* its address; "the SSH server" if not known */
+	const char *user;   /* who has logged in; "": nobody, or not known */
+	uint64_t ms;	    /* since the session began */
 	struct transfer_info transfers[SESSION_TRANSFERS_MAX];
 	size_t n_transfers;
 };
 
-/* What a session takes from its tunnel; outlives it. */
+/* What sessions take from their tunnel; outlives them. */
 struct session_options {
 	const char *name; /* of the tunnel, or NULL */
 	uv_loop_t *loop;
@@ -72,15 +72,12 @@ struct session_options {
 	struct transfer_log *log; /* or NULL */
 	struct tunnel_stats *stats;
 
-	/*
-	 * Where the listeners of data connections toward that peer are made
-	 * (struct side_at); NULL: at the address that the control connection
-	 * to that peer has on our side, which only the near side knows; on the
-	 * far side, at its loopback.
-	 */
+	/* Where data connections toward that peer listen (struct side_at);
+	 * NULL: at our end of the control connection to that peer, or, on the
+	 * far side, where that is not known, at the loopback address. */
 	const char *listen_at[2];
 
-	/* Where clients may be when a client's own address is not known. */
+	/* Where clients may be if a client's own address is not known. */
 	const struct subnet *networks;
 	size_t n_networks;
 
@@ -109,9 +106,9 @@ bool session_begin(const struct session_options *options, struct stream *client,
 void session_describe(const struct session *session, struct session_info *ret);
 
 /*
- * Ends it as soon as that cuts no transfer, with 421 and why to the client
- * (copied; at most 99 characters count).  Commands that are not answered, and
- * data connections that are not used, are waited for for LIMIT_DRAIN_MS.
+ * Ends it as soon as that cuts no transfer, with 421 and why to the client (at
+ * most 99 characters are copied).  It waits at most LIMIT_DRAIN_MS for replies
+ * to commands and for the use of data connections that are prepared.
  */
 void session_drain(struct session *session, const char *why);
 

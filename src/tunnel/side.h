@@ -1,7 +1,8 @@
 /*
- * A side: what can dial and listen.  The near side does it with sockets, the
- * far side with SSH channels and remote forwards.  A session has one toward
- * the client and one toward the server; it never asks which is which.
+ * A side: what can connect ("dial") and listen.  The near side does it with
+ * sockets, the far side with SSH channels and remote forwards.  A session has
+ * one toward the client and one toward the server, and does not know which is
+ * which.
  */
 #ifndef TUNNEL_SIDE_H
 #define TUNNEL_SIDE_H
@@ -22,12 +23,12 @@ enum side_use {
 	SIDE_DATA,
 };
 
-/* Where to dial. */
+/* Where to connect to. */
 struct side_to {
 	const char *host; /* a name or an address, as that side sees it */
 	uint16_t port;
-	const struct addr *from; /* the local address to use, or NULL; the far
-				  * side has none */
+	const struct addr *from; /* the local address to use; NULL: any.  The
+				  * far side ignores it */
 	enum side_use use;
 };
 
@@ -41,95 +42,94 @@ struct side_at {
 	uint16_t port;	     /* 0: any */
 	struct ports *ports; /* port 0: one of these; NULL: any */
 
-	/* For control connections: takes one after the other. */
+	/* Takes any number of connections (for control connections); else
+	 * one. */
 	bool many;
 };
 
 struct side_listener_handler {
 	/*
-	 * It listens.  v4 and v6: what a peer on that side can be told, with
-	 * the port; AF_UNSPEC when it cannot be reached by that family.  With
+	 * It listens.  v4 and v6, with the port, are what a peer on that side
+	 * can be told; AF_UNSPEC: it cannot be reached by that family.  With
 	 * "*" they are 0.0.0.0 and ::, since nothing is known of the host.
 	 */
 	void (*listening)(void *ctx, const struct addr *v4,
 	    const struct addr *v6);
 
 	/*
-	 * A connection came; the stream is the callee's, open, stopped and
-	 * without a handler.  local and peer are its ends, AF_UNSPEC where
-	 * they cannot be known (the far side).  Returns true when it was
-	 * taken: unless it takes many, the listener then refuses all others.
-	 * False: the callee has given the stream up, it goes on listening.
+	 * A connection came.  The stream belongs to the callee; it is open,
+	 * stopped and without a handler.  local and peer are its ends,
+	 * AF_UNSPEC if they are not known (on the far side).  Returns true if
+	 * it was taken: then the listener refuses all others, unless it takes
+	 * many.  False: the callee has closed the stream, and the listener
+	 * continues.
 	 */
 	bool (*accepted)(void *ctx, struct stream *stream,
 	    const struct addr *local, const struct addr *peer);
 
 	/*
-	 * A connection came, and was reset before anybody could see whose it
-	 * was.  It goes on listening.  NULL: never mind.
+	 * A connection came, but was reset before its peer could be seen.  The
+	 * listener continues.  May be NULL.
 	 */
 	void (*vanished)(void *ctx);
 
 	/*
-	 * After accepted() a further connection has come to one that takes
-	 * one, where nobody's address is known, and was refused: one of the two
-	 * is a stranger's.  place, for people, is where, valid in the call.
-	 * NULL for one that takes many.
+	 * After accepted(), on the far side: a further connection came to a
+	 * listener that takes one, and was refused.  One of the two is a
+	 * stranger's.  place says where, for people; valid in the call.  NULL
+	 * for one that takes many.
 	 */
 	void (*second)(void *ctx, const char *place);
 
 	/*
-	 * It could not be made, or, after listening(), is lost with the link
-	 * that carried it: then nobody comes by it any more, and what it has
-	 * accepted is lost as well, though its stream may find out late.
-	 * Nothing follows; it is still to be closed.  why, for people, says
-	 * the cure too where one is known; valid in the call.
+	 * It could not be made; or, after listening(), it is lost with its
+	 * link, and so is what it has accepted, though the stream may report
+	 * that late.  No callback follows, but it must still be closed.  why,
+	 * for people, includes what to do if that is known; valid in the call.
 	 */
 	void (*failed)(void *ctx, int err, const char *why);
 };
 
 /*
- * Connects.  to is copied.  Returns a connecting stream, the caller's, or NULL
- * when it cannot even be tried (out of memory, link down).
+ * Connects.  to is copied.  Returns a connecting stream, which belongs to the
+ * caller; NULL if it cannot even be tried (out of memory, link down).
  */
 struct stream *side_dial(struct side *side, const struct side_to *to,
     const struct stream_handler *handler, void *ctx);
 
-/*
- * The two ends of an open stream that the side has dialled or accepted;
- * AF_UNSPEC where that is not known: always so on the far side.
- */
+/* The two ends of an open stream of that side; AF_UNSPEC if they are not known,
+ * as always on the far side. */
 void side_ends(struct side *side, const struct stream *stream,
     struct addr *ret_local, struct addr *ret_peer);
 
-/* What to say of a connection of this side that ended after a while without
- * traffic, see link_idle_hint(); NULL: nothing, and always on the near side. */
+/* What to log about a connection of this side that ended after a while without
+ * traffic, see link_idle_hint(); NULL: nothing, as always on the near side. */
 const char *side_idle_hint(struct side *side, bool accepted);
 
 /*
- * Listens.  at is copied, but for its ports.  Callbacks come from the loop,
- * never from inside the call.  NULL when out of memory.
+ * Listens.  at is copied, except its ports, which must outlive the listener.
+ * Callbacks come from the loop, never from inside the call.  NULL when out of
+ * memory.
  */
 struct side_listener *side_listen(struct side *side, const struct side_at *at,
     const struct side_listener_handler *handler, void *ctx);
 
 /*
- * Gives the listener, and its port of at.ports, back.  reusable: it has done
- * its work and nobody may still be on the way to it, so that the side may lend
- * it again.  NULL is allowed; no callback follows.
+ * Closes the listener, and gives its port back to at.ports.  reusable: no
+ * connection can still be on the way to it, so that the side may use it again.
+ * NULL is allowed.  No callback follows.
  */
 void side_listener_close(struct side_listener *listener, bool reusable);
 
 /*
  * Is the clean end of a stream that this listener accepted really the peer's?
- * The end of ssh's Unix socket is clean even when ssh was killed.
- * SIDE_END_ASKED: done comes once, from the loop, unless *ret_check is
- * cancelled before.
+ * The end of ssh's Unix socket is clean even if ssh was killed.
  */
 enum side_end {
-	SIDE_END_CLEAN,
-	SIDE_END_ASKED,
-	SIDE_END_LOST,
+	SIDE_END_CLEAN, /* it is */
+	SIDE_END_ASKED, /* done is called once, from the loop, unless
+			 * *ret_check is cancelled before */
+	SIDE_END_LOST,	/* the link is lost */
 };
 struct side_check;
 typedef void side_check_cb(void *ctx, bool clean);
@@ -138,54 +138,50 @@ enum side_end side_check_end(struct side_listener *listener,
 void side_check_cancel(struct side *side, struct side_check *check);
 
 /*
- * After a clean end: is a stream that this listener accepted known to have
- * ended as stream_end_is_proven() has it?  False only on the far side: the SSH
- * server has never been seen to send EOF, and the whole connection is closed.
- * NULL: a stream that we had ended before; then only the first of the two can
- * be seen.
+ * What stream_end_is_proven() is for a stream that this listener accepted,
+ * after its clean end.  False only on the far side: the SSH server has never
+ * sent EOF, and the whole connection is closed.  stream is NULL if we had ended
+ * it before: then only the first condition counts.
  */
 bool side_end_is_proven(const struct side_listener *listener,
     const struct stream *stream);
 
-/* The sides there are. */
 struct links;
 struct net;
 struct uv_loop_s;
 
 /*
- * The near side: names are looked up here.  It listens at addresses only.  All
- * is borrowed.  NULL when out of memory.
+ * The near side: this host looks names up.  It listens at addresses only.  loop
+ * and net are borrowed.  NULL when out of memory.
  */
 struct side *near_side_new(struct uv_loop_s *loop, struct net *net);
 
 /*
  * The far side: sshd looks names up.  A listener is a remote forward of sshd;
- * at.ports does not count.  It is kept for reuse at the same host when it is
- * given back as reusable; while nobody has it, it accepts nobody.  While the
- * last idle one is lent, another is made in reserve.  A listener beyond
- * loopback that sshd has made on its loopback instead fails (GatewayPorts).
+ * at.ports is ignored.  If it was closed as reusable, it is kept, refuses
+ * everybody, and is used again for the same host.  When the last idle one is
+ * used, another is made in reserve.  A listener fails if it should be beyond
+ * loopback and sshd has made it on its loopback (GatewayPorts).
  *
- * What is for control is on the first link.  A data connection is so, too,
- * unless spread: then it is on the one that links_choose() says.  But where
- * several are as little loaded, a listener is taken from the link that has an
- * idle one: that saves a round trip.  An idle one of a link with more load is
- * left alone.
+ * Control connections are on the first link.  So are data connections, unless
+ * spread: then links_choose() chooses; but of several links with the same load,
+ * a listener uses one that has an idle forward, which saves a round trip.
  *
- * Not to be spread is what far clients have: what is sent to one of them by two
- * links comes in no order (a reply and the data before it), and of a data
- * connection that the link has taken to its end the client may still read, by
- * sshd.
+ * What far clients use must not be spread: two links deliver to one client in
+ * no order (a reply and the data before it), and a client may still read, by
+ * sshd, from a data connection that the link has taken to its end.
  *
- * directory: private, for its Unix sockets; there may be one side that spreads
- * and one that does not.  Everything is borrowed and outlives the side.
+ * directory: private, for its Unix sockets.  One side that spreads and one that
+ * does not may use the same.  All arguments are borrowed and outlive the side.
+ * NULL when out of memory.
  */
 struct side *far_side_new(struct uv_loop_s *loop, struct links *links,
     struct net *net, const char *directory, bool spread);
 
-/* All listeners have been closed before.  NULL is allowed. */
+/* All listeners must be closed before.  NULL is allowed. */
 void side_free(struct side *side);
 
-/* Implementations embed these first. */
+/* Implementations embed struct side and struct side_listener first. */
 struct side_ops {
 	struct stream *(*dial)(struct side *, const struct side_to *,
 	    const struct stream_handler *, void *);

@@ -6,8 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* How often those that wait have their turn: five times in what a bucket holds
- * at the most. */
+/* How often tokens are shared: five times in the 100 ms that a bucket holds. */
 #define TURN_MS 20
 
 struct throttle {

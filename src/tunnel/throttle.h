@@ -18,7 +18,7 @@ struct throttle *throttle_new(uv_loop_t *loop, uint64_t per_second);
 /* No flow may wait any more.  NULL is allowed. */
 void throttle_free(struct throttle *throttle);
 
-/* As rate_take(), rate_wait() and rate_leave(), now. */
+/* What rate_take(), rate_wait() and rate_leave() do, at the present time. */
 size_t throttle_take(struct throttle *throttle, struct rate_flow *flow,
     size_t bytes);
 void throttle_wait(struct throttle *throttle, struct rate_flow *flow,

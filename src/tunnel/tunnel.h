@@ -1,5 +1,6 @@
 /*
- * A tunnel: a listening address, and the sessions that came by it.
+ * A tunnel: a listening address, and the sessions of the clients that connect
+ * to it.
  */
 #ifndef TUNNEL_TUNNEL_H
 #define TUNNEL_TUNNEL_H
@@ -20,9 +21,9 @@ struct transfer_log;
 
 /* What all tunnels of the process count. */
 struct tunnel_count {
-	struct admission *admission; /* clients that wait for the link included
-				      */
-	unsigned long last_number;   /* of a session */
+	struct admission *admission; /* of sessions, and of clients that wait
+				      * for the link */
+	unsigned long last_number;   /* of the latest session */
 };
 
 struct tunnel_options {
@@ -30,7 +31,7 @@ struct tunnel_options {
 	bool remote;	  /* -R: sshd listens, the server is on our side */
 	struct activation *activation; /* sockets that it may take, or NULL */
 	const char *bind;	       /* "", "*", a name or an address */
-	uint16_t port;		       /* 0: the choice of whoever listens */
+	uint16_t port;		       /* 0: any free port */
 	const char *server_host;
 	uint16_t server_port;
 	const struct policy *policy;
@@ -38,56 +39,57 @@ struct tunnel_options {
 	struct net *net;
 	struct side *near;
 	struct side *far;
-	struct reconnect *reconnect; /* which has the link */
-	uint64_t link_wait_ms;	     /* how long a client waits for it */
+	struct reconnect *reconnect; /* has the link */
+	uint64_t link_wait_ms;	     /* how long a client waits for the link */
 	struct tunnel_count *count;
 	struct transfer_log *log; /* or NULL */
 
-	/* Remote: where sshd does not listen at first, ask again later, as
-	 * after a loss of the link; else that is a failure. */
+	/* A remote tunnel: if sshd does not listen at first, request it again
+	 * later, as after a loss of the link; else the start fails. */
 	bool patient;
 };
 
 struct tunnel;
 
 /*
- * A local tunnel is bound, but takes nobody yet; for a remote one nothing
- * happens before tunnel_start().  bind is looked up at once, blocking: this is
- * for start-up.  options is copied, what it points to is borrowed.
- * Returns NULL with a text for people in why; among the reasons: an address
- * beyond loopback and no --allow.
+ * Makes a tunnel.  A local one is bound, but accepts nobody before
+ * tunnel_start(); a remote one does nothing before that.  bind is looked up at
+ * once, which blocks: only for start-up.  options is copied, what it points to
+ * is borrowed.
+ * Returns NULL on failure: then why, of why_size bytes, has a text for people.
  */
 struct tunnel *tunnel_new(const struct tunnel_options *options, char *why,
     size_t why_size);
 
-/* Why the SSH server cannot be asked to listen at that host, for people; NULL:
- * it can.  Of the policy, only addresses are looked at. */
+/* Why a remote tunnel cannot listen at that host, for people; NULL: it can.
+ * Only the addresses of the policy matter. */
 const char *tunnel_remote_wrong(const struct policy *policy, const char *host);
 
-/* why is NULL when it takes clients from now on; else it never will. */
+/* why NULL: the tunnel accepts clients from now on.  Else it never will; why is
+ * for people, valid in the call. */
 typedef void tunnel_started_cb(void *ctx, struct tunnel *tunnel,
     const char *why);
 
 /*
- * Lets clients come.  The link is up, or, for a local tunnel, is to be had on
- * demand.  started comes once, from the loop or
+ * Starts to accept clients.  The link must be up; a local tunnel whose link is
+ * opened on demand does not need it.  started is called once, from the loop or
  * from inside the call, unless the tunnel is stopped before.
  */
 void tunnel_start(struct tunnel *tunnel, tunnel_started_cb *started, void *ctx);
 
-/* "127.0.0.1:2121", several joined by " and "; once started, with the port
- * that was chosen; of one that takes no clients any more, where it was.
- * Returns text. */
+/* Writes where it listens to text, of size bytes: "127.0.0.1:2121", several
+ * joined by " and "; once started, with the port that was chosen; if it does
+ * not listen any more, where it did.  Returns text. */
 const char *tunnel_address(const struct tunnel *tunnel, char *text,
     size_t size);
 
-/* What it has counted; its own. */
+/* What it has counted; borrowed. */
 const struct tunnel_stats *tunnel_stats(const struct tunnel *tunnel);
 
-/* Adds what another one has counted. */
+/* Adds from to to. */
 void tunnel_stats_add(struct tunnel_stats *to, const struct tunnel_stats *from);
 
-/* From now on it has counted what that one has, too, which is about to go. */
+/* Adds what another tunnel has counted, which is about to be freed. */
 void tunnel_inherit(struct tunnel *tunnel, const struct tunnel *from);
 
 /* How many clients wait for the link. */
@@ -98,38 +100,38 @@ typedef void tunnel_session_cb(void *ctx, const struct session_info *info);
 void tunnel_each_session(const struct tunnel *tunnel, tunnel_session_cb *each,
     void *ctx);
 
-/* Ends the session with that number, as session_stop().  False: it is not one
- * of its. */
+/* Ends the session with that number as session_stop() does.  False: this tunnel
+ * has no such session. */
 bool tunnel_end_session(struct tunnel *tunnel, unsigned long number,
     const char *why);
 
 /*
- * The link is up, after tunnel_start() with the link down, or again.  Clients
- * that wait for it have their sessions; sshd is asked to listen.
+ * The link is up again, or for the first time after tunnel_start().  Sessions
+ * begin for clients that wait; sshd is requested to listen.
  */
 void tunnel_link_up(struct tunnel *tunnel);
 
 /*
- * The link was lost, or cannot be had.  Sessions end with 421.  A local tunnel
- * goes on listening; clients who wait go on waiting if the next attempt comes
- * by itself (again), and else have a 421 with why.
+ * The link was lost, or could not be made.  Sessions end with 421.  A local
+ * tunnel continues to listen.  Clients that wait for the link continue to wait
+ * if culvert reconnects by itself (again); else they get a 421 with why.
  */
 void tunnel_link_down(struct tunnel *tunnel, const char *why, bool again);
 
 /*
- * Takes nobody any more: its address is free for another one.  Sessions end as
- * soon as that cuts no transfer, with 421 and why; clients that wait for the
- * link at once.  admission_count() tells when none is left.
+ * Stops to listen, so that another tunnel can use the address.  Sessions end
+ * with 421 and why as soon as that cuts no transfer; clients that wait for the
+ * link get it at once.
  */
 void tunnel_drain(struct tunnel *tunnel, const char *why);
 
-/* Has it a session, or a client that waits for the link? */
+/* Does it have a session, or a client that waits for the link? */
 bool tunnel_has_sessions(const struct tunnel *tunnel);
 
-/* Has the SSH server refused to listen, so that it is asked again and again? */
+/* Did sshd refuse to listen, so that it is requested repeatedly? */
 bool tunnel_is_retrying(const struct tunnel *tunnel);
 
-/* Takes nobody any more, and ends the sessions with 421 and why. */
+/* Stops to listen, and ends the sessions with 421 and why. */
 void tunnel_stop(struct tunnel *tunnel, const char *why);
 
 /* After tunnel_stop(); NULL is allowed. */

@@ -115,7 +115,7 @@ check_set_facts(struct check *check)
 		fact_escape(facts, FACT_CONFIG, options->looked);
 		fact_escape(facts, FACT_NEAREST, options->nearest);
 	}
-	fact_escape(facts, FACT_NETRC, login_netrc(check->login));
+	fact_escape(facts, FACT_NETRC, check->login.path);
 	if (options->tunnel != NULL)
 		fact_format(facts, FACT_CULVERT, "[tunnel %s], as a key",
 		    options->tunnel);
@@ -186,10 +186,9 @@ check_make_parts(struct check *check)
 	check->report.quiet = check->conf->quiet;
 	check->outcomes =
 	    calloc(check->conf->n_forwards, sizeof(*check->outcomes));
-	check->login =
-	    login_new(check->conf, options->ftp_user, options->netrc);
-	if (check->net != NULL && check->outcomes != NULL &&
-	    check->login != NULL)
+	login_read(&check->login, check->conf, options->ftp_user,
+	    options->netrc);
+	if (check->net != NULL && check->outcomes != NULL)
 		return true;
 	log_err("out of memory");
 	return false;
@@ -281,7 +280,7 @@ check_free(struct check *check)
 	privdir_remove(check->directory);
 	report_free(&check->report);
 	free(check->outcomes);
-	login_free(check->login);
+	login_forget(&check->login);
 	user_free(&check->become);
 }
 

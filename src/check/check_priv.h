@@ -51,7 +51,7 @@ struct check {
 	struct attempt session; /* of nodelay */
 	struct side *near;
 	struct side *far;
-	struct login *login;
+	struct login login;
 	struct facts facts;
 	struct report report;
 	bool configured;    /* ssh -G has printed the server's host and port */

@@ -27,7 +27,7 @@ struct judge_outcome {
 	struct attempt client_active;
 
 	struct probe_outcome probe;
-	enum login_result login;
+	enum finding login; /* of login_find() */
 	const char *login_why;
 	bool netrc_open; /* the netrc was used, and others can read it */
 };

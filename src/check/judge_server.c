@@ -121,11 +121,6 @@ why_not_in(const struct judge *judge)
 static void
 judge_login(struct judge *judge)
 {
-	static const enum finding not_given[] = {
-		[LOGIN_NOT_GIVEN] = USER_NOT_GIVEN,
-		[LOGIN_NO_PASSWORD] = USER_NO_PASSWORD,
-		[LOGIN_NETRC_WRONG] = NETRC_WRONG,
-	};
 	const struct judge_outcome *outcome = judge->outcome;
 	const struct probe_outcome *probe = &judge->outcome->probe;
 
@@ -134,13 +129,11 @@ judge_login(struct judge *judge)
 	fact_set(judge->facts, FACT_REPLY, probe->login_reply);
 	fact_set(judge->facts, FACT_WHY,
 	    outcome->login_why != NULL ? outcome->login_why : "");
-	if (outcome->login != LOGIN_HAVE)
-		judge_find(judge, not_given[outcome->login]);
-	else if (probe->login == PROBE_IN)
-		judge_find(judge, USER_OK);
-	else if (probe->login == PROBE_ACCOUNT)
-		judge_find(judge, USER_ACCOUNT);
-	else if (probe->login == PROBE_DENIED && !judge->tls_login)
+	if (outcome->login != USER_OK)
+		judge_find(judge, outcome->login);
+	else if (probe->login == USER_OK || probe->login == USER_ACCOUNT)
+		judge_find(judge, probe->login);
+	else if (probe->login == USER_DENIED && !judge->tls_login)
 		judge_find(judge, why_not_in(judge));
 }
 
@@ -232,7 +225,7 @@ judge_look(struct judge *judge)
 			judge->tls_reply = probe->variants[i].trial.reply;
 	}
 	judge->tls_login =
-	    probe->login == PROBE_DENIED && demands_tls(probe->login_reply);
+	    probe->login == USER_DENIED && demands_tls(probe->login_reply);
 	if (judge->tls_login)
 		judge->tls_reply = probe->login_reply;
 }
@@ -287,7 +280,7 @@ judge_variant(struct judge *judge, enum probe_variant variant)
 
 	/* A refused login has its own finding. */
 	if (finding == MODE_NOT_TRIED &&
-	    judge->outcome->probe.login != PROBE_NO_LOGIN)
+	    judge->outcome->probe.login != USER_NOT_GIVEN)
 		return;
 	set_variant_facts(judge, variant);
 	judge_find_as(judge, finding,
@@ -364,6 +357,6 @@ judge_server(struct judge *judge)
 	if (probe->n_rtt > 0 && !probe->lost)
 		judge_find(judge, ROUND_TRIP);
 	fact_set(facts, FACT_WHY, probe->why);
-	if (probe->lost && probe->login != PROBE_DENIED)
+	if (probe->lost && probe->login != USER_DENIED)
 		judge_find(judge, SERVER_LOST);
 }

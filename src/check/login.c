@@ -14,20 +14,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "limits.h"
-
-struct login {
-	const char *user; /* or NULL */
-	char path[4096];
-	bool open;
-	int err;       /* of the file: negative errno, or 0 */
-	bool optional; /* the file need not exist: --netrc was not given */
-	char why[128];
-	bool has_typed;
-	char typed[NETRC_WORD_MAX];
-	char text[LIMIT_NETRC];
-	size_t len;
-};
 
 /* ---- the terminal ---- */
 
@@ -189,14 +175,12 @@ login_prompt(struct login *login)
 
 /* ---- login.h ---- */
 
-struct login *
-login_new(const struct options *options, const char *user, const char *netrc)
+void
+login_read(struct login *login, const struct options *options, const char *user,
+    const char *netrc)
 {
-	struct login *login = calloc(1, sizeof(*login));
 	const char *home = getenv("HOME");
 
-	if (login == NULL)
-		return NULL;
 	login->user = user;
 	login->optional = netrc == NULL;
 	if (netrc != NULL)
@@ -207,51 +191,32 @@ login_new(const struct options *options, const char *user, const char *netrc)
 	login->err = login_read_file(login);
 	if (login->err != 0)
 		login->len = 0;
-	snprintf(login->why, sizeof(login->why), "%s",
-	    login->err != 0 ? strerror(-login->err) : "");
 	if (user != NULL && !options->batch && lacks_password(login, options))
 		login_prompt(login);
-	return login;
 }
 
-enum login_result
+enum finding
 login_find(const struct login *login, const char *host, struct netrc_login *ret,
     const char **ret_why)
 {
 	int err = netrc_find(login->text, login->len, host, login->user, ret);
 
-	*ret_why = login->why;
 	if (err == 0)
-		return LOGIN_HAVE;
+		return USER_OK;
 	if (login->user != NULL && login->has_typed) {
 		snprintf(ret->user, sizeof(ret->user), "%s", login->user);
 		memcpy(ret->password, login->typed, sizeof(ret->password));
-		return LOGIN_HAVE;
+		return USER_OK;
 	}
-	if (err == -EINVAL)
-		*ret_why = "it has a syntax error";
+	*ret_why = err == -EINVAL ? "it has a syntax error" :
+				    strerrordesc_np(-login->err);
 	if (err == -EINVAL || (login->err != 0 && !login->optional))
-		return LOGIN_NETRC_WRONG;
-	return login->user != NULL ? LOGIN_NO_PASSWORD : LOGIN_NOT_GIVEN;
-}
-
-const char *
-login_netrc(const struct login *login)
-{
-	return login->path;
-}
-
-bool
-login_is_open(const struct login *login)
-{
-	return login->open;
+		return NETRC_WRONG;
+	return login->user != NULL ? USER_NO_PASSWORD : USER_NOT_GIVEN;
 }
 
 void
-login_free(struct login *login)
+login_forget(struct login *login)
 {
-	if (login == NULL)
-		return;
 	explicit_bzero(login, sizeof(*login));
-	free(login);
 }

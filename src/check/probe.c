@@ -232,9 +232,9 @@ probe_login(struct probe *probe)
 		return probe_lose(probe, reply.err, reply.text);
 	/* Closing the connection is a refusal, too. */
 	fact_text(outcome->login_reply, "%s", reply.text);
-	outcome->login = probe_is_good(&reply) ? PROBE_IN :
-	    reply.code == 332		       ? PROBE_ACCOUNT :
-						 PROBE_DENIED;
+	outcome->login = probe_is_good(&reply) ? USER_OK :
+	    reply.code == 332		       ? USER_ACCOUNT :
+						 USER_DENIED;
 	return reply.code != 0;
 }
 
@@ -382,7 +382,7 @@ probe_log_in(struct probe *probe)
 	    !probe_syst(probe) || !probe_login(probe))
 		return false;
 	/* Some servers answer FEAT only after the login. */
-	return outcome->login != PROBE_IN || outcome->feat[0] != '\0' ||
+	return outcome->login != USER_OK || outcome->feat[0] != '\0' ||
 	    probe_feat(probe);
 }
 
@@ -396,12 +396,13 @@ probe_run(const struct probe_options *options, struct probe_outcome *ret)
 		.use = SIDE_CONTROL,
 	};
 
+	ret->login = USER_NOT_GIVEN;
 	for (size_t i = 0; i < PROBE_VARIANTS; i++)
 		ret->variants[i].trial.finding = MODE_NOT_TRIED;
 	snprintf(probe.host, sizeof(probe.host), "%s", options->host);
 	ftp_open(&probe.ftp, options->wait, options->side, &to);
 	if (probe_log_in(&probe) &&
-	    (ret->login != PROBE_IN || probe_variants(&probe)))
+	    (ret->login != USER_OK || probe_variants(&probe)))
 		probe_measure(&probe);
 	ftp_close(&probe.ftp);
 }

@@ -34,13 +34,6 @@ struct probe_options {
 	const struct netrc_login *login; /* or NULL */
 };
 
-enum probe_login {
-	PROBE_NO_LOGIN,
-	PROBE_IN,
-	PROBE_DENIED,
-	PROBE_ACCOUNT,
-};
-
 struct probe_tried {
 	bool ipv6;		    /* active: it announced an IPv6 address */
 	struct trial_outcome trial; /* MODE_NOT_TRIED, MODE_NOT_USED,
@@ -63,7 +56,8 @@ struct probe_outcome {
 	char feat[FACT_MAX]; /* names of the features */
 	bool offers_tls;
 
-	enum probe_login login;
+	enum finding login; /* USER_OK, USER_DENIED, USER_ACCOUNT, or
+			     * USER_NOT_GIVEN: not tried */
 	char login_reply[FACT_MAX];
 
 	struct probe_tried variants[PROBE_VARIANTS];

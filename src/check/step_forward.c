@@ -98,11 +98,10 @@ forward_find_login(struct check *check, const struct forward *forward,
 {
 	const char *user = check->options->ftp_user;
 
-	outcome->login =
-	    login_find(check->login, forward->host, login, &outcome->login_why);
-	outcome->netrc_open =
-	    outcome->login == LOGIN_HAVE && login_is_open(check->login);
-	if (outcome->login == LOGIN_HAVE)
+	outcome->login = login_find(&check->login, forward->host, login,
+	    &outcome->login_why);
+	outcome->netrc_open = outcome->login == USER_OK && check->login.open;
+	if (outcome->login == USER_OK)
 		user = login->user;
 	fact_escape(&check->facts, FACT_FTP_USER, user != NULL ? user : "");
 }
@@ -123,7 +122,7 @@ forward_probe(struct check *check, const struct forward *forward,
 	};
 
 	forward_find_login(check, forward, outcome, &login);
-	if (outcome->login == LOGIN_HAVE)
+	if (outcome->login == USER_OK)
 		options.login = &login;
 	probe_run(&options, &outcome->probe);
 	explicit_bzero(&login, sizeof(login));

@@ -5,23 +5,26 @@
 
 #include "limits.h"
 
+static uint64_t
+wait_ms(uint64_t ms, uint64_t connect_s)
+{
+	return connect_s == 0 ? ms :
+				ms * connect_s * 1000 / LIMIT_CHECK_CONNECT_MS;
+}
+
 void
 wait_init(struct wait *wait, uv_loop_t *loop, uint64_t connect_s)
 {
-	const uint64_t connect =
-	    connect_s > 0 ? connect_s * 1000 : LIMIT_CHECK_CONNECT_MS;
-
-	*wait = (struct wait) { .loop = loop };
-	wait->times = (struct wait_times) {
-		.connect = connect,
-		.greeting =
-		    connect * LIMIT_CHECK_GREETING_MS / LIMIT_CHECK_CONNECT_MS,
-		.sshd = connect * LIMIT_CHECK_SSHD_MS / LIMIT_CHECK_CONNECT_MS,
-		.reply =
-		    connect * LIMIT_CHECK_REPLY_MS / LIMIT_CHECK_CONNECT_MS,
-		.listing =
-		    connect * LIMIT_CHECK_LISTING_MS / LIMIT_CHECK_CONNECT_MS,
-		.login = LIMIT_CHECK_SSH_MS,
+	*wait = (struct wait) {
+		.loop = loop,
+		.times = {
+			.connect = wait_ms(LIMIT_CHECK_CONNECT_MS, connect_s),
+			.greeting = wait_ms(LIMIT_CHECK_GREETING_MS, connect_s),
+			.sshd = wait_ms(LIMIT_CHECK_SSHD_MS, connect_s),
+			.reply = wait_ms(LIMIT_CHECK_REPLY_MS, connect_s),
+			.listing = wait_ms(LIMIT_CHECK_LISTING_MS, connect_s),
+			.login = LIMIT_CHECK_SSH_MS,
+		},
 	};
 	uv_timer_init(loop, &wait->timer);
 	wait->timer.data = wait;

@@ -42,12 +42,12 @@ setup(void **state)
 	snprintf(scene.forward.host, sizeof(scene.forward.host), "localhost");
 	scene.forward.host_port = 21;
 	scene.outcome.listen.result = ATTEMPT_GOOD;
-	scene.outcome.login = LOGIN_HAVE;
+	scene.outcome.login = USER_OK;
 	probe->opened = true;
 	probe->greeting_code = 220;
 	probe->feat_code = 211;
 	fact_text(probe->feat, "MLST");
-	probe->login = PROBE_IN;
+	probe->login = USER_OK;
 	for (int variant = 0; variant < PROBE_VARIANTS; variant++)
 		probe->variants[variant].trial.finding = MODE_OK;
 	fact_set(&scene.facts, FACT_KEY_OPTIONS, " port-forwarding ");
@@ -227,7 +227,7 @@ test_tls(void **state)
 	(void)state;
 	for (int variant = 0; variant < PROBE_VARIANTS; variant++)
 		probe->variants[variant].trial.finding = MODE_NOT_TRIED;
-	probe->login = PROBE_DENIED;
+	probe->login = USER_DENIED;
 	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
 		fact_text(probe->login_reply, "%s", replies[i]);
 		judge_scene();

@@ -45,7 +45,9 @@ ABORS = [abor_alone, abor_tnftp, abor_lftp]
 @modes
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_abor_in_a_download(kind, mode, target, folder):
-    """All three forms, at a large file; then the session goes on."""
+    """All three variants of ABOR in a large download; then the session
+    continues.
+    """
     path, name = folder(kind)
     with open(path / "huge", "wb") as file:
         file.truncate(64 << 30)
@@ -73,7 +75,7 @@ def test_abor_in_a_download(kind, mode, target, folder):
 @modes
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_abor_in_an_upload(kind, mode, target, folder):
-    """The data connection held open, or closed: no 226 for the part."""
+    """With the data connection open or closed: no 226 for the part."""
     path, name = folder(kind)
     with Ftp(target(kind)) as control:
         for number, abor in enumerate(ABORS):
@@ -97,9 +99,9 @@ def test_abor_in_an_upload(kind, mode, target, folder):
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_abor_of_a_client_that_does_not_read(
         kind, mode, target, folder):
-    """Like ftplib's abort(): the data connection is full by then.
+    """Like ftplib's abort(): the data connection is full at that time.
 
-    pure-ftpd does not look up before it can write again.
+    pure-ftpd does not read commands until it can write again.
     """
     path, name = folder(kind)
     with open(path / "huge", "wb") as file:
@@ -118,7 +120,7 @@ def test_abor_of_a_client_that_does_not_read(
 
 @pytest.mark.parametrize("abor", ABORS)
 def test_every_byte_of_an_abor_arrives(abor, pair):
-    """Urgent or not, none is lost and none is added."""
+    """Urgent or not, no byte is lost and none is added."""
     one = pair()
     mine, theirs = one.data("passive")
     theirs.send_to(mine, b"part")
@@ -135,8 +137,8 @@ def test_every_byte_of_an_abor_arrives(abor, pair):
 
 
 @modes
-def test_a_server_that_looks_up_late(mode, pair):
-    """After 300 ms its data connection is ended, and it answers then."""
+def test_a_server_that_reads_abor_late(mode, pair):
+    """After 300 ms its data connection is ended, and then it answers."""
     one = pair()
     mine, theirs = one.data(mode)
     theirs.send_to(mine, b"part")
@@ -156,11 +158,11 @@ def test_a_server_that_looks_up_late(mode, pair):
 
 
 def test_a_client_that_reads_on_after_abor(pair):
-    """It is sent what the server sends, so that this does not stand still.
+    """It gets what the server still sends, so that the server goes on.
 
     pure-ftpd loses the ABOR if its data connection is ended before it has
     read it.  How much comes in 300 ms depends on the machine: the best of ten
-    is more than what is read for a client that reads no more.
+    is more than what is read for a client that does not read.
     """
     one, most = pair(), 0
     for _ in range(10):
@@ -182,7 +184,7 @@ def test_a_client_that_reads_on_after_abor(pair):
 
 
 def test_abor_without_a_transfer(pair):
-    """It passes; before and after it all is as ever."""
+    """It passes, and changes nothing."""
     one = pair()
     one.exchange("ABOR", "226 nothing to abort")
     listener, to = one.passive()
@@ -196,7 +198,7 @@ def test_abor_without_a_transfer(pair):
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_abor_without_a_transfer_and_real_servers(
         kind, target, folder):
-    """The server's answer, and the session goes on."""
+    """The server's reply passes, and the session continues."""
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")
     with Ftp(target(kind)) as control:
@@ -210,7 +212,7 @@ def test_abor_without_a_transfer_and_real_servers(
 
 @modes
 def test_abor_when_the_data_has_ended(mode, pair):
-    """The ABOR finds a transfer that is complete: 226 and 225."""
+    """The transfer is complete when ABOR comes: 226 and 225."""
     one = pair()
     mine, theirs = one.data(mode)
     theirs.send(b"content")
@@ -226,7 +228,7 @@ def test_abor_when_the_data_has_ended(mode, pair):
 @modes
 def test_the_226_comes_before_the_abor_and_the_data_after(
         mode, pair):
-    """Data behind its 226, with an ABOR in between, is not lost quietly."""
+    """Data that come after the 226 and an ABOR are not lost silently."""
     one = pair()
     mine, theirs = one.data(mode)
     one.server.reply("226 done")
@@ -247,7 +249,7 @@ def test_the_226_comes_before_the_abor_and_the_data_after(
 @modes
 @pytest.mark.parametrize("order", ["data first", "reply first"])
 def test_stat_and_the_end_of_the_data(order, mode, pair):
-    """A STAT while the data ends, in either order."""
+    """STAT while the data end, in either order."""
     one = pair()
     mine, theirs = one.data(mode)
     one.command("STAT")
@@ -267,7 +269,7 @@ def test_stat_and_the_end_of_the_data(order, mode, pair):
 
 
 def test_abor_and_426_before_the_data_ends(pair):
-    """426 and 226 pass while the data connection still stands."""
+    """426 and 226 pass while the data connection still exists."""
     one = pair()
     mine, theirs = one.data("passive")
     theirs.send_to(mine, b"part")

@@ -42,7 +42,7 @@ def refused(tunnel):
 @pytest.mark.parametrize("line", [OLD_PASSWORD, ENFORCED],
                          ids=["old", "enforced"])
 def test_password_expired(line, start_sshd, start_culvert, checker):
-    """The 421, the log and check quote it, and blame no directive."""
+    """The 421, the log and culvert check quote it and name no directive."""
     sshd = with_shadow(start_sshd("UsePAM yes"), line)
     tunnel = start_culvert("0:127.0.0.1:21", sshd=sshd)
     for _ in range(2):
@@ -63,7 +63,7 @@ def test_password_expired(line, start_sshd, start_culvert, checker):
 
 
 def test_password_expired_remote(start_sshd, start_culvert, checker):
-    """With -R culvert ends, and says why."""
+    """With -R culvert ends and gives the reason."""
     sshd = with_shadow(start_sshd("UsePAM yes"), OLD_PASSWORD)
     tunnel = start_culvert(remotes=["2121:127.0.0.1:21"], sshd=sshd,
                            ready=False)
@@ -77,7 +77,7 @@ def test_password_expired_remote(start_sshd, start_culvert, checker):
 
 
 def test_account_expired(start_sshd, start_culvert, checker):
-    """PAM says so before the login is refused."""
+    """PAM reports it before the login is refused."""
     sshd = with_shadow(start_sshd("UsePAM yes"), OLD_ACCOUNT)
     tunnel = start_culvert("0:127.0.0.1:21", sshd=sshd, ready=False,
                            options=["-o", "LogLevel=INFO"])
@@ -98,9 +98,9 @@ SAYS = {
 
 @pytest.mark.parametrize("what", SAYS)
 def test_restricted(what, start_sshd, start_culvert, checker):
-    """The log and check quote what the account says and name the directives.
-
-    A client hears known sentences only: a forced command may say anything.
+    """The log and culvert check quote the account's text and name the
+    directives. Clients get only known sentences, because a forced command can
+    print anything.
     """
     sshd = start_sshd("AllowTcpForwarding no")
     if what == "nologin":
@@ -126,7 +126,9 @@ MOTD = "Your licence expired. Change your password at the desk."
 @pytest.mark.parametrize("directive", [
     "AllowTcpForwarding no", "PermitOpen 127.0.0.1:1"])
 def test_motd_about_expiry(directive, start_sshd, start_culvert, checker):
-    """Words that only mention it hide no directive, and no client gets them."""
+    """Text that only mentions expiry replaces no directive, and no client gets
+    it.
+    """
     sshd = start_sshd(directive)
     set_key_options(sshd, f"command=\"echo '{MOTD}'\"")
     tunnel = start_culvert("0:127.0.0.1:21", sshd=sshd)
@@ -140,9 +142,10 @@ def test_motd_about_expiry(directive, start_sshd, start_culvert, checker):
 
 
 def test_forward_that_worked(server, start_sshd, start_culvert):
-    """Once one has worked, no session is opened to explain another's refusal.
+    """After a successful forward, no session is opened to explain a refusal.
 
-    The session would say that the password has expired, which it has not.
+    The session would report that the password has expired, which is not
+    the reason.
     """
     one = server("vsftpd")
     sshd = start_sshd(f"PermitOpen 127.0.0.1:{one.port}")
@@ -163,8 +166,8 @@ def test_forward_that_worked(server, start_sshd, start_culvert):
     ("sleep 60", None),
     ("exit 0", None),
 ], ids=["escapes", "endless", "silent", "nothing"])
-def test_what_is_said_is_no_danger(command, says, start_sshd, start_culvert):
-    """Escaped, cut, and waited for only for a while."""
+def test_printed_text_is_harmless(command, says, start_sshd, start_culvert):
+    """It is escaped and cut, and culvert waits for it only for a while."""
     sshd = start_sshd("AllowTcpForwarding no")
     script = f"{sshd.dir}/command"
     with open(script, "w") as file:
@@ -180,7 +183,8 @@ def test_what_is_said_is_no_danger(command, says, start_sshd, start_culvert):
 
 
 def test_no_session(start_sshd, start_culvert):
-    """--no-session: none is opened, and the directives are all there is."""
+    """--no-session: no session is opened, and only the directives are named.
+    """
     sshd = with_shadow(start_sshd("UsePAM yes"), OLD_PASSWORD)
     tunnel = start_culvert("0:127.0.0.1:21", sshd=sshd,
                            options=["--no-session"])

@@ -72,7 +72,7 @@ def at(sock, sshd, server, bind="127.0.0.1", more=()):
 ], ids=["ipv4", "ipv6", "all", "all-ipv4"])
 def test_taken(address, family, bind, more, conf, sshd, ftp_server, listening,
                start_with, tmp):
-    """The tunnel is where the socket is, and FTP goes through it."""
+    """A tunnel uses the socket of systemd, and FTP works through it."""
     sock = listening(address, family)
     one = start_with(conf(plant=at(sock, sshd, ftp_server, bind, more)),
                      "plant", sockets=[sock])
@@ -88,7 +88,7 @@ def test_taken(address, family, bind, more, conf, sshd, ftp_server, listening,
 
 
 def test_several(conf, sshd, ftp_server, listening, start_with, tmp):
-    """Each tunnel has its own; one that has none makes it."""
+    """Each tunnel uses its own socket; a tunnel without one makes one."""
     socks = [listening(), listening()]
     one = start_with(conf(plant=at(socks[1], sshd, ftp_server),
                           bank=at(socks[0], sshd, ftp_server),
@@ -99,7 +99,7 @@ def test_several(conf, sshd, ftp_server, listening, start_with, tmp):
 
 
 def test_nobody_is_refused(conf, sshd, ftp_server, listening, start_with):
-    """Who comes between two culverts waits for the second."""
+    """A client that connects between two culverts waits for the second."""
     sock = listening()
     path = conf(plant=at(sock, sshd, ftp_server))
     one = start_with(path, "plant", sockets=[sock])
@@ -147,7 +147,7 @@ def test_successor(activated, metrics, conf, sshd, ftp_server, listening,
 
 
 def test_reload(conf, sshd, ftp_server, listening, start_with, tmp):
-    """A tunnel that has gone and comes again has its socket again."""
+    """A tunnel that is removed and added again gets its socket again."""
     sock = listening()
     bank = to(sshd, ftp_server)
     path = conf(plant=at(sock, sshd, ftp_server), bank=bank)
@@ -162,8 +162,9 @@ def test_reload(conf, sshd, ftp_server, listening, start_with, tmp):
     fetch(one, 0, ftp_server, tmp.name)
 
 
-def test_nobodys(conf, sshd, ftp_server, listening, start_with):
-    """A socket that no tunnel is to have is an error, with the fix."""
+def test_unused_socket(conf, sshd, ftp_server, listening, start_with):
+    """A socket that no tunnel uses is an error, and the message has the fix.
+    """
     sock = listening()
     one = start_with(conf(plant=to(sshd, ftp_server)), "plant",
                      sockets=[sock], listeners=None)
@@ -176,7 +177,7 @@ def test_nobodys(conf, sshd, ftp_server, listening, start_with):
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_no_listener(kind, conf, sshd, ftp_server, start_with):
-    """Nor does it take what does not listen."""
+    """A socket that does not listen is an error."""
     with socket.socket(socket.AF_INET, kind) as sock:
         sock.bind(("127.0.0.1", 0))
         one = start_with(conf(plant=to(sshd, ftp_server)), "plant",
@@ -185,14 +186,14 @@ def test_no_listener(kind, conf, sshd, ftp_server, start_with):
     one.wait_log("socket 1 of the service manager does not listen for TCP")
 
 
-def test_of_another(conf, sshd, ftp_server, start_up):
-    """Words that are for another process are nothing to us."""
+def test_of_another_process(conf, sshd, ftp_server, start_up):
+    """LISTEN_FDS for another process is ignored."""
     env = {"LISTEN_FDS": "5", "LISTEN_PID": "1"}
     start_up(conf(plant=to(sshd, ftp_server)), "plant", env=env)
 
 
 def test_not_for_ssh(conf, sshd, ftp_server, listening, start_with, tmp):
-    """Neither the sockets nor the words go on to ssh."""
+    """ssh gets neither the sockets nor the variables."""
     script = tmp / "ssh"
     script.write_text('#!/bin/sh\nenv | grep ^LISTEN_ >&2\n'
                       'ls -l /proc/self/fd >&2\nexec ssh "$@"\n')
@@ -209,7 +210,7 @@ def test_not_for_ssh(conf, sshd, ftp_server, listening, start_with, tmp):
 
 
 def test_systemd_socket_activate(conf, sshd, ftp_server, tmp):
-    """systemd's own program: the first client starts culvert."""
+    """systemd-socket-activate: the first client starts culvert."""
     with scripted.Listener() as free:
         port = free.port
     path = conf(plant=["destination = files.test", f"F = {sshd.config}",
@@ -262,7 +263,7 @@ def journal(tmp):
 
 
 def test_fields(journal, conf, sshd, ftp_server, start_with):
-    """An entry has who it is about in its fields, and nothing twice."""
+    """An entry of the journal has its origin in fields, and nothing twice."""
     one = start_with(conf(plant=to(sshd, ftp_server)), "plant",
                      journal=journal.directory, options=["-vv"],
                      listeners=None)
@@ -286,7 +287,7 @@ def test_fields(journal, conf, sshd, ftp_server, start_with):
 
 
 def test_priorities(journal, conf, sshd, ftp_server, start_with):
-    """A warning is one, an error too."""
+    """Warnings and errors have their priorities."""
     path = conf(plant=to(sshd, ftp_server))
     one = start_with(path, "plant", journal=journal.directory, listeners=None)
     journal.until("listening on")
@@ -298,7 +299,7 @@ def test_priorities(journal, conf, sshd, ftp_server, start_with):
 
 
 def test_journal_ends(journal, conf, sshd, ftp_server, start_with):
-    """Without it, standard error has the rest."""
+    """When the journal ends, lines go to standard error."""
     path = conf(plant=to(sshd, ftp_server))
     one = start_with(path, "plant", journal=journal.directory, listeners=None)
     journal.until("listening on")
@@ -308,15 +309,15 @@ def test_journal_ends(journal, conf, sshd, ftp_server, start_with):
 
 
 def test_no_journal(tmp, conf, sshd, ftp_server, start_with, start_up):
-    """Nor where nobody listens, or where the output goes elsewhere."""
+    """No journal, or standard error leads elsewhere: lines go there."""
     (tmp / "empty").mkdir()
     path = conf(plant=to(sshd, ftp_server))
     start_with(path, "plant", journal=tmp / "empty")
     start_up(path, "plant", env={"JOURNAL_STREAM": "1:1"})
 
 
-def test_two_tunnels_of_one(conf, sshd, ftp_server, listening, start_with):
-    """A socket is one tunnel's: the second one is told, as without systemd."""
+def test_two_tunnels_with_one_socket(conf, sshd, ftp_server, listening, start_with):
+    """Two tunnels cannot use one socket: an error, as without systemd."""
     sock = listening()
     lines = at(sock, sshd, ftp_server)
     one = start_with(conf(plant=lines, bank=lines), "--all", sockets=[sock],
@@ -326,7 +327,7 @@ def test_two_tunnels_of_one(conf, sshd, ftp_server, listening, start_with):
 
 
 def test_taken_again(conf, sshd, ftp_server, listening, start_with, tmp):
-    """A tunnel that has changed has the same socket again."""
+    """A tunnel whose configuration has changed gets the same socket again."""
     sock = listening()
     lines = at(sock, sshd, ftp_server)
     one = start_with(conf(plant=lines), "--all", sockets=[sock])

@@ -34,9 +34,9 @@ def refuse(one, verbs, *replies):
 
 @pytest.mark.parametrize("code", [425, 500, 501, 502, 522, 550])
 def test_refusals_and_second_choices(code, session):
-    """All that can be asked is refused: the client sees the first refusal.
+    """All variants are refused: the client sees the first refusal.
 
-    What was prepared is dropped, and the client's other choice then works.
+    What was prepared is closed, and the client's other mode then works.
     """
     one = session()
     before = ports_of(one.culvert.pid)
@@ -68,9 +68,10 @@ def test_refusals_and_second_choices(code, session):
 @pytest.mark.parametrize("forced", [False, True], ids=["same", "forced"])
 def test_the_second_choice_is_made_for_the_client(
         forced, code, session):
-    """EPSV is refused, PASV taken; the client sees one reply, to EPSV.
+    """EPSV is refused, PASV accepted; the client sees one reply, to EPSV.
 
-    What it has sent behind EPSV waits.  It is said once, and not tried again.
+    Commands behind EPSV wait. It is logged once, and EPSV is not tried
+    again.
     """
     one = session(options=["--server-mode", "passive"] if forced else [])
     for first in True, False:
@@ -98,7 +99,7 @@ def test_the_second_choice_is_made_for_the_client(
 @pytest.mark.parametrize("forced", [False, True], ids=["same", "forced"])
 def test_the_second_active_choice_is_made_for_the_client(
         forced, code, session):
-    """The same with EPRT, and PORT; the reply names what was sent."""
+    """The same with EPRT, then PORT; the reply names the client's command."""
     one = session(options=["--server-mode", "active"] if forced else [])
     for first in True, False:
         mine = one.listen(NEAR)
@@ -124,7 +125,7 @@ def test_the_second_active_choice_is_made_for_the_client(
     ("EPSV", 227), ("PASV", 229), ("CPSV", 227), ("EPSV 1", 229),
     ("EPSV 2", 227), ("P@SW", 227)])
 def test_the_reply_counts(command, code, pair):
-    """What was answered is rewritten, not what was asked for."""
+    """The reply that came is rewritten, whatever the command was."""
     one = pair()
     far = one.listen(one.ns)
     one.command(command)
@@ -141,7 +142,7 @@ def test_the_reply_counts(command, code, pair):
 
 
 def test_a_real_client_falls_back(ns, start_culvert, tmp):
-    """curl, refused EPSV and EPRT, takes PASV and PORT."""
+    """curl falls back when EPSV and EPRT are refused."""
     with scripted.server(ns) as listener, Listener(ns) as data:
         tunnel = start_culvert(f"0:127.0.0.1:{listener.port}")
 
@@ -225,15 +226,15 @@ def check_shapes(one, command, shapes, announce, near_announce):
             mine.send_to(theirs, b"x")
 
 
-def test_shapes_of_227(pair):
-    """227 in all shapes seen: the text and the line end stay."""
+def test_forms_of_227(pair):
+    """Every known form of 227: only the digits change."""
     check_shapes(pair(), "PASV", SHAPES_227,
                  lambda far: far.port_argument().encode(),
                  scripted.parse_port)
 
 
 def test_a_227_with_blanks_leading_zeros_and_another_host(pair):
-    """Blanks and zeros are understood, the address is of no account."""
+    """Blanks and zeros are accepted, and the address is ignored."""
     one = pair()
     for form in "{}, {}, {}, {}, {}, {}", "{:03},{:03},{:03},{:03},{:03},{:03}":
         far = one.listen(one.ns)
@@ -246,8 +247,8 @@ def test_a_227_with_blanks_leading_zeros_and_another_host(pair):
             assert theirs.peer[0] == one.server.peer[0]
 
 
-def test_shapes_of_229(pair):
-    """229 in all shapes seen: the delimiter stays."""
+def test_forms_of_229(pair):
+    """Every known form of 229: only the digits change."""
     check_shapes(pair(), "EPSV", SHAPES_229, lambda far: far.port,
                  lambda text: ("127.0.0.1", int(text)))
 
@@ -293,7 +294,7 @@ def test_what_cannot_be_parsed_passes(command, reply, session):
 
 @unparsable
 def test_instead_of_what_cannot_be_parsed(command, reply, session):
-    """Another form is tried: here it helps, and is kept to."""
+    """Another variant is tried; it works, and is used from then on."""
     one = session()
     for first in True, False:
         far = one.listen(one.ns)
@@ -323,7 +324,7 @@ def test_instead_of_what_cannot_be_parsed(command, reply, session):
     (near, far) for near, far in WAYS if far != "localhost"])
 @modes
 def test_one_peer_for_control_and_data(mode, near, far, pair):
-    """To the server both come from, and go to, the same address."""
+    """For the server both connections have the same peer address."""
     one = pair(near, far)
     if mode == "passive":
         listener, to = one.passive()
@@ -342,7 +343,7 @@ def test_one_peer_for_control_and_data(mode, near, far, pair):
 @pytest.mark.parametrize("kind", [*KINDS, *MORE_KINDS])
 @modes
 def test_servers_that_compare_peers(mode, kind, target, folder):
-    """Each server, with its peer checks on, gives and takes a file."""
+    """Servers that check the peer's address accept both directions."""
     path, name = folder(kind)
     with Ftp(target(kind)) as control:
         control.store(mode, f"STOR {name}/file", b"peer" * 1000)
@@ -376,7 +377,7 @@ def test_localhost_that_is_ipv6(kind, server, start_culvert):
 
 @pytest.mark.parametrize("code", [425, 500, 501, 522])
 def test_port_is_repeated_as_eprt(code, session):
-    """The client sees one answer, to its PORT; what follows PORT waits."""
+    """The client gets one reply, to its PORT; commands behind PORT wait."""
     one = session("127.0.0.1", "localhost")
     listener = one.listen(NEAR)
     one.client.command(announcement(listener), "RETR file")
@@ -398,10 +399,10 @@ def test_port_is_repeated_as_eprt(code, session):
     ([], ["PORT", "EPRT", "EPRT", "EPSV", "PASV"]),
     (["--server-mode", "active"], ["PORT", "EPRT", "EPRT"]),
 ], ids=["same", "active"])
-def test_refused_in_both_forms(options, verbs, session):
-    """All are refused: the client sees the first refusal.
+def test_refused_in_both_variants(options, verbs, session):
+    """Both variants are refused: the client sees the first refusal.
 
-    The server may be on IPv4 or IPv6, so it is asked for each.
+    Each is tried for IPv4 and IPv6, because the server may use either.
     """
     one = session("127.0.0.1", "localhost", options=options)
     one.client.command(announcement(one.listen(NEAR)))
@@ -436,7 +437,7 @@ def test_epsv_all_and_real_servers(kind, code, target, folder):
         control.expect("226")
 
 
-def test_no_port_of_ours_after_epsv_all(pair):
+def test_no_port_by_culvert_after_epsv_all(pair):
     """A refused EPRT is not repeated as PORT after EPSV ALL."""
     one = pair("127.0.0.1", "localhost")
     one.exchange("EPSV ALL", "200 only EPSV from here on")
@@ -448,7 +449,7 @@ def test_no_port_of_ours_after_epsv_all(pair):
 
 
 def test_epsv_all_answered_by_an_announcement(pair):
-    """229 to EPSV ALL is an announcement all the same."""
+    """A 229 to EPSV ALL is rewritten like any 229."""
     one = pair()
     listener = one.listen(one.ns)
     one.command("EPSV ALL")
@@ -468,7 +469,7 @@ def test_epsv_all_answered_by_an_announcement(pair):
     ("LPRT 4,4,127,0,0,1,2,200,1", "EPRT or PORT"),
     ("lpsv", "EPSV or PASV")])
 def test_lprt_and_lpsv(command, others, pair):
-    """No server sees them; clients that know them know others."""
+    """culvert refuses them, and names the commands to use."""
     one = pair()
     one.client.command(command)
     assert one.client.expect("502 ").endswith(
@@ -502,9 +503,10 @@ MALFORMED = [
 
 
 def test_malformed_announcements(pair):
-    """501 or 522, as a strict server says; no server sees them.
+    """culvert refuses them with 501 or 522, as a strict server does.
 
-    Some take what others call malformed, and would connect to themselves.
+    Some servers accept malformed ones, and would connect to their own
+    host.
     """
     one = pair()
     for command in MALFORMED:
@@ -513,7 +515,7 @@ def test_malformed_announcements(pair):
 
 
 def test_malformed_announcements_that_pass(session):
-    """With --foreign-port pass they go to the server as they are."""
+    """With --foreign-port pass they reach the server unchanged."""
     client, server = session(options=["--foreign-port", "pass"])
     for command in MALFORMED:
         code = 522 if "|3|" in command else 501
@@ -525,7 +527,7 @@ def test_malformed_announcements_that_pass(session):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_malformed_announcements_and_real_servers(kind, target):
-    """Refused, and the session goes on."""
+    """They are refused, and the session continues."""
     with Ftp(target(kind)) as control:
         for command in MALFORMED:
             control.exchange(command, "5")
@@ -536,14 +538,14 @@ def test_malformed_announcements_and_real_servers(kind, target):
 
 @pytest.mark.parametrize("near", ["127.0.0.1", "127.0.0.2", "::1"])
 def test_source_address(near, pair):
-    """It is the address that the client's control connection goes to."""
+    """culvert connects from the address to which the client connected."""
     one = pair(near, "::1" if near == "::1" else "127.0.0.1")
     mine, _ = one.data("active")
     assert mine.peer[0] == near == one.client.peer[0]
 
 
 def test_passive_is_announced_on_the_same_address(pair):
-    """And a passive listener is on that address, and on no other."""
+    """A passive listener is on that address only."""
     one = pair("127.0.0.2")
     listener, to = one.passive()
     assert to[0] == "127.0.0.2"
@@ -553,7 +555,7 @@ def test_passive_is_announced_on_the_same_address(pair):
 
 
 def test_lftp_verifies_the_address(target, folder, tmp):
-    """lftp with ftp:verify-address takes an active transfer."""
+    """lftp with ftp:verify-address accepts an active transfer."""
     path, name = folder("vsftpd")
     (path / "file").write_bytes(b"content")
     lftp = CLIENTS["lftp"]

@@ -137,7 +137,8 @@ def check_away(pid, own_session=True):
 
 
 def test_password(terminal, password, ftpd, behind, tmp):
-    """Asked for, unseen; then 0, and the end of the terminal is nothing."""
+    """ssh asks, without echo; then status 0, and the terminal may be closed.
+    """
     one = terminal("-f", "-F", password, "-L", f"0:127.0.0.1:{ftpd.port}",
                    "files.test")
     one.wait_for("password: ")
@@ -162,7 +163,7 @@ def test_password(terminal, password, ftpd, behind, tmp):
 
 
 def test_password_is_not_kept(terminal, password, behind):
-    """When the link is lost nobody is asked, and it ends."""
+    """When the link is lost, nobody is asked, and culvert ends."""
     one = terminal("-f", "-F", password, "-L", "0:h:21", "files.test")
     one.wait_for("password: ")
     one.type("hunter2\n")
@@ -175,7 +176,7 @@ def test_password_is_not_kept(terminal, password, behind):
 
 
 def test_key_connects_again(terminal, sshd, ftpd, behind, tmp):
-    """A lost link comes back by a key, without the terminal."""
+    """culvert reconnects with a key, without the terminal."""
     one = terminal("-f", "-F", sshd.config, "-L", f"0:127.0.0.1:{ftpd.port}",
                    "files.test")
     assert one.wait() == 0, one.text
@@ -211,7 +212,7 @@ def test_refused_at_a_question(answer, status, words, terminal, unknown_host,
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP,
                                     signal.SIGKILL])
 def test_foreground_killed(number, terminal, locked_key, tmp):
-    """So is all that it waits for."""
+    """SIGKILL of the foreground process ends everything it waits for."""
     one = terminal("-f", "-F", locked_key, "-L", "0:h:21", "files.test")
     one.wait_for("Enter passphrase")
     below = descendants(one.pid)
@@ -228,9 +229,9 @@ def test_foreground_killed(number, terminal, locked_key, tmp):
 @pytest.mark.parametrize("command", ["sleep 600", "sh -c 'sleep 600; true'"],
                          ids=["program", "script"])
 def test_terminated_in_a_job(command, option, status, ignored, tmp):
-    """SIGTERM ends a background job of a script, and what ssh has started.
+    """SIGTERM ends a background job of a script, and its ssh.
 
-    Such a job ignores SIGINT, and below nohup SIGHUP.
+    Such a job ignores SIGINT, and with nohup SIGHUP.
     """
     one = subprocess.Popen(
         [culvert.PROGRAM, option, "-F", "/dev/null", "-o",
@@ -247,7 +248,7 @@ def test_terminated_in_a_job(command, option, status, ignored, tmp):
 
 
 def test_hang_up_at_a_question(terminal, locked_key, tmp):
-    """The window is closed while ssh asks: nothing is left."""
+    """The terminal is closed while ssh asks: nothing is left."""
     one = terminal("-f", "-F", locked_key, "-L", "0:h:21", "files.test")
     one.wait_for("Enter passphrase")
     below = descendants(one.pid)
@@ -258,7 +259,7 @@ def test_hang_up_at_a_question(terminal, locked_key, tmp):
 
 
 def test_stopped_at_a_question(terminal, locked_key, behind):
-    """culvert stop before that: a failure."""
+    """culvert stop while ssh asks: a failure."""
     one = terminal("-f", "-F", locked_key, "-L", "0:h:21", "files.test")
     one.wait_for("Enter passphrase")
     behind().stop()
@@ -268,7 +269,7 @@ def test_stopped_at_a_question(terminal, locked_key, behind):
 
 
 def test_failures(tmp, sshd):
-    """Their message and exit status are those of the foreground."""
+    """Messages and exit status are those without -f."""
     config = ("-F", sshd.config)
     with scripted.Listener() as taken:
         status, said = cli.run(tmp, "-f", *config, "-L",
@@ -283,7 +284,7 @@ def test_failures(tmp, sshd):
 
 
 def test_output_ends(tmp, sshd, ftpd, behind):
-    """Who reads its output sees the end of that, not only of the process."""
+    """A reader of its output sees the end of file, not only the exit."""
     status, said = cli.run_and_keep(
         tmp, "-f", "-F", sshd.config, "-L", f"0:127.0.0.1:{ftpd.port}",
         "files.test")
@@ -298,7 +299,7 @@ def test_output_ends(tmp, sshd, ftpd, behind):
 
 
 def test_log_file(tmp, sshd, behind):
-    """Standard error stays where it is a file."""
+    """Standard error that is a file is kept."""
     log = tmp / "log"
     with open(log, "w") as file:
         done = subprocess.run(
@@ -313,7 +314,7 @@ def test_log_file(tmp, sshd, behind):
 
 
 def test_verbose(terminal, sshd, behind):
-    """-v: as with ssh -f -v, standard error stays."""
+    """-v: standard error is kept, as with ssh -f -v."""
     one = terminal("-f", "-v", "-F", sshd.config, "-L", "0:127.0.0.1:1",
                    "files.test")
     one.wait_for("going to the background")
@@ -334,7 +335,7 @@ def fill(writer):
 
 
 def test_nobody_reads(tmp, sshd, ftpd, behind):
-    """Standard error is full: what it says is dropped, and it does not wait."""
+    """Standard error is full: messages are dropped, and culvert continues."""
     reader, writer = os.pipe()
     fill(writer)
     done = subprocess.run(
@@ -365,7 +366,7 @@ def test_nobody_reads_a_failure(tmp, sshd):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT,
                                     signal.SIGHUP])
 def test_ready_and_a_signal(number, tmp, sshd, behind):
-    """Both wait when the foreground process looks: the signal ends both."""
+    """The foreground process gets both at once: the signal ends both."""
     with open(tmp / "log", "w") as file:
         one = subprocess.Popen(
             [culvert.PROGRAM, "-f", "-v", "-F", sshd.config, "-L", "0:h:21",
@@ -407,7 +408,7 @@ def test_on_demand(tmp, sshd, ftpd, behind):
 
 
 def test_on_demand_asks_nobody(terminal, locked_key, behind):
-    """A key that would have to be asked for: 421, and no question."""
+    """A key that needs a passphrase: 421, and no prompt."""
     one = terminal("-f", "--on-demand", "-F", locked_key, "-L", "0:h:21",
                    "files.test")
     assert one.wait() == 0, one.text
@@ -419,7 +420,7 @@ def test_on_demand_asks_nobody(terminal, locked_key, behind):
 
 
 def test_up(conf, sshd, ftpd, behind, tmp):
-    """culvert up --background; the reload finds its file."""
+    """culvert up --background; a reload finds its file."""
     path = conf(plant=to(sshd, ftpd))
     status, said = cli.run_and_keep(tmp, "up", "-f", str(path), "--background",
                                     "plant")
@@ -431,7 +432,7 @@ def test_up(conf, sshd, ftpd, behind, tmp):
 
 
 def test_up_unreachable(conf, sshd, ftpd, behind, tmp):
-    """A destination that cannot be reached is said, and retried."""
+    """A destination that cannot be reached is logged, and retried."""
     path = conf(plant=to(sshd, ftpd),
                 bank=[*to(sshd, ftpd), "o = HostKeyAlias=unknown"])
     status, said = cli.run_and_keep(tmp, "up", "-f", str(path), "--background",
@@ -444,7 +445,7 @@ def test_up_unreachable(conf, sshd, ftpd, behind, tmp):
 
 
 def test_service_manager(tmp, sshd, behind):
-    """It is told which process to watch."""
+    """It is told the process to watch."""
     path = tmp / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(path))
@@ -458,7 +459,7 @@ def test_service_manager(tmp, sshd, behind):
 
 
 def test_check_ignores_it(tmp, sshd):
-    """culvert check in front of the same options."""
+    """culvert check accepts and ignores -f."""
     status, said = cli.run(tmp, "check", "--background", "-F", sshd.config,
                            "-L", "0:127.0.0.1:1", "files.test")
     assert status in (1, 3) and "unknown option" not in said, said

@@ -30,7 +30,7 @@ def tunnel(one, start_culvert):
 
 
 def test_many_sessions(one, tunnel, tmp):
-    """300 sessions, each with a download: nothing of them stays."""
+    """300 sessions, each with a download: afterwards nothing is left."""
     content = os.urandom(4096)
     (one.mkdir(tmp.name) / "file").write_bytes(content)
     pids = {"culvert": tunnel.pid, "ssh": tunnel.ssh}
@@ -52,7 +52,7 @@ def test_many_sessions(one, tunnel, tmp):
 
 @modes
 def test_stalled_downloads(mode, one, tunnel, tmp):
-    """Clients that do not read cost a window each, and no more."""
+    """Clients that do not read cost at most a window each."""
     path = one.mkdir(tmp.name) / "huge"
     with open(path, "wb") as file:
         file.truncate(1 << 30)

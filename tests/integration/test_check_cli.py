@@ -37,7 +37,7 @@ def plant(sshd, vsftpd, tmp):
 # ---- tunnels ----
 
 def test_tunnel(plant, checker):
-    """A name of the file is that tunnel, with its options."""
+    """The name of a tunnel of the file: it is checked with its options."""
     report = checker("-f", plant, "plant")
     report.all_well()
     assert report.json["destination"] == "plant"
@@ -48,7 +48,7 @@ def test_tunnel(plant, checker):
 
 
 def test_mode_of_a_tunnel(start_sshd, vsftpd, checker, tmp):
-    """What it should say of the mode stands behind the command."""
+    """The report suggests the mode for the section of the tunnel."""
     sshd = start_sshd(f"PermitOpen 127.0.0.1:{vsftpd.port}")
     path = tmp / "plant.conf"
     path.write_text(CONFIG.format(config=sshd.config, host=sshd.host,
@@ -73,7 +73,7 @@ def test_user_of_a_file(plant, checker):
 
 
 def test_default_file(plant, checker):
-    """So it is in the file that culvert up would read."""
+    """The same in the file that culvert up would read."""
     (checker.home / "culvert").mkdir()
     plant.rename(checker.home / "culvert/culvert.conf")
     report = checker("plant")
@@ -82,7 +82,7 @@ def test_default_file(plant, checker):
 
 
 def test_mistyped_tunnel(plant, checker):
-    """No tunnel has that name: the nearest is named, and does it."""
+    """No tunnel has that name: the message suggests the nearest one."""
     report = checker("-f", plant, "plnat")
     assert report.status == 1
     assert "there is no [tunnel plnat] in" in report.find("tunnel")["text"]
@@ -94,7 +94,7 @@ def test_mistyped_tunnel(plant, checker):
 
 
 def test_host_beside_a_file(plant, sshd, vsftpd, checker):
-    """A word that is no tunnel is a host; with -f, that is noted."""
+    """A name that is no tunnel is a host; with -f, the report notes that."""
     argv = "-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host
     report = checker("-f", plant, *argv)
     assert report.status == 0
@@ -103,7 +103,7 @@ def test_host_beside_a_file(plant, sshd, vsftpd, checker):
 
 
 def test_options_of_a_tunnel(plant, checker):
-    """They stand in the file; others beside it are none of its own."""
+    """Options beside the name of a tunnel are an error."""
     status, _, errors = checker.raw("-f", plant, "-p", "22", "plant")
     assert status == 2
     assert "[tunnel plant] has its options in" in errors
@@ -111,7 +111,7 @@ def test_options_of_a_tunnel(plant, checker):
 
 
 def test_wrong_file(checker, tmp):
-    """A file that is named must be right."""
+    """A file that is named must be valid."""
     status, said, errors = checker.raw("-f", tmp / "nowhere", "plant")
     assert (status, said) == (1, "")
     assert "nowhere" in errors
@@ -148,7 +148,7 @@ def test_bad_usage(argv, words, checker):
 
 
 def test_all_options_of_culvert(sshd, vsftpd, checker):
-    """They are taken, and stand in the command; its own do not."""
+    """They are accepted and are in the suggested command."""
     report = checker(
         "--no-session", "--links", "2", "--no-confine", "--keepalive=60",
         "-vF", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", "--user",
@@ -165,7 +165,7 @@ def test_all_options_of_culvert(sshd, vsftpd, checker):
 # ---- what it prints ----
 
 def test_text(sshd, vsftpd, checker):
-    """A line for each step, and the two that end it."""
+    """A line for each step, and the two lines at the end."""
     status, said, errors = checker.raw(
         "-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host)
     assert status == 0
@@ -191,7 +191,7 @@ def test_quiet(ns, sshd, checker):
 
 
 def test_full_output(sshd, checker):
-    """Standard output that takes nothing is a failure."""
+    """Standard output that cannot be written is a failure."""
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [culvert.PROGRAM, "check", "--json", "-p", "1", "-F", sshd.config,
@@ -202,8 +202,8 @@ def test_full_output(sshd, checker):
     assert "cannot write the report" in done.stderr
 
 
-def test_words_of_a_shell(sshd, vsftpd, checker):
-    """What the shell would take apart is quoted in the command."""
+def test_shell_quotes(sshd, vsftpd, checker):
+    """Words that a shell would split are quoted in the command."""
     report = checker("-F", sshd.config, "-o", "SetEnv=A='b c'", "-L",
                     f"*:0:127.0.0.1:{vsftpd.port}", "--allow", "127.0.0.0/8",
                     sshd.host)
@@ -214,7 +214,7 @@ def test_words_of_a_shell(sshd, vsftpd, checker):
 # ---- the command that is suggested ----
 
 def test_what_has_failed_is_not_suggested(ns, sshd, vsftpd, checker):
-    """What is wrong in the command is a word in capitals, to be filled in."""
+    """In the command, a word in capitals stands for a value that failed."""
     closed, no_ssh = ns.free_port(), ns.free_port(ns.far4)
     ns.let_in(no_ssh)
     good = f"0:127.0.0.1:{vsftpd.port}"
@@ -234,7 +234,7 @@ def test_what_has_failed_is_not_suggested(ns, sshd, vsftpd, checker):
 
 
 def test_mode_that_has_failed_is_not_suggested(sshd, start_server, checker):
-    """Neither is a --server-mode that the server refuses."""
+    """Nor is a --server-mode suggested that the server refuses."""
     server = start_server("vsftpd", without=["PASV", "EPSV"])
     checker.netrc(server)
     argv = "-F", sshd.config, "-L", f"0:127.0.0.1:{server.port}", sshd.host
@@ -245,7 +245,7 @@ def test_mode_that_has_failed_is_not_suggested(sshd, start_server, checker):
 
 
 def test_words_in_capitals_are_explained(ns, sshd, checker):
-    """For people, too."""
+    """The report explains the words in capitals."""
     status, said, _ = checker.raw("-F", sshd.config, "-L",
                                  f"0:127.0.0.1:{ns.free_port()}", sshd.host)
     assert status == 1
@@ -254,7 +254,8 @@ def test_words_in_capitals_are_explained(ns, sshd, checker):
 
 
 def test_address_in_use(ns, sshd, checker):
-    """The address is taken on this host: a note, since it may be culvert."""
+    """The address is in use on this host: a note, because it may be culvert.
+    """
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

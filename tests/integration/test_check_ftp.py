@@ -15,7 +15,7 @@ from test_refused_tls import make_certificate
 
 @pytest.mark.parametrize("kind", [*KINDS, *MORE_KINDS])
 def test_server(kind, server, checker, report_on):
-    """Nothing is wrong, and what it is like is told."""
+    """Nothing is wrong, and the report describes the server."""
     one = server(kind)
     checker.netrc(one)
     place = one.mkdir("check") if not (one.root / "check").exists() else None
@@ -43,7 +43,7 @@ def test_ipv6(server, checker, sshd):
 
 
 def test_ipv6_behind_a_name(server, checker, sshd):
-    """Its name means ::1 to sshd: so EPRT is for that."""
+    """Its name means ::1 to sshd, so EPRT is used."""
     one = server("vsftpd", "::1")
     checker.netrc(one, machine="localhost")
     report = checker("-F", sshd.config, "-L", f"0:localhost:{one.port}",
@@ -75,7 +75,8 @@ REFUSED = [
 
 @pytest.mark.parametrize("kind, without, verb, place, line, mode", REFUSED)
 def test_refused(kind, without, verb, place, line, mode, start, report_on):
-    """culvert gets round it; and the server's own setting is named."""
+    """culvert uses another command, and the report names the server's setting.
+    """
     report = report_on(start(kind, without=without))
     finding = report.find(verb)
     assert finding["status"] == "note", report.brief()
@@ -88,8 +89,8 @@ def test_refused(kind, without, verb, place, line, mode, start, report_on):
     report_on(start(kind)).all_well()
 
 
-def test_refused_and_asked_for(start, report_on):
-    """--server-mode wants the one that is refused."""
+def test_refused_and_forced(start, report_on):
+    """--server-mode forces the mode that the server refuses."""
     report = report_on(start("vsftpd", without=ACTIVE), "--server-mode",
                        "active")
     assert report.status == 1
@@ -101,7 +102,7 @@ def test_refused_and_asked_for(start, report_on):
 
 
 def test_refused_on_another_host(ns, sshd, start, checker):
-    """It may be the address, or any: both are fixed."""
+    """Either the address or the mode may be the cause: both have a fix."""
     server = start("vsftpd", address=ns.far4, without=ACTIVE)
     report = checker("-F", sshd.config, "-L", f"0:{ns.far4}:{server.port}",
                     sshd.host)
@@ -109,7 +110,7 @@ def test_refused_on_another_host(ns, sshd, start, checker):
 
 
 def test_nothing_is_listed(start, report_on):
-    """LIST itself is refused: that says nothing of active mode."""
+    """The server refuses LIST: active mode cannot be judged."""
     one = start("vsftpd", lines=["dirlist_enable=NO"])
     report = report_on(one)
     assert report.status == 0, report.brief()
@@ -123,7 +124,7 @@ def test_nothing_is_listed(start, report_on):
 
 
 def test_both_refused(start, report_on):
-    """Neither mode: transfers fail."""
+    """Neither mode works: transfers fail."""
     report = report_on(start("vsftpd", without=ACTIVE | PASSIVE))
     assert report.status == 1
     assert {report.find(verb)["status"] for verb in ACTIVE | PASSIVE} == \
@@ -136,7 +137,7 @@ def test_both_refused(start, report_on):
 # ---- the address in a 227 ----
 
 def test_wrong_address(start, report_on):
-    """culvert does not mind, but says it."""
+    """It does not matter to culvert, but is reported."""
     report = report_on(start("vsftpd", lines=["pasv_address=10.9.8.7"]))
     finding = report.find("address in 227")
     assert finding["status"] == "note"
@@ -147,7 +148,7 @@ def test_wrong_address(start, report_on):
     report_on(start("vsftpd", lines=[line])).all_well()
 
 
-def test_wrong_address_is_believed(start, report_on):
+def test_wrong_address_is_used(start, report_on):
     """With --server-data-host reply PASV fails, and culvert falls back."""
     option = "--server-data-host", "reply"
     report = report_on(start("vsftpd", lines=["pasv_address=10.9.8.7"]),
@@ -161,7 +162,7 @@ def test_wrong_address_is_believed(start, report_on):
 
 
 def test_wrong_address_of_proftpd(start, report_on):
-    """proftpd's name for it."""
+    """The same with proftpd's setting."""
     report = report_on(start("proftpd", lines=["MasqueradeAddress 10.9.8.7"]))
     assert report.fixes("address in 227") == [
         ("proftpd.conf", "MasqueradeAddress 127.0.0.1 (or none)")]
@@ -204,7 +205,7 @@ TLS = [
 @pytest.mark.parametrize("kind, demand, place, line, fixed", TLS)
 def test_tls_demanded(kind, demand, place, line, fixed, ns, directories,
                       checker, report_on):
-    """A server that lets nobody in without TLS, and its fix."""
+    """A server that requires TLS, and the fix."""
     def report_of(line):
         one = TlsServer(kind, line, ns, directories())
         try:
@@ -226,7 +227,7 @@ def test_tls_demanded(kind, demand, place, line, fixed, ns, directories,
 # ---- where it is ----
 
 def test_closed_port(ns, sshd, server, checker):
-    """Nobody listens at the FTP port."""
+    """Nothing listens on the FTP port."""
     report = checker("-F", sshd.config, "-L", f"0:127.0.0.1:{ns.free_port()}",
                     sshd.host)
     assert report.status == 1
@@ -250,7 +251,7 @@ def test_unknown_name(sshd, checker):
 
 
 def test_not_ftp(ns, sshd, checker):
-    """Something else is there."""
+    """Something else listens there."""
     report = checker("-F", sshd.config, "-L", f"0:{ns.far4}:{sshd.port}",
                     sshd.host)
     assert report.status == 1
@@ -264,7 +265,7 @@ def test_not_ftp(ns, sshd, checker):
     (b"Welcome\r\nto this\r\n", "Welcome"),
     (b"\r\nWelcome\r\n220 ready\r\n", None)])
 def test_words_before_the_greeting(words, seen, ns, sshd, checker):
-    """A banner is no reason, if the greeting comes behind it."""
+    """A banner is permitted if a greeting follows."""
     def serve(listener):
         with contextlib.suppress(OSError):
             while True:

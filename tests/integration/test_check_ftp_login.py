@@ -10,7 +10,7 @@ from servers import ACTIVE, PASSIVE
 
 
 def test_wrong_password(server, checker, report_on):
-    """The server's words, and whose it is; with the right one all is well."""
+    """The report quotes the server and names the user; the right one works."""
     one = server("vsftpd")
     checker.netrc(one, password="wrong-secret")
     report = report_on(one)
@@ -27,7 +27,7 @@ def test_wrong_password(server, checker, report_on):
 
 
 def test_no_user(server, report_on):
-    """Nobody is named: it says what was not tried, by another status."""
+    """Without a user it reports what was not tried, with another status."""
     report = report_on(server("vsftpd"))
     assert report.status == 3
     assert report.json["transfers"] == "unknown"
@@ -40,7 +40,7 @@ def test_no_user(server, report_on):
 
 
 def test_user_without_terminal(server, checker, report_on):
-    """A user whose password is nowhere, and nobody to ask."""
+    """A user without a password in a file, and no terminal."""
     one = server("vsftpd")
     report = report_on(one, "--user", "tester")
     assert report.status == 3
@@ -59,7 +59,7 @@ def test_user_without_terminal(server, checker, report_on):
 
 
 def test_wrong_netrc(server, checker, report_on):
-    """A file that is not there, and one that makes no sense."""
+    """A netrc file that does not exist, and an invalid one."""
     one = server("vsftpd")
     report = report_on(one, "--netrc", checker.home / "nowhere")
     assert report.status == 3
@@ -71,7 +71,7 @@ def test_wrong_netrc(server, checker, report_on):
 
 
 def test_password_on_the_terminal(server, sshd, checker):
-    """It is asked for, not shown, and used."""
+    """It asks for the password without echo, and uses it."""
     one = server("vsftpd")
     terminal = cli.Terminal(
         [culvert.PROGRAM, "check", "--user", "tester", "-F", sshd.config,
@@ -90,7 +90,7 @@ def test_password_on_the_terminal(server, sshd, checker):
 
 
 def test_ctrl_c_at_the_password(sshd, checker):
-    """It ends, with the terminal as it was, and nothing left."""
+    """It ends, restores the terminal, and leaves nothing."""
     terminal = cli.Terminal(
         [culvert.PROGRAM, "check", "--user", "tester", "-F", sshd.config,
          "-L", "0:127.0.0.1:21", sshd.host], checker.environment())
@@ -105,7 +105,7 @@ def test_ctrl_c_at_the_password(sshd, checker):
 
 
 def test_passwords_are_in_no_log(server, sshd, checker):
-    """With -v -v, too."""
+    """The same with -v -v."""
     one = server("vsftpd")
     checker.netrc(one)
     status, said, errors = checker.raw(
@@ -117,7 +117,7 @@ def test_passwords_are_in_no_log(server, sshd, checker):
 
 
 def test_stopped_at_the_password(server, sshd, checker):
-    """Who stops it there, and goes on, is asked again."""
+    """After Ctrl-Z and fg it asks again."""
     one = server("vsftpd")
     argv = [culvert.PROGRAM, "check", "--user", "tester", "-F", sshd.config,
             "-L", f"0:127.0.0.1:{one.port}", sshd.host]
@@ -136,7 +136,7 @@ def test_stopped_at_the_password(server, sshd, checker):
 
 
 def test_anonymous(start, report_on, checker):
-    """No password is wrong for him; the server's setting is another."""
+    """Any password is valid for this user; the report names the setting."""
     one = start("vsftpd")
     checker.netrc(one)
     path = checker.home / ".netrc"
@@ -165,7 +165,7 @@ def hold(one, *commands):
      "MaxClientsPerHost"),
 ])
 def test_too_many(kind, line, step, place, names, start, report_on):
-    """Others are there already, from the same address, as SSH makes it."""
+    """Too many clients from one address, which is sshd's."""
     one = start(kind, lines=[line])
     with hold(one, b"USER tester", b"PASS secret"):
         report = report_on(one)

@@ -55,7 +55,7 @@ def played(ns, sshd, checker):
 
 
 def test_busy(played):
-    """It accepts no clients at the moment."""
+    """The server accepts no clients at the moment."""
     report = played({"": "421 Too many users"})
     assert report.status == 1
     assert "too many clients: 421 Too" in report.find("greeting")["text"]
@@ -66,7 +66,7 @@ def test_busy(played):
 
 
 def test_silent_about_the_password(played):
-    """No reply is not the reply that the password is wrong."""
+    """No reply does not mean that the password is wrong."""
     report = played({"USER": "331 and?"},
                     {"PASS": lambda control, _: time.sleep(3)}, QUICK)
     assert report.status == 1
@@ -75,7 +75,7 @@ def test_silent_about_the_password(played):
 
 
 def test_slow_greeting(ns, sshd, checker):
-    """It looks up names first, in vain."""
+    """The server looks up names first, without success."""
     with scripted.server(ns) as listener:
         def serve():
             with listener.accept() as one:
@@ -88,7 +88,7 @@ def test_slow_greeting(ns, sshd, checker):
 
 
 def test_slow_listing(ns, played):
-    """It comes little by little, for longer than one waits for a reply."""
+    """It comes slowly, for longer than the time-out of a reply."""
     with Listener(ns) as data:
         def listing(control, _):
             control.reply("150 here")
@@ -104,7 +104,9 @@ def test_slow_listing(ns, played):
 
 
 def test_active_mode_hangs(ns, played):
-    """It tries to connect for longer than one waits: said of that alone."""
+    """The server tries to connect for longer than the time-out: only active
+    mode fails.
+    """
     with Listener(ns) as data:
         def listing(control, _):
             control.reply("150 here")
@@ -130,7 +132,7 @@ def test_active_mode_hangs(ns, played):
     "220 Microsoft FTP Service", "220 plain",
     "220-FileZilla Server 1.8.0\r\n220 hello"])
 def test_other_kinds(place, played):
-    """Servers that are recognised, with their own settings."""
+    """Servers that are recognized by their greeting, with their settings."""
     report = played({"": place, "USER": "534 Policy requires SSL.",
                      "SYST": "215 Windows_NT"})
     (where, line), _ = report.fixes("TLS")
@@ -144,14 +146,14 @@ def test_other_kinds(place, played):
 
 
 def test_no_port_in_the_reply(played):
-    """Nothing is made up where nothing can be read."""
+    """A reply without a port: nothing is invented."""
     report = played({"PASV": "227 Entering Passive Mode", "EPSV": "229 Go on"})
     assert report.find("PASV")["status"] == "WRONG"
     assert "there is no port" in report.find("EPSV")["text"]
 
 
 def test_closed_data_port(ns, played):
-    """It announces a port that nothing listens on."""
+    """It announces a port on which nothing listens."""
     port = ns.free_port()
     report = played(
         {"PASV": f"227 ({port_argument('127.0.0.1', port)})"})
@@ -163,7 +165,7 @@ def test_closed_data_port(ns, played):
 
 
 def test_cut_listing(ns, played):
-    """Data, and then no good end: no listing."""
+    """Data without a good final reply are no listing."""
     with Listener(ns) as data:
         def listing(control, _):
             control.reply("150 here")
@@ -179,7 +181,7 @@ def test_cut_listing(ns, played):
 
 
 def test_preliminary_replies(ns, played):
-    """Without end: it does not wait for one."""
+    """Endless preliminary replies end the wait."""
     report = played({"": "\r\n".join(["120 soon"] * 20)})
     assert report.status == 1
     assert "accepts no clients at the moment: 120 soon" in \
@@ -194,16 +196,16 @@ def test_preliminary_replies(ns, played):
     assert report.find("PASV")["status"] == "WRONG"
 
 
-def test_much(played):
-    """More than any reply has, in one line and in many."""
+def test_too_long_reply(played):
+    """A reply that is too long, in one line and in many."""
     report = played({"": "220 " + "x" * 9000, "FEAT": "\r\n".join(
         ["211-first", *[f" FEATURE {'y' * 500}"] * 400, "211 end"])})
     assert report.find("FEAT")["status"] == "ok"
     assert len(report.output) < 100000
 
 
-def test_lost(played):
-    """It goes away in the middle."""
+def test_server_ends(played):
+    """The server ends the connection in the middle."""
     def go(control, _):
         control.close()
 
@@ -213,6 +215,6 @@ def test_lost(played):
 
 
 def test_escapes(played):
-    """What a server says reaches no terminal as it is."""
+    """Text of a server is escaped."""
     report = played({"": "220 \x1b[2Jhello\x07"})
     assert "\\x1b[2Jhello\\x07" in report.find("greeting")["text"]

@@ -36,7 +36,7 @@ def waiting(ns, sshd, checker):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(number, sshd, forward, checker):
-    """While sshd says nothing: it ends at once, and leaves nothing."""
+    """While sshd sends nothing: it ends at once and leaves nothing."""
     with scripted.Listener() as listener, \
             running(checker, "-F", sshd.config, "-o", "HostName=127.0.0.1",
                     "-p", str(listener.port), "-L", forward,
@@ -50,8 +50,8 @@ def test_interrupted_in_a_transfer(ns, sshd, checker):
         assert process.stop() == 3, process.output
 
 
-def test_lost(ns, sshd, checker):
-    """The SSH connection is lost in the middle: said, and the end."""
+def test_link_lost(ns, sshd, checker):
+    """The SSH connection is lost: it is reported, and the check ends."""
     with waiting(ns, sshd, checker) as process:
         monitor, = culvert.children(process.pid)
         ssh, = [pid for pid in culvert.children(monitor)

@@ -20,7 +20,7 @@ def run_ssh(sshd, *argv):
 @pytest.mark.parametrize("mode", ["same", "passive", "active"])
 def test_key_line(mode, ns, start_sshd, vsftpd, forward, checker,
                   start_culvert):
-    """With exactly that line culvert works; all else is forbidden."""
+    """With exactly that line culvert works; everything else is forbidden."""
     sshd = start_sshd()
     argv = ["--server-mode", mode, "-F", sshd.config, "-L", forward,
             sshd.host]

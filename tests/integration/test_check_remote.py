@@ -42,7 +42,7 @@ def case(topology, checker):
 
 
 def test_well(case, topology):
-    """All is well, and with the key line that is advised it stays so."""
+    """Everything works, also with the suggested key line."""
     sshd = topology.sshd(key="no-pty")
     report = case.check(sshd)
     report.all_well()
@@ -72,7 +72,7 @@ def test_well(case, topology):
      "PermitOpen 127.0.0.1:* [::1]:*"),
 ])
 def test_sshd(lines, step, status, fix, case, topology):
-    """sshd forbids it; the line that is advised allows it."""
+    """sshd forbids it; the suggested line permits it."""
     report = case.check(topology.sshd(*lines))
     assert report.find(step)["status"] == status, report.brief()
     assert report.status == (1 if status == "WRONG" else 0)
@@ -81,7 +81,7 @@ def test_sshd(lines, step, status, fix, case, topology):
 
 
 def test_gateway_ports(case, topology):
-    """An address beyond loopback takes GatewayPorts."""
+    """An address beyond loopback needs GatewayPorts."""
     bind = f"{topology.far.address('ipv4')}:"
     report = case.check(topology.sshd(), *ALLOW, bind=bind)
     assert report.status == 1
@@ -97,7 +97,7 @@ def test_gateway_ports(case, topology):
 
 
 def test_allow_is_missing(case, topology):
-    """Beyond loopback it takes --allow, as culvert itself says."""
+    """Beyond loopback it needs --allow, as culvert itself says."""
     report = case.check(topology.sshd("GatewayPorts clientspecified"),
                       bind=f"{topology.far.address('ipv4')}:")
     assert report.status == 1
@@ -120,7 +120,7 @@ def test_allow_is_missing(case, topology):
     ("203.0.113.99", ["GatewayPorts clientspecified"]),
 ], ids=lambda value: " ".join([value] if isinstance(value, str) else value))
 def test_the_advice_helps(bind, lines, case, topology):
-    """Do what is advised first, until all is well: it soon is."""
+    """Applying the first fix again and again leads to a good report."""
     far = topology.far.address("ipv4")
     bind, lines, argv = bind.replace("FAR", far), list(lines), []
     for _ in range(4):
@@ -147,7 +147,7 @@ def test_the_advice_helps(bind, lines, case, topology):
 
 
 def test_clients_of_other_hosts(case, topology):
-    """What sshd is to connect to is where --allow says that clients are."""
+    """sshd must be permitted to connect to the hosts of --allow."""
     far = topology.far.address("ipv4")
     sshd = topology.sshd("GatewayPorts clientspecified", "PermitOpen none")
     for allow, put in (("203.0.113.4", "PermitOpen 203.0.113.4:*"),
@@ -159,7 +159,7 @@ def test_clients_of_other_hosts(case, topology):
 
 
 def test_port_in_use(case, topology):
-    """Somebody has the port there: culvert, perhaps."""
+    """The port is in use there, perhaps by culvert."""
     def serve(one):
         while True:
             one.accept().close()
@@ -173,7 +173,7 @@ def test_port_in_use(case, topology):
 
 
 def test_closed_port(case, topology, checker):
-    """The FTP server does not run, on this side."""
+    """The FTP server on this side does not run."""
     port = topology.near.free_port()
     sshd = topology.sshd()
     report = checker("-F", sshd.config, "-R", f"0:127.0.0.1:{port}",
@@ -184,7 +184,7 @@ def test_closed_port(case, topology, checker):
 
 
 def test_both(case, topology, checker):
-    """-L and -R of one command, each with its findings."""
+    """-L and -R of one command, each with its results."""
     far = topology.server("vsftpd", "far", "ipv4", address="127.0.0.1")
     sshd = topology.sshd()
     report = checker(
@@ -200,7 +200,7 @@ def test_both(case, topology, checker):
 
 
 def test_server_on_another_host(case, topology, checker):
-    """It is on the near LAN: active mode works there, too."""
+    """A server on the near LAN: active mode works, too."""
     server = topology.server("proftpd", "near_end", "ipv4")
     checker.netrc(server)
     sshd = topology.sshd()

@@ -16,20 +16,20 @@ from checker import default_sshd, forward, keygen, last, vsftpd  # noqa: F401
 # ---- the name, and TCP ----
 
 def test_unknown_name(sshd, forward, checker):
-    """The name is no host's."""
+    """The name of the SSH server is unknown."""
     fixes = last(checker("-F", sshd.config, "-L", forward, "gate.invalid"),
                  "name", "gate.invalid is not found: .*[Nn]ame")
     assert fixes[0] == ("~/.ssh/config of this host", "HostName ADDRESS")
 
 
 def test_place_of_the_key(sshd, forward, checker):
-    """Where nobody has logged in it is the usual one."""
+    """Without a login, the usual authorized_keys is named."""
     report = checker("-F", sshd.config, "-L", forward, "gate.invalid")
     assert report.json["authorized_keys_place"] == "~root/.ssh/authorized_keys"
 
 
 def test_closed_port(ns, sshd, forward, checker):
-    """Nobody listens at the SSH port; with the right one all is well."""
+    """Nothing listens on the SSH port; with the right one all is well."""
     port = ns.free_port(ns.far4)
     ns.let_in(port)
     argv = "-F", sshd.config, "-L", forward, sshd.host
@@ -65,7 +65,7 @@ def test_not_ssh(answer, words, sshd, forward, checker):
 
 
 def test_slow_sshd(sshd, forward, checker):
-    """It sends its version later than the time-out of a connection."""
+    """It sends its version after the time-out of a connection."""
     with scripted.Listener() as listener:
         def serve():
             with listener.accept() as one:
@@ -79,7 +79,7 @@ def test_slow_sshd(sshd, forward, checker):
 
 
 def test_too_many(start_sshd, forward, checker):
-    """sshd has enough of those who have not logged in."""
+    """sshd refuses more clients that have not logged in (MaxStartups)."""
     sshd = start_sshd()
     argv = "-F", sshd.config, "-L", forward, sshd.host
     config = pathlib.Path(sshd.dir, "sshd_config")
@@ -103,7 +103,7 @@ def test_too_many(start_sshd, forward, checker):
 
 
 def test_jump(sshd, forward, checker):
-    """By a jump host neither is looked at; ssh does it."""
+    """With a jump host, name and TCP are not tested; ssh does that."""
     report = checker("-F", sshd.config, "-J", sshd.host6, "-L", forward,
                     sshd.host)
     report.all_well()
@@ -130,7 +130,7 @@ def own_known_hosts(tmp, sshd, text):
 
 
 def test_changed_host_key(tmp, sshd, forward, checker):
-    """Another host's key is known: the two commands that are advised."""
+    """Another host key is known: the two suggested commands fix that."""
     keygen(tmp / "other")
     other = (tmp / "other.pub").read_text()
     config = own_known_hosts(tmp, sshd, f"files.test {other}")
@@ -147,7 +147,7 @@ def test_changed_host_key(tmp, sshd, forward, checker):
 
 
 def test_host_key_without_a_file(tmp, sshd, forward, checker):
-    """One that ssh takes on trust."""
+    """A host key that ssh accepts without a known_hosts file."""
     config = cli.ssh_config(tmp, sshd, "StrictHostKeyChecking no",
                             "UserKnownHostsFile /dev/null",
                             "GlobalKnownHostsFile /dev/null",
@@ -158,7 +158,7 @@ def test_host_key_without_a_file(tmp, sshd, forward, checker):
 
 
 def test_changed_host_key_is_ignored(tmp, sshd, forward, checker):
-    """StrictHostKeyChecking no: ssh goes on, but the key is not "as in"."""
+    """StrictHostKeyChecking no: ssh continues, and the report says so."""
     keygen(tmp / "other")
     other = (tmp / "other.pub").read_text()
     path = tmp / "it's known"
@@ -180,7 +180,7 @@ def test_changed_host_key_is_ignored(tmp, sshd, forward, checker):
 
 
 def test_revoked_host_key(tmp, sshd, forward, checker):
-    """It is known, and that it must not be taken; so nothing takes it."""
+    """The host key is revoked: there is no command to accept it."""
     key = pathlib.Path(sshd.dir, "host_key.pub").read_text()
     config = own_known_hosts(tmp, sshd, f"@revoked * {key}")
     fixes = last(checker("-F", config, "-L", forward, sshd.host), "host key",
@@ -189,7 +189,7 @@ def test_revoked_host_key(tmp, sshd, forward, checker):
 
 
 def test_unknown_host_key(tmp, sshd, forward, checker):
-    """No key is known; the command that is advised learns it."""
+    """No host key is known; the suggested command adds it."""
     config = own_known_hosts(tmp, sshd, "")
     argv = "-F", config, "-L", forward, sshd.host
     report = checker("--batch", *argv)
@@ -204,7 +204,7 @@ def test_unknown_host_key(tmp, sshd, forward, checker):
 
 
 def test_asked_for_the_host_key(tmp, sshd, forward, checker):
-    """On a terminal ssh asks, and the answer counts."""
+    """On a terminal ssh asks, and the answer is used."""
     config = cli.ssh_config(tmp, sshd, "StrictHostKeyChecking ask",
                             f"UserKnownHostsFile {tmp}/known_hosts")
     terminal = cli.Terminal(
@@ -221,7 +221,7 @@ def test_asked_for_the_host_key(tmp, sshd, forward, checker):
 
 
 def test_banner(tmp, start_sshd, forward, checker):
-    """What sshd says before the login is not taken for ssh's own words."""
+    """sshd's banner is not taken for a message of ssh."""
     (tmp / "banner").write_text(
         "debug1: Authenticating to 192.0.2.1:22 as 'x'\n"
         "REMOTE HOST IDENTIFICATION HAS CHANGED\n"
@@ -236,7 +236,7 @@ def test_banner(tmp, start_sshd, forward, checker):
 
 @pytest.mark.parametrize("option, family", [("-4", "IPv4"), ("-6", "IPv6")])
 def test_family(option, family, ns, sshd, forward, checker):
-    """-4 and -6 count for the look at the name, too."""
+    """-4 and -6 apply to the look-up of the name, too."""
     host = sshd.host if family == "IPv6" else sshd.host6
     report = checker(option, "-F", sshd.config, "-L", forward, host)
     last(report, "name", "no address of the requested family|not supported|[Nn]ame")

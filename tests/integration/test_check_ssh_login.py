@@ -12,7 +12,7 @@ from checker import (  # noqa: F401
 
 
 def test_wrong_key(tmp, start_sshd, forward, checker):
-    """A key that sshd does not know; the line that is advised lets it in."""
+    """A key that sshd does not know; the suggested line permits it."""
     sshd = start_sshd()
     keygen(tmp / "other")
     config = tmp / "config"
@@ -42,7 +42,7 @@ def other_key(tmp, sshd):
 
 
 def test_password_only(tmp, start_sshd, forward, checker):
-    """It would take a password, and there is nobody to ask for it."""
+    """It needs a password, and there is no terminal."""
     sshd = start_sshd("PasswordAuthentication yes")
     fixes = last(checker("--batch", "-F", other_key(tmp, sshd), "-L", forward,
                         sshd.host),
@@ -51,7 +51,7 @@ def test_password_only(tmp, start_sshd, forward, checker):
 
 
 def test_no_keys(start_sshd, forward, checker):
-    """It takes no key at all: so none in authorized_keys fixes it."""
+    """sshd accepts no keys, so the report suggests none."""
     argv = "--batch", "-L", forward
     sshd = start_sshd("PasswordAuthentication yes", "PubkeyAuthentication no")
     fixes = last(checker("-F", sshd.config, *argv, sshd.host),
@@ -68,9 +68,9 @@ def test_no_keys(start_sshd, forward, checker):
     "AllowGroups staff",
 ])
 def test_user_who_may_not_log_in(line, start_sshd, forward, checker):
-    """sshd answers as for a missing key: both are named, and what tells them.
+    """sshd answers as for an unknown key: the report names both causes.
 
-    The log does as is said, and the line that is advised lets root in.
+    With the log the cause is found, and the suggested line lets root in.
     """
     sshd = start_sshd(line)
     report = checker("-F", sshd.config, "-L", forward, sshd.host)
@@ -90,9 +90,9 @@ def test_user_who_may_not_log_in(line, start_sshd, forward, checker):
 
 
 def test_max_auth_tries(tmp, start_sshd, forward, checker):
-    """Other keys come first, and sshd has enough of them.
+    """Other keys come first, and sshd permits no more attempts.
 
-    From OpenSSH 10.6 on six may be asked about beforehand.
+    OpenSSH 10.6 and later permits six queries first.
     """
     def with_others(sshd, count):
         """Return a configuration of ssh with other keys before sshd's."""
@@ -117,7 +117,7 @@ def test_max_auth_tries(tmp, start_sshd, forward, checker):
 
 
 def test_wrong_password(start_sshd, forward, checker):
-    """Who was asked is not told that nobody could be."""
+    """A user who was asked is not told that there is no terminal."""
     sshd = start_sshd("PasswordAuthentication yes", "PubkeyAuthentication no")
     terminal = cli.Terminal(
         [culvert.PROGRAM, "check", "-F", sshd.config, "-L", forward,
@@ -135,7 +135,7 @@ def test_wrong_password(start_sshd, forward, checker):
 
 
 def test_more_than_a_key(start_sshd, forward, checker):
-    """The key is good, but it is not enough."""
+    """The key is accepted, but sshd requires more."""
     sshd = start_sshd("PasswordAuthentication yes",
                       "AuthenticationMethods publickey,password")
     fixes = last(checker("--batch", "-F", sshd.config, "-L", forward,
@@ -147,7 +147,7 @@ def test_more_than_a_key(start_sshd, forward, checker):
 
 
 def test_locked_key(start_sshd, forward, checker):
-    """sshd knows the key, but its passphrase is nowhere; an agent helps."""
+    """sshd knows the key, but the passphrase is missing; an agent helps."""
     sshd = start_sshd()
     key = f"{sshd.dir}/user_key"
     subprocess.run(["ssh-keygen", "-q", "-p", "-N", "passphrase", "-P", "",
@@ -160,7 +160,7 @@ def test_locked_key(start_sshd, forward, checker):
 
 
 def test_root_is_refused(start_sshd, forward, checker):
-    """Its key is good, its passphrase is not the matter, but it is root."""
+    """The key is good, but root may not log in."""
     sshd = start_sshd("PermitRootLogin no")
     fixes = last(checker("-F", sshd.config, "-L", forward, sshd.host),
                  "authentication", f"knows the key {sshd.dir}/user_key, but")
@@ -171,7 +171,7 @@ def test_root_is_refused(start_sshd, forward, checker):
 
 
 def test_jump_host_refuses(tmp, start_sshd, sshd, forward, checker):
-    """It is not the destination's authorized_keys that lacks the key."""
+    """The jump host refuses the key, not the destination."""
     gate = start_sshd()
     keygen(tmp / "other")
     config = tmp / "config"
@@ -193,7 +193,7 @@ def test_jump_host_refuses(tmp, start_sshd, sshd, forward, checker):
 
 
 def test_proxy_command_fails(sshd, forward, checker):
-    """It ends at once."""
+    """ProxyCommand ends at once."""
     last(checker("-F", sshd.config, "-o", "ProxyCommand=false", "-L", forward,
                  sshd.host), "proxy",
          "ssh does not reach .* through ProxyCommand false: ")
@@ -224,7 +224,7 @@ def test_open_key(tmp, sshd, forward, checker):
 ])
 def test_nothing_in_common(line, step, fix, then, tmp, start_sshd, forward,
                            checker):
-    """Both have nothing in common; what is advised adds it."""
+    """No common algorithm; the suggested option adds it."""
     sshd = start_sshd(line)
     own = ["HostKeyAlgorithms rsa-sha2-512"] if step == "host key" else []
     config = cli.ssh_config(tmp, sshd, *own)
@@ -239,14 +239,14 @@ def test_nothing_in_common(line, step, fix, then, tmp, start_sshd, forward,
 
 
 def test_wrong_configuration(tmp, sshd, forward, checker):
-    """ssh's own words, of an option that it does not know."""
+    """ssh's message about an unknown option is quoted."""
     config = cli.ssh_config(tmp, sshd, "Colour blue")
     last(checker("-F", config, "-L", forward, sshd.host), "ssh",
          "Bad configuration option: colour")
 
 
 def test_no_program(sshd, forward, checker):
-    """There is no ssh."""
+    """The ssh program does not exist."""
     fixes = last(checker("--ssh", "/nowhere/ssh", "-F", sshd.config, "-L",
                         forward, sshd.host), "ssh", "cannot be started")
     assert fixes[0][1] == "--ssh PROGRAM"

@@ -84,7 +84,7 @@ def test_sshd(lines, step, status, line, words, start_sshd, vsftpd, checker):
 @pytest.mark.parametrize("options, step, status, words", KEYS.values(),
                          ids=KEYS.keys())
 def test_key(options, step, status, words, start_sshd, vsftpd, checker):
-    """The key's own options forbid it; the line that is advised fixes it."""
+    """The key's options forbid it; the suggested line fixes it."""
     forward = f"0:127.0.0.1:{vsftpd.port}"
     sshd = start_sshd()
     set_key_options(sshd, options.format(port=vsftpd.port))
@@ -99,7 +99,7 @@ def test_key(options, step, status, words, start_sshd, vsftpd, checker):
 
 
 def test_control_port_only(start_sshd, vsftpd, checker):
-    """Where only the FTP port may be connected to, active mode is left."""
+    """sshd may connect to the FTP port only: active mode remains."""
     sshd = start_sshd(f"PermitOpen 127.0.0.1:{vsftpd.port}")
     argv = "-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host
     report = checker(*argv)
@@ -116,7 +116,8 @@ def test_control_port_only(start_sshd, vsftpd, checker):
 @pytest.mark.parametrize("mode", ["passive", "active"])
 def test_control_port_only_as_advised(mode, start_sshd, start_culvert, vsftpd,
                                       checker, tmp):
-    """With the advised option transfers work, and no passive port is tried."""
+    """With the suggested option transfers work, and no passive port is tried.
+    """
     sshd = start_sshd(f"PermitOpen 127.0.0.1:{vsftpd.port}")
     forward = f"0:127.0.0.1:{vsftpd.port}"
     report = checker("-F", sshd.config, "-L", forward, sshd.host)
@@ -144,7 +145,7 @@ def test_control_port_only_as_advised(mode, start_sshd, start_culvert, vsftpd,
 
 
 def test_passive_alone(start_sshd, vsftpd, checker):
-    """--server-mode passive: sshd is not asked to listen."""
+    """--server-mode passive: sshd need not listen."""
     sshd = start_sshd("AllowTcpForwarding local")
     report = checker("-F", sshd.config, "--server-mode", "passive",
                     "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host)
@@ -155,7 +156,7 @@ def test_passive_alone(start_sshd, vsftpd, checker):
 
 
 def test_active_alone(start_sshd, vsftpd, checker):
-    """--server-mode active, and sshd does not listen: that is fatal."""
+    """--server-mode active, and sshd does not listen: transfers fail."""
     sshd = start_sshd("AllowTcpForwarding local")
     argv = "-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host
     report = checker("--server-mode", "active", *argv)
@@ -166,7 +167,7 @@ def test_active_alone(start_sshd, vsftpd, checker):
 
 
 def test_gateway_ports(ns, start_sshd, start_server, checker):
-    """--far-address without GatewayPorts: sshd listens on its loopback."""
+    """--far-address without GatewayPorts: sshd listens on loopback."""
     server = start_server("vsftpd", ns.far4)
     checker.netrc(server)
     argv = ["-L", f"0:{ns.far4}:{server.port}", "--far-address", ns.far4]
@@ -184,7 +185,7 @@ def test_gateway_ports(ns, start_sshd, start_server, checker):
 
 
 def test_server_apart(ns, sshd, start_server, checker):
-    """A server that is not on sshd's loopback: passive mode does it."""
+    """A server beyond sshd's loopback: passive mode works."""
     server = start_server("vsftpd", ns.far4)
     checker.netrc(server)
     report = checker("-F", sshd.config, "-L", f"0:{ns.far4}:{server.port}",
@@ -201,7 +202,7 @@ def test_server_apart(ns, sshd, start_server, checker):
     "PermitListen 127.0.0.1:*", "PermitOpen 127.0.0.1:*", "MaxSessions 1",
 ])
 def test_harmless(line, start_sshd, vsftpd, checker):
-    """Restrictions that transfers do not mind."""
+    """Restrictions that do not affect transfers."""
     sshd = start_sshd(line)
     checker("-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}",
            sshd.host).all_well()

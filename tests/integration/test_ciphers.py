@@ -47,7 +47,7 @@ def agreed(tmp):
 
 
 def test_default(agreed, sshd):
-    """AES-GCM, and one line that says so."""
+    """AES-GCM first, and one line that says so."""
     one, cipher = agreed(sshd.config)
     assert cipher == GCM
     lines = [line for line in one.lines if "culvert: ssh offers" in line]
@@ -58,7 +58,7 @@ def test_default(agreed, sshd):
 
 
 def test_off(agreed, sshd):
-    """--no-cipher-order: ssh's own first, and not a word."""
+    """--no-cipher-order: ssh's own order, and no message."""
     one, cipher = agreed(sshd.config, "--no-cipher-order")
     assert cipher == CHACHA
     assert "ciphers in this order" not in one.output
@@ -72,7 +72,7 @@ def test_off(agreed, sshd):
     ("Ciphers +aes128-cbc", CHACHA),
 ])
 def test_configured(line, expected, agreed, sshd, tmp):
-    """A list of the user's stays as it is, however it is written."""
+    """A configured list is unchanged, however it is written."""
     one, cipher = agreed(cli.ssh_config(tmp, sshd, line))
     assert cipher == expected
     one.wait_line(
@@ -83,12 +83,12 @@ def test_configured(line, expected, agreed, sshd, tmp):
     ["-c", "aes256-ctr"], ["-o", "Ciphers=aes256-ctr"],
     ["-oCiphers=^aes256-ctr"]])
 def test_options(options, agreed, sshd):
-    """On the command line too."""
+    """The same on the command line."""
     assert agreed(sshd.config, *options)[1] == "aes256-ctr"
 
 
-def test_ssh_without_the_question(agreed, sshd, tmp):
-    """A program that cannot be asked is started as ever."""
+def test_ssh_without_g(agreed, sshd, tmp):
+    """A program without -G is started with its own list."""
     program = tmp / "my-ssh"
     program.write_text('#!/bin/sh\nfor word; do [ "$word" != -G ] || exit 1; '
                        'done\nexec ssh "$@"\n')
@@ -99,7 +99,7 @@ def test_ssh_without_the_question(agreed, sshd, tmp):
 
 
 def test_bad_configuration(sshd, tmp):
-    """What is wrong is said once, by the ssh that was to connect."""
+    """An error is reported once, by the ssh that connects."""
     config = cli.ssh_config(tmp, sshd, "Nonsense yes")
     said = [cli.run(tmp, *options, "-F", config, "-L", "0:h:21", "files.test")
             for options in ([], ["--no-cipher-order"])]
@@ -109,7 +109,7 @@ def test_bad_configuration(sshd, tmp):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stop_while_it_hangs(number, sshd, tmp):
-    """A signal while Match exec does not end: all ends, at once."""
+    """A signal while Match exec hangs ends everything at once."""
     config = tmp / "config"
     with open(sshd.config) as file:
         config.write_text('Match exec "sleep 1000"\n' + file.read())

@@ -58,7 +58,7 @@ def start(tmp, sshd):
     (":0", ["127.0.0.1", "::1"], r"\*:{port}"),
 ])
 def test_listen(forward, addresses, shown, start, listener):
-    """Every form of it, and the line that says where."""
+    """Every form of -L, and the line with the address."""
     one = start("--allow", "127.0.0.0/8", "--allow", "::1",
                 "-L", f"{forward}:127.0.0.1:{listener.port}")
     port = int(one.wait_line(r"^culvert: listening on \S*:(\d+)[ ,]")[1])
@@ -71,7 +71,7 @@ def test_listen(forward, addresses, shown, start, listener):
 
 
 def test_listen_on_one_address_only(start, listener):
-    """Without a bind address nobody else's address is taken."""
+    """Without a bind address no other address is bound."""
     one = start("-L", f"0:127.0.0.1:{listener.port}")
     port = int(one.wait_line(r"listening on 127\.0\.0\.1:(\d+),")[1])
     for address in "127.0.0.2", "::1":
@@ -90,7 +90,7 @@ def test_ipv6_server(start, ns):
 
 
 def test_several_tunnels(start, ns, listener):
-    """One line for each, in their order, and no line more."""
+    """One line for each, in order, and nothing else."""
     with scripted.server(ns) as second:
         one = start("-L", f"0:127.0.0.1:{listener.port}",
                     "-L", f"127.0.0.2:0:localhost:{second.port}")
@@ -105,7 +105,7 @@ def test_several_tunnels(start, ns, listener):
 
 
 def test_default(ns, sshd, tmp):
-    """Without -L: 2121:localhost:21, here where nobody else has 2121."""
+    """Without -L: 2121:localhost:21, if port 2121 is free here."""
     one = cli.Process(
         ns.argv([culvert.PROGRAM, "-F", sshd.config, "root@files.test"]),
         "culvert", env=cli.environment(tmp))
@@ -137,7 +137,7 @@ def wrapper(tmp):
 
 
 def test_options_for_ssh(wrapper, tmp, sshd, listener):
-    """They arrive as they were given, in their order, before `--`."""
+    """ssh gets them unchanged, in order, before `--`."""
     program, record = wrapper
     key = os.path.join(os.path.dirname(sshd.config), "user_key")
     options = ["-4", "-F", sshd.config, "-i", key, "-p", str(sshd.port),
@@ -185,7 +185,7 @@ def test_end_of_options(tmp, sshd, listener):
 
 
 def test_options_behind_the_destination(tmp, sshd, listener):
-    """As for ssh, they may stand behind it."""
+    """Options may follow the destination, as with ssh."""
     one = cli.Background(tmp, "files.test", "-F", sshd.config, "-L",
                          f"0:127.0.0.1:{listener.port}")
     try:
@@ -210,14 +210,14 @@ def play(one, listener):
 
 
 def test_quiet_by_default(start, listener):
-    """A session that goes well has no line."""
+    """A session without problems logs nothing."""
     one = start("-L", f"0:127.0.0.1:{listener.port}")
     play(one, listener)
     assert culvert.said(one.output).count("\n") == 0, one.output
 
 
 def test_verbose(start, listener):
-    """-v: sessions, but no command and none of ssh's debug output."""
+    """-v: sessions, but no commands and no debug output of ssh."""
     one = start("-v", "-L", f"0:127.0.0.1:{listener.port}")
     play(one, listener)
     one.wait_line(r"^culvert: \[1\] control connection from 127\.0\.0\.1")
@@ -227,7 +227,7 @@ def test_verbose(start, listener):
 
 
 def test_very_verbose(start, listener):
-    """-vv: the commands and replies too, but never the password."""
+    """-vv: commands and replies, too, but never the password."""
     one = start("-vv", "-L", f"0:127.0.0.1:{listener.port}")
     play(one, listener)
     one.wait_line(r"^culvert: \[1\] <- 220 hello$")
@@ -251,7 +251,7 @@ def test_verbose_ssh(start, listener):
 
 
 def test_ssh_alone_verbose(start, listener):
-    """-o LogLevel=DEBUG: ssh's debug output without more of culvert's."""
+    """-o LogLevel=DEBUG: ssh's debug output, and no more of culvert's."""
     one = start("-o", "LogLevel=DEBUG", "-L", f"0:127.0.0.1:{listener.port}")
     play(one, listener)
     one.wait_line("^culvert: ssh: .*Authenticated to")
@@ -261,7 +261,7 @@ def test_ssh_alone_verbose(start, listener):
 @pytest.mark.parametrize("option, least, most", [
     ("-q", 0, 0), ("-v", 20, 25), ("-vv", 1000, 1000)])
 def test_repeated_lines(option, least, most, tmp, sshd, listener):
-    """Of ssh's lines that differ in numbers only, a few and how many more."""
+    """Lines of ssh that differ only in numbers are limited and counted."""
     noise = "for i in $(seq 1000); do echo channel $i: open failed; " \
         "[ $i != 500 ] || echo something else; done >&2; echo the end >&2"
     config = cli.ssh_config(tmp, sshd, "PermitLocalCommand yes",
@@ -282,7 +282,7 @@ def test_repeated_lines(option, least, most, tmp, sshd, listener):
 
 
 def test_lines_that_differ_in_words(tmp, sshd, listener):
-    """A flood of ssh's lines is limited too when names in them differ."""
+    """Many lines of ssh are limited, too, if names in them differ."""
     noise = "for i in $(seq 2000 | tr 0-9 a-j); do " \
         "echo connect to $i.example port 21: failed; done >&2"
     config = cli.ssh_config(tmp, sshd, "PermitLocalCommand yes",
@@ -298,7 +298,7 @@ def test_lines_that_differ_in_words(tmp, sshd, listener):
 
 
 def test_quiet(start, listener):
-    """-q: not even the line that says where it listens."""
+    """-q: not even the listening line."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -317,8 +317,8 @@ def test_quiet(start, listener):
     assert one.output == ""
 
 
-def test_quiet_still_says_errors(tmp, sshd):
-    """-q: errors are still said."""
+def test_quiet_prints_errors(tmp, sshd):
+    """-q: errors are printed."""
     status, said = cli.run(
         tmp, "-q", "-F", sshd.config, "-o", "HostKeyAlias=unknown", "-L",
         "0:h:21", "files.test")
@@ -327,7 +327,7 @@ def test_quiet_still_says_errors(tmp, sshd):
 
 
 def test_help_full(tmp):
-    """Where it cannot be written that is a failure."""
+    """--help to a full disk is a failure."""
     with open("/dev/full", "w") as full:
         done = subprocess.run([culvert.PROGRAM, "--help"], stdout=full,
                               stderr=subprocess.PIPE, text=True,
@@ -356,7 +356,7 @@ def test_help(tmp):
 
 
 def test_summary(tmp):
-    """-h: ten lines, of what --help has, and where to find the rest."""
+    """-h: ten lines of --help, and where to find the rest."""
     status, said = cli.run(tmp, "-h")
     assert status == 0 and said.startswith("usage: culvert "), said
     lines = said.splitlines()
@@ -408,7 +408,7 @@ def test_summary(tmp):
     ([""], "empty"),
 ])
 def test_bad_usage(argv, named, tmp):
-    """2, and a line that names what is wrong; ssh is not started."""
+    """Status 2, and the message names the mistake; ssh is not started."""
     status, said = cli.run(tmp, "--ssh", "/bin/false", *argv)
     assert status == 2, said
     assert named in said, said
@@ -416,8 +416,9 @@ def test_bad_usage(argv, named, tmp):
                for line in said.splitlines()), said
 
 
-def test_no_own_way_in(start, listener):
-    """The monitor is the only child, and of it ssh, which no shell made."""
+def test_only_ssh_is_started(start, listener):
+    """The monitor is the only child; its only child is ssh, without a shell.
+    """
     one = start("-L", f"0:127.0.0.1:{listener.port}")
     one.wait_line("listening on")
     names = []

@@ -82,14 +82,14 @@ def configured(sshd, session, tmp, ns):
 
 @pytest.mark.parametrize("lines", SETTINGS.values(), ids=SETTINGS.keys())
 def test_setting(lines, configured):
-    """The tunnel works all the same, and nothing else happens."""
+    """The tunnel works with the setting, and it has no other effect."""
     one = configured(lines)
     check_transfers(one)
     stop(one)
 
 
 def test_local_command(configured, tmp):
-    """LocalCommand binds, shares and detaches nothing: it counts."""
+    """LocalCommand, which opens and shares nothing, is obeyed."""
     configured(SETTINGS["local-command"])
     assert (tmp / "touched").exists()
 
@@ -103,7 +103,7 @@ def test_all_settings(configured):
 
 
 def test_own_master_is_left_alone(sshd, session, tmp):
-    """A master of the user's own, on that path, is neither used nor ended."""
+    """A control master of the user's is neither used nor ended."""
     path = tmp / "cm"
     config = cli.ssh_config(tmp, sshd, "ControlMaster auto",
                             f"ControlPath {path}", "ControlPersist no")
@@ -129,7 +129,7 @@ def test_own_master_is_left_alone(sshd, session, tmp):
 
 
 def test_words_in_spite_of_quiet(tmp, sshd):
-    """LogLevel QUIET hides ssh's words; the status tells all the same."""
+    """LogLevel QUIET hides ssh's message; the exit status is the same."""
     config = cli.ssh_config(tmp, sshd, "LogLevel QUIET",
                             "HostKeyAlias unknown")
     status, said = cli.run(tmp, "-F", config, "-L", "0:h:21", "files.test")

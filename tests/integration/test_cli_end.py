@@ -41,7 +41,7 @@ def stop(one, number=signal.SIGTERM):
 
 @signals
 def test_stopped(number, session):
-    """Sessions get 421, and all that was made is gone; status 0."""
+    """Sessions get 421, nothing is left, and the status is 0."""
     one = session()
     replies = stop(one, number)
     assert [text[:3] for text in replies] == ["421"], replies
@@ -51,7 +51,7 @@ def test_stopped(number, session):
 @modes
 @pytest.mark.parametrize("command", ["RETR file", "STOR file"])
 def test_stopped_in_a_transfer(mode, command, session):
-    """A running transfer is cut: reset, 426 and 421."""
+    """A transfer is cut: reset, 426 and 421."""
     one = session()
     near, far = one.data(mode, command)
     if command == "RETR file":
@@ -67,7 +67,7 @@ def test_stopped_in_a_transfer(mode, command, session):
 
 
 def test_stopped_with_a_client_that_does_not_read(session):
-    """A client that takes nothing cannot keep it alive."""
+    """A client that does not read cannot keep it alive."""
     one = session()
     near, far = one.data("passive", "RETR file", rcvbuf=4096)
     far.send(bytes(500_000))
@@ -76,7 +76,7 @@ def test_stopped_with_a_client_that_does_not_read(session):
 
 
 def test_stopped_twice(session):
-    """Impatience changes nothing."""
+    """A second signal changes nothing."""
     one = session()
     one.culvert.see()
     for _ in range(3):
@@ -87,7 +87,7 @@ def test_stopped_twice(session):
 
 
 def test_stopped_while_ssh_connects(tmp):
-    """Before the link is up, too."""
+    """The same before the link is up."""
     with scripted.Listener() as silent:
         one = cli.Background(tmp, "-F", "/dev/null", "-p", str(silent.port),
                              "-L", "0:h:21", "127.0.0.1")
@@ -97,7 +97,7 @@ def test_stopped_while_ssh_connects(tmp):
 
 
 def test_killed(session):
-    """SIGKILL: ssh goes as well, nobody is left behind."""
+    """SIGKILL: ssh ends, too, and no process is left."""
     one = session()
     ssh = one.culvert.ssh
     one.culvert.process.kill()
@@ -109,7 +109,7 @@ def test_killed(session):
 # ---- 1: it failed ----
 
 def test_address_in_use(tmp, sshd):
-    """1, and told before ssh could ask for a password."""
+    """Status 1, before ssh could ask for a password."""
     with scripted.Listener() as taken:
         status, said = cli.run(tmp, "-F", sshd.config, "--ssh", "/bin/false",
                                "-L", f"{taken.port}:h:21", "files.test")
@@ -121,7 +121,7 @@ def test_address_in_use(tmp, sshd):
     ("192.0.2.1", "assign"), ("no-such-name.invalid", "no-such-name.invalid"),
 ])
 def test_impossible_address(bind, why, tmp, sshd):
-    """1: an address that is not ours, a name that nobody knows."""
+    """Status 1: an address of another host, an unknown name."""
     status, said = cli.run(tmp, "-F", sshd.config, "--ssh", "/bin/false",
                            "--allow", "::/0", "-L", f"{bind}:0:h:21",
                            "files.test")
@@ -130,7 +130,7 @@ def test_impossible_address(bind, why, tmp, sshd):
 
 
 def test_ssh_killed(session):
-    """1, and why, when the link is lost afterwards."""
+    """Status 1, with the reason, if the link is lost later."""
     one = session()
     os.kill(one.culvert.ssh, signal.SIGKILL)
     assert one.culvert.process.wait() == 1
@@ -141,14 +141,15 @@ def test_ssh_killed(session):
 
 @pytest.mark.parametrize("program", ["/no/such/ssh", "no-such-ssh", "/etc"])
 def test_no_ssh(program, tmp):
-    """1: there is no such program, which is no failure to connect."""
+    """Status 1 if the program does not exist: that is not a failed connection.
+    """
     status, said = cli.run(tmp, "--ssh", program, "-L", "0:h:21", "host")
     assert status == 1, said
     assert f"cannot run {program}: " in said, said
 
 
 def test_ssh_goes_away(tmp):
-    """1, too, where that comes out only after it was asked (ssh -G)."""
+    """Status 1 also if the program vanishes after ssh -G."""
     program = tmp / "ssh-once"
     program.write_text(f'#!/bin/sh\nrm -f {program}\nexit 1\n')
     program.chmod(0o755)
@@ -161,7 +162,7 @@ def test_ssh_goes_away(tmp):
 
 @pytest.mark.parametrize("variable", ["XDG_RUNTIME_DIR", "TMPDIR"])
 def test_no_such_directory(variable, tmp, sshd):
-    """A directory that is not there is passed over."""
+    """A directory that does not exist is skipped."""
     one = cli.Background(tmp, "-F", sshd.config, "-L", "0:h:21", "files.test",
                          **{variable: "/no/such/directory"})
     one.wait_line("listening on")
@@ -184,7 +185,7 @@ def test_no_such_directory(variable, tmp, sshd):
     (["-F", "/no/such/file"], "/no/such/file"),
 ])
 def test_not_connected(options, words, tmp, sshd):
-    """255, with ssh's own words."""
+    """Status 255, with ssh's message."""
     status, said = cli.run(tmp, "-F", sshd.config, *options, "-L", "0:h:21",
                            "files.test")
     assert status == 255, said
@@ -194,7 +195,7 @@ def test_not_connected(options, words, tmp, sshd):
 
 
 def test_refused_connection(tmp):
-    """255 when nobody listens at the SSH port."""
+    """Status 255 if nothing listens on the SSH port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         status, said = cli.run(
@@ -205,7 +206,7 @@ def test_refused_connection(tmp):
 
 
 def test_batch(tmp, sshd):
-    """--batch: an unknown host key is no question, but 255."""
+    """--batch: an unknown host key is status 255, without a prompt."""
     known = tmp / "known_hosts"
     config = cli.ssh_config(tmp, sshd, "StrictHostKeyChecking ask",
                             f"UserKnownHostsFile {known}")
@@ -247,7 +248,7 @@ def test_private_directory(session):
 
 
 def test_far_listener_is_private(session):
-    """So with the Unix socket of a far listener."""
+    """The same for the Unix socket of a far listener."""
     one = session()
     near, far = one.data("active", "RETR file")
     private, = pathlib.Path(one.culvert.dir).glob("culvert.*")
@@ -260,7 +261,7 @@ def test_far_listener_is_private(session):
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "<&-", ">&-", "2>&-",
                                     "<&- >&-"])
 def test_standard_closed(closed, sshd, tmp, server):
-    """Started without standard input, output or error, as by some init."""
+    """Started without standard input, output or error."""
     port = server("vsftpd").port
     with scripted.Listener() as free:
         at = free.port

@@ -62,7 +62,7 @@ def port_of(one):
 
 
 def test_unknown_host_key(terminal, unknown_host, tmp):
-    """The question appears, and the answer is heard."""
+    """ssh asks on the terminal and gets the answer."""
     one = terminal("-F", unknown_host, "-L", "0:h:21", "files.test")
     one.wait_for("Are you sure you want to continue connecting")
     assert "listening on" not in one.text
@@ -74,7 +74,7 @@ def test_unknown_host_key(terminal, unknown_host, tmp):
 
 
 def test_no_to_an_unknown_host_key(terminal, unknown_host):
-    """No is an answer, too: 255."""
+    """The answer no: status 255."""
     one = terminal("-F", unknown_host, "-L", "0:h:21", "files.test")
     one.wait_for("Are you sure")
     one.type("no\n")
@@ -83,7 +83,7 @@ def test_no_to_an_unknown_host_key(terminal, unknown_host):
 
 
 def test_batch_asks_nothing(terminal, unknown_host, locked_key):
-    """--batch on a terminal: no question, 255."""
+    """--batch on a terminal: no prompt, status 255."""
     for config, word in ((unknown_host, "Host key verification failed"),
                          (locked_key, "Permission denied")):
         one = terminal("--batch", "-F", config, "-L", "0:h:21", "files.test")
@@ -94,7 +94,7 @@ def test_batch_asks_nothing(terminal, unknown_host, locked_key):
 
 
 def test_passphrase(terminal, locked_key):
-    """A key's passphrase is asked for, unseen, and works."""
+    """ssh asks for a key's passphrase, without echo, and it works."""
     one = terminal("-F", locked_key, "-L", "0:h:21", "files.test")
     one.wait_for("Enter passphrase for key")
     assert not one.echoes()
@@ -107,7 +107,7 @@ def test_passphrase(terminal, locked_key):
 
 
 def test_password(terminal, start_sshd, tmp):
-    """So is the password of an account."""
+    """ssh asks for the password of an account."""
     config = cli.password_config(start_sshd, tmp)
     one = terminal("-F", config, "-L", "0:h:21", "files.test")
     one.wait_for("password: ")
@@ -123,7 +123,8 @@ def test_password(terminal, start_sshd, tmp):
 
 
 def test_password_of_more_links(terminal, start_sshd, server, tmp):
-    """It is asked for once; a link that would need it again is not had."""
+    """It asks once; links that would need the password again are not opened.
+    """
     config = cli.password_config(start_sshd, tmp)
     ftpd = server("vsftpd")
     (ftpd.root / "of-more-links").write_bytes(b"small")
@@ -152,7 +153,7 @@ def test_password_of_more_links(terminal, start_sshd, server, tmp):
     ("unknown_host", "Are you sure"),
 ])
 def test_interrupt_at_a_question(config, question, terminal, request):
-    """Ctrl-C there: stopped, 0, and the terminal shows what is typed."""
+    """Ctrl-C there: status 0, and the terminal echoes again."""
     one = terminal("-F", request.getfixturevalue(config), "-L", "0:h:21",
                    "files.test")
     one.wait_for(question)
@@ -162,7 +163,7 @@ def test_interrupt_at_a_question(config, question, terminal, request):
 
 
 def test_interrupt(terminal, sshd, ns):
-    """Ctrl-C reaches ssh as well; still 421 to the session, and 0."""
+    """Ctrl-C reaches ssh, too; the session still gets 421, and status 0."""
     with scripted.server(ns) as listener:
         one = terminal("-F", sshd.config, "-L",
                        f"0:127.0.0.1:{listener.port}", "files.test")
@@ -180,7 +181,7 @@ def test_interrupt(terminal, sshd, ns):
 
 
 def test_hang_up(tmp, sshd):
-    """The terminal goes away: so does culvert, and leaves nothing."""
+    """The terminal is closed: culvert ends and leaves nothing."""
     one = cli.Terminal([culvert.PROGRAM, "-F", sshd.config, "-L", "0:h:21",
                         "files.test"], cli.environment(tmp))
     with contextlib.closing(one):

@@ -72,7 +72,7 @@ def start(tmp, sshd, start_sshd):
     ("[::1]:0", "::1", r"\[::1\]:{port}"),
 ])
 def test_remote(forward, address, shown, start, ns, near_server):
-    """Each form of it: the line with sshd's port, and clients get through."""
+    """Each form of -R: the line has sshd's port, and clients can connect."""
     one = start("-R", f"{forward}:127.0.0.1:{near_server.port}",
                 host="root@files.test")
     port = port_of(one)
@@ -85,7 +85,7 @@ def test_remote(forward, address, shown, start, ns, near_server):
 
 
 def test_remote_port(start, ns, near_server):
-    """A port that was asked for is the port."""
+    """A port that is given is used."""
     port = ns.free_port()
     one = start("-R", f"{port}:localhost:{near_server.port}")
     assert port_of(one) == port
@@ -100,7 +100,7 @@ def test_remote_alone(start, near_server):
 
 
 def test_remote_ipv6_server(start, ns):
-    """The FTP server's address in brackets, in the line too."""
+    """The FTP server's address is in brackets, in the line too."""
     with scripted.Listener(address="::1", kind=scripted.Control) as server:
         one = start("-R", f"0:[::1]:{server.port}")
         port = port_of(one)
@@ -109,7 +109,7 @@ def test_remote_ipv6_server(start, ns):
 
 
 def test_both(start, ns, near_server, far_server):
-    """-R, -L, -R: their lines in that order, all of them on one ssh."""
+    """-R, -L, -R: their lines in that order, all on one ssh."""
     one = start("-R", f"0:127.0.0.1:{near_server.port}",
                 "-L", f"0:127.0.0.1:{far_server.port}",
                 "-R", f"localhost:0:localhost:{near_server.port}")
@@ -133,7 +133,7 @@ def test_both(start, ns, near_server, far_server):
 ])
 def test_remote_beyond_loopback(forward, options, shown, start, start_sshd,
                                 ns, near_server):
-    """With --allow, and an sshd that lets it."""
+    """With --allow, and an sshd that permits it."""
     names = {"far4": ns.far4, "far6": ns.far6}
     one = start(*ALL, *(word.format(**names) for word in options), "-R",
                 f"{forward.format(**names)}:127.0.0.1:{near_server.port}",
@@ -148,14 +148,14 @@ def test_remote_beyond_loopback(forward, options, shown, start, start_sshd,
 
 
 def test_remote_client_is_not_known(start, ns, near_server):
-    """--allow keeps nobody out there: sshd does not tell who it is."""
+    """--allow cannot refuse clients there: sshd does not say who they are."""
     one = start("--allow", "192.0.2.1", "-R",
                 f"0:127.0.0.1:{near_server.port}")
     greet(near_server, "127.0.0.1", port_of(one), side=ns)
 
 
 def test_remote_max_sessions(start, ns, near_server):
-    """One too many gets 421, and the log says where."""
+    """One client too many gets 421, and the log names the listener."""
     one = start("--max-sessions", "1", "-R",
                 f"0:127.0.0.1:{near_server.port}")
     port = port_of(one)
@@ -171,7 +171,7 @@ def test_remote_max_sessions(start, ns, near_server):
 
 
 def test_remote_stopped(tmp, sshd, ns, near_server):
-    """Its sessions get 421, and sshd listens no more; 0."""
+    """Its sessions get 421, sshd stops listening, and status 0."""
     one = cli.Background(tmp, "-R", f"0:127.0.0.1:{near_server.port}", "-F",
                          sshd.config, "files.test")
     port = port_of(one)
@@ -191,7 +191,7 @@ def test_remote_stopped(tmp, sshd, ns, near_server):
 @pytest.mark.parametrize("signals", [1, 2])
 def test_remote_stopped_with_a_client_that_stays(signals, tmp, sshd, ns,
                                                  near_server):
-    """It has its time, but no more; a second signal does no harm."""
+    """It gets a limited time; a second signal has no effect."""
     one = cli.Background(tmp, "-R", f"0:127.0.0.1:{near_server.port}", "-F",
                          sshd.config, "files.test")
     with scripted.client("127.0.0.1", port_of(one), side=ns) as client, \
@@ -207,7 +207,7 @@ def test_remote_stopped_with_a_client_that_stays(signals, tmp, sshd, ns,
 
 
 def test_remote_link_lost(start_culvert, ns, near_server):
-    """1, and the words about the link, nothing about the listener."""
+    """Status 1, with a message about the link, not the listener."""
     one = start_culvert(remotes=[f"0:127.0.0.1:{near_server.port}"])
     ssh = one.ssh
     os.kill(ssh, signal.SIGKILL)
@@ -242,7 +242,7 @@ def test_remote_link_lost(start_culvert, ns, near_server):
      ["--client-data-host control", "sshd does not tell"]),
 ])
 def test_refused(argv, words, tmp):
-    """1, before ssh is started, with the cause and the fix."""
+    """Status 1 before ssh is started, with the cause and the fix."""
     status, said = cli.run(tmp, "--ssh", "/bin/false", *argv, "host")
     assert status == 1, said
     said = culvert.said(said)
@@ -253,7 +253,7 @@ def test_refused(argv, words, tmp):
 
 
 def test_remote_port_taken(tmp, sshd, ns, near_server, far_server):
-    """1 for all, when one of them cannot be had; no line of the others."""
+    """Status 1 if one port is taken; no line for the others."""
     with scripted.Listener(ns, "::1", far_server.port):
         status, said = cli.run(
             tmp, "-F", sshd.config, "-L", f"0:127.0.0.1:{far_server.port}",
@@ -272,7 +272,7 @@ def test_remote_port_taken(tmp, sshd, ns, near_server, far_server):
     ("DisableForwarding yes", "DisableForwarding"),
 ])
 def test_remote_forbidden(line, named, tmp, start_sshd):
-    """1, and the directives that may be the cause."""
+    """Status 1, with the directives that may be the cause."""
     sshd = start_sshd(line)
     status, said = cli.run(tmp, "-F", sshd.config, "-R", "0:h:21",
                            "files.test")
@@ -282,7 +282,7 @@ def test_remote_forbidden(line, named, tmp, start_sshd):
 
 
 def test_remote_without_gateway_ports(tmp, sshd, ns):
-    """GatewayPorts no: sshd would listen on loopback, and say nothing."""
+    """GatewayPorts no: sshd would listen on loopback without saying so."""
     status, said = cli.run(tmp, "-F", sshd.config, *ALL, "-R",
                            f"{ns.far4}:0:h:21", "files.test")
     assert status == 1, said
@@ -319,7 +319,7 @@ def test_allow(start, far_server):
 
 
 def test_allow_ipv6(start, far_server):
-    """An IPv6 network lets nobody in over IPv4."""
+    """An IPv6 network permits nobody over IPv4."""
     one = start("--allow", "::/0", "-L", f"*:0:127.0.0.1:{far_server.port}")
     port = port_of(one)
     greet(far_server, "::1", port)
@@ -327,7 +327,7 @@ def test_allow_ipv6(start, far_server):
 
 
 def test_allow_on_loopback(start, far_server):
-    """It holds there too; without it everybody there may connect."""
+    """It also applies to loopback; without it everybody there may connect."""
     one = start("--allow", "127.0.0.2", "-L",
                 f"0:127.0.0.1:{far_server.port}")
     port = port_of(one)

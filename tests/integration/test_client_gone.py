@@ -176,9 +176,9 @@ def leave(stage, end):
 
 @pytest.mark.timeout(SOON + 120)
 def test_gone(one, tmp):
-    """Closed or reset, at each stage: no session, no descriptor is left.
+    """Closed or reset, at each stage: no session and no descriptor is left.
 
-    Each transfer has a record, and none of them was complete.
+    Each transfer has a record, and none was complete.
     """
     with contextlib.ExitStack() as stack:
         # Far listeners are kept.
@@ -216,9 +216,8 @@ def test_half_closed_while_draining(one):
 
 @pytest.mark.timeout(120)
 def test_half_closed_and_moving(one):
-    """A download of a half-closed client goes on while it moves, draining too.
-
-    Much longer than a session ends in which nothing moves.
+    """A download of a half-closed client continues while data move, also while
+    draining, for longer than the time-out of a session without data.
     """
     with contextlib.ExitStack() as stack:
         stage = download(one, stack)
@@ -242,7 +241,7 @@ def test_half_closed_and_moving(one):
 
 @pytest.mark.timeout(SOON + 60)
 def test_gone_from_afar(ns, start_culvert):
-    """The same in a remote tunnel, where sshd stands between."""
+    """The same in a remote tunnel, with sshd in between."""
     with Listener(kind=scripted.Control) as listener:
         one = start_culvert(remotes=[f"0:127.0.0.1:{listener.port}"],
                             options=["-v"])
@@ -259,10 +258,9 @@ def test_gone_from_afar(ns, start_culvert):
 
 @pytest.mark.parametrize("end", ["half_close", "close", "reset"])
 @pytest.mark.parametrize("many", [1, 40000], ids=["read", "unread"])
-def test_for_long(many, end, ns, tmp, start_culvert):
-    """A far client that has gone, or waits: five minutes without a word.
-
-    Where more has come from it than culvert takes, its end cannot be seen.
+def test_ends_after_five_minutes(many, end, ns, tmp, start_culvert):
+    """A far client that has gone, or waits: the session ends after five
+    minutes. If it has sent more than culvert reads, its end cannot be seen.
     """
     faults = Faults(tmp / "faults")
     with Listener(kind=scripted.Control) as listener:
@@ -285,7 +283,7 @@ def test_for_long(many, end, ns, tmp, start_culvert):
 
 @pytest.mark.parametrize("end", ["close", "reset"])
 def test_gone_while_the_link_is_down(end, ns, start_sshd, start_culvert):
-    """Who waits for the link, and goes, gives up his place."""
+    """A client that waits for the link, and goes, gives up its place."""
     sshd = start_sshd()
     with Listener(ns, kind=scripted.Control) as listener:
         one = start_culvert(

@@ -30,7 +30,7 @@ def home(tmp):
 
 
 def test_print(home):
-    """What holds, and which line of which file says so."""
+    """It prints the options in effect, and the line of the file of each."""
     status, said = cli.run(home, "config")
     assert status == 0, said
     base = home / ".config/culvert"
@@ -47,7 +47,7 @@ def test_print(home):
 
 
 def test_print_is_a_file(home, tmp):
-    """What it prints says the same, when it is read."""
+    """Its output, read as a file, has the same meaning."""
     def values(said):
         return [line for line in said.splitlines() if line[:1] != "#"]
     printed = values(cli.run(home, "config")[1])
@@ -59,7 +59,7 @@ def test_print_is_a_file(home, tmp):
 
 
 def test_names(home):
-    """Those that are named, and no other."""
+    """Only the tunnels that are named."""
     status, said = cli.run(home, "config", "plant")
     assert status == 0 and "[tunnel plant]" in said, said
     assert "[tunnel bank]" not in said
@@ -70,7 +70,7 @@ def test_names(home):
 
 
 def test_check(home, tmp):
-    """--test: nothing but whether all is right."""
+    """--test prints only whether the file is valid."""
     path = home / ".config/culvert/culvert.conf"
     assert cli.run(home, "config", "--test") == (0, f"{path}: 2 tunnels\n")
     wrong = tmp / "wrong.conf"
@@ -86,7 +86,7 @@ def test_check(home, tmp):
     (["--tst"], "unknown option --tst"),
 ])
 def test_misuse(home, argv, words):
-    """The cause, and where help is."""
+    """The message has the cause, and names the help."""
     status, said = cli.run(home, "config", *argv)
     assert status in (1, 2) and words in said, said
 
@@ -99,7 +99,7 @@ def test_help(home):
 
 @pytest.mark.parametrize("all_lines", [False, True])
 def test_sample(all_lines, tmp):
-    """dist/examples: it is right as it is, and with each option it shows."""
+    """dist/examples is valid, as it is and with each option in it."""
     text = (pathlib.Path(__file__).resolve().parents[2]
             / "dist/examples/culvert.conf").read_text()
     shown = re.findall(r"^#([a-z-]+) = ", text, re.MULTILINE)

@@ -49,7 +49,7 @@ def check(tmp, text, *names):
     ("2121:h:21\nL = 2122:h:21", "2122:h:21"),
 ])
 def test_same_port(one, other, tmp):
-    """Two tunnels at one address and port, in whatever words."""
+    """Two tunnels on one address and port, however it is written."""
     status, said = check(tmp, A.format(one) + B.format(other))
     assert status == 1, said
     line = 4 + one.count("\n") + 4
@@ -67,13 +67,13 @@ def test_same_port(one, other, tmp):
     ("0.0.0.0:2121:h:21\nallow = ::/0", "[::]:2121:h:21\nallow = ::/0"),
 ])
 def test_other_port(one, other, tmp):
-    """What does not get in each other's way."""
+    """Addresses that do not conflict."""
     status, said = check(tmp, A.format(one) + B.format(other))
     assert (status, said) == (0, "FILE: 2 tunnels\n")
 
 
 def test_same_port_of_two(tmp):
-    """Only of those that are to run together."""
+    """Only among the tunnels that run together."""
     text = A.format("2121:h:21") + B.format("2121:h:21")
     assert check(tmp, text)[0] == 1
     assert check(tmp, text, "a")[0] == 0
@@ -81,7 +81,7 @@ def test_same_port_of_two(tmp):
 
 
 def test_same_port_of_defaults(tmp):
-    """One L that two tunnels have from [defaults]."""
+    """One L in [defaults] that two tunnels use."""
     text = "[defaults]\nL = 2121:h:21\n" + (A + B).replace("L = {}\n", "")
     status, said = check(tmp, text)
     assert status == 1 and "FILE:2: L = 2121:h:21: FILE:2 already listens" in said
@@ -102,7 +102,7 @@ def test_same_port_of_one(tmp):
     ("192.0.2.1:2121:h:21", False), ("0:h:21", False),
 ])
 def test_same_far_port(other, same, tmp):
-    """Of the SSH server, if both go to the same."""
+    """On the SSH server, if both tunnels use the same one."""
     text = R.format("2121:h:21") + R.replace("l r]", "l s]").format(other)
     text += "allow = ::/0\nclient-address = 192.0.2.1\n"
     status, said = check(tmp, text)
@@ -119,7 +119,7 @@ def test_same_far_port(other, same, tmp):
     ("J = gate.test", False), ("o = ProxyCommand=nc %h 23", False),
 ])
 def test_same_far_server(line, same, tmp):
-    """Other options for ssh, that lead to the same server or to another one.
+    """Different options for ssh that lead to the same server, or to another.
     """
     text = R.format("2121:h:21") + R.replace("l r]", "l s]").format(
         f"2121:h:22\n{line}")
@@ -166,7 +166,7 @@ WRONG = {
 
 @pytest.mark.parametrize("text, words", WRONG.values(), ids=WRONG.keys())
 def test_wrong(text, words, tmp):
-    """What is not there."""
+    """Files and directories that do not exist."""
     tunnel = "[tunnel a]\ndestination = files.test\nL = 2121:h:21\n"
     os.mkfifo(tmp / "fifo")
     with socket.socket(socket.AF_UNIX) as sock:
@@ -183,7 +183,7 @@ def test_wrong(text, words, tmp):
     ("no-such-name.invalid", "cannot listen on no-such-name.invalid: "),
 ])
 def test_wrong_address(bind, words, tmp):
-    """Where it cannot listen."""
+    """Addresses on which it cannot listen."""
     status, said = check(tmp, A.format(f"{bind}:2121:h:21\nallow = ::/0"))
     assert status == 1 and f"FILE:4: L = {bind}" in said and words in said
     status, said = check(tmp, A.format("*:2121:h:21"))
@@ -200,7 +200,7 @@ def test_wrong_address(bind, words, tmp):
      "--client-data-host control needs the addresses of clients"),
 ])
 def test_wrong_far_address(bind, lines, words, tmp):
-    """Where the SSH server cannot be asked to listen."""
+    """Addresses on which the SSH server cannot listen."""
     status, said = check(tmp, R.format(f"{bind}:h:21\n{lines}"))
     assert status == 1, said
     assert said.startswith(f"culvert: FILE:4: R = {bind}:h:21: cannot listen "
@@ -232,7 +232,7 @@ def check_as_nobody(tmp, text):
     ("user = nobody", 2, "only root can become another user"),
 ])
 def test_not_as_root(lines, place, words, tmp):
-    """What another user than root cannot have."""
+    """What only root can use."""
     text = "[defaults]\n" + lines + "\n" + A
     if "L =" in lines:
         text = text.replace("L = {}\n", "")
@@ -242,7 +242,7 @@ def test_not_as_root(lines, place, words, tmp):
 
 
 def test_checked_apart(tmp):
-    """A tunnel is checked also where one that is not named says the same."""
+    """A tunnel is checked although one that is not named conflicts with it."""
     text = A + "i = /none/key\n" + B + "i = /none/key\n"
     text = text.replace("/none/key", "/etc/passwd\no = Nonsense=yes")
     status, said = check(tmp, text.format("0:h:21", "0:h:21"), "b")
@@ -250,7 +250,7 @@ def test_checked_apart(tmp):
 
 
 def test_as_user(tmp):
-    """Files are looked at as user sees them."""
+    """Files are tested with the rights of user."""
     key = tmp / "key"
     key.write_text("")
     key.chmod(0o600)
@@ -276,7 +276,7 @@ def test_metrics_of_root(tmp):
 
 
 def test_up(tmp):
-    """culvert up says where, too, before it does anything."""
+    """culvert up reports the line, too, before it does anything."""
     path = tmp / "conf"
     path.write_text(A.format("2121:h:21") + B.format("localhost:2121:h:21"))
     status, said = cli.run(tmp, "up", "-f", str(path), "--all")
@@ -285,7 +285,7 @@ def test_up(tmp):
 
 
 def test_name_in_part(tmp, sshd):
-    """A name of which another program has one address is no success."""
+    """A name of which one address is in use is an error."""
     hosts = tmp / "hosts"
     hosts.write_text("127.0.0.1 two.test\n::1 two.test\n")
     with scripted.Listener(address="::1") as taken:
@@ -304,7 +304,7 @@ def test_name_in_part(tmp, sshd):
     "allow-tls = yes # fast", "L = {port}:127.0.0.1:21", "nonsense = 1",
 ])
 def test_reload(line, conf, sshd, ftp_server, start_up):
-    """Nothing changes, and the log says what is wrong."""
+    """Nothing changes, and the log has the error."""
     own = to(sshd, ftp_server)
     path = conf(plant=own)
     one = start_up(path, "--all")
@@ -327,7 +327,7 @@ def user_of(pid):
 
 @pytest.mark.parametrize("line", ["", "transfer-log = /none/x"])
 def test_reload_keeps_the_user(line, conf, sshd, ftp_server, start_up):
-    """A "user" that is new in the file waits for the next start."""
+    """A new "user" in the file takes effect at the next start."""
     own = to(sshd, ftp_server)
     path = conf(plant=own)
     one = start_up(path, "--all")

@@ -100,7 +100,7 @@ def transfer(one, server, name):
 # ---- root, without --user ----
 
 def test_stages(start_culvert, server, tmp):
-    """-v says each of them; the process has them on, and works."""
+    """-v logs each stage; the process has them, and works."""
     one = start_culvert(f"0:127.0.0.1:{server('vsftpd').port}",
                         options=["-v"])
     said = [line.removeprefix("culvert: ") for line in one.process.lines
@@ -119,7 +119,7 @@ def test_stages(start_culvert, server, tmp):
 
 
 def test_monitor(start_culvert, server):
-    """What starts ssh is not confined, nor is ssh; and it has a name."""
+    """The monitor and ssh are not confined; the monitor has its own name."""
     one = start_culvert(f"0:127.0.0.1:{server('vsftpd').port}")
     assert comm(one.monitor) == "culvert-monitor"
     for pid in one.monitor, one.ssh:
@@ -134,7 +134,7 @@ def test_monitor(start_culvert, server):
 
 
 def test_threads(start_culvert, ns):
-    """Names are looked up in threads, which are confined too (-R)."""
+    """The threads that look up names are confined, too (-R)."""
     with scripted.Listener(kind=scripted.Control) as near:
         one = start_culvert(remotes=[f"0:localhost:{near.port}"])
         with scripted.client("127.0.0.1", one.port, side=ns) as client, \
@@ -146,7 +146,7 @@ def test_threads(start_culvert, ns):
 
 
 def test_not_confined(start_culvert, server):
-    """--no-confine: neither filter, but all the rest."""
+    """--no-confine: neither filter, but all other stages."""
     one = start_culvert(f"0:127.0.0.1:{server('vsftpd').port}",
                         options=["-v", "--no-confine"])
     one.wait_log("not confined: Landlock, seccomp: --no-confine")
@@ -156,15 +156,15 @@ def test_not_confined(start_culvert, server):
 
 
 def test_low_client_ports(start_culvert, server, tmp):
-    """Where data connections need ports below 1024, that is kept."""
+    """With client ports below 1024, the capability to bind them is kept."""
     one = start_culvert(f"127.0.0.78:0:127.0.0.1:{server('vsftpd').port}",
                         options=["--client-ports", "900-910"])
     check_confined(one.pid, BIND)
     transfer(one, server("vsftpd"), tmp.name)
 
 
-def test_again(start_culvert, server):
-    """ssh is started again, from within."""
+def test_ssh_is_started_again(start_culvert, server):
+    """ssh is started again by the confined process."""
     one = start_culvert(f"0:127.0.0.1:{server('vsftpd').port}", retry=None)
     before = one.ssh
     os.kill(before, signal.SIGKILL)
@@ -181,7 +181,7 @@ def kin(one):
 
 
 def test_killed(start_culvert, server):
-    """SIGKILL: no ssh, no monitor, no directory is left."""
+    """SIGKILL: no ssh, no monitor and no directory is left."""
     one = start_culvert(f"0:127.0.0.1:{server('vsftpd').port}",
                         options=["--links", "2"])
     pids = kin(one)
@@ -192,7 +192,7 @@ def test_killed(start_culvert, server):
 
 
 def test_killed_with_an_ssh_that_hangs(start_culvert, server):
-    """One that does not end by itself is ended."""
+    """An ssh that does not end by itself is ended."""
     one = start_culvert(f"0:127.0.0.1:{server('vsftpd').port}")
     pids = kin(one)
     os.kill(pids[1], signal.SIGSTOP)
@@ -203,7 +203,7 @@ def test_killed_with_an_ssh_that_hangs(start_culvert, server):
 
 
 def test_monitor_killed(start_culvert, server):
-    """Nobody can start ssh any more: that is the end, and is said."""
+    """Nothing can start ssh any more: culvert ends, and says why."""
     one = start_culvert(f"0:127.0.0.1:{server('vsftpd').port}", retry=None,
                         remotes=["0:127.0.0.1:21"])
     pids = kin(one)
@@ -221,7 +221,7 @@ def test_monitor_killed(start_culvert, server):
                                     signal.SIGHUP, signal.SIGQUIT,
                                     signal.SIGUSR1, signal.SIGUSR2])
 def test_monitor_ignores(number, start_culvert, server):
-    """What a terminal sends to the whole group does not end the monitor."""
+    """Signals of the terminal to the whole group do not end the monitor."""
     one = start_culvert(f"0:127.0.0.1:{server('vsftpd').port}", retry=None)
     os.kill(one.monitor, number)
     os.kill(one.ssh, signal.SIGKILL)
@@ -231,7 +231,7 @@ def test_monitor_ignores(number, start_culvert, server):
 # ---- --user ----
 
 def test_user(as_nobody, server, tmp):
-    """All of it is nobody's; no way leads back; transfers work."""
+    """Every process is nobody's and cannot become root; transfers work."""
     one = as_nobody(f"0:127.0.0.1:{server('vsftpd').port}")
     assert culvert.AS_ROOT not in one.output
     check_confined(one.pid)
@@ -257,14 +257,14 @@ def test_user_low_port(as_nobody, server):
 
 
 def test_user_low_client_ports(as_nobody, server, tmp):
-    """... and those of data connections can be bound later."""
+    """Data ports below 1024 can be bound later."""
     one = as_nobody(f"127.0.0.77:0:127.0.0.1:{server('vsftpd').port}",
                     options=["--client-ports", "900-910"])
     check_confined(one.pid, BIND)
     transfer(one, server("vsftpd"), tmp.name)
 
 
-def test_user_again(as_nobody, server):
+def test_ssh_is_started_again_as_user(as_nobody, server):
     """ssh is started again, as the user."""
     one = as_nobody(f"0:127.0.0.1:{server('vsftpd').port}", retry=None)
     os.kill(one.ssh, signal.SIGKILL)
@@ -276,7 +276,7 @@ def test_user_again(as_nobody, server):
     ("no-such-user", "there is no such user"), ("", "there is no such user"),
     ("root", "that is root"), ("0", "that is root")])
 def test_no_user(name, words, tmp):
-    """1, before anything is done."""
+    """Status 1, before anything is done."""
     got, said = cli.run(tmp, "--user", name, "-L", "0:h:21", "host")
     assert got == 1, said
     assert said == f"culvert: --user {name}: {words}\n", said
@@ -298,7 +298,7 @@ def test_user_without_root(tmp):
 # ---- the private directory ----
 
 def test_directory_of_others(tmp, sshd):
-    """One in which others could replace it is passed over, and that is said."""
+    """A directory in which others could replace it is skipped, and logged."""
     unsafe = tmp / "unsafe"
     unsafe.mkdir()
     unsafe.chmod(0o777)

@@ -15,7 +15,7 @@ TLS_HELLO = b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\xff"
 # Multi-line replies.
 
 def test_multi_line_replies(pair):
-    """Inner lines may look like anything; the end is the code and a blank."""
+    """Inner lines can have any content; the code and a blank end it."""
     one = pair()
     one.passive()  # known to work, a 227 of several lines passes as it is
     far = one.listen(one.ns)
@@ -63,7 +63,7 @@ def test_multi_line_greeting_and_transfer_replies(pair):
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_what_a_server_says_is_what_the_client_reads(
         kind, target, server, ns):
-    """HELP, HELP SITE and an unknown command, byte for byte as without."""
+    """HELP, HELP SITE and an unknown command, byte for byte."""
     one = server(kind)
     direct = Target(one.address, one.port, one.user, one.password)
     said = []
@@ -137,7 +137,7 @@ def test_the_client_speaks_first(pair):
 
 
 def test_an_unasked_421_ends_no_command(pair):
-    """It passes, and the reply to the command still finds it."""
+    """It passes, and the reply to the command is still matched."""
     one = pair()
     far = one.listen(one.ns)
     one.command("PASV")
@@ -149,7 +149,7 @@ def test_an_unasked_421_ends_no_command(pair):
 
 
 def test_replies_twice_and_out_of_order(pair):
-    """One reply too many does not shift those that follow."""
+    """One reply too many does not affect those that follow."""
     one = pair()
     one.exchange("NOOP", "200 in step")
     one.say("200 again")
@@ -249,7 +249,7 @@ def test_a_reply_that_comes_in_bytes(command, pair):
 
 
 def test_a_227_split_anywhere(pair):
-    """In two pieces, with every place for the split."""
+    """In two pieces, split at every position."""
     one = pair()
     far = one.listen(one.ns)
     reply = f"227 ({far.port_argument()})\r\n".encode()
@@ -284,7 +284,7 @@ def test_real_servers_and_lines_in_bytes(kind, target, folder):
 # AUTH.
 
 def test_auth_is_refused_and_the_session_goes_on(pair):
-    """534 from culvert, in its turn; the server never sees it."""
+    """culvert answers 534, in its turn; the server does not see AUTH."""
     one = pair()
     one.client.command("AUTH TLS", "AUTH SSL", "PWD")
     one.server.expect_command("PWD")
@@ -301,7 +301,7 @@ def test_auth_is_refused_and_the_session_goes_on(pair):
 
 @pytest.mark.parametrize("reply", ["234 go", "334 more", "335 more"])
 def test_opaque_after_auth(reply, session):
-    """With --allow-tls all is opaque for ever, also after CCC."""
+    """With --allow-tls the session stays opaque, also after CCC."""
     one = session(options=["--allow-tls"])
     client, server = one
     # A ClientHello may sit right behind the command.
@@ -323,7 +323,7 @@ def test_opaque_after_auth(reply, session):
 
 
 def test_auth_that_the_server_refuses(session):
-    """With --allow-tls a 5xx leaves all as it was; what came behind waits."""
+    """With --allow-tls a 5xx changes nothing; commands behind AUTH wait."""
     one = session(options=["--allow-tls"])
     client, server = one
     with Listener(one.ns) as far:
@@ -367,8 +367,8 @@ def test_lines_pass_byte_for_byte(pair):
     one.goes_on()
 
 
-def test_verbs_in_front_of_which_telnet_commands_stand(pair):
-    """PASV behind IAC triples, in small letters, with a bare LF."""
+def test_verbs_after_telnet_commands(pair):
+    """PASV after Telnet commands, in small letters, with a bare LF."""
     one = pair()
     far = one.listen(one.ns)
     for line in (b"\xff\xfb\x01\xff\xf1PASV\r\n", b"pasv\n", b"PaSv \r\n"):
@@ -382,7 +382,7 @@ def test_verbs_in_front_of_which_telnet_commands_stand(pair):
 
 
 def test_transfers_of_odd_names(pair):
-    """What a name looks like is nothing to the transfer."""
+    """The name of a file makes no difference to the transfer."""
     one = pair()
     for name in "PORT 1,2,3,4,5,6", "a\xffb\xfc", "226 done":
         mine, theirs = one.data("passive", f"RETR {name}")
@@ -391,7 +391,7 @@ def test_transfers_of_odd_names(pair):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_names_and_real_servers(kind, target, folder):
-    """Stored and fetched under the name, whatever it is."""
+    """A file is stored and fetched under any name."""
     path, name = folder(kind)
     names = ["PORT 1,2,3,4,5,6", "\u00fcber \u20ac", "227 (1,2,3,4,5,6)"]
     with Ftp(target(kind)) as control:
@@ -405,8 +405,8 @@ def test_names_and_real_servers(kind, target, folder):
 
 # Long lines.
 
-def test_lines_up_to_8_kib_are_the_servers_affair(pair):
-    """5,000 bytes and 8,190 pass; of more the server sees nothing."""
+def test_lines_up_to_8_kib_pass(pair):
+    """Lines of 5,000 and 8,190 bytes pass; longer ones do not."""
     one = pair()
     for length in 5000, 8000, 8190:
         one.exchange("SITE " + "x" * (length - 7), "500 too long for me")
@@ -417,7 +417,7 @@ def test_lines_up_to_8_kib_are_the_servers_affair(pair):
 
 
 def test_long_reply_lines_pass(pair):
-    """Whatever their length, and the session stays in step."""
+    """Lines of any length pass, and the session stays in step."""
     one = pair()
     for length in 5000, 8190, 9000, 100_000:
         one.exchange("NOOP", "200 " + "y" * length)
@@ -427,7 +427,7 @@ def test_long_reply_lines_pass(pair):
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_long_lines_and_real_servers(kind, target, server, ns):
-    """5,000 bytes: the server does what it does without culvert."""
+    """5,000 bytes: the server does the same as without culvert."""
     one = server(kind)
 
     def attempt(control):
@@ -451,7 +451,7 @@ def test_long_lines_and_real_servers(kind, target, server, ns):
 @pytest.mark.parametrize("greeting", [
     "421 too many", "530 not today", "421-too\r\n421 many"])
 def test_refusing_greetings(greeting, pair):
-    """The client sees them, and the end, quickly."""
+    """The client gets them, and the end, quickly."""
     one = pair(log_in=False)
     with within(2):
         one.server.reply(greeting)
@@ -461,7 +461,7 @@ def test_refusing_greetings(greeting, pair):
 
 
 def test_120_before_220(pair):
-    """A 120 is not the greeting's end."""
+    """A 120 does not end the greeting."""
     one = pair(log_in=False)
     one.say("120 in a minute")
     one.command("PASV")
@@ -472,7 +472,7 @@ def test_120_before_220(pair):
 
 
 def test_a_server_that_closes_at_once(pair):
-    """Without a word: the client sees the end quickly."""
+    """The client gets the end quickly."""
     one = pair(log_in=False)
     with within(2):
         one.server.close()
@@ -486,7 +486,7 @@ def test_a_server_that_closes_at_once(pair):
     b"200 no CR\n", b"200 no line end", b"200-half of\r\n a rep",
     b"221 bye\r\n\r\n...", b"22"])
 def test_what_is_there_at_the_end_is_flushed(reply, pair):
-    """A reply without CR, or cut off by the end of the connection."""
+    """An incomplete reply passes at the end of the connection."""
     one = pair()
     one.command("QUIT")
     one.server.send(reply)
@@ -496,7 +496,7 @@ def test_what_is_there_at_the_end_is_flushed(reply, pair):
 
 
 def test_a_command_cut_off_by_the_end(pair):
-    """The client ends in the middle of a line: the server does not see it.
+    """The client ends in the middle of a line: the server gets none of it.
 
     proftpd would execute it: a DELE with half a name.
     """

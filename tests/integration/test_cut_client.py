@@ -79,7 +79,7 @@ def check_log(tunnel, kind, place):
 
 @kinds
 def test_client_killed(kind, one, tunnel, place):
-    """The kernel of a killed client ends both connections, cleanly."""
+    """The kernel of a killed client ends both connections cleanly."""
     holders = []
     for mode in MODES:
         with Ftp(tunnel, one) as ftp:
@@ -112,7 +112,7 @@ def test_curl_killed(kind, one, tunnel, place):
 
 @kinds
 def test_data_reset(kind, one, tunnel, place):
-    """Only the data connection is reset: 4xx, and the session goes on."""
+    """Only the data connection is reset: 4xx, and the session continues."""
     with contextlib.ExitStack() as stack:
         ftps = {mode: stack.enter_context(Ftp(tunnel, one)) for mode in MODES}
         for mode, ftp in ftps.items():
@@ -131,15 +131,15 @@ def test_data_reset(kind, one, tunnel, place):
 @kinds
 @modes
 @pytest.mark.parametrize("how", ["closed", "reset"])
-def test_head(kind, mode, how, one, tunnel, place):
-    """A download that its client ends early; the session goes on."""
+def test_download_ended_early(kind, mode, how, one, tunnel, place):
+    """A download that its client ends early; the session continues."""
     with Ftp(tunnel, one) as ftp:
         check_early_end(ftp, mode, place, how)
 
 
 @kinds
 def test_client_killed_in_download(kind, one, tunnel, place):
-    """A client killed in a download: logged, and the server is let go."""
+    """It is logged, and the server's connections end."""
     for mode in MODES:
         with Ftp(tunnel, one) as ftp:
             data = ftp.begin_download(mode, place)
@@ -169,7 +169,7 @@ def end(wire, how):
     for control, data, first in itertools.product(
         ENDS, ENDS, ["control", "data"])])
 def test_ends_of_a_killed_client(mode, control, data, first, session):
-    """However a client dies: the server gets ABOR, and no end of data."""
+    """However a client dies: the server gets ABOR, and no end of the data."""
     one = session()
     near, far = one.data(mode, "STOR file")
     near.send_to(far, b"a part")
@@ -196,7 +196,7 @@ def test_ends_of_a_killed_client(mode, control, data, first, session):
 @pytest.mark.parametrize("sent", [b"", b"a part", bytes(4096)],
                          ids=lambda sent: str(len(sent)))
 def test_slow_death(mode, control, sent, session):
-    """The kernel of a busy machine takes its time between the two ends."""
+    """On a busy machine, the kernel takes some time between the two ends."""
     one = session()
     near, far = one.data(mode, "STOR file")
     near.send_to(far, sent)
@@ -212,7 +212,7 @@ def test_slow_death(mode, control, sent, session):
 
 @modes
 def test_death_while_culvert_was_stopped(mode, session):
-    """What came meanwhile is read before a timer that is late runs."""
+    """What came meanwhile is read before a late timer runs."""
     one = session()
     near, far = one.data(mode, "STOR file")
     near.send_to(far, b"a part")
@@ -229,7 +229,7 @@ def test_death_while_culvert_was_stopped(mode, session):
 
 @modes
 def test_server_that_takes_the_part(mode, session):
-    """The server answers our ABOR with 226: truncated, the client has 426."""
+    """The server answers ABOR with 226: truncated, the client gets 426."""
     one = session()
     near, far = one.data(mode, "STOR file")
     near.send_to(far, b"a part")
@@ -271,7 +271,7 @@ def test_reset_before_the_first_byte(mode, session):
 
 
 def test_reset_before_the_command(session):
-    """A data connection that died before STOR: the server sees no STOR."""
+    """The data connection died before STOR: the server gets no STOR."""
     one = session()
     with scripted.Listener(one.ns) as listener:
         one.command("PASV")
@@ -286,7 +286,7 @@ def test_reset_before_the_command(session):
 
 
 def test_gone_in_a_download(session):
-    """Client and all: the log says so."""
+    """Both connections are reset: the log says so."""
     one = session()
     near, far = one.data("passive", "RETR file")
     one.client.reset()

@@ -64,7 +64,7 @@ def ftp(link, server):
 @killed
 @modes
 def test_download(who, mode, link, ftp, place):
-    """The client's data connection is reset, and it is told 426 and 421."""
+    """The client's data connection is reset, and it gets 426 and 421."""
     data = ftp.begin_download(mode, place)
     link.kill(who)
     data.expect_reset()
@@ -77,7 +77,7 @@ def test_download(who, mode, link, ftp, place):
 
 @modes
 def test_idle_download(mode, session):
-    """The same when nothing was on its way: what came is not the whole."""
+    """The same when all bytes so far had arrived."""
     one = session()
     near, far = one.data(mode, "RETR file")
     far.send_to(near, b"a part")
@@ -89,7 +89,7 @@ def test_idle_download(mode, session):
 
 @modes
 def test_empty_download(mode, session):
-    """The same when not one byte had come."""
+    """The same before the first byte."""
     one = session()
     near, far = one.data(mode, "RETR file")
     one.kill_ssh()
@@ -120,7 +120,7 @@ def _lftp(target, mode, remote, local):
 @modes
 @pytest.mark.parametrize("name", ["curl", "lftp"])
 def test_real_client_download(name, mode, link, server, place):
-    """Real clients notice: each ends with an error."""
+    """Each real client ends with an error."""
     make_huge(place / "huge")
     client, remote = clients.CLIENTS[name], f"{place.name}/huge"
     one = server("vsftpd")
@@ -139,7 +139,7 @@ def test_real_client_download(name, mode, link, server, place):
 
 @modes
 def test_ftplib_download(mode, link, server, place, monkeypatch):
-    """So does ftplib, which reports the reset itself."""
+    """ftplib reports the reset."""
     make_huge(place / "huge")
     one = server("vsftpd")
     target = clients.Target.behind(link.culvert, one)
@@ -167,7 +167,8 @@ def test_ftplib_download(mode, link, server, place, monkeypatch):
 @killed
 @modes
 def test_upload(who, mode, link, ftp, place):
-    """No 2xx; the log has file and bytes, and that the server is mute."""
+    """No 2xx; the log has file and bytes, and that the server did not answer.
+    """
     data = ftp.begin_upload(mode, place, "part")
     link.kill(who)
     assert data.expect_reset() == b""
@@ -212,7 +213,7 @@ def test_curl_upload(mode, link, server, place):
 
 
 def test_idle_session(session):
-    """A session without a transfer gets 421, and the reason."""
+    """A session without a transfer gets 421 with the reason."""
     one = session()
     one.kill_ssh()
     replies = one.expect_lost()
@@ -221,7 +222,7 @@ def test_idle_session(session):
 
 
 def test_session_before_its_greeting(session):
-    """So does one that waits for the server's first word."""
+    """So does one that waits for the greeting."""
     one = session(log_in=False)
     one.kill_ssh()
     replies = one.expect_lost()
@@ -229,7 +230,7 @@ def test_session_before_its_greeting(session):
 
 
 def test_data_without_a_transfer(session):
-    """A data connection that waits for its command is reset, too."""
+    """A data connection without a transfer is reset, too."""
     one = session()
     with scripted.Listener(one.ns) as listener:
         one.command("PASV")

@@ -91,7 +91,7 @@ def send_all(wire, content):
 
 @ways
 def test_whole(way, session):
-    """Nothing is cut: it is whole both ways, and said to be."""
+    """Nothing is cut: the file is whole, and reported as complete."""
     content = os.urandom(SIZE)
     one, near, far = begin(session, way, "RETR file")
     send_all(far, content)
@@ -104,7 +104,7 @@ def test_whole(way, session):
 @ways
 @pytest.mark.parametrize("said", ["226 done", None])
 def test_download_and_ssh(said, way, session):
-    """ssh is killed; the rest of the file may be with culvert, or not."""
+    """ssh is killed; culvert may or may not hold the rest of the file."""
     one, near, far = begin(session, way, "RETR file")
     send_all(far, os.urandom(SIZE))
     if said:
@@ -125,7 +125,7 @@ def ssh_pids(culvert):
 
 @ways
 def test_download_and_server(way, session):
-    """The server is killed: its kernel ends both of its connections."""
+    """The server is killed: its kernel ends both connections."""
     one, near, far = begin(session, way, "RETR file")
     send_all(far, os.urandom(SIZE))
     near.read(20_000)
@@ -137,7 +137,7 @@ def test_download_and_server(way, session):
 
 @modes
 def test_download_and_culvert(way, session):
-    """culvert is ended."""
+    """culvert is stopped."""
     one, near, far = begin(session, way, "RETR file")
     send_all(far, os.urandom(SIZE))
     one.server.reply("226 done")
@@ -150,7 +150,7 @@ def test_download_and_culvert(way, session):
 
 @modes
 def test_download_and_drain(way, session):
-    """culvert is to end when transfers have: this one has its time."""
+    """culvert drains: the transfer gets the time it needs."""
     content = os.urandom(SIZE)
     one, near, far = begin(session, way, "RETR file")
     send_all(far, content)
@@ -166,7 +166,7 @@ def test_download_and_drain(way, session):
 
 @modes
 def test_download_and_abort(way, session):
-    """ABOR ends it; the server had sent all, and had said so."""
+    """ABOR after the server has sent everything and the 226."""
     one, near, far = begin(session, way, "RETR file")
     send_all(far, os.urandom(SIZE))
     one.server.reply("226 done")
@@ -194,7 +194,7 @@ def test_upload_and_ssh(way, session):
 @ways
 @pytest.mark.parametrize("how", ["reset", "end", "end of data first"])
 def test_upload_and_client(how, way, session):
-    """The client is killed: no end of the file before the server's answer."""
+    """The client is killed: the data do not end before the server's answer."""
     one, near, far = begin(session, way, "STOR file")
     near.send(os.urandom(SIZE))
     far.read(20_000)
@@ -217,7 +217,7 @@ def test_upload_and_client(how, way, session):
 
 @modes
 def test_upload_and_early_reply(way, session):
-    """The server calls it good, and has not got it all."""
+    """The server says 226, but does not have the whole file."""
     one, near, far = begin(session, way, "STOR file")
     send_all(near, os.urandom(SIZE))
     far.read(20_000)
@@ -227,7 +227,7 @@ def test_upload_and_early_reply(way, session):
 
 @ways
 def test_upload_is_whole(way, session):
-    """Nothing is cut: it is whole, and the end comes behind the last byte."""
+    """Nothing is cut: the end comes after the last byte."""
     content = os.urandom(SIZE)
     one, near, far = begin(session, way, "STOR file")
     send_all(near, content)
@@ -238,7 +238,7 @@ def test_upload_is_whole(way, session):
 
 @pytest.mark.parametrize("ended", [True, False])
 def test_remote_upload_and_ssh(ended, remote_session):
-    """The near server sees no end of a file of which culvert held a part."""
+    """The near server gets no end of a file of which culvert held a part."""
     one = remote_session(options=RATE)
     far, near = one.data("passive", "STOR file")
     far.send(os.urandom(SIZE))
@@ -252,7 +252,7 @@ def test_remote_upload_and_ssh(ended, remote_session):
 
 @pytest.mark.parametrize("said", ["226 done", None])
 def test_remote_download_and_server(said, remote_session):
-    """The near server ends all at once: good if it has said so before."""
+    """The near server ends everything: complete only if it said so before."""
     one = remote_session(options=RATE)
     content = os.urandom(SIZE)
     far, near = one.data("passive", "RETR file")
@@ -285,7 +285,7 @@ def plant(conf, sshd, ftp_server, start_up):
 
 
 def test_stop_one_tunnel(plant, ftp_server, tmp):
-    """Its transfers are cut, and culvert goes on without it."""
+    """Its transfers are cut, and culvert continues without it."""
     one, _ = plant
     (ftp_server.root / tmp.name / "file").write_bytes(os.urandom(SIZE))
     with Ftp(one, ftp_server) as ftp, Ftp(one, ftp_server) as up:
@@ -301,7 +301,7 @@ def test_stop_one_tunnel(plant, ftp_server, tmp):
 
 
 def test_other_rate(plant, ftp_server, tmp):
-    """A reload with another one lets transfers end, at theirs."""
+    """A reload with another rate: running transfers end at their own."""
     one, change = plant
     content = os.urandom(SIZE)
     (ftp_server.root / tmp.name / "file").write_bytes(content)

@@ -81,8 +81,8 @@ def test_killed_in_upload(kind, mode, real, tmp):
 
 
 @modes
-def test_all_of_it_killed(mode, start_server, start_culvert, tmp):
-    """The whole server, and curl -T: an error; culvert lives on."""
+def test_whole_server_killed(mode, start_server, start_culvert, tmp):
+    """The whole server, and curl: an error; culvert lives on."""
     server = start_server("vsftpd")
     place = server.mkdir(tmp.name)
     make_huge(place / "huge")
@@ -107,7 +107,7 @@ def test_all_of_it_killed(mode, start_server, start_culvert, tmp):
     ("RETR file", 'download RETR "file", 6 bytes: cut: '),
     ("STOR file", 'upload STOR "file", 6 bytes: TRUNCATED: ')])
 def test_control_ended(command, logged, mode, session):
-    """Only control ends, with data on the way: nothing looks complete."""
+    """Only control ends, with data in transit: nothing looks complete."""
     one = session()
     near, far = one.data(mode, command)
     if command == "RETR file":
@@ -159,7 +159,7 @@ def test_early_226(mode, session):
 
 @modes
 def test_early_226_and_no_reader(mode, session):
-    """The client goes without the rest: the 226 becomes 426."""
+    """The client resets before it has the rest: the 226 becomes 426."""
     one = session()
     near, far = one.data(mode, "RETR file", rcvbuf=4096)
     far.send(bytes(600_000))
@@ -188,9 +188,8 @@ def test_slow_reader(kind, mode, server, start_culvert, tmp):
 
 
 def test_whole_while_culvert_was_stopped(session):
-    """A job is stopped (Ctrl-Z) behind the 226, for as long as data may pause.
-
-    The rest of the file comes meanwhile: nothing is cut.
+    """culvert is stopped (Ctrl-Z) after the 226, for the longest pause of
+    data. The rest of the file comes meanwhile: nothing is cut.
     """
     one = session()
     near, far = one.data("passive", "RETR file")

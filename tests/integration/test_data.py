@@ -28,7 +28,7 @@ def readable(wire):
 @pytest.mark.parametrize("replies", [["150 go"], ["125 go on"], []])
 def test_the_first_reply_after_the_data_connection(
         replies, mode, pair):
-    """150, 125 or nothing, once the data connection stands."""
+    """150, 125 or nothing, once the data connection is made."""
     one = pair()
     mine, theirs = one.begin(mode, "RETR file")
     for reply in replies:
@@ -81,7 +81,7 @@ def test_active_replies_are_held_for_a_bounded_time(pair):
     ("same", 426), ("same", 450), ("same", 550),
     ("active", 425), ("active", 450), ("active", 550)])
 def test_a_refusal_is_not_held(server_mode, code, session):
-    """4xx and 5xx pass at once, with no data connection."""
+    """4xx and 5xx pass at once, without a data connection."""
     one = session(options=["--server-mode", server_mode])
     one.active()
     one.command("RETR file")
@@ -92,9 +92,9 @@ def test_a_refusal_is_not_held(server_mode, code, session):
 
 @pytest.mark.parametrize("variant", ["EPSV", "PASV"])
 def test_a_425_leads_to_passive_mode(variant, session):
-    """The server does not reach us: it is asked once more, the other way.
+    """The server cannot connect: the transfer is repeated in passive mode.
 
-    The client sees the replies to that alone; it is remembered.
+    The client sees only the replies to that; the mode is remembered.
     """
     one = session()
     mine = one.listen(NEAR)
@@ -134,7 +134,7 @@ def take_passive(one, variant, known=False):
 
 
 def test_a_425_and_no_passive_mode(session):
-    """Refused as well: the client sees the 425, at once, and no other."""
+    """Passive mode is refused, too: the client gets the 425 at once."""
     one = session()
     _, to = one.active()
     one.command("RETR file")
@@ -182,7 +182,7 @@ def test_a_server_that_connects_at_port_time(pair):
 
 @modes
 def test_half_close_on_upload(mode, pair):
-    """The client ends its half; the server's bytes still come back."""
+    """The client ends its direction; the server's bytes still arrive."""
     one = pair()
     mine, theirs = one.data(mode, "STOR file")
     mine.send(b"content")
@@ -221,7 +221,7 @@ def test_zero_byte_files_and_real_servers(
 
 @modes
 def test_the_end_comes_at_once(mode, pair):
-    """Every byte, then FIN, although the 226 is yet to come."""
+    """All bytes and FIN arrive before the 226."""
     one = pair()
     mine, theirs = one.data(mode)
     content = bytes(1 << 20)
@@ -234,7 +234,7 @@ def test_the_end_comes_at_once(mode, pair):
 
 @modes
 def test_the_226_overtakes_the_data(mode, pair):
-    """It does not close data: all of it comes, then FIN, never RST."""
+    """The data all arrive, then FIN, never RST."""
     one = pair()
     mine, theirs = one.data(mode, rcvbuf=4096)
     content = bytes(range(256)) * 8192  # 2 MiB
@@ -320,7 +320,7 @@ def test_pasv_never_used(mode, pair):
 
 
 def test_other_commands_leave_what_was_prepared(pair):
-    """PASV, MKD, TYPE, a 550: the prepared listener is still the one."""
+    """PASV, MKD, TYPE, a 550: the listener is still used."""
     one = pair()
     listener, to = one.passive()
     theirs = one.keep(listener.accept())
@@ -336,7 +336,7 @@ def test_other_commands_leave_what_was_prepared(pair):
 @pytest.mark.parametrize("first, second", [
     ("passive", "passive"), ("passive", "active"), ("active", "passive"),
     ("active", "active")])
-def test_the_last_one_wins(first, second, pair):
+def test_the_last_request_counts(first, second, pair):
     """Two PASV in a row, PORT after PASV, PASV after PORT."""
     one = pair()
     if first == "passive":
@@ -355,7 +355,7 @@ def test_the_last_one_wins(first, second, pair):
 
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
-def test_the_last_one_wins_and_real_servers(kind, target, folder):
+def test_the_last_request_counts_and_real_servers(kind, target, folder):
     """The same four, then a listing never fetched, then QUIT."""
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")
@@ -376,10 +376,11 @@ def test_the_last_one_wins_and_real_servers(kind, target, folder):
 @modes
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_550_with_a_connected_client(kind, mode, target, folder):
-    """What the server does with the data connection the client sees.
+    """The client sees what the server does with its data connection.
 
-    vsftpd, pure-ftpd, pyftpdlib and inetutils keep it for the next command;
-    proftpd ends it.  In active mode only pyftpdlib has connected by then.
+    vsftpd, pure-ftpd, pyftpdlib and inetutils keep it for the next
+    command; proftpd ends it. In active mode only pyftpdlib has connected
+    by then.
     """
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")
@@ -414,7 +415,7 @@ def test_550_with_a_connected_client(kind, mode, target, folder):
 
 @pytest.mark.parametrize("how", ["keeps", "ends", "resets"])
 def test_550_is_mirrored(how, pair):
-    """Kept, ended or reset: as the server does."""
+    """Kept, ended or reset, as by the server."""
     one = pair()
     listener, to = one.passive()
     mine, theirs = one.dial(to), one.keep(listener.accept())
@@ -441,7 +442,7 @@ def test_550_is_mirrored(how, pair):
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_no_port_and_no_pasv(kind, target, folder):
-    """The server's refusal is the answer, and the session lives."""
+    """The client gets the server's refusal, and the session lives."""
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")
     with Ftp(target(kind)) as control:
@@ -457,8 +458,8 @@ def test_no_port_and_no_pasv(kind, target, folder):
                 == b"content"
 
 
-def test_425_is_the_honest_answer(pair):
-    """A scripted one: the 425 passes at once."""
+def test_425_passes(pair):
+    """A scripted 425 passes at once."""
     one = pair()
     with within(1):
         one.exchange("RETR file", "425 use PORT or PASV first")
@@ -469,7 +470,7 @@ def test_425_is_the_honest_answer(pair):
 
 @modes
 def test_idle_control_and_a_slow_download(mode, pair):
-    """Three seconds of a byte now and then; control says nothing."""
+    """Three seconds of single bytes: no reply on control."""
     one = pair()
     mine, theirs = one.data(mode)
     for number in range(6):
@@ -484,7 +485,7 @@ def test_idle_control_and_a_slow_download(mode, pair):
 
 @modes
 def test_noop_and_stat_in_a_transfer(mode, pair):
-    """Answered at once, or after the transfer; the order is the server's."""
+    """Answered at once, or after the transfer, as by the server."""
     one = pair()
     mine, theirs = one.data(mode)
     one.exchange("NOOP", "200 alive")
@@ -505,9 +506,9 @@ def test_noop_and_stat_in_a_transfer(mode, pair):
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_noop_in_a_transfer_and_real_servers(kind, target, folder):
-    """NOOP while a download is held up: every reply comes, in any order.
+    """NOOP while a download stands still: every reply comes, in any order.
 
-    pure-ftpd answers 500 to what comes then and is not ABOR.
+    pure-ftpd answers 500 to every command but ABOR.
     """
     path, name = folder(kind)
     size = 8 << 20

@@ -145,7 +145,7 @@ def number_of_culverts(title):
     pytest.param(title, number, id=f"{title}-{number}")
     for title in LEGS for number in range(number_of_culverts(title))])
 def test_section(request, world, configured, directories, tmp, title, number):
-    """A section with one of its culverts, as printed."""
+    """A section with one of its culvert commands, as printed."""
     section = SECTIONS[title]
     configured(section)
     command, ready = culverts(section)[number]
@@ -160,7 +160,7 @@ def test_section(request, world, configured, directories, tmp, title, number):
 
 
 def test_addresses(request, world, configured, directories, tmp):
-    """Whom the server's log names, and whom culvert's."""
+    """Which address the server's log has, and which culvert's."""
     section = SECTIONS["From plain FTP"]
     leg, = LEGS[section.title]
     configured(section)
@@ -192,7 +192,7 @@ def test_addresses(request, world, configured, directories, tmp):
 @pytest.mark.parametrize("title", [title for title in LEGS
                                    if SECTIONS[title].texts("conf")])
 def test_configuration(world, configured, title):
-    """Each is right, says culvert config --test."""
+    """Each file passes culvert config --test."""
     configured(SECTIONS[title])
     done = world.run("near", "culvert config --test")
     assert done.returncode == 0, done.stdout
@@ -201,7 +201,7 @@ def test_configuration(world, configured, title):
 # ---- from ssh -L ----
 
 def test_ssh(world, configured, directories, tmp):
-    """What it says of ssh -L: a login, and no file in either mode."""
+    """The text about ssh -L: a login, and no file in either mode."""
     section = SECTIONS["From ssh -L"]
     configured(section)
     old, = (text for text in section.texts("sh") if starts(text, "ssh"))
@@ -222,7 +222,7 @@ def test_ssh(world, configured, directories, tmp):
 
 
 def test_options_of_ssh():
-    """Those that the table says are not there, and those that are."""
+    """The options that the table lists as missing, and as present."""
     table = [line for line in TEXT.splitlines() if line.startswith("| `-")]
     gone, same = set(), set()
     for line in table:
@@ -247,7 +247,7 @@ def test_options_of_ssh():
 # ---- from Tectia ----
 
 def test_profile():
-    """The XML and the configuration beside it say the same."""
+    """The XML and the configuration beside it mean the same."""
     section = SECTIONS["Profiles and static tunnels"]
     root = xml.fromstring(section.texts("xml")[0])
     profile = root.find("profiles/profile")
@@ -270,7 +270,7 @@ def test_profile():
 
 
 def test_host_key(world, tmp):
-    """One of that format, converted."""
+    """A key in that format is converted."""
     command, = (text for text in SECTIONS["Profiles and static tunnels"].texts(
         "sh") if starts(text, "ssh-keygen"))
     old = world.run("near", f"ssh-keygen -e -f {world.dir}/host_key.pub")
@@ -283,7 +283,7 @@ def test_host_key(world, tmp):
 
 @pytest.mark.parametrize("title", ["sshg3 -L", "sshg3 -R"])
 def test_sshg3(title):
-    """The argument stays as it is."""
+    """The argument is the same."""
     section = SECTIONS[title]
     old = section.texts("tectia")[0]
     assert culverts(section)[0][0] == old.replace("sshg3", "culvert")
@@ -294,7 +294,7 @@ def test_sshg3(title):
 
 @pytest.mark.parametrize("lines", [True, False], ids=["as printed", "without"])
 def test_tls(request, world, configured, directories, tmp, lines):
-    """What it says of a server, and of clients, that insist on TLS."""
+    """The text about servers and clients that require TLS."""
     section = SECTIONS["From stunnel or FTPS"]
     configured(section)
     command, ready = culverts(section)[0]
@@ -319,7 +319,7 @@ def test_tls(request, world, configured, directories, tmp, lines):
 # ---- the document itself ----
 
 def test_all_of_it_is_tested():
-    """Each block is one that the tests above run or compare."""
+    """Each block is run or compared by a test above."""
     assert set(LEGS) == {one.title for one in SECTIONS.values()
                          if {"sh", "text", "conf"}
                          & {kind for kind, _ in one.blocks}}
@@ -337,7 +337,7 @@ def test_all_of_it_is_tested():
 
 
 def test_links():
-    """Each of its links has a heading, here or in topologies.md."""
+    """Each link has a heading, here or in topologies.md."""
     def names(text):
         return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
                 for title in re.findall("^#+ (.*)$", text, re.MULTILINE)}

@@ -54,7 +54,7 @@ def clients(stack, world, title, number, directories):
     pytest.param(title, number, id=f"{title}-{number}")
     for title in LEGS for number in range(len(LEGS[title][0].modes))])
 def test_section(world, start, directories, tmp, title, number):
-    """A section with one of its keys, all of it as printed."""
+    """A section with one of its keys, all as printed."""
     section = SECTIONS[title]
     line = section.texts("authorized_keys")[number]
     world.authorize(line)
@@ -73,7 +73,7 @@ def test_section(world, start, directories, tmp, title, number):
     title for title in LEGS if "-R" in SECTIONS[title].words
     and SECTIONS[title].texts("sshd_config")])
 def test_gateway_ports_forgotten(world, start, title):
-    """culvert finds it out, with the key as printed."""
+    """culvert detects it, with the key as printed."""
     section = SECTIONS[title]
     world.authorize(section.texts("authorized_keys")[0])
     with world.sshd(*FOR_ALL):
@@ -119,7 +119,7 @@ def split(words):
 
 
 def test_what_sshd_compares(world):
-    """The facts of that section."""
+    """The statements of that section."""
     with world.sshd("Match User alice",
                     "GatewayPorts clientspecified") as sshd:
         for options, denied, others in COMPARED:
@@ -148,7 +148,7 @@ def test_unix_sockets(world, lines, made):
 # ---- the document itself ----
 
 def test_all_of_it_is_tested():
-    """Each block is one that the tests above run or compare."""
+    """Each block is run or compared by a test above."""
     assert set(LEGS) == {one.title for one in SECTIONS.values()
                          if one.texts("sh") or one.texts("text")
                          or one.texts("authorized_keys")}
@@ -166,7 +166,7 @@ def test_all_of_it_is_tested():
 
 
 def test_key_lines_are_whole():
-    """Each can be copied, and has all parts."""
+    """Each can be copied and is complete."""
     for title in LEGS:
         for line in SECTIONS[title].texts("authorized_keys"):
             assert re.fullmatch(
@@ -176,7 +176,7 @@ def test_key_lines_are_whole():
 
 
 def test_links():
-    """Each of its links has a heading."""
+    """Each link has a heading."""
     names = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
              for title in SECTIONS}
     assert set(re.findall(r"\]\(#([^)]*)\)", TEXT)) <= names

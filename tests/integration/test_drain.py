@@ -47,7 +47,7 @@ def wait_end(one):
 
 
 def test_idle(session):
-    """Nothing to wait for: 421, and the end."""
+    """Nothing to wait for: 421, and it ends."""
     one = session()
     send(one)
     assert replies_to_end(one.client) == [STOPPING]
@@ -55,8 +55,8 @@ def test_idle(session):
     wait_end(one)
 
 
-def test_nobody(start_culvert):
-    """No session at all."""
+def test_no_session(start_culvert):
+    """Without any session."""
     one = start_culvert("0:127.0.0.1:21")
     one.see()
     one.process.send_signal(signal.SIGUSR1)
@@ -65,7 +65,7 @@ def test_nobody(start_culvert):
 
 
 def test_on_demand(start_culvert):
-    """Nor an ssh."""
+    """On demand, without an ssh."""
     one = start_culvert("0:127.0.0.1:21", options=["--on-demand"])
     one.process.send_signal(signal.SIGUSR1)
     assert one.process.wait() == 0, one.output
@@ -73,7 +73,7 @@ def test_on_demand(start_culvert):
 
 
 def test_while_ssh_connects(start_sshd, start_culvert):
-    """Nor a link: an sshd that does not answer."""
+    """Without a link: an sshd that does not answer."""
     sshd = start_sshd()
     stopped = [sshd.process.pid, *descendants(sshd.process.pid)]
     for pid in stopped:
@@ -94,7 +94,7 @@ def test_while_ssh_connects(start_sshd, start_culvert):
 @modes
 @pytest.mark.parametrize("command", ["RETR file", "STOR file"])
 def test_transfer(mode, command, session):
-    """A transfer ends as it should, and nobody else gets in meanwhile."""
+    """A transfer ends well, and no new client is accepted meanwhile."""
     one = session(options=["-v"])
     near, far = one.data(mode, command)
     source, sink = (far, near) if command == "RETR file" else (near, far)
@@ -113,7 +113,7 @@ def test_transfer(mode, command, session):
 
 
 def test_address_is_free(session, sshd, directories):
-    """The next culvert can listen there before the last transfer has ended."""
+    """The next culvert can listen before the last transfer has ended."""
     one = session()
     near, far = one.data("passive", "RETR file")
     send(one)
@@ -137,7 +137,7 @@ def test_address_is_free(session, sshd, directories):
 
 
 def test_second_signal(session):
-    """Once more: at once, and the transfer is cut."""
+    """A second signal ends it at once, and the transfer is cut."""
     one = session()
     near, far = one.data("passive", "RETR file")
     far.send_to(near, b"a part")
@@ -152,7 +152,7 @@ def test_second_signal(session):
 
 @pytest.mark.parametrize("before", [None, signal.SIGUSR1])
 def test_drain_option(before, session):
-    """--drain: SIGTERM waits for transfers, but not for ever."""
+    """--drain: SIGTERM waits for transfers, for a limited time."""
     one = session(options=["--drain", "1"])
     near, far = one.data("passive", "RETR file")
     far.send_to(near, b"a part")
@@ -169,7 +169,7 @@ def test_drain_option(before, session):
 
 
 def test_remote(start_culvert, server, sshd, ns):
-    """-R: sshd listens no more, and its client's transfer ends well."""
+    """-R: sshd stops listening, and the transfer ends well."""
     ftp_server = scripted.Listener(kind=scripted.Control)
     one = start_culvert(remotes=[f"0:127.0.0.1:{ftp_server.port}"],
                         sshd=sshd)
@@ -196,7 +196,7 @@ def test_remote(start_culvert, server, sshd, ns):
 
 
 def test_hangup(server, start_culvert, tmp):
-    """SIGHUP loses nothing: the same session goes on, and the next begins."""
+    """SIGHUP has no effect on sessions."""
     ftp_server = server("vsftpd")
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}", options=["-v"])
     content = os.urandom(100_000)
@@ -213,7 +213,7 @@ def test_hangup(server, start_culvert, tmp):
 
 
 def test_while_it_ends_anyway(session):
-    """The link is lost, for good; a client has not ended yet."""
+    """The link is lost for good while a client has not ended."""
     one = session()
     one.culvert.see()
     os.kill(one.culvert.ssh, signal.SIGKILL)
@@ -227,7 +227,7 @@ def test_while_it_ends_anyway(session):
 
 
 def test_tunnel_that_failed(start_culvert, ns):
-    """A signal makes no success of a failure."""
+    """After a failure, a signal does not change the exit status."""
     with scripted.Listener(ns, kind=scripted.Control) as taken:
         one = start_culvert(remotes=[f"{taken.port}:127.0.0.1:21"],
                             ready=False)
@@ -254,7 +254,7 @@ def scrape(at):
 
 @pytest.mark.parametrize("kind", ["port", "path"])
 def test_successor(kind, session, sshd, directories, tmp):
-    """The next one starts with the same options while a transfer runs."""
+    """The next culvert starts with the same options during a transfer."""
     with scripted.Listener() as free:
         place = ("127.0.0.1", free.port)
     option = f"127.0.0.1:{place[1]}"

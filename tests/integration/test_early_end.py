@@ -38,7 +38,7 @@ def test_the_client_ends_its_download(
 
 @modes
 def test_the_server_sees_the_clients_early_end(mode, pair):
-    """It cannot send on for long."""
+    """It cannot continue to send for long."""
     one = pair()
     mine, theirs = one.data(mode)
     theirs.send_to(mine, b"part of it")
@@ -72,7 +72,7 @@ def test_the_server_ends_an_upload(first, mode, pair):
 
 @modes
 def test_226_before_the_client_ends_an_upload(mode, session):
-    """What the client still sends goes nowhere: no 2xx, and a reset."""
+    """What the client still sends is not stored: no 2xx, and a reset."""
     one = session()
     near, far = one.data(mode, "STOR file")
     near.send_to(far, b"a part")
@@ -111,7 +111,7 @@ def test_quit_behind_retr(kind, mode, target, folder):
 
 @modes
 def test_quit_while_a_transfer_runs(mode, pair):
-    """A 221 before the 226, as pyftpdlib says it: nothing is cut."""
+    """A 221 before the 226, as from pyftpdlib: nothing is cut."""
     one = pair()
     mine, theirs = one.data(mode)
     one.command("QUIT")
@@ -128,7 +128,7 @@ def test_quit_while_a_transfer_runs(mode, pair):
 
 @modes
 def test_the_226_comes_long_after_the_data(mode, pair):
-    """QUIT waits behind it; the end of the data is not the session's."""
+    """QUIT waits; the end of the data does not end the session."""
     one = pair()
     mine, theirs = one.data(mode)
     one.command("QUIT")
@@ -148,7 +148,7 @@ def test_the_226_comes_long_after_the_data(mode, pair):
 @pytest.mark.parametrize("command", ["RETR file", "STOR file"])
 def test_the_server_closes_control_in_mid_transfer(
         command, mode, pair):
-    """The client is told: a reset, no 2xx, and the end."""
+    """The client gets a reset, no 2xx, and the end."""
     one = pair()
     mine, theirs = one.data(mode, command)
     if command == "RETR file":
@@ -182,7 +182,7 @@ def test_a_script_that_half_closes_control(kind, target, folder):
 
 
 def test_a_half_closed_control_connection_is_passed_on(pair):
-    """The server sees the end, and its answers still come."""
+    """The server sees the end, and its replies still pass."""
     one = pair()
     one.client.command("STAT", "QUIT")
     one.client.half_close()

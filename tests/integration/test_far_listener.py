@@ -40,12 +40,12 @@ def taken(ns, stack, step, listens):
 
 
 def test_port_that_is_taken_on_127_0_0_1(ns, start_culvert):
-    """For "localhost" sshd would take a port that it gets on ::1 alone.
+    """With "localhost" sshd would use a port that it gets on ::1 only.
 
     Some of the ports are only bound, so that the server's connect would be
-    refused; others listen, so that it would reach a stranger.  Nobody connects
-    to these, not even to try: a passive port of another FTP session would take
-    that for its client.
+    refused; others listen, so that it would reach a stranger. Nobody
+    connects to these, not even to test: for a passive port of another FTP
+    session that would be its client.
     """
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(scripted.server(ns))

@@ -27,7 +27,7 @@ def framed(request, pair):
 
 @modes
 def test_files_on_one_connection(mode, framed):
-    """Downloads and uploads, one after the other; nobody closes it."""
+    """Downloads and uploads, one after the other, on an open connection."""
     one, first, last = framed
     mine, theirs = one.begin(mode, "RETR a")
     for command, source, sink in (("RETR a", theirs, mine),
@@ -66,7 +66,7 @@ def cut_upload(one, sent):
 
 
 def test_an_upload_without_its_end(framed):
-    """Its client resets the connection in the middle, or behind the end."""
+    """Its client resets the connection in the middle, or after the end."""
     one, first, last = framed
     mine, theirs = one.data("passive", "STOR whole")
     mine.send_to(theirs, first + last)
@@ -87,20 +87,20 @@ def test_an_upload_that_is_answered_early(framed):
 
 
 def test_a_server_that_ends_the_connection(framed):
-    """The end of the connection is an end of the file as ever."""
+    """The end of the connection also ends the file."""
     one, first, last = framed
     one.transfer(*one.data("passive"), first + last)
     one.goes_on()
 
 
 def test_bytes_behind_the_end_of_an_upload(framed):
-    """They void the end: a cut behind them is one."""
+    """An end with bytes after it does not count: a cut there is a cut."""
     one, first, last = framed
     cut_upload(one, first + last + b"\0")
 
 
 def test_a_server_that_closes_behind_an_upload(framed):
-    """It has the end of the file in the data: the file is whole."""
+    """It has the end in the data, so the file is whole."""
     one, first, last = framed
     mine, theirs = one.data("passive", "STOR file")
     mine.send_to(theirs, first + last)
@@ -111,7 +111,7 @@ def test_a_server_that_closes_behind_an_upload(framed):
 
 
 def test_two_files_in_one_piece(framed):
-    """Each end counts, however the bytes come."""
+    """Each end counts, however the bytes are split."""
     one, first, last = framed
     mine, theirs = one.data("passive", "RETR a")
     one.command("RETR b")

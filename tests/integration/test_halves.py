@@ -33,7 +33,7 @@ def collect(half=None, halves=None, where=HERE):
 
 
 def test_halves_make_up_all():
-    """No test is left out, and none but those of BOTH is run twice."""
+    """No test is left out, and only those of BOTH run twice."""
     everything, _ = collect()
     one, said = collect(0, "seed")
     other, _ = collect(1, "seed")
@@ -43,7 +43,7 @@ def test_halves_make_up_all():
 
 
 def test_another_commit_has_other_halves():
-    """A test that was not run under the sanitizer is so by a later commit."""
+    """A later commit runs the other tests under the sanitizer."""
     tests = [f"test_x.py::test_{i}" for i in range(300)]
     seeds = [hashlib.sha1(b"%d" % i).hexdigest() for i in range(40)]
     sets = [{test for test in tests if half_of(seed, test)} for seed in seeds]

@@ -30,7 +30,7 @@ def replies_until(control, code):
 
 @pytest.mark.parametrize("kind", KINDS + MORE_KINDS)
 def test_no_server_takes_port(kind, target, ns):
-    """Whatever shape it has: PORT to where the client is not is refused."""
+    """No form of PORT to an address other than the client's is accepted."""
     with Listener(ns) as listener, \
             Ftp(target(kind), source=("127.0.0.2", 0)) as control:
         # To the server the client is at 127.0.0.1; to culvert it is not.
@@ -49,7 +49,7 @@ def test_no_server_takes_port(kind, target, ns):
 @pytest.mark.parametrize("kind", ["proftpd"])
 def test_half_a_line_is_not_executed(kind, target, start_server,
                                      start_culvert):
-    """Its client ends in the middle: the server has not seen it."""
+    """The client ends in the middle: the server gets nothing."""
     server = start_server(kind)
     culvert = start_culvert(f"127.0.0.1:0:127.0.0.1:{server.port}",
                             options=["-v"])

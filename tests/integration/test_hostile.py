@@ -91,7 +91,7 @@ def pour_until_full(wire, piece):
 # Control connections.
 
 def test_slow_loris(rig):
-    """200 clients and servers that say one byte at a time, and no line."""
+    """200 clients and servers send single bytes, and no line."""
     with contextlib.ExitStack() as stack:
         peers = []
         for number in range(200):
@@ -113,7 +113,7 @@ def test_slow_loris(rig):
 
 
 def test_too_many_clients(rig):
-    """Beyond --max-sessions each has its 421, but not each a line."""
+    """Beyond --max-sessions each gets 421, but not each a line."""
     with contextlib.ExitStack() as stack:
         # The companion has one of them.
         for number in range(limits.LIMIT_SESSIONS - 1):
@@ -148,7 +148,7 @@ def test_endless_reply(reads, rig):
 def test_huge_reply_line(rig):
     """A line of 64 MiB passes byte for byte, in pieces.
 
-    What is less than one may wait for the line's end.
+    A small rest may wait for the end of the line.
     """
     with rig.session() as (client, server):
         client.command("STAT")
@@ -175,7 +175,7 @@ def test_huge_command_line(rig):
 
 
 def test_commands_never_answered(rig):
-    """A client that sends for ever to a server that does not answer."""
+    """A client sends endlessly to a server that does not answer."""
     with rig.session() as (client, _):
         pour_until_full(client, b"NOOP\r\n" * (PIECE // 6))
         rig.check(CONTROL_KIB)
@@ -185,7 +185,7 @@ def test_commands_never_answered(rig):
 
 @pytest.mark.parametrize("reads", [True, False])
 def test_227_storm(reads, rig):
-    """227 that answer nothing pass, open nothing, and wait if unread."""
+    """227 without a request pass, open nothing, and wait if unread."""
     with rig.session() as (client, server):
         piece = b"227 Entering Passive Mode (127,0,0,1,200,10).\r\n" * 1000
         if reads:
@@ -228,9 +228,9 @@ def storm(rig, client, server, line, text):
 @pytest.mark.parametrize("text", [
     "227 Entering Passive Mode (127,0,0,1,0,9).", "227 no numbers at all"])
 def test_pasv_storm(text, rig):
-    """Thousands of PASV have a listener at a time, or none: not thousands.
+    """Thousands of PASV have one listener at a time, or none.
 
-    Nobody is at the port that the server says.
+    Nobody listens on the port in the replies.
     """
     with rig.session() as (client, server):
         _, most = storm(rig, client, server, "PASV", text)
@@ -252,7 +252,7 @@ def test_port_storm(rig):
 # Scans through us.
 
 def test_port_scan(rig):
-    """PORT to other hosts and low ports: refused, and nobody is dialled."""
+    """PORT to other hosts and low ports: refused, without a connection."""
     with rig.session() as (client, server), \
             scripted.Listener(NEAR, "127.0.0.2") as victim:
         chosen = random.Random(1)
@@ -278,7 +278,7 @@ def test_port_scan(rig):
 
 
 def test_third_party_address(rig):
-    """A 227 with another host's address: the server itself is dialled."""
+    """A 227 with another host's address: culvert connects to the server."""
     with rig.session() as (client, server), \
             scripted.Listener(rig.ns, "127.0.0.2") as victim, \
             scripted.Listener(rig.ns, "127.0.0.1", victim.port) as own:
@@ -327,7 +327,7 @@ def flood(address, number):
 
 
 def test_flood_on_a_data_listener(rig):
-    """Strangers by the thousand; the listener still waits for its client."""
+    """Thousands of strangers; the listener still waits for its client."""
     with rig.session() as (client, server), \
             scripted.Listener(rig.ns) as listener:
         address = passive(rig, client, server, listener)
@@ -349,9 +349,9 @@ def test_flood_on_a_data_listener(rig):
 
 @pytest.mark.companion(["passive"])
 def test_flood_on_a_far_listener(rig):
-    """Of a transfer that is over: whoever comes on the far side is refused.
+    """After a transfer: connections from the far side are refused.
 
-    The companion is passive: it would use the same listener again.
+    The companion is passive, because it would use the same listener again.
     """
     with rig.session() as (client, server), \
             scripted.Listener(NEAR, "127.0.0.1") as mine:
@@ -389,7 +389,7 @@ def begin(rig, client, server, listener, command):
 
 
 def test_endless_download(rig):
-    """More than memory goes through; a client that stops reading stops it."""
+    """More than the memory passes; a client that stops reading stops it."""
     with rig.session() as (client, server), \
             scripted.Listener(rig.ns) as listener:
         near, far = begin(rig, client, server, listener, "RETR endless")
@@ -419,7 +419,7 @@ def gone(wire):
 
 
 def test_endless_upload(rig):
-    """A server that does not read stops the client; culvert keeps little."""
+    """A server that does not read stops the client; culvert holds little."""
     with rig.session() as (client, server), \
             scripted.Listener(rig.ns) as listener:
         near, far = begin(rig, client, server, listener, "STOR endless")
@@ -431,7 +431,7 @@ def test_endless_upload(rig):
 
 @pytest.mark.parametrize("count", [20])
 def test_many_endless_downloads(count, rig):
-    """Twenty of them, unread: all windows together keep --max-memory."""
+    """Twenty of them, unread: all windows together obey --max-memory."""
     with contextlib.ExitStack() as stack:
         fars = []
         for number in range(count):

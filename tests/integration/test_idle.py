@@ -29,7 +29,7 @@ def test_keepalive(session):
 
 
 def test_keepalive_behind_commands(session):
-    """A command that crosses a NOOP has its own reply."""
+    """A command that crosses a NOOP gets its own reply."""
     one = session(options=["--keepalive", "1"])
     one.server.expect_command("NOOP")
     one.command("CWD x")
@@ -38,7 +38,7 @@ def test_keepalive_behind_commands(session):
 
 
 def test_no_keepalive_before_login(session):
-    """Before the login nothing is sent, and after it it is."""
+    """Before the login nothing is sent, after it NOOP is."""
     one = session(log_in=False, options=["--keepalive", "1"])
     one.say("220 ready")
     second = one.open()
@@ -57,7 +57,7 @@ def test_no_keepalive_before_login(session):
 
 @modes
 def test_no_keepalive_in_a_transfer(mode, session):
-    """While data move, or might, the server is left alone."""
+    """While data move, or may, no NOOP is sent."""
     one = session(options=["--keepalive", "1"])
     second = one.open()
     near, far = one.data(mode, "RETR file")
@@ -87,7 +87,7 @@ def tcp_timers(pid):
 
 
 def test_tcp_keepalive(session):
-    """Both near legs ask the peer's kernel for a sign of life."""
+    """Both near sockets have TCP keepalive."""
     one = session()
     with scripted.Listener(one.ns) as listener:
         one.command("PASV")

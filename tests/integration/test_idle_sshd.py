@@ -20,7 +20,7 @@ def test_channel_timeout(start_sshd, session):
 
 
 def test_keepalive_and_channel_timeout(start_sshd, session):
-    """What is advised helps."""
+    """The suggested option helps."""
     one = session(sshd=start_sshd("ChannelTimeout direct-tcpip=3s"),
                   options=["--keepalive", "1"])
     for _ in range(5):
@@ -32,7 +32,7 @@ def test_keepalive_and_channel_timeout(start_sshd, session):
 
 @pytest.mark.parametrize("reply", ["421 idle", None])
 def test_server_that_ends(reply, session):
-    """A server that says 421, or ends at once, is not sshd's doing."""
+    """A 421 or an end by the server is not attributed to sshd."""
     one = session()
     if reply:
         one.server.reply(reply)
@@ -67,9 +67,8 @@ def start_unused(start_sshd, start_culvert, *config, options=()):
 
 
 def test_unused_and_channel_timeout(start_sshd, start_culvert):
-    """ChannelTimeout closes the session: it is named, the session opened again.
-
-    So the connection is lost once, and then never again.
+    """ChannelTimeout closes the session: it is named, and the session opened
+    again. So the connection is lost once, and then never again.
     """
     tunnel = start_unused(start_sshd, start_culvert, "ChannelTimeout *=1s")
     tunnel.wait_log("connected to .* again")
@@ -85,7 +84,7 @@ def test_unused_and_channel_timeout(start_sshd, start_culvert):
 
 
 def test_unused_without_session(start_sshd, start_culvert):
-    """--no-session: the log says that the session would help, once."""
+    """--no-session: the log says once that the session would help."""
     tunnel = start_unused(start_sshd, start_culvert, options=["--no-session"])
     tunnel.wait_log("a session would keep .* --no-session forbids it; .*"
                     "--on-demand, .*UnusedConnectionTimeout none")
@@ -138,7 +137,7 @@ def closed_data(session, start_sshd, mode, command):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_idle_download(mode, start_sshd, session):
-    """Its channel is closed: the log has a hint, and the reply is a bad one."""
+    """Its channel is closed: a hint in the log, and a failure reply."""
     one, near, far = closed_data(session, start_sshd, mode, "RETR part")
     with near, far:
         one.server.reply("426 Failure writing network stream.")
@@ -147,7 +146,7 @@ def test_idle_download(mode, start_sshd, session):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_idle_upload(mode, start_sshd, session):
-    """The server takes it for whole, the client must not."""
+    """The server takes it for complete, the client must not."""
     one, near, far = closed_data(session, start_sshd, mode, "STOR part")
     with near, far:
         far.expect_end()
@@ -166,7 +165,7 @@ def replies(one):
 
 
 def test_hint_once_for_each_connection(start_sshd, session):
-    """The second idle data connection says nothing more."""
+    """The second idle data connection logs nothing more."""
     one, near, far = closed_data(session, start_sshd, "active", "RETR part")
     with near, far:
         one.server.reply("426 Failure writing network stream.")
@@ -179,7 +178,7 @@ def test_hint_once_for_each_connection(start_sshd, session):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_slow_server_is_no_hint(mode, session):
-    """A server that ends after a while has not been closed by sshd."""
+    """A server that ends after a while was not closed by sshd."""
     one = session(options=["-v"])
     near, far = one.data(mode, "RETR part")
     far.send(b"x" * 1000)
@@ -197,10 +196,10 @@ def test_slow_server_is_no_hint(mode, session):
 @pytest.mark.parametrize("known", [True, False], ids=["size", "no size"])
 @pytest.mark.parametrize("mode", MODES)
 def test_slow_client_is_cut(mode, known, start_sshd, session):
-    """sshd drops what it has for a client that reads nothing for a while.
+    """sshd drops bytes for a client that reads nothing for a while.
 
-    The server has written the whole file and says 226; the client, whose data
-    end before that, must not hear it.
+    The server has written the whole file and says 226; the client, whose
+    data end before that, must not get it.
     """
     kind = "direct" if mode == "passive" else "forwarded"
     one = session(sshd=start_sshd(f"ChannelTimeout {kind}-tcpip=2s"))
@@ -258,7 +257,7 @@ def test_slow_server_is_cut(ns, start_sshd, start_culvert):
 
 @pytest.mark.parametrize("what", ["sshd", "client"])
 def test_idle_far_client(what, ns, start_sshd, start_culvert):
-    """-R: a client whose channel sshd closes; not one that has ended itself."""
+    """-R: a client whose channel sshd closes; not one that ends itself."""
     sshd = start_sshd("ChannelTimeout forwarded-tcpip=2s"
                       if what == "sshd" else "ChannelTimeout session:*=2s")
     with scripted.Listener(kind=scripted.Control) as listener:

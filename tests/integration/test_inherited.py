@@ -48,7 +48,7 @@ WRAPS = {
 
 @pytest.mark.parametrize("wrap", WRAPS.values(), ids=WRAPS.keys())
 def test_transfers_and_end(wrap, server, start_culvert, tmp):
-    """Transfers in both modes, and SIGTERM ends it without a trace."""
+    """Transfers in both modes work, and SIGTERM ends it cleanly."""
     ftp_server = server("vsftpd")
     content = os.urandom(100_000)
     (ftp_server.mkdir(tmp.name) / "file").write_bytes(content)
@@ -62,7 +62,7 @@ def test_transfers_and_end(wrap, server, start_culvert, tmp):
 @pytest.mark.parametrize("wrap", [IGNORED, BLOCKED, WRAPS["umask 0777"]],
                          ids=["ignored", "blocked", "umask"])
 def test_another_ssh(wrap, session):
-    """A lost link is seen, and ssh is started again."""
+    """A lost link is noticed, and ssh is started again."""
     one = session(wrap=wrap, retry=None)
     os.kill(one.culvert.ssh, signal.SIGKILL)
     one.client.expect("421")
@@ -83,7 +83,7 @@ def state(pid, name):
 @pytest.mark.parametrize("wrap", [IGNORED, BLOCKED],
                          ids=["ignored", "blocked"])
 def test_ssh_starts_clean(wrap, start_culvert):
-    """ssh has no signal blocked, and ignores none that it was not to."""
+    """ssh has no signal blocked, and ignores only job control's."""
     one = start_culvert("0:127.0.0.1:21", wrap=wrap)
     assert state(one.ssh, "SigBlk") == set()
     jobs = {signal.SIGTSTP, signal.SIGTTIN}
@@ -95,9 +95,9 @@ def test_ssh_starts_clean(wrap, start_culvert):
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT],
                          ids=lambda number: number.name)
 def test_stays_ignored(number, session):
-    """nohup(1), and a job that a script has in the background.
+    """nohup(1), and a background job of a script.
 
-    The terminal sends it to all processes: none of them ends.
+    The terminal sends the signal to all processes: none of them ends.
     """
     one = session(wrap=["sh", "-c", f"trap '' {number.name[3:]};"
                         " exec \"$@\"", "sh"], options=["-v"])
@@ -111,7 +111,7 @@ def test_stays_ignored(number, session):
 
 
 def test_descriptors(start_culvert):
-    """What the caller had open it does not keep open, nor does ssh."""
+    """Neither culvert nor ssh keeps descriptors of the caller."""
     reader, writer = os.pipe()
     try:
         one = start_culvert("0:127.0.0.1:21", pass_fds=[writer])
@@ -124,7 +124,7 @@ def test_descriptors(start_culvert):
 
 
 def test_too_few_descriptors(tmp, sshd):
-    """A hard limit with which nothing would work: says so at the start."""
+    """A hard limit that is too low is an error at the start."""
     done = subprocess.run(
         ["sh", "-c", "ulimit -n 20; exec \"$@\"", "sh", culvert.PROGRAM, "-F",
          sshd.config, "-L", "0:h:21", "files.test"], capture_output=True,
@@ -134,7 +134,7 @@ def test_too_few_descriptors(tmp, sshd):
 
 
 def test_flags_of_standard_files(start_culvert):
-    """O_NONBLOCK is also the shell's: it is not set on what they share."""
+    """O_NONBLOCK would apply to the shell, too: it is not set."""
     reader, writer = os.pipe()
     with os.fdopen(reader), os.fdopen(writer):
         one = start_culvert("0:127.0.0.1:21", stdin=reader)
@@ -162,7 +162,7 @@ os.execvp(sys.argv[1], sys.argv[1:])
 @pytest.mark.parametrize("kind, name", [
     ("REAL", "SIGALRM"), ("VIRTUAL", "SIGVTALRM"), ("PROF", "SIGPROF")])
 def test_timers(kind, name, session):
-    """Nor does a timer of real time or of CPU time, which survive exec."""
+    """Nor does a timer of real time or CPU time, which survive exec."""
     one = session(wrap=["/usr/bin/python3", "-c",
                         TIMER.format(kind=kind, name=name)])
     near, far = one.data("passive", "RETR file")

@@ -62,7 +62,7 @@ def test_other_user(near, session):
 
 
 def test_other_user_with_any_user(session):
-    """--any-user lifts it."""
+    """--any-user permits it."""
     one = session(options=["--any-user"])
     said = scripted.start(other_user, *one.culvert.listeners[0])
     with one.listener.accept() as server:
@@ -73,7 +73,7 @@ def test_other_user_with_any_user(session):
 # ---- how many ----
 
 def test_per_address(session):
-    """--max-per-address counts an address, not its neighbours."""
+    """--max-per-address counts one address only."""
     one = session(options=["--max-per-address", "1"])
     assert refused(one) == ("421 Too many connections from your address, try"
                             " again later.\r\n")
@@ -86,7 +86,7 @@ def test_per_address(session):
 
 
 def test_refusals_are_counted(session):
-    """Those that the log leaves out are told at the end, at the latest."""
+    """Refusals that are not logged are counted at the end at the latest."""
     one = session(options=["--max-per-address", "1"])
     more = 5
     for _ in range(limits.LIMIT_LOG_WARNINGS + more):
@@ -97,7 +97,7 @@ def test_refusals_are_counted(session):
 
 
 def test_logins(session):
-    """--max-logins counts until somebody has logged in, or has gone."""
+    """--max-logins counts a session until its login or its end."""
     one = session(log_in=False, options=["--max-logins", "1"])
     assert refused(one).startswith("421 Too many connections without a login")
     one.culvert.wait_log("as many as --max-logins allows")
@@ -140,7 +140,7 @@ def test_data_connections(session):
 def test_flood_of_requests(mode, server, start_culvert, tmp):
     """Hundreds of PORT or PASV at once: the server is not blamed for a 425.
 
-    Nor is anything learned of it: the next session has the mode it wants.
+    Nor is anything remembered: the next session has the mode it wants.
     """
     ftpd = server("vsftpd")
     (ftpd.mkdir(tmp.name) / "file").write_bytes(b"content")
@@ -167,7 +167,7 @@ def test_flood_of_requests(mode, server, start_culvert, tmp):
 
 
 def test_descriptors(start_culvert, ns, sshd):
-    """There may be as many as --max-sessions take, at their most."""
+    """The limit is enough for --max-sessions with most descriptors each."""
     most, some = 60, 8
     old = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, old[1]))
@@ -191,7 +191,7 @@ def test_descriptors(start_culvert, ns, sshd):
 
 
 def test_refused_flood(session):
-    """Refused clients that stay cost no more descriptors than a few."""
+    """Refused clients that stay use only a few descriptors."""
     old = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, old[1]))
     try:
@@ -223,7 +223,7 @@ def test_refused_flood(session):
 # ---- how long ----
 
 def test_no_login(session):
-    """A client that never logs in has its time, and is told."""
+    """A client that never logs in gets 421 after the time."""
     one = session(log_in=False, options=["--login-timeout", "1"])
     one.say("220 ready")
     one.exchange("NOOP", "200 ok")
@@ -235,7 +235,7 @@ def test_no_login(session):
 
 
 def test_no_greeting(session):
-    """The same of a server that says nothing."""
+    """So does one whose server sends nothing."""
     one = session(log_in=False, options=["--login-timeout", "1"])
     one.client.expect("421 The FTP server has said nothing for 1 s")
     one.client.expect_end()
@@ -243,7 +243,7 @@ def test_no_greeting(session):
 
 
 def test_login_in_time(session):
-    """Who has logged in may be silent for as long as he likes."""
+    """After the login a client may be idle without a limit."""
     one = session(options=["--login-timeout", "1"])
     second = one.open()  # whose time begins later
     second[0].expect("421")
@@ -255,7 +255,7 @@ def test_login_in_time(session):
 # ---- how fast ----
 
 def test_lines(session):
-    """--max-lines: more commands wait, none is lost, and it is said once."""
+    """--max-lines: more commands wait, none is lost, one log line."""
     one = session(options=["--max-lines", "5"])
     begun = time.monotonic()
     one.client.command(*[f"NOOP {n}" for n in range(14)])
@@ -270,7 +270,7 @@ def test_lines(session):
 
 
 def test_lines_in_time(session):
-    """Who sends no more than that is not called fast, however many it are."""
+    """A client below the limit is not logged, however long it sends."""
     one = session(options=["--max-lines", "2"])
     for _ in range(4):
         time.sleep(1)  # what is asked for is a rate

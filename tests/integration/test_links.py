@@ -156,7 +156,7 @@ def remote_rig(topology, tmp):
 
 @modes
 def test_one_after_the_other(mode, start_rig):
-    """One data connection at a time never opens a second link."""
+    """Single data connections never open a second link."""
     rig = start_rig()
     for _ in range(3):
         ftp = rig.ftp()
@@ -168,7 +168,7 @@ def test_one_after_the_other(mode, start_rig):
 
 @modes
 def test_curl(mode, start_rig, tmp):
-    """Downloads and uploads side by side arrive whole."""
+    """Simultaneous downloads and uploads are whole."""
     rig = start_rig()
     rig.open_links(mode)
     target = clients.Target.behind(rig.culvert, rig.server)
@@ -193,7 +193,7 @@ def test_curl(mode, start_rig, tmp):
 
 @modes
 def test_kill(mode, start_rig):
-    """Of a further ssh: its transfer is cut, 426, and no other one."""
+    """A further ssh is killed: only its transfer is cut, with 426."""
     rig = start_rig()
     rig.open_links(mode)
     idle = rig.ftp()
@@ -227,7 +227,7 @@ def test_kill(mode, start_rig):
 
 @modes
 def test_remote(mode, remote_rig):
-    """A remote tunnel has all on the first link and opens no other one."""
+    """A remote tunnel uses only the first link."""
     rig = remote_rig
     pids = links_of(rig.culvert)
     running = rig.downloads(mode)
@@ -239,8 +239,8 @@ def test_remote(mode, remote_rig):
     assert "opening another SSH" not in rig.culvert.output
 
 
-def test_asks_once(start_rig):
-    """The first asks ssh -G for the ciphers; the others have its answer."""
+def test_ssh_g_runs_once(start_rig):
+    """ssh -G runs once for the ciphers; further links use its result."""
     rig = start_rig()
     rig.open_links("passive")
     assert rig.culvert.output.count("ciphers in this order") <= 1
@@ -313,7 +313,7 @@ def announce(rig, ask):
 
 
 def test_port_that_is_lost(start_rig):
-    """A PORT whose listener has gone: 425, and the next one works."""
+    """A PORT whose listener was lost: 425, and the next one works."""
     rig = start_rig()
     rig.open_links("active")
     with scripted.Listener() as listener:
@@ -340,7 +340,7 @@ def test_stopped(mode, start_rig):
 
 
 def test_stopped_remote(remote_rig):
-    """Of a remote tunnel each session hears 421, through ssh."""
+    """Each session of a remote tunnel gets 421, through ssh."""
     rig = remote_rig
     running = rig.downloads("passive")
     idle = rig.ftp()
@@ -356,7 +356,7 @@ def test_stopped_remote(remote_rig):
 
 
 def test_stopped_while_one_is_opened(start_sshd, start_rig):
-    """A further ssh that waits for sshd's first word ends, too."""
+    """A further ssh that waits for sshd's version ends, too."""
     sshd = start_sshd()
     rig = start_rig(sshd=sshd)
     pids = [pid for pid in children(sshd.process.pid)]
@@ -392,7 +392,7 @@ while data := sock.recv(65536):
 
 
 def test_stopped_with_what_it_started(start_rig, tmp):
-    """What a further ssh has started ends with it, before any login, too."""
+    """Processes that a further ssh has started end, also before its login."""
     script = tmp / "proxy.py"
     script.write_text(PROXY)
     rig = start_rig("-o", f"ProxyCommand={sys.executable} {script} %h %p "
@@ -409,7 +409,7 @@ def test_stopped_with_what_it_started(start_rig, tmp):
 
 
 def test_first_link_killed(start_rig):
-    """That ends all, as ever: 426 and 421, status 1."""
+    """Everything ends: 426 and 421, status 1."""
     rig = start_rig()
     rig.open_links("passive")
     running = rig.downloads("passive")
@@ -442,7 +442,7 @@ def check_goes_on(rig, why):
 
 
 def test_no_second_login(start_sshd, start_rig):
-    """The key that was good for the first is not for a second one."""
+    """The key works for the first link, but not for a second one."""
     sshd = start_sshd()
     rig = start_rig(sshd=sshd)
     os.rename(f"{sshd.dir}/user_key.pub", f"{sshd.dir}/away")
@@ -454,8 +454,8 @@ def test_no_second_login(start_sshd, start_rig):
           "a second link")
 
 
-def test_server_lets_no_more_in(start_sshd, start_rig):
-    """sshd takes no connection more: MaxStartups, or the like."""
+def test_server_accepts_no_more(start_sshd, start_rig):
+    """sshd accepts no more connections (MaxStartups)."""
     sshd = start_sshd()
     rig = start_rig(sshd=sshd)
     os.kill(sshd.process.pid, signal.SIGTERM)

@@ -94,7 +94,7 @@ def talk(client, server):
 @pytest.mark.parametrize("make", [small_pipe, stopped_terminal, small_socket],
                          ids=lambda make: make.__name__)
 def test_nobody_reads(make, quiet_session):
-    """Sessions go on; when it is read again, it says what is missing."""
+    """Sessions continue; later a line says how many are missing."""
     reader, writer = make()
     flags = fcntl.fcntl(writer, fcntl.F_GETFL)
     one, client, server = quiet_session(writer)
@@ -123,7 +123,7 @@ def test_nobody_reads(make, quiet_session):
 
 @pytest.mark.parametrize("kind", ["no reader", "/dev/full"])
 def test_cannot_be_written(kind, quiet_session):
-    """A pipe whose reader has ended, a disk that is full."""
+    """A pipe without a reader, a full disk."""
     if kind == "no reader":
         reader, writer = os.pipe()
         os.close(reader)
@@ -136,7 +136,7 @@ def test_cannot_be_written(kind, quiet_session):
 
 
 def test_full_file(quiet_session, tmp):
-    """A disk that is full for a while: it says so afterwards."""
+    """A disk that is full for a while: it is logged afterwards."""
     path = tmp / "log"
     with open(path, "wb") as file:
         one, client, server = quiet_session(file.fileno(), "prlimit",
@@ -155,7 +155,7 @@ def test_full_file(quiet_session, tmp):
 
 
 def test_monitor(quiet_session):
-    """Its own words do not stop it either: it still starts ssh."""
+    """The monitor's own messages do not block it: it still starts ssh."""
     reader, writer = small_pipe()
     one, client, server = quiet_session(writer)
     talk(client, server)

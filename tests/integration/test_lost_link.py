@@ -12,7 +12,7 @@ from transfer import modes
 
 @pytest.mark.parametrize("who", ["ssh", "sshd"])
 def test_lost_with_unused_ports(who, session, sshd):
-    """Far listeners that nobody has used, of several sessions."""
+    """Unused far listeners of several sessions."""
     before = descendants(sshd.process.pid)
     one = session()
     with scripted.Listener() as listener:
@@ -36,7 +36,7 @@ def test_lost_with_unused_ports(who, session, sshd):
 
 
 def test_lost_while_an_end_is_checked(session):
-    """The far end goes while ssh is asked whether its end was clean."""
+    """The link is lost while culvert checks whether an end was clean."""
     one = session()
     near, far = one.data("active", "STOR file")
     ssh = one.culvert.ssh
@@ -61,7 +61,7 @@ def test_lost_while_an_end_is_checked(session):
 
 @modes
 def test_outage_behind_the_226(mode, session):
-    """The link stands still with the 226 through, and data not: no 2xx."""
+    """The link stands still after the 226, before the data: no 2xx."""
     one = session()
     near, far = one.data(mode, "RETR file")
     far.send_to(near, b"the first half")

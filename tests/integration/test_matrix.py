@@ -104,7 +104,7 @@ def test_list(kind, client, mode, family, target, place):
 
 @cells
 def test_abort(kind, client, mode, family, target, place, tmp):
-    """An interrupted download; the session, or else the tunnel, goes on."""
+    """An interrupted download; the session or the tunnel continues."""
     path, name = place
     to = target(kind, family)
     with open(path / "huge", "wb") as file:

@@ -113,7 +113,7 @@ def test_counts(two, path, ftp_server, tmp):
 
 
 def test_refusals(path, start_culvert, ftp_server):
-    """Clients that were turned away, by reason."""
+    """Refused clients, by reason."""
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}",
                         options=["--metrics", f"unix:{path}",
                                  "--max-sessions", "1"])
@@ -138,7 +138,7 @@ def test_promtool(two, path):
 
 
 def test_label_values(path, conf, sshd, ftp_server, start_up):
-    """What ssh calls a destination may be anything: it is escaped."""
+    """A destination can be any text: it is escaped."""
     lines = to(sshd, ftp_server)
     lines[0] = 'destination = a"b\\c'
     one = start_up(conf([f"metrics = unix:{path}"], plant=lines), "plant",
@@ -150,7 +150,7 @@ def test_label_values(path, conf, sshd, ftp_server, start_up):
 
 
 def test_reload_adds(two, path, conf, sshd, ftp_server, tmp):
-    """A tunnel that changes has one row, and counts on while both are there."""
+    """A changed tunnel has one row, and counts on while both exist."""
     number = [port for _, port in two.listeners]
     with download(two, ftp_server, tmp):
         for name in ("plant", "bank"):
@@ -175,7 +175,7 @@ def test_reload_adds(two, path, conf, sshd, ftp_server, tmp):
     ("/../metrics", "GET", 404), ("/metrics", "DELETE", 405),
 ])
 def test_http(url, method, status, two, path):
-    """What is there, and what is not."""
+    """Paths that exist, and paths that do not."""
     response = get(path, url, method)
     assert response.status == status
     assert (response.text == "") == (method == "HEAD")
@@ -192,7 +192,7 @@ def test_http(url, method, status, two, path):
     + b"z" * 100_000,
 ], ids=["tls", "short", "zeros", "headers", "body"])
 def test_bad_http(data, two, path):
-    """Nonsense costs nobody anything."""
+    """Invalid requests have no effect on others."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(path))
         sock.settimeout(FAILSAFE)
@@ -204,8 +204,8 @@ def test_bad_http(data, two, path):
     assert two.alive()
 
 
-def test_many(two, path):
-    """More than it takes at a time: the others wait, FTP does not."""
+def test_too_many_connections(two, path):
+    """More connections than permitted: the others wait, FTP does not."""
     socks = [socket.socket(socket.AF_UNIX) for _ in range(40)]
     for sock in socks:
         sock.setblocking(False)
@@ -219,7 +219,7 @@ def test_many(two, path):
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
 def test_tcp(address, start_culvert, ftp_server):
-    """By TCP, as Prometheus asks; a port that is taken is an error."""
+    """By TCP, as Prometheus connects; a port in use is an error."""
     with scripted.Listener(address=address.strip("[]")) as free:
         port = free.port
     option = ["--metrics", f"{address}:{port}"]
@@ -238,7 +238,7 @@ def test_tcp(address, start_culvert, ftp_server):
 
 
 def test_stale_socket(path, start_culvert, ftp_server):
-    """A socket of one that was killed is no obstacle; a file is one."""
+    """A socket of a killed culvert is replaced; a file is an error."""
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(path))
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}",
@@ -262,7 +262,7 @@ def test_stale_socket(path, start_culvert, ftp_server):
     "9721", ":9721", "localhost:9721", "::1:9721", "127.0.0.1:0",
     "127.0.0.1:", "[127.0.0.1]:1", "unix:", "unix:here", "127.0.0.1:70000"])
 def test_misuse(value, start_culvert, ftp_server):
-    """What is expected is said."""
+    """The message names what is expected."""
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}", ready=False,
                         options=["--metrics", value])
     assert one.process.wait() == 2
@@ -270,7 +270,7 @@ def test_misuse(value, start_culvert, ftp_server):
 
 
 def test_dashboard(two, path):
-    """Each metric and label of the Grafana dashboard is one that there is."""
+    """Each metric and label of the Grafana dashboard exists."""
     dashboard = json.loads(
         (culvert.REPO / "dist/grafana/culvert.json").read_text())
     there = values(path)
@@ -290,8 +290,9 @@ def test_dashboard(two, path):
 
 
 def test_changed(path, conf, sshd, ftp_server, start_up, port, tmp):
-    """A reload: the tunnel that goes and the one that comes are one row, and
-    nothing that it has counted is lost."""
+    """A reload: the removed and the new tunnel are one row, and no count is
+    lost.
+    """
     lines = with_port(to(sshd, ftp_server), port)
     metrics = [f"metrics = unix:{path}"]
     one = start_up(conf(metrics, plant=lines), "--all")
@@ -317,7 +318,7 @@ def test_changed(path, conf, sshd, ftp_server, start_up, port, tmp):
 
 
 def test_two_of_one_name(path, conf, sshd, ftp_server, start_up):
-    """Of destinations with one name, one that is down is not hidden."""
+    """Of destinations with one name, one that is down is visible."""
     metrics = [f"metrics = unix:{path}"]
     one = start_up(conf(metrics, plant=to(sshd, ftp_server),
                         bank=to(sshd, ftp_server, "ssh = /bin/false",
@@ -351,7 +352,7 @@ def libraries(pid):
 
 
 def test_libraries(two, path):
-    """Only the exporter has libmicrohttpd, and what that needs."""
+    """Only the exporter has libmicrohttpd and its libraries."""
     assert get(path).status == 200
     assert "microhttpd" in libraries(exporter(two))
     for pid in two.pid, two.monitor:
@@ -367,7 +368,7 @@ def test_confined(two, path):
 
 
 def test_not_confined(path, start_culvert, ftp_server):
-    """--no-confine is the exporter's as well."""
+    """--no-confine applies to the exporter, too."""
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}", options=[
         "--metrics", f"unix:{path}", "--no-confine"])
     assert get(path).status == 200
@@ -375,7 +376,7 @@ def test_not_confined(path, start_culvert, ftp_server):
 
 
 def test_user(path, as_nobody, ftp_server):
-    """With --user the exporter has that user and no privileges."""
+    """With --user the exporter runs as that user, without privileges."""
     one = as_nobody(f"0:127.0.0.1:{ftp_server.port}",
                     options=["--metrics", f"unix:{path}"])
     assert "culvert_build_info" in get(path).text
@@ -391,7 +392,7 @@ def test_user(path, as_nobody, ftp_server):
     ("monitor", signal.SIGKILL)])
 @pytest.mark.parametrize("stopped", [False, True], ids=["runs", "stopped"])
 def test_exporter_ends(stopped, whom, number, two, path):
-    """The exporter is gone when culvert is, however that has ended."""
+    """The exporter ends with culvert, however that ends."""
     assert get(path).status == 200
     pid = exporter(two)
     if stopped:
@@ -407,7 +408,7 @@ def test_exporter_ends(stopped, whom, number, two, path):
 @pytest.mark.parametrize("number", [
     signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_exporter_ignores(number, two, path):
-    """What systemd or a terminal sends to all processes does not end it."""
+    """Signals of systemd or a terminal to all processes do not end it."""
     assert get(path).status == 200
     pid = exporter(two)
     os.kill(pid, number)
@@ -416,7 +417,7 @@ def test_exporter_ignores(number, two, path):
 
 
 def test_exporter_again(two, path):
-    """One that was killed is started again, after a pause."""
+    """A killed exporter is started again after a pause."""
     assert get(path).status == 200
     first = exporter(two)
     os.kill(first, signal.SIGKILL)
@@ -429,7 +430,7 @@ def test_exporter_again(two, path):
 
 
 def test_exporter_missing(path, conf, sshd, ftp_server, tmp):
-    """Without the program culvert does not start, and says which it is."""
+    """Without the program culvert does not start, and names it."""
     shutil.copy(culvert.PROGRAM, tmp / "culvert")
     conf([f"metrics = unix:{path}"], plant=to(sshd, ftp_server))
     done = subprocess.run(

@@ -31,7 +31,7 @@ def tunnel(start_culvert):
 
 
 def test_sshd(tunnel, sshd, ns):
-    """The SSH port in place of the FTP server's, as people type it."""
+    """The SSH port in place of the FTP server's, a common mistake."""
     culvert, client = tunnel(ns.far4, sshd.port)
     said = client.expect(f"421 the server at {ns.far4}:{sshd.port} does not "
                          'speak FTP: it said "SSH-2.0-')
@@ -41,7 +41,7 @@ def test_sshd(tunnel, sshd, ns):
 
 @pytest.mark.parametrize("name", SAYINGS)
 def test_other_servers(name, tunnel, ns):
-    """Those that speak first, in what is not FTP."""
+    """Servers that send first, in another protocol."""
     words, seen = SAYINGS[name]
     with scripted.server(ns) as listener:
         culvert, client = tunnel("127.0.0.1", listener.port)
@@ -56,7 +56,7 @@ def test_other_servers(name, tunnel, ns):
 
 
 def test_closes_at_once(tunnel, ns):
-    """As for those whom the server does not like."""
+    """As a server does that does not accept the client."""
     with scripted.server(ns) as listener:
         culvert, client = tunnel("127.0.0.1", listener.port)
         listener.accept().close()
@@ -67,7 +67,7 @@ def test_closes_at_once(tunnel, ns):
 
 
 def test_a_banner_is_no_reason(tunnel, ns):
-    """Blank lines, Telnet commands and a text before the greeting."""
+    """Blank lines, Telnet commands and text before the greeting."""
     banner = b"\r\n\xff\xfb\x01Welcome.\r\n--------\r\n"
     with scripted.server(ns) as listener:
         culvert, client = tunnel("127.0.0.1", listener.port)

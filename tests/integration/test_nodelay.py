@@ -33,10 +33,10 @@ def times(server, tunnel):
 
 
 def test_faster(server, start_culvert):
-    """sshd does not wait for acknowledgements of 40 ms.
+    """sshd does not wait 40 ms for acknowledgements.
 
-    Without the session it does, at least up to OpenSSH 9.  Every reply would be
-    late, so that on a busy machine the faster ones tell.
+    Without the session it does, at least up to OpenSSH 9. Then every reply
+    is late, so the fastest ones show it even on a busy machine.
     """
     one = server("vsftpd")
     forward = f"0:127.0.0.1:{one.port}"
@@ -86,7 +86,7 @@ def works(server, tunnel):
 
 @pytest.mark.parametrize("lines", REFUSALS, ids=lambda lines: lines[0])
 def test_sshd(lines, server, start_sshd, start_culvert):
-    """The link comes up and works; one line at -v says what became of it."""
+    """The link works; one line at -v says what the session did."""
     one, sshd = server("vsftpd"), start_sshd(*lines)
     tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd,
                            options=["-v"])
@@ -112,7 +112,7 @@ def restart(sshd, subsystem=""):
 
 
 def test_no_subsystem(server, start_sshd, start_culvert):
-    """As above."""
+    """The same without the subsystem."""
     one, sshd = server("vsftpd"), restart(start_sshd())
     tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd,
                            options=["-v"])
@@ -122,7 +122,7 @@ def test_no_subsystem(server, start_sshd, start_culvert):
 
 
 def test_nologin(server, start_sshd, start_culvert):
-    """A user who may not log in: the shell ends, and that is enough."""
+    """An account whose shell ends at once: that is sufficient."""
     one, sshd = server("vsftpd"), start_sshd()
     sshd_module.write_file(f"{sshd.dir}/passwd",
                            sshd_module.passwd("/usr/sbin/nologin"), 0o644)
@@ -135,8 +135,8 @@ def test_nologin(server, start_sshd, start_culvert):
 
 @pytest.mark.parametrize("lines", [*REFUSALS, ()],
                          ids=lambda lines: lines[0] if lines else "no sftp")
-def test_not_a_word(lines, server, start_sshd, tmp):
-    """Whatever becomes of it, nothing of it is said at the usual level."""
+def test_nothing_is_logged(lines, server, start_sshd, tmp):
+    """Nothing about the session is logged without -v."""
     sshd = start_sshd(*lines) if lines else restart(start_sshd())
     one = server("vsftpd")
     # Not the LogLevel ERROR of the other tests: all that ssh has to say.

@@ -41,7 +41,7 @@ def both_ways(target, client, mode, server, tmp, size=100000):
 @pytest.mark.parametrize("kind", KINDS)
 def test_permit_open_for_control_only(kind, client, server, start_sshd,
                                       start_culvert, tmp):
-    """Passive clients are served in active mode, and the log says it once."""
+    """Passive clients are served in active mode, with one log line."""
     one = server(kind)
     number = (KINDS.index(kind) + len(client)) % len(CONTROL_ONLY)
     sshd = start_sshd(CONTROL_ONLY[number].format(port=one.port))
@@ -64,7 +64,7 @@ def test_permit_open_for_control_only(kind, client, server, start_sshd,
 
 def test_permit_open_in_authorized_keys(server, sshd, start_sshd,
                                         start_culvert, tmp):
-    """permitopen="..." of a key does what PermitOpen does."""
+    """permitopen="..." of a key has the effect of PermitOpen."""
     one = server("vsftpd")
     other = start_sshd(f"AuthorizedKeysFile {tmp}/keys")
     with open(f"{other.dir}/user_key.pub") as file:
@@ -96,7 +96,8 @@ def test_nothing_is_permitted_but_control(client, server, start_sshd,
 
 def test_permit_open_and_server_mode_passive(server, start_sshd,
                                              start_culvert, tmp):
-    """What the user forbids is not done; the log says what would help."""
+    """A mode that the user excludes is not used; the log says what would help.
+    """
     one = server("vsftpd")
     sshd = start_sshd(f"PermitOpen 127.0.0.1:{one.port}")
     tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd, options=[
@@ -111,7 +112,7 @@ def test_permit_open_and_server_mode_passive(server, start_sshd,
 
 def test_permit_open_with_one_client_port(server, start_sshd, start_culvert,
                                           ns, tmp):
-    """The one port for clients is free again for each further form."""
+    """The one client port is free again for each further variant."""
     one = server("proftpd")
     sshd = start_sshd(f"PermitOpen 127.0.0.1:{one.port}")
     with contextlib.closing(scripted.Listener()) as listener:
@@ -135,7 +136,7 @@ def announce_dead(one):
 
 
 def test_dead_epsv_port(session):
-    """curl's test 1233: 229 with a dead port; PASV is right."""
+    """curl's test 1233: 229 with a dead port; PASV works."""
     one = session(options=["-v"])
     client, server = one
     for times in range(2):
@@ -165,7 +166,7 @@ def test_dead_epsv_port(session):
 
 
 def test_dead_ports_and_no_active_mode(session):
-    """One honest reply when nothing does it; then a good port is used."""
+    """One 425 when no variant works; then a good port is used."""
     one = session()
     client, server = one
     one.command("PASV")
@@ -185,7 +186,7 @@ def test_dead_ports_and_no_active_mode(session):
 
 
 def test_variant_that_was_good_dies(session):
-    """The client sees a refused connection; the next request falls back."""
+    """The client's connect is refused; the next request falls back."""
     one = session()
     client, server = one
     with scripted.Listener(one.ns) as listener:
@@ -206,7 +207,7 @@ def test_variant_that_was_good_dies(session):
 
 
 def test_one_connection_is_made(session):
-    """What shows that the port is alive is the data connection itself."""
+    """The data connection itself shows that the port is open."""
     one = session()
     client, server = one
     one.command("PASV")

@@ -62,7 +62,7 @@ def put(path, content=b"whole"):
 @pytest.mark.parametrize("client", ["curl", "lftp", "tnftp", "ftplib"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_read_only(kind, client, place, start_culvert, tmp):
-    """Real clients fetch and list as ever, and store nothing."""
+    """Real clients fetch and list, but store nothing."""
     one, path = place(kind)
     put(path / "file", b"content")
     tunnel = start(start_culvert, one, "--read-only")
@@ -108,8 +108,8 @@ WRITES += [b"NOOP " + b"A" * (size - 5 - less) + b"MKD @/x\r\n"
            for size in (512, 1024, 4096) for less in (0, 1, 2)]
 
 
-def test_read_only_is_not_got_round(place, start_culvert):
-    """Nothing that the servers may take for a command changes anything."""
+def test_read_only_cannot_be_bypassed(place, start_culvert):
+    """No line that a server may take for a command changes anything."""
     for kind in [*KINDS, "inetutils"]:
         one, path = place(kind)
         put(path / "file")
@@ -133,7 +133,7 @@ def test_read_only_is_not_got_round(place, start_culvert):
 
 @pytest.mark.parametrize("kind", ["vsftpd", "proftpd"])
 def test_deny(kind, place, start_culvert):
-    """Of the verb by both its names, and of SITE by its word."""
+    """A verb with both its names, and SITE with its word."""
     one, path = place(kind)
     put(path / "file")
     tunnel = start(start_culvert, one, "--deny", "MKD", "--deny", "site chmod")
@@ -149,8 +149,8 @@ def test_deny(kind, place, start_culvert):
     tunnel.wait_log(r'refused SITE "CHMOD 777 .*/file": --deny site chmod$')
 
 
-def test_a_refusal_voids_the_rest(place, start_culvert):
-    """A REST does not count for the transfer behind a refused one."""
+def test_a_refusal_cancels_rest(place, start_culvert):
+    """A REST has no effect on the transfer after a refused one."""
     for kind in KINDS:
         one, path = place(kind)
         put(path / "file")
@@ -236,8 +236,9 @@ def transferred(ftp, command):
     return content
 
 
-def test_paths_open(maze, start_culvert):
-    """What is free is free, absolute and relative, with options, by any verb."""
+def test_permitted_paths(maze, start_culvert):
+    """Permitted paths work, absolute and relative, with options, by any verb.
+    """
     for kind in KINDS:
         one, path = maze(kind)
         tunnel = start(start_culvert, one, *rules(path))
@@ -268,8 +269,8 @@ def test_paths_open(maze, start_culvert):
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "inetutils"])
-def test_paths_are_not_got_round(kind, maze, start_culvert):
-    """No spelling leads to what is not free."""
+def test_paths_cannot_be_bypassed(kind, maze, start_culvert):
+    """No spelling leads to a path that is not permitted."""
     one, path = maze(kind)
     tunnel = start(start_culvert, one,
                    *(spell(word, kind, path) for word in RULES))
@@ -300,7 +301,7 @@ def test_paths_are_not_got_round(kind, maze, start_culvert):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_paths_by_way_of_directories(kind, maze, start_culvert):
-    """Nor does going there, nor renaming what it is in."""
+    """Nor does entering or renaming a directory."""
     one, path = maze(kind)
     tunnel = start(start_culvert, one, *rules(path))
     with Ftp(tunnel, one) as ftp:
@@ -322,7 +323,7 @@ def test_paths_by_way_of_directories(kind, maze, start_culvert):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_name_with_quotes(kind, maze, start_culvert):
-    """A working directory is understood as the server writes it, or not.
+    """The reply to PWD is parsed as the server writes it.
 
     pure-ftpd does not double quotes: then relative paths are refused.
     """
@@ -340,7 +341,7 @@ def test_a_name_with_quotes(kind, maze, start_culvert):
 
 @pytest.mark.parametrize("client", ["curl", "lftp", "ncftp", "wget"])
 def test_paths_with_clients(client, maze, start_culvert, tmp):
-    """Real clients, in their ways, get what is free and no more."""
+    """Real clients get what is permitted, and nothing else."""
     for kind in KINDS:
         one, path = maze(kind)
         tunnel = start(start_culvert, one, *rules(path))
@@ -391,7 +392,7 @@ def test_log_is_limited(session):
     (["--allow-path", "pub"], "expected a path"),
 ])
 def test_options(options, why):
-    """What cannot be meant is an error at start."""
+    """Options that contradict each other are errors at the start."""
     child = subprocess.run([PROGRAM, *options, "host"], timeout=30,
                            capture_output=True, text=True)
     assert child.returncode == 2

@@ -32,7 +32,7 @@ def session(maze, start_culvert):
 
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_directory_that_is_moved(kind, session):
-    """What is above it is not what was above it."""
+    """After a move, the parent is another directory."""
     ftp, _, at = session(kind)
     for words, code in ("MKD /@/pub/a", "257"), ("MKD /@/pub/a/b", "257"), \
             ("CWD /@/pub/a/b", "250"), ("RNFR /@/pub/a/b", "350"), \
@@ -51,7 +51,7 @@ def test_a_directory_that_is_moved(kind, session):
 
 @pytest.mark.parametrize("kind", ["vsftpd", "pure-ftpd", "pyftpdlib"])
 def test_another_directory_behind_rnfr(kind, session):
-    """The name of RNFR is not looked for where the client has gone since."""
+    """RNTO does not look up the name of RNFR in another directory."""
     ftp, path, at = session(kind)
     put(path / "pub/free/file")
     put(path / "pub/file", CONTENT)
@@ -66,7 +66,7 @@ def test_another_directory_behind_rnfr(kind, session):
 
 @pytest.mark.parametrize("kind", ["pure-ftpd", "inetutils"])
 def test_names_that_look_like_replies(kind, session):
-    """A listing in a reply is no reply to CWD, nor to our PWD."""
+    """A line of a listing is not taken for the reply to CWD or to PWD."""
     ftp, path, at = session(kind)
     ftp.exchange(at("CWD /@/pub"), "250")
     # To STAT, to CWD and to PWD: as the glob below puts them.

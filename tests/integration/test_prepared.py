@@ -20,7 +20,7 @@ from transfer import Ftp, modes
 @pytest.mark.parametrize("kind", ALL_KINDS)
 def test_rest_allo_and_type_and_real_servers(
         kind, mode, target, folder):
-    """A download from the middle, an upload behind the end."""
+    """A download from the middle, an upload at the end of a file."""
     path, name = folder(kind)
     content = bytes(range(256)) * 40
     (path / "file").write_bytes(content)
@@ -104,7 +104,8 @@ def begun(control, mode, command):
     "STOU", "APPE file", "MLSD", "NLST", "LIST", "SITE DIRLIST x",
     "XSTOR file"])
 def test_whatever_says_150_uses_the_connection(command, mode, pair):
-    """Also a verb that nobody knows; both ways, and the 226 behind."""
+    """An unknown verb, too; in both directions, with the 226 after the data.
+    """
     one = pair()
     upload = command in ("STOU", "APPE file", "XSTOR file")
     mine, theirs = one.data(mode, command)
@@ -115,7 +116,7 @@ def test_whatever_says_150_uses_the_connection(command, mode, pair):
 
 @modes
 def test_mode_z_is_opaque(mode, pair):
-    """Compressed bytes are bytes."""
+    """Compressed bytes pass unchanged."""
     one = pair()
     one.exchange("MODE Z", "200 deflated")
     mine, theirs = one.data(mode)
@@ -211,7 +212,7 @@ def test_refused_after_the_client_has_come(pair):
 @pytest.mark.parametrize("command", ["RETR file", "STOR file"])
 def test_families_on_either_leg(
         command, near, far, mode, pair, session):
-    """Near and far of any family, also a localhost that is ::1."""
+    """Any family near and far, also a localhost that is ::1."""
     if far == "localhost":
         one = session(near, far)
         mine, theirs = localhost_data(one, mode, command)
@@ -249,7 +250,7 @@ def localhost_data(one, mode, command):
 @pytest.mark.parametrize("kind", KINDS)
 def test_families_and_real_servers(
         kind, mode, near, far, server, start_culvert, folder, tmp):
-    """curl, EPSV and EPRT first, over one family to another."""
+    """curl, with EPSV and EPRT first, from one family to another."""
     address = "127.0.0.1" if far == "127.0.0.1" else "::1"
     path, name = folder(kind, address)
     one = server(kind, address)
@@ -271,7 +272,7 @@ def test_families_and_real_servers(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_several_sessions_at_once(kind, target, folder):
-    """Eight sessions, both modes, each with its own file, all at a time."""
+    """Eight sessions in both modes, each with its own file."""
     path, name = folder(kind)
     content = {number: bytes([number]) * (1 << 20) for number in range(8)}
     for number, each in content.items():
@@ -337,9 +338,9 @@ def test_the_same_far_port_again(pair):
 @modes
 @pytest.mark.parametrize("command, reply", [
     ("REIN", "220 ready for a new user"), ("USER other", "331 password?")])
-def test_a_new_user_voids_what_was_prepared(
+def test_a_new_user_closes_what_was_prepared(
         command, reply, mode, pair):
-    """The listener goes; a refused USER voids nothing."""
+    """The listener closes; a refused USER closes nothing."""
     one = pair()
     if mode == "active":
         _, to = one.active()
@@ -355,8 +356,8 @@ def test_a_new_user_voids_what_was_prepared(
     one.transfer(*one.data(mode))
 
 
-def test_a_refused_user_voids_nothing(pair):
-    """530 to USER: the passive listener stands."""
+def test_a_refused_user_closes_nothing(pair):
+    """530 to USER: the passive listener stays open."""
     one = pair()
     listener, to = one.passive()
     one.exchange("USER other", "530 not you")
@@ -381,7 +382,7 @@ def test_host_before_user_and_acct(pair):
 
 @pytest.mark.parametrize("kind", ["vsftpd", "proftpd", "pyftpdlib"])
 def test_a_new_user_with_real_servers(kind, target, folder):
-    """A prepared transfer, then USER, then a whole one."""
+    """A prepared transfer, then USER, then a complete one."""
     path, name = folder(kind)
     (path / "file").write_bytes(b"content")
     to = target(kind)

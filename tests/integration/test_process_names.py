@@ -26,7 +26,7 @@ def pids(*argv):
 
 
 def test_names(start_culvert):
-    """Each has its own; the first process keeps its arguments."""
+    """Each has its name; the first process keeps its arguments."""
     one = start_culvert("0:127.0.0.1:21", options=["-v"])
     assert ps(one.pid, "comm") == "culvert"
     assert ps(one.pid, "args") == " ".join(one.process.popen.args[4:])
@@ -40,7 +40,7 @@ def test_names(start_culvert):
 
 
 def test_short_command_line(tmp):
-    """Where the arguments have less room than the name."""
+    """The arguments have less room than the name."""
     (tmp / "culvert").mkdir()
     (tmp / "culvert/culvert.conf").write_text(
         "[tunnel p]\ndestination = h\nL = 0:h:21\nssh = /bin/false\n")
@@ -56,7 +56,7 @@ def test_short_command_line(tmp):
 
 
 def test_environment_stays(start_culvert):
-    """ssh still gets all of the environment."""
+    """ssh still gets the whole environment."""
     mark = {f"MARK_{n}": "x" * n for n in (1, 100, 3000)}
     one = start_culvert("0:127.0.0.1:21", env=mark)
     with open(f"/proc/{one.ssh}/environ") as file:
@@ -66,7 +66,7 @@ def test_environment_stays(start_culvert):
 
 
 def test_pkill(start_culvert):
-    """A signal to both is a stop as any other."""
+    """A signal to both is an ordinary stop."""
     one = start_culvert("0:127.0.0.1:21")
     for pid in one.monitor, one.pid:
         os.kill(pid, signal.SIGTERM)

@@ -159,7 +159,7 @@ async def lose_links(pool, first, rounds):
 
 
 def test_link_lost(start_pool):
-    """The link is killed under them: what was told is true all the same."""
+    """The link is killed meanwhile: what clients were told is still true."""
     pool = start_pool(retry="forever")
     first, count = seeds()
     print(f"PROPERTY_SEED={first}")
@@ -171,7 +171,7 @@ def test_link_lost(start_pool):
 
 
 def test_random_sessions(start_pool):
-    """Whatever comes together in a session, culvert keeps its promises."""
+    """culvert keeps its promises in random sessions."""
     pool = start_pool()
     before = count_fds(pool.culvert.pid), ports_of(pool.culvert.pid)
     first, count = seeds()

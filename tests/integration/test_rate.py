@@ -74,7 +74,8 @@ def fetch(culvert, server, name):
                          [("vsftpd", "passive"), ("proftpd", "active"),
                           ("pure-ftpd", "passive"), ("pyftpdlib", "active")])
 def test_rate(kind, mode, place, start_culvert):
-    """Of transfers with real servers, both ways, and they are whole."""
+    """Transfers with real servers, both ways: their rate, and they are whole.
+    """
     one, path = place(kind)
     content = os.urandom(SIZE)
     (path / "file").write_bytes(content)
@@ -94,7 +95,7 @@ def test_rate(kind, mode, place, start_culvert):
 
 @pytest.mark.parametrize("client", ["curl", "lftp"])
 def test_clients(client, place, start_culvert, tmp):
-    """Real clients bear it, who begin and end in their own time."""
+    """Real clients work, and end when they have everything."""
     one, path = place("proftpd")
     content = os.urandom(SIZE)
     (path / "file").write_bytes(content)
@@ -109,7 +110,7 @@ def test_clients(client, place, start_culvert, tmp):
 
 
 def test_remote_tunnel(remote_session):
-    """Of -R, too, whose data come and go by ssh."""
+    """-R, too, whose data go through ssh."""
     one = remote_session(options=["--rate", "1M"])
     far, near = one.data("passive")
     sending = scripted.start(near.send, bytes(SIZE))
@@ -124,9 +125,9 @@ def test_remote_tunnel(remote_session):
 
 
 def test_remote_slow_client(remote_session):
-    """A far client that is slower than the rate has all of it before the 226.
+    """A far client that is slower than the rate has everything before the 226.
 
-    ssh and sshd hold what it has not got yet; the link may be lost meanwhile.
+    ssh and sshd hold the rest; the link may be lost meanwhile.
     """
     size, pace = 2 * SIZE, 0.65 * RATE
     one = remote_session(options=["--rate", "1M"])
@@ -148,7 +149,7 @@ def test_remote_slow_client(remote_session):
 
 
 def test_small_files_do_not_wait(place, start_culvert):
-    """What fits into the bucket goes at once."""
+    """What fits into the bucket passes at once."""
     one, path = place("vsftpd")
     (path / "file").write_bytes(bytes(5000))
     tunnel = start(start_culvert, one, "--rate", "1K")
@@ -157,7 +158,7 @@ def test_small_files_do_not_wait(place, start_culvert):
 
 
 def test_low_rate(place, start_culvert):
-    """Of a few bytes at a time: slow, and whole."""
+    """A few bytes at a time: slow, and whole."""
     one, path = place("vsftpd")
     content = os.urandom((16 << 10) + 3000)
     (path / "file").write_bytes(content)
@@ -198,7 +199,7 @@ def share(place, start_culvert, *options, second=1):
 
 
 def test_two_share_fairly(place, start_culvert):
-    """Two sessions of one tunnel have half of its rate each."""
+    """Two sessions of one tunnel get half of its rate each."""
     one, other = share(place, start_culvert, "--rate", "1M", second=0)
     is_about(one + other, BURST + SHARED * RATE)
     # The first has what was in the bucket.
@@ -206,7 +207,7 @@ def test_two_share_fairly(place, start_culvert):
 
 
 def test_two_tunnels(place, start_culvert):
-    """Each has the whole rate, whatever the other does."""
+    """Each has the whole rate."""
     for count in share(place, start_culvert, "--rate", "1M"):
         is_about(count, BURST + SHARED * RATE)
 
@@ -221,7 +222,7 @@ def test_two_sessions(place, start_culvert):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_abort(kind, place, start_culvert):
-    """ABOR is as prompt as ever, and the session goes on."""
+    """ABOR is as fast as without a rate, and the session continues."""
     one, path = place(kind)
     make_huge(path / "huge")
     (path / "file").write_bytes(b"whole")
@@ -238,7 +239,7 @@ def test_abort(kind, place, start_culvert):
 
 
 def test_replies_do_not_wait(place, start_culvert):
-    """A control connection has no rate: it is answered meanwhile."""
+    """Control connections are not limited."""
     one, path = place("pure-ftpd")
     make_huge(path / "huge")
     tunnel = start(start_culvert, one, "--rate", "1K")
@@ -265,7 +266,7 @@ def test_quit_behind_a_download(place, start_culvert):
 
 @modes
 def test_half_closed_client(mode, session):
-    """A client that ends its direction first has all of a download."""
+    """A client that ends its direction first gets the whole download."""
     one = session(options=["--rate", "64K"])
     near, far = one.data(mode, "RETR file")
     near.half_close()

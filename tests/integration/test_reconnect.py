@@ -66,7 +66,7 @@ def test_lost_and_back(tunnel, server, tmp):
 
 
 def test_a_client_waits(tunnel, server):
-    """One that comes while the link is down waits, and is then served."""
+    """A client that connects while the link is down waits, and is served."""
     culvert = tunnel()
     kill_ssh(culvert)
     culvert.wait_log("was lost")
@@ -75,7 +75,7 @@ def test_a_client_waits(tunnel, server):
 
 
 def test_again_and_again(tunnel, server):
-    """Nothing is left behind of links that were lost."""
+    """Lost links leave nothing behind."""
     culvert = tunnel("-v")
     most = None
     for number in range(3):
@@ -91,7 +91,7 @@ def test_again_and_again(tunnel, server):
 
 
 def test_download_cut_then_next(tunnel, server, tmp):
-    """A transfer in flight is cut as ever; the next one is whole."""
+    """A running transfer is cut; the next one is whole."""
     culvert = tunnel()
     one = server("vsftpd")
     place = one.mkdir(tmp.name)
@@ -110,7 +110,7 @@ def test_download_cut_then_next(tunnel, server, tmp):
 
 
 def test_sshd_away(tunnel, server, start_sshd):
-    """While sshd is away it is tried again, and said once."""
+    """While sshd is away, culvert retries, and logs it once."""
     sshd = start_sshd()
     culvert = tunnel("-v", sshd=sshd)
     go_away(culvert, sshd)
@@ -124,7 +124,7 @@ def test_sshd_away(tunnel, server, start_sshd):
 
 
 def test_link_wait(tunnel, start_sshd):
-    """Who has waited long enough gets 421, and the reason."""
+    """A client that has waited for the time gets 421 with the reason."""
     sshd = start_sshd()
     culvert = tunnel("--link-wait", "1", sshd=sshd)
     go_away(culvert, sshd)
@@ -138,7 +138,7 @@ def test_link_wait(tunnel, start_sshd):
 
 
 def test_retry_n(tunnel, start_sshd):
-    """After so many attempts it gives up, and says why."""
+    """After so many attempts it ends, and says why."""
     sshd = start_sshd()
     culvert = tunnel(sshd=sshd, retry="1")
     go_away(culvert, sshd)
@@ -152,7 +152,7 @@ def test_retry_n(tunnel, start_sshd):
 @pytest.mark.parametrize("retry, status", [(None, 255), ("never", 255),
                                            ("1", 255)])
 def test_first_attempt(retry, status, tunnel, start_sshd):
-    """It is tried again only where --retry says so."""
+    """The first attempt is repeated only with --retry."""
     sshd = start_sshd()
     sshd.stop()
     culvert = tunnel(sshd=sshd, retry=retry, ready=False)
@@ -175,7 +175,7 @@ def test_first_attempt_forever(tunnel, server, start_sshd):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM,
                                     signal.SIGUSR1])
 def test_stop_while_away(number, tunnel, start_sshd):
-    """It can be stopped in a pause, and who waits has 421."""
+    """It can be stopped in a pause; a waiting client gets 421."""
     sshd = start_sshd()
     culvert = tunnel(sshd=sshd)
     go_away(culvert, sshd)
@@ -202,7 +202,7 @@ def socket_is_accepted(culvert, client):
 
 
 def test_refused_login(tunnel, start_sshd, tmp):
-    """A login that is refused later is the end, where one could be asked."""
+    """A refused login is the end if a password may have been needed."""
     sshd = start_sshd()
     culvert = tunnel(sshd=sshd)
     key = os.path.join(sshd.dir, "user_key.pub")
@@ -215,7 +215,7 @@ def test_refused_login(tunnel, start_sshd, tmp):
 
 
 def test_refused_login_batch(tunnel, server, start_sshd):
-    """With --batch nothing was asked: it is tried again."""
+    """With --batch no password was needed: it retries."""
     sshd = start_sshd()
     culvert = tunnel("--batch", sshd=sshd)
     key = os.path.join(sshd.dir, "user_key.pub")
@@ -228,7 +228,7 @@ def test_refused_login_batch(tunnel, server, start_sshd):
 
 
 def test_on_demand(tunnel, server, ns):
-    """ssh is started for the first client, and ends after the last."""
+    """ssh starts for the first client, and ends after the last."""
     culvert = tunnel("-v", "--on-demand", "--idle-exit", "1")
     assert not culvert_has_ssh(culvert)
     check_login(culvert, server)
@@ -249,7 +249,7 @@ def culvert_has_ssh(culvert):
 
 
 def test_on_demand_refused(tunnel, start_sshd):
-    """A client gets 421 and the reason when it cannot be had."""
+    """If ssh cannot connect, the client gets 421 with the reason."""
     sshd = start_sshd()
     sshd.stop()
     culvert = tunnel("--on-demand", sshd=sshd, retry="never")
@@ -261,7 +261,7 @@ def test_on_demand_refused(tunnel, start_sshd):
 
 
 def test_remote_again(ns, server, start_culvert, sshd):
-    """-R: sshd listens again, at the port that clients know."""
+    """-R: sshd listens again on the port that clients know."""
     culvert = start_culvert(
         remotes=[f"0:127.0.0.1:{server('vsftpd').port}"], retry=None)
     port = culvert.port
@@ -271,7 +271,7 @@ def test_remote_again(ns, server, start_culvert, sshd):
 
 
 def test_remote_port_held(ns, start_sshd, server, start_culvert):
-    """-R: a port that the dead connection still has is tried again."""
+    """-R: culvert retries a port that the dead connection still has."""
     sshd = start_sshd()
     culvert = start_culvert(
         remotes=[f"0:127.0.0.1:{server('vsftpd').port}"], sshd=sshd,
@@ -317,7 +317,7 @@ with socket.create_connection((host, int(port))) as far:
 
 
 def test_lost_while_tunnels_begin(server, start_culvert, tmp, ns):
-    """-R: a link that is lost before sshd listens is made again, as others."""
+    """-R: it also reconnects if the link is lost before sshd listens."""
     script = tmp / "silent.py"
     script.write_text(SILENT)
     culvert = start_culvert(

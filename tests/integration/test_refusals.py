@@ -64,7 +64,7 @@ def test_refused_in_its_turn(session):
 
 
 def test_refused_keeps_the_prepared_one(session):
-    """A refused PORT changes nothing: what PASV has prepared still works."""
+    """After a refused PORT, what PASV has prepared still works."""
     one = session()
     with Listener(one.ns) as listener:
         one.command("PASV")
@@ -77,20 +77,20 @@ def test_refused_keeps_the_prepared_one(session):
 
 @foreign
 def test_foreign_port_pass(verb, command, why, session):
-    """--foreign-port pass: the server sees the command untouched."""
+    """--foreign-port pass: the server gets the command unchanged."""
     one = session(options=["--foreign-port", "pass"])
     one.exchange(command, "200 fine")
 
 
-def test_foreign_port_pass_with_our_own(session):
-    """With --foreign-port pass the client's own PORT still goes by SSH."""
+def test_foreign_port_pass_with_its_own(session):
+    """With --foreign-port pass a PORT to the client itself still uses SSH."""
     one = session(options=["--foreign-port", "pass"])
     near, far = one.data("active", "RETR file")
     far.send_to(near, b"hello")
 
 
 def test_foreign_port_refuse(session):
-    """--foreign-port refuse is the default, spelt out."""
+    """--foreign-port refuse is the default."""
     one = session(options=["--foreign-port", "refuse"])
     one.client.exchange("PORT 10,9,8,7,200,1", "500")
 
@@ -127,7 +127,9 @@ def names_the_directives(log):
 
 @no_listener
 def test_sshd_refuses_the_listener(line, start_sshd, session):
-    """No remote forward: active becomes passive, said once; passive works."""
+    """No remote forward: active becomes passive, with one log line; passive
+    works.
+    """
     one = session(sshd=restricted(start_sshd, line))
     for verb in "PORT", "EPRT", "PORT":
         with Listener() as mine, Listener(one.ns) as theirs:
@@ -153,7 +155,9 @@ def test_sshd_refuses_the_listener(line, start_sshd, session):
 @no_listener
 def test_sshd_refuses_the_listener_and_no_other_mode(
         line, start_sshd, session):
-    """--server-mode active: active is refused with 5xx, and the fix said."""
+    """--server-mode active: active is refused with 5xx, and the log has the
+    fix.
+    """
     one = session(sshd=restricted(start_sshd, line),
                   options=["--server-mode", "active"])
     with Listener() as listener:
@@ -188,7 +192,7 @@ def forbids_the_dial(log):
     "no-port-forwarding",
 ])
 def test_sshd_refuses_to_connect(line, start_sshd, start_culvert):
-    """Not even control: 421, with sshd's word and where to look."""
+    """Not even control: 421, with sshd's text and the place to look."""
     tunnel = start_culvert("0:127.0.0.1:21",
                            sshd=restricted(start_sshd, line))
     with scripted.client(*tunnel.listeners[0]) as client:
@@ -202,7 +206,7 @@ def test_sshd_refuses_to_connect(line, start_sshd, start_culvert):
 
 
 def test_sshd_refuses_to_connect_for_data(start_sshd, start_culvert, ns):
-    """Control may pass and data not, in neither mode: 425 quotes sshd."""
+    """Control is permitted, data are not, in neither mode: 425 quotes sshd."""
     with scripted.server(ns) as listener:
         to = f"127.0.0.1:{listener.port}"
         tunnel = start_culvert(f"0:{to}", sshd=start_sshd(f"PermitOpen {to}"))
@@ -229,7 +233,7 @@ def test_sshd_refuses_to_connect_for_data(start_sshd, start_culvert, ns):
 # ---- what the far host refuses ----
 
 def test_closed_port(start_culvert, ns):
-    """Nobody listens where the FTP server should be."""
+    """Nothing listens on the FTP server's port."""
     port = ns.free_port()
     tunnel = start_culvert(f"0:127.0.0.1:{port}")
     with scripted.client(*tunnel.listeners[0]) as client:
@@ -241,7 +245,7 @@ def test_closed_port(start_culvert, ns):
 
 
 def test_unknown_name(start_culvert):
-    """Its name is looked up on the far side, and unknown there."""
+    """The FTP server's name is unknown on the far side."""
     tunnel = start_culvert("0:ftp.invalid:21")
     with scripted.client(*tunnel.listeners[0]) as client:
         replies = replies_to_end(client)
@@ -252,9 +256,9 @@ def test_unknown_name(start_culvert):
 
 
 def test_closed_data_port(session):
-    """The passive port is closed: so is ours, before the client comes.
+    """The passive port is closed: so is culvert's, before the client connects.
 
-    Of a form that was good before; else see test_passive_fallback.py.
+    The variant has worked before; for others see test_passive_fallback.py.
     """
     one = session()
     for wire in one.data("passive", "RETR file"):
@@ -271,7 +275,7 @@ def test_closed_data_port(session):
 # ---- too many ----
 
 def test_max_sessions(session):
-    """The one too many gets 421; when one has ended, there is room."""
+    """One too many gets 421; when one has ended, there is room."""
     one = session(options=["--max-sessions", "2"])
     second = one.open()
     with scripted.client(*one.culvert.listeners[0]) as third:

@@ -13,14 +13,14 @@ LONGEST = 8192
 
 
 def test_longest_command(session):
-    """Up to 8 KiB, CR LF included, is the server's affair."""
+    """Lines up to 8 KiB, with CR LF, pass."""
     one = session()
     line = "SITE " + "x" * (LONGEST - 7)
     one.exchange(line, "500 what?")
 
 
 def test_too_long_command(session):
-    """One byte more is ours: 500, and the server does not see it."""
+    """With one byte more culvert answers 500, and the server gets nothing."""
     one = session()
     one.client.command("SITE " + "x" * (LONGEST - 6), "NOOP")
     one.client.expect("500 Command line too long")
@@ -39,7 +39,7 @@ def test_no_line_end(session):
 
 
 def test_megabytes_without_line_end(session):
-    """However much comes, it is dropped, and takes no memory."""
+    """Any amount is dropped and takes no memory."""
     one = session()
     one.client.send(b"\xff\xf4x" * (1 << 20))
     one.client.expect("500")
@@ -63,7 +63,7 @@ def test_long_reply(inner, session):
 
 
 def test_long_227(session):
-    """A 227 too long to be understood passes, with a warning."""
+    """A 227 that is too long to be parsed passes, with a warning."""
     one = session()
     one.command("PASV")
     reply = f"227 {'z' * 9000} (127,0,0,1,200,10)"
@@ -87,7 +87,7 @@ def read_rest(wire):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_rubbish(seed, session):
+def test_random_bytes(seed, session):
     """Random bytes both ways: that session ends, the next one works."""
     one = session()
     rubbish = random.Random(seed)
@@ -105,8 +105,8 @@ def test_rubbish(seed, session):
     one.check_next()
 
 
-def test_rubbish_is_escaped(session):
-    """What a peer sends cannot paint on the terminal that shows the log."""
+def test_bytes_are_escaped(session):
+    """Bytes from peers cannot control the terminal that shows the log."""
     one = session(options=["-vv"])
     one.client.send(b"STAT \x1b]0;owned\x07\x9b1m\xff\xfe\r\n")
     one.server.read_command("STAT")

@@ -68,7 +68,7 @@ def context(tmp):
 
 @pytest.mark.parametrize("command", ["AUTH TLS", "auth ssl", "AUTH GSSAPI"])
 def test_refused(command, session):
-    """534, in words that name the cause; the server sees nothing of it."""
+    """534 with the reason; the server gets nothing."""
     one = session(options=["-v"])
     one.client.command(command, "NOOP")
     assert "SSH" in one.client.expect("534")
@@ -77,7 +77,7 @@ def test_refused(command, session):
 
 
 def test_not_offered(session):
-    """FEAT is passed on without what is about TLS, and with all else."""
+    """FEAT passes without the lines about TLS."""
     one = session()
     one.command("FEAT")
     one.server.reply(*FEATURES)
@@ -87,7 +87,7 @@ def test_not_offered(session):
 
 
 def test_real_server(tls_server, start_culvert):
-    """Real servers' FEAT loses TLS, and keeps the rest."""
+    """The same with real servers."""
     tunnel = start_culvert(f"0:127.0.0.1:{tls_server.port}")
     with ftplib.FTP(timeout=FAILSAFE) as ftp:
         ftp.connect(*tunnel.listeners[0])
@@ -101,7 +101,7 @@ def test_real_server(tls_server, start_culvert):
 
 
 def test_lftp_falls_back(tls_server, start_culvert, tmp):
-    """lftp, which tries AUTH by itself, goes on without."""
+    """lftp, which tries AUTH by itself, continues without TLS."""
     (tls_server.root / "file").write_bytes(b"hello")
     tunnel = start_culvert(f"0:127.0.0.1:{tls_server.port}")
     target = clients.Target.behind(tunnel, tls_server)
@@ -157,7 +157,7 @@ class Tls:
 
 @pytest.mark.parametrize("impatient", [True, False])
 def test_allowed(impatient, session, context):
-    """All is opaque after the 234, even a ClientHello sent before it."""
+    """Everything is opaque after the 234, also a ClientHello before it."""
     one = session(options=["--allow-tls"])
     client = Tls(one.client, context[0], False)
     server = Tls(one.server, context[1], True)
@@ -181,7 +181,7 @@ def test_allowed(impatient, session, context):
 
 
 def test_allowed_but_refused_by_the_server(session):
-    """The server says no: commands are seen, and rewritten, as before."""
+    """The server refuses AUTH: commands are still read and rewritten."""
     one = session(options=["--allow-tls"])
     with scripted.Listener() as listener:
         one.client.command("AUTH TLS",
@@ -192,7 +192,7 @@ def test_allowed_but_refused_by_the_server(session):
 
 
 def test_allowed_in_feat(session):
-    """With --allow-tls FEAT is not touched."""
+    """With --allow-tls FEAT is unchanged."""
     one = session(options=["--allow-tls"])
     one.command("FEAT")
     one.server.reply(*FEATURES)

@@ -37,7 +37,7 @@ def port():
 
 
 def test_nothing_changed(conf, sshd, ftp_server, start_up, tmp):
-    """Sessions, transfers and links are as they were."""
+    """Sessions, transfers and links are unaffected."""
     path = conf(plant=to(sshd, ftp_server))
     (ftp_server.root / tmp.name / "file").write_bytes(b"x" * 500_000)
     one = start_up(path, "--all")
@@ -53,7 +53,9 @@ def test_nothing_changed(conf, sshd, ftp_server, start_up, tmp):
 
 
 def test_added_and_removed(conf, sshd, ftp_server, start_up, tmp):
-    """One more of the same destination, by the same ssh; then it goes again."""
+    """A second tunnel to the same destination uses the same ssh; then it is
+    removed.
+    """
     path = conf(plant=to(sshd, ftp_server))
     one = start_up(path, "--all")
     ssh = one.all_ssh()
@@ -97,7 +99,7 @@ def test_changed(conf, sshd, ftp_server, start_up, port, tmp):
 
 
 def test_verbose(conf, sshd, ftp_server, start_up):
-    """-vvv counts for a destination that a reload adds, too."""
+    """-vvv applies to a destination that a reload adds, too."""
     path = conf(plant=to(sshd, ftp_server))
     one = start_up(path, "--all", options=["-vvv"])
     one.wait_log("ssh to files.test: debug1: ")
@@ -108,7 +110,7 @@ def test_verbose(conf, sshd, ftp_server, start_up):
 
 
 def test_other_destination(conf, sshd, start_sshd, ftp_server, start_up, tmp):
-    """A new destination has an ssh, and one that nobody wants has none."""
+    """A new destination gets an ssh, and an unused one loses it."""
     path = conf(plant=to(sshd, ftp_server))
     one = start_up(path, "--all")
     first, = one.all_ssh()
@@ -127,7 +129,7 @@ def test_other_destination(conf, sshd, start_sshd, ftp_server, start_up, tmp):
 
 
 def test_moved(conf, sshd, start_sshd, ftp_server, start_up, tmp):
-    """The only tunnel goes to another destination."""
+    """The only tunnel gets another destination."""
     path = conf(plant=to(sshd, ftp_server))
     one = start_up(path, "plant")
     before = one.all_ssh()
@@ -163,7 +165,7 @@ def test_several_links(conf, sshd, start_sshd, ftp_server, start_up, tmp):
 
 
 def test_too_late(conf, sshd, ftp_server, start_up):
-    """The last tunnel was stopped; a client that hears of it still lingers."""
+    """The last tunnel was stopped, but a client has not closed yet."""
     one = start_up(conf(plant=to(sshd, ftp_server, "on-demand = yes")),
                    "--all")
     with Ftp(one, ftp_server) as ftp:
@@ -183,7 +185,7 @@ def test_too_late(conf, sshd, ftp_server, start_up):
     ("[tunnel", "neither"),
 ])
 def test_broken(conf, sshd, ftp_server, start_up, tmp, wrong, words):
-    """It says so, and nothing is changed."""
+    """It logs the error, and changes nothing."""
     path = conf(plant=to(sshd, ftp_server))
     one = start_up(path, "--all")
     with Ftp(one, ftp_server) as ftp:
@@ -200,7 +202,7 @@ def test_broken(conf, sshd, ftp_server, start_up, tmp, wrong, words):
 
 
 def test_limit_of_files(conf, sshd, ftp_server, start_up):
-    """ulimit -f: why nothing is read, and then it is."""
+    """ulimit -f: why the file is not read; later it is."""
     one = start_up(conf(plant=to(sshd, ftp_server)), "--all")
     monitor, = children(one.pid)
     resource.prlimit(monitor, resource.RLIMIT_FSIZE,
@@ -213,7 +215,7 @@ def test_limit_of_files(conf, sshd, ftp_server, start_up):
 
 
 def test_once_more(conf, sshd, ftp_server, start_up):
-    """A change behind the first of two signals is not missed."""
+    """A change after the first of two signals is not missed."""
     path = conf(plant=to(sshd, ftp_server))
     one = start_up(path, "--all")
     os.kill(one.monitor, signal.SIGSTOP)
@@ -239,7 +241,7 @@ def pending(pid):
 
 
 def test_port_taken(conf, sshd, ftp_server, start_up, tmp):
-    """A new tunnel whose port is taken is missing; the others go on."""
+    """A new tunnel whose port is taken is missing; the others continue."""
     path = conf(plant=to(sshd, ftp_server))
     one = start_up(path, "--all")
     with scripted.Listener() as taken, scripted.Listener() as second:
@@ -256,7 +258,7 @@ def test_port_taken(conf, sshd, ftp_server, start_up, tmp):
 
 
 def test_none_left(conf, sshd, ftp_server, start_up):
-    """Its only tunnel cannot be had as it is now: a failure, not an end."""
+    """Its only tunnel cannot be started: a failure, but culvert continues."""
     path = conf(plant=to(sshd, ftp_server))
     one = start_up(path, "--all")
     with scripted.Listener() as taken:
@@ -268,7 +270,7 @@ def test_none_left(conf, sshd, ftp_server, start_up):
 
 
 def test_of_the_process(conf, sshd, ftp_server, start_up):
-    """What is one for all does not change, and that is said."""
+    """Options of the process do not change, and the log says so."""
     path = conf(plant=to(sshd, ftp_server))
     one = start_up(path, "--all")
     assert path == conf(["max-sessions = 7"], plant=to(sshd, ftp_server))
@@ -277,7 +279,7 @@ def test_of_the_process(conf, sshd, ftp_server, start_up):
 
 
 def test_names(conf, sshd, ftp_server, start_up):
-    """One that was named and is gone; one that was not named."""
+    """A named tunnel was removed; one that was not named is not started."""
     path = conf(plant=to(sshd, ftp_server), bank=to(sshd, ftp_server))
     one = start_up(path, "plant", "bank", listeners=2)
     conf(plant=to(sshd, ftp_server), more=to(sshd, ftp_server))
@@ -297,7 +299,7 @@ def test_confined(conf, sshd, ftp_server, start_up, tmp):
 
 
 def test_far_listener(conf, sshd, ns, start_up):
-    """A far port is given back, and asked for again."""
+    """A far port is released and requested again."""
     with scripted.Listener(kind=scripted.Control) as near, \
             scripted.Listener(ns, "127.0.0.1") as free:
         lines = ["destination = files.test", f"F = {sshd.config}",

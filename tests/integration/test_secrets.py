@@ -32,7 +32,8 @@ LINES = [
                          ids=["open", "read-only"])
 @pytest.mark.parametrize("kind", ["pyftpdlib", "inetutils"])
 def test_nowhere(kind, policy, start_culvert, server, tmp):
-    """Each line to a real server before the login, and after it."""
+    """No line to a real server, before and after the login, leaks a password.
+    """
     path, log = f"{tmp}/metrics", tmp / "log"
     ftp_server = server(kind)
     one = start_culvert(
@@ -61,7 +62,7 @@ def test_nowhere(kind, policy, start_culvert, server, tmp):
 
 
 def test_repeated(session):
-    """A server that tells everybody; a few bytes only count as a word."""
+    """A server that repeats it; short words count only as separate words."""
     one = session(options=["-vv"])
     one.culvert.wait_log(r"\] <- 230 come in")
     for line, reply, shown in [

@@ -60,7 +60,7 @@ def manager(request, tmp):
 
 
 def test_ready_and_stopping(manager, conf, sshd, ftp_server, start_up):
-    """READY when the listeners stand; the status says what is connected."""
+    """READY when the listeners are open; the status says what is connected."""
     path = conf(plant=to(sshd, ftp_server))
     one = start_up(path, "plant", env=manager.env)
     assert manager.next() == "READY=1"
@@ -91,7 +91,7 @@ def test_reloading(manager, conf, sshd, ftp_server, start_up):
 
 
 def test_failure(manager, conf, sshd, ftp_server, start_up):
-    """A start that fails is never ready."""
+    """A start that fails never sends READY."""
     with scripted.Listener() as taken:
         path = conf(plant=["destination = h", f"L = {taken.port}:h:21"])
         one = start_up(path, "plant", env=manager.env, listeners=None)
@@ -102,14 +102,14 @@ def test_failure(manager, conf, sshd, ftp_server, start_up):
 
 
 def test_plain(manager, ftp_server, start_culvert):
-    """The form without a file tells it, too."""
+    """The same without a configuration file."""
     start_culvert(f"0:127.0.0.1:{ftp_server.port}", env=manager.env)
     manager.until("READY=1")
     manager.until("STATUS=1 of 1 SSH destination connected")
 
 
 def test_watchdog(manager, conf, sshd, ftp_server, start_up):
-    """A sign of life at half the time; none when the process is stuck."""
+    """WATCHDOG at half the time-out; none when the process hangs."""
     env = {**manager.env, "WATCHDOG_USEC": "400000"}
     # Some may come before it is ready, which takes its time.
     begin = time.monotonic()
@@ -127,8 +127,10 @@ def test_watchdog(manager, conf, sshd, ftp_server, start_up):
         one.process.send_signal(signal.SIGCONT)
 
 
-def test_of_others(manager, conf, sshd, ftp_server, start_up, tmp):
-    """Not ssh's to say anything, and not for a watchdog of another process."""
+def test_variables_of_others(manager, conf, sshd, ftp_server, start_up, tmp):
+    """ssh gets none of the variables; a watchdog of another process is
+    ignored.
+    """
     script = tmp / "ssh"
     script.write_text('#!/bin/sh\nenv | grep -e NOTIFY -e WATCHDOG >&2\n'
                       'exec ssh "$@"\n')
@@ -149,7 +151,7 @@ def test_of_others(manager, conf, sshd, ftp_server, start_up, tmp):
 
 @pytest.mark.parametrize("name", ["/none/at/all", "nonsense", "", "@"])
 def test_nobody_there(name, conf, sshd, ftp_server, start_up):
-    """A socket that is none is said, and hurts nothing."""
+    """A socket that does not exist is logged, and has no effect."""
     one = start_up(conf(plant=to(sshd, ftp_server)), "plant",
                    env={"NOTIFY_SOCKET": name})
     one.wait_log("cannot notify the service manager")
@@ -186,14 +188,14 @@ def test_verify(units, unit):
 
 @pytest.mark.parametrize("unit", ["culvert.service", "culvert@.service"])
 def test_exposure(unit):
-    """Better than 2.5."""
+    """systemd-analyze rates it better than 2.5."""
     said = analyze("security", "--offline=yes", str(UNITS / unit))
     level = float(re.search("Overall exposure level .*: ([0-9.]+)", said)[1])
     assert level < 2.5, said
 
 
 def test_units_agree():
-    """The two differ in which tunnels they start, and where."""
+    """The two units differ only in the tunnels that they start."""
     one, other = ((UNITS / name).read_text().replace("-%i", "")
                   for name in ("culvert.service", "culvert@.service"))
     assert one.replace("--all", "%i").replace("all tunnels", "tunnel %i") \

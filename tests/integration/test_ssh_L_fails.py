@@ -39,7 +39,7 @@ def test_data_connection_fails(kind, mode, server, sshd, tmp):
 
 
 def test_nothing_but_ssh_gets_in(ns, sshd, server):
-    """Neither side reaches the other but at the SSH port."""
+    """Each side reaches the other only at the SSH port."""
     for address in ns.far4, ns.far6:
         scripted.dial(address, sshd.port).close()
     with scripted.Listener(ns, ns.far4) as far, \

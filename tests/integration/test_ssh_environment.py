@@ -15,14 +15,14 @@ def _environment(pid):
 
 
 def test_malloc(start_culvert, server):
-    """ssh has our values; culvert itself has not."""
+    """ssh has culvert's values; culvert itself does not."""
     one = start_culvert(f"0:127.0.0.1:{server('vsftpd').port}")
     assert OURS.items() <= _environment(one.ssh).items()
     assert not OURS.keys() & _environment(one.pid).keys()
 
 
 def test_malloc_of_the_user(start_culvert, server):
-    """A value that the user has set stays."""
+    """A value that the user has set is kept."""
     one = start_culvert(f"0:127.0.0.1:{server('vsftpd').port}",
                         env={"MALLOC_MMAP_THRESHOLD_": "1048576"})
     assert {**OURS, "MALLOC_MMAP_THRESHOLD_": "1048576"}.items() \

@@ -70,7 +70,7 @@ def start_tunnel(server, directories, ns, tmp, start_culvert):
 
 @tunnels
 def test_transfers(kind, way, start_ssh_server, start_tunnel, tmp):
-    """In each mode the files are whole and the client is content."""
+    """In each mode the files are whole and the client reports success."""
     tunnel = start_tunnel(start_ssh_server(kind), way)
     for mode in MODES:
         get(tunnel.target, mode, tunnel.place, tmp)
@@ -79,7 +79,7 @@ def test_transfers(kind, way, start_ssh_server, start_tunnel, tmp):
 
 @tunnels
 def test_cut_download(kind, way, start_ssh_server, start_tunnel):
-    """The SSH server is killed in a download: nothing good is said."""
+    """The SSH server is killed in a download: no success is reported."""
     sshd = start_ssh_server(kind)
     tunnel = start_tunnel(sshd, way)
     with tunnel.ftp() as ftp:
@@ -126,7 +126,7 @@ closing = pytest.mark.parametrize("kind", ["gliderlabs", "ssh2"])
 
 
 @pytest.mark.parametrize("kind", ["gliderlabs"])
-def test_many(kind, start_ssh_server, start_tunnel):
+def test_many_small_files(kind, start_ssh_server, start_tunnel):
     """200 small files, one after the other: each one is whole."""
     tunnel = start_tunnel(start_ssh_server(kind), "local", options=["-v"])
     content = {f"{n}": os.urandom(n * 37) for n in range(50)}
@@ -150,7 +150,7 @@ def test_many(kind, start_ssh_server, start_tunnel):
 @modes
 def test_ftp_server_killed_in_download(kind, mode, start_ssh_server,
                                        start_server, start_culvert, tmp):
-    """To the SSH server that is an error, or an end, and nothing more."""
+    """For the SSH server that is an error or an end of file."""
     server = start_server("vsftpd")
     place = server.mkdir(tmp.name)
     culvert = start_culvert(f"0:127.0.0.1:{server.port}",
@@ -177,7 +177,7 @@ def test_ftp_server_killed_in_download(kind, mode, start_ssh_server,
     ("150 opening", None, "426"),
 ], ids=["no size", "size", "short", "426", "451", "ends"])
 def test_unproven_end(mode, first, last, told, start_ssh_server, session):
-    """What the FTP server says behind it decides."""
+    """The FTP server's reply after it decides."""
     one = session(sshd=start_ssh_server("gliderlabs"))
     client, server = one
     client.command("TYPE I")
@@ -202,7 +202,8 @@ def test_unproven_end(mode, first, last, told, start_ssh_server, session):
 
 @closing
 def test_upload_ended_by_the_server(kind, start_ssh_server, session):
-    """It has closed the data connection before the client has: never good."""
+    """The server has closed the data connection before the client: a failure.
+    """
     one = session(sshd=start_ssh_server(kind))
     near, far = one.data("passive", "STOR file")
     near.send_to(far, b"a part")
@@ -220,7 +221,7 @@ def test_upload_ended_by_the_server(kind, start_ssh_server, session):
 @pytest.mark.parametrize("lives", [True, False], ids=["lives", "killed"])
 def test_unproven_end_of_a_far_client(mode, lives, start_ssh_server,
                                       start_tunnel):
-    """The client's end of an upload is believed as long as it lives."""
+    """The end of an upload counts as long as the client lives."""
     tunnel = start_tunnel(start_ssh_server("gliderlabs"), "remote")
     with tunnel.ftp() as ftp:
         data = ftp.begin_upload(mode, tunnel.place, "part")
@@ -234,7 +235,7 @@ def test_unproven_end_of_a_far_client(mode, lives, start_ssh_server,
 
 
 @modes
-def test_far_client_waits_for_no_second(mode, start_ssh_server,
+def test_far_client_waits_half_a_second(mode, start_ssh_server,
                                         start_tunnel):
     """A file whose end is not proven takes half a second, not two."""
     tunnel = start_tunnel(start_ssh_server("gliderlabs"), "remote")
@@ -255,7 +256,7 @@ def test_far_client_waits_for_no_second(mode, start_ssh_server,
 
 @modes
 def test_far_client_killed_in_download(mode, start_ssh_server, start_tunnel):
-    """All of it is under way: no end of a dead client says that it has it."""
+    """All bytes are in transit: the end of a dead client proves nothing."""
     tunnel = start_tunnel(start_ssh_server("gliderlabs"), "remote")
     (tunnel.place / "file").write_bytes(bytes(100000))
     with tunnel.ftp() as ftp:
@@ -267,7 +268,7 @@ def test_far_client_killed_in_download(mode, start_ssh_server, start_tunnel):
 # ---- remote forwards that do not work ----
 
 def test_translated(start_ssh_server, start_tunnel, tmp):
-    """Active mode becomes passive, and the log says so, once."""
+    """Active mode becomes passive, and the log says so once."""
     tunnel = start_tunnel(start_ssh_server("asyncssh"), "local")
     for _ in range(2):
         get(tunnel.target, "active", tunnel.place, tmp)
@@ -278,7 +279,8 @@ def test_translated(start_ssh_server, start_tunnel, tmp):
 
 
 def test_no_remote_tunnel(start_ssh_server, start_culvert):
-    """A port of the server's choice cannot be listened on: it says so."""
+    """The server cannot listen on a port of its choice: the message says so.
+    """
     one = start_culvert(remotes=["0:127.0.0.1:21"], ready=False,
                         sshd=start_ssh_server("asyncssh"))
     assert one.process.wait() == 1, one.output
@@ -287,7 +289,7 @@ def test_no_remote_tunnel(start_ssh_server, start_culvert):
 
 
 def test_remote_tunnel_on_a_port(start_ssh_server, start_tunnel, ns, tmp):
-    """Another one can; then clients in active mode are served."""
+    """With a given port it can; then active clients are served."""
     tunnel = start_tunnel(start_ssh_server("asyncssh"), "remote",
                           port=ns.free_port())
     get(tunnel.target, "active", tunnel.place, tmp)
@@ -300,7 +302,7 @@ def test_remote_tunnel_on_a_port(start_ssh_server, start_tunnel, ns, tmp):
 
 @pytest.mark.parametrize("kind", SSH_SERVERS)
 def test_check(kind, start_ssh_server, server, checker):
-    """Both modes work, or the one that does is named."""
+    """Both modes work, or the report names the one that does."""
     sshd, one = start_ssh_server(kind), server("vsftpd")
     checker.netrc(one)
     report = checker("-F", sshd.config, "-L", f"0:127.0.0.1:{one.port}",

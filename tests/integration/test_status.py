@@ -70,7 +70,7 @@ def download(one, server, tmp, size=50_000_000):
 # ---- status ----
 
 def test_idle(two):
-    """What a person sees of one that does nothing."""
+    """What a culvert shows that does nothing."""
     said = run(two, "status").splitlines()
     assert re.fullmatch(r"culvert \S+, process %d, running for \d+ s, "
                         r"0 sessions" % two.pid, said[0])
@@ -86,7 +86,7 @@ def test_idle(two):
 
 
 def test_transfer(two, ftp_server, tmp):
-    """A session, and how far its transfer is."""
+    """A session, and the progress of its transfer."""
     with download(two, ftp_server, tmp) as (ftp, _):
         host, port = ftp.sock.getsockname()
         session = [session for tunnel in tunnels_of(two).values()
@@ -113,7 +113,7 @@ def test_transfer(two, ftp_server, tmp):
 
 
 def test_counts(two, ftp_server, tmp):
-    """What has been, by outcome and direction."""
+    """Transfers so far, by outcome and direction."""
     fetch(two, 0, ftp_server, tmp.name)
     with Ftp(two, ftp_server) as ftp:
         with ftp.begin("active", f"STOR {tmp.name}/up") as data:
@@ -168,14 +168,14 @@ def test_resting(conf, sshd, ftp_server, start_up, tmp):
 
 
 def test_plain(start_culvert, ftp_server):
-    """The form without a file, too."""
+    """The same without a configuration file."""
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}")
     said = run(one, "status")
     assert re.search(r"(?m)^  listening on 127\.0\.0\.1:\d+ to", said), said
 
 
 def test_no_text(sshd, start_culvert, tmp):
-    """Names in the command line that are no UTF-8."""
+    """Names on the command line that are not UTF-8."""
     one = start_culvert(b"0:h\xff:21", ready=False, host=b"ho\xffst", options=[
         "--on-demand", "--metrics", f"unix:{tmp}/metrics"])
     one.wait_log("listening on")
@@ -191,8 +191,8 @@ def test_no_text(sshd, start_culvert, tmp):
     one.kill()
 
 
-def test_nobody(tmp):
-    """None runs: that is said, and is no success."""
+def test_none_running(tmp):
+    """None runs: a message, and a failure."""
     class Nobody:
         """Who has started nothing."""
         dir = str(tmp)
@@ -204,7 +204,7 @@ def test_nobody(tmp):
 
 
 def test_peers_bytes(start_culvert, ns):
-    """Names of peers do nothing to a terminal."""
+    """Names from peers cannot control a terminal."""
     with scripted.server(ns) as listener:
         one = start_culvert(f"0:127.0.0.1:{listener.port}")
         with scripted.client(*one.listeners[0]) as client, \
@@ -221,7 +221,7 @@ def test_peers_bytes(start_culvert, ns):
 
 
 def test_names_and_numbers(session):
-    """Of a name whole letters, escaped once; the largest offset there is."""
+    """A name ends at a whole letter, escaped once; the largest offset."""
     one = session()
     name = "ü" * 60
     for path, shown in ((name.encode(), "ü" * 59),
@@ -252,7 +252,7 @@ def sock_of(one):
 
 
 def test_mode(two):
-    """Nobody else may connect."""
+    """No other user can connect."""
     sock, path = sock_of(two)
     sock.close()
     assert os.stat(path).st_mode & 0o777 == 0o600
@@ -260,7 +260,7 @@ def test_mode(two):
 
 
 def test_credentials(two):
-    """Who can all the same, because the modes were changed, is turned away."""
+    """Another user who can connect after a chmod is refused."""
     _, path = sock_of(two)
     for directory in (two.dir, os.path.dirname(path)):
         os.chmod(directory, 0o755)
@@ -274,7 +274,8 @@ def test_credentials(two):
 
 
 def test_user(as_nobody, ftp_server):
-    """With --user it is that user's, who can see it; root can by -S."""
+    """With --user it belongs to that user, who can see it; root can with -S.
+    """
     one = as_nobody(f"0:127.0.0.1:{ftp_server.port}")
     path, = pathlib.Path(one.dir).glob("culvert.*/control")
     assert (path.stat().st_uid, path.stat().st_mode & 0o777) == \
@@ -305,7 +306,7 @@ def test_user(as_nobody, ftp_server):
                  id="long"),
 ])
 def test_bad_request(request_, answer, two):
-    """An error, and it goes on."""
+    """An error, and it continues."""
     sock, _ = sock_of(two)
     with sock, sock.makefile("r") as file:
         sock.sendall(request_)
@@ -315,8 +316,8 @@ def test_bad_request(request_, answer, two):
         assert json.loads(file.readline())["state"] == "running"
 
 
-def test_many(two):
-    """More than it takes at a time are turned away; others are served then."""
+def test_too_many_connections(two):
+    """Connections beyond the limit are refused; others are served later."""
     socks = [sock_of(two)[0] for _ in range(16)]
     until(lambda: "does not answer" in run(two, "status", status=1)
           or "ended" in run(two, "status", status=1), "turned away")
@@ -330,7 +331,8 @@ def test_many(two):
 
 
 def test_long_answer(start_culvert, ns):
-    """One that waits for its reader; names of peers do not make it endless."""
+    """An answer waits for its reader; names of peers cannot make it endless.
+    """
     with scripted.server(ns) as listener, contextlib.ExitStack() as stack:
         one = start_culvert(f"0:127.0.0.1:{listener.port}")
         for _ in range(100):
@@ -351,7 +353,7 @@ def test_long_answer(start_culvert, ns):
 
 
 def test_half_closed(two):
-    """Who has ended its direction has the answer all the same."""
+    """A client that has ended its direction still gets the answer."""
     for request in b'{"do": "status"}\n', b'{"do": "reload"}\n':
         sock, _ = sock_of(two)
         with sock, sock.makefile("r") as file:
@@ -364,7 +366,7 @@ def test_half_closed(two):
 # ---- orders ----
 
 def test_stop(two, ftp_server, tmp):
-    """All of it: clients hear why; --wait returns when it has ended."""
+    """Everything: clients get the reason; --wait returns when it has ended."""
     with download(two, ftp_server, tmp) as (ftp, _):
         run(two, "stop", "--wait")
         assert two.process.wait() == 0
@@ -374,7 +376,7 @@ def test_stop(two, ftp_server, tmp):
 
 
 def test_drain(two, ftp_server, tmp):
-    """It ends when the transfer has."""
+    """It ends when the transfer has ended."""
     with download(two, ftp_server, tmp, 3_000_000) as (ftp, data):
         run(two, "drain")
         two.wait_log("stopping when all transfers have ended")
@@ -385,7 +387,7 @@ def test_drain(two, ftp_server, tmp):
 
 
 def test_stop_one(two, ftp_server, tmp):
-    """One tunnel; the other one keeps its session; reload has it again."""
+    """One tunnel; the other one keeps its session; reload starts it again."""
     names = [re.search(rf"culvert: (\w+): listening on 127.0.0.1:{port},",
                        two.output)[1] for _, port in two.listeners]
     with download(two, ftp_server, tmp) as (cut, _), \
@@ -405,7 +407,7 @@ def test_stop_one(two, ftp_server, tmp):
 
 
 def test_drain_one(two, ftp_server, tmp):
-    """Its transfer ends first; the tunnel is seen to leave."""
+    """Its transfer ends first; the tunnel is shown as leaving."""
     names = [re.search(rf"culvert: (\w+): listening on 127.0.0.1:{port},",
                        two.output)[1] for _, port in two.listeners]
     with download(two, ftp_server, tmp, 3_000_000) as (ftp, data):
@@ -417,7 +419,7 @@ def test_drain_one(two, ftp_server, tmp):
 
 
 def test_stop_what_drains(two, ftp_server, tmp):
-    """Who does not want to wait for its transfer any longer stops it."""
+    """stop ends a tunnel that drains."""
     name = re.search(rf"culvert: (\w+): listening on 127.0.0.1:{two.port},",
                      two.output)[1]
     with download(two, ftp_server, tmp) as (ftp, _):
@@ -430,7 +432,7 @@ def test_stop_what_drains(two, ftp_server, tmp):
 
 
 def test_stop_the_last(two):
-    """Nothing is left to do: it ends, and that is no failure."""
+    """No tunnel is left: culvert ends, with status 0."""
     run(two, "stop", "plant")
     run(two, "stop", "bank")
     assert two.process.wait() == 0
@@ -438,14 +440,14 @@ def test_stop_the_last(two):
 
 
 def test_stop_no_text(two):
-    """A name that cannot be sent is no order to all."""
+    """A name that cannot be sent does not stop everything."""
     assert "that is not a valid name of a tunnel" in \
         run(two, "stop", b"\xff", status=1)
     assert len(tunnels_of(two)) == 2
 
 
 def test_reload_cannot(two, sshd, ftp_server, conf):
-    """One that the file has and that cannot be had is no success."""
+    """A tunnel of the file that cannot be started is a failure."""
     with scripted.Listener() as taken:
         lines = [line.replace("L = 0:", f"L = {taken.port}:")
                  for line in to(sshd, ftp_server)]
@@ -459,14 +461,14 @@ def test_reload_cannot(two, sshd, ftp_server, conf):
 
 
 def test_reload_no_text(two):
-    """What is wrong is said, whatever bytes it quotes."""
+    """The error is printed, whatever bytes it quotes."""
     two.path.write_bytes(b"[tunnel plant]\nL = 0:h:21\nn\xff\xfen = 1\n")
     said = run(two, "reload", status=1)
     assert 'there is no "n\\xff\\xfen"' in said, said
 
 
 def test_reload(two, sshd, ftp_server, conf):
-    """The outcome is told to who asked: good, or what is wrong."""
+    """The command prints the outcome: success, or the error."""
     run(two, "reload")
     two.wait_log("0 removed, 0 new")
     two.path.write_text("[tunnel plant]\nL = 0:h:21\nnonsense = 1\n")
@@ -489,7 +491,7 @@ def test_reload_of_none(two):
 
 
 def test_reload_of_plain(start_culvert, ftp_server):
-    """Without a file there is nothing to read."""
+    """Without a configuration file there is nothing to read."""
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}")
     assert "it was not started by culvert up" in run(one, "reload", status=1)
     assert "it was not started by culvert up" in run(one, "stop", "x",
@@ -497,7 +499,9 @@ def test_reload_of_plain(start_culvert, ftp_server):
 
 
 def test_which(two, conf, sshd, ftp_server, start_up):
-    """Of several a name tells which, or -S; without, nothing is done."""
+    """With several culverts, a name or -S chooses one; otherwise nothing is
+    done.
+    """
     other = start_up(conf(mill=to(sshd, ftp_server)), "mill",
                      env={"XDG_RUNTIME_DIR": two.dir, "TMPDIR": two.dir})
     assert len(run(two, "status").split("culvert ")) == 3
@@ -533,7 +537,7 @@ def test_which(two, conf, sshd, ftp_server, start_up):
     (["status", "-w"], "-w needs a terminal"),
 ])
 def test_misuse(argv, words, two):
-    """The cause, and where help is."""
+    """The message has the cause, and names the help."""
     assert words in run(two, *argv, status=2)
 
 

@@ -106,7 +106,7 @@ def watch(two, tmp):
 
 
 def test_live(two, watch, ftp_server, tmp):
-    """A session comes, its transfer moves, it goes; q quits."""
+    """A session begins, its transfer moves, it ends; q quits."""
     screen = watch()
     screen.wait("0 sessions")
     assert not any("session 1" in line for line in screen.screen())
@@ -148,7 +148,7 @@ def test_two_sizes(watch, two, ftp_server, tmp):
 
 
 def test_end_a_session(two, watch, ftp_server, tmp):
-    """e, after a question; n leaves it alone."""
+    """e asks, and ends it; n keeps it."""
     screen = watch()
     with download(two, ftp_server, tmp) as (cut, _), \
             Ftp(two, ftp_server, 1) as kept:
@@ -175,7 +175,7 @@ def test_end_a_session(two, watch, ftp_server, tmp):
 
 
 def test_culvert_ends(two, watch):
-    """With the last one the view ends, and says so."""
+    """With the last culvert the view ends, and says so."""
     screen = watch()
     two.stop()
     assert screen.ended() == 1
@@ -183,7 +183,7 @@ def test_culvert_ends(two, watch):
 
 
 def test_the_tunnel_has_gone(conf, sshd, ftp_server, start_up, tmp):
-    """A reload has left out the one that is watched: culvert has not ended."""
+    """A reload has removed the tunnel that is shown: culvert has not ended."""
     path = conf(plant=to(sshd, ftp_server), bank=to(sshd, ftp_server))
     one = start_up(path, "--all", listeners=2)
     screen = Terminal(tmp, [*culvert.only(one.dir), culvert.PROGRAM, "status",
@@ -200,7 +200,7 @@ def test_the_tunnel_has_gone(conf, sshd, ftp_server, start_up, tmp):
 
 
 def test_the_terminal_has_gone(two):
-    """It ends, also where SIGHUP is ignored, as behind nohup."""
+    """It ends, also with SIGHUP ignored, as by nohup."""
     master, slave = pty.openpty()
     screen = subprocess.Popen(
         [*culvert.only(two.dir), culvert.PROGRAM, "status", "-w"],
@@ -219,7 +219,7 @@ def test_the_terminal_has_gone(two):
 
 
 def test_interrupt(two, watch):
-    """Ctrl-C leaves no wreck of the terminal."""
+    """Ctrl-C restores the terminal."""
     screen = watch()
     screen.keys("C-c")
     screen.ended()
@@ -227,7 +227,7 @@ def test_interrupt(two, watch):
 
 
 def test_no_terminal_type(two, tmp):
-    """A terminal without a full screen: the cause."""
+    """A terminal without a full screen: the message has the cause."""
     for number, term in enumerate(["none-such", "dumb"]):
         place = tmp / str(number)
         place.mkdir()
@@ -286,7 +286,7 @@ def wait_place(screen, first, last):
 
 
 def test_scroll(watch_many):
-    """All of 40 idle tunnels can be seen, by each of the keys."""
+    """Each key scrolls through 40 idle tunnels."""
     screen = watch_many()
     screen.wait("^culvert .*running")
     first, last, count = place(screen)
@@ -314,7 +314,7 @@ def test_scroll(watch_many):
 
 
 def test_hide_idle(watch_many, many, ftp_server, tmp):
-    """i hides them; what has a session stays, and can be selected."""
+    """i hides them; tunnels with a session stay and can be selected."""
     screen = watch_many()
     screen.keys("i")
     screen.wait(f"^{COUNT} idle tunnels are hidden$")
@@ -337,7 +337,7 @@ def test_hide_idle(watch_many, many, ftp_server, tmp):
 
 
 def test_resized_while_it_waits(two, watch):
-    """A signal of the terminal is no word of culvert's."""
+    """SIGWINCH does not disturb reading from culvert."""
     screen = watch(100, 20)
     os.kill(two.pid, signal.SIGSTOP)
     try:
@@ -351,7 +351,7 @@ def test_resized_while_it_waits(two, watch):
 
 
 def test_sizes(watch_many):
-    """No size of the window is too small or too large."""
+    """Any size of the window works."""
     screen = watch_many()
     screen.wait("^culvert .*running")
     for columns, rows in ((1, 1), (20, 5), (2, 50), (500, 200), (3, 2), (1, 1)):
@@ -370,7 +370,7 @@ def test_sizes(watch_many):
 
 
 def test_rate_is_steady(conf, sshd, ftp_server, start_up, tmp):
-    """What --rate lets through is shown as such, with no jumps."""
+    """The rate shown for --rate is steady."""
     one = start_up(conf(plant=to(sshd, ftp_server, "rate = 64K")), "plant",
                    listeners=1)
     screen = Terminal(tmp, [*culvert.only(one.dir), culvert.PROGRAM, "status",

@@ -11,7 +11,7 @@ STALLED = 3_000_000
 
 @modes
 def test_stop_with_a_stalled_download(mode, session):
-    """All is there but the client reads nothing: culvert ends in time."""
+    """The client reads nothing: culvert still ends in time."""
     one = session()
     near, far = one.data(mode, "RETR file", rcvbuf=4096)
     far.send(b"x" * STALLED)

@@ -77,7 +77,9 @@ def stranger(there, **how):
 
 
 def test_stranger_of_another_user(session):
-    """On loopback another user is a stranger, though at our address."""
+    """On loopback another user is a stranger, although the address is the
+    same.
+    """
     one = session()
     there, listener = announce(one)
     assert stranger(there) == "reset\n"
@@ -100,7 +102,7 @@ def test_stranger_of_another_user_ipv6(session):
 
 
 def test_any_user(session):
-    """--any-user takes the same connection."""
+    """--any-user accepts the same connection."""
     one = session(options=["--any-user"])
     there, listener = announce(one)
     with listener:
@@ -111,7 +113,7 @@ def test_any_user(session):
 
 
 def test_any_user_is_not_any_address(session):
-    """--any-user says nothing of addresses."""
+    """--any-user does not change the check of the address."""
     one = session(options=["--any-user"])
     there, listener = announce(one)
     check_refused(there, "127.0.0.2")
@@ -148,7 +150,7 @@ GONE = pytest.mark.parametrize("end, why", [
 
 @GONE
 def test_client_gone_before_the_command(end, why, session):
-    """Nobody can tell whose it was: refused, and soon the command as well."""
+    """The user is unknown: refused, and soon the command as well."""
     one = session()
     there, listener = announce(one)
     with listener, listener.accept() as far:
@@ -191,7 +193,7 @@ def test_client_gone_in_the_transfer(verb, end, why, tmp, session):
 
 
 def test_stranger_comes_and_goes(session):
-    """It was not the client's: that comes in time, and is served."""
+    """It was not the client's, which connects in time and is served."""
     one = session()
     there, listener = announce(one)
     with stopped(one):
@@ -205,7 +207,7 @@ def test_stranger_comes_and_goes(session):
     check_client_still_can(there, listener)
 
 
-def test_any_user_takes_who_has_gone(session):
+def test_any_user_accepts_closed_connections(session):
     """With --any-user nobody is looked up, and every byte arrives."""
     one = session(options=["--any-user"])
     there, listener = announce(one)
@@ -215,7 +217,7 @@ def test_any_user_takes_who_has_gone(session):
 
 
 def test_control_gone_at_once(session):
-    """A client whose control connection has gone so is not taken either."""
+    """A control connection that was closed at once is refused, too."""
     one = session()
     with stopped(one), scripted.client(*one.culvert.listeners[0]) as client:
         client.command("USER tester", "QUIT")
@@ -234,7 +236,7 @@ def prepare_active(one, listener):
 
 
 def test_theft_before_the_command(session):
-    """Two have come before the transfer has begun: it does not begin."""
+    """Two have connected before the transfer begins: it does not begin."""
     one = session()
     with Listener() as listener:
         there = prepare_active(one, listener)
@@ -280,9 +282,9 @@ def test_theft_from_afar(command, session):
 
 
 def test_second_connection_from_afar(session):
-    """A later one is refused, and said, and harms nobody.
+    """A later one is refused and logged, and has no effect.
 
-    Later: when the server has not spoken for LIMIT_SECOND_MS.
+    Later: when the server has not sent anything for LIMIT_SECOND_MS.
     """
     one = session()
     with Listener() as listener:

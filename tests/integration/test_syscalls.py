@@ -183,7 +183,7 @@ HARMLESS = {
 @pytest.mark.parametrize("call, error", [
     (call, error) for call, errors in HARMLESS.items() for error in errors])
 def test_try_again(call, error, bench):
-    """EINTR, EAGAIN and short counts cost no transfer.
+    """EINTR, EAGAIN and short counts cut no transfer.
 
     Nor does a connection that cannot be accepted yet.
     """
@@ -208,8 +208,8 @@ HARMFUL = {
     for error in errors for family in (socket.AF_INET, socket.AF_UNIX)
     # Toward ssh it connects only once, before there is a link.
     if (call, family) != ("connect", socket.AF_UNIX)])
-def test_cannot(call, error, family, bench):
-    """What fails is reported, by a reply or the end of its session."""
+def test_other_errors(call, error, family, bench):
+    """Errors are reported by a reply or the end of the session."""
     failed = 0
     for every in (11, 5, 2):
         bench.faults.set(call, error, family=family, every=every)
@@ -223,7 +223,7 @@ def test_cannot(call, error, family, bench):
 
 
 def test_no_descriptors(bench):
-    """Without a free descriptor culvert goes on, and does not spin."""
+    """Without a free descriptor culvert continues, and does not spin."""
     with Ftp(bench.culvert, bench.server) as ftp:
         _, most = resource.prlimit(bench.culvert.pid, resource.RLIMIT_NOFILE)
         resource.prlimit(bench.culvert.pid, resource.RLIMIT_NOFILE,
@@ -247,7 +247,7 @@ def test_no_descriptors(bench):
 
 
 def test_last_descriptor(bench):
-    """Whose a data connection is can be looked up without a descriptor."""
+    """The user of a data connection is found without a descriptor."""
     with Ftp(bench.culvert, bench.server) as ftp:
         soft = resource.prlimit(bench.culvert.pid, resource.RLIMIT_NOFILE)
         to = scripted.parse_port(ftp.exchange("PASV", "227"))
@@ -280,9 +280,9 @@ def test_each_allocation(first, bench):
 
 @pytest.mark.skipif(sanitized(), reason="a sanitizer has its own malloc")
 def test_no_memory_for_one_more(bench):
-    """The loop has room for as many descriptors as there may be.
+    """The loop has room for as many descriptors as permitted.
 
-    It grows by itself, but ends the program if it cannot.
+    It would grow by itself, but end the program if it cannot.
     """
     with contextlib.ExitStack() as stack:
         # Without room it would grow at 31 descriptors.
@@ -308,7 +308,7 @@ def test_no_memory_for_one_more(bench):
 @pytest.mark.skipif(sanitized(), reason="a sanitizer has its own malloc")
 @pytest.mark.parametrize("every", [2, 5, 23])
 def test_hardly_any_memory(every, bench):
-    """Many allocations fail: whatever works, works."""
+    """Many allocations fail: what succeeds is right."""
     bench.faults.set("malloc", every=every)
     for _ in range(5):
         bench.attempt()

@@ -60,7 +60,7 @@ def check_cell(topology, layout, kind, family, tmp, *,
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_cell(topology, layout, kind, family, tmp):
-    """Get and put, one family all the way, default settings."""
+    """Download and upload, one family throughout, default settings."""
     check_cell(topology, layout, kind, family, tmp)
 
 
@@ -85,7 +85,7 @@ def test_mixed(topology, layout, kind, family, server_family, tmp):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_translated_once(topology, kind, tmp):
-    """Default settings, active, no way back: tried, and told, only once."""
+    """Default settings, active, no way back: tried and logged only once."""
     layout = Layout("L", True, True)
     server = topology.server(kind, layout.server_role, "ipv4")
     tunnel = topology.start_culvert(
@@ -124,8 +124,9 @@ def test_harness_nobody_else_is_near(topology):
 @pytest.mark.parametrize("way", ["near-far", "far-near"])
 @pytest.mark.parametrize("what", ["tcp", "udp"])
 def test_harness_stray(topology, family, way, what):
-    """A packet on the link that is not SSH's is seen, whichever way it goes;
-    it does not arrive."""
+    """A packet on the link that is not SSH's is noticed in either direction,
+    and does not arrive.
+    """
     source, target = (topology.hosts[role] for role in way.split("-"))
     to = target.address(family, "link"), 21
     kind = socket.SOCK_STREAM if what == "tcp" else socket.SOCK_DGRAM
@@ -144,7 +145,7 @@ def test_harness_stray(topology, family, way, what):
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_harness_direct(topology, kind, family, tmp):
-    """A client on the server's own network needs no culvert at all."""
+    """A client on the server's own network needs no culvert."""
     server = topology.server(kind, "far_end", family)
     layout = Layout("R", False, False)
     place = server.mkdir(tmp.name)

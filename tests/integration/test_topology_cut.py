@@ -74,8 +74,9 @@ class Remote:
 @kinds
 @modes
 @pytest.mark.parametrize("how", ["closed", "reset"])
-def test_head(topology, kind, mode, how, tmp):
-    """A download that its client ends early: 4xx, and the session goes on."""
+def test_download_ended_early(topology, kind, mode, how, tmp):
+    """A download that its client ends early: 4xx, and the session continues.
+    """
     one = Remote(topology, kind, TWO, tmp)
     with one.ftp() as ftp:
         check_early_end(ftp, mode, one.place, how)
@@ -140,7 +141,7 @@ def test_curl_killed_in_upload(topology, kind, tmp):
 @kinds
 @modes
 def test_curl_killed_in_download(topology, kind, mode, tmp):
-    """The server is let go, the log says cut, the tunnel lives on."""
+    """The server's connections end, the log says cut, the tunnel lives on."""
     one = Remote(topology, kind, FOUR, tmp)
     make_huge(one.place / "huge")
     (one.place / "small").write_bytes(b"small")
@@ -156,7 +157,7 @@ def test_curl_killed_in_download(topology, kind, mode, tmp):
 @kinds
 @modes
 def test_server_killed_in_download(topology, kind, mode, tmp):
-    """The client is told 426, and never anything good."""
+    """The client gets 426, and no success."""
     one = Remote(topology, kind, TWO, tmp, own=True)
     with one.ftp() as ftp:
         data = ftp.begin_download(mode, one.place)
@@ -189,7 +190,7 @@ def test_server_killed_in_upload(topology, kind, mode, tmp):
 @pytest.mark.parametrize("who", ["ssh", "sshd"])
 @pytest.mark.parametrize("what", ["RETR", "STOR"])
 def test_link_killed(topology, mode, who, what, tmp):
-    """No 226, and no whole file; culvert ends with what was lost."""
+    """No 226, and no whole file; culvert ends."""
     one = Remote(topology, "vsftpd", TWO, tmp)
     with one.ftp() as ftp:
         if what == "RETR":
@@ -212,7 +213,7 @@ def test_link_killed(topology, mode, who, what, tmp):
 
 
 def test_server_sees_a_reset(topology):
-    """A near server is not told the end of a file when ssh is killed."""
+    """A near server gets no end of file when ssh is killed."""
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         listener = enter(scripted.server(topology.near, "127.0.0.1"))
@@ -263,7 +264,9 @@ def test_link_killed_with_the_rest_in_sshd(topology, mode, tmp):
 
 @modes
 def test_client_that_ends_after_the_226(topology, mode, tmp):
-    """It keeps its data connection until the 226, which is not held for ever."""
+    """It keeps its data connection until the 226, which is held for a limited
+    time.
+    """
     one = Remote(topology, "vsftpd", TWO, tmp)
     (one.place / "file").write_bytes(b"file")
     with one.ftp() as ftp:
@@ -274,10 +277,10 @@ def test_client_that_ends_after_the_226(topology, mode, tmp):
 
 @modes
 def test_slow_client_has_longer(topology, mode, tmp):
-    """A client that was slow is given as long as it has taken before.
+    """A slow client gets as long as it has taken before.
 
-    The file is more than what is between; so while the client reads nothing
-    the transfer goes on, and that is known to culvert.
+    The file is larger than what is in between; so while the client reads
+    nothing the transfer goes on, and culvert knows that.
     """
     size, pause = 16 << 20, 8
     one = Remote(topology, "vsftpd", TWO, tmp)
@@ -294,9 +297,9 @@ def test_slow_client_has_longer(topology, mode, tmp):
 
 @modes
 def test_link_killed_before_the_end_of_an_upload(topology, mode, tmp):
-    """All bytes of an upload have come, but no end of it: not complete.
+    """All bytes of an upload have come, but not its end: not complete.
 
-    That ssh is gone must not look like the client's end of file.
+    The end of ssh must not look like the client's end of file.
     """
     one = Remote(topology, "vsftpd", TWO, tmp)
     with one.ftp() as ftp:

@@ -100,7 +100,7 @@ NO_LISTENER = {
 @pytest.mark.parametrize("layout", [
     pytest.param(L_TWO, id="two"), pytest.param(L_FOUR, id="four")])
 def test_local_without_listeners(topology, layout, line, tmp):
-    """No remote forward: active becomes passive, and the log says it once."""
+    """No remote forward: active becomes passive, with one log line."""
     loopback = None if layout.server_apart else "127.0.0.1"
     case = Case(topology, layout, [line], tmp, address=loopback)
     case.carry("passive")
@@ -114,7 +114,7 @@ def test_local_without_listeners(topology, layout, line, tmp):
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("gateway", ["no", "yes", "clientspecified"])
 def test_local_gateway_ports(topology, gateway, family, tmp):
-    """Whatever GatewayPorts is, both modes serve a server on loopback."""
+    """With any GatewayPorts, both modes serve a server on loopback."""
     case = Case(topology, L_TWO, [f"GatewayPorts {gateway}"], tmp,
                 address="::1" if family == "ipv6" else "127.0.0.1",
                 family=family)
@@ -144,7 +144,8 @@ def test_far_address(topology, gateway, family, tmp):
 ], ids=["GatewayPorts no", "GatewayPorts by default", "not its address",
         "AllowTcpForwarding local", "PermitListen", "permitlisten"])
 def test_far_address_refused(topology, line, address, words, tmp):
-    """sshd does not listen there: said why, and passive does instead."""
+    """sshd does not listen there: the log says why, and passive mode is used.
+    """
     case = Case(topology, L_FOUR, [line], tmp, options=[
         "--far-address", address or topology.far.address("ipv4")])
     case.carry("active", "passive")
@@ -158,7 +159,7 @@ def test_far_address_refused(topology, line, address, words, tmp):
     'permitopen="127.0.0.1:{port}"',
 ])
 def test_local_control_only(topology, line, tmp):
-    """PermitOpen has the control port alone: passive becomes active."""
+    """PermitOpen has only the control port: passive becomes active."""
     case = Case(topology, L_TWO, [line], tmp, address="127.0.0.1")
     case.carry("active")
     case.carry("passive", "active")
@@ -181,9 +182,9 @@ def test_local_least(topology, line, mode, tmp):
 
 
 def test_local_least_passive(topology, tmp):
-    """The least for a server on another host: no listener at all.
+    """The least for a server on another host: no listener.
 
-    (In authorized_keys that is one that nobody asks for.)
+    (In authorized_keys that is a listener that nobody requests.)
     """
     case = Case(topology, L_FOUR, [
         'restrict,port-forwarding,permitopen="203.0.113.4:*",'
@@ -227,7 +228,7 @@ def refused(topology, layout, lines, forward=None):
     ("no-port-forwarding", "authorized_keys"),
 ])
 def test_remote_refused(topology, line, word):
-    """sshd does not listen: exit status 1, and which directive to look at."""
+    """sshd does not listen: status 1, and the directive to look at."""
     assert word in refused(topology, R_TWO, [line])
 
 
@@ -235,7 +236,7 @@ def test_remote_refused(topology, line, word):
     ["GatewayPorts no"], []], ids=["no", "default"])
 @pytest.mark.parametrize("bind", ["203.0.113.3", "2001:db8:3::3"])
 def test_remote_gateway_ports_no(topology, lines, bind):
-    """An address that GatewayPorts keeps us from: the same."""
+    """An address that GatewayPorts forbids: the same."""
     at = f"[{bind}]" if ":" in bind else bind
     said = refused(topology, R_FOUR, lines, f"{at}:0:192.0.2.2:21")
     assert "GatewayPorts" in said and "clientspecified" in said, said
@@ -249,14 +250,14 @@ def test_remote_not_its_own(topology):
 
 
 def test_remote_port_taken(topology):
-    """A port that somebody has there already."""
+    """A port that is in use there."""
     with scripted.Listener(topology.far, "127.0.0.1") as one:
         said = refused(topology, R_TWO, [], f"{one.port}:192.0.2.2:21")
     assert f"port {one.port}" in said and "taken" in said, said
 
 
 def test_remote_without_allow(topology):
-    """Beyond loopback and without --allow: not even started."""
+    """Beyond loopback and without --allow: an error at the start."""
     one = topology.start_culvert(
         "R", ["203.0.113.3:0:192.0.2.2:21"],
         topology.sshd("GatewayPorts clientspecified"), ready=False)
@@ -272,7 +273,7 @@ def test_remote_without_allow(topology):
     ('permitopen="127.0.0.1:4711"', "permitopen"),
 ])
 def test_remote_without_connecting(topology, line, word, tmp):
-    """No connection to clients: passive works, active says why."""
+    """sshd may not connect to clients: passive works, active says why."""
     case = Case(topology, R_TWO, [line], tmp)
     case.carry("passive")
     case.fails("active", word)
@@ -284,7 +285,7 @@ def test_remote_without_connecting(topology, line, word, tmp):
     ('permitlisten="localhost:{0}"', "permitlisten"),
 ])
 def test_remote_without_data_listeners(topology, line, word, tmp):
-    """The control port alone may be listened at: active works."""
+    """sshd may listen only on the control port: active works."""
     port = topology.far.free_port()
     line = line.format(port)
     server = topology.server(KIND, R_TWO.server_role, "ipv4")
@@ -299,8 +300,7 @@ def test_remote_without_data_listeners(topology, line, word, tmp):
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("gateway", ["no", "yes", "clientspecified"])
 def test_remote_on_loopback(topology, gateway, family, mode, tmp):
-    """Whatever GatewayPorts is, a client on the SSH server's host is served.
-    """
+    """With any GatewayPorts, a client on the SSH server's host is served."""
     case = Case(topology, R_TWO, [f"GatewayPorts {gateway}"], tmp,
                 family=family)
     case.carry(mode)

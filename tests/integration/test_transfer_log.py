@@ -65,7 +65,7 @@ def sha256(content):
 
 @modes
 def test_download(mode, log, start_logged, ftp_server, tmp):
-    """Everything there is to know of a download."""
+    """All members of the record of a download."""
     content = os.urandom(700_001)
     (ftp_server.root / tmp.name / "a file").write_bytes(content)
     one = start_logged()
@@ -92,7 +92,7 @@ def test_download(mode, log, start_logged, ftp_server, tmp):
 
 
 def test_upload_by_a_client(log, start_logged, ftp_server, tmp):
-    """A real client's upload; the digest is the file's."""
+    """A real client's upload; the SHA-256 is the file's."""
     content = os.urandom(300_000)
     (tmp / "up").write_bytes(content)
     one = start_logged()
@@ -109,7 +109,7 @@ def test_upload_by_a_client(log, start_logged, ftp_server, tmp):
 
 
 def test_offset(log, start_logged, ftp_server, tmp):
-    """REST: the digest is the part's."""
+    """REST: the SHA-256 is that of the part."""
     content = os.urandom(5000)
     (ftp_server.root / tmp.name / "file").write_bytes(content)
     one = start_logged()
@@ -124,7 +124,7 @@ def test_offset(log, start_logged, ftp_server, tmp):
 
 
 def test_refused_and_listing(log, start_logged, ftp_server, tmp):
-    """What never began, and what is no file."""
+    """A refused transfer, and a listing."""
     one = start_logged()
     with Ftp(one, ftp_server) as ftp:
         with ftp.begin("passive", f"LIST {tmp.name}") as data:
@@ -140,7 +140,7 @@ def test_refused_and_listing(log, start_logged, ftp_server, tmp):
 
 
 def test_cut(log, start_logged, ftp_server, tmp):
-    """An upload that was cut: its two ends heard different things."""
+    """A cut upload: client and server got different replies."""
     one = start_logged()
     with Ftp(one, ftp_server) as ftp:
         data = ftp.begin("passive", f"STOR {tmp.name}/part")
@@ -170,7 +170,7 @@ def test_link_lost(log, start_logged, ftp_server, tmp):
 
 
 def test_translated(log, start_logged, ftp_server, tmp):
-    """What each side has: passive here, active there."""
+    """The mode on each side: passive here, active there."""
     (ftp_server.root / tmp.name / "file").write_bytes(b"abc")
     one = start_logged("--server-mode", "active")
     with Ftp(one, ftp_server) as ftp:
@@ -182,7 +182,7 @@ def test_translated(log, start_logged, ftp_server, tmp):
 
 
 def test_name_of_bytes(log, ns, session):
-    """No UTF-8; what would end the line; what a terminal would act upon."""
+    """No UTF-8, line ends, control characters for a terminal."""
     one = session(options=["--transfer-log", str(log.path)])
     for name in (b"caf\xe9", "ü\"\\\x01".encode(), b"a\xc2\x9b2J"):
         one.client.send(b"RETR " + name + b"\r\n")
@@ -197,7 +197,7 @@ def test_name_of_bytes(log, ns, session):
 
 
 def test_named_tunnel(log, conf, sshd, ftp_server, start_up, tmp):
-    """Of culvert up: the tunnel's name."""
+    """The name of a tunnel of culvert up."""
     (ftp_server.root / tmp.name / "file").write_bytes(b"abc")
     path = conf([f"transfer-log = {log.path}"], plant=to(sshd, ftp_server))
     one = start_up(path, "plant")
@@ -207,7 +207,7 @@ def test_named_tunnel(log, conf, sshd, ftp_server, start_up, tmp):
 
 
 def test_xferlog(log, start_logged, ftp_server, tmp):
-    """wu-ftpd's format: files only, one line each, nothing but words."""
+    """wu-ftpd's format: files only, one line each, no blanks in names."""
     (ftp_server.root / tmp.name / "a file").write_bytes(b"abc")
     one = start_logged("--transfer-log-format", "xferlog")
     with Ftp(one, ftp_server) as ftp:
@@ -240,7 +240,7 @@ def fetch(ftp, server, tmp):
 
 
 def test_appends_and_mode(log, start_logged, ftp_server, tmp):
-    """It is added to; a new one is not for everybody."""
+    """Records are appended; the mode of a new file is 0640."""
     for count in (1, 2):
         one = start_logged()
         with Ftp(one, ftp_server) as ftp:
@@ -251,7 +251,7 @@ def test_appends_and_mode(log, start_logged, ftp_server, tmp):
 
 
 def test_rotation(log, start_logged, ftp_server, tmp):
-    """SIGUSR2: a new file, and no record lost; the process is confined."""
+    """SIGUSR2: a new file, and no record is lost; the process is confined."""
     one = start_logged("-v")
     with Ftp(one, ftp_server) as ftp:
         fetch(ftp, ftp_server, tmp)
@@ -266,7 +266,7 @@ def test_rotation(log, start_logged, ftp_server, tmp):
 
 
 def test_rotation_twice(log, start_logged, ftp_server, tmp):
-    """Asked for again before the first time is over: it is done again."""
+    """A second signal before the first has been processed is not lost."""
     one = start_logged("-v")
     with Ftp(one, ftp_server) as ftp:
         os.kill(one.monitor, signal.SIGSTOP)
@@ -282,7 +282,7 @@ def test_rotation_twice(log, start_logged, ftp_server, tmp):
 
 
 def test_rotation_fails(log, start_logged, ftp_server, tmp):
-    """Where the new one cannot be had the old one goes on."""
+    """If the new file cannot be opened, the old one is used."""
     one = start_logged()
     with Ftp(one, ftp_server) as ftp:
         fetch(ftp, ftp_server, tmp)
@@ -295,7 +295,7 @@ def test_rotation_fails(log, start_logged, ftp_server, tmp):
 
 
 def test_logrotate(log, start_logged, ftp_server, tmp):
-    """logrotate itself, with our snippet."""
+    """logrotate itself, with the file of the package."""
     snippet = (culvert.REPO / "dist/logrotate/culvert").read_text()
     assert "/var/log/culvert/transfers.log" in snippet
     one = start_logged("-v")
@@ -317,7 +317,7 @@ def test_logrotate(log, start_logged, ftp_server, tmp):
 
 
 def test_cannot_open(start_culvert, ftp_server, tmp):
-    """At the start: the name and the cause, and nothing runs."""
+    """At the start: name and cause, and culvert does not start."""
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}", ready=False,
                         options=["--transfer-log", f"{tmp}/none/log"])
     assert one.process.wait() == 1
@@ -326,7 +326,7 @@ def test_cannot_open(start_culvert, ftp_server, tmp):
 
 
 def test_full_disk(start_culvert, ftp_server, tmp):
-    """What cannot be written hurts no transfer, and is said."""
+    """A record that cannot be written affects no transfer, and is logged."""
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}",
                         options=["--transfer-log", "/dev/full"])
     with Ftp(one, ftp_server) as ftp:
@@ -362,7 +362,7 @@ def check_recovery(one, log, ftp, again):
 
 @pytest.mark.parametrize("room", [0, 1, 50])
 def test_too_large(room, log, start_logged, ftp_server, tmp):
-    """A limit of the size of files: the same."""
+    """The same with a limit of the file size."""
     one = start_logged()
     with Ftp(one, ftp_server) as ftp:
         fetch(ftp, ftp_server, tmp)
@@ -388,7 +388,7 @@ def small_disk(tmp):
 
 
 def test_disk_fills_up(small_disk, start_culvert, ftp_server, tmp):
-    """Whole lines up to the end of the disk, wherever that is in a line."""
+    """Only whole lines, wherever in a line the disk gets full."""
     log = Log(small_disk / "log")
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}",
                         options=["--transfer-log", str(log.path)])
@@ -406,7 +406,7 @@ def test_disk_fills_up(small_disk, start_culvert, ftp_server, tmp):
 
 
 def test_user(log, ftp_server, start_culvert, tmp):
-    """With --user it is that user's file."""
+    """With --user the file belongs to that user."""
     tmp.chmod(0o777)
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}", ready=False,
                         options=["--user", "nobody", "--any-user",

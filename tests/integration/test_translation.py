@@ -102,7 +102,7 @@ REFUSING = [
 
 @pytest.mark.parametrize("kind, mode, which", REFUSING)
 def test_refused_mode(topology, kind, mode, which, tmp):
-    """The client requests what the server is made to refuse."""
+    """The client requests a mode that the server refuses."""
     one = Pair(topology, TWO[which], kind, tmp, without=VERBS[mode])
     client = CLIENTS[OLD[which]]
     asked = one.both_ways(client, mode)
@@ -117,7 +117,7 @@ def test_refused_mode(topology, kind, mode, which, tmp):
 
 @pytest.mark.parametrize("kind, mode, which", REFUSING)
 def test_refused_mode_forced(topology, kind, mode, which, tmp):
-    """--server-mode has nothing to go to: 5xx or 425, and no translation."""
+    """With --server-mode there is no other mode: 5xx or 425."""
     one = Pair(topology, TWO[which], kind, tmp, without=VERBS[mode],
                options=["--server-mode", mode])
     make_file(one.place / "file", 10)
@@ -149,7 +149,7 @@ tcp reset
 @pytest.mark.parametrize("client", ["curl", "inetutils-ftp"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_way_back(topology, firewall, kind, client, tmp):
-    """The server takes PORT, but cannot connect: 425, then passive."""
+    """The server accepts PORT, but cannot connect: 425, then passive."""
     one = Pair(topology, L_FOUR, kind, tmp,
                sshd=["GatewayPorts clientspecified"],
                options=["--far-address", topology.far.address("ipv4")])
@@ -195,7 +195,7 @@ FORMS = [
 
 @pytest.mark.parametrize("kind, verb", FORMS)
 def test_refused_variant(topology, kind, verb, tmp):
-    """A server without one form, and a client that knows no other.
+    """A server without one command, and a client that knows no other.
 
     ftplib knows PORT and PASV on IPv4, EPRT and EPSV on IPv6.
     """
@@ -213,7 +213,7 @@ def test_refused_variant(topology, kind, verb, tmp):
 
 @pytest.mark.parametrize("kind", ["vsftpd", "proftpd", "pyftpdlib"])
 def test_epsv_all(topology, kind, tmp):
-    """EPSV ALL is honoured: no PASV or PORT of ours after it."""
+    """EPSV ALL is obeyed: culvert sends no PASV or PORT after it."""
     one = Pair(topology, TWO["L"], kind, tmp)
     with one.topology.near.inside(), Ftp(one.tunnel, one.server) as ftp:
         ftp.exchange("EPSV ALL", "2")
@@ -234,7 +234,7 @@ def test_epsv_all(topology, kind, tmp):
 @pytest.mark.parametrize("verb, code", [
     ("PASV", "227 "), ("EPSV", "229 "), ("EPSV 1", "229 ")])
 def test_reply_to_passive(topology, verb, code, tmp):
-    """The server is asked for active mode, the client hears of passive."""
+    """The server is in active mode, the client gets a passive reply."""
     one = Pair(topology, TWO["L"], "vsftpd", tmp,
                options=["--server-mode", "active"])
     make_file(one.place / "file", 1000)
@@ -250,7 +250,7 @@ def test_reply_to_passive(topology, verb, code, tmp):
 
 @pytest.mark.parametrize("form", ["PORT", "EPRT"])
 def test_reply_to_active(topology, form, tmp):
-    """And the other way round: 200, in the name of what it has sent."""
+    """The reverse: 200, which names the client's command."""
     one = Pair(topology, TWO["L"], "vsftpd", tmp,
                options=["--server-mode", "passive"])
     make_file(one.place / "file", 1000)
@@ -268,7 +268,8 @@ def test_reply_to_active(topology, form, tmp):
 
 
 def test_server_without_150(session):
-    """It says nothing before it has the file: the client is dialled anyway."""
+    """It sends no reply before the file: culvert still connects to the client.
+    """
     one = session(options=["--server-mode", "passive"])
     with scripted.Listener() as near, scripted.Listener(one.ns) as far:
         one.client.command(f"PORT {near.port_argument()}", "STOR file")
@@ -288,7 +289,8 @@ def test_server_without_150(session):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mode", MODES)
 def test_refusals_pass_translated(topology, kind, mode, tmp):
-    """550 of a translated transfer comes as it is, and the next one works."""
+    """A 550 of a translated transfer passes unchanged, and the next one works.
+    """
     one = Pair(topology, TWO["L"], kind, tmp,
                options=["--server-mode", OTHER[mode]])
     (one.place / "small").write_bytes(b"small")
@@ -310,7 +312,7 @@ def test_refusals_pass_translated(topology, kind, mode, tmp):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_client_ports(topology, mode, tmp):
-    """Data connections of passive clients come in on the range alone."""
+    """Data connections of passive clients use only the range."""
     low = 40100
     one = Pair(topology, L_FOUR, "vsftpd", tmp,
                options=["--client-ports", f"{low}-{low + 1}"])
@@ -326,7 +328,7 @@ def test_client_ports(topology, mode, tmp):
 
 
 def test_client_ports_full(topology, tmp):
-    """One port a data connection; 425 when none is left; then again."""
+    """One port per data connection; 425 when none is left; then again."""
     low = 40200
     one = Pair(topology, TWO["L"], "vsftpd", tmp,
                options=["--client-ports", f"{low}-{low + 1}"])
@@ -354,7 +356,7 @@ def test_client_ports_full(topology, tmp):
 
 @pytest.mark.parametrize("how", ["unused", "refused", "used", "reset"])
 def test_client_ports_one(topology, how, tmp):
-    """A single port is enough for a session that uses one after the other."""
+    """One port is enough for a session with one transfer at a time."""
     one = Pair(topology, TWO["L"], "vsftpd", tmp,
                options=["--client-ports", "40500-40500"])
     (one.place / "file").write_bytes(b"file")
@@ -387,7 +389,7 @@ def gets(ftp, place):
 
 
 def test_client_ports_taken(topology, tmp):
-    """A port of the range that somebody else has is left out."""
+    """A port of the range that is in use is skipped."""
     low = 40300
     with scripted.Listener(topology.near, "127.0.0.1", port=low):
         one = Pair(topology, TWO["L"], "vsftpd", tmp,
@@ -424,7 +426,7 @@ reject with tcp reset
 @pytest.mark.parametrize("client", ["ftplib-trusting", "curl-trusting",
                                     "tnftp"])
 def test_client_address(topology, nat, client, tmp):
-    """Behind a NAT: 227 names the address that the client can reach."""
+    """Behind a NAT: 227 has the address that the client can reach."""
     one = Pair(topology, L_FOUR, "vsftpd", tmp,
                options=["--client-address", NATTED,
                         "--client-ports", "40400-40409"])
@@ -436,7 +438,7 @@ def test_client_address(topology, nat, client, tmp):
 
 
 def test_without_client_address(topology, nat, tmp):
-    """The same without the option: the client is sent where it cannot go."""
+    """Without the option the client gets an address that it cannot reach."""
     one = Pair(topology, L_FOUR, "vsftpd", tmp)
     one.target.host = NATTED
     make_file(one.place / "file", 10)
@@ -494,7 +496,8 @@ BEHIND = "10.9.8.7"  # what a client behind a NAT believes to be
 
 
 def test_client_data_host_control(topology, tmp):
-    """The control connection's peer is dialled, whatever PORT says."""
+    """culvert connects to the control connection's peer, whatever PORT says.
+    """
     one = Pair(topology, L_FOUR, "vsftpd", tmp,
                options=["--client-data-host", "control"])
     one.both_ways(TrustingFtplib(BEHIND), "active")
@@ -504,7 +507,9 @@ def test_client_data_host_control(topology, tmp):
 @pytest.mark.parametrize("options", [[], ["--client-data-host", "command"]],
                          ids=["default", "command"])
 def test_client_data_host_command(topology, options, tmp):
-    """By default such a PORT is refused, and the client's own is not."""
+    """By default such a PORT is refused; one with the client's own address is
+    not.
+    """
     one = Pair(topology, L_FOUR, "vsftpd", tmp, options=options)
     make_file(one.place / "file", 10)
     result = TrustingFtplib(BEHIND).get(
@@ -522,7 +527,9 @@ def test_client_data_host_command(topology, options, tmp):
 @pytest.mark.parametrize("options", [[], ["--server-data-host", "control"]],
                          ids=["default", "control"])
 def test_server_data_host_control(topology, kind, line, options, tmp):
-    """A server behind a NAT announces what nobody reaches: of no matter."""
+    """A server behind a NAT announces an address that nobody reaches: it is
+    ignored.
+    """
     one = Pair(topology, L_FOUR, kind, tmp, lines=[line], options=options)
     one.both_ways(CLIENTS["ftplib"], "passive")
 
@@ -532,7 +539,8 @@ def test_server_data_host_control(topology, kind, line, options, tmp):
     ("proftpd", "MasqueradeAddress 192.168.77.1"),
 ])
 def test_server_data_host_reply(topology, kind, line, tmp):
-    """With reply that is where it goes: in vain, and the log says where."""
+    """With reply culvert connects to that address and fails; the log has it.
+    """
     one = Pair(topology, L_FOUR, kind, tmp, lines=[line],
                options=["--server-data-host", "reply"])
     with topology.near_end.inside(), Ftp(one.tunnel, one.server) as ftp:
@@ -551,7 +559,7 @@ def second_address(topology):
 
 @pytest.mark.parametrize("which", ["reply", "control"])
 def test_server_with_data_elsewhere(topology, second_address, which):
-    """A server that has its data at another address (scripted)."""
+    """A server with its data at another address (scripted)."""
     with contextlib.ExitStack() as stack:
         enter = stack.enter_context
         here, far_end = topology.far_end.address("ipv4"), topology.far_end

@@ -30,7 +30,7 @@ def say_unfinished(one, lines):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_next_transfers_go_through_ssh(shape, pair):
-    """Behind an unfinished reply PASV, and PORT, are ours as ever."""
+    """After an unfinished reply, PASV and PORT are still rewritten."""
     one = pair()
     for mode in "passive", "active":
         say_unfinished(one, SHAPES[shape])
@@ -41,7 +41,7 @@ def test_the_next_transfers_go_through_ssh(shape, pair):
 @pytest.mark.parametrize("first", ["150-begins", "553-a dupe"])
 @modes
 def test_an_upload_that_was_reset_is_not_told_226(mode, first, pair):
-    """Its first reply does not end; the client sees 426 all the same."""
+    """Its first reply does not end; the client still gets 426."""
     one = pair()
     mine, theirs = one.begin(mode, "STOR file")
     one.server.reply(first)
@@ -59,7 +59,7 @@ def test_an_upload_that_was_reset_is_not_told_226(mode, first, pair):
 
 
 def test_a_226_within_an_unfinished_150_waits_for_the_data(pair):
-    """It comes to the client behind the last byte."""
+    """The client gets it after the last byte."""
     one = pair()
     mine, theirs = one.begin("passive", "RETR file")
     one.server.reply("150-begins")
@@ -75,7 +75,7 @@ def test_a_226_within_an_unfinished_150_waits_for_the_data(pair):
 
 
 def test_a_slow_reply_and_a_client_that_does_not_wait(pair):
-    """What looks like a reply within it is none: its end comes."""
+    """A line that looks like a reply within a reply is none: the end comes."""
     one = pair()
     one.command("STAT")
     one.server.reply("211-Status")
@@ -137,7 +137,8 @@ def fetch_by_ftplib(port):
 
 @pytest.mark.parametrize("client", ["curl", "wget", "ftplib"])
 def test_lenient_clients_fetch_a_file(client, ns, start_culvert):
-    """From a server whose replies they take for ended, each in its way."""
+    """From a server whose replies do not end, by the clients that accept that.
+    """
     content = b"content" * 1000
     own = SAME_CODE if client == "ftplib" else ANY_CODE
     with scripted.server(ns) as listener, scripted.Listener(ns) as data:

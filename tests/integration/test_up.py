@@ -74,7 +74,7 @@ def test_verbose(conf, sshd, ftp_server, start_up):
 
 
 def test_many_destinations(conf, sshd, ftp_server, start_up):
-    """As many as there may be, started at once: each runs ssh, or retries."""
+    """As many as permitted, started at once: each runs ssh, or retries."""
     path = conf(["batch = yes"], **{
         f"t{number}": to(sshd, ftp_server, f"o = ConnectTimeout={number + 9}",
                          "o = HostKeyAlias=unknown") for number in range(LIMIT_DESTINATIONS)})
@@ -85,7 +85,7 @@ def test_many_destinations(conf, sshd, ftp_server, start_up):
 
 
 def test_two_destinations(conf, sshd, start_sshd, ftp_server, start_up, tmp):
-    """Each has its own ssh, and the loss of one is nothing to the other."""
+    """Each has its own ssh, and is unaffected by the loss of the other."""
     other = start_sshd()
     path = conf(plant=to(sshd, ftp_server), bank=to(other, ftp_server))
     one = start_up(path, "--all", listeners=2)
@@ -148,7 +148,7 @@ def test_names(conf, sshd, ftp_server, start_up):
 
 
 def test_first_attempt_fails(conf, sshd, ftp_server, start_up, tmp):
-    """A destination that is not there keeps no other one from its work."""
+    """A destination that cannot be reached does not affect the others."""
     path = conf(plant=to(sshd, ftp_server),
                 bank=["destination = nobody@nowhere.invalid", "L = 0:h:21"])
     one = start_up(path, "--all", listeners=1)
@@ -157,7 +157,7 @@ def test_first_attempt_fails(conf, sshd, ftp_server, start_up, tmp):
 
 
 def test_long_banner(conf, start_sshd, ftp_server, start_up, tmp):
-    """What sshd says before the login hides from nobody why that failed."""
+    """A long banner of sshd does not hide why the login failed."""
     (tmp / "banner").write_text(
         "Unauthorised use of this system is punished by law.\n" * 60)
     sshd = start_sshd(f"Banner {tmp}/banner", "DenyUsers root")
@@ -172,7 +172,7 @@ def test_long_banner(conf, start_sshd, ftp_server, start_up, tmp):
 
 
 def test_far_port_taken(conf, sshd, ftp_server, ns, start_up):
-    """A port that sshd does not have yet is asked for again."""
+    """A port that sshd cannot listen on yet is retried."""
     taken = scripted.Listener(ns, "127.0.0.1")
     path = conf(plant=[
         "destination = files.test", f"F = {sshd.config}",
@@ -185,7 +185,7 @@ def test_far_port_taken(conf, sshd, ftp_server, ns, start_up):
 
 
 def test_near_port_taken(conf, sshd, ftp_server, start_up):
-    """One of this host's that cannot be had is the end of all, named."""
+    """A port in use on this host is an error that names it."""
     with scripted.Listener() as taken:
         path = conf(plant=to(sshd, ftp_server), bank=[
             "destination = other.test", f"L = {taken.port}:h:21"])
@@ -196,7 +196,7 @@ def test_near_port_taken(conf, sshd, ftp_server, start_up):
 
 
 def test_is_culvert(conf, sshd, ftp_server, start_up, tmp):
-    """SIGUSR1, as ever: the transfer ends well."""
+    """SIGUSR1 works as without a file: the transfer ends well."""
     path = conf(plant=to(sshd, ftp_server))
     (ftp_server.root / tmp.name / "file").write_bytes(b"x" * 500_000)
     one = start_up(path, "plant")
@@ -217,7 +217,7 @@ def test_is_culvert(conf, sshd, ftp_server, start_up, tmp):
     (["--al1"], "unknown option --al1"),
 ])
 def test_misuse(argv, words, conf, sshd, ftp_server, start_up):
-    """The cause, and nothing is started."""
+    """The message has the cause, and nothing is started."""
     one = start_up(conf(plant=to(sshd, ftp_server)), *argv, listeners=None)
     assert one.process.wait() in (1, 2)
     assert words in one.output, one.output

@@ -16,7 +16,6 @@ import time
 import pytest
 
 import culvert as culvert_module
-import limits
 import scripted
 from culvert import bracket
 from process import until
@@ -345,14 +344,6 @@ def ports_of(pid):
             own.add(str(path.readlink()))
     return {port for port, inode in _listening()
             if f"socket:[{inode}]" in own}
-
-
-def check_left_out(culvert, warning, count):
-    """End culvert; it has logged a warning so often as it may, and a count."""
-    culvert.stop()
-    assert culvert.output.count(warning) == limits.LIMIT_LOG_WARNINGS
-    assert f"{count} more warnings of this kind were left out" in \
-        culvert.output
 
 
 def refused(to, side=NEAR):

@@ -13,7 +13,7 @@ import pytest
 import limits
 import scripted
 from scripted import NEAR
-from sessions import Session, check_left_out
+from sessions import Session
 from process import count_fds, until
 from servers import NOBODY, PYTHON
 from transfer import Ftp, modes, replies_to_end
@@ -83,6 +83,14 @@ def test_per_address(session):
             one.listener.accept() as server:
         server.reply("220 another")
         client.expect("220")
+
+
+def check_left_out(culvert, warning, count):
+    """End culvert; it has logged a warning so often as it may, and a count."""
+    culvert.stop()
+    assert culvert.output.count(warning) == limits.LIMIT_LOG_WARNINGS
+    assert f"{count} more warnings of this kind were left out" in \
+        culvert.output
 
 
 def test_refusals_are_counted(session):

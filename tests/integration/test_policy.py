@@ -13,8 +13,8 @@ import limits
 import scripted
 from clients import CLIENTS, Target
 from culvert import PROGRAM
-from sessions import check_left_out
 from servers import KINDS
+from test_limits import check_left_out
 from test_up import conf, to  # noqa: F401
 from transfer import Ftp, replies_to_end
 

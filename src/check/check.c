@@ -85,7 +85,7 @@ on_line(void *ctx, const char *text)
 {
 	struct check *check = ctx;
 
-	facts_hear(&check->facts, text);
+	facts_read_line(&check->facts, text);
 }
 
 /* The user that culvert will run as, which may be a system user. */
@@ -224,7 +224,7 @@ check_drop_privileges(const struct check *check)
 /* ---- the end ---- */
 
 static enum check_status
-tell_verdict(struct check *check)
+check_verdict(struct check *check)
 {
 	const struct check_options *options = check->options;
 	const char *tunnel = options->tunnel;
@@ -353,7 +353,7 @@ check_run(const struct check_options *options)
 		check_steps(&check);
 		check_stop(&check);
 		status = check.interrupted ? (int)CHECK_UNKNOWN :
-					     (int)tell_verdict(&check);
+					     (int)check_verdict(&check);
 	} else {
 		check_stop(&check);
 	}

@@ -1,7 +1,6 @@
 /*
  * culvert check: tries each step of a transfer, from the name of the SSH server
- * to a listing in each mode, and prints the result of each, with fixes
- * (advice.h).
+ * to a listing in each mode, and prints the result of each, with fixes.
  *
  * Theory of operation.  Like culvert itself it consists of two processes: the
  * monitor (ssh/monitor.h) starts ssh, and the other process is confined before
@@ -14,8 +13,10 @@
  *	     \______\______\_____\___________________________________/
  *	             a failure on which all later steps depend
  *
- * For a forward, everything is tried first (step_forward.c, probe.c, trial.c)
- * and judged then (judge.c), since how bad one finding is depends on others.
+ * The steps are functions, called one after the other, that run the loop when
+ * they wait (wait.h).  For a forward, everything is tried first
+ * (step_forward.c, probe.c, trial.c) and judged afterwards (judge.c), since how
+ * bad one finding is depends on others.  findings.def has all texts.
  */
 #ifndef CHECK_CHECK_H
 #define CHECK_CHECK_H

@@ -93,9 +93,9 @@ facts_find(const char *name, size_t len)
 /* ---- what ssh -v prints ---- */
 
 /*
- * Lines that tell a fact: the text behind start, up to the first letter of end.
- * When several lines tell the same fact, the last one counts: a jump host comes
- * before the destination.
+ * Lines that contain a fact: the text between start and the first letter of
+ * end. If several lines contain the same fact, the last one counts: a jump host
+ * comes before the destination.
  */
 static const struct {
 	enum fact_id id;
@@ -104,7 +104,7 @@ static const struct {
 	const char *end;    /* any of these letters; "": the line's end; NULL:
 			     * the fact is a flag */
 	bool late;	    /* also counts once the host key is accepted */
-} heard[] = {
+} patterns[] = {
 	{ FACT_KEX, "debug1: ", "kex: algorithm: ", "", false },
 	{ FACT_CIPHER, "debug1: ", "kex: server->client cipher: ", " ", false },
 	{ FACT_HOST_KEY, "debug1: ", "Server host key: ", "", false },
@@ -143,8 +143,8 @@ static const struct {
 static const struct {
 	const char *words;
 	enum finding finding;
-	bool late; /* also counts once the host key is accepted; of others a
-		    * banner of sshd may have the words */
+	bool late; /* also counts once the host key is accepted; a banner of
+		    * sshd may contain the words of the others */
 } failures[] = {
 	{ "REVOKED HOST KEY DETECTED", HOST_KEY_REVOKED, false },
 	{ "REMOTE HOST IDENTIFICATION HAS CHANGED", HOST_KEY_CHANGED, false },
@@ -158,7 +158,7 @@ static const struct {
 	{ "Bad configuration option", SSH_CONFIG_WRONG, true },
 	{ "bad configuration options", SSH_CONFIG_WRONG, true },
 	{ "Bad owner or permissions on", SSH_CONFIG_WRONG, true },
-	{ "Permissions 0", LOGIN_KEY_OPEN, true },
+	{ "Permissions 0", LOGIN_KEY_READABLE, true },
 	{ "Too many authentication failures", LOGIN_TOO_MANY, true },
 	{ "Permission denied (", LOGIN_DENIED, true },
 	{ "Could not resolve hostname", SSH_FAILED, true },
@@ -173,7 +173,7 @@ static const struct {
 #define N_FAILURES (sizeof(failures) / sizeof(failures[0]))
 
 static void
-hear_failure(struct facts *facts, const char *line)
+read_failure(struct facts *facts, const char *line)
 {
 	size_t i = 0;
 
@@ -208,19 +208,20 @@ between(const char *line, const char *start, const char *end, int *ret_len)
 }
 
 static void
-hear_fact(struct facts *facts, const char *line)
+read_fact(struct facts *facts, const char *line)
 {
-	for (size_t i = 0; i < sizeof(heard) / sizeof(heard[0]); i++) {
-		const char *begins = heard[i].begins, *at = NULL;
-		enum fact_id id = heard[i].id;
+	for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
+		const char *begins = patterns[i].begins, *at = NULL;
+		enum fact_id id = patterns[i].id;
 		int len = 0;
 
-		if (fact_known(facts, FACT_HOST_ACCEPTED) && !heard[i].late)
+		if (fact_known(facts, FACT_HOST_ACCEPTED) && !patterns[i].late)
 			continue;
 		if (strncmp(line, begins, strlen(begins)) == 0)
-			at = between(line, heard[i].start,
-			    heard[i].end != NULL ? heard[i].end : "", &len);
-		if (at != NULL && heard[i].end == NULL)
+			at = between(line, patterns[i].start,
+			    patterns[i].end != NULL ? patterns[i].end : "",
+			    &len);
+		if (at != NULL && patterns[i].end == NULL)
 			fact_set(facts, id, "yes");
 		else if (at != NULL)
 			fact_format(facts, id, "%.*s", len, at);
@@ -229,7 +230,7 @@ hear_fact(struct facts *facts, const char *line)
 
 /* "debug1: Remote: FILE:LINE: key options: ..." */
 static void
-hear_key(struct facts *facts, const char *line)
+read_key(struct facts *facts, const char *line)
 {
 	static const char start[] = "debug1: Remote: ";
 	static const char options[] = ": key options:";
@@ -245,7 +246,7 @@ hear_key(struct facts *facts, const char *line)
 
 /* Adds a key to the list of those that were offered. */
 static void
-hear_offered(struct facts *facts, const char *line)
+read_offered(struct facts *facts, const char *line)
 {
 	char before[FACT_MAX];
 	int len = 0;
@@ -261,7 +262,7 @@ hear_offered(struct facts *facts, const char *line)
 /* sshd accepts a key by its name, and then waits for a signature.  What follows
  * is a refusal, or, when ssh could not sign, the next key or method. */
 static void
-hear_signature(struct facts *facts, const char *line)
+read_signature(struct facts *facts, const char *line)
 {
 	bool signing = fact_known(facts, FACT_SIGNING);
 
@@ -281,7 +282,7 @@ hear_signature(struct facts *facts, const char *line)
 /* The login on the next host begins, of which nothing is known yet.  Without a
  * jump host there is none, and the line is from a banner of sshd. */
 static void
-hear_next_host(struct facts *facts, const char *line)
+read_next_host(struct facts *facts, const char *line)
 {
 	static const char start[] = "debug1: Authenticating to ";
 
@@ -323,14 +324,14 @@ trim_offer(struct facts *facts)
 }
 
 void
-facts_hear(struct facts *facts, const char *line)
+facts_read_line(struct facts *facts, const char *line)
 {
-	hear_next_host(facts, line);
-	hear_fact(facts, line);
-	hear_signature(facts, line);
-	hear_key(facts, line);
-	hear_offered(facts, line);
-	hear_failure(facts, line);
+	read_next_host(facts, line);
+	read_fact(facts, line);
+	read_signature(facts, line);
+	read_key(facts, line);
+	read_offered(facts, line);
+	read_failure(facts, line);
 	note_known_hosts(facts);
 	trim_offer(facts);
 }

@@ -59,7 +59,7 @@ void facts_forget(struct facts *facts, enum fact_scope scope);
 enum fact_id facts_find(const char *name, size_t len);
 
 /* Takes a line that ssh -v has printed. */
-void facts_hear(struct facts *facts, const char *line);
+void facts_read_line(struct facts *facts, const char *line);
 
 /* Why ssh has failed, as far as its messages tell; else SSH_FAILED. */
 enum finding facts_failure(const struct facts *facts);

@@ -42,7 +42,7 @@ why_denied(const struct facts *facts)
 	    strstr(fact(facts, FACT_METHODS), "keyboard-interactive") != NULL;
 
 	if (fact_known(facts, FACT_PARTIAL))
-		return LOGIN_MORE;
+		return LOGIN_MORE_REQUIRED;
 	if (fact_known(facts, FACT_TYPED) &&
 	    !fact_known(facts, FACT_NO_TERMINAL))
 		return LOGIN_PASSWORD_WRONG;
@@ -62,7 +62,8 @@ judge_ssh(const struct facts *facts)
 {
 	enum finding finding = facts_failure(facts);
 
-	/* PAM refuses the account (do_pam_account() in sshd). */
+	/* At the login PAM has refused the account (do_pam_account() in sshd).
+	 */
 	if (finding == LOGIN_CLOSED &&
 	    (!fact_known(facts, FACT_HOST_ACCEPTED) ||
 		(!fact_known(facts, FACT_SIGNING) &&
@@ -79,14 +80,14 @@ judge_ssh(const struct facts *facts)
 /* ---- what sshd refuses ---- */
 
 static bool
-said(const struct judge *judge, const char *words)
+sshd_printed(const struct judge *judge, const char *words)
 {
 	return strstr(fact(judge->facts, FACT_NOT_FORWARDED), words) != NULL;
 }
 
 /* Is the key known to forbid forwarding? */
 static bool
-key_forwards_nothing(const struct judge *judge)
+key_forbids_forwarding(const struct judge *judge)
 {
 	return fact_known(judge->facts, FACT_KEY_OPTIONS) &&
 	    !facts_key_has(judge->facts, "port-forwarding");
@@ -97,9 +98,9 @@ why_no_connection(const struct judge *judge)
 {
 	if (fact_known(judge->facts, FACT_EXPIRED))
 		return CONNECT_EXPIRED;
-	if (key_forwards_nothing(judge))
+	if (key_forbids_forwarding(judge))
 		return CONNECT_FORBIDDEN_KEY;
-	if (said(judge, "Server has disabled"))
+	if (sshd_printed(judge, "Server has disabled"))
 		return CONNECT_FORBIDDEN_ALL;
 	if (facts_key_has(judge->facts, "permitopen"))
 		return CONNECT_FORBIDDEN_KEY_OPEN;
@@ -115,13 +116,13 @@ why_forbidden(const struct judge *judge)
 
 	if (fact_known(judge->facts, FACT_EXPIRED))
 		return judge->forward->remote ? FORWARD_EXPIRED :
-						FORWARD_NOTHING;
-	if (key_forwards_nothing(judge))
-		return FORWARD_NOTHING;
-	if (said(judge, "Server has disabled"))
+						FORWARD_SEE_CONNECT;
+	if (key_forbids_forwarding(judge))
+		return FORWARD_SEE_CONNECT;
+	if (sshd_printed(judge, "Server has disabled"))
 		return !judge->outcome->probe.opened &&
 			judge->outcome->probe.err == -EACCES ?
-		    FORWARD_NOTHING :
+		    FORWARD_SEE_CONNECT :
 		    FORWARD_FORBIDDEN;
 	/* sshd listens on any other port. */
 	if (judge->forward->remote &&
@@ -132,8 +133,8 @@ why_forbidden(const struct judge *judge)
 	if (judge->forward->remote)
 		return suggest_is_local(judge->forward->bind) ?
 		    FORWARD_FORBIDDEN_LISTEN :
-		    FORWARD_NOT_OWN;
-	return at == NULL ? FORWARD_FORBIDDEN_LISTEN : FORWARD_NOT_THERE;
+		    FORWARD_NO_ADDRESS_REMOTE;
+	return at == NULL ? FORWARD_FORBIDDEN_LISTEN : FORWARD_NO_ADDRESS;
 }
 
 static enum finding
@@ -145,8 +146,8 @@ why_no_listener(const struct judge *judge, const struct attempt *listen)
 	case -EADDRINUSE:
 		return FORWARD_TAKEN;
 	case -EOPNOTSUPP:
-		return judge->forward->remote ? FORWARD_DEAF_REMOTE :
-						FORWARD_DEAF;
+		return judge->forward->remote ? FORWARD_UNSUPPORTED_REMOTE :
+						FORWARD_UNSUPPORTED;
 	case -EACCES:
 		return why_forbidden(judge);
 	default:
@@ -186,14 +187,14 @@ why_not_passive(const struct judge *judge)
 	int err = judge->outcome->client_passive.err;
 
 	if (err == -EOPNOTSUPP)
-		return CLIENT_PASSIVE_DEAF;
+		return CLIENT_PASSIVE_UNSUPPORTED;
 	return listen->result == ATTEMPT_FAILED && listen->err == err ?
-	    CLIENT_PASSIVE_EITHER :
+	    CLIENT_PASSIVE_SEE_FORWARD :
 	    CLIENT_PASSIVE_WRONG;
 }
 
-/* For a mode of -R's clients: sshd can do what it needs, or cannot, while the
- * other mode works. */
+/* Reports whether sshd can do what clients of -R in one mode need; other: it
+ * can for the other mode. */
 static void
 judge_client(struct judge *judge, const struct attempt *attempt,
     enum finding good, enum finding bad, bool other)
@@ -270,7 +271,7 @@ judge_set_facts(struct judge *judge)
 }
 
 /* Will culvert run as a system user and accept only FTP clients of that user?
- * There are hardly any. */
+ * Such clients hardly exist. */
 static bool
 is_for_own_user(const struct judge *judge)
 {
@@ -295,7 +296,7 @@ judge_bind(struct judge *judge)
 							 LISTEN_WRONG);
 	else if (!judge->forward->remote)
 		judge_find(judge,
-		    is_for_own_user(judge) ? LISTEN_OWN : LISTEN_OK);
+		    is_for_own_user(judge) ? LISTEN_OWN_USER : LISTEN_OK);
 }
 
 void

@@ -29,7 +29,7 @@ struct judge_outcome {
 	struct probe_outcome probe;
 	enum finding login; /* of login_find() */
 	const char *login_why;
-	bool netrc_open; /* the netrc was used, and others can read it */
+	bool netrc_readable; /* the netrc was used, and others can read it */
 };
 
 #define JUDGE_PASSIVE 0

@@ -18,7 +18,8 @@ judge_is_good(unsigned code)
 	return code >= 200 && code < 300;
 }
 
-/* Does that reply contain one of the words, in either case?  NULL ends them. */
+/* Does that reply contain one of the words, in upper or lower case?  NULL ends
+ * the list. */
 static bool
 has_word(const char *reply, const char *const *words)
 {
@@ -29,7 +30,7 @@ has_word(const char *reply, const char *const *words)
 
 /* Does that reply require TLS? */
 static bool
-demands_tls(const char *reply)
+requires_tls(const char *reply)
 {
 	static const char *const words[] = { "TLS", "SSL", "encrypt",
 		"cleartext", "clear text", "Use AUTH", NULL };
@@ -40,7 +41,7 @@ demands_tls(const char *reply)
 /* Does that reply say that there are too many clients?  The texts are those of
  * vsftpd and pure-ftpd, of proftpd, and of IIS. */
 static bool
-says_full(const char *reply)
+says_too_many(const char *reply)
 {
 	static const char *const words[] = { "too many", "the maximum",
 		"maximum number", "connection limit", NULL };
@@ -68,14 +69,14 @@ judge_greeting(const struct judge *judge)
 	if (judge_is_good(probe->greeting_code))
 		return GREETING_OK;
 	if (probe->greeting_code >= 100)
-		return says_full(probe->greeting) ? GREETING_FULL :
-						    GREETING_REFUSED;
+		return says_too_many(probe->greeting) ? GREETING_FULL :
+							GREETING_REFUSED;
 	if (probe->greeting_code > 0)
 		return GREETING_NOT_FTP;
 	if (probe->err != -ETIMEDOUT)
 		return GREETING_ENDED;
 	return judge->forward->host_port == 990 ? GREETING_TLS :
-						  GREETING_SILENT;
+						  GREETING_NO_ANSWER;
 }
 
 static void
@@ -98,7 +99,7 @@ judge_tls(struct judge *judge)
 	if (judge->tls_reply != NULL) {
 		fact_set(judge->facts, FACT_REPLY, judge->tls_reply);
 		judge_find_as(judge,
-		    judge->tls_login ? TLS_DEMANDED : TLS_DEMANDED_DATA, bad);
+		    judge->tls_login ? TLS_REQUIRED : TLS_REQUIRED_DATA, bad);
 	} else if (judge->outcome->probe.offers_tls) {
 		judge_find(judge, TLS_OFFERED);
 	} else if (judge_is_good(judge->outcome->probe.feat_code)) {
@@ -111,7 +112,7 @@ why_not_in(const struct judge *judge)
 {
 	const char *user = fact(judge->facts, FACT_FTP_USER);
 
-	if (says_full(judge->outcome->probe.login_reply))
+	if (says_too_many(judge->outcome->probe.login_reply))
 		return USER_FULL;
 	return strcmp(user, "anonymous") == 0 || strcmp(user, "ftp") == 0 ?
 	    USER_DENIED_ANONYMOUS :
@@ -124,8 +125,8 @@ judge_login(struct judge *judge)
 	const struct judge_outcome *outcome = judge->outcome;
 	const struct probe_outcome *probe = &judge->outcome->probe;
 
-	if (outcome->netrc_open)
-		judge_find(judge, NETRC_OPEN);
+	if (outcome->netrc_readable)
+		judge_find(judge, NETRC_READABLE);
 	fact_set(judge->facts, FACT_REPLY, probe->login_reply);
 	fact_set(judge->facts, FACT_WHY,
 	    outcome->login_why != NULL ? outcome->login_why : "");
@@ -142,7 +143,7 @@ judge_login(struct judge *judge)
 /* May the server be on another host than sshd?  Then it cannot connect to
  * sshd's loopback. */
 static bool
-is_apart(const struct judge *judge)
+is_on_other_host(const struct judge *judge)
 {
 	return !judge->forward->remote && judge->options->far_address == NULL &&
 	    !suggest_is_loopback(judge->forward->host);
@@ -172,8 +173,8 @@ why_refused(const struct judge *judge, enum probe_variant variant)
 
 	if (variant == PROBE_PORT && judge_is_on_ipv6(judge))
 		return MODE_OTHER_FAMILY;
-	if (probe_is_active(variant) && is_apart(judge))
-		return MODE_REFUSED_APART;
+	if (probe_is_active(variant) && is_on_other_host(judge))
+		return MODE_REFUSED_OTHER_HOST;
 	if (probe_was_tried(sibling) &&
 	    sibling->trial.finding != MODE_REFUSED_VERB)
 		return MODE_REFUSED_VERB;
@@ -181,7 +182,7 @@ why_refused(const struct judge *judge, enum probe_variant variant)
 					  MODE_REFUSED_PASSIVE;
 }
 
-/* Tells apart what a trial does not. */
+/* The finding of a variant.  A trial does not tell all of them apart. */
 static enum finding
 judge_trial(const struct judge *judge, enum probe_variant variant)
 {
@@ -189,7 +190,7 @@ judge_trial(const struct judge *judge, enum probe_variant variant)
 	    &judge->outcome->probe.variants[variant].trial;
 	enum finding finding = trial->finding;
 
-	if (finding != MODE_OK && demands_tls(trial->reply))
+	if (finding != MODE_OK && requires_tls(trial->reply))
 		return MODE_TLS;
 	if (finding == MODE_REFUSED_VERB)
 		return why_refused(judge, variant);
@@ -199,10 +200,10 @@ judge_trial(const struct judge *judge, enum probe_variant variant)
 	if (finding == MODE_CONNECT_FAILED && variant == PROBE_PASV &&
 	    judge->options->server_data_host_reply)
 		return MODE_CONNECT_REPLY;
-	if ((finding == MODE_NOT_COME || finding == MODE_NO_LISTING ||
-		finding == MODE_UNSEEN) &&
+	if ((finding == MODE_NO_CONNECTION || finding == MODE_NO_LISTING ||
+		finding == MODE_UNTESTED) &&
 	    is_about_peer(trial->reply))
-		return MODE_PEER;
+		return MODE_PEER_REFUSED;
 	if (finding == MODE_CUT || finding == SERVER_LOST)
 		return probe_is_active(variant) ? MODE_CUT : MODE_CUT_PASSIVE;
 	return finding;
@@ -219,18 +220,18 @@ judge_look(struct judge *judge)
 
 		judge->tried |= probe_was_tried(&probe->variants[i]);
 		if (finding == MODE_OK || finding == MODE_NO_LISTING ||
-		    finding == MODE_UNSEEN)
+		    finding == MODE_UNTESTED)
 			judge->works[probe_is_active(variant)] = true;
 		if (finding == MODE_TLS)
 			judge->tls_reply = probe->variants[i].trial.reply;
 	}
 	judge->tls_login =
-	    probe->login == USER_DENIED && demands_tls(probe->login_reply);
+	    probe->login == USER_DENIED && requires_tls(probe->login_reply);
 	if (judge->tls_login)
 		judge->tls_reply = probe->login_reply;
 }
 
-/* The facts of the text. */
+/* Sets the facts that the texts of its findings name. */
 static void
 set_variant_facts(struct judge *judge, enum probe_variant variant)
 {
@@ -246,7 +247,7 @@ set_variant_facts(struct judge *judge, enum probe_variant variant)
 	fact_format(facts, FACT_DATA_PORT, "%u", trial->port);
 	fact_format(facts, FACT_BYTES, "%llu",
 	    (unsigned long long)trial->bytes);
-	if (trial->finding == MODE_NOT_COME &&
+	if (trial->finding == MODE_NO_CONNECTION &&
 	    trial->announced.family != AF_UNSPEC)
 		fact_set(facts, FACT_WHY, addr_format(&trial->announced, at));
 }
@@ -254,13 +255,13 @@ set_variant_facts(struct judge *judge, enum probe_variant variant)
 /* Will culvert notice the failure, and does the other variant or the other
  * mode, which it then uses, work? */
 static bool
-is_made_up_for(const struct judge *judge, enum probe_variant variant)
+has_alternative(const struct judge *judge, enum probe_variant variant)
 {
 	enum finding finding =
 	    judge->outcome->probe.variants[variant].trial.finding;
 
 	if (finding == MODE_OK || finding == MODE_NO_LISTING ||
-	    finding == MODE_UNSEEN || finding == MODE_CUT ||
+	    finding == MODE_UNTESTED || finding == MODE_CUT ||
 	    finding == SERVER_LOST)
 		return false;
 	if (judge->options->server_mode != OPTIONS_SAME)
@@ -273,10 +274,10 @@ judge_variant(struct judge *judge, enum probe_variant variant)
 {
 	enum finding finding = judge_trial(judge, variant);
 	/* Was active mode not tested, while passive mode works? */
-	bool spared = finding == MODE_UNSEEN && judge->works[JUDGE_PASSIVE] &&
+	bool spared = finding == MODE_UNTESTED && judge->works[JUDGE_PASSIVE] &&
 	    judge->options->server_mode != OPTIONS_ACTIVE;
-	bool made_up_for = advice_worst(finding) == ADVICE_WRONG &&
-	    is_made_up_for(judge, variant);
+	bool alternative = advice_worst(finding) == ADVICE_WRONG &&
+	    has_alternative(judge, variant);
 
 	/* A refused login has its own finding. */
 	if (finding == MODE_NOT_TRIED &&
@@ -284,7 +285,7 @@ judge_variant(struct judge *judge, enum probe_variant variant)
 		return;
 	set_variant_facts(judge, variant);
 	judge_find_as(judge, finding,
-	    spared || made_up_for ? ADVICE_NOTE : advice_worst(finding));
+	    spared || alternative ? ADVICE_NOTE : advice_worst(finding));
 }
 
 /* ---- the address in a 227 ---- */
@@ -325,7 +326,7 @@ judge_address(struct judge *judge)
 	else
 		judge_find_as(judge, ADDRESS_WRONG_USED,
 		    pasv->trial.finding == MODE_OK ||
-			    is_made_up_for(judge, PROBE_PASV) ?
+			    has_alternative(judge, PROBE_PASV) ?
 			ADVICE_NOTE :
 			ADVICE_WRONG);
 }

@@ -129,7 +129,7 @@ take_pair(struct reader *reader, struct entry *entry)
 
 /* Is that complete entry the one to find? */
 static bool
-is_it(const struct entry *entry, const char *user)
+netrc_fits(const struct entry *entry, const char *user)
 {
 	if (!entry->any || !entry->matches || !entry->has_password)
 		return false;
@@ -181,7 +181,8 @@ netrc_find(const char *text, size_t len, const char *machine, const char *user,
 	for (;;) {
 		skip_comments(&reader);
 		got = netrc_next_word(&reader);
-		if (got != 1 || (ends_entry(&reader) && is_it(&entry, user)))
+		if (got != 1 ||
+		    (ends_entry(&reader) && netrc_fits(&entry, user)))
 			break;
 		err = take_keyword(&reader, machine, user, &entry);
 		if (err != 0)
@@ -189,7 +190,7 @@ netrc_find(const char *text, size_t len, const char *machine, const char *user,
 	}
 	if (err != 0 || got < 0) {
 		err = -EINVAL;
-	} else if (!is_it(&entry, user)) {
+	} else if (!netrc_fits(&entry, user)) {
 		err = -ENOENT;
 	} else {
 		*ret = entry.login;

@@ -91,7 +91,7 @@ connect_failed(struct check *check)
 	if (!fact_known(facts, FACT_KEYS))
 		fact_set(facts, FACT_KEYS, "none");
 	if (fact_known(facts, FACT_HOST_KEY_PLACE) && finding >= LOGIN_DENIED &&
-	    finding <= LOGIN_KEY_OPEN)
+	    finding <= LOGIN_KEY_READABLE)
 		check_find(check, HOST_KEY_OK);
 	return check_find_last(check, finding);
 }
@@ -99,7 +99,7 @@ connect_failed(struct check *check)
 /* ---- once it is connected ---- */
 
 static void
-tell_connection(struct check *check)
+find_connection(struct check *check)
 {
 	const struct facts *facts = &check->facts;
 
@@ -109,7 +109,7 @@ tell_connection(struct check *check)
 	else
 		check_find(check,
 		    fact_known(facts, FACT_HOST_KEY_PLACE) ? HOST_KEY_OK :
-							     HOST_KEY_TAKEN);
+							     HOST_KEY_ACCEPTED);
 	check_find(check, LOGIN_OK);
 	check_find(check, facts_kex_is_post_quantum(facts) ? KEX_OK : KEX_OLD);
 	check_find(check, facts_cipher_is_old(facts) ? CIPHER_OLD : CIPHER_OK);
@@ -169,7 +169,7 @@ step_connect(struct check *check)
 	}
 	if (!connect_wait(check))
 		return connect_failed(check);
-	tell_connection(check);
+	find_connection(check);
 	if (facts_sshd_has_no_delay(&check->facts))
 		check_find(check, NAGLE_NEVER);
 	else if (check->conf->no_session)

@@ -100,7 +100,8 @@ forward_find_login(struct check *check, const struct forward *forward,
 
 	outcome->login = login_find(&check->login, forward->host, login,
 	    &outcome->login_why);
-	outcome->netrc_open = outcome->login == USER_OK && check->login.open;
+	outcome->netrc_readable =
+	    outcome->login == USER_OK && check->login.open;
 	if (outcome->login == USER_OK)
 		user = login->user;
 	fact_escape(&check->facts, FACT_FTP_USER, user != NULL ? user : "");

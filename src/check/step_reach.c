@@ -152,7 +152,7 @@ reach_read(struct check *check, struct peer *peer, struct first_bytes *first)
 			return TCP_OK;
 		if (peer->attempt.result == ATTEMPT_FAILED) {
 			fact_set(facts, FACT_WHY, peer->attempt.why);
-			return TCP_NO_WORD;
+			return TCP_SENDS_NOTHING;
 		}
 		if (reach_is_foreign(first) || peer->ended || !wait_more(wait))
 			break;
@@ -160,7 +160,7 @@ reach_read(struct check *check, struct peer *peer, struct first_bytes *first)
 	fact_escape_line(facts, FACT_WHY, first->text);
 	if (reach_is_full(first))
 		return TCP_FULL;
-	return first->len > 0 ? TCP_NOT_SSH : TCP_NO_WORD;
+	return first->len > 0 ? TCP_NOT_SSH : TCP_SENDS_NOTHING;
 }
 
 /* Connects to one address. */
@@ -183,7 +183,7 @@ reach_try(struct check *check, const struct addr *addr)
 	if (peer.opened)
 		finding = reach_read(check, &peer, &first);
 	else if (wait->late)
-		finding = TCP_SILENT;
+		finding = TCP_NO_ANSWER;
 	else if (peer.attempt.err == -ECONNREFUSED)
 		finding = TCP_REFUSED;
 	peer_close(&peer);
@@ -218,7 +218,7 @@ step_reach(struct check *check)
 		NAME_OK);
 	for (size_t i = 0; i < lookup.n; i++) {
 		finding = reach_try(check, &lookup.found[i]);
-		if (finding != TCP_FAILED && finding != TCP_SILENT &&
+		if (finding != TCP_FAILED && finding != TCP_NO_ANSWER &&
 		    finding != TCP_REFUSED)
 			break;
 	}

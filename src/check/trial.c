@@ -98,8 +98,8 @@ trial_listed(struct trial *trial)
 	if (trial->final && !good && !data->opened)
 		return trial->preliminary > 0 || trial->code == 425 ||
 			trial->code == 426 ?
-		    MODE_NOT_COME :
-		    MODE_UNSEEN;
+		    MODE_NO_CONNECTION :
+		    MODE_UNTESTED;
 	if (trial->final && !good && trial->preliminary == 0)
 		return MODE_NO_LISTING;
 	if (data->attempt.result == ATTEMPT_FAILED)
@@ -110,7 +110,8 @@ trial_listed(struct trial *trial)
 	if (trial->final && !good)
 		return MODE_CUT;
 	if (trial->final)
-		return trial_end(trial, data->opened ? MODE_CUT : MODE_NOT_COME,
+		return trial_end(trial,
+		    data->opened ? MODE_CUT : MODE_NO_CONNECTION,
 		    "the data connection does not end");
 	fact_text(trial->outcome->why, "no reply in time");
 	/* Some servers try to connect for more than a minute. */
@@ -118,7 +119,7 @@ trial_listed(struct trial *trial)
 	if (data->opened)
 		return SERVER_LOST;
 	fact_text(trial->outcome->reply, "%s", trial->outcome->why);
-	return MODE_NOT_COME;
+	return MODE_NO_CONNECTION;
 }
 
 static enum finding
@@ -228,7 +229,7 @@ trial_active(struct trial *trial, struct peer_listener *listener)
 		return SERVER_LOST;
 	if (trial_is_good(trial))
 		return trial_list(trial);
-	return reply.code == 425 ? MODE_NOT_COME : MODE_REFUSED_VERB;
+	return reply.code == 425 ? MODE_NO_CONNECTION : MODE_REFUSED_VERB;
 }
 
 void

@@ -26,9 +26,10 @@ struct trial_outcome {
 	/*
 	 * MODE_OK, or what went wrong, as far as the trial can tell:
 	 * MODE_REFUSED_VERB, MODE_NO_PORT, MODE_FORBIDDEN, MODE_CONNECT_FAILED,
-	 * MODE_NO_LISTENER, MODE_NOT_COME, MODE_NO_LISTING, MODE_UNSEEN (LIST
-	 * is refused before the server connects) or MODE_CUT; SERVER_LOST: the
-	 * control connection was lost.  reply and why tell more.
+	 * MODE_NO_LISTENER, MODE_NO_CONNECTION, MODE_NO_LISTING, MODE_UNTESTED
+	 * (LIST is refused before the server connects) or MODE_CUT;
+	 * SERVER_LOST: the control connection was lost.  reply and why tell
+	 * more.
 	 */
 	enum finding finding;
 	char reply[FACT_MAX]; /* the last reply */

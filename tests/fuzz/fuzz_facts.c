@@ -23,7 +23,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	memset(&facts, 0, sizeof(facts));
 	for (line = strtok_r(text, "\n", &rest); line != NULL;
 	     line = strtok_r(NULL, "\n", &rest))
-		facts_hear(&facts, line);
+		facts_read_line(&facts, line);
 	for (int finding = 0; finding < FINDINGS; finding++) {
 		advice_make((enum finding)finding, &facts, &advice);
 		assert(memchr(advice.text, '\0', sizeof(advice.text)) != NULL);

@@ -12,11 +12,11 @@
 #include "check/facts.h"
 
 static void
-hear_all(struct facts *facts, const char *const *lines)
+read_all(struct facts *facts, const char *const *lines)
 {
 	memset(facts, 0, sizeof(*facts));
 	for (; *lines != NULL; lines++)
-		facts_hear(facts, *lines);
+		facts_read_line(facts, *lines);
 }
 
 static void
@@ -45,7 +45,7 @@ test_good(void **state)
 	struct facts facts;
 
 	(void)state;
-	hear_all(&facts, lines);
+	read_all(&facts, lines);
 	assert_string_equal(fact(&facts, FACT_SSHD), "OpenSSH_9.2p1 Debian-2");
 	assert_true(facts_kex_is_post_quantum(&facts));
 	assert_string_equal(fact(&facts, FACT_CIPHER),
@@ -95,13 +95,13 @@ test_jump(void **state)
 	struct facts facts;
 
 	(void)state;
-	hear_all(&facts, lines);
+	read_all(&facts, lines);
 	assert_string_equal(fact(&facts, FACT_LOGIN_AT),
 	    "gate:22"); /* a banner's */
 	memset(&facts, 0, sizeof(facts));
 	fact_set(&facts, FACT_PROXY, "ProxyJump gate");
 	for (size_t i = 0; lines[i] != NULL; i++)
-		facts_hear(&facts, lines[i]);
+		facts_read_line(&facts, lines[i]);
 	assert_string_equal(fact(&facts, FACT_LOGIN_AT), "192.0.2.1:2222");
 	assert_true(facts_sshd_has_no_delay(&facts));
 	assert_string_equal(fact(&facts, FACT_KEYS), "/two");
@@ -126,11 +126,11 @@ test_signature(void **state)
 	struct facts facts;
 
 	(void)state;
-	hear_all(&facts, lines);
+	read_all(&facts, lines);
 	assert_string_equal(fact(&facts, FACT_ACCEPTED), "/one");
 	assert_false(fact_known(&facts, FACT_REFUSED));
-	facts_hear(&facts, lines[1]);
-	facts_hear(&facts, lines[3]);
+	facts_read_line(&facts, lines[1]);
+	facts_read_line(&facts, lines[3]);
 	assert_true(fact_known(&facts, FACT_REFUSED));
 }
 
@@ -160,7 +160,7 @@ test_failures(void **state)
 		    LOGIN_TOO_MANY },
 		{ { "Permissions 0644 for '/k' are too open.",
 		      "u@h: Permission denied (publickey)." },
-		    LOGIN_KEY_OPEN },
+		    LOGIN_KEY_READABLE },
 		{ { "u@h: Permission denied (publickey).",
 		      "Connection closed by 192.0.2.1 port 22" },
 		    LOGIN_DENIED },
@@ -177,15 +177,15 @@ test_failures(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		hear_all(&facts, cases[i].lines);
+		read_all(&facts, cases[i].lines);
 		assert_int_equal(facts_failure(&facts), cases[i].failure);
 	}
-	hear_all(&facts, cases[0].lines);
+	read_all(&facts, cases[0].lines);
 	assert_string_equal(fact(&facts, FACT_HOST_KEY_PLACE), "/k:4");
-	hear_all(&facts, cases[2].lines);
+	read_all(&facts, cases[2].lines);
 	assert_string_equal(fact(&facts, FACT_OFFER),
 	    "diffie-hellman-group1-sha1");
-	hear_all(&facts, cases[4].lines);
+	read_all(&facts, cases[4].lines);
 	assert_string_equal(fact(&facts, FACT_KEY_FILE), "/k");
 }
 
@@ -234,11 +234,11 @@ test_long(void **state)
 	(void)state;
 	memset(line, 'x', sizeof(line) - 1);
 	memcpy(line, "debug1: Server host key: ", 25);
-	facts_hear(&facts, line);
+	facts_read_line(&facts, line);
 	assert_int_equal(strlen(fact(&facts, FACT_HOST_KEY)), FACT_MAX - 1);
 	memcpy(line, "debug1: Offering public key: ", 29);
 	for (size_t i = 0; i < 3; i++)
-		facts_hear(&facts, line);
+		facts_read_line(&facts, line);
 	assert_int_equal(strlen(fact(&facts, FACT_KEYS)), FACT_MAX - 1);
 }
 

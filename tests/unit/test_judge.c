@@ -103,7 +103,7 @@ test_own_user(void **state)
 	assert_found(LISTEN_OK, ADVICE_OK);
 	fact_set(&scene.facts, FACT_OWN_IS_SYSTEM, "yes");
 	judge_scene();
-	assert_found(LISTEN_OWN, ADVICE_NOTE);
+	assert_found(LISTEN_OWN_USER, ADVICE_NOTE);
 	snprintf(scene.forward.bind, sizeof(scene.forward.bind), "192.0.2.1");
 	judge_scene();
 	assert_found(LISTEN_OK, ADVICE_OK);
@@ -149,16 +149,16 @@ static void
 test_not_come(void **state)
 {
 	(void)state;
-	trial(PROBE_PORT)->finding = MODE_NOT_COME;
-	trial(PROBE_EPRT)->finding = MODE_NOT_COME;
+	trial(PROBE_PORT)->finding = MODE_NO_CONNECTION;
+	trial(PROBE_EPRT)->finding = MODE_NO_CONNECTION;
 	trial(PROBE_PORT)->announced = addr_loopback(AF_INET, 4711);
 	fact_text(trial(PROBE_PORT)->reply, "425 Cannot open");
 	judge_scene();
-	assert_found(MODE_NOT_COME, ADVICE_NOTE);
+	assert_found(MODE_NO_CONNECTION, ADVICE_NOTE);
 	assert_false(scene.judge.works[JUDGE_ACTIVE]);
 	fact_text(trial(PROBE_PORT)->reply, "425 Security: Bad IP connecting.");
 	judge_scene();
-	assert_found(MODE_PEER, ADVICE_NOTE);
+	assert_found(MODE_PEER_REFUSED, ADVICE_NOTE);
 }
 
 /* LIST is refused before anybody has to connect. */
@@ -166,16 +166,16 @@ static void
 test_unseen(void **state)
 {
 	(void)state;
-	trial(PROBE_PORT)->finding = MODE_UNSEEN;
-	trial(PROBE_EPRT)->finding = MODE_UNSEEN;
+	trial(PROBE_PORT)->finding = MODE_UNTESTED;
+	trial(PROBE_EPRT)->finding = MODE_UNTESTED;
 	fact_text(trial(PROBE_PORT)->reply, "550 Permission denied.");
 	judge_scene();
-	assert_found(MODE_UNSEEN, ADVICE_NOTE);
+	assert_found(MODE_UNTESTED, ADVICE_NOTE);
 	assert_true(scene.judge.works[JUDGE_ACTIVE]);
 	trial(PROBE_PASV)->finding = MODE_REFUSED_VERB;
 	trial(PROBE_EPSV)->finding = MODE_REFUSED_VERB;
 	judge_scene();
-	assert_found(MODE_UNSEEN, ADVICE_UNTRIED);
+	assert_found(MODE_UNTESTED, ADVICE_UNTRIED);
 }
 
 /* sshd does not listen; nothing else works. */
@@ -204,7 +204,7 @@ test_no_listener(void **state)
 	assert_found(FORWARD_GATEWAY, ADVICE_WRONG);
 	scene.outcome.listen.err = -EOPNOTSUPP;
 	judge_scene();
-	assert_found(FORWARD_DEAF, ADVICE_WRONG);
+	assert_found(FORWARD_UNSUPPORTED, ADVICE_WRONG);
 	scene.outcome.listen.err = -EIO;
 	judge_scene();
 	assert_found(FORWARD_FAILED, ADVICE_WRONG);
@@ -231,12 +231,12 @@ test_tls(void **state)
 	for (size_t i = 0; i < sizeof(replies) / sizeof(replies[0]); i++) {
 		fact_text(probe->login_reply, "%s", replies[i]);
 		judge_scene();
-		assert_found(TLS_DEMANDED, ADVICE_WRONG);
+		assert_found(TLS_REQUIRED, ADVICE_WRONG);
 		assert_int_equal(scene.statuses[USER_DENIED], 0);
 	}
 	scene.options.allow_tls = true;
 	judge_scene();
-	assert_found(TLS_DEMANDED, ADVICE_UNTRIED);
+	assert_found(TLS_REQUIRED, ADVICE_UNTRIED);
 	fact_text(probe->login_reply, "530 Login incorrect.");
 	judge_scene();
 	assert_found(USER_DENIED, ADVICE_WRONG);
@@ -252,7 +252,7 @@ test_tls_for_data(void **state)
 		    "522 SSL/TLS required on the data channel");
 	}
 	judge_scene();
-	assert_found(TLS_DEMANDED_DATA, ADVICE_WRONG);
+	assert_found(TLS_REQUIRED_DATA, ADVICE_WRONG);
 	assert_found(MODE_TLS, ADVICE_WRONG);
 	/* Any other refusal of LIST is the server's own affair. */
 	for (int variant = 0; variant < PROBE_VARIANTS; variant++)
@@ -272,7 +272,7 @@ test_greetings(void **state)
 	probe->greeting_code = 0;
 	probe->err = -ETIMEDOUT;
 	judge_scene();
-	assert_found(GREETING_SILENT, ADVICE_WRONG);
+	assert_found(GREETING_NO_ANSWER, ADVICE_WRONG);
 	scene.forward.host_port = 990;
 	judge_scene();
 	assert_found(GREETING_TLS, ADVICE_WRONG);

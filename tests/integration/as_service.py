@@ -1,7 +1,7 @@
 """Become a program as systemd would start it: see service_argv().
 
-Run by the tests, before culvert: it hands over sockets by their numbers, says
-where the output goes, and is culvert then.
+The tests run it in front of culvert: it passes sockets by their numbers, sets
+where the output goes, and then executes culvert.
 """
 
 import os
@@ -27,7 +27,7 @@ def argv(sockets=(), journal=None):
 
 
 def main(fds, journal, *command):
-    """Be it."""
+    """Set everything up and execute the program."""
     fds = [int(fd) for fd in fds.split(",") if fd]
     if fds:
         high = [os.dup(fd) for fd in fds]

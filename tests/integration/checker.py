@@ -1,4 +1,4 @@
-"""culvert check, run to its end, and what it says."""
+"""Runs culvert check to its end, and reads its report."""
 
 import json
 import os
@@ -16,14 +16,14 @@ from sshd import Sshd
 
 @pytest.fixture(name="sshd", scope="session")
 def default_sshd(ns, directories):
-    """Return an sshd with its own key exchange: on others check has a word."""
+    """Return an sshd with the default key exchange; others cause a note."""
     server = Sshd(ns, directories())
     yield server
     server.stop()
 
 
 class Report:
-    """What it has said: checks, as JSON has them, and the exit status."""
+    """A report: the steps, as in the JSON, and the exit status."""
 
     def __init__(self, status, output, errors):
         self.status, self.output, self.errors = status, output, errors
@@ -31,34 +31,34 @@ class Report:
         self.checks = self.json["checks"]
 
     def find(self, check, number=0):
-        """Return the finding of that step, of several one."""
+        """Return a result of that step."""
         found = [one for one in self.checks if one["check"] == check]
         assert len(found) > number, f"no {check}: {self.brief()}"
         return found[number]
 
     def has(self, check):
-        """Return whether there is a finding of that step."""
+        """Return whether there is a result of that step."""
         return any(one["check"] == check for one in self.checks)
 
     def fixes(self, check):
-        """Return what is to be put, of that finding: [(place, line)]."""
+        """Return the fixes of that step: [(place, line)]."""
         return [(fix["place"], fix["put"])
                 for fix in self.find(check)["fixes"]]
 
     def brief(self):
-        """Return all that is not as it should be, for messages."""
+        """Return all results that are not ok, for messages."""
         return "\n".join(
             f"{one['status']} {one['check']}: {one['text']} {one['fixes']}"
             for one in self.checks if one["status"] not in ("ok", "skipped"))
 
     def all_well(self):
-        """Fail unless nothing is wrong, and there is nothing to note."""
+        """Fail unless all results are ok."""
         assert self.status == 0 and not self.brief(), self.brief()
         assert self.json["transfers"] == "work"
 
 
 class Checker:
-    """Runs `culvert check` with a home of its own."""
+    """Runs `culvert check` with its own home directory."""
 
     def __init__(self, home):
         self.home = pathlib.Path(home)
@@ -72,7 +72,7 @@ class Checker:
         path.chmod(0o600)
 
     def environment(self):
-        """Return what it runs with."""
+        """Return its environment."""
         return cli.environment(
             self.home, XDG_CONFIG_HOME=str(self.home),
             UBSAN_OPTIONS="print_stacktrace=1")
@@ -96,14 +96,14 @@ class Checker:
         return Report(*self.raw("--json", *argv, **how))
 
     def shell(self, command):
-        """Run a command that it has advised, as people would."""
+        """Run a suggested command in a shell, as a user would."""
         subprocess.run(["sh", "-euc", command], check=True, timeout=FAILSAFE,
                        stdin=subprocess.DEVNULL, capture_output=True,
                        env=self.environment())
 
 
 def set_key_options(sshd, options):
-    """Put options in front of the user's key, in place of those there."""
+    """Replace the options in front of the user's key."""
     path = pathlib.Path(sshd.dir) / "user_key.pub"
     key = path.read_text()
     path.write_text(f"{options} {key[key.index('ssh-ed25519'):]}".lstrip())
@@ -140,12 +140,12 @@ def vsftpd(server, checker):
 
 @pytest.fixture
 def forward(vsftpd):
-    """Return a -L to it."""
+    """Return a value of -L for it."""
     return f"0:127.0.0.1:{vsftpd.port}"
 
 
 def last(report, step, words):
-    """Fail unless that is wrong, and the end; returns its fixes."""
+    """Fail unless that step is WRONG and the last one; returns its fixes."""
     finding = report.checks[-1]
     assert finding["check"] == step, report.brief()
     assert finding["status"] == "WRONG"

@@ -1,4 +1,4 @@
-"""Running culvert in ways that start_culvert() does not know."""
+"""Runs culvert in ways that start_culvert() does not support."""
 
 import contextlib
 import fcntl
@@ -13,7 +13,7 @@ from process import FAILSAFE, Process
 
 
 def environment(home, **more):
-    """Return an environment in which only this directory is touched."""
+    """Return an environment in which culvert uses only this directory."""
     env = {**os.environ, "HOME": str(home), "TMPDIR": str(home),
            "XDG_RUNTIME_DIR": str(home), "LC_ALL": "C.UTF-8", **more}
     for name in "DISPLAY", "WAYLAND_DISPLAY", "SSH_ASKPASS", "SSH_AUTH_SOCK":
@@ -22,9 +22,9 @@ def environment(home, **more):
 
 
 def run(home, *argv, **env):
-    """Run culvert to its end: (status, what it said).
+    """Run culvert to its end; returns (status, output).
 
-    Without a terminal, so that nobody can be asked anything.
+    It has no terminal, so it cannot ask anything.
     """
     status, said = run_and_keep(home, *argv, **env)
     assert not [name for name in os.listdir(home)
@@ -33,7 +33,7 @@ def run(home, *argv, **env):
 
 
 def run_and_keep(home, *argv, **env):
-    """The same, of one that leaves something running."""
+    """The same for a culvert that leaves processes running."""
     done = subprocess.run(
         [culvert.PROGRAM, *argv], stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -53,7 +53,7 @@ def ssh_config(directory, sshd, *lines, name="config"):
 
 
 def password_config(start_sshd, tmp):
-    """Start an sshd that takes the password "hunter2"; returns an ssh_config."""
+    """Start an sshd with the password "hunter2"; returns an ssh_config."""
     sshd = start_sshd("PasswordAuthentication yes")
     hashed = subprocess.run(["openssl", "passwd", "-6", "hunter2"], check=True,
                             capture_output=True, text=True).stdout.strip()
@@ -63,7 +63,7 @@ def password_config(start_sshd, tmp):
 
 
 class Terminal:
-    """A process in a session of its own, on a terminal that we drive."""
+    """A process in its own session, on a terminal that the test controls."""
 
     def __init__(self, argv, env):
         self._master, slave = pty.openpty()
@@ -80,7 +80,7 @@ class Terminal:
         self.text, self._place = "", 0
 
     def wait_for(self, text):
-        """Wait until this appears, behind what was waited for before."""
+        """Wait for this text after the text of the previous call."""
         alarm = Alarm(f"{text!r} has not appeared")
         with alarm:
             while (place := self.text.find(text, self._place)) < 0:
@@ -125,7 +125,7 @@ class Terminal:
 
 
 class Alarm:
-    """A failsafe around a read that could wait for ever."""
+    """Limits the time of a read that could wait without end."""
 
     def __init__(self, what):
         self.what, self.said = what, ""
@@ -143,7 +143,7 @@ class Alarm:
 
 
 class Background(Process):
-    """culvert without a terminal, whose end the test waits for itself."""
+    """A culvert without a terminal; the test itself waits for its end."""
 
     def __init__(self, home, *argv, **env):
         super().__init__([culvert.PROGRAM, *argv], "culvert",

@@ -1,8 +1,8 @@
-"""The FTP clients of Debian: each run for real, in active or passive mode.
+"""The FTP clients of Debian, in active or passive mode.
 
-A client fetches, stores, lists, and aborts a download.  The result carries
-the exit status and what was printed; whether a file is right the caller sees
-on the disk, since some clients exit with 0 whatever happened.
+A client fetches, stores, lists, and aborts a download.  The result has the
+exit status and the output.  Callers must compare the files, because some
+clients end with status 0 after failures.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ CANNOT = {
 
 @dataclasses.dataclass
 class Target:
-    """Where a client goes, and as whom.
+    """Where a client connects, and as which user.
 
     argv turns a command into one that runs where the target is reachable,
     call does so for a Python function.
@@ -56,14 +56,14 @@ class Target:
 
 @dataclasses.dataclass
 class Result:
-    """How a client's run ended: exit status, and all it printed."""
+    """The exit status of a client, and its output."""
 
     status: int
     output: str
 
 
 class Drain:
-    """A FIFO for a client to write its download to: read and thrown away.
+    """A FIFO for a client's download, which is read and dropped.
 
     wait() returns when the download has begun, so that it can be aborted
     in the middle without a clock and without filling the disk.
@@ -252,7 +252,7 @@ class Ncftp(Client):
 
 
 class Interactive(Client):
-    """Those that are given commands on their standard input."""
+    """Clients that read commands from standard input."""
 
     session = True
     login = "user {} {}\nbinary\n"

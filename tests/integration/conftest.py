@@ -1,28 +1,27 @@
 """Fixtures of the integration tests.
 
-Every test goes through a far network (netns.py) in which sshd and the FTP
-servers live and which lets in nothing but the SSH port; those that are about
-where clients and servers are have four hosts of their own (topology.py).  It
-takes root.  A
-worker of pytest-xdist makes one for itself, lazily: sshd once, each server and
-the culvert before it when a test first asks for them.
+Every test uses a far network (netns.py), in which sshd and the FTP servers
+run, and whose filter permits only the SSH port; tests about where clients
+and servers are use four hosts (topology.py).  This requires root.  Each
+worker of pytest-xdist makes its own: sshd once, and each server, with the
+culvert in front of it, when a test first needs it.
 
 Environment
     CULVERT=PATH   the program to test; build/culvert if not given
-    DIRECT=1       no culvert: clients run in the far network and talk to the
-                   servers themselves.  Shows what a pair cannot do at all,
-                   which is what the tables CANNOT must say, and no more.
-                   For test_matrix.py only.
-    HALF=0, HALF=1 one half of the tests only, but for some files: scripts/test
-                   runs one half with each build.
-    HALVES=SEED    which tests make up a half; the commit if not given, and the
-                   version where there is no git.  So each test is run under
-                   the sanitizers by about every other commit.  The head of
-                   the run shows it, and with it the same halves come again.
+    DIRECT=1       no culvert: clients run in the far network and connect to
+                   the servers directly.  Shows what a client and a server
+                   cannot do together at all; the tables CANNOT must say
+                   exactly that.  For test_matrix.py only.
+    HALF=0, HALF=1 run one half of the tests, but some files completely:
+                   scripts/test runs one half with each build.
+    HALVES=SEED    determines the halves; by default the commit, or the version
+                   if there is no git.  So about every other commit runs a
+                   certain test under the sanitizers.  The header of a run
+                   shows it; with the same value the same halves run again.
 
-Rules: ports are the kernel's; what is waited for is an event, a line of a log
-or a state, with a failsafe, never time; each process is a fixture's, and
-reaped by its pid; what is made is removed.
+Rules: the kernel chooses ports; tests wait for events, lines of a log or
+states, with a time limit, but never for a time; each process belongs to a
+fixture, which reaps it by its pid; everything that is made is removed.
 """
 
 import itertools
@@ -75,7 +74,7 @@ def pytest_report_header():
 
 
 def pytest_collection_modifyitems(config, items):
-    """Put the long ones first; leave out the other half."""
+    """Run the long tests first; leave out the other half."""
     items.sort(key=lambda item: item.module.__name__ not in LONG)
     half = os.environ.get("HALF")
     if half is None:
@@ -95,14 +94,14 @@ LONG = ["test_thousand", "test_property", "test_faults", "test_client_gone"]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give out few tests at a time.
+    """Give each worker few tests at a time.
 
-    So that at the end no worker has a long queue while others have none.
+    So no worker has a long queue at the end while others have none.
     """
     from xdist.scheduler.load import LoadScheduling
 
     class FewAtATime(LoadScheduling):
-        """As --dist load, but for that."""
+        """--dist load, with that difference."""
 
         def _send_tests(self, node, num):
             super()._send_tests(node, min(num, 6))
@@ -134,8 +133,8 @@ def _note(node, one, place):
 def directories():
     """Return a function that makes a new, empty directory.
 
-    The paths are short, since sockets are put there, and open to all, since
-    servers that are not root serve them.
+    The paths are short, because they contain sockets, and readable by
+    everybody, because servers that are not root use them.
     """
     base = pathlib.Path(tempfile.mkdtemp(prefix="cvt-"))
     base.chmod(0o755)
@@ -160,7 +159,7 @@ def tmp(directories):
 
 @pytest.fixture(scope="session")
 def ns():
-    """Return the far network namespace; without one, nothing passes."""
+    """Return the far network namespace; without it, all tests fail."""
     try:
         namespace = netns.Namespace()
     except netns.NoNamespace as error:
@@ -171,7 +170,7 @@ def ns():
 
 @pytest.fixture(scope="session")
 def sshd(ns, directories):
-    """Return the sshd that most tests go through, with no special options."""
+    """Return the sshd that most tests use, without special options."""
     server = sshd_module.Sshd(ns, directories(), [sshd_module.QUICK])
     yield server
     server.stop()
@@ -332,10 +331,10 @@ def _tunnels(sshd, server, directories):
 
 @pytest.fixture
 def target(request, server, ns):
-    """Return a function: (kind, family) to where a client goes for it.
+    """Return a function: (kind, family) to the Target of a client.
 
-    Family is "ipv4" or "ipv6", for both legs of the way.  The culverts are
-    shared by the tests of a worker, and looked at after each.
+    Family is "ipv4" or "ipv6", near and far.  The tests of a worker share the
+    culverts, which are checked after each test.
     """
     used = []
 
@@ -368,7 +367,7 @@ def _topology(directories):
 
 @pytest.fixture
 def topology(request, _topology):
-    """Return the four hosts; afterwards nothing but SSH was between them."""
+    """Return the four hosts; fails if anything but SSH was between them."""
     _topology.begin(lambda one, place: _note(request.node, one, place))
     yield _topology
     _topology.end()
@@ -376,7 +375,7 @@ def topology(request, _topology):
 
 @pytest.fixture
 def folder(server, tmp):
-    """Return a function: kind to a directory of our own, (path, its name)."""
+    """Return a function: kind to a new directory, (path, its name)."""
     made = []
 
     def get(kind, address="127.0.0.1"):

@@ -1,4 +1,4 @@
-"""culvert itself: started, asked for its port, stopped, looked over."""
+"""Starts and stops culvert, and checks what it leaves."""
 
 import os
 import pathlib
@@ -19,9 +19,9 @@ mount -t tmpfs tmpfs /run && exec "$@"
 
 
 def only(directory):
-    """Return words in front of a command that finds culverts.
+    """Return a prefix for a command that looks for running culverts.
 
-    It sees those of that directory alone, whatever else runs on this machine.
+    It makes the command see only those of that directory.
     """
     return ["unshare", "-m", "sh", "-c", HIDE, str(directory)]
 
@@ -45,14 +45,14 @@ def sanitized():
 
 
 def said(output):
-    """Return what it said, but for the warning to root, which comes first."""
+    """Return its output without the warning to root, which comes first."""
     first, *lines = output.split("\n")
     assert first == AS_ROOT, output
     return "\n".join(lines)
 
 
 def bracket(address):
-    """Return an address as -L has it."""
+    """Return an address in the form of -L."""
     return f"[{address}]" if ":" in address else address
 
 
@@ -145,11 +145,11 @@ class Culvert:
 
     @property
     def output(self):
-        """All it has said so far."""
+        """Its output so far."""
         return self.process.output
 
     def mark(self):
-        """Return a place in the log, for wait_log(start=...)."""
+        """Return the current position in the log, for wait_log(start=...)."""
         return self.process.mark()
 
     def wait_log(self, pattern, timeout=FAILSAFE, start=0):
@@ -157,7 +157,7 @@ class Culvert:
         return self.process.wait_line(pattern, timeout, start)
 
     def see(self):
-        """Take note of its children, which must be gone after stop()."""
+        """Record its children, which must not exist after stop()."""
         for pid in descendants(self.pid):
             if pid not in self._kin:
                 try:
@@ -170,7 +170,7 @@ class Culvert:
         return self.process.alive()
 
     def check(self):
-        """Fail if a sanitizer, or an assertion, has spoken."""
+        """Fail if a sanitizer or an assertion has printed anything."""
         assert not SANITIZER.search(self.output), self.output
 
     def stop(self, number=signal.SIGTERM, status=0):

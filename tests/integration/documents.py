@@ -31,7 +31,7 @@ KINDS = {"sh", "text", "authorized_keys", "sshd_config", ""}
 
 @dataclasses.dataclass
 class Section:
-    """What a heading has below it, up to the next one."""
+    """A heading, and the text up to the next one."""
 
     title: str
     blocks: list = dataclasses.field(default_factory=list)  # (kind, text)
@@ -200,7 +200,7 @@ ip addr del {address}/32 dev lo
 
 @contextlib.contextmanager
 def network(topology, section):
-    """Make what a section has between its hosts, for a while."""
+    """Set up the network of a section, for the time of the context."""
     host, make, remove, names = topology.near, ":", ":", {}
     if "container" in section.title:
         make, remove = CONTAINER, NO_CONTAINER
@@ -514,13 +514,13 @@ DENIED = {
 
 
 def said(sshd, pattern, start=0):
-    """Return what sshd has said of those, as (host, port)."""
+    """Return sshd's messages about those, as (host, port)."""
     lines = "\n".join(sshd.lines[start:])
     return [(host, int(port)) for host, port in re.findall(pattern, lines)]
 
 
 class Holder:
-    """Somebody else who holds the key, and runs ssh with it."""
+    """Another person who has the key, and runs ssh with it."""
 
     def __init__(self, world, sshd, destination):
         self._world, self.sshd, self._to = world, sshd, destination
@@ -542,7 +542,7 @@ class Holder:
         self._master.stop()
 
     def ssh(self, *commands):
-        """Run ssh with each of those options, whatever comes of it."""
+        """Run ssh with each of those options, and ignore the results."""
         return self._world.run("near", "".join(
             f"ssh -S {self._path} {words} || :\n".replace("DEST", self._to)
             for words in commands))

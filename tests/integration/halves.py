@@ -1,4 +1,4 @@
-"""Which tests each of two builds is tested with: two halves, by a seed."""
+"""Divides the tests into two halves, one for each build, by a seed."""
 
 import hashlib
 import os

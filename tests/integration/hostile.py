@@ -1,8 +1,8 @@
-"""What the tests of hostile peers share: one culvert, watched, and used.
+"""Common parts of the tests with hostile peers.
 
 Rig has a culvert with two tunnels, one to a real server and one to a scripted
-one.  While a test plays the hostile part in the second, a Companion goes on
-transferring files through the first.
+one.  While a test plays the hostile peer in the second, a Companion continues to
+transfer files through the first.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ def forget_peak(pid):
 
 
 class Companion:
-    """A client that behaves: a file each way, in both modes, for ever.
+    """A well-behaved client: endless transfers, both ways, in both modes.
 
     Each transfer must come to its good end, with the right bytes, within the
     failsafe.
@@ -145,7 +145,7 @@ class Rig:
             yield client, server
 
     def check(self, kib_more, lines=60):
-        """Fail unless the companion works, and bounds were kept so far.
+        """Fail unless the companion works and the limits were kept so far.
 
         kib_more is what the attack may cost, lines what it may log.
         """
@@ -166,7 +166,7 @@ class Rig:
         return ports_of(self.culvert.pid) - self.ports
 
     def nothing_left(self):
-        """Fail unless all is as before the attack, whose peers are gone."""
+        """Fail unless everything is as before the attack."""
         self.companion.stop()
         # Far listeners are kept for the next data connections.
         allowed = self.fds + limits.LIMIT_IDLE_FORWARDS

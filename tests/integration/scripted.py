@@ -28,7 +28,7 @@ from process import FAILSAFE, until
 
 
 class _Near:
-    """Our own network, with what tests use of a Namespace."""
+    """The near network, with the interface of Namespace."""
 
     @staticmethod
     def socket(family=socket.AF_INET):
@@ -60,7 +60,7 @@ def start(function, *args):
 
 
 class Wire:
-    """A connected socket that says exactly what it is told to."""
+    """A connected socket that sends exactly what the test says."""
 
     def __init__(self, sock, side):
         self.sock, self.side = sock, side
@@ -171,7 +171,7 @@ class Wire:
         assert got == data, f"{got!r}, not {data!r}"
 
     def expect_end(self):
-        """Fail unless the peer has ended its half, cleanly, at this point."""
+        """Fail unless the peer ends its direction, cleanly, at this point."""
         rest = self.read_all()
         assert rest == b"", f"{rest!r}, not the end of file"
 
@@ -187,7 +187,7 @@ class Wire:
             return b"".join(parts)
 
     def half_close(self):
-        """End our half: a FIN."""
+        """End our direction: a FIN."""
         self.sock.shutdown(socket.SHUT_WR)
 
     def close(self):
@@ -202,7 +202,7 @@ class Wire:
 
 
 class Control(Wire):
-    """A control connection, of either part."""
+    """A control connection, of the client or of the server."""
 
     encoding = "latin-1"
 
@@ -222,7 +222,7 @@ class Control(Wire):
         assert line == f"{command}\r\n", f"{line!r}, not {command!r}"
 
     def read_command(self, verb=None):
-        """Read a command; returns its argument, or it whole without verb."""
+        """Read a command; returns its argument, or without verb all of it."""
         line = self._line()
         assert line.endswith("\r\n"), f"{line!r} has no CR LF"
         if verb is None:
@@ -318,27 +318,27 @@ class Listener:
         return self.kind(self.sock.accept()[0], self.side)
 
     def close(self):
-        """Close it: who dials is refused from now on."""
+        """Close it: further connections are refused."""
         self.sock.close()
 
     # What a client or a server says of it.
 
     def port_argument(self):
-        """Return it as PORT and 227 have it: h1,h2,h3,h4,p1,p2."""
+        """Return it in the form of PORT and 227: h1,h2,h3,h4,p1,p2."""
         return port_argument(self.address, self.port)
 
     def eprt_argument(self):
-        """Return it as EPRT has it: |1|address|port|."""
+        """Return it in the form of EPRT: |1|address|port|."""
         return eprt_argument(self.address, self.port)
 
 
 def port_argument(address, port):
-    """Return an IPv4 host-port as PORT has it."""
+    """Return an IPv4 host-port in the form of PORT."""
     return f"{address.replace('.', ',')},{port >> 8},{port & 255}"
 
 
 def eprt_argument(address, port):
-    """Return a host-port as EPRT has it."""
+    """Return a host-port in the form of EPRT."""
     return f"|{2 if ':' in address else 1}|{address}|{port}|"
 
 

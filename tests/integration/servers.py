@@ -1,4 +1,4 @@
-"""The FTP servers of Debian, started for real in a namespace.
+"""The FTP servers of Debian, in a namespace.
 
 Each listens on one address there, serves a directory of its own, and lets
 one user in who may read and write there.  None is installed: they come

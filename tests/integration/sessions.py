@@ -116,12 +116,12 @@ class Session:
             *to, side=side or self.client_side, **how))
 
     def log_in(self):
-        """Play the usual beginning, so that a test begins with its point."""
+        """Play the login."""
         scripted.log_in(self.client, self.server)
         return self
 
     def exchange(self, command, reply, passed=None, answer=None):
-        """A command and its reply, which pass unchanged unless said so."""
+        """A command and its reply pass, as passed and answer if given."""
         self.client.command(command)
         return self.answer(passed or command, reply, answer)
 
@@ -156,8 +156,8 @@ class Session:
     def active(self, listener=None):
         """Play a PORT, or EPRT; returns (near listener, far address).
 
-        The server sees the other one if it speaks the other IP; then the
-        reply is in the name of what the client has sent.
+        If the server uses the other address family it gets the other command;
+        the reply names the one that the client has sent.
         """
         listener = listener or self.listen(self.client_side)
         self.client.command(announcement(listener))
@@ -177,9 +177,10 @@ class Session:
         return scripted.parse_port(self.server.read_command("PORT"))
 
     def begin(self, mode, command, **how):
-        """Announce, and send the command; both ends of data, no reply yet.
+        """Request a data connection and send the command, without a reply.
 
-        (the client's, the server's).  how is for what makes the client's.
+        Returns the ends of the client and of the server.  how is for the
+        client's.
         """
         if mode == "passive":
             listener, to = self.passive()
@@ -197,18 +198,18 @@ class Session:
 
     def data(self, mode, command="RETR file", first="150 here it comes",
              **how):
-        """Begin a transfer, with the 150 passed; returns what begin() does."""
+        """The same, and the 150 has passed."""
         ends = self.begin(mode, command, **how)
         self.say(first)
         return ends
 
     def command(self, command):
-        """A command of the client that passes as it is."""
+        """A command of the client passes unchanged."""
         self.client.command(command)
         self.server.expect_command(command)
 
     def say(self, reply):
-        """A reply of the server that passes as it is."""
+        """A reply of the server passes unchanged."""
         self.server.reply(reply)
         self.client.expect(f"{reply}\r\n")
 
@@ -271,7 +272,7 @@ def pair(_ways, ns):
 
 @pytest.fixture
 def session(ns, start_culvert):
-    """Return what pair() is, through a culvert of the test's own.
+    """Return a function like pair(), with a new culvert.
 
     session(near, far, log_in=True, **how), where how is for start_culvert:
     options, sshd, env.
@@ -307,7 +308,7 @@ def remote_session(ns, start_culvert):
 
 
 def quiet(wire, seconds=0.15):
-    """Return whether nothing comes for a moment: held, or not sent at all."""
+    """Return whether nothing comes for a moment."""
     return not wire._buffer and not select.select([wire.sock], [], [],
                                                   seconds)[0]
 

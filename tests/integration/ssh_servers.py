@@ -1,8 +1,8 @@
-"""SSH servers other than OpenSSH's, for real, in the far namespace.
+"""SSH servers other than OpenSSH's, in the far namespace.
 
-Each looks like sshd.Sshd: config is the file for `culvert -F`, host the name
-to give it.  scripts/lib.sh, need_ssh_servers, installs what they take; the
-small programs that make servers of libraries are in ssh_programs.
+Each has the interface of sshd.Sshd: config is the file for `culvert -F`, host
+the destination.  need_ssh_servers in scripts/lib.sh installs what they need;
+ssh_programs has small programs that turn libraries into servers.
 """
 
 import os

@@ -255,7 +255,7 @@ class Layout:
         return "::1" if family == "ipv6" else None
 
     def forward(self, family, server):
-        """Return what -L or -R is given."""
+        """Return the value of -L or -R."""
         at = self.listen_address(family)
         return (f"{bracket(at)}:" if at else "") \
             + f"0:{bracket(server.address)}:{server.port}"
@@ -375,18 +375,18 @@ class Topology:
         return one
 
     def begin(self, note):
-        """A test begins; note(culvert, mark) hears which it uses."""
+        """A test begins; note(culvert, mark) is called for each culvert."""
         self._own = contextlib.ExitStack()
         self._note = note
 
     def end(self):
-        """A test ends: what was its own is stopped, the rest looked at."""
+        """A test ends: its own programs are stopped, the others checked."""
         with contextlib.ExitStack() as stack:
             stack.callback(self.capture.check)
             stack.push(self._own)
 
     def target(self, layout, family, culvert, server):
-        """Return where the client of that layout goes."""
+        """Return the Target of the client of that layout."""
         host = self.hosts[layout.client_role]
         return Target(
             layout.listen_address(family) or loopback(family), culvert.port,

@@ -1,4 +1,4 @@
-"""Clients of real servers, and transfers that stand still.
+"""Scripted clients of real servers.
 
 A mode is "passive" or "active".
 """
@@ -150,7 +150,7 @@ class Ftp(scripted.Control):
 
 
 def check_early_end(ftp, mode, place, how):
-    """A download that its client ends early; the session goes on.
+    """A download that its client ends early; the session continues.
 
     how is "closed" or "reset", place the server's directory.
     """
@@ -183,12 +183,12 @@ def replies_to_end(control):
 
 
 def no_success(replies):
-    """Fail if one of the replies calls something good."""
+    """Fail if one of the replies reports a success."""
     assert not any(text.startswith("2") for text in replies), replies
 
 
 def readable(wire):
-    """Return whether a read would not wait."""
+    """Return whether a read would return at once."""
     return bool(select.select([wire.sock], [], [], 0)[0])
 
 
@@ -199,12 +199,12 @@ def make_huge(path):
 
 
 def drain(data):
-    """Read to whatever end there is."""
+    """Read up to an end or a reset."""
     count(data)
 
 
 def count(data):
-    """Return how many bytes there are to whatever end."""
+    """Return the number of bytes up to an end or a reset."""
     total = 0
     with contextlib.suppress(ConnectionError):
         while got := data.sock.recv(1 << 18):
@@ -213,7 +213,7 @@ def count(data):
 
 
 def replies_until(control, start):
-    """Read replies up to the one that begins so; returns those before it."""
+    """Read replies up to one with this start; returns those before it."""
     found = []
     while True:
         reply = control.read_reply()

@@ -214,8 +214,10 @@ instance_request(struct instance *instance, json_t *request,
 	}
 	answer = instance_take_line(instance, why);
 	/* An answer that comes late would be taken for the next one. */
-	if (answer == NULL)
+	if (answer == NULL) {
 		cleanup_fd(&instance->fd);
+		instance->fd = -1;
+	}
 	error = json_string_value(json_object_get(answer, "error"));
 	if (error == NULL)
 		return answer;

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The most that are looked at. */
+/* The most that are looked for. */
 #define INSTANCES_MAX 64
 
 #define INSTANCE_WHY_MAX 300

@@ -1,5 +1,5 @@
 /*
- * What culvert status says to people.
+ * What culvert status prints for people.
  */
 #include "client/show.h"
 
@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 
-/* A progress bar has as many columns, where there is room. */
+/* Columns of a progress bar, and of a screen that has room for it. */
 #define BAR_MAX 20
 #define COLUMNS_FOR_BAR 100
 
@@ -50,7 +50,7 @@ real(const json_t *json, const char *key)
 	return json_number_value(json_object_get(json, key));
 }
 
-/* Escaped, unless it is so already: whoever answers may be anybody. */
+/* Escaped, if it is not already: the peer need not be culvert. */
 static const char *
 words(const json_t *json, const char *key, char text[LOG_ESCAPED_MAX])
 {
@@ -63,7 +63,7 @@ words(const json_t *json, const char *key, char text[LOG_ESCAPED_MAX])
 	return strcpy(text, value);
 }
 
-/* No more than room bytes of it, in whole letters. */
+/* Cuts it to at most room bytes, between letters. */
 static void
 cut_text(char *text, size_t room)
 {
@@ -116,7 +116,7 @@ time_text(double seconds, char text[32])
 
 /* ---- transfers ---- */
 
-/* Is old the same transfer, at an earlier time? */
+/* Is old an earlier state of the transfer? */
 static bool
 show_is_same(const json_t *old, const json_t *transfer)
 {
@@ -126,7 +126,7 @@ show_is_same(const json_t *old, const json_t *transfer)
 	    real(old, "seconds") < real(transfer, "seconds");
 }
 
-/* The same transfer as it was, or NULL. */
+/* An earlier state of the transfer, or NULL. */
 static const json_t *
 earlier(const struct show *show, const json_t *session, const json_t *transfer)
 {
@@ -151,8 +151,8 @@ earlier(const struct show *show, const json_t *session, const json_t *transfer)
 	return NULL;
 }
 
-/* Bytes in a second, by the transfer's own clock: an answer that comes late
- * changes nothing. */
+/* Bytes per second, by the times in the answers, so that a late answer does
+ * not matter. */
 static double
 rate_of(const struct show *show, const json_t *session, const json_t *transfer)
 {
@@ -188,12 +188,12 @@ show_transfer(const struct show *show, const json_t *session,
 	char path[LOG_ESCAPED_MAX], verb[LOG_ESCAPED_MAX], bar[BAR_MAX + 4];
 	char done[32], all[32], speed[32], left[32];
 	double rate = rate_of(show, session, transfer);
-	/* An offset may be as large as there are numbers (REST). */
+	/* Not as integers: an offset may be very large (REST). */
 	double at = (double)number(transfer, "offset") +
 	    (double)number(transfer, "bytes");
 	double size = (double)number(transfer, "size");
 	double share = size <= 0 || at > size ? 1 : at > 0 ? at / size : 0;
-	/* In a narrow window the numbers are worth more than the name. */
+	/* In a narrow window, numbers matter more than the name. */
 	size_t room =
 	    show->options->columns > 90 ? show->options->columns - 82 : 16;
 
@@ -303,7 +303,7 @@ count_idle(const json_t *destination)
 	return n;
 }
 
-/* Has it nothing that anybody would look for? */
+/* Is it in order, with no session? */
 static bool
 is_all_idle(const json_t *destination)
 {

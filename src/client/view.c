@@ -17,15 +17,15 @@
 
 #define VIEW_REFRESH_MS 1000
 
-/* So many answers are kept: a rate is that of the last 5 seconds, since a
+/* How many answers are kept.  Rates are averages of 5 seconds, because a
  * transfer with a limit (--rate) moves in steps. */
 #define VIEW_ANSWERS 6
 
-/* A line of what is shown. */
+/* A line of the text, of which the screen shows a part. */
 struct line {
 	char *text;
-	long session;	/* that begins here, or 0 */
-	size_t culvert; /* whose it is */
+	long session;	/* the one that begins here, or 0 */
+	size_t culvert; /* index in instances */
 };
 
 struct view {
@@ -37,16 +37,16 @@ struct view {
 	struct timespec at;
 	struct line *lines;
 	size_t n_lines;
-	size_t culvert;	    /* whose lines are being made */
+	size_t culvert;	    /* the one whose lines are being made */
 	long selected;	    /* a session, or 0 */
-	size_t selected_of; /* and whose */
+	size_t selected_of; /* and its culvert */
 	size_t top;	    /* the first line on the screen */
 	bool hide_idle;
-	bool asking;		     /* whether to end it */
+	bool asking;		     /* whether to end the selected session */
 	char said[INSTANCE_WHY_MAX]; /* at the bottom */
 };
 
-/* ---- what there is to see ---- */
+/* ---- the text ---- */
 
 static void
 forget_lines(struct view *view)
@@ -76,7 +76,7 @@ add_line(void *ctx, long session, const char *text)
 	    (struct line) { copy, session, view->culvert };
 }
 
-/* The oldest answer that there is. */
+/* The oldest answer, or NULL: there is only one. */
 static const json_t *
 oldest(json_t *const answers[VIEW_ANSWERS])
 {
@@ -104,7 +104,7 @@ make_lines(struct view *view)
 		show_status(answers[0], &options, add_line, view);
 		add_line(view, 0, "");
 	}
-	/* Between them only. */
+	/* The empty line is between culverts, not after the last. */
 	if (view->n_lines > 0)
 		free(view->lines[--view->n_lines].text);
 }
@@ -116,7 +116,7 @@ since(const struct timespec *then, const struct timespec *now)
 	    (double)(now->tv_nsec - then->tv_nsec) / 1e9;
 }
 
-/* Asks all again.  False: none of them answers, and why. */
+/* Requests the status of all.  False with why: none has answered. */
 static bool
 refresh_all(struct view *view, char why[INSTANCE_WHY_MAX])
 {
@@ -139,7 +139,7 @@ refresh_all(struct view *view, char why[INSTANCE_WHY_MAX])
 
 /* ---- the screen ---- */
 
-/* As much of it as the line has columns. */
+/* Writes what fits on the screen's line. */
 static void
 put_text(int row, const char *text)
 {
@@ -150,7 +150,7 @@ put_text(int row, const char *text)
 	move(row, 0);
 	clrtoeol();
 	if (len == (size_t)-1) {
-		/* No locale for these letters. */
+		/* The locale does not have these letters. */
 		for (; *text != '\0' && columns < COLS; text++, columns++)
 			addch((unsigned char)*text < 0x80 ? (chtype)*text :
 							    (chtype)'?');
@@ -183,7 +183,7 @@ rows(void)
 	return LINES > 1 ? (size_t)(LINES - 1) : 1;
 }
 
-/* The first line that may be at the top: the last one is at the bottom then. */
+/* With this line at the top, the last one is at the bottom. */
 static size_t
 last_top(const struct view *view)
 {
@@ -210,7 +210,7 @@ settle_top(struct view *view)
 		view->top = last_top(view);
 }
 
-/* What the keys do, and where we are in it. */
+/* What the keys do, and which lines are shown. */
 static void
 say_keys(const struct view *view, char *text, size_t size)
 {
@@ -252,7 +252,7 @@ draw(struct view *view)
 		snprintf(text, sizeof(text), "%s", view->said);
 	else
 		say_keys(view, text, sizeof(text));
-	/* A screen of one line has no room for it, unless it must be seen. */
+	/* A screen of one line shows it only when it matters. */
 	if (LINES > 1 || view->asking || view->said[0] != '\0') {
 		attron(A_BOLD);
 		put_text(LINES - 1, text);
@@ -263,7 +263,7 @@ draw(struct view *view)
 
 /* ---- keys ---- */
 
-/* By n lines, down where that is above zero. */
+/* By n lines; down if n is positive. */
 static void
 scroll_by(struct view *view, long n)
 {
@@ -278,8 +278,7 @@ scroll_by(struct view *view, long n)
 		view->selected = 0;
 }
 
-/* The next or the previous session, if it is on the screen; else the text
- * moves. */
+/* Selects the next or previous session if it is on the screen; else scrolls. */
 static void
 select_next(struct view *view, int step)
 {
@@ -314,7 +313,7 @@ end_selected(struct view *view)
 	view->selected = 0;
 }
 
-/* False: it is the end. */
+/* False: quit. */
 static bool
 take_key(struct view *view, int key)
 {
@@ -368,7 +367,7 @@ take_key(struct view *view, int key)
 	return true;
 }
 
-/* Without it no key comes, and at once; SIGHUP may be ignored. */
+/* Then getch() returns at once without a key.  SIGHUP may be ignored. */
 static bool
 terminal_has_gone(void)
 {
@@ -378,7 +377,7 @@ terminal_has_gone(void)
 	    (keys.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
-/* Until q, or the end of all. */
+/* Until q is pressed, or no culvert answers. */
 static bool
 view_watch(struct view *view, char why[INSTANCE_WHY_MAX])
 {
@@ -414,7 +413,7 @@ open_screen(void)
 	SCREEN *screen = newterm(NULL, stdout, stdin);
 	const char *move_cursor = screen != NULL ? tigetstr("cup") : NULL;
 
-	/* curses itself does not mind that the cursor cannot be moved. */
+	/* curses starts even if it cannot move the cursor. */
 	if (move_cursor != NULL && move_cursor != (const char *)(intptr_t)-1)
 		return true;
 	if (screen != NULL) {

@@ -45,7 +45,7 @@ struct line {
 	const char *user;
 	const char *netrc;
 	const char *timeout; /* --timeout, or NULL */
-	uint64_t timeout_s;  /* the same; 0: the defaults */
+	uint64_t timeout_s;  /* as a number; 0: not given */
 	const char *path;    /* of the configuration file, -f; or NULL */
 	unsigned json;
 	bool own; /* it has options that belong into a tunnel's section */
@@ -56,7 +56,7 @@ struct line {
 	char default_path[512];
 };
 
-/* Stores each option, for the command that check suggests in the end. */
+/* Stores each option for the command that check suggests at the end. */
 static void
 on_given(void *ctx, const struct option_entry *option, const char *value)
 {
@@ -94,7 +94,7 @@ check_read_line(int argc, char **argv, struct line *line)
 	enum options_result result;
 	size_t most = 1;
 
-	/* Letters can be clustered, so each may be an option. */
+	/* One word may have several options, one for each letter. */
 	for (int i = 0; i < argc; i++)
 		most += strlen(argv[i]) + 1;
 	line->given = calloc(most, sizeof(*line->given));
@@ -135,7 +135,7 @@ read_config(struct line *line)
 	return line->path == NULL;
 }
 
-/* The path of the file that was read, which has a tunnel in it. */
+/* The path of the file that was read. */
 static const char *
 config_path(const struct line *line)
 {
@@ -144,8 +144,8 @@ config_path(const struct line *line)
 	return settings->n_files > 0 ? settings->files[0] : "";
 }
 
-/* Looks for the tunnel that the command line names.  False: options->why says
- * what is wrong with the command line. */
+/* Finds the tunnel that the command line names, if it names one.  False:
+ * options->why says what is wrong with the command line. */
 static bool
 find_tunnel(struct line *line)
 {
@@ -217,31 +217,18 @@ check_tunnel(struct line *line)
 int
 command_check(int argc, char **argv)
 {
+	static const char *const texts[] = { help, NULL };
 	static struct line line;
+	enum options_result result = check_read_line(argc, argv, &line);
 	int status = EXIT_FAILED;
 
-	switch (check_read_line(argc, argv, &line)) {
-	case OPTIONS_SUMMARY:
-	case OPTIONS_HELP:
-		fputs(help, stdout);
-		status = EXIT_STOPPED;
-		break;
-	case OPTIONS_VERSION:
-		puts("culvert " CULVERT_VERSION);
-		status = EXIT_STOPPED;
-		break;
-	case OPTIONS_BAD:
-		status = command_misused(argv[0], line.options.why);
-		break;
-	case OPTIONS_RUN:
+	if (!command_ended(result, argv[0], texts, line.options.why, &status)) {
 		options_set_log(&line.options);
-		if (!read_config(&line))
-			break;
-		status = find_tunnel(&line) ?
-		    check_tunnel(&line) :
-		    command_misused(argv[0], line.options.why);
+		if (read_config(&line))
+			status = find_tunnel(&line) ?
+			    check_tunnel(&line) :
+			    command_misused(argv[0], line.options.why);
 		config_free(&line.config);
-		break;
 	}
 	options_free(&line.options);
 	free(line.given);

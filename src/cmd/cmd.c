@@ -3,7 +3,9 @@
  */
 #include "cmd/cmd.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "process/app.h"
 #include "base/log.h"
@@ -13,33 +15,44 @@ int
 command_misused(const char *name, const char *what)
 {
 	log_err("%s", what);
-	log_err("see culvert %s --help", name);
+	log_err("see culvert %s%s--help", name != NULL ? name : "",
+	    name != NULL ? " " : "");
 	return EXIT_USAGE;
+}
+
+bool
+command_ended(enum options_result result, const char *name,
+    const char *const *help, const char *why, int *ret_status)
+{
+	static const char *const version[] = { "culvert " CULVERT_VERSION "\n",
+		NULL };
+
+	if (result == OPTIONS_RUN)
+		return false;
+	if (result == OPTIONS_BAD) {
+		*ret_status = command_misused(name, why);
+		return true;
+	}
+	*ret_status = EXIT_STOPPED;
+	for (help = result == OPTIONS_VERSION ? version : help; *help != NULL;
+	     help++)
+		fputs(*help, stdout);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		log_err("cannot write: %s", strerror(errno));
+		*ret_status = EXIT_FAILED;
+	}
+	return true;
 }
 
 bool
 command_read(int argc, char **argv, const struct options_own *own,
     const char *help, int *ret_first, int *ret_status)
 {
+	const char *const texts[] = { help, NULL };
 	char why[256];
 
-	switch (options_read_own(argc, argv, own, ret_first, why)) {
-	case OPTIONS_SUMMARY:
-	case OPTIONS_HELP:
-		fputs(help, stdout);
-		*ret_status = EXIT_STOPPED;
-		return true;
-	case OPTIONS_VERSION:
-		puts("culvert " CULVERT_VERSION);
-		*ret_status = EXIT_STOPPED;
-		return true;
-	case OPTIONS_BAD:
-		*ret_status = command_misused(argv[0], why);
-		return true;
-	case OPTIONS_RUN:
-		break;
-	}
-	return false;
+	return command_ended(options_read_own(argc, argv, own, ret_first, why),
+	    argv[0], texts, why, ret_status);
 }
 
 bool

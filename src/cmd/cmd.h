@@ -1,6 +1,6 @@
 /*
- * The subcommands: "culvert config ..." and the like.  Each is given the
- * command line from its own name on, and returns an enum exit_status.
+ * The subcommands, like "culvert config ...".  Each gets the command line from
+ * its own name on, and returns an enum exit_status.
  */
 #ifndef CMD_CMD_H
 #define CMD_CMD_H
@@ -10,9 +10,20 @@
 #include "conf/config.h"
 
 /*
- * Reads the options of a command line.  Prints help for --help.  True with
- * *ret_status if the command has ended by that, or is misused; else *ret_first
- * is the index of the first word behind the options.
+ * Handles what reading a command line may end in, except OPTIONS_RUN: prints
+ * help, a list of texts up to NULL, or the version, or logs why.  name is the
+ * subcommand's, or NULL.  True: the command ends with *ret_status.
+ */
+bool command_ended(enum options_result result, const char *name,
+    const char *const *help, const char *why, int *ret_status);
+
+/* Logs what is wrong, and where help is.  Returns EXIT_USAGE. */
+int command_misused(const char *name, const char *what);
+
+/*
+ * Reads a command line with these options.  True: the command ends with
+ * *ret_status; else *ret_first is the index of the first word behind the
+ * options.
  */
 bool command_read(int argc, char **argv, const struct options_own *own,
     const char *help, int *ret_first, int *ret_status);
@@ -24,22 +35,19 @@ bool command_read(int argc, char **argv, const struct options_own *own,
 bool command_line_read(int argc, char **argv, const char *flag, bool background,
     const char *help, struct command_line *ret, int *ret_status);
 
-/* Logs what is wrong, and where help is.  Returns EXIT_USAGE. */
-int command_misused(const char *name, const char *what);
-
 /* Runs the tunnels of -L and -R until they end; or --help, --version. */
 int command_run(int argc, char **argv);
 
 /* Starts tunnels of the configuration file, and runs until they end. */
 int command_up(int argc, char **argv);
 
-/* Says what culverts are doing. */
+/* Prints what the running culverts are doing. */
 int command_status(int argc, char **argv);
 
 /* stop, drain, reload. */
 int command_order(int argc, char **argv);
 
-/* Says whether transfers will work, and if not, what the fix is. */
+/* Tests whether transfers will work, and prints a fix if not. */
 int command_check(int argc, char **argv);
 
 /* Prints the effective configuration, or checks it. */

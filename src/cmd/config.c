@@ -1,5 +1,5 @@
 /*
- * culvert config: what the configuration files say, and where.
+ * culvert config: prints the configuration, and where each value is set.
  */
 #include <stdbool.h>
 #include <stdio.h>

@@ -19,65 +19,41 @@ enum merge {
 	MERGE_MOST,
 };
 
-enum family_id {
-	BUILD_INFO,
-	START_TIME,
-	WINDOW,
-	WINDOW_MAX,
-	LINK_UP,
-	LINKS,
-	LINK_LOSSES,
-	ROUND_TRIP,
-	LISTENING,
-	SESSIONS,
-	SESSIONS_TOTAL,
-	WAITING,
-	REFUSED,
-	TRANSFERS,
-	TRANSFERS_TOTAL,
-	BYTES,
-	FAMILIES,
-};
-
+/* By convention the name of a counter, and of no gauge, ends with "_total". */
 static const struct family {
 	const char *name;
-	const char *type;
 	enum merge merge;
 	const char *help;
-} families[FAMILIES] = {
-	[BUILD_INFO] = { "build_info", "gauge", MERGE_MOST,
-	    "Its version, as a label." },
-	[START_TIME] = { "start_time_seconds", "gauge", MERGE_MOST,
+} families[] = {
+	{ "build_info", MERGE_MOST, "Its version, as a label." },
+	{ "start_time_seconds", MERGE_MOST,
 	    "When it was started, since the epoch." },
-	[WINDOW] = { "window_bytes", "gauge", MERGE_MOST,
+	{ "window_bytes", MERGE_MOST,
 	    "Receive windows that are promised to peers, or filled." },
-	[WINDOW_MAX] = { "window_max_bytes", "gauge", MERGE_MOST,
+	{ "window_max_bytes", MERGE_MOST,
 	    "What they may be together (--max-memory)." },
-	[LINK_UP] = { "link_up", "gauge", MERGE_LEAST,
-	    "Whether the SSH connection stands." },
-	[LINKS] = { "links", "gauge", MERGE_SUM,
-	    "SSH connections to the destination now." },
-	[LINK_LOSSES] = { "link_losses_total", "counter", MERGE_SUM,
+	{ "link_up", MERGE_LEAST, "Whether the SSH connection stands." },
+	{ "links", MERGE_SUM, "SSH connections to the destination now." },
+	{ "link_losses_total", MERGE_SUM,
 	    "SSH connections that were lost; each is tried again." },
-	[ROUND_TRIP] = { "link_round_trip_seconds", "gauge", MERGE_LEAST,
+	{ "link_round_trip_seconds", MERGE_LEAST,
 	    "The shortest round trip to sshd that was seen lately." },
-	[LISTENING] = { "tunnel_listening", "gauge", MERGE_MOST,
-	    "Whether clients can connect." },
-	[SESSIONS] = { "sessions", "gauge", MERGE_SUM,
+	{ "tunnel_listening", MERGE_MOST, "Whether clients can connect." },
+	{ "sessions", MERGE_SUM,
 	    "Control connections through the tunnel now." },
-	[SESSIONS_TOTAL] = { "sessions_total", "counter", MERGE_SUM,
-	    "Control connections that have begun." },
-	[WAITING] = { "clients_waiting", "gauge", MERGE_SUM,
+	{ "sessions_total", MERGE_SUM, "Control connections that have begun." },
+	{ "clients_waiting", MERGE_SUM,
 	    "Clients that wait for the SSH connection." },
-	[REFUSED] = { "clients_refused_total", "counter", MERGE_SUM,
+	{ "clients_refused_total", MERGE_SUM,
 	    "Clients that were turned away, by reason." },
-	[TRANSFERS] = { "transfers", "gauge", MERGE_SUM,
-	    "Transfers that run now." },
-	[TRANSFERS_TOTAL] = { "transfers_total", "counter", MERGE_SUM,
+	{ "transfers", MERGE_SUM, "Transfers that run now." },
+	{ "transfers_total", MERGE_SUM,
 	    "Transfers that have ended, by direction and outcome." },
-	[BYTES] = { "transfer_bytes_total", "counter", MERGE_SUM,
+	{ "transfer_bytes_total", MERGE_SUM,
 	    "Bytes of data connections, by direction." },
 };
+
+#define FAMILIES (sizeof(families) / sizeof(families[0]))
 
 /* For each family an object: labels and their value. */
 struct samples {
@@ -109,17 +85,22 @@ with_label(char text[LABELS_MAX], const char *labels, const char *name,
 }
 
 static void
-add_sample(struct samples *samples, enum family_id id, const char *labels,
+add_sample(struct samples *samples, const char *name, const char *labels,
     double value)
 {
-	json_t *before = json_object_get(samples->of[id], labels);
-	double old = json_real_value(before);
+	const json_t *before;
+	enum merge merge;
+	size_t id = 0;
+	double old;
 
-	if (before != NULL && families[id].merge == MERGE_SUM)
+	while (strcmp(families[id].name, name) != 0)
+		id++;
+	merge = families[id].merge;
+	before = json_object_get(samples->of[id], labels);
+	old = json_real_value(before);
+	if (before != NULL && merge == MERGE_SUM)
 		value += old;
-	if (before != NULL &&
-	    ((families[id].merge == MERGE_LEAST && old < value) ||
-		(families[id].merge == MERGE_MOST && old > value)))
+	else if (before != NULL && (merge == MERGE_LEAST) == (old < value))
 		value = old;
 	if (json_object_set_new_nocheck(samples->of[id], labels,
 		json_real(value)) != 0)
@@ -170,10 +151,11 @@ add_direction(struct samples *samples, const json_t *tunnel,
 			n += name != NULL && strcmp(name, direction) == 0;
 		}
 	}
-	add_sample(samples, TRANSFERS, labels, n);
-	add_sample(samples, BYTES, labels, number_of(tunnel, bytes));
+	add_sample(samples, "transfers", labels, n);
+	add_sample(samples, "transfer_bytes_total", labels,
+	    number_of(tunnel, bytes));
 	json_object_foreach(outcomes, outcome, count) add_sample(samples,
-	    TRANSFERS_TOTAL, with_label(more, labels, "outcome", outcome),
+	    "transfers_total", with_label(more, labels, "outcome", outcome),
 	    json_number_value(count));
 }
 
@@ -186,14 +168,16 @@ add_tunnel(struct samples *samples, const json_t *tunnel)
 
 	with_label(name, "", "tunnel", text_of(tunnel, "name"));
 	with_label(labels, name, "listening", text_of(tunnel, "listening"));
-	add_sample(samples, LISTENING, labels, state_is(tunnel, "listening"));
-	add_sample(samples, SESSIONS, labels,
+	add_sample(samples, "tunnel_listening", labels,
+	    state_is(tunnel, "listening"));
+	add_sample(samples, "sessions", labels,
 	    (double)json_array_size(json_object_get(tunnel, "sessions")));
-	add_sample(samples, SESSIONS_TOTAL, labels,
+	add_sample(samples, "sessions_total", labels,
 	    number_of(tunnel, "sessions_begun"));
-	add_sample(samples, WAITING, labels, number_of(tunnel, "waiting"));
+	add_sample(samples, "clients_waiting", labels,
+	    number_of(tunnel, "waiting"));
 	json_object_foreach(json_object_get(tunnel, "refusals"), reason, count)
-	    add_sample(samples, REFUSED,
+	    add_sample(samples, "clients_refused_total",
 		with_label(more, labels, "reason", reason),
 		json_number_value(count));
 	add_direction(samples, tunnel, labels, "download", "bytes_down");
@@ -214,12 +198,13 @@ add_destination(struct samples *samples, const json_t *destination)
 	    text_of(destination, "destination"));
 	/* Without tunnels it is ending, which is no failure. */
 	if (up || json_array_size(tunnels) > 0)
-		add_sample(samples, LINK_UP, labels, up);
-	add_sample(samples, LINKS, labels, number_of(destination, "links"));
-	add_sample(samples, LINK_LOSSES, labels,
+		add_sample(samples, "link_up", labels, up);
+	add_sample(samples, "links", labels, number_of(destination, "links"));
+	add_sample(samples, "link_losses_total", labels,
 	    number_of(destination, "losses"));
 	if (round_trip > 0)
-		add_sample(samples, ROUND_TRIP, labels, round_trip);
+		add_sample(samples, "link_round_trip_seconds", labels,
+		    round_trip);
 	json_array_foreach(tunnels, i, tunnel) add_tunnel(samples, tunnel);
 }
 
@@ -230,13 +215,14 @@ add_process(struct samples *samples, const json_t *status)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	add_sample(samples, BUILD_INFO,
+	add_sample(samples, "build_info",
 	    with_label(labels, "", "version", text_of(status, "version")), 1);
-	add_sample(samples, START_TIME, "",
+	add_sample(samples, "start_time_seconds", "",
 	    (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
 		number_of(status, "seconds"));
-	add_sample(samples, WINDOW, "", number_of(status, "memory"));
-	add_sample(samples, WINDOW_MAX, "", number_of(status, "memory_max"));
+	add_sample(samples, "window_bytes", "", number_of(status, "memory"));
+	add_sample(samples, "window_max_bytes", "",
+	    number_of(status, "memory_max"));
 }
 
 /* ---- the text ---- */
@@ -248,7 +234,8 @@ put_family(FILE *file, const struct family *family, json_t *samples)
 	json_t *value;
 
 	fprintf(file, "# HELP culvert_%s %s\n# TYPE culvert_%s %s\n",
-	    family->name, family->help, family->name, family->type);
+	    family->name, family->help, family->name,
+	    strstr(family->name, "_total") != NULL ? "counter" : "gauge");
 	json_object_foreach(samples, labels, value)
 	    fprintf(file, "culvert_%s%s%s%s %.16g\n", family->name,
 		labels[0] != '\0' ? "{" : "", labels,

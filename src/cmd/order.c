@@ -1,5 +1,5 @@
 /*
- * culvert stop, drain, reload: orders to a culvert that runs.
+ * culvert stop, drain, reload: orders to a running culvert.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,11 +1,6 @@
 /*
  * culvert DESTINATION: the tunnels of -L and -R.
  */
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "base/log.h"
 #include "cmd/cmd.h"
 #include "process/app.h"
 
@@ -33,46 +28,17 @@ run_tunnels(const struct config_tunnel *line)
 	    destination != NULL && entry_new(destination, line, NULL) != NULL);
 }
 
-/* To standard output.  Not to be able to write there is a failure. */
-static int
-run_print(const char *const *texts)
-{
-	bool good = true;
-
-	for (; *texts != NULL; texts++)
-		good = good && fputs(*texts, stdout) >= 0;
-	if (good && fflush(stdout) == 0)
-		return EXIT_STOPPED;
-	log_err("cannot write: %s", strerror(errno));
-	return EXIT_FAILED;
-}
-
 int
 command_run(int argc, char **argv)
 {
 	static struct config_tunnel line; /* without a name */
-	int status = EXIT_STOPPED;
+	enum options_result result = options_parse(argc, argv, &line.options);
+	int status;
 
-	switch (options_parse(argc, argv, &line.options)) {
-	case OPTIONS_RUN:
+	if (!command_ended(result, NULL,
+		result == OPTIONS_SUMMARY ? options_summary() : options_help(),
+		line.options.why, &status))
 		status = run_tunnels(&line);
-		break;
-	case OPTIONS_SUMMARY:
-		status = run_print(options_summary());
-		break;
-	case OPTIONS_HELP:
-		status = run_print(options_help());
-		break;
-	case OPTIONS_VERSION:
-		status = run_print((const char *const[]) {
-		    "culvert " CULVERT_VERSION "\n", NULL });
-		break;
-	case OPTIONS_BAD:
-		log_err("%s", line.options.why);
-		log_err("see culvert --help");
-		status = EXIT_USAGE;
-		break;
-	}
 	options_free(&line.options);
 	return status;
 }

@@ -20,19 +20,20 @@
 
 struct config_tunnel {
 	const char *name;
-	const struct setting *begins; /* its section's first line */
+	const struct setting *begins; /* where its section begins */
 	struct options options;
 
-	/* What it was made of, in the table's order; heap, of n_settings. */
+	/* The settings that it was made of, in the order of the table of
+	 * options; on the heap. */
 	const struct setting **settings;
 	size_t n_settings;
 };
 
-/* What culvert up and culvert config take. */
+/* The command line of culvert up or culvert config. */
 struct command_line {
 	const char *path; /* -f: the configuration file, or else the default */
-	unsigned background; /* only culvert up takes it */
-	unsigned flag;	     /* the one that is the command's own */
+	unsigned background; /* culvert up only */
+	unsigned flag;	     /* --all, --test */
 	unsigned verbose;    /* how often -v was given */
 	unsigned quiet;
 	char **names; /* of tunnels */
@@ -41,24 +42,23 @@ struct command_line {
 };
 
 struct config {
-	struct settings settings; /* all texts are theirs */
+	struct settings settings; /* own all texts */
 	struct config_tunnel *tunnels;
 	size_t n_tunnels;
 
-	/* Of [defaults] alone: what is one for all. */
+	/* The options of the process, which only [defaults] has. */
 	struct options process;
 };
 
 /*
- * Reads the file and all that it includes.  0, or a negative errno with a text
- * for people in why: the place, the word that is wrong and, of a key that there
- * is not, the nearest that there is.  *ret is the caller's to free, whatever is
- * returned.
+ * Reads the file and the files that it includes.  0, or a negative errno with a
+ * text in why: the place, the word that is wrong and, for an unknown key, the
+ * most similar one.  The caller frees *ret in any case.
  */
 int config_read(const char *path, struct config *ret,
     char why[SETTINGS_WHY_MAX]);
 
-/* The same of settings that were read already; they become ret's. */
+/* The same with settings that have been read; ret takes them over. */
 int config_make(struct settings *settings, struct config *ret,
     char why[SETTINGS_WHY_MAX]);
 
@@ -79,21 +79,21 @@ bool config_check_names(const struct config *config,
 void config_complain_no_tunnel(const struct config *config, const char *name,
     char why[SETTINGS_WHY_MAX]);
 
-/* The tunnel with the name that is nearest to that, or NULL: there is none. */
+/* The tunnel with the most similar name; NULL: there are no tunnels. */
 const struct config_tunnel *config_nearest(const struct config *config,
     const char *name);
 
 /*
- * Do both say the same for every option of that scope?  Word by word: 64M is
- * not 65536K.  The destination is of OPTION_LINK.
+ * Do both have the same values for all options of that scope?  The texts are
+ * compared: 64M is not 65536K.
  */
 bool config_same(const struct config_tunnel *one,
     const struct config_tunnel *other, enum option_scope scope);
 
 /*
- * The file that is read unless -f names one: ~/.config/culvert/culvert.conf
- * (XDG_CONFIG_HOME counts) if there is one, else /etc/culvert/culvert.conf.
- * Returns path.
+ * Writes the path of the file that is read without -f:
+ * ~/.config/culvert/culvert.conf ($XDG_CONFIG_HOME is respected) if that
+ * exists, else /etc/culvert/culvert.conf.  Returns path.
  */
 const char *config_default_path(char *path, size_t size);
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Longest host name that is taken (RFC 1035 section 2.3.4), with its NUL. */
+/* Longest host name (RFC 1035 section 2.3.4), with its NUL. */
 #define FORWARD_HOST_MAX 256
 
 struct forward {
@@ -22,13 +22,12 @@ struct forward {
 };
 
 /*
- * Reads spec.  As in ssh(1): IPv6 addresses stand in square brackets, an empty
- * bind address or "*" means all addresses, "localhost" the loopback ones.  Also
- * taken, from SSH Tectia: the prefix "ftp/".  Refused: Unix socket paths (FTP
- * needs addresses) and hosts that begin with "-".  ret->remote becomes false:
- * whose option it is the caller knows.
- * Returns 0, or -EINVAL with a text in why that names what is wrong and what
- * is expected; *ret is untouched on failure.
+ * Reads spec.  As in ssh(1), IPv6 addresses are in square brackets, an empty
+ * bind address or "*" means all addresses, and "localhost" the loopback
+ * addresses.  The prefix "ftp/", from SSH Tectia, is accepted.  Unix socket
+ * paths (FTP needs addresses) and hosts that begin with "-" are refused.  The
+ * caller sets ret->remote.  Returns 0, or -EINVAL with a text in why that says
+ * what is wrong and what is expected; then *ret is unchanged.
  */
 int forward_parse(const char *spec, struct forward *ret, char *why,
     size_t why_size);

@@ -1,5 +1,5 @@
 /*
- * The options: the table, and what each takes.
+ * The table of options, and how their values are read.
  */
 #include "conf/option.h"
 
@@ -183,7 +183,7 @@ add_text(struct options_list *list, const char *text)
 	return 0;
 }
 
-/* Sets *ret to the place of text among the n words. */
+/* Sets *ret to the index of text in the n words. */
 static int
 option_choose(const char *text, const char *const *words, size_t n, size_t *ret,
     char *why, size_t why_size)

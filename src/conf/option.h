@@ -77,18 +77,4 @@ int option_refuse(char *why, size_t why_size, const char *format, ...)
 const char *option_default(const struct option_entry *option, char *text,
     size_t size);
 
-/* Sets every option to its default, with no forward and no destination. */
-void options_set_defaults(struct options *options);
-
-/*
- * Checks the options together: adds the default forward if there is none, and
- * refuses options that have no effect, or a wrong one, with these forwards.  0,
- * or -EINVAL with options->why.
- */
-int options_check(struct options *options);
-
-/* May it be passed to ssh as a destination?  0, or -EINVAL with why. */
-int options_check_destination(const char *destination, char *why,
-    size_t why_size);
-
 #endif

@@ -1,5 +1,6 @@
 /*
- * The command line.
+ * The values of all options, and the reading of a command line.  option.h has
+ * the table of options.
  */
 #ifndef CONF_OPTIONS_H
 #define CONF_OPTIONS_H
@@ -14,10 +15,10 @@
 /* Most -L and -R of one command. */
 #define OPTIONS_FORWARDS_MAX 64
 
-/* Where people expect an FTP server, and where they have no root. */
+/* The usual FTP server, and a port that needs no root. */
 #define OPTIONS_DEFAULT_FORWARD "2121:localhost:21"
 
-/* From so many -v on, each is passed to ssh, too. */
+/* From this -v on, each is passed to ssh, too. */
 #define OPTIONS_VERBOSE_SSH 3
 
 /* --retry forever */
@@ -64,17 +65,17 @@ struct options {
 	uint64_t max_per_address; /* 0: max_sessions */
 	uint64_t max_logins;	  /* the same */
 	uint64_t max_data;	  /* data connections of a session */
-	uint64_t max_lines;	  /* a second; 0: any number */
+	uint64_t max_lines;	  /* per second; 0: no limit */
 	uint64_t login_ms;	  /* 0: for ever */
 	uint64_t keepalive_ms;	  /* 0: never */
-	uint64_t drain_ms;	  /* of SIGTERM; 0: it cuts transfers */
+	uint64_t drain_ms;	  /* at SIGTERM; 0: it cuts transfers */
 	struct subnet *allow;	  /* heap */
 	size_t n_allow;
 	bool read_only;
 	struct options_list deny; /* "STOR", "SITE CHMOD" */
 	struct options_list allow_path;
 	struct options_list deny_path;
-	uint64_t rate;	       /* bytes/s of a tunnel; 0: any */
+	uint64_t rate;	       /* bytes/s of a tunnel; 0: no limit */
 	uint64_t session_rate; /* ... of a session */
 	enum options_mode server_mode;
 	bool server_data_host_reply;   /* --server-data-host reply */
@@ -88,12 +89,13 @@ struct options {
 	uint64_t max_memory; /* bytes */
 	bool no_cipher_order;
 	bool no_session;
-	uint32_t retry;	       /* attempts in a row to have a lost link again */
+	uint32_t retry;	       /* attempts in a row to reconnect a lost link */
 	bool retry_given;      /* they count for the first attempt, too */
-	uint64_t link_wait_ms; /* of a client, for the link */
+	uint64_t link_wait_ms; /* how long a client waits for the link */
 	bool on_demand;
-	uint64_t idle_exit_ms;	  /* of the link, on demand; 0: never */
-	struct addr metrics;	  /* AF_UNSPEC: none, or at */
+	uint64_t idle_exit_ms; /* how long an idle link stays up, on demand; 0:
+				  for ever */
+	struct addr metrics;   /* AF_UNSPEC: none, or */
 	const char *metrics_path; /* a Unix socket; or NULL */
 	const char *transfer_log; /* a file, or "journal"; or NULL */
 	bool transfer_xferlog;	  /* in wu-ftpd's format */
@@ -103,8 +105,8 @@ struct options {
 };
 
 /*
- * Reads the command line into *ret.  What is on the heap is the caller's to
- * free by options_free(), whatever is returned.
+ * Reads the command line into *ret.  The caller calls options_free() in any
+ * case.
  */
 enum options_result options_parse(int argc, char **argv, struct options *ret);
 void options_free(struct options *options);
@@ -131,7 +133,7 @@ struct options_more {
 
 /*
  * As options_parse(), with what more adds, but without options_check() and
- * options_check_destination() (option.h).
+ * options_check_destination().
  */
 enum options_result options_read(int argc, char **argv,
     const struct options_more *more, struct options *ret);
@@ -143,12 +145,25 @@ enum options_result options_read(int argc, char **argv,
 enum options_result options_read_own(int argc, char **argv,
     const struct options_own *own, int *ret_first, char why[256]);
 
-/* The texts of -h and of --help, in parts, behind them a NULL; they end with a
- * newline. */
+/* The texts of -h and --help, in parts; the list ends with NULL. */
 const char *const *options_summary(void);
 const char *const *options_help(void);
 
-/* What is logged from now on: -q and -v. */
+/* Sets every option to its default, with no forward and no destination. */
+void options_set_defaults(struct options *options);
+
+/*
+ * Checks the options together: adds the default forward if there is none, and
+ * refuses options that have no effect, or a wrong one, with these forwards.  0,
+ * or -EINVAL with options->why.
+ */
+int options_check(struct options *options);
+
+/* May it be passed to ssh as a destination?  0, or -EINVAL with why. */
+int options_check_destination(const char *destination, char *why,
+    size_t why_size);
+
+/* Sets the level of the log by -q and -v. */
 void options_set_log(const struct options *options);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The options as a whole: their defaults, and what does not go together.
+ * All options together: their defaults, and combinations that are refused.
  */
 #include <errno.h>
 #include <stdlib.h>

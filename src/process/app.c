@@ -360,22 +360,6 @@ check_activation(const struct app *app)
 }
 
 static bool
-open_metrics(struct app *app)
-{
-	const struct options *options = app->options.process;
-	char why[300];
-
-	if (options->metrics_path == NULL &&
-	    options->metrics.family == AF_UNSPEC)
-		return true;
-	app->metrics = metrics_open(&app->shared, &options->metrics,
-	    options->metrics_path, why, sizeof(why));
-	if (app->metrics == NULL)
-		log_err("%s", why);
-	return app->metrics != NULL;
-}
-
-static bool
 app_start_all(struct app *app)
 {
 	struct destination *destination;
@@ -529,7 +513,7 @@ app_open(const struct app_options *options, int *ret_status)
 		return NULL;
 	}
 	if (app_make_parts(&app) && open_transfer_log(&app) &&
-	    open_metrics(&app))
+	    metrics_open(shared, options->process, &app.metrics))
 		return &app;
 	*ret_status = app_run(&app, false);
 	return NULL;

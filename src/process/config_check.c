@@ -11,8 +11,8 @@
 
 /* Where something listens. */
 struct place {
-	struct addr at; /* on this host; AF_UNSPEC: on the SSH server's */
-	bool dual;	/* "*": IPv4 as well */
+	struct addr at; /* AF_UNSPEC: not on this host, but on the SSH server */
+	bool dual;	/* it is "*", IPv4 as well */
 	const char *host;
 	uint16_t port;
 	const struct setting *setting;
@@ -94,7 +94,7 @@ is_loopback_name(const char *host)
 	    (addr_parse_ip(host, &at) == 0 && addr_is_loopback(&at));
 }
 
-/* Of the SSH server: by what the texts say. */
+/* For addresses of the SSH server, only the texts are compared. */
 static bool
 is_same_far(const struct place *a, const struct place *b)
 {
@@ -141,7 +141,7 @@ add_place(struct places *places, const struct place *place, char *why)
 {
 	struct place *grown;
 
-	/* Of one name all addresses are one place. */
+	/* The addresses of one name do not exclude each other. */
 	for (size_t i = 0; i < places->n; i++) {
 		const struct place *other = &places->list[i];
 

@@ -1,5 +1,5 @@
 /*
- * Whether the tunnels of a configuration can run here.
+ * Whether the tunnels of a configuration can run on this host.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,10 +23,10 @@
 #include "tunnel/policy.h"
 #include "tunnel/tunnel.h"
 
-/* ---- what binds, before culvert becomes user ---- */
+/* ---- addresses, before becoming user ---- */
 
-/* 0 or a negative errno.  The port may well be in use, as by the culvert that
- * runs. */
+/* 0 or a negative errno.  A port in use is no error: the culvert that is
+ * running may use it. */
 static int
 try_bind(const struct addr *at)
 {
@@ -81,7 +81,7 @@ config_here_local(const struct config_tunnel *tunnel,
 		if (err == -EACCES || worst == 0)
 			worst = err;
 	}
-	/* One address of a name is enough, but with a port that it may have. */
+	/* One address of a name is enough, unless the port is forbidden. */
 	return n > 0 && own && worst != -EACCES ?
 	    0 :
 	    cannot_bind(setting, worst, why);
@@ -120,7 +120,7 @@ config_here_forwards(const struct config_tunnel *tunnel, char *why)
 	return err;
 }
 
-/* Is the directory of the file there, and may we make something in it? */
+/* Does the file's directory exist, and may we create files in it? */
 static int
 config_here_directory(const struct setting *at, const char *path, char *why)
 {
@@ -163,7 +163,7 @@ config_here_metrics(const struct config *config, char *why)
 
 /* ---- files, as user ---- */
 
-/* A file that exists, or can be made. */
+/* A file that exists and can be written, or can be created. */
 static int
 config_here_log(const struct config *config, char *why)
 {
@@ -179,7 +179,7 @@ config_here_log(const struct config *config, char *why)
 				 settings_complain(why, at, "%s = %s: %s",
 				     at->key, path, strerror(-fd));
 	}
-	/* As append_open() does, but it makes none. */
+	/* As append_open() does, but without creating it. */
 	fd =
 	    open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd >= 0)
@@ -189,7 +189,7 @@ config_here_log(const struct config *config, char *why)
 				     at->key, path, strerror(errno));
 }
 
-/* "i": what ssh would only warn of. */
+/* "i": ssh would only warn. */
 static int
 config_here_key_file(const struct setting *at, char *why)
 {
@@ -197,7 +197,7 @@ config_here_key_file(const struct setting *at, char *why)
 	char path[SETTINGS_WHY_MAX];
 	struct stat st;
 
-	/* "%d/.ssh/key", "~joe/.ssh/key": ssh knows. */
+	/* "%d/.ssh/key", "~joe/.ssh/key": only ssh knows the path. */
 	if (strchr(at->value, '%') != NULL ||
 	    (at->value[0] == '~' && at->value[1] != '/'))
 		return 0;
@@ -215,7 +215,8 @@ config_here_key_file(const struct setting *at, char *why)
 	return 0;
 }
 
-/* The place is that of the option which ssh does not take by itself. */
+/* Has ssh check its options.  To name the line that is wrong, each option is
+ * then tried alone. */
 static int
 config_here_ssh(const struct config_tunnel *tunnel, char *where,
     size_t where_size, char *why)
@@ -247,7 +248,7 @@ config_here_ssh(const struct config_tunnel *tunnel, char *where,
 			      tunnel->name, text);
 }
 
-/* Also says where ssh goes. */
+/* Also sets servers[number] to the SSH server. */
 static int
 config_here_tunnel(char **servers, const struct config *config,
     const struct command_line *line, size_t number, char *why)
@@ -260,7 +261,7 @@ config_here_tunnel(char **servers, const struct config *config,
 	for (size_t i = 0; i < tunnel->n_settings && err == 0; i++)
 		if (strcmp(tunnel->settings[i]->key, "i") == 0)
 			err = config_here_key_file(tunnel->settings[i], why);
-	/* Tunnels that say the same for ssh need it once. */
+	/* Tunnels with the same link options are tried once. */
 	while (same < number &&
 	    (!command_line_wants(line, config->tunnels[same].name) ||
 		!config_same(&config->tunnels[same], tunnel, OPTION_LINK)))
@@ -273,7 +274,7 @@ config_here_tunnel(char **servers, const struct config *config,
 	return servers[number] != NULL ? 0 : settings_no_memory(why);
 }
 
-/* Becomes it, so that files are looked at as it sees them. */
+/* Becomes user, so that files are checked with its permissions. */
 static int
 config_here_user(const struct config *config, char *why)
 {
@@ -303,7 +304,7 @@ config_here_user(const struct config *config, char *why)
 	return err;
 }
 
-/* Whoever starts culvert binds; what is one for all comes first. */
+/* Addresses are bound before culvert becomes user. */
 static int
 config_here_listeners(const struct config *config,
     const struct command_line *line, char *why)
@@ -333,7 +334,7 @@ config_check_here(const struct config *config, const struct command_line *line,
 	for (size_t i = 0; i < config->n_tunnels && err == 0; i++)
 		if (command_line_wants(line, config->tunnels[i].name))
 			err = config_here_tunnel(servers, config, line, i, why);
-	/* Once more, since by now it is known where ssh goes. */
+	/* Again, because now the SSH servers are known. */
 	if (err == 0)
 		err = config_check_places(config, line, servers, why);
 	for (size_t i = 0; i < config->n_tunnels; i++)

@@ -25,18 +25,18 @@
 
 struct metrics {
 	struct shared *shared;
-	int fd; /* it listens there; -1: no longer */
+	int fd; /* of the listening socket; -1: closed */
 	uv_timer_t timer;
 	struct pause pause;
 	uint64_t started_at; /* uv_now() */
-	uint32_t number;     /* of the exporter's process; 0: none runs */
-	bool closed;	     /* the timer is */
+	uint32_t number; /* of the exporter's process; 0: it is not running */
+	bool closed;	 /* the timer has been closed */
 };
 
 /* ---- the program ---- */
 
-/* Beside this program, as it is built, or where it is installed.  0 or a
- * negative errno, and then path is the second one. */
+/* In the directory of this program, as it is built, or where it is
+ * installed. 0, or a negative errno with the second path. */
 static int
 metrics_find_exporter(char path[PATH_MAX])
 {
@@ -55,6 +55,13 @@ metrics_find_exporter(char path[PATH_MAX])
 	return access(path, X_OK) == 0 ? 0 : -errno;
 }
 
+static bool
+has_metrics(const struct options *options)
+{
+	return options->metrics_path != NULL ||
+	    options->metrics.family != AF_UNSPEC;
+}
+
 bool
 metrics_arguments(const struct options *options, const char *const **ret)
 {
@@ -64,8 +71,7 @@ metrics_arguments(const struct options *options, const char *const **ret)
 	int err;
 
 	*ret = NULL;
-	if (options->metrics_path == NULL &&
-	    options->metrics.family == AF_UNSPEC)
+	if (!has_metrics(options))
 		return true;
 	err = metrics_find_exporter(path);
 	if (err != 0) {
@@ -83,7 +89,7 @@ metrics_arguments(const struct options *options, const char *const **ret)
 	return true;
 }
 
-/* ---- where it listens ---- */
+/* ---- the listening socket ---- */
 
 /* A descriptor, or a negative errno. */
 static int
@@ -119,20 +125,6 @@ metrics_listen(const struct addr *at, const char *path)
 	return steal_fd(&fd);
 }
 
-static void
-metrics_explain(int err, const struct addr *at, const char *path, char *why,
-    size_t why_size)
-{
-	char text[ADDR_TEXT_MAX];
-
-	snprintf(why, why_size, "cannot listen on %s for --metrics: %s%s",
-	    path != NULL ? path : addr_format(at, text), strerror(-err),
-	    err == -EADDRINUSE ?
-		": give this culvert another address, or stop the program that "
-		"listens there" :
-		"");
-}
-
 /* ---- the exporter's life ---- */
 
 static void
@@ -157,7 +149,7 @@ metrics_on_pause_over(uv_timer_t *timer)
 	metrics_start(timer->data);
 }
 
-/* Starts it again later, unless it is not wanted any more. */
+/* Starts it again later, unless culvert drains or stops. */
 static void
 metrics_retry(struct metrics *metrics, const char *why)
 {
@@ -210,7 +202,7 @@ metrics_drain(struct metrics *metrics)
 {
 	if (metrics == NULL || metrics->fd < 0)
 		return;
-	/* For the exporter's copy as well, at once. */
+	/* This takes effect on the exporter's copy, too. */
 	shutdown(metrics->fd, SHUT_RDWR);
 	cleanup_fd(&metrics->fd);
 	metrics->fd = -1;
@@ -223,33 +215,48 @@ metrics_close(struct metrics *metrics)
 	if (metrics == NULL)
 		return;
 	metrics_drain(metrics);
-	/* It has nothing to finish. */
+	/* It has nothing to complete. */
 	if (metrics->number != 0)
 		monitor_signal(metrics->shared->monitor, metrics->number,
 		    SIGKILL);
 	uv_close((uv_handle_t *)&metrics->timer, metrics_on_closed);
 }
 
-struct metrics *
-metrics_open(struct shared *shared, const struct addr *at, const char *path,
-    char *why, size_t why_size)
+bool
+metrics_open(struct shared *shared, const struct options *options,
+    struct metrics **ret)
 {
-	struct metrics *metrics = calloc(1, sizeof(*metrics));
-	int fd = metrics_listen(at, path);
-	int err = fd < 0 ? fd : metrics == NULL ? -ENOMEM : 0;
+	const char *path = options->metrics_path;
+	CLEANUP(cleanup_fd) int fd = -1;
+	struct metrics *metrics;
+	char at[ADDR_TEXT_MAX];
 
-	if (err != 0) {
-		metrics_explain(err, at, path, why, why_size);
-		cleanup_fd(&fd);
-		free(metrics);
-		return NULL;
+	*ret = NULL;
+	if (!has_metrics(options))
+		return true;
+	fd = metrics_listen(&options->metrics, path);
+	if (fd < 0) {
+		log_err("cannot listen on %s for --metrics: %s%s",
+		    path != NULL ? path : addr_format(&options->metrics, at),
+		    strerror(-fd),
+		    fd == -EADDRINUSE ? ": give this culvert another address, "
+					"or stop the program that listens "
+					"there" :
+					"");
+		return false;
+	}
+	metrics = calloc(1, sizeof(*metrics));
+	if (metrics == NULL) {
+		log_err("out of memory");
+		return false;
 	}
 	metrics->shared = shared;
-	metrics->fd = fd;
+	metrics->fd = steal_fd(&fd);
 	pause_init(&metrics->pause, LIMIT_METRICS_PAUSE_MS,
 	    LIMIT_METRICS_PAUSE_MAX_MS);
 	uv_timer_init(&shared->loop, &metrics->timer);
 	metrics->timer.data = metrics;
 	uv_unref((uv_handle_t *)&metrics->timer);
-	return metrics;
+	*ret = metrics;
+	return true;
 }

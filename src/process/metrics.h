@@ -14,9 +14,7 @@
 #define PROCESS_METRICS_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
-#include "base/addr.h"
 #include "conf/options.h"
 #include "process/shared.h"
 
@@ -30,12 +28,12 @@ struct metrics;
 bool metrics_arguments(const struct options *options, const char *const **ret);
 
 /*
- * Listens on path, a Unix socket that must not be in use, or if that is NULL on
- * *at.  For the time before the confinement.  Returns NULL with the reason in
- * why when it cannot.
+ * Listens as --metrics says, before the confinement: on a Unix socket that must
+ * not be in use, or on an address.  *ret is NULL if there is no --metrics.
+ * False: it cannot listen, which has been logged.
  */
-struct metrics *metrics_open(struct shared *shared, const struct addr *at,
-    const char *path, char *why, size_t why_size);
+bool metrics_open(struct shared *shared, const struct options *options,
+    struct metrics **ret);
 
 /* Starts the exporter; the control socket must exist.  NULL is allowed. */
 void metrics_start(struct metrics *metrics);

@@ -197,7 +197,7 @@ instance_take_line(struct instance *instance, char why[INSTANCE_WHY_MAX])
 	instance->len -= len;
 	memmove(instance->rest, instance->rest + len, instance->len);
 	if (json == NULL)
-		snprintf(why, INSTANCE_WHY_MAX, "culvert's answer is no JSON");
+		snprintf(why, INSTANCE_WHY_MAX, "the answer is not JSON");
 	return json;
 }
 

@@ -191,7 +191,8 @@ order_read_line(int argc, char **argv, struct order *ret, int *ret_status)
 		reload ? help_reload : help_end, &first, ret_status))
 		return true;
 	if (argc - first > 1) {
-		*ret_status = command_misused(argv[0], "one name at a time");
+		*ret_status =
+		    command_misused(argv[0], "only one name is allowed");
 		return true;
 	}
 	ret->name = argv[first];

@@ -133,17 +133,14 @@ check_key(const struct setting *at, char *why)
 		    "there is no \"%s\"; did you mean \"%s\"?", at->key,
 		    nearest(at->key));
 	if (is_quoted(at->value))
-		return settings_complain(why, at,
-		    "%s = %s: the quotes would be part of the value; remove "
-		    "them",
-		    at->key, at->value);
+		return settings_complain_value(why, at,
+		    "the quotes would be part of the value; remove them");
 	if (at->value[0] == '\0')
 		return settings_complain(why, at, "\"%s\" has no value",
 		    at->key);
 	if (option->one_word && strpbrk(at->value, " \t") != NULL)
-		return settings_complain(why, at,
-		    "%s = %s: expected one word, without blanks", at->key,
-		    at->value);
+		return settings_complain_value(why, at,
+		    "expected one word, without blanks");
 	if (option->scope == OPTION_PROCESS &&
 	    config_name_of(at->section) != NULL)
 		return settings_complain(why, at,
@@ -214,8 +211,7 @@ config_apply(struct options *options, const struct option_entry *option,
 	/* What is wrong with a destination names it. */
 	if (option->file_only)
 		return settings_complain(why, at, "%s", text);
-	return settings_complain(why, at, "%s = %s: %s", at->key, at->value,
-	    text);
+	return settings_complain_value(why, at, "%s", text);
 }
 
 /* For each option, the values in the section, or else those in [defaults]. */

@@ -24,7 +24,6 @@ static option_take_cb take_destination, option_add_forward, add_allow, add_verb,
 #define RATE_MOST (64ULL << 30)
 
 #define AT(field) .at = offsetof(struct options, field)
-#define FLAG(field) .kind = OPTION_FLAG, .bare = true, AT(field)
 #define TEXT(field) .kind = OPTION_TEXT, AT(field)
 #define ADDRESS(field) .kind = OPTION_ADDRESS, AT(field)
 #define NUMBER(what, field, least, most) \
@@ -34,6 +33,7 @@ static option_take_cb take_destination, option_add_forward, add_allow, add_verb,
 #define SECONDS(field, most) NUMBER(OPTION_SECONDS, field, 0, most)
 #define EITHER(field, no, yes) \
 	.kind = OPTION_EITHER, AT(field), .words = { (no), (yes) }
+#define FLAG(field) EITHER(field, "no", "yes"), .bare = true
 #define OWN(taker) .kind = OPTION_OWN, .take = (taker)
 #define SSH(letter) .kind = OPTION_SSH, .words = { (letter) }
 #define SSH_WORD(letter) SSH(letter), .one_word = true
@@ -202,10 +202,11 @@ option_choose(const char *text, const char *const *words, size_t n, size_t *ret,
 	return option_refuse(why, why_size, "expected %s", expected);
 }
 
+/* Sets *ret to whether text is the second of the two words. */
 static int
-take_flag(bool *ret, const char *text, char *why, size_t why_size)
+take_either(const char *text, const char *const words[2], bool *ret, char *why,
+    size_t why_size)
 {
-	static const char *const words[] = { "no", "yes" };
 	size_t n = 0;
 	int err = option_choose(text, words, 2, &n, why, why_size);
 
@@ -213,6 +214,8 @@ take_flag(bool *ret, const char *text, char *why, size_t why_size)
 		*ret = n == 1;
 	return err;
 }
+
+static const char *const no_yes[] = { "no", "yes" };
 
 static int
 take_for_ssh(struct options *options, const struct option_entry *option,
@@ -222,7 +225,7 @@ take_for_ssh(struct options *options, const struct option_entry *option,
 	int err = 0;
 
 	if (option->bare)
-		err = take_flag(&yes, text, why, why_size);
+		err = take_either(text, no_yes, &yes, why, why_size);
 	if (err == 0 && yes)
 		err = add_text(&options->ssh_arguments, option->words[0]);
 	if (err == 0 && !option->bare)
@@ -236,7 +239,7 @@ take_verbose(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size)
 {
 	bool yes = true;
-	int err = take_flag(&yes, text, why, why_size);
+	int err = take_either(text, no_yes, &yes, why, why_size);
 
 	if (err != 0 || !yes)
 		return err;
@@ -451,24 +454,17 @@ option_take(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size)
 {
 	void *at = (char *)options + option->at;
-	size_t n = 0;
-	int err = 0;
 
 	switch (option->kind) {
-	case OPTION_FLAG:
-		return take_flag(at, text, why, why_size);
 	case OPTION_TEXT:
 		*(const char **)at = text;
-		break;
+		return 0;
 	case OPTION_COUNT:
 	case OPTION_SIZE:
 	case OPTION_SECONDS:
 		return take_number(option, text, at, why, why_size);
 	case OPTION_EITHER:
-		err = option_choose(text, option->words, 2, &n, why, why_size);
-		if (err == 0)
-			*(bool *)at = n == 1;
-		break;
+		return take_either(text, option->words, at, why, why_size);
 	case OPTION_ADDRESS:
 		return take_address(text, at, why, why_size);
 	case OPTION_SSH:
@@ -476,7 +472,7 @@ option_take(struct options *options, const struct option_entry *option,
 	case OPTION_OWN:
 		return option->take(options, option, text, why, why_size);
 	}
-	return err;
+	return -EINVAL;
 }
 
 const char *
@@ -487,8 +483,6 @@ option_default(const struct option_entry *option, char *text, size_t size)
 
 	options_set_defaults(&defaults);
 	switch (option->kind) {
-	case OPTION_FLAG:
-		return "no";
 	case OPTION_TEXT:
 		return *(const char *const *)(const void *)at;
 	case OPTION_COUNT:

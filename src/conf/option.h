@@ -20,7 +20,6 @@ enum option_scope {
 
 /* The values of an option, and the type of its field in struct options. */
 enum option_kind {
-	OPTION_FLAG,	/* yes or no: a bool */
 	OPTION_TEXT,	/* any text: const char * */
 	OPTION_COUNT,	/* a number from low to high: uint64_t */
 	OPTION_SIZE,	/* bytes from low to high: uint64_t */

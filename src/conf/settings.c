@@ -38,20 +38,40 @@ struct reader {
 static int settings_read_file(struct settings *settings, const char *path,
     int depth, char *why);
 
+static void
+put_reason(char why[SETTINGS_WHY_MAX], const struct setting *at, bool value,
+    const char *format, va_list args)
+{
+	why[0] = '\0';
+	if (at != NULL)
+		snprintf(why, SETTINGS_WHY_MAX, "%s:%u: ", at->file, at->line);
+	if (value)
+		snprintf(why + strlen(why), SETTINGS_WHY_MAX - strlen(why),
+		    "%s = %s: ", at->key, at->value);
+	vsnprintf(why + strlen(why), SETTINGS_WHY_MAX - strlen(why), format,
+	    args);
+}
+
 int
 settings_complain(char why[SETTINGS_WHY_MAX], const struct setting *at,
     const char *format, ...)
 {
-	int len = 0;
 	va_list args;
 
-	if (at != NULL)
-		len = snprintf(why, SETTINGS_WHY_MAX, "%s:%u: ", at->file,
-		    at->line);
-	if (len < 0 || len >= SETTINGS_WHY_MAX)
-		return -EINVAL;
 	va_start(args, format);
-	vsnprintf(why + len, SETTINGS_WHY_MAX - (size_t)len, format, args);
+	put_reason(why, at, false, format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+int
+settings_complain_value(char why[SETTINGS_WHY_MAX], const struct setting *at,
+    const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	put_reason(why, at, true, format, args);
 	va_end(args);
 	return -EINVAL;
 }

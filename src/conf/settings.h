@@ -52,6 +52,11 @@ void settings_free(struct settings *settings);
 int settings_complain(char why[SETTINGS_WHY_MAX], const struct setting *at,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* The same with "FILE:LINE: KEY = VALUE: ". */
+int settings_complain_value(char why[SETTINGS_WHY_MAX],
+    const struct setting *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* Writes "out of memory" to why.  Returns -ENOMEM. */
 int settings_no_memory(char why[SETTINGS_WHY_MAX]);
 

@@ -57,7 +57,7 @@ on_foreground_ended(uv_poll_t *poll, int status, int events)
 	struct app *app = poll->data;
 
 	background_stop_watching(&app->background);
-	log_err("the foreground process has ended too early: stopping");
+	log_err("the foreground process was killed: stopping");
 	app->status = EXIT_FAILED;
 	app_stop(app);
 }

@@ -149,10 +149,9 @@ add_place(struct places *places, const struct place *place, char *why)
 		    other->setting == place->setting;
 
 		if (!own && config_check_is_same(other, place))
-			return settings_complain(why, place->setting,
-			    "%s = %s: %s:%u already listens on that address "
+			return settings_complain_value(why, place->setting,
+			    "%s:%u already listens on that address "
 			    "and port; use another port",
-			    place->setting->key, place->setting->value,
 			    other->setting->file, other->setting->line);
 	}
 	grown = realloc(places->list, (places->n + 1) * sizeof(*grown));
@@ -185,9 +184,8 @@ config_check_add_forward(struct places *places,
 		return add_place(places, &place, why);
 	n = config_check_addresses(forward->bind, found, &place.dual, &reason);
 	if (n == 0)
-		return settings_complain(why, place.setting,
-		    "%s = %s: cannot listen on %s: %s", place.setting->key,
-		    place.setting->value, forward->bind, reason);
+		return settings_complain_value(why, place.setting,
+		    "cannot listen on %s: %s", forward->bind, reason);
 	for (size_t i = 0; i < n && err == 0; i++) {
 		place.at = found[i];
 		err = add_place(places, &place, why);

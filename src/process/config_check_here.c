@@ -48,8 +48,7 @@ try_bind(const struct addr *at)
 static int
 cannot_bind(const struct setting *at, int err, char *why)
 {
-	return settings_complain(why, at, "%s = %s: cannot listen there: %s%s",
-	    at->key, at->value,
+	return settings_complain_value(why, at, "cannot listen there: %s%s",
 	    err == -EADDRNOTAVAIL ? "it is not an address of this host" :
 				    strerror(-err),
 	    err == -EACCES ? " (ports below 1024 need root, or "
@@ -70,11 +69,10 @@ config_here_local(const struct config_tunnel *tunnel,
 	for (size_t i = 0; i < n; i++) {
 		if (!addr_is_loopback(&found[i]) &&
 		    tunnel->options.n_allow == 0)
-			return settings_complain(why, setting,
-			    "%s = %s: clients of other hosts could connect; "
+			return settings_complain_value(why, setting,
+			    "clients of other hosts could connect; "
 			    "\"allow\" says which may (an address or a "
-			    "network; 0.0.0.0/0 and ::/0 for everybody)",
-			    setting->key, setting->value);
+			    "network; 0.0.0.0/0 and ::/0 for everybody)");
 		found[i].port = forward->port;
 		err = try_bind(&found[i]);
 		own |= dual || err == 0;
@@ -99,10 +97,9 @@ config_here_remote(const struct config_tunnel *tunnel,
 	};
 	const char *wrong = tunnel_remote_wrong(&policy, forward->bind);
 
-	return wrong == NULL ?
-	    0 :
-	    settings_complain(why, setting, "%s = %s: cannot listen there: %s",
-		setting->key, setting->value, wrong);
+	return wrong == NULL ? 0 :
+			       settings_complain_value(why, setting,
+				   "cannot listen there: %s", wrong);
 }
 
 static int
@@ -131,8 +128,8 @@ config_here_directory(const struct setting *at, const char *path, char *why)
 		snprintf(directory, sizeof(directory), "%.*s",
 		    slash == path ? 1 : (int)(slash - path), path);
 	if (access(directory, W_OK | X_OK) != 0)
-		return settings_complain(why, at, "%s = %s: %s: %s", at->key,
-		    at->value, directory, strerror(errno));
+		return settings_complain_value(why, at, "%s: %s", directory,
+		    strerror(errno));
 	return 0;
 }
 
@@ -152,12 +149,11 @@ config_here_metrics(const struct config *config, char *why)
 		return err == 0 ? 0 : cannot_bind(at, err, why);
 	}
 	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return settings_complain(why, at, "metrics = %s: %s", at->value,
+		return settings_complain_value(why, at, "%s",
 		    strerror(ENAMETOOLONG));
 	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
-		return settings_complain(why, at,
-		    "metrics = %s: there is a file that is not a socket",
-		    at->value);
+		return settings_complain_value(why, at,
+		    "there is a file that is not a socket");
 	return config_here_directory(at, path, why);
 }
 
@@ -175,18 +171,18 @@ config_here_log(const struct config *config, char *why)
 		return 0;
 	if (strcmp(path, "journal") == 0) {
 		fd = journal_connect();
-		return fd >= 0 ? 0 :
-				 settings_complain(why, at, "%s = %s: %s",
-				     at->key, path, strerror(-fd));
+		return fd >= 0 ?
+		    0 :
+		    settings_complain_value(why, at, "%s", strerror(-fd));
 	}
 	/* As append_open() does, but without creating it. */
 	fd =
 	    open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd >= 0)
 		return 0;
-	return errno == ENOENT ? config_here_directory(at, path, why) :
-				 settings_complain(why, at, "%s = %s: %s",
-				     at->key, path, strerror(errno));
+	return errno == ENOENT ?
+	    config_here_directory(at, path, why) :
+	    settings_complain_value(why, at, "%s", strerror(errno));
 }
 
 /* "i": ssh would only warn. */
@@ -207,11 +203,9 @@ config_here_key_file(const struct setting *at, char *why)
 	else
 		snprintf(path, sizeof(path), "%s", at->value);
 	if (access(path, R_OK) != 0)
-		return settings_complain(why, at, "i = %s: %s", at->value,
-		    strerror(errno));
+		return settings_complain_value(why, at, "%s", strerror(errno));
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		return settings_complain(why, at, "i = %s: %s", at->value,
-		    strerror(EISDIR));
+		return settings_complain_value(why, at, "%s", strerror(EISDIR));
 	return 0;
 }
 
@@ -286,20 +280,16 @@ config_here_user(const struct config *config, char *why)
 		return 0;
 	err = user_find(config->process.user, &user);
 	if (err != 0)
-		return settings_complain(why, at, "user = %s: %s", at->value,
+		return settings_complain_value(why, at, "%s",
 		    err == -ENOENT ? "there is no such user" : strerror(-err));
 	if (user.uid == 0)
-		err = settings_complain(why, at, "user = %s: that is root",
-		    at->value);
+		err = settings_complain_value(why, at, "that is root");
 	else if (geteuid() != 0)
-		err = settings_complain(why, at,
-		    "user = %s: only root can become another user; check it "
-		    "as root",
-		    at->value);
+		err = settings_complain_value(why, at,
+		    "only root can become another user; check it as root");
 	else if ((err = user_become(&user, 0)) != 0)
-		err = settings_complain(why, at,
-		    "user = %s: cannot become that user: %s", at->value,
-		    strerror(-err));
+		err = settings_complain_value(why, at,
+		    "cannot become that user: %s", strerror(-err));
 	user_free(&user);
 	return err;
 }

@@ -112,7 +112,7 @@ do_order(struct control_peer *peer, const json_t *request,
 	const struct control_socket *control = peer->control;
 	const json_t *tunnel = json_object_get(request, "tunnel");
 	const char *name = json_string_value(tunnel);
-	char why[300] = "the name of a tunnel is a text";
+	char why[300] = "the name of a tunnel must be a text";
 	bool done;
 
 	/* Only a request without "tunnel" is for the whole process. */
@@ -163,8 +163,8 @@ control_take_line(struct control_peer *peer, const char *line, size_t len)
 		requests[i].run(peer, request, requests[i].order);
 	else
 		answer_done(peer, false,
-		    request == NULL ? "that is no JSON" :
-				      "there is no such request");
+		    request == NULL ? "the request is not JSON" :
+				      "unknown request");
 	json_decref(request);
 }
 
@@ -275,8 +275,9 @@ control_open(struct shared *shared, control_order_cb *order, void *ctx)
 		err = net_listener_start(control->listener);
 	if (err == 0)
 		return control;
-	log_warn("culvert status will not find this one: %s: %s", path,
-	    strerror(-err));
+	log_warn("cannot listen on the control socket %s: %s; culvert status "
+		 "will not find this culvert",
+	    path, strerror(-err));
 	if (control != NULL)
 		net_listener_close(control->listener);
 	free(control);

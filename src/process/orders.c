@@ -89,8 +89,8 @@ app_obey(void *ctx, enum control_order order, const char *name, char *why,
 
 	if (order == CONTROL_RELOAD || name != NULL) {
 		snprintf(why, why_size, "%s",
-		    ending ? "it is ending" :
-			     "it was not started by culvert up");
+		    ending ? "culvert is stopping" :
+			     "this culvert was not started by culvert up");
 		return options->request != NULL && !ending &&
 		    options->request(options->ctx, order, name, why, why_size);
 	}

@@ -292,7 +292,7 @@ up_reload_on_read(void *ctx, int err, const char *bytes, size_t len)
 	if (app->shared.stopping || app->shared.draining) {
 		if (!app->shared.stopping)
 			notify_send(&app->notify, "READY=1");
-		app_reloaded(app, "it is ending");
+		app_reloaded(app, "culvert is stopping");
 		return;
 	}
 	good = up_reload_use(up, err, bytes, len, why);
@@ -329,7 +329,7 @@ reload(struct up *up, const char *name, char *why, size_t why_size)
 {
 	if (name != NULL && !command_line_wants(up->line, name)) {
 		snprintf(why, why_size,
-		    "culvert up was not told to start a tunnel %.64s", name);
+		    "culvert up was not started with a tunnel %.64s", name);
 		return false;
 	}
 	/* A request during a reload makes the next one reload all. */

@@ -291,18 +291,18 @@ def test_user(as_nobody, ftp_server):
 
 
 @pytest.mark.parametrize("request_, answer", [
-    (b"\n", "that is no JSON"),
-    (b"nonsense\n", "that is no JSON"),
-    (b"[1]\n", "there is no such request"),
-    (b"{}\n", "there is no such request"),
-    (b'{"do": 3}\n', "there is no such request"),
-    (b'{"do": "x"}\n', "there is no such request"),
+    (b"\n", "the request is not JSON"),
+    (b"nonsense\n", "the request is not JSON"),
+    (b"[1]\n", "unknown request"),
+    (b"{}\n", "unknown request"),
+    (b'{"do": 3}\n', "unknown request"),
+    (b'{"do": "x"}\n', "unknown request"),
     (b'{"do": "end"}\n', "there is no such session"),
     (b'{"do": "end", "session": 99}\n', "there is no such session"),
     (b'{"do": "stop", "tunnel": "mill"}\n', "no tunnel mill is running"),
-    (b'{"do": "stop", "tunnel": 5}\n', "the name of a tunnel is a text"),
-    (b'{"do": "drain", "tunnel": null}\n', "the name of a tunnel is a text"),
-    pytest.param(b"{" + b" " * 100_000 + b"}\n", "that is no JSON",
+    (b'{"do": "stop", "tunnel": 5}\n', "the name of a tunnel must be a text"),
+    (b'{"do": "drain", "tunnel": null}\n', "the name of a tunnel must be a text"),
+    pytest.param(b"{" + b" " * 100_000 + b"}\n", "the request is not JSON",
                  id="long"),
 ])
 def test_bad_request(request_, answer, two):
@@ -493,8 +493,8 @@ def test_reload_of_none(two):
 def test_reload_of_plain(start_culvert, ftp_server):
     """Without a configuration file there is nothing to read."""
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}")
-    assert "it was not started by culvert up" in run(one, "reload", status=1)
-    assert "it was not started by culvert up" in run(one, "stop", "x",
+    assert "this culvert was not started by culvert up" in run(one, "reload", status=1)
+    assert "this culvert was not started by culvert up" in run(one, "stop", "x",
                                                      status=1)
 
 
@@ -531,7 +531,7 @@ def test_which(two, conf, sshd, ftp_server, start_up):
 @pytest.mark.parametrize("argv, words", [
     (["status", "--jsn"], "unknown option --jsn"),
     (["status", "-S"], "-S needs a value"),
-    (["stop", "a", "b"], "one name at a time"),
+    (["stop", "a", "b"], "only one name is allowed"),
     (["drain", "--json"], "unknown option --json"),
     (["reload", "--wait"], "unknown option --wait"),
     (["status", "-w"], "-w needs a terminal"),

@@ -5,8 +5,6 @@
 
 #include <errno.h>
 
-#include "ssh/wire.h"
-
 /* The originator of a forwarded connection: ssh -W sends the same, because some
  * servers refuse port 0. */
 #define CHAN_ORIGINATOR_HOST "127.0.0.1"
@@ -79,55 +77,53 @@ chan_parse(const uint8_t *bytes, size_t len, struct chan_message *ret)
 	return 0;
 }
 
-int
-chan_put_open_direct(struct buf *out, uint32_t channel, uint32_t window,
-    uint32_t packet, const char *host, uint32_t port)
+struct wire_message
+chan_put_open_direct(uint32_t channel, uint32_t window, uint32_t packet,
+    const char *host, uint32_t port)
 {
-	return wire_put(out, "bbsuuususu", 0, CHAN_OPEN, "direct-tcpip",
-	    channel, window, packet, host, port, CHAN_ORIGINATOR_HOST,
+	return wire_make("bbsuuususu", 0, CHAN_OPEN, "direct-tcpip", channel,
+	    window, packet, host, port, CHAN_ORIGINATOR_HOST,
 	    CHAN_ORIGINATOR_PORT);
 }
 
-int
-chan_put_open_session(struct buf *out, uint32_t channel, uint32_t window,
-    uint32_t packet)
+struct wire_message
+chan_put_open_session(uint32_t channel, uint32_t window, uint32_t packet)
 {
-	return wire_put(out, "bbsuuu", 0, CHAN_OPEN, "session", channel, window,
+	return wire_make("bbsuuu", 0, CHAN_OPEN, "session", channel, window,
 	    packet);
 }
 
-int
-chan_put_request(struct buf *out, uint32_t channel, const char *name,
-    const char *text)
+struct wire_message
+chan_put_request(uint32_t channel, const char *name, const char *text)
 {
-	return wire_put(out, text != NULL ? "bbusbs" : "bbusb", 0, CHAN_REQUEST,
+	return wire_make(text != NULL ? "bbusbs" : "bbusb", 0, CHAN_REQUEST,
 	    channel, name, 1, text);
 }
 
-int
-chan_put_window_adjust(struct buf *out, uint32_t channel, uint32_t bytes)
+struct wire_message
+chan_put_window_adjust(uint32_t channel, uint32_t bytes)
 {
-	return wire_put(out, "bbuu", 0, CHAN_WINDOW_ADJUST, channel, bytes);
+	return wire_make("bbuu", 0, CHAN_WINDOW_ADJUST, channel, bytes);
 }
 
-int
-chan_put_open_failure(struct buf *out, uint32_t channel, uint32_t reason)
+struct wire_message
+chan_put_open_failure(uint32_t channel, uint32_t reason)
 {
 	/* A description and its language, both empty. */
-	return wire_put(out, "bbuuss", 0, CHAN_OPEN_FAILURE, channel, reason,
-	    "", "");
+	return wire_make("bbuuss", 0, CHAN_OPEN_FAILURE, channel, reason, "",
+	    "");
 }
 
-int
-chan_put_request_failure(struct buf *out)
+struct wire_message
+chan_put_request_failure(void)
 {
-	return wire_put(out, "bb", 0, CHAN_REQUEST_FAILURE);
+	return wire_make("bb", 0, CHAN_REQUEST_FAILURE);
 }
 
-int
-chan_put(struct buf *out, enum chan_type type, uint32_t channel)
+struct wire_message
+chan_put(enum chan_type type, uint32_t channel)
 {
-	return wire_put(out, "bbu", 0, type, channel);
+	return wire_make("bbu", 0, type, channel);
 }
 
 void

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
+#include "ssh/wire.h"
 
 enum chan_type {
 	CHAN_GLOBAL_REQUEST = 80,
@@ -58,27 +58,27 @@ struct chan_message {
 int chan_parse(const uint8_t *bytes, size_t len, struct chan_message *ret);
 
 /*
- * Each appends one packet to out: 0, -ENOBUFS or -ENOMEM (wire_put()).
- * channel: its number at the receiver, but ours in OPEN; window, packet: bytes.
+ * Packets to send.  channel: its number at the receiver, but ours in OPEN;
+ * window, packet: bytes.
  */
 
 /* Opens a channel to host and port (section 7.2), or a session (6.1). */
-int chan_put_open_direct(struct buf *out, uint32_t channel, uint32_t window,
+struct wire_message chan_put_open_direct(uint32_t channel, uint32_t window,
     uint32_t packet, const char *host, uint32_t port);
-int chan_put_open_session(struct buf *out, uint32_t channel, uint32_t window,
+struct wire_message chan_put_open_session(uint32_t channel, uint32_t window,
     uint32_t packet);
 
 /* A request of a channel that wants a reply, CHAN_SUCCESS or CHAN_FAILURE: with
  * the string text, as "exec" and "subsystem" (section 6.5), or NULL. */
-int chan_put_request(struct buf *out, uint32_t channel, const char *name,
+struct wire_message chan_put_request(uint32_t channel, const char *name,
     const char *text);
 
-int chan_put_window_adjust(struct buf *out, uint32_t channel, uint32_t bytes);
-int chan_put_open_failure(struct buf *out, uint32_t channel, uint32_t reason);
-int chan_put_request_failure(struct buf *out);
+struct wire_message chan_put_window_adjust(uint32_t channel, uint32_t bytes);
+struct wire_message chan_put_open_failure(uint32_t channel, uint32_t reason);
+struct wire_message chan_put_request_failure(void);
 
 /* A packet with no more than a channel: CHAN_EOF, CHAN_CLOSE, CHAN_FAILURE. */
-int chan_put(struct buf *out, enum chan_type type, uint32_t channel);
+struct wire_message chan_put(enum chan_type type, uint32_t channel);
 
 /* The bytes in front of len bytes of channel data. */
 #define CHAN_DATA_HEAD 14

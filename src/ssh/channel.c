@@ -64,7 +64,7 @@ channel_new(struct proxy *proxy, uint32_t number, const char *host,
 	channel->timer.data = channel;
 	channel->open_handles = 2;
 	conn_put(proxy->conn,
-	    chan_put_open_direct(conn_message(proxy->conn), number,
+	    chan_put_open_direct(number,
 		window_open(&channel->window, &proxy->info->path,
 		    use == LINK_DATA, uv_hrtime() / 1000),
 		LIMIT_CHANNEL_PACKET, host, port));

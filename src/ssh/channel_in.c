@@ -24,12 +24,10 @@ channel_give_window(struct channel *channel)
 	grant = window_grant(&channel->window);
 	if (grant > 0)
 		conn_put(proxy->conn,
-		    chan_put_window_adjust(conn_message(proxy->conn),
-			channel->peer, grant));
+		    chan_put_window_adjust(channel->peer, grant));
 	if (window_asks(&channel->window, uv_hrtime() / 1000))
 		conn_put(proxy->conn,
-		    chan_put_request(conn_message(proxy->conn), channel->peer,
-			CHANNEL_QUESTION, NULL));
+		    chan_put_request(channel->peer, CHANNEL_QUESTION, NULL));
 }
 
 void
@@ -340,8 +338,7 @@ channel_message(struct channel *channel, const struct chan_message *message)
 		/* eow@openssh.com, for example, which wants no reply. */
 		if (message->want_reply && channel_can_send(channel))
 			conn_put(proxy->conn,
-			    chan_put(conn_message(proxy->conn), CHAN_FAILURE,
-				channel->peer));
+			    chan_put(CHAN_FAILURE, channel->peer));
 		break;
 	case CHAN_SUCCESS:
 	case CHAN_FAILURE:

@@ -32,9 +32,7 @@ channel_send_close(struct channel *channel)
 	channel_unwait(channel);
 	uv_timer_stop(&channel->timer);
 	if (channel_can_send(channel))
-		conn_put(proxy->conn,
-		    chan_put(conn_message(proxy->conn), CHAN_CLOSE,
-			channel->peer));
+		conn_put(proxy->conn, chan_put(CHAN_CLOSE, channel->peer));
 	channel->close_sent = true;
 }
 
@@ -104,8 +102,7 @@ channel_after_send(struct channel *channel)
 	    !channel_can_send(channel))
 		return;
 	channel->eof_sent = true;
-	conn_put(proxy->conn,
-	    chan_put(conn_message(proxy->conn), CHAN_EOF, channel->peer));
+	conn_put(proxy->conn, chan_put(CHAN_EOF, channel->peer));
 	channel->mark = conn_taken(proxy->conn);
 	if (channel->finishing)
 		channel_start_linger(channel);

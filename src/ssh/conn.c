@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/stream.h"
 #include "limits.h"
@@ -34,7 +35,6 @@ struct conn {
 		CONN_REQUEST, /* proxy mode is requested */
 		CONN_UP,
 	} state;
-	struct buf message; /* conn_message() */
 	struct buf queue;
 	uint64_t taken; /* conn_taken() */
 	bool wanted;	/* room() must be called */
@@ -88,7 +88,6 @@ conn_new(uv_loop_t *loop, const char *path, bool proxy,
 	conn->handler = handler;
 	conn->ctx = ctx;
 	conn->proxy = proxy;
-	buf_init(&conn->message, LIMIT_MUX_MESSAGE);
 	buf_init(&conn->queue, LIMIT_MUX_BACKLOG);
 	conn->input = malloc(CONN_INPUT_SIZE);
 	if (conn->input != NULL)
@@ -103,7 +102,7 @@ conn_new(uv_loop_t *loop, const char *path, bool proxy,
 	}
 	conn->poll.data = conn;
 	conn_want(conn, UV_READABLE);
-	conn_put(conn, mux_put_hello(&conn->message));
+	conn_put(conn, mux_put_hello());
 	*ret = conn;
 	return 0;
 }
@@ -124,7 +123,6 @@ conn_free(struct conn *conn)
 		return;
 	conn->handler = NULL;
 	conn->broken = true;
-	buf_free(&conn->message);
 	buf_free(&conn->queue);
 	uv_poll_stop(&conn->poll);
 	cleanup_fd(&conn->fd);
@@ -243,23 +241,15 @@ conn_offer(struct conn *conn, const struct iovec *pieces, size_t n,
 	return taken / group;
 }
 
-struct buf *
-conn_message(struct conn *conn)
-{
-	return &conn->message;
-}
-
 void
-conn_put(struct conn *conn, int err)
+conn_put(struct conn *conn, struct wire_message message)
 {
-	struct iovec all = { (void *)(uintptr_t)buf_bytes(&conn->message),
-		buf_len(&conn->message) };
+	struct iovec all = { message.bytes, message.len };
 
-	if (err != 0)
+	if (message.len == 0)
 		conn_break(conn);
 	else
 		conn_send(conn, &all, 1);
-	buf_consume(&conn->message, buf_len(&conn->message));
 }
 
 bool
@@ -305,7 +295,7 @@ conn_handshake(struct conn *conn, const struct wire_in *in)
 		return -EPROTO;
 	if (conn->state == CONN_HELLO && conn->proxy) {
 		conn->state = CONN_REQUEST;
-		conn_put(conn, mux_put_request(&conn->message, MUX_C_PROXY, 0));
+		conn_put(conn, mux_put_request(MUX_C_PROXY, 0));
 		return 0;
 	}
 	conn->state = CONN_UP;

@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 #include <uv.h>
 
-#include "base/buf.h"
+#include "ssh/wire.h"
 
 struct conn;
 
@@ -66,10 +66,9 @@ void conn_send(struct conn *conn, const struct iovec *pieces, size_t n);
 size_t conn_offer(struct conn *conn, const struct iovec *pieces, size_t n,
     size_t group);
 
-/* Sends what a codec has written to conn_message(), and empties that.  err:
- * what the codec returned; if negative, the connection breaks. */
-void conn_put(struct conn *conn, int err);
-struct buf *conn_message(struct conn *conn);
+/* Sends a message, as conn_send(); if it was too long, the connection breaks.
+ */
+void conn_put(struct conn *conn, struct wire_message message);
 
 /* Ends it from this side: lost() comes, from the loop. */
 void conn_break(struct conn *conn);

@@ -5,8 +5,6 @@
 
 #include <errno.h>
 
-#include "ssh/wire.h"
-
 #define MUX_PROTOCOL_VERSION 4
 
 /* PROTOCOL.mux: the type of a forward, and the port that stands for a path. */
@@ -55,22 +53,22 @@ mux_is_hello(const struct mux_message *message)
 	    message->version == MUX_PROTOCOL_VERSION;
 }
 
-int
-mux_put_hello(struct buf *out)
+struct wire_message
+mux_put_hello(void)
 {
-	return wire_put(out, "uu", MUX_MSG_HELLO, MUX_PROTOCOL_VERSION);
+	return wire_make("uu", MUX_MSG_HELLO, MUX_PROTOCOL_VERSION);
 }
 
-int
-mux_put_request(struct buf *out, uint32_t type, uint32_t request_id)
+struct wire_message
+mux_put_request(uint32_t type, uint32_t request_id)
 {
-	return wire_put(out, "uu", type, request_id);
+	return wire_make("uu", type, request_id);
 }
 
-int
-mux_put_forward(struct buf *out, uint32_t type, uint32_t request_id,
-    const char *listen_host, uint32_t listen_port, const char *path)
+struct wire_message
+mux_put_forward(uint32_t type, uint32_t request_id, const char *listen_host,
+    uint32_t listen_port, const char *path)
 {
-	return wire_put(out, "uuususu", type, request_id, MUX_FWD_REMOTE,
+	return wire_make("uuususu", type, request_id, MUX_FWD_REMOTE,
 	    listen_host, listen_port, path, MUX_PORT_PATH);
 }

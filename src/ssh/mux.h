@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
+#include "ssh/wire.h"
 
 /* Types of messages; an enum cannot hold these numbers. */
 #define MUX_MSG_HELLO 0x00000001U
@@ -41,10 +41,9 @@ int mux_parse(const uint8_t *bytes, size_t len, struct mux_message *ret);
 /* Is it the hello of an ssh that speaks this version of the protocol? */
 bool mux_is_hello(const struct mux_message *message);
 
-/* Each appends one message to out: 0, -ENOBUFS or -ENOMEM (wire_put()).
- * mux_put_request() is for types without further fields. */
-int mux_put_hello(struct buf *out);
-int mux_put_request(struct buf *out, uint32_t type, uint32_t request_id);
+/* Messages to send; mux_put_request() is for types without further fields. */
+struct wire_message mux_put_hello(void);
+struct wire_message mux_put_request(uint32_t type, uint32_t request_id);
 
 /*
  * Opens (MUX_C_OPEN_FWD) or closes (MUX_C_CLOSE_FWD) a remote forward from
@@ -53,7 +52,7 @@ int mux_put_request(struct buf *out, uint32_t type, uint32_t request_id);
  * host.  To close it, pass the same fields.  The answer to OPEN is
  * MUX_S_REMOTE_PORT if the port was 0, else MUX_S_OK; to CLOSE, MUX_S_OK.
  */
-int mux_put_forward(struct buf *out, uint32_t type, uint32_t request_id,
+struct wire_message mux_put_forward(uint32_t type, uint32_t request_id,
     const char *listen_host, uint32_t listen_port, const char *path);
 
 #endif

@@ -93,8 +93,7 @@ nodelay_close(struct nodelay *nodelay)
 	if (nodelay->close_sent)
 		return;
 	nodelay->close_sent = true;
-	conn_put(nodelay->conn,
-	    chan_put(conn_message(nodelay->conn), CHAN_CLOSE, nodelay->peer));
+	conn_put(nodelay->conn, chan_put(CHAN_CLOSE, nodelay->peer));
 }
 
 static void
@@ -108,8 +107,8 @@ nodelay_open(struct nodelay *nodelay)
 	if (nodelay->opened++ == 0)
 		nodelay->began_at = nodelay->open_at;
 	conn_put(nodelay->conn,
-	    chan_put_open_session(conn_message(nodelay->conn), NODELAY_CHANNEL,
-		LIMIT_WINDOW_SMALL, LIMIT_CHANNEL_PACKET));
+	    chan_put_open_session(NODELAY_CHANNEL, LIMIT_WINDOW_SMALL,
+		LIMIT_CHANNEL_PACKET));
 }
 
 static void
@@ -126,14 +125,12 @@ nodelay_confirmed(struct nodelay *nodelay, const struct chan_message *packet)
 	nodelay->state = NODELAY_REQUESTED;
 	nodelay->peer = packet->sender;
 	conn_put(nodelay->conn,
-	    chan_put_request(conn_message(nodelay->conn), nodelay->peer,
+	    chan_put_request(nodelay->peer,
 		command != NULL ? "exec" : "subsystem",
 		command != NULL ? command : "sftp"));
 	/* sftp-server ends when its input does. */
 	if (!nodelay->keep)
-		conn_put(nodelay->conn,
-		    chan_put(conn_message(nodelay->conn), CHAN_EOF,
-			nodelay->peer));
+		conn_put(nodelay->conn, chan_put(CHAN_EOF, nodelay->peer));
 }
 
 static void
@@ -207,9 +204,7 @@ nodelay_requested(struct nodelay *nodelay, const struct chan_message *packet)
 	    memcmp(packet->data, name, strlen(name)) == 0)
 		nodelay->exited = true;
 	if (packet->want_reply && !nodelay->close_sent)
-		conn_put(nodelay->conn,
-		    chan_put(conn_message(nodelay->conn), CHAN_FAILURE,
-			nodelay->peer));
+		conn_put(nodelay->conn, chan_put(CHAN_FAILURE, nodelay->peer));
 }
 
 static int

@@ -86,12 +86,11 @@ static int
 proxy_packet(struct proxy *proxy, const struct chan_message *packet)
 {
 	if (packet->type == CHAN_GLOBAL_REQUEST && packet->want_reply)
-		conn_put(proxy->conn,
-		    chan_put_request_failure(conn_message(proxy->conn)));
+		conn_put(proxy->conn, chan_put_request_failure());
 	if (packet->type == CHAN_OPEN)
 		conn_put(proxy->conn,
-		    chan_put_open_failure(conn_message(proxy->conn),
-			packet->channel, CHAN_ADMINISTRATIVELY_PROHIBITED));
+		    chan_put_open_failure(packet->channel,
+			CHAN_ADMINISTRATIVELY_PROHIBITED));
 	if (packet->type < CHAN_OPEN_CONFIRMATION ||
 	    packet->type > CHAN_FAILURE)
 		return 0; /* not for a channel of ours */

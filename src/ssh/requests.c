@@ -107,8 +107,8 @@ forward_send(struct link_forward *forward, uint32_t type)
 
 	requests_wait(forward->requests, &forward->request);
 	conn_put(conn,
-	    mux_put_forward(conn_message(conn), type, forward->request.id,
-		forward->host, forward->port, forward->path));
+	    mux_put_forward(type, forward->request.id, forward->host,
+		forward->port, forward->path));
 }
 
 static void
@@ -187,9 +187,7 @@ requests_alive(struct requests *requests, link_alive_cb *done, void *ctx)
 	alive->done = done;
 	alive->ctx = ctx;
 	requests_wait(requests, &alive->request);
-	conn_put(conn,
-	    mux_put_request(conn_message(conn), MUX_C_ALIVE_CHECK,
-		alive->request.id));
+	conn_put(conn, mux_put_request(MUX_C_ALIVE_CHECK, alive->request.id));
 	return alive;
 }
 

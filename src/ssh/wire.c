@@ -9,9 +9,6 @@
 
 #include "limits.h"
 
-/* No message that culvert sends is longer. */
-#define WIRE_OUT_MAX 2048
-
 static uint32_t
 wire_peek_u32(const uint8_t *bytes)
 {
@@ -84,37 +81,29 @@ wire_get_message(const uint8_t *bytes, size_t len, struct wire_in *ret)
 	return 1;
 }
 
-/* A message being written. */
-struct wire_out {
-	uint8_t bytes[WIRE_OUT_MAX];
-	size_t len;
-	bool full; /* something did not fit */
-};
-
+/* If it does not fit, len is larger than the message. */
 static void
-wire_append(struct wire_out *out, const void *bytes, size_t len)
+wire_append(struct wire_message *message, const void *bytes, size_t len)
 {
-	if (out->full || len > sizeof(out->bytes) - out->len) {
-		out->full = true;
-		return;
-	}
-	memcpy(out->bytes + out->len, bytes, len);
-	out->len += len;
+	if (message->len <= sizeof(message->bytes) &&
+	    len <= sizeof(message->bytes) - message->len)
+		memcpy(message->bytes + message->len, bytes, len);
+	message->len += len;
 }
 
 static void
-wire_append_u32(struct wire_out *out, uint32_t value)
+wire_append_u32(struct wire_message *message, uint32_t value)
 {
 	uint8_t bytes[4];
 
 	wire_poke_u32(bytes, value);
-	wire_append(out, bytes, sizeof(bytes));
+	wire_append(message, bytes, sizeof(bytes));
 }
 
-int
-wire_put(struct buf *out, const char *format, ...)
+struct wire_message
+wire_make(const char *format, ...)
 {
-	struct wire_out message = { .len = 4 }; /* the length comes last */
+	struct wire_message message = { .len = 4 }; /* the length comes last */
 	const char *text;
 	va_list fields;
 	uint8_t byte;
@@ -133,8 +122,9 @@ wire_put(struct buf *out, const char *format, ...)
 		}
 	}
 	va_end(fields);
-	if (message.full)
-		return -ENOBUFS;
-	wire_poke_u32(message.bytes, (uint32_t)(message.len - 4));
-	return buf_append(out, message.bytes, message.len);
+	if (message.len > sizeof(message.bytes))
+		message.len = 0;
+	else
+		wire_poke_u32(message.bytes, (uint32_t)(message.len - 4));
+	return message;
 }

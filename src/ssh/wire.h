@@ -10,8 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
-
 /* The unread part of a message; bad once a field was missing. */
 struct wire_in {
 	const uint8_t *bytes;
@@ -31,13 +29,15 @@ const uint8_t *wire_get_string(struct wire_in *in, size_t *ret_len);
  */
 int wire_get_message(const uint8_t *bytes, size_t len, struct wire_in *ret);
 
-/*
- * Appends one message to out, with its length in front.  format has a letter
- * for each field: b for a byte (an int), u for a uint32_t, s for a string that
- * ends with NUL.  0; -ENOBUFS if it is longer than any message of culvert's, or
- * does not fit into out; -ENOMEM.  out is unchanged after an error.
- */
-int wire_put(struct buf *out, const char *format, ...);
+/* A message to send, with its length in front; len 0: it was too long. */
+struct wire_message {
+	uint8_t bytes[2048]; /* none of culvert's is longer */
+	size_t len;
+};
+
+/* Makes a message.  format has a letter for each field: b for a byte (an int),
+ * u for a uint32_t, s for a string that ends with NUL. */
+struct wire_message wire_make(const char *format, ...);
 
 /* Writes a number into its four bytes. */
 void wire_poke_u32(uint8_t bytes[4], uint32_t value);

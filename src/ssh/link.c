@@ -339,7 +339,7 @@ link_new(uv_loop_t *loop, const struct link_options *options,
     const struct link_handler *handler, void *ctx)
 {
 	static const struct reason_handler reason_handler = {
-		.ask = link_find_reason,
+		.open = link_find_reason,
 		.said = link_session_said,
 	};
 	struct link *link = calloc(1, sizeof(*link));

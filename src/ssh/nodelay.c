@@ -1,15 +1,13 @@
 /*
- * No Nagle's algorithm on the SSH connection: one short session.
+ * No Nagle's algorithm on the SSH connection: one session.
  *
  *	STARTING -> OPENING -> REQUESTED -> OPEN -- close --> OVER
  *	               |           |                           |
  *	               |           +-- refused: we close ------+
  *	               +-- refused: OVER, the connection stays
  *
- * One that is to stay open, and that sshd closes while its program runs, goes
- * back to OPENING.
- *
- * The program may take its time to end, and say things that nobody reads.
+ * A session that shall stay open, and that sshd closes while its program runs,
+ * goes back to OPENING.
  */
 #include "ssh/nodelay.h"
 
@@ -28,11 +26,11 @@
 /* Our number of the only channel. */
 #define NODELAY_CHANNEL 0
 
-/* Longest text for done(): sshd's words behind some of ours. */
+/* Longest why: sshd's words and some of ours. */
 #define NODELAY_WHY_MAX (LOG_ESCAPED_MAX + 64)
 
-/* A session that sshd closes is opened again so often, and then so often;
- * sshd's shortest time-out is one second, the current one included. */
+/* A session that sshd closes is opened again at once this often, then at most
+ * once in this time.  sshd's shortest time-out is one second. */
 #define NODELAY_AT_ONCE 3
 #define NODELAY_EVERY_MS 400
 
@@ -40,7 +38,7 @@ enum nodelay_state {
 	NODELAY_STARTING,  /* the connection is not in proxy mode yet */
 	NODELAY_OPENING,   /* the session */
 	NODELAY_REQUESTED, /* the subsystem */
-	NODELAY_OPEN,	   /* the program runs, or sshd is to close */
+	NODELAY_OPEN,	   /* the program runs, or sshd will close it */
 	NODELAY_OVER,
 };
 
@@ -51,17 +49,17 @@ struct nodelay {
 	const struct nodelay_handler *handler;
 	void *ctx;
 	const char *command; /* borrowed; NULL: sftp */
-	bool told;	     /* done() was called */
 	enum nodelay_state state;
+	bool told;	   /* done() was called */
 	uint32_t peer;	   /* sshd's number of the channel */
 	size_t window;	   /* bytes that sshd may still send */
-	bool keep;	   /* its input does not end */
+	bool keep;	   /* nodelay_keep() */
 	bool exited;	   /* the program has ended */
-	uint64_t began_at; /* when it was first opened, and ... */
-	uint64_t open_at;  /* ... last */
+	uint64_t began_at; /* when it was first opened */
+	uint64_t open_at;  /* when it was last opened */
 	unsigned int opened;
 	bool close_sent;
-	char why[NODELAY_WHY_MAX]; /* no program was started; or empty */
+	char why[NODELAY_WHY_MAX]; /* why no program was started; or "" */
 };
 
 static void
@@ -152,18 +150,16 @@ nodelay_data(struct nodelay *nodelay, const struct chan_message *packet)
 
 	if (nodelay->handler->heard != NULL)
 		nodelay->handler->heard(nodelay->ctx, packet->data, len);
-	/* It waits for ever when its window is full; better it ends. */
+	/* A program that says more would wait forever. */
 	if (len >= nodelay->window)
 		nodelay_close(nodelay);
 	else
 		nodelay->window -= len;
 }
 
-/*
- * Has sshd closed a session that is to stay open, and whose program runs?  Of
- * one that has ended sshd says so.  Not again and again at once, as a server
- * might that never says so.
- */
+/* Has sshd closed a session that shall stay open, and whose program runs?  If
+ * the program has ended, sshd says so; another server may not, so that must not
+ * be repeated at once forever. */
 static bool
 nodelay_timed_out(const struct nodelay *nodelay)
 {
@@ -174,7 +170,7 @@ nodelay_timed_out(const struct nodelay *nodelay)
 	    nodelay->opened <= NODELAY_AT_ONCE + ms / NODELAY_EVERY_MS;
 }
 
-/* sshd's CLOSE: its number is free once it has ours. */
+/* CLOSE has come; ours must follow before the number is used again. */
 static void
 nodelay_closed(struct nodelay *nodelay)
 {

@@ -4,6 +4,7 @@
 #include "ssh/reason.h"
 
 #include <assert.h>
+#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,49 +17,44 @@ struct reason {
 	void *ctx;
 	uv_timer_t timer;
 	enum {
-		REASON_UNASKED,
-		REASON_ASKED,
+		REASON_NEW,
+		REASON_OPEN, /* the session */
 		REASON_SETTLED
 	} state;
 	bool forwarded; /* sshd has permitted a forward */
 	LIST_HEAD(, reason_wait) waiting;
-	char heard[REASON_WORDS_MAX]; /* as it came; */
-	size_t len;		      /* so much of it */
+	char heard[REASON_WORDS_MAX + 1]; /* len bytes as they came, and NUL */
+	size_t len;
 };
 
 /*
- * What sshd, PAM and nologin say, each on a line of its own: sshd's
- * do_pwchange(), pam_unix, pam_sss, shadow's expire(), nologin(8).  Behind a
- * sentence its line ends, or goes on as in tails[].
+ * A line of sshd (do_pwchange()), PAM (pam_unix, pam_sss), shadow (expire()) or
+ * nologin(8): a known sentence, then nothing or a known rest.
  */
-static const struct {
-	const char *sentence;
-	bool expiry; /* sshd then refuses every forward */
-} sentences[] = {
-	{ "WARNING: Your password has expired", true },
-	{ "Your password has expired", true },
-	{ "Password expired. Change your password now", true },
-	{ "You are required to change your password immediately", true },
-	{ "You must change your password now and login again", true },
-	{ "You must change your password now and log in again", true },
-	{ "Password change required but no TTY available", true },
-	{ "Your account has expired", true },
-	{ "Your login has expired", true },
-	{ "Your password is inactive", true },
-	{ "This account is currently not available", false },
-};
+#define REASON_LINE(sentences)                                                \
+	"^(" sentences ")"                                                    \
+	"(!|; please contact your system administrator"                       \
+	"| \\((administrator enforced|root enforced|password expired|"        \
+	"password aged)\\)"                                                   \
+	"|\\.  Choose a new password|\\.  Contact the system administrator)?" \
+	"\\.?[\r\t ]*$"
 
-static const char *const tails[] = {
-	"",
-	"!",
-	"; please contact your system administrator",
-	" (administrator enforced)",
-	" (root enforced)",
-	" (password expired)",
-	" (password aged)",
-	".  Choose a new password",
-	".  Contact the system administrator",
-};
+/* After these sshd refuses every forward. */
+static const char reason_expiry[] =
+    REASON_LINE("WARNING: Your password has expired"
+		"|Your password has expired"
+		"|Password expired\\. Change your password now"
+		"|You are required to change your password immediately"
+		"|You must change your password now and log ?in again"
+		"|Password change required but no TTY available"
+		"|Your account has expired"
+		"|Your login has expired"
+		"|Your password is inactive");
+static const char reason_others[] =
+    REASON_LINE("This account is currently not available");
+
+/* Longest sentence of these. */
+#define REASON_SENTENCE_MAX 80
 
 struct reason *
 reason_new(uv_loop_t *loop, const struct reason_handler *handler, void *ctx)
@@ -99,7 +95,7 @@ reason_late(uv_timer_t *timer)
 void
 reason_hear(struct reason *reason, const uint8_t *bytes, size_t len)
 {
-	size_t room = sizeof(reason->heard) - reason->len;
+	size_t room = REASON_WORDS_MAX - reason->len;
 
 	if (len > room)
 		len = room;
@@ -115,17 +111,17 @@ reason_settle(struct reason *reason)
 	struct reason_wait *wait;
 	void (*known)(void *);
 	char words[REASON_WORDS_MAX];
-	bool asked = reason->state == REASON_ASKED;
+	bool opened = reason->state == REASON_OPEN;
 
 	reason->state = REASON_SETTLED;
 	uv_timer_stop(&reason->timer);
 	reason_words(reason, words);
-	if (asked && words[0] != '\0')
+	if (opened && words[0] != '\0')
 		reason->handler->said(reason->ctx, words);
 	/* Each may cancel others of them. */
 	while ((wait = LIST_FIRST(&reason->waiting)) != NULL) {
 		known = wait->known;
-		assert(known != NULL); /* or it would not be in the list */
+		assert(known != NULL); /* it is in the list */
 		reason_cancel(wait);
 		known(wait->ctx);
 	}
@@ -137,9 +133,9 @@ reason_await(struct reason *reason, struct reason_wait *wait,
 {
 	if (reason == NULL || reason->forwarded)
 		return false;
-	if (reason->state == REASON_UNASKED) {
-		reason->state = reason->handler->ask(reason->ctx) ?
-		    REASON_ASKED :
+	if (reason->state == REASON_NEW) {
+		reason->state = reason->handler->open(reason->ctx) ?
+		    REASON_OPEN :
 		    REASON_SETTLED;
 		uv_timer_start(&reason->timer, reason_late,
 		    LIMIT_SESSION_WORDS_MS, 0);
@@ -167,7 +163,7 @@ reason_words(const struct reason *reason, char ret[REASON_WORDS_MAX])
 	char line[REASON_WORDS_MAX];
 	size_t len = 0;
 
-	/* Its lines become one. */
+	/* Makes one line of them. */
 	for (size_t i = 0; reason != NULL && i < reason->len; i++) {
 		char c = reason->heard[i];
 
@@ -188,70 +184,36 @@ reason_forwarded(struct reason *reason)
 		return;
 	reason->forwarded = true;
 	reason->len = 0;
+	memset(reason->heard, 0, sizeof(reason->heard));
 }
 
-/* Is it that sentence, with one of the tails and perhaps a full stop? */
+/* The first line that was heard and matches; false if there is none, or no
+ * memory to look for it. */
 static bool
-reason_line_is(const char *line, size_t len, const char *sentence)
+reason_find(const struct reason *reason, const char *pattern,
+    char ret[REASON_SENTENCE_MAX])
 {
-	size_t start = strlen(sentence);
+	regmatch_t found[2]; /* the line, its sentence */
+	regex_t regex;
+	bool matches;
 
-	if (len < start || memcmp(line, sentence, start) != 0)
+	if (regcomp(&regex, pattern, REG_EXTENDED | REG_NEWLINE) != 0)
 		return false;
-	line += start;
-	len -= start;
-	if (len > 0 && line[len - 1] == '.')
-		len--;
-	for (size_t i = 0; i < sizeof(tails) / sizeof(tails[0]); i++)
-		if (len == strlen(tails[i]) && memcmp(line, tails[i], len) == 0)
-			return true;
-	return false;
-}
-
-/* The sentence that the line is, or NULL. */
-static const char *
-reason_line(const char *line, size_t len, bool *ret_expiry)
-{
-	while (len > 0 && strchr("\r\t ", line[len - 1]) != NULL)
-		len--;
-	for (size_t i = 0; i < sizeof(sentences) / sizeof(sentences[0]); i++) {
-		if (!reason_line_is(line, len, sentences[i].sentence))
-			continue;
-		*ret_expiry = sentences[i].expiry;
-		return sentences[i].sentence;
-	}
-	return NULL;
-}
-
-/* The first known sentence that was heard, one of expiry before others. */
-static const char *
-reason_sentence(const struct reason *reason, bool *ret_expiry)
-{
-	const char *line = reason->heard, *end = line + reason->len;
-	const char *first = NULL;
-
-	*ret_expiry = false;
-	while (line < end && !*ret_expiry) {
-		const char *next = memchr(line, '\n', (size_t)(end - line));
-		const char *sentence;
-
-		if (next == NULL)
-			next = end;
-		sentence = reason_line(line, (size_t)(next - line), ret_expiry);
-		if (sentence != NULL && (first == NULL || *ret_expiry))
-			first = sentence;
-		line = next + 1;
-	}
-	return first;
+	matches = regexec(&regex, reason->heard, 2, found, 0) == 0;
+	regfree(&regex);
+	if (matches)
+		snprintf(ret, REASON_SENTENCE_MAX, "%.*s",
+		    (int)(found[1].rm_eo - found[1].rm_so),
+		    reason->heard + found[1].rm_so);
+	return matches;
 }
 
 bool
 reason_is_expiry(const struct reason *reason)
 {
-	bool expiry;
+	char sentence[REASON_SENTENCE_MAX];
 
-	reason_sentence(reason, &expiry);
-	return expiry;
+	return reason_find(reason, reason_expiry, sentence);
 }
 
 /* What follows the words of a refusal begins with one of these. */
@@ -262,11 +224,12 @@ void
 reason_explain(const struct reason *reason, const char *see,
     char ret[REASON_MAX])
 {
-	bool expiry = false;
-	const char *sentence =
-	    reason == NULL ? NULL : reason_sentence(reason, &expiry);
+	char sentence[REASON_SENTENCE_MAX];
+	bool expiry =
+	    reason != NULL && reason_find(reason, reason_expiry, sentence);
 
-	if (sentence == NULL)
+	if (!expiry &&
+	    (reason == NULL || !reason_find(reason, reason_others, sentence)))
 		snprintf(ret, REASON_MAX, "%s%s", reason_see, see);
 	else
 		snprintf(ret, REASON_MAX, "%s\"%s.\"%s%s", reason_says,

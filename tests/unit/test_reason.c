@@ -42,7 +42,7 @@ known(void *ctx)
 	n_known++;
 }
 
-static const struct reason_handler handler = { .ask = ask, .said = said };
+static const struct reason_handler handler = { .open = ask, .said = said };
 
 /* Its session has said that, and is over. */
 static struct reason *

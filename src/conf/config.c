@@ -321,6 +321,18 @@ config_find(const struct config *config, const char *name)
 	return NULL;
 }
 
+const struct setting *
+config_find_setting(const struct config *config, const char *key)
+{
+	for (size_t i = 0; i < config->settings.n; i++) {
+		const struct setting *at = &config->settings.list[i];
+
+		if (at->key != NULL && strcmp(at->key, key) == 0)
+			return at;
+	}
+	return NULL;
+}
+
 bool
 command_line_wants(const struct command_line *line, const char *name)
 {

@@ -68,6 +68,10 @@ void config_free(struct config *config);
 const struct config_tunnel *config_find(const struct config *config,
     const char *name);
 
+/* The first setting with that key in the file, or NULL. */
+const struct setting *config_find_setting(const struct config *config,
+    const char *key);
+
 /* Does line name that tunnel, or none, which means all? */
 bool command_line_wants(const struct command_line *line, const char *name);
 

@@ -1,238 +1,28 @@
 /*
- * Whether the tunnels of a configuration can run together.
+ * Whether the tunnels of a configuration can run together, and on this host.
  */
-#include <netdb.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
-#include "process/config_check_priv.h"
+#include "base/addr.h"
+#include "base/cleanup.h"
+#include "base/journal.h"
+#include "base/user.h"
+#include "process/config_check.h"
+#include "process/config_places.h"
+#include "process/destination.h"
 #include "limits.h"
-
-/* Where something listens. */
-struct place {
-	struct addr at; /* AF_UNSPEC: not on this host, but on the SSH server */
-	bool dual;	/* it is "*", IPv4 as well */
-	const char *host;
-	uint16_t port;
-	const struct setting *setting;
-	const struct config_tunnel *tunnel; /* NULL: --metrics */
-	const char *server; /* as ssh -G names it; NULL: not known */
-};
-
-struct places {
-	struct place *list;
-	size_t n;
-	char **servers; /* one for each tunnel, or NULL */
-};
-
-const struct setting *
-config_check_process(const struct config *config, const char *key)
-{
-	for (size_t i = 0; i < config->settings.n; i++) {
-		const struct setting *at = &config->settings.list[i];
-
-		if (at->key != NULL && strcmp(at->key, key) == 0)
-			return at;
-	}
-	return NULL;
-}
-
-const struct setting *
-config_check_forward(const struct config_tunnel *tunnel, size_t n)
-{
-	for (size_t i = 0; i < tunnel->n_settings; i++) {
-		const struct setting *at = tunnel->settings[i];
-
-		if (strcmp(at->key, "L") != 0 && strcmp(at->key, "R") != 0)
-			continue;
-		if (n-- == 0)
-			return at;
-	}
-	return tunnel->begins;
-}
-
-/* ---- addresses ---- */
-
-size_t
-config_check_addresses(const char *bind,
-    struct addr found[CONFIG_CHECK_ADDRESSES], bool *ret_dual,
-    const char **ret_why)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-	struct addrinfo *list, *info;
-	size_t n = 0;
-	int err;
-
-	*ret_dual = strcmp(bind, "*") == 0;
-	if (*ret_dual)
-		found[n++] = (struct addr) { .family = AF_INET6 };
-	else if (*bind == '\0')
-		found[n++] = addr_loopback(AF_INET, 0);
-	else if (addr_parse_ip(bind, &found[0]) == 0)
-		n++;
-	if (n > 0)
-		return n;
-	err = getaddrinfo(bind, NULL, &hints, &list);
-	*ret_why = gai_strerror(err != 0 ? err : EAI_NONAME);
-	if (err != 0)
-		return 0;
-	for (info = list; info != NULL && n < CONFIG_CHECK_ADDRESSES;
-	     info = info->ai_next)
-		if (addr_from_sockaddr(info->ai_addr, &found[n]) == 0)
-			n++;
-	freeaddrinfo(list);
-	return n;
-}
-
-static bool
-is_loopback_name(const char *host)
-{
-	struct addr at;
-
-	return *host == '\0' || strcmp(host, "localhost") == 0 ||
-	    (addr_parse_ip(host, &at) == 0 && addr_is_loopback(&at));
-}
-
-/* For addresses of the SSH server, only the texts are compared. */
-static bool
-is_same_far(const struct place *a, const struct place *b)
-{
-	struct addr one, other;
-
-	if (strcmp(a->host, "*") == 0 || strcmp(b->host, "*") == 0)
-		return true;
-	if (addr_parse_ip(a->host, &one) != 0 ||
-	    addr_parse_ip(b->host, &other) != 0)
-		return is_loopback_name(a->host) == is_loopback_name(b->host) &&
-		    (is_loopback_name(a->host) ||
-			strcmp(a->host, b->host) == 0);
-	return one.family == other.family &&
-	    (addr_is_any(&one) || addr_is_any(&other) ||
-		addr_same_ip(&one, &other));
-}
-
-static bool
-is_same_server(const struct place *a, const struct place *b)
-{
-	return a->server != NULL && b->server != NULL ?
-	    strcmp(a->server, b->server) == 0 :
-	    config_same(a->tunnel, b->tunnel, OPTION_LINK);
-}
-
-static bool
-config_check_is_same(const struct place *a, const struct place *b)
-{
-	if (a->port != b->port || a->port == 0 ||
-	    (a->at.family == AF_UNSPEC) != (b->at.family == AF_UNSPEC))
-		return false;
-	if (a->at.family == AF_UNSPEC)
-		return is_same_server(a, b) && is_same_far(a, b);
-	if (a->at.family != b->at.family)
-		return a->dual || b->dual;
-	return addr_is_any(&a->at) || addr_is_any(&b->at) ||
-	    addr_same_ip(&a->at, &b->at);
-}
-
-/* ---- together ---- */
-
-static int
-add_place(struct places *places, const struct place *place, char *why)
-{
-	struct place *grown;
-
-	/* The addresses of one name do not exclude each other. */
-	for (size_t i = 0; i < places->n; i++) {
-		const struct place *other = &places->list[i];
-
-		bool own = other->tunnel == place->tunnel &&
-		    other->setting == place->setting;
-
-		if (!own && config_check_is_same(other, place))
-			return settings_complain_value(why, place->setting,
-			    "%s:%u already listens on that address "
-			    "and port; use another port",
-			    other->setting->file, other->setting->line);
-	}
-	grown = realloc(places->list, (places->n + 1) * sizeof(*grown));
-	if (grown == NULL)
-		return settings_no_memory(why);
-	places->list = grown;
-	grown[places->n++] = *place;
-	return 0;
-}
-
-static int
-config_check_add_forward(struct places *places,
-    const struct config_tunnel *tunnel, size_t number, const char *server,
-    char *why)
-{
-	const struct forward *forward = &tunnel->options.forwards[number];
-	struct addr found[CONFIG_CHECK_ADDRESSES];
-	struct place place = {
-		.host = forward->bind,
-		.port = forward->port,
-		.setting = config_check_forward(tunnel, number),
-		.tunnel = tunnel,
-		.server = server,
-	};
-	const char *reason = "";
-	size_t n;
-	int err = 0;
-
-	if (forward->remote)
-		return add_place(places, &place, why);
-	n = config_check_addresses(forward->bind, found, &place.dual, &reason);
-	if (n == 0)
-		return settings_complain_value(why, place.setting,
-		    "cannot listen on %s: %s", forward->bind, reason);
-	for (size_t i = 0; i < n && err == 0; i++) {
-		place.at = found[i];
-		err = add_place(places, &place, why);
-	}
-	return err;
-}
-
-static int
-add_all(struct places *places, const struct config *config,
-    const struct command_line *line, char *why)
-{
-	const struct options *process = &config->process;
-	struct place metrics = {
-		.at = process->metrics,
-		.dual = addr_is_any(&process->metrics) &&
-		    process->metrics.family == AF_INET6,
-		.port = process->metrics.port,
-		.setting = config_check_process(config, "metrics"),
-	};
-	int err = 0;
-
-	if (metrics.at.family != AF_UNSPEC)
-		err = add_place(places, &metrics, why);
-	for (size_t i = 0; i < config->n_tunnels && err == 0; i++) {
-		const struct config_tunnel *tunnel = &config->tunnels[i];
-
-		if (!command_line_wants(line, tunnel->name))
-			continue;
-		for (size_t j = 0; j < tunnel->options.n_forwards && err == 0;
-		     j++)
-			err = config_check_add_forward(places, tunnel, j,
-			    places->servers != NULL ? places->servers[i] : NULL,
-			    why);
-	}
-	return err;
-}
-
-int
-config_check_places(const struct config *config,
-    const struct command_line *line, char **servers, char *why)
-{
-	struct places places = { .servers = servers };
-	int err = add_all(&places, config, line, why);
-
-	free(places.list);
-	return err;
-}
+#include "ssh/try.h"
+#include "tunnel/policy.h"
+#include "tunnel/tunnel.h"
 
 int
 config_check_together(const struct config *config,
@@ -241,7 +31,9 @@ config_check_together(const struct config *config,
     char why[SETTINGS_WHY_MAX])
 {
 	const struct config_tunnel *first[LIMIT_DESTINATIONS];
+	struct places places;
 	size_t n = 0;
+	int err;
 
 	for (size_t i = 0; i < config->n_tunnels; i++) {
 		const struct config_tunnel *tunnel = &config->tunnels[i];
@@ -262,5 +54,313 @@ config_check_together(const struct config *config,
 		memcpy(ret_first, first, n * sizeof(first[0]));
 		*ret_n = n;
 	}
-	return config_check_places(config, line, NULL, why);
+	err = places_find(config, line, &places, why);
+	if (err == 0)
+		err = places_check(&places, why);
+	free(places.list);
+	return err;
+}
+
+/* ---- addresses, before becoming user ---- */
+
+/* 0 or a negative errno.  A port in use is no error: the culvert that is
+ * running may use it. */
+static int
+try_bind(const struct addr *at)
+{
+	struct sockaddr_storage storage;
+	socklen_t len = addr_to_sockaddr(at, &storage);
+	CLEANUP(cleanup_fd) int fd = -1;
+	int on = 1;
+
+	fd = socket(at->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	return bind(fd, (const struct sockaddr *)&storage, len) == 0 ||
+		errno == EADDRINUSE ?
+	    0 :
+	    -errno;
+}
+
+static int
+cannot_bind(const struct setting *at, int err, char *why)
+{
+	return settings_complain_value(why, at, "cannot listen there: %s%s",
+	    err == -EADDRNOTAVAIL ? "it is not an address of this host" :
+				    strerror(-err),
+	    err == -EACCES ? " (ports below 1024 need root, or "
+			     "CAP_NET_BIND_SERVICE)" :
+			     "");
+}
+
+/* Checks the n places of a local forward, or of --metrics. */
+static int
+config_here_local(const struct place *places, size_t n, char *why)
+{
+	const struct place *first = &places[0];
+	int worst = 0, err;
+	bool own = false;
+
+	for (size_t i = 0; i < n; i++) {
+		if (first->tunnel != NULL && !addr_is_loopback(&places[i].at) &&
+		    first->tunnel->options.n_allow == 0)
+			return settings_complain_value(why, first->setting,
+			    "clients of other hosts could connect; \"allow\" "
+			    "says which may (an address or a network; "
+			    "0.0.0.0/0 and ::/0 for everybody)");
+		err = try_bind(&places[i].at);
+		own |= (first->tunnel != NULL && first->dual) || err == 0;
+		if (err == -EACCES || worst == 0)
+			worst = err;
+	}
+	/* One address of a name is enough, unless the port is forbidden. */
+	return own && worst != -EACCES ?
+	    0 :
+	    cannot_bind(first->setting, worst, why);
+}
+
+static int
+config_here_remote(const struct place *place, char *why)
+{
+	const struct options *options = &place->tunnel->options;
+	const struct policy policy = {
+		.n_allow = options->n_allow,
+		.client_address = options->client_address,
+		.client_data_host_control = options->client_data_host_control,
+	};
+	const char *wrong = tunnel_remote_wrong(&policy, place->host);
+
+	return wrong == NULL ? 0 :
+			       settings_complain_value(why, place->setting,
+				   "cannot listen there: %s", wrong);
+}
+
+/* Addresses are bound before culvert becomes user. */
+static int
+config_here_places(const struct places *places, char *why)
+{
+	size_t end;
+	int err = 0;
+
+	for (size_t i = 0; i < places->n && err == 0; i = end) {
+		const struct place *place = &places->list[i];
+
+		end = i + 1;
+		while (end < places->n &&
+		    places->list[end].tunnel == place->tunnel &&
+		    places->list[end].setting == place->setting)
+			end++;
+		err = place->at.family == AF_UNSPEC ?
+		    config_here_remote(place, why) :
+		    config_here_local(place, end - i, why);
+	}
+	return err;
+}
+
+/* Does the file's directory exist, and may we create files in it? */
+static int
+config_here_directory(const struct setting *at, const char *path, char *why)
+{
+	const char *slash = strrchr(path, '/');
+	char directory[SETTINGS_WHY_MAX] = ".";
+
+	if (slash != NULL)
+		snprintf(directory, sizeof(directory), "%.*s",
+		    slash == path ? 1 : (int)(slash - path), path);
+	if (access(directory, W_OK | X_OK) != 0)
+		return settings_complain_value(why, at, "%s: %s", directory,
+		    strerror(errno));
+	return 0;
+}
+
+static int
+config_here_metrics_path(const struct config *config, char *why)
+{
+	const struct setting *at = config_find_setting(config, "metrics");
+	const char *path = config->process.metrics_path;
+	struct stat st;
+
+	if (at == NULL || path == NULL)
+		return 0;
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
+		return settings_complain_value(why, at, "%s",
+		    strerror(ENAMETOOLONG));
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return settings_complain_value(why, at,
+		    "there is a file that is not a socket");
+	return config_here_directory(at, path, why);
+}
+
+/* ---- files, as user ---- */
+
+/* A file that exists and can be written, or can be created. */
+static int
+config_here_log(const struct config *config, char *why)
+{
+	const struct setting *at = config_find_setting(config, "transfer-log");
+	const char *path = config->process.transfer_log;
+	CLEANUP(cleanup_fd) int fd = -1;
+
+	if (path == NULL || at == NULL)
+		return 0;
+	if (strcmp(path, "journal") == 0) {
+		fd = journal_connect();
+		return fd >= 0 ?
+		    0 :
+		    settings_complain_value(why, at, "%s", strerror(-fd));
+	}
+	/* As append_open() does, but without creating it. */
+	fd =
+	    open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd >= 0)
+		return 0;
+	return errno == ENOENT ?
+	    config_here_directory(at, path, why) :
+	    settings_complain_value(why, at, "%s", strerror(errno));
+}
+
+/* "i": ssh would only warn. */
+static int
+config_here_key_file(const struct setting *at, char *why)
+{
+	const struct passwd *self = getpwuid(geteuid());
+	char path[SETTINGS_WHY_MAX];
+	struct stat st;
+
+	/* "%d/.ssh/key", "~joe/.ssh/key": only ssh knows the path. */
+	if (strchr(at->value, '%') != NULL ||
+	    (at->value[0] == '~' && at->value[1] != '/'))
+		return 0;
+	if (at->value[0] == '~')
+		snprintf(path, sizeof(path), "%s%s",
+		    self != NULL ? self->pw_dir : "", at->value + 1);
+	else
+		snprintf(path, sizeof(path), "%s", at->value);
+	if (access(path, R_OK) != 0)
+		return settings_complain_value(why, at, "%s", strerror(errno));
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return settings_complain_value(why, at, "%s", strerror(EISDIR));
+	return 0;
+}
+
+/* Has ssh check its options.  To name the line that is wrong, each option is
+ * then tried alone. */
+static int
+config_here_ssh(const struct config_tunnel *tunnel, char *where,
+    size_t where_size, char *why)
+{
+	struct link_options link =
+	    destination_link_options(&tunnel->options, 0);
+	const struct setting *found = tunnel->begins;
+	char text[SETTINGS_WHY_MAX / 2], one[SETTINGS_WHY_MAX / 2];
+	int err = ssh_try(&link, where, where_size, text, sizeof(text));
+
+	for (size_t i = 0; i < tunnel->n_settings && err != 0; i++) {
+		const struct setting *at = tunnel->settings[i];
+		const struct option_entry *option = option_find(at->key);
+		struct options alone = { .quiet = false };
+
+		if (option == NULL || option->kind != OPTION_SSH ||
+		    option_take(&alone, option, at->value, one, sizeof(one)) !=
+			0)
+			continue;
+		link.arguments = alone.ssh_arguments.texts;
+		link.n_arguments = alone.ssh_arguments.n;
+		if (ssh_try(&link, where, where_size, one, sizeof(one)) != 0 &&
+		    found == tunnel->begins)
+			found = at;
+		options_free(&alone);
+	}
+	return err == 0 ? 0 :
+			  settings_complain(why, found, "[tunnel %s]: %s",
+			      tunnel->name, text);
+}
+
+/* Also sets servers[number] to the SSH server. */
+static int
+config_here_tunnel(char **servers, const struct config *config,
+    const struct command_line *line, size_t number, char *why)
+{
+	const struct config_tunnel *tunnel = &config->tunnels[number];
+	char where[LIMIT_SSH_WORDS];
+	size_t same = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < tunnel->n_settings && err == 0; i++)
+		if (strcmp(tunnel->settings[i]->key, "i") == 0)
+			err = config_here_key_file(tunnel->settings[i], why);
+	/* Tunnels with the same link options are tried once. */
+	while (same < number &&
+	    (!command_line_wants(line, config->tunnels[same].name) ||
+		!config_same(&config->tunnels[same], tunnel, OPTION_LINK)))
+		same++;
+	if (err == 0 && same == number)
+		err = config_here_ssh(tunnel, where, sizeof(where), why);
+	if (err != 0)
+		return err;
+	servers[number] = strdup(same == number ? where : servers[same]);
+	return servers[number] != NULL ? 0 : settings_no_memory(why);
+}
+
+/* Becomes user, so that files are checked with its permissions. */
+static int
+config_here_user(const struct config *config, char *why)
+{
+	const struct setting *at = config_find_setting(config, "user");
+	struct user user = { .name = NULL };
+	int err;
+
+	if (config->process.user == NULL || at == NULL)
+		return 0;
+	err = user_find(config->process.user, &user);
+	if (err != 0)
+		return settings_complain_value(why, at, "%s",
+		    err == -ENOENT ? "there is no such user" : strerror(-err));
+	if (user.uid == 0)
+		err = settings_complain_value(why, at, "that is root");
+	else if (geteuid() != 0)
+		err = settings_complain_value(why, at,
+		    "only root can become another user; check it as root");
+	else if ((err = user_become(&user, 0)) != 0)
+		err = settings_complain_value(why, at,
+		    "cannot become that user: %s", strerror(-err));
+	user_free(&user);
+	return err;
+}
+
+int
+config_check_here(const struct config *config, const struct command_line *line,
+    char why[SETTINGS_WHY_MAX])
+{
+	char **servers = calloc(config->n_tunnels, sizeof(*servers));
+	struct places places = { .n = 0 };
+	int err;
+
+	if (servers == NULL)
+		return settings_no_memory(why);
+	err = config_here_metrics_path(config, why);
+	if (err == 0)
+		err = places_find(config, line, &places, why);
+	if (err == 0)
+		err = config_here_places(&places, why);
+	if (err == 0)
+		err = config_here_user(config, why);
+	if (err == 0)
+		err = config_here_log(config, why);
+	for (size_t i = 0; i < config->n_tunnels && err == 0; i++)
+		if (command_line_wants(line, config->tunnels[i].name))
+			err = config_here_tunnel(servers, config, line, i, why);
+	/* Again, because now the SSH servers are known. */
+	for (size_t i = 0; i < places.n && err == 0; i++)
+		if (places.list[i].tunnel != NULL)
+			places.list[i].server =
+			    servers[places.list[i].tunnel - config->tunnels];
+	if (err == 0)
+		err = places_check(&places, why);
+	free(places.list);
+	for (size_t i = 0; i < config->n_tunnels; i++)
+		free(servers[i]);
+	free(servers);
+	return err;
 }

@@ -76,38 +76,19 @@ suggest_mode(const struct options *options, const struct suggest_modes *modes)
 
 /* ---- the key ---- */
 
-/* Adds ,name="host:port", unless the text has it. */
+/* Adds ,name="host:port", unless the text has it.  Port 0: any. */
 static void
-put_permit(struct text *text, const char *name, const char *host,
-    const char *port)
+put_permit(struct text *text, const char *name, const char *host, uint16_t port)
 {
 	bool bracket = strchr(host, ':') != NULL;
-	char one[FORWARD_HOST_MAX + 64];
+	char one[FORWARD_HOST_MAX + 64], number[8] = "*";
 
+	if (port != 0)
+		snprintf(number, sizeof(number), "%u", port);
 	snprintf(one, sizeof(one), ",%s=\"%s%s%s:%s\"", name,
-	    bracket ? "[" : "", host, bracket ? "]" : "", port);
+	    bracket ? "[" : "", host, bracket ? "]" : "", number);
 	if (strstr(text->at, one) == NULL)
 		suggest_put(text, "%s", one);
-}
-
-static void
-put_port(struct text *text, const char *host, uint16_t port)
-{
-	char number[8];
-
-	snprintf(number, sizeof(number), "%u", port);
-	put_permit(text, "permitopen", host, number);
-}
-
-/* -L: where the SSH server connects to. */
-static void
-put_local_open(struct text *text, const struct forward *forward,
-    enum options_mode mode)
-{
-	if (mode == OPTIONS_ACTIVE)
-		put_port(text, forward->host, forward->host_port);
-	else
-		put_permit(text, "permitopen", forward->host, "*");
 }
 
 /* Clients that are single hosts; sshd has no pattern for networks. */
@@ -122,7 +103,7 @@ put_clients(struct text *text, const struct options *options)
 
 		if (allow->bits == all)
 			put_permit(text, "permitopen",
-			    addr_format_ip(&allow->addr, host), "*");
+			    addr_format_ip(&allow->addr, host), 0);
 	}
 }
 
@@ -150,13 +131,14 @@ put_remote_open(struct text *text, const struct options *options,
     const struct forward *forward)
 {
 	if (suggest_is_loopback(forward->bind)) {
-		put_permit(text, "permitopen", "127.0.0.1", "*");
-		put_permit(text, "permitopen", "::1", "*");
+		put_permit(text, "permitopen", "127.0.0.1", 0);
+		put_permit(text, "permitopen", "::1", 0);
 		return;
 	}
 	put_clients(text, options);
-	/* Whether sshd listens there is looked at: tunnel/far_probe.c. */
-	put_port(text,
+	/* culvert tests by a connection whether sshd listens there
+	 * (tunnel/far_probe.c). */
+	put_permit(text, "permitopen",
 	    !is_every(forward->bind)		 ? forward->bind :
 		strcmp(forward->bind, "::") == 0 ? "::1" :
 						   "127.0.0.2",
@@ -214,8 +196,7 @@ put_listen(struct text *text, const struct options *options,
 	if (!forward->remote && mode == OPTIONS_PASSIVE)
 		return;
 	/* ssh requests an empty host for "*". */
-	put_permit(text, "permitlisten", strcmp(host, "*") == 0 ? "" : host,
-	    "*");
+	put_permit(text, "permitlisten", strcmp(host, "*") == 0 ? "" : host, 0);
 }
 
 bool
@@ -230,10 +211,12 @@ suggest_key_line(const struct options *options,
 	for (size_t i = 0; i < options->n_forwards; i++) {
 		const struct forward *forward = &options->forwards[i];
 
+		/* In active mode sshd connects to no data port. */
 		if (forward->remote)
 			put_remote_open(&text, options, forward);
 		else
-			put_local_open(&text, forward, mode);
+			put_permit(&text, "permitopen", forward->host,
+			    mode == OPTIONS_ACTIVE ? forward->host_port : 0);
 	}
 	before = text.len;
 	for (size_t i = 0; i < options->n_forwards; i++)
@@ -241,7 +224,7 @@ suggest_key_line(const struct options *options,
 		    mode);
 	/* None would be everywhere; only root may listen there. */
 	if (text.len == before)
-		put_permit(&text, "permitlisten", "localhost", "1");
+		put_permit(&text, "permitlisten", "localhost", 1);
 	return suggest_done(&text);
 }
 

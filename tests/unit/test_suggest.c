@@ -75,6 +75,18 @@ test_key(void **state)
 		 "permitopen=\"203.0.113.3:2222\","
 		 "permitlisten=\"203.0.113.3:*\"");
 	options_free(&options);
+	/* sshd chooses the port; it refuses a key with permitopen="HOST:0". */
+	PARSE(&options, "-R", "203.0.113.3:0:ftp.plant:21", "--allow",
+	    "203.0.113.4", "h");
+	check_key(&options, OPTIONS_SAME,
+	    HEAD ",permitopen=\"203.0.113.4:*\","
+		 "permitopen=\"203.0.113.3:*\","
+		 "permitlisten=\"203.0.113.3:*\"");
+	options_free(&options);
+	PARSE(&options, "-L", "1:[::1]:21", "h");
+	check_key(&options, OPTIONS_SAME,
+	    HEAD ",permitopen=\"[::1]:*\",permitlisten=\"[::1]:*\"");
+	options_free(&options);
 	PARSE(&options, "-R", "*:2222:ftp.plant:21", "--client-address",
 	    "203.0.113.3", "--allow", "0.0.0.0/0", "h");
 	check_key(&options, OPTIONS_SAME,

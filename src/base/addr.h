@@ -30,7 +30,8 @@ struct addr {
  */
 int addr_parse_ip(const char *text, struct addr *ret);
 
-/* Converts a socket address of AF_INET or AF_INET6.  0 or -EAFNOSUPPORT. */
+/* Converts a socket address of AF_INET or AF_INET6.  Returns 0 or
+ * -EAFNOSUPPORT. */
 int addr_from_sockaddr(const struct sockaddr *sa, struct addr *ret);
 
 /* Converts to a socket address; returns its length.  addr->family must not be
@@ -42,7 +43,7 @@ socklen_t addr_to_sockaddr(const struct addr *addr,
 struct addr addr_loopback(sa_family_t family, uint16_t port);
 
 /* Are the IP addresses equal?  Ports are ignored; scopes are compared if both
- * have one. */
+ * have one.  False if a is AF_UNSPEC. */
 bool addr_same_ip(const struct addr *a, const struct addr *b);
 
 /* 127.0.0.0/8 or ::1. */
@@ -56,9 +57,9 @@ bool addr_is_local(const struct addr *addr);
 bool addr_is_any(const struct addr *addr);
 
 /*
- * addr_format_ip() writes "192.0.2.1" or "2001:db8::1" (RFC 5952),
- * addr_format() "192.0.2.1:21" or "[2001:db8::1]:21".  text must have room for
- * ADDR_TEXT_MAX bytes.  Returns text.
+ * addr_format_ip() writes "192.0.2.1" or "2001:db8::1" (RFC 5952), and "none"
+ * for AF_UNSPEC; addr_format() writes "192.0.2.1:21" or "[2001:db8::1]:21".
+ * text must have room for ADDR_TEXT_MAX bytes.  Both return text.
  */
 const char *addr_format_ip(const struct addr *addr, char *text);
 const char *addr_format(const struct addr *addr, char *text);

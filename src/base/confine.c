@@ -42,7 +42,7 @@ has_one_thread(void)
 	return n <= 1;
 }
 
-/* The result of the stage of that name, and its text. */
+/* Returns the result of the stage with that name, and sets its text. */
 static enum confine_result
 conclude(const char *name, int err, const char *not_here,
     char text[CONFINE_TEXT_MAX])

@@ -18,16 +18,17 @@
 #include <stddef.h>
 
 /*
- * The stages, in their order.  The first two must precede uv_loop_init(), where
- * libuv >= 1.45 creates an io_uring: system calls made through it are seen by
- * no filter.  If it cannot, libuv uses epoll alone.  A process that was started
- * as root must still be root at CONFINE_BOUNDING.
+ * The stages, in the order in which they are performed.  The first two must
+ * precede uv_loop_init(): libuv >= 1.45 creates an io_uring there, and seccomp
+ * does not see system calls that are made through it.  Without an io_uring,
+ * libuv uses epoll alone.  A process that was started as root must still be
+ * root at CONFINE_BOUNDING.
  */
 enum confine_stage {
-	CONFINE_NO_PRIVILEGES, /* no program run from here on gains any */
+	CONFINE_NO_PRIVILEGES, /* no gain by running a program */
 	CONFINE_RINGS,	       /* io_uring fails with ENOSYS */
 	CONFINE_BOUNDING,      /* no capability can be gained */
-	CONFINE_CAPABILITIES,  /* no capabilities, but see low_ports */
+	CONFINE_CAPABILITIES,  /* no capabilities, except for low_ports */
 	CONFINE_MEMORY,	       /* no core file, no tracing by the same user */
 	CONFINE_FILES,	       /* Landlock */
 	CONFINE_CALLS,	       /* seccomp */
@@ -51,8 +52,8 @@ enum confine_result {
 #define CONFINE_TEXT_MAX 160
 
 /*
- * Performs one stage; call it once for each.  text becomes the name of the
- * stage and, if it was not performed, the reason ("Landlock (ABI 7)";
+ * Performs one stage.  Call it once for each stage.  text becomes the name of
+ * the stage and, if it was not performed, the reason ("Landlock (ABI 7)";
  * "Landlock: the kernel has none").
  */
 enum confine_result confine(enum confine_stage stage,

@@ -15,7 +15,8 @@
 
 #include "base/cleanup.h"
 
-/* Missing in the headers of older kernels; each with its first ABI. */
+/* Missing in the headers of older kernels.  The number is the first ABI that
+ * has it. */
 #define FS_REFER (UINT64_C(1) << 13)		      /* 2 */
 #define FS_TRUNCATE (UINT64_C(1) << 14)		      /* 3 */
 #define FS_IOCTL_DEV (UINT64_C(1) << 15)	      /* 5 */
@@ -44,9 +45,9 @@ struct ruleset {
 };
 
 /*
- * What may be read, if it exists: the configuration of the look-up of names,
- * its modules and their sockets, and what libc reads.  Whole directories,
- * because files in them are replaced by new ones.
+ * What may be read, if it exists: the configuration of host name look-ups, the
+ * modules of libc for them and their sockets, and what libc itself reads.
+ * Whole directories, because files in them are replaced by new ones.
  */
 static const char *const to_read[] = { "/etc", "/usr", "/lib", "/lib32",
 	"/lib64", "/libx32", "/run", "/var/run", "/var/lib/sss",
@@ -81,8 +82,8 @@ allow(int ruleset, const char *path, uint64_t access)
 	    -errno;
 }
 
-/* Everything that this ABI can restrict; *ret_size is the size that it knows.
- */
+/* Returns everything that this ABI can restrict; *ret_size becomes the size of
+ * struct landlock_ruleset_attr in this ABI. */
 static struct ruleset
 all_of(int abi, size_t *ret_size)
 {

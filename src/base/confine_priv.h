@@ -6,7 +6,8 @@
 
 #include "base/confine.h"
 
-/* AddressSanitizer examines its own process when that ends. */
+/* AddressSanitizer (LeakSanitizer) traces its own process when that ends, which
+ * the confinement must permit. */
 #if defined(__SANITIZE_ADDRESS__)
 #define CONFINE_SANITIZED 1
 #elif defined(__has_feature)
@@ -18,17 +19,20 @@
 #define CONFINE_SANITIZED 0
 #endif
 
-/* With coverage (meson.build), the process writes files beside the objects when
- * it ends. */
+/* A build with coverage (meson.build): the process writes files beside the
+ * object files when it ends, so Landlock is not used. */
 #ifndef CONFINE_COVERAGE
 #define CONFINE_COVERAGE 0
 #endif
 
-/* Landlock.  Returns 0 with the ABI in *ret_abi; -EOPNOTSUPP if the kernel has
- * none; or another negative errno. */
+/* Applies Landlock; directory is that of struct confine_options.  Returns 0
+ * with the ABI in *ret_abi, -EOPNOTSUPP if the kernel has no Landlock, or
+ * another negative errno. */
 int confine_files(const char *directory, int *ret_abi);
 
-/* The two seccomp filters.  0, -EOPNOTSUPP or another negative errno. */
+/* Load a seccomp filter: confine_rings() makes io_uring fail with ENOSYS,
+ * confine_calls() permits only the calls that culvert needs.  Return 0,
+ * -EOPNOTSUPP if the kernel has no filters, or another negative errno. */
 int confine_rings(void);
 int confine_calls(void);
 

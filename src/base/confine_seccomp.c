@@ -1,13 +1,13 @@
 /*
- * The system calls that the process may make, for seccomp(2), by libseccomp.
- * All others fail with EPERM, which a program that tries a new call survives.
- * Calls whose flags are in memory, where a filter cannot read them, fail with
- * ENOSYS, so that libc uses the older call.
+ * The system calls that the process may make, for seccomp(2), with libseccomp.
+ * All others fail with EPERM, so that a program that tries a new call does not
+ * die of it.  Calls whose flags are in memory, where a filter cannot read them,
+ * fail with ENOSYS, so that libc uses the older call.
  *
- * The list has what culvert, libuv, libmicrohttpd (in culvert-metrics), glibc
- * and its modules for host names need after the start; to find that out, run
- * the tests under strace.  Calls that can do harm with some arguments are
- * permitted only with the arguments that are needed (rules[]).
+ * The list has the calls that culvert, libuv, libmicrohttpd (in
+ * culvert-metrics), glibc and its modules for host names need after the start;
+ * to find them, run the tests under strace.  Calls that can do harm with some
+ * arguments are permitted only with the arguments that are needed (rules[]).
  */
 #include "base/confine_priv.h"
 
@@ -32,7 +32,7 @@
 #define PR_SET_VMA 0x53564d41
 #endif
 
-/* Headers of older kernels and of libc lack some. */
+/* Missing in some headers of kernels and of libc. */
 #ifndef NETLINK_GET_STRICT_CHK
 #define NETLINK_GET_STRICT_CHK 12
 #endif
@@ -227,9 +227,9 @@ struct rule {
 		(n), SOCK_TYPE_MASK, (type) \
 	}
 
-/* Only to read an existing file.  Without Landlock, or with an old version,
- * O_TRUNC would empty a file, and O_CREAT could make one with a set-user-ID
- * bit. */
+/* Permits only to read an existing file.  Without Landlock, or with an old
+ * version of it, O_TRUNC would empty a file, and O_CREAT could make one with a
+ * set-user-ID bit. */
 #define TO_READ(n) WITHOUT(n, O_ACCMODE | O_CREAT | O_TRUNC)
 
 /* Memory that was written is never executed.  Executable memory comes from

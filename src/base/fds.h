@@ -8,12 +8,13 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Sends len bytes, and a copy of fd unless fd is -1.  0 or a negative errno. */
+/* Sends len bytes, and a copy of fd unless fd is -1.  Returns 0 or a negative
+ * errno. */
 int fds_send(int socket, const void *bytes, size_t len, int fd);
 
 /*
- * Receives one message of at most len bytes.  *ret_fd becomes the descriptor
- * that came with it, close-on-exec, for the caller to close; or -1.  Returns
+ * Receives one message of at most len bytes.  *ret_fd becomes the close-on-exec
+ * descriptor that came with it, which the caller must close, or -1.  Returns
  * the length, 0 at the end of file, or a negative errno: -EMSGSIZE if the
  * message is longer or has more than one descriptor.
  */

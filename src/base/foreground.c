@@ -86,8 +86,8 @@ take_signal(struct foreground *foreground)
 	if (read(foreground->signals, &info, sizeof(info)) != sizeof(info))
 		return;
 	foreground->ended_by = (int)info.ssi_signo;
-	/* SIGHUP would be a reload for the child.  It may ignore SIGINT, as in
-	 * a background job of a script, but then this process does, too. */
+	/* For SIGHUP the child would reload.  The child may ignore SIGINT, as
+	 * in a background job of a script, but then this process does, too. */
 	kill(foreground->child,
 	    foreground->ended_by == SIGINT ? SIGINT : SIGTERM);
 }
@@ -114,7 +114,7 @@ wait_ready(struct foreground *foreground)
 		if (fds[0].revents == 0)
 			continue;
 		n = read(foreground->ready, &byte, 1);
-		/* A child that is ready and then gets the signal ends, too. */
+		/* The child ends by the signal even if it is ready. */
 		if (n >= 0 || errno != EINTR)
 			return n == 1 && foreground->ended_by == 0;
 	}
@@ -200,7 +200,7 @@ foreground_fork(bool keep_errors, int *ret_fd, int *ret_status)
 	struct foreground foreground = { .child = -1 };
 	sigset_t set = ending_set(), old;
 
-	/* A signal must not come before there is a child to get it. */
+	/* Until the child exists, signals must wait. */
 	sigprocmask(SIG_BLOCK, &set, &old);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ready) == 0 &&
 	    (keep_errors || pipe2(errors, O_CLOEXEC) == 0) &&
@@ -211,8 +211,8 @@ foreground_fork(bool keep_errors, int *ret_fd, int *ret_status)
 		*ret_status = EXIT_FAILURE;
 		return false; /* and the process ends */
 	}
-	/* Each process closes the other's ends, or it would not see when the
-	 * other one ends. */
+	/* Each process closes the ends of the other one.  Otherwise it would
+	 * not see that the other one has ended. */
 	close(ready[foreground.child == 0 ? 0 : 1]);
 	cleanup_fd(&errors[foreground.child == 0 ? 0 : 1]);
 	if (foreground.child == 0) {

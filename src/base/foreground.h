@@ -16,23 +16,27 @@
  * Forks.  The process must have only one thread.
  *
  * In the child it returns true.  *ret_fd becomes a socket to the foreground
- * process, for the child to close; it is readable once the foreground process
- * has ended.  The child's standard input and output are /dev/null.  Its
- * standard error is a pipe to the foreground process, which leads nowhere once
+ * process, which the child must close; it is readable once the foreground
+ * process has ended.  The child's standard input and output are /dev/null.  Its
+ * standard error is a pipe to the foreground process, without a reader once
  * that has ended; with keep_errors it is unchanged.
  *
- * In the foreground process it returns false when that must end, with the exit
- * status in *ret_status; the reason has been logged.  If a signal has ended the
- * child by way of the foreground process, it does not return, but the
- * foreground process ends by the same signal.  That also happens if the signal
- * comes together with the child's report that it is ready.
+ * In the foreground process it returns false when the foreground process must
+ * end, with the exit status in *ret_status; the reason has been logged.  The
+ * same applies if it cannot fork.
+ *
+ * A signal that ends programs (SIGHUP, SIGINT, SIGQUIT, SIGTERM) and comes to
+ * the foreground process ends the child first.  Then the foreground process
+ * ends by the same signal, and the function does not return; this is also so if
+ * the child has reported at the same moment that it is ready.
  *
  * If standard error is full, the foreground process does not wait but drops
  * what the child writes (base/log_output.h).
  */
 bool foreground_fork(bool keep_errors, int *ret_fd, int *ret_status);
 
-/* For the child: lets the foreground process end with status 0. */
+/* For the child, when it is ready: the foreground process ends with status 0.
+ * fd is that of foreground_fork() and stays open. */
 void foreground_release(int fd);
 
 #endif

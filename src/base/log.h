@@ -24,12 +24,13 @@ enum log_level {
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
-/* What a line is about.  A line begins with the tunnel and the session
- * ("culvert: plant: [12] ..."); in the journal all three are fields. */
+/* What a line is about.  A line on standard error begins with the tunnel and
+ * the session ("culvert: plant: [12] ..."); in the journal all three are
+ * fields. */
 struct log_origin {
-	const char *tunnel;    /* its name, or NULL; in the journal TUNNEL */
-	unsigned long session; /* its number, 0 for none; SESSION */
-	const char *peer;      /* the client's address, or NULL; PEER */
+	const char *tunnel;    /* its name, or NULL; field TUNNEL */
+	unsigned long session; /* its number, or 0; field SESSION */
+	const char *peer;      /* the client's address, or NULL; field PEER */
 };
 
 /* Writes one line, without a newline in format.  origin may be NULL. */
@@ -76,9 +77,9 @@ void log_flush(void);
  */
 const char *log_escape(char *text, size_t size, const void *bytes, size_t len);
 
-/* Would log_escape() leave text unchanged, apart from its length and from
- * backslashes?  controls: and apart from ASCII's control characters, which JSON
- * escapes itself. */
+/* Does text consist of printable ASCII, including the backslash, and of valid
+ * UTF-8 letters?  With controls, bytes below 0x20 are permitted as well,
+ * because JSON escapes them itself. */
 bool log_is_plain(const char *text, bool controls);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Warnings that a peer can provoke: a bucket of them.
+ * Warnings that a peer can provoke, limited by a token bucket.
  */
 #include "base/log_limit.h"
 

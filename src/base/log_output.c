@@ -19,8 +19,8 @@
 
 /* ---- open ---- */
 
-/* Opens the same pipe or terminal, for an open file description of its own.
- * Returns the descriptor or -1. */
+/* Opens the same pipe or terminal once more, which gives it an open file
+ * description of its own.  Returns the descriptor or -1. */
 static int
 open_again(int fd)
 {
@@ -57,8 +57,8 @@ log_output_open(struct log_output *output, int fd)
 
 /* ---- write ---- */
 
-/* Waits at most ms milliseconds until it can be written; -1: without a limit.
- */
+/* Waits at most ms milliseconds (-1: without a limit) until output can be
+ * written.  Returns whether it can. */
 static bool
 has_room(const struct log_output *output, int ms)
 {
@@ -67,7 +67,7 @@ has_room(const struct log_output *output, int ms)
 	return poll(&ready, 1, ms) == 1;
 }
 
-/* Gives a slow reader a moment, but not for each line. */
+/* Waits for a slow reader, but not for each line. */
 static bool
 wait_for_room(struct log_output *output)
 {

@@ -35,28 +35,29 @@ struct log_output {
 	int fd;
 	uint64_t waited_at; /* ms */
 	unsigned long lost; /* lines since the last one that was written */
-	int why;	    /* errno of the first one lost */
+	int why;	    /* errno of the first of them */
 	size_t rest_len;
-	char rest[LOG_OUTPUT_MAX]; /* of a partly written line */
+	char rest[LOG_OUTPUT_MAX]; /* the unwritten part of a line */
 };
 
 /*
- * From now on writes to fd, and never waits for its reader.  Call it before the
- * confinement.  If it opens fd again, that descriptor, close-on-exec, stays
- * open.
+ * Sets the descriptor to which lines are written.  From now on a write waits
+ * for its reader at most LIMIT_LOG_WAIT_MS in each LIMIT_LOG_WAIT_EVERY_MS.
+ * Call it before the confinement.  If it opens the file once more, the new
+ * descriptor is close-on-exec and stays open.
  */
 void log_output_open(struct log_output *output, int fd);
 
 /*
  * Writes a line of len bytes, at most LOG_OUTPUT_MAX, with a newline at its
- * end. If lines were lost before, it first writes a line, with prefix, that
- * says how many.
+ * end.  If lines were lost before, it first writes a line that begins with
+ * prefix and says how many.
  */
 void log_output_write(struct log_output *output, const char *prefix,
     const char *line, size_t len);
 
-/* At the end: writes what is left, and waits for that at most LIMIT_LOG_END_MS.
- */
+/* At the end: writes the rest of a line and the number of lost lines.  Waits
+ * for the reader at most LIMIT_LOG_END_MS. */
 void log_output_flush(struct log_output *output, const char *prefix);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 struct notify {
-	int fd; /* -1: no messages are expected */
+	int fd; /* -1: nobody expects messages */
 
 	/* How often to send WATCHDOG=1, in milliseconds: half of the service
 	 * manager's time-out.  0: never. */
@@ -18,10 +18,10 @@ struct notify {
 };
 
 /*
- * Connects to NOTIFY_SOCKET and reads WATCHDOG_USEC and WATCHDOG_PID.  Removes
+ * Connects to NOTIFY_SOCKET and reads WATCHDOG_USEC and WATCHDOG_PID. Removes
  * these variables from the environment, so that child processes do not see
- * them. Without NOTIFY_SOCKET it does nothing.  Returns 0 or a negative errno;
- * in both cases notify_send() may be called.
+ * them.  Without NOTIFY_SOCKET no messages are sent.  Returns 0 or a negative
+ * errno; in both cases notify_send() may be called.
  */
 int notify_open(struct notify *notify);
 
@@ -30,7 +30,7 @@ int notify_open(struct notify *notify);
 void notify_send(const struct notify *notify, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Sends RELOADING=1 with MONOTONIC_USEC. */
+/* Sends RELOADING=1 with MONOTONIC_USEC, the current time. */
 void notify_reloading(const struct notify *notify);
 
 void notify_close(struct notify *notify);

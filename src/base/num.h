@@ -11,9 +11,10 @@
 
 /*
  * Reads the len characters at text, all of which must be digits, as a number
- * from 0 to max.  Leading zeros are decimal ("010" is 10).
- * Returns 0 and sets *ret; -EINVAL when empty or when anything but a digit is
- * there, -ERANGE when the number is above max.  *ret is untouched on failure.
+ * from 0 to max.  Leading zeros are permitted and do not make it octal ("010"
+ * is 10).  Returns 0 and sets *ret; -EINVAL if there is no character, or one
+ * that is not a digit; -ERANGE if the number is above max.  *ret is untouched
+ * on failure.
  */
 int num_parse(const char *text, size_t len, uint64_t max, uint64_t *ret);
 

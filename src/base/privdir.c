@@ -15,12 +15,12 @@
 
 #include "base/cleanup.h"
 
-/* Directories in it can contain directories, and these only files. */
+/* The levels of directories below the private directory. */
 #define PRIVDIR_DEPTH 2
 
 /* ---- checks ---- */
 
-/* One directory on the way. */
+/* Checks one of the directories of a path. */
 static int
 check_one(const char *path, char *why, size_t size)
 {
@@ -52,7 +52,7 @@ privdir_check_parent(const char *parent, char *why, size_t size)
 
 	if (realpath(parent, path) == NULL)
 		return -errno;
-	/* From the inside out, the last one as "/". */
+	/* From the deepest directory up to "/". */
 	for (;;) {
 		err = check_one(path, why, size);
 		if (err != 0 || path[1] == '\0')
@@ -90,7 +90,7 @@ privdir_check(const char *path, char *why, size_t size)
 	return -err;
 }
 
-/* ---- its life ---- */
+/* ---- making and removing ---- */
 
 static int
 make_in(const char *parent, char path[PRIVDIR_MAX], char *why, size_t size)
@@ -134,7 +134,8 @@ privdir_make(char path[PRIVDIR_MAX], char *why, size_t size)
 	return err;
 }
 
-/* Takes the descriptor. */
+/* Removes what the directory fd contains, and closes fd.  depth: the levels of
+ * directories below it. */
 static void
 empty(int fd, int depth)
 {

@@ -26,9 +26,10 @@ struct privileges {
 bool privileges_prepare(bool no_filters);
 
 /*
- * Looks up the user with that name or number.  If name is NULL, *ret is
- * unchanged and root gets a warning.  Returns false, with the reason logged, if
- * there is no such user, if it is root, or if this process is not root.
+ * Looks up the user with that name or number; free *ret with user_free().  If
+ * name is NULL, *ret is unchanged, and a warning is logged if this process is
+ * root.  Returns false, with the reason logged, if there is no such user, if it
+ * is root, or if this process is not root.
  */
 bool privileges_find_user(const char *name, struct user *ret);
 

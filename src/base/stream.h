@@ -21,8 +21,8 @@
 
 struct stream;
 
-/* Bytes are passed on in at most so many pieces, so that they need not be
- * copied into one. */
+/* The most pieces in which bytes are passed on at once.  Pieces save copying
+ * the bytes into one buffer. */
 #define STREAM_PIECES 16
 
 /* The number of bytes in n pieces. */
@@ -43,8 +43,8 @@ struct stream_handler {
 	void (*eof)(void *ctx);
 
 	/*
-	 * stream_queued() has fallen from above the low-water mark to it or
-	 * below.
+	 * stream_queued() was above the low-water mark (limits.h) and has now
+	 * fallen to it or below.
 	 */
 	void (*drained)(void *ctx);
 
@@ -52,10 +52,10 @@ struct stream_handler {
 	 * The stream is dead: refused, reset, or lost with its link.  err is a
 	 * negative errno.  why is the reason for users (for a channel, in
 	 * sshd's words), valid during the call.  The owner must still call
-	 * stream_close().  No other callback follows.  A clean end of both
-	 * directions does not call it.
-	 * -ESHUTDOWN: the peer has closed the connection after eof(); all bytes
-	 * of this side were sent, but its direction had not been ended.
+	 * stream_close().  No other callback follows.  If both directions end
+	 * cleanly, this is not called. -ESHUTDOWN: all bytes of this side were
+	 * sent, but the peer has closed the connection after eof() and before
+	 * stream_shutdown().
 	 */
 	void (*closed)(void *ctx, int err, const char *why);
 };
@@ -75,7 +75,7 @@ struct stream_ops {
 	bool (*end_is_doubtful)(const struct stream *); /* NULL: never */
 };
 
-/* The first member of the structs of net/ and ssh/. */
+/* The first member of each struct of net/ and ssh/ that is a stream. */
 struct stream {
 	const struct stream_ops *ops;
 	const struct stream_handler *handler;
@@ -88,9 +88,9 @@ void stream_set_handler(struct stream *stream,
     const struct stream_handler *handler, void *ctx);
 
 /*
- * Permits or stops data() and eof(); a new stream is stopped.  While it is
- * stopped, the window of TCP or of the channel stops the peer; closed() still
- * comes as soon as possible.
+ * Starts or stops the callbacks data() and eof(); a new stream is stopped.
+ * While it is stopped, the window of TCP or of the channel stops the peer;
+ * closed() still comes as soon as possible.
  */
 void stream_read_start(struct stream *stream);
 void stream_read_stop(struct stream *stream);
@@ -144,25 +144,26 @@ size_t stream_undelivered(const struct stream *stream);
 
 /*
  * False once the peer has reset the connection, as far as the kernel knows,
- * even while the stream is stopped.  A Unix socket has no reset: there it is
- * also false when the peer has closed both directions before this side has
- * ended its own. Bytes that came before may still be read.  After two clean
- * ends it stays true.
+ * even while the stream is stopped.  Bytes that came before may still be read.
+ * A Unix socket has no reset: it is also false there if the peer has closed
+ * both directions before this side has ended its own.  After both directions
+ * have ended cleanly it stays true.
  */
 bool stream_alive(const struct stream *stream);
 
 /*
  * Call it in eof() or later.  False: the SSH server has closed the channel
- * without EOF, as some always do (RFC 4254 section 5.3), so this may be the end
- * of the bytes or a failure.  The owner must decide by what else it knows.
+ * without EOF, as some servers always do (RFC 4254 section 5.3), so either the
+ * bytes are complete or something has failed.  The owner must decide by other
+ * signs.
  */
 bool stream_end_is_proven(const struct stream *stream);
 
 /*
  * Call it in eof() or later.  True: the SSH server has closed the channel
- * together with EOF, at a time when it had no window left.  sshd does so for
- * ChannelTimeout, and drops what it still has.  It is the end only if the size
- * is right.
+ * together with EOF, when the channel's window was used up.  sshd does so for
+ * ChannelTimeout, and drops the bytes that it still has.  The data are complete
+ * only if their size is the expected one.
  */
 bool stream_end_is_doubtful(const struct stream *stream);
 

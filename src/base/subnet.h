@@ -20,9 +20,8 @@ struct subnet {
  * network of one.  A netmask ("/255.255.255.0") and a scope are errors.  Bits
  * after the prefix are cleared ("192.0.2.7/24" is 192.0.2.0/24), as in nft(8).
  * The prefix of an IPv4-mapped address counts from the start of the IPv6
- * address:
- * "::ffff:10.0.0.0/104" is 10.0.0.0/8, and a length below 96 is an error.
- * Returns 0 or -EINVAL; *ret is untouched on failure.
+ * address: 10.0.0.0/8 is also "::ffff:10.0.0.0/104", and a length below 96 is
+ * an error.  Returns 0 or -EINVAL; *ret is untouched on failure.
  */
 int subnet_parse(const char *text, struct subnet *ret);
 
@@ -30,7 +29,7 @@ int subnet_parse(const char *text, struct subnet *ret);
  * is IPv4. */
 bool subnet_has(const struct subnet *subnet, const struct addr *addr);
 
-/* Is it in one of n networks? */
+/* Is the address in one of the n networks? */
 bool subnets_have(const struct subnet *subnets, size_t n,
     const struct addr *addr);
 

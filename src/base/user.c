@@ -15,7 +15,7 @@
 #include "base/caps.h"
 #include "base/num.h"
 
-/* Variables of the old user, such as the runtime directory. */
+/* Variables that apply to the old user only. */
 static const char *const user_old_variables[] = { "XDG_RUNTIME_DIR",
 	"XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME",
 	"XDG_SESSION_ID", "DBUS_SESSION_BUS_ADDRESS", "MAIL" };

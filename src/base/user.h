@@ -17,7 +17,7 @@ struct user {
 };
 
 /* Looks up a user by name or number.  Returns 0, -ENOENT if there is none, or
- * another negative errno.  Free it with user_free(). */
+ * another negative errno.  Free *ret with user_free(). */
 int user_find(const char *text, struct user *ret);
 
 /* A zeroed struct is allowed. */
@@ -26,10 +26,10 @@ void user_free(struct user *user);
 /*
  * Becomes that user permanently, with all groups of that user.  Sets HOME,
  * USER, LOGNAME and SHELL, and removes variables that name directories and the
- * login session of the old user.  keep: the capabilities to keep (base/caps.h),
- * or 0. Succeeds only if the process cannot become the old user again.  Returns
- * 0 or a negative errno; after an error it may be only partly changed, and must
- * end.
+ * login session of the old user.  keep: a mask of the capabilities to keep
+ * (base/caps.h), or 0.  Succeeds only if the process cannot become the old user
+ * again.  Returns 0 or a negative errno; after an error the process may have
+ * changed only in part, and must end.
  */
 int user_become(const struct user *user, uint64_t keep);
 

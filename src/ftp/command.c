@@ -10,10 +10,10 @@
 #include "ftp/line.h"
 #include "limits.h"
 
-/* VERB_READS: --read-only permits it, because it only reads or concerns only
- * the session or the login.  ALLO reserves nothing permanently, and OPTS sets
- * options of the session.  MDTM and SITE have forms that write; engine/policy.c
- * looks for them. */
+/* VERB_READS: --read-only permits the command, because it only reads, or
+ * concerns only the session or the login.  ALLO reserves nothing permanently,
+ * and OPTS sets options of the session.  MDTM and SITE have variants that
+ * write; engine/policy.c finds them. */
 #define READS VERB_READS
 #define PLAIN (VERB_IS_ORDINARY)
 #define ASKS (VERB_IS_ORDINARY | VERB_READS)
@@ -204,8 +204,8 @@ has_host_port(enum verb verb, const uint8_t *arg, size_t len)
 	return numbers >= 5;
 }
 
-/* For a server the next command may begin anywhere after COMMAND_LONGEST bytes.
- * Returns the name of an active request there, or NULL. */
+/* A server may read the next command from any position after COMMAND_LONGEST
+ * bytes.  Returns the name of an active request there, or NULL. */
 static const char *
 find_behind(const uint8_t *text, size_t len)
 {
@@ -257,8 +257,8 @@ word_end(const uint8_t *line, size_t at, size_t end)
 	return at;
 }
 
-/* Verbs have at most four letters, five with an X at the beginning; bytes of
- * Telnet commands may be among them. */
+/* Verbs have at most four letters, or five if the first is X. Bytes of Telnet
+ * commands may be among them. */
 static bool
 looks_like_verb(const uint8_t *word, size_t len)
 {
@@ -276,8 +276,8 @@ looks_like_verb(const uint8_t *word, size_t len)
 	return letters <= ((word[0] & 0xdf) == 'X' ? 5 : 4);
 }
 
-/* Commands of SITE that have no password as an argument, in the servers that
- * were examined. */
+/* Returns the end of what may be shown of a SITE command.  harmless: commands
+ * that have no password as an argument, in the servers that were examined. */
 static size_t
 site_shown(const uint8_t *line, size_t end, const struct command *command)
 {

@@ -8,14 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* With a longer line, some servers take the rest for the next line; inetutils'
- * does so after 511 bytes. */
+/* The longest line that all servers read as one.  inetutils takes the bytes
+ * after the first 511 for the next line. */
 #define COMMAND_LONGEST 500
 
 /* The verbs that the engine distinguishes.  All others are VERB_OTHER. */
 enum verb {
 	VERB_OTHER,
-	VERB_EMPTY, /* a line without a verb: some servers do not answer */
+	VERB_EMPTY, /* a line without a verb; some servers do not answer */
 	VERB_USER,
 	VERB_PASS,
 	VERB_ACCT,
@@ -56,17 +56,17 @@ enum verb_flag {
 	VERB_IS_ORDINARY = 1 << 7,   /* its reply has no host-port */
 	VERB_READS = 1 << 8,	     /* changes nothing beyond the session */
 	VERB_MOVES = 1 << 9,	     /* may change the working directory */
-	VERB_HIDES = 1 << 10,	     /* its argument is a command */
+	VERB_HIDES = 1 << 10,	     /* its argument is an encoded command */
 	VERB_IS_KNOWN = 1 << 11,     /* it is in the table of verbs */
 };
 
 /* Which part of the argument is a path. */
 enum verb_takes {
-	TAKES_ANYTHING,	 /* unknown, as of verbs that are not in the table */
-	TAKES_NOTHING,	 /* none of it */
+	TAKES_ANYTHING,	 /* unknown; verbs that are not in the table */
+	TAKES_NOTHING,	 /* no path */
 	TAKES_FILE,	 /* all of it */
 	TAKES_DIRECTORY, /* all of it: the new working directory */
-	TAKES_PARENT,	 /* none; it enters the parent directory */
+	TAKES_PARENT,	 /* no path; enters the parent directory */
 	TAKES_LISTED,	 /* after options, with wildcards; without an argument
 			  * the working directory */
 	TAKES_STATUS,	 /* after options; without an argument no path */
@@ -84,52 +84,55 @@ struct command {
 	enum verb verb;
 	unsigned flags; /* enum verb_flag */
 	enum verb_takes takes;
-	size_t verb_at, verb_len; /* within the line, in bytes */
-	size_t arg_at, arg_len;	  /* after the blanks; no CR LF */
+	size_t verb_at, verb_len; /* position in the line, bytes */
+	size_t arg_at, arg_len;	  /* without the line end */
 };
 
 /*
- * Splits a line into verb and argument.  Skips Telnet commands, and blanks
- * after them, at the beginning, because a server may do so, too.  The case of
- * the verb does not matter.  One or more blanks (space or tab) separate the
- * argument; trailing blanks belong to it.  An unknown verb is VERB_OTHER
- * without flags.
+ * Splits a line into verb and argument.  Skips Telnet commands at the
+ * beginning, and blanks after them, because servers may do so, too.  The case
+ * of the verb does not matter.  One or more blanks (space or tab) separate verb
+ * and argument; trailing blanks belong to the argument.  An unknown verb
+ * becomes VERB_OTHER without flags.
  */
 void command_parse(const uint8_t *line, size_t len, struct command *ret);
 
 /*
- * Returns a verb that some server may find in the line although command_parse()
- * does not; "" if a server may read the next line as a part of this one; NULL
- * if there is no such verb that the engine distinguishes.  Among the servers
- * that were tried, some remove Telnet commands anywhere (inetutils, proftpd),
- * skip a CR at the beginning, take VT, FF and CR for blanks (proftpd), or read
- * the bytes after the first 511 as the next command (inetutils).
- * tests/integration/liberal.py finds such servers.
+ * Returns a verb that the engine distinguishes and that some server may find in
+ * the line although command_parse() does not; "" if a server may read the next
+ * line as a part of this one; NULL if there is neither.
+ *
+ * Among the servers that were tried, some remove Telnet commands anywhere
+ * (inetutils, proftpd), skip a CR at the beginning, take VT, FF and CR for
+ * blanks (proftpd), or read the bytes after the first 511 as the next command
+ * (inetutils).  tests/integration/liberal.py finds such servers.
  */
 const char *command_hidden(const uint8_t *line, size_t len,
     const struct command *command);
 
-/* Returns the position of a control character in the argument after which a
- * server might read another command, SITE or one that is VERB_IS_SECRET;
- * without one the end of the text. */
+/* Returns the position of the first control character in the argument after
+ * which a server might read SITE or a command that is VERB_IS_SECRET; the end
+ * of the text if there is none. */
 size_t command_secret_at(const uint8_t *line, size_t len,
     const struct command *command);
 
 /*
  * Returns how many bytes of the line a log may show; the rest may be a
- * password. An argument is shown only for verbs in the table, and for words
- * after SITE that are known to be harmless; for USER and AUTH only its first
- * word.  Of other verbs only the verb is shown, or nothing if it does not look
- * like a verb, because somebody may have typed a password there.  Bytes after a
- * control character are shown unless a server might read PASS or SITE there.
+ * password.  Of a verb in the table, the argument is shown: for USER and AUTH
+ * only its first word, for SITE only if the word after SITE is known to be
+ * harmless, and not for verbs that are VERB_IS_SECRET. Of another verb, only
+ * the verb is shown, or nothing if it does not look like a verb, because
+ * somebody may have typed a password there.  Nothing is shown from a control
+ * character on after which a server might read PASS or SITE
+ * (command_secret_at()).
  */
 size_t command_shown(const uint8_t *line, size_t len,
     const struct command *command);
 
 /*
- * Copies the line as a log may show it, with "****" for the bytes that
- * command_shown() excludes, without the line end and not escaped: at most size
- * - 1 bytes and a NUL.  Returns the length without the NUL.
+ * Copies the line as a log may show it: without the line end, not escaped, and
+ * with "****" in place of the bytes that command_shown() excludes.  Writes at
+ * most size bytes, with the NUL. Returns the length without the NUL.
  */
 size_t command_loggable(const uint8_t *line, size_t len,
     const struct command *command, char *text, size_t size);
@@ -137,8 +140,8 @@ size_t command_loggable(const uint8_t *line, size_t len,
 /* The verb in capitals, for log lines; "" for VERB_OTHER and VERB_EMPTY. */
 const char *verb_name(enum verb verb);
 
-/* Is the verb in line one of the names, regardless of case?  names ends with
- * NULL. For verbs that are VERB_OTHER. */
+/* Is the verb of the line one of the names, regardless of case?  The list ends
+ * with NULL. It is for verbs that are VERB_OTHER. */
 bool command_name_is_one_of(const struct command *command, const uint8_t *line,
     const char *const *names);
 

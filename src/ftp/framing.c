@@ -88,7 +88,7 @@ feed_block(struct framing_reader *reader, const uint8_t *bytes, size_t len)
 }
 
 /* Section 3.4.3: 0nnnnnnn and n bytes; 10nnnnnn and one byte; 11nnnnnn alone;
- * or 0 and a descriptor, which applies to the next string. */
+ * or a byte 0 and a descriptor, which applies to the next string. */
 enum compressed_state {
 	COMPRESSED_HEADER,
 	COMPRESSED_DESCRIPTOR,

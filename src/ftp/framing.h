@@ -1,7 +1,7 @@
 /*
  * Finds the end of a file in the bytes of a data connection, for the modes and
  * structures in which the end of the connection does not mark it (RFC 959
- * section 3.4).  Pure.
+ * section 3.4).  No I/O.
  */
 #ifndef FTP_FRAMING_H
 #define FTP_FRAMING_H
@@ -23,10 +23,10 @@ struct framing_reader {
 	unsigned state;	    /* an enum of framing.c */
 	unsigned left;	    /* missing bytes of the block or string */
 	uint8_t descriptor; /* of the block or string */
-	uint64_t behind;    /* bytes since the last end of a file, or all */
+	uint64_t behind;    /* bytes since the last end of a file, or in all */
 };
 
-/* Zeroes the reader. */
+/* Prepares the reader for a new data connection. */
 void framing_init(struct framing_reader *reader, enum framing framing);
 
 /* Processes the next len bytes; returns how many files have ended in them. */

@@ -20,7 +20,7 @@ greeting_is_foreign(const uint8_t *line, size_t len)
 		if (end - at >= strlen(words[i]) &&
 		    memcmp(line + at, words[i], strlen(words[i])) == 0)
 			return true;
-	/* CR NUL is Telnet's; BEL to CR, and ESC, are for terminals. */
+	/* Permitted: CR NUL (Telnet), and BEL to CR and ESC (terminals). */
 	for (; at < end; at++)
 		if (line[at] < ' ' && !(line[at] >= '\a' && line[at] <= '\r') &&
 		    line[at] != '\x1b' &&

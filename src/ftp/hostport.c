@@ -1,5 +1,5 @@
 /*
- * Reads and writes host-ports.  There are two forms: numbers separated by
+ * Reads and writes host-ports.  There are two notations: numbers separated by
  * commas (PORT, 227), and fields between delimiters (EPRT, 229).
  */
 #include "ftp/hostport.h"
@@ -192,7 +192,7 @@ hostport_parse_command(enum verb verb, const uint8_t *arg, size_t len,
 	return run_addr(&run, &ret->addr);
 }
 
-/* 227: finds the first run that is a host-port. */
+/* 227: finds the first run, from start on, that is a host-port. */
 static int
 numbers_parse(const uint8_t *text, size_t len, size_t start,
     struct hostport *ret)
@@ -289,8 +289,7 @@ port_find(const uint8_t *text, size_t len, size_t start, struct hostport *ret)
 	return -EINVAL;
 }
 
-/* The position of the text, after "227 " or "227-"; inner lines have no code.
- */
+/* Returns the position after "227 " or "227-"; inner lines have no code. */
 static size_t
 text_start(unsigned code, const uint8_t *line, size_t len)
 {
@@ -321,7 +320,7 @@ hostport_parse_reply(unsigned code, const uint8_t *line, size_t len,
 	}
 }
 
-/* "(", the same byte three times, blanks, a digit? */
+/* Is this "(", three times the same byte, perhaps blanks, and a digit? */
 static bool
 is_bracketed(const uint8_t *text, size_t len)
 {

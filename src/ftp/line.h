@@ -25,43 +25,48 @@ struct line_reader {
 	size_t scanned; /* bytes of input that have no LF */
 };
 
-/* max: the longest line; limit: the most bytes that the reader holds. */
+/* max: the longest line, including the LF. limit: the most bytes that the
+ * reader holds. */
 void line_reader_init(struct line_reader *reader, size_t max, size_t limit);
 void line_reader_free(struct line_reader *reader);
 
-/* Adds all len bytes or none: 0, -ENOBUFS (more than limit) or -ENOMEM. */
+/* Adds all len bytes, or none.  Returns 0, -ENOBUFS (the reader would hold more
+ * than limit) or -ENOMEM. */
 int line_reader_feed(struct line_reader *reader, const void *bytes, size_t len)
     __attribute__((warn_unused_result));
 
 /*
- * Finds the first line without removing it.  *ret points to it until the next
- * feed or consume; with LINE_MORE to the *ret_len bytes of an incomplete line.
+ * Finds the first line, and does not remove it.  *ret points to it until the
+ * next feed or consume, and *ret_len is its length; with LINE_MORE they are
+ * those of the incomplete line.
  */
 enum line_result line_reader_peek(struct line_reader *reader,
     const uint8_t **ret, size_t *ret_len);
 
-/* Removes the first len bytes; at most what line_reader_peek() has returned. */
+/* Removes the first len bytes, at most the length that line_reader_peek() has
+ * returned. */
 void line_reader_consume(struct line_reader *reader, size_t len);
 
 /* The number of bytes in the reader. */
 size_t line_reader_len(const struct line_reader *reader);
 
-/* All bytes after the first len; *ret_len is their number. */
+/* Returns the bytes after the first len ones; *ret_len becomes their number. */
 const uint8_t *line_reader_behind(const struct line_reader *reader, size_t len,
     size_t *ret_len);
 
 /*
- * The length of the Telnet commands (RFC 854) at the beginning: IAC, then WILL,
- * WONT, DO or DONT with an option, or one other byte.  IAC IAC is the data byte
- * 255 and no command.  An incomplete command at the end counts.
+ * Returns the length of the Telnet commands (RFC 854) at the beginning of the
+ * line.  A command is IAC, then WILL, WONT, DO or DONT with an option, or one
+ * other byte.  IAC IAC is the data byte 255 and not a command.  An incomplete
+ * command at the end counts.
  */
 size_t line_telnet_prefix(const uint8_t *line, size_t len);
 
 /*
- * Copies the line to text, which has room for len bytes, without the Telnet
- * commands anywhere in it, as some servers do; IAC IAC becomes one byte 255.
- * Returns the length.  *ret_ends becomes false if the LF at the end belongs to
- * a command, so that such a server reads the next line as a part of this one.
+ * Copies the line to text, which has room for len bytes, and leaves out all
+ * Telnet commands in it, as some servers do; IAC IAC becomes one byte 255.
+ * Returns the length.  *ret_ends becomes false if a command includes the LF at
+ * the end, so that such a server reads the next line as a part of this one.
  */
 size_t line_telnet_strip(const uint8_t *line, size_t len, uint8_t *text,
     bool *ret_ends);

@@ -165,13 +165,15 @@ path_parse_257(const uint8_t *line, size_t len, char ret[PATH_TEXT_MAX])
 	if (end < at || memcmp(line, "257 \"", at) != 0)
 		return -EINVAL;
 	while (at < end && n < sizeof(path) && !closed) {
-		/* In the path a quote is doubled; a single one is its end. */
+		/* A quote in the path is doubled; a single one ends the path.
+		 */
 		if (line[at] == '"' && (++at == end || line[at] != '"'))
 			closed = true;
 		else
 			path[n++] = line[at++];
 	}
-	/* Another quote shows that the server does not double them. */
+	/* If another quote follows, the server does not double the quotes in a
+	 * path. */
 	if (!closed || (at < end && line[at] != ' ') ||
 	    memchr(line + at, '"', end - at) != NULL || n == 0 ||
 	    path[0] != '/' || bad_byte(path, n) != NULL)
@@ -206,9 +208,9 @@ upper(char c)
 	return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
 
-/* Is c in the set that begins after "["?  Sets *ret_end to the byte after "]",
- * or to NULL, and returns false, if there is none.  With any_case a set matches
- * more, never less. */
+/* Is c in the set that begins after "["?  Sets *ret_end to the byte after "]".
+ * Sets it to NULL and returns false if there is no "]".  With any_case a set
+ * matches more characters, never fewer. */
 static bool
 set_has(const char *set, char c, bool any_case, const char **ret_end)
 {
@@ -274,9 +276,9 @@ is_stars(const char *glob)
 	return glob[strspn(glob, "*")] == '\0';
 }
 
-/* within: a match of a directory above is enough.  Only the last star is
- * retried, so the time is at most proportional to the product of both lengths.
- */
+/* within: it is enough if a directory above matches.  Only the last star is
+ * tried again, so the time is at most proportional to the product of both
+ * lengths. */
 static bool
 matches(const char *glob, const char *path, size_t len, bool any_case,
     bool within)
@@ -330,7 +332,8 @@ path_is_within(const char *glob, const char *path)
 	return matches(glob, path, strlen(path), true, true);
 }
 
-/* The length of the beginning that has no special characters. */
+/* Returns the length of the beginning of the glob that has no special
+ * characters. */
 static size_t
 literal_len(const char *glob)
 {

@@ -4,9 +4,9 @@
  * Unix; a path that other servers may read in another way is rejected
  * (path_is_plain()).
  *
- * A glob has *, ?, [a-z], [!a-z] and \ as in fnmatch(3); * and ? match slashes,
- * too:
- * "/pub/" and a star is everything below /pub.
+ * A glob has *, ?, [a-z], [!a-z] and \ as in fnmatch(3).  Unlike there, * and ?
+ * also match slashes: a glob that is "/pub/" with a star after it matches
+ * everything below /pub.
  */
 #ifndef FTP_PATH_H
 #define FTP_PATH_H
@@ -31,19 +31,20 @@ bool path_is_plain(const uint8_t *text, size_t len, const char **ret_why);
 bool path_goes_up(const uint8_t *text, size_t len);
 
 /*
- * Makes the path text absolute, without ".", "..", and doubled or trailing
- * slashes. cwd is the absolute working directory; it may be NULL if text begins
- * with a slash.
- * ".." at the root is the root.  Returns 0 or -ENAMETOOLONG.
+ * Makes the path text absolute, and removes ".", "..", and doubled or trailing
+ * slashes; ".." at the root is the root.  cwd is the absolute working
+ * directory; it may be NULL if text begins with a slash.  Returns 0 or
+ * -ENAMETOOLONG.
  */
 int path_resolve(const char *cwd, const uint8_t *text, size_t len,
     char ret[PATH_TEXT_MAX]);
 
-/* Reads the absolute path in a 257 reply to PWD (RFC 959 appendix II), in the
- * spelling of path_resolve().  0 or -EINVAL. */
+/* Reads the absolute path in a 257 reply to PWD (RFC 959 appendix II), and
+ * returns it in the spelling of path_resolve().  Returns 0 or -EINVAL. */
 int path_parse_257(const uint8_t *line, size_t len, char ret[PATH_TEXT_MAX]);
 
-/* Does the glob match the path?  any_case: regardless of case. */
+/* Does the glob match the whole path?  any_case: upper and lower case are the
+ * same. */
 bool path_matches(const char *glob, const char *path, bool any_case);
 
 /* Does the glob match the path, or the path with a slash after it? */

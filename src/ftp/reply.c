@@ -36,7 +36,7 @@ reply_next(struct reply_reader *reader, const uint8_t *line, size_t len,
 	at += 3;
 	ends = code != 0 && (at == text_len || line[at] == ' ');
 	begins = code != 0 && at < text_len && line[at] == '-';
-	/* Outside of a reply, clients accept "226\tok" and "226ok". */
+	/* Between replies, clients accept "226\tok" and "226ok". */
 	if (reader->code == 0 && code != 0 && !begins)
 		ends = at == text_len || line[at] < '0' || line[at] > '9';
 	if (reader->code != 0) {

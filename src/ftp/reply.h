@@ -15,30 +15,30 @@ enum reply_place {
 	REPLY_FIRST, /* the first of several lines */
 	REPLY_INNER,
 	REPLY_LAST,
-	REPLY_STRAY, /* outside of a reply, and not one itself */
+	REPLY_STRAY, /* between replies, and not a reply */
 };
 
-/* The state between lines: the code of the unfinished reply, or 0. */
+/* The state between two lines: the code of the unfinished reply, or 0. */
 struct reply_reader {
 	unsigned code;
 };
 
 /*
  * Returns the place of the next line.  *ret_code becomes the code of its reply,
- * 0 for REPLY_STRAY.  Telnet commands before the code are skipped.  A code
- * followed by the line end counts like one followed by a blank.  So does,
- * outside of a reply, a code followed by anything but a hyphen or a digit,
- * because many clients accept that.  A code begins with 1 to 6 (6yz: RFC 2228).
+ * 0 for REPLY_STRAY. Telnet commands before the code are skipped.  A code at
+ * the line end counts as a code with a blank after it.  Between replies, a code
+ * with any byte after it except a hyphen or a digit does so as well, because
+ * many clients accept that.  A code begins with 1 to 6 (6yz: RFC 2228).
  */
 enum reply_place reply_next(struct reply_reader *reader, const uint8_t *line,
     size_t len, unsigned *ret_code);
 
-/* The code of a line that would be a reply, or the first line of one, outside
- * of a reply; otherwise 0. */
+/* Returns the code of the line, read as the first one after a finished reply; 0
+ * if it is not a reply or the first line of one. */
 unsigned reply_own_code(const uint8_t *line, size_t len);
 
-/* Is the line only a code?  If it was cut off there, it may have been any line.
- */
+/* Is the line only a code?  If the connection ended there, it may be the
+ * beginning of any line. */
 bool reply_is_bare_code(const uint8_t *line, size_t len);
 
 /*

@@ -11,10 +11,10 @@
 #include "ftp/command.h"
 #include "ftp/line.h"
 
-/* A shorter word may be a part of any text by chance. */
+/* A shorter word may be a part of another word by chance. */
 #define SECRETS_PART_MIN 4
 
-/* "334 ADAT=...", "235 ADAT=...", and the replies that are encoded. */
+/* "334 ADAT=...", "235 ADAT=...", and the codes of encoded replies. */
 static const char *const secrets_codes[] = { "235", "334", "335", "631", "632",
 	"633" };
 

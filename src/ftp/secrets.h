@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The last words are kept, at most so many, with at most so many bytes each. */
+/* The most words that are kept (the latest ones), and the most bytes of each.
+ */
 #define SECRETS_WORDS 16
 #define SECRETS_WORD_MAX 64
 
@@ -18,14 +19,14 @@ struct secrets {
 	size_t next;
 };
 
-/* Keeps the words of a command line that command_shown() leaves out. */
+/* Keeps the words of a command line that command_shown() excludes. */
 void secrets_hear(struct secrets *secrets, const uint8_t *line, size_t len);
 
 /*
- * Returns how many bytes of a reply a log may show: up to the first of these
- * words, regardless of case.  A word of less than four bytes counts only if it
- * is a separate word.  After a code of RFC 2228 that comes with security data,
- * nothing is shown.
+ * Returns how many bytes of a reply a log may show: those before the first of
+ * the kept words, regardless of case.  A word of less than four bytes counts
+ * only if it stands alone in the line.  After a code of RFC 2228 that comes
+ * with security data, only the code is shown.
  */
 size_t secrets_shown(const struct secrets *secrets, const uint8_t *line,
     size_t len);

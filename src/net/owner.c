@@ -71,8 +71,8 @@ owner_read_answer(const struct nlmsghdr *nlh, void *data)
 	} else if (answer->idiag_inode == 0 ||
 	    answer->idiag_state == TCP_SYN_SENT) {
 		/* Without an inode the socket was closed, and the uid 0 means
-		 * nobody.  In SYN-SENT it cannot be the peer's end: that socket
-		 * no longer exists, and another one has its port. */
+		 * nobody.  A socket in SYN-SENT cannot be the peer's end: that
+		 * one no longer exists, and another socket has its port. */
 		lookup->err = -ESTALE;
 	} else {
 		lookup->err = 0;
@@ -89,7 +89,8 @@ owners_open(struct owners *owners)
 
 	if (owners->nl != NULL)
 		return 0;
-	/* Non-blocking: the kernel has answered when sending returns. */
+	/* Non-blocking, because the answer of the kernel is there when sending
+	 * returns. */
 	nl = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (nl == NULL)
 		return -errno;

@@ -1,6 +1,7 @@
 /*
  * Names to addresses: getaddrinfo(3) in libuv's thread pool.  uv_getaddrinfo()
- * would reject some names at once instead of from the loop.
+ * is not used, because it rejects some names inside the call and not from the
+ * loop.
  */
 #include "net/resolve.h"
 

@@ -1,8 +1,8 @@
 /*
  * Sockets as streams, with libuv: opening, closing and reading.
  *
- * Every failure is stored in err, and a timer that expires at once calls
- * closed(), so that it is only called from the loop.
+ * Every failure is stored in err.  Then a timer that expires at once calls
+ * closed(), so that closed() is called only from the loop.
  */
 #include "net/sock.h"
 
@@ -121,9 +121,9 @@ net_stream_read_buf(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 static void net_stream_read_apply(struct net_stream *s);
 
 /*
- * libuv (1.44) reports an end when there is a hang-up after a short read.  But
- * a reset is a hang-up, too, and urgent data make reads short although more
- * follows. So this looks at the socket.
+ * libuv (1.44) reports an end if a read was short and poll(2) reports a
+ * hang-up.  But a reset is a hang-up, too, and urgent data make reads short
+ * although more bytes follow.  So this looks at the socket.
  */
 static void
 net_stream_read_end(struct net_stream *s)
@@ -160,7 +160,8 @@ net_stream_read(uv_stream_t *uv_stream, ssize_t n, const uv_buf_t *bytes)
 		    &(struct iovec) { bytes->base, (size_t)n }, 1);
 }
 
-/* Starts or stops reading as the owner wants, if that is possible now. */
+/* Starts or stops reading, as the owner wants, if the state of the stream
+ * permits it. */
 static void
 net_stream_read_apply(struct net_stream *s)
 {
@@ -278,7 +279,7 @@ static struct net_stream *
 net_stream_dialling(struct net *net, const struct stream_handler *handler,
     void *ctx)
 {
-	/* AF_INET also stands for IPv6 here. */
+	/* Here AF_INET stands for TCP, also over IPv6. */
 	struct net_stream *s = net_stream_new(net, AF_INET);
 
 	if (s != NULL)

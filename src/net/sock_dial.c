@@ -2,8 +2,8 @@
  * Connecting to one address, or to the addresses of a name, one after the
  * other, until one accepts.
  *
- * Not by uv_tcp_connect(): when it has failed, the handle cannot be used again.
- * So a stream gets its socket only when that is connected.
+ * uv_tcp_connect() is not used, because its handle cannot be used again after a
+ * failure.  A stream gets a socket only when the socket is connected.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,10 +14,11 @@
 #include "net/resolve.h"
 #include "net/sock_priv.h"
 
-/* Freed when the handle of the last attempt is closed, if there was one. */
+/* Freed when the poll handle of the last attempt is closed, or at once if there
+ * was no attempt. */
 struct sock_dial {
 	struct net *net;
-	sock_dial_cb *done; /* NULL: it was called, or cancelled */
+	sock_dial_cb *done; /* NULL: called already, or cancelled */
 	void *ctx;
 	struct addr from; /* AF_UNSPEC: any */
 	struct resolve *resolve;
@@ -73,7 +74,7 @@ sock_dial_on_poll_closed(uv_handle_t *handle)
 		sock_dial_fail(dial, err, strerror(-err));
 }
 
-/* It has connected or failed. */
+/* The attempt has succeeded or failed. */
 static void
 sock_dial_on_poll(uv_poll_t *poll, int status, int events)
 {
@@ -117,8 +118,8 @@ prepare(const struct addr *to, const struct addr *from, int *ret_fd)
 	if (from->family != AF_UNSPEC) {
 		if (from->family != to->family)
 			return -EAFNOSUPPORT;
-		/* The kernel chooses the port in connect(2), where collisions
-		 * are less likely. */
+		/* Lets the kernel choose the port in connect(2), where
+		 * collisions are less likely than in bind(2). */
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
 		    sizeof(on));
 		source.port = 0;
@@ -130,7 +131,8 @@ prepare(const struct addr *to, const struct addr *from, int *ret_fd)
 	return 0;
 }
 
-/* If it returns 0, sock_dial_on_poll() is called later. */
+/* Begins to connect to *to.  Returns 0, and sock_dial_on_poll() is called
+ * later, or a negative errno. */
 static int
 try_one(struct sock_dial *dial, const struct addr *to)
 {
@@ -143,7 +145,8 @@ try_one(struct sock_dial *dial, const struct addr *to)
 		sock_warn_shortage(dial->net, "cannot connect", err);
 		return err;
 	}
-	/* After EINTR it continues, too (connect(2)). */
+	/* After EINTR the kernel continues to connect, as after EINPROGRESS
+	 * (connect(2)). */
 	if (connect(fd, (const struct sockaddr *)&sa, len) != 0 &&
 	    errno != EINPROGRESS && errno != EINTR)
 		return -errno;
@@ -156,8 +159,8 @@ try_one(struct sock_dial *dial, const struct addr *to)
 	return 0;
 }
 
-/* Starts the next attempt.  Returns the error when all have failed; addresses
- * that could not be tried count only if there was no other. */
+/* Starts the next attempt.  When no address is left, returns the error;
+ * addresses that could not be tried count only if there was no other. */
 static int
 sock_dial_try_next(struct sock_dial *dial)
 {

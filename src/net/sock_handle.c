@@ -39,7 +39,8 @@ net_make_room(uv_loop_t *loop, uint64_t n)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < n)
 		n = limit.rlim_cur;
-	/* The size of the table depends on the highest descriptor. */
+	/* The size of the table depends on the highest descriptor, so a handle
+	 * gets descriptor n - 1 for a moment. */
 	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fd < 0)
 		return -errno;
@@ -155,9 +156,9 @@ sock_set_options(int fd)
 		{ IPPROTO_TCP, TCP_KEEPCNT, LIMIT_KEEPALIVE_COUNT },
 		{ SOL_SOCKET, SO_OOBINLINE, 1 },
 	};
-	/* Bytes that a slow peer does not take should wait here, where they are
-	 * counted, not in the kernel.  If this fails, only more memory is used.
-	 */
+	/* Bytes that a slow peer does not take should wait in culvert, which
+	 * counts them, and not in the kernel.  If this option fails, only more
+	 * memory is used. */
 	int unsent = LIMIT_HIGH_WATER;
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {

@@ -1,8 +1,8 @@
 /*
- * Listening sockets.  They do not use libuv's uv_accept(): without a descriptor
- * it closes a connection unseen, or even loops, and a transfer without its data
- * connection can look like an empty file.  Here the connection stays in the
- * kernel until it can be accepted.
+ * Listening sockets.  libuv's uv_accept() is not used: when no descriptor is
+ * left, it closes the connection without a report, or even loops, and a
+ * transfer without its data connection can look like an empty file.  Here the
+ * connection stays in the kernel until it can be accepted.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "net/sock.h"
 #include "net/sock_priv.h"
 
-/* At most so many connections are accepted in one iteration of the loop. */
+/* The most connections that are accepted in one iteration of the loop. */
 #define ACCEPTS_AT_ONCE 32
 
 struct net_listener {
@@ -30,7 +30,7 @@ struct net_listener {
 	char *path; /* of a Unix socket, else NULL */
 };
 
-/* Makes a listening socket.  0 or a negative errno. */
+/* Makes a listening socket.  Returns 0 or a negative errno. */
 static int
 sock_listen(const struct addr *at, bool dual, int *ret_fd)
 {
@@ -45,9 +45,10 @@ sock_listen(const struct addr *at, bool dual, int *ret_fd)
 	err = sock_set_options(fd);
 	if (err != 0)
 		return err;
-	/* So that a later listener can bind this port while connections of this
-	 * one are left.  If the kernel chooses the port, it must be a free one,
-	 * so there this is set only after bind(2). */
+	/* SO_REUSEADDR lets a later listener bind this port while connections
+	 * of this one still exist.  If the kernel chooses the port, the option
+	 * is set after bind(2), so that the kernel chooses a port that is free.
+	 */
 	if (at->port != 0)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (at->family == AF_INET6 &&
@@ -119,7 +120,8 @@ net_listener_close(struct net_listener *listener)
 	listener->ready = NULL;
 	uv_close((uv_handle_t *)&listener->poll, net_listener_closed);
 	uv_close((uv_handle_t *)&listener->pause, net_listener_closed);
-	/* Frees the address at once. */
+	/* Closed now and not when libuv has closed the handles, so that the
+	 * address is free at once. */
 	cleanup_fd(&listener->fd);
 	listener->fd = -1;
 }
@@ -230,7 +232,7 @@ net_listener_pause(struct net_listener *listener, int err)
 	sock_warn_shortage(listener->net, "a connection has to wait", err);
 }
 
-/* Accepts one connection.  0 or a negative errno. */
+/* Accepts one connection.  Returns 0 or a negative errno. */
 static int
 net_listener_accept(struct net_listener *listener)
 {
@@ -252,8 +254,8 @@ net_listener_accept(struct net_listener *listener)
 	return 0;
 }
 
-/* Accepts a limited number, so that other handles have their turn.  A callback
- * may close the listener. */
+/* Accepts at most ACCEPTS_AT_ONCE connections, so that other handles have their
+ * turn.  A callback may close the listener. */
 static void
 net_listener_ready(uv_poll_t *poll, int status, int events)
 {

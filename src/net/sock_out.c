@@ -1,11 +1,11 @@
 /*
  * Sockets as streams: writing, and closing by stream_finish().
  *
- * Bytes go to the kernel at once if none are queued.  What the kernel does not
- * take is queued and leaves in pieces of at most the low-water mark, so that
- * drained() comes early enough.  There is one uv_write() at a time, from
- * flight, while new bytes are added to queue; when flight is empty, the two are
- * swapped.
+ * If no bytes are queued, new bytes go to the kernel at once.  Bytes that the
+ * kernel does not take are queued, and leave in pieces of at most the low-water
+ * mark, so that drained() comes early enough.  One uv_write() at a time sends
+ * from the buffer flight, while new bytes are added to the buffer queue; when
+ * flight is empty, the two are swapped.
  */
 #include <assert.h>
 #include <errno.h>
@@ -24,7 +24,8 @@ sock_queued(const struct stream *stream)
 	const struct net_stream *s = (const struct net_stream *)stream;
 	size_t len = buf_len(&s->queue) + buf_len(&s->flight);
 
-	/* The kernel may have taken a part of the piece that is written. */
+	/* The kernel may have taken a part of the piece that is being written.
+	 */
 	if (s->writing > 0)
 		len -=
 		    s->writing - uv_stream_get_write_queue_size(&s->uv.stream);
@@ -40,7 +41,7 @@ sock_undelivered(const struct stream *stream)
 
 	if (ioctl(sock_fd(&s->uv), SIOCOUTQ, &in_kernel) == 0)
 		len += (size_t)in_kernel;
-	/* The kernel counts a FIN that was sent. */
+	/* A FIN counts as one byte.  SIOCOUTQ includes one that was sent. */
 	if (s->shut && !s->fin_sent)
 		len++;
 	return len;
@@ -59,10 +60,10 @@ net_stream_linger(uv_timer_t *timer)
 		return;
 	}
 	s->linger_quiet_ms += LIMIT_LINGER_MS;
-	/* The kernel has everything and sends it ... */
+	/* The kernel has everything, and sends it after close(2), too. */
 	if (s->fin_sent)
 		sock_close(&s->stream);
-	/* ... but a cut transfer must not look complete. */
+	/* A reset, because a cut transfer must not look complete. */
 	else if (s->linger_quiet_ms >= LIMIT_FINISH_QUIET_MS || s->net->hurry)
 		sock_reset(&s->stream);
 }
@@ -76,8 +77,8 @@ net_stream_linger_start(struct net_stream *s)
 	    LIMIT_LINGER_MS);
 }
 
-/* Everything queued was sent: ends our direction.  uv_shutdown() would wait
- * until the kernel has room. */
+/* Ends our direction after everything queued was sent.  Not with uv_shutdown(),
+ * which would wait until the kernel has room. */
 static void
 net_stream_send_fin(struct net_stream *s)
 {
@@ -218,7 +219,8 @@ sock_write(struct stream *stream, const struct iovec *pieces, size_t n)
 	if (sent == len)
 		return 0;
 	if (net_stream_queue(s, pieces, n, sent) != 0) {
-		/* A part may have been sent, and the rest is lost. */
+		/* A part may have been sent, and the rest is lost, so the
+		 * stream cannot continue. */
 		net_stream_fail(s, -ENOMEM);
 		return -ENOMEM;
 	}

@@ -18,7 +18,7 @@
 
 struct net {
 	uv_loop_t *loop;
-	bool hurry;	  /* the program ends */
+	bool hurry;	  /* net_hurry() was called */
 	size_t finishing; /* streams in stream_finish(), not closed yet */
 	net_finished_cb *finished; /* NULL: nobody waits for them */
 	void *finished_ctx;
@@ -32,10 +32,12 @@ struct net {
  */
 bool sock_is_shortage(int err);
 
-/* If so, logs what fails and how to fix it, once per LIMIT_SHORTAGE_TOLD_MS. */
+/* If err is a shortage, logs what fails and how to fix it, at most once per
+ * LIMIT_SHORTAGE_TOLD_MS. */
 void sock_warn_shortage(struct net *net, const char *what, int err);
 
-/* Call it when a finishing stream was closed. */
+/* Calls the callback of net_when_finished() if no stream is finishing any more.
+ * Call it when a finishing stream was closed. */
 void sock_tell_finished(struct net *net);
 
 union sock_handle {
@@ -45,36 +47,40 @@ union sock_handle {
 	uv_pipe_t pipe;
 };
 
-/* Makes a handle, without a socket, for TCP or for a Unix socket (AF_UNIX). */
+/* Makes a handle, without a socket, for TCP or for a Unix socket (AF_UNIX).
+ * Returns 0 or a negative errno. */
 int sock_handle_init(union sock_handle *uv, struct net *net,
     sa_family_t family);
 
-/* Gives fd to the handle; on failure it stays the caller's. */
+/* Gives fd to the handle.  Returns 0, or a negative errno; then the caller
+ * still owns fd. */
 int sock_handle_open(union sock_handle *uv, int fd);
 
-/* The handle's descriptor, or -1; the handle keeps owning it. */
+/* The handle's descriptor, which the handle keeps; -1 if it has none. */
 int sock_fd(const union sock_handle *uv);
 
-/* The local address, or the peer's, as net_stream_local() returns it. */
+/* The local address of the socket, or with peer that of the other end;
+ * AF_UNSPEC as for net_stream_local(). */
 struct addr sock_addr(const union sock_handle *uv, bool peer);
 struct addr sock_fd_addr(int fd, bool peer);
 
-/* Sets the options of every TCP socket.  0 or a negative errno. */
+/* Sets the options that every TCP socket has.  Returns 0 or a negative errno.
+ */
 int sock_set_options(int fd);
 
 /* From now on close(2) sends a reset.  No effect on a Unix socket. */
 void sock_set_abort(int fd);
 
 /*
- * An attempt to connect.  done is called once, from the loop, unless the dial
- * is cancelled.  It gets a connected socket, which the callee then owns, or -1
- * with a negative errno and the reason in why, valid during the call.  After
- * that the pointer is invalid.
+ * An attempt to connect.  done is called once, from the loop, unless
+ * sock_dial_cancel() is called first.  It gets a connected socket, which the
+ * callee owns, or fd -1 with a negative errno and the reason in why, which is
+ * valid during the call.  Then the pointer to the sock_dial becomes invalid.
  */
 struct sock_dial;
 typedef void sock_dial_cb(void *ctx, int fd, int err, const char *why);
 
-/* Connect to one address, or to a name, from *from unless that is NULL.  Return
+/* Connect to one address or to a name; from *from unless from is NULL. Return
  * 0, or a negative errno; after an error done is not called. */
 int sock_dial_address(struct net *net, const struct addr *to,
     const struct addr *from, sock_dial_cb *done, void *ctx,
@@ -83,16 +89,16 @@ int sock_dial_name(struct net *net, const char *host, uint16_t port,
     const struct addr *from, sock_dial_cb *done, void *ctx,
     struct sock_dial **ret);
 
-/* Cancels it; a peer that is already connected sees a reset.  Do not call it
- * after done.  NULL is allowed. */
+/* Cancels the attempt; a peer that is already connected sees a reset.  Do not
+ * call it after done.  NULL is allowed. */
 void sock_dial_cancel(struct sock_dial *dial);
 
 struct net_stream {
 	struct stream stream;
 	struct net *net;
 	union sock_handle uv;
-	uv_timer_t timer;	/* to call closed(), or for stream_finish() */
-	unsigned int handles;	/* not yet closed by libuv */
+	uv_timer_t timer;	/* for closed(), or for stream_finish() */
+	unsigned int handles;	/* how many libuv has not closed yet */
 	struct sock_dial *dial; /* while connecting */
 	uv_write_t write;
 	size_t writing;	   /* bytes in flight given to uv_write(), or 0 */
@@ -104,19 +110,20 @@ struct net_stream {
 	bool reading;	    /* the owner wants data */
 	bool eof;	    /* the peer has ended its direction */
 	bool shut;	    /* the owner has ended our direction */
-	bool fin_sent;	    /* ... and the kernel was told */
+	bool fin_sent;	    /* shutdown(2) was called */
 	bool above_low;	    /* drained() must be called later */
 	bool gone;	    /* closed by the owner: no callbacks */
-	bool finishing;	    /* ... by stream_finish() */
+	bool finishing;	    /* closed by stream_finish() */
 	size_t linger_left; /* undelivered bytes when the timer last ran */
-	unsigned int linger_quiet_ms; /* since their number last fell */
+	unsigned int linger_quiet_ms; /* since linger_left last fell */
 };
 
-/* The stream is dead; closed() is called from the loop. */
+/* Marks the stream as dead; err is a negative errno.  closed() is called later,
+ * from the loop, or not at all if the owner has closed it. */
 void net_stream_fail(struct net_stream *s, int err);
 
-/* Operations of the stream (base/stream.h); sock_write() and those up to
- * sock_undelivered() are in sock_out.c. */
+/* Operations of the stream (base/stream.h).  The first two are in sock.c, the
+ * others in sock_out.c. */
 void sock_close(struct stream *stream);
 void sock_reset(struct stream *stream);
 int sock_write(struct stream *stream, const struct iovec *pieces, size_t n);
@@ -124,24 +131,26 @@ void sock_shutdown(struct stream *stream);
 size_t sock_queued(const struct stream *stream);
 size_t sock_undelivered(const struct stream *stream);
 
-/* Gives libuv the next piece; after the last one ends our direction, if the
- * owner has asked for that. */
+/* Gives libuv the next piece of the queue.  If nothing is queued and the owner
+ * has called stream_shutdown(), ends our direction. */
 void net_stream_send(struct net_stream *s);
 
-/* After stream_finish(): closes the stream when its peer takes no more. */
+/* For stream_finish(): starts the timer that closes or resets the stream when
+ * its peer takes no more bytes. */
 void net_stream_linger_start(struct net_stream *s);
 
 /*
- * Makes a stream for the next connection before it is accepted: without memory,
- * the connection stays in the kernel, because accepting and then closing it
+ * Makes the stream for the next connection before that is accepted.  If memory
+ * is missing, the connection stays in the kernel: accepting and then closing it
  * would look like an empty file.  Returns NULL when out of memory.
- * sock_accept_drop() allows NULL.
+ * sock_accept_drop() frees a stream that is not used; it allows NULL.
  */
 struct net_stream *sock_accept_prepare(struct net *net, bool tcp);
 void sock_accept_drop(struct net_stream *s);
 
-/* Gives it the connected, non-blocking socket fd, which it then owns, also on
- * failure.  Returns NULL on failure; then the peer sees a reset. */
+/* Gives the stream the connected, non-blocking socket fd.  It owns fd, also on
+ * failure.  Returns NULL on failure; then the stream is freed, and the peer
+ * sees a reset. */
 struct stream *sock_accept_take(struct net_stream *s, int fd);
 
 #endif

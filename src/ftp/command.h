@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The longest line that all servers read as one.  inetutils takes the bytes
- * after the first 511 for the next line. */
+/* Some servers take a part of a longer line for the next line.  inetutils does
+ * so after 511 bytes. */
 #define COMMAND_LONGEST 500
 
 /* The verbs that the engine distinguishes.  All others are VERB_OTHER. */
@@ -120,10 +120,10 @@ size_t command_secret_at(const uint8_t *line, size_t len,
  * Returns how many bytes of the line a log may show; the rest may be a
  * password.  Of a verb in the table, the argument is shown: for USER and AUTH
  * only its first word, for SITE only if the word after SITE is known to be
- * harmless, and not for verbs that are VERB_IS_SECRET. Of another verb, only
+ * harmless, and not for verbs that are VERB_IS_SECRET.  Of another verb, only
  * the verb is shown, or nothing if it does not look like a verb, because
- * somebody may have typed a password there.  Nothing is shown from a control
- * character on after which a server might read PASS or SITE
+ * somebody may have typed a password there.  If a server might read PASS or
+ * SITE after a control character, nothing is shown from that character on
  * (command_secret_at()).
  */
 size_t command_shown(const uint8_t *line, size_t len,
@@ -132,7 +132,7 @@ size_t command_shown(const uint8_t *line, size_t len,
 /*
  * Copies the line as a log may show it: without the line end, not escaped, and
  * with "****" in place of the bytes that command_shown() excludes.  Writes at
- * most size bytes, with the NUL. Returns the length without the NUL.
+ * most size bytes, with the NUL.  Returns the length without the NUL.
  */
 size_t command_loggable(const uint8_t *line, size_t len,
     const struct command *command, char *text, size_t size);
@@ -141,7 +141,7 @@ size_t command_loggable(const uint8_t *line, size_t len,
 const char *verb_name(enum verb verb);
 
 /* Is the verb of the line one of the names, regardless of case?  The list ends
- * with NULL. It is for verbs that are VERB_OTHER. */
+ * with NULL.  It is for verbs that are VERB_OTHER. */
 bool command_name_is_one_of(const struct command *command, const uint8_t *line,
     const char *const *names);
 

@@ -57,7 +57,7 @@ void net_free(struct net *net);
 
 /*
  * Connects to *to, from the address *from (its port is ignored) unless from is
- * NULL. Returns a connecting stream, which the caller owns, or NULL with a
+ * NULL.  Returns a connecting stream, which the caller owns, or NULL with a
  * negative errno in *ret_err.  The reason that closed() gets in why is the text
  * of strerror(3).
  */

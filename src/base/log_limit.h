@@ -1,7 +1,7 @@
 /*
  * Limits warnings that a peer can provoke as often as it likes:
- * LIMIT_LOG_WARNINGS are logged at once, then one per LIMIT_LOG_WARNING_MS. The
- * others are counted.  Where each peer has a struct of its own, no peer can
+ * LIMIT_LOG_WARNINGS are logged at once, then one per LIMIT_LOG_WARNING_MS.
+ * The others are counted.  Where each peer has a struct of its own, no peer can
  * suppress the warnings about another.
  */
 #ifndef BASE_LOG_LIMIT_H

@@ -18,7 +18,7 @@ struct notify {
 };
 
 /*
- * Connects to NOTIFY_SOCKET and reads WATCHDOG_USEC and WATCHDOG_PID. Removes
+ * Connects to NOTIFY_SOCKET and reads WATCHDOG_USEC and WATCHDOG_PID.  Removes
  * these variables from the environment, so that child processes do not see
  * them.  Without NOTIFY_SOCKET no messages are sent.  Returns 0 or a negative
  * errno; in both cases notify_send() may be called.

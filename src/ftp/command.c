@@ -257,7 +257,7 @@ word_end(const uint8_t *line, size_t at, size_t end)
 	return at;
 }
 
-/* Verbs have at most four letters, or five if the first is X. Bytes of Telnet
+/* Verbs have at most four letters, or five if the first is X.  Bytes of Telnet
  * commands may be among them. */
 static bool
 looks_like_verb(const uint8_t *word, size_t len)

@@ -1,5 +1,5 @@
 /*
- * Recognizes servers of other protocols by their first line.  No I/O. Sessions
+ * Recognizes servers of other protocols by their first line.  No I/O.  Sessions
  * and culvert check use it.
  */
 #ifndef FTP_GREETING_H

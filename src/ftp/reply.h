@@ -25,7 +25,7 @@ struct reply_reader {
 
 /*
  * Returns the place of the next line.  *ret_code becomes the code of its reply,
- * 0 for REPLY_STRAY. Telnet commands before the code are skipped.  A code at
+ * 0 for REPLY_STRAY.  Telnet commands before the code are skipped.  A code at
  * the line end counts as a code with a blank after it.  Between replies, a code
  * with any byte after it except a hyphen or a digit does so as well, because
  * many clients accept that.  A code begins with 1 to 6 (6yz: RFC 2228).

@@ -80,7 +80,7 @@ void sock_set_abort(int fd);
 struct sock_dial;
 typedef void sock_dial_cb(void *ctx, int fd, int err, const char *why);
 
-/* Connect to one address or to a name; from *from unless from is NULL. Return
+/* Connect to one address or to a name; from *from unless from is NULL.  Return
  * 0, or a negative errno; after an error done is not called. */
 int sock_dial_address(struct net *net, const struct addr *to,
     const struct addr *from, sock_dial_cb *done, void *ctx,

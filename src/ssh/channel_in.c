@@ -105,38 +105,35 @@ channel_prohibited(struct channel *channel, const char *why)
 static void
 channel_refused(struct channel *channel, const struct chan_message *message)
 {
+	/* What is put in front of sshd's words, by RFC 4254 section 5.1. */
 	static const struct {
-		uint32_t reason;
 		int err;
-		const char
-		    *name; /* before sshd's words; RFC 4254 section 5.1 */
+		const char *name;
 	} reasons[] = {
-		{ CHAN_ADMINISTRATIVELY_PROHIBITED, -EACCES,
+		{ -ECONNREFUSED, "" }, /* any other */
+		[CHAN_ADMINISTRATIVELY_PROHIBITED] = { -EACCES,
 		    "administratively prohibited: " },
-		{ CHAN_CONNECT_FAILED, -ECONNREFUSED, "" },
-		{ CHAN_UNKNOWN_CHANNEL_TYPE, -EACCES,
+		[CHAN_CONNECT_FAILED] = { -ECONNREFUSED, "" },
+		[CHAN_UNKNOWN_CHANNEL_TYPE] = { -EACCES,
 		    "forwarding is not supported: " },
-		{ CHAN_RESOURCE_SHORTAGE, -EAGAIN, "resource shortage: " },
-		{ 0, -ECONNREFUSED, "" }, /* any other */
+		[CHAN_RESOURCE_SHORTAGE] = { -EAGAIN, "resource shortage: " },
 	};
-	char words[LOG_ESCAPED_MAX + 1];
-	char why[CHANNEL_WHY_MAX];
-	size_t i = 0;
+	size_t n = sizeof(reasons) / sizeof(reasons[0]);
+	uint32_t reason = message->reason < n ? message->reason : 0;
+	char words[LOG_ESCAPED_MAX + 1], why[CHANNEL_WHY_MAX];
 
-	while (reasons[i].reason != 0 && reasons[i].reason != message->reason)
-		i++;
 	log_escape(words, sizeof(words), message->data, message->data_len);
-	snprintf(why, sizeof(why), "%s%s", reasons[i].name,
+	snprintf(why, sizeof(why), "%s%s", reasons[reason].name,
 	    words[0] != '\0' ? words : "open failed");
 	channel->proxy->refusals++;
-	if (reasons[i].reason == CHAN_ADMINISTRATIVELY_PROHIBITED) {
+	if (reason == CHAN_ADMINISTRATIVELY_PROHIBITED) {
 		channel_prohibited(channel, why);
 		return;
 	}
 	/* sshd has permitted it. */
-	if (reasons[i].reason == CHAN_CONNECT_FAILED)
+	if (reason == CHAN_CONNECT_FAILED)
 		reason_forwarded(channel->reason);
-	channel_fail(channel, reasons[i].err, why);
+	channel_fail(channel, reasons[reason].err, why);
 	channel_detach(channel);
 	channel_tell(channel);
 }

@@ -12,7 +12,7 @@
  *
  * FINDING looks for options that are not configured (defaults.h).  In ENDING
  * nothing new is made.  When a connection is lost or ssh ends, all that the
- *link carries is lost, once: streams first, then forwards, then alive checks.
+ * link carries is lost, once: streams first, then forwards, then alive checks.
  * down() waits for the end of ssh, because only then is nothing left of it.
  */
 #include "ssh/link.h"
@@ -304,23 +304,15 @@ link_found(void *ctx, const struct defaults_answer *answer)
 		link_exited(link, NULL);
 		return;
 	}
-	if (ciphers != NULL)
+	link->info.timeouts = answer->timeouts;
+	if (ciphers != NULL) {
 		snprintf(link->info.ciphers, sizeof(link->info.ciphers), "%s",
 		    ciphers);
-	if (ciphers != NULL)
 		log_verbose("ssh offers ciphers in this order: %s", ciphers);
-	else if (link->options->cipher_order)
+	} else if (link->options->cipher_order) {
 		log_verbose("ssh keeps its own order of ciphers: %s",
 		    answer->why);
-	link->info.timeouts = answer->timeouts;
-	if ((link->info.timeouts & LINK_ALIVE) != 0)
-		log_verbose("ssh detects a dead connection by "
-			    "ServerAliveInterval %d",
-		    LIMIT_SERVER_ALIVE_S);
-	else
-		log_verbose("ServerAliveInterval is configured");
-	if ((link->info.timeouts & LINK_CONNECT) == 0)
-		log_verbose("ConnectTimeout is configured");
+	}
 	link->state = LINK_STARTING;
 	err = link_run(link);
 	defaults_free(link->defaults);

@@ -1,31 +1,18 @@
 /*
- * The monitor, the process that starts ssh, as the main process sees it.
- *
- * Theory of operation.  The main process handles what peers send, so it is
- * confined (base/confine.h): it can start nothing and signal nobody.  ssh
- * cannot be confined: a ProxyCommand runs anything, ssh reads ~/.ssh, and it is
- * started again when a link was lost.  So main() forks the monitor before it
- * has read a byte of a peer, and requests from it what only the monitor can do:
- *
- *	main process                          monitor
- *	    |-- start number 7: ssh of link 0, ... ->|  fork, exec of ssh
- *	    |   (and the pipe for its output)        |
- *	    |-- signal number 7: SIGTERM ----------->|  kill
- *	    |<- number 7 has ended: status, signal --|
- *	    X  ends, however it ends                 |  ends what it started,
- *	                                             |  removes the private
- *	                                             |  directory, and ends
+ * The monitor, the process that starts ssh, as the main process sees it; why
+ * there are two processes: doc/design.md, "Two processes".
  *
  * The monitor reads no byte of a peer or of ssh.  A request names one of three
  * commands (ssh/cmdline.h), or the metrics exporter; the monitor makes the
  * arguments itself, from the options that it has had since the fork, or has
- *read since.  So a main process that an attacker has taken over can run nothing
- *but what the user has configured.  Signals are SIGTERM or SIGKILL, and reach
- *only what the monitor has started.  A request that the main process never
- *makes ends everything.
+ * read since.  So a main process that an attacker has taken over can run
+ * nothing but what the user has configured.  Signals are SIGTERM or SIGKILL,
+ * and reach only what the monitor has started.  A request that the main process
+ * never makes ends everything.
  *
- * The monitor ignores the signals of a terminal and of service managers; it
- *ends when the main process does.
+ * The monitor ignores the signals of a terminal and of service managers.  When
+ * the main process ends, however it ends, the monitor ends all that it has
+ * started, removes the private directory, and ends.
  */
 #ifndef SSH_MONITOR_H
 #define SSH_MONITOR_H

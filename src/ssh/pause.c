@@ -40,7 +40,7 @@ pause_after(struct pause *pause, uint64_t lived_ms)
 {
 	uint32_t random = 0;
 
-	/* Without it the pause is its shortest, which does no harm. */
+	/* Without it the pause is the shortest one. */
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 		random = 0;
 	return pause_draw(pause, lived_ms, random);

@@ -1,12 +1,12 @@
 /*
- * Pauses between attempts: they grow, and no two hosts keep step.  No clock.
+ * Pauses between attempts, which grow, and differ from host to host.  No I/O.
  */
 #ifndef SSH_PAUSE_H
 #define SSH_PAUSE_H
 
 #include <stdint.h>
 
-/* Embedding it is the point; treat the fields as private. */
+/* For embedding; treat the fields as private. */
 struct pause {
 	uint64_t first_ms;
 	uint64_t max_ms;
@@ -17,17 +17,16 @@ struct pause {
 void pause_init(struct pause *pause, uint64_t first_ms, uint64_t max_ms);
 
 /*
- * How long to wait, in ms, after an attempt that failed, or after what had
- * stood for lived_ms (0: it never did) was lost.
+ * The pause, in ms, after a failed attempt, or after the loss of what had
+ * lasted lived_ms (0: it was never up).
  *
- * Each pause is between the half and the whole of a bound, and never less than
- * first_ms.  The bound is twice first_ms at first, twice as much each time, and
- * max_ms at most.  What has stood for longer than its bound makes a new
- * beginning.
+ * A pause is between half of a bound and the bound, and at least first_ms.  The
+ * bound is twice first_ms at first, doubles each time, and is at most max_ms.
+ * What has lasted longer than its bound starts from the beginning.
  */
 uint64_t pause_after(struct pause *pause, uint64_t lived_ms);
 
-/* The same with the caller's random bits, any 32 evenly spread. */
+/* The same with 32 random bits of the caller's. */
 uint64_t pause_draw(struct pause *pause, uint64_t lived_ms, uint32_t random);
 
 #endif

@@ -36,12 +36,11 @@ proxy_number(struct proxy *proxy, uint32_t *ret)
 	}
 	if (size > LIMIT_CHANNELS)
 		return -EAGAIN;
-	table = calloc(size, sizeof(*table));
+	table = reallocarray(proxy->table, size, sizeof(struct channel *));
 	if (table == NULL)
 		return -ENOMEM;
-	if (proxy->size > 0)
-		memcpy(table, proxy->table, proxy->size * sizeof(*table));
-	free(proxy->table);
+	memset(table + proxy->size, 0,
+	    (size - proxy->size) * sizeof(struct channel *));
 	proxy->table = table;
 	*ret = proxy->size;
 	proxy->size = size;

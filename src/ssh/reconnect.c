@@ -142,26 +142,13 @@ is_refused_login(const char *why)
 	    strstr(last, "Too many authentication failures") != NULL;
 }
 
-static void
-say_failed(struct reconnect *reconnect, uint64_t ms)
-{
-	const struct reconnect_options *options = &reconnect->options;
-
-	log_line(reconnect->told ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, NULL,
-	    "ssh could not connect to %s: %s; retrying in %.1f s%s",
-	    reconnect->destination, reconnect->why, (double)ms / 1000,
-	    !reconnect->told && reconnect->failures < options->retries ?
-		", then repeatedly" :
-		"");
-	reconnect->told = true;
-}
-
 /* An attempt has failed because of why. */
 static void
 failed(struct reconnect *reconnect)
 {
 	const struct reconnect_options *options = &reconnect->options;
 	bool more = reconnect->was_up || options->first_too;
+	uint64_t ms;
 
 	reconnect->failures++;
 	if (reconnect->was_up && !reconnect->link->batch &&
@@ -176,7 +163,15 @@ failed(struct reconnect *reconnect)
 	if (options->on_demand)
 		more = reconnect->held > 0;
 	if (more && reconnect->failures <= options->retries) {
-		say_failed(reconnect, begin_pause(reconnect, 0));
+		ms = begin_pause(reconnect, 0);
+		log_line(reconnect->told ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN,
+		    NULL,
+		    "ssh could not connect to %s: %s; retrying in %.1f s%s",
+		    reconnect->destination, reconnect->why, (double)ms / 1000,
+		    !reconnect->told && reconnect->failures < options->retries ?
+			", then repeatedly" :
+			"");
+		reconnect->told = true;
 		return;
 	}
 	if (!options->on_demand) {

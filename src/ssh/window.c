@@ -1,5 +1,5 @@
 /*
- * Receive windows: the policy.
+ * Receive windows.
  */
 #include "ssh/window.h"
 
@@ -8,23 +8,22 @@
 
 #include "limits.h"
 
-/* What is consumed is given back when it is this much, or a quarter of a small
- * window, or a sixteenth of a large one: each time costs a packet, and at both
- * ends what goes with it. */
+/* The least grant: this, or a quarter of a small window, or a sixteenth of a
+ * large one, because each grant costs a packet. */
 #define WINDOW_GRANT (512 * 1024)
 #define WINDOW_GRANT_MOST 4
 #define WINDOW_GRANT_LEAST 16
 
-/* A question is put when this part of the window has come. */
+/* A question is sent when this part of the window has come. */
 #define WINDOW_QUESTION_PART 4
 
-/* When a window opens it takes no more than this part of what is free; when it
- * grows, it leaves this part of what would be free without it. */
+/* A new window takes at most this part of what is free; a growing one leaves
+ * this part of what would be free without it. */
 #define WINDOW_OPEN_PART 4
 #define WINDOW_LEAVE_PART 4
 
-/* What was seen of a path is good for so long, in microseconds, and longer
- * while the last data are less old than the other. */
+/* What was seen of a path expires after the first time, but not before no data
+ * have come for the second; in microseconds. */
 #define WINDOW_PATH_AGE (60 * 1000 * 1000)
 #define WINDOW_PATH_QUIET (1000 * 1000)
 
@@ -52,8 +51,7 @@ window_free(const struct window_budget *budget)
 	return budget->max > budget->used ? budget->max - budget->used : 0;
 }
 
-/* What the window may be by its target, the shares of others, and --max-window;
- * never less than what any channel has. */
+/* The most that the window may be. */
 static uint32_t
 window_most(const struct window *window)
 {
@@ -65,7 +63,7 @@ window_most(const struct window *window)
 		return LIMIT_WINDOW_SMALL;
 	most = window_smaller(most, budget->largest);
 	most = window_smaller(most, budget->max / budget->n);
-	/* This reader may be about to stop, and nothing can be taken back. */
+	/* This reader may stop, and a grant cannot be taken back. */
 	most = window_smaller(most, room - room / WINDOW_LEAVE_PART);
 	return most < LIMIT_WINDOW_SMALL ? LIMIT_WINDOW_SMALL : most;
 }
@@ -77,9 +75,9 @@ window_count(const struct window *window, int64_t more)
 		window->budget->used += (uint64_t)more;
 }
 
-/* Promises up to the most it may be, as far as free bytes of the budget go. */
+/* Grants up to the most that it may be, from the free bytes of the budget. */
 static uint32_t
-window_promise(struct window *window, uint64_t free)
+window_take(struct window *window, uint64_t free)
 {
 	uint32_t now = window->left + window->held;
 	uint32_t most = window_most(window), grant, low = 0;
@@ -115,9 +113,8 @@ window_open(struct window *window, struct window_path *path, bool grows,
 		path->shortest = 0;
 	}
 	budget->n += grows;
-	/* Many may stand unused, and what is promised cannot be taken back:
-	 * something is always left for the next. */
-	return window_promise(window, window_free(budget) / WINDOW_OPEN_PART);
+	/* Many windows may stay unused: something is left for the next. */
+	return window_take(window, window_free(budget) / WINDOW_OPEN_PART);
 }
 
 bool
@@ -154,7 +151,7 @@ window_grant(struct window *window)
 		least = most / WINDOW_GRANT_LEAST;
 	if (now >= most || most - now < least)
 		return 0;
-	return window_promise(window, window_free(window->budget));
+	return window_take(window, window_free(window->budget));
 }
 
 bool
@@ -171,7 +168,7 @@ window_asks(struct window *window, uint64_t now)
 	return true;
 }
 
-/* A round trip has just ended.  Returns how long it was. */
+/* A round trip has just ended.  Returns its length. */
 static uint64_t
 window_trip(const struct window *window, uint64_t now)
 {
@@ -190,30 +187,22 @@ window_opened(struct window *window, uint64_t now)
 		window_trip(window, now);
 }
 
-/* What the path itself holds, by the round trip that has just ended. */
-static uint64_t
-window_holds(struct window *window, uint64_t now)
-{
-	uint64_t time = window_trip(window, now);
-
-	/* At most 2^32 bytes in 2^31 us come here: no overflow. */
-	return window->came * window->path->shortest / time;
-}
-
 void
 window_answered(struct window *window, uint64_t now)
 {
-	uint64_t holds, target;
+	uint64_t holds, target, time;
 
 	if (window->path == NULL || !window->asked)
 		return;
-	holds = window_holds(window, now);
+	time = window_trip(window, now);
+	/* At most 2^32 bytes in 2^31 us come here: no overflow. */
+	holds = window->came * window->path->shortest / time;
 	target = holds + window_smaller(holds, LIMIT_WINDOW_AHEAD);
 	window->asked = false;
 	window->came = 0;
 	if (window->most_held > window->target / 4 && target > window->target)
 		target = window->target;
-	/* One slow answer is no slow path. */
+	/* One slow answer does not make the path slow. */
 	if (window->most_held > window->target / 2 ||
 	    target < window->target / 2)
 		target = window->target / 2;
@@ -222,7 +211,6 @@ window_answered(struct window *window, uint64_t now)
 	window->target = window_smaller(target, window->budget->largest);
 }
 
-/* What is held stays in the budget's count until it is consumed. */
 void
 window_close(struct window *window)
 {

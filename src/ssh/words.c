@@ -3,6 +3,7 @@
  */
 #include "ssh/words.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -11,28 +12,20 @@
 static void
 words_keep(struct words *words, const char *text)
 {
-	static const char between[] = "; ";
-	size_t len = strlen(text);
+	size_t len = strlen(text), gone;
+	char *next;
 
-	if (words->kept_len > 0) {
-		size_t need = len + strlen(between) + 1;
-		char *rest = words->kept;
-
-		while (need + strlen(rest) > sizeof(words->kept)) {
-			char *next = strstr(rest, between);
-
-			rest = next == NULL ? rest + strlen(rest) :
-					      next + strlen(between);
-		}
-		words->kept_len = strlen(rest);
-		memmove(words->kept, rest, words->kept_len + 1);
+	while (words->kept_len > 0 &&
+	    words->kept_len + len + strlen("; ") >= sizeof(words->kept)) {
+		next = strstr(words->kept, "; ");
+		gone = next == NULL ? words->kept_len :
+				      (size_t)(next + 2 - words->kept);
+		words->kept_len -= gone;
+		memmove(words->kept, words->kept + gone, words->kept_len + 1);
 	}
-	if (words->kept_len > 0) {
-		memcpy(words->kept + words->kept_len, between, sizeof(between));
-		words->kept_len += strlen(between);
-	}
-	memcpy(words->kept + words->kept_len, text, len + 1);
-	words->kept_len += len;
+	words->kept_len += (size_t)snprintf(words->kept + words->kept_len,
+	    sizeof(words->kept) - words->kept_len, "%s%s",
+	    words->kept_len > 0 ? "; " : "", text);
 }
 
 static bool

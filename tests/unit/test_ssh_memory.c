@@ -29,10 +29,12 @@ static bool has_failed;
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 char *__real_strdup(const char *text);
+void *__real_reallocarray(void *old, size_t n, size_t size);
 
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 char *__wrap_strdup(const char *text);
+void *__wrap_reallocarray(void *old, size_t n, size_t size);
 
 static bool
 fails(void)
@@ -60,6 +62,12 @@ char *
 __wrap_strdup(const char *text)
 {
 	return fails() ? NULL : __real_strdup(text);
+}
+
+void *
+__wrap_reallocarray(void *old, size_t n, size_t size)
+{
+	return fails() ? NULL : __real_reallocarray(old, n, size);
 }
 
 /* Runs it with each allocation failing, until none is left.  It returns whether

@@ -58,17 +58,18 @@ rate(const struct transfer_info *transfer)
 static json_t *
 transfer_json(const struct transfer_info *transfer)
 {
-	const char *verb = verb_name(transfer->verb);
+	const struct engine_report *report = transfer->report;
+	const char *verb = verb_name(report->verb);
 
 	return json_pack("{s:s, s:o, s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:o}",
 	    "verb", *verb != '\0' ? verb : "SITE", "path",
-	    status_words(transfer->name), "direction",
-	    transfer->upload ? "upload" : "download", "bytes",
+	    status_words(report->name), "direction",
+	    report->upload ? "upload" : "download", "bytes",
 	    (json_int_t)transfer->bytes, "size",
-	    transfer->size < 0 ? json_null() : json_integer(transfer->size),
-	    "offset", (json_int_t)transfer->offset, "seconds",
+	    report->size < 0 ? json_null() : json_integer(report->size),
+	    "offset", (json_int_t)report->offset, "seconds",
 	    seconds(transfer->ms), "rate", rate(transfer), "client_mode",
-	    mode(&transfer->client), "server_mode", mode(&transfer->server));
+	    mode(&report->client), "server_mode", mode(&report->server));
 }
 
 static void

@@ -27,7 +27,6 @@
 #include "ftp/framing.h"
 #include "tunnel/rate.h"
 #include "tunnel/side.h"
-#include "tunnel/transfer.h"
 
 /* What is known of the EOF of one end. */
 struct data_eof {
@@ -55,7 +54,7 @@ struct data_end {
 	bool dial_failed;		/* side_dial() returned NULL */
 	bool accepted;			/* the stream came by the listener */
 	bool was_up;			/* the stream was open at some time, */
-	uint64_t up_at;			/* ... first then */
+	uint64_t up_at;			/* ... since then */
 	bool shut;			/* we have ended our direction */
 	struct data_eof eof;
 
@@ -73,6 +72,15 @@ struct data_end {
 	uint64_t waited_ms;   /* how long it was held back in all, until then */
 	bool stalled;	      /* once for LIMIT_IDLE_END_MS or longer, */
 	uint64_t since_stall; /* ... and so many bytes have come since */
+};
+
+/* A transfer, from ENGINE_BEGIN to ENGINE_REPORT.  Zeroed at first. */
+struct transfer {
+	bool running;
+	uint64_t began_at; /* uv_now() */
+	uint64_t before;   /* bytes that its data connection had carried */
+	struct engine_report report; /* user and why are not kept */
+	char *name;		     /* the report's */
 };
 
 enum dataconn_timer {
@@ -108,26 +116,16 @@ LIST_HEAD(dataconn_list, dataconn);
 /* The session's data connection with that number; NULL: none. */
 struct dataconn *dataconn_find(const struct session *session, uint32_t number);
 
-/* ENGINE_DATA_OPEN.  If memory is short, the engine is told that an end
- * failed. */
-void dataconn_open(struct session *session, const struct engine_action *action);
-
-/* The other actions of the engine: dataconn_shut() carries out
- * ENGINE_DATA_SHUT, and so on. */
-void dataconn_dial(struct dataconn *conn, const struct engine_action *action);
-void dataconn_timer(struct dataconn *conn, const struct engine_action *action);
-void dataconn_quiet(struct dataconn *conn, const struct engine_action *action);
-void dataconn_framing(struct dataconn *conn,
+/*
+ * The engine's actions: dataconn_dial() carries out ENGINE_DATA_DIAL, and so
+ * on. dataconn_close() closes what is left, the client's stream by
+ * stream_finish(); conn is dead.
+ */
+typedef void dataconn_action(struct dataconn *conn,
     const struct engine_action *action);
-void dataconn_read_on(struct dataconn *conn,
-    const struct engine_action *action);
-void dataconn_shut(struct dataconn *conn, const struct engine_action *action);
-void dataconn_drop(struct dataconn *conn, const struct engine_action *action);
-void dataconn_reset(struct dataconn *conn, const struct engine_action *action);
-
-/* ENGINE_DATA_CLOSE; action may be NULL.  Closes what is left, the client's
- * stream by stream_finish().  conn is dead. */
-void dataconn_close(struct dataconn *conn, const struct engine_action *action);
+dataconn_action dataconn_dial, dataconn_timer, dataconn_quiet, dataconn_framing,
+    dataconn_read_on, dataconn_shut, dataconn_drop, dataconn_reset,
+    dataconn_close;
 
 /* Tells the engine how many bytes each data connection of the session has
  * relayed by now. */

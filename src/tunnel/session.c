@@ -141,8 +141,8 @@ note_login(struct session *session, const struct engine_action *action)
 /* Each action of the engine is carried out by the session, or by the data
  * connection that it is about. */
 static const struct {
-	void (*by_session)(struct session *, const struct engine_action *);
-	void (*by_data)(struct dataconn *, const struct engine_action *);
+	session_action *by_session;
+	dataconn_action *by_data;
 } actions[] = {
 	[ENGINE_SEND] = { .by_session = send_control },
 	[ENGINE_SHUT] = { .by_session = shut_control },

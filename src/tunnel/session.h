@@ -36,16 +36,12 @@ struct tunnel_stats {
 	uint64_t bytes[INFO_DIRECTIONS]; /* relayed by data connections */
 };
 
-/* A transfer that is running.  Texts are borrowed. */
+/* A transfer that is running. */
 struct transfer_info {
-	enum verb verb;
-	const char *name; /* the command's argument, not escaped */
-	bool upload;
-	uint64_t bytes;	 /* so far */
-	int64_t size;	 /* of the file; -1: not known */
-	uint64_t offset; /* in the file, where the transfer began (REST) */
-	uint64_t ms;	 /* since it began */
-	struct engine_way client, server;
+	const struct engine_report *report; /* what is known at its beginning;
+					     * borrowed */
+	uint64_t bytes;			    /* so far */
+	uint64_t ms;			    /* since it began */
 };
 
 /* One for each data connection, and one without. */

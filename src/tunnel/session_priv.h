@@ -81,6 +81,20 @@ struct session {
 #define session_say(session, level, ...) \
 	log_line((level), &(session)->origin, __VA_ARGS__)
 
+/* Carries out an action of the engine. */
+typedef void session_action(struct session *session,
+    const struct engine_action *action);
+
+/* dataconn.c: ENGINE_DATA_OPEN.  If memory is short, the engine is told that an
+ * end failed. */
+session_action dataconn_open;
+
+/* transfer.c: ENGINE_BEGIN; ENGINE_REPORT: counts the transfer, logs it, writes
+ * its record, and forgets it. */
+session_action transfer_begin, transfer_report;
+/* It runs no more; frees what it has. */
+void transfer_forget(struct transfer *transfer);
+
 /* session.c: carries out what the engine wants.  The session may be over, and
  * dead, when it returns. */
 void session_pump(struct session *session);
@@ -121,24 +135,16 @@ void session_clock_close(struct session *session);
 void session_clock_set(struct session *session, enum session_clock clock,
     uint64_t ms, uint64_t repeat_ms);
 /* ENGINE_TIMER, ENGINE_REPLY_TIMER, ENGINE_CREDIT */
-void session_set_timer(struct session *session,
-    const struct engine_action *action);
-void session_set_reply_timer(struct session *session,
-    const struct engine_action *action);
-void session_grant_lines(struct session *session,
-    const struct engine_action *action);
+session_action session_set_timer, session_set_reply_timer, session_grant_lines;
 
 /* session_log.c: what is said to the log; what peers have sent is escaped. */
-/* ENGINE_LOG: no more than the limit of warnings allows, except at -v. */
-void session_log_text(struct session *session,
-    const struct engine_action *action);
+/* ENGINE_LOG: no more than the limit of warnings allows, except at -v.
+ * ENGINE_SEND, at -v -v: the line that is sent, without what may be a password,
+ * also where a reply repeats it. */
+session_action session_log_text, session_log_transcript;
 /* ENGINE_REPORT: one line for each transfer, none is left out; a warning if it
  * was cut. */
 void session_log_report(const struct session *session,
     const struct engine_report *report);
-/* ENGINE_SEND, at -v -v: the line that is sent, without what may be a password,
- * also where a reply repeats it. */
-void session_log_transcript(struct session *session,
-    const struct engine_action *action);
 
 #endif

@@ -121,20 +121,12 @@ static void
 describe_transfer(const struct session *session,
     const struct transfer *transfer, uint64_t sent, struct session_info *ret)
 {
-	const struct engine_report *report = &transfer->report;
-
 	if (!transfer->running || ret->n_transfers == SESSION_TRANSFERS_MAX)
 		return;
 	ret->transfers[ret->n_transfers++] = (struct transfer_info) {
-		.verb = report->verb,
-		.name = report->name,
-		.upload = report->upload,
+		.report = &transfer->report,
 		.bytes = sent > transfer->before ? sent - transfer->before : 0,
-		.size = report->size,
-		.offset = report->offset,
 		.ms = uv_now(session->options->loop) - transfer->began_at,
-		.client = report->client,
-		.server = report->server,
 	};
 }
 

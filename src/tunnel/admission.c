@@ -54,7 +54,7 @@ struct admission {
 	struct admission_limits limits;
 	LIST_HEAD(, admission_place) places;
 	size_t sessions;
-	size_t logins; /* of them, those where nobody has logged in yet */
+	size_t logins; /* sessions in which nobody has logged in yet */
 };
 
 struct admission *
@@ -91,7 +91,7 @@ address_is_full(const struct admission *admission, const struct addr *peer)
 	return n >= limit;
 }
 
-/* Is it full?  Then which limit it is, and why. */
+/* Is a limit reached?  Then *ret and why say which. */
 static bool
 admission_is_full(const struct admission *admission, const struct addr *peer,
     char *why, size_t why_size, enum refusal *ret)

@@ -1,6 +1,6 @@
 /*
- * A data connection: its life, what the engine wants of it, and what the engine
- * is told.
+ * A data connection: how it is made and closed, the engine's actions, and the
+ * events that the engine gets.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -198,7 +198,7 @@ dataconn_shut(struct dataconn *conn, const struct engine_action *action)
 	if (end->stream == NULL)
 		return;
 	end->shut = true;
-	/* If the other has not ended, the transfer is called off. */
+	/* If the other end has not ended, the transfer is aborted. */
 	dataconn_discard(dataconn_other(end));
 	stream_shutdown(end->stream);
 	if (end->peer == ENGINE_CLIENT)

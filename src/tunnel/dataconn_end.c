@@ -87,7 +87,7 @@ end_is_clean(void *ctx, bool clean)
 		eof->unproven = !side_end_is_proven(end->listener,
 		    eof->after_ours ? NULL : end->stream);
 	eof->has_all = eof->after_ours && !eof->unproven;
-	/* Of its control connection the end may be on the way. */
+	/* The end of its control connection may be on the way. */
 	if (end->peer == ENGINE_CLIENT && eof->after_ours)
 		end->conn->delivery_since = 0;
 	if (end->peer == ENGINE_CLIENT && end->shut)
@@ -318,7 +318,7 @@ dataconn_on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 	dataconn_tell_event(end, event);
 }
 
-/* Somebody came who may have been the right one, and will not come again. */
+/* Somebody came who may have been the right one, and may not come again. */
 static void
 tell_unknown(struct data_end *end, const char *why)
 {
@@ -342,7 +342,7 @@ dataconn_admit(const struct data_end *end, const struct addr *local,
 	char text[ADDR_TEXT_MAX], why[200];
 
 	if (end->peer == ENGINE_SERVER) {
-		/* As the servers demand it of their clients. */
+		/* Servers demand the same of their clients. */
 		if (session->server.family == AF_UNSPEC ||
 		    peer->family == AF_UNSPEC ||
 		    addr_same_ip(&session->server, peer))
@@ -383,7 +383,7 @@ dataconn_on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 	stream_set_handler(stream, &stream_handler, end);
 	if (end->peer == ENGINE_CLIENT)
 		uv_timer_stop(&conn->timers[DATACONN_UNUSED]);
-	/* In active mode the client is dialled once the server has come. */
+	/* In active mode, connect to the client once the server has come. */
 	else if (!client->how.listens && client->stream == NULL)
 		dataconn_dial_end(client);
 	start_relay(conn);
@@ -421,14 +421,14 @@ dataconn_on_failed(void *ctx, int err, const char *why)
 	else if (!end->accepted)
 		dataconn_tell(end, .type = ENGINE_DATA_LOST, .why = why);
 	else if (end->stream != NULL && !end->eof.came)
-		/* It would say so itself, but not while nobody reads it. */
+		/* The stream would report it, but not while it is not read. */
 		dataconn_lose(end, why);
 }
 
 /*
- * Where the listener toward a peer is.  Of sshd's loopback the one address that
- * is wanted: for "localhost" sshd may get its port in one family only, tell
- * nobody, and on the other it is somebody else's.
+ * Where the listener toward a peer is.  On sshd's loopback it is one address:
+ * for "localhost" sshd may get the port in one family only, without saying so,
+ * while somebody else has it in the other.
  */
 static const char *
 dataconn_listens_at(const struct data_end *end, char text[ADDR_TEXT_MAX])

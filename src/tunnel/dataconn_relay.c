@@ -56,7 +56,8 @@ dataconn_read_or_not(struct data_end *end)
 
 /* ---- the relay ---- */
 
-/* Nothing may be missing in the middle: what cannot be sent on is a cut. */
+/* Nothing may be missing in the middle: if something cannot be sent, the
+ * transfer is cut. */
 static void
 relay(struct data_end *from, const struct iovec *pieces, size_t n)
 {

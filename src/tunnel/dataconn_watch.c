@@ -20,8 +20,9 @@ dataconn_watch_on_timer(uv_timer_t *timer)
 	dataconn_tell(&conn->end[ENGINE_CLIENT], .type = ENGINE_DATA_TIMEOUT);
 }
 
-/* Timers run before what has come meanwhile is read; the engine is to know of
- * that first.  On a busy machine, or after a stop, it may be much. */
+/* The loop runs timers before it reads what has come meanwhile, which may be
+ * much on a busy machine or after a stop.  The engine must know of that first.
+ */
 static void
 dataconn_watch_on_timer_due(uv_timer_t *timer)
 {
@@ -66,15 +67,15 @@ dataconn_watch_on_quiet(uv_timer_t *timer)
 	    (stream_undelivered(client->stream) == 0 &&
 		!dataconn_holds(&conn->end[ENGINE_SERVER]));
 
-	/* A client that pauses, however long, is not the end of a file. */
+	/* That a client pauses, however long, is not the end of a file. */
 	if (dataconn_moved(conn) == conn->quiet_moved && has_all)
 		dataconn_tell(client, .type = ENGINE_DATA_IS_QUIET);
 	else
 		watch_quiet(conn);
 }
 
-/* After a stop ssh, too, may have something that it had no time for: as long
- * again as this timer is late. */
+/* After a stop, ssh may have something to read as well: wait for as long again
+ * as this timer is late. */
 static void
 dataconn_watch_on_quiet_due(uv_timer_t *timer)
 {

@@ -2,13 +2,14 @@
  * One listener of the far side: a remote forward of sshd to a Unix socket of
  * ours.
  *
- *	MAKING -- it stands --> READY -- lent and taken back, again and again
- *	   |                      |
- *	   |                      +-- its link is lost --------> DEAD
+ *	MAKING -- it listens --> READY -- lent and taken back repeatedly
+ *	   |                       |
+ *	   |                       +-- its link is lost -------> DEAD
  *	   +-- refused, or not where it should be, or lost --> DEAD
  *
- * When its link is lost an idle one goes, one that is being made is made again
- * on another link, if it may be anywhere, and of all others the owner is told.
+ * If its link is lost, an idle one is freed; one that is being made is made
+ * again on another link if its port does not matter; otherwise the borrower is
+ * told.
  */
 #include "tunnel/far_priv.h"
 
@@ -79,7 +80,7 @@ far_listener_hold(struct far_listener *listener, bool held)
 		links_release(far->links, listener->ssh);
 }
 
-/* Nothing carries it any more. */
+/* No link carries it any more. */
 static void
 leave_link(struct far_listener *listener)
 {
@@ -121,7 +122,7 @@ far_listener_make_again(struct far_listener *listener)
 	make_forward(listener);
 }
 
-/* The link has gone, and the forward with it. */
+/* The link is lost, and the forward with it. */
 static void
 far_listener_lost(struct far_listener *listener, int err, const char *why)
 {

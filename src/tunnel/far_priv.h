@@ -58,7 +58,7 @@ struct far_listener {
 	bool probe_ended;    /* whoever accepted it has closed it */
 	unsigned int makes;  /* how often the forward was requested */
 
-	/* Who has borrowed it; the handler is NULL while it is idle. */
+	/* The borrower; the handler is NULL while it is idle. */
 	const struct side_listener_handler *handler;
 	void *ctx;
 	bool accepted;
@@ -161,7 +161,8 @@ far_is_public(const struct far_listener *listener)
 /* far_listener.c: says for people which it is; returns text. */
 const char *far_listener_describe(const struct far_listener *listener,
     char *text, size_t size);
-/* It listens, it never will, or another forward is to be made for it. */
+/* It listens; it never will (err and why are for failed()); or another forward
+ * is requested for it. */
 void far_listener_ready(struct far_listener *listener);
 void far_listener_fail(struct far_listener *listener, int err, const char *why);
 void far_listener_make_again(struct far_listener *listener);

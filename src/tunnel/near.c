@@ -17,11 +17,11 @@ struct near_side {
 	struct net *net;
 };
 
-/* A listener, and its first callback, which must not come from inside
- * side_listen().  The timer's handle keeps it until the loop has let go. */
+/* Its first callback comes by a timer, because it must not come from inside
+ * side_listen(). */
 struct near_listener {
 	struct side_listener base;
-	struct net_listener *net; /* NULL: it failed, or has taken one */
+	struct net_listener *net; /* NULL: it failed, or is finished */
 	const struct side_listener_handler *handler;
 	void *ctx;
 	bool many;
@@ -68,8 +68,8 @@ near_on_accept(void *ctx, struct stream *stream)
 	bool taken;
 
 	if (peer.family == AF_UNSPEC) {
-		/* It came and went.  Unlike on the far side, a peer that is
-		 * not known is none. */
+		/* It came and went: unlike on the far side, the peer would
+		 * be known. */
 		stream_close(stream);
 		if (listener->handler->vanished != NULL)
 			listener->handler->vanished(listener->ctx);
@@ -126,8 +126,8 @@ say_no_port(struct near_listener *listener)
 	    "all ports of --client-ports %s are in use", range);
 }
 
-/* At a port of the range that nobody else on this host has; each is tried
- * once. */
+/* Binds a port of the range that nobody else on this host has; each is tried
+ * once.  0 or a negative errno. */
 static int
 bind_one_of(struct near_listener *listener, struct addr at)
 {

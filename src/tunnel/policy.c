@@ -1,5 +1,5 @@
 /*
- * Who may connect where.
+ * What the user permits, and who may connect.
  */
 #include "tunnel/policy.h"
 
@@ -23,7 +23,8 @@ policy_learn(const struct policy *policy, const struct addr *local,
 	ret->local = addr_is_loopback(peer);
 	if (!ret->local)
 		return;
-	/* Nobody else is taken, and by now it may have closed. */
+	/* Without any_user no other user was permitted, and by now it may have
+	 * closed the connection. */
 	ret->uid = geteuid();
 	ret->uid_known = !policy->any_user ||
 	    owner_of_peer(policy->owners, local, peer, &ret->uid) == 0;
@@ -35,7 +36,7 @@ policy_has_closed(const struct policy *policy, const struct policy_peer *client)
 	uid_t uid;
 	int err;
 
-	/* Where it was never seen the kernel has no such look-up. */
+	/* If the kernel has not answered before, it will not now. */
 	if (!client->uid_known)
 		return false;
 	err = owner_of_peer(policy->owners, &client->at, &client->addr, &uid);

@@ -1,5 +1,5 @@
 /*
- * Who may connect where.
+ * What the user permits, and who may connect.
  */
 #ifndef TUNNEL_POLICY_H
 #define TUNNEL_POLICY_H

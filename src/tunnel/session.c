@@ -1,8 +1,6 @@
 /*
- * A session: carries the engine's actions out.
+ * A session: its control connections, and the table of the engine's actions.
  */
-#include "tunnel/session.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +19,8 @@ session_may_warn(struct session *session)
 
 /* ---- idle connections that sshd closes ---- */
 
-/* sshd closes an idle channel both ways; a peer that ends leaves one open, for
- * sshd does not know that it is gone before it is written to. */
+/* sshd closes an idle channel in both directions.  A peer that ends leaves one
+ * open, because sshd only notices at its next write that the peer has gone. */
 void
 session_hint_idle(struct session *session, enum engine_peer peer,
     const char *what, bool accepted, uint64_t ms)
@@ -40,8 +38,8 @@ session_hint_idle(struct session *session, enum engine_peer peer,
 		    what, names[peer], (double)ms / 1000, hint);
 }
 
-/* The client has ended after a while without traffic; and has now gone, or sshd
- * has closed its connection. */
+/* The client's direction ended after a while without traffic.  If it is closed
+ * now, the client has closed it, or sshd. */
 static void
 note_idle_client(const struct control *client)
 {
@@ -52,8 +50,9 @@ note_idle_client(const struct control *client)
 }
 
 /*
- * The server, which is beyond sshd, ends after a while without a word, and says
- * no 421 or 221: sshd has perhaps closed an idle channel, which looks the same.
+ * If a far server ends the control connection after a while without traffic,
+ * and sends no 421 or 221, sshd may have closed an idle channel: both look the
+ * same.
  */
 static void
 note_idle_end(struct control *from)
@@ -86,7 +85,7 @@ end_session(struct session *session, const struct engine_action *action)
 
 	session->over = true;
 	note_idle_client(client);
-	/* There are none, but where memory has failed. */
+	/* There are none, unless memory was short. */
 	while (!LIST_EMPTY(&session->data))
 		dataconn_close(LIST_FIRST(&session->data), NULL);
 	if (client->stream != NULL)
@@ -107,7 +106,8 @@ send_control(struct session *session, const struct engine_action *action)
 	session_log_transcript(session, action);
 	if (to->stream == NULL)
 		return;
-	/* A dead stream says so by closed(); here only memory can fail. */
+	/* A dead stream is reported by closed(); here only memory can be
+	 * short. */
 	if (stream_write(to->stream, action->bytes, action->len) == -ENOMEM)
 		engine_stop(session->engine, "Out of memory");
 }
@@ -280,7 +280,7 @@ session_on_opened(void *ctx)
 		engine_server_family(session->engine, session->server.family);
 }
 
-/* Why the control connection to the server fails. */
+/* Why the control connection to the server was lost, or cannot be made. */
 static void
 describe_loss(const struct control *server, const char *why, char *text,
     size_t size)
@@ -297,7 +297,7 @@ describe_loss(const struct control *server, const char *why, char *text,
 		    options->side[ENGINE_SERVER]->name, why);
 }
 
-/* It is not used any more, and the engine is told. */
+/* Closes it, and tells the engine. */
 static void
 lose_control(struct control *control, const char *why)
 {
@@ -327,8 +327,8 @@ session_on_closed(void *ctx, int err, const char *why)
 	struct session *session = control->session;
 	char text[600], escaped[LOG_ESCAPED_MAX];
 
-	/* Of its end the engine has been told; only that it reads no more of
-	 * what it is sent is new. */
+	/* The engine knows its end; only that it does not read any more is
+	 * new. */
 	if (err == -ESHUTDOWN) {
 		stream_close(control->stream);
 		control->stream = NULL;
@@ -355,7 +355,7 @@ static const struct stream_handler control_handler = {
 
 /* ---- beginning and end ---- */
 
-/* Certain only when the host is an address. */
+/* Known only if the host is an address. */
 static sa_family_t
 session_family_of(const char *host)
 {

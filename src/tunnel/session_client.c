@@ -1,27 +1,28 @@
 /*
- * A client that has gone.  The server may never notice, or be silent for ever;
- * the session must end all the same.
+ * A client that has gone.  The server may never notice, or never say anything;
+ * the session must end nevertheless.
  *
- * A socket that is read says by itself that it was reset.  One whose peer has
- * ended its direction, or that is not read since the server does not keep up,
- * says nothing: so it is looked at from time to time.
+ * A socket that is read reports a reset.  A socket whose peer has ended its
+ * direction, or that is not read because the server is too slow, reports
+ * nothing.  So culvert looks at it from time to time, and the client counts as
+ * gone if its connection
  *
- *	it was reset		the client is lost
- *	its owner has closed	so it is when nothing has moved since the last
- *	it (loopback only)	look: its data connections may be others'
- *	it has half-closed	so it is when nothing has moved for long, as
- *				scripts with nc do and wait for their replies
- *	it is not read		the same: its end would be behind what it has
- *				sent, and sshd may not tell that of a far one
+ *	was reset		at once
+ *	was closed by the	if nothing has moved since the last look: its
+ *	client (loopback only)	data connections may belong to another process
+ *	was half-closed		if nothing has moved for a long time: scripts
+ *				with nc half-close it, and wait for replies
+ *	is not read		the same: its end would come behind what it has
+ *				sent, and sshd may not report a far client's
  *
- * What moves: replies of the server, and bytes of data connections.  TCP's
- * keepalive makes a reset of a client on another host that has closed, or is
- * no more (RFC 1122 section 4.2.3.6).
+ * What moves are replies of the server, and bytes of data connections.  If a
+ * client on another host has closed or has vanished, TCP's keepalive resets its
+ * connection (RFC 1122 section 4.2.3.6).
  */
 #include "tunnel/session_priv.h"
 
-/* What stays the same while nothing moves and no data connection begins or
- * ends. */
+/* A number that stays the same while nothing moves and no data connection is
+ * opened or closed. */
 static uint64_t
 progress_of(const struct session *session)
 {
@@ -63,14 +64,15 @@ session_client_look(struct session *session)
 	}
 	if (has_progress(session))
 		return;
-	/* Without a stream it reads no more of what it is sent. */
+	/* Without a stream the client does not read any more. */
 	if (client->stream == NULL ||
 	    policy_has_closed(session->options->policy, &session->client)) {
 		session_client_lost(session,
 		    "it has closed its control connection");
 		return;
 	}
-	/* Who is not read may live, and drain waits for its transfer. */
+	/* A client that is not read may live, and its transfer is waited
+	 * for. */
 	if (session->drain_why[0] != '\0' && client->ended)
 		limit_ms = LIMIT_DRAIN_MS;
 	quiet_ms = uv_now(session->options->loop) - session->progress_at;

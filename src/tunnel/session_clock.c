@@ -1,6 +1,5 @@
 /*
- * A session's timers.  The engine has no clock: its owner has it, and that is
- * here.
+ * A session's timers.  The engine has no clock; it requests them by actions.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,9 +77,9 @@ expire_drain(struct session *session)
 	engine_drain(session->engine, session->drain_why, true);
 }
 
-/* after_reading: timers run before what has come meanwhile is read, which on a
- * busy machine, or after a stop, may be much; but the engine must know of it
- * first. */
+/* after_reading: the loop runs timers before it reads what has come meanwhile,
+ * which may be much on a busy machine or after a stop.  The engine must know of
+ * that first. */
 static const struct {
 	void (*expire)(struct session *session);
 	bool after_reading;
@@ -136,7 +135,8 @@ session_set_reply_timer(struct session *session,
 	session_clock_set(session, CLOCK_REPLY, action->ms, 0);
 }
 
-/* In the next second, or at once if that has begun. */
+/* The client may send more lines in the next second, or at once if that has
+ * begun. */
 void
 session_grant_lines(struct session *session, const struct engine_action *action)
 {

@@ -28,11 +28,11 @@ struct control {
 	struct stream *stream;
 	bool opened;
 	bool ended;	   /* its EOF came */
-	bool unread;	   /* what comes has nowhere to go */
-	bool lost;	   /* the engine knows that it is dead */
+	bool unread;	   /* it is not read: the other end is too slow */
+	bool lost;	   /* the engine was told that it is dead */
 	bool heard;	   /* something came, */
-	uint64_t heard_at; /* at the last time then (uv_now()) */
-	uint64_t idle_ms;  /* its EOF came so long after anything else */
+	uint64_t heard_at; /* ... the last time then (uv_now()) */
+	uint64_t idle_ms;  /* how long nothing had come before its EOF */
 };
 
 /* A session's timers. */
@@ -62,15 +62,15 @@ struct session {
 	struct transfer elsewhere; /* whose data do not pass through culvert */
 	struct rate rate;	   /* of all data connections together */
 	struct policy_peer client;
-	struct addr local[2]; /* our ends of the control connections, and */
-	struct addr server;   /* the server's, where they are known */
+	struct addr local[2]; /* our ends of the control connections; and the */
+	struct addr server;   /* server's end; AF_UNSPEC: not known */
 	uv_timer_t timers[CLOCK_TIMERS];
-	unsigned int open_timers; /* that uv_close() has still to end */
-	uint64_t granted_at;	  /* uv_now(), of the last lines */
-	bool slowed;		  /* it was said that lines have to wait */
+	unsigned int open_timers; /* that uv_close() has not ended yet */
+	uint64_t granted_at;	  /* when lines were last granted, uv_now() */
+	bool slowed;		  /* it was logged that lines must wait */
 	char drain_why[100];	  /* "": it does not drain */
-	uint64_t progress;	  /* of the session, when it was last seen, */
-	uint64_t progress_at;	  /* and since when it has not changed */
+	uint64_t progress;	  /* session_client.c: at its last look, */
+	uint64_t progress_at;	  /* ... and since when it is the same */
 	char *user;		  /* who has logged in, or NULL */
 	uint64_t began_at;	  /* uv_now() */
 	struct log_limit warnings;

@@ -18,7 +18,7 @@ struct transfer_log {
 	bool journal;
 	bool xferlog;
 	bool torn;	    /* the file ends within a line */
-	unsigned long lost; /* since it could be written */
+	unsigned long lost; /* records, since one could be written */
 };
 
 struct transfer_log *

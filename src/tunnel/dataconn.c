@@ -90,7 +90,7 @@ init_end(struct dataconn *conn, enum engine_peer peer,
 
 	end->conn = conn;
 	end->peer = peer;
-	end->side = conn->session->options->side[peer];
+	end->side = conn->session->tunnel->side[peer];
 	end->how = *how;
 	sha256_init(&end->digest);
 	dataconn_relay_init(end);

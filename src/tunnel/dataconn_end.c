@@ -434,7 +434,7 @@ static const char *
 dataconn_listens_at(const struct data_end *end, char text[ADDR_TEXT_MAX])
 {
 	const struct session *session = end->conn->session;
-	const char *at = session->options->listen_at[end->peer];
+	const char *at = session->tunnel->listen_at[end->peer];
 	const struct addr *local = &session->local[end->peer];
 
 	if (at != NULL)

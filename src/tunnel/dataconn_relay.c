@@ -61,7 +61,7 @@ dataconn_read_or_not(struct data_end *end)
 static void
 relay(struct data_end *from, const struct iovec *pieces, size_t n)
 {
-	const struct session_options *options = from->conn->session->options;
+	struct tunnel *tunnel = from->conn->session->tunnel;
 	struct data_end *to = dataconn_other(from);
 	size_t len = stream_len(pieces, n), files = 0;
 	int err = stream_writev(to->stream, pieces, n);
@@ -72,8 +72,8 @@ relay(struct data_end *from, const struct iovec *pieces, size_t n)
 		return; /* after -EPIPE closed() says why */
 	}
 	to->sent += len;
-	options->stats->bytes[to->peer] += len;
-	for (size_t i = 0; i < n && options->log != NULL; i++)
+	tunnel->stats.bytes[to->peer] += len;
+	for (size_t i = 0; i < n && tunnel->options.log != NULL; i++)
 		sha256_update(&to->digest, pieces[i].iov_len,
 		    pieces[i].iov_base);
 	if (stream_queued(to->stream) > LIMIT_HIGH_WATER)
@@ -92,7 +92,7 @@ relay(struct data_end *from, const struct iovec *pieces, size_t n)
 static void
 wait_for_turn(struct data_end *from)
 {
-	struct throttle *throttle = from->conn->session->options->throttle;
+	struct throttle *throttle = from->conn->session->tunnel->throttle;
 
 	if (!dataconn_holds(from))
 		return;
@@ -160,7 +160,7 @@ relay_and_hold(struct data_end *from, const struct iovec *pieces, size_t n,
 void
 dataconn_relay_data(struct data_end *from, const struct iovec *pieces, size_t n)
 {
-	struct throttle *throttle = from->conn->session->options->throttle;
+	struct throttle *throttle = from->conn->session->tunnel->throttle;
 	size_t len = stream_len(pieces, n), may = 0;
 
 	if (is_held_back(from))
@@ -185,7 +185,7 @@ dataconn_relay_drained(struct data_end *from)
 void
 dataconn_discard(struct data_end *from)
 {
-	throttle_leave(from->conn->session->options->throttle, &from->flow);
+	throttle_leave(from->conn->session->tunnel->throttle, &from->flow);
 	buf_free(&from->held);
 }
 

@@ -30,7 +30,7 @@ session_hint_idle(struct session *session, enum engine_peer peer,
 		[ENGINE_SERVER] = "server",
 	};
 	const char *hint =
-	    side_idle_hint(session->options->side[peer], accepted);
+	    side_idle_hint(session->tunnel->side[peer], accepted);
 
 	if (hint != NULL)
 		session_say(session, LOG_LEVEL_WARN,
@@ -66,8 +66,7 @@ note_idle_end(struct control *from)
 	from->idle_ms = uv_now(session->options->loop) - last;
 	if (from->peer != ENGINE_SERVER ||
 	    session->control[ENGINE_CLIENT].ended ||
-	    from->idle_ms < LIMIT_IDLE_END_MS ||
-	    !session->options->server_is_far)
+	    from->idle_ms < LIMIT_IDLE_END_MS || session->options->remote)
 		return;
 	session_say(session, LOG_LEVEL_WARN,
 	    "the control connection to the server ended after %.0f s without "
@@ -274,7 +273,7 @@ session_on_opened(void *ctx)
 
 	server->opened = true;
 	session_clock_set(session, CLOCK_GREETING, LIMIT_GREETING_MS, 0);
-	side_ends(session->options->side[ENGINE_SERVER], server->stream,
+	side_ends(session->tunnel->side[ENGINE_SERVER], server->stream,
 	    &session->local[ENGINE_SERVER], &session->server);
 	if (session->server.family != AF_UNSPEC)
 		engine_server_family(session->engine, session->server.family);
@@ -285,7 +284,7 @@ static void
 describe_loss(const struct control *server, const char *why, char *text,
     size_t size)
 {
-	const struct session_options *options = server->session->options;
+	const struct tunnel_options *options = server->session->options;
 
 	if (server->opened)
 		snprintf(text, size,
@@ -294,7 +293,7 @@ describe_loss(const struct control *server, const char *why, char *text,
 		snprintf(text, size,
 		    "the FTP server %s:%u cannot be reached from %s: %s",
 		    options->server_host, options->server_port,
-		    options->side[ENGINE_SERVER]->name, why);
+		    server->session->tunnel->side[ENGINE_SERVER]->name, why);
 }
 
 /* Closes it, and tells the engine. */
@@ -365,31 +364,34 @@ session_family_of(const char *host)
 }
 
 static struct engine_config
-engine_config_of(const struct session_options *options, const struct addr *peer)
+engine_config_of(struct tunnel *tunnel, const struct addr *client)
 {
+	const struct tunnel_options *options = &tunnel->options;
+	const struct policy *policy = options->policy;
+
 	return (struct engine_config) {
-		.client = *peer,
-		.networks = options->networks,
-		.n_networks = options->n_networks,
+		.client = *client,
+		.networks = tunnel->networks,
+		.n_networks = tunnel->n_networks,
 		.server_host = options->server_host,
 		.server_port = options->server_port,
 		.server_family = session_family_of(options->server_host),
-		.server_mode = options->policy->server_mode,
-		.ignore_port_host = options->policy->client_data_host_control,
-		.pass_foreign_port = options->policy->pass_foreign_port,
-		.allow_tls = options->policy->allow_tls,
-		.upload_apart = options->upload_apart,
-		.max_lines = options->policy->max_lines,
-		.max_data = options->policy->max_data,
-		.policy = &options->policy->commands,
-		.memory = options->memory,
+		.server_mode = policy->server_mode,
+		.ignore_port_host = policy->client_data_host_control,
+		.pass_foreign_port = policy->pass_foreign_port,
+		.allow_tls = policy->allow_tls,
+		.upload_apart = policy->many_links && !options->remote,
+		.max_lines = policy->max_lines,
+		.max_data = policy->max_data,
+		.policy = &policy->commands,
+		.memory = &tunnel->memory,
 	};
 }
 
 static void
 open_controls(struct session *session, struct stream *stream)
 {
-	const struct session_options *options = session->options;
+	const struct tunnel_options *options = session->options;
 	const struct side_to to = {
 		.host = options->server_host,
 		.port = options->server_port,
@@ -403,7 +405,7 @@ open_controls(struct session *session, struct stream *stream)
 	client->stream = stream;
 	stream_set_handler(stream, &control_handler, client);
 	server->peer = ENGINE_SERVER;
-	server->stream = side_dial(options->side[ENGINE_SERVER], &to,
+	server->stream = side_dial(session->tunnel->side[ENGINE_SERVER], &to,
 	    &control_handler, server);
 	if (server->stream == NULL)
 		engine_lost(session->engine, ENGINE_SERVER,
@@ -411,12 +413,13 @@ open_controls(struct session *session, struct stream *stream)
 }
 
 bool
-session_begin(const struct session_options *options, struct stream *client,
+session_begin(struct tunnel *tunnel, struct stream *client,
     const struct addr *local, const struct addr *peer,
     struct admission_place *place)
 {
+	const struct tunnel_options *options = &tunnel->options;
+	struct engine_config config = engine_config_of(tunnel, peer);
 	struct session *session = calloc(1, sizeof(*session));
-	struct engine_config config = engine_config_of(options, peer);
 	char text[ADDR_TEXT_MAX];
 
 	if (session != NULL)
@@ -427,15 +430,16 @@ session_begin(const struct session_options *options, struct stream *client,
 		admission_leave(place);
 		return false;
 	}
+	session->tunnel = tunnel;
 	session->options = options;
 	session->origin = (struct log_origin) {
 		.tunnel = options->name,
-		.session = ++*options->last_number,
+		.session = ++options->count->last_number,
 		.peer = session->peer_text,
 	};
 	snprintf(session->peer_text, sizeof(session->peer_text), "%s",
 	    peer->family != AF_UNSPEC ? addr_format(peer, text) :
-					options->side[ENGINE_CLIENT]->name);
+					tunnel->side[ENGINE_CLIENT]->name);
 	session->place = place;
 	LIST_INIT(&session->data);
 	session->began_at = uv_now(options->loop);
@@ -447,8 +451,8 @@ session_begin(const struct session_options *options, struct stream *client,
 	session_say(session, LOG_LEVEL_VERBOSE, "control connection from %s",
 	    session->peer_text);
 	open_controls(session, client);
-	LIST_INSERT_HEAD(options->sessions, session, link);
-	options->stats->sessions++;
+	LIST_INSERT_HEAD(&tunnel->sessions, session, link);
+	tunnel->stats.sessions++;
 	reconnect_hold(options->reconnect);
 	session_pump(session);
 	return true;

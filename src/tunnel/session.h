@@ -13,13 +13,11 @@
 #include "engine/engine.h"
 #include "limits.h"
 #include "tunnel/admission.h"
-#include "tunnel/policy.h"
-#include "tunnel/side.h"
-#include "tunnel/throttle.h"
 
+struct addr;
 struct session;
-struct reconnect;
-struct transfer_log;
+struct stream;
+struct tunnel;
 
 LIST_HEAD(session_list, session);
 
@@ -56,45 +54,14 @@ struct session_info {
 	size_t n_transfers;
 };
 
-/* What sessions take from their tunnel; outlives them. */
-struct session_options {
-	const char *name; /* of the tunnel, or NULL */
-	uv_loop_t *loop;
-	struct side *side[2]; /* by enum engine_peer: toward that peer */
-	bool server_is_far;   /* beyond sshd: -L */
-	const char *server_host;
-	uint16_t server_port;
-	const struct policy *policy;
-	struct transfer_log *log; /* or NULL */
-	struct tunnel_stats *stats;
-
-	/* Where data connections toward that peer listen (struct side_at);
-	 * NULL: at our end of the control connection to that peer, or, on the
-	 * far side, where that is not known, at the loopback address. */
-	const char *listen_at[2];
-
-	/* Where clients may be if a client's own address is not known. */
-	const struct subnet *networks;
-	size_t n_networks;
-
-	/* Data connections to the server may use another SSH connection than
-	 * the control connection. */
-	bool upload_apart;
-
-	struct session_list *sessions; /* it is one of these */
-	unsigned long *last_number;    /* the number of the latest session */
-	struct reconnect *reconnect;   /* has the link that it needs */
-	struct engine_memory *memory;  /* of the tunnel */
-	struct throttle *throttle;     /* ... for all data connections */
-};
-
 /*
- * Begins a session on an accepted control connection.  local and peer are its
- * ends, AF_UNSPEC where they are not known.  The stream and the place belong to
- * the session, whatever is returned.  It is in options->sessions until it has
- * ended, which may be before this returns.  False: out of memory.
+ * Begins a session of that tunnel on an accepted control connection.  local and
+ * peer are its ends, AF_UNSPEC where they are not known.  The stream and the
+ * place belong to the session, whatever is returned.  It is in the tunnel's
+ * list until it has ended, which may be before this returns.  False: out of
+ * memory.
  */
-bool session_begin(const struct session_options *options, struct stream *client,
+bool session_begin(struct tunnel *tunnel, struct stream *client,
     const struct addr *local, const struct addr *peer,
     struct admission_place *place);
 

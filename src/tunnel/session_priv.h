@@ -20,6 +20,7 @@
 #include "tunnel/policy.h"
 #include "tunnel/rate.h"
 #include "tunnel/session.h"
+#include "tunnel/tunnel_priv.h"
 
 /* One of the two control connections. */
 struct control {
@@ -50,10 +51,11 @@ enum session_clock {
 };
 
 struct session {
-	const struct session_options *options;
-	struct log_origin origin; /* its peer is peer_text */
+	struct tunnel *tunnel;
+	const struct tunnel_options *options; /* the tunnel's */
+	struct log_origin origin;	      /* its peer is peer_text */
 	char peer_text[ADDR_TEXT_MAX];
-	LIST_ENTRY(session) link; /* of options->sessions */
+	LIST_ENTRY(session) link; /* of the tunnel's sessions */
 	struct admission_place *place;
 	struct engine *engine;
 	struct control control[2];

@@ -78,7 +78,7 @@ static void
 write_record(const struct session *session, const struct engine_report *report,
     const struct transfer *transfer, struct dataconn *conn)
 {
-	const struct session_options *options = session->options;
+	const struct tunnel_options *options = session->options;
 	struct record record = {
 		.seconds = -1,
 		.origin = &session->origin,
@@ -101,15 +101,15 @@ write_record(const struct session *session, const struct engine_report *report,
 void
 transfer_report(struct session *session, const struct engine_action *action)
 {
-	const struct session_options *options = session->options;
 	const struct engine_report *report = &action->report;
 	struct dataconn *conn;
 	struct transfer *transfer = transfer_find(session, action, &conn);
 
 	session_set_user(session, report->user);
-	options->stats->transfers[transfer_peer(report)][report->outcome]++;
+	session->tunnel->stats
+	    .transfers[transfer_peer(report)][report->outcome]++;
 	session_log_report(session, report);
-	if (options->log != NULL)
+	if (session->options->log != NULL)
 		write_record(session, report, transfer, conn);
 	if (transfer != NULL)
 		transfer_forget(transfer);

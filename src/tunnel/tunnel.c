@@ -100,19 +100,6 @@ tunnel_new(const struct tunnel_options *options, char *why, size_t why_size)
 		return NULL;
 	}
 	tunnel->options = *options;
-	tunnel->session_options = (struct session_options) {
-		.name = options->name,
-		.loop = options->loop,
-		.server_host = options->server_host,
-		.server_port = options->server_port,
-		.policy = options->policy,
-		.log = options->log,
-		.stats = &tunnel->stats,
-		.memory = &tunnel->memory,
-		.sessions = &tunnel->sessions,
-		.last_number = &options->count->last_number,
-		.reconnect = options->reconnect,
-	};
 	LIST_INIT(&tunnel->sessions);
 	TAILQ_INIT(&tunnel->waiting);
 	uv_timer_init(options->loop, &tunnel->timer);
@@ -123,7 +110,6 @@ tunnel_new(const struct tunnel_options *options, char *why, size_t why_size)
 		tunnel_free(tunnel);
 		return NULL;
 	}
-	tunnel->session_options.throttle = tunnel->throttle;
 	err = options->remote ? tunnel_remote_make(tunnel, why, why_size) :
 				tunnel_local_make(tunnel, why, why_size);
 	if (err == 0)

@@ -170,8 +170,8 @@ tunnel_local_up(struct tunnel *tunnel)
 
 	while ((waiting = TAILQ_FIRST(&tunnel->waiting)) != NULL) {
 		/* In this order, so that the link is not idle in between. */
-		session_begin(&tunnel->session_options, waiting->stream,
-		    &waiting->client.at, &waiting->client.addr, waiting->place);
+		session_begin(tunnel, waiting->stream, &waiting->client.at,
+		    &waiting->client.addr, waiting->place);
 		waiting->place = NULL;
 		end_waiting(waiting);
 	}
@@ -202,8 +202,7 @@ tunnel_local_on_accept(void *ctx, struct stream *stream)
 	if (place == NULL)
 		return;
 	if (reconnect_is_up(tunnel->options.reconnect))
-		session_begin(&tunnel->session_options, stream, &local, &peer,
-		    place);
+		session_begin(tunnel, stream, &local, &peer, place);
 	else
 		wait_for_link(tunnel, stream, &local, &peer, place);
 }
@@ -318,17 +317,14 @@ tunnel_local_bind_where(struct tunnel *tunnel, const char **ret_why)
 int
 tunnel_local_make(struct tunnel *tunnel, char *why, size_t why_size)
 {
-	struct session_options *session = &tunnel->session_options;
 	const struct tunnel_options *options = &tunnel->options;
 	const char *reason = NULL;
 	char text[200];
 	int err;
 
-	session->side[ENGINE_CLIENT] = options->near;
-	session->side[ENGINE_SERVER] = options->far;
-	session->server_is_far = true;
-	session->listen_at[ENGINE_SERVER] = options->policy->far_address;
-	session->upload_apart = options->policy->many_links;
+	tunnel->side[ENGINE_CLIENT] = options->near;
+	tunnel->side[ENGINE_SERVER] = options->far;
+	tunnel->listen_at[ENGINE_SERVER] = options->policy->far_address;
 	err = tunnel_local_bind_where(tunnel, &reason);
 	if (tunnel->exposed) {
 		tunnel_say_cannot(tunnel, allow_missing, why, why_size);

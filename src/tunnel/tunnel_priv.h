@@ -1,6 +1,6 @@
 /*
- * What tunnel.c shares with tunnel_local.c and tunnel_remote.c.  Nobody else
- * includes it.
+ * A tunnel's inside, shared by tunnel.c, tunnel_local.c, tunnel_remote.c and
+ * the files of its sessions.  Nobody else includes it.
  */
 #ifndef TUNNEL_TUNNEL_PRIV_H
 #define TUNNEL_TUNNEL_PRIV_H
@@ -24,7 +24,18 @@ struct tunnel_waiting;
 
 struct tunnel {
 	struct tunnel_options options;
-	struct session_options session_options;
+	struct side *side[2]; /* toward the client and the server, by enum
+			       * engine_peer */
+
+	/* Where data connections toward that peer listen (struct side_at);
+	 * NULL: at our end of the control connection to that peer, or, on the
+	 * far side, where that is not known, at the loopback address. */
+	const char *listen_at[2];
+
+	/* Where clients may be if a client's own address is not known. */
+	const struct subnet *networks;
+	size_t n_networks;
+
 	struct engine_memory memory;
 	struct tunnel_stats stats;
 	struct throttle *throttle; /* of its data connections */

@@ -61,7 +61,6 @@ tunnel_remote_make(struct tunnel *tunnel, char *why, size_t why_size)
 		{ { .family = AF_INET, .ip = { 127 } }, 8 },
 		{ { .family = AF_INET6, .ip = { [15] = 1 } }, 128 },
 	};
-	struct session_options *session = &tunnel->session_options;
 	const struct tunnel_options *options = &tunnel->options;
 	const char *host = options->bind, *wrong;
 
@@ -72,14 +71,14 @@ tunnel_remote_make(struct tunnel *tunnel, char *why, size_t why_size)
 		tunnel_say_cannot(tunnel, wrong, why, why_size);
 		return -1;
 	}
-	session->side[ENGINE_CLIENT] = options->far;
-	session->side[ENGINE_SERVER] = options->near;
-	session->listen_at[ENGINE_CLIENT] = host;
-	session->networks = options->policy->allow;
-	session->n_networks = options->policy->n_allow;
+	tunnel->side[ENGINE_CLIENT] = options->far;
+	tunnel->side[ENGINE_SERVER] = options->near;
+	tunnel->listen_at[ENGINE_CLIENT] = host;
+	tunnel->networks = options->policy->allow;
+	tunnel->n_networks = options->policy->n_allow;
 	if (is_far_loopback(host)) {
-		session->networks = loopback;
-		session->n_networks = 2;
+		tunnel->networks = loopback;
+		tunnel->n_networks = 2;
 	}
 	return 0;
 }
@@ -123,7 +122,7 @@ tunnel_remote_on_accepted(void *ctx, struct stream *stream,
 	    tunnel_admit(tunnel, stream, local, peer);
 
 	return place != NULL &&
-	    session_begin(&tunnel->session_options, stream, local, peer, place);
+	    session_begin(tunnel, stream, local, peer, place);
 }
 
 static void
@@ -177,7 +176,7 @@ tunnel_remote_listen(struct tunnel *tunnel)
 		.failed = tunnel_remote_on_failed,
 	};
 	struct side_at at = {
-		.host = tunnel->session_options.listen_at[ENGINE_CLIENT],
+		.host = tunnel->listen_at[ENGINE_CLIENT],
 		.port = tunnel->options.port,
 		.many = true,
 	};

@@ -13,25 +13,27 @@
 /* Longest reply line that culvert examines; a longer one passes unexamined. */
 #define LIMIT_REPLY_LINE 8192
 
-/* Bytes of one direction that are read from a control connection and not yet
+/* Most bytes that culvert has read from one side of a session and not yet
  * processed. */
 #define LIMIT_CONTROL_INPUT (512 * 1024)
 
-/* With more unprocessed bytes than this, culvert stops reading from that side.
- */
+/* With more unprocessed bytes than this, culvert stops reading from that side
+ * of the session. */
 #define LIMIT_CONTROL_PAUSE (16 * 1024)
 
-/* Commands without a reply yet.  With so many, culvert stops reading from the
- * client.  Some servers answer the NOOPs of an hour only after the transfer. */
+/* Commands without a reply yet.  At this number culvert stops reading from the
+ * client.  It is large because some servers answer NOOPs only after the
+ * transfer, which may take an hour. */
 #define LIMIT_PENDING 256
 
 /* Data connections of a session at a time: one in use, one requested but not
  * used yet, and those of pipelined commands. */
 #define LIMIT_SESSION_DATA 4
 
-/* Lines of a client per second; more wait.  --max-lines changes it.  Over
- * loopback, a client that waits for each reply sends a few thousand at most,
- * one that does not wait some tens of thousands. */
+/* Lines per second that culvert takes from a client; further lines wait.
+ * --max-lines changes it.  Over loopback, a client that waits for each reply
+ * sends a few thousand at most, one that does not wait some tens of thousands.
+ */
 #define LIMIT_LINES 1000
 
 /* Sessions at a time; --max-sessions changes it. */
@@ -46,20 +48,20 @@
  * of the confinement would fail. */
 #define LIMIT_DESCRIPTORS_LEAST 64
 
-/* When standard error is full, the log waits this long for its reader, but not
- * more often than every LIMIT_LOG_WAIT_EVERY_MS: at most 2 % of the time. */
+/* When standard error is full, the log waits at most LIMIT_LOG_WAIT_MS for its
+ * reader, and at most once per LIMIT_LOG_WAIT_EVERY_MS: 2 % of the time. */
 #define LIMIT_LOG_WAIT_MS 20
 #define LIMIT_LOG_WAIT_EVERY_MS 1000
-/* The same at the end of the process. */
+/* How long the log waits for that reader at the end of the process. */
 #define LIMIT_LOG_END_MS 500
 
-/* Warnings that peers can provoke, per session or tunnel: so many are logged at
- * once ... */
+/* Warnings that peers can provoke, per session or tunnel: LIMIT_LOG_WARNINGS
+ * are logged at once, then one per LIMIT_LOG_WARNING_MS.  The others are only
+ * counted. */
 #define LIMIT_LOG_WARNINGS 20
-/* ... and then one per this time; the others are only counted. */
 #define LIMIT_LOG_WARNING_MS 10000
 
-/* Lines of one ssh process are limited by their kind; so many kinds are
+/* Lines of one ssh process are limited by their kind; this many kinds are
  * distinguished.  ssh repeats only a few. */
 #define LIMIT_SSH_LINE_KINDS 16
 /* Lines of one ssh process that are logged at once, of all kinds together: a
@@ -69,26 +71,27 @@
 
 /* ---- streams ---- */
 
-/* A stream is not read while more bytes than this are queued for the other
- * one ... */
+/* When the queue of one stream exceeds LIMIT_HIGH_WATER bytes, culvert stops
+ * reading from the stream on the other side, until the queue has fallen to
+ * LIMIT_LOW_WATER. */
 #define LIMIT_HIGH_WATER (512 * 1024)
-/* ... until only so many are left. */
 #define LIMIT_LOW_WATER (128 * 1024)
 
-/* Bytes of a download that are read after ABOR although the client does not
- * take them: pure-ftpd does not see the ABOR while its data connection is full.
- */
+/* Bytes of a download that culvert reads after ABOR although the client does
+ * not take them.  pure-ftpd does not see the ABOR while its data connection is
+ * full. */
 #define LIMIT_ABORT_SLACK (4 * 1024 * 1024)
 
 /* The read buffer; the whole process has one. */
 #define LIMIT_READ_CHUNK (256 * 1024)
 
-/* stream_write() fails with more than this in the queue: its caller has ignored
- * the high-water mark. */
+/* stream_write() fails if more bytes than this would be queued: its caller has
+ * ignored the high-water mark. */
 #define LIMIT_STREAM_QUEUE (16 * 1024 * 1024)
 
-/* How long stream_finish() waits until the peer ends its direction, too.  When
- * culvert ends, also how long it waits for a peer that still takes bytes. */
+/* How long stream_finish() waits for the peer to end its direction, too.  When
+ * culvert ends, it waits no longer than this even for a peer that still takes
+ * bytes. */
 #define LIMIT_LINGER_MS 2000
 
 /* How long stream_finish() waits for a peer that takes no byte of the queue. */
@@ -106,16 +109,17 @@
 #define LIMIT_DESTINATIONS 64
 #define LIMIT_LINKS 16
 
-/* A further link that has carried nothing for so long is closed, before a NAT
- * device forgets it and the next transfer hangs. */
+/* A further link is closed when it has carried nothing for this time.
+ * Otherwise a NAT device may forget it, and the next transfer would hang. */
 #define LIMIT_LINK_IDLE_MS 60000
 /* When a further link was lost or could not be opened, the pause before the
  * next attempt.  It doubles with each failure, up to the maximum. */
 #define LIMIT_LINK_PAUSE_MS 1000
 #define LIMIT_LINK_PAUSE_MAX_MS 300000
 
-/* After so many seconds without data, ssh sends sshd a request; after three
- * without a reply (ServerAliveCountMax) the connection is dead. */
+/* If nothing comes from sshd for this many seconds, ssh sends it a request.
+ * After three requests without a reply (ServerAliveCountMax), ssh closes the
+ * connection. */
 #define LIMIT_SERVER_ALIVE_S 15
 
 /* How long ssh may take to connect, up to the login (ConnectTimeout).  sshd
@@ -123,8 +127,8 @@
  * password meanwhile. */
 #define LIMIT_SSH_CONNECT_S 120
 
-/* As often culvert sends a request to ssh itself; after three without a reply
- * it ends ssh. */
+/* How often culvert sends a request to the ssh process.  After three without a
+ * reply, culvert ends ssh. */
 #define LIMIT_SSH_WATCH_MS 15000
 
 /* The first and the longest pause before an attempt to reconnect, unless a
@@ -133,23 +137,27 @@
 #define LIMIT_RECONNECT_PAUSE_MAX_MS 60000
 /* How long a client waits for the link; --link-wait changes it. */
 #define LIMIT_LINK_WAIT_MS 10000
-/* A link on demand is closed when it was not used for so long (--idle-exit). */
+/* A link of --on-demand is closed when it was not used for this time;
+ * --idle-exit changes it. */
 #define LIMIT_IDLE_EXIT_MS 300000
 
-/* Receive windows of channels, in bytes.  For a control connection, and for
- * each channel when memory is short ... */
+/* Receive windows of channels, in bytes.  LIMIT_WINDOW_SMALL is that of a
+ * control connection, and of each channel when memory is short. */
 #define LIMIT_WINDOW_SMALL (128 * 1024)
-/* ... for a data connection at first (OpenSSH's own) ... */
+/* LIMIT_WINDOW_FIRST is that of a data connection at its beginning, the same as
+ * OpenSSH's. */
 #define LIMIT_WINDOW_FIRST (2 * 1024 * 1024)
-/* ... how much larger than the measured amount that the path holds ... */
+/* LIMIT_WINDOW_AHEAD is how much the window may exceed the measured number of
+ * bytes that the path holds. */
 #define LIMIT_WINDOW_AHEAD (4 * 1024 * 1024)
-/* ... and the maximum; --max-window changes it. */
+/* LIMIT_WINDOW_MAX is the largest window; --max-window changes it. */
 #define LIMIT_WINDOW_MAX (64 * 1024 * 1024)
 
 /* All windows together; --max-memory changes it. */
 #define LIMIT_MEMORY (256 * 1024 * 1024)
 
-/* Largest packet we accept on a channel (OpenSSH's CHAN_TCP_PACKET_DEFAULT). */
+/* Largest packet that culvert accepts on a channel (OpenSSH's
+ * CHAN_TCP_PACKET_DEFAULT). */
 #define LIMIT_CHANNEL_PACKET (32 * 1024)
 
 /* Largest packet or message on a mux socket (OpenSSH's own is 256 KiB). */
@@ -163,16 +171,17 @@
  */
 #define LIMIT_MUX_BACKLOG (4 * 1024 * 1024)
 
-/* A write of at most so many bytes overtakes other channels that wait for the
- * mux socket. */
+/* A write of at most this many bytes is sent before those of other channels
+ * that wait for the mux socket. */
 #define LIMIT_CHANNEL_SMALL 4096
 
 /* Channels of a link at a time, for control and data connections each,
  * including those that are being closed. */
 #define LIMIT_CHANNELS 4096
 
-/* After so many refused channels culvert opens a new link: ssh keeps a record
- * of each until it ends, and dies at 16384 channels and records. */
+/* After this many refused channels culvert opens a new link: ssh keeps a record
+ * of each refused channel until ssh ends, and it dies at 16384 channels and
+ * records. */
 #define LIMIT_MUX_REFUSALS 4000
 
 /* Idle far listeners that each link keeps for reuse. */
@@ -185,8 +194,9 @@
 /* Longest line of ssh, in bytes. */
 #define LIMIT_SSH_WORDS 2048
 
-/* Bytes of the last lines of ssh, kept for messages: one line of
- * LOG_ESCAPED_MAX, and few enough for a line of the log (LOG_OUTPUT_MAX). */
+/* Bytes of the last lines of ssh that are kept for messages.  One line of
+ * LOG_ESCAPED_MAX fits, and all together fit in a line of the log
+ * (LOG_OUTPUT_MAX). */
 #define LIMIT_SSH_KEPT 1024
 
 /* Longest output of ssh -G that is used; it prints some 5000 bytes. */
@@ -201,7 +211,7 @@
 
 /* ---- metrics ---- */
 
-/* HTTP connections at a time, seconds without data until one is closed, and
+/* HTTP connections at a time; seconds without data after which one is closed;
  * bytes of memory that libmicrohttpd has for each. */
 #define LIMIT_METRICS_CONNECTIONS 16
 #define LIMIT_METRICS_S 30
@@ -214,7 +224,7 @@
 
 /* ---- the control socket ---- */
 
-/* Connections to it at a time, and bytes of a request. */
+/* Connections to the control socket at a time, and bytes of a request. */
 #define LIMIT_CONTROL_ASKERS 16
 #define LIMIT_CONTROL_REQUEST 4096
 
@@ -233,7 +243,8 @@
 /* Bytes of a tunnel's name. */
 #define LIMIT_TUNNEL_NAME 32
 
-/* Preliminary replies (1yz) to one command that culvert check accepts. */
+/* The most preliminary replies (1yz) to one command that culvert check accepts.
+ */
 #define LIMIT_CHECK_PRELIMINARY 8
 
 /* Lower user ids are those of services (SYS_UID_MAX of login.defs). */
@@ -244,55 +255,58 @@
 
 /* ---- times, in milliseconds ---- */
 
-/* In active mode: how long the reply to a transfer waits for the server's data
- * connection, how long culvert waits for that reply before it connects to the
- * client, and how long a new far listener waits for its probe. */
+/* In active mode: how long culvert holds the reply to a transfer until the
+ * server's data connection comes; how long it waits for that reply before it
+ * connects to the client; and how long a new far listener waits for its probe.
+ */
 #define LIMIT_HOLD_ACCEPT_MS 1000
-/* In active mode: how long such a reply waits until culvert has connected to
- * the client. */
+/* In active mode: how long culvert holds the reply to a transfer until it has
+ * connected to the client. */
 #define LIMIT_HOLD_DIAL_MS 10000
 
 /* How long commands wait for the reply to a request that may have to be
  * repeated in another variant. */
 #define LIMIT_UNSURE_MS 10000
 
-/* Time for a complete greeting, from the connection to the server on, if the
- * server has sent at least something ... */
+/* Time for a complete greeting, beginning with the connection to the server, if
+ * the server has sent at least something. */
 #define LIMIT_GREETING_MS 30000
-/* ... and if it has sent nothing: it may look up the client's name and send an
- * ident query, and each can take 30 s or more to fail. */
+/* The same if the server has sent nothing.  It may be looking up the client's
+ * name and sending an ident query, and each can take 30 s or more to fail. */
 #define LIMIT_GREETING_SILENT_MS 120000
 /* Lines and bytes of a banner before the greeting. */
 #define LIMIT_GREETING_LINES 50
 #define LIMIT_GREETING_BYTES 4096
 
-/* A multi-line reply without the last line that RFC 959 requires counts as
- * finished so long after a line that is almost certainly the next reply ... */
+/* A server may leave out the last line of a multi-line reply, which RFC 959
+ * requires.  The reply counts as finished this long after a line that is almost
+ * certainly the next reply. */
 #define LIMIT_UNFINISHED_MS 300
-/* ... and so long after a line that may be the next reply, or when the client
- * waits for culvert.  A server may also pause within a reply. */
+/* The same after a line that may be the next reply, or when the client waits
+ * for culvert.  It is longer because a server may also pause within a reply. */
 #define LIMIT_UNFINISHED_DOUBT_MS 2000
 
-/* How long a final reply waits while no data move and the data connection does
- * not end; then the transfer counts as cut. */
+/* How long culvert holds a final reply while no data move and the data
+ * connection does not end.  Then the transfer counts as cut. */
 #define LIMIT_HOLD_QUIET_MS 10000
 
 /* How long a transfer that is cut waits for its final reply after a second 150,
  * because that 150 may have been the final one. */
 #define LIMIT_LAST_REPLY_MS 1000
 
-/* When the end of a file has come in its data, and no data have moved for so
- * long, the client has the file. */
+/* The data may contain the end of the file (MODE B, MODE C, STRU R).  The
+ * client has the file when no data have moved for this time after that end. */
 #define LIMIT_FILE_END_MS 20
 
-/* Once ssh has all of a download for a far client, how long culvert waits until
- * the client ends its direction, too.  That shows that sshd has passed on
- * everything ... */
+/*
+ * A far client that ends its direction shows that sshd has passed on all of a
+ * download.  Once ssh has all of it, culvert waits for that end as long as the
+ * last LIMIT_FAR_HELD bytes have taken (about what ssh, sshd and their kernels
+ * can hold), because the client or --rate may be slow; but at least
+ * LIMIT_FAR_DELIVERY_MS, and at most LIMIT_FAR_DELIVERY_MAX_MS.
+ */
 #define LIMIT_FAR_DELIVERY_MS 2000
-/* ... or, if the client or --rate is slow, as long as the last so many bytes
- * have taken: about what ssh, sshd and their kernels can hold ... */
 #define LIMIT_FAR_HELD (8 * 1024 * 1024)
-/* ... but at most so long. */
 #define LIMIT_FAR_DELIVERY_MAX_MS 60000
 
 /* TCP keepalive: seconds without data until the first probe, seconds between
@@ -302,42 +316,48 @@
 #define LIMIT_KEEPALIVE_INTERVAL_S 15
 #define LIMIT_KEEPALIVE_COUNT 8
 
-/* How long culvert waits until a client that has begun a transfer connects ...
- */
+/* How long culvert waits for the data connection of a client that has begun a
+ * transfer. */
 #define LIMIT_CLIENT_CONNECT_MS 60000
 
-/* ... and how long when a connection has come and gone that may have been the
- * client's: until then the client's next step is known. */
+/* The same if a connection has come and gone that may have been the client's.
+ * Within this time the client's next step shows whether it was. */
 #define LIMIT_UNKNOWN_MS 1000
 
 /* An unused data listener for a client is closed after this time. */
 #define LIMIT_LISTENER_MS 600000
 
-/* Time for the server to react to ABOR, until culvert ends its data
- * connection. */
+/* How long culvert waits for the server to react to the client's ABOR.  Then it
+ * ends the server's data connection. */
 #define LIMIT_ABORT_MS 300
 
-/* The same after the ABOR that culvert sends for a cut upload. */
+/* The same after the ABOR that culvert itself sends for a cut upload. */
 #define LIMIT_CUT_UPLOAD_MS 10000
 
-/* The end of an upload is not passed on at once, because it may be that of a
- * client that was killed: its kernel ends its connections one after the other.
- * culvert waits for this part (1/4) of the time that the data connection has
- * existed, but at least and at most so long ... */
+/*
+ * culvert does not pass on the end of an upload at once, because the client may
+ * have been killed: its kernel then ends its connections one after the other,
+ * and the control connection would follow.  culvert waits for this part (1/4)
+ * of the time that the data connection has existed, at most
+ * LIMIT_UPLOAD_EOF_MAX_MS, and at least LIMIT_UPLOAD_EOF_MS plus one
+ * millisecond for each LIMIT_UPLOAD_EOF_BYTES of the file, because a client
+ * sends a small file in one write.  That minimum is at most
+ * LIMIT_UPLOAD_EOF_LONG_MS; if both connections of the client come through sshd
+ * and ssh, it is LIMIT_UPLOAD_EOF_LONG_MS.
+ */
 #define LIMIT_UPLOAD_EOF_PART 4
 #define LIMIT_UPLOAD_EOF_MS 5
 #define LIMIT_UPLOAD_EOF_MAX_MS 100
-/* ... and at least a millisecond longer for each so many bytes (what a client
- * writes at once is complete), up to a maximum.  That maximum applies at once
- * where both ends of the client come through sshd and ssh. */
 #define LIMIT_UPLOAD_EOF_BYTES 4096
 #define LIMIT_UPLOAD_EOF_LONG_MS 50
-/* How long culvert waits for the reset that answers a probe, twice. */
+/* How long culvert waits for a reset after a probe of the client.  It sends two
+ * probes. */
 #define LIMIT_PROBE_MS 500
 
-/* With an SSH server that does not show whether a client has ended its data
- * connection or was killed: how long the control connection must exist after
- * that end.  Ten times as long as where the end is proven. */
+/* Some SSH servers do not show whether a client has ended its data connection
+ * or was killed.  Then the client's control connection must stay open this long
+ * after the end of the data connection: ten times LIMIT_UPLOAD_EOF_LONG_MS,
+ * which applies where the end is proven. */
 #define LIMIT_UNPROVEN_MS 500
 
 /* Time from the beginning of a session to the login, as in proftpd and vsftpd;
@@ -347,7 +367,7 @@
 /* While culvert drains: how long it waits for a command without a reply, or for
  * a data connection that is not used. */
 #define LIMIT_DRAIN_MS 10000
-/* How often it checks whether the last session has ended. */
+/* How often it checks whether its last session has ended. */
 #define LIMIT_DRAIN_LOOK_MS 100
 
 /* How often culvert -f checks whether all listeners are open.  Short, because
@@ -356,28 +376,28 @@
 
 /* sshd can close a channel after a second or more without traffic
  * (ChannelTimeout).  If a channel ends after at least this time without
- * traffic, the log names that as a likely cause.  It is less than a second
- * because culvert may see the last traffic later than sshd. */
+ * traffic, the log names ChannelTimeout as a likely cause.  The time is less
+ * than a second because culvert may see the last traffic later than sshd. */
 #define LIMIT_IDLE_END_MS 900
 /* If EOF and CLOSE of a channel come within this time, the SSH server has sent
  * them together. */
 #define LIMIT_AT_ONCE_MS 100
 
-/* Bytes that ssh may still hold of a connection through a remote forward that
- * was not read: its window, and what the sockets hold. */
+/* The most bytes of a connection through a remote forward that ssh can hold
+ * while culvert does not read it: ssh's window, and what the sockets hold. */
 #define LIMIT_BEHIND_STALL (4 * 1024 * 1024)
 
 /* A second connection to a far listener within this time after a reply of the
  * server may be one that the server made before that reply. */
 #define LIMIT_SECOND_MS 2000
 
-/* How often culvert checks a client that has ended its control connection or
- * that is not read.  Only so it notices a reset, or that the client has closed
- * its socket. */
+/* How often culvert checks a client that has ended its direction of the control
+ * connection, or that culvert does not read.  Without this check, culvert would
+ * not notice that the client has reset the connection or closed its socket. */
 #define LIMIT_CLIENT_LOOK_MS 5000
 /* The session of such a client ends when the server has sent nothing and no
- * data have moved for so long (LIMIT_DRAIN_MS if culvert drains and the client
- * has ended its direction). */
+ * data have moved for this time, or for LIMIT_DRAIN_MS if culvert drains and
+ * the client has ended its direction. */
 #define LIMIT_HALF_CLOSED_MS 300000
 
 /* Time for ssh -G.  Match exec and the look-up of names may be slow, or hang,
@@ -387,17 +407,20 @@
 /* How long culvert check waits for a connection.  --timeout sets this time, and
  * changes the others, except LIMIT_CHECK_SSH_MS, in proportion. */
 #define LIMIT_CHECK_CONNECT_MS 10000
-/* ... for the first line on it: a server may look up the client's name and send
- * an ident query before, and each may take 30 s to fail. */
+/* How long it waits for the first line of a server.  The server may look up the
+ * client's name and send an ident query first, and each may take 30 s to fail.
+ */
 #define LIMIT_CHECK_GREETING_MS 45000
-/* ... for sshd to listen or connect: the far side may spend LIMIT_HOLD_DIAL_MS
- * on testing whether the listener works. */
+/* How long it waits for sshd to listen or connect.  The far side may spend
+ * LIMIT_HOLD_DIAL_MS on testing whether the listener works. */
 #define LIMIT_CHECK_SSHD_MS 15000
-/* ... for a reply: vsftpd and PAM delay the one to a wrong password. */
+/* How long it waits for a reply.  vsftpd and PAM delay the reply to a wrong
+ * password. */
 #define LIMIT_CHECK_REPLY_MS 20000
-/* ... for a whole listing, as long as its data keep coming. */
+/* How long it waits for the end of a listing whose data keep coming. */
 #define LIMIT_CHECK_LISTING_MS 300000
-/* ... for the SSH connection: a user may have to type a password. */
+/* How long it waits for the SSH connection.  A user may have to type a
+ * password. */
 #define LIMIT_CHECK_SSH_MS 120000
 /* Largest --timeout of culvert check, in seconds. */
 #define LIMIT_CHECK_TIMEOUT_S 600
@@ -407,7 +430,7 @@
 #define LIMIT_SSH_TRY_MS 10000
 
 /* Time from the first SIGTERM to ssh until SIGKILL, and how often SIGTERM is
- * sent until then.  ssh misses a signal that comes just before it waits for
+ * sent in this time.  ssh misses a signal that comes just before it waits for
  * input on the terminal, and SIGKILL would then leave the terminal without
  * echo. */
 #define LIMIT_SSH_STOP_MS 1000

@@ -1,5 +1,5 @@
 /*
- * The control engine: the table of data connections, what is done to their
+ * The control engine: the data connections of a session, the actions on their
  * ends, and which transfers count as cut.
  */
 #include <assert.h>
@@ -21,14 +21,14 @@ static const struct {
 	{ DATA_MAKING, DATA_NEXT }, /* the client gets the reply to PASV */
 	{ DATA_ANNOUNCED, DATA_NEXT }, /* the server has accepted PORT */
 	{ DATA_NEXT, DATA_CURRENT }, /* first reply to a transfer */
-	{ DATA_MAKING, DATA_CURRENT }, /* the transfer was sent again for it */
+	{ DATA_MAKING, DATA_CURRENT }, /* a refused transfer is sent again and uses it */
 	{ DATA_CURRENT, DATA_NEXT }, /* refused before any data; or kept for the next file */
-	{ DATA_CURRENT, DATA_ENDING }, /* refused or failed, its data still end */
-	{ DATA_MAKING, DATA_FREE }, /* cannot be had */
+	{ DATA_CURRENT, DATA_ENDING }, /* refused or failed, EOF still to be passed on */
+	{ DATA_MAKING, DATA_FREE }, /* an end could not be made */
 	{ DATA_ANNOUNCED, DATA_FREE }, /* PORT was refused */
-	{ DATA_NEXT, DATA_FREE }, /* another request, or void */
+	{ DATA_NEXT, DATA_FREE }, /* another request, or USER, REIN, QUIT */
 	{ DATA_CURRENT, DATA_FREE }, /* the transfer is over */
-	{ DATA_ENDING, DATA_FREE }, /* its data have ended */
+	{ DATA_ENDING, DATA_FREE }, /* EOF was passed on */
 	/* clang-format on */
 };
 
@@ -40,10 +40,10 @@ static const struct {
 	{ COURSE_ABORTED, COURSE_ABORTED_LATE }, /* the server had sent all: it says 2xx */
 	{ COURSE_GOOD, COURSE_CUT }, /* a loss, or 2xx that is not believed; ABOR in an upload */
 	{ COURSE_ABORTED, COURSE_CUT_ABORTED }, /* a loss, or no reply in time */
-	{ COURSE_ABORTED_LATE, COURSE_CUT_ABORTED }, /* the same */
+	{ COURSE_ABORTED_LATE, COURSE_CUT_ABORTED }, /* a loss, or no delivery in time */
 	{ COURSE_CUT, COURSE_CUT_ABORTED }, /* ABOR */
 	{ COURSE_CUT, COURSE_CUT_SETTLING }, /* the client, or its data connection, died in an upload */
-	{ COURSE_CUT_ABORTED, COURSE_CUT_SETTLING }, /* the same */
+	{ COURSE_CUT_ABORTED, COURSE_CUT_SETTLING }, /* the client, or its data connection, died in an upload */
 	/* clang-format on */
 };
 
@@ -72,7 +72,7 @@ data_set_course(struct data *data, enum data_course course)
 	data->course = course;
 }
 
-/* ---- the table ---- */
+/* ---- the data connections ---- */
 
 struct data *
 data_find(struct engine *engine, uint32_t number)
@@ -141,9 +141,9 @@ data_open(struct engine *engine, const struct exchange *request,
 	struct engine_action *action;
 	struct data *data;
 
-	/* Its port may be the only one there is (--client-ports), and the
-	 * server has just let go of it too; unless a transfer that was sent
-	 * before is to have it. */
+	/* The NEXT one is closed first: its port may be the only one in
+	 * --client-ports, and the server has just closed its own listener, too.
+	 * It stays if a transfer that was sent before will use it. */
 	if (client->listens && engine->next != NULL && request != NULL &&
 	    engine->next->client.how.listens &&
 	    data_prepared(engine, request) == engine->next)
@@ -226,7 +226,7 @@ data_told(const struct data *data)
 	return addr->family != AF_UNSPEC ? addr : &data->client.v6;
 }
 
-/* Last one wins (RFC 959 section 4.1.2): an earlier one is let go. */
+/* The last request counts (RFC 959 section 4.1.2). */
 void
 data_make_next(struct engine *engine, struct data *data)
 {
@@ -239,8 +239,8 @@ data_make_next(struct engine *engine, struct data *data)
 		data_set_timer(engine, data, WAIT_NONE);
 }
 
-/* Has the client been told where already, in a reply that is not over yet, or
- * never ends?  Then that stands. */
+/* Has the client got the host-port already, in a reply that is not over or
+ * never ends?  Then the NEXT data connection is the one of this request. */
 static bool
 has_announced(const struct engine *engine, const struct exchange *exchange)
 {
@@ -259,7 +259,7 @@ data_prepared(const struct engine *engine, const struct exchange *until)
 	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
 		if (exchange == until)
 			break;
-		/* A transfer that has begun has taken its own. */
+		/* A transfer that has begun has its data connection. */
 		if ((exchange->flags & changes) != 0 &&
 		    !has_announced(engine, exchange) &&
 		    !(exchange_is_transfer(exchange) && exchange->begun))
@@ -323,7 +323,7 @@ data_user(const struct engine *engine, const struct data *data)
 	return NULL;
 }
 
-/* ---- what is done to the ends ---- */
+/* ---- actions on the ends ---- */
 
 void
 data_act(struct engine *engine, struct data *data, enum engine_action_type type,
@@ -418,7 +418,8 @@ data_cut_upload(struct engine *engine, struct data *data, const char *why)
 		data_set_timer(engine, data, WAIT_CUT_END);
 		return;
 	}
-	/* The far data connection stays open: its end would be the file's. */
+	/* The data connection to the server stays open: the server would take
+	 * its EOF for the end of the file. */
 	data_reset_client(engine, data);
 	engine_sendf(engine, ENGINE_SERVER, "ABOR");
 	exchange_add(engine, EXCHANGE_OWN_ABORT, VERB_ABOR);
@@ -436,13 +437,13 @@ void
 data_server_gone(struct engine *engine, const char *why)
 {
 	struct exchange *transfer = exchange_transfer(engine);
-	/* Without a transfer, the one that waits for its command. */
+	/* Without a transfer: the data connection that waits for one. */
 	struct data *data =
 	    transfer != NULL ? data_of(engine, transfer) : engine->next;
 
 	if (data == NULL)
 		return;
-	/* Whatever was decided: this is no end of an upload. */
+	/* The server must not take this for the end of the file. */
 	if (data_is_cut(data) && transfer != NULL &&
 	    exchange_is_upload(transfer) && !data->server.shut)
 		data_act(engine, data, ENGINE_DATA_RESET, ENGINE_SERVER);
@@ -455,6 +456,7 @@ data_server_gone(struct engine *engine, const char *why)
 		return;
 	data_set_cut(data, why);
 	data_reset_client(engine, data);
-	/* Where it can be seen (no channel shows it), no end of an upload. */
+	/* A reset, so that the server does not take it for the end of an upload
+	 * (through an SSH channel it cannot see the difference). */
 	data_act(engine, data, ENGINE_DATA_RESET, ENGINE_SERVER);
 }

@@ -1,11 +1,11 @@
 /*
  * The control engine: exchanges.  A part of engine/priv.h.
  *
- * An exchange is one command and what answers it (RFC 959 section 5.4); the
- * greeting is one without a command.  They stand in a queue, the oldest first,
- * until the final reply has passed.  What one of them does is in its row of the
- * table in exchange.c: a command of our own of a new type is a file with these
- * operations, and a row.
+ * An exchange is one command and its replies (RFC 959 section 5.4); the
+ * greeting is one without a command.  Exchanges are kept in a queue, the oldest
+ * first, until the final reply has passed.  The table in exchange.c has the
+ * operations of each type.  For a new type of our own command, write a file
+ * with these operations and add a row.
  */
 #ifndef ENGINE_EXCHANGE_H
 #define ENGINE_EXCHANGE_H
@@ -20,121 +20,140 @@
 
 enum exchange_type {
 	EXCHANGE_GREETING,
-	EXCHANGE_LOCAL, /* answered by us, in its turn */
+	EXCHANGE_LOCAL, /* answered by us when it is the oldest */
 
-	/* Of the client, sent on. */
+	/* Commands of the client that are sent to the server. */
 	EXCHANGE_COMMAND,
 	EXCHANGE_EMPTY,	  /* a blank line */
 	EXCHANGE_ABORT,	  /* ABOR */
 	EXCHANGE_AUTH,	  /* AUTH */
 	EXCHANGE_REST,	  /* REST */
 	EXCHANGE_SETTING, /* MODE, STRU */
-	EXCHANGE_VOID,	  /* USER, REIN, a PORT that is not ours: voids what was
-			   * prepared */
+	EXCHANGE_VOID,	  /* USER, REIN, a PORT that passes unchanged:
+			   * invalidates the prepared data connection */
 	EXCHANGE_QUIT,	  /* QUIT */
 	EXCHANGE_EPSV_ALL,
 	EXCHANGE_REQUEST,  /* PORT, EPRT, PASV, EPSV */
 	EXCHANGE_TRANSFER, /* moves data */
 
-	/* Ours: the client sees no reply. */
-	EXCHANGE_OWN_ABORT,   /* of an upload whose client, or its data
-			       * connection, died */
-	EXCHANGE_OWN_NOOP,    /* keeps the server from ending the session */
+	/* Our own commands: the client gets no reply. */
+	EXCHANGE_OWN_ABORT,   /* ABOR, for an upload whose client or data
+			       * connection was lost */
+	EXCHANGE_OWN_NOOP,    /* so that the server does not end the session */
 	EXCHANGE_OWN_PWD,     /* cwd.c */
-	EXCHANGE_OWN_REST,    /* for a transfer that is sent again, or void */
+	EXCHANGE_OWN_REST,    /* for a transfer that is sent again; or REST 0,
+			       * to cancel the client's */
 	EXCHANGE_OWN_REQUEST, /* for a transfer that is sent again */
-	EXCHANGE_OWN_OVER,    /* nobody needs the answer any more */
+	EXCHANGE_OWN_OVER,    /* a command of ours that has expired: its reply
+			       * is dropped */
 };
 
-/* Whom an exchange belongs to. */
+/* Who sent the command, and who answers it. */
 enum exchange_party {
 	PARTY_SERVER, /* the greeting */
-	PARTY_CLIENT, /* it is with the server */
-	PARTY_LOCAL,  /* the client's, but the server has nothing to answer */
-	PARTY_OURS,
+	PARTY_CLIENT, /* a command of the client, sent to the server */
+	PARTY_LOCAL,  /* a command of the client, answered by us */
+	PARTY_OURS,   /* our own command, sent to the server */
 };
 
 /* The operations of a type of exchange. */
 
-/* May, or does by the RFCs, a reply with that code answer it? */
+/* Can a reply with that code answer it? */
 typedef bool fits_op(const struct exchange *exchange, unsigned code);
-/* It is the oldest, and a reply has come that does not fit it: whom does that
- * answer?  NULL: nobody. */
+/* The exchange is the oldest, and the reply does not fit it.  Returns the
+ * exchange that the reply answers; NULL: none. */
 typedef struct exchange *misfit_op(struct engine *engine,
     struct exchange *exchange, unsigned code);
-/* The first line of a reply: sets what becomes of it (engine->reply.how).
- * STEP_WAIT: the line must wait. */
+/* The first line of a reply has come: sets engine->reply.how.  Returns
+ * STEP_WAIT if the line must wait. */
 typedef enum step begin_op(struct engine *engine, struct exchange *exchange,
     unsigned code, const uint8_t *line, size_t len);
 /* The final reply has passed. */
 typedef void end_op(struct engine *engine, struct exchange *exchange,
     unsigned code);
-/* The server leaves its reply out; or it has not come in time. */
+/* The server has sent no reply to it; or none has come in time. */
 typedef void skip_op(struct engine *engine, struct exchange *exchange);
 
-/* NULL stands for what is said behind it, or for nothing. */
+/* NULL: nothing is done, unless a comment says otherwise. */
 struct exchange_ops {
 	enum exchange_party party;
-	fits_op *fits;	   /* may: match_fits_any() */
-	fits_op *expects;  /* does, for lines that may be no reply at all, and
-			    * codes that are no refusal: by the verb */
-	misfit_op *misfit; /* it answers the oldest all the same */
-	begin_op *begin;   /* effect_begin() */
+	fits_op *fits; /* NULL: match_fits_any() */
+	/* Stricter than fits, by the RFCs: for lines that may not be replies at
+	 * all.  Not called for 4xx and 5xx.  NULL: by the verb. */
+	fits_op *expects;
+	misfit_op *misfit; /* NULL: the reply answers this exchange */
+	begin_op *begin;   /* NULL: effect_begin() */
 	end_op *end;
 	skip_op *skip, *expire;
 };
 
 /* PORT, EPRT, PASV or EPSV: the client's, or our own for a transfer. */
 struct request {
-	enum variant own;     /* in which it came */
-	enum variant variant; /* the one that was sent last */
+	enum variant own;     /* the variant that the client used */
+	enum variant variant; /* the variant that was sent last */
 	unsigned tried;	      /* variants that will not be sent again */
-	bool deferred;	      /* not before the greeting */
-	bool passing;	      /* a failure that teaches nothing */
+	bool deferred;	      /* it waits for the greeting */
+	bool passing;	      /* a variant failed for a temporary reason:
+			       * nothing is recorded in engine_memory */
 	struct addr to;	      /* active: the client's data port */
 };
 
 struct transfer {
-	bool twice;   /* two 150, for which it may have no more */
-	bool told;    /* its end, to a client that was there */
-	int64_t allo; /* what ALLO before it said, or -1 */
-	enum variant
-	    again; /* it was sent again, behind that variant of ours, */
-	unsigned again_tried; /* which is learned if it does it; else 0 */
+	bool twice;   /* the server has sent a second 150, which may be its last
+		       * reply to a cut download */
+	bool told;    /* a line of the final reply has passed while the client's
+		       * control connection was open */
+	int64_t allo; /* the size in the ALLO before it, or -1 */
+	/* If it was sent again: the variant of our request before it. */
+	enum variant again;
+	/* The variants that were tried before that; 0: the transfer was not
+	 * sent again. */
+	unsigned again_tried;
 };
 
 struct exchange {
 	TAILQ_ENTRY(exchange) link;
 	enum exchange_type type;
 	enum verb verb;
-	unsigned flags; /* enum verb_flag; 150 adds to them */
-	bool begun;	/* a 1xx came */
-	bool waits;	/* not with the server: for a listener, or for a request
-			 * of ours */
-	bool unsure;	/* a request that may yet be sent in another variant */
-	bool timed;	/* ... for a bounded time */
-	bool fresh;	/* sent within a reply of several lines, by a client
-			 * that had got something since its last command */
-	bool heeded;	/* OWN_ABORT: it has ended the transfer */
-	char setting;	/* SETTING: its letter, a capital */
-	unsigned after; /* n_lines when it was sent */
-	struct data *data; /* a request: made for it; a transfer: its own */
-	char *text;	   /* a transfer, SIZE: the name; USER, TYPE: it */
-	char *rest;	   /* REST: its argument; a transfer: of the one before
-			    * it */
-	int64_t size;	   /* a transfer, SIZE: what its reply says, or -1 */
-	uint8_t *reply;	   /* LOCAL: ours; a request: the first refusal, or */
-	size_t reply_len;  /* NULL; with its line end */
-	char *line;	   /* a transfer, a request: as it came, */
-	size_t line_len;   /* with its line end */
-	struct exchange *transfer; /* ours: for which, or NULL */
+	unsigned flags; /* of enum verb_flag; a 150 may add some */
+	bool begun;	/* a 1xx has come */
+	bool waits;	/* not sent to the server yet: it waits for a listener,
+			 * or for a request of our own */
+	bool unsure;	/* a request that may still be sent in another variant:
+			 * commands after it wait */
+	bool timed;	/* the wait for its reply has a limit */
+	bool fresh;	/* sent while a multi-line reply was in progress, and
+			 * after the client had got lines since its last
+			 * command: see unfinished.c */
+	bool heeded;	/* OWN_ABORT: the server has ended the transfer because
+			 * of it */
+	char setting;	/* SETTING: the letter of its argument, a capital */
+	unsigned after; /* engine->n_lines when it was sent */
+	/* A request: the data connection that is made for it; a transfer: the
+	 * one that it uses. */
+	struct data *data;
+	/* The argument of a transfer, SIZE, USER or TYPE. */
+	char *text;
+	/* REST: its argument; a transfer: that of the REST before it. */
+	char *rest;
+	/* A transfer, SIZE: the size of the file in the reply, or -1. */
+	int64_t size;
+	/* LOCAL: our reply; a request: the first refusal, or NULL.  With its
+	 * line end. */
+	uint8_t *reply;
+	size_t reply_len;
+	/* A transfer, a request: the line of the client, with its line end. */
+	char *line;
+	size_t line_len;
+	struct exchange *transfer; /* our own command: the transfer that it is
+				    * for, or NULL */
 	struct request request;	   /* REQUEST, OWN_REQUEST */
 	struct transfer move;	   /* TRANSFER */
 };
 
 TAILQ_HEAD(exchange_list, exchange);
 
-/* The table's functions, by file. */
+/* The functions of the table, by file. */
 fits_op request_fits, request_expects;
 misfit_op request_misfit;
 begin_op request_begin_reply;
@@ -162,55 +181,61 @@ skip_op cwd_abandon;
 end_op retry_rest_answered;
 skip_op retry_abandon;
 
-/* The row of its type. */
+/* Returns the operations of its type. */
 const struct exchange_ops *exchange_ops(const struct exchange *exchange);
-/* Adds one behind all others.  NULL: out of memory, as engine->failed says. */
+/* Appends a new exchange to the queue.  Returns NULL and sets engine->failed
+ * when out of memory. */
 struct exchange *exchange_add(struct engine *engine, enum exchange_type type,
     enum verb verb);
-/* Ends it.  Closes the data connection that was made for it, unless that is in
- * use. */
+/* Removes and frees the exchange.  Closes the data connection that was made for
+ * it, unless a transfer uses it or will use it. */
 void exchange_drop(struct engine *engine, struct exchange *exchange);
-/* Keeps its line, to be sent again. */
+/* Keeps a copy of its command line, to send it again. */
 void exchange_keep_line(struct engine *engine, struct exchange *exchange,
     const uint8_t *line, size_t len);
-/* Waits no longer than LIMIT_UNSURE_MS for the reply to a request. */
+/* Limits the wait for the reply to a request, or to our own command, to
+ * LIMIT_UNSURE_MS. */
 void exchange_time(struct engine *engine, struct exchange *request);
-/* Requests, all or those that were timed, are not to be sent again: commands
- * may go on. */
+/* Ends the wait for replies to requests and our own commands; all false: only
+ * where it is limited (timed).  The requests are not sent in another variant,
+ * and commands after them may be sent. */
 void exchange_be_sure(struct engine *engine, bool all);
-/* Does one of them wait for something of ours? */
+/* Does any exchange wait for a listener, or for a request of our own? */
 bool exchange_waits(const struct engine *engine);
-/* The reply that the client gets, or may: a line as it came, or a text. */
+/* Sets the reply that the client gets, or may get later: a line with its line
+ * end, or a text without. */
 void exchange_set_reply(struct engine *engine, struct exchange *exchange,
     const void *line, size_t len);
 void exchange_set_text(struct engine *engine, struct exchange *exchange,
     const char *text);
-/* LOCAL: sends it. */
+/* LOCAL: sends its reply. */
 void exchange_send_reply(struct engine *engine,
     const struct exchange *exchange);
-/* A command is answered by us, in its turn: by text, or if that is NULL by the
- * reply that was kept. */
+/* Turns the exchange into a LOCAL one: it is answered when it is the oldest,
+ * with text, or if that is NULL with the reply that was kept. */
 void exchange_answer(struct engine *engine, struct exchange *exchange,
     const char *text);
-/* The same for one that is not in the queue yet. */
+/* Adds a LOCAL exchange with that reply. */
 void exchange_local(struct engine *engine, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* The first refusal is the client's, if all else fails; of several lines the
- * first. */
+/* Keeps the first refusal, which the client gets if all variants fail.  line:
+ * the first line of the refusal; it is kept as a single-line reply. */
 void exchange_keep_refusal(struct engine *engine, struct exchange *exchange,
     const uint8_t *line, size_t len);
-/* For a log line; what follows it there is to be seen. */
+/* Returns the kept refusal as a text for a log line, short enough that the rest
+ * of the line is not cut off. */
 #define EXCHANGE_REFUSAL_MAX 448
 const char *exchange_refusal(const struct exchange *request,
     char text[EXCHANGE_REFUSAL_MAX]);
-/* It was sent just now: behind all others. */
+/* Moves the exchange to the end of the queue, because its command has just been
+ * sent. */
 void exchange_to_end(struct engine *engine, struct exchange *exchange);
-/* Sends the local replies that have come to the head. */
+/* If the oldest exchange is LOCAL, sends its reply and removes it. */
 enum step exchange_flush_local(struct engine *engine);
-/* A transfer is refused by us: a REST that stands at the server, or that is on
- * its way there, is taken back, and an ALLO is forgotten. */
+/* We refuse a transfer: cancels a REST that the server has accepted or not
+ * answered yet, and forgets an ALLO. */
 void exchange_void_rest(struct engine *engine);
-/* The first transfer that is not over, or NULL. */
+/* Returns the oldest transfer that is not over, or NULL. */
 struct exchange *exchange_transfer(const struct engine *engine);
 /* Does it move data? */
 static inline bool
@@ -219,7 +244,7 @@ exchange_is_transfer(const struct exchange *exchange)
 	return exchange->type == EXCHANGE_TRANSFER;
 }
 
-/* Does it ask for a data connection? */
+/* Does it request a data connection? */
 static inline bool
 exchange_is_request(const struct exchange *exchange)
 {
@@ -227,7 +252,8 @@ exchange_is_request(const struct exchange *exchange)
 	    exchange->type == EXCHANGE_OWN_REQUEST;
 }
 
-/* Neither said nor known: a transfer's direction is seen from its bytes. */
+/* Is it an upload?  If culvert does not know the verb, the relayed bytes tell
+ * the direction. */
 bool exchange_is_upload(const struct exchange *exchange);
 
 static inline bool

@@ -6,34 +6,35 @@
  *	server.c	replies
  *	exchange.c	exchanges: commands whose reply has not come
  *	match.c		which reply answers which command
- *	hostport.c	host-ports that pass as they are
- *	greeting.c	a server that does not greet
- *	unfinished.c	replies of several lines without an end
- *	request.c	requests to the server for a data connection,
- *	announce.c	the line that answers where it is to go,
- *	variant.c	in which variant,
- *	learn.c		and what its answer teaches
- *	retry.c		a transfer again, in the other mode
- *	transfer.c	transfers,
- *	effect.c	and what the reply to any other command changes
+ *	hostport.c	host-ports of the server that pass unchanged
+ *	greeting.c	a server that sends no FTP greeting
+ *	unfinished.c	multi-line replies without their last line
+ *	request.c	requests to the server for a data connection
+ *	announce.c	the reply line with the host-port
+ *	variant.c	the variants of a request, and the choice of one
+ *	learn.c		what is remembered of the server's answers
+ *	retry.c		sends a refused transfer again, in the other mode
+ *	transfer.c	transfers
+ *	effect.c	what the replies to all other commands change
  *	noop.c		NOOPs of our own
- *	data.c		data connections,
- *	event.c		what happens to them: a table,
- *	react.c		and what is done then
- *	wait.c		what they wait for, and how long: a table
- *	upload.c	the end of an upload
- *	verdict.c	what becomes of a reply to a transfer: a table
+ *	data.c		data connections
+ *	event.c		the table of their events
+ *	react.c		the reactions to these events
+ *	wait.c		the table of what they wait for, and how long
+ *	upload.c	the EOF of an upload
+ *	verdict.c	the table of what is done with a reply to a transfer
  *	hold.c		waiting without a reply; the end of a transfer
- *	report.c	what the owner is told of transfers
- *	policy.c	commands that are not to reach the server,
- *	paths.c		paths in them,
- *	cwd.c		and what those are relative to
- *	owner.c		what the owner asks for: an end that cuts nothing
+ *	report.c	reports about transfers to the owner
+ *	policy.c	commands that must not reach the server
+ *	paths.c		the paths in commands
+ *	cwd.c		the working directory at the server
+ *	owner.c		login, pace of commands, drain: for the owner
  *
- * Everything happens in engine_next(): as long as no action is queued, one
- * step is taken: one line of the server, else one line of the client, else an
- * end.  A line that cannot be dealt with yet stays in its reader, and so does
- * all that is behind it: that is how replies are held and commands wait.
+ * All work is done in engine_next().  While no action is queued, it takes one
+ * step: it handles a line of the server; if there is none, a line of the
+ * client; if there is none, the EOF or loss of a control connection.  A line
+ * that cannot be handled yet stays in the line reader, with all bytes after it.
+ * This is how replies are held and commands are delayed.
  *
  * data.h has the states of a data connection; there is at most one NEXT, and
  * one CURRENT unless the server runs two transfers at a time.
@@ -56,41 +57,45 @@
 #include "ftp/reply.h"
 #include "limits.h"
 
-/* Has the peer ended its direction? */
+/* Has the peer sent EOF on the data connection, and is that proven? */
 enum end_of_data {
 	EOF_NOT,
 	EOF_CLEAN,
-	EOF_DOUBTED, /* the SSH server may have closed the connection: the end
-		      * of a download counts if the FTP server says so, that
-		      * of an upload see data_doubt_upload() */
-	EOF_DOUBTED_SIZE, /* ... and only with the right size */
+	/* It may be a loss, because the SSH server closed the channel.  In a
+	 * download it counts as EOF if the FTP server replies 2xx; for an
+	 * upload see data_doubt_upload(). */
+	EOF_DOUBTED,
+	/* The same, but it counts only if the size is right. */
+	EOF_DOUBTED_SIZE,
 };
 
 /* One end of a data connection: toward the client, or toward the server. */
 struct data_end {
-	struct engine_data_end how; /* as it was made */
-	struct addr v4, v6;	    /* its listener stands: what its peer may be
-				     * told */
-	bool failed;		    /* MAKING: it cannot be had, see why */
-	bool up;		    /* it has stood */
+	struct engine_data_end how; /* how it is made */
+	struct addr v4, v6;	    /* its listener is ready: the host-port to
+				     * announce to its peer */
+	bool failed;		    /* MAKING: it could not be made; data.why
+				     * has the reason */
+	bool up;		    /* it has been connected */
 	enum end_of_data eof;
-	bool shut;	  /* we have ended toward that peer */
-	bool lost;	  /* it is dead, or was dropped */
+	bool shut;	  /* we have half-closed it */
+	bool lost;	  /* it was lost, or closed by us */
 	uint64_t bytes;	  /* relayed toward that peer */
-	uint64_t before;  /* of them, for transfers that are over */
-	size_t file_ends; /* so many ends of files has that peer sent, */
-	size_t files;	  /* ... of which were for transfers that are over */
-	uint64_t end_at;  /* where the last one stood in its bytes */
+	uint64_t before;  /* how many of them belong to earlier transfers */
+	size_t file_ends; /* end-of-file markers that the peer has sent */
+	size_t files;	  /* how many of them belong to earlier transfers */
+	uint64_t end_at;  /* offset of the last marker in the peer's bytes */
 };
 
-/* ENGINE_DATA_QUIET was ordered. */
+/* Which ENGINE_DATA_QUIET is active. */
 enum data_quiet {
 	QUIET_NOT,
 	QUIET_LONG,
-	QUIET_SHORT, /* since the end of the file has come */
+	QUIET_SHORT, /* the short time after an end-of-file marker */
 };
 
-/* Probes of a client, and one more once they have all been answered. */
+/* data.probes counts the probes of a client, two at most.  This value means
+ * that it has survived both. */
 #define PROBES_MAX 3
 
 struct data {
@@ -103,45 +108,52 @@ struct data {
 			struct data_end client, server;
 		};
 	};
-	enum variant own, variant; /* of its request */
-	bool passing;		   /* failed, for a reason that may pass */
-	bool unproven;	 /* we connect to the server, in a variant that is not
-			  * known to be good: nobody hears of it before that
-			  * stands */
-	bool dialled;	 /* DATA_DIAL was said */
-	uint64_t age_ms; /* so long its connection had stood then */
-	uint64_t unsent; /* of the bytes toward the server: still with us */
-	bool delivered;	 /* the client has all */
-	bool expired;	 /* a held reply has waited long enough */
+	enum variant own, variant; /* of its request: the client's variant, and
+				    * the one that was sent */
+	bool passing;		   /* it failed, and the cause is temporary */
+	/* culvert connects to the server, in a variant that is not known to
+	 * work: the client gets the reply only after the server's end is
+	 * connected. */
+	bool unproven;
+	bool dialled;	 /* ENGINE_DATA_DIAL was queued */
+	uint64_t age_ms; /* how long the client's connection had existed when
+			  * its EOF came */
+	uint64_t unsent; /* bytes toward the server that have not left this
+			  * process */
+	bool delivered;	 /* the client has everything (DATA_DELIVERED) */
+	bool expired;	 /* the time of a held reply is over: it passes */
 	enum data_course course;
-	unsigned probes; /* of its client; PROBES_MAX: it lives */
+	unsigned probes; /* probes sent to the client; see PROBES_MAX */
 	enum data_quiet quiet;
-	char unknown[100]; /* WAIT_UNKNOWN: why it was not taken */
-	char why[400];	   /* failed or cut: by what */
+	char unknown[100]; /* WAIT_UNKNOWN: why the connection was refused */
+	char why[400];	   /* why it failed or was cut */
 };
 
-/* What becomes of the reply whose lines are passing. */
+/* What is done with the lines of the current reply of the server.  DROP: the
+ * client does not get them. */
 enum disposition {
 	PASS,
 	DROP,
-	DROP_REQUEST, /* a refusal: another variant is sent behind it */
-	DROP_RETRY,   /* a refused transfer: the other mode is tried */
-	TRANSLATE,    /* holds the host-port, is not the client's variant */
-	FILTER_FEAT,  /* without the lines about TLS */
-	REWRITE,      /* holds the server's host-port */
+	DROP_REQUEST, /* DROP; then the request is sent in another variant */
+	DROP_RETRY,   /* DROP; then the transfer is tried in the other mode */
+	TRANSLATE,    /* DROP; then culvert answers with a host-port of its own,
+		       * because the client used another variant */
+	FILTER_FEAT,  /* pass all lines but those about TLS */
+	REWRITE,      /* replace the server's host-port by ours */
 };
 
 /* The working directory at the server: engine/cwd.c. */
 struct cwd {
-	char *path;  /* absolute; NULL: not known */
-	bool wanted; /* is to be asked for */
-	struct exchange *request;
-	bool asked; /* since the last USER */
-	bool lost;  /* for good: an answer was none */
-	bool left;  /* may be another one than at the last RNFR */
+	char *path;		  /* absolute; NULL: not known */
+	bool wanted;		  /* a PWD must be sent */
+	struct exchange *request; /* our PWD without a reply, or NULL */
+	bool asked;		  /* a PWD was sent since the last USER */
+	bool lost; /* a PWD was not answered by 257, or not for certain:
+		    * relative paths are refused until the session ends */
+	bool left; /* a command since the last RNFR may have changed it */
 };
 
-/* What has come instead of a greeting: engine/greeting.c. */
+/* What the server has sent instead of a greeting: engine/greeting.c. */
 struct greeting {
 	char said[GREETING_QUOTE_MAX];
 	unsigned lines;
@@ -150,63 +162,66 @@ struct greeting {
 
 /* Why a command is refused by a policy. */
 struct veto {
-	const char *policy; /* "--read-only"; NULL: it is not */
-	const char *why;    /* more than that, or NULL */
-	const char *rule;   /* what of it, for the log only; or NULL */
+	const char *policy; /* the option, as "--read-only"; NULL: no refusal */
+	const char *why;    /* more explanation for the client, or NULL */
+	const char *rule;   /* the value of the option, for the log only; or
+			     * NULL */
 };
 
 struct queued_action {
 	struct engine_action action;
-	size_t at;	/* of its bytes in engine->queue.out */
-	size_t why_at;	/* BEGIN, REPORT: of its second text */
-	size_t user_at; /* ... and its third */
+	size_t at;	/* offset of its bytes in engine->queue.out */
+	size_t why_at;	/* BEGIN, REPORT: offset of report.why there */
+	size_t user_at; /* BEGIN, REPORT: offset of report.user there */
 };
 
 /* One of the two control connections. */
 struct peer {
 	struct line_reader input;
-	bool eof;      /* that peer has ended its direction */
-	bool lost;     /* its connection is dead */
-	bool fragment; /* inside an over-long line of that peer */
+	bool eof;      /* that peer has sent EOF */
+	bool lost;     /* its connection is lost */
+	bool fragment; /* the next bytes continue an over-long line */
 };
 
-/* The reply whose lines are passing. */
+/* The current reply of the server. */
 struct passing_reply {
-	struct reply_reader reader; /* its code is 0 between two replies */
-	struct exchange *exchange;  /* that it answers, or NULL */
+	struct reply_reader reader; /* code 0: between two replies */
+	struct exchange *exchange;  /* the exchange that it answers, or NULL */
 	enum disposition how;
-	bool rewritten; /* REWRITE: done */
-	bool bare_code; /* the line is a code, cut off behind it */
-	unsigned told;	/* the code that the client sees */
+	bool rewritten; /* REWRITE, TRANSLATE: the host-port was found */
+	bool bare_code; /* the last line is a code and nothing else */
+	unsigned told;	/* the code that the client gets */
 };
 
 /* What the server and the client have agreed on (RFC 959 section 5.3). */
 struct session_state {
-	char *rest;	 /* accepted by the server, for the next transfer */
-	char *user;	 /* that the server knows of, or NULL */
-	char *size_name; /* whose SIZE was asked for last, or NULL */
-	int64_t size;	 /* of it */
-	int64_t allo;	 /* of the next transfer, as ALLO had it; or -1 */
+	char *rest;	 /* the argument of an accepted REST, for the next
+			  * transfer */
+	char *user;	 /* the argument of the last accepted USER, or NULL */
+	char *size_name; /* the file of the last SIZE, or NULL */
+	int64_t size;	 /* the size of that file */
+	int64_t allo;	 /* the size in the last ALLO, or -1 */
 	char type;	 /* of the representation */
 	char mode, structure; /* MODE's and STRU's letter */
 	bool epsv_all;
 	bool tls_pending; /* AUTH sent on: commands wait for its reply */
 	bool logged_in;
-	bool follows;	   /* the last reply, 3xx, wants the next command */
-	bool noop_refused; /* the server does not know it */
+	bool follows;	   /* the last reply was 3xx: it needs a next command */
+	bool noop_refused; /* the server has refused NOOP */
 };
 
-/* What the owner asks for. */
+/* What the owner has requested. */
 struct owner_state {
 	bool draining, drain_late;
 	char drain_why[100];
-	unsigned lines_left; /* of config.max_lines */
+	unsigned lines_left; /* how many of config.max_lines are left */
 	bool credit_asked;
 };
 
 /* Actions that the owner has not taken yet. */
 struct action_queue {
-	struct engine_action nowhere; /* when there is no memory */
+	struct engine_action nowhere; /* engine_act() returns it when out of
+				       * memory; it is never taken */
 	struct queued_action *actions;
 	size_t n_actions, first_action, size_actions;
 	struct buf out; /* their bytes */
@@ -216,28 +231,30 @@ struct engine {
 	struct engine_config config;
 	struct engine_memory own_memory, *memory;
 	struct peer peers[2];
-	char why[400]; /* the server's is lost: by what */
+	char why[400]; /* why the server's is lost, or the session stopped */
 
 	struct exchange_list exchanges;
 	size_t n_exchanges;
 	struct passing_reply reply;
-	unsigned n_lines; /* of the server, modulo UINT_MAX */
+	unsigned n_lines; /* lines that the server has sent */
 	struct unfinished unfinished;
 	struct greeting greeting;
-	bool client_waits; /* a line of the client does, for a reply */
+	bool client_waits; /* a line of the client waits for a reply */
 	bool pipelines;	   /* the client has sent commands without waiting */
 
 	struct data data[LIMIT_SESSION_DATA];
 	struct data *next;
-	struct data *making; /* what a reply in its reader waits for */
-	bool foreign; /* instead of next: what the client and the server have
-		       * agreed on may be a way around us */
+	struct data *making; /* the data connection that a held line of a reply
+			      * needs */
+	/* The client and the server may have agreed on a data connection that
+	 * does not go through culvert. */
+	bool foreign;
 	uint32_t last_number;
 
 	struct session_state session;
 	struct cwd cwd;
 	struct owner_state owner;
-	bool opaque;	  /* TLS */
+	bool opaque;	  /* the control connection is under TLS */
 	bool server_shut; /* the client's half-close was passed on */
 	bool stopping;
 	bool failed; /* out of memory */
@@ -245,22 +262,22 @@ struct engine {
 	struct action_queue queue;
 };
 
-/* Has that peer ended its direction, or is its connection dead? */
+/* Has that peer sent EOF, or is its connection lost? */
 static inline bool
 engine_has_gone(const struct engine *engine, enum engine_peer peer)
 {
 	return engine->peers[peer].eof || engine->peers[peer].lost;
 }
 
-/* The code of the reply of several lines that has begun and not ended; 0: there
- * is none. */
+/* Returns the code of the multi-line reply that has begun and not ended; 0 if
+ * there is none. */
 static inline unsigned
 engine_open_code(const struct engine *engine)
 {
 	return engine->reply.reader.code;
 }
 
-/* Where does the end of a file stand? */
+/* How does the data mark the end of a file (MODE, STRU)? */
 static inline enum framing
 engine_framing(const struct engine *engine)
 {
@@ -279,7 +296,7 @@ engine_is_framed(const struct engine *engine)
 	return engine_framing(engine) != FRAMING_NONE;
 }
 
-/* Does the client see nothing of the reply that is passing? */
+/* Does the client get no line of the current reply? */
 static inline bool
 reply_is_dropped(const struct engine *engine)
 {
@@ -287,7 +304,7 @@ reply_is_dropped(const struct engine *engine)
 	    engine->reply.how == DROP_RETRY || engine->reply.how == TRANSLATE;
 }
 
-/* engine.c: queueing actions.  Words of our own (sendf) never get into TLS. */
+/* engine.c: queue actions.  Once TLS is active, engine_sendf() does nothing. */
 void engine_send(struct engine *engine, enum engine_peer peer,
     const void *bytes, size_t len);
 void engine_sendf(struct engine *engine, enum engine_peer peer,
@@ -296,121 +313,140 @@ void engine_logf(struct engine *engine, enum engine_level level,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 struct engine_action *engine_act(struct engine *engine,
     enum engine_action_type type);
-/* Gives the action that was queued last a copy of a text, as its bytes.  The
- * action must not be used afterwards: without memory it is not queued any
- * more. */
+/* Gives the action that was queued last a copy of a text, as its bytes.  Do not
+ * use the action afterwards: when out of memory, this function removes it. */
 void engine_attach_text(struct engine *engine, struct engine_action *action,
     const char *text);
-/* Gives the action that was queued last, a report, copies of its texts; ""
- * without memory. */
+/* Gives the action that was queued last, BEGIN or REPORT, copies of its texts;
+ * when out of memory they are "". */
 void engine_attach_report(struct engine *engine, struct engine_action *action,
     const char *name, const char *why, const char *user);
 
-/* Ends what snprintf() has put into line, of size bytes.  A reply of ours is
- * one line, whatever it quotes.  Returns its length. */
+/* Ends the text in line with CRLF, and replaces other line ends in it by
+ * blanks: our replies are single lines.  size: of line; printed: what
+ * snprintf() has returned for size - 2.  Returns the length of the line. */
 size_t engine_end_line(char *line, size_t size, int printed);
 
-/* engine/client.c: one line, or an end, of the client. */
+/* engine/client.c: handles a line of the client. */
 enum step engine_step_client(struct engine *engine);
 
-/* engine/server.c */
+/* engine/server.c: handles a line of the server. */
 enum step engine_step_server(struct engine *engine);
-/* engine/hostport.c: a line of the server, of a reply with that code (0: of
- * none), passes as it is.  A host-port in it is logged. */
+/* engine/hostport.c: passes a line of the server unchanged, and logs a
+ * host-port in it.  code: of its reply; 0: it belongs to no reply. */
 void hostport_pass(struct engine *engine, unsigned code, const uint8_t *line,
     size_t len);
-/* The same for a part of one, that is passed otherwise; more: and goes on. */
+/* Only logs a host-port in a part of a line.  more: the line goes on. */
 void hostport_check(struct engine *engine, unsigned code, const uint8_t *line,
     size_t len, bool more);
-/* engine/greeting.c: a line that is no reply: may no more of it pass?  Then the
- * session ends. */
+/* engine/greeting.c: for a line before the greeting that is no reply.  Returns
+ * true if it has ended the session: this is no FTP server, or there were too
+ * many such lines. */
 bool greeting_refuses(struct engine *engine, const uint8_t *line, size_t len);
-/* The server has ended: if it has not greeted, that is said. */
+/* The server has sent EOF.  If it has sent no greeting, ends the session with
+ * that reason. */
 void greeting_server_ended(struct engine *engine);
 
-/* engine/server.c: the final reply to a command has passed, and it is over. */
+/* engine/server.c: the final reply to a command has passed: applies its effects
+ * and removes the exchange. */
 void reply_end_command(struct engine *engine, struct exchange *exchange,
     unsigned code);
-/* engine/server.c: the last line of a reply has passed. */
+/* engine/server.c: the last line of the current reply has passed, or culvert
+ * has ended the reply. */
 void engine_end_reply(struct engine *engine, unsigned code);
 
-/* engine/announce.c: a line of a reply with a host-port: REWRITE, TRANSLATE. */
+/* engine/announce.c: handles a line of a reply with a host-port (REWRITE,
+ * TRANSLATE). */
 enum step announce_line(struct engine *engine, unsigned code,
     enum reply_place place, const uint8_t *line, size_t len);
 
-/* engine/request.c: a client's PORT or PASV. */
+/* engine/request.c: begins the request for a client's PORT or PASV. */
 void request_begin(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len, const struct addr *to);
-/* REWRITE: its only line has no host-port.  True: another variant is tried. */
+/* The only line of the reply to a request contains no host-port.  Returns true
+ * if the request is sent in another variant. */
 bool request_not_understood(struct engine *engine, struct exchange *request,
     const uint8_t *line, size_t len);
-/* How its client's end of a data connection is made. */
+/* Returns how to make the client's end of its data connection. */
 struct engine_data_end request_client_end(const struct exchange *request);
-/* It cannot be made; why NULL: there are too many.  The client is to be told at
- * the end of the reply. */
+/* The data connection for this request cannot be made; why NULL: there are too
+ * many.  Logs that, sets the error reply for the client, and closes what was
+ * made. */
 void request_note_failure(struct engine *engine, struct exchange *request,
     const char *why);
 /* Our connection to the port in the reply has failed: keeps that as a refusal
  * of this variant, and closes the data connection. */
 void request_keep_failure(struct engine *engine, struct exchange *request,
     struct data *data);
-/* Goes on with a request whose listeners are there, or are not. */
+/* Continues a request after its listeners have been made or have failed. */
 enum step request_step(struct engine *engine);
-/* Sends the next variant, its listeners first if it takes some. */
+/* Sends the request in the next variant.  If that needs listeners, makes them
+ * first. */
 void request_next_variant(struct engine *engine, struct exchange *request);
 
-/* engine/learn.c: the variant that was sent is one the server takes. */
+/* engine/learn.c: the server accepts the variant that was sent: records it in
+ * engine_memory. */
 void learn_accepted(struct engine *engine, struct exchange *request);
-/* Our connection to the server in that data connection's variant has failed. */
+/* Our connection to the server for that data connection has failed: its passive
+ * variant is no longer known to work. */
 void learn_failed(struct engine *engine, const struct data *data);
-/* A transfer that was sent again has had a reply: did it help? */
+/* A transfer that was sent again got a reply: if it succeeded, records the
+ * variant of the request before it in engine_memory. */
 void learn_retried(struct engine *engine, struct exchange *transfer,
     unsigned code);
-/* A data connection whose server's end never stood: if its mode was not the
- * client's, that was no good idea. */
+/* The server's end of that data connection was never connected.  If the request
+ * had been translated into the other mode, forgets that this mode works and the
+ * client's does not. */
 void learn_forget(struct engine *engine, const struct data *data);
 
-/* engine/retry.c: can a refused transfer be sent again in the other mode,
- * unseen? */
+/* engine/retry.c: can a refused transfer be sent again in the other mode
+ * without the client noticing? */
 bool retry_is_possible(const struct engine *engine,
     const struct exchange *transfer);
-/* line: the refusal. */
+/* Sends a passive request of our own; the transfer is sent again after it.
+ * line: the refusal of the transfer. */
 void retry_begin(struct engine *engine, struct exchange *transfer,
     const uint8_t *line, size_t len);
-/* The server has taken our request. */
+/* The server has accepted our own request: sends the transfer again. */
 void retry_go_on(struct engine *engine, struct exchange *request);
-/* The transfer is refused after all. */
+/* The client gets the refusal of the transfer. */
 void retry_refuse(struct engine *engine, struct exchange *transfer);
 
-/* engine/transfer.c: has it begun, and are data still to come? */
+/* engine/transfer.c: has a transfer begun, with data still to come? */
 bool transfer_is_running(const struct exchange *exchange);
-/* It was cut, and has no last reply. */
+/* Ends a cut transfer to which the server sends no final reply. */
 void transfer_end_cut(struct engine *engine, struct exchange *transfer);
 
-/* engine/effect.c: a 227 that answers no request for a data connection: when
- * the end of a reply was guessed, another one may have been taken for the
- * answer, and this is the right one. */
+/* engine/effect.c: handles the first line of a reply that may be a 227, 228 or
+ * 229 without a request.  If culvert guessed the end of an earlier reply, it
+ * may have taken a wrong reply for the answer to the request.  Then this is the
+ * answer, and its host-port is replaced. */
 void effect_stray_announcement(struct engine *engine, unsigned code,
     const uint8_t *line, size_t len);
 
-/* engine/report.c: a first or only line of a reply. */
+/* engine/report.c: takes the size of a file from the first or only line of a
+ * reply. */
 void report_reply_line(struct exchange *exchange, unsigned code,
     const uint8_t *line, size_t len);
-/* The end of a reply to a command of the client: USER, SIZE and TYPE count. */
+/* The final reply to a command has passed: keeps what USER, SIZE and TYPE have
+ * set. */
 void report_command(struct engine *engine, struct exchange *exchange,
     unsigned code);
-/* The argument of an ALLO, for the transfer behind it. */
+/* Keeps the size in an ALLO for the next transfer. */
 void report_allo(struct engine *engine, const char *argument, size_t len);
-/* REIN: nobody has logged in, and nothing stands. */
+/* REIN: forgets the user, the TYPE and the ALLO. */
 void report_forget(struct engine *engine);
-/* Why a good reply was not believed, of a transfer without one. */
+/* The reason if a 2xx was not passed because the transfer had no data
+ * connection. */
 #define REPORT_NO_DATA "there was no data connection"
-/* A transfer's first reply, and its last one, have passed. */
+/* The first reply to a transfer, or its final one, has passed: queues
+ * ENGINE_BEGIN, or ENGINE_REPORT. */
 void report_begin(struct engine *engine, const struct exchange *transfer);
 void report_end(struct engine *engine, const struct exchange *transfer,
     const struct data *data, unsigned server_code, unsigned client_code);
-/* Has a download relayed as many bytes as the server has said it has, or an
- * upload as the client has? */
+/* Has a transfer relayed as many bytes as announced?  The size of a download is
+ * announced by the server (SIZE or its 150), that of an upload by the client
+ * (ALLO). */
 enum report_size {
 	SIZE_UNKNOWN,
 	SIZE_SHORT, /* fewer */
@@ -419,41 +455,48 @@ enum report_size {
 enum report_size report_size(const struct engine *engine,
     const struct exchange *transfer);
 
-/* engine/owner.c: somebody has logged in, or nobody can tell. */
+/* engine/owner.c: the user has logged in, or can no longer be seen: queues
+ * ENGINE_LOGIN, once. */
 void owner_login(struct engine *engine);
-/* May one more line of the client be taken? */
+/* May one more line of the client be taken (max_lines)? */
 bool owner_takes_line(struct engine *engine);
-/* Must the line, a whole one, wait for the session's end? */
+/* Late in a drain: would this line, which is complete, begin another transfer?
+ * Then it is not taken any more. */
 bool owner_drain_holds(const struct engine *engine, const uint8_t *line,
     size_t len);
-/* Ends the session if it is to be ended and nothing is cut by it. */
+/* In a drain: ends the session if that cuts no transfer. */
 enum step owner_drain_step(struct engine *engine);
 
-/* engine/policy.c: is there one? */
+/* engine/policy.c: does the session have a policy? */
 bool policy_is_on(const struct engine *engine);
-/* May the client's command not go on?  Then it has its reply. */
+/* Does a policy refuse the client's command?  If true, the command has been
+ * answered. */
 bool policy_refuses(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len);
-/* SITE HELP, that is. */
+/* Is a SITE command without effect on files?  Only SITE HELP is. */
 bool policy_site_is_harmless(const struct command *command,
     const uint8_t *line);
 
 /* engine/paths.c: are there rules about paths? */
 bool paths_have_rules(const struct engine *engine);
+/* Why these rules refuse the command; policy NULL: they do not. */
 struct veto paths_veto(const struct engine *engine,
     const struct command *command, const uint8_t *line);
 
 /* engine/cwd.c: must the line wait until the working directory is known? */
 bool cwd_wait(struct engine *engine, const uint8_t *line, size_t len);
-/* A command goes to the server. */
+/* For each command that is sent to the server: notes an RNFR, and whether a
+ * command after it may change the working directory. */
 void cwd_pass(struct engine *engine, const struct command *command);
-/* Sends PWD if it is to be asked for. */
+/* Sends a PWD if cwd.wanted. */
 enum step cwd_step(struct engine *engine);
-/* The reply to it (NULL: nobody) was ended by us. */
+/* culvert has ended a multi-line reply to that exchange (NULL: to none).  Its
+ * lines may have contained names of files, so no PWD is trusted after it. */
 void cwd_unfinished(struct engine *engine, const struct exchange *replying);
-/* A reply that answers nobody. */
+/* A reply answers no command.  If it is a 257, no PWD is trusted after it. */
 void cwd_stray(struct engine *engine, unsigned code);
-/* A command is over, with that code or (0) none: it may be another one now. */
+/* A command is over; code: of its final reply, 0: none came.  If it may have
+ * changed the working directory, forgets that and requests a PWD. */
 void cwd_moved(struct engine *engine, struct exchange *exchange, unsigned code);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The control engine: what is done when something happens to a data connection.
- * A part of engine/priv.h; the table in event.c says when.
+ * The control engine: the reactions to events of a data connection.  A part of
+ * engine/priv.h; the table in event.c says which event has which reaction.
  */
 #ifndef ENGINE_REACT_H
 #define ENGINE_REACT_H
@@ -12,39 +12,45 @@ struct data;
 typedef void reaction(struct engine *engine, struct data *data,
     const struct engine_data_event *event);
 
+/* Do nothing. */
 reaction ignore;
-/* Keeps what is told, and ends the wait for it. */
+/* Store what the event says, and stop the timer that waited for it. */
 reaction note_listener, note_client, note_server, note_end, note_file_end,
     note_loss, note_delivered, note_file_delivered;
-/* The request fails, for which the data connection is being made. */
+/* Let the request fail for which the data connection is being made. */
 reaction fail_request, fail_request_by_stranger;
-/* Half-closes the other end; an upload may have to wait: engine/upload.c. */
+/* Half-close the other end, for an upload after a wait: engine/upload.c. */
 reaction pass_end_to_client, end_upload;
-/* Keeps an end that may be none: the server's reply decides. */
+/* Store an EOF that is not proven (doubt_end); decide about it if no reply of
+ * the server comes (settle_doubt). */
 reaction doubt_end, settle_doubt;
-/* The transfer counts as cut, and the other end learns of it. */
+/* Mark the transfer as cut, and reset or close the other end. */
 reaction cut_download, settle_upload, cut_by_server, cut_standstill,
     cut_by_second_client, cut_by_second_server;
-/* Drops that end, as if it were lost. */
+/* Close the end that the event is about, and treat it as lost. */
 reaction cut_by_premature_end_of_client, cut_by_premature_end, drop_server;
+/* Close the data connection. */
 reaction close_connection;
-/* Waits on. */
+/* Continue to wait, or start to wait for the client. */
 reaction watch_again, await_unknown;
 /* The data connection's timer has run out: engine/wait.c. */
 reaction end_wait;
 
-/* event.c: that end has been dropped, which has the effect of a loss. */
+/* event.c: treats an end that we have closed as lost. */
 void react_dropped(struct engine *engine, struct data *data,
     enum engine_peer peer, const char *why);
-/* react.c: drops the client's end: it has had its time, or is not believed. */
+/* react.c: closes the client's end because its time is over or its EOF is not
+ * believed, and treats it as lost. */
 void react_drop_client(struct engine *engine, struct data *data,
     const char *why);
 
-/* engine/upload.c: the end of an upload, once more after a wait. */
+/* engine/upload.c: handles the EOF of an upload.  waited: again, after the
+ * wait. */
 void upload_end(struct engine *engine, struct data *data, bool waited);
-/* So long it waits, in ms. */
+/* How long upload_end() waits, in ms. */
 uint64_t upload_wait_ms(const struct engine *engine, const struct data *data);
-/* WAIT_UPLOAD_EOF, WAIT_PROBE: no sign of the client's death has come. */
+/* WAIT_UPLOAD_EOF, WAIT_PROBE: the time is over, and no sign has come that the
+ * client was killed. */
 void upload_waited(struct engine *engine, struct data *data);
 void upload_probed(struct engine *engine, struct data *data);
 

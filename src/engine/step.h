@@ -1,13 +1,13 @@
 /*
- * The control engine: what a step has done.  A part of engine/priv.h.
+ * The control engine: the result of a step.  A part of engine/priv.h.
  */
 #ifndef ENGINE_STEP_H
 #define ENGINE_STEP_H
 
 enum step {
-	STEP_IDLE, /* nothing: there is nothing to do */
-	STEP_WAIT, /* nothing: something has to happen first */
-	STEP_DONE,
+	STEP_IDLE, /* nothing was done: there was nothing to do */
+	STEP_WAIT, /* nothing was done: it has to wait for an event */
+	STEP_DONE, /* something was done: take another step */
 };
 
 #endif

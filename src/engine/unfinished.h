@@ -1,6 +1,6 @@
 /*
- * The control engine: replies of several lines that do not end by the rule.  A
- * part of engine/priv.h; engine/unfinished.c has the theory.
+ * The control engine: multi-line replies without the last line that RFC 959
+ * requires.  A part of engine/priv.h; engine/unfinished.c has the theory.
  */
 #ifndef ENGINE_UNFINISHED_H
 #define ENGINE_UNFINISHED_H
@@ -14,49 +14,72 @@
 struct engine;
 struct exchange;
 
-/* What an engine keeps of it. */
+/* State about multi-line replies that do not end. */
 struct unfinished {
-	bool held;	  /* a line waits that may be a reply of its own, */
-	uint64_t ms;	  /* ... for so long */
-	bool timer;	  /* ENGINE_REPLY_TIMER runs, and nothing has come */
-	bool quiet;	  /* it has run out */
-	unsigned late;	  /* the code of a reply whose end may come yet, or 0 */
-	unsigned guessed; /* the code of the last one whose end we took from
-			   * what followed, or 0 */
+	/* A line within a multi-line reply waits, because it may be the next
+	 * reply. */
+	bool held;
+	/* How long the line waits that is held. */
+	uint64_t ms;
+	/* ENGINE_REPLY_TIMER is running, and the server has sent nothing since
+	 * it was started. */
+	bool timer;
+	/* ENGINE_REPLY_TIMER has run out. */
+	bool quiet;
+	/* The code of a reply that culvert took for ended in doubt: its last
+	 * line may still come.  0: none. */
+	unsigned late;
+	/* The code of the last reply whose end culvert guessed; 0: none. */
+	unsigned guessed;
+	/* The log says that the server does not end replies. */
 	bool told;
-	unsigned contrary; /* the code of the next line, which is nobody's */
-	unsigned ended;	   /* the code of a reply whose end was ours, or 0 */
-	bool failed;	   /* the last transfer, as the client was told */
-	bool owed;	   /* ... before its last reply came */
+	/* The code of a reply that contradicts what the client got: it is
+	 * dropped.  0: none. */
+	unsigned contrary;
+	/* The code of a reply whose last line culvert sent: the server's is
+	 * dropped.  0: none. */
+	unsigned ended;
+	/* The client was told that the last transfer has failed. */
+	bool failed;
+	/* The client was told that the last transfer has failed before the
+	 * server's final reply came: that reply is dropped. */
+	bool owed;
 };
 
-/* What a line within a reply of several lines is. */
+/* What a line within a multi-line reply is. */
 enum unfinished_line {
-	UNFINISHED_INNER, /* one of that reply */
-	UNFINISHED_WAIT,  /* that is not known yet */
-	UNFINISHED_NEXT,  /* the next reply: that one has been ended */
+	UNFINISHED_INNER, /* a line of that reply */
+	UNFINISHED_WAIT,  /* not known yet */
+	UNFINISHED_NEXT,  /* the first line of the next reply; the current one
+			   * has been ended */
 };
 
-/* What is a line within a reply of several lines? */
+/* Decides what a line within a multi-line reply is. */
 enum unfinished_line unfinished_judge(struct engine *engine,
     const uint8_t *line, size_t len);
-/* Its last line by the rule comes: ends the reply if that is another one's. */
+/* The last line of the current reply by RFC 959 has come.  If it answers a
+ * later command, ends the current reply before it. */
 void unfinished_last_line(struct engine *engine, unsigned code);
-/* A reply that answers nobody: one of which the client is to see nothing? */
+/* Must a reply that answers no command be dropped?  It may be the rest of a
+ * reply that culvert has ended, or contradict what the client got. */
 bool unfinished_owns_reply(struct engine *engine, unsigned code);
-/* A transfer is over: what the server said last, and the client was told. */
+/* A transfer is over.  server_code: of the server's last reply; told: the code
+ * that the client got. */
 void unfinished_note_transfer(struct engine *engine, unsigned server_code,
     unsigned told);
-/* Is it the last reply to a transfer of which the client has one already? */
+/* Is it the server's final reply to a transfer for which the client has got one
+ * from culvert?  first: the oldest exchange. */
 bool unfinished_is_owed(const struct engine *engine,
     const struct exchange *first, unsigned code);
-/* Ends the reply that is open. */
+/* Ends the current multi-line reply. */
 void unfinished_end(struct engine *engine);
-/* Nothing has passed for long, and nobody else waits: ends what is open. */
+/* No line has passed for a long time: ends the current multi-line reply if no
+ * other command waits for a reply. */
 void unfinished_rest(struct engine *engine);
-/* Something has come from the server. */
+/* The server has sent bytes: stops the wait for the end of a reply. */
 void unfinished_stir(struct engine *engine);
-/* Starts the timer, or ends the reply. */
+/* Starts the timer for the current reply, or ends the reply when that has run
+ * out. */
 enum step unfinished_step(struct engine *engine);
 
 #endif

@@ -34,17 +34,21 @@ enum variant {
 bool variant_is_active(enum variant variant);
 enum verb variant_verb(enum variant variant);
 sa_family_t variant_family(enum variant variant);
-/* The variant in which the client asks; to: its host-port in active mode. */
+/* Returns the variant of the client's command; to: its host-port in active
+ * mode. */
 enum variant variant_of(enum verb verb, bool has_argument,
     const struct addr *to);
-/* What to send for a request: the best one that was not tried; VARIANT_NONE. */
+/* Returns the best variant that was not tried for this request; VARIANT_NONE:
+ * all were tried. */
 enum variant variant_choose(const struct engine *engine,
     const struct exchange *request);
-/* "Not so", as opposed to "not now": another variant may do. */
+/* Does the code refuse the command in this variant, so that another variant may
+ * work?  (Not a refusal that is temporary, or about the login.) */
 bool variant_is_refused(unsigned code);
-/* May the server be asked in passive mode for a client in active mode? */
+/* May culvert use passive mode for a client that uses active mode? */
 bool variant_has_passive(const struct engine *engine);
-/* The argument of an active variant; false: not with these addresses. */
+/* Writes the argument of PORT or EPRT for the listener toward the server.
+ * Returns false if the listener has no address for this variant. */
 bool variant_argument(enum variant variant, const struct data *data,
     char text[HOSTPORT_TEXT_MAX]);
 

@@ -1,16 +1,16 @@
 /*
- * The control engine: the line of a reply that says where a data connection is
- * to go.  The client's end is made then, and the line waits in its reader until
- * that stands.  If the line is in the client's own variant it passes with our
- * host-port in place of the server's (REWRITE); else the client is answered at
- * the end of the reply (TRANSLATE).
+ * The control engine: the line of a reply with a host-port (227 to 229).  When
+ * it comes, the client's end of the data connection is made, and the line waits
+ * in the line reader until that is ready.  If the client used the same variant,
+ * the line passes with our host-port in place of the server's (REWRITE).  Else
+ * the client is answered at the end of the reply (TRANSLATE).
  */
 #include <string.h>
 
 #include "engine/priv.h"
 #include "ftp/hostport.h"
 
-/* NULL: nobody has requested it, or we do not know who. */
+/* Returns the request that the reply answers; NULL: none, or not known. */
 static struct exchange *
 announced_request(const struct engine *engine)
 {
@@ -33,7 +33,7 @@ send_rewritten(struct engine *engine, const struct data *data, unsigned code,
 	memcpy(rewritten, line, at);
 	memcpy(rewritten + at, text, text_len);
 	memcpy(rewritten + at + text_len, line + rest, len - rest);
-	/* Another one beside it. */
+	/* The line may contain another host-port. */
 	hostport_check(engine, code, line, at, false);
 	hostport_check(engine, code, line + rest, len - rest,
 	    line[len - 1] != '\n');
@@ -41,12 +41,12 @@ send_rewritten(struct engine *engine, const struct data *data, unsigned code,
 	    len - hostport->len + text_len);
 }
 
-/* Takes the place of a line with a host-port. */
+/* Sends an error line in place of the line with the host-port. */
 static void
 refuse_announced(struct engine *engine, unsigned code, enum reply_place place,
     const char *why)
 {
-	/* Inside a reply of several lines its code is given. */
+	/* In a multi-line reply, the code cannot be changed any more. */
 	engine_logf(engine, ENGINE_WARN,
 	    "no data connection for a %u reply: %s", code, why);
 	engine_sendf(engine, ENGINE_CLIENT, "%u%cNo data connection: %s.",
@@ -118,7 +118,8 @@ announce_line(struct engine *engine, unsigned code, enum reply_place place,
 	struct hostport hostport;
 	bool found = hostport_parse_reply(code, line, len, &hostport) == 0;
 
-	/* Said twice in one reply: clients take the first, or the last. */
+	/* A second host-port in one reply: some clients use the first one, some
+	 * the last. */
 	if (engine->reply.rewritten && found && passes &&
 	    engine->next != NULL && engine->next->client.how.listens) {
 		send_rewritten(engine, engine->next, code, line, len,

@@ -21,7 +21,7 @@ arg_of(const struct command *command, const uint8_t *line)
 	return (const char *)line + command->arg_at;
 }
 
-/* Remembers the command and sends its line on as it is. */
+/* Adds an exchange for the command and sends its line on unchanged. */
 static struct exchange *
 pass_command(struct engine *engine, enum exchange_type type,
     const struct command *command, const uint8_t *line, size_t len)
@@ -36,7 +36,8 @@ pass_command(struct engine *engine, enum exchange_type type,
 	return exchange;
 }
 
-/* The same for a PORT that is not ours; if it is taken, what stood is void. */
+/* The same for a PORT with a foreign address; if the server accepts it, the
+ * prepared data connection is invalid. */
 static void
 pass_untouched(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
@@ -50,9 +51,9 @@ pass_untouched(struct engine *engine, const struct command *command,
 
 /* ---- PORT, EPRT ---- */
 
-/* May a client whose address is not known be there?  On the SSH server's own
- * loopback, or a link of it, there is none that comes from elsewhere, however
- * wide the networks. */
+/* May a client whose address is unknown be at that address?  It must be in one
+ * of the networks.  A loopback or link-local address belongs to the SSH
+ * server's own host: only a network of such addresses permits it. */
 static bool
 may_be_at(const struct engine_config *config, const struct addr *addr)
 {
@@ -64,7 +65,7 @@ may_be_at(const struct engine_config *config, const struct addr *addr)
 	return false;
 }
 
-/* Why we do not dial that address; NULL when we do. */
+/* Why culvert does not dial that address; NULL: it does. */
 static const char *
 port_refusal(const struct engine *engine, const struct addr *addr)
 {
@@ -96,10 +97,10 @@ refuse_port(struct engine *engine, const struct command *command,
 }
 
 /*
- * A host-port that cannot be read is refused as a strict server would.  Passed
- * on, it would be a way around us: every server takes some shape that others
- * call malformed, and would then connect to its own host's ports, which is the
- * peer that it sees.
+ * A host-port that culvert cannot read is refused, as by a strict server.  If
+ * it were passed, data could bypass culvert: every server accepts some syntax
+ * that others call malformed.  It would then connect to a port of its own host,
+ * because that is the peer that it sees.
  */
 static void
 refuse_malformed(struct engine *engine, const struct command *command,
@@ -107,7 +108,7 @@ refuse_malformed(struct engine *engine, const struct command *command,
 {
 	const char *verb = verb_name(command->verb);
 	size_t end = command_shown(line, len, command);
-	/* What helps stands behind it and has to be seen, too. */
+	/* Short, so that the advice after it is not cut off. */
 	size_t shown = end - command->arg_at < 64 ? end - command->arg_at : 64;
 
 	if (engine->config.pass_foreign_port) {
@@ -125,8 +126,8 @@ refuse_malformed(struct engine *engine, const struct command *command,
 		exchange_local(engine, "501 Illegal %s.", verb);
 }
 
-/* The address that counts as the one in the command.  "The address you see",
- * 0.0.0.0 or ::, is what lftp says over IPv6, and means itself. */
+/* Replaces the address of the command if it stands for the address of the
+ * client.  lftp sends 0.0.0.0 or :: over IPv6 and means its own address. */
 static void
 settle_address(const struct engine *engine, struct addr *addr)
 {
@@ -135,7 +136,7 @@ settle_address(const struct engine *engine, struct addr *addr)
 
 	if (!engine->config.ignore_port_host && !addr_is_any(addr))
 		return;
-	/* Where it cannot be known, the host of the listener is meant. */
+	/* If it is unknown: the loopback of the host with the listener. */
 	*addr = client->family != AF_UNSPEC ? *client :
 					      addr_loopback(addr->family, 0);
 	addr->port = port;
@@ -166,7 +167,7 @@ take_active(struct engine *engine, const struct command *command,
 
 /* ---- the other verbs ---- */
 
-/* Is its argument that word, in whatever case? */
+/* Is its argument that word, in upper or lower case? */
 static bool
 command_arg_is(const struct command *command, const uint8_t *line,
     const char *word)
@@ -175,8 +176,8 @@ command_arg_is(const struct command *command, const uint8_t *line,
 	    strncasecmp(arg_of(command, line), word, command->arg_len) == 0;
 }
 
-/* RFC 2428 section 4.  A server that is to be asked in active mode must not
- * hear of it. */
+/* RFC 2428 section 4.  The server must not get EPSV ALL if culvert will use
+ * active mode toward it. */
 static void
 take_epsv_all(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
@@ -221,8 +222,9 @@ take_auth(struct engine *engine, const struct command *command,
 }
 
 /*
- * A transfer whose client has already reset its data connection is not begun:
- * the server would take the end of the far one for the end of an empty file.
+ * If the client has already reset its data connection, the transfer is not
+ * begun: the server would take the EOF of its data connection for an empty
+ * file.
  */
 static bool
 refuse_dead_transfer(struct engine *engine)
@@ -244,7 +246,7 @@ keep_argument(struct engine *engine, struct exchange *exchange,
 			 command) -
 	    command->arg_at;
 
-	/* It is for records. */
+	/* Enough for a report. */
 	if (len > NAME_MAX_KEPT)
 		len = NAME_MAX_KEPT;
 	exchange->text = strndup(arg_of(command, line), len);
@@ -259,7 +261,8 @@ take_transfer(struct engine *engine, const struct command *command,
 	struct exchange *exchange;
 
 	if (refuse_dead_transfer(engine)) {
-		/* Or the next one would begin at the wrong place. */
+		/* Else the next transfer would begin at the offset of the REST.
+		 */
 		exchange_void_rest(engine);
 		return;
 	}
@@ -272,7 +275,7 @@ take_transfer(struct engine *engine, const struct command *command,
 	keep_argument(engine, exchange, command, line);
 }
 
-/* What is told of transfers has it: USER, SIZE and TYPE. */
+/* Reports about transfers need the argument of USER, SIZE and TYPE. */
 static void
 take_noted(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
@@ -329,9 +332,9 @@ take_rest(struct engine *engine, const struct command *command,
 }
 
 /*
- * What some server would read as another command than we do, is not sent: the
- * server would connect to its own host, outside SSH, or store a file of which
- * we do not know.  An honest client has no need of it.
+ * Some servers would read another command in this line than culvert does.  It
+ * is not sent: the server could connect to its own host, outside SSH, or store
+ * a file of which culvert does not know.  An honest client does not need it.
  */
 static bool
 refuse_hidden(struct engine *engine, const struct command *command,
@@ -355,7 +358,7 @@ refuse_hidden(struct engine *engine, const struct command *command,
 	return true;
 }
 
-/* RFC 1639: clients that know it know the other two as well. */
+/* RFC 1639: clients that know LPRT and LPSV know the others, too. */
 static void
 refuse_long(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
@@ -385,7 +388,7 @@ take_other(struct engine *engine, const struct command *command,
 typedef void take_fn(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len);
 
-/* By what the verb does with data connections, or else by the verb. */
+/* Found by the effect of the verb on data connections, else by the verb. */
 static take_fn *
 find_taker(const struct command *command)
 {
@@ -428,11 +431,11 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 		find_taker (&command)(engine, &command, line, len);
 }
 
-/* Which commands may go on?  A PORT whose variant may yet be refused makes
- * those behind it wait, since a transfer among them would fail before the
- * second try; not for ever, since its reply may have gone elsewhere.  So does
- * whatever is not with the server yet, and EPSV ALL, which decides on the
- * variants behind it. */
+/* Which commands may be sent now?  If a request may still be sent in another
+ * variant, commands after it wait, because a transfer among them would fail.
+ * They wait for a limited time, because the reply may not come.  Commands also
+ * wait for one that is not sent yet, and for EPSV ALL, which decides about the
+ * variants after it. */
 enum admits {
 	ADMITS_ALL,
 	ADMITS_URGENT, /* ABOR and QUIT */
@@ -458,13 +461,13 @@ admits_which(struct engine *engine)
 			data_set_timer(engine, data, WAIT_REPLY);
 		return ADMITS_URGENT;
 	}
-	/* However long its reply has taken, the data timer bounds this. */
+	/* The timer of the data connection limits this wait. */
 	return engine->making != NULL && engine->making->unproven ?
 	    ADMITS_URGENT :
 	    ADMITS_ALL;
 }
 
-/* These matter more than the attempts. */
+/* ABOR and QUIT need not wait for requests. */
 static bool
 may_overtake(const uint8_t *line, size_t len)
 {
@@ -474,7 +477,7 @@ may_overtake(const uint8_t *line, size_t len)
 	return command.verb == VERB_ABOR || command.verb == VERB_QUIT;
 }
 
-/* An over-long line: refused once, and skipped up to its end. */
+/* Refuses an over-long line, once, and skips it up to its end. */
 static enum step
 skip_long_line(struct engine *engine, enum line_result result, size_t len)
 {
@@ -491,8 +494,8 @@ skip_long_line(struct engine *engine, enum line_result result, size_t len)
 	return STEP_DONE;
 }
 
-/* The client has ended in the middle of a line.  proftpd would execute it: half
- * the name in a DELE, or a PORT that we have not seen. */
+/* The client has sent EOF in the middle of a line.  proftpd would execute that:
+ * half of the name in a DELE, or a PORT that culvert has not examined. */
 static enum step
 drop_half_line(struct engine *engine, size_t len)
 {
@@ -537,7 +540,7 @@ engine_step_client(struct engine *engine)
 		return drop_half_line(engine, len);
 	if (cwd_wait(engine, line, len)) {
 		engine->client_waits = true;
-		/* PWD may not have been sent for want of memory. */
+		/* When out of memory, the PWD was not sent. */
 		return engine->failed ? STEP_DONE : STEP_WAIT;
 	}
 	if (owner_drain_holds(engine, line, len) || !owner_takes_line(engine))

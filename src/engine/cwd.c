@@ -1,20 +1,20 @@
 /*
- * The control engine: the working directory at the server, for paths that are
- * relative to it.
+ * The control engine: the working directory at the server, to which paths in
+ * commands are relative.
  *
- * Only the server knows it, and is asked, by a PWD of our own: after each login
- * and each command that enters a directory or may move the one that we are in
- * (RNTO), whatever the answer to that was.  All the client's commands but ABOR
- * and QUIT wait meanwhile, so that no other reply can be taken for that of our
- * PWD; one that is no 257 may mean that one has been, and from then on relative
- * paths are refused.
+ * Only the server knows it.  culvert sends a PWD of its own after each login,
+ * and after each command that enters a directory or may move the current one
+ * (RNTO), whatever the reply to that was.  Until the reply, all commands of the
+ * client but ABOR and QUIT wait, so that no other reply can be taken for that
+ * of the PWD.  A reply other than 257 may mean that this has happened: from
+ * then on relative paths are refused.
  *
- *	UNKNOWN -> WANTED   a login, CWD, CDUP or RNTO has been answered; or a
- *	                    command comes that there may be a path in
+ *	UNKNOWN -> WANTED   a login, CWD, CDUP or RNTO was answered; or a
+ *	                    command comes that may contain a path
  *	WANTED -> ASKED     PWD was sent
  *	ASKED -> KNOWN      257
- *	      -> UNKNOWN    530: nobody has logged in
- *	      -> LOST       anything else, or nothing
+ *	      -> UNKNOWN    530: the user has not logged in
+ *	      -> LOST       any other reply, or none
  *	KNOWN -> UNKNOWN    USER, REIN
  */
 #include <stdlib.h>
@@ -39,7 +39,7 @@ cwd_forget(struct engine *engine)
 	engine->cwd.path = NULL;
 }
 
-/* Is what the client has sent before likely to change it? */
+/* Has the client sent a command without a reply yet that may change it? */
 static bool
 is_moving(const struct engine *engine)
 {
@@ -84,7 +84,7 @@ cwd_wait(struct engine *engine, const uint8_t *line, size_t len)
 		return false;
 	if (cwd->request != NULL || cwd->wanted || is_moving(engine))
 		return true;
-	/* Of a server that wants no login. */
+	/* No PWD was sent yet, because the server needs no login. */
 	if (cwd->path != NULL || cwd->asked || cwd->lost ||
 	    command.takes == TAKES_NOTHING)
 		return false;
@@ -154,8 +154,9 @@ cwd_abandon(struct engine *engine, struct exchange *request)
 	lose(engine, "PWD is not answered");
 }
 
-/* One reply too many of ABOR, or another's: then no reply is certain to be that
- * to our PWD. */
+/* Such a code does not answer a command that enters a directory, but another
+ * one (ABOR can have two replies).  Then it is not certain which reply is that
+ * of our PWD. */
 static bool
 is_anothers(unsigned code)
 {
@@ -163,8 +164,9 @@ is_anothers(unsigned code)
 	    code == 426;
 }
 
-/* What a client has written may stand in it, as a name in a listing, and then
- * behind it as a reply; but not in the words at a login. */
+/* The reply may contain text of clients, as the names of files in a listing,
+ * and such a text can look like the next reply.  A reply to a login contains
+ * none. */
 void
 cwd_unfinished(struct engine *engine, const struct exchange *replying)
 {

@@ -7,11 +7,8 @@
 #include "engine/priv.h"
 #include "ftp/hostport.h"
 
-/* ---- the first line ---- */
+/* ---- the first line of a reply ---- */
 
-/* A 227 that answers no request for a data connection: when the end of a reply
- * was guessed, another one may have been taken for the answer, and this is the
- * right one. */
 void
 effect_stray_announcement(struct engine *engine, unsigned code,
     const uint8_t *line, size_t len)
@@ -32,7 +29,7 @@ effect_begin(struct engine *engine, struct exchange *exchange, unsigned code,
 			engine->reply.how = DROP;
 		return STEP_DONE;
 	}
-	/* A verb that we do not know moves data. */
+	/* Such a reply shows that an unknown command is a transfer. */
 	if (match_begins_transfer(code) && exchange->verb == VERB_OTHER) {
 		exchange->flags |= VERB_SENDS | VERB_RECEIVES;
 		exchange->type = EXCHANGE_TRANSFER;
@@ -44,7 +41,7 @@ effect_begin(struct engine *engine, struct exchange *exchange, unsigned code,
 	return STEP_DONE;
 }
 
-/* As ftp-srv answers it. */
+/* ftp-srv answers EPSV ALL like EPSV. */
 enum step
 effect_begin_epsv_all(struct engine *engine, struct exchange *exchange,
     unsigned code, const uint8_t *line, size_t len)
@@ -55,7 +52,7 @@ effect_begin_epsv_all(struct engine *engine, struct exchange *exchange,
 	return STEP_DONE;
 }
 
-/* ---- the end ---- */
+/* ---- the end of a reply ---- */
 
 void
 effect_auth(struct engine *engine, struct exchange *auth, unsigned code)
@@ -70,8 +67,9 @@ effect_auth(struct engine *engine, struct exchange *auth, unsigned code)
 	    "commands, and its data connections do not go through SSH");
 }
 
-/* What was prepared is void; a new user's REST too.  REIN ends block mode and
- * records. */
+/* USER, REIN, and a PORT that passed unchanged make the prepared data
+ * connection invalid.  USER and REIN also cancel the REST.  REIN ends block
+ * mode and record structure. */
 void
 effect_void(struct engine *engine, struct exchange *exchange, unsigned code)
 {
@@ -79,7 +77,7 @@ effect_void(struct engine *engine, struct exchange *exchange, unsigned code)
 		return;
 	if (engine->next != NULL)
 		data_close(engine, engine->next);
-	/* Else it is a PORT that is not ours. */
+	/* Else it is a PORT that passed unchanged. */
 	engine->foreign =
 	    exchange->verb != VERB_USER && exchange->verb != VERB_REIN;
 	if (engine->foreign)
@@ -125,8 +123,8 @@ effect_epsv_all(struct engine *engine, struct exchange *exchange, unsigned code)
 	engine->session.epsv_all |= code < 300;
 }
 
-/* pyftpdlib does not end before an unused data connection does, which but for
- * our early dial it would not have. */
+/* pyftpdlib does not end the session before an unused data connection ends; it
+ * has one only because culvert dials early. */
 void
 effect_quit(struct engine *engine, struct exchange *quit, unsigned code)
 {

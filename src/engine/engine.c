@@ -10,10 +10,11 @@
 
 #include "engine/priv.h"
 
-/* One step makes at most a few lines out of one; TLS passes all there is. */
+/* A step makes a few lines out of one; under TLS it passes all bytes that there
+ * are. */
 #define OUT_MAX (LIMIT_CONTROL_INPUT + 64 * 1024)
 
-/* Actions allocated at first; more only in a burst of events. */
+/* Actions allocated at first; only a burst of events needs more. */
 #define ACTIONS_AT_FIRST 16
 
 struct engine *
@@ -24,7 +25,7 @@ engine_new(const struct engine_config *config)
 	if (engine == NULL)
 		return NULL;
 	engine->config = *config;
-	/* What it hides no policy sees. */
+	/* No policy could see what TLS hides. */
 	if (policy_is_on(engine))
 		engine->config.allow_tls = false;
 	engine->memory =
@@ -122,8 +123,8 @@ engine_stop(struct engine *engine, const char *why)
 	data_server_gone(engine, why);
 }
 
-/* Is a transfer to be waited for?  A download that nobody takes any more is
- * not: pure-ftpd has no last reply for it. */
+/* Must the session wait for a transfer?  Not for a download that nobody
+ * receives any more: pure-ftpd sends no final reply to it. */
 static bool
 transfer_runs(struct engine *engine)
 {
@@ -137,7 +138,6 @@ transfer_runs(struct engine *engine)
 	    exchange_is_upload(transfer);
 }
 
-/* Requests have waited long enough. */
 void
 engine_timer(struct engine *engine)
 {
@@ -154,7 +154,7 @@ engine_act(struct engine *engine, enum engine_action_type type)
 	size_t size = engine->queue.size_actions;
 
 	if (engine->queue.n_actions == size) {
-		assert(size > 0); /* engine_new() has made room */
+		assert(size > 0); /* engine_new() has allocated some */
 		size *= 2;
 		grown = realloc(engine->queue.actions, size * sizeof(*grown));
 		if (grown == NULL) {
@@ -171,9 +171,9 @@ engine_act(struct engine *engine, enum engine_action_type type)
 }
 
 /*
- * Gives the action that was queued last a copy of len bytes.  If that fails the
- * action is taken back, and nothing with bytes follows it: the owner never sees
- * one without what it is about, and the session ends (see step()).
+ * Gives the action that was queued last a copy of len bytes.  When out of
+ * memory it removes the action, and no action with bytes follows: so the owner
+ * never gets one without its bytes, and the session ends (see engine_step()).
  */
 static void
 attach_bytes(struct engine *engine, struct engine_action *action,
@@ -202,7 +202,7 @@ engine_attach_text(struct engine *engine, struct engine_action *action,
 	attach_bytes(engine, action, text, strlen(text) + 1);
 }
 
-/* A report without its texts is better than none: they are "" then. */
+/* A report with empty texts is better than none. */
 void
 engine_attach_report(struct engine *engine, struct engine_action *action,
     const char *name, const char *why, const char *user)
@@ -290,7 +290,7 @@ engine_logf(struct engine *engine, enum engine_level level, const char *format,
 
 /* ---- what comes out ---- */
 
-/* Those that were sent behind the one that has been told. */
+/* Reports the transfers without a final reply. */
 static void
 report_unanswered(struct engine *engine)
 {
@@ -319,8 +319,8 @@ end(struct engine *engine)
 }
 
 /*
- * A transfer whose last reply will not come; or not all of its lines.  "Told":
- * the next reply is its own.
+ * The final reply to a transfer will not come, or not all of its lines.  told:
+ * the client's next reply is the one to this transfer.
  */
 static void
 tell_transfer_cut(struct engine *engine, struct exchange *transfer, bool told)
@@ -343,8 +343,8 @@ tell_transfer_cut(struct engine *engine, struct exchange *transfer, bool told)
 }
 
 /*
- * Gives the replies that are ours.  Behind a command without a reply there are
- * none: each would seem to be its own.
+ * Sends our own replies.  It stops at the first command to which no reply will
+ * come, because the client would take the next reply for that command's.
  */
 static void
 tell_exchanges(struct engine *engine)
@@ -366,7 +366,8 @@ tell_exchanges(struct engine *engine)
 	}
 }
 
-/* The client's view of a server that has gone: 426 to a transfer, then 421. */
+/* The server's connection is over: the client gets 426 for a transfer, then
+ * 421. */
 static void
 tell_server_gone(struct engine *engine)
 {
@@ -374,8 +375,9 @@ tell_server_gone(struct engine *engine)
 	    exchange_transfer(engine) != NULL ||
 	    engine->peers[ENGINE_SERVER].lost;
 
-	/* What was cut off in a line is to be left alone, if it is the end; but
-	 * many clients take a code without a blank for no end of a reply. */
+	/* If the server's last line was cut off, ends it.  Nothing is added to
+	 * its text, except " Cut off." after a bare code: many clients do not
+	 * take a code without a blank for the end of a reply. */
 	if (engine->peers[ENGINE_SERVER].fragment &&
 	    !reply_is_dropped(engine) && speaks)
 		engine_sendf(engine, ENGINE_CLIENT, "%s",
@@ -391,8 +393,8 @@ tell_server_gone(struct engine *engine)
 }
 
 /*
- * Is an upload still to be settled with the server although its client has
- * gone?  Its data connection's timer bounds the wait.
+ * Has culvert told the server to stop an upload (COURSE_CUT_SETTLING), and does
+ * it wait for the reply?  The timer of the data connection limits the wait.
  */
 static bool
 settling(struct engine *engine)
@@ -415,13 +417,14 @@ client_gone(struct engine *engine)
 
 	if (settling(engine))
 		return STEP_IDLE;
-	/* It has seen the reply, as far as that goes. */
+	/* The client had got the outcome in the first line of a multi-line
+	 * reply. */
 	if (transfer != NULL && data_end_is_told(engine, transfer)) {
 		unfinished_end(engine);
 		return STEP_DONE;
 	}
 	data = transfer != NULL ? data_of(engine, transfer) : NULL;
-	/* One that is not with the server is not to be settled with it. */
+	/* If the transfer is not sent yet, the server need not be told. */
 	if (data != NULL && (transfer->flags & VERB_SENDS) != 0 &&
 	    data->course != COURSE_CUT_SETTLING && !transfer->waits) {
 		data_cut_upload(engine, data, "the client is gone");
@@ -431,7 +434,7 @@ client_gone(struct engine *engine)
 	if (transfer != NULL) {
 		if (data != NULL && !transfer->waits)
 			data_set_cut(data, "the client is gone");
-		/* What is with us was refused once. */
+		/* It was refused before (retry.c). */
 		data_transfer_over(engine, transfer, transfer->waits ? 425 : 0,
 		    0);
 		exchange_drop(engine, transfer);
@@ -441,10 +444,11 @@ client_gone(struct engine *engine)
 }
 
 /*
- * Passes the client's half-close on, but not while a transfer runs: a server
- * that sees it would end, and could not be told that an upload was cut.  Its
- * last commands may have to wait.  If the server does not end too, the owner
- * says that the client is lost (it has the clock).
+ * Passes the client's half-close on, but not while a transfer runs: the server
+ * might end the session when it sees that, and could then not be told that an
+ * upload was cut.  The client's last commands may have to wait.  If the server
+ * does not end the session, the owner, which has the clock, calls engine_lost()
+ * for the client.
  */
 static enum step
 client_half_closed(struct engine *engine)
@@ -460,8 +464,8 @@ client_half_closed(struct engine *engine)
 	return STEP_DONE;
 }
 
-/* Some of what was to be done is lost: no way but the end.  What is queued
- * already is carried out. */
+/* Out of memory: some actions are lost, so the session must end.  Actions in
+ * the queue are still carried out. */
 static void
 end_without_memory(struct engine *engine)
 {
@@ -470,14 +474,14 @@ end_without_memory(struct engine *engine)
 	tell_server_gone(engine);
 	end(engine);
 	if (!engine->ended) {
-		/* There is always room for one action. */
+		/* There is always space for one action. */
 		engine->queue.n_actions = 0;
 		engine_act(engine, ENGINE_END);
 		engine->ended = true;
 	}
 }
 
-/* Ends: what is left to do when there is no line to act upon. */
+/* Handles the end of control connections, when there is no line to handle. */
 static enum step
 step_ends(struct engine *engine)
 {
@@ -501,7 +505,7 @@ step_ends(struct engine *engine)
 	return STEP_IDLE;
 }
 
-/* In this order; the first that does something begins the next round. */
+/* They are called in this order, until one returns STEP_DONE. */
 static enum step (*const steps[])(struct engine *engine) = {
 	exchange_flush_local,
 	request_step,
@@ -543,7 +547,7 @@ engine_next(struct engine *engine, struct engine_action *ret)
 		engine->queue.first_action = 0;
 		engine->queue.n_actions = 0;
 		buf_consume(&engine->queue.out, buf_len(&engine->queue.out));
-		/* A step that must wait may have started a timer. */
+		/* A step that returns STEP_WAIT may have queued a timer. */
 		while (engine->queue.n_actions == 0)
 			if (engine_step(engine) != STEP_DONE &&
 			    engine->queue.n_actions == 0)
@@ -555,7 +559,7 @@ engine_next(struct engine *engine, struct engine_action *ret)
 		ret->bytes = buf_bytes(&engine->queue.out) + queued->at;
 	if (ret->type == ENGINE_REPORT || ret->type == ENGINE_BEGIN) {
 		const char *texts = (const char *)buf_bytes(&engine->queue.out);
-		bool whole = ret->len > 0; /* there was memory for it */
+		bool whole = ret->len > 0; /* false: out of memory */
 
 		ret->report.name = whole ? (const char *)ret->bytes : "";
 		ret->report.why = whole ? texts + queued->why_at : "";

@@ -1,6 +1,6 @@
 /*
- * The control engine: what happens to data connections, and the table of what
- * is done then.
+ * The control engine: the events of data connections, and the table of the
+ * reactions to them.
  */
 #include "engine/priv.h"
 #include "engine/react.h"
@@ -31,8 +31,8 @@ CASE(data_is_being_made)
 	return data->state == DATA_MAKING;
 }
 
-/* A listener of which nobody has been told yet is dead, or has taken somebody
- * who can only be a stranger. */
+/* The listener is not announced yet, and was lost, or has accepted a
+ * connection, which can only be a stranger's. */
 CASE(its_listener_is_being_made)
 {
 	return data->state == DATA_MAKING &&
@@ -58,7 +58,7 @@ CASE(it_is_an_upload)
 
 /* ---- ... of the server's end ---- */
 
-/* One that is behind another transfer counts, too. */
+/* Will an upload use it, even after other transfers? */
 static bool
 data_is_for_upload(const struct engine *engine, const struct data *data)
 {
@@ -68,9 +68,9 @@ data_is_for_upload(const struct engine *engine, const struct data *data)
 }
 
 /*
- * The SSH server has said that this was the end; and if it closed the
- * connection with it, it is one that may: the server that ends an upload
- * refuses the rest.
+ * The SSH server has sent EOF.  If it has closed the channel together with EOF,
+ * this may be a loss in a download; in an upload, the FTP server refuses the
+ * rest of the file.
  */
 CASE(end_is_certain)
 {
@@ -81,7 +81,7 @@ CASE(end_is_certain)
 	return !event->end_unproven && !early;
 }
 
-/* Nobody has asked for data yet, or not all of an upload has been sent. */
+/* No transfer was requested yet, or not all of an upload has been sent. */
 CASE(end_is_premature)
 {
 	bool all_sent = data->server.shut ||
@@ -96,7 +96,7 @@ CASE(we_have_ended)
 	return data_is_for_upload(engine, data) || data->client.shut;
 }
 
-/* All of a download came before. */
+/* The server had sent EOF, so all of a download has come. */
 CASE(server_had_ended)
 {
 	return data->server.eof != EOF_NOT && !data_is_for_upload(engine, data);
@@ -115,7 +115,8 @@ CASE(client_does_not_know_the_port)
 
 /* ---- ... of the client's end ---- */
 
-/* Of an upload of a far client.  What it has sent may not all have come. */
+/* sshd closed the connection of a far client in an upload.  Not everything that
+ * the client has sent may have come. */
 CASE(upload_was_cut_by_sshd)
 {
 	return event->end_early && event->stalled &&
@@ -124,7 +125,8 @@ CASE(upload_was_cut_by_sshd)
 	    !data_file_ended(engine, data, ENGINE_CLIENT);
 }
 
-/* A download is delivered; an upload is all there, or called off. */
+/* A download is delivered; an upload has been received completely, or was
+ * aborted. */
 CASE(client_is_not_needed)
 {
 	return data->delivered ||
@@ -147,9 +149,9 @@ CASE(client_is_awaited)
 /* ---- ... of both ---- */
 
 /*
- * The peer has ended, and closed the connection behind that: only who has
- * something to send to it has lost something.  The server of an upload has it
- * all if the file's end in the data is among it.
+ * The peer closed the connection after its EOF: this is a loss only if
+ * something is still to be sent to it.  The server of an upload has everything
+ * if the end-of-file marker in the data was relayed.
  */
 CASE(upload_has_ended)
 {
@@ -159,9 +161,9 @@ CASE(upload_has_ended)
 }
 
 /*
- * The server's connection is made before its first reply (by pyftpdlib already
- * at the PORT), and comes about when that does.  A later one is not the
- * server's.
+ * The server connects before its first reply (pyftpdlib already at the PORT),
+ * and its connection arrives at about the same time as that reply.  A later
+ * connection is not the server's.
  */
 CASE(first_is_the_right_one)
 {
@@ -170,7 +172,7 @@ CASE(first_is_the_right_one)
 	return transfer != NULL && transfer->begun && !event->recent;
 }
 
-/* ---- ... when nothing has moved for a while ---- */
+/* ---- ... when no data have moved for a while ---- */
 
 CASE(quiet_is_old)
 {
@@ -182,7 +184,8 @@ CASE(file_has_ended)
 	return data_file_ended(engine, data, ENGINE_SERVER);
 }
 
-/* The end of the file that had been seen was none: more has come. */
+/* More data have come after the end-of-file marker, so it was a part of the
+ * file. */
 CASE(file_goes_on)
 {
 	return data->quiet == QUIET_SHORT;
@@ -207,12 +210,12 @@ CASE(server_has_not_ended)
 /* ---- the table ---- */
 
 /*
- * What is done when that happens to that end: the first row whose case holds
- * decides.  Without one, nothing is done.  scripts/state-tables puts these rows
- * into doc/design.md.
+ * Reactions: on that event, of that end, the first row whose case holds
+ * decides.  If none holds, nothing is done.  scripts/state-tables puts these
+ * rows into doc/design.md.
  */
 #define ON(event) (1U << (ENGINE_DATA_##event))
-#define DROPPED (1U << 31) /* by us: react_dropped() */
+#define DROPPED (1U << 31) /* we have closed the end: react_dropped() */
 #define CLIENT (1U << ENGINE_CLIENT)
 #define SERVER (1U << ENGINE_SERVER)
 #define EITHER (CLIENT | SERVER)

@@ -1,6 +1,6 @@
 /*
- * The control engine: exchanges, and the replies of our own that wait
- * among them for their turn.
+ * The control engine: exchanges, and the replies of our own that wait in the
+ * queue of exchanges.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,7 +64,7 @@ exchange_ops(const struct exchange *exchange)
 	return &types[exchange->type];
 }
 
-/* What does the client know when it sends that? */
+/* Notes what the client had received when it sent this command. */
 static void
 note_what_client_knows(struct engine *engine, struct exchange *exchange)
 {
@@ -74,8 +74,9 @@ note_what_client_knows(struct engine *engine, struct exchange *exchange)
 	TAILQ_FOREACH_REVERSE(last, &engine->exchanges, exchange_list, link)
 	if (!exchange_is_of(last, PARTY_OURS) || last == engine->reply.exchange)
 		break;
-	/* One that waits for replies, and has got something since, is not
-	 * waiting for this one: servers leave some out. */
+	/* If a client that waits for replies has got a line since its last
+	 * command, it no longer waits for the reply to that: some servers leave
+	 * replies out. */
 	seen = last == NULL || last == engine->reply.exchange ||
 	    (engine->n_lines != last->after &&
 		(last->fresh || !engine->pipelines));
@@ -110,7 +111,7 @@ exchange_drop(struct engine *engine, struct exchange *exchange)
 {
 	struct data *data = exchange->data;
 
-	/* Nobody else has it. */
+	/* Only this exchange uses it. */
 	if (data != NULL &&
 	    (data->state == DATA_MAKING || data->state == DATA_ANNOUNCED))
 		data_close(engine, data);
@@ -158,7 +159,8 @@ exchange_be_sure(struct engine *engine, bool all)
 	for (exchange = TAILQ_FIRST(&engine->exchanges); exchange != NULL;
 	     exchange = next) {
 		next = TAILQ_NEXT(exchange, link);
-		/* While its data connection is made, that has the timer. */
+		/* While its data connection is made, the timer of that limits
+		 * the wait. */
 		if (!all &&
 		    (!exchange->timed ||
 			(exchange->data != NULL &&
@@ -239,7 +241,7 @@ exchange_flush_local(struct engine *engine)
 {
 	struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
-	/* Of which the client knows nothing, that holds nothing up. */
+	/* The client knows nothing of our NOOPs: they delay no reply. */
 	while (first != NULL && first->type == EXCHANGE_OWN_NOOP)
 		first = TAILQ_NEXT(first, link);
 	if (first == NULL || first->type != EXCHANGE_LOCAL ||

@@ -1,11 +1,12 @@
 /*
- * The control engine: a server that does not greet, and may be no FTP server.
+ * The control engine: a server that sends no greeting, and may not be an FTP
+ * server.
  *
- * A client waits for the greeting, and would do so for long behind an sshd.
- * What no FTP server says ends the session at once; what some say first (blank
- * lines, a banner) passes, but only so much of it, and only until the owner
- * says that it is late.  A first line with a reply code is a greeting, whatever
- * follows.
+ * A client waits for the greeting, and would wait for a long time if the port
+ * is that of an sshd.  A line that no FTP server sends ends the session at
+ * once.  Lines that some FTP servers send first (blank lines, a banner) pass,
+ * up to a limit, and until the owner calls engine_greeting_late().  A first
+ * line with a reply code is a greeting, whatever follows.
  */
 #include <stdio.h>
 #include <string.h>
@@ -23,15 +24,16 @@ greeting_is_awaited(const struct engine *engine)
 	    !first->begun && engine_open_code(engine) == 0 && !engine->opaque;
 }
 
-/* Has the client spoken before the greeting?  What comes may then repeat it, a
- * password perhaps. */
+/* Has the client sent a command before the greeting?  The server may then
+ * repeat it, a password for example. */
 static bool
 has_spoken(const struct engine *engine)
 {
 	return TAILQ_NEXT(TAILQ_FIRST(&engine->exchanges), link) != NULL;
 }
 
-/* Ends the session: what the server does, and what it has said. */
+/* Ends the session.  does: what the server does, for the message, which also
+ * quotes what it has sent. */
 static void
 refuse_server(struct engine *engine, const char *does)
 {
@@ -67,7 +69,7 @@ greeting_refuses(struct engine *engine, const uint8_t *line, size_t len)
 	return true;
 }
 
-/* Is there a part of a line?  It is quoted. */
+/* Is there a part of a line?  If so, keeps it for the message. */
 static bool
 has_rest(struct engine *engine)
 {

@@ -1,12 +1,13 @@
 /*
- * The control engine: which replies to a transfer are held, and what its last
- * one does to the data connection.
+ * The control engine: waits for replies to a transfer, and what the final reply
+ * does to the data connection.
  */
 #include "engine/priv.h"
 
 /*
- * The client is dialled at the first reply, since a transfer may be refused.  A
- * server that says nothing before it has the file would wait for ever.
+ * The client is dialled at the first reply, because the transfer may be
+ * refused.  But a server that replies only when it has the file would then wait
+ * for ever.
  */
 enum step
 hold_step(struct engine *engine)
@@ -14,7 +15,8 @@ hold_step(struct engine *engine)
 	struct exchange *transfer = TAILQ_FIRST(&engine->exchanges);
 	struct data *data = NULL;
 
-	/* The server may not have come to one that is behind others. */
+	/* Only for the oldest exchange: the server may not handle the transfer
+	 * yet if others are before it. */
 	if (transfer != NULL && exchange_is_transfer(transfer))
 		data = data_of(engine, transfer);
 	if (data == NULL || data->client.lost || transfer->waits ||
@@ -27,8 +29,8 @@ hold_step(struct engine *engine)
 }
 
 /*
- * pure-ftpd's only word on a download that was cut is a second 150, which may
- * have passed before we knew of the cut.
+ * To a cut download, pure-ftpd sends no final reply but a second 150, which may
+ * have passed before culvert knew of the cut.
  */
 enum step
 hold_last_reply(struct engine *engine)
@@ -63,8 +65,8 @@ is_followed(const struct engine *engine, const struct data *data)
 	return false;
 }
 
-/* What has the look of an end within a file that is not framed at all, is none:
- * more comes behind it. */
+/* If more data come after the marker, it was a part of the file; unless another
+ * transfer follows on the same connection. */
 bool
 data_file_ended(const struct engine *engine, const struct data *data,
     enum engine_peer peer)
@@ -115,8 +117,8 @@ untouched(const struct data *data)
 	    !data->server.eof && !data->client.lost && !data->server.lost;
 }
 
-/* Keeps it for the next transfer command, as the server may (RFC 959 has one
- * connection for several files in block mode; others keep it after a 550). */
+/* Keeps it for the next transfer, as the server may do (RFC 959: in block mode,
+ * one connection carries several files; some servers keep it after a 550). */
 static void
 data_keep(struct engine *engine, struct data *data)
 {
@@ -138,7 +140,8 @@ data_keep(struct engine *engine, struct data *data)
 		data_close(engine, data);
 }
 
-/* The server knows ABOR: it will not answer ours with "what?". */
+/* The server has reacted to our ABOR, so it knows the command and will not
+ * reply 500 to it. */
 static void
 heed_abort(struct engine *engine)
 {
@@ -150,9 +153,9 @@ heed_abort(struct engine *engine)
 }
 
 /*
- * The transfer has failed, and its sender has not ended: what still comes is
- * nobody's, and must not become a part of the next file, which the server may
- * send or expect on the same connection.
+ * The transfer has failed, and its sender has not sent EOF.  The bytes that
+ * still come must not become a part of the next file, which the server may send
+ * or expect on the same connection.
  */
 static bool
 breaks_off(const struct engine *engine, const struct exchange *transfer,
@@ -206,8 +209,8 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 		else
 			data_close(engine, data);
 	} else if (!transfer->begun && untouched(data)) {
-		/* One that was dialled before its time may end while it is
-		 * kept, and that would be the end of an empty file. */
+		/* A connection that was dialled early may end while it is kept,
+		 * and the server would take that for an empty file. */
 		if (data->dialled)
 			data_close(engine, data);
 		else
@@ -216,7 +219,7 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 		data_reset_client(engine, data);
 		data_close(engine, data);
 	} else {
-		/* An end that never stood is not awaited. */
+		/* An end that was never connected sends no EOF. */
 		data_enter(data, DATA_ENDING);
 		if (data->delivered || !data->client.up || !data->server.up)
 			data_close(engine, data);

@@ -1,24 +1,23 @@
 /*
- * The control engine: host-ports of the server that reach the client as they
- * are.
+ * The control engine: host-ports of the server that reach the client unchanged.
  *
- * A reply to PASV or EPSV is rewritten because it answers one.  But a
- * client may take another line for such a reply: one within a reply that it
- * takes for ended, one that answers something else, one whose code only it can
- * see.  Its data connection would then not go through SSH, or fail.  So each
- * line of the server that is about to pass is looked at here, with the eyes of
- * the most lenient client, and nothing of the kind passes in silence.
+ * The host-port in a reply to PASV or EPSV is replaced.  But a client may take
+ * another line for such a reply: a line within a reply that the client takes
+ * for ended, the reply to another command, or a line in which only the client
+ * sees the code.  Its data connection would then not go through SSH, or fail.
+ * So each line of the server that is about to pass is examined here as the most
+ * lenient client would read it, and a host-port is logged.
  */
 #include "engine/priv.h"
 #include "ftp/hostport.h"
 
 #define IAC 0xff
 
-/* Of a line, in a log. */
+/* Bytes of the line in the log. */
 #define QUOTED_MAX 100
 
-/* BSD's ftp drops Telnet commands wherever they stand, and IAC IAC with them.
- * *ret_ends as line_telnet_strip() has it. */
+/* BSD's ftp removes Telnet commands anywhere in a line, IAC IAC included.
+ * *ret_ends: as in line_telnet_strip(). */
 static size_t
 strip(const uint8_t *line, size_t len, uint8_t *text, bool *ret_ends)
 {
@@ -30,8 +29,9 @@ strip(const uint8_t *line, size_t len, uint8_t *text, bool *ret_ends)
 	return n;
 }
 
-/* The code of a line that announces, or may once it goes on (more); else 0.
- * Python's ftplib looks at three digits and no further. */
+/* Returns the code of a line with a host-port, or of one that may become such a
+ * line when it goes on (more); else 0.  Python's ftplib reads only the three
+ * digits. */
 static unsigned
 own_code(const uint8_t *text, size_t len, bool more)
 {
@@ -43,8 +43,8 @@ own_code(const uint8_t *text, size_t len, bool more)
 	return 227 + (unsigned)(text[2] - '7');
 }
 
-/* The code by which a client would read a line without one of its own.  Some
- * (wget) take every 2xx for a good reply to PASV. */
+/* Returns the code with which a client would read a line that has none of its
+ * own.  Some clients (wget) take any 2xx for a successful reply to PASV. */
 static unsigned
 code_in_context(const struct engine *engine, unsigned code)
 {
@@ -56,7 +56,7 @@ code_in_context(const struct engine *engine, unsigned code)
 	return replying->verb == VERB_EPSV ? 229 : 227;
 }
 
-/* more: the line goes on behind these bytes. */
+/* more: the line goes on after these bytes. */
 static bool
 has_hostport(const uint8_t *line, size_t len, unsigned code, bool more)
 {
@@ -66,7 +66,7 @@ has_hostport(const uint8_t *line, size_t len, unsigned code, bool more)
 	bool ends, last;
 
 	text_len = strip(line, len, text, &ends);
-	/* A line end within a Telnet command is none for BSD's ftp. */
+	/* BSD's ftp ignores a line end within a Telnet command. */
 	more |= len > 0 && line[len - 1] == '\n' && !ends;
 	if (more && match_announces(code))
 		return true;
@@ -107,7 +107,8 @@ hostport_pass(struct engine *engine, unsigned code, const uint8_t *line,
 {
 	bool more = len == LIMIT_REPLY_LINE && line[len - 1] != '\n';
 
-	/* "227 40000" answers SPSV: whatever shape it has, it is one. */
+	/* "227 40000" answers SPSV: such a reply has a host-port, in whatever
+	 * syntax. */
 	more |= match_announces(code) && engine->reply.how == PASS &&
 	    engine_open_code(engine) == 0;
 	hostport_check(engine, code, line, len, more);

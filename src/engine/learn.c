@@ -1,11 +1,11 @@
 /*
- * The control engine: what is learned of a server, once per tunnel (struct
- * engine_memory): the variants of PORT and PASV that it takes, and those that
- * it refused where another one was taken.
+ * The control engine: what is remembered of a server, once per tunnel (struct
+ * engine_memory): the variants of PORT and PASV that work, and those that it
+ * refused when another one worked.
  */
 #include "engine/priv.h"
 
-/* refused is whoever has kept the refusal. */
+/* refused: the exchange that has kept the refusal. */
 static void
 log_learned(struct engine *engine, enum variant own, enum variant variant,
     const struct exchange *refused)
@@ -30,7 +30,7 @@ log_learned(struct engine *engine, enum variant own, enum variant variant,
 		    verb_name(variant_verb(variant)));
 }
 
-/* Returns what is new of the refused. */
+/* Returns the variants that are recorded as refused for the first time. */
 static unsigned
 learn_variant(struct engine_memory *memory, enum variant variant,
     unsigned tried)
@@ -70,7 +70,7 @@ learn_retried(struct engine *engine, struct exchange *transfer, unsigned code)
 	if (transfer->move.again_tried == 0)
 		return;
 	if (code < 400) {
-		/* What was taken at PORT and failed at RETR is not good. */
+		/* A PORT that was accepted and failed at RETR does not work. */
 		engine->memory->good &= ~transfer->move.again_tried;
 		if (learn_variant(engine->memory, transfer->move.again,
 			transfer->move.again_tried) != 0)

@@ -1,11 +1,11 @@
 /*
  * The control engine: which reply answers which command.
  *
- * Servers answer in order, nearly always.  Exceptions that were seen: NOOP and
- * STAT answered while a transfer runs, ABOR answered by one reply instead of
- * two, blank lines answered or not, a second reply to a transfer.  So a reply
- * goes to the oldest command that it fits; what fits nobody passes, and pops
- * nothing.
+ * Servers reply in order, with a few exceptions that were seen: a reply to NOOP
+ * or STAT while a transfer runs, one reply to ABOR instead of two, a reply to a
+ * blank line or none, a second reply to a transfer.  So a reply answers the
+ * oldest command that it fits.  A reply that fits no command passes, and ends
+ * no exchange.
  */
 #include "engine/priv.h"
 
@@ -26,7 +26,7 @@ match_is_of_transfer(unsigned code)
 	return match_is_one_of(code, codes);
 }
 
-/* ---- what fits a command ---- */
+/* ---- which codes fit a command ---- */
 
 bool
 match_fits_any(const struct exchange *exchange, unsigned code)
@@ -67,7 +67,7 @@ fits(const struct exchange *exchange, unsigned code)
 				   match_fits_any(exchange, code);
 }
 
-/* Only that kind of command is answered so. */
+/* Is the command of the only kind that such a code can answer? */
 static bool
 claims(const struct exchange *exchange, unsigned code)
 {
@@ -80,7 +80,7 @@ claims(const struct exchange *exchange, unsigned code)
 	return false;
 }
 
-/* ---- what is expected of a server ---- */
+/* ---- which codes the RFCs permit ---- */
 
 static bool
 is_refusal(unsigned code)
@@ -100,7 +100,8 @@ match_expects_announcement(const struct exchange *exchange, unsigned code)
 static bool
 expects_verb(const struct exchange *exchange, unsigned code)
 {
-	/* Of RFC 959 section 5.4, 3659, 2389; the last is for all others. */
+	/* RFC 959 section 5.4, 3659, 2389.  The last row is for all other
+	 * verbs. */
 	static const struct {
 		enum verb verb;
 		unsigned codes[6];
@@ -145,7 +146,7 @@ match_expects(const struct exchange *exchange, unsigned code)
 				      expects_verb(exchange, code);
 }
 
-/* ---- commands that are passed over ---- */
+/* ---- commands without a reply ---- */
 
 void
 match_skip(struct engine *engine, struct exchange *exchange)
@@ -157,9 +158,9 @@ match_skip(struct engine *engine, struct exchange *exchange)
 	exchange_drop(engine, exchange);
 }
 
-/* Is it left where it is, although a reply to another one has come?  No
- * announcement is the end of a transfer that was cut: that end may come yet,
- * and is to be told as one. */
+/* Does it stay in the queue, although a reply to a later command has come?  A
+ * 227 to 229 is never the final reply to a transfer: that of a cut transfer may
+ * still come, and must be handled as such. */
 static bool
 is_left(const struct exchange *exchange, unsigned code)
 {
@@ -237,7 +238,7 @@ match_nobody(struct engine *engine, struct exchange *exchange, unsigned code)
 	return NULL;
 }
 
-/* ---- whom a reply answers ---- */
+/* ---- which command a reply answers ---- */
 
 static struct exchange *
 first_sent(struct engine *engine)
@@ -250,7 +251,8 @@ first_sent(struct engine *engine)
 	return NULL;
 }
 
-/* The end of a reply that we took for ended, if nobody else can have it. */
+/* Is it the last line of a reply that culvert took for ended?  Only if it can
+ * answer no other command. */
 static bool
 is_late_end(const struct engine *engine, const struct exchange *first,
     unsigned code)
@@ -272,7 +274,8 @@ match_reply(struct engine *engine, unsigned code)
 	struct exchange *first = first_sent(engine), *other;
 	const struct exchange_ops *ops;
 
-	/* 421 may come unasked, and then ends no command (RFC 959 5.4). */
+	/* A server may send 421 at any time; it then answers no command (RFC
+	 * 959 section 5.4). */
 	if (first == NULL || (code == 421 && first->type != EXCHANGE_GREETING))
 		return NULL;
 	if (is_late_end(engine, first, code) ||

@@ -1,10 +1,10 @@
 /*
- * The control engine: NOOPs of our own, which keep the server from ending a
- * session in which nothing happens (RFC 959 section 4.1.3).
+ * The control engine: NOOPs of our own, so that the server does not end a
+ * session without traffic (RFC 959 section 4.1.3).
  */
 #include "engine/priv.h"
 
-/* Does neither peer wait for anything, nor has ended? */
+/* Has neither peer ended its connection, and does neither wait for anything? */
 static bool
 is_quiet(const struct engine *engine)
 {
@@ -17,7 +17,7 @@ is_quiet(const struct engine *engine)
 	    engine->making == NULL && !engine->opaque;
 }
 
-/* Does the server expect nothing, and is nothing on its way to it? */
+/* Does the server expect nothing, and are no bytes in transit? */
 static bool
 server_rests(const struct engine *engine)
 {
@@ -52,7 +52,8 @@ noop_expects(const struct exchange *noop, unsigned code)
 	return code == 200;
 }
 
-/* A server that leaves NOOPs out is not to leave out what follows them. */
+/* If the server does not reply to NOOP, the replies to later commands must
+ * still be matched. */
 struct exchange *
 noop_misfit(struct engine *engine, struct exchange *noop, unsigned code)
 {

@@ -1,5 +1,5 @@
 /*
- * The control engine: what its owner asks for, who has the clock.
+ * The control engine: what its owner, which has the clock, requests of it.
  */
 #include <stdio.h>
 
@@ -41,7 +41,7 @@ engine_grant(struct engine *engine)
 	engine->owner.credit_asked = false;
 }
 
-/* ---- an end that cuts nothing ---- */
+/* ---- drain ---- */
 
 void
 engine_drain(struct engine *engine, const char *why, bool late)
@@ -52,8 +52,8 @@ engine_drain(struct engine *engine, const char *why, bool late)
 	    why);
 }
 
-/* Is it a step to one more transfer, which is too late?  A client that always
- * has the next one on its way would be followed for ever. */
+/* A client that always sends the next transfer command in advance would keep
+ * the session open for ever. */
 bool
 owner_drain_holds(const struct engine *engine, const uint8_t *line, size_t len)
 {
@@ -67,8 +67,8 @@ owner_drain_holds(const struct engine *engine, const uint8_t *line, size_t len)
 		       VERB_RECEIVES)) != 0;
 }
 
-/* Is nothing of a transfer left?  When it is late, what a refused one has left
- * counts no more: nobody may ever end that. */
+/* Is no transfer left?  Late in a drain, the data of a refused transfer do not
+ * count: its client may never end them. */
 static bool
 no_transfer(struct engine *engine)
 {
@@ -82,7 +82,7 @@ no_transfer(struct engine *engine)
 	return exchange_transfer(engine) == NULL;
 }
 
-/* Would nobody miss anything? */
+/* Does neither the client nor culvert wait for anything? */
 static bool
 is_idle(const struct engine *engine)
 {

@@ -1,21 +1,21 @@
 /*
  * The control engine: --allow-path and --deny-path.
  *
- * Each path in a command is made absolute, and is then refused or not.  What it
- * is relative to engine/cwd.c has found out.
+ * Each path in a command is made absolute, by the working directory that
+ * engine/cwd.c has found, and is then permitted or refused.
  */
 #include <string.h>
 
 #include "engine/priv.h"
 #include "ftp/path.h"
 
-/* What a path is taken for. */
+/* How the command uses a path. */
 enum as {
 	AS_FILE = 0,
 	AS_DIRECTORY = 1 << 0, /* entered, or listed */
-	AS_TREE = 1 << 1,      /* with all that is below it */
-	AS_MOVED = 1 << 2,     /* and that keeps its name */
-	AS_ENTERED = 1 << 3,   /* and PWD will say where that is */
+	AS_TREE = 1 << 1,      /* with everything below it */
+	AS_MOVED = 1 << 2,     /* AS_TREE, and what is below keeps its name */
+	AS_ENTERED = 1 << 3,   /* a PWD after it tells where that is */
 };
 
 static const struct veto passes = { NULL, NULL, NULL };
@@ -41,7 +41,7 @@ veto_because(const struct engine *engine, const char *why)
 	};
 }
 
-/* "*.exe": what is below a directory is called so wherever that is. */
+/* "*.exe": such names do not depend on the directory. */
 static bool
 is_about_names(const char *glob)
 {
@@ -97,7 +97,7 @@ check_path(const struct engine *engine, const char *path, unsigned as)
 	return (struct veto) { .policy = "--allow-path" };
 }
 
-/* Makes text absolute, as far as that can be done. */
+/* Makes text absolute; refuses it if that is not possible. */
 static struct veto
 make_absolute(const struct engine *engine, const uint8_t *text, size_t len,
     char path[PATH_TEXT_MAX])
@@ -120,8 +120,9 @@ check_text(const struct engine *engine, const uint8_t *text, size_t len,
 
 	if (!path_is_plain(text, len, &why))
 		return veto_because(engine, why);
-	/* Since the answer to PWD somebody may have moved it, and what is above
-	 * it is something else then; pure-ftpd's PWD does not even tell. */
+	/* Since the reply to PWD, somebody may have moved the working
+	 * directory, so that it has another parent now; pure-ftpd's PWD does
+	 * not show that. */
 	if ((as & AS_ENTERED) == 0 && path_goes_up(text, len))
 		return veto_because(engine,
 		    "it goes up from the working directory");
@@ -129,7 +130,7 @@ check_text(const struct engine *engine, const uint8_t *text, size_t len,
 	return veto.policy != NULL ? veto : check_path(engine, path, as);
 }
 
-/* The working directory, or what is in it under that name. */
+/* Checks the working directory (name ""), or that name in it. */
 static struct veto
 check_here(const struct engine *engine, const char *name, unsigned as)
 {
@@ -148,7 +149,8 @@ struct options {
 	bool odd;
 	bool recursive;	  /* -R */
 	bool all;	  /* -a, -A */
-	bool short_lines; /* any but -a, -A, -l: lines may begin with names */
+	bool short_lines; /* an option other than -a, -A, -l: lines may begin
+			   * with names of files */
 };
 
 static bool
@@ -158,7 +160,8 @@ is_option_letter(uint8_t byte)
 	    (byte >= '0' && byte <= '9');
 }
 
-/* The word at *at of len bytes, and *at is behind it and a blank. */
+/* Returns the length of the word at *at, and moves *at after it and a blank.
+ * len: of arg. */
 static size_t
 next_word(const uint8_t *arg, size_t len, size_t *at)
 {
@@ -182,7 +185,7 @@ read_options(struct options *options, const uint8_t *word, size_t len)
 	}
 }
 
-/* All the words that begin with a hyphen.  Returns where the first other one
+/* Reads all words that begin with a hyphen.  Returns where the first other word
  * begins. */
 static size_t
 find_options(struct options *options, const uint8_t *arg, size_t len)
@@ -201,7 +204,8 @@ find_options(struct options *options, const uint8_t *arg, size_t len)
 	return path;
 }
 
-/* Where a component with a wildcard begins, or len. */
+/* Returns where the last component before the first wildcard begins; len: no
+ * wildcard. */
 static size_t
 wildcard_at(const uint8_t *text, size_t len)
 {
@@ -218,9 +222,9 @@ wildcard_at(const uint8_t *text, size_t len)
 }
 
 /*
- * Wildcards: whatever they match is below the directory in front of them, and
- * all that is below it must be free.  Some match "..", too (pure-ftpd with -a),
- * and braces hold what they like.
+ * Whatever wildcards match is below the directory in front of them: everything
+ * below that must be permitted.  Some wildcards also match ".." (pure-ftpd with
+ * -a), and braces can contain any path.
  */
 static struct veto
 check_wildcards(const struct engine *engine, const struct options *options,
@@ -255,8 +259,8 @@ check_listed(const struct engine *engine, const struct options *options,
 	    options->recursive ? AS_DIRECTORY | AS_TREE : AS_DIRECTORY);
 }
 
-/* Servers that run ls take each word for a path, options among them: so each
- * must be free, as well as what all of them are as one. */
+/* Servers that run ls take each word for a path, and options may be between
+ * paths.  So each word must be permitted, and also all words as one path. */
 static struct veto
 check_words(const struct engine *engine, const struct options *options,
     const uint8_t *arg, size_t len)
@@ -273,8 +277,8 @@ check_words(const struct engine *engine, const struct options *options,
 	return veto;
 }
 
-/* And servers that have no options for this command read those as a part of
- * the path: then nothing may go up behind them, nor may that be denied. */
+/* Servers without options for this command take them for a part of the path.
+ * So the whole argument must not be denied, and must not go up. */
 static struct veto
 check_no_options(const struct engine *engine, const uint8_t *arg, size_t len,
     unsigned as)
@@ -310,10 +314,9 @@ check_listing(const struct engine *engine, const uint8_t *arg, size_t len)
 }
 
 /*
- * STAT's listing is a reply.  With names at the beginning of its lines (of -1,
- * or of the directories that wildcards match) it would be as many replies as
- * there are files with names like "213 x": they would be taken for those to
- * CWD and PWD.
+ * The listing of STAT is a reply.  If its lines begin with names of files (with
+ * -1, or for directories that wildcards match), a file called "213 x" would
+ * look like a reply of its own.  It could be taken for the reply to CWD or PWD.
  */
 static struct veto
 check_status(const struct engine *engine, const uint8_t *arg, size_t len)
@@ -333,8 +336,8 @@ check_status(const struct engine *engine, const uint8_t *arg, size_t len)
 
 /* ---- other arguments ---- */
 
-/* RNTO's.  There are servers that look for what RNFR has named where the
- * working directory is now (vsftpd, pure-ftpd). */
+/* RNTO.  Some servers (vsftpd, pure-ftpd) look for the file of the RNFR in the
+ * current working directory. */
 static struct veto
 check_new_name(const struct engine *engine, const uint8_t *arg, size_t len)
 {
@@ -343,7 +346,7 @@ check_new_name(const struct engine *engine, const uint8_t *arg, size_t len)
 	return check_text(engine, arg, len, AS_FILE);
 }
 
-/* MFMT's: behind the first word. */
+/* MFMT: the path after the first word. */
 static struct veto
 check_second(const struct engine *engine, const uint8_t *arg, size_t len)
 {
@@ -353,7 +356,7 @@ check_second(const struct engine *engine, const uint8_t *arg, size_t len)
 	return check_text(engine, arg + n, len - n, AS_FILE);
 }
 
-/* MDTM's: a name, which may begin like a time, or a time and a name. */
+/* MDTM: a name, which may begin like a time, or a time and a name. */
 static struct veto
 check_timed(const struct engine *engine, const uint8_t *arg, size_t len)
 {
@@ -392,7 +395,7 @@ check_unique(const struct engine *engine, const uint8_t *arg, size_t len)
 	return check_text(engine, arg, len, AS_FILE);
 }
 
-/* PRET's, as lftp sends it: "PRET RETR name". */
+/* PRET, as lftp sends it: "PRET RETR name". */
 static struct veto
 check_command(const struct engine *engine, const uint8_t *arg, size_t len)
 {

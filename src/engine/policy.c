@@ -1,13 +1,13 @@
 /*
- * The control engine: commands that the user of culvert does not let through,
- * whatever the server would say (struct engine_policy).
+ * The control engine: commands that the user of culvert forbids, whatever the
+ * server would reply (struct engine_policy).
  *
- * It must see the verb and the argument that the server sees.  So as long as
- * there is a policy, a line that servers may take apart in more than one way
- * does not reach them: one that ends with a bare LF, or has a lone CR, a NUL,
- * another control character or Telnet's IAC in it, or something in front of its
- * verb; but for the Telnet commands in front of ABOR.  What is not known is
- * refused.  What engine/paths.c has to say is about paths.
+ * It must see the same verb and argument as the server.  So if there is a
+ * policy, it refuses a line that servers may parse in more than one way: a line
+ * that ends with a bare LF, that has a lone CR, a NUL, another control
+ * character or Telnet's IAC in it, or something in front of its verb (except
+ * the Telnet commands in front of ABOR).  Unknown commands are refused.
+ * engine/paths.c decides about paths.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,10 +17,10 @@
 
 #define TELNET_IAC 255
 
-/* How much of a name a line of the log shows. */
+/* How many bytes of an argument the log shows. */
 #define SHOWN 255
 
-/* Of a verb, with its NUL. */
+/* Longest verb in a message, with its NUL. */
 #define NAME_SIZE 16
 
 /* ---- lines ---- */
@@ -43,8 +43,8 @@ verb_is_plain(const struct command *command, const uint8_t *line)
 	return true;
 }
 
-/* RFC 959 section 4.1.3: Telnet's IP and Synch in front of what is urgent.
- * Whoever looks through them in another way finds no other verb. */
+/* RFC 959 section 4.1.3: Telnet's IP and Synch in front of an urgent command.
+ * A server that parses them in another way still finds the same verb. */
 static bool
 prefix_is_plain(const struct command *command, const uint8_t *line)
 {
@@ -59,7 +59,7 @@ prefix_is_plain(const struct command *command, const uint8_t *line)
 		command_name_is_one_of(command, line, urgent));
 }
 
-/* Why servers may read it differently; NULL: they do not. */
+/* Why servers may parse the line differently; NULL: they do not. */
 static const char *
 ambiguity(const struct command *command, const uint8_t *line, size_t len)
 {
@@ -77,7 +77,7 @@ ambiguity(const struct command *command, const uint8_t *line, size_t len)
 			return "a control character is in it";
 	if (!verb_is_plain(command, line))
 		return "that is no verb";
-	/* Of USER and PASS the argument is nobody's path. */
+	/* The argument of USER and PASS is not a path. */
 	if (command->takes != TAKES_NOTHING && command->arg_at > behind + 1)
 		return "more than one blank is behind it";
 	return NULL;
@@ -106,7 +106,7 @@ alias_of(const char *verb, size_t len)
 	return NULL;
 }
 
-/* Some servers look at the first letters only. */
+/* Some servers compare only the first letters. */
 static bool
 begins_with(const uint8_t *word, size_t word_len, const char *name, size_t len)
 {
@@ -153,7 +153,7 @@ policy_site_is_harmless(const struct command *command, const uint8_t *line)
 		line[command->arg_at + strlen(help)] == ' ');
 }
 
-/* MDTM with a time sets it, where the server lets it. */
+/* On some servers, MDTM with a time sets the time of a file. */
 static bool
 sets_time(const struct command *command, const uint8_t *line)
 {
@@ -204,7 +204,8 @@ find_veto(struct engine *engine, const struct command *command,
 	return paths_veto(engine, command, line);
 }
 
-/* The verb, for people; what is none, or must not be shown, is not repeated. */
+/* Writes the verb for a message; "That" if it is not a verb or must not be
+ * shown. */
 static void
 name_of(const struct command *command, const uint8_t *line, size_t shown,
     char name[NAME_SIZE])
@@ -243,7 +244,7 @@ refuse(struct engine *engine, const struct command *command,
 	    veto->rule != NULL ? veto->rule : "");
 	exchange_local(engine, "550 %s is not allowed here (culvert: %s%s%s).",
 	    name, veto->policy, colon, why);
-	/* Or the next one would begin at the wrong place. */
+	/* Else the next transfer would begin at the offset of the REST. */
 	if ((command->flags & (VERB_SENDS | VERB_RECEIVES)) != 0)
 		exchange_void_rest(engine);
 }

@@ -1,5 +1,5 @@
 /*
- * The control engine: what is done when something happens to a data connection.
+ * The control engine: the reactions to events of a data connection.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@ ignore(struct engine *engine, struct data *data,
 {
 }
 
-/* ---- what is only kept ---- */
+/* ---- events that are only stored ---- */
 
 void
 note_listener(struct engine *engine, struct data *data,
@@ -56,9 +56,8 @@ note_end(struct engine *engine, struct data *data,
 }
 
 /*
- * The end of a file within its data (block mode, records), which may leave the
- * connection open.  Of a download the client has it when nothing is on its way
- * to it any more.
+ * An end-of-file marker (block mode, records), after which the connection may
+ * stay open.  The client has a download when no more data are in transit to it.
  */
 void
 note_file_end(struct engine *engine, struct data *data,
@@ -82,8 +81,8 @@ void
 note_delivered(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	/* One who has ended control, and has not shown that he has the end of
-	 * the file, was killed. */
+	/* A client that has ended its control connection, and has not shown
+	 * that it has the whole file, was killed. */
 	if (event->assumed && engine->peers[ENGINE_CLIENT].eof)
 		data_set_cut(data, "the client is gone");
 	data->delivered = true;
@@ -98,7 +97,7 @@ note_file_delivered(struct engine *engine, struct data *data,
 	data->delivered |= !data->client.lost;
 }
 
-/* ---- ends that cannot be had ---- */
+/* ---- ends that cannot be made ---- */
 
 static void
 fail(struct data *data, enum engine_peer peer, const char *why, bool passing)
@@ -122,7 +121,7 @@ fail_request_by_stranger(struct engine *engine, struct data *data,
 	fail(data, event->peer, "somebody else has connected", true);
 }
 
-/* ---- ends of data ---- */
+/* ---- EOF ---- */
 
 void
 pass_end_to_client(struct engine *engine, struct data *data,
@@ -152,7 +151,7 @@ doubt_end(struct engine *engine, struct data *data,
 	hold_watch_quiet(engine, data);
 }
 
-/* No reply has come. */
+/* No reply of the server has come, which would have decided. */
 void
 settle_doubt(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
@@ -190,8 +189,8 @@ settle_upload(struct engine *engine, struct data *data,
 	data_cut_upload(engine, data, event->why);
 }
 
-/* After the end of an upload this means that not all of it has left us: an end
- * of both directions is no loss. */
+/* After the EOF of an upload: not all of it was sent; else the event would not
+ * be a loss (upload_has_ended in event.c). */
 void
 cut_by_server(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
@@ -200,16 +199,16 @@ cut_by_server(struct engine *engine, struct data *data,
 		learn_failed(engine, data);
 	data->server.lost = true;
 	data_set_cut(data, event->why);
-	/* A listener that is still being made: see note_listener(). */
+	/* While its listener is being made, see note_listener(). */
 	if (data_is_made(data))
 		data_reset_client(engine, data);
 	if (data->state == DATA_ENDING)
 		data_close(engine, data);
 }
 
-/* The client has all that came, and no end comes: a server that keeps its
- * connection, or a link that stands still with the rest of the file, in
- * whichever direction. */
+/* The client has everything that came, and no EOF comes.  The server keeps its
+ * connection open, or a link hangs that has the rest of the file, in either
+ * direction. */
 void
 cut_standstill(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
@@ -224,8 +223,9 @@ cut_standstill(struct engine *engine, struct data *data,
 	data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
 }
 
-/* Somebody else may have the first connection, and the transfer with it, while
- * the right one was refused; also what has ended cleanly, and is delivered. */
+/* The first connection may be a stranger's, and the right one was refused.  So
+ * the transfer is cut, even if the first one has ended cleanly and is
+ * delivered. */
 #define SECOND_WHY "somebody else may have the data connection"
 
 void
@@ -247,7 +247,7 @@ cut_by_second_server(struct engine *engine, struct data *data,
 		data_reset_client(engine, data);
 }
 
-/* ---- what we end ---- */
+/* ---- ends that we close ---- */
 
 void
 react_drop_client(struct engine *engine, struct data *data, const char *why)
@@ -299,9 +299,9 @@ watch_again(struct engine *engine, struct data *data,
 }
 
 /*
- * Most likely it was the client, which has sent or wanted little and closed at
- * once.  A stranger must not be able to end the transfer by this: so the client
- * still has a moment.
+ * Most likely it was the client, which sent or wanted little and closed at
+ * once.  But a stranger must not be able to end the transfer in this way, so
+ * the client still has a moment to connect.
  */
 void
 await_unknown(struct engine *engine, struct data *data,

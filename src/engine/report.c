@@ -1,6 +1,6 @@
 /*
- * The control engine: what its owner is told of transfers, for people.  Nothing
- * is decided here.
+ * The control engine: reports about transfers, for the owner and for users; and
+ * whether a transfer has the announced size.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -9,9 +9,9 @@
 #include "base/num.h"
 #include "engine/priv.h"
 
-/* ---- what is remembered for it ---- */
+/* ---- what is kept for reports ---- */
 
-/* What a server is without a TYPE (RFC 959 section 5.1). */
+/* The type before the first TYPE (RFC 959 section 5.1). */
 #define TYPE_AT_FIRST 'A'
 
 static void
@@ -22,8 +22,8 @@ report_take_text(char **where, struct exchange *exchange)
 	exchange->text = NULL;
 }
 
-/* "ALLO 1234" and "ALLO 1234 R 80" (RFC 959 section 4.1.3).  What the server
- * makes of it does not matter.  Of who says 0, nothing is known. */
+/* "ALLO 1234" and "ALLO 1234 R 80" (RFC 959 section 4.1.3).  The reply of the
+ * server does not matter.  A size of 0 means nothing. */
 void
 report_allo(struct engine *engine, const char *argument, size_t len)
 {
@@ -44,7 +44,8 @@ forget_size(struct engine *engine)
 	engine->session.size_name = NULL;
 }
 
-/* After it the name may stand for another file, or the file be another one. */
+/* After such a command, the file of the last SIZE may have changed, or its name
+ * may mean another file. */
 static bool
 changes_files(const struct exchange *exchange, unsigned code)
 {
@@ -70,7 +71,7 @@ report_command(struct engine *engine, struct exchange *exchange, unsigned code)
 	    exchange->text != NULL) {
 		engine->session.type =
 		    (char)toupper((unsigned char)exchange->text[0]);
-		/* RFC 3659 section 4: the size is that in this type. */
+		/* RFC 3659 section 4: the size depends on the type. */
 		if (engine->session.type != type)
 			forget_size(engine);
 	} else if (exchange->verb == VERB_SIZE) {
@@ -107,8 +108,8 @@ size_of_213(const uint8_t *line, size_t len)
 	return (int64_t)size;
 }
 
-/* "150 Opening BINARY mode data connection for x (1234 bytes).", which is no
- * standard, and nearly all do so. */
+/* "150 Opening BINARY mode data connection for x (1234 bytes)."  This is no
+ * standard, but nearly all servers send it. */
 static int64_t
 size_of_150(const uint8_t *line, size_t len)
 {
@@ -132,8 +133,8 @@ size_of_150(const uint8_t *line, size_t len)
 	return -1;
 }
 
-/* Is the name of the file one that reads like a size?  Most servers repeat it.
- */
+/* Does the name of the file look like such a size?  Most servers repeat the
+ * name in the reply. */
 static bool
 names_size(const struct exchange *transfer)
 {
@@ -156,7 +157,7 @@ report_reply_line(struct exchange *exchange, unsigned code, const uint8_t *line,
 
 /* ---- the reports ---- */
 
-/* The server calls it good, and the client was told that it is not. */
+/* The server has replied 2xx, and the client got an error. */
 static bool
 is_disbelieved(unsigned server_code, unsigned client_code)
 {
@@ -167,7 +168,7 @@ static enum engine_outcome
 outcome_of(const struct exchange *transfer, const struct data *data,
     unsigned server_code, unsigned client_code)
 {
-	bool taken = server_code < 300; /* 0 and a second 150 among them */
+	bool taken = server_code < 300; /* also 0 and a second 150 */
 
 	if ((data != NULL && data_is_cut(data)) ||
 	    is_disbelieved(server_code, client_code))
@@ -181,7 +182,7 @@ outcome_of(const struct exchange *transfer, const struct data *data,
 	return ENGINE_ABORTED;
 }
 
-/* The client's own words, and what it was told. */
+/* The command of the client, and the host-port in it or in our reply. */
 static struct engine_way
 client_way(const struct data *data)
 {
@@ -194,7 +195,7 @@ client_way(const struct data *data)
 	return way;
 }
 
-/* What the server was told, and its own words. */
+/* Our command to the server, and the host-port in it or in its reply. */
 static struct engine_way
 server_way(const struct data *data)
 {
@@ -213,11 +214,13 @@ server_way(const struct data *data)
 	return way;
 }
 
-/* RFC 959 section 3.4: only in stream mode are its bytes those of the file. */
+/* RFC 959 section 3.4: only in stream mode the data are just the bytes of the
+ * file. */
 static bool
 is_framed(const struct engine *engine, const struct data *data)
 {
-	/* A data connection that block mode has kept has others before. */
+	/* In block mode the data connection may have carried other files
+	 * before. */
 	return engine->session.mode != 'S' ||
 	    engine->session.structure == 'R' ||
 	    (data != NULL &&
@@ -240,8 +243,9 @@ is_text(const struct engine *engine)
 }
 
 /*
- * What ALLO asks for may be more than the file; but clients that send it say
- * how long that is.  Once more has come, it was wrong, and proves nothing.
+ * The size in ALLO may be larger than the file, but clients that send it use
+ * the size of the file.  If more bytes have come, it was wrong and proves
+ * nothing.
  */
 static enum report_size
 size_of_upload(const struct engine *engine, const struct exchange *transfer)
@@ -257,11 +261,12 @@ size_of_upload(const struct engine *engine, const struct exchange *transfer)
 }
 
 /*
- * Behind a REST, some first replies have the size of the file and others that
- * of the rest; the reply to SIZE is never about the rest.  Without a REST the
- * first reply is the newer of the two.  Of a text only nothing is as long as
- * the server says.  What it says of a directory is not the size of a listing.
- * Nor is known how long a file is of which more has come.
+ * After a REST, the first reply of some servers has the size of the file, that
+ * of others the size of the rest; the reply to SIZE always has that of the
+ * file.  Without a REST, the first reply is newer than the reply to SIZE.  The
+ * size of a text differs from the bytes on the wire, unless it is 0.  The size
+ * of a directory is not that of a listing.  If more bytes have come than the
+ * announced size, the size is not known.
  */
 enum report_size
 report_size(const struct engine *engine, const struct exchange *transfer)
@@ -293,7 +298,7 @@ report_size(const struct engine *engine, const struct exchange *transfer)
 	return whole ? SIZE_WHOLE : SIZE_SHORT;
 }
 
-/* What is known before its end as well. */
+/* Fills in what is known before the transfer ends. */
 static void
 describe(const struct engine *engine, const struct exchange *transfer,
     const struct data *data, struct engine_report *ret)

@@ -1,22 +1,22 @@
 /*
- * The control engine: asking the server for a data connection.
+ * The control engine: requests to the server for a data connection.
  *
  * A client's PORT or PASV is a request.  It is sent in one variant after the
- * other (engine/variant.c) until the server takes one; the client sees one
- * reply, in the mode and with the verb it has used.  While the variant is not
- * known to be good the commands behind it wait, or a transfer among them would
+ * other (engine/variant.c) until the server accepts one.  The client gets one
+ * reply, to the command that it has sent.  While the variant is not known to
+ * work, commands after the request wait, because a transfer among them would
  * fail.
  *
- *	client    variant sent  needs               answered when
- *	active    active      far listener first  200 came
- *	active    passive     nothing             229 came
- *	passive   passive     near listener last  229 came and it stands
- *	passive   active      both first          200 came
+ *	client    variant sent  needs               answered after
+ *	active    active        far listener first  200
+ *	active    passive       nothing             229
+ *	passive   passive       near listener last  229, when it is ready
+ *	passive   active        both first          200
  *
  * (far and near: the server's and the client's side of a local tunnel.)
  *
- * What is learned from the server's answers: engine/learn.c.  What happens when
- * an answer turns out wrong at RETR: engine/retry.c.
+ * What is remembered of the server's answers: engine/learn.c.  If a variant
+ * that was accepted fails at RETR: engine/retry.c.
  */
 #include <stdio.h>
 
@@ -38,7 +38,7 @@ request_is_active(const struct exchange *request)
 
 /* ---- the end of a request ---- */
 
-/* In the verb that the client has used. */
+/* Answers the client's PORT or EPRT. */
 static void
 answer_active(struct engine *engine, struct exchange *request)
 {
@@ -52,7 +52,7 @@ answer_active(struct engine *engine, struct exchange *request)
 
 #define PASSIVE_TEXT_MAX (HOSTPORT_TEXT_MAX + 64)
 
-/* Our own reply to PASV or EPSV. */
+/* Writes our own reply to PASV or EPSV. */
 static void
 passive_text(enum verb verb, const struct addr *addr,
     char text[PASSIVE_TEXT_MAX])
@@ -94,8 +94,8 @@ warn_refused(struct engine *engine, const struct exchange *request,
 		"");
 }
 
-/* No variant is left, or one cannot be made.  text: the reply, if the server
- * has said nothing. */
+/* No variant is left, or one cannot be made.  text: the reply to the client, if
+ * no refusal was kept. */
 static void
 give_up(struct engine *engine, struct exchange *request, const char *text)
 {
@@ -114,7 +114,8 @@ give_up(struct engine *engine, struct exchange *request, const char *text)
 	exchange_answer(engine, request, NULL);
 }
 
-/* It fails here, not at the server, which has refused nothing. */
+/* culvert itself cannot make the data connection; the server has refused
+ * nothing. */
 void
 request_note_failure(struct engine *engine, struct exchange *request,
     const char *why)
@@ -170,7 +171,8 @@ send_variant(struct engine *engine, struct exchange *request)
 		data_enter(request->data, DATA_ANNOUNCED);
 	} else if (request->request.variant == request->request.own &&
 	    request->line != NULL) {
-		/* As the client wrote it: "P@SW", its line end. */
+		/* The client's line itself: its verb may be "P@SW", its line
+		 * end a LF. */
 		engine_send(engine, ENGINE_SERVER, request->line,
 		    request->line_len);
 	} else {
@@ -213,7 +215,8 @@ request_next_variant(struct engine *engine, struct exchange *request)
 	}
 	request->request.tried |= VARIANT_BIT(request->request.variant);
 	server.family = variant_family(request->request.variant);
-	/* What was made for the variant before does not serve this one. */
+	/* The data connection for the previous variant has another address
+	 * family. */
 	if (request->data != NULL &&
 	    request->data->server.how.family != server.family)
 		data_close(engine, request->data);
@@ -222,7 +225,7 @@ request_next_variant(struct engine *engine, struct exchange *request)
 		send_variant(engine, request);
 		return;
 	}
-	/* Where to listen is known once the server is connected to. */
+	/* Where to listen is known only when the server is connected. */
 	request->waits = true;
 	request->request.deferred =
 	    TAILQ_FIRST(&engine->exchanges)->type == EXCHANGE_GREETING;
@@ -239,7 +242,7 @@ request_begin(struct engine *engine, const struct command *command,
 {
 	struct exchange *request;
 
-	/* What the server does not know we keep. */
+	/* The server may not have got the EPSV ALL, so culvert enforces it. */
 	if (engine->session.epsv_all && command->verb != VERB_EPSV &&
 	    engine->config.server_mode != ENGINE_SAME) {
 		exchange_local(engine, ONLY_EPSV);
@@ -280,7 +283,7 @@ request_misfit(struct engine *engine, struct exchange *request, unsigned code)
 	return (request->flags & VERB_IS_PASSIVE) != 0 ? NULL : request;
 }
 
-/* A PORT that is not answered may have been taken. */
+/* If a PORT gets no reply, the server may have accepted it. */
 void
 request_skip(struct engine *engine, struct exchange *request)
 {
@@ -289,7 +292,7 @@ request_skip(struct engine *engine, struct exchange *request)
 		data_make_next(engine, request->data);
 }
 
-/* Is what the server says the client's to see, as it stands? */
+/* Can the reply be passed to the client, which used the same verb? */
 static bool
 speaks_to_client(const struct exchange *request)
 {
@@ -297,9 +300,9 @@ speaks_to_client(const struct exchange *request)
 	    variant_verb(request->request.variant) == request->verb;
 }
 
-/* May the announcement pass, with our host-port?  Not one of several lines
- * whose port may yet turn out to be dead: the first ones could not be taken
- * back. */
+/* May the reply pass, with our host-port in it?  Not if it is a multi-line
+ * reply and our connection to its port may still fail: the lines that had
+ * passed could not be withdrawn. */
 static bool
 may_pass(const struct engine *engine, const struct exchange *request,
     const uint8_t *line, size_t len)
@@ -320,8 +323,8 @@ request_begin_reply(struct engine *engine, struct exchange *request,
 	bool active = variant_is_active(request->request.variant);
 	bool announces = !active && code >= 227 && code <= 229;
 
-	/* A first announcement whose end never came, see engine/unfinished.c.
-	 */
+	/* A reply with a host-port came before, and did not end: see
+	 * engine/unfinished.c. */
 	if (!active && request->data != NULL)
 		data_close(engine, request->data);
 	if (announces || (active && code < 300)) {
@@ -333,12 +336,13 @@ request_begin_reply(struct engine *engine, struct exchange *request,
 			engine->reply.how = DROP;
 		return STEP_DONE;
 	}
-	/* What is sent behind it already would be answered before it. */
+	/* If commands after it were sent already, their replies would come
+	 * before that of another variant. */
 	if (request->type == EXCHANGE_REQUEST &&
 	    TAILQ_NEXT(request, link) != NULL)
 		request->request.tried = ~0U;
-	/* A refusal that ends the attempts passes as it is, all its lines, if
-	 * it is the first. */
+	/* If no other variant will be sent, and this is the first refusal, it
+	 * passes unchanged, with all its lines. */
 	if (speaks_to_client(request) && request->reply == NULL &&
 	    (!variant_is_refused(code) ||
 		variant_choose(engine, request) == VARIANT_NONE))
@@ -346,19 +350,19 @@ request_begin_reply(struct engine *engine, struct exchange *request,
 	engine->reply.how = DROP_REQUEST;
 	if (code >= 400)
 		exchange_keep_refusal(engine, request, line, len);
-	/* "530 Please login": no other variant will do. */
+	/* "530 Please login": no other variant would work. */
 	if (code >= 400 && !variant_is_refused(code))
 		request->request.tried = ~0U;
 	return STEP_DONE;
 }
 
-/* An IPv6 server may answer PASV by "227 ... (::1,144,91)": it has EPSV.  The
- * client gets to see that 227 if nothing else helps. */
+/* An IPv6 server may reply "227 ... (::1,144,91)" to PASV, and then supports
+ * EPSV.  The client gets that 227 only if no variant works. */
 bool
 request_not_understood(struct engine *engine, struct exchange *request,
     const uint8_t *line, size_t len)
 {
-	/* Not when it is the beginning of an over-long line. */
+	/* Not if this is the beginning of an over-long line. */
 	if (line[len - 1] != '\n' || TAILQ_NEXT(request, link) != NULL ||
 	    variant_choose(engine, request) == VARIANT_NONE)
 		return false;
@@ -369,7 +373,7 @@ request_not_understood(struct engine *engine, struct exchange *request,
 
 /* ---- the end of a reply, and listeners ---- */
 
-/* The server's passive port is known, and all that is to be seen of it. */
+/* The server's reply to a passive variant has ended, and its port is known. */
 static void
 end_passive(struct engine *engine, struct exchange *request)
 {
@@ -385,7 +389,7 @@ end_passive(struct engine *engine, struct exchange *request)
 		answer_passive(engine, request);
 }
 
-/* An announcement that was not in the client's variant. */
+/* The reply to a variant that the client did not use has ended. */
 static void
 end_translated(struct engine *engine, struct exchange *request)
 {
@@ -410,7 +414,7 @@ request_end_reply(struct engine *engine, struct exchange *request,
 	} else if (engine->reply.how == DROP_REQUEST) {
 		request_next_variant(engine, request);
 	} else if (needs_data && request->data == NULL) {
-		/* Its listener was lost meanwhile. */
+		/* Its listener was lost before the reply came. */
 		if (engine->reply.how == DROP)
 			exchange_answer(engine, request,
 			    "425 No data connection: " NO_DATA ".");
@@ -446,7 +450,8 @@ request_keep_failure(struct engine *engine, struct exchange *request,
 	snprintf(text, sizeof(text), "425 No data connection: %s.", data->why);
 	if (request->reply == NULL)
 		exchange_set_text(engine, request, text);
-	/* What is sent behind it already would be answered before it. */
+	/* If commands after it were sent already, their replies would come
+	 * before that of another variant. */
 	if (TAILQ_NEXT(request, link) != NULL &&
 	    request->type == EXCHANGE_REQUEST)
 		request->request.tried = ~0U;
@@ -454,7 +459,8 @@ request_keep_failure(struct engine *engine, struct exchange *request,
 	data_close(engine, data);
 }
 
-/* A listener of the request does not stand, or our connection to the server. */
+/* A listener of the request, or our connection to the server, could not be
+ * made. */
 static void
 listener_failed(struct engine *engine, struct exchange *request)
 {
@@ -475,7 +481,7 @@ listener_failed(struct engine *engine, struct exchange *request)
 	    data->why);
 	if (request->reply == NULL)
 		exchange_set_text(engine, request, text);
-	/* There may be one in the other family. */
+	/* A listener of the other address family may be possible. */
 	for (enum variant variant = 0; variant < VARIANT_NONE; variant++)
 		if (variant_is_active(variant) &&
 		    variant_family(variant) == data->server.how.family)

@@ -1,9 +1,9 @@
 /*
- * The control engine: a transfer again.
+ * The control engine: sends a refused transfer again.
  *
- * A server may take PORT and find out only at RETR that there is no way to the
- * address in it: 425.  Then passive mode is asked for, by a request of our own,
- * and the transfer is sent again behind it, with its REST.
+ * A server may accept a PORT, and find out only at RETR that it cannot connect
+ * to the address: 425.  Then culvert sends a passive request of its own, and
+ * after it the transfer again, with its REST.
  */
 #include <stdlib.h>
 
@@ -22,8 +22,8 @@ retry_is_possible(const struct engine *engine, const struct exchange *transfer)
 {
 	const struct data *data = transfer->data;
 
-	/* STOU would leave an empty file under another name; and what is sent
-	 * behind it already would come before it. */
+	/* STOU would leave an empty file under another name.  And commands that
+	 * were sent after the transfer would be executed before it. */
 	return data != NULL && data->server.how.listens &&
 	    !data->client.how.listens && !data->server.up &&
 	    !data_is_cut(data) && !data_is_aborted(data) && !transfer->begun &&
@@ -46,7 +46,7 @@ retry_begin(struct engine *engine, struct exchange *transfer,
 	exchange_keep_refusal(engine, request, line, len);
 	exchange_keep_refusal(engine, transfer, line, len);
 	transfer->waits = true;
-	/* Nobody may come late, and be the transfer's. */
+	/* No connection that comes late may be taken for the transfer's. */
 	data_act(engine, transfer->data, ENGINE_DATA_DROP, ENGINE_SERVER);
 	request->flags = VERB_IS_PASSIVE;
 	request->transfer = transfer;
@@ -106,18 +106,18 @@ retry_abandon(struct engine *engine, struct exchange *ours)
 		return;
 	retry_refuse(engine, ours->transfer);
 	ours->transfer = NULL;
-	if (ours->waits) { /* for no reply any more */
+	if (ours->waits) { /* it was not sent, so it will get no reply */
 		exchange_drop(engine, ours);
 		return;
 	}
-	/* Its reply may come yet, or the rest of it, and is nobody's. */
+	/* Its reply, or the rest of it, may still come, and must be dropped. */
 	if (engine->reply.exchange == ours)
 		engine->reply.how = DROP;
 	if (ours->data != NULL)
 		data_close(engine, ours->data);
 	ours->type = EXCHANGE_OWN_OVER;
 	ours->flags = 0;
-	/* A REST must not be there for the next transfer. */
+	/* The REST must not apply to the next transfer. */
 	if (ours->verb == VERB_REST) {
 		engine_sendf(engine, ENGINE_SERVER, "REST 0");
 		exchange_add(engine, EXCHANGE_OWN_REST, VERB_REST);

@@ -12,7 +12,8 @@
 
 /* ---- the beginning of a reply ---- */
 
-/* Decides what becomes of a reply at its first line; STEP_WAIT: not yet. */
+/* Decides at the first line what is done with a reply.  Returns STEP_WAIT if
+ * that cannot be decided yet. */
 static enum step
 begin_reply(struct engine *engine, struct exchange *exchange, unsigned code,
     const uint8_t *line, size_t len)
@@ -37,7 +38,7 @@ begin_reply(struct engine *engine, struct exchange *exchange, unsigned code,
 
 /* ---- the end of a reply ---- */
 
-/* An answer to one of the three with which people log in. */
+/* Is it a reply to USER, PASS or ACCT? */
 static bool
 is_about_login(const struct exchange *exchange)
 {
@@ -87,10 +88,10 @@ engine_end_reply(struct engine *engine, unsigned code)
 			report_begin(engine, exchange);
 		}
 		exchange->begun = true;
-		/* There are servers that ask nobody who he is. */
+		/* Some servers need no login. */
 		if (exchange_is_transfer(exchange))
 			owner_login(engine);
-		/* The last reply is held as the first one was. */
+		/* The final reply is held for its own time. */
 		if (exchange->data != NULL)
 			exchange->data->expired = false;
 		return;
@@ -119,7 +120,7 @@ pass_line(struct engine *engine, unsigned code, enum reply_place place,
 	return STEP_DONE;
 }
 
-/* One line. */
+/* Handles one line. */
 static enum step
 take_line(struct engine *engine, const uint8_t *line, size_t len)
 {
@@ -145,7 +146,7 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 		hostport_pass(engine, 0, line, len);
 		return STEP_DONE;
 	}
-	/* While a listener is being made the reply has begun already. */
+	/* While a listener is being made, the first line was handled before. */
 	if (begins && engine->making == NULL) {
 		engine->reply.exchange = match_reply(engine, code);
 		if (code == 421 && engine->reply.exchange == NULL)
@@ -169,7 +170,7 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	return STEP_DONE;
 }
 
-/* The rest of an over-long line, or TLS. */
+/* Passes the rest of an over-long line, or bytes under TLS. */
 static enum step
 pass_rest(struct engine *engine, const uint8_t *line, size_t len,
     enum line_result result)
@@ -194,18 +195,18 @@ engine_step_server(struct engine *engine)
 
 	if (engine->opaque)
 		len = line_reader_len(input);
-	/* A line that the end has cut off is a line. */
+	/* What came before the EOF is a line, even without a line end. */
 	if (len == 0 || (result == LINE_MORE && !engine->opaque && !ended))
 		return STEP_IDLE;
 	if (engine->opaque || engine->peers[ENGINE_SERVER].fragment)
 		return pass_rest(engine, line, len, result);
-	/* Less than a code, and nobody has ended there: no reply of anybody. */
+	/* Part of a code, and the connection was lost: no reply. */
 	if (result == LINE_MORE && engine->peers[ENGINE_SERVER].lost &&
 	    engine_open_code(engine) == 0 && len < CODE_LEN) {
 		line_reader_consume(input, len);
 		return STEP_DONE;
 	}
-	/* A command that was let go of holds up nobody any more. */
+	/* If an exchange was removed, a line of the client may go on. */
 	if (take_line(engine, line, len) == STEP_WAIT)
 		return engine->n_exchanges != n_exchanges ? STEP_DONE :
 							    STEP_WAIT;

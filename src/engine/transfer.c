@@ -1,12 +1,11 @@
 /*
- * The control engine: transfers, as exchanges.  What a data connection does
- * with them: hold.c and event.c.
+ * The control engine: transfers as exchanges.  For their data connections see
+ * hold.c and event.c.
  */
 #include "engine/priv.h"
 
 /* ---- which replies are its own ---- */
 
-/* Has a transfer begun whose data are still to come? */
 bool
 transfer_is_running(const struct exchange *exchange)
 {
@@ -17,7 +16,7 @@ transfer_is_running(const struct exchange *exchange)
 	    !data->server.lost;
 }
 
-/* Answers to a pipelined command, never the end of a transfer. */
+/* Does the code answer a pipelined command, but never end a transfer? */
 static bool
 answers_others(unsigned code)
 {
@@ -31,7 +30,7 @@ answers_others(unsigned code)
 bool
 transfer_fits(const struct exchange *transfer, unsigned code)
 {
-	/* Never the first and last reply to a transfer. */
+	/* These are never the only reply to a transfer. */
 	static const unsigned not_only[] = { 211, 212, 213, 214, 215, 227, 228,
 		229, 257, 331, 350, 0 };
 
@@ -48,7 +47,8 @@ transfer_expects(const struct exchange *transfer, unsigned code)
 	    (!transfer->begun && match_begins_transfer(code));
 }
 
-/* An announcement that nobody has asked for, unless something like SPSV has. */
+/* Returns the command that a 227 to 229 without a request may answer: one that
+ * culvert does not know, as SPSV; or NULL. */
 static struct exchange *
 stray_announcement(struct engine *engine)
 {
@@ -62,7 +62,7 @@ stray_announcement(struct engine *engine)
 	return NULL;
 }
 
-/* What does not end a transfer answers a command behind it. */
+/* A reply that does not end a transfer answers a command after it. */
 struct exchange *
 transfer_misfit(struct engine *engine, struct exchange *transfer, unsigned code)
 {
@@ -73,7 +73,8 @@ transfer_misfit(struct engine *engine, struct exchange *transfer, unsigned code)
 	other = match_behind(transfer, code);
 	if (other != NULL)
 		return other;
-	/* What was left out in doubt may be answered yet. */
+	/* The command of a reply that culvert took for ended in doubt may still
+	 * be answered. */
 	return transfer->begun && engine->unfinished.late != 0 ? NULL :
 								 transfer;
 }

@@ -1,38 +1,39 @@
 /*
- * The control engine: replies of several lines that do not end by the rule.
+ * The control engine: multi-line replies without their last line.
  *
  * RFC 959 section 4.2 ends such a reply with its own code and a blank; the
  * lines inside may look like anything.  Some servers never send that last line:
  * "553-..." and then "150 ..." (glftpd), a lone "211-none", "211End".  Clients
- * are lenient, each in its own way (curl and wget take any code and a blank for
- * the end, ftplib and tnftp the same code with anything but a hyphen), and go
- * on.  If we did not, everything behind would pass unread: a 227 as it is, and
- * the 226 of an upload that was cut.
+ * are lenient, each in its own way, and go on (curl and wget take any code and
+ * a blank for the last line, ftplib and tnftp the same code with anything but a
+ * hyphen).  If culvert did not go on, everything after it would pass
+ * unexamined: a 227 unchanged, and the 226 of an upload that was cut.
  *
- * So a line within such a reply that could be a reply of its own is a
- * candidate:
+ * So a line within such a reply that could be the next reply is a candidate:
  *
  *	fresh	it fits a command that the client sent after lines of the
- *		unfinished reply had come, with no command unanswered but the
- *		one that this reply is for: the client has seen the end
- *	own	the unfinished reply is to a transfer, or a request for a data
- *		connection, and the line goes on with it ("150-", "226 ")
+ *		unfinished reply had come, when no other command was
+ *		unanswered: so the client takes the reply for ended
+ *	own	the unfinished reply is to a transfer, or to a request for a
+ *		data connection, and this could be its next reply ("150-",
+ *		"226 ")
  *	hidden	the client gets nothing of the unfinished reply
- *	doubtful  it announces a data connection, or begins or ends a transfer,
- *		that was requested before the unfinished reply began
+ *	doubtful  it has a host-port, or begins or ends a transfer, and was
+ *		requested before the unfinished reply began
  *	contrary  the unfinished reply says that a transfer has failed, and a
  *		client may take the line for its outcome (wget: any 2xx)
  *
- * A candidate is held.  If the end of the unfinished reply is found behind it,
- * the candidate was an ordinary line; if the server says nothing more for
+ * A candidate is held.  If the last line of the unfinished reply comes after
+ * it, the candidate was an ordinary line.  If the server sends nothing more for
  * LIMIT_UNFINISHED_MS (a doubtful one: LIMIT_UNFINISHED_DOUBT_MS), it is a
- * reply.  A reply that nothing follows is ended after the longer time, if the
- * client waits for us: since it sees nothing of that reply, or since we hold
- * back its next command or have the answer to it.
+ * reply.  An unfinished reply after which nothing comes is ended after the
+ * longer time, if the client waits for culvert: it gets nothing of that reply,
+ * or culvert delays its next command or has the answer to it.
  *
  * A contrary line is not passed: many clients take the last code for the
- * outcome, and a failure is not to become a success by it.  They get the end of
- * the failure from us.  Where the end is there, the line is padded.
+ * outcome, and a failure must not become a success in this way.  The client
+ * gets the last line of the failure from culvert.  If that line comes from the
+ * server, a blank is put in front of the contrary line.
  */
 #include <string.h>
 
@@ -65,7 +66,8 @@ is_good(unsigned code)
 	return code >= 200 && code < 300;
 }
 
-/* The last command that the client sent after what it had got before. */
+/* Returns the last fresh command that a reply with that code answers; NULL:
+ * none. */
 static struct exchange *
 fresh_command(struct engine *engine, unsigned code)
 {
@@ -77,7 +79,7 @@ fresh_command(struct engine *engine, unsigned code)
 	return NULL;
 }
 
-/* Does the line go on with the reply that it stands in? */
+/* Could the line be the next reply to the same transfer? */
 static bool
 is_own(const struct engine *engine, const struct exchange *replying,
     unsigned code)
@@ -88,12 +90,13 @@ is_own(const struct engine *engine, const struct exchange *replying,
 		return false;
 	if (open < 200)
 		return ends_transfer(code);
-	/* "553-" of a file that is there already, and then its transfer. */
+	/* "553-" for a file that exists, and then the 150 of its transfer. */
 	return open >= 400 && engine->reply.how == PASS && !replying->begun &&
 	    match_begins_transfer(code);
 }
 
-/* May it be taken for the outcome of a transfer that is told as failed? */
+/* May a client take the line for the outcome of a transfer that was reported as
+ * failed? */
 static bool
 is_contrary(const struct engine *engine, const struct exchange *replying,
     unsigned code)
@@ -103,8 +106,8 @@ is_contrary(const struct engine *engine, const struct exchange *replying,
 	    (ends_transfer(code) || is_good(code));
 }
 
-/* An ordinary line that a client must not take for the outcome of a transfer:
- * that one has failed, or was cut. */
+/* Could a client take this ordinary line for the success of a transfer that has
+ * failed or was cut? */
 static bool
 is_untrue(struct engine *engine, unsigned code)
 {
@@ -120,7 +123,8 @@ is_untrue(struct engine *engine, unsigned code)
 		ends_transfer(code));
 }
 
-/* The client sees nothing of the reply: who is next? */
+/* The client gets nothing of the current reply: returns the next command that
+ * the line answers; NULL: none. */
 static struct exchange *
 behind_hidden(struct engine *engine, unsigned code)
 {
@@ -134,7 +138,8 @@ behind_hidden(struct engine *engine, unsigned code)
 	return NULL;
 }
 
-/* The first whose answer it would be, though it was sent before the reply. */
+/* Returns the first command that the line could answer, even if it was sent
+ * before the current reply; NULL: none. */
 static struct exchange *
 doubtful_command(struct engine *engine, unsigned code, const uint8_t *line,
     size_t len)
@@ -150,8 +155,8 @@ doubtful_command(struct engine *engine, unsigned code, const uint8_t *line,
 	return match_claimant(engine, code);
 }
 
-/* Has the reply to a PASV said where, and could that be the reply to another?
- */
+/* Has the current reply to a PASV had its host-port, so that this line could be
+ * the reply to another PASV? */
 static bool
 announces_again(const struct engine *engine, unsigned code)
 {
@@ -187,7 +192,7 @@ judge(struct engine *engine, const uint8_t *line, size_t len, unsigned code,
 	return *ret == replying ? CANDIDATE_SURE : CANDIDATE_DOUBTFUL;
 }
 
-/* ---- the end that never came ---- */
+/* ---- ending a reply without its last line ---- */
 
 static void
 note_guess(struct engine *engine)
@@ -212,7 +217,7 @@ unfinished_end(struct engine *engine)
 	engine_end_reply(engine, code);
 }
 
-/* Is the line the answer to a command behind the transfer? */
+/* Could the line answer a command after the transfer? */
 static bool
 answers_another(const struct exchange *transfer, unsigned code)
 {
@@ -226,7 +231,7 @@ answers_another(const struct exchange *transfer, unsigned code)
 	return false;
 }
 
-/* The line, with that code, is contrary to what is open. */
+/* Ends the current reply, a failure, before a contrary line with that code. */
 static void
 end_failure(struct engine *engine, unsigned code)
 {
@@ -247,14 +252,14 @@ end_failure(struct engine *engine, unsigned code)
 	engine_end_reply(engine, open);
 }
 
-/* The line answers target: what is open has ended before it. */
+/* The line answers target: ends the current reply before it. */
 static void
 end_before(struct engine *engine, struct exchange *target, unsigned line_code)
 {
 	struct exchange *replying = engine->reply.exchange;
 	unsigned code = engine_open_code(engine);
 
-	/* A client that sends ABOR has not seen an end. */
+	/* A client that sends ABOR has not got an outcome. */
 	if (replying != NULL && is_contrary(engine, replying, line_code) &&
 	    (target == replying || target->verb == VERB_ABOR)) {
 		end_failure(engine, line_code);
@@ -282,8 +287,8 @@ warn_doubtful(struct engine *engine, unsigned code)
 	engine->unfinished.late = engine_open_code(engine);
 }
 
-/* Is the reply's own end there already, somewhere behind the line?  Or so much
- * that the server is not about to wait for anybody? */
+/* Has the last line of the current reply come already, after this line?  Or are
+ * there so many bytes that the server cannot be waiting for the client? */
 static bool
 end_is_near(const struct engine *engine, size_t line_len)
 {
@@ -334,7 +339,7 @@ unfinished_judge(struct engine *engine, const uint8_t *line, size_t len)
 	unfinished->held = false;
 	if (candidate == CANDIDATE_NONE ||
 	    (!unfinished->quiet && end_is_near(engine, len))) {
-		/* RFC 959 section 4.2 wants a line like this padded. */
+		/* RFC 959 section 4.2 wants a blank before such a line. */
 		if (is_untrue(engine, code))
 			engine_send(engine, ENGINE_CLIENT, " ", 1);
 		return UNFINISHED_INNER;
@@ -353,9 +358,9 @@ unfinished_judge(struct engine *engine, const uint8_t *line, size_t len)
 	return UNFINISHED_NEXT;
 }
 
-/* The end by the rule.  From a server that has just been asked something else,
- * by a client that never asks before it has its answer, it is that answer, if
- * only such a command has it: anything may be refused. */
+/* If the client never pipelines, and has just sent a command that only such a
+ * code answers, then the line is the reply to that.  A refusal can answer any
+ * command. */
 void
 unfinished_last_line(struct engine *engine, unsigned code)
 {
@@ -370,7 +375,7 @@ unfinished_last_line(struct engine *engine, unsigned code)
 	end_before(engine, fresh, code);
 }
 
-/* ---- replies that are nobody's ---- */
+/* ---- replies that answer no command ---- */
 
 void
 unfinished_note_transfer(struct engine *engine, unsigned server_code,
@@ -380,7 +385,7 @@ unfinished_note_transfer(struct engine *engine, unsigned server_code,
 	engine->unfinished.owed = told >= 400 && server_code < 200;
 }
 
-/* No other command has these; ABOR has a reply of its own to come. */
+/* No other command has these codes; and ABOR has a reply of its own. */
 bool
 unfinished_is_owed(const struct engine *engine, const struct exchange *first,
     unsigned code)
@@ -401,14 +406,14 @@ unfinished_owns_reply(struct engine *engine, unsigned code)
 		unfinished->ended = 0;
 	else if (unfinished->failed &&
 	    (code == 226 || code == 250 || code == 426))
-		/* Not to be taken for the reply to the next command. */
+		/* It must not be taken for the reply to the next command. */
 		unfinished->owed = false;
 	else
 		return false;
 	return true;
 }
 
-/* ---- the time that it takes ---- */
+/* ---- the timer ---- */
 
 void
 unfinished_stir(struct engine *engine)
@@ -422,15 +427,15 @@ engine_reply_timeout(struct engine *engine)
 {
 	struct unfinished *unfinished = &engine->unfinished;
 
-	/* Something has come since it was set. */
+	/* The server has sent something since it was started. */
 	if (!unfinished->timer)
 		return;
 	unfinished->timer = false;
 	unfinished->quiet = true;
 }
 
-/* A request in another variant than the client's: it sees no answer but ours.
- */
+/* Was the request sent with another verb than the client's?  Then the client
+ * gets only our answer. */
 static bool
 is_translated(const struct exchange *exchange)
 {
@@ -439,8 +444,9 @@ is_translated(const struct exchange *exchange)
 }
 
 /*
- * Was the command answered by a line with the code of the open reply ("200-",
- * of a server that ends no reply so)?  To us that was an inner line.
+ * Was the command answered by a line with the code of the current reply
+ * ("200-", from a server that ends no reply)?  culvert took that for a line
+ * within the reply.
  */
 static bool
 has_same_answer(const struct engine *engine, const struct exchange *exchange)
@@ -453,7 +459,7 @@ has_same_answer(const struct engine *engine, const struct exchange *exchange)
 	    !(is_translated(exchange) && engine_open_code(engine) >= 300);
 }
 
-/* Is somebody waiting for the end of what has begun? */
+/* Does the client or culvert wait for the end of the current reply? */
 static bool
 unfinished_is_awaited(const struct engine *engine)
 {
@@ -472,8 +478,8 @@ unfinished_is_awaited(const struct engine *engine)
 		has_same_answer(engine, behind));
 }
 
-/* The last command that was answered so and whose client has gone on, or waits
- * for us. */
+/* Returns the last command that was answered so, and after which the client has
+ * sent another one or waits for culvert. */
 static struct exchange *
 same_answer(struct engine *engine)
 {

@@ -1,20 +1,22 @@
 /*
- * The control engine: the end of an upload.
+ * The control engine: the EOF of an upload.
  *
  * A client that was killed ends its data connection as cleanly as one that has
- * sent everything; but then its control connection ends with it.  So the end
- * waits a moment, and if control has ended too, the client is probed: a dead
- * one answers with a reset.  Twice, since sshd hears of the first reset by the
- * second write.  An end that is not proven waits for longer: that the client's
- * control connection outlives it is all that speaks for it.
+ * sent the whole file; but its control connection ends, too.  So the EOF is
+ * held for a moment.  If the control connection has ended as well, the client
+ * is probed: a dead one answers with a reset.  It is probed twice, because sshd
+ * notices the first reset only when it writes again.  An EOF that is not proven
+ * waits for longer: the only sign that it is real is that the control
+ * connection still exists.
  */
 #include "engine/priv.h"
 #include "engine/react.h"
 
 /*
- * Nobody says that an end which is not proven was one; but the client's control
- * connection would not outlive a client that was killed, ALLO may have said how
- * long the file is, and the end of some stands in their data.
+ * Three things can show that an EOF that is not proven is not the end of the
+ * file: ALLO announced a larger file, the data contain no end-of-file marker,
+ * or the client's control connection has ended, as that of a killed client
+ * does.
  */
 const char *
 data_doubt_upload(const struct engine *engine, const struct exchange *transfer,
@@ -42,7 +44,8 @@ probe_client(struct engine *engine, struct data *data)
 		data_shut(engine, data, ENGINE_SERVER);
 		return;
 	}
-	/* Else its turn may come, or the end of a long line. */
+	/* Else wait: the transfer may become the oldest, or the over-long line
+	 * may end. */
 	if (data_transfer(engine, data) != NULL &&
 	    !engine->peers[ENGINE_SERVER].fragment) {
 		data->probes++;
@@ -62,7 +65,7 @@ upload_wait_ms(const struct engine *engine, const struct data *data)
 
 	if (data->client.eof == EOF_DOUBTED)
 		return LIMIT_UNPROVEN_MS;
-	/* Only sshd hides the address of a client. */
+	/* A client without a known address comes through sshd. */
 	if (least > LIMIT_UPLOAD_EOF_LONG_MS ||
 	    engine->config.client.family == AF_UNSPEC)
 		least = LIMIT_UPLOAD_EOF_LONG_MS;
@@ -86,8 +89,8 @@ upload_end(struct engine *engine, struct data *data, bool waited)
 	if (transfer != NULL && exchange_is_upload(transfer) &&
 	    report_size(engine, transfer) == SIZE_WHOLE)
 		data->client.eof = EOF_CLEAN;
-	/* Behind such an SSH server nothing of a client that has ended is there
-	 * to be probed. */
+	/* If the SSH server sends no EOF, a client that has ended its
+	 * connection cannot be probed. */
 	doubt = data_doubt_upload(engine, transfer, data);
 	if (doubt != NULL)
 		react_drop_client(engine, data, doubt);
@@ -99,7 +102,7 @@ upload_end(struct engine *engine, struct data *data, bool waited)
 		data_set_timer(engine, data, WAIT_UPLOAD_EOF);
 }
 
-/* One whose client has gone is about to be cut: see client_gone(). */
+/* If the client is lost, client_gone() cuts the upload. */
 void
 upload_waited(struct engine *engine, struct data *data)
 {

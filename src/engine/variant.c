@@ -1,11 +1,11 @@
 /*
- * The control engine: the variants in which a server can be asked for a data
- * connection (RFC 959, 2428), and their order.
+ * The control engine: the variants of a request for a data connection (RFC 959,
+ * 2428), and their order.
  *
  * The client's own variant comes first, then the others of its mode, then those
- * of the other mode; --server-mode leaves out one of the modes.  What was
- * refused in the tunnel where another variant was taken comes last.  RFC 6384
- * section 4 has the pairs between IPv4 and IPv6.
+ * of the other mode; --server-mode excludes one of the modes.  Variants that
+ * the server refused when another one worked come last.  RFC 6384 section 4 has
+ * the pairs between IPv4 and IPv6.
  */
 #include "engine/priv.h"
 
@@ -22,7 +22,7 @@ static const struct {
 	[VARIANT_EPRT6] = { VERB_EPRT, AF_INET6, true },
 };
 
-/* For each of the client's own: what else may be sent in its mode. */
+/* For each variant of the client: which others of its mode may be sent. */
 static const enum variant others[][4] = {
 	[VARIANT_EPSV_NUMBER] = { VARIANT_EPSV, VARIANT_PASV, VARIANT_NONE },
 	[VARIANT_EPSV] = { VARIANT_PASV, VARIANT_NONE },
@@ -32,13 +32,13 @@ static const enum variant others[][4] = {
 	[VARIANT_EPRT6] = { VARIANT_PORT, VARIANT_EPRT4, VARIANT_NONE },
 };
 
-/* In the other mode. */
+/* Those of the other mode. */
 static const enum variant to_passive[] = { VARIANT_EPSV, VARIANT_PASV,
 	VARIANT_NONE };
 static const enum variant to_active[] = { VARIANT_PORT, VARIANT_EPRT6,
 	VARIANT_EPRT4, VARIANT_NONE };
 
-/* Own, three others, three of the other mode. */
+/* The client's own, at most three of its mode, three of the other mode. */
 #define ORDER_MAX 8
 
 bool
@@ -82,7 +82,7 @@ append(enum variant *order, size_t n, const enum variant *more)
 	return n;
 }
 
-/* All that may be sent for a request; returns how many. */
+/* Lists all variants that may be sent for a request; returns how many. */
 static size_t
 order_of(const struct engine *engine, enum variant own,
     enum variant order[ORDER_MAX])
@@ -106,7 +106,7 @@ order_of(const struct engine *engine, enum variant own,
 	return n;
 }
 
-/* Does the server's control connection leave room for it? */
+/* Does the address family of the server's control connection permit it? */
 static bool
 fits_family(const struct engine *engine, enum variant variant)
 {

@@ -1,7 +1,7 @@
 /*
- * The control engine: what becomes of a reply to a transfer.  It may come
- * before the data have gone their way, or say that a transfer is complete which
- * is not.
+ * The control engine: what is done with a reply to a transfer.  The reply may
+ * come before all data have been relayed, or call a transfer complete that is
+ * not.
  */
 #include "engine/priv.h"
 
@@ -9,7 +9,7 @@ struct answer {
 	unsigned code;
 	const uint8_t *line;
 	size_t len;
-	bool again; /* a second 150, pure-ftpd's only word on a cut download */
+	bool again; /* a second 150: pure-ftpd's last reply to a cut download */
 };
 
 /* ---- cases; data is NULL if no data connection is known ---- */
@@ -40,10 +40,10 @@ CASE(is_cut_and_150_comes_again)
 }
 
 /*
- * The SSH server has closed the server's end of a download, and never says
- * whether that was the server's own end (RFC 4254 section 5.3: EOF before CLOSE
- * is not required).  The final reply of the server decides, which is alive
- * then, as the link is.
+ * The SSH server has closed the server's end of a download, and never tells
+ * whether the FTP server did so (RFC 4254 section 5.3: EOF before CLOSE is not
+ * required).  The FTP server's final reply decides: it shows that the server is
+ * alive, and the link too.
  */
 CASE(server_end_is_doubted)
 {
@@ -56,7 +56,7 @@ CASE(doubted_end_of_aborted_transfer)
 	    data_is_aborted(data);
 }
 
-/* What is known of the size must agree. */
+/* If a size is known, it must agree. */
 CASE(doubted_end_agrees_with_size)
 {
 	enum report_size size;
@@ -72,8 +72,8 @@ CASE(doubted_end_agrees_with_size)
 }
 
 /*
- * Active mode: the 150 and the 226 overtake the data connection, which has
- * yet to reach the client; clients take that for a failure.
+ * Active mode: the 150 and the 226 could reach the client before its data
+ * connection is made, and clients take that for a failure.
  */
 CASE(we_have_not_reached_the_client)
 {
@@ -89,10 +89,10 @@ CASE(client_has_not_come)
 }
 
 /*
- * An upload that may have gone another way than the reply comes.  The server
- * has seen an end, but it may be the one that sshd made of the death of that
- * SSH connection.  Only the server's own end, which comes that way too, tells
- * them apart.
+ * The upload may have used another SSH connection than the reply.  The server
+ * has got an EOF, but sshd may have made it because that SSH connection was
+ * lost.  Only an EOF of the server, which comes through the same SSH
+ * connection, shows that it was not.
  */
 CASE(upload_by_another_link_is_not_ended)
 {
@@ -116,10 +116,10 @@ CASE(client_has_not_come_for_download)
 }
 
 /*
- * The server calls a transfer good to which it has never connected.  An upload
- * has not gone anywhere.  Nor has a file, unless it is known to be empty.  But
- * there are servers that do not connect for an empty listing; and of a data
- * connection that does not come through us nothing is known.
+ * The server replies 2xx to a transfer for which it never connected.  That
+ * cannot be true of an upload, nor of a file unless it is known to be empty.
+ * But some servers do not connect for an empty listing; and culvert knows
+ * nothing of a data connection that does not go through it.
  */
 CASE(server_never_connected)
 {
@@ -137,8 +137,8 @@ CASE(there_was_no_data_connection)
 	    server_never_connected(engine, transfer, data, answer);
 }
 
-/* The server calls an upload good whose end it has not been told: what the
- * client still sends, or what waits here, would go nowhere. */
+/* The server replies 2xx to an upload before it has got the EOF: bytes that the
+ * client still sends, or that wait here, would be lost. */
 CASE(upload_is_not_sent)
 {
 	return data != NULL && !data_is_cut(data) &&
@@ -155,7 +155,7 @@ CASE(upload_is_doubted)
 	    data_doubt_upload(engine, transfer, data) != NULL;
 }
 
-/* ---- what is done ---- */
+/* ---- actions ---- */
 
 #define DEED(name)                                                         \
 	static void name(struct engine *engine, struct exchange *transfer, \
@@ -177,8 +177,8 @@ DEED(await_quiet)
 	hold_watch_quiet(engine, data);
 }
 
-/* The server does not wait for the client's end: its own connection is closed.
- */
+/* The server has closed its connection, so it does not wait for the client's
+ * EOF. */
 DEED(believe_end)
 {
 	data->server.eof = EOF_CLEAN;
@@ -246,14 +246,14 @@ DEED(await_client)
 DEED(await_delivery)
 {
 	if (data->course == COURSE_ABORTED) {
-		/* The server had finished before it saw the ABOR. */
+		/* The server had sent everything before it got the ABOR. */
 		data_set_course(data, COURSE_ABORTED_LATE);
 		data_set_timer(engine, data, WAIT_ABORT);
 	}
 	hold_watch_quiet(engine, data);
 }
 
-/* Takes the place of a good reply that is not to be believed. */
+/* Sends an error in place of a 2xx that is not believed. */
 static void
 refuse_good(struct engine *engine, unsigned code, const char *why)
 {
@@ -278,19 +278,19 @@ DEED(tell_cut)
 
 #define FIRST 1U /* 1xx */
 #define GOOD 2U	 /* 2xx */
-#define BAD 4U	 /* the rest */
+#define BAD 4U	 /* 3xx to 5xx */
 #define ANY (FIRST | GOOD | BAD)
 
 enum verdict {
-	GO_ON, /* with the next row */
-	HOLD,  /* it is looked at again whenever something happens */
-	DONE,  /* it passes, unless the deed has put another one in its place */
+	GO_ON, /* continue with the next row */
+	HOLD,  /* the reply is held, and examined again at the next event */
+	DONE,  /* the reply passes, unless the action has replaced it */
 };
 
 /*
- * What is done with such a reply: all rows whose case holds, in this order, as
- * far as one ends it.  Without one, it passes.  scripts/state-tables puts these
- * rows into doc/design.md.
+ * For a reply of that kind, all rows whose case holds apply, in this order,
+ * until one says HOLD or DONE.  If none does, the reply passes.
+ * scripts/state-tables puts these rows into doc/design.md.
  */
 static const struct {
 	unsigned kinds;

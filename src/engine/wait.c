@@ -1,5 +1,5 @@
 /*
- * The control engine: what data connections wait for, each for a bounded time.
+ * The control engine: what data connections wait for, each for a limited time.
  */
 #include <stdio.h>
 
@@ -63,7 +63,7 @@ cut_expires(struct engine *engine, struct data *data)
 	data_set_timer(engine, data, WAIT_CUT_END);
 }
 
-/* The reply to its request does not come, or went elsewhere. */
+/* The reply to the request does not come, or was matched to another command. */
 static void
 reply_expires(struct engine *engine, struct data *data)
 {
@@ -74,7 +74,7 @@ reply_expires(struct engine *engine, struct data *data)
 			exchange->unsure = false;
 }
 
-/* Not within the reply to another command, or its own. */
+/* Our reply must not be sent within another reply. */
 static void
 last_reply_expires(struct engine *engine, struct data *data)
 {
@@ -93,8 +93,8 @@ proof_expires(struct engine *engine, struct data *data)
 	data->server.failed = true;
 }
 
-/* For how long, in ms, and what is done if it has not come by then.  Enum
- * data_wait says for what.  scripts/state-tables puts these rows into
+/* How long each wait lasts, in ms, and what is done if the time runs out.  Enum
+ * data_wait says what is awaited.  scripts/state-tables puts these rows into
  * doc/design.md. */
 static const struct {
 	uint64_t ms;

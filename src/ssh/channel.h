@@ -37,8 +37,10 @@ struct proxy {
 	uint32_t size;		      /* of table */
 	unsigned int refusals;	      /* channels that the peer has refused */
 	struct link_info *info;	      /* borrowed */
-	bool closes_early; /* the SSH server was seen to send CLOSE behind its
-			    * EOF, before ours, when it had window left */
+	/* The SSH server has sent CLOSE directly after its EOF, and before our
+	 * EOF, for a channel that still had window: so that is no sign of a
+	 * loss on this link. */
+	bool closes_early;
 	struct reason *reason; /* borrowed; or NULL */
 
 	/* Packets for one channel, one after the other, which its owner will

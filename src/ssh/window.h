@@ -5,17 +5,17 @@
  * Theory of operation.  A window smaller than what is on its way during one
  * round trip holds the sender up.  So round trips are measured, in time and in
  * bytes: a question is sent to the peer, and what comes on the channel until
- *the answer came in one round trip.  Without waiting anywhere, the round trip
- *would have taken the shortest time that was seen on this connection, so
+ * the answer came in one round trip.  Without waiting anywhere, the round trip
+ * would have taken the shortest time that was seen on this connection, so
  *
  *	came * shortest / time
  *
  * is what the path itself holds.  (Opening a channel is a round trip as well,
- *in which nothing of its own waits.)  The window becomes this and as much
- *again, so that more capacity is soon noticed, but at most LIMIT_WINDOW_AHEAD
- *more: what the path does not hold waits, if ssh is the slowest part, in one
- *buffer that ssh extends in small steps, copying all of it.  With 2 MiB in it
- *ssh is fast; with 30 MiB it may stand still for seconds.
+ * in which nothing of its own waits.)  The window becomes this and as much
+ * again, so that more capacity is soon noticed, but at most LIMIT_WINDOW_AHEAD
+ * more: what the path does not hold waits, if ssh is the slowest part, in one
+ * buffer that ssh extends in small steps, copying all of it.  With 2 MiB in it
+ * ssh is fast; with 30 MiB it may stand still for seconds.
  *
  * A reader that lags behind gets no larger window, and a smaller one if it lags
  * much.  A window cannot be taken back, only not be renewed: so each has a
@@ -48,8 +48,8 @@ void window_budget_init(struct window_budget *budget, uint64_t max,
 /* Shared by the channels of one SSH connection; the caller keeps it. */
 struct window_path {
 	struct window_budget *budget;
-	uint64_t shortest; /* round trip that was seen, or 0 ... */
-	uint64_t since;	   /* ... since then */
+	uint64_t shortest; /* shortest round trip measured, or 0 */
+	uint64_t since;	   /* when that measurement began */
 	uint64_t busy;	   /* when much data came for the last time */
 };
 

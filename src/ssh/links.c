@@ -55,10 +55,10 @@ struct links {
 	struct links_options options;
 	const struct link_handler *handler;
 	void *ctx;
+	const char *to; /* the destination */
 	struct place places[LIMIT_LINKS];
 	uv_timer_t idle_timer;
-	bool
-	    first_down; /* down() came, and places[0].link is still that link */
+	bool first_down; /* places[0].link is down, and not replaced yet */
 	bool stopping;
 	bool told; /* logged that none can be opened; until one is */
 	struct pause pause;
@@ -66,7 +66,7 @@ struct links {
 };
 
 static size_t
-count(const struct links *links, enum place_state state)
+links_count(const struct links *links, enum place_state state)
 {
 	size_t n = 0;
 
@@ -77,7 +77,7 @@ count(const struct links *links, enum place_state state)
 
 /* Can it take a data connection? */
 static bool
-is_usable(const struct place *place)
+place_is_usable(const struct place *place)
 {
 	return place->link != NULL && link_is_up(place->link) &&
 	    (place->number == 0 ||
@@ -85,7 +85,7 @@ is_usable(const struct place *place)
 }
 
 static unsigned int
-load(const struct place *place)
+place_load(const struct place *place)
 {
 	return place->held + link_data_streams(place->link, true);
 }
@@ -96,14 +96,14 @@ static const struct link_handler place_handler;
 
 /* The next is not opened before a pause.  lived_ms: see pause_after(). */
 static void
-put_off(struct links *links, uint64_t lived_ms)
+links_put_off(struct links *links, uint64_t lived_ms)
 {
 	links->retry_at =
 	    uv_now(links->loop) + pause_after(&links->pause, lived_ms);
 }
 
 static void
-open_failed(struct links *links, const char *why)
+links_open_failed(struct links *links, const char *why)
 {
 	if (links->told)
 		log_verbose("another SSH connection failed again: %s", why);
@@ -112,15 +112,15 @@ open_failed(struct links *links, const char *why)
 			 "continuing with %zu (--links %zu needs a login "
 			 "without questions, by a key or an agent, and a "
 			 "server that accepts so many connections): %s",
-		    links->options.link->destination,
-		    1 + count(links, PLACE_UP), links->options.max, why);
+		    links->to, 1 + links_count(links, PLACE_UP),
+		    links->options.max, why);
 	links->told = true;
-	put_off(links, 0);
+	links_put_off(links, 0);
 }
 
 /* 0, or a negative errno and nothing has changed. */
 static int
-start_in(struct place *place)
+place_start(struct place *place)
 {
 	const struct link_info *first = link_info(place->links->places[0].link);
 	int err;
@@ -141,30 +141,9 @@ start_in(struct place *place)
 	return err;
 }
 
-static void
-open_one(struct links *links)
-{
-	struct place *place = &links->places[1];
-	int err;
-
-	while (place->state != PLACE_FREE)
-		place++;
-	link_free(place->link);
-	place->link = NULL;
-	assert(place->held == 0);
-	err = start_in(place);
-	if (err != 0) {
-		open_failed(links, strerror(-err));
-		return;
-	}
-	place->state = PLACE_OPENING;
-	log_verbose("opening another SSH connection to %s",
-	    links->options.link->destination);
-}
-
 /* Was one lost whose ssh has not ended yet? */
 static bool
-is_losing(const struct links *links)
+links_are_losing(const struct links *links)
 {
 	for (size_t i = 1; i < links->options.max; i++)
 		if (links->places[i].state == PLACE_UP &&
@@ -175,17 +154,32 @@ is_losing(const struct links *links)
 
 /* There are more data connections than links. */
 static void
-want_one(struct links *links)
+links_want_one(struct links *links)
 {
+	struct place *place = &links->places[1];
+	int err;
+
 	if (links->stopping || !link_is_up(links->places[0].link) ||
-	    count(links, PLACE_FREE) == 0 || count(links, PLACE_OPENING) > 0 ||
-	    is_losing(links) || uv_now(links->loop) < links->retry_at)
+	    links_count(links, PLACE_FREE) == 0 ||
+	    links_count(links, PLACE_OPENING) > 0 || links_are_losing(links) ||
+	    uv_now(links->loop) < links->retry_at)
 		return;
-	open_one(links);
+	while (place->state != PLACE_FREE)
+		place++;
+	link_free(place->link);
+	place->link = NULL;
+	assert(place->held == 0);
+	err = place_start(place);
+	if (err != 0) {
+		links_open_failed(links, strerror(-err));
+		return;
+	}
+	place->state = PLACE_OPENING;
+	log_verbose("opening another SSH connection to %s", links->to);
 }
 
 static void
-look_for_idle(uv_timer_t *timer)
+links_on_look(uv_timer_t *timer)
 {
 	struct links *links = timer->data;
 	uint64_t now = uv_now(links->loop);
@@ -217,18 +211,18 @@ links_on_further_up(struct place *place)
 	place->up_at = place->used_at = uv_now(links->loop);
 	links->told = false;
 	log_verbose("%zu SSH connections to %s are up",
-	    1 + count(links, PLACE_UP), links->options.link->destination);
+	    1 + links_count(links, PLACE_UP), links->to);
 	if (!uv_is_active((uv_handle_t *)&links->idle_timer))
-		uv_timer_start(&links->idle_timer, look_for_idle, look_ms,
+		uv_timer_start(&links->idle_timer, links_on_look, look_ms,
 		    look_ms);
 	for (size_t i = 0; i < links->options.max; i++) {
-		if (!is_usable(&links->places[i]))
+		if (!place_is_usable(&links->places[i]))
 			continue;
 		n_up++;
-		n_data += load(&links->places[i]);
+		n_data += place_load(&links->places[i]);
 	}
 	if (n_data > n_up)
-		want_one(links);
+		links_want_one(links);
 }
 
 static void
@@ -239,21 +233,20 @@ links_on_further_down(struct place *place, bool was_up, const char *why)
 
 	place->state = PLACE_FREE;
 	privdir_remove(place->directory);
-	if (count(links, PLACE_UP) == 0)
+	if (links_count(links, PLACE_UP) == 0)
 		uv_timer_stop(&links->idle_timer);
 	if (links->stopping)
 		return;
 	if (closing) {
 		log_verbose("closed one of the SSH connections to %s",
-		    links->options.link->destination);
+		    links->to);
 	} else if (was_up) {
 		log_warn("one of %zu SSH connections to %s was lost, and what "
 			 "it carried: %s",
-		    2 + count(links, PLACE_UP),
-		    links->options.link->destination, why);
-		put_off(links, uv_now(links->loop) - place->up_at);
+		    2 + links_count(links, PLACE_UP), links->to, why);
+		links_put_off(links, uv_now(links->loop) - place->up_at);
 	} else {
-		open_failed(links, why);
+		links_open_failed(links, why);
 	}
 }
 
@@ -305,6 +298,7 @@ links_new(uv_loop_t *loop, const struct links_options *options,
 	links->options = *options;
 	links->handler = handler;
 	links->ctx = ctx;
+	links->to = options->link->destination;
 	pause_init(&links->pause, options->pause_ms, LIMIT_LINK_PAUSE_MAX_MS);
 	for (size_t i = 0; i < options->max; i++) {
 		struct place *place = &links->places[i];
@@ -411,15 +405,16 @@ links_choose(struct links *links)
 	for (size_t n = 1; n <= links->options.max; n++) {
 		struct place *place = &links->places[n % links->options.max];
 
-		if (is_usable(place) && (best == NULL || load(place) < least)) {
+		if (place_is_usable(place) &&
+		    (best == NULL || place_load(place) < least)) {
 			best = place;
-			least = load(place);
+			least = place_load(place);
 		}
 	}
 	if (best == NULL)
 		return NULL;
 	if (least > 0)
-		want_one(links);
+		links_want_one(links);
 	best->used_at = uv_now(links->loop);
 	return best->link;
 }
@@ -454,11 +449,11 @@ links_release(struct links *links, const struct link *link)
 unsigned int
 links_load(const struct links *links, const struct link *link)
 {
-	return load(place_of(links, link));
+	return place_load(place_of(links, link));
 }
 
 size_t
 links_further_up(const struct links *links)
 {
-	return count(links, PLACE_UP);
+	return links_count(links, PLACE_UP);
 }

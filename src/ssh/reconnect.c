@@ -60,7 +60,7 @@ struct reconnect {
 	char why[LIMIT_SSH_KEPT + 128]; /* reconnect_why() */
 };
 
-static void attempt(struct reconnect *reconnect);
+static void reconnect_attempt(struct reconnect *reconnect);
 
 /* ---- the end ---- */
 
@@ -90,7 +90,7 @@ reconnect_on_failed(uv_timer_t *timer)
 /* Ends because of why; but not at once, because a Ctrl-C that has ended ssh
  * also ends culvert, and then is no failure. */
 static void
-end_soon(struct reconnect *reconnect)
+reconnect_end_soon(struct reconnect *reconnect)
 {
 	reconnect->state = RECONNECT_PAUSING;
 	uv_timer_start(&reconnect->timer, reconnect_on_failed, 1, 0);
@@ -109,14 +109,14 @@ reconnect_on_pause_over(uv_timer_t *timer)
 		reconnect->state = RECONNECT_RESTING;
 		reconnect->failures = 0;
 	} else {
-		attempt(reconnect);
+		reconnect_attempt(reconnect);
 	}
 }
 
 /* Begins a pause, and returns its length in ms.  lived_ms: see pause_after().
  */
 static uint64_t
-begin_pause(struct reconnect *reconnect, uint64_t lived_ms)
+reconnect_begin_pause(struct reconnect *reconnect, uint64_t lived_ms)
 {
 	uint64_t ms = pause_after(&reconnect->pause, lived_ms);
 
@@ -131,7 +131,7 @@ begin_pause(struct reconnect *reconnect, uint64_t lived_ms)
 
 /* Has sshd refused the login? */
 static bool
-is_refused_login(const char *why)
+reconnect_is_refused(const char *why)
 {
 	const char *last = why, *next;
 
@@ -144,7 +144,7 @@ is_refused_login(const char *why)
 
 /* An attempt has failed because of why. */
 static void
-failed(struct reconnect *reconnect)
+reconnect_failed(struct reconnect *reconnect)
 {
 	const struct reconnect_options *options = &reconnect->options;
 	bool more = reconnect->was_up || options->first_too;
@@ -152,18 +152,18 @@ failed(struct reconnect *reconnect)
 
 	reconnect->failures++;
 	if (reconnect->was_up && !reconnect->link->batch &&
-	    is_refused_login(reconnect->why)) {
+	    reconnect_is_refused(reconnect->why)) {
 		log_err("the login to %s is refused; culvert stores no "
 			"password and cannot ask for it again: use a key or "
 			"an agent",
 		    reconnect->destination);
-		end_soon(reconnect);
+		reconnect_end_soon(reconnect);
 		return;
 	}
 	if (options->on_demand)
 		more = reconnect->held > 0;
 	if (more && reconnect->failures <= options->retries) {
-		ms = begin_pause(reconnect, 0);
+		ms = reconnect_begin_pause(reconnect, 0);
 		log_line(reconnect->told ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN,
 		    NULL,
 		    "ssh could not connect to %s: %s; retrying in %.1f s%s",
@@ -175,18 +175,18 @@ failed(struct reconnect *reconnect)
 		return;
 	}
 	if (!options->on_demand) {
-		end_soon(reconnect);
+		reconnect_end_soon(reconnect);
 		return;
 	}
 	log_warn("ssh could not connect to %s: %s", reconnect->destination,
 	    reconnect->why);
 	reconnect->failures = 0;
-	begin_pause(reconnect, 0);
+	reconnect_begin_pause(reconnect, 0);
 	reconnect->handler->down(reconnect->ctx, reconnect->why, false);
 }
 
 static void
-attempt(struct reconnect *reconnect)
+reconnect_attempt(struct reconnect *reconnect)
 {
 	int err = links_start(reconnect->links, reconnect->keep_session);
 
@@ -195,7 +195,7 @@ attempt(struct reconnect *reconnect)
 		return;
 	snprintf(reconnect->why, sizeof(reconnect->why), "cannot run %s: %s",
 	    reconnect->link->program, strerror(-err));
-	failed(reconnect);
+	reconnect_failed(reconnect);
 }
 
 static void
@@ -210,7 +210,7 @@ reconnect_on_idle(uv_timer_t *timer)
 }
 
 static void
-watch_idle(struct reconnect *reconnect)
+reconnect_watch_idle(struct reconnect *reconnect)
 {
 	const struct reconnect_options *options = &reconnect->options;
 
@@ -239,13 +239,13 @@ reconnect_on_up(void *ctx)
 	reconnect->up_at = now;
 	reconnect->unused_at = now;
 	reconnect->why[0] = '\0';
-	watch_idle(reconnect);
+	reconnect_watch_idle(reconnect);
 	reconnect->handler->up(reconnect->ctx);
 }
 
 /* Logs what keeps sshd from closing an unused connection, when that changes. */
 static void
-advise_unused(struct reconnect *reconnect)
+reconnect_advise(struct reconnect *reconnect)
 {
 	const char *end = link_info(links_first(reconnect->links))->session_end;
 	const char *to = reconnect->destination;
@@ -277,7 +277,7 @@ advise_unused(struct reconnect *reconnect)
 /* Has sshd closed the connection while nothing was open on it?  That may have
  * been its UnusedConnectionTimeout; a session that stays open prevents that. */
 static bool
-note_unused(struct reconnect *reconnect)
+reconnect_note_unused(struct reconnect *reconnect)
 {
 	uint64_t ms = uv_now(reconnect->loop) - reconnect->unused_at;
 	size_t len = strlen(reconnect->why);
@@ -299,7 +299,7 @@ reconnect_lost(struct reconnect *reconnect)
 {
 	uint64_t lived_ms = uv_now(reconnect->loop) - reconnect->up_at, ms;
 	bool again = reconnect->options.retries > 0;
-	bool unused = note_unused(reconnect);
+	bool unused = reconnect_note_unused(reconnect);
 	char retry[48] = "";
 
 	uv_timer_stop(&reconnect->timer);
@@ -307,10 +307,10 @@ reconnect_lost(struct reconnect *reconnect)
 	reconnect->losses++;
 	reconnect->failures = 1;
 	if (!again && !reconnect->options.on_demand) {
-		end_soon(reconnect);
+		reconnect_end_soon(reconnect);
 		return;
 	}
-	ms = begin_pause(reconnect, lived_ms);
+	ms = reconnect_begin_pause(reconnect, lived_ms);
 	/* On demand, only if somebody needs it then. */
 	if (!reconnect->options.on_demand)
 		snprintf(retry, sizeof(retry), "; retrying in %.1f s",
@@ -318,7 +318,7 @@ reconnect_lost(struct reconnect *reconnect)
 	log_warn("the SSH connection to %s was lost: %s%s",
 	    reconnect->destination, reconnect->why, retry);
 	if (unused && !reconnect->options.on_demand)
-		advise_unused(reconnect);
+		reconnect_advise(reconnect);
 	reconnect->handler->down(reconnect->ctx, reconnect->why, again);
 }
 
@@ -336,14 +336,14 @@ reconnect_on_down(void *ctx, bool was_up, const char *why)
 		else if (was_up)
 			reconnect_lost(reconnect);
 		else
-			failed(reconnect);
+			reconnect_failed(reconnect);
 		break;
 	case RECONNECT_CLOSING:
 		reconnect->why[0] = '\0';
 		reconnect->state = RECONNECT_RESTING;
 		reconnect->down_at = uv_now(reconnect->loop);
 		if (reconnect->held > 0)
-			attempt(reconnect);
+			reconnect_attempt(reconnect);
 		break;
 	case RECONNECT_STOPPING:
 	case RECONNECT_RESTING: /* this and the next two have no link */
@@ -512,7 +512,7 @@ reconnect_release(struct reconnect *reconnect)
 	assert(reconnect->held > 0);
 	reconnect->held--;
 	reconnect->unused_at = uv_now(reconnect->loop);
-	watch_idle(reconnect);
+	reconnect_watch_idle(reconnect);
 }
 
 const char *

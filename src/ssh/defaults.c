@@ -127,7 +127,7 @@ defaults_wrote(void *ctx, const char *bytes, size_t len)
 	memcpy(run->text + run->len, bytes, len);
 	run->len += len;
 	/* Nothing is believed of so much. */
-	if (run->len == sizeof(run->text))
+	if (len > 0 && run->len == sizeof(run->text))
 		ssh_run_signal(run->run, SIGKILL);
 }
 

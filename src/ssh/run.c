@@ -10,6 +10,9 @@
 
 #include "base/cleanup.h"
 
+/* More than a pipe holds. */
+#define SSH_RUN_READS 64
+
 struct ssh_run {
 	uv_poll_t poll; /* of fd */
 	int fd;		/* to read what it writes */
@@ -19,19 +22,22 @@ struct ssh_run {
 	void *ctx;
 };
 
-/* Passes on what is in the pipe. */
+/* Passes on what is in the pipe; a limited amount at a time, so that an endless
+ * writer does not hold up the loop. */
 static void
 ssh_run_read(struct ssh_run *run)
 {
 	char bytes[4096];
-	ssize_t n;
+	ssize_t n = 1;
 
-	do {
-		n = read(run->fd, bytes, sizeof(bytes));
+	for (int i = 0; i < SSH_RUN_READS && n > 0; i++) {
+		do
+			n = read(run->fd, bytes, sizeof(bytes));
+		while (n < 0 && errno == EINTR);
 		if (n > 0)
 			run->handler->wrote(run->ctx, bytes, (size_t)n);
-	} while (n > 0 || (n < 0 && errno == EINTR));
-	if (n == 0 || errno != EAGAIN)
+	}
+	if (n == 0 || (n < 0 && errno != EAGAIN))
 		uv_poll_stop(&run->poll);
 }
 

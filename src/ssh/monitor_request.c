@@ -127,13 +127,13 @@ monitor_read_source(const struct monitor_source *source)
 static void
 monitor_answer_file(uint32_t type, int fd)
 {
-	CLEANUP(cleanup_fd) int file = fd;
 	const struct monitor_answer answer = {
 		.type = type,
 		.err = fd < 0 ? fd : 0,
 	};
 
 	fds_send(MONITOR_FD, &answer, sizeof(answer), fd < 0 ? -1 : fd);
+	cleanup_fd(&fd);
 }
 
 /* Copies all texts of link into one block.  NULL when out of memory. */

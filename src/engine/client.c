@@ -261,8 +261,7 @@ take_transfer(struct engine *engine, const struct command *command,
 	struct exchange *exchange;
 
 	if (refuse_dead_transfer(engine)) {
-		/* Else the next transfer would begin at the offset of the REST.
-		 */
+		/* Or the REST would apply to the next transfer. */
 		exchange_void_rest(engine);
 		return;
 	}

@@ -244,7 +244,7 @@ refuse(struct engine *engine, const struct command *command,
 	    veto->rule != NULL ? veto->rule : "");
 	exchange_local(engine, "550 %s is not allowed here (culvert: %s%s%s).",
 	    name, veto->policy, colon, why);
-	/* Else the next transfer would begin at the offset of the REST. */
+	/* Or the REST would apply to the next transfer. */
 	if ((command->flags & (VERB_SENDS | VERB_RECEIVES)) != 0)
 		exchange_void_rest(engine);
 }

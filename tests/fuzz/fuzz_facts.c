@@ -1,6 +1,6 @@
 /*
- * What ssh says, line by line: every fact stays a text, and so does what is
- * said of it.
+ * What ssh prints, line by line: every fact and every text of a finding ends
+ * within its buffer.
  */
 #include <assert.h>
 #include <stdlib.h>

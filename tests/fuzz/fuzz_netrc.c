@@ -1,5 +1,5 @@
 /*
- * A netrc: whatever stands there, a login that is found is a whole one.
+ * A netrc file: a login that is found is complete, whatever the file contains.
  */
 #include <assert.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /*
- * check/advice and check/server: every finding has its words, and every server
+ * check/advice and check/server: every finding has its texts, and every server
  * its settings.
  */
 #include <setjmp.h>
@@ -12,8 +12,8 @@
 
 #include "check/advice.h"
 
-/* Of each finding and each kind of server; a name that no fact has would
- * abort. */
+/* All texts of all findings, for each kind of server.  A name that is no fact
+ * would abort. */
 static void
 test_all(void **state)
 {
@@ -64,13 +64,13 @@ test_facts(void **state)
 	assert_string_equal(advice.fixes[0].put, "PermitOpen localhost:*");
 	assert_string_equal(advice.fixes[0].remark,
 	    "add it to its line there, or replace \"none\" there");
-	/* What a shell is to have is quoted. */
+	/* Commands for a shell are quoted. */
 	fact_set(&facts, FACT_KNOWN_HOSTS, "/a b/$(reboot)");
 	fact_set(&facts, FACT_HOST_KEY_NAME, "[gate]:22");
 	advice_make(HOST_KEY_CHANGED, &facts, &advice);
 	assert_string_equal(advice.fixes[0].put,
 	    "ssh-keygen -f '/a b/$(reboot)' -R '[gate]:22'");
-	/* A brace in a fact is only that. */
+	/* Names are not replaced inside of facts. */
 	fact_set(&facts, FACT_VERB, "PASV");
 	fact_set(&facts, FACT_REPLY, "550 {reply}");
 	facts.kind = SERVER_VSFTPD;

@@ -1,5 +1,5 @@
 /*
- * check/facts: what ssh says, and what follows from it.
+ * check/facts: what ssh prints, and what follows from it.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -73,7 +73,7 @@ test_good(void **state)
 	assert_int_equal(facts_failure(&facts), SSH_FAILED);
 }
 
-/* What a jump host has said is not the destination's. */
+/* What ssh prints about a jump host is not about the destination. */
 static void
 test_jump(void **state)
 {
@@ -112,7 +112,7 @@ test_jump(void **state)
 	assert_int_equal(facts_failure(&facts), SSH_FAILED);
 }
 
-/* A key that ssh has not got at, and one that sshd refuses when it is used. */
+/* A key that ssh cannot use, and one with which sshd refuses the login. */
 static void
 test_signature(void **state)
 {
@@ -134,7 +134,7 @@ test_signature(void **state)
 	assert_true(fact_known(&facts, FACT_REFUSED));
 }
 
-/* The cause, whatever else is said before or behind it. */
+/* The cause is found among other messages. */
 static void
 test_failures(void **state)
 {
@@ -224,7 +224,7 @@ test_versions(void **state)
 	assert_true(facts_kex_is_post_quantum(&facts));
 }
 
-/* Long lines are cut, and never more. */
+/* Long texts are cut. */
 static void
 test_long(void **state)
 {

@@ -1,6 +1,6 @@
 /*
- * check/judge: how bad a finding is, given the others; what the integration
- * tests have no server for.
+ * check/judge: how bad a finding is, given the others; the cases for which the
+ * integration tests have no server.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 
 #include "check/judge.h"
 
-/* A forward on which all is well. */
+/* A forward, and what was found; setup() makes one without problems. */
 struct scene {
 	struct options options;
 	struct forward forward;
@@ -94,7 +94,7 @@ test_well(void **state)
 	assert_true(scene.judge.works[JUDGE_ACTIVE]);
 }
 
-/* A service lets its own FTP clients in, and it has none. */
+/* A service accepts only FTP clients of its own user, who has none. */
 static void
 test_own_user(void **state)
 {
@@ -113,9 +113,9 @@ test_own_user(void **state)
 	assert_found(LISTEN_OK, ADVICE_OK);
 }
 
-/* A refusal is got round; a connection that fails is not. */
+/* culvert uses another variant or mode if the server refuses one. */
 static void
-test_made_up_for(void **state)
+test_alternative(void **state)
 {
 	(void)state;
 	trial(PROBE_PASV)->finding = MODE_REFUSED_VERB;
@@ -144,9 +144,9 @@ test_made_up_for(void **state)
 	assert_found(MODE_FORBIDDEN_KEY, ADVICE_WRONG);
 }
 
-/* The server does not come, and finds out at LIST. */
+/* The server accepts PORT and EPRT, but cannot connect. */
 static void
-test_not_come(void **state)
+test_no_connection(void **state)
 {
 	(void)state;
 	trial(PROBE_PORT)->finding = MODE_NO_CONNECTION;
@@ -161,9 +161,9 @@ test_not_come(void **state)
 	assert_found(MODE_PEER_REFUSED, ADVICE_NOTE);
 }
 
-/* LIST is refused before anybody has to connect. */
+/* The server refuses LIST before it connects. */
 static void
-test_unseen(void **state)
+test_untested(void **state)
 {
 	(void)state;
 	trial(PROBE_PORT)->finding = MODE_UNTESTED;
@@ -178,7 +178,7 @@ test_unseen(void **state)
 	assert_found(MODE_UNTESTED, ADVICE_UNTRIED);
 }
 
-/* sshd does not listen; nothing else works. */
+/* sshd does not listen. */
 static void
 test_no_listener(void **state)
 {
@@ -210,7 +210,7 @@ test_no_listener(void **state)
 	assert_found(FORWARD_FAILED, ADVICE_WRONG);
 }
 
-/* In the words of proftpd, IIS and FileZilla Server. */
+/* The server requires TLS; replies of proftpd, IIS and FileZilla Server. */
 static void
 test_tls(void **state)
 {
@@ -254,7 +254,7 @@ test_tls_for_data(void **state)
 	judge_scene();
 	assert_found(TLS_REQUIRED_DATA, ADVICE_WRONG);
 	assert_found(MODE_TLS, ADVICE_WRONG);
-	/* Any other refusal of LIST is the server's own affair. */
+	/* Any other refusal of LIST does not affect other transfers. */
 	for (int variant = 0; variant < PROBE_VARIANTS; variant++)
 		fact_text(trial((enum probe_variant)variant)->reply,
 		    "550 no such directory");
@@ -323,9 +323,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_well, setup),
 		cmocka_unit_test_setup(test_own_user, setup),
-		cmocka_unit_test_setup(test_made_up_for, setup),
-		cmocka_unit_test_setup(test_not_come, setup),
-		cmocka_unit_test_setup(test_unseen, setup),
+		cmocka_unit_test_setup(test_alternative, setup),
+		cmocka_unit_test_setup(test_no_connection, setup),
+		cmocka_unit_test_setup(test_untested, setup),
 		cmocka_unit_test_setup(test_no_listener, setup),
 		cmocka_unit_test_setup(test_tls, setup),
 		cmocka_unit_test_setup(test_tls_for_data, setup),

@@ -78,7 +78,7 @@ connect_wait(struct check *check)
 	return false;
 }
 
-/* Reports also what worked before the failure. */
+/* Reports the failure, and what worked before it. */
 static bool
 connect_failed(struct check *check)
 {
@@ -99,7 +99,7 @@ connect_failed(struct check *check)
 /* ---- once it is connected ---- */
 
 static void
-find_connection(struct check *check)
+report_connection(struct check *check)
 {
 	const struct facts *facts = &check->facts;
 
@@ -169,7 +169,7 @@ step_connect(struct check *check)
 	}
 	if (!connect_wait(check))
 		return connect_failed(check);
-	find_connection(check);
+	report_connection(check);
 	if (facts_sshd_has_no_delay(&check->facts))
 		check_find(check, NAGLE_NEVER);
 	else if (check->conf->no_session)

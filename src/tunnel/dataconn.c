@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "limits.h"
-#include "tunnel/session_priv.h"
+#include "tunnel/session.h"
 
 struct dataconn *
 dataconn_find(const struct session *session, uint32_t number)

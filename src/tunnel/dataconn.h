@@ -13,7 +13,7 @@
  * dataconn.c has its life and the engine's actions, dataconn_end.c what
  * happens to one end, dataconn_relay.c how bytes get from one end to the other,
  * dataconn_watch.c the timers.  Only the files of a session include this, by
- * session_priv.h.
+ * session.h.
  */
 #ifndef TUNNEL_DATACONN_H
 #define TUNNEL_DATACONN_H

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "limits.h"
-#include "tunnel/session_priv.h"
+#include "tunnel/session.h"
 
 static const char closed_words[] = "the connection was closed";
 

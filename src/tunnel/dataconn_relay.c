@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "limits.h"
-#include "tunnel/session_priv.h"
+#include "tunnel/session.h"
 
 /* What comes at once is no more than STREAM_PIECES packets of a channel, or
  * LIMIT_READ_CHUNK of a socket, which is less. */

@@ -3,7 +3,7 @@
  * a download.
  */
 #include "limits.h"
-#include "tunnel/session_priv.h"
+#include "tunnel/session.h"
 
 /* No event reports delivery: it is looked for, soon and then less often. */
 #define DELIVERY_FIRST_MS 1

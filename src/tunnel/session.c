@@ -8,7 +8,7 @@
 
 #include "ssh/link.h"
 #include "ssh/reconnect.h"
-#include "tunnel/session_priv.h"
+#include "tunnel/session.h"
 
 bool
 session_may_warn(struct session *session)

@@ -19,7 +19,7 @@
  * client on another host has closed or has vanished, TCP's keepalive resets its
  * connection (RFC 1122 section 4.2.3.6).
  */
-#include "tunnel/session_priv.h"
+#include "tunnel/session.h"
 
 /* A number that stays the same while nothing moves and no data connection is
  * opened or closed. */

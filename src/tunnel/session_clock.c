@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tunnel/session_priv.h"
+#include "tunnel/session.h"
 
 /* The lines of --max-lines are those of a second. */
 #define CLOCK_LINES_MS 1000

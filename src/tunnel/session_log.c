@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "ftp/command.h"
-#include "tunnel/session_priv.h"
+#include "tunnel/session.h"
 
 void
 session_log_text(struct session *session, const struct engine_action *action)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tunnel/session_priv.h"
+#include "tunnel/session.h"
 #include "tunnel/transfer_log.h"
 
 #define DIGEST_TEXT_MAX (2 * SHA256_DIGEST_SIZE + 1)

@@ -11,8 +11,7 @@
 #include "base/log.h"
 #include "limits.h"
 #include "ssh/reconnect.h"
-#include "tunnel/session_priv.h"
-#include "tunnel/tunnel_priv.h"
+#include "tunnel/session.h"
 
 /* ---- clients ---- */
 

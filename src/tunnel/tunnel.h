@@ -9,15 +9,49 @@
 #include <stddef.h>
 #include <uv.h>
 
+#include "engine/engine.h"
+#include "limits.h"
 #include "net/sock.h"
 #include "tunnel/admission.h"
-#include "tunnel/session.h"
 #include "tunnel/policy.h"
 #include "tunnel/side.h"
 
 struct activation;
 struct reconnect;
 struct transfer_log;
+
+#define INFO_OUTCOMES (ENGINE_TRUNCATED + 1)
+
+/* By direction, 0: to the client, download; 1: to the server, upload. */
+#define INFO_DIRECTIONS 2
+
+/* What a tunnel has counted since it was made; zeroed at first. */
+struct tunnel_stats {
+	uint64_t sessions; /* that have begun */
+	uint64_t refusals[REFUSALS];
+	uint64_t transfers[INFO_DIRECTIONS][INFO_OUTCOMES];
+	uint64_t bytes[INFO_DIRECTIONS]; /* relayed by data connections */
+};
+
+/* A transfer that is running. */
+struct transfer_info {
+	const struct engine_report *report; /* what is known at its beginning;
+					     * borrowed */
+	uint64_t bytes;			    /* so far */
+	uint64_t ms;			    /* since it began */
+};
+
+/* One for each data connection, and one without. */
+#define SESSION_TRANSFERS_MAX (LIMIT_SESSION_DATA + 1)
+
+struct session_info {
+	unsigned long number;
+	const char *client; /* its address; "the SSH server" if not known */
+	const char *user;   /* who has logged in; "": nobody, or not known */
+	uint64_t ms;	    /* since the session began */
+	struct transfer_info transfers[SESSION_TRANSFERS_MAX];
+	size_t n_transfers;
+};
 
 /* What all tunnels of the process count. */
 struct tunnel_count {

@@ -13,7 +13,7 @@
 #include "base/activation.h"
 #include "base/log.h"
 #include "ssh/reconnect.h"
-#include "tunnel/tunnel_priv.h"
+#include "tunnel/session.h"
 
 /* A client that waits for the link. */
 struct tunnel_waiting {

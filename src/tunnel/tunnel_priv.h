@@ -13,7 +13,6 @@
 #include "base/log_limit.h"
 #include "ssh/pause.h"
 #include "tunnel/admission.h"
-#include "tunnel/session.h"
 #include "tunnel/throttle.h"
 #include "tunnel/tunnel.h"
 
@@ -21,6 +20,8 @@
 #define TUNNEL_LISTENERS_MAX 4
 
 struct tunnel_waiting;
+
+LIST_HEAD(session_list, session);
 
 struct tunnel {
 	struct tunnel_options options;

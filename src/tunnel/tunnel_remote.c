@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "limits.h"
 #include "ssh/reconnect.h"
-#include "tunnel/tunnel_priv.h"
+#include "tunnel/session.h"
 
 /* What goes behind "cannot listen on". */
 static const char allow_missing_far[] =

@@ -106,7 +106,7 @@ announce_open(struct engine *engine, unsigned code, enum reply_place place,
 	if (engine->reply.how == TRANSLATE)
 		request_note_failure(engine, request, NULL);
 	else
-		refuse_announced(engine, code, place, "there are too many");
+		refuse_announced(engine, code, place, "too many (--max-data)");
 }
 
 enum step

@@ -75,7 +75,7 @@ port_refusal(const struct engine *engine, const struct addr *addr)
 		if (!addr_same_ip(addr, &config->client))
 			return "the address is not the client's own";
 	} else if (!may_be_at(config, addr)) {
-		return "the address is not one where clients may be";
+		return "no --allow contains the address";
 	}
 	if (addr->port < LOWEST_PORT)
 		return "the port is below 1024";
@@ -89,7 +89,8 @@ refuse_port(struct engine *engine, const struct command *command,
 	char text[ADDR_TEXT_MAX];
 
 	engine_logf(engine, ENGINE_WARN,
-	    "refused %s for %s: %s; --foreign-port pass hands it to the server",
+	    "refused %s with the address %s: %s; --foreign-port pass would "
+	    "pass it to the server",
 	    verb_name(command->verb), addr_format(&hostport->addr, text),
 	    refusal);
 	exchange_local(engine, "500 %s refused by culvert: %s.",
@@ -116,8 +117,8 @@ refuse_malformed(struct engine *engine, const struct command *command,
 		return;
 	}
 	engine_logf(engine, ENGINE_WARN,
-	    "refused %s: its host-port cannot be read: %.*s; --foreign-port "
-	    "pass hands it to the server",
+	    "refused %s: its address and port are malformed: %.*s; "
+	    "--foreign-port pass would pass it to the server",
 	    verb, (int)shown, arg_of(command, line));
 	if (err == -EAFNOSUPPORT && command->verb == VERB_EPRT)
 		exchange_local(engine,
@@ -210,8 +211,9 @@ take_auth(struct engine *engine, const struct command *command,
 {
 	if (!engine->config.allow_tls) {
 		engine_logf(engine, ENGINE_INFO,
-		    "refused AUTH: TLS would hide the commands, and SSH "
-		    "encrypts already; --allow-tls lets it through");
+		    "refused AUTH: culvert cannot read commands inside TLS, "
+		    "and SSH already encrypts the connection; --allow-tls "
+		    "passes AUTH to the server");
 		exchange_local(engine,
 		    "534 TLS is not possible through culvert, SSH encrypts "
 		    "this connection already.");
@@ -351,9 +353,10 @@ refuse_hidden(struct engine *engine, const struct command *command,
 		return true;
 	}
 	engine_logf(engine, ENGINE_WARN,
-	    "refused a command in which some servers read %s", hidden);
+	    "refused a command that some servers would read as %s", hidden);
 	exchange_local(engine,
-	    "500 Refused by culvert: some servers read %s in it.", hidden);
+	    "500 Refused by culvert: some servers would read it as %s.",
+	    hidden);
 	return true;
 }
 

@@ -99,8 +99,8 @@ lose(struct engine *engine, const char *why)
 	cwd_forget(engine);
 	if (!engine->cwd.lost)
 		engine_logf(engine, ENGINE_WARN,
-		    "the working directory is not known (%s): relative paths "
-		    "are refused from here on",
+		    "the working directory is unknown (%s): relative paths are "
+		    "refused from now on",
 		    why);
 	engine->cwd.lost = true;
 }
@@ -125,7 +125,7 @@ cwd_learn(struct engine *engine, unsigned code, const uint8_t *line, size_t len)
 	if (code == 530)
 		return;
 	if (path_parse_257(line, len, path) != 0) {
-		lose(engine, "of the reply to PWD");
+		lose(engine, "culvert does not understand the reply to PWD");
 		return;
 	}
 	engine->cwd.path = strndup(path, sizeof(path));
@@ -151,7 +151,7 @@ cwd_abandon(struct engine *engine, struct exchange *request)
 	if (engine->cwd.request != request)
 		return;
 	engine->cwd.request = NULL;
-	lose(engine, "PWD is not answered");
+	lose(engine, "the server did not answer PWD");
 }
 
 /* Such a code does not answer a command that enters a directory, but another
@@ -184,7 +184,7 @@ void
 cwd_stray(struct engine *engine, unsigned code)
 {
 	if (paths_have_rules(engine) && code == 257)
-		lose(engine, "of a 257 that nobody has asked for");
+		lose(engine, "the server sent a 257 reply to no command");
 }
 
 void
@@ -198,7 +198,9 @@ cwd_moved(struct engine *engine, struct exchange *exchange, unsigned code)
 		return;
 	exchange->flags &= ~(unsigned)VERB_MOVES;
 	if (is_anothers(code))
-		lose(engine, "of the reply to what has entered a directory");
+		lose(engine,
+		    "the reply to a change of directory may belong to another "
+		    "command");
 	if (login && code >= 300)
 		return;
 	cwd_forget(engine);

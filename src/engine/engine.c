@@ -376,16 +376,16 @@ tell_server_gone(struct engine *engine)
 	    engine->peers[ENGINE_SERVER].lost;
 
 	/* If the server's last line was cut off, ends it.  Nothing is added to
-	 * its text, except " Cut off." after a bare code: many clients do not
-	 * take a code without a blank for the end of a reply. */
+	 * its text, except " Reply incomplete." after a bare code: many clients
+	 * do not take a code without a blank for the end of a reply. */
 	if (engine->peers[ENGINE_SERVER].fragment &&
 	    !reply_is_dropped(engine) && speaks)
 		engine_sendf(engine, ENGINE_CLIENT, "%s",
 		    engine_open_code(engine) == 0 && engine->reply.bare_code ?
-			" Cut off." :
+			" Reply incomplete." :
 			"");
 	if (engine_open_code(engine) != 0 && !reply_is_dropped(engine))
-		engine_sendf(engine, ENGINE_CLIENT, "%03u Cut off.",
+		engine_sendf(engine, ENGINE_CLIENT, "%03u Reply incomplete.",
 		    engine_open_code(engine));
 	tell_exchanges(engine);
 	if (engine->peers[ENGINE_SERVER].lost)

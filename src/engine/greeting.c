@@ -92,13 +92,14 @@ engine_greeting_late(struct engine *engine, bool silent)
 		refuse_server(engine, "does not speak FTP");
 	else if (silent)
 		refuse_server(engine,
-		    "says nothing: it is no FTP server, or one that expects "
-		    "TLS at once");
+		    "sends no greeting: it is not an FTP server, or it expects "
+		    "TLS at once (implicit TLS)");
 }
 
 void
 greeting_server_ended(struct engine *engine)
 {
 	if (greeting_is_awaited(engine) && !engine->peers[ENGINE_SERVER].lost)
-		refuse_server(engine, "has closed the connection");
+		refuse_server(engine,
+		    "closed the connection before its greeting was complete");
 }

@@ -176,9 +176,11 @@ data_doubt_end(const struct engine *engine, const struct exchange *transfer,
 		return;
 	if (data->probes < PROBES_MAX && !transfer->move.told &&
 	    engine_has_gone(engine, ENGINE_CLIENT))
-		data_set_cut(data, "the client was gone before the reply");
+		data_set_cut(data,
+		    "the client disconnected before the server's reply");
 	else if (data->unsent > 0)
-		data_set_cut(data, "the server answered before the end");
+		data_set_cut(data,
+		    "the server replied before the end of the data");
 }
 
 void

@@ -93,8 +93,8 @@ hostport_check(struct engine *engine, unsigned code, const uint8_t *line,
 	if (!has_hostport(line, len, code_in_context(engine, code), more))
 		return;
 	engine_logf(engine, ENGINE_WARN,
-	    "passed \"%.*s\" as it is, in which a client may read a host-port: "
-	    "a data connection to there would not go through SSH",
+	    "passed the line \"%.*s\" unchanged: a client may read an address "
+	    "and port in it, and a data connection there would bypass SSH",
 	    (int)(line_text_len(line, len) < QUOTED_MAX ?
 		    line_text_len(line, len) :
 		    QUOTED_MAX),

@@ -24,8 +24,8 @@ log_learned(struct engine *engine, enum variant own, enum variant variant,
 		    modes[active], why, modes[!active]);
 	else
 		engine_logf(engine, ENGINE_INFO,
-		    "the server does not take %s (%s): it is sent %s from now "
-		    "on",
+		    "the server does not accept %s (%s): culvert sends it %s "
+		    "from now on",
 		    verb_name(variant_verb(own)), why,
 		    verb_name(variant_verb(variant)));
 }

@@ -103,8 +103,7 @@ make_absolute(const struct engine *engine, const uint8_t *text, size_t len,
     char path[PATH_TEXT_MAX])
 {
 	if ((len == 0 || text[0] != '/') && engine->cwd.path == NULL)
-		return veto_because(engine,
-		    "the working directory is not known");
+		return veto_because(engine, "the working directory is unknown");
 	if (path_resolve(engine->cwd.path, text, len, path) != 0)
 		return veto_because(engine, "the path is too long");
 	return passes;
@@ -125,7 +124,7 @@ check_text(const struct engine *engine, const uint8_t *text, size_t len,
 	 * not show that. */
 	if ((as & AS_ENTERED) == 0 && path_goes_up(text, len))
 		return veto_because(engine,
-		    "it goes up from the working directory");
+		    "the path leaves the working directory with \"..\"");
 	veto = make_absolute(engine, text, len, path);
 	return veto.policy != NULL ? veto : check_path(engine, path, as);
 }
@@ -235,10 +234,10 @@ check_wildcards(const struct engine *engine, const struct options *options,
 		    ((text[i] == '.' || text[i] == '[' || text[i] == '?') &&
 			(i == at || text[i - 1] == '/')))
 			return veto_because(engine,
-			    "its wildcards may lead elsewhere");
+			    "its wildcards may match other directories");
 	if (options->all)
 		return veto_because(engine,
-		    "with -a its wildcards may lead elsewhere");
+		    "with -a its wildcards may match other directories");
 	if (at == 0)
 		return check_here(engine, "", AS_DIRECTORY | AS_TREE);
 	return check_text(engine, text, at, AS_DIRECTORY | AS_TREE);
@@ -286,7 +285,7 @@ check_no_options(const struct engine *engine, const uint8_t *arg, size_t len,
 	char path[PATH_TEXT_MAX];
 
 	if (memmem(arg, len, "..", 2) != NULL)
-		return veto_because(engine, "it goes up beside options");
+		return veto_because(engine, "it contains options and \"..\"");
 	if (make_absolute(engine, arg, len, path).policy != NULL)
 		return passes;
 	return check_denied(engine, path, as);
@@ -301,7 +300,8 @@ check_listing(const struct engine *engine, const uint8_t *arg, size_t len)
 	unsigned as = options.recursive ? AS_DIRECTORY | AS_TREE : AS_DIRECTORY;
 
 	if (options.odd)
-		return veto_because(engine, "its options cannot be read");
+		return veto_because(engine,
+		    "culvert does not know its options");
 	if (options.any)
 		veto = check_no_options(engine, arg, len, as);
 	if (veto.policy == NULL && path == len)
@@ -327,10 +327,11 @@ check_status(const struct engine *engine, const uint8_t *arg, size_t len)
 	if (len == 0)
 		return passes;
 	if (options.short_lines && !options.odd)
-		return veto_because(engine, "its lines might pass for replies");
+		return veto_because(engine,
+		    "lines of the listing could look like replies");
 	if (wildcard_at(arg + path, len - path) < len - path)
 		return veto_because(engine,
-		    "what its wildcards match might pass for replies");
+		    "names that its wildcards match could look like replies");
 	return check_listing(engine, arg, len);
 }
 
@@ -342,7 +343,8 @@ static struct veto
 check_new_name(const struct engine *engine, const uint8_t *arg, size_t len)
 {
 	if (engine->cwd.left)
-		return veto_because(engine, "there is no RNFR just before it");
+		return veto_because(engine,
+		    "RNFR must come immediately before it");
 	return check_text(engine, arg, len, AS_FILE);
 }
 
@@ -367,7 +369,8 @@ check_timed(const struct engine *engine, const uint8_t *arg, size_t len)
 	    memchr(arg, ' ', len) == NULL)
 		return check_text(engine, arg, len, AS_FILE);
 	if (memmem(arg, len, "..", 2) != NULL)
-		return veto_because(engine, "it goes up behind a time");
+		return veto_because(engine,
+		    "the path contains \"..\" after a time");
 	veto = check_second(engine, arg, len);
 	if (veto.policy == NULL &&
 	    make_absolute(engine, arg, len, path).policy == NULL)
@@ -381,7 +384,7 @@ check_word(const struct engine *engine, const uint8_t *arg, size_t len)
 	for (size_t i = 0; i < len; i++)
 		if (strchr(" \",;", arg[i]) != NULL)
 			return veto_because(engine,
-			    "that may be more than a path");
+			    "the argument may contain more than a path");
 	return check_text(engine, arg, len, AS_FILE);
 }
 
@@ -405,7 +408,8 @@ check_command(const struct engine *engine, const uint8_t *arg, size_t len)
 	if (command.takes != TAKES_COMMAND && command.verb_at == 0 &&
 	    command.arg_at <= command.verb_len + 1)
 		return paths_veto(engine, &command, arg);
-	return veto_because(engine, "there may be a path in it");
+	return veto_because(engine,
+	    "it may contain a path that culvert cannot check");
 }
 
 struct veto
@@ -449,5 +453,6 @@ paths_veto(const struct engine *engine, const struct command *command,
 	case TAKES_ANYTHING:
 		break;
 	}
-	return veto_because(engine, "there may be a path in it");
+	return veto_because(engine,
+	    "it may contain a path that culvert cannot check");
 }

@@ -67,19 +67,19 @@ ambiguity(const struct command *command, const uint8_t *line, size_t len)
 	size_t behind = command->verb_at + command->verb_len;
 
 	if (len - end != 2)
-		return "its line end is no CR LF";
+		return "the line does not end with CR LF";
 	if (end > COMMAND_LONGEST)
-		return "it is too long";
+		return "the line is too long";
 	if (!prefix_is_plain(command, line))
-		return "something is in front of it";
+		return "there is something before the command";
 	for (size_t i = command->verb_at; i < end; i++)
 		if (line[i] < ' ' || line[i] == 0x7f || line[i] == TELNET_IAC)
-			return "a control character is in it";
+			return "it contains a control character";
 	if (!verb_is_plain(command, line))
-		return "that is no verb";
+		return "it is not a valid command name";
 	/* The argument of USER and PASS is not a path. */
 	if (command->takes != TAKES_NOTHING && command->arg_at > behind + 1)
-		return "more than one blank is behind it";
+		return "more than one space follows the command";
 	return NULL;
 }
 
@@ -179,7 +179,7 @@ only_reads(const struct command *command, const uint8_t *line)
 static struct veto
 misread(const char *why)
 {
-	return (struct veto) { .policy = "it is ambiguous", .why = why };
+	return (struct veto) { .policy = "ambiguous command", .why = why };
 }
 
 static struct veto
@@ -196,7 +196,7 @@ find_veto(struct engine *engine, const struct command *command,
 			return (struct veto) { .policy = "--deny",
 				.rule = policy->deny[i] };
 	if ((command->flags & VERB_HIDES) != 0)
-		return misread("it hides a command");
+		return misread("its argument is an encoded command");
 	if (policy->read_only && !only_reads(command, line))
 		return (struct veto) { .policy = "--read-only" };
 	if (command->verb == VERB_EMPTY || !paths_have_rules(engine))
@@ -214,7 +214,7 @@ name_of(const struct command *command, const uint8_t *line, size_t shown,
 
 	if (len == 0 || len >= NAME_SIZE || !verb_is_plain(command, line) ||
 	    shown < command->verb_at + len) {
-		snprintf(name, NAME_SIZE, "That");
+		snprintf(name, NAME_SIZE, "Command");
 		return;
 	}
 	for (size_t i = 0; i < len; i++) {

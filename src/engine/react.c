@@ -118,7 +118,8 @@ void
 fail_request_by_stranger(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	fail(data, event->peer, "somebody else has connected", true);
+	fail(data, event->peer, "another program connected to the port first",
+	    true);
 }
 
 /* ---- EOF ---- */
@@ -165,8 +166,8 @@ settle_doubt(struct engine *engine, struct data *data,
 		return;
 	}
 	data_set_cut(data,
-	    "the SSH server closed the data connection, and the server does "
-	    "not say whether that was the end");
+	    "the SSH server closed the data connection, and the FTP server's "
+	    "reply does not show whether the data was complete");
 	data_reset_client(engine, data);
 }
 
@@ -218,7 +219,7 @@ cut_standstill(struct engine *engine, struct data *data,
 	data_set_cut(data,
 	    transfer != NULL && exchange_is_upload(transfer) ?
 		"the server did not end the data connection" :
-		"the data stopped before their end");
+		"the data stopped before its end");
 	data_reset_client(engine, data);
 	data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);
 }
@@ -226,7 +227,7 @@ cut_standstill(struct engine *engine, struct data *data,
 /* The first connection may be a stranger's, and the right one was refused.  So
  * the transfer is cut, even if the first one has ended cleanly and is
  * delivered. */
-#define SECOND_WHY "somebody else may have the data connection"
+#define SECOND_WHY "another program may have taken the data connection"
 
 void
 cut_by_second_client(struct engine *engine, struct data *data,
@@ -262,8 +263,8 @@ cut_by_premature_end_of_client(struct engine *engine, struct data *data,
 {
 	note_end(engine, data, event);
 	react_drop_client(engine, data,
-	    "the SSH server closed the client's data connection before its "
-	    "end");
+	    "the SSH server closed the client's data connection before the end "
+	    "of the data");
 }
 
 void
@@ -271,7 +272,8 @@ cut_by_premature_end(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
 	react_dropped(engine, data, ENGINE_SERVER,
-	    "the SSH server closed the data connection before its end");
+	    "the SSH server closed the data connection before the end of the "
+	    "data");
 }
 
 void

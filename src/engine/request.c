@@ -28,7 +28,7 @@
 #define NO_DATA "its listener was lost"
 
 #define TOO_MANY "425 Too many data connections."
-#define TOO_MANY_WHY "the session has as many as it may have (--max-data)"
+#define TOO_MANY_WHY "the session has reached --max-data"
 
 static bool
 request_is_active(const struct exchange *request)
@@ -87,7 +87,10 @@ warn_refused(struct engine *engine, const struct exchange *request,
 {
 	engine_logf(engine, ENGINE_WARN, "no data connection for %s%s: %s%s",
 	    verb_name(request->verb),
-	    text[0] == '2' ? ", since no host-port was found" : "", text,
+	    text[0] == '2' ?
+		", because the reply contains no address and port" :
+		"",
+	    text,
 	    engine->config.server_mode != ENGINE_SAME &&
 		    !request->request.passing ?
 		"; --server-mode same would try both modes" :
@@ -210,7 +213,7 @@ request_next_variant(struct engine *engine, struct exchange *request)
 		give_up(engine, request,
 		    engine->session.epsv_all ?
 			ONLY_EPSV :
-			"502 No data connection can be had from the server.");
+			"502 No data connection is possible with the server.");
 		return;
 	}
 	request->request.tried |= VARIANT_BIT(request->request.variant);
@@ -476,8 +479,7 @@ listener_failed(struct engine *engine, struct exchange *request)
 		"425 No data connection: %s." :
 		request_is_active(request) ?
 		"502 Active mode is not possible here, use passive: %s." :
-		"502 The server cannot connect to here, as active mode takes: "
-		"%s.",
+		"502 The server cannot connect to culvert for active mode: %s.",
 	    data->why);
 	if (request->reply == NULL)
 		exchange_set_text(engine, request, text);

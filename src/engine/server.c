@@ -78,8 +78,8 @@ engine_end_reply(struct engine *engine, unsigned code)
 	if (engine->reply.how == REWRITE && !engine->reply.rewritten) {
 		engine->foreign = true;
 		engine_logf(engine, ENGINE_WARN,
-		    "no host-port was found in a %u reply; it was passed as "
-		    "it is, the data connection will not go through SSH",
+		    "found no address and port in a %u reply, passed it "
+		    "unchanged: the data connection will bypass SSH",
 		    code);
 	}
 	if (engine->reply.told < 200) {

@@ -200,8 +200,8 @@ note_guess(struct engine *engine)
 	engine->unfinished.guessed = engine_open_code(engine);
 	if (!engine->unfinished.told)
 		engine_logf(engine, ENGINE_INFO,
-		    "the server does not end a %u reply as RFC 959 section 4.2 "
-		    "wants it; its end was taken from what followed",
+		    "the server did not end a %u reply as RFC 959 section 4.2 "
+		    "requires; culvert inferred the end from what followed",
 		    engine_open_code(engine));
 	engine->unfinished.told = true;
 }
@@ -239,11 +239,11 @@ end_failure(struct engine *engine, unsigned code)
 	unsigned open = engine_open_code(engine);
 
 	engine_logf(engine, ENGINE_WARN,
-	    "the server does not end a %u reply to a transfer, and says %u "
-	    "behind it: the transfer counts as failed",
+	    "the server did not end a %u reply to a transfer, and then sent "
+	    "%u: the transfer counts as failed",
 	    open, code);
 	engine_sendf(engine, ENGINE_CLIENT,
-	    "%03u The server has not ended this reply.", open);
+	    "%03u The server did not end this reply.", open);
 	if (!answers_another(engine->reply.exchange, code))
 		unfinished->contrary = code;
 	unfinished->ended = open;
@@ -281,8 +281,8 @@ static void
 warn_doubtful(struct engine *engine, unsigned code)
 {
 	engine_logf(engine, ENGINE_WARN,
-	    "a %u line within a %u reply that the server does not end: it is "
-	    "taken for the reply to a later command",
+	    "the server sent a %u line within a %u reply that it did not end: "
+	    "culvert takes it for the reply to a later command",
 	    code, engine_open_code(engine));
 	engine->unfinished.late = engine_open_code(engine);
 }

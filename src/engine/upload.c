@@ -26,9 +26,9 @@ data_doubt_upload(const struct engine *engine, const struct exchange *transfer,
 		return NULL;
 	if (transfer != NULL && exchange_is_upload(transfer) &&
 	    report_size(engine, transfer) == SIZE_SHORT)
-		return "it has ended before the size that ALLO had";
+		return "it ended before the size that ALLO announced";
 	if (engine_is_framed(engine))
-		return "the end of the file was not in its data";
+		return "the data did not contain the end-of-file marker";
 	if (engine_has_gone(engine, ENGINE_CLIENT))
 		return "the client is gone";
 	return NULL;

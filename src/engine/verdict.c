@@ -201,13 +201,14 @@ DEED(cut_by_ssh_server)
 {
 	data->server.eof = EOF_CLEAN;
 	verdict_cut(engine, data,
-	    "the SSH server closed the data connection before its end");
+	    "the SSH server closed the data connection before the end of the "
+	    "data");
 }
 
 DEED(cut_as_server_says)
 {
 	data->server.eof = EOF_CLEAN;
-	verdict_cut(engine, data, "the server called it off");
+	verdict_cut(engine, data, "the server aborted the transfer");
 }
 
 DEED(cut_without_data)
@@ -217,7 +218,8 @@ DEED(cut_without_data)
 
 DEED(cut_unsent)
 {
-	verdict_cut(engine, data, "the server answered before the end");
+	verdict_cut(engine, data,
+	    "the server replied before the end of the data");
 }
 
 DEED(cut_doubted)

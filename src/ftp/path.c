@@ -28,7 +28,7 @@ bad_byte(const uint8_t *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		if (text[i] < ' ' || text[i] == 0x7f || text[i] == 0xff)
-			return "a control character is in it";
+			return "it contains a control character";
 		if (text[i] == '\\')
 			return "a backslash is in it";
 	}
@@ -47,11 +47,11 @@ bad_component(const uint8_t *text, size_t len)
 
 		n = slash != NULL ? (size_t)(slash - text) - at : len - at;
 		if (n > 0 && text[at] == '~')
-			return "a part of it begins with ~";
+			return "a component of the path begins with ~";
 		if (n > 0 && text[at + n - 1] == ' ')
-			return "a part of it ends with a blank";
+			return "a component of the path ends with a space";
 		if (named && is_up(text + at, n))
-			return "it goes up behind a name";
+			return "the path contains \"..\" after a name";
 		if (n > 0 && !(n == 1 && text[at] == '.') &&
 		    !is_up(text + at, n))
 			named = true;
@@ -68,12 +68,12 @@ path_is_plain(const uint8_t *text, size_t len, const char **ret_why)
 	if (len == 0)
 		why = "there is none";
 	else if (text[0] == ' ')
-		why = "it begins with a blank";
+		why = "the path begins with a space";
 	else if (text[0] == '"' || text[0] == '\'')
-		why = "it begins with a quote";
+		why = "the path begins with a quotation mark";
 	else if (len >= first + 2 && is_letter(text[first]) &&
 	    text[first + 1] == ':')
-		why = "it begins with a drive";
+		why = "the path begins with a drive letter";
 	if (why == NULL)
 		why = bad_byte(text, len);
 	if (why == NULL)

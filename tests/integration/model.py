@@ -413,7 +413,7 @@ def _check_order(record, cut):
 def _is_cut_off(reply, whole):
     """A reply that the end of control has cut off is ended by culvert."""
     begin, _, end = reply[:-2].rpartition(b"\r\n")
-    if re.fullmatch(rb"\d\d\d Cut off\.", end):
+    if re.fullmatch(rb"\d\d\d Reply incomplete\.", end):
         return whole.startswith(begin) and whole[:3] == end[:3]
     return whole.startswith(reply[:-2])
 

@@ -90,8 +90,8 @@ def test_the_second_choice_is_made_for_the_client(
         one.server.expect_command("RETR file")
         one.say("150 go")
         one.transfer(one.dial(to), one.keep(far.accept()))
-        one.wait_log(rf"the server does not take EPSV \({code} no\): "
-                     "it is sent PASV from now on$")
+        one.wait_log(rf"the server does not accept EPSV \({code} no\): "
+                     "culvert sends it PASV from now on$")
     assert one.culvert.output.count("from now on") == 1
 
 
@@ -116,8 +116,8 @@ def test_the_second_active_choice_is_made_for_the_client(
         theirs = one.dial(to, one.ns)
         one.say("150 go")
         one.transfer(one.keep(mine.accept()), theirs)
-        one.wait_log(rf"the server does not take EPRT \({code} no\): "
-                     "it is sent PORT from now on$")
+        one.wait_log(rf"the server does not accept EPRT \({code} no\): "
+                     "culvert sends it PORT from now on$")
     assert one.culvert.output.count("from now on") == 1
 
 

@@ -60,10 +60,12 @@ def test_closes_at_once(tunnel, ns):
     with scripted.server(ns) as listener:
         culvert, client = tunnel("127.0.0.1", listener.port)
         listener.accept().close()
-        client.expect(f"421 the server at 127.0.0.1:{listener.port} has "
-                      "closed the connection.\r\n")
+        client.expect(f"421 the server at 127.0.0.1:{listener.port} "
+                      "closed the connection before its greeting was "
+                      "complete.\r\n")
         client.expect_end()
-        culvert.wait_log("has closed the connection")
+        culvert.wait_log("closed the connection before its greeting was "
+                         "complete")
 
 
 def test_a_banner_is_no_reason(tunnel, ns):

@@ -159,9 +159,9 @@ def test_dead_epsv_port(session):
                 mine.close()
             server.reply("226 done")
             client.expect("226 ")
-    one.culvert.wait_log(r"the server does not take EPSV \(425 No data "
-                         r"connection: .*Connection refused.*\): it is sent "
-                         r"PASV from now on")
+    one.culvert.wait_log(r"the server does not accept EPSV \(425 No data "
+                         r"connection: .*Connection refused.*\): "
+                         r"culvert sends it PASV from now on")
     assert "[warn" not in one.culvert.output
 
 

@@ -69,7 +69,7 @@ def test_long_227(session):
     reply = f"227 {'z' * 9000} (127,0,0,1,200,10)"
     one.server.reply(reply)
     assert one.client.read_reply() == reply + "\r\n"
-    one.culvert.wait_log("no host-port was found in a 227 reply")
+    one.culvert.wait_log("found no address and port in a 227 reply")
 
 
 def send_all(wire, data):

@@ -78,8 +78,8 @@ files(const struct confine_options *options, char text[CONFINE_TEXT_MAX])
 	int err = confine_files(options->directory, &abi);
 
 	snprintf(name, sizeof(name), "Landlock (ABI %d)", abi);
-	return conclude(abi > 0 ? name : "Landlock", err, "the kernel has none",
-	    text);
+	return conclude(abi > 0 ? name : "Landlock", err,
+	    "the kernel does not support it", text);
 }
 
 enum confine_result
@@ -97,13 +97,13 @@ confine(enum confine_stage stage, const struct confine_options *options,
 		return conclude("no new privileges", err, "", text);
 	case CONFINE_RINGS:
 		return conclude("no io_uring", confine_rings(),
-		    "the kernel has no filters", text);
+		    "the kernel does not support filters", text);
 	case CONFINE_BOUNDING:
 		return bounding(text);
 	case CONFINE_CAPABILITIES:
-		return conclude(keep == 0 ? "no capabilities" :
-					    "no capabilities but that for "
-					    "ports below 1024",
+		return conclude(keep == 0 ?
+			"no capabilities" :
+			"no capabilities except for ports below 1024",
 		    caps_keep(keep), "", text);
 	case CONFINE_MEMORY:
 		return conclude("no core file, no tracing",
@@ -113,7 +113,7 @@ confine(enum confine_stage stage, const struct confine_options *options,
 		return files(options, text);
 	case CONFINE_CALLS:
 		return conclude("seccomp", confine_calls(),
-		    "the kernel has no filters", text);
+		    "the kernel does not support filters", text);
 	}
 	return conclude("nothing", err, "", text);
 }

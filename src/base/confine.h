@@ -54,7 +54,7 @@ enum confine_result {
 /*
  * Performs one stage.  Call it once for each stage.  text becomes the name of
  * the stage and, if it was not performed, the reason ("Landlock (ABI 7)";
- * "Landlock: the kernel has none").
+ * "Landlock: the kernel does not support it").
  */
 enum confine_result confine(enum confine_stage stage,
     const struct confine_options *options, char text[CONFINE_TEXT_MAX]);

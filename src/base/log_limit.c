@@ -10,8 +10,8 @@ void
 log_limit_end(struct log_limit *limit, const struct log_origin *origin)
 {
 	if (limit->hidden > 0)
-		log_line(LOG_LEVEL_WARN, origin, "%lu more %s%s%s %s left out",
-		    limit->hidden,
+		log_line(LOG_LEVEL_WARN, origin,
+		    "%lu more %s%s%s %s not logged", limit->hidden,
 		    limit->noun != NULL ? limit->noun : "warning",
 		    limit->hidden == 1 ? "" : "s",
 		    limit->noun != NULL ? "" : " of this kind",

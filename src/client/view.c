@@ -388,7 +388,8 @@ view_watch(struct view *view, char why[INSTANCE_WHY_MAX])
 		if (!refresh_all(view, why))
 			return false;
 		if (terminal_has_gone()) {
-			snprintf(why, INSTANCE_WHY_MAX, "the terminal is gone");
+			snprintf(why, INSTANCE_WHY_MAX,
+			    "the terminal was closed");
 			return false;
 		}
 		do {
@@ -439,7 +440,8 @@ view_run(struct instance *instances, size_t n, view_status_cb *status_of,
 	setlocale(LC_CTYPE, "");
 	if (!open_screen()) {
 		snprintf(why, INSTANCE_WHY_MAX,
-		    "this terminal has no full screen (TERM); leave out -w");
+		    "the terminal type (TERM) cannot show a full screen; use "
+		    "culvert status without -w");
 		return false;
 	}
 	cbreak();

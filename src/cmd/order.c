@@ -131,7 +131,9 @@ order_choose(const struct order *order, struct instance *instances, size_t n)
 		}
 	if (n_found == 1)
 		return found;
-	log_err("several culverts are running; choose one to %s:", order->what);
+	log_err("several culvert processes are running; choose the one to "
+		"%s:",
+	    order->what);
 	for (size_t i = 0; i < n; i++)
 		order_show(order, &instances[i]);
 	return NULL;

@@ -37,7 +37,9 @@ command_up(int argc, char **argv)
 		return status;
 	if ((line.flag > 0) == (line.n_names > 0))
 		return command_misused(argv[0],
-		    line.flag ? "either --all or names of tunnels" :
-				"which tunnels?  Give their names, or --all");
+		    line.flag ? "use either --all or names of tunnels, not "
+				"both" :
+				"no tunnel was named: give names of tunnels, "
+				"or --all");
 	return up_run(&line);
 }

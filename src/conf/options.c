@@ -225,8 +225,8 @@ options_read(int argc, char **argv, const struct options_more *more,
 		    "no destination: [user@]host, as for ssh");
 	else
 		option_refuse(ret->why, sizeof(ret->why),
-		    "one destination only; \"%s\" is one too many (culvert "
-		    "runs no remote command)",
+		    "there can be only one destination; \"%s\" is one too many "
+		    "(culvert runs no remote command)",
 		    argv[optind + 1]);
 	return OPTIONS_BAD;
 }

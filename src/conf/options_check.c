@@ -83,7 +83,7 @@ options_check(struct options *options)
 	if (options->on_demand && options->link_wait_ms == 0)
 		return option_refuse(why, size,
 		    "--on-demand needs clients that wait for the SSH "
-		    "connection, and with --link-wait 0 none does");
+		    "connection, but with --link-wait 0 no client waits");
 	if (options->n_forwards == 0)
 		return option_take(options, option_find("L"),
 		    OPTIONS_DEFAULT_FORWARD, why, size);

@@ -279,7 +279,8 @@ channel_got_close(struct channel *channel)
 			"the SSH server closed the channel before the end of "
 			"the data, after it had to wait (ChannelTimeout in "
 			"sshd_config)" :
-			"the SSH server closed the channel before its end");
+			"the SSH server closed the channel before the end of "
+			"the data");
 	else if (unsent || !channel->shut)
 		channel_fail(channel, unsent ? -EPIPE : -ESHUTDOWN,
 		    "the SSH server has closed the channel");

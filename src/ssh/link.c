@@ -96,14 +96,14 @@ static void
 link_lost(void *ctx, int err)
 {
 	(void)err;
-	link_fail(ctx, "the control socket of ssh broke");
+	link_fail(ctx, "ssh closed its control socket");
 }
 
 /* It may ignore SIGTERM, too, but SIGKILL follows. */
 static void
 link_silent(void *ctx)
 {
-	link_fail(ctx, "ssh does not answer any more");
+	link_fail(ctx, "ssh no longer responds");
 }
 
 static void

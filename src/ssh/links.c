@@ -110,7 +110,7 @@ links_open_failed(struct links *links, const char *why)
 	else
 		log_warn("cannot open another SSH connection to %s; "
 			 "continuing with %zu (--links %zu needs a login "
-			 "without questions, by a key or an agent, and a "
+			 "without prompts, with a key or an agent, and a "
 			 "server that accepts so many connections): %s",
 		    links->to, 1 + links_count(links, PLACE_UP),
 		    links->options.max, why);

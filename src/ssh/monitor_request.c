@@ -24,8 +24,9 @@
 static void __attribute__((noreturn))
 monitor_refuse(struct monitor_state *monitor, const char *what)
 {
-	log_err("the monitor process got a request that culvert never makes "
-		"(%s); ending everything",
+	log_err(
+	    "internal error: the monitor process received an invalid request "
+	    "(%s); culvert ends",
 	    what);
 	monitor_end(monitor, 1);
 }
@@ -69,7 +70,8 @@ monitor_start_request(struct monitor_state *monitor,
 
 	if (request->type == MONITOR_START_METRICS) {
 		if (monitor->options->metrics == NULL || !is_listener(fd))
-			monitor_refuse(monitor, "an unwanted metrics exporter");
+			monitor_refuse(monitor,
+			    "a metrics exporter without --metrics");
 	} else if (!is_pipe(fd)) {
 		monitor_refuse(monitor, "an ssh without a pipe");
 	} else if (request->kind > CMDLINE_OWN || request->to >= monitor->n ||
@@ -77,7 +79,7 @@ monitor_start_request(struct monitor_state *monitor,
 		monitor_refuse(monitor, "an unknown command");
 	} else if (request->ciphers[0] != '\0' &&
 	    (!master || !ciphers_are_list(request->ciphers))) {
-		monitor_refuse(monitor, "ciphers that are no list");
+		monitor_refuse(monitor, "an invalid list of ciphers");
 	}
 	monitor_run(monitor, monitor_place(monitor, request->number), request,
 	    fd);
@@ -234,7 +236,7 @@ monitor_request(struct monitor_state *monitor)
 	if (n <= 0 && n != -EMSGSIZE) /* the main process has ended */
 		monitor_end(monitor, 0);
 	if (n != sizeof(request))
-		monitor_refuse(monitor, "a request of another length");
+		monitor_refuse(monitor, "a wrong length");
 	switch (request.type) {
 	case MONITOR_START:
 	case MONITOR_START_METRICS:

@@ -187,7 +187,7 @@ nodelay_closed(struct nodelay *nodelay)
 	conn_free(nodelay->conn);
 	nodelay->conn = NULL;
 	nodelay_over(nodelay,
-	    nodelay->exited ? "its program has ended" :
+	    nodelay->exited ? "the program of the session has ended" :
 			      "sshd closed the session");
 }
 
@@ -265,7 +265,7 @@ nodelay_lost(void *ctx, int err)
 	(void)err;
 	nodelay->conn = NULL;
 	if (nodelay->state != NODELAY_OVER)
-		nodelay_over(nodelay, "the control socket of ssh broke");
+		nodelay_over(nodelay, "ssh closed its control socket");
 }
 
 static const struct conn_handler nodelay_conn_handler = {

@@ -262,15 +262,17 @@ reconnect_advise(struct reconnect *reconnect)
 			 "%s open, because of UnusedConnectionTimeout",
 		    to);
 	else if (advice == RECONNECT_NO_SESSION)
-		log_warn("a session would keep the SSH connection to %s open, "
-			 "but --no-session forbids it; leave that out, or use "
-			 "--on-demand, or set \"UnusedConnectionTimeout none\" "
-			 "in its sshd_config",
+		log_warn(
+		    "a session would keep the SSH connection to %s open, but "
+		    "--no-session forbids it; remove --no-session, or use "
+		    "--on-demand, or set \"UnusedConnectionTimeout none\" in "
+		    "its sshd_config",
 		    to);
 	else
-		log_warn("the session that was to keep the SSH connection to "
-			 "%s open has ended (%s); use --on-demand, or set "
-			 "\"UnusedConnectionTimeout none\" in its sshd_config",
+		log_warn(
+		    "the session that should keep the SSH connection to %s "
+		    "open has ended (%s); use --on-demand, or set "
+		    "\"UnusedConnectionTimeout none\" in its sshd_config",
 		    to, end);
 }
 

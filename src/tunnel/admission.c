@@ -108,8 +108,8 @@ admission_is_full(const struct admission *admission, const struct addr *peer,
 	}
 	if (limits->logins > 0 && admission->logins >= limits->logins) {
 		snprintf(why, why_size,
-		    "in %zu sessions nobody has logged in yet, as many as "
-		    "--max-logins allows",
+		    "%zu sessions have no login yet, as many as --max-logins "
+		    "allows",
 		    limits->logins);
 		*ret = REFUSAL_LOGINS;
 		return true;

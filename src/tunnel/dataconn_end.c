@@ -264,7 +264,8 @@ dataconn_on_dial_failed(uv_timer_t *timer)
 		if (conn->end[peer].dial_failed)
 			dataconn_tell(&conn->end[peer],
 			    .type = ENGINE_DATA_LOST, .passing = true,
-			    .why = "the connection cannot be made now");
+			    .why = "the connection cannot be opened at the "
+				   "moment");
 }
 
 void
@@ -348,7 +349,8 @@ dataconn_admit(const struct data_end *end, const struct addr *local,
 		    addr_same_ip(&session->server, peer))
 			return POLICY_ADMITTED;
 		snprintf(why, sizeof(why),
-		    "it does not come from the session's server");
+		    "it does not come from the address of the session's FTP "
+		    "server");
 	} else {
 		answer = policy_admits(session->options->policy,
 		    &session->client, local, peer, why, sizeof(why));

@@ -94,14 +94,14 @@ port_taken(struct far_listener *listener)
 {
 	char place[64], why[FAR_WHY_MAX];
 
-	snprintf(why, sizeof(why), "%s is taken on %s",
+	snprintf(why, sizeof(why), "%s is in use on %s",
 	    far_listener_describe(listener, place, sizeof(place)),
 	    far_is_for_all(listener) ? "one of its addresses" :
 				       probe_host(listener, FAR_STANDS));
 	if (listener->wanted == 0 &&
 	    listener->makes <
 		(far_is_plain(listener) ? FAR_MAKES_PLAIN : FAR_MAKES_MAX)) {
-		log_verbose("%s: requesting another", why);
+		log_verbose("%s: requesting another port", why);
 		far_listener_make_again(listener);
 	} else if (listener->wanted == 0 &&
 	    far_has_host(listener, "localhost")) {
@@ -123,16 +123,17 @@ loopback_instead(struct far_listener *listener)
 	    "sshd listens on its loopback address instead of %s: GatewayPorts "
 	    "(sshd_config) must be clientspecified%s",
 	    all ? "all" : listener->host,
-	    all ? "" : ", and the address the SSH server's own");
+	    all ? "" : ", and that must be an address of the SSH server");
 	far_listener_fail(listener, -EADDRNOTAVAIL, why);
 }
 
 static void
 warn_spread(const struct far_listener *listener)
 {
-	log_warn("sshd listens at port %u on all its addresses, not only on "
-		 "%s, because of GatewayPorts yes (sshd_config): whoever "
-		 "reaches the SSH server can connect",
+	log_warn(
+	    "sshd listens at port %u on all its addresses, not only on %s, "
+	    "because of GatewayPorts yes (sshd_config): every host that can "
+	    "reach the SSH server can connect",
 	    listener->port, listener->host);
 }
 

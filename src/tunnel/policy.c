@@ -67,12 +67,12 @@ policy_check_user(const struct policy *policy, const struct addr *local,
 		snprintf(why, why_size,
 		    "it was closed before its user could be looked up; a "
 		    "client that closes after the reply is accepted, and "
-		    "--any-user accepts everybody");
+		    "--any-user accepts connections of all users");
 	else if (err == -ENOENT)
 		snprintf(why, why_size,
-		    "the kernel does not know its user: it was reset, or "
-		    "there is no kernel module tcp_diag; --any-user accepts "
-		    "everybody");
+		    "the kernel does not report its user: the connection was "
+		    "reset, or the kernel module tcp_diag is missing; "
+		    "--any-user accepts connections of all users");
 	else
 		snprintf(why, why_size, "its user cannot be looked up: %s",
 		    strerror(-err));
@@ -111,7 +111,8 @@ policy_admits(const struct policy *policy, const struct policy_peer *client,
 		return POLICY_ADMITTED;
 	if (!addr_same_ip(&client->addr, peer)) {
 		snprintf(why, why_size,
-		    "it does not come from the session's client");
+		    "it does not come from the address of the session's "
+		    "client");
 		return POLICY_STRANGER;
 	}
 	if (!client->local || policy->any_user)

@@ -52,11 +52,11 @@ session_client_look(struct session *session)
 	const struct control *client = &session->control[ENGINE_CLIENT];
 	uint64_t quiet_ms, limit_ms = LIMIT_HALF_CLOSED_MS;
 	static const char ended[] =
-	    "it has half-closed the control connection, and no data move any "
-	    "more";
+	    "it half-closed the control connection, and no data is transferred "
+	    "any more";
 	static const char unread[] =
-	    "it has sent more than the server reads, and no data move any "
-	    "more";
+	    "it sent more commands than the server reads, and no data is "
+	    "transferred any more";
 
 	if (client->stream != NULL && !stream_alive(client->stream)) {
 		session_client_lost(session, "its control connection is dead");

@@ -49,7 +49,8 @@ transfer_log_free(struct transfer_log *log)
 	if (log == NULL)
 		return;
 	if (log->lost > 0)
-		say_lost(log, LOG_LEVEL_ERR, "could not be written to the end");
+		say_lost(log, LOG_LEVEL_ERR,
+		    "could not be written until the end");
 	cleanup_fd(&log->fd);
 	free(log);
 }
@@ -103,8 +104,9 @@ transfer_log_write(struct transfer_log *log, const struct record *record)
 		log->lost = 0;
 	} else if (err != 0 && log->lost++ == 0) {
 		log_line(LOG_LEVEL_ERR, record->origin,
-		    "cannot write to the transfer log: %s; this record is lost, "
-		    "and so are further ones until it can be written again",
+		    "cannot write to the transfer log: %s; this record is "
+		    "lost, and so are all following ones until writing works "
+		    "again",
 		    strerror(-err));
 	}
 }

@@ -38,16 +38,17 @@ tunnel_remote_wrong(const struct policy *policy, const char *host)
 	if (*host == '\0' || is_far_loopback(host))
 		return NULL;
 	if (!all && addr_parse_ip(host, &at) != 0)
-		return "a name cannot be used, since FTP clients there are "
-		       "told the address; give the address, localhost or *";
+		return "the bind address must not be a host name, because "
+		       "replies to PASV contain it; use an IP address, "
+		       "localhost or *";
 	if (policy->n_allow == 0)
 		return allow_missing_far;
 	if ((all || addr_is_any(&at)) &&
 	    policy->client_address.family == AF_UNSPEC)
-		return "replies to PASV contain an address of the SSH "
-		       "server, and culvert does not know which one its FTP "
-		       "clients see; give it by --client-address ADDR, or as "
-		       "the address to listen on";
+		return "replies to PASV contain an address of the SSH server, "
+		       "and culvert does not know which one its FTP clients "
+		       "see; set it with --client-address ADDR, or as the bind "
+		       "address";
 	if (policy->client_data_host_control)
 		return "--client-data-host control needs the addresses of "
 		       "clients, and sshd does not tell them";

@@ -204,7 +204,7 @@ def test_hangup(server, start_culvert, tmp):
     with Ftp(one, ftp_server) as ftp:
         with ftp.begin("passive", f"RETR {tmp.name}/file") as data:
             one.process.send_signal(signal.SIGHUP)
-            one.wait_log("Hangup: nothing to do")
+            one.wait_log("Hangup: ignored")
             assert data.read_all() == content
         ftp.expect("226")
         assert ftp.fetch("active", f"RETR {tmp.name}/file") == content

@@ -93,7 +93,7 @@ def test_unused_without_session(start_sshd, start_culvert):
 
 
 @pytest.mark.parametrize("config, why", [
-    ("ForceCommand /bin/false", "its program has ended"),
+    ("ForceCommand /bin/false", "the program of the session has ended"),
     ("MaxSessions 0", "sshd refused a session .*MaxSessions"),
 ])
 def test_unused_and_no_session_stays(config, why, start_sshd, start_culvert):

@@ -89,7 +89,7 @@ def check_left_out(culvert, warning, count):
     """End culvert; it has logged a warning so often as it may, and a count."""
     culvert.stop()
     assert culvert.output.count(warning) == limits.LIMIT_LOG_WARNINGS
-    assert f"{count} more warnings of this kind were left out" in \
+    assert f"{count} more warnings of this kind were not logged" in \
         culvert.output
 
 

@@ -214,7 +214,7 @@ def test_the_terminal_has_gone(two):
         seen += os.read(master, 4096)
     os.close(master)
     assert screen.communicate(timeout=FAILSAFE)[1] \
-        == "culvert: the terminal is gone\n"
+        == "culvert: the terminal was closed\n"
     assert screen.returncode == 1
 
 

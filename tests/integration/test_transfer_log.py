@@ -336,7 +336,7 @@ def test_full_disk(start_culvert, ftp_server, tmp):
                  "No space left on device; this record is lost")
     one.stop()
     assert one.output.count("cannot write to the transfer log") == 1
-    one.wait_log("the transfer log could not be written to the end: "
+    one.wait_log("the transfer log could not be written until the end: "
                  "2 records were lost")
 
 

@@ -211,8 +211,8 @@ def test_is_culvert(conf, sshd, ftp_server, start_up, tmp):
 
 
 @pytest.mark.parametrize("argv, words", [
-    ([], "which tunnels?"),
-    (["--all", "plant"], "either --all or names"),
+    ([], "no tunnel was named"),
+    (["--all", "plant"], "use either --all or names"),
     (["plnt"], "there is no [tunnel plnt] in "),
     (["--al1"], "unknown option --al1"),
 ])

@@ -187,17 +187,17 @@ check_half_taken(struct farenv *env, const char *host, size_t bytes,
 static void
 test_half_taken(void **state)
 {
-	check_half_taken(*state, "localhost", 3, "taken on 127.0.0.1");
-	check_half_taken(*state, "localhost", 0, "taken on 127.0.0.1");
+	check_half_taken(*state, "localhost", 3, "in use on 127.0.0.1");
+	check_half_taken(*state, "localhost", 0, "in use on 127.0.0.1");
 }
 
 /* With GatewayPorts yes it would be on all addresses. */
 static void
 test_half_taken_everywhere(void **state)
 {
-	check_half_taken(*state, "localhost", 3, "taken on 127.0.0.1");
-	check_half_taken(*state, "127.0.0.3", 3, "taken on 127.0.0.3");
-	check_half_taken(*state, "*", 3, "taken on one of its addresses");
+	check_half_taken(*state, "localhost", 3, "in use on 127.0.0.1");
+	check_half_taken(*state, "127.0.0.3", 3, "in use on 127.0.0.3");
+	check_half_taken(*state, "*", 3, "in use on one of its addresses");
 }
 
 static void

@@ -265,7 +265,7 @@ test_watch(void **state)
 	kill(ssh, SIGSTOP);
 	sshenv_until(env, &env->down);
 	assert_true(env->was_up);
-	assert_string_equal(env->why, "ssh does not answer any more");
+	assert_string_equal(env->why, "ssh no longer responds");
 	assert_true(
 	    uv_hrtime() - before >= 3 * env->options.watch_ms * 1000000);
 	assert_int_equal(kill(ssh, 0), -1);

@@ -219,10 +219,10 @@ test_limit(void **state)
 	log_limit_end(&limit, &seven);
 	capture_end(&capture);
 	assert_string_equal(capture.text,
-	    "culvert: [7] 990 more warnings of this kind were left out\n"
-	    "culvert: [7] 1 more warning of this kind was left out\n"
-	    "culvert: [7] 9 more warnings of this kind were left out\n"
-	    "culvert: [7] 980 more warnings of this kind were left out\n");
+	    "culvert: [7] 990 more warnings of this kind were not logged\n"
+	    "culvert: [7] 1 more warning of this kind was not logged\n"
+	    "culvert: [7] 9 more warnings of this kind were not logged\n"
+	    "culvert: [7] 980 more warnings of this kind were not logged\n");
 }
 
 static void

@@ -36,13 +36,13 @@ struct row {
 
 /* How to put a line into sshd_config.  sshd uses the first line of each kind,
  * but a line in a matching Match block comes before all others. */
-#define IN_PLACE "replaces its line there, also in a Match block"
-#define ADDED "add it to its line there, or replace \"none\" there"
+#define IN_PLACE "replace the existing line, also in a Match block"
+#define ADDED "add the value to the existing line, or replace \"none\" in it"
 
 #define FIX_PERMIT_LISTEN \
 	FIX(SSHD_CONFIG, "PermitListen {permitlisten}:*", ADDED)
 #define FIX_NEW_KEY_LINE \
-	FIX(KEY_LINE, "{key_line}", "replaces the options there")
+	FIX(KEY_LINE, "{key_line}", "replace the existing options")
 #define FIX_ACTIVE_MODE \
 	FIX(CULVERT, "--server-mode active", "if active mode works")
 #define FIX_IN_TERMINAL \

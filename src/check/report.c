@@ -63,17 +63,18 @@ print_end(const struct report *report, const struct report_end *end)
 	print_verdict(report);
 	if (end->command[0] != '\0')
 		printf("%s%s\n\n    %s\n",
-		    report->wrong > 0 ? "Once that is fixed, the command" :
-					"The command",
-		    end->changed ? ", with its words in capitals filled in:" :
-				   ":",
+		    report->wrong > 0 ? "Once that is fixed, use this command" :
+					"Use this command",
+		    end->changed ? "; replace the words in capitals:" : ":",
 		    end->command);
 	if (end->key_line[0] != '\0')
-		printf("\nIn %s, in front of the key, this lets it forward\n"
-		       "(restrict,port-forwarding), have no shell (command), "
-		       "connect only there\n"
-		       "(permitopen) and listen only there (permitlisten):\n\n"
-		       "    %s\n",
+		printf(
+		    "\nPut these options in front of the key in %s.\n"
+		    "They permit only forwarding (restrict,port-forwarding), "
+		    "forbid a shell (command),\n"
+		    "and limit where sshd connects to (permitopen) and "
+		    "listens (permitlisten):\n\n"
+		    "    %s\n",
 		    end->key_place, end->key_line);
 }
 

@@ -134,7 +134,7 @@ do_end(struct control_peer *peer, const json_t *request,
 		(unsigned long)json_integer_value(number),
 		"The session was closed by the operator");
 
-	answer_done(peer, done, "there is no such session");
+	answer_done(peer, done, "there is no session with this number");
 }
 
 static const struct {

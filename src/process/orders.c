@@ -124,8 +124,7 @@ orders_on_signal(uv_signal_t *handle, int signum)
 	}
 	if (signum == SIGHUP && !terminal_is_gone(app)) {
 		if (!app_obey(app, CONTROL_RELOAD, NULL, why, sizeof(why)))
-			log_verbose("%s: nothing to do: %s", strsignal(signum),
-			    why);
+			log_verbose("%s: ignored: %s", strsignal(signum), why);
 		return;
 	}
 	log_verbose("%s: stopping", strsignal(signum));

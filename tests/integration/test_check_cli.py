@@ -249,8 +249,8 @@ def test_words_in_capitals_are_explained(ns, sshd, checker):
     status, said, _ = checker.raw("-F", sshd.config, "-L",
                                  f"0:127.0.0.1:{ns.free_port()}", sshd.host)
     assert status == 1
-    assert "Once that is fixed, the command, with its words in capitals " \
-        "filled in:" in said
+    assert "Once that is fixed, use this command; replace the words in " \
+        "capitals:" in said
 
 
 def test_address_in_use(ns, sshd, checker):

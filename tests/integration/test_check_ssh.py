@@ -55,7 +55,7 @@ def listen_near(answer):
 
 @pytest.mark.parametrize("answer, words", [
     (b"220 (vsFTPd 3.0.3)\r\n", "is not an SSH server; it sends: 220 .vsFTPd"),
-    (b"", "sends nothing or closes it"),
+    (b"", "sends no SSH greeting or closes"),
 ])
 def test_not_ssh(answer, words, sshd, forward, checker):
     """Something else listens there."""
@@ -90,7 +90,7 @@ def test_too_many(start_sshd, forward, checker):
     with socket.create_connection((sshd.ns.far4, sshd.port)) as one:
         one.recv(1)
         fixes = last(checker(*argv), "TCP",
-                     "sshd accepts no more connections at the moment: "
+                     "sshd refuses new connections at the moment: "
                      "(Exceeded MaxStartups|Not allowed at this time)")  # since 9.8
     (place, line), _ = fixes
     assert place == f"sshd_config of {sshd.ns.far4}"

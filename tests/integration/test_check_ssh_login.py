@@ -46,7 +46,8 @@ def test_password_only(tmp, start_sshd, forward, checker):
     sshd = start_sshd("PasswordAuthentication yes")
     fixes = last(checker("--batch", "-F", other_key(tmp, sshd), "-L", forward,
                         sshd.host),
-                 "authentication", "accept publickey,password, but there is nobody")
+                 "authentication",
+                 "accept publickey,password, but ssh cannot ask")
     assert fixes[1][1] == "run the same command in a terminal, without --batch"
 
 
@@ -75,7 +76,7 @@ def test_user_who_may_not_log_in(line, start_sshd, forward, checker):
     sshd = start_sshd(line)
     report = checker("-F", sshd.config, "-L", forward, sshd.host)
     fixes = last(report, "authentication",
-                 "Either it does not know the keys, or this user may not log")
+                 "Either sshd does not know these keys, or this user is not")
     places = [place.partition(" of ")[0] for place, _ in fixes]
     assert places[0] == "~root/.ssh/authorized_keys"
     assert (sshd.ns.far4, "journalctl -u ssh | grep 'not allowed because'") \
@@ -130,7 +131,7 @@ def test_wrong_password(start_sshd, forward, checker):
     finally:
         terminal.close()
     assert "does not accept that password for root" in terminal.text
-    assert "there is nobody to ask" not in terminal.text
+    assert "cannot ask for a password" not in terminal.text
     assert "wrong-secret" not in terminal.text
 
 
@@ -163,7 +164,7 @@ def test_root_is_refused(start_sshd, forward, checker):
     """The key is good, but root may not log in."""
     sshd = start_sshd("PermitRootLogin no")
     fixes = last(checker("-F", sshd.config, "-L", forward, sshd.host),
-                 "authentication", f"knows the key {sshd.dir}/user_key, but")
+                 "authentication", f"accepts the key {sshd.dir}/user_key, but")
     assert fixes[0] == (f"sshd_config of {sshd.ns.far4}",
                         "PermitRootLogin prohibit-password")
     fixed = start_sshd(fixes[0][1])

@@ -15,13 +15,13 @@ from sshd import openssh_version
 # The step, how bad, the line of sshd_config, and the text's words.
 SSHD = {
     "no": (["AllowTcpForwarding no"], "connect", "WRONG",
-           "AllowTcpForwarding yes", "forwards nothing"),
+           "AllowTcpForwarding yes", "does not permit forwarding"),
     "remote": (["AllowTcpForwarding remote"], "connect", "WRONG",
                "AllowTcpForwarding yes", "is not permitted to connect to"),
     "local": (["AllowTcpForwarding local"], "remote forward", "note",
-              "AllowTcpForwarding yes", "refuses every remote forward"),
+              "AllowTcpForwarding yes", "permits no remote forwarding"),
     "disabled": (["DisableForwarding yes"], "connect", "WRONG",
-                 "DisableForwarding no", "forwards nothing"),
+                 "DisableForwarding no", "does not permit forwarding"),
     "open": (["PermitOpen 127.0.0.1:99"], "connect", "WRONG",
              "PermitOpen 127.0.0.1:*", "is not permitted to connect to"),
     "open-none": (["PermitOpen none"], "connect", "WRONG",
@@ -160,7 +160,8 @@ def test_active_alone(start_sshd, vsftpd, checker):
     sshd = start_sshd("AllowTcpForwarding local")
     argv = "-F", sshd.config, "-L", f"0:127.0.0.1:{vsftpd.port}", sshd.host
     report = checker("--server-mode", "active", *argv)
-    check_finding(report, "remote forward", "WRONG", "refuses every remote forward")
+    check_finding(report, "remote forward", "WRONG",
+                  "permits no remote forwarding")
     assert report.find("PORT")["status"] == "WRONG"
     assert "--server-mode" not in checker(*argv).json["command"] or \
         "--server-mode passive" in checker(*argv).json["command"]

@@ -63,7 +63,7 @@ test_facts(void **state)
 	assert_string_equal(advice.fixes[0].place, "sshd_config of gate");
 	assert_string_equal(advice.fixes[0].put, "PermitOpen localhost:*");
 	assert_string_equal(advice.fixes[0].remark,
-	    "add it to its line there, or replace \"none\" there");
+	    "add the value to the existing line, or replace \"none\" in it");
 	/* Commands for a shell are quoted. */
 	fact_set(&facts, FACT_KNOWN_HOSTS, "/a b/$(reboot)");
 	fact_set(&facts, FACT_HOST_KEY_NAME, "[gate]:22");

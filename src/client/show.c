@@ -267,7 +267,7 @@ show_tunnel(const struct show *show, const json_t *tunnel)
 	say(show, 0, "  %s%s%s%s%s to %s", name, named ? ": " : "",
 	    is(tunnel, "state", "listening")   ? "listening on " :
 		is(tunnel, "state", "leaving") ? "ending" :
-						 "starting ",
+						 "starting on ",
 	    is(tunnel, "state", "leaving") ? "" : at,
 	    is(tunnel, "kind", "remote") ? " of the SSH server" : "",
 	    words(tunnel, "server", to));
@@ -313,6 +313,17 @@ is_all_idle(const json_t *destination)
 		is(destination, "state", "resting"));
 }
 
+/* The state of its SSH connection.  text may hold it. */
+static const char *
+show_state(const json_t *destination, char text[LOG_ESCAPED_MAX])
+{
+	if (is(destination, "state", "resting"))
+		return "not connected (on demand)";
+	if (is(destination, "state", "pausing"))
+		return "waiting to reconnect";
+	return words(destination, "state", text);
+}
+
 static void
 show_destination(const struct show *show, const json_t *destination)
 {
@@ -338,7 +349,7 @@ show_destination(const struct show *show, const json_t *destination)
 	words(destination, "why", why);
 	say(show, 0, "%s: %s for %s%s%s%s",
 	    words(destination, "destination", name),
-	    words(destination, "state", state),
+	    show_state(destination, state),
 	    time_text(real(destination, "seconds"), since), more,
 	    why[0] != '\0' ? ": " : "", why);
 	json_array_foreach(json_object_get(destination, "tunnels"), i, tunnel)

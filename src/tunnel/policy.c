@@ -60,8 +60,8 @@ policy_check_user(const struct policy *policy, const struct addr *local,
 		return POLICY_ADMITTED;
 	if (err == 0)
 		snprintf(why, why_size,
-		    "it belongs to user id %lu, %s to %lu; --any-user accepts "
-		    "everybody",
+		    "it belongs to user id %lu, %s to user id %lu; "
+		    "--any-user accepts connections of all users",
 		    (unsigned long)uid, owner, (unsigned long)id);
 	else if (err == -ESTALE)
 		snprintf(why, why_size,

@@ -277,7 +277,7 @@ def test_what_cannot_be_parsed_passes(command, reply, session):
     refuse(one, ["EPSV" if command == "PASV" else "PASV", "PORT", "EPRT"],
            "502 what?")
     one.client.expect_bytes(reply)
-    one.wait_log("no host-port")
+    one.wait_log("no address and port")
     until(lambda: ports_of(one.culvert.pid) == before, "our listener closes")
     one.goes_on()
 
@@ -288,7 +288,7 @@ def test_what_cannot_be_parsed_passes(command, reply, session):
     one.server.expect_command("NOOP")
     one.server.send(reply)
     one.client.expect_bytes(reply)
-    one.culvert.wait_log("no host-port", start=mark)
+    one.culvert.wait_log("no address and port", start=mark)
     one.say("200 in step")
 
 

@@ -136,7 +136,7 @@ def test_help(checker):
     (["-L", "x", "host"], "-L x: "),
     (["-oProxyCommand=none", "-eh", "host"], "unknown option -e"),
     (["--", "-host"], "must not begin with"),
-    (["host", "another"], "one destination only"),
+    (["host", "another"], "only one destination"),
     (["--on-demand", "--link-wait", "0", "host"], "--on-demand needs clients"),
 ])
 def test_bad_usage(argv, words, checker):

@@ -277,7 +277,7 @@ def test_ends_after_five_minutes(many, end, ns, tmp, start_culvert):
             time.sleep(limits.LIMIT_CLIENT_LOOK_MS / 1000)
             assert sessions_of(one) == 1
             faults.pass_time(limits.LIMIT_HALF_CLOSED_MS / 1000)
-            one.wait_log("no data move any more", SOON)
+            one.wait_log("no data is transferred any more", SOON)
             until(lambda: sessions_of(one) == 0, "it ends")
 
 

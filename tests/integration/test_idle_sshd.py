@@ -99,11 +99,11 @@ def test_unused_without_session(start_sshd, start_culvert):
 def test_unused_and_no_session_stays(config, why, start_sshd, start_culvert):
     """A session that does not stay open: why, and what else would help."""
     tunnel = start_unused(start_sshd, start_culvert, config)
-    tunnel.wait_log(r"session that was to keep .* open has ended "
+    tunnel.wait_log(r"session that should keep .* open has ended "
                     rf"\({why}.*\); use --on-demand, .*"
                     "UnusedConnectionTimeout none", 30)
     tunnel.wait_log("was lost", 20, tunnel.mark())
-    assert tunnel.output.count("was to keep") == 1
+    assert tunnel.output.count("should keep") == 1
 
 
 HINT = r"the data connection to the server was closed after \d+ s without " \

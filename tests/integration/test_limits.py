@@ -57,7 +57,7 @@ def test_other_user(near, session):
         "421 Only the user who runs culvert is allowed here.\r\n"
     one.culvert.wait_log(
         rf"refused a client from .*: it belongs to user id {NOBODY}, culvert"
-        " to 0; --any-user accepts everybody")
+        " to user id 0; --any-user accepts connections of all users")
     one.check_next()
 
 
@@ -170,8 +170,8 @@ def test_flood_of_requests(mode, server, start_culvert, tmp):
     blamed = "the server" if mode == "active" else "from now on"
     assert blamed not in said, said
     assert mode == "passive" or \
-        "no data connection for PORT: the session has as many as it may " \
-        "have (--max-data)" in said
+        "no data connection for PORT: the session has reached --max-data" \
+        in said
 
 
 def test_descriptors(start_culvert, ns, sshd):

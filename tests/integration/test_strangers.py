@@ -246,8 +246,8 @@ def test_theft_before_the_command(session):
                 assert other.read_all() == b""
             assert thief.read_all() == b""
         one.client.exchange(
-            "RETR file", "425 No data connection: somebody else may have"
-            " the data connection")
+            "RETR file", "425 No data connection: another program may have"
+            " taken the data connection")
 
 
 @pytest.mark.parametrize("command", ["RETR file", "STOR file"])
@@ -278,8 +278,8 @@ def test_theft_from_afar(command, session):
             if command == "STOR file":
                 near.expect_reset()
         # 425: the client's own end did not stand yet.
-        assert re.match("42[56] Transfer not complete: somebody else may have"
-                        " the data connection", one.client.read_reply())
+        assert re.match("42[56] Transfer not complete: another program may "
+                        "have taken the data connection", one.client.read_reply())
 
 
 def test_second_connection_from_afar(session):

@@ -191,7 +191,7 @@ def test_server_apart(ns, sshd, start_server, checker):
     checker.netrc(server)
     report = checker("-F", sshd.config, "-L", f"0:{ns.far4}:{server.port}",
                     sshd.host)
-    check_finding(report, "PORT", "note", "is on another host than sshd")
+    check_finding(report, "PORT", "note", "is not on sshd's host")
     assert ("culvert's command line", "--far-address ADDRESS") in \
         report.fixes("PORT")
     assert " --server-mode passive " in report.json["command"]

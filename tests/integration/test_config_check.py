@@ -194,7 +194,7 @@ def test_wrong_address(bind, words, tmp):
 @pytest.mark.parametrize("bind, lines, words", [
     ("*:2121", "", "clients of other hosts could connect; --allow FROM"),
     ("192.0.2.1:2121", "", "clients of other hosts could connect; --allow"),
-    ("name:2121", "allow = ::/0", "must not be a host name"),
+    ("name:2121", "allow = ::/0", "the bind address must not be a host"),
     ("*:2121", "allow = ::/0", "replies to PASV contain an address of the"),
     ("192.0.2.1:2121", "allow = ::/0\nclient-data-host = control",
      "--client-data-host control needs the addresses of clients"),

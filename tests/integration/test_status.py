@@ -506,8 +506,8 @@ def test_which(two, conf, sshd, ftp_server, start_up):
                      env={"XDG_RUNTIME_DIR": two.dir, "TMPDIR": two.dir})
     assert len(run(two, "status").split("culvert ")) == 3
     said = run(two, "stop", status=1).splitlines()
-    assert said[0] == ("culvert: several culverts are running; choose one "
-                       "to stop:")
+    assert said[0] == ("culvert: several culvert processes are running; "
+                       "choose the one to stop:")
     paths = {}
     for line in said[1:]:
         path, pid, tunnels = re.fullmatch(

@@ -86,7 +86,7 @@ def test_stranger_of_another_user(session):
     assert stranger(there) == "reset\n"
     one.culvert.wait_log(
         rf"refused a data connection from 127.0.0.1:\d+: .*user id {NOBODY},"
-        " the session to 0; --any-user")
+        " the session to user id 0; --any-user")
     check_client_still_can(there, listener)
 
 

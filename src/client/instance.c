@@ -40,7 +40,7 @@ is_trusted(const char *path)
 		(geteuid() == 0 && strncmp(path, "/run/", 5) == 0));
 }
 
-/* 0 with a connection, or a negative errno. */
+/* Connects to the socket at path.  Returns 0 or a negative errno. */
 static int
 instance_connect(const char *path, int *ret_fd)
 {
@@ -147,7 +147,7 @@ instance_send_line(int fd, json_t *request)
 	return good;
 }
 
-/* Reads once.  False with why. */
+/* Reads once.  Returns false with the reason in why. */
 static bool
 instance_read_more(struct instance *instance, char why[INSTANCE_WHY_MAX])
 {
@@ -180,7 +180,8 @@ instance_read_more(struct instance *instance, char why[INSTANCE_WHY_MAX])
 	return true;
 }
 
-/* Waits for a line, and removes it from rest.  NULL with why. */
+/* Waits for a line, and removes it from rest.  Returns NULL with the reason in
+ * why. */
 static json_t *
 instance_take_line(struct instance *instance, char why[INSTANCE_WHY_MAX])
 {

@@ -1,6 +1,6 @@
 /*
- * The running culverts that a command can talk to by their control sockets (see
- * process/control.h).  These functions block: only subcommands call them.
+ * The running culverts that a command can talk to through their control sockets
+ * (process/control.h).  These functions block, so only subcommands call them.
  */
 #ifndef CLIENT_INSTANCE_H
 #define CLIENT_INSTANCE_H
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The most that are looked for. */
+/* The most culverts that are looked for. */
 #define INSTANCES_MAX 64
 
 #define INSTANCE_WHY_MAX 300
@@ -18,7 +18,7 @@
 struct instance {
 	char path[128]; /* of its control socket */
 	int fd;
-	char *rest; /* heap, owned: bytes received behind the last answer */
+	char *rest; /* heap, owned: bytes received after the last answer */
 	size_t len;
 };
 
@@ -35,19 +35,20 @@ size_t instances_open(const char *path,
 void instances_close(struct instance *instances, size_t n);
 
 /*
- * Sends a request, which it frees, and returns the answer, which the caller
- * frees by json_decref().  NULL with the reason in why: the connection has
- * ended, no answer came for 30 seconds (then the connection is closed, and fd
- * is -1), or the answer is an error.
+ * Sends a request, which it frees.  Returns the answer, which the caller frees
+ * with json_decref().  Returns NULL with the reason in why if the connection
+ * has ended, no answer has come for 30 seconds, or the answer is an error.  If
+ * there was no answer, it closes the connection, and fd becomes -1.
  */
 json_t *instance_request(struct instance *instance, json_t *request,
     char why[INSTANCE_WHY_MAX]);
 
-/* The answer to "status". */
+/* Requests "status"; otherwise like instance_request(). */
 json_t *instance_status(struct instance *instance, char why[INSTANCE_WHY_MAX]);
 
-/* Removes all tunnels from an answer to "status" that have none of the names,
- * and destinations that have no tunnel then.  False: none is left. */
+/* Removes from status, an answer to "status", all tunnels except those with one
+ * of the n names, and all destinations that have no tunnel then.  Returns false
+ * if no tunnel is left. */
 bool status_keep(json_t *status, const char *const *names, size_t n);
 
 /* Waits until this culvert has exited. */

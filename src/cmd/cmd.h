@@ -10,9 +10,10 @@
 #include "conf/config.h"
 
 /*
- * Handles what reading a command line may end in, except OPTIONS_RUN: prints
- * help, a list of texts up to NULL, or the version, or logs why.  name is the
- * subcommand's, or NULL.  True: the command ends with *ret_status.
+ * Handles each result of reading a command line, except OPTIONS_RUN: prints
+ * help (texts; the last is NULL) or the version, or logs why.  name is the
+ * subcommand's, or NULL.  Returns true if the command must end with the exit
+ * status in *ret_status.
  */
 bool command_ended(enum options_result result, const char *name,
     const char *const *help, const char *why, int *ret_status);
@@ -21,21 +22,23 @@ bool command_ended(enum options_result result, const char *name,
 int command_misused(const char *name, const char *what);
 
 /*
- * Reads a command line with these options.  True: the command ends with
- * *ret_status; else *ret_first is the index of the first word behind the
- * options.
+ * Reads a command line with these options.  Returns true if the command must
+ * end with the exit status in *ret_status; otherwise *ret_first is the index of
+ * the first word after the options.
  */
 bool command_read(int argc, char **argv, const struct options_own *own,
     const char *help, int *ret_first, int *ret_status);
 
 /*
  * Reads -f, -q, -v, --help, one more flag, --background if background is true,
- * and names of tunnels.  Returns the same.
+ * and names of tunnels.  Returns true if the command must end with the exit
+ * status in *ret_status.
  */
 bool command_line_read(int argc, char **argv, const char *flag, bool background,
     const char *help, struct command_line *ret, int *ret_status);
 
-/* Runs the tunnels of -L and -R until they end; or --help, --version. */
+/* Runs the tunnels of -L and -R until they end; or prints help or the version.
+ */
 int command_run(int argc, char **argv);
 
 /* Starts tunnels of the configuration file, and runs until they end. */
@@ -44,7 +47,7 @@ int command_up(int argc, char **argv);
 /* Prints what the running culverts are doing. */
 int command_status(int argc, char **argv);
 
-/* stop, drain, reload. */
+/* culvert stop, drain and reload: orders to a running culvert. */
 int command_order(int argc, char **argv);
 
 /* Tests whether transfers will work, and prints a fix if not. */

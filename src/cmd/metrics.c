@@ -82,7 +82,7 @@ exporter_on_request(void *ctx, struct MHD_Connection *connection,
 {
 	static int begun;
 
-	/* First it is called with the headers only. */
+	/* The first call comes with the headers only. */
 	if (*request == NULL) {
 		*request = &begun;
 		return MHD_YES;
@@ -100,7 +100,7 @@ exporter_on_request(void *ctx, struct MHD_Connection *connection,
 
 /* ---- the loop ---- */
 
-/* In ms for poll(2). */
+/* The time-out for poll(2), in milliseconds. */
 static int
 exporter_time_out(struct MHD_Daemon *daemon)
 {
@@ -134,8 +134,9 @@ exporter_loop(struct MHD_Daemon *daemon)
 			MHD_quiesce_daemon(daemon);
 			fds[1].fd = -1;
 		}
-		/* If it had its maximum of connections, and some have ended in
-		 * the first call, only the second accepts new ones. */
+		/* If the maximum of connections was reached, and some have
+		 * ended in the first call, only the second call accepts new
+		 * ones. */
 		MHD_run(daemon);
 		MHD_run(daemon);
 	}

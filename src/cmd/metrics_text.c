@@ -198,7 +198,7 @@ add_destination(struct samples *samples, const json_t *destination)
 
 	with_label(labels, "", "destination",
 	    text_of(destination, "destination"));
-	/* Without tunnels it is ending, which is no failure. */
+	/* A destination without tunnels is ending, which is not a failure. */
 	if (up || json_array_size(tunnels) > 0)
 		add_sample(samples, "link_up", labels, up);
 	add_sample(samples, "links", labels, number_of(destination, "links"));

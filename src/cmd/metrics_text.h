@@ -1,6 +1,6 @@
 /*
- * What culvert counts, in Prometheus' text format (prometheus.io/docs,
- * "Exposition formats"): made of the answer to "status", whose keys
+ * The counters of culvert in Prometheus' text format (prometheus.io/docs,
+ * "Exposition formats").  They are made from an answer to "status", whose keys
  * culvert-status(1) explains.
  */
 #ifndef CMD_METRICS_TEXT_H
@@ -8,7 +8,8 @@
 
 #include <jansson.h>
 
-/* On the heap; NULL when out of memory. */
+/* Returns the text as heap memory, which the caller frees; NULL when out of
+ * memory. */
 char *metrics_text(const json_t *status);
 
 #endif

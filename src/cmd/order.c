@@ -82,7 +82,8 @@ put_destination(FILE *file, const json_t *destination)
 		putc(')', file);
 }
 
-/* Logs the command for this culvert, and what it has. */
+/* Logs the command that sends the order to this culvert, and what the culvert
+ * has. */
 static void
 order_show(const struct order *order, struct instance *instance)
 {
@@ -114,8 +115,8 @@ order_show(const struct order *order, struct instance *instance)
 	json_decref(status);
 }
 
-/* The only culvert, or the only one that has the tunnel.  NULL: neither, which
- * has been logged. */
+/* Returns the only culvert, or the only one that has the tunnel.  Returns NULL
+ * if there is none or more than one, which has been logged. */
 static struct instance *
 order_choose(const struct order *order, struct instance *instances, size_t n)
 {

@@ -16,8 +16,8 @@
 
 /* ---- unknown words ---- */
 
-/* How many letters must be changed, removed or added to make one word the other
- * (Levenshtein's distance). */
+/* Returns how many letters must be changed, removed or added to make one word
+ * the other (the Levenshtein distance). */
 static size_t
 distance(const char *one, const char *other)
 {
@@ -149,8 +149,8 @@ check_key(const struct setting *at, char *why)
 	return 0;
 }
 
-/* Finds the tunnels, and checks every line.  Also lines of [defaults] that no
- * tunnel uses must be right. */
+/* Finds the tunnels, and checks every line, also lines of [defaults] that no
+ * tunnel uses. */
 static int
 config_take_lines(struct config *config, char *why)
 {
@@ -177,7 +177,8 @@ config_take_lines(struct config *config, char *why)
 	return err;
 }
 
-/* Adds the settings of that option in the section to the tunnel's. */
+/* Adds the settings that the section has for that option to those of the
+ * tunnel. */
 static int
 gather(struct config_tunnel *tunnel, const struct config *config,
     const char *section, const struct option_entry *option, char *why)
@@ -208,13 +209,14 @@ config_apply(struct options *options, const struct option_entry *option,
 
 	if (option_take(options, option, at->value, text, sizeof(text)) == 0)
 		return 0;
-	/* What is wrong with a destination names it. */
+	/* The message about a wrong destination contains the destination. */
 	if (option->file_only)
 		return settings_complain(why, at, "%s", text);
 	return settings_complain_value(why, at, "%s", text);
 }
 
-/* For each option, the values in the section, or else those in [defaults]. */
+/* Sets each option of the tunnel: to the values in the section, or if there are
+ * none, to those in [defaults]. */
 static int
 apply_section(struct config_tunnel *tunnel, const struct config *config,
     const char *section, char *why)
@@ -380,7 +382,8 @@ config_nearest(const struct config *config, const char *name)
 	return found;
 }
 
-/* The next setting of that scope from *at on, or NULL. */
+/* Returns the tunnel's next setting of that scope, beginning at *at, or NULL.
+ */
 static const struct setting *
 next_of(const struct config_tunnel *tunnel, enum option_scope scope, size_t *at)
 {

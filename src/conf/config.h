@@ -6,8 +6,8 @@
  *	destination = [user@]host
  *	L = 2121:localhost:21
  *
- * A key is a command-line option without its dashes; what stands in a tunnel's
- * section takes the place of all that [defaults] says under the same key.
+ * A key is a command-line option without its dashes.  A key in a tunnel's
+ * section replaces all values that [defaults] has for that key.
  */
 #ifndef CONF_CONFIG_H
 #define CONF_CONFIG_H
@@ -51,14 +51,15 @@ struct config {
 };
 
 /*
- * Reads the file and the files that it includes.  0, or a negative errno with a
- * text in why: the place, the word that is wrong and, for an unknown key, the
- * most similar one.  The caller frees *ret in any case.
+ * Reads the file and the files that it includes.  Returns 0, or a negative
+ * errno with a message in why: the place, the wrong word and, for an unknown
+ * key, the most similar one.  The caller calls config_free() in any case.
  */
 int config_read(const char *path, struct config *ret,
     char why[SETTINGS_WHY_MAX]);
 
-/* The same with settings that have been read; ret takes them over. */
+/* Does the same with settings that have been read; *ret takes them over, also
+ * on failure. */
 int config_make(struct settings *settings, struct config *ret,
     char why[SETTINGS_WHY_MAX]);
 
@@ -72,10 +73,11 @@ const struct config_tunnel *config_find(const struct config *config,
 const struct setting *config_find_setting(const struct config *config,
     const char *key);
 
-/* Does line name that tunnel, or none, which means all? */
+/* Does line name that tunnel, or no tunnel at all, which means every tunnel? */
 bool command_line_wants(const struct command_line *line, const char *name);
 
-/* Is each name of line that of a tunnel?  If not, why says which is none. */
+/* Does each name of line belong to a tunnel?  If not, why names the first that
+ * does not. */
 bool config_check_names(const struct config *config,
     const struct command_line *line, char why[SETTINGS_WHY_MAX]);
 
@@ -88,8 +90,8 @@ const struct config_tunnel *config_nearest(const struct config *config,
     const char *name);
 
 /*
- * Do both have the same values for all options of that scope?  The texts are
- * compared: 64M is not 65536K.
+ * Do both tunnels have the same values for all options of that scope?  The
+ * texts are compared: 64M and 65536K differ.
  */
 bool config_same(const struct config_tunnel *one,
     const struct config_tunnel *other, enum option_scope scope);

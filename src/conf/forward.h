@@ -1,6 +1,6 @@
 /*
- * What -L and -R say: [ftp/][bind_address:]port:host:hostport, as ssh(1) reads
- * it.
+ * The value of -L and -R: [ftp/][bind_address:]port:host:hostport, as in
+ * ssh(1).
  */
 #ifndef CONF_FORWARD_H
 #define CONF_FORWARD_H

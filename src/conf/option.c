@@ -18,8 +18,8 @@ static option_take_cb take_destination, option_add_forward, add_allow, add_verb,
     add_path, take_server_mode, take_far_address, take_client_ports,
     take_metrics, take_retry, take_verbose;
 
-/* Bytes per second.  With less than the least, pauses in transfers would be
- * longer than clients and servers wait. */
+/* Bytes per second.  With a lower rate than RATE_LEAST, pauses in transfers
+ * would be longer than clients and servers wait. */
 #define RATE_LEAST 1024
 #define RATE_MOST (64ULL << 30)
 
@@ -233,7 +233,7 @@ take_for_ssh(struct options *options, const struct option_entry *option,
 	return err;
 }
 
-/* From the third -v on, ssh prints more as well. */
+/* The third -v and each further one are also passed to ssh. */
 static int
 take_verbose(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size)
@@ -319,7 +319,7 @@ add_allow(struct options *options, const struct option_entry *option,
 		return option_refuse(why, why_size,
 		    "expected an address, or a network like 192.0.2.0/24 or "
 		    "2001:db8::/32; 0.0.0.0/0 and ::/0 are everybody");
-	/* Without "/0" it would match nobody. */
+	/* Without "/0" this network would match no client. */
 	if (addr_is_any(&subnet.addr) && strchr(text, '/') == NULL)
 		return option_refuse(why, why_size,
 		    "no client has that address; %s/0 is everybody", text);
@@ -372,7 +372,7 @@ take_address(const char *text, struct addr *ret, char *why, size_t why_size)
 {
 	struct addr addr;
 
-	/* A scope has a meaning on one host only (RFC 4007 section 11). */
+	/* A scope is valid on one host only (RFC 4007 section 11). */
 	if (addr_parse_ip(text, &addr) != 0 || addr.scope != 0)
 		return option_refuse(why, why_size,
 		    "expected an IPv4 or IPv6 address, not a name");

@@ -14,7 +14,7 @@
 /* What the option belongs to. */
 enum option_scope {
 	OPTION_TUNNEL,	/* a tunnel */
-	OPTION_LINK,	/* the links; tunnels that have the same share them */
+	OPTION_LINK,	/* the links; tunnels with the same values share them */
 	OPTION_PROCESS, /* the whole process */
 };
 
@@ -32,7 +32,7 @@ enum option_kind {
 
 struct option_entry;
 
-/* As option_take(). */
+/* Sets the value of an option that is OPTION_OWN; like option_take(). */
 typedef int option_take_cb(struct options *options,
     const struct option_entry *option, const char *text, char *why,
     size_t why_size);
@@ -43,9 +43,9 @@ struct option_entry {
 	enum option_scope scope;
 	bool bare; /* on the command line it has no value, which means "yes" */
 	bool repeat;	/* may be given more than once; each value counts */
-	bool file_only; /* a key of the file, but no option */
+	bool file_only; /* a key of the file only */
 	bool one_word;	/* the value has no blanks */
-	size_t at;	/* of the field */
+	size_t at;	/* offset in struct options */
 	uint64_t low;
 	uint64_t high;
 	const char *words[2]; /* OPTION_EITHER: both; OPTION_SSH: "-F";
@@ -53,16 +53,16 @@ struct option_entry {
 	option_take_cb *take;
 };
 
-/* Number n, from 0 on; NULL behind the last. */
+/* Returns the option at index n of the table; NULL after the last one. */
 const struct option_entry *option_at(size_t n);
 
 /* The option with that name, or NULL. */
 const struct option_entry *option_find(const char *name);
 
 /*
- * Sets the option to the value that text stands for, or adds that value.  text
- * must stay valid, because texts are not copied.  Returns 0, -ENOMEM, or
- * -EINVAL with a text in why that says what was expected.
+ * Sets the option to the value that text stands for; if it can be repeated,
+ * adds the value.  text must stay valid, because texts are not copied.  Returns
+ * 0, -ENOMEM, or -EINVAL with a message in why that says what was expected.
  */
 int option_take(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size);
@@ -71,8 +71,8 @@ int option_take(struct options *options, const struct option_entry *option,
 int option_refuse(char *why, size_t why_size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The value that the option has if it is not given, as one would write it;
- * NULL: none.  Returns text or a constant. */
+/* Returns the option's default as a user would write it, in text (size bytes)
+ * or as a constant; NULL if it has none. */
 const char *option_default(const struct option_entry *option, char *text,
     size_t size);
 

@@ -11,8 +11,8 @@
 #include "base/log.h"
 #include "conf/option.h"
 
-/* What getopt_long() returns for options without a letter: these, then a
- * subcommand's own, then those of the table. */
+/* What getopt_long() returns for options without a letter: the first two of
+ * these, then those of a subcommand, then those of the table. */
 enum {
 	IS_HELP = 256,
 	IS_VERSION,
@@ -42,7 +42,8 @@ add_letter(struct command *command, char letter, bool value)
 {
 	char text[] = { letter, value ? ':' : '\0', '\0' };
 
-	/* The first one counts: a subcommand's own hides that of the table. */
+	/* The first entry for a letter counts, so that an option of a
+	 * subcommand hides that of the table. */
 	if (strchr(command->letters, letter) == NULL)
 		strcat(command->letters, text);
 }
@@ -93,8 +94,7 @@ list_all(struct command *command)
 
 /* ---- one option ---- */
 
-/* An option may be a letter among others in one word, and then the word does
- * not name it. */
+/* Several letters may be in one word.  Then word does not name the option. */
 static enum options_result
 bad_option(const struct command *command, const char *word, bool known)
 {
@@ -168,7 +168,7 @@ take_letter(const struct command *command, int letter, char **argv)
 
 /* ---- all of them ---- */
 
-/* optind is then the first word behind the options. */
+/* Reads all options.  Then optind is the index of the first word after them. */
 static enum options_result
 read_command(int argc, char **argv, struct command *command)
 {

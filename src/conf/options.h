@@ -12,13 +12,14 @@
 #include "base/subnet.h"
 #include "conf/forward.h"
 
-/* Most -L and -R of one command. */
+/* The most -L and -R of one command. */
 #define OPTIONS_FORWARDS_MAX 64
 
-/* The usual FTP server, and a port that needs no root. */
+/* The forward without -L and -R: to the usual FTP port, from a port that needs
+ * no root. */
 #define OPTIONS_DEFAULT_FORWARD "2121:localhost:21"
 
-/* From this -v on, each is passed to ssh, too. */
+/* This -v and each further one are passed to ssh, too. */
 #define OPTIONS_VERBOSE_SSH 3
 
 /* --retry forever */
@@ -41,8 +42,8 @@ enum options_mode {
 	OPTIONS_ACTIVE,
 };
 
-/* The values of an option that may be repeated.  The list is on the heap; the
- * texts are in argv, or a configuration's. */
+/* The values of an option that may be repeated.  The list is on the heap; argv
+ * or a configuration owns the texts. */
 struct options_list {
 	const char **texts;
 	size_t n;
@@ -76,7 +77,7 @@ struct options {
 	struct options_list allow_path;
 	struct options_list deny_path;
 	uint64_t rate;	       /* bytes/s of a tunnel; 0: no limit */
-	uint64_t session_rate; /* ... of a session */
+	uint64_t session_rate; /* bytes/s of a session; 0: no limit */
 	enum options_mode server_mode;
 	bool server_data_host_reply;   /* --server-data-host reply */
 	bool client_data_host_control; /* --client-data-host control */
@@ -90,16 +91,15 @@ struct options {
 	bool no_cipher_order;
 	bool no_session;
 	uint32_t retry;	       /* attempts in a row to reconnect a lost link */
-	bool retry_given;      /* they count for the first attempt, too */
+	bool retry_given;      /* retry applies to the first attempt, too */
 	uint64_t link_wait_ms; /* how long a client waits for the link */
 	bool on_demand;
-	uint64_t idle_exit_ms; /* how long an idle link stays up, on demand; 0:
-				  for ever */
-	struct addr metrics;   /* AF_UNSPEC: none, or */
+	uint64_t idle_exit_ms;	  /* of --on-demand; 0: never */
+	struct addr metrics;	  /* AF_UNSPEC: none, or metrics_path */
 	const char *metrics_path; /* a Unix socket; or NULL */
 	const char *transfer_log; /* a file, or "journal"; or NULL */
 	bool transfer_xferlog;	  /* in wu-ftpd's format */
-	const char *user;	  /* to become; or NULL */
+	const char *user;	  /* the user to become; or NULL */
 	bool no_confine;	  /* neither Landlock nor seccomp */
 	char why[256];
 };
@@ -112,7 +112,7 @@ enum options_result options_parse(int argc, char **argv, struct options *ret);
 void options_free(struct options *options);
 
 /* An option of a subcommand.  It hides the option of the table that has the
- * same name.  A list of them ends with a row that is zero. */
+ * same name.  A list of such options ends with a zeroed one. */
 struct options_own {
 	const char *name;   /* the long one, "json"; or NULL */
 	char letter;	    /* the short one; or '\0' */
@@ -132,15 +132,16 @@ struct options_more {
 };
 
 /*
- * As options_parse(), with what more adds, but without options_check() and
- * options_check_destination().
+ * Reads the command line like options_parse(), and the options that more adds.
+ * Does not call options_check() and options_check_destination().
  */
 enum options_result options_read(int argc, char **argv,
     const struct options_more *more, struct options *ret);
 
 /*
- * Reads a subcommand's own options only.  *ret_first is the index of the first
- * word behind them.  OPTIONS_BAD with the reason in why.
+ * Reads a subcommand's own options only.  *ret_first becomes the index of the
+ * first word after them.  Returns OPTIONS_BAD with the reason in why, or
+ * another result.
  */
 enum options_result options_read_own(int argc, char **argv,
     const struct options_own *own, int *ret_first, char why[256]);
@@ -154,12 +155,13 @@ void options_set_defaults(struct options *options);
 
 /*
  * Checks the options together: adds the default forward if there is none, and
- * refuses options that have no effect, or a wrong one, with these forwards.  0,
- * or -EINVAL with options->why.
+ * refuses options that have no effect with these forwards, or a wrong one.
+ * Returns 0, or -EINVAL with the reason in options->why.
  */
 int options_check(struct options *options);
 
-/* May it be passed to ssh as a destination?  0, or -EINVAL with why. */
+/* Checks that destination may be passed to ssh.  Returns 0, or -EINVAL with the
+ * reason in why. */
 int options_check_destination(const char *destination, char *why,
     size_t why_size);
 

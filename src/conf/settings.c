@@ -28,7 +28,7 @@
 struct reader {
 	struct settings *settings;
 	FILE *stream;
-	struct setting at; /* of the line; key: that of the line before it */
+	struct setting at; /* its place; key: that of the previous line */
 	int depth;	   /* of includes */
 	char *why;
 	char *text; /* the line; heap, of text_size bytes */
@@ -110,7 +110,8 @@ settings_append(struct settings *settings, const struct setting *from)
 
 /* ---- include ---- */
 
-/* The pattern, relative to the directory of file.  NULL when out of memory. */
+/* Returns the path of the pattern, which is relative to the directory of file,
+ * on the heap; NULL when out of memory. */
 static char *
 beside(const char *file, const char *pattern)
 {
@@ -164,7 +165,7 @@ include(struct reader *reader, const char *pattern)
 
 /* ---- lines ---- */
 
-/* Refuses what an editor does not show. */
+/* Refuses bytes that an editor does not show. */
 static int
 check_bytes(const struct reader *reader, const char *text)
 {
@@ -183,7 +184,8 @@ check_bytes(const struct reader *reader, const char *text)
 	return 0;
 }
 
-/* Whether "x ; y" is a value with a comment, or a value, nobody can tell. */
+/* Refuses "x ; y": it may be a value with a comment, or a value with a
+ * semicolon. */
 static int
 check_comment(const struct reader *reader, const char *text)
 {
@@ -315,7 +317,8 @@ settings_cannot_read(const struct reader *reader, int err)
 	return err;
 }
 
-/* Who can write to the file chooses what ssh runs (ProxyCommand). */
+/* Refuses a file that other users can write: whoever can write to it chooses
+ * what ssh runs (ProxyCommand). */
 static int
 check_writers(const struct reader *reader)
 {
@@ -359,7 +362,8 @@ read_stream(struct reader *reader)
 	return err;
 }
 
-/* Keeps the name, which settings point to.  NULL when out of memory. */
+/* Returns a copy of the name, which settings point to and *settings owns; NULL
+ * when out of memory. */
 static const char *
 keep_name(struct settings *settings, const char *path)
 {
@@ -437,7 +441,8 @@ settings_write(const struct settings *settings, size_t *ret_len)
 	return bytes;
 }
 
-/* The kept name that is the same, or one more.  NULL when out of memory. */
+/* Returns the kept name that is equal to file, or a new one; NULL when out of
+ * memory. */
 static const char *
 same_name(struct settings *settings, const char *file)
 {
@@ -460,7 +465,7 @@ parse_one(const char *const texts[5], struct settings *settings)
 
 	if (setting.file == NULL)
 		return -ENOMEM;
-	/* What is before the first section has a key. */
+	/* A setting before the first section must have a key. */
 	if (num_parse_text(texts[4], UINT32_MAX, &line) != 0 ||
 	    (setting.key == NULL && texts[0][0] == '\0'))
 		return -EINVAL;

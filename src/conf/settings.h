@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-/* Bytes of a text that says what is wrong with a file. */
+/* The size of a message about a file, with its NUL. */
 #define SETTINGS_WHY_MAX 512
 
 /* One line: a key and its value, or the beginning of a section. */
@@ -23,24 +23,25 @@ struct setting {
 struct settings {
 	struct setting *list;
 	size_t n;
-	char **files; /* all that were read */
+	char **files; /* the names of all that were read */
 	size_t n_files;
 };
 
 /*
- * Reads the file at path into *ret, and the files that it includes:
- * "include = PATTERN" before its first section; the pattern (glob(7)) is
- * relative to the file's directory.  Returns 0, or -EINVAL, -ENOMEM or the
- * error of opening with a text in why ("FILE:LINE: ...").  The caller frees
- * *ret in any case.
+ * Reads the file at path into *ret, and the files that it includes. ("include =
+ * PATTERN" must be before its first section; the pattern (glob(7)) is relative
+ * to the directory of the file.) Returns 0, or -EINVAL, -ENOMEM or the error of
+ * open(2), with a message in why ("FILE:LINE: ...").  The caller calls
+ * settings_free() in any case.
  */
 int settings_read(const char *path, struct settings *ret,
     char why[SETTINGS_WHY_MAX]);
 
 /*
- * The settings as bytes, for another process.  settings_write() returns heap
- * memory and its length, or NULL when out of memory; settings_parse() returns
- * 0, -ENOMEM, or -EINVAL for bytes that settings_write() does not write.
+ * Passes settings to another process as bytes.  settings_write() returns heap
+ * memory, which the caller frees, and its length; NULL when out of memory.
+ * settings_parse() returns 0, -ENOMEM, or -EINVAL for bytes that
+ * settings_write() does not write.
  */
 char *settings_write(const struct settings *settings, size_t *ret_len);
 int settings_parse(const char *bytes, size_t len, struct settings *ret);
@@ -52,7 +53,7 @@ void settings_free(struct settings *settings);
 int settings_complain(char why[SETTINGS_WHY_MAX], const struct setting *at,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* The same with "FILE:LINE: KEY = VALUE: ". */
+/* Writes "FILE:LINE: KEY = VALUE: " and the text to why.  Returns -EINVAL. */
 int settings_complain_value(char why[SETTINGS_WHY_MAX],
     const struct setting *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

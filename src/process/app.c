@@ -1,11 +1,12 @@
 /*
  * The process: start-up, and the order in which things end.
  *
- * Start: the monitor, which starts ssh (ssh/monitor.h), with the private
- * directory; the near listeners of all destinations; all privileges dropped
- * (base/privileges.h); then each destination's ssh and tunnels (destination.c).
- * End: tunnels with their sessions, then ssh, then everything else; the loop
- * has nothing left to do, and app_run() returns.
+ * The start, in this order: the monitor, which starts ssh (ssh/monitor.h), with
+ * the private directory; the near listeners of all destinations; dropping all
+ * privileges (base/privileges.h); each destination's ssh and tunnels
+ * (destination.c).  The end: tunnels with their sessions, then ssh, then
+ * everything else.  Then the loop has nothing left to do, and app_run()
+ * returns.
  */
 #include "process/app.h"
 
@@ -22,12 +23,13 @@
 #include "limits.h"
 #include "process/metrics.h"
 
-/* Descriptors of a session during a transfer.  At most (-R, passive mode) two
- * of its control connection, two of its data connection, and a listener. */
+/* Descriptors of a session during a transfer.  At most (-R, passive mode) there
+ * are two for its control connection, two for its data connection, and a
+ * listener. */
 #define DESCRIPTORS_SESSION 5
 
-/* Descriptors that belong to no session: of ssh, of the loop, of clients that
- * are being refused, ... */
+/* Descriptors that belong to no session: those of ssh, of the loop, and of
+ * clients that are being refused. */
 #define DESCRIPTORS_OWN (128 + LIMIT_TURNED_AWAY)
 
 /* ---- the end ---- */
@@ -66,9 +68,9 @@ app_on_clients_ended(void *ctx)
 }
 
 /*
- * The 421 for a client of a remote tunnel goes through ssh, and when ssh ends
- * sshd drops what it still has of it.  So ssh continues until such clients have
- * ended too, or had their time.
+ * The 421 for a client of a remote tunnel goes through ssh, and when ssh ends,
+ * sshd drops what it has not passed on yet.  So ssh continues until such
+ * clients have ended their connections, or their time is over.
  */
 void
 app_stop(struct app *app)
@@ -179,7 +181,7 @@ app_on_watchdog(uv_timer_t *timer)
 	notify_send(&app->notify, "WATCHDOG=1");
 }
 
-/* Signs of life come from the loop, so they stop when it hangs. */
+/* WATCHDOG=1 is sent from the loop, so it stops when the loop hangs. */
 static void
 app_start_watchdog(struct app *app)
 {
@@ -200,7 +202,8 @@ log_is_journal(const struct options *options)
 	    strcmp(options->transfer_log, "journal") == 0;
 }
 
-/* Before the confinement.  False: why has been logged. */
+/* Opens the transfer log, before the confinement.  Returns false with the
+ * reason logged. */
 static bool
 open_transfer_log(struct app *app)
 {
@@ -292,8 +295,8 @@ descriptors_wanted(const struct options *options)
 	return DESCRIPTORS_SESSION * options->max_sessions + DESCRIPTORS_OWN;
 }
 
-/* To the administrator's limit; ssh inherits it.  False: that is too little to
- * start, and it has been logged. */
+/* Raises the limit of descriptors up to the hard limit; ssh inherits it.
+ * Returns false, with the reason logged, if it is too low to start. */
 static bool
 raise_descriptors(const struct options *options)
 {
@@ -323,14 +326,15 @@ raise_descriptors(const struct options *options)
 	return true;
 }
 
-/* NULL: this process keeps its user. */
+/* Returns the user to become; NULL if this process keeps its user. */
 static const struct user *
 app_user_of(const struct app *app)
 {
 	return app->user.name != NULL ? &app->user : NULL;
 }
 
-/* After the ports are bound, and before anything of a peer is read. */
+/* Call it after the ports are bound, and before anything is read from a peer.
+ */
 static bool
 app_drop_privileges(const struct app *app)
 {
@@ -344,7 +348,8 @@ app_drop_privileges(const struct app *app)
 	return privileges_drop(&privileges);
 }
 
-/* Clients of a listener that no tunnel takes would wait for ever. */
+/* Refuses a socket of the service manager that no tunnel uses, because its
+ * clients would wait for ever. */
 static bool
 check_activation(const struct app *app)
 {
@@ -366,7 +371,8 @@ app_start_all(struct app *app)
 
 	if (!check_activation(app) || !app_drop_privileges(app))
 		return false;
-	/* Now, because its peers may be of the user that culvert has become. */
+	/* Opened only now, because its peers may belong to the user that
+	 * culvert has become. */
 	app->control = control_open(&app->shared, app_obey, app);
 	metrics_start(app->metrics);
 	TAILQ_FOREACH (destination, &app->shared.destinations, link)
@@ -375,7 +381,8 @@ app_start_all(struct app *app)
 	return true;
 }
 
-/* Before anything is opened, and before a peer's byte is read. */
+/* Call it before anything is opened, and before anything is read from a peer.
+ */
 static bool
 start_monitor(struct app *app)
 {
@@ -403,7 +410,8 @@ start_monitor(struct app *app)
 	return true;
 }
 
-/* From now on nothing can start ssh, and nobody else cleans up. */
+/* Without the monitor nothing can start ssh, and nobody removes the private
+ * directory. */
 static void
 app_on_monitor_lost(void *ctx)
 {
@@ -439,7 +447,7 @@ app_start_loop(struct app *app)
 	return true;
 }
 
-/* When the loop has nothing left to do. */
+/* Call it when the loop has nothing left to do. */
 static void
 app_free_all(struct app *app)
 {
@@ -453,7 +461,7 @@ app_free_all(struct app *app)
 	uv_close((uv_handle_t *)&app->watchdog, NULL);
 	background_unwatch(app);
 	monitor_detach(shared->monitor);
-	/* For the handles that were closed just now. */
+	/* Calls the callbacks of handles that were closed just now. */
 	uv_run(&shared->loop, UV_RUN_DEFAULT);
 	net_free(shared->net);
 	owners_free(shared->owners);
@@ -462,9 +470,9 @@ app_free_all(struct app *app)
 	err = uv_loop_close(&shared->loop);
 	assert(err == 0);
 	monitor_free(shared->monitor);
-	/* The monitor has done that, unless it was killed; then an empty
-	 * directory remains, because Landlock does not let us write to its
-	 * parent. */
+	/* The monitor has removed the directory, unless it was killed.  Then an
+	 * empty directory remains, because Landlock does not permit culvert to
+	 * write to its parent. */
 	privdir_remove(shared->directory);
 	user_free(&app->user);
 	notify_close(&app->notify);
@@ -496,8 +504,9 @@ app_open(const struct app_options *options, int *ret_status)
 		log_err("%s", why);
 		return NULL;
 	}
-	/* We have opened nothing yet.  What the caller left open, a lock or the
-	 * end of a pipe, must not stay open as long as culvert runs. */
+	/* culvert has opened nothing yet.  What the caller left open, such as a
+	 * lock or the end of a pipe, must not stay open as long as culvert
+	 * runs. */
 	closefrom(STDERR_FILENO + 1 + (int)shared->activation.n);
 	if (!background_fork(&app, ret_status))
 		return NULL;
@@ -529,7 +538,8 @@ app_run(struct app *app, bool good)
 		else
 			app_stop(app);
 	} else {
-		/* -f has forked, so the service manager knows another pid. */
+		/* With -f culvert has forked, so the service manager knows
+		 * another pid. */
 		if (app->options.process->background)
 			notify_send(&app->notify, "MAINPID=%ld",
 			    (long)getpid());

@@ -30,10 +30,11 @@
 /* SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 */
 #define APP_SIGNALS 5
 
-/* -f: the foreground process waits until everything is ready. */
+/* -f: the foreground process (base/foreground.h) waits until everything is
+ * ready. */
 struct background {
-	int fd;		  /* to it (base/foreground.h); -1: there is none */
-	uv_poll_t poll;	  /* of fd: it has ended */
+	int fd;		  /* to the foreground process; -1: there is none */
+	uv_poll_t poll;	  /* of fd: that process has ended */
 	uv_timer_t timer; /* checks whether everything is ready */
 };
 
@@ -42,10 +43,11 @@ struct app_options {
 	const struct link_options *links; /* to each destination */
 	size_t n;			  /* of links */
 
-	/* What only culvert up has; else NULL. */
+	/* Only for culvert up; otherwise NULL. */
 	const struct monitor_source *source;
-	/* Reloads, or acts on the tunnel with that name; name NULL: reloads
-	 * all.  False with the reason in why. */
+	/* Carries out a reload (of all tunnels if name is NULL), or an order
+	 * for the tunnel with that name.  Returns false with the reason in why.
+	 */
 	control_order_cb *request;
 	void *ctx; /* of request */
 };
@@ -53,16 +55,16 @@ struct app_options {
 struct app {
 	struct shared shared;
 	struct app_options options;
-	struct user user;     /* to become; name NULL: none */
+	struct user user;     /* the user to become; name NULL: none */
 	struct notify notify; /* the service manager */
-	uv_timer_t watchdog;  /* signs of life for it */
-	bool reopen;	  /* the log, once more, after the present reopening */
-	uv_timer_t sweep; /* frees what has no sessions any more */
+	uv_timer_t watchdog;  /* for its WATCHDOG=1 */
+	bool reopen;	  /* the transfer log, again, after this reopening */
+	uv_timer_t sweep; /* frees entries without sessions */
 	struct background background;
 	struct control_socket *control; /* or NULL */
 	struct metrics *metrics;	/* or NULL */
 	uv_signal_t signals[APP_SIGNALS];
-	int terminal;	   /* the controlling one, or -1 */
+	int terminal;	   /* the controlling terminal, or -1 */
 	uv_timer_t drain;  /* checks whether the last session has ended */
 	uint64_t drain_by; /* uv_now(); 0: no limit */
 	bool dismissed;	   /* the last tunnel was stopped by request */
@@ -70,23 +72,27 @@ struct app {
 };
 
 /*
- * Start-up until destinations can be added: the monitor and what all share.
- * options is copied, what it points to is borrowed.  NULL: the process is to
- * end with *ret_status, and the reason has been logged.
+ * The first part of the start, until destinations can be added: starts the
+ * monitor and makes what all destinations share.  *options is copied; what it
+ * points to is borrowed.  Returns NULL if the process must end with the exit
+ * status in *ret_status; the reason has been logged.
  */
 struct app *app_open(const struct app_options *options, int *ret_status);
 
-/* Starts what was added to app->shared, and runs until everything has ended;
- * good false: ends at once, as failed.  Returns the exit status. */
+/* Starts the destinations that were added to app->shared, runs until everything
+ * has ended, and frees app.  With good false, it starts nothing and ends at
+ * once with EXIT_FAILED.  Returns the exit status. */
 int app_run(struct app *app, bool good);
 
-/* For the service manager: how many destinations are connected. */
+/* Tells the service manager how many destinations are connected. */
 void app_show_status(struct app *app);
 
-/* A reload has ended; why it failed, or NULL. */
+/* Call it when a reload has ended.  why: the reason if it has failed, or NULL.
+ */
 void app_reloaded(struct app *app, const char *why);
 
-/* Some entry is leaving: frees it once it has no sessions. */
+/* Call it when an entry is leaving: the entry is freed once it has no sessions.
+ */
 void app_sweep(struct app *app);
 
 /* Ends everything, in order. */
@@ -100,22 +106,27 @@ void app_disconnect(struct app *app);
 
 /* ---- background.c: -f ---- */
 
-/* Forks, if -f was given.  False: this is the foreground process, and it ends
- * with *ret_status. */
+/* Forks, if -f was given.  Returns false in the foreground process, which must
+ * end with the exit status in *ret_status. */
 bool background_fork(struct app *app, int *ret_status);
 
-/* When the loop starts, and when it has ended. */
+/* Call them when the loop starts, and when it has ended.  In between, the
+ * foreground process is released when everything is ready; if it is killed
+ * before, culvert stops. */
 void background_watch(struct app *app);
 void background_unwatch(struct app *app);
 
 /* ---- orders.c: signals, and the control socket's requests ---- */
 
-/* A control_order_cb; ctx is the app. */
+/* Carries out an order of the control socket: a control_order_cb, with the app
+ * as ctx. */
 bool app_obey(void *ctx, enum control_order order, const char *name, char *why,
     size_t why_size);
 
-/* For the start: writing to a log neither ends culvert nor stops it. */
+/* Call it at the start.  Ignores the signals by which writing to a log would
+ * end or stop culvert. */
 void signals_prepare(void);
+/* From now on culvert handles its APP_SIGNALS signals. */
 void signals_watch(struct app *app);
 /* From here on a signal does nothing, so that cleaning up is not interrupted.
  */

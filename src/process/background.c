@@ -16,9 +16,10 @@
 #include "limits.h"
 #include "process/app.h"
 
-/* Like ssh -f, culvert closes standard error, unless -v is given.  Otherwise a
- * shell would wait for its end ("x=$(culvert -f host 2>&1)").  Nobody waits for
- * a file, nor for the journal. */
+/* Like ssh -f, culvert closes standard error unless -v is given.  Otherwise a
+ * shell that reads it would wait for its end ("x=$(culvert -f host 2>&1)").  It
+ * stays open if it is a file or leads to the journal, because nobody waits for
+ * their end. */
 static bool
 keeps_errors(const struct options *options)
 {
@@ -50,7 +51,7 @@ background_stop_watching(struct background *background)
 	background->fd = -1;
 }
 
-/* It was killed. */
+/* The foreground process was killed. */
 static void
 on_foreground_ended(uv_poll_t *poll, int status, int events)
 {

@@ -1,6 +1,7 @@
 /*
- * Whether the tunnels of a configuration can run here, and together: what
- * culvert up would fail on, or do otherwise than it reads.
+ * Checks whether the tunnels of a configuration can run together and on this
+ * host: finds what would make culvert up fail, or act otherwise than the
+ * configuration says.
  */
 #ifndef PROCESS_CONFIG_CHECK_H
 #define PROCESS_CONFIG_CHECK_H
@@ -11,14 +12,16 @@
 #include "limits.h"
 
 /*
- * Checks the tunnels that line names together.  There are not too many
- * destinations: tunnels with the same link options share one.  No two tunnels
- * listen on the same address and port, nor does --metrics; "localhost" is
- * 127.0.0.1 and ::1, and 0.0.0.0 all of IPv4.  Looks up names.
+ * Checks the tunnels that line names against each other:
+ * - There are at most LIMIT_DESTINATIONS destinations.  Tunnels with the same
+ *   link options share one.
+ * - No two tunnels listen on the same address and port, and none listens on
+ * that of --metrics.  Here "localhost" is 127.0.0.1 and ::1, and 0.0.0.0 is
+ * every IPv4 address.
  *
- * Returns 0 with the first tunnel of each destination in ret_first and their
- * number in *ret_n (both may be NULL), or -EINVAL or -ENOMEM with a text that
- * begins with the place in why.
+ * Looks up names, so it may block.  Returns 0 with the first tunnel of each
+ * destination in ret_first and their number in *ret_n (both may be NULL); or
+ * -EINVAL or -ENOMEM with a message in why that begins with the file and line.
  */
 int config_check_together(const struct config *config,
     const struct command_line *line,
@@ -26,15 +29,18 @@ int config_check_together(const struct config *config,
     char why[SETTINGS_WHY_MAX]);
 
 /*
- * Checks each of these tunnels on this host: this process may bind its
- * addresses and ports and those of --metrics; it has an "allow" where clients
- * on other hosts can connect; user exists; files and directories exist; and ssh
- * accepts its options ("ssh -G", which may run programs of Match exec, for at
- * most LIMIT_SSH_TRY_MS).  By what ssh -G says of the destination, no two
- * listen at the same port of an SSH server.
+ * Checks each tunnel that line names on this host:
+ * - This process may bind its addresses and ports, and those of --metrics.
+ * - It has an "allow" if clients on other hosts can connect.
+ * - The user, the files and the directories exist.
+ * - ssh accepts its options.  This runs "ssh -G", which may run programs of
+ *   Match exec, for at most LIMIT_SSH_TRY_MS.
+ * - No two tunnels listen on the same port of an SSH server; ssh -G says which
+ *   destinations are the same server.
  *
- * Only for a process that ends soon: it waits, and started as root it becomes
- * user when addresses have been checked.  Returns 0 or as above.
+ * Call it only in a process that ends soon: it blocks, and a process that was
+ * started as root becomes the user of --user after the addresses were checked.
+ * Returns 0, or -EINVAL or -ENOMEM with a message in why.
  */
 int config_check_here(const struct config *config,
     const struct command_line *line, char why[SETTINGS_WHY_MAX]);

@@ -20,8 +20,8 @@ struct control_peer {
 	LIST_ENTRY(control_peer) link;
 	struct control_socket *control;
 	struct stream *stream;
-	bool waits; /* for the end of a reload */
-	bool ended; /* sends nothing more, but waits */
+	bool waits; /* waits for the end of a reload */
+	bool ended; /* has ended its direction, but waits */
 	char line[LIMIT_CONTROL_REQUEST];
 	size_t len;
 };
@@ -53,8 +53,8 @@ control_finish(struct control_peer *peer)
 
 /* ---- answers ---- */
 
-/* text NULL: out of memory.  No more requests are read from a peer that does
- * not read its answers. */
+/* Sends an answer; text NULL stands for "out of memory".  If the peer does not
+ * read its answers, culvert reads no more requests from it. */
 static void
 answer(struct control_peer *peer, const char *text)
 {
@@ -66,7 +66,7 @@ answer(struct control_peer *peer, const char *text)
 		stream_read_stop(peer->stream);
 }
 
-/* Frees json; NULL: out of memory. */
+/* Sends json as the answer, and frees it.  NULL stands for "out of memory". */
 static void
 answer_json(struct control_peer *peer, json_t *json)
 {
@@ -80,7 +80,7 @@ answer_json(struct control_peer *peer, json_t *json)
 	json_decref(json);
 }
 
-/* why may quote anything. */
+/* Answers whether the order was carried out.  why may quote any bytes. */
 static void
 answer_done(struct control_peer *peer, bool done, const char *why)
 {

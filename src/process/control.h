@@ -10,8 +10,8 @@
  *	{"do": "stop"|"drain"|"reload", "tunnel": NAME}	one tunnel of culvert up
  *	{"do": "end", "session": NUMBER}
  *
- * Answers: see status.h, {"ok": true}, or {"error": "..."}.  The connection
- *ends when culvert does.
+ * Answers: see status.h, {"ok": true}, or {"error": "..."}.  When culvert ends,
+ * the connection ends.
  */
 #ifndef PROCESS_CONTROL_H
 #define PROCESS_CONTROL_H
@@ -27,25 +27,27 @@ struct control_socket;
 #define CONTROL_NAME "control"
 
 enum control_order {
-	CONTROL_STOP,	/* end; sessions get 421 */
-	CONTROL_DRAIN,	/* end when that cuts no transfer */
+	CONTROL_STOP,	/* end now; sessions get 421 */
+	CONTROL_DRAIN,	/* end as soon as that cuts no transfer */
 	CONTROL_RELOAD, /* read the configuration file again */
 };
 
 /*
  * Carries out an order for the tunnel with that name, or for all if name is
- * NULL.  False with the reason in why.  If a reload returns true,
- * control_reloaded() is to follow.
+ * NULL.  Returns false with the reason in why if it cannot.  After a reload for
+ * which it has returned true, control_reloaded() must be called when that has
+ * ended.
  */
 typedef bool control_order_cb(void *ctx, enum control_order order,
     const char *name, char *why, size_t why_size);
 
-/* Listens.  NULL if it cannot, which has been logged; culvert works without. */
+/* Listens on the control socket.  Returns NULL if it cannot, which has been
+ * logged; culvert works without it. */
 struct control_socket *control_open(struct shared *shared,
     control_order_cb *order, void *ctx);
 
-/* A reload has ended: answers those who requested it.  why: why it failed, or
- * NULL. */
+/* Call it when a reload has ended: answers the peers that have requested it.
+ * why: the reason if it has failed, or NULL. */
 void control_reloaded(struct control_socket *control, const char *why);
 
 /* Accepts no more connections and closes those that there are.  NULL is

@@ -2,11 +2,11 @@
  * A destination: its links, its sides and its entries.
  *
  * Start: near listeners are bound first, so that an address in use is reported
- * before ssh asks for a password.  Then ssh is started, and when the link is up
- * the tunnels; remote ones ask sshd to listen only then.  (With --on-demand
- * tunnels are started first, and ssh when the first client comes.)  The loss of
- * a link ends the sessions, but not the tunnels.  End: tunnels with their
- * sessions, then ssh.
+ * before ssh asks for a password.  Then ssh is started.  When the link is up,
+ * the tunnels are started; only then do remote tunnels ask sshd to listen.
+ * (With --on-demand, tunnels are started first, and ssh when the first client
+ * comes.) When a link is lost, its sessions end, but the tunnels stay.  End:
+ * tunnels with their sessions, then ssh.
  */
 #include "process/destination.h"
 
@@ -228,7 +228,8 @@ destination_on_down(void *ctx, const char *why, bool again)
 	destination->shared->handler->changed(destination->shared->ctx);
 }
 
-/* The exit status that the end means; logs why, unless that was done. */
+/* Returns the exit status for the end of ssh.  Logs why, unless that was logged
+ * before. */
 static enum exit_status
 status_of_end(const struct destination *destination, bool was_up,
     const char *why)
@@ -258,7 +259,7 @@ destination_on_ended(void *ctx, bool was_up, const char *why)
 	const struct shared *shared = destination->shared;
 	enum exit_status status = status_of_end(destination, was_up, why);
 
-	/* Clients of other destinations keep their time. */
+	/* If other destinations run, their clients get the usual time. */
 	if (destinations_running(shared) == 1)
 		net_hurry(shared->net);
 	stop_entries(destination, "the SSH connection was lost");
@@ -346,7 +347,7 @@ destination_new(struct shared *shared, size_t to,
 	destination->first.monitor = shared->monitor;
 	destination->first.budget = &shared->budget;
 	destination->first.named = shared->named;
-	/* The monitor makes it too, but perhaps later. */
+	/* The monitor makes this directory too, but perhaps later. */
 	if (to > 0 && mkdir(destination->directory, 0700) != 0 &&
 	    errno != EEXIST)
 		log_warn("cannot make %s: %s", destination->directory,

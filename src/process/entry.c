@@ -80,8 +80,8 @@ listens_as(const struct listener *listener, const struct listener *other)
 	return strcmp(at[0], at[1]) == 0;
 }
 
-/* A counter must not go back: what the listener has counted passes to the one
- * that has its name and address now. */
+/* Adds the counters of a listener to the one that has its name and address now,
+ * because a counter must not go back. */
 static void
 pass_counters_on(const struct listener *gone)
 {
@@ -139,8 +139,8 @@ announce(const struct listener *listener)
 	    forward->host_port);
 }
 
-/* If one tunnel cannot start, culvert ends: its user would not notice that it
- * is missing. */
+/* If one tunnel cannot start, culvert ends.  Otherwise its user would not
+ * notice that the tunnel is missing. */
 static void
 entry_on_started(void *ctx, struct tunnel *tunnel, const char *why)
 {
@@ -155,7 +155,8 @@ entry_on_started(void *ctx, struct tunnel *tunnel, const char *why)
 	}
 	entry->n_starting--;
 	listener->listening = true;
-	/* Those of a command line are announced together, when all listen. */
+	/* The tunnels of a command line are announced together, when all of
+	 * them listen. */
 	if (shared->named)
 		announce(listener);
 	else if (entry->n_starting == 0)
@@ -222,7 +223,7 @@ make_policy(struct policy *policy, const struct options *options,
 	return policy->client_ports != NULL;
 }
 
-/* Binds it.  False: the reason has been logged. */
+/* Makes and binds a listener.  Returns false with the reason logged. */
 static bool
 make_listener(struct entry *entry, const struct forward *forward,
     struct listener *listener)

@@ -19,7 +19,8 @@ loaded_add_verbose(struct options *options, unsigned n)
 	return true;
 }
 
-/* -q, -v and --background of the command line.  False: out of memory. */
+/* Applies -q, -v and --background of the command line.  Returns false when out
+ * of memory. */
 static bool
 loaded_apply_line(const struct command_line *line, struct config *config)
 {

@@ -15,20 +15,22 @@ struct loaded {
 };
 
 /*
- * Makes a configuration of settings, which it takes over, or of the file that
- * line names.  Adds -q and -v of line.  The caller is its first user.  Returns
- * NULL with the reason in why.
+ * Makes a configuration from settings, which it takes over, or from the file
+ * that line names.  Adds -q and -v of line.  The caller is its first user and
+ * must call loaded_release().  Returns NULL with the reason in why.
  */
 struct loaded *loaded_make(const struct command_line *line,
     struct settings *settings, char why[SETTINGS_WHY_MAX]);
 struct loaded *loaded_read(const struct command_line *line,
     char why[SETTINGS_WHY_MAX]);
 
-/* One more user; returns loaded.  NULL is allowed in both. */
+/* loaded_keep() adds a user and returns loaded; loaded_release() removes one,
+ * and frees loaded after the last one.  Both allow NULL. */
 struct loaded *loaded_keep(struct loaded *loaded);
 void loaded_release(struct loaded *loaded);
 
-/* No ssh may ask questions: several would ask on one terminal. */
+/* Makes every ssh run without questions, because several would ask on one
+ * terminal. */
 void loaded_set_batch(struct loaded *loaded);
 
 #endif

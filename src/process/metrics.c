@@ -91,7 +91,7 @@ metrics_arguments(const struct options *options, const char *const **ret)
 
 /* ---- the listening socket ---- */
 
-/* A descriptor, or a negative errno. */
+/* Returns a listening socket, or a negative errno. */
 static int
 metrics_listen(const struct addr *at, const char *path)
 {

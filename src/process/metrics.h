@@ -21,16 +21,17 @@
 struct metrics;
 
 /*
- * For monitor_options.metrics: the exporter's arguments, valid as long as the
- * process, into *ret; NULL where the options have no --metrics.  False: the
- * exporter is not installed, which has been logged.
+ * Sets *ret to the exporter's arguments, for monitor_options.metrics.  They
+ * stay valid as long as the process.  *ret becomes NULL if the options have no
+ * --metrics.  Returns false if the exporter is not installed, which has been
+ * logged.
  */
 bool metrics_arguments(const struct options *options, const char *const **ret);
 
 /*
- * Listens as --metrics says, before the confinement: on a Unix socket that must
- * not be in use, or on an address.  *ret is NULL if there is no --metrics.
- * False: it cannot listen, which has been logged.
+ * Listens as --metrics says: on a Unix socket that must not be in use, or on an
+ * address.  Call it before the confinement.  *ret becomes NULL if there is no
+ * --metrics.  Returns false if it cannot listen, which has been logged.
  */
 bool metrics_open(struct shared *shared, const struct options *options,
     struct metrics **ret);
@@ -39,14 +40,14 @@ bool metrics_open(struct shared *shared, const struct options *options,
 void metrics_start(struct metrics *metrics);
 
 /*
- * Stops listening, so that the next culvert can listen there; requests on
- * connections that have been accepted are still answered.  NULL, and a second
- * call, do nothing.
+ * Stops listening, so that another culvert can listen there.  Requests on
+ * connections that have been accepted are still answered.  With NULL, or the
+ * second time, it does nothing.
  */
 void metrics_drain(struct metrics *metrics);
 
-/* Ends the exporter as well; the loop runs until that has ended.  NULL is
- * allowed. */
+/* Stops listening and ends the exporter.  The loop runs until the exporter has
+ * ended.  NULL is allowed. */
 void metrics_close(struct metrics *metrics);
 
 #endif

@@ -18,7 +18,7 @@
 static const int own_signals[APP_SIGNALS] = { SIGINT, SIGTERM, SIGHUP, SIGUSR1,
 	SIGUSR2 };
 
-/* The second time, it does not wait for clients. */
+/* Ends everything.  The second time, it does not wait for clients. */
 static void
 stop_now(struct app *app)
 {
@@ -44,7 +44,7 @@ orders_on_drain(uv_timer_t *timer)
 	stop_now(app);
 }
 
-/* Stops when no transfer is left, or after max_ms; 0: no limit. */
+/* Stops culvert when no transfer is left, or after max_ms (0: no limit). */
 static void
 drain(struct app *app, uint64_t max_ms)
 {
@@ -69,7 +69,7 @@ drain(struct app *app, uint64_t max_ms)
 	uv_timer_start(&app->drain, orders_on_drain, 0, LIMIT_DRAIN_LOOK_MS);
 }
 
-/* As SIGTERM does. */
+/* Does what SIGTERM does. */
 static void
 stop(struct app *app)
 {
@@ -103,7 +103,7 @@ app_obey(void *ctx, enum control_order order, const char *name, char *why,
 	return true;
 }
 
-/* If our terminal is gone, ssh can ask nobody for a password any more. */
+/* Is culvert's terminal gone?  Then ssh cannot ask for a password any more. */
 static bool
 terminal_is_gone(const struct app *app)
 {
@@ -140,7 +140,8 @@ void
 signals_prepare(void)
 {
 	signal(SIGPIPE, SIG_IGN);
-	/* A write beyond the limit of a file's size (ulimit -f). */
+	/* SIGXFSZ comes from a write that exceeds the size limit of files
+	 * (ulimit -f). */
 	signal(SIGXFSZ, SIG_IGN);
 	/* With "stty tostop" a terminal stops background processes that
 	 * write. */
@@ -155,7 +156,8 @@ signals_watch(struct app *app)
 		uv_signal_init(&app->shared.loop, &app->signals[i]);
 		app->signals[i].data = app;
 		uv_unref((uv_handle_t *)&app->signals[i]);
-		/* Ignored by nohup(1), or by a script that runs us with "&". */
+		/* A signal may be ignored because of nohup(1), or because a
+		 * script has started culvert with "&". */
 		if (!process_ignores(own_signals[i]))
 			uv_signal_start(&app->signals[i], orders_on_signal,
 			    own_signals[i]);

@@ -26,9 +26,9 @@ enum exit_status {
 	EXIT_NOT_CONNECTED = 255, /* ssh's own */
 };
 
-/* What destinations report.  The context is a struct shared's. */
+/* What destinations report.  ctx is that of struct shared. */
 struct destination_handler {
-	void (*changed)(void *ctx); /* one is connected, or no longer */
+	void (*changed)(void *ctx); /* one has connected, or was lost */
 	void (*failed)(void *ctx);  /* a tunnel cannot start; it was logged */
 
 	/* Its ssh has ended and will not be started again. */
@@ -40,7 +40,7 @@ struct shared {
 	uint64_t began_at; /* uv_now() */
 	struct monitor *monitor;
 	char directory[PRIVDIR_MAX];
-	struct activation activation; /* the service manager's sockets */
+	struct activation activation; /* the sockets of the service manager */
 	struct net *net;
 	struct side *near;
 	struct owners *owners;
@@ -48,8 +48,8 @@ struct shared {
 	struct tunnel_count count;
 	struct transfer_log *transfer_log; /* or NULL */
 
-	/* The tunnels are those of a configuration file.  Then a first attempt
-	 * that fails is retried. */
+	/* The tunnels come from a configuration file.  Then, if the first
+	 * attempt to connect fails, culvert retries. */
 	bool named;
 	bool draining;
 	bool stopping;

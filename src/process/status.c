@@ -22,7 +22,8 @@ seconds(uint64_t ms)
 	return json_real((double)ms / 1000);
 }
 
-/* Peers may send any bytes, and any number of them.  NULL and "" are null. */
+/* Returns words as a JSON string.  They may come from a peer, so they are
+ * escaped and cut.  NULL and "" become null. */
 static json_t *
 status_words(const char *words)
 {

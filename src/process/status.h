@@ -7,7 +7,8 @@
 
 #include "process/shared.h"
 
-/* One line with its newline, on the heap; NULL: out of memory. */
+/* Returns the answer, one line with its newline, as heap memory that the caller
+ * frees; NULL when out of memory. */
 char *status_text(const struct shared *shared);
 
 #endif

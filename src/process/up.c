@@ -92,7 +92,8 @@ up_run(const struct command_line *line)
 		log_err("%s", why);
 		return EXIT_FAILED;
 	}
-	/* Options of the whole process stay as they were at the start. */
+	/* The options of the whole process stay as they were at the start, so
+	 * this configuration is kept. */
 	at_start = loaded_keep(up.loaded);
 	status = up_run_loaded(&up);
 	loaded_release(up.loaded);

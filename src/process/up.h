@@ -24,12 +24,12 @@ struct up {
 	struct loaded *loaded; /* the latest */
 	struct app *app;
 
-	/* A reload: only this tunnel is reloaded; "": all. */
+	/* The tunnel to which the reload applies; "": all. */
 	char only[LIMIT_TUNNEL_NAME + 1];
 	bool reading; /* the monitor is reading the file */
-	bool again;   /* and is to read it once more */
+	bool again;   /* it must then read the file again */
 
-	/* In the monitor's process: what it has read last. */
+	/* In the monitor's process: the file as it was read last. */
 	struct loaded *reread;
 };
 
@@ -39,11 +39,11 @@ struct destination *up_shared(const struct up *up,
 
 /* ---- up_reload.c ---- */
 
-/* In the monitor's process: struct monitor_source. */
+/* Called in the monitor's process: the functions of struct monitor_source. */
 char *up_read_again(void *ctx, size_t *ret_len);
 bool up_find_again(void *ctx, const char *name, struct link_options *ret);
 
-/* app_options.request. */
+/* The function for app_options.request. */
 bool up_request(void *ctx, enum control_order order, const char *name,
     char *why, size_t why_size);
 

@@ -13,8 +13,8 @@
 
 /* ---- in the monitor's process ---- */
 
-/* The first byte of what the monitor passes on.  The rest is why the file
- * cannot be used, or its settings. */
+/* The first byte of what the monitor passes on.  The rest is the reason why the
+ * file cannot be used, or the settings of the file. */
 #define RELOAD_FAILED 'f'
 #define RELOAD_READ 'r'
 
@@ -25,8 +25,8 @@ up_read_again(void *ctx, size_t *ret_len)
 	char why[SETTINGS_WHY_MAX], *settings, *bytes = NULL;
 	struct loaded *loaded = loaded_read(up->line, why);
 
-	/* Not config_check_here(): the monitor must keep its user, and must
-	 * not wait for ssh -G. */
+	/* config_check_here() is not called: the monitor must keep its user,
+	 * and must not wait for ssh -G. */
 	if (loaded != NULL &&
 	    config_check_together(&loaded->config, up->line, NULL, NULL, why) !=
 		0) {
@@ -75,7 +75,7 @@ is_meant(const struct up *up, const char *name)
 	return up->only[0] == '\0' || strcmp(up->only, name) == 0;
 }
 
-/* Is the entry as the latest configuration says? */
+/* Does the entry agree with the latest configuration? */
 static bool
 is_unchanged(const struct up *up, const struct entry *entry)
 {
@@ -88,7 +88,7 @@ is_unchanged(const struct up *up, const struct entry *entry)
 	    config_same(entry->config, now, OPTION_LINK);
 }
 
-/* Counts the entries that are not leaving: with that name, or NULL: all. */
+/* Counts the entries with that name (NULL: all) that are not leaving. */
 static size_t
 count_entries(const struct up *up, const char *name)
 {
@@ -168,7 +168,8 @@ add_alone(struct up *up, const struct config_tunnel *tunnel)
 	return false;
 }
 
-/* Returns how many were added; *ret_failed: how many could not be. */
+/* Adds the tunnels that are new.  Returns how many were added; *ret_failed is
+ * the number of those that could not be. */
 static size_t
 add_new(struct up *up, size_t *ret_failed)
 {
@@ -194,7 +195,8 @@ add_new(struct up *up, size_t *ret_failed)
 	return n;
 }
 
-/* Returns how many tunnels could not be started, which has been logged. */
+/* Replaces the configuration.  Returns how many tunnels could not be started,
+ * which has been logged. */
 static size_t
 up_reload_apply(struct up *up, struct loaded *loaded)
 {
@@ -220,7 +222,8 @@ up_reload_apply(struct up *up, struct loaded *loaded)
 	return failed;
 }
 
-/* Makes a configuration of what the monitor has read.  NULL with why. */
+/* Makes a configuration from the bytes that the monitor has read.  Returns NULL
+ * with the reason in why. */
 static struct loaded *
 up_reload_take(const struct up *up, const char *bytes, size_t len,
     char why[SETTINGS_WHY_MAX])
@@ -248,7 +251,8 @@ cannot_read(const struct up *up, int err, char *why, size_t why_size)
 	    strerror(-err), err == -EFBIG ? " (the limit is 'ulimit -f')" : "");
 }
 
-/* False with why. */
+/* Uses the bytes that the monitor has passed on, or the error err.  Returns
+ * false with the reason in why. */
 static bool
 up_reload_use(struct up *up, int err, const char *bytes, size_t len,
     char why[SETTINGS_WHY_MAX])
@@ -332,13 +336,15 @@ reload(struct up *up, const char *name, char *why, size_t why_size)
 		    "culvert up was not started with a tunnel %.64s", name);
 		return false;
 	}
-	/* A request during a reload makes the next one reload all. */
+	/* After a request during a reload, the next reload concerns all
+	 * tunnels. */
 	snprintf(up->only, sizeof(up->only), "%s",
 	    name != NULL && !up->reading ? name : "");
 	return up_read_file(up, why, why_size);
 }
 
-/* Of entries that are leaving, only those with sessions are stopped. */
+/* Can the entry with that name be stopped?  An entry that is leaving can only
+ * if it has sessions and these end at once. */
 static bool
 is_stoppable(const struct entry *entry, const char *name, bool at_once)
 {

@@ -26,7 +26,8 @@
 
 /* ---- the running culverts ---- */
 
-/* In /tmp anybody may make a directory with that name. */
+/* Does the directory of the socket belong to a trusted user?  In /tmp, anybody
+ * may make a directory with that name. */
 static bool
 is_trusted(const char *path)
 {
@@ -57,7 +58,8 @@ instance_connect(const char *path, int *ret_fd)
 	return 0;
 }
 
-/* Adds the one at path.  Returns how many there are then. */
+/* Adds the culvert whose control socket is at path.  Returns how many there are
+ * then. */
 static size_t
 instances_add(const char *path, struct instance *instances, size_t n)
 {
@@ -163,7 +165,7 @@ instance_read_more(struct instance *instance, char why[INSTANCE_WHY_MAX])
 		return false;
 	}
 	instance->rest = grown;
-	/* SIGWINCH, for which curses has a handler, interrupts it. */
+	/* SIGWINCH, for which curses has a handler, interrupts poll(2). */
 	do
 		got = poll(&ready, 1, INSTANCE_TIME_OUT_MS);
 	while (got < 0 && errno == EINTR);

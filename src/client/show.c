@@ -50,7 +50,8 @@ real(const json_t *json, const char *key)
 	return json_number_value(json_object_get(json, key));
 }
 
-/* Escaped, if it is not already: the peer need not be culvert. */
+/* Returns the string with that key, escaped if it is not already: the peer need
+ * not be culvert. */
 static const char *
 words(const json_t *json, const char *key, char text[LOG_ESCAPED_MAX])
 {
@@ -63,7 +64,7 @@ words(const json_t *json, const char *key, char text[LOG_ESCAPED_MAX])
 	return strcpy(text, value);
 }
 
-/* Cuts it to at most room bytes, between letters. */
+/* Shortens the text to at most room bytes, between letters. */
 static void
 cut_text(char *text, size_t room)
 {
@@ -126,7 +127,7 @@ show_is_same(const json_t *old, const json_t *transfer)
 	    real(old, "seconds") < real(transfer, "seconds");
 }
 
-/* An earlier state of the transfer, or NULL. */
+/* Returns an earlier state of the transfer, or NULL. */
 static const json_t *
 earlier(const struct show *show, const json_t *session, const json_t *transfer)
 {
@@ -151,8 +152,8 @@ earlier(const struct show *show, const json_t *session, const json_t *transfer)
 	return NULL;
 }
 
-/* Bytes per second, by the times in the answers, so that a late answer does
- * not matter. */
+/* Returns bytes per second.  It uses the times in the answers, so that a late
+ * answer does not matter. */
 static double
 rate_of(const struct show *show, const json_t *session, const json_t *transfer)
 {
@@ -188,7 +189,7 @@ show_transfer(const struct show *show, const json_t *session,
 	char path[LOG_ESCAPED_MAX], verb[LOG_ESCAPED_MAX], bar[BAR_MAX + 4];
 	char done[32], all[32], speed[32], left[32];
 	double rate = rate_of(show, session, transfer);
-	/* Not as integers: an offset may be very large (REST). */
+	/* Floating point, because an offset may be very large (REST). */
 	double at = (double)number(transfer, "offset") +
 	    (double)number(transfer, "bytes");
 	double size = (double)number(transfer, "size");
@@ -303,7 +304,7 @@ count_idle(const json_t *destination)
 	return n;
 }
 
-/* Is it in order, with no session? */
+/* Is the destination in order, and without a session? */
 static bool
 is_all_idle(const json_t *destination)
 {

@@ -76,7 +76,7 @@ add_line(void *ctx, long session, const char *text)
 	    (struct line) { copy, session, view->culvert };
 }
 
-/* The oldest answer, or NULL: there is only one. */
+/* Returns the oldest answer; NULL if there is only one. */
 static const json_t *
 oldest(json_t *const answers[VIEW_ANSWERS])
 {
@@ -116,7 +116,8 @@ since(const struct timespec *then, const struct timespec *now)
 	    (double)(now->tv_nsec - then->tv_nsec) / 1e9;
 }
 
-/* Requests the status of all.  False with why: none has answered. */
+/* Requests the status of all culverts.  Returns false, with the reason in why,
+ * if none has answered. */
 static bool
 refresh_all(struct view *view, char why[INSTANCE_WHY_MAX])
 {
@@ -139,7 +140,7 @@ refresh_all(struct view *view, char why[INSTANCE_WHY_MAX])
 
 /* ---- the screen ---- */
 
-/* Writes what fits on the screen's line. */
+/* Writes as much of the text as fits on the line of the screen. */
 static void
 put_text(int row, const char *text)
 {
@@ -183,7 +184,8 @@ rows(void)
 	return LINES > 1 ? (size_t)(LINES - 1) : 1;
 }
 
-/* With this line at the top, the last one is at the bottom. */
+/* Returns the line that must be at the top for the last line to be at the
+ * bottom. */
 static size_t
 last_top(const struct view *view)
 {
@@ -196,7 +198,8 @@ is_on_screen(const struct view *view, size_t at)
 	return at < view->n_lines && at >= view->top && at < view->top + rows();
 }
 
-/* The selected line stays on the screen when others come and go. */
+/* Chooses the line at the top so that the selected line stays on the screen
+ * when others come and go. */
 static void
 settle_top(struct view *view)
 {
@@ -210,7 +213,7 @@ settle_top(struct view *view)
 		view->top = last_top(view);
 }
 
-/* What the keys do, and which lines are shown. */
+/* Sets text to what the keys do, and which lines are shown. */
 static void
 say_keys(const struct view *view, char *text, size_t size)
 {
@@ -252,7 +255,7 @@ draw(struct view *view)
 		snprintf(text, sizeof(text), "%s", view->said);
 	else
 		say_keys(view, text, sizeof(text));
-	/* A screen of one line shows it only when it matters. */
+	/* A screen of one line shows this text only when it matters. */
 	if (LINES > 1 || view->asking || view->said[0] != '\0') {
 		attron(A_BOLD);
 		put_text(LINES - 1, text);
@@ -263,7 +266,7 @@ draw(struct view *view)
 
 /* ---- keys ---- */
 
-/* By n lines; down if n is positive. */
+/* Scrolls by n lines, down if n is positive. */
 static void
 scroll_by(struct view *view, long n)
 {
@@ -313,7 +316,7 @@ end_selected(struct view *view)
 	view->selected = 0;
 }
 
-/* False: quit. */
+/* Acts on a key.  Returns false if the view must end. */
 static bool
 take_key(struct view *view, int key)
 {
@@ -367,7 +370,8 @@ take_key(struct view *view, int key)
 	return true;
 }
 
-/* Then getch() returns at once without a key.  SIGHUP may be ignored. */
+/* Is the terminal gone?  Then getch() returns at once without a key.  SIGHUP
+ * may be ignored. */
 static bool
 terminal_has_gone(void)
 {
@@ -377,7 +381,8 @@ terminal_has_gone(void)
 	    (keys.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
-/* Until q is pressed, or no culvert answers. */
+/* Runs until q is pressed (true), or no culvert answers or the terminal is gone
+ * (false, with why). */
 static bool
 view_watch(struct view *view, char why[INSTANCE_WHY_MAX])
 {
@@ -407,14 +412,14 @@ view_watch(struct view *view, char why[INSTANCE_WHY_MAX])
 	}
 }
 
-/* False: the terminal cannot do it. */
+/* Returns false if the terminal cannot show the view. */
 static bool
 open_screen(void)
 {
 	SCREEN *screen = newterm(NULL, stdout, stdin);
 	const char *move_cursor = screen != NULL ? tigetstr("cup") : NULL;
 
-	/* curses starts even if it cannot move the cursor. */
+	/* curses starts even on a terminal whose cursor it cannot move. */
 	if (move_cursor != NULL && move_cursor != (const char *)(intptr_t)-1)
 		return true;
 	if (screen != NULL) {

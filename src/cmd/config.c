@@ -27,7 +27,8 @@ static const char help[] =
 
 /* ---- print ---- */
 
-/* Prints what the tunnel has under that key.  False: nothing. */
+/* Prints the values that the tunnel has for that key.  Returns false if it has
+ * none. */
 static bool
 print_given(const struct config_tunnel *tunnel, const char *key)
 {
@@ -69,7 +70,8 @@ print_tunnel(const struct config_tunnel *tunnel)
 	print_scope(tunnel, false);
 }
 
-/* Every tunnel has the same options of the process. */
+/* The options of the process are the same in each tunnel, so those of the first
+ * are printed. */
 static int
 config_print(const struct config *config, const struct command_line *options)
 {

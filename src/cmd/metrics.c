@@ -4,13 +4,14 @@
  *
  *	culvert-metrics [--no-confine] SOCKET
  *
- * A separate program, which culvert's monitor starts; process/metrics.h has the
- * theory of operation.  Standard input is the listening socket, SOCKET the path
- * of culvert's control socket.  It answers GET /metrics only, in Prometheus'
- * text format, and reads only the headers of a request.
+ * culvert's monitor starts it as a separate program; process/metrics.h has the
+ * theory of operation.  Standard input is the listening socket, and SOCKET the
+ * path of culvert's control socket.  It answers only GET (and HEAD) of
+ * /metrics, in Prometheus' text format.  Of a request it reads only the
+ * headers.
  *
- * When the listening socket is shut down, it ends after the connections that it
- * has accepted.
+ * After the listening socket was shut down, it ends when the connections that
+ * it has accepted have ended.
  */
 #include <errno.h>
 #include <microhttpd.h>
@@ -74,7 +75,7 @@ exporter_answer(struct MHD_Connection *connection, const char *path)
 	return result;
 }
 
-/* libmicrohttpd chooses the parameters. */
+/* The parameters are those that libmicrohttpd requires. */
 static enum MHD_Result
 exporter_on_request(void *ctx, struct MHD_Connection *connection,
     const char *url, const char *method, const char *version,

@@ -11,8 +11,8 @@
 
 #define LABELS_MAX 1400
 
-/* What samples with the same labels become: those of a tunnel that is leaving
- * and of its successor, or of two destinations with one name. */
+/* How samples with the same labels are merged: those of a tunnel that is
+ * leaving and of its successor, or of two destinations with one name. */
 enum merge {
 	MERGE_SUM,
 	MERGE_LEAST,
@@ -65,8 +65,8 @@ struct samples {
 
 /* ---- samples ---- */
 
-/* The labels, and one more.  In a value, backslash, quote and newline are
- * escaped.  Returns text. */
+/* Writes labels and one more label to text.  In its value, backslash, quote and
+ * newline are escaped.  Returns text. */
 static const char *
 with_label(char text[LABELS_MAX], const char *labels, const char *name,
     const char *value)

@@ -159,7 +159,7 @@ give(const struct order *order, struct instance *instance)
 	json_t *request = json_pack("{s:s}", "do", order->what), *answer;
 	char why[INSTANCE_WHY_MAX];
 
-	/* Without "tunnel" it would be for the whole process. */
+	/* Without "tunnel" the request would apply to the whole process. */
 	if (order->name != NULL &&
 	    json_object_set_new(request, "tunnel", json_string(order->name)) !=
 		0) {
@@ -189,7 +189,8 @@ order_read_line(int argc, char **argv, struct order *ret, int *ret_status)
 	bool reload = strcmp(argv[0], "reload") == 0;
 	int first;
 
-	/* No --wait: the answer to a reload comes when it has ended. */
+	/* culvert reload has no --wait: the answer comes when the reload has
+	 * ended. */
 	if (command_read(argc, argv, reload ? own + 1 : own,
 		reload ? help_reload : help_end, &first, ret_status))
 		return true;

@@ -4,7 +4,7 @@
 #include "cmd/cmd.h"
 #include "process/app.h"
 
-/* One destination, and one entry with all -L and -R. */
+/* Runs one destination, with one entry that has all -L and -R. */
 static int
 run_tunnels(const struct config_tunnel *line)
 {

@@ -40,7 +40,8 @@ struct wanted {
 	const char *path;
 };
 
-/* NULL with why: it does not answer, or has none of the tunnels. */
+/* Returns the status of one culvert with the tunnels that the user wants; NULL,
+ * with the reason in why, if it does not answer or has none of them. */
 static json_t *
 status_of(void *ctx, struct instance *instance, char why[INSTANCE_WHY_MAX])
 {

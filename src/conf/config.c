@@ -1,5 +1,5 @@
 /*
- * The configuration: what the settings mean.
+ * The configuration: makes tunnels and options from the settings.
  */
 #include "conf/config.h"
 
@@ -76,7 +76,7 @@ is_name(const char *name)
 	    name[0] != '-' && name[0] != '.';
 }
 
-/* The name in "tunnel NAME"; NULL: it is another section. */
+/* Returns the name in "tunnel NAME"; NULL if it is another section. */
 static const char *
 config_name_of(const char *section)
 {

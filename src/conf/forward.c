@@ -1,5 +1,5 @@
 /*
- * What -L and -R say.
+ * The values of -L and -R.
  */
 #include "conf/forward.h"
 
@@ -21,9 +21,9 @@ struct field {
 };
 
 /*
- * Cuts spec at its colons; a field in square brackets may hold colons.
- * Returns how many fields there are, 0 when there are too many or when a
- * bracket is not closed.
+ * Splits spec at its colons; a field in square brackets may contain colons.
+ * Returns the number of fields; 0 if there are too many or a bracket is not
+ * closed.
  */
 static size_t
 cut(const char *spec, struct field fields[FIELDS_MAX])
@@ -63,7 +63,7 @@ take_host(const struct field *field, char host[FORWARD_HOST_MAX])
 	return 0;
 }
 
-/* A blank, a quote or a comment; ssh refuses more. */
+/* Has the host a blank, a quote or a comment?  ssh refuses more. */
 static bool
 is_odd_host(const char *host)
 {
@@ -105,7 +105,7 @@ forward_parse(const char *spec, struct forward *ret, char *why, size_t why_size)
 		    "expected [bind_address:]port:host:hostport, with IPv6 "
 		    "addresses in square brackets");
 	port = &fields[n - 3];
-	/* An empty bind address means all, as in ssh(1). */
+	/* An empty bind address means all addresses, as in ssh(1). */
 	if (n == 4 && take_host(&fields[0], forward.bind) != 0)
 		return option_refuse(why, why_size,
 		    "the bind address is too long");

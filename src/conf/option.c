@@ -284,7 +284,7 @@ take_retry(struct options *options, const struct option_entry *option,
 	return 0;
 }
 
-/* COUNT, SIZE and SECONDS. */
+/* Reads the value of an OPTION_COUNT, OPTION_SIZE or OPTION_SECONDS. */
 static int
 take_number(const struct option_entry *option, const char *text, uint64_t *ret,
     char *why, size_t why_size)
@@ -332,7 +332,8 @@ add_allow(struct options *options, const struct option_entry *option,
 	return 0;
 }
 
-/* A verb, or SITE and a second word.  A verb has at least three letters. */
+/* Reads a verb, or SITE and a second word.  A verb has at least three letters.
+ */
 static int
 add_verb(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size)
@@ -366,7 +367,7 @@ add_path(struct options *options, const struct option_entry *option,
 	    text);
 }
 
-/* The address of a host, as other hosts would use it. */
+/* Reads the address of a host, as other hosts would use it. */
 static int
 take_address(const char *text, struct addr *ret, char *why, size_t why_size)
 {
@@ -393,7 +394,7 @@ take_far_address(struct options *options, const struct option_entry *option,
 	return take_address(text, &far, why, why_size);
 }
 
-/* ADDR:PORT, [ADDR]:PORT or unix:PATH. */
+/* Reads ADDR:PORT, [ADDR]:PORT or unix:PATH. */
 static int
 take_metrics(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size)

@@ -22,14 +22,14 @@ enum {
 
 #define TABLE_MAX 80
 
-/* What is being read. */
+/* The state of reading a command line. */
 struct command {
 	const struct options_more *more;
 	struct options *options; /* NULL: only more's own options */
 	char *why;
 	size_t why_size;
 
-	/* As getopt_long() wants them. */
+	/* The arguments of getopt_long(). */
 	struct option list[FIRST_OF_TABLE - FIRST_OWN + TABLE_MAX + 3];
 	size_t n_list;
 	char letters[3 * TABLE_MAX];
@@ -68,7 +68,7 @@ list_all(struct command *command)
 	const struct option_entry *option;
 
 	assert(option_at(TABLE_MAX) == NULL);
-	/* With the colon in front, getopt_long() prints no errors. */
+	/* Because of the colon in front, getopt_long() prints no errors. */
 	strcpy(command->letters, ":h");
 	for (int i = 0; own != NULL && (own[i].name != NULL || own[i].letter);
 	     i++) {

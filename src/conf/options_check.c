@@ -26,7 +26,8 @@ options_set_defaults(struct options *options)
 	};
 }
 
-/* Where the host begins in [user@]host and ssh://[user@]host[:port]. */
+/* Returns the position of the host in [user@]host and ssh://[user@]host[:port].
+ */
 static const char *
 options_check_host_of(const char *destination)
 {
@@ -50,7 +51,7 @@ options_check_destination(const char *destination, char *why, size_t why_size)
 		    destination);
 	if (destination[0] == '\0')
 		return option_refuse(why, why_size, "the destination is empty");
-	/* These would make it two words, or a comment. */
+	/* These bytes would make it two words, or begin a comment. */
 	for (const char *at = destination; *at != '\0'; at++)
 		if ((unsigned char)*at <= ' ' || *at == 0x7f || *at == ';' ||
 		    *at == '#')

@@ -3,7 +3,7 @@
  */
 #include "conf/options.h"
 
-/* What most people need; no more than ten lines. */
+/* The options that most people need; no more than ten lines. */
 static const char *const summary[] = {
 	"usage: culvert [options] [-L|-R port:host:hostport]... destination\n"
 	"       culvert up|check|config|status|stop|drain|reload ...\n"

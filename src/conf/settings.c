@@ -83,7 +83,8 @@ settings_no_memory(char why[SETTINGS_WHY_MAX])
 	return -ENOMEM;
 }
 
-/* Copies the texts, except file.  0 or -ENOMEM. */
+/* Appends a copy of the setting, with copies of its texts except file.  Returns
+ * 0 or -ENOMEM. */
 static int
 settings_append(struct settings *settings, const struct setting *from)
 {
@@ -257,7 +258,7 @@ take_section(struct reader *reader, char *text)
 	return 0;
 }
 
-/* "KEY = VALUE", or one more value of the key of the line before. */
+/* Reads "KEY = VALUE", or one more value of the key of the line before. */
 static int
 take_value(struct reader *reader, char *text, bool more)
 {
@@ -283,7 +284,7 @@ take_value(struct reader *reader, char *text, bool more)
 	return 0;
 }
 
-/* The line with its end; text has no NUL byte in it. */
+/* Reads one line, with its line end and without a NUL byte. */
 static int
 settings_take_line(struct reader *reader, char *text)
 {

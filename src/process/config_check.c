@@ -63,8 +63,8 @@ config_check_together(const struct config *config,
 
 /* ---- addresses, before becoming user ---- */
 
-/* 0 or a negative errno.  A port in use is no error: the culvert that is
- * running may use it. */
+/* Returns 0 or a negative errno.  A port in use is not an error: the culvert
+ * that is running may use it. */
 static int
 try_bind(const struct addr *at)
 {
@@ -136,7 +136,8 @@ config_here_remote(const struct place *place, char *why)
 				   "cannot listen there: %s", wrong);
 }
 
-/* Addresses are bound before culvert becomes user. */
+/* Checks the addresses.  culvert binds them before it becomes the user of
+ * --user. */
 static int
 config_here_places(const struct places *places, char *why)
 {
@@ -194,7 +195,7 @@ config_here_metrics_path(const struct config *config, char *why)
 
 /* ---- files, as user ---- */
 
-/* A file that exists and can be written, or can be created. */
+/* Checks that the transfer log exists and can be written, or can be created. */
 static int
 config_here_log(const struct config *config, char *why)
 {
@@ -220,7 +221,7 @@ config_here_log(const struct config *config, char *why)
 	    settings_complain_value(why, at, "%s", strerror(errno));
 }
 
-/* "i": ssh would only warn. */
+/* Checks the key file of "i".  ssh would only warn. */
 static int
 config_here_key_file(const struct setting *at, char *why)
 {
@@ -277,7 +278,7 @@ config_here_ssh(const struct config_tunnel *tunnel, char *where,
 			      tunnel->name, text);
 }
 
-/* Also sets servers[number] to the SSH server. */
+/* Checks one tunnel, and sets servers[number] to its SSH server. */
 static int
 config_here_tunnel(char **servers, const struct config *config,
     const struct command_line *line, size_t number, char *why)
@@ -303,7 +304,8 @@ config_here_tunnel(char **servers, const struct config *config,
 	return servers[number] != NULL ? 0 : settings_no_memory(why);
 }
 
-/* Becomes user, so that files are checked with its permissions. */
+/* Becomes the user of --user, so that files are checked with its permissions.
+ */
 static int
 config_here_user(const struct config *config, char *why)
 {
@@ -351,7 +353,7 @@ config_check_here(const struct config *config, const struct command_line *line,
 	for (size_t i = 0; i < config->n_tunnels && err == 0; i++)
 		if (command_line_wants(line, config->tunnels[i].name))
 			err = config_here_tunnel(servers, config, line, i, why);
-	/* Again, because now the SSH servers are known. */
+	/* Checks the places again, because now the SSH servers are known. */
 	for (size_t i = 0; i < places.n && err == 0; i++)
 		if (places.list[i].tunnel != NULL)
 			places.list[i].server =

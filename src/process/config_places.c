@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Most addresses of one name. */
+/* The most addresses of one name that are used. */
 #define PLACES_OF_NAME 16
 
 /* ---- which there are ---- */
@@ -42,7 +42,7 @@ forward_setting(const struct config_tunnel *tunnel, size_t n)
 }
 
 /* Looks up addresses as a local tunnel does (tunnel/tunnel_local.c).  Returns
- * how many there are; 0 with the reason. */
+ * their number; 0 with the reason in *ret_why. */
 static size_t
 look_up_bind(const char *bind, struct addr found[PLACES_OF_NAME],
     const char **ret_why)

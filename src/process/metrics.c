@@ -35,8 +35,9 @@ struct metrics {
 
 /* ---- the program ---- */
 
-/* In the directory of this program, as it is built, or where it is
- * installed. 0, or a negative errno with the second path. */
+/* Finds the exporter: in the directory of this program, as after a build, or
+ * where it is installed.  Returns 0, or a negative errno with the second path
+ * in path. */
 static int
 metrics_find_exporter(char path[PATH_MAX])
 {
@@ -149,7 +150,7 @@ metrics_on_pause_over(uv_timer_t *timer)
 	metrics_start(timer->data);
 }
 
-/* Starts it again later, unless culvert drains or stops. */
+/* Starts the exporter again later, unless culvert drains or stops. */
 static void
 metrics_retry(struct metrics *metrics, const char *why)
 {
@@ -215,7 +216,7 @@ metrics_close(struct metrics *metrics)
 	if (metrics == NULL)
 		return;
 	metrics_drain(metrics);
-	/* It has nothing to complete. */
+	/* SIGKILL is enough: the exporter has nothing to complete. */
 	if (metrics->number != 0)
 		monitor_signal(metrics->shared->monitor, metrics->number,
 		    SIGKILL);

@@ -9,7 +9,7 @@
 #include "base/title.h"
 #include "cmd/cmd.h"
 
-/* "culvert -- config" is a destination of that name. */
+/* In "culvert -- config", "config" is a destination. */
 static const struct subcommand {
 	const char *name;
 	int (*run)(int argc, char **argv);
@@ -23,7 +23,7 @@ static const struct subcommand {
 	{ "up", command_up },
 };
 
-/* Without the name of one: culvert DESTINATION. */
+/* Without the name of a subcommand: culvert DESTINATION. */
 static int
 dispatch(int argc, char **argv)
 {

@@ -13,7 +13,7 @@
 
 #include "base/num.h"
 
-/* SD_LISTEN_FDS_START */
+/* The first socket that is passed: SD_LISTEN_FDS_START of sd_listen_fds(3). */
 #define ACTIVATION_FIRST_FD 3
 
 /* The number of sockets that are passed to this process. */
@@ -31,8 +31,8 @@ activation_count(void)
 	return (size_t)n;
 }
 
-/* Sets *ret to the address of a listening TCP socket.  0, or -EINVAL if fd is
- * something else. */
+/* Sets *ret to the address of a listening TCP socket.  Returns 0, or -EINVAL if
+ * fd is something else. */
 static int
 activation_look(int fd, struct addr *ret)
 {

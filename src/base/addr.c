@@ -32,7 +32,7 @@ addr_set_ipv6(struct addr *addr, const struct in6_addr *ip, uint32_t scope)
 	memcpy(addr->ip, ip->s6_addr, sizeof(addr->ip));
 }
 
-/* A scope id as RFC 4007 section 11 writes it: a number or an interface. */
+/* Reads a scope id as in RFC 4007 section 11: a number or an interface. */
 static int
 addr_parse_scope(const char *text, uint32_t *ret)
 {

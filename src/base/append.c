@@ -39,10 +39,10 @@ append_all(int fd, const char *bytes, size_t len, size_t *ret_done)
 
 /*
  * Reserves space for len bytes at the end of the file, so that either all of
- * them can be written or none is.  Removing a partly written line with
- * ftruncate(2) instead would need a right with which an attacker could erase
- * older records. Returns 0, also if space cannot be reserved there, or a
- * negative errno.
+ * them can be written or none is.  To remove a partly written line with
+ * ftruncate(2) instead, the process would need a right with which an attacker
+ * could erase older records.  Returns 0, also if space cannot be reserved
+ * there, or a negative errno.
  */
 static int
 append_reserve(int fd, size_t len)

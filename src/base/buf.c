@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The first allocation, and the largest one that an empty buffer keeps: a relay
- * fills and empties its buffers all the time. */
+/* The size of the first allocation, and the largest that an empty buffer keeps,
+ * because a relay fills and empties its buffers often. */
 #define BUF_SIZE_MIN ((size_t)512)
 #define BUF_SIZE_KEPT ((size_t)4 * 1024 * 1024)
 

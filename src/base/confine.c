@@ -26,7 +26,7 @@ no_core(void)
 	return 0;
 }
 
-/* True also if the number of threads cannot be found out. */
+/* Returns true also if the number of threads cannot be found out. */
 static bool
 has_one_thread(void)
 {

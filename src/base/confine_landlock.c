@@ -64,7 +64,7 @@ restrict_self(int ruleset)
 }
 
 /* Permits access to a file, or to everything in a directory.  Skips a path that
- * does not exist or cannot be reached.  0 or a negative errno. */
+ * does not exist or cannot be reached.  Returns 0 or a negative errno. */
 static int
 allow(int ruleset, const char *path, uint64_t access)
 {

@@ -19,7 +19,7 @@
 #include "base/log_output.h"
 #include "base/process.h"
 
-/* These end the child, and then the foreground process. */
+/* These signals end the child, and then the foreground process. */
 static const int ending_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
 
 struct foreground {
@@ -65,7 +65,8 @@ pass_byte(struct foreground *foreground, char byte)
 		foreground_pass_line(foreground);
 }
 
-/* Prints the complete lines that have come.  False: nothing more can come. */
+/* Prints the complete lines that have come.  Returns false if nothing more can
+ * come. */
 static bool
 pass_errors(struct foreground *foreground)
 {

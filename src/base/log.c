@@ -121,8 +121,8 @@ log_line(enum log_level level, const struct log_origin *origin,
 	errno = saved;
 }
 
-/* False for code points that move, hide or end text, or look different on each
- * system. */
+/* Returns false for code points that move, hide or end text, or look different
+ * on each system. */
 static bool
 log_is_letter(uint32_t point)
 {

@@ -125,7 +125,8 @@ write_bytes(struct log_output *output, const char *bytes, size_t len,
 	return done;
 }
 
-/* Writes the rest of the previous line.  False: some of it is left. */
+/* Writes the rest of the previous line.  Returns false if some of it is left.
+ */
 static bool
 write_rest(struct log_output *output, int *ret_why)
 {
@@ -136,7 +137,7 @@ write_rest(struct log_output *output, int *ret_why)
 	return output->rest_len == 0;
 }
 
-/* False: nothing of it was written. */
+/* Writes a line.  Returns false if nothing of it was written. */
 static bool
 log_output_write_line(struct log_output *output, const char *line, size_t len,
     int *ret_why)
@@ -153,7 +154,8 @@ log_output_write_line(struct log_output *output, const char *line, size_t len,
 	return true;
 }
 
-/* Writes how many lines were lost, if any.  False: it could not be written. */
+/* Writes how many lines were lost, if any.  Returns false if that could not be
+ * written. */
 static bool
 write_lost(struct log_output *output, const char *prefix)
 {

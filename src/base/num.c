@@ -20,7 +20,8 @@ num_parse(const char *text, size_t len, uint64_t max, uint64_t *ret)
 
 		uint64_t digit = (uint64_t)(text[i] - '0');
 
-		/* Already too large, but there may be other characters. */
+		/* The number is already too large, but a character that is no
+		 * digit may follow. */
 		if (err != 0)
 			continue;
 		if (digit > max || value > (max - digit) / 10)

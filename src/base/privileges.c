@@ -38,7 +38,7 @@ privileges_find_user(const char *name, struct user *ret)
 	return ret->uid != 0;
 }
 
-/* Performs one stage.  False if it failed although it is available. */
+/* Performs one stage.  Returns false if it failed although it is available. */
 static bool
 confine_one(enum confine_stage stage, const struct confine_options *options)
 {

@@ -30,7 +30,7 @@ title_copy_arguments(int argc, char *const *argv)
 	return copy;
 }
 
-/* The memory of the arguments and of the environment, which follows them:
+/* Finds the memory of the arguments and of the environment, which follows them:
  * fields 48 to 51 of /proc/self/stat (proc(5)). */
 static bool
 title_find(char **ret_begin, char **ret_end)
@@ -58,7 +58,8 @@ title_find(char **ret_begin, char **ret_end)
 	return true;
 }
 
-/* Moves the environment to the heap permanently.  False: out of memory. */
+/* Moves the environment to the heap permanently.  Returns false when out of
+ * memory. */
 static bool
 title_move_environment(void)
 {

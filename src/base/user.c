@@ -58,7 +58,8 @@ user_free(struct user *user)
 	*user = (struct user) { .name = NULL };
 }
 
-/* 0 or a negative errno. */
+/* Sets the variables of the environment for the user.  Returns 0 or a negative
+ * errno. */
 static int
 user_environment(const struct user *user)
 {
@@ -74,8 +75,8 @@ user_environment(const struct user *user)
 	return 0;
 }
 
-/* Does every id of this process belong to that user, and can it not become root
- * again? */
+/* Does every user and group id of this process belong to that user, and is the
+ * process unable to become root again? */
 static bool
 user_is(const struct user *user)
 {

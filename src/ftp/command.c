@@ -167,7 +167,8 @@ is_gap(uint8_t byte)
 	return byte <= ' ' || byte == 0x7f;
 }
 
-/* The verb at the beginning of text; *ret_end is the position after it. */
+/* Returns the verb at the beginning of text; *ret_end becomes the position
+ * after it. */
 static const struct verb_entry *
 find_liberally(const uint8_t *text, size_t len, size_t *ret_end)
 {
@@ -248,7 +249,7 @@ command_hidden(const uint8_t *line, size_t len, const struct command *command)
 
 /* ---- what a log may show ---- */
 
-/* The end of the word that begins at position at. */
+/* Returns the end of the word that begins at position at. */
 static size_t
 word_end(const uint8_t *line, size_t at, size_t end)
 {

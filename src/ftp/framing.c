@@ -8,8 +8,8 @@
 
 #define DESCRIPTOR_EOF 0x40
 
-/* Section 3.4.1: FF 01 ends a record, FF 02 the file, FF 03 both; a data byte
- * FF is sent twice. */
+/* RFC 959 section 3.4.1: FF 01 ends a record, FF 02 the file, FF 03 both.  A
+ * data byte FF is sent twice. */
 enum record_state {
 	RECORD_DATA,
 	RECORD_ESCAPED,
@@ -45,7 +45,8 @@ feed_record(struct framing_reader *reader, const uint8_t *bytes, size_t len)
 	return ends;
 }
 
-/* Section 3.4.2: a descriptor, two bytes with the length, then the data. */
+/* RFC 959 section 3.4.2: a descriptor, two bytes with the length, then the
+ * data. */
 enum block_state {
 	BLOCK_DESCRIPTOR,
 	BLOCK_HIGH,
@@ -87,8 +88,8 @@ feed_block(struct framing_reader *reader, const uint8_t *bytes, size_t len)
 	return ends;
 }
 
-/* Section 3.4.3: 0nnnnnnn and n bytes; 10nnnnnn and one byte; 11nnnnnn alone;
- * or a byte 0 and a descriptor, which applies to the next string. */
+/* RFC 959 section 3.4.3: 0nnnnnnn and n bytes; 10nnnnnn and one byte; 11nnnnnn
+ * alone; or a byte 0 and a descriptor, which applies to the next string. */
 enum compressed_state {
 	COMPRESSED_HEADER,
 	COMPRESSED_DESCRIPTOR,

@@ -69,7 +69,8 @@ port_parse(const uint8_t *text, size_t len, uint16_t *ret)
 	return 0;
 }
 
-/* Finds the first run at or after start; false if there is no digit. */
+/* Finds the first run at or after start.  Returns false if there is no digit.
+ */
 static bool
 run_find(const uint8_t *text, size_t len, size_t start, struct run *ret)
 {
@@ -96,7 +97,7 @@ run_find(const uint8_t *text, size_t len, size_t start, struct run *ret)
 	return ret->count > 0;
 }
 
-/* h1,h2,h3,h4,p1,p2 */
+/* Makes an address of a run: h1,h2,h3,h4,p1,p2. */
 static int
 run_addr(const struct run *run, struct addr *ret)
 {
@@ -124,7 +125,7 @@ run_whole(const uint8_t *arg, size_t len, struct run *ret)
 	return 0;
 }
 
-/* The address of an EPRT; protocol is 1 or 2. */
+/* Reads the address of an EPRT; protocol is 1 or 2. */
 static int
 eprt_addr(uint64_t protocol, const uint8_t *text, size_t len, struct addr *ret)
 {
@@ -143,7 +144,7 @@ eprt_addr(uint64_t protocol, const uint8_t *text, size_t len, struct addr *ret)
 	return addr_parse_ip(copy, ret);
 }
 
-/* |protocol|address|port| (RFC 2428 section 2) */
+/* Reads |protocol|address|port| (RFC 2428 section 2). */
 static int
 eprt_parse(const uint8_t *arg, size_t len, struct addr *ret)
 {
@@ -213,9 +214,9 @@ numbers_parse(const uint8_t *text, size_t len, size_t start,
 }
 
 /*
- * The network protocol and address in a 229 must be empty (RFC 2428 section 3),
- * but some servers fill them in.  Anything else between delimiters is other
- * text.
+ * Is this an empty or a filled-in network protocol and address of a 229?  They
+ * must be empty (RFC 2428 section 3), but some servers fill them in.  Anything
+ * else between delimiters is other text.
  */
 static bool
 is_filled(const uint8_t *text, size_t protocol_len, size_t addr_len)
@@ -237,9 +238,10 @@ is_filled(const uint8_t *text, size_t protocol_len, size_t addr_len)
 }
 
 /*
- * Reads <d><d><d>port<d> with the first delimiter at text[at].  A letter is a
- * delimiter only after a bracket and with all four present.  A digit never is,
- * because the port that replaces this one might contain it.
+ * Reads <d><d><d>port<d>, with the first delimiter <d> at text[at].  A letter
+ * counts as a delimiter only after a bracket, and only if all four delimiters
+ * are present.  A digit never counts, because the port that replaces this one
+ * might contain it.
  */
 static int
 delimited_parse(const uint8_t *text, size_t len, size_t at, bool bracketed,
@@ -275,7 +277,8 @@ delimited_parse(const uint8_t *text, size_t len, size_t at, bool bracketed,
 	return 0;
 }
 
-/* 229: looks after a bracket first, as in RFC 2428, then anywhere. */
+/* 229: looks for the port after each bracket, as in RFC 2428, and if there is
+ * none, anywhere. */
 static int
 port_find(const uint8_t *text, size_t len, size_t start, struct hostport *ret)
 {

@@ -99,7 +99,7 @@ path_goes_up(const uint8_t *text, size_t len)
 	return false;
 }
 
-/* The length without the last component; 0 is the root. */
+/* Returns the length without the last component; 0 for the root. */
 static size_t
 parent_len(const char *path, size_t len)
 {
@@ -340,7 +340,7 @@ literal_len(const char *glob)
 	return strcspn(glob, "*?[\\");
 }
 
-/* Is the shorter one the beginning of the longer one? */
+/* Is the shorter one of the texts the beginning of the longer one? */
 static bool
 begin_alike(const char *one, size_t len, const char *other, size_t other_len,
     bool any_case)

@@ -8,7 +8,7 @@
 
 #include "ftp/line.h"
 
-/* The code at the beginning of text, or 0. */
+/* Returns the code at the beginning of text, or 0. */
 static unsigned
 code_parse(const uint8_t *text, size_t len)
 {
@@ -80,7 +80,7 @@ reply_is_tls_feature(const uint8_t *line, size_t len)
 	static const char *const words[] = { "AUTH", "PBSZ", "PROT", "CCC" };
 	size_t at = 0, n;
 
-	/* Old servers begin each line with the code. */
+	/* Some old servers begin each line with the code. */
 	if (len > 4 && memcmp(line, "211-", 4) == 0)
 		at = 4;
 	while (at < len && (line[at] == ' ' || line[at] == '\t'))

@@ -56,7 +56,7 @@ is_word_byte(uint8_t byte)
 	return isalnum(byte) || byte >= 0x80;
 }
 
-/* Is the word at that position? */
+/* Is the word at position at of the line? */
 static bool
 is_there(const char *word, size_t word_len, const uint8_t *line, size_t at,
     size_t len)

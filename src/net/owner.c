@@ -23,7 +23,7 @@ struct owners {
 	uint32_t seq;	       /* of the last request */
 };
 
-/* What the callback of one look-up compares, and what it finds. */
+/* What the callback of one look-up compares, and what it sets. */
 struct owner_lookup {
 	uint16_t sport; /* network order, as in the messages */
 	uint16_t dport;

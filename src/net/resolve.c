@@ -16,7 +16,7 @@ struct resolve {
 	uint16_t port;
 	resolve_cb *done; /* NULL once cancelled */
 	void *ctx;
-	int err;	  /* of getaddrinfo() */
+	int err;	  /* the result of getaddrinfo() */
 	int system_errno; /* if that is EAI_SYSTEM */
 	struct addrinfo *list;
 };
@@ -30,7 +30,7 @@ resolve_free(struct resolve *resolve)
 	free(resolve);
 }
 
-/* In a thread of the pool. */
+/* Runs in a thread of the pool. */
 static void
 resolve_work(uv_work_t *work)
 {
@@ -44,7 +44,7 @@ resolve_work(uv_work_t *work)
 	resolve->system_errno = errno;
 }
 
-/* Back in the loop. */
+/* Runs in the loop, after resolve_work(). */
 static void
 resolve_after(uv_work_t *work, int status)
 {

@@ -99,7 +99,7 @@ sock_dial_on_poll(uv_poll_t *poll, int status, int events)
 	done(dial->ctx, steal_fd(&fd), 0, NULL);
 }
 
-/* Makes a socket to connect to *to.  0 or a negative errno. */
+/* Makes a socket to connect to *to.  Returns 0 or a negative errno. */
 static int
 prepare(const struct addr *to, const struct addr *from, int *ret_fd)
 {

@@ -47,7 +47,8 @@ sock_undelivered(const struct stream *stream)
 	return len;
 }
 
-/* After stream_finish(): a peer that still takes bytes gets more time. */
+/* Runs every LIMIT_LINGER_MS after stream_finish().  A peer that still takes
+ * bytes gets more time. */
 static void
 net_stream_linger(uv_timer_t *timer)
 {
@@ -87,7 +88,8 @@ net_stream_send_fin(struct net_stream *s)
 
 	s->fin_sent = true;
 	if (shutdown(sock_fd(&s->uv), SHUT_WR) != 0) {
-		/* Not connected any more; SO_ERROR has the reason. */
+		/* The socket is not connected any more; SO_ERROR has the
+		 * reason. */
 		getsockopt(sock_fd(&s->uv), SOL_SOCKET, SO_ERROR, &err, &len);
 		net_stream_fail(s, err != 0 ? -err : -ENOTCONN);
 		return;

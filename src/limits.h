@@ -290,8 +290,8 @@
  * connection does not end.  Then the transfer counts as cut. */
 #define LIMIT_HOLD_QUIET_MS 10000
 
-/* How long a transfer that is cut waits for its final reply after a second 150,
- * because that 150 may have been the final one. */
+/* How long a cut transfer waits for its final reply after a second 150.  For a
+ * download that was cut, pure-ftpd sends nothing after that 150. */
 #define LIMIT_LAST_REPLY_MS 1000
 
 /* The data may contain the end of the file (MODE B, MODE C, STRU R).  The
@@ -320,8 +320,10 @@
  * transfer. */
 #define LIMIT_CLIENT_CONNECT_MS 60000
 
-/* The same if a connection has come and gone that may have been the client's.
- * Within this time the client's next step shows whether it was. */
+/* The same if a connection has come and gone, and it is not known whose it was.
+ * Probably it was the client's, and no other will come.  But a stranger must
+ * not be able to end the transfer in this way, so the client has this time to
+ * connect. */
 #define LIMIT_UNKNOWN_MS 1000
 
 /* An unused data listener for a client is closed after this time. */

@@ -36,7 +36,7 @@ def test_foreign_ports(session):
         reply = one.client.exchange(command, f"500 {verb} refused by culvert")
         assert why in reply
         one.culvert.wait_log(
-            rf"refused {verb} for \S+: .*{why}; --foreign-port pass",
+            rf"refused {verb} with the address \S+: .*{why}; --foreign-port pass",
             start=mark)
     one.goes_on()  # the server has seen none of them
 

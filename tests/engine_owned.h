@@ -11,12 +11,12 @@
 static inline const struct data *
 engine_unowned_data(const struct engine *engine)
 {
-	const struct data *data = engine->data;
+	const struct data *data = engine->conns.data;
 	const struct exchange *exchange;
 
-	for (; data < engine->data + LIMIT_SESSION_DATA; data++) {
+	for (; data < engine->conns.data + LIMIT_SESSION_DATA; data++) {
 		if (data->state == DATA_FREE || data->state == DATA_ENDING ||
-		    data == engine->next || data == engine->making)
+		    data == engine->conns.next || data == engine->conns.making)
 			continue;
 		TAILQ_FOREACH (exchange, &engine->exchanges, link)
 			if (exchange->data == data)

@@ -57,7 +57,7 @@ refuse_announced(struct engine *engine, unsigned code, enum reply_place place,
 static void
 announce_failed(struct engine *engine, unsigned code, enum reply_place place)
 {
-	struct data *data = engine->making;
+	struct data *data = engine->conns.making;
 	struct exchange *request = announced_request(engine);
 
 	if (!data->client.failed) {
@@ -75,10 +75,10 @@ static void
 announce_stands(struct engine *engine, unsigned code, const uint8_t *line,
     size_t len, const struct hostport *hostport)
 {
-	struct data *data = engine->making;
+	struct data *data = engine->conns.making;
 	struct exchange *request = announced_request(engine);
 
-	engine->making = NULL;
+	engine->conns.making = NULL;
 	if (engine->reply.how == TRANSLATE)
 		return;
 	send_rewritten(engine, data, code, line, len, hostport);
@@ -97,10 +97,10 @@ announce_open(struct engine *engine, unsigned code, enum reply_place place,
 
 	if (request != NULL)
 		client = request_client_end(request);
-	engine->making = data_open(engine, request, &client, &server);
+	engine->conns.making = data_open(engine, request, &client, &server);
 	if (engine->reply.how == TRANSLATE)
-		request->data = engine->making;
-	if (engine->making != NULL)
+		request->data = engine->conns.making;
+	if (engine->conns.making != NULL)
 		return;
 	engine->reply.rewritten = true;
 	if (engine->reply.how == TRANSLATE)
@@ -121,8 +121,9 @@ announce_line(struct engine *engine, unsigned code, enum reply_place place,
 	/* A second host-port in one reply: some clients use the first one, some
 	 * the last. */
 	if (engine->reply.rewritten && found && passes &&
-	    engine->next != NULL && engine->next->client.how.listens) {
-		send_rewritten(engine, engine->next, code, line, len,
+	    engine->conns.next != NULL &&
+	    engine->conns.next->client.how.listens) {
+		send_rewritten(engine, engine->conns.next, code, line, len,
 		    &hostport);
 		return STEP_DONE;
 	}
@@ -133,14 +134,15 @@ announce_line(struct engine *engine, unsigned code, enum reply_place place,
 			hostport_pass(engine, code, line, len);
 		return STEP_DONE;
 	}
-	if (engine->making == NULL) {
+	if (engine->conns.making == NULL) {
 		announce_open(engine, code, place, &hostport.addr);
-		return engine->making == NULL ? STEP_DONE : STEP_WAIT;
+		return engine->conns.making == NULL ? STEP_DONE : STEP_WAIT;
 	}
-	if (!data_is_ready(engine->making) && !data_has_failed(engine->making))
+	if (!data_is_ready(engine->conns.making) &&
+	    !data_has_failed(engine->conns.making))
 		return STEP_WAIT;
 	engine->reply.rewritten = true;
-	if (data_has_failed(engine->making))
+	if (data_has_failed(engine->conns.making))
 		announce_failed(engine, code, place);
 	else
 		announce_stands(engine, code, line, len, &hostport);

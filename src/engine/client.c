@@ -312,10 +312,8 @@ take_setting(struct engine *engine, const struct command *command,
 	struct exchange *exchange =
 	    pass_command(engine, EXCHANGE_SETTING, command, line, len);
 
-	if (exchange != NULL)
-		exchange->setting = command->arg_len == 1 ?
-		    (char)toupper(line[command->arg_at]) :
-		    '?';
+	if (exchange != NULL && command->arg_len == 1)
+		keep_argument(engine, exchange, command, line);
 }
 
 static void
@@ -464,7 +462,7 @@ admits_which(struct engine *engine)
 		return ADMITS_URGENT;
 	}
 	/* The timer of the data connection limits this wait. */
-	return engine->making != NULL && engine->making->unproven ?
+	return engine->conns.making != NULL && engine->conns.making->unproven ?
 	    ADMITS_URGENT :
 	    ADMITS_ALL;
 }

@@ -60,7 +60,7 @@ cwd_step(struct engine *engine)
 	if (!cwd->wanted)
 		return STEP_IDLE;
 	cwd->wanted = false;
-	if (cwd->lost || cwd->request != NULL || engine->server_shut)
+	if (cwd->given_up || cwd->request != NULL || engine->server_shut)
 		return STEP_IDLE;
 	cwd->request = exchange_add(engine, EXCHANGE_OWN_PWD, VERB_OTHER);
 	if (cwd->request == NULL)
@@ -85,7 +85,7 @@ cwd_wait(struct engine *engine, const uint8_t *line, size_t len)
 	if (cwd->request != NULL || cwd->wanted || is_moving(engine))
 		return true;
 	/* No PWD was sent yet, because the server needs no login. */
-	if (cwd->path != NULL || cwd->asked || cwd->lost ||
+	if (cwd->path != NULL || cwd->asked || cwd->given_up ||
 	    command.takes == TAKES_NOTHING)
 		return false;
 	cwd->wanted = true;
@@ -97,12 +97,12 @@ static void
 lose(struct engine *engine, const char *why)
 {
 	cwd_forget(engine);
-	if (!engine->cwd.lost)
+	if (!engine->cwd.given_up)
 		engine_logf(engine, ENGINE_WARN,
 		    "the working directory is unknown (%s): relative paths are "
 		    "refused from now on",
 		    why);
-	engine->cwd.lost = true;
+	engine->cwd.given_up = true;
 }
 
 bool

@@ -78,9 +78,9 @@ struct data *
 data_find(struct engine *engine, uint32_t number)
 {
 	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
-		if (engine->data[i].state != DATA_FREE &&
-		    engine->data[i].number == number)
-			return &engine->data[i];
+		if (engine->conns.data[i].state != DATA_FREE &&
+		    engine->conns.data[i].number == number)
+			return &engine->conns.data[i];
 	return NULL;
 }
 
@@ -90,7 +90,7 @@ data_room(const struct engine *engine)
 	size_t max = engine->config.max_data, n = 0;
 
 	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
-		n += engine->data[i].state != DATA_FREE;
+		n += engine->conns.data[i].state != DATA_FREE;
 	if (max == 0 || max > LIMIT_SESSION_DATA)
 		max = LIMIT_SESSION_DATA;
 	return max > n ? max - n : 0;
@@ -103,10 +103,10 @@ free_slot(struct engine *engine)
 	size_t n_free = data_room(engine);
 
 	for (size_t i = 0; i < LIMIT_SESSION_DATA && n_free > 0; i++)
-		if (engine->data[i].state == DATA_FREE)
-			return &engine->data[i];
+		if (engine->conns.data[i].state == DATA_FREE)
+			return &engine->conns.data[i];
 	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++) {
-		data = &engine->data[i];
+		data = &engine->conns.data[i];
 		if (data->state == DATA_ENDING) {
 			data_close(engine, data);
 			return data;
@@ -128,10 +128,10 @@ void
 data_set_framing(struct engine *engine)
 {
 	for (size_t i = 0; i < LIMIT_SESSION_DATA; i++)
-		if (engine->data[i].state == DATA_MAKING ||
-		    engine->data[i].state == DATA_ANNOUNCED ||
-		    engine->data[i].state == DATA_NEXT)
-			tell_framing(engine, &engine->data[i]);
+		if (engine->conns.data[i].state == DATA_MAKING ||
+		    engine->conns.data[i].state == DATA_ANNOUNCED ||
+		    engine->conns.data[i].state == DATA_NEXT)
+			tell_framing(engine, &engine->conns.data[i]);
 }
 
 struct data *
@@ -144,15 +144,15 @@ data_open(struct engine *engine, const struct exchange *request,
 	/* The NEXT one is closed first: its port may be the only one in
 	 * --client-ports, and the server has just closed its own listener, too.
 	 * It stays if a transfer that was sent before will use it. */
-	if (client->listens && engine->next != NULL && request != NULL &&
-	    engine->next->client.how.listens &&
-	    data_prepared(engine, request) == engine->next)
-		data_close(engine, engine->next);
+	if (client->listens && engine->conns.next != NULL && request != NULL &&
+	    engine->conns.next->client.how.listens &&
+	    data_prepared(engine, request) == engine->conns.next)
+		data_close(engine, engine->conns.next);
 	data = free_slot(engine);
 	if (data == NULL)
 		return NULL;
 	memset(data, 0, sizeof(*data));
-	data->number = ++engine->last_number;
+	data->number = ++engine->conns.last_number;
 	data_enter(data, DATA_MAKING);
 	data->client.how = *client;
 	data->server.how = *server;
@@ -178,10 +178,10 @@ data_forget(struct engine *engine, struct data *data)
 {
 	struct exchange *exchange;
 
-	if (engine->next == data)
-		engine->next = NULL;
-	if (engine->making == data)
-		engine->making = NULL;
+	if (engine->conns.next == data)
+		engine->conns.next = NULL;
+	if (engine->conns.making == data)
+		engine->conns.making = NULL;
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
 		if (exchange->data == data)
 			exchange->data = NULL;
@@ -230,10 +230,10 @@ data_told(const struct data *data)
 void
 data_make_next(struct engine *engine, struct data *data)
 {
-	if (engine->next != NULL && engine->next != data)
-		data_close(engine, engine->next);
-	engine->next = data;
-	engine->foreign = false;
+	if (engine->conns.next != NULL && engine->conns.next != data)
+		data_close(engine, engine->conns.next);
+	engine->conns.next = data;
+	engine->conns.foreign = false;
 	data_enter(data, DATA_NEXT);
 	if (data->wait == WAIT_REPLY)
 		data_set_timer(engine, data, WAIT_NONE);
@@ -246,7 +246,7 @@ has_announced(const struct engine *engine, const struct exchange *exchange)
 {
 	return exchange == engine->reply.exchange &&
 	    exchange_is_request(exchange) && engine->reply.how == REWRITE &&
-	    engine->reply.rewritten && engine->next != NULL;
+	    engine->reply.rewritten && engine->conns.next != NULL;
 }
 
 struct data *
@@ -265,7 +265,7 @@ data_prepared(const struct engine *engine, const struct exchange *until)
 		    !(exchange_is_transfer(exchange) && exchange->begun))
 			return NULL;
 	}
-	return engine->next;
+	return engine->conns.next;
 }
 
 struct data *
@@ -279,11 +279,11 @@ data_of(const struct engine *engine, struct exchange *transfer)
 struct data *
 data_attach(struct engine *engine, struct exchange *transfer)
 {
-	if (transfer->data == NULL && engine->next != NULL &&
-	    data_of(engine, transfer) == engine->next) {
-		transfer->data = engine->next;
+	if (transfer->data == NULL && engine->conns.next != NULL &&
+	    data_of(engine, transfer) == engine->conns.next) {
+		transfer->data = engine->conns.next;
 		data_enter(transfer->data, DATA_CURRENT);
-		engine->next = NULL;
+		engine->conns.next = NULL;
 	}
 	return transfer->data;
 }
@@ -303,7 +303,7 @@ data_user(const struct engine *engine, const struct data *data)
 {
 	const unsigned changes =
 	    VERB_IS_ACTIVE | VERB_IS_PASSIVE | VERB_VOIDS_DATA;
-	const struct data *next = engine->next, *used;
+	const struct data *next = engine->conns.next, *used;
 	struct exchange *exchange;
 
 	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
@@ -439,7 +439,7 @@ data_server_gone(struct engine *engine, const char *why)
 	struct exchange *transfer = exchange_transfer(engine);
 	/* Without a transfer: the data connection that waits for one. */
 	struct data *data =
-	    transfer != NULL ? data_of(engine, transfer) : engine->next;
+	    transfer != NULL ? data_of(engine, transfer) : engine->conns.next;
 
 	if (data == NULL)
 		return;

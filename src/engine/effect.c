@@ -2,6 +2,7 @@
  * The control engine: what the server's reply to a command of the client
  * changes.
  */
+#include <ctype.h>
 #include <stdlib.h>
 
 #include "engine/priv.h"
@@ -75,12 +76,12 @@ effect_void(struct engine *engine, struct exchange *exchange, unsigned code)
 {
 	if (code >= 400)
 		return;
-	if (engine->next != NULL)
-		data_close(engine, engine->next);
+	if (engine->conns.next != NULL)
+		data_close(engine, engine->conns.next);
 	/* Else it is a PORT that passed unchanged. */
-	engine->foreign =
+	engine->conns.foreign =
 	    exchange->verb != VERB_USER && exchange->verb != VERB_REIN;
-	if (engine->foreign)
+	if (engine->conns.foreign)
 		return;
 	free(engine->session.rest);
 	engine->session.rest = NULL;
@@ -96,13 +97,16 @@ void
 effect_setting(struct engine *engine, struct exchange *exchange, unsigned code)
 {
 	enum framing before = engine_framing(engine);
+	char letter = '?';
 
 	if (code >= 300)
 		return;
+	if (exchange->text != NULL)
+		letter = (char)toupper((unsigned char)exchange->text[0]);
 	if (exchange->verb == VERB_MODE)
-		engine->session.mode = exchange->setting;
+		engine->session.mode = letter;
 	else
-		engine->session.structure = exchange->setting;
+		engine->session.structure = letter;
 	if (engine_framing(engine) != before)
 		data_set_framing(engine);
 }
@@ -128,7 +132,7 @@ effect_epsv_all(struct engine *engine, struct exchange *exchange, unsigned code)
 void
 effect_quit(struct engine *engine, struct exchange *quit, unsigned code)
 {
-	if (code < 300 && engine->next != NULL &&
+	if (code < 300 && engine->conns.next != NULL &&
 	    exchange_transfer(engine) == NULL)
-		data_close(engine, engine->next);
+		data_close(engine, engine->conns.next);
 }

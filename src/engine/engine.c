@@ -310,8 +310,8 @@ end(struct engine *engine)
 	struct data *data;
 
 	report_unanswered(engine);
-	for (data = engine->data; data < engine->data + LIMIT_SESSION_DATA;
-	     data++)
+	for (data = engine->conns.data;
+	     data < engine->conns.data + LIMIT_SESSION_DATA; data++)
 		if (data->state != DATA_FREE)
 			data_close(engine, data);
 	engine->ended =

@@ -267,9 +267,9 @@ struct engine_data_event {
 	uint32_t data;
 	struct addr v4, v6;
 	const char *why;
-	bool passing; /* NO_LISTENER, LOST: the cause is temporary */
-	bool recent;  /* SECOND: the server sent a reply shortly before */
-	bool assumed; /* DELIVERED: that is assumed, not known */
+	bool transient; /* NO_LISTENER, LOST: the cause is temporary */
+	bool recent;	/* SECOND: the server sent a reply shortly before */
+	bool assumed;	/* DELIVERED: that is assumed, not known */
 	/* EOF: the SSH server has closed the channel without EOF, so this may
 	 * be a loss (stream_end_is_proven()). */
 	bool end_unproven;

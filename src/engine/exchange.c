@@ -122,8 +122,8 @@ exchange_drop(struct engine *engine, struct exchange *exchange)
 	cwd_abandon(engine, exchange);
 	cwd_moved(engine, exchange, 0);
 	free(exchange->text);
-	free(exchange->reply);
-	free(exchange->line);
+	free(exchange->reply.bytes);
+	free(exchange->line.bytes);
 	free(exchange->rest);
 	free(exchange);
 }
@@ -132,13 +132,13 @@ void
 exchange_keep_line(struct engine *engine, struct exchange *exchange,
     const uint8_t *line, size_t len)
 {
-	exchange->line = malloc(len);
-	if (exchange->line == NULL) {
+	exchange->line.bytes = malloc(len);
+	if (exchange->line.bytes == NULL) {
 		engine->failed = true;
 		return;
 	}
-	memcpy(exchange->line, line, len);
-	exchange->line_len = len;
+	memcpy(exchange->line.bytes, line, len);
+	exchange->line.len = len;
 }
 
 void
@@ -164,7 +164,7 @@ exchange_be_sure(struct engine *engine, bool all)
 		if (!all &&
 		    (!exchange->timed ||
 			(exchange->data != NULL &&
-			    exchange->data == engine->making)))
+			    exchange->data == engine->conns.making)))
 			continue;
 		exchange->unsure = false;
 		ops = exchange_ops(exchange);
@@ -181,7 +181,7 @@ exchange_waits(const struct engine *engine)
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
 		if (exchange->waits)
 			return true;
-	return engine->making != NULL && engine->reply.how == TRANSLATE;
+	return engine->conns.making != NULL && engine->reply.how == TRANSLATE;
 }
 
 void
@@ -195,9 +195,9 @@ exchange_set_reply(struct engine *engine, struct exchange *exchange,
 		return;
 	}
 	memcpy(copy, line, len);
-	free(exchange->reply);
-	exchange->reply = copy;
-	exchange->reply_len = len;
+	free(exchange->reply.bytes);
+	exchange->reply.bytes = copy;
+	exchange->reply.len = len;
 }
 
 void
@@ -217,8 +217,8 @@ exchange_send_reply(struct engine *engine, const struct exchange *exchange)
 {
 	if (engine->opaque)
 		return;
-	engine_send(engine, ENGINE_CLIENT, exchange->reply,
-	    exchange->reply_len);
+	engine_send(engine, ENGINE_CLIENT, exchange->reply.bytes,
+	    exchange->reply.len);
 }
 
 void
@@ -313,8 +313,8 @@ exchange_refusal(const struct exchange *request,
     char text[EXCHANGE_REFUSAL_MAX])
 {
 	snprintf(text, EXCHANGE_REFUSAL_MAX, "%.*s",
-	    (int)line_text_len(request->reply, request->reply_len),
-	    (const char *)request->reply);
+	    (int)line_text_len(request->reply.bytes, request->reply.len),
+	    (const char *)request->reply.bytes);
 	return text;
 }
 
@@ -324,12 +324,12 @@ exchange_keep_refusal(struct engine *engine, struct exchange *exchange,
 {
 	size_t code = line_telnet_prefix(line, len);
 
-	if (exchange->reply != NULL)
+	if (exchange->reply.bytes != NULL)
 		return;
 	exchange_set_reply(engine, exchange, line, len);
-	if (exchange->reply != NULL && len > code + 3 &&
-	    exchange->reply[code + 3] == '-')
-		exchange->reply[code + 3] = ' ';
+	if (exchange->reply.bytes != NULL && len > code + 3 &&
+	    exchange->reply.bytes[code + 3] == '-')
+		exchange->reply.bytes[code + 3] = ' ';
 }
 
 void

@@ -93,7 +93,7 @@ struct request {
 	enum variant variant; /* the variant that was sent last */
 	unsigned tried;	      /* variants that will not be sent again */
 	bool deferred;	      /* it waits for the greeting */
-	bool passing;	      /* a variant failed for a temporary reason:
+	bool transient;	      /* a variant failed for a temporary reason:
 			       * nothing is recorded in engine_memory */
 	struct addr to;	      /* active: the client's data port */
 };
@@ -109,6 +109,12 @@ struct transfer {
 	/* The variants that were tried before that; 0: the transfer was not
 	 * sent again. */
 	unsigned again_tried;
+};
+
+/* A copy of a line, with its line end; bytes is NULL if there is none. */
+struct kept_line {
+	uint8_t *bytes;
+	size_t len;
 };
 
 struct exchange {
@@ -127,12 +133,11 @@ struct exchange {
 			 * command: see unfinished.c */
 	bool heeded;	/* OWN_ABORT: the server has ended the transfer because
 			 * of it */
-	char setting;	/* SETTING: the letter of its argument, a capital */
 	unsigned after; /* engine->n_lines when it was sent */
 	/* A request: the data connection that is made for it; a transfer: the
 	 * one that it uses. */
 	struct data *data;
-	/* The argument of a transfer, SIZE, USER or TYPE. */
+	/* The argument of a transfer, SIZE, USER, TYPE, MODE or STRU. */
 	char *text;
 	/* REST: its argument; a transfer: that of the REST before it. */
 	char *rest;
@@ -140,11 +145,9 @@ struct exchange {
 	int64_t size;
 	/* LOCAL: our reply; a request: the first refusal, or NULL.  With its
 	 * line end. */
-	uint8_t *reply;
-	size_t reply_len;
+	struct kept_line reply;
 	/* A transfer, a request: the line of the client, with its line end. */
-	char *line;
-	size_t line_len;
+	struct kept_line line;
 	struct exchange *transfer; /* our own command: the transfer that it is
 				    * for, or NULL */
 	struct request request;	   /* REQUEST, OWN_REQUEST */

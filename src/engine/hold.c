@@ -52,7 +52,7 @@ is_followed(const struct engine *engine, const struct data *data)
 	const struct exchange *exchange;
 	unsigned n = 0;
 
-	if (engine->next != NULL && engine->next != data)
+	if (engine->conns.next != NULL && engine->conns.next != data)
 		return false;
 	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
 		n += exchange_is_transfer(exchange);
@@ -134,7 +134,7 @@ data_keep(struct engine *engine, struct data *data)
 			data->ends[peer].files = data->ends[peer].file_ends;
 	data->client.before = data->client.bytes;
 	data->server.before = data->server.bytes;
-	if (engine->next == NULL)
+	if (engine->conns.next == NULL)
 		data_make_next(engine, data);
 	else
 		data_close(engine, data);

@@ -13,7 +13,7 @@ log_learned(struct engine *engine, enum variant own, enum variant variant,
 	static const char *const modes[] = { "passive", "active" };
 	bool active = variant_is_active(own);
 	char refusal[EXCHANGE_REFUSAL_MAX];
-	const char *why = refused->reply != NULL ?
+	const char *why = refused->reply.bytes != NULL ?
 	    exchange_refusal(refused, refusal) :
 	    "it cannot be sent";
 
@@ -49,7 +49,8 @@ learn_variant(struct engine_memory *memory, enum variant variant,
 void
 learn_accepted(struct engine *engine, struct exchange *request)
 {
-	unsigned tried = request->request.passing ? 0 : request->request.tried;
+	unsigned tried =
+	    request->request.transient ? 0 : request->request.tried;
 
 	request->unsure = false;
 	if (learn_variant(engine->memory, request->request.variant, tried) != 0)

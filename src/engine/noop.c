@@ -13,8 +13,8 @@ is_quiet(const struct engine *engine)
 		    engine->peers[peer].fragment)
 			return false;
 	return TAILQ_EMPTY(&engine->exchanges) &&
-	    engine_open_code(engine) == 0 && engine->next == NULL &&
-	    engine->making == NULL && !engine->opaque;
+	    engine_open_code(engine) == 0 && engine->conns.next == NULL &&
+	    engine->conns.making == NULL && !engine->opaque;
 }
 
 /* Does the server expect nothing, and are no bytes in transit? */

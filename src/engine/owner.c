@@ -74,8 +74,8 @@ no_transfer(struct engine *engine)
 {
 	const struct data *data;
 
-	for (data = engine->data; data < engine->data + LIMIT_SESSION_DATA;
-	     data++)
+	for (data = engine->conns.data;
+	     data < engine->conns.data + LIMIT_SESSION_DATA; data++)
 		if (data->state == DATA_CURRENT ||
 		    (data->state == DATA_ENDING && !engine->owner.drain_late))
 			return false;
@@ -91,8 +91,8 @@ is_idle(const struct engine *engine)
 	while (first != NULL && first->type == EXCHANGE_OWN_NOOP)
 		first = TAILQ_NEXT(first, link);
 	return (first == NULL || first->type == EXCHANGE_GREETING) &&
-	    engine_open_code(engine) == 0 && engine->next == NULL &&
-	    engine->making == NULL && !engine->opaque &&
+	    engine_open_code(engine) == 0 && engine->conns.next == NULL &&
+	    engine->conns.making == NULL && !engine->opaque &&
 	    line_reader_len(&engine->peers[ENGINE_CLIENT].input) == 0;
 }
 

@@ -110,7 +110,7 @@ struct data {
 	};
 	enum variant own, variant; /* of its request: the client's variant, and
 				    * the one that was sent */
-	bool passing;		   /* it failed, and the cause is temporary */
+	bool transient;		   /* it failed, and the cause is temporary */
 	/* culvert connects to the server, in a variant that is not known to
 	 * work: the client gets the reply only after the server's end is
 	 * connected. */
@@ -148,9 +148,9 @@ struct cwd {
 	bool wanted;		  /* a PWD must be sent */
 	struct exchange *request; /* our PWD without a reply, or NULL */
 	bool asked;		  /* a PWD was sent since the last USER */
-	bool lost; /* a PWD was not answered by 257, or not for certain:
-		    * relative paths are refused until the session ends */
-	bool left; /* a command since the last RNFR may have changed it */
+	bool given_up; /* a PWD was not answered by 257, or not for certain:
+			* relative paths are refused until the session ends */
+	bool left;     /* a command since the last RNFR may have changed it */
 };
 
 /* What the server has sent instead of a greeting: engine/greeting.c. */
@@ -227,6 +227,17 @@ struct action_queue {
 	struct buf out; /* their bytes */
 };
 
+/* The data connections of a session. */
+struct data_table {
+	struct data data[LIMIT_SESSION_DATA];
+	struct data *next;   /* DATA_NEXT, or NULL */
+	struct data *making; /* the one that a held line of a reply needs */
+	/* The client and the server may have agreed on a data connection that
+	 * does not go through culvert. */
+	bool foreign;
+	uint32_t last_number;
+};
+
 struct engine {
 	struct engine_config config;
 	struct engine_memory own_memory, *memory;
@@ -242,14 +253,7 @@ struct engine {
 	bool client_waits; /* a line of the client waits for a reply */
 	bool pipelines;	   /* the client has sent commands without waiting */
 
-	struct data data[LIMIT_SESSION_DATA];
-	struct data *next;
-	struct data *making; /* the data connection that a held line of a reply
-			      * needs */
-	/* The client and the server may have agreed on a data connection that
-	 * does not go through culvert. */
-	bool foreign;
-	uint32_t last_number;
+	struct data_table conns;
 
 	struct session_state session;
 	struct cwd cwd;

@@ -100,10 +100,10 @@ note_file_delivered(struct engine *engine, struct data *data,
 /* ---- ends that cannot be made ---- */
 
 static void
-fail(struct data *data, enum engine_peer peer, const char *why, bool passing)
+fail(struct data *data, enum engine_peer peer, const char *why, bool transient)
 {
 	snprintf(data->why, sizeof(data->why), "%s", why);
-	data->passing = passing;
+	data->transient = transient;
 	data->ends[peer].failed = true;
 }
 
@@ -111,7 +111,7 @@ void
 fail_request(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	fail(data, event->peer, event->why, event->passing);
+	fail(data, event->peer, event->why, event->transient);
 }
 
 void

@@ -92,7 +92,7 @@ warn_refused(struct engine *engine, const struct exchange *request,
 		"",
 	    text,
 	    engine->config.server_mode != ENGINE_SAME &&
-		    !request->request.passing ?
+		    !request->request.transient ?
 		"; --server-mode same would try both modes" :
 		"");
 }
@@ -109,7 +109,7 @@ give_up(struct engine *engine, struct exchange *request, const char *text)
 		exchange_drop(engine, request);
 		return;
 	}
-	if (request->reply == NULL)
+	if (request->reply.bytes == NULL)
 		exchange_set_text(engine, request, text);
 	warn_refused(engine, request, exchange_refusal(request, refusal));
 	if (request->data != NULL)
@@ -173,11 +173,11 @@ send_variant(struct engine *engine, struct exchange *request)
 		engine_sendf(engine, ENGINE_SERVER, "%s %s", verb, text);
 		data_enter(request->data, DATA_ANNOUNCED);
 	} else if (request->request.variant == request->request.own &&
-	    request->line != NULL) {
+	    request->line.bytes != NULL) {
 		/* The client's line itself: its verb may be "P@SW", its line
 		 * end a LF. */
-		engine_send(engine, ENGINE_SERVER, request->line,
-		    request->line_len);
+		engine_send(engine, ENGINE_SERVER, request->line.bytes,
+		    request->line.len);
 	} else {
 		engine_sendf(engine, ENGINE_SERVER, "%s", verb);
 	}
@@ -346,7 +346,7 @@ request_begin_reply(struct engine *engine, struct exchange *request,
 		request->request.tried = ~0U;
 	/* If no other variant will be sent, and this is the first refusal, it
 	 * passes unchanged, with all its lines. */
-	if (speaks_to_client(request) && request->reply == NULL &&
+	if (speaks_to_client(request) && request->reply.bytes == NULL &&
 	    (!variant_is_refused(code) ||
 		variant_choose(engine, request) == VARIANT_NONE))
 		return STEP_DONE;
@@ -451,14 +451,14 @@ request_keep_failure(struct engine *engine, struct exchange *request,
 	char text[sizeof(data->why) + 80];
 
 	snprintf(text, sizeof(text), "425 No data connection: %s.", data->why);
-	if (request->reply == NULL)
+	if (request->reply.bytes == NULL)
 		exchange_set_text(engine, request, text);
 	/* If commands after it were sent already, their replies would come
 	 * before that of another variant. */
 	if (TAILQ_NEXT(request, link) != NULL &&
 	    request->type == EXCHANGE_REQUEST)
 		request->request.tried = ~0U;
-	request->request.passing |= data->passing;
+	request->request.transient |= data->transient;
 	data_close(engine, data);
 }
 
@@ -475,20 +475,20 @@ listener_failed(struct engine *engine, struct exchange *request)
 		return;
 	}
 	snprintf(text, sizeof(text),
-	    data->passing ?
+	    data->transient ?
 		"425 No data connection: %s." :
 		request_is_active(request) ?
 		"502 Active mode is not possible here, use passive: %s." :
 		"502 The server cannot connect to culvert for active mode: %s.",
 	    data->why);
-	if (request->reply == NULL)
+	if (request->reply.bytes == NULL)
 		exchange_set_text(engine, request, text);
 	/* A listener of the other address family may be possible. */
 	for (enum variant variant = 0; variant < VARIANT_NONE; variant++)
 		if (variant_is_active(variant) &&
 		    variant_family(variant) == data->server.how.family)
 			request->request.tried |= VARIANT_BIT(variant);
-	request->request.passing |= data->passing;
+	request->request.transient |= data->transient;
 	data_close(engine, data);
 	request_next_variant(engine, request);
 }

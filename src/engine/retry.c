@@ -13,7 +13,8 @@ static void
 send_again(struct engine *engine, struct exchange *transfer)
 {
 	transfer->waits = false;
-	engine_send(engine, ENGINE_SERVER, transfer->line, transfer->line_len);
+	engine_send(engine, ENGINE_SERVER, transfer->line.bytes,
+	    transfer->line.len);
 	exchange_to_end(engine, transfer);
 }
 
@@ -27,7 +28,7 @@ retry_is_possible(const struct engine *engine, const struct exchange *transfer)
 	return data != NULL && data->server.how.listens &&
 	    !data->client.how.listens && !data->server.up &&
 	    !data_is_cut(data) && !data_is_aborted(data) && !transfer->begun &&
-	    transfer->line != NULL && transfer->verb != VERB_STOU &&
+	    transfer->line.bytes != NULL && transfer->verb != VERB_STOU &&
 	    transfer->verb != VERB_OTHER && !engine_is_framed(engine) &&
 	    TAILQ_NEXT(transfer, link) == NULL &&
 	    !engine_has_gone(engine, ENGINE_CLIENT) &&

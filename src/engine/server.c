@@ -76,7 +76,7 @@ engine_end_reply(struct engine *engine, unsigned code)
 	if (exchange == NULL)
 		return;
 	if (engine->reply.how == REWRITE && !engine->reply.rewritten) {
-		engine->foreign = true;
+		engine->conns.foreign = true;
 		engine_logf(engine, ENGINE_WARN,
 		    "found no address and port in a %u reply, passed it "
 		    "unchanged: the data connection will bypass SSH",
@@ -129,9 +129,9 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	enum reply_place place = reply_next(&next, line, len, &code);
 	bool begins;
 
-	if (place == REPLY_LAST && engine->making == NULL)
+	if (place == REPLY_LAST && engine->conns.making == NULL)
 		unfinished_last_line(engine, code);
-	else if (place == REPLY_INNER && engine->making == NULL &&
+	else if (place == REPLY_INNER && engine->conns.making == NULL &&
 	    unfinished_judge(engine, line, len) == UNFINISHED_WAIT)
 		return STEP_WAIT;
 	if (engine_open_code(engine) == 0) {
@@ -147,7 +147,7 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 		return STEP_DONE;
 	}
 	/* While a listener is being made, the first line was handled before. */
-	if (begins && engine->making == NULL) {
+	if (begins && engine->conns.making == NULL) {
 		engine->reply.exchange = match_reply(engine, code);
 		if (code == 421 && engine->reply.exchange == NULL)
 			exchange_be_sure(engine, true);

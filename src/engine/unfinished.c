@@ -317,7 +317,7 @@ unfinished_rest(struct engine *engine)
 {
 	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
-	if (engine_open_code(engine) >= 200 && engine->making == NULL &&
+	if (engine_open_code(engine) >= 200 && engine->conns.making == NULL &&
 	    !reply_is_dropped(engine) && !engine->opaque &&
 	    !engine->peers[ENGINE_SERVER].fragment &&
 	    first == engine->reply.exchange &&
@@ -517,7 +517,7 @@ unfinished_step(struct engine *engine)
 	struct unfinished *unfinished = &engine->unfinished;
 	uint64_t ms = LIMIT_UNFINISHED_DOUBT_MS;
 
-	if (engine_open_code(engine) == 0 || engine->making != NULL ||
+	if (engine_open_code(engine) == 0 || engine->conns.making != NULL ||
 	    engine->opaque || engine->peers[ENGINE_SERVER].fragment)
 		return STEP_IDLE;
 	if (unfinished->held) {

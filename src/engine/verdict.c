@@ -124,7 +124,7 @@ CASE(client_has_not_come_for_download)
 CASE(server_never_connected)
 {
 	if (is_cut(engine, transfer, data, answer) ||
-	    (data != NULL ? data->server.up : engine->foreign))
+	    (data != NULL ? data->server.up : engine->conns.foreign))
 		return false;
 	return exchange_is_upload(transfer) ||
 	    (transfer->verb == VERB_RETR &&

@@ -81,7 +81,8 @@ last_reply_expires(struct engine *engine, struct data *data)
 	struct exchange *transfer = data_transfer(engine, data);
 
 	if (transfer != NULL && engine_open_code(engine) == 0 &&
-	    engine->making == NULL && !engine->peers[ENGINE_SERVER].fragment)
+	    engine->conns.making == NULL &&
+	    !engine->peers[ENGINE_SERVER].fragment)
 		transfer_end_cut(engine, transfer);
 }
 
@@ -89,7 +90,7 @@ static void
 proof_expires(struct engine *engine, struct data *data)
 {
 	snprintf(data->why, sizeof(data->why), "%s", DATA_NO_ANSWER);
-	data->passing = false;
+	data->transient = false;
 	data->server.failed = true;
 }
 

@@ -125,7 +125,7 @@ dataconn_open(struct session *session, const struct engine_action *action)
 		.peer = action->client.listens ? ENGINE_CLIENT : ENGINE_SERVER,
 		.data = action->data,
 		.why = "out of memory",
-		.passing = true,
+		.transient = true,
 	};
 	struct dataconn *conn = dataconn_new(session, action);
 

@@ -235,7 +235,7 @@ dataconn_on_closed(void *ctx, int err, const char *why)
 	if (delivered)
 		dataconn_tell(end, .type = ENGINE_DATA_DELIVERED);
 	dataconn_tell(end, .type = ENGINE_DATA_LOST, .why = why,
-	    .passing = !dataconn_is_refusal(err));
+	    .transient = !dataconn_is_refusal(err));
 }
 
 static const struct stream_handler stream_handler = {
@@ -263,7 +263,7 @@ dataconn_on_dial_failed(uv_timer_t *timer)
 	for (int peer = 0; peer < 2; peer++)
 		if (conn->end[peer].dial_failed)
 			dataconn_tell(&conn->end[peer],
-			    .type = ENGINE_DATA_LOST, .passing = true,
+			    .type = ENGINE_DATA_LOST, .transient = true,
 			    .why = "the connection cannot be opened at the "
 				   "moment");
 }
@@ -418,7 +418,7 @@ dataconn_on_failed(void *ctx, int err, const char *why)
 	if (!end->listening)
 		/* sshd's refusals last. */
 		dataconn_tell(end, .type = ENGINE_DATA_NO_LISTENER, .why = why,
-		    .passing = err != -EACCES && err != -EADDRNOTAVAIL &&
+		    .transient = err != -EACCES && err != -EADDRNOTAVAIL &&
 			err != -EOPNOTSUPP);
 	else if (!end->accepted)
 		dataconn_tell(end, .type = ENGINE_DATA_LOST, .why = why);

@@ -151,7 +151,7 @@ feed_data(struct fuzz *fuzz, unsigned kind, enum engine_peer peer, uint8_t to,
 		.to_server = amounts & 2,
 		.age_ms = amounts,
 		.files = kind == ENGINE_DATA_FILE_END,
-		.passing = amounts & 8,
+		.transient = amounts & 8,
 		.recent = amounts & 64,
 		.end_unproven = kind == ENGINE_DATA_EOF && (amounts & 128) != 0,
 		.end_early = kind == ENGINE_DATA_EOF && (amounts & 64) != 0,
@@ -309,7 +309,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	configure(&config, &policy, bytes);
 	fuzz.tls = config.allow_tls;
 	fuzz.engine = engine_new(&config);
-	for (size_t at = OPTIONS; at < len && fuzz.engine->last_number < 250;
+	for (size_t at = OPTIONS; at < len && fuzz.engine->conns.last_number < 250;
 	     take(&fuzz))
 		at += feed(&fuzz, bytes + at, len - at);
 	engine_free(fuzz.engine);

@@ -168,8 +168,8 @@ read_event_word(struct script_step *step, const char *word)
 
 	if (strcmp(word, "recent") == 0)
 		return event->recent = true;
-	if (strcmp(word, "passing") == 0)
-		return event->passing = true;
+	if (strcmp(word, "transient") == 0)
+		return event->transient = true;
 	if (strncmp(word, "v4=", 3) == 0)
 		return read_address(word + 3, &event->v4);
 	if (strncmp(word, "v6=", 3) == 0)

@@ -309,8 +309,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	configure(&config, &policy, bytes);
 	fuzz.tls = config.allow_tls;
 	fuzz.engine = engine_new(&config);
-	for (size_t at = OPTIONS; at < len && fuzz.engine->conns.last_number < 250;
-	     take(&fuzz))
+	for (size_t at = OPTIONS;
+	     at < len && fuzz.engine->conns.last_number < 250; take(&fuzz))
 		at += feed(&fuzz, bytes + at, len - at);
 	engine_free(fuzz.engine);
 	return 0;

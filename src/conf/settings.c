@@ -38,6 +38,10 @@ struct reader {
 static int settings_read_file(struct settings *settings, const char *path,
     int depth, char *why);
 
+static void put_reason(char why[SETTINGS_WHY_MAX], const struct setting *at,
+    bool value, const char *format, va_list args)
+    __attribute__((format(printf, 4, 0)));
+
 static void
 put_reason(char why[SETTINGS_WHY_MAX], const struct setting *at, bool value,
     const char *format, va_list args)

@@ -225,7 +225,7 @@
 /* ---- the control socket ---- */
 
 /* Connections to the control socket at a time, and bytes of a request. */
-#define LIMIT_CONTROL_ASKERS 16
+#define LIMIT_CONTROL_PEERS 16
 #define LIMIT_CONTROL_REQUEST 4096
 
 /* ---- configuration files ---- */

@@ -196,6 +196,16 @@ log_is_plain(const char *text, bool controls)
 	return true;
 }
 
+const char *
+log_show(char *to, size_t size, const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len >= size || !log_is_plain(text, false))
+		return log_escape(to, size, text, len);
+	return memcpy(to, text, len + 1);
+}
+
 /* Escapes the first letter or byte into piece; returns its length. */
 static size_t
 log_escape_one(char piece[5], const uint8_t *bytes, size_t len)

@@ -82,4 +82,8 @@ const char *log_escape(char *text, size_t size, const void *bytes, size_t len);
  * because JSON escapes them itself. */
 bool log_is_plain(const char *text, bool controls);
 
+/* Copies text to to, which has size bytes: unchanged if log_is_plain(text,
+ * false) and it fits, else as log_escape() does.  Returns to. */
+const char *log_show(char *to, size_t size, const char *text);
+
 #endif

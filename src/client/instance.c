@@ -225,10 +225,7 @@ instance_request(struct instance *instance, json_t *request,
 	if (error == NULL)
 		return answer;
 	/* The peer need not be culvert. */
-	if (strlen(error) < INSTANCE_WHY_MAX && log_is_plain(error, false))
-		snprintf(why, INSTANCE_WHY_MAX, "%s", error);
-	else
-		log_escape(why, INSTANCE_WHY_MAX, error, strlen(error));
+	log_show(why, INSTANCE_WHY_MAX, error);
 	json_decref(answer);
 	return NULL;
 }

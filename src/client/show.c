@@ -57,11 +57,7 @@ words(const json_t *json, const char *key, char text[LOG_ESCAPED_MAX])
 {
 	const char *value = json_string_value(json_object_get(json, key));
 
-	if (value == NULL)
-		value = "";
-	if (strlen(value) >= LOG_ESCAPED_MAX || !log_is_plain(value, false))
-		return log_escape(text, LOG_ESCAPED_MAX, value, strlen(value));
-	return strcpy(text, value);
+	return log_show(text, LOG_ESCAPED_MAX, value != NULL ? value : "");
 }
 
 /* Shortens the text to at most room bytes, between letters. */

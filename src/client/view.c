@@ -3,6 +3,7 @@
  */
 #include "client/view.h"
 
+#include <ctype.h>
 #include <curses.h>
 #include <locale.h>
 #include <poll.h>
@@ -34,15 +35,15 @@ struct view {
 	view_status_cb *status_of;
 	void *ctx;
 	json_t *answers[INSTANCES_MAX][VIEW_ANSWERS]; /* the latest first */
-	struct timespec at;
+	int64_t at_ms; /* when they were requested */
 	struct line *lines;
-	size_t n_lines;
+	long n_lines;
 	size_t culvert;	    /* the one whose lines are being made */
 	long selected;	    /* a session, or 0 */
 	size_t selected_of; /* and its culvert */
-	size_t top;	    /* the first line on the screen */
+	long top;	    /* the first line on the screen */
 	bool hide_idle;
-	bool asking;		     /* whether to end the selected session */
+	bool confirming;	     /* whether to end the selected session */
 	char said[INSTANCE_WHY_MAX]; /* at the bottom */
 };
 
@@ -51,7 +52,7 @@ struct view {
 static void
 forget_lines(struct view *view)
 {
-	for (size_t i = 0; i < view->n_lines; i++)
+	for (long i = 0; i < view->n_lines; i++)
 		free(view->lines[i].text);
 	free(view->lines);
 	view->lines = NULL;
@@ -63,7 +64,7 @@ add_line(void *ctx, long session, const char *text)
 {
 	struct view *view = ctx;
 	struct line *grown =
-	    realloc(view->lines, (view->n_lines + 1) * sizeof(*grown));
+	    realloc(view->lines, (size_t)(view->n_lines + 1) * sizeof(*grown));
 	char *copy = strdup(text);
 
 	if (grown != NULL)
@@ -109,11 +110,13 @@ make_lines(struct view *view)
 		free(view->lines[--view->n_lines].text);
 }
 
-static double
-since(const struct timespec *then, const struct timespec *now)
+static int64_t
+now_ms(void)
 {
-	return (double)(now->tv_sec - then->tv_sec) +
-	    (double)(now->tv_nsec - then->tv_nsec) / 1e9;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Requests the status of all culverts.  Returns false, with the reason in why,
@@ -123,7 +126,7 @@ refresh_all(struct view *view, char why[INSTANCE_WHY_MAX])
 {
 	bool any = false;
 
-	clock_gettime(CLOCK_MONOTONIC, &view->at);
+	view->at_ms = now_ms();
 	for (size_t i = 0; i < view->n; i++) {
 		json_t **answers = view->answers[i];
 
@@ -167,35 +170,39 @@ put_text(int row, const char *text)
 	}
 }
 
-static size_t
+/* The line of the selected session, or -1. */
+static long
 find_selected(const struct view *view)
 {
-	for (size_t i = 0; i < view->n_lines; i++)
-		if (view->selected != 0 &&
-		    view->lines[i].session == view->selected &&
+	for (long i = 0; i < view->n_lines && view->selected != 0; i++)
+		if (view->lines[i].session == view->selected &&
 		    view->lines[i].culvert == view->selected_of)
 			return i;
-	return view->n_lines;
+	return -1;
 }
 
-static size_t
+static long
 rows(void)
 {
-	return LINES > 1 ? (size_t)(LINES - 1) : 1;
-}
-
-/* Returns the line that must be at the top for the last line to be at the
- * bottom. */
-static size_t
-last_top(const struct view *view)
-{
-	return view->n_lines > rows() ? view->n_lines - rows() : 0;
+	return LINES > 1 ? LINES - 1 : 1;
 }
 
 static bool
-is_on_screen(const struct view *view, size_t at)
+is_on_screen(const struct view *view, long at)
 {
-	return at < view->n_lines && at >= view->top && at < view->top + rows();
+	return at >= view->top && at < view->top + rows() && at < view->n_lines;
+}
+
+/* Shows the text from that line on, but no empty rows behind the last line if
+ * the text is long enough. */
+static void
+set_top(struct view *view, long top)
+{
+	long last = view->n_lines - rows();
+
+	view->top = top > last ? last : top;
+	if (view->top < 0)
+		view->top = 0;
 }
 
 /* Chooses the line at the top so that the selected line stays on the screen
@@ -203,25 +210,24 @@ is_on_screen(const struct view *view, size_t at)
 static void
 settle_top(struct view *view)
 {
-	size_t at = find_selected(view);
+	long at = find_selected(view);
 
-	if (at < view->n_lines && at < view->top)
+	if (at >= 0 && at < view->top)
 		view->top = at;
-	if (at < view->n_lines && at >= view->top + rows())
+	if (at >= view->top + rows())
 		view->top = at - rows() + 1;
-	if (view->top > last_top(view))
-		view->top = last_top(view);
+	set_top(view, view->top);
 }
 
 /* Sets text to what the keys do, and which lines are shown. */
 static void
 say_keys(const struct view *view, char *text, size_t size)
 {
-	size_t end = view->top + rows();
-	char place[64] = "";
+	long end = view->top + rows();
+	char place[80] = "";
 
 	if (view->n_lines > rows())
-		snprintf(place, sizeof(place), "   %zu-%zu of %zu",
+		snprintf(place, sizeof(place), "   %ld-%ld of %ld",
 		    view->top + 1, end < view->n_lines ? end : view->n_lines,
 		    view->n_lines);
 	snprintf(text, size,
@@ -233,21 +239,17 @@ say_keys(const struct view *view, char *text, size_t size)
 static void
 draw(struct view *view)
 {
-	size_t selected = find_selected(view);
+	long selected = find_selected(view);
 	char text[INSTANCE_WHY_MAX];
 
 	erase();
-	for (size_t row = 0; row < rows(); row++) {
-		size_t at = view->top + row;
-
-		if (at >= view->n_lines)
-			break;
+	for (long at = view->top; is_on_screen(view, at); at++) {
 		if (at == selected)
 			attron(A_REVERSE);
-		put_text((int)row, view->lines[at].text);
+		put_text((int)(at - view->top), view->lines[at].text);
 		attroff(A_REVERSE);
 	}
-	if (view->asking)
+	if (view->confirming)
 		snprintf(text, sizeof(text),
 		    "End session %ld? Its transfers are cut. (y/n)",
 		    view->selected);
@@ -256,7 +258,7 @@ draw(struct view *view)
 	else
 		say_keys(view, text, sizeof(text));
 	/* A screen of one line shows this text only when it matters. */
-	if (LINES > 1 || view->asking || view->said[0] != '\0') {
+	if (LINES > 1 || view->confirming || view->said[0] != '\0') {
 		attron(A_BOLD);
 		put_text(LINES - 1, text);
 		attroff(A_BOLD);
@@ -270,13 +272,7 @@ draw(struct view *view)
 static void
 scroll_by(struct view *view, long n)
 {
-	size_t last = last_top(view);
-
-	if (n < 0)
-		view->top = view->top > (size_t)-n ? view->top - (size_t)-n : 0;
-	else
-		view->top =
-		    last - view->top > (size_t)n ? view->top + (size_t)n : last;
+	set_top(view, view->top + n);
 	if (!is_on_screen(view, find_selected(view)))
 		view->selected = 0;
 }
@@ -285,12 +281,12 @@ scroll_by(struct view *view, long n)
 static void
 select_next(struct view *view, int step)
 {
-	size_t at = find_selected(view);
+	long at = find_selected(view);
 
-	if (at == view->n_lines)
+	if (at < 0)
 		at = step > 0 ? view->top - 1 : view->top + rows();
 	do
-		at += (size_t)step;
+		at += step;
 	while (is_on_screen(view, at) && view->lines[at].session == 0);
 	if (is_on_screen(view, at)) {
 		view->selected = view->lines[at].session;
@@ -320,27 +316,24 @@ end_selected(struct view *view)
 static bool
 take_key(struct view *view, int key)
 {
-	if (view->asking) {
+	if (view->confirming) {
 		if (key == 'y' || key == 'Y')
 			end_selected(view);
-		view->asking = view->asking && key == ERR;
+		view->confirming = view->confirming && key == ERR;
 		return true;
 	}
 	if (key != ERR)
 		view->said[0] = '\0';
-	switch (key) {
+	switch (key > 0 && key < 128 ? tolower(key) : key) {
 	case 'q':
-	case 'Q':
 		return false;
 	case 'e':
-	case 'E':
-		view->asking = find_selected(view) < view->n_lines;
-		if (!view->asking)
+		view->confirming = find_selected(view) >= 0;
+		if (!view->confirming)
 			snprintf(view->said, sizeof(view->said),
 			    "select a session first, with the arrow keys");
 		break;
 	case 'i':
-	case 'I':
 		view->hide_idle = !view->hide_idle;
 		break;
 	case 'j':
@@ -353,16 +346,16 @@ take_key(struct view *view, int key)
 		break;
 	case ' ':
 	case KEY_NPAGE:
-		scroll_by(view, (long)rows());
+		scroll_by(view, rows());
 		break;
 	case KEY_PPAGE:
-		scroll_by(view, -(long)rows());
+		scroll_by(view, -rows());
 		break;
 	case KEY_HOME:
-		scroll_by(view, -(long)view->n_lines);
+		scroll_by(view, -view->n_lines);
 		break;
 	case KEY_END:
-		scroll_by(view, (long)view->n_lines);
+		scroll_by(view, view->n_lines);
 		break;
 	default:
 		break;
@@ -386,8 +379,7 @@ terminal_has_gone(void)
 static bool
 view_watch(struct view *view, char why[INSTANCE_WHY_MAX])
 {
-	struct timespec now;
-	int left;
+	int64_t left;
 
 	for (;;) {
 		if (!refresh_all(view, why))
@@ -401,14 +393,11 @@ view_watch(struct view *view, char why[INSTANCE_WHY_MAX])
 			make_lines(view);
 			settle_top(view);
 			draw(view);
-			clock_gettime(CLOCK_MONOTONIC, &now);
-			left = VIEW_REFRESH_MS -
-			    (int)(since(&view->at, &now) * 1000);
-			timeout(left > 0 ? left : 0);
+			left = view->at_ms + VIEW_REFRESH_MS - now_ms();
+			timeout(left > 0 ? (int)left : 0);
 			if (!take_key(view, getch()))
 				return true;
-			clock_gettime(CLOCK_MONOTONIC, &now);
-		} while (since(&view->at, &now) * 1000 < VIEW_REFRESH_MS);
+		} while (now_ms() < view->at_ms + VIEW_REFRESH_MS);
 	}
 }
 

@@ -86,11 +86,10 @@ answer_done(struct control_peer *peer, bool done, const char *why)
 {
 	char escaped[LOG_ESCAPED_MAX];
 
-	if (!done && !log_is_plain(why, false))
-		why = log_escape(escaped, sizeof(escaped), why, strlen(why));
 	answer_json(peer,
 	    done ? json_pack("{s:b}", "ok", true) :
-		   json_pack("{s:s}", "error", why));
+		   json_pack("{s:s}", "error",
+		       log_show(escaped, sizeof(escaped), why)));
 }
 
 /* ---- requests ---- */
@@ -241,7 +240,7 @@ control_on_accepted(void *ctx, struct stream *stream)
 	struct control_peer *peer = NULL;
 
 	if (control_may_connect(stream) &&
-	    control->n_peers < LIMIT_CONTROL_ASKERS)
+	    control->n_peers < LIMIT_CONTROL_PEERS)
 		peer = calloc(1, sizeof(*peer));
 	if (peer == NULL) {
 		log_verbose("refused a connection to the control socket");

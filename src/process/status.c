@@ -31,10 +31,7 @@ status_words(const char *words)
 
 	if (words == NULL || words[0] == '\0')
 		return json_null();
-	if (strlen(words) < sizeof(escaped) && log_is_plain(words, false))
-		return json_string(words);
-	return json_string(
-	    log_escape(escaped, sizeof(escaped), words, strlen(words)));
+	return json_string(log_show(escaped, sizeof(escaped), words));
 }
 
 static json_t *

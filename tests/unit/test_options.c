@@ -491,7 +491,7 @@ test_bad(void **state)
 		{ "--client-ports 9-8 h", "above the last" },
 		{ "--client-ports 7-8 -R 0:a:21 h", "needs a -L" },
 		{ "--far-address 10.0.0.1 -R 0:a:21 h", "needs a -L" },
-		{ "--on-demand --link-wait 0 h", "none does" },
+		{ "--on-demand --link-wait 0 h", "no client waits" },
 		{ "--client-address 10.0.0.1 -R 0:a:21 -L 0:a:21 h", "twice" },
 		{ "-- -oProxyCommand=x", "must not begin" },
 		{ "-- alice@-oProxyCommand=x", "must not begin" },

@@ -75,7 +75,6 @@ check_interrupt(struct check *check)
 static void
 check_on_signal(uv_signal_t *handle, int signum)
 {
-	(void)signum;
 	check_interrupt(handle->data);
 }
 

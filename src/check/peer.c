@@ -68,7 +68,6 @@ peer_on_eof(void *ctx)
 static void
 peer_on_drained(void *ctx)
 {
-	(void)ctx;
 }
 
 static void
@@ -144,8 +143,6 @@ peer_on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 	struct peer_listener *listener = ctx;
 	struct peer *peer = listener->peer;
 
-	(void)local;
-	(void)remote;
 	if (peer == NULL || peer->opened) {
 		stream_reset(stream);
 		return false;
@@ -159,8 +156,6 @@ peer_on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 static void
 peer_on_second(void *ctx, const char *place)
 {
-	(void)ctx;
-	(void)place;
 }
 
 static void

@@ -23,7 +23,6 @@ connect_on_down(void *ctx, bool was_up, const char *why)
 {
 	struct check *check = ctx;
 
-	(void)was_up;
 	check->link_runs = false;
 	check->wait.over = true;
 	fact_text(check->link_why, "%s", why);

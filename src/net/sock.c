@@ -114,7 +114,6 @@ net_stream_read_buf(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
 {
 	struct net_stream *s = handle->data;
 
-	(void)suggested;
 	*ret = uv_buf_init(s->net->read_buf, sizeof(s->net->read_buf));
 }
 

@@ -84,7 +84,6 @@ sock_dial_on_poll(uv_poll_t *poll, int status, int events)
 	int err = 0;
 	socklen_t len = sizeof(err);
 
-	(void)events;
 	/* libuv reports every error of poll(2) as -EBADF. */
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) != 0)
 		err = errno;

@@ -18,9 +18,6 @@
 static void
 on_room(uv_poll_t *poll, int status, int events)
 {
-	(void)poll;
-	(void)status;
-	(void)events;
 }
 
 static void

@@ -262,7 +262,6 @@ net_listener_ready(uv_poll_t *poll, int status, int events)
 	struct net_listener *listener = poll->data;
 	int err = 0;
 
-	(void)events;
 	if (status < 0)
 		return;
 	for (int i = 0; i < ACCEPTS_AT_ONCE && err != -EAGAIN; i++) {

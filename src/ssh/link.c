@@ -95,7 +95,6 @@ link_fail(struct link *link, const char *failure)
 static void
 link_lost(void *ctx, int err)
 {
-	(void)err;
 	link_fail(ctx, "ssh closed its control socket");
 }
 
@@ -179,7 +178,6 @@ link_explained(void *ctx, const char *why)
 {
 	const struct link *link = ctx;
 
-	(void)why;
 	reason_settle(link->reason);
 }
 

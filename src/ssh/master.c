@@ -173,9 +173,6 @@ master_watched(uv_fs_event_t *watch, const char *name, int events, int status)
 {
 	struct master *master = watch->data;
 
-	(void)name;
-	(void)events;
-	(void)status;
 	if (!master->running || master->ready || master->terms > 0 ||
 	    access(master->path, F_OK) != 0)
 		return;

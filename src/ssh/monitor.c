@@ -240,8 +240,6 @@ monitor_ready(uv_poll_t *poll, int status, int events)
 	struct monitor_answer answer;
 	ssize_t n;
 
-	(void)status;
-	(void)events;
 	while (monitor->attached) {
 		CLEANUP(cleanup_fd) int fd = -1;
 

@@ -262,7 +262,6 @@ nodelay_lost(void *ctx, int err)
 {
 	struct nodelay *nodelay = ctx;
 
-	(void)err;
 	nodelay->conn = NULL;
 	if (nodelay->state != NODELAY_OVER)
 		nodelay_over(nodelay, "ssh closed its control socket");

@@ -188,7 +188,6 @@ proxy_break(struct proxy *proxy)
 void
 proxy_abort(struct proxy *proxy)
 {
-
 	conn_free(proxy->conn);
 	proxy->conn = NULL;
 	/* All are lost before the first owner hears of it. */

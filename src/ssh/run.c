@@ -44,7 +44,6 @@ ssh_run_read(struct ssh_run *run)
 static void
 ssh_run_on_ready(uv_poll_t *poll, int status, int events)
 {
-	(void)events;
 	if (status < 0)
 		uv_poll_stop(poll);
 	else

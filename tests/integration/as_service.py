@@ -16,7 +16,7 @@ def argv(sockets=(), journal=None):
     """
     own = []
     if journal is not None:
-        # Nothing of this host's /run is touched, nor seen.
+        # A new /run: that of this host is neither changed nor visible.
         own = ["unshare", "--mount", "sh", "-euc",
                'mount -t tmpfs tmpfs /run; mkdir -p /run/systemd/journal; '
                'mount --bind "$0" /run/systemd/journal; exec "$@"',

@@ -18,10 +18,10 @@ from typing import Callable
 
 from process import FAILSAFE, Timeout
 
-# A download that is to be aborted must have come so far.
+# A download is aborted after so many bytes.
 BEGUN = 1 << 20
 
-# What a client cannot do, with any server and without culvert.
+# What a client cannot do at all, also without culvert.
 CANNOT = {
     ("ncftp", "ipv6"): "ncftp 3.2.6 knows no IPv6",
     ("wget", "put"): "wget only fetches",
@@ -72,7 +72,8 @@ class Drain:
     def __init__(self, path):
         self.path = path
         os.mkfifo(path)
-        # Also for writing, so that the client's end is not our end.
+        # Also for writing, so that the client's end is not an end of file
+        # here.
         self._fd = os.open(path, os.O_RDWR)
         self._begun = threading.Event()
         self._stopped = False
@@ -396,8 +397,8 @@ class Ftplib(Client):
         return self._with(target, mode, action)
 
     def abort(self, target, mode, remote, small=None, local=None):
-        # Not ftp.abort(): it sends ABOR alone, its last byte urgent, which
-        # vsftpd and pure-ftpd lose, and waits with the data connection
+        # Not ftp.abort(): it sends only ABOR, with the last byte urgent, which
+        # vsftpd and pure-ftpd lose; and it waits with the data connection
         # open, while proftpd reads no command before that has ended.
         def action(ftp):
             ftp.voidcmd("TYPE I")
@@ -407,8 +408,8 @@ class Ftplib(Client):
                     count += len(data.recv(1 << 16))
             ftp.putcmd("ABOR")
             replies = [ftp.getmultiline()]
-            # Marks the end of one, two or three.  pure-ftpd drops what it reads
-            # together with the ABOR.
+            # Its reply follows the one, two or three replies to ABOR.
+            # pure-ftpd drops what it reads together with the ABOR.
             ftp.putcmd("PWD")
             while not replies[-1].startswith("257"):
                 replies.append(ftp.getmultiline())

@@ -34,7 +34,7 @@ import tempfile
 
 import pytest
 
-# What is compiled stays out of the tree, and is not made anew by each worker.
+# Compiled modules are outside of the tree, and shared by all workers.
 sys.pycache_prefix = str(pathlib.Path(__file__).parents[2] / "build/pycache")
 sys.dont_write_bytecode = False
 
@@ -54,12 +54,12 @@ import topology as topology_module
 
 DIRECT = os.environ.get("DIRECT") == "1"
 
-# A shell's background job ignores SIGINT, and so would all that it starts: the
-# clients that are to be interrupted too.
+# A background job of a shell ignores SIGINT, and so would the clients that
+# tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# What is run with both builds; of all others scripts/test has each test once.
+# These run with both builds; scripts/test runs all other tests once.
 BOTH = {"test_cut_client", "test_cut_link", "test_cut_server",
         "test_reconnect", "test_refusals", "test_reload", "test_strangers"}
 
@@ -68,7 +68,7 @@ def pytest_report_header():
     """Say which half this is, so that it can be run again."""
     if "HALF" not in os.environ:
         return None
-    # The workers of pytest-xdist find it here.
+    # The workers of pytest-xdist read it.
     os.environ["HALVES"] = halves.seed()
     return f"HALF={os.environ['HALF']} HALVES={os.environ['HALVES']}"
 
@@ -87,8 +87,8 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in gone]
 
 
-# Each with a test that takes long: they come first, so that at the end no
-# worker has one of them to itself.
+# These have long tests, which run first, so that at the end no worker runs one
+# while the others have nothing to do.
 LONG = ["test_thousand", "test_property", "test_faults", "test_client_gone"]
 
 

@@ -29,11 +29,11 @@ def only(directory):
 READY = r"^culvert: (?:\S+: )?listening on (\S+)(?:, through| of) (\S+?),? " \
     r"to (\S+)$"
 
-# What it says first when root runs it without --user.
+# The first line if root runs it without --user.
 AS_ROOT = "culvert: running as root; with --user NAME culvert becomes that " \
     "user after binding its ports"
 
-# The last words of a sanitizer: whoever prints them has failed.
+# What a sanitizer prints: a failure.
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|LeakSanitizer"
                        r"|SUMMARY: \w+Sanitizer|Assertion .* failed")
 
@@ -90,7 +90,7 @@ class Culvert:
         self.process = Process(argv, "culvert", **popen, env={
             **os.environ, "HOME": self.dir, "TMPDIR": self.dir,
             "XDG_RUNTIME_DIR": self.dir, "XDG_CONFIG_HOME": self.dir,
-            # A small quarantine, so that memory can be watched there too.
+            # A small quarantine, so that memory can be measured there, too.
             "ASAN_OPTIONS": "quarantine_size_mb=1:"
                             + os.environ.get("ASAN_OPTIONS", ""),
             "UBSAN_OPTIONS": "print_stacktrace=1:"

@@ -84,7 +84,7 @@ def parse(text):
 TEXT = DOCUMENT.read_text()
 SECTIONS = {section.title: section for section in parse(TEXT)}
 
-# What goes into sshd_config whatever the section.
+# Lines of sshd_config for all sections.
 FOR_ALL = [text for section in SECTIONS.values() if not section.commands
            for text in section.texts("sshd_config")]
 
@@ -137,7 +137,7 @@ LEGS = {
              without=frozenset(PASSIVE))],
 }
 
-# ftp.plant, as each host knows it: by the side it is on.
+# ftp.plant has another address on each side.
 PLANT = {"near_end": "192.0.2.1", "near": "192.0.2.1",
          "far": "203.0.113.4", "far_end": "203.0.113.4"}
 
@@ -148,8 +148,8 @@ HOSTS = """\
 {plant} ftp.plant
 """
 
-# A container with an address that nobody else knows, and what maps its ports.
-# Nothing else of its host can be reached from the LAN.
+# A container with an address that no other host knows, and a mapping of its
+# ports.  Nothing else of its host can be reached from the LAN.
 CONTAINER = """\
 ip addr add 172.17.0.2/32 dev lo
 nft -f - <<END
@@ -234,7 +234,7 @@ KbdInteractiveAuthentication no
 LogLevel DEBUG1
 """
 
-# In the mount namespace of one command: nobody else sees any of it.
+# In the mount namespace of one command: invisible to all others.
 ENTER = """\
 for name in passwd shadow hosts; do
     mount --bind "$1/$name" "/etc/$name"
@@ -558,7 +558,7 @@ class Holder:
         until(lambda: sum(len(said(self.sshd, pattern, start))
                           for pattern in REQUESTS.values()) == tries,
               "sshd was asked")
-        # What it says of one it says at once, but we may read it late.
+        # sshd writes this at once, but it may be read later.
         end = self.sshd.mark()
         self.ssh("-W fence:2 DEST")
         self.sshd.wait_line("target fence port 2$", start=end)

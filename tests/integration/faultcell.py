@@ -18,12 +18,12 @@ from faults import KILL
 from peers import WARM
 from process import FAILSAFE, Timeout, until, wait_gone
 
-# What a machine that is busy may take longer than is said.
+# How much longer a busy machine may take.
 SLACK = 10
 # ... and what the big file takes, for the reader with its small buffer.
 BIG_SLACK = 20
 
-# What is seen when nothing is, and by nobody.
+# Nothing was observed.
 AS_EVER, NOBODY = "no difference", "-"
 
 
@@ -43,7 +43,7 @@ class Cell:
         """Play it, check it, and return what was seen, as a dict."""
         with Rig(links, sshd, directory, self.point) as self.rig:
             try:
-                # The second one keeps one more listener in reserve.
+                # From the second one on, another listener is in reserve.
                 for _ in range(WARM):
                     self.rig.whole_session(self.point)
                 self.before = self.rig.settled_count()
@@ -286,7 +286,7 @@ class Cell:
         assert wait_gone(self.ssh), "ssh lives on"
         for pid in self.sshd_pids:
             assert wait_gone(pid), "sshd lives on"
-        # Its monitor removes them.
+        # The monitor removes them.
         until(lambda: not os.listdir(rig.culvert.dir), "its files are gone")
         until(lambda: self.has("server", "^done"),
               "the server's session ends")

@@ -30,7 +30,7 @@ SYS_PIDFD_GETFD = 438
 
 PEERS = str(pathlib.Path(peers.__file__))
 
-# How soon ssh finds out that nobody answers any more: seconds, and how often.
+# ServerAliveInterval and ServerAliveCountMax.
 ALIVE_S, ALIVE_COUNT = 2, 3
 
 CONFIG = """\
@@ -75,7 +75,7 @@ class Links:
             self._free.put(f"{net}.{last}")
         netns.ip("-n", ns.name, "route", "add", f"{net}.0/24", "dev", "near")
         self._made = set()
-        # Ports for far servers that nobody has had, nor still connects to.
+        # Ports for far servers that were never used before.
         self.ports = itertools.count(10_000)
         ns.run(["nft", "-f", "-"], input=RULES, text=True)
 

@@ -10,7 +10,7 @@ import signal
 from faultrig import ALIVE_COUNT, ALIVE_S, limit
 from peers import PART
 
-# The big one is more than all buffers on the way can take.
+# The big one is more than all buffers can hold.
 SMALL, BIG = 300_000, 32 << 20
 
 
@@ -59,7 +59,7 @@ PLACES = {
 TUNNELS = ("L", "R")
 MODES, DIRECTIONS = ("passive", "active"), ("download", "upload")
 
-# Which of them are played in one way only.
+# These are played in one way only.
 ONCE = ("greeting", "user", "idle", "quit")
 BEFORE = ("asked", "answered", "connected")  # a transfer
 

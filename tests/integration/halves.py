@@ -22,5 +22,5 @@ def seed():
 
 def half_of(seed, nodeid):
     """Return to which half a test belongs, 0 or 1."""
-    # Not a checksum: two seeds would give the same halves, or swap them.
+    # Not a checksum: with two seeds the halves could be the same or swapped.
     return hashlib.sha256(f"{seed} {nodeid}".encode()).digest()[0] % 2

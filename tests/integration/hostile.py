@@ -20,18 +20,18 @@ from process import FAILSAFE, count_fds, until
 from sessions import ports_of
 from transfer import MODES, Ftp
 
-# What all windows together may be: --max-memory.
+# All windows together: --max-memory.
 MAX_MEMORY_KIB = 16 * 1024
 
-# Of culvert's own, whoever the peers are: malloc's reserve, and its books.
+# culvert's own memory, independent of peers: malloc's reserves and lists.
 SLACK_KIB = 2048
 
-# What a session's control connections may take: what is read and not acted
-# upon, what is queued, and one read, in both directions.
+# The memory of a session's control connections: what is read but not
+# processed, what is queued, and one read, in both directions.
 CONTROL_KIB = 2 * kib("LIMIT_CONTROL_INPUT", "LIMIT_HIGH_WATER",
                       "LIMIT_READ_CHUNK", "LIMIT_WINDOW_SMALL")
 
-# What a data connection may in one direction, besides its window.
+# The memory of a data connection in one direction, besides its window.
 DATA_KIB = kib("LIMIT_HIGH_WATER", "LIMIT_READ_CHUNK", "LIMIT_READ_CHUNK")
 
 FILE = 1 << 20

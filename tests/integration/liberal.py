@@ -17,7 +17,7 @@ from netns import Namespace
 from scripted import Listener, port_argument
 from servers import KINDS, MORE_KINDS, Server
 
-# A server that says nothing for so long does not answer, in seconds.
+# Seconds after which a server counts as silent.
 QUIET = 2
 
 IAC = 255

@@ -24,7 +24,7 @@ import time
 
 TIMEOUT = 120  # seconds for a log-in or a transfer, on a machine that is busy
 LIFE = 20      # transfers of a session, on average
-# Who waits for a greeting at a time: vsftpd's backlog is 32.
+# Clients that wait for a greeting at a time: vsftpd's backlog is 32.
 GREETINGS = 24
 
 

@@ -22,8 +22,8 @@ import dataclasses
 import random
 import re
 
-# What a server refuses, by its kind.  A tunnel remembers that of its server:
-# so a kind is no part of a plan, but of the tunnel through which it is played.
+# What a server refuses, by its kind.  A tunnel remembers that, so a kind
+# belongs to a tunnel, and not to the plan of a session.
 KINDS = {
     "all": (), "no-extended": ("EPSV", "EPRT"),
     "passive-only": ("PORT", "EPRT"), "active-only": ("PASV", "EPSV"),
@@ -329,7 +329,7 @@ def number_of(line):
     return int(found[1]) if found else None
 
 
-# What was seen, to be checked.
+# What was observed.
 
 @dataclasses.dataclass
 class Seen:

@@ -20,8 +20,8 @@ from process import FAILSAFE, wait_gone
 
 CLONE_NEWNET = 0x40000000
 
-# Neither side needs the state of connections, so no conntrack: what is not
-# to or from a port of the set is dropped, whoever began it.
+# The filter needs no connection tracking: packets that are neither to nor from
+# a port of the set are dropped, in both directions.
 RULES = """
 table inet far {
     set ssh { type inet_service; }

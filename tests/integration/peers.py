@@ -30,8 +30,8 @@ import threading
 WARM = 2
 PART = 100_000
 FEW = 1000            # what a reader has taken that then takes nothing
-# The small buffer of such a reader's kernel.  At "full" all of a big file is
-# to come through it in the end.
+# The small receive buffer of a slow reader.  At "full" a whole big file passes
+# through it in the end.
 BUFFERS = {"unread": 4096, "full": 65_536}
 FULL = 0.3            # seconds without room: the sender says "blocked"
 CHUNK = 1 << 16
@@ -458,7 +458,7 @@ class Session(Party):
         if self.point == "full":
             gates[FEW] = lambda: self.gate("full")
         self.transfer_receive(gates, True)
-        # An end is an end to a server, however little has come.
+        # For a server any end is the end of the file.
         if self._data_over == "reset" or not self._data_over:
             return False
         self.gate("ended")

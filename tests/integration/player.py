@@ -14,8 +14,8 @@ import scripted
 from player_server import ServerPart
 from wires import CHUNK, Lines, Taken, close, pour, reset
 
-# A wait that takes longer has failed; culvert's own longest, for a server that
-# does not look at an ABOR, are 10 s twice.
+# A longer wait is a failure. culvert's longest wait, for a server that does
+# not react to ABOR, is 10 s twice.
 BOUND = 45
 
 
@@ -230,8 +230,8 @@ class Player(ServerPart):
         await asyncio.wait([moving, failed],
                            return_when=asyncio.FIRST_COMPLETED)
         failed.cancel()
-        # A client closes what is of no use; what still comes of a download
-        # that was cut, it reads.
+        # A client closes a data connection that it cannot use; it reads
+        # the rest of a download that was cut.
         if not moving.done():
             await asyncio.wait([moving], timeout=0 if one.upload
                                or one.fault in ("refuse", "no connection")

@@ -100,7 +100,7 @@ class ServerPart:
         if verb in ("PASV", "EPSV"):
             self._prepared = self._listen(self.ns)
             port = self._prepared.getsockname()[1]
-            # A third party's address is not to matter.
+            # The address must be ignored.
             text = scripted.port_argument("10.1.2.3", port) \
                 if verb == "PASV" else str(port)
         elif verb == "PORT":
@@ -241,7 +241,7 @@ class ServerPart:
         content = one.content[:one.after] if fault else one.content
         if one.early_226 and not fault and len(content) > 10:
             await pour(data, content[:-10], one.pauses)
-            # It has sent all, as far as it knows.
+            # For the server everything was sent.
             ends.server = "whole"
             await self._say(ends, step.replies[-1], step.reply_cuts)
             await asyncio.sleep(0.002)
@@ -266,6 +266,6 @@ class ServerPart:
         await self._say(ends, step.replies[-1], step.reply_cuts)
 
     async def _say(self, ends, reply, cuts=()):
-        # Known as said before it can be heard.
+        # Recorded before the client can get it.
         ends.server_final = reply
         await self._answer(reply, cuts)

@@ -321,7 +321,7 @@ class Listener:
         """Close it: further connections are refused."""
         self.sock.close()
 
-    # What a client or a server says of it.
+    # In the notation of a client or a server.
 
     def port_argument(self):
         """Return it in the form of PORT and 227: h1,h2,h3,h4,p1,p2."""

@@ -275,7 +275,7 @@ class Server:
         return ["sh", "-euc", OWN_USERS, self.kind, self.dir, *argv]
 
 
-# Those of the matrix, and one more.
+# The kinds of the matrix, and one more.
 KINDS = ["vsftpd", "proftpd", "pure-ftpd", "pyftpdlib"]
 MORE_KINDS = ["inetutils"]
 ALL_KINDS = [*KINDS, *MORE_KINDS]

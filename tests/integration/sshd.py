@@ -6,8 +6,8 @@ import subprocess
 
 from process import Process, until
 
-# OpenSSH's own choice of key exchange, sntrup761x25519, takes ssh ten times as
-# long: a third of the time of all tests if each used it.
+# OpenSSH's default key exchange, sntrup761x25519, takes ssh ten times as long:
+# if all tests used it, a third of their time.
 QUICK = "KexAlgorithms curve25519-sha256"
 
 CONFIG = """\
@@ -27,8 +27,8 @@ LogLevel VERBOSE
 Subsystem sftp internal-sftp
 """
 
-# Since 9.8 sshd refuses whoever has failed to log in, or only looked, for a
-# while: here that is the test before.
+# Since 9.8 sshd refuses addresses for a while from which a login has failed,
+# or that only connected: here by the test before.
 PENALTIES = "PerSourcePenalties no\n"
 
 CLIENT = """\

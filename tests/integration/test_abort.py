@@ -13,7 +13,7 @@ from servers import ALL_KINDS
 from transfer import Ftp, count, drain, modes
 
 
-# Culvert gives the server 300 ms to see the ABOR; directly they take 12 s.
+# culvert gives the server 300 ms to react to ABOR; without it they take 12 s.
 PROMPT = 2
 
 IAC, IP, DM = b"\xff", b"\xf4", b"\xf2"
@@ -59,7 +59,7 @@ def test_abor_in_a_download(kind, mode, target, folder):
             with connect() as data:
                 control.expect("1")
                 data.read(BEGUN)
-                # Clients read on to the end, or close at once.
+                # Clients read up to the end, or close at once.
                 reader = scripted.start(drain, data)
                 with within(PROMPT):
                     abor(control)
@@ -208,7 +208,7 @@ def test_abor_without_a_transfer_and_real_servers(
         assert control.fetch("passive", f"RETR {name}/file") == b"content"
 
 
-# The two streams are not in order.
+# Control and data in another order.
 
 @modes
 def test_abor_when_the_data_has_ended(mode, pair):

@@ -139,7 +139,7 @@ def test_successor(activated, metrics, conf, sshd, ftp_server, listening,
         data.read_all()
         ftp.expect("226")
     assert one.process.wait() == 0, one.output
-    # It has removed nothing of its successor's.
+    # It has removed nothing that its successor uses.
     assert "culvert_build_info" in scrape(place)
     fetch(second, 0, ftp_server, tmp.name)
     until(lambda: (tmp / "log").read_text().count('"complete"') == 3,

@@ -182,7 +182,7 @@ def test_a_real_client_falls_back(ns, start_culvert, tmp):
             assert verbs.index(first) < verbs.index(second), verbs
 
 
-# 227 and 229 in every shape: only the digits are replaced.
+# 227 and 229 in every form: only the digits are replaced.
 
 SHAPES_227 = [
     b"227 Entering Passive Mode (%s).\r\n",
@@ -320,7 +320,7 @@ def test_instead_of_what_cannot_be_parsed(command, reply, session):
 # Servers compare peers.
 
 @pytest.mark.parametrize("near, far", [
-    # A PORT is refused by that localhost first: below.
+    # That localhost refuses PORT first, see below.
     (near, far) for near, far in WAYS if far != "localhost"])
 @modes
 def test_one_peer_for_control_and_data(mode, near, far, pair):

@@ -291,7 +291,7 @@ def test_output_ends(tmp, sshd, ftpd, behind):
     assert status == 0 and "listening on" in said, said
     away = behind()
     check_works(away, ftpd, tmp)
-    # What it logs from now on goes nowhere, and does no harm.
+    # Later log lines are dropped, without other effects.
     ssh, = away.all_ssh()
     os.kill(ssh, signal.SIGKILL)
     until(lambda: set(away.all_ssh()) - {ssh}, "the next ssh")

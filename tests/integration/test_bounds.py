@@ -70,7 +70,7 @@ def test_stalled_downloads(mode, one, tunnel, tmp):
                 ftp.begin(mode, f"RETR {tmp.name}/huge", rcvbuf=4096))
         until(still, "culvert's memory stands still")
         grown = max(seen) - before
-        # A test that fills nothing would prove nothing.
+        # Otherwise the buffers were not full.
         assert grown > STALLED * 256, f"only {grown} KiB are waiting"
         assert grown <= STALLED * STALLED_KIB + TOLERANCE_KIB, grown
         with Ftp(tunnel, one) as other:

@@ -130,7 +130,7 @@ def test_the_advice_helps(bind, lines, case, topology):
         for finding in report.checks:
             if finding["status"] != "WRONG" or not finding["fixes"]:
                 continue
-            # Of several, the first one that was not tried yet.
+            # The first fix that was not tried yet.
             put = next(fix["put"] for fix in finding["fixes"]
                        if fix["put"] not in lines
                        and not (bind == far and

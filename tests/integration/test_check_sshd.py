@@ -12,7 +12,7 @@ from clients import CLIENTS, Target, make_file
 from checker import default_sshd, set_key_options, vsftpd  # noqa: F401
 from sshd import openssh_version
 
-# The step, how bad, the line of sshd_config, and the text's words.
+# The step, its result, the line of sshd_config, and a part of the text.
 SSHD = {
     "no": (["AllowTcpForwarding no"], "connect", "WRONG",
            "AllowTcpForwarding yes", "does not permit forwarding"),
@@ -42,7 +42,7 @@ if openssh_version() < (10, 0):
     SSHD["sessions"] = (["MaxSessions 0"], "Nagle", "note", "MaxSessions 10",
                         "40 ms")
 
-# Options of the key, the step, how bad, and the text's words.
+# Options of the key, the step, its result, and a part of the text.
 KEYS = {
     "restrict": ("restrict", "connect", "WRONG", "this key may not be used for forwarding"),
     "no-forwarding": ("no-port-forwarding", "connect", "WRONG",
@@ -139,7 +139,7 @@ def test_control_port_only_as_advised(mode, start_sshd, start_culvert, vsftpd,
     assert filecmp.cmp(place / "file", tmp / "got", False)
     assert filecmp.cmp(place / "file", tmp / "file", False)
     assert "passive mode does not work" not in tunnel.output
-    # What is advised in place of it does as well.
+    # The suggested line works as well.
     fixed = start_sshd(permit)
     checker("-F", fixed.config, "-L", forward, fixed.host).all_well()
 

@@ -72,7 +72,7 @@ def configured(sshd, session, tmp, ns):
             one = Configured()
             one.config = cli.ssh_config(tmp, sshd, *(
                 line.format(tmp=tmp, port=taken.port) for line in lines))
-            # The port is taken: who binds it fails.
+            # The port is in use: binding it would fail.
             return session(sshd=one, **how)
 
     yield start

@@ -112,7 +112,7 @@ def test_password(terminal, start_sshd, tmp):
     one = terminal("-F", config, "-L", "0:h:21", "files.test")
     one.wait_for("password: ")
     one.type("wrong\n")
-    # ssh writes the question itself, its words come through culvert.
+    # ssh writes the prompt itself; its messages come through culvert.
     one.wait_for("password: ")
     one.type("hunter2\n")
     port_of(one)
@@ -175,7 +175,7 @@ def test_interrupt(terminal, sshd, ns):
             replies = replies_to_end(client)
             assert [text[:3] for text in replies] == ["421"], replies
         assert one.wait() == 0, one.text
-    # ssh, which is interrupted too, may have gone first; that is no failure.
+    # ssh is interrupted, too, and may have ended first; that is no failure.
     assert not re.search("to files.test was lost: (?!.*retrying in)",
                          one.text), one.text
 

@@ -231,7 +231,7 @@ def test_remote_link_lost(start_culvert, ns, near_server):
                           "does not tell who connects", "0.0.0.0/0"]),
     (["-R", "192.0.2.1:0:h:21"], ["--allow FROM"]),
     (["-L", "0:h:21", "-R", ":0:h:21"], ["--allow FROM"]),
-    # What -R has to know.
+    # What -R needs.
     (["-R", "files.test:0:h:21"], ["on files.test port 0 of the SSH server",
                                    "must not be a host name"]),
     ([*ALL, "-R", "files.test:0:h:21"], ["must not be a host name"]),

@@ -20,7 +20,7 @@ from test_reconnect import go_away
 from sessions import Session
 from test_status import status_of
 
-# Looks until the client is known to be dead, and the server's answers to ABOR.
+# Checks until the client counts as dead, and the server's replies to ABOR.
 SOON = (2 * limits.LIMIT_CLIENT_LOOK_MS + 2 * limits.LIMIT_CUT_UPLOAD_MS) \
     / 1000 + FAILSAFE
 
@@ -181,7 +181,7 @@ def test_gone(one, tmp):
     Each transfer has a record, and none was complete.
     """
     with contextlib.ExitStack() as stack:
-        # Far listeners are kept.
+        # Far listeners stay open.
         most = count_fds(one.culvert.pid) + limits.LIMIT_IDLE_FORWARDS
         left = [(stage(one, stack), end) for stage in STAGES
                 for end in ("close", "reset")]
@@ -273,7 +273,7 @@ def test_ends_after_five_minutes(many, end, ns, tmp, start_culvert):
             client.send(b"NOOP\r\n" * many)
             server.expect_command("NOOP")
             getattr(client, end)()
-            # The time counts from when culvert has seen it, and says nothing.
+            # The time begins when culvert notices it, which is not logged.
             time.sleep(limits.LIMIT_CLIENT_LOOK_MS / 1000)
             assert sessions_of(one) == 1
             faults.pass_time(limits.LIMIT_HALF_CLOSED_MS / 1000)

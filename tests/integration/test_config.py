@@ -111,7 +111,7 @@ def test_sample(all_lines, tmp):
     assert status == 0, said
     for name in shown if all_lines else ():
         assert re.search(rf"sample\.conf:\d+\n{name} = ", said), name
-    # With all of it, users and files would have to be there.
+    # The whole sample would need its users and files.
     if not all_lines:
         assert cli.run(tmp, "config", "-f", str(tmp / "sample.conf"),
                        "--test") == (0, f"{tmp}/sample.conf: 3 tunnels\n")

@@ -45,7 +45,7 @@ def capabilities(pid):
 
 def check_confined(pid, keep=0):
     """Fail unless that process, and each thread of it, is confined."""
-    # A ring would be a way round the filter.
+    # An io_uring would bypass the filter.
     for fd in os.listdir(f"/proc/{pid}/fd"):
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
             assert "io_uring" not in os.readlink(f"/proc/{pid}/fd/{fd}")
@@ -108,7 +108,7 @@ def test_stages(start_culvert, server, tmp):
     assert len(said) == len(STAGES), said
     for line, stage in zip(said, STAGES):
         if stage.startswith("Landlock"):
-            # The one that a kernel may well be without.
+            # A kernel may not have this one.
             stage += ("$|^not confined: Landlock: the kernel does not "
                       "support it")
         elif "core" in stage and culvert.sanitized():
@@ -212,7 +212,7 @@ def test_monitor_killed(start_culvert, server):
     assert one.process.wait() == 1
     assert wait_gone(pids[1])
     assert "monitor process has ended" in one.output
-    # To remove the directory itself is not the main process's right.
+    # The main process has no right to remove the directory itself.
     for path in pathlib.Path(one.dir).iterdir():
         assert not list(path.iterdir())
         path.rmdir()

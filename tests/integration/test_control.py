@@ -160,7 +160,7 @@ def test_replies_twice_and_out_of_order(pair):
         one.server.reply("226 done", "226 done again")
         one.client.expect("226 done\r\n")
         one.client.expect("226 done again\r\n")
-    # NOOP is answered before the end of the transfer that it came behind.
+    # NOOP is answered before the end of the transfer that precedes it.
     mine, theirs = one.data("passive")
     one.client.command("NOOP", "PASV")
     one.server.expect_command("NOOP")
@@ -200,7 +200,7 @@ def test_pipelined_commands_and_real_servers(kind, target, folder):
         control.expect("226")
 
         with Listener(NEAR) as listener:
-            # What comes in a transfer is an unknown command to pure-ftpd.
+            # For pure-ftpd a command during a transfer is unknown.
             behind = [] if kind == "pure-ftpd" else ["PWD"]
             control.command(announcement(listener), "RETR file", *behind)
             with listener.accept() as data:

@@ -22,9 +22,9 @@ from transfer import MODES, PART, Ftp, check_early_end, modes, wait_size
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
-# What the log says of a cut upload, and the server's answers to it.  vsftpd
-# and proftpd do not look up before the data ends, so after 10 s they take
-# the part for the whole; the others obey ABOR at once.
+# What the log says about a cut upload, with the server's replies.  vsftpd and
+# proftpd read no command before the data end, so after 10 s they take the part
+# for the whole; the others obey ABOR at once.
 VERDICT = {
     "vsftpd": r"TRUNCATED: .*answered 226 and keeps the partial file",
     "proftpd": r"TRUNCATED: .*answered 226 and keeps the partial file",
@@ -69,7 +69,7 @@ def kill(process):
 def check_log(tunnel, kind, place):
     """Fail unless the log tells of the uploads: file, bytes, verdict."""
     for mode in MODES:
-        # curl has gone to the directory before.
+        # curl has used CWD before.
         tunnel.wait_log(
             rf'upload STOR "({place.name}/)?{mode}", {PART} bytes: '
             + VERDICT[kind])
@@ -180,7 +180,7 @@ def test_ends_of_a_killed_client(mode, control, data, first, session):
         end(near, data)
         end(one.client, control)
     one.server.expect_command("ABOR")
-    # Had the data been ended before ABOR, it would be readable by now.
+    # An end before ABOR would be readable now.
     far.sock.setblocking(False)
     with pytest.raises(BlockingIOError):
         far.sock.recv(1)

@@ -47,7 +47,7 @@ def real(kind, server, start_server, start_culvert):
 def check_told(replies):
     """Fail unless the client was told of the cut, and of nothing good."""
     no_success(replies)
-    # 500 is what one half of vsftpd says of the death of the other.
+    # One process of vsftpd answers 500 when the other dies.
     assert any(text[0] in "45" for text in replies), replies
 
 
@@ -147,8 +147,8 @@ def test_early_226(mode, session):
     far.close()
     one.server.reply("226 done")
     one.server.wait_taken()
-    # What another session gets by the same link is younger than the 226:
-    # culvert has that now.
+    # When another session has replies by the same link, culvert has the
+    # 226, which was sent before.
     for wire in sessions.Session(
             one.culvert, one.listener, one.ns).log_in():
         wire.close()

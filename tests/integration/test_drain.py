@@ -24,8 +24,8 @@ def send(one, number=signal.SIGUSR1):
 
 def wait_refused(one):
     """Wait until nobody listens there any more."""
-    # Before that a dial of ours would be a session, which a test may take for
-    # its own.
+    # Before that, a connection of this function would be a session, which a
+    # test could take for its own.
     one.culvert.wait_log("culvert: .*stopping")
 
     def gone():
@@ -267,7 +267,7 @@ def test_successor(kind, session, sshd, directories, tmp):
     waiting = scripted.dial(*place) if kind == "port" else None
     with near, far:
         if waiting:
-            # It is accepted before the drain, and asks after it.
+            # It is accepted before the drain, and sends its request after it.
             until(lambda: "culvert_sessions" in scrape(place), "an answer")
         send(one)
         wait_refused(one)
@@ -294,7 +294,7 @@ def test_successor(kind, session, sshd, directories, tmp):
                 assert [text[:3] for text in replies_to_end(one.client)] == \
                     ["226", "421"]
                 wait_end(one)
-                # Its end takes nothing away from the next one.
+                # Its end does not affect the next one.
                 assert "culvert_sessions" in scrape(place)
             second.stop()
         finally:

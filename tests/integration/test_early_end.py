@@ -11,7 +11,7 @@ from transfer import Ftp, drain, modes
 PROMPT = 2  # seconds
 
 
-# An early end, from either part.
+# An early end, by either side.
 
 @modes
 @pytest.mark.parametrize("kind", ALL_KINDS)

@@ -21,8 +21,8 @@ from faults import FAULTS, all_points
 SOAK = os.environ.get("SOAK") == "1"
 RELIABILITY = os.environ.get("RELIABILITY")
 
-# Of the points of a fault only one in so many when time is short; each fault
-# begins with another one.
+# A short run plays only one of so many points of a fault; each fault begins
+# with another one.
 EVERY = 12
 
 # Sessions side by side.

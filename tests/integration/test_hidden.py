@@ -10,7 +10,7 @@ from scripted import Listener, port_argument
 from servers import KINDS, MORE_KINDS
 from transfer import Ftp
 
-# Of the shapes of liberal.py, those that stand for the others.
+# The forms of liberal.py that represent the others.
 CORE = [f"{filler} {where}" for where in (
     "before", "within", "first", "behind", "as the blank", "as a line end")
     for filler in ("00", "09", "0b", "0c", "0d", "ff", "ff f1", "ff f4",

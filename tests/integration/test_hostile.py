@@ -23,7 +23,7 @@ from scripted import NEAR, start
 HUGE = 64 << 20
 PIECE = 1 << 16
 
-# What is provoked so often: many times what may be logged.
+# How often something is provoked: many times the limit of the log.
 STORM = 3000
 
 
@@ -103,7 +103,7 @@ def test_slow_loris(rig):
             for client, server in peers:
                 client.send(b"SITE a-command-without-an-end"[place:place + 1])
                 server.send(b"220-a greeting without an end"[place:place + 1])
-        # They are alive, each has its two lines' worth of memory, and no more.
+        # They are alive; each has the memory of two lines, and no more.
         rig.check(len(peers) * 2 * limits.kib(
             "LIMIT_COMMAND_LINE", "LIMIT_REPLY_LINE", "LIMIT_CONTROL_PAUSE"))
         client, server = peers[100]
@@ -234,7 +234,7 @@ def test_pasv_storm(text, rig):
     """
     with rig.session() as (client, server):
         _, most = storm(rig, client, server, "PASV", text)
-        # One more is the companion's.
+        # The companion has one more.
         assert most <= limits.LIMIT_SESSION_DATA + 1
         rig.check(CONTROL_KIB + limits.LIMIT_SESSION_DATA * DATA_KIB)
 
@@ -249,7 +249,7 @@ def test_port_storm(rig):
         rig.check(CONTROL_KIB + limits.LIMIT_SESSION_DATA * DATA_KIB)
 
 
-# Scans through us.
+# Port scans by way of culvert.
 
 def test_port_scan(rig):
     """PORT to other hosts and low ports: refused, without a connection."""

@@ -18,7 +18,7 @@ import culvert
 from process import FAILSAFE, children
 from transfer import MODES, Ftp
 
-# Each is run with the program and its arguments, and becomes it.
+# Each gets the program and its arguments, and executes it.
 PERL = "exec { $ARGV[0] } @ARGV or die"
 IGNORED = ["perl", "-e", "$SIG{$_} = 'IGNORE' for grep "
            f"!/KILL|STOP|NUM|RTM|CLD|IOT|INT|HUP|QUIT/, keys %SIG; {PERL}"]

@@ -18,7 +18,7 @@ from process import count_fds, until
 from servers import NOBODY, PYTHON
 from transfer import Ftp, modes, replies_to_end
 
-# Another user's client: connects and prints all that it is told.
+# A client of another user: connects and prints what it gets.
 OTHER = """
 import socket, sys
 with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) as one:
@@ -223,7 +223,7 @@ def test_refused_flood(session):
                 ends.add("".join(replies_to_end(client))[:3])
             except ConnectionResetError:
                 ends.add("reset")
-    # Some still are told why.
+    # Some still get the reason.
     assert ends == {"421", "reset"}
     assert "has to wait" not in one.culvert.output
 

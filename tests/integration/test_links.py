@@ -19,11 +19,11 @@ from topology import SHAPES, Layout
 from transfer import Ftp, make_huge, modes, replies_to_end, wait_size
 
 LINKS = 4
-# A window that a file does not fit into, so that its end is not here yet.
+# A window smaller than the file, so that the end is not here yet.
 OPTIONS = ["-v", "--links", str(LINKS), "--max-window", "2M"]
 
-# Read of a transfer to see which ssh carries it: more than all that another
-# one that stands still can take into buffers meanwhile.
+# Bytes of a transfer to see which ssh carries it: more than the buffers of
+# another transfer can take meanwhile.
 PIECE = 1 << 20
 PROBE = 24 * PIECE
 FILE = 2 * PROBE
@@ -275,7 +275,7 @@ def test_kill_in_curl_uploads(mode, start_rig):
         rig.culvert.wait_log(r"upload .*: TRUNCATED: .*lost")
         failed = []
         for number, child in enumerate(running):
-            # The one that was cut may have gone already.
+            # The ssh that was killed may be gone already.
             with contextlib.suppress(BrokenPipeError):
                 child.stdin.write(content[part:])
                 child.stdin.flush()
@@ -371,7 +371,7 @@ def test_stopped_while_one_is_opened(start_sshd, start_rig):
         os.kill(sshd.process.pid, signal.SIGCONT)
 
 
-# The first time it connects; then it waits and hears no hang-up.
+# The first time it connects; then it waits and ignores a hang-up.
 PROXY = """
 import os, signal, socket, sys, threading
 signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -99,7 +99,7 @@ def test_nobody_reads(make, quiet_session):
     flags = fcntl.fcntl(writer, fcntl.F_GETFL)
     one, client, server = quiet_session(writer)
     talk(client, server)
-    # What others share has the flags that it had.
+    # The flags of shared descriptors are unchanged.
     assert fcntl.fcntl(writer, fcntl.F_GETFL) == flags
     if make is stopped_terminal:
         termios.tcflow(writer, termios.TCOON)
@@ -113,7 +113,7 @@ def test_nobody_reads(make, quiet_session):
                       r"was full$", text, re.MULTILINE)
     assert sum(map(int, lost)) > LINES, text
     assert "-> HELP" in text
-    # Whole lines only, and none glued to another one.
+    # Only complete lines.
     for line in text.splitlines():
         assert line.startswith("culvert: ") and line.count("culvert: ") == 1
     one.stop()

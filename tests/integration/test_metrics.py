@@ -332,7 +332,7 @@ def test_two_of_one_name(path, conf, sshd, ftp_server, start_up):
 
 # ---- the exporter: the process that answers ----
 
-# What libmicrohttpd brings along.
+# The libraries that libmicrohttpd needs.
 LIBRARIES = re.compile(r"/lib(microhttpd|gnutls|p11-kit|gmp|hogweed)\.so")
 
 
@@ -423,7 +423,7 @@ def test_exporter_again(two, path):
     os.kill(first, signal.SIGKILL)
     two.wait_log(r"the metrics exporter has ended \(signal 9\); restarting "
                  r"it in \d\.\d s")
-    # Who asks meanwhile waits.
+    # Clients that connect meanwhile wait.
     assert get(path).status == 200
     assert exporter(two) != first
     two.stop()

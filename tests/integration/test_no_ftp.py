@@ -6,7 +6,7 @@ import pytest
 
 import scripted
 
-# What it says, and what of that the client sees.
+# What the server sends, and what of that the client gets.
 SAYINGS = {
     "http": (b"HTTP/1.1 400 Bad Request\r\n", "HTTP/1.1 400 Bad Request"),
     "pop3": (b"+OK ready\r\n", "+OK ready"),

@@ -78,8 +78,8 @@ def test_read_only(kind, client, place, start_culvert, tmp):
     assert tree(path) == before
 
 
-# What somebody tries who wants to write all the same; each in a session of
-# its own, behind the login.  @ is the directory, ! ends the client's half.
+# Attempts to write all the same, each in its own session, after the login. @
+# is the directory, ! ends the client's direction.
 WRITES = [
     b"MKD @/x\r\n", b"mkd @/x\r\n", b"XMKD @/x\r\n", b"MKD @/x\n",
     b" MKD @/x\r\n", b"\tMKD @/x\r\n", b"MKD\t@/x\r\n", b"MKD  @/x\r\n",
@@ -168,7 +168,7 @@ def test_a_refusal_cancels_rest(place, start_culvert):
 
 # ---- paths ----
 
-# To what nobody is to see; the working directory is @/pub/free.
+# Paths that are not permitted; the working directory is @/pub/free.
 FILES = [
     "../secret/file", "/@/pub/secret/file", "/@/pub/./secret/file",
     "//@//pub//secret//file", "/@/pub/free/../secret/file",
@@ -350,7 +350,8 @@ def test_paths_with_clients(client, maze, start_culvert, tmp):
         one = CLIENTS[client]
         words = target, "passive", f"{path.name}/pub/free/open", local
         if client == "curl":
-            # It would enter what is above pub first, which is not free.
+            # It would enter the directory above pub first, which is not
+            # permitted.
             one.run(target, [*one.get_argv(*words),
                              "--ftp-method", "singlecwd"])
         else:

@@ -153,7 +153,7 @@ def test_mode_b_keeps_one_connection(mode, pair):
     one.say("226 done")
 
 
-# A passive dial that the far side refuses.
+# A passive connection that the far side refuses.
 
 def has_worked(one):
     """A first passive data connection: only until then is a reply held."""
@@ -193,7 +193,7 @@ def test_refused_after_the_client_has_come(pair):
     one = pair()
     has_worked(one)
     with Listener(one.ns) as full:
-        # A listener whose queue is full answers no SYN: the dial hangs.
+        # A listener whose queue is full answers no SYN: connecting hangs.
         full.sock.listen(0)
         filler = [scripted.dial("127.0.0.1", full.port, side=one.ns)]
         port = announce(one, full.port)
@@ -205,7 +205,7 @@ def test_refused_after_the_client_has_come(pair):
     one.goes_on()
 
 
-# IPv6 on either leg.
+# IPv6 near or far.
 
 @modes
 @pytest.mark.parametrize("near, far", WAYS)
@@ -333,7 +333,7 @@ def test_the_same_far_port_again(pair):
         assert refused(to), "one connection only"
 
 
-# REIN and a new USER void what was prepared.
+# REIN and a new USER close what was prepared.
 
 @modes
 @pytest.mark.parametrize("command, reply", [

@@ -24,7 +24,7 @@ from sessions import ports_of
 
 SECONDS = 30
 
-# A failsafe: ten times what is measured.
+# A time limit: ten times the measured time.
 pytestmark = pytest.mark.timeout(
     180 + int(os.environ.get("PROPERTY_RUNS", 0)) // 10)
 

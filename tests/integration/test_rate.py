@@ -22,7 +22,7 @@ from transfer import Ftp, make_huge, modes, readable
 RATE = 1 << 20
 SIZE = 5 * RATE // 2
 
-# What goes at once at first.
+# What may pass at once at the beginning.
 BURST = RATE // 10
 
 # For so many seconds two share it.
@@ -202,7 +202,7 @@ def test_two_share_fairly(place, start_culvert):
     """Two sessions of one tunnel get half of its rate each."""
     one, other = share(place, start_culvert, "--rate", "1M", second=0)
     is_about(one + other, BURST + SHARED * RATE)
-    # The first has what was in the bucket.
+    # The first one gets what was in the bucket.
     assert abs(one - other) <= BURST + 0.1 * SHARED * RATE / 2, (one, other)
 
 

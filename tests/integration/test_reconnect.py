@@ -181,7 +181,7 @@ def test_stop_while_away(number, tunnel, start_sshd):
     go_away(culvert, sshd)
     culvert.wait_log("could not connect")
     with scripted.client(*culvert.listeners[0]) as client:
-        # Taken, and waits.
+        # Accepted, and waits.
         until(lambda: socket_is_accepted(culvert, client), "it is accepted")
         culvert.stop(number)
         replies = replies_to_end(client)
@@ -284,7 +284,7 @@ def test_remote_port_held(ns, start_sshd, server, start_culvert):
     kill_ssh(culvert)
     culvert.wait_log(r"cannot listen on .*; retrying in .* s, then repeatedly$")
     for pid in held:
-        # One may have been about to end anyway.
+        # One may have been ending anyway.
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
     culvert.wait_log(rf"listening on \S+:{port} of the SSH server again")

@@ -91,7 +91,7 @@ def test_random_bytes(seed, session):
     """Random bytes both ways: that session ends, the next one works."""
     one = session()
     rubbish = random.Random(seed)
-    # Line ends often enough that many of them are lines.
+    # Enough line ends to make many lines.
     pieces = [rubbish.randbytes(rubbish.randrange(400))
               + rubbish.choice([b"\r\n", b"\n", b"\r", b"\0", b""])
               for _ in range(1000)]

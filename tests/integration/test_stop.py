@@ -4,8 +4,8 @@ import time
 
 from transfer import modes
 
-# More than the kernel takes for a client that reads nothing, yet so little
-# that culvert still comes to its end.
+# More than the kernel takes for a client that reads nothing, but little enough
+# that culvert reads all of it.
 STALLED = 3_000_000
 
 

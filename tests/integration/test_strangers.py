@@ -18,7 +18,7 @@ from process import until
 from scripted import Listener
 from servers import NOBODY, PYTHON
 
-# Connects to argv[1:3] and says how that ends.
+# Connects to argv[1:3] and prints how the connection ends.
 STRANGER = """\
 import socket, sys
 try:
@@ -277,7 +277,7 @@ def test_theft_from_afar(command, session):
                 one.server.reply("226 done")
             if command == "STOR file":
                 near.expect_reset()
-        # 425: the client's own end did not stand yet.
+        # 425: the client's own connection was not made yet.
         assert re.match("42[56] Transfer not complete: another program may "
                         "have taken the data connection", one.client.read_reply())
 
@@ -305,7 +305,7 @@ def test_second_connection_from_afar(session):
             far.half_close()
             assert near.read_all() == b"hello"
         one.say("226 done")
-        # Between transfers it takes nobody.
+        # Between transfers it accepts nobody.
         mark = one.culvert.mark()
         try:
             with scripted.dial(*there, side=one.ns) as late:

@@ -114,7 +114,7 @@ class Bench:
                 data = self._accept(stack, listener, control)
             got = self._move(data, upload)
             data.close()
-            # Whose data connection was reset knows enough.
+            # A client whose data connection was reset knows that.
             if got is None and not select.select([control.sock], [], [],
                                                  SOON)[0]:
                 raise ConnectionResetError("the data connection was reset")
@@ -170,7 +170,7 @@ def bench(start_culvert, server, tmp):
     return Bench(start_culvert, server("vsftpd"), tmp)
 
 
-# Whoever calls tries again: nobody notices.
+# The call is repeated: no effect.
 
 HARMLESS = {
     "read": ["EINTR", "EAGAIN", ""], "write": ["EINTR", "EAGAIN", ""],
@@ -194,7 +194,7 @@ def test_try_again(call, error, bench):
     bench.check_alive()
 
 
-# What cannot be had: the transfer fails, and it is said.
+# A missing resource: the transfer fails, and the log says so.
 
 HARMFUL = {
     "read": ["ENOMEM", "ECONNRESET"], "write": ["ENOMEM", "ENOBUFS"],
@@ -233,7 +233,7 @@ def test_no_descriptors(bench):
         with scripted.client(*bench.culvert.listeners[0]):
             for _ in range(200):
                 ftp.exchange("NOOP", "200")
-            # Some for each command, and none for who waits.
+            # Some for each command, and none while waiting.
             assert bench.faults.calls("epoll") < 200 * 10
             assert bench.faults.calls("accept") < 200
             ftp.command("PASV")

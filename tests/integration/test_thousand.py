@@ -11,7 +11,7 @@ from process import FAILSAFE, count_fds, rss_kib, until
 
 COUNT, WARM, SIZE = 1000, 100, 4096
 
-# A sanitizer keeps its own books, and they grow.
+# The data of a sanitizer grow.
 TOLERANCE_KIB = 4096 if sanitized() else 256
 
 
@@ -41,7 +41,7 @@ def repeat(ftp, action):
         action(number)
     for name, pid in pids.items():
         fds, memory = before[name]
-        # The last connection may still be on its way out.
+        # The last connection may still be closing.
         until(lambda: count_fds(pid) <= fds,
               f"{name} has {fds} file descriptors again")
         grown = rss_kib(pid) - memory

@@ -47,8 +47,8 @@ def check_cell(topology, layout, kind, family, tmp, *,
         get(target, mode, place, tmp)
         # RFC 2428's commands were tried by now; on IPv4 there are older ones.
         put(target, mode, place, tmp, old=family == "ipv4")
-        # The FTP server can come to us only with -R, where we are at its
-        # side, or where it is told of an address of the SSH server's host.
+        # The FTP server can connect to culvert only with -R, where both are on
+        # the same side, or with an address of the SSH server's host.
         comes = layout.direction == "R" or far_address
         words = ("PORT", "EPRT") if mode == "active" and comes \
             else ("PASV", "EPSV")

@@ -95,7 +95,7 @@ def test_abort(topology, kind, mode, tmp):
             data.read_all()
         ftp.expect("4")
         ftp.expect("2")
-        # Not before: pure-ftpd throws away what comes with an ABOR.
+        # Only now: pure-ftpd drops what it reads together with an ABOR.
         ftp.exchange("PWD", "257")
         assert ftp.fetch(mode, f"RETR {one.place.name}/small") == b"small"
     one.culvert.wait_log(r'download RETR "[^"]*huge", \d+ bytes: cut')
@@ -166,7 +166,7 @@ def test_server_killed_in_download(topology, kind, mode, tmp):
             data.read_all()
         replies = replies_to_end(ftp)
     no_success(replies)
-    # 500 is what one half of vsftpd says of the death of the other.
+    # One process of vsftpd answers 500 when the other dies.
     assert any(text[:3] in ("426", "500") for text in replies), replies
     one.culvert.wait_log(
         rf'download RETR "{one.place.name}/huge", \d+ bytes: cut')
@@ -254,7 +254,7 @@ def test_link_killed_with_the_rest_in_sshd(topology, mode, tmp):
     (one.place / "file").write_bytes(os.urandom(1 << 20))
     with one.ftp() as ftp:
         ftp.begin(mode, f"RETR {one.place.name}/file", rcvbuf=4096)
-        # Long enough for a 226 that is not held, and less than it is held.
+        # Long enough for a 226 that is not held, and shorter than the hold.
         assert not select.select([ftp.sock], [], [], 1)[0], \
             "a 226 for what the client does not have"
         os.kill(one.culvert.ssh, signal.SIGKILL)

@@ -351,7 +351,7 @@ def check_recovery(one, log, ftp, again):
     ftp()
     lost = int(one.wait_log("the transfer log can be written again: "
                             r"(\d) records? w")[1])
-    # The last of the three may have come when there was room again.
+    # The last of the three may have been written when there was room again.
     log.lines(before.count(b"\n") + 4 - lost)
     assert one.output.count("cannot write to the transfer log") == 1
     text = log.path.read_bytes()

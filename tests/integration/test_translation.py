@@ -179,7 +179,7 @@ def test_server_mode(topology, kind, which, forced, tmp):
     asked = server_modes(one.tunnel, 0, 4)
     assert len(asked) == 8 and set(asked) <= VERBS[forced], asked
     assert not one.sent(VERBS[OTHER[forced]], 0)
-    # This was asked for, so it is no news.
+    # This was requested, so it is not logged.
     assert one.count("translated to") == 0
 
 

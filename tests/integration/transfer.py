@@ -18,10 +18,10 @@ from scripted import NEAR, announcement
 MODES = ["passive", "active"]
 modes = pytest.mark.parametrize("mode", MODES)
 
-# What a cut upload has sent, and a cut download has read.
+# Bytes that a cut upload has sent, or a cut download has read.
 PART = 100_000
 
-# What pyftpdlib, buffering, may not have written yet.
+# Bytes that pyftpdlib may not have written yet, because it buffers.
 BUFFERED = 8192
 
 

@@ -1,6 +1,6 @@
 /*
- * For the tests of net: a loop with a failsafe, a handler that takes notes,
- * and raw sockets as the other end.
+ * For the tests of net: a loop with a time limit, a handler that records its
+ * callbacks, and plain sockets as peers.
  */
 #ifndef TESTS_SOCKENV_H
 #define TESTS_SOCKENV_H
@@ -17,16 +17,17 @@
 struct sockenv {
 	uv_loop_t loop;
 	struct net *net;
-	uv_timer_t tick; /* lets conditions of the kernel be looked at */
+	uv_timer_t
+	    tick; /* wakes the loop, so that conditions are tested again */
 	uint64_t deadline;
 };
 
 /* cmocka's setup and teardown; *state becomes a struct sockenv.  Teardown
- * fails when the loop does not run dry. */
+ * fails if handles are left in the loop. */
 int sockenv_setup(void **state);
 int sockenv_teardown(void **state);
 
-/* One turn of the loop; the test fails when it has lasted too long. */
+/* One iteration of the loop; fails when the test has lasted too long. */
 void sockenv_turn(struct sockenv *env);
 
 #define SOCKENV_UNTIL(env, condition)      \
@@ -35,7 +36,7 @@ void sockenv_turn(struct sockenv *env);
 			sockenv_turn(env); \
 	} while (0)
 
-/* What one stream has told its handler. */
+/* The callbacks of one stream. */
 struct notes {
 	struct stream *stream;
 	struct sockenv *env;
@@ -58,16 +59,16 @@ void notes_free(struct notes *notes);
 /* net_accept_cb: ctx is a struct notes, which gets the stream. */
 void notes_accept(void *ctx, struct stream *stream);
 
-/* Raw, non-blocking sockets; they fail the test when they cannot be had. */
+/* Plain non-blocking sockets; the test fails if they cannot be made. */
 int raw_listen(struct addr *ret_at);
 int raw_connect(const struct addr *to);
 int raw_accept(struct sockenv *env, int listener);
 
-/* A stream of net, dialled to a raw socket; both stand. */
+/* A stream of net that is connected to a plain socket. */
 void sockenv_pair(struct sockenv *env, struct notes *notes, int *ret_raw);
 
-/* Reads what is there, at most len; 0 for now nothing, -1 for the end (then
- * *ret_errno is 0) or an error. */
+/* Reads at most len bytes; returns 0 if there are none now, -1 at the end (then
+ * *ret_errno is 0) or after an error. */
 ssize_t raw_read(int fd, void *bytes, size_t len, int *ret_errno);
 
 /* Byte n of a stream that is checked. */
@@ -87,7 +88,7 @@ size_t read_pattern(struct sockenv *env, int raw, size_t step, int *ret_errno);
 void raw_write(int raw, const void *bytes, size_t len);
 void raw_reset(int raw);
 
-/* How often the loop wakes up in 60 ms: a few ticks, unless it spins. */
+/* How often the loop wakes up in 60 ms: only a few times unless it spins. */
 unsigned int count_turns(struct sockenv *env);
 
 #define SOCKENV_TEST(test) \

@@ -67,7 +67,7 @@ test_gives_back(void **state)
 	buf_consume(&buf, 1);
 	assert_int_equal(buf.size, 0);
 	assert_null(buf.bytes);
-	/* A small one keeps its memory. */
+	/* A small buffer keeps its memory. */
 	assert_int_equal(buf_append(&buf, large, 100), 0);
 	buf_consume(&buf, 100);
 	assert_true(buf.size >= 100);

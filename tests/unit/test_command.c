@@ -1,5 +1,5 @@
 /*
- * Verbs, arguments, and what a log may show of them.
+ * Tests of ftp/command: verbs, arguments, and what a log may show.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include "ftp/secrets.h"
 #include "split.h"
 
-/* Of the flags, those that are about replies, data and the log. */
+/* The flags about replies, data and the log. */
 #define SEEN (VERB_IS_ORDINARY - 1U)
 
 struct expectation {
@@ -74,12 +74,12 @@ static const struct expectation lines[] = {
 	{ "XNLST x\r\n", VERB_OTHER, 0, "x", "XNLST ****" },
 	{ "SITE PORT 1,2,3,4,5,6\r\n", VERB_OTHER, 0, "PORT 1,2,3,4,5,6",
 	    "SITE PORT ****" },
-	/* What is known to be harmless is shown. */
+	/* Known to be harmless: shown. */
 	{ "SITE chmod 644 x\r\n", VERB_OTHER, 0, "chmod 644 x",
 	    "SITE chmod 644 x" },
 	{ "SITE\r\n", VERB_OTHER, 0, "", "SITE" },
 	{ "OPTS UTF8 ON\r\n", VERB_OTHER, 0, "UTF8 ON", "OPTS UTF8 ON" },
-	/* What is not, is not. */
+	/* Not known to be harmless: not shown. */
 	{ "SITE PSWD old new\r\n", VERB_OTHER, 0, "PSWD old new",
 	    "SITE PSWD ****" },
 	{ "SITE CHPASS x\r\n", VERB_OTHER, 0, "CHPASS x", "SITE ****" },
@@ -95,7 +95,7 @@ static const struct expectation lines[] = {
 	    "AUTH KERBEROS_V4****" },
 	{ "USER joe geheim\r\n", VERB_USER, VERB_VOIDS_DATA, "joe geheim",
 	    "USER joe****" },
-	/* A password without its verb, or with it in a shape of its own. */
+	/* A password without PASS, or with it in another form. */
 	{ "geheim\r\n", VERB_OTHER, 0, "", "****" },
 	{ "geh.\r\n", VERB_OTHER, 0, "", "****" },
 	{ "PASSgeheim\r\n", VERB_OTHER, 0, "", "****" },
@@ -165,7 +165,7 @@ loggable(void **state)
 	}
 }
 
-/* A reply that repeats what was said. */
+/* A reply that repeats what the client has sent. */
 static void
 echoes(void **state)
 {
@@ -203,7 +203,7 @@ echoes(void **state)
 	}
 }
 
-/* Whatever the space for it, nothing secret and nothing beyond it. */
+/* With any size: no secret, and no byte beyond it. */
 static void
 loggable_short(void **state)
 {
@@ -226,7 +226,8 @@ loggable_short(void **state)
 	}
 }
 
-/* What servers were seen to take for another command; and what they do not. */
+/* Lines that tested servers take for another command, and lines that they do
+ * not. */
 static void
 hidden(void **state)
 {
@@ -285,7 +286,7 @@ hidden(void **state)
 	}
 }
 
-/* Behind so many bytes: the next command, of a server that cuts lines there. */
+/* A command after n bytes, for a server that cuts lines there. */
 static const char *
 hidden_behind(size_t n, const char *rest)
 {

@@ -1,6 +1,6 @@
 /*
- * base/confine.c: a child is confined and tries what is forbidden, and what is
- * not.  It reports by a pipe; what it has to say is a failure.
+ * base/confine.c: a confined child tries what is forbidden and what is
+ * permitted. Anything that it reports by its pipe is a failure.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -71,12 +71,12 @@ test_processes(void **state)
 	struct env *env = *state;
 
 	run_confined(env, try_processes);
-	/* Seccomp alone keeps all of that away. */
+	/* Seccomp alone forbids all of this. */
 	env->without = CONFINE_FILES;
 	run_confined(env, try_processes);
 }
 
-/* So does Landlock of signals, since ABI 6. */
+/* Landlock forbids signals since ABI 6. */
 static void
 try_signals(struct env *env)
 {
@@ -139,7 +139,7 @@ try_files(struct env *env)
 	if (!env->landlock)
 		return;
 	expect(env, "read outside", open(env->outside, O_RDONLY), EACCES);
-	/* The filter of system calls is there first, if it is there. */
+	/* The filter refuses these first, if there is one. */
 	expect(env, "write outside", open(env->outside, O_WRONLY), write);
 	expect(env, "truncate", open(env->outside, O_WRONLY | O_TRUNC), write);
 	expect(env, "look outside", open(env->base, O_RDONLY | O_DIRECTORY),
@@ -217,7 +217,7 @@ look_up(void *ctx)
 	return NULL;
 }
 
-/* As libuv's pool does, whose threads are made later. */
+/* As in libuv's pool, whose threads start later. */
 static void
 try_names(struct env *env)
 {
@@ -238,7 +238,7 @@ test_names(void **state)
 	run_confined(*state, try_names);
 }
 
-/* To itself, port is that of its own listener at any. */
+/* Connects to itself; port is that of its own listener on all addresses. */
 static void
 try_tcp(struct env *env)
 {
@@ -304,7 +304,7 @@ try_status(struct env *env)
 	char text[CONFINE_TEXT_MAX];
 	struct rlimit core;
 
-	/* Landlock, which comes later, keeps /proc from us. */
+	/* Read now, because Landlock forbids /proc later. */
 	for (int stage = 0; stage < CONFINE_FILES; stage++)
 		confine((enum confine_stage)stage, &options, text);
 	if (status_of_self("NoNewPrivs:", 10) != 1)
@@ -327,7 +327,7 @@ test_status(void **state)
 	run_confined(*state, try_status);
 }
 
-/* Who is not root has less to give up, and that is said. */
+/* Without root there is less to give up, which is reported. */
 static void
 try_as_nobody(struct env *env)
 {

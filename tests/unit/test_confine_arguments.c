@@ -48,7 +48,7 @@
 
 /* ---- signals, locks ---- */
 
-/* A file or a terminal sends signals to whoever is named to it. */
+/* A file or a terminal can send signals to any process. */
 static void
 try_fcntl(struct env *env)
 {
@@ -300,8 +300,8 @@ test_options(void **state)
 	run_confined(*state, try_options);
 }
 
-/* An abstract one is kept away by Landlock since ABI 6; one with a path cannot
- * be, and SECURITY.md says so. */
+/* Landlock forbids abstract sockets since ABI 6.  It cannot forbid sockets with
+ * a path; SECURITY.md says so. */
 static void
 try_unix_sockets(struct env *env)
 {
@@ -342,7 +342,7 @@ test_unix_sockets(void **state)
 
 /* ---- memory, threads, limits ---- */
 
-/* mmap(), whose answer is an address. */
+/* mmap() returns an address. */
 static void
 expect_map(const struct env *env, const char *what, int prot, int flags, int fd,
     int err)
@@ -352,7 +352,7 @@ expect_map(const struct env *env, const char *what, int prot, int flags, int fd,
 	expect(env, what, got == MAP_FAILED ? -1 : 0, err);
 }
 
-/* No memory that was written to is run. */
+/* Written memory cannot be executed. */
 static void
 try_code(struct env *env)
 {
@@ -380,7 +380,7 @@ try_code(struct env *env)
 	expect(env, "msgget", msgget(IPC_PRIVATE, 0600), EPERM);
 	expect(env, "semget", semget(IPC_PRIVATE, 1, 0600), EPERM);
 	expect(env, "personality", syscall(SYS_personality, 0x0400000), EPERM);
-	/* As a module for the look-up of names is loaded. */
+	/* Modules for the look-up of names can be loaded. */
 	if (dlopen("libnss_compat.so.2", RTLD_NOW) == NULL &&
 	    dlopen("libnss_hesiod.so.2", RTLD_NOW) == NULL)
 		dprintf(env->report, "no module: %s\n", dlerror());
@@ -394,7 +394,8 @@ test_code(void **state)
 	run_confined(*state, try_code);
 }
 
-/* Without a stack: were it allowed, the child would share ours, and end. */
+/* Without a stack: if it were permitted, the child would share this one, and
+ * end. */
 static long
 clone_with(unsigned long flags)
 {
@@ -460,7 +461,7 @@ try_rings(struct env *env)
 	    EPERM);
 }
 
-/* What libuv finds before it makes a loop: a kernel without. */
+/* For libuv, before it makes a loop, the kernel has no io_uring. */
 static void
 try_early_rings(struct env *env)
 {

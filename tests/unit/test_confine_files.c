@@ -24,7 +24,7 @@
 
 static const void *const nowhere;
 
-/* Of a transfer log that is open, records that were written stay. */
+/* Records in an open transfer log cannot be changed. */
 static void
 try_records(struct env *env)
 {
@@ -55,7 +55,7 @@ try_records(struct env *env)
 	expect(env, "old records", pwrite(fd, "x", 1, 0), EPERM);
 }
 
-/* A file with a set-user-ID bit, run by another user, is this user. */
+/* A file with a set-user-ID bit would run as this user for others. */
 static void
 try_modes(struct env *env)
 {
@@ -92,7 +92,7 @@ try_modes(struct env *env)
 	expect(env, "directory for all there", mkdirat(directory, "file", 0777),
 	    EPERM);
 	expect(env, "link", link(env->outside, path), EPERM);
-	/* What a socket's path may be, by its umask, is without such bits. */
+	/* The path of a socket never has such bits, whatever the umask. */
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/s", env->directory);
 	umask(0);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -114,7 +114,7 @@ test_modes(void **state)
 	run_confined(*state, try_modes);
 }
 
-/* What Landlock of the first ABIs does not forbid, the filter does. */
+/* The filter forbids what the first ABIs of Landlock do not. */
 static void
 try_contents(struct env *env)
 {

@@ -1,6 +1,7 @@
 /*
- * Tests of net/sock: dials to names.  The names that end in ".test" are this
- * program's own; all others are the system's.
+ * Tests of net/sock: connecting to names.  This program resolves names that end
+ * in
+ * ".test" itself; the system resolves all others.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,7 +21,7 @@
 #include "limits.h"
 #include "sockenv.h"
 
-/* ---- our own names ---- */
+/* ---- names of this program ---- */
 
 static const struct {
 	const char *name;
@@ -31,7 +32,7 @@ static const struct {
 	{ "v6-v4.test", { "::1", "127.0.0.1" } },
 	{ "v4-v6.test", { "127.0.0.1", "::1" } },
 	{ "three.test", { "::1", "127.0.0.3", "127.0.0.1" } },
-	/* Without a scope it cannot even be tried. */
+	/* Without a scope it cannot be tried. */
 	{ "no-scope.test", { "fe80::1" } },
 	{ "v4-no-scope.test", { "127.0.0.1", "fe80::1" } },
 	{ "no-scope-v4.test", { "fe80::1", "127.0.0.1" } },
@@ -66,7 +67,7 @@ new_info(const char *text)
 	return info;
 }
 
-/* In the place of the C library's. */
+/* Replaces the C library's. */
 int
 getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
     struct addrinfo **ret)
@@ -129,7 +130,7 @@ address(const char *text)
 	return addr;
 }
 
-/* A listener at that address alone, and its port. */
+/* Listens on that address only, and returns the port. */
 static struct net_listener *
 listen_at(struct sockenv *env, const char *text, struct notes *far,
     uint16_t *ret_port)
@@ -183,7 +184,7 @@ run_dry(struct sockenv *env)
 
 /* ---- the tests ---- */
 
-/* Bytes both ways, with all that was asked before it stood. */
+/* Bytes both ways, also those written before it was connected. */
 static void
 talk(struct sockenv *env, const char *host, const char *at)
 {
@@ -238,12 +239,12 @@ test_name(void **state)
 	lookups = 0;
 	talk(*state, "v4.test", "127.0.0.1");
 	talk(*state, "v6.test", "::1");
-	/* As this system has it: ::1 may come first. */
+	/* The system decides: ::1 may come first. */
 	talk(*state, "localhost", "127.0.0.1");
 	assert_int_equal(lookups, 3);
 }
 
-/* Where the first refuses, or cannot be tried, another answers. */
+/* If the first refuses or cannot be tried, another one accepts. */
 static void
 test_next(void **state)
 {
@@ -265,7 +266,7 @@ fails(struct sockenv *env, const char *host, const struct addr *from, int err,
 
 	dial_from(&notes, host, free_port(), from);
 	stream_read_start(notes.stream);
-	/* It may be dead already, but must not say it here. */
+	/* It may be dead already, but must not report it here. */
 	wrote = write_noted(&notes, "x", 1);
 	assert_true(wrote == 0 || wrote == -EPIPE);
 	SOCKENV_UNTIL(env, notes.closed > 0);
@@ -295,7 +296,8 @@ test_fails(void **state)
 	fails(env, "three.test", NULL, -ECONNREFUSED, refused);
 	fails(env, "fe80::1", NULL, -EINVAL, strerror(EINVAL));
 	fails(env, "no-scope.test", NULL, -EINVAL, strerror(EINVAL));
-	/* What could not be tried does not hide what was. */
+	/* An address that cannot be tried does not hide the error of one that
+	 * was. */
 	fails(env, "v4-no-scope.test", NULL, -ECONNREFUSED, refused);
 	fails(env, "no-scope-v4.test", NULL, -ECONNREFUSED, refused);
 
@@ -366,7 +368,7 @@ static void (*const ways[])(
     struct stream *) = { stream_close, stream_reset, stream_finish };
 #define WAYS (sizeof(ways) / sizeof(ways[0]))
 
-/* Nothing follows, and the memory goes: teardown looks. */
+/* No callback follows, and the memory is freed (see teardown). */
 static void
 test_give_up_resolving(void **state)
 {
@@ -427,7 +429,7 @@ test_give_up_anywhere(void **state)
 	run_dry(env);
 }
 
-/* A stream given up politely still delivers, once it can. */
+/* After stream_finish() it still delivers, once it is connected. */
 static void
 test_finish_delivers(void **state)
 {
@@ -458,8 +460,8 @@ test_finish_delivers(void **state)
 	run_dry(env);
 }
 
-/* The kernel may have connected before the loop hears of it: the peer must not
- * take that for a clean end. */
+/* The kernel may have connected before the loop knows: the peer must not see a
+ * clean end. */
 static void
 test_reset_connecting(void **state)
 {
@@ -481,7 +483,7 @@ test_reset_connecting(void **state)
 	close(listener);
 }
 
-/* Nobody answers: when the program ends, it does not wait for long. */
+/* No answer: when the program ends, it does not wait long. */
 static void
 test_hurry(void **state)
 {
@@ -493,7 +495,7 @@ test_hurry(void **state)
 
 	listener = raw_listen(&at);
 	listen(listener, 0);
-	/* Beyond a full queue the kernel drops what comes. */
+	/* With a full queue, the kernel drops new connections. */
 	for (size_t i = 0; i < 8; i++)
 		full[i] = raw_connect(&at);
 	dial(&notes, "v4.test", at.port);

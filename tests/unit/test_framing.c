@@ -1,6 +1,6 @@
 /*
- * The ends of files in their data, and the words of servers that do not speak
- * FTP.
+ * Tests of ftp/framing (ends of files in data) and ftp/greeting (servers of
+ * other protocols).
  */
 #include <setjmp.h>
 #include <stdarg.h>

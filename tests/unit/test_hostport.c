@@ -1,5 +1,5 @@
 /*
- * Host-ports against tests/vectors/hostport-*.txt, and back again.
+ * Tests of ftp/hostport with tests/vectors/hostport-*.txt.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -12,7 +12,7 @@
 #include "ftp/hostport.h"
 #include "vectors.h"
 
-/* The result in the words of the vectors' WANT. */
+/* Writes the result in the form of WANT in the vectors. */
 static void
 describe(int result, const struct hostport *hostport, const uint8_t *line,
     char *text, size_t size)
@@ -35,7 +35,7 @@ describe(int result, const struct hostport *hostport, const uint8_t *line,
 		    line + hostport->at);
 }
 
-/* What is put into the line in its place must be understood again. */
+/* The replacement in the line must be parsed again to the same. */
 static void
 check_replaced(unsigned code, const struct vector *vector,
     const struct hostport *found)
@@ -116,7 +116,7 @@ other_codes(void **state)
 	    -EINVAL);
 }
 
-/* What is read by some clients, and by others not. */
+/* Texts that some clients read as a host-port. */
 static void
 likely(void **state)
 {
@@ -148,7 +148,7 @@ likely(void **state)
 		    samples[i].likely);
 }
 
-/* What is sent to the other end must mean the same there. */
+/* A written command must be parsed to the same host-port. */
 static void
 check_formatted(enum verb verb, const struct addr *addr)
 {

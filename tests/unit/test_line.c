@@ -23,7 +23,7 @@ expect(struct line_reader *reader, enum line_result result, const char *text)
 	const uint8_t *line;
 	size_t len;
 
-	/* Looking twice shows the same. */
+	/* The second peek returns the same. */
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(line_reader_peek(reader, &line, &len), result);
 		assert_int_equal(len, strlen(text));

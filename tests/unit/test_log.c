@@ -207,12 +207,12 @@ test_limit(void **state)
 	assert_int_equal(count_allowed(&limit, now, 10), 0);
 	now += 1;
 	assert_int_equal(count_allowed(&limit, now, 2), 1);
-	/* Half a pause is not forgotten. */
+	/* Half a pause counts later. */
 	now += LIMIT_LOG_WARNING_MS * 3 / 2;
 	assert_int_equal(count_allowed(&limit, now, 10), 1);
 	now += LIMIT_LOG_WARNING_MS / 2;
 	assert_int_equal(count_allowed(&limit, now, 1), 1);
-	/* A quiet time gives all of them back, and no more. */
+	/* After a long pause all are permitted again, but no more. */
 	now += (uint64_t)LIMIT_LOG_WARNINGS * LIMIT_LOG_WARNING_MS * 5;
 	assert_int_equal(count_allowed(&limit, now, 1000), LIMIT_LOG_WARNINGS);
 	log_limit_end(&limit, &seven);

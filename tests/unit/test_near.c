@@ -16,9 +16,9 @@
 #include "tunnel/ports.h"
 #include "tunnel/side.h"
 
-/* What a listener has told its handler. */
+/* The callbacks of a listener. */
 struct heard {
-	struct notes notes; /* of the first stream that was taken */
+	struct notes notes; /* of the first accepted stream */
 	struct side_listener *listener;
 	struct addr v4;
 	struct addr v6;
@@ -115,7 +115,7 @@ some_turns(struct sockenv *env)
 		sockenv_turn(env);
 }
 
-/* What becomes of a connection to *at: 0 it stands, or an errno. */
+/* Connects to *at: returns 0 if the connection stays open, or an errno. */
 static int
 knock(struct sockenv *env, const struct addr *at)
 {
@@ -208,7 +208,7 @@ test_families(void **state)
 	side_free(side);
 }
 
-/* One connection, and none after it; those that are refused do not count. */
+/* Accepts one connection only; refused ones do not count. */
 static void
 test_one(void **state)
 {
@@ -222,7 +222,7 @@ test_one(void **state)
 	assert_int_equal(knock(env, &heard.v4), ECONNRESET);
 	assert_int_equal(knock(env, &heard.v4), ECONNRESET);
 	assert_int_equal(heard.accepted, 2);
-	/* Two that come at the same time. */
+	/* Two at the same time. */
 	raw[0] = raw_connect(&heard.v4);
 	raw[1] = raw_connect(&heard.v4);
 	SOCKENV_UNTIL(env, heard.accepted == 3);
@@ -258,7 +258,8 @@ test_many(void **state)
 	side_free(side);
 }
 
-/* Closed in its own callback, whether taken or not, and before the first. */
+/* Closed in its own callback, after accepting or refusing, and before the first
+ * connection. */
 static void
 test_close(void **state)
 {
@@ -291,14 +292,14 @@ test_close(void **state)
 		some_turns(env);
 	}
 	side_listener_close(NULL, true);
-	/* All ports are back. */
+	/* All ports are free again. */
 	for (unsigned i = 0; i < 1000; i++)
 		assert_int_not_equal(ports_take(ports), 0);
 	ports_free(ports);
 	side_free(side);
 }
 
-/* It came and went before it was looked at: nobody, and not taken. */
+/* It was closed before the check: its user is unknown, so it is refused. */
 static void
 test_came_and_went(void **state)
 {
@@ -401,7 +402,7 @@ test_ports(void **state)
 	assert_string_equal(heard[3].why, why);
 	stop_listening(&heard[3]);
 
-	/* A connection has the port as long as its listener is not closed. */
+	/* A connection keeps the port until its listener is closed. */
 	assert_int_equal(knock(env, &heard[1].v4), 0);
 	assert_int_equal(heard[1].accepted, 1);
 	start(env, side, &at, &heard[3]);
@@ -428,7 +429,7 @@ test_ports(void **state)
 	side_free(side);
 }
 
-/* Somebody else has some, or all. */
+/* Some or all ports are in use. */
 static void
 test_ports_of_others(void **state)
 {
@@ -460,15 +461,15 @@ test_ports_of_others(void **state)
 	}
 	for (size_t i = 0; i < 4; i++)
 		stop_listening(&others[i]);
-	/* None was lost. */
+	/* No port was lost. */
 	for (uint16_t i = 0; i < 4; i++)
 		assert_int_not_equal(ports_take(ports), 0);
 	ports_free(ports);
 	side_free(side);
 }
 
-/* The kernel remembers the old connection, whose end we have sent first, for a
- * minute (TIME_WAIT); or that connection still ends. */
+/* The kernel keeps the old connection, which this side has ended first, for a
+ * minute (TIME_WAIT); or that connection has not ended yet. */
 static void
 test_port_again(void **state)
 {

@@ -75,7 +75,7 @@ names_of(int fd, struct addr *ret_local, struct addr *ret_peer)
 	    0);
 }
 
-/* Kinds of listener and of client that meet over one protocol. */
+/* Listeners and clients that use the same protocol. */
 static const struct {
 	sa_family_t listener;
 	sa_family_t client;
@@ -138,11 +138,11 @@ test_none(void **state)
 
 	(void)state;
 	assert_int_equal(owner_of_peer(owners, &local, &peer, &uid), -ENOENT);
-	/* The kernel would answer with the listener that has that port. */
+	/* The kernel would return the listener with that port. */
 	peer.port = port;
 	local.port = 1;
 	assert_int_equal(owner_of_peer(owners, &local, &peer, &uid), -ENOENT);
-	/* Another host's. */
+	/* An address of another host. */
 	assert_int_equal(addr_parse_ip("192.0.2.77", &peer), 0);
 	peer.port = 40000;
 	assert_int_equal(owner_of_peer(owners, &local, &peer, &uid), -ENOENT);
@@ -155,7 +155,7 @@ test_none(void **state)
 	close(listener);
 }
 
-/* A client that has given up root, and waits for our end. */
+/* A client without root that waits for this side to end. */
 static void
 run_nobody(size_t kind, uint16_t port)
 {
@@ -200,7 +200,7 @@ test_another_user(void **state)
 	}
 }
 
-/* One that is still connecting with that port is not who had connected. */
+/* A socket that is still connecting from that port is not the old client. */
 static void
 test_port_taken_again(void **state)
 {
@@ -213,7 +213,7 @@ test_port_taken_again(void **state)
 	size_t n = 0;
 
 	(void)state;
-	/* Its queue is soon full; whoever comes then waits in SYN-SENT. */
+	/* When its queue is full, further clients wait in SYN-SENT. */
 	assert_true(full >= 0);
 	assert_int_equal(bind(full, (struct sockaddr *)&sa, len), 0);
 	assert_int_equal(listen(full, 0), 0);
@@ -237,7 +237,7 @@ test_port_taken_again(void **state)
 	close(full);
 }
 
-/* A way that could not be opened is opened later. */
+/* A netlink socket that could not be opened is opened later. */
 static void
 test_without_descriptors(void **state)
 {
@@ -253,7 +253,7 @@ test_without_descriptors(void **state)
 	late = owners_new();
 	assert_non_null(late);
 	assert_int_equal(owner_of_peer(late, &local, &peer, &uid), -EMFILE);
-	/* And one that is open needs none. */
+	/* An open one needs no descriptor. */
 	assert_int_equal(owner_of_peer(owners, &local, &peer, &uid), -ENOENT);
 	setrlimit(RLIMIT_NOFILE, &limit);
 	assert_int_equal(owner_of_peer(late, &local, &peer, &uid), -ENOENT);

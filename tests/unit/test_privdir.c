@@ -1,5 +1,5 @@
 /*
- * base/privdir.c: where it is made, and what is passed over.
+ * base/privdir.c: where the directory is made, and which places are skipped.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -51,7 +51,7 @@ tear_down(void **state)
 	return 0;
 }
 
-/* It is made there, and can be removed with all that is in it. */
+/* It is made there, and can be removed with everything in it. */
 static void
 check_made_in(struct env *env, const char *parent)
 {
@@ -89,7 +89,7 @@ test_made(void **state)
 
 	check_made_in(env, env->parent);
 	assert_string_equal(env->why, "");
-	/* The sticky bit keeps others from what is not theirs. */
+	/* With the sticky bit others cannot replace it. */
 	assert_int_equal(chmod(env->parent, 01777), 0);
 	check_made_in(env, env->parent);
 	assert_string_equal(env->why, "");
@@ -118,7 +118,7 @@ test_not_there(void **state)
 	privdir_remove("");
 }
 
-/* Others could put something else in its place. */
+/* Places where others could replace it. */
 static void
 test_passed_over(void **state)
 {
@@ -131,7 +131,7 @@ test_passed_over(void **state)
 		check_made_in(env, env->other);
 		assert_non_null(strstr(env->why, "/p, which has no sticky"));
 	}
-	/* In place of the directory that it is in, too. */
+	/* The same for the directory above it. */
 	snprintf(below, sizeof(below), "%s/b", env->parent);
 	assert_int_equal(mkdir(below, 0700), 0);
 	setenv("XDG_RUNTIME_DIR", below, 1);
@@ -181,7 +181,7 @@ test_check(void **state)
 	check_bad(env, env->parent, -EPERM, "belongs to another user");
 }
 
-/* A private directory that became a link to another one: only the link goes. */
+/* A link in place of the private directory: only the link is removed. */
 static void
 test_remove_link(void **state)
 {

@@ -1,5 +1,5 @@
 /*
- * The places of reply lines.
+ * Tests of ftp/reply.
  */
 #include <setjmp.h>
 #include <stdarg.h>

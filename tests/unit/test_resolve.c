@@ -75,7 +75,7 @@ test_localhost(void **state)
 		assert_true(addr_is_loopback(&answer.found[i]));
 }
 
-/* The answer is nothing, with a reason, and comes from the loop as well. */
+/* No address, with a reason, also from the loop. */
 static void
 test_nothing(void **state)
 {

@@ -19,7 +19,7 @@
 
 #define MEGABYTE ((size_t)1024 * 1024)
 
-/* The descriptor of a stream: the one of ours with its two addresses. */
+/* The descriptor of a stream: the one with its two addresses. */
 static int
 find_fd(const struct stream *stream)
 {
@@ -89,7 +89,7 @@ test_refused(void **state)
 	notes_free(&notes);
 }
 
-/* A dial that cannot even begin. */
+/* Connecting fails at once. */
 static void
 test_dial_fails(void **state)
 {
@@ -103,7 +103,7 @@ test_dial_fails(void **state)
 	assert_null(
 	    net_dial(env->net, &to, &from, &notes_handler, &notes, &err));
 	assert_int_equal(err, -EADDRNOTAVAIL);
-	/* A link-local address without a scope says no interface. */
+	/* A link-local address without a scope has no interface. */
 	assert_int_equal(addr_parse_ip("fe80::1", &to), 0);
 	to.port = 9;
 	assert_null(
@@ -129,7 +129,7 @@ test_dialled_and_accepted(void **state)
 	near.stream =
 	    net_dial(env->net, &at, &from, &notes_handler, &near, &err);
 	assert_non_null(near.stream);
-	/* What is written before it stands waits and keeps its order. */
+	/* What is written before it is connected waits and keeps its order. */
 	assert_int_equal(write_noted(&near, "abc", 3), 0);
 	assert_int_equal(stream_queued(near.stream), 3);
 	assert_int_equal(write_noted(&near, "def", 3), 0);
@@ -145,7 +145,7 @@ test_dialled_and_accepted(void **state)
 	addr = net_stream_peer(far.stream);
 	assert_true(addr_same_ip(&addr, &from));
 
-	/* Half-close: the other direction goes on. */
+	/* Half-close: the other direction continues. */
 	stream_shutdown(near.stream);
 	assert_int_equal(write_noted(&near, "x", 1), -EPIPE);
 	stream_read_start(far.stream);
@@ -159,7 +159,7 @@ test_dialled_and_accepted(void **state)
 	SOCKENV_UNTIL(env, near.eofs == 1);
 	SOCKENV_UNTIL(env, stream_undelivered(far.stream) == 0);
 
-	/* Two clean ends are no death, and come once. */
+	/* After two clean ends it is alive; each comes once. */
 	stream_read_start(near.stream);
 	stream_read_stop(near.stream);
 	stream_read_start(far.stream);
@@ -174,7 +174,7 @@ test_dialled_and_accepted(void **state)
 	net_listener_close(listener);
 }
 
-/* An urgent byte (a Telnet Synch) stays in its place, and neither stalls nor
+/* An urgent byte (a Telnet Synch) keeps its position, and neither blocks nor
  * spins the loop. */
 static void
 test_urgent(void **state)
@@ -194,7 +194,7 @@ test_urgent(void **state)
 	    "ab\xff\xf2"
 	    "ABOR\r\n",
 	    10);
-	/* One alone, and as the last thing. */
+	/* A single one, and one at the end. */
 	assert_int_equal(send(raw, "!", 1, MSG_OOB), 1);
 	SOCKENV_UNTIL(env, notes.len == 11);
 	assert_int_equal(notes.bytes[10], '!');
@@ -236,8 +236,8 @@ test_urgent_and_end(void **state)
 	notes_free(&notes);
 }
 
-/* Every byte is with us, in our kernel, or with the peer, once: also while
- * the kernel has a part of the piece that libuv writes. */
+/* Every byte is counted once, in this process, in its kernel, or at the peer:
+ * also while the kernel has a part of the piece that libuv writes. */
 static void
 test_counts(void **state)
 {
@@ -290,7 +290,7 @@ test_backpressure(void **state)
 	assert_int_equal(err, 0);
 	assert_int_equal(notes.drained, 1);
 	assert_true(notes.queued_when_drained <= LIMIT_LOW_WATER);
-	/* In time, not when all is gone. */
+	/* Early enough, not when the queue is empty. */
 	assert_true(notes.queued_when_drained > 0);
 	SOCKENV_UNTIL(env, stream_undelivered(notes.stream) == 0);
 	assert_true(stream_alive(notes.stream));
@@ -321,7 +321,8 @@ test_undelivered(void **state)
 	close(raw);
 	notes_free(&notes);
 
-	/* A FIN counts while it cannot go: here the stream only dials. */
+	/* A FIN that cannot be sent yet counts: the stream is still connecting.
+	 */
 	notes.stream = NULL;
 	struct addr at;
 	int listener = raw_listen(&at);

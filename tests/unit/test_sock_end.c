@@ -58,8 +58,8 @@ test_peer_resets(void **state)
 	notes_free(&notes);
 }
 
-/* While nothing is read, a reset is seen by alive(), which leaves the error
- * for the next write or read to find. */
+/* While the stream is stopped, stream_alive() detects a reset, and leaves the
+ * error for the next write or read. */
 static void
 test_peer_resets_stopped(void **state)
 {
@@ -112,7 +112,7 @@ test_reset_after_eof(void **state)
 	notes_free(&notes);
 }
 
-/* The same while our last bytes and our end are on their way. */
+/* The same while the last bytes and the end of this side are in transit. */
 static void
 test_reset_after_both_ends(void **state)
 {
@@ -159,7 +159,7 @@ unix_pair(struct sockenv *env, struct notes *notes, int *ret_raw)
 	assert_int_equal(rmdir(dir), 0);
 }
 
-/* A Unix socket has no reset; one that was closed altogether counts. */
+/* A Unix socket has no reset; closing both directions counts as one. */
 static void
 test_unix_peer_closes(void **state)
 {
@@ -167,7 +167,7 @@ test_unix_peer_closes(void **state)
 	struct notes notes;
 	int raw;
 
-	/* After its end, as a forwarded client that has died. */
+	/* After its end, like a forwarded client that has died. */
 	unix_pair(env, &notes, &raw);
 	stream_read_start(notes.stream);
 	assert_true(stream_alive(notes.stream));
@@ -181,7 +181,7 @@ test_unix_peer_closes(void **state)
 	assert_int_equal(notes.closed, 0);
 	notes_free(&notes);
 
-	/* While nothing is read: what it said before is still there. */
+	/* While the stream is stopped: earlier bytes can still be read. */
 	unix_pair(env, &notes, &raw);
 	raw_write(raw, "bye", 3);
 	close(raw);
@@ -194,7 +194,7 @@ test_unix_peer_closes(void **state)
 	assert_false(stream_alive(notes.stream));
 	notes_free(&notes);
 
-	/* With what it has not read. */
+	/* With bytes that it has not read. */
 	unix_pair(env, &notes, &raw);
 	assert_int_equal(write_noted(&notes, "x", 1), 0);
 	stream_shutdown(notes.stream);
@@ -204,7 +204,7 @@ test_unix_peer_closes(void **state)
 	notes_free(&notes);
 }
 
-/* Two clean ends are no death, here as with TCP. */
+/* After two clean ends it is alive, as with TCP. */
 static void
 test_unix_two_ends(void **state)
 {
@@ -224,7 +224,7 @@ test_unix_two_ends(void **state)
 	notes_free(&notes);
 }
 
-/* Four megabytes, of which the last are long in our queue, to a peer that
+/* Four megabytes, some of which stay in the queue for long, to a peer that
  * begins to read after more than twice the linger time. */
 static void
 test_finish_slow_reader(void **state)
@@ -242,7 +242,7 @@ test_finish_slow_reader(void **state)
 	}
 	stream_finish(notes.stream);
 	notes.stream = NULL;
-	/* What comes is dropped, and makes no reset. */
+	/* Received bytes are dropped without a reset. */
 	raw_write(raw, "dropped", 7);
 	start = uv_now(&env->loop);
 	SOCKENV_UNTIL(env,
@@ -253,7 +253,7 @@ test_finish_slow_reader(void **state)
 	notes_free(&notes);
 }
 
-/* It ends at once when the peer does, and without it after a while. */
+/* It ends when the peer ends, or else after the linger time. */
 static void
 test_finish_time(void **state)
 {
@@ -301,8 +301,8 @@ count_call(void *ctx)
 	(*(unsigned int *)ctx)++;
 }
 
-/* Nothing left is told once: at once, or when the last stream has gone; those
- * that were closed or are in use do not count. */
+/* The callback comes once: at once, or when the last finishing stream is
+ * closed. Streams that were closed or are in use do not count. */
 static void
 test_when_finished(void **state)
 {

@@ -34,7 +34,7 @@ test_in_use(void **state)
 	assert_int_equal(addr_parse_ip("192.0.2.77", &at), 0);
 	assert_null(net_listen(env->net, &at, false, notes_accept, NULL, &err));
 	assert_int_equal(err, -EADDRNOTAVAIL);
-	/* Two that both take any port do not meet. */
+	/* Two with port 0 do not conflict. */
 	at = addr_loopback(AF_INET, 0);
 	listener = net_listen(env->net, &at, false, notes_accept, NULL, &err);
 	assert_non_null(listener);
@@ -46,7 +46,7 @@ test_in_use(void **state)
 	net_listener_close(NULL);
 }
 
-/* The kernel takes connections before start, but nobody hears of them. */
+/* Before start the kernel accepts connections, but no callback comes. */
 static void
 test_not_before_start(void **state)
 {
@@ -67,7 +67,7 @@ test_not_before_start(void **state)
 	assert_int_equal(net_listener_start(listener), 0);
 	SOCKENV_UNTIL(env, notes.stream != NULL);
 	net_listener_close(listener);
-	/* Nothing is read until the owner wants it. */
+	/* Nothing is read before stream_read_start(). */
 	for (int i = 0; i < 20; i++)
 		sockenv_turn(env);
 	assert_int_equal(notes.len, 0);
@@ -77,7 +77,7 @@ test_not_before_start(void **state)
 	notes_free(&notes);
 }
 
-/* Counts, closes what comes and, after that, the listener. */
+/* Counts connections, closes them and then the listener. */
 struct once {
 	struct net_listener *listener;
 	unsigned int count;
@@ -117,7 +117,7 @@ test_close_in_accept(void **state)
 }
 
 /* Without a descriptor a connection waits, the loop does not spin, and the log
- * says it once. */
+ * has one line. */
 static void
 test_no_descriptors(void **state)
 {
@@ -151,7 +151,7 @@ test_no_descriptors(void **state)
 		turns++;
 	}
 	assert_null(notes.stream);
-	/* One a tick, and not thousands. */
+	/* One per tick, not thousands. */
 	assert_in_range(turns, 3, 2000);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	SOCKENV_UNTIL(env, notes.stream != NULL);
@@ -160,7 +160,7 @@ test_no_descriptors(void **state)
 	close(raw);
 }
 
-/* "::" takes IPv4 only when it is asked to. */
+/* "::" accepts IPv4 only with dual. */
 static void
 test_dual(void **state)
 {

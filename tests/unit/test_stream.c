@@ -1,5 +1,5 @@
 /*
- * Tests of base/stream: calls go to the implementation, ends through the gate.
+ * Tests of base/stream: calls reach the implementation.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 
 #include "base/stream.h"
 
-/* An implementation that notes which of its functions was called last. */
+/* An implementation that records which of its functions was called last. */
 struct fake {
 	struct stream stream;
 	const char *called;

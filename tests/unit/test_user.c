@@ -1,5 +1,5 @@
 /*
- * base/user.c: who there is, and that there is no way back.
+ * base/user.c: looking up users, and becoming one permanently.
  */
 #include <errno.h>
 #include <grp.h>
@@ -55,7 +55,7 @@ test_unknown(void **state)
 	assert_null(user.name);
 }
 
-/* In a child; its exit status is the line that failed. */
+/* Runs in a child, whose exit status is the line that failed. */
 #define CHECK(condition)                       \
 	do {                                   \
 		if (!(condition))              \
@@ -126,7 +126,7 @@ test_become(void **state)
 	}
 }
 
-/* One that would leave a way back is no success. */
+/* It fails if the process could become the old user again. */
 static void
 test_become_in_vain(void **state)
 {

@@ -108,10 +108,12 @@ class Process:
         self._reader.start()
 
     def _read(self):
-        for line in self.popen.stdout:
-            with self._changed:
-                self.lines.append(line.decode(errors="replace").rstrip("\r\n"))
-                self._changed.notify_all()
+        with self.popen.stdout:
+            for line in self.popen.stdout:
+                with self._changed:
+                    self.lines.append(
+                        line.decode(errors="replace").rstrip("\r\n"))
+                    self._changed.notify_all()
         with self._changed:
             self._ended = True
             self._changed.notify_all()

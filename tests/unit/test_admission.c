@@ -108,7 +108,7 @@ test_logins(void **state)
 	admission_logged_in(first);
 	admission_logged_in(first);
 	second = enter(admission, &nobody, NULL);
-	enter(admission, &nobody, "nobody has logged in yet");
+	enter(admission, &nobody, "no login yet");
 	/* One that ends without a login has its place back, too. */
 	admission_leave(second);
 	second = enter(admission, &nobody, NULL);

@@ -347,7 +347,7 @@ test_refused(void **state)
 	fclose(file);
 	assert_int_equal(occurrences(text, "cannot open another"), 1);
 	assert_int_equal(occurrences(text, "Permission denied"), 1);
-	assert_non_null(strstr(text, "by a key or"));
+	assert_non_null(strstr(text, "with a key or"));
 	/* One was under way already; and then after 1, 3 and 7 pauses. */
 	assert_int_equal(tries, 3);
 	assert_true(waited >= 7 * SSHENV_PAUSE_MS);

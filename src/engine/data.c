@@ -38,7 +38,7 @@ static const struct {
 	/* clang-format off */
 	{ COURSE_GOOD, COURSE_ABORTED }, /* ABOR in a download */
 	{ COURSE_ABORTED, COURSE_ABORTED_LATE }, /* the server had sent all: it says 2xx */
-	{ COURSE_GOOD, COURSE_CUT }, /* a loss, or 2xx that is not believed; ABOR in an upload */
+	{ COURSE_GOOD, COURSE_CUT }, /* a loss, or 2xx that is not believed; ABOR in an upload, on the way to CUT_ABORTED */
 	{ COURSE_ABORTED, COURSE_CUT_ABORTED }, /* a loss, or no reply in time */
 	{ COURSE_ABORTED_LATE, COURSE_CUT_ABORTED }, /* a loss, or no delivery in time */
 	{ COURSE_CUT, COURSE_CUT_ABORTED }, /* ABOR */

@@ -161,8 +161,9 @@ enum engine_level {
 enum engine_outcome {
 	ENGINE_COMPLETE,  /* the client got a 2xx */
 	ENGINE_REFUSED,	  /* it never began */
-	ENGINE_ABORTED,	  /* it began and was not completed: a download was cut,
-			   * or the server ended it with an error */
+	ENGINE_ABORTED,	  /* it began and was not completed: it was cut (an
+			   * upload: and the server did not accept the part), or
+			   * the server ended it with an error */
 	ENGINE_TRUNCATED, /* an upload was cut, and the server has stored the
 			   * part as a whole file, or may have */
 };
@@ -326,8 +327,8 @@ void engine_eof(struct engine *engine, enum engine_peer peer);
 
 /*
  * The control connection is lost.  why is a text for users: "the SSH connection
- * was lost".  If it was the server's, the client gets 426 for a running
- * transfer, then 421 with why.
+ * was lost".  If it was the server's, the client gets 426 if a transfer has no
+ * final reply yet, then 421 with why.
  */
 void engine_lost(struct engine *engine, enum engine_peer peer, const char *why);
 

@@ -136,8 +136,8 @@ enum disposition {
 	DROP,
 	DROP_REQUEST, /* DROP; then the request is sent in another variant */
 	DROP_RETRY,   /* DROP; then the transfer is tried in the other mode */
-	TRANSLATE,    /* DROP; then culvert answers with a host-port of its own,
-		       * because the client used another variant */
+	TRANSLATE,    /* DROP; then culvert answers in the client's variant,
+		       * which is another one: 200, 227 or 229 */
 	FILTER_FEAT,  /* pass all lines but those about TLS */
 	REWRITE,      /* replace the server's host-port by ours */
 };

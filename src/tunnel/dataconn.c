@@ -23,7 +23,7 @@ dataconn_find(const struct session *session, uint32_t number)
 
 /* The client sees only that nobody is there; the cause is for the log. */
 static void
-log_failed_dial(const struct data_end *end, const char *why)
+log_failed_dial(const struct dataconn_end *end, const char *why)
 {
 	struct session *session = end->conn->session;
 	char escaped[LOG_ESCAPED_MAX];
@@ -49,7 +49,7 @@ tell_engine(struct dataconn *conn, struct engine_data_event *event)
 }
 
 void
-dataconn_tell_event(struct data_end *end, struct engine_data_event event)
+dataconn_tell_event(struct dataconn_end *end, struct engine_data_event event)
 {
 	struct dataconn *conn = end->conn;
 
@@ -86,7 +86,7 @@ static void
 init_end(struct dataconn *conn, enum engine_peer peer,
     const struct engine_data_end *how)
 {
-	struct data_end *end = &conn->end[peer];
+	struct dataconn_end *end = &conn->end[peer];
 
 	end->conn = conn;
 	end->peer = peer;
@@ -168,7 +168,7 @@ dataconn_close(struct dataconn *conn, const struct engine_action *action)
 void
 dataconn_dial(struct dataconn *conn, const struct engine_action *action)
 {
-	struct data_end *client = &conn->end[ENGINE_CLIENT];
+	struct dataconn_end *client = &conn->end[ENGINE_CLIENT];
 
 	if (client->stream == NULL && !client->was_up)
 		dataconn_dial_end(client);
@@ -184,7 +184,7 @@ dataconn_framing(struct dataconn *conn, const struct engine_action *action)
 void
 dataconn_read_on(struct dataconn *conn, const struct engine_action *action)
 {
-	struct data_end *end = &conn->end[action->peer];
+	struct dataconn_end *end = &conn->end[action->peer];
 
 	end->slack = LIMIT_ABORT_SLACK;
 	dataconn_read_or_not(end);
@@ -193,7 +193,7 @@ dataconn_read_on(struct dataconn *conn, const struct engine_action *action)
 void
 dataconn_shut(struct dataconn *conn, const struct engine_action *action)
 {
-	struct data_end *end = &conn->end[action->peer];
+	struct dataconn_end *end = &conn->end[action->peer];
 
 	if (end->stream == NULL)
 		return;

@@ -42,7 +42,7 @@ struct data_eof {
 };
 
 /* The end toward one peer.  Times are uv_now(), in milliseconds. */
-struct data_end {
+struct dataconn_end {
 	struct dataconn *conn;
 	enum engine_peer peer;
 	struct side *side;
@@ -75,7 +75,7 @@ struct data_end {
 };
 
 /* A transfer, from ENGINE_BEGIN to ENGINE_REPORT.  Zeroed at first. */
-struct transfer {
+struct dataconn_transfer {
 	bool running;
 	uint64_t began_at; /* uv_now() */
 	uint64_t before;   /* bytes that its data connection had carried */
@@ -96,8 +96,8 @@ struct dataconn {
 	LIST_ENTRY(dataconn) link; /* of the session's data */
 	struct session *session;
 	uint32_t number;
-	struct data_end end[2]; /* by enum engine_peer */
-	struct transfer transfer;
+	struct dataconn_end end[2]; /* by enum engine_peer */
+	struct dataconn_transfer transfer;
 	bool unproven; /* ENGINE_DATA_OPEN */
 	uv_timer_t timers[DATACONN_TIMERS];
 	unsigned int open_timers; /* that uv_close() has not ended yet */
@@ -137,8 +137,8 @@ uint64_t dataconn_moved(const struct dataconn *conn);
 
 /* ---- shared by the dataconn files ---- */
 
-static inline struct data_end *
-dataconn_other(struct data_end *end)
+static inline struct dataconn_end *
+dataconn_other(struct dataconn_end *end)
 {
 	return &end->conn->end[end->peer == ENGINE_CLIENT ? ENGINE_SERVER :
 							    ENGINE_CLIENT];
@@ -146,7 +146,7 @@ dataconn_other(struct data_end *end)
 
 /* Do bytes of that end wait for the rate? */
 static inline bool
-dataconn_holds(const struct data_end *from)
+dataconn_holds(const struct dataconn_end *from)
 {
 	return buf_len(&from->held) > 0;
 }
@@ -158,35 +158,36 @@ dataconn_holds(const struct data_end *from)
  *
  *	dataconn_tell(end, .type = ENGINE_DATA_LOST, .why = why);
  */
-void dataconn_tell_event(struct data_end *end, struct engine_data_event event);
+void dataconn_tell_event(struct dataconn_end *end,
+    struct engine_data_event event);
 #define dataconn_tell(end, ...) \
 	dataconn_tell_event((end), (struct engine_data_event) { __VA_ARGS__ })
 
 /* dataconn_end.c: opens an end: listens, or connects if it is the server's (a
  * client is connected to when the server has come).  False: out of memory. */
-bool dataconn_open_end(struct data_end *end);
+bool dataconn_open_end(struct dataconn_end *end);
 /* Connects to that peer. */
-void dataconn_dial_end(struct data_end *end);
+void dataconn_dial_end(struct dataconn_end *end);
 /* The EOF of that end, with all bytes before it relayed. */
-void dataconn_take_eof(struct data_end *end);
+void dataconn_take_eof(struct dataconn_end *end);
 /* Closes an end whose stream exists: its peer sees a reset, the engine is told
  * why. */
-void dataconn_lose(struct data_end *end, const char *why);
+void dataconn_lose(struct dataconn_end *end, const char *why);
 /* Closes an end: its listener, and its stream in that way. */
-void dataconn_let_go(struct data_end *end, void (*how)(struct stream *));
+void dataconn_let_go(struct dataconn_end *end, void (*how)(struct stream *));
 
 /* dataconn_relay.c */
-void dataconn_relay_init(struct data_end *end);
+void dataconn_relay_init(struct dataconn_end *end);
 /* Reads from that end, or stops that: to be called when anything has changed on
  * which this depends. */
-void dataconn_read_or_not(struct data_end *end);
+void dataconn_read_or_not(struct dataconn_end *end);
 /* Bytes that came from an end; they are relayed, or held. */
-void dataconn_relay_data(struct data_end *from, const struct iovec *pieces,
+void dataconn_relay_data(struct dataconn_end *from, const struct iovec *pieces,
     size_t n);
 /* The other end takes bytes again. */
-void dataconn_relay_drained(struct data_end *from);
+void dataconn_relay_drained(struct dataconn_end *from);
 /* Discards what is held of that end. */
-void dataconn_discard(struct data_end *from);
+void dataconn_discard(struct dataconn_end *from);
 
 /* dataconn_watch.c: starts to look whether the client, who was sent the EOF,
  * has everything. */

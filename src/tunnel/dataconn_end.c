@@ -12,7 +12,7 @@
 static const char closed_words[] = "the connection was closed";
 
 static uint64_t
-dataconn_now(const struct data_end *end)
+dataconn_now(const struct dataconn_end *end)
 {
 	return uv_now(end->conn->session->options->loop);
 }
@@ -20,7 +20,7 @@ dataconn_now(const struct data_end *end)
 /* ---- closing ---- */
 
 static void
-close_stream(struct data_end *end, void (*how)(struct stream *))
+close_stream(struct dataconn_end *end, void (*how)(struct stream *))
 {
 	/* The answer would be about a stream that is gone. */
 	if (end->check != NULL)
@@ -36,7 +36,7 @@ close_stream(struct data_end *end, void (*how)(struct stream *))
 }
 
 void
-dataconn_let_go(struct data_end *end, void (*how)(struct stream *))
+dataconn_let_go(struct dataconn_end *end, void (*how)(struct stream *))
 {
 	side_listener_close(end->listener, true);
 	end->listener = NULL;
@@ -44,7 +44,7 @@ dataconn_let_go(struct data_end *end, void (*how)(struct stream *))
 }
 
 void
-dataconn_lose(struct data_end *end, const char *why)
+dataconn_lose(struct dataconn_end *end, const char *why)
 {
 	close_stream(end, stream_reset);
 	dataconn_tell(end, .type = ENGINE_DATA_LOST, .why = why);
@@ -56,7 +56,7 @@ dataconn_lose(struct data_end *end, const char *why)
  * our direction.  If nothing had moved for a while, sshd's configuration may be
  * the reason. */
 static void
-hint_idle_end(const struct data_end *end)
+hint_idle_end(const struct dataconn_end *end)
 {
 	if (!end->shut && end->eof.idle_ms >= LIMIT_IDLE_END_MS &&
 	    !end->conn->closed)
@@ -65,7 +65,7 @@ hint_idle_end(const struct data_end *end)
 }
 
 static void
-tell_closed(struct data_end *end)
+tell_closed(struct dataconn_end *end)
 {
 	dataconn_tell(end, .type = ENGINE_DATA_LOST, .ended = true,
 	    .why = closed_words);
@@ -75,7 +75,7 @@ tell_closed(struct data_end *end)
 static void
 end_is_clean(void *ctx, bool clean)
 {
-	struct data_end *end = ctx;
+	struct dataconn_end *end = ctx;
 	struct data_eof *eof = &end->eof;
 
 	end->check = NULL;
@@ -107,7 +107,7 @@ end_is_clean(void *ctx, bool clean)
 }
 
 void
-dataconn_take_eof(struct data_end *end)
+dataconn_take_eof(struct dataconn_end *end)
 {
 	enum side_end answer = SIDE_END_CLEAN;
 
@@ -122,7 +122,7 @@ dataconn_take_eof(struct data_end *end)
 static void
 dataconn_on_eof(void *ctx)
 {
-	struct data_end *end = ctx;
+	struct dataconn_end *end = ctx;
 
 	end->eof = (struct data_eof) {
 		.came = true,
@@ -138,7 +138,7 @@ dataconn_on_eof(void *ctx)
 /* ---- what else a stream reports ---- */
 
 static void
-note_up(struct data_end *end)
+note_up(struct dataconn_end *end)
 {
 	end->conn->moved_at = dataconn_now(end);
 	end->was_up = true;
@@ -148,7 +148,7 @@ note_up(struct data_end *end)
 static void
 dataconn_on_opened(void *ctx)
 {
-	struct data_end *end = ctx;
+	struct dataconn_end *end = ctx;
 
 	note_up(end);
 	dataconn_tell(end, .type = ENGINE_DATA_UP);
@@ -157,7 +157,7 @@ dataconn_on_opened(void *ctx)
 static void
 dataconn_on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
-	struct data_end *from = ctx;
+	struct dataconn_end *from = ctx;
 
 	if (dataconn_other(from)->stream == NULL)
 		return;
@@ -173,7 +173,7 @@ dataconn_on_drained(void *ctx)
 
 /* The peer has closed the connection after its EOF. */
 static void
-closed_after_eof(struct data_end *end)
+closed_after_eof(struct dataconn_end *end)
 {
 	hint_idle_end(end);
 	stream_close(end->stream);
@@ -197,7 +197,7 @@ dataconn_is_refusal(int err)
 /* The host that the server's end connects to: that of the control connection,
  * unless the user trusts the server's reply. */
 static const char *
-server_host(const struct data_end *end, char text[ADDR_TEXT_MAX])
+server_host(const struct dataconn_end *end, char text[ADDR_TEXT_MAX])
 {
 	const struct session *session = end->conn->session;
 	const struct addr *to = &end->how.to;
@@ -214,7 +214,7 @@ server_host(const struct data_end *end, char text[ADDR_TEXT_MAX])
 static void
 dataconn_on_closed(void *ctx, int err, const char *why)
 {
-	struct data_end *end = ctx;
+	struct dataconn_end *end = ctx;
 	bool delivered = end->shut && stream_undelivered(end->stream) == 0 &&
 	    (end->eof.has_all || end->side->sees_delivery);
 	char text[600], host[ADDR_TEXT_MAX];
@@ -269,7 +269,7 @@ dataconn_on_dial_failed(uv_timer_t *timer)
 }
 
 void
-dataconn_dial_end(struct data_end *end)
+dataconn_dial_end(struct dataconn_end *end)
 {
 	struct dataconn *conn = end->conn;
 	/* The address of the control connection on our side (RFC 959 section
@@ -299,7 +299,7 @@ dataconn_dial_end(struct data_end *end)
 static void
 dataconn_on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 {
-	struct data_end *end = ctx;
+	struct dataconn_end *end = ctx;
 	const struct addr *announce =
 	    &end->conn->session->options->policy->client_address;
 	struct engine_data_event event = {
@@ -321,7 +321,7 @@ dataconn_on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 
 /* Somebody came who may have been the right one, and may not come again. */
 static void
-tell_unknown(struct data_end *end, const char *why)
+tell_unknown(struct dataconn_end *end, const char *why)
 {
 	dataconn_tell(end, .type = ENGINE_DATA_UNKNOWN, .why = why);
 }
@@ -335,7 +335,7 @@ dataconn_on_vanished(void *ctx)
 /* Does a connection from *peer to *local belong to the session?  If not, logs
  * why. */
 static enum policy_answer
-dataconn_admit(const struct data_end *end, const struct addr *local,
+dataconn_admit(const struct dataconn_end *end, const struct addr *local,
     const struct addr *peer)
 {
 	struct session *session = end->conn->session;
@@ -366,9 +366,9 @@ static bool
 dataconn_on_accepted(void *ctx, struct stream *stream, const struct addr *local,
     const struct addr *peer)
 {
-	struct data_end *end = ctx;
+	struct dataconn_end *end = ctx;
 	struct dataconn *conn = end->conn;
-	struct data_end *client = &conn->end[ENGINE_CLIENT];
+	struct dataconn_end *client = &conn->end[ENGINE_CLIENT];
 	enum policy_answer answer = dataconn_admit(end, local, peer);
 
 	if (answer != POLICY_ADMITTED) {
@@ -397,7 +397,7 @@ dataconn_on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 static void
 dataconn_on_second(void *ctx, const char *place)
 {
-	struct data_end *end = ctx;
+	struct dataconn_end *end = ctx;
 	struct session *session = end->conn->session;
 	uint64_t heard_at = session->control[ENGINE_SERVER].heard_at;
 
@@ -413,7 +413,7 @@ dataconn_on_second(void *ctx, const char *place)
 static void
 dataconn_on_failed(void *ctx, int err, const char *why)
 {
-	struct data_end *end = ctx;
+	struct dataconn_end *end = ctx;
 
 	if (!end->listening)
 		/* sshd's refusals last. */
@@ -433,7 +433,7 @@ dataconn_on_failed(void *ctx, int err, const char *why)
  * while somebody else has it in the other.
  */
 static const char *
-dataconn_listens_at(const struct data_end *end, char text[ADDR_TEXT_MAX])
+dataconn_listens_at(const struct dataconn_end *end, char text[ADDR_TEXT_MAX])
 {
 	const struct session *session = end->conn->session;
 	const char *at = session->tunnel->listen_at[end->peer];
@@ -447,7 +447,7 @@ dataconn_listens_at(const struct data_end *end, char text[ADDR_TEXT_MAX])
 }
 
 bool
-dataconn_open_end(struct data_end *end)
+dataconn_open_end(struct dataconn_end *end)
 {
 	static const struct side_listener_handler handler = {
 		.listening = dataconn_on_listening,

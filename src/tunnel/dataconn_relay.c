@@ -18,13 +18,13 @@
 /* ---- reading ---- */
 
 static bool
-is_held_back(const struct data_end *end)
+is_held_back(const struct dataconn_end *end)
 {
 	return end->paused || dataconn_holds(end);
 }
 
 static void
-count_wait(struct data_end *end)
+count_wait(struct dataconn_end *end)
 {
 	uint64_t now = uv_now(end->conn->session->options->loop);
 	bool waits = is_held_back(end);
@@ -42,7 +42,7 @@ count_wait(struct data_end *end)
 }
 
 void
-dataconn_read_or_not(struct data_end *end)
+dataconn_read_or_not(struct dataconn_end *end)
 {
 	count_wait(end);
 	if (end->stream == NULL)
@@ -59,10 +59,10 @@ dataconn_read_or_not(struct data_end *end)
 /* Nothing may be missing in the middle: if something cannot be sent, the
  * transfer is cut. */
 static void
-relay(struct data_end *from, const struct iovec *pieces, size_t n)
+relay(struct dataconn_end *from, const struct iovec *pieces, size_t n)
 {
 	struct tunnel *tunnel = from->conn->session->tunnel;
-	struct data_end *to = dataconn_other(from);
+	struct dataconn_end *to = dataconn_other(from);
 	size_t len = stream_len(pieces, n), files = 0;
 	int err = stream_writev(to->stream, pieces, n);
 
@@ -90,7 +90,7 @@ relay(struct data_end *from, const struct iovec *pieces, size_t n)
 
 /* What is held waits for its turn, unless the other end is too slow. */
 static void
-wait_for_turn(struct data_end *from)
+wait_for_turn(struct dataconn_end *from)
 {
 	struct throttle *throttle = from->conn->session->tunnel->throttle;
 
@@ -106,8 +106,9 @@ wait_for_turn(struct data_end *from)
 static void
 dataconn_on_granted(struct rate_flow *flow, size_t bytes)
 {
-	struct data_end *from = (struct data_end *)(void *)((char *)flow -
-	    offsetof(struct data_end, flow));
+	struct dataconn_end *from =
+	    (struct dataconn_end *)(void *)((char *)flow -
+		offsetof(struct dataconn_end, flow));
 	struct iovec piece = {
 		(void *)(uintptr_t)buf_bytes(&from->held),
 		bytes,
@@ -133,7 +134,7 @@ dataconn_on_granted(struct rate_flow *flow, size_t bytes)
 /* Relays the first may bytes of the pieces, and holds the others.  False: out
  * of memory. */
 static bool
-relay_and_hold(struct data_end *from, const struct iovec *pieces, size_t n,
+relay_and_hold(struct dataconn_end *from, const struct iovec *pieces, size_t n,
     size_t may)
 {
 	struct iovec now[STREAM_PIECES];
@@ -158,7 +159,8 @@ relay_and_hold(struct data_end *from, const struct iovec *pieces, size_t n,
 }
 
 void
-dataconn_relay_data(struct data_end *from, const struct iovec *pieces, size_t n)
+dataconn_relay_data(struct dataconn_end *from, const struct iovec *pieces,
+    size_t n)
 {
 	struct throttle *throttle = from->conn->session->tunnel->throttle;
 	size_t len = stream_len(pieces, n), may = 0;
@@ -175,7 +177,7 @@ dataconn_relay_data(struct data_end *from, const struct iovec *pieces, size_t n)
 }
 
 void
-dataconn_relay_drained(struct data_end *from)
+dataconn_relay_drained(struct dataconn_end *from)
 {
 	from->paused = false;
 	wait_for_turn(from);
@@ -183,14 +185,14 @@ dataconn_relay_drained(struct data_end *from)
 }
 
 void
-dataconn_discard(struct data_end *from)
+dataconn_discard(struct dataconn_end *from)
 {
 	throttle_leave(from->conn->session->tunnel->throttle, &from->flow);
 	buf_free(&from->held);
 }
 
 void
-dataconn_relay_init(struct data_end *end)
+dataconn_relay_init(struct dataconn_end *end)
 {
 	buf_init(&end->held, HELD_MAX);
 	end->flow.own = &end->conn->session->rate;

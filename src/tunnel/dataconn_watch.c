@@ -62,7 +62,7 @@ static void
 dataconn_watch_on_quiet(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
-	struct data_end *client = &conn->end[ENGINE_CLIENT];
+	struct dataconn_end *client = &conn->end[ENGINE_CLIENT];
 	bool has_all = client->stream == NULL ||
 	    (stream_undelivered(client->stream) == 0 &&
 		!dataconn_holds(&conn->end[ENGINE_SERVER]));
@@ -114,7 +114,7 @@ dataconn_quiet(struct dataconn *conn, const struct engine_action *action)
 static uint64_t
 far_delivery_ms(const struct dataconn *conn)
 {
-	const struct data_end *client = &conn->end[ENGINE_CLIENT];
+	const struct dataconn_end *client = &conn->end[ENGINE_CLIENT];
 	uint64_t sent = client->sent;
 	uint64_t ms = conn->end[ENGINE_SERVER].waited_ms;
 
@@ -136,7 +136,7 @@ far_delivery_ms(const struct dataconn *conn)
 static bool
 is_delivered(struct dataconn *conn, bool *ret_assumed)
 {
-	const struct data_end *client = &conn->end[ENGINE_CLIENT];
+	const struct dataconn_end *client = &conn->end[ENGINE_CLIENT];
 	uint64_t now = uv_now(conn->session->options->loop);
 
 	*ret_assumed = false;
@@ -154,7 +154,7 @@ static void
 dataconn_watch_on_delivery(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
-	struct data_end *client = &conn->end[ENGINE_CLIENT];
+	struct dataconn_end *client = &conn->end[ENGINE_CLIENT];
 	bool assumed;
 
 	if (client->stream == NULL)
@@ -183,7 +183,7 @@ static void
 dataconn_watch_on_unused(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
-	struct data_end *client = &conn->end[ENGINE_CLIENT];
+	struct dataconn_end *client = &conn->end[ENGINE_CLIENT];
 
 	side_listener_close(client->listener, false);
 	client->listener = NULL;

@@ -65,8 +65,9 @@ struct session {
 	struct control control[2];
 	/* The engine opens LIMIT_SESSION_DATA of them at most. */
 	struct dataconn_list data;
-	struct transfer elsewhere; /* whose data do not pass through culvert */
-	struct rate rate;	   /* of all data connections together */
+	struct dataconn_transfer
+	    elsewhere;	  /* whose data do not pass through culvert */
+	struct rate rate; /* of all data connections together */
 	struct policy_peer client;
 	struct addr local[2]; /* our ends of the control connections; and the */
 	struct addr server;   /* server's end; AF_UNSPEC: not known */
@@ -128,7 +129,7 @@ session_action dataconn_open;
  * its record, and forgets it. */
 session_action transfer_begin, transfer_report;
 /* It runs no more; frees what it has. */
-void transfer_forget(struct transfer *transfer);
+void transfer_forget(struct dataconn_transfer *transfer);
 
 /* session.c: carries out what the engine wants.  The session may be over, and
  * dead, when it returns. */

@@ -20,7 +20,7 @@ transfer_peer(const struct engine_report *report)
 
 /* The transfer of that action, and in *ret_conn its data connection, if culvert
  * has that; both may be NULL. */
-static struct transfer *
+static struct dataconn_transfer *
 transfer_find(struct session *session, const struct engine_action *action,
     struct dataconn **ret_conn)
 {
@@ -36,7 +36,8 @@ transfer_begin(struct session *session, const struct engine_action *action)
 {
 	const struct engine_report *report = &action->report;
 	struct dataconn *conn;
-	struct transfer *transfer = transfer_find(session, action, &conn);
+	struct dataconn_transfer *transfer =
+	    transfer_find(session, action, &conn);
 
 	session_set_user(session, report->user);
 	if (transfer == NULL || transfer->running)
@@ -56,15 +57,15 @@ transfer_begin(struct session *session, const struct engine_action *action)
 }
 
 void
-transfer_forget(struct transfer *transfer)
+transfer_forget(struct dataconn_transfer *transfer)
 {
 	free(transfer->name);
-	*transfer = (struct transfer) { .running = false };
+	*transfer = (struct dataconn_transfer) { .running = false };
 }
 
 /* The SHA-256 of what has gone to that end since the last call. */
 static const char *
-transfer_digest(struct data_end *end, char text[DIGEST_TEXT_MAX])
+transfer_digest(struct dataconn_end *end, char text[DIGEST_TEXT_MAX])
 {
 	uint8_t digest[SHA256_DIGEST_SIZE];
 
@@ -76,7 +77,7 @@ transfer_digest(struct data_end *end, char text[DIGEST_TEXT_MAX])
 
 static void
 write_record(const struct session *session, const struct engine_report *report,
-    const struct transfer *transfer, struct dataconn *conn)
+    const struct dataconn_transfer *transfer, struct dataconn *conn)
 {
 	const struct tunnel_options *options = session->options;
 	struct record record = {
@@ -103,7 +104,8 @@ transfer_report(struct session *session, const struct engine_action *action)
 {
 	const struct engine_report *report = &action->report;
 	struct dataconn *conn;
-	struct transfer *transfer = transfer_find(session, action, &conn);
+	struct dataconn_transfer *transfer =
+	    transfer_find(session, action, &conn);
 
 	session_set_user(session, report->user);
 	session->tunnel->stats
@@ -119,7 +121,8 @@ transfer_report(struct session *session, const struct engine_action *action)
 
 static void
 describe_transfer(const struct session *session,
-    const struct transfer *transfer, uint64_t sent, struct session_info *ret)
+    const struct dataconn_transfer *transfer, uint64_t sent,
+    struct session_info *ret)
 {
 	if (!transfer->running || ret->n_transfers == SESSION_TRANSFERS_MAX)
 		return;

@@ -86,7 +86,7 @@ def test_mistyped_tunnel(plant, checker):
     report = checker("-f", plant, "plnat")
     assert report.status == 1
     assert "there is no [tunnel plnat] in" in report.find("tunnel")["text"]
-    assert "most similar tunnel is plant" in report.find("tunnel")["text"]
+    assert "most similar tunnel name is plant" in report.find("tunnel")["text"]
     finding = report.find("name")
     assert f"there is no [tunnel plnat] in {plant}" in finding["text"]
     assert report.fixes("name")[0] == \

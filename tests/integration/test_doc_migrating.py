@@ -228,7 +228,7 @@ def test_options_of_ssh():
     for line in table:
         old, new = line.strip("| ").split(" | ", 1)
         options = set(re.findall(r"(?<![\w-])-[A-Za-z0-9](?= |`)", old))
-        if new.startswith("not there"):
+        if new.startswith("not available"):
             gone |= options
         elif new.startswith("the same") and "/" not in old:
             same |= options

@@ -419,11 +419,15 @@ on_tick(uv_timer_t *timer)
 	(void)timer;
 }
 
+/* A program that was stopped just before may have emptied the record while this
+ * one renamed it. */
 static void
 until_recorded(struct env *env)
 {
+	struct stat found = { .st_size = 0 };
+
 	uv_timer_start(&env->watchdog, on_tick, 1, 1);
-	while (access(env->record, F_OK) != 0)
+	while (stat(env->record, &found) != 0 || found.st_size == 0)
 		uv_run(&env->loop, UV_RUN_ONCE);
 	uv_timer_stop(&env->watchdog);
 }

@@ -10,8 +10,9 @@ import signal
 from faultrig import ALIVE_COUNT, ALIVE_S, limit
 from peers import PART
 
-# The big one is more than all buffers can hold.
-SMALL, BIG = 300_000, 32 << 20
+# BIG is more than all buffers on the way hold, also where the kernel lets a
+# receive buffer grow to 32 MiB (tcp_rmem).
+SMALL, BIG = 300_000, 64 << 20
 
 
 # ---- the points ----

@@ -115,9 +115,9 @@ CASE(client_does_not_know_the_port)
 
 /* ---- ... of the client's end ---- */
 
-/* sshd closed the connection of a far client in an upload.  Not everything that
- * the client has sent may have come. */
-CASE(upload_was_cut_by_sshd)
+/* The SSH server closed the connection of a far client in an upload.  Not
+ * everything that the client has sent may have come. */
+CASE(upload_was_cut_by_ssh_server)
 {
 	return event->end_early && event->stalled &&
 	    data_is_for_upload(engine, data) &&
@@ -244,7 +244,7 @@ static const struct {
 	{ ON(EOF), SERVER, we_have_ended, note_end },
 	{ ON(EOF), SERVER, always, doubt_end },
 	{ ON(EOF), CLIENT, transfer_is_over, close_connection },
-	{ ON(EOF), CLIENT, upload_was_cut_by_sshd, cut_by_premature_end_of_client },
+	{ ON(EOF), CLIENT, upload_was_cut_by_ssh_server, cut_by_premature_end_of_client },
 	{ ON(EOF), CLIENT, always, end_upload },
 
 	{ ON(FILE_END), EITHER, end_is_not_connected, ignore },

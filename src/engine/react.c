@@ -99,8 +99,9 @@ note_file_delivered(struct engine *engine, struct data *data,
 
 /* ---- ends that cannot be made ---- */
 
-static void
-fail(struct data *data, enum engine_peer peer, const char *why, bool transient)
+void
+react_fail(struct data *data, enum engine_peer peer, const char *why,
+    bool transient)
 {
 	snprintf(data->why, sizeof(data->why), "%s", why);
 	data->transient = transient;
@@ -111,15 +112,15 @@ void
 fail_request(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	fail(data, event->peer, event->why, event->transient);
+	react_fail(data, event->peer, event->why, event->transient);
 }
 
 void
 fail_request_by_stranger(struct engine *engine, struct data *data,
     const struct engine_data_event *event)
 {
-	fail(data, event->peer, "another program connected to the port first",
-	    true);
+	react_fail(data, event->peer,
+	    "another program connected to the port first", true);
 }
 
 /* ---- EOF ---- */

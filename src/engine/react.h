@@ -36,6 +36,10 @@ reaction watch_again, await_unknown;
 /* The data connection's timer has run out: engine/wait.c. */
 reaction end_wait;
 
+/* react.c: this end of a data connection cannot be made, because of why.
+ * transient: the cause is temporary. */
+void react_fail(struct data *data, enum engine_peer peer, const char *why,
+    bool transient);
 /* event.c: treats an end that we have closed as lost. */
 void react_dropped(struct engine *engine, struct data *data,
     enum engine_peer peer, const char *why);

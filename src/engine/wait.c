@@ -1,8 +1,6 @@
 /*
  * The control engine: what data connections wait for, each for a limited time.
  */
-#include <stdio.h>
-
 #include "engine/priv.h"
 #include "engine/react.h"
 
@@ -89,9 +87,7 @@ last_reply_expires(struct engine *engine, struct data *data)
 static void
 proof_expires(struct engine *engine, struct data *data)
 {
-	snprintf(data->why, sizeof(data->why), "%s", DATA_NO_ANSWER);
-	data->transient = false;
-	data->server.failed = true;
+	react_fail(data, ENGINE_SERVER, DATA_NO_ANSWER, false);
 }
 
 /* How long each wait lasts, in ms, and what is done if the time runs out.  Enum

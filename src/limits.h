@@ -255,9 +255,11 @@
 
 /* ---- times, in milliseconds ---- */
 
-/* In active mode: how long culvert holds the reply to a transfer until the
- * server's data connection comes; how long it waits for that reply before it
- * connects to the client; and how long a new far listener waits for its probe.
+/*
+ * In active mode, three waits:
+ * - for the server's data connection, while the reply to a transfer is held;
+ * - for that reply, before culvert connects to the client;
+ * - for the probe of a new far listener.
  */
 #define LIMIT_HOLD_ACCEPT_MS 1000
 /* In active mode: how long culvert holds the reply to a transfer until it has
@@ -390,7 +392,7 @@
 #define LIMIT_BEHIND_STALL (4 * 1024 * 1024)
 
 /* A second connection to a far listener within this time after a reply of the
- * server may be one that the server made before that reply. */
+ * server: the server may have made it before that reply. */
 #define LIMIT_SECOND_MS 2000
 
 /* How often culvert checks a client that has ended its direction of the control

@@ -53,9 +53,9 @@ struct stream_handler {
 	 * negative errno.  why is the reason for users (for a channel, in
 	 * sshd's words), valid during the call.  The owner must still call
 	 * stream_close().  No other callback follows.  If both directions end
-	 * cleanly, this is not called. -ESHUTDOWN: all bytes of this side were
-	 * sent, but the peer has closed the connection after eof() and before
-	 * stream_shutdown().
+	 * cleanly, this is not called. -ESHUTDOWN is no
+	 * loss: all bytes of this side were sent, and the peer has closed the
+	 * connection after its eof(), but before stream_shutdown().
 	 */
 	void (*closed)(void *ctx, int err, const char *why);
 };

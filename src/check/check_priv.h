@@ -70,7 +70,7 @@ void check_find(struct check *check, enum finding finding);
 void check_find_as(struct check *check, enum finding finding,
     enum advice_status status);
 
-/* The same of one on which all later steps depend.  False. */
+/* Reports a finding on which all later steps depend.  Returns false. */
 bool check_find_last(struct check *check, enum finding finding);
 
 /* ---- the steps, in their order; false: the check ends ---- */

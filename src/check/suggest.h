@@ -48,7 +48,7 @@ const char *suggest_far_host(const struct options *options,
 /* Is that localhost or a loopback address, or empty? */
 bool suggest_is_loopback(const char *host);
 
-/* Does every host have the bind address of that -R: loopback, or all? */
+/* Is the bind address of that -R one that every host has: loopback, or all? */
 bool suggest_is_local(const char *bind);
 
 /* The FTP clients of a -R in active mode, as arguments of PermitOpen in

@@ -94,26 +94,29 @@ bool data_is_ready(const struct data *data);
 bool data_has_failed(const struct data *data);
 /* The address of its listener that the client gets: IPv4 if there is one. */
 const struct addr *data_told(const struct data *data);
-/* The next transfer will use it; closes the one that was NEXT before. */
+/* The next transfer will use it; closes the one that was NEXT before.  (Another
+ * one for a passive request was closed by data_open().) */
 void data_make_next(struct engine *engine, struct data *data);
-/* Returns the data connection of a transfer.  If it has none yet, assigns the
- * NEXT one to it. */
+/*
+ * Five questions about a transfer and its data connection, of which only the
+ * first changes anything:
+ */
+/* The data connection of a transfer.  If it has none yet, assigns the NEXT one
+ * to it. */
 struct data *data_attach(struct engine *engine, struct exchange *transfer);
-/* Returns the data connection that a transfer command would use if it came
- * after all exchanges before until (NULL: after all).  Returns NULL if none is
- * prepared, or if one of those exchanges may change that. */
+/* The one that a transfer would use if its command came now, before until
+ * (NULL: behind all commands).  NULL: none is prepared, or a command before it
+ * may change that. */
 struct data *data_prepared(const struct engine *engine,
     const struct exchange *until);
-/* Like data_attach(), but assigns nothing.  Returns NULL if it is not known
- * which one the transfer will use. */
+/* The one that this transfer uses or will use; NULL: not known yet. */
 struct data *data_of(const struct engine *engine, struct exchange *transfer);
-/* Returns the first pending transfer if it uses this data connection or would
- * use it now, or NULL. */
+/* The first pending transfer if it uses this data connection or would use it
+ * now; or NULL. */
 struct exchange *data_transfer(const struct engine *engine,
     const struct data *data);
-/* Returns the pending transfer that uses this data connection or will use it if
- * all pending commands succeed, even if others come before.  Returns NULL if
- * there is none. */
+/* The pending transfer, not only the first, that uses this data connection or
+ * will use it if all commands before succeed; or NULL. */
 struct exchange *data_user(const struct engine *engine,
     const struct data *data);
 /* Has the client got the first line of the final reply to that transfer, and

@@ -141,8 +141,9 @@ enum engine_action_type {
 			      * framing in the data, and send
 			      * ENGINE_DATA_FILE_END for it */
 	ENGINE_DATA_READ_ON, /* read up to LIMIT_ABORT_SLACK more bytes from
-			      * peer's end than the other end takes, so that
-			      * peer sees an ABOR */
+			      * peer's end, also if the other end does not
+			      * take them: some servers see an ABOR only
+			      * then */
 	ENGINE_DATA_SHUT,    /* half-close peer's end after all relayed bytes */
 	ENGINE_DATA_DROP,    /* close peer's end and discard what is queued for
 			      * it */
@@ -160,10 +161,10 @@ enum engine_level {
 
 enum engine_outcome {
 	ENGINE_COMPLETE,  /* the client got a 2xx */
-	ENGINE_REFUSED,	  /* it never began */
-	ENGINE_ABORTED,	  /* it began and was not completed: it was cut (an
-			   * upload: and the server did not accept the part), or
-			   * the server ended it with an error */
+	ENGINE_REFUSED,	  /* the server refused it without a 1xx */
+	ENGINE_ABORTED,	  /* it was not completed: the server ended it with an
+			   * error, or it was cut (an upload: and the server
+			   * has refused the part) */
 	ENGINE_TRUNCATED, /* an upload was cut, and the server has stored the
 			   * part as a whole file, or may have */
 };
@@ -320,9 +321,13 @@ int engine_bytes(struct engine *engine, enum engine_peer peer,
  * engine_next() has returned false. */
 bool engine_wants(const struct engine *engine, enum engine_peer peer);
 
-/* The peer has half-closed its control connection.  The session goes on until
- * the server does so, too, however long that takes.  The owner has the clock,
- * and calls engine_lost() if the client seems to be gone for good. */
+/*
+ * The peer has half-closed its control connection.  The client: the session
+ * goes on until the server ends, however long that takes; the owner has the
+ * clock, and calls engine_lost() if the client seems to be gone for good.  The
+ * server: replies without their end get one, a transfer without a final reply
+ * gets 426, and the session ends without a 421.
+ */
 void engine_eof(struct engine *engine, enum engine_peer peer);
 
 /*
@@ -340,8 +345,9 @@ void engine_stop(struct engine *engine, const char *why);
  * Ends the session as soon as that cuts no transfer; the client gets 421 with
  * why, which is copied.  Call it first with late = false: it waits until each
  * command has its final reply and each data connection that was requested has
- * been used.  Call it later with late = true: it waits for running transfers
- * only, not for a session under TLS, and lets no further transfer begin.
+ * been used.  Call it later with late = true: it waits for transfers
+ * only whose commands were sent, not for a session under TLS, and takes no
+ * further command that requests or transfers data.
  */
 void engine_drain(struct engine *engine, const char *why, bool late);
 

@@ -71,7 +71,8 @@ typedef enum step begin_op(struct engine *engine, struct exchange *exchange,
 /* The final reply has passed. */
 typedef void end_op(struct engine *engine, struct exchange *exchange,
     unsigned code);
-/* The server has sent no reply to it; or none has come in time. */
+/* skip: a reply to a later command has come, so none will come to this one.
+ * expire: its time is over. */
 typedef void skip_op(struct engine *engine, struct exchange *exchange);
 
 /* NULL: nothing is done, unless a comment says otherwise. */
@@ -79,7 +80,7 @@ struct exchange_ops {
 	enum exchange_party party;
 	fits_op *fits; /* NULL: match_fits_any() */
 	/* Stricter than fits, by the RFCs: for lines that may not be replies at
-	 * all.  Not called for 4xx and 5xx.  NULL: by the verb. */
+	 * all.  Not called for codes that refuse any command.  NULL: by the verb. */
 	fits_op *expects;
 	misfit_op *misfit; /* NULL: the reply answers this exchange */
 	begin_op *begin;   /* NULL: effect_begin() */
@@ -128,9 +129,9 @@ struct exchange {
 	bool unsure;	/* a request that may still be sent in another variant:
 			 * commands after it wait */
 	bool timed;	/* the wait for its reply has a limit */
-	bool fresh;	/* sent while a multi-line reply was in progress, and
-			 * after the client had got lines since its last
-			 * command: see unfinished.c */
+	bool fresh;	/* sent while a multi-line reply was in progress, by
+			 * a client that had got a line of it: see
+			 * unfinished.c */
 	bool heeded;	/* OWN_ABORT: the server has ended the transfer because
 			 * of it */
 	unsigned after; /* engine->n_lines when it was sent */
@@ -199,8 +200,8 @@ void exchange_keep_line(struct engine *engine, struct exchange *exchange,
 /* Limits the wait for the reply to a request, or to our own command, to
  * LIMIT_UNSURE_MS. */
 void exchange_time(struct engine *engine, struct exchange *request);
-/* Ends the wait for replies to requests and our own commands; all false: only
- * where it is limited (timed).  The requests are not sent in another variant,
+/* Ends the wait for replies to requests and our own commands: all of them, or
+ * only those with a limit (timed).  The requests are not sent in another variant,
  * and commands after them may be sent. */
 void exchange_be_sure(struct engine *engine, bool all);
 /* Does any exchange wait for a listener, or for a request of our own? */

@@ -30,7 +30,7 @@
  *	cwd.c		the working directory at the server
  *	owner.c		login, pace of commands, drain: for the owner
  *
- * All work is done in engine_next().  While no action is queued, it takes one
+ * All lines are handled in engine_next().  While no action is queued, it takes one
  * step: it handles a line of the server; if there is none, a line of the
  * client; if there is none, the EOF or loss of a control connection.  A line
  * that cannot be handled yet stays in the line reader, with all bytes after it.
@@ -136,8 +136,9 @@ enum disposition {
 	DROP,
 	DROP_REQUEST, /* DROP; then the request is sent in another variant */
 	DROP_RETRY,   /* DROP; then the transfer is tried in the other mode */
-	TRANSLATE,    /* DROP; then culvert answers in the client's variant,
-		       * which is another one: 200, 227 or 229 */
+	TRANSLATE,    /* of a 227 to 229 in a variant that the client did
+		       * not use: DROP, then culvert answers 200, 227 or
+		       * 229 */
 	FILTER_FEAT,  /* pass all lines but those about TLS */
 	REWRITE,      /* replace the server's host-port by ours */
 };
@@ -231,7 +232,8 @@ struct action_queue {
 struct data_table {
 	struct data data[LIMIT_SESSION_DATA];
 	struct data *next;   /* DATA_NEXT, or NULL */
-	struct data *making; /* the one that a held line of a reply needs */
+	struct data *making; /* the one whose listener a held line of a reply waits
+			      * for */
 	/* The client and the server may have agreed on a data connection that
 	 * does not go through culvert. */
 	bool foreign;

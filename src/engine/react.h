@@ -21,10 +21,13 @@ reaction note_listener, note_client, note_server, note_end, note_file_end,
 reaction fail_request, fail_request_by_stranger;
 /* Half-close the other end, for an upload after a wait: engine/upload.c. */
 reaction pass_end_to_client, end_upload;
-/* Store an EOF that is not proven (doubt_end); decide about it if no reply of
- * the server comes (settle_doubt). */
-reaction doubt_end, settle_doubt;
-/* Mark the transfer as cut, and reset or close the other end. */
+/* Store an EOF that is not proven. */
+reaction doubt_end;
+/* No reply of the server has come that decides about it: decide. */
+reaction settle_doubt;
+/* Mark the transfer as cut, and reset or close the other end.  settle_upload
+ * keeps the server's end until the server has answered an ABOR;
+ * cut_by_second_client and _server reset both ends. */
 reaction cut_download, settle_upload, cut_by_server, cut_standstill,
     cut_by_second_client, cut_by_second_server;
 /* Close the end that the event is about, and treat it as lost. */

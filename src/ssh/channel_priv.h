@@ -29,7 +29,8 @@ struct channel {
 	bool unproven; /* CLOSE has come, and no EOF on this link ever */
 	bool eof_told;
 	bool exhausted;	   /* the last data have used up the window */
-	bool starved;	   /* ... long before the EOF */
+	bool starved;	   /* ... for LIMIT_IDLE_END_MS or longer before the
+			    * EOF */
 	bool doubtful;	   /* channel_doubt() */
 	uint64_t heard_at; /* when the last data came, uv_now() */
 	uint64_t eof_at;   /* when the EOF came */

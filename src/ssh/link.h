@@ -67,8 +67,8 @@ struct link_handler {
 
 	/*
 	 * ssh has ended, or could not be started.  Called once, after closed()
-	 * of every stream, except of those that have a CHANNEL_EOF to deliver
-	 * and are not read: they deliver it when they are.  was_up: up() was
+	 * of every stream.  (A stream with a CHANNEL_EOF that its owner does
+	 * not read gets no closed(); it delivers the EOF when the owner reads.)  was_up: up() was
 	 * called.  why: ssh's last lines, or what else is known; valid in the
 	 * call.
 	 */
@@ -149,8 +149,8 @@ const struct reason *link_reason(const struct link *link);
 struct stream *link_dial(struct link *link, const char *host, uint16_t port,
     enum link_use use, const struct stream_handler *handler, void *ctx);
 
-/* The number of streams for data; owned: only of those that their owners have
- * not closed, else also of those whose channel is not closed yet. */
+/* The number of streams for data; owned: without those that their owners have
+ * closed, and that wait for the peer's CLOSE only. */
 unsigned int link_data_streams(const struct link *link, bool owned);
 
 /*

@@ -18,8 +18,9 @@
  * ssh is fast; with 30 MiB it may stand still for seconds.
  *
  * A reader that lags behind gets no larger window, and a smaller one if it lags
- * much.  A window cannot be taken back, only not be renewed: so each has a
- * target, up to which consumed bytes are granted again.
+ * much.  What was granted cannot be taken back; a window shrinks only if it is
+ * not renewed.  So each has a target, up to which consumed bytes are granted
+ * again.
  *
  * What the peers of all data channels may send, and what has come and is not
  * consumed, never exceeds the budget, except for LIMIT_WINDOW_SMALL for each

@@ -36,7 +36,7 @@ struct data_eof {
 	bool doubtful;	 /* see stream_end_is_doubtful() */
 	bool early;	 /* the peer closed the connection before our own EOF */
 	bool after_ours; /* it came after we had ended our direction */
-	bool has_all;	 /* ... which proves that the peer has everything */
+	bool has_all;	 /* after_ours, and so the peer has everything */
 	bool closed;	 /* the stream is closed: to be told after the EOF */
 	uint64_t idle_ms; /* how long nothing had moved before it */
 };

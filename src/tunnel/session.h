@@ -178,8 +178,8 @@ session_action session_set_timer, session_set_reply_timer, session_grant_lines;
  * ENGINE_SEND, at -v -v: the line that is sent, without what may be a password,
  * also where a reply repeats it. */
 session_action session_log_text, session_log_transcript;
-/* ENGINE_REPORT: one line for each transfer, none is left out; a warning if it
- * was cut. */
+/* ENGINE_REPORT: one line for each transfer, without a limit: a warning if it
+ * was cut, else only at -v. */
 void session_log_report(const struct session *session,
     const struct engine_report *report);
 

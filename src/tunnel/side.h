@@ -75,8 +75,8 @@ struct side_listener_handler {
 
 	/*
 	 * After accepted(), on the far side: a further connection came to a
-	 * listener that takes one, and was refused.  One of the two is a
-	 * stranger's.  place says where, for people; valid in the call.  NULL
+	 * listener that takes one, and was refused.  One of the two may be
+	 * a stranger's.  place says where, for people; valid in the call.  NULL
 	 * for one that takes many.
 	 */
 	void (*second)(void *ctx, const char *place);
@@ -140,8 +140,8 @@ void side_check_cancel(struct side *side, struct side_check *check);
 /*
  * What stream_end_is_proven() is for a stream that this listener accepted,
  * after its clean end.  False only on the far side: the SSH server has never
- * sent EOF, and the whole connection is closed.  stream is NULL if we had ended
- * it before: then only the first condition counts.
+ * sent EOF, and the whole connection is closed.  stream NULL, for one that we
+ * had ended before: false if the SSH server has never sent EOF.
  */
 bool side_end_is_proven(const struct side_listener *listener,
     const struct stream *stream);
@@ -168,8 +168,8 @@ struct side *near_side_new(struct uv_loop_s *loop, struct net *net);
  * a listener uses one that has an idle forward, which saves a round trip.
  *
  * What far clients use must not be spread: two links deliver to one client in
- * no order (a reply and the data before it), and a client may still read, by
- * sshd, from a data connection that the link has taken to its end.
+ * no order, so a reply could overtake the data before it; and sshd may still
+ * deliver data to the client by a link that seems to have no data connection.
  *
  * directory: private, for its Unix sockets.  One side that spreads and one that
  * does not may use the same.  All arguments are borrowed and outlive the side.

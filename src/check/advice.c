@@ -1,5 +1,5 @@
 /*
- * What culvert check prints: findings and facts into texts.
+ * Makes the texts that culvert check prints, from findings and facts.
  */
 #include "check/advice.h"
 
@@ -26,16 +26,16 @@ struct row {
 	struct {
 		const char *place;
 		const char *texts[2];	 /* the line, and a remark, or NULL */
-		enum server_topic topic; /* a setting of the FTP server, in
-					  * place of the place and line */
+		enum server_topic topic; /* a setting of the FTP server,
+					  * instead of a place and a line */
 		struct suggest_change change;
 	} fixes[ADVICE_FIXES];
 };
 
 /* ---- fixes that several findings share ---- */
 
-/* How to put a line into sshd_config.  sshd uses the first line of each kind,
- * but a line in a matching Match block comes before all others. */
+/* How to put a line into sshd_config.  sshd uses the first line with a keyword,
+ * but a line in a matching Match block overrides that. */
 #define IN_PLACE "replace the existing line, also in a Match block"
 #define ADDED "add the value to the existing line, or replace \"none\" in it"
 
@@ -48,8 +48,8 @@ struct row {
 #define FIX_IN_TERMINAL \
 	FIX(HERE, "run the same command in a terminal, without --batch")
 
-/* sshd gives a user who may not log in the same answer as one whose key it does
- * not know. */
+/* sshd gives the same answer to a user who may not log in and to a user whose
+ * key it does not know. */
 #define FIX_SEE_LOG                                                     \
 	FIX(FAR_HOST, "journalctl -u ssh | grep 'not allowed because'", \
 	    "a line with {user} shows that this user may not log in")
@@ -58,8 +58,8 @@ struct row {
 	    "add {user} to that line, or its group to AllowGroups, if " \
 	    "there is one; and remove both from DenyUsers and DenyGroups")
 
-/* For an account that, as a session says, has expired.  The session may also
- * have printed somebody's own text. */
+/* A session has printed that the account or its password has expired.  But that
+ * may also be, for example, the output of a forced command. */
 #define FIX_NEW_PASSWORD                                                   \
 	FIX(THIS_HOST, "{ssh_command} -t",                                 \
 	    "in a terminal; it asks for a new password")                   \
@@ -125,7 +125,8 @@ advice_change(enum finding finding)
 	return row->fixes[i].change;
 }
 
-/* The value of {name}; that of {'name} is quoted as one word of a shell. */
+/* Finds the text for {name}; for {'name} it is quoted as one word for a shell.
+ */
 static void
 find_value(const struct facts *facts, const char *name, size_t len,
     char ret[4 * FACT_MAX])
@@ -140,7 +141,7 @@ find_value(const struct facts *facts, const char *name, size_t len,
 		suggest_word(fact(facts, id), ret, 4 * FACT_MAX);
 }
 
-/* Puts the facts in the place of their names. */
+/* Replaces the names of facts, in braces, with the facts. */
 static void
 expand(const struct facts *facts, const char *text, char *ret, size_t size)
 {

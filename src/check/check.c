@@ -87,7 +87,7 @@ on_line(void *ctx, const char *text)
 	facts_read_line(&check->facts, text);
 }
 
-/* The user that culvert will run as, which may be a system user. */
+/* Stores which user culvert will run as, and whether that is a system user. */
 static void
 set_own_user(struct check *check)
 {
@@ -101,7 +101,7 @@ set_own_user(struct check *check)
 		fact_set(&check->facts, FACT_OWN_IS_SYSTEM, "yes");
 }
 
-/* The facts that come from the options. */
+/* Sets the facts that come from the options. */
 static void
 check_set_facts(struct check *check)
 {
@@ -202,7 +202,7 @@ set_link(struct check *check)
 	check->link.directory = check->directory;
 	check->link.budget = &check->budget;
 	check->link.hearer = &check->hearer;
-	/* The findings quote its messages. */
+	/* The findings quote ssh's messages. */
 	check->link.quiet = true;
 	/* step_connect.c opens the session itself, to see the result. */
 	check->link.session = false;

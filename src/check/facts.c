@@ -1,5 +1,6 @@
 /*
- * What culvert check has found out.
+ * The facts that culvert check has found out, and how it reads them from the
+ * output of ssh -v.
  */
 #include "check/facts.h"
 
@@ -93,17 +94,19 @@ facts_find(const char *name, size_t len)
 /* ---- what ssh -v prints ---- */
 
 /*
- * Lines that contain a fact: the text between start and the first letter of
- * end. If several lines contain the same fact, the last one counts: a jump host
- * comes before the destination.
+ * Lines that contain a fact: it is the text between start and the first letter
+ * that is in end. If several lines contain the same fact, the last one counts,
+ * because the lines about a jump host come before those about the destination.
  */
 static const struct {
 	enum fact_id id;
-	const char *begins; /* the line; "": any line */
-	const char *start;  /* anywhere in it */
+	const char *begins; /* how the line begins; "": any line */
+	const char *start;  /* anywhere in the line */
 	const char *end;    /* any of these letters; "": the line's end; NULL:
 			     * the fact is a flag */
-	bool late;	    /* also counts once the host key is accepted */
+	bool late;	    /* also counts after ssh has accepted the host key;
+			     * from then on a banner of sshd may contain the
+			     * texts of the others */
 } patterns[] = {
 	{ FACT_KEX, "debug1: ", "kex: algorithm: ", "", false },
 	{ FACT_CIPHER, "debug1: ", "kex: server->client cipher: ", " ", false },
@@ -138,13 +141,12 @@ static const struct {
 	{ FACT_NO_ALGORITHM, "", "no mutual signature algorithm", NULL, true },
 };
 
-/* ssh's messages for a failure.  Of those that it has printed, the one that
+/* ssh's messages about a failure.  If it has printed several, the one that
  * comes first in this table is the cause. */
 static const struct {
 	const char *words;
 	enum finding finding;
-	bool late; /* also counts once the host key is accepted; a banner of
-		    * sshd may contain the words of the others */
+	bool late; /* as in patterns */
 } failures[] = {
 	{ "REVOKED HOST KEY DETECTED", HOST_KEY_REVOKED, false },
 	{ "REMOTE HOST IDENTIFICATION HAS CHANGED", HOST_KEY_CHANGED, false },
@@ -194,7 +196,8 @@ facts_failure(const struct facts *facts)
 				     failures[facts->failure - 1].finding;
 }
 
-/* The text behind start, up to any letter of end; NULL if there is none. */
+/* Returns the text after start, up to the first letter that is in end; NULL if
+ * the line does not contain start. */
 static const char *
 between(const char *line, const char *start, const char *end, int *ret_len)
 {
@@ -240,11 +243,12 @@ read_key(struct facts *facts, const char *line)
 		return;
 	line += strlen(start);
 	fact_format(facts, FACT_KEY_PLACE, "%.*s", (int)(at - line), line);
-	/* The space makes it known, even when there are no options. */
+	/* Because of the space, the fact is known even if there are no
+	 * options. */
 	fact_format(facts, FACT_KEY_OPTIONS, "%s ", at + strlen(options));
 }
 
-/* Adds a key to the list of those that were offered. */
+/* Adds a key to the list of keys that ssh has offered. */
 static void
 read_offered(struct facts *facts, const char *line)
 {
@@ -259,8 +263,8 @@ read_offered(struct facts *facts, const char *line)
 	    before[0] != '\0' ? ", " : "", len, at);
 }
 
-/* sshd accepts a key by its name, and then waits for a signature.  What follows
- * is a refusal, or, when ssh could not sign, the next key or method. */
+/* When sshd has accepted a key, it waits for a signature.  Then either sshd
+ * refuses the login, or ssh cannot sign and tries the next key or method. */
 static void
 read_signature(struct facts *facts, const char *line)
 {
@@ -279,8 +283,9 @@ read_signature(struct facts *facts, const char *line)
 	}
 }
 
-/* The login on the next host begins, of which nothing is known yet.  Without a
- * jump host there is none, and the line is from a banner of sshd. */
+/* When ssh begins to log in to the next host, forgets what was known about the
+ * last one.  Without a jump host there is no next host; then such a line comes
+ * from a banner of sshd. */
 static void
 read_next_host(struct facts *facts, const char *line)
 {
@@ -296,7 +301,7 @@ read_next_host(struct facts *facts, const char *line)
 		facts->failure = 0;
 }
 
-/* The FILE of FILE:LINE. */
+/* Stores FILE, if the place of the host key is FILE:LINE. */
 static void
 note_known_hosts(struct facts *facts)
 {
@@ -308,7 +313,7 @@ note_known_hosts(struct facts *facts)
 		    (int)(colon - place), place);
 }
 
-/* Removes the markers behind the algorithms, which name none. */
+/* Removes the markers after the algorithms; they are not algorithms. */
 static void
 trim_offer(struct facts *facts)
 {

@@ -59,7 +59,7 @@ ftp_send(struct ftp *ftp, const char *format, ...)
 		len = sizeof(line) - 3;
 	memcpy(line + len, "\r\n", 2);
 	secrets_hear(&ftp->secrets, (const uint8_t *)line, (size_t)len + 2);
-	/* If this fails, so does the connection. */
+	/* If this fails, the connection fails as well. */
 	if (ftp->peer.stream != NULL &&
 	    stream_write(ftp->peer.stream, line, (size_t)len + 2) != 0)
 		log_verbose("a command could not be sent");
@@ -68,7 +68,8 @@ ftp_send(struct ftp *ftp, const char *format, ...)
 
 /* ---- replies ---- */
 
-/* Takes a line.  True: it completes a reply, or belongs to none. */
+/* Takes a line.  Returns true if it completes a reply, or belongs to no reply.
+ */
 static bool
 ftp_take_line(struct ftp *ftp, const uint8_t *line, size_t len,
     struct ftp_reply *ret)
@@ -87,7 +88,7 @@ ftp_take_line(struct ftp *ftp, const uint8_t *line, size_t len,
 	if (place == REPLY_FIRST || place == REPLY_INNER)
 		return false;
 	*ret = (struct ftp_reply) {
-		/* 1 is not a reply code of any server. */
+		/* No server has the reply code 1. */
 		.code = place == REPLY_STRAY ? 1 : code,
 		.lines = ftp->text,
 		.len = ftp->len,

@@ -1,5 +1,5 @@
 /*
- * Judges what sshd does for a forward.
+ * Judges what sshd did for a forward.
  */
 #include "check/judge.h"
 
@@ -62,8 +62,8 @@ judge_ssh(const struct facts *facts)
 {
 	enum finding finding = facts_failure(facts);
 
-	/* At the login PAM has refused the account (do_pam_account() in sshd).
-	 */
+	/* LOGIN_CLOSED means that PAM has refused the account (do_pam_account()
+	 * in sshd), which is possible only after a signature or a password. */
 	if (finding == LOGIN_CLOSED &&
 	    (!fact_known(facts, FACT_HOST_ACCEPTED) ||
 		(!fact_known(facts, FACT_SIGNING) &&
@@ -71,7 +71,7 @@ judge_ssh(const struct facts *facts)
 		finding = SSH_FAILED;
 	if (finding == SSH_CONFIG_WRONG)
 		return finding;
-	/* The failure is then that of a jump host. */
+	/* The jump host, or the command, has failed. */
 	if (fact_known(facts, FACT_PROXY) && !is_at_destination(facts))
 		return PROXY_FAILED;
 	return finding == LOGIN_DENIED ? why_denied(facts) : finding;
@@ -107,7 +107,7 @@ why_no_connection(const struct judge *judge)
 	return CONNECT_FORBIDDEN;
 }
 
-/* sshd refuses to listen; some of its reasons are known. */
+/* Finds out why sshd refuses to listen, as far as that is possible. */
 static enum finding
 why_forbidden(const struct judge *judge)
 {
@@ -124,7 +124,7 @@ why_forbidden(const struct judge *judge)
 			judge->outcome->probe.err == -EACCES ?
 		    FORWARD_SEE_CONNECT :
 		    FORWARD_FORBIDDEN;
-	/* sshd listens on any other port. */
+	/* sshd has listened on another port, for data connections. */
 	if (judge->forward->remote &&
 	    outcome->client_passive.result == ATTEMPT_GOOD)
 		return FORWARD_TAKEN;
@@ -193,8 +193,8 @@ why_not_passive(const struct judge *judge)
 	    CLIENT_PASSIVE_WRONG;
 }
 
-/* Reports whether sshd can do what clients of -R in one mode need; other: it
- * can for the other mode. */
+/* Reports whether sshd can do what clients of -R need in one mode.  other says
+ * whether it can do that for the other mode. */
 static void
 judge_client(struct judge *judge, const struct attempt *attempt,
     enum finding good, enum finding bad, bool other)
@@ -221,7 +221,7 @@ judge_clients(struct judge *judge)
 	    passive->result == ATTEMPT_GOOD);
 }
 
-/* False: the server cannot be reached. */
+/* Returns false if the server cannot be reached. */
 static bool
 judge_connect(struct judge *judge)
 {

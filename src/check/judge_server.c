@@ -18,7 +18,7 @@ judge_is_good(unsigned code)
 	return code >= 200 && code < 300;
 }
 
-/* Does that reply contain one of the words, in upper or lower case?  NULL ends
+/* Does the reply contain one of the words, in upper or lower case?  NULL ends
  * the list. */
 static bool
 has_word(const char *reply, const char *const *words)
@@ -28,7 +28,7 @@ has_word(const char *reply, const char *const *words)
 	return *words != NULL;
 }
 
-/* Does that reply require TLS? */
+/* Does the reply say that TLS is required? */
 static bool
 requires_tls(const char *reply)
 {
@@ -38,7 +38,7 @@ requires_tls(const char *reply)
 	return reply[0] != '2' && reply[0] != '1' && has_word(reply, words);
 }
 
-/* Does that reply say that there are too many clients?  The texts are those of
+/* Does the reply say that there are too many clients?  The texts are those of
  * vsftpd and pure-ftpd, of proftpd, and of IIS. */
 static bool
 says_too_many(const char *reply)
@@ -49,7 +49,7 @@ says_too_many(const char *reply)
 	return has_word(reply, words);
 }
 
-/* Does that reply to LIST reject the address of the data connection's peer? */
+/* Does the reply to LIST reject the address of the data connection's peer? */
 static bool
 is_about_peer(const char *reply)
 {
@@ -140,8 +140,8 @@ judge_login(struct judge *judge)
 
 /* ---- listings ---- */
 
-/* May the server be on another host than sshd?  Then it cannot connect to
- * sshd's loopback. */
+/* Is the server perhaps on another host than sshd?  Then it cannot connect to
+ * sshd's loopback address. */
 static bool
 is_on_other_host(const struct judge *judge)
 {
@@ -149,7 +149,6 @@ is_on_other_host(const struct judge *judge)
 	    !suggest_is_loopback(judge->forward->host);
 }
 
-/* Is the server's name ::1 for sshd, and does EPRT with that work? */
 bool
 judge_is_on_ipv6(const struct judge *judge)
 {
@@ -182,7 +181,8 @@ why_refused(const struct judge *judge, enum probe_variant variant)
 					  MODE_REFUSED_PASSIVE;
 }
 
-/* The finding of a variant.  A trial does not tell all of them apart. */
+/* Returns the finding of a variant.  The trial alone cannot distinguish all
+ * findings. */
 static enum finding
 judge_trial(const struct judge *judge, enum probe_variant variant)
 {
@@ -231,7 +231,7 @@ judge_look(struct judge *judge)
 		judge->tls_reply = probe->login_reply;
 }
 
-/* Sets the facts that the texts of its findings name. */
+/* Sets the facts that are named in the texts of a variant's findings. */
 static void
 set_variant_facts(struct judge *judge, enum probe_variant variant)
 {
@@ -252,8 +252,8 @@ set_variant_facts(struct judge *judge, enum probe_variant variant)
 		fact_set(facts, FACT_WHY, addr_format(&trial->announced, at));
 }
 
-/* Will culvert notice the failure, and does the other variant or the other
- * mode, which it then uses, work? */
+/* Will culvert notice that the variant has failed, and then use another one
+ * that works? */
 static bool
 has_alternative(const struct judge *judge, enum probe_variant variant)
 {
@@ -273,7 +273,7 @@ static void
 judge_variant(struct judge *judge, enum probe_variant variant)
 {
 	enum finding finding = judge_trial(judge, variant);
-	/* Was active mode not tested, while passive mode works? */
+	/* Active mode was not tested, but is not needed. */
 	bool spared = finding == MODE_UNTESTED && judge->works[JUDGE_PASSIVE] &&
 	    judge->options->server_mode != OPTIONS_ACTIVE;
 	bool alternative = advice_worst(finding) == ADVICE_WRONG &&
@@ -290,7 +290,7 @@ judge_variant(struct judge *judge, enum probe_variant variant)
 
 /* ---- the address in a 227 ---- */
 
-/* The server's address; AF_UNSPEC if it is not known here. */
+/* Returns the server's address; AF_UNSPEC if it is not known on this host. */
 static struct addr
 server_address(const struct judge *judge)
 {

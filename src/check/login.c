@@ -21,7 +21,8 @@ static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP };
 
 #define N_ENDING (sizeof(ending) / sizeof(ending[0]))
 
-/* The signal that has arrived; a handler can write to nothing else. */
+/* The signal that has arrived.  A signal handler may write only to a variable
+ * of this kind. */
 static volatile sig_atomic_t caught;
 
 static void
@@ -78,7 +79,8 @@ read_hidden(int fd, const char *prompt, char *text, size_t size)
 	return err;
 }
 
-/* A signal is raised again after the terminal has been restored. */
+/* Raises a signal that has arrived again, after the terminal has been restored.
+ */
 static int
 prompt_once(int fd, const char *prompt, char *text, size_t size)
 {
@@ -100,8 +102,7 @@ prompt_once(int fd, const char *prompt, char *text, size_t size)
 /*
  * Asks for a password; what the user types is not shown.  Returns 0; -ENXIO or
  * similar if there is no terminal; -E2BIG for more than size - 1 letters;
- * -EINTR after a signal, which is raised again, for its former handler, once
- * the terminal has been restored.
+ * -EINTR after a signal, which has been raised again for its former handler.
  */
 static int
 terminal_prompt(const char *prompt, char *text, size_t size)
@@ -112,7 +113,7 @@ terminal_prompt(const char *prompt, char *text, size_t size)
 
 	if (fd < 0)
 		return -errno;
-	/* Stopped and continued: ask again. */
+	/* After Ctrl-Z and "fg", ask again. */
 	do
 		err = prompt_once(fd, prompt, text, size);
 	while (err == -EINTR && caught == SIGTSTP);
@@ -121,7 +122,7 @@ terminal_prompt(const char *prompt, char *text, size_t size)
 
 /* ---- the netrc file ---- */
 
-/* 0 or a negative errno. */
+/* Returns 0 or a negative errno. */
 static int
 login_read_file(struct login *login)
 {

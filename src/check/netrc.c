@@ -127,7 +127,7 @@ take_pair(struct reader *reader, struct entry *entry)
 	return 0;
 }
 
-/* Is that complete entry the one to find? */
+/* Is this entry, which is complete, the one to find? */
 static bool
 netrc_fits(const struct entry *entry, const char *user)
 {

@@ -34,7 +34,7 @@ struct probe {
 	struct addr local;	     /* our end; AF_UNSPEC if unknown */
 	char host[FORWARD_HOST_MAX]; /* to connect to for data */
 	unsigned n_waits; /* preliminary replies before the greeting */
-	unsigned n_stray; /* lines before it that are no replies */
+	unsigned n_stray; /* lines before the greeting that are no replies */
 };
 
 const char *
@@ -57,7 +57,7 @@ probe_was_tried(const struct probe_tried *tried)
 	    tried->trial.finding != MODE_OTHER_FAMILY;
 }
 
-/* There is no reply. */
+/* Stores why there is no reply.  Returns false. */
 static bool
 probe_lose(struct probe *probe, int err, const char *why)
 {
@@ -67,7 +67,7 @@ probe_lose(struct probe *probe, int err, const char *why)
 	return false;
 }
 
-/* Reads the reply to a command.  False: there is none. */
+/* Reads the reply to a command.  Returns false if there is none. */
 static bool
 probe_read(struct probe *probe, struct ftp_reply *ret)
 {
@@ -90,7 +90,7 @@ probe_keep_greeting(struct probe *probe, const struct ftp_reply *reply)
 	    strcspn(reply->lines, "\r\n"));
 }
 
-/* Does the greeting follow that? */
+/* Does the greeting come after this reply? */
 static bool
 probe_is_early(struct probe *probe, const struct ftp_reply *reply)
 {
@@ -122,7 +122,7 @@ probe_note_ends(struct probe *probe)
 		addr_format_ip(peer, probe->host);
 }
 
-/* False: there is no greeting, or it is a refusal. */
+/* Returns false if there is no greeting, or if it is a refusal. */
 static bool
 probe_greeting(struct probe *probe)
 {
@@ -166,7 +166,8 @@ keep_feat(struct probe_outcome *outcome, const struct ftp_reply *reply)
 		size_t n = (size_t)((lf != NULL ? lf : end) - line);
 		char name[80];
 
-		/* RFC 2389 section 3.2: each begins with a space. */
+		/* RFC 2389 section 3.2: a feature's line begins with a space.
+		 */
 		if (n > 1 && line[0] == ' ' && len < FACT_MAX - 100) {
 			log_escape(name, sizeof(name), line + 1, n - 1);
 			len += (size_t)snprintf(outcome->feat + len,
@@ -194,7 +195,8 @@ probe_feat(struct probe *probe)
 	return true;
 }
 
-/* SYST, for servers whose greeting can be changed, such as IIS. */
+/* Sends SYST, to recognise servers whose greeting can be changed, such as IIS.
+ */
 static bool
 probe_syst(struct probe *probe)
 {
@@ -211,7 +213,7 @@ probe_syst(struct probe *probe)
 
 /* ---- the login ---- */
 
-/* False: the connection was lost. */
+/* Returns false if the connection was lost. */
 static bool
 probe_login(struct probe *probe)
 {
@@ -240,7 +242,8 @@ probe_login(struct probe *probe)
 
 /* ---- listings ---- */
 
-/* The family of the address to announce: the server's, if that is known. */
+/* Returns the family of the address to announce: that of the server's address,
+ * if it is known. */
 static sa_family_t
 probe_family_of(const struct probe *probe)
 {
@@ -256,7 +259,7 @@ probe_family_of(const struct probe *probe)
 	return AF_INET;
 }
 
-/* Tries that variant, announcing an address of that family. */
+/* Tries a variant.  In active mode, announces an address of the family. */
 static void
 probe_try(struct probe *probe, enum probe_variant variant, sa_family_t family,
     struct trial_outcome *ret)
@@ -282,7 +285,7 @@ probe_try(struct probe *probe, enum probe_variant variant, sa_family_t family,
 	trial_run(&trial, ret);
 }
 
-/* May the server be on the far ::1, although its name does not tell? */
+/* Is the server perhaps on the far ::1, although its name does not show it? */
 static bool
 may_be_ipv6(const struct probe *probe)
 {
@@ -292,7 +295,8 @@ may_be_ipv6(const struct probe *probe)
 	    addr_parse_ip(probe->options->host, &addr) != 0;
 }
 
-/* False: the connection was lost, or the server is still busy with it. */
+/* Returns false if no other variant can be tried, because the connection was
+ * lost, or the server still tries to connect. */
 static bool
 probe_variant(struct probe *probe, enum probe_variant variant)
 {
@@ -372,7 +376,7 @@ probe_measure(struct probe *probe)
 
 /* ---- probe.h ---- */
 
-/* False: it has ended. */
+/* Returns false if there is nothing more to check. */
 static bool
 probe_log_in(struct probe *probe)
 {

@@ -20,7 +20,7 @@ static const struct {
 	{ "pyftpdlib", SERVER_PYFTPDLIB },
 	{ "GNU inetutils", SERVER_INETUTILS },
 	{ "Windows_NT", SERVER_IIS },
-	/* Texts for a client that is one too many. */
+	/* Greetings of servers that have too many clients. */
 	{ "There are too many conn", SERVER_VSFTPD },
 	{ "users (the maximum) are already", SERVER_PUREFTPD },
 	{ "421 Too many connections (", SERVER_PUREFTPD },

@@ -38,7 +38,7 @@ step_config_on_ended(void *ctx, const struct monitor_end *end)
 	run->ended = true;
 }
 
-/* 0 or a negative errno. */
+/* Returns 0 or a negative errno. */
 static int
 step_config_run(struct check *check, struct config_run *run)
 {
@@ -56,7 +56,7 @@ step_config_run(struct check *check, struct config_run *run)
 	wait_begin(&check->wait, 3 * (uint64_t)LIMIT_SSH_CONFIG_MS);
 	while (!run->ended && wait_more(&check->wait))
 		;
-	/* A command in Match exec, or a name look-up, takes too long. */
+	/* A command in Match exec, or a look-up of a name, takes too long. */
 	if (!run->ended)
 		ssh_run_signal(ssh, SIGKILL);
 	while (!run->ended)
@@ -77,7 +77,7 @@ find_setting(const struct config_run *run, const char *key, char ret[FACT_MAX])
 	return true;
 }
 
-/* AddressFamily, -4 and -6. */
+/* Returns the family that AddressFamily, -4 or -6 requests. */
 static sa_family_t
 find_family(const struct config_run *run)
 {
@@ -113,7 +113,8 @@ step_config_read(struct check *check, const struct config_run *run)
 	    find_setting(run, "user", facts->text[FACT_USER]);
 	find_proxy(run, facts);
 	check->family = find_family(run);
-	/* sshd tells the place of the key only after a login. */
+	/* The default, because sshd reports the place of the key only after a
+	 * login. */
 	if (fact_known(facts, FACT_USER))
 		fact_format(facts, FACT_KEY_PLACE, "~%s/.ssh/authorized_keys",
 		    fact(facts, FACT_USER));
@@ -142,7 +143,7 @@ step_config(struct check *check)
 	step_config_read(check, &run);
 	if (run.end.signal != 0)
 		return check_find_last(check, CONFIG_SLOW);
-	/* If it has failed, ssh will print the error when it connects. */
+	/* If ssh -G has failed, ssh will print the error when it connects. */
 	check->configured &= run.end.status == 0;
 	return true;
 }

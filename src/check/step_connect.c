@@ -28,7 +28,7 @@ connect_on_down(void *ctx, bool was_up, const char *why)
 	fact_text(check->link_why, "%s", why);
 }
 
-/* 0 or a negative errno. */
+/* Returns 0 or a negative errno. */
 static int
 connect_start(struct check *check)
 {
@@ -57,7 +57,7 @@ connect_start(struct check *check)
 	return err;
 }
 
-/* Waits until ssh has logged in.  False: it does not. */
+/* Waits until ssh has logged in.  Returns false if it has not. */
 static bool
 connect_wait(struct check *check)
 {
@@ -68,7 +68,7 @@ connect_wait(struct check *check)
 		;
 	if (check->link_up || !wait->late)
 		return check->link_up;
-	/* The reason is known; ssh's messages tell more. */
+	/* Ends ssh, and waits for its last messages. */
 	links_stop(check->links);
 	wait_begin(wait, wait->times.login);
 	while (check->link_runs && wait_more(wait))
@@ -102,7 +102,7 @@ report_connection(struct check *check)
 {
 	const struct facts *facts = &check->facts;
 
-	/* With StrictHostKeyChecking no, ssh warns and goes on. */
+	/* With StrictHostKeyChecking no, ssh only warns. */
 	if (facts_failure(facts) == HOST_KEY_CHANGED)
 		check_find(check, HOST_KEY_IGNORED);
 	else
@@ -127,7 +127,7 @@ nagle_on_session(void *ctx, const char *why)
 		session->result = ATTEMPT_GOOD;
 }
 
-/* Opens the session as link.c does, but sees the result. */
+/* Opens the session as link.c would, and returns the result. */
 static enum finding
 nagle_try(struct check *check)
 {

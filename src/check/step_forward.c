@@ -2,10 +2,10 @@
  * culvert check, last step: each -L and -R.
  *
  *	-L	sshd listens -- the FTP server
- *	-R	sshd listens for clients -- for their data connections -- it
- *		connects to one of them -- the FTP server
+ *	-R	sshd listens for clients -- sshd listens for their data
+ *		connections -- sshd connects to that listener -- the FTP server
  *
- * Each of these is tried even if another one fails.
+ * Most of these are tried even if those before them fail.
  */
 #include <stdio.h>
 #include <string.h>
@@ -44,8 +44,8 @@ forward_try_local(struct check *check, const struct forward *forward,
 	peer_unlisten(&listener);
 }
 
-/* -R: for a client in active mode, sshd must connect to the client.  The test
- * connects to a listener of sshd itself. */
+/* -R: for a client in active mode, sshd must connect to the client.  In this
+ * test it connects to a listener of its own. */
 static void
 forward_try_active(struct check *check, const struct peer_listener *listener,
     struct attempt *ret)
@@ -68,8 +68,8 @@ forward_try_active(struct check *check, const struct peer_listener *listener,
 	peer_close(&peer);
 }
 
-/* -R: sshd listens for clients, and for their data connections.  The first
- * listener is open during all tests of the forward. */
+/* -R: sshd listens for clients, and for their data connections.  The listener
+ * for clients stays open during all tests of the forward. */
 static void
 forward_try_remote(struct check *check, const struct forward *forward,
     struct judge_outcome *outcome, struct peer_listener *control)
@@ -199,7 +199,8 @@ step_forward(struct check *check)
 	else
 		forward_try_local(check, forward, outcome);
 	forward_probe(check, forward, outcome);
-	/* Without the link, failures mean nothing; down() follows. */
+	/* Failures mean nothing if the link was lost; then wait for its down().
+	 */
 	while (!check->wait.over && !link_is_up(links_first(check->links)))
 		uv_run(&check->loop, UV_RUN_ONCE);
 	if (!check->wait.over)

@@ -15,7 +15,7 @@ struct lookup {
 	bool done;
 	struct addr found[RESOLVE_MAX];
 	size_t n;
-	char why[FACT_MAX]; /* there is none */
+	char why[FACT_MAX]; /* the reason, if no address was found */
 };
 
 static void
@@ -80,7 +80,7 @@ reach_keep_family(struct check *check, struct lookup *lookup)
 
 /* ---- TCP ---- */
 
-/* What the SSH server sends at first. */
+/* The first bytes that the SSH server sends. */
 struct first_bytes {
 	char text[FACT_MAX];
 	size_t len;
@@ -121,7 +121,7 @@ reach_find_version(const struct first_bytes *first, struct facts *facts)
 	return true;
 }
 
-/* Is that no SSH server, whatever follows? */
+/* Is it certain that this is not an SSH server? */
 static bool
 reach_is_foreign(const struct first_bytes *first)
 {

@@ -62,7 +62,7 @@ suggest_mode(const struct options *options, const struct suggest_modes *modes)
 	}
 	if (!known)
 		return options->server_mode;
-	/* The requested mode fails; nothing is known of the other one. */
+	/* No mode works for all forwards, as far as they were tried. */
 	if (!passive && !active)
 		return OPTIONS_SAME;
 	if (options->server_mode == OPTIONS_PASSIVE && passive)
@@ -76,7 +76,7 @@ suggest_mode(const struct options *options, const struct suggest_modes *modes)
 
 /* ---- the key ---- */
 
-/* Adds ,name="host:port", unless the text has it.  Port 0: any. */
+/* Adds ,name="host:port", unless the text contains it.  Port 0: any. */
 static void
 put_permit(struct text *text, const char *name, const char *host, uint16_t port)
 {
@@ -91,7 +91,8 @@ put_permit(struct text *text, const char *name, const char *host, uint16_t port)
 		suggest_put(text, "%s", one);
 }
 
-/* Clients that are single hosts; sshd has no pattern for networks. */
+/* Permits the clients of --allow that are single hosts, because sshd has no
+ * pattern for networks. */
 static void
 put_clients(struct text *text, const struct options *options)
 {
@@ -116,7 +117,7 @@ suggest_is_loopback(const char *host)
 	    (addr_parse_ip(host, &addr) == 0 && addr_is_loopback(&addr));
 }
 
-/* All addresses of the SSH server? */
+/* Does that mean all addresses of the SSH server? */
 static bool
 is_every(const char *bind)
 {
@@ -136,7 +137,7 @@ put_remote_open(struct text *text, const struct options *options,
 		return;
 	}
 	put_clients(text, options);
-	/* culvert tests by a connection whether sshd listens there
+	/* culvert connects to that address, to test whether sshd listens
 	 * (tunnel/far_probe.c). */
 	put_permit(text, "permitopen",
 	    !is_every(forward->bind)		 ? forward->bind :
@@ -211,7 +212,7 @@ suggest_key_line(const struct options *options,
 	for (size_t i = 0; i < options->n_forwards; i++) {
 		const struct forward *forward = &options->forwards[i];
 
-		/* In active mode sshd connects to no data port. */
+		/* In active mode sshd does not connect to data ports. */
 		if (forward->remote)
 			put_remote_open(&text, options, forward);
 		else
@@ -222,7 +223,8 @@ suggest_key_line(const struct options *options,
 	for (size_t i = 0; i < options->n_forwards; i++)
 		put_listen(&text, options, &options->forwards[i], &modes[i],
 		    mode);
-	/* None would be everywhere; only root may listen there. */
+	/* Without any permitlisten, sshd may listen everywhere.  On port 1 only
+	 * root may listen. */
 	if (text.len == before)
 		put_permit(&text, "permitlisten", "localhost", 1);
 	return suggest_done(&text);
@@ -282,7 +284,7 @@ suggest_add(struct suggest_command *command, struct suggest_change change)
 	    isupper((unsigned char)change.value[0]);
 }
 
-/* The first change of that part, or NULL. */
+/* Returns the first change of that part, or NULL. */
 static const struct suggest_change *
 find_change(const struct suggest_command *command, enum suggest_part part,
     const char *name, size_t forward)

@@ -1,9 +1,9 @@
 /*
  * One listing.
  *
- *	passive	PASV -- connect to the port of the reply --\
- *	                                                    LIST -- data,
- *replies active	listen -- PORT, its reply -----------------/
+ *	PASV -- connect to the port in the reply --\
+ *	                                            LIST -- data and replies
+ *	listen -- PORT -- the reply to PORT -------/
  */
 #include "check/trial.h"
 
@@ -20,7 +20,7 @@ struct trial {
 	struct peer data;
 	unsigned code;	      /* of the last reply */
 	unsigned preliminary; /* replies (1yz) to LIST */
-	bool final;	      /* the final reply to it has come */
+	bool final;	      /* the final reply to LIST has come */
 	bool lost;	      /* the control connection was lost */
 	struct trial_outcome *outcome;
 };
@@ -39,7 +39,8 @@ trial_end(struct trial *trial, enum finding finding, const char *why)
 	return finding;
 }
 
-/* Stores it.  False: there is none, the connection was lost. */
+/* Stores a reply.  Returns false if there is none, because the connection was
+ * lost. */
 static bool
 trial_keep_reply(struct trial *trial, const struct ftp_reply *reply)
 {
@@ -52,8 +53,8 @@ trial_keep_reply(struct trial *trial, const struct ftp_reply *reply)
 
 /* ---- the listing ---- */
 
-/* How long to wait for what comes next: a reply, or the end of the data, which
- * may come a little later. */
+/* Returns how long to wait for what comes next: a reply, or, after the final
+ * reply, the end of the data. */
 static uint64_t
 trial_ms(const struct trial *trial)
 {
@@ -61,7 +62,7 @@ trial_ms(const struct trial *trial)
 			      trial->wait->times.reply;
 }
 
-/* Takes the replies to LIST that have come. */
+/* Takes the replies to LIST that have arrived. */
 static void
 trial_take_replies(struct trial *trial)
 {
@@ -75,7 +76,7 @@ trial_take_replies(struct trial *trial)
 	}
 }
 
-/* Is everything there, or is there nothing to wait for? */
+/* Has everything arrived, or will nothing more arrive? */
 static bool
 trial_is_over(const struct trial *trial)
 {
@@ -114,7 +115,7 @@ trial_listed(struct trial *trial)
 		    data->opened ? MODE_CUT : MODE_NO_CONNECTION,
 		    "the data connection does not end");
 	fact_text(trial->outcome->why, "no reply in time");
-	/* Some servers try to connect for more than a minute. */
+	/* The server may still try to connect, some for more than a minute. */
 	trial->outcome->hangs = !data->opened;
 	if (data->opened)
 		return SERVER_LOST;
@@ -135,7 +136,7 @@ trial_list(struct trial *trial)
 		trial_take_replies(trial);
 		if (trial_is_over(trial))
 			break;
-		/* While data come, the listing may take longer. */
+		/* As long as data come, the listing may take longer. */
 		if (trial->data.bytes > bytes &&
 		    uv_now(wait->loop) - began <= wait->times.listing)
 			wait_begin(wait, trial_ms(trial));

@@ -42,7 +42,7 @@ void
 wait_begin(struct wait *wait, uint64_t ms)
 {
 	wait->late = false;
-	/* The loop may have stood still, while a user typed a password. */
+	/* The loop may not have run while a user typed a password. */
 	uv_update_time(wait->loop);
 	uv_timer_start(&wait->timer, wait_on_late, ms, 0);
 }

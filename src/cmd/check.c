@@ -48,7 +48,8 @@ struct line {
 	uint64_t timeout_s;  /* as a number; 0: not given */
 	const char *path;    /* of the configuration file, -f; or NULL */
 	unsigned json;
-	bool own; /* an option was given that belongs in a section */
+	bool own; /* an option was given that belongs into a section of the
+		   * file */
 	struct suggest_option *given;
 	size_t n_given;
 	struct config config;
@@ -195,7 +196,7 @@ check_tunnel(struct line *line)
 	}
 	options.quiet = line->options.quiet;
 	options.no_confine |= line->options.no_confine;
-	/* If root starts culvert up, it becomes this user. */
+	/* If root runs culvert up, it becomes this user. */
 	if (check.tunnel != NULL && geteuid() == 0)
 		check.user = line->config.process.user;
 	if (check.tunnel == NULL && nearest != NULL) {

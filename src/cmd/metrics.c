@@ -10,8 +10,8 @@
  * /metrics, in Prometheus' text format.  Of a request it reads only the
  * headers.
  *
- * After the listening socket was shut down, it ends when the connections that
- * it has accepted have ended.
+ * When the listening socket has been shut down, it ends as soon as the
+ * connections that it has accepted have ended.
  */
 #include <errno.h>
 #include <microhttpd.h>

@@ -1,5 +1,5 @@
 /*
- * What culvert counts, in Prometheus' text format.
+ * Writes what culvert counts, in Prometheus' text format.
  */
 #include "cmd/metrics_text.h"
 
@@ -57,7 +57,7 @@ static const struct family {
 
 #define FAMILIES (sizeof(families) / sizeof(families[0]))
 
-/* For each family an object: labels and their value. */
+/* For each family an object that maps labels to a value. */
 struct samples {
 	json_t *of[FAMILIES];
 	bool failed; /* out of memory */

@@ -82,8 +82,8 @@ put_destination(FILE *file, const json_t *destination)
 		putc(')', file);
 }
 
-/* Logs the command that sends the order to this culvert, and what the culvert
- * has. */
+/* Logs the command that sends the order to this culvert, and the destinations
+ * and tunnels of this culvert. */
 static void
 order_show(const struct order *order, struct instance *instance)
 {
@@ -104,7 +104,7 @@ order_show(const struct order *order, struct instance *instance)
 	}
 	if (file != NULL)
 		fclose(file);
-	/* The peer need not be culvert. */
+	/* The text is escaped, because the peer may be another program. */
 	log_err("culvert %s -S %s%s%s  # process %lld: %s", order->what,
 	    instance->path, order->name != NULL ? " " : "",
 	    order->name != NULL ? order->name : "",

@@ -1,5 +1,5 @@
 /*
- * culvert status: what the culverts of this user are doing.
+ * culvert status: shows what the culverts of this user are doing.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,8 +23,8 @@ static const char help[] =
     "these tunnels.\n"
     "\n"
     "  -w, --watch       keep watching, on the whole screen: arrow keys, j and k\n"
-    "                    select a session or scroll, e ends that session after a\n"
-    "                    question, i hides idle tunnels, q quits\n"
+    "                    select a session or scroll, e asks and then ends that\n"
+    "                    session, i hides idle tunnels, q quits\n"
     "      --json        print one line of JSON for each culvert\n"
     "  -S SOCKET         only the culvert with this control socket\n"
     "      --help\n"

@@ -371,8 +371,8 @@ app_start_all(struct app *app)
 
 	if (!check_activation(app) || !app_drop_privileges(app))
 		return false;
-	/* Opened only now, because its peers may belong to the user that
-	 * culvert has become. */
+	/* Opened only now, because it accepts peers of the user that culvert
+	 * has become. */
 	app->control = control_open(&app->shared, app_obey, app);
 	metrics_start(app->metrics);
 	TAILQ_FOREACH (destination, &app->shared.destinations, link)
@@ -427,7 +427,7 @@ app_start_loop(struct app *app)
 	int err;
 
 	if (!privileges_prepare(options->no_confine))
-		return false; /* it has logged why */
+		return false; /* the reason has been logged */
 	err = uv_loop_init(&shared->loop);
 	if (err == 0)
 		err = net_make_room(&shared->loop, descriptors_wanted(options));

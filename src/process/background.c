@@ -1,5 +1,6 @@
 /*
- * -f: culvert goes to the background when all is ready (base/foreground.h).
+ * -f: culvert goes to the background when everything is ready
+ * (base/foreground.h).
  *
  * The processes leave the terminal one after the other: the main process at
  * once, because it asks nothing; the monitor, and with it each later ssh, when

@@ -1,5 +1,6 @@
 /*
- * Whether the tunnels of a configuration can run together, and on this host.
+ * Checks whether the tunnels of a configuration can run together, and on this
+ * host.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -61,7 +62,7 @@ config_check_together(const struct config *config,
 	return err;
 }
 
-/* ---- addresses, before becoming user ---- */
+/* ---- addresses, checked before the process becomes the user ---- */
 
 /* Returns 0 or a negative errno.  A port in use is not an error: the culvert
  * that is running may use it. */
@@ -193,7 +194,7 @@ config_here_metrics_path(const struct config *config, char *why)
 	return config_here_directory(at, path, why);
 }
 
-/* ---- files, as user ---- */
+/* ---- files, checked as the user ---- */
 
 /* Checks that the transfer log exists and can be written, or can be created. */
 static int
@@ -245,8 +246,8 @@ config_here_key_file(const struct setting *at, char *why)
 	return 0;
 }
 
-/* Has ssh check its options.  To name the line that is wrong, each option is
- * then tried alone. */
+/* Has ssh check its options.  If it reports an error, tries each option alone,
+ * to find the line that is wrong. */
 static int
 config_here_ssh(const struct config_tunnel *tunnel, char *where,
     size_t where_size, char *why)

@@ -8,10 +8,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* The most addresses of one name that are used. */
+/* How many addresses of one name are used, at most. */
 #define PLACES_OF_NAME 16
 
-/* ---- which there are ---- */
+/* ---- find the places ---- */
 
 static int
 add_place(struct places *places, const struct place *place, char *why)
@@ -132,7 +132,7 @@ places_find(const struct config *config, const struct command_line *line,
 	return err;
 }
 
-/* ---- whether two are the same ---- */
+/* ---- compare the places ---- */
 
 static bool
 is_loopback_name(const char *host)

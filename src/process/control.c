@@ -20,8 +20,8 @@ struct control_peer {
 	LIST_ENTRY(control_peer) link;
 	struct control_socket *control;
 	struct stream *stream;
-	bool waits; /* waits for the end of a reload */
-	bool ended; /* has ended its direction, but waits */
+	bool waits; /* for the end of a reload */
+	bool ended; /* has ended its direction, but still gets an answer */
 	char line[LIMIT_CONTROL_REQUEST];
 	size_t len;
 };

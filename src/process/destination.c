@@ -259,7 +259,8 @@ destination_on_ended(void *ctx, bool was_up, const char *why)
 	const struct shared *shared = destination->shared;
 	enum exit_status status = status_of_end(destination, was_up, why);
 
-	/* If other destinations run, their clients get the usual time. */
+	/* If this is the last destination, the process ends.  Otherwise the
+	 * clients of the others keep the usual time. */
 	if (destinations_running(shared) == 1)
 		net_hurry(shared->net);
 	stop_entries(destination, "the SSH connection was lost");

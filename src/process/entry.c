@@ -80,8 +80,8 @@ listens_as(const struct listener *listener, const struct listener *other)
 	return strcmp(at[0], at[1]) == 0;
 }
 
-/* Adds the counters of a listener to the one that has its name and address now,
- * because a counter must not go back. */
+/* Adds the counters of a listener to those of its successor, which has the same
+ * name and address, because a counter must never decrease. */
 static void
 pass_counters_on(const struct listener *gone)
 {

@@ -1,5 +1,6 @@
 /*
- * The main process's side of --metrics: the listening socket, and the exporter.
+ * --metrics in the main process: makes the listening socket, and has the
+ * exporter started.
  */
 #include "process/metrics.h"
 

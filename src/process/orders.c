@@ -103,7 +103,7 @@ app_obey(void *ctx, enum control_order order, const char *name, char *why,
 	return true;
 }
 
-/* Is culvert's terminal gone?  Then ssh cannot ask for a password any more. */
+/* Has culvert's terminal been closed?  Then ssh cannot ask for a password. */
 static bool
 terminal_is_gone(const struct app *app)
 {

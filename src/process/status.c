@@ -1,5 +1,5 @@
 /*
- * What culvert is doing, as JSON.
+ * Writes what culvert is doing, as JSON.
  */
 #include "process/status.h"
 

@@ -1,6 +1,6 @@
 /*
- * culvert up: what changes while it runs, by a reload of the configuration file
- * (SIGHUP), or by the control socket.
+ * culvert up: changes while it runs, by a reload of the configuration file
+ * (SIGHUP), or by requests on the control socket.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -75,7 +75,7 @@ is_meant(const struct up *up, const char *name)
 	return up->only[0] == '\0' || strcmp(up->only, name) == 0;
 }
 
-/* Does the entry agree with the latest configuration? */
+/* Is the entry as the latest configuration describes it? */
 static bool
 is_unchanged(const struct up *up, const struct entry *entry)
 {
@@ -164,7 +164,7 @@ add_alone(struct up *up, const struct config_tunnel *tunnel)
 		return false;
 	if (entry_new(destination, tunnel, up->loaded) != NULL)
 		return destination_start(destination);
-	app_sweep(up->app); /* it has no entry, so it is freed */
+	app_sweep(up->app); /* frees the destination: it has no entry */
 	return false;
 }
 

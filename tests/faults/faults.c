@@ -1,12 +1,12 @@
 /*
- * System-call and memory faults, injected into the running culvert: a library
- * for LD_PRELOAD.  What fails, how and how often stands in a file that it
- * shares with the test (FAULTS=PATH), which may change it at any time; see
- * tests/integration/faults.py.
+ * Lets system calls and allocations of the running culvert fail: a library for
+ * LD_PRELOAD.  A file that it shares with the test (FAULTS=PATH) says what
+ * fails, how and how often; the test may change it at any time.  See
+ * tests/integration/interposer.py.
  *
- * Only sockets are touched, and only calls that do so in the real world: the
- * call is not made and an error is returned, or it is made for fewer bytes. And
- * the clock, which goes on by so many seconds.
+ * Only calls for sockets fail, and only in ways that are possible in reality:
+ * the call is not made and an error is returned, or it is made for fewer bytes.
+ * The clock can be set forward.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The same order as in faults.py. */
+/* The same order as in interposer.py. */
 enum fault_call {
 	FAULT_READ,
 	FAULT_WRITE,
@@ -38,16 +38,16 @@ enum fault_call {
 	FAULT_CALLS,
 };
 
-/* Of calls with that number from skip on, each every-th fails, as long as some
- * are left.  error 0: it is cut to one byte. */
+/* After the first skip calls, every n-th one fails, n being every, but at most
+ * left calls in all.  error 0: the call is made for one byte. */
 struct fault_rule {
 	uint32_t error;
 	uint32_t family; /* of the socket; 0: any */
 	uint32_t skip;
 	uint32_t every; /* 0: none */
 	uint32_t left;
-	uint32_t calls;	 /* counted here */
-	uint32_t faults; /* ... and here */
+	uint32_t calls;	 /* how many were made */
+	uint32_t faults; /* how many have failed */
 };
 
 static struct fault_rule *rules;
@@ -59,7 +59,7 @@ faults_begin(void)
 	void *map;
 	int fd;
 
-	/* Not in the ssh that it starts. */
+	/* Not in the ssh that culvert starts. */
 	if (path == NULL ||
 	    strcmp(program_invocation_short_name, "culvert") != 0)
 		return;

@@ -1,7 +1,7 @@
-"""Become a program as systemd would start it: see service_argv().
+"""Execute a program as systemd would start it: see argv().
 
-The tests run it in front of culvert: it passes sockets by their numbers, sets
-where the output goes, and then executes culvert.
+The tests run culvert through this program.  It passes on listening sockets
+(LISTEN_FDS), sets JOURNAL_STREAM, and then executes culvert.
 """
 
 import os
@@ -9,14 +9,14 @@ import sys
 
 
 def argv(sockets=(), journal=None):
-    """What to put in front of a command line.
+    """Return what to put in front of a command line.
 
-    sockets: listening ones, to be inherited; journal: a directory that is to
-    stand where journald's sockets are.
+    sockets: listening sockets to pass on; journal: the directory that the
+    command is to see in place of the one with journald's sockets.
     """
     own = []
     if journal is not None:
-        # A new /run: that of this host is neither changed nor visible.
+        # With a /run of its own; the host's is neither changed nor visible.
         own = ["unshare", "--mount", "sh", "-euc",
                'mount -t tmpfs tmpfs /run; mkdir -p /run/systemd/journal; '
                'mount --bind "$0" /run/systemd/journal; exec "$@"',

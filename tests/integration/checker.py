@@ -16,14 +16,17 @@ from sshd import Sshd
 
 @pytest.fixture(name="sshd", scope="session")
 def default_sshd(ns, directories):
-    """Return an sshd with the default key exchange; others cause a note."""
+    """Return an sshd with the default key exchange.
+
+    culvert check prints a note about most others.
+    """
     server = Sshd(ns, directories())
     yield server
     server.stop()
 
 
 class Report:
-    """A report: the steps, as in the JSON, and the exit status."""
+    """A report: the JSON object, and the exit status."""
 
     def __init__(self, status, output, errors):
         self.status, self.output, self.errors = status, output, errors
@@ -31,7 +34,7 @@ class Report:
         self.checks = self.json["checks"]
 
     def find(self, check, number=0):
-        """Return a result of that step."""
+        """Return one of the results of that step, the first by default."""
         found = [one for one in self.checks if one["check"] == check]
         assert len(found) > number, f"no {check}: {self.brief()}"
         return found[number]
@@ -46,13 +49,13 @@ class Report:
                 for fix in self.find(check)["fixes"]]
 
     def brief(self):
-        """Return all results that are not ok, for messages."""
+        """Return all results that are not ok or skipped, as text."""
         return "\n".join(
             f"{one['status']} {one['check']}: {one['text']} {one['fixes']}"
             for one in self.checks if one["status"] not in ("ok", "skipped"))
 
     def all_well(self):
-        """Fail unless all results are ok."""
+        """Fail unless all results are ok or skipped."""
         assert self.status == 0 and not self.brief(), self.brief()
         assert self.json["transfers"] == "work"
 
@@ -72,13 +75,13 @@ class Checker:
         path.chmod(0o600)
 
     def environment(self):
-        """Return its environment."""
+        """Return the environment of culvert check."""
         return cli.environment(
             self.home, XDG_CONFIG_HOME=str(self.home),
             UBSAN_OPTIONS="print_stacktrace=1")
 
     def raw(self, *argv, ns=None, **how):
-        """Run it: (status, standard output, standard error)."""
+        """Run it; returns (status, standard output, standard error)."""
         argv = [culvert.PROGRAM, "check", *map(str, argv)]
         done = subprocess.run(
             ns.argv(argv) if ns else argv, stdin=subprocess.DEVNULL,
@@ -122,7 +125,10 @@ def start(start_server, checker):
 
 @pytest.fixture
 def report_on(sshd, checker):
-    """Return a function: (server, options) to the report on it."""
+    """Return a function that checks an FTP server and returns the Report.
+
+    Its arguments are the server, and more options of culvert check.
+    """
     def report_on_one(server, *argv):
         return checker("-F", sshd.config, *argv,
                       "-L", f"0:{server.address}:{server.port}", sshd.host)
@@ -140,12 +146,15 @@ def vsftpd(server, checker):
 
 @pytest.fixture
 def forward(vsftpd):
-    """Return a value of -L for it."""
+    """Return a value of -L for the shared vsftpd."""
     return f"0:127.0.0.1:{vsftpd.port}"
 
 
 def last(report, step, words):
-    """Fail unless that step is WRONG and the last one; returns its fixes."""
+    """Fail unless the last step is this one and WRONG; returns its fixes.
+
+    words is a regular expression that its text must match.
+    """
     finding = report.checks[-1]
     assert finding["check"] == step, report.brief()
     assert finding["status"] == "WRONG"
@@ -155,6 +164,6 @@ def last(report, step, words):
 
 
 def keygen(path):
-    """Make a key."""
+    """Make a key pair."""
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path],
                    check=True)

@@ -22,10 +22,7 @@ def environment(home, **more):
 
 
 def run(home, *argv, **env):
-    """Run culvert to its end; returns (status, output).
-
-    It has no terminal, so it cannot ask anything.
-    """
+    """Run culvert to its end, without a terminal; returns (status, output)."""
     status, said = run_and_keep(home, *argv, **env)
     assert not [name for name in os.listdir(home)
                 if name.startswith("culvert.")], "a private directory is left"
@@ -33,7 +30,7 @@ def run(home, *argv, **env):
 
 
 def run_and_keep(home, *argv, **env):
-    """The same for a culvert that leaves processes running."""
+    """The same, for a culvert that goes to the background."""
     done = subprocess.run(
         [culvert.PROGRAM, *argv], stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -80,7 +77,7 @@ class Terminal:
         self.text, self._place = "", 0
 
     def wait_for(self, text):
-        """Wait for this text after the text of the previous call."""
+        """Wait for a text, after the one that the last call waited for."""
         alarm = Alarm(f"{text!r} has not appeared")
         with alarm:
             while (place := self.text.find(text, self._place)) < 0:
@@ -104,7 +101,7 @@ class Terminal:
         self._slave = self._master = -1
 
     def wait(self):
-        """Wait for its end; returns the status."""
+        """Wait until the process has ended; returns its status."""
         status = self._popen.wait(FAILSAFE)
         if self._master < 0:
             return status
@@ -115,7 +112,7 @@ class Terminal:
         return status
 
     def close(self):
-        """End it by force if it still runs, and reap it."""
+        """Kill the process if it still runs, and reap it."""
         if self._popen.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._popen.pid, signal.SIGKILL)
@@ -125,7 +122,7 @@ class Terminal:
 
 
 class Alarm:
-    """Limits the time of a read that could wait without end."""
+    """Limits the time of a read that might wait for ever."""
 
     def __init__(self, what):
         self.what, self.said = what, ""
@@ -143,7 +140,7 @@ class Alarm:
 
 
 class Background(Process):
-    """A culvert without a terminal; the test itself waits for its end."""
+    """A culvert without a terminal that runs beside the test."""
 
     def __init__(self, home, *argv, **env):
         super().__init__([culvert.PROGRAM, *argv], "culvert",

@@ -21,10 +21,10 @@ from process import FAILSAFE, Timeout
 # A download is aborted after so many bytes.
 BEGUN = 1 << 20
 
-# What a client cannot do at all, also without culvert.
+# What a client cannot do, even without culvert.
 CANNOT = {
-    ("ncftp", "ipv6"): "ncftp 3.2.6 knows no IPv6",
-    ("wget", "put"): "wget only fetches",
+    ("ncftp", "ipv6"): "ncftp 3.2.6 does not support IPv6",
+    ("wget", "put"): "wget only downloads",
 }
 
 
@@ -32,8 +32,8 @@ CANNOT = {
 class Target:
     """Where a client connects, and as which user.
 
-    argv turns a command into one that runs where the target is reachable,
-    call does so for a Python function.
+    argv turns a command into one that runs in the network where the target can
+    be reached; call calls a Python function there.
     """
 
     host: str
@@ -45,7 +45,8 @@ class Target:
 
     @classmethod
     def behind(cls, culvert, server, number=0):
-        """Return a listener of culvert's, and the server's user."""
+        """Return a listener of culvert as the target, with the server's user.
+        """
         return cls(*culvert.listeners[number], server.user, server.password)
 
     def url(self, path=""):
@@ -63,17 +64,17 @@ class Result:
 
 
 class Drain:
-    """A FIFO for a client's download, which is read and dropped.
+    """A FIFO that a client downloads into; what it writes is thrown away.
 
-    wait() returns when the download has begun, so that it can be aborted
-    in the middle without a clock and without filling the disk.
+    wait() returns when the download has begun.  So it can be aborted in the
+    middle, and the disk does not fill.
     """
 
     def __init__(self, path):
         self.path = path
         os.mkfifo(path)
-        # Also for writing, so that the client's end is not an end of file
-        # here.
+        # Also for writing, so that there is no end of file here when the
+        # client closes the FIFO.
         self._fd = os.open(path, os.O_RDWR)
         self._begun = threading.Event()
         self._stopped = False
@@ -105,14 +106,14 @@ class Drain:
 
 
 class Client:
-    """What the clients have in common; a subclass gives the commands.
+    """What the clients have in common; a subclass has the commands.
 
     mode is "active" or "passive"; local is a path, remote a name below
     the server's directory.
     """
 
     name = None
-    session = False  # it goes on in the same session after an abort
+    session = False  # whether it continues its session after an abort
 
     def run(self, target, argv, script=None):
         """Run a command to its end; script is its standard input."""
@@ -161,8 +162,8 @@ class Client:
     def abort(self, target, mode, remote, small=None, local=None):
         """Interrupt the download of remote in the middle.
 
-        A client with a session, if small is given, fetches that as local
-        afterwards, in the same session.
+        If small is given, a client that continues its session then fetches
+        small as local.
         """
         with tempfile.TemporaryDirectory(prefix="cvt-") as directory:
             drain = Drain(os.path.join(directory, "fifo"))
@@ -248,7 +249,8 @@ class Ncftp(Client):
 
     def list(self, target, mode, directory):
         return self.run(target, self._argv(
-            # Its default, NLST -CF, is for servers that run ls.
+            # By default ncftpls sends NLST -CF, which servers that do not run
+            # ls may reject.
             "ncftpls", target, mode, "-l", target.url(f"{directory}/")))
 
 
@@ -324,7 +326,10 @@ class InetutilsFtp(Interactive):
 
 
 class Lftp(Interactive):
-    """lftp: PASV or PORT on IPv4, EPSV or EPRT on IPv6; it pipelines."""
+    """lftp: PASV or PORT on IPv4, EPSV or EPRT on IPv6.
+
+    It sends several commands at once.
+    """
 
     name = "lftp"
     interrupt = "kill all"
@@ -348,7 +353,7 @@ class Lftp(Interactive):
         return f"get {remote} -o {local}"
 
     def abort_line(self, remote, local):
-        # In the background, and not `get`, which opens no FIFO.
+        # In the background; and not `get`, because that does not open a FIFO.
         return f"cat {remote} >{local} &"
 
     def put_line(self, local, remote):
@@ -356,7 +361,10 @@ class Lftp(Interactive):
 
 
 class Ftplib(Client):
-    """Python's ftplib, in this process: PASV or PORT, EPSV or EPRT on 6."""
+    """Python's ftplib, in this process.
+
+    PASV or PORT on IPv4, EPSV or EPRT on IPv6.
+    """
 
     name = "ftplib"
     session = True
@@ -397,9 +405,10 @@ class Ftplib(Client):
         return self._with(target, mode, action)
 
     def abort(self, target, mode, remote, small=None, local=None):
-        # Not ftp.abort(): it sends only ABOR, with the last byte urgent, which
-        # vsftpd and pure-ftpd lose; and it waits with the data connection
-        # open, while proftpd reads no command before that has ended.
+        # Not ftp.abort().  It sends ABOR as urgent data, of which vsftpd and
+        # pure-ftpd lose the last byte; and it waits for the reply with the
+        # data connection open, but proftpd reads no command before that has
+        # ended.
         def action(ftp):
             ftp.voidcmd("TYPE I")
             with ftp.transfercmd(f"RETR {remote}") as data:
@@ -408,8 +417,9 @@ class Ftplib(Client):
                     count += len(data.recv(1 << 16))
             ftp.putcmd("ABOR")
             replies = [ftp.getmultiline()]
-            # Its reply follows the one, two or three replies to ABOR.
-            # pure-ftpd drops what it reads together with the ABOR.
+            # The reply to PWD follows the replies to ABOR, of which there are
+            # one, two or three.  PWD is sent after the first one, because
+            # pure-ftpd drops what it reads together with ABOR.
             ftp.putcmd("PWD")
             while not replies[-1].startswith("257"):
                 replies.append(ftp.getmultiline())

@@ -1,27 +1,27 @@
 """Fixtures of the integration tests.
 
-Every test uses a far network (netns.py), in which sshd and the FTP servers
-run, and whose filter permits only the SSH port; tests about where clients
+Every test uses a far network (netns.py): sshd and the FTP servers run in it,
+and its packet filter permits only the SSH port.  Tests about where clients
 and servers are use four hosts (topology.py).  This requires root.  Each
-worker of pytest-xdist makes its own: sshd once, and each server, with the
-culvert in front of it, when a test first needs it.
+worker of pytest-xdist makes a far network of its own, starts sshd in it, and
+starts each server, and the culvert for it, when a test first needs it.
 
 Environment
     CULVERT=PATH   the program to test; build/culvert if not given
     DIRECT=1       no culvert: clients run in the far network and connect to
-                   the servers directly.  Shows what a client and a server
-                   cannot do together at all; the tables CANNOT must say
-                   exactly that.  For test_matrix.py only.
-    HALF=0, HALF=1 run one half of the tests, but some files completely:
+                   the servers directly.  This shows what a client and a
+                   server cannot do together even without culvert, which the
+                   tables CANNOT must list.  For test_matrix.py only.
+    HALF=0, HALF=1 run one half of the tests; some files are in both halves.
                    scripts/test runs one half with each build.
     HALVES=SEED    determines the halves; by default the commit, or the version
-                   if there is no git.  So about every other commit runs a
-                   certain test under the sanitizers.  The header of a run
-                   shows it; with the same value the same halves run again.
+                   if there is no git.  So a test runs under the sanitizers
+                   at about every other commit.  The header of a run shows
+                   the seed; with the same seed the halves are the same.
 
-Rules: the kernel chooses ports; tests wait for events, lines of a log or
-states, with a time limit, but never for a time; each process belongs to a
-fixture, which reaps it by its pid; everything that is made is removed.
+Rules: the kernel chooses ports; tests wait for events, for lines of a log or
+for states, with a time-out, but never for a fixed time; each process belongs
+to a fixture, which reaps it by its pid; everything that is made is removed.
 """
 
 import itertools
@@ -54,8 +54,8 @@ import topology as topology_module
 
 DIRECT = os.environ.get("DIRECT") == "1"
 
-# A background job of a shell ignores SIGINT, and so would the clients that
-# tests interrupt.
+# If pytest is a background job of a shell, it ignores SIGINT; the clients that
+# tests interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -65,10 +65,10 @@ BOTH = {"test_cut_client", "test_cut_link", "test_cut_server",
 
 
 def pytest_report_header():
-    """Say which half this is, so that it can be run again."""
+    """Show which half this is, so that it can be run again."""
     if "HALF" not in os.environ:
         return None
-    # The workers of pytest-xdist read it.
+    # For the workers of pytest-xdist.
     os.environ["HALVES"] = halves.seed()
     return f"HALF={os.environ['HALF']} HALVES={os.environ['HALVES']}"
 
@@ -87,8 +87,8 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in gone]
 
 
-# These have long tests, which run first, so that at the end no worker runs one
-# while the others have nothing to do.
+# Files with long tests.  They run first; otherwise one worker might run a long
+# test at the end, while the others have nothing to do.
 LONG = ["test_thousand", "test_property", "test_faults", "test_client_gone"]
 
 
@@ -96,7 +96,7 @@ LONG = ["test_thousand", "test_property", "test_faults", "test_client_gone"]
 def pytest_xdist_make_scheduler(config, log):
     """Give each worker few tests at a time.
 
-    So no worker has a long queue at the end while others have none.
+    Otherwise one worker might have a long queue at the end, and others none.
     """
     from xdist.scheduler.load import LoadScheduling
 
@@ -113,7 +113,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
-    """Show what each culvert of a failed test has said since it began."""
+    """Show the log of each culvert of a failed test, since the test began."""
     report = (yield).get_result()
     if report.failed:
         for one, place in getattr(item, "culverts", []):
@@ -195,7 +195,7 @@ def start_sshd(ns, directories):
 
 @pytest.fixture
 def start_ssh_server(ns, directories):
-    """Return a function: kind (of SSH_SERVERS) to an SSH server."""
+    """Return a function that starts an SSH server of a kind (SSH_SERVERS)."""
     started = []
 
     def start(kind):
@@ -209,10 +209,10 @@ def start_ssh_server(ns, directories):
 
 @pytest.fixture(scope="session")
 def server(ns, directories):
-    """Return a function: (kind, address) to the running FTP server.
+    """Return a function that returns a running FTP server of a kind.
 
-    They are shared: use names of your own below server.root, and leave it
-    running.  For one to kill, see start_server.
+    The tests share these servers: use file names of your own below
+    server.root, and do not stop a server.  See start_server for that.
     """
     running = {}
 
@@ -246,8 +246,8 @@ def start_culvert(request, sshd, directories):
     """Return a function that starts a culvert for this test.
 
     start("0:127.0.0.1:21", ..., sshd=..., host=..., options=["-v"], env={},
-    ready=True).  It is stopped at the end of the test, with all checks of
-    Culvert.stop(), unless the test has stopped it or waited for its end.
+    ready=True).  If the culvert still runs at the end of the test, it is
+    stopped, with all checks of Culvert.stop().
     """
     started = []
 
@@ -280,8 +280,8 @@ def _stop_all(started):
 def start_up(request, directories):
     """Return a function that starts `culvert up` for this test.
 
-    start(path, "plant", ..., listeners=1, options=["-v"]); it ends as those
-    of start_culvert do.
+    start(path, "plant", ..., listeners=1, options=["-v"]).  At the end of the
+    test it is stopped as by start_culvert.
     """
     started = []
 
@@ -297,7 +297,7 @@ def start_up(request, directories):
 
 @pytest.fixture
 def checker(tmp):
-    """Return a function that runs `culvert check`, with an empty home.
+    """Return a function that runs `culvert check` with an empty home.
 
     checker("-F", sshd.config, ..., sshd.host) returns a Report.
     """
@@ -310,7 +310,7 @@ def _tunnels(sshd, server, directories):
 
     def get(kind):
         if kind in running and not running[kind].alive():
-            running.pop(kind).kill()  # an earlier test has said so
+            running.pop(kind).kill()  # the test that used it has failed
         if kind not in running:
             running[kind] = culvert_module.Culvert(
                 directories(),
@@ -331,10 +331,11 @@ def _tunnels(sshd, server, directories):
 
 @pytest.fixture
 def target(request, server, ns):
-    """Return a function: (kind, family) to the Target of a client.
+    """Return a function that returns a Target: an FTP server through culvert.
 
-    Family is "ipv4" or "ipv6", near and far.  The tests of a worker share the
-    culverts, which are checked after each test.
+    Its arguments are the kind of the server, and the family, "ipv4" or "ipv6",
+    of the near and the far side.  The tests of a worker share the culverts,
+    which are checked after each test.
     """
     used = []
 
@@ -367,7 +368,7 @@ def _topology(directories):
 
 @pytest.fixture
 def topology(request, _topology):
-    """Return the four hosts; fails if anything but SSH was between them."""
+    """Return the four hosts; fails if there was other traffic than SSH."""
     _topology.begin(lambda one, place: _note(request.node, one, place))
     yield _topology
     _topology.end()
@@ -375,7 +376,10 @@ def topology(request, _topology):
 
 @pytest.fixture
 def folder(server, tmp):
-    """Return a function: kind to a new directory, (path, its name)."""
+    """Return a function that makes a directory on the server of a kind.
+
+    It returns (path, name); both are removed at the end of the test.
+    """
     made = []
 
     def get(kind, address="127.0.0.1"):

@@ -1,4 +1,4 @@
-"""Starts and stops culvert, and checks what it leaves."""
+"""Starts and stops culvert, and checks that it leaves nothing behind."""
 
 import os
 import pathlib
@@ -11,7 +11,8 @@ from process import FAILSAFE, Process, children, descendants
 REPO = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.path.abspath(os.environ.get("CULVERT", REPO / "build/culvert"))
 
-# $0 is a directory.  The mounts end with the command.
+# $0 is a directory, the only one below /tmp and /run that the command sees.
+# The mounts end with the command.
 HIDE = """mount --bind "$0" /mnt && mount -t tmpfs tmpfs /tmp &&
 mkdir -p "$0" && mount --bind /mnt "$0" && umount /mnt &&
 mount -t tmpfs tmpfs /run && exec "$@"
@@ -21,19 +22,19 @@ mount -t tmpfs tmpfs /run && exec "$@"
 def only(directory):
     """Return a prefix for a command that looks for running culverts.
 
-    It makes the command see only those of that directory.
+    With it, the command finds only those in that directory.
     """
     return ["unshare", "-m", "sh", "-c", HIDE, str(directory)]
 
-# Of -L and of -R.
+# The line by which culvert says that it listens, for -L or for -R.
 READY = r"^culvert: (?:\S+: )?listening on (\S+)(?:, through| of) (\S+?),? " \
     r"to (\S+)$"
 
-# The first line if root runs it without --user.
+# The first line of culvert's output if root runs it without --user.
 AS_ROOT = "culvert: running as root; with --user NAME culvert becomes that " \
     "user after binding its ports"
 
-# What a sanitizer prints: a failure.
+# Output of a sanitizer, or of assert().
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|LeakSanitizer"
                        r"|SUMMARY: \w+Sanitizer|Assertion .* failed")
 
@@ -45,7 +46,7 @@ def sanitized():
 
 
 def said(output):
-    """Return its output without the warning to root, which comes first."""
+    """Return the output without its first line, the warning to root."""
     first, *lines = output.split("\n")
     assert first == AS_ROOT, output
     return "\n".join(lines)
@@ -57,15 +58,15 @@ def bracket(address):
 
 
 class Culvert:
-    """A culvert that runs: `culvert -L ... -R ... -F config host`.
+    """A running `culvert -L ... -R ... -F config host`.
 
-    forwards are the -L, remotes the -R; directory is for its private
-    directory and must be empty; with open_to_all, like /tmp, any user may
-    make something there.  ns is the host to run on, if not ours.  wrap is what
-    is run, and becomes culvert.
-    Unless retry says otherwise it ends with its link, so that a test sees at
-    once what it says of that.
-    Returns when it is ready, unless ready=False.
+    forwards are the -L, remotes the -R.  directory is the place for its
+    private directory, and must be empty; with open_to_all any user may make
+    files there, as in /tmp.  ns is the host to run on, if not this one.  wrap
+    is a command that executes culvert.
+    Unless retry says otherwise, culvert ends when the link is lost, so that a
+    test sees the message at once.
+    Returns when culvert is ready, unless ready=False.
     """
 
     def __init__(self, directory, forwards, config, host="files.test",
@@ -90,18 +91,19 @@ class Culvert:
         self.process = Process(argv, "culvert", **popen, env={
             **os.environ, "HOME": self.dir, "TMPDIR": self.dir,
             "XDG_RUNTIME_DIR": self.dir, "XDG_CONFIG_HOME": self.dir,
-            # A small quarantine, so that memory can be measured there, too.
+            # A small quarantine, because tests measure memory with ASan, too.
             "ASAN_OPTIONS": "quarantine_size_mb=1:"
                             + os.environ.get("ASAN_OPTIONS", ""),
             "UBSAN_OPTIONS": "print_stacktrace=1:"
                              + os.environ.get("UBSAN_OPTIONS", ""),
             **(env or {})})
         self.pid = self.process.pid
-        self.listeners = []  # (address, port) of each, as it says them
-        self._kin = {}       # pid: pidfd of all it was seen to start
+        self.listeners = []  # (address, port) of each, in the order of the log
+        self._kin = {}       # {pid: pidfd} of its descendants, as far as seen
 
     def wait_ready(self, count=1):
-        """Wait for the lines that say where it listens, one a tunnel."""
+        """Wait for the lines that say where it listens, one for each tunnel.
+        """
         try:
             place = 0
             for _ in range(count):
@@ -130,13 +132,13 @@ class Culvert:
 
     @property
     def monitor(self):
-        """The pid of its only child, which starts ssh."""
+        """The pid of culvert's only child, which starts ssh."""
         pid, = children(self.pid)
         return pid
 
     @property
     def ssh(self):
-        """The pid of the ssh that it has started."""
+        """The pid of the ssh that culvert has started."""
         self.see()
         for pid in children(self.monitor):
             if process_name(pid) == "ssh":
@@ -145,7 +147,7 @@ class Culvert:
 
     @property
     def output(self):
-        """Its output so far."""
+        """The output so far."""
         return self.process.output
 
     def mark(self):
@@ -153,11 +155,11 @@ class Culvert:
         return self.process.mark()
 
     def wait_log(self, pattern, timeout=FAILSAFE, start=0):
-        """Wait for a line of its log that matches; returns the match."""
+        """Wait for a line of the log that matches; returns the match."""
         return self.process.wait_line(pattern, timeout, start)
 
     def see(self):
-        """Record its children, which must not exist after stop()."""
+        """Record its descendants, which must not exist after stop()."""
         for pid in descendants(self.pid):
             if pid not in self._kin:
                 try:
@@ -174,7 +176,8 @@ class Culvert:
         assert not SANITIZER.search(self.output), self.output
 
     def stop(self, number=signal.SIGTERM, status=0):
-        """Stop it; fails if it leaves anything behind or ends badly."""
+        """Stop it; fails if it leaves anything behind, or for another status.
+        """
         self.see()
         got = self.process.stop(number)
         self.check()
@@ -183,7 +186,7 @@ class Culvert:
         self.check_nothing_left()
 
     def check_nothing_left(self):
-        """Fail if children or files outlive it."""
+        """Fail if there are still descendants or files of it."""
         left = [pid for pid, fd in self._kin.items()
                 if not select.select([fd], [], [], 2)[0]]
         self._end_kin()
@@ -192,7 +195,7 @@ class Culvert:
         assert not files, f"culvert leaves {files} in its directory"
 
     def kill(self):
-        """End it, and what it has started, by force."""
+        """Kill it, and everything that it has started."""
         self.see()
         self.process.kill()
         self._end_kin()
@@ -208,10 +211,10 @@ class Culvert:
 
 
 class Up(Culvert):
-    """The same with tunnels of a configuration file: `culvert up -f path`.
+    """A running `culvert up -f path`, where path is a configuration file.
 
-    names: of the tunnels, or "--all"; listeners: so many it has when it is
-    ready; None: do not wait.  wrap: what is run, and becomes it.
+    names: of the tunnels, or "--all"; listeners: how many it has when it is
+    ready; None: do not wait.  wrap: a command that executes culvert.
     """
 
     # pylint: disable-next=super-init-not-called
@@ -223,14 +226,14 @@ class Up(Culvert):
             self.wait_ready(listeners)
 
     def all_ssh(self):
-        """The pids of all ssh that it has started."""
+        """The pids of all ssh processes that it has started."""
         self.see()
         return [pid for pid in children(self.monitor)
                 if process_name(pid) == "ssh"]
 
 
 def process_name(pid):
-    """The name of a process as ps has it; "" if it has gone."""
+    """The name of a process, as ps shows it; "" if it has ended."""
     try:
         return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,7 +1,8 @@
-"""doc/topologies.md as tests have it, and the hosts that it tells of.
+"""doc/topologies.md for tests: its sections, and the hosts that it describes.
 
-On the four hosts of topology.py the document's names resolve and alice has an
-account; each leg has a client, and an FTP server.
+On the four hosts of topology.py, the names in the document resolve, and alice
+has an account.  A leg is a client and its FTP server; a section of the
+document has one or two.
 """
 
 import contextlib
@@ -31,33 +32,33 @@ KINDS = {"sh", "text", "authorized_keys", "sshd_config", ""}
 
 @dataclasses.dataclass
 class Section:
-    """A heading, and the text up to the next one."""
+    """A heading, and the blocks of code up to the next heading."""
 
     title: str
     blocks: list = dataclasses.field(default_factory=list)  # (kind, text)
 
     def texts(self, kind):
-        """Return its blocks of that kind."""
+        """Return the blocks of a kind."""
         return [text for one, text in self.blocks if one == kind]
 
     @property
     def commands(self):
-        """How culvert is started."""
+        """The commands that start culvert."""
         return [text for text in self.texts("sh") if is_culvert(text)]
 
     @property
     def client_commands(self):
-        """What its FTP clients do, a block for each leg."""
+        """The commands of FTP clients, a block for each leg."""
         return [text for text in self.texts("sh") if not is_culvert(text)]
 
     @property
     def words(self):
-        """The words of its command."""
+        """The words of the command that starts culvert."""
         return shlex.split(self.commands[0])
 
 
 def is_culvert(text):
-    """Return whether that block starts culvert."""
+    """Return whether a block starts culvert."""
     return text.split()[0] == "culvert"
 
 
@@ -95,9 +96,9 @@ FOR_ALL = [text for section in SECTIONS.values() if not section.commands
 class Leg:
     """One FTP server of a section, and where its client is.
 
-    modes has, for each of the section's keys, the mode that the server is
-    asked for: "same" as the client's, always "passive", always "active", or
-    "none" but passive, since the client can use no other.
+    modes has an element for each key of the section, the mode toward the
+    server: "same" as the client's, always "passive", always "active", or
+    "none": the client can use passive mode only.
     """
 
     client: str
@@ -137,7 +138,7 @@ LEGS = {
              without=frozenset(PASSIVE))],
 }
 
-# ftp.plant has another address on each side.
+# The address of ftp.plant is not the same on all hosts.
 PLANT = {"near_end": "192.0.2.1", "near": "192.0.2.1",
          "far": "203.0.113.4", "far_end": "203.0.113.4"}
 
@@ -148,8 +149,8 @@ HOSTS = """\
 {plant} ftp.plant
 """
 
-# A container with an address that no other host knows, and a mapping of its
-# ports.  Nothing else of its host can be reached from the LAN.
+# A container with an address that is unknown to other hosts, and whose ports
+# are mapped.  Other ports of its host cannot be reached from the LAN.
 CONTAINER = """\
 ip addr add 172.17.0.2/32 dev lo
 nft -f - <<END
@@ -174,7 +175,7 @@ nft delete table ip container
 ip addr del 172.17.0.2/32 dev lo
 """
 
-# A client that knows itself only by the address behind its router.
+# A client behind a router with NAT; it knows only its own, private address.
 ROUTER = """\
 ip addr add {address}/32 dev lo
 ip route change 192.0.2.0/24 dev near src {address}
@@ -200,7 +201,7 @@ ip addr del {address}/32 dev lo
 
 @contextlib.contextmanager
 def network(topology, section):
-    """Set up the network of a section, for the time of the context."""
+    """Set up what a section needs in the network, and remove it at the end."""
     host, make, remove, names = topology.near, ":", ":", {}
     if "container" in section.title:
         make, remove = CONTAINER, NO_CONTAINER
@@ -221,7 +222,7 @@ def network(topology, section):
 
 # ---- its hosts: names, accounts, sshd, FTP servers ----
 
-ALICE = 61000  # nobody's number
+ALICE = 61000  # a user ID that is not in use
 
 SSHD_CONFIG = """\
 Port {port}
@@ -234,7 +235,7 @@ KbdInteractiveAuthentication no
 LogLevel DEBUG1
 """
 
-# In the mount namespace of one command: invisible to all others.
+# Runs in the mount namespace of one command, so it affects no other process.
 ENTER = """\
 for name in passwd shadow hosts; do
     mount --bind "$1/$name" "/etc/$name"
@@ -252,10 +253,10 @@ exec /usr/sbin/sshd -D -e -f "$1"
 
 
 class World:
-    """The four hosts as the document has them.
+    """The four hosts as the document describes them.
 
-    root is who runs culvert, and the FTP clients: a home with a key, a
-    known_hosts and a .netrc, and no configuration of ssh at all.
+    root runs culvert and the FTP clients.  Its home has a key, a known_hosts
+    and a .netrc, but no configuration of ssh.
     """
 
     def __init__(self, topology, directory):
@@ -315,9 +316,9 @@ class World:
             stderr=subprocess.STDOUT, text=True, timeout=FAILSAFE * 2)
 
     def authorize(self, line):
-        """Make this the one line of alice's authorized_keys.
+        """Make this the only line of alice's authorized_keys.
 
-        The printed key in it is replaced by root's.
+        The key in it, which the document abbreviates, is replaced by root's.
         """
         options = line.removesuffix(" ssh-ed25519 AAAA... culvert")
         (self.alice / ".ssh/authorized_keys").write_text(
@@ -326,7 +327,7 @@ class World:
 
     @contextlib.contextmanager
     def sshd(self, *lines):
-        """Run sshd with those lines in its configuration."""
+        """Run sshd, with these lines in its configuration."""
         config = self.dir / "sshd_config"
         config.write_text("\n".join((SSHD_CONFIG.format(
             port=SSH_PORT, dir=self.dir), *lines, "")))
@@ -340,7 +341,7 @@ class World:
 
 
 class OnPort21:
-    """A host whose next free port is that of FTP."""
+    """A host whose free_port() is 21, so that a Server listens there."""
 
     def __init__(self, host):
         self._host = host
@@ -349,12 +350,12 @@ class OnPort21:
         return getattr(self._host, name)
 
     def free_port(self, _):
-        """Return it."""
+        """Return the port of FTP."""
         return 21
 
 
 class FtpServer(Server):
-    """The FTP server of a leg, which logs what it is asked."""
+    """The FTP server of a leg, with a log of its commands."""
 
     def __init__(self, host, leg, directory):
         self._log, self._place = directory / "log", 0
@@ -366,9 +367,9 @@ class FtpServer(Server):
         self.mkdir("in")
 
     def asked(self):
-        """Return the last of PORT, EPRT, PASV, EPSV before each transfer.
+        """Return the last PORT, EPRT, PASV or EPSV before each transfer.
 
-        Since the last call.
+        The list has the transfers since the last call.
         """
         text, verbs, last = self._log.read_text(errors="replace"), [], None
         for verb in re.findall(
@@ -383,9 +384,9 @@ class FtpServer(Server):
 
 
 class Client:
-    """The FTP client of a leg: what it runs, and what it should come to.
+    """The FTP client of a leg: its commands, and the expected results.
 
-    expect is the leg's mode for the key that is used.
+    expect is the element of the leg's modes for the key that is used.
     """
 
     def __init__(self, world, leg, server, commands, expect):
@@ -436,7 +437,7 @@ class Client:
                      for name in SIZES], modes)
 
     def use(self, tmp):
-        """Transfer files in every way that the section promises."""
+        """Transfer files in every way that the section says will work."""
         if self._expect == "none":
             failed = self._curl("active", f"'{self._url}in/'", tmp)
             assert failed.returncode != 0, failed.stdout
@@ -448,13 +449,13 @@ class Client:
         for mode in modes:
             for family in families:
                 self.transfer(mode, family, tmp)
-            if "[" not in self._url:  # PORT and PASV, and trust in the 227
+            if "[" not in self._url:  # PORT, PASV, and the address in the 227
                 self.transfer(mode, "-4 --disable-eprt --disable-epsv"
                               " --no-ftp-skip-pasv-ip", tmp)
 
 
 class PrintedCulvert(Culvert):
-    """The culvert of a printed command."""
+    """The culvert of a command in the document."""
 
     def __init__(self, world, text, directory):
         self.dir = str(directory)
@@ -466,7 +467,7 @@ class PrintedCulvert(Culvert):
 
     @contextlib.contextmanager
     def running(self, ready):
-        """Wait for the line that it prints, and stop it in the end."""
+        """Wait until it has printed exactly ready, and stop it at the end."""
         try:
             self.process.wait_line(re.escape(ready.splitlines()[-1]) + "$")
             assert culvert_said(self.output) == ready
@@ -481,7 +482,10 @@ class PrintedCulvert(Culvert):
 # ---- what a key may do ----
 
 def permits(line):
-    """Return what a line has: {"permitopen": [(host, port)], ...}."""
+    """Return what a line of authorized_keys permits.
+
+    {"permitopen": [(host, port), ...], "permitlisten": [...]}
+    """
     found = {"permitopen": [], "permitlisten": []}
     for what, value in re.findall(r'(permit\w+)="([^"]*)"', line):
         host, _, port = value.rpartition(":")
@@ -490,13 +494,16 @@ def permits(line):
 
 
 def covers(permitted, host, port):
-    """Return whether one of those is, as text, for that host and port."""
+    """Return whether one of the permissions is for that host and port.
+
+    Hosts are compared as texts, as sshd does it.
+    """
     return any(host == one and which in ("*", str(port))
                for one, which in permitted)
 
 
-# Of whose ports 21 and 22, and at whose ports, a key of the document may at
-# most have some.
+# A key of the document permits only a few of these: connections to ports 21
+# and 22 of these hosts, and listening at these addresses.
 PLACES = ["localhost", "127.0.0.1", "::1", "127.0.0.2", "203.0.113.3",
           "203.0.113.4", "ftp.plant", "files.example.com"]
 LISTEN_AT = ["localhost", "127.0.0.1", "::1", "203.0.113.3", "", "0.0.0.0"]
@@ -514,13 +521,13 @@ DENIED = {
 
 
 def said(sshd, pattern, start=0):
-    """Return sshd's messages about those, as (host, port)."""
+    """Return the (host, port) in each message of sshd that matches."""
     lines = "\n".join(sshd.lines[start:])
     return [(host, int(port)) for host, port in re.findall(pattern, lines)]
 
 
 class Holder:
-    """Another person who has the key, and runs ssh with it."""
+    """An ssh that somebody else runs with the key."""
 
     def __init__(self, world, sshd, destination):
         self._world, self.sshd, self._to = world, sshd, destination
@@ -531,24 +538,24 @@ class Holder:
             self._world.argv("near", ["ssh", "-M", "-S", self._path, "-N",
                                       self._to]), "ssh", env=self._world.env)
         until(lambda: self._path.exists() or not self._master.alive(),
-              "ssh is logged in or out")
+              "ssh has logged in, or has ended")
         self.logged_in = self._master.alive()
         return self
 
     def __exit__(self, *_):
-        # ssh 9.2 can miss a signal that comes just before it waits.
+        # With ssh 9.2 a signal can be lost that comes just before it waits.
         if self._master.alive():
             self.ssh("-O exit DEST")
         self._master.stop()
 
     def ssh(self, *commands):
-        """Run ssh with each of those options, and ignore the results."""
+        """Run ssh with each of these options, and ignore exit statuses."""
         return self._world.run("near", "".join(
             f"ssh -S {self._path} {words} || :\n".replace("DEST", self._to)
             for words in commands))
 
     def denied(self, opens=(), listens=()):
-        """Try those hosts and ports; return what of them sshd denied."""
+        """Request these hosts and ports; returns those that sshd denied."""
         start = self.sshd.mark()
         self.ssh(*(f"-W '{bracket(host)}:{port}' DEST"
                    for host, port in opens),
@@ -557,8 +564,9 @@ class Holder:
         tries = len(opens) + len(listens)
         until(lambda: sum(len(said(self.sshd, pattern, start))
                           for pattern in REQUESTS.values()) == tries,
-              "sshd was asked")
-        # sshd writes this at once, but it may be read later.
+              "sshd has received the requests")
+        # sshd logs a denial at once, but the line may be read later.  So read
+        # up to the line about one more request.
         end = self.sshd.mark()
         self.ssh("-W fence:2 DEST")
         self.sshd.wait_line("target fence port 2$", start=end)
@@ -567,14 +575,14 @@ class Holder:
 
 
 def check_least(world, sshd, line, destination):
-    """Fail if the key can do more than its line says, or needs less."""
+    """Fail if the key can do more than its line permits, or needs less."""
     permitted = permits(line)
     for what, pattern in REQUESTS.items():
         asked = said(sshd, pattern)
         for one in permitted[what]:
             assert one[1] == "1" or any(
                 covers([one], *request) for request in asked), \
-                f'nobody needs {what}="{one[0]}:{one[1]}"'
+                f'{what}="{one[0]}:{one[1]}" is not needed'
     opens = [(host, port) for host in PLACES for port in (21, 22)
              if not covers(permitted["permitopen"], host, port)]
     listens = [(host, port) for host in LISTEN_AT for port in (0, 8080)
@@ -595,5 +603,5 @@ def _world(_topology, directories):
 
 @pytest.fixture
 def world(topology, _world):
-    """Return the document's hosts, on a link that is looked at."""
+    """Return the document's hosts; the traffic between them is checked."""
     return _world

@@ -1,11 +1,12 @@
 """A cell of the table of faults: one fault at one point of a session.
 
-Cell.run() plays a session up to the point, does the fault, lets the session go
-on, and checks what must hold whatever happens (check_truth, check_next: nobody
-calls complete what is not, the next session works, nothing is left) and what is
-right for the kind of the fault (the method of that name).  All waits have a
-bound, which is what the fault's time-out is said to be.  It returns what each
-party has seen, of which doc/reliability.md is made.
+Cell.run() plays a session up to the point, produces the fault, and lets the
+session continue.  It checks what must hold after every fault (check_truth and
+check_next: no cut transfer is called complete, the next session works, and
+nothing is left behind), and what must hold for this kind of fault (the method
+with the name of the kind).  All waits have a bound, which follows from the
+time-out that is documented for the fault.  It returns what each party has
+seen; doc/reliability.md is made from that.
 """
 
 import contextlib
@@ -18,12 +19,12 @@ from faults import KILL
 from peers import WARM
 from process import FAILSAFE, Timeout, until, wait_gone
 
-# How much longer a busy machine may take.
+# Seconds to add to a bound because the machine may be busy.
 SLACK = 10
-# ... and what the big file takes, for the reader with its small buffer.
+# Seconds to add for the big file, whose reader has a small buffer.
 BIG_SLACK = 20
 
-# Nothing was observed.
+# In place of what a party has seen: nothing unusual; the party was killed.
 AS_EVER, NOBODY = "no difference", "-"
 
 
@@ -43,7 +44,8 @@ class Cell:
         """Play it, check it, and return what was seen, as a dict."""
         with Rig(links, sshd, directory, self.point) as self.rig:
             try:
-                # From the second one on, another listener is in reserve.
+                # From the second session on, culvert keeps a far listener in
+                # reserve, and settled_count() stays the same.
                 for _ in range(WARM):
                     self.rig.whole_session(self.point)
                 self.before = self.rig.settled_count()
@@ -64,7 +66,7 @@ class Cell:
         return seen
 
     def tell(self):
-        """Return what all have said, for whoever has to find out."""
+        """Return what all parties have printed, to explain a failure."""
         rig = self.rig
         return "\n".join(
             f"--- {name}, from line {self.marks.get(name, 0)}\n"
@@ -89,7 +91,7 @@ class Cell:
         self.holder = parties[point.holder]
 
     def strike(self):
-        """Do the fault, and let the session go on."""
+        """Produce the fault, and let the session continue."""
         rig, fault = self.rig, self.fault
         self.marks = {"client": self.client.mark(),
                       "server": self.server.mark(),
@@ -107,7 +109,7 @@ class Cell:
             self.holder.go()
 
     def undo(self):
-        """Let what was stopped or silenced go on, start what was killed."""
+        """End the fault; start again what was killed."""
         rig, fault = self.rig, self.fault
         if self.undone:
             return
@@ -118,7 +120,7 @@ class Cell:
         if fault.number != KILL:
             return
         if fault.who == "sshd listener":
-            # Its output ends only with its last connection.
+            # Not wait(): its output ends only with its last connection.
             rig.sshd.process.popen.wait(FAILSAFE)
             rig.sshd.start()
         elif fault.who == "server":
@@ -128,7 +130,7 @@ class Cell:
     # ---- what was seen ----
 
     def said(self, who, always=False):
-        """Return what client or server has said since the fault, or ever."""
+        """Return the lines of client or server since the fault, or all."""
         lines = getattr(self, who).lines[0 if always else self.marks[who]:]
         if who == "client":
             return list(lines)
@@ -137,34 +139,35 @@ class Cell:
                 if line.startswith(prefix)]
 
     def found(self, who, pattern, always=False):
-        """Return what the pattern's group finds in what it has said."""
+        """Return what the pattern's group matches in these lines."""
         return [match[1] for line in self.said(who, always)
                 if (match := re.search(pattern, line))]
 
     def has(self, who, pattern, always=False):
-        """Return whether it has said so."""
+        """Return whether one of these lines matches the pattern."""
         return bool(self.found(who, f"({pattern})", always))
 
     def replies(self, always=False):
-        """Return the codes that the client has read since the fault."""
+        """Return the codes that the client has read since the fault, or all.
+        """
         return self.found("client", r"^reply (\d{3})", True)[
             0 if always else self.point.place.replies:]
 
     def data(self, who):
-        """Return how its data connection has ended, or None."""
+        """Return how the data connection has ended for who, or None."""
         if self.point.name in ("stored", "quit"):
-            return None  # that was before
+            return None  # it had ended before the fault
         found = self.found(who, r"^data (\w+)", True)
         return found[0] if found else None
 
     def log(self):
-        """Return what culvert has said since the fault."""
+        """Return what culvert has logged since the fault."""
         return self.rig.culvert.process.lines[self.marks["culvert"]:]
 
     def is_whole(self):
         """Return whether the receiver has the whole file.
 
-        A client that was killed had it when it had read the last byte.
+        For a client that was killed, it is enough to have read the last byte.
         """
         receiver = "client" if self.point.direction == "download" else "server"
         return self.data(receiver) == "whole" or \
@@ -174,29 +177,29 @@ class Cell:
     # ---- what must hold ----
 
     def check_truth(self):
-        """Nobody calls complete what is not, and no byte is wrong."""
+        """Check that no cut transfer is called complete, nor a byte wrong."""
         point = self.point
         for one in self.client, self.server:
             assert not re.search(r"\bWRONG\b|\bLIE\b", one.output), \
-                "a wrong byte, or a part called whole"
+                "a wrong byte, or a part that was called whole"
         if point.name in ("aborting", "stored", "quit") or self.is_whole():
             return
         good = self.found("client", r"^reply (226)", True)
         assert not good, f"{good} for a file that is not whole"
-        # Of a far client all that is known is what sshd says, and SSH has no
-        # word for a reset, nor for what sshd still holds: doc/reliability.md.
+        # With a far client culvert may be wrong: SSH reports neither a reset,
+        # nor which bytes sshd has not passed on yet (doc/reliability.md).
         said = [line for line in self.log() if " complete (" in line]
         assert self.rig.remote or not said, \
             f"culvert calls it complete: {said}"
 
     def wait_told(self, who, pattern, bound):
-        """Wait for what must come within a bound, and note when it did."""
+        """Wait for a line within a bound, and store how long it took."""
         until(lambda: self.has(who, pattern), f"{who} says {pattern}",
               bound + SLACK + (BIG_SLACK if self.point.name == "full" else 0))
         self.told = time.monotonic() - self.struck
 
     def lost(self):
-        """The link is lost: who is near is told at once, and the truth."""
+        """The link is lost: a near peer learns that at once, and correctly."""
         culvert, start = self.rig.culvert, self.marks["culvert"]
         if self.rig.remote:
             culvert.wait_log("SSH connection to .* was lost",
@@ -206,7 +209,7 @@ class Cell:
             self.wait_told("client", "^done", self.fault.bound)
             self.check_told()
             culvert.wait_log("SSH connection to .* was lost", start=start)
-        assert wait_gone(self.ssh), "ssh lives on"
+        assert wait_gone(self.ssh), "ssh still runs"
         self.undo()
         for who in "client", "server":
             until(lambda who=who: self.has(who, "^done"),
@@ -214,32 +217,33 @@ class Cell:
         if self.rig.remote:
             self.check_near_server()
         for pid in self.sshd_pids:
-            assert wait_gone(pid, 30), "sshd lives on"
+            assert wait_gone(pid, 30), "sshd still runs"
         culvert.wait_log("listening on .* again" if self.rig.remote else
                          "connected to .* again", 60, start)
 
     def check_told(self):
-        """A near client: 421 is the last word, and data are reset."""
+        """A near client: 421 is the last reply, and data are reset."""
         replies = self.replies()
         assert replies and replies[-1] == "421", \
-            f"not 421 is the client's last word, but {replies}"
+            f"the client's last reply is not 421: {replies}"
         assert self.has("client", "^control end"), "control was reset"
         if self.point.name not in ("aborting", "ended"):
             assert self.data("client") != "end", \
-                "the client's data connection has ended as if it were the file"
+                "the client's data connection has ended like a whole file"
 
     def check_near_server(self):
-        """A near server: no upload has ended as if it were whole."""
+        """A near server: no cut upload has ended cleanly."""
         if self.point.direction == "upload":
             assert self.data("server") != "end", \
-                "the server was told the end of a file that is not whole"
+                "the server got an end of file, but not the whole file"
 
     def waits(self):
-        """All wait, nobody is told anything, and all goes on after it."""
+        """All wait, no error is reported, and the session continues."""
         if self.fault.hold:
             with contextlib.suppress(Timeout):
                 until(lambda: self.has("client", r"^done|^reply [45]"),
-                      "nothing, for so long", self.fault.hold)
+                      "the session ends, or a reply 4xx or 5xx",
+                      self.fault.hold)
                 assert self.ends_well() or self.point.name == "aborting", \
                     "the fault has ended the session"
             self.undo()
@@ -247,10 +251,10 @@ class Cell:
         until(lambda: self.has("server", "^done"),
               "the server's session ends")
         self.undo()
-        assert self.ends_well(), "it has not come to its good end"
+        assert self.ends_well(), "the session has not ended successfully"
 
     def ends_well(self):
-        """Return whether the session has gone as if nothing had happened."""
+        """Return whether the session was as without the fault."""
         codes = self.replies(always=True)
         transfer = ["426", "226"] if self.point.name == "aborting" else ["226"]
         return codes == [
@@ -261,38 +265,39 @@ class Cell:
              or self.is_whole())
 
     def server_gone(self):
-        """The client is told, or sees the end; nothing is called whole."""
+        """The client gets an error or sees the end of the session."""
         self.wait_told("client", "^done", 0)
         name = self.point.name
         if name in ("opened", "first", "middle", "full", "last"):
             assert set(self.replies()) & {"426", "421"}, \
-                f"the client is told {self.replies()}"
+                f"the client got {self.replies()}"
         self.undo()
 
     def client_gone(self):
-        """The server is let go, and takes no part for the whole."""
+        """The server's session ends, and it takes no part for the whole."""
         self.wait_told("server", "^done", self.fault.bound)
         if self.point.direction == "upload" and not self.is_whole() and \
                 self.point.name not in ("stored", "quit"):
             assert not self.has("server", "^said 226"), \
-                "the server was told the end of a file that is not whole"
+                "the server got an end of file, but not the whole file"
 
     def culvert_gone(self):
-        """Client and server see the end, and no more."""
+        """Client and server only see the end of their connections."""
         rig = self.rig
         self.wait_told("client", "^done", 0)
         assert not self.replies() or self.replies() == ["226"] \
-            and self.is_whole(), f"{self.replies()}, by whom?"
-        assert wait_gone(self.ssh), "ssh lives on"
+            and self.is_whole(), f"the client got {self.replies()}"
+        assert wait_gone(self.ssh), "ssh still runs"
         for pid in self.sshd_pids:
-            assert wait_gone(pid), "sshd lives on"
-        # The monitor removes them.
+            assert wait_gone(pid), "sshd still runs"
+        # The monitor removes the private directory.
         until(lambda: not os.listdir(rig.culvert.dir), "its files are gone")
         until(lambda: self.has("server", "^done"),
               "the server's session ends")
 
     def check_next(self):
-        """The next session works, and nothing is left of this one."""
+        """Check that the next session works, and nothing is left of this one.
+        """
         if self.fault.kind == "culvert_gone":
             self.rig.culvert.kill()
             self.rig.start_culvert()
@@ -300,13 +305,13 @@ class Cell:
         self.rig.check_nothing_more(self.before)
 
     def end(self):
-        """Stop culvert: it leaves nothing, and a sanitizer is content."""
+        """Stop culvert, with all checks of Culvert.stop()."""
         self.rig.culvert.stop()
 
-    # ---- what is told ----
+    # ---- for the table ----
 
     def seen(self):
-        """Return what each party has seen, for the table."""
+        """Return what each party has seen."""
         seen = {
             "fault": self.fault.name, "point": self.point.name,
             "mode": self.point.mode, "direction": self.point.direction,
@@ -318,13 +323,13 @@ class Cell:
                 "server": self.seen_by_server(), "log": self.seen_in_log()}
 
     def seen_by_client(self):
-        """What the client, which is not the one that was killed, has seen."""
+        """Return what the client has seen, unless it was killed."""
         if self.fault.kind == "client_gone":
             return NOBODY
         data = self.data("client")
         words = []
         if self.point.name == "aborting":
-            data = None  # however it ends, it was asked for
+            data = None  # any end is correct after ABOR
         if data and (self.point.direction == "download" or data != "end"):
             words.append({"whole": "the whole file",
                           "end": "the end of a part",
@@ -337,10 +342,11 @@ class Cell:
         return ", ".join(words)
 
     def seen_by_server(self):
-        """The same of the server.
+        """Return what the server has seen, unless it was killed.
 
-        How a download's data connection ends is told nobody, and hangs on what
-        buffers hold; so does whether the end of control comes with a reset.
+        The table does not say how the data connection of a download has ended,
+        nor whether the control connection was reset: both depend on how much
+        the buffers hold.
         """
         if self.fault.kind == "server_gone":
             return NOBODY
@@ -358,7 +364,7 @@ class Cell:
         return ", ".join([*words, "control end"])
 
     def seen_in_log(self):
-        """What culvert says of the transfer, and of the link."""
+        """Return what culvert logs about the transfer, and about the link."""
         if self.fault.kind == "culvert_gone":
             return NOBODY
         text = "\n".join(self.log())
@@ -366,7 +372,7 @@ class Cell:
             r'load \w+ "[^"]*", \d+ bytes: (complete|cut|TRUNCATED|refused)',
             text)
         if self.point.name in ("stored", "quit"):
-            words = []  # of what was before
+            words = []  # the transfer had ended before the fault
         if re.search("SSH connection to .* was lost", text):
             words.append("link lost")
         return ", ".join(words)

@@ -1,10 +1,9 @@
 """What a cell of the table of faults runs on: its processes, and their count.
 
-A Rig is a culvert of its own, with a client and a server (peers.py) that stop
-at a point of their session, each a process.  Many share an sshd and stand side
-by side; what tells them apart in the far network is the address that their ssh
-comes from, so that the one link can be cut or silenced, and the one process of
-sshd's found.
+A Rig is a culvert with a client and a server (peers.py) that stop at a point
+of their session.  Several rigs run at the same time and share an sshd.  The
+ssh of each connects from an address of its own, by which its link can be cut
+or silenced, and its processes of sshd can be found.
 """
 
 import collections
@@ -40,7 +39,8 @@ Host *
     ServerAliveCountMax {count}
 """
 
-# Before all other filters.  In "silent" are the links that carry nothing.
+# These chains come before all other filters.  The set "silent" has the
+# addresses of links that carry nothing.
 RULES = """
 table ip faults {
     set silent { type ipv4_addr; }
@@ -64,7 +64,7 @@ def limit(name):
 
 
 class Links:
-    """The addresses that links come from, and what can be done to a link."""
+    """The addresses that links come from; cuts or silences a link."""
 
     def __init__(self, ns):
         self.ns = ns
@@ -75,13 +75,13 @@ class Links:
             self._free.put(f"{net}.{last}")
         netns.ip("-n", ns.name, "route", "add", f"{net}.0/24", "dev", "near")
         self._made = set()
-        # Ports for far servers that were never used before.
+        # Ports for far servers, each used once.
         self.ports = itertools.count(10_000)
         ns.run(["nft", "-f", "-"], input=RULES, text=True)
 
     @contextlib.contextmanager
     def address(self):
-        """Lend an address to come from."""
+        """Return an address to connect from, for the time of the context."""
         one = self._free.get()
         if one not in self._made:
             netns.ip("addr", "add", f"{one}/32", "dev", self.ns.veth)
@@ -92,12 +92,12 @@ class Links:
             self._free.put(one)
 
     def silence(self, address, on):
-        """Let the packets of that link get lost, or arrive again."""
+        """Drop all packets of that link, or let them pass again."""
         self.ns.run(["nft", "add" if on else "delete", "element", "ip",
                      "faults", "silent", f"{{ {address} }}"])
 
     def cut(self, address):
-        """Reset the link, so that both ends are told at once."""
+        """Reset the link, so that both ends notice at once."""
         before = self.inodes(address)
 
         def is_cut():
@@ -106,9 +106,10 @@ class Links:
         until(is_cut, "the connection is closed")
 
     def sockets(self, remote, state):
-        """Return the inodes of far TCP sockets, as /proc/net/tcp has them.
+        """Return the inodes of far TCP sockets, from /proc/net/tcp.
 
-        Both are regular expressions.  There may be thousands that are closed.
+        remote and state are regular expressions for its columns.  Closed
+        sockets, of which there may be thousands, have no inode.
         """
         def read():
             with open("/proc/thread-self/net/tcp") as file:
@@ -118,12 +119,12 @@ class Links:
             self.ns.call(read), re.M) if inode != "0"}
 
     def inodes(self, address):
-        """Return those of the far sockets that are connected to there."""
+        """Return the inodes of far sockets that are connected to address."""
         return self.sockets("".join(
             f"{int(one):02X}" for one in reversed(address.split("."))), r"\S+")
 
     def listening(self):
-        """Return those of the far sockets that listen."""
+        """Return the inodes of far sockets that listen."""
         return self.sockets(r"\S+", "0A")
 
 
@@ -142,8 +143,8 @@ def sockets_of(pid):
 def kind_of_socket(pidfd, fd):
     """Return what kind of socket a file descriptor of a process is.
 
-    By a duplicate: /proc/net has all of the host's, of which there may be tens
-    of thousands.
+    It looks at a duplicate, because /proc/net lists all sockets of the host,
+    which may be tens of thousands.
     """
     number = LIBC.syscall(SYS_PIDFD_GETFD, pidfd, fd, 0)
     if number < 0:
@@ -174,14 +175,14 @@ def count_kinds(pid):
 
 
 def describe_sockets(pid):
-    """Return what ss(8) says of a process's sockets, a line each."""
+    """Return what ss(8) prints about a process's sockets, as lines."""
     text = subprocess.run(["ss", "-Hanp", "-t", "-x"], capture_output=True,
                           text=True, check=True).stdout
     return [line for line in text.splitlines() if f",pid={pid}," in line]
 
 
 class Peer(Process):
-    """A client or server of peers.py, asked to stop at a point."""
+    """A client or server of peers.py, which stops at a point."""
 
     def __init__(self, role, plan, port, inside):
         argv = ["/usr/bin/python3", "-I", PEERS, role, plan.name, plan.mode,
@@ -190,12 +191,12 @@ class Peer(Process):
             super().__init__(argv, role, stdin=subprocess.PIPE)
 
     def go(self):
-        """Let it go on from its point, when it runs."""
+        """Let it continue from its point."""
         self.popen.stdin.write(b"\n")
         self.popen.stdin.flush()
 
     def kill(self):
-        """End it by force, and reap it."""
+        """Kill it, and reap it."""
         super().kill()
         with contextlib.suppress(BrokenPipeError):
             self.popen.stdin.close()
@@ -204,7 +205,7 @@ class Peer(Process):
 class Rig:
     """The parties of a cell.  A context manager, which ends them all.
 
-    Of plan.tunnel "L" the server is in the far network, of "R" the client.
+    With plan.tunnel "L" the server is in the far network, with "R" the client.
     """
 
     def __init__(self, links, sshd, directory, plan):
@@ -234,7 +235,7 @@ class Rig:
         return process
 
     def _inside(self, far):
-        """Be in the far network for a while, or stay here."""
+        """Return a context, in the far network or in this one."""
         return self.links.ns.inside() if far else contextlib.nullcontext()
 
     def start_server(self, port):
@@ -267,12 +268,12 @@ class Rig:
         return self.client
 
     def whole_session(self, plan):
-        """Have one session more, to which nothing happens, to its good end."""
+        """Play a session without a fault; fails unless it is successful."""
         place = self.culvert.mark()
         client = self.start_client(plan.without_point())
         client.wait_line("^done")
         assert "reply 221 bye" in client.lines, \
-            f"a session fails that should not:\n{client.output}"
+            f"a session without a fault has failed:\n{client.output}"
         self.server.wait_line(f"^{self.sessions - 1}: done")
         if plan.direction == "download":
             client.wait_line("^data whole")
@@ -280,7 +281,7 @@ class Rig:
             self.server.wait_line(f"^{self.sessions - 1}: data whole")
         self.culvert.wait_log(r"\] ended$", start=place)
 
-    # ---- who is who ----
+    # ---- processes ----
 
     def sshd_pids(self):
         """Return the processes of sshd for this link."""
@@ -289,7 +290,7 @@ class Rig:
                 if wanted & sockets_of(pid)]
 
     def signal(self, who, number):
-        """Send a signal to who that is, by its name."""
+        """Send a signal to a party, given by its name."""
         pids = {"ssh": lambda: [self.culvert.ssh],
                 "sshd listener": lambda: [self.sshd.process.pid],
                 "sshd connection": self.sshd_pids,
@@ -301,10 +302,11 @@ class Rig:
             os.kill(pid, number)
         return [(pid, number) for pid in pids]
 
-    # ---- what there is ----
+    # ---- what could be left behind ----
 
     def count(self):
-        """Return how much there is of all that could be left behind."""
+        """Return the number of everything that could be left behind, by kind.
+        """
         kinds = collections.Counter(
             {f"culvert: {kind}": count
              for kind, count in count_kinds(self.culvert.pid).items()})
@@ -323,7 +325,7 @@ class Rig:
         return kinds
 
     def settled_count(self):
-        """Return count(), when nothing changes any more."""
+        """Return count(), when it no longer changes."""
         seen, last = [], 0.0
 
         def settled():
@@ -332,11 +334,11 @@ class Rig:
                 last = time.monotonic()
                 seen.append(self.count())
             return len(seen) >= 3 and seen[-1] == seen[-2] == seen[-3]
-        until(settled, "nothing is opened or closed any more", 60)
+        until(settled, "nothing is opened or closed", 60)
         return seen[-1]
 
     def check_nothing_more(self, before):
-        """Fail unless there is no more than there was, soon."""
+        """Fail unless count() is soon no more than before."""
         more = {}
 
         def same():
@@ -351,7 +353,7 @@ class Rig:
                 + "\n".join(describe_sockets(self.culvert.pid))) from None
 
     def let_go(self, stopped):
-        """Let processes that were stopped run again."""
+        """Continue the processes that signal() has stopped."""
         for pid, number in stopped:
             if number == signal.SIGSTOP:
                 with contextlib.suppress(ProcessLookupError):

@@ -1,6 +1,6 @@
-"""Faults, and the points of a session at which they strike: two tables.
+"""Two tables: faults, and the points of a session at which they are produced.
 
-What is done with them, faultcell.py has; reliability.py prints them.
+faultcell.py plays them; reliability.py prints the results.
 """
 
 import dataclasses
@@ -10,8 +10,8 @@ import signal
 from faultrig import ALIVE_COUNT, ALIVE_S, limit
 from peers import PART
 
-# BIG is more than all buffers on the way hold, also where the kernel lets a
-# receive buffer grow to 32 MiB (tcp_rmem).
+# BIG is more than all buffers between client and server hold, even if the
+# kernel lets a receive buffer grow to 32 MiB (tcp_rmem).
 SMALL, BIG = 300_000, 64 << 20
 
 
@@ -19,10 +19,11 @@ SMALL, BIG = 300_000, 64 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A point by its name: whose turn it is, and what else must be so.
+    """A point: who waits there, and the state of the session.
 
-    holder: "client", "server", or whoever of them sends or receives the file.
-    replies: so many has the client read; other: so says the other one.
+    holder: who waits: "client", "server", or the "sender" or "receiver" of the
+    file.  replies: how many the client has read.  what: a description for the
+    table.  other: a pattern for a line that the other party prints; None: any.
     """
 
     holder: str
@@ -47,7 +48,7 @@ PLACES = {
     "middle": Place("sender", 6, "mid-transfer", f"have {PART}$"),
     "full": Place("receiver", 6, "mid-transfer, every buffer full",
                   "blocked$", BIG),
-    "last": Place("sender", 6, "all bytes arrived, not their end",
+    "last": Place("sender", 6, "all bytes have arrived, but not their end",
                   f"have {SMALL}$"),
     "ended": Place("server", 6, "end of the file, before 226"),
     "unread": Place("receiver", 6, "226 sent, most of the data not read by "
@@ -60,9 +61,10 @@ PLACES = {
 TUNNELS = ("L", "R")
 MODES, DIRECTIONS = ("passive", "active"), ("download", "upload")
 
-# These are played in one way only.
+# Points that are played in one mode and direction only, and points before the
+# command of a transfer.
 ONCE = ("greeting", "user", "idle", "quit")
-BEFORE = ("asked", "answered", "connected")  # a transfer
+BEFORE = ("asked", "answered", "connected")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Point:
 
     @property
     def place(self):
-        """What stands in PLACES."""
+        """The row of PLACES."""
         return PLACES[self.name]
 
     @property
@@ -98,12 +100,12 @@ class Point:
         return self.place.size if self.name in PLACES else SMALL
 
     def without_point(self):
-        """Return the same session, to be played through."""
+        """Return the same session without a point at which to wait."""
         return dataclasses.replace(self, name="none")
 
 
 def is_played(name, mode, direction):
-    """Return whether a point is played in this way."""
+    """Return whether a point is played in this mode and direction."""
     if name in ONCE:
         return (mode, direction) == ("passive", "download")
     if name in BEFORE and direction == "upload":
@@ -113,7 +115,7 @@ def is_played(name, mode, direction):
 
 
 def all_points():
-    """Return all points there are."""
+    """Return all points that are played."""
     return [Point(name, mode, direction, tunnel)
             for tunnel, name, mode, direction in itertools.product(
                 TUNNELS, PLACES, MODES, DIRECTIONS)
@@ -124,12 +126,13 @@ def all_points():
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """What is done, to whom, and which kind of thing that is.
+    """What is done, and to whom.
 
-    kind: lost (the link is), waits (nobody is told, and all goes on), and
-    server_gone, client_gone, culvert_gone.  bound: the seconds that the time-out
-    takes which finds it out, if one does; hold: those that what waits is
-    waited for.
+    kind: "lost" (the link is lost), "waits" (nobody notices, and the session
+    continues), "server_gone", "client_gone" or "culvert_gone".  what: a
+    description for the table.  who: the process that gets the signal number;
+    link: what is done to the link instead.  bound: after how many seconds a
+    time-out detects the fault, or 0; hold: how many seconds the fault lasts.
     """
 
     name: str
@@ -146,8 +149,8 @@ ALIVE = ALIVE_S * (ALIVE_COUNT + 1)
 WATCH = 4 * limit("SSH_WATCH_MS") + limit("SSH_STOP_MS")
 KILL, STOP = signal.SIGKILL, signal.SIGSTOP
 
-# So long is nothing that ssh notices, TCP's pauses before it sends again
-# included; and longer than culvert's own time-outs that are not about a link.
+# BRIEF: so short that ssh does not notice, even if TCP waits before it sends
+# again.  LONG: longer than culvert's own time-outs that are not about a link.
 BRIEF = 1
 LONG = limit("HOLD_QUIET_MS") + 2
 

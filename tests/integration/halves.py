@@ -22,5 +22,6 @@ def seed():
 
 def half_of(seed, nodeid):
     """Return to which half a test belongs, 0 or 1."""
-    # Not a checksum: with two seeds the halves could be the same or swapped.
+    # A cryptographic hash.  With a checksum, two seeds might give the same
+    # halves, or swapped ones.
     return hashlib.sha256(f"{seed} {nodeid}".encode()).digest()[0] % 2

@@ -1,8 +1,8 @@
 """Common parts of the tests with hostile peers.
 
 Rig has a culvert with two tunnels, one to a real server and one to a scripted
-one.  While a test plays the hostile peer in the second, a Companion continues to
-transfer files through the first.
+one.  While a test plays the hostile peer in the second, a Companion transfers
+files through the first.
 """
 
 import contextlib
@@ -38,21 +38,20 @@ FILE = 1 << 20
 
 
 def peak_kib(pid):
-    """Return the most memory that it had since forget_peak(), in KiB."""
+    """Return the peak memory of a process since forget_peak(), in KiB."""
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"VmHWM:\s*(\d+) kB", text)[1])
 
 
 def forget_peak(pid):
-    """Let peak_kib() begin anew."""
+    """Reset the peak that peak_kib() returns."""
     pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 class Companion:
-    """A well-behaved client: endless transfers, both ways, in both modes.
+    """A well-behaved client: endless transfers, down and up, in both modes.
 
-    Each transfer must come to its good end, with the right bytes, within the
-    failsafe.
+    Each transfer must succeed, with the right bytes, within FAILSAFE seconds.
     """
 
     def __init__(self, culvert, server, directory, modes):
@@ -91,7 +90,7 @@ class Companion:
         assert (self._dir / "stored").read_bytes() == self._content
 
     def proceed(self, count=1):
-        """Wait until so many rounds that have not begun yet are done."""
+        """Wait until it has done count rounds that begin after this call."""
         with self._changed:
             wanted = self._done + count + 1
             enough = self._changed.wait_for(
@@ -101,13 +100,13 @@ class Companion:
         assert enough, "the other session's transfers stand still"
 
     def stop(self):
-        """End it; fails if one of its transfers has."""
+        """End it; fails if one of its transfers has failed."""
         self._stopping = True
         self._future.result(FAILSAFE)
 
 
 class Rig:
-    """The culvert, its ssh, and what they had before the attack."""
+    """A culvert, and what it used before the attack."""
 
     def __init__(self, culvert, server, listener, ns, directory):
         self.culvert, self.listener, self.ns = culvert, listener, ns
@@ -115,7 +114,7 @@ class Rig:
         self.companion = None
 
     def measure(self, modes=MODES):
-        """Have its companion begin, and note what is there now."""
+        """Start the companion, and store what culvert uses now."""
         with Ftp(self.culvert, self._server) as ftp:
             for mode in MODES:
                 ftp.fetch(mode, f"RETR {self._dir.name}/small")
@@ -139,7 +138,8 @@ class Rig:
 
     @contextlib.contextmanager
     def session(self, **how):
-        """The same, closed at the end."""
+        """Open a session through the hostile tunnel, and close it at the end.
+        """
         client, server = self.open(**how)
         with client, server:
             yield client, server
@@ -147,7 +147,8 @@ class Rig:
     def check(self, kib_more, lines=60):
         """Fail unless the companion works and the limits were kept so far.
 
-        kib_more is what the attack may cost, lines what it may log.
+        kib_more: how much memory the attack may use; lines: how many lines it
+        may cause in the log.
         """
         self.companion.proceed()
         bound = self._base + SLACK_KIB + kib_more
@@ -171,6 +172,6 @@ class Rig:
         # Far listeners are kept for the next data connections.
         allowed = self.fds + limits.LIMIT_IDLE_FORWARDS
         until(lambda: self._fds() <= allowed,
-              f"culvert has {allowed} file descriptors again")
+              f"culvert has at most {allowed} file descriptors")
         until(lambda: not self.more_ports(), "its listeners are gone")
 

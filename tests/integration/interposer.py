@@ -1,7 +1,7 @@
-"""Faults of system calls and of memory in a running culvert.
+"""Lets system calls and allocations of a running culvert fail.
 
-tests/faults/faults.c is put before its calls, and looks into a file of rules
-that Faults writes.
+The library tests/faults/faults.c is loaded with LD_PRELOAD.  It obeys rules in
+a file, which the class Faults writes.
 """
 
 import errno
@@ -22,7 +22,7 @@ _ALL = (1 << 32) - 1
 
 
 class Faults:
-    """The rules; path is where to put them, env what the program needs."""
+    """The rules, in the file path; env is for the program's environment."""
 
     def __init__(self, path):
         assert LIBRARY.exists(), f"{LIBRARY} is missing: scripts/build --tests"
@@ -36,17 +36,16 @@ class Faults:
                 + os.environ.get("ASAN_OPTIONS", "")
 
     def set(self, call, error="", family=0, skip=0, every=1, left=_ALL):
-        """Let each every-th of such calls fail, after skip of them.
+        """Let calls fail: every n-th one, n being every, after the first skip.
 
-        With left=0 they are counted only.
-
-        error is a name of errno; "": the call is made for one byte only.
+        At most left calls fail; with left=0 calls are only counted.  error is
+        a name of an errno; "": the call is made, but for one byte only.
         """
         self._put(call, getattr(errno, error) if error else 0, int(family),
                   skip, every, left, 0, 0)
 
     def pass_time(self, seconds):
-        """Let the monotonic clock go on by so much at once."""
+        """Set the monotonic clock forward by so many seconds."""
         self._put("clock", 0, 0, self._get("clock")[2] + int(seconds),
                   0, 0, 0, 0)
 
@@ -60,15 +59,16 @@ class Faults:
         return self._get(call)[4] > 0
 
     def calls(self, call):
-        """Return how many were counted since set()."""
+        """Return how many such calls were made since set()."""
         return self._get(call)[5]
 
     def count(self, call):
-        """Return how many have failed since set()."""
+        """Return how many such calls have failed since set()."""
         return self._get(call)[6]
 
     def _put(self, call, *values):
-        # every is what the library asks first.
+        # Written twice, first with every=0, because the library reads every
+        # first.
         place = CALLS.index(call) * _RULE.size
         self._map[place:place + _RULE.size] = _RULE.pack(
             *values[:3], 0, *values[4:])

@@ -1,10 +1,11 @@
-"""What real FTP servers read as PORT, directly, with no culvert between.
+"""Finds out which malformed lines real FTP servers accept as PORT.
 
-Run as root: liberal.py [KIND...] tells for each server of servers.py which of
-some ten thousand shapes of a line it has taken for PORT, though none is "PORT",
-a blank and the host-port.  A shape counts if the server says 200: SYST behind
-it is the end of what it says.  test_hidden.py sends those that stand for the
-others through culvert, and command_hidden() of src/ftp/command.c finds them all.
+Run it as root: liberal.py [KIND...].  It connects to each server of servers.py
+directly, without culvert, sends some ten thousand lines that are not exactly
+"PORT", a blank and the host-port, and prints those that the server accepts.  A
+line is accepted if the server says 200 before its reply to SYST, which is sent
+after the line.  test_hidden.py sends one line of each sort through culvert;
+command_hidden() of src/ftp/command.c finds all of them.
 """
 
 import pathlib
@@ -24,7 +25,7 @@ IAC = 255
 
 
 def fillers():
-    """Yield bytes that a server may look through, or take for a blank."""
+    """Yield bytes that a server may ignore, or take for a blank."""
     for byte in range(256):
         if byte != ord("\n"):
             yield bytes([byte])
@@ -47,7 +48,11 @@ def fillers():
 
 
 def shapes(to, long_ones=range(8, 4200)):
-    """Yield (name, line) for each shape; to is the argument of PORT."""
+    """Yield (name, line) for each malformed line.
+
+    to is the argument of PORT; long_ones are the numbers of bytes to send
+    before a PORT that has no line end before it.
+    """
     verb = b"PORT"
     for filler in fillers():
         name = filler.hex(" ")
@@ -84,12 +89,12 @@ def shapes(to, long_ones=range(8, 4200)):
 
 
 def without_telnet(line):
-    """Return a line of a server without its answers to Telnet commands."""
+    """Return a line of a server without answers to Telnet commands."""
     return re.sub(rb"^(?:\xff[\xfb-\xfe].)+", b"", line, flags=re.DOTALL)
 
 
 class Talk:
-    """A control connection to a server, logged in, and again if it is lost."""
+    """A control connection to a server, logged in; opened again if needed."""
 
     def __init__(self, server):
         self.server, self.sock = server, None
@@ -114,7 +119,10 @@ class Talk:
         self.sock.settimeout(QUIET)
 
     def until(self, code):
-        """Read lines up to one that begins with the code; False: none came."""
+        """Read lines up to one that begins with code.
+
+        Returns whether one came; all lines are in self.said.
+        """
         self.said = []
         while True:
             line, newline, rest = self.buffer.partition(b"\n")
@@ -134,14 +142,15 @@ class Talk:
             self.buffer += data
 
     def takes(self, line):
-        """Does the server take the line for a PORT?"""
+        """Return whether the server accepts the line as PORT."""
         if self.sock is None:
             self.open()
         try:
             self.sock.sendall(line + b"SYST\r\n")
             whole = self.until(b"215 ")
             said = self.said
-            # pyftpdlib says 200 when it has connected, behind what follows.
+            # pyftpdlib says 200 only when it has connected, perhaps after its
+            # replies to the next commands.
             for _ in range(4 if self.server.kind == "pyftpdlib" else 0):
                 if whole:
                     self.sock.sendall(b"SYST\r\n")
@@ -156,7 +165,7 @@ class Talk:
         return taken
 
     def takes_half(self, line):
-        """The same, of a client that has ended before the line end."""
+        """The same for a line without an end, after which the client ends."""
         self.open()
         self.sock.sendall(line)
         self.sock.shutdown(socket.SHUT_WR)
@@ -166,7 +175,7 @@ class Talk:
 
 
 def main():
-    """Tell of the servers that the command line names, or all."""
+    """Test the servers that the command line names, or all."""
     with tempfile.TemporaryDirectory(prefix="culvert-test-") as directory:
         pathlib.Path(directory).chmod(0o755)
         ns = Namespace()
@@ -184,7 +193,7 @@ def main():
 
 
 def tell(server, ns):
-    """Print what that server takes."""
+    """Print which lines the server accepts."""
     talk = Talk(server)
     with Listener(ns) as listener:
         to = port_argument("127.0.0.1", listener.port).encode()

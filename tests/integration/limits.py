@@ -1,4 +1,4 @@
-"""The figures of src/limits.h, by their names."""
+"""The numbers of src/limits.h, by their names."""
 
 import re
 
@@ -20,5 +20,5 @@ globals().update(_read())
 
 
 def kib(*names):
-    """Return the sum of such sizes in KiB: kib("LIMIT_HIGH_WATER", ...)."""
+    """Return the sum of sizes in KiB: kib("LIMIT_HIGH_WATER", ...)."""
     return sum(globals()[name] for name in names) // 1024

@@ -1,14 +1,21 @@
 #!/usr/bin/python3
-"""Many FTP sessions that transfer for some time, as a program in one thread.
+"""Keeps many FTP sessions busy for some time; a program with one thread.
 
-It reads what to do from its standard input, a JSON object: host, port, user,
-password; sessions, of which at_once transfer at a time, for so many seconds;
-files, {name: [size, SHA-256]} at the server; and directory, the server's own
-"up", where what was stored is looked at.  It prints what came of it.
+It reads a JSON object from its standard input:
 
-Each session logs in, has some transfers, downloads and uploads, active and
-passive, quits, and begins anew.  A transfer or a log-in that takes longer than
-TIMEOUT is stuck; a wrong byte is wrong; both end the session, and are counted.
+    host, port, user, password
+    sessions   how many there are at the same time
+    at_once    how many of them transfer at the same time
+    seconds    how long
+    files      {name: [size, SHA-256]} of the files that the server has
+    directory  the path of the server's directory "up", to check uploads
+
+It prints a JSON object with counters, and what went wrong.
+
+Each session logs in, does some transfers (downloads and uploads, active and
+passive), and quits; then the next one begins.  A login or a transfer that
+takes longer than TIMEOUT counts as "stuck", a file that is different as
+"wrong"; both end the session.
 """
 
 import asyncio
@@ -22,29 +29,30 @@ import re
 import sys
 import time
 
-TIMEOUT = 120  # seconds for a log-in or a transfer, on a machine that is busy
+TIMEOUT = 120  # seconds for a login or a transfer; the machine may be busy
 LIFE = 20      # transfers of a session, on average
-# Clients that wait for a greeting at a time: vsftpd's backlog is 32.
+# How many clients may wait for a greeting: vsftpd's backlog is 32.
 GREETINGS = 24
 
 
 class Bad(Exception):
-    """A reply is not what it must be."""
+    """A reply is not the expected one."""
 
 
 class Wrong(Exception):
-    """A file is not what it must be."""
+    """The content of a file is not the expected one."""
 
 
 class Session:
-    """One control connection, and its transfers one by one."""
+    """One control connection, with one transfer at a time."""
 
     def __init__(self, load, number):
         self.load, self.number = load, number
         self.reader = self.writer = None
 
     async def reply(self, wanted):
-        """Read a reply of one line; Bad unless it begins so."""
+        """Read a reply of one line; raises Bad unless it begins with wanted.
+        """
         line = (await self.reader.readline()).decode()
         if not line.startswith(wanted):
             raise Bad(f"{line.strip() or 'the end'!r} instead of {wanted}")
@@ -67,18 +75,18 @@ class Session:
         await self.ask("TYPE I", "200")
 
     async def quit(self):
-        """Leave as one should."""
+        """Send QUIT, and close the connection after its reply."""
         await self.ask("QUIT", "221")
         self.close()
 
     def close(self):
-        """Hang up."""
+        """Close the connection."""
         if self.writer:
             self.writer.close()
         self.writer = None
 
     async def transfer(self, mode, verb, name, use):
-        """Have one transfer; use(reader, writer) does it on its connection."""
+        """Do one transfer; use(reader, writer) moves the data."""
         if mode == "passive":
             line = await self.ask("EPSV", "229")
             port = int(re.search(r"\|\|\|(\d+)\|", line)[1])
@@ -112,7 +120,7 @@ class Session:
                 writer.close()
 
     async def download(self, mode):
-        """Fetch a file, and compare it."""
+        """Fetch one of the files, and compare it."""
         name = random.choice(list(self.load.files))
         size, digest = self.load.files[name]
         seen, count = hashlib.sha256(), 0
@@ -129,7 +137,7 @@ class Session:
         self.load.count(mode, "downloads", size)
 
     async def upload(self, mode):
-        """Store a file, and compare what the server has."""
+        """Store a file, and compare what the server has stored."""
         name = f"{self.number}"
         content = random.choice(self.load.contents)
 
@@ -148,7 +156,7 @@ class Session:
 
 
 class Load:
-    """All sessions, and what has come of them."""
+    """All sessions, and their results."""
 
     def __init__(self, plan):
         self.host, self.port = plan["host"], plan["port"]
@@ -200,7 +208,7 @@ class Load:
                 self.slowest = max(self.slowest, time.monotonic() - begin)
 
     async def run(self):
-        """Run it all; returns what is printed."""
+        """Run all sessions; returns the object to print."""
         self.end = time.monotonic() + self.seconds
         await asyncio.gather(*map(self.one, range(self.sessions)))
         return {**self.counts, "slowest transfer": round(self.slowest, 1),
@@ -208,7 +216,7 @@ class Load:
 
 
 def main():
-    """Do what is asked."""
+    """Read the plan, run it, and print the results."""
     plan = json.load(sys.stdin)
     print(json.dumps(asyncio.run(Load(plan).run())))
 

@@ -1,29 +1,34 @@
 """The model of a session: random plans, and what must be true of a run.
 
-A plan is all that a client and a server will do in one session: the
+A plan is everything that a client and a server will do in one session: the
 commands and their replies, how their bytes are split, when the data
-connections are made, how much they carry, and what goes wrong.  It is made
-from a number, the seed, and from nothing else.  player.py plays it, through
-culvert, and records what each side saw; check() compares the two.
+connections are made, how much they carry, and what goes wrong.  It depends
+only on a number, the seed.  player.py plays it through culvert, and records
+what client and server saw; check() compares that with the plan.
 
-What culvert promises, and check() demands:
+In names and comments here, an "ask" is a PASV, EPSV, PORT or EPRT.
 
-  * Replies come in order, one final one to a command, and byte for byte but
-    for the host-ports of PASV and EPSV; so do commands, but for PORT and EPRT.
+What culvert promises, and check() verifies:
+
+  * Replies arrive in order, one final reply to each command.  They are
+    unchanged, except for the host-ports in the replies to PASV and EPSV.
+    Commands are unchanged, except for PORT and EPRT.
   * A transfer in which nothing went wrong succeeds.
-  * Whoever receives has the beginning of the content, never anything else.
-  * A transfer that the client sees succeed (2xx) has arrived whole, and has
-    ended cleanly, at its receiver.
-  * The end of an upload that was cut does not reach the server before ABOR.
-  * Everything ends.
+  * The receiver of a file gets its content, or the beginning of it, never
+    other bytes.
+  * If the client gets 2xx for a transfer, the receiver has got the whole file
+    and then a clean end.
+  * If an upload is cut, the server does not get its end before an ABOR.
+  * Every session ends.
 """
 
 import dataclasses
 import random
 import re
 
-# What a server refuses, by its kind.  A tunnel remembers that, so a kind
-# belongs to a tunnel, and not to the plan of a session.
+# The commands that a server refuses, by its kind.  The kind is not in the
+# plan, because a tunnel remembers what its server refuses, and so must always
+# have a server of the same kind.
 KINDS = {
     "all": (), "no-extended": ("EPSV", "EPRT"),
     "passive-only": ("PORT", "EPRT"), "active-only": ("PASV", "EPSV"),
@@ -31,10 +36,11 @@ KINDS = {
 
 DOWNLOADS, UPLOADS = ("RETR", "LIST", "NLST"), ("STOR", "APPE")
 
-# From which a transfer's content is taken.
+# The content of each transfer is a part of this.
 CONTENT = random.Random(0).randbytes(4 << 20)
 
-# So much of a download that its client cuts may be acknowledged unread.
+# When a client cuts a download, its kernel may have acknowledged so many bytes
+# that the client has not read.
 IN_FLIGHT = 256 << 10
 
 SYNCH = b"\xff\xf4\xff\xf2"
@@ -42,45 +48,49 @@ SYNCH = b"\xff\xf4\xff\xf2"
 
 @dataclasses.dataclass
 class Step:
-    """A command and its reply; of a transfer, its ask as well.
+    """A command and its reply; for a transfer also its ask.
 
-    kind: "plain", "refused" (by culvert), "ask" (and no transfer), "transfer",
-    "quit".  pipelined: sent without waiting for the replies before it.
+    kind: "plain", "refused" (by culvert), "ask" (without a transfer),
+    "transfer" or "quit".  pipelined: sent without waiting for the replies to
+    earlier commands.
     """
 
     kind: str
     line: bytes = b""
     replies: tuple = ()       # the server's, each with its line ends
     pipelined: bool = False
-    cuts: tuple = ()          # where the bytes of the client are split
-    reply_cuts: tuple = ()    # where those of the server are
-    ask: str = ""
-    ask_reply: tuple = ()     # (before, behind) the host-port
+    cuts: tuple = ()          # where the bytes of the command are split
+    reply_cuts: tuple = ()    # where the bytes of the reply are split
+    ask: str = ""             # "PASV", "EPSV", "PORT", "EPRT" or ""
+    ask_reply: tuple = ()     # its reply: the texts (before, behind) the
+    #                           host-port
     transfer: "Transfer" = None
 
 
 @dataclasses.dataclass
 class Transfer:
-    """What is done with the data connection."""
+    """A transfer, and what goes wrong in it."""
 
     upload: bool
-    at: int                   # in CONTENT
+    at: int                   # where its content begins in CONTENT
     size: int
-    ask_pipelined: bool = False
+    ask_pipelined: bool = False  # sent without waiting for the ask's reply
     first: str = "150"        # the server's first reply, or ""
-    first_late: bool = False  # it comes when the data connection stands
-    attentive: bool = True    # the server looks at control in a transfer
-    early_226: bool = False   # a download's 226 before its last bytes
-    connect: str = "early"    # a passive client: "early", "after", "late"
-    wait_first: bool = False  # an upload waits for the 150
+    first_late: bool = False  # ... comes after the data connection is made
+    attentive: bool = True    # the server reads commands during a transfer
+    early_226: bool = False   # a download's 226 comes before its last bytes
+    # A passive client connects: "early", before its command; "after" it;
+    # "late", after the first reply; or "never".
+    connect: str = "early"
+    wait_first: bool = False  # the client moves data only after a reply
     polite: bool = True       # an upload is ended by a half-close
-    rcvbuf: int = 0
+    rcvbuf: int = 0           # the client's receive buffer; 0: the default
     pauses: tuple = ()        # (how many bytes, milliseconds) of the sender
     reads: tuple = ()         # ... and of the receiver
     # What goes wrong, after how many bytes: see CLIENT_FAULTS, SERVER_FAULTS.
     fault: str = ""
     after: int = 0
-    telnet: bool = False      # ABOR has Telnet's IP and Synch before it
+    telnet: bool = False      # ABOR comes after Telnet's IP and Synch
 
     @property
     def content(self):
@@ -88,13 +98,15 @@ class Transfer:
         return memoryview(CONTENT)[self.at:self.at + self.size]
 
 
-# What a client does in the middle: resets or closes its data connection, sends
-# ABOR (and then ends, or waits), dies (both connections end), loses control.
+# What a client does in the middle of a transfer: it resets or closes its data
+# connection, sends ABOR (and then closes the data connection or not), is
+# killed (both connections end), or resets its control connection.
 CLIENT_FAULTS = ["client reset", "client abort", "client abort and close",
                  "client killed", "client control reset"]
 CLIENT_DOWNLOAD_FAULTS = ["client close", "client abort unconnected"]
-# What a server does: refuses (550, 425), ends or resets its data connection
-# and says so (426, 552), closes or resets control.
+# What a server does: it refuses the transfer (550, 425), closes or resets its
+# data connection and reports that (426, 552), or closes or resets its control
+# connection.
 SERVER_FAULTS = ["refuse", "no connection", "server close", "server reset",
                  "server control close", "server control reset"]
 ENDS_SESSION = {"client killed", "client control reset",
@@ -109,7 +121,7 @@ class Plan:
     greeting: bytes
     steps: list
     eager: bool = False
-    end: str = "quit"  # or "close", "reset": the client's control connection
+    end: str = "quit"  # or the client's control connection: "close", "reset"
 
     def __str__(self):
         lines = [f"seed {self.seed}: eager={self.eager} end={self.end}"
@@ -124,7 +136,7 @@ class Plan:
 
 
 class _Maker:
-    """Makes a plan, by a random generator and nothing else."""
+    """Makes a plan from random numbers."""
 
     def __init__(self, seed):
         self.seed, self.random = seed, random.Random(f"culvert {seed}")
@@ -133,7 +145,7 @@ class _Maker:
         return self.random.random() < share
 
     def cuts(self, share=0.3):
-        """Return where to split, as parts of the whole; mostly nowhere."""
+        """Return where to split some bytes, as fractions; mostly nowhere."""
         if not self.chance(share):
             return ()
         return tuple(sorted(self.random.random()
@@ -147,7 +159,7 @@ class _Maker:
                      for _ in range(self.random.randrange(1, 4)))
 
     def reply(self, code, number):
-        """Return a reply with its number, in one of many shapes."""
+        """Return a reply that contains the step's number; its text varies."""
         text = self.random.choice([
             "done", "", "227 (1,2,3,4,5,6)", "\xe9\xff(|||5|)",
             "x" * self.random.randrange(300)])
@@ -158,7 +170,7 @@ class _Maker:
             f"{code}-again", " 227 Entering Passive Mode (127,0,0,1,9,9)",
             "", "226 not the end", " " + "y" * self.random.randrange(2000)])
             for _ in range(self.random.randrange(6))]
-        # An inner line that begins like the last one would be it.
+        # An inner line must not look like the last line.
         inner = [" " + line if line.startswith(f"{code} ") else line
                  for line in inner]
         return "\r\n".join([f"{code}-#{number}", *inner, last]) \
@@ -182,7 +194,7 @@ class _Maker:
                 "quit", b"QUIT\r\n", (self.reply(221, len(steps)),),
                 pipelined=self.chance(0.2)))
         for step, last in zip(steps[1:], steps):
-            # Behind a fault the client looks first.
+            # After a fault the client waits for replies first.
             if last.transfer and last.transfer.fault:
                 step.pipelined = False
         return Plan(
@@ -204,7 +216,7 @@ class _Maker:
              "MKD PORT 1,2,3,4,5,6", "PWD \xe4", "SYST " + "z" * 500])
         code = self.random.choice([200, 200, 250, 257, 331, 500, 502, 550,
                                    211, 450])
-        if verb == "USER":  # a login makes the next ones what they are
+        if verb == "USER":  # only with codes that servers send for a login
             code = self.random.choice([230, 331, 530])
         return Step("plain", f"{verb} #{number}\r\n".encode("latin-1"),
                     (self.reply(code, number),))
@@ -251,20 +263,21 @@ class _Maker:
         return step
 
     def _be_sensible(self, one):
-        """What no client or server does is not played.
+        """Change what no client or server would do.
 
-        A data connection that its client closes before culvert has accepted
-        it is refused: whose it was is not known any more.  Then culvert waits
-        for the right one, for a minute.  So a client that closes it early has
-        had the 150.
+        If a client closes its data connection before culvert has accepted it,
+        culvert cannot find out whose connection it was.  It refuses the
+        connection, and waits for another one for a minute.  So a client that
+        closes its data connection early waits for the 150 first.
         """
         if one.fault.startswith("client") and one.connect != "never" \
                 or one.upload and not one.polite:
             one.first, one.wait_first = one.first or "150", True
             one.connect, one.ask_pipelined = "early", False
-        if not one.first:  # somebody would wait for it for ever
+        # Do not wait for a reply that does not come, or that the server sends
+        # only after the client has connected.
+        if not one.first:
             one.wait_first = False
-        # The same where the 150 waits for the connection.
         if one.connect == "late" and (one.first_late or not one.first):
             one.connect = "after"
 
@@ -286,7 +299,7 @@ class _Maker:
             one.rcvbuf = 4096
         if one.fault in ("client reset", "client killed") and one.upload \
                 and not self.chance(0.1):
-            one.attentive = True  # or it takes ten seconds
+            one.attentive = True  # otherwise it takes ten seconds
         if one.fault == "client abort unconnected":
             step.ask, one.connect = "PASV", "never"
             step.ask_reply = ("227 (", ")")
@@ -309,7 +322,7 @@ def make_plan(seed):
 
 
 def warm_up():
-    """Return the plan by which a tunnel learns what its server takes."""
+    """Return a plan after which the tunnel knows what its server accepts."""
     steps = []
     for number, ask in enumerate(["PASV", "EPSV", "PORT", "EPRT"] * 2):
         step = Step("transfer", f"RETR file #{number}\r\n".encode(),
@@ -324,7 +337,7 @@ def warm_up():
 
 
 def number_of(line):
-    """Return the number of the step that a line of the client belongs to."""
+    """Return the number of the step to which a command line belongs."""
     found = re.search(rb"#(\d+)\r?\n$", line)
     return int(found[1]) if found else None
 
@@ -344,16 +357,20 @@ class Seen:
 
 @dataclasses.dataclass
 class Ends:
-    """A transfer's data, as its two ends saw them."""
+    """A transfer's data connection, as client and server saw it."""
 
-    client: str = ""          # how it ended for the client: "eof", "reset",
-    client_count: int = 0     # "own" (by itself, in the middle), "refused"
-    server: str = ""          # "whole", "cut", "refused", "control"
+    # How it ended for the client: "eof", "reset", "refused", or "own" if the
+    # client has ended it in the middle.
+    client: str = ""
+    client_count: int = 0      # bytes
+    # How it ended for the server: "whole", "cut", "refused", or "control" if
+    # the server has ended the control connection.
+    server: str = ""
     server_count: int = 0
-    server_final: bytes = b""  # what the server has said of it
-    aborted: bool = False     # the server had an ABOR before the end
-    slow: bool = False        # "client killed" has taken its time
-    wrong: str = ""           # content that is not the file's
+    server_final: bytes = b""  # the final reply that the server has sent
+    aborted: bool = False      # the server got ABOR before the end
+    slow: bool = False         # "client killed" took more than 2 ms
+    wrong: str = ""            # describes bytes that are not the file's
 
 
 @dataclasses.dataclass
@@ -365,10 +382,9 @@ class Record:
     commands: list = dataclasses.field(default_factory=list)
     ends: dict = dataclasses.field(default_factory=dict)
     received: list = dataclasses.field(default_factory=list)  # by the server
-    asks: list = dataclasses.field(default_factory=list)  # (verb, reply) of it
     abort_replies: list = dataclasses.field(default_factory=list)
-    control_end: str = ""     # how it ended for the client
-    extra: bytes = b""        # replies to nothing
+    control_end: str = ""     # how the control connection ended at the client
+    extra: bytes = b""        # replies that belong to no command
     link_lost: bool = False   # on purpose
 
 
@@ -411,7 +427,10 @@ def _check_order(record, cut):
 
 
 def _is_cut_off(reply, whole):
-    """A reply that the end of control has cut off is ended by culvert."""
+    """Return whether a reply is the beginning of whole.
+
+    If the control connection ends within a reply, culvert completes the reply.
+    """
     begin, _, end = reply[:-2].rpartition(b"\r\n")
     if re.fullmatch(rb"\d\d\d Reply incomplete\.", end):
         return whole.startswith(begin) and whole[:3] == end[:3]
@@ -452,7 +471,8 @@ def _check_reply(record, seen, cut):
 def _check_ask(record, seen, step):
     before, behind = (part.encode("latin-1") for part in step.ask_reply)
     if record.kind != "all" or record.link_lost:
-        # Translated perhaps: the client's own form all the same.
+        # The request may have been sent in another variant, but the client
+        # gets a reply to its own.
         _need(seen.final[:3] == before[:3] or seen.final[:1] in b"45",
               seen.line, "was answered with", seen.final)
         return
@@ -478,7 +498,7 @@ def _check_transfer(record, seen, step, cut):
         _check_whole(seen, one, ends)
         return
     if ends.server_final and not _is_good(ends.server_final):
-        # Of a transfer that the client has cut, culvert may speak first.
+        # If the client has cut the transfer, culvert may reply by itself.
         _need(seen.final in (ends.server_final, _indented(ends.server_final))
               or one.fault.startswith("client") or cut,
               "the server said", ends.server_final, "the client heard",
@@ -490,7 +510,10 @@ def _check_transfer(record, seen, step, cut):
 
 
 def _indented(failure):
-    """A failure in which no line looks like a success (RFC 959 section 4.2)."""
+    """Indent the lines of a failure that look like a success.
+
+    RFC 959 section 4.2.
+    """
     return re.sub(rb"(?m)^(?=2\d\d )", b" ", failure)
 
 
@@ -510,12 +533,12 @@ def _check_whole(seen, one, ends):
 
 
 def _check_commands(record, cut):
-    """What the server has read is what the client has sent."""
+    """Check that the server has read what the client has sent."""
     kept = [seen.line for seen in record.commands
             if seen.what == "command"
             and record.plan.steps[seen.step].kind != "refused"]
     got = record.received
-    # A transfer may be sent again after its 425.
+    # culvert may send a transfer again after a 425.
     got = [line for line, last in zip(got, [None, *got]) if line != last]
     _need(got == kept or cut and got == kept[:len(got)],
           "the server has read", got, "not", kept)
@@ -526,8 +549,8 @@ def _check_data(record, number, ends):
     _need(not ends.wrong, "step", number, ends.wrong)
     if one.upload and ends.server == "whole" and not record.link_lost:
         whole = ends.server_count == one.size
-        # The client's own ABOR goes first as well, but by 0.3 s only, and by
-        # another connection.
+        # If the client has sent ABOR, this comes first too, but only by 0.3 s,
+        # and on another connection.
         _need(whole or ends.aborted or "abort" in one.fault
               or ends.slow or one.fault.startswith("server control"),
               "step", number, "the server has seen the end of an upload after",

@@ -1,9 +1,10 @@
-"""The far network: a namespace that lets in nothing but the SSH port.
+"""The far network: a namespace whose packet filter permits only the SSH port.
 
-On one host a tunnel that rewrites nothing would seem to carry FTP, since the
-data connections find their way over loopback.  So sshd and the FTP servers
-live in a namespace of their own: its loopback is not ours, and a packet filter
-on the way between drops everything but TCP to and from the ports of sshd.
+If all programs were in one network, a tunnel that rewrites nothing would seem
+to carry FTP, because data connections would be made directly, over loopback.
+So sshd and the FTP servers are in a namespace with a loopback of its own.  A
+packet filter drops everything between the two networks except TCP to and from
+the ports of sshd.
 """
 
 import concurrent.futures
@@ -20,8 +21,8 @@ from process import FAILSAFE, wait_gone
 
 CLONE_NEWNET = 0x40000000
 
-# The filter needs no connection tracking: packets that are neither to nor from
-# a port of the set are dropped, in both directions.
+# Packets that are not to a port of the set, or from one, are dropped.  This
+# needs no connection tracking.
 RULES = """
 table inet far {
     set ssh { type inet_service; }
@@ -49,16 +50,16 @@ class NoNamespace(Exception):
 
 
 def ip(*args):
-    """Run ip(8) to its good end; returns what it prints."""
+    """Run ip(8); fails unless it exits with 0; returns its output."""
     return subprocess.run(["ip", *args], check=True, capture_output=True,
                           text=True).stdout
 
 
 def _free_port(address):
-    """Return a port that the kernel says is free, and gives to nobody else.
+    """Return a free port, which the kernel does not choose again for a minute.
 
-    For a minute: a connection to it stays behind in TIME_WAIT.  A server, which
-    names the port and sets SO_REUSEADDR, can have it all the same.
+    It is in use by a connection in TIME_WAIT.  A server that names the port
+    and sets SO_REUSEADDR can bind it nevertheless.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.create_server((address, 0), family=family) as listener:
@@ -78,7 +79,7 @@ def _hex(address):
 
 
 def _remove(name):
-    """End all that runs in a namespace of ours, and remove it."""
+    """Kill everything in a namespace that a test has made, and remove it."""
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
         for pid in map(int, ip("netns", "pids", name).split()):
             if pid != os.getpid():
@@ -89,9 +90,12 @@ def _remove(name):
         ip("netns", "del", name)
 
 
-@functools.cache  # once, or it would remove our own
+@functools.cache  # once; otherwise it would remove our own namespaces
 def _remove_dead():
-    """Remove what runs that were killed have left: the name has the pid."""
+    """Remove the namespaces of test runs that were killed.
+
+    The name of a namespace contains the pid of the run.
+    """
     if os.path.isdir("/run/netns"):
         for name in os.listdir("/run/netns"):
             match = re.fullmatch(r"culvert-(\d+)(-\w+)?", name)
@@ -101,7 +105,7 @@ def _remove_dead():
 
 
 def _setns(path):
-    """Move the thread that calls into the namespace of that file."""
+    """Move the calling thread into the namespace of a file."""
     libc = ctypes.CDLL(None, use_errno=True)
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -112,9 +116,10 @@ def _setns(path):
 
 
 class Host:
-    """A network namespace, with a loopback and nothing else so far.
+    """A network namespace, which has only a loopback at first.
 
-    name is below /run/netns; it must begin with culvert- and our pid.
+    name is its name below /run/netns, which must begin with "culvert-" and our
+    pid.
     """
 
     def __init__(self, name):
@@ -146,10 +151,10 @@ class Host:
 
     @contextlib.contextmanager
     def inside(self):
-        """Let the thread that calls be inside for a while.
+        """Move the calling thread into the namespace, for the context's time.
 
-        The sockets that it makes meanwhile stay there, and so do the
-        processes that it starts.
+        The sockets that it makes there and the processes that it starts there
+        stay in the namespace.
         """
         with open("/proc/thread-self/ns/net") as before:
             self._enter()
@@ -159,7 +164,7 @@ class Host:
                 _setns(f"/proc/self/fd/{before.fileno()}")
 
     def argv(self, argv):
-        """Return the command that runs argv inside; the pid stays its own."""
+        """Return a command that becomes argv inside, with the same pid."""
         return ["ip", "netns", "exec", self.name, *argv]
 
     def run(self, argv, **options):
@@ -168,9 +173,9 @@ class Host:
                               capture_output=True, **options)
 
     def call(self, function, *args):
-        """Call a function in a thread that lives inside.
+        """Call a function in a thread that is always inside.
 
-        A socket made there stays inside and may be used by any thread.
+        A socket that is made there stays inside; any thread may use it.
         """
         return self._thread.submit(function, *args).result(FAILSAFE)
 
@@ -179,13 +184,13 @@ class Host:
         return self.call(socket.socket, family, socket.SOCK_STREAM)
 
     def free_port(self, address="127.0.0.1"):
-        """Return a port inside that only a server will get: _free_port()."""
+        """Return a free port for a server inside: see _free_port()."""
         return self.call(_free_port, address)
 
     def listening(self, port, address=None):
-        """Return whether somebody listens on that port inside.
+        """Return whether a process inside listens on that port.
 
-        address: at that address, or at all; another one may have the port.
+        address: only at this address, or at all addresses.
         """
         def look():
             wanted = {f":{port:04X}"}
@@ -203,18 +208,20 @@ class Host:
         return self.call(look)
 
     def close(self):
-        """End all that runs inside (all of it is ours), and remove it."""
+        """Kill all processes inside, and remove the namespace."""
         self._thread.shutdown()
         _remove(self.name)
 
 
 class Here:
-    """Our own network, with what servers.Server asks of a namespace."""
+    """This host's network, with the methods that servers.Server needs."""
 
     @staticmethod
     def argv(argv):
-        """Return the command that runs argv in a mount namespace of its own,
-        as `ip netns exec` does."""
+        """Return a command that becomes argv, in a mount namespace of its own.
+
+        `ip netns exec` makes one, too.
+        """
         return ["unshare", "--mount", *argv]
 
     @staticmethod
@@ -224,16 +231,16 @@ class Here:
 
     @staticmethod
     def free_port(address="127.0.0.1"):
-        """Return a port that only a server will get: _free_port()."""
+        """Return a free port for a server: see _free_port()."""
         return _free_port(address)
 
     listening = Host.listening
 
 
 class Namespace(Host):
-    """A network namespace, joined to ours by a veth pair, filtered.
+    """A network namespace, connected to ours by a veth pair with a filter.
 
-    near4, near6 are our addresses on the pair, far4, far6 those inside.
+    near4 and near6 are our addresses on the pair, far4 and far6 those inside.
     """
 
     def __init__(self):
@@ -259,12 +266,12 @@ class Namespace(Host):
         self.run(["nft", "-f", "-"], input=RULES, text=True)
 
     def let_in(self, port):
-        """Let TCP to and from one more port of the far host pass."""
+        """Permit TCP to and from one more port of the far host."""
         self.run(["nft", "add", "element", "inet", "far", "ssh",
                   f"{{ {port} }}"])
 
     def close(self):
-        """End all that runs inside, and remove it, and the pair."""
+        """Kill all processes inside, and remove the namespace and the pair."""
         with contextlib.suppress(OSError, subprocess.CalledProcessError):
             ip("link", "del", self.veth)
         super().close()

@@ -1,21 +1,20 @@
 #!/usr/bin/python3
-"""An FTP client and an FTP server, processes that can be killed and stopped.
-
-Both know what a session takes and no more, and play one to its end as a real
-one does, but for one point, at which the one whose turn it is waits:
+"""An FTP client and an FTP server, as processes that can be killed or stopped.
 
     peers.py client POINT MODE DIRECTION SIZE PORT
     peers.py server POINT MODE DIRECTION SIZE PORT
 
-It says "at POINT" and goes on when a line comes on its standard input.  What
-each sees is said line by line: "reply 227 ...", "command PORT ...", "have
-100000" bytes, "data reset 100000", "control end", "done".  The server's lines
-begin with the session's number; it waits in session WARM only, since those
-before it warm up, and those behind it show that all is well.  The points are
-where gate() is called; faults.py has the list of them, with what stands there.
+They know only as much FTP as a session needs, and behave as real ones do, but
+one of them waits at a point of the session: it prints "at POINT", and
+continues after a line on its standard input.  Both print what they see, one
+line each: "reply 227 ...", "command PORT", "have 100000" (bytes), "data reset
+100000 of 300000", "control end", "done".  The server's lines begin with the
+number of the session, from 0.  The server waits only in session WARM; those
+before it warm up, and those after it show that everything still works.
 
-SIZE bytes make the file, the same for everybody; PART of them have gone when
-"middle" comes.  Nothing here has a time-out: that is for the test to say.
+A point is where gate() is called; faults.py has the list of points.  The file
+has SIZE bytes, which depend only on SIZE.  At "middle", PART of them have been
+sent.  Nothing here has a time-out: the test has them.
 """
 
 import contextlib
@@ -29,11 +28,11 @@ import threading
 
 WARM = 2
 PART = 100_000
-FEW = 1000            # what a reader has taken that then takes nothing
-# The small receive buffer of a slow reader.  At "full" a whole big file passes
-# through it in the end.
+FEW = 1000            # bytes that a slow reader reads before it waits
+# The receive buffers of slow readers, by the point.  At "full" it must not be
+# too small, because a big file has to pass through it later.
 BUFFERS = {"unread": 4096, "full": 65_536}
-FULL = 0.3            # seconds without room: the sender says "blocked"
+FULL = 0.3            # after these seconds the sender prints "blocked"
 CHUNK = 1 << 16
 
 _CONTENT = {}
@@ -47,29 +46,30 @@ def content(size):
 
 
 class Ended(Exception):
-    """The session cannot go on: a connection ended, or a reply says no."""
+    """The session cannot continue: a connection ended, or a reply is bad."""
 
 
 def say_line(text):
-    """Print a line at once, whole, whichever thread says it."""
+    """Print a line at once and in one piece; any thread may call this."""
     os.write(1, text.encode() + b"\n")
 
 
 def wait_for_go():
-    """Wait until the test says how to go on."""
+    """Wait for a line from the test."""
     sys.stdin.readline()
 
 
 def limit_buffer(sock, point):
-    """Give a socket, before it is connected, the buffer of that point."""
+    """Set the receive buffer for the point; the socket is not connected yet.
+    """
     if point in BUFFERS:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFERS[point])
 
 
 class Party:
-    """What client and server share: a control and a data connection.
+    """What client and server have in common: the two connections.
 
-    point is where to wait, or None; say takes what is seen.
+    point is where to wait, or None; say(text) is called with what is seen.
     """
 
     def __init__(self, point, size, say):
@@ -86,7 +86,7 @@ class Party:
             wait_for_go()
 
     def sender_gates(self):
-        """Return where who sends the file may wait, by the bytes sent."""
+        """Return the points of the file's sender: {bytes sent: function}."""
         return {1: lambda: self.gate("first"),
                 PART: lambda: self.gate("middle"),
                 self.size: lambda: self.gate("last")}
@@ -94,18 +94,18 @@ class Party:
     # ---- control ----
 
     def send_line(self, line):
-        """Send a line; a lost connection is found out by who reads."""
+        """Send a line.  Errors are ignored: the next read will fail."""
         with contextlib.suppress(OSError):
             self.control.sendall(line.encode() + b"\r\n")
 
     def control_ended(self, how):
-        """Say once how control has ended."""
+        """Report once how the control connection has ended."""
         if not self._control_over:
             self._control_over = True
             self.say(f"control {how}")
 
     def read_line(self):
-        """Return the next line; Ended at the end of the connection."""
+        """Return the next line; raises Ended at the end of the connection."""
         while b"\r\n" not in self._buffer:
             try:
                 piece = self.control.recv(4096)
@@ -122,13 +122,14 @@ class Party:
     # ---- data ----
 
     def data_ended(self, how, count):
-        """Say once how the data connection has ended, and after how much."""
+        """Report once how the data connection has ended, after how many bytes.
+        """
         if not self._data_over:
             self._data_over = how
             self.say(f"data {how} {count} of {self.size}")
 
     def close_data(self, reset=False):
-        """Let go of the data connection; the peer may see a reset."""
+        """Close the data connection, or reset it."""
         if self.data is not None and reset:
             self.data.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                                  struct.pack("ii", 1, 0))
@@ -137,10 +138,10 @@ class Party:
         self.data = None
 
     def transfer_send(self, gates, watch_control):
-        """Send the file; gates are the offsets at which to wait.
+        """Send the file; gates is as returned by sender_gates().
 
-        Returns whether all of it went.  With watch_control a line on control
-        ends it, as does the end of control.
+        With watch_control, stops when the control connection has a line, or
+        has ended.  Returns whether the whole file was sent.
         """
         whole, sent, said = content(self.size), 0, False
         self.data.setblocking(False)
@@ -174,7 +175,10 @@ class Party:
         return True
 
     def transfer_receive(self, gates, watch_control):
-        """Read the file to its end; gates and the result as above."""
+        """Read the file to its end; returns whether all of it has come.
+
+        gates: {bytes read: function}; watch_control as in transfer_send().
+        """
         got, place = self._got, 0
         got.clear()
         marks = {1, PART, self.size}
@@ -201,7 +205,8 @@ class Party:
         return self.data_came_to_end()
 
     def data_came_to_end(self):
-        """All that came is here, and a clean end; returns whether whole."""
+        """Report a clean end of the data; returns whether the file is whole.
+        """
         got, whole = self._got, content(self.size)
         how = "whole" if got == whole else \
             "end" if whole.startswith(got) else "WRONG"
@@ -209,7 +214,7 @@ class Party:
         return how == "whole"
 
     def drain_data(self):
-        """Read the data connection to its end, which is all that is left."""
+        """Read the rest of the data connection."""
         if self.data is None:
             return
         self.data.setblocking(True)
@@ -230,7 +235,7 @@ class Client(Party):
         self.mode, self.direction, self.port = mode, direction, port
 
     def run(self):
-        """Play the session, whatever comes of it."""
+        """Play the session, successful or not."""
         try:
             self._session()
         except Ended:
@@ -241,7 +246,7 @@ class Client(Party):
         self.say("done")
 
     def reply(self, start):
-        """Read a reply; Ended unless it begins so."""
+        """Read a reply; raises Ended unless it begins with start."""
         line = self.read_line()
         self.say(f"reply {line}")
         if not line.startswith(start):
@@ -249,7 +254,7 @@ class Client(Party):
         return line
 
     def ask(self, command, start):
-        """Send a command; returns its reply, which must begin so."""
+        """Send a command; returns its reply, which must begin with start."""
         self.send_line(command)
         return self.reply(start)
 
@@ -306,7 +311,7 @@ class Client(Party):
             self.send_line(command)
             readable, _, _ = select.select([listener, self.control], [], [])
             if listener not in readable:
-                self.reply("none")  # a reply, but nobody has come
+                self.reply("none")  # a reply, but no connection; raises Ended
             self.data = listener.accept()[0]
         self.reply("150")
 
@@ -339,7 +344,7 @@ class Client(Party):
         self.close_data()
 
     def _give_up(self):
-        """After the failure: what do both connections still bring?"""
+        """After a failure, read what still comes on both connections."""
         self.drain_data()
         if self.control is None or self._control_over:
             return
@@ -408,7 +413,10 @@ class Session(Party):
         self.send_line(f"227 ok (127,0,0,1,{port >> 8},{port & 255})")
 
     def _connect(self):
-        """Have the data connection; watches control meanwhile."""
+        """Make the data connection.  Returns whether it was made.
+
+        In passive mode, stops when the control connection has a line or ends.
+        """
         if self._listener is None:
             self.data = socket.socket()
             limit_buffer(self.data, self.point)
@@ -458,14 +466,14 @@ class Session(Party):
         if self.point == "full":
             gates[FEW] = lambda: self.gate("full")
         self.transfer_receive(gates, True)
-        # For a server any end is the end of the file.
+        # A server takes any clean end for the end of the file.
         if self._data_over == "reset" or not self._data_over:
             return False
         self.gate("ended")
         return True
 
     def _stop_transfer(self):
-        """Control says something, or the data connection was reset."""
+        """The client has sent a command, or the data connection was reset."""
         if self._data_over:
             self.send_line("426 the data connection was lost")
             return
@@ -497,7 +505,7 @@ def serve(point, size, port):
 
 
 def main(role, point, mode, direction, size, port):
-    """Be one of the two."""
+    """Run the client or the server."""
     if role == "server":
         serve(point, int(size), int(port))
     else:

@@ -1,7 +1,7 @@
-"""Plays a plan of model.py through culvert: its client and its server.
+"""Plays a plan of model.py through culvert, as the client and the server.
 
-Both live in one event loop, with many others; what they saw is returned as a
-model.Record.
+All players run in one event loop.  The result, a model.Record, is what client
+and server saw.
 """
 
 import asyncio
@@ -14,13 +14,17 @@ import scripted
 from player_server import ServerPart
 from wires import CHUNK, Lines, Taken, close, pour, reset
 
-# A longer wait is a failure. culvert's longest wait, for a server that does
-# not react to ABOR, is 10 s twice.
+# Seconds after which a session has failed.  culvert's longest wait, for a
+# server that does not answer ABOR, is 10 s, and may happen twice.
 BOUND = 45
 
 
 class Player(ServerPart):
-    """One run.  listener is where the server's control is accepted."""
+    """One run of a plan.
+
+    kind: the server's kind (model.KINDS); address: where the client connects;
+    listener: where the server accepts control connections, in ns.
+    """
 
     def __init__(self, plan, kind, address, listener, ns):
         self.plan, self.address = plan, address
@@ -28,19 +32,21 @@ class Player(ServerPart):
         self.record = model.Record(plan, kind)
         self.refuses = model.KINDS[kind]
         self.trace, self._begin = [], time.monotonic()
-        self._over = False           # the client's control has ended
-        self._news = asyncio.Event()  # a reply came, or the end
+        self._over = False  # the client's control connection has ended
+        self._news = asyncio.Event()  # a reply has come, or the end
         self._sockets, self._tasks = [], []
-        self._prepared = None        # the server's: a listener, or an address
+        # The server's, after an ask: a listener (PASV), or where to connect.
+        self._prepared = None
         self._client_data = None
 
     def note(self, *what):
-        """Remember what happened, for whoever looks into a failure."""
+        """Store what happened, to explain a failure."""
         self.trace.append(f"{time.monotonic() - self._begin:8.4f} "
                           + " ".join(str(word)[:160] for word in what))
 
     async def play(self):
-        """Play it all; returns the Record.  TimeoutError: it hangs."""
+        """Play the plan; returns the Record.  Raises TimeoutError if it hangs.
+        """
         client = asyncio.ensure_future(self._client())
         tasks = [client, asyncio.ensure_future(self._server(client))]
         try:
@@ -230,14 +236,14 @@ class Player(ServerPart):
         await asyncio.wait([moving, failed],
                            return_when=asyncio.FIRST_COMPLETED)
         failed.cancel()
-        # A client closes a data connection that it cannot use; it reads
-        # the rest of a download that was cut.
+        # After a failure the client closes the data connection, but first
+        # reads the rest of a download.
         if not moving.done():
             await asyncio.wait([moving], timeout=0 if one.upload
                                or one.fault in ("refuse", "no connection")
                                else 2)
         if moving.cancel():
-            self.note("client: gives its data connection up")
+            self.note("client: closes its data connection")
             ends.client = "own"
         try:
             await moving
@@ -250,7 +256,10 @@ class Player(ServerPart):
         self.note("client: data", ends.client, ends.client_count)
 
     async def _accept(self, listener, one, transfer):
-        """Wait for the server, or for a reply by which it will not come."""
+        """Wait for the server's connection, or for a final reply.
+
+        Returns the connection, or None.
+        """
         loop = asyncio.get_running_loop()
         if one.rcvbuf:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
@@ -261,7 +270,7 @@ class Player(ServerPart):
             await asyncio.wait([accepted, refused],
                                return_when=asyncio.FIRST_COMPLETED)
             if not accepted.done():
-                # The reply may be there at the same time.
+                # The connection may have come at the same time as the reply.
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
             return self._keep(accepted.result()[0]) if accepted.done() \
@@ -304,7 +313,10 @@ class Player(ServerPart):
             ends.client_count, ends.wrong = taken.count, taken.wrong
 
     async def _fail(self, number, one, data):
-        """What goes wrong at the client; returns whether data has ended."""
+        """Produce the client's fault.
+
+        Returns whether the client has finished with its data connection.
+        """
         self.note(one.fault)
         if "abort" in one.fault:
             if one.fault.endswith("close"):
@@ -320,12 +332,13 @@ class Player(ServerPart):
         elif one.fault == "client close":
             close(data)
         elif one.fault == "client killed":
-            # As the kernel does it: in either order, both ends at once.
+            # As the kernel closes the connections of a killed process: both at
+            # once, in either order.
             both = [lambda: close(data), self.control.close]
             begin = time.monotonic()
             for end in both if number % 2 else reversed(both):
                 end()
-            # culvert waits 5 ms for the second one.
+            # culvert waits at least 5 ms for the second end.
             self._ends(number).slow = time.monotonic() - begin > 0.002
             self._end_control()
         else:

@@ -1,4 +1,4 @@
-"""The server's part of a run: see player.py."""
+"""The server of a run: see player.py."""
 
 import asyncio
 import contextlib
@@ -10,19 +10,19 @@ from wires import Lines, Taken, close, pour, reset
 
 
 class ServerPart:
-    """What the server does, as the plan has it, and what it saw of it."""
+    """Does what the plan says for the server, and records what it sees."""
 
     async def _server(self, client):
-        """Serve the client, unless it ends without a server.
+        """Serve the client's connection, unless the client ends before.
 
-        A connection that has no client, of a session whose link was lost, ends
-        before it has said anything.
+        Connections that end without a command are skipped: they are of clients
+        whose link was lost.
         """
         while not await self._served(client) and not client.done():
             pass
 
     async def _served(self, client):
-        """Serve one connection; returns whether it said anything."""
+        """Serve one connection; returns whether a command came on it."""
         accepted = asyncio.ensure_future(
             asyncio.get_running_loop().sock_accept(self.listener))
         await asyncio.wait([accepted, client],
@@ -82,7 +82,7 @@ class ServerPart:
         await self._answer(reply)
 
     def _template(self, verb):
-        """Return the shape of the reply to an ask, by the client's step."""
+        """Return the step's ask_reply, or a default."""
         for seen in self.record.commands:
             if seen.what == "ask" and not seen.final \
                     and self.plan.steps[seen.step].ask == verb:
@@ -100,7 +100,7 @@ class ServerPart:
         if verb in ("PASV", "EPSV"):
             self._prepared = self._listen(self.ns)
             port = self._prepared.getsockname()[1]
-            # The address must be ignored.
+            # With an address that culvert must ignore.
             text = scripted.port_argument("10.1.2.3", port) \
                 if verb == "PASV" else str(port)
         elif verb == "PORT":
@@ -150,8 +150,8 @@ class ServerPart:
             return
         first = one.first
         if not first and self.record.kind == "passive-only":
-            # By it alone culvert sees the beginning of a transfer whose
-            # client has sent PORT.
+            # culvert has connected to this server, and waits for a first reply
+            # before it connects to a client that has sent PORT.
             first = "150"
         if first:
             first = f"{first} #{model.number_of(step.line)} opening\r\n" \
@@ -190,12 +190,15 @@ class ServerPart:
             return None
 
     async def _server_accept(self, listener):
-        """Wait for the data connection, as long as there is control."""
+        """Wait for the data connection, or the end of control.
+
+        Returns the data connection, or None.
+        """
         accepted = asyncio.ensure_future(
             asyncio.get_running_loop().sock_accept(listener))
         ended = asyncio.ensure_future(self.remote.over.wait())
         try:
-            # Not wait_for(), which may swallow a cancel().
+            # Not wait_for(), because that may ignore a cancel().
             await asyncio.wait([accepted, ended], timeout=20,
                                return_when=asyncio.FIRST_COMPLETED)
             return self._keep(accepted.result()[0]) if accepted.done() \
@@ -241,7 +244,7 @@ class ServerPart:
         content = one.content[:one.after] if fault else one.content
         if one.early_226 and not fault and len(content) > 10:
             await pour(data, content[:-10], one.pauses)
-            # For the server everything was sent.
+            # The server considers everything as sent.
             ends.server = "whole"
             await self._say(ends, step.replies[-1], step.reply_cuts)
             await asyncio.sleep(0.002)
@@ -266,6 +269,6 @@ class ServerPart:
         await self._say(ends, step.replies[-1], step.reply_cuts)
 
     async def _say(self, ends, reply, cuts=()):
-        # Recorded before the client can get it.
+        # Recorded first, so before the client can get it.
         ends.server_final = reply
         await self._answer(reply, cuts)

@@ -1,4 +1,4 @@
-"""Child processes of the tests: started, read line by line, reaped by pid."""
+"""Starts processes for tests, reads their output, and reaps them by pid."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-FAILSAFE = 20  # seconds; a wait that takes so long has failed
+FAILSAFE = 20  # seconds after which a wait has failed
 
 
 class Timeout(AssertionError):
@@ -17,10 +17,9 @@ class Timeout(AssertionError):
 
 
 def until(condition, what, timeout=FAILSAFE):
-    """Wait until condition() is true; for state that nobody announces.
+    """Wait until condition() is true; returns what it returned.
 
-    Returns what condition() returned.  The pause between two looks is no
-    part of what is tested: the wait ends when the state is there.
+    For states about which there is no event.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -33,9 +32,9 @@ def until(condition, what, timeout=FAILSAFE):
 
 
 def wait_gone(pid, timeout=FAILSAFE):
-    """Wait until a process, not necessarily our child, has ended.
+    """Wait until a process has ended; it need not be our child.
 
-    Returns whether it has.  A zombie of another parent has ended.
+    Returns whether it has ended.  A zombie counts as ended.
     """
     try:
         fd = os.pidfd_open(pid)
@@ -68,7 +67,10 @@ def descendants(pid):
 
 
 def kill_descendants(pid, but):
-    """Kill those that a process has now, but for some; there must be one."""
+    """Kill the descendants that a process has now, except those in but.
+
+    There must be at least one.
+    """
     pids = [one for one in descendants(pid) if one not in but]
     assert pids
     for one in pids:
@@ -88,10 +90,10 @@ def rss_kib(pid):
 
 
 class Process:
-    """A long-lived child whose output is read as it comes.
+    """A child process whose output is read as it comes.
 
-    It dies with the thread that started it (that is, with pytest), so
-    start it from the main thread.
+    It is killed when the thread that has started it ends (PR_SET_PDEATHSIG),
+    so start it from the main thread.
     """
 
     def __init__(self, argv, name=None, **popen):
@@ -120,7 +122,7 @@ class Process:
 
     @property
     def output(self):
-        """All it has printed so far, both streams, as one string."""
+        """All that it has printed so far, on both streams."""
         with self._changed:
             return "\n".join(self.lines)
 
@@ -129,14 +131,14 @@ class Process:
         return self.popen.poll() is None
 
     def mark(self):
-        """Return a place in the output, for wait_line(start=...)."""
+        """Return the current place in the output, for wait_line(start=...)."""
         with self._changed:
             return len(self.lines)
 
     def wait_line(self, pattern, timeout=FAILSAFE, start=0):
         """Wait for a line that matches; returns the match.
 
-        Fails when the output ends first, or after the failsafe time-out.
+        Raises Timeout when the output ends first, or after timeout seconds.
         """
         regex = re.compile(pattern)
         deadline = time.monotonic() + timeout
@@ -161,7 +163,7 @@ class Process:
         self.popen.send_signal(number)
 
     def wait(self, timeout=FAILSAFE):
-        """Wait for its end and the end of its output; returns the status."""
+        """Wait until it and its output have ended; returns the exit status."""
         try:
             status = self.popen.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -171,14 +173,17 @@ class Process:
         return status
 
     def kill(self):
-        """End it by force, and reap it.  Twice is allowed."""
+        """Kill it, and reap it.  May be called again."""
         if self.alive():
             self.send_signal(signal.SIGKILL)
         self.popen.wait(FAILSAFE)
         self._reader.join(FAILSAFE)
 
     def stop(self, number=signal.SIGTERM, timeout=FAILSAFE):
-        """Ask it to end, by force in the end; returns the exit status."""
+        """Send a signal, and wait for its end; returns the exit status.
+
+        If it does not end in time, kills it and raises Timeout.
+        """
         if self.alive():
             self.send_signal(number)
         try:

@@ -1,4 +1,4 @@
-"""A relay that knows nothing of FTP, in culvert's place: `ssh -L`."""
+"""`ssh -L` in place of culvert: it forwards, but knows nothing of FTP."""
 
 import signal
 import socket
@@ -7,7 +7,7 @@ from process import Process
 
 
 class SshRelay:
-    """`ssh -N -L`: carries the control connection, and nothing else."""
+    """`ssh -N -L`, which carries only the control connection."""
 
     def __init__(self, sshd, host, port):
         with socket.socket() as free:  # ssh -L does not take port 0

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""Makes the table of doc/reliability.md out of what the tests have seen.
+"""Makes the tables of doc/reliability.md from what the tests have seen.
 
-    reliability.py FILE...           print it
-    reliability.py --write FILE...   put it into the document
+    reliability.py FILE...           print them
+    reliability.py --write FILE...   put them into the document
 
-FILE is what test_faults.py writes for RELIABILITY=FILE, a JSON object a line.
-A fault at a point that none of them has is "unknown"; the exit status is 1 if
-there is one.
+FILE is what test_faults.py writes with RELIABILITY=FILE: lines, each a JSON
+object.  A cell (a fault at a point) that is in none of the files is "unknown";
+if there is one, the exit status is 1.
 """
 
 import collections
@@ -23,7 +23,7 @@ BEGIN, END = "<!-- of scripts/soak, from here -->\n", "<!-- to here -->\n"
 UNKNOWN = "unknown"
 PARTIES = "client", "server", "log"
 
-# Points by what is going on, for the overview.
+# Points by the stage of the session, for the overview.
 STAGES = {
     "before a transfer": ("greeting", "user", "idle", "asked", "answered",
                           "connected"),
@@ -52,12 +52,12 @@ def read(paths):
 
 
 def key(fault, point):
-    """Return the name of a cell."""
+    """Return the key of a cell in what read() returns."""
     return fault, point.name, point.mode, point.direction, point.tunnel
 
 
 def cell(found, fault, point, party):
-    """Return what a party sees: in a cell that may differ, all of it."""
+    """Return everything that a party has seen in the runs of a cell."""
     seen = found.get(key(fault, point))
     if not seen:
         return (UNKNOWN,)
@@ -65,12 +65,15 @@ def cell(found, fault, point, party):
 
 
 def in_words(seen):
-    """Return one or several outcomes as text."""
+    """Return different outcomes as text."""
     return " *or* ".join(dict.fromkeys(seen))
 
 
 def qualify(name, ways):
-    """Return in which of a point's ways something is so; "" for all."""
+    """Return some ways of a point as text; "" for all of them.
+
+    A way is (mode, direction).
+    """
     ways, every = set(ways), set(WAYS[name])
     if ways == every:
         return ""
@@ -96,14 +99,14 @@ def places(points):
 
 
 def table(*rows):
-    """Return a table, whose first row is its head."""
+    """Return a table in Markdown, as lines; the first row is the head."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines.insert(1, "| " + " | ".join("---" for _ in rows[0]) + " |")
     return lines + [""]
 
 
 def overview(found, tunnel):
-    """Return the table of what clients are told, by stage."""
+    """Return the table of the replies that clients get, by stage."""
     rows = [["", *STAGES]]
     for fault in FAULTS.values():
         if fault.kind in ("waits", "client_gone"):
@@ -120,11 +123,12 @@ def overview(found, tunnel):
 
 
 def short(seen):
-    """Return the codes in what a client sees, which is the gist."""
+    """Return only the reply codes from what a client sees."""
     words = []
     for one in seen:
         codes = [word for word in one.split(", ") if word.isdigit()]
-        if "226" in codes and "426" not in codes:  # which is of an ABOR
+        # With 426 before it, 226 is the reply to ABOR.
+        if "226" in codes and "426" not in codes:
             codes.remove("226")
             codes.insert(0, "226 (whole)")
         words.append(UNKNOWN if one == UNKNOWN else
@@ -133,7 +137,7 @@ def short(seen):
 
 
 def time_out(fault, found, tunnel):
-    """Return what is said of the time a fault takes, and took."""
+    """Return how soon a fault is noticed: as documented, and in the tests."""
     took = max((one["seconds"] for (name, *_, way), seen in found.items()
                 if (name, way) == (fault.name, tunnel) for one in seen),
                default=None)
@@ -143,7 +147,7 @@ def time_out(fault, found, tunnel):
 
 
 def details(fault, found, tunnel):
-    """Return the table of a fault: points with the same outcome in a row."""
+    """Return the table of a fault, with a row for each different outcome."""
     groups = collections.defaultdict(list)
     for point in POINTS:
         if point.tunnel != tunnel:
@@ -163,7 +167,7 @@ def details(fault, found, tunnel):
 
 
 def patience(found):
-    """Return the table of the faults that nobody is told of."""
+    """Return the table of the faults that client and server do not notice."""
     rows = [["fault", "for how long", "what client and server see"]]
     for fault in FAULTS.values():
         if fault.kind == "waits":
@@ -176,7 +180,7 @@ def patience(found):
 
 
 def document(found):
-    """Return all that is generated, as lines."""
+    """Return everything that is generated, as lines."""
     lines = ["## The points", "", *table(
         ["point", "state of the session", "played"],
         *([name, place.what, {1: "once", 4: "in all four ways"}.get(
@@ -194,7 +198,7 @@ def document(found):
 
 
 def main(arguments):
-    """Print or write it; returns the exit status."""
+    """Print or write the tables; returns the exit status."""
     write = arguments[:1] == ["--write"]
     found = read(arguments[1:] if write else arguments)
     lines = document(found)

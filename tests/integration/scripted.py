@@ -1,7 +1,7 @@
-"""A scripted FTP client and server: for what real ones rarely do.
+"""A scripted FTP client and server, for what real ones rarely do.
 
-The test plays both parts itself, line by line, so the order of events is
-what it says and nothing is timed:
+The test itself plays both parts, line by line.  So it determines the order of
+events, and nothing depends on time:
 
     client, server = session()
     server.reply("220 hello")
@@ -11,8 +11,8 @@ what it says and nothing is timed:
     server.send_pieces(b"227 (127,0,0,1,", b"4,1)", b"\\r", b"\\n")
     ...
 
-Sockets come from a side: a Namespace for the far one, NEAR for ours.  Where
-one thread is not enough (both ends of a long transfer), see start().
+A side is what sockets are made with: a Namespace for the far network, NEAR for
+ours.  If one thread is not enough (both ends of a long transfer), see start().
 """
 
 import array
@@ -28,7 +28,7 @@ from process import FAILSAFE, until
 
 
 class _Near:
-    """The near network, with the interface of Namespace."""
+    """The near network, with those methods of Namespace that are used here."""
 
     @staticmethod
     def socket(family=socket.AF_INET):
@@ -45,14 +45,14 @@ NEAR = _Near()
 def start(function, *args):
     """Run a function in a thread; returns a Future.
 
-    Take its result(FAILSAFE), which raises what the function has raised.
+    Its result(FAILSAFE) raises the exception that the function has raised.
     """
     future = concurrent.futures.Future()
 
     def run():
         try:
             future.set_result(function(*args))
-        except BaseException as error:  # handed to whoever asks
+        except BaseException as error:  # raised by result()
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()
@@ -60,7 +60,7 @@ def start(function, *args):
 
 
 class Wire:
-    """A connected socket that sends exactly what the test says."""
+    """A connected socket that sends exactly the bytes that it is given."""
 
     def __init__(self, sock, side):
         self.sock, self.side = sock, side
@@ -76,12 +76,12 @@ class Wire:
 
     @property
     def name(self):
-        """Our own (address, port)."""
+        """The (address, port) of this end."""
         return self.sock.getsockname()[:2]
 
     @property
     def peer(self):
-        """The other end's (address, port)."""
+        """The (address, port) of the other end."""
         return self.sock.getpeername()[:2]
 
     def send(self, data):
@@ -94,7 +94,7 @@ class Wire:
         other.expect_bytes(data)
 
     def send_pieces(self, *pieces):
-        """Send each piece when the peer's process has read the last one."""
+        """Send each piece when the peer's process has read the one before."""
         for piece in pieces:
             self.send(piece)
             self.wait_taken()
@@ -104,7 +104,7 @@ class Wire:
         self.send_pieces(*(data[i:i + 1] for i in range(len(data))))
 
     def send_urgent(self, data):
-        """Send bytes of which the last one is urgent (MSG_OOB)."""
+        """Send bytes; the last one is urgent data (MSG_OOB)."""
         self.sock.send(data, socket.MSG_OOB)
 
     def unsent(self):
@@ -114,9 +114,9 @@ class Wire:
         return count[0]
 
     def wait_taken(self):
-        """Wait until the peer's process, not its kernel, has read all.
+        """Wait until the peer's process, not only its kernel, has read all.
 
-        The peer must live in the same network: culvert near, sshd far.
+        The peer must be in the same network: culvert near, sshd far.
         """
         here, there = self.sock.getsockname()[1], self.sock.getpeername()[1]
 
@@ -143,21 +143,21 @@ class Wire:
         return data
 
     def read(self, count):
-        """Read exactly so many bytes."""
+        """Read exactly count bytes."""
         while len(self._buffer) < count:
             assert self._fill(), \
                 f"end of file after {self._buffer!r}, not {count} bytes"
         return self._take(count)
 
     def read_line(self):
-        """Read up to and with the next LF; what is left at the end."""
+        """Read up to the next LF, inclusive, or to the end of file."""
         while b"\n" not in self._buffer:
             if not self._fill():
                 return self._take(len(self._buffer))
         return self._take(self._buffer.index(b"\n") + 1)
 
     def read_all(self):
-        """Read to the end of file.  ConnectionResetError if it is none."""
+        """Read to the end of file.  Raises ConnectionResetError at a reset."""
         parts = [self._take(len(self._buffer))]
         while True:
             data = self.sock.recv(1 << 18)
@@ -171,12 +171,13 @@ class Wire:
         assert got == data, f"{got!r}, not {data!r}"
 
     def expect_end(self):
-        """Fail unless the peer ends its direction, cleanly, at this point."""
+        """Fail unless the next thing is a clean end of file."""
         rest = self.read_all()
         assert rest == b"", f"{rest!r}, not the end of file"
 
     def expect_reset(self):
-        """Fail unless the connection is reset; returns the bytes before."""
+        """Fail unless the connection is reset; returns the bytes before that.
+        """
         parts = [self._take(len(self._buffer))]
         try:
             while True:
@@ -187,11 +188,11 @@ class Wire:
             return b"".join(parts)
 
     def half_close(self):
-        """End our direction: a FIN."""
+        """End this direction, with a FIN."""
         self.sock.shutdown(socket.SHUT_WR)
 
     def close(self):
-        """Close it.  The kernel sends RST if something was not read."""
+        """Close it.  The kernel sends an RST if some bytes were not read."""
         self.sock.close()
 
     def reset(self):
@@ -222,7 +223,8 @@ class Control(Wire):
         assert line == f"{command}\r\n", f"{line!r}, not {command!r}"
 
     def read_command(self, verb=None):
-        """Read a command; returns its argument, or without verb all of it."""
+        """Read a command; returns its argument, or all of it if verb is None.
+        """
         line = self._line()
         assert line.endswith("\r\n"), f"{line!r} has no CR LF"
         if verb is None:
@@ -238,7 +240,7 @@ class Control(Wire):
         self.reply(*lines)
 
     def read_reply(self):
-        """Read a whole reply, with its lines as they came."""
+        """Read a whole reply; returns its lines unchanged."""
         line = text = self._line()
         code = line[:3]
         if line[3:4] == "-":
@@ -249,19 +251,19 @@ class Control(Wire):
         return text
 
     def expect(self, start):
-        """Fail unless the next reply begins so; returns it."""
+        """Fail unless the next reply begins with start; returns it."""
         text = self.read_reply()
         assert text.startswith(start), f"{text!r}, not {start!r}"
         return text
 
     def exchange(self, command, start):
-        """Send a command; returns its reply, which must begin so."""
+        """Send a command; returns its reply, which must begin with start."""
         self.command(command)
         return self.expect(start)
 
 
 def dial(host, port, side=NEAR, kind=Wire, source=None, rcvbuf=None):
-    """Connect from a side; source is an (address, port) to come from."""
+    """Connect from a side; source is the (address, port) to connect from."""
     sock = side.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         sock.settimeout(FAILSAFE)
@@ -277,7 +279,7 @@ def dial(host, port, side=NEAR, kind=Wire, source=None, rcvbuf=None):
 
 
 def is_closed(there):
-    """Return whether nobody listens there (any more)."""
+    """Return whether nothing listens there."""
     try:
         dial(*there).close()
     except ConnectionRefusedError:
@@ -288,10 +290,10 @@ def is_closed(there):
 
 
 class Listener:
-    """A listening socket of a side, on a port of the kernel's choice.
+    """A listening socket of a side; by default the kernel chooses the port.
 
-    kind is the class of what accept() returns.  A small rcvbuf makes a
-    reader that is slow to take what it is sent.
+    kind is the class of what accept() returns; rcvbuf the size of its receive
+    buffer.
     """
 
     def __init__(self, side=NEAR, address="127.0.0.1", port=0, kind=Wire,
@@ -321,24 +323,24 @@ class Listener:
         """Close it: further connections are refused."""
         self.sock.close()
 
-    # In the notation of a client or a server.
+    # Its address and port as arguments of commands.
 
     def port_argument(self):
-        """Return it in the form of PORT and 227: h1,h2,h3,h4,p1,p2."""
+        """Return the argument of PORT: h1,h2,h3,h4,p1,p2."""
         return port_argument(self.address, self.port)
 
     def eprt_argument(self):
-        """Return it in the form of EPRT: |1|address|port|."""
+        """Return the argument of EPRT: |1|address|port|."""
         return eprt_argument(self.address, self.port)
 
 
 def port_argument(address, port):
-    """Return an IPv4 host-port in the form of PORT."""
+    """Return the argument of PORT, which is also in a 227."""
     return f"{address.replace('.', ',')},{port >> 8},{port & 255}"
 
 
 def eprt_argument(address, port):
-    """Return a host-port in the form of EPRT."""
+    """Return the argument of EPRT."""
     return f"|{2 if ':' in address else 1}|{address}|{port}|"
 
 
@@ -350,7 +352,7 @@ def announcement(listener):
 
 
 def log_in(client, server):
-    """Play the usual beginning of a session, at both ends."""
+    """Play the greeting and the login, at both ends."""
     server.reply("220 scripted")
     client.expect("220")
     client.command("USER tester")

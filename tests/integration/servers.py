@@ -1,11 +1,11 @@
 """The FTP servers of Debian, in a namespace.
 
-Each listens on one address there, serves a directory of its own, and lets
-one user in who may read and write there.  None is installed: they come
-unpacked (scripts/lib.sh, fetch_deb), but for pyftpdlib, a module.
-What they check of their peers by default stays on, since the tunnel must pass
-it.  The users are the servers' own; one that insists on system users
-sees an /etc/passwd of ours, in the mount namespace that `ip netns exec` gives.
+Each listens on one address there, serves a directory of its own, and has one
+user, who may read and write there.  Except for pyftpdlib, which is a module,
+they are not installed but only unpacked (fetch_deb in scripts/lib.sh).  Their
+checks of the peer's address remain enabled, because culvert must work with
+them.  A server that needs system users gets an /etc/passwd of its own, in the
+mount namespace that `ip netns exec` makes.
 """
 
 import os
@@ -67,8 +67,8 @@ ScoreboardFile {dir}/scoreboard
 SystemLog {dir}/log
 """
 
-# A process for each session, since its single loop forgets a session that
-# comes while another one's descriptors are being closed.
+# With a process for each session, because pyftpdlib's single loop loses a
+# session that begins while the descriptors of another one are being closed.
 PYFTPDLIB = """\
 import sys
 from pyftpdlib.authorizers import DummyAuthorizer
@@ -83,7 +83,7 @@ FTPHandler.authorizer.add_user(user, password, root, perm="elradfmwMT")
 MultiprocessFTPServer((address, int(port)), FTPHandler).serve_forever()
 """
 
-# inetutils ftpd serves its standard input; this is its inetd.
+# inetutils ftpd serves its standard input; this program takes inetd's place.
 INETD = """\
 import signal, socket, subprocess, sys
 address, port, *argv = sys.argv[1:]
@@ -100,7 +100,7 @@ while True:
     conn.close()
 """
 
-# The users that a server sees, and PAM as it sees it.
+# Gives a server users and a PAM configuration of its own.
 OWN_USERS = """\
 mount -t tmpfs tmpfs /run
 mount --bind "$1/passwd" /etc/passwd
@@ -123,10 +123,10 @@ ACTIVE, PASSIVE = {"PORT", "EPRT"}, {"PASV", "EPSV"}
 class Server:
     """An FTP server on one address of a namespace.
 
-    kind is a name of KINDS; root the directory it serves, as we see it;
-    user and password let a client in.  without: verbs that it refuses, as
-    far as it can be told to (pure-ftpd: PASSIVE only, both of them).  lines:
-    more of the configuration of vsftpd or proftpd.
+    kind is a name of ALL_KINDS.  root is the path of the directory that it
+    serves.  user and password are for clients.  without: the commands that it
+    is to refuse (pure-ftpd can refuse only PASV and EPSV, both together).
+    lines: more lines for the configuration of vsftpd or proftpd.
     """
 
     def __init__(self, kind, ns, directory, address="127.0.0.1", without=(),
@@ -154,7 +154,7 @@ class Server:
         return path
 
     def start(self):
-        """Start it, again on the same port after stop() or kill()."""
+        """Start it; after stop() or kill(), on the same port as before."""
         self.process = Process(self.ns.argv(self.argv), self.kind)
         until(lambda: not self.process.alive()
               or self.ns.listening(self.port, self.address),
@@ -163,11 +163,11 @@ class Server:
             f"{self.kind} has ended:\n{self.process.output}"
 
     def pids(self):
-        """Return the pids of the server and its sessions, it last."""
+        """Return the pids of its sessions, and at last its own."""
         return [*descendants(self.process.pid), self.process.pid]
 
     def kill(self):
-        """End it and all its sessions by force, as a crash would."""
+        """Kill it and all its sessions."""
         self._end(signal.SIGKILL)
 
     def stop(self):
@@ -222,7 +222,7 @@ class Server:
                           f"::{self.root}:/bin/false\n")
         passwd.chmod(0o600)
         config = self.dir / "proftpd.conf"
-        # Debian 13 has them as modules, Debian 12 in the program.
+        # These are modules in Debian 13, and in the program in Debian 12.
         modules = DEBS / "usr/lib/proftpd"
         config.write_text(
             f"ModulePath {modules}\n"
@@ -238,7 +238,7 @@ class Server:
     def _prepare_pureftpd(self):
         assert self.without in (set(), PASSIVE), "pure-ftpd has no option"
         passwd, database = self.dir / "passwd", self.dir / "passwd.pdb"
-        # Written here, since pure-pw's own hash takes seconds of CPU.
+        # Not by pure-pw useradd, whose hash takes seconds to calculate.
         passwd.write_text(f"{self.user}:{self._crypt()}:{NOBODY}:{NOGROUP}"
                           f"::{self.root}/./" + ":" * 12 + "\n")
         subprocess.run([DEBS / "usr/bin/pure-pw", "mkdb", database,
@@ -275,7 +275,7 @@ class Server:
         return ["sh", "-euc", OWN_USERS, self.kind, self.dir, *argv]
 
 
-# The kinds of the matrix, and one more.
+# The kinds that test_matrix.py uses, and one more.
 KINDS = ["vsftpd", "proftpd", "pure-ftpd", "pyftpdlib"]
 MORE_KINDS = ["inetutils"]
 ALL_KINDS = [*KINDS, *MORE_KINDS]

@@ -1,7 +1,7 @@
 """Sessions whose client and server are scripted.
 
-Most go through one culvert of the worker's with several tunnels (fixture
-`pair`), the others through one of their own (`session`).
+Most tests share a culvert with several tunnels (fixture `pair`); the others
+start one of their own (`session`).
 """
 
 import contextlib
@@ -22,7 +22,8 @@ from process import until
 from scripted import NEAR, announcement
 from transfer import no_success, replies_to_end
 
-# Where the client connects, and the FTP server's host as sshd sees it.
+# The address to which the client connects, and the host of the FTP server as
+# sshd gets it.
 WAYS = [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("127.0.0.1", "::1"),
         ("::1", "127.0.0.1"), ("127.0.0.1", "localhost"),
         ("127.0.0.2", "127.0.0.1")]
@@ -31,7 +32,7 @@ WAYS = [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("127.0.0.1", "::1"),
 @pytest.fixture(scope="session")
 def _ways(ns, sshd, directories):
     """Return a culvert with a tunnel for each of WAYS, and the servers."""
-    # The far localhost has both families; this server is on ::1 only.
+    # The far "localhost" has both families; the server for it is only on ::1.
     listeners = [scripted.server(ns, "::1" if far == "localhost" else far)
                  for _, far in WAYS]
     tunnel = culvert_module.Culvert(
@@ -52,11 +53,11 @@ def _ways(ns, sshd, directories):
 class Session:
     """A scripted client and server with a culvert between them.
 
-    They meet in its tunnel of that number, behind which the listener is;
-    client and server are the ends of the control connection.  The server is in
-    ns, the client on client_side: for a remote tunnel NEAR and the namespace.
-    What keep() is given is closed at the end of the test.  Unpacks as
-    (client, server).
+    number: the tunnel of culvert; listener: where its server accepts.  The
+    server is in ns, the client on client_side; for a remote tunnel ns is NEAR
+    and client_side the far network.  The attributes client and server are the
+    two ends of the control connection; iterating gives these two.  Everything
+    that is given to keep() is closed at the end of the test.
     """
 
     def __init__(self, culvert, listener, ns, number=0, client_side=NEAR):
@@ -87,13 +88,13 @@ class Session:
 
     @functools.cached_property
     def number(self):
-        """Its number in the log, with -v."""
+        """The number of the session in the log, with -v."""
         return self.culvert.wait_log(
             rf"\[(\d+)\] control connection from {re.escape(self._from)}$",
             start=self.mark)[1]
 
     def keep(self, thing):
-        """Close it at the end of the test."""
+        """Close a thing at the end of the test; returns it."""
         return self._stack.enter_context(thing)
 
     def close(self):
@@ -101,7 +102,7 @@ class Session:
         self._stack.close()
 
     def wait_log(self, pattern):
-        """Wait for a line of the log of this session."""
+        """Wait for a line of this session in the log."""
         return self.culvert.wait_log(rf"\[{self.number}\] .*{pattern}",
                                      start=self.mark)
 
@@ -121,12 +122,16 @@ class Session:
         return self
 
     def exchange(self, command, reply, passed=None, answer=None):
-        """A command and its reply pass, as passed and answer if given."""
+        """Play a command and its reply.
+
+        The server must get passed, by default the command; the client must get
+        answer, by default the reply.
+        """
         self.client.command(command)
         return self.answer(passed or command, reply, answer)
 
     def answer(self, command, reply, answer=None):
-        """The server gets a command, and the client the reply to it."""
+        """Play the server's part of exchange(), and the client's read."""
         self.server.expect_command(command)
         self.server.reply(reply)
         return self.client.expect((answer or reply) + "\r\n")
@@ -134,7 +139,7 @@ class Session:
     def passive(self, listener=None, command="PASV"):
         """Play a PASV, or EPSV on IPv6; returns (far listener, near address).
 
-        With a listener it is the one announced.
+        The server announces listener, or a new one.
         """
         listener = listener or self.listen(self.ns)
         if ":" in self.far and command == "PASV":
@@ -148,16 +153,16 @@ class Session:
         self.server.reply(
             f"227 Entering Passive Mode ({listener.port_argument()}).")
         address, port = scripted.parse_port(self.client.expect("227 "))
-        if ":" in self.client.peer[0]:  # 227 has no room for it
+        if ":" in self.client.peer[0]:  # a 227 cannot contain it
             assert address == "0.0.0.0"
             address = self.client.peer[0]
         return listener, (address, port)
 
     def active(self, listener=None):
-        """Play a PORT, or EPRT; returns (near listener, far address).
+        """Play PORT, or EPRT on IPv6; returns (near listener, far address).
 
-        If the server uses the other address family it gets the other command;
-        the reply names the one that the client has sent.
+        If the server uses the other address family, it gets the other command;
+        the reply must name the command that the client has sent.
         """
         listener = listener or self.listen(self.client_side)
         self.client.command(announcement(listener))
@@ -177,10 +182,9 @@ class Session:
         return scripted.parse_port(self.server.read_command("PORT"))
 
     def begin(self, mode, command, **how):
-        """Request a data connection and send the command, without a reply.
+        """Begin a transfer, up to its command; returns the data connection.
 
-        Returns the ends of the client and of the server.  how is for the
-        client's.
+        As (client's end, server's end); how is for the client's end.
         """
         if mode == "passive":
             listener, to = self.passive()
@@ -198,18 +202,18 @@ class Session:
 
     def data(self, mode, command="RETR file", first="150 here it comes",
              **how):
-        """The same, and the 150 has passed."""
+        """The same as begin(), up to the first reply."""
         ends = self.begin(mode, command, **how)
         self.say(first)
         return ends
 
     def command(self, command):
-        """A command of the client passes unchanged."""
+        """Send a command, which must pass unchanged."""
         self.client.command(command)
         self.server.expect_command(command)
 
     def say(self, reply):
-        """A reply of the server passes unchanged."""
+        """Send a reply, which must pass unchanged."""
         self.server.reply(reply)
         self.client.expect(f"{reply}\r\n")
 
@@ -225,7 +229,7 @@ class Session:
         os.kill(self.culvert.ssh, signal.SIGKILL)
 
     def expect_lost(self):
-        """Fail unless the lost link ends culvert, and no reply is a success.
+        """Fail unless culvert ends with status 1, and no reply is a success.
 
         Returns the replies to the client.
         """
@@ -235,7 +239,7 @@ class Session:
         return replies
 
     def goes_on(self):
-        """Fail unless the session is in step: a command and its reply."""
+        """Fail unless the next command gets its own reply."""
         self.exchange("NOOP", "200 in step")
 
 
@@ -243,10 +247,9 @@ class Session:
 def pair(_ways, ns):
     """Return a function that opens a scripted session: pair(near, far).
 
-    near is where the client connects, far the server's host as sshd sees it.
-    With log_in=False it begins with the greeting.  The tunnels are shared by
-    the tests: a server that refuses a variant of PORT or PASV, which a tunnel
-    remembers, is for session().
+    (near, far) is one of WAYS.  With log_in=False the test plays the greeting
+    and the login.  Tests share these tunnels.  If a server refuses PORT or
+    PASV, the tunnel remembers that, so use session() for such a test.
     """
     opened = []
     culvert = _ways[0]
@@ -264,7 +267,7 @@ def pair(_ways, ns):
             one.close()
             one.wait_log("ended$")
     finally:
-        # Shown when the test fails.
+        # pytest shows this when the test fails.
         print(*culvert.process.lines[mark:], sep="\n")
         culvert.check()
         assert culvert.alive()
@@ -272,10 +275,9 @@ def pair(_ways, ns):
 
 @pytest.fixture
 def session(ns, start_culvert):
-    """Return a function like pair(), with a new culvert.
+    """Return a function like pair(), but with a new culvert.
 
-    session(near, far, log_in=True, **how), where how is for start_culvert:
-    options, sshd, env.
+    session(near, far, log_in=True, **how); how: arguments of start_culvert.
     """
     with contextlib.ExitStack() as stack:
         def start(near="127.0.0.1", far="127.0.0.1", log_in=True, **how):
@@ -284,7 +286,7 @@ def session(ns, start_culvert):
             tunnel = start_culvert(
                 f"{bracket(near)}:0:{bracket(far)}:{listener.port}", **how)
             one = Session(tunnel, listener, ns)
-            one.number = 1  # also without -v
+            one.number = 1  # without -v, too
             stack.callback(one.close)
             return one.log_in() if log_in else one
 
@@ -293,7 +295,7 @@ def session(ns, start_culvert):
 
 @pytest.fixture
 def remote_session(ns, start_culvert):
-    """Return a function: the same through a remote tunnel, logged in."""
+    """Return a function like session(), but with a remote tunnel."""
     with contextlib.ExitStack() as stack:
         def start(**how):
             listener = stack.enter_context(
@@ -308,14 +310,14 @@ def remote_session(ns, start_culvert):
 
 
 def quiet(wire, seconds=0.15):
-    """Return whether nothing comes for a moment."""
+    """Return whether nothing arrives for some time."""
     return not wire._buffer and not select.select([wire.sock], [], [],
                                                   seconds)[0]
 
 
 @contextlib.contextmanager
 def within(seconds):
-    """Fail if what is inside takes longer."""
+    """Fail if the context takes longer."""
     begin = time.monotonic()
     yield
     taken = time.monotonic() - begin
@@ -323,7 +325,7 @@ def within(seconds):
 
 
 def _listening():
-    """Yield (port, inode) of what listens near."""
+    """Yield (port, inode) of the listening sockets in our network."""
     for name in "tcp", "tcp6":
         for line in pathlib.Path("/proc/net", name).read_text() \
                 .splitlines()[1:]:
@@ -333,7 +335,7 @@ def _listening():
 
 
 def is_listening(port):
-    """Return whether somebody listens on that port of ours."""
+    """Return whether something listens on that port in our network."""
     return any(port == each for each, _ in _listening())
 
 
@@ -348,16 +350,16 @@ def ports_of(pid):
 
 
 def refused(to, side=NEAR):
-    """Return whether nobody listens there."""
+    """Return whether connections there are refused."""
     try:
         scripted.dial(*to, side=side).close()
     except ConnectionRefusedError:
         return True
     except ConnectionResetError:
-        pass  # it closes just now
+        pass  # the listener is being closed
     return False
 
 
 def wait_refused(to, side=NEAR):
-    """Wait until nobody listens there any more."""
+    """Wait until connections there are refused."""
     until(lambda: refused(to, side), f"{to} is refused")

@@ -1,8 +1,8 @@
 """SSH servers other than OpenSSH's, in the far namespace.
 
 Each has the interface of sshd.Sshd: config is the file for `culvert -F`, host
-the destination.  need_ssh_servers in scripts/lib.sh installs what they need;
-ssh_programs has small programs that turn libraries into servers.
+the destination.  need_ssh_servers in scripts/lib.sh installs what they need.
+For libraries, ssh_programs has small programs that run a server.
 """
 
 import os
@@ -21,10 +21,11 @@ PYTHON = "/usr/bin/python3"
 
 
 class SshServer:
-    """An SSH server; a subclass says how it is started.
+    """An SSH server; a subclass has the command that starts it.
 
-    halves: what each direction of a forwarded connection ends with is passed
-    on to the other end.  remote_forwards: they work.
+    halves: whether it passes on the end of one direction of a forwarded
+    connection, while the other direction stays open.  remote_forwards: whether
+    they work.
     """
 
     host = "files.test"
@@ -54,11 +55,12 @@ class SshServer:
         raise NotImplementedError
 
     def environment(self):
-        """Return what is added to its environment."""
+        """Return variables to add to its environment."""
         return {}
 
     def start(self):
-        """Start it, again on the same port after stop(); returns when up."""
+        """Start it; after stop(), on the same port.  Returns when it listens.
+        """
         self.process = Process(
             self.ns.argv([str(word) for word in self.argv()]),
             type(self).__name__,
@@ -70,7 +72,7 @@ class SshServer:
         assert self.process.alive(), self.process.output
 
     def kill(self):
-        """End it, and what serves its connections, by force."""
+        """Kill it, and the processes of its connections."""
         pids = [*descendants(self.process.pid), self.process.pid]
         for pid in pids:
             try:
@@ -98,7 +100,7 @@ exec dropbear "$@"
 
 
 class Dropbear(SshServer):
-    """dropbear, Debian's."""
+    """Debian's dropbear."""
 
     ready = None
 
@@ -119,7 +121,7 @@ class Dropbear(SshServer):
 
 
 class Library(SshServer):
-    """A server of ssh_programs."""
+    """A server in ssh_programs."""
 
     program = ()
 
@@ -129,20 +131,23 @@ class Library(SshServer):
 
 
 class Asyncssh(Library):
-    """asyncssh 2.10: what comes through a remote forward names port 0."""
+    """asyncssh 2.10: remote forwards to a port of its choice do not work.
+
+    Their connections arrive with port 0 as the forwarded port.
+    """
 
     program = PYTHON, "-W", "ignore", PROGRAMS / "asyncssh_server.py"
     remote_forwards = False
 
 
 class Paramiko(Library):
-    """paramiko, in a server that keeps both directions apart."""
+    """paramiko, in a server that ends each direction separately."""
 
     program = PYTHON, "-W", "ignore", PROGRAMS / "paramiko_server.py"
 
 
 class Ssh2(Library):
-    """npm's ssh2: after the EOF of a server's channel comes CLOSE at once."""
+    """npm's ssh2: it sends CLOSE immediately after EOF."""
 
     program = "node", PROGRAMS / "ssh2.js"
     halves = False
@@ -152,7 +157,7 @@ class Ssh2(Library):
 
 
 class Gliderlabs(Library):
-    """Go's gliderlabs/ssh: CLOSE, and never an EOF."""
+    """Go's gliderlabs/ssh: it sends CLOSE, and never EOF."""
 
     program = (BUILT / "gliderlabs",)
     halves = False

@@ -6,8 +6,8 @@ import subprocess
 
 from process import Process, until
 
-# OpenSSH's default key exchange, sntrup761x25519, takes ssh ten times as long:
-# if all tests used it, a third of their time.
+# ssh needs a tenth of the time for this key exchange that it needs for its
+# default, sntrup761x25519, which would take a third of the time of all tests.
 QUICK = "KexAlgorithms curve25519-sha256"
 
 CONFIG = """\
@@ -27,8 +27,8 @@ LogLevel VERBOSE
 Subsystem sftp internal-sftp
 """
 
-# Since 9.8 sshd refuses addresses for a while from which a login has failed,
-# or that only connected: here by the test before.
+# From 9.8 on, sshd refuses an address for a while after a failed login, or a
+# connection without a login; here these may be from earlier tests.
 PENALTIES = "PerSourcePenalties no\n"
 
 CLIENT = """\
@@ -52,10 +52,10 @@ HOSTS = """\
 ::1 localhost
 """
 
-# ip netns exec gives a mount namespace of its own, so that the privilege
-# separation directory, a root account that is not locked, and a localhost of
-# both families are seen by this sshd only.  root's shell is sh, which reads no
-# start-up file of whoever owns this machine.
+# `ip netns exec` makes a mount namespace.  In it, only for this sshd, are the
+# privilege separation directory, a root account that is not locked, and a
+# localhost of both families.  root's shell is sh, which does not read start-up
+# files of this machine.
 START = """\
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/sshd
@@ -82,13 +82,13 @@ def write_file(path, text, mode=0o600):
 
 
 def passwd(shell="/bin/sh"):
-    """Return this host's /etc/passwd, with that shell for root."""
+    """Return this host's /etc/passwd, with another shell for root."""
     with open("/etc/passwd") as file:
         return re.sub("(?m)^(root:.*:).*$", rf"\1{shell}", file.read())
 
 
 def make_keys(directory):
-    """Make a host key and a user's key."""
+    """Make a host key and a user key."""
     for key in "host_key", "user_key":
         subprocess.run(
             ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", key,
@@ -96,10 +96,10 @@ def make_keys(directory):
 
 
 class Sshd:
-    """An sshd; options are more lines of sshd_config, and come first.
+    """An sshd.  options are lines that come first in sshd_config.
 
-    config is the file for `culvert -F`, host the name to give it (host6
-    goes there over IPv6).
+    config is the file for `culvert -F`, host the destination, host6 the same
+    over IPv6.
     """
 
     host = "files.test"
@@ -128,7 +128,8 @@ class Sshd:
         self.start()
 
     def start(self):
-        """Start it, again on the same port after stop(); returns when up."""
+        """Start it; after stop(), on the same port.  Returns when it listens.
+        """
         self.process = Process(
             self.ns.argv(["sh", "-euc", START, "sshd",
                           *(f"{self.dir}/{name}" for name in (
@@ -140,7 +141,7 @@ class Sshd:
         assert self.process.alive(), f"sshd said: {self.process.output}"
 
     def stop(self):
-        """Stop the listening sshd; connections it has accepted live on."""
+        """Stop the listening sshd; connections that it has accepted stay."""
         if self.process:
             self.process.stop()
             self.process = None

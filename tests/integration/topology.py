@@ -1,16 +1,16 @@
-"""Four hosts in a row, over whose middle link only SSH can pass.
+"""Four hosts in a row; only SSH can pass the link in the middle.
 
     near_end ---- near ==== far ---- far_end
            near LAN   link     far LAN
 
-Each is a network namespace with an address of either family on each network
-it is on; none forwards packets, none has a route to where it is not.  culvert
-runs on near, sshd on far.  The FTP client and the FTP server are at the ends,
-or on near and far as well: see Layout.  `-L` has the client near and the
-server far, `-R` the other way round.
+Each host is a network namespace.  It has addresses of both families on each of
+its networks, forwards no packets, and has no routes to other networks.
+culvert runs on near, sshd on far.  The FTP client and the FTP server are on
+near and far, or on the end hosts: see Layout.  With `-L` the client is on the
+near side and the server on the far side, with `-R` the reverse.
 
-On far's end of the link tcpdump sees, before any filter, all that is not SSH
-between the two hosts; Capture.check() fails if that is anything.
+A tcpdump on far's end of the link sees all packets before they are filtered.
+Capture.check() fails if one of them is not SSH between the two hosts.
 """
 
 import contextlib
@@ -31,23 +31,24 @@ from sshd import QUICK, Sshd
 FAMILIES = ["ipv4", "ipv6"]
 MODES = ["active", "passive"]
 
-# Of the files that a cell carries.
+# The files that each test transfers.
 SIZES = {"big": 1 << 20, "empty": 0}
 
 CURL = CLIENTS["curl"]
 
-# Where sshd listens on the link, whichever it is; and where one of a document.
+# The ports that the filter permits: for any sshd; and 22, for the sshd of
+# doc/topologies.md.
 SSHD_PORTS = range(2200, 2300)
 SSH_PORT = 22
 
-# A host's number on its networks is the last one of its addresses.
+# The addresses in each network; they end with the number of the host.
 NETWORKS = {
     "near": ("192.0.2.{}", "2001:db8:1::{}"),
     "link": ("198.51.100.{}", "2001:db8:2::{}"),
     "far": ("203.0.113.{}", "2001:db8:3::{}"),
 }
 
-# The hosts in their order, and the devices each has, named as the network.
+# The hosts in their order, and their devices, which are named as the networks.
 ROW = {
     "near_end": ["near"],
     "near": ["near", "link"],
@@ -55,8 +56,7 @@ ROW = {
     "far_end": ["far"],
 }
 
-# No router, and nobody who looks for one; no forwarding, whatever the
-# machine's own network does.
+# Nothing is forwarded, and no host looks for a router.
 QUIET = """\
 cd /proc/sys/net
 echo 0 >ipv4/ip_forward
@@ -68,7 +68,8 @@ for name in default all; do
 done
 """
 
-# On what comes in: so what a host wrongly sends is on the link, to be seen.
+# Only incoming packets are filtered.  So tcpdump sees on the link what a host
+# should not have sent.
 RULES = """
 table inet link {{
     chain in {{
@@ -85,7 +86,7 @@ table inet link {{
 
 
 def family_of(address):
-    """Return the family's socket constant of a literal address."""
+    """Return AF_INET or AF_INET6, for an address."""
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
@@ -95,7 +96,11 @@ def loopback(family):
 
 
 class Host(netns.Host):
-    """One of the row: of what it has, networks names the devices."""
+    """One of the four hosts.
+
+    role: its name; number: the last part of its addresses; networks: the names
+    of its devices.
+    """
 
     def __init__(self, role, number):
         self.role, self.number = role, number
@@ -105,7 +110,7 @@ class Host(netns.Host):
         self.run(["sh", "-euc", QUIET])
 
     def address(self, family, network=None):
-        """Return its address on a network; on its LAN if none is named."""
+        """Return its address on a network, by default on its LAN."""
         network = network or next(
             one for one in self.networks if one != "link")
         return NETWORKS[network][family == "ipv6"].format(self.number)
@@ -115,31 +120,31 @@ class Host(netns.Host):
         return f"02:00:00:00:{list(NETWORKS).index(network):02x}" \
                f":{self.number:02x}"
 
-    # What Sshd asks of a namespace.
+    # What Sshd needs of a namespace.
 
     @property
     def far4(self):
-        """The address that sshd listens on."""
+        """The IPv4 address that sshd listens on."""
         return self.address("ipv4", "link")
 
     @property
     def far6(self):
-        """The same, of IPv6."""
+        """The IPv6 address that sshd listens on."""
         return self.address("ipv6", "link")
 
     def let_in(self, port):
-        """Fail unless the filter lets that port in."""
+        """Fail unless the filter permits that port."""
         assert port in SSHD_PORTS
 
     def free_port(self, address="127.0.0.1"):
-        """Return a port of that address that nobody has taken."""
+        """Return a free port; on the link one that the filter permits."""
         if address == self.address("ipv4", "link"):
             return next(self._sshd_ports)
         return super().free_port(address)
 
 
 def _join(network, one, other):
-    """Make a network of two hosts that know each other's address."""
+    """Make a network of two hosts, with fixed entries for neighbours."""
     netns.ip("-n", one.name, "link", "add", "name", network, "address",
              one.mac(network), "type", "veth", "peer", "name", network,
              "address", other.mac(network), "netns", other.name)
@@ -159,13 +164,14 @@ def _join(network, one, other):
 
 
 class Capture:
-    """A tcpdump on the link that prints what is not SSH.
+    """A tcpdump on the link, which prints what is not SSH.
 
-    Also printed: what check() itself sends, so that all before it has been
-    seen, and a tcpdump that sees nothing is found out.
+    strays() itself sends a packet, a fence, and waits until tcpdump has
+    printed it.  So all packets before it have been printed too, and a tcpdump
+    that sees nothing does not pass for a quiet link.
     """
 
-    FENCE = 9  # UDP, to its port "discard", which the filter drops
+    FENCE = 9  # the UDP port "discard"; the filter drops it
 
     def __init__(self, near, far):
         self.near, self.far, self._fences = near, far, 0
@@ -176,7 +182,7 @@ class Capture:
             f" portrange {SSHD_PORTS[0]}-{SSHD_PORTS[-1]}))"
             for family in FAMILIES
             for src, dst, way in ((near, far, "dst"), (far, near, "src")))
-        # What IPv6 says of itself: neighbours, and groups of neighbours.
+        # ARP, neighbour discovery, and multicast listener reports.
         discovery = ("arp or (icmp6 and (ip6[40] == 135 or ip6[40] == 136))"
                      " or dst host ff02::16")
         self._place = 0
@@ -188,12 +194,13 @@ class Capture:
         self._place = self.process.mark()
 
     def strays(self):
-        """Return what has been seen since the last call, a line each."""
+        """Return the packets since the last call, as lines."""
         self._fences += 1
-        size = self._fences  # which one it is
+        size = self._fences  # distinguishes this fence from the others
         with self.near.call(socket.socket, socket.AF_INET,
                             socket.SOCK_DGRAM) as sock:
-            # tcpdump takes some ports of the kernel's choice for others.
+            # A fixed source port: tcpdump prints packets from some ports in
+            # another way.
             sock.bind(("", self.FENCE))
             sock.sendto(b"." * size,
                         (self.far.address("ipv4", "link"), self.FENCE))
@@ -205,10 +212,10 @@ class Capture:
         return lines[:count]
 
     def check(self):
-        """Fail if a packet that is not SSH has been on the link."""
+        """Fail if there was a packet on the link that is not SSH."""
         packets = self.strays()
         assert not packets, \
-            "on the link, and not SSH:\n" + "\n".join(packets)
+            "packets on the link that are not SSH:\n" + "\n".join(packets)
 
     def stop(self):
         """Stop tcpdump."""
@@ -217,10 +224,11 @@ class Capture:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Who is where.
+    """Where the client and the server are.
 
-    direction is "L" or "R"; the client shares the host of culvert (-L) or of
-    sshd (-R) unless it is apart, the server the other one unless it is.
+    direction is "L" or "R".  The client is on the host of culvert (-L) or of
+    sshd (-R), or, if client_apart, on the end host next to it.  The server is
+    on the host of sshd (-L) or of culvert (-R), or on the end host next to it.
     """
 
     direction: str
@@ -245,9 +253,9 @@ class Layout:
         return f"{side}_end" if self.server_apart else side
 
     def listen_address(self, family):
-        """Return where the client finds culvert, as the forward names it.
+        """Return the address at which clients connect, for the forward.
 
-        None: by the default, on loopback.
+        None: loopback, the default.
         """
         if self.client_apart:
             return NETWORKS[self.gate_role][family == "ipv6"].format(
@@ -261,7 +269,7 @@ class Layout:
             + f"0:{bracket(server.address)}:{server.port}"
 
     def allow(self):
-        """Return the options that let the client in."""
+        """Return the options that permit the client."""
         if not self.client_apart:
             return []
         return [word for pattern, length in zip(
@@ -269,7 +277,7 @@ class Layout:
                 for word in ("--allow", f"{pattern.format(0)}/{length}")]
 
 
-# Four apart, three apart in both shapes, two together.
+# How many hosts there are, and who shares one: (client_apart, server_apart).
 SHAPES = {
     "four": (True, True),
     "client-joined": (False, True),
@@ -279,16 +287,17 @@ SHAPES = {
 
 
 class Topology:
-    """The four hosts, what runs on them, and the capture between them.
+    """The four hosts, the programs on them, and the capture on the link.
 
-    sshds and servers are started when first asked for and kept, unless they
-    are asked for by start_...().  A test stands between begin() and end().
+    sshd() and server() start a program when it is first needed, and keep it
+    for other tests; start_server() and start_culvert() start one for the
+    current test only.  A test runs between begin() and end().
     """
 
     def __init__(self, directories):
         self._directories = directories
         self._stack = contextlib.ExitStack()
-        self.key_exchange = QUICK,  # of those that are started
+        self.key_exchange = QUICK,  # lines for each sshd that is started
         self._sshds, self._servers = {}, {}
         self._own = None
         self.hosts = {}
@@ -320,9 +329,9 @@ class Topology:
             raise AttributeError(role) from None
 
     def sshd(self, *options, key=""):
-        """Return an sshd with those lines of sshd_config.
+        """Return an sshd with these lines in sshd_config.
 
-        key goes in front of the user's key, as in authorized_keys.
+        key: options in front of the user's key in authorized_keys.
         """
         options += self.key_exchange
         if (options, key) not in self._sshds:
@@ -335,7 +344,7 @@ class Topology:
         return self._sshds[options, key]
 
     def server(self, kind, role, family, without=(), address=None):
-        """Return an FTP server on that host, at its address on the LAN."""
+        """Return an FTP server on a host, by default at its LAN address."""
         host = self.hosts[role]
         address = address or host.address(family)
         what = kind, role, address, frozenset(without)
@@ -347,7 +356,7 @@ class Topology:
         return self._servers[what]
 
     def start_server(self, kind, role, family, **how):
-        """Return an FTP server of the test's own."""
+        """Return an FTP server that only this test uses."""
         host = self.hosts[role]
         one = servers.Server(kind, host, self._directories(),
                              host.address(family), **how)
@@ -355,10 +364,9 @@ class Topology:
         return one
 
     def start_culvert(self, direction, forwards, sshd, **how):
-        """Return a new culvert on near, through that sshd.
+        """Return a new culvert on near, which connects to that sshd.
 
-        It is stopped at the end of the test, with all checks, unless it has
-        ended before.
+        If it still runs at the end of the test, it is stopped with all checks.
         """
         which = "forwards" if direction == "L" else "remotes"
         one = Culvert(self._directories(), config=sshd.config, ns=self.near,
@@ -375,12 +383,12 @@ class Topology:
         return one
 
     def begin(self, note):
-        """A test begins; note(culvert, mark) is called for each culvert."""
+        """Begin a test; note(culvert, mark) is called for each culvert."""
         self._own = contextlib.ExitStack()
         self._note = note
 
     def end(self):
-        """A test ends: its own programs are stopped, the others checked."""
+        """End a test: stop its own programs, and check the capture."""
         with contextlib.ExitStack() as stack:
             stack.callback(self.capture.check)
             stack.push(self._own)
@@ -397,10 +405,10 @@ class Topology:
         self._stack.close()
 
 
-# ---- what a cell of the matrices does: curl, both ways ----
+# ---- transfers with curl, in both directions ----
 
 def curl(target, mode, old, *more):
-    """Run curl; old: with PORT and PASV, not EPRT and EPSV."""
+    """Run curl; old: with PORT and PASV instead of EPRT and EPSV."""
     words = CURL._argv(target, mode, *more)
     if old:
         words[1:1] = ["--disable-eprt", "--disable-epsv"]
@@ -432,10 +440,11 @@ def put(target, mode, place, tmp, old=False):
 
 
 def server_modes(culvert, mark, sessions):
-    """Return how the server was asked for each transfer since a mark.
+    """Return the requests that the server got, one for each transfer.
 
-    A list of the last of PORT, EPRT, PASV, EPSV before each RETR or STOR, as
-    the log has it with -v -v, once so many sessions have ended.
+    Waits until so many sessions have ended since the mark.  Then returns the
+    last PORT, EPRT, PASV or EPSV before each RETR or STOR, from the log, which
+    needs -v -v.
     """
     until(lambda: sum(line.endswith("] ended")
                       for line in culvert.process.lines[mark:]) >= sessions,

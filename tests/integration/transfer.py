@@ -18,7 +18,7 @@ from scripted import NEAR, announcement
 MODES = ["passive", "active"]
 modes = pytest.mark.parametrize("mode", MODES)
 
-# Bytes that a cut upload has sent, or a cut download has read.
+# How many bytes the client has sent or read before a transfer is cut.
 PART = 100_000
 
 # Bytes that pyftpdlib may not have written yet, because it buffers.
@@ -28,9 +28,9 @@ BUFFERED = 8192
 class Ftp(scripted.Control):
     """The control connection of a scripted client, logged in, TYPE I.
 
-    to is a clients.Target; or a culvert, and then the server is the one behind
-    its listener of that number.  As a context manager it closes its data
-    connections, too.
+    to is a clients.Target, or a culvert; then server is the server behind its
+    listener of that number.  As a context manager it also closes its data
+    connections.
     """
 
     def __init__(self, to, server=None, number=0, source=None):
@@ -55,7 +55,7 @@ class Ftp(scripted.Control):
     def prepare(self, mode, rcvbuf=None):
         """Play PASV or PORT, or on IPv6 EPSV or EPRT.
 
-        Returns a function that gives the client's end of the data connection.
+        Returns a function that returns the client's data connection.
         """
         if mode == "active":
             listener = self._stack.enter_context(
@@ -75,7 +75,7 @@ class Ftp(scripted.Control):
             return self._stack.enter_context(listener.accept())
 
     def begin(self, mode, command, rcvbuf=None):
-        """Begin a transfer; returns the data connection, the 150 read."""
+        """Begin a transfer, up to the 150; returns the data connection."""
         connect = self.prepare(mode, rcvbuf)
         data = connect() if mode == "passive" else None
         self.command(command)
@@ -84,7 +84,7 @@ class Ftp(scripted.Control):
         return data
 
     def begin_download(self, mode, path):
-        """Begin to download a huge file; PART bytes are read.
+        """Begin to download a huge file, and read PART bytes.
 
         path is the server's directory.
         """
@@ -94,7 +94,7 @@ class Ftp(scripted.Control):
         return data
 
     def begin_upload(self, mode, path, name):
-        """Send PART bytes of an upload; culvert and the server have them.
+        """Begin an upload, and send PART bytes; the server stores them.
 
         path is the server's directory, name a file in it.
         """
@@ -105,15 +105,16 @@ class Ftp(scripted.Control):
         return data
 
     def fetch(self, mode, command):
-        """A whole download, or listing; returns the bytes."""
+        """Play a whole download or listing; returns the bytes."""
         with self.begin(mode, command) as data:
             content = data.read_all()
-        # Only now: proftpd waits for the end of the connection, up to 10 s.
+        # Read after closing the data connection: proftpd waits for its end, up
+        # to 10 s.
         self.expect("226")
         return content
 
     def store(self, mode, command, content):
-        """A whole upload."""
+        """Play a whole upload."""
         with self.begin(mode, command) as data:
             data.send(content)
             data.half_close()
@@ -121,15 +122,16 @@ class Ftp(scripted.Control):
             data.expect_end()
 
     def settle(self, kind, aborted=True):
-        """Read the replies to a cut transfer, and to its ABOR.
+        """Read the replies to a cut transfer, and to ABOR if one was sent.
 
-        Fails if it seems complete, or if the session does not live on, but for
-        inetutils: it dies of SIGPIPE when its data connection is ended while
-        it writes (SSH makes FIN and RST of it).  Returns whether it lives.
+        Fails if the transfer seems complete, or if the session does not
+        continue.  With inetutils the session may end: ftpd gets SIGPIPE if its
+        data connection ends while it writes (over SSH, with a FIN and an RST).
+        Returns whether the session continues.
         """
         cut = "426", "451", "450"
         if kind == "pure-ftpd" and not aborted:
-            cut += ("150",)  # its only answer to a reset, without culvert too
+            cut += ("150",)  # its only reply to a reset, even without culvert
         reply = self.read_reply()
         assert reply.startswith(cut), reply
         self.command("PWD")
@@ -150,7 +152,7 @@ class Ftp(scripted.Control):
 
 
 def check_early_end(ftp, mode, place, how):
-    """A download that its client ends early; the session continues.
+    """End a download early as the client; fail unless the session continues.
 
     how is "closed" or "reset", place the server's directory.
     """
@@ -160,14 +162,14 @@ def check_early_end(ftp, mode, place, how):
         data.close()
     else:
         data.reset()
-    # pure-ftpd has no last reply here, only a broken one: "150 ...".
+    # From pure-ftpd comes only a wrong reply, "150 ..."; culvert replaces it.
     ftp.expect("4")
     ftp.exchange("PWD", "257")
     assert ftp.fetch(mode, f"RETR {place.name}/small") == b"small"
 
 
 def wait_size(path, size=PART - BUFFERED):
-    """Wait until the server has stored so many bytes, or more."""
+    """Wait until a file of the server has at least size bytes."""
     until(lambda: path.exists() and path.stat().st_size >= size,
           f"{size} bytes in {path}")
 
@@ -193,18 +195,18 @@ def readable(wire):
 
 
 def make_huge(path):
-    """Make a sparse file that no test reads to its end."""
+    """Make a sparse file, so large that no test reads it to its end."""
     with open(path, "wb") as file:
         os.truncate(file.fileno(), 64 << 30)
 
 
 def drain(data):
-    """Read up to an end or a reset."""
+    """Read up to the end or a reset."""
     count(data)
 
 
 def count(data):
-    """Return the number of bytes up to an end or a reset."""
+    """Read up to the end or a reset; returns the number of bytes."""
     total = 0
     with contextlib.suppress(ConnectionError):
         while got := data.sock.recv(1 << 18):
@@ -213,7 +215,8 @@ def count(data):
 
 
 def replies_until(control, start):
-    """Read replies up to one with this start; returns those before it."""
+    """Read replies up to one that begins with start; returns those before it.
+    """
     found = []
     while True:
         reply = control.read_reply()

@@ -1,4 +1,4 @@
-"""Sockets of the property test: all in one event loop (see player.py)."""
+"""Sockets of the property test, in one event loop (see player.py)."""
 
 import asyncio
 import collections
@@ -10,10 +10,11 @@ CHUNK = 1 << 16
 
 
 def close(sock):
-    """Close a socket that somebody may be waiting for.
+    """Close a socket, even if a task waits for it.
 
-    Who is cancelled lets go of its number only later, when it may already be
-    another socket's.
+    The event loop forgets the file descriptor at once.  When the task is
+    cancelled, it would be forgotten only later, and may by then belong to
+    another socket.
     """
     if sock.fileno() >= 0:
         loop = asyncio.get_running_loop()
@@ -31,7 +32,10 @@ def reset(sock):
 
 
 class Lines:
-    """A control connection: its lines as they come, then None."""
+    """A control connection: its lines as they come, and then None.
+
+    end is "eof" or "reset" when it has ended.
+    """
 
     def __init__(self, sock):
         self.sock, self.end, self.closed = sock, "", False
@@ -59,23 +63,26 @@ class Lines:
         self.over.set()
 
     async def peek(self):
-        """Return the next line, which stays."""
+        """Return the next line, without taking it."""
         while not self._lines:
             self._changed.clear()
             await self._changed.wait()
         return self._lines[0]
 
     async def line(self):
-        """Return the next line."""
+        """Take the next line, and return it."""
         await self.peek()
         return self._lines.popleft() if self._lines[0] else None
 
     def waiting(self):
-        """Return the lines that nobody has taken yet."""
+        """Return the lines that have come and were not taken."""
         return [line for line in self._lines if line]
 
     async def send(self, data, cuts=()):
-        """Send, split at those parts of it, with a moment between."""
+        """Send data in pieces, with a pause after each.
+
+        cuts are the places to split it, as fractions of its length.
+        """
         loop, at = asyncio.get_running_loop(), 0
         async with self._sending:
             for cut in [*cuts, 1]:
@@ -87,14 +94,14 @@ class Lines:
                         await asyncio.sleep(0.001)
 
     def close(self, how=close):
-        """End it, in that way."""
+        """End it, with close() or reset()."""
         self.closed = True
         self._task.cancel()
         how(self.sock)
 
 
 async def pour(sock, content, pauses):
-    """Send, with pauses."""
+    """Send content; pauses are (how many bytes, then milliseconds)."""
     loop, at = asyncio.get_running_loop(), 0
     for size, pause in pauses:
         await loop.sock_sendall(sock, content[at:at + size])
@@ -105,14 +112,17 @@ async def pour(sock, content, pauses):
 
 
 class Taken:
-    """What is received of a transfer, compared with what it should be."""
+    """Counts the received bytes of a transfer, and compares its content."""
 
     def __init__(self, content, pauses):
         self.content, self.count, self.wrong = content, 0, ""
         self._pauses = list(pauses)
 
     async def take(self, sock, limit=None):
-        """Read up to so many bytes; returns whether the end came first."""
+        """Read until limit bytes have come in all, or to the end.
+
+        Returns whether the end has come.
+        """
         loop = asyncio.get_running_loop()
         while limit is None or self.count < limit:
             data = await loop.sock_recv(

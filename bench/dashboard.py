@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""Draw what dist/grafana/culvert.json shows of a real run: doc/dashboard.svg.
+"""Draws doc/dashboard.svg: what dist/grafana/culvert.json shows of a real run.
 
-Two tunnels on the machine of tests/package/test_operations.py, with Debian's
-Prometheus; for some minutes clients come and go, and one SSH connection is
-lost.  Grafana itself is not in Debian: each panel is drawn here, of the answers
-of Prometheus to the panel's own queries.  As root, after scripts/test deb:
+There are two tunnels on the machine of tests/package/test_operations.py, with
+Debian's Prometheus.  For SECONDS (100 by default) clients come and go, and one
+SSH connection is lost.  Debian has no Grafana, so this program draws each
+panel from Prometheus' answers to the queries of the panel.  Run it as root,
+after scripts/test deb:
 
     bench/dashboard.py [SECONDS]
 """
@@ -31,7 +32,7 @@ PALETTE = ("#3b82f6", "#16a34a", "#d97706", "#a855f7", "#06a5b8", "#dc2626")
 WIDTH, UNIT_X, UNIT_Y = 960, 40, 24
 STEP = 2
 
-# What happens meanwhile.
+# What happens during the run.
 TRAFFIC = """\
 cd
 head -c 3000000 /dev/urandom >~plc/big; chown plc ~plc/big
@@ -57,7 +58,7 @@ LOSS = """\
 
 
 def ask(machine, expr, begin, end):
-    """Return Prometheus' answer: [(labels, [(time, value)])]."""
+    """Query Prometheus; returns [(labels, [(time, value)])]."""
     query = urllib.parse.urlencode({
         "query": expr.replace("$__rate_interval", "10s").replace(
             "$tunnel", ".*"), "start": begin, "end": end, "step": STEP})
@@ -70,13 +71,13 @@ def ask(machine, expr, begin, end):
 
 
 def legend(form, labels):
-    """The legend's text, as Grafana makes it."""
+    """Return the text of a legend, as Grafana makes it from its format."""
     return re.sub(r"\{\{(\w+)\}\}", lambda match: labels.get(match[1], ""),
                   form)
 
 
 def short(value, unit):
-    """A number as the panel's unit has it."""
+    """Return a number as text, in the panel's unit."""
     if unit == "s":
         return f"{value * 1000:.2g} ms"
     for factor, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -88,7 +89,7 @@ def short(value, unit):
 
 
 def draw(panel, series, begin, end):
-    """One panel, as SVG."""
+    """Yield the parts of a panel, as SVG."""
     place = panel["gridPos"]
     x, y = place["x"] * UNIT_X, 60 + place["y"] * UNIT_Y
     w, h = place["w"] * UNIT_X - 12, place["h"] * UNIT_Y - 12
@@ -127,7 +128,10 @@ def draw(panel, series, begin, end):
 
 
 def run(machine, seconds):
-    """The document's first part, and then traffic; returns when it was."""
+    """Do the first part of doc/operations.md, then produce the traffic.
+
+    Returns when the traffic has begun and ended.
+    """
     operations.prepare(machine)
     for kind, argument, block in operations.BLOCKS:
         if "status --json" in block:
@@ -146,7 +150,7 @@ def run(machine, seconds):
 
 
 def main(seconds=100):
-    """Draw it."""
+    """Produce the traffic, and draw all panels."""
     dashboard = json.loads((REPO / "dist/grafana/culvert.json").read_text())
     with tempfile.TemporaryDirectory() as directory:
         machine = Machine(pathlib.Path(directory), operations.PACKAGES,

@@ -1,4 +1,4 @@
-"""How it grows with its load: a plot for each load, a line per contender."""
+"""Plots of how results change with the load: a line for each contender."""
 
 import contextlib
 import dataclasses
@@ -14,13 +14,19 @@ from scenarios import (Amount, KIB, MIB, GIB, Turn, curl_files, down, held,
                        rss_kib, sessions)
 
 MTU = 1500
-# A contender that would take longer for a point leaves the race: seconds.
+# A contender that would take more seconds for a point is not measured there.
 LIMIT = 150
 
 
 @dataclasses.dataclass(frozen=True)
 class Plot:
-    """load: (site, rig, turn, x) -> a number; rtt: of x, in ms or None."""
+    """A plot.
+
+    labels: of both axes; xs: the loads, quick: those for --quick; contenders:
+    their names; load: a function (site, rig, turn, x) that returns a number;
+    rtt: a function of x that returns the path's round-trip time in ms, or None
+    for one host; ports: see rigs.Site; x_text: how to print a load.
+    """
 
     name: str
     title: str
@@ -82,7 +88,7 @@ PLOTS = (
 
 
 def _point(plan, site, running, x, runs, late):
-    """Return the values of each contender at x, the runs interleaved."""
+    """Return the values of each contender at x; contenders take turns."""
     values = {name: [] for name, rig in running.items()
               if rig and name not in late}
     for _ in range(runs):
@@ -92,7 +98,7 @@ def _point(plan, site, running, x, runs, late):
 
 
 def _leave(plan, values, xs, x):
-    """Return who would take too long for what comes after x."""
+    """Return the contenders that would take too long for the x after this."""
     left = [other for other in xs if other > x]
     if not left or plan.labels[1] != "seconds":
         return set()
@@ -116,7 +122,7 @@ def _draw(plan, out, facts, points, runs):
 
 
 def measure(plan, out, runs, quick):
-    """Measure a plot, and draw it anew after each point."""
+    """Measure a plot, and draw it again after each point."""
     out.mkdir(parents=True, exist_ok=True)
     facts, points, late = report.machine(), [], set()
     xs = plan.quick if quick else plan.xs

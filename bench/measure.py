@@ -1,4 +1,4 @@
-"""One scenario on one path, measured in rounds: contenders take turns."""
+"""Measures a scenario on a path, in rounds; in each, contenders take turns."""
 
 import contextlib
 import dataclasses
@@ -13,7 +13,7 @@ from scenarios import CONTENDERS, GIB
 
 @dataclasses.dataclass
 class Options:
-    """What the command line has said; None: as the scenario says."""
+    """The options of the command line; None: as in the scenario."""
 
     runs: int = 5
     quick: bool = False
@@ -24,14 +24,14 @@ class Options:
     rate: float = path.RATE
 
     def changed(self):
-        """Return what is not as the table says, by name."""
+        """Return the options that were given: {name: value}."""
         return {field.name: getattr(self, field.name)
                 for field in dataclasses.fields(self)
                 if getattr(self, field.name) != field.default}
 
     @property
     def as_said(self):
-        """Whether the figures are those of the table, to be judged."""
+        """Whether the load is that of the table, so that results count."""
         return not self.changed().keys() - {"runs"}
 
     def amount(self, scenario):
@@ -46,12 +46,12 @@ class Options:
 
 
 def say(text):
-    """Tell how far it is, on standard error."""
+    """Print a message about the progress to standard error."""
     print(text, file=sys.stderr, flush=True)
 
 
 def make_path(rtt, mtu, rate=path.RATE):
-    """Return the path; rtt None is the loopback."""
+    """Return the path; if rtt is None, the loopback."""
     return path.Loopback() if rtt is None else path.Wan(rtt, mtu, rate)
 
 
@@ -73,7 +73,7 @@ def start_rigs(stack, site, names):
 
 
 def _rounds(scenario, site, running, amount, runs):
-    """Return for each turn what its runs have measured, in order."""
+    """Return the results of each turn: {label: [one for each run]}."""
     results = {turn.label: [] for turn in scenario.turns
                if running[turn.rig]}
     for turn in scenario.turns:
@@ -95,7 +95,7 @@ def _rounds(scenario, site, running, amount, runs):
 
 
 def _values(figure, results):
-    """Return a figure's value in each round; None: not available."""
+    """Return a figure's value in each round, or None if not available."""
     if figure.of not in results or \
             figure.over and figure.over not in results:
         return None
@@ -129,8 +129,8 @@ def _figure(figure, results, judge):
 def measure(scenario, mtu, options):
     """Measure a scenario; returns its entry for the results.
 
-    Raises rigs.Failed, and what the servers and culvert raise, when anything
-    does not work.
+    Raises rigs.Failed, or what the servers and culvert raise, if something
+    fails.
     """
     amount = options.amount(scenario)
     rtt = options.rtt if options.rtt and scenario.rtt else scenario.rtt

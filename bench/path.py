@@ -1,9 +1,10 @@
-"""The way between the two ends: a long path over TUN, or one host's loopback.
+"""The path between the two ends: a long one over TUN, or one host's loopback.
 
-A long path is two network namespaces that wan.c joins; near has the client
-and the near end of every tunnel, far has sshd and the FTP servers.  The loop-
-back is one namespace that is both.  Hosts are tuned for long paths as an
-administrator would do it, the same for every contender: see SYSCTLS.
+A long path consists of two network namespaces that wan.c connects: near has
+the client and the near end of every tunnel, far has sshd and the FTP servers.
+With the loopback, near and far are the same namespace.  Hosts are tuned for
+long paths as an administrator would do it, and in the same way for every
+contender: see SYSCTLS.
 """
 
 import contextlib
@@ -24,11 +25,12 @@ WAN = BUILD / "wan"
 
 RATE = 1_000_000_000  # bytes per second
 DEVICE = "wan"
-# Super-packets; more than TCP may have on its way at one time.
+# In packets, which may be as large as segmentation offload makes them; more
+# than TCP may have in flight.
 DEVICE_QUEUE = 20_000
 
-# Of both hosts.  What the last connection has learned of the path must not
-# make the next one fast or slow.
+# Of both hosts.  What TCP has learned about the path from one connection must
+# not change the speed of the next one (tcp_no_metrics_save).
 SYSCTLS = {
     "net/ipv4/tcp_rmem": "4096 131072 67108864",
     "net/ipv4/tcp_wmem": "4096 131072 67108864",
@@ -36,8 +38,8 @@ SYSCTLS = {
     "net/ipv4/ip_local_port_range": "20000 60999",
 }
 
-# The kernel's default, whatever this machine has been set to; by route, since
-# a namespace may not choose it.
+# The kernel's default, in case this machine has another one.  It is set in
+# routes, because a namespace may not set it.
 CONGESTION = "cubic"
 
 _numbers = itertools.count(1)
@@ -54,7 +56,7 @@ def build_wan():
 
 
 class Host(netns.Host):
-    """One end; far4 and far6 are what the tests' Sshd asks it for."""
+    """One end; far4 and far6 are the addresses that Sshd listens on."""
 
     def __init__(self, role, far4, far6):
         self.far4, self.far6 = far4, far6
@@ -68,10 +70,10 @@ class Host(netns.Host):
                 pathlib.Path("/proc/sys", name).write_text(value)
 
     def let_in(self, port):
-        """Nothing keeps anything out here."""
+        """Do nothing: here is no packet filter."""
 
     def start(self, argv, **popen):
-        """Start a command inside, without the cost of `ip netns exec`."""
+        """Start a command inside, faster than with `ip netns exec`."""
         with self.inside():
             return subprocess.Popen(argv, **popen)
 
@@ -98,7 +100,7 @@ class Loopback:
 
 
 class Wan:
-    """Two hosts, far from each other: rtt in ms, rate in bytes/s."""
+    """Two hosts with a long path between them: rtt in ms, rate in bytes/s."""
 
     NEAR, FAR = ("192.0.2.1", "2001:db8::1"), ("192.0.2.2", "2001:db8::2")
 
@@ -136,7 +138,7 @@ class Wan:
                      "src", own[0], "congctl", CONGESTION)
 
     def measured_rtt(self, count=15):
-        """Return the round-trip time in ms, by the median of connects."""
+        """Return the round-trip time in ms: the median of some connects."""
         times = []
         with self.far.socket() as listener:
             listener.bind((self.far.far4, 0))
@@ -149,7 +151,7 @@ class Wan:
         return statistics.median(times)
 
     def lost(self):
-        """Return how many packets it has dropped; for after close()."""
+        """Return how many packets were dropped; call it after close()."""
         return sum(int(number) for number in re.findall(
             r"(\d+) (?:dropped|refused)", self._wan.output))
 

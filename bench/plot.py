@@ -1,7 +1,7 @@
 """Plots as SVG: lines over a logarithmic load, and bars.
 
-No background, and only colours that can be read on white and on black, so
-that one file serves both.
+They have no background, and only colours that are legible on white and on
+black.
 """
 
 import html
@@ -9,7 +9,7 @@ import math
 
 TEXT, GRID = "#808080", "#80808040"
 FONT = "font-family='sans-serif'"
-# In this order, each with a mark of its own.
+# The colour of each contender, by how its name begins.
 COLOURS = {
     "culvert": "#3b82f6", "direct": "#16a34a", "ssh -L": "#d97706",
     "sftp": "#a855f7", "culvert --links 4": "#06a5b8",
@@ -21,20 +21,20 @@ WIDTH, LEFT, TOP = 760, 70, 80
 
 
 def colour(label):
-    """Return a contender's colour, by how its name begins."""
+    """Return a contender's colour: that of the longest name in COLOURS."""
     found = [name for name in COLOURS if label.startswith(name)]
     return COLOURS[max(found, key=len)] if found else TEXT
 
 
 def text(x, y, words, anchor="start", size=12, fill=TEXT, more=""):
-    """Return a piece of text."""
+    """Return a text as SVG."""
     return (f"<text x='{x:.1f}' y='{y:.1f}' text-anchor='{anchor}'"
             f" font-size='{size}' fill='{fill}' {FONT} {more}>"
             f"{html.escape(words)}</text>")
 
 
 def write(file, height, title, subtitle, parts):
-    """Write a picture."""
+    """Write an SVG file."""
     file.write_text("\n".join([
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{WIDTH}'"
         f" height='{height}' viewBox='0 0 {WIDTH} {height}' role='img'>",
@@ -60,7 +60,7 @@ def size(value):
 
 
 class Log:
-    """A logarithmic axis: value to place."""
+    """A logarithmic axis; called with a value, returns its coordinate."""
 
     def __init__(self, values, begin, end):
         self.low, self.high = math.log10(min(values)), math.log10(max(values))
@@ -73,7 +73,7 @@ class Log:
         return self.begin + part * (self.end - self.begin)
 
     def ticks(self):
-        """Return round values on the axis, not too many."""
+        """Return round values on the axis for its labels."""
         steps = (1, 2, 5) if self.high - self.low < 2.5 else (1,)
         return [step * 10 ** power
                 for power in range(math.floor(self.low),
@@ -127,7 +127,7 @@ def _line(name, line, x_axis, y_axis, mark):
 
 
 def _spread(ends, room=15):
-    """Move labels apart; returns the place of each."""
+    """Move labels apart; returns the coordinate of each."""
     places, last = {}, -room
     for place, name in sorted(ends):
         last = max(place, last + room)
@@ -142,7 +142,7 @@ def bars(file, title, subtitle, groups, unit):
     that turns a value into words.
     """
     row, gap = 18, 30
-    # Room for the longest label, a letter of 12 taken for 6.5 wide.
+    # Room for the longest label; a letter is about 6.5 wide.
     left = max(210, 24 + 6.5 * max(len(bar[0]) for _, group in groups
                                    for bar in group))
     longest = max(bar[3] for _, group in groups for bar in group)

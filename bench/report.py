@@ -1,4 +1,4 @@
-"""What is printed and written: the table, the results as JSON."""
+"""Prints the table, writes the results as JSON, and draws bars."""
 
 import datetime
 import json
@@ -21,7 +21,8 @@ UNITS = {
 
 
 def machine():
-    """Return what the figures depend on; nothing that names the machine."""
+    """Return what results depend on, but nothing that identifies the machine.
+    """
     cpuinfo = pathlib.Path("/proc/cpuinfo").read_text()
     memory = pathlib.Path("/proc/meminfo").read_text()
 
@@ -56,7 +57,7 @@ def subtitle(facts, more):
 
 
 def number(value):
-    """Return a number with as many digits as one reads."""
+    """Return a number as text, with three digits or more."""
     if value == 0:
         return "0"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
@@ -83,7 +84,7 @@ def rows(entry):
 
 
 def table(entries):
-    """Return the table as text, with what each contender has reached."""
+    """Return the table as text, and then the medians of each contender."""
     head = ("scenario", "path", "figure", "must be", "measured", "verdict")
     lines = [head, *(row for entry in entries for row in rows(entry))]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
@@ -109,10 +110,10 @@ def median(runs, quantity):
 
 
 def write(file, entries, key):
-    """Write the entries to a JSON file, in the place of older ones.
+    """Write the entries to a JSON file; returns all entries in it.
 
-    key: what makes two entries the same.  What another machine, or another
-    version of anything, has measured is not kept.
+    They replace entries with the same key(entry).  Other entries are kept if
+    machine() was the same for them, including all versions.
     """
     facts = machine()
     kept = []
@@ -132,7 +133,7 @@ def write(file, entries, key):
     return results
 
 
-# Bars: the file, the title, what belongs there, and how a value is told.
+# Bar charts: the name of the file, the title, and which entries are in it.
 CHARTS = (
     ("bulk-loopback", "Throughput on one host",
      lambda entry: entry["name"].startswith(("bulk", "parallel"))
@@ -147,7 +148,7 @@ CHARTS = (
 
 
 def draw(out, results):
-    """Draw what the contenders have reached, as bars."""
+    """Draw the results of the contenders as bars."""
     facts = machine()
     for name, title, belongs in CHARTS:
         entries = [entry for entry in results if belongs(entry)]

@@ -1,10 +1,10 @@
-"""The contenders: each a way to get files from the far host, brought up once.
+"""The contenders: ways to transfer files to and from the far host.
 
-A Site is what they share: the path, one sshd, and two vsftpds that serve the
-same files, one on the address of the path for direct FTP, one on the far
-host's loopback for the tunnels.  A rig is a contender on that site.  It has
-verified what it transferred: Failed is raised if a file is missing, too short
-or, where it was kept, different.
+They share a Site: the path, one sshd, and two vsftpds with the same files, one
+at the far host's address on the path, for direct FTP, the other on its
+loopback, for the tunnels.  A rig is a contender on a site.  It is started
+once, and verifies what it has transferred: it raises Failed if a file is
+missing, has the wrong size or, if it was kept, is different.
 """
 
 import contextlib
@@ -23,25 +23,26 @@ import servers
 from process import Process, children, descendants, until
 from sshd import Sshd
 
-TIMEOUT = 1800  # seconds for one transfer; it only ends what hangs
+TIMEOUT = 1800  # seconds after which a transfer hangs
 TICK = os.sysconf("SC_CLK_TCK")
-# The first passive port of either vsftpd; the kernel gives none of them out.
+# The first passive port of each vsftpd; the kernel does not choose these ports
+# by itself.
 DIRECT_PORTS, TUNNELLED_PORTS = 10_000, 15_000
 
-# As many sessions as there are.
+# No limits for sessions.
 VSFTPD = ("max_per_ip=0", "max_clients=0")
 
 
 class Failed(Exception):
-    """A transfer has failed, or has brought something else."""
+    """A transfer has failed, or the file is different."""
 
 
 class Unavailable(Exception):
-    """This build of culvert lacks what the contender is about."""
+    """This build of culvert lacks an option that the contender needs."""
 
 
 def again(function):
-    """Look through /proc again while processes vanish from it."""
+    """Call a function that reads /proc, until no process ends meanwhile."""
     while True:
         try:
             return function()
@@ -50,7 +51,7 @@ def again(function):
 
 
 class Work:
-    """A directory in memory, for all files of a run; removed at the end."""
+    """A directory in memory for all files of a run; removed at the end."""
 
     PREFIX = "culvert-bench-"
 
@@ -71,10 +72,10 @@ class Work:
         return pathlib.Path(tempfile.mkdtemp(dir=self.path))
 
     def warm(self, size):
-        """Take so much memory once, and give it back.
+        """Allocate so many bytes of memory, and free them.
 
-        A virtual machine gets memory from its host when it first touches it,
-        which would slow down whoever is measured first.
+        A virtual machine gets memory from its host when it first uses it.
+        This would slow down the contender that is measured first.
         """
         path = self.path / "warm"
         try:
@@ -90,9 +91,9 @@ class Work:
 
 
 def make_file(path, size):
-    """Write a file of that size, different in every MiB.
+    """Write a file of that size, which is different in every MiB.
 
-    Above 1 GiB it is sparse but for the first page of each MiB.
+    Above 1 GiB it is sparse, except for the first page of each MiB.
     """
     step = 1 << 20
     block = os.urandom(step if size <= 1 << 30 else 4096)
@@ -105,9 +106,9 @@ def make_file(path, size):
 
 
 class Server(servers.Server):
-    """The tests' server, with a password that takes less time to verify.
+    """The tests' server, with a password hash that takes less time to verify.
 
-    1,000 log-ins shall measure the tunnels and not crypt(3).
+    Otherwise 1,000 logins would measure crypt(3) more than the tunnels.
     """
 
     def _crypt(self):
@@ -122,9 +123,9 @@ class Server(servers.Server):
 class Site:
     """The path, sshd and the FTP servers.
 
-    ports: how many ports the tunnelled server may use for passive data, which
-    are the ones that `ssh -L` has to forward.  check_size: bytes of the file
-    by which contenders are checked; by default more than a window of ssh.
+    ports: how many ports the servers may use for passive data; `ssh -L` has to
+    forward all of them.  check_size: bytes of the file with which contenders
+    are checked; by default more than a window of ssh.
     """
 
     def __init__(self, work, path, ports=10, check_size=(3 << 20) + 1):
@@ -159,7 +160,7 @@ class Site:
         return path
 
     def files(self, count, size):
-        """Return the names of so many files that both servers have."""
+        """Return the names of count files that both servers have."""
         names = [f"f{size}-{number:05}" for number in range(count)]
         for name in names:
             self.file(name, size)
@@ -170,10 +171,10 @@ class Site:
         self._stack.close()
 
 
-# ---- programs that transfer ----
+# ---- client programs: each returns (command, its standard input) ----
 
 def curl_get(rig, mode, names, into):
-    """Fetch all in one session; the last word says how much has come."""
+    """Fetch files in one session; prints the size of each."""
     argv = ["curl", "-q", "-sS", "--fail-early", "-w", "%{size_download}\\n",
             *(["--ftp-port", "-"] if mode == "active" else [])]
     lines = [f'user = "{rig.user}:{rig.password}"']
@@ -191,7 +192,7 @@ def curl_put(rig, mode, local, remote):
 
 
 def lftp_get(rig, mode, names, into):
-    """Fetch all in one session."""
+    """Fetch files in one session."""
     return ["lftp", "--norc"], "\n".join((
         "set net:max-retries 1", "set cmd:fail-exit yes",
         f"set ftp:passive-mode {'no' if mode == 'active' else 'yes'}",
@@ -203,7 +204,7 @@ CLIENTS = {"curl": curl_get, "lftp": lftp_get}
 
 
 class Rig:
-    """A contender that FTP clients use.  name is how the table calls it."""
+    """A contender that FTP clients use; name is its name in the table."""
 
     def __init__(self, name, site):
         self.name, self.site = name, site
@@ -213,20 +214,20 @@ class Rig:
         self.directory = site.work.mkdir()
 
     def start(self):
-        """Bring it up, also after close(); returns when it can be used."""
+        """Start it, also after close(); returns when it can be used."""
 
     def close(self):
         """End it."""
 
     def cpu(self):
-        """Return the CPU seconds it has used, by program."""
+        """Return the CPU seconds that it has used: {program: seconds}."""
         return {}
 
     def pids(self):
         """Return its processes on the near host."""
         return []
 
-    # What a subclass that is no FTP does in its own way.
+    # A subclass that does not use FTP overrides these.
 
     def get_argv(self, client, mode, names, into):
         """Return a command and its input."""
@@ -237,9 +238,9 @@ class Rig:
         return curl_put(self, mode, local, remote)
 
     def run(self, jobs):
-        """Run (command, input) pairs at the same time, inside near.
+        """Run commands, given as (command, input), at the same time on near.
 
-        Returns the seconds until the last has ended, and what each printed.
+        Returns the seconds until the last one has ended, and their outputs.
         """
         running = []
         home = {"HOME": str(self.directory), "PATH": os.environ["PATH"],
@@ -278,11 +279,10 @@ class Rig:
 
     def fetch(self, names, client="curl", mode="passive", parallel=1,
               keep=True):
-        """Fetch files, in so many sessions at the same time, all of them
-        in each; returns the seconds.
+        """Fetch files, in several sessions at the same time; returns seconds.
 
-        keep: into memory, and compared with the server's; else thrown away,
-        and only counted.
+        Each session fetches all files.  keep: they are stored in memory and
+        compared with the server's; otherwise only their sizes are.
         """
         places = [pathlib.Path(tempfile.mkdtemp(dir=self.directory))
                   for _ in range(parallel)]
@@ -304,16 +304,17 @@ class Rig:
         _, different, failed = filecmp.cmpfiles(
             self.server.root, place, names, shallow=False)
         if different or failed:
-            raise Failed(f"{self.name}: not what the server has:"
+            raise Failed(f"{self.name}: these files differ from the server's:"
                          f" {[*different, *failed][:5]}")
 
     def _count(self, names, output):
         sizes = [(self.server.root / name).stat().st_size for name in names]
         if list(map(int, output.split())) != sizes:
-            raise Failed(f"{self.name}: not as long as the server's: {output}")
+            raise Failed(f"{self.name}: these sizes differ from the server's:"
+                         f" {output}")
 
     def store(self, local, mode="passive", parallel=1, compare=False):
-        """Store a file, so many times at the same time; returns seconds.
+        """Store a file in several sessions at the same time; returns seconds.
 
         The server's directory is in memory, too.
         """
@@ -326,17 +327,17 @@ class Rig:
                 stored = self.server.root / name
                 if stored.stat().st_size != local.stat().st_size or (
                         compare and not filecmp.cmp(local, stored, False)):
-                    raise Failed(f"{self.name}: the server has not got"
-                                 f" what was stored, {name}")
+                    raise Failed(f"{self.name}: {name} at the server differs"
+                                 " from what was sent")
         finally:
             shutil.rmtree(place)
         return seconds
 
     def check(self, parallel=1):
-        """Transfer a file both ways, and compare all of it.
+        """Download and upload a file, and compare it.
 
-        So many times at the same time: what is opened on demand is open
-        when it comes to measuring.
+        With parallel transfers, so that what is opened on demand is already
+        open when the measurement begins.
         """
         name = "check"
         path = self.site.file(name, self.site.check_size)
@@ -345,7 +346,7 @@ class Rig:
 
 
 class Direct(Rig):
-    """FTP as it is, in clear, past sshd."""
+    """FTP directly, without encryption and without sshd."""
 
     def __init__(self, name, site):
         super().__init__(name, site)
@@ -354,7 +355,7 @@ class Direct(Rig):
 
 
 class Tunnel(Rig):
-    """What sshd carries; ssh_options are for ssh's command line."""
+    """A contender that uses ssh; ssh_options are for its command line."""
 
     def __init__(self, name, site, ssh_options=()):
         super().__init__(name, site)
@@ -398,7 +399,7 @@ class SshL(Tunnel):
 
 
 class Sftp(Tunnel):
-    """`sftp -b`, over a connection that stands already, like the others'."""
+    """`sftp -b`, over an SSH connection that exists before, as for others."""
 
     def start(self):
         self.control = self.directory / "control"
@@ -422,14 +423,15 @@ class Sftp(Tunnel):
         return self._sftp(f"put {local} {self.server.root}/{remote}")
 
     def _count(self, names, output):
-        pass  # it tells nothing, but for its exit status
+        pass  # sftp prints no sizes; only its exit status counts
 
     def cpu(self):
         return {"ssh": cpu_of(self.process.pid)}
 
 
 class Culvert(Tunnel):
-    """culvert; options are its own, and make it unavailable if unknown."""
+    """culvert.  It is unavailable if this build does not know one of options.
+    """
 
     def __init__(self, name, site, ssh_options=(), options=()):
         super().__init__(name, site, ssh_options)
@@ -475,14 +477,14 @@ class Culvert(Tunnel):
 
 @functools.cache
 def known_options():
-    """Return the long options of the culvert that is measured."""
+    """Return the long options that are in the output of culvert --help."""
     help_text = subprocess.run([culvert.PROGRAM, "--help"], check=True,
                                capture_output=True, text=True).stdout
     return set(re.findall(r"(?<!\S)--[\w-]+", help_text))
 
 
 def cpu_times(pid):
-    """Return a process's CPU seconds, and those of children it reaped."""
+    """Return the CPU seconds of a process, and of children that it reaped."""
     with open(f"/proc/{pid}/stat") as file:
         words = file.read().rsplit(")", 1)[1].split()
     return (sum(map(int, words[11:13])) / TICK,
@@ -490,5 +492,5 @@ def cpu_times(pid):
 
 
 def cpu_of(pid):
-    """Return the CPU seconds of a process and all it has started."""
+    """Return the CPU seconds of a process and of its descendants."""
     return sum(sum(cpu_times(one)) for one in [pid, *descendants(pid)])

@@ -1,7 +1,8 @@
-"""The table: what is measured, between whom, and what must be reached.
+"""The table of what is measured, for which contenders, and with which goals.
 
-A scenario is a load on a path, and the contenders that take turns with it; a
-figure is a ratio of two of them, pair by pair, or a quantity of one.
+A scenario is a load on a path, and the contenders that take turns with it.  A
+figure is a quantity of one contender, or the ratio of those of two contenders
+in the same round.
 """
 
 import contextlib
@@ -40,9 +41,9 @@ CONTENDERS = {
 
 @dataclasses.dataclass(frozen=True)
 class Turn:
-    """A contender with its way to be used.
+    """A contender, and how it is used.
 
-    label is how figures and the table call it; rig a name of CONTENDERS.
+    label is its name in figures and in the table; rig a name of CONTENDERS.
     """
 
     label: str
@@ -52,17 +53,18 @@ class Turn:
 
 
 def turns(*names):
-    """Return the plain turns of contenders."""
+    """Return the turns of contenders in passive mode, one transfer at a time.
+    """
     return tuple(Turn(name, name) for name in names)
 
 
-# ---- loads: (site, rig, turn, size of the load) -> what was measured ----
+# ---- loads: functions (site, rig, turn, amount) that return results ----
 
 @dataclasses.dataclass(frozen=True)
 class Amount:
     """How much: bytes of a file, files in a session, sessions.
 
-    0 files: it is one, and 0 sessions, too.
+    files or sessions 0: one.
     """
 
     size: int = 0
@@ -81,7 +83,7 @@ def _with_cpu(rig, size, transfer):
 
 
 def down(site, rig, turn, amount):
-    """One file, thrown away where it arrives."""
+    """Download one file, and throw it away."""
     name = f"big-{amount.size}"
     site.file(name, amount.size)
     return _with_cpu(
@@ -91,14 +93,14 @@ def down(site, rig, turn, amount):
 
 
 def first(site, rig, turn, amount):
-    """One file, the first of an SSH connection that has just been made."""
+    """Download one file, as the first one on a new SSH connection."""
     rig.close()
     rig.start()
     return down(site, rig, turn, amount)
 
 
 def up(site, rig, turn, amount):
-    """One file, into the server's memory."""
+    """Upload one file; the server stores it in memory."""
     local = site.file(f"big-{amount.size}", amount.size)
     return _with_cpu(
         rig, amount.size * turn.parallel,
@@ -124,7 +126,7 @@ def _sessions_argv(what, rig, count, *more):
 
 
 def sessions(site, rig, turn, amount):
-    """Sessions with a transfer each, some hundred at a time."""
+    """Run sessions with one transfer each, amount.at_once at a time."""
     content = site.file(f"small-{amount.size}", amount.size).read_bytes()
     _, (output,) = rig.run([(_sessions_argv(
         "fetch", rig, amount.sessions, amount.at_once,
@@ -149,25 +151,25 @@ def memory_kib(pid):
 
 
 def _settled(pid):
-    """Return the memory when many looks at it see the same."""
+    """Return the memory of a process when it no longer changes."""
     seen = []
 
     def look():
         seen.append(memory_kib(pid))
         return len(seen) > 20 and seen[-1]["rss"] == seen[-20]["rss"]
 
-    until(look, "memory does not change any more")
+    until(look, "the memory no longer changes")
     return seen[-1]
 
 
 def rss_kib(pid):
-    """Return the RSS of a process when it has settled."""
+    """Return the RSS of a process when it no longer changes."""
     return _settled(pid)["rss"]
 
 
 @contextlib.contextmanager
 def held(site, rig, count):
-    """Keep so many sessions logged in meanwhile."""
+    """Keep count sessions logged in, for the time of the context."""
     with site.near.inside():
         client = Process(_sessions_argv("idle", rig, count), "sessions",
                          stdin=subprocess.PIPE)
@@ -180,10 +182,10 @@ def held(site, rig, count):
 
 
 def idle(site, rig, turn, amount):
-    """Logged-in sessions that do nothing: memory of culvert for each.
+    """Measure culvert's memory for each session that is logged in but idle.
 
-    A culvert of its own each time, after a small transfer, so that what the
-    first session takes is not counted.
+    With a new culvert, after a small transfer, so that memory that only the
+    first session allocates is not counted.
     """
     fresh = CONTENDERS[turn.rig](site, rig.name)
     try:
@@ -207,7 +209,7 @@ class Figure:
     quantity is a key of what the load returns; over: the turn to divide by
     (ratio of the quantity in the same round), or None; over_quantity: divide
     by that quantity instead.  must: "<=" or ">=" or "=" or ">" and the bound,
-    or None for one that is told only.
+    or None for a figure without a goal.
     """
 
     what: str
@@ -221,7 +223,7 @@ class Figure:
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """A row, or some rows that are measured together."""
+    """A row of the table, or several that are measured together."""
 
     name: str
     load: Callable
@@ -229,7 +231,7 @@ class Scenario:
     quick: Amount
     turns: tuple
     figures: tuple
-    shown: str            # the quantity that is told of every turn
+    shown: str            # the quantity that is printed for every turn
     rtt: float = None     # ms; None: loopback
     ports: int = 10       # for `ssh -L`
 
@@ -240,7 +242,7 @@ FEW_FILES = Amount(size=4 * KIB, files=5)
 
 def bulk(name, load, must, rtt=None, size=GIB, suffix="",
          others=("direct", "sftp")):
-    """One file, culvert against ssh -L."""
+    """Return a scenario: one file, culvert compared with ssh -L."""
     one, other = "culvert" + suffix, "ssh -L" + suffix
     return Scenario(
         name, load, rtt=rtt, shown="rate", amount=Amount(size=size),
@@ -251,7 +253,7 @@ def bulk(name, load, must, rtt=None, size=GIB, suffix="",
 
 
 def files(client, load):
-    """200 small files, every mode and contender of one client."""
+    """Return a scenario: 200 small files, with one client, in both modes."""
     passive, active = ("culvert", "passive"), ("culvert", "active")
     label = "{}, {}".format
     translated = "culvert --server-mode passive"
@@ -277,7 +279,7 @@ def files(client, load):
 
 
 def cpu(name, load):
-    """The CPU that culvert adds to that of its ssh."""
+    """Return a scenario: the CPU time of culvert, and that of its ssh."""
     one = "culvert, AES"
     return Scenario(
         name, load, Amount(size=2 * GIB), Amount(size=64 * MIB),

@@ -1,12 +1,12 @@
-"""Many FTP sessions at a time, as a program of its own, in one thread.
+"""Runs many FTP sessions at the same time; a program with one thread.
 
     sessions.py fetch HOST PORT USER PASSWORD COUNT AT_ONCE FILE SIZE SHA256
     sessions.py idle HOST PORT USER PASSWORD COUNT
 
-fetch: each session logs in, fetches FILE by EPSV, and quits; prints JSON:
-failures, their reasons (some), and the seconds that all took.  idle: opens
-COUNT sessions, prints "idle" when all are logged in, and keeps them until its
-standard input ends.
+fetch: each session logs in, fetches FILE with EPSV, and quits.  Prints a JSON
+object: the number of failures, the most frequent reasons, and the seconds that
+all sessions took together.  idle: opens COUNT sessions, prints "idle" when all
+are logged in, and keeps them open until its standard input ends.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ import sys
 import time
 
 TIMEOUT = 60  # for one session
-# Not more wait for their 220 at a time, as vsftpd listens with a backlog of
-# 32: of a connection that the kernel lets go no end hears anything.
+# How many sessions may wait for their 220.  vsftpd listens with a backlog of
+# 32, and if the kernel therefore drops a connection, neither end is notified.
 GREETINGS = 24
 
 
 class Bad(Exception):
-    """A reply or a file is not what it must be."""
+    """A reply or a file is not the expected one."""
 
 
 class Session:
@@ -74,18 +74,18 @@ class Session:
         return content
 
     async def quit(self):
-        """Leave as one should."""
+        """Send QUIT."""
         await self.command("QUIT", "221")
 
     def close(self):
-        """Hang up."""
+        """Close the connection."""
         if self.writer:
             self.writer.close()
 
 
 async def fetch_all(host, port, user, password, count, at_once, name, size,
                     digest):
-    """Run all the sessions; returns what is printed."""
+    """Run all sessions; returns the object to print."""
     turn, gate = asyncio.Semaphore(at_once), asyncio.Semaphore(GREETINGS)
     why = collections.Counter()
 
@@ -115,7 +115,7 @@ async def fetch_all(host, port, user, password, count, at_once, name, size,
 
 
 async def idle(host, port, user, password, count):
-    """Keep so many sessions open."""
+    """Open count sessions, and keep them open until standard input ends."""
     gate = asyncio.Semaphore(GREETINGS)
     sessions = [Session(host, port, gate) for _ in range(count)]
     await asyncio.gather(*(one.login(user, password) for one in sessions))
@@ -126,7 +126,7 @@ async def idle(host, port, user, password, count):
 
 
 def main():
-    """Do what the arguments say."""
+    """Read the arguments, and run the sessions."""
     what, host, port, user, password, count, *more = sys.argv[1:]
     where = host, int(port), user, password, int(count)
     if what == "idle":

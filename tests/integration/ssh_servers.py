@@ -133,7 +133,7 @@ class Library(SshServer):
 class Asyncssh(Library):
     """asyncssh 2.10: remote forwards to a port of its choice do not work.
 
-    Their connections arrive with port 0 as the forwarded port.
+    It names port 0 when it passes on a connection, so ssh refuses that.
     """
 
     program = PYTHON, "-W", "ignore", PROGRAMS / "asyncssh_server.py"

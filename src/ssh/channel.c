@@ -4,19 +4,19 @@
  * Theory of operation.  The two directions are independent machines.
  *
  * In:	data -> eof -> told.  Data go straight to an owner who reads, else to
- *the buffer in, which the window bounds.  The window grows again as the owner
- *	takes the bytes, never before.
+ *	the buffer in, which the window bounds.  The window grows again as the
+ *	owner takes the bytes, never before.
  * Out:	open -> shut (by the owner) -> EOF sent.  What the peer's window or the
  *	mux socket does not take waits in the buffer out.
  *
  * A CLOSE or the loss of the connection ends both.  Without an EOF before, it
- *is a loss, reported at once, whatever is buffered (for servers that never send
- * EOF see channel_got_close()).  After an EOF, data and end are delivered as
- * usual, and closed() follows only if our direction had not ended or bytes of
- *it were unsent.
+ * is a loss, reported at once, whatever is buffered (for servers that never
+ * send EOF see channel_got_close()).  After an EOF, data and end are delivered
+ * as usual, and closed() follows only if our direction had not ended or bytes
+ * of it were unsent.
  *
  * Owners are called from the loop only: by proxy.c, or from the idle handle if
- *a call of the owner made a callback due.
+ * a call of the owner made a callback due.
  */
 #include "ssh/channel_priv.h"
 

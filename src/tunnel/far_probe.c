@@ -12,16 +12,16 @@
  *
  * sshd reports success without saying where it listens; also if it got only
  * one of the two addresses because the port is in use at the other.  (It
- *chooses a port that is free at ::1 or ::, and on a busy host that port is
- *often in use in IPv4 by a connection or its TIME_WAIT.)  So a new forward is
- *probed: the SSH server connects to where it should be, and connections that
- *meanwhile come to our Unix socket are closed.  If the connection is refused,
- *or somebody else accepts it, a second one to the loopback address tells
- *whether sshd listens there instead, because of its configuration, or whether
- *the port is in use; then another port is requested.  (If sshd chose the port,
- *and of several not one connection has come here, remote forwards do not work
- *at all: so with asyncssh.)  127.0.0.2 stands for "all addresses": on Linux it
- *reaches 0.0.0.0, and not 127.0.0.1.
+ * chooses a port that is free at ::1 or ::, and on a busy host that port is
+ * often in use in IPv4 by a connection or its TIME_WAIT.)  So a new forward is
+ * probed: the SSH server connects to where it should be, and connections that
+ * meanwhile come to our Unix socket are closed.  If the connection is refused,
+ * or somebody else accepts it, a second one to the loopback address tells
+ * whether sshd listens there instead, because of its configuration, or whether
+ * the port is in use; then another port is requested.  (If sshd chose the port,
+ * and of several not one connection has come here, remote forwards do not work
+ * at all: so with asyncssh.)  127.0.0.2 stands for "all addresses": on Linux it
+ * reaches 0.0.0.0, and not 127.0.0.1.
  */
 #include <errno.h>
 #include <stdio.h>

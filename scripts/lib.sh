@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# What the scripts share: installing packages, unpacking them, saying things,
-# running the unit tests, the fuzz corpus and clang-tidy.
-# Sourced, never run.
+# What the scripts share: functions that install or unpack packages, print
+# messages, and run the unit tests, the fuzz corpus and clang-tidy.  To be
+# sourced, not run.
 
-# Runs a command as root: as it is for root, else by sudo.
+# Runs a command as root, with sudo if necessary.
 as_root() {
 	if [ "$(id -u)" -eq 0 ]; then
 		"$@"
@@ -18,7 +18,7 @@ say() {
 
 apt_is_fresh=
 
-# Updates the package lists, once in a run, and only when something is needed.
+# Updates the package lists; only once in a run.
 apt_update() {
 	[ -z "$apt_is_fresh" ] || return 0
 	as_root apt-get -qq update
@@ -41,7 +41,7 @@ apt_install() {
 	return "$status"
 }
 
-# need PACKAGE...: installs those that are missing.
+# need PACKAGE...: installs the packages that are missing.
 need() {
 	local package missing=()
 
@@ -57,10 +57,10 @@ need() {
 	apt_update && apt_install "${missing[@]}"
 }
 
-# fetch_deb DIR PACKAGE...: unpacks packages below DIR, installing nothing,
-# for the FTP servers: Debian does not let them be installed together, and
-# nobody wants one on his machine because of a test.  Once for each DIR, where
-# .have-PACKAGE then has what the package depends on.
+# fetch_deb DIR PACKAGE...: unpacks packages below DIR without installing them,
+# once.  It is for FTP servers: Debian's cannot be installed together, and a
+# test should not install one.  DIR/.have-PACKAGE then has the dependencies of
+# the package.
 fetch_deb() {
 	local dir package work
 
@@ -72,7 +72,7 @@ fetch_deb() {
 		say "unpacking $package"
 		apt_update || return 1
 		work=$(mktemp -d "$dir/.fetch.XXXXXX")
-		# Not as _apt, who may not write here.
+		# Not as the user _apt, which may not write here.
 		(cd "$work" && apt-get -qq -o APT::Sandbox::User=root \
 		    download "$package" >&2 && dpkg -x ./*.deb "$dir" &&
 		    dpkg -f ./*.deb Depends >"$dir/.have-$package") ||
@@ -81,8 +81,8 @@ fetch_deb() {
 	done
 }
 
-# need_libraries DIR PACKAGE...: installs the libraries that unpacked packages
-# depend on, by the names that they have in this release.
+# need_libraries DIR PACKAGE...: installs the libraries on which the unpacked
+# packages depend.
 need_libraries() {
 	local dir=$1 package libraries=()
 
@@ -95,8 +95,8 @@ need_libraries() {
 	need "${libraries[@]}"
 }
 
-# make_root DIR [SUITE]: makes a minimal Debian of its own there, once: of this
-# release or that one, from where this host has its packages.
+# make_root DIR [SUITE]: installs a minimal Debian in DIR, once: SUITE, by
+# default the release of this host, from the mirror of this host.
 make_root() {
 	local dir=$1 suite=${2:-} release mirror scripts script
 
@@ -107,11 +107,12 @@ make_root() {
 	mirror=$(apt-get indextargets --format '$(REPO_URI)' \
 	    'Created-By: Packages' "Codename: $release" 'Label: Debian' |
 	    head -n 1)
-	# A release that this debootstrap does not know yet is made as sid is.
+	# For a release that this debootstrap does not know, sid's script is
+	# used.
 	scripts=/usr/share/debootstrap/scripts script=${suite:-$release}
 	[ -e "$scripts/$script" ] || script=sid
 	as_root rm -rf --one-file-system "$dir.new"
-	# What it mounts is gone with it, however it ends.
+	# The mounts of debootstrap end with it, however it ends.
 	as_root unshare --mount --propagation private \
 	    debootstrap --variant=minbase "${suite:-$release}" "$dir.new" \
 	    "${mirror:-http://deb.debian.org/debian}" "$scripts/$script" ||
@@ -119,8 +120,8 @@ make_root() {
 	as_root mv "$dir.new" "$dir"
 }
 
-# What enter_root runs: $1 the root, which must be a mount for the namespaces that
-# are made in it.  /tmp is empty, and gone at the end.
+# What enter_root runs; $1 is the root.  It is mounted on itself, because
+# namespaces that are made in it need a mount.  /tmp and /run are empty.
 # shellcheck disable=SC2016  # of that shell
 in_root='
 root=$1
@@ -137,8 +138,9 @@ exec chroot "$root" env -i HOME=/root LC_ALL=C.UTF-8 TERM=dumb \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 '
 
-# enter_root DIR COMMAND...: runs a command in such a root, as root.  Its mounts
-# are seen by nobody else, and end with it, as its processes do.
+# enter_root DIR COMMAND...: runs a command in such a root, as root.  Other
+# processes do not see its mounts; these, and all its processes, end with the
+# command.
 enter_root() {
 	local dir
 
@@ -148,19 +150,19 @@ enter_root() {
 	    --kill-child sh -euc "$in_root" sh "$dir" "$@"
 }
 
-# Prints the files of this tree that git knows, or all but what was built, each
-# followed by a NUL.
+# Prints the files of this tree that are known to git, or, without git, all but
+# what was built; each is followed by a NUL.
 list_files() {
 	if [ -e .git ]; then
-		# Also where the tree is another user's.
+		# Even if the tree belongs to another user.
 		git -c safe.directory="$PWD" ls-files -z
 	else
 		find . -path './build*' -prune -o -type f -print0
 	fi
 }
 
-# put_tree ROOT: puts these files into a root, as /culvert.  What was built there
-# stays, and files that are the same keep their times.
+# put_tree ROOT: copies these files into a root, as /culvert.  The build
+# directories there stay, and files that have not changed keep their times.
 put_tree() {
 	local root
 
@@ -185,16 +187,16 @@ put_tree() {
 	' bash "$root"
 }
 
-# The libraries and tools that the build takes.
+# Installs the libraries and tools that the build needs.
 need_build() {
 	need build-essential meson ninja-build pkg-config libuv1-dev \
 	    libmnl-dev libseccomp-dev libjansson-dev \
 	    libmicrohttpd-dev libncurses-dev nettle-dev openssh-client
 }
 
-# need_servers DIR: the FTP servers, unpacked there, and their libraries.  A
-# release without one of them has DIR/.lacks-PACKAGE, by which its tests are
-# skipped.
+# need_servers DIR: unpacks the FTP servers there, and installs their libraries.
+# For a server that this release does not have, makes DIR/.lacks-PACKAGE; its
+# tests are then skipped.
 need_servers() {
 	local package servers=()
 
@@ -215,20 +217,21 @@ need_servers() {
 	fetch_deb "$1" "${servers[@]}" && need_libraries "$1" "${servers[@]}"
 }
 
-# What the tests take, but for the SSH servers other than OpenSSH's.
+# Installs what the tests need, except SSH servers other than OpenSSH's.
 need_tests() {
 	need libcmocka-dev python3 python3-pytest python3-pytest-xdist \
 	    python3-pytest-timeout iproute2 nftables openssl openssh-server \
 	    util-linux tcpdump systemd git \
 	    logrotate tmux curl lftp tnftp inetutils-ftp ncftp wget
 	need_servers build/debs
-	# Promtool is in a package of its own from Debian 13 on.
+	# From Debian 13 on, promtool is in a package of its own.
 	fetch_deb build/debs prometheus || return 1
 	[ -e build/debs/usr/bin/promtool ] || fetch_deb build/debs promtool
 }
 
-# need_ssh_servers DIR: what the SSH servers other than OpenSSH's take; those made
-# of libraries of Go and npm go to DIR, once.
+# need_ssh_servers DIR: installs the SSH servers other than OpenSSH's, and what
+# they need.  The one in Go is built in DIR, the npm package is installed there;
+# once.
 need_ssh_servers() {
 	local dir
 
@@ -244,15 +247,16 @@ need_ssh_servers() {
 	fi
 	if [ ! -e "$dir/node_modules/ssh2" ]; then
 		command -v npm >/dev/null || need npm
-		# Its optional parts are compiled; it works without.
+		# Without its optional parts, which would have to be compiled.
 		npm --prefix "$dir" install --silent --no-audit --no-fund \
 		    --ignore-scripts --omit=optional ssh2@1.17.0 >&2
 	fi
 }
 
-# unit DIR [COMMAND...]: runs the unit tests of a build, each program by itself,
-# so that its own summary is seen, and as many at a time as there are cores;
-# under a command if there is one.  $UNIT_SECONDS: for each.
+# unit DIR [COMMAND...]: runs the programs of unit tests of a build, as many at
+# the same time as there are cores, and prints their outputs one after the
+# other.  COMMAND is put in front of each program; $UNIT_SECONDS is the time-out
+# of each.
 unit() {
 	local dir=$1 program rc status=0 said programs=()
 
@@ -275,7 +279,7 @@ unit() {
 		echo "--- $program"
 		cat "$said/${program##*/}"
 	done
-	# What failed once more, at the end, where one looks first.
+	# Those that failed are shown again at the end.
 	while read -r rc program; do
 		status=1
 		echo "--- $dir/tests/unit/$program failed, exit status $rc:"
@@ -298,20 +302,21 @@ replay_corpus() {
 	[ "$count" -gt 0 ] && return "$status"
 }
 
-# tidy DIR [OPTION...]: clang-tidy on the sources, with the commands of a build.
-# Without those, and the count of what system headers have, in what it says.
+# tidy DIR [OPTION...]: runs clang-tidy on the sources, as they are compiled in
+# DIR.  Leaves out of its output the commands, and the number of warnings in
+# system headers.
 tidy() {
 	run-clang-tidy -quiet -p "$1" -j "$(nproc)" "${@:2}" "^$PWD/src/.*" 2>&1 |
 	    sed -E '/^clang-tidy|^[0-9]+ warnings? generated|^$/d'
 	return "${PIPESTATUS[0]}"
 }
 
-# run_one_stage NAME RESULT: runs stage_NAME; a line for the table goes to the file
-# RESULT.  0 if it passed.
+# run_one_stage NAME RESULT: runs stage_NAME, and writes a line for the table to
+# the file RESULT.  Returns the status of the stage.
 run_one_stage() {
 	local began=$SECONDS status result=passed
 
-	# Not in a condition, where set -e would not count.
+	# Not in a condition, because set -e has no effect there.
 	set +e
 	(set -e; "stage_$1")
 	status=$?
@@ -320,9 +325,9 @@ run_one_stage() {
 	return "$status"
 }
 
-# run_stages NAME...: runs each stage_NAME, prints a table of them, and exits: 1
-# if one has failed, which does not keep the next from running.  "ONE+OTHER": the
-# two at a time; what the other says comes behind what the one does.
+# run_stages NAME...: runs each stage_NAME, even if one before it has failed,
+# prints a table, and exits, with status 1 if a stage has failed.  "ONE+OTHER"
+# runs two stages at the same time; the output of OTHER comes after that of ONE.
 run_stages() {
 	local stage dir other failed=0
 

@@ -21,8 +21,7 @@ UNITS = {
 
 
 def machine():
-    """Return what results depend on, but nothing that identifies the machine.
-    """
+    """Return what results depend on, without naming the machine."""
     cpuinfo = pathlib.Path("/proc/cpuinfo").read_text()
     memory = pathlib.Path("/proc/meminfo").read_text()
 

@@ -281,8 +281,8 @@ class Rig:
               keep=True):
         """Fetch files, in several sessions at the same time; returns seconds.
 
-        Each session fetches all files.  keep: they are stored in memory and
-        compared with the server's; otherwise only their sizes are.
+        Each session fetches all files.  keep: they are stored in memory, and
+        compared with the server's; otherwise only their sizes are compared.
         """
         places = [pathlib.Path(tempfile.mkdtemp(dir=self.directory))
                   for _ in range(parallel)]
@@ -430,8 +430,7 @@ class Sftp(Tunnel):
 
 
 class Culvert(Tunnel):
-    """culvert.  It is unavailable if this build does not know one of options.
-    """
+    """culvert; unavailable if this build does not know one of options."""
 
     def __init__(self, name, site, ssh_options=(), options=()):
         super().__init__(name, site, ssh_options)

@@ -53,8 +53,7 @@ class Turn:
 
 
 def turns(*names):
-    """Return the turns of contenders in passive mode, one transfer at a time.
-    """
+    """Return turns of contenders: passive mode, one transfer at a time."""
     return tuple(Turn(name, name) for name in names)
 
 

@@ -45,8 +45,7 @@ class Target:
 
     @classmethod
     def behind(cls, culvert, server, number=0):
-        """Return a listener of culvert as the target, with the server's user.
-        """
+        """Return a listener of culvert, with the server's user, as target."""
         return cls(*culvert.listeners[number], server.user, server.password)
 
     def url(self, path=""):

@@ -102,8 +102,7 @@ class Culvert:
         self._kin = {}       # {pid: pidfd} of its descendants, as far as seen
 
     def wait_ready(self, count=1):
-        """Wait for the lines that say where it listens, one for each tunnel.
-        """
+        """Wait for the lines that say where it listens, one per tunnel."""
         try:
             place = 0
             for _ in range(count):
@@ -176,8 +175,7 @@ class Culvert:
         assert not SANITIZER.search(self.output), self.output
 
     def stop(self, number=signal.SIGTERM, status=0):
-        """Stop it; fails if it leaves anything behind, or for another status.
-        """
+        """Stop it; fails if the status differs or anything is left."""
         self.see()
         got = self.process.stop(number)
         self.check()

@@ -148,8 +148,7 @@ class Cell:
         return bool(self.found(who, f"({pattern})", always))
 
     def replies(self, always=False):
-        """Return the codes that the client has read since the fault, or all.
-        """
+        """Return the reply codes since the fault, or all of them."""
         return self.found("client", r"^reply (\d{3})", True)[
             0 if always else self.point.place.replies:]
 
@@ -296,8 +295,7 @@ class Cell:
               "the server's session ends")
 
     def check_next(self):
-        """Check that the next session works, and nothing is left of this one.
-        """
+        """Check that the next session works, and nothing is left behind."""
         if self.fault.kind == "culvert_gone":
             self.rig.culvert.kill()
             self.rig.start_culvert()

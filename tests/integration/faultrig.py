@@ -305,8 +305,7 @@ class Rig:
     # ---- what could be left behind ----
 
     def count(self):
-        """Return the number of everything that could be left behind, by kind.
-        """
+        """Count everything that could be left behind, by kind."""
         kinds = collections.Counter(
             {f"culvert: {kind}": count
              for kind, count in count_kinds(self.culvert.pid).items()})

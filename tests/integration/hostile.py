@@ -138,8 +138,7 @@ class Rig:
 
     @contextlib.contextmanager
     def session(self, **how):
-        """Open a session through the hostile tunnel, and close it at the end.
-        """
+        """Open a session as open() does, and close it at the end."""
         client, server = self.open(**how)
         with client, server:
             yield client, server

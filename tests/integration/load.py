@@ -51,8 +51,7 @@ class Session:
         self.reader = self.writer = None
 
     async def reply(self, wanted):
-        """Read a reply of one line; raises Bad unless it begins with wanted.
-        """
+        """Read a line; raises Bad unless it begins with wanted."""
         line = (await self.reader.readline()).decode()
         if not line.startswith(wanted):
             raise Bad(f"{line.strip() or 'the end'!r} instead of {wanted}")

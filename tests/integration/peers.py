@@ -60,8 +60,7 @@ def wait_for_go():
 
 
 def limit_buffer(sock, point):
-    """Set the receive buffer for the point; the socket is not connected yet.
-    """
+    """Set the receive buffer of a socket for the point, before connecting."""
     if point in BUFFERS:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFERS[point])
 
@@ -122,8 +121,7 @@ class Party:
     # ---- data ----
 
     def data_ended(self, how, count):
-        """Report once how the data connection has ended, after how many bytes.
-        """
+        """Report once how, and after how many bytes, the data has ended."""
         if not self._data_over:
             self._data_over = how
             self.say(f"data {how} {count} of {self.size}")
@@ -205,8 +203,7 @@ class Party:
         return self.data_came_to_end()
 
     def data_came_to_end(self):
-        """Report a clean end of the data; returns whether the file is whole.
-        """
+        """Report a clean end of the data; returns whether all is there."""
         got, whole = self._got, content(self.size)
         how = "whole" if got == whole else \
             "end" if whole.startswith(got) else "WRONG"

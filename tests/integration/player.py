@@ -45,8 +45,7 @@ class Player(ServerPart):
                           + " ".join(str(word)[:160] for word in what))
 
     async def play(self):
-        """Play the plan; returns the Record.  Raises TimeoutError if it hangs.
-        """
+        """Play the plan; returns the Record.  If it hangs: TimeoutError."""
         client = asyncio.ensure_future(self._client())
         tasks = [client, asyncio.ensure_future(self._server(client))]
         try:

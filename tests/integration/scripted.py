@@ -176,8 +176,7 @@ class Wire:
         assert rest == b"", f"{rest!r}, not the end of file"
 
     def expect_reset(self):
-        """Fail unless the connection is reset; returns the bytes before that.
-        """
+        """Fail unless the connection is reset; returns what came before."""
         parts = [self._take(len(self._buffer))]
         try:
             while True:
@@ -223,8 +222,7 @@ class Control(Wire):
         assert line == f"{command}\r\n", f"{line!r}, not {command!r}"
 
     def read_command(self, verb=None):
-        """Read a command; returns its argument, or all of it if verb is None.
-        """
+        """Read a command; returns its argument, or, without verb, all."""
         line = self._line()
         assert line.endswith("\r\n"), f"{line!r} has no CR LF"
         if verb is None:

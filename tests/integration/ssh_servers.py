@@ -59,8 +59,7 @@ class SshServer:
         return {}
 
     def start(self):
-        """Start it; after stop(), on the same port.  Returns when it listens.
-        """
+        """Start it, after stop() on the same port; returns when it listens."""
         self.process = Process(
             self.ns.argv([str(word) for word in self.argv()]),
             type(self).__name__,

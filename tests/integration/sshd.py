@@ -128,8 +128,7 @@ class Sshd:
         self.start()
 
     def start(self):
-        """Start it; after stop(), on the same port.  Returns when it listens.
-        """
+        """Start it, after stop() on the same port; returns when it listens."""
         self.process = Process(
             self.ns.argv(["sh", "-euc", START, "sshd",
                           *(f"{self.dir}/{name}" for name in (

@@ -215,8 +215,7 @@ def count(data):
 
 
 def replies_until(control, start):
-    """Read replies up to one that begins with start; returns those before it.
-    """
+    """Read replies until one begins with start; returns those before it."""
     found = []
     while True:
         reply = control.read_reply()

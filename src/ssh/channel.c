@@ -24,6 +24,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct stream_ops channel_ops;
 
@@ -81,6 +82,7 @@ channel_handle_closed(uv_handle_t *handle)
 		return;
 	buf_free(&channel->in);
 	buf_free(&channel->out);
+	free(channel->why);
 	free(channel);
 }
 
@@ -108,12 +110,19 @@ channel_detach(struct channel *channel)
 }
 
 void
+channel_set_why(struct channel *channel, const char *why)
+{
+	free(channel->why);
+	channel->why = strdup(why);
+}
+
+void
 channel_fail(struct channel *channel, int err, const char *why)
 {
 	if (channel->err != 0)
 		return;
 	channel->err = err;
-	snprintf(channel->why, sizeof(channel->why), "%s", why);
+	channel_set_why(channel, why);
 	if (!channel->eof)
 		channel_discard(channel);
 }
@@ -171,7 +180,7 @@ channel_tell_one(struct channel *channel)
 			return false;
 		channel->err_told = true;
 		stream->handler->closed(stream->ctx, channel->err,
-		    channel->why);
+		    channel->why != NULL ? channel->why : "out of memory");
 		return true;
 	}
 	if (channel->above && buf_len(&channel->out) <= LIMIT_LOW_WATER) {

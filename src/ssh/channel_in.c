@@ -83,7 +83,8 @@ channel_explained(void *ctx)
 	    "AllowTcpForwarding, PermitOpen, DisableForwarding "
 	    "(sshd_config), permitopen (authorized_keys)",
 	    text);
-	snprintf(why, sizeof(why), "%s%s", channel->why, text);
+	snprintf(why, sizeof(why), "%s%s",
+	    channel->why != NULL ? channel->why : "", text);
 	channel_fail(channel, -EACCES, why);
 	channel_tell(channel);
 }
@@ -94,7 +95,7 @@ channel_prohibited(struct channel *channel, const char *why)
 {
 	bool owned = channel->owned;
 
-	snprintf(channel->why, sizeof(channel->why), "%s", why);
+	channel_set_why(channel, why);
 	channel_detach(channel); /* and, without an owner, freed */
 	if (owned &&
 	    !reason_await(channel->reason, &channel->wait, channel_explained,

@@ -49,7 +49,7 @@ struct channel {
 
 	int err; /* it is dead */
 	bool err_told;
-	char why[CHANNEL_WHY_MAX];
+	char *why; /* of err; NULL: none yet, or out of memory */
 	struct reason *reason;	 /* borrowed, or NULL: explains a refusal */
 	struct reason_wait wait; /* for that explanation */
 
@@ -69,6 +69,9 @@ void channel_detach(struct channel *channel);
 /* It is dead, and closed() is due.  Without an EOF, what is buffered is not
  * delivered. */
 void channel_fail(struct channel *channel, int err, const char *why);
+
+/* Keeps a copy of why in place of the one before. */
+void channel_set_why(struct channel *channel, const char *why);
 
 /* A call of the owner made a callback due, which comes from the loop. */
 void channel_schedule(struct channel *channel);

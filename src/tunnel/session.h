@@ -81,7 +81,7 @@ struct session {
 	char *user;		  /* who has logged in, or NULL */
 	uint64_t began_at;	  /* uv_now() */
 	struct log_limit warnings;
-	struct secrets secrets; /* at -v -v */
+	struct secrets *secrets; /* from the first line at -v -v */
 	bool over;		/* ENGINE_END was carried out */
 };
 

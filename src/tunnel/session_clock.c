@@ -190,7 +190,9 @@ session_clock_on_closed(uv_handle_t *handle)
 	if (--session->open_timers > 0)
 		return;
 	engine_free(session->engine);
-	secrets_forget(&session->secrets);
+	if (session->secrets != NULL)
+		secrets_forget(session->secrets);
+	free(session->secrets);
 	free(session);
 }
 

@@ -2,6 +2,7 @@
  * What a session says to the log.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ftp/command.h"
@@ -74,22 +75,26 @@ void
 session_log_transcript(struct session *session,
     const struct engine_action *action)
 {
-	struct secrets *secrets = &session->secrets;
 	char line[512], text[LOG_ESCAPED_MAX];
 	struct command command;
 	size_t len = action->len, shown;
 
 	if (log_get_level() < LOG_LEVEL_DEBUG)
 		return;
+	if (session->secrets == NULL)
+		session->secrets = calloc(1, sizeof(*session->secrets));
+	if (session->secrets == NULL)
+		return;
 	if (action->peer == ENGINE_SERVER) {
-		secrets_hear(secrets, action->bytes, action->len);
+		secrets_hear(session->secrets, action->bytes, action->len);
 		command_parse(action->bytes, action->len, &command);
 		len = command_loggable(action->bytes, action->len, &command,
 		    line, sizeof(line));
 		log_escape(text, sizeof(text), line, len);
 		session_say(session, LOG_LEVEL_DEBUG, "-> %s", text);
 	} else {
-		shown = secrets_shown(secrets, action->bytes, len);
+		shown = secrets_shown(session->secrets, action->bytes,
+		    len);
 		log_escape(text, sizeof(text), action->bytes, shown);
 		session_say(session, LOG_LEVEL_DEBUG, "<- %s%s", text,
 		    shown < len ? "****" : "");

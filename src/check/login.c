@@ -79,8 +79,8 @@ read_hidden(int fd, const char *prompt, char *text, size_t size)
 	return err;
 }
 
-/* Raises a signal that has arrived again, after the terminal has been restored.
- */
+/* Prompts once.  If a signal arrives meanwhile, raises it again when the
+ * terminal has been restored. */
 static int
 prompt_once(int fd, const char *prompt, char *text, size_t size)
 {

@@ -223,8 +223,8 @@ suggest_key_line(const struct options *options,
 	for (size_t i = 0; i < options->n_forwards; i++)
 		put_listen(&text, options, &options->forwards[i], &modes[i],
 		    mode);
-	/* Without any permitlisten, sshd may listen everywhere.  On port 1 only
-	 * root may listen. */
+	/* Without any permitlisten, sshd may listen everywhere.  Only root can
+	 * listen on port 1. */
 	if (text.len == before)
 		put_permit(&text, "permitlisten", "localhost", 1);
 	return suggest_done(&text);

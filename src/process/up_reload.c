@@ -336,8 +336,8 @@ reload(struct up *up, const char *name, char *why, size_t why_size)
 		    "culvert up was not started with a tunnel %.64s", name);
 		return false;
 	}
-	/* After a request during a reload, the next reload concerns all
-	 * tunnels. */
+	/* If a request comes during a reload, that reload and the next one
+	 * concern all tunnels. */
 	snprintf(up->only, sizeof(up->only), "%s",
 	    name != NULL && !up->reading ? name : "");
 	return up_read_file(up, why, why_size);

@@ -103,6 +103,8 @@ lose(struct engine *engine, const char *why)
 		    "refused from now on",
 		    why);
 	engine->cwd.given_up = true;
+	/* The reply to a PWD that was sent before is not trusted, either. */
+	engine->cwd.request = NULL;
 }
 
 bool

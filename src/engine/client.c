@@ -538,7 +538,7 @@ engine_step_client(struct engine *engine)
 		return skip_long_line(engine, result, len);
 	if (result == LINE_MORE)
 		return drop_half_line(engine, len);
-	if (cwd_wait(engine, line, len)) {
+	if (cwd_await(engine, line, len) == STEP_WAIT) {
 		engine->client_waits = true;
 		/* When out of memory, the PWD was not sent. */
 		return engine->failed ? STEP_DONE : STEP_WAIT;

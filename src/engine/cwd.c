@@ -9,13 +9,14 @@
  * of the PWD.  A reply other than 257 may mean that this has happened: from
  * then on relative paths are refused.
  *
- *	UNKNOWN -> WANTED   a login, CWD, CDUP or RNTO was answered; or a
- *	                    command comes that may contain a path
+ *	UNKNOWN, REFUSED, KNOWN
+ *	      -> WANTED     a login, CWD, CDUP or RNTO was answered
+ *	UNKNOWN -> WANTED   a command comes that may contain a path
  *	WANTED -> ASKED     PWD was sent
  *	ASKED -> KNOWN      257
- *	      -> UNKNOWN    530: the user has not logged in
+ *	      -> REFUSED    530: the user has not logged in
  *	      -> LOST       any other reply, or none
- *	KNOWN -> UNKNOWN    USER, REIN
+ *	any -> UNKNOWN      USER, REIN; but not from LOST
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,10 +34,13 @@ cwd_pass(struct engine *engine, const struct command *command)
 }
 
 static void
-cwd_forget(struct engine *engine)
+cwd_enter(struct engine *engine, enum cwd_state state)
 {
+	if (engine->cwd.state == CWD_LOST)
+		return;
 	free(engine->cwd.path);
 	engine->cwd.path = NULL;
+	engine->cwd.state = state;
 }
 
 /* Has the client sent a command without a reply yet that may change it? */
@@ -55,56 +59,49 @@ is_moving(const struct engine *engine)
 enum step
 cwd_step(struct engine *engine)
 {
-	struct cwd *cwd = &engine->cwd;
+	struct exchange *pwd;
 
-	if (!cwd->wanted)
+	if (engine->cwd.state != CWD_WANTED || engine->server_shut)
 		return STEP_IDLE;
-	cwd->wanted = false;
-	if (cwd->given_up || cwd->request != NULL || engine->server_shut)
-		return STEP_IDLE;
-	cwd->request = exchange_add(engine, EXCHANGE_OWN_PWD, VERB_OTHER);
-	if (cwd->request == NULL)
+	pwd = exchange_add(engine, EXCHANGE_OWN_PWD, VERB_OTHER);
+	if (pwd == NULL)
 		return STEP_DONE;
-	cwd->asked = true;
+	cwd_enter(engine, CWD_ASKED);
 	engine_sendf(engine, ENGINE_SERVER, "PWD");
-	exchange_time(engine, cwd->request);
+	exchange_time(engine, pwd);
 	return STEP_DONE;
 }
 
-bool
-cwd_wait(struct engine *engine, const uint8_t *line, size_t len)
+enum step
+cwd_await(struct engine *engine, const uint8_t *line, size_t len)
 {
-	struct cwd *cwd = &engine->cwd;
+	enum cwd_state state = engine->cwd.state;
 	struct command command;
 
 	if (!paths_have_rules(engine))
-		return false;
+		return STEP_IDLE;
 	command_parse(line, len, &command);
 	if (command.verb == VERB_ABOR || command.verb == VERB_QUIT)
-		return false;
-	if (cwd->request != NULL || cwd->wanted || is_moving(engine))
-		return true;
+		return STEP_IDLE;
+	if (state == CWD_WANTED || state == CWD_ASKED || is_moving(engine))
+		return STEP_WAIT;
+	if (state != CWD_UNKNOWN || command.takes == TAKES_NOTHING)
+		return STEP_IDLE;
 	/* No PWD was sent yet, because the server needs no login. */
-	if (cwd->path != NULL || cwd->asked || cwd->given_up ||
-	    command.takes == TAKES_NOTHING)
-		return false;
-	cwd->wanted = true;
+	cwd_enter(engine, CWD_WANTED);
 	cwd_step(engine);
-	return true;
+	return STEP_WAIT;
 }
 
 static void
 lose(struct engine *engine, const char *why)
 {
-	cwd_forget(engine);
-	if (!engine->cwd.given_up)
+	if (engine->cwd.state != CWD_LOST)
 		engine_logf(engine, ENGINE_WARN,
 		    "the working directory is unknown (%s): relative paths are "
 		    "refused from now on",
 		    why);
-	engine->cwd.given_up = true;
-	/* The reply to a PWD that was sent before is not trusted, either. */
-	engine->cwd.request = NULL;
+	cwd_enter(engine, CWD_LOST);
 }
 
 bool
@@ -124,12 +121,15 @@ cwd_learn(struct engine *engine, unsigned code, const uint8_t *line, size_t len)
 {
 	char path[PATH_TEXT_MAX];
 
-	if (code == 530)
+	if (code == 530) {
+		cwd_enter(engine, CWD_REFUSED);
 		return;
+	}
 	if (path_parse_257(line, len, path) != 0) {
 		lose(engine, "culvert does not understand the reply to PWD");
 		return;
 	}
+	cwd_enter(engine, CWD_KNOWN);
 	engine->cwd.path = strndup(path, sizeof(path));
 	if (engine->cwd.path == NULL)
 		engine->failed = true;
@@ -140,20 +140,17 @@ cwd_begin(struct engine *engine, struct exchange *pwd, unsigned code,
     const uint8_t *line, size_t len)
 {
 	engine->reply.how = DROP;
-	if (engine->cwd.request == pwd) {
-		engine->cwd.request = NULL;
+	if (engine->cwd.state == CWD_ASKED)
 		cwd_learn(engine, code, line, len);
-	}
 	return STEP_DONE;
 }
 
 void
-cwd_abandon(struct engine *engine, struct exchange *request)
+cwd_abandon(struct engine *engine, struct exchange *exchange)
 {
-	if (engine->cwd.request != request)
-		return;
-	engine->cwd.request = NULL;
-	lose(engine, "the server did not answer PWD");
+	if (exchange->type == EXCHANGE_OWN_PWD &&
+	    engine->cwd.state == CWD_ASKED)
+		lose(engine, "the server did not answer PWD");
 }
 
 /* Such a code does not answer a command that enters a directory, but another
@@ -192,7 +189,6 @@ cwd_stray(struct engine *engine, unsigned code)
 void
 cwd_moved(struct engine *engine, struct exchange *exchange, unsigned code)
 {
-	struct cwd *cwd = &engine->cwd;
 	bool user = exchange->verb == VERB_USER || exchange->verb == VERB_REIN;
 	bool login = exchange->verb == VERB_PASS || exchange->verb == VERB_ACCT;
 
@@ -205,8 +201,7 @@ cwd_moved(struct engine *engine, struct exchange *exchange, unsigned code)
 		    "command");
 	if (login && code >= 300)
 		return;
-	cwd_forget(engine);
-	if (user)
-		cwd->asked = false;
-	cwd->wanted = !user || (exchange->verb == VERB_USER && code < 300);
+	cwd_enter(engine,
+	    !user || (exchange->verb == VERB_USER && code < 300) ? CWD_WANTED :
+								   CWD_UNKNOWN);
 }

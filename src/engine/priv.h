@@ -143,15 +143,21 @@ enum disposition {
 	REWRITE,      /* replace the server's host-port by ours */
 };
 
-/* The working directory at the server: engine/cwd.c. */
+/* What is known of the working directory at the server: engine/cwd.c. */
+enum cwd_state {
+	CWD_UNKNOWN,
+	CWD_WANTED, /* a PWD must be sent */
+	CWD_ASKED,  /* our PWD has no reply yet */
+	CWD_KNOWN,
+	CWD_REFUSED, /* before a login, the server refuses PWD */
+	CWD_LOST,    /* a PWD was not answered by 257, or not for certain:
+		      * relative paths are refused until the session ends */
+};
+
 struct cwd {
-	char *path;		  /* absolute; NULL: not known */
-	bool wanted;		  /* a PWD must be sent */
-	struct exchange *request; /* our PWD without a reply, or NULL */
-	bool asked;		  /* a PWD was sent since the last USER */
-	bool given_up; /* a PWD was not answered by 257, or not for certain:
-			* relative paths are refused until the session ends */
-	bool left;     /* a command since the last RNFR may have changed it */
+	enum cwd_state state;
+	char *path; /* absolute; NULL unless CWD_KNOWN */
+	bool left;  /* a command since the last RNFR may have changed it */
 };
 
 /* What the server has sent instead of a greeting: engine/greeting.c. */
@@ -489,12 +495,13 @@ bool paths_have_rules(const struct engine *engine);
 struct veto paths_veto(const struct engine *engine,
     const struct command *command, const uint8_t *line);
 
-/* engine/cwd.c: must the line wait until the working directory is known? */
-bool cwd_wait(struct engine *engine, const uint8_t *line, size_t len);
+/* engine/cwd.c: returns STEP_WAIT if the line must wait until the working
+ * directory is known; sends a PWD if that is needed. */
+enum step cwd_await(struct engine *engine, const uint8_t *line, size_t len);
 /* For each command that is sent to the server: notes an RNFR, and whether a
  * command after it may change the working directory. */
 void cwd_pass(struct engine *engine, const struct command *command);
-/* Sends a PWD if cwd.wanted. */
+/* Sends a PWD if that is wanted. */
 enum step cwd_step(struct engine *engine);
 /* culvert has ended a multi-line reply to that exchange (NULL: to none).  Its
  * lines may have contained names of files, so no PWD is trusted after it. */

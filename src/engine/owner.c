@@ -46,8 +46,8 @@ engine_grant(struct engine *engine)
 void
 engine_drain(struct engine *engine, const char *why, bool late)
 {
-	engine->owner.draining = true;
-	engine->owner.drain_late |= late;
+	if (engine->owner.drain != DRAIN_LATE)
+		engine->owner.drain = late ? DRAIN_LATE : DRAIN_EARLY;
 	snprintf(engine->owner.drain_why, sizeof(engine->owner.drain_why), "%s",
 	    why);
 }
@@ -59,7 +59,7 @@ owner_drain_holds(const struct engine *engine, const uint8_t *line, size_t len)
 {
 	struct command command;
 
-	if (!engine->owner.drain_late)
+	if (engine->owner.drain != DRAIN_LATE)
 		return false;
 	command_parse(line, len, &command);
 	return (command.flags &
@@ -70,14 +70,15 @@ owner_drain_holds(const struct engine *engine, const uint8_t *line, size_t len)
 /* Is no transfer left?  Late in a drain, the data of a refused transfer do not
  * count: its client may never end them. */
 static bool
-no_transfer(struct engine *engine)
+no_transfer(const struct engine *engine)
 {
 	const struct data *data;
 
 	for (data = engine->conns.data;
 	     data < engine->conns.data + LIMIT_SESSION_DATA; data++)
 		if (data->state == DATA_CURRENT ||
-		    (data->state == DATA_ENDING && !engine->owner.drain_late))
+		    (data->state == DATA_ENDING &&
+			engine->owner.drain != DRAIN_LATE))
 			return false;
 	return exchange_transfer(engine) == NULL;
 }
@@ -99,8 +100,8 @@ is_idle(const struct engine *engine)
 enum step
 owner_drain_step(struct engine *engine)
 {
-	if (!engine->owner.draining || !no_transfer(engine) ||
-	    !(engine->owner.drain_late || is_idle(engine)))
+	if (engine->owner.drain == DRAIN_NOT || !no_transfer(engine) ||
+	    !(engine->owner.drain == DRAIN_LATE || is_idle(engine)))
 		return STEP_IDLE;
 	engine_stop(engine, engine->owner.drain_why);
 	return STEP_DONE;

@@ -217,9 +217,15 @@ struct session_state {
 	bool noop_refused; /* the server has refused NOOP */
 };
 
+enum drain {
+	DRAIN_NOT,
+	DRAIN_EARLY, /* ends when that cuts no command short */
+	DRAIN_LATE,  /* ends when that cuts no transfer */
+};
+
 /* What the owner has requested. */
 struct owner_state {
-	bool draining, drain_late;
+	enum drain drain;
 	char drain_why[100];
 	unsigned lines_left; /* how many of config.max_lines are left */
 	bool credit_asked;

@@ -466,7 +466,7 @@ unfinished_is_awaited(const struct engine *engine)
 	const struct exchange *behind = engine->reply.exchange;
 
 	if (reply_is_dropped(engine) || engine->client_waits ||
-	    engine->owner.drain_late)
+	    engine->owner.drain == DRAIN_LATE)
 		return true;
 	behind = behind != NULL ? TAILQ_NEXT(behind, link) :
 				  TAILQ_FIRST(&engine->exchanges);

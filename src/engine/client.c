@@ -219,8 +219,8 @@ take_auth(struct engine *engine, const struct command *command,
 		    "this connection already.");
 		return;
 	}
-	engine->session.tls_pending =
-	    pass_command(engine, EXCHANGE_AUTH, command, line, len) != NULL;
+	if (pass_command(engine, EXCHANGE_AUTH, command, line, len) != NULL)
+		engine->tls = TLS_REQUESTED;
 }
 
 /*
@@ -448,7 +448,7 @@ admits_which(struct engine *engine)
 	struct exchange *exchange;
 	struct data *data;
 
-	if (engine->session.tls_pending ||
+	if (engine->tls == TLS_REQUESTED ||
 	    engine->n_exchanges >= LIMIT_PENDING || exchange_waits(engine))
 		return ADMITS_NONE;
 	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
@@ -518,7 +518,7 @@ engine_step_client(struct engine *engine)
 	if (engine->peers[ENGINE_CLIENT].lost)
 		return STEP_IDLE;
 	result = line_reader_peek(input, &line, &len);
-	if (engine->opaque) {
+	if (engine->tls == TLS_ACTIVE) {
 		len = line_reader_len(input);
 		if (len == 0)
 			return STEP_IDLE;

@@ -58,10 +58,10 @@ effect_begin_epsv_all(struct engine *engine, struct exchange *exchange,
 void
 effect_auth(struct engine *engine, struct exchange *auth, unsigned code)
 {
-	engine->session.tls_pending = false;
+	engine->tls = TLS_NOT;
 	if (code != 234 && code != 334 && code != 335)
 		return;
-	engine->opaque = true;
+	engine->tls = TLS_ACTIVE;
 	owner_login(engine);
 	engine_logf(engine, ENGINE_INFO,
 	    "the session uses TLS from here on; culvert no longer sees its "

@@ -257,7 +257,7 @@ engine_sendf(struct engine *engine, enum engine_peer peer, const char *format,
 	va_list args;
 	int len;
 
-	if (engine->opaque)
+	if (engine->tls == TLS_ACTIVE)
 		return;
 	va_start(args, format);
 	len = vsnprintf(line, sizeof(line) - 2, format, args);

@@ -215,7 +215,7 @@ exchange_set_text(struct engine *engine, struct exchange *exchange,
 void
 exchange_send_reply(struct engine *engine, const struct exchange *exchange)
 {
-	if (engine->opaque)
+	if (engine->tls == TLS_ACTIVE)
 		return;
 	engine_send(engine, ENGINE_CLIENT, exchange->reply.bytes,
 	    exchange->reply.len);

@@ -14,7 +14,7 @@ is_quiet(const struct engine *engine)
 			return false;
 	return TAILQ_EMPTY(&engine->exchanges) &&
 	    engine_open_code(engine) == 0 && engine->conns.next == NULL &&
-	    engine->conns.making == NULL && !engine->opaque;
+	    engine->conns.making == NULL && engine->tls != TLS_ACTIVE;
 }
 
 /* Does the server expect nothing, and are no bytes in transit? */

@@ -93,7 +93,7 @@ is_idle(const struct engine *engine)
 		first = TAILQ_NEXT(first, link);
 	return (first == NULL || first->type == EXCHANGE_GREETING) &&
 	    engine_open_code(engine) == 0 && engine->conns.next == NULL &&
-	    engine->conns.making == NULL && !engine->opaque &&
+	    engine->conns.making == NULL && engine->tls != TLS_ACTIVE &&
 	    line_reader_len(&engine->peers[ENGINE_CLIENT].input) == 0;
 }
 

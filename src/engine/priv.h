@@ -200,6 +200,12 @@ struct passing_reply {
 	unsigned told;	/* the code that the client gets */
 };
 
+enum tls {
+	TLS_NOT,
+	TLS_REQUESTED, /* AUTH sent on: commands wait for its reply */
+	TLS_ACTIVE,    /* culvert sees nothing but bytes */
+};
+
 /* What the server and the client have agreed on (RFC 959 section 5.3). */
 struct session_state {
 	char *rest;	 /* the argument of an accepted REST, for the next
@@ -211,7 +217,6 @@ struct session_state {
 	char type;	 /* of the representation */
 	char mode, structure; /* MODE's and STRU's letter */
 	bool epsv_all;
-	bool tls_pending; /* AUTH sent on: commands wait for its reply */
 	bool logged_in;
 	bool follows;	   /* the last reply was 3xx: it needs a next command */
 	bool noop_refused; /* the server has refused NOOP */
@@ -272,7 +277,7 @@ struct engine {
 	struct session_state session;
 	struct cwd cwd;
 	struct owner_state owner;
-	bool opaque;	  /* the control connection is under TLS */
+	enum tls tls;	  /* of the control connection */
 	bool server_shut; /* the client's half-close was passed on */
 	bool stopping;
 	bool failed; /* out of memory */

@@ -175,7 +175,7 @@ static enum step
 pass_rest(struct engine *engine, const uint8_t *line, size_t len,
     enum line_result result)
 {
-	if (engine->opaque)
+	if (engine->tls == TLS_ACTIVE)
 		engine_send(engine, ENGINE_CLIENT, line, len);
 	else if (!reply_is_dropped(engine))
 		hostport_pass(engine, 0, line, len);
@@ -193,12 +193,13 @@ engine_step_server(struct engine *engine)
 	size_t len, n_exchanges = engine->n_exchanges;
 	enum line_result result = line_reader_peek(input, &line, &len);
 
-	if (engine->opaque)
+	if (engine->tls == TLS_ACTIVE)
 		len = line_reader_len(input);
 	/* What came before the EOF is a line, even without a line end. */
-	if (len == 0 || (result == LINE_MORE && !engine->opaque && !ended))
+	if (len == 0 ||
+	    (result == LINE_MORE && engine->tls != TLS_ACTIVE && !ended))
 		return STEP_IDLE;
-	if (engine->opaque || engine->peers[ENGINE_SERVER].fragment)
+	if (engine->tls == TLS_ACTIVE || engine->peers[ENGINE_SERVER].fragment)
 		return pass_rest(engine, line, len, result);
 	/* Part of a code, and the connection was lost: no reply. */
 	if (result == LINE_MORE && engine->peers[ENGINE_SERVER].lost &&

@@ -318,7 +318,7 @@ unfinished_rest(struct engine *engine)
 	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
 	if (engine_open_code(engine) >= 200 && engine->conns.making == NULL &&
-	    !reply_is_dropped(engine) && !engine->opaque &&
+	    !reply_is_dropped(engine) && engine->tls != TLS_ACTIVE &&
 	    !engine->peers[ENGINE_SERVER].fragment &&
 	    first == engine->reply.exchange &&
 	    (first == NULL || TAILQ_NEXT(first, link) == NULL))
@@ -518,7 +518,7 @@ unfinished_step(struct engine *engine)
 	uint64_t ms = LIMIT_UNFINISHED_DOUBT_MS;
 
 	if (engine_open_code(engine) == 0 || engine->conns.making != NULL ||
-	    engine->opaque || engine->peers[ENGINE_SERVER].fragment)
+	    engine->tls == TLS_ACTIVE || engine->peers[ENGINE_SERVER].fragment)
 		return STEP_IDLE;
 	if (unfinished->held) {
 		ms = unfinished->ms;

@@ -262,7 +262,8 @@ data_prepared(const struct engine *engine, const struct exchange *until)
 		/* A transfer that has begun has its data connection. */
 		if ((exchange->flags & changes) != 0 &&
 		    !has_announced(engine, exchange) &&
-		    !(exchange_is_transfer(exchange) && exchange->begun))
+		    !(exchange_is_transfer(exchange) &&
+			exchange_has_begun(exchange)))
 			return NULL;
 	}
 	return engine->conns.next;
@@ -309,7 +310,7 @@ data_user(const struct engine *engine, const struct data *data)
 	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
 		if (exchange_is_transfer(exchange)) {
 			used = exchange->data;
-			if (used == NULL && !exchange->begun)
+			if (used == NULL && !exchange_has_begun(exchange))
 				used = next;
 			if (used == data)
 				return exchange;

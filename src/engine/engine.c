@@ -131,7 +131,7 @@ transfer_runs(struct engine *engine)
 	struct exchange *transfer = exchange_transfer(engine);
 	struct data *data;
 
-	if (transfer == NULL || transfer->waits)
+	if (transfer == NULL || transfer->stage == STAGE_UNSENT)
 		return false;
 	data = data_of(engine, transfer);
 	return data == NULL || !data_is_cut(data) ||
@@ -413,6 +413,7 @@ static enum step
 client_gone(struct engine *engine)
 {
 	struct exchange *transfer = exchange_transfer(engine);
+	bool is_sent = transfer != NULL && transfer->stage != STAGE_UNSENT;
 	struct data *data;
 
 	if (settling(engine))
@@ -426,17 +427,16 @@ client_gone(struct engine *engine)
 	data = transfer != NULL ? data_of(engine, transfer) : NULL;
 	/* If the transfer is not sent yet, the server need not be told. */
 	if (data != NULL && (transfer->flags & VERB_SENDS) != 0 &&
-	    data->course != COURSE_CUT_SETTLING && !transfer->waits) {
+	    data->course != COURSE_CUT_SETTLING && is_sent) {
 		data_cut_upload(engine, data, "the client is gone");
 		if (settling(engine))
 			return STEP_DONE;
 	}
 	if (transfer != NULL) {
-		if (data != NULL && !transfer->waits)
+		if (data != NULL && is_sent)
 			data_set_cut(data, "the client is gone");
 		/* It was refused before (retry.c). */
-		data_transfer_over(engine, transfer, transfer->waits ? 425 : 0,
-		    0);
+		data_transfer_over(engine, transfer, is_sent ? 0 : 425, 0);
 		exchange_drop(engine, transfer);
 	}
 	end(engine);

@@ -169,7 +169,8 @@ CASE(first_is_the_right_one)
 {
 	const struct exchange *transfer = data_transfer(engine, data);
 
-	return transfer != NULL && transfer->begun && !event->recent;
+	return transfer != NULL && exchange_has_begun(transfer) &&
+	    !event->recent;
 }
 
 /* ---- ... when no data have moved for a while ---- */

@@ -82,7 +82,7 @@ note_what_client_knows(struct engine *engine, struct exchange *exchange)
 		(last->fresh || !engine->pipelines));
 	exchange->fresh = engine_open_code(engine) != 0 && seen;
 	exchange->after = engine->n_lines;
-	if (!seen && !(exchange_is_transfer(last) && last->begun))
+	if (!seen && !(exchange_is_transfer(last) && exchange_has_begun(last)))
 		engine->pipelines = true;
 }
 
@@ -97,6 +97,7 @@ exchange_add(struct engine *engine, enum exchange_type type, enum verb verb)
 	}
 	exchange->type = type;
 	exchange->verb = verb;
+	exchange->stage = STAGE_SENT;
 	exchange->size = -1;
 	exchange->move.allo = -1;
 	if (exchange_is_of(exchange, PARTY_CLIENT))
@@ -179,7 +180,7 @@ exchange_waits(const struct engine *engine)
 	const struct exchange *exchange;
 
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
-		if (exchange->waits)
+		if (exchange->stage == STAGE_UNSENT)
 			return true;
 	return engine->conns.making != NULL && engine->reply.how == TRANSLATE;
 }
@@ -263,7 +264,8 @@ exchange_void_rest(struct engine *engine)
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
 		if (exchange->verb == VERB_REST)
 			stands = exchange_is_of(exchange, PARTY_CLIENT);
-		else if (exchange_is_transfer(exchange) && !exchange->begun)
+		else if (exchange_is_transfer(exchange) &&
+		    !exchange_has_begun(exchange))
 			stands = false;
 	if (!stands)
 		return;
@@ -303,7 +305,7 @@ exchange_answer(struct engine *engine, struct exchange *exchange,
 		exchange_set_text(engine, exchange, text);
 	exchange->type = EXCHANGE_LOCAL;
 	exchange->flags = 0;
-	exchange->waits = false;
+	exchange->stage = STAGE_SENT;
 	exchange->unsure = false;
 	exchange->data = NULL;
 }

@@ -100,8 +100,6 @@ struct request {
 };
 
 struct transfer {
-	bool twice;   /* the server has sent a second 150, which may be its last
-		       * reply to a cut download */
 	bool told;    /* a line of the final reply has passed while the client's
 		       * control connection was open */
 	int64_t allo; /* the size in the ALLO before it, or -1 */
@@ -110,6 +108,14 @@ struct transfer {
 	/* The variants that were tried before that; 0: the transfer was not
 	 * sent again. */
 	unsigned again_tried;
+};
+
+enum exchange_stage {
+	STAGE_UNSENT, /* it waits for a listener, or for a request of our own */
+	STAGE_SENT,
+	STAGE_BEGUN, /* a 1xx has come */
+	STAGE_AGAIN, /* a transfer: a second 150 has come, which may be the last
+		      * reply to a cut download */
 };
 
 /* A copy of a line, with its line end; bytes is NULL if there is none. */
@@ -123,9 +129,7 @@ struct exchange {
 	enum exchange_type type;
 	enum verb verb;
 	unsigned flags; /* of enum verb_flag; a 150 may add some */
-	bool begun;	/* a 1xx has come */
-	bool waits;	/* not sent to the server yet: it waits for a listener,
-			 * or for a request of our own */
+	enum exchange_stage stage;
 	bool unsure;	/* a request that may still be sent in another variant:
 			 * commands after it wait */
 	bool timed;	/* the wait for its reply has a limit */
@@ -246,6 +250,13 @@ static inline bool
 exchange_is_transfer(const struct exchange *exchange)
 {
 	return exchange->type == EXCHANGE_TRANSFER;
+}
+
+/* Has a 1xx come? */
+static inline bool
+exchange_has_begun(const struct exchange *exchange)
+{
+	return exchange->stage >= STAGE_BEGUN;
 }
 
 /* Does it request a data connection? */

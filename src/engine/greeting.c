@@ -21,7 +21,7 @@ greeting_is_awaited(const struct engine *engine)
 	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
 	return first != NULL && first->type == EXCHANGE_GREETING &&
-	    !first->begun && engine_open_code(engine) == 0 &&
+	    !exchange_has_begun(first) && engine_open_code(engine) == 0 &&
 	    engine->tls != TLS_ACTIVE;
 }
 

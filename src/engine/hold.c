@@ -19,10 +19,11 @@ hold_step(struct engine *engine)
 	 * yet if others are before it. */
 	if (transfer != NULL && exchange_is_transfer(transfer))
 		data = data_of(engine, transfer);
-	if (data == NULL || data->client.lost || transfer->waits ||
-	    data->wait != WAIT_NONE || data->client.how.listens ||
-	    data->server.how.listens || data->dialled || !data->server.up ||
-	    data_is_cut(data) || data_is_aborted(data))
+	if (data == NULL || data->client.lost ||
+	    transfer->stage == STAGE_UNSENT || data->wait != WAIT_NONE ||
+	    data->client.how.listens || data->server.how.listens ||
+	    data->dialled || !data->server.up || data_is_cut(data) ||
+	    data_is_aborted(data))
 		return STEP_IDLE;
 	data_set_timer(engine, data, WAIT_SILENT);
 	return STEP_WAIT;
@@ -38,8 +39,8 @@ hold_last_reply(struct engine *engine)
 	struct exchange *transfer = TAILQ_FIRST(&engine->exchanges);
 	struct data *data = transfer != NULL ? transfer->data : NULL;
 
-	if (data == NULL || !transfer->move.twice || !data_is_cut(data) ||
-	    data->wait != WAIT_NONE)
+	if (data == NULL || transfer->stage != STAGE_AGAIN ||
+	    !data_is_cut(data) || data->wait != WAIT_NONE)
 		return STEP_IDLE;
 	data_set_timer(engine, data, WAIT_LAST_REPLY);
 	return STEP_WAIT;
@@ -161,7 +162,7 @@ static bool
 breaks_off(const struct engine *engine, const struct exchange *transfer,
     const struct data *data)
 {
-	if (!transfer->begun && !data->client.up)
+	if (!exchange_has_begun(transfer) && !data->client.up)
 		return false;
 	if (exchange_is_upload(transfer))
 		return !data->client.eof;
@@ -210,7 +211,7 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 			data_keep(engine, data);
 		else
 			data_close(engine, data);
-	} else if (!transfer->begun && untouched(data)) {
+	} else if (!exchange_has_begun(transfer) && untouched(data)) {
 		/* A connection that was dialled early may end while it is kept,
 		 * and the server would take that for an empty file. */
 		if (data->dialled)

@@ -57,11 +57,18 @@ match_fits_empty(const struct exchange *exchange, unsigned code)
 }
 
 static bool
+is_sent(const struct exchange *exchange)
+{
+	return exchange->type != EXCHANGE_LOCAL &&
+	    exchange->stage != STAGE_UNSENT;
+}
+
+static bool
 fits(const struct exchange *exchange, unsigned code)
 {
 	const struct exchange_ops *ops = exchange_ops(exchange);
 
-	if (exchange->type == EXCHANGE_LOCAL || exchange->waits)
+	if (!is_sent(exchange))
 		return false;
 	return ops->fits != NULL ? ops->fits(exchange, code) :
 				   match_fits_any(exchange, code);
@@ -71,12 +78,13 @@ fits(const struct exchange *exchange, unsigned code)
 static bool
 claims(const struct exchange *exchange, unsigned code)
 {
-	if (exchange->type == EXCHANGE_LOCAL || exchange->waits)
+	if (!is_sent(exchange))
 		return false;
 	if (match_announces(code))
 		return (exchange->flags & VERB_IS_PASSIVE) != 0;
 	if (match_begins_transfer(code))
-		return exchange_is_transfer(exchange) && !exchange->begun;
+		return exchange_is_transfer(exchange) &&
+		    !exchange_has_begun(exchange);
 	return false;
 }
 
@@ -137,8 +145,7 @@ match_expects(const struct exchange *exchange, unsigned code)
 {
 	const struct exchange_ops *ops = exchange_ops(exchange);
 
-	if (exchange->type == EXCHANGE_LOCAL ||
-	    exchange->type == EXCHANGE_GREETING || exchange->waits)
+	if (!is_sent(exchange) || exchange->type == EXCHANGE_GREETING)
 		return false;
 	if (is_refusal(code))
 		return true;
@@ -164,10 +171,10 @@ match_skip(struct engine *engine, struct exchange *exchange)
 static bool
 is_left(const struct exchange *exchange, unsigned code)
 {
-	if (transfer_is_running(exchange) || exchange->waits)
+	if (transfer_is_running(exchange) || exchange->stage == STAGE_UNSENT)
 		return true;
 	return match_announces(code) && exchange_is_transfer(exchange) &&
-	    exchange->begun && exchange->data != NULL &&
+	    exchange_has_begun(exchange) && exchange->data != NULL &&
 	    data_is_cut(exchange->data);
 }
 
@@ -246,7 +253,7 @@ first_sent(struct engine *engine)
 	struct exchange *exchange;
 
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
-		if (exchange->type != EXCHANGE_LOCAL && !exchange->waits)
+		if (is_sent(exchange))
 			return exchange;
 	return NULL;
 }

@@ -177,7 +177,7 @@ outcome_of(const struct exchange *transfer, const struct data *data,
 		    ENGINE_ABORTED;
 	if (client_code >= 200 && client_code < 300)
 		return ENGINE_COMPLETE;
-	if (!transfer->begun && server_code >= 400)
+	if (!exchange_has_begun(transfer) && server_code >= 400)
 		return ENGINE_REFUSED;
 	return ENGINE_ABORTED;
 }

@@ -184,7 +184,7 @@ send_variant(struct engine *engine, struct exchange *request)
 	request->flags = variant_is_active(request->request.variant) ?
 	    VERB_IS_ACTIVE :
 	    VERB_IS_PASSIVE;
-	request->waits = false;
+	request->stage = STAGE_SENT;
 	request->timed = false;
 	request->unsure =
 	    (engine->memory->good & VARIANT_BIT(request->request.variant)) == 0;
@@ -229,7 +229,7 @@ request_next_variant(struct engine *engine, struct exchange *request)
 		return;
 	}
 	/* Where to listen is known only when the server is connected. */
-	request->waits = true;
+	request->stage = STAGE_UNSENT;
 	request->request.deferred =
 	    TAILQ_FIRST(&engine->exchanges)->type == EXCHANGE_GREETING;
 	if (request->request.deferred)
@@ -525,7 +525,8 @@ request_step(struct engine *engine)
 	struct exchange *exchange;
 
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
-		if (exchange_is_request(exchange) && exchange->waits)
+		if (exchange_is_request(exchange) &&
+		    exchange->stage == STAGE_UNSENT)
 			return listeners_step(engine, exchange);
 	return STEP_IDLE;
 }

@@ -12,7 +12,7 @@
 static void
 send_again(struct engine *engine, struct exchange *transfer)
 {
-	transfer->waits = false;
+	transfer->stage = STAGE_SENT;
 	engine_send(engine, ENGINE_SERVER, transfer->line.bytes,
 	    transfer->line.len);
 	exchange_to_end(engine, transfer);
@@ -27,10 +27,10 @@ retry_is_possible(const struct engine *engine, const struct exchange *transfer)
 	 * were sent after the transfer would be executed before it. */
 	return data != NULL && data->server.how.listens &&
 	    !data->client.how.listens && !data->server.up &&
-	    !data_is_cut(data) && !data_is_aborted(data) && !transfer->begun &&
-	    transfer->line.bytes != NULL && transfer->verb != VERB_STOU &&
-	    transfer->verb != VERB_OTHER && !engine_is_framed(engine) &&
-	    TAILQ_NEXT(transfer, link) == NULL &&
+	    !data_is_cut(data) && !data_is_aborted(data) &&
+	    !exchange_has_begun(transfer) && transfer->line.bytes != NULL &&
+	    transfer->verb != VERB_STOU && transfer->verb != VERB_OTHER &&
+	    !engine_is_framed(engine) && TAILQ_NEXT(transfer, link) == NULL &&
 	    !engine_has_gone(engine, ENGINE_CLIENT) &&
 	    variant_has_passive(engine);
 }
@@ -46,7 +46,7 @@ retry_begin(struct engine *engine, struct exchange *transfer,
 		return;
 	exchange_keep_refusal(engine, request, line, len);
 	exchange_keep_refusal(engine, transfer, line, len);
-	transfer->waits = true;
+	transfer->stage = STAGE_UNSENT;
 	/* No connection that comes late may be taken for the transfer's. */
 	data_act(engine, transfer->data, ENGINE_DATA_DROP, ENGINE_SERVER);
 	request->flags = VERB_IS_PASSIVE;
@@ -107,7 +107,7 @@ retry_abandon(struct engine *engine, struct exchange *ours)
 		return;
 	retry_refuse(engine, ours->transfer);
 	ours->transfer = NULL;
-	if (ours->waits) { /* it was not sent, so it will get no reply */
+	if (ours->stage == STAGE_UNSENT) { /* it will get no reply */
 		exchange_drop(engine, ours);
 		return;
 	}

@@ -83,11 +83,13 @@ engine_end_reply(struct engine *engine, unsigned code)
 		    code);
 	}
 	if (engine->reply.told < 200) {
-		if (exchange_is_transfer(exchange) && !exchange->begun) {
+		if (exchange_is_transfer(exchange) &&
+		    !exchange_has_begun(exchange)) {
 			engine->unfinished.owed = false;
 			report_begin(engine, exchange);
 		}
-		exchange->begun = true;
+		if (!exchange_has_begun(exchange))
+			exchange->stage = STAGE_BEGUN;
 		/* Some servers need no login. */
 		if (exchange_is_transfer(exchange))
 			owner_login(engine);

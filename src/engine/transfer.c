@@ -11,7 +11,7 @@ transfer_is_running(const struct exchange *exchange)
 {
 	const struct data *data = exchange->data;
 
-	return exchange_is_transfer(exchange) && exchange->begun &&
+	return exchange_is_transfer(exchange) && exchange_has_begun(exchange) &&
 	    data != NULL && !data->delivered && !data->server.shut &&
 	    !data->server.lost;
 }
@@ -34,7 +34,7 @@ transfer_fits(const struct exchange *transfer, unsigned code)
 	static const unsigned not_only[] = { 211, 212, 213, 214, 215, 227, 228,
 		229, 257, 331, 350, 0 };
 
-	if (!transfer->begun)
+	if (!exchange_has_begun(transfer))
 		return !match_is_one_of(code, not_only);
 	return !answers_others(code) &&
 	    (!match_begins_transfer(code) || transfer_is_running(transfer));
@@ -44,7 +44,7 @@ bool
 transfer_expects(const struct exchange *transfer, unsigned code)
 {
 	return code == 226 || code == 250 ||
-	    (!transfer->begun && match_begins_transfer(code));
+	    (!exchange_has_begun(transfer) && match_begins_transfer(code));
 }
 
 /* Returns the command that a 227 to 229 without a request may answer: one that
@@ -55,7 +55,8 @@ stray_announcement(struct engine *engine)
 	struct exchange *exchange;
 
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
-		if (exchange->type == EXCHANGE_COMMAND && !exchange->begun &&
+		if (exchange->type == EXCHANGE_COMMAND &&
+		    !exchange_has_begun(exchange) &&
 		    exchange->verb == VERB_OTHER &&
 		    (exchange->flags & VERB_IS_ORDINARY) == 0)
 			return exchange;
@@ -75,8 +76,9 @@ transfer_misfit(struct engine *engine, struct exchange *transfer, unsigned code)
 		return other;
 	/* The command of a reply that culvert took for ended in doubt may still
 	 * be answered. */
-	return transfer->begun && engine->unfinished.late != 0 ? NULL :
-								 transfer;
+	return exchange_has_begun(transfer) && engine->unfinished.late != 0 ?
+	    NULL :
+	    transfer;
 }
 
 void

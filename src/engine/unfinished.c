@@ -91,8 +91,8 @@ is_own(const struct engine *engine, const struct exchange *replying,
 	if (open < 200)
 		return ends_transfer(code);
 	/* "553-" for a file that exists, and then the 150 of its transfer. */
-	return open >= 400 && engine->reply.how == PASS && !replying->begun &&
-	    match_begins_transfer(code);
+	return open >= 400 && engine->reply.how == PASS &&
+	    !exchange_has_begun(replying) && match_begins_transfer(code);
 }
 
 /* May a client take the line for the outcome of a transfer that was reported as
@@ -150,7 +150,8 @@ doubtful_command(struct engine *engine, unsigned code, const uint8_t *line,
 	if (code >= 227 && code <= 229 &&
 	    hostport_parse_reply(code, line, len, &hostport) != 0)
 		return NULL;
-	if (transfer != NULL && transfer->begun && ends_transfer(code))
+	if (transfer != NULL && exchange_has_begun(transfer) &&
+	    ends_transfer(code))
 		return transfer;
 	return match_claimant(engine, code);
 }
@@ -392,7 +393,7 @@ unfinished_is_owed(const struct engine *engine, const struct exchange *first,
 {
 	return engine->unfinished.owed && (code == 226 || code == 426) &&
 	    first->verb != VERB_ABOR &&
-	    !(exchange_is_transfer(first) && first->begun);
+	    !(exchange_is_transfer(first) && exchange_has_begun(first));
 }
 
 bool

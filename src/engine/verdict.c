@@ -337,7 +337,8 @@ transfer_begin_reply(struct engine *engine, struct exchange *transfer,
 	unsigned kind = code < 200 ? FIRST : code < 300 ? GOOD : BAD;
 	enum verdict verdict = GO_ON;
 
-	answer.again = transfer->begun && (code == 125 || code == 150);
+	answer.again =
+	    exchange_has_begun(transfer) && match_begins_transfer(code);
 	if (transfer->rest == NULL) {
 		transfer->rest = engine->session.rest;
 		engine->session.rest = NULL;
@@ -353,7 +354,8 @@ transfer_begin_reply(struct engine *engine, struct exchange *transfer,
 	}
 	if (verdict == HOLD)
 		return STEP_WAIT;
-	transfer->move.twice |= answer.again;
+	if (answer.again)
+		transfer->stage = STAGE_AGAIN;
 	return STEP_DONE;
 }
 

@@ -333,26 +333,28 @@ unfinished_judge(struct engine *engine, const uint8_t *line, size_t len)
 {
 	struct unfinished *unfinished = &engine->unfinished;
 	bool ended = engine_has_gone(engine, ENGINE_SERVER);
+	bool over = unfinished->timer == REPLY_TIMER_OVER;
 	unsigned code = reply_own_code(line, len);
 	struct exchange *target;
 	enum candidate candidate = judge(engine, line, len, code, &target);
 
 	unfinished->held = false;
 	if (candidate == CANDIDATE_NONE ||
-	    (!unfinished->quiet && end_is_near(engine, len))) {
+	    (!over && end_is_near(engine, len))) {
 		/* RFC 959 section 4.2 wants a blank before such a line. */
 		if (is_untrue(engine, code))
 			engine_send(engine, ENGINE_CLIENT, " ", 1);
 		return UNFINISHED_INNER;
 	}
-	if (!unfinished->quiet && !ended) {
+	if (!over && !ended) {
 		unfinished->held = true;
 		unfinished->ms = candidate == CANDIDATE_SURE ?
 		    LIMIT_UNFINISHED_MS :
 		    LIMIT_UNFINISHED_DOUBT_MS;
 		return UNFINISHED_WAIT;
 	}
-	unfinished->quiet = false;
+	if (over)
+		unfinished->timer = REPLY_TIMER_OFF;
 	if (candidate == CANDIDATE_DOUBTFUL)
 		warn_doubtful(engine, code);
 	end_before(engine, target, code);
@@ -419,20 +421,14 @@ unfinished_owns_reply(struct engine *engine, unsigned code)
 void
 unfinished_stir(struct engine *engine)
 {
-	engine->unfinished.timer = false;
-	engine->unfinished.quiet = false;
+	engine->unfinished.timer = REPLY_TIMER_OFF;
 }
 
 void
 engine_reply_timeout(struct engine *engine)
 {
-	struct unfinished *unfinished = &engine->unfinished;
-
-	/* The server has sent something since it was started. */
-	if (!unfinished->timer)
-		return;
-	unfinished->timer = false;
-	unfinished->quiet = true;
+	if (engine->unfinished.timer == REPLY_TIMER_RUNS)
+		engine->unfinished.timer = REPLY_TIMER_OVER;
 }
 
 /* Was the request sent with another verb than the client's?  Then the client
@@ -525,14 +521,14 @@ unfinished_step(struct engine *engine)
 		ms = unfinished->ms;
 	} else if (!unfinished_is_awaited(engine)) {
 		return STEP_IDLE;
-	} else if (unfinished->quiet) {
-		unfinished->quiet = false;
+	} else if (unfinished->timer == REPLY_TIMER_OVER) {
+		unfinished->timer = REPLY_TIMER_OFF;
 		end_awaited(engine);
 		return STEP_DONE;
 	}
-	if (unfinished->timer || unfinished->quiet)
+	if (unfinished->timer != REPLY_TIMER_OFF)
 		return STEP_IDLE;
-	unfinished->timer = true;
+	unfinished->timer = REPLY_TIMER_RUNS;
 	engine_act(engine, ENGINE_REPLY_TIMER)->ms = ms;
 	return STEP_WAIT;
 }

@@ -14,6 +14,13 @@
 struct engine;
 struct exchange;
 
+/* ENGINE_REPLY_TIMER: does it wait for bytes of the server? */
+enum reply_timer {
+	REPLY_TIMER_OFF, /* or the server has sent something */
+	REPLY_TIMER_RUNS,
+	REPLY_TIMER_OVER, /* the server has sent nothing meanwhile */
+};
+
 /* State about multi-line replies that do not end. */
 struct unfinished {
 	/* A line within a multi-line reply waits, because it may be the next
@@ -21,11 +28,7 @@ struct unfinished {
 	bool held;
 	/* How long the line waits that is held. */
 	uint64_t ms;
-	/* ENGINE_REPLY_TIMER is running, and the server has sent nothing since
-	 * it was started. */
-	bool timer;
-	/* ENGINE_REPLY_TIMER has run out. */
-	bool quiet;
+	enum reply_timer timer;
 	/* The code of a reply that culvert took for ended in doubt: its last
 	 * line may still come.  0: none. */
 	unsigned late;

@@ -427,7 +427,7 @@ take_command(struct engine *engine, const uint8_t *line, size_t len)
 
 	command_parse(line, len, &command);
 	if (!refuse_hidden(engine, &command, line, len) &&
-	    !policy_refuses(engine, &command, line, len))
+	    !policy_apply(engine, &command, line, len))
 		find_taker (&command)(engine, &command, line, len);
 }
 
@@ -442,8 +442,9 @@ enum admits {
 	ADMITS_NONE,
 };
 
+/* Also starts the timer of the wait. */
 static enum admits
-admits_which(struct engine *engine)
+admit(struct engine *engine)
 {
 	struct exchange *exchange;
 	struct data *data;
@@ -526,7 +527,7 @@ engine_step_client(struct engine *engine)
 		line_reader_consume(input, len);
 		return STEP_DONE;
 	}
-	admits = len > 0 ? admits_which(engine) : ADMITS_NONE;
+	admits = len > 0 ? admit(engine) : ADMITS_NONE;
 	if (admits == ADMITS_NONE ||
 	    (admits == ADMITS_URGENT &&
 		(result != LINE_READY || !may_overtake(line, len)))) {
@@ -543,7 +544,8 @@ engine_step_client(struct engine *engine)
 		/* When out of memory, the PWD was not sent. */
 		return engine->failed ? STEP_DONE : STEP_WAIT;
 	}
-	if (owner_drain_holds(engine, line, len) || !owner_takes_line(engine))
+	if (owner_drain_holds(engine, line, len) ||
+	    owner_count_line(engine) == STEP_WAIT)
 		return STEP_WAIT;
 	take_command(engine, line, len);
 	line_reader_consume(input, len);

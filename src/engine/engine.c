@@ -126,10 +126,10 @@ engine_stop(struct engine *engine, const char *why)
 /* Must the session wait for a transfer?  Not for a download that nobody
  * receives any more: pure-ftpd sends no final reply to it. */
 static bool
-transfer_runs(struct engine *engine)
+transfer_runs(const struct engine *engine)
 {
 	struct exchange *transfer = exchange_transfer(engine);
-	struct data *data;
+	const struct data *data;
 
 	if (transfer == NULL || transfer->stage == STAGE_UNSENT)
 		return false;
@@ -397,10 +397,10 @@ tell_server_gone(struct engine *engine)
  * it wait for the reply?  The timer of the data connection limits the wait.
  */
 static bool
-settling(struct engine *engine)
+is_settling(const struct engine *engine)
 {
 	struct exchange *transfer = exchange_transfer(engine);
-	struct data *data;
+	const struct data *data;
 
 	if (transfer == NULL)
 		return false;
@@ -416,7 +416,7 @@ client_gone(struct engine *engine)
 	bool is_sent = transfer != NULL && transfer->stage != STAGE_UNSENT;
 	struct data *data;
 
-	if (settling(engine))
+	if (is_settling(engine))
 		return STEP_IDLE;
 	/* The client had got the outcome in the first line of a multi-line
 	 * reply. */
@@ -429,7 +429,7 @@ client_gone(struct engine *engine)
 	if (data != NULL && (transfer->flags & VERB_SENDS) != 0 &&
 	    data->course != COURSE_CUT_SETTLING && is_sent) {
 		data_cut_upload(engine, data, "the client is gone");
-		if (settling(engine))
+		if (is_settling(engine))
 			return STEP_DONE;
 	}
 	if (transfer != NULL) {

@@ -51,7 +51,7 @@ refuse_server(struct engine *engine, const char *does)
 }
 
 bool
-greeting_refuses(struct engine *engine, const uint8_t *line, size_t len)
+greeting_examine(struct engine *engine, const uint8_t *line, size_t len)
 {
 	struct greeting *greeting = &engine->greeting;
 	bool foreign;
@@ -70,9 +70,9 @@ greeting_refuses(struct engine *engine, const uint8_t *line, size_t len)
 	return true;
 }
 
-/* Is there a part of a line?  If so, keeps it for the message. */
+/* Keeps a part of a line for the message.  Returns false if there is none. */
 static bool
-has_rest(struct engine *engine)
+keep_part(struct engine *engine)
 {
 	const uint8_t *line;
 	size_t len;
@@ -89,7 +89,7 @@ engine_greeting_late(struct engine *engine, bool silent)
 	if (engine->ended || engine->stopping || !greeting_is_awaited(engine) ||
 	    engine_has_gone(engine, ENGINE_SERVER))
 		return;
-	if (has_rest(engine) || engine->greeting.lines > 0)
+	if (keep_part(engine) || engine->greeting.lines > 0)
 		refuse_server(engine, "does not speak FTP");
 	else if (silent)
 		refuse_server(engine,

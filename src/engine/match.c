@@ -236,7 +236,7 @@ match_left_out(struct engine *engine, struct exchange *exchange, unsigned code)
 	    exchange_is_of(exchange, PARTY_CLIENT))
 		return exchange;
 	match_skip(engine, exchange);
-	return match_reply(engine, code);
+	return match_assign(engine, code);
 }
 
 struct exchange *
@@ -276,7 +276,7 @@ is_late_end(const struct engine *engine, const struct exchange *first,
 }
 
 struct exchange *
-match_reply(struct engine *engine, unsigned code)
+match_assign(struct engine *engine, unsigned code)
 {
 	struct exchange *first = first_sent(engine), *other;
 	const struct exchange_ops *ops;

@@ -32,10 +32,11 @@ match_begins_transfer(unsigned code)
 /* Can the code answer a transfer, but never a PASV? */
 bool match_is_of_transfer(unsigned code);
 
-/* Returns the exchange that a reply with this code answers; NULL: none. */
-struct exchange *match_reply(struct engine *engine, unsigned code);
+/* Returns the exchange that a reply with this code answers (NULL: none), and
+ * removes those before it to which the server has sent no reply. */
+struct exchange *match_assign(struct engine *engine, unsigned code);
 /* Is the code a reply to this command by the RFCs, or any refusal?  Stricter
- * than match_reply(), for lines that may not be replies at all. */
+ * than match_assign(), for lines that may not be replies at all. */
 bool match_expects(const struct exchange *exchange, unsigned code);
 /* Returns the first pending command of the only kind that such a code can
  * answer (227 to 229, 125, 150); NULL: none. */

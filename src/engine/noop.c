@@ -60,7 +60,7 @@ noop_misfit(struct engine *engine, struct exchange *noop, unsigned code)
 	if (TAILQ_NEXT(noop, link) == NULL)
 		return NULL;
 	match_skip(engine, noop);
-	return match_reply(engine, code);
+	return match_assign(engine, code);
 }
 
 void

@@ -19,19 +19,19 @@ owner_login(struct engine *engine)
 
 /* ---- the client's lines ---- */
 
-bool
-owner_takes_line(struct engine *engine)
+enum step
+owner_count_line(struct engine *engine)
 {
 	if (engine->config.max_lines == 0)
-		return true;
+		return STEP_IDLE;
 	if (engine->owner.lines_left > 0) {
 		engine->owner.lines_left--;
-		return true;
+		return STEP_DONE;
 	}
 	if (!engine->owner.credit_asked)
 		engine_act(engine, ENGINE_CREDIT);
 	engine->owner.credit_asked = true;
-	return false;
+	return STEP_WAIT;
 }
 
 void

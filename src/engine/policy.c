@@ -183,7 +183,7 @@ misread(const char *why)
 }
 
 static struct veto
-find_veto(struct engine *engine, const struct command *command,
+find_veto(const struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
 	const struct engine_policy *policy = engine->config.policy;
@@ -260,7 +260,7 @@ policy_is_on(const struct engine *engine)
 }
 
 bool
-policy_refuses(struct engine *engine, const struct command *command,
+policy_apply(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len)
 {
 	struct veto veto = { .policy = NULL };

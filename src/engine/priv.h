@@ -365,7 +365,7 @@ void hostport_check(struct engine *engine, unsigned code, const uint8_t *line,
 /* engine/greeting.c: for a line before the greeting that is no reply.  Returns
  * true if it has ended the session: this is no FTP server, or there were too
  * many such lines. */
-bool greeting_refuses(struct engine *engine, const uint8_t *line, size_t len);
+bool greeting_examine(struct engine *engine, const uint8_t *line, size_t len);
 /* The server has sent EOF.  If it has sent no greeting, ends the session with
  * that reason. */
 void greeting_server_ended(struct engine *engine);
@@ -481,8 +481,9 @@ enum report_size report_size(const struct engine *engine,
 /* engine/owner.c: the user has logged in, or can no longer be seen: queues
  * ENGINE_LOGIN, once. */
 void owner_login(struct engine *engine);
-/* May one more line of the client be taken (max_lines)? */
-bool owner_takes_line(struct engine *engine);
+/* Counts a line of the client that is about to be taken (max_lines).  Returns
+ * STEP_WAIT if it must wait; then it has requested engine_grant(). */
+enum step owner_count_line(struct engine *engine);
 /* Late in a drain: would this line, which is complete, begin another transfer?
  * Then it is not taken any more. */
 bool owner_drain_holds(const struct engine *engine, const uint8_t *line,
@@ -492,9 +493,8 @@ enum step owner_drain_step(struct engine *engine);
 
 /* engine/policy.c: does the session have a policy? */
 bool policy_is_on(const struct engine *engine);
-/* Does a policy refuse the client's command?  If true, the command has been
- * answered. */
-bool policy_refuses(struct engine *engine, const struct command *command,
+/* Answers the client's command and returns true if a policy refuses it. */
+bool policy_apply(struct engine *engine, const struct command *command,
     const uint8_t *line, size_t len);
 /* Is a SITE command without effect on files?  Only SITE HELP is. */
 bool policy_site_is_harmless(const struct command *command,

@@ -29,7 +29,7 @@ begin_reply(struct engine *engine, struct exchange *exchange, unsigned code,
 		return (begin != NULL ? begin : effect_begin)(engine, exchange,
 		    code, line, len);
 	}
-	if (unfinished_owns_reply(engine, code))
+	if (unfinished_claim_reply(engine, code))
 		engine->reply.how = DROP;
 	cwd_stray(engine, code);
 	effect_stray_announcement(engine, code, line, len);
@@ -142,7 +142,7 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	}
 	begins = place == REPLY_ONLY || place == REPLY_FIRST;
 	if (place == REPLY_STRAY) {
-		if (greeting_refuses(engine, line, len))
+		if (greeting_examine(engine, line, len))
 			return STEP_DONE;
 		engine->reply.how = PASS;
 		hostport_pass(engine, 0, line, len);
@@ -150,7 +150,7 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	}
 	/* While a listener is being made, the first line was handled before. */
 	if (begins && engine->conns.making == NULL) {
-		engine->reply.exchange = match_reply(engine, code);
+		engine->reply.exchange = match_assign(engine, code);
 		if (code == 421 && engine->reply.exchange == NULL)
 			exchange_be_sure(engine, true);
 		if (begin_reply(engine, engine->reply.exchange, code, line,

@@ -399,7 +399,7 @@ unfinished_is_owed(const struct engine *engine, const struct exchange *first,
 }
 
 bool
-unfinished_owns_reply(struct engine *engine, unsigned code)
+unfinished_claim_reply(struct engine *engine, unsigned code)
 {
 	struct unfinished *unfinished = &engine->unfinished;
 

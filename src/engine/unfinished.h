@@ -63,9 +63,10 @@ enum unfinished_line unfinished_judge(struct engine *engine,
 /* The last line of the current reply by RFC 959 has come.  If it answers a
  * later command, ends the current reply before it. */
 void unfinished_last_line(struct engine *engine, unsigned code);
-/* Must a reply that answers no command be dropped?  It may be the rest of a
- * reply that culvert has ended, or contradict what the client got. */
-bool unfinished_owns_reply(struct engine *engine, unsigned code);
+/* A reply answers no command.  Returns true if it must be dropped: it may be
+ * the rest of a reply that culvert has ended, or contradict what the client
+ * got.  Such a reply is then no longer expected. */
+bool unfinished_claim_reply(struct engine *engine, unsigned code);
 /* A transfer is over.  server_code: of the server's last reply; told: the code
  * that the client got. */
 void unfinished_note_transfer(struct engine *engine, unsigned server_code,

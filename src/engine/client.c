@@ -382,7 +382,7 @@ take_other(struct engine *engine, const struct command *command,
 		type = EXCHANGE_QUIT;
 	pass_command(engine, type, command, line, len);
 	if (command->verb == VERB_ALLO)
-		report_allo(engine, arg_of(command, line), command->arg_len);
+		size_note_allo(engine, arg_of(command, line), command->arg_len);
 }
 
 typedef void take_fn(struct engine *engine, const struct command *command,

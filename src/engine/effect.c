@@ -87,7 +87,9 @@ effect_void(struct engine *engine, struct exchange *exchange, unsigned code)
 	engine->session.rest = NULL;
 	if (exchange->verb != VERB_REIN)
 		return;
-	report_forget(engine);
+	free(engine->session.user);
+	engine->session.user = NULL;
+	size_forget(engine);
 	engine->session.mode = 'S';
 	engine->session.structure = 'F';
 	engine->session.epsv_all = false;

@@ -36,7 +36,7 @@ engine_new(const struct engine_config *config)
 	    LIMIT_CONTROL_INPUT);
 	buf_init(&engine->queue.out, OUT_MAX);
 	TAILQ_INIT(&engine->exchanges);
-	report_forget(engine);
+	size_forget(engine);
 	engine->session.mode = 'S';
 	engine->session.structure = 'F';
 	engine->owner.lines_left = config->max_lines;
@@ -296,12 +296,12 @@ report_unanswered(struct engine *engine)
 {
 	struct exchange *exchange;
 
-	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
-		if (!exchange_is_transfer(exchange))
-			continue;
-		data_doubt_end(engine, exchange, exchange->data);
-		report_end(engine, exchange, exchange->data, 0, 0);
-	}
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (exchange_is_transfer(exchange))
+			data_doubt_end(engine, exchange, exchange->data);
+	TAILQ_FOREACH (exchange, &engine->exchanges, link)
+		if (exchange_is_transfer(exchange))
+			report_end(engine, exchange, exchange->data, 0, 0);
 }
 
 static void

@@ -121,7 +121,7 @@ CASE(upload_was_cut_by_ssh_server)
 {
 	return event->end_early && event->stalled &&
 	    data_is_for_upload(engine, data) &&
-	    report_size(engine, data_user(engine, data)) != SIZE_WHOLE &&
+	    size_check(engine, data_user(engine, data)) != SIZE_WHOLE &&
 	    !data_file_ended(engine, data, ENGINE_CLIENT);
 }
 

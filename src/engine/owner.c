@@ -2,6 +2,7 @@
  * The control engine: what its owner, which has the clock, requests of it.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "engine/priv.h"
 
@@ -15,6 +16,14 @@ owner_login(struct engine *engine)
 		    engine->session.user != NULL ? engine->session.user : "");
 	}
 	engine->session.logged_in = true;
+}
+
+void
+owner_note_user(struct engine *engine, struct exchange *user)
+{
+	free(engine->session.user);
+	engine->session.user = user->text;
+	user->text = NULL;
 }
 
 /* ---- the client's lines ---- */

@@ -24,6 +24,7 @@
  *	upload.c	the EOF of an upload
  *	verdict.c	the table of what is done with a reply to a transfer
  *	hold.c		waiting without a reply; the end of a transfer
+ *	size.c		the announced size of a transfer
  *	report.c	reports about transfers to the owner
  *	policy.c	commands that must not reach the server
  *	paths.c		the paths in commands
@@ -447,40 +448,46 @@ void transfer_end_cut(struct engine *engine, struct exchange *transfer);
 void effect_stray_announcement(struct engine *engine, unsigned code,
     const uint8_t *line, size_t len);
 
-/* engine/report.c: takes the size of a file from the first or only line of a
+/* engine/size.c: takes the size of a file from the first or only line of a
  * reply. */
-void report_reply_line(struct exchange *exchange, unsigned code,
+void size_note_reply(struct exchange *exchange, unsigned code,
     const uint8_t *line, size_t len);
-/* The final reply to a command has passed: keeps what USER, SIZE and TYPE have
- * set. */
-void report_command(struct engine *engine, struct exchange *exchange,
+/* The final reply to a command has passed: keeps what SIZE or TYPE has set. */
+void size_note_command(struct engine *engine, struct exchange *exchange,
     unsigned code);
 /* Keeps the size in an ALLO for the next transfer. */
-void report_allo(struct engine *engine, const char *argument, size_t len);
-/* REIN: forgets the user, the TYPE and the ALLO. */
-void report_forget(struct engine *engine);
-/* The reason if a 2xx was not passed because the transfer had no data
- * connection. */
+void size_note_allo(struct engine *engine, const char *argument, size_t len);
+/* At first, and after REIN: forgets the TYPE and the ALLO. */
+void size_forget(struct engine *engine);
+/* Are the bytes on the data connection more than those of the file? */
+bool size_is_framed(const struct engine *engine, const struct data *data);
+/* Returns the size of its file in the reply to the last SIZE, or -1. */
+int64_t size_asked(const struct engine *engine,
+    const struct exchange *transfer);
+/* Has a transfer relayed as many bytes as announced?  The size of a download is
+ * announced by the server (SIZE or its 150), that of an upload by the client
+ * (ALLO). */
+enum size_check {
+	SIZE_UNKNOWN,
+	SIZE_SHORT, /* fewer */
+	SIZE_WHOLE,
+};
+enum size_check size_check(const struct engine *engine,
+    const struct exchange *transfer);
+
+/* engine/report.c: the reason if a 2xx was not passed because the transfer had
+ * no data connection. */
 #define REPORT_NO_DATA "there was no data connection"
 /* The first reply to a transfer, or its final one, has passed: queues
  * ENGINE_BEGIN, or ENGINE_REPORT. */
 void report_begin(struct engine *engine, const struct exchange *transfer);
 void report_end(struct engine *engine, const struct exchange *transfer,
     const struct data *data, unsigned server_code, unsigned client_code);
-/* Has a transfer relayed as many bytes as announced?  The size of a download is
- * announced by the server (SIZE or its 150), that of an upload by the client
- * (ALLO). */
-enum report_size {
-	SIZE_UNKNOWN,
-	SIZE_SHORT, /* fewer */
-	SIZE_WHOLE,
-};
-enum report_size report_size(const struct engine *engine,
-    const struct exchange *transfer);
-
 /* engine/owner.c: the user has logged in, or can no longer be seen: queues
  * ENGINE_LOGIN, once. */
 void owner_login(struct engine *engine);
+/* The server has accepted a USER: keeps its argument. */
+void owner_note_user(struct engine *engine, struct exchange *user);
 /* Counts a line of the client that is about to be taken (max_lines).  Returns
  * STEP_WAIT if it must wait; then it has requested engine_grant(). */
 enum step owner_count_line(struct engine *engine);

@@ -162,7 +162,7 @@ settle_doubt(struct engine *engine, struct data *data,
 
 	data_attach(engine, transfer);
 	data->server.eof = EOF_CLEAN;
-	if (report_size(engine, transfer) == SIZE_WHOLE) {
+	if (size_check(engine, transfer) == SIZE_WHOLE) {
 		data_shut(engine, data, ENGINE_CLIENT);
 		return;
 	}

@@ -56,7 +56,9 @@ reply_end_command(struct engine *engine, struct exchange *exchange,
 	    exchange_is_transfer(exchange) && engine->reply.told < 300;
 
 	engine->session.follows = code >= 300 && code < 400;
-	report_command(engine, exchange, code);
+	size_note_command(engine, exchange, code);
+	if (exchange->verb == VERB_USER && code < 400)
+		owner_note_user(engine, exchange);
 	cwd_moved(engine, exchange, code);
 	if (transferred || (is_about_login(exchange) && code < 300))
 		owner_login(engine);
@@ -157,7 +159,7 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 			len) == STEP_WAIT)
 			return STEP_WAIT;
 		if (engine->reply.exchange != NULL)
-			report_reply_line(engine->reply.exchange, code, line,
+			size_note_reply(engine->reply.exchange, code, line,
 			    len);
 	}
 	if (pass_line(engine, code, place, line, len) == STEP_WAIT)

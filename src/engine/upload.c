@@ -25,7 +25,7 @@ data_doubt_upload(const struct engine *engine, const struct exchange *transfer,
 	if (data->client.eof != EOF_DOUBTED)
 		return NULL;
 	if (transfer != NULL && exchange_is_upload(transfer) &&
-	    report_size(engine, transfer) == SIZE_SHORT)
+	    size_check(engine, transfer) == SIZE_SHORT)
 		return "it ended before the size that ALLO announced";
 	if (engine_is_framed(engine))
 		return "the data did not contain the end-of-file marker";
@@ -87,7 +87,7 @@ upload_end(struct engine *engine, struct data *data, bool waited)
 		return;
 	}
 	if (transfer != NULL && exchange_is_upload(transfer) &&
-	    report_size(engine, transfer) == SIZE_WHOLE)
+	    size_check(engine, transfer) == SIZE_WHOLE)
 		data->client.eof = EOF_CLEAN;
 	/* If the SSH server sends no EOF, a client that has ended its
 	 * connection cannot be probed. */

@@ -59,11 +59,11 @@ CASE(doubted_end_of_aborted_transfer)
 /* If a size is known, it must agree. */
 CASE(doubted_end_agrees_with_size)
 {
-	enum report_size size;
+	enum size_check size;
 
 	if (!server_end_is_doubted(engine, transfer, data, answer))
 		return false;
-	size = report_size(engine, transfer);
+	size = size_check(engine, transfer);
 	return (size == SIZE_WHOLE ||
 		   (size == SIZE_UNKNOWN &&
 		       data->server.eof != EOF_DOUBTED_SIZE)) &&
@@ -128,7 +128,7 @@ CASE(server_never_connected)
 		return false;
 	return exchange_is_upload(transfer) ||
 	    (transfer->verb == VERB_RETR &&
-		report_size(engine, transfer) != SIZE_WHOLE);
+		size_check(engine, transfer) != SIZE_WHOLE);
 }
 
 CASE(there_was_no_data_connection)

@@ -438,6 +438,6 @@
  * input on the terminal, and SIGKILL would then leave the terminal without
  * echo. */
 #define LIMIT_SSH_STOP_MS 1000
-#define LIMIT_SSH_STOP_ASKS 4
+#define LIMIT_SSH_STOP_TERMS 4
 
 #endif

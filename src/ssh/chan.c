@@ -1,16 +1,17 @@
 /*
- * The messages of the SSH connection protocol, as in ssh's proxy mode.
+ * The messages of the SSH connection protocol (RFC 4254), in the form of ssh's
+ * proxy mode.
  */
 #include "ssh/chan.h"
 
 #include <errno.h>
 
-/* The originator of a forwarded connection: ssh -W sends the same, because some
- * servers refuse port 0. */
+/* The originator of each direct-tcpip channel.  ssh -W sends the same values,
+ * because some servers refuse others. */
 #define CHAN_ORIGINATOR_HOST "127.0.0.1"
 #define CHAN_ORIGINATOR_PORT 65535
 
-/* The fields of each type as far as they are needed, a letter each: see
+/* The fields that are needed of each type of message, one letter each: see
  * chan_parse_field(). */
 static const char *const chan_fields[UINT8_MAX + 1] = {
 	[CHAN_GLOBAL_REQUEST] = "dr",
@@ -19,7 +20,7 @@ static const char *const chan_fields[UINT8_MAX + 1] = {
 	[CHAN_OPEN_FAILURE] = "ced",
 	[CHAN_WINDOW_ADJUST] = "cw",
 	[CHAN_DATA] = "cd",
-	[CHAN_EXTENDED_DATA] = "c-d", /* - is its kind: standard error */
+	[CHAN_EXTENDED_DATA] = "c-d", /* "-" skips the data type */
 	[CHAN_EOF] = "c",
 	[CHAN_CLOSE] = "c",
 	[CHAN_REQUEST] = "cdr",
@@ -65,7 +66,7 @@ chan_parse(const uint8_t *bytes, size_t len, struct chan_message *ret)
 	struct chan_message message = { .type = 0 };
 	const char *fields;
 
-	if (wire_get_u8(&in) != 0) /* proxy mode has no padding */
+	if (wire_get_u8(&in) != 0) /* the padding length */
 		return -EPROTO;
 	message.type = wire_get_u8(&in);
 	fields = chan_fields[message.type];
@@ -109,7 +110,7 @@ chan_put_window_adjust(uint32_t channel, uint32_t bytes)
 struct wire_message
 chan_put_open_failure(uint32_t channel, uint32_t reason)
 {
-	/* A description and its language, both empty. */
+	/* The description and its language are empty. */
 	return wire_make("bbuuss", 0, CHAN_OPEN_FAILURE, channel, reason, "",
 	    "");
 }

@@ -1,22 +1,23 @@
 /*
  * A channel as a stream.
  *
- * Theory of operation.  The two directions are independent machines.
+ * Theory of operation.  The two directions are independent.
  *
- * In:	data -> eof -> told.  Data go straight to an owner who reads, else to
- *	the buffer in, which the window bounds.  The window grows again as the
- *	owner takes the bytes, never before.
- * Out:	open -> shut (by the owner) -> EOF sent.  What the peer's window or the
- *	mux socket does not take waits in the buffer out.
+ * In:	data -> EOF received -> eof() called.  If the owner reads, it gets the
+ *	data at once; otherwise they wait in the buffer "in", whose size the
+ *	window limits.  The window is renewed only for bytes that the owner has
+ *	taken.
+ * Out:	open -> stream_shutdown() -> EOF sent.  Bytes for which the peer's
+ *	window or the mux socket has no room wait in the buffer "out".
  *
- * A CLOSE or the loss of the connection ends both.  Without an EOF before, it
- * is a loss, reported at once, whatever is buffered (for servers that never
- * send EOF see channel_got_close()).  After an EOF, data and end are delivered
- * as usual, and closed() follows only if our direction had not ended or bytes
- * of it were unsent.
+ * A CLOSE, or the loss of the connection, ends both directions.  If no EOF came
+ * before, this is a loss: closed() is called at once, and buffered data are
+ * dropped (for servers that never send EOF see channel_got_close()).  If EOF
+ * came before, data() and eof() are called as usual; closed() follows only if
+ * this side had not ended its direction, or had not sent all of its bytes.
  *
- * Owners are called from the loop only: by proxy.c, or from the idle handle if
- * a call of the owner made a callback due.
+ * Callbacks come from the loop only: through proxy.c, or, if a call of the
+ * owner has made one due, through the idle handle.
  */
 #include "ssh/channel_priv.h"
 
@@ -86,7 +87,7 @@ channel_handle_closed(uv_handle_t *handle)
 	free(channel);
 }
 
-/* The loop frees it. */
+/* The memory is freed when the loop has closed both handles. */
 static void
 channel_free(struct channel *channel)
 {
@@ -147,7 +148,7 @@ channel_schedule(struct channel *channel)
 	uv_idle_start(&channel->idle, channel_idle);
 }
 
-/* Makes the first callback that is due.  False if there is none. */
+/* Calls the first callback that is due.  False if none is. */
 static bool
 channel_tell_one(struct channel *channel)
 {
@@ -163,7 +164,7 @@ channel_tell_one(struct channel *channel)
 		    &(struct iovec) {
 			(void *)(uintptr_t)buf_bytes(&channel->in), len },
 		    1);
-		/* Closed in that call, which discards the rest. */
+		/* Closed in data(): stream_close() discards the rest, too. */
 		if (!channel->owned)
 			return false;
 		buf_consume(&channel->in, len);
@@ -250,7 +251,7 @@ channel_write(struct stream *stream, const struct iovec *pieces, size_t n)
 		if (channel_write_piece(channel, pieces[i].iov_base,
 			pieces[i].iov_len) == 0)
 			continue;
-		/* A part may already be sent. */
+		/* The stream cannot continue: a part may have been sent. */
 		channel_fail(channel, -ENOMEM, "out of memory");
 		channel_send_close(channel);
 		channel_schedule(channel);

@@ -6,13 +6,13 @@
 #include <errno.h>
 #include <stdio.h>
 
-/* The question of window.h: a request that no server knows, so that all servers
- * answer it with CHAN_FAILURE. */
-#define CHANNEL_QUESTION "keepalive@openssh.com"
+/* The probe of window.h: a request that no server supports, so that each
+ * answers it with CHAN_FAILURE. */
+#define CHANNEL_PROBE "keepalive@openssh.com"
 
 /* ---- the window ---- */
 
-/* Sends what is due: a larger window, then the question. */
+/* Sends what is due: CHAN_WINDOW_ADJUST, then a probe. */
 static void
 channel_give_window(struct channel *channel)
 {
@@ -25,9 +25,9 @@ channel_give_window(struct channel *channel)
 	if (grant > 0)
 		conn_put(proxy->conn,
 		    chan_put_window_adjust(channel->peer, grant));
-	if (window_asks(&channel->window, uv_hrtime() / 1000))
+	if (window_must_probe(&channel->window, uv_hrtime() / 1000))
 		conn_put(proxy->conn,
-		    chan_put_request(channel->peer, CHANNEL_QUESTION, NULL));
+		    chan_put_request(channel->peer, CHANNEL_PROBE, NULL));
 }
 
 void
@@ -61,7 +61,7 @@ channel_confirmed(struct channel *channel, const struct chan_message *message)
 	channel->peer_packet = message->packet < LIMIT_CHANNEL_PACKET ?
 	    message->packet :
 	    LIMIT_CHANNEL_PACKET;
-	if (channel->close_sent) { /* not really: peer was not known yet */
+	if (channel->close_sent) { /* only noted: peer was not known */
 		channel->close_sent = false;
 		channel_send_close(channel);
 		return;
@@ -72,7 +72,8 @@ channel_confirmed(struct channel *channel, const struct chan_message *message)
 	channel_tell(channel);
 }
 
-/* channel->why has sshd's words; the explanation is known, if there is any. */
+/* Reports a refusal: sshd's words, which are in channel->why, and what a
+ * session may have explained. */
 static void
 channel_explained(void *ctx)
 {
@@ -89,14 +90,14 @@ channel_explained(void *ctx)
 	channel_tell(channel);
 }
 
-/* A session may explain that: reason.h. */
+/* The refusal is reported when reason.h knows whether a session explains it. */
 static void
 channel_prohibited(struct channel *channel, const char *why)
 {
 	bool owned = channel->owned;
 
 	channel_set_why(channel, why);
-	channel_detach(channel); /* and, without an owner, freed */
+	channel_detach(channel); /* which frees it if it has no owner */
 	if (owned &&
 	    !reason_await(channel->reason, &channel->wait, channel_explained,
 		channel))
@@ -106,12 +107,13 @@ channel_prohibited(struct channel *channel, const char *why)
 static void
 channel_refused(struct channel *channel, const struct chan_message *message)
 {
-	/* What is put in front of sshd's words, by RFC 4254 section 5.1. */
+	/* For each reason code (RFC 4254 section 5.1), the error, and the text
+	 * in front of sshd's words. */
 	static const struct {
 		int err;
 		const char *name;
 	} reasons[] = {
-		{ -ECONNREFUSED, "" }, /* any other */
+		{ -ECONNREFUSED, "" }, /* for any other code */
 		[CHAN_ADMINISTRATIVELY_PROHIBITED] = { -EACCES,
 		    "administratively prohibited: " },
 		[CHAN_CONNECT_FAILED] = { -ECONNREFUSED, "" },
@@ -131,7 +133,7 @@ channel_refused(struct channel *channel, const struct chan_message *message)
 		channel_prohibited(channel, why);
 		return;
 	}
-	/* sshd has permitted it. */
+	/* sshd has permitted the connection, although it then failed. */
 	if (reason == CHAN_CONNECT_FAILED)
 		reason_forwarded(channel->reason);
 	channel_fail(channel, reasons[reason].err, why);
@@ -141,7 +143,8 @@ channel_refused(struct channel *channel, const struct chan_message *message)
 
 /* ---- data ---- */
 
-/* The peer violates the protocol in this channel only: the link stays. */
+/* The peer has violated the protocol on this channel only, so the link
+ * continues. */
 static void
 channel_violated(struct channel *channel, const char *why)
 {
@@ -182,7 +185,7 @@ channel_got_data(struct channel *channel, const struct chan_message *message)
 {
 	size_t len = message->data_len;
 
-	if (channel->close_sent) /* the peer does not know it yet */
+	if (channel->close_sent) /* but the peer had not received it */
 		return;
 	if (channel->eof || len > UINT32_MAX ||
 	    !window_receive(&channel->window, (uint32_t)len)) {
@@ -227,17 +230,19 @@ channel_got_eof(struct channel *channel)
 	    channel->eof_at - channel->heard_at >= LIMIT_IDLE_END_MS;
 	channel->proxy->info->sends_eof = true;
 	channel_end_finish(channel);
-	/* A CLOSE right behind it comes first: channel_doubt(). */
+	/* eof() comes later: if CLOSE follows at once, channel_doubt() must
+	 * see it first. */
 	channel_schedule(channel);
 }
 
 /*
- * With ChannelTimeout, sshd drops what it still has of a channel that it could
- * not send on for a while, and sends EOF and CLOSE.  For no other reason does
- * it close before our end; and a server that had to wait for us for so long was
- * not at the end of its data.  If this process was late itself, that time is
- * not certain.  Then an end without window left is doubtful, unless the server
- * closes every channel so early.
+ * EOF and CLOSE have come before our own EOF.  OpenSSH closes a channel so
+ * early only for ChannelTimeout: it had no window for a while, and drops the
+ * bytes that it could not send.  If the window was used up for that long
+ * (channel->starved), channel_got_close() reports a loss.  But a process that
+ * was late itself does not know how long that was.  So any such end with a
+ * used-up window is doubtful, unless the SSH server closes all channels so
+ * early.
  */
 static void
 channel_doubt(struct channel *channel)
@@ -248,8 +253,8 @@ channel_doubt(struct channel *channel)
 	if (!channel->eof || channel->eof_told || channel->shut)
 		return;
 	channel->doubtful = channel->exhausted && !proxy->closes_early;
-	/* ChannelTimeout also closes channels that ended long ago, or in which
-	 * nothing moves. */
+	/* Not if the channel was idle, or its EOF came, a while before: then
+	 * that may be ChannelTimeout, too. */
 	if (!channel->exhausted && now - channel->eof_at < LIMIT_AT_ONCE_MS &&
 	    channel->eof_at - channel->heard_at < LIMIT_AT_ONCE_MS)
 		proxy->closes_early = true;
@@ -257,8 +262,8 @@ channel_doubt(struct channel *channel)
 
 /*
  * OpenSSH always sends EOF first (RFC 4254 section 5.3 only recommends it), so
- * a CLOSE without EOF is a loss.  Servers that copy and then close never send
- * EOF: while none has come on this link, a CLOSE may be the end.
+ * a CLOSE without EOF is a loss.  But some servers never send EOF: while none
+ * has come on this link, a CLOSE may be the end of the data.
  */
 static void
 channel_got_close(struct channel *channel)
@@ -302,7 +307,7 @@ channel_message(struct channel *channel, const struct chan_message *message)
 
 	if (proxy->gathering != channel || message->type != CHAN_DATA)
 		channel_deliver(proxy);
-	/* Its owner may have closed it in that call. */
+	/* A callback may have detached the channel. */
 	if (channel->proxy == NULL)
 		return 0;
 	if (message->type == CHAN_OPEN_CONFIRMATION ||
@@ -334,7 +339,8 @@ channel_message(struct channel *channel, const struct chan_message *message)
 		channel_got_close(channel);
 		break;
 	case CHAN_REQUEST:
-		/* eow@openssh.com, for example, which wants no reply. */
+		/* None is supported.  eow@openssh.com, for example, wants no
+		 * reply. */
 		if (message->want_reply && channel_can_send(channel))
 			conn_put(proxy->conn,
 			    chan_put(CHAN_FAILURE, channel->peer));

@@ -5,7 +5,7 @@
 
 #include <assert.h>
 
-/* Packets that go to the mux socket in one call. */
+/* The most packets that one call writes to the mux socket. */
 #define CHANNEL_PACKETS 8
 
 void
@@ -47,7 +47,7 @@ channel_undelivered(const struct stream *stream)
 		return len;
 	if (channel->mark > conn_sent(channel->proxy->conn))
 		behind = channel->mark - conn_sent(channel->proxy->conn);
-	/* Bytes of other channels may be before the mark, too. */
+	/* Bytes before the mark may belong to other channels, too. */
 	if (behind > channel->handed)
 		behind = channel->handed;
 	len += behind;
@@ -90,7 +90,7 @@ channel_end_finish(struct channel *channel)
 		channel_send_close(channel);
 }
 
-/* Bytes may have been sent: calls drained(), sends the EOF, if that is due. */
+/* After bytes were sent: schedules drained() and sends EOF, if they are due. */
 static void
 channel_after_send(struct channel *channel)
 {
@@ -109,7 +109,8 @@ channel_after_send(struct channel *channel)
 	channel_end_finish(channel);
 }
 
-/* Small pieces may overtake other channels that wait. */
+/* May a write of len bytes be sent before those of channels that wait?
+ * (LIMIT_CHANNEL_SMALL) */
 static bool
 channel_is_small(const struct channel *channel, size_t len)
 {
@@ -118,8 +119,8 @@ channel_is_small(const struct channel *channel, size_t len)
 }
 
 /*
- * Sends at most max packets, and not more than ssh takes at once.  Returns how
- * many of the len bytes they took, and sets *ret_full if ssh took less.
+ * Sends at most max packets, as far as the mux socket takes them.  Returns how
+ * many of the len bytes were sent.  Sets *ret_full if a packet was not taken.
  */
 static size_t
 channel_send_packets(struct channel *channel, const uint8_t *bytes, size_t len,
@@ -161,7 +162,7 @@ channel_send_packets(struct channel *channel, const uint8_t *bytes, size_t len,
 	return sent;
 }
 
-/* first: nothing could be sent in its turn. */
+/* first: it keeps its place, because nothing could be sent in its turn. */
 static void
 channel_wait(struct channel *channel, bool first)
 {

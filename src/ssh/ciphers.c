@@ -19,7 +19,8 @@
 bool
 ciphers_are_list(const char *list)
 {
-	/* With + or - in front it would change ssh's own list. */
+	/* With + or - in front it would change ssh's own list instead of
+	 * replacing it. */
 	if (strnlen(list, LIMIT_SSH_CIPHERS) == LIMIT_SSH_CIPHERS ||
 	    *list == '+' || *list == '-')
 		return false;
@@ -76,7 +77,8 @@ ciphers_reorder(const char *list, char ret[LIMIT_SSH_CIPHERS])
 			name += len + 1;
 		}
 	}
-	/* Each name has a comma behind it: as long as list with its NUL. */
+	/* Each name is followed by a comma, so order is as long as list with
+	 * its NUL. */
 	order[n - 1] = '\0';
 	if (strcmp(order, list) == 0)
 		return false;

@@ -13,22 +13,20 @@
 #define CMDLINE_SOCKET_NAME "ctl"
 
 /*
- * ssh takes the first value of an option: these come before the user's options
- * and configuration, and cannot be overridden.  Everything else is the user's
- * choice.
+ * ssh uses the first value of an option.  These come before the user's options
+ * and configuration, so they cannot be overridden.
  */
 static const char *const cmdline_fixed[] = {
 	"-N", /* no session; also overrides SessionType and RequestTTY */
 	"-T",
 	"-a",
 	"-x",
-	/* One master, in the foreground, that needs no confirmation for each
-	 * channel.  -M is not the same: a second -M would turn it into "ask".
-	 */
+	/* A master that stays in the foreground, and does not ask for
+	 * confirmation of each connection to it. */
 	"-oControlMaster=yes",
 	"-oControlPersist=no",
 	"-oForkAfterAuthentication=no",
-	/* Configured for logins to this host, not for culvert. */
+	/* A user who configures these means logins. */
 	"-oRemoteCommand=none",
 	"-oClearAllForwardings=yes",
 };
@@ -39,7 +37,7 @@ static const char *const cmdline_fixed[] = {
  * the destination, and NULL; ssh -G has fewer. */
 #define CMDLINE_N_MORE 10
 
-/* The texts that are made here; in memory they follow the vector. */
+/* The arguments that are made here.  In memory they follow the vector. */
 struct cmdline_texts {
 	char path[2 * CMDLINE_PATH_MAX];
 	char ciphers[sizeof("-oCiphers=") + LIMIT_SSH_CIPHERS];
@@ -80,7 +78,7 @@ cmdline_link_options(const struct link_options *first, size_t link,
 	options.batch = true;
 	options.quiet = true;
 	options.apart = true;
-	options.find_defaults = false; /* the first has found them */
+	options.find_defaults = false; /* the first link has them */
 	return options;
 }
 
@@ -99,13 +97,13 @@ cmdline_put(struct cmdline_vector *vector, const char *word)
 	vector->argv[vector->n++] = (char *)(uintptr_t)word;
 }
 
-/* ssh expands a '%' in a ControlPath, and takes "%%" for one. */
+/* ssh expands '%' in a ControlPath; "%%" stands for '%'. */
 static void
 cmdline_put_path(struct cmdline_vector *vector, const char *path)
 {
 	char *to = vector->texts->path;
 
-	/* ssh takes the last -S, unlike -o. */
+	/* ssh uses the last -S, unlike -o. */
 	cmdline_put(vector, "-S");
 	cmdline_put(vector, to);
 	for (; *path != '\0'; path++) {
@@ -163,7 +161,7 @@ cmdline_put_own(struct cmdline_vector *vector,
 	cmdline_put(vector, options->program);
 	cmdline_put(vector, "-F");
 	cmdline_put(vector, "none");
-	/* With BatchMode, Debian's ssh has another ServerAliveInterval. */
+	/* Debian's ssh has another default of ServerAliveInterval then. */
 	cmdline_put(vector,
 	    options->batch ? "-oBatchMode=yes" : "-oBatchMode=no");
 	cmdline_put(vector, "-G");

@@ -137,16 +137,17 @@ conn_break(struct conn *conn)
 		return;
 	conn->broken = true;
 	buf_free(&conn->queue);
-	/* What ssh has sent before is still read; then the end comes. */
+	/* What ssh has sent before is still read; then lost() follows. */
 	shutdown(conn->fd, SHUT_RDWR);
 	conn_want(conn, UV_READABLE);
 }
 
-/* Writes what the socket takes.  Returns how many bytes, or -1 if it broke. */
+/* Writes what the socket takes.  Returns the number of bytes, or -1 after
+ * conn_break(). */
 static ssize_t
 conn_write(struct conn *conn, const struct iovec *pieces, size_t n_pieces)
 {
-	/* No const, because the type is also for reading. */
+	/* The member is not const, because recvmsg() uses it, too. */
 	struct msghdr message = { .msg_iov = (struct iovec *)(uintptr_t)pieces,
 		.msg_iovlen = n_pieces };
 	ssize_t n;
@@ -162,7 +163,7 @@ conn_write(struct conn *conn, const struct iovec *pieces, size_t n_pieces)
 	return -1;
 }
 
-/* Writes the queue, as far as the socket takes it.  False if it broke. */
+/* Writes what the socket takes of the queue.  False after conn_break(). */
 static bool
 conn_push(struct conn *conn)
 {
@@ -196,10 +197,10 @@ conn_queue(struct conn *conn, const struct iovec *pieces, size_t n, size_t skip)
 }
 
 /*
- * Writes the queue, and then what the socket takes of the pieces: how many
- * bytes of them, or -1 if it broke.  The queue is tried at each occasion: a
- * Unix socket is reported as writable only when three quarters of it are empty,
- * and until then ssh may have read everything and wait.
+ * Writes the queue, then the pieces, as far as the socket takes them.  Returns
+ * the number of bytes of the pieces, or -1 after conn_break().  It does not
+ * wait for UV_WRITABLE: the kernel reports a Unix socket as writable only when
+ * three quarters of its buffer are free, although it takes bytes before.
  */
 static ssize_t
 conn_write_both(struct conn *conn, const struct iovec *pieces, size_t n)
@@ -280,8 +281,8 @@ conn_lost(struct conn *conn, int err)
 	handler->lost(ctx, err);
 }
 
-/* ssh's hello, then its answer to the request for proxy mode.  0 or a negative
- * errno. */
+/* Takes ssh's hello, then its answer to the request for proxy mode.  0 or a
+ * negative errno. */
 static int
 conn_handshake(struct conn *conn, const struct wire_in *in)
 {
@@ -351,7 +352,7 @@ conn_read(struct conn *conn)
 	}
 	conn->input_len += (size_t)n;
 	err = conn_messages(conn);
-	/* It may have been freed meanwhile. */
+	/* A callback may have freed it. */
 	if (conn->handler != NULL && err < 0)
 		conn_lost(conn, err);
 }

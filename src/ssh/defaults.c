@@ -19,12 +19,12 @@ struct defaults_run {
 	struct defaults *defaults;
 	struct ssh_run *run; /* NULL: not started */
 	bool ended;
-	bool good; /* it has ended with status 0 */
+	bool good; /* it ended with status 0, and text has all */
 	char text[LIMIT_SSH_CONFIG];
 	size_t len;
 };
 
-/* With the user's configuration, and without. */
+/* ssh -G with the user's configuration, then without any. */
 #define DEFAULTS_RUNS 2
 
 struct defaults {
@@ -40,7 +40,7 @@ struct defaults {
 
 /* ---- the answer ---- */
 
-/* Do both print the same value for key? */
+/* Do both runs print the same value for key? */
 static bool
 defaults_same(const struct defaults_run *runs, const char *key)
 {
@@ -52,7 +52,7 @@ defaults_same(const struct defaults_run *runs, const char *key)
 	    strcmp(one, two) == 0;
 }
 
-/* The list to request; or NULL and *ret_why. */
+/* The list to request; or NULL, and *ret_why says why there is none. */
 static const char *
 defaults_ciphers(const struct defaults *defaults, char list[LIMIT_SSH_CIPHERS],
     const char **ret_why)
@@ -73,7 +73,7 @@ defaults_ciphers(const struct defaults *defaults, char list[LIMIT_SSH_CIPHERS],
 	else if (!defaults_same(runs, "ciphers"))
 		*ret_why = "it is configured";
 	else if (!ciphers_reorder(own, list))
-		*ret_why = "it is right";
+		*ret_why = "no change is needed";
 	else
 		return list;
 	return NULL;
@@ -83,7 +83,8 @@ static void
 defaults_end(struct defaults *defaults)
 {
 	const struct defaults_run *runs = defaults->runs;
-	/* If that is not known, the time-outs do no harm. */
+	/* If the configuration is not known, it does no harm to set the
+	 * time-outs. */
 	bool unknown = !runs[0].good || !runs[1].good;
 	struct defaults_answer answer = { .why = NULL };
 	char list[LIMIT_SSH_CIPHERS];
@@ -97,7 +98,7 @@ defaults_end(struct defaults *defaults)
 	defaults->done(defaults->ctx, &answer);
 }
 
-/* ---- the two ssh -G ---- */
+/* ---- the two runs of ssh -G ---- */
 
 void
 defaults_stop(struct defaults *defaults)
@@ -126,7 +127,7 @@ defaults_wrote(void *ctx, const char *bytes, size_t len)
 		len = room;
 	memcpy(run->text + run->len, bytes, len);
 	run->len += len;
-	/* Nothing is believed of so much. */
+	/* An output that does not fit is not used. */
 	if (len > 0 && run->len == sizeof(run->text))
 		ssh_run_signal(run->run, SIGKILL);
 }
@@ -190,7 +191,7 @@ defaults_find(uv_loop_t *loop, const struct link_options *options,
 		defaults_free(defaults);
 		return err;
 	}
-	if (err != 0) /* one of them alone says nothing */
+	if (err != 0) /* both outputs are needed */
 		defaults_stop(defaults);
 	*ret = defaults;
 	return 0;

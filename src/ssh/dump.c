@@ -1,5 +1,5 @@
 /*
- * What ssh -G prints.
+ * The output of ssh -G.
  */
 #include "ssh/dump.h"
 

@@ -1,19 +1,20 @@
 /*
- * The link: an ssh master and three connections to its control socket, for
- * requests, for control connections and for data connections.  So nothing on a
- * control connection waits behind data, neither here nor on the way to ssh.
- * nodelay.c has one or two more.
+ * The link: an ssh master and three connections to its control socket: for
+ * requests, for control connections and for data connections.  They are
+ * separate so that nothing on a control connection waits behind data, neither
+ * in culvert nor on the way to ssh.  nodelay.c opens one or two more.
  *
- *	NEW -> FINDING -> STARTING -- socket exists --> SHAKING -- all up --> UP
+ *	NEW -> FINDING -> STARTING -- socket exists --> HANDSHAKE - all up -> UP
  *	          |          |                            |                   |
  *	          +----------+-- link_stop(), a connection lost, ssh ended ---+
  *	                                 |
  *	                 ENDING -- ssh has ended --> DOWN
  *
- * FINDING looks for options that are not configured (defaults.h).  In ENDING
- * nothing new is made.  When a connection is lost or ssh ends, all that the
- * link carries is lost, once: streams first, then forwards, then alive checks.
- * down() waits for the end of ssh, because only then is nothing left of it.
+ * FINDING looks for options that are not configured (defaults.h).  In ENDING no
+ * stream or forward can be made.  When a connection is lost or ssh ends, the
+ * loss of all that the link carries is reported once: to streams, then to
+ * forwards, then to alive checks.  down() is called when ssh has ended, because
+ * only then is nothing left of it.
  */
 #include "ssh/link.h"
 
@@ -37,7 +38,7 @@ enum link_state {
 	LINK_NEW,
 	LINK_FINDING,
 	LINK_STARTING,
-	LINK_SHAKING,
+	LINK_HANDSHAKE,
 	LINK_UP,
 	LINK_ENDING,
 	LINK_DOWN,
@@ -51,8 +52,8 @@ struct link {
 	enum link_state state;
 	struct link_info info;
 	bool was_up;
-	unsigned int shaken; /* connections that are up */
-	const char *failure; /* ours, if ssh has no words; or NULL */
+	unsigned int n_up;   /* connections that are up */
+	const char *failure; /* the reason if ssh prints none; or NULL */
 	struct defaults *defaults;
 	struct master *master;
 	struct requests *requests;
@@ -67,7 +68,7 @@ struct link {
 
 /* ---- its end ---- */
 
-/* All that the link carries is lost.  From the loop only. */
+/* Reports the loss of all that the link carries.  From the loop only. */
 static void
 link_abort(struct link *link)
 {
@@ -81,7 +82,7 @@ link_abort(struct link *link)
 		requests_abort(link->requests);
 }
 
-/* Ends ssh, then down() comes. */
+/* Ends ssh; down() follows. */
 static void
 link_fail(struct link *link, const char *failure)
 {
@@ -98,7 +99,7 @@ link_lost(void *ctx, int err)
 	link_fail(ctx, "ssh closed its control socket");
 }
 
-/* It may ignore SIGTERM, too, but SIGKILL follows. */
+/* ssh may not react to SIGTERM either, but then master_stop() sends SIGKILL. */
 static void
 link_silent(void *ctx)
 {
@@ -125,11 +126,11 @@ link_up(void *ctx)
 {
 	struct link *link = ctx;
 
-	if (link->state != LINK_SHAKING || ++link->shaken < 1 + LINK_USES)
+	if (link->state != LINK_HANDSHAKE || ++link->n_up < 1 + LINK_USES)
 		return;
 	link->state = LINK_UP;
 	link->was_up = true;
-	/* Words from before are no reason for a later end. */
+	/* What ssh has printed so far does not explain a later end. */
 	master_forget_words(link->master);
 	if (link->options->watch_ms > 0)
 		requests_watch(link->requests, link->options->watch_ms);
@@ -162,7 +163,8 @@ link_nodelay(void *ctx, const char *why)
 
 /* ---- why sshd refuses forwards ---- */
 
-/* An account that may do nothing prints the same whatever it is to run. */
+/* Any command would do: whether a password has expired is printed for each, and
+ * a forced command replaces it. */
 #define LINK_COMMAND "exit"
 
 static void
@@ -195,7 +197,7 @@ link_find_reason(void *ctx)
 		&link->info.sends_eof, &handler, link, &link->explainer) == 0;
 }
 
-/* To the log only, because the words can be anything. */
+/* Only to the log, because a session can print anything. */
 static void
 link_session_said(void *ctx, const char *words)
 {
@@ -221,7 +223,7 @@ link_kept_over(void *ctx, const char *why)
 		    "%s", why);
 }
 
-/* Nothing is lost; one warning explains why the session is opened often. */
+/* Nothing is lost, so only the first time is worth a warning. */
 static void
 link_kept_timed_out(void *ctx, uint64_t ms)
 {
@@ -252,7 +254,7 @@ link_ready(void *ctx)
 
 	if (link->state != LINK_STARTING)
 		return;
-	link->state = LINK_SHAKING;
+	link->state = LINK_HANDSHAKE;
 	err = requests_new(link->loop, path, link->reason,
 	    &link_requests_handler, link, &link->requests);
 	for (size_t use = 0; use < LINK_USES && err == 0; use++)
@@ -264,7 +266,7 @@ link_ready(void *ctx)
 	}
 	if (!link->options->session)
 		return;
-	/* Without it the link is only slower. */
+	/* Without this session the link is only slower. */
 	err = nodelay_new(link->loop, path, NULL, &link->info.sends_eof,
 	    &handler, link, &link->nodelay);
 	if (err != 0)
@@ -386,8 +388,9 @@ link_stop(struct link *link)
 		defaults_stop(link->defaults);
 	link->state = LINK_ENDING;
 	master_stop(link->master);
-	/* The loss of these is reported to the streams, from the loop; and it
-	 * wakes up an ssh that missed the signal just before poll(). */
+	/* The loss of these connections is reported to the streams from the
+	 * loop.  It also wakes up an ssh that got SIGTERM just before poll().
+	 */
 	if (link->requests != NULL)
 		requests_break(link->requests);
 	for (size_t use = 0; use < LINK_USES; use++) {

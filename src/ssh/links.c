@@ -7,10 +7,10 @@
  *	 ^                    |               |                |
  *	 +------ failed ------+---- lost -----+----- ended ----+
  *
- * They are opened one at a time, so that a server which refuses them, or counts
- * failed logins, sees one.  When one is up and there are still more data
- * connections than links, the next is opened.  A timer, which does not keep the
- * loop running, looks for idle ones.
+ * Further links are opened one at a time, so that a server which refuses them,
+ * or counts failed logins, sees one attempt.  When one is up and there are
+ * still more data connections than links, the next is opened.  A timer, which
+ * does not keep the loop running, closes links that are idle.
  */
 #include "ssh/links.h"
 
@@ -27,7 +27,7 @@
 #include "ssh/cmdline.h"
 #include "ssh/pause.h"
 
-/* How often the timer looks in the time after which a link is idle. */
+/* How often the timer expires in the time after which a link counts as idle. */
 #define LINKS_LOOKS 4
 
 enum place_state {
@@ -37,7 +37,7 @@ enum place_state {
 	PLACE_CLOSING,
 };
 
-/* For one link.  That of the first is number 0; its state is not used. */
+/* One link.  The first is number 0; its state is not used. */
 struct place {
 	struct links *links;
 	size_t number;
@@ -60,7 +60,7 @@ struct links {
 	uv_timer_t idle_timer;
 	bool first_down; /* places[0].link is down, and not replaced yet */
 	bool stopping;
-	bool told; /* logged that none can be opened; until one is */
+	bool told; /* a failure was logged; until a link is up */
 	struct pause pause;
 	uint64_t retry_at;
 };
@@ -75,7 +75,7 @@ links_count(const struct links *links, enum place_state state)
 	return n;
 }
 
-/* Can it take a data connection? */
+/* Can the link take a data connection? */
 static bool
 place_is_usable(const struct place *place)
 {
@@ -90,11 +90,11 @@ place_load(const struct place *place)
 	return place->held + link_data_streams(place->link, true);
 }
 
-/* ---- the further ones ---- */
+/* ---- further links ---- */
 
 static const struct link_handler place_handler;
 
-/* The next is not opened before a pause.  lived_ms: see pause_after(). */
+/* Begins a pause in which no link is opened.  lived_ms: see pause_after(). */
 static void
 links_put_off(struct links *links, uint64_t lived_ms)
 {
@@ -141,7 +141,7 @@ place_start(struct place *place)
 	return err;
 }
 
-/* Was one lost whose ssh has not ended yet? */
+/* Is there a lost link whose ssh has not ended yet? */
 static bool
 links_are_losing(const struct links *links)
 {
@@ -152,7 +152,8 @@ links_are_losing(const struct links *links)
 	return false;
 }
 
-/* There are more data connections than links. */
+/* There are more data connections than links: opens another one, if that is
+ * possible now. */
 static void
 links_want_one(struct links *links)
 {
@@ -401,7 +402,7 @@ links_choose(struct links *links)
 	unsigned int least = 0;
 	struct place *best = NULL;
 
-	/* The first one comes last. */
+	/* The first link comes last. */
 	for (size_t n = 1; n <= links->options.max; n++) {
 		struct place *place = &links->places[n % links->options.max];
 

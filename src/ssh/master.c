@@ -103,7 +103,7 @@ master_wrote(void *ctx, const char *bytes, size_t len)
 	words_feed(&master->words, bytes, len, uv_now(master->loop));
 }
 
-/* How it ended, with its last lines. */
+/* Why ssh ended: its last lines, or how the process ended. */
 static void
 master_why(const struct master *master, const struct monitor_end *end,
     char why[MASTER_WHY_MAX])
@@ -138,7 +138,7 @@ master_ended(void *ctx, const struct monitor_end *end)
 	words_end(&master->words, uv_now(master->loop));
 	unlink(master->path);
 	master_why(master, end, why);
-	/* After SIGTERM ssh exits by itself. */
+	/* At SIGTERM, ssh exits with a status, or the signal ends it. */
 	expected = master->terms > 0 && words_text(&master->words)[0] == '\0' &&
 	    (end->signal == 0 || end->signal == SIGTERM || master->killed);
 	master->handler->exited(master->ctx, expected ? NULL : why);
@@ -149,7 +149,7 @@ master_kill(uv_timer_t *timer)
 {
 	struct master *master = timer->data;
 
-	master->killed = master->terms == LIMIT_SSH_STOP_ASKS;
+	master->killed = master->terms == LIMIT_SSH_STOP_TERMS;
 	master->terms += !master->killed;
 	ssh_run_signal(master->run, master->killed ? SIGKILL : SIGTERM);
 }
@@ -160,14 +160,14 @@ master_stop(struct master *master)
 	if (!master->running || master->terms > 0)
 		return;
 	uv_timer_start(&master->kill_timer, master_kill,
-	    LIMIT_SSH_STOP_MS / LIMIT_SSH_STOP_ASKS,
-	    LIMIT_SSH_STOP_MS / LIMIT_SSH_STOP_ASKS);
+	    LIMIT_SSH_STOP_MS / LIMIT_SSH_STOP_TERMS,
+	    LIMIT_SSH_STOP_MS / LIMIT_SSH_STOP_TERMS);
 	master_kill(&master->kill_timer);
 }
 
 /* ---- its start ---- */
 
-/* ssh listens on the socket before it gives it this name. */
+/* When the socket gets this name, ssh already listens on it. */
 static void
 master_watched(uv_fs_event_t *watch, const char *name, int events, int status)
 {
@@ -194,8 +194,8 @@ master_try_program(const char *path)
 	return access(path, X_OK) == 0 ? 0 : -errno;
 }
 
-/* 0, or the negative errno of execvp(), which only the monitor's child would
- * see. */
+/* 0, or the negative errno with which execvp() would fail in the monitor's
+ * child. */
 static int
 master_check_program(const char *program)
 {
@@ -206,7 +206,7 @@ master_check_program(const char *program)
 	if (strchr(program, '/') != NULL)
 		return master_try_program(program);
 	if (dirs == NULL)
-		return 0; /* execvp() has its own default */
+		return 0; /* execvp() has a default */
 	for (;; dirs++) {
 		int len = (int)strcspn(dirs, ":");
 

@@ -1,5 +1,5 @@
 /*
- * The monitor, as the main process sees it.
+ * The main process's end of the monitor: its start, requests and answers.
  */
 #include "ssh/monitor.h"
 
@@ -48,7 +48,7 @@ struct monitor {
 
 /* ---- the fork ---- */
 
-/* Waits for it.  0 or a negative errno. */
+/* Waits for the first packet of the monitor.  0 or a negative errno. */
 static int
 monitor_read_hello(struct monitor *monitor)
 {
@@ -94,7 +94,7 @@ monitor_fork(const struct monitor_options *options, struct monitor **ret)
 		return err;
 	}
 	if (monitor->pid == 0) {
-		close(fds[0]); /* or it would never see its end */
+		close(fds[0]); /* else it would never see EOF */
 		monitor_main(fds[1], options);
 	}
 	close(fds[1]);
@@ -152,7 +152,7 @@ monitor_find(struct monitor *monitor, uint32_t number)
 	return NULL;
 }
 
-/* The loop runs while a process does. */
+/* Keeps the loop running while a process runs. */
 static void
 monitor_count(struct monitor *monitor, bool one_more)
 {
@@ -208,8 +208,8 @@ monitor_has_read(struct monitor *monitor, int err, int fd)
 	free(bytes);
 }
 
-/* fd: what came with the answer, or -1; it remains the caller's unless it is
- * taken. */
+/* fd: the descriptor that came with the answer, or -1.  The caller closes it,
+ * unless this sets it to -1. */
 static void
 monitor_answered(struct monitor *monitor, const struct monitor_answer *answer,
     int *fd)
@@ -284,7 +284,7 @@ monitor_detach(struct monitor *monitor)
 
 /* ---- requests ---- */
 
-/* fd: goes with it, unless -1.  0 or a negative errno. */
+/* fd: a descriptor to pass with the request, or -1.  0 or a negative errno. */
 static int
 monitor_send(const struct monitor *monitor, struct monitor_request *request,
     int fd)
@@ -294,8 +294,8 @@ monitor_send(const struct monitor *monitor, struct monitor_request *request,
 
 	if (!monitor->gone)
 		err = fds_send(monitor->fd, request, sizeof(*request), fd);
-	/* At the start of many destinations the socket fills up; the monitor
-	 * takes about a millisecond for a request. */
+	/* When many destinations start, the socket fills up.  The monitor
+	 * needs about a millisecond for each request. */
 	while (err == -EAGAIN && poll(&room, 1, LIMIT_MONITOR_REQUEST_MS) == 1)
 		err = fds_send(monitor->fd, request, sizeof(*request), fd);
 	return err;

@@ -1,5 +1,5 @@
 /*
- * The processes that the monitor starts.
+ * The monitor process: the processes that it starts.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,26 +20,27 @@
 #include "limits.h"
 #include "ssh/monitor_priv.h"
 
-/* Processes that one ssh starts, at most: a ProxyCommand, which may be a
- * script, or an ssh for each ProxyJump, and a program that asks for passwords.
- */
+/* The most processes started by one ssh that monitor_kill() signals: a
+ * ProxyCommand, which may be a script, or an ssh for each ProxyJump, and a
+ * program that asks for passwords. */
 #define MONITOR_STARTED 32
 
 /* ---- in the new process, up to its exec ---- */
 
 /*
- * Bytes for a control socket that ssh cannot write yet wait in one buffer,
- * which ssh extends by 32 KiB and copies each time.  By default, malloc
- * (mallopt(3)) takes new pages from the kernel for each copy, which costs many
- * times the copying: the first large download stands still for seconds.  Values
- * that the user has set stay.  On 32 bits glibc does not accept the first of
- * these, and the second alone would do harm.
+ * Bytes that ssh cannot write to its control socket yet wait in one buffer.
+ * ssh extends it by 32 KiB at a time, and each time copies all of it.  By
+ * default, malloc (mallopt(3)) gets new pages from the kernel for each copy.
+ * That takes many times as long as the copying, and the first large download
+ * stands still for seconds.  These environment variables prevent it; values
+ * that the user has set are kept.  On 32-bit systems neither is set, because
+ * glibc does not accept the first, and the second alone would do harm.
  */
 static const struct {
 	const char *name;
 	const char *value; /* bytes */
 } ssh_malloc[] = {
-	{ "MALLOC_MMAP_THRESHOLD_", "33554432" }, /* the largest it takes */
+	{ "MALLOC_MMAP_THRESHOLD_", "33554432" }, /* the largest permitted */
 	{ "MALLOC_TRIM_THRESHOLD_", "67108864" },
 };
 
@@ -53,13 +54,14 @@ ssh_environment(bool apart)
 		if (setenv(ssh_malloc[i].name, ssh_malloc[i].value, 0) != 0)
 			return -1;
 	}
-	/* Without a terminal, ssh and the ssh that it starts would open a
-	 * window to ask if DISPLAY is set. */
+	/* If DISPLAY is set, an ssh without a terminal would open a window to
+	 * ask for a password, and so would an ssh that it starts. */
 	return apart ? setenv("SSH_ASKPASS_REQUIRE", "never", 1) : 0;
 }
 
-/* Ignores what culvert was started with (base/process.h): after nohup(1), the
- * end of the terminal must not end ssh either. */
+/* Ignores the signals that were ignored when culvert was started
+ * (base/process.h): after nohup(1), the end of the terminal must not end ssh
+ * either. */
 static void
 child_signals(const sigset_t *ignored)
 {
@@ -72,8 +74,8 @@ child_signals(const sigset_t *ignored)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Sets standard input, output and error; -1: to /dev/null.  0, or -1 with
- * errno. */
+/* Makes fds standard input, output and error; -1 means /dev/null.  0, or -1
+ * with errno. */
 static int
 child_descriptors(const int fds[3])
 {
@@ -87,7 +89,7 @@ child_descriptors(const int fds[3])
 	return 0;
 }
 
-/* The process gets that signal when the monitor ends.  0, or -1. */
+/* Arranges that this process gets signum when the monitor ends.  0, or -1. */
 static int
 child_bind_to(pid_t parent, int signum)
 {
@@ -141,9 +143,9 @@ monitor_kill(const struct monitor_child *child, int signum)
 		return;
 	if (child->exporter)
 		signum = SIGKILL;
-	/* Before the login, ssh does not end what it has started.  A new
-	 * process may not have its session yet, but then has started nothing.
-	 */
+	/* Before the login, ssh does not end the processes that it has started,
+	 * so they are signalled, too.  If a new process does not lead its
+	 * session yet, kill() fails, but it has started nothing yet. */
 	if (child->apart && kill(-child->pid, signum) == 0)
 		return;
 	n = process_descendants(child->pid, started, MONITOR_STARTED);
@@ -177,8 +179,8 @@ monitor_answer(uint32_t number, int err, int status)
 	send(MONITOR_FD, &answer, sizeof(answer), MSG_NOSIGNAL);
 }
 
-/* Each process has a session of its own, except a first master, which may ask
- * on the terminal. */
+/* Does the process get a session of its own, without a terminal?  All do except
+ * the ssh of a first link, which may ask on the terminal. */
 static bool
 monitor_is_apart(const struct monitor_state *monitor,
     const struct monitor_request *request)
@@ -220,8 +222,9 @@ monitor_run(struct monitor_state *monitor, struct monitor_child *child,
 		monitor_answer(request->number, -ENOMEM, 0);
 		return;
 	}
-	/* Without handlers of libraries (pthread_atfork(3)): their descriptors
-	 * are closed, and the numbers belong to others now. */
+	/* Unlike fork(), this does not call the pthread_atfork(3) handlers of
+	 * libraries.  The descriptors that those use are closed, and their
+	 * numbers may be in use for something else. */
 	pid = _Fork();
 	if (pid == 0 && exporter)
 		exporter_exec(monitor, self, fd);
@@ -270,7 +273,7 @@ monitor_has_children(const struct monitor_state *monitor)
 	return false;
 }
 
-/* SIGTERM, some more of them, then SIGKILL: as master_stop(). */
+/* Sends SIGTERM, some more of them, then SIGKILL, as master_stop() does. */
 void
 monitor_end(struct monitor_state *monitor, int status)
 {
@@ -278,13 +281,13 @@ monitor_end(struct monitor_state *monitor, int status)
 
 	monitor_reap(monitor, false);
 	for (int terms = 0;
-	     terms <= LIMIT_SSH_STOP_ASKS && monitor_has_children(monitor);
+	     terms <= LIMIT_SSH_STOP_TERMS && monitor_has_children(monitor);
 	     terms++) {
 		for (size_t i = 0; i < MONITOR_PLACES(monitor->n); i++)
 			monitor_kill(&monitor->children[i],
-			    terms < LIMIT_SSH_STOP_ASKS ? SIGTERM : SIGKILL);
+			    terms < LIMIT_SSH_STOP_TERMS ? SIGTERM : SIGKILL);
 		while (monitor_has_children(monitor) &&
-		    poll(&ended, 1, LIMIT_SSH_STOP_MS / LIMIT_SSH_STOP_ASKS) >
+		    poll(&ended, 1, LIMIT_SSH_STOP_MS / LIMIT_SSH_STOP_TERMS) >
 			0)
 			monitor_reap(monitor, false);
 	}

@@ -21,18 +21,19 @@
 #include "limits.h"
 #include "ssh/monitor_priv.h"
 
-/* In ps, where a name has 15 letters. */
+/* The name in ps, where it has at most 15 characters. */
 #define MONITOR_NAME "culvert-monitor"
 
 static const int monitor_ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT,
 	SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ, SIGTTOU };
 
-/* What a terminal sends to its foreground jobs.  A script has no job control,
- * so a ^C for its next command would end an ssh in the background. */
+/* Signals that a terminal sends to its foreground jobs.  A script has no job
+ * control, so a ^C for its next command would also end an ssh in the
+ * background. */
 static const int terminal_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTSTP };
 
 static void
-monitor_settle(struct monitor_state *monitor, int fd, bool leaves_terminal)
+monitor_set_up(struct monitor_state *monitor, int fd, bool leaves_terminal)
 {
 	sigset_t set;
 
@@ -55,7 +56,7 @@ monitor_settle(struct monitor_state *monitor, int fd, bool leaves_terminal)
 	monitor->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* The private directory, and one in it for each further destination. */
+/* Makes the private directory, and one in it for each further destination. */
 static int
 monitor_make_directories(struct monitor_state *monitor, char *why, size_t size)
 {
@@ -122,7 +123,7 @@ monitor_main(int fd, const struct monitor_options *options)
 	    options->n * sizeof(*options->first));
 	monitor.n = options->n;
 	monitor.options = options;
-	monitor_settle(&monitor, fd, options->leaves_terminal);
+	monitor_set_up(&monitor, fd, options->leaves_terminal);
 	title_set(MONITOR_NAME);
 	hello = monitor_prepare(&monitor, &log);
 	fds_send(MONITOR_FD, &hello, sizeof(hello), log);

@@ -1,7 +1,7 @@
 /*
- * The requests of the main process.  Each is checked; a request that the main
- * process never makes means that an attacker has taken it over, and ends
- * everything.
+ * The monitor process: the requests of the main process.  Each is checked: one
+ * that the main process never makes shows that an attacker has taken over the
+ * main process, and ends everything.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +50,7 @@ is_listener(int fd)
 	    listens != 0;
 }
 
-/* A free place for a process with that number. */
+/* A free place for a process with that number, which must not be in use. */
 static struct monitor_child *
 monitor_place(struct monitor_state *monitor, uint32_t number)
 {
@@ -97,7 +97,8 @@ monitor_write_text(int fd, const char *bytes, size_t len)
 		bytes += n > 0 ? n : 0;
 		len -= n > 0 ? (size_t)n : 0;
 	}
-	/* A writable file could be mapped and run. */
+	/* Sealed, because the main process, which is confined, could map and
+	 * run a writable file. */
 	return lseek(fd, 0, SEEK_SET) == 0 &&
 		fcntl(fd, F_ADD_SEALS,
 		    F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) ==
@@ -106,7 +107,8 @@ monitor_write_text(int fd, const char *bytes, size_t len)
 	    -errno;
 }
 
-/* What the source has read, in a file without a name; or a negative errno. */
+/* A descriptor of an unnamed file with what the source has read; or a negative
+ * errno. */
 static int
 monitor_read_source(const struct monitor_source *source)
 {
@@ -125,7 +127,7 @@ monitor_read_source(const struct monitor_source *source)
 	return err == 0 ? steal_fd(&fd) : err;
 }
 
-/* Sends the descriptor, or a negative errno, and closes it. */
+/* Sends fd, a descriptor or a negative errno, and closes the descriptor. */
 static void
 monitor_answer_file(uint32_t type, int fd)
 {
@@ -138,7 +140,8 @@ monitor_answer_file(uint32_t type, int fd)
 	cleanup_fd(&fd);
 }
 
-/* Copies all texts of link into one block.  NULL when out of memory. */
+/* Copies all strings of link into one block, to which link then points.  NULL
+ * when out of memory. */
 static char *
 monitor_keep(struct link_options *link)
 {
@@ -197,7 +200,7 @@ monitor_use_request(struct monitor_state *monitor,
 		monitor->n++;
 }
 
-/* Without a terminal, ssh must not open a window to ask either. */
+/* From now on ssh has no terminal, and must not open a window to ask either. */
 static void
 monitor_leave_request(struct monitor_state *monitor)
 {
@@ -215,7 +218,7 @@ monitor_signal_request(struct monitor_state *monitor,
 
 	if (request->signum != SIGTERM && request->signum != SIGKILL)
 		monitor_refuse(monitor, "a signal other than TERM and KILL");
-	/* It may have ended meanwhile. */
+	/* The process may have ended meanwhile. */
 	child = request->number == 0 ? NULL :
 				       monitor_child(monitor, request->number);
 	if (child != NULL)

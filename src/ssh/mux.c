@@ -1,5 +1,5 @@
 /*
- * The messages of OpenSSH's control socket.
+ * The messages of OpenSSH's control socket (PROTOCOL.mux).
  */
 #include "ssh/mux.h"
 
@@ -7,7 +7,7 @@
 
 #define MUX_PROTOCOL_VERSION 4
 
-/* PROTOCOL.mux: the type of a forward, and the port that stands for a path. */
+/* The type of a remote forward, and the port number that means a path. */
 #define MUX_FWD_REMOTE 2
 #define MUX_PORT_PATH 0xfffffffe
 

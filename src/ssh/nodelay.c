@@ -1,13 +1,13 @@
 /*
- * No Nagle's algorithm on the SSH connection: one session.
+ * A session that makes sshd turn off Nagle's algorithm.
  *
  *	STARTING -> OPENING -> REQUESTED -> OPEN -- close --> OVER
  *	               |           |                           |
  *	               |           +-- refused: we close ------+
  *	               +-- refused: OVER, the connection stays
  *
- * A session that shall stay open, and that sshd closes while its program runs,
- * goes back to OPENING.
+ * If sshd closes a session that must stay open (nodelay_keep()) while its
+ * program runs, the state becomes OPENING again.
  */
 #include "ssh/nodelay.h"
 
@@ -23,21 +23,22 @@
 #include "ssh/chan.h"
 #include "ssh/conn.h"
 
-/* Our number of the only channel. */
+/* Our number for the only channel. */
 #define NODELAY_CHANNEL 0
 
 /* Longest why: sshd's words and some of ours. */
 #define NODELAY_WHY_MAX (LOG_ESCAPED_MAX + 64)
 
-/* A session that sshd closes is opened again at once this often, then at most
- * once in this time.  sshd's shortest time-out is one second. */
-#define NODELAY_AT_ONCE 3
+/* A session that sshd closes is opened again at most NODELAY_REOPENINGS times,
+ * and once more in each NODELAY_EVERY_MS.  The shortest ChannelTimeout is one
+ * second. */
+#define NODELAY_REOPENINGS 3
 #define NODELAY_EVERY_MS 400
 
 enum nodelay_state {
 	NODELAY_STARTING,  /* the connection is not in proxy mode yet */
-	NODELAY_OPENING,   /* the session */
-	NODELAY_REQUESTED, /* the subsystem */
+	NODELAY_OPENING,   /* the session was requested */
+	NODELAY_REQUESTED, /* the subsystem or command was requested */
 	NODELAY_OPEN,	   /* the program runs, or sshd will close it */
 	NODELAY_OVER,
 };
@@ -74,7 +75,7 @@ nodelay_tell(struct nodelay *nodelay, const char *why)
 		nodelay->handler->done(nodelay->ctx, why);
 }
 
-/* why: for done(), if that was not called yet. */
+/* why: for over(), and for done() if that was not called yet. */
 static void
 nodelay_over(struct nodelay *nodelay, const char *why)
 {
@@ -150,16 +151,17 @@ nodelay_data(struct nodelay *nodelay, const struct chan_message *packet)
 
 	if (nodelay->handler->heard != NULL)
 		nodelay->handler->heard(nodelay->ctx, packet->data, len);
-	/* A program that says more would wait forever. */
+	/* The window is not renewed: a program that prints more would wait
+	 * forever. */
 	if (len >= nodelay->window)
 		nodelay_close(nodelay);
 	else
 		nodelay->window -= len;
 }
 
-/* Has sshd closed a session that shall stay open, and whose program runs?  If
- * the program has ended, sshd says so; another server may not, so that must not
- * be repeated at once forever. */
+/* Has sshd closed a session that must stay open, although its program runs?
+ * sshd reports the end of the program; another server may not, so the number of
+ * new sessions is limited. */
 static bool
 nodelay_timed_out(const struct nodelay *nodelay)
 {
@@ -167,10 +169,10 @@ nodelay_timed_out(const struct nodelay *nodelay)
 
 	return nodelay->keep && nodelay->state == NODELAY_OPEN &&
 	    !nodelay->exited && !nodelay->close_sent &&
-	    nodelay->opened <= NODELAY_AT_ONCE + ms / NODELAY_EVERY_MS;
+	    nodelay->opened <= NODELAY_REOPENINGS + ms / NODELAY_EVERY_MS;
 }
 
-/* CLOSE has come; ours must follow before the number is used again. */
+/* CLOSE has come; ours must be sent before the channel number is used again. */
 static void
 nodelay_closed(struct nodelay *nodelay)
 {

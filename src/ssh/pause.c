@@ -6,7 +6,7 @@
 #include <assert.h>
 #include <sys/random.h>
 
-/* Twice that, or the maximum. */
+/* Twice ms, or the maximum if that is less. */
 static uint64_t
 twice(const struct pause *pause, uint64_t ms)
 {
@@ -40,7 +40,7 @@ pause_after(struct pause *pause, uint64_t lived_ms)
 {
 	uint32_t random = 0;
 
-	/* Without it the pause is the shortest one. */
+	/* With 0 the pause is the shortest one. */
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
 		random = 0;
 	return pause_draw(pause, lived_ms, random);

@@ -16,7 +16,7 @@
 /* The table of channels has this size at first, then it doubles. */
 #define PROXY_TABLE_MIN 16
 
-/* NI_MAXHOST: sshd can look up no longer name. */
+/* NI_MAXHOST: sshd cannot look up a longer name. */
 #define PROXY_HOST_MAX 1025
 
 /* ---- channels ---- */
@@ -78,7 +78,7 @@ proxy_refusals(const struct proxy *proxy)
 	return proxy->refusals;
 }
 
-/* ---- what comes ---- */
+/* ---- what ssh sends ---- */
 
 /* 0 or a negative errno. */
 static int
@@ -92,7 +92,7 @@ proxy_packet(struct proxy *proxy, const struct chan_message *packet)
 			CHAN_ADMINISTRATIVELY_PROHIBITED));
 	if (packet->type < CHAN_OPEN_CONFIRMATION ||
 	    packet->type > CHAN_FAILURE)
-		return 0; /* not for a channel of ours */
+		return 0; /* not for a channel */
 	if (packet->channel >= proxy->size ||
 	    proxy->table[packet->channel] == NULL)
 		return channel_is_late(packet) ? 0 : -EPROTO;
@@ -190,15 +190,16 @@ proxy_abort(struct proxy *proxy)
 {
 	conn_free(proxy->conn);
 	proxy->conn = NULL;
-	/* All are lost before the first owner hears of it. */
+	/* All are marked as lost before the first owner is called. */
 	for (uint32_t i = 0; i < proxy->size; i++) {
 		struct channel *channel = proxy->table[i];
 
 		if (channel == NULL)
 			continue;
 		channel_lost(channel);
-		/* If its owner closes it meanwhile, the loop frees it later;
-		 * channel_tell() does nothing then. */
+		/* channel_lost() has removed it from the table.  If its owner
+		 * closes it meanwhile, its memory exists until the loop runs,
+		 * and channel_tell() does nothing. */
 		proxy->table[i] = channel;
 	}
 	for (uint32_t i = 0; i < proxy->size; i++) {

@@ -18,7 +18,7 @@ struct reason {
 	uv_timer_t timer;
 	enum {
 		REASON_NEW,
-		REASON_OPEN, /* the session */
+		REASON_OPEN, /* the session is open */
 		REASON_SETTLED
 	} state;
 	bool forwarded; /* sshd has permitted a forward */
@@ -39,7 +39,7 @@ struct reason {
 	"|\\.  Choose a new password|\\.  Contact the system administrator)?" \
 	"\\.?[\r\t ]*$"
 
-/* After these sshd refuses every forward. */
+/* sshd refuses every forward to accounts for which it prints one of these. */
 static const char reason_expiry[] =
     REASON_LINE("WARNING: Your password has expired"
 		"|Your password has expired"
@@ -118,7 +118,7 @@ reason_settle(struct reason *reason)
 	reason_words(reason, words);
 	if (opened && words[0] != '\0')
 		reason->handler->said(reason->ctx, words);
-	/* Each may cancel others of them. */
+	/* Each call may cancel other waits. */
 	while ((wait = LIST_FIRST(&reason->waiting)) != NULL) {
 		known = wait->known;
 		assert(known != NULL); /* it is in the list */
@@ -163,7 +163,7 @@ reason_words(const struct reason *reason, char ret[REASON_WORDS_MAX])
 	char line[REASON_WORDS_MAX];
 	size_t len = 0;
 
-	/* Makes one line of them. */
+	/* Makes one line of what was heard. */
 	for (size_t i = 0; reason != NULL && i < reason->len; i++) {
 		char c = reason->heard[i];
 
@@ -187,8 +187,8 @@ reason_forwarded(struct reason *reason)
 	memset(reason->heard, 0, sizeof(reason->heard));
 }
 
-/* The first line that was heard and matches; false if there is none, or no
- * memory to look for it. */
+/* Copies the sentence of the first line heard that matches; false if there is
+ * none, or when out of memory. */
 static bool
 reason_find(const struct reason *reason, const char *pattern,
     char ret[REASON_SENTENCE_MAX])
@@ -216,7 +216,8 @@ reason_is_expiry(const struct reason *reason)
 	return reason_find(reason, reason_expiry, sentence);
 }
 
-/* What follows the words of a refusal begins with one of these. */
+/* What reason_explain() adds to the words of a refusal begins with one of
+ * these. */
 static const char reason_says[] = "; a session on the SSH server says: ";
 static const char reason_see[] = ", see ";
 

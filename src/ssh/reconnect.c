@@ -9,9 +9,9 @@
  *	 |                                                                |
  *	 +------------ CLOSING <------- on demand: idle ------------------+
  *
- * ENDED follows, through STOPPING while ssh is being ended: after
- * reconnect_stop(); not on demand, when the attempts are used up; and when a
- * login is refused for which ssh may have asked for a password.
+ * reconnect_stop() leads to STOPPING, and to ENDED when ssh has ended.  ENDED
+ * also follows when the attempts are used up, but not on demand; and when sshd
+ * refuses a login for which ssh may have asked for a password.
  */
 #include "ssh/reconnect.h"
 
@@ -24,10 +24,10 @@
 #include "limits.h"
 #include "ssh/pause.h"
 
-/* The longest pause while somebody waits. */
+/* The longest pause while a client waits. */
 #define RECONNECT_WANTED_MS(reconnect) (4 * (reconnect)->options.pause_ms)
 
-/* The shortest time-out that sshd can have. */
+/* The shortest UnusedConnectionTimeout that sshd can have. */
 #define RECONNECT_UNUSED_MS 1000
 
 struct reconnect {
@@ -41,18 +41,18 @@ struct reconnect {
 	enum reconnect_state state;
 	uv_timer_t timer; /* of PAUSING, STOPPING, or idleness in UP */
 	struct pause pause;
-	uint32_t failures; /* in a row; a loss is the first */
+	uint32_t failures; /* in a row; a loss counts as one */
 	size_t held;	   /* reconnect_hold() */
 	bool was_up;
 	bool expect_stop;
-	bool told; /* logged that it cannot connect; until it can */
+	bool told; /* a failure was logged; until the link is up */
 	bool keep_session;
 	enum reconnect_advice {
 		RECONNECT_NO_ADVICE,
 		RECONNECT_KEEPS_SESSION,
 		RECONNECT_NO_SESSION,
 		RECONNECT_SESSION_ENDS,
-	} advice; /* against that; the last one logged */
+	} advice; /* about UnusedConnectionTimeout; the last one logged */
 	uint64_t up_at;
 	uint64_t unused_at; /* since when nothing is open on it */
 	uint64_t down_at;
@@ -87,8 +87,8 @@ reconnect_on_failed(uv_timer_t *timer)
 		reconnect_end(reconnect, reconnect->why);
 }
 
-/* Ends because of why; but not at once, because a Ctrl-C that has ended ssh
- * also ends culvert, and then is no failure. */
+/* Ends with reconnect->why, but not at once: if a Ctrl-C has ended ssh, it also
+ * ends culvert, and then the end of ssh is no failure. */
 static void
 reconnect_end_soon(struct reconnect *reconnect)
 {
@@ -135,14 +135,14 @@ reconnect_is_refused(const char *why)
 {
 	const char *last = why, *next;
 
-	/* The last line; sshd's banner before it can be anything. */
+	/* Only the last line counts: sshd's banner may be before it. */
 	while ((next = strstr(last, "; ")) != NULL)
 		last = next + strlen("; ");
 	return strstr(last, ": Permission denied (") != NULL ||
 	    strstr(last, "Too many authentication failures") != NULL;
 }
 
-/* An attempt has failed because of why. */
+/* An attempt has failed because of reconnect->why. */
 static void
 reconnect_failed(struct reconnect *reconnect)
 {
@@ -276,8 +276,9 @@ reconnect_advise(struct reconnect *reconnect)
 		    to, end);
 }
 
-/* Has sshd closed the connection while nothing was open on it?  That may have
- * been its UnusedConnectionTimeout; a session that stays open prevents that. */
+/* Has sshd closed the connection while nothing was open on it?  Its
+ * UnusedConnectionTimeout may be the reason; so the next link keeps a session
+ * open, which prevents that. */
 static bool
 reconnect_note_unused(struct reconnect *reconnect)
 {
@@ -295,7 +296,7 @@ reconnect_note_unused(struct reconnect *reconnect)
 	return true;
 }
 
-/* The link was lost, and the owners of what it carried know it. */
+/* The link was lost; its streams and forwards have already reported that. */
 static void
 reconnect_lost(struct reconnect *reconnect)
 {
@@ -313,7 +314,7 @@ reconnect_lost(struct reconnect *reconnect)
 		return;
 	}
 	ms = reconnect_begin_pause(reconnect, lived_ms);
-	/* On demand, only if somebody needs it then. */
+	/* On demand, there is an attempt only if a client needs the link. */
 	if (!reconnect->options.on_demand)
 		snprintf(retry, sizeof(retry), "; retrying in %.1f s",
 		    (double)ms / 1000);
@@ -502,7 +503,7 @@ reconnect_hold(struct reconnect *reconnect)
 			    RECONNECT_WANTED_MS(reconnect), 0);
 	} else if (reconnect->state == RECONNECT_RESTING &&
 	    reconnect->options.on_demand && !reconnect->expect_stop) {
-		/* Not from inside the call. */
+		/* The attempt begins from the loop, not inside this call. */
 		reconnect->state = RECONNECT_PAUSING;
 		uv_timer_start(timer, reconnect_on_pause_over, 0, 0);
 	}

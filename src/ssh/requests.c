@@ -19,7 +19,7 @@
  * directives that may be the cause. */
 #define REQUESTS_WHY_MAX (2 * LOG_ESCAPED_MAX + REASON_MAX)
 
-/* An alive check may be open for so many periods: requests_watch(). */
+/* ssh is silent if an alive check has no answer after so many periods. */
 #define REQUESTS_WATCH_PERIODS 3
 
 /*
@@ -29,8 +29,8 @@
  *	   |                   |                                  |
  *	   +-- refused, lost --+--> DEAD       answer, lost: freed
  *
- * DEAD waits for link_forward_close(), which frees it.  If that was called in
- * OPENING, closed is set, and sshd's yes leads to CLOSING at once.
+ * In DEAD, link_forward_close() frees it.  In OPENING, it sets closed: then the
+ * forward is closed as soon as sshd has permitted it.
  */
 enum forward_state {
 	FORWARD_OPENING,
@@ -39,7 +39,8 @@ enum forward_state {
 	FORWARD_DEAD,
 };
 
-/* A request without an answer; also an open forward, which has none. */
+/* A request that waits for its answer; or, in the list of open forwards, one
+ * that was answered. */
 struct request {
 	uint32_t id;
 	struct link_forward *forward; /* NULL: it is that of a link_alive */
@@ -91,7 +92,7 @@ forward_free(struct link_forward *forward)
 	free(forward);
 }
 
-/* Its answer will come in its turn. */
+/* Numbers the request and appends it to those that wait for an answer. */
 static void
 requests_wait(struct requests *requests, struct request *request)
 {
@@ -164,7 +165,7 @@ link_forward_close(struct link_forward *forward)
 	}
 }
 
-/* It was refused or lost; reports that to the owner. */
+/* The forward was refused or lost; reports that to the owner. */
 static void
 forward_die(struct link_forward *forward, int err, const char *why)
 {
@@ -210,7 +211,7 @@ alive_end(struct request *request, bool alive)
 
 /* ---- answers ---- */
 
-/* The port that sshd listens on, from its answer; 0: the answer is another. */
+/* The port that sshd listens on; 0: the answer does not say that it listens. */
 static uint16_t
 forward_port(const struct link_forward *forward,
     const struct mux_message *message)
@@ -222,7 +223,7 @@ forward_port(const struct link_forward *forward,
 	return (uint16_t)message->value;
 }
 
-/* The explanation of a refusal is known, if there is any. */
+/* Reports a refusal, with what a session may have explained. */
 static void
 forward_explained(void *ctx)
 {
@@ -249,7 +250,8 @@ forward_explained(void *ctx)
 
 /*
  * sshd gives no reason (RFC 4254 section 7.1 has no field for one), and ssh
- * only says "remote port forwarding failed for listen port 21".
+ * only says "remote port forwarding failed for listen port 21".  A session may
+ * explain it.
  */
 static void
 forward_refused(struct link_forward *forward, const struct mux_message *message)
@@ -388,7 +390,7 @@ requests_abort(struct requests *requests)
 	uv_timer_stop(&requests->watch);
 	conn_free(requests->conn);
 	requests->conn = NULL;
-	/* In each call the owner may close others of them. */
+	/* In each callback the owner may close other forwards. */
 	while ((request = TAILQ_FIRST(&requests->open)) != NULL) {
 		TAILQ_REMOVE(&requests->open, request, entry);
 		forward_die(request->forward, -ECONNRESET, why);
@@ -430,8 +432,7 @@ requests_on_watched(void *ctx, bool alive)
 {
 	struct requests *requests = ctx;
 
-	(void)alive; /* if not, lost() reports it */
-	requests->watched = NULL;
+	requests->watched = NULL; /* if ssh has ended, lost() reports it */
 }
 
 static void

@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 
-/* More than a pipe holds. */
+/* The most reads at a time; together they read more than a pipe holds. */
 #define SSH_RUN_READS 64
 
 struct ssh_run {
@@ -22,7 +22,7 @@ struct ssh_run {
 	void *ctx;
 };
 
-/* Passes on what is in the pipe; a limited amount at a time, so that an endless
+/* Passes on what is in the pipe, but only so much at a time that an endless
  * writer does not hold up the loop. */
 static void
 ssh_run_read(struct ssh_run *run)
@@ -55,8 +55,8 @@ ssh_run_on_ended(void *ctx, const struct monitor_end *end)
 {
 	struct ssh_run *run = ctx;
 
-	/* Not up to the end of the pipe: what ssh has started, such as a
-	 * ProxyCommand, may still hold it open. */
+	/* Does not wait for the end of the pipe: a process that ssh has
+	 * started, such as a ProxyCommand, may keep it open. */
 	uv_poll_stop(&run->poll);
 	ssh_run_read(run);
 	run->handler->ended(run->ctx, end);

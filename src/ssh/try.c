@@ -22,7 +22,8 @@
 #include "ssh/cmdline.h"
 #include "ssh/dump.h"
 
-/* With all that it writes to output.  0 or a negative errno. */
+/* Starts argv with output as its standard output and error.  0 or a negative
+ * errno. */
 static int
 try_spawn(char **argv, int output, pid_t *ret_pid)
 {
@@ -54,8 +55,8 @@ try_spawn(char **argv, int output, pid_t *ret_pid)
 	return -err;
 }
 
-/* Waits for its end.  Returns the exit status, -1 after another end, or
- * -ETIMEDOUT: then it was killed. */
+/* Waits for the process.  Returns its exit status; -1 if a signal has ended it;
+ * or -ETIMEDOUT, and the process was killed. */
 static int
 try_wait(pid_t pid)
 {
@@ -116,7 +117,7 @@ ssh_try(const struct link_options *options, char *where, size_t where_size,
 	ssize_t len;
 	int err;
 
-	own.directory = "/"; /* ssh -G has no socket */
+	own.directory = "/"; /* not used by ssh -G */
 	argv = cmdline_make(&cmdline, &own);
 	err = argv == NULL || output < 0 ? -ENOMEM :
 					   try_spawn(argv, output, &pid);

@@ -8,22 +8,23 @@
 
 #include "limits.h"
 
-/* The least grant: this, or a quarter of a small window, or a sixteenth of a
- * large one, because each grant costs a packet. */
+/* A smaller grant than WINDOW_GRANT is not sent, because each costs a packet.
+ * But the limit is at most 1/WINDOW_GRANT_MOST of the window, and at least
+ * 1/WINDOW_GRANT_LEAST. */
 #define WINDOW_GRANT (512 * 1024)
 #define WINDOW_GRANT_MOST 4
 #define WINDOW_GRANT_LEAST 16
 
-/* A question is sent when this part of the window has come. */
-#define WINDOW_QUESTION_PART 4
+/* A probe is sent when this part (1/4) of the target has come. */
+#define WINDOW_PROBE_PART 4
 
-/* A new window takes at most this part of what is free; a growing one leaves
- * this part of what would be free without it. */
+/* A new window takes at most 1/WINDOW_OPEN_PART of the free bytes.  A growing
+ * one leaves 1/WINDOW_LEAVE_PART of what would be free without it. */
 #define WINDOW_OPEN_PART 4
 #define WINDOW_LEAVE_PART 4
 
-/* What was seen of a path expires after the first time, but not before no data
- * have come for the second; in microseconds. */
+/* The shortest round trip is forgotten after WINDOW_PATH_AGE, but only when no
+ * data have come for WINDOW_PATH_QUIET; in microseconds. */
 #define WINDOW_PATH_AGE (60 * 1000 * 1000)
 #define WINDOW_PATH_QUIET (1000 * 1000)
 
@@ -51,7 +52,7 @@ window_free(const struct window_budget *budget)
 	return budget->max > budget->used ? budget->max - budget->used : 0;
 }
 
-/* The most that the window may be. */
+/* How large the window may be now. */
 static uint32_t
 window_most(const struct window *window)
 {
@@ -63,7 +64,8 @@ window_most(const struct window *window)
 		return LIMIT_WINDOW_SMALL;
 	most = window_smaller(most, budget->largest);
 	most = window_smaller(most, budget->max / budget->n);
-	/* This reader may stop, and a grant cannot be taken back. */
+	/* Not all of the room: this reader may stop, and a grant cannot be
+	 * taken back. */
 	most = window_smaller(most, room - room / WINDOW_LEAVE_PART);
 	return most < LIMIT_WINDOW_SMALL ? LIMIT_WINDOW_SMALL : most;
 }
@@ -75,7 +77,8 @@ window_count(const struct window *window, int64_t more)
 		window->budget->used += (uint64_t)more;
 }
 
-/* Grants up to the most that it may be, from the free bytes of the budget. */
+/* Extends the window to window_most(), as far as the free bytes of the budget
+ * suffice, but always to LIMIT_WINDOW_SMALL.  Returns the grant. */
 static uint32_t
 window_take(struct window *window, uint64_t free)
 {
@@ -105,7 +108,7 @@ window_open(struct window *window, struct window_path *path, bool grows,
 		.path = path,
 		.grows = grows,
 		.target = grows ? LIMIT_WINDOW_FIRST : LIMIT_WINDOW_SMALL,
-		.asked_at = now,
+		.probed_at = now,
 	};
 	if (now - path->since >= WINDOW_PATH_AGE &&
 	    now - path->busy >= WINDOW_PATH_QUIET) {
@@ -113,7 +116,8 @@ window_open(struct window *window, struct window_path *path, bool grows,
 		path->shortest = 0;
 	}
 	budget->n += grows;
-	/* Many windows may stay unused: something is left for the next. */
+	/* Many windows may stay unused, so some bytes must remain for the next
+	 * ones. */
 	return window_take(window, window_free(budget) / WINDOW_OPEN_PART);
 }
 
@@ -155,13 +159,13 @@ window_grant(struct window *window)
 }
 
 bool
-window_asks(struct window *window, uint64_t now)
+window_must_probe(struct window *window, uint64_t now)
 {
-	if (window->path == NULL || !window->grows || window->asked ||
-	    window->came < window->target / WINDOW_QUESTION_PART)
+	if (window->path == NULL || !window->grows || window->probing ||
+	    window->came < window->target / WINDOW_PROBE_PART)
 		return false;
-	window->asked = true;
-	window->asked_at = now;
+	window->probing = true;
+	window->probed_at = now;
 	window->path->busy = now;
 	window->came = 0;
 	window->most_held = window->held;
@@ -173,7 +177,7 @@ static uint64_t
 window_trip(const struct window *window, uint64_t now)
 {
 	struct window_path *path = window->path;
-	uint64_t time = now > window->asked_at ? now - window->asked_at : 1;
+	uint64_t time = now > window->probed_at ? now - window->probed_at : 1;
 
 	if (path->shortest == 0 || time < path->shortest)
 		path->shortest = time;
@@ -192,17 +196,17 @@ window_answered(struct window *window, uint64_t now)
 {
 	uint64_t holds, target, time;
 
-	if (window->path == NULL || !window->asked)
+	if (window->path == NULL || !window->probing)
 		return;
 	time = window_trip(window, now);
-	/* At most 2^32 bytes in 2^31 us come here: no overflow. */
+	/* No overflow: these are at most 2^32 bytes and 2^31 us. */
 	holds = window->came * window->path->shortest / time;
 	target = holds + window_smaller(holds, LIMIT_WINDOW_AHEAD);
-	window->asked = false;
+	window->probing = false;
 	window->came = 0;
 	if (window->most_held > window->target / 4 && target > window->target)
 		target = window->target;
-	/* One slow answer does not make the path slow. */
+	/* One slow answer at most halves the target. */
 	if (window->most_held > window->target / 2 ||
 	    target < window->target / 2)
 		target = window->target / 2;

@@ -4,7 +4,7 @@
  *
  * Theory of operation.  A window smaller than what is on its way during one
  * round trip holds the sender up.  So round trips are measured, in time and in
- * bytes: a question is sent to the peer, and what comes on the channel until
+ * bytes: a probe is sent to the peer, and what comes on the channel until
  * the answer came in one round trip.  Without waiting anywhere, the round trip
  * would have taken the shortest time that was seen on this connection, so
  *
@@ -64,10 +64,10 @@ struct window {
 	uint32_t target;	  /* for left and held together */
 	uint32_t left;		  /* what the peer may still send */
 	uint32_t held;		  /* has come, is not consumed */
-	uint32_t most_held;	  /* since the question */
-	uint64_t came;		  /* since the question, or the answer */
-	bool asked;		  /* the question has no answer yet */
-	uint64_t asked_at;	  /* or opened at */
+	uint32_t most_held;	  /* since the probe */
+	uint64_t came;		  /* since the probe, or the answer */
+	bool probing;		  /* the probe has no answer yet */
+	uint64_t probed_at;	  /* or opened at */
 };
 
 /*
@@ -92,10 +92,10 @@ void window_consume(struct window *window, uint32_t len);
  * window_consume() and window_answered(). */
 uint32_t window_grant(struct window *window);
 
-/* True, once, if a question must be sent now, behind the grant. */
-bool window_asks(struct window *window, uint64_t now);
+/* True, once, if a probe must be sent now, behind the grant. */
+bool window_must_probe(struct window *window, uint64_t now);
 
-/* The answer to the question came. */
+/* The answer to the probe came. */
 void window_answered(struct window *window, uint64_t now);
 
 /* Nothing more comes.  What is held counts until it is consumed.  Allowed

@@ -81,7 +81,7 @@ wire_get_message(const uint8_t *bytes, size_t len, struct wire_in *ret)
 	return 1;
 }
 
-/* If it does not fit, len is larger than the message. */
+/* If the bytes do not fit, message->len becomes larger than the buffer. */
 static void
 wire_append(struct wire_message *message, const void *bytes, size_t len)
 {
@@ -103,7 +103,7 @@ wire_append_u32(struct wire_message *message, uint32_t value)
 struct wire_message
 wire_make(const char *format, ...)
 {
-	struct wire_message message = { .len = 4 }; /* the length comes last */
+	struct wire_message message = { .len = 4 }; /* for the length */
 	const char *text;
 	va_list fields;
 	uint8_t byte;

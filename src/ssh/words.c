@@ -42,7 +42,7 @@ words_is_noise(const char *text)
 	return words_begins(text, "chan_send_close2: channel ");
 }
 
-/* Can the line say why ssh has failed?  What only ssh -v prints cannot. */
+/* Can the line say why ssh has failed?  What is printed only with -v cannot. */
 static bool
 words_is_reason(const char *text)
 {
@@ -76,7 +76,7 @@ words_allowed(struct words *words, const char *text, uint64_t now)
 	struct words_line_kind *kind =
 	    &words->kinds[hash % LIMIT_SSH_LINE_KINDS];
 
-	/* Another kind takes the place of the one with that remainder. */
+	/* Kinds with the same remainder replace each other. */
 	if (kind->hash != hash) {
 		log_limit_end(&kind->limit, NULL);
 		*kind = (struct words_line_kind) { .hash = hash };

@@ -339,11 +339,11 @@ test_odd(void **state)
 		{ "exit 0", "ssh -G names no ciphers" },
 		{ "echo ciphers; exit 0", "ssh -G names no ciphers" },
 		{ "echo ciphers a, ; exit 0", "ssh -G names no ciphers" },
-		{ "echo ciphers aes128-ctr; exit 0", "it is right" },
+		{ "echo ciphers aes128-ctr; exit 0", "no change is needed" },
 		{ "echo ciphers $$; exit 0", "it is configured" },
 		/* Others may hold the pipe open. */
 		{ "sleep 1000 & echo $! >>@; echo ciphers a; exit 0",
-		    "it is right" },
+		    "no change is needed" },
 	};
 	struct env *env = *state;
 	char does[256], pids[96], text[64];

@@ -26,26 +26,26 @@ open_data(struct window *window, struct window_path *path)
 static void
 round_trip(struct window *window, uint64_t len, uint64_t time)
 {
-	uint64_t now = window->asked_at;
+	uint64_t now = window->probed_at;
 	uint32_t piece;
 
-	assert_true(window->asked);
+	assert_true(window->probing);
 	for (; len > 0; len -= piece) {
 		piece = len < 32768 ? (uint32_t)len : 32768;
 		assert_true(window_receive(window, piece));
 		window_consume(window, piece);
 		window_grant(window);
-		assert_false(window_asks(window, now));
+		assert_false(window_must_probe(window, now));
 	}
 	window_answered(window, now + time);
 	window_grant(window);
 }
 
-/* Up to the question. */
+/* Up to the probe. */
 static void
-up_to_question(struct window *window)
+up_to_probe(struct window *window)
 {
-	while (!window_asks(window, 1000)) {
+	while (!window_must_probe(window, 1000)) {
 		assert_true(window_receive(window, 4096));
 		window_consume(window, 4096);
 		window_grant(window);
@@ -61,7 +61,7 @@ grow(struct window *window, uint32_t to)
 
 	while (window->target < to) {
 		before = window->target;
-		up_to_question(window);
+		up_to_probe(window);
 		round_trip(window, window->left, RTT);
 		assert_true(window->target > before);
 		trips++;
@@ -91,7 +91,7 @@ test_first(void **state)
 		assert_true(window_receive(&control, 64 * 1024));
 		window_consume(&control, 64 * 1024);
 		window_grant(&control);
-		assert_false(window_asks(&control, 1));
+		assert_false(window_must_probe(&control, 1));
 	}
 	window_close(&control);
 	window_close(&control);
@@ -112,7 +112,7 @@ test_grows(void **state)
 	window_budget_init(&budget, 256 * MIB, 64 * MIB);
 	window_path_init(&path, &budget);
 	open_data(&window, &path);
-	up_to_question(&window);
+	up_to_probe(&window);
 	round_trip(&window, 2 * MIB - 65536, RTT);
 	assert_int_equal(window.target, 4 * MIB - 131072);
 	assert_in_range(grow(&window, 64 * MIB), 14, 22);
@@ -133,10 +133,10 @@ test_stays(void **state)
 	window_budget_init(&budget, 256 * MIB, 64 * MIB);
 	window_path_init(&path, &budget);
 	open_data(&window, &path);
-	up_to_question(&window);
+	up_to_probe(&window);
 	round_trip(&window, MIB, RTT);
 	assert_int_equal(window.target, 2 * MIB);
-	up_to_question(&window);
+	up_to_probe(&window);
 	round_trip(&window, MIB + MIB / 2, RTT);
 	assert_int_equal(window.target, 3 * MIB);
 }
@@ -155,11 +155,11 @@ test_queue(void **state)
 	window_path_init(&path, &budget);
 	open_data(&window, &path);
 	grow(&window, 40 * MIB);
-	up_to_question(&window);
+	up_to_probe(&window);
 	round_trip(&window, 36 * MIB, 3 * RTT);
 	/* One slow answer may be a pause of somebody. */
 	assert_int_equal(window.target, 20 * MIB);
-	up_to_question(&window);
+	up_to_probe(&window);
 	round_trip(&window, 36 * MIB, 3 * RTT);
 	assert_int_equal(window.target, (12 + 4) * MIB);
 	/* Nothing is given before it has come down. */
@@ -167,9 +167,9 @@ test_queue(void **state)
 	assert_int_equal(window_grant(&window), 0);
 	/* The clock has not moved, or has gone backwards. */
 	for (int i = 0; i < 3; i++) {
-		up_to_question(&window);
+		up_to_probe(&window);
 		round_trip(&window, 0, 0);
-		up_to_question(&window);
+		up_to_probe(&window);
 		window_answered(&window, 0);
 	}
 	assert_int_equal(window.target, 2 * MIB);
@@ -191,10 +191,10 @@ test_queue_from_the_start(void **state)
 	window_opened(&first, 1300);
 	open_data(&second, &path);
 	window_opened(&second, 9000);
-	up_to_question(&first);
+	up_to_probe(&first);
 	round_trip(&first, 2 * MIB - 65536, 9000);
 	assert_int_equal(first.target, 2 * MIB);
-	up_to_question(&second);
+	up_to_probe(&second);
 	round_trip(&second, 2 * MIB - 65536, 9000);
 	assert_int_equal(second.target, 2 * MIB);
 }
@@ -218,7 +218,7 @@ test_path_changes(void **state)
 	assert_int_equal(path.shortest, 300);
 	/* Data have just come. */
 	assert_true(window_receive(&one, MIB));
-	assert_true(window_asks(&one, 3 * minute));
+	assert_true(window_must_probe(&one, 3 * minute));
 	window_open(&other, &path, true, 3 * minute + second - 1);
 	window_opened(&other, 3 * minute + second + RTT);
 	assert_int_equal(path.shortest, 300);
@@ -253,7 +253,7 @@ test_shrinks(void **state)
 	window_path_init(&path, &budget);
 	open_data(&window, &path);
 	grow(&window, 64 * MIB);
-	up_to_question(&window);
+	up_to_probe(&window);
 	assert_true(window_receive(&window, 33 * MIB));
 	window_answered(&window, 1000 + RTT);
 	assert_int_equal(window.target, 32 * MIB);
@@ -269,7 +269,7 @@ test_shrinks(void **state)
 	assert_true(window_grant(&window) >= 2 * MIB);
 	assert_int_equal(window.left, 32 * MIB);
 	/* One that lags a little stays where it is. */
-	up_to_question(&window);
+	up_to_probe(&window);
 	for (int i = 0; i < 6; i++) {
 		assert_true(window_receive(&window, 9 * MIB));
 		window_consume(&window, 9 * MIB);
@@ -280,7 +280,7 @@ test_shrinks(void **state)
 	/* A sender that has become slow, and never less than at first. */
 	for (int i = 0; i < 4; i++) {
 		assert_true(window.target > 2 * MIB);
-		up_to_question(&window);
+		up_to_probe(&window);
 		round_trip(&window, 1000, RTT);
 	}
 	assert_int_equal(window.target, 2 * MIB);
@@ -330,7 +330,7 @@ test_budget(void **state)
 	memset(&path, 0xff, sizeof(path));
 	assert_int_equal(budget.used, MIB);
 	assert_int_equal(window_grant(&late), 0);
-	assert_false(window_asks(&late, 1));
+	assert_false(window_must_probe(&late, 1));
 	window_consume(&late, MIB);
 	assert_int_equal(budget.used, 0);
 }
@@ -377,7 +377,7 @@ test_stopped(void **state)
 	for (int i = 0; i < 2; i++) {
 		assert_true(window_open(&stopped[i], &path, true, 0) >= MIB);
 		for (int trip = 0; trip < 40; trip++) {
-			up_to_question(&stopped[i]);
+			up_to_probe(&stopped[i]);
 			round_trip(&stopped[i], stopped[i].left, RTT);
 		}
 		assert_true(window_receive(&stopped[i], stopped[i].left));

@@ -76,8 +76,8 @@ admission_free(struct admission *admission)
 	free(admission);
 }
 
-/* Has that address as many as it may have?  Looked for only where there is
- * such a limit; there are never more places than limits.sessions. */
+/* Does that address have as many sessions as it may have?  The list is never
+ * longer than limits.sessions. */
 static bool
 address_is_full(const struct admission *admission, const struct addr *peer)
 {

@@ -21,7 +21,7 @@ dataconn_find(const struct session *session, uint32_t number)
 
 /* ---- events ---- */
 
-/* The client sees only that nobody is there; the cause is for the log. */
+/* The client sees only that it cannot connect; the log says why. */
 static void
 log_failed_dial(const struct dataconn_end *end, const char *why)
 {
@@ -29,7 +29,7 @@ log_failed_dial(const struct dataconn_end *end, const char *why)
 	char escaped[LOG_ESCAPED_MAX];
 
 	log_escape(escaped, sizeof(escaped), why, strlen(why));
-	/* Of an unproven one the engine says why it fails. */
+	/* If the data connection is unproven, the engine logs the reason. */
 	if (end->conn->unproven)
 		session_say(session, LOG_LEVEL_VERBOSE, "%s", escaped);
 	else if (session_may_warn(session))
@@ -198,7 +198,8 @@ dataconn_shut(struct dataconn *conn, const struct engine_action *action)
 	if (end->stream == NULL)
 		return;
 	end->shut = true;
-	/* If the other end has not ended, the transfer is aborted. */
+	/* If bytes of the other end still wait for the rate, the transfer is
+	 * aborted. */
 	dataconn_discard(dataconn_other(end));
 	stream_shutdown(end->stream);
 	if (end->peer == ENGINE_CLIENT)

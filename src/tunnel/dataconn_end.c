@@ -22,7 +22,7 @@ dataconn_now(const struct dataconn_end *end)
 static void
 close_stream(struct dataconn_end *end, void (*how)(struct stream *))
 {
-	/* The answer would be about a stream that is gone. */
+	/* The check is about the EOF of this stream. */
 	if (end->check != NULL)
 		side_check_cancel(end->side, end->check);
 	end->check = NULL;
@@ -31,7 +31,7 @@ close_stream(struct dataconn_end *end, void (*how)(struct stream *))
 	end->stream = NULL;
 	dataconn_discard(end);
 	dataconn_discard(dataconn_other(end));
-	/* What the other still sends has nowhere to go. */
+	/* This stops reading from the other end. */
 	dataconn_read_or_not(dataconn_other(end));
 }
 
@@ -52,9 +52,9 @@ dataconn_lose(struct dataconn_end *end, const char *why)
 
 /* ---- the end of what a peer sends ---- */
 
-/* After that the peer, or sshd, has closed the connection, before we had ended
- * our direction.  If nothing had moved for a while, sshd's configuration may be
- * the reason. */
+/* After its EOF, the peer or sshd has closed the connection, before we had
+ * ended our direction.  If there was no traffic for a while before, this may be
+ * sshd's ChannelTimeout. */
 static void
 hint_idle_end(const struct dataconn_end *end)
 {
@@ -71,7 +71,7 @@ tell_closed(struct dataconn_end *end)
 	    .why = closed_words);
 }
 
-/* clean: it is the peer's own EOF, and not that of an ssh which was killed. */
+/* Handles an EOF.  clean: it came from the peer; else ssh was killed. */
 static void
 end_is_clean(void *ctx, bool clean)
 {
@@ -87,7 +87,8 @@ end_is_clean(void *ctx, bool clean)
 		eof->unproven = !side_end_is_proven(end->listener,
 		    eof->after_ours ? NULL : end->stream);
 	eof->has_all = eof->after_ours && !eof->unproven;
-	/* The end of its control connection may be on the way. */
+	/* Wait again for delivery: if the client was killed, the end of its
+	 * control connection may be on the way. */
 	if (end->peer == ENGINE_CLIENT && eof->after_ours)
 		end->conn->delivery_since = 0;
 	if (end->peer == ENGINE_CLIENT && end->shut)
@@ -194,8 +195,8 @@ dataconn_is_refusal(int err)
 	    err == -EHOSTUNREACH || err == -ENETUNREACH || err == -ETIMEDOUT;
 }
 
-/* The host that the server's end connects to: that of the control connection,
- * unless the user trusts the server's reply. */
+/* The host of the data connection to the server: that of the control
+ * connection, unless the user trusts the server's reply. */
 static const char *
 server_host(const struct dataconn_end *end, char text[ADDR_TEXT_MAX])
 {
@@ -287,7 +288,7 @@ dataconn_dial_end(struct dataconn_end *end)
 
 	end->stream = side_dial(end->side, &to, &stream_handler, end);
 	end->dial_failed = end->stream == NULL;
-	/* Not before this returns. */
+	/* To be reported after this function has returned. */
 	if (end->dial_failed)
 		uv_timer_start(&conn->timers[DATACONN_FAILED],
 		    dataconn_on_dial_failed, 0, 0);
@@ -310,7 +311,7 @@ dataconn_on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 	struct addr *told;
 
 	end->listening = true;
-	/* The user has said what the client is told instead. */
+	/* --client-address: the address that the client gets instead. */
 	if (end->peer == ENGINE_CLIENT && announce->family != AF_UNSPEC) {
 		told = announce->family == AF_INET ? &event.v4 : &event.v6;
 		*told = *announce;
@@ -319,7 +320,8 @@ dataconn_on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 	dataconn_tell_event(end, event);
 }
 
-/* Somebody came who may have been the right one, and may not come again. */
+/* A connection was lost that may have been the expected one, whose peer may not
+ * connect again. */
 static void
 tell_unknown(struct dataconn_end *end, const char *why)
 {
@@ -343,7 +345,7 @@ dataconn_admit(const struct dataconn_end *end, const struct addr *local,
 	char text[ADDR_TEXT_MAX], why[200];
 
 	if (end->peer == ENGINE_SERVER) {
-		/* Servers demand the same of their clients. */
+		/* FTP servers make the same check of their clients. */
 		if (session->server.family == AF_UNSPEC ||
 		    peer->family == AF_UNSPEC ||
 		    addr_same_ip(&session->server, peer))
@@ -385,7 +387,7 @@ dataconn_on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 	stream_set_handler(stream, &stream_handler, end);
 	if (end->peer == ENGINE_CLIENT)
 		uv_timer_stop(&conn->timers[DATACONN_UNUSED]);
-	/* In active mode, connect to the client once the server has come. */
+	/* In active mode, connect to the client when the server has. */
 	else if (!client->how.listens && client->stream == NULL)
 		dataconn_dial_end(client);
 	start_relay(conn);
@@ -393,7 +395,7 @@ dataconn_on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 	return true;
 }
 
-/* sshd does not tell who connects, so there is no more to be said than this. */
+/* sshd does not say who connects, so nothing more can be logged. */
 static void
 dataconn_on_second(void *ctx, const char *place)
 {
@@ -416,7 +418,7 @@ dataconn_on_failed(void *ctx, int err, const char *why)
 	struct dataconn_end *end = ctx;
 
 	if (!end->listening)
-		/* sshd's refusals last. */
+		/* A refusal by sshd is permanent. */
 		dataconn_tell(end, .type = ENGINE_DATA_NO_LISTENER, .why = why,
 		    .transient = err != -EACCES && err != -EADDRNOTAVAIL &&
 			err != -EOPNOTSUPP);
@@ -428,9 +430,9 @@ dataconn_on_failed(void *ctx, int err, const char *why)
 }
 
 /*
- * Where the listener toward a peer is.  On sshd's loopback it is one address:
- * for "localhost" sshd may get the port in one family only, without saying so,
- * while somebody else has it in the other.
+ * The address of the listener toward a peer.  On sshd's loopback it is not
+ * "localhost", for which sshd may get the port in one family only, without
+ * reporting that, while another program has it in the other.
  */
 static const char *
 dataconn_listens_at(const struct dataconn_end *end, char text[ADDR_TEXT_MAX])

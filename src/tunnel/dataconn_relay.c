@@ -1,9 +1,9 @@
 /*
- * A data connection: what comes from one end goes to the other, at its rate.
- * What one end has sent and must wait for the rate is held, and that end is not
- * read meanwhile; so its own TCP connection, or its window, holds it back.  No
- * more is held than one read brings, except after ABOR, when LIMIT_ABORT_SLACK
- * more is read for no purpose but to free the server.
+ * A data connection: the relay from each end to the other, and its rate.  Bytes
+ * that must wait for the rate are held.  Meanwhile the end that has sent them
+ * is not read, so that TCP or the channel's window stops the peer.  No more is
+ * held than one read brings, except after ABOR: then LIMIT_ABORT_SLACK more is
+ * read, so that the server can finish its write and see the ABOR.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -11,8 +11,9 @@
 #include "limits.h"
 #include "tunnel/session.h"
 
-/* What comes at once is no more than STREAM_PIECES packets of a channel, or
- * LIMIT_READ_CHUNK of a socket, which is less. */
+/* One read brings at most STREAM_PIECES packets of a channel, or, which is
+ * less, LIMIT_READ_CHUNK of a socket.  Two reads may be held besides the slack:
+ * the first one, and the one that exceeds the slack. */
 #define HELD_MAX (LIMIT_ABORT_SLACK + 2 * STREAM_PIECES * LIMIT_CHANNEL_PACKET)
 
 /* ---- reading ---- */
@@ -56,8 +57,8 @@ dataconn_read_or_not(struct dataconn_end *end)
 
 /* ---- the relay ---- */
 
-/* Nothing may be missing in the middle: if something cannot be sent, the
- * transfer is cut. */
+/* Sends the pieces to the other end.  If that fails, the transfer is cut,
+ * because nothing may be missing in the middle. */
 static void
 relay(struct dataconn_end *from, const struct iovec *pieces, size_t n)
 {
@@ -88,7 +89,8 @@ relay(struct dataconn_end *from, const struct iovec *pieces, size_t n)
 
 /* ---- the rate ---- */
 
-/* What is held waits for its turn, unless the other end is too slow. */
+/* The bytes that are held wait for their turn, unless the other end is too
+ * slow. */
 static void
 wait_for_turn(struct dataconn_end *from)
 {
@@ -102,7 +104,7 @@ wait_for_turn(struct dataconn_end *from)
 		throttle_wait(throttle, &from->flow, buf_len(&from->held));
 }
 
-/* Its turn: so many bytes of what is held may go. */
+/* Of the bytes that are held, so many may be sent now. */
 static void
 dataconn_on_granted(struct rate_flow *flow, size_t bytes)
 {
@@ -115,7 +117,7 @@ dataconn_on_granted(struct rate_flow *flow, size_t bytes)
 	};
 
 	relay(from, &piece, 1);
-	/* If an end was closed in it, what was held is discarded. */
+	/* If an end was closed in that call, nothing is held any more. */
 	if (!dataconn_holds(from))
 		return;
 	buf_consume(&from->held, bytes);

@@ -1,11 +1,11 @@
 /*
- * A data connection: its timers, and how it is seen that the client has all of
- * a download.
+ * A data connection: its timers, and how culvert finds out that the client has
+ * all of a download.
  */
 #include "limits.h"
 #include "tunnel/session.h"
 
-/* No event reports delivery: it is looked for, soon and then less often. */
+/* No event reports delivery, so it is polled, at intervals that double. */
 #define DELIVERY_FIRST_MS 1
 #define DELIVERY_LAST_MS 64
 
@@ -20,9 +20,9 @@ dataconn_watch_on_timer(uv_timer_t *timer)
 	dataconn_tell(&conn->end[ENGINE_CLIENT], .type = ENGINE_DATA_TIMEOUT);
 }
 
-/* The loop runs timers before it reads what has come meanwhile, which may be
- * much on a busy machine or after a stop.  The engine must know of that first.
- */
+/* The loop runs a timer that is due before it reads what has come meanwhile.
+ * On a busy machine, or after SIGSTOP, that may be much, and the engine must
+ * get it before the time-out.  So the timer runs once more, for 1 ms. */
 static void
 dataconn_watch_on_timer_due(uv_timer_t *timer)
 {
@@ -67,15 +67,15 @@ dataconn_watch_on_quiet(uv_timer_t *timer)
 	    (stream_undelivered(client->stream) == 0 &&
 		!dataconn_holds(&conn->end[ENGINE_SERVER]));
 
-	/* That a client pauses, however long, is not the end of a file. */
+	/* A client that has not read everything may only be pausing. */
 	if (dataconn_moved(conn) == conn->quiet_moved && has_all)
 		dataconn_tell(client, .type = ENGINE_DATA_IS_QUIET);
 	else
 		watch_quiet(conn);
 }
 
-/* After a stop, ssh may have something to read as well: wait for as long again
- * as this timer is late. */
+/* If this timer is late, ssh may have been stopped, too, and must still read
+ * what has come: wait once more, for as long as the timer is late. */
 static void
 dataconn_watch_on_quiet_due(uv_timer_t *timer)
 {
@@ -108,9 +108,10 @@ dataconn_quiet(struct dataconn *conn, const struct engine_action *action)
 
 /* ---- delivery ---- */
 
-/* How long a far client has to end its direction; see limits.h.  After our EOF
- * an SSH server may close the connection without an EOF of the client: then it
- * has passed everything on, or the client was killed, which is soon seen. */
+/* How long culvert waits for a far client to end its direction: see limits.h.
+ * If the SSH server closes the connection after our EOF, but sends no EOF, it
+ * has passed everything on, or the client was killed.  In the latter case the
+ * control connection soon ends, too. */
 static uint64_t
 far_delivery_ms(const struct dataconn *conn)
 {
@@ -128,10 +129,10 @@ far_delivery_ms(const struct dataconn *conn)
 }
 
 /*
- * Has the client every byte and the EOF?  On the far side all that is known is
- * that ssh has them; sshd may hold some for a slow client, and lose them with
- * the link.  But nearly every client ends its direction once it has seen our
- * EOF.  If a client does not, delivery is assumed after a while.
+ * Does the client have every byte and the EOF?  Of a far client it is only
+ * known that ssh has them; sshd may hold some for a slow client, and lose them
+ * with the link.  But nearly every client ends its direction once it has seen
+ * our EOF.  If a client does not, delivery is assumed after a while.
  */
 static bool
 is_delivered(struct dataconn *conn, bool *ret_assumed)

@@ -1,7 +1,7 @@
 /*
  * The far side: connects through channels of the links, and listens through
- * remote forwards.  A forward is lent to one data connection after the other,
- * and idle in between.
+ * remote forwards.  A listener is lent to one data connection after another,
+ * and is idle in between.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -45,7 +45,7 @@ far_idle_hint(struct side *side, bool accepted)
 
 /* ---- listeners ---- */
 
-/* May it be lent for that, from a link with no more load than that? */
+/* Does it listen as at requests, and has its link no more than that load? */
 static bool
 is_fit(const struct far_listener *listener, const struct side_at *at,
     unsigned int load)
@@ -58,7 +58,7 @@ is_fit(const struct far_listener *listener, const struct side_at *at,
 	    links_load(far->links, listener->ssh) <= load;
 }
 
-/* An idle one that is fit for that; or NULL. */
+/* An idle listener that is fit, or NULL. */
 static struct far_listener *
 find_idle(const struct far_side *far, const struct side_at *at,
     unsigned int load)
@@ -71,7 +71,7 @@ find_idle(const struct far_side *far, const struct side_at *at,
 	return listener;
 }
 
-/* Has the link of this one as many idle ones as it may? */
+/* Does the link of this listener have as many idle ones as it may? */
 static bool
 has_enough(const struct far_side *far, const struct far_listener *listener)
 {
@@ -96,7 +96,7 @@ far_unlisten(struct side_listener *base, bool reusable)
 		LIST_INSERT_HEAD(&far->idle, listener, link);
 }
 
-/* ---- one in reserve ---- */
+/* ---- the reserve ---- */
 
 static void
 far_on_reserve(void *ctx, const struct addr *v4, const struct addr *v6)
@@ -113,8 +113,8 @@ far_on_no_reserve(void *ctx, int err, const char *why)
 	struct far_listener *listener = ctx;
 	struct far_side *far = (struct far_side *)listener->base.side;
 
-	/* sshd refuses it: it is not merely that descriptors or memory are
-	 * short at the moment. */
+	/* sshd refuses to listen.  Other errors, such as a lack of descriptors,
+	 * may be temporary. */
 	if (err == -EACCES || err == -EADDRNOTAVAIL || err == -EOPNOTSUPP)
 		far->no_reserve = true;
 	far->reserve = NULL;
@@ -130,16 +130,16 @@ far_on_reserve_accepted(void *ctx, struct stream *stream,
 }
 
 /*
- * When the last idle one is lent, another one is made for the next data
- * connection.  Not before one was used: so there is none where none is needed,
- * and an sshd that forbids them gets no second request.
+ * When the last idle listener is lent, another one is made for the next data
+ * connection.  So none is made where none is used, and an sshd that refuses
+ * them gets no second request.
  */
 static void
 make_reserve(struct far_side *far, struct link *ssh, const struct side_at *at)
 {
 	static const struct side_listener_handler handler = {
 		.listening = far_on_reserve,
-		.accepted = far_on_reserve_accepted, /* and so no second */
+		.accepted = far_on_reserve_accepted, /* so no second() */
 		.failed = far_on_no_reserve,
 	};
 
@@ -168,7 +168,7 @@ far_listen(struct side *side, const struct side_at *at,
 		make_reserve(far, listener->ssh, at);
 		return &listener->base;
 	}
-	/* A new one would wait behind the reserve: ssh makes one at a time. */
+	/* A new one would be ready later: ssh requests one at a time. */
 	if (any && far->reserve != NULL && is_fit(far->reserve, at, load)) {
 		listener = far->reserve;
 		far->reserve = NULL;
@@ -202,7 +202,8 @@ far_cancel_check(struct side_check *check)
 	link_alive_cancel((struct link_alive *)check);
 }
 
-/* ssh half-closes its socket at an EOF, and closes it at a CLOSE. */
+/* ssh half-closes its Unix socket when EOF comes, and closes it when CLOSE
+ * comes. */
 static bool
 far_end_is_proven(const struct side_listener *base, const struct stream *stream)
 {

@@ -7,9 +7,9 @@
  *	   |                       +-- its link is lost -------> DEAD
  *	   +-- refused, or not where it should be, or lost --> DEAD
  *
- * If its link is lost, an idle one is freed; one that is being made is made
- * again on another link if its port does not matter; otherwise the borrower is
- * told.
+ * If the link is lost, an idle listener is freed.  One that is being made is
+ * requested again on another link, if any port will do.  Otherwise the borrower
+ * is told.
  */
 #include "tunnel/far_priv.h"
 
@@ -21,8 +21,8 @@
 #include "base/log.h"
 #include "limits.h"
 
-/* "<directory>/f<number>"; "s" of the side that spreads;
- * "<directory>/<port>@<host>" */
+/* "DIRECTORY/fNUMBER", with "s" for "f" if the side spreads; or
+ * "DIRECTORY/PORT@HOST". */
 #define PATH_MAX_LEN 108
 
 static void make_forward(struct far_listener *listener);
@@ -80,7 +80,7 @@ far_listener_hold(struct far_listener *listener, bool held)
 		links_release(far->links, listener->ssh);
 }
 
-/* No link carries it any more. */
+/* No link carries the listener any more. */
 static void
 leave_link(struct far_listener *listener)
 {
@@ -165,19 +165,19 @@ far_listener_on_forward(void *ctx, uint16_t port, int err, const char *why)
 		return;
 	}
 	listener->port = port;
-	/* The port may be somebody else's, who would take the probe for a
-	 * client: an FTP server's passive port takes one connection.  So of
-	 * plain ones only the first on a link is probed. */
+	/* Another program may have the port, and would take the probe for its
+	 * client: an FTP server accepts only one connection at a passive port.
+	 * So if forwards of the link have worked, a plain one is not probed. */
 	if (far_is_plain(listener) &&
 	    link_info(listener->ssh)->forwards == LINK_FORWARDS_WORK)
 		far_listener_ready(listener);
 	else
-		far_probe_start(listener, FAR_STANDS);
+		far_probe_start(listener, FAR_AS_REQUESTED);
 }
 
 /*
- * Nobody can tell who connects, because the forward does not say it.  While a
- * data connection waits for one, the first is taken.
+ * sshd does not say who connects.  So the first connection is taken that comes
+ * while a data connection waits for one.
  */
 static void
 far_listener_on_accept(void *ctx, struct stream *stream)
@@ -217,8 +217,9 @@ far_listener_on_accept(void *ctx, struct stream *stream)
 }
 
 /*
- * Each forward has its own path.  But if a port is requested again after sshd
- * has refused it, ssh uses the path of the first request.
+ * Each forward has its own path, but for a given port it is always the same: if
+ * sshd has refused that port and it is requested again, ssh uses the path of
+ * the first request.
  */
 static void
 name_path(const struct far_listener *listener, char path[PATH_MAX_LEN])
@@ -233,7 +234,7 @@ name_path(const struct far_listener *listener, char path[PATH_MAX_LEN])
 		    far->spread ? 's' : 'f', ++far->last_path);
 }
 
-/* Not before the caller has returned. */
+/* Reports the failure after the caller has returned. */
 static void
 fail_later(struct far_listener *listener, int err)
 {

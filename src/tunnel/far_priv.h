@@ -18,11 +18,11 @@
 
 /* What a probe of a forward tries to find out: see far_probe.c. */
 enum far_question {
-	FAR_STANDS,   /* does sshd listen where it was requested? */
-	FAR_FELL,     /* it does not: on the loopback instead? */
-	FAR_SPREAD,   /* it does: on all other addresses, too? */
-	FAR_V6,	      /* it does not listen at 127.0.0.1: at ::1 at least? */
-	FAR_NO_PROBE, /* no probe is running */
+	FAR_AS_REQUESTED, /* does sshd listen where it was requested? */
+	FAR_ON_LOOPBACK,  /* it does not: on its loopback address instead? */
+	FAR_ON_ALL,	  /* it does: on all other addresses, too? */
+	FAR_ON_V6,	  /* not at 127.0.0.1: at least at ::1? */
+	FAR_NO_PROBE,	  /* no probe is running */
 };
 
 enum far_state {

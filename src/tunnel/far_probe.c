@@ -3,25 +3,27 @@
  *
  * Where sshd binds (channel_fwd_bind_addr() in channels.c; seen with 9.2):
  *
- *	asked for	GatewayPorts no    clientspecified    yes
+ *	requested	GatewayPorts no    clientspecified    yes
  *	localhost	127.0.0.1, ::1     127.0.0.1, ::1     0.0.0.0, ::
  *	127.0.0.1, ::1	that one           that one           0.0.0.0, ::
  *	* (sent as "")	127.0.0.1, ::1     0.0.0.0, ::        0.0.0.0, ::
  *	an address	127.0.0.1, ::1     that one           0.0.0.0, ::
  *	not its own	127.0.0.1, ::1     it refuses         0.0.0.0, ::
  *
- * sshd reports success without saying where it listens; also if it got only
- * one of the two addresses because the port is in use at the other.  (It
- * chooses a port that is free at ::1 or ::, and on a busy host that port is
- * often in use in IPv4 by a connection or its TIME_WAIT.)  So a new forward is
- * probed: the SSH server connects to where it should be, and connections that
- * meanwhile come to our Unix socket are closed.  If the connection is refused,
- * or somebody else accepts it, a second one to the loopback address tells
- * whether sshd listens there instead, because of its configuration, or whether
- * the port is in use; then another port is requested.  (If sshd chose the port,
- * and of several not one connection has come here, remote forwards do not work
- * at all: so with asyncssh.)  127.0.0.2 stands for "all addresses": on Linux it
- * reaches 0.0.0.0, and not 127.0.0.1.
+ * sshd reports success without saying where it listens, even if it got only one
+ * of the two addresses because the port is in use at the other.  (It chooses a
+ * port that is free at ::1 or ::.  On a busy host that port is often in use in
+ * IPv4, by a connection or its TIME_WAIT.)
+ *
+ * So a new forward is probed: the SSH server connects to the address where it
+ * should listen, and connections that come to our Unix socket meanwhile are
+ * closed.  If the probe is refused, or another program accepts it, a second
+ * probe, of the loopback address, shows whether sshd listens there instead
+ * because of its configuration.  If it does not, the port is in use, and
+ * another one is requested.  (If sshd has chosen several ports, and none of the
+ * probes has arrived here, remote forwards do not work at all, as with
+ * asyncssh.)  127.0.0.2 stands for "all addresses": on Linux a connection to it
+ * reaches a socket at 0.0.0.0, but not one at 127.0.0.1.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -34,9 +36,9 @@
 #define ALL_ADDRESSES_PROBE "127.0.0.2"
 
 enum answer {
-	ANSWER_HERE, /* it came out of our Unix socket */
+	ANSWER_HERE, /* the probe has come to our Unix socket */
 	ANSWER_NOT_HERE,
-	ANSWER_UNKNOWN, /* for example, PermitOpen forbids to connect */
+	ANSWER_UNKNOWN, /* for example, PermitOpen forbids the probe */
 };
 
 /* The host to connect to in order to answer the question. */
@@ -53,11 +55,11 @@ probe_host(const struct far_listener *listener, enum far_question question)
 	};
 	struct addr addr = { .family = AF_UNSPEC };
 
-	if (question == FAR_SPREAD)
+	if (question == FAR_ON_ALL)
 		return ALL_ADDRESSES_PROBE;
-	if (question == FAR_V6)
+	if (question == FAR_ON_V6)
 		return "::1";
-	if (question == FAR_FELL) {
+	if (question == FAR_ON_LOOPBACK) {
 		addr_parse_ip(listener->host, &addr);
 		return addr.family == AF_INET6 ? "::1" : "127.0.0.1";
 	}
@@ -79,7 +81,7 @@ far_probe_end(struct far_listener *listener)
 
 /* ---- what follows from a probe ---- */
 
-/* So many ports cannot all be in use by somebody else. */
+/* No port has worked, and not all can be in use by other programs. */
 static void
 forwards_fail(struct far_listener *listener)
 {
@@ -88,7 +90,7 @@ forwards_fail(struct far_listener *listener)
 	far_listener_fail(listener, -EOPNOTSUPP, FAR_NO_FORWARDS);
 }
 
-/* Somebody else has the port at that address. */
+/* Another program has the port at that address. */
 static void
 port_taken(struct far_listener *listener)
 {
@@ -97,7 +99,7 @@ port_taken(struct far_listener *listener)
 	snprintf(why, sizeof(why), "%s is in use on %s",
 	    far_listener_describe(listener, place, sizeof(place)),
 	    far_is_for_all(listener) ? "one of its addresses" :
-				       probe_host(listener, FAR_STANDS));
+				       probe_host(listener, FAR_AS_REQUESTED));
 	if (listener->wanted == 0 &&
 	    listener->makes <
 		(far_is_plain(listener) ? FAR_MAKES_PLAIN : FAR_MAKES_MAX)) {
@@ -105,7 +107,7 @@ port_taken(struct far_listener *listener)
 		far_listener_make_again(listener);
 	} else if (listener->wanted == 0 &&
 	    far_has_host(listener, "localhost")) {
-		far_probe_start(listener, FAR_V6);
+		far_probe_start(listener, FAR_ON_V6);
 	} else if (far_is_plain(listener)) {
 		forwards_fail(listener);
 	} else {
@@ -128,7 +130,7 @@ loopback_instead(struct far_listener *listener)
 }
 
 static void
-warn_spread(const struct far_listener *listener)
+warn_on_all(const struct far_listener *listener)
 {
 	log_warn(
 	    "sshd listens at port %u on all its addresses, not only on %s, "
@@ -143,33 +145,33 @@ answered(struct far_listener *listener, enum answer answer)
 	enum far_question question = listener->question;
 
 	far_probe_end(listener);
-	/* The next probe would not tell either, and ssh keeps a record of each
-	 * one that is refused. */
+	/* No more probes: they would be refused, too, and ssh keeps a record of
+	 * each refusal. */
 	if (answer == ANSWER_UNKNOWN && far_is_plain(listener))
 		link_info(listener->ssh)->forwards = LINK_FORWARDS_WORK;
-	if (question == FAR_FELL) {
+	if (question == FAR_ON_LOOPBACK) {
 		if (answer == ANSWER_NOT_HERE)
 			port_taken(listener);
 		else
 			loopback_instead(listener);
-	} else if (question == FAR_V6) {
+	} else if (question == FAR_ON_V6) {
 		listener->only_v6 = answer != ANSWER_NOT_HERE;
 		if (listener->only_v6)
 			far_listener_ready(listener);
 		else
 			forwards_fail(listener);
-	} else if (question == FAR_SPREAD) {
+	} else if (question == FAR_ON_ALL) {
 		if (answer == ANSWER_HERE)
-			warn_spread(listener);
+			warn_on_all(listener);
 		far_listener_ready(listener);
 	} else if (answer == ANSWER_NOT_HERE) {
 		if (far_is_beyond_loopback(listener))
-			far_probe_start(listener, FAR_FELL);
+			far_probe_start(listener, FAR_ON_LOOPBACK);
 		else
 			port_taken(listener);
 	} else if (answer == ANSWER_HERE && listener->many &&
 	    !far_is_for_all(listener)) {
-		far_probe_start(listener, FAR_SPREAD);
+		far_probe_start(listener, FAR_ON_ALL);
 	} else {
 		far_listener_ready(listener);
 	}
@@ -184,10 +186,10 @@ far_probe_on_timer(uv_timer_t *timer)
 /* ---- a probe ---- */
 
 /*
- * sshd listens there if the probe is open and a connection has come here.  If
- * others may connect too, that may be one of theirs.  So every connection is
- * closed, and once the probe has ended, it was one of them: it cannot come
- * later and be taken for a client.
+ * sshd listens there if the probe was accepted and a connection has come to our
+ * Unix socket.  If others may connect, too, that may be one of theirs.  Every
+ * connection is closed until the probe has ended: then it was among them, and
+ * cannot come later and be taken for a client.
  */
 void
 far_probe_step(struct far_listener *listener)
@@ -201,8 +203,8 @@ far_probe_step(struct far_listener *listener)
 		answered(listener, ANSWER_NOT_HERE);
 }
 
-/* Somebody else may have the port, and say nothing at all.  If no other port
- * can be requested, wait longer. */
+/* Another program may have accepted the probe, and send nothing.  The wait is
+ * longer if clients know the port, or if only one other port would be tried. */
 static void
 far_probe_on_opened(void *ctx)
 {
@@ -217,7 +219,7 @@ far_probe_on_opened(void *ctx)
 	far_probe_step(listener);
 }
 
-/* Our own end sends nothing, so it is not ours. */
+/* culvert sends nothing, so another program has accepted the probe. */
 static void
 far_probe_on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
@@ -282,8 +284,9 @@ far_probe_start(struct far_listener *listener, enum far_question question)
 		return;
 	}
 	stream_read_start(listener->probe);
-	/* To connect to an address that is not sshd's own may take minutes. */
-	if (question == FAR_STANDS && far_is_beyond_loopback(listener))
+	/* A connection to an address that is not sshd's own may take minutes to
+	 * fail. */
+	if (question == FAR_AS_REQUESTED && far_is_beyond_loopback(listener))
 		uv_timer_start(&listener->timer, far_probe_on_timer,
 		    LIMIT_HOLD_DIAL_MS, 0);
 }

@@ -68,8 +68,8 @@ near_on_accept(void *ctx, struct stream *stream)
 	bool taken;
 
 	if (peer.family == AF_UNSPEC) {
-		/* It came and went: unlike on the far side, the peer would
-		 * be known. */
+		/* The connection is gone already; else its peer would be
+		 * known. */
 		stream_close(stream);
 		if (listener->handler->vanished != NULL)
 			listener->handler->vanished(listener->ctx);
@@ -126,8 +126,8 @@ say_no_port(struct near_listener *listener)
 	    "all ports of --client-ports %s are in use", range);
 }
 
-/* Binds a port of the range that nobody else on this host has; each is tried
- * once.  0 or a negative errno. */
+/* Binds a port of the range that is free on this host; each is tried once.  0
+ * or a negative errno. */
 static int
 bind_one_of(struct near_listener *listener, struct addr at)
 {

@@ -23,8 +23,8 @@ policy_learn(const struct policy *policy, const struct addr *local,
 	ret->local = addr_is_loopback(peer);
 	if (!ret->local)
 		return;
-	/* Without any_user no other user was permitted, and by now it may have
-	 * closed the connection. */
+	/* Without any_user, no other user was permitted.  A look-up might fail
+	 * now, because the client may have closed the connection. */
 	ret->uid = geteuid();
 	ret->uid_known = !policy->any_user ||
 	    owner_of_peer(policy->owners, local, peer, &ret->uid) == 0;
@@ -36,7 +36,7 @@ policy_has_closed(const struct policy *policy, const struct policy_peer *client)
 	uid_t uid;
 	int err;
 
-	/* If the kernel has not answered before, it will not now. */
+	/* If its user could not be looked up before, it cannot be now. */
 	if (!client->uid_known)
 		return false;
 	err = owner_of_peer(policy->owners, &client->at, &client->addr, &uid);
@@ -44,9 +44,9 @@ policy_has_closed(const struct policy *policy, const struct policy_peer *client)
 }
 
 /*
- * Over loopback: does the connection from *peer to *local belong to the user
- * id, if known says that this is the one?  If not, writes why; owner says for
- * people whose id it is.
+ * Over loopback: does the connection from *peer to *local belong to user id?
+ * known: that id is certain; otherwise none is admitted.  If the answer is not
+ * POLICY_ADMITTED, writes why; there owner says whose id it is.
  */
 static enum policy_answer
 policy_check_user(const struct policy *policy, const struct addr *local,

@@ -1,5 +1,5 @@
 /*
- * A range of ports, of which the free ones stand in a ring.
+ * A range of ports.  The free ones are in a ring buffer.
  */
 #include "tunnel/ports.h"
 

@@ -1,15 +1,15 @@
 /*
- * Token buckets, and who gets how much.
+ * Token buckets, and how flows share one.
  */
 #include "tunnel/rate.h"
 
-/* A bucket that nobody has looked at for longer is full. */
+/* After this time every bucket is full: no need to count a longer one. */
 #define LONGEST_MS 100000
 
 /* ---- a bucket ---- */
 
 static uint64_t
-most(const struct rate *rate)
+rate_capacity(const struct rate *rate)
 {
 	uint64_t tenth = rate->per_second / 10;
 
@@ -20,7 +20,7 @@ void
 rate_init(struct rate *rate, uint64_t per_second, uint64_t now)
 {
 	*rate = (struct rate) { .per_second = per_second, .at = now };
-	rate->tokens = most(rate);
+	rate->tokens = rate_capacity(rate);
 }
 
 uint64_t
@@ -36,8 +36,8 @@ rate_left(struct rate *rate, uint64_t now)
 	rate->at = now;
 	rate->rest = parts % 1000;
 	rate->tokens += parts / 1000;
-	if (rate->tokens > most(rate))
-		rate->tokens = most(rate);
+	if (rate->tokens > rate_capacity(rate))
+		rate->tokens = rate_capacity(rate);
 	return rate->tokens;
 }
 
@@ -104,13 +104,13 @@ rate_leave(struct rate_queue *queue, struct rate_flow *flow)
 	queue->n--;
 }
 
-/* Gives its part to the first one of so many that have not got theirs in this
- * turn, and puts it last. */
+/* Gives the first flow of the queue its equal share of left, and moves it to
+ * the end.  n: how many flows, with this one, the turn has not served yet. */
 static void
-serve(struct rate_queue *queue, uint64_t left, size_t others, uint64_t now)
+serve(struct rate_queue *queue, uint64_t left, size_t n, uint64_t now)
 {
 	struct rate_flow *flow = TAILQ_FIRST(&queue->waiting);
-	uint64_t part = left / others;
+	uint64_t part = left / n;
 
 	/* If there is less than a byte for each, the others get theirs in the
 	 * next turn. */

@@ -15,7 +15,7 @@
 #include "base/cleanup.h"
 #include "ftp/command.h"
 
-/* How many members each JSON object has at least. */
+/* The number of members of a JSON record without path_hex. */
 #define RECORD_MEMBERS 20
 
 const char *
@@ -100,7 +100,7 @@ json_number(int64_t number, int64_t least)
 	return number < least ? json_null() : json_integer(number);
 }
 
-/* Milliseconds are all that the clock has. */
+/* Rounded to milliseconds, which is all that the clock has. */
 static json_t *
 json_seconds(double seconds)
 {
@@ -171,8 +171,8 @@ is_of_a_file(const struct engine_report *report)
 	    report->verb == VERB_STOU || report->verb == VERB_APPE;
 }
 
-/* One word: blanks and control characters become "_", as the servers do it.
- * NULL when out of memory. */
+/* One word: blanks and control characters become "_", as FTP servers write
+ * them.  NULL when out of memory. */
 static char *
 word_of(const char *text)
 {

@@ -19,8 +19,9 @@ session_may_warn(struct session *session)
 
 /* ---- idle connections that sshd closes ---- */
 
-/* sshd closes an idle channel in both directions.  A peer that ends leaves one
- * open, because sshd only notices at its next write that the peer has gone. */
+/* ChannelTimeout ends both directions of a channel.  A peer that closes its
+ * connection ends only one, because sshd notices only at its next write that
+ * the peer has gone. */
 void
 session_hint_idle(struct session *session, enum engine_peer peer,
     const char *what, bool accepted, uint64_t ms)
@@ -38,8 +39,8 @@ session_hint_idle(struct session *session, enum engine_peer peer,
 		    what, names[peer], (double)ms / 1000, hint);
 }
 
-/* The client's direction ended after a while without traffic.  If it is closed
- * now, the client has closed it, or sshd. */
+/* Logs a hint if the client's connection was closed, by the client or by sshd,
+ * after a while without traffic. */
 static void
 note_idle_client(const struct control *client)
 {
@@ -50,8 +51,8 @@ note_idle_client(const struct control *client)
 }
 
 /*
- * If a far server ends the control connection after a while without traffic,
- * and sends no 421 or 221, sshd may have closed an idle channel: both look the
+ * If a far server ends the control connection after a while without traffic, so
+ * without a 421 or 221, sshd may have closed an idle channel: both look the
  * same.
  */
 static void
@@ -84,7 +85,7 @@ end_session(struct session *session, const struct engine_action *action)
 
 	session->over = true;
 	note_idle_client(client);
-	/* There are none, unless memory was short. */
+	/* There are data connections only if memory was short. */
 	while (!LIST_EMPTY(&session->data))
 		dataconn_close(LIST_FIRST(&session->data), NULL);
 	if (client->stream != NULL)
@@ -105,8 +106,7 @@ send_control(struct session *session, const struct engine_action *action)
 	session_log_transcript(session, action);
 	if (to->stream == NULL)
 		return;
-	/* A dead stream is reported by closed(); here only memory can be
-	 * short. */
+	/* Other errors need no reaction: closed() reports a dead stream. */
 	if (stream_write(to->stream, action->bytes, action->len) == -ENOMEM)
 		engine_stop(session->engine, "Out of memory");
 }
@@ -179,7 +179,8 @@ carry_out(struct session *session, const struct engine_action *action)
 		actions[action->type].by_data(conn, action);
 }
 
-/* Reads a control connection only while what comes has somewhere to go. */
+/* Reads a control connection only while the engine and the other control
+ * connection take more. */
 static void
 session_read_or_not(struct session *session, enum engine_peer peer)
 {
@@ -296,7 +297,7 @@ describe_loss(const struct control *server, const char *why, char *text,
 		    server->session->tunnel->side[ENGINE_SERVER]->name, why);
 }
 
-/* Closes it, and tells the engine. */
+/* Closes the control connection, and tells the engine why. */
 static void
 lose_control(struct control *control, const char *why)
 {
@@ -326,8 +327,8 @@ session_on_closed(void *ctx, int err, const char *why)
 	struct session *session = control->session;
 	char text[600], escaped[LOG_ESCAPED_MAX];
 
-	/* The engine knows its end; only that it does not read any more is
-	 * new. */
+	/* The engine already has the EOF, and need not know that the peer does
+	 * not read any more. */
 	if (err == -ESHUTDOWN) {
 		stream_close(control->stream);
 		control->stream = NULL;
@@ -354,7 +355,7 @@ static const struct stream_handler control_handler = {
 
 /* ---- beginning and end ---- */
 
-/* Known only if the host is an address. */
+/* The family of an address; AF_UNSPEC for a name. */
 static sa_family_t
 session_family_of(const char *host)
 {

@@ -12,8 +12,8 @@
  *	client (loopback only)	data connections may belong to another process
  *	was half-closed		if nothing has moved for a long time: scripts
  *				with nc half-close it, and wait for replies
- *	is not read		the same: its end would come behind what it has
- *				sent, and sshd may not report a far client's
+ *	is not read		the same: its EOF comes after what it has sent,
+ *				and sshd may not report a far client's reset
  *
  * What moves are replies of the server, and bytes of data connections.  If a
  * client on another host has closed or has vanished, TCP's keepalive resets its
@@ -64,15 +64,15 @@ session_client_look(struct session *session)
 	}
 	if (has_progress(session))
 		return;
-	/* Without a stream the client does not read any more. */
+	/* The stream was closed if the client does not read any more. */
 	if (client->stream == NULL ||
 	    policy_has_closed(session->options->policy, &session->client)) {
 		session_client_lost(session,
 		    "it has closed its control connection");
 		return;
 	}
-	/* A client that is not read may live, and its transfer is waited
-	 * for. */
+	/* Draining waits for a client that is not read: it may be alive, and
+	 * its transfer may be running. */
 	if (session->drain_why[0] != '\0' && client->ended)
 		limit_ms = LIMIT_DRAIN_MS;
 	quiet_ms = uv_now(session->options->loop) - session->progress_at;

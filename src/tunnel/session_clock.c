@@ -6,7 +6,7 @@
 
 #include "tunnel/session.h"
 
-/* The lines of --max-lines are those of a second. */
+/* --max-lines is a number of lines per second. */
 #define CLOCK_LINES_MS 1000
 
 /* ---- what happens when each expires ---- */
@@ -38,8 +38,8 @@ expire_silent(struct session *session)
 	engine_greeting_late(session->engine, true);
 }
 
-/* Nobody has logged in: the server, which has a time-out of its own for that,
- * cannot see a client that it has not greeted yet, or has no such time-out. */
+/* Nobody has logged in.  The server may have no time-out for that, or may not
+ * have started it, because it has not sent its greeting. */
 static void
 expire_login(struct session *session)
 {
@@ -77,9 +77,8 @@ expire_drain(struct session *session)
 	engine_drain(session->engine, session->drain_why, true);
 }
 
-/* after_reading: the loop runs timers before it reads what has come meanwhile,
- * which may be much on a busy machine or after a stop.  The engine must know of
- * that first. */
+/* after_reading: the engine must first get what has come meanwhile; see
+ * dataconn_watch_on_timer_due(). */
 static const struct {
 	void (*expire)(struct session *session);
 	bool after_reading;
@@ -135,8 +134,8 @@ session_set_reply_timer(struct session *session,
 	session_clock_set(session, CLOCK_REPLY, action->ms, 0);
 }
 
-/* The client may send more lines in the next second, or at once if that has
- * begun. */
+/* Grants more lines when a second has passed since the last time; at once if it
+ * has passed already. */
 void
 session_grant_lines(struct session *session, const struct engine_action *action)
 {

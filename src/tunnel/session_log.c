@@ -1,5 +1,5 @@
 /*
- * What a session says to the log.
+ * What a session writes to the log.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -18,8 +18,8 @@ transfer_peer(const struct engine_report *report)
 	return report->upload ? ENGINE_SERVER : ENGINE_CLIENT;
 }
 
-/* The transfer of that action, and in *ret_conn its data connection, if culvert
- * has that; both may be NULL. */
+/* The transfer of that action, or NULL.  *ret_conn: its data connection; NULL
+ * if that does not pass through culvert. */
 static struct dataconn_transfer *
 transfer_find(struct session *session, const struct engine_action *action,
     struct dataconn **ret_conn)
@@ -47,7 +47,7 @@ transfer_begin(struct session *session, const struct engine_action *action)
 		return;
 	transfer->running = true;
 	transfer->began_at = uv_now(session->options->loop);
-	/* In block mode a data connection carries one after the other. */
+	/* A data connection with framing carries several transfers. */
 	if (report->framed && conn != NULL)
 		transfer->before = conn->end[transfer_peer(report)].sent;
 	transfer->report = *report;
@@ -91,7 +91,7 @@ write_record(const struct session *session, const struct engine_report *report,
 	if (transfer != NULL && transfer->running)
 		record.seconds =
 		    (double)(uv_now(options->loop) - transfer->began_at) / 1000;
-	/* What has other bytes between the file's has another digest. */
+	/* With framing, not all bytes belong to the file. */
 	if (conn != NULL && !report->framed &&
 	    report->client.verb != VERB_OTHER)
 		record.sha256 =

@@ -18,7 +18,7 @@ struct transfer_log {
 	bool journal;
 	bool xferlog;
 	bool torn;	    /* the file ends within a line */
-	unsigned long lost; /* records, since one could be written */
+	unsigned long lost; /* records lost since the last one was written */
 };
 
 struct transfer_log *
@@ -97,7 +97,7 @@ transfer_log_write(struct transfer_log *log, const struct record *record)
 	int err;
 
 	if (line != NULL && *line == '\0')
-		return; /* it has no place there */
+		return; /* xferlog has no line for it */
 	err = transfer_log_write_line(log, record, line);
 	if (err == 0 && log->lost > 0) {
 		say_lost(log, LOG_LEVEL_WARN, "can be written again");

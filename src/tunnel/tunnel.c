@@ -18,16 +18,17 @@
 void
 tunnel_turn_away(struct stream *stream, const char *reply)
 {
-	static const struct stream_handler deaf = { .data = NULL };
+	static const struct stream_handler no_callbacks = { .data = NULL };
 
-	stream_set_handler(stream, &deaf, NULL);
+	stream_set_handler(stream, &no_callbacks, NULL);
 	if (stream_write(stream, reply, strlen(reply)) == 0)
 		stream_finish(stream);
 	else
 		stream_close(stream);
 }
 
-/* Says why to the log, and to the client, if they are not too many. */
+/* Refuses a client, and logs why.  It gets a reply, unless too many connections
+ * are being closed. */
 static void
 tunnel_refuse(struct tunnel *tunnel, struct stream *stream,
     const struct addr *peer, enum refusal refusal, const char *why)
@@ -62,7 +63,7 @@ tunnel_admit(struct tunnel *tunnel, struct stream *stream,
 	enum refusal refusal = REFUSAL_MEMORY;
 	char why[200];
 
-	/* Where nobody's address is known everybody is taken. */
+	/* If its address is not known, every client is permitted. */
 	if (peer->family == AF_UNSPEC ||
 	    policy_takes(tunnel->options.policy, local, peer, why, sizeof(why),
 		&refusal))
@@ -86,7 +87,7 @@ tunnel_say_cannot(const struct tunnel *tunnel, const char *reason, char *why,
 	    options->remote ? " of the SSH server" : "", reason);
 }
 
-/* ---- both ---- */
+/* ---- local and remote ---- */
 
 struct tunnel *
 tunnel_new(const struct tunnel_options *options, char *why, size_t why_size)
@@ -126,7 +127,7 @@ tunnel_start(struct tunnel *tunnel, tunnel_started_cb *started, void *ctx)
 		tunnel_local_start(tunnel, started, ctx);
 }
 
-/* All addresses are "*", whichever sockets that takes. */
+/* "*" means all addresses, whatever addresses the sockets have. */
 static const char *
 format_one(const struct tunnel *tunnel, const struct addr *at, char *text)
 {

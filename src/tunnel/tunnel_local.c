@@ -26,7 +26,7 @@ struct tunnel_waiting {
 	uv_timer_t timer;
 };
 
-/* What goes behind "cannot listen on". */
+/* A reason for tunnel_say_cannot(). */
 static const char allow_missing[] =
     "clients of other hosts could connect; --allow FROM says which may (an "
     "address or a network, repeatable; 0.0.0.0/0 and ::/0 for everybody)";
@@ -39,8 +39,8 @@ tunnel_local_on_waiting_freed(uv_handle_t *handle)
 	free(handle->data);
 }
 
-/* Frees it, and gives its place back.  The stream must have another owner, or
- * none. */
+/* Frees it, and gives its place back.  The stream must be closed, or have
+ * another owner. */
 static void
 end_waiting(struct tunnel_waiting *waiting)
 {
@@ -53,8 +53,8 @@ end_waiting(struct tunnel_waiting *waiting)
 	uv_close((uv_handle_t *)&waiting->timer, tunnel_local_on_waiting_freed);
 }
 
-/* The last of ssh's lines, at most max bytes: they say what failed; sshd's
- * banner comes before them. */
+/* The last of ssh's lines that together have at most max bytes; at least one.
+ * They say what failed; sshd's banner comes before them. */
 static const char *
 last_of(const char *why, size_t max)
 {
@@ -87,7 +87,7 @@ refuse_waiting(struct tunnel_waiting *waiting, const char *why)
 	end_waiting(waiting);
 }
 
-static void wait_on(struct tunnel_waiting *waiting);
+static void start_wait_timer(struct tunnel_waiting *waiting);
 
 static void
 tunnel_local_on_waiting_closed(void *ctx, int err, const char *why)
@@ -98,8 +98,8 @@ tunnel_local_on_waiting_closed(void *ctx, int err, const char *why)
 	end_waiting(waiting);
 }
 
-/* Has it waited long enough?  Or has it gone meanwhile?  A stream that is not
- * read does not report that. */
+/* Refuses the client if it has waited long enough, and drops it if it has gone:
+ * a stream that is not read does not report that. */
 static void
 tunnel_local_on_waited(uv_timer_t *timer)
 {
@@ -112,12 +112,13 @@ tunnel_local_on_waited(uv_timer_t *timer)
 	    policy_has_closed(options->policy, &waiting->client))
 		tunnel_local_on_waiting_closed(waiting, 0, "");
 	else
-		wait_on(waiting);
+		start_wait_timer(waiting);
 }
 
-/* Looks at it from time to time, and when it has waited long enough. */
+/* Starts the timer for the next look at the client, or for the end of its
+ * wait. */
 static void
-wait_on(struct tunnel_waiting *waiting)
+start_wait_timer(struct tunnel_waiting *waiting)
 {
 	const struct tunnel_options *options = &waiting->tunnel->options;
 	uint64_t ms =
@@ -158,8 +159,8 @@ wait_for_link(struct tunnel *tunnel, struct stream *stream,
 	waiting->timer.data = waiting;
 	policy_learn(tunnel->options.policy, local, peer, &waiting->client);
 	waiting->since = uv_now(tunnel->options.loop);
-	wait_on(waiting);
-	/* This may start to connect. */
+	start_wait_timer(waiting);
+	/* On demand, this may begin an attempt to connect. */
 	reconnect_hold(tunnel->options.reconnect);
 }
 
@@ -169,7 +170,7 @@ tunnel_local_up(struct tunnel *tunnel)
 	struct tunnel_waiting *waiting;
 
 	while ((waiting = TAILQ_FIRST(&tunnel->waiting)) != NULL) {
-		/* In this order, so that the link is not idle in between. */
+		/* The session first, so that the link is held without a gap. */
 		session_begin(tunnel, waiting->stream, &waiting->client.at,
 		    &waiting->client.addr, waiting->place);
 		waiting->place = NULL;
@@ -195,7 +196,7 @@ tunnel_local_on_accept(void *ctx, struct stream *stream)
 	struct admission_place *place;
 
 	if (peer.family == AF_UNSPEC) {
-		stream_close(stream); /* the client has gone already */
+		stream_close(stream); /* the client is gone already */
 		return;
 	}
 	place = tunnel_admit(tunnel, stream, &local, &peer);
@@ -269,9 +270,9 @@ bind_all(struct tunnel *tunnel)
 	return bind_one(tunnel, any, false);
 }
 
-/* Every address of a name; one that works is enough ("localhost" may have
- * ::1 in a file but not on the host).  But it fails if another program listens
- * at one of them: clients would connect to that one. */
+/* Listens at every address of a name.  One that works is enough: /etc/hosts may
+ * have ::1 for "localhost" on a host without IPv6.  But this fails if another
+ * program listens at one of them, because clients could connect to that. */
 static int
 bind_name(struct tunnel *tunnel, const char *name, const char **ret_why)
 {
@@ -289,7 +290,8 @@ bind_name(struct tunnel *tunnel, const char *name, const char **ret_why)
 	for (info = found; info != NULL; info = info->ai_next)
 		if (addr_from_sockaddr(info->ai_addr, &at) == 0) {
 			err = bind_one(tunnel, at, false);
-			/* Port 0 is free at the first address only. */
+			/* With port 0, the kernel has chosen a port that is
+			 * free at the first address only. */
 			in_use |=
 			    err == -EADDRINUSE && tunnel->options.port != 0;
 		}

@@ -1,7 +1,7 @@
 /*
  * A remote tunnel: sshd listens.  When the link was lost and is up again, sshd
- * is requested to listen at the same port, repeatedly until it does: for a
- * while the dead connection may still have the port.
+ * is requested to listen at the same port, repeatedly until it does, because
+ * the dead connection may keep the port for a while.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,11 +12,11 @@
 #include "ssh/reconnect.h"
 #include "tunnel/session.h"
 
-/* What goes behind "cannot listen on". */
+/* A reason for tunnel_say_cannot(). */
 static const char allow_missing_far[] =
     "clients of other hosts could connect; --allow FROM says where they are "
     "(an address or a network, repeatable; 0.0.0.0/0 and ::/0 for anywhere). "
-    "sshd does not tell who connects: so this does not restrict who "
+    "sshd does not tell who connects, so this does not restrict who "
     "connects, only where data connections to clients may go";
 
 /* Is that address of the SSH server its loopback address? */
@@ -182,7 +182,7 @@ tunnel_remote_listen(struct tunnel *tunnel)
 		.many = true,
 	};
 
-	/* The port that clients were told. */
+	/* Again the port that clients know. */
 	if (tunnel->far_at.family != AF_UNSPEC)
 		at.port = tunnel->far_at.port;
 	tunnel->far = side_listen(tunnel->options.far, &at, &handler, tunnel);

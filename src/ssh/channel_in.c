@@ -239,8 +239,8 @@ channel_got_eof(struct channel *channel)
  * EOF and CLOSE have come before our own EOF.  OpenSSH closes a channel so
  * early only for ChannelTimeout: it had no window for a while, and drops the
  * bytes that it could not send.  If the window was used up for that long
- * (channel->starved), channel_got_close() reports a loss.  But a process that
- * was late itself does not know how long that was.  So any such end with a
+ * (channel->starved), channel_got_close() reports a loss.  But if culvert was
+ * itself late, it does not know how long that was.  So any such end with a
  * used-up window is doubtful, unless the SSH server closes all channels so
  * early.
  */
@@ -253,8 +253,8 @@ channel_doubt(struct channel *channel)
 	if (!channel->eof || channel->eof_told || channel->shut)
 		return;
 	channel->doubtful = channel->exhausted && !proxy->closes_early;
-	/* Not if the channel was idle, or its EOF came, a while before: then
-	 * that may be ChannelTimeout, too. */
+	/* Not if the channel was idle before EOF or CLOSE: then this may be
+	 * ChannelTimeout, too. */
 	if (!channel->exhausted && now - channel->eof_at < LIMIT_AT_ONCE_MS &&
 	    channel->eof_at - channel->heard_at < LIMIT_AT_ONCE_MS)
 		proxy->closes_early = true;

@@ -43,7 +43,7 @@ enum forward_state {
  * that was answered. */
 struct request {
 	uint32_t id;
-	struct link_forward *forward; /* NULL: it is that of a link_alive */
+	struct link_forward *forward; /* NULL: of a link_alive */
 	TAILQ_ENTRY(request) entry;
 };
 

@@ -42,7 +42,7 @@ words_is_noise(const char *text)
 	return words_begins(text, "chan_send_close2: channel ");
 }
 
-/* Can the line say why ssh has failed?  What is printed only with -v cannot. */
+/* Can the line say why ssh has failed?  The additional lines of -v cannot. */
 static bool
 words_is_reason(const char *text)
 {

@@ -320,8 +320,8 @@ dataconn_on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 	dataconn_tell_event(end, event);
 }
 
-/* A connection was lost that may have been the expected one, whose peer may not
- * connect again. */
+/* Reports that a connection was lost which may have been the expected one.  Its
+ * peer may not connect again. */
 static void
 tell_unknown(struct dataconn_end *end, const char *why)
 {
@@ -430,9 +430,9 @@ dataconn_on_failed(void *ctx, int err, const char *why)
 }
 
 /*
- * The address of the listener toward a peer.  On sshd's loopback it is not
- * "localhost", for which sshd may get the port in one family only, without
- * reporting that, while another program has it in the other.
+ * The address of the listener toward a peer.  On sshd's loopback it is never
+ * "localhost": sshd might get the port in one family only, without reporting
+ * that, while another program has it in the other.
  */
 static const char *
 dataconn_listens_at(const struct dataconn_end *end, char text[ADDR_TEXT_MAX])

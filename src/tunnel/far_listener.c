@@ -176,8 +176,8 @@ far_listener_on_forward(void *ctx, uint16_t port, int err, const char *why)
 }
 
 /*
- * sshd does not say who connects.  So the first connection is taken that comes
- * while a data connection waits for one.
+ * sshd does not say who connects.  So the first connection that comes while a
+ * data connection waits is taken.
  */
 static void
 far_listener_on_accept(void *ctx, struct stream *stream)
@@ -323,7 +323,7 @@ far_listener_take_back(struct far_listener *listener)
 	listener->handler = NULL;
 	uv_timer_stop(&listener->timer);
 	far_listener_hold(listener, false);
-	if (listener->spare) { /* nobody was told of it */
+	if (listener->spare) { /* no peer knows its port */
 		listener->spare = false;
 		return listener->state == FAR_READY;
 	}

@@ -11,7 +11,7 @@
 
 #define DIGEST_TEXT_MAX (2 * SHA256_DIGEST_SIZE + 1)
 
-/* To whom the bytes go. */
+/* The peer to which the bytes go. */
 static enum engine_peer
 transfer_peer(const struct engine_report *report)
 {

@@ -1,5 +1,5 @@
 /*
- * A tunnel: a listening address, and the sessions that came by it.
+ * A tunnel: a listening address, and its sessions.
  */
 #include "tunnel/tunnel.h"
 

@@ -84,8 +84,9 @@ data_find(struct engine *engine, uint32_t number)
 	return NULL;
 }
 
-size_t
-data_room(const struct engine *engine)
+/* How many more data connections the session may have. */
+static size_t
+room(const struct engine *engine)
 {
 	size_t max = engine->config.max_data, n = 0;
 
@@ -100,7 +101,7 @@ static struct data *
 free_slot(struct engine *engine)
 {
 	struct data *data;
-	size_t n_free = data_room(engine);
+	size_t n_free = room(engine);
 
 	for (size_t i = 0; i < LIMIT_SESSION_DATA && n_free > 0; i++)
 		if (engine->conns.data[i].state == DATA_FREE)

@@ -62,7 +62,8 @@ enum data_wait {
 	WAIT_ABORT,	 /* the server's answer to the client's ABOR */
 	WAIT_CUT,	 /* the server's answer to our ABOR */
 	WAIT_CUT_END,	 /* the server's reply to a cut upload, after the
-			  * server's end was half-closed or reset */
+			  * server's end was half-closed or reset; a session
+			  * whose client is gone then ends */
 	WAIT_REPLY,	 /* the reply to a PORT, while commands after it wait */
 	WAIT_LAST_REPLY, /* the final reply to a cut transfer */
 	WAIT_PROOF,	 /* our connection to the server, before the client gets
@@ -83,8 +84,6 @@ struct data *data_open(struct engine *engine, const struct exchange *request,
 void data_close(struct engine *engine, struct data *data);
 /* Returns NULL if there is none with that number. */
 struct data *data_find(struct engine *engine, uint32_t number);
-/* How many more data connections the session may have. */
-size_t data_room(const struct engine *engine);
 /* MAKING: are all its listeners ready? */
 bool data_is_made(const struct data *data);
 /* MAKING: are they ready and, if data->unproven, is the server's end connected?

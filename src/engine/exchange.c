@@ -35,7 +35,7 @@ static const struct exchange_ops types[] = {
 	[EXCHANGE_REQUEST] = { .party = PARTY_CLIENT, .fits = request_fits,
 	    .expects = request_expects, .misfit = request_misfit,
 	    .begin = request_begin_reply, .end = request_end_reply,
-	    .skip = request_skip },
+	    .skip = request_skip, .repeats = true },
 	[EXCHANGE_TRANSFER] = { .party = PARTY_CLIENT, .fits = transfer_fits,
 	    .expects = transfer_expects, .misfit = transfer_misfit,
 	    .begin = transfer_begin_reply, .end = transfer_end_reply,
@@ -44,7 +44,8 @@ static const struct exchange_ops types[] = {
 	[EXCHANGE_OWN_ABORT] = { .party = PARTY_OURS, .fits = match_fits_abort,
 	    .misfit = match_left_out },
 	[EXCHANGE_OWN_NOOP] = { .party = PARTY_OURS, .fits = noop_fits,
-	    .expects = noop_expects, .misfit = noop_misfit, .end = noop_end },
+	    .expects = noop_expects, .misfit = noop_misfit, .end = noop_end,
+	    .unseen = true },
 	[EXCHANGE_OWN_PWD] = { .party = PARTY_OURS, .fits = cwd_fits,
 	    .expects = cwd_expects, .misfit = match_nobody,
 	    .begin = cwd_begin, .expire = cwd_abandon },
@@ -53,7 +54,7 @@ static const struct exchange_ops types[] = {
 	[EXCHANGE_OWN_REQUEST] = { .party = PARTY_OURS, .fits = request_fits,
 	    .expects = request_expects, .misfit = request_misfit,
 	    .begin = request_begin_reply, .end = request_end_reply,
-	    .expire = retry_abandon },
+	    .expire = retry_abandon, .repeats = true },
 	[EXCHANGE_OWN_OVER] = { .party = PARTY_OURS },
 	/* clang-format on */
 };
@@ -185,9 +186,9 @@ exchange_waits(const struct engine *engine)
 	return engine->conns.making != NULL && engine->reply.how == TRANSLATE;
 }
 
-void
-exchange_set_reply(struct engine *engine, struct exchange *exchange,
-    const void *line, size_t len)
+static void
+set_reply(struct engine *engine, struct exchange *exchange, const void *line,
+    size_t len)
 {
 	uint8_t *copy = malloc(len);
 
@@ -209,7 +210,7 @@ exchange_set_text(struct engine *engine, struct exchange *exchange,
 	int len = snprintf(line, sizeof(line) - 2, "%s", text);
 
 	if (len >= 0)
-		exchange_set_reply(engine, exchange, line,
+		set_reply(engine, exchange, line,
 		    engine_end_line(line, sizeof(line), len));
 }
 
@@ -237,14 +238,21 @@ exchange_local(struct engine *engine, const char *format, ...)
 		exchange_set_text(engine, exchange, text);
 }
 
-enum step
-exchange_flush_local(struct engine *engine)
+struct exchange *
+exchange_first(const struct engine *engine)
 {
 	struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
-	/* The client knows nothing of our NOOPs: they delay no reply. */
-	while (first != NULL && first->type == EXCHANGE_OWN_NOOP)
+	while (first != NULL && exchange_ops(first)->unseen)
 		first = TAILQ_NEXT(first, link);
+	return first;
+}
+
+enum step
+exchange_flush_local(struct engine *engine)
+{
+	struct exchange *first = exchange_first(engine);
+
 	if (first == NULL || first->type != EXCHANGE_LOCAL ||
 	    engine_open_code(engine) != 0 ||
 	    engine->peers[ENGINE_SERVER].fragment)
@@ -328,7 +336,7 @@ exchange_keep_refusal(struct engine *engine, struct exchange *exchange,
 
 	if (exchange->reply.bytes != NULL)
 		return;
-	exchange_set_reply(engine, exchange, line, len);
+	set_reply(engine, exchange, line, len);
 	if (exchange->reply.bytes != NULL && len > code + 3 &&
 	    exchange->reply.bytes[code + 3] == '-')
 		exchange->reply.bytes[code + 3] = ' ';

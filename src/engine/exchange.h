@@ -86,6 +86,8 @@ struct exchange_ops {
 	begin_op *begin;   /* NULL: effect_begin() */
 	end_op *end;
 	skip_op *skip, *expire;
+	bool repeats; /* end removes the exchange, or sends it again */
+	bool unseen;  /* nothing waits for it, neither reply nor drain */
 };
 
 /* PORT, EPRT, PASV or EPSV: the client's, or our own for a transfer. */
@@ -210,10 +212,8 @@ void exchange_time(struct engine *engine, struct exchange *request);
 void exchange_be_sure(struct engine *engine, bool all);
 /* Does any exchange wait for a listener, or for a request of our own? */
 bool exchange_waits(const struct engine *engine);
-/* Sets the reply that the client gets, or may get later: a line with its line
- * end, or a text without. */
-void exchange_set_reply(struct engine *engine, struct exchange *exchange,
-    const void *line, size_t len);
+/* Sets the reply that the client gets, or may get later: a text without a line
+ * end. */
 void exchange_set_text(struct engine *engine, struct exchange *exchange,
     const char *text);
 /* LOCAL: sends its reply. */
@@ -238,6 +238,8 @@ const char *exchange_refusal(const struct exchange *request,
 /* Moves the exchange to the end of the queue, because its command has just been
  * sent. */
 void exchange_to_end(struct engine *engine, struct exchange *exchange);
+/* Returns the oldest exchange that is not unseen, or NULL. */
+struct exchange *exchange_first(const struct engine *engine);
 /* If the oldest exchange is LOCAL, sends its reply and removes it. */
 enum step exchange_flush_local(struct engine *engine);
 /* We refuse a transfer: cancels a REST that the server has accepted or not

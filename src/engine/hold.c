@@ -123,7 +123,6 @@ untouched(const struct data *data)
 static void
 data_keep(struct engine *engine, struct data *data)
 {
-	data->wait = WAIT_NONE;
 	data->expired = false;
 	data->quiet = QUIET_NOT;
 	data->delivered = false;

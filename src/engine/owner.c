@@ -96,10 +96,8 @@ no_transfer(const struct engine *engine)
 static bool
 is_idle(const struct engine *engine)
 {
-	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
+	const struct exchange *first = exchange_first(engine);
 
-	while (first != NULL && first->type == EXCHANGE_OWN_NOOP)
-		first = TAILQ_NEXT(first, link);
 	return (first == NULL || first->type == EXCHANGE_GREETING) &&
 	    engine_open_code(engine) == 0 && engine->conns.next == NULL &&
 	    engine->conns.making == NULL && engine->tls != TLS_ACTIVE &&

@@ -55,6 +55,10 @@ reply_end_command(struct engine *engine, struct exchange *exchange,
 	bool transferred =
 	    exchange_is_transfer(exchange) && engine->reply.told < 300;
 
+	if (ops->repeats) {
+		ops->end(engine, exchange, code);
+		return;
+	}
 	engine->session.follows = code >= 300 && code < 400;
 	size_note_command(engine, exchange, code);
 	if (exchange->verb == VERB_USER && code < 400)
@@ -102,10 +106,7 @@ engine_end_reply(struct engine *engine, unsigned code)
 	}
 	if (engine->reply.how == DROP_RETRY)
 		return;
-	if (exchange_is_request(exchange))
-		request_end_reply(engine, exchange, code);
-	else
-		reply_end_command(engine, exchange, code);
+	reply_end_command(engine, exchange, code);
 }
 
 /* ---- the lines of a reply ---- */

@@ -72,7 +72,7 @@ announce_failed(struct engine *engine, unsigned code, enum reply_place place)
 }
 
 static void
-announce_stands(struct engine *engine, unsigned code, const uint8_t *line,
+announce_ready(struct engine *engine, unsigned code, const uint8_t *line,
     size_t len, const struct hostport *hostport)
 {
 	struct data *data = engine->conns.making;
@@ -145,6 +145,6 @@ announce_line(struct engine *engine, unsigned code, enum reply_place place,
 	if (data_has_failed(engine->conns.making))
 		announce_failed(engine, code, place);
 	else
-		announce_stands(engine, code, line, len, &hostport);
+		announce_ready(engine, code, line, len, &hostport);
 	return STEP_DONE;
 }

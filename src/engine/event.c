@@ -97,14 +97,14 @@ CASE(we_have_ended)
 }
 
 /* The server had sent EOF, so all of a download has come. */
-CASE(server_had_ended)
+CASE(server_had_ended_download)
 {
 	return data->server.eof != EOF_NOT && !data_is_for_upload(engine, data);
 }
 
 CASE(server_had_ended_without_transfer)
 {
-	return server_had_ended(engine, data, event) &&
+	return server_had_ended_download(engine, data, event) &&
 	    data->state == DATA_NEXT && data_user(engine, data) == NULL;
 }
 
@@ -161,11 +161,12 @@ CASE(upload_has_ended)
 }
 
 /*
+ * The transfer has begun, and the last reply is older than LIMIT_SECOND_MS.
  * The server connects before its first reply (pyftpdlib already at the PORT),
- * and its connection arrives at about the same time as that reply.  A later
+ * and its connection arrives at about the same time as that reply.  So a later
  * connection is not the server's.
  */
-CASE(first_is_the_right_one)
+CASE(transfer_began_before)
 {
 	const struct exchange *transfer = data_transfer(engine, data);
 
@@ -261,7 +262,7 @@ static const struct {
 	{ ON(LOST), SERVER, client_does_not_know_the_port, fail_request },
 	{ ON(LOST) | DROPPED, SERVER, server_had_ended_without_transfer,
 	    close_connection },
-	{ ON(LOST) | DROPPED, SERVER, server_had_ended, note_loss },
+	{ ON(LOST) | DROPPED, SERVER, server_had_ended_download, note_loss },
 	{ ON(LOST) | DROPPED, SERVER, always, cut_by_server },
 
 	{ ON(DELIVERED), EITHER, end_is_not_connected, ignore },
@@ -278,7 +279,7 @@ static const struct {
 	{ ON(IS_QUIET), EITHER, always, ignore },
 
 	{ ON(SECOND), EITHER, its_listener_is_being_made, fail_request_by_stranger },
-	{ ON(SECOND), EITHER, first_is_the_right_one, ignore },
+	{ ON(SECOND), EITHER, transfer_began_before, ignore },
 	{ ON(SECOND), CLIENT, always, cut_by_second_client },
 	{ ON(SECOND), SERVER, always, cut_by_second_server },
 

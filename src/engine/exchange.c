@@ -266,16 +266,16 @@ void
 exchange_void_rest(struct engine *engine)
 {
 	struct exchange *exchange;
-	bool stands = engine->session.rest != NULL;
+	bool in_force = engine->session.rest != NULL;
 
 	engine->session.allo = -1;
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
 		if (exchange->verb == VERB_REST)
-			stands = exchange_is_of(exchange, PARTY_CLIENT);
+			in_force = exchange_is_of(exchange, PARTY_CLIENT);
 		else if (exchange_is_transfer(exchange) &&
 		    !exchange_has_begun(exchange))
-			stands = false;
-	if (!stands)
+			in_force = false;
+	if (!in_force)
 		return;
 	engine_sendf(engine, ENGINE_SERVER, "REST 0");
 	exchange_add(engine, EXCHANGE_OWN_REST, VERB_REST);

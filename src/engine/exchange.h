@@ -138,7 +138,7 @@ struct exchange {
 	bool fresh;	/* sent while a multi-line reply was in progress, by
 			 * a client that had got a line of it: see
 			 * unfinished.c */
-	bool heeded;	/* OWN_ABORT: the server has ended the transfer because
+	bool worked;	/* OWN_ABORT: the server has ended the transfer because
 			 * of it */
 	unsigned after; /* engine->n_lines when it was sent */
 	/* A request: the data connection that is made for it; a transfer: the

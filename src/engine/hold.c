@@ -143,13 +143,13 @@ data_keep(struct engine *engine, struct data *data)
 /* The server has reacted to our ABOR, so it knows the command and will not
  * reply 500 to it. */
 static void
-heed_abort(struct engine *engine)
+note_abort_worked(struct engine *engine)
 {
 	struct exchange *exchange;
 
 	TAILQ_FOREACH (exchange, &engine->exchanges, link)
 		if (exchange->type == EXCHANGE_OWN_ABORT)
-			exchange->heeded = true;
+			exchange->worked = true;
 }
 
 /*
@@ -197,7 +197,7 @@ data_transfer_over(struct engine *engine, struct exchange *transfer,
 	report_end(engine, transfer, data, server_code, client_code);
 	if (data != NULL && data->course == COURSE_CUT_SETTLING &&
 	    server_code >= 400)
-		heed_abort(engine);
+		note_abort_worked(engine);
 	transfer->data = NULL;
 	if (data == NULL)
 		return;

@@ -5,16 +5,16 @@
  */
 #include "engine/priv.h"
 
-/* refused: the exchange that has kept the refusal. */
+/* keeper: the exchange that has kept the refusal. */
 static void
 log_learned(struct engine *engine, enum variant own, enum variant variant,
-    const struct exchange *refused)
+    const struct exchange *keeper)
 {
 	static const char *const modes[] = { "passive", "active" };
 	bool active = variant_is_active(own);
 	char refusal[EXCHANGE_REFUSAL_MAX];
-	const char *why = refused->reply.bytes != NULL ?
-	    exchange_refusal(refused, refusal) :
+	const char *why = keeper->reply.bytes != NULL ?
+	    exchange_refusal(keeper, refusal) :
 	    "it cannot be sent";
 
 	if (variant_is_active(variant) != active)

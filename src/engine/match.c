@@ -47,7 +47,7 @@ match_fits_abort(const struct exchange *exchange, unsigned code)
 	static const unsigned unknown[] = { 500, 501, 502, 503, 0 };
 
 	return match_is_one_of(code, to_abort) ||
-	    (match_is_one_of(code, unknown) && !exchange->heeded);
+	    (match_is_one_of(code, unknown) && !exchange->worked);
 }
 
 bool

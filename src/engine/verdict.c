@@ -157,35 +157,35 @@ CASE(upload_is_doubted)
 
 /* ---- actions ---- */
 
-#define DEED(name)                                                         \
+#define ACTION(name)                                                       \
 	static void name(struct engine *engine, struct exchange *transfer, \
 	    struct data *data, const struct answer *answer)
 
-DEED(send_it_again)
+ACTION(send_it_again)
 {
 	engine->reply.how = DROP_RETRY;
 	retry_begin(engine, transfer, answer->line, answer->len);
 }
 
-DEED(learn_from_it)
+ACTION(learn_from_it)
 {
 	learn_retried(engine, transfer, answer->code);
 }
 
-DEED(await_quiet)
+ACTION(await_quiet)
 {
 	hold_watch_quiet(engine, data);
 }
 
 /* The server has closed its connection, so it does not wait for the client's
  * EOF. */
-DEED(believe_end)
+ACTION(believe_end)
 {
 	data->server.eof = EOF_CLEAN;
 	data_shut(engine, data, ENGINE_CLIENT);
 }
 
-DEED(doubt_no_more)
+ACTION(doubt_no_more)
 {
 	data->server.eof = EOF_CLEAN;
 }
@@ -197,7 +197,7 @@ verdict_cut(struct engine *engine, struct data *data, const char *why)
 	data_reset_client(engine, data);
 }
 
-DEED(cut_by_ssh_server)
+ACTION(cut_by_ssh_server)
 {
 	data->server.eof = EOF_CLEAN;
 	verdict_cut(engine, data,
@@ -205,29 +205,29 @@ DEED(cut_by_ssh_server)
 	    "data");
 }
 
-DEED(cut_as_server_says)
+ACTION(cut_as_server_says)
 {
 	data->server.eof = EOF_CLEAN;
 	verdict_cut(engine, data, "the server aborted the transfer");
 }
 
-DEED(cut_without_data)
+ACTION(cut_without_data)
 {
 	verdict_cut(engine, data, REPORT_NO_DATA);
 }
 
-DEED(cut_unsent)
+ACTION(cut_unsent)
 {
 	verdict_cut(engine, data,
 	    "the server replied before the end of the data");
 }
 
-DEED(cut_doubted)
+ACTION(cut_doubted)
 {
 	verdict_cut(engine, data, data_doubt_upload(engine, transfer, data));
 }
 
-DEED(connect_client)
+ACTION(connect_client)
 {
 	if (!data->server.how.listens && !data->dialled)
 		data_act(engine, data, ENGINE_DATA_DIAL, ENGINE_CLIENT);
@@ -239,13 +239,13 @@ DEED(connect_client)
 	}
 }
 
-DEED(await_client)
+ACTION(await_client)
 {
 	if (data->wait == WAIT_NONE)
 		data_set_timer(engine, data, WAIT_CONNECT);
 }
 
-DEED(await_delivery)
+ACTION(await_delivery)
 {
 	if (data->course == COURSE_ABORTED) {
 		/* The server had sent everything before it got the ABOR. */
@@ -265,12 +265,12 @@ refuse_good(struct engine *engine, unsigned code, const char *why)
 	    code, why);
 }
 
-DEED(tell_no_data)
+ACTION(tell_no_data)
 {
 	refuse_good(engine, 425, REPORT_NO_DATA);
 }
 
-DEED(tell_cut)
+ACTION(tell_cut)
 {
 	refuse_good(engine, data->client.up ? 426 : 425,
 	    data->why[0] != '\0' ? data->why : "the data connection was cut");

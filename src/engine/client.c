@@ -235,7 +235,7 @@ refuse_dead_transfer(struct engine *engine)
 
 	if (next == NULL || !next->client.lost)
 		return false;
-	exchange_local(engine, "425 No data connection: %s.", next->why);
+	exchange_local(engine, EXCHANGE_NO_DATA, next->why);
 	data_close(engine, next);
 	return true;
 }

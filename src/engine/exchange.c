@@ -202,16 +202,27 @@ set_reply(struct engine *engine, struct exchange *exchange, const void *line,
 	exchange->reply.len = len;
 }
 
-void
-exchange_set_text(struct engine *engine, struct exchange *exchange,
-    const char *text)
+__attribute__((format(printf, 3, 0))) static void
+format_reply(struct engine *engine, struct exchange *exchange,
+    const char *format, va_list args)
 {
 	char line[512];
-	int len = snprintf(line, sizeof(line) - 2, "%s", text);
+	int len = vsnprintf(line, sizeof(line) - 2, format, args);
 
 	if (len >= 0)
 		set_reply(engine, exchange, line,
 		    engine_end_line(line, sizeof(line), len));
+}
+
+void
+exchange_set_text(struct engine *engine, struct exchange *exchange,
+    const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	format_reply(engine, exchange, format, args);
+	va_end(args);
 }
 
 void
@@ -226,16 +237,15 @@ exchange_send_reply(struct engine *engine, const struct exchange *exchange)
 void
 exchange_local(struct engine *engine, const char *format, ...)
 {
-	struct exchange *exchange;
-	char text[512];
+	struct exchange *exchange =
+	    exchange_add(engine, EXCHANGE_LOCAL, VERB_OTHER);
 	va_list args;
 
+	if (exchange == NULL)
+		return;
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	format_reply(engine, exchange, format, args);
 	va_end(args);
-	exchange = exchange_add(engine, EXCHANGE_LOCAL, VERB_OTHER);
-	if (exchange != NULL)
-		exchange_set_text(engine, exchange, text);
 }
 
 struct exchange *
@@ -306,11 +316,8 @@ exchange_is_upload(const struct exchange *exchange)
 }
 
 void
-exchange_answer(struct engine *engine, struct exchange *exchange,
-    const char *text)
+exchange_answer(struct exchange *exchange)
 {
-	if (text != NULL)
-		exchange_set_text(engine, exchange, text);
 	exchange->type = EXCHANGE_LOCAL;
 	exchange->flags = 0;
 	exchange->stage = STAGE_SENT;

@@ -214,15 +214,15 @@ void exchange_be_sure(struct engine *engine, bool all);
 bool exchange_waits(const struct engine *engine);
 /* Sets the reply that the client gets, or may get later: a text without a line
  * end. */
+#define EXCHANGE_NO_DATA "425 No data connection: %s."
 void exchange_set_text(struct engine *engine, struct exchange *exchange,
-    const char *text);
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* LOCAL: sends its reply. */
 void exchange_send_reply(struct engine *engine,
     const struct exchange *exchange);
 /* Turns the exchange into a LOCAL one: it is answered when it is the oldest,
- * with text, or if that is NULL with the reply that was kept. */
-void exchange_answer(struct engine *engine, struct exchange *exchange,
-    const char *text);
+ * with the reply that was set. */
+void exchange_answer(struct exchange *exchange);
 /* Adds a LOCAL exchange with that reply. */
 void exchange_local(struct engine *engine, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

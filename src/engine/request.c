@@ -38,47 +38,27 @@ request_is_active(const struct exchange *request)
 
 /* ---- the end of a request ---- */
 
-/* Answers the client's PORT or EPRT. */
+/* The server has accepted a variant: answers the client's command. */
 static void
-answer_active(struct engine *engine, struct exchange *request)
+answer_accepted(struct engine *engine, struct exchange *request)
 {
-	char text[64];
-
-	snprintf(text, sizeof(text), "200 %s command successful.",
-	    verb_name(request->verb));
-	data_make_next(engine, request->data);
-	exchange_answer(engine, request, text);
-}
-
-#define PASSIVE_TEXT_MAX (HOSTPORT_TEXT_MAX + 64)
-
-/* Writes our own reply to PASV or EPSV. */
-static void
-passive_text(enum verb verb, const struct addr *addr,
-    char text[PASSIVE_TEXT_MAX])
-{
+	unsigned code = request->verb == VERB_EPSV ? 229 : 227;
 	char digits[HOSTPORT_TEXT_MAX];
 
-	if (verb == VERB_EPSV) {
-		hostport_format_reply(229, addr, digits);
-		snprintf(text, PASSIVE_TEXT_MAX,
-		    "229 Entering Extended Passive Mode (|||%s|).", digits);
+	learn_accepted(engine, request);
+	if (request_is_active(request)) {
+		exchange_set_text(engine, request, "200 %s command successful.",
+		    verb_name(request->verb));
 	} else {
-		hostport_format_reply(227, addr, digits);
-		snprintf(text, PASSIVE_TEXT_MAX,
-		    "227 Entering Passive Mode (%s).", digits);
+		hostport_format_reply(code, data_told(request->data), digits);
+		exchange_set_text(engine, request,
+		    code == 229 ?
+			"229 Entering Extended Passive Mode (|||%s|)." :
+			"227 Entering Passive Mode (%s).",
+		    digits);
 	}
-}
-
-static void
-answer_passive(struct engine *engine, struct exchange *request)
-{
-	struct data *data = request->data;
-	char text[PASSIVE_TEXT_MAX];
-
-	passive_text(request->verb, data_told(data), text);
-	data_make_next(engine, data);
-	exchange_answer(engine, request, text);
+	data_make_next(engine, request->data);
+	exchange_answer(request);
 }
 
 static void
@@ -97,45 +77,6 @@ warn_refused(struct engine *engine, const struct exchange *request,
 		"");
 }
 
-/* No variant is left, or one cannot be made.  text: the reply to the client, if
- * no refusal was kept. */
-static void
-give_up(struct engine *engine, struct exchange *request, const char *text)
-{
-	char refusal[EXCHANGE_REFUSAL_MAX];
-
-	if (request->type == EXCHANGE_OWN_REQUEST) {
-		retry_refuse(engine, request->transfer);
-		exchange_drop(engine, request);
-		return;
-	}
-	if (request->reply.bytes == NULL)
-		exchange_set_text(engine, request, text);
-	warn_refused(engine, request, exchange_refusal(request, refusal));
-	if (request->data != NULL)
-		data_close(engine, request->data);
-	exchange_answer(engine, request, NULL);
-}
-
-/* culvert itself cannot make the data connection; the server has refused
- * nothing. */
-void
-request_note_failure(struct engine *engine, struct exchange *request,
-    const char *why)
-{
-	char text[EXCHANGE_REFUSAL_MAX];
-
-	if (request->type != EXCHANGE_OWN_REQUEST)
-		engine_logf(engine, ENGINE_WARN,
-		    "no data connection for %s: %s", verb_name(request->verb),
-		    why != NULL ? why : TOO_MANY_WHY);
-	snprintf(text, sizeof(text), "425 No data connection: %s.",
-	    why != NULL ? why : "");
-	exchange_set_text(engine, request, why != NULL ? text : TOO_MANY);
-	if (request->data != NULL)
-		data_close(engine, request->data);
-}
-
 /* The client gets the reply that was kept. */
 static void
 answer_failure(struct engine *engine, struct exchange *request)
@@ -145,7 +86,43 @@ answer_failure(struct engine *engine, struct exchange *request)
 		exchange_drop(engine, request);
 		return;
 	}
-	exchange_answer(engine, request, NULL);
+	exchange_answer(request);
+}
+
+/* No variant is left, or one cannot be made.  text: the reply to the client, if
+ * no refusal was kept. */
+static void
+give_up(struct engine *engine, struct exchange *request, const char *text)
+{
+	char refusal[EXCHANGE_REFUSAL_MAX];
+
+	if (request->type != EXCHANGE_OWN_REQUEST) {
+		if (request->reply.bytes == NULL)
+			exchange_set_text(engine, request, "%s", text);
+		warn_refused(engine, request,
+		    exchange_refusal(request, refusal));
+		if (request->data != NULL)
+			data_close(engine, request->data);
+	}
+	answer_failure(engine, request);
+}
+
+/* culvert itself cannot make the data connection; the server has refused
+ * nothing. */
+void
+request_note_failure(struct engine *engine, struct exchange *request,
+    const char *why)
+{
+	if (request->type != EXCHANGE_OWN_REQUEST)
+		engine_logf(engine, ENGINE_WARN,
+		    "no data connection for %s: %s", verb_name(request->verb),
+		    why != NULL ? why : TOO_MANY_WHY);
+	if (why != NULL)
+		exchange_set_text(engine, request, EXCHANGE_NO_DATA, why);
+	else
+		exchange_set_text(engine, request, TOO_MANY);
+	if (request->data != NULL)
+		data_close(engine, request->data);
 }
 
 static void
@@ -319,6 +296,16 @@ may_pass(const struct engine *engine, const struct exchange *request,
 		    VARIANT_BIT(request->request.variant)) != 0);
 }
 
+/* If commands after it were sent already, their replies would come before that
+ * of another variant. */
+static void
+stop_trying_if_followed(struct exchange *request)
+{
+	if (request->type == EXCHANGE_REQUEST &&
+	    TAILQ_NEXT(request, link) != NULL)
+		request->request.tried = ~0U;
+}
+
 enum step
 request_begin_reply(struct engine *engine, struct exchange *request,
     unsigned code, const uint8_t *line, size_t len)
@@ -339,11 +326,7 @@ request_begin_reply(struct engine *engine, struct exchange *request,
 			engine->reply.how = DROP;
 		return STEP_DONE;
 	}
-	/* If commands after it were sent already, their replies would come
-	 * before that of another variant. */
-	if (request->type == EXCHANGE_REQUEST &&
-	    TAILQ_NEXT(request, link) != NULL)
-		request->request.tried = ~0U;
+	stop_trying_if_followed(request);
 	/* If no other variant will be sent, and this is the first refusal, it
 	 * passes unchanged, with all its lines. */
 	if (speaks_to_client(request) && request->reply.bytes == NULL &&
@@ -385,11 +368,7 @@ end_passive(struct engine *engine, struct exchange *request)
 		exchange_drop(engine, request);
 		return;
 	}
-	learn_accepted(engine, request);
-	if (request_is_active(request))
-		answer_active(engine, request);
-	else
-		answer_passive(engine, request);
+	answer_accepted(engine, request);
 }
 
 /* The reply to a variant that the client did not use has ended. */
@@ -418,17 +397,15 @@ request_end_reply(struct engine *engine, struct exchange *request,
 		request_next_variant(engine, request);
 	} else if (needs_data && request->data == NULL) {
 		/* Its listener was lost before the reply came. */
-		if (engine->reply.how == DROP)
-			exchange_answer(engine, request,
-			    "425 No data connection: " NO_DATA ".");
-		else
+		if (engine->reply.how == DROP) {
+			exchange_set_text(engine, request, EXCHANGE_NO_DATA,
+			    NO_DATA);
+			exchange_answer(request);
+		} else {
 			exchange_drop(engine, request);
+		}
 	} else if (engine->reply.how == DROP) {
-		learn_accepted(engine, request);
-		if (request_is_active(request))
-			answer_active(engine, request);
-		else
-			answer_passive(engine, request);
+		answer_accepted(engine, request);
 	} else if (engine->reply.how == PASS && needs_data) {
 		if (code < 300) {
 			learn_accepted(engine, request);
@@ -444,22 +421,23 @@ request_end_reply(struct engine *engine, struct exchange *request,
 	}
 }
 
+/* A variant has failed here: keeps that as a refusal of the variant. */
+static void
+keep_failure(struct engine *engine, struct exchange *request, struct data *data,
+    const char *text)
+{
+	if (request->reply.bytes == NULL)
+		exchange_set_text(engine, request, "%s: %s.", text, data->why);
+	request->request.transient |= data->transient;
+	data_close(engine, data);
+}
+
 void
 request_keep_failure(struct engine *engine, struct exchange *request,
     struct data *data)
 {
-	char text[sizeof(data->why) + 80];
-
-	snprintf(text, sizeof(text), "425 No data connection: %s.", data->why);
-	if (request->reply.bytes == NULL)
-		exchange_set_text(engine, request, text);
-	/* If commands after it were sent already, their replies would come
-	 * before that of another variant. */
-	if (TAILQ_NEXT(request, link) != NULL &&
-	    request->type == EXCHANGE_REQUEST)
-		request->request.tried = ~0U;
-	request->request.transient |= data->transient;
-	data_close(engine, data);
+	stop_trying_if_followed(request);
+	keep_failure(engine, request, data, "425 No data connection");
 }
 
 /* A listener of the request, or our connection to the server, could not be
@@ -468,28 +446,22 @@ static void
 listener_failed(struct engine *engine, struct exchange *request)
 {
 	struct data *data = request->data;
-	char text[sizeof(data->why) + 80];
 
 	if (data->client.failed) {
 		fail_here(engine, request, data->why);
 		return;
 	}
-	snprintf(text, sizeof(text),
-	    data->transient ?
-		"425 No data connection: %s." :
-		request_is_active(request) ?
-		"502 Active mode is not possible here, use passive: %s." :
-		"502 The server cannot connect to culvert for active mode: %s.",
-	    data->why);
-	if (request->reply.bytes == NULL)
-		exchange_set_text(engine, request, text);
 	/* A listener of the other address family may be possible. */
 	for (enum variant variant = 0; variant < VARIANT_NONE; variant++)
 		if (variant_is_active(variant) &&
 		    variant_family(variant) == data->server.how.family)
 			request->request.tried |= VARIANT_BIT(variant);
-	request->request.transient |= data->transient;
-	data_close(engine, data);
+	keep_failure(engine, request, data,
+	    data->transient ?
+		"425 No data connection" :
+		request_is_active(request) ?
+		"502 Active mode is not possible here, use passive" :
+		"502 The server cannot connect to culvert for active mode");
 	request_next_variant(engine, request);
 }
 

@@ -97,7 +97,7 @@ void
 retry_refuse(struct engine *engine, struct exchange *transfer)
 {
 	data_transfer_over(engine, transfer, 425, 425);
-	exchange_answer(engine, transfer, NULL);
+	exchange_answer(transfer);
 }
 
 void

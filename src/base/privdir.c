@@ -43,8 +43,10 @@ check_one(const char *path, char *why, size_t size)
 	return -EPERM;
 }
 
-int
-privdir_check_parent(const char *parent, char *why, size_t size)
+/* Can only this user and root rename or remove what is in this directory?
+ * Returns 0; -EPERM, with the reason in why; or another negative errno. */
+static int
+check_parent(const char *parent, char *why, size_t size)
 {
 	char path[PATH_MAX];
 	char *end;
@@ -102,7 +104,7 @@ make_in(const char *parent, char path[PRIVDIR_MAX], char *why, size_t size)
 	len = snprintf(path, PRIVDIR_MAX, "%s/culvert.XXXXXX", parent);
 	if (len < 0 || len >= PRIVDIR_MAX)
 		return -ENAMETOOLONG;
-	err = privdir_check_parent(parent, why, size);
+	err = check_parent(parent, why, size);
 	if (err != 0)
 		return err;
 	/* mkdtemp makes it with mode 0700. */

@@ -17,9 +17,11 @@
 /*
  * Makes a new directory of mode 0700 in the first of $XDG_RUNTIME_DIR, $TMPDIR
  * and /tmp that exists, is absolute and not too long, and is safe from other
- * users (privdir_check_parent()).  Returns 0 with the path in path, or a
- * negative errno with "" in path.  If it fails, or if one of the three was not
- * used because it is not safe, why becomes the reason; otherwise "".
+ * users: it and all directories above it belong to this user or root, and
+ * others have write permission only if the sticky bit is set.  Returns 0 with
+ * the path in path, or a negative errno with "" in path.  If it fails, or if
+ * one of the three was not used because it is not safe, why becomes the reason;
+ * otherwise "".
  */
 int privdir_make(char path[PRIVDIR_MAX], char *why, size_t size);
 
@@ -29,15 +31,6 @@ int privdir_make(char path[PRIVDIR_MAX], char *why, size_t size);
  * reason in why.
  */
 int privdir_check(const char *path, char *why, size_t size);
-
-/*
- * Checks that only this user and root can rename or remove files that culvert
- * makes in the directory parent.  That directory and all directories above it
- * must belong to this user or root, and others may have write permission only
- * if the sticky bit is set.  Returns 0; -EPERM, with the directory and the
- * reason in why; or another negative errno.
- */
-int privdir_check_parent(const char *parent, char *why, size_t size);
 
 /* Removes the directory, its files, and two levels of directories in it.
  * Follows no symbolic link.  Does nothing if path is "". */

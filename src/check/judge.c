@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/addr.h"
-
 void
 judge_find_as(struct judge *judge, enum finding finding,
     enum advice_status status)

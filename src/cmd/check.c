@@ -6,13 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "process/app.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "check/check.h"
 #include "cmd/cmd.h"
 #include "conf/config.h"
 #include "limits.h"
+#include "process/app.h"
 
 static const char help[] =
     "usage: culvert check [options] [-L|-R ...] destination\n"

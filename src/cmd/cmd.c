@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "process/app.h"
 #include "base/log.h"
 #include "conf/config.h"
+#include "process/app.h"
 
 int
 command_misused(const char *name, const char *what)

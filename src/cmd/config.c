@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "process/app.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "conf/config.h"
+#include "process/app.h"
 #include "process/config_check.h"
 
 static const char help[] =

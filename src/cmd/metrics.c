@@ -26,7 +26,7 @@
 #include "base/log.h"
 #include "base/privileges.h"
 #include "client/instance.h"
-#include "cmd/metrics_text.h"
+#include "client/metrics_text.h"
 #include "limits.h"
 
 #define METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"

@@ -1,14 +1,17 @@
 /*
  * culvert stop, drain, reload: orders to a running culvert.
  */
+#include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "process/app.h"
 #include "base/log.h"
 #include "client/instance.h"
 #include "cmd/cmd.h"
+#include "conf/options.h"
+#include "process/shared.h"
 
 static const char help_end[] =
     "usage: culvert stop [--wait] [-S SOCKET] [NAME]\n"

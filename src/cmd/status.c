@@ -8,12 +8,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "process/app.h"
 #include "base/log.h"
 #include "client/instance.h"
 #include "client/show.h"
 #include "client/view.h"
 #include "cmd/cmd.h"
+#include "process/app.h"
 
 static const char help[] =
     "usage: culvert status [-w] [--json] [-S SOCKET] [NAME...]\n"

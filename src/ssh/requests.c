@@ -11,7 +11,6 @@
 #include <sys/queue.h>
 
 #include "base/log.h"
-#include "limits.h"
 #include "ssh/conn.h"
 #include "ssh/mux.h"
 

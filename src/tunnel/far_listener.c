@@ -19,7 +19,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "limits.h"
 
 /* "DIRECTORY/fNUMBER", with "s" for "f" if the side spreads; or
  * "DIRECTORY/PORT@HOST". */

@@ -211,22 +211,19 @@ tunnel_stats(const struct tunnel *tunnel)
 }
 
 void
-tunnel_stats_add(struct tunnel_stats *to, const struct tunnel_stats *from)
-{
-	to->sessions += from->sessions;
-	for (int i = 0; i < REFUSALS; i++)
-		to->refusals[i] += from->refusals[i];
-	for (int i = 0; i < INFO_DIRECTIONS; i++) {
-		to->bytes[i] += from->bytes[i];
-		for (int j = 0; j < INFO_OUTCOMES; j++)
-			to->transfers[i][j] += from->transfers[i][j];
-	}
-}
-
-void
 tunnel_inherit(struct tunnel *tunnel, const struct tunnel *from)
 {
-	tunnel_stats_add(&tunnel->stats, &from->stats);
+	const struct tunnel_stats *more = &from->stats;
+	struct tunnel_stats *stats = &tunnel->stats;
+
+	stats->sessions += more->sessions;
+	for (int i = 0; i < REFUSALS; i++)
+		stats->refusals[i] += more->refusals[i];
+	for (int i = 0; i < INFO_DIRECTIONS; i++) {
+		stats->bytes[i] += more->bytes[i];
+		for (int j = 0; j < INFO_OUTCOMES; j++)
+			stats->transfers[i][j] += more->transfers[i][j];
+	}
 }
 
 void

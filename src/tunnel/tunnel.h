@@ -120,9 +120,6 @@ const char *tunnel_address(const struct tunnel *tunnel, char *text,
 /* What it has counted; borrowed. */
 const struct tunnel_stats *tunnel_stats(const struct tunnel *tunnel);
 
-/* Adds from to to. */
-void tunnel_stats_add(struct tunnel_stats *to, const struct tunnel_stats *from);
-
 /* Adds what another tunnel has counted, which is about to be freed. */
 void tunnel_inherit(struct tunnel *tunnel, const struct tunnel *from);
 

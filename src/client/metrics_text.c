@@ -1,7 +1,7 @@
 /*
  * Writes what culvert counts, in Prometheus' text format.
  */
-#include "cmd/metrics_text.h"
+#include "client/metrics_text.h"
 
 #include <stdbool.h>
 #include <stdio.h>

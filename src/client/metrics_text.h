@@ -3,8 +3,8 @@
  * "Exposition formats").  They are made from an answer to "status", whose keys
  * culvert-status(1) explains.
  */
-#ifndef CMD_METRICS_TEXT_H
-#define CMD_METRICS_TEXT_H
+#ifndef CLIENT_METRICS_TEXT_H
+#define CLIENT_METRICS_TEXT_H
 
 #include <jansson.h>
 

@@ -9,6 +9,7 @@ import subprocess
 import termios
 
 import culvert
+import scripted
 from process import FAILSAFE, Process
 
 
@@ -47,6 +48,14 @@ def ssh_config(directory, sshd, *lines, name="config"):
         path.write_text("Host *\n" + "".join(f"    {line}\n" for line in lines)
                         + file.read())
     return str(path)
+
+
+def greet(listener, host, port, **how):
+    """Fail unless a client that goes there reaches that server."""
+    with scripted.client(host, port, **how) as client, \
+            listener.accept() as server:
+        server.reply("220 hello")
+        client.expect("220 hello")
 
 
 def password_config(start_sshd, tmp):
@@ -119,6 +128,22 @@ class Terminal:
             self._popen.wait(FAILSAFE)
         if self._master >= 0:
             self.hang_up()
+
+
+@contextlib.contextmanager
+def terminals(home):
+    """Give a function that runs culvert on a terminal of its own."""
+    started = []
+
+    def run(*argv):
+        started.append(Terminal([culvert.PROGRAM, *argv], environment(home)))
+        return started[-1]
+
+    yield run
+    for one in started:
+        one.close()
+    for one in started:
+        assert not culvert.SANITIZER.search(one.text), one.text
 
 
 class Alarm:

@@ -47,6 +47,7 @@ import culvert as culvert_module
 import checker as checker_module
 import halves
 import netns
+import scripted
 import servers
 import ssh_servers
 import sshd as sshd_module
@@ -239,6 +240,13 @@ def start_server(ns, directories):
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture
+def far_server(ns):
+    """Return a scripted FTP server's listener in the far network."""
+    with scripted.server(ns) as one:
+        yield one
 
 
 @pytest.fixture

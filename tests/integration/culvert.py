@@ -131,18 +131,20 @@ class Culvert:
 
     @property
     def monitor(self):
-        """The pid of culvert's only child, which starts ssh."""
-        pid, = children(self.pid)
-        return pid
+        """The pid of culvert's monitor."""
+        return monitor_of(self.pid)
+
+    def all_ssh(self):
+        """The pids of all ssh processes that culvert has started."""
+        self.see()
+        return all_ssh_of(self.pid)
 
     @property
     def ssh(self):
-        """The pid of the ssh that culvert has started."""
-        self.see()
-        for pid in children(self.monitor):
-            if process_name(pid) == "ssh":
-                return pid
-        raise AssertionError(f"culvert has no ssh; it said:\n{self.output}")
+        """The pid of the first ssh that culvert has started."""
+        found = self.all_ssh()
+        assert found, f"culvert has no ssh; it said:\n{self.output}"
+        return found[0]
 
     @property
     def output(self):
@@ -223,11 +225,17 @@ class Up(Culvert):
         if listeners is not None:
             self.wait_ready(listeners)
 
-    def all_ssh(self):
-        """The pids of all ssh processes that it has started."""
-        self.see()
-        return [pid for pid in children(self.monitor)
-                if process_name(pid) == "ssh"]
+
+def monitor_of(pid):
+    """Return the pid of a culvert's only child, which starts ssh."""
+    monitor, = children(pid)
+    return monitor
+
+
+def all_ssh_of(pid):
+    """Return the pids of all ssh processes that a culvert has started."""
+    return [one for one in children(monitor_of(pid))
+            if process_name(one) == "ssh"]
 
 
 def process_name(pid):

@@ -46,13 +46,11 @@ class Behind:
     @property
     def monitor(self):
         """The pid of its monitor."""
-        pid, = children(self.pid)
-        return pid
+        return culvert.monitor_of(self.pid)
 
     def all_ssh(self):
         """The pids of its ssh processes."""
-        return [pid for pid in children(self.monitor)
-                if culvert.process_name(pid) == "ssh"]
+        return culvert.all_ssh_of(self.pid)
 
     @property
     def ftp(self):
@@ -91,17 +89,8 @@ def behind(tmp):
 @pytest.fixture
 def terminal(tmp):
     """Return a function that runs culvert -f on a terminal of its own."""
-    started = []
-
-    def run(*argv):
-        started.append(cli.Terminal([culvert.PROGRAM, *argv],
-                                    cli.environment(tmp)))
-        return started[-1]
-
-    yield run
-    for one in started:
-        one.close()
-        assert not culvert.SANITIZER.search(one.text), one.text
+    with cli.terminals(tmp) as run:
+        yield run
 
 
 @pytest.fixture

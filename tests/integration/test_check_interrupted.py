@@ -1,6 +1,7 @@
 """culvert check: signals, and the loss of the SSH connection."""
 
 import contextlib
+import os
 import re
 import signal
 
@@ -53,9 +54,7 @@ def test_interrupted_in_a_transfer(ns, sshd, checker):
 def test_link_lost(ns, sshd, checker):
     """The SSH connection is lost: it is reported, and the check ends."""
     with waiting(ns, sshd, checker) as process:
-        monitor, = culvert.children(process.pid)
-        ssh, = [pid for pid in culvert.children(monitor)
-                if culvert.process_name(pid) == "ssh"]
-        culvert.os.kill(ssh, signal.SIGTERM)
+        ssh, = culvert.all_ssh_of(process.pid)
+        os.kill(ssh, signal.SIGTERM)
         assert process.wait() == 1
     assert re.search("^WRONG +ssh +", process.output, re.M), process.output

@@ -11,23 +11,10 @@ import pytest
 import cli
 import culvert
 import scripted
+from cli import greet
 from process import FAILSAFE, children, until
 
 SSH = shutil.which("ssh")
-
-
-def greet(listener, *address):
-    """Fail unless a client that goes there reaches that server."""
-    with scripted.client(*address) as client, listener.accept() as server:
-        server.reply("220 hello")
-        client.expect("220 hello")
-
-
-@pytest.fixture
-def listener(ns):
-    """Return a scripted FTP server's listener."""
-    with scripted.server(ns) as one:
-        yield one
 
 
 @pytest.fixture
@@ -57,22 +44,22 @@ def start(tmp, sshd):
     ("*:0", ["127.0.0.1", "127.0.0.2", "::1"], r"\*:{port}"),
     (":0", ["127.0.0.1", "::1"], r"\*:{port}"),
 ])
-def test_listen(forward, addresses, shown, start, listener):
+def test_listen(forward, addresses, shown, start, far_server):
     """Every form of -L, and the line with the address."""
     one = start("--allow", "127.0.0.0/8", "--allow", "::1",
-                "-L", f"{forward}:127.0.0.1:{listener.port}")
+                "-L", f"{forward}:127.0.0.1:{far_server.port}")
     port = int(one.wait_line(r"^culvert: listening on \S*:(\d+)[ ,]")[1])
     line = one.wait_line("listening on").string
     assert re.fullmatch(
         rf"culvert: listening on {shown.format(port=port)}, "
-        rf"through files\.test to 127\.0\.0\.1:{listener.port}", line), line
+        rf"through files\.test to 127\.0\.0\.1:{far_server.port}", line), line
     for address in addresses:
-        greet(listener, address, port)
+        greet(far_server, address, port)
 
 
-def test_listen_on_one_address_only(start, listener):
+def test_listen_on_one_address_only(start, far_server):
     """Without a bind address no other address is bound."""
-    one = start("-L", f"0:127.0.0.1:{listener.port}")
+    one = start("-L", f"0:127.0.0.1:{far_server.port}")
     port = int(one.wait_line(r"listening on 127\.0\.0\.1:(\d+),")[1])
     for address in "127.0.0.2", "::1":
         with pytest.raises(ConnectionRefusedError):
@@ -89,18 +76,18 @@ def test_ipv6_server(start, ns):
         greet(listener, "127.0.0.1", port)
 
 
-def test_several_tunnels(start, ns, listener):
+def test_several_tunnels(start, ns, far_server):
     """One line for each, in order, and nothing else."""
     with scripted.server(ns) as second:
-        one = start("-L", f"0:127.0.0.1:{listener.port}",
+        one = start("-L", f"0:127.0.0.1:{far_server.port}",
                     "-L", f"127.0.0.2:0:localhost:{second.port}")
         one.wait_line(f"to localhost:{second.port}$")
         lines = culvert.said(one.output).split("\n")
         assert len(lines) == 2, lines
         ports = [re.match(r"culvert: listening on [\d.]+:(\d+), through "
                           "files.test to ", line)[1] for line in lines]
-        assert lines[0].endswith(f"to 127.0.0.1:{listener.port}")
-        greet(listener, "127.0.0.1", int(ports[0]))
+        assert lines[0].endswith(f"to 127.0.0.1:{far_server.port}")
+        greet(far_server, "127.0.0.1", int(ports[0]))
         greet(second, "127.0.0.2", int(ports[1]))
 
 
@@ -117,11 +104,11 @@ def test_default(ns, sshd, tmp):
         assert one.stop() == 0, one.output
 
 
-def test_names(start, ns, listener):
+def test_names(start, ns, far_server):
     """The FTP server's name is looked up on the far side."""
-    one = start("-L", f"0:localhost:{listener.port}")
+    one = start("-L", f"0:localhost:{far_server.port}")
     port = int(one.wait_line(r"listening on 127\.0\.0\.1:(\d+),")[1])
-    greet(listener, "127.0.0.1", port)
+    greet(far_server, "127.0.0.1", port)
 
 
 # ---- what goes to ssh ----
@@ -136,7 +123,7 @@ def wrapper(tmp):
     return path, record
 
 
-def test_options_for_ssh(wrapper, tmp, sshd, listener):
+def test_options_for_ssh(wrapper, tmp, sshd, far_server):
     """ssh gets them unchanged, in order, before `--`."""
     program, record = wrapper
     key = os.path.join(os.path.dirname(sshd.config), "user_key")
@@ -144,7 +131,7 @@ def test_options_for_ssh(wrapper, tmp, sshd, listener):
                "-l", "root", "-c", "aes256-gcm@openssh.com",
                "-o", "Compression=no", "-o", "SendEnv A_* B_*"]
     one = cli.Background(tmp, "--ssh", str(program), *options, "-L",
-                         f"0:127.0.0.1:{listener.port}", "files.test")
+                         f"0:127.0.0.1:{far_server.port}", "files.test")
     try:
         one.wait_line("listening on")
     finally:
@@ -156,13 +143,13 @@ def test_options_for_ssh(wrapper, tmp, sshd, listener):
     assert not any(word.startswith("-L") for word in got), got
 
 
-def test_jump(tmp, sshd, listener):
+def test_jump(tmp, sshd, far_server):
     """-J: through another host."""
     one = cli.Background(tmp, "-F", sshd.config, "-J", "files6.test", "-L",
-                         f"0:127.0.0.1:{listener.port}", "files.test")
+                         f"0:127.0.0.1:{far_server.port}", "files.test")
     try:
         port = int(one.wait_line(r"listening on 127\.0\.0\.1:(\d+),")[1])
-        greet(listener, "127.0.0.1", port)
+        greet(far_server, "127.0.0.1", port)
     finally:
         assert one.stop() == 0, one.output
 
@@ -174,20 +161,20 @@ def test_family(tmp, ns, sshd):
     assert status == 255, said
 
 
-def test_end_of_options(tmp, sshd, listener):
+def test_end_of_options(tmp, sshd, far_server):
     """`--` ends them."""
     one = cli.Background(tmp, "-F", sshd.config, "-L",
-                         f"0:127.0.0.1:{listener.port}", "--", "files.test")
+                         f"0:127.0.0.1:{far_server.port}", "--", "files.test")
     try:
         one.wait_line("listening on")
     finally:
         assert one.stop() == 0, one.output
 
 
-def test_options_behind_the_destination(tmp, sshd, listener):
+def test_options_behind_the_destination(tmp, sshd, far_server):
     """Options may follow the destination, as with ssh."""
     one = cli.Background(tmp, "files.test", "-F", sshd.config, "-L",
-                         f"0:127.0.0.1:{listener.port}")
+                         f"0:127.0.0.1:{far_server.port}")
     try:
         one.wait_line("listening on")
     finally:
@@ -196,11 +183,11 @@ def test_options_behind_the_destination(tmp, sshd, listener):
 
 # ---- words ----
 
-def play(one, listener):
+def play(one, far_server):
     """Have a session say its password, and end."""
     port = int(one.wait_line(r"listening on 127\.0\.0\.1:(\d+),")[1])
     with scripted.client("127.0.0.1", port) as client, \
-            listener.accept() as server:
+            far_server.accept() as server:
         server.reply("220 hello")
         client.expect("220")
         client.command("PASS secret")
@@ -209,27 +196,27 @@ def play(one, listener):
         client.expect("230")
 
 
-def test_quiet_by_default(start, listener):
+def test_quiet_by_default(start, far_server):
     """A session without problems logs nothing."""
-    one = start("-L", f"0:127.0.0.1:{listener.port}")
-    play(one, listener)
+    one = start("-L", f"0:127.0.0.1:{far_server.port}")
+    play(one, far_server)
     assert culvert.said(one.output).count("\n") == 0, one.output
 
 
-def test_verbose(start, listener):
+def test_verbose(start, far_server):
     """-v: sessions, but no commands and no debug output of ssh."""
-    one = start("-v", "-L", f"0:127.0.0.1:{listener.port}")
-    play(one, listener)
+    one = start("-v", "-L", f"0:127.0.0.1:{far_server.port}")
+    play(one, far_server)
     one.wait_line(r"^culvert: \[1\] control connection from 127\.0\.0\.1")
     one.wait_line(r"^culvert: \[1\] ended")
     assert "PASS" not in one.output
     assert "culvert: ssh: " not in one.output
 
 
-def test_very_verbose(start, listener):
+def test_very_verbose(start, far_server):
     """-vv: commands and replies, too, but never the password."""
-    one = start("-vv", "-L", f"0:127.0.0.1:{listener.port}")
-    play(one, listener)
+    one = start("-vv", "-L", f"0:127.0.0.1:{far_server.port}")
+    play(one, far_server)
     one.wait_line(r"^culvert: \[1\] <- 220 hello$")
     one.wait_line(r"^culvert: \[1\] -> PASS")
     one.wait_line(r"^culvert: \[1\] <- 230 in$")
@@ -238,11 +225,11 @@ def test_very_verbose(start, listener):
     assert "culvert: ssh: " not in one.output
 
 
-def test_verbose_ssh(start, listener):
+def test_verbose_ssh(start, far_server):
     """-vvv: what ssh -v prints, too, and -vvvv what ssh -vv prints."""
     for option, most in (("-vvv", "debug1"), ("-vvvv", "debug2")):
-        one = start(option, "-L", f"0:127.0.0.1:{listener.port}")
-        play(one, listener)
+        one = start(option, "-L", f"0:127.0.0.1:{far_server.port}")
+        play(one, far_server)
         one.wait_line(r"^culvert: \[1\] -> PASS")
         one.wait_line("^culvert: ssh: .*Authenticated to")
         one.wait_line(r"^culvert: \[1\] ended")
@@ -250,24 +237,24 @@ def test_verbose_ssh(start, listener):
         assert max(found) == most, found
 
 
-def test_ssh_alone_verbose(start, listener):
+def test_ssh_alone_verbose(start, far_server):
     """-o LogLevel=DEBUG: ssh's debug output, and no more of culvert's."""
-    one = start("-o", "LogLevel=DEBUG", "-L", f"0:127.0.0.1:{listener.port}")
-    play(one, listener)
+    one = start("-o", "LogLevel=DEBUG", "-L", f"0:127.0.0.1:{far_server.port}")
+    play(one, far_server)
     one.wait_line("^culvert: ssh: .*Authenticated to")
     assert "control connection from" not in one.output
 
 
 @pytest.mark.parametrize("option, least, most", [
     ("-q", 0, 0), ("-v", 20, 25), ("-vv", 1000, 1000)])
-def test_repeated_lines(option, least, most, tmp, sshd, listener):
+def test_repeated_lines(option, least, most, tmp, sshd, far_server):
     """Lines of ssh that differ only in numbers are limited and counted."""
     noise = "for i in $(seq 1000); do echo channel $i: open failed; " \
         "[ $i != 500 ] || echo something else; done >&2; echo the end >&2"
     config = cli.ssh_config(tmp, sshd, "PermitLocalCommand yes",
                             f"LocalCommand {noise}")
     one = cli.Background(tmp, option, "-F", config, "-L",
-                         f"0:127.0.0.1:{listener.port}", "files.test")
+                         f"0:127.0.0.1:{far_server.port}", "files.test")
     if option == "-q":
         until(lambda: list(tmp.glob("culvert.*/ctl")), "ssh has connected")
     else:
@@ -281,14 +268,14 @@ def test_repeated_lines(option, least, most, tmp, sshd, listener):
     assert left == (1000 - count if option == "-v" else 0)
 
 
-def test_lines_that_differ_in_words(tmp, sshd, listener):
+def test_lines_that_differ_in_words(tmp, sshd, far_server):
     """Many lines of ssh are limited, too, if names in them differ."""
     noise = "for i in $(seq 2000 | tr 0-9 a-j); do " \
         "echo connect to $i.example port 21: failed; done >&2"
     config = cli.ssh_config(tmp, sshd, "PermitLocalCommand yes",
                             f"LocalCommand {noise}")
     one = cli.Background(tmp, "-F", config, "-L",
-                         f"0:127.0.0.1:{listener.port}", "files.test")
+                         f"0:127.0.0.1:{far_server.port}", "files.test")
     one.wait_line("^culvert: listening")
     assert one.stop() == 0
     count = one.output.count(".example port 21: failed")
@@ -297,12 +284,12 @@ def test_lines_that_differ_in_words(tmp, sshd, listener):
     assert sum(map(int, left)) == 2000 - count, one.output[-1000:]
 
 
-def test_quiet(start, listener):
+def test_quiet(start, far_server):
     """-q: not even the listening line."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    one = start("-q", "-L", f"{port}:127.0.0.1:{listener.port}")
+    one = start("-q", "-L", f"{port}:127.0.0.1:{far_server.port}")
 
     def connect():
         try:
@@ -311,7 +298,7 @@ def test_quiet(start, listener):
             return None
 
     with until(connect, "culvert listens") as client, \
-            listener.accept() as server:
+            far_server.accept() as server:
         server.reply("220 hello")
         client.expect("220")
     assert one.output == ""
@@ -416,10 +403,10 @@ def test_bad_usage(argv, named, tmp):
                for line in said.splitlines()), said
 
 
-def test_only_ssh_is_started(start, listener):
+def test_only_ssh_is_started(start, far_server):
     """The monitor is the only child; its only child is ssh, without a shell.
     """
-    one = start("-L", f"0:127.0.0.1:{listener.port}")
+    one = start("-L", f"0:127.0.0.1:{far_server.port}")
     one.wait_line("listening on")
     names = []
     pids = [one.pid]

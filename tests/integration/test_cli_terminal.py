@@ -17,19 +17,9 @@ from transfer import Ftp, replies_to_end
 @pytest.fixture
 def terminal(tmp):
     """Return a function that runs culvert on a terminal of its own."""
-    started = []
-
-    def run(*argv):
-        started.append(cli.Terminal(
-            [culvert.PROGRAM, *argv], cli.environment(tmp)))
-        return started[-1]
-
-    yield run
-    for one in started:
-        one.close()
+    with cli.terminals(tmp) as run:
+        yield run
     assert not list(tmp.glob("culvert.*")), "a private directory is left"
-    for one in started:
-        assert not culvert.SANITIZER.search(one.text), one.text
 
 
 @pytest.fixture

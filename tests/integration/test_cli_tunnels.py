@@ -10,17 +10,10 @@ import pytest
 import cli
 import culvert
 import scripted
+from cli import greet
 from process import until
 
 ALL = ["--allow", "0.0.0.0/0", "--allow", "::/0"]
-
-
-def greet(listener, host, port, **how):
-    """Fail unless a client that goes there reaches that server."""
-    with scripted.client(host, port, **how) as client, \
-            listener.accept() as server:
-        server.reply("220 hello")
-        client.expect("220 hello")
 
 
 def port_of(one, number=0):
@@ -35,13 +28,6 @@ def port_of(one, number=0):
 def near_server():
     """Return a scripted FTP server's listener on our own side."""
     with scripted.Listener(kind=scripted.Control) as one:
-        yield one
-
-
-@pytest.fixture
-def far_server(ns):
-    """Return a scripted FTP server's listener on the far side."""
-    with scripted.server(ns) as one:
         yield one
 
 

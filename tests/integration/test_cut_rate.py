@@ -13,8 +13,6 @@ import pytest
 
 import scripted
 from scripted import NEAR, announcement
-from culvert import process_name
-from process import children
 from test_reload import reload, with_port
 from test_status import run
 from test_up import conf, ftp_server, to  # noqa: F401
@@ -110,17 +108,11 @@ def test_download_and_ssh(said, way, session):
     if said:
         one.server.reply(said)
     near.read(20_000)
-    for pid in ssh_pids(one.culvert):
+    for pid in one.culvert.all_ssh():
         os.kill(pid, signal.SIGKILL)
     assert len(near.expect_reset()) < SIZE - 20_000
     no_success(replies_to_end(one.client))
     one.culvert.process.wait()
-
-
-def ssh_pids(culvert):
-    """Return those of all its ssh."""
-    return [pid for pid in children(culvert.monitor)
-            if process_name(pid) == "ssh"]
 
 
 @ways
@@ -184,7 +176,7 @@ def test_upload_and_ssh(way, session):
     one, near, far = begin(session, way, "STOR file")
     near.send(os.urandom(SIZE))
     far.read(20_000)
-    for pid in ssh_pids(one.culvert):
+    for pid in one.culvert.all_ssh():
         os.kill(pid, signal.SIGKILL)
     near.expect_reset()
     no_success(replies_to_end(one.client))

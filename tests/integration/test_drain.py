@@ -46,6 +46,16 @@ def wait_end(one):
     one.culvert.check_nothing_left()
 
 
+def finish(one, near, far):
+    """Complete the download, after which culvert ends."""
+    far.send(b"whole")
+    far.close()
+    assert near.read_all() == b"whole"
+    one.server.reply("226 done")
+    assert [text[:3] for text in replies_to_end(one.client)] == ["226", "421"]
+    wait_end(one)
+
+
 def test_idle(session):
     """Nothing to wait for: 421, and it ends."""
     one = session()
@@ -127,13 +137,7 @@ def test_address_is_free(session, sshd, directories):
         second.stop()
     finally:
         second.kill()
-    far.send(b"whole")
-    far.close()
-    assert near.read_all() == b"whole"
-    one.server.reply("226 done")
-    assert [text[:3] for text in replies_to_end(one.client)] == \
-        ["226", "421"]
-    wait_end(one)
+    finish(one, near, far)
 
 
 def test_second_signal(session):
@@ -287,13 +291,7 @@ def test_successor(kind, session, sshd, directories, tmp):
                 client.expect("220 the next")
                 assert re.search(r"culvert_sessions_total{.*} 1\n",
                                  scrape(place))
-                far.send(b"whole")
-                far.close()
-                assert near.read_all() == b"whole"
-                one.server.reply("226 done")
-                assert [text[:3] for text in replies_to_end(one.client)] == \
-                    ["226", "421"]
-                wait_end(one)
+                finish(one, near, far)
                 # Its end does not affect the next one.
                 assert "culvert_sessions" in scrape(place)
             second.stop()

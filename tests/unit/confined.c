@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "helpers.h"
+
 #ifdef CONFINE_COVERAGE
 #define COVERAGE 1
 #else
@@ -45,10 +47,8 @@ int
 confined_tear_down(void **state)
 {
 	struct env *env = *state;
-	char command[128];
 
-	snprintf(command, sizeof(command), "rm -r %s", env->base);
-	assert_int_equal(system(command), 0);
+	remove_directory(env->base);
 	free(env);
 	return 0;
 }

@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#include "helpers.h"
+#include "monitor_life.h"
 #include "monitorenv.h"
 
 void
@@ -65,20 +67,13 @@ monitorenv_set_up(void **state)
 void
 monitorenv_end(struct monitorenv *env)
 {
-	if (env->monitor == NULL)
-		return;
-	monitor_detach(env->monitor);
-	for (size_t i = 0; i < 2; i++)
-		uv_run(&env->loop, UV_RUN_NOWAIT);
-	monitor_free(env->monitor);
-	env->monitor = NULL;
+	monitor_life_end(&env->monitor, &env->loop);
 }
 
 int
 monitorenv_tear_down(void **state)
 {
 	struct monitorenv *env = *state;
-	char command[128];
 
 	monitorenv_end(env);
 	if (env->output >= 0)
@@ -88,8 +83,7 @@ monitorenv_tear_down(void **state)
 	for (size_t i = 0; i < 10; i++)
 		uv_run(&env->loop, UV_RUN_NOWAIT);
 	assert_int_equal(uv_loop_close(&env->loop), 0);
-	snprintf(command, sizeof(command), "rm -r %s", env->base);
-	assert_int_equal(system(command), 0);
+	remove_directory(env->base);
 	free(env);
 	alarm(0);
 	return 0;
@@ -129,10 +123,8 @@ monitorenv_begin(struct monitorenv *env, const char *program,
 		snprintf(text, sizeof(text), "#!/bin/sh\n%s\n", program);
 		monitorenv_write(env->program, text);
 	}
-	assert_int_equal(monitor_fork(&options, &env->monitor), 0);
-	assert_int_equal(monitor_attach(env->monitor, &env->loop,
-			     monitorenv_on_lost, env),
-	    0);
+	monitor_life_begin(&env->monitor, &env->loop, &options,
+	    monitorenv_on_lost, env);
 }
 
 int

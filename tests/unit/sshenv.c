@@ -1,7 +1,6 @@
 /*
  * A real sshd, a link to it, and forwards.
  */
-#include "limits.h"
 #include "sshenv.h"
 
 #include <arpa/inet.h>
@@ -21,6 +20,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "limits.h"
+#include "monitor_life.h"
 
 #define SSHD_PROGRAM "/usr/sbin/sshd"
 #define WATCHDOG_MS 60000
@@ -156,30 +158,11 @@ on_monitor_lost(void *ctx)
 	env->monitor_lost++;
 }
 
-static void
-end_monitor(struct sshenv *env)
-{
-	if (env->monitor == NULL)
-		return;
-	monitor_detach(env->monitor);
-	for (size_t i = 0; i < 2; i++) /* for the handle */
-		uv_run(&env->loop, UV_RUN_NOWAIT);
-	monitor_free(env->monitor);
-	env->monitor = NULL;
-}
-
 void
 sshenv_monitor(struct sshenv *env)
 {
-	const struct monitor_options options = { .first = &env->options,
-		.n = 1 };
-
-	end_monitor(env);
-	assert_int_equal(monitor_fork(&options, &env->monitor), 0);
-	assert_int_equal(monitor_attach(env->monitor, &env->loop,
-			     on_monitor_lost, env),
-	    0);
-	env->options.monitor = env->monitor;
+	monitor_life_renew(&env->monitor, &env->loop, &env->options,
+	    on_monitor_lost, env);
 }
 
 /* ---- the end ---- */
@@ -201,7 +184,7 @@ sshenv_end(struct sshenv *env)
 		sshenv_until(env, &env->down);
 		link_free(env->link);
 	}
-	end_monitor(env);
+	monitor_life_end(&env->monitor, &env->loop);
 	uv_timer_stop(&env->watchdog);
 	uv_close((uv_handle_t *)&env->watchdog, NULL);
 	for (size_t i = 0; i < 100; i++)
@@ -213,6 +196,14 @@ sshenv_end(struct sshenv *env)
 	run("rm -r %s", env->directory);
 	if (left)
 		uv_walk(&env->loop, fail_handle, NULL);
+}
+
+int
+sshenv_tear_down(void **state)
+{
+	sshenv_end(*state);
+	free(*state);
+	return 0;
 }
 
 /* ---- the link ---- */

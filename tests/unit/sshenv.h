@@ -48,6 +48,9 @@ void sshenv_start(struct sshenv *env, const char *config);
 /* Ends link, loop, sshd; fails if anything is left in the loop. */
 void sshenv_end(struct sshenv *env);
 
+/* cmocka's: sshenv_end(), and frees *state. */
+int sshenv_tear_down(void **state);
+
 /* Sets options; who wants others changes them then. */
 void sshenv_options(struct sshenv *env);
 

@@ -9,18 +9,10 @@
 
 #include <cmocka.h>
 
+#include "helpers.h"
 #include "tunnel/admission.h"
 
 static const struct addr nobody = { .family = AF_UNSPEC };
-
-static struct addr
-address(const char *text)
-{
-	struct addr addr;
-
-	assert_int_equal(addr_parse_ip(text, &addr), 0);
-	return addr;
-}
 
 /* A place, or NULL after a refusal whose words say word. */
 static struct admission_place *

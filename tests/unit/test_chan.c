@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "helpers.h"
 #include "limits.h"
 #include "ssh/chan.h"
 #include "ssh/wire.h"
@@ -159,13 +160,6 @@ test_bad(void **state)
 	assert_int_equal(chan_parse(padded, sizeof(padded), &message), -EPROTO);
 	assert_int_equal(chan_parse(data, sizeof(data), &message), -EPROTO);
 	assert_int_equal(wire_get_message(large, sizeof(large), &in), -EPROTO);
-}
-
-static void
-check_put(struct wire_message message, const char *golden, size_t len)
-{
-	assert_int_equal(message.len, len);
-	assert_memory_equal(message.bytes, golden, len);
 }
 
 static void

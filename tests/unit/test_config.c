@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "conf/config.h"
+#include "helpers.h"
 #include "limits.h"
 
 struct env {
@@ -39,10 +40,8 @@ static int
 tear_down(void **state)
 {
 	struct env *env = *state;
-	char command[96];
 
-	snprintf(command, sizeof(command), "rm -r %s", env->directory);
-	assert_int_equal(system(command), 0);
+	remove_directory(env->directory);
 	free(env);
 	return 0;
 }

@@ -17,7 +17,9 @@
 
 #include <cmocka.h>
 
+#include "helpers.h"
 #include "limits.h"
+#include "monitor_life.h"
 #include "ssh/ciphers.h"
 #include "ssh/link.h"
 #include "ssh/defaults.h"
@@ -113,46 +115,24 @@ on_monitor_lost(void *ctx)
 }
 
 static void
-end_monitor(struct env *env)
-{
-	if (env->monitor == NULL)
-		return;
-	monitor_detach(env->monitor);
-	for (size_t i = 0; i < 2; i++) /* for the handle */
-		uv_run(&env->loop, UV_RUN_NOWAIT);
-	monitor_free(env->monitor);
-	env->monitor = NULL;
-}
-
-/* It knows the options of the moment of its fork. */
-static void
 begin_monitor(struct env *env)
 {
-	const struct monitor_options options = { .first = &env->options,
-		.n = 1 };
-
-	end_monitor(env);
-	assert_int_equal(monitor_fork(&options, &env->monitor), 0);
-	assert_int_equal(monitor_attach(env->monitor, &env->loop,
-			     on_monitor_lost, env),
-	    0);
-	env->options.monitor = env->monitor;
+	monitor_life_renew(&env->monitor, &env->loop, &env->options,
+	    on_monitor_lost, env);
 }
 
 static int
 tear_down(void **state)
 {
 	struct env *env = *state;
-	char command[128];
 
-	end_monitor(env);
+	monitor_life_end(&env->monitor, &env->loop);
 	uv_timer_stop(&env->watchdog);
 	uv_close((uv_handle_t *)&env->watchdog, NULL);
 	for (size_t i = 0; i < 100; i++)
 		uv_run(&env->loop, UV_RUN_NOWAIT);
 	assert_int_equal(uv_loop_close(&env->loop), 0);
-	snprintf(command, sizeof(command), "rm -r %s", env->directory);
-	assert_int_equal(system(command), 0);
+	remove_directory(env->directory);
 	free(env);
 	return 0;
 }

@@ -18,6 +18,7 @@
 
 #include <cmocka.h>
 
+#include "helpers.h"
 #include "limits.h"
 #include "sockenv.h"
 
@@ -120,15 +121,6 @@ freeaddrinfo(struct addrinfo *list)
 }
 
 /* ---- what the tests share ---- */
-
-static struct addr
-address(const char *text)
-{
-	struct addr addr;
-
-	assert_int_equal(addr_parse_ip(text, &addr), 0);
-	return addr;
-}
 
 /* Listens on that address only, and returns the port. */
 static struct net_listener *

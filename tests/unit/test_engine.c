@@ -2,8 +2,6 @@
  * The control engine, driven by the sessions of tests/vectors/engine: each file
  * is one test.  The README there has their language.
  */
-#include <dirent.h>
-#include <err.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +12,7 @@
 
 #include "engine_owned.h"
 #include "engine_script.h"
+#include "vectors.h"
 
 /* Inputs up to this length are cut in two at every place. */
 #define CUTS_MAX 400
@@ -445,46 +444,8 @@ session(void **state)
 	script_free(script);
 }
 
-static int
-is_session(const struct dirent *entry)
-{
-	const char *dot = strrchr(entry->d_name, '.');
-
-	return dot != NULL && strcmp(dot, ".txt") == 0;
-}
-
 int
 main(void)
 {
-	const char *directory = getenv("VECTORS");
-	char path[4096];
-	struct dirent **entries;
-	struct CMUnitTest *tests;
-	int n, failed;
-
-	if (directory == NULL)
-		errx(1, "VECTORS is not set");
-	snprintf(path, sizeof(path), "%s/engine", directory);
-	n = scandir(path, &entries, is_session, alphasort);
-	if (n <= 0)
-		err(1, "%s", path);
-	tests = calloc((size_t)n, sizeof(*tests));
-	if (tests == NULL)
-		err(1, NULL);
-	for (int i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), "%s/engine/%s", directory,
-		    entries[i]->d_name);
-		tests[i].name = entries[i]->d_name;
-		tests[i].test_func = session;
-		tests[i].initial_state = strdup(path);
-	}
-	failed =
-	    _cmocka_run_group_tests("engine", tests, (size_t)n, NULL, NULL);
-	for (int i = 0; i < n; i++) {
-		free(tests[i].initial_state);
-		free(entries[i]);
-	}
-	free(tests);
-	free(entries);
-	return failed;
+	return vectors_run_engine("engine", session);
 }

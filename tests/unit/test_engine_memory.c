@@ -3,8 +3,6 @@
  * tests/vectors/engine again, once for each of its allocations, which fails;
  * alone, or with all that follow.  The session ends then, and at once.
  */
-#include <dirent.h>
-#include <err.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +14,7 @@
 
 #include "engine_script.h"
 #include "limits.h"
+#include "vectors.h"
 
 /* ---- the allocator, by the linker's --wrap ---- */
 
@@ -294,46 +293,8 @@ session(void **state)
 
 /* ---- the tests ---- */
 
-static int
-is_session(const struct dirent *entry)
-{
-	const char *dot = strrchr(entry->d_name, '.');
-
-	return dot != NULL && strcmp(dot, ".txt") == 0;
-}
-
 int
 main(void)
 {
-	const char *directory = getenv("VECTORS");
-	char path[4096];
-	struct dirent **entries;
-	struct CMUnitTest *tests;
-	int n, failed;
-
-	if (directory == NULL)
-		errx(1, "VECTORS is not set");
-	snprintf(path, sizeof(path), "%s/engine", directory);
-	n = scandir(path, &entries, is_session, alphasort);
-	if (n <= 0)
-		err(1, "%s", path);
-	tests = calloc((size_t)n, sizeof(*tests));
-	if (tests == NULL)
-		err(1, NULL);
-	for (int i = 0; i < n; i++) {
-		snprintf(path, sizeof(path), "%s/engine/%s", directory,
-		    entries[i]->d_name);
-		tests[i].name = entries[i]->d_name;
-		tests[i].test_func = session;
-		tests[i].initial_state = strdup(path);
-	}
-	failed = _cmocka_run_group_tests("engine memory", tests, (size_t)n,
-	    NULL, NULL);
-	for (int i = 0; i < n; i++) {
-		free(tests[i].initial_state);
-		free(entries[i]);
-	}
-	free(tests);
-	free(entries);
-	return failed;
+	return vectors_run_engine("engine memory", session);
 }

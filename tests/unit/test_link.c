@@ -27,14 +27,6 @@ set_up(void **state)
 	return 0;
 }
 
-static int
-tear_down(void **state)
-{
-	sshenv_end(*state);
-	free(*state);
-	return 0;
-}
-
 static void
 test_echo(void **state)
 {
@@ -375,7 +367,8 @@ test_control_does_not_wait(void **state)
 	peer_end(&echo);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, set_up, sshenv_tear_down)
 
 int
 main(int argc, char **argv)

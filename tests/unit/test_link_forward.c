@@ -88,14 +88,6 @@ set_up_local(void **state)
 	return start(state, "AllowTcpForwarding local");
 }
 
-static int
-tear_down(void **state)
-{
-	sshenv_end(*state);
-	free(*state);
-	return 0;
-}
-
 static void
 open_well(struct forward *forward, struct sshenv *env, const char *host,
     uint16_t port, const char *name)
@@ -305,7 +297,7 @@ test_many(void **state)
 }
 
 #define TEST(name, set_up) \
-	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	cmocka_unit_test_setup_teardown(name, set_up, sshenv_tear_down)
 
 int
 main(int argc, char **argv)

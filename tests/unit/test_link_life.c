@@ -28,14 +28,6 @@ set_up(void **state)
 	return 0;
 }
 
-static int
-tear_down(void **state)
-{
-	sshenv_end(*state);
-	free(*state);
-	return 0;
-}
-
 /* ---- start and end ---- */
 
 static void
@@ -271,7 +263,8 @@ test_watch(void **state)
 	assert_int_equal(kill(ssh, 0), -1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, set_up, sshenv_tear_down)
 
 int
 main(int argc, char **argv)

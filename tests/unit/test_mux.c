@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "helpers.h"
 #include "limits.h"
 #include "ssh/mux.h"
 #include "ssh/wire.h"
@@ -114,13 +115,6 @@ test_bad(void **state)
 	IS_BAD(huge);
 	assert_int_equal(wire_get_message(large, sizeof(large), &in), -EPROTO);
 	assert_int_equal(message.type, 77);
-}
-
-static void
-check_put(struct wire_message message, const void *golden, size_t len)
-{
-	assert_int_equal(message.len, len);
-	assert_memory_equal(message.bytes, golden, len);
 }
 
 static void

@@ -36,14 +36,6 @@ start(void **state, const char *config)
 	return 0;
 }
 
-static int
-tear_down(void **state)
-{
-	sshenv_end(*state);
-	free(*state);
-	return 0;
-}
-
 /* ---- sshd's end of the connection ---- */
 
 /* Is it a connection of this port here?  Then 1 and its TCP_NODELAY. */
@@ -299,9 +291,9 @@ test_killed(void **state)
 	assert_non_null(strstr(env->why, "signal 9"));
 }
 
-#define TEST(name, set_up)                                       \
-	{                                                        \
-#name " " #set_up, name, set_up, tear_down, NULL \
+#define TEST(name, set_up)                                              \
+	{                                                               \
+#name " " #set_up, name, set_up, sshenv_tear_down, NULL \
 	}
 
 int

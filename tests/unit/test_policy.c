@@ -12,20 +12,12 @@
 
 #include <cmocka.h>
 
+#include "helpers.h"
 #include "sockenv.h"
 #include "tunnel/policy.h"
 
 static const struct addr none = { .family = AF_UNSPEC };
 static struct owners *owners;
-
-static struct addr
-address(const char *text)
-{
-	struct addr addr;
-
-	assert_int_equal(addr_parse_ip(text, &addr), 0);
-	return addr;
-}
 
 static enum policy_answer
 admits(const struct policy_peer *client, bool any_user,

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/privdir.h"
+#include "helpers.h"
 
 struct env {
 	char base[64];
@@ -43,10 +44,8 @@ static int
 tear_down(void **state)
 {
 	struct env *env = *state;
-	char command[128];
 
-	snprintf(command, sizeof(command), "rm -r %s", env->base);
-	assert_int_equal(system(command), 0);
+	remove_directory(env->base);
 	free(env);
 	return 0;
 }

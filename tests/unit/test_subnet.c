@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/subnet.h"
+#include "helpers.h"
 
 static struct subnet
 parse(const char *text)
@@ -19,15 +20,6 @@ parse(const char *text)
 
 	assert_int_equal(subnet_parse(text, &subnet), 0);
 	return subnet;
-}
-
-static struct addr
-address(const char *text)
-{
-	struct addr addr;
-
-	assert_int_equal(addr_parse_ip(text, &addr), 0);
-	return addr;
 }
 
 static void

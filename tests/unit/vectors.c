@@ -3,9 +3,14 @@
  */
 #include "vectors.h"
 
+#include <dirent.h>
 #include <err.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 FILE *
 vectors_open(const char *name)
@@ -108,4 +113,47 @@ vectors_side(const char *path, char side, size_t *ret_len)
 		errx(1, "%s: nothing from %c", path, side);
 	*ret_len = len;
 	return bytes;
+}
+
+static int
+is_session(const struct dirent *entry)
+{
+	const char *dot = strrchr(entry->d_name, '.');
+
+	return dot != NULL && strcmp(dot, ".txt") == 0;
+}
+
+int
+vectors_run_engine(const char *group, void (*test)(void **state))
+{
+	const char *directory = getenv("VECTORS");
+	char path[VECTOR_MAX];
+	struct dirent **entries;
+	struct CMUnitTest *tests;
+	int n, failed;
+
+	if (directory == NULL)
+		errx(1, "VECTORS is not set");
+	snprintf(path, sizeof(path), "%s/engine", directory);
+	n = scandir(path, &entries, is_session, alphasort);
+	if (n <= 0)
+		err(1, "%s", path);
+	tests = calloc((size_t)n, sizeof(*tests));
+	if (tests == NULL)
+		err(1, NULL);
+	for (int i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/engine/%s", directory,
+		    entries[i]->d_name);
+		tests[i].name = entries[i]->d_name;
+		tests[i].test_func = test;
+		tests[i].initial_state = strdup(path);
+	}
+	failed = _cmocka_run_group_tests(group, tests, (size_t)n, NULL, NULL);
+	for (int i = 0; i < n; i++) {
+		free(tests[i].initial_state);
+		free(entries[i]);
+	}
+	free(tests);
+	free(entries);
+	return failed;
 }

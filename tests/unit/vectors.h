@@ -32,6 +32,10 @@ bool vectors_next(FILE *file, struct vector *vector);
  */
 uint8_t *vectors_side(const char *path, char side, size_t *ret_len);
 
+/* Runs a cmocka test for each file of $VECTORS/engine, whose path is the
+ * initial state.  Returns how many have failed. */
+int vectors_run_engine(const char *group, void (*test)(void **state));
+
 /* Undoes \r \n \t \\ and \xNN; ret holds strlen(text) bytes. */
 size_t vectors_unescape(const char *text, uint8_t *ret);
 

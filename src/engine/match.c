@@ -112,7 +112,7 @@ expects_verb(const struct exchange *exchange, unsigned code)
 	 * verbs. */
 	static const struct {
 		enum verb verb;
-		unsigned codes[6];
+		unsigned codes[12];
 	} replies[] = {
 		{ VERB_USER, { 230, 232, 331, 332 } },
 		{ VERB_PASS, { 202, 230, 232, 332 } },
@@ -127,17 +127,14 @@ expects_verb(const struct exchange *exchange, unsigned code)
 		{ VERB_SIZE, { 213 } },
 		{ VERB_FEAT, { 211 } },
 		{ VERB_AUTH, { 234, 334, 335 } },
-		{ VERB_OTHER, { 200, 212, 215, 250, 257, 350 } },
+		{ VERB_OTHER,
+		    { 200, 202, 211, 212, 213, 214, 215, 220, 250, 257, 350 } },
 	};
-	static const unsigned more[] = { 202, 211, 213, 214, 220, 0 };
 	size_t i = 0, last = sizeof(replies) / sizeof(replies[0]) - 1;
 
 	while (i < last && replies[i].verb != exchange->verb)
 		i++;
-	for (size_t j = 0; j < 6; j++)
-		if (replies[i].codes[j] == code)
-			return true;
-	return i == last && match_is_one_of(code, more);
+	return match_is_one_of(code, replies[i].codes);
 }
 
 bool

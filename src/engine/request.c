@@ -311,7 +311,7 @@ request_begin_reply(struct engine *engine, struct exchange *request,
     unsigned code, const uint8_t *line, size_t len)
 {
 	bool active = variant_is_active(request->request.variant);
-	bool announces = !active && code >= 227 && code <= 229;
+	bool announces = !active && match_announces(code);
 
 	/* A reply with a host-port came before, and did not end: see
 	 * engine/unfinished.c. */

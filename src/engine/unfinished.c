@@ -52,12 +52,9 @@ static bool
 ends_transfer(unsigned code)
 {
 	static const unsigned codes[] = { 226, 250, 425, 426, 450, 451, 452,
-		550, 551, 552, 553 };
+		550, 551, 552, 553, 0 };
 
-	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
-		if (codes[i] == code)
-			return true;
-	return false;
+	return match_is_one_of(code, codes);
 }
 
 static bool
@@ -147,7 +144,7 @@ doubtful_command(struct engine *engine, unsigned code, const uint8_t *line,
 	struct exchange *transfer = exchange_transfer(engine);
 	struct hostport hostport;
 
-	if (code >= 227 && code <= 229 &&
+	if (match_announces(code) &&
 	    hostport_parse_reply(code, line, len, &hostport) != 0)
 		return NULL;
 	if (transfer != NULL && exchange_has_begun(transfer) &&
@@ -161,7 +158,7 @@ doubtful_command(struct engine *engine, unsigned code, const uint8_t *line,
 static bool
 announces_again(const struct engine *engine, unsigned code)
 {
-	return code == engine_open_code(engine) && code >= 227 && code <= 229 &&
+	return code == engine_open_code(engine) && match_announces(code) &&
 	    engine->reply.how == REWRITE && engine->reply.rewritten;
 }
 

@@ -135,6 +135,16 @@ CASE(client_is_not_needed)
 		    data_file_ended(engine, data, ENGINE_CLIENT)));
 }
 
+/* The first line of the transfer's 2xx has passed, and the rest will follow:
+ * too late for a cut. */
+CASE(client_was_told_of_success)
+{
+	const struct exchange *transfer = data_transfer(engine, data);
+
+	return transfer != NULL && data_end_is_told(engine, transfer) &&
+	    engine->reply.told / 100 == 2;
+}
+
 CASE(client_was_shut)
 {
 	return data->client.shut;
@@ -255,6 +265,7 @@ static const struct {
 	{ ON(LOST), EITHER, its_listener_is_being_made, fail_request },
 	{ ON(LOST), EITHER, end_is_dead, ignore },
 	{ ON(LOST), EITHER, upload_has_ended, note_loss },
+	{ ON(LOST) | DROPPED, EITHER, client_was_told_of_success, note_loss },
 	{ ON(LOST) | DROPPED, CLIENT, client_is_not_needed, note_loss },
 	{ ON(LOST) | DROPPED, CLIENT, transfer_is_over, close_connection },
 	{ ON(LOST) | DROPPED, CLIENT, it_is_an_upload, settle_upload },
@@ -271,6 +282,7 @@ static const struct {
 	{ ON(TIMEOUT), EITHER, always, end_wait },
 
 	{ ON(IS_QUIET), EITHER, quiet_is_old, ignore },
+	{ ON(IS_QUIET), EITHER, client_was_told_of_success, ignore },
 	{ ON(IS_QUIET), EITHER, file_has_ended, note_file_delivered },
 	{ ON(IS_QUIET), EITHER, file_goes_on, watch_again },
 	{ ON(IS_QUIET), EITHER, server_never_came, drop_server },
@@ -280,6 +292,7 @@ static const struct {
 
 	{ ON(SECOND), EITHER, its_listener_is_being_made, fail_request_by_stranger },
 	{ ON(SECOND), EITHER, transfer_began_before, ignore },
+	{ ON(SECOND), EITHER, client_was_told_of_success, ignore },
 	{ ON(SECOND), CLIENT, always, cut_by_second_client },
 	{ ON(SECOND), SERVER, always, cut_by_second_server },
 

@@ -38,7 +38,7 @@ channel_of(struct stream *stream)
 bool
 channel_is_owned(const struct channel *channel)
 {
-	return channel->owned;
+	return channel->owner == OWNER_OPEN;
 }
 
 /* ---- life ---- */
@@ -57,9 +57,9 @@ channel_new(struct proxy *proxy, uint32_t number, const char *host,
 	channel->proxy = proxy;
 	channel->reason = proxy->reason;
 	channel->number = number;
-	channel->owned = true;
-	buf_init(&channel->in, UINT32_MAX);
-	buf_init(&channel->out, LIMIT_STREAM_QUEUE);
+	channel->owner = OWNER_OPEN;
+	buf_init(&channel->in.buf, UINT32_MAX);
+	buf_init(&channel->out.buf, LIMIT_STREAM_QUEUE);
 	uv_idle_init(proxy->loop, &channel->idle);
 	uv_timer_init(proxy->loop, &channel->timer);
 	channel->idle.data = channel;
@@ -67,7 +67,7 @@ channel_new(struct proxy *proxy, uint32_t number, const char *host,
 	channel->open_handles = 2;
 	conn_put(proxy->conn,
 	    chan_put_open_direct(number,
-		window_open(&channel->window, &proxy->info->path,
+		window_open(&channel->in.window, &proxy->info->path,
 		    use == LINK_DATA, uv_hrtime() / 1000),
 		LIMIT_CHANNEL_PACKET, host, port));
 	proxy->table[number] = channel;
@@ -81,8 +81,8 @@ channel_handle_closed(uv_handle_t *handle)
 
 	if (--channel->open_handles > 0)
 		return;
-	buf_free(&channel->in);
-	buf_free(&channel->out);
+	buf_free(&channel->in.buf);
+	buf_free(&channel->out.buf);
 	free(channel->why);
 	free(channel);
 }
@@ -91,7 +91,7 @@ channel_handle_closed(uv_handle_t *handle)
 static void
 channel_free(struct channel *channel)
 {
-	assert(!channel->owned && channel->proxy == NULL);
+	assert(channel->owner != OWNER_OPEN && channel->proxy == NULL);
 	reason_cancel(&channel->wait);
 	channel_discard(channel);
 	uv_close((uv_handle_t *)&channel->idle, channel_handle_closed);
@@ -104,9 +104,9 @@ channel_detach(struct channel *channel)
 	channel_unwait(channel);
 	channel->proxy->table[channel->number] = NULL;
 	channel->proxy = NULL;
-	window_close(&channel->window);
+	window_close(&channel->in.window);
 	uv_timer_stop(&channel->timer);
-	if (!channel->owned)
+	if (channel->owner != OWNER_OPEN)
 		channel_free(channel);
 }
 
@@ -123,8 +123,9 @@ channel_fail(struct channel *channel, int err, const char *why)
 	if (channel->err != 0)
 		return;
 	channel->err = err;
-	channel_set_why(channel, why);
-	if (!channel->eof)
+	if (channel->owner == OWNER_OPEN)
+		channel_set_why(channel, why);
+	if (channel->in.state == IN_OPEN)
 		channel_discard(channel);
 }
 
@@ -136,7 +137,7 @@ channel_idle(uv_idle_t *idle)
 	struct channel *channel = idle->data;
 
 	uv_idle_stop(idle);
-	if (channel->owned)
+	if (channel->owner == OWNER_OPEN)
 		channel_tell(channel);
 	else
 		channel_discard(channel);
@@ -153,39 +154,40 @@ static bool
 channel_tell_one(struct channel *channel)
 {
 	struct stream *stream = &channel->stream;
-	size_t len = buf_len(&channel->in);
+	size_t len = buf_len(&channel->in.buf);
 
-	if (!channel->owned || channel->err_told)
+	if (channel->owner != OWNER_OPEN || channel->err_told)
 		return false;
-	if (channel->reading && len > 0) {
+	if (channel->in.reading && len > 0) {
 		if (len > LIMIT_READ_CHUNK)
 			len = LIMIT_READ_CHUNK;
 		stream->handler->data(stream->ctx,
 		    &(struct iovec) {
-			(void *)(uintptr_t)buf_bytes(&channel->in), len },
+			(void *)(uintptr_t)buf_bytes(&channel->in.buf), len },
 		    1);
 		/* Closed in data(): stream_close() discards the rest, too. */
-		if (!channel->owned)
+		if (channel->owner != OWNER_OPEN)
 			return false;
-		buf_consume(&channel->in, len);
+		buf_consume(&channel->in.buf, len);
 		channel_consumed(channel, len);
 		return true;
 	}
-	if (channel->reading && channel->eof && !channel->eof_told) {
-		channel->eof_told = true;
+	if (channel->in.reading && channel->in.state == IN_ENDED) {
+		channel->in.state = IN_TOLD;
 		stream->handler->eof(stream->ctx);
 		return true;
 	}
 	if (channel->err != 0) {
-		if (channel->eof && !channel->eof_told)
+		if (channel->in.state == IN_ENDED)
 			return false;
 		channel->err_told = true;
 		stream->handler->closed(stream->ctx, channel->err,
 		    channel->why != NULL ? channel->why : "out of memory");
 		return true;
 	}
-	if (channel->above && buf_len(&channel->out) <= LIMIT_LOW_WATER) {
-		channel->above = false;
+	if (channel->out.above &&
+	    buf_len(&channel->out.buf) <= LIMIT_LOW_WATER) {
+		channel->out.above = false;
 		stream->handler->drained(stream->ctx);
 		return true;
 	}
@@ -202,9 +204,10 @@ channel_tell(struct channel *channel)
 void
 channel_lost(struct channel *channel)
 {
-	bool cut = !channel->shut || buf_len(&channel->out) > 0;
+	bool cut =
+	    channel->out.state == OUT_OPEN || buf_len(&channel->out.buf) > 0;
 
-	if (!channel->eof || cut)
+	if (channel->in.state == IN_OPEN || cut)
 		channel_fail(channel, -ECONNRESET,
 		    "the SSH connection was lost");
 	channel_detach(channel);
@@ -217,15 +220,15 @@ channel_read_start(struct stream *stream)
 {
 	struct channel *channel = channel_of(stream);
 
-	channel->reading = true;
-	if (buf_len(&channel->in) > 0 || channel->eof)
+	channel->in.reading = true;
+	if (buf_len(&channel->in.buf) > 0 || channel->in.state != IN_OPEN)
 		channel_schedule(channel);
 }
 
 static void
 channel_read_stop(struct stream *stream)
 {
-	channel_of(stream)->reading = false;
+	channel_of(stream)->in.reading = false;
 }
 
 static int
@@ -233,9 +236,9 @@ channel_write_piece(struct channel *channel, const uint8_t *bytes, size_t len)
 {
 	size_t sent = 0;
 
-	if (buf_len(&channel->out) == 0)
+	if (buf_len(&channel->out.buf) == 0)
 		sent = channel_send(channel, bytes, len);
-	return buf_append(&channel->out, bytes + sent, len - sent);
+	return buf_append(&channel->out.buf, bytes + sent, len - sent);
 }
 
 static int
@@ -243,9 +246,11 @@ channel_write(struct stream *stream, const struct iovec *pieces, size_t n)
 {
 	struct channel *channel = channel_of(stream);
 
-	if (channel->err != 0 || channel->shut || channel->proxy == NULL)
+	if (channel->err != 0 || channel->out.state != OUT_OPEN ||
+	    channel->proxy == NULL)
 		return -EPIPE;
-	if (stream_len(pieces, n) > LIMIT_STREAM_QUEUE - buf_len(&channel->out))
+	if (stream_len(pieces, n) >
+	    LIMIT_STREAM_QUEUE - buf_len(&channel->out.buf))
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
 		if (channel_write_piece(channel, pieces[i].iov_base,
@@ -257,8 +262,8 @@ channel_write(struct stream *stream, const struct iovec *pieces, size_t n)
 		channel_schedule(channel);
 		return -ENOMEM;
 	}
-	if (buf_len(&channel->out) > LIMIT_LOW_WATER)
-		channel->above = true;
+	if (buf_len(&channel->out.buf) > LIMIT_LOW_WATER)
+		channel->out.above = true;
 	return 0;
 }
 
@@ -267,7 +272,8 @@ channel_shutdown(struct stream *stream)
 {
 	struct channel *channel = channel_of(stream);
 
-	channel->shut = true;
+	if (channel->out.state == OUT_OPEN)
+		channel->out.state = OUT_SHUT;
 	channel_flush(channel);
 }
 
@@ -276,8 +282,8 @@ channel_close(struct stream *stream)
 {
 	struct channel *channel = channel_of(stream);
 
-	channel->owned = false;
-	buf_free(&channel->out);
+	channel->owner = OWNER_GONE;
+	buf_free(&channel->out.buf);
 	if (channel->proxy == NULL) {
 		channel_free(channel);
 		return;
@@ -295,9 +301,9 @@ channel_finish(struct stream *stream)
 		channel_close(stream);
 		return;
 	}
-	channel->owned = false;
-	channel->finishing = true;
-	channel->shut = true;
+	channel->owner = OWNER_FINISHING;
+	if (channel->out.state == OUT_OPEN)
+		channel->out.state = OUT_SHUT;
 	channel_schedule(channel);
 	channel_start_linger(channel);
 	channel_flush(channel);
@@ -307,7 +313,7 @@ channel_finish(struct stream *stream)
 static size_t
 channel_queued(const struct stream *stream)
 {
-	return buf_len(&((const struct channel *)stream)->out);
+	return buf_len(&((const struct channel *)stream)->out.buf);
 }
 
 static bool
@@ -319,13 +325,13 @@ channel_alive(const struct stream *stream)
 static bool
 channel_end_is_proven(const struct stream *stream)
 {
-	return !((const struct channel *)stream)->unproven;
+	return ((const struct channel *)stream)->in.end != END_UNPROVEN;
 }
 
 static bool
 channel_end_is_doubtful(const struct stream *stream)
 {
-	return ((const struct channel *)stream)->doubtful;
+	return ((const struct channel *)stream)->in.end == END_DOUBTFUL;
 }
 
 static const struct stream_ops channel_ops = {

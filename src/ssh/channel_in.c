@@ -19,13 +19,14 @@ channel_give_window(struct channel *channel)
 	struct proxy *proxy = channel->proxy;
 	uint32_t grant;
 
-	if (!channel_can_send(channel) || channel->eof || channel->err != 0)
+	if (!channel_can_send(channel) || channel->in.state != IN_OPEN ||
+	    channel->err != 0)
 		return;
-	grant = window_grant(&channel->window);
+	grant = window_grant(&channel->in.window);
 	if (grant > 0)
 		conn_put(proxy->conn,
 		    chan_put_window_adjust(channel->peer, grant));
-	if (window_must_probe(&channel->window, uv_hrtime() / 1000))
+	if (window_must_probe(&channel->in.window, uv_hrtime() / 1000))
 		conn_put(proxy->conn,
 		    chan_put_request(channel->peer, CHANNEL_PROBE, NULL));
 }
@@ -33,16 +34,16 @@ channel_give_window(struct channel *channel)
 void
 channel_consumed(struct channel *channel, size_t len)
 {
-	window_consume(&channel->window, (uint32_t)len);
+	window_consume(&channel->in.window, (uint32_t)len);
 	channel_give_window(channel);
 }
 
 void
 channel_discard(struct channel *channel)
 {
-	size_t len = buf_len(&channel->in);
+	size_t len = buf_len(&channel->in.buf);
 
-	buf_free(&channel->in);
+	buf_free(&channel->in.buf);
 	channel_consumed(channel, len);
 }
 
@@ -55,10 +56,10 @@ channel_confirmed(struct channel *channel, const struct chan_message *message)
 
 	reason_forwarded(channel->reason);
 	channel->open = true;
-	window_opened(&channel->window, uv_hrtime() / 1000);
+	window_opened(&channel->in.window, uv_hrtime() / 1000);
 	channel->peer = message->sender;
-	channel->peer_window = message->window;
-	channel->peer_packet = message->packet < LIMIT_CHANNEL_PACKET ?
+	channel->out.window = message->window;
+	channel->out.packet = message->packet < LIMIT_CHANNEL_PACKET ?
 	    message->packet :
 	    LIMIT_CHANNEL_PACKET;
 	if (channel->close_sent) { /* only noted: peer was not known */
@@ -67,7 +68,7 @@ channel_confirmed(struct channel *channel, const struct chan_message *message)
 		return;
 	}
 	channel_flush(channel);
-	if (channel->owned)
+	if (channel->owner == OWNER_OPEN)
 		stream->handler->opened(stream->ctx);
 	channel_tell(channel);
 }
@@ -94,7 +95,7 @@ channel_explained(void *ctx)
 static void
 channel_prohibited(struct channel *channel, const char *why)
 {
-	bool owned = channel->owned;
+	bool owned = channel->owner == OWNER_OPEN;
 
 	channel_set_why(channel, why);
 	channel_detach(channel); /* which frees it if it has no owner */
@@ -187,21 +188,21 @@ channel_got_data(struct channel *channel, const struct chan_message *message)
 
 	if (channel->close_sent) /* but the peer had not received it */
 		return;
-	if (channel->eof || len > UINT32_MAX ||
-	    !window_receive(&channel->window, (uint32_t)len)) {
+	if (channel->in.state != IN_OPEN || len > UINT32_MAX ||
+	    !window_receive(&channel->in.window, (uint32_t)len)) {
 		channel_deliver(channel->proxy);
 		channel_violated(channel,
 		    "the SSH server sent more than the window allows");
 		return;
 	}
-	channel->exhausted = channel->window.left == 0;
-	channel->heard_at = uv_now(channel->idle.loop);
-	if (!channel->owned || channel->err != 0 || len == 0 ||
+	channel->in.exhausted = channel->in.window.left == 0;
+	channel->in.heard_at = uv_now(channel->idle.loop);
+	if (channel->owner != OWNER_OPEN || channel->err != 0 || len == 0 ||
 	    message->type == CHAN_EXTENDED_DATA) {
 		channel_consumed(channel, len);
-	} else if (channel->reading && buf_len(&channel->in) == 0) {
+	} else if (channel->in.reading && buf_len(&channel->in.buf) == 0) {
 		channel_gather(channel, message->data, len);
-	} else if (buf_append(&channel->in, message->data, len) != 0) {
+	} else if (buf_append(&channel->in.buf, message->data, len) != 0) {
 		channel_consumed(channel, len);
 		channel_fail(channel, -ENOMEM, "out of memory");
 		channel_send_close(channel);
@@ -212,22 +213,22 @@ channel_got_data(struct channel *channel, const struct chan_message *message)
 static void
 channel_got_adjust(struct channel *channel, const struct chan_message *message)
 {
-	if (message->window > UINT32_MAX - channel->peer_window) {
+	if (message->window > UINT32_MAX - channel->out.window) {
 		channel_violated(channel,
 		    "the SSH server opened a window of more than 4 GiB");
 		return;
 	}
-	channel->peer_window += message->window;
+	channel->out.window += message->window;
 	channel_flush(channel);
 }
 
 static void
 channel_got_eof(struct channel *channel)
 {
-	channel->eof = true;
-	channel->eof_at = uv_now(channel->idle.loop);
-	channel->starved = channel->exhausted &&
-	    channel->eof_at - channel->heard_at >= LIMIT_IDLE_END_MS;
+	if (channel->in.state != IN_OPEN)
+		return;
+	channel->in.state = IN_ENDED;
+	channel->in.eof_at = uv_now(channel->idle.loop);
 	channel->proxy->info->sends_eof = true;
 	channel_end_finish(channel);
 	/* eof() comes later: if CLOSE follows at once, channel_doubt() must
@@ -238,8 +239,8 @@ channel_got_eof(struct channel *channel)
 /*
  * EOF and CLOSE have come before our own EOF.  OpenSSH closes a channel so
  * early only for ChannelTimeout: it had no window for a while, and drops the
- * bytes that it could not send.  If the window was used up for that long
- * (channel->starved), channel_got_close() reports a loss.  But if culvert was
+ * bytes that it could not send.  If the window was used up for that
+ * long, channel_got_close() reports a loss.  But if culvert was
  * itself late, it does not know how long that was.  So any such end with a
  * used-up window is doubtful, unless the SSH server closes all channels so
  * early.
@@ -250,13 +251,15 @@ channel_doubt(struct channel *channel)
 	struct proxy *proxy = channel->proxy;
 	uint64_t now = uv_now(channel->idle.loop);
 
-	if (!channel->eof || channel->eof_told || channel->shut)
+	if (channel->in.state != IN_ENDED || channel->out.state != OUT_OPEN)
 		return;
-	channel->doubtful = channel->exhausted && !proxy->closes_early;
+	if (channel->in.exhausted && !proxy->closes_early)
+		channel->in.end = END_DOUBTFUL;
 	/* Not if the channel was idle before EOF or CLOSE: then this may be
 	 * ChannelTimeout, too. */
-	if (!channel->exhausted && now - channel->eof_at < LIMIT_AT_ONCE_MS &&
-	    channel->eof_at - channel->heard_at < LIMIT_AT_ONCE_MS)
+	if (!channel->in.exhausted &&
+	    now - channel->in.eof_at < LIMIT_AT_ONCE_MS &&
+	    channel->in.eof_at - channel->in.heard_at < LIMIT_AT_ONCE_MS)
 		proxy->closes_early = true;
 }
 
@@ -269,17 +272,20 @@ static void
 channel_got_close(struct channel *channel)
 {
 	bool unsent = channel_undelivered(&channel->stream) > 0;
-	bool dropped = channel->starved && !channel->eof_told && !channel->shut;
+	/* It waited for us for so long that it cannot have been at its end. */
+	bool dropped = channel->in.state == IN_ENDED &&
+	    channel->out.state == OUT_OPEN && channel->in.exhausted &&
+	    channel->in.eof_at - channel->in.heard_at >= LIMIT_IDLE_END_MS;
 
 	channel_doubt(channel);
 	channel_send_close(channel);
 	if (dropped)
-		channel->eof = false;
-	if (!channel->eof && !channel->proxy->info->sends_eof) {
-		channel->eof = true;
-		channel->unproven = true;
+		channel->in.state = IN_OPEN;
+	if (channel->in.state == IN_OPEN && !channel->proxy->info->sends_eof) {
+		channel->in.state = IN_ENDED;
+		channel->in.end = END_UNPROVEN;
 	}
-	if (!channel->eof)
+	if (channel->in.state == IN_OPEN)
 		channel_fail(channel, -ECONNRESET,
 		    dropped ?
 			"the SSH server closed the channel before the end of "
@@ -287,7 +293,7 @@ channel_got_close(struct channel *channel)
 			"sshd_config)" :
 			"the SSH server closed the channel before the end of "
 			"the data");
-	else if (unsent || !channel->shut)
+	else if (unsent || channel->out.state == OUT_OPEN)
 		channel_fail(channel, unsent ? -EPIPE : -ESHUTDOWN,
 		    "the SSH server has closed the channel");
 	channel_detach(channel);
@@ -347,7 +353,7 @@ channel_message(struct channel *channel, const struct chan_message *message)
 		break;
 	case CHAN_SUCCESS:
 	case CHAN_FAILURE:
-		window_answered(&channel->window, uv_hrtime() / 1000);
+		window_answered(&channel->in.window, uv_hrtime() / 1000);
 		channel_give_window(channel);
 		break;
 	default:

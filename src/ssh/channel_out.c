@@ -11,10 +11,10 @@
 void
 channel_unwait(struct channel *channel)
 {
-	if (!channel->waiting)
+	if (!channel->out.waiting)
 		return;
-	TAILQ_REMOVE(&channel->proxy->waiting, channel, entry);
-	channel->waiting = false;
+	TAILQ_REMOVE(&channel->proxy->waiting, channel, out.entry);
+	channel->out.waiting = false;
 }
 
 bool
@@ -40,18 +40,18 @@ size_t
 channel_undelivered(const struct stream *stream)
 {
 	const struct channel *channel = (const struct channel *)stream;
-	size_t len = buf_len(&channel->out);
+	size_t len = buf_len(&channel->out.buf);
 	uint64_t behind = 0;
 
 	if (channel->proxy == NULL || channel->proxy->conn == NULL)
 		return len;
-	if (channel->mark > conn_sent(channel->proxy->conn))
-		behind = channel->mark - conn_sent(channel->proxy->conn);
+	if (channel->out.mark > conn_sent(channel->proxy->conn))
+		behind = channel->out.mark - conn_sent(channel->proxy->conn);
 	/* Bytes before the mark may belong to other channels, too. */
-	if (behind > channel->handed)
-		behind = channel->handed;
+	if (behind > channel->out.handed)
+		behind = channel->out.handed;
 	len += behind;
-	if (channel->shut && !channel->eof_sent)
+	if (channel->out.state == OUT_SHUT)
 		len++;
 	return len;
 }
@@ -62,22 +62,22 @@ channel_linger(uv_timer_t *timer)
 	struct channel *channel = timer->data;
 	size_t left = channel_undelivered(&channel->stream);
 
-	if (left < channel->linger_left) {
-		channel->linger_left = left;
-		channel->quiet_ms = 0;
+	if (left < channel->linger.left) {
+		channel->linger.left = left;
+		channel->linger.quiet_ms = 0;
 		return;
 	}
-	channel->quiet_ms += LIMIT_LINGER_MS;
-	if ((channel->eof_sent && left == 0) ||
-	    channel->quiet_ms >= LIMIT_FINISH_QUIET_MS)
+	channel->linger.quiet_ms += LIMIT_LINGER_MS;
+	if ((channel->out.state == OUT_ENDED && left == 0) ||
+	    channel->linger.quiet_ms >= LIMIT_FINISH_QUIET_MS)
 		channel_send_close(channel);
 }
 
 void
 channel_start_linger(struct channel *channel)
 {
-	channel->linger_left = channel_undelivered(&channel->stream);
-	channel->quiet_ms = 0;
+	channel->linger.left = channel_undelivered(&channel->stream);
+	channel->linger.quiet_ms = 0;
 	uv_timer_start(&channel->timer, channel_linger, LIMIT_LINGER_MS,
 	    LIMIT_LINGER_MS);
 }
@@ -85,8 +85,8 @@ channel_start_linger(struct channel *channel)
 void
 channel_end_finish(struct channel *channel)
 {
-	if (channel->finishing && channel->eof && channel->eof_sent &&
-	    !channel->close_sent)
+	if (channel->owner == OWNER_FINISHING && channel->in.state != IN_OPEN &&
+	    channel->out.state == OUT_ENDED && !channel->close_sent)
 		channel_send_close(channel);
 }
 
@@ -96,15 +96,15 @@ channel_after_send(struct channel *channel)
 {
 	struct proxy *proxy = channel->proxy;
 
-	if (channel->above && buf_len(&channel->out) <= LIMIT_LOW_WATER)
+	if (channel->out.above && buf_len(&channel->out.buf) <= LIMIT_LOW_WATER)
 		channel_schedule(channel);
-	if (!channel->shut || channel->eof_sent || buf_len(&channel->out) > 0 ||
+	if (channel->out.state != OUT_SHUT || buf_len(&channel->out.buf) > 0 ||
 	    !channel_can_send(channel))
 		return;
-	channel->eof_sent = true;
+	channel->out.state = OUT_ENDED;
 	conn_put(proxy->conn, chan_put(CHAN_EOF, channel->peer));
-	channel->mark = conn_taken(proxy->conn);
-	if (channel->finishing)
+	channel->out.mark = conn_taken(proxy->conn);
+	if (channel->owner == OWNER_FINISHING)
 		channel_start_linger(channel);
 	channel_end_finish(channel);
 }
@@ -132,12 +132,12 @@ channel_send_packets(struct channel *channel, const uint8_t *bytes, size_t len,
 	size_t sent = 0, n = 0, part, taken;
 
 	assert(max <= CHANNEL_PACKETS);
-	if (len > channel->peer_window)
-		len = channel->peer_window;
+	if (len > channel->out.window)
+		len = channel->out.window;
 	for (; sent < len && n < max; n++) {
 		part = len - sent;
-		if (part > channel->peer_packet)
-			part = channel->peer_packet;
+		if (part > channel->out.packet)
+			part = channel->out.packet;
 		chan_data_head(heads[n], channel->peer, (uint32_t)part);
 		pieces[2 * n] = (struct iovec) { heads[n], CHAN_DATA_HEAD };
 		pieces[2 * n + 1] =
@@ -156,9 +156,9 @@ channel_send_packets(struct channel *channel, const uint8_t *bytes, size_t len,
 		sent -= pieces[2 * n - 1].iov_len;
 	if (sent == 0)
 		return 0;
-	channel->peer_window -= (uint32_t)sent;
-	channel->handed += sent;
-	channel->mark = conn_taken(conn);
+	channel->out.window -= (uint32_t)sent;
+	channel->out.handed += sent;
+	channel->out.mark = conn_taken(conn);
 	return sent;
 }
 
@@ -167,10 +167,10 @@ static void
 channel_wait(struct channel *channel, bool first)
 {
 	if (first)
-		TAILQ_INSERT_HEAD(&channel->proxy->waiting, channel, entry);
+		TAILQ_INSERT_HEAD(&channel->proxy->waiting, channel, out.entry);
 	else
-		TAILQ_INSERT_TAIL(&channel->proxy->waiting, channel, entry);
-	channel->waiting = true;
+		TAILQ_INSERT_TAIL(&channel->proxy->waiting, channel, out.entry);
+	channel->out.waiting = true;
 }
 
 size_t
@@ -180,9 +180,9 @@ channel_send(struct channel *channel, const uint8_t *bytes, size_t len)
 	size_t sent = 0;
 	bool full = false;
 
-	if (!channel_can_send(channel) || channel->waiting)
+	if (!channel_can_send(channel) || channel->out.waiting)
 		return 0;
-	while (sent < len && channel->peer_window > 0 && !full) {
+	while (sent < len && channel->out.window > 0 && !full) {
 		if (!TAILQ_EMPTY(&proxy->waiting) &&
 		    !channel_is_small(channel, len - sent))
 			full = true;
@@ -198,9 +198,9 @@ channel_send(struct channel *channel, const uint8_t *bytes, size_t len)
 void
 channel_flush(struct channel *channel)
 {
-	buf_consume(&channel->out,
-	    channel_send(channel, buf_bytes(&channel->out),
-		buf_len(&channel->out)));
+	buf_consume(&channel->out.buf,
+	    channel_send(channel, buf_bytes(&channel->out.buf),
+		buf_len(&channel->out.buf)));
 	channel_after_send(channel);
 }
 
@@ -211,14 +211,15 @@ channel_turns(struct proxy *proxy)
 	bool full = false;
 
 	while (!full && (channel = TAILQ_FIRST(&proxy->waiting)) != NULL) {
-		bool alone = TAILQ_NEXT(channel, entry) == NULL;
+		bool alone = TAILQ_NEXT(channel, out.entry) == NULL;
 		size_t sent;
 
 		channel_unwait(channel);
-		sent = channel_send_packets(channel, buf_bytes(&channel->out),
-		    buf_len(&channel->out), alone ? CHANNEL_PACKETS : 1, &full);
-		buf_consume(&channel->out, sent);
-		if (buf_len(&channel->out) > 0 && channel->peer_window > 0)
+		sent = channel_send_packets(channel,
+		    buf_bytes(&channel->out.buf), buf_len(&channel->out.buf),
+		    alone ? CHANNEL_PACKETS : 1, &full);
+		buf_consume(&channel->out.buf, sent);
+		if (buf_len(&channel->out.buf) > 0 && channel->out.window > 0)
 			channel_wait(channel, sent == 0);
 		channel_after_send(channel);
 	}

@@ -12,53 +12,74 @@
 /* Longest why of closed(): sshd's words and some of ours. */
 #define CHANNEL_WHY_MAX (LOG_ESCAPED_MAX + REASON_MAX + 64)
 
+/* What its owner has done with the stream. */
+enum channel_owner {
+	OWNER_OPEN,
+	OWNER_FINISHING, /* stream_finish(): what is queued is still sent */
+	OWNER_GONE,
+};
+
+/* What comes. */
+struct channel_in {
+	struct buf buf;
+	struct window window;
+	bool reading;
+	enum {
+		IN_OPEN,
+		IN_ENDED, /* EOF has come; or CLOSE, and that is taken for it */
+		IN_TOLD,  /* eof() was called */
+	} state;
+	enum {
+		END_CERTAIN,
+		END_UNPROVEN, /* CLOSE has come, and no EOF on this link ever */
+		END_DOUBTFUL, /* channel_doubt() */
+	} end;
+	bool exhausted;	   /* the last data have used up the window */
+	uint64_t heard_at; /* when the last data came, uv_now() */
+	uint64_t eof_at;   /* when the EOF came */
+};
+
+/* What goes. */
+struct channel_out {
+	struct buf buf;
+	uint32_t window; /* the peer's: bytes that may be sent */
+	uint32_t packet; /* its largest packet, bytes */
+	uint64_t handed; /* bytes passed to conn ... */
+	uint64_t mark;	 /* ... and where they end: conn_taken() */
+	enum {
+		OUT_OPEN,
+		OUT_SHUT,  /* by the owner; EOF follows what is queued */
+		OUT_ENDED, /* EOF was sent */
+	} state;
+	bool above;   /* drained() must be called */
+	bool waiting; /* in proxy->waiting */
+	TAILQ_ENTRY(channel) entry;
+};
+
 struct channel {
 	struct stream stream;
 	struct proxy *proxy; /* NULL: it has no number any more */
 	uint32_t number;     /* ours */
 	uint32_t peer;	     /* the peer's, when open */
 	bool open;	     /* confirmed */
-	bool owned;	     /* the owner has not closed it */
-	bool finishing;	     /* stream_finish(): sends what is queued */
-
-	/* what comes */
-	struct buf in;
-	struct window window;
-	bool reading;
-	bool eof;      /* EOF has come; or unproven */
-	bool unproven; /* CLOSE has come, and no EOF on this link ever */
-	bool eof_told;
-	bool exhausted;	   /* the last data have used up the window */
-	bool starved;	   /* ... for LIMIT_IDLE_END_MS or longer before the
-			    * EOF */
-	bool doubtful;	   /* channel_doubt() */
-	uint64_t heard_at; /* when the last data came, uv_now() */
-	uint64_t eof_at;   /* when the EOF came */
-
-	/* what goes */
-	struct buf out;
-	uint32_t peer_window;
-	uint32_t peer_packet;
-	uint64_t handed; /* bytes passed to conn ... */
-	uint64_t mark;	 /* ... and where they end: conn_taken() */
-	bool above;	 /* drained() must be called */
-	bool waiting;	 /* in proxy->waiting */
-	bool shut;	 /* by the owner */
-	bool eof_sent;
-	bool close_sent;
+	bool close_sent;     /* or it will be, with the confirmation */
+	enum channel_owner owner;
+	struct channel_in in;
+	struct channel_out out;
 
 	int err; /* it is dead */
 	bool err_told;
-	char *why; /* of err; NULL: none yet, or out of memory */
+	char *why;		 /* of err; NULL: none yet, or out of memory */
 	struct reason *reason;	 /* borrowed, or NULL: explains a refusal */
 	struct reason_wait wait; /* for that explanation */
 
 	uv_idle_t idle;	  /* callbacks are due */
 	uv_timer_t timer; /* after stream_finish() */
 	unsigned int open_handles;
-	size_t linger_left; /* undelivered at the last tick */
-	unsigned int quiet_ms;
-	TAILQ_ENTRY(channel) entry;
+	struct {
+		size_t left; /* undelivered at the last tick */
+		unsigned int quiet_ms;
+	} linger;
 };
 
 /* ---- channel.c ---- */

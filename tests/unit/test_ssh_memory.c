@@ -243,8 +243,8 @@ run_channel(void)
 	} else {
 		fake_accept(&fake);
 		told = use_channel(&fake);
-		proxy_abort(fake.proxy);
 		stream_close(fake.stream);
+		proxy_abort(fake.proxy);
 		proxy_free(fake.proxy);
 	}
 	fake_end(&fake);

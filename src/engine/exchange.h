@@ -80,7 +80,8 @@ struct exchange_ops {
 	enum exchange_party party;
 	fits_op *fits; /* NULL: match_fits_any() */
 	/* Stricter than fits, by the RFCs: for lines that may not be replies at
-	 * all.  Not called for codes that refuse any command.  NULL: by the verb. */
+	 * all.  Not called for codes that refuse any command.  NULL: by the
+	 * verb. */
 	fits_op *expects;
 	misfit_op *misfit; /* NULL: the reply answers this exchange */
 	begin_op *begin;   /* NULL: effect_begin() */
@@ -207,14 +208,14 @@ void exchange_keep_line(struct engine *engine, struct exchange *exchange,
  * LIMIT_UNSURE_MS. */
 void exchange_time(struct engine *engine, struct exchange *request);
 /* Ends the wait for replies to requests and our own commands: all of them, or
- * only those with a limit (timed).  The requests are not sent in another variant,
- * and commands after them may be sent. */
+ * only those with a limit (timed).  The requests are not sent in another
+ * variant, and commands after them may be sent. */
 void exchange_be_sure(struct engine *engine, bool all);
 /* Does any exchange wait for a listener, or for a request of our own? */
 bool exchange_waits(const struct engine *engine);
+#define EXCHANGE_NO_DATA "425 No data connection: %s."
 /* Sets the reply that the client gets, or may get later: a text without a line
  * end. */
-#define EXCHANGE_NO_DATA "425 No data connection: %s."
 void exchange_set_text(struct engine *engine, struct exchange *exchange,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* LOCAL: sends its reply. */

@@ -31,8 +31,8 @@
  *	cwd.c		the working directory at the server
  *	owner.c		login, pace of commands, drain: for the owner
  *
- * All lines are handled in engine_next().  While no action is queued, it takes one
- * step: it handles a line of the server; if there is none, a line of the
+ * All lines are handled in engine_next().  While no action is queued, it takes
+ *one step: it handles a line of the server; if there is none, a line of the
  * client; if there is none, the EOF or loss of a control connection.  A line
  * that cannot be handled yet stays in the line reader, with all bytes after it.
  * This is how replies are held and commands are delayed.
@@ -250,8 +250,8 @@ struct action_queue {
 struct data_table {
 	struct data data[LIMIT_SESSION_DATA];
 	struct data *next;   /* DATA_NEXT, or NULL */
-	struct data *making; /* the one whose listener a held line of a reply waits
-			      * for */
+	struct data *making; /* the one whose listener a held line of a reply
+			      * waits for */
 	/* The client and the server may have agreed on a data connection that
 	 * does not go through culvert. */
 	bool foreign;

@@ -68,9 +68,9 @@ struct link_handler {
 	/*
 	 * ssh has ended, or could not be started.  Called once, after closed()
 	 * of every stream.  (A stream with a CHANNEL_EOF that its owner does
-	 * not read gets no closed(); it delivers the EOF when the owner reads.)  was_up: up() was
-	 * called.  why: ssh's last lines, or what else is known; valid in the
-	 * call.
+	 * not read gets no closed(); it delivers the EOF when the owner reads.)
+	 * was_up: up() was called.  why: ssh's last lines, or what else is
+	 * known; valid in the call.
 	 */
 	void (*down)(void *ctx, bool was_up, const char *why);
 };

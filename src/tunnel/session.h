@@ -82,7 +82,7 @@ struct session {
 	uint64_t began_at;	  /* uv_now() */
 	struct log_limit warnings;
 	struct secrets *secrets; /* from the first line at -v -v */
-	bool over;		/* ENGINE_END was carried out */
+	bool over;		 /* ENGINE_END was carried out */
 };
 
 #define session_say(session, level, ...) \

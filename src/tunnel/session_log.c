@@ -93,8 +93,7 @@ session_log_transcript(struct session *session,
 		log_escape(text, sizeof(text), line, len);
 		session_say(session, LOG_LEVEL_DEBUG, "-> %s", text);
 	} else {
-		shown = secrets_shown(session->secrets, action->bytes,
-		    len);
+		shown = secrets_shown(session->secrets, action->bytes, len);
 		log_escape(text, sizeof(text), action->bytes, shown);
 		session_say(session, LOG_LEVEL_DEBUG, "<- %s%s", text,
 		    shown < len ? "****" : "");

@@ -20,6 +20,15 @@ command_misused(const char *name, const char *what)
 	return EXIT_USAGE;
 }
 
+int
+command_printed(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	log_err("cannot write: %s", strerror(errno));
+	return EXIT_FAILED;
+}
+
 bool
 command_ended(enum options_result result, const char *name,
     const char *const *help, const char *why, int *ret_status)
@@ -33,14 +42,10 @@ command_ended(enum options_result result, const char *name,
 		*ret_status = command_misused(name, why);
 		return true;
 	}
-	*ret_status = EXIT_STOPPED;
 	for (help = result == OPTIONS_VERSION ? version : help; *help != NULL;
 	     help++)
 		fputs(*help, stdout);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		log_err("cannot write: %s", strerror(errno));
-		*ret_status = EXIT_FAILED;
-	}
+	*ret_status = command_printed(EXIT_STOPPED);
 	return true;
 }
 

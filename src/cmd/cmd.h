@@ -18,6 +18,10 @@
 bool command_ended(enum options_result result, const char *name,
     const char *const *help, const char *why, int *ret_status);
 
+/* Called after the last output on stdout.  Returns status; or EXIT_FAILED if
+ * something could not be written, which has been logged. */
+int command_printed(int status);
+
 /* Logs what is wrong, and where help is.  Returns EXIT_USAGE. */
 int command_misused(const char *name, const char *what);
 

@@ -72,7 +72,7 @@ print_tunnel(const struct config_tunnel *tunnel)
 
 /* The options of the process are the same in each tunnel, so those of the first
  * are printed. */
-static int
+static void
 config_print(const struct config *config, const struct command_line *options)
 {
 	printf("[defaults]\n");
@@ -81,7 +81,6 @@ config_print(const struct config *config, const struct command_line *options)
 		print_tunnel(&config->tunnels[i]);
 	for (int i = 0; i < options->n_names; i++)
 		print_tunnel(config_find(config, options->names[i]));
-	return EXIT_STOPPED;
 }
 
 int
@@ -106,9 +105,10 @@ command_config(int argc, char **argv)
 	} else if (options.flag) {
 		printf("%s: %zu tunnel%s\n", options.path, config.n_tunnels,
 		    config.n_tunnels == 1 ? "" : "s");
-		status = EXIT_STOPPED;
+		status = command_printed(EXIT_STOPPED);
 	} else {
-		status = config_print(&config, &options);
+		config_print(&config, &options);
+		status = command_printed(EXIT_STOPPED);
 	}
 	config_free(&config);
 	return status;

@@ -1,10 +1,8 @@
 /*
  * culvert status: shows what the culverts of this user are doing.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -106,11 +104,7 @@ print_all(struct wanted *wanted, struct instance *instances, size_t n)
 	}
 	if (!any)
 		log_err("%s", why);
-	if (fflush(stdout) != 0) {
-		log_err("cannot write: %s", strerror(errno));
-		return EXIT_FAILED;
-	}
-	return any ? EXIT_STOPPED : EXIT_FAILED;
+	return command_printed(any ? EXIT_STOPPED : EXIT_FAILED);
 }
 
 static int

@@ -2,10 +2,13 @@
 
 import pathlib
 import re
+import subprocess
 
 import pytest
 
 import cli
+import culvert
+from process import FAILSAFE
 
 FILE = """\
 include = conf.d/*.conf
@@ -78,6 +81,17 @@ def test_check(home, tmp):
     assert cli.run(home, "config", "--test", "-f", str(wrong)) == (
         1, f'culvert: {wrong}:9: there is no "alow-tls"; did you mean '
         '"allow-tls"?\n')
+
+
+@pytest.mark.parametrize("argv", [[], ["--test"], ["--help"]])
+def test_full_output(home, argv):
+    """Standard output that cannot be written is a failure."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([culvert.PROGRAM, "config", *argv], stdout=full,
+                              stderr=subprocess.PIPE, text=True,
+                              timeout=FAILSAFE, env=cli.environment(home))
+    assert done.returncode == 1
+    assert done.stderr == "culvert: cannot write: No space left on device\n"
 
 
 @pytest.mark.parametrize("argv, words", [

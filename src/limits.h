@@ -228,6 +228,9 @@
 #define LIMIT_CONTROL_PEERS 16
 #define LIMIT_CONTROL_REQUEST 4096
 
+/* Reloads that wait while another one reads the configuration file. */
+#define LIMIT_RELOADS 32
+
 /* ---- configuration files ---- */
 
 /* Depth of included files. */

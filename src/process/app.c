@@ -150,10 +150,10 @@ app_sweep(struct app *app)
 }
 
 void
-app_reloaded(struct app *app, const char *why)
+app_reloaded(struct app *app, const char *name, const char *why)
 {
 	if (app->control != NULL)
-		control_reloaded(app->control, why);
+		control_reloaded(app->control, name, why);
 }
 
 /* ---- the service manager ---- */

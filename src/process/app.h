@@ -87,9 +87,9 @@ int app_run(struct app *app, bool good);
 /* Tells the service manager how many destinations are connected. */
 void app_show_status(struct app *app);
 
-/* Call it when a reload has ended.  why: the reason if it has failed, or NULL.
- */
-void app_reloaded(struct app *app, const char *why);
+/* Call it when a reload has ended.  The parameters are those of
+ * control_reloaded(). */
+void app_reloaded(struct app *app, const char *name, const char *why);
 
 /* Call it when an entry is leaving: the entry is freed once it has no sessions.
  */

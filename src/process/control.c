@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "limits.h"
 #include "process/destination.h"
@@ -21,9 +22,10 @@ struct control_peer {
 	struct control_socket *control;
 	struct stream *stream;
 	bool waits; /* for the end of a reload */
-	bool ended; /* has ended its direction, but still gets an answer */
+	char reloads[LIMIT_TUNNEL_NAME + 1]; /* the tunnel; "": all */
 	char line[LIMIT_CONTROL_REQUEST];
 	size_t len;
+	struct buf later; /* what came after the reload */
 };
 
 struct control_socket {
@@ -40,15 +42,8 @@ control_forget(struct control_peer *peer)
 {
 	LIST_REMOVE(peer, link);
 	peer->control->n_peers--;
+	buf_free(&peer->later);
 	free(peer);
-}
-
-/* All answers have been written. */
-static void
-control_finish(struct control_peer *peer)
-{
-	stream_finish(peer->stream);
-	control_forget(peer);
 }
 
 /* ---- answers ---- */
@@ -117,10 +112,14 @@ do_order(struct control_peer *peer, const json_t *request,
 	/* Only a request without "tunnel" is for the whole process. */
 	done = (tunnel == NULL || name != NULL) &&
 	    control->order(control->ctx, order, name, why, sizeof(why));
-	/* The answer to a reload comes when the file has been read. */
-	peer->waits = order == CONTROL_RELOAD && done;
-	if (!peer->waits)
+	if (order != CONTROL_RELOAD || !done) {
 		answer_done(peer, done, why);
+		return;
+	}
+	/* control_reloaded() answers. */
+	peer->waits = true;
+	snprintf(peer->reloads, sizeof(peer->reloads), "%s",
+	    name != NULL ? name : "");
 }
 
 static void
@@ -169,6 +168,25 @@ control_take_line(struct control_peer *peer, const char *line, size_t len)
 
 /* ---- connections ---- */
 
+/* Returns the number of bytes taken: those after a reload must wait for its
+ * answer, because the answers come in the order of the requests. */
+static size_t
+control_take(struct control_peer *peer, const char *bytes, size_t len)
+{
+	size_t at;
+
+	for (at = 0; at < len && !peer->waits; at++) {
+		if (bytes[at] != '\n') {
+			if (peer->len < sizeof(peer->line))
+				peer->line[peer->len++] = bytes[at];
+			continue;
+		}
+		control_take_line(peer, peer->line, peer->len);
+		peer->len = 0;
+	}
+	return at;
+}
+
 static void
 control_on_data(void *ctx, const struct iovec *pieces, size_t n)
 {
@@ -176,17 +194,18 @@ control_on_data(void *ctx, const struct iovec *pieces, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		const char *bytes = pieces[i].iov_base;
+		size_t len = pieces[i].iov_len;
+		size_t taken = control_take(peer, bytes, len);
 
-		for (size_t at = 0; at < pieces[i].iov_len; at++) {
-			if (bytes[at] != '\n') {
-				if (peer->len < sizeof(peer->line))
-					peer->line[peer->len++] = bytes[at];
-				continue;
-			}
-			control_take_line(peer, peer->line, peer->len);
-			peer->len = 0;
+		if (buf_append(&peer->later, bytes + taken, len - taken) != 0) {
+			log_verbose("requests on the control socket were lost");
+			stream_close(peer->stream);
+			control_forget(peer);
+			return;
 		}
 	}
+	if (peer->waits)
+		stream_read_stop(peer->stream);
 }
 
 static void
@@ -194,9 +213,8 @@ control_on_eof(void *ctx)
 {
 	struct control_peer *peer = ctx;
 
-	peer->ended = true;
-	if (!peer->waits)
-		control_finish(peer);
+	stream_finish(peer->stream);
+	control_forget(peer);
 }
 
 static void
@@ -204,7 +222,7 @@ control_on_drained(void *ctx)
 {
 	struct control_peer *peer = ctx;
 
-	if (!peer->ended)
+	if (!peer->waits)
 		stream_read_start(peer->stream);
 }
 
@@ -249,6 +267,7 @@ control_on_accepted(void *ctx, struct stream *stream)
 	}
 	peer->control = control;
 	peer->stream = stream;
+	buf_init(&peer->later, LIMIT_READ_CHUNK);
 	LIST_INSERT_HEAD(&control->peers, peer, link);
 	control->n_peers++;
 	stream_set_handler(stream, &peer_handler, peer);
@@ -283,19 +302,33 @@ control_open(struct shared *shared, control_order_cb *order, void *ctx)
 	return NULL;
 }
 
+/* Takes the requests after a reload. */
+static void
+control_resume(struct control_peer *peer)
+{
+	size_t taken;
+
+	peer->waits = false;
+	taken = control_take(peer, (const char *)buf_bytes(&peer->later),
+	    buf_len(&peer->later));
+	buf_consume(&peer->later, taken);
+	if (!peer->waits && stream_queued(peer->stream) <= LIMIT_HIGH_WATER)
+		stream_read_start(peer->stream);
+}
+
 void
-control_reloaded(struct control_socket *control, const char *why)
+control_reloaded(struct control_socket *control, const char *name,
+    const char *why)
 {
 	struct control_peer *peer, *next;
 
 	for (peer = LIST_FIRST(&control->peers); peer != NULL; peer = next) {
 		next = LIST_NEXT(peer, link);
-		if (!peer->waits)
+		if (!peer->waits ||
+		    (name != NULL && strcmp(peer->reloads, name) != 0))
 			continue;
 		answer_done(peer, why == NULL, why);
-		peer->waits = false;
-		if (peer->ended)
-			control_finish(peer);
+		control_resume(peer);
 	}
 }
 

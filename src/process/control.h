@@ -10,8 +10,8 @@
  *	{"do": "stop"|"drain"|"reload", "tunnel": NAME}	one tunnel of culvert up
  *	{"do": "end", "session": NUMBER}
  *
- * Answers: see status.h, {"ok": true}, or {"error": "..."}.  When culvert ends,
- * the connection ends.
+ * Answers: see status.h, {"ok": true}, or {"error": "..."}, in the order of the
+ * requests.  When culvert ends, the connection ends.
  */
 #ifndef PROCESS_CONTROL_H
 #define PROCESS_CONTROL_H
@@ -36,7 +36,7 @@ enum control_order {
  * Carries out an order for the tunnel with that name, or for all if name is
  * NULL.  Returns false with the reason in why if it cannot.  After a reload for
  * which it has returned true, control_reloaded() must be called when that has
- * ended.
+ * ended.  Such a name has at most LIMIT_TUNNEL_NAME bytes.
  */
 typedef bool control_order_cb(void *ctx, enum control_order order,
     const char *name, char *why, size_t why_size);
@@ -47,8 +47,10 @@ struct control_socket *control_open(struct shared *shared,
     control_order_cb *order, void *ctx);
 
 /* Call it when a reload has ended: answers the peers that have requested it.
- * why: the reason if it has failed, or NULL. */
-void control_reloaded(struct control_socket *control, const char *why);
+ * name: of the tunnel; "" if it was for all; NULL answers every reload.  why:
+ * the reason if it has failed, or NULL. */
+void control_reloaded(struct control_socket *control, const char *name,
+    const char *why);
 
 /* Accepts no more connections and closes those that there are.  NULL is
  * allowed. */

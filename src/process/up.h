@@ -27,7 +27,10 @@ struct up {
 	/* The tunnel to which the reload applies; "": all. */
 	char only[LIMIT_TUNNEL_NAME + 1];
 	bool reading; /* the monitor is reading the file */
-	bool again;   /* it must then read the file again */
+	/* The reloads that were requested meanwhile, each once: values for
+	 * only. */
+	char next[LIMIT_RELOADS][LIMIT_TUNNEL_NAME + 1];
+	size_t n_next;
 
 	/* In the monitor's process: the file as it was read last. */
 	struct loaded *reread;

@@ -282,33 +282,62 @@ up_reload_use(struct up *up, int err, const char *bytes, size_t len,
 	return failed == 0;
 }
 
+/* Lets the monitor read the file.  Returns false with the reason in why. */
 static bool up_read_file(struct up *up, char *why, size_t why_size);
+
+/* Does such a reload wait? */
+static bool
+is_next(const struct up *up, const char *only)
+{
+	for (size_t i = 0; i < up->n_next; i++)
+		if (strcmp(up->next[i], only) == 0)
+			return true;
+	return false;
+}
+
+/* Begins the next reload, and answers those that cannot be begun. */
+static void
+up_reload_next(struct up *up)
+{
+	char only[sizeof(up->only)], why[SETTINGS_WHY_MAX];
+
+	while (up->n_next > 0 && !up->reading) {
+		memcpy(only, up->next[0], sizeof(only));
+		memmove(up->next[0], up->next[1],
+		    --up->n_next * sizeof(up->next[0]));
+		memcpy(up->only, only, sizeof(only));
+		if (up_read_file(up, why, sizeof(why)))
+			return;
+		log_err("%s", why);
+		app_reloaded(up->app, only, why);
+	}
+}
 
 static void
 up_reload_on_read(void *ctx, int err, const char *bytes, size_t len)
 {
 	struct up *up = ctx;
 	struct app *app = up->app;
-	char why[SETTINGS_WHY_MAX];
-	bool again = up->again, good;
+	char only[sizeof(up->only)], why[SETTINGS_WHY_MAX];
+	bool good;
 
 	up->reading = false;
 	if (app->shared.stopping || app->shared.draining) {
 		if (!app->shared.stopping)
 			notify_send(&app->notify, "READY=1");
-		app_reloaded(app, "culvert is stopping");
+		up->n_next = 0;
+		app_reloaded(app, NULL, "culvert is stopping");
 		return;
 	}
 	good = up_reload_use(up, err, bytes, len, why);
 	notify_send(&app->notify, "READY=1");
 	app_show_status(app);
-	/* If a second reload was requested meanwhile, both requests are
-	 * answered when it has ended. */
-	if (again && up_read_file(up, why, sizeof(why)))
-		return;
-	if (again)
-		log_err("%s", why);
-	app_reloaded(app, good && !again ? NULL : why);
+	memcpy(only, up->only, sizeof(only));
+	/* If it was requested again meanwhile, both requests are answered when
+	 * the second reload has ended. */
+	if (!is_next(up, only))
+		app_reloaded(app, only, good ? NULL : why);
+	up_reload_next(up);
 }
 
 static bool
@@ -316,13 +345,12 @@ up_read_file(struct up *up, char *why, size_t why_size)
 {
 	int err = monitor_read(up->app->shared.monitor, up_reload_on_read, up);
 
-	up->again = err == -EBUSY;
-	up->reading |= err == 0;
+	up->reading = err == 0;
 	if (err == 0)
 		notify_reloading(&up->app->notify);
-	else if (!up->again)
+	else
 		cannot_read(up, err, why, why_size);
-	return err == 0 || up->again;
+	return err == 0;
 }
 
 /* ---- requests ---- */
@@ -331,16 +359,30 @@ up_read_file(struct up *up, char *why, size_t why_size)
 static bool
 reload(struct up *up, const char *name, char *why, size_t why_size)
 {
-	if (name != NULL && !command_line_wants(up->line, name)) {
-		snprintf(why, why_size,
-		    "culvert up was not started with a tunnel %.64s", name);
+	if (name != NULL &&
+	    (name[0] == '\0' || strlen(name) > LIMIT_TUNNEL_NAME)) {
+		snprintf(why, why_size, "that is not a valid name of a tunnel");
 		return false;
 	}
-	/* If a request comes during a reload, that reload and the next one
-	 * concern all tunnels. */
-	snprintf(up->only, sizeof(up->only), "%s",
-	    name != NULL && !up->reading ? name : "");
-	return up_read_file(up, why, why_size);
+	if (name != NULL && !command_line_wants(up->line, name)) {
+		snprintf(why, why_size,
+		    "culvert up was not started with a tunnel %s", name);
+		return false;
+	}
+	if (name == NULL)
+		name = "";
+	if (!up->reading) {
+		snprintf(up->only, sizeof(up->only), "%s", name);
+		return up_read_file(up, why, why_size);
+	}
+	if (is_next(up, name))
+		return true;
+	if (up->n_next == LIMIT_RELOADS) {
+		snprintf(why, why_size, "too many reloads are waiting");
+		return false;
+	}
+	snprintf(up->next[up->n_next++], sizeof(up->next[0]), "%s", name);
+	return true;
 }
 
 /* Can the entry with that name be stopped?  An entry that is leaving can only

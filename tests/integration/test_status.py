@@ -490,6 +490,53 @@ def test_reload_of_none(two):
     assert set(tunnels_of(two)) == {"plant", "bank"}
 
 
+def test_reload_in_order(two):
+    """Requests after a reload are answered after it, each with its answer."""
+    sock, _ = sock_of(two)
+    with sock, sock.makefile("r") as file:
+        sock.sendall(b'{"do":"reload"}\n{"do":"status"}\n'
+                     b'{"do":"reload","tunnel":"mill"}\n{"do":"reload"}\n'
+                     b'{"do":"drain","tunnel":"none"}\n')
+        sock.shutdown(socket.SHUT_WR)
+        said = [json.loads(line) for line in file]
+    assert [one.get("error", one.get("ok", one.get("state")))
+            for one in said] == [
+        True, "running", f"there is no [tunnel mill] in {two.path}", True,
+        "no tunnel none is running"]
+
+
+def test_reload_during_another(two, sshd, ftp_server, conf):
+    """Only the named tunnels change, and each request gets its own answer."""
+    changed = to(sshd, ftp_server, "max-data = 1")
+    conf(plant=changed, bank=changed, mill=to(sshd, ftp_server))
+    wanted = {"plant": {"ok": True}, "mill": {"ok": True}, "fen": {
+        "error": f"there is no [tunnel fen] in {two.path}"}}
+    with contextlib.ExitStack() as stack:
+        os.kill(two.monitor, signal.SIGSTOP)
+        try:
+            for name in (socks := {name: stack.enter_context(sock_of(two)[0])
+                                   for name in wanted}):
+                socks[name].sendall(json.dumps(
+                    {"do": "reload", "tunnel": name}).encode() + b"\n")
+                status_of(two)  # then it has taken the request
+        finally:
+            os.kill(two.monitor, signal.SIGCONT)
+        assert {name: json.loads(stack.enter_context(
+            sock.makefile("r")).readline())
+                for name, sock in socks.items()} == wanted
+    assert "plant: configuration changed" in two.output
+    assert "bank: configuration changed" not in two.output
+    assert {"plant", "bank", "mill"} == set(tunnels_of(two))
+
+
+@pytest.mark.parametrize("name", ["", "x" * 33])
+def test_reload_no_name(name, two):
+    """What cannot be a name does not reload anything."""
+    assert "that is not a valid name of a tunnel" in run(
+        two, "reload", name, status=1)
+    assert "reloaded" not in two.output
+
+
 def test_reload_of_plain(start_culvert, ftp_server):
     """Without a configuration file there is nothing to read."""
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}")

@@ -217,7 +217,6 @@ class Figure:
     over: str = None
     must: tuple = None
     over_quantity: str = None
-    unit: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

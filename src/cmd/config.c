@@ -83,6 +83,17 @@ config_print(const struct config *config, const struct command_line *options)
 		print_tunnel(config_find(config, options->names[i]));
 }
 
+/* Prints how many tunnels were checked. */
+static void
+print_checked(const struct config *config, const struct command_line *options)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < config->n_tunnels; i++)
+		n += command_line_wants(options, config->tunnels[i].name);
+	printf("%s: %zu tunnel%s\n", options->path, n, n == 1 ? "" : "s");
+}
+
 int
 command_config(int argc, char **argv)
 {
@@ -103,8 +114,7 @@ command_config(int argc, char **argv)
 		log_err("%s", why);
 		status = EXIT_FAILED;
 	} else if (options.flag) {
-		printf("%s: %zu tunnel%s\n", options.path, config.n_tunnels,
-		    config.n_tunnels == 1 ? "" : "s");
+		print_checked(&config, &options);
 		status = command_printed(EXIT_STOPPED);
 	} else {
 		config_print(&config, &options);

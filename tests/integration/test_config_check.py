@@ -76,7 +76,7 @@ def test_same_port_of_two(tmp):
     """Only among the tunnels that run together."""
     text = A.format("2121:h:21") + B.format("2121:h:21")
     assert check(tmp, text)[0] == 1
-    assert check(tmp, text, "a")[0] == 0
+    assert check(tmp, text, "a") == (0, "FILE: 1 tunnel\n")
     assert check(tmp, text, "a", "b")[0] == 1
 
 

@@ -270,6 +270,18 @@ bind_all(struct tunnel *tunnel)
 	return bind_one(tunnel, any, false);
 }
 
+static bool
+is_bound(const struct tunnel *tunnel, const struct addr *at)
+{
+	for (size_t i = 0; i < tunnel->n_listeners; i++) {
+		struct addr bound = net_listener_addr(tunnel->listeners[i]);
+
+		if (addr_same_ip(&bound, at))
+			return true;
+	}
+	return false;
+}
+
 /* Listens at every address of a name.  One that works is enough: /etc/hosts may
  * have ::1 for "localhost" on a host without IPv6.  But this fails if another
  * program listens at one of them, because clients could connect to that. */
@@ -288,7 +300,9 @@ bind_name(struct tunnel *tunnel, const char *name, const char **ret_why)
 		return -EADDRNOTAVAIL;
 	}
 	for (info = found; info != NULL; info = info->ai_next)
-		if (addr_from_sockaddr(info->ai_addr, &at) == 0) {
+		/* /etc/hosts may have an address twice. */
+		if (addr_from_sockaddr(info->ai_addr, &at) == 0 &&
+		    !is_bound(tunnel, &at)) {
 			err = bind_one(tunnel, at, false);
 			/* With port 0, the kernel has chosen a port that is
 			 * free at the first address only. */

@@ -284,20 +284,42 @@ def test_up(tmp):
     assert f"culvert: {path}:8: L = localhost:2121:h:21: {path}:4 already" in said
 
 
+def run_with_hosts(tmp, text, *argv):
+    """Run culvert with that /etc/hosts."""
+    hosts = tmp / "hosts"
+    hosts.write_text(text)
+    return subprocess.run(
+        ["unshare", "-m", "sh", "-c",
+         f"mount --bind {hosts} /etc/hosts && exec \"$@\"", "sh",
+         culvert.PROGRAM, *argv], capture_output=True, text=True,
+        timeout=FAILSAFE, env=cli.environment(tmp))
+
+
 def test_name_in_part(tmp, sshd):
     """A name of which one address is in use is an error."""
-    hosts = tmp / "hosts"
-    hosts.write_text("127.0.0.1 two.test\n::1 two.test\n")
     with scripted.Listener(address="::1") as taken:
-        done = subprocess.run(
-            ["unshare", "-m", "sh", "-c",
-             f"mount --bind {hosts} /etc/hosts && exec \"$@\"", "sh",
-             culvert.PROGRAM, "-F", sshd.config, "--ssh", "/bin/false", "-L",
-             f"two.test:{taken.port}:h:21", "files.test"],
-            capture_output=True, text=True, timeout=FAILSAFE,
-            env=cli.environment(tmp))
+        done = run_with_hosts(
+            tmp, "127.0.0.1 two.test\n::1 two.test\n", "-F", sshd.config,
+            "--ssh", "/bin/false", "-L", f"two.test:{taken.port}:h:21",
+            "files.test")
     assert done.returncode == 1, done
     assert "Address already in use" in done.stderr, done
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_name_twice(address, tmp, sshd):
+    """/etc/hosts has an address twice: culvert listens on it once."""
+    with scripted.Listener(address=address) as free:
+        port = free.port
+    hosts = f"{address} two.test\n" * 2
+    done = run_with_hosts(tmp, hosts, "-F", sshd.config, "--ssh", "/bin/false",
+                          "-L", f"two.test:{port}:h:21", "files.test")
+    assert "in use" not in done.stderr, done
+    assert "ssh could not connect to files.test" in done.stderr, done
+    (tmp / "conf").write_text(A.format(f"two.test:{port}:h:21"))
+    done = run_with_hosts(tmp, hosts, "config", "--test", "-f",
+                          str(tmp / "conf"))
+    assert done.returncode == 0, done
 
 
 @pytest.mark.parametrize("line", [

@@ -31,7 +31,7 @@ note_change(struct check *check, enum finding finding)
 		change.forward = check->forward;
 	if (change.part == SUGGEST_TUNNEL)
 		change.value = check->options->nearest;
-	suggest_add(&check->command, change);
+	suggest_add(&check->suggest.command, change);
 }
 
 void
@@ -127,7 +127,7 @@ check_set_facts(struct check *check)
 	fact_set(facts, FACT_KEY_PLACE, ".ssh/authorized_keys");
 	suggest_ssh(conf->ssh_arguments.texts, conf->ssh_arguments.n,
 	    conf->destination, facts->text[FACT_SSH_COMMAND], FACT_MAX);
-	suggest_key_line(conf, check->modes, conf->server_mode,
+	suggest_key_line(conf, check->suggest.modes, conf->server_mode,
 	    facts->text[FACT_KEY_LINE], FACT_MAX);
 	set_own_user(check);
 }
@@ -179,7 +179,7 @@ check_make_parts(struct check *check)
 {
 	const struct check_options *options = check->options;
 
-	window_budget_init(&check->budget, LIMIT_MEMORY, LIMIT_WINDOW_MAX);
+	window_budget_init(&check->link.budget, LIMIT_MEMORY, LIMIT_WINDOW_MAX);
 	check->net = net_new(&check->loop);
 	check->report.json = options->json;
 	check->report.quiet = check->conf->quiet;
@@ -196,16 +196,18 @@ check_make_parts(struct check *check)
 static void
 set_link(struct check *check)
 {
-	check->hearer = (struct words_hearer) { on_line, check };
-	check->link = check->options->link;
-	check->link.monitor = check->monitor;
-	check->link.directory = check->directory;
-	check->link.budget = &check->budget;
-	check->link.hearer = &check->hearer;
+	struct check_link *link = &check->link;
+
+	link->hearer = (struct words_hearer) { on_line, check };
+	link->options = check->options->link;
+	link->options.monitor = check->monitor;
+	link->options.directory = check->directory;
+	link->options.budget = &link->budget;
+	link->options.hearer = &link->hearer;
 	/* The findings quote ssh's messages. */
-	check->link.quiet = true;
+	link->options.quiet = true;
 	/* step_connect.c opens the session itself, to see the result. */
-	check->link.session = false;
+	link->options.session = false;
 }
 
 static bool
@@ -227,28 +229,30 @@ check_verdict(struct check *check)
 {
 	const struct check_options *options = check->options;
 	const char *tunnel = options->tunnel;
-	enum options_mode mode = suggest_mode(check->conf, check->modes);
+	const struct suggest_modes *modes = check->suggest.modes;
+	struct suggest_command *command = &check->suggest.command;
+	enum options_mode mode = suggest_mode(check->conf, modes);
 	char text[SUGGEST_MAX], key[SUGGEST_MAX];
 	const struct report_end end = {
 		.destination = tunnel != NULL ?
 		    tunnel :
 		    fact(&check->facts, FACT_DESTINATION),
 		.command = text,
-		.changed = tunnel == NULL && check->command.has_capitals,
+		.changed = tunnel == NULL && command->has_capitals,
 		.key_line = key,
 		.key_place = fact(&check->facts, FACT_KEY_PLACE),
 	};
 
-	check->command.options = options->given;
-	check->command.n_options = options->n_given;
-	check->command.tunnel = tunnel;
-	check->command.config = options->config;
-	check->command.destination = check->conf->destination;
+	command->options = options->given;
+	command->n_options = options->n_given;
+	command->tunnel = tunnel;
+	command->config = options->config;
+	command->destination = check->conf->destination;
 	/* A tunnel's own mode need not be repeated. */
 	if (tunnel == NULL || mode != check->conf->server_mode)
-		check->command.mode = mode;
-	suggest_command(&check->command, text, sizeof(text));
-	suggest_key_line(check->conf, check->modes, mode, key, sizeof(key));
+		command->mode = mode;
+	suggest_command(command, text, sizeof(text));
+	suggest_key_line(check->conf, modes, mode, key, sizeof(key));
 	if (!report_finish(&check->report, &end)) {
 		log_err("cannot write the report");
 		return CHECK_FAILS;
@@ -267,8 +271,8 @@ check_free(struct check *check)
 
 	for (size_t i = 0; i < CHECK_SIGNALS; i++)
 		uv_close((uv_handle_t *)&check->signals[i], NULL);
-	nodelay_free(check->nodelay);
-	links_free(check->links);
+	nodelay_free(check->link.nodelay);
+	links_free(check->link.links);
 	monitor_detach(check->monitor);
 	/* Runs the callbacks of the handles closed just now. */
 	uv_run(&check->loop, UV_RUN_DEFAULT);
@@ -280,7 +284,6 @@ check_free(struct check *check)
 	report_free(&check->report);
 	free(check->outcomes);
 	login_forget(&check->login);
-	user_free(&check->become);
 }
 
 /* Prepares everything, and confines the process. */
@@ -313,15 +316,15 @@ check_steps(struct check *check)
 static void
 check_stop(struct check *check)
 {
-	if (check->link_up && !check->link_runs) {
-		fact_set(&check->facts, FACT_WHY, check->link_why);
+	if (check->link.up && !check->link.runs) {
+		fact_set(&check->facts, FACT_WHY, check->link.why);
 		check_find(check, SSH_LOST);
 	}
 	wait_end(&check->wait);
 	side_free(check->far);
 	side_free(check->near);
-	if (check->link_runs)
-		links_stop(check->links);
+	if (check->link.runs)
+		links_stop(check->link.links);
 	uv_run(&check->loop, UV_RUN_DEFAULT);
 }
 
@@ -333,15 +336,16 @@ check_run(const struct check_options *options)
 		.first = &options->link,
 		.n = 1,
 	};
+	struct user become = { .name = NULL };
 	int status = CHECK_FAILS;
 
 	check.options = options;
 	check.conf = options->options;
 	if (options->user != NULL &&
-	    !privileges_find_user(options->user, &check.become))
+	    !privileges_find_user(options->user, &become))
 		return CHECK_FAILS;
-	if (check.become.name != NULL)
-		monitor.user = check.user = &check.become;
+	if (become.name != NULL)
+		monitor.user = check.user = &become;
 	if (monitor_fork(&monitor, &check.monitor) != 0)
 		return CHECK_FAILS;
 	snprintf(check.directory, sizeof(check.directory), "%s",
@@ -357,5 +361,6 @@ check_run(const struct check_options *options)
 		check_stop(&check);
 	}
 	check_free(&check);
+	user_free(&become);
 	return status;
 }

@@ -28,6 +28,25 @@
 
 #define CHECK_SIGNALS 3
 
+/* The SSH connection: step_connect.c. */
+struct check_link {
+	struct link_options options;
+	struct window_budget budget;
+	struct words_hearer hearer;
+	struct links *links;
+	bool up;	    /* ssh has logged in */
+	bool runs;	    /* its down() has not come yet */
+	char why[FACT_MAX]; /* it is down */
+	struct nodelay *nodelay;
+	struct attempt session; /* of nodelay */
+};
+
+/* What is suggested at the end. */
+struct check_suggest {
+	struct suggest_modes modes[OPTIONS_FORWARDS_MAX];
+	struct suggest_command command;
+};
+
 struct check {
 	const struct check_options *options;
 	const struct options *conf; /* options->options */
@@ -37,18 +56,9 @@ struct check {
 	struct wait wait;
 	struct monitor *monitor;
 	char directory[PRIVDIR_MAX];
-	struct user become;
 	const struct user *user; /* the user to become, or NULL */
 	struct net *net;
-	struct window_budget budget;
-	struct words_hearer hearer;
-	struct link_options link;
-	struct links *links;
-	bool link_up;	/* ssh has logged in */
-	bool link_runs; /* its down() has not come yet */
-	char link_why[FACT_MAX];
-	struct nodelay *nodelay;
-	struct attempt session; /* of nodelay */
+	struct check_link link;
 	struct side *near;
 	struct side *far;
 	struct login login;
@@ -58,8 +68,7 @@ struct check {
 	sa_family_t family; /* that ssh is to use; AF_UNSPEC: any */
 	size_t forward;	    /* index of the current one */
 	struct judge_outcome *outcomes; /* one per forward */
-	struct suggest_modes modes[OPTIONS_FORWARDS_MAX];
-	struct suggest_command command; /* to suggest */
+	struct check_suggest suggest;
 };
 
 /* ---- check.c ---- */

@@ -137,7 +137,7 @@ step_config(struct check *check)
 	}
 	if (run.end.status == 127) {
 		fact_format(&check->facts, FACT_WHY, "%s is not found",
-		    check->link.program);
+		    check->link.options.program);
 		return check_find_last(check, SSH_CANNOT_RUN);
 	}
 	step_config_read(check, &run);

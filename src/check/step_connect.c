@@ -14,7 +14,7 @@ connect_on_up(void *ctx)
 {
 	struct check *check = ctx;
 
-	check->link_up = true;
+	check->link.up = true;
 }
 
 /* From now on nothing can be tried. */
@@ -23,9 +23,9 @@ connect_on_down(void *ctx, bool was_up, const char *why)
 {
 	struct check *check = ctx;
 
-	check->link_runs = false;
+	check->link.runs = false;
 	check->wait.over = true;
-	fact_text(check->link_why, "%s", why);
+	fact_text(check->link.why, "%s", why);
 }
 
 /* Returns 0 or a negative errno. */
@@ -37,23 +37,23 @@ connect_start(struct check *check)
 		.down = connect_on_down,
 	};
 	const struct links_options options = {
-		.link = &check->link,
+		.link = &check->link.options,
 		.max = 1,
 		.idle_ms = LIMIT_LINK_IDLE_MS,
 		.pause_ms = LIMIT_LINK_PAUSE_MS,
 	};
 	int err;
 
-	check->links = links_new(&check->loop, &options, &handler, check);
-	if (check->links == NULL)
+	check->link.links = links_new(&check->loop, &options, &handler, check);
+	if (check->link.links == NULL)
 		return -ENOMEM;
 	check->near = near_side_new(&check->loop, check->net);
-	check->far = far_side_new(&check->loop, check->links, check->net,
+	check->far = far_side_new(&check->loop, check->link.links, check->net,
 	    check->directory, false);
 	if (check->near == NULL || check->far == NULL)
 		return -ENOMEM;
-	err = links_start(check->links, false);
-	check->link_runs = err == 0;
+	err = links_start(check->link.links, false);
+	check->link.runs = err == 0;
 	return err;
 }
 
@@ -64,16 +64,16 @@ connect_wait(struct check *check)
 	struct wait *wait = &check->wait;
 
 	wait_begin(wait, wait->times.login);
-	while (!check->link_up && wait_more(wait))
+	while (!check->link.up && wait_more(wait))
 		;
-	if (check->link_up || !wait->late)
-		return check->link_up;
+	if (check->link.up || !wait->late)
+		return check->link.up;
 	/* Ends ssh, and waits for its last messages. */
-	links_stop(check->links);
+	links_stop(check->link.links);
 	wait_begin(wait, wait->times.login);
-	while (check->link_runs && wait_more(wait))
+	while (check->link.runs && wait_more(wait))
 		;
-	fact_text(check->link_why, "the login took too long");
+	fact_text(check->link.why, "the login took too long");
 	return false;
 }
 
@@ -84,7 +84,7 @@ connect_failed(struct check *check)
 	struct facts *facts = &check->facts;
 	enum finding finding = judge_ssh(facts);
 
-	fact_set(facts, FACT_WHY, check->link_why);
+	fact_set(facts, FACT_WHY, check->link.why);
 	if (!fact_known(facts, FACT_SSH_WHY))
 		fact_set(facts, FACT_SSH_WHY, fact(facts, FACT_WHY));
 	if (!fact_known(facts, FACT_KEYS))
@@ -134,7 +134,7 @@ nagle_try(struct check *check)
 	static const struct nodelay_handler handler = {
 		.done = nagle_on_session,
 	};
-	struct attempt *session = &check->session;
+	struct attempt *session = &check->link.session;
 	struct wait *wait = &check->wait;
 	char path[CMDLINE_PATH_MAX];
 	int err = cmdline_path(check->directory, path);
@@ -142,8 +142,8 @@ nagle_try(struct check *check)
 	session->result = ATTEMPT_STARTED;
 	if (err == 0)
 		err = nodelay_new(&check->loop, path, NULL,
-		    &link_info(links_first(check->links))->sends_eof, &handler,
-		    session, &check->nodelay);
+		    &link_info(links_first(check->link.links))->sends_eof,
+		    &handler, session, &check->link.nodelay);
 	if (err != 0)
 		attempt_fail(session, err, strerror(-err));
 	attempt_wait(session, wait, wait->times.connect);

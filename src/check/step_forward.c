@@ -141,7 +141,8 @@ static void
 forward_judge(struct check *check, const struct forward *forward,
     const struct judge_outcome *outcome)
 {
-	const struct reason *reason = link_reason(links_first(check->links));
+	const struct reason *reason =
+	    link_reason(links_first(check->link.links));
 	struct judge judge = {
 		.options = check->conf,
 		.forward = forward,
@@ -159,7 +160,7 @@ forward_judge(struct check *check, const struct forward *forward,
 	if (reason_is_expiry(reason))
 		fact_set(&check->facts, FACT_EXPIRED, "yes");
 	judge_forward(&judge);
-	check->modes[check->forward] = (struct suggest_modes) {
+	check->suggest.modes[check->forward] = (struct suggest_modes) {
 		.known = judge.tried,
 		.passive = judge.works[JUDGE_PASSIVE],
 		.active = judge.works[JUDGE_ACTIVE],
@@ -201,7 +202,7 @@ step_forward(struct check *check)
 	forward_probe(check, forward, outcome);
 	/* Failures mean nothing if the link was lost; then wait for its down().
 	 */
-	while (!check->wait.over && !link_is_up(links_first(check->links)))
+	while (!check->wait.over && !link_is_up(links_first(check->link.links)))
 		uv_run(&check->loop, UV_RUN_ONCE);
 	if (!check->wait.over)
 		forward_judge(check, forward, outcome);

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +20,10 @@
 #include "limits.h"
 #include "ssh/cmdline.h"
 #include "ssh/dump.h"
+
+/* The process is looked at so often.  pidfd_open(2) would tell its end, but is
+ * not possible in every container. */
+#define TRY_LOOK_MS 10
 
 /* Starts argv with output as its standard output and error.  0 or a negative
  * errno. */
@@ -60,19 +63,21 @@ try_spawn(char **argv, int output, pid_t *ret_pid)
 static int
 try_wait(pid_t pid)
 {
-	CLEANUP(cleanup_fd) int pidfd = pidfd_open(pid, 0);
-	struct pollfd ended = { .fd = pidfd, .events = POLLIN };
-	bool late = poll(&ended, 1, LIMIT_SSH_TRY_MS) == 0;
 	int status;
+	pid_t ended = waitpid(pid, &status, WNOHANG);
 
-	if (late)
+	for (int ms = 0; ended == 0 && ms < LIMIT_SSH_TRY_MS;
+	     ms += TRY_LOOK_MS) {
+		poll(NULL, 0, TRY_LOOK_MS);
+		ended = waitpid(pid, &status, WNOHANG);
+	}
+	if (ended == 0) {
 		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -1;
-	if (late)
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
 		return -ETIMEDOUT;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+	}
+	return ended == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 static void

@@ -4,11 +4,13 @@ Each is told with its file, its line, the cause and what to do; and a reload
 of a file that contradicts itself changes nothing.
 """
 
+import ctypes
 import os
 import pathlib
 import re
 import signal
 import socket
+import struct
 import subprocess
 
 import pytest
@@ -320,6 +322,32 @@ def test_name_twice(address, tmp, sshd):
     done = run_with_hosts(tmp, hosts, "config", "--test", "-f",
                           str(tmp / "conf"))
     assert done.returncode == 0, done
+
+
+def without_pidfd_open():
+    """Let pidfd_open() fail with EPERM, as in an old container."""
+    code = b"".join(struct.pack("=HBBI", *one) for one in [
+        (0x20, 0, 0, 0),          # load the number of the system call
+        (0x15, 0, 1, 434),        # pidfd_open, on every architecture
+        (0x06, 0, 0, 0x50001),    # SECCOMP_RET_ERRNO: EPERM
+        (0x06, 0, 0, 0x7fff0000)  # SECCOMP_RET_ALLOW
+    ])
+    filters = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("HP", len(code) // 8, ctypes.addressof(filters))
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.prctl(38, 1, 0, 0, 0) == 0  # PR_SET_NO_NEW_PRIVS
+    assert libc.prctl(22, 2, program) == 0  # PR_SET_SECCOMP: a filter
+
+
+def test_no_pidfd(tmp):
+    """Only the end of ssh -G counts, also without pidfd_open(2)."""
+    path = tmp / "conf"
+    path.write_text(A.format("0:h:21"))
+    done = subprocess.run(
+        [culvert.PROGRAM, "config", "--test", "-f", str(path)],
+        capture_output=True, text=True, timeout=FAILSAFE,
+        env=cli.environment(tmp), preexec_fn=without_pidfd_open)
+    assert (done.returncode, done.stdout) == (0, f"{path}: 1 tunnel\n"), done
 
 
 @pytest.mark.parametrize("line", [

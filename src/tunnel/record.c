@@ -53,6 +53,12 @@ json_path(const char *path)
 	return *path != '\0' ? json_text(path) : json_string("");
 }
 
+static bool
+has_hex(const struct engine_report *report)
+{
+	return !log_is_plain(report->name, true);
+}
+
 static json_t *
 json_hex(const char *text)
 {
@@ -125,7 +131,7 @@ json_record(const struct record *record)
 	json_object_set_new(json, "verb",
 	    json_string(*verb != '\0' ? verb : "SITE"));
 	json_object_set_new(json, "path", json_path(report->name));
-	if (!log_is_plain(report->name, true))
+	if (has_hex(report))
 		json_object_set_new(json, "path_hex", json_hex(report->name));
 	json_object_set_new(json, "direction",
 	    json_string(report->upload ? "upload" : "download"));
@@ -149,15 +155,35 @@ json_record(const struct record *record)
 	return json;
 }
 
+/* Like json_dumps(), which may leave out the name of a member when out of
+ * memory (jansson 2.14). */
+static char *
+json_line(const json_t *json)
+{
+	const size_t flags = JSON_COMPACT | JSON_REAL_PRECISION(12);
+	size_t len = json_dumpb(json, NULL, 0, flags);
+	char *text = len > 0 ? malloc(len + 1) : NULL;
+
+	if (text == NULL)
+		return NULL;
+	if (json_dumpb(json, text, len, flags) != len) {
+		free(text);
+		return NULL;
+	}
+	text[len] = '\0';
+	return text;
+}
+
 char *
 record_json(const struct record *record)
 {
 	json_t *json = json_record(record);
+	size_t n = RECORD_MEMBERS + (has_hex(record->report) ? 1 : 0);
 	char *text = NULL;
 
 	/* A member is missing if memory was short: then it is no record. */
-	if (json_object_size(json) >= RECORD_MEMBERS)
-		text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(12));
+	if (json_object_size(json) == n)
+		text = json_line(json);
 	json_decref(json);
 	return text;
 }

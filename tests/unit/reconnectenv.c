@@ -57,9 +57,15 @@ rec_go_to(struct rec_env *s, int port)
 int
 rec_set_up(void **state)
 {
+	return rec_set_up_with(state, "");
+}
+
+int
+rec_set_up_with(void **state, const char *config)
+{
 	struct rec_env *s = calloc(1, sizeof(*s));
 
-	sshenv_start(&s->env, "");
+	sshenv_start(&s->env, config);
 	sshenv_options(&s->env);
 	/* The monitor is to see what rec_go_to() changes. */
 	s->port_argument = mmap(NULL, PORT_ARGUMENT_MAX, PROT_READ | PROT_WRITE,
@@ -189,6 +195,23 @@ void
 rec_lose(struct rec_env *s)
 {
 	kill(sshenv_ssh(&s->env), SIGKILL);
+}
+
+void
+rec_lose_sshd(struct rec_env *s)
+{
+	pid_t sshd = s->env.sshd;
+	char path[64];
+	FILE *file;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)sshd,
+	    (int)sshd);
+	file = fopen(path, "r");
+	assert_non_null(file);
+	while (fscanf(file, "%d", &pid) == 1)
+		assert_int_equal(kill((pid_t)pid, SIGKILL), 0);
+	fclose(file);
 }
 
 size_t

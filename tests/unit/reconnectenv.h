@@ -32,6 +32,8 @@ struct rec_env {
 
 /* cmocka's: *state is a struct rec_env. */
 int rec_set_up(void **state);
+/* ... with these lines in sshd's configuration. */
+int rec_set_up_with(void **state, const char *config);
 int rec_tear_down(void **state);
 
 /* Makes s->reconnect, whose pauses begin with PAUSE_MS. */
@@ -56,6 +58,9 @@ const size_t *rec_go_astray(struct rec_env *s);
 
 /* Kills ssh. */
 void rec_lose(struct rec_env *s);
+
+/* Kills the sshd of the connection. */
+void rec_lose_sshd(struct rec_env *s);
 
 size_t rec_count_ssh(const struct rec_env *s);
 

@@ -266,7 +266,7 @@ sshenv_link(struct sshenv *env)
 	sshenv_monitor(env);
 	env->link = link_new(&env->loop, &env->options, &link_handler, env);
 	assert_non_null(env->link);
-	assert_int_equal(link_start(env->link, false), 0);
+	assert_int_equal(link_start(env->link, env->keep_session), 0);
 }
 
 struct links *

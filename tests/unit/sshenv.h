@@ -31,6 +31,7 @@ struct sshenv {
 	const char *argument_list[16];
 	struct window_budget budget;
 	struct link_options options;
+	bool keep_session;	 /* for link_start() */
 	struct monitor *monitor; /* of the latest link */
 	unsigned int monitor_lost;
 	struct link *link;

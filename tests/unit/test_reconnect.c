@@ -292,6 +292,80 @@ test_expect_stop_connecting(void **state)
 	assert_false(reconnect_is_up(s->reconnect));
 }
 
+/* ---- what status shows ---- */
+
+static void
+check_described(const struct rec_env *s, enum reconnect_state state,
+    const char *name, unsigned int losses, const char *why)
+{
+	struct reconnect_info info;
+
+	reconnect_describe(s->reconnect, &info);
+	assert_int_equal(info.state, state);
+	assert_string_equal(reconnect_state_name(info.state), name);
+	assert_int_equal(info.losses, losses);
+	assert_int_equal(info.links, state == RECONNECT_UP ? 1 : 0);
+	assert_string_equal(info.why, why);
+	if (state != RECONNECT_UP)
+		assert_int_equal(info.round_trip_us, 0);
+}
+
+static void
+test_described_in_each_state(void **state)
+{
+	struct rec_env *s = *state;
+
+	rec_start(s, &forever);
+	check_described(s, RECONNECT_CONNECTING, "connecting", 0, "");
+	rec_until(s, &s->up, 1);
+	check_described(s, RECONNECT_UP, "up", 0, "");
+	rec_lose(s);
+	rec_until(s, &s->down, 1);
+	check_described(s, RECONNECT_PAUSING, "pausing", 1, s->why);
+	rec_until(s, &s->up, 2);
+	check_described(s, RECONNECT_UP, "up", 1, "");
+	reconnect_stop(s->reconnect);
+	check_described(s, RECONNECT_STOPPING, "stopping", 1, "");
+	rec_until(s, &s->ended, 1);
+	assert_string_equal(reconnect_state_name(RECONNECT_ENDED), "ended");
+}
+
+/* ms counts since it is up, or since it is not. */
+static void
+test_described_since_when(void **state)
+{
+	struct rec_env *s = *state;
+	struct reconnect_info info;
+
+	rec_start_up(s, &forever);
+	sshenv_for(&s->env, 500);
+	reconnect_describe(s->reconnect, &info);
+	assert_in_range(info.ms, 500, 30000);
+	rec_lose(s);
+	rec_until(s, &s->down, 1);
+	reconnect_describe(s->reconnect, &info);
+	assert_in_range(info.ms, 0, 499);
+}
+
+static void
+test_described_round_trip(void **state)
+{
+	struct rec_env *s = *state;
+	struct reconnect_info info;
+	struct peer peer;
+	struct near near;
+
+	rec_start_up(s, &forever);
+	peer_start(&peer, &s->env, PEER_ECHO, 0);
+	near_dial_on(&near, &s->env, links_first(reconnect_links(s->reconnect)),
+	    peer.port);
+	sshenv_until(&s->env, &near.opened);
+	reconnect_describe(s->reconnect, &info);
+	assert_in_range(info.round_trip_us, 1, 30000000);
+	near_close(&near);
+	peer_end(&peer);
+}
+
 /* ---- the end, at each state ---- */
 
 static void
@@ -344,6 +418,9 @@ main(int argc, char **argv)
 		TEST(test_expect_stop),
 		TEST(test_expect_stop_pausing),
 		TEST(test_expect_stop_connecting),
+		TEST(test_described_in_each_state),
+		TEST(test_described_since_when),
+		TEST(test_described_round_trip),
 		TEST(test_stop_connecting),
 		TEST(test_stop_pausing),
 	};

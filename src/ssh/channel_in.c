@@ -185,14 +185,18 @@ static void
 channel_got_data(struct channel *channel, const struct chan_message *message)
 {
 	size_t len = message->data_len;
+	const char *wrong = NULL;
 
 	if (channel->close_sent) /* but the peer had not received it */
 		return;
-	if (channel->in.state != IN_OPEN || len > UINT32_MAX ||
-	    !window_receive(&channel->in.window, (uint32_t)len)) {
+	if (channel->in.state != IN_OPEN)
+		wrong = "the SSH server sent data after EOF";
+	else if (len > UINT32_MAX ||
+	    !window_receive(&channel->in.window, (uint32_t)len))
+		wrong = "the SSH server sent more than the window allows";
+	if (wrong != NULL) {
 		channel_deliver(channel->proxy);
-		channel_violated(channel,
-		    "the SSH server sent more than the window allows");
+		channel_violated(channel, wrong);
 		return;
 	}
 	channel->in.exhausted = channel->in.window.left == 0;

@@ -112,6 +112,7 @@ on_closed(void *ctx, int err, const char *why)
 	assert_true(why[0] != '\0');
 	tell(fake, 'c');
 	fake->err = err;
+	snprintf(fake->why, sizeof(fake->why), "%s", why);
 }
 
 const struct stream_handler fake_stream_handler = { on_opened, on_data, on_eof,

@@ -33,6 +33,7 @@ struct fake {
 	char told[64]; /* a letter for each callback */
 	size_t received;
 	int err;
+	char why[200]; /* of err */
 	bool stop_in_data;
 };
 

@@ -152,6 +152,8 @@ test_window_exceeded(void **state)
 	say_data(fake, 0, 1);
 	assert_string_equal(fake->told, "oc");
 	assert_int_equal(fake->err, -EPROTO);
+	assert_string_equal(fake->why,
+	    "the SSH server sent more than the window allows");
 	expect(fake, TEXT("\0\0\0\6\0\x61\0\0\0\7"));
 	/* It may send on until it hears of it. */
 	say_data(fake, 2, 0);
@@ -159,6 +161,21 @@ test_window_exceeded(void **state)
 	expect_nothing(fake);
 	assert_int_equal(fake->lost, 0);
 	assert_string_equal(fake->told, "oc");
+}
+
+static void
+test_data_after_eof(void **state)
+{
+	struct fake *fake = *state;
+
+	dial(fake, WINDOW_1000);
+	say(fake, TEXT("\0\0\0\6\0\x60\0\0\0\0"));
+	say_data(fake, 0, 1);
+	assert_string_equal(fake->told, "oec");
+	assert_int_equal(fake->err, -EPROTO);
+	assert_string_equal(fake->why, "the SSH server sent data after EOF");
+	expect(fake, TEXT("\0\0\0\6\0\x61\0\0\0\7"));
+	assert_int_equal(fake->lost, 0);
 }
 
 /* CLOSE without EOF of a server that sends EOF otherwise is a loss, at once,
@@ -377,6 +394,7 @@ main(void)
 		TEST(test_window_grows),
 		TEST(test_window_stays),
 		TEST(test_window_exceeded),
+		TEST(test_data_after_eof),
 		TEST(test_cut),
 		TEST(test_end),
 		TEST(test_late_answer),

@@ -56,8 +56,9 @@ monitor_place(struct monitor_state *monitor, uint32_t number)
 {
 	struct monitor_child *child = monitor_child(monitor, 0);
 
-	if (number == 0 || child == NULL ||
-	    monitor_child(monitor, number) != NULL)
+	if (number == 0 || monitor_child(monitor, number) != NULL)
+		monitor_refuse(monitor, "an invalid number");
+	if (child == NULL)
 		monitor_refuse(monitor, "too many processes");
 	return child;
 }

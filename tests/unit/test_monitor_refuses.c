@@ -168,6 +168,31 @@ test_refused(void **state)
 	check_refused(env, &bad[n], 1, true);
 }
 
+/* The message has the reason: 0 is no number, and 1 is in use. */
+static void
+test_refused_numbers(void **state)
+{
+	struct monitorenv *env = *state;
+	int before = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	int said = open(env->base, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	struct monitor_request request;
+	char text[1000] = "";
+
+	for (uint32_t number = 0; number < 2; number++) {
+		request = a_start(number);
+		assert_int_equal(ftruncate(said, 0), 0);
+		assert_int_equal(lseek(said, 0, SEEK_SET), 0);
+		dup2(said, STDERR_FILENO);
+		check_refused(env, &request, sizeof(request), true);
+		dup2(before, STDERR_FILENO);
+		assert_true(pread(said, text, sizeof(text) - 1, 0) > 0);
+		assert_non_null(
+		    strstr(text, "invalid request (an invalid number)"));
+	}
+	close(said);
+	close(before);
+}
+
 static void
 test_refused_signals(void **state)
 {
@@ -296,6 +321,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		MONITORENV_TEST(test_refused),
+		MONITORENV_TEST(test_refused_numbers),
 		MONITORENV_TEST(test_refused_signals),
 		MONITORENV_TEST(test_refused_descriptors),
 		MONITORENV_TEST(test_refused_metrics),

@@ -166,9 +166,10 @@ data_open(struct engine *engine, const struct exchange *request,
 	action->data = data->number;
 	action->client = *client;
 	action->server = *server;
+	action->unproven = data->unproven;
+	/* The next action may move this one. */
 	if (engine_is_framed(engine))
 		tell_framing(engine, data);
-	action->unproven = data->unproven;
 	if (data->unproven)
 		data_set_timer(engine, data, WAIT_PROOF);
 	return data;

@@ -335,6 +335,7 @@ void engine_sendf(struct engine *engine, enum engine_peer peer,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 void engine_logf(struct engine *engine, enum engine_level level,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Queues an action, for the caller to fill in before it queues another one. */
 struct engine_action *engine_act(struct engine *engine,
     enum engine_action_type type);
 /* Gives the action that was queued last a copy of a text, as its bytes.  Do not

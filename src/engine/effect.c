@@ -68,6 +68,13 @@ effect_auth(struct engine *engine, struct exchange *auth, unsigned code)
 	    "commands, and its data connections do not go through SSH");
 }
 
+/* The client's commands no longer wait for the reply. */
+void
+effect_skip_auth(struct engine *engine, struct exchange *auth)
+{
+	engine->tls = TLS_NOT;
+}
+
 /* USER, REIN, and a PORT that passed unchanged make the prepared data
  * connection invalid.  USER and REIN also cancel the REST.  REIN ends block
  * mode and record structure. */

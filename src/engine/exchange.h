@@ -180,6 +180,7 @@ skip_op transfer_skip;
 begin_op effect_begin, effect_begin_epsv_all;
 end_op effect_auth, effect_epsv_all, effect_quit, effect_rest, effect_setting,
     effect_void;
+skip_op effect_skip_auth;
 
 fits_op noop_fits, noop_expects;
 misfit_op noop_misfit;

@@ -22,7 +22,8 @@ struct control_peer {
 	struct control_socket *control;
 	struct stream *stream;
 	bool waits; /* for the end of a reload */
-	char reloads[LIMIT_TUNNEL_NAME + 1]; /* the tunnel; "": all */
+	/* The tunnel that it reloads; "": all. */
+	char reloads[LIMIT_TUNNEL_NAME + 1];
 	char line[LIMIT_CONTROL_REQUEST];
 	size_t len;
 	struct buf later; /* what came after the reload */

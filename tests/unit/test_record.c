@@ -25,7 +25,7 @@ failing_malloc(size_t size)
 static void
 check_path(const char *path)
 {
-	const struct log_origin origin = { .session = 1, .peer = "192.0.2.1:9" };
+	const struct log_origin origin = { .session = 1, .peer = "[::1]:9" };
 	const struct engine_report report = {
 		.verb = VERB_RETR,
 		.name = path,

@@ -13,8 +13,8 @@
 bool
 session_may_warn(struct session *session)
 {
-	return log_limit_allows(&session->warnings,
-	    uv_now(session->options->loop), &session->origin);
+	return log_limit_allows(&session->log.warnings,
+	    uv_now(session->options->loop), &session->log.origin);
 }
 
 /* ---- idle connections that sshd closes ---- */
@@ -219,7 +219,7 @@ session_pump(struct session *session)
 	free(session->user);
 	session->user = NULL;
 	session_clock_close(session);
-	log_limit_end(&session->warnings, &session->origin);
+	log_limit_end(&session->log.warnings, &session->log.origin);
 	session_say(session, LOG_LEVEL_VERBOSE, "ended");
 	LIST_REMOVE(session, link);
 	admission_leave(session->place);
@@ -433,12 +433,12 @@ session_begin(struct tunnel *tunnel, struct stream *client,
 	}
 	session->tunnel = tunnel;
 	session->options = options;
-	session->origin = (struct log_origin) {
+	session->log.origin = (struct log_origin) {
 		.tunnel = options->name,
 		.session = ++options->count->last_number,
-		.peer = session->peer_text,
+		.peer = session->log.peer_text,
 	};
-	snprintf(session->peer_text, sizeof(session->peer_text), "%s",
+	snprintf(session->log.peer_text, sizeof(session->log.peer_text), "%s",
 	    peer->family != AF_UNSPEC ? addr_format(peer, text) :
 					tunnel->side[ENGINE_CLIENT]->name);
 	session->place = place;
@@ -450,7 +450,7 @@ session_begin(struct tunnel *tunnel, struct stream *client,
 	    uv_now(options->loop));
 	session_clock_open(session);
 	session_say(session, LOG_LEVEL_VERBOSE, "control connection from %s",
-	    session->peer_text);
+	    session->log.peer_text);
 	open_controls(session, client);
 	LIST_INSERT_HEAD(&tunnel->sessions, session, link);
 	tunnel->stats.sessions++;

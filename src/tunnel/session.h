@@ -54,11 +54,29 @@ enum session_clock {
 	CLOCK_TIMERS,
 };
 
+struct session_log {
+	struct log_origin origin; /* its peer is peer_text */
+	char peer_text[ADDR_TEXT_MAX];
+	struct log_limit warnings;
+	struct secrets *secrets; /* from the first line at -v -v */
+};
+
+/* session_clock.c: --max-lines */
+struct session_lines {
+	uint64_t granted_at; /* the last time, uv_now() */
+	bool slowed;	     /* it was logged that lines must wait */
+};
+
+/* session_client.c */
+struct session_progress {
+	uint64_t sum; /* at the last look, */
+	uint64_t at;  /* ... and since when it is the same */
+};
+
 struct session {
 	struct tunnel *tunnel;
 	const struct tunnel_options *options; /* the tunnel's */
-	struct log_origin origin;	      /* its peer is peer_text */
-	char peer_text[ADDR_TEXT_MAX];
+	struct session_log log;
 	LIST_ENTRY(session) link; /* of the tunnel's sessions */
 	struct admission_place *place;
 	struct engine *engine;
@@ -73,20 +91,16 @@ struct session {
 	struct addr server;   /* server's end; AF_UNSPEC: not known */
 	uv_timer_t timers[CLOCK_TIMERS];
 	unsigned int open_timers; /* that uv_close() has not ended yet */
-	uint64_t granted_at;	  /* when lines were last granted, uv_now() */
-	bool slowed;		  /* it was logged that lines must wait */
-	char drain_why[100];	  /* "": it does not drain */
-	uint64_t progress;	  /* session_client.c: at its last look, */
-	uint64_t progress_at;	  /* ... and since when it is the same */
-	char *user;		  /* who has logged in, or NULL */
-	uint64_t began_at;	  /* uv_now() */
-	struct log_limit warnings;
-	struct secrets *secrets; /* from the first line at -v -v */
-	bool over;		 /* ENGINE_END was carried out */
+	struct session_lines lines;
+	char drain_why[100]; /* "": it does not drain */
+	struct session_progress progress;
+	char *user;	   /* who has logged in, or NULL */
+	uint64_t began_at; /* uv_now() */
+	bool over;	   /* ENGINE_END was carried out */
 };
 
 #define session_say(session, level, ...) \
-	log_line((level), &(session)->origin, __VA_ARGS__)
+	log_line((level), &(session)->log.origin, __VA_ARGS__)
 
 /* ---- for its tunnel ---- */
 

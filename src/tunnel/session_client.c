@@ -39,10 +39,10 @@ has_progress(struct session *session)
 {
 	uint64_t progress = progress_of(session);
 
-	if (progress == session->progress)
+	if (progress == session->progress.sum)
 		return false;
-	session->progress = progress;
-	session->progress_at = uv_now(session->options->loop);
+	session->progress.sum = progress;
+	session->progress.at = uv_now(session->options->loop);
 	return true;
 }
 
@@ -75,7 +75,7 @@ session_client_look(struct session *session)
 	 * its transfer may be running. */
 	if (session->drain_why[0] != '\0' && client->ended)
 		limit_ms = LIMIT_DRAIN_MS;
-	quiet_ms = uv_now(session->options->loop) - session->progress_at;
+	quiet_ms = uv_now(session->options->loop) - session->progress.at;
 	if (quiet_ms >= limit_ms)
 		session_client_lost(session, client->ended ? ended : unread);
 }
@@ -90,7 +90,7 @@ session_client_watch(struct session *session)
 		uv_timer_stop(timer);
 	} else if (!uv_is_active((uv_handle_t *)timer)) {
 		has_progress(session);
-		session->progress_at = uv_now(session->options->loop);
+		session->progress.at = uv_now(session->options->loop);
 		session_clock_set(session, CLOCK_CLIENT, LIMIT_CLIENT_LOOK_MS,
 		    LIMIT_CLIENT_LOOK_MS);
 	}

@@ -66,7 +66,7 @@ expire_idle(struct session *session)
 static void
 expire_credit(struct session *session)
 {
-	session->granted_at = uv_now(session->options->loop);
+	session->lines.granted_at = uv_now(session->options->loop);
 	engine_grant(session->engine);
 }
 
@@ -140,14 +140,14 @@ void
 session_grant_lines(struct session *session, const struct engine_action *action)
 {
 	uint64_t now = uv_now(session->options->loop);
-	uint64_t next = session->granted_at + CLOCK_LINES_MS;
+	uint64_t next = session->lines.granted_at + CLOCK_LINES_MS;
 
-	if (next > now && !session->slowed) {
+	if (next > now && !session->lines.slowed) {
 		session_say(session, LOG_LEVEL_WARN,
 		    "the client sends more than %u commands a second; it is "
 		    "slowed down (--max-lines)",
 		    session->options->policy->max_lines);
-		session->slowed = true;
+		session->lines.slowed = true;
 	}
 	session_clock_set(session, CLOCK_CREDIT, next > now ? next - now : 0,
 	    0);
@@ -173,7 +173,7 @@ session_clock_open(struct session *session)
 		session->timers[i].data = session;
 	}
 	session->open_timers = CLOCK_TIMERS;
-	session->granted_at = uv_now(session->options->loop);
+	session->lines.granted_at = uv_now(session->options->loop);
 	if (policy->login_ms > 0)
 		session_clock_set(session, CLOCK_LOGIN, policy->login_ms, 0);
 	if (policy->keepalive_ms > 0)
@@ -189,9 +189,9 @@ session_clock_on_closed(uv_handle_t *handle)
 	if (--session->open_timers > 0)
 		return;
 	engine_free(session->engine);
-	if (session->secrets != NULL)
-		secrets_forget(session->secrets);
-	free(session->secrets);
+	if (session->log.secrets != NULL)
+		secrets_forget(session->log.secrets);
+	free(session->log.secrets);
 	free(session);
 }
 

@@ -81,19 +81,19 @@ session_log_transcript(struct session *session,
 
 	if (log_get_level() < LOG_LEVEL_DEBUG)
 		return;
-	if (session->secrets == NULL)
-		session->secrets = calloc(1, sizeof(*session->secrets));
-	if (session->secrets == NULL)
+	if (session->log.secrets == NULL)
+		session->log.secrets = calloc(1, sizeof(*session->log.secrets));
+	if (session->log.secrets == NULL)
 		return;
 	if (action->peer == ENGINE_SERVER) {
-		secrets_hear(session->secrets, action->bytes, action->len);
+		secrets_hear(session->log.secrets, action->bytes, action->len);
 		command_parse(action->bytes, action->len, &command);
 		len = command_loggable(action->bytes, action->len, &command,
 		    line, sizeof(line));
 		log_escape(text, sizeof(text), line, len);
 		session_say(session, LOG_LEVEL_DEBUG, "-> %s", text);
 	} else {
-		shown = secrets_shown(session->secrets, action->bytes, len);
+		shown = secrets_shown(session->log.secrets, action->bytes, len);
 		log_escape(text, sizeof(text), action->bytes, shown);
 		session_say(session, LOG_LEVEL_DEBUG, "<- %s%s", text,
 		    shown < len ? "****" : "");

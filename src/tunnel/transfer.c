@@ -82,7 +82,7 @@ write_record(const struct session *session, const struct engine_report *report,
 	const struct tunnel_options *options = session->options;
 	struct record record = {
 		.seconds = -1,
-		.origin = &session->origin,
+		.origin = &session->log.origin,
 		.report = report,
 	};
 	char digest[DIGEST_TEXT_MAX];
@@ -138,8 +138,8 @@ session_describe(const struct session *session, struct session_info *ret)
 {
 	const struct dataconn *conn;
 
-	ret->number = session->origin.session;
-	ret->client = session->peer_text;
+	ret->number = session->log.origin.session;
+	ret->client = session->log.peer_text;
 	ret->user = session->user != NULL ? session->user : "";
 	ret->ms = uv_now(session->options->loop) - session->began_at;
 	ret->n_transfers = 0;

@@ -245,7 +245,7 @@ tunnel_end_session(struct tunnel *tunnel, unsigned long number, const char *why)
 	struct session *session;
 
 	LIST_FOREACH (session, &tunnel->sessions, link)
-		if (session->origin.session == number)
+		if (session->log.origin.session == number)
 			break;
 	if (session != NULL)
 		session_stop(session, why);

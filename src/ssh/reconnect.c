@@ -30,6 +30,18 @@
 /* The shortest UnusedConnectionTimeout that sshd can have. */
 #define RECONNECT_UNUSED_MS 1000
 
+/* About UnusedConnectionTimeout. */
+struct reconnect_unused {
+	uint64_t since; /* nothing is open on the link */
+	bool keep_session;
+	enum reconnect_advice {
+		RECONNECT_NO_ADVICE,
+		RECONNECT_KEEPS_SESSION,
+		RECONNECT_NO_SESSION,
+		RECONNECT_SESSION_ENDS,
+	} advice; /* the last one logged */
+};
+
 struct reconnect {
 	uv_loop_t *loop;
 	struct reconnect_options options;
@@ -46,15 +58,8 @@ struct reconnect {
 	bool was_up;
 	bool expect_stop;
 	bool told; /* a failure was logged; until the link is up */
-	bool keep_session;
-	enum reconnect_advice {
-		RECONNECT_NO_ADVICE,
-		RECONNECT_KEEPS_SESSION,
-		RECONNECT_NO_SESSION,
-		RECONNECT_SESSION_ENDS,
-	} advice; /* about UnusedConnectionTimeout; the last one logged */
+	struct reconnect_unused unused;
 	uint64_t up_at;
-	uint64_t unused_at; /* since when nothing is open on it */
 	uint64_t down_at;
 	uint64_t losses;
 	char why[LIMIT_SSH_KEPT + 128]; /* reconnect_why() */
@@ -188,7 +193,7 @@ reconnect_failed(struct reconnect *reconnect)
 static void
 reconnect_attempt(struct reconnect *reconnect)
 {
-	int err = links_start(reconnect->links, reconnect->keep_session);
+	int err = links_start(reconnect->links, reconnect->unused.keep_session);
 
 	reconnect->state = RECONNECT_CONNECTING;
 	if (err == 0)
@@ -237,7 +242,7 @@ reconnect_on_up(void *ctx)
 	reconnect->told = false;
 	reconnect->failures = 0;
 	reconnect->up_at = now;
-	reconnect->unused_at = now;
+	reconnect->unused.since = now;
 	reconnect->why[0] = '\0';
 	reconnect_watch_idle(reconnect);
 	reconnect->handler->up(reconnect->ctx);
@@ -254,9 +259,9 @@ reconnect_advise(struct reconnect *reconnect)
 	    *end != '\0' ? RECONNECT_SESSION_ENDS :
 			   RECONNECT_KEEPS_SESSION;
 
-	if (advice == reconnect->advice)
+	if (advice == reconnect->unused.advice)
 		return;
-	reconnect->advice = advice;
+	reconnect->unused.advice = advice;
 	if (advice == RECONNECT_KEEPS_SESSION)
 		log_info("from now on a session keeps the SSH connection to "
 			 "%s open, because of UnusedConnectionTimeout",
@@ -282,7 +287,7 @@ reconnect_advise(struct reconnect *reconnect)
 static bool
 reconnect_note_unused(struct reconnect *reconnect)
 {
-	uint64_t ms = uv_now(reconnect->loop) - reconnect->unused_at;
+	uint64_t ms = uv_now(reconnect->loop) - reconnect->unused.since;
 	size_t len = strlen(reconnect->why);
 
 	if (reconnect->held > 0 || ms < RECONNECT_UNUSED_MS ||
@@ -292,7 +297,7 @@ reconnect_note_unused(struct reconnect *reconnect)
 	    " (unused for %.0f s: if sshd is OpenSSH 9.2 or newer, see "
 	    "UnusedConnectionTimeout in sshd_config)",
 	    (double)ms / 1000);
-	reconnect->keep_session = true;
+	reconnect->unused.keep_session = true;
 	return true;
 }
 
@@ -404,7 +409,7 @@ reconnect_start(struct reconnect *reconnect)
 	reconnect->down_at = uv_now(reconnect->loop);
 	if (reconnect->options.on_demand)
 		return 0;
-	err = links_start(reconnect->links, reconnect->keep_session);
+	err = links_start(reconnect->links, reconnect->unused.keep_session);
 	reconnect->state = err == 0 ? RECONNECT_CONNECTING : RECONNECT_ENDED;
 	return err;
 }
@@ -514,7 +519,7 @@ reconnect_release(struct reconnect *reconnect)
 {
 	assert(reconnect->held > 0);
 	reconnect->held--;
-	reconnect->unused_at = uv_now(reconnect->loop);
+	reconnect->unused.since = uv_now(reconnect->loop);
 	reconnect_watch_idle(reconnect);
 }
 

@@ -79,11 +79,11 @@ tunnel_say_cannot(const struct tunnel *tunnel, const char *reason, char *why,
     size_t why_size)
 {
 	const struct tunnel_options *options = &tunnel->options;
-	bool known = tunnel->far_at.family != AF_UNSPEC;
+	bool known = tunnel->remote.at.family != AF_UNSPEC;
 
 	snprintf(why, why_size, "cannot listen on %s%sport %u%s: %s",
 	    options->bind, *options->bind != '\0' ? " " : "",
-	    known ? tunnel->far_at.port : options->port,
+	    known ? tunnel->remote.at.port : options->port,
 	    options->remote ? " of the SSH server" : "", reason);
 }
 
@@ -101,9 +101,9 @@ tunnel_new(const struct tunnel_options *options, char *why, size_t why_size)
 	}
 	tunnel->options = *options;
 	LIST_INIT(&tunnel->sessions);
-	TAILQ_INIT(&tunnel->waiting);
-	uv_timer_init(options->loop, &tunnel->timer);
-	tunnel->timer.data = tunnel;
+	TAILQ_INIT(&tunnel->local.waiting);
+	uv_timer_init(options->loop, &tunnel->remote.timer);
+	tunnel->remote.timer.data = tunnel;
 	tunnel->throttle = throttle_new(options->loop, options->policy->rate);
 	if (tunnel->throttle == NULL) {
 		snprintf(why, why_size, "out of memory");
@@ -141,16 +141,16 @@ const char *
 tunnel_address(const struct tunnel *tunnel, char *text, size_t size)
 {
 	char one[ADDR_TEXT_MAX];
-	struct addr at = tunnel->far_at;
+	struct addr at = tunnel->remote.at;
 	size_t len = 0;
 
 	*text = '\0';
 	if (tunnel->options.remote)
 		snprintf(text, size, "%s", format_one(tunnel, &at, one));
-	else if (tunnel->n_listeners == 0)
-		snprintf(text, size, "%s", tunnel->stood);
-	for (size_t i = 0; i < tunnel->n_listeners && len < size; i++) {
-		at = net_listener_addr(tunnel->listeners[i]);
+	else if (tunnel->local.n_listeners == 0)
+		snprintf(text, size, "%s", tunnel->local.stood);
+	for (size_t i = 0; i < tunnel->local.n_listeners && len < size; i++) {
+		at = net_listener_addr(tunnel->local.listeners[i]);
 		len += (size_t)snprintf(text + len, size - len, "%s%s",
 		    i > 0 ? " and " : "", format_one(tunnel, &at, one));
 	}
@@ -255,7 +255,8 @@ tunnel_end_session(struct tunnel *tunnel, unsigned long number, const char *why)
 bool
 tunnel_has_sessions(const struct tunnel *tunnel)
 {
-	return !LIST_EMPTY(&tunnel->sessions) || !TAILQ_EMPTY(&tunnel->waiting);
+	return !LIST_EMPTY(&tunnel->sessions) ||
+	    !TAILQ_EMPTY(&tunnel->local.waiting);
 }
 
 void
@@ -281,5 +282,5 @@ tunnel_free(struct tunnel *tunnel)
 	log_limit_end(&tunnel->refusals,
 	    &(struct log_origin) { .tunnel = tunnel->options.name });
 	throttle_free(tunnel->throttle);
-	uv_close((uv_handle_t *)&tunnel->timer, tunnel_on_freed);
+	uv_close((uv_handle_t *)&tunnel->remote.timer, tunnel_on_freed);
 }

@@ -46,7 +46,7 @@ end_waiting(struct tunnel_waiting *waiting)
 {
 	struct tunnel *tunnel = waiting->tunnel;
 
-	TAILQ_REMOVE(&tunnel->waiting, waiting, entry);
+	TAILQ_REMOVE(&tunnel->local.waiting, waiting, entry);
 	if (waiting->place != NULL)
 		admission_leave(waiting->place);
 	reconnect_release(tunnel->options.reconnect);
@@ -154,7 +154,7 @@ wait_for_link(struct tunnel *tunnel, struct stream *stream,
 	waiting->stream = stream;
 	waiting->place = place;
 	stream_set_handler(stream, &handler, waiting);
-	TAILQ_INSERT_TAIL(&tunnel->waiting, waiting, entry);
+	TAILQ_INSERT_TAIL(&tunnel->local.waiting, waiting, entry);
 	uv_timer_init(tunnel->options.loop, &waiting->timer);
 	waiting->timer.data = waiting;
 	policy_learn(tunnel->options.policy, local, peer, &waiting->client);
@@ -169,7 +169,7 @@ tunnel_local_up(struct tunnel *tunnel)
 {
 	struct tunnel_waiting *waiting;
 
-	while ((waiting = TAILQ_FIRST(&tunnel->waiting)) != NULL) {
+	while ((waiting = TAILQ_FIRST(&tunnel->local.waiting)) != NULL) {
 		/* The session first, so that the link is held without a gap. */
 		session_begin(tunnel, waiting->stream, &waiting->client.at,
 		    &waiting->client.addr, waiting->place);
@@ -183,7 +183,7 @@ tunnel_local_down(struct tunnel *tunnel, const char *why)
 {
 	struct tunnel_waiting *waiting;
 
-	while ((waiting = TAILQ_FIRST(&tunnel->waiting)) != NULL)
+	while ((waiting = TAILQ_FIRST(&tunnel->local.waiting)) != NULL)
 		refuse_waiting(waiting, why);
 }
 
@@ -239,20 +239,20 @@ bind_one(struct tunnel *tunnel, struct addr at, bool dual)
 	struct net_listener *listener;
 	int err;
 
-	if (tunnel->n_listeners == TUNNEL_LISTENERS_MAX)
+	if (tunnel->local.n_listeners == TUNNEL_LISTENERS_MAX)
 		return 0;
 	if (!addr_is_loopback(&at) && tunnel->options.policy->n_allow == 0) {
-		tunnel->exposed = true;
+		tunnel->local.exposed = true;
 		return -EPERM;
 	}
 	/* The addresses of one name share the port that the first was given. */
 	at.port = tunnel->options.port;
-	if (at.port == 0 && tunnel->n_listeners > 0)
-		at.port = net_listener_addr(tunnel->listeners[0]).port;
+	if (at.port == 0 && tunnel->local.n_listeners > 0)
+		at.port = net_listener_addr(tunnel->local.listeners[0]).port;
 	listener = listen_one(tunnel, &at, dual, &err);
 	if (listener == NULL)
 		return err;
-	tunnel->listeners[tunnel->n_listeners++] = listener;
+	tunnel->local.listeners[tunnel->local.n_listeners++] = listener;
 	return 0;
 }
 
@@ -273,8 +273,9 @@ bind_all(struct tunnel *tunnel)
 static bool
 is_bound(const struct tunnel *tunnel, const struct addr *at)
 {
-	for (size_t i = 0; i < tunnel->n_listeners; i++) {
-		struct addr bound = net_listener_addr(tunnel->listeners[i]);
+	for (size_t i = 0; i < tunnel->local.n_listeners; i++) {
+		struct addr bound =
+		    net_listener_addr(tunnel->local.listeners[i]);
 
 		if (addr_same_ip(&bound, at))
 			return true;
@@ -312,7 +313,7 @@ bind_name(struct tunnel *tunnel, const char *name, const char **ret_why)
 	freeaddrinfo(found);
 	if (in_use)
 		return -EADDRINUSE;
-	return tunnel->n_listeners > 0 ? 0 : err;
+	return tunnel->local.n_listeners > 0 ? 0 : err;
 }
 
 static int
@@ -342,7 +343,7 @@ tunnel_local_make(struct tunnel *tunnel, char *why, size_t why_size)
 	tunnel->side[ENGINE_SERVER] = options->far;
 	tunnel->listen_at[ENGINE_SERVER] = options->policy->far_address;
 	err = tunnel_local_bind_where(tunnel, &reason);
-	if (tunnel->exposed) {
+	if (tunnel->local.exposed) {
 		tunnel_say_cannot(tunnel, allow_missing, why, why_size);
 		return -1;
 	}
@@ -363,8 +364,8 @@ tunnel_local_start(struct tunnel *tunnel, tunnel_started_cb *started, void *ctx)
 	char why[300];
 	int err = 0;
 
-	for (size_t i = 0; i < tunnel->n_listeners && err == 0; i++)
-		err = net_listener_start(tunnel->listeners[i]);
+	for (size_t i = 0; i < tunnel->local.n_listeners && err == 0; i++)
+		err = net_listener_start(tunnel->local.listeners[i]);
 	if (err != 0)
 		tunnel_say_cannot(tunnel, strerror(-err), why, sizeof(why));
 	started(ctx, tunnel, err != 0 ? why : NULL);
@@ -376,7 +377,7 @@ tunnel_waiting(const struct tunnel *tunnel)
 	const struct tunnel_waiting *waiting;
 	size_t n = 0;
 
-	TAILQ_FOREACH (waiting, &tunnel->waiting, entry)
+	TAILQ_FOREACH (waiting, &tunnel->local.waiting, entry)
 		n++;
 	return n;
 }
@@ -387,10 +388,11 @@ tunnel_local_close(struct tunnel *tunnel, const char *why)
 	struct net_listener *listener;
 	struct addr at;
 
-	if (tunnel->n_listeners > 0)
-		tunnel_address(tunnel, tunnel->stood, sizeof(tunnel->stood));
-	while (tunnel->n_listeners > 0) {
-		listener = tunnel->listeners[--tunnel->n_listeners];
+	if (tunnel->local.n_listeners > 0)
+		tunnel_address(tunnel, tunnel->local.stood,
+		    sizeof(tunnel->local.stood));
+	while (tunnel->local.n_listeners > 0) {
+		listener = tunnel->local.listeners[--tunnel->local.n_listeners];
 		at = net_listener_addr(listener);
 		net_listener_close(listener);
 		if (tunnel->options.activation != NULL)

@@ -23,6 +23,28 @@ struct tunnel_waiting;
 
 LIST_HEAD(session_list, session);
 
+/* What only a local tunnel has. */
+struct tunnel_local {
+	struct net_listener *listeners[TUNNEL_LISTENERS_MAX];
+	size_t n_listeners;
+	char stood[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX]; /* their addresses,
+							   * once closed */
+	bool exposed; /* an address is not loopback, and there is no --allow */
+	TAILQ_HEAD(, tunnel_waiting) waiting;
+};
+
+/* What only a remote tunnel has. */
+struct tunnel_remote {
+	struct side_listener *listener;
+	struct addr at;	  /* where sshd listens; AF_UNSPEC until it has listened
+			   * once */
+	uv_timer_t timer; /* until it listens again */
+	struct pause pause;
+	bool told; /* it was logged that it does not listen; until it does */
+	tunnel_started_cb *started;
+	void *started_ctx;
+};
+
 struct tunnel {
 	struct tunnel_options options;
 	struct side *side[2]; /* toward the client and the server, by enum
@@ -42,24 +64,8 @@ struct tunnel {
 	struct throttle *throttle; /* of its data connections */
 	struct session_list sessions;
 	struct log_limit refusals;
-	uv_timer_t timer; /* a remote tunnel's: until it listens again */
-
-	/* A local tunnel's. */
-	struct net_listener *listeners[TUNNEL_LISTENERS_MAX];
-	size_t n_listeners;
-	char stood[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX]; /* their addresses,
-							   * once closed */
-	bool exposed; /* an address is not loopback, and there is no --allow */
-	TAILQ_HEAD(, tunnel_waiting) waiting;
-
-	/* A remote tunnel's. */
-	struct side_listener *far;
-	struct addr far_at; /* where sshd listens; AF_UNSPEC until it has
-			     * listened once */
-	struct pause pause;
-	bool told; /* it was logged that it does not listen; until it does */
-	tunnel_started_cb *started;
-	void *started_ctx;
+	struct tunnel_local local;
+	struct tunnel_remote remote;
 };
 
 /*

@@ -89,10 +89,10 @@ static void tunnel_remote_listen(struct tunnel *tunnel);
 static void
 tell_started(struct tunnel *tunnel, const char *why)
 {
-	tunnel_started_cb *started = tunnel->started;
+	tunnel_started_cb *started = tunnel->remote.started;
 
-	tunnel->started = NULL;
-	started(tunnel->started_ctx, tunnel, why);
+	tunnel->remote.started = NULL;
+	started(tunnel->remote.started_ctx, tunnel, why);
 }
 
 static void
@@ -103,15 +103,15 @@ tunnel_remote_on_listening(void *ctx, const struct addr *v4,
 	const struct log_origin origin = { .tunnel = tunnel->options.name };
 	char text[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX];
 
-	tunnel->far_at = v4->family != AF_UNSPEC ? *v4 : *v6;
-	if (tunnel->started != NULL) {
+	tunnel->remote.at = v4->family != AF_UNSPEC ? *v4 : *v6;
+	if (tunnel->remote.started != NULL) {
 		tell_started(tunnel, NULL);
 		return;
 	}
-	log_line(tunnel->told ? LOG_LEVEL_WARN : LOG_LEVEL_VERBOSE, &origin,
-	    "listening on %s of the SSH server again",
+	log_line(tunnel->remote.told ? LOG_LEVEL_WARN : LOG_LEVEL_VERBOSE,
+	    &origin, "listening on %s of the SSH server again",
 	    tunnel_address(tunnel, text, sizeof(text)));
-	tunnel->told = false;
+	tunnel->remote.told = false;
 }
 
 static bool
@@ -131,8 +131,8 @@ tunnel_remote_on_pause_over(uv_timer_t *timer)
 {
 	struct tunnel *tunnel = timer->data;
 
-	side_listener_close(tunnel->far, false);
-	tunnel->far = NULL;
+	side_listener_close(tunnel->remote.listener, false);
+	tunnel->remote.listener = NULL;
 	if (reconnect_is_up(tunnel->options.reconnect))
 		tunnel_remote_listen(tunnel);
 }
@@ -142,13 +142,14 @@ static void
 listen_later(struct tunnel *tunnel, const char *why)
 {
 	const struct log_origin origin = { .tunnel = tunnel->options.name };
-	uint64_t ms = pause_after(&tunnel->pause, 0);
+	uint64_t ms = pause_after(&tunnel->remote.pause, 0);
 
-	log_line(tunnel->told ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN, &origin,
-	    "%s; retrying in %.1f s%s", why, (double)ms / 1000,
-	    tunnel->told ? "" : ", then repeatedly");
-	tunnel->told = true;
-	uv_timer_start(&tunnel->timer, tunnel_remote_on_pause_over, ms, 0);
+	log_line(tunnel->remote.told ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN,
+	    &origin, "%s; retrying in %.1f s%s", why, (double)ms / 1000,
+	    tunnel->remote.told ? "" : ", then repeatedly");
+	tunnel->remote.told = true;
+	uv_timer_start(&tunnel->remote.timer, tunnel_remote_on_pause_over, ms,
+	    0);
 }
 
 static void
@@ -162,7 +163,7 @@ tunnel_remote_on_failed(void *ctx, int err, const char *reason)
 		/* The loss of the link is reported elsewhere; the tunnel can
 		 * still start on the next link. */
 		log_verbose("%s", why);
-	else if (tunnel->started != NULL && !tunnel->options.patient)
+	else if (tunnel->remote.started != NULL && !tunnel->options.patient)
 		tell_started(tunnel, why);
 	else
 		listen_later(tunnel, why);
@@ -183,10 +184,11 @@ tunnel_remote_listen(struct tunnel *tunnel)
 	};
 
 	/* Again the port that clients know. */
-	if (tunnel->far_at.family != AF_UNSPEC)
-		at.port = tunnel->far_at.port;
-	tunnel->far = side_listen(tunnel->options.far, &at, &handler, tunnel);
-	if (tunnel->far == NULL)
+	if (tunnel->remote.at.family != AF_UNSPEC)
+		at.port = tunnel->remote.at.port;
+	tunnel->remote.listener =
+	    side_listen(tunnel->options.far, &at, &handler, tunnel);
+	if (tunnel->remote.listener == NULL)
 		tunnel_remote_on_failed(tunnel, -ENOMEM, strerror(ENOMEM));
 }
 
@@ -194,15 +196,15 @@ void
 tunnel_remote_start(struct tunnel *tunnel, tunnel_started_cb *started,
     void *ctx)
 {
-	tunnel->started = started;
-	tunnel->started_ctx = ctx;
+	tunnel->remote.started = started;
+	tunnel->remote.started_ctx = ctx;
 	tunnel_remote_up(tunnel);
 }
 
 void
 tunnel_remote_up(struct tunnel *tunnel)
 {
-	pause_init(&tunnel->pause, LIMIT_RECONNECT_PAUSE_MS,
+	pause_init(&tunnel->remote.pause, LIMIT_RECONNECT_PAUSE_MS,
 	    LIMIT_RECONNECT_PAUSE_MAX_MS);
 	tunnel_remote_listen(tunnel);
 }
@@ -210,20 +212,20 @@ tunnel_remote_up(struct tunnel *tunnel)
 void
 tunnel_remote_down(struct tunnel *tunnel)
 {
-	uv_timer_stop(&tunnel->timer);
-	side_listener_close(tunnel->far, false);
-	tunnel->far = NULL;
+	uv_timer_stop(&tunnel->remote.timer);
+	side_listener_close(tunnel->remote.listener, false);
+	tunnel->remote.listener = NULL;
 }
 
 bool
 tunnel_is_retrying(const struct tunnel *tunnel)
 {
-	return tunnel->told;
+	return tunnel->remote.told;
 }
 
 void
 tunnel_remote_close(struct tunnel *tunnel)
 {
 	tunnel_remote_down(tunnel);
-	tunnel->started = NULL;
+	tunnel->remote.started = NULL;
 }

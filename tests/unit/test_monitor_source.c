@@ -1,5 +1,6 @@
 /*
- * ssh/monitor.c and monitor_main.c: what the monitor reads again, and uses.
+ * ssh/monitor.c and monitor_main.c: what the monitor reads again and uses, its
+ * log, and that it leaves the terminal.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "monitor_life.h"
 #include "monitorenv.h"
 
 /* ---- its source ---- */
@@ -148,12 +150,224 @@ test_source_refused(void **state)
 	check_not_used(*state, 2, "other");
 }
 
+/* ---- its log ---- */
+
+struct opened {
+	unsigned int done;
+	int fd;
+};
+
+static void
+on_opened(void *ctx, int fd)
+{
+	struct opened *opened = ctx;
+
+	opened->done++;
+	opened->fd = fd;
+}
+
+static void
+begin_log(struct monitorenv *env, const char *path)
+{
+	const struct monitor_options options = {
+		.first = &env->options,
+		.n = 1,
+		.log = path,
+	};
+
+	monitor_life_begin(&env->monitor, &env->loop, &options,
+	    monitorenv_on_lost, env);
+}
+
+/* Has it open the log again; a descriptor or a negative errno. */
+static int
+open_again(struct monitorenv *env)
+{
+	struct opened opened = { .fd = -1 };
+
+	assert_int_equal(monitor_open_log(env->monitor, on_opened, &opened), 0);
+	assert_int_equal(monitor_open_log(env->monitor, on_opened, &opened),
+	    -EBUSY);
+	uv_ref((uv_handle_t *)&env->watchdog);
+	monitorenv_until(env, &opened.done, 1);
+	assert_int_equal(opened.done, 1);
+	return opened.fd;
+}
+
+static void
+check_file(const char *path, const char *text)
+{
+	char found[64];
+	FILE *file = fopen(path, "r");
+
+	assert_non_null(file);
+	found[fread(found, 1, sizeof(found) - 1, file)] = '\0';
+	fclose(file);
+	assert_string_equal(found, text);
+}
+
+static void
+write_and_close(int fd, const char *text)
+{
+	assert_true(fd >= 0);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+}
+
+static void
+test_log_is_opened_again_after_rotation(void **state)
+{
+	struct monitorenv *env = *state;
+	char path[96], old[96];
+
+	snprintf(path, sizeof(path), "%s/log", env->base);
+	snprintf(old, sizeof(old), "%s/log.1", env->base);
+	monitorenv_write(path, "before\n");
+	begin_log(env, path);
+	write_and_close(monitor_take_log(env->monitor), "first\n");
+	assert_int_equal(monitor_take_log(env->monitor), -1);
+	assert_int_equal(rename(path, old), 0);
+	write_and_close(open_again(env), "second\n");
+	write_and_close(open_again(env), "third\n");
+	check_file(old, "before\nfirst\n");
+	check_file(path, "second\nthird\n");
+	assert_int_equal(env->lost, 0);
+}
+
+static void
+test_log_that_cannot_be_opened_again(void **state)
+{
+	struct monitorenv *env = *state;
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/log", env->base);
+	begin_log(env, path);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(open_again(env), -EISDIR);
+	assert_int_equal(rmdir(path), 0);
+	write_and_close(open_again(env), "again\n");
+	check_file(path, "again\n");
+}
+
+static void
+test_no_log_is_opened_if_there_is_none(void **state)
+{
+	struct monitorenv *env = *state;
+
+	begin_log(env, NULL);
+	assert_int_equal(monitor_take_log(env->monitor), -1);
+	assert_int_equal(open_again(env), -ENOENT);
+	assert_int_equal(env->lost, 0);
+}
+
+/* The monitor ends; the reason is logged, and nothing is left. */
+static void
+test_start_fails_without_its_log(void **state)
+{
+	struct monitorenv *env = *state;
+	const struct monitor_options options = {
+		.first = &env->options,
+		.n = 1,
+		.log = "/no/such/log",
+	};
+	FILE *log = tmpfile();
+	int saved = dup(STDERR_FILENO), err;
+	char said[512];
+
+	assert_non_null(log);
+	dup2(fileno(log), STDERR_FILENO);
+	err = monitor_fork(&options, &env->monitor);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	assert_int_equal(err, -ENOENT);
+	assert_null(env->monitor);
+	rewind(log);
+	said[fread(said, 1, sizeof(said) - 1, log)] = '\0';
+	fclose(log);
+	assert_non_null(strstr(said,
+	    "cannot open the transfer log /no/such/log: No such file"));
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+	/* Its private directory has gone. */
+	assert_int_equal(rmdir(env->base), 0);
+	assert_int_equal(mkdir(env->base, 0700), 0);
+}
+
+/* ---- the terminal ---- */
+
+static void
+read_status(struct monitorenv *env, char *text, size_t size)
+{
+	unsigned int before = env->ended;
+
+	assert_int_equal(monitorenv_start(env, CMDLINE_MASTER, 0), 0);
+	monitorenv_read(env, text, size);
+	monitorenv_until(env, &env->ended, before + 1);
+}
+
+static void
+test_left_terminal_means_batch_and_own_session(void **state)
+{
+	struct monitorenv *env = *state;
+	char text[4096], session[32];
+
+	monitorenv_begin(env,
+	    "exec 1>&2; echo \"$@\"; cut -d' ' -f6 /proc/$$/stat", NULL);
+	snprintf(session, sizeof(session), "\n%ld\n", (long)getsid(0));
+	read_status(env, text, sizeof(text));
+	assert_null(strstr(text, "BatchMode"));
+	assert_non_null(strstr(text, session));
+	assert_int_equal(monitor_leave_terminal(env->monitor), 0);
+	snprintf(session, sizeof(session), "\n%d\n",
+	    (int)monitor_pid(env->monitor));
+	read_status(env, text, sizeof(text));
+	assert_non_null(strstr(text, "BatchMode=yes"));
+	assert_non_null(strstr(text, session));
+	assert_int_equal(env->lost, 0);
+}
+
+/* An ssh that stays in the terminal's session is not to end by its signals. */
+static void
+test_signals_of_a_terminal_to_be_left_are_ignored(void **state)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTSTP };
+	struct monitorenv *env = *state;
+	const struct monitor_options options = {
+		.first = &env->options,
+		.n = 1,
+		.leaves_terminal = true,
+	};
+	unsigned long ignored;
+	char text[4096], *at;
+
+	monitorenv_write(env->program,
+	    "#!/bin/sh\ncat /proc/self/status >&2\n");
+	monitor_life_begin(&env->monitor, &env->loop, &options,
+	    monitorenv_on_lost, env);
+	read_status(env, text, sizeof(text));
+	at = strstr(text, "\nSigIgn:");
+	assert_non_null(at);
+	ignored = strtoul(at + strlen("\nSigIgn:"), NULL, 16);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		assert_true(ignored & 1UL << (signals[i] - 1));
+	assert_false(ignored & 1UL << (SIGTERM - 1));
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		MONITORENV_TEST(test_source),
 		MONITORENV_TEST(test_source_refused),
+		MONITORENV_TEST(test_log_is_opened_again_after_rotation),
+		MONITORENV_TEST(test_log_that_cannot_be_opened_again),
+		MONITORENV_TEST(test_no_log_is_opened_if_there_is_none),
+		MONITORENV_TEST(test_start_fails_without_its_log),
+		MONITORENV_TEST(test_left_terminal_means_batch_and_own_session),
+		MONITORENV_TEST(
+		    test_signals_of_a_terminal_to_be_left_are_ignored),
 	};
 
 	if (argc > 1)

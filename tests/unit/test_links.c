@@ -477,6 +477,59 @@ test_first_killed(void **state)
 	assert_int_equal(s->env.down, 1);
 }
 
+/* The first link is used for all. */
+static void
+test_no_directory_for_a_further_link(void **state)
+{
+	struct state *s = *state;
+	FILE *file = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	char away[80], text[4096];
+
+	begin(s);
+	snprintf(away, sizeof(away), "%s-away", s->env.directory);
+	assert_int_equal(rename(s->env.directory, away), 0);
+	dup2(fileno(file), STDERR_FILENO);
+	begin(s);
+	for (size_t i = 0; i < 3; i++) {
+		sshenv_for(&s->env, 2 * SSHENV_PAUSE_MS);
+		assert_ptr_equal(links_choose(s->links), s->first);
+	}
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	assert_int_equal(rename(away, s->env.directory), 0);
+	rewind(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	assert_int_equal(occurrences(text, "cannot open another"), 1);
+	assert_int_equal(occurrences(text, "): No such file or directory"), 1);
+	assert_int_equal(count_ssh(s), 1);
+	check_lives(s, 0);
+	check_lives(s, 1);
+}
+
+/* The first has ended, a further one not yet. */
+static void
+test_over_when_all_have_ended(void **state)
+{
+	struct state *s = *state;
+	pid_t pids[LIMIT_LINKS];
+
+	begin(s);
+	begin(s);
+	until_count(s, 2);
+	assert_int_equal(sshenv_all_ssh(&s->env, pids, LIMIT_LINKS), 2);
+	assert_false(links_are_over(s->links));
+	kill(pids[1], SIGSTOP);
+	links_stop(s->links);
+	sshenv_until(&s->env, &s->env.down);
+	assert_false(links_are_over(s->links));
+	kill(pids[1], SIGCONT);
+	while (monitor_running(s->env.monitor) > 0)
+		sshenv_for(&s->env, 1);
+	assert_true(links_are_over(s->links));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -495,6 +548,8 @@ main(int argc, char **argv)
 		TEST(test_expect_stop),
 		TEST(test_stop_early),
 		TEST(test_first_killed),
+		TEST(test_no_directory_for_a_further_link),
+		TEST(test_over_when_all_have_ended),
 	};
 
 	if (argc > 1)

@@ -365,10 +365,16 @@ static void
 test_end_of_the_monitor_is_why_it_is_down(void **state)
 {
 	struct env *s = *state;
+	pid_t ssh;
 
 	sshenv_link_up(&s->env);
+	ssh = sshenv_ssh(&s->env);
+	/* It gets SIGTERM at the end of the monitor, and must not close its
+	 * control socket before culvert sees that end. */
+	kill(ssh, SIGSTOP);
 	kill(monitor_pid(s->env.monitor), SIGKILL);
 	sshenv_until(&s->env, &s->env.down);
+	kill(ssh, SIGCONT);
 	assert_true(s->env.was_up);
 	assert_string_equal(s->env.why, "the monitor process has ended");
 	assert_int_equal(s->env.monitor_lost, 1);

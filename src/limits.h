@@ -161,7 +161,7 @@
 #define LIMIT_CHANNEL_PACKET (32 * 1024)
 
 /* Largest packet or message on a mux socket (OpenSSH's own is 256 KiB). */
-#define LIMIT_MUX_MESSAGE (256 * 1024)
+#define LIMIT_WIRE_MESSAGE (256 * 1024)
 
 /* Send buffer of a mux socket in the kernel.  With the default (208 KiB) ssh
  * would wait for culvert. */

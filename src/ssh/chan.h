@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ssh/wire.h"
+#include "base/wire.h"
 
 enum chan_type {
 	CHAN_GLOBAL_REQUEST = 80,

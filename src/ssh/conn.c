@@ -17,10 +17,10 @@
 #include "base/stream.h"
 #include "limits.h"
 #include "ssh/mux.h"
-#include "ssh/wire.h"
+#include "base/wire.h"
 
 /* An incomplete message, and room for the next read. */
-#define CONN_INPUT_SIZE (LIMIT_MUX_MESSAGE + 4 + LIMIT_READ_CHUNK)
+#define CONN_INPUT_SIZE (LIMIT_WIRE_MESSAGE + 4 + LIMIT_READ_CHUNK)
 
 struct conn {
 	uv_poll_t poll;
@@ -328,7 +328,7 @@ conn_messages(struct conn *conn)
 	conn->input_len -= used;
 	memmove(conn->input, conn->input + used, conn->input_len);
 	/* A message is never longer than the room for one. */
-	assert(conn->input_len < LIMIT_MUX_MESSAGE + 4 || result < 0);
+	assert(conn->input_len < LIMIT_WIRE_MESSAGE + 4 || result < 0);
 	return result;
 }
 

@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 #include <uv.h>
 
-#include "ssh/wire.h"
+#include "base/wire.h"
 
 struct conn;
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ssh/wire.h"
+#include "base/wire.h"
 
 /* Types of messages; an enum cannot hold these numbers. */
 #define MUX_MSG_HELLO 0x00000001U

@@ -6,7 +6,7 @@
 
 #include "fuzz.h"
 #include "ssh/mux.h"
-#include "ssh/wire.h"
+#include "base/wire.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)

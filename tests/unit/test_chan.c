@@ -14,7 +14,7 @@
 #include "helpers.h"
 #include "limits.h"
 #include "ssh/chan.h"
-#include "ssh/wire.h"
+#include "base/wire.h"
 
 /* Each packet, and what it says. */
 static const struct {
@@ -151,8 +151,8 @@ test_bad(void **state)
 	static const uint8_t padded[] = { 4, 97, 0, 0, 0, 1 };
 	static const uint8_t data[] = { 0, 94, 0, 0, 0, 1, 0xff, 0xff, 0xff,
 		0xff, 'x' };
-	uint8_t large[4] = { 0, (LIMIT_MUX_MESSAGE + 1) >> 16 & 0xff, 0,
-		(LIMIT_MUX_MESSAGE + 1) & 0xff };
+	uint8_t large[4] = { 0, (LIMIT_WIRE_MESSAGE + 1) >> 16 & 0xff, 0,
+		(LIMIT_WIRE_MESSAGE + 1) & 0xff };
 	struct chan_message message;
 	struct wire_in in;
 

@@ -14,7 +14,7 @@
 #include "helpers.h"
 #include "limits.h"
 #include "ssh/mux.h"
-#include "ssh/wire.h"
+#include "base/wire.h"
 
 /* One of each answer, and one of a type that nobody knows. */
 static const uint8_t answers[] = {
@@ -104,8 +104,8 @@ test_bad(void **state)
 	struct wire_in in;
 
 	(void)state;
-	large[1] = (LIMIT_MUX_MESSAGE + 1) >> 16 & 0xff;
-	large[3] = (LIMIT_MUX_MESSAGE + 1) & 0xff;
+	large[1] = (LIMIT_WIRE_MESSAGE + 1) >> 16 & 0xff;
+	large[3] = (LIMIT_WIRE_MESSAGE + 1) & 0xff;
 #define IS_BAD(bytes) \
 	assert_int_equal(mux_parse(bytes, sizeof(bytes), &message), -EPROTO)
 	IS_BAD(too_short);

@@ -1,7 +1,7 @@
 /*
  * Numbers and strings of the SSH protocols.
  */
-#include "ssh/wire.h"
+#include "base/wire.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -23,6 +23,13 @@ wire_poke_u32(uint8_t bytes[4], uint32_t value)
 	bytes[1] = (uint8_t)(value >> 16);
 	bytes[2] = (uint8_t)(value >> 8);
 	bytes[3] = (uint8_t)value;
+}
+
+void
+wire_poke_u64(uint8_t bytes[8], uint64_t value)
+{
+	wire_poke_u32(bytes, (uint32_t)(value >> 32));
+	wire_poke_u32(bytes + 4, (uint32_t)value);
 }
 
 static const uint8_t *
@@ -55,6 +62,14 @@ wire_get_u32(struct wire_in *in)
 	return bytes == NULL ? 0 : wire_peek_u32(bytes);
 }
 
+uint64_t
+wire_get_u64(struct wire_in *in)
+{
+	uint64_t high = wire_get_u32(in);
+
+	return high << 32 | wire_get_u32(in);
+}
+
 const uint8_t *
 wire_get_string(struct wire_in *in, size_t *ret_len)
 {
@@ -73,7 +88,7 @@ wire_get_message(const uint8_t *bytes, size_t len, struct wire_in *ret)
 	if (len < 4)
 		return 0;
 	body = wire_peek_u32(bytes);
-	if (body > LIMIT_MUX_MESSAGE)
+	if (body > LIMIT_WIRE_MESSAGE)
 		return -EPROTO;
 	if (len - 4 < body)
 		return 0;

@@ -160,8 +160,13 @@
  * CHAN_TCP_PACKET_DEFAULT). */
 #define LIMIT_CHANNEL_PACKET (32 * 1024)
 
-/* Largest packet or message on a mux socket (OpenSSH's own is 256 KiB). */
+/* Largest packet or message on a mux socket, and largest packet of SFTP
+ * (OpenSSH's own are 256 KiB). */
 #define LIMIT_WIRE_MESSAGE (256 * 1024)
+
+/* If no reply of an SFTP server comes for so long, in seconds, its requests are
+ * given up. */
+#define LIMIT_SFTP_REPLY_S 60
 
 /* Send buffer of a mux socket in the kernel.  With the default (208 KiB) ssh
  * would wait for culvert. */

@@ -18,42 +18,48 @@
 
 /*
  * Each operation: its type; its fields after the id, a letter for each: n name,
- * t to, o offset, l len, f open, a attrs; of an extension also its name and
- * version.
+ * t to, o offset, l len, f open, a attrs; its reply, if it succeeds; its name,
+ * and of an extension its version.
  */
 static const struct sftp_op_row {
 	uint8_t type;
 	const char *fields;
+	enum sftp_reply_type reply;
 	const char *name;
 	const char *version; /* NULL: it is not an extension */
 } ops[SFTP_OPS] = {
-	[SFTP_INIT] = { 1, "", "INIT", NULL },
-	[SFTP_OPEN] = { 3, "nfa", "OPEN", NULL },
-	[SFTP_CLOSE] = { 4, "n", "CLOSE", NULL },
-	[SFTP_READ] = { 5, "nol", "READ", NULL },
-	[SFTP_WRITE] = { 6, "nol", "WRITE", NULL },
-	[SFTP_LSTAT] = { 7, "n", "LSTAT", NULL },
-	[SFTP_FSTAT] = { 8, "n", "FSTAT", NULL },
-	[SFTP_SETSTAT] = { 9, "na", "SETSTAT", NULL },
-	[SFTP_FSETSTAT] = { 10, "na", "FSETSTAT", NULL },
-	[SFTP_OPENDIR] = { 11, "n", "OPENDIR", NULL },
-	[SFTP_READDIR] = { 12, "n", "READDIR", NULL },
-	[SFTP_REMOVE] = { 13, "n", "REMOVE", NULL },
-	[SFTP_MKDIR] = { 14, "na", "MKDIR", NULL },
-	[SFTP_RMDIR] = { 15, "n", "RMDIR", NULL },
-	[SFTP_REALPATH] = { 16, "n", "REALPATH", NULL },
-	[SFTP_STAT] = { 17, "n", "STAT", NULL },
-	[SFTP_RENAME] = { 18, "nt", "RENAME", NULL },
-	[SFTP_READLINK] = { 19, "n", "READLINK", NULL },
-	[SFTP_POSIX_RENAME] = { TYPE_EXTENDED, "nt", "posix-rename@openssh.com",
-	    "1" },
-	[SFTP_HARDLINK] = { TYPE_EXTENDED, "nt", "hardlink@openssh.com", "1" },
-	[SFTP_FSYNC] = { TYPE_EXTENDED, "n", "fsync@openssh.com", "1" },
-	[SFTP_STATVFS] = { TYPE_EXTENDED, "n", "statvfs@openssh.com", "2" },
-	[SFTP_LSETSTAT] = { TYPE_EXTENDED, "na", "lsetstat@openssh.com", "1" },
-	[SFTP_EXPAND_PATH] = { TYPE_EXTENDED, "n", "expand-path@openssh.com",
-	    "1" },
-	[SFTP_LIMITS] = { TYPE_EXTENDED, "", "limits@openssh.com", "1" },
+	[SFTP_INIT] = { 1, "", SFTP_REPLY_VERSION, "INIT", NULL },
+	[SFTP_OPEN] = { 3, "nfa", SFTP_REPLY_HANDLE, "OPEN", NULL },
+	[SFTP_CLOSE] = { 4, "n", SFTP_REPLY_STATUS, "CLOSE", NULL },
+	[SFTP_READ] = { 5, "nol", SFTP_REPLY_DATA, "READ", NULL },
+	[SFTP_WRITE] = { 6, "nol", SFTP_REPLY_STATUS, "WRITE", NULL },
+	[SFTP_LSTAT] = { 7, "n", SFTP_REPLY_ATTRS, "LSTAT", NULL },
+	[SFTP_FSTAT] = { 8, "n", SFTP_REPLY_ATTRS, "FSTAT", NULL },
+	[SFTP_SETSTAT] = { 9, "na", SFTP_REPLY_STATUS, "SETSTAT", NULL },
+	[SFTP_FSETSTAT] = { 10, "na", SFTP_REPLY_STATUS, "FSETSTAT", NULL },
+	[SFTP_OPENDIR] = { 11, "n", SFTP_REPLY_HANDLE, "OPENDIR", NULL },
+	[SFTP_READDIR] = { 12, "n", SFTP_REPLY_NAME, "READDIR", NULL },
+	[SFTP_REMOVE] = { 13, "n", SFTP_REPLY_STATUS, "REMOVE", NULL },
+	[SFTP_MKDIR] = { 14, "na", SFTP_REPLY_STATUS, "MKDIR", NULL },
+	[SFTP_RMDIR] = { 15, "n", SFTP_REPLY_STATUS, "RMDIR", NULL },
+	[SFTP_REALPATH] = { 16, "n", SFTP_REPLY_NAME, "REALPATH", NULL },
+	[SFTP_STAT] = { 17, "n", SFTP_REPLY_ATTRS, "STAT", NULL },
+	[SFTP_RENAME] = { 18, "nt", SFTP_REPLY_STATUS, "RENAME", NULL },
+	[SFTP_READLINK] = { 19, "n", SFTP_REPLY_NAME, "READLINK", NULL },
+	[SFTP_POSIX_RENAME] = { TYPE_EXTENDED, "nt", SFTP_REPLY_STATUS,
+	    "posix-rename@openssh.com", "1" },
+	[SFTP_HARDLINK] = { TYPE_EXTENDED, "nt", SFTP_REPLY_STATUS,
+	    "hardlink@openssh.com", "1" },
+	[SFTP_FSYNC] = { TYPE_EXTENDED, "n", SFTP_REPLY_STATUS,
+	    "fsync@openssh.com", "1" },
+	[SFTP_STATVFS] = { TYPE_EXTENDED, "n", SFTP_REPLY_EXTENDED,
+	    "statvfs@openssh.com", "2" },
+	[SFTP_LSETSTAT] = { TYPE_EXTENDED, "na", SFTP_REPLY_STATUS,
+	    "lsetstat@openssh.com", "1" },
+	[SFTP_EXPAND_PATH] = { TYPE_EXTENDED, "n", SFTP_REPLY_NAME,
+	    "expand-path@openssh.com", "1" },
+	[SFTP_LIMITS] = { TYPE_EXTENDED, "", SFTP_REPLY_EXTENDED,
+	    "limits@openssh.com", "1" },
 };
 
 /* ---- requests ---- */
@@ -302,6 +308,14 @@ sftp_parse(const uint8_t *bytes, size_t len, struct sftp_reply *ret)
 	reply.rest = in;
 	*ret = reply;
 	return 0;
+}
+
+bool
+sftp_fits(enum sftp_op op, const struct sftp_reply *reply)
+{
+	if (reply->type == SFTP_REPLY_STATUS && reply->status != SFTP_OK)
+		return true;
+	return reply->type == ops[op].reply;
 }
 
 int

@@ -148,7 +148,7 @@ enum sftp_status {
 
 /* A packet of the server.  Fields that its type does not have are zero. */
 struct sftp_reply {
-	uint8_t type; /* enum sftp_reply_type */
+	uint8_t type;	  /* enum sftp_reply_type */
 	uint32_t id;	  /* of the request; VERSION: 0 */
 	uint32_t version; /* VERSION */
 	uint32_t status;  /* STATUS: enum sftp_status, or an unknown one */
@@ -169,6 +169,10 @@ struct sftp_reply {
  * that goes on behind its last field.
  */
 int sftp_parse(const uint8_t *bytes, size_t len, struct sftp_reply *ret);
+
+/* Can that be the reply to such a request?  An error can always; SFTP_OK only
+ * if the operation has no other reply. */
+bool sftp_fits(enum sftp_op op, const struct sftp_reply *reply);
 
 struct sftp_name {
 	struct sftp_string name;

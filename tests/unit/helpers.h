@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "base/addr.h"
-#include "ssh/wire.h"
+#include "base/wire.h"
 
 /* addr_parse_ip() of a valid address. */
 struct addr address(const char *text);

@@ -49,6 +49,7 @@ channel_new(struct proxy *proxy, uint32_t number, const char *host,
     void *ctx)
 {
 	struct channel *channel = calloc(1, sizeof(*channel));
+	uint32_t window;
 
 	if (channel == NULL)
 		return NULL;
@@ -65,11 +66,14 @@ channel_new(struct proxy *proxy, uint32_t number, const char *host,
 	channel->idle.data = channel;
 	channel->timer.data = channel;
 	channel->open_handles = 2;
+	window = window_open(&channel->in.window, &proxy->info->path,
+	    use == LINK_DATA, uv_hrtime() / 1000);
+	channel->sftp = host == NULL ? SFTP_STARTING : SFTP_NOT;
 	conn_put(proxy->conn,
-	    chan_put_open_direct(number,
-		window_open(&channel->in.window, &proxy->info->path,
-		    use == LINK_DATA, uv_hrtime() / 1000),
-		LIMIT_CHANNEL_PACKET, host, port));
+	    host == NULL ?
+		chan_put_open_session(number, window, LIMIT_CHANNEL_PACKET) :
+		chan_put_open_direct(number, window, LIMIT_CHANNEL_PACKET, host,
+		    port));
 	proxy->table[number] = channel;
 	return &channel->stream;
 }

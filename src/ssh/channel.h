@@ -50,8 +50,8 @@ struct proxy {
 	size_t n_pieces;
 };
 
-/* Opens a channel to host and port with that free number.  NULL when out of
- * memory. */
+/* Opens a channel with that free number: to host and port; host NULL: a session
+ * with the subsystem sftp.  NULL when out of memory. */
 struct stream *channel_new(struct proxy *proxy, uint32_t number,
     const char *host, uint16_t port, enum link_use use,
     const struct stream_handler *handler, void *ctx);

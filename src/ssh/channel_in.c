@@ -49,12 +49,36 @@ channel_discard(struct channel *channel)
 
 /* ---- opening ---- */
 
+/* What waits may go. */
+static void
+channel_opened(struct channel *channel)
+{
+	channel_flush(channel);
+	if (channel->owner == OWNER_OPEN)
+		channel->stream.handler->opened(channel->stream.ctx);
+	channel_tell(channel);
+}
+
+/* The reply to the request for the subsystem. */
+static void
+channel_got_sftp(struct channel *channel, bool started)
+{
+	channel->sftp = SFTP_STARTED;
+	if (started) {
+		channel_opened(channel);
+		return;
+	}
+	channel_fail(channel, -EACCES,
+	    "the SSH server does not offer SFTP (Subsystem in sshd_config)");
+	channel_send_close(channel);
+	channel_tell(channel);
+}
+
 static void
 channel_confirmed(struct channel *channel, const struct chan_message *message)
 {
-	struct stream *stream = &channel->stream;
-
-	reason_forwarded(channel->reason);
+	if (channel->sftp == SFTP_NOT)
+		reason_forwarded(channel->reason);
 	channel->open = true;
 	window_opened(&channel->in.window, uv_hrtime() / 1000);
 	channel->peer = message->sender;
@@ -67,10 +91,11 @@ channel_confirmed(struct channel *channel, const struct chan_message *message)
 		channel_send_close(channel);
 		return;
 	}
-	channel_flush(channel);
-	if (channel->owner == OWNER_OPEN)
-		stream->handler->opened(stream->ctx);
-	channel_tell(channel);
+	if (channel->sftp == SFTP_NOT)
+		channel_opened(channel);
+	else
+		conn_put(channel->proxy->conn,
+		    chan_put_request(channel->peer, "subsystem", "sftp"));
 }
 
 /* Reports a refusal: sshd's words, which are in channel->why, and what a
@@ -130,6 +155,13 @@ channel_refused(struct channel *channel, const struct chan_message *message)
 	snprintf(why, sizeof(why), "%s%s", reasons[reason].name,
 	    words[0] != '\0' ? words : "open failed");
 	channel->proxy->refusals++;
+	if (channel->sftp != SFTP_NOT) {
+		snprintf(why, sizeof(why),
+		    "the SSH server refuses a session for SFTP: %s "
+		    "(MaxSessions in sshd_config)",
+		    words[0] != '\0' ? words : "open failed");
+		reason = CHAN_UNKNOWN_CHANNEL_TYPE; /* -EACCES */
+	}
 	if (reason == CHAN_ADMINISTRATIVELY_PROHIBITED) {
 		channel_prohibited(channel, why);
 		return;
@@ -357,6 +389,12 @@ channel_message(struct channel *channel, const struct chan_message *message)
 		break;
 	case CHAN_SUCCESS:
 	case CHAN_FAILURE:
+		/* Requests are answered in order (RFC 4254 section 5.4). */
+		if (channel->sftp == SFTP_STARTING) {
+			channel_got_sftp(channel,
+			    message->type == CHAN_SUCCESS);
+			break;
+		}
 		window_answered(&channel->in.window, uv_hrtime() / 1000);
 		channel_give_window(channel);
 		break;

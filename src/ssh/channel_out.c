@@ -99,7 +99,7 @@ channel_after_send(struct channel *channel)
 	if (channel->out.above && buf_len(&channel->out.buf) <= LIMIT_LOW_WATER)
 		channel_schedule(channel);
 	if (channel->out.state != OUT_SHUT || buf_len(&channel->out.buf) > 0 ||
-	    !channel_can_send(channel))
+	    !channel_can_send(channel) || channel->sftp == SFTP_STARTING)
 		return;
 	channel->out.state = OUT_ENDED;
 	conn_put(proxy->conn, chan_put(CHAN_EOF, channel->peer));
@@ -180,7 +180,8 @@ channel_send(struct channel *channel, const uint8_t *bytes, size_t len)
 	size_t sent = 0;
 	bool full = false;
 
-	if (!channel_can_send(channel) || channel->out.waiting)
+	if (!channel_can_send(channel) || channel->sftp == SFTP_STARTING ||
+	    channel->out.waiting)
 		return 0;
 	while (sent < len && channel->out.window > 0 && !full) {
 		if (!TAILQ_EMPTY(&proxy->waiting) &&

@@ -63,6 +63,11 @@ struct channel {
 	uint32_t peer;	     /* the peer's, when open */
 	bool open;	     /* confirmed */
 	bool close_sent;     /* or it will be, with the confirmation */
+	enum {
+		SFTP_NOT,      /* a channel to a host and port */
+		SFTP_STARTING, /* the subsystem: sshd has not started it yet */
+		SFTP_STARTED,
+	} sftp;
 	enum channel_owner owner;
 	struct channel_in in;
 	struct channel_out out;
@@ -107,6 +112,7 @@ void channel_discard(struct channel *channel);
 
 /* ---- channel_out.c ---- */
 
+/* May messages be sent to the peer? */
 bool channel_can_send(const struct channel *channel);
 
 /* Sends as much of len bytes as may go now.  Returns how many. */

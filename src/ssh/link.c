@@ -437,6 +437,15 @@ link_dial(struct link *link, const char *host, uint16_t port, enum link_use use,
 	return proxy_dial(link->proxy[use], host, port, use, handler, ctx);
 }
 
+struct stream *
+link_sftp(struct link *link, const struct stream_handler *handler, void *ctx)
+{
+	if (link->state != LINK_UP)
+		return NULL;
+	return proxy_dial(link->proxy[LINK_DATA], NULL, 0, LINK_DATA, handler,
+	    ctx);
+}
+
 struct link_info *
 link_info(struct link *link)
 {

@@ -149,6 +149,15 @@ const struct reason *link_reason(const struct link *link);
 struct stream *link_dial(struct link *link, const char *host, uint16_t port,
     enum link_use use, const struct stream_handler *handler, void *ctx);
 
+/*
+ * Opens a session with the subsystem sftp (RFC 4254 sections 6.1 and 6.5).
+ * opened() comes when the SSH server has started it.  closed() has -EACCES and
+ * the directive that may be the cause if the server refuses the session or has
+ * no such subsystem; else all is as for link_dial().
+ */
+struct stream *link_sftp(struct link *link,
+    const struct stream_handler *handler, void *ctx);
+
 /* The number of streams for data; owned: without those that their owners have
  * closed, and that wait for the peer's CLOSE only. */
 unsigned int link_data_streams(const struct link *link, bool owned);

@@ -54,7 +54,8 @@ proxy_dial(struct proxy *proxy, const char *host, uint16_t port,
 	uint32_t number;
 
 	if (!proxy->up || proxy->conn == NULL ||
-	    strlen(host) > PROXY_HOST_MAX || proxy_number(proxy, &number) != 0)
+	    (host != NULL && strlen(host) > PROXY_HOST_MAX) ||
+	    proxy_number(proxy, &number) != 0)
 		return NULL;
 	return channel_new(proxy, number, host, port, use, handler, ctx);
 }

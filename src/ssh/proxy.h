@@ -41,7 +41,7 @@ void proxy_break(struct proxy *proxy);
 /* After proxy_abort().  NULL is allowed. */
 void proxy_free(struct proxy *proxy);
 
-/* See link_dial(). */
+/* See link_dial(); host NULL: link_sftp(). */
 struct stream *proxy_dial(struct proxy *proxy, const char *host, uint16_t port,
     enum link_use use, const struct stream_handler *handler, void *ctx);
 

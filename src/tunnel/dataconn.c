@@ -42,8 +42,8 @@ tell_engine(struct dataconn *conn, struct engine_data_event *event)
 	const struct stream *to_server = conn->end[ENGINE_SERVER].stream;
 
 	event->data = conn->number;
-	event->to_client = conn->end[ENGINE_CLIENT].sent;
-	event->to_server = conn->end[ENGINE_SERVER].sent;
+	event->to_client = conn->end[ENGINE_CLIENT].out.sent;
+	event->to_server = conn->end[ENGINE_SERVER].out.sent;
 	event->unsent = to_server != NULL ? stream_queued(to_server) : 0;
 	engine_data(conn->session->engine, event);
 }
@@ -56,7 +56,7 @@ dataconn_tell_event(struct dataconn_end *end, struct engine_data_event event)
 	if (conn->closed)
 		return;
 	if (event.type == ENGINE_DATA_LOST && end->peer == ENGINE_SERVER &&
-	    !end->was_up)
+	    !dataconn_was_up(end))
 		log_failed_dial(end, event.why);
 	event.peer = end->peer;
 	tell_engine(conn, &event);
@@ -92,7 +92,7 @@ init_end(struct dataconn *conn, enum engine_peer peer,
 	end->peer = peer;
 	end->side = conn->session->tunnel->side[peer];
 	end->how = *how;
-	sha256_init(&end->digest);
+	sha256_init(&end->out.digest);
 	dataconn_relay_init(end);
 }
 
@@ -170,15 +170,15 @@ dataconn_dial(struct dataconn *conn, const struct engine_action *action)
 {
 	struct dataconn_end *client = &conn->end[ENGINE_CLIENT];
 
-	if (client->stream == NULL && !client->was_up)
+	if (client->stream == NULL && !dataconn_was_up(client))
 		dataconn_dial_end(client);
 }
 
 void
 dataconn_framing(struct dataconn *conn, const struct engine_action *action)
 {
-	framing_init(&conn->end[ENGINE_CLIENT].framing, action->framing);
-	framing_init(&conn->end[ENGINE_SERVER].framing, action->framing);
+	framing_init(&conn->end[ENGINE_CLIENT].in.framing, action->framing);
+	framing_init(&conn->end[ENGINE_SERVER].in.framing, action->framing);
 }
 
 void
@@ -186,7 +186,7 @@ dataconn_read_on(struct dataconn *conn, const struct engine_action *action)
 {
 	struct dataconn_end *end = &conn->end[action->peer];
 
-	end->slack = LIMIT_ABORT_SLACK;
+	end->in.slack = LIMIT_ABORT_SLACK;
 	dataconn_read_or_not(end);
 }
 
@@ -197,7 +197,7 @@ dataconn_shut(struct dataconn *conn, const struct engine_action *action)
 
 	if (end->stream == NULL)
 		return;
-	end->shut = true;
+	end->out.shut = true;
 	/* If bytes of the other end still wait for the rate, the transfer is
 	 * aborted. */
 	dataconn_discard(dataconn_other(end));

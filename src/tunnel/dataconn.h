@@ -30,39 +30,21 @@
 
 /* What is known of the EOF of one end. */
 struct data_eof {
-	bool came;
-	bool held;	 /* it is behind bytes that are held: not handled yet */
-	bool unproven;	 /* see stream_end_is_proven(), side_end_is_proven() */
-	bool doubtful;	 /* see stream_end_is_doubtful() */
-	bool early;	 /* the peer closed the connection before our own EOF */
-	bool after_ours; /* it came after we had ended our direction */
-	bool has_all;	 /* after_ours, and so the peer has everything */
-	bool closed;	 /* the stream is closed: to be told after the EOF */
+	enum {
+		EOF_NONE,
+		EOF_HELD,     /* behind bytes that are held */
+		EOF_CHECKING, /* did it come from the peer? */
+		EOF_HANDLED,  /* the engine was told */
+	} state;
+	bool unproven;	  /* see stream_end_is_proven(), side_end_is_proven() */
+	bool doubtful;	  /* see stream_end_is_doubtful() */
+	bool after_ours;  /* handled after we had ended our direction */
+	bool closed;	  /* the stream is closed: to be told after the EOF */
 	uint64_t idle_ms; /* how long nothing had moved before it */
 };
 
-/* The end toward one peer.  Times are uv_now(), in milliseconds. */
-struct dataconn_end {
-	struct dataconn *conn;
-	enum engine_peer peer;
-	struct side *side;
-	struct engine_data_end how;	/* listens, or connects where */
-	struct side_listener *listener; /* NULL: none, or closed */
-	struct stream *stream;		/* NULL: none yet, or closed */
-	struct side_check *check;	/* of the EOF, while it is pending */
-	bool listening;			/* the listener was ready */
-	bool dial_failed;		/* side_dial() returned NULL */
-	bool accepted;			/* the stream came by the listener */
-	bool was_up;			/* the stream was open at some time, */
-	uint64_t up_at;			/* ... since then */
-	bool shut;			/* we have ended our direction */
-	struct data_eof eof;
-
-	/* What went to this peer. */
-	uint64_t sent; /* bytes */
-	struct sha256_ctx digest;
-
-	/* What comes from this peer: it is not read while it is held back. */
+/* What comes from a peer, which is not read while that is held back. */
+struct dataconn_in {
 	struct framing_reader framing;
 	bool paused;	 /* the other end's queue is full */
 	struct buf held; /* received, but must wait for the rate */
@@ -72,6 +54,38 @@ struct dataconn_end {
 	uint64_t waited_ms;   /* how long it was held back in all, until then */
 	bool stalled;	      /* once for LIMIT_IDLE_END_MS or longer, */
 	uint64_t since_stall; /* ... and so many bytes have come since */
+};
+
+/* What goes to a peer. */
+struct dataconn_out {
+	uint64_t sent; /* bytes */
+	struct sha256_ctx digest;
+	bool shut; /* we have ended our direction */
+};
+
+enum dataconn_end_state {
+	END_NOT_UP,
+	END_DIAL_FAILED, /* side_dial() returned NULL */
+	/* The stream is open, or was: */
+	END_ACCEPTED,  /* it came by the listener */
+	END_CONNECTED, /* culvert has connected to the peer */
+};
+
+/* The end toward one peer.  Times are uv_now(), in milliseconds. */
+struct dataconn_end {
+	struct dataconn *conn;
+	enum engine_peer peer;
+	struct side *side;
+	struct engine_data_end how;	/* listens, or connects where */
+	struct side_listener *listener; /* NULL: none, or closed */
+	bool listening; /* it was ready; it may accept before that */
+	struct stream *stream;	  /* NULL: none yet, or closed */
+	struct side_check *check; /* of the EOF, while it is pending */
+	enum dataconn_end_state state;
+	uint64_t up_at; /* when the stream was opened */
+	struct data_eof eof;
+	struct dataconn_in in;
+	struct dataconn_out out;
 };
 
 /* A transfer, from ENGINE_BEGIN to ENGINE_REPORT.  Zeroed at first. */
@@ -102,13 +116,17 @@ struct dataconn {
 	uv_timer_t timers[DATACONN_TIMERS];
 	unsigned int open_timers; /* that uv_close() has not ended yet */
 	bool closed;		  /* only the timers keep the memory */
-	uint64_t moved_at;    /* when bytes came last, or an end was opened */
-	uint64_t quiet_ms;    /* ENGINE_DATA_QUIET */
-	uint64_t quiet_due;   /* when its timer is due */
-	uint64_t quiet_moved; /* dataconn_moved() when it was started */
-	uint64_t delivery_ms; /* until the next look */
-	uint64_t delivery_since; /* ssh has everything for a far client since
-				  * then; 0: not yet */
+	uint64_t moved_at; /* when bytes came last, or an end was opened */
+	struct {
+		uint64_t ms;	/* ENGINE_DATA_QUIET */
+		uint64_t due;	/* when its timer is due */
+		uint64_t moved; /* dataconn_moved() when it was started */
+	} quiet;
+	struct {
+		uint64_t ms;	/* until the next look */
+		uint64_t since; /* ssh has everything for a far client since
+				 * then; 0: not yet */
+	} delivery;
 };
 
 LIST_HEAD(dataconn_list, dataconn);
@@ -144,11 +162,25 @@ dataconn_other(struct dataconn_end *end)
 							    ENGINE_CLIENT];
 }
 
+/* Was its stream open at some time? */
+static inline bool
+dataconn_was_up(const struct dataconn_end *end)
+{
+	return end->state == END_ACCEPTED || end->state == END_CONNECTED;
+}
+
+/* The peer has ended its direction after ours, and so has everything. */
+static inline bool
+dataconn_eof_has_all(const struct data_eof *eof)
+{
+	return eof->state == EOF_HANDLED && eof->after_ours && !eof->unproven;
+}
+
 /* Do bytes of that end wait for the rate? */
 static inline bool
 dataconn_holds(const struct dataconn_end *from)
 {
-	return buf_len(&from->held) > 0;
+	return buf_len(&from->in.held) > 0;
 }
 
 /*

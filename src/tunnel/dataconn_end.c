@@ -58,10 +58,11 @@ dataconn_lose(struct dataconn_end *end, const char *why)
 static void
 hint_idle_end(const struct dataconn_end *end)
 {
-	if (!end->shut && end->eof.idle_ms >= LIMIT_IDLE_END_MS &&
+	if (!end->out.shut && end->eof.idle_ms >= LIMIT_IDLE_END_MS &&
 	    !end->conn->closed)
 		session_hint_idle(end->conn->session, end->peer,
-		    "the data connection to", end->accepted, end->eof.idle_ms);
+		    "the data connection to", end->state == END_ACCEPTED,
+		    end->eof.idle_ms);
 }
 
 static void
@@ -77,31 +78,32 @@ end_is_clean(void *ctx, bool clean)
 {
 	struct dataconn_end *end = ctx;
 	struct data_eof *eof = &end->eof;
+	bool accepted = end->state == END_ACCEPTED, early;
 
 	end->check = NULL;
 	if (!clean) {
 		dataconn_lose(end, "the SSH connection was lost");
 		return;
 	}
-	if (end->accepted && end->listener != NULL && end->stream != NULL)
+	if (accepted && end->listener != NULL && end->stream != NULL)
 		eof->unproven = !side_end_is_proven(end->listener,
 		    eof->after_ours ? NULL : end->stream);
-	eof->has_all = eof->after_ours && !eof->unproven;
+	eof->state = EOF_HANDLED;
 	/* Wait again for delivery: if the client was killed, the end of its
 	 * control connection may be on the way. */
 	if (end->peer == ENGINE_CLIENT && eof->after_ours)
-		end->conn->delivery_since = 0;
-	if (end->peer == ENGINE_CLIENT && end->shut)
+		end->conn->delivery.since = 0;
+	if (end->peer == ENGINE_CLIENT && end->out.shut)
 		dataconn_watch_delivery(end->conn);
-	eof->early = !end->shut && end->stream != NULL &&
+	early = !end->out.shut && end->stream != NULL &&
 	    !end->side->sees_delivery && !stream_alive(end->stream);
-	if (end->accepted && eof->early)
+	if (accepted && early)
 		hint_idle_end(end);
 	dataconn_tell(end, .type = ENGINE_DATA_EOF,
-	    .end_unproven = eof->unproven, .end_early = eof->early,
+	    .end_unproven = eof->unproven, .end_early = early,
 	    .stalled = eof->doubtful ||
-		(end->accepted && end->stalled &&
-		    end->since_stall <= LIMIT_BEHIND_STALL),
+		(accepted && end->in.stalled &&
+		    end->in.since_stall <= LIMIT_BEHIND_STALL),
 	    .age_ms = dataconn_now(end) - end->up_at);
 	if (eof->closed)
 		tell_closed(end);
@@ -112,8 +114,9 @@ dataconn_take_eof(struct dataconn_end *end)
 {
 	enum side_end answer = SIDE_END_CLEAN;
 
-	end->eof.after_ours = end->shut;
-	if (end->accepted)
+	end->eof.state = EOF_CHECKING;
+	end->eof.after_ours = end->out.shut;
+	if (end->state == END_ACCEPTED)
 		answer = side_check_end(end->listener, end_is_clean, end,
 		    &end->check);
 	if (answer != SIDE_END_ASKED)
@@ -126,23 +129,22 @@ dataconn_on_eof(void *ctx)
 	struct dataconn_end *end = ctx;
 
 	end->eof = (struct data_eof) {
-		.came = true,
-		.held = dataconn_holds(end),
+		.state = EOF_HELD,
 		.unproven = !stream_end_is_proven(end->stream),
 		.doubtful = stream_end_is_doubtful(end->stream),
 		.idle_ms = dataconn_now(end) - end->conn->moved_at,
 	};
-	if (!end->eof.held)
+	if (!dataconn_holds(end))
 		dataconn_take_eof(end);
 }
 
 /* ---- what else a stream reports ---- */
 
 static void
-note_up(struct dataconn_end *end)
+note_up(struct dataconn_end *end, enum dataconn_end_state state)
 {
 	end->conn->moved_at = dataconn_now(end);
-	end->was_up = true;
+	end->state = state;
 	end->up_at = end->conn->moved_at;
 }
 
@@ -151,7 +153,7 @@ dataconn_on_opened(void *ctx)
 {
 	struct dataconn_end *end = ctx;
 
-	note_up(end);
+	note_up(end, END_CONNECTED);
 	dataconn_tell(end, .type = ENGINE_DATA_UP);
 }
 
@@ -181,8 +183,8 @@ closed_after_eof(struct dataconn_end *end)
 	end->stream = NULL;
 	dataconn_discard(dataconn_other(end));
 	dataconn_read_or_not(dataconn_other(end));
-	end->eof.closed = end->eof.held;
-	if (!end->eof.held)
+	end->eof.closed = end->eof.state == EOF_HELD;
+	if (!end->eof.closed)
 		tell_closed(end);
 }
 
@@ -216,15 +218,15 @@ static void
 dataconn_on_closed(void *ctx, int err, const char *why)
 {
 	struct dataconn_end *end = ctx;
-	bool delivered = end->shut && stream_undelivered(end->stream) == 0 &&
-	    (end->eof.has_all || end->side->sees_delivery);
+	bool delivered = end->out.shut && stream_undelivered(end->stream) == 0 &&
+	    (dataconn_eof_has_all(&end->eof) || end->side->sees_delivery);
 	char text[600], host[ADDR_TEXT_MAX];
 
 	if (err == -ESHUTDOWN) {
 		closed_after_eof(end);
 		return;
 	}
-	if (end->peer == ENGINE_SERVER && !end->was_up) {
+	if (end->peer == ENGINE_SERVER && !dataconn_was_up(end)) {
 		snprintf(text, sizeof(text),
 		    "the data connection from %s to the server's port %u (at "
 		    "%s) failed: %s",
@@ -262,7 +264,7 @@ dataconn_on_dial_failed(uv_timer_t *timer)
 	struct dataconn *conn = timer->data;
 
 	for (int peer = 0; peer < 2; peer++)
-		if (conn->end[peer].dial_failed)
+		if (conn->end[peer].state == END_DIAL_FAILED)
 			dataconn_tell(&conn->end[peer],
 			    .type = ENGINE_DATA_LOST, .transient = true,
 			    .why = "the connection cannot be opened at the "
@@ -287,9 +289,9 @@ dataconn_dial_end(struct dataconn_end *end)
 	};
 
 	end->stream = side_dial(end->side, &to, &stream_handler, end);
-	end->dial_failed = end->stream == NULL;
+	end->state = end->stream == NULL ? END_DIAL_FAILED : END_NOT_UP;
 	/* To be reported after this function has returned. */
-	if (end->dial_failed)
+	if (end->state == END_DIAL_FAILED)
 		uv_timer_start(&conn->timers[DATACONN_FAILED],
 		    dataconn_on_dial_failed, 0, 0);
 	start_relay(conn);
@@ -382,8 +384,7 @@ dataconn_on_accepted(void *ctx, struct stream *stream, const struct addr *local,
 		return false;
 	}
 	end->stream = stream;
-	end->accepted = true;
-	note_up(end);
+	note_up(end, END_ACCEPTED);
 	stream_set_handler(stream, &stream_handler, end);
 	if (end->peer == ENGINE_CLIENT)
 		uv_timer_stop(&conn->timers[DATACONN_UNUSED]);
@@ -422,9 +423,9 @@ dataconn_on_failed(void *ctx, int err, const char *why)
 		dataconn_tell(end, .type = ENGINE_DATA_NO_LISTENER, .why = why,
 		    .transient = err != -EACCES && err != -EADDRNOTAVAIL &&
 			err != -EOPNOTSUPP);
-	else if (!end->accepted)
+	else if (end->state != END_ACCEPTED)
 		dataconn_tell(end, .type = ENGINE_DATA_LOST, .why = why);
-	else if (end->stream != NULL && !end->eof.came)
+	else if (end->stream != NULL && end->eof.state == EOF_NONE)
 		/* The stream would report it, but not while it is not read. */
 		dataconn_lose(end, why);
 }

@@ -21,25 +21,26 @@
 static bool
 is_held_back(const struct dataconn_end *end)
 {
-	return end->paused || dataconn_holds(end);
+	return end->in.paused || dataconn_holds(end);
 }
 
 static void
 count_wait(struct dataconn_end *end)
 {
+	struct dataconn_in *in = &end->in;
 	uint64_t now = uv_now(end->conn->session->options->loop);
 	bool waits = is_held_back(end);
 
-	if (waits && end->waits_at == 0)
-		end->waits_at = now;
-	if (waits || end->waits_at == 0)
+	if (waits && in->waits_at == 0)
+		in->waits_at = now;
+	if (waits || in->waits_at == 0)
 		return;
-	end->waited_ms += now - end->waits_at;
-	if (now - end->waits_at >= LIMIT_IDLE_END_MS) {
-		end->stalled = true;
-		end->since_stall = 0;
+	in->waited_ms += now - in->waits_at;
+	if (now - in->waits_at >= LIMIT_IDLE_END_MS) {
+		in->stalled = true;
+		in->since_stall = 0;
 	}
-	end->waits_at = 0;
+	in->waits_at = 0;
 }
 
 void
@@ -48,8 +49,8 @@ dataconn_read_or_not(struct dataconn_end *end)
 	count_wait(end);
 	if (end->stream == NULL)
 		return;
-	if ((end->slack == 0 && is_held_back(end)) || end->eof.came ||
-	    dataconn_other(end)->stream == NULL)
+	if ((end->in.slack == 0 && is_held_back(end)) ||
+	    end->eof.state != EOF_NONE || dataconn_other(end)->stream == NULL)
 		stream_read_stop(end->stream);
 	else
 		stream_read_start(end->stream);
@@ -72,19 +73,19 @@ relay(struct dataconn_end *from, const struct iovec *pieces, size_t n)
 			dataconn_lose(to, "out of memory");
 		return; /* after -EPIPE closed() says why */
 	}
-	to->sent += len;
+	to->out.sent += len;
 	tunnel->stats.bytes[to->peer] += len;
 	for (size_t i = 0; i < n && tunnel->options.log != NULL; i++)
-		sha256_update(&to->digest, pieces[i].iov_len,
+		sha256_update(&to->out.digest, pieces[i].iov_len,
 		    pieces[i].iov_base);
 	if (stream_queued(to->stream) > LIMIT_HIGH_WATER)
-		from->paused = true;
+		from->in.paused = true;
 	for (size_t i = 0; i < n; i++)
-		files += framing_feed(&from->framing, pieces[i].iov_base,
+		files += framing_feed(&from->in.framing, pieces[i].iov_base,
 		    pieces[i].iov_len);
 	if (files > 0)
 		dataconn_tell(from, .type = ENGINE_DATA_FILE_END,
-		    .files = files, .behind = from->framing.behind);
+		    .files = files, .behind = from->in.framing.behind);
 }
 
 /* ---- the rate ---- */
@@ -98,10 +99,11 @@ wait_for_turn(struct dataconn_end *from)
 
 	if (!dataconn_holds(from))
 		return;
-	if (from->paused)
-		throttle_leave(throttle, &from->flow);
+	if (from->in.paused)
+		throttle_leave(throttle, &from->in.flow);
 	else
-		throttle_wait(throttle, &from->flow, buf_len(&from->held));
+		throttle_wait(throttle, &from->in.flow,
+		    buf_len(&from->in.held));
 }
 
 /* Of the bytes that are held, so many may be sent now. */
@@ -110,9 +112,9 @@ dataconn_on_granted(struct rate_flow *flow, size_t bytes)
 {
 	struct dataconn_end *from =
 	    (struct dataconn_end *)(void *)((char *)flow -
-		offsetof(struct dataconn_end, flow));
+		offsetof(struct dataconn_end, in.flow));
 	struct iovec piece = {
-		(void *)(uintptr_t)buf_bytes(&from->held),
+		(void *)(uintptr_t)buf_bytes(&from->in.held),
 		bytes,
 	};
 
@@ -120,15 +122,14 @@ dataconn_on_granted(struct rate_flow *flow, size_t bytes)
 	/* If an end was closed in that call, nothing is held any more. */
 	if (!dataconn_holds(from))
 		return;
-	buf_consume(&from->held, bytes);
+	buf_consume(&from->in.held, bytes);
 	wait_for_turn(from);
 	if (dataconn_holds(from))
 		return;
-	if (!from->eof.held) {
+	if (from->eof.state != EOF_HELD) {
 		dataconn_read_or_not(from);
 		return;
 	}
-	from->eof.held = false;
 	count_wait(from);
 	dataconn_take_eof(from);
 }
@@ -149,7 +150,7 @@ relay_and_hold(struct dataconn_end *from, const struct iovec *pieces, size_t n,
 			now[n_now++] =
 			    (struct iovec) { pieces[i].iov_base, part };
 		if (part < pieces[i].iov_len &&
-		    buf_append(&from->held,
+		    buf_append(&from->in.held,
 			(const uint8_t *)pieces[i].iov_base + part,
 			pieces[i].iov_len - part) != 0)
 			return false;
@@ -168,10 +169,10 @@ dataconn_relay_data(struct dataconn_end *from, const struct iovec *pieces,
 	size_t len = stream_len(pieces, n), may = 0;
 
 	if (is_held_back(from))
-		from->slack -= from->slack < len ? from->slack : len;
-	from->since_stall += len;
+		from->in.slack -= from->in.slack < len ? from->in.slack : len;
+	from->in.since_stall += len;
 	if (!dataconn_holds(from))
-		may = throttle_take(throttle, &from->flow, len);
+		may = throttle_take(throttle, &from->in.flow, len);
 	if (!relay_and_hold(from, pieces, n, may))
 		dataconn_lose(dataconn_other(from), "out of memory");
 	if (is_held_back(from))
@@ -181,7 +182,7 @@ dataconn_relay_data(struct dataconn_end *from, const struct iovec *pieces,
 void
 dataconn_relay_drained(struct dataconn_end *from)
 {
-	from->paused = false;
+	from->in.paused = false;
 	wait_for_turn(from);
 	dataconn_read_or_not(from);
 }
@@ -189,14 +190,14 @@ dataconn_relay_drained(struct dataconn_end *from)
 void
 dataconn_discard(struct dataconn_end *from)
 {
-	throttle_leave(from->conn->session->tunnel->throttle, &from->flow);
-	buf_free(&from->held);
+	throttle_leave(from->conn->session->tunnel->throttle, &from->in.flow);
+	buf_free(&from->in.held);
 }
 
 void
 dataconn_relay_init(struct dataconn_end *end)
 {
-	buf_init(&end->held, HELD_MAX);
-	end->flow.own = &end->conn->session->rate;
-	end->flow.granted = dataconn_on_granted;
+	buf_init(&end->in.held, HELD_MAX);
+	end->in.flow.own = &end->conn->session->rate;
+	end->in.flow.granted = dataconn_on_granted;
 }

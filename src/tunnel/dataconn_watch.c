@@ -49,7 +49,7 @@ dataconn_moved(const struct dataconn *conn)
 	uint64_t sum = 0;
 
 	for (int peer = 0; peer < 2; peer++) {
-		sum += conn->end[peer].sent;
+		sum += conn->end[peer].out.sent;
 		if (conn->end[peer].stream != NULL)
 			sum -= stream_undelivered(conn->end[peer].stream);
 	}
@@ -68,7 +68,7 @@ dataconn_watch_on_quiet(uv_timer_t *timer)
 		!dataconn_holds(&conn->end[ENGINE_SERVER]));
 
 	/* A client that has not read everything may only be pausing. */
-	if (dataconn_moved(conn) == conn->quiet_moved && has_all)
+	if (dataconn_moved(conn) == conn->quiet.moved && has_all)
 		dataconn_tell(client, .type = ENGINE_DATA_IS_QUIET);
 	else
 		watch_quiet(conn);
@@ -80,10 +80,10 @@ static void
 dataconn_watch_on_quiet_due(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
-	uint64_t late = uv_now(timer->loop) - conn->quiet_due;
+	uint64_t late = uv_now(timer->loop) - conn->quiet.due;
 
 	uv_timer_start(timer, dataconn_watch_on_quiet,
-	    1 + (late < conn->quiet_ms ? late : conn->quiet_ms), 0);
+	    1 + (late < conn->quiet.ms ? late : conn->quiet.ms), 0);
 }
 
 static void
@@ -91,15 +91,15 @@ watch_quiet(struct dataconn *conn)
 {
 	uv_timer_t *timer = &conn->timers[DATACONN_QUIET];
 
-	conn->quiet_moved = dataconn_moved(conn);
-	conn->quiet_due = uv_now(timer->loop) + conn->quiet_ms;
-	uv_timer_start(timer, dataconn_watch_on_quiet_due, conn->quiet_ms, 0);
+	conn->quiet.moved = dataconn_moved(conn);
+	conn->quiet.due = uv_now(timer->loop) + conn->quiet.ms;
+	uv_timer_start(timer, dataconn_watch_on_quiet_due, conn->quiet.ms, 0);
 }
 
 void
 dataconn_quiet(struct dataconn *conn, const struct engine_action *action)
 {
-	conn->quiet_ms = action->ms;
+	conn->quiet.ms = action->ms;
 	if (action->ms == 0)
 		uv_timer_stop(&conn->timers[DATACONN_QUIET]);
 	else
@@ -116,8 +116,8 @@ static uint64_t
 far_delivery_ms(const struct dataconn *conn)
 {
 	const struct dataconn_end *client = &conn->end[ENGINE_CLIENT];
-	uint64_t sent = client->sent;
-	uint64_t ms = conn->end[ENGINE_SERVER].waited_ms;
+	uint64_t sent = client->out.sent;
+	uint64_t ms = conn->end[ENGINE_SERVER].in.waited_ms;
 
 	if (client->eof.after_ours && client->eof.unproven)
 		return LIMIT_UNPROVEN_MS;
@@ -143,12 +143,12 @@ is_delivered(struct dataconn *conn, bool *ret_assumed)
 	*ret_assumed = false;
 	if (stream_undelivered(client->stream) > 0)
 		return false;
-	if (client->side->sees_delivery || client->eof.has_all)
+	if (client->side->sees_delivery || dataconn_eof_has_all(&client->eof))
 		return true;
 	*ret_assumed = true;
-	if (conn->delivery_since == 0)
-		conn->delivery_since = now;
-	return now - conn->delivery_since >= far_delivery_ms(conn);
+	if (conn->delivery.since == 0)
+		conn->delivery.since = now;
+	return now - conn->delivery.since >= far_delivery_ms(conn);
 }
 
 static void
@@ -165,15 +165,15 @@ dataconn_watch_on_delivery(uv_timer_t *timer)
 		    .assumed = assumed);
 		return;
 	}
-	if (conn->delivery_ms < DELIVERY_LAST_MS)
-		conn->delivery_ms *= 2;
-	uv_timer_start(timer, dataconn_watch_on_delivery, conn->delivery_ms, 0);
+	if (conn->delivery.ms < DELIVERY_LAST_MS)
+		conn->delivery.ms *= 2;
+	uv_timer_start(timer, dataconn_watch_on_delivery, conn->delivery.ms, 0);
 }
 
 void
 dataconn_watch_delivery(struct dataconn *conn)
 {
-	conn->delivery_ms = DELIVERY_FIRST_MS;
+	conn->delivery.ms = DELIVERY_FIRST_MS;
 	uv_timer_start(&conn->timers[DATACONN_DELIVERY],
 	    dataconn_watch_on_delivery, 0, 0);
 }

@@ -49,7 +49,7 @@ transfer_begin(struct session *session, const struct engine_action *action)
 	transfer->began_at = uv_now(session->options->loop);
 	/* A data connection with framing carries several transfers. */
 	if (report->framed && conn != NULL)
-		transfer->before = conn->end[transfer_peer(report)].sent;
+		transfer->before = conn->end[transfer_peer(report)].out.sent;
 	transfer->report = *report;
 	transfer->report.name = transfer->name;
 	transfer->report.user = NULL;
@@ -69,7 +69,7 @@ transfer_digest(struct dataconn_end *end, char text[DIGEST_TEXT_MAX])
 {
 	uint8_t digest[SHA256_DIGEST_SIZE];
 
-	sha256_digest(&end->digest, sizeof(digest), digest);
+	sha256_digest(&end->out.digest, sizeof(digest), digest);
 	base16_encode_update(text, sizeof(digest), digest);
 	text[DIGEST_TEXT_MAX - 1] = '\0';
 	return text;
@@ -146,5 +146,6 @@ session_describe(const struct session *session, struct session_info *ret)
 	describe_transfer(session, &session->elsewhere, 0, ret);
 	LIST_FOREACH (conn, &session->data, link)
 		describe_transfer(session, &conn->transfer,
-		    conn->end[transfer_peer(&conn->transfer.report)].sent, ret);
+		    conn->end[transfer_peer(&conn->transfer.report)].out.sent,
+		    ret);
 }

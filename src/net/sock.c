@@ -60,14 +60,15 @@ void
 sock_close(struct stream *stream)
 {
 	struct net_stream *s = (struct net_stream *)stream;
+	bool finishing = s->owner == SOCK_FINISHING;
 
-	s->gone = true;
+	s->owner = SOCK_GONE;
 	if (uv_is_closing(&s->uv.handle))
 		return;
 	sock_dial_cancel(s->dial);
 	uv_close(&s->uv.handle, net_stream_handle_closed);
 	uv_close((uv_handle_t *)&s->timer, net_stream_handle_closed);
-	if (!s->finishing)
+	if (!finishing)
 		return;
 	s->net->finishing--;
 	sock_tell_finished(s->net);
@@ -99,7 +100,7 @@ net_stream_fail(struct net_stream *s, int err)
 	s->err = err;
 	sock_dial_cancel(s->dial);
 	s->dial = NULL;
-	if (s->gone) {
+	if (s->owner != SOCK_OWNED) {
 		sock_close(&s->stream);
 		return;
 	}
@@ -139,9 +140,9 @@ net_stream_read_end(struct net_stream *s)
 		return;
 	}
 	s->eof = true;
-	if (!s->gone)
+	if (s->owner == SOCK_OWNED)
 		s->stream.handler->eof(s->stream.ctx);
-	else if (s->fin_sent)
+	else if (s->out == SOCK_FIN_SENT)
 		sock_close(&s->stream);
 }
 
@@ -154,7 +155,7 @@ net_stream_read(uv_stream_t *uv_stream, ssize_t n, const uv_buf_t *bytes)
 		net_stream_read_end(s);
 	else if (n < 0)
 		net_stream_fail(s, (int)n);
-	else if (n > 0 && !s->gone)
+	else if (n > 0 && s->owner == SOCK_OWNED)
 		s->stream.handler->data(s->stream.ctx,
 		    &(struct iovec) { bytes->base, (size_t)n }, 1);
 }
@@ -201,16 +202,15 @@ sock_finish(struct stream *stream)
 {
 	struct net_stream *s = (struct net_stream *)stream;
 
-	s->gone = true;
 	if (s->err != 0) {
 		sock_close(stream);
 		return;
 	}
-	s->finishing = true;
+	s->owner = SOCK_FINISHING;
 	s->net->finishing++;
 	sock_read_start(stream);
 	net_stream_linger_start(s);
-	if (s->fin_sent && s->eof)
+	if (s->out == SOCK_FIN_SENT && s->eof)
 		sock_close(stream);
 	else
 		sock_shutdown(stream);
@@ -225,7 +225,7 @@ sock_alive(const struct stream *stream)
 
 	/* A Unix socket hangs up when its peer is closed, but also when both
 	 * directions have ended. */
-	if (s->uv.handle.type == UV_NAMED_PIPE && !s->fin_sent)
+	if (s->uv.handle.type == UV_NAMED_PIPE && s->out != SOCK_FIN_SENT)
 		dead |= POLLHUP;
 	/* POLLERR shows that the socket has an error, and does not clear it.
 	 * TCP_INFO would not help: the state after a reset, TCP_CLOSE, is the
@@ -268,7 +268,7 @@ net_stream_dialled(void *ctx, int fd, int err, const char *why)
 	}
 	s->connected = true;
 	net_stream_read_apply(s);
-	if (!s->gone && s->err == 0)
+	if (s->owner == SOCK_OWNED && s->err == 0)
 		s->stream.handler->opened(s->stream.ctx);
 	if (!uv_is_closing(&s->uv.handle))
 		net_stream_send(s);

@@ -42,7 +42,7 @@ sock_undelivered(const struct stream *stream)
 	if (ioctl(sock_fd(&s->uv), SIOCOUTQ, &in_kernel) == 0)
 		len += (size_t)in_kernel;
 	/* A FIN counts as one byte.  SIOCOUTQ includes one that was sent. */
-	if (s->shut && !s->fin_sent)
+	if (s->out == SOCK_SHUT)
 		len++;
 	return len;
 }
@@ -55,25 +55,25 @@ net_stream_linger(uv_timer_t *timer)
 	struct net_stream *s = timer->data;
 	size_t left = sock_undelivered(&s->stream);
 
-	if (left > 0 && left < s->linger_left && !s->net->hurry) {
-		s->linger_left = left;
-		s->linger_quiet_ms = 0;
+	if (left > 0 && left < s->linger.left && !s->net->hurry) {
+		s->linger.left = left;
+		s->linger.quiet_ms = 0;
 		return;
 	}
-	s->linger_quiet_ms += LIMIT_LINGER_MS;
+	s->linger.quiet_ms += LIMIT_LINGER_MS;
 	/* The kernel has everything, and sends it after close(2), too. */
-	if (s->fin_sent)
+	if (s->out == SOCK_FIN_SENT)
 		sock_close(&s->stream);
 	/* A reset, because a cut transfer must not look complete. */
-	else if (s->linger_quiet_ms >= LIMIT_FINISH_QUIET_MS || s->net->hurry)
+	else if (s->linger.quiet_ms >= LIMIT_FINISH_QUIET_MS || s->net->hurry)
 		sock_reset(&s->stream);
 }
 
 void
 net_stream_linger_start(struct net_stream *s)
 {
-	s->linger_left = sock_undelivered(&s->stream);
-	s->linger_quiet_ms = 0;
+	s->linger.left = sock_undelivered(&s->stream);
+	s->linger.quiet_ms = 0;
 	uv_timer_start(&s->timer, net_stream_linger, LIMIT_LINGER_MS,
 	    LIMIT_LINGER_MS);
 }
@@ -86,7 +86,7 @@ net_stream_send_fin(struct net_stream *s)
 	int err = 0;
 	socklen_t len = sizeof(err);
 
-	s->fin_sent = true;
+	s->out = SOCK_FIN_SENT;
 	if (shutdown(sock_fd(&s->uv), SHUT_WR) != 0) {
 		/* The socket is not connected any more; SO_ERROR has the
 		 * reason. */
@@ -94,7 +94,7 @@ net_stream_send_fin(struct net_stream *s)
 		net_stream_fail(s, err != 0 ? -err : -ENOTCONN);
 		return;
 	}
-	if (!s->gone)
+	if (s->owner == SOCK_OWNED)
 		return;
 	if (s->eof)
 		sock_close(&s->stream);
@@ -128,7 +128,7 @@ net_stream_send(struct net_stream *s)
 	}
 	len = buf_len(&s->flight);
 	if (len == 0) {
-		if (s->shut && !s->fin_sent)
+		if (s->out == SOCK_SHUT)
 			net_stream_send_fin(s);
 		return;
 	}
@@ -158,7 +158,7 @@ net_stream_wrote(uv_write_t *write, int status)
 	}
 	buf_consume(&s->flight, len);
 	net_stream_send(s);
-	if (s->gone || s->err != 0 || !s->above_low ||
+	if (s->owner != SOCK_OWNED || s->err != 0 || !s->above_low ||
 	    sock_queued(&s->stream) > LIMIT_LOW_WATER)
 		return;
 	s->above_low = false;
@@ -205,7 +205,7 @@ sock_write(struct stream *stream, const struct iovec *pieces, size_t n)
 	size_t len = stream_len(pieces, n), sent = 0;
 	int err;
 
-	if (s->err != 0 || s->shut)
+	if (s->err != 0 || s->out != SOCK_OPEN)
 		return -EPIPE;
 	if (len == 0)
 		return 0;
@@ -237,6 +237,7 @@ sock_shutdown(struct stream *stream)
 {
 	struct net_stream *s = (struct net_stream *)stream;
 
-	s->shut = true;
+	if (s->out == SOCK_OPEN)
+		s->out = SOCK_SHUT;
 	net_stream_send(s);
 }

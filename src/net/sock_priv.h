@@ -107,15 +107,23 @@ struct net_stream {
 	int err;	   /* negative errno if the stream is dead */
 	char why[64];	   /* "": use strerror(3) */
 	bool connected;
-	bool reading;	    /* the owner wants data */
-	bool eof;	    /* the peer has ended its direction */
-	bool shut;	    /* the owner has ended our direction */
-	bool fin_sent;	    /* shutdown(2) was called */
-	bool above_low;	    /* drained() must be called later */
-	bool gone;	    /* closed by the owner: no callbacks */
-	bool finishing;	    /* closed by stream_finish() */
-	size_t linger_left; /* undelivered bytes when the timer last ran */
-	unsigned int linger_quiet_ms; /* since linger_left last fell */
+	bool reading;	/* the owner wants data */
+	bool eof;	/* the peer has ended its direction */
+	bool above_low; /* drained() must be called later */
+	enum {
+		SOCK_OPEN,
+		SOCK_SHUT,     /* by the owner */
+		SOCK_FIN_SENT, /* shutdown(2) was called */
+	} out;
+	enum {
+		SOCK_OWNED,
+		SOCK_FINISHING, /* by stream_finish(): no callbacks */
+		SOCK_GONE,	/* closed: no callbacks */
+	} owner;
+	struct {
+		size_t left; /* undelivered bytes when the timer last ran */
+		unsigned int quiet_ms; /* since left last fell */
+	} linger;
 };
 
 /* Marks the stream as dead; err is a negative errno.  closed() is called later,

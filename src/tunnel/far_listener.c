@@ -190,9 +190,8 @@ far_listener_on_accept(void *ctx, struct stream *stream)
 		link_info(listener->ssh)->forwards = LINK_FORWARDS_WORK;
 	if (listener->state == FAR_MAKING) {
 		stream_close(stream);
-		listener->probe_accepted = true;
-		if (listener->question != FAR_NO_PROBE)
-			far_probe_step(listener);
+		listener->probe.arrived = true;
+		far_probe_step(listener);
 		return;
 	}
 	far_listener_describe(listener, place, sizeof(place));
@@ -289,7 +288,6 @@ far_listener_new(struct far_side *far, struct link *ssh,
 	listener->base.side = &far->side;
 	listener->wanted = at->port;
 	listener->many = at->many;
-	listener->question = FAR_NO_PROBE;
 	listener->handler = handler;
 	listener->spare = ctx == NULL;
 	listener->ctx = ctx != NULL ? ctx : listener;
@@ -342,7 +340,7 @@ far_listener_on_freed(uv_handle_t *handle)
 void
 far_listener_free(struct far_listener *listener)
 {
-	stream_close(listener->probe);
+	stream_close(listener->probe.stream);
 	link_forward_close(listener->forward);
 	net_listener_close(listener->net);
 	uv_close((uv_handle_t *)&listener->timer, far_listener_on_freed);

@@ -22,7 +22,18 @@ enum far_question {
 	FAR_ON_LOOPBACK,  /* it does not: on its loopback address instead? */
 	FAR_ON_ALL,	  /* it does: on all other addresses, too? */
 	FAR_ON_V6,	  /* not at 127.0.0.1: at least at ::1? */
-	FAR_NO_PROBE,	  /* no probe is running */
+};
+
+struct far_probe {
+	enum {
+		PROBE_NONE,
+		PROBE_CONNECTING,
+		PROBE_OPEN,  /* somebody has accepted it */
+		PROBE_ENDED, /* whoever accepted it has closed it */
+	} state;
+	bool arrived; /* a connection has come to our Unix socket */
+	enum far_question question;
+	struct stream *stream;
 };
 
 enum far_state {
@@ -51,12 +62,8 @@ struct far_listener {
 	uv_timer_t timer; /* of the probe, or calls the handler later */
 	int err;	  /* why it is dead, until failed() was called */
 
-	enum far_question question;
-	struct stream *probe;
-	bool probe_opened;   /* somebody has accepted it */
-	bool probe_accepted; /* a connection has come to the Unix socket */
-	bool probe_ended;    /* whoever accepted it has closed it */
-	unsigned int makes;  /* how often the forward was requested */
+	struct far_probe probe;
+	unsigned int makes; /* how often the forward was requested */
 
 	/* The borrower; the handler is NULL while it is idle. */
 	const struct side_listener_handler *handler;

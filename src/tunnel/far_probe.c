@@ -74,9 +74,9 @@ void
 far_probe_end(struct far_listener *listener)
 {
 	uv_timer_stop(&listener->timer);
-	stream_close(listener->probe);
-	listener->probe = NULL;
-	listener->question = FAR_NO_PROBE;
+	stream_close(listener->probe.stream);
+	listener->probe.stream = NULL;
+	listener->probe.state = PROBE_NONE;
 }
 
 /* ---- what follows from a probe ---- */
@@ -142,7 +142,7 @@ warn_on_all(const struct far_listener *listener)
 static void
 answered(struct far_listener *listener, enum answer answer)
 {
-	enum far_question question = listener->question;
+	enum far_question question = listener->probe.question;
 
 	far_probe_end(listener);
 	/* No more probes: they would be refused, too, and ssh keeps a record of
@@ -194,12 +194,13 @@ far_probe_on_timer(uv_timer_t *timer)
 void
 far_probe_step(struct far_listener *listener)
 {
-	if (!listener->probe_opened)
+	bool ended = listener->probe.state == PROBE_ENDED;
+
+	if (!ended && listener->probe.state != PROBE_OPEN)
 		return;
-	if (listener->probe_accepted &&
-	    (listener->probe_ended || !far_is_public(listener)))
+	if (listener->probe.arrived && (ended || !far_is_public(listener)))
 		answered(listener, ANSWER_HERE);
-	else if (listener->probe_ended)
+	else if (ended)
 		answered(listener, ANSWER_NOT_HERE);
 }
 
@@ -210,7 +211,7 @@ far_probe_on_opened(void *ctx)
 {
 	struct far_listener *listener = ctx;
 
-	listener->probe_opened = true;
+	listener->probe.state = PROBE_OPEN;
 	uv_timer_start(&listener->timer, far_probe_on_timer,
 	    far_is_public(listener) || far_is_plain(listener) ?
 		LIMIT_HOLD_DIAL_MS :
@@ -231,7 +232,7 @@ far_probe_on_eof(void *ctx)
 {
 	struct far_listener *listener = ctx;
 
-	listener->probe_ended = true;
+	listener->probe.state = PROBE_ENDED;
 	far_probe_step(listener);
 }
 
@@ -250,7 +251,7 @@ far_probe_on_closed(void *ctx, int err, const char *why)
 		/* If the link is lost, far_listener_on_forward() handles it. */
 		if (link_is_up(listener->ssh))
 			far_listener_fail(listener, err, why);
-	} else if (listener->probe_opened) {
+	} else if (listener->probe.state != PROBE_CONNECTING) {
 		far_probe_on_eof(listener);
 	} else if (err == -ECONNREFUSED) {
 		answered(listener, ANSWER_NOT_HERE);
@@ -272,18 +273,18 @@ far_probe_start(struct far_listener *listener, enum far_question question)
 		.closed = far_probe_on_closed,
 	};
 
-	listener->question = question;
-	listener->probe_opened = false;
-	listener->probe_accepted = false;
-	listener->probe_ended = false;
-	listener->probe =
-	    link_dial(listener->ssh, probe_host(listener, question),
-		listener->port, LINK_CONTROL, &handler, listener);
-	if (listener->probe == NULL) {
+	listener->probe = (struct far_probe) {
+		.state = PROBE_CONNECTING,
+		.question = question,
+		.stream = link_dial(listener->ssh,
+		    probe_host(listener, question), listener->port,
+		    LINK_CONTROL, &handler, listener),
+	};
+	if (listener->probe.stream == NULL) {
 		answered(listener, ANSWER_UNKNOWN);
 		return;
 	}
-	stream_read_start(listener->probe);
+	stream_read_start(listener->probe.stream);
 	/* A connection to an address that is not sshd's own may take minutes to
 	 * fail. */
 	if (question == FAR_AS_REQUESTED && far_is_beyond_loopback(listener))

@@ -58,8 +58,11 @@ struct links {
 	const char *to; /* the destination */
 	struct place places[LIMIT_LINKS];
 	uv_timer_t idle_timer;
-	bool first_down; /* places[0].link is down, and not replaced yet */
-	bool stopping;
+	enum {
+		LINKS_RUNNING, /* or not started yet */
+		LINKS_STOPPING,
+		LINKS_DOWN, /* places[0].link is down, and not replaced yet */
+	} state;
 	bool told; /* a failure was logged; until a link is up */
 	struct pause pause;
 	uint64_t retry_at;
@@ -160,7 +163,8 @@ links_want_one(struct links *links)
 	struct place *place = &links->places[1];
 	int err;
 
-	if (links->stopping || !link_is_up(links->places[0].link) ||
+	if (links->state != LINKS_RUNNING ||
+	    !link_is_up(links->places[0].link) ||
 	    links_count(links, PLACE_FREE) == 0 ||
 	    links_count(links, PLACE_OPENING) > 0 || links_are_losing(links) ||
 	    uv_now(links->loop) < links->retry_at)
@@ -236,7 +240,7 @@ links_on_further_down(struct place *place, bool was_up, const char *why)
 	privdir_remove(place->directory);
 	if (links_count(links, PLACE_UP) == 0)
 		uv_timer_stop(&links->idle_timer);
-	if (links->stopping)
+	if (links->state != LINKS_RUNNING)
 		return;
 	if (closing) {
 		log_verbose("closed one of the SSH connections to %s",
@@ -275,7 +279,7 @@ links_on_down(void *ctx, bool was_up, const char *why)
 		return;
 	}
 	links_stop(links);
-	links->first_down = true;
+	links->state = LINKS_DOWN;
 	links->handler->down(links->ctx, was_up, why);
 }
 
@@ -328,7 +332,7 @@ links_start(struct links *links, bool keep_session)
 	struct link *fresh;
 	int err;
 
-	if (links->first_down) {
+	if (links->state == LINKS_DOWN) {
 		fresh = link_new(links->loop, links->options.link,
 		    &place_handler, first);
 		if (fresh == NULL)
@@ -338,15 +342,15 @@ links_start(struct links *links, bool keep_session)
 		first->link = fresh;
 	}
 	err = link_start(first->link, keep_session);
-	links->first_down = err != 0;
-	links->stopping = err != 0;
+	links->state = err == 0 ? LINKS_RUNNING : LINKS_DOWN;
 	return err;
 }
 
 void
 links_expect_stop(struct links *links)
 {
-	links->stopping = true;
+	if (links->state == LINKS_RUNNING)
+		links->state = LINKS_STOPPING;
 }
 
 void

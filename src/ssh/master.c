@@ -31,10 +31,14 @@ struct master {
 	uv_fs_event_t watch; /* of the directory, for the control socket */
 	uv_timer_t kill_timer;
 	struct words words;
-	bool running;
-	bool ready;
+	enum {
+		MASTER_NOT_RUNNING,
+		MASTER_STARTING,
+		MASTER_READY,
+		MASTER_STOPPING, /* SIGTERM was sent */
+		MASTER_KILLED,	 /* SIGKILL was sent */
+	} state;
 	unsigned int terms;	   /* how often SIGTERM was sent */
-	bool killed;		   /* SIGKILL was sent */
 	unsigned int open_handles; /* that the loop must still close */
 };
 
@@ -89,7 +93,7 @@ master_free(struct master *master)
 {
 	if (master == NULL)
 		return;
-	assert(!master->running);
+	assert(master->state == MASTER_NOT_RUNNING);
 	ssh_run_free(master->run);
 	uv_close((uv_handle_t *)&master->watch, master_handle_closed);
 	uv_close((uv_handle_t *)&master->kill_timer, master_handle_closed);
@@ -130,17 +134,19 @@ master_ended(void *ctx, const struct monitor_end *end)
 {
 	struct master *master = ctx;
 	char why[MASTER_WHY_MAX];
+	bool killed = master->state == MASTER_KILLED;
+	bool stopped = killed || master->state == MASTER_STOPPING;
 	bool expected;
 
-	master->running = false;
+	master->state = MASTER_NOT_RUNNING;
 	uv_timer_stop(&master->kill_timer);
 	uv_fs_event_stop(&master->watch);
 	words_end(&master->words, uv_now(master->loop));
 	unlink(master->path);
 	master_why(master, end, why);
 	/* At SIGTERM, ssh exits with a status, or the signal ends it. */
-	expected = master->terms > 0 && words_text(&master->words)[0] == '\0' &&
-	    (end->signal == 0 || end->signal == SIGTERM || master->killed);
+	expected = stopped && words_text(&master->words)[0] == '\0' &&
+	    (end->signal == 0 || end->signal == SIGTERM || killed);
 	master->handler->exited(master->ctx, expected ? NULL : why);
 }
 
@@ -149,15 +155,20 @@ master_kill(uv_timer_t *timer)
 {
 	struct master *master = timer->data;
 
-	master->killed = master->terms == LIMIT_SSH_STOP_TERMS;
-	master->terms += !master->killed;
-	ssh_run_signal(master->run, master->killed ? SIGKILL : SIGTERM);
+	if (master->terms == LIMIT_SSH_STOP_TERMS) {
+		master->state = MASTER_KILLED;
+		ssh_run_signal(master->run, SIGKILL);
+	} else {
+		master->state = MASTER_STOPPING;
+		master->terms++;
+		ssh_run_signal(master->run, SIGTERM);
+	}
 }
 
 void
 master_stop(struct master *master)
 {
-	if (!master->running || master->terms > 0)
+	if (master->state != MASTER_STARTING && master->state != MASTER_READY)
 		return;
 	uv_timer_start(&master->kill_timer, master_kill,
 	    LIMIT_SSH_STOP_MS / LIMIT_SSH_STOP_TERMS,
@@ -173,10 +184,10 @@ master_watched(uv_fs_event_t *watch, const char *name, int events, int status)
 {
 	struct master *master = watch->data;
 
-	if (!master->running || master->ready || master->terms > 0 ||
+	if (master->state != MASTER_STARTING ||
 	    access(master->path, F_OK) != 0)
 		return;
-	master->ready = true;
+	master->state = MASTER_READY;
 	uv_fs_event_stop(&master->watch);
 	master->handler->ready(master->ctx);
 }
@@ -264,8 +275,9 @@ master_start(struct master *master, const char *ciphers, unsigned timeouts)
 	if (err == 0)
 		err = ssh_run_start(master->loop, options->monitor, &cmdline,
 		    &handler, master, &master->run);
-	master->running = err == 0;
-	if (err != 0)
+	if (err == 0)
+		master->state = MASTER_STARTING;
+	else
 		uv_fs_event_stop(&master->watch);
 	return err;
 }

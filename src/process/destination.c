@@ -45,7 +45,7 @@ destination_let_go(struct destination *destination)
 void
 destination_stop(struct destination *destination, const char *why)
 {
-	if (destination->ended)
+	if (destination->state == DESTINATION_ENDED)
 		return;
 	reconnect_expect_stop(destination->reconnect);
 	stop_entries(destination, why);
@@ -98,11 +98,12 @@ destination_sweep(struct destination *destination)
 	}
 	if (!TAILQ_EMPTY(&destination->entries))
 		return more;
-	if (!destination->leaving) {
-		destination->leaving = true;
+	if (destination_is_usable(destination)) {
+		destination->state = DESTINATION_LEAVING;
 		reconnect_stop(destination->reconnect);
 	}
-	if (!destination->ended || !links_are_over(destination->links))
+	if (destination->state != DESTINATION_ENDED ||
+	    !links_are_over(destination->links))
 		return true;
 	destination_free(destination);
 	return false;
@@ -113,13 +114,15 @@ destination_sweep(struct destination *destination)
 bool
 destination_is_usable(const struct destination *destination)
 {
-	return !destination->ended && !destination->leaving;
+	return destination->state == DESTINATION_NEW ||
+	    destination->state == DESTINATION_STARTED;
 }
 
 bool
 destination_is_up(const struct destination *destination)
 {
-	return !destination->ended && reconnect_is_up(destination->reconnect);
+	return destination->state != DESTINATION_ENDED &&
+	    reconnect_is_up(destination->reconnect);
 }
 
 bool
@@ -129,7 +132,7 @@ destination_is_settled(const struct destination *destination)
 	const struct listener *listener;
 	const struct entry *entry;
 
-	if (destination->ended ||
+	if (destination->state == DESTINATION_ENDED ||
 	    (destination->shared->named && !reconnect_is_up(reconnect) &&
 		reconnect_why(reconnect)[0] != '\0'))
 		return true;
@@ -161,7 +164,7 @@ destinations_running(const struct shared *shared)
 	size_t n = 0;
 
 	TAILQ_FOREACH (destination, &shared->destinations, link)
-		n += !destination->ended;
+		n += destination->state != DESTINATION_ENDED;
 	return n;
 }
 
@@ -189,7 +192,7 @@ start_entries(struct destination *destination)
 {
 	struct entry *entry;
 
-	destination->started = true;
+	destination->state = DESTINATION_STARTED;
 	destination->shared->started = true;
 	TAILQ_FOREACH (entry, &destination->entries, link)
 		if (!entry->leaving)
@@ -205,7 +208,7 @@ destination_on_up(void *ctx)
 	struct entry *entry;
 
 	shared->handler->changed(shared->ctx);
-	if (!destination->started) {
+	if (destination->state == DESTINATION_NEW) {
 		start_entries(destination);
 		return;
 	}
@@ -237,7 +240,8 @@ status_of_end(const struct destination *destination, bool was_up,
 	const struct options *options = &destination->config->options;
 	const char *to = options->destination;
 
-	if (destination->shared->stopping || destination->leaving)
+	if (destination->shared->stopping ||
+	    destination->state == DESTINATION_LEAVING)
 		return EXIT_STOPPED;
 	if (was_up && options->retry == 0 && !options->on_demand) {
 		log_err("the SSH connection to %s was lost: %s", to, why);
@@ -265,7 +269,7 @@ destination_on_ended(void *ctx, bool was_up, const char *why)
 		net_hurry(shared->net);
 	stop_entries(destination, "the SSH connection was lost");
 	destination_let_go(destination);
-	destination->ended = true;
+	destination->state = DESTINATION_ENDED;
 	shared->handler->ended(shared->ctx, status);
 }
 
@@ -368,7 +372,7 @@ destination_start(struct destination *destination)
 
 	if (err != 0) {
 		log_err("cannot run %s: %s", options->ssh, strerror(-err));
-		destination->ended = true;
+		destination->state = DESTINATION_ENDED;
 		stop_entries(destination, "ssh cannot be run");
 		destination_let_go(destination);
 		return false;

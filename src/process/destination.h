@@ -50,9 +50,12 @@ struct destination {
 	struct side *far;	/* toward servers: any link */
 	struct side *far_first; /* toward clients: only the first link */
 	TAILQ_HEAD(, entry) entries;
-	bool started; /* its tunnels have been */
-	bool leaving; /* its last entry has left */
-	bool ended;   /* no ssh of it runs or will run */
+	enum {
+		DESTINATION_NEW,
+		DESTINATION_STARTED, /* its tunnels have been started */
+		DESTINATION_LEAVING, /* its last entry has left */
+		DESTINATION_ENDED,   /* no ssh of it runs or will run */
+	} state;
 };
 
 /* Makes link options from options.  to: the number of the destination in the

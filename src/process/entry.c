@@ -305,7 +305,7 @@ entry_new(struct destination *destination, const struct config_tunnel *config,
 		entry_free(entry);
 		return NULL;
 	}
-	if (destination->started)
+	if (destination->state == DESTINATION_STARTED)
 		entry_start(entry);
 	return entry;
 }

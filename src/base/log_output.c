@@ -154,24 +154,24 @@ log_output_write_line(struct log_output *output, const char *line, size_t len,
 	return true;
 }
 
-/* Writes how many lines were lost, if any.  Returns false if that could not be
- * written. */
+/* Writes how many lines were dropped, if any.  Returns false if that could not
+ * be written. */
 static bool
-write_lost(struct log_output *output, const char *prefix)
+write_dropped(struct log_output *output, const char *prefix)
 {
 	char line[200];
 	int why = 0, len;
 
-	if (output->lost == 0)
+	if (output->dropped == 0)
 		return true;
 	len = snprintf(line, sizeof(line), "%s%lu line%s not logged: %s%s\n",
-	    prefix, output->lost, output->lost == 1 ? " was" : "s were",
+	    prefix, output->dropped, output->dropped == 1 ? " was" : "s were",
 	    output->why == EAGAIN ? "standard error was full" :
 				    "cannot write to standard error: ",
 	    output->why == EAGAIN ? "" : strerror(output->why));
 	if (!log_output_write_line(output, line, (size_t)len, &why))
 		return false;
-	output->lost = 0;
+	output->dropped = 0;
 	return true;
 }
 
@@ -182,10 +182,10 @@ log_output_write(struct log_output *output, const char *prefix,
 	int why = EAGAIN;
 
 	assert(len <= LOG_OUTPUT_MAX);
-	if (write_lost(output, prefix) &&
+	if (write_dropped(output, prefix) &&
 	    log_output_write_line(output, line, len, &why))
 		return;
-	if (output->lost++ == 0)
+	if (output->dropped++ == 0)
 		output->why = why;
 }
 
@@ -194,8 +194,8 @@ log_output_flush(struct log_output *output, const char *prefix)
 {
 	int why;
 
-	if (output->rest_len == 0 && output->lost == 0)
+	if (output->rest_len == 0 && output->dropped == 0)
 		return;
 	if (has_room(output, LIMIT_LOG_END_MS) && write_rest(output, &why))
-		write_lost(output, prefix);
+		write_dropped(output, prefix);
 }

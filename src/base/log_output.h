@@ -33,9 +33,9 @@ enum log_output_kind {
 struct log_output {
 	enum log_output_kind kind;
 	int fd;
-	uint64_t waited_at; /* ms */
-	unsigned long lost; /* lines since the last one that was written */
-	int why;	    /* errno of the first of them */
+	uint64_t waited_at;    /* ms */
+	unsigned long dropped; /* lines since the last one that was written */
+	int why;	       /* errno of the first of them */
 	size_t rest_len;
 	char rest[LOG_OUTPUT_MAX]; /* the unwritten part of a line */
 };
@@ -50,13 +50,13 @@ void log_output_open(struct log_output *output, int fd);
 
 /*
  * Writes a line of len bytes, at most LOG_OUTPUT_MAX, with a newline at its
- * end.  If lines were lost before, it first writes a line that begins with
+ * end.  If lines were dropped before, it first writes a line that begins with
  * prefix and says how many.
  */
 void log_output_write(struct log_output *output, const char *prefix,
     const char *line, size_t len);
 
-/* At the end: writes the rest of a line and the number of lost lines.  Waits
+/* At the end: writes the rest of a line and the number of dropped lines.  Waits
  * for the reader at most LIMIT_LOG_END_MS. */
 void log_output_flush(struct log_output *output, const char *prefix);
 

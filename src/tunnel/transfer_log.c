@@ -17,8 +17,8 @@ struct transfer_log {
 	int fd;
 	bool journal;
 	bool xferlog;
-	bool torn;	    /* the file ends within a line */
-	unsigned long lost; /* records lost since the last one was written */
+	bool torn;	       /* the file ends within a line */
+	unsigned long dropped; /* records, since the last one was written */
 };
 
 struct transfer_log *
@@ -37,10 +37,11 @@ transfer_log_new(int fd, bool journal, bool xferlog)
 }
 
 static void
-say_lost(const struct transfer_log *log, enum log_level level, const char *what)
+say_dropped(const struct transfer_log *log, enum log_level level,
+    const char *what)
 {
 	log_line(level, NULL, "the transfer log %s: %lu record%s lost", what,
-	    log->lost, log->lost == 1 ? " was" : "s were");
+	    log->dropped, log->dropped == 1 ? " was" : "s were");
 }
 
 void
@@ -48,8 +49,8 @@ transfer_log_free(struct transfer_log *log)
 {
 	if (log == NULL)
 		return;
-	if (log->lost > 0)
-		say_lost(log, LOG_LEVEL_ERR,
+	if (log->dropped > 0)
+		say_dropped(log, LOG_LEVEL_ERR,
 		    "could not be written until the end");
 	cleanup_fd(&log->fd);
 	free(log);
@@ -99,10 +100,10 @@ transfer_log_write(struct transfer_log *log, const struct record *record)
 	if (line != NULL && *line == '\0')
 		return; /* xferlog has no line for it */
 	err = transfer_log_write_line(log, record, line);
-	if (err == 0 && log->lost > 0) {
-		say_lost(log, LOG_LEVEL_WARN, "can be written again");
-		log->lost = 0;
-	} else if (err != 0 && log->lost++ == 0) {
+	if (err == 0 && log->dropped > 0) {
+		say_dropped(log, LOG_LEVEL_WARN, "can be written again");
+		log->dropped = 0;
+	} else if (err != 0 && log->dropped++ == 0) {
 		log_line(LOG_LEVEL_ERR, record->origin,
 		    "cannot write to the transfer log: %s; this record is "
 		    "lost, and so are all following ones until writing works "

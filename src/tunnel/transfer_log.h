@@ -26,7 +26,7 @@ void transfer_log_free(struct transfer_log *log);
 void transfer_log_use(struct transfer_log *log, int fd);
 
 /* Writes a record.  If that fails, an error is logged once; how many records
- * were lost is logged when one can be written again, or at the end. */
+ * were dropped is logged when one can be written again, or at the end. */
 void transfer_log_write(struct transfer_log *log, const struct record *record);
 
 #endif

@@ -40,17 +40,31 @@ static void __attribute__((format(printf, 1, 2))) run(const char *format, ...)
 	assert_int_equal(system(command), 0);
 }
 
+/* A connection through it is left in TIME_WAIT, so that the kernel gives it to
+ * nobody who does not name it. */
 int
 sshenv_free_port(void)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET,
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(sin);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int on = 1, server;
+	char byte;
 
-	assert_int_equal(bind(fd, (struct sockaddr *)&sin, len), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
-	close(fd);
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(listener, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&sin, &len),
+	    0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(connect(client, (struct sockaddr *)&sin, len), 0);
+	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	assert_true(server >= 0);
+	close(server); /* first, so it is this end that waits */
+	assert_int_equal(read(client, &byte, 1), 0);
+	close(client);
+	close(listener);
 	return ntohs(sin.sin_port);
 }
 

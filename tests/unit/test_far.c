@@ -428,7 +428,8 @@ begin_early(struct farenv *env, const char *host, struct heard *heard,
 	sshenv_until(&env->ssh, &heard->told);
 	if (heard->failed == 0)
 		return true;
-	assert_non_null(strstr(heard->why, "taken"));
+	if (strstr(heard->why, "in use") == NULL)
+		fail_msg("%s", heard->why);
 	for (size_t i = 0; i < N_EARLY; i++) {
 		kill(pids[i], SIGKILL);
 		waitpid(pids[i], NULL, 0);

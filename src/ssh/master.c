@@ -184,8 +184,7 @@ master_watched(uv_fs_event_t *watch, const char *name, int events, int status)
 {
 	struct master *master = watch->data;
 
-	if (master->state != MASTER_STARTING ||
-	    access(master->path, F_OK) != 0)
+	if (master->state != MASTER_STARTING || access(master->path, F_OK) != 0)
 		return;
 	master->state = MASTER_READY;
 	uv_fs_event_stop(&master->watch);

@@ -78,7 +78,7 @@ struct dataconn_end {
 	struct side *side;
 	struct engine_data_end how;	/* listens, or connects where */
 	struct side_listener *listener; /* NULL: none, or closed */
-	bool listening; /* it was ready; it may accept before that */
+	bool listening;		  /* it was ready; it may accept before that */
 	struct stream *stream;	  /* NULL: none yet, or closed */
 	struct side_check *check; /* of the EOF, while it is pending */
 	enum dataconn_end_state state;

@@ -218,7 +218,8 @@ static void
 dataconn_on_closed(void *ctx, int err, const char *why)
 {
 	struct dataconn_end *end = ctx;
-	bool delivered = end->out.shut && stream_undelivered(end->stream) == 0 &&
+	bool delivered = end->out.shut &&
+	    stream_undelivered(end->stream) == 0 &&
 	    (dataconn_eof_has_all(&end->eof) || end->side->sees_delivery);
 	char text[600], host[ADDR_TEXT_MAX];
 

@@ -276,9 +276,9 @@ far_probe_start(struct far_listener *listener, enum far_question question)
 	listener->probe = (struct far_probe) {
 		.state = PROBE_CONNECTING,
 		.question = question,
-		.stream = link_dial(listener->ssh,
-		    probe_host(listener, question), listener->port,
-		    LINK_CONTROL, &handler, listener),
+		.stream =
+		    link_dial(listener->ssh, probe_host(listener, question),
+			listener->port, LINK_CONTROL, &handler, listener),
 	};
 	if (listener->probe.stream == NULL) {
 		answered(listener, ANSWER_UNKNOWN);

@@ -158,9 +158,14 @@ def test_flood_of_requests(mode, server, start_culvert, tmp):
             f"PORT {listener.port_argument()}"
         ftp.fetch(mode, f"RETR {tmp.name}/file")  # a good variant
         mark = one.mark()
-        ftp.command(*[request] * 300)
-        replies = [ftp.read_reply()[:4] for _ in range(300)]
-        assert set(replies) <= {"200 ", "227 ", "425 "}
+        replies = set()
+        # A server that is fast enough answers each of them in time.
+        for _ in range(1 if mode == "passive" else 20):
+            ftp.command(*[request] * 300)
+            replies |= {ftp.read_reply()[:4] for _ in range(300)}
+            if "425 " in replies:
+                break
+        assert replies <= {"200 ", "227 ", "425 "}
         assert mode == "passive" or "425 " in replies
         ftp.exchange("NOOP", "200")
     with Ftp(one, ftpd) as ftp:

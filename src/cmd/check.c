@@ -48,7 +48,7 @@ struct line {
 	uint64_t timeout_s;  /* as a number; 0: not given */
 	const char *path;    /* of the configuration file, -f; or NULL */
 	unsigned json;
-	bool own; /* an option was given that belongs into a section of the
+	bool own; /* an option was given that belongs in a section of the
 		   * file */
 	struct suggest_option *given;
 	size_t n_given;

@@ -367,10 +367,7 @@ class FtpServer(Server):
         self.mkdir("in")
 
     def asked(self):
-        """Return the last PORT, EPRT, PASV or EPSV before each transfer.
-
-        The list has the transfers since the last call.
-        """
+        """Return the last PORT, EPRT, PASV or EPSV of each new transfer."""
         text, verbs, last = self._log.read_text(errors="replace"), [], None
         for verb in re.findall(
                 r'FTP command: .*?"(PORT|EPRT|PASV|EPSV|RETR|STOR)\b',
@@ -482,10 +479,7 @@ class PrintedCulvert(Culvert):
 # ---- what a key may do ----
 
 def permits(line):
-    """Return what a line of authorized_keys permits.
-
-    {"permitopen": [(host, port), ...], "permitlisten": [...]}
-    """
+    """Return what a line of authorized_keys permits, by keyword."""
     found = {"permitopen": [], "permitlisten": []}
     for what, value in re.findall(r'(permit\w+)="([^"]*)"', line):
         host, _, port = value.rpartition(":")
@@ -494,10 +488,7 @@ def permits(line):
 
 
 def covers(permitted, host, port):
-    """Return whether one of the permissions is for that host and port.
-
-    Hosts are compared as texts, as sshd does it.
-    """
+    """Return whether one is for that host and port, compared as texts."""
     return any(host == one and which in ("*", str(port))
                for one, which in permitted)
 

@@ -35,8 +35,9 @@ def times(server, tunnel):
 def test_faster(server, start_culvert):
     """sshd does not wait 40 ms for acknowledgements.
 
-    Without the session it does, at least up to OpenSSH 9. Then every reply
-    is late, so the fastest ones show it even on a busy machine.
+    Without the session it does, at least up to OpenSSH 9: a small packet
+    waits while another one is not acknowledged. On a busy machine that
+    may be acknowledged earlier, so it does not happen to all.
     """
     one = server("vsftpd")
     forward = f"0:127.0.0.1:{one.port}"
@@ -48,13 +49,10 @@ def test_faster(server, start_culvert):
     for _ in range(2):
         fast += times(one, on)
         slow += times(one, off)
-    fast.sort()
-    slow.sort()
-    quarter = len(fast) // 4
-    assert fast[quarter] < 0.030, (fast, slow)
+    late = [sum(one > 0.030 for one in them) for them in (fast, slow)]
+    assert late[0] < len(fast) / 2, (fast, slow)
     if sshd_module.openssh_version() < (10, 0):
-        assert slow[quarter] > 0.030, (fast, slow)
-        assert fast[quarter] < slow[quarter] / 2, (fast, slow)
+        assert late[1] > 2 * late[0], (fast, slow)
     assert "small packets" not in off.output
 
 

@@ -2,6 +2,9 @@
  * A data connection: its timers, and how culvert finds out that the client has
  * all of a download.
  */
+#include <errno.h>
+#include <string.h>
+
 #include "limits.h"
 #include "tunnel/session.h"
 
@@ -163,6 +166,11 @@ dataconn_watch_on_delivery(uv_timer_t *timer)
 	if (is_delivered(conn, &assumed)) {
 		dataconn_tell(client, .type = ENGINE_DATA_DELIVERED,
 		    .assumed = assumed);
+		return;
+	}
+	/* If both directions had ended, nothing else reports a reset. */
+	if (client->side->sees_delivery && !stream_alive(client->stream)) {
+		dataconn_lose(client, strerror(ECONNRESET));
 		return;
 	}
 	if (conn->delivery.ms < DELIVERY_LAST_MS)

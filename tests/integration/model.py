@@ -197,6 +197,11 @@ class _Maker:
             # After a fault the client waits for replies first.
             if last.transfer and last.transfer.fault:
                 step.pipelined = False
+            # Nobody can tell a command that was sent before a multi-line
+            # reply from one that was sent because of its first lines.
+            if last.reply_cuts and any(b"-" == reply[3:4]
+                                       for reply in last.replies):
+                step.pipelined = False
         return Plan(
             self.seed, self.reply(220, "greeting"), steps,
             eager=self.chance(0.1),

@@ -16,7 +16,7 @@ import pytest
 
 import clients
 import scripted
-from process import wait_gone
+from process import until, wait_gone
 from servers import KINDS
 from transfer import MODES, PART, Ftp, check_early_end, modes, wait_size
 
@@ -282,6 +282,42 @@ def test_reset_before_the_command(session):
             near.reset()
             far.expect_end()
             one.client.exchange("STOR file", "425")
+    one.command("NOOP")
+
+
+def ends_last(wire):
+    """Return whether both ends have ended, and the other one has bytes left.
+
+    That is LAST_ACK, 09 in /proc/net/tcp, at the other end.
+    """
+    port = f":{wire.sock.getpeername()[1]:04X}"
+    return any(line.split()[1].endswith(port) and line.split()[3] == "09"
+               for line in open("/proc/net/tcp").readlines()[1:])
+
+
+@pytest.mark.parametrize("ended", ["before", "after"])
+def test_reset_behind_a_half_close(ended, session):
+    """Both ends have ended the connection; a reset still cuts the download."""
+    one = session()
+    with scripted.Listener(one.ns) as listener:
+        one.command("PASV")
+        one.server.reply(f"227 ({listener.port_argument()})")
+        near = scripted.dial(*scripted.parse_port(one.client.expect("227")),
+                             rcvbuf=4096)
+        with listener.accept() as far:
+            one.command("RETR file")
+            one.server.reply("150 here it comes")
+            one.client.expect("150")
+            if ended == "before":
+                near.half_close()
+            far.send(bytes(100_000))
+            far.close()
+            if ended == "after":
+                near.half_close()
+            one.server.reply("226 sent")
+            until(lambda: ends_last(near), "culvert has ended its direction")
+            near.reset()
+            one.client.expect("426")
     one.command("NOOP")
 
 

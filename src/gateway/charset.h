@@ -1,0 +1,31 @@
+/*
+ * File names for clients that do not speak UTF-8: names of the SFTP server are
+ * UTF-8, and iconv(3) of libc converts them.  Without a struct charset, names
+ * pass byte for byte.
+ */
+#ifndef GATEWAY_CHARSET_H
+#define GATEWAY_CHARSET_H
+
+#include <stddef.h>
+
+struct charset;
+
+/*
+ * The client speaks that character set ("CP850", "ISO-8859-1"); file names are
+ * UTF-8.  NULL with errno EINVAL if libc does not know it, or ENOMEM.  Call it
+ * before the process is confined: libc opens files for it.
+ */
+struct charset *charset_new(const char *client);
+void charset_free(struct charset *charset); /* NULL is allowed */
+
+/*
+ * Converts a name of the client's to UTF-8, or one of the server's to what the
+ * client speaks.  Returns the length, at most size; -EILSEQ if that cannot be
+ * expressed there, -ENAMETOOLONG.  charset NULL: copies.
+ */
+long charset_to_server(struct charset *charset, const char *name, size_t len,
+    char *ret, size_t size);
+long charset_to_client(struct charset *charset, const char *name, size_t len,
+    char *ret, size_t size);
+
+#endif

@@ -59,8 +59,8 @@ status_to_ftp(enum status_of of, const struct sftp_reply *reply,
 		[STATUS_OF_STORE] = "The SFTP server has refused it",
 		/* OpenSSH does not say more than "Failure" if the disk is
 		 * full. */
-		[STATUS_OF_WRITE] = "The SFTP server cannot write; its disk "
-				    "may be full",
+		[STATUS_OF_WRITE] = ("The SFTP server cannot write; its disk "
+				     "may be full"),
 		[STATUS_OF_READ] = "The SFTP server cannot read the file",
 	};
 

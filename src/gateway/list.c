@@ -126,7 +126,13 @@ entry_type(const struct list_entry *entry)
 	return entry->type != NULL ? S_IFDIR : 0;
 }
 
-/* The types of st_mode: their letter in ls(1), and their fact. */
+/*
+ * The types of st_mode: their letter in ls(1), and their fact.  A link's is as
+ * the errata of RFC 3659 (1500) and IANA have it; the examples of the RFC have
+ * "OS.unix=slink:TARGET", where a ; in the target would end the fact.  What is
+ * neither a directory nor a link is a file: lftp drops entries of other types
+ * and those without one, and does not parse a listing with many of them.
+ */
 static const struct {
 	uint32_t type;
 	char letter;
@@ -134,26 +140,23 @@ static const struct {
 } types[] = {
 	{ S_IFREG, '-', "file" },
 	{ S_IFDIR, 'd', "dir" },
-	/* As the errata of RFC 3659 (1500) and IANA have it.  Its examples have
-	 * "OS.unix=slink:TARGET", where a ; in the target ends the fact. */
 	{ S_IFLNK, 'l', "OS.unix=symlink" },
-	{ S_IFCHR, 'c', "OS.unix=chr" },
-	{ S_IFBLK, 'b', "OS.unix=blk" },
-	{ S_IFIFO, 'p', "OS.unix=fifo" },
-	{ S_IFSOCK, 's', "OS.unix=sock" },
+	{ S_IFCHR, 'c', "file" },
+	{ S_IFBLK, 'b', "file" },
+	{ S_IFIFO, 'p', "file" },
+	{ S_IFSOCK, 's', "file" },
 };
 
 #define N_TYPES (sizeof(types) / sizeof(*types))
 
-/* The index in types; N_TYPES for an unknown one. */
+/* The index in types; that of a regular file for an unknown one. */
 static size_t
 find_type(uint32_t type)
 {
-	size_t i = 0;
-
-	while (i < N_TYPES && types[i].type != type)
-		i++;
-	return i;
+	for (size_t i = 0; i < N_TYPES; i++)
+		if (types[i].type == type)
+			return i;
+	return 0;
 }
 
 /* The permissions.  Clients do not take "?" for one of them, and lftp's mirror
@@ -187,12 +190,11 @@ write_long(struct line *line, const struct list_entry *entry, int64_t now)
 	const struct sftp_attrs *attrs = &entry->attrs;
 	bool owned = entry_has(entry, SFTP_ATTR_OWNER);
 	uint32_t type = entry_type(entry);
-	size_t index = find_type(type);
 	char date[LIST_DATE_MAX];
 
 	list_format_date(entry_has(entry, SFTP_ATTR_TIMES) ? attrs->mtime : 0,
 	    now, date);
-	line_add(line, "%c", index < N_TYPES ? types[index].letter : '-');
+	line_add(line, "%c", types[find_type(type)].letter);
 	line_add_mode(line, entry_mode(entry, type));
 	/* SFTP has no count of links. */
 	line_add(line, " %4d %-8" PRIu32 " %-8" PRIu32 " %8" PRIu64 " %s ", 1,
@@ -230,14 +232,12 @@ fact_value(enum list_fact fact, const struct list_entry *entry, char *value,
 {
 	const struct sftp_attrs *attrs = &entry->attrs;
 	uint32_t type = entry_type(entry);
-	size_t index = find_type(type);
 
 	switch (fact) {
 	case LIST_TYPE:
-		if (entry->type == NULL && index == N_TYPES)
-			return false;
 		snprintf(value, size, "%s",
-		    entry->type != NULL ? entry->type : types[index].fact);
+		    entry->type != NULL ? entry->type :
+					  types[find_type(type)].fact);
 		return true;
 	case LIST_SIZE:
 		/* That of a link is not that of what RETR sends. */

@@ -52,9 +52,9 @@ bool list_hides(const struct list_options *options,
     const struct sftp_string *name);
 
 /*
- * One entry.  What is not in attrs.has is unknown: facts leave it out.
- * LIST_LONG needs something that clients can parse: 0 for the owner, the size
- * and the time; 0644 for the mode, of a directory 0755, of a link 0777.
+ * One entry.  What is not in attrs.has is unknown.  LIST_LONG has something
+ * that clients can parse instead: 0 for the owner, the size and the time; 0644
+ * for the mode, of a directory 0755, of a link 0777.  LIST_FACTS has nothing.
  */
 struct list_entry {
 	struct sftp_string name; /* as it is to appear */
@@ -81,8 +81,11 @@ struct list_entry {
  *
  *	lrwxrwxrwx    1 1000     1000            4 Nov 30 09:37 name -> file
  *
- * Facts: the type of a symbolic link is "OS.unix=symlink"; only regular files
- * and what is of unknown type have a size.
+ * Without its target a link has no " -> ", and libcurl does not accept a
+ * listing with it: request the targets.
+ *
+ * Facts: the type is "dir", "OS.unix=symlink", or "file" for all others and for
+ * what is unknown; only regular files and what is unknown have a size.
  */
 size_t list_line(enum list_style style, const struct list_entry *entry,
     int64_t now, unsigned facts, char line[LIST_LINE_MAX]);

@@ -136,7 +136,7 @@ test_unknown(void **state)
 	entry.attrs.has = 0;
 	check_line(LIST_LONG, &entry,
 	    "-rw-r--r--    1 0        0               0 Jan  1  1970 a");
-	check_line(LIST_FACTS, &entry, " a");
+	check_line(LIST_FACTS, &entry, "type=file; a");
 	entry.type = "cdir";
 	check_line(LIST_LONG, &entry,
 	    "drwxr-xr-x    1 0        0               0 Jan  1  1970 a");
@@ -148,7 +148,7 @@ test_unknown(void **state)
 	check_line(LIST_FACTS, &entry, "type=OS.unix=symlink; a");
 	entry.target.bytes = NULL;
 	entry.attrs.has = SFTP_ATTR_SIZE;
-	check_line(LIST_FACTS, &entry, "size=4096; a");
+	check_line(LIST_FACTS, &entry, "type=file;size=4096; a");
 }
 
 /* No line can have them; all other bytes pass. */
@@ -200,11 +200,14 @@ test_facts(void **state)
 	check_line(LIST_FACTS, &entry, "type=pdir;UNIX.mode=0755; a b");
 	entry.type = NULL;
 	entry.attrs.mode = S_IFCHR | 0600;
-	check_line(LIST_FACTS, &entry, "type=OS.unix=chr;UNIX.mode=0600; a b");
+	check_line(LIST_FACTS, &entry, "type=file;UNIX.mode=0600; a b");
 	entry.attrs.mode = S_IFLNK | 0777;
 	assert_int_equal(list_line(LIST_FACTS, &entry, NOW,
 			     LIST_TYPE | LIST_SIZE, line),
-	    strlen("type=OS.unix=symlink; a b\r\n"));
+	    27);
+	assert_memory_equal(line, "type=OS.unix=symlink; a b\r\n", 27);
+	assert_int_equal(list_line(LIST_FACTS, &entry, NOW, 0, line), 6);
+	assert_memory_equal(line, " a b\r\n", 6);
 }
 
 static void

@@ -168,6 +168,48 @@
  * given up. */
 #define LIMIT_SFTP_REPLY_S 60
 
+/* A session of the gateway without requests sends one after so many seconds:
+ * AWS Transfer ends a connection after 1800. */
+#define LIMIT_SFTP_QUIET_S 300
+
+/* The gateway's longest command, and the bytes of commands that wait while one
+ * runs.  culvert's own engine sends at most LIMIT_PENDING commands. */
+#define LIMIT_GATEWAY_LINE (8 * 1024)
+#define LIMIT_GATEWAY_INPUT (64 * 1024)
+
+/* Bytes that wait in a stream inside the process.  Owners stop at
+ * LIMIT_HIGH_WATER; but READs whose replies come in another order are passed on
+ * together. */
+#define LIMIT_PAIR (64 * 1024 * 1024)
+
+/* Sessions of one gateway with a data connection that waits: each has a port.
+ */
+#define LIMIT_GATEWAY_PORTS 50000
+
+/* Once a session is over, its SFTP channel stays for at most so many seconds,
+ * until the server has answered, say, the removal of a temporary file. */
+#define LIMIT_SFTP_SETTLE_S 10
+
+/* Temporary files to be removed when the SSH connection is up again. */
+#define LIMIT_LEFT_OVER 1000
+
+/* SFTP channels for one upload; the session has one of them. */
+#define LIMIT_SFTP_CHANNELS 16
+
+/* The default of --sftp-channels.  sshd permits 10 sessions on a connection
+ * (MaxSessions); others need some of them. */
+#define LIMIT_SFTP_CHANNELS_DEFAULT 7
+
+/* READs of the gateway at the same time; OpenSSH's sftp has as many. */
+#define LIMIT_SFTP_READS 64
+
+/* WRITEs without reply on one channel. */
+#define LIMIT_SFTP_WRITES 1024
+
+/* Bytes of an upload that one SFTP channel may have in flight before another
+ * channel is opened: sshd's window of a channel is 2 MiB. */
+#define LIMIT_SFTP_CHANNEL_FULL (1024 * 1024)
+
 /* Send buffer of a mux socket in the kernel.  With the default (208 KiB) ssh
  * would wait for culvert. */
 #define LIMIT_MUX_QUEUE (512 * 1024)

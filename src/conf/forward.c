@@ -87,6 +87,66 @@ take_port(const struct field *field, uint64_t lowest, uint16_t *ret)
 	return 0;
 }
 
+/* The port, in text up to a colon or the end. */
+static int
+take_port_text(const char *text, uint16_t *ret)
+{
+	const struct field field = { text, strcspn(text, ":"), 0 };
+
+	return take_port(&field, 0, ret);
+}
+
+/* Where the bind address of "sftp/" ends: at the colon behind it; NULL if there
+ * is none, since the first field is the port. */
+static const char *
+bind_end(const char *spec)
+{
+	uint16_t port;
+
+	if (*spec == '[') {
+		spec = strchr(spec, ']');
+		return spec != NULL && spec[1] == ':' ? spec + 1 : NULL;
+	}
+	return take_port_text(spec, &port) == 0 ? NULL : strchr(spec, ':');
+}
+
+/* [bind_address:]port[:directory] */
+static int
+parse_sftp(const char *spec, struct forward *forward, char *why,
+    size_t why_size)
+{
+	const char *end = bind_end(spec), *directory;
+	struct field bind = { spec, 0, *spec == '[' };
+
+	forward->sftp = true;
+	if (end != NULL) {
+		bind.len = (size_t)(end - spec);
+		if (bind.bracketed) {
+			bind.text++;
+			bind.len -= 2;
+		}
+		if (take_host(&bind, forward->bind) != 0 ||
+		    is_odd_host(forward->bind) || forward->bind[0] == '-')
+			return option_refuse(why, why_size,
+			    "the bind address is too long, or no name and no "
+			    "address");
+		if (bind.len == 0)
+			strcpy(forward->bind, "*");
+		spec = end + 1;
+	}
+	if (take_port_text(spec, &forward->port) != 0)
+		return option_refuse(why, why_size,
+		    "expected sftp/[bind_address:]port[:directory], with a "
+		    "port from 0 to 65535");
+	directory = strchr(spec, ':');
+	directory = directory != NULL ? directory + 1 : "";
+	if (strlen(directory) >= FORWARD_DIRECTORY_MAX)
+		return option_refuse(why, why_size,
+		    "the directory is too long");
+	strcpy(forward->directory, directory);
+	return 0;
+}
+
 int
 forward_parse(const char *spec, struct forward *ret, char *why, size_t why_size)
 {
@@ -94,6 +154,12 @@ forward_parse(const char *spec, struct forward *ret, char *why, size_t why_size)
 	struct forward forward = { .port = 0 };
 	size_t n;
 
+	if (strncasecmp(spec, "sftp/", 5) == 0) {
+		if (parse_sftp(spec + 5, &forward, why, why_size) != 0)
+			return -EINVAL;
+		*ret = forward;
+		return 0;
+	}
 	if (strncasecmp(spec, "ftp/", 4) == 0)
 		spec += 4;
 	if (strchr(spec, '/') != NULL)

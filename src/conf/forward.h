@@ -1,6 +1,6 @@
 /*
  * The value of -L and -R: [ftp/][bind_address:]port:host:hostport, as in
- * ssh(1).
+ * ssh(1); or of -L only, sftp/[bind_address:]port[:directory].
  */
 #ifndef CONF_FORWARD_H
 #define CONF_FORWARD_H
@@ -12,6 +12,9 @@
 /* Longest host name (RFC 1035 section 2.3.4), with its NUL. */
 #define FORWARD_HOST_MAX 256
 
+/* Longest directory of "sftp/", with its NUL. */
+#define FORWARD_DIRECTORY_MAX 1024
+
 struct forward {
 	bool remote;		     /* -R */
 	char bind[FORWARD_HOST_MAX]; /* "" none given, "*" all addresses */
@@ -19,6 +22,10 @@ struct forward {
 	char host[FORWARD_HOST_MAX]; /* the FTP server, as the other side
 				      * resolves it */
 	uint16_t host_port;
+	bool sftp; /* "sftp/": the SFTP server of the destination; then
+		    * host is "", and host_port 0 */
+	char directory[FORWARD_DIRECTORY_MAX]; /* where sessions begin; "": the
+						* server's choice */
 };
 
 /*

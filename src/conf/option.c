@@ -16,7 +16,7 @@
 
 static option_take_cb take_destination, option_add_forward, add_allow, add_verb,
     add_path, take_server_mode, take_far_address, take_client_ports,
-    take_metrics, take_retry, take_verbose;
+    take_metrics, take_newline, take_retry, take_verbose;
 
 /* Bytes per second.  With a lower rate than RATE_LEAST, pauses in transfers
  * would be longer than clients and servers wait. */
@@ -61,6 +61,7 @@ static const struct option_entry table[] = {
 	TUNNEL("allow-path", OWN(add_path), AT(allow_path), .repeat = true),
 	TUNNEL("allow-tls", FLAG(allow_tls)),
 	TUNNEL("any-user", FLAG(any_user)),
+	TUNNEL("client-charset", TEXT(sftp.charset)),
 	TUNNEL("client-address", ADDRESS(client_address)),
 	TUNNEL("client-data-host",
 	    EITHER(client_data_host_control, "command", "control")),
@@ -69,17 +70,24 @@ static const struct option_entry table[] = {
 	TUNNEL("deny-path", OWN(add_path), AT(deny_path), .repeat = true),
 	TUNNEL("far-address", OWN(take_far_address)),
 	TUNNEL("foreign-port", EITHER(pass_foreign_port, "refuse", "pass")),
+	TUNNEL("fsync", FLAG(sftp.fsync)),
 	TUNNEL("keepalive", SECONDS(keepalive_ms, 1000000)),
 	TUNNEL("link-wait", SECONDS(link_wait_ms, 3600)),
 	TUNNEL("login-timeout", SECONDS(login_ms, 1000000)),
 	TUNNEL("max-data", COUNT(max_data, 1, LIMIT_SESSION_DATA)),
 	TUNNEL("max-lines", COUNT(max_lines, 0, 1000000)),
+	TUNNEL("no-setstat", FLAG(sftp.no_setstat)),
 	TUNNEL("rate", SIZE(rate, RATE_LEAST, RATE_MOST)),
 	TUNNEL("read-only", FLAG(read_only)),
+	TUNNEL("remote-newline", OWN(take_newline), .words = { "lf" }),
 	TUNNEL("server-data-host",
 	    EITHER(server_data_host_reply, "control", "reply")),
 	TUNNEL("server-mode", OWN(take_server_mode), .words = { "same" }),
 	TUNNEL("session-rate", SIZE(session_rate, RATE_LEAST, RATE_MOST)),
+	TUNNEL("sftp-channels", COUNT(sftp.channels, 1, LIMIT_SFTP_CHANNELS)),
+	TUNNEL("sftp-max-packet", SIZE(sftp.max_packet, 1024, 256 << 10)),
+	TUNNEL("sftp-requests", COUNT(sftp.requests, 1, LIMIT_SFTP_READS)),
+	TUNNEL("upload", EITHER(sftp.in_place, "atomic", "in-place")),
 
 	LINK("4", SSH("-4"), .bare = true),
 	LINK("6", SSH("-6"), .bare = true),
@@ -154,6 +162,21 @@ take_destination(struct options *options, const struct option_entry *option,
 }
 
 static int
+take_newline(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	/* In the order of enum newline. */
+	static const char *const names[] = { "lf", "crlf", "none" };
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (strcmp(text, names[i]) == 0) {
+			options->sftp.newline = i;
+			return 0;
+		}
+	return option_refuse(why, why_size, "expected lf, crlf or none");
+}
+
+static int
 option_add_forward(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size)
 {
@@ -165,6 +188,10 @@ option_add_forward(struct options *options, const struct option_entry *option,
 	if (forward_parse(text, forward, why, why_size) != 0)
 		return -EINVAL;
 	forward->remote = option->name[0] == 'R';
+	if (forward->remote && forward->sftp)
+		return option_refuse(why, why_size,
+		    "sftp/ is for -L only: culvert listens for FTP clients on "
+		    "this host");
 	options->n_forwards++;
 	return 0;
 }

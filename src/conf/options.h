@@ -49,6 +49,18 @@ struct options_list {
 	size_t n;
 };
 
+/* --upload, and what else only the gateway ("sftp/") has. */
+struct options_sftp {
+	bool in_place; /* --upload */
+	bool fsync;
+	bool no_setstat;
+	unsigned newline;    /* enum newline of gateway/newline.h */
+	const char *charset; /* of clients; or NULL */
+	uint64_t max_packet; /* bytes; 0: the server's limit */
+	uint64_t requests;
+	uint64_t channels;
+};
+
 struct options {
 	struct forward forwards[OPTIONS_FORWARDS_MAX];
 	size_t n_forwards;	 /* 1 when none was given: the default */
@@ -85,6 +97,7 @@ struct options {
 	const char *far_address;       /* an address, or NULL */
 	uint16_t client_ports_low;     /* 0 when not given */
 	uint16_t client_ports_high;
+	struct options_sftp sftp;
 	uint64_t links;	     /* 1 .. LIMIT_LINKS */
 	uint64_t max_window; /* bytes */
 	uint64_t max_memory; /* bytes */

@@ -16,6 +16,10 @@ options_set_defaults(struct options *options)
 		.max_sessions = LIMIT_SESSIONS,
 		.max_data = LIMIT_SESSION_DATA,
 		.max_lines = LIMIT_LINES,
+		.sftp = {
+			.requests = LIMIT_SFTP_READS,
+			.channels = LIMIT_SFTP_CHANNELS_DEFAULT,
+		},
 		.login_ms = LIMIT_LOGIN_MS,
 		.links = 1,
 		.max_window = LIMIT_WINDOW_MAX,

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "conf/config.h"
+#include "gateway/gateway.h"
 #include "process/loaded.h"
 #include "process/shared.h"
 #include "ssh/cmdline.h"
@@ -23,6 +24,8 @@ struct listener {
 	struct entry *entry;
 	const struct forward *forward;
 	struct tunnel *tunnel;
+	struct side *gateway; /* "sftp/"; else NULL */
+	struct gateway_config gateway_config;
 	bool listening;
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "gateway/side.h"
 #include "tunnel/ports.h"
 
 /* ---- the end ---- */
@@ -20,6 +21,8 @@ entry_let_go(struct entry *entry)
 	while ((listener = TAILQ_FIRST(&entry->listeners)) != NULL) {
 		TAILQ_REMOVE(&entry->listeners, listener, link);
 		tunnel_free(listener->tunnel);
+		side_free(listener->gateway);
+		charset_free(listener->gateway_config.charset);
 	}
 }
 
@@ -131,6 +134,13 @@ announce(const struct listener *listener)
 	bool bracket = strchr(forward->host, ':') != NULL;
 	char at[4 * ADDR_TEXT_MAX];
 
+	if (forward->sftp) {
+		log_line(LOG_LEVEL_INFO, &origin,
+		    "listening on %s, through %s to its SFTP server",
+		    tunnel_address(listener->tunnel, at, sizeof(at)),
+		    config->options.destination);
+		return;
+	}
 	log_line(LOG_LEVEL_INFO, &origin, "listening on %s%s%s%s to %s%s%s:%u",
 	    tunnel_address(listener->tunnel, at, sizeof(at)),
 	    forward->remote ? " of " : ", through ",
@@ -223,6 +233,43 @@ make_policy(struct policy *policy, const struct options *options,
 	return policy->client_ports != NULL;
 }
 
+/* Makes the side of "sftp/".  Returns false with the reason logged. */
+static bool
+make_gateway(struct listener *listener)
+{
+	const struct entry *entry = listener->entry;
+	const struct options *options = &entry->config->options;
+	const struct destination *destination = entry->destination;
+	struct gateway_config *config = &listener->gateway_config;
+
+	*config = (struct gateway_config) {
+		.name = options->destination,
+		.directory = listener->forward->directory,
+		.upload =
+		    options->sftp.in_place ? GATEWAY_IN_PLACE : GATEWAY_ATOMIC,
+		.fsync = options->sftp.fsync,
+		.no_setstat = options->sftp.no_setstat,
+		.newline = (enum newline)options->sftp.newline,
+		.max_packet = (uint32_t)options->sftp.max_packet,
+		.requests = (unsigned)options->sftp.requests,
+		.channels = (unsigned)options->sftp.channels,
+	};
+	if (options->sftp.charset != NULL) {
+		config->charset = charset_new(options->sftp.charset);
+		if (config->charset == NULL) {
+			entry_log_error(entry,
+			    "libc does not know the character set of "
+			    "--client-charset; iconv -l lists them");
+			return false;
+		}
+	}
+	listener->gateway = gateway_side_new(&destination->shared->loop,
+	    destination->links, config, entry->config->name);
+	if (listener->gateway == NULL)
+		entry_log_error(entry, "out of memory");
+	return listener->gateway != NULL;
+}
+
 /* Makes and binds a listener.  Returns false with the reason logged. */
 static bool
 make_listener(struct entry *entry, const struct forward *forward,
@@ -230,7 +277,7 @@ make_listener(struct entry *entry, const struct forward *forward,
 {
 	const struct destination *destination = entry->destination;
 	struct shared *shared = destination->shared;
-	const struct tunnel_options options = {
+	struct tunnel_options options = {
 		.name = entry->config->name,
 		.remote = forward->remote,
 		.activation = &shared->activation,
@@ -252,15 +299,24 @@ make_listener(struct entry *entry, const struct forward *forward,
 	};
 	char why[512];
 
-	*listener = (struct listener) {
-		.entry = entry,
-		.forward = forward,
-		.tunnel = tunnel_new(&options, why, sizeof(why)),
-	};
+	*listener = (struct listener) { .entry = entry, .forward = forward };
+	if (forward->sftp) {
+		if (!make_gateway(listener)) {
+			charset_free(listener->gateway_config.charset);
+			return false;
+		}
+		options.far = listener->gateway;
+		options.server_host = "127.0.0.1";
+		options.sftp = true;
+	}
+	listener->tunnel = tunnel_new(&options, why, sizeof(why));
 	if (listener->tunnel != NULL)
 		TAILQ_INSERT_TAIL(&entry->listeners, listener, link);
-	else
+	else {
 		entry_log_error(entry, why);
+		side_free(listener->gateway);
+		charset_free(listener->gateway_config.charset);
+	}
 	return listener->tunnel != NULL;
 }
 

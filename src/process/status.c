@@ -117,6 +117,8 @@ server_json(const struct forward *forward)
 	bool bracket = strchr(forward->host, ':') != NULL;
 	char server[FORWARD_HOST_MAX + 16];
 
+	if (forward->sftp)
+		return status_words("sftp");
 	snprintf(server, sizeof(server), "%s%s%s:%u", bracket ? "[" : "",
 	    forward->host, bracket ? "]" : "", forward->host_port);
 	return status_words(server);

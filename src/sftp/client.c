@@ -37,6 +37,7 @@ struct sftp {
 	TAILQ_HEAD(, sftp_pending) pending; /* in the order of sending */
 	size_t n_pending;
 	uint32_t last_id;
+	bool unordered;	      /* a reply has overtaken another one */
 	uint64_t ticks;	      /* calls of sftp_tick() */
 	uint64_t answered_at; /* ticks at the last reply */
 	uint32_t extensions;  /* a bit for each operation */
@@ -166,6 +167,12 @@ sftp_can(const struct sftp *sftp, enum sftp_op op)
 	    (op < SFTP_POSIX_RENAME || (sftp->extensions >> op & 1) != 0);
 }
 
+bool
+sftp_is_ordered(const struct sftp *sftp)
+{
+	return !sftp->unordered;
+}
+
 uint32_t
 sftp_max_read(const struct sftp *sftp)
 {
@@ -276,6 +283,7 @@ sftp_got_reply(struct sftp *sftp, struct sftp_reply *reply,
 	if (pending == NULL)
 		return -EPROTO;
 	sftp->answered_at = sftp->ticks;
+	sftp->unordered |= pending != TAILQ_FIRST(&sftp->pending);
 	if (!sftp_fits(pending->op, reply)) {
 		*ret_why = "the SFTP server has sent a reply of the wrong type";
 		return -EPROTO;

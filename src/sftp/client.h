@@ -93,6 +93,9 @@ void sftp_forget(struct sftp *sftp, const void *ctx);
 /* How many requests wait for their reply; forgotten ones count. */
 size_t sftp_pending(const struct sftp *sftp);
 
+/* Has each reply come before those to later requests? */
+bool sftp_is_ordered(const struct sftp *sftp);
+
 /*
  * To be called about once a second.  If no reply at all has come for
  * LIMIT_SFTP_REPLY_S calls, the requests that were sent before that time get

@@ -289,7 +289,10 @@ describe_loss(const struct control *server, const char *why, char *text,
 
 	if (server->opened)
 		snprintf(text, size,
-		    "the connection to the FTP server was lost: %s", why);
+		    "the connection to the %s server was lost: %s",
+		    options->sftp ? "SFTP" : "FTP", why);
+	else if (options->sftp)
+		snprintf(text, size, "the SFTP server cannot be used: %s", why);
 	else
 		snprintf(text, size,
 		    "the FTP server %s:%u cannot be reached from %s: %s",
@@ -377,11 +380,13 @@ engine_config_of(struct tunnel *tunnel, const struct addr *client)
 		.server_host = options->server_host,
 		.server_port = options->server_port,
 		.server_family = session_family_of(options->server_host),
-		.server_mode = policy->server_mode,
+		.server_mode =
+		    options->sftp ? ENGINE_PASSIVE : policy->server_mode,
 		.ignore_port_host = policy->client_data_host_control,
 		.pass_foreign_port = policy->pass_foreign_port,
 		.allow_tls = policy->allow_tls,
-		.upload_apart = policy->many_links && !options->remote,
+		.upload_apart =
+		    policy->many_links && !options->remote && !options->sftp,
 		.max_lines = policy->max_lines,
 		.max_data = policy->max_data,
 		.policy = &policy->commands,

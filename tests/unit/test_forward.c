@@ -20,24 +20,63 @@ test_good(void **state)
 		const char *spec;
 		struct forward forward;
 	} good[] = {
-		{ "2121:localhost:21", { false, "", 2121, "localhost", 21 } },
-		{ "0:h:1", { false, "", 0, "h", 1 } },
-		{ "65535:h:65535", { false, "", 65535, "h", 65535 } },
+		{ "2121:localhost:21",
+		    { .bind = "",
+			.port = 2121,
+			.host = "localhost",
+			.host_port = 21 } },
+		{ "0:h:1",
+		    { .bind = "", .port = 0, .host = "h", .host_port = 1 } },
+		{ "65535:h:65535",
+		    { .bind = "",
+			.port = 65535,
+			.host = "h",
+			.host_port = 65535 } },
 		{ "ftp/2121:localhost:21",
-		    { false, "", 2121, "localhost", 21 } },
+		    { .bind = "",
+			.port = 2121,
+			.host = "localhost",
+			.host_port = 21 } },
 		{ "FTP/2121:localhost:21",
-		    { false, "", 2121, "localhost", 21 } },
-		{ "ftp/*:0:h:21", { false, "*", 0, "h", 21 } },
+		    { .bind = "",
+			.port = 2121,
+			.host = "localhost",
+			.host_port = 21 } },
+		{ "ftp/*:0:h:21",
+		    { .bind = "*", .port = 0, .host = "h", .host_port = 21 } },
 		{ "127.0.0.1:0:10.1.0.9:21",
-		    { false, "127.0.0.1", 0, "10.1.0.9", 21 } },
-		{ "localhost:0:h:21", { false, "localhost", 0, "h", 21 } },
-		{ "*:0:h:21", { false, "*", 0, "h", 21 } },
-		{ ":0:h:21", { false, "*", 0, "h", 21 } },
-		{ "[::1]:0:[::1]:21", { false, "::1", 0, "::1", 21 } },
-		{ "[]:0:h:21", { false, "*", 0, "h", 21 } },
-		{ "0:[fe80::1%eth0]:21", { false, "", 0, "fe80::1%eth0", 21 } },
-		{ "[127.0.0.1]:0:[h]:21", { false, "127.0.0.1", 0, "h", 21 } },
-		{ "0:a-b:21", { false, "", 0, "a-b", 21 } },
+		    { .bind = "127.0.0.1",
+			.port = 0,
+			.host = "10.1.0.9",
+			.host_port = 21 } },
+		{ "localhost:0:h:21",
+		    { .bind = "localhost",
+			.port = 0,
+			.host = "h",
+			.host_port = 21 } },
+		{ "*:0:h:21",
+		    { .bind = "*", .port = 0, .host = "h", .host_port = 21 } },
+		{ ":0:h:21",
+		    { .bind = "*", .port = 0, .host = "h", .host_port = 21 } },
+		{ "[::1]:0:[::1]:21",
+		    { .bind = "::1",
+			.port = 0,
+			.host = "::1",
+			.host_port = 21 } },
+		{ "[]:0:h:21",
+		    { .bind = "*", .port = 0, .host = "h", .host_port = 21 } },
+		{ "0:[fe80::1%eth0]:21",
+		    { .bind = "",
+			.port = 0,
+			.host = "fe80::1%eth0",
+			.host_port = 21 } },
+		{ "[127.0.0.1]:0:[h]:21",
+		    { .bind = "127.0.0.1",
+			.port = 0,
+			.host = "h",
+			.host_port = 21 } },
+		{ "0:a-b:21",
+		    { .bind = "", .port = 0, .host = "a-b", .host_port = 21 } },
 	};
 
 	(void)state;
@@ -53,6 +92,48 @@ test_good(void **state)
 		assert_int_equal(forward.port, good[i].forward.port);
 		assert_string_equal(forward.host, good[i].forward.host);
 		assert_int_equal(forward.host_port, good[i].forward.host_port);
+	}
+}
+
+static void
+test_sftp(void **state)
+{
+	static const struct {
+		const char *spec;
+		struct forward forward;
+	} good[] = {
+		{ "sftp/2121", { .port = 2121 } },
+		{ "SFTP/0", { .port = 0 } },
+		{ "sftp/2121:/srv/in",
+		    { .port = 2121, .directory = "/srv/in" } },
+		{ "sftp/2121:in", { .port = 2121, .directory = "in" } },
+		{ "sftp/2121:", { .port = 2121 } },
+		{ "sftp/2121:2122", { .port = 2121, .directory = "2122" } },
+		{ "sftp/2121:/a:b", { .port = 2121, .directory = "/a:b" } },
+		{ "sftp/localhost:2121",
+		    { .bind = "localhost", .port = 2121 } },
+		{ "sftp/localhost:2121:/in",
+		    { .bind = "localhost", .port = 2121, .directory = "/in" } },
+		{ "sftp/*:2121", { .bind = "*", .port = 2121 } },
+		{ "sftp/:2121", { .bind = "*", .port = 2121 } },
+		{ "sftp/[::1]:2121:/in",
+		    { .bind = "::1", .port = 2121, .directory = "/in" } },
+		{ "sftp/10.0.0.1:2121", { .bind = "10.0.0.1", .port = 2121 } },
+	};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct forward forward;
+		char why[160] = "";
+
+		if (forward_parse(good[i].spec, &forward, why, sizeof(why)) !=
+		    0)
+			fail_msg("%s: %s", good[i].spec, why);
+		assert_true(forward.sftp);
+		assert_string_equal(forward.bind, good[i].forward.bind);
+		assert_int_equal(forward.port, good[i].forward.port);
+		assert_string_equal(forward.directory,
+		    good[i].forward.directory);
+		assert_string_equal(forward.host, "");
 	}
 }
 
@@ -93,6 +174,15 @@ test_bad(void **state)
 		{ "/tmp/socket:h:21", "Unix socket" },
 		{ "2121:/tmp/socket", "Unix socket" },
 		{ "ftp/ftp/0:h:21", "Unix socket" },
+		{ "sftp/", "expected sftp/" },
+		{ "sftp/x", "expected sftp/" },
+		{ "sftp/x:y", "expected sftp/" },
+		{ "sftp/65536", "expected sftp/" },
+		{ "sftp/-1:/in", "bind address" },
+		{ "sftp/[::1", "expected sftp/" },
+		{ "sftp/[::1]x:1", "expected sftp/" },
+		{ "sftp/a b:2121", "bind address" },
+		{ "sftp/-b:2121", "bind address" },
 	};
 
 	(void)state;
@@ -154,6 +244,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_sftp),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_small_why),

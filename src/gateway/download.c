@@ -1,0 +1,485 @@
+/*
+ * Reading a file of the SFTP server: RETR, to the data connection, and HASH, to
+ * a digest.
+ *
+ * Many READs are sent before the first reply comes: at first two, then one more
+ * for each reply, up to the configured number.  The replies may come in any
+ * order; data wait until all that is before them has come.  The file ends where
+ * a READ says so (draft-ietf-secsh-filexfer-02 section 6.4); or, to save a
+ * round trip, at the size that FSTAT said, if a READ ended just there or
+ * another one found nothing behind it.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+
+#include <nettle/sha2.h>
+
+#include "gateway/priv.h"
+
+struct download;
+
+/* A READ; in the order of the offsets. */
+struct download_read {
+	TAILQ_ENTRY(download_read) entry;
+	struct download *download;
+	uint64_t offset;
+	uint32_t len; /* that was requested */
+	enum {
+		READ_SENT,
+		READ_DATA, /* it waits in data */
+		READ_EOF,
+	} state;
+	uint8_t *data;
+	uint32_t data_len;
+};
+
+struct download {
+	struct task task;
+	char *path;
+	struct sftp_string handle; /* heap; len 0: not yet */
+	TAILQ_HEAD(, download_read) reads;
+	unsigned n_sent, window;   /* READs that wait for a reply; at most */
+	uint64_t start, next, got; /* offsets: of the first byte, of the next
+				    * READ, of what was passed on */
+	uint64_t size;
+	bool size_known;
+	bool begun;  /* the client has got 150 */
+	bool probed; /* a READ at the size, or behind it, was sent */
+	bool ended;  /* a READ has found the end */
+	struct newline_state newline;
+	bool convert;
+	struct sha256_ctx *digest; /* HASH; heap */
+};
+
+static void download_pump(struct download *download);
+
+/* ---- the end ---- */
+
+static void
+download_free(struct task *task)
+{
+	struct download *download = (struct download *)task;
+	struct gateway *gateway = task->gateway;
+	const struct sftp_request close = {
+		.op = SFTP_CLOSE,
+		.name = download->handle,
+	};
+	struct download_read *read;
+
+	if (download->handle.len > 0)
+		gateway_request_only(gateway, &close);
+	while ((read = TAILQ_FIRST(&download->reads)) != NULL) {
+		TAILQ_REMOVE(&download->reads, read, entry);
+		sftp_forget(gateway->channels[0].sftp, read);
+		free(read->data);
+		free(read);
+	}
+	gateway_channel_read_it(gateway, true);
+	free(download->digest);
+	free(download->path);
+	free((void *)(uintptr_t)download->handle.bytes);
+	free(download);
+}
+
+static void
+download_stop(struct task *task, enum task_stop why)
+{
+	struct gateway *gateway = task->gateway;
+
+	gateway_data_reset_it(gateway);
+	task_end(gateway);
+	gateway_finish(gateway, "426 %s.",
+	    why == TASK_ABORTED	      ? "The transfer was aborted" :
+		why == TASK_DATA_LOST ? "The data connection was lost" :
+					"The connection was lost");
+}
+
+/* It cannot go on: code and text are for the client. */
+static void
+download_fail(struct download *download, unsigned code, const char *text)
+{
+	struct gateway *gateway = download->task.gateway;
+
+	if (download->digest == NULL)
+		gateway_data_reset_it(gateway);
+	task_end(gateway);
+	gateway_finish(gateway, "%u %s.", code, text);
+}
+
+static void
+download_refused(struct download *download, enum status_of of,
+    const struct sftp_reply *reply)
+{
+	char text[STATUS_TEXT_MAX];
+	unsigned code = status_to_ftp(of, reply, text);
+
+	download_fail(download, code, text);
+}
+
+static void
+download_say_hash(struct download *download)
+{
+	struct gateway *gateway = download->task.gateway;
+	uint8_t digest[SHA256_DIGEST_SIZE];
+	char hex[2 * SHA256_DIGEST_SIZE + 1];
+	uint64_t size = download->got;
+	char *name = names_quote(gateway, download->path);
+
+	sha256_digest(download->digest, sizeof(digest), digest);
+	for (size_t i = 0; i < sizeof(digest); i++)
+		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	task_end(gateway);
+	/* draft-bryan-ftpext-hash-02 section 3.2 */
+	gateway_finish(gateway, "213 SHA-256 0-%llu %s %s",
+	    (unsigned long long)size, hex, name != NULL ? name : "");
+	free(name);
+}
+
+static void
+download_complete(struct download *download)
+{
+	struct gateway *gateway = download->task.gateway;
+	uint8_t last[1];
+	struct iovec piece = { last, 0 };
+
+	if (download->size_known && download->got < download->size) {
+		download_fail(download, 451,
+		    "The file ended before the size that it had at first");
+		return;
+	}
+	if (download->digest != NULL) {
+		download_say_hash(download);
+		return;
+	}
+	piece.iov_len =
+	    download->convert ? newline_end(&download->newline, last) : 0;
+	if (piece.iov_len > 0 &&
+	    gateway->handler->data_send(gateway->ctx, &piece, 1) != 0) {
+		download_fail(download, 426, "The data connection was lost");
+		return;
+	}
+	gateway_data_end_it(gateway);
+	task_end(gateway);
+	gateway_finish(gateway, "226 The transfer is complete.");
+}
+
+/* ---- what comes ---- */
+
+/* Passes bytes on.  False: the download is over. */
+static bool
+download_pass(struct download *download, const uint8_t *bytes, size_t len)
+{
+	struct gateway *gateway = download->task.gateway;
+	struct iovec piece = { (void *)(uintptr_t)bytes, len };
+	uint8_t *converted = NULL;
+	int err;
+
+	if (download->digest != NULL) {
+		sha256_update(download->digest, len, bytes);
+		return true;
+	}
+	if (download->convert) {
+		converted = malloc(newline_room(len));
+		if (converted == NULL) {
+			download_fail(download, 451, "Out of memory");
+			return false;
+		}
+		piece.iov_base = converted;
+		piece.iov_len =
+		    newline_convert(&download->newline, bytes, len, converted);
+	}
+	err = piece.iov_len == 0 ?
+	    0 :
+	    gateway->handler->data_send(gateway->ctx, &piece, 1);
+	free(converted);
+	if (err != 0)
+		download_fail(download, 426, "The data connection was lost");
+	return err == 0;
+}
+
+/* Passes on what has come without a gap. */
+static void
+download_deliver(struct download *download)
+{
+	struct download_read *read;
+	bool goes_on = true;
+
+	while (goes_on && (read = TAILQ_FIRST(&download->reads)) != NULL &&
+	    read->state == READ_DATA && download->begun) {
+		TAILQ_REMOVE(&download->reads, read, entry);
+		download->got += read->data_len;
+		goes_on = download_pass(download, read->data, read->data_len);
+		free(read->data);
+		free(read);
+	}
+	if (!goes_on)
+		return;
+	if (download->begun &&
+	    ((read != NULL && read->state == READ_EOF) ||
+		(download->size_known && download->ended &&
+		    download->got == download->size)))
+		download_complete(download);
+	else
+		download_pump(download);
+}
+
+static void download_on_read(void *ctx, struct sftp_reply *reply);
+
+/* Sends a READ, whose place is behind another one; NULL: at the end. */
+static bool
+download_send_read(struct download *download, struct download_read *before,
+    uint64_t offset, uint32_t len)
+{
+	struct gateway *gateway = download->task.gateway;
+	struct download_read *read = calloc(1, sizeof(*read));
+	const struct sftp_request request = {
+		.op = SFTP_READ,
+		.name = download->handle,
+		.offset = offset,
+		.len = len,
+	};
+
+	if (read == NULL ||
+	    sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
+		download_on_read, read) != 0) {
+		free(read);
+		download_fail(download, 451, "Out of memory");
+		return false;
+	}
+	gateway->quiet_s = 0;
+	read->download = download;
+	read->offset = offset;
+	read->len = len;
+	if (before != NULL)
+		TAILQ_INSERT_AFTER(&download->reads, before, read, entry);
+	else
+		TAILQ_INSERT_TAIL(&download->reads, read, entry);
+	download->n_sent++;
+	return true;
+}
+
+/* Keeps the data of a READ, and requests the rest if some are missing. */
+static bool
+download_keep(struct download *download, struct download_read *read,
+    const struct sftp_string *data)
+{
+	uint64_t end = read->offset + data->len;
+
+	if (data->len == 0 || data->len > read->len) {
+		download_fail(download, 451,
+		    "The SFTP server has sent another amount of data than was "
+		    "requested");
+		return false;
+	}
+	read->data = malloc(data->len);
+	if (read->data == NULL) {
+		download_fail(download, 451, "Out of memory");
+		return false;
+	}
+	memcpy(read->data, data->bytes, data->len);
+	read->data_len = (uint32_t)data->len;
+	read->state = READ_DATA;
+	if (download->size_known && end > download->size) {
+		/* The file has grown. */
+		download->size = end;
+		download->probed = false;
+	}
+	if (data->len == read->len)
+		return true;
+	if (download->size_known && end == download->size) {
+		download->ended = true;
+		return true;
+	}
+	return download_send_read(download, read, end,
+	    read->len - (uint32_t)data->len);
+}
+
+static void
+download_on_read(void *ctx, struct sftp_reply *reply)
+{
+	struct download_read *read = ctx;
+	struct download *download = read->download;
+
+	download->n_sent--;
+	if (download->window < download->task.gateway->config->requests)
+		download->window++;
+	if (reply->type == SFTP_REPLY_DATA) {
+		if (!download_keep(download, read, &reply->string))
+			return;
+	} else if (reply->status == SFTP_EOF) {
+		read->state = READ_EOF;
+		download->ended = true;
+	} else {
+		download_refused(download, STATUS_OF_READ, reply);
+		return;
+	}
+	download_deliver(download);
+}
+
+/* Sends as many READs as may be on their way. */
+static void
+download_pump(struct download *download)
+{
+	struct gateway *gateway = download->task.gateway;
+	uint32_t len =
+	    gateway_block(gateway, sftp_max_read(gateway->channels[0].sftp));
+	bool room = download->digest != NULL || gateway_data_has_room(gateway);
+
+	gateway_channel_read_it(gateway, room);
+	while (room && download->handle.len > 0 && !download->ended &&
+	    download->n_sent < download->window) {
+		/* One READ behind the end shows that it is the end. */
+		if (download->size_known && download->next >= download->size) {
+			if (download->probed)
+				break;
+			download->probed = true;
+		}
+		if (!download_send_read(download, NULL, download->next, len))
+			break;
+		download->next += len;
+	}
+}
+
+/* ---- the beginning ---- */
+
+static void
+download_begin(struct download *download)
+{
+	struct gateway *gateway = download->task.gateway;
+
+	download->begun = true;
+	if (download->digest != NULL)
+		return;
+	if (download->size_known)
+		gateway_reply(gateway,
+		    "150 Opening the data connection in type %c (%llu bytes).",
+		    gateway->type,
+		    (unsigned long long)(download->size - download->start));
+	else
+		gateway_reply(gateway,
+		    "150 Opening the data connection in type %c.",
+		    gateway->type);
+}
+
+/* The server may not know FSTAT, or not permit it: then nothing is known of the
+ * size. */
+static void
+download_on_fstat(void *ctx, struct sftp_reply *reply)
+{
+	struct download *download = ctx;
+	const struct sftp_attrs *attrs = &reply->attrs;
+
+	if (reply->type == SFTP_REPLY_ATTRS) {
+		if ((attrs->has & SFTP_ATTR_MODE) != 0 &&
+		    S_ISDIR(attrs->mode)) {
+			download_fail(download, 550, "It is a directory");
+			return;
+		}
+		download->size_known = (attrs->has & SFTP_ATTR_SIZE) != 0 &&
+		    ((attrs->has & SFTP_ATTR_MODE) == 0 ||
+			S_ISREG(attrs->mode));
+		download->size = attrs->size;
+	}
+	if (download->size_known && download->start > download->size) {
+		download_fail(download, 551,
+		    "The file ends before the position of REST");
+		return;
+	}
+	download_begin(download);
+	download_deliver(download);
+}
+
+static void
+download_on_open(void *ctx, struct sftp_reply *reply)
+{
+	struct download *download = ctx;
+	struct gateway *gateway = download->task.gateway;
+	struct sftp_request request = { .op = SFTP_FSTAT };
+	uint8_t *handle;
+
+	if (reply->type != SFTP_REPLY_HANDLE) {
+		download_refused(download, STATUS_OF_FILE, reply);
+		return;
+	}
+	handle = malloc(reply->string.len + 1);
+	if (handle == NULL) {
+		download_fail(download, 451, "Out of memory");
+		return;
+	}
+	memcpy(handle, reply->string.bytes, reply->string.len);
+	download->handle = (struct sftp_string) { handle, reply->string.len };
+	request.name = download->handle;
+	if (sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
+		download_on_fstat, download) == 0)
+		download_pump(download);
+	else
+		download_fail(download, 451, "Out of memory");
+}
+
+static void
+download_room(struct task *task)
+{
+	download_pump((struct download *)task);
+}
+
+/* Opens the file; the answer to the command comes later. */
+static void
+download_start(struct gateway *gateway, const char *argument, size_t len,
+    bool hash)
+{
+	static const struct task_ops ops = {
+		.room = download_room,
+		.stop = download_stop,
+		.free = download_free,
+	};
+	struct download *download;
+	struct sftp_request request = {
+		.op = SFTP_OPEN,
+		.open = SFTP_OPEN_READ,
+	};
+	char *path = names_path(gateway, argument, len);
+
+	if (path == NULL)
+		return;
+	download = calloc(1, sizeof(*download));
+	if (download == NULL ||
+	    (hash &&
+		(download->digest = malloc(sizeof(*download->digest))) ==
+		    NULL)) {
+		free(path);
+		free(download);
+		gateway_finish(gateway, "451 Out of memory.");
+		return;
+	}
+	if (hash)
+		sha256_init(download->digest);
+	TAILQ_INIT(&download->reads);
+	download->path = path;
+	download->window = 2;
+	download->start = hash ? 0 : gateway->restart;
+	download->next = download->got = download->start;
+	download->convert = !hash && gateway_converts(gateway);
+	newline_init(&download->newline, gateway->config->newline,
+	    NEWLINE_TO_NETWORK);
+	request.name = sftp_string_of(path);
+	task_begin(gateway, &download->task, &ops);
+	if (!gateway_request(gateway, &request, download_on_open, download))
+		task_end(gateway);
+}
+
+void
+download_retr(struct gateway *gateway, const char *argument, size_t len)
+{
+	if (gateway_needs_data(gateway) && gateway_may_restart(gateway))
+		download_start(gateway, argument, len, false);
+}
+
+void
+download_hash(struct gateway *gateway, const char *argument, size_t len)
+{
+	download_start(gateway, argument, len, true);
+}

@@ -1,0 +1,598 @@
+/*
+ * The gateway's core: the life of a session, its channels, its data connection,
+ * and which command runs.
+ */
+#include "gateway/gateway.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/priv.h"
+
+/* ---- replies ---- */
+
+void
+gateway_send(struct gateway *gateway, const void *bytes, size_t len)
+{
+	if (gateway->state != GATEWAY_OVER)
+		gateway->handler->reply(gateway->ctx, bytes, len);
+}
+
+static void __attribute__((format(printf, 2, 0)))
+gateway_vreply(struct gateway *gateway, const char *format, va_list ap)
+{
+	char *line;
+	int len = vasprintf(&line, format, ap);
+
+	if (len < 0) {
+		gateway_send(gateway, "451 Out of memory.\r\n", 20);
+		return;
+	}
+	gateway_send(gateway, line, (size_t)len);
+	gateway_send(gateway, "\r\n", 2);
+	free(line);
+}
+
+void
+gateway_reply(struct gateway *gateway, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	gateway_vreply(gateway, format, ap);
+	va_end(ap);
+}
+
+void
+gateway_finish(struct gateway *gateway, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	gateway_vreply(gateway, format, ap);
+	va_end(ap);
+	files_free(&gateway->simple);
+	gateway->busy = false;
+}
+
+void
+gateway_refuse(struct gateway *gateway, enum status_of of,
+    const struct sftp_reply *reply)
+{
+	char text[STATUS_TEXT_MAX];
+	unsigned code = status_to_ftp(of, reply, text);
+
+	gateway_finish(gateway, "%u %s.", code, text);
+}
+
+void
+gateway_give_up(struct gateway *gateway, const char *why)
+{
+	if (gateway->state == GATEWAY_OVER)
+		return;
+	if (gateway->task != NULL)
+		gateway->task->ops->stop(gateway->task, TASK_FAILED);
+	gateway->state = GATEWAY_OVER;
+	gateway->busy = true;
+	gateway->handler->fail(gateway->ctx, why);
+}
+
+/* ---- requests ---- */
+
+bool
+gateway_ok(const struct sftp_reply *reply)
+{
+	return reply->type != SFTP_REPLY_STATUS || reply->status == SFTP_OK;
+}
+
+struct sftp_string
+sftp_string_of(const char *text)
+{
+	return (struct sftp_string) { (const uint8_t *)text, strlen(text) };
+}
+
+bool
+gateway_request(struct gateway *gateway, const struct sftp_request *request,
+    sftp_reply_cb *done, void *ctx)
+{
+	int err =
+	    sftp_send(gateway->channels[0].sftp, request, NULL, 0, done, ctx);
+
+	gateway->quiet_s = 0;
+	if (err == 0)
+		return true;
+	if (err == -EINVAL)
+		gateway_finish(gateway, "553 The name is too long.");
+	else if (err == -ENOSYS)
+		gateway_finish(gateway,
+		    "550 The SFTP server does not support %s.",
+		    sftp_op_name(request->op));
+	else
+		gateway_finish(gateway, "451 %s.", strerror(-err));
+	return false;
+}
+
+void
+gateway_request_only(struct gateway *gateway,
+    const struct sftp_request *request)
+{
+	(void)sftp_send(gateway->channels[0].sftp, request, NULL, 0, NULL,
+	    NULL);
+}
+
+/* ---- tasks ---- */
+
+void
+task_begin(struct gateway *gateway, struct task *task,
+    const struct task_ops *ops)
+{
+	assert(gateway->task == NULL);
+	task->gateway = gateway;
+	task->ops = ops;
+	gateway->task = task;
+	gateway->busy = true;
+}
+
+void
+task_end(struct gateway *gateway)
+{
+	struct task *task = gateway->task;
+
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
+		if (gateway->channels[i].sftp != NULL)
+			sftp_forget(gateway->channels[i].sftp, task);
+	gateway->task = NULL;
+	task->ops->free(task);
+}
+
+/* ---- the data connection ---- */
+
+void
+gateway_data_end_it(struct gateway *gateway)
+{
+	if (gateway->data == DATA_OPEN)
+		gateway->handler->data_end(gateway->ctx);
+	else if (gateway->data == DATA_LISTENING)
+		gateway->handler->data_reset(gateway->ctx);
+	gateway->data = DATA_NONE;
+	gateway->data_eof = gateway->data_reading = false;
+}
+
+void
+gateway_data_reset_it(struct gateway *gateway)
+{
+	if (gateway->data != DATA_NONE)
+		gateway->handler->data_reset(gateway->ctx);
+	gateway->data = DATA_NONE;
+	gateway->data_eof = gateway->data_reading = false;
+}
+
+void
+gateway_data_read_it(struct gateway *gateway, bool on)
+{
+	if (gateway->data != DATA_OPEN || gateway->data_reading == on)
+		return;
+	gateway->data_reading = on;
+	gateway->handler->data_read(gateway->ctx, on);
+}
+
+bool
+gateway_data_has_room(const struct gateway *gateway)
+{
+	return gateway->data == DATA_OPEN &&
+	    gateway->handler->data_queued(gateway->ctx) <= LIMIT_HIGH_WATER;
+}
+
+void
+gateway_channel_read_it(struct gateway *gateway, bool on)
+{
+	struct gateway_channel *channel = &gateway->channels[0];
+
+	if (channel->state != CHANNEL_READY || channel->stopped == !on)
+		return;
+	channel->stopped = !on;
+	gateway->handler->channel_read(gateway->ctx, 0, on);
+}
+
+uint32_t
+gateway_block(const struct gateway *gateway, uint32_t server)
+{
+	uint32_t most = gateway->config->max_packet;
+
+	return most != 0 && most < server ? most : server;
+}
+
+bool
+gateway_converts(const struct gateway *gateway)
+{
+	return gateway->type == 'A' && gateway->config->newline != NEWLINE_NONE;
+}
+
+bool
+gateway_may_restart(struct gateway *gateway)
+{
+	if (gateway->restart == 0 || !gateway_converts(gateway))
+		return true;
+	gateway_data_reset_it(gateway);
+	gateway_finish(gateway,
+	    "504 A transfer in type A cannot begin in the "
+	    "middle; send TYPE I.");
+	return false;
+}
+
+bool
+gateway_needs_data(struct gateway *gateway)
+{
+	if (gateway->data == DATA_OPEN)
+		return true;
+	gateway_data_reset_it(gateway);
+	gateway_finish(gateway,
+	    "425 There is no data connection; send PASV or "
+	    "EPSV first.");
+	return false;
+}
+
+/* ---- the session's commands ---- */
+
+/* Runs what has come: the next command; or, while one runs, ABOR and the like,
+ * if it is the next. */
+static void
+gateway_pump(struct gateway *gateway)
+{
+	const uint8_t *line;
+	size_t len;
+	enum line_result result;
+
+	if (gateway->pumping)
+		return;
+	gateway->pumping = true;
+	while (gateway->state == GATEWAY_OPEN) {
+		result = line_reader_peek(&gateway->input, &line, &len);
+		if (result == LINE_TOO_LONG) {
+			gateway_give_up(gateway, "a command is too long");
+			break;
+		}
+		if (result == LINE_MORE)
+			break;
+		if (!gateway->busy)
+			commands_run(gateway, line, line_text_len(line, len));
+		else if (!commands_run_at_once(gateway, line,
+			     line_text_len(line, len)))
+			break;
+		line_reader_consume(&gateway->input, len);
+	}
+	gateway->pumping = false;
+}
+
+/* A client that has ended the control connection behind QUIT is served to the
+ * end; any other one is gone (RFC 959 section 2.3: the control connection must
+ * be open while data are transferred). */
+static bool
+gateway_will_quit(struct gateway *gateway)
+{
+	static const char quit[] = "QUIT\r\n";
+	size_t len;
+	const uint8_t *bytes = line_reader_behind(&gateway->input, 0, &len);
+
+	return len >= sizeof(quit) - 1 &&
+	    strncasecmp((const char *)bytes + len - (sizeof(quit) - 1), quit,
+		sizeof(quit) - 1) == 0;
+}
+
+void
+gateway_control(struct gateway *gateway, const void *bytes, size_t len)
+{
+	if (gateway->state == GATEWAY_OVER)
+		return;
+	if (line_reader_feed(&gateway->input, bytes, len) != 0)
+		gateway_give_up(gateway, "too many commands at a time");
+	gateway_pump(gateway);
+}
+
+bool
+gateway_wants(const struct gateway *gateway)
+{
+	return line_reader_len(&gateway->input) < LIMIT_GATEWAY_INPUT / 2;
+}
+
+void
+gateway_control_end(struct gateway *gateway)
+{
+	gateway->control_ended = true;
+	if (gateway->state == GATEWAY_OVER)
+		return;
+	if (gateway->busy && gateway_will_quit(gateway))
+		return;
+	if (gateway->task != NULL)
+		gateway->task->ops->stop(gateway->task, TASK_CONTROL_LOST);
+	gateway->state = GATEWAY_OVER;
+	gateway->handler->end(gateway->ctx);
+}
+
+/* ---- channels ---- */
+
+static int
+gateway_channel_on_send(void *ctx, const struct iovec *pieces, size_t n)
+{
+	struct gateway_channel *channel = ctx;
+	struct gateway *gateway = channel->gateway;
+
+	if (channel->state == CHANNEL_LOST)
+		return -EPIPE;
+	return gateway->handler->channel_send(gateway->ctx, channel->number,
+	    pieces, n);
+}
+
+static void
+gateway_on_home(void *ctx, struct sftp_reply *reply)
+{
+	struct gateway *gateway = ctx;
+	struct sftp_name name;
+
+	if (reply->type != SFTP_REPLY_NAME ||
+	    sftp_next_name(reply, &name) != 1) {
+		char text[STATUS_TEXT_MAX], why[STATUS_TEXT_MAX + 100];
+
+		(void)status_to_ftp(STATUS_OF_FILE, reply, text);
+		snprintf(why, sizeof(why),
+		    "the SFTP server has no directory %s: %s",
+		    *gateway->config->directory != '\0' ?
+			gateway->config->directory :
+			".",
+		    text);
+		gateway_give_up(gateway, why);
+		return;
+	}
+	gateway->home = names_home(&name.name);
+	gateway->cwd = gateway->home != NULL ? strdup(gateway->home) : NULL;
+	if (gateway->cwd == NULL) {
+		gateway_give_up(gateway, "out of memory");
+		return;
+	}
+	gateway->state = GATEWAY_OPEN;
+	gateway_reply(gateway, "220 culvert: the files of %s, by SFTP.",
+	    gateway->config->name);
+}
+
+static void
+gateway_channel_on_ready(void *ctx)
+{
+	struct gateway_channel *channel = ctx;
+	struct gateway *gateway = channel->gateway;
+	const char *directory = gateway->config->directory;
+	const struct sftp_request home = {
+		.op = SFTP_REALPATH,
+		.name = sftp_string_of(*directory != '\0' ? directory : "."),
+	};
+
+	channel->state = CHANNEL_READY;
+	if (channel->number > 0) {
+		if (gateway->task != NULL &&
+		    gateway->task->ops->channel_ready != NULL)
+			gateway->task->ops->channel_ready(gateway->task,
+			    channel->number);
+	} else if (sftp_send(channel->sftp, &home, NULL, 0, gateway_on_home,
+		       gateway) != 0) {
+		gateway_give_up(gateway, "out of memory");
+	}
+}
+
+void
+gateway_channel_add(struct gateway *gateway, unsigned number)
+{
+	gateway->channels[number].state = CHANNEL_OPENING;
+	gateway->handler->channel_open(gateway->ctx, number);
+}
+
+void
+gateway_channel_drop(struct gateway *gateway, unsigned number)
+{
+	struct gateway_channel *channel = &gateway->channels[number];
+
+	if (channel->state == CHANNEL_NONE || channel->state == CHANNEL_LOST)
+		return;
+	/* Its sftp may be calling; it is freed later. */
+	channel->state = CHANNEL_LOST;
+	gateway->handler->channel_close(gateway->ctx, number);
+}
+
+void
+gateway_channel_up(struct gateway *gateway, unsigned number)
+{
+	static const struct sftp_handler handler = {
+		.send = gateway_channel_on_send,
+		.ready = gateway_channel_on_ready,
+	};
+	struct gateway_channel *channel = &gateway->channels[number];
+
+	sftp_free(channel->sftp); /* of the channel that had this number */
+	channel->sftp = sftp_new(&handler, channel);
+	if (channel->sftp == NULL || sftp_start(channel->sftp) != 0)
+		gateway_channel_failed(gateway, number, "out of memory");
+}
+
+void
+gateway_channel_bytes(struct gateway *gateway, unsigned number,
+    const struct iovec *pieces, size_t n)
+{
+	struct gateway_channel *channel = &gateway->channels[number];
+	const char *why = "";
+
+	for (size_t i = 0; i < n; i++) {
+		if (channel->sftp == NULL || channel->state == CHANNEL_LOST)
+			break;
+		if (sftp_bytes(channel->sftp, pieces[i].iov_base,
+			pieces[i].iov_len, &why) != 0) {
+			gateway_channel_failed(gateway, number, why);
+			break;
+		}
+	}
+	gateway_pump(gateway);
+}
+
+void
+gateway_channel_drained(struct gateway *gateway, unsigned number)
+{
+	if (gateway->task != NULL && gateway->task->ops->room != NULL)
+		gateway->task->ops->room(gateway->task);
+	gateway_pump(gateway);
+}
+
+void
+gateway_channel_failed(struct gateway *gateway, unsigned number,
+    const char *why)
+{
+	struct gateway_channel *channel = &gateway->channels[number];
+
+	if (channel->state == CHANNEL_NONE || channel->state == CHANNEL_LOST)
+		return;
+	channel->state = CHANNEL_LOST;
+	gateway->handler->channel_close(gateway->ctx, number);
+	if (channel->sftp != NULL)
+		sftp_fail(channel->sftp, why);
+	if (number == 0) {
+		gateway_give_up(gateway, why);
+		return;
+	}
+	if (gateway->task != NULL && gateway->task->ops->channel_lost != NULL)
+		gateway->task->ops->channel_lost(gateway->task, number);
+	gateway_pump(gateway);
+}
+
+/* ---- data ---- */
+
+void
+gateway_data_up(struct gateway *gateway)
+{
+	assert(gateway->data == DATA_LISTENING);
+	gateway->data = DATA_OPEN;
+}
+
+void
+gateway_data_bytes(struct gateway *gateway, const struct iovec *pieces,
+    size_t n)
+{
+	if (gateway->task != NULL && gateway->task->ops->data != NULL)
+		gateway->task->ops->data(gateway->task, pieces, n);
+	gateway_pump(gateway);
+}
+
+void
+gateway_data_eof(struct gateway *gateway)
+{
+	gateway->data_eof = true;
+	if (gateway->task != NULL && gateway->task->ops->eof != NULL)
+		gateway->task->ops->eof(gateway->task);
+	gateway_pump(gateway);
+}
+
+void
+gateway_data_drained(struct gateway *gateway)
+{
+	if (gateway->task != NULL && gateway->task->ops->room != NULL)
+		gateway->task->ops->room(gateway->task);
+	gateway_pump(gateway);
+}
+
+void
+gateway_data_lost(struct gateway *gateway)
+{
+	gateway->data = DATA_NONE;
+	gateway->data_eof = gateway->data_reading = false;
+	if (gateway->task != NULL)
+		gateway->task->ops->stop(gateway->task, TASK_DATA_LOST);
+	gateway_pump(gateway);
+}
+
+/* ---- life ---- */
+
+/* Some servers end a connection without requests, and do not count the
+ * keepalives of SSH. */
+static void
+gateway_keep_alive(struct gateway *gateway)
+{
+	static const struct sftp_request request = {
+		.op = SFTP_REALPATH,
+		.name = { (const uint8_t *)".", 1 },
+	};
+
+	if (gateway->state != GATEWAY_OPEN ||
+	    ++gateway->quiet_s < LIMIT_SFTP_QUIET_S)
+		return;
+	gateway->quiet_s = 0;
+	gateway_request_only(gateway, &request);
+}
+
+bool
+gateway_is_settled(const struct gateway *gateway)
+{
+	const struct gateway_channel *channel = &gateway->channels[0];
+
+	return channel->state != CHANNEL_READY ||
+	    sftp_pending(channel->sftp) == 0;
+}
+
+void
+gateway_tick(struct gateway *gateway)
+{
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
+		/* Of a channel that is not read, replies may wait. */
+		if (gateway->channels[i].sftp != NULL &&
+		    gateway->channels[i].state != CHANNEL_LOST &&
+		    !gateway->channels[i].stopped)
+			sftp_tick(gateway->channels[i].sftp);
+	gateway_keep_alive(gateway);
+	gateway_pump(gateway);
+}
+
+struct gateway *
+gateway_new(const struct gateway_config *config,
+    const struct gateway_handler *handler, void *ctx)
+{
+	struct gateway *gateway = calloc(1, sizeof(*gateway));
+
+	if (gateway == NULL)
+		return NULL;
+	gateway->config = config;
+	gateway->handler = handler;
+	gateway->ctx = ctx;
+	gateway->type = 'A';
+	gateway->facts = LIST_ALL_FACTS;
+	gateway->umask = -1;
+	line_reader_init(&gateway->input, LIMIT_GATEWAY_LINE,
+	    LIMIT_GATEWAY_INPUT);
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {
+		gateway->channels[i].gateway = gateway;
+		gateway->channels[i].number = i;
+	}
+	gateway->channels[0].state = CHANNEL_OPENING;
+	handler->channel_open(ctx, 0);
+	return gateway;
+}
+
+void
+gateway_free(struct gateway *gateway)
+{
+	if (gateway == NULL)
+		return;
+	if (gateway->task != NULL)
+		gateway->task->ops->stop(gateway->task, TASK_CONTROL_LOST);
+	gateway->state = GATEWAY_OVER;
+	gateway->busy = true;
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {
+		if (gateway->channels[i].sftp != NULL)
+			sftp_fail(gateway->channels[i].sftp, "it was closed");
+		sftp_free(gateway->channels[i].sftp);
+	}
+	line_reader_free(&gateway->input);
+	files_free(&gateway->simple);
+	free(gateway->home);
+	free(gateway->cwd);
+	free(gateway->user);
+	free(gateway->rename_from);
+	free(gateway);
+}

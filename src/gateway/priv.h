@@ -1,0 +1,230 @@
+/*
+ * The gateway's core, inside.  Nobody else includes it.
+ */
+#ifndef GATEWAY_PRIV_H
+#define GATEWAY_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ftp/line.h"
+#include "ftp/path.h"
+#include "gateway/gateway.h"
+#include "gateway/list.h"
+#include "gateway/status.h"
+#include "limits.h"
+#include "sftp/client.h"
+
+struct rename;
+struct task;
+
+/* Why a task is told to stop.  It ends itself, and answers its command. */
+enum task_stop {
+	TASK_ABORTED,	   /* the client sent ABOR */
+	TASK_DATA_LOST,	   /* its data connection */
+	TASK_CONTROL_LOST, /* nobody gets the answer */
+	TASK_FAILED,	   /* the session's channel is lost */
+};
+
+/* What a command that takes time does with events.  Each may be NULL but
+ * stop. */
+struct task_ops {
+	void (*data)(struct task *, const struct iovec *, size_t);
+	void (*eof)(struct task *);
+	/* The data connection or a channel has sent what it had queued. */
+	void (*room)(struct task *);
+	void (*stop)(struct task *, enum task_stop);
+	/* True: ABOR is too late, and waits.  NULL: never. */
+	bool (*is_ending)(const struct task *);
+	/* Channels but the session's. */
+	void (*channel_ready)(struct task *, unsigned channel);
+	void (*channel_lost)(struct task *, unsigned channel);
+	void (*free)(struct task *);
+};
+
+/* Embedded first in the struct of each kind of task.  A task is the ctx of its
+ * requests. */
+struct task {
+	const struct task_ops *ops;
+	struct gateway *gateway;
+};
+
+enum channel_state {
+	CHANNEL_NONE,
+	CHANNEL_OPENING, /* until the server's VERSION */
+	CHANNEL_READY,
+	CHANNEL_LOST, /* the owner has closed it */
+};
+
+struct gateway_channel {
+	struct gateway *gateway;
+	unsigned number;
+	enum channel_state state;
+	bool stopped; /* channel_read() is off */
+	struct sftp *sftp;
+};
+
+/* A command that needs one reply of the server, or a few in turn. */
+struct simple {
+	char *path, *second;
+	struct sftp_attrs attrs;
+	struct rename *rename;
+};
+
+struct gateway {
+	const struct gateway_config *config;
+	const struct gateway_handler *handler;
+	void *ctx;
+	enum {
+		GATEWAY_CONNECTING, /* no greeting yet */
+		GATEWAY_OPEN,
+		GATEWAY_OVER, /* end() or fail() was called */
+	} state;
+	struct line_reader input;
+	bool pumping, busy; /* a command is running */
+	bool control_ended;
+	char *home, *cwd; /* absolute */
+	char *user;	  /* NULL: no USER yet */
+	bool logged_in;
+	char type;	   /* 'A' or 'I' */
+	uint64_t restart;  /* REST, for the next command */
+	char *rename_from; /* RNFR, for the next command */
+	unsigned facts;	   /* OPTS MLST */
+	int umask;	   /* SITE UMASK; -1: the server's */
+	enum {
+		DATA_NONE,
+		DATA_LISTENING,
+		DATA_OPEN,
+	} data;
+	bool data_eof;	   /* the client has ended it */
+	bool data_reading; /* data_read() is on */
+	struct gateway_channel channels[GATEWAY_CHANNELS];
+	struct task *task; /* NULL: none, or a simple command */
+	struct simple simple;
+	unsigned quiet_s; /* since the last request */
+};
+
+/* ---- gateway.c ---- */
+
+/* Sends a reply of one line; with final, the command is over. */
+void gateway_reply(struct gateway *gateway, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void gateway_finish(struct gateway *gateway, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void gateway_send(struct gateway *gateway, const void *bytes, size_t len);
+
+/* Ends the command with the reply for a STATUS. */
+void gateway_refuse(struct gateway *gateway, enum status_of of,
+    const struct sftp_reply *reply);
+
+/* Ends the session because culvert cannot go on. */
+void gateway_give_up(struct gateway *gateway, const char *why);
+
+/* Sends a request on the session's channel.  False: the command has been
+ * answered with an error. */
+bool gateway_request(struct gateway *gateway,
+    const struct sftp_request *request, sftp_reply_cb *done, void *ctx);
+
+/* The same, without interest in the reply. */
+void gateway_request_only(struct gateway *gateway,
+    const struct sftp_request *request);
+
+bool gateway_ok(const struct sftp_reply *reply);
+
+/* The text as the name of a request. */
+struct sftp_string sftp_string_of(const char *text);
+
+/* Makes a task the running one. */
+void task_begin(struct gateway *gateway, struct task *task,
+    const struct task_ops *ops);
+/* Frees the running task; forgets its requests. */
+void task_end(struct gateway *gateway);
+
+/* Opens a further channel for the running task, or closes it. */
+void gateway_channel_add(struct gateway *gateway, unsigned channel);
+void gateway_channel_drop(struct gateway *gateway, unsigned channel);
+
+/* Closes the data connection: cleanly, or as a loss. */
+void gateway_data_end_it(struct gateway *gateway);
+void gateway_data_reset_it(struct gateway *gateway);
+/* Reads it, or not. */
+void gateway_data_read_it(struct gateway *gateway, bool on);
+/* May more be sent on it? */
+bool gateway_data_has_room(const struct gateway *gateway);
+
+/* Reads the session's channel, or not. */
+void gateway_channel_read_it(struct gateway *gateway, bool on);
+
+/* The bytes of one READ or WRITE; server: the most that the server takes. */
+uint32_t gateway_block(const struct gateway *gateway, uint32_t server);
+
+/* Are line ends converted in the next transfer? */
+bool gateway_converts(const struct gateway *gateway);
+
+/* Answers 504, and returns false, if the next transfer begins in the middle of
+ * a file whose line ends are converted: positions differ then. */
+bool gateway_may_restart(struct gateway *gateway);
+
+/* Answers 425, and returns false, if there is no data connection for a
+ * transfer. */
+bool gateway_needs_data(struct gateway *gateway);
+
+/* ---- names.c ---- */
+
+/* The absolute path of a client's argument, on the heap; or NULL, and the
+ * command has been answered. */
+char *names_path(struct gateway *gateway, const char *argument, size_t len);
+
+/* A name of the server's as the client gets it; its length, at most size. */
+size_t names_for_client(struct gateway *gateway, const struct sftp_string *name,
+    char *ret, size_t size);
+
+/* The path in quotes, as 257 has it (RFC 959 appendix II), on the heap; or
+ * NULL. */
+char *names_quote(struct gateway *gateway, const char *path);
+
+/* The home directory, from the server's reply to REALPATH, on the heap. */
+char *names_home(const struct sftp_string *name);
+
+/* path, a slash, name; on the heap; or NULL. */
+char *names_join(const char *directory, const struct sftp_string *name);
+
+/* ---- commands.c ---- */
+
+/* Runs a command line without its line end; sets busy if it takes time. */
+void commands_run(struct gateway *gateway, const uint8_t *line, size_t len);
+
+/* Is it a command that is obeyed while another one runs?  Then it has been. */
+bool commands_run_at_once(struct gateway *gateway, const uint8_t *line,
+    size_t len);
+
+/* Each command is such a function; argument has len bytes and a NUL behind
+ * them. */
+typedef void command_run(struct gateway *gateway, const char *argument,
+    size_t len);
+
+/* ---- files.c ---- */
+command_run files_cwd, files_cdup, files_mkd, files_rmd, files_dele, files_rnfr,
+    files_rnto, files_size, files_mdtm, files_mfmt, files_mlst, files_chmod,
+    files_avbl;
+void files_free(struct simple *simple);
+
+/* ---- the tasks ---- */
+command_run download_retr, download_hash, upload_stor, upload_appe, upload_stou,
+    walk_list, walk_nlst, walk_mlsd, walk_stat;
+
+/*
+ * Renames from to to, which is replaced if it exists: by
+ * posix-rename@openssh.com or, without it, by way of a backup name.  done comes
+ * once, with the status.
+ */
+struct rename *rename_start(struct gateway *gateway, const char *from,
+    const char *to, sftp_reply_cb *done, void *ctx);
+/* No callback follows; what was begun goes on. */
+void rename_forget(struct rename *rename);
+
+/* A name beside path that nobody uses, hidden, on the heap; or NULL. */
+char *rename_temporary(struct gateway *gateway, const char *path);
+
+#endif

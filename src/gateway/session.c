@@ -1,0 +1,507 @@
+/*
+ * A session of the gateway's side: it connects the core (gateway.h) with its
+ * streams.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/time.h>
+
+#include "base/log.h"
+#include "gateway/pair.h"
+#include "gateway/side_priv.h"
+#include "limits.h"
+
+struct session_channel {
+	struct gateway_session *session;
+	unsigned number;
+	struct stream *stream; /* NULL: none */
+};
+
+struct gateway_session {
+	LIST_ENTRY(gateway_session) entry;
+	struct gateway_side *side;
+	struct gateway *core;
+	struct link *link;
+	struct stream *control; /* our end; NULL: closed */
+	struct stream *data;	/* our end; NULL: none */
+	uint16_t port;		/* where it listens; 0: nowhere */
+	struct session_channel channels[GATEWAY_CHANNELS];
+	char *claimed; /* the file that is written in place */
+	bool greeted;  /* the control connection is open */
+	bool over;
+	unsigned over_s; /* seconds since then */
+};
+
+/* ---- channels ---- */
+
+static void
+session_channel_opened(void *ctx)
+{
+	struct session_channel *channel = ctx;
+
+	gateway_channel_up(channel->session->core, channel->number);
+}
+
+static void
+session_channel_data(void *ctx, const struct iovec *pieces, size_t n)
+{
+	struct session_channel *channel = ctx;
+
+	gateway_channel_bytes(channel->session->core, channel->number, pieces,
+	    n);
+	if (channel->session->over)
+		gateway_side_stir(channel->session->side);
+}
+
+static void
+session_channel_lost(struct session_channel *channel, const char *why)
+{
+	char text[512];
+
+	/* It may point into what is about to be closed. */
+	snprintf(text, sizeof(text), "%s", why);
+	gateway_channel_failed(channel->session->core, channel->number, text);
+}
+
+static void
+session_channel_eof(void *ctx)
+{
+	session_channel_lost(ctx, "the SFTP server has ended");
+}
+
+static void
+session_channel_drained(void *ctx)
+{
+	struct session_channel *channel = ctx;
+
+	gateway_channel_drained(channel->session->core, channel->number);
+}
+
+static void
+session_channel_closed(void *ctx, int err, const char *why)
+{
+	session_channel_lost(ctx, why);
+}
+
+static const struct stream_handler channel_handler = {
+	.opened = session_channel_opened,
+	.data = session_channel_data,
+	.eof = session_channel_eof,
+	.drained = session_channel_drained,
+	.closed = session_channel_closed,
+};
+
+/* A failure is told by the timer: not from inside a call of the core. */
+static void
+session_open_channel(void *ctx, unsigned number)
+{
+	struct gateway_session *session = ctx;
+	struct session_channel *channel = &session->channels[number];
+
+	channel->stream = link_is_up(session->link) ?
+	    link_sftp(session->link, &channel_handler, channel) :
+	    NULL;
+	if (channel->stream != NULL)
+		stream_read_start(channel->stream);
+	else
+		gateway_side_stir(session->side);
+}
+
+static void
+session_close_channel(void *ctx, unsigned number)
+{
+	struct gateway_session *session = ctx;
+	struct stream *stream = session->channels[number].stream;
+
+	session->channels[number].stream = NULL;
+	if (stream != NULL)
+		stream_finish(stream);
+}
+
+static int
+session_send(void *ctx, unsigned number, const struct iovec *pieces, size_t n)
+{
+	struct gateway_session *session = ctx;
+	struct stream *stream = session->channels[number].stream;
+
+	return stream == NULL ? -EPIPE : stream_writev(stream, pieces, n);
+}
+
+static size_t
+session_queued(void *ctx, unsigned number)
+{
+	struct gateway_session *session = ctx;
+	struct stream *stream = session->channels[number].stream;
+
+	return stream == NULL ? 0 : stream_queued(stream);
+}
+
+static void
+read_or_not(struct stream *stream, bool on)
+{
+	if (stream == NULL)
+		return;
+	if (on)
+		stream_read_start(stream);
+	else
+		stream_read_stop(stream);
+}
+
+static void
+session_read_channel(void *ctx, unsigned number, bool on)
+{
+	struct gateway_session *session = ctx;
+
+	read_or_not(session->channels[number].stream, on);
+}
+
+/* ---- the control connection ---- */
+
+static void
+session_reply(void *ctx, const void *bytes, size_t len)
+{
+	struct gateway_session *session = ctx;
+
+	if (session->control == NULL)
+		return;
+	if (!session->greeted) {
+		session->greeted = true;
+		pair_connect(session->control);
+	}
+	/* A dead stream reports that itself. */
+	(void)!stream_write(session->control, bytes, len);
+}
+
+static void
+session_be_over(struct gateway_session *session)
+{
+	session->over = true;
+	session->port = 0;
+	gateway_side_stir(session->side);
+}
+
+static void
+session_end(void *ctx)
+{
+	struct gateway_session *session = ctx;
+
+	if (session->control != NULL)
+		stream_finish(session->control);
+	session->control = NULL;
+	session_be_over(session);
+}
+
+static void
+session_fail(void *ctx, const char *why)
+{
+	struct gateway_session *session = ctx;
+
+	if (session->control != NULL)
+		pair_fail(session->control,
+		    session->greeted ? -ECONNRESET : -ECONNREFUSED, why);
+	session->control = NULL;
+	session_be_over(session);
+}
+
+static void
+session_control_data(void *ctx, const struct iovec *pieces, size_t n)
+{
+	struct gateway_session *session = ctx;
+
+	for (size_t i = 0; i < n; i++)
+		gateway_control(session->core, pieces[i].iov_base,
+		    pieces[i].iov_len);
+}
+
+static void
+session_control_eof(void *ctx)
+{
+	struct gateway_session *session = ctx;
+
+	gateway_control_end(session->core);
+}
+
+static void
+session_control_closed(void *ctx, int err, const char *why)
+{
+	struct gateway_session *session = ctx;
+
+	stream_close(session->control);
+	session->control = NULL;
+	gateway_control_end(session->core);
+}
+
+static const struct stream_handler gateway_control_handler = {
+	.data = session_control_data,
+	.eof = session_control_eof,
+	.closed = session_control_closed,
+};
+
+/* ---- the data connection ---- */
+
+static void
+session_data_data(void *ctx, const struct iovec *pieces, size_t n)
+{
+	struct gateway_session *session = ctx;
+
+	gateway_data_bytes(session->core, pieces, n);
+}
+
+static void
+session_data_eof(void *ctx)
+{
+	struct gateway_session *session = ctx;
+
+	gateway_data_eof(session->core);
+}
+
+static void
+session_data_drained(void *ctx)
+{
+	struct gateway_session *session = ctx;
+
+	gateway_data_drained(session->core);
+}
+
+static void
+session_data_closed(void *ctx, int err, const char *why)
+{
+	struct gateway_session *session = ctx;
+
+	stream_close(session->data);
+	session->data = NULL;
+	gateway_data_lost(session->core);
+}
+
+static const struct stream_handler data_handler = {
+	.data = session_data_data,
+	.eof = session_data_eof,
+	.drained = session_data_drained,
+	.closed = session_data_closed,
+};
+
+static uint16_t
+session_listen(void *ctx)
+{
+	struct gateway_session *session = ctx;
+
+	session->port = gateway_side_port(session->side);
+	return session->port;
+}
+
+static int
+session_data_send(void *ctx, const struct iovec *pieces, size_t n)
+{
+	struct gateway_session *session = ctx;
+
+	return session->data == NULL ? -EPIPE :
+				       stream_writev(session->data, pieces, n);
+}
+
+static size_t
+session_data_queued(void *ctx)
+{
+	struct gateway_session *session = ctx;
+
+	return session->data == NULL ? 0 : stream_queued(session->data);
+}
+
+static void
+session_data_read(void *ctx, bool on)
+{
+	struct gateway_session *session = ctx;
+
+	read_or_not(session->data, on);
+}
+
+static void
+session_data_end(void *ctx)
+{
+	struct gateway_session *session = ctx;
+
+	if (session->data != NULL)
+		stream_finish(session->data);
+	session->data = NULL;
+}
+
+static void
+session_data_reset(void *ctx)
+{
+	struct gateway_session *session = ctx;
+
+	session->port = 0;
+	stream_close(session->data);
+	session->data = NULL;
+}
+
+/* ---- what else the core needs ---- */
+
+static int64_t
+session_now(void *ctx)
+{
+	struct timeval now;
+
+	gettimeofday(&now, NULL);
+	return now.tv_sec * 1000 + now.tv_usec / 1000;
+}
+
+static void
+session_random(void *ctx, void *bytes, size_t len)
+{
+	/* Never less for so few bytes (getrandom(2)). */
+	(void)!getrandom(bytes, len, 0);
+}
+
+static bool
+session_claim(void *ctx, const char *path)
+{
+	struct gateway_session *session = ctx, *other;
+
+	LIST_FOREACH (other, &session->side->sessions, entry)
+		if (other != session && other->claimed != NULL &&
+		    strcmp(other->claimed, path) == 0)
+			return false;
+	free(session->claimed);
+	session->claimed = strdup(path);
+	return session->claimed != NULL;
+}
+
+static void
+session_release(void *ctx)
+{
+	struct gateway_session *session = ctx;
+
+	free(session->claimed);
+	session->claimed = NULL;
+}
+
+static void
+session_left_over(void *ctx, const char *path)
+{
+	struct gateway_session *session = ctx;
+
+	cleaner_add(session->side, path);
+}
+
+static const struct gateway_handler core_handler = {
+	.reply = session_reply,
+	.end = session_end,
+	.fail = session_fail,
+	.channel_open = session_open_channel,
+	.channel_close = session_close_channel,
+	.channel_send = session_send,
+	.channel_queued = session_queued,
+	.channel_read = session_read_channel,
+	.data_listen = session_listen,
+	.data_send = session_data_send,
+	.data_queued = session_data_queued,
+	.data_read = session_data_read,
+	.data_end = session_data_end,
+	.data_reset = session_data_reset,
+	.now = session_now,
+	.random = session_random,
+	.claim = session_claim,
+	.release = session_release,
+	.left_over = session_left_over,
+};
+
+/* ---- life ---- */
+
+struct stream *
+gateway_session_new(struct gateway_side *side,
+    const struct stream_handler *handler, void *ctx)
+{
+	struct gateway_session *session = calloc(1, sizeof(*session));
+	struct link *link = links_choose(side->links);
+	struct stream *dialled;
+
+	if (session == NULL || link == NULL ||
+	    pair_new(side->loop, handler, ctx, &dialled, &session->control) !=
+		0) {
+		free(session);
+		return NULL;
+	}
+	session->side = side;
+	session->link = link;
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {
+		session->channels[i].session = session;
+		session->channels[i].number = i;
+	}
+	stream_set_handler(session->control, &gateway_control_handler, session);
+	stream_read_start(session->control);
+	LIST_INSERT_HEAD(&side->sessions, session, entry);
+	side->n_sessions++;
+	session->core = gateway_new(side->config, &core_handler, session);
+	if (session->core == NULL) {
+		stream_close(dialled);
+		gateway_session_free(session);
+		return NULL;
+	}
+	return dialled;
+}
+
+void
+gateway_session_free(struct gateway_session *session)
+{
+	LIST_REMOVE(session, entry);
+	session->side->n_sessions--;
+	/* The core first: it may have something to say. */
+	gateway_free(session->core);
+	stream_close(session->control);
+	stream_close(session->data);
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
+		session_close_channel(session, i);
+	free(session->claimed);
+	free(session);
+}
+
+void
+gateway_session_tick(struct gateway_session *session)
+{
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
+		if (session->channels[i].stream == NULL)
+			gateway_channel_failed(session->core, i,
+			    "the SSH connection is down");
+	gateway_tick(session->core);
+	session->over_s += session->over;
+}
+
+bool
+gateway_session_is_over(const struct gateway_session *session)
+{
+	return session->over &&
+	    (session->over_s > LIMIT_SFTP_SETTLE_S ||
+		session->channels[0].stream == NULL ||
+		gateway_is_settled(session->core));
+}
+
+bool
+gateway_session_listens(const struct gateway_session *session, uint16_t port)
+{
+	return session->port == port;
+}
+
+struct stream *
+gateway_session_dial(struct gateway_session *session,
+    const struct stream_handler *handler, void *ctx)
+{
+	struct stream *dialled;
+
+	if (pair_new(session->side->loop, handler, ctx, &dialled,
+		&session->data) != 0)
+		return NULL;
+	session->port = 0;
+	stream_set_handler(session->data, &data_handler, session);
+	pair_connect(session->data);
+	gateway_data_up(session->core);
+	return dialled;
+}
+
+struct gateway_session *
+gateway_session_next(struct gateway_session *session)
+{
+	return LIST_NEXT(session, entry);
+}

@@ -1,0 +1,22 @@
+/*
+ * The gateway's side: an FTP server inside the process, whose files are on the
+ * SFTP server of the links (tunnel/side.h).  Connecting for control makes a
+ * session of it (gateway/gateway.h) with an SFTP channel of its own; connecting
+ * to a port that its reply to PASV or EPSV has named makes the data connection.
+ * Nobody can listen on it.
+ *
+ * A control connection is open when the SFTP server has answered; until then
+ * closed() says why it does not.
+ */
+#ifndef GATEWAY_SIDE_H
+#define GATEWAY_SIDE_H
+
+#include "gateway/gateway.h"
+#include "tunnel/side.h"
+
+/* All arguments are borrowed and outlive the side.  log_name: of the tunnel,
+ * for the log; or NULL.  NULL when out of memory. */
+struct side *gateway_side_new(struct uv_loop_s *loop, struct links *links,
+    const struct gateway_config *config, const char *log_name);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * What side.c, session.c and cleaner.c share.  Nobody else includes it.
+ */
+#ifndef GATEWAY_SIDE_PRIV_H
+#define GATEWAY_SIDE_PRIV_H
+
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "base/stream.h"
+#include "gateway/side.h"
+#include "ssh/link.h"
+#include "ssh/links.h"
+
+struct gateway_session;
+
+/* A temporary file that could not be removed. */
+struct left_over {
+	STAILQ_ENTRY(left_over) entry;
+	char path[];
+};
+
+STAILQ_HEAD(left_over_list, left_over);
+
+/* Removes such files by a channel of its own; cleaner.c. */
+struct cleaner;
+
+struct gateway_side {
+	struct side side;
+	uv_loop_t *loop;
+	struct links *links;
+	const struct gateway_config *config;
+	const char *log_name;
+	uv_timer_t *timer; /* once a second; heap, freed by libuv */
+	LIST_HEAD(, gateway_session) sessions;
+	size_t n_sessions;
+	uint16_t last_port;
+	struct left_over_list left_over;
+	size_t n_left_over;
+	struct cleaner *cleaner; /* NULL: none runs */
+};
+
+/* ---- side.c ---- */
+/* Sweeps, and ticks, soon. */
+void gateway_side_stir(struct gateway_side *side);
+/* A port that no session listens on; 0: none. */
+uint16_t gateway_side_port(struct gateway_side *side);
+
+/* ---- session.c ---- */
+/* Begins a session; the stream is that of its control connection. */
+struct stream *gateway_session_new(struct gateway_side *side,
+    const struct stream_handler *handler, void *ctx);
+void gateway_session_free(struct gateway_session *session);
+void gateway_session_tick(struct gateway_session *session);
+/* Is it over, so that it can be freed? */
+bool gateway_session_is_over(const struct gateway_session *session);
+/* Does it wait for a data connection at that port? */
+bool gateway_session_listens(const struct gateway_session *session,
+    uint16_t port);
+struct stream *gateway_session_dial(struct gateway_session *session,
+    const struct stream_handler *handler, void *ctx);
+/* Does it write to the file itself? */
+bool gateway_session_claims(const struct gateway_session *session,
+    const char *path);
+struct gateway_session *gateway_session_next(struct gateway_session *session);
+
+/* ---- cleaner.c ---- */
+void cleaner_add(struct gateway_side *side, const char *path);
+/* Starts to remove them if there are some and the link is up. */
+void cleaner_tick(struct gateway_side *side);
+/* Says what is left, and frees everything. */
+void cleaner_free(struct gateway_side *side);
+
+#endif

@@ -1,0 +1,313 @@
+/*
+ * An upload: STOR, APPE and STOU, until the file is open.
+ */
+#include "gateway/upload.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- the file is open ---- */
+
+void
+upload_go(struct upload *upload)
+{
+	struct gateway *gateway = upload->task.gateway;
+	const char *slash = strrchr(upload->target, '/');
+
+	upload->state = UPLOAD_RECEIVING;
+	/* RFC 1123 section 4.1.2.9 */
+	if (upload->created)
+		gateway_reply(gateway, "150 FILE: %s",
+		    slash != NULL ? slash + 1 : upload->target);
+	else
+		gateway_reply(gateway,
+		    "150 Opening the data connection in type %c.",
+		    gateway->type);
+	upload_flow(upload);
+	if (gateway->data_eof)
+		upload_eof(&upload->task);
+}
+
+/* The offset must be known, and within the file: otherwise there would be a
+ * gap. */
+static void
+upload_place(struct upload *upload)
+{
+	if (upload->kind == UPLOAD_APPEND && upload->old == OLD_FILE)
+		upload->start = upload->old_size;
+	if (upload->kind == UPLOAD_RESTART &&
+	    (upload->old != OLD_FILE || upload->start > upload->old_size)) {
+		upload_fail(upload, 551,
+		    "The file ends before the position of REST");
+		return;
+	}
+	upload->end = upload->start;
+	upload_go(upload);
+}
+
+static void
+upload_note_old(struct upload *upload, const struct sftp_reply *reply)
+{
+	const struct sftp_attrs *attrs = &reply->attrs;
+
+	if (reply->type != SFTP_REPLY_ATTRS) {
+		if (reply->status == SFTP_NO_SUCH_FILE)
+			upload->old = OLD_MISSING;
+		return;
+	}
+	if ((attrs->has & SFTP_ATTR_SIZE) != 0) {
+		upload->old = OLD_FILE;
+		upload->old_size = attrs->size;
+	}
+	if ((attrs->has & SFTP_ATTR_MODE) != 0) {
+		upload->old_mode = attrs->mode;
+		upload->old_mode_known = true;
+	}
+}
+
+static void
+upload_on_fstat(void *ctx, struct sftp_reply *reply)
+{
+	struct upload *upload = ctx;
+
+	upload_note_old(upload, reply);
+	if (upload->old == OLD_UNKNOWN)
+		upload_fail(upload, 551, "The size of the file is not known");
+	else
+		upload_place(upload);
+}
+
+static void
+upload_on_open(void *ctx, struct sftp_reply *reply)
+{
+	struct upload_lane *lane = ctx;
+	struct upload *upload = lane->upload;
+	struct gateway *gateway = upload->task.gateway;
+	struct sftp_request request = { .op = SFTP_FSTAT };
+
+	if (reply->type != SFTP_REPLY_HANDLE) {
+		/* There is nothing to remove. */
+		free(upload->temporary);
+		upload->temporary = NULL;
+		upload->created = false;
+		upload_refused(upload, STATUS_OF_STORE, reply);
+		return;
+	}
+	if (!upload_keep_handle(lane, &reply->string)) {
+		upload_fail(upload, 451, "Out of memory");
+		return;
+	}
+	if (upload->kind == UPLOAD_WHOLE || upload->old != OLD_UNKNOWN) {
+		upload_place(upload);
+		return;
+	}
+	request.name = lane->handle;
+	if (sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
+		upload_on_fstat, upload) != 0)
+		upload_fail(upload, 451, "Out of memory");
+}
+
+/* ---- what the target is ---- */
+
+static void
+upload_on_real(void *ctx, struct sftp_reply *reply)
+{
+	struct upload *upload = ctx;
+	struct sftp_name name;
+	char *target = NULL;
+
+	upload->resolving = false;
+	if (reply->type == SFTP_REPLY_NAME && sftp_next_name(reply, &name) == 1)
+		target = names_home(&name.name);
+	if (target != NULL) {
+		free(upload->target);
+		upload->target = target;
+	}
+	if (upload->state == UPLOAD_WRITING)
+		upload_finish(upload);
+}
+
+/* A temporary file takes the mode of the file that it replaces.  A symbolic
+ * link stays, and the file behind it is replaced.  If the server does not
+ * answer, nothing is known, and the upload goes on. */
+static void
+upload_on_target(void *ctx, struct sftp_reply *reply)
+{
+	struct upload *upload = ctx;
+	struct gateway *gateway = upload->task.gateway;
+	const struct sftp_request real = {
+		.op = SFTP_REALPATH,
+		.name = sftp_string_of(upload->target),
+	};
+
+	upload_note_old(upload, reply);
+	if (!upload->old_mode_known)
+		return;
+	if (S_ISDIR(upload->old_mode)) {
+		upload_fail(upload, 553, "It is a directory");
+		return;
+	}
+	if (!S_ISLNK(upload->old_mode) || upload->temporary == NULL)
+		return;
+	upload->old_mode_known = false;
+	upload->resolving = sftp_send(gateway->channels[0].sftp, &real, NULL, 0,
+				upload_on_real, upload) == 0;
+}
+
+/* ---- the commands ---- */
+
+static struct upload *
+upload_new(struct gateway *gateway, char *target)
+{
+	struct upload *upload = calloc(1, sizeof(*upload));
+
+	if (upload == NULL)
+		return NULL;
+	upload->target = target;
+	TAILQ_INIT(&upload->writes);
+	upload->convert = gateway_converts(gateway);
+	newline_init(&upload->newline, gateway->config->newline,
+	    NEWLINE_TO_FILE);
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {
+		upload->lanes[i].upload = upload;
+		upload->lanes[i].number = i;
+	}
+	return upload;
+}
+
+/* Sends the requests with which an upload begins.  flags: for OPEN. */
+static void
+upload_begin(struct upload *upload, struct gateway *gateway, uint32_t flags)
+{
+	static const struct task_ops ops = {
+		.data = upload_data,
+		.eof = upload_eof,
+		.room = upload_room,
+		.stop = upload_stop,
+		.is_ending = upload_is_ending,
+		.channel_ready = upload_channel_ready,
+		.channel_lost = upload_channel_lost,
+		.free = upload_free,
+	};
+	const char *name =
+	    upload->temporary != NULL ? upload->temporary : upload->target;
+	const struct sftp_request look = {
+		.op = upload->temporary != NULL ? SFTP_LSTAT : SFTP_STAT,
+		.name = sftp_string_of(upload->target),
+	};
+	const struct sftp_request open = {
+		.op = SFTP_OPEN,
+		.name = sftp_string_of(name),
+		.open = flags,
+	};
+	struct sftp *sftp = gateway->channels[0].sftp;
+	int err;
+
+	task_begin(gateway, &upload->task, &ops);
+	upload->lanes[0].state = LANE_FILE;
+	/* Some servers permit STAT only before OPEN. */
+	err = sftp_send(sftp, &look, NULL, 0, upload_on_target, upload);
+	if (err == 0)
+		err = sftp_send(sftp, &open, NULL, 0, upload_on_open,
+		    &upload->lanes[0]);
+	if (err != 0)
+		upload_fail(upload, 553, "The name is too long");
+}
+
+/* False: it was answered. */
+static bool
+upload_may_write(struct upload *upload, struct gateway *gateway)
+{
+	if (upload->temporary != NULL || upload->created ||
+	    gateway->handler->claim(gateway->ctx, upload->target))
+		return true;
+	gateway_data_reset_it(gateway);
+	gateway_finish(gateway, "450 Another session is writing to this file.");
+	return false;
+}
+
+static void
+upload_start(struct gateway *gateway, char *target, bool append, bool unique)
+{
+	struct upload *upload =
+	    target == NULL ? NULL : upload_new(gateway, target);
+	bool atomic = gateway->config->upload == GATEWAY_ATOMIC && !append &&
+	    !unique && gateway->restart == 0;
+	uint32_t flags = SFTP_OPEN_WRITE;
+
+	if (upload == NULL) {
+		free(target);
+		gateway_finish(gateway, "451 Out of memory.");
+		return;
+	}
+	upload->created = unique;
+	upload->start = append || unique ? 0 : gateway->restart;
+	upload->kind = append ? UPLOAD_APPEND :
+	    upload->start > 0 ? UPLOAD_RESTART :
+				UPLOAD_WHOLE;
+	if (atomic)
+		upload->temporary = rename_temporary(gateway, target);
+	if (atomic || unique)
+		flags |= SFTP_OPEN_CREATE | SFTP_OPEN_EXCLUSIVE;
+	else if (upload->kind == UPLOAD_WHOLE)
+		flags |= SFTP_OPEN_CREATE | SFTP_OPEN_TRUNCATE;
+	else if (append)
+		flags |= SFTP_OPEN_CREATE;
+	upload->max_lanes = atomic ? gateway->config->channels : 1;
+	if ((atomic && upload->temporary == NULL) ||
+	    !upload_may_write(upload, gateway)) {
+		upload->task.gateway = gateway;
+		upload_free(&upload->task);
+		if (gateway->busy)
+			gateway_finish(gateway, "451 Out of memory.");
+		return;
+	}
+	upload_begin(upload, gateway, flags);
+}
+
+void
+upload_stor(struct gateway *gateway, const char *argument, size_t len)
+{
+	char *target;
+
+	if (!gateway_needs_data(gateway) || !gateway_may_restart(gateway))
+		return;
+	target = names_path(gateway, argument, len);
+	if (target != NULL)
+		upload_start(gateway, target, false, false);
+}
+
+void
+upload_appe(struct gateway *gateway, const char *argument, size_t len)
+{
+	char *target;
+
+	if (!gateway_needs_data(gateway))
+		return;
+	target = names_path(gateway, argument, len);
+	if (target != NULL)
+		upload_start(gateway, target, true, false);
+}
+
+/* A name that does not exist: the client's, and a random end. */
+void
+upload_stou(struct gateway *gateway, const char *argument, size_t len)
+{
+	uint8_t bytes[4];
+	char *path, *target;
+
+	if (!gateway_needs_data(gateway))
+		return;
+	path = len > 0 ? names_path(gateway, argument, len) :
+			 names_path(gateway, "ftp", 3);
+	if (path == NULL)
+		return;
+	gateway->handler->random(gateway->ctx, bytes, sizeof(bytes));
+	if (asprintf(&target, "%s.%02x%02x%02x%02x", path, bytes[0], bytes[1],
+		bytes[2], bytes[3]) < 0)
+		target = NULL;
+	free(path);
+	upload_start(gateway, target, false, true);
+}

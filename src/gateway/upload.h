@@ -1,0 +1,121 @@
+/*
+ * An upload's inside, shared by upload.c, upload_write.c and upload_end.c.
+ * Nobody else includes it.
+ *
+ * Theory of operation.  STOR writes to a temporary name, and renames that over
+ * the target when everything has been written and closed without an error.
+ * With --upload in-place, for APPE, STOU, and after REST it writes to the
+ * target itself.
+ *
+ *	OPENING --> RECEIVING --> WRITING --> RENAMING --> 226
+ *	         handle        EOF        all replies good
+ *
+ * An error, ABOR, or a loss ends it in each state but RENAMING: the temporary
+ * file is removed, or a file that was written in place is cut back to its part
+ * without gaps.  A rename that was sent cannot be taken back; what it makes is
+ * a complete file.
+ *
+ * WRITEs are sent without waiting for replies.  When the replies are late
+ * because sshd's window for the channel is full, the upload opens the temporary
+ * file once more, on another channel of the same SSH connection, and spreads
+ * the WRITEs: each has its own window, and each WRITE has its offset.
+ */
+#ifndef GATEWAY_UPLOAD_H
+#define GATEWAY_UPLOAD_H
+
+#include <sys/queue.h>
+
+#include "base/stream.h"
+#include "gateway/priv.h"
+
+struct upload;
+
+/* A WRITE without its reply; in the order of the offsets. */
+struct upload_write {
+	TAILQ_ENTRY(upload_write) entry;
+	struct upload *upload;
+	unsigned lane;
+	uint64_t offset;
+	uint32_t len;
+};
+
+/* The file, opened on one channel. */
+struct upload_lane {
+	struct upload *upload;
+	unsigned number; /* of the channel */
+	enum {
+		LANE_NONE,
+		LANE_CHANNEL, /* the channel is being opened */
+		LANE_FILE,    /* the file is */
+		LANE_OPEN,
+		LANE_CLOSED, /* CLOSE was sent, or it is lost */
+	} state;
+	struct sftp_string handle; /* heap */
+	uint64_t in_flight;	   /* bytes of WRITEs without reply */
+};
+
+struct upload {
+	struct task task;
+	enum {
+		UPLOAD_OPENING,
+		UPLOAD_RECEIVING,
+		UPLOAD_WRITING,
+		UPLOAD_RENAMING,
+	} state;
+	char *target; /* the file's name; of a symbolic link, what it names */
+	char *temporary; /* NULL: it is written in place */
+	bool created;	 /* STOU: the target did not exist */
+	enum {
+		UPLOAD_WHOLE,	/* STOR from the beginning, STOU */
+		UPLOAD_RESTART, /* STOR after REST */
+		UPLOAD_APPEND,
+	} kind;
+	struct upload_lane lanes[GATEWAY_CHANNELS];
+	unsigned max_lanes;
+	TAILQ_HEAD(, upload_write) writes;
+	unsigned n_awaited; /* other replies without which it is not complete */
+	uint64_t start, end; /* offsets: of the first byte, behind the last */
+	uint64_t old_size;
+	enum {
+		OLD_UNKNOWN, /* or there is no such file */
+		OLD_MISSING,
+		OLD_FILE,
+	} old;
+	uint32_t old_mode;
+	bool old_mode_known;
+	bool resolving; /* the target is a link, REALPATH has not answered */
+	bool closing;	/* FSYNC, FSETSTAT and CLOSE were sent */
+	struct newline_state newline;
+	bool convert;
+	struct rename *rename;
+};
+
+/* ---- upload.c ---- */
+/* The file is open on the session's channel, and its size is known if that is
+ * needed. */
+void upload_go(struct upload *upload);
+
+/* ---- upload_write.c ---- */
+void upload_data(struct task *task, const struct iovec *pieces, size_t n);
+void upload_eof(struct task *task);
+void upload_room(struct task *task);
+void upload_channel_ready(struct task *task, unsigned channel);
+void upload_channel_lost(struct task *task, unsigned channel);
+/* Reads the client's data, or not, and opens further lanes. */
+void upload_flow(struct upload *upload);
+/* Keeps the handle in the reply to OPEN.  False when out of memory. */
+bool upload_keep_handle(struct upload_lane *lane,
+    const struct sftp_string *handle);
+
+/* ---- upload_end.c ---- */
+/* Everything was received: goes on as far as the replies permit. */
+void upload_finish(struct upload *upload);
+bool upload_is_ending(const struct task *task);
+void upload_stop(struct task *task, enum task_stop why);
+/* Gives up: answers with that code, and removes what was written. */
+void upload_fail(struct upload *upload, unsigned code, const char *text);
+void upload_refused(struct upload *upload, enum status_of of,
+    const struct sftp_reply *reply);
+void upload_free(struct task *task);
+
+#endif

@@ -1,0 +1,338 @@
+/*
+ * An upload: its end, good or bad.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/upload.h"
+
+/* ---- memory ---- */
+
+void
+upload_free(struct task *task)
+{
+	struct upload *upload = (struct upload *)task;
+	struct gateway *gateway = task->gateway;
+	struct upload_write *write;
+
+	rename_forget(upload->rename);
+	while ((write = TAILQ_FIRST(&upload->writes)) != NULL) {
+		TAILQ_REMOVE(&upload->writes, write, entry);
+		sftp_forget(gateway->channels[write->lane].sftp, write);
+		free(write);
+	}
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {
+		struct upload_lane *lane = &upload->lanes[i];
+
+		if (gateway->channels[i].sftp != NULL)
+			sftp_forget(gateway->channels[i].sftp, lane);
+		free((void *)(uintptr_t)lane->handle.bytes);
+		if (i > 0 && lane->state != LANE_NONE)
+			gateway_channel_drop(gateway, i);
+	}
+	gateway->handler->release(gateway->ctx);
+	free(upload->target);
+	free(upload->temporary);
+	free(upload);
+}
+
+/* ---- a bad end ---- */
+
+struct removal {
+	struct gateway *gateway;
+	char path[];
+};
+
+/* If the connection was lost, nobody knows whether the file was removed. */
+static void
+upload_on_removed(void *ctx, struct sftp_reply *reply)
+{
+	struct removal *removal = ctx;
+
+	if (reply->status == SFTP_CONNECTION_LOST ||
+	    reply->status == SFTP_NO_CONNECTION)
+		removal->gateway->handler->left_over(removal->gateway->ctx,
+		    removal->path);
+	free(removal);
+}
+
+static void
+upload_remove(struct gateway *gateway, const char *path)
+{
+	const struct sftp_request request = {
+		.op = SFTP_REMOVE,
+		.name = sftp_string_of(path),
+	};
+	struct removal *removal = malloc(sizeof(*removal) + strlen(path) + 1);
+
+	if (removal != NULL) {
+		removal->gateway = gateway;
+		strcpy(removal->path, path);
+		if (sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
+			upload_on_removed, removal) == 0)
+			return;
+	}
+	gateway->handler->left_over(gateway->ctx, path);
+	free(removal);
+}
+
+/* Closes the file on each channel where it is open. */
+static void
+upload_close_lanes(struct upload *upload)
+{
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {
+		struct upload_lane *lane = &upload->lanes[i];
+		const struct sftp_request close = {
+			.op = SFTP_CLOSE,
+			.name = lane->handle,
+		};
+
+		if (lane->state != LANE_OPEN)
+			continue;
+		lane->state = LANE_CLOSED;
+		(void)sftp_send(upload->task.gateway->channels[i].sftp, &close,
+		    NULL, 0, NULL, NULL);
+	}
+}
+
+/* The end of the part without gaps. */
+static uint64_t
+upload_contiguous(const struct upload *upload)
+{
+	const struct upload_write *write = TAILQ_FIRST(&upload->writes);
+
+	return write != NULL ? write->offset : upload->end;
+}
+
+/* Removes what a part of the new file may follow: the WRITEs behind a gap, and
+ * the old file's bytes behind those that were sent again. */
+static void
+upload_cut_back(struct upload *upload)
+{
+	const struct upload_lane *lane = &upload->lanes[0];
+	bool open = lane->state == LANE_OPEN;
+	const struct sftp_request cut = {
+		.op = open ? SFTP_FSETSTAT : SFTP_SETSTAT,
+		.name = open ? lane->handle : sftp_string_of(upload->target),
+		.attrs = {
+			.has = SFTP_ATTR_SIZE,
+			.size = upload_contiguous(upload),
+		},
+	};
+
+	if (lane->handle.len > 0 &&
+	    (!TAILQ_EMPTY(&upload->writes) ||
+		(upload->kind == UPLOAD_RESTART &&
+		    upload->old_size > upload->end)))
+		gateway_request_only(upload->task.gateway, &cut);
+}
+
+static void
+upload_undo(struct upload *upload)
+{
+	struct gateway *gateway = upload->task.gateway;
+	bool in_place = upload->temporary == NULL && !upload->created;
+
+	if (in_place)
+		upload_cut_back(upload);
+	upload_close_lanes(upload);
+	if (!in_place)
+		upload_remove(gateway,
+		    upload->created ? upload->target : upload->temporary);
+}
+
+void
+upload_fail(struct upload *upload, unsigned code, const char *text)
+{
+	struct gateway *gateway = upload->task.gateway;
+
+	upload_undo(upload);
+	gateway_data_reset_it(gateway);
+	task_end(gateway);
+	gateway_finish(gateway, "%u %s.", code, text);
+}
+
+void
+upload_refused(struct upload *upload, enum status_of of,
+    const struct sftp_reply *reply)
+{
+	char text[STATUS_TEXT_MAX];
+	unsigned code = status_to_ftp(of, reply, text);
+
+	upload_fail(upload, code, text);
+}
+
+/* The rename goes on: what it makes is the whole file. */
+bool
+upload_is_ending(const struct task *task)
+{
+	return ((const struct upload *)task)->state == UPLOAD_RENAMING;
+}
+
+void
+upload_stop(struct task *task, enum task_stop why)
+{
+	static const char *const texts[] = {
+		[TASK_ABORTED] = "The transfer was aborted",
+		[TASK_DATA_LOST] = "The data connection was lost",
+		[TASK_CONTROL_LOST] = "The control connection was lost",
+		[TASK_FAILED] = "The SSH connection was lost",
+	};
+	struct upload *upload = (struct upload *)task;
+
+	if (upload_is_ending(task)) {
+		if (why == TASK_DATA_LOST)
+			return;
+		task_end(task->gateway);
+		gateway_finish(task->gateway, "426 %s.", texts[why]);
+		return;
+	}
+	upload_fail(upload, 426, texts[why]);
+}
+
+/* ---- a good end ---- */
+
+static void
+upload_complete(struct upload *upload)
+{
+	struct gateway *gateway = upload->task.gateway;
+
+	gateway_data_end_it(gateway);
+	task_end(gateway);
+	gateway_finish(gateway, "226 The file was stored.");
+}
+
+static void
+upload_on_renamed(void *ctx, struct sftp_reply *reply)
+{
+	struct upload *upload = ctx;
+
+	upload->rename = NULL;
+	if (gateway_ok(reply))
+		upload_complete(upload);
+	else
+		upload_refused(upload, STATUS_OF_STORE, reply);
+}
+
+/* Everything was written and closed. */
+static void
+upload_commit(struct upload *upload)
+{
+	if (upload->temporary == NULL) {
+		upload_complete(upload);
+		return;
+	}
+	if (upload->resolving)
+		return;
+	upload->state = UPLOAD_RENAMING;
+	upload->rename = rename_start(upload->task.gateway, upload->temporary,
+	    upload->target, upload_on_renamed, upload);
+	if (upload->rename == NULL)
+		upload_fail(upload, 451, "Out of memory");
+}
+
+static void
+upload_on_needed(void *ctx, struct sftp_reply *reply)
+{
+	struct upload_lane *lane = ctx;
+	struct upload *upload = lane->upload;
+
+	upload->n_awaited--;
+	if (gateway_ok(reply))
+		upload_finish(upload);
+	else
+		upload_refused(upload, STATUS_OF_WRITE, reply);
+}
+
+/* Sends a request whose success is needed. */
+static bool
+upload_need(struct upload_lane *lane, enum sftp_op op,
+    const struct sftp_attrs *attrs)
+{
+	struct upload *upload = lane->upload;
+	struct sftp_request request = { .op = op, .name = lane->handle };
+
+	if (attrs != NULL)
+		request.attrs = *attrs;
+	if (sftp_send(upload->task.gateway->channels[lane->number].sftp,
+		&request, NULL, 0, upload_on_needed, lane) != 0) {
+		upload_fail(upload, 451, "Out of memory");
+		return false;
+	}
+	upload->n_awaited++;
+	return true;
+}
+
+/* The mode of the file that is replaced, or what SITE UMASK says.  Servers may
+ * refuse to set it. */
+static void
+upload_set_mode(struct upload *upload)
+{
+	struct gateway *gateway = upload->task.gateway;
+	struct sftp_request request = {
+		.op = SFTP_FSETSTAT,
+		.name = upload->lanes[0].handle,
+		.attrs = { .has = SFTP_ATTR_MODE },
+	};
+
+	if (gateway->config->no_setstat)
+		return;
+	if (upload->temporary != NULL && upload->old_mode_known)
+		request.attrs.mode = upload->old_mode & 07777;
+	else if (gateway->umask >= 0 && upload->old != OLD_FILE)
+		request.attrs.mode = 0666 & ~(uint32_t)gateway->umask;
+	else
+		return;
+	gateway_request_only(gateway, &request);
+}
+
+/* Sends what ends the file, behind the WRITEs.  False: the upload is over. */
+static bool
+upload_send_end(struct upload *upload)
+{
+	struct gateway *gateway = upload->task.gateway;
+	const struct sftp_attrs size = {
+		.has = SFTP_ATTR_SIZE,
+		.size = upload->end,
+	};
+	struct upload_lane *first = &upload->lanes[0];
+
+	upload->closing = true;
+	/* The old file went on behind what was sent again. */
+	if (upload->kind == UPLOAD_RESTART && upload->old_size > upload->end &&
+	    !upload_need(first, SFTP_FSETSTAT, &size))
+		return false;
+	upload_set_mode(upload);
+	if (gateway->config->fsync &&
+	    sftp_can(gateway->channels[0].sftp, SFTP_FSYNC) &&
+	    !upload_need(first, SFTP_FSYNC, NULL))
+		return false;
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
+		if (upload->lanes[i].state == LANE_OPEN) {
+			if (!upload_need(&upload->lanes[i], SFTP_CLOSE, NULL))
+				return false;
+			upload->lanes[i].state = LANE_CLOSED;
+		}
+	return true;
+}
+
+/* With one channel, and a server that answers in order, the end of the file is
+ * sent at once; else it waits for the replies to all WRITEs.  (If a server
+ * closed the file too early, a WRITE would fail, and so would the upload.) */
+void
+upload_finish(struct upload *upload)
+{
+	struct gateway *gateway = upload->task.gateway;
+	bool spread = false;
+
+	for (unsigned i = 1; i < GATEWAY_CHANNELS; i++)
+		spread |= upload->lanes[i].state == LANE_OPEN;
+	if (!upload->closing &&
+	    (TAILQ_EMPTY(&upload->writes) ||
+		(!spread && sftp_is_ordered(gateway->channels[0].sftp))) &&
+	    !upload_send_end(upload))
+		return;
+	if (upload->closing && TAILQ_EMPTY(&upload->writes) &&
+	    upload->n_awaited == 0)
+		upload_commit(upload);
+}

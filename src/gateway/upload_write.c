@@ -1,0 +1,299 @@
+/*
+ * An upload: WRITEs, and the channels that they are spread over.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/upload.h"
+
+/* ---- lanes ---- */
+
+bool
+upload_keep_handle(struct upload_lane *lane, const struct sftp_string *handle)
+{
+	uint8_t *copy = malloc(handle->len + 1);
+
+	if (copy == NULL)
+		return false;
+	memcpy(copy, handle->bytes, handle->len);
+	lane->handle = (struct sftp_string) { copy, handle->len };
+	lane->state = LANE_OPEN;
+	return true;
+}
+
+static struct sftp *
+upload_sftp(const struct upload_lane *lane)
+{
+	return lane->upload->task.gateway->channels[lane->number].sftp;
+}
+
+/* The open lane with the fewest bytes in flight that takes more; or NULL. */
+static struct upload_lane *
+upload_choose(struct upload *upload)
+{
+	struct gateway *gateway = upload->task.gateway;
+	struct upload_lane *best = NULL;
+
+	for (unsigned i = 0; i < upload->max_lanes; i++) {
+		struct upload_lane *lane = &upload->lanes[i];
+
+		if (lane->state == LANE_OPEN &&
+		    gateway->handler->channel_queued(gateway->ctx, i) <=
+			LIMIT_HIGH_WATER &&
+		    sftp_pending(upload_sftp(lane)) < LIMIT_SFTP_WRITES &&
+		    (best == NULL || lane->in_flight < best->in_flight))
+			best = lane;
+	}
+	return best;
+}
+
+/* All windows are full: another channel has one more. */
+static void
+upload_add_lane(struct upload *upload)
+{
+	struct gateway *gateway = upload->task.gateway;
+
+	for (unsigned i = 0; i < upload->max_lanes; i++) {
+		struct upload_lane *lane = &upload->lanes[i];
+
+		if (lane->state == LANE_CHANNEL || lane->state == LANE_FILE ||
+		    (lane->state == LANE_OPEN &&
+			lane->in_flight < LIMIT_SFTP_CHANNEL_FULL))
+			return;
+		if (lane->state == LANE_NONE) {
+			lane->state = LANE_CHANNEL;
+			gateway_channel_add(gateway, i);
+			return;
+		}
+	}
+}
+
+static void
+upload_on_lane(void *ctx, struct sftp_reply *reply)
+{
+	struct upload_lane *lane = ctx;
+	struct upload *upload = lane->upload;
+	bool late = upload->closing;
+
+	/* A server may permit a file to be opened once only. */
+	if (reply->type != SFTP_REPLY_HANDLE ||
+	    !upload_keep_handle(lane, &reply->string)) {
+		lane->state = LANE_CLOSED;
+		upload->max_lanes = lane->number;
+		gateway_channel_drop(upload->task.gateway, lane->number);
+	} else if (late) {
+		/* Nothing was written by it. */
+		lane->state = LANE_CLOSED;
+		gateway_channel_drop(upload->task.gateway, lane->number);
+	} else {
+		upload_flow(upload);
+	}
+}
+
+void
+upload_channel_ready(struct task *task, unsigned channel)
+{
+	struct upload *upload = (struct upload *)task;
+	struct upload_lane *lane = &upload->lanes[channel];
+	const struct sftp_request open = {
+		.op = SFTP_OPEN,
+		.name = sftp_string_of(upload->temporary),
+		.open = SFTP_OPEN_WRITE,
+	};
+
+	lane->state = LANE_FILE;
+	if (upload->state != UPLOAD_RECEIVING ||
+	    sftp_send(upload_sftp(lane), &open, NULL, 0, upload_on_lane,
+		lane) != 0) {
+		lane->state = LANE_CLOSED;
+		gateway_channel_drop(task->gateway, channel);
+	}
+}
+
+/* A channel that was refused is no loss; one with WRITEs on the way is. */
+void
+upload_channel_lost(struct task *task, unsigned channel)
+{
+	struct upload *upload = (struct upload *)task;
+	struct upload_lane *lane = &upload->lanes[channel];
+	bool used = lane->state == LANE_OPEN;
+
+	lane->state = LANE_CLOSED;
+	if (used && upload->state != UPLOAD_RENAMING)
+		upload_fail(upload, 426, "A channel of the upload was lost");
+	else if (upload->max_lanes > channel)
+		upload->max_lanes = channel;
+}
+
+/* ---- WRITEs ---- */
+
+static void
+upload_on_write(void *ctx, struct sftp_reply *reply)
+{
+	struct upload_write *write = ctx;
+	struct upload *upload = write->upload;
+
+	if (!gateway_ok(reply)) {
+		upload_refused(upload, STATUS_OF_WRITE, reply);
+		return;
+	}
+	upload->lanes[write->lane].in_flight -= write->len;
+	TAILQ_REMOVE(&upload->writes, write, entry);
+	free(write);
+	if (upload->state == UPLOAD_WRITING)
+		upload_finish(upload);
+	else
+		upload_flow(upload);
+}
+
+/* Sends one WRITE.  False: the upload is over. */
+static bool
+upload_write(struct upload *upload, struct upload_lane *lane,
+    const struct iovec *pieces, size_t n)
+{
+	struct upload_write *write = calloc(1, sizeof(*write));
+	const struct sftp_request request = {
+		.op = SFTP_WRITE,
+		.name = lane->handle,
+		.offset = upload->end,
+		.len = (uint32_t)stream_len(pieces, n),
+	};
+
+	if (write == NULL ||
+	    sftp_send(upload_sftp(lane), &request, pieces, n, upload_on_write,
+		write) != 0) {
+		free(write);
+		upload_fail(upload, 451, "Out of memory");
+		return false;
+	}
+	write->upload = upload;
+	write->lane = lane->number;
+	write->offset = upload->end;
+	write->len = request.len;
+	TAILQ_INSERT_TAIL(&upload->writes, write, entry);
+	lane->in_flight += request.len;
+	upload->end += request.len;
+	upload->task.gateway->quiet_s = 0;
+	return true;
+}
+
+/* Takes at most max bytes from the pieces, which then begin behind them;
+ * returns how many pieces it has filled. */
+static size_t
+upload_take(struct iovec *pieces, size_t n, size_t max,
+    struct iovec ret[SFTP_PIECES])
+{
+	size_t taken = 0;
+
+	for (size_t i = 0; i < n && max > 0 && taken < SFTP_PIECES; i++) {
+		size_t len = pieces[i].iov_len < max ? pieces[i].iov_len : max;
+
+		if (len == 0)
+			continue;
+		ret[taken++] = (struct iovec) { pieces[i].iov_base, len };
+		pieces[i].iov_base = (uint8_t *)pieces[i].iov_base + len;
+		pieces[i].iov_len -= len;
+		max -= len;
+	}
+	return taken;
+}
+
+/* Sends the bytes in WRITEs as large as the server takes.  False: the upload is
+ * over. */
+static bool
+upload_send(struct upload *upload, struct iovec *pieces, size_t n)
+{
+	struct iovec part[SFTP_PIECES];
+	struct upload_lane *lane;
+	size_t taken;
+
+	for (;;) {
+		lane = upload_choose(upload);
+		if (lane == NULL)
+			lane = &upload->lanes[0];
+		taken = upload_take(pieces, n,
+		    gateway_block(upload->task.gateway,
+			sftp_max_write(upload_sftp(lane))),
+		    part);
+		if (taken == 0)
+			return true;
+		if (!upload_write(upload, lane, part, taken))
+			return false;
+	}
+}
+
+static bool
+upload_convert(struct upload *upload, const struct iovec *piece)
+{
+	uint8_t *converted = malloc(newline_room(piece->iov_len));
+	struct iovec out = { converted, 0 };
+	bool goes_on;
+
+	if (converted == NULL) {
+		upload_fail(upload, 451, "Out of memory");
+		return false;
+	}
+	out.iov_len = newline_convert(&upload->newline, piece->iov_base,
+	    piece->iov_len, converted);
+	goes_on = upload_send(upload, &out, 1);
+	free(converted);
+	return goes_on;
+}
+
+void
+upload_data(struct task *task, const struct iovec *pieces, size_t n)
+{
+	struct upload *upload = (struct upload *)task;
+	struct iovec copy[STREAM_PIECES];
+	bool goes_on = true;
+
+	if (upload->state != UPLOAD_RECEIVING)
+		return;
+	if (upload->convert) {
+		for (size_t i = 0; i < n && goes_on; i++)
+			goes_on = upload_convert(upload, &pieces[i]);
+	} else {
+		memcpy(copy, pieces, n * sizeof(*copy));
+		goes_on = upload_send(upload, copy, n);
+	}
+	if (goes_on)
+		upload_flow(upload);
+}
+
+void
+upload_eof(struct task *task)
+{
+	struct upload *upload = (struct upload *)task;
+	uint8_t last[1];
+	struct iovec piece = { last, 0 };
+
+	/* While the file is being opened, upload_go() looks at it later. */
+	if (upload->state != UPLOAD_RECEIVING)
+		return;
+	if (upload->convert)
+		piece.iov_len = newline_end(&upload->newline, last);
+	if (piece.iov_len > 0 && !upload_send(upload, &piece, 1))
+		return;
+	upload->state = UPLOAD_WRITING;
+	upload_finish(upload);
+}
+
+/* ---- flow ---- */
+
+void
+upload_flow(struct upload *upload)
+{
+	bool room;
+
+	if (upload->state != UPLOAD_RECEIVING)
+		return;
+	room = upload_choose(upload) != NULL;
+	gateway_data_read_it(upload->task.gateway, room);
+	upload_add_lane(upload);
+}
+
+void
+upload_room(struct task *task)
+{
+	upload_flow((struct upload *)task);
+}

@@ -1,0 +1,55 @@
+"""The SFTP gateway: an FTP client served from an SFTP server."""
+
+import ftplib
+import io
+import random
+
+import pytest
+
+SIZES = [0, 1, 1000, 32768, 65536, 100_001, 3_000_000]
+
+
+@pytest.fixture
+def folder(tmp):
+    """Return the directory in which sessions begin."""
+    path = tmp / "files"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def tunnel(folder, start_culvert):
+    """Return a culvert with a gateway."""
+    return start_culvert(f"sftp/0:{folder}", options=["-vv"])
+
+
+@pytest.fixture
+def ftp(tunnel):
+    """Return a session with it."""
+    with ftplib.FTP() as one:
+        one.connect(*tunnel.listeners[0])
+        one.login("anybody", "anything")
+        yield one
+
+
+def content(size):
+    """Return the content of a file of that size."""
+    return random.Random(size).randbytes(size)
+
+
+def fetch(ftp, name, rest=None):
+    """Return what RETR gets."""
+    got = bytearray()
+    ftp.retrbinary(f"RETR {name}", got.extend, rest=rest)
+    return bytes(got)
+
+
+@pytest.mark.parametrize("passive", [True, False], ids=["passive", "active"])
+@pytest.mark.parametrize("size", SIZES)
+def test_both_ways(size, passive, ftp, folder):
+    """A file passes up and down unchanged; nothing is left beside it."""
+    ftp.set_pasv(passive)
+    ftp.storbinary("STOR file", io.BytesIO(content(size)))
+    assert (folder / "file").read_bytes() == content(size)
+    assert fetch(ftp, "file") == content(size)
+    assert [path.name for path in folder.iterdir()] == ["file"]

@@ -191,7 +191,7 @@ put_tree() {
 need_build() {
 	need build-essential meson ninja-build pkg-config libuv1-dev \
 	    libmnl-dev libseccomp-dev libjansson-dev \
-	    libmicrohttpd-dev libncurses-dev nettle-dev openssh-client
+	    libcrypt-dev libmicrohttpd-dev libncurses-dev nettle-dev openssh-client
 }
 
 # need_servers DIR: unpacks the FTP servers there, and installs their libraries.

@@ -256,6 +256,29 @@
  * takes milliseconds unless the monitor hangs or the machine is overloaded. */
 #define LIMIT_MONITOR_REQUEST_MS 5000
 
+/* ---- logins at the gateway ---- */
+
+/* Bytes of a login file, and of one of its lines. */
+#define LIMIT_LOGIN_FILE (1024 * 1024)
+#define LIMIT_LOGIN_LINE 4096
+
+/* Passwords that are checked at a time.  Each takes a thread of libuv's pool,
+ * which has four and looks up names as well, and 16 MiB of memory (yescrypt).
+ */
+#define LIMIT_LOGIN_CHECKS 2
+
+/* A session ends after this many failed logins, as in proftpd and vsftpd. */
+#define LIMIT_LOGIN_FAILURES 3
+
+/* The delay of the reply after the first failure of an address.  It doubles
+ * with each further one, up to the maximum, which is shorter than the time-outs
+ * of clients.  Without a failure for LIMIT_LOGIN_FORGET_MS, it begins again. */
+#define LIMIT_LOGIN_DELAY_MS 500
+#define LIMIT_LOGIN_DELAY_MAX_MS 8000
+#define LIMIT_LOGIN_FORGET_MS 300000
+/* Addresses whose failures are remembered. */
+#define LIMIT_LOGIN_ADDRESSES 256
+
 /* ---- metrics ---- */
 
 /* HTTP connections at a time; seconds without data after which one is closed;

@@ -3,6 +3,7 @@
  */
 #include "gateway/upload.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,15 @@ upload_on_fstat(void *ctx, struct sftp_reply *reply)
 		upload_place(upload);
 }
 
+/* Nothing was created: there is nothing to remove. */
+static void
+upload_make_nothing(struct upload *upload)
+{
+	free(upload->temporary);
+	upload->temporary = NULL;
+	upload->created = false;
+}
+
 static void
 upload_on_open(void *ctx, struct sftp_reply *reply)
 {
@@ -88,10 +98,10 @@ upload_on_open(void *ctx, struct sftp_reply *reply)
 	struct sftp_request request = { .op = SFTP_FSTAT };
 
 	if (reply->type != SFTP_REPLY_HANDLE) {
-		/* There is nothing to remove. */
-		free(upload->temporary);
-		upload->temporary = NULL;
-		upload->created = false;
+		/* Without a reply, nobody knows what was created. */
+		if (reply->status != SFTP_CONNECTION_LOST &&
+		    reply->status != SFTP_NO_CONNECTION)
+			upload_make_nothing(upload);
 		upload_refused(upload, STATUS_OF_STORE, reply);
 		return;
 	}
@@ -177,6 +187,16 @@ upload_new(struct gateway *gateway, char *target)
 	return upload;
 }
 
+static void
+upload_not_sent(struct upload *upload, int err)
+{
+	upload_make_nothing(upload);
+	if (err == -EINVAL)
+		upload_fail(upload, 553, "The name is too long");
+	else
+		upload_fail(upload, 451, strerror(-err));
+}
+
 /* Sends the requests with which an upload begins.  flags: for OPEN. */
 static void
 upload_begin(struct upload *upload, struct gateway *gateway, uint32_t flags)
@@ -213,7 +233,7 @@ upload_begin(struct upload *upload, struct gateway *gateway, uint32_t flags)
 		err = sftp_send(sftp, &open, NULL, 0, upload_on_open,
 		    &upload->lanes[0]);
 	if (err != 0)
-		upload_fail(upload, 553, "The name is too long");
+		upload_not_sent(upload, err);
 }
 
 /* False: it was answered. */
@@ -244,6 +264,7 @@ upload_start(struct gateway *gateway, char *target, bool append, bool unique)
 	}
 	upload->created = unique;
 	upload->start = append || unique ? 0 : gateway->restart;
+	upload->end = upload->start;
 	upload->kind = append ? UPLOAD_APPEND :
 	    upload->start > 0 ? UPLOAD_RESTART :
 				UPLOAD_WHOLE;

@@ -1,0 +1,669 @@
+/*
+ * What the tests of the gateway's core share.
+ */
+#include "gatewayenv.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "helpers.h"
+#include "limits.h"
+
+#define SERVER "/usr/lib/openssh/sftp-server"
+#define WAIT_MS 20000
+
+/* ---- the handler: replies ---- */
+
+static void
+env_reply(void *ctx, const void *bytes, size_t len)
+{
+	struct gatewayenv *env = ctx;
+
+	assert_int_equal(env->ended, 0);
+	assert_int_equal(buf_append(&env->replies, bytes, len), 0);
+}
+
+static void
+env_end(void *ctx)
+{
+	struct gatewayenv *env = ctx;
+
+	assert_int_equal(env->ended++, 0);
+}
+
+static void
+env_fail(void *ctx, const char *why)
+{
+	struct gatewayenv *env = ctx;
+
+	assert_int_equal(env->ended++, 0);
+	snprintf(env->failed, sizeof(env->failed), "%s", why);
+}
+
+/* ---- the handler: channels ---- */
+
+static void
+env_channel_open(void *ctx, unsigned channel)
+{
+	struct gatewayenv *env = ctx;
+
+	assert_int_equal(env->channels[channel].state, ENV_CHANNEL_NONE);
+	env->channels[channel].state = ENV_CHANNEL_WANTED;
+}
+
+static void
+env_reap(struct gatewayenv_channel *one)
+{
+	int status;
+
+	close(one->fd);
+	assert_int_equal(waitpid(one->pid, &status, 0), one->pid);
+	buf_free(&one->out);
+	one->state = ENV_CHANNEL_NONE;
+}
+
+static void
+env_write_channel(struct gatewayenv_channel *one)
+{
+	ssize_t n = send(one->fd, buf_bytes(&one->out), buf_len(&one->out),
+	    MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n > 0)
+		buf_consume(&one->out, (size_t)n);
+	else if (errno != EAGAIN)
+		buf_consume(&one->out, buf_len(&one->out));
+}
+
+/* What was queued is still sent. */
+static void
+env_channel_close(void *ctx, unsigned channel)
+{
+	struct gatewayenv *env = ctx;
+	struct gatewayenv_channel *one = &env->channels[channel];
+
+	assert_int_not_equal(one->state, ENV_CHANNEL_NONE);
+	if (one->state == ENV_CHANNEL_UP) {
+		while (buf_len(&one->out) > 0)
+			env_write_channel(one);
+		shutdown(one->fd, SHUT_WR);
+		env_reap(one);
+	}
+	one->state = ENV_CHANNEL_NONE;
+}
+
+static int
+env_channel_send(void *ctx, unsigned channel, const struct iovec *pieces,
+    size_t n)
+{
+	struct gatewayenv *env = ctx;
+	struct gatewayenv_channel *one = &env->channels[channel];
+
+	if (one->state != ENV_CHANNEL_UP)
+		return -EPIPE;
+	for (size_t i = 0; i < n; i++)
+		if (buf_append(&one->out, pieces[i].iov_base,
+			pieces[i].iov_len) != 0)
+			return -ENOMEM;
+	one->above_low |= buf_len(&one->out) > LIMIT_LOW_WATER;
+	return 0;
+}
+
+static size_t
+env_channel_queued(void *ctx, unsigned channel)
+{
+	struct gatewayenv *env = ctx;
+
+	return buf_len(&env->channels[channel].out);
+}
+
+static void
+env_channel_read(void *ctx, unsigned channel, bool on)
+{
+	struct gatewayenv *env = ctx;
+
+	assert_int_equal(env->channels[channel].state, ENV_CHANNEL_UP);
+	env->channels[channel].stopped = !on;
+}
+
+/* ---- the handler: data ---- */
+
+static uint16_t
+env_data_listen(void *ctx)
+{
+	struct gatewayenv *env = ctx;
+
+	env->data = ENV_DATA_LISTENING;
+	return 40000;
+}
+
+static int
+env_data_send(void *ctx, const struct iovec *pieces, size_t n)
+{
+	struct gatewayenv *env = ctx;
+
+	assert_int_equal(env->data, ENV_DATA_OPEN);
+	for (size_t i = 0; i < n; i++)
+		if (buf_append(&env->received, pieces[i].iov_base,
+			pieces[i].iov_len) != 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static size_t
+env_data_queued(void *ctx)
+{
+	struct gatewayenv *env = ctx;
+
+	return buf_len(&env->received) >= env->room ? buf_len(&env->received) :
+						      0;
+}
+
+static void
+env_data_read(void *ctx, bool on)
+{
+	struct gatewayenv *env = ctx;
+
+	assert_int_equal(env->data, ENV_DATA_OPEN);
+	env->data_reading = on;
+}
+
+static void
+env_data_end(void *ctx)
+{
+	struct gatewayenv *env = ctx;
+
+	assert_int_equal(env->data, ENV_DATA_OPEN);
+	env->data = ENV_DATA_ENDED;
+}
+
+static void
+env_data_reset(void *ctx)
+{
+	struct gatewayenv *env = ctx;
+
+	assert_true(
+	    env->data == ENV_DATA_OPEN || env->data == ENV_DATA_LISTENING);
+	env->data = ENV_DATA_RESET;
+}
+
+/* ---- the handler: what else ---- */
+
+static int64_t
+env_now(void *ctx)
+{
+	return ((struct gatewayenv *)ctx)->now;
+}
+
+static void
+env_random(void *ctx, void *bytes, size_t len)
+{
+	memset(bytes, ++((struct gatewayenv *)ctx)->random, len);
+}
+
+static bool
+env_claim(void *ctx, const char *path)
+{
+	struct gatewayenv *env = ctx;
+
+	if (strcmp(path, env->claimed) == 0)
+		return false;
+	env->n_claims++;
+	return true;
+}
+
+static void
+env_release(void *ctx)
+{
+	((struct gatewayenv *)ctx)->n_claims = 0;
+}
+
+static void
+env_left_over(void *ctx, const char *path)
+{
+	struct gatewayenv *env = ctx;
+
+	env->n_left_over++;
+	snprintf(env->left_over, sizeof(env->left_over), "%s", path);
+}
+
+static const struct gateway_handler env_handler = {
+	.reply = env_reply,
+	.end = env_end,
+	.fail = env_fail,
+	.channel_open = env_channel_open,
+	.channel_close = env_channel_close,
+	.channel_send = env_channel_send,
+	.channel_queued = env_channel_queued,
+	.channel_read = env_channel_read,
+	.data_listen = env_data_listen,
+	.data_send = env_data_send,
+	.data_queued = env_data_queued,
+	.data_read = env_data_read,
+	.data_end = env_data_end,
+	.data_reset = env_data_reset,
+	.now = env_now,
+	.random = env_random,
+	.claim = env_claim,
+	.release = env_release,
+	.left_over = env_left_over,
+};
+
+/* ---- servers ---- */
+
+static void
+env_run_server(const struct gatewayenv *env, int fd)
+{
+	struct rlimit limit = { env->file_limit, env->file_limit };
+
+	/* A file that would become larger is as on a full disk. */
+	if (env->file_limit > 0) {
+		signal(SIGXFSZ, SIG_IGN);
+		setrlimit(RLIMIT_FSIZE, &limit);
+	}
+	dup2(fd, 0);
+	dup2(fd, 1);
+	execl(SERVER, SERVER, "-d", env->directory,
+	    env->denied != NULL ? "-P" : NULL, env->denied, NULL);
+	_exit(127);
+}
+
+static void
+env_open_channel(struct gatewayenv *env, unsigned channel)
+{
+	struct gatewayenv_channel *one = &env->channels[channel];
+	int fds[2];
+
+	if (channel > 0 && env->refuse_channels) {
+		gateway_channel_failed(env->gateway, channel, "refused");
+		return;
+	}
+	env->n_opened++;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+			     fds),
+	    0);
+	one->pid = fork();
+	assert_true(one->pid >= 0);
+	if (one->pid == 0)
+		env_run_server(env, fds[1]);
+	close(fds[1]);
+	one->fd = fds[0];
+	one->stopped = one->above_low = false;
+	one->state = ENV_CHANNEL_UP;
+	buf_init(&one->out, SIZE_MAX);
+	gateway_channel_up(env->gateway, channel);
+}
+
+static void
+env_read_channel(struct gatewayenv *env, unsigned channel)
+{
+	char bytes[70000];
+	ssize_t n =
+	    recv(env->channels[channel].fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	struct iovec pieces[2];
+
+	if (n <= 0) {
+		gateway_channel_failed(env->gateway, channel, "lost");
+		return;
+	}
+	pieces[0] = (struct iovec) { bytes, (size_t)n / 3 };
+	pieces[1] = (struct iovec) { bytes + n / 3, (size_t)(n - n / 3) };
+	gateway_channel_bytes(env->gateway, channel, pieces, 2);
+}
+
+void
+gatewayenv_kill(struct gatewayenv *env, unsigned channel)
+{
+	assert_int_equal(env->channels[channel].state, ENV_CHANNEL_UP);
+	kill(env->channels[channel].pid, SIGKILL);
+	gateway_channel_failed(env->gateway, channel, "lost");
+}
+
+/* ---- turns ---- */
+
+/* True: something was sent on the data connection. */
+static bool
+env_feed_data(struct gatewayenv *env)
+{
+	size_t len = env->to_send_len < 40000 ? env->to_send_len : 40000;
+	struct iovec piece = { (void *)(uintptr_t)env->to_send, len };
+
+	if (env->data != ENV_DATA_OPEN || !env->data_reading || env->eof_sent)
+		return false;
+	env->to_send_len -= len;
+	if (len > 0) {
+		env->to_send += len;
+		gateway_data_bytes(env->gateway, &piece, 1);
+		return true;
+	}
+	if (!env->eof_after)
+		return false;
+	env->eof_sent = true;
+	gateway_data_eof(env->gateway);
+	return true;
+}
+
+static bool
+env_write_channels(struct gatewayenv *env)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {
+		struct gatewayenv_channel *one = &env->channels[i];
+		size_t before = buf_len(&one->out);
+
+		if (one->state != ENV_CHANNEL_UP || before == 0)
+			continue;
+		env_write_channel(one);
+		any |= buf_len(&one->out) < before;
+		if (one->above_low && buf_len(&one->out) <= LIMIT_LOW_WATER) {
+			one->above_low = false;
+			gateway_channel_drained(env->gateway, i);
+		}
+	}
+	return any;
+}
+
+static void
+env_wait(struct gatewayenv *env)
+{
+	struct pollfd fds[GATEWAY_CHANNELS];
+
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {
+		const struct gatewayenv_channel *one = &env->channels[i];
+
+		fds[i] = (struct pollfd) {
+			.fd = one->state == ENV_CHANNEL_UP ? one->fd : -1,
+			.events = (short)((one->stopped || env->hold_replies ?
+						  0 :
+						  POLLIN) |
+			    (buf_len(&one->out) > 0 ? POLLOUT : 0)),
+		};
+	}
+	if (poll(fds, GATEWAY_CHANNELS, WAIT_MS) <= 0)
+		fail_msg("nothing comes");
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
+		if ((fds[i].revents & ~POLLOUT) != 0 &&
+		    env->channels[i].state == ENV_CHANNEL_UP)
+			env_read_channel(env, i);
+}
+
+void
+gatewayenv_turn(struct gatewayenv *env)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
+		if (env->channels[i].state == ENV_CHANNEL_WANTED) {
+			env_open_channel(env, i);
+			any = true;
+		}
+	any |= env_feed_data(env);
+	any |= env_write_channels(env);
+	if (!any)
+		env_wait(env);
+}
+
+/* ---- the control connection ---- */
+
+void
+gatewayenv_say(struct gatewayenv *env, const char *line)
+{
+	gateway_control(env->gateway, line, strlen(line));
+	gateway_control(env->gateway, "\r\n", 2);
+}
+
+/* The length of the first reply, or 0 (RFC 959 section 4.2). */
+static size_t
+env_reply_len(const struct gatewayenv *env)
+{
+	const char *bytes = (const char *)buf_bytes(&env->replies), *end;
+	size_t len = buf_len(&env->replies), at = 0;
+
+	while ((end = len > at ? memchr(bytes + at, '\n', len - at) : NULL) !=
+	    NULL) {
+		if (end - bytes - (ptrdiff_t)at > 4 && bytes[at + 3] == ' ' &&
+		    memcmp(bytes, bytes + at, 3) == 0)
+			return (size_t)(end + 1 - bytes);
+		at = (size_t)(end + 1 - bytes);
+	}
+	return 0;
+}
+
+const char *
+gatewayenv_reply(struct gatewayenv *env)
+{
+	static char text[8000];
+	size_t len;
+
+	GATEWAYENV_UNTIL(env, env_reply_len(env) > 0);
+	len = env_reply_len(env);
+	assert_true(len < sizeof(text));
+	memcpy(text, buf_bytes(&env->replies), len);
+	text[len] = '\0';
+	buf_consume(&env->replies, len);
+	return text;
+}
+
+void
+gatewayenv_expect(struct gatewayenv *env, const char *reply)
+{
+	const char *got = gatewayenv_reply(env);
+
+	if (strncmp(got, reply, strlen(reply)) != 0)
+		fail_msg("\"%s\" instead of \"%s\"", got, reply);
+}
+
+void
+gatewayenv_command(struct gatewayenv *env, const char *line, const char *reply)
+{
+	gatewayenv_say(env, line);
+	gatewayenv_expect(env, reply);
+	/* Only one. */
+	assert_int_equal(buf_len(&env->replies), 0);
+}
+
+/* ---- data connections ---- */
+
+void
+gatewayenv_data(struct gatewayenv *env)
+{
+	gatewayenv_command(env, "EPSV",
+	    "229 Entering Extended Passive Mode (|||40000|)");
+	assert_int_equal(env->data, ENV_DATA_LISTENING);
+	env->data = ENV_DATA_OPEN;
+	env->data_reading = env->eof_sent = env->eof_after = false;
+	env->to_send_len = 0;
+	buf_consume(&env->received, buf_len(&env->received));
+	gateway_data_up(env->gateway);
+}
+
+/* The final reply; and what has become of the data connection. */
+static void
+env_end_transfer(struct gatewayenv *env, const char *reply)
+{
+	gatewayenv_expect(env, reply);
+	assert_int_equal(env->data,
+	    reply[0] == '2' ? ENV_DATA_ENDED : ENV_DATA_RESET);
+	assert_int_equal(env->n_claims, 0);
+	/* What is removed or cut back has been. */
+	GATEWAYENV_UNTIL(env, gateway_is_settled(env->gateway));
+}
+
+void
+gatewayenv_upload(struct gatewayenv *env, const char *line, const void *bytes,
+    size_t len, const char *reply)
+{
+	gatewayenv_data(env);
+	env->to_send = bytes;
+	env->to_send_len = len;
+	env->eof_after = true;
+	gatewayenv_say(env, line);
+	GATEWAYENV_UNTIL(env, env_reply_len(env) > 0);
+	if (reply[0] == '2' || memcmp(buf_bytes(&env->replies), "150", 3) == 0)
+		gatewayenv_expect(env, "150 ");
+	env_end_transfer(env, reply);
+	assert_int_equal(buf_len(&env->replies), 0);
+}
+
+void
+gatewayenv_download(struct gatewayenv *env, const char *line, const char *reply)
+{
+	gatewayenv_upload(env, line, "", 0, reply);
+}
+
+void
+gatewayenv_received(struct gatewayenv *env, const void *bytes, size_t len)
+{
+	assert_int_equal(buf_len(&env->received), len);
+	if (len > 0)
+		assert_memory_equal(buf_bytes(&env->received), bytes, len);
+}
+
+const char *
+gatewayenv_listing(struct gatewayenv *env)
+{
+	assert_int_equal(buf_append(&env->received, "", 1), 0);
+	return (const char *)buf_bytes(&env->received);
+}
+
+/* ---- files ---- */
+
+const char *
+gatewayenv_path(struct gatewayenv *env, const char *name)
+{
+	static char paths[2][256];
+	static unsigned which;
+
+	which ^= 1;
+	snprintf(paths[which], sizeof(paths[which]), "%s/%s", env->directory,
+	    name);
+	return paths[which];
+}
+
+void
+gatewayenv_put(struct gatewayenv *env, const char *name, const void *bytes,
+    size_t len)
+{
+	FILE *file = fopen(gatewayenv_path(env, name), "w");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes, 1, len, file), len);
+	fclose(file);
+}
+
+void
+gatewayenv_check(struct gatewayenv *env, const char *name, const void *bytes,
+    size_t len)
+{
+	FILE *file = fopen(gatewayenv_path(env, name), "r");
+	char *got = malloc(len + 1);
+
+	if (bytes == NULL)
+		assert_null(file);
+	else {
+		if (file == NULL)
+			fail_msg("there is no %s", name);
+		assert_int_equal(fread(got, 1, len + 1, file), len);
+		assert_memory_equal(got, bytes, len);
+		fclose(file);
+	}
+	free(got);
+}
+
+unsigned
+gatewayenv_count(struct gatewayenv *env)
+{
+	DIR *directory = opendir(env->directory);
+	unsigned n = 0;
+
+	assert_non_null(directory);
+	for (struct dirent *one; (one = readdir(directory)) != NULL;)
+		n += strcmp(one->d_name, ".") != 0 &&
+		    strcmp(one->d_name, "..") != 0;
+	closedir(directory);
+	return n;
+}
+
+uint8_t *
+gatewayenv_bytes(size_t len)
+{
+	uint8_t *bytes = malloc(len + 1);
+	uint32_t x = 1;
+
+	assert_non_null(bytes);
+	for (size_t i = 0; i < len; i++) {
+		x = x * 1664525 + 1013904223;
+		bytes[i] = (uint8_t)(x >> 24);
+	}
+	return bytes;
+}
+
+/* ---- life ---- */
+
+int
+gatewayenv_setup(void **state)
+{
+	struct gatewayenv *env = calloc(1, sizeof(*env));
+
+	strcpy(env->directory, "/tmp/gateway.XXXXXX");
+	if (mkdtemp(env->directory) == NULL)
+		return -1;
+	env->config = (struct gateway_config) {
+		.name = "here",
+		.directory = env->directory,
+		.requests = 64,
+		.channels = 1,
+	};
+	env->room = SIZE_MAX;
+	env->now = 1796000000000; /* in November 2026 */
+	buf_init(&env->replies, SIZE_MAX);
+	buf_init(&env->received, SIZE_MAX);
+	*state = env;
+	return 0;
+}
+
+int
+gatewayenv_teardown(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	gateway_free(env->gateway);
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
+		if (env->channels[i].state == ENV_CHANNEL_UP)
+			env_reap(&env->channels[i]);
+	buf_free(&env->replies);
+	buf_free(&env->received);
+	remove_directory(env->directory);
+	free(env);
+	return 0;
+}
+
+void
+gatewayenv_connect(struct gatewayenv *env)
+{
+	env->gateway = gateway_new(&env->config, &env_handler, env);
+	assert_non_null(env->gateway);
+	GATEWAYENV_UNTIL(env, env->ended > 0 || env_reply_len(env) > 0);
+}
+
+void
+gatewayenv_start(struct gatewayenv *env)
+{
+	gatewayenv_connect(env);
+	gatewayenv_expect(env, "220 culvert: the files of here, by SFTP.");
+	gatewayenv_command(env, "USER anybody", "331 ");
+	gatewayenv_command(env, "PASS anything", "230 ");
+}

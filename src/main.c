@@ -17,6 +17,7 @@ static const struct subcommand {
 	{ "check", command_check },
 	{ "config", command_config },
 	{ "drain", command_order },
+	{ "passwd", command_passwd },
 	{ "reload", command_order },
 	{ "status", command_status },
 	{ "stop", command_order },

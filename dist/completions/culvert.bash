@@ -152,6 +152,9 @@ _culvert_of_subcommand()
                 COMPREPLY=($(compgen -W "$options" -- "$cur"))
                 return
             fi
+            if [[ $usage == *'] FILE'* ]]; then
+                _filedir
+            fi
             if [[ $usage == *NAME* ]]; then
                 COMPREPLY=($(compgen -W '$(_culvert_tunnels)' -- "$cur"))
             fi

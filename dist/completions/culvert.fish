@@ -71,6 +71,8 @@ function __culvert_of_subcommand
         string replace -r '\t.*\t' '\t' -- $options
     else
         set -l usage (__culvert_usage_of_subcommand)
+        string match -q -- '*] FILE*' $usage
+        and __fish_complete_path (commandline -ct)
         string match -q -- '*NAME*' $usage
         and __culvert_tunnels
         string match -q -- '*destination*' $usage

@@ -60,4 +60,7 @@ int command_check(int argc, char **argv);
 /* Prints the effective configuration, or checks it. */
 int command_config(int argc, char **argv);
 
+/* Sets the password of a user in a login file. */
+int command_passwd(int argc, char **argv);
+
 #endif

@@ -6,7 +6,7 @@
 /* The options that most people need; no more than ten lines. */
 static const char *const summary[] = {
 	"usage: culvert [options] [-L|-R port:host:hostport]... destination\n"
-	"       culvert up|check|config|status|stop|drain|reload ...\n"
+	"       culvert up|check|config|passwd|status|stop|drain|reload ...\n"
 	"  -L port:host:hostport  listen on port, for clients of the FTP server\n"
 	"                         host:hostport (default " OPTIONS_DEFAULT_FORWARD
 	")\n"
@@ -27,6 +27,7 @@ static const char *const help[] = {
 	"       culvert check [options] destination|NAME\n"
 	"       culvert status [-w] [--json] [NAME...]\n"
 	"       culvert stop|drain|reload [NAME]\n"
+	"       culvert passwd [options] FILE USER\n"
 	"\n"
 	"Carries FTP through SSH: connects to destination with ssh and listens for FTP\n"
 	"clients.  Any FTP client that connects there reaches the FTP server at\n"

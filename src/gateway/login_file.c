@@ -258,6 +258,5 @@ login_file_stand_in(const struct login_file *file, const char *name)
 bool
 login_file_is_field(const char *text)
 {
-	return login_is_plain(text, strlen(text)) && text[0] != '#' &&
-	    strchr(text, ':') == NULL;
+	return login_is_plain(text, strlen(text)) && strchr(text, ':') == NULL;
 }

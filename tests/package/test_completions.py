@@ -190,10 +190,11 @@ def test_any_word_before(complete, word):
 
 @pytest.mark.parametrize("words", [["-F"], ["-i"], ["--transfer-log"],
                                    ["up", "-f"], ["config", "-f"], ["check", "-f"],
-                                   ["stop", "-S"], ["status", "-S"]],
+                                   ["stop", "-S"], ["status", "-S"],
+                                   ["passwd"], ["passwd", "--read-only"]],
                          ids=" ".join)
 def test_files(complete, words):
-    """Where an option takes one."""
+    """Where an option or a subcommand takes one."""
     found = complete(*words, f"{complete.home}/oth")
     assert {pathlib.Path(one).name for one in found} == {"other.conf"}
 

@@ -246,7 +246,7 @@ test_fields(void **state)
 	assert_true(login_file_is_field(""));
 	assert_true(login_file_is_field("/a b"));
 	assert_true(login_file_is_field("a#"));
-	assert_false(login_file_is_field("#a"));
+	assert_true(login_file_is_field("#a"));
 	assert_false(login_file_is_field("a:b"));
 	assert_false(login_file_is_field("a\nb"));
 	assert_false(login_file_is_field("a\tb"));

@@ -90,6 +90,9 @@ download_stop(struct task *task, enum task_stop why)
 {
 	struct gateway *gateway = task->gateway;
 
+	if (why == TASK_DATA_LOST &&
+	    ((const struct download *)task)->digest != NULL)
+		return;
 	gateway_data_reset_it(gateway);
 	task_end(gateway);
 	gateway_finish(gateway, "426 %s.",

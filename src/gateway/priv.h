@@ -22,7 +22,7 @@ struct task;
 /* Why a task is told to stop.  It ends itself, and answers its command. */
 enum task_stop {
 	TASK_ABORTED,	   /* the client sent ABOR */
-	TASK_DATA_LOST,	   /* its data connection */
+	TASK_DATA_LOST,	   /* the data connection, if it needs that */
 	TASK_CONTROL_LOST, /* nobody gets the answer */
 	TASK_FAILED,	   /* the session's channel is lost */
 };

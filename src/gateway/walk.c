@@ -8,6 +8,7 @@
  * clients must see which links they can enter.  Its line comes when the reply
  * has come.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +93,11 @@ walk_fail(struct walk *walk, unsigned code, const char *text)
 static void
 walk_stop(struct task *task, enum task_stop why)
 {
-	walk_fail((struct walk *)task, 426,
+	struct walk *walk = (struct walk *)task;
+
+	if (why == TASK_DATA_LOST && walk->on_control)
+		return;
+	walk_fail(walk, 426,
 	    why == TASK_ABORTED	      ? "The transfer was aborted" :
 		why == TASK_DATA_LOST ? "The data connection was lost" :
 					"The connection was lost");
@@ -143,6 +148,7 @@ walk_line(struct walk *walk, const struct sftp_string *name,
 	struct list_entry entry = { .attrs = *attrs };
 	struct iovec piece = { line, 0 };
 
+	assert(given < sizeof(text));
 	if (given > 0)
 		memcpy(text, walk->given, given);
 	entry.name = (struct sftp_string) {
@@ -164,6 +170,9 @@ walk_line(struct walk *walk, const struct sftp_string *name,
 		entry.type = "pdir";
 	piece.iov_len = list_line(walk->style, &entry,
 	    gateway->handler->now(gateway->ctx) / 1000, gateway->facts, line);
+	/* A server has sent an empty name, or one that is too long. */
+	if (piece.iov_len == 0)
+		return true;
 	if (walk->on_control) {
 		gateway_send(gateway, " ", 1);
 		gateway_send(gateway, line, piece.iov_len);
@@ -315,8 +324,9 @@ static void
 walk_on_self(void *ctx, struct sftp_reply *reply)
 {
 	struct walk *walk = ctx;
+	const char *last = strrchr(walk->path, '/') + 1;
 	const struct sftp_string name =
-	    sftp_string_of(strrchr(walk->path, '/') + 1);
+	    sftp_string_of(*last != '\0' ? last : "/");
 	char *slash;
 
 	if (reply->type != SFTP_REPLY_ATTRS) {
@@ -430,6 +440,11 @@ walk_start(struct gateway *gateway, enum list_style style, bool on_control,
 		argument =
 		    list_read_options(argument, len, &walk->options, &len);
 	task_begin(gateway, &walk->task, &ops);
+	/* It is in front of the names, too. */
+	if (len > PATH_TEXT_MAX - 2) {
+		walk_fail(walk, 553, "The name is too long");
+		return;
+	}
 	if (walk_split(walk, argument, len) != 0) {
 		walk_fail(walk, 451, "Out of memory");
 		return;

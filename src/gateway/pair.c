@@ -30,7 +30,8 @@ struct pair_end {
 	bool eof_told;	/* the other direction's end, too */
 	bool above_low; /* drained() must be called later */
 	bool gone;	/* the owner has closed it */
-	int err;	/* of closed(), which is to be called; or 0 */
+	int err;	/* of closed(); or 0 */
+	bool err_told;	/* closed() was called */
 	char why[256];
 };
 
@@ -68,29 +69,38 @@ pair_is_live(const struct pair_end *end)
 	return !end->gone && end->err == 0;
 }
 
-/* Bytes, the end, or that the stream is dead. */
+/* The handler may close its end: the bytes stay until it returns. */
+static void
+pair_deliver_bytes(struct pair_end *end)
+{
+	struct buf taken = end->inbox;
+	struct iovec piece = {
+		(void *)(uintptr_t)buf_bytes(&taken),
+		buf_len(&taken),
+	};
+
+	buf_init(&end->inbox, LIMIT_PAIR);
+	end->stream.handler->data(end->stream.ctx, &piece, 1);
+	buf_consume(&taken, piece.iov_len);
+	/* The memory is used again. */
+	if (!end->gone && buf_len(&end->inbox) == 0)
+		end->inbox = taken;
+	else
+		buf_free(&taken);
+}
+
+/* Bytes, and the end. */
 static void
 pair_deliver_input(struct pair_end *end)
 {
-	const struct stream_handler *handler = end->stream.handler;
-	void *ctx = end->stream.ctx;
-	size_t len = buf_len(&end->inbox);
-	struct iovec piece = {
-		(void *)(uintptr_t)buf_bytes(&end->inbox),
-		len,
-	};
-
-	if (end->state == END_OPEN && end->reading && len > 0) {
-		handler->data(ctx, &piece, 1);
-		if (!end->gone)
-			buf_consume(&end->inbox, len);
-	}
+	if (end->state == END_OPEN && end->reading && buf_len(&end->inbox) > 0)
+		pair_deliver_bytes(end);
 	if (end->gone)
 		return;
 	if (end->state == END_OPEN && end->reading && !end->eof_told &&
 	    buf_len(&end->inbox) == 0 && pair_other(end)->shut) {
 		end->eof_told = true;
-		handler->eof(ctx);
+		end->stream.handler->eof(end->stream.ctx);
 	}
 }
 
@@ -98,15 +108,15 @@ static void
 pair_deliver_to(struct pair_end *end)
 {
 	const struct stream_handler *handler;
-	int err = end->err;
 
 	if (end->gone)
 		return;
 	handler = end->stream.handler;
-	if (err != 0) {
-		end->err = -err; /* told */
-		if (err < 0 && handler->closed != NULL)
-			handler->closed(end->stream.ctx, err, end->why);
+	if (end->err != 0) {
+		if (!end->err_told && handler->closed != NULL) {
+			end->err_told = true;
+			handler->closed(end->stream.ctx, end->err, end->why);
+		}
 		return;
 	}
 	if (end->state == END_CONNECTED) {
@@ -245,7 +255,10 @@ pair_undelivered(const struct stream *stream)
 	const struct pair_end *end = (const struct pair_end *)stream;
 	const struct pair_end *other = pair_other(end);
 
-	return buf_len(&other->inbox) + (end->shut && !other->eof_told);
+	/* What is dropped has left. */
+	return other->gone ?
+	    0 :
+	    buf_len(&other->inbox) + (end->shut && !other->eof_told);
 }
 
 static bool

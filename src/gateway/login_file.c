@@ -175,6 +175,15 @@ login_take_text(struct login_file *file, unsigned *ret_line)
 	return NULL;
 }
 
+static void
+login_release(struct login_file *file)
+{
+	explicit_bzero(file->text, file->len);
+	free(file->text);
+	free(file->users);
+	free(file);
+}
+
 struct login_file *
 login_file_parse(const char *text, size_t len, char *why, size_t size)
 {
@@ -199,7 +208,7 @@ login_file_parse(const char *text, size_t len, char *why, size_t size)
 	if (wrong == NULL)
 		return file;
 	snprintf(why, size, "line %u: %s", line, wrong);
-	login_file_free(file);
+	login_release(file);
 	return NULL;
 }
 
@@ -213,12 +222,8 @@ login_file_keep(struct login_file *file)
 void
 login_file_free(struct login_file *file)
 {
-	if (file == NULL || --file->references > 0)
-		return;
-	explicit_bzero(file->text, file->len);
-	free(file->text);
-	free(file->users);
-	free(file);
+	if (file != NULL && --file->references == 0)
+		login_release(file);
 }
 
 static int

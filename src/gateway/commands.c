@@ -22,6 +22,7 @@ enum command_flag {
 	COMMAND_NEEDS_NAME = 1 << 1,
 	COMMAND_KEEPS_REST = 1 << 2,   /* REST is for the next transfer */
 	COMMAND_KEEPS_RENAME = 1 << 3, /* RNTO */
+	COMMAND_TRANSFERS = 1 << 4,    /* on the data connection */
 };
 
 struct command_entry {
@@ -56,16 +57,16 @@ static const struct command_entry entries[] = {
 	{ "EPSV", commands_epsv, COMMAND_KEEPS_REST },
 	{ "PORT", commands_active, COMMAND_KEEPS_REST },
 	{ "EPRT", commands_active, COMMAND_KEEPS_REST },
-	{ "RETR", download_retr, COMMAND_NEEDS_NAME },
-	{ "STOR", upload_stor, COMMAND_NEEDS_NAME },
-	{ "APPE", upload_appe, COMMAND_NEEDS_NAME },
-	{ "STOU", upload_stou, 0 },
+	{ "RETR", download_retr, COMMAND_NEEDS_NAME | COMMAND_TRANSFERS },
+	{ "STOR", upload_stor, COMMAND_NEEDS_NAME | COMMAND_TRANSFERS },
+	{ "APPE", upload_appe, COMMAND_NEEDS_NAME | COMMAND_TRANSFERS },
+	{ "STOU", upload_stou, COMMAND_TRANSFERS },
 	{ "REST", commands_rest, COMMAND_NEEDS_NAME | COMMAND_KEEPS_REST },
 	{ "ALLO", commands_allo, COMMAND_KEEPS_REST },
 	{ "ABOR", commands_abor, COMMAND_ANY_TIME },
-	{ "LIST", walk_list, 0 },
-	{ "NLST", walk_nlst, 0 },
-	{ "MLSD", walk_mlsd, 0 },
+	{ "LIST", walk_list, COMMAND_TRANSFERS },
+	{ "NLST", walk_nlst, COMMAND_TRANSFERS },
+	{ "MLSD", walk_mlsd, COMMAND_TRANSFERS },
 	{ "MLST", files_mlst, 0 },
 	{ "STAT", commands_stat, COMMAND_KEEPS_REST },
 	{ "SIZE", files_size, COMMAND_NEEDS_NAME | COMMAND_KEEPS_REST },
@@ -78,7 +79,8 @@ static const struct command_entry entries[] = {
 	{ "HASH", download_hash, COMMAND_NEEDS_NAME },
 	{ "AVBL", files_avbl, 0 },
 	{ "HELP", commands_help, COMMAND_ANY_TIME },
-	{ "NOOP", commands_noop, COMMAND_ANY_TIME | COMMAND_KEEPS_REST },
+	{ "NOOP", commands_noop,
+	    COMMAND_ANY_TIME | COMMAND_KEEPS_REST | COMMAND_KEEPS_RENAME },
 };
 
 static const struct command_entry site_entries[] = {
@@ -129,6 +131,10 @@ commands_run(struct gateway *gateway, const uint8_t *line, size_t len)
 	argument =
 	    strndup((const char *)line + command.arg_at, command.arg_len);
 	gateway->busy = true;
+	if (entry == NULL || (entry->flags & COMMAND_KEEPS_RENAME) == 0) {
+		free(gateway->rename_from);
+		gateway->rename_from = NULL;
+	}
 	if (argument == NULL)
 		gateway_finish(gateway, "451 Out of memory.");
 	else if (strlen(argument) != command.arg_len)
@@ -138,11 +144,10 @@ commands_run(struct gateway *gateway, const uint8_t *line, size_t len)
 	free(argument);
 	if (entry == NULL || (entry->flags & COMMAND_KEEPS_REST) == 0)
 		gateway->restart = 0;
-	if (entry == NULL ||
-	    (entry->run != files_rnfr && entry->run != files_rnto)) {
-		free(gateway->rename_from);
-		gateway->rename_from = NULL;
-	}
+	/* It has failed before it began. */
+	if (entry != NULL && (entry->flags & COMMAND_TRANSFERS) != 0 &&
+	    !gateway->busy)
+		gateway_data_reset_it(gateway);
 }
 
 bool

@@ -217,7 +217,6 @@ gateway_may_restart(struct gateway *gateway)
 {
 	if (gateway->restart == 0 || !gateway_converts(gateway))
 		return true;
-	gateway_data_reset_it(gateway);
 	gateway_finish(gateway,
 	    "504 A transfer in type A cannot begin in the "
 	    "middle; send TYPE I.");
@@ -229,7 +228,6 @@ gateway_needs_data(struct gateway *gateway)
 {
 	if (gateway->data == DATA_OPEN)
 		return true;
-	gateway_data_reset_it(gateway);
 	gateway_finish(gateway,
 	    "425 There is no data connection; send PASV or "
 	    "EPSV first.");
@@ -275,12 +273,13 @@ static bool
 gateway_will_quit(struct gateway *gateway)
 {
 	static const char quit[] = "QUIT\r\n";
-	size_t len;
+	size_t len, quit_len = sizeof(quit) - 1;
 	const uint8_t *bytes = line_reader_behind(&gateway->input, 0, &len);
 
-	return len >= sizeof(quit) - 1 &&
-	    strncasecmp((const char *)bytes + len - (sizeof(quit) - 1), quit,
-		sizeof(quit) - 1) == 0;
+	return len >= quit_len &&
+	    (len == quit_len || bytes[len - quit_len - 1] == '\n') &&
+	    strncasecmp((const char *)bytes + len - quit_len, quit, quit_len) ==
+	    0;
 }
 
 void
@@ -302,7 +301,6 @@ gateway_wants(const struct gateway *gateway)
 void
 gateway_control_end(struct gateway *gateway)
 {
-	gateway->control_ended = true;
 	if (gateway->state == GATEWAY_OVER)
 		return;
 	if (gateway->busy && gateway_will_quit(gateway))
@@ -333,6 +331,8 @@ gateway_on_home(void *ctx, struct sftp_reply *reply)
 	struct gateway *gateway = ctx;
 	struct sftp_name name;
 
+	if (gateway->state != GATEWAY_CONNECTING)
+		return;
 	if (reply->type != SFTP_REPLY_NAME ||
 	    sftp_next_name(reply, &name) != 1) {
 		char text[STATUS_TEXT_MAX], why[STATUS_TEXT_MAX + 100];

@@ -83,9 +83,8 @@ struct gateway {
 	} state;
 	struct line_reader input;
 	bool pumping, busy; /* a command is running */
-	bool control_ended;
-	char *home, *cwd; /* absolute */
-	char *user;	  /* NULL: no USER yet */
+	char *home, *cwd;   /* absolute */
+	char *user;	    /* NULL: no USER yet */
 	bool logged_in;
 	char type;	   /* 'A' or 'I' */
 	uint64_t restart;  /* REST, for the next command */

@@ -243,7 +243,6 @@ upload_may_write(struct upload *upload, struct gateway *gateway)
 	if (upload->temporary != NULL || upload->created ||
 	    gateway->handler->claim(gateway->ctx, upload->target))
 		return true;
-	gateway_data_reset_it(gateway);
 	gateway_finish(gateway, "450 Another session is writing to this file.");
 	return false;
 }

@@ -652,10 +652,16 @@ gatewayenv_teardown(void **state)
 }
 
 void
-gatewayenv_connect(struct gatewayenv *env)
+gatewayenv_begin(struct gatewayenv *env)
 {
 	env->gateway = gateway_new(&env->config, &env_handler, env);
 	assert_non_null(env->gateway);
+}
+
+void
+gatewayenv_connect(struct gatewayenv *env)
+{
+	gatewayenv_begin(env);
 	GATEWAYENV_UNTIL(env, env->ended > 0 || env_reply_len(env) > 0);
 }
 

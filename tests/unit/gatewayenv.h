@@ -70,6 +70,8 @@ int gatewayenv_teardown(void **state);
 void gatewayenv_start(struct gatewayenv *env);
 /* The same without USER; returns when there is a greeting, or a failure. */
 void gatewayenv_connect(struct gatewayenv *env);
+/* Returns at once. */
+void gatewayenv_begin(struct gatewayenv *env);
 
 /* Passes on what there is; waits for the servers if there is nothing. */
 void gatewayenv_turn(struct gatewayenv *env);

@@ -335,6 +335,10 @@
  * - for the probe of a new far listener.
  */
 #define LIMIT_HOLD_ACCEPT_MS 1000
+/* In passive mode: how long culvert holds the first reply to an upload until
+ * the client has connected.  Longer only for a client that connects after that
+ * reply. */
+#define LIMIT_HOLD_LOOK_UP_MS 1000
 /* In active mode: how long culvert holds the reply to a transfer until it has
  * connected to the client. */
 #define LIMIT_HOLD_DIAL_MS 10000

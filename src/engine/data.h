@@ -52,6 +52,8 @@ enum data_wait {
 	WAIT_DIAL,	 /* our connection to the client, for a held reply */
 	WAIT_SILENT,	 /* the first reply to a transfer, when we have
 			  * connected to the server, but not to the client */
+	WAIT_LOOK_UP,	 /* the client's connection, before it gets the first
+			  * reply to an upload (engine_config, looks_up) */
 	WAIT_CONNECT,	 /* the client's connection, for a running transfer */
 	WAIT_UNKNOWN,	 /* the client's connection, which may have come and
 			  * been refused */

@@ -95,6 +95,10 @@ struct engine_config {
 	 * the control connection does: so the 226 of an upload waits for the
 	 * server's EOF. */
 	bool upload_apart;
+	/* The user of the client's data connections is looked up, which is
+	 * impossible after the client has closed them: so the client gets the
+	 * 1xx of an upload only when its connection has come. */
+	bool looks_up;
 	/* How many lines of the client are taken until engine_grant(); 0: no
 	 * limit. */
 	unsigned max_lines;

@@ -153,7 +153,8 @@ CASE(client_was_shut)
 CASE(client_is_awaited)
 {
 	return !data->client.up && !data->client.lost &&
-	    (data->wait == WAIT_NONE || data->wait == WAIT_CONNECT);
+	    (data->wait == WAIT_NONE || data->wait == WAIT_LOOK_UP ||
+		data->wait == WAIT_CONNECT);
 }
 
 /* ---- ... of both ---- */

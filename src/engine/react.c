@@ -32,7 +32,8 @@ note_client(struct engine *engine, struct data *data,
 {
 	data->client.up = true;
 	if (data->wait == WAIT_ACCEPT || data->wait == WAIT_DIAL ||
-	    data->wait == WAIT_CONNECT || data->wait == WAIT_UNKNOWN)
+	    data->wait == WAIT_LOOK_UP || data->wait == WAIT_CONNECT ||
+	    data->wait == WAIT_UNKNOWN)
 		data_set_timer(engine, data, WAIT_NONE);
 }
 

@@ -82,6 +82,19 @@ CASE(we_have_not_reached_the_client)
 	    !data_is_aborted(data);
 }
 
+/*
+ * Passive mode: a client that has sent the command before it connects could get
+ * the 150 first, send a small file and close the connection before culvert
+ * accepts it.  Most servers send no 150 before the client's connection either.
+ */
+CASE(client_could_be_gone_before_its_look_up)
+{
+	return data != NULL && engine->config.looks_up &&
+	    exchange_is_upload(transfer) && !data_is_cut(data) &&
+	    data->client.how.listens && !data->client.up && !data->expired &&
+	    !data_is_aborted(data);
+}
+
 CASE(client_has_not_come)
 {
 	return data != NULL && !data_is_cut(data) && data->client.how.listens &&
@@ -239,6 +252,12 @@ ACTION(connect_client)
 	}
 }
 
+ACTION(await_look_up)
+{
+	if (data->wait == WAIT_NONE)
+		data_set_timer(engine, data, WAIT_LOOK_UP);
+}
+
 ACTION(await_client)
 {
 	if (data->wait == WAIT_NONE)
@@ -313,6 +332,7 @@ static const struct {
 	{ BAD, server_end_is_doubted, cut_as_server_says, GO_ON },
 
 	{ FIRST | GOOD, we_have_not_reached_the_client, connect_client, HOLD },
+	{ FIRST, client_could_be_gone_before_its_look_up, await_look_up, HOLD },
 	{ FIRST, client_has_not_come, await_client, GO_ON },
 	{ GOOD, upload_by_another_link_is_not_ended, await_quiet, HOLD },
 	{ GOOD, client_has_not_come_for_download, await_client, HOLD },

@@ -101,6 +101,7 @@ static const struct {
 	[WAIT_ACCEPT] = { LIMIT_HOLD_ACCEPT_MS, accept_expires },
 	[WAIT_DIAL] = { LIMIT_HOLD_DIAL_MS, dial_expires },
 	[WAIT_SILENT] = { LIMIT_HOLD_ACCEPT_MS, silence_expires },
+	[WAIT_LOOK_UP] = { LIMIT_HOLD_LOOK_UP_MS, accept_expires },
 	[WAIT_CONNECT] = { LIMIT_CLIENT_CONNECT_MS, connect_expires },
 	[WAIT_UNKNOWN] = { LIMIT_UNKNOWN_MS, unknown_expires },
 	[WAIT_UPLOAD_EOF] = { 0 /* upload_wait_ms() */, upload_waited },

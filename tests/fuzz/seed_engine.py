@@ -91,7 +91,7 @@ for path in sorted((HERE / "../vectors/engine").glob("*.txt")):
     more = (("port-host=ignored" in config) + 2 * ("server=v4" in config)
             + 4 * ("lines=" in config) + 8 * ("data=" in config)
             + 16 * ("read-only" in config) + 32 * (" deny=" in config)
-            + 64 * ("-path=" in config))
+            + 64 * ("-path=" in config) + 128 * ("looks-up" in config))
     counted = collections.defaultdict(dict)
     code = (bytes([options, more]) + forms(config, "refused")
             + forms(config, "good")

@@ -222,7 +222,9 @@ need_tests() {
 	need libcmocka-dev python3 python3-pytest python3-pytest-xdist \
 	    python3-pytest-timeout iproute2 nftables openssl openssh-server \
 	    util-linux tcpdump systemd git \
-	    logrotate tmux curl lftp tnftp inetutils-ftp ncftp wget
+	    logrotate tmux curl lftp tnftp inetutils-ftp ncftp wget \
+	    wput busybox perl php-cli libcommons-net-java \
+	    default-jdk-headless
 	need_servers build/debs
 	# From Debian 13 on, promtool is in a package of its own.
 	fetch_deb build/debs prometheus || return 1

@@ -53,8 +53,8 @@ HOSTS = """\
 """
 
 # `ip netns exec` makes a mount namespace.  In it, only for this sshd, are the
-# privilege separation directory, a root account that is not locked, and a
-# localhost of both families.  root's shell is sh, which does not read start-up
+# privilege separation directory, accounts of root and nobody that are not
+# locked, and a localhost of both families.  root's shell is sh, which does not read start-up
 # files of this machine.
 START = """\
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -114,7 +114,8 @@ class Sshd:
                  "far4": ns.far4, "far6": ns.far6}
         with open(f"{directory}/host_key.pub") as file:
             write_file(f"{directory}/known_hosts", f"files.test {file.read()}")
-        write_file(f"{directory}/shadow", "root:*:19000:0:99999:7:::\n")
+        write_file(f"{directory}/shadow", "".join(
+            f"{user}:*:19000:0:99999:7:::\n" for user in ("root", "nobody")))
         write_file(f"{directory}/passwd", passwd(), 0o644)
         write_file(f"{directory}/hosts", HOSTS, 0o644)
         # The first value of an option counts.

@@ -220,6 +220,8 @@ command_run download_retr, download_hash, upload_stor, upload_appe, upload_stou,
  */
 struct rename *rename_start(struct gateway *gateway, const char *from,
     const char *to, sftp_reply_cb *done, void *ctx);
+/* The callback goes there instead. */
+void rename_hand_over(struct rename *rename, sftp_reply_cb *done, void *ctx);
 /* No callback follows; what was begun goes on. */
 void rename_forget(struct rename *rename);
 

@@ -192,10 +192,17 @@ rename_start(struct gateway *gateway, const char *from, const char *to,
 }
 
 void
+rename_hand_over(struct rename *rename, sftp_reply_cb *done, void *ctx)
+{
+	rename->done = done;
+	rename->ctx = ctx;
+}
+
+void
 rename_forget(struct rename *rename)
 {
 	if (rename != NULL)
-		rename->done = NULL;
+		rename_hand_over(rename, NULL, NULL);
 }
 
 char *

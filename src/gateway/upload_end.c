@@ -56,6 +56,18 @@ upload_on_removed(void *ctx, struct sftp_reply *reply)
 	free(removal);
 }
 
+static struct removal *
+removal_new(struct gateway *gateway, const char *path)
+{
+	struct removal *removal = malloc(sizeof(*removal) + strlen(path) + 1);
+
+	if (removal == NULL)
+		return NULL;
+	removal->gateway = gateway;
+	strcpy(removal->path, path);
+	return removal;
+}
+
 static void
 upload_remove(struct gateway *gateway, const char *path)
 {
@@ -63,15 +75,12 @@ upload_remove(struct gateway *gateway, const char *path)
 		.op = SFTP_REMOVE,
 		.name = sftp_string_of(path),
 	};
-	struct removal *removal = malloc(sizeof(*removal) + strlen(path) + 1);
+	struct removal *removal = removal_new(gateway, path);
 
-	if (removal != NULL) {
-		removal->gateway = gateway;
-		strcpy(removal->path, path);
-		if (sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
-			upload_on_removed, removal) == 0)
-			return;
-	}
+	if (removal != NULL &&
+	    sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
+		upload_on_removed, removal) == 0)
+		return;
 	gateway->handler->left_over(gateway->ctx, path);
 	free(removal);
 }
@@ -162,7 +171,30 @@ upload_refused(struct upload *upload, enum status_of of,
 	upload_fail(upload, code, text);
 }
 
+/* Nobody waits for the rename any more; it has ended. */
+static void
+upload_on_renamed_late(void *ctx, struct sftp_reply *reply)
+{
+	struct removal *removal = ctx;
+
+	if (!gateway_ok(reply))
+		upload_remove(removal->gateway, removal->path);
+	free(removal);
+}
+
 /* The rename goes on: what it makes is the whole file. */
+static void
+upload_leave_rename(struct upload *upload)
+{
+	struct removal *removal =
+	    removal_new(upload->task.gateway, upload->temporary);
+
+	if (removal == NULL)
+		return;
+	rename_hand_over(upload->rename, upload_on_renamed_late, removal);
+	upload->rename = NULL;
+}
+
 bool
 upload_is_ending(const struct task *task)
 {
@@ -179,12 +211,15 @@ upload_stop(struct task *task, enum task_stop why)
 		[TASK_FAILED] = "The SSH connection was lost",
 	};
 	struct upload *upload = (struct upload *)task;
+	struct gateway *gateway = task->gateway;
 
 	if (upload_is_ending(task)) {
 		if (why == TASK_DATA_LOST)
 			return;
-		task_end(task->gateway);
-		gateway_finish(task->gateway, "426 %s.", texts[why]);
+		upload_leave_rename(upload);
+		gateway_data_reset_it(gateway);
+		task_end(gateway);
+		gateway_finish(gateway, "426 %s.", texts[why]);
 		return;
 	}
 	upload_fail(upload, 426, texts[why]);

@@ -135,7 +135,8 @@ class Site:
         self._stack = contextlib.ExitStack()
         try:
             self.sshd = Sshd(self.far, work.mkdir(),
-                             ["MaxStartups 1000", "LogLevel INFO"])
+                             ["MaxStartups 1000", "MaxSessions 1000",
+                              "LogLevel INFO"])
             self._stack.callback(self.sshd.stop)
             self.direct = self._server(self.far.far4, DIRECT_PORTS)
             self.tunnelled = self._server("127.0.0.1", TUNNELLED_PORTS)
@@ -440,11 +441,12 @@ class Culvert(Tunnel):
         if missing:
             raise Unavailable(f"no {' '.join(missing)} in {culvert.PROGRAM}")
         self.culvert = None
+        self.forward = f"127.0.0.1:0:127.0.0.1:{self.server.port}"
 
     def start(self):
         directory = pathlib.Path(tempfile.mkdtemp(dir=self.directory))
         self.culvert = culvert.Culvert(
-            directory, [f"127.0.0.1:0:127.0.0.1:{self.server.port}"],
+            directory, [self.forward],
             self.site.sshd.config, ns=self.site.near,
             options=["--max-sessions", "2000", *self.ssh_options,
                      *self.options])

@@ -12,6 +12,7 @@ import json
 import subprocess
 from typing import Callable
 
+import gateway
 import path
 import rigs
 from process import Process, until
@@ -34,6 +35,9 @@ CONTENDERS = {
     "ssh -L, AES": lambda site, name: rigs.SshL(name, site, AES),
     "sftp, AES": lambda site, name: rigs.Sftp(name, site, AES),
     "culvert, AES": lambda site, name: rigs.Culvert(name, site, AES),
+    "gateway": lambda site, name: gateway.Gateway(name, site),
+    "lftp sftp": lambda site, name: gateway.LftpSftp(name, site),
+    "rclone": lambda site, name: gateway.Rclone(name, site),
     "culvert, AES --links 4": lambda site, name: rigs.Culvert(
         name, site, AES, ["--links", "4"]),
 }
@@ -289,7 +293,37 @@ def cpu(name, load):
             Figure("CPU of ssh -L, s/GiB", "cpu ssh", "ssh -L, AES")))
 
 
+def by_sftp(name, load, must, amount, quick, shown="rate", rtt=None,
+            others=("lftp sftp", "rclone")):
+    """Return a scenario: the gateway compared with sftp."""
+    return Scenario(
+        f"gateway-{name}", load, amount, quick, rtt=rtt, shown=shown,
+        turns=turns("gateway", "sftp", *others),
+        figures=tuple(Figure(f"{shown} / {other}", shown, "gateway", other,
+                             must if other == "sftp" else None)
+                      for other in ("sftp", *others)))
+
+
 SCENARIOS = (
+    by_sftp("loopback-down", down, (">=", 1), Amount(size=GIB),
+            Amount(size=8 * MIB)),
+    by_sftp("loopback-up", up, (">=", 1), Amount(size=GIB),
+            Amount(size=8 * MIB)),
+    by_sftp("100ms-down", down, (">=", 5), Amount(size=512 * MIB),
+            Amount(size=2 * MIB), rtt=100),
+    by_sftp("100ms-up", up, (">=", 5), Amount(size=512 * MIB),
+            Amount(size=2 * MIB), rtt=100),
+    by_sftp("files-20ms-get", curl_files, ("<=", 0.5), FILES, FEW_FILES,
+            "seconds", 20),
+    by_sftp("files-20ms-put", gateway.put_files, ("<=", 0.5), FILES,
+            FEW_FILES, "seconds", 20, others=("lftp sftp",)),
+    by_sftp("list", gateway.listing, ("<=", 1.5), Amount(files=100_000),
+            Amount(files=1000), "seconds", others=()),
+    Scenario(
+        "gateway-idle-500", idle, Amount(sessions=500), Amount(sessions=50),
+        turns("gateway"), shown="rss per session", figures=(
+            Figure("RSS per session, KiB", "rss per session", "gateway",
+                   must=("<=", 32)),)),
     bulk("bulk-loopback-aes-down", down, (">=", 0.95), suffix=", AES"),
     bulk("bulk-loopback-aes-up", up, (">=", 0.95), suffix=", AES"),
     bulk("bulk-loopback-default-down", down, (">=", 1.5)),

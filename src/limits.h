@@ -172,6 +172,9 @@
  * AWS Transfer ends a connection after 1800. */
 #define LIMIT_SFTP_QUIET_S 300
 
+/* How long the gateway holds the reply to PASV and EPSV: see session.c. */
+#define LIMIT_GATEWAY_HOLD_MS 2
+
 /* The gateway's longest command, and the bytes of commands that wait while one
  * runs.  culvert's own engine sends at most LIMIT_PENDING commands. */
 #define LIMIT_GATEWAY_LINE (8 * 1024)
@@ -198,10 +201,12 @@
 
 /* The default of --sftp-channels.  sshd permits 10 sessions on a connection
  * (MaxSessions); others need some of them. */
-#define LIMIT_SFTP_CHANNELS_DEFAULT 7
+#define LIMIT_SFTP_CHANNELS_DEFAULT 8
 
-/* READs of the gateway at the same time; OpenSSH's sftp has as many. */
-#define LIMIT_SFTP_READS 64
+/* READs of the gateway at the same time: the default, as OpenSSH's sftp has,
+ * and the most of --sftp-requests. */
+#define LIMIT_SFTP_READS_DEFAULT 64
+#define LIMIT_SFTP_READS 512
 
 /* WRITEs without reply on one channel. */
 #define LIMIT_SFTP_WRITES 1024
@@ -209,6 +214,10 @@
 /* Bytes of an upload that one SFTP channel may have in flight before another
  * channel is opened: sshd's window of a channel is 2 MiB. */
 #define LIMIT_SFTP_CHANNEL_FULL (1024 * 1024)
+
+/* ... if no WRITE was answered sooner, in milliseconds.  Where replies come
+ * sooner, one window is enough. */
+#define LIMIT_SFTP_SPREAD_MS 5
 
 /* Send buffer of a mux socket in the kernel.  With the default (208 KiB) ssh
  * would wait for culvert. */

@@ -17,7 +17,7 @@ options_set_defaults(struct options *options)
 		.max_data = LIMIT_SESSION_DATA,
 		.max_lines = LIMIT_LINES,
 		.sftp = {
-			.requests = LIMIT_SFTP_READS,
+			.requests = LIMIT_SFTP_READS_DEFAULT,
 			.channels = LIMIT_SFTP_CHANNELS_DEFAULT,
 		},
 		.login_ms = LIMIT_LOGIN_MS,

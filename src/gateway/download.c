@@ -2,12 +2,12 @@
  * Reading a file of the SFTP server: RETR, to the data connection, and HASH, to
  * a digest.
  *
- * Many READs are sent before the first reply comes: at first two, then one more
- * for each reply, up to the configured number.  The replies may come in any
- * order; data wait until all that is before them has come.  The file ends where
- * a READ says so (draft-ietf-secsh-filexfer-02 section 6.4); or, to save a
- * round trip, at the size that FSTAT said, if a READ ended just there or
- * another one found nothing behind it.
+ * Many READs are sent before the first reply comes: at first two; the
+ * configured number once the size is known, else one more for each reply.  The
+ * replies may come in any order; data wait until all that is before them has
+ * come.  The file ends where a READ says so (draft-ietf-secsh-filexfer-02
+ * section 6.4); or, to save a round trip, at the size that FSTAT said, if a
+ * READ ended just there or another one found nothing behind it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -386,6 +386,11 @@ download_on_fstat(void *ctx, struct sftp_reply *reply)
 		    ((attrs->has & SFTP_ATTR_MODE) == 0 ||
 			S_ISREG(attrs->mode));
 		download->size = attrs->size;
+		/* It takes round trips to find out what the path carries; but
+		 * the channel's window bounds what comes. */
+		if (download->size_known)
+			download->window =
+			    download->task.gateway->config->requests;
 	}
 	if (download->size_known && download->start > download->size) {
 		download_fail(download, 551,

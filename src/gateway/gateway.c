@@ -83,6 +83,12 @@ gateway_give_up(struct gateway *gateway, const char *why)
 
 /* ---- requests ---- */
 
+int64_t
+gateway_now(struct gateway *gateway)
+{
+	return gateway->handler->now(gateway->ctx);
+}
+
 bool
 gateway_ok(const struct sftp_reply *reply)
 {

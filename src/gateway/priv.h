@@ -129,6 +129,9 @@ bool gateway_request(struct gateway *gateway,
 void gateway_request_only(struct gateway *gateway,
     const struct sftp_request *request);
 
+/* Milliseconds since 1970. */
+int64_t gateway_now(struct gateway *gateway);
+
 bool gateway_ok(const struct sftp_reply *reply);
 
 /* The text as the name of a request. */

@@ -9,7 +9,7 @@
 #include <sys/random.h>
 #include <sys/time.h>
 
-#include "base/log.h"
+#include "base/buf.h"
 #include "gateway/pair.h"
 #include "gateway/side_priv.h"
 #include "limits.h"
@@ -28,6 +28,8 @@ struct gateway_session {
 	struct stream *control; /* our end; NULL: closed */
 	struct stream *data;	/* our end; NULL: none */
 	uint16_t port;		/* where it listens; 0: nowhere */
+	uv_timer_t *hold;	/* heap, freed by libuv; see session_listen() */
+	struct buf held;	/* replies, while that runs */
 	struct session_channel channels[GATEWAY_CHANNELS];
 	char *claimed; /* the file that is written in place */
 	bool greeted;  /* the control connection is open */
@@ -161,12 +163,33 @@ session_read_channel(void *ctx, unsigned number, bool on)
 /* ---- the control connection ---- */
 
 static void
+session_pass_held(struct gateway_session *session)
+{
+	uv_timer_stop(session->hold);
+	/* A dead stream reports that itself. */
+	if (session->control != NULL && buf_len(&session->held) > 0)
+		(void)!stream_write(session->control, buf_bytes(&session->held),
+		    buf_len(&session->held));
+	buf_free(&session->held);
+}
+
+static void
+session_on_hold_over(uv_timer_t *timer)
+{
+	session_pass_held(timer->data);
+}
+
+static void
 session_reply(void *ctx, const void *bytes, size_t len)
 {
 	struct gateway_session *session = ctx;
 
 	if (session->control == NULL)
 		return;
+	if (uv_is_active((uv_handle_t *)session->hold) &&
+	    buf_append(&session->held, bytes, len) == 0)
+		return;
+	session_pass_held(session);
 	if (!session->greeted) {
 		session->greeted = true;
 		pair_connect(session->control);
@@ -188,6 +211,7 @@ session_end(void *ctx)
 {
 	struct gateway_session *session = ctx;
 
+	session_pass_held(session);
 	if (session->control != NULL)
 		stream_finish(session->control);
 	session->control = NULL;
@@ -283,11 +307,15 @@ static const struct stream_handler data_handler = {
 	.closed = session_data_closed,
 };
 
+/* curl 7.88 loses a second if the reply to EPSV comes within some 0.1 ms, which
+ * no server at the other end of a network does. */
 static uint16_t
 session_listen(void *ctx)
 {
 	struct gateway_session *session = ctx;
 
+	uv_timer_start(session->hold, session_on_hold_over,
+	    LIMIT_GATEWAY_HOLD_MS, 0);
 	session->port = gateway_side_port(session->side);
 	return session->port;
 }
@@ -415,15 +443,21 @@ gateway_session_new(struct gateway_side *side,
     const struct stream_handler *handler, void *ctx)
 {
 	struct gateway_session *session = calloc(1, sizeof(*session));
+	uv_timer_t *hold = malloc(sizeof(*hold));
 	struct link *link = links_choose(side->links);
 	struct stream *dialled;
 
-	if (session == NULL || link == NULL ||
+	if (session == NULL || hold == NULL || link == NULL ||
 	    pair_new(side->loop, handler, ctx, &dialled, &session->control) !=
 		0) {
 		free(session);
+		free(hold);
 		return NULL;
 	}
+	uv_timer_init(side->loop, hold);
+	hold->data = session;
+	session->hold = hold;
+	buf_init(&session->held, LIMIT_GATEWAY_INPUT);
 	session->side = side;
 	session->link = link;
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {
@@ -443,6 +477,12 @@ gateway_session_new(struct gateway_side *side,
 	return dialled;
 }
 
+static void
+session_on_hold_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
 void
 gateway_session_free(struct gateway_session *session)
 {
@@ -454,6 +494,8 @@ gateway_session_free(struct gateway_session *session)
 	stream_close(session->data);
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
 		session_close_channel(session, i);
+	uv_close((uv_handle_t *)session->hold, session_on_hold_closed);
+	buf_free(&session->held);
 	free(session->claimed);
 	free(session);
 }

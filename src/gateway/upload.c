@@ -176,6 +176,7 @@ upload_new(struct gateway *gateway, char *target)
 	if (upload == NULL)
 		return NULL;
 	upload->target = target;
+	upload->fastest_ms = INT64_MAX;
 	TAILQ_INIT(&upload->writes);
 	upload->convert = gateway_converts(gateway);
 	newline_init(&upload->newline, gateway->config->newline,

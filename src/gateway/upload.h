@@ -37,6 +37,7 @@ struct upload_write {
 	unsigned lane;
 	uint64_t offset;
 	uint32_t len;
+	int64_t sent_ms;
 };
 
 /* The file, opened on one channel. */
@@ -72,6 +73,8 @@ struct upload {
 	} kind;
 	struct upload_lane lanes[GATEWAY_CHANNELS];
 	unsigned max_lanes;
+	bool spread;	    /* further channels were opened */
+	int64_t fastest_ms; /* the shortest time until a WRITE was answered */
 	TAILQ_HEAD(, upload_write) writes;
 	unsigned n_awaited; /* other replies without which it is not complete */
 	uint64_t start, end; /* offsets: of the first byte, behind the last */

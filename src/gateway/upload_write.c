@@ -1,6 +1,7 @@
 /*
  * An upload: WRITEs, and the channels that they are spread over.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,44 +28,55 @@ upload_sftp(const struct upload_lane *lane)
 	return lane->upload->task.gateway->channels[lane->number].sftp;
 }
 
-/* The open lane with the fewest bytes in flight that takes more; or NULL. */
+/* Does the lane take more? */
+static bool
+upload_has_room(const struct upload_lane *lane)
+{
+	struct gateway *gateway = lane->upload->task.gateway;
+
+	return lane->state == LANE_OPEN &&
+	    gateway->handler->channel_queued(gateway->ctx, lane->number) <=
+	    LIMIT_HIGH_WATER &&
+	    sftp_pending(upload_sftp(lane)) < LIMIT_SFTP_WRITES;
+}
+
+/* The open lane with the fewest bytes in flight; one that takes more, if there
+ * is one. */
 static struct upload_lane *
 upload_choose(struct upload *upload)
 {
-	struct gateway *gateway = upload->task.gateway;
-	struct upload_lane *best = NULL;
+	struct upload_lane *best = &upload->lanes[0];
+	bool best_room = upload_has_room(best);
 
-	for (unsigned i = 0; i < upload->max_lanes; i++) {
+	for (unsigned i = 1; i < upload->max_lanes; i++) {
 		struct upload_lane *lane = &upload->lanes[i];
+		bool room = upload_has_room(lane);
 
-		if (lane->state == LANE_OPEN &&
-		    gateway->handler->channel_queued(gateway->ctx, i) <=
-			LIMIT_HIGH_WATER &&
-		    sftp_pending(upload_sftp(lane)) < LIMIT_SFTP_WRITES &&
-		    (best == NULL || lane->in_flight < best->in_flight))
+		if (lane->state == LANE_OPEN && room >= best_room &&
+		    (room > best_room || lane->in_flight < best->in_flight)) {
 			best = lane;
+			best_room = room;
+		}
 	}
 	return best;
 }
 
-/* All windows are full: another channel has one more. */
+/* The window is full, and its replies take a while: further channels have more
+ * windows.  They are opened together, since each takes several round trips. */
 static void
-upload_add_lane(struct upload *upload)
+upload_add_lanes(struct upload *upload)
 {
 	struct gateway *gateway = upload->task.gateway;
 
-	for (unsigned i = 0; i < upload->max_lanes; i++) {
-		struct upload_lane *lane = &upload->lanes[i];
-
-		if (lane->state == LANE_CHANNEL || lane->state == LANE_FILE ||
-		    (lane->state == LANE_OPEN &&
-			lane->in_flight < LIMIT_SFTP_CHANNEL_FULL))
-			return;
-		if (lane->state == LANE_NONE) {
-			lane->state = LANE_CHANNEL;
-			gateway_channel_add(gateway, i);
-			return;
-		}
+	if (upload->spread ||
+	    upload->lanes[0].in_flight < LIMIT_SFTP_CHANNEL_FULL ||
+	    upload->fastest_ms == INT64_MAX ||
+	    upload->fastest_ms < LIMIT_SFTP_SPREAD_MS)
+		return;
+	upload->spread = true;
+	for (unsigned i = 1; i < upload->max_lanes; i++) {
+		upload->lanes[i].state = LANE_CHANNEL;
+		gateway_channel_add(gateway, i);
 	}
 }
 
@@ -79,7 +91,6 @@ upload_on_lane(void *ctx, struct sftp_reply *reply)
 	if (reply->type != SFTP_REPLY_HANDLE ||
 	    !upload_keep_handle(lane, &reply->string)) {
 		lane->state = LANE_CLOSED;
-		upload->max_lanes = lane->number;
 		gateway_channel_drop(upload->task.gateway, lane->number);
 	} else if (late) {
 		/* Nothing was written by it. */
@@ -121,8 +132,6 @@ upload_channel_lost(struct task *task, unsigned channel)
 	lane->state = LANE_CLOSED;
 	if (used && upload->state != UPLOAD_RENAMING)
 		upload_fail(upload, 426, "A channel of the upload was lost");
-	else if (upload->max_lanes > channel)
-		upload->max_lanes = channel;
 }
 
 /* ---- WRITEs ---- */
@@ -137,6 +146,10 @@ upload_on_write(void *ctx, struct sftp_reply *reply)
 		upload_refused(upload, STATUS_OF_WRITE, reply);
 		return;
 	}
+	if (gateway_now(upload->task.gateway) - write->sent_ms <
+	    upload->fastest_ms)
+		upload->fastest_ms =
+		    gateway_now(upload->task.gateway) - write->sent_ms;
 	upload->lanes[write->lane].in_flight -= write->len;
 	TAILQ_REMOVE(&upload->writes, write, entry);
 	free(write);
@@ -159,17 +172,21 @@ upload_write(struct upload *upload, struct upload_lane *lane,
 		.len = (uint32_t)stream_len(pieces, n),
 	};
 
-	if (write == NULL ||
-	    sftp_send(upload_sftp(lane), &request, pieces, n, upload_on_write,
-		write) != 0) {
+	int err = -ENOMEM;
+
+	if (write != NULL)
+		err = sftp_send(upload_sftp(lane), &request, pieces, n,
+		    upload_on_write, write);
+	if (err != 0) {
 		free(write);
-		upload_fail(upload, 451, "Out of memory");
+		upload_fail(upload, 451, strerror(-err));
 		return false;
 	}
 	write->upload = upload;
 	write->lane = lane->number;
 	write->offset = upload->end;
 	write->len = request.len;
+	write->sent_ms = gateway_now(upload->task.gateway);
 	TAILQ_INSERT_TAIL(&upload->writes, write, entry);
 	lane->in_flight += request.len;
 	upload->end += request.len;
@@ -209,8 +226,6 @@ upload_send(struct upload *upload, struct iovec *pieces, size_t n)
 
 	for (;;) {
 		lane = upload_choose(upload);
-		if (lane == NULL)
-			lane = &upload->lanes[0];
 		taken = upload_take(pieces, n,
 		    gateway_block(upload->task.gateway,
 			sftp_max_write(upload_sftp(lane))),
@@ -287,9 +302,9 @@ upload_flow(struct upload *upload)
 
 	if (upload->state != UPLOAD_RECEIVING)
 		return;
-	room = upload_choose(upload) != NULL;
+	room = upload_has_room(upload_choose(upload));
 	gateway_data_read_it(upload->task.gateway, room);
-	upload_add_lane(upload);
+	upload_add_lanes(upload);
 }
 
 void

@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/priv.h"
 #include "helpers.h"
 #include "limits.h"
 
@@ -104,6 +105,16 @@ env_channel_close(void *ctx, unsigned channel)
 	one->state = ENV_CHANNEL_NONE;
 }
 
+/* What the window takes has left the process. */
+static size_t
+env_channel_queued(void *ctx, unsigned channel)
+{
+	struct gatewayenv *env = ctx;
+	size_t len = buf_len(&env->channels[channel].out);
+
+	return len > env->window ? len - env->window : 0;
+}
+
 static int
 env_channel_send(void *ctx, unsigned channel, const struct iovec *pieces,
     size_t n)
@@ -117,16 +128,8 @@ env_channel_send(void *ctx, unsigned channel, const struct iovec *pieces,
 		if (buf_append(&one->out, pieces[i].iov_base,
 			pieces[i].iov_len) != 0)
 			return -ENOMEM;
-	one->above_low |= buf_len(&one->out) > LIMIT_LOW_WATER;
+	one->above_low |= env_channel_queued(env, channel) > LIMIT_LOW_WATER;
 	return 0;
-}
-
-static size_t
-env_channel_queued(void *ctx, unsigned channel)
-{
-	struct gatewayenv *env = ctx;
-
-	return buf_len(&env->channels[channel].out);
 }
 
 static void
@@ -368,7 +371,8 @@ env_write_channels(struct gatewayenv *env)
 			continue;
 		env_write_channel(one);
 		any |= buf_len(&one->out) < before;
-		if (one->above_low && buf_len(&one->out) <= LIMIT_LOW_WATER) {
+		if (one->above_low &&
+		    env_channel_queued(env, i) <= LIMIT_LOW_WATER) {
 			one->above_low = false;
 			gateway_channel_drained(env->gateway, i);
 		}
@@ -386,9 +390,7 @@ env_wait(struct gatewayenv *env)
 
 		fds[i] = (struct pollfd) {
 			.fd = one->state == ENV_CHANNEL_UP ? one->fd : -1,
-			.events = (short)((one->stopped || env->hold_replies ?
-						  0 :
-						  POLLIN) |
+			.events = (short)((one->stopped ? 0 : POLLIN) |
 			    (buf_len(&one->out) > 0 ? POLLOUT : 0)),
 		};
 	}
@@ -537,6 +539,17 @@ gatewayenv_listing(struct gatewayenv *env)
 {
 	assert_int_equal(buf_append(&env->received, "", 1), 0);
 	return (const char *)buf_bytes(&env->received);
+}
+
+bool
+gatewayenv_is_idle(const struct gatewayenv *env)
+{
+	size_t pending = env->to_send_len;
+
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
+		if (env->channels[i].state == ENV_CHANNEL_UP)
+			pending += sftp_pending(env->gateway->channels[i].sftp);
+	return pending == 0;
 }
 
 /* ---- files ---- */

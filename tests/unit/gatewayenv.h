@@ -32,6 +32,7 @@ struct gatewayenv {
 	struct gateway_config config;
 	const char *denied;   /* extensions and requests, for -P; or NULL */
 	uint64_t file_limit;  /* the largest file of the server; 0: none */
+	size_t window;	      /* of a channel */
 	bool refuse_channels; /* but the session's */
 	struct gateway *gateway;
 	struct gatewayenv_channel channels[GATEWAY_CHANNELS];
@@ -50,7 +51,6 @@ struct gatewayenv {
 	const uint8_t *to_send; /* on the data connection */
 	size_t to_send_len;
 	bool eof_after, eof_sent; /* the client ends it after that */
-	bool hold_replies;	  /* read no channel */
 	size_t room;		  /* data_queued() is 0 below it */
 	struct buf received;	  /* on the data connection */
 	char left_over[128];	  /* the last one */
@@ -102,6 +102,9 @@ void gatewayenv_upload(struct gatewayenv *env, const char *line,
     const void *bytes, size_t len, const char *reply);
 void gatewayenv_download(struct gatewayenv *env, const char *line,
     const char *reply);
+
+/* All data were sent, and every request on any channel has its reply. */
+bool gatewayenv_is_idle(const struct gatewayenv *env);
 
 /* What a download or a listing received. */
 void gatewayenv_received(struct gatewayenv *env, const void *bytes, size_t len);

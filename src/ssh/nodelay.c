@@ -116,6 +116,22 @@ nodelay_up(void *ctx)
 	nodelay_open(ctx);
 }
 
+/* An SFTP client begins with INIT (draft-ietf-secsh-filexfer-02 section 4).
+ * asyncssh ends the whole connection if nothing comes. */
+static void
+nodelay_greet(struct nodelay *nodelay)
+{
+	static const uint8_t init[] = { 0, 0, 0, 5, 1, 0, 0, 0, 3 };
+	uint8_t head[CHAN_DATA_HEAD];
+	const struct iovec pieces[] = {
+		{ head, sizeof(head) },
+		{ (void *)(uintptr_t)init, sizeof(init) },
+	};
+
+	chan_data_head(head, nodelay->peer, sizeof(init));
+	conn_send(nodelay->conn, pieces, 2);
+}
+
 static void
 nodelay_confirmed(struct nodelay *nodelay, const struct chan_message *packet)
 {
@@ -128,6 +144,8 @@ nodelay_confirmed(struct nodelay *nodelay, const struct chan_message *packet)
 		command != NULL ? "exec" : "subsystem",
 		command != NULL ? command : "sftp"));
 	/* sftp-server ends when its input does. */
+	if (command == NULL)
+		nodelay_greet(nodelay);
 	if (!nodelay->keep)
 		conn_put(nodelay->conn, chan_put(CHAN_EOF, nodelay->peer));
 }

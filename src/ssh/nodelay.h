@@ -6,9 +6,9 @@
  * packets. ssh -N sets TCP_NODELAY when it has connected; before OpenSSH 10.1,
  * sshd sets it only when it starts the program of a session (Debian 13's
  * sshd 10.0 before the login, since 10.0p1-7+deb13u3).  So each link opens a
- * session: the subsystem sftp, whose input ends at once, on a proxy connection
- * of its own. Nothing waits for it; if sshd refuses it, the link is only
- * slower.
+ * session: the subsystem sftp, whose input ends after INIT, on a proxy
+ * connection of its own. Nothing waits for it; if sshd refuses it, the link is
+ * only slower.
  *
  * MUX_C_NEW_SESSION would not do: as long as such a session exists, ssh
  * confuses the end of a proxied channel with it (channel_by_remote_id() finds

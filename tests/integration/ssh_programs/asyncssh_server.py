@@ -1,4 +1,4 @@
-"""An SSH server made with asyncssh that forwards, and does nothing else.
+"""An SSH server made with asyncssh that forwards, and serves SFTP.
 
 asyncssh_server.py ADDRESS PORT HOST_KEY
 """
@@ -29,7 +29,7 @@ async def main(address, port, host_key):
     """Serve for ever."""
     server = await asyncssh.create_server(
         Server, address, int(port), server_host_keys=[host_key],
-        reuse_address=True)
+        reuse_address=True, sftp_factory=True)
     print("listening", flush=True)
     await server.wait_closed()
 

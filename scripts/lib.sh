@@ -217,6 +217,13 @@ need_servers() {
 	fetch_deb "$1" "${servers[@]}" && need_libraries "$1" "${servers[@]}"
 }
 
+# need_sftp_servers DIR: unpacks SFTP servers there, and installs others.
+need_sftp_servers() {
+	need rclone openssh-sftp-server
+	fetch_deb "$1" gesftpserver proftpd-mod-crypto &&
+	    need_libraries "$1" gesftpserver proftpd-mod-crypto
+}
+
 # Installs what the tests need, except SSH servers other than OpenSSH's.
 need_tests() {
 	need libcmocka-dev python3 python3-pytest python3-pytest-xdist \
@@ -226,6 +233,7 @@ need_tests() {
 	    wput busybox perl php-cli libcommons-net-java \
 	    default-jdk-headless
 	need_servers build/debs
+	need_sftp_servers build/debs
 	# From Debian 13 on, promtool is in a package of its own.
 	fetch_deb build/debs prometheus || return 1
 	[ -e build/debs/usr/bin/promtool ] || fetch_deb build/debs promtool

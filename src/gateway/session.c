@@ -14,10 +14,16 @@
 #include "gateway/side_priv.h"
 #include "limits.h"
 
+/* How often a channel is opened again; see session_channel_eof(). */
+#define SESSION_RETRIES 3
+
 struct session_channel {
 	struct gateway_session *session;
 	unsigned number;
 	struct stream *stream; /* NULL: none */
+	bool opened;	       /* the SFTP server has been started */
+	unsigned retries;
+	bool waits; /* the next try is to come */
 };
 
 struct gateway_session {
@@ -44,6 +50,7 @@ session_channel_opened(void *ctx)
 {
 	struct session_channel *channel = ctx;
 
+	channel->opened = true;
 	gateway_channel_up(channel->session->core, channel->number);
 }
 
@@ -68,10 +75,25 @@ session_channel_lost(struct session_channel *channel, const char *why)
 	gateway_channel_failed(channel->session->core, channel->number, text);
 }
 
+static void session_connect_channel(struct session_channel *channel);
+static void session_close_channel(void *ctx, unsigned number);
+
+/* dropbear ends a new session if the program of an older one ends before the
+ * request for the subsystem comes.  It may nevertheless start the program then,
+ * whose end does the same to the next session: so later tries come later. */
 static void
 session_channel_eof(void *ctx)
 {
-	session_channel_lost(ctx, "the SFTP server has ended");
+	struct session_channel *channel = ctx;
+
+	if (channel->opened || channel->retries >= SESSION_RETRIES) {
+		session_channel_lost(channel, "the SFTP server has ended");
+		return;
+	}
+	session_close_channel(channel->session, channel->number);
+	channel->waits = channel->retries++ > 0;
+	if (!channel->waits)
+		session_connect_channel(channel);
 }
 
 static void
@@ -98,11 +120,11 @@ static const struct stream_handler channel_handler = {
 
 /* A failure is told by the timer: not from inside a call of the core. */
 static void
-session_open_channel(void *ctx, unsigned number)
+session_connect_channel(struct session_channel *channel)
 {
-	struct gateway_session *session = ctx;
-	struct session_channel *channel = &session->channels[number];
+	struct gateway_session *session = channel->session;
 
+	channel->opened = channel->waits = false;
 	channel->stream = link_is_up(session->link) ?
 	    link_sftp(session->link, &channel_handler, channel) :
 	    NULL;
@@ -110,6 +132,16 @@ session_open_channel(void *ctx, unsigned number)
 		stream_read_start(channel->stream);
 	else
 		gateway_side_stir(session->side);
+}
+
+static void
+session_open_channel(void *ctx, unsigned number)
+{
+	struct gateway_session *session = ctx;
+	struct session_channel *channel = &session->channels[number];
+
+	channel->retries = 0;
+	session_connect_channel(channel);
 }
 
 static void
@@ -504,7 +536,9 @@ void
 gateway_session_tick(struct gateway_session *session)
 {
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
-		if (session->channels[i].stream == NULL)
+		if (session->channels[i].waits && !session->over)
+			session_connect_channel(&session->channels[i]);
+		else if (session->channels[i].stream == NULL)
 			gateway_channel_failed(session->core, i,
 			    "the SSH connection is down");
 	gateway_tick(session->core);

@@ -24,8 +24,10 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 MaxStartups 1000
 LogLevel VERBOSE
-Subsystem sftp internal-sftp
 """
+
+# Unless the options have another one: sshd refuses a second line.
+SUBSYSTEM = "Subsystem sftp internal-sftp\n"
 
 # From 9.8 on, sshd refuses an address for a while after a failed login, or a
 # connection without a login; here these may be from earlier tests.
@@ -104,6 +106,7 @@ class Sshd:
 
     host = "files.test"
     host6 = "files6.test"
+    start_script = START
 
     def __init__(self, ns, directory, options=()):
         self.ns, self.dir, self.options = ns, directory, list(options)
@@ -122,6 +125,8 @@ class Sshd:
         write_file(f"{directory}/sshd_config",
                "".join(f"{line}\n" for line in self.options)
                + CONFIG.format(**names)
+               + ("" if any(line.startswith("Subsystem sftp ")
+                            for line in self.options) else SUBSYSTEM)
                + (PENALTIES if openssh_version() >= (9, 8) else ""))
         self.config = f"{directory}/ssh_config"
         write_file(self.config, CLIENT.format(**names))
@@ -131,7 +136,7 @@ class Sshd:
     def start(self):
         """Start it, after stop() on the same port; returns when it listens."""
         self.process = Process(
-            self.ns.argv(["sh", "-euc", START, "sshd",
+            self.ns.argv(["sh", "-euc", self.start_script, "sshd",
                           *(f"{self.dir}/{name}" for name in (
                               "shadow", "passwd", "hosts", "sshd_config"))]),
             "sshd")

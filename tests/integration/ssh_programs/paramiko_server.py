@@ -1,4 +1,4 @@
-"""An SSH server made with paramiko that forwards, and does nothing else.
+"""An SSH server made with paramiko that forwards, and serves SFTP.
 
 paramiko_server.py ADDRESS PORT HOST_KEY
 
@@ -11,6 +11,8 @@ import sys
 import threading
 
 import paramiko
+
+from paramiko_files import Files
 
 
 def copy(receive, send, end):
@@ -50,6 +52,10 @@ class Server(paramiko.ServerInterface):
     def check_auth_publickey(self, username, key):
         return paramiko.AUTH_SUCCESSFUL
 
+    def check_channel_request(self, kind, chanid):
+        return paramiko.OPEN_SUCCEEDED if kind == "session" else \
+            paramiko.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+
     def check_channel_direct_tcpip_request(self, chanid, origin, destination):
         try:
             self.dialled[chanid] = socket.create_connection(destination)
@@ -87,11 +93,15 @@ def serve(sock, host_key):
     """Serve one SSH connection to its end."""
     transport = paramiko.Transport(sock)
     transport.add_server_key(host_key)
+    transport.set_subsystem_handler("sftp", paramiko.SFTPServer, Files)
     server = Server(transport)
     with contextlib.suppress(paramiko.SSHException, EOFError):
         transport.start_server(server=server)
+    sessions = []  # paramiko closes a channel that nobody refers to
     while transport.is_active():
         channel = transport.accept(1)
+        if channel and channel.get_id() not in server.dialled:
+            sessions.append(channel)
         if channel and channel.get_id() in server.dialled:
             threading.Thread(target=join, args=(
                 channel, server.dialled.pop(channel.get_id())),

@@ -1,0 +1,194 @@
+"""SFTP servers for the gateway, in the far namespace.
+
+Each has the interface of sshd.Sshd, and besides
+    root       the directory of this host where its sessions begin
+    directory  what `-L sftp/0:DIRECTORY` calls it; "": the server chooses it
+    extra      options of culvert that it needs
+    owner      user and group of the files
+need_sftp_servers in scripts/lib.sh installs them.
+"""
+
+import functools
+import os
+import pathlib
+import subprocess
+
+import ssh_servers
+import sshd
+from servers import DEBS, NOBODY, NOGROUP
+from sshd import write_file
+
+SFTP_SERVER = "/usr/lib/openssh/sftp-server"
+
+
+def make_root(directory):
+    """Make the directory of the files; every user may write there."""
+    root = pathlib.Path(directory, "root")
+    root.mkdir()
+    root.chmod(0o777)
+    return root
+
+
+class OpenSsh(sshd.Sshd):
+    """sshd with further lines of sshd_config."""
+
+    extra = ()
+    owner = 0, 0
+
+    def __init__(self, ns, directory, *lines):
+        self.root = make_root(directory)
+        self.directory = str(self.root)
+        super().__init__(ns, directory, [sshd.QUICK, *lines])
+
+
+def subsystem(*command):
+    """Return a kind: sshd with such a command as its subsystem."""
+    return functools.partial(
+        _start_subsystem, " ".join(map(str, ["Subsystem sftp", *command])))
+
+
+def _start_subsystem(line, ns, directory):
+    return OpenSsh(ns, directory, line)
+
+
+class Chroot(OpenSsh):
+    """sshd that offers nothing but internal-sftp in a chroot.
+
+    All directories above a chroot must belong to root alone, so it is below
+    /run of this sshd.
+    """
+
+    def __init__(self, ns, directory):
+        self.start_script = sshd.START.replace("exec ", (
+            "mkdir -p /run/chroot/files\n"
+            f'mount --bind "{directory}/root" /run/chroot/files\nexec '))
+        super().__init__(
+            ns, directory, "ForceCommand internal-sftp",
+            "ChrootDirectory /run/chroot", "DisableForwarding yes")
+        self.directory = "/files"
+
+
+class Files:
+    """For the servers of ssh_servers: they serve this host's files."""
+
+    extra = ()
+    owner = 0, 0
+
+    def prepare(self):
+        """Make the directory of the files."""
+        super().prepare()
+        self.root = make_root(self.dir)
+        self.directory = str(self.root)
+
+
+class Dropbear(Files, ssh_servers.Dropbear):
+    """dropbear, which runs OpenSSH's sftp-server."""
+
+
+class Asyncssh(Files, ssh_servers.Asyncssh):
+    """asyncssh: it handles requests at the same time."""
+
+
+class Paramiko(Files, ssh_servers.Paramiko):
+    """paramiko, with a RENAME that replaces nothing."""
+
+
+class Rclone(Files, ssh_servers.SshServer):
+    """rclone serve sftp."""
+
+    ready = None
+    extra = "--sftp-channels", "1"
+
+    def argv(self):
+        return ["rclone", "--config", "", "serve", "sftp", self.root,
+                "--addr", f"{self.ns.far4}:{self.port}",
+                "--key", f"{self.dir}/host_key",
+                "--authorized-keys", f"{self.dir}/user_key.pub",
+                "--dir-cache-time", "0", "--copy-links"]
+
+    def environment(self):
+        return {"RCLONE_CACHE_DIR": f"{self.dir}/cache"}
+
+    def prepare(self):
+        super().prepare()
+        self.directory = ""
+
+
+MOD_SFTP = """\
+ServerName "mod_sftp"
+ServerType standalone
+UseIPv6 off
+DefaultAddress {address}
+SocketBindTight on
+Port {port}
+User nobody
+Group nogroup
+AuthOrder mod_auth_file.c
+AuthUserFile {dir}/passwd
+RequireValidShell off
+DefaultRoot ~
+UseReverseDNS off
+WtmpLog off
+TransferLog none
+DelayEngine off
+PidFile {dir}/pid
+ScoreboardFile {dir}/scoreboard
+SystemLog {dir}/log
+SFTPEngine on
+SFTPHostKey {dir}/host_key
+SFTPAuthorizedUserKeys file:{dir}/user_keys
+"""
+
+
+class ModSftp(Files, ssh_servers.SshServer):
+    """proftpd with mod_sftp; lines are further ones of its configuration."""
+
+    ready = None
+    lines = "AllowOverwrite on\nAllowStoreRestart on\n"
+    extra = "-l", "tester"
+    owner = NOBODY, NOGROUP
+
+    def prepare(self):
+        super().prepare()
+        self.directory = ""
+        os.chown(self.root, *self.owner)
+        write_file(f"{self.dir}/passwd", f"tester:*:{NOBODY}:{NOGROUP}::"
+                   f"{self.root}:/bin/false\n")
+        keys = subprocess.run(
+            ["ssh-keygen", "-e", "-f", f"{self.dir}/user_key.pub"],
+            check=True, capture_output=True, text=True).stdout
+        write_file(f"{self.dir}/user_keys", keys, 0o644)
+        modules = DEBS / "usr/lib/proftpd"
+        write_file(f"{self.dir}/proftpd.conf", (
+            f"ModulePath {modules}\n"
+            + "".join(f"LoadModule mod_{name}.c\n"
+                      for name in ("xfer", "ls", "delay", "sftp")
+                      if (modules / f"mod_{name}.so").exists())
+            + MOD_SFTP.format(address=self.ns.far4, port=self.port,
+                              dir=self.dir) + self.lines))
+
+    def argv(self):
+        return [DEBS / "usr/sbin/proftpd", "--nodaemon",
+                "-c", f"{self.dir}/proftpd.conf"]
+
+
+# What `sftp-server -P` refuses.
+DENIED = ["posix-rename", "limits", "fsync", "statvfs", "lstat", "stat",
+          "fstat", "setstat,fsetstat", "readlink", "open", "close", "read",
+          "write", "opendir", "readdir", "remove", "mkdir", "rmdir", "rename",
+          "posix-rename,rename"]
+
+SFTP_SERVERS = {
+    "internal-sftp": OpenSsh,
+    "sftp-server": subsystem(SFTP_SERVER),
+    "read-only": subsystem(SFTP_SERVER, "-R"),
+    "chroot": Chroot,
+    **{f"without-{names}": subsystem(SFTP_SERVER, "-P", names)
+       for names in DENIED},
+    "gesftpserver": subsystem(DEBS / "usr/libexec/gesftpserver"),
+    "dropbear": Dropbear,
+    "asyncssh": Asyncssh,
+    "paramiko": Paramiko,
+    "mod_sftp": ModSftp,
+    "rclone": Rclone,
+}

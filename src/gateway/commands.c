@@ -11,11 +11,11 @@
 #include "ftp/command.h"
 #include "gateway/priv.h"
 
-static command_run commands_user, commands_pass, commands_acct, commands_rein,
-    commands_quit, commands_pwd, commands_type, commands_stru, commands_mode,
-    commands_pasv, commands_epsv, commands_rest, commands_allo, commands_abor,
-    commands_stat, commands_syst, commands_feat, commands_opts, commands_site,
-    commands_umask, commands_help, commands_noop, commands_active;
+static command_run commands_acct, commands_quit, commands_pwd, commands_type,
+    commands_stru, commands_mode, commands_pasv, commands_epsv, commands_rest,
+    commands_allo, commands_abor, commands_stat, commands_syst, commands_feat,
+    commands_opts, commands_site, commands_umask, commands_help, commands_noop,
+    commands_active;
 
 enum command_flag {
 	COMMAND_ANY_TIME = 1 << 0, /* before the login, too */
@@ -23,6 +23,7 @@ enum command_flag {
 	COMMAND_KEEPS_REST = 1 << 2,   /* REST is for the next transfer */
 	COMMAND_KEEPS_RENAME = 1 << 3, /* RNTO */
 	COMMAND_TRANSFERS = 1 << 4,    /* on the data connection */
+	COMMAND_CHANGES = 1 << 5,      /* something on the server */
 };
 
 struct command_entry {
@@ -32,10 +33,10 @@ struct command_entry {
 };
 
 static const struct command_entry entries[] = {
-	{ "USER", commands_user, COMMAND_ANY_TIME | COMMAND_NEEDS_NAME },
-	{ "PASS", commands_pass, COMMAND_ANY_TIME },
+	{ "USER", login_user, COMMAND_ANY_TIME | COMMAND_NEEDS_NAME },
+	{ "PASS", login_pass, COMMAND_ANY_TIME },
 	{ "ACCT", commands_acct, COMMAND_ANY_TIME },
-	{ "REIN", commands_rein, COMMAND_ANY_TIME },
+	{ "REIN", login_rein, COMMAND_ANY_TIME },
 	{ "QUIT", commands_quit, COMMAND_ANY_TIME },
 	{ "CWD", files_cwd, COMMAND_NEEDS_NAME },
 	{ "XCWD", files_cwd, COMMAND_NEEDS_NAME },
@@ -43,13 +44,14 @@ static const struct command_entry entries[] = {
 	{ "XCUP", files_cdup, 0 },
 	{ "PWD", commands_pwd, COMMAND_KEEPS_REST },
 	{ "XPWD", commands_pwd, COMMAND_KEEPS_REST },
-	{ "MKD", files_mkd, COMMAND_NEEDS_NAME },
-	{ "XMKD", files_mkd, COMMAND_NEEDS_NAME },
-	{ "RMD", files_rmd, COMMAND_NEEDS_NAME },
-	{ "XRMD", files_rmd, COMMAND_NEEDS_NAME },
-	{ "DELE", files_dele, COMMAND_NEEDS_NAME },
-	{ "RNFR", files_rnfr, COMMAND_NEEDS_NAME },
-	{ "RNTO", files_rnto, COMMAND_NEEDS_NAME | COMMAND_KEEPS_RENAME },
+	{ "MKD", files_mkd, COMMAND_NEEDS_NAME | COMMAND_CHANGES },
+	{ "XMKD", files_mkd, COMMAND_NEEDS_NAME | COMMAND_CHANGES },
+	{ "RMD", files_rmd, COMMAND_NEEDS_NAME | COMMAND_CHANGES },
+	{ "XRMD", files_rmd, COMMAND_NEEDS_NAME | COMMAND_CHANGES },
+	{ "DELE", files_dele, COMMAND_NEEDS_NAME | COMMAND_CHANGES },
+	{ "RNFR", files_rnfr, COMMAND_NEEDS_NAME | COMMAND_CHANGES },
+	{ "RNTO", files_rnto,
+	    COMMAND_NEEDS_NAME | COMMAND_KEEPS_RENAME | COMMAND_CHANGES },
 	{ "TYPE", commands_type, COMMAND_NEEDS_NAME | COMMAND_KEEPS_REST },
 	{ "STRU", commands_stru, COMMAND_NEEDS_NAME | COMMAND_KEEPS_REST },
 	{ "MODE", commands_mode, COMMAND_NEEDS_NAME | COMMAND_KEEPS_REST },
@@ -58,9 +60,11 @@ static const struct command_entry entries[] = {
 	{ "PORT", commands_active, COMMAND_KEEPS_REST },
 	{ "EPRT", commands_active, COMMAND_KEEPS_REST },
 	{ "RETR", download_retr, COMMAND_NEEDS_NAME | COMMAND_TRANSFERS },
-	{ "STOR", upload_stor, COMMAND_NEEDS_NAME | COMMAND_TRANSFERS },
-	{ "APPE", upload_appe, COMMAND_NEEDS_NAME | COMMAND_TRANSFERS },
-	{ "STOU", upload_stou, COMMAND_TRANSFERS },
+	{ "STOR", upload_stor,
+	    COMMAND_NEEDS_NAME | COMMAND_TRANSFERS | COMMAND_CHANGES },
+	{ "APPE", upload_appe,
+	    COMMAND_NEEDS_NAME | COMMAND_TRANSFERS | COMMAND_CHANGES },
+	{ "STOU", upload_stou, COMMAND_TRANSFERS | COMMAND_CHANGES },
 	{ "REST", commands_rest, COMMAND_NEEDS_NAME | COMMAND_KEEPS_REST },
 	{ "ALLO", commands_allo, COMMAND_KEEPS_REST },
 	{ "ABOR", commands_abor, COMMAND_ANY_TIME },
@@ -71,7 +75,7 @@ static const struct command_entry entries[] = {
 	{ "STAT", commands_stat, COMMAND_KEEPS_REST },
 	{ "SIZE", files_size, COMMAND_NEEDS_NAME | COMMAND_KEEPS_REST },
 	{ "MDTM", files_mdtm, COMMAND_NEEDS_NAME | COMMAND_KEEPS_REST },
-	{ "MFMT", files_mfmt, COMMAND_NEEDS_NAME },
+	{ "MFMT", files_mfmt, COMMAND_NEEDS_NAME | COMMAND_CHANGES },
 	{ "SYST", commands_syst, COMMAND_ANY_TIME },
 	{ "FEAT", commands_feat, COMMAND_ANY_TIME },
 	{ "OPTS", commands_opts, COMMAND_ANY_TIME | COMMAND_NEEDS_NAME },
@@ -84,7 +88,7 @@ static const struct command_entry entries[] = {
 };
 
 static const struct command_entry site_entries[] = {
-	{ "CHMOD", files_chmod, COMMAND_NEEDS_NAME },
+	{ "CHMOD", files_chmod, COMMAND_NEEDS_NAME | COMMAND_CHANGES },
 	{ "UMASK", commands_umask, 0 },
 	{ "HELP", commands_help, 0 },
 };
@@ -114,8 +118,12 @@ commands_run_entry(struct gateway *gateway, const struct command_entry *entry,
 	else if (len == 0 && (entry->flags & COMMAND_NEEDS_NAME) != 0)
 		gateway_finish(gateway, "501 %s needs an argument.",
 		    entry->name);
-	else
+	else if ((entry->flags & COMMAND_CHANGES) != 0 && gateway->read_only)
+		gateway_refuse_change(gateway);
+	else {
+		gateway->changes = (entry->flags & COMMAND_CHANGES) != 0;
 		entry->run(gateway, argument, len);
+	}
 }
 
 void
@@ -168,46 +176,9 @@ commands_run_at_once(struct gateway *gateway, const uint8_t *line, size_t len)
 /* ---- login ---- */
 
 static void
-commands_user(struct gateway *gateway, const char *argument, size_t len)
-{
-	free(gateway->user);
-	gateway->user = strdup(argument);
-	gateway->logged_in = false;
-	gateway_finish(gateway, "331 Send any password.");
-}
-
-static void
-commands_pass(struct gateway *gateway, const char *argument, size_t len)
-{
-	if (gateway->user == NULL) {
-		gateway_finish(gateway, "503 Send USER first.");
-		return;
-	}
-	gateway->logged_in = true;
-	gateway_finish(gateway, "230 Logged in.");
-}
-
-static void
 commands_acct(struct gateway *gateway, const char *argument, size_t len)
 {
 	gateway_finish(gateway, "202 No account is needed.");
-}
-
-static void
-commands_rein(struct gateway *gateway, const char *argument, size_t len)
-{
-	char *cwd = strdup(gateway->home);
-
-	if (cwd != NULL) {
-		free(gateway->cwd);
-		gateway->cwd = cwd;
-	}
-	free(gateway->user);
-	gateway->user = NULL;
-	gateway->logged_in = false;
-	gateway->type = 'A';
-	gateway_data_reset_it(gateway);
-	gateway_finish(gateway, "220 Send USER.");
 }
 
 static void
@@ -215,9 +186,7 @@ commands_quit(struct gateway *gateway, const char *argument, size_t len)
 {
 	gateway_data_reset_it(gateway);
 	gateway_finish(gateway, "221 Goodbye.");
-	gateway->state = GATEWAY_OVER;
-	gateway->busy = true;
-	gateway->handler->end(gateway->ctx);
+	gateway_close(gateway);
 }
 
 /* ---- parameters of transfers ---- */
@@ -352,6 +321,34 @@ commands_abor(struct gateway *gateway, const char *argument, size_t len)
 {
 	gateway_data_reset_it(gateway);
 	gateway_finish(gateway, "226 No transfer is running.");
+}
+
+bool
+gateway_converts(const struct gateway *gateway)
+{
+	return gateway->type == 'A' && gateway->config->newline != NEWLINE_NONE;
+}
+
+bool
+gateway_may_restart(struct gateway *gateway)
+{
+	if (gateway->restart == 0 || !gateway_converts(gateway))
+		return true;
+	gateway_finish(gateway,
+	    "504 A transfer in type A cannot begin in the "
+	    "middle; send TYPE I.");
+	return false;
+}
+
+bool
+gateway_needs_data(struct gateway *gateway)
+{
+	if (gateway->data == DATA_OPEN)
+		return true;
+	gateway_finish(gateway,
+	    "425 There is no data connection; send PASV or "
+	    "EPSV first.");
+	return false;
 }
 
 /* ---- information ---- */

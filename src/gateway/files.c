@@ -318,7 +318,9 @@ files_mdtm(struct gateway *gateway, const char *argument, size_t len)
 	int64_t time;
 	const char *name = files_time_and_name(argument, &time);
 
-	if (name != NULL)
+	if (name != NULL && gateway->read_only)
+		gateway_refuse_change(gateway);
+	else if (name != NULL)
 		files_set_time(gateway, time, name, strlen(name));
 	else if (files_take(gateway, argument, len))
 		files_request(gateway, SFTP_STAT, files_on_mdtm);

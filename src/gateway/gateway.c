@@ -70,6 +70,12 @@ gateway_refuse(struct gateway *gateway, enum status_of of,
 }
 
 void
+gateway_refuse_change(struct gateway *gateway)
+{
+	gateway_finish(gateway, "550 This user may not change anything.");
+}
+
+void
 gateway_give_up(struct gateway *gateway, const char *why)
 {
 	if (gateway->state == GATEWAY_OVER)
@@ -79,6 +85,14 @@ gateway_give_up(struct gateway *gateway, const char *why)
 	gateway->state = GATEWAY_OVER;
 	gateway->busy = true;
 	gateway->handler->fail(gateway->ctx, why);
+}
+
+void
+gateway_close(struct gateway *gateway)
+{
+	gateway->state = GATEWAY_OVER;
+	gateway->busy = true;
+	gateway->handler->end(gateway->ctx);
 }
 
 /* ---- requests ---- */
@@ -212,39 +226,9 @@ gateway_block(const struct gateway *gateway, uint32_t server)
 	return most != 0 && most < server ? most : server;
 }
 
-bool
-gateway_converts(const struct gateway *gateway)
-{
-	return gateway->type == 'A' && gateway->config->newline != NEWLINE_NONE;
-}
-
-bool
-gateway_may_restart(struct gateway *gateway)
-{
-	if (gateway->restart == 0 || !gateway_converts(gateway))
-		return true;
-	gateway_finish(gateway,
-	    "504 A transfer in type A cannot begin in the "
-	    "middle; send TYPE I.");
-	return false;
-}
-
-bool
-gateway_needs_data(struct gateway *gateway)
-{
-	if (gateway->data == DATA_OPEN)
-		return true;
-	gateway_finish(gateway,
-	    "425 There is no data connection; send PASV or "
-	    "EPSV first.");
-	return false;
-}
-
 /* ---- the session's commands ---- */
 
-/* Runs what has come: the next command; or, while one runs, ABOR and the like,
- * if it is the next. */
-static void
+void
 gateway_pump(struct gateway *gateway)
 {
 	const uint8_t *line;
@@ -599,6 +583,7 @@ gateway_free(struct gateway *gateway)
 	free(gateway->home);
 	free(gateway->cwd);
 	free(gateway->user);
+	free(gateway->jail);
 	free(gateway->rename_from);
 	free(gateway);
 }

@@ -49,6 +49,17 @@ struct gateway_config {
 				  * limit */
 	unsigned requests;	 /* READs at the same time, at least 1 */
 	unsigned channels;	 /* for one upload, 1 .. GATEWAY_CHANNELS */
+	bool check_logins;	 /* login() decides; else anybody may log in */
+};
+
+/* The answer to a login. */
+struct gateway_login {
+	bool allowed;
+	bool end; /* not allowed, and the session ends */
+	/* If it is allowed: */
+	const char *directory; /* of the user, relative to where sessions
+				* begin; may not be left.  "": none */
+	bool read_only;
 };
 
 struct gateway_handler {
@@ -86,6 +97,11 @@ struct gateway_handler {
 	void (*data_read)(void *ctx, bool on);
 	void (*data_end)(void *ctx);
 	void (*data_reset)(void *ctx);
+
+	/* May that user log in?  gateway_login_done() follows, from the loop,
+	 * unless the session ends before.  False: out of memory.  Only with
+	 * check_logins; else it may be NULL. */
+	bool (*login)(void *ctx, const char *user, const char *password);
 
 	/* Milliseconds since 1970. */
 	int64_t (*now)(void *ctx);
@@ -133,6 +149,9 @@ void gateway_data_bytes(struct gateway *gateway, const struct iovec *pieces,
 void gateway_data_eof(struct gateway *gateway);
 void gateway_data_drained(struct gateway *gateway);
 void gateway_data_lost(struct gateway *gateway);
+
+void gateway_login_done(struct gateway *gateway,
+    const struct gateway_login *login);
 
 void gateway_tick(struct gateway *gateway);
 

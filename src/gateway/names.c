@@ -16,7 +16,7 @@ names_resolve(struct gateway *gateway, const char *name, size_t len)
 	const char *base = gateway->cwd;
 
 	if (len > 0 && name[0] == '~' && (len == 1 || name[1] == '/')) {
-		base = gateway->home;
+		base = login_home(gateway);
 		name += len == 1 ? 1 : 2;
 		len -= len == 1 ? 1 : 2;
 	}
@@ -34,8 +34,13 @@ names_path(struct gateway *gateway, const char *argument, size_t len)
 	    name, sizeof(name));
 	char *path = n < 0 ? NULL : names_resolve(gateway, name, (size_t)n);
 
-	if (path != NULL)
+	if (path != NULL && login_permits(gateway, path))
 		return path;
+	if (path != NULL) {
+		free(path);
+		gateway_finish(gateway, "550 Not permitted.");
+		return NULL;
+	}
 	if (n == -EILSEQ)
 		gateway_finish(gateway,
 		    "553 The name is not in the client's "

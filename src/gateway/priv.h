@@ -86,7 +86,11 @@ struct gateway {
 	char *home, *cwd;   /* absolute */
 	char *user;	    /* NULL: no USER yet */
 	bool logged_in;
-	char type;	   /* 'A' or 'I' */
+	/* What the login file says of the user: */
+	char *jail; /* absolute, instead of home, and not to be left; or NULL */
+	bool read_only;
+	bool changes; /* the latest command changes something on the server */
+	char type;    /* 'A' or 'I' */
 	uint64_t restart;  /* REST, for the next command */
 	char *rename_from; /* RNFR, for the next command */
 	unsigned facts;	   /* OPTS MLST */
@@ -116,6 +120,16 @@ void gateway_send(struct gateway *gateway, const void *bytes, size_t len);
 /* Ends the command with the reply for a STATUS. */
 void gateway_refuse(struct gateway *gateway, enum status_of of,
     const struct sftp_reply *reply);
+
+/* Ends the command: the user may not change anything. */
+void gateway_refuse_change(struct gateway *gateway);
+
+/* Runs what has come: the next command; or, while one runs, ABOR and the like,
+ * if it is the next. */
+void gateway_pump(struct gateway *gateway);
+
+/* Ends the session after its last reply. */
+void gateway_close(struct gateway *gateway);
 
 /* Ends the session because culvert cannot go on. */
 void gateway_give_up(struct gateway *gateway, const char *why);
@@ -161,6 +175,8 @@ void gateway_channel_read_it(struct gateway *gateway, bool on);
 /* The bytes of one READ or WRITE; server: the most that the server takes. */
 uint32_t gateway_block(const struct gateway *gateway, uint32_t server);
 
+/* ---- commands.c ---- */
+
 /* Are line ends converted in the next transfer? */
 bool gateway_converts(const struct gateway *gateway);
 
@@ -171,6 +187,27 @@ bool gateway_may_restart(struct gateway *gateway);
 /* Answers 425, and returns false, if there is no data connection for a
  * transfer. */
 bool gateway_needs_data(struct gateway *gateway);
+
+/* Runs a command line without its line end; sets busy if it takes time. */
+void commands_run(struct gateway *gateway, const uint8_t *line, size_t len);
+
+/* Is it a command that is obeyed while another one runs?  Then it has been. */
+bool commands_run_at_once(struct gateway *gateway, const uint8_t *line,
+    size_t len);
+
+/* Each command is such a function; argument has len bytes and a NUL behind
+ * them. */
+typedef void command_run(struct gateway *gateway, const char *argument,
+    size_t len);
+
+/* ---- login.c ---- */
+command_run login_user, login_pass, login_rein;
+
+/* Where the session begins, and what "~" is. */
+const char *login_home(const struct gateway *gateway);
+
+/* May the command have that path? */
+bool login_permits(const struct gateway *gateway, const char *path);
 
 /* ---- names.c ---- */
 
@@ -191,20 +228,6 @@ char *names_home(const struct sftp_string *name);
 
 /* path, a slash, name; on the heap; or NULL. */
 char *names_join(const char *directory, const struct sftp_string *name);
-
-/* ---- commands.c ---- */
-
-/* Runs a command line without its line end; sets busy if it takes time. */
-void commands_run(struct gateway *gateway, const uint8_t *line, size_t len);
-
-/* Is it a command that is obeyed while another one runs?  Then it has been. */
-bool commands_run_at_once(struct gateway *gateway, const uint8_t *line,
-    size_t len);
-
-/* Each command is such a function; argument has len bytes and a NUL behind
- * them. */
-typedef void command_run(struct gateway *gateway, const char *argument,
-    size_t len);
 
 /* ---- files.c ---- */
 command_run files_cwd, files_cdup, files_mkd, files_rmd, files_dele, files_rnfr,

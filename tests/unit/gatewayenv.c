@@ -204,6 +204,15 @@ env_data_reset(void *ctx)
 
 /* ---- the handler: what else ---- */
 
+static bool
+env_login(void *ctx, const char *user, const char *password)
+{
+	struct gatewayenv *env = ctx;
+
+	snprintf(env->login, sizeof(env->login), "%s %s", user, password);
+	return !env->no_login;
+}
+
 static int64_t
 env_now(void *ctx)
 {
@@ -257,6 +266,7 @@ static const struct gateway_handler env_handler = {
 	.data_read = env_data_read,
 	.data_end = env_data_end,
 	.data_reset = env_data_reset,
+	.login = env_login,
 	.now = env_now,
 	.random = env_random,
 	.claim = env_claim,

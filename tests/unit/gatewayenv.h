@@ -57,6 +57,8 @@ struct gatewayenv {
 	unsigned n_left_over;
 	char claimed[128]; /* by another session */
 	unsigned n_claims; /* minus n_releases */
+	char login[64];	   /* "USER PASSWORD" of the latest one */
+	bool no_login;	   /* it cannot be checked */
 	uint8_t random;
 	int64_t now;
 };

@@ -193,6 +193,11 @@
  * until the server has answered, say, the removal of a temporary file. */
 #define LIMIT_SFTP_SETTLE_S 10
 
+/* When culvert stops, how long it waits for that before it ends ssh; and how
+ * often it looks. */
+#define LIMIT_STOP_SETTLE_MS 3000
+#define LIMIT_STOP_LOOK_MS 10
+
 /* Temporary files to be removed when the SSH connection is up again. */
 #define LIMIT_LEFT_OVER 1000
 

@@ -86,6 +86,19 @@ gateway_side_listen(struct side *side, const struct side_at *at,
 	return NULL;
 }
 
+bool
+gateway_side_is_settled(const struct side *base)
+{
+	const struct gateway_side *side = (const struct gateway_side *)base;
+	struct gateway_session *session;
+
+	for (session = LIST_FIRST(&side->sessions); session != NULL;
+	     session = gateway_session_next(session))
+		if (!gateway_session_is_over(session))
+			return false;
+	return true;
+}
+
 static void
 gateway_side_on_closed(uv_handle_t *handle)
 {

@@ -19,4 +19,9 @@
 struct side *gateway_side_new(struct uv_loop_s *loop, struct links *links,
     const struct gateway_config *config, const char *log_name);
 
+/* Does no session of it need the link any more?  A session whose client has
+ * gone may still be removing a temporary file; so before the link is ended, or
+ * the side is freed, wait until it is settled, but not for ever. */
+bool gateway_side_is_settled(const struct side *side);
+
 #endif

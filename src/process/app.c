@@ -50,6 +50,7 @@ app_let_go(struct app *app)
 	metrics_close(app->metrics);
 	app->metrics = NULL;
 	uv_timer_stop(&app->sweep);
+	uv_timer_stop(&app->settle);
 }
 
 void
@@ -57,14 +58,33 @@ app_disconnect(struct app *app)
 {
 	struct destination *destination;
 
+	uv_timer_stop(&app->settle);
 	TAILQ_FOREACH (destination, &app->shared.destinations, link)
 		destination_disconnect(destination);
 }
 
 static void
-app_on_clients_ended(void *ctx)
+app_on_settle(uv_timer_t *timer)
 {
-	app_disconnect(ctx);
+	struct app *app = timer->data;
+
+	if (!destinations_are_busy(&app->shared) ||
+	    uv_now(&app->shared.loop) >= app->settle_by)
+		app_disconnect(app);
+}
+
+/* A gateway removes the temporary files of the uploads that were cut. */
+static void
+app_settle(void *ctx)
+{
+	struct app *app = ctx;
+
+	app->settle_by = uv_now(&app->shared.loop) + LIMIT_STOP_SETTLE_MS;
+	if (destinations_are_busy(&app->shared))
+		uv_timer_start(&app->settle, app_on_settle, 0,
+		    LIMIT_STOP_LOOK_MS);
+	else
+		app_disconnect(app);
 }
 
 /*
@@ -87,9 +107,9 @@ app_stop(struct app *app)
 		remote |= destination_is_remote(destination);
 	}
 	if (remote)
-		net_when_finished(shared->net, app_on_clients_ended, app);
+		net_when_finished(shared->net, app_settle, app);
 	else
-		app_disconnect(app);
+		app_settle(app);
 }
 
 /* ---- what destinations report ---- */
@@ -441,6 +461,8 @@ app_start_loop(struct app *app)
 	shared->began_at = uv_now(&shared->loop);
 	uv_timer_init(&shared->loop, &app->sweep);
 	app->sweep.data = app;
+	uv_timer_init(&shared->loop, &app->settle);
+	app->settle.data = app;
 	app_start_watchdog(app);
 	signals_watch(app);
 	background_watch(app);
@@ -458,6 +480,7 @@ app_free_all(struct app *app)
 	while ((destination = TAILQ_FIRST(&shared->destinations)) != NULL)
 		destination_free(destination);
 	uv_close((uv_handle_t *)&app->sweep, NULL);
+	uv_close((uv_handle_t *)&app->settle, NULL);
 	uv_close((uv_handle_t *)&app->watchdog, NULL);
 	background_unwatch(app);
 	monitor_detach(shared->monitor);

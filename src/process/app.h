@@ -58,8 +58,10 @@ struct app {
 	struct user user;     /* the user to become; name NULL: none */
 	struct notify notify; /* the service manager */
 	uv_timer_t watchdog;  /* for its WATCHDOG=1 */
-	bool reopen;	  /* the transfer log, again, after this reopening */
-	uv_timer_t sweep; /* frees entries without sessions */
+	bool reopen;	    /* the transfer log, again, after this reopening */
+	uv_timer_t sweep;   /* frees entries without sessions */
+	uv_timer_t settle;  /* at the end: are the gateways settled? */
+	uint64_t settle_by; /* uv_now() */
 	struct background background;
 	struct control_socket *control; /* or NULL */
 	struct metrics *metrics;	/* or NULL */

@@ -169,6 +169,19 @@ destinations_running(const struct shared *shared)
 }
 
 bool
+destinations_are_busy(const struct shared *shared)
+{
+	const struct destination *destination;
+	const struct entry *entry;
+
+	TAILQ_FOREACH (destination, &shared->destinations, link)
+		TAILQ_FOREACH (entry, &destination->entries, link)
+			if (entry_is_busy(entry))
+				return true;
+	return false;
+}
+
+bool
 destinations_end_session(const struct shared *shared, unsigned long number,
     const char *why)
 {

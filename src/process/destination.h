@@ -115,6 +115,10 @@ void destination_drain(struct destination *destination, const char *why);
  * destination_disconnect(), because clients of -R get the 421 through it. */
 void destination_stop(struct destination *destination, const char *why);
 
+/* Does the gateway of one of them still need the link, to remove what cut
+ * uploads have left? */
+bool destinations_are_busy(const struct shared *shared);
+
 /* Ends ssh.  The handler's ended() is called later, unless it has been called
  * already. */
 void destination_disconnect(struct destination *destination);
@@ -145,6 +149,9 @@ void entry_leave(struct entry *entry, bool at_once, const char *why);
 bool entry_has_sessions(const struct entry *entry);
 
 /* Only destination.c calls the following functions. */
+/* Does a session at its gateway still need the link, even if its client has
+ * gone? */
+bool entry_is_busy(const struct entry *entry);
 void entry_start(struct entry *entry);
 void entry_drain(struct entry *entry, const char *why);
 void entry_stop(struct entry *entry, const char *why);

@@ -38,6 +38,18 @@ entry_free(struct entry *entry)
 }
 
 bool
+entry_is_busy(const struct entry *entry)
+{
+	const struct listener *listener;
+
+	TAILQ_FOREACH (listener, &entry->listeners, link)
+		if (listener->gateway != NULL &&
+		    !gateway_side_is_settled(listener->gateway))
+			return true;
+	return false;
+}
+
+bool
 entry_has_sessions(const struct entry *entry)
 {
 	const struct listener *listener;
@@ -45,7 +57,7 @@ entry_has_sessions(const struct entry *entry)
 	TAILQ_FOREACH (listener, &entry->listeners, link)
 		if (tunnel_has_sessions(listener->tunnel))
 			return true;
-	return false;
+	return entry_is_busy(entry);
 }
 
 void

@@ -1,0 +1,489 @@
+"""Uploads of the gateway never lie: faults at every point of an upload.
+
+A Cell is a session that stops at a point of its upload, with the help of
+hold_sftp.py; then a fault strikes.  After each fault the target is the old
+file or the complete new one, and the new one only if its client has sent all
+data and their end; nobody gets a 2xx for what is not there; and no temporary
+file is left.
+
+A fault of the link, or of culvert, strikes all cells of its test at once.
+"""
+
+import contextlib
+import dataclasses
+import fcntl
+import itertools
+import os
+import pathlib
+import queue
+import random
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+import sshd as sshd_module
+from clients import Target
+from process import FAILSAFE, descendants, until
+from test_cut_client import kill
+from transfer import MODES, Ftp
+
+SMALL, BIG = (1, 5000), 5_000_000
+OLD = b"the old file\n" * 100
+
+HOLD = pathlib.Path(__file__).parent / "hold_sftp.py"
+
+
+def content(size):
+    """Return the content of a new file of that size."""
+    return random.Random(size).randbytes(size)
+
+
+# ---- the SFTP server ----
+
+class Held:
+    """The sftp-server of one session, behind hold_sftp.py."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        sock.settimeout(FAILSAFE)
+        self.proxy, self.server = map(int, sock.recv(100).split())
+
+    def wait(self):
+        """Wait until it holds a packet."""
+        assert self.sock.recv(100) == b"held\n"
+
+    def go(self):
+        """Let it continue."""
+        with contextlib.suppress(BrokenPipeError):
+            self.sock.send(b"go\n")
+
+
+class Holder:
+    """Meets the SFTP servers of the sessions; each gets the current rule."""
+
+    def __init__(self, path):
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen(100)
+        self.rule, self.met = "go", queue.SimpleQueue()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                one = Held(self.listener.accept()[0])
+                one.sock.send(self.rule.encode() + b"\n")
+                self.met.put(one)
+
+    def open(self, rule, function):
+        """Call a function that opens a session; returns (result, Held)."""
+        self.rule = rule or "go"
+        result = function()
+        held = self.met.get(timeout=FAILSAFE)
+        self.rule = "go"
+        return result, held
+
+    def forget(self):
+        """Forget the servers of sessions that nobody needs."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self.met.get_nowait()
+
+
+@pytest.fixture(scope="module")
+def place(directories):
+    """Return a directory."""
+    return directories()
+
+
+@pytest.fixture(scope="module")
+def holder(place):
+    """Return what meets the SFTP servers."""
+    one = Holder(place / "holder")
+    yield one
+    one.listener.shutdown(socket.SHUT_RDWR)
+    one.listener.close()
+
+
+@pytest.fixture(scope="module")
+def far(ns, directories, holder, place):
+    """Return an sshd whose SFTP server is hold_sftp.py."""
+    server = sshd_module.Sshd(ns, directories(), [
+        sshd_module.QUICK, "MaxSessions 500",
+        f"Subsystem sftp exec /usr/bin/python3 -I -S {HOLD} {place}/holder"])
+    yield server
+    server.stop()
+
+
+def connections(sshd):
+    """Return the processes of an sshd that serve a connection."""
+    return [pid for pid in descendants(sshd.process.pid)
+            if name_of(pid).startswith("sshd")]
+
+
+def name_of(pid):
+    """Return the name of a process."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+# ---- the points ----
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """Where an upload stops.
+
+    rule: for hold_sftp.py; sent: the part of the file that the client has
+    sent, None: it has not even sent the command; ended: it has sent the end;
+    mode: of the data connection, None: any.
+    """
+
+    name: str
+    rule: str = ""
+    sent: float | None = 0
+    ended: bool = False
+    mode: str | None = None
+
+
+POINTS = [
+    Point("idle", sent=None, mode="passive"),
+    Point("unconnected", mode="passive"),
+    Point("opening", "hold reply OPEN", mode="passive"),
+    Point("begun"),
+    Point("middle", sent=0.5),
+    Point("sent", sent=1),
+    Point("waiting", "hold reply WRITE", sent=1),
+    Point("unanswered", "hold reply WRITE", 1, True),
+    Point("closing", "hold reply CLOSE", 1, True),
+    Point("renaming", "hold request RENAME", 1, True),
+    Point("renamed", "hold reply RENAME", 1, True),
+    Point("stored", sent=1, ended=True),
+]
+
+
+class Cell:
+    """An upload that stops at a point."""
+
+    def __init__(self, point, size, mode, folder):
+        self.point, self.size, self.mode = point, size, mode
+        self.new, self.folder = content(size), folder
+        self.codes, self.ftp, self.held = [], None, None
+        self.data = self.connect = None
+        self.folder.mkdir(parents=True)
+        self.path = folder / "file"
+        self.path.write_bytes(OLD)
+
+    def __str__(self):
+        return f"{self.point.name}, {self.size} bytes, {self.mode}"
+
+    def open(self, tunnel, holder):
+        """Open the session."""
+        self.ftp, self.held = holder.open(self.point.rule, lambda: Ftp(
+            Target(*tunnel.listeners[0], "anybody", "anything")))
+
+    def begin(self):
+        """Go to the point."""
+        self.connect = self.ftp.prepare(self.mode)
+        if self.mode == "passive" and self.point.name != "unconnected":
+            self.data = self.connect()
+        if self.point.sent is None:
+            return
+        self.ftp.command(f"STOR {self.path}")
+        if self.point.name == "unconnected":
+            # What comes behind it on the connection to culvert has been read.
+            self.ftp.wait_taken()
+            return
+        if self.point.name == "opening":
+            self.held.wait()
+            return
+        self.data = self.data or self.connect()
+        self.ftp.expect("150")
+        self.data.send(self.new[:int(self.size * self.point.sent)])
+        self.data.wait_taken()
+        if self.point.ended:
+            self.data.half_close()
+        if self.point.rule:
+            self.held.wait()
+        if self.point.name == "stored":
+            self.replied(self.ftp.expect("226"))
+
+    # ---- what a client does ----
+
+    def replied(self, text):
+        """Note a final reply."""
+        if not text.startswith("1"):
+            self.codes.append(text[:3])
+        return text
+
+    def send_rest(self):
+        """Send what is left, and the end, whether somebody takes it or not."""
+        if self.point.sent is None or self.point.ended:
+            return
+        with contextlib.suppress(OSError):
+            self.data = self.data or self.connect()
+            self.data.send(self.new[int(self.size * self.point.sent):])
+            self.data.half_close()
+
+    def read_to_end(self):
+        """Read replies to the end of the control connection."""
+        with contextlib.suppress(OSError):
+            while text := self.ftp.read_reply():
+                self.replied(text)
+
+    def read_replies(self, count):
+        """Read so many final replies; fewer only if the session ends."""
+        while len(self.codes) < count:
+            text = self.replied(self.ftp.read_reply())
+            if not text:
+                return
+
+    def give_up(self):
+        """Close both connections."""
+        if self.data is not None:
+            self.data.close()
+        self.ftp.__exit__()
+
+    # ---- what must hold ----
+
+    def left(self):
+        """Return the names beside the target."""
+        return [name for name in os.listdir(self.folder) if name != "file"]
+
+    def check(self, may_end=False):
+        """Fail unless the target is the old file, or the new one if it may be.
+
+        may_end: the client has sent the rest, and the end, after the fault.
+        """
+        got = self.path.read_bytes()
+        assert got in (OLD, self.new), \
+            f"{self}: {len(got)} bytes, replies {self.codes}"
+        if got == self.new:
+            assert self.point.ended or may_end, f"{self}: it was replaced"
+        elif self.codes and self.point.sent is not None:
+            assert not self.codes[0].startswith("2"), f"{self}: {self.codes}"
+
+
+def cells_in(folder):
+    """Return the cells of a fault: at each point a small and a big file."""
+    found = []
+    for number, point in enumerate(POINTS):
+        for size in SMALL[(number + 1) % 2], BIG:
+            mode = point.mode or MODES[(number + (size == BIG)) % 2]
+            found.append(Cell(point, size, mode,
+                              folder / f"{point.name}-{size}"))
+    return found
+
+
+@contextlib.contextmanager
+def playing(cells, tunnel, holder):
+    """Bring the cells to their points; end them at the end."""
+    with contextlib.ExitStack() as stack:
+        for cell in cells:
+            cell.open(tunnel, holder)
+            stack.callback(cell.give_up)
+            stack.callback(cell.held.go)
+        for cell in cells:
+            cell.begin()
+        yield
+
+
+def settle(cells):
+    """Let the servers continue; wait until no temporary file is left."""
+    for cell in cells:
+        cell.held.go()
+    for cell in cells:
+        until(lambda cell=cell: not cell.left(), f"{cell}: {cell.left()} gone")
+
+
+def check_all(cells, may_end=False):
+    """Check all cells, and that nothing is left beside the targets."""
+    for cell in cells:
+        cell.check(may_end)
+        assert not cell.left(), f"{cell}: {cell.left()}"
+
+
+@pytest.fixture
+def tunnel(far, start_culvert):
+    """Return a culvert with a gateway."""
+    return start_culvert("sftp/0", sshd=far, options=["-vv"], retry="forever")
+
+
+# ---- faults of one client ----
+
+def hand_over(*wires):
+    """Give sockets to a process; if it is killed, they end in that order."""
+    fds = []
+    for wire in wires:
+        # The kernel closes them in the order of their numbers.
+        fds.append(fcntl.fcntl(wire.sock, fcntl.F_DUPFD_CLOEXEC,
+                               fds[-1] + 1 if fds else 3))
+    holder = subprocess.Popen(["sleep", "1000"], pass_fds=fds)
+    for fd, wire in zip(fds, wires):
+        os.close(fd)
+        wire.close()
+    return holder
+
+
+def killed(*order):
+    """Return a function that kills the client."""
+    def strike(cell):
+        wires = {"control": cell.ftp, "data": cell.data}
+        kill(hand_over(*(wires[one] for one in order if wires[one])))
+    return strike
+
+
+def data_reset(cell):
+    """Reset the data connection; the session continues."""
+    cell.data = cell.data or cell.connect()
+    cell.data.reset()
+    if cell.point.sent is not None and cell.point.name != "stored":
+        cell.held.go()
+        cell.read_replies(1)
+        assert not cell.point.ended or cell.codes[0] in ("226", "426")
+    cell.ftp.exchange("PWD", "257")
+
+
+def control_reset(cell):
+    """Reset the control connection; the data go on, for as long as they can."""
+    cell.ftp.reset()
+    cell.send_rest()
+
+
+def aborted(cell, synch):
+    """Send ABOR, with the sequence of RFC 959 section 4.1.3 before it or not.
+
+    A transfer that runs is answered as well.
+    """
+    if synch:
+        cell.ftp.send(b"\xff\xf4")
+        cell.ftp.send_urgent(b"\xff\xf2")
+    cell.ftp.command("ABOR")
+    cell.held.go()
+    cell.read_replies(1 if cell.point.sent is None else 2)
+    cell.ftp.exchange("PWD", "257")
+
+
+def server_killed(cell):
+    """Kill sftp-server."""
+    os.kill(cell.held.server, signal.SIGKILL)
+    cell.held.go()
+    cell.send_rest()
+    cell.read_to_end()
+
+
+CLIENT_FAULTS = {
+    "killed-control-first": killed("control", "data"),
+    "killed-data-first": killed("data", "control"),
+    "data-reset": data_reset,
+    "control-reset": control_reset,
+    "abor": lambda cell: aborted(cell, False),
+    "abor-synch": lambda cell: aborted(cell, True),
+    "server-killed": server_killed,
+}
+
+
+def strike_each(name, cells):
+    """Play a fault of each session."""
+    for cell in cells:
+        CLIENT_FAULTS[name](cell)
+
+
+@pytest.mark.parametrize("name", CLIENT_FAULTS)
+def test_session(name, tunnel, holder, tmp):
+    """A fault of each session; the link stays."""
+    cells = cells_in(tmp)
+    with playing(cells, tunnel, holder):
+        strike_each(name, cells)
+        settle(cells)
+        check_all(cells, name == "server-killed")
+    tunnel.stop()
+    check_all(cells, name == "server-killed")
+
+
+# ---- faults of the link, and of culvert ----
+
+def kill_ssh(tunnel, _):
+    """Kill ssh."""
+    os.kill(tunnel.ssh, signal.SIGKILL)
+
+
+def kill_sshd(_, far):
+    """Kill sshd's process of the connection."""
+    for pid in connections(far):
+        os.kill(pid, signal.SIGKILL)
+
+
+LINK_FAULTS = {"ssh-killed": kill_ssh, "sshd-killed": kill_sshd}
+
+
+def go_on(cells):
+    """The clients continue to the end of their sessions."""
+    for cell in cells:
+        cell.held.go()
+        cell.send_rest()
+    for cell in cells:
+        cell.read_to_end()
+
+
+@pytest.mark.parametrize("name", LINK_FAULTS)
+def test_link(name, tunnel, holder, far, tmp):
+    """The link is lost in all sessions."""
+    cells = cells_in(tmp)
+    with playing(cells, tunnel, holder):
+        LINK_FAULTS[name](tunnel, far)
+        go_on(cells)
+        settle(cells)
+        check_all(cells, True)
+    tunnel.stop()
+    check_all(cells, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL],
+                         ids=["SIGTERM", "SIGKILL"])
+def test_culvert_ends(number, tunnel, holder, tmp):
+    """culvert is stopped, or killed; a temporary file stays only then."""
+    cells = cells_in(tmp)
+    with playing(cells, tunnel, holder):
+        tunnel.process.send_signal(number)
+        go_on(cells)
+        tunnel.process.wait()
+        if number != signal.SIGKILL:
+            settle(cells)
+        for cell in cells:
+            cell.check(True)
+
+
+def test_drain(tunnel, holder, tmp):
+    """Transfers that have begun end well; then culvert ends."""
+    cells = [cell for cell in cells_in(tmp) if cell.point.sent is not None]
+    with playing(cells, tunnel, holder):
+        tunnel.process.send_signal(signal.SIGUSR1)
+        go_on(cells)
+        assert tunnel.process.wait() == 0
+        check_all(cells, True)
+    for cell in cells:
+        assert cell.codes == ["226", "421"], f"{cell}: {cell.codes}"
+
+
+@pytest.mark.parametrize("name", ["killed", "aborted"])
+def test_ssh_stopped(name, tunnel, holder, tmp):
+    """ssh is stopped while each session is cut; then it is killed."""
+    cells = cells_in(tmp)
+    with playing(cells, tunnel, holder):
+        os.kill(tunnel.ssh, signal.SIGSTOP)
+        for cell in cells:
+            if name == "killed":
+                killed("data", "control")(cell)
+            else:
+                cell.ftp.command("ABOR")
+                cell.ftp.wait_taken()
+        os.kill(tunnel.ssh, signal.SIGKILL)
+        settle(cells)
+        check_all(cells)
+    tunnel.stop()
+    check_all(cells)

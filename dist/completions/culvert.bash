@@ -6,16 +6,18 @@
 #
 # shellcheck disable=SC2207,SC2016  # the customs of bash-completion
 
-_culvert_flags='-4 -6 -f -h -q -v --allow-tls --any-user --background --batch --help
-    --no-cipher-order --no-confine --no-session --on-demand
+_culvert_flags='-4 -6 -f -h -q -v --allow-tls --any-user --background --batch --fsync
+    --help --no-cipher-order --no-confine --no-session --no-setstat --on-demand
     --read-only --version'
 _culvert_valued='-F -J -L -R -c -i -l -o -p --allow --allow-path
-    --client-address --client-data-host --client-ports --deny --deny-path
-    --drain --far-address --foreign-port
+    --client-address --client-charset --client-data-host --client-ports
+    --deny --deny-path --drain --far-address --foreign-port
     --idle-exit --keepalive --link-wait --links --login-timeout --max-data
     --max-lines --max-logins --max-memory --max-per-address --max-sessions
-    --max-window --metrics --rate --retry --server-data-host --server-mode
-    --session-rate --ssh --transfer-log --transfer-log-format --user'
+    --max-window --metrics --rate --remote-newline --retry --server-data-host
+    --server-mode --session-rate --sftp-channels --sftp-max-packet
+    --sftp-requests --ssh --transfer-log --transfer-log-format --upload
+    --user'
 
 # Completes the value of an option, where there is something to go by.
 _culvert_value()
@@ -48,11 +50,18 @@ _culvert_value()
         --ssh)
             COMPREPLY=($(compgen -c -- "$cur"))
             ;;
+        --client-charset)
+            COMPREPLY=($(compgen -W '$(iconv -l 2>/dev/null |
+                sed "s|//.*||")' -- "$cur"))
+            ;;
         --client-data-host)
             COMPREPLY=($(compgen -W 'command control' -- "$cur"))
             ;;
         --foreign-port)
             COMPREPLY=($(compgen -W 'refuse pass' -- "$cur"))
+            ;;
+        --remote-newline)
+            COMPREPLY=($(compgen -W 'lf crlf none' -- "$cur"))
             ;;
         --retry)
             COMPREPLY=($(compgen -W 'forever never' -- "$cur"))
@@ -65,6 +74,9 @@ _culvert_value()
             ;;
         --transfer-log-format)
             COMPREPLY=($(compgen -W 'json xferlog' -- "$cur"))
+            ;;
+        --upload)
+            COMPREPLY=($(compgen -W 'atomic in-place' -- "$cur"))
             ;;
     esac
 }

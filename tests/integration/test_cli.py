@@ -342,6 +342,20 @@ def test_help(tmp):
                         cli.run(tmp, "--version")[1])
 
 
+def test_manual(tmp):
+    """Each option of --help is in the synopsis of culvert(1), and explained."""
+    text = (culvert.REPO / "man/culvert.1").read_text()
+    synopsis, rest = re.split(r"^\.Sh DESCRIPTION$", text, flags=re.M)
+    lines = re.findall(r"^ {2,6}(-.*?)(?: {2,}.*)?$",
+                       cli.run(tmp, "--help")[1], re.M)
+    named = set(re.findall(r"--([a-z-]+)", " ".join(lines)))
+    assert {"upload", "allow", "background", "session-rate"} <= named
+    for name in named:
+        word = rf"(?<![\w-])-{name}(?![\w-])"
+        assert name == "background" or re.search(word, synopsis), name
+        assert re.search(rf"^\.It Fl .*{word}", rest, re.M), name
+
+
 def test_summary(tmp):
     """-h: ten lines of --help, and where to find the rest."""
     status, said = cli.run(tmp, "-h")

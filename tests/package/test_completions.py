@@ -54,9 +54,9 @@ HELP = read_help()
 SUBCOMMANDS = set(re.findall(r'^\t{ "([a-z-]+)", command_\w+ },$',
                              (REPO / "src/main.c").read_text(), re.MULTILINE))
 # NAME a|b: the words that an option takes.
-WORDS = {option: set(re.findall("[a-z]+", words))
+WORDS = {option: set(re.findall("[a-z-]+", words))
          for option, words in re.findall(
-             r"^ +(--[a-z-]+) ((?:N\|)?[a-z]+(?:\|[a-z]+)+)$", HELP,
+             r"^ +(--[a-z-]+) ((?:N\|)?[a-z-]+(?:\|[a-z-]+)+)$", HELP,
              re.MULTILINE)}
 
 
@@ -130,6 +130,7 @@ def test_help_is_understood():
         assert re.search(rf"^ +culvert (?:[a-z]+\|)*{name}\b", HELP,
                          re.MULTILINE), f"--help does not have {name}"
     assert WORDS["--retry"] == {"forever", "never"}
+    assert WORDS["--upload"] == {"atomic", "in-place"}
     assert WORDS["--server-mode"] == {"same", "passive", "active"}
     assert len(WORDS) >= 5
     assert options_of(read_help("up")) == {"-f", "--all", "--background", "-q",
@@ -206,6 +207,7 @@ def test_other_values(complete):
     assert "aes128-gcm@openssh.com" in complete("-c", "aes")
     assert "gate" in complete("-J", "ga")
     assert "journal" in complete("--transfer-log", "jo")
+    assert "CP850" in complete("--client-charset", "CP8")
     for option in "-L", "-R", "-p", "--allow", "--links", "--drain":
         assert not values(complete, option), option
 

@@ -31,6 +31,33 @@ upload_go(struct upload *upload)
 		upload_eof(&upload->task);
 }
 
+static void
+upload_on_cut(void *ctx, struct sftp_reply *reply)
+{
+	struct upload *upload = ctx;
+
+	if (gateway_ok(reply))
+		upload_go(upload);
+	else
+		upload_refused(upload, STATUS_OF_WRITE, reply);
+}
+
+/* Removes what follows the position of REST: whenever this upload is cut, even
+ * together with the link, nothing old follows what it has written. */
+static void
+upload_cut(struct upload *upload)
+{
+	const struct sftp_request cut = {
+		.op = SFTP_FSETSTAT,
+		.name = upload->lanes[0].handle,
+		.attrs = { .has = SFTP_ATTR_SIZE, .size = upload->start },
+	};
+
+	if (sftp_send(upload->task.gateway->channels[0].sftp, &cut, NULL, 0,
+		upload_on_cut, upload) != 0)
+		upload_fail(upload, 451, "Out of memory");
+}
+
 /* The offset must be known, and within the file: otherwise there would be a
  * gap. */
 static void
@@ -45,7 +72,10 @@ upload_place(struct upload *upload)
 		return;
 	}
 	upload->end = upload->start;
-	upload_go(upload);
+	if (upload->kind == UPLOAD_RESTART && upload->old_size > upload->start)
+		upload_cut(upload);
+	else
+		upload_go(upload);
 }
 
 static void

@@ -12,8 +12,9 @@
  *
  * An error, ABOR, or a loss ends it in each state but RENAMING: the temporary
  * file is removed, or a file that was written in place is cut back to its part
- * without gaps.  A rename that was sent cannot be taken back; what it makes is
- * a complete file.
+ * without gaps.  STOR after REST cuts the file at that position before it
+ * writes, so that no old bytes are left behind the new ones.  A rename that was
+ *sent cannot be taken back; what it makes is a complete file.
  *
  * WRITEs are sent without waiting for replies.  When the replies are late
  * because sshd's window for the channel is full, the upload opens the temporary
@@ -87,7 +88,7 @@ struct upload {
 	uint32_t old_mode;
 	bool old_mode_known;
 	bool resolving; /* the target is a link, REALPATH has not answered */
-	bool closing;	/* FSYNC, FSETSTAT and CLOSE were sent */
+	bool closing;	/* FSYNC and CLOSE were sent */
 	struct newline_state newline;
 	bool convert;
 	struct rename *rename;

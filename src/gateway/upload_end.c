@@ -113,8 +113,7 @@ upload_contiguous(const struct upload *upload)
 	return write != NULL ? write->offset : upload->end;
 }
 
-/* Removes what a part of the new file may follow: the WRITEs behind a gap, and
- * the old file's bytes behind those that were sent again. */
+/* Removes the WRITEs behind a gap, if there is one. */
 static void
 upload_cut_back(struct upload *upload)
 {
@@ -129,10 +128,7 @@ upload_cut_back(struct upload *upload)
 		},
 	};
 
-	if (lane->handle.len > 0 &&
-	    (!TAILQ_EMPTY(&upload->writes) ||
-		(upload->kind == UPLOAD_RESTART &&
-		    upload->old_size > upload->end)))
+	if (!TAILQ_EMPTY(&upload->writes))
 		gateway_request_only(upload->task.gateway, &cut);
 }
 
@@ -281,14 +277,11 @@ upload_on_needed(void *ctx, struct sftp_reply *reply)
 
 /* Sends a request whose success is needed. */
 static bool
-upload_need(struct upload_lane *lane, enum sftp_op op,
-    const struct sftp_attrs *attrs)
+upload_need(struct upload_lane *lane, enum sftp_op op)
 {
 	struct upload *upload = lane->upload;
-	struct sftp_request request = { .op = op, .name = lane->handle };
+	const struct sftp_request request = { .op = op, .name = lane->handle };
 
-	if (attrs != NULL)
-		request.attrs = *attrs;
 	if (sftp_send(upload->task.gateway->channels[lane->number].sftp,
 		&request, NULL, 0, upload_on_needed, lane) != 0) {
 		upload_fail(upload, 451, "Out of memory");
@@ -326,25 +319,16 @@ static bool
 upload_send_end(struct upload *upload)
 {
 	struct gateway *gateway = upload->task.gateway;
-	const struct sftp_attrs size = {
-		.has = SFTP_ATTR_SIZE,
-		.size = upload->end,
-	};
-	struct upload_lane *first = &upload->lanes[0];
 
 	upload->closing = true;
-	/* The old file went on behind what was sent again. */
-	if (upload->kind == UPLOAD_RESTART && upload->old_size > upload->end &&
-	    !upload_need(first, SFTP_FSETSTAT, &size))
-		return false;
 	upload_set_mode(upload);
 	if (gateway->config->fsync &&
 	    sftp_can(gateway->channels[0].sftp, SFTP_FSYNC) &&
-	    !upload_need(first, SFTP_FSYNC, NULL))
+	    !upload_need(&upload->lanes[0], SFTP_FSYNC))
 		return false;
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
 		if (upload->lanes[i].state == LANE_OPEN) {
-			if (!upload_need(&upload->lanes[i], SFTP_CLOSE, NULL))
+			if (!upload_need(&upload->lanes[i], SFTP_CLOSE))
 				return false;
 			upload->lanes[i].state = LANE_CLOSED;
 		}

@@ -31,7 +31,9 @@ from test_cut_client import kill
 from transfer import MODES, Ftp
 
 SMALL, BIG = (1, 5000), 5_000_000
-OLD = b"the old file\n" * 100
+# KEPT is what REST keeps of the old file.
+KEPT = b"the old file\n" * 100
+OLD = KEPT + bytes(1_000_000)
 
 HOLD = pathlib.Path(__file__).parent / "hold_sftp.py"
 
@@ -169,9 +171,10 @@ POINTS = [
 class Cell:
     """An upload that stops at a point."""
 
-    def __init__(self, point, size, mode, folder):
+    def __init__(self, point, size, mode, folder, kind="STOR"):
         self.point, self.size, self.mode = point, size, mode
         self.new, self.folder = content(size), folder
+        self.kind, self.in_place = kind, kind != "STOR"
         self.codes, self.ftp, self.held = [], None, None
         self.data = self.connect = None
         self.folder.mkdir(parents=True)
@@ -179,7 +182,7 @@ class Cell:
         self.path.write_bytes(OLD)
 
     def __str__(self):
-        return f"{self.point.name}, {self.size} bytes, {self.mode}"
+        return f"{self.kind} {self.point.name}, {self.size} bytes, {self.mode}"
 
     def open(self, tunnel, holder):
         """Open the session."""
@@ -193,7 +196,10 @@ class Cell:
             self.data = self.connect()
         if self.point.sent is None:
             return
-        self.ftp.command(f"STOR {self.path}")
+        if self.kind == "REST":
+            self.ftp.exchange(f"REST {len(KEPT)}", "350")
+        verb = "APPE" if self.kind == "APPE" else "STOR"
+        self.ftp.command(f"{verb} {self.path}")
         if self.point.name == "unconnected":
             # What comes behind it on the connection to culvert has been read.
             self.ftp.wait_taken()
@@ -254,18 +260,52 @@ class Cell:
         """Return the names beside the target."""
         return [name for name in os.listdir(self.folder) if name != "file"]
 
+    def check_in_place(self):
+        """Fail unless the target has a part of the new file, without gaps.
+
+        Before the first byte was written, it may be the old file.
+        """
+        got = self.path.read_bytes()
+        before = {"STOR": b"", "APPE": OLD, "REST": KEPT}[self.kind]
+        good = got == OLD or (before + self.new).startswith(got) and \
+            len(got) >= len(before)
+        assert good, f"{self}: {len(got)} bytes"
+        if got == OLD or len(got) < len(before + self.new):
+            if self.codes and self.point.sent is not None:
+                assert not self.codes[0].startswith("2"), \
+                    f"{self}: {self.codes}"
+
     def check(self, may_end=False):
         """Fail unless the target is the old file, or the new one if it may be.
 
         may_end: the client has sent the rest, and the end, after the fault.
         """
+        if self.in_place:
+            self.check_in_place()
+            return
         got = self.path.read_bytes()
-        assert got in (OLD, self.new), \
-            f"{self}: {len(got)} bytes, replies {self.codes}"
+        good = got in (OLD, self.new)
+        assert good, f"{self}: {len(got)} bytes, replies {self.codes}"
         if got == self.new:
             assert self.point.ended or may_end, f"{self}: it was replaced"
         elif self.codes and self.point.sent is not None:
             assert not self.codes[0].startswith("2"), f"{self}: {self.codes}"
+
+
+def in_place_cells(folder):
+    """Return cells whose uploads write to the target itself.
+
+    STOR is for a culvert with --upload in-place.
+    """
+    found = []
+    points = [point for point in POINTS if "RENAME" not in point.rule]
+    for kind in "STOR", "APPE", "REST":
+        for number, point in enumerate(points):
+            size = (SMALL[1], BIG)[number % 2]
+            found.append(Cell(point, size, point.mode or "passive",
+                              folder / f"{kind}-{point.name}", kind))
+            found[-1].in_place = True
+    return found
 
 
 def cells_in(folder):
@@ -486,4 +526,35 @@ def test_ssh_stopped(name, tunnel, holder, tmp):
         settle(cells)
         check_all(cells)
     tunnel.stop()
+    check_all(cells)
+
+
+# ---- in-place uploads ----
+
+@pytest.fixture
+def in_place(far, start_culvert):
+    """Return a culvert whose gateway always writes in place."""
+    return start_culvert("sftp/0", sshd=far, options=[
+        "-vv", "--upload", "in-place"], retry="forever")
+
+
+@pytest.mark.parametrize("name", ["killed-data-first", "data-reset", "abor",
+                                  "server-killed"])
+def test_in_place(name, in_place, holder, tmp):
+    """What is left has no gap, and nothing old behind it."""
+    cells = in_place_cells(tmp)
+    with playing(cells, in_place, holder):
+        strike_each(name, cells)
+        settle(cells)
+    in_place.stop()
+    check_all(cells)
+
+
+def test_in_place_link(in_place, holder, tmp):
+    """The same if the link is lost."""
+    cells = in_place_cells(tmp)
+    with playing(cells, in_place, holder):
+        kill_ssh(in_place, None)
+        go_on(cells)
+    in_place.stop()
     check_all(cells)

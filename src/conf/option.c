@@ -329,8 +329,10 @@ take_number(const struct option_entry *option, const char *text, uint64_t *ret,
 	if (size)
 		return option_refuse(why, why_size,
 		    "expected a size like 64M, from %" PRIu64 "K to %" PRIu64
-		    "M",
-		    option->low >> 10, option->high >> 20);
+		    "%s",
+		    option->low >> 10,
+		    option->high >> (option->high < 1 << 20 ? 10 : 20),
+		    option->high < 1 << 20 ? "K" : "M");
 	return option_refuse(why, why_size,
 	    "expected %s from %" PRIu64 " to %" PRIu64,
 	    seconds ? "seconds" : "a number", option->low, option->high);

@@ -455,6 +455,7 @@ test_bad(void **state)
 		    "--max-window 64: expected a size like 64M, from 128K to "
 		    "1024M" },
 		{ "--max-window 2G h", "--max-window 2G" },
+		{ "--sftp-max-packet 1 h", "from 1K to 256K" },
 		{ "--max-window 64MB h", "--max-window 64MB" },
 		{ "--max-memory 1M h", "--max-memory 1M: expected" },
 		{ "--max-memory 65G h", "to 65536M" },

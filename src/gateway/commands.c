@@ -398,14 +398,31 @@ commands_feat(struct gateway *gateway, const char *argument, size_t len)
 	    list_write_facts(LIST_ALL_FACTS, gateway->facts, true, facts));
 }
 
+/* Clients that speak UTF-8 send this when FEAT names it
+ * (draft-ietf-ftpext-utf-8-option-00). */
+static void
+commands_utf8(struct gateway *gateway, const char *state)
+{
+	bool off = strcasecmp(state, " OFF") == 0;
+
+	gateway->charset = off ? gateway->config->charset : NULL;
+	if (gateway->charset == NULL)
+		gateway_finish(gateway, "200 Names pass byte for byte.");
+	else
+		gateway_finish(gateway,
+		    "200 Names are in the character set of "
+		    "--client-charset.");
+}
+
 static void
 commands_opts(struct gateway *gateway, const char *argument, size_t len)
 {
 	char facts[LIST_FACTS_MAX];
 
-	if (strncasecmp(argument, "UTF8", 4) == 0 ||
-	    strncasecmp(argument, "UTF-8", 5) == 0) {
-		gateway_finish(gateway, "200 Names pass byte for byte.");
+	if (strncasecmp(argument, "UTF8", 4) == 0) {
+		commands_utf8(gateway, argument + 4);
+	} else if (strncasecmp(argument, "UTF-8", 5) == 0) {
+		commands_utf8(gateway, argument + 5);
 	} else if (strncasecmp(argument, "MLST", 4) == 0 &&
 	    (argument[4] == ' ' || argument[4] == '\0')) {
 		len = len > 5 ? len - 5 : 0;

@@ -553,6 +553,7 @@ gateway_new(const struct gateway_config *config,
 	gateway->type = 'A';
 	gateway->facts = LIST_ALL_FACTS;
 	gateway->umask = -1;
+	gateway->charset = config->charset;
 	line_reader_init(&gateway->input, LIMIT_GATEWAY_LINE,
 	    LIMIT_GATEWAY_INPUT);
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {

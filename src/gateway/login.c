@@ -189,6 +189,7 @@ login_rein(struct gateway *gateway, const char *argument, size_t len)
 		return;
 	}
 	gateway->type = 'A';
+	gateway->charset = gateway->config->charset;
 	gateway_data_reset_it(gateway);
 	gateway_finish(gateway, "220 Send USER.");
 }

@@ -30,8 +30,8 @@ char *
 names_path(struct gateway *gateway, const char *argument, size_t len)
 {
 	char name[PATH_TEXT_MAX];
-	long n = charset_to_server(gateway->config->charset, argument, len,
-	    name, sizeof(name));
+	long n = charset_to_server(gateway->charset, argument, len, name,
+	    sizeof(name));
 	char *path = n < 0 ? NULL : names_resolve(gateway, name, (size_t)n);
 
 	if (path != NULL && login_permits(gateway, path))
@@ -56,8 +56,8 @@ size_t
 names_for_client(struct gateway *gateway, const struct sftp_string *name,
     char *ret, size_t size)
 {
-	long n = charset_to_client(gateway->config->charset,
-	    (const char *)name->bytes, name->len, ret, size);
+	long n = charset_to_client(gateway->charset, (const char *)name->bytes,
+	    name->len, ret, size);
 
 	if (n >= 0)
 		return (size_t)n;

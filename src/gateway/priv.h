@@ -91,10 +91,11 @@ struct gateway {
 	bool read_only;
 	bool changes; /* the latest command changes something on the server */
 	char type;    /* 'A' or 'I' */
-	uint64_t restart;  /* REST, for the next command */
-	char *rename_from; /* RNFR, for the next command */
-	unsigned facts;	   /* OPTS MLST */
-	int umask;	   /* SITE UMASK; -1: the server's */
+	uint64_t restart;	 /* REST, for the next command */
+	char *rename_from;	 /* RNFR, for the next command */
+	unsigned facts;		 /* OPTS MLST */
+	int umask;		 /* SITE UMASK; -1: the server's */
+	struct charset *charset; /* of the config; NULL after OPTS UTF8 ON */
 	enum {
 		DATA_NONE,
 		DATA_LISTENING,

@@ -294,6 +294,12 @@ test_names_of_a_character_set(void **state)
 	snprintf(reply, sizeof(reply), "257 \"%s/\x82t\x82\" ", env->directory);
 	gatewayenv_command(env, "PWD", reply);
 	assert_int_equal(mode(env, "\xc3\xa9t\xc3\xa9") & 0700, 0700);
+	/* A client that speaks UTF-8 says so. */
+	SAY(env, { "OPTS UTF8 ON", "200 " }, { "MKD \xc3\xa8", "257 " },
+	    { "OPTS UTF8 OFF", "200 " }, { "RMD \x8a", "250 " },
+	    { "OPTS UTF8", "200 " }, { "CWD \xc3\xa8", "550 " },
+	    { "REIN", "220 " }, { "USER u", "331 " }, { "PASS p", "230 " },
+	    { "CWD \x82t\x82", "250 " });
 	charset_free(env->config.charset);
 	env->config.charset = NULL;
 }

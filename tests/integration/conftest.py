@@ -39,7 +39,7 @@ sys.pycache_prefix = str(pathlib.Path(__file__).parents[2] / "build/pycache")
 sys.dont_write_bytecode = False
 
 # More fixtures; tests import from them as well.
-pytest_plugins = ["sessions"]
+pytest_plugins = ["sessions", "gatewaycell"]
 pytest.register_assert_rewrite("documents")
 
 import clients

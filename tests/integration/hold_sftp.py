@@ -1,17 +1,18 @@
 #!/usr/bin/python3
 """An SFTP server for tests that stops at a packet: a Subsystem of sshd.
 
-    hold_sftp.py SOCKET
+    hold_sftp.py SOCKET [ARGUMENT ...]
 
-It runs OpenSSH's sftp-server, and passes packets on in both directions.  When
-it sees a REALPATH, with which a session of the gateway begins, it connects to
-SOCKET, sends its pid and that of sftp-server, and waits for a line: a rule, or
-"go".  The further channels of an upload, which send no REALPATH, have no rule.
+It runs OpenSSH's sftp-server with these arguments, and passes packets on in
+both directions.  When it sees a REALPATH, with which a session of the gateway
+begins, it connects to SOCKET, sends its pid and that of sftp-server, and waits
+for a line: a rule, or "go".  The further channels of an upload, which send no
+REALPATH, have no rule.
 
-    hold request TYPE   wait before the first request of that type passes
-    hold reply TYPE     the same with the reply to such a request
-    fail TYPE N STATUS  answer the Nth such request, and each later one, with
-                        that status; the server does not get it
+    hold request TYPE N  wait before the Nth request of that type passes
+    hold reply TYPE N    the same with the reply to such a request
+    fail TYPE N STATUS   answer the Nth such request, and each later one, with
+                         that status; the server does not get it
 
 Once it waits it sends "held"; it continues after "go", or when the connection
 ends.  The other direction is not held.  It imports little, because it is
@@ -80,7 +81,10 @@ class Proxy:
 
     def is_held(self, stream, what, name):
         """Hold the stream if the rule says so."""
-        stream.held = self.rule == ["hold", what, name]
+        if self.rule[:3] != ["hold", what, name]:
+            return False
+        self.count += 1
+        stream.held = self.count == int(self.rule[3])
         if stream.held:
             self.test.sendall(b"held\n")
         return stream.held
@@ -148,10 +152,10 @@ class Proxy:
                     work[stream]()
 
 
-def main(path):
+def main(path, *arguments):
     """Start the server, and stand before it."""
     there, back = os.pipe(), os.pipe()
-    pid = os.posix_spawn(SERVER, [SERVER], {}, file_actions=[
+    pid = os.posix_spawn(SERVER, [SERVER, *arguments], {}, file_actions=[
         (os.POSIX_SPAWN_DUP2, there[0], 0),
         (os.POSIX_SPAWN_DUP2, back[1], 1)])
     os.close(there[0])
@@ -160,4 +164,4 @@ def main(path):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -9,7 +9,6 @@ import itertools
 import os
 import re
 import signal
-import subprocess
 import time
 
 import pytest
@@ -18,7 +17,8 @@ import clients
 import scripted
 from process import until, wait_gone
 from servers import KINDS
-from transfer import MODES, PART, Ftp, check_early_end, modes, wait_size
+from transfer import (MODES, PART, Ftp, check_early_end, hand_over, kill,
+                      modes, wait_size)
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 
@@ -49,21 +49,6 @@ def tunnel(one, start_culvert):
 def place(one, tmp):
     """Return a directory of the server's, ours alone."""
     return one.mkdir(tmp.name)
-
-
-def hand_over(*wires):
-    """Give our sockets to a process of its own, so that it can be killed."""
-    holder = subprocess.Popen(["sleep", "1000"],
-                              pass_fds=[wire.sock.fileno() for wire in wires])
-    for wire in wires:
-        wire.close()
-    return holder
-
-
-def kill(process):
-    """End a child as a crash does, and reap it."""
-    process.kill()
-    process.wait()
 
 
 def check_log(tunnel, kind, place):

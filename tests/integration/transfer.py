@@ -4,9 +4,11 @@ A mode is "passive" or "active".
 """
 
 import contextlib
+import fcntl
 import functools
 import os
 import select
+import subprocess
 
 import pytest
 
@@ -223,3 +225,25 @@ def replies_until(control, start):
         if reply.startswith(start):
             return found
         found.append(reply)
+
+
+def hand_over(*wires):
+    """Give our sockets to a process of its own, so that it can be killed.
+
+    The kernel then ends them in that order.
+    """
+    fds = []
+    for wire in wires:
+        fds.append(fcntl.fcntl(wire.sock, fcntl.F_DUPFD_CLOEXEC,
+                               fds[-1] + 1 if fds else 3))
+    holder = subprocess.Popen(["sleep", "1000"], pass_fds=fds)
+    for fd, wire in zip(fds, wires):
+        os.close(fd)
+        wire.close()
+    return holder
+
+
+def kill(process):
+    """End a child as a crash does, and reap it."""
+    process.kill()
+    process.wait()

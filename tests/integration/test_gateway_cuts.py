@@ -1,0 +1,233 @@
+"""Transfers of the gateway that are cut, beside test_gateway_faults.py.
+
+Uploads in place, uploads that the server refuses, several sessions with one
+file, and downloads.
+"""
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+import sshd as sshd_module
+from clients import Target
+from gatewaycell import (BEGUN, BIG, LINK_FAULTS, OLD, POINTS, Cell, Point,
+                         aborted, check_all, go_on, in_place_cells, kill_ssh,
+                         killed, playing, settle, strike_each)
+from transfer import Ftp
+
+
+@pytest.mark.parametrize("name", ["killed-data-first", "data-reset", "abor",
+                                  "server-killed"])
+def test_in_place(name, in_place, holder, tmp):
+    """What is left has no gap, and nothing old behind it."""
+    cells = in_place_cells(tmp)
+    with playing(cells, in_place, holder):
+        strike_each(name, cells)
+        settle(cells)
+    in_place.stop()
+    check_all(cells)
+
+
+def test_in_place_link(in_place, holder, tmp):
+    """The same if the link is lost."""
+    cells = in_place_cells(tmp)
+    with playing(cells, in_place, holder):
+        kill_ssh(in_place, None)
+        go_on(cells)
+    in_place.stop()
+    check_all(cells)
+
+
+# ---- the server refuses ----
+
+REFUSALS = {
+    "OPEN": ("fail OPEN 1 3", "553"),
+    "first-WRITE": ("fail WRITE 1 4", "552"),
+    "WRITE": ("fail WRITE 5 4", "552"),
+    "no-space": ("fail WRITE 5 14", "552"),
+    "quota": ("fail CLOSE 1 15", "552"),
+    "CLOSE": ("fail CLOSE 1 4", "552"),
+    "RENAME": ("fail RENAME 1 4", "553"),
+}
+
+
+def refused(name, folder, **how):
+    """Return a cell whose upload is refused by the server, and the reply."""
+    rule, code = REFUSALS[name]
+    cell = Cell(Point(name, rule, 0), BIG, "passive", folder / name, **how)
+    return cell, code
+
+
+def play_refused(cells, gateway, holder):
+    """Play uploads that the server refuses."""
+    for cell, code in cells:
+        cell.open(gateway, holder)
+        try:
+            cell.run()
+            assert cell.codes == [code], cell
+        finally:
+            cell.give_up()
+    settle([cell for cell, _ in cells])
+    check_all([cell for cell, _ in cells])
+
+
+def test_refused(gateway, holder, tmp):
+    """A request of the upload is refused."""
+    play_refused([refused(name, tmp) for name in REFUSALS], gateway, holder)
+
+
+def test_refused_in_place(in_place, holder, tmp):
+    """The same in place: what was written before stays, without a gap."""
+    play_refused([
+        refused(name, tmp / kind, kind=kind, in_place=True)
+        for name in REFUSALS if name != "RENAME"
+        for kind in ("STOR", "APPE", "REST")], in_place, holder)
+
+
+@pytest.fixture
+def small_disk(tmp):
+    """Return the directory of a small file system."""
+    place = tmp / "disk"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", place],
+                   check=True)
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+@pytest.mark.parametrize("upload", ["atomic", "in-place"])
+@pytest.mark.parametrize("how", ["full", "read-only"])
+def test_disk(how, upload, small_disk, start_sshd, start_culvert):
+    """A disk that is full, or read-only."""
+    cell = Cell(BEGUN, BIG, "passive", small_disk / "folder")
+    cell.in_place = upload == "in-place"
+    if how == "read-only":
+        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    # It sees the mounts that exist now.
+    gateway = start_culvert("sftp/0", sshd=start_sshd(sshd_module.QUICK),
+                           options=["-vv", "--upload", upload])
+    with Ftp(Target(*gateway.listeners[0], "anybody", "x")) as cell.ftp:
+        cell.run()
+        assert cell.codes == ["552" if how == "full" else "553"]
+    gateway.stop()
+    check_all([cell])
+
+
+# ---- several sessions ----
+
+def test_two_in_place(in_place, holder, tmp):
+    """Two uploads to one file in place do not mix: the second gets 450."""
+    first, second = (Cell(BEGUN, BIG, "passive", tmp / name)
+                     for name in ("first", "second"))
+    second.path = first.path
+    for cell in first, second:
+        cell.open(in_place, holder)
+    with first.ftp, second.ftp:
+        first.start()
+        first.data.send(first.new[:1000])
+        for verb in "STOR", "APPE":
+            connect = second.ftp.prepare("passive")
+            data = connect()
+            second.ftp.exchange(f"{verb} {first.path}", "450")
+            data.expect_reset()
+        first.data.send(first.new[1000:])
+        first.data.half_close()
+        first.ftp.expect("226")
+        assert first.path.read_bytes() == first.new
+        second.ftp.store("passive", f"APPE {first.path}", b"more")
+    assert first.path.read_bytes() == first.new + b"more"
+
+
+def test_two_atomic(gateway, holder, tmp):
+    """Of two uploads to one name at the same time, the last one stays."""
+    cells = [Cell(BEGUN, size, "passive", tmp / str(size))
+             for size in (BIG, BIG + 1)]
+    cells[1].path = cells[0].path
+    for cell in cells:
+        cell.open(gateway, holder)
+        cell.start()
+    part = 100_000
+    for place in range(0, BIG, part):
+        for cell in cells:
+            cell.data.send(cell.new[place:place + part])
+    for cell in cells:
+        assert cell.path.read_bytes() == OLD
+    cells[1].data.send(cells[1].new[BIG:])
+    for cell in reversed(cells):
+        cell.data.half_close()
+        cell.ftp.expect("226")
+        got = cell.path.read_bytes()
+        assert len(got) == cell.size and got == cell.new
+        cell.give_up()
+    settle(cells)
+
+
+@pytest.mark.parametrize("how", ["killed", "abor", "ssh-killed"])
+def test_stou(how, gateway, holder, tmp):
+    """What STOU has made is removed."""
+    cells = [Cell(point, BIG, "passive", tmp / point.name, kind="STOU")
+             for point in POINTS if point.name in ("opening", "begun", "sent")]
+    with playing(cells, gateway, holder):
+        if how == "ssh-killed":
+            kill_ssh(gateway, None)
+        for cell in cells:
+            if how == "killed":
+                killed("data", "control")(cell)
+            elif how == "abor":
+                aborted(cell, False)
+        settle(cells)
+    check_all(cells)
+
+
+# ---- downloads ----
+
+def begin_download(gateway, holder, path, rule=None):
+    """Begin to download a big file; returns (session, held, data)."""
+    with open(path, "wb") as file:
+        os.truncate(file.fileno(), 1 << 30)
+    ftp, held = holder.open(rule, lambda: Ftp(
+        Target(*gateway.listeners[0], "anybody", "x")))
+    data = ftp.begin("passive", f"RETR {path}")
+    data.read(1000)
+    return ftp, held, data
+
+
+def truncate(gateway, held_sshd, held, path):
+    """Truncate the file."""
+    del gateway, held_sshd, held
+    os.truncate(path, 10_000)
+
+
+def kill_server(gateway, held_sshd, held, path):
+    """Kill sftp-server."""
+    del gateway, held_sshd, path
+    os.kill(held.server, signal.SIGKILL)
+
+
+DOWNLOAD_FAULTS = {
+    "truncated": (truncate, ("451",)),
+    "server-killed": (kill_server, ("426",)),
+    "refused": (lambda *_: None, ("451",)),
+    **{name: (lambda gateway, held_sshd, held, path, fault=fault:
+              fault(gateway, held_sshd), ("426",))
+       for name, fault in LINK_FAULTS.items()},
+}
+
+
+@pytest.mark.parametrize("name", DOWNLOAD_FAULTS)
+def test_download(name, gateway, holder, held_sshd, tmp):
+    """A download that is cut does not end as a whole one does."""
+    fault, codes = DOWNLOAD_FAULTS[name]
+    ftp, held, data = begin_download(
+        gateway, holder, tmp / "file",
+        "fail READ 300 4" if name == "refused" else None)
+    with ftp, data:
+        fault(gateway, held_sshd, held, tmp / "file")
+        data.expect_reset()
+        assert ftp.read_reply()[:3] in codes
+        if name in ("truncated", "refused"):
+            ftp.exchange("PWD", "257")
+        else:
+            ftp.expect("421")

@@ -139,8 +139,8 @@ LEGS = {
 }
 
 # The address of ftp.plant is not the same on all hosts.
-PLANT = {"near_end": "192.0.2.1", "near": "192.0.2.1",
-         "far": "203.0.113.4", "far_end": "203.0.113.4"}
+PLANT = {**dict.fromkeys(["near_end", "near"], "192.0.2.1"),
+         **dict.fromkeys(["far", "far_end"], "203.0.113.4")}
 
 HOSTS = """\
 127.0.0.1 localhost
@@ -233,6 +233,7 @@ UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 LogLevel DEBUG1
+Subsystem sftp internal-sftp
 """
 
 # Runs in the mount namespace of one command, so it affects no other process.
@@ -246,8 +247,8 @@ exec "$@"
 """
 
 SSHD = """\
-mount -t tmpfs -o mode=755 tmpfs /run
-mkdir /run/sshd
+mount -t tmpfs -o mode=755 tmpfs /run && mkdir /run/sshd
+mount --bind "$2" /srv
 exec /usr/sbin/sshd -D -e -f "$1"
 """
 
@@ -262,6 +263,7 @@ class World:
     def __init__(self, topology, directory):
         self.topology, self.dir = topology, directory
         self.root, self.alice = directory / "root", directory / "alice"
+        (directory / "srv/alice").mkdir(parents=True)
         for home in self.root, self.alice:
             (home / ".ssh").mkdir(0o700, parents=True)
         for name in "host_key", "user_key":
@@ -332,7 +334,8 @@ class World:
         config.write_text("\n".join((SSHD_CONFIG.format(
             port=SSH_PORT, dir=self.dir), *lines, "")))
         process = Process(
-            self.argv("far", ["sh", "-euc", SSHD, "sshd", config]), "sshd")
+            self.argv("far", ["sh", "-euc", SSHD, "sshd", config,
+                              self.dir / "srv"]), "sshd")
         try:
             process.wait_line("^Server listening on ")
             yield process
@@ -556,8 +559,7 @@ class Holder:
         until(lambda: sum(len(said(self.sshd, pattern, start))
                           for pattern in REQUESTS.values()) == tries,
               "sshd has received the requests")
-        # sshd logs a denial at once, but the line may be read later.  So read
-        # up to the line about one more request.
+        # A denial may be read later: read up to the line of one more request.
         end = self.sshd.mark()
         self.ssh("-W fence:2 DEST")
         self.sshd.wait_line("target fence port 2$", start=end)

@@ -26,6 +26,7 @@ import pytest
 from clients import make_file
 from culvert import PROGRAM, REPO
 from culvert import said as culvert_said
+import documents_sftp
 from documents import (  # noqa: F401
     OWN, Client, FtpServer, Leg, PrintedCulvert, _world, parse, world)
 from process import FAILSAFE, Process, until
@@ -47,6 +48,8 @@ LEGS = {
     "Profiles and static tunnels":
         [Leg(**OWN), FAR, Leg("near", "far_end", modes=("passive",))],
     "From stunnel or FTPS": [Leg(**OWN)],
+    "From plain FTP to SFTP": [documents_sftp.LEG],
+    "FTP-SFTP conversion": [documents_sftp.LEG],
 }
 
 # Of sections that print none; doc/topologies.md has them.
@@ -93,6 +96,12 @@ def start_servers(stack, world, title, directories):
     """Start the servers of a section; return its clients."""
     section, found = SECTIONS[title], []
     for leg, commands in zip(LEGS[title], clients(section)):
+        if leg.server == "sftp":
+            server = documents_sftp.SftpFiles(world, title)
+            stack.callback(server.stop)
+            found.append(documents_sftp.SftpClient(
+                world, leg, server, commands, leg.modes[0]))
+            continue
         host, directory = world.topology.hosts[leg.server], directories()
         lines = section.texts("vsftpd")
         if lines:

@@ -20,11 +20,15 @@ import re
 
 import pytest
 
+import documents_sftp
 from documents import (  # noqa: F401
-    FOR_ALL, KINDS, LEGS, SECTIONS, TEXT, Client, FtpServer, Holder,
+    FOR_ALL, KINDS, SECTIONS, TEXT, Client, FtpServer, Holder,
     PrintedCulvert, _world, check_least, network, world)
+from documents import LEGS as FTP_LEGS
 
 # pylint: disable=redefined-outer-name
+
+LEGS = {**FTP_LEGS, **documents_sftp.LEGS}
 
 
 @pytest.fixture
@@ -41,12 +45,17 @@ def clients(stack, world, title, number, directories):
     """Start the servers of a section; return its clients."""
     servers, found = {}, []
     for leg, commands in zip(LEGS[title], SECTIONS[title].client_commands):
-        if leg.server not in servers:
+        kind = Client
+        if leg.server == "sftp":
+            kind = documents_sftp.SftpClient
+            servers[leg.server] = documents_sftp.SftpFiles(world, title)
+            stack.callback(servers[leg.server].stop)
+        elif leg.server not in servers:
             servers[leg.server] = FtpServer(
                 world.topology.hosts[leg.server], leg, directories())
             stack.callback(servers[leg.server].stop)
-        found.append(Client(world, leg, servers[leg.server], commands,
-                            leg.modes[number]))
+        found.append(kind(world, leg, servers[leg.server], commands,
+                          leg.modes[number]))
     return found
 
 
@@ -66,7 +75,10 @@ def test_section(world, start, directories, tmp, title, number):
         with start(section).running(section.texts("text")[0]):
             for client in found:
                 client.use(tmp)
-        check_least(world, sshd, line, section.words[-1])
+        if title in FTP_LEGS:
+            check_least(world, sshd, line, section.words[-1])
+        else:
+            documents_sftp.check_sftp_only(world, sshd, section.words[-1])
 
 
 @pytest.mark.parametrize("title", [
@@ -167,7 +179,7 @@ def test_all_of_it_is_tested():
 
 def test_key_lines_are_whole():
     """Each can be copied and is complete."""
-    for title in LEGS:
+    for title in FTP_LEGS:
         for line in SECTIONS[title].texts("authorized_keys"):
             assert re.fullmatch(
                 r'restrict,port-forwarding,command="/bin/false"'

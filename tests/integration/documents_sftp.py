@@ -1,0 +1,63 @@
+"""Sections of the documents whose files are on the SFTP server of sshd.
+
+The FTP server is culvert, so there is no other one to start.  sshd sees a
+directory of the test as /srv.
+"""
+
+import filecmp
+import os
+import shutil
+
+from documents import ALICE, PLACES, Client, Holder, Leg
+
+LEG = Leg("near", "sftp")
+
+# Of doc/topologies.md.
+LEGS = dict.fromkeys(["I. No FTP server, but an SFTP server",
+                      "I in one directory"], [LEG])
+
+# Where sessions begin, if not in alice's home.
+DIRECTORIES = {"I in one directory": "srv/alice/plant"}
+
+
+class SftpFiles:
+    """The files of alice, in a directory of hers that is empty at first."""
+
+    def __init__(self, world, title):
+        self.root = world.dir / DIRECTORIES.get(title, "alice")
+        for path in self.root, self.root / "in":
+            path.mkdir(parents=True, exist_ok=True)
+            os.chown(path, ALICE, ALICE)
+
+    def stop(self):
+        """Remove them, but not what else is there (.ssh)."""
+        for path in self.root.iterdir():
+            if path.is_dir() and not path.name.startswith("."):
+                shutil.rmtree(path)
+            elif path.is_file():
+                path.unlink()
+
+
+class SftpClient(Client):
+    """An FTP client whose files are compared; no FTP server has a log."""
+
+    def _check(self, done, pairs, modes):
+        assert done.returncode == 0, done.stdout
+        for here, there in pairs:
+            assert filecmp.cmp(here, self._server.root / there, False), here
+        assert not list(self._server.root.rglob(".culvert-*"))
+
+
+def check_sftp_only(world, sshd, destination):
+    """Fail if the key can do more than SFTP."""
+    with Holder(world, sshd, destination) as holder:
+        assert holder.logged_in
+        start = sshd.mark()
+        hosts = [place for place in PLACES if ":" not in place]
+        said = holder.ssh(*(f"-W '{host}:22' DEST" for host in hosts)).stdout
+        assert said.count("open refused by peer") == len(hosts), said
+        assert "refused local port forward: " in "\n".join(sshd.lines[start:])
+        said = holder.ssh(*(f"-O forward -R '{host}:0:localhost:9' DEST"
+                            for host in hosts)).stdout
+        assert said.count("forwarding failed") == len(hosts), said
+        assert "uid=" not in holder.ssh("DEST id").stdout

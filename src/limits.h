@@ -514,6 +514,8 @@
 #define LIMIT_CHECK_REPLY_MS 20000
 /* How long it waits for the end of a listing whose data keep coming. */
 #define LIMIT_CHECK_LISTING_MS 300000
+/* How long it waits for the removal of its test files, also after a signal. */
+#define LIMIT_CHECK_SETTLE_MS 5000
 /* How long it waits for the SSH connection.  A user may have to type a
  * password. */
 #define LIMIT_CHECK_SSH_MS 120000

@@ -62,6 +62,14 @@ check_find_last(struct check *check, enum finding finding)
 	return false;
 }
 
+bool
+check_link_holds(struct check *check)
+{
+	while (!check->wait.over && !link_is_up(links_first(check->link.links)))
+		uv_run(&check->loop, UV_RUN_ONCE);
+	return !check->wait.over;
+}
+
 /* ---- start-up ---- */
 
 /* Ends every wait, and so all steps. */
@@ -232,7 +240,7 @@ check_verdict(struct check *check)
 	const struct suggest_modes *modes = check->suggest.modes;
 	struct suggest_command *command = &check->suggest.command;
 	enum options_mode mode = suggest_mode(check->conf, modes);
-	char text[SUGGEST_MAX], key[SUGGEST_MAX];
+	char text[SUGGEST_MAX], key[SUGGEST_MAX], sshd[SUGGEST_MAX];
 	const struct report_end end = {
 		.destination = tunnel != NULL ?
 		    tunnel :
@@ -241,6 +249,10 @@ check_verdict(struct check *check)
 		.changed = tunnel == NULL && command->has_capitals,
 		.key_line = key,
 		.key_place = fact(&check->facts, FACT_KEY_PLACE),
+		.ftp = suggest_has_ftp(check->conf),
+		.sftp = suggest_has_sftp(check->conf),
+		.sshd_config = sshd,
+		.sshd_host = fact(&check->facts, FACT_HOST),
 	};
 
 	command->options = options->given;
@@ -253,6 +265,8 @@ check_verdict(struct check *check)
 		command->mode = mode;
 	suggest_command(command, text, sizeof(text));
 	suggest_key_line(check->conf, modes, mode, key, sizeof(key));
+	suggest_sshd_config(check->conf, fact(&check->facts, FACT_USER), sshd,
+	    sizeof(sshd));
 	if (!report_finish(&check->report, &end)) {
 		log_err("cannot write the report");
 		return CHECK_FAILS;
@@ -335,6 +349,8 @@ check_run(const struct check_options *options)
 	struct monitor_options monitor = {
 		.first = &options->link,
 		.n = 1,
+		/* After a ^C, ssh carries the removal of temporary files. */
+		.leaves_terminal = suggest_has_sftp(options->options),
 	};
 	struct user become = { .name = NULL };
 	int status = CHECK_FAILS;

@@ -82,6 +82,10 @@ void check_find_as(struct check *check, enum finding finding,
 /* Reports a finding on which all later steps depend.  Returns false. */
 bool check_find_last(struct check *check, enum finding finding);
 
+/* Failures mean nothing if the link was lost.  Then this waits for its down(),
+ * and returns false, as it does when the check is over. */
+bool check_link_holds(struct check *check);
+
 /* ---- the steps, in their order; false: the check ends ---- */
 
 /* ssh -G: step_config.c */
@@ -95,6 +99,9 @@ bool step_connect(struct check *check);
 
 /* A forward: step_forward.c */
 bool step_forward(struct check *check);
+
+/* ... of "sftp/": step_sftp.c */
+void step_sftp(struct check *check);
 
 /* Tries to bind the addresses on this host, before the process is confined. */
 void step_forward_bind(struct check *check);

@@ -303,8 +303,10 @@ judge_forward(struct judge *judge)
 	bool reached;
 
 	judge_set_facts(judge);
-	judge_look(judge);
 	judge_bind(judge);
+	if (judge->forward->sftp)
+		return;
+	judge_look(judge);
 	reached = judge_connect(judge);
 	judge_listen(judge);
 	if (judge->forward->remote)

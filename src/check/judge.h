@@ -53,8 +53,9 @@ struct judge {
 	bool tls_login;	       /* ... to log in, not only for listings */
 };
 
-/* Judges a forward.  facts has what is known already; before each finding this
- * sets the facts of its text. */
+/* Judges a forward; of "sftp/", only where it listens (step_sftp.c does the
+ * rest).  facts has what is known already; before each finding this sets the
+ * facts of its text. */
 void judge_forward(struct judge *judge);
 
 /* Why ssh has failed, by its messages. */

@@ -50,7 +50,7 @@ lacks_password(const struct login *login, const struct options *options)
 	bool lacks = false;
 
 	for (size_t i = 0; i < options->n_forwards; i++)
-		lacks |=
+		lacks |= !options->forwards[i].sftp &&
 		    netrc_find(login->text, login->len,
 			options->forwards[i].host, login->user, &found) != 0;
 	explicit_bzero(&found, sizeof(found));

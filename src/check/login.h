@@ -26,8 +26,8 @@ struct login {
 
 /*
  * Reads the file netrc, or ~/.netrc if that is NULL.  If a user is given and
- * the file has no password for the host of some forward, asks for it on the
- * terminal, unless --batch is set.  Blocks: for start-up only, before the
+ * the file has no password for the FTP server of some forward, asks for it on
+ * the terminal, unless --batch is set.  Blocks: for start-up only, before the
  * process is confined.  All of login is 0 before.
  */
 void login_read(struct login *login, const struct options *options,

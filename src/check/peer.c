@@ -111,6 +111,16 @@ peer_dial_addr(struct peer *peer, struct net *net, const struct addr *to)
 }
 
 void
+peer_sftp(struct peer *peer, struct link *link)
+{
+	peer->attempt.result = ATTEMPT_STARTED;
+	peer->stream = link_sftp(link, &peer_handler, peer);
+	if (peer->stream == NULL)
+		attempt_fail(&peer->attempt, -ECONNRESET,
+		    "the session could not be started");
+}
+
+void
 peer_close(struct peer *peer)
 {
 	stream_close(peer->stream);

@@ -13,6 +13,7 @@
 #include "check/facts.h"
 #include "check/wait.h"
 #include "net/sock.h"
+#include "ssh/link.h"
 #include "tunnel/side.h"
 
 struct attempt {
@@ -47,6 +48,9 @@ struct peer {
 /* Begins to connect: through a side, or to that address. */
 void peer_dial(struct peer *peer, struct side *side, const struct side_to *to);
 void peer_dial_addr(struct peer *peer, struct net *net, const struct addr *to);
+
+/* Begins to open a session with the subsystem sftp (ssh/link.h). */
+void peer_sftp(struct peer *peer, struct link *link);
 
 /* Closes it as failed. */
 void peer_fail(struct peer *peer, int err, const char *why);

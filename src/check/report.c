@@ -57,6 +57,41 @@ print_verdict(const struct report *report)
 		printf("\nTransfers will work.\n");
 }
 
+/* What the options of the key permit. */
+static const char *
+print_permitted(const struct report_end *end)
+{
+	if (!end->ftp)
+		return "SFTP (restrict,command)";
+	if (end->sftp)
+		return "SFTP (command) and forwarding "
+		       "(restrict,port-forwarding),\n"
+		       "and limit where sshd connects to (permitopen) and "
+		       "listens (permitlisten)";
+	return "forwarding (restrict,port-forwarding), forbid a shell "
+	       "(command),\n"
+	       "and limit where sshd connects to (permitopen) and listens "
+	       "(permitlisten)";
+}
+
+static void
+print_sshd_config(const struct report_end *end)
+{
+	const char *line = end->sshd_config;
+
+	printf("\nOr put these lines at the end of sshd_config of %s.  They "
+	       "permit only SFTP,\n"
+	       "below DIRECTORY, which must belong to root; without the last "
+	       "line, everywhere:\n\n",
+	    end->sshd_host);
+	while (*line != '\0') {
+		int len = (int)strcspn(line, "\n");
+
+		printf("    %.*s\n", len, line);
+		line += len + (line[len] == '\n');
+	}
+}
+
 static void
 print_end(const struct report *report, const struct report_end *end)
 {
@@ -68,14 +103,12 @@ print_end(const struct report *report, const struct report_end *end)
 		    end->changed ? "; replace the words in capitals:" : ":",
 		    end->command);
 	if (end->key_line[0] != '\0')
-		printf(
-		    "\nPut these options in front of the key in %s.\n"
-		    "They permit only forwarding (restrict,port-forwarding), "
-		    "forbid a shell (command),\n"
-		    "and limit where sshd connects to (permitopen) and "
-		    "listens (permitlisten):\n\n"
-		    "    %s\n",
-		    end->key_place, end->key_line);
+		printf("\nPut these options in front of the key in %s.\n"
+		       "They permit only %s:\n\n"
+		       "    %s\n",
+		    end->key_place, print_permitted(end), end->key_line);
+	if (end->sshd_config[0] != '\0')
+		print_sshd_config(end);
 }
 
 /* ---- for programs ---- */
@@ -139,12 +172,13 @@ transfers(const struct report *report)
 static bool
 print_json(const struct report *report, const struct report_end *end)
 {
-	json_t *all = json_pack("{s:o, s:O, s:s, s:o, s:o, s:o}", "destination",
-	    report_json_text(end->destination), "checks", report->checks,
-	    "transfers", transfers(report), "command",
+	json_t *all = json_pack("{s:o, s:O, s:s, s:o, s:o, s:o, s:o}",
+	    "destination", report_json_text(end->destination), "checks",
+	    report->checks, "transfers", transfers(report), "command",
 	    report_json_text(end->command), "authorized_keys",
 	    report_json_text(end->key_line), "authorized_keys_place",
-	    report_json_text(end->key_place));
+	    report_json_text(end->key_place), "sshd_config",
+	    report_json_text(end->sshd_config));
 	bool good = all != NULL && !report->incomplete &&
 	    json_dumpf(all, stdout, JSON_INDENT(2)) == 0 && puts("") >= 0;
 

@@ -38,6 +38,9 @@ struct report_end {
 	bool changed; /* it has words in capitals, to be replaced */
 	const char *key_line;
 	const char *key_place;
+	bool ftp, sftp;		 /* what the key is for */
+	const char *sshd_config; /* instead of the options of the key */
+	const char *sshd_host;	 /* where that is */
 };
 
 /* Prints the verdict.  False: standard output cannot be written. */

@@ -169,6 +169,10 @@ step_connect(struct check *check)
 	if (!connect_wait(check))
 		return connect_failed(check);
 	report_connection(check);
+	/* Each session of "sftp/" has a session of sshd, which sends small
+	 * packets at once. */
+	if (!suggest_has_ftp(check->conf))
+		return true;
 	if (facts_sshd_has_no_delay(&check->facts))
 		check_find(check, NAGLE_NEVER);
 	else if (check->conf->no_session)

@@ -4,12 +4,14 @@
  *	-L	sshd listens -- the FTP server
  *	-R	sshd listens for clients -- sshd listens for their data
  *		connections -- sshd connects to that listener -- the FTP server
+ *	sftp/	the SFTP server: step_sftp.c
  *
  * Most of these are tried even if those before them fail.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "check/check_priv.h"
 #include "check/probe.h"
 #include "tunnel/tunnel.h"
@@ -168,6 +170,23 @@ forward_judge(struct check *check, const struct forward *forward,
 	};
 }
 
+/* Tries everything that an FTP server needs, and reports the findings. */
+static void
+forward_try(struct check *check, const struct forward *forward,
+    struct judge_outcome *outcome)
+{
+	struct peer_listener control = { .listener = NULL };
+
+	if (forward->remote)
+		forward_try_remote(check, forward, outcome, &control);
+	else
+		forward_try_local(check, forward, outcome);
+	forward_probe(check, forward, outcome);
+	if (check_link_holds(check))
+		forward_judge(check, forward, outcome);
+	peer_unlisten(&control);
+}
+
 /* ---- check_priv.h ---- */
 
 /* Writes the forward as an option. */
@@ -176,7 +195,17 @@ forward_describe(const struct forward *forward, char text[FACT_MAX])
 {
 	bool bracket = strchr(forward->host, ':') != NULL;
 	bool bind6 = strchr(forward->bind, ':') != NULL;
+	char directory[FACT_MAX];
 
+	if (forward->sftp) {
+		log_escape(directory, sizeof(directory), forward->directory,
+		    strlen(forward->directory));
+		fact_text(text, "-L sftp/%s%s%s%s%u%s%s", bind6 ? "[" : "",
+		    forward->bind, bind6 ? "]" : "",
+		    *forward->bind != '\0' ? ":" : "", forward->port,
+		    *directory != '\0' ? ":" : "", directory);
+		return;
+	}
 	fact_text(text, "-%c %s%s%s%s%u:%s%s%s:%u", forward->remote ? 'R' : 'L',
 	    bind6 ? "[" : "", forward->bind, bind6 ? "]" : "",
 	    *forward->bind != '\0' ? ":" : "", forward->port,
@@ -189,24 +218,17 @@ step_forward(struct check *check)
 {
 	const struct forward *forward = &check->conf->forwards[check->forward];
 	struct judge_outcome *outcome = &check->outcomes[check->forward];
-	struct peer_listener control = { .listener = NULL };
 
 	facts_forget(&check->facts, SCOPE_FORWARD);
 	forward_describe(forward, check->facts.text[FACT_FORWARD]);
 	check->facts.kind = SERVER_UNKNOWN;
 	report_forward(&check->report, fact(&check->facts, FACT_FORWARD));
-	if (forward->remote)
-		forward_try_remote(check, forward, outcome, &control);
-	else
-		forward_try_local(check, forward, outcome);
-	forward_probe(check, forward, outcome);
-	/* Failures mean nothing if the link was lost; then wait for its down().
-	 */
-	while (!check->wait.over && !link_is_up(links_first(check->link.links)))
-		uv_run(&check->loop, UV_RUN_ONCE);
-	if (!check->wait.over)
+	if (forward->sftp) {
 		forward_judge(check, forward, outcome);
-	peer_unlisten(&control);
+		step_sftp(check);
+	} else {
+		forward_try(check, forward, outcome);
+	}
 	report_forward(&check->report, NULL);
 	return !check->wait.over;
 }
@@ -230,8 +252,10 @@ step_forward_bind(struct check *check)
 			.remote = forward->remote,
 			.bind = forward->bind,
 			.port = forward->port,
-			.server_host = forward->host,
+			.server_host =
+			    forward->sftp ? "127.0.0.1" : forward->host,
 			.server_port = forward->host_port,
+			.sftp = forward->sftp,
 			.policy = &policy,
 			.loop = &check->loop,
 			.net = check->net,

@@ -48,14 +48,38 @@ suggest_done(const struct text *text)
 	return !text->full;
 }
 
+/* ---- the kinds of forwards ---- */
+
+bool
+suggest_has_ftp(const struct options *options)
+{
+	bool ftp = false;
+
+	for (size_t i = 0; i < options->n_forwards; i++)
+		ftp |= !options->forwards[i].sftp;
+	return ftp;
+}
+
+bool
+suggest_has_sftp(const struct options *options)
+{
+	bool sftp = false;
+
+	for (size_t i = 0; i < options->n_forwards; i++)
+		sftp |= options->forwards[i].sftp;
+	return sftp;
+}
+
 /* ---- the mode ---- */
 
 enum options_mode
 suggest_mode(const struct options *options, const struct suggest_modes *modes)
 {
-	bool passive = true, active = true, known = options->n_forwards > 0;
+	bool passive = true, active = true, known = suggest_has_ftp(options);
 
 	for (size_t i = 0; i < options->n_forwards; i++) {
+		if (options->forwards[i].sftp)
+			continue;
 		known &= modes[i].known;
 		passive &= modes[i].passive;
 		active &= modes[i].active;
@@ -194,10 +218,29 @@ put_listen(struct text *text, const struct options *options,
 {
 	const char *host = suggest_far_host(options, forward, modes->ipv6);
 
-	if (!forward->remote && mode == OPTIONS_PASSIVE)
+	if (forward->sftp || (!forward->remote && mode == OPTIONS_PASSIVE))
 		return;
 	/* ssh requests an empty host for "*". */
 	put_permit(text, "permitlisten", strcmp(host, "*") == 0 ? "" : host, 0);
+}
+
+/* What sshd connects to.  In active mode that is not the data ports. */
+static void
+put_open(struct text *text, const struct options *options,
+    const struct forward *forward, enum options_mode mode)
+{
+	if (forward->remote)
+		put_remote_open(text, options, forward);
+	else if (!forward->sftp)
+		put_permit(text, "permitopen", forward->host,
+		    mode == OPTIONS_ACTIVE ? forward->host_port : 0);
+}
+
+/* The only program that sshd runs for "sftp/". */
+static const char *
+sftp_command(const struct options *options)
+{
+	return options->read_only ? "internal-sftp -R" : "internal-sftp";
 }
 
 bool
@@ -208,25 +251,36 @@ suggest_key_line(const struct options *options,
 	struct text text = { .at = ret, .size = size };
 	size_t before;
 
-	suggest_put(&text, "restrict,port-forwarding,command=\"/bin/false\"");
-	for (size_t i = 0; i < options->n_forwards; i++) {
-		const struct forward *forward = &options->forwards[i];
-
-		/* In active mode sshd does not connect to data ports. */
-		if (forward->remote)
-			put_remote_open(&text, options, forward);
-		else
-			put_permit(&text, "permitopen", forward->host,
-			    mode == OPTIONS_ACTIVE ? forward->host_port : 0);
-	}
+	suggest_put(&text, "restrict%s,command=\"%s\"",
+	    suggest_has_ftp(options) ? ",port-forwarding" : "",
+	    suggest_has_sftp(options) ? sftp_command(options) : "/bin/false");
+	for (size_t i = 0; i < options->n_forwards; i++)
+		put_open(&text, options, &options->forwards[i], mode);
 	before = text.len;
 	for (size_t i = 0; i < options->n_forwards; i++)
 		put_listen(&text, options, &options->forwards[i], &modes[i],
 		    mode);
 	/* Without any permitlisten, sshd may listen everywhere.  Only root can
 	 * listen on port 1. */
-	if (text.len == before)
+	if (text.len == before && suggest_has_ftp(options))
 		put_permit(&text, "permitlisten", "localhost", 1);
+	return suggest_done(&text);
+}
+
+bool
+suggest_sshd_config(const struct options *options, const char *user, char *ret,
+    size_t size)
+{
+	struct text text = { .at = ret, .size = size };
+
+	if (suggest_has_ftp(options))
+		text.full = true;
+	suggest_put(&text,
+	    "Match User %s\n"
+	    "    ForceCommand %s\n"
+	    "    DisableForwarding yes\n"
+	    "    ChrootDirectory DIRECTORY",
+	    user, sftp_command(options));
 	return suggest_done(&text);
 }
 

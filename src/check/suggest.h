@@ -22,6 +22,10 @@ struct suggest_modes {
 	bool ipv6; /* active mode uses the IPv6 loopback of the SSH server */
 };
 
+/* Is there a forward to an FTP server; or of "sftp/"? */
+bool suggest_has_ftp(const struct options *options);
+bool suggest_has_sftp(const struct options *options);
+
 /*
  * The --server-mode to suggest: the mode that the options name, if it works; a
  * mode that works if the other one does not; else OPTIONS_SAME.
@@ -31,12 +35,17 @@ enum options_mode suggest_mode(const struct options *options,
 
 /*
  * The options to put in front of the key in authorized_keys.  They permit only
- * the forwarding that these forwards need in that mode; doc/topologies.md has
- * the reasons.
+ * the forwarding that these forwards need in that mode, and SFTP if there is an
+ * "sftp/"; doc/topologies.md has the reasons.
  */
 bool suggest_key_line(const struct options *options,
     const struct suggest_modes *modes, enum options_mode mode, char *text,
     size_t size);
+
+/* The same for sshd_config, if all forwards are of "sftp/"; else an empty text.
+ */
+bool suggest_sshd_config(const struct options *options, const char *user,
+    char *text, size_t size);
 
 /*
  * Where sshd listens: with -R for FTP clients, with -L for data connections in

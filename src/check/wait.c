@@ -23,6 +23,7 @@ wait_init(struct wait *wait, uv_loop_t *loop, uint64_t connect_s)
 			.sshd = wait_ms(LIMIT_CHECK_SSHD_MS, connect_s),
 			.reply = wait_ms(LIMIT_CHECK_REPLY_MS, connect_s),
 			.listing = wait_ms(LIMIT_CHECK_LISTING_MS, connect_s),
+			.settle = wait_ms(LIMIT_CHECK_SETTLE_MS, connect_s),
 			.login = LIMIT_CHECK_SSH_MS,
 		},
 	};

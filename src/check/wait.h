@@ -23,6 +23,7 @@ struct wait_times {
 	uint64_t sshd;	   /* for sshd to listen or to connect */
 	uint64_t reply;	   /* for an FTP reply */
 	uint64_t listing;  /* for a listing whose data keep coming, in all */
+	uint64_t settle;   /* for the removal of test files at the end */
 	uint64_t login;	   /* for the SSH connection; a user may be typing */
 };
 

@@ -43,6 +43,44 @@ check_key(const struct options *options, enum options_mode mode,
 	    suggest_key_line(options, modes, mode, text, strlen(expected)));
 }
 
+static void
+test_sftp(void **state)
+{
+	static const struct suggest_modes modes[OPTIONS_FORWARDS_MAX] = {
+		[1] = { .known = true, .passive = true },
+	};
+	struct options options;
+	char text[SUGGEST_MAX];
+
+	(void)state;
+	PARSE(&options, "-L", "sftp/1:/in", "-L", "sftp/2", "h");
+	check_key(&options, OPTIONS_SAME, "restrict,command=\"internal-sftp\"");
+	assert_true(suggest_sshd_config(&options, "alice", text, sizeof(text)));
+	assert_string_equal(text,
+	    "Match User alice\n"
+	    "    ForceCommand internal-sftp\n"
+	    "    DisableForwarding yes\n"
+	    "    ChrootDirectory DIRECTORY");
+	assert_false(suggest_sshd_config(&options, "alice", text, 50));
+	/* No forward has a mode. */
+	assert_int_equal(suggest_mode(&options, modes), OPTIONS_SAME);
+	options_free(&options);
+	PARSE(&options, "-L", "sftp/1", "--read-only", "h");
+	check_key(&options, OPTIONS_SAME,
+	    "restrict,command=\"internal-sftp -R\"");
+	options_free(&options);
+	/* One to an FTP server, whose mode counts. */
+	PARSE(&options, "-L", "sftp/1", "-L", "2:localhost:21", "h");
+	check_key(&options, OPTIONS_SAME,
+	    "restrict,port-forwarding,command=\"internal-sftp\","
+	    "permitopen=\"localhost:*\",permitlisten=\"127.0.0.1:*\"");
+	assert_false(
+	    suggest_sshd_config(&options, "alice", text, sizeof(text)));
+	assert_string_equal(text, "");
+	assert_int_equal(suggest_mode(&options, modes), OPTIONS_PASSIVE);
+	options_free(&options);
+}
+
 /* Those of doc/topologies.md. */
 static void
 test_key(void **state)
@@ -242,6 +280,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_sftp),
 		cmocka_unit_test(test_key),
 		cmocka_unit_test(test_mode),
 		cmocka_unit_test(test_command),

@@ -12,18 +12,18 @@ _culvert_flags='-4 -6 -f -h -q -v --allow-tls --any-user --background --batch --
 _culvert_valued='-F -J -L -R -c -i -l -o -p --allow --allow-path
     --client-address --client-charset --client-data-host --client-ports
     --deny --deny-path --drain --far-address --foreign-port
-    --idle-exit --keepalive --link-wait --links --login-timeout --max-data
-    --max-lines --max-logins --max-memory --max-per-address --max-sessions
-    --max-window --metrics --rate --remote-newline --retry --server-data-host
-    --server-mode --session-rate --sftp-channels --sftp-max-packet
-    --sftp-requests --ssh --transfer-log --transfer-log-format --upload
-    --user'
+    --idle-exit --keepalive --link-wait --links --login-file --login-timeout
+    --max-data --max-lines --max-logins --max-memory --max-per-address
+    --max-sessions --max-window --metrics --rate --remote-newline --retry
+    --server-data-host --server-mode --session-rate --sftp-channels
+    --sftp-max-packet --sftp-requests --ssh --transfer-log
+    --transfer-log-format --upload --user'
 
 # Completes the value of an option, where there is something to go by.
 _culvert_value()
 {
     case $1 in
-        -F | -i | -f)
+        -F | -i | -f | --login-file)
             _filedir
             ;;
         --transfer-log)

@@ -129,6 +129,7 @@ complete $plain -l idle-exit -x -d 'With --on-demand: disconnect so long after t
 complete $plain -l keepalive -x -d 'Send NOOP when a session was idle for so long'
 complete $plain -l link-wait -x -d 'How long a client waits for the SSH connection'
 complete $plain -l links -x -d 'Use up to so many SSH connections'
+complete $plain -l login-file -r -F -d 'Who may log in to the SFTP gateway'
 complete $plain -l login-timeout -x -d 'End a session without a login after so long'
 complete $plain -l max-data -x -d 'Most data connections of a session at a time'
 complete $plain -l max-lines -x -d 'Most commands of a session per second'

@@ -73,6 +73,7 @@ static const struct option_entry table[] = {
 	TUNNEL("fsync", FLAG(sftp.fsync)),
 	TUNNEL("keepalive", SECONDS(keepalive_ms, 1000000)),
 	TUNNEL("link-wait", SECONDS(link_wait_ms, 3600)),
+	TUNNEL("login-file", TEXT(sftp.login_file)),
 	TUNNEL("login-timeout", SECONDS(login_ms, 1000000)),
 	TUNNEL("max-data", COUNT(max_data, 1, LIMIT_SESSION_DATA)),
 	TUNNEL("max-lines", COUNT(max_lines, 0, 1000000)),

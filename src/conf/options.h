@@ -54,9 +54,10 @@ struct options_sftp {
 	bool in_place; /* --upload */
 	bool fsync;
 	bool no_setstat;
-	unsigned newline;    /* enum newline of gateway/newline.h */
-	const char *charset; /* of clients; or NULL */
-	uint64_t max_packet; /* bytes; 0: the server's limit */
+	unsigned newline;	/* enum newline of gateway/newline.h */
+	const char *charset;	/* of clients; or NULL */
+	const char *login_file; /* who may log in; NULL: anybody */
+	uint64_t max_packet;	/* bytes; 0: the server's limit */
 	uint64_t requests;
 	uint64_t channels;
 };

@@ -74,6 +74,26 @@ has_policy(const struct options *options)
 	    options->deny.n + options->allow_path.n + options->deny_path.n > 0;
 }
 
+/* Checks who may use the files of sftp/. */
+static int
+options_check_logins(struct options *options)
+{
+	bool any_file = options->sftp.login_file != NULL, sftp = false;
+
+	for (size_t i = 0; i < options->n_forwards; i++)
+		sftp |= options->forwards[i].sftp;
+	if (any_file && !sftp)
+		return option_refuse(options->why, sizeof(options->why),
+		    "--login-file is for the clients of sftp/; it needs a -L "
+		    "sftp/PORT");
+	if (sftp && options->any_user && !any_file)
+		return option_refuse(options->why, sizeof(options->why),
+		    "with --any-user, all users of this host could use the "
+		    "files of sftp/ without a password; --login-file FILE says "
+		    "who may log in");
+	return 0;
+}
+
 int
 options_check(struct options *options)
 {
@@ -89,6 +109,8 @@ options_check(struct options *options)
 		return option_refuse(why, size,
 		    "--on-demand needs clients that wait for the SSH "
 		    "connection, but with --link-wait 0 no client waits");
+	if (options_check_logins(options) != 0)
+		return -EINVAL;
 	if (options->n_forwards == 0)
 		return option_take(options, option_find("L"),
 		    OPTIONS_DEFAULT_FORWARD, why, size);

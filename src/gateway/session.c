@@ -37,6 +37,7 @@ struct gateway_session {
 	uv_timer_t *hold;	/* heap, freed by libuv; see session_listen() */
 	struct buf held;	/* replies, while that runs */
 	struct session_channel channels[GATEWAY_CHANNELS];
+	struct session_login login;
 	char *claimed; /* the file that is written in place */
 	bool greeted;  /* the control connection is open */
 	bool over;
@@ -235,6 +236,7 @@ session_be_over(struct gateway_session *session)
 {
 	session->over = true;
 	session->port = 0;
+	session_login_cancel(&session->login);
 	gateway_side_stir(session->side);
 }
 
@@ -399,6 +401,15 @@ session_data_reset(void *ctx)
 
 /* ---- what else the core needs ---- */
 
+static bool
+session_log_in(void *ctx, const char *user, const char *password)
+{
+	struct gateway_session *session = ctx;
+
+	return session_login_start(&session->login, session->core, user,
+	    password);
+}
+
 static int64_t
 session_now(void *ctx)
 {
@@ -461,6 +472,7 @@ static const struct gateway_handler core_handler = {
 	.data_read = session_data_read,
 	.data_end = session_data_end,
 	.data_reset = session_data_reset,
+	.login = session_log_in,
 	.now = session_now,
 	.random = session_random,
 	.claim = session_claim,
@@ -471,7 +483,7 @@ static const struct gateway_handler core_handler = {
 /* ---- life ---- */
 
 struct stream *
-gateway_session_new(struct gateway_side *side,
+gateway_session_new(struct gateway_side *side, const struct addr *client,
     const struct stream_handler *handler, void *ctx)
 {
 	struct gateway_session *session = calloc(1, sizeof(*session));
@@ -492,6 +504,9 @@ gateway_session_new(struct gateway_side *side,
 	buf_init(&session->held, LIMIT_GATEWAY_INPUT);
 	session->side = side;
 	session->link = link;
+	session->login.side = side;
+	if (client != NULL)
+		session->login.client = *client;
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {
 		session->channels[i].session = session;
 		session->channels[i].number = i;
@@ -522,6 +537,7 @@ gateway_session_free(struct gateway_session *session)
 	session->side->n_sessions--;
 	/* The core first: it may have something to say. */
 	gateway_free(session->core);
+	session_login_cancel(&session->login);
 	stream_close(session->control);
 	stream_close(session->data);
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "gateway/side_priv.h"
 #include "limits.h"
 
@@ -69,7 +70,7 @@ gateway_side_dial(struct side *base, const struct side_to *to,
 	if (to->use == SIDE_CONTROL) {
 		if (side->n_sessions == 0)
 			gateway_side_stir(side);
-		return gateway_session_new(side, handler, ctx);
+		return gateway_session_new(side, to->client, handler, ctx);
 	}
 	for (session = LIST_FIRST(&side->sessions); session != NULL;
 	     session = gateway_session_next(session))
@@ -113,13 +114,17 @@ gateway_side_free(struct side *base)
 	while (!LIST_EMPTY(&side->sessions))
 		gateway_session_free(LIST_FIRST(&side->sessions));
 	cleaner_free(side);
+	log_limit_end(&side->failures,
+	    &(struct log_origin) { .tunnel = side->log_name });
+	login_file_free(side->logins);
 	uv_close((uv_handle_t *)side->timer, gateway_side_on_closed);
 	free(side);
 }
 
 struct side *
 gateway_side_new(struct uv_loop_s *loop, struct links *links,
-    const struct gateway_config *config, const char *log_name)
+    const struct gateway_config *config, struct login_checker *checker,
+    const char *log_name)
 {
 	static const struct side_ops ops = {
 		.dial = gateway_side_dial,
@@ -140,6 +145,8 @@ gateway_side_new(struct uv_loop_s *loop, struct links *links,
 	side->loop = loop;
 	side->links = links;
 	side->config = config;
+	side->checker = checker;
+	side->failures.noun = "failed login";
 	side->log_name = log_name;
 	uv_timer_init(loop, timer);
 	timer->data = side;
@@ -147,4 +154,13 @@ gateway_side_new(struct uv_loop_s *loop, struct links *links,
 	LIST_INIT(&side->sessions);
 	STAILQ_INIT(&side->left_over);
 	return &side->side;
+}
+
+void
+gateway_side_set_logins(struct side *base, struct login_file *file)
+{
+	struct gateway_side *side = (struct gateway_side *)base;
+
+	login_file_free(side->logins);
+	side->logins = login_file_keep(file);
 }

@@ -12,12 +12,19 @@
 #define GATEWAY_SIDE_H
 
 #include "gateway/gateway.h"
+#include "gateway/login_check.h"
 #include "tunnel/side.h"
 
-/* All arguments are borrowed and outlive the side.  log_name: of the tunnel,
- * for the log; or NULL.  NULL when out of memory. */
+/* All arguments are borrowed and outlive the side.  checker: for
+ * config->check_logins; else it may be NULL.  log_name: of the tunnel, for the
+ * log; or NULL.  NULL when out of memory. */
 struct side *gateway_side_new(struct uv_loop_s *loop, struct links *links,
-    const struct gateway_config *config, const char *log_name);
+    const struct gateway_config *config, struct login_checker *checker,
+    const char *log_name);
+
+/* Who may log in from now on; the side keeps the file.  Call it before the
+ * first client connects, if config->check_logins. */
+void gateway_side_set_logins(struct side *side, struct login_file *file);
 
 /* Does no session of it need the link any more?  A session whose client has
  * gone may still be removing a temporary file; so before the link is ended, or

@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 #include <uv.h>
 
+#include "base/log_limit.h"
 #include "base/stream.h"
 #include "gateway/side.h"
 #include "ssh/link.h"
@@ -30,6 +31,9 @@ struct gateway_side {
 	uv_loop_t *loop;
 	struct links *links;
 	const struct gateway_config *config;
+	struct login_checker *checker;
+	struct login_file *logins;
+	struct log_limit failures; /* of logins */
 	const char *log_name;
 	uv_timer_t *timer; /* once a second; heap, freed by libuv */
 	LIST_HEAD(, gateway_session) sessions;
@@ -47,9 +51,10 @@ void gateway_side_stir(struct gateway_side *side);
 uint16_t gateway_side_port(struct gateway_side *side);
 
 /* ---- session.c ---- */
-/* Begins a session; the stream is that of its control connection. */
+/* Begins a session for that client (NULL: not known); the stream is that of its
+ * control connection. */
 struct stream *gateway_session_new(struct gateway_side *side,
-    const struct stream_handler *handler, void *ctx);
+    const struct addr *client, const struct stream_handler *handler, void *ctx);
 void gateway_session_free(struct gateway_session *session);
 void gateway_session_tick(struct gateway_session *session);
 /* Is it over, so that it can be freed? */
@@ -63,6 +68,24 @@ struct stream *gateway_session_dial(struct gateway_session *session,
 bool gateway_session_claims(const struct gateway_session *session,
     const char *path);
 struct gateway_session *gateway_session_next(struct gateway_session *session);
+
+/* ---- session_login.c ---- */
+
+/* The logins of a session; zeroed at first. */
+struct session_login {
+	struct gateway_side *side;
+	struct addr client;
+	struct gateway *core;
+	struct login_check *check; /* that is running; or NULL */
+	char *user;		   /* whose */
+	unsigned failures;
+};
+
+/* Checks a login, and tells core.  False: out of memory. */
+bool session_login_start(struct session_login *login, struct gateway *core,
+    const char *user, const char *password);
+/* Nothing is told any more. */
+void session_login_cancel(struct session_login *login);
 
 /* ---- cleaner.c ---- */
 void cleaner_add(struct gateway_side *side, const char *path);

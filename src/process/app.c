@@ -301,9 +301,10 @@ app_make_parts(struct app *app)
 		shared->count.admission = admission_new(&limits);
 		shared->near = near_side_new(&shared->loop, shared->net);
 		shared->owners = owners_new();
+		shared->checker = login_checker_new(&shared->loop);
 	}
 	if (shared->near != NULL && shared->count.admission != NULL &&
-	    shared->owners != NULL)
+	    shared->owners != NULL && shared->checker != NULL)
 		return true;
 	log_err("out of memory");
 	return false;
@@ -484,6 +485,7 @@ app_free_all(struct app *app)
 	uv_close((uv_handle_t *)&app->watchdog, NULL);
 	background_unwatch(app);
 	monitor_detach(shared->monitor);
+	login_checker_free(shared->checker);
 	/* Calls the callbacks of handles that were closed just now. */
 	uv_run(&shared->loop, UV_RUN_DEFAULT);
 	net_free(shared->net);
@@ -518,6 +520,7 @@ app_open(const struct app_options *options, int *ret_status)
 	app.options = *options;
 	app.status = EXIT_STOPPED;
 	shared->named = options->source != NULL;
+	shared->logins = options->logins;
 	shared->handler = &handler;
 	shared->ctx = &app;
 	TAILQ_INIT(&shared->destinations);

@@ -42,6 +42,7 @@ struct app_options {
 	const struct options *process;	  /* those that apply to all tunnels */
 	const struct link_options *links; /* to each destination */
 	size_t n;			  /* of links */
+	const struct logins *logins;	  /* those that tunnels name */
 
 	/* Only for culvert up; otherwise NULL. */
 	const struct monitor_source *source;

@@ -20,6 +20,7 @@
 #include "process/config_check.h"
 #include "process/config_places.h"
 #include "process/destination.h"
+#include "process/logins.h"
 #include "limits.h"
 #include "ssh/try.h"
 #include "tunnel/policy.h"
@@ -95,6 +96,26 @@ cannot_bind(const struct setting *at, int err, char *why)
 			     "");
 }
 
+/* What is missing if that place is not on loopback; or NULL. */
+static const char *
+config_here_exposed(const struct place *place)
+{
+	const struct options *options =
+	    place->tunnel != NULL ? &place->tunnel->options : NULL;
+
+	if (options == NULL || addr_is_loopback(&place->at))
+		return NULL;
+	if (options->n_allow == 0)
+		return "clients of other hosts could connect; \"allow\" says "
+		       "which may (an address or a network; 0.0.0.0/0 and ::/0 "
+		       "for everybody)";
+	if (place->sftp && options->sftp.login_file == NULL)
+		return "clients of other hosts could use the files without a "
+		       "password; \"login-file\" says who may log in (culvert "
+		       "passwd makes it)";
+	return NULL;
+}
+
 /* Checks the n places of a local forward, or of --metrics. */
 static int
 config_here_local(const struct place *places, size_t n, char *why)
@@ -104,12 +125,11 @@ config_here_local(const struct place *places, size_t n, char *why)
 	bool own = false;
 
 	for (size_t i = 0; i < n; i++) {
-		if (first->tunnel != NULL && !addr_is_loopback(&places[i].at) &&
-		    first->tunnel->options.n_allow == 0)
+		const char *missing = config_here_exposed(&places[i]);
+
+		if (missing != NULL)
 			return settings_complain_value(why, first->setting,
-			    "clients of other hosts could connect; \"allow\" "
-			    "says which may (an address or a network; "
-			    "0.0.0.0/0 and ::/0 for everybody)");
+			    "%s", missing);
 		err = try_bind(&places[i].at);
 		own |= (first->tunnel != NULL && first->dual) || err == 0;
 		if (err == -EACCES || worst == 0)
@@ -338,6 +358,7 @@ config_check_here(const struct config *config, const struct command_line *line,
 {
 	char **servers = calloc(config->n_tunnels, sizeof(*servers));
 	struct places places = { .n = 0 };
+	struct logins logins = { .n = 0 };
 	int err;
 
 	if (servers == NULL)
@@ -347,6 +368,10 @@ config_check_here(const struct config *config, const struct command_line *line,
 		err = places_find(config, line, &places, why);
 	if (err == 0)
 		err = config_here_places(&places, why);
+	if (err == 0)
+		err = logins_read(config->tunnels, config->n_tunnels, line,
+		    &logins, why);
+	logins_free(&logins);
 	if (err == 0)
 		err = config_here_user(config, why);
 	if (err == 0)

@@ -31,7 +31,9 @@ int config_check_together(const struct config *config,
 /*
  * Checks each tunnel that line names on this host:
  * - This process may bind its addresses and ports, and those of --metrics.
- * - It has an "allow" if clients on other hosts can connect.
+ * - It has an "allow" if clients on other hosts can connect, and a "login-file"
+ *   if they can use files of an SFTP server.
+ * - The login files are good.
  * - The user, the files and the directories exist.
  * - ssh accepts its options.  This runs "ssh -G", which may run programs of
  *   Match exec, for at most LIMIT_SSH_TRY_MS.

@@ -80,6 +80,7 @@ add_forward(struct places *places, const struct config_tunnel *tunnel,
 	struct addr found[PLACES_OF_NAME];
 	struct place place = {
 		.dual = strcmp(forward->bind, "*") == 0,
+		.sftp = forward->sftp,
 		.host = forward->bind,
 		.port = forward->port,
 		.setting = forward_setting(tunnel, number),

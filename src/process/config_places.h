@@ -11,6 +11,7 @@
 struct place {
 	struct addr at; /* with the port; AF_UNSPEC: on the SSH server */
 	bool dual;	/* the bind address is "*": IPv4 as well */
+	bool sftp;	/* of "sftp/" */
 	const char *host;
 	uint16_t port;
 	const struct setting *setting;	    /* the one that names it */

@@ -148,6 +148,10 @@ void entry_leave(struct entry *entry, bool at_once, const char *why);
 
 bool entry_has_sessions(const struct entry *entry);
 
+/* From now on logins are checked against the login file as shared->logins has
+ * it. */
+void entry_renew_logins(const struct entry *entry);
+
 /* Only destination.c calls the following functions. */
 /* Does a session at its gateway still need the link, even if its client has
  * gone? */

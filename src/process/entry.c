@@ -245,6 +245,27 @@ make_policy(struct policy *policy, const struct options *options,
 	return policy->client_ports != NULL;
 }
 
+/* Gives its gateway the login file as it was read last. */
+static void
+take_logins(const struct listener *listener)
+{
+	const struct entry *entry = listener->entry;
+	const char *path = entry->config->options.sftp.login_file;
+
+	if (listener->gateway != NULL && path != NULL)
+		gateway_side_set_logins(listener->gateway,
+		    logins_find(entry->destination->shared->logins, path));
+}
+
+void
+entry_renew_logins(const struct entry *entry)
+{
+	const struct listener *listener;
+
+	TAILQ_FOREACH (listener, &entry->listeners, link)
+		take_logins(listener);
+}
+
 /* Makes the side of "sftp/".  Returns false with the reason logged. */
 static bool
 make_gateway(struct listener *listener)
@@ -265,6 +286,7 @@ make_gateway(struct listener *listener)
 		.max_packet = (uint32_t)options->sftp.max_packet,
 		.requests = (unsigned)options->sftp.requests,
 		.channels = (unsigned)options->sftp.channels,
+		.check_logins = options->sftp.login_file != NULL,
 	};
 	if (options->sftp.charset != NULL) {
 		config->charset = charset_new(options->sftp.charset);
@@ -275,11 +297,15 @@ make_gateway(struct listener *listener)
 			return false;
 		}
 	}
-	listener->gateway = gateway_side_new(&destination->shared->loop,
-	    destination->links, config, entry->config->name);
-	if (listener->gateway == NULL)
+	listener->gateway =
+	    gateway_side_new(&destination->shared->loop, destination->links,
+		config, destination->shared->checker, entry->config->name);
+	if (listener->gateway == NULL) {
 		entry_log_error(entry, "out of memory");
-	return listener->gateway != NULL;
+		return false;
+	}
+	take_logins(listener);
+	return true;
 }
 
 /* Makes and binds a listener.  Returns false with the reason logged. */
@@ -320,6 +346,8 @@ make_listener(struct entry *entry, const struct forward *forward,
 		options.far = listener->gateway;
 		options.server_host = "127.0.0.1";
 		options.sftp = true;
+		options.no_password =
+		    entry->config->options.sftp.login_file == NULL;
 	}
 	listener->tunnel = tunnel_new(&options, why, sizeof(why));
 	if (listener->tunnel != NULL)

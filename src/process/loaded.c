@@ -81,6 +81,7 @@ loaded_release(struct loaded *loaded)
 	if (loaded == NULL || --loaded->users > 0)
 		return;
 	config_free(&loaded->config);
+	logins_free(&loaded->logins);
 	free(loaded);
 }
 

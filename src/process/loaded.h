@@ -8,9 +8,11 @@
 #include <stddef.h>
 
 #include "conf/config.h"
+#include "process/logins.h"
 
 struct loaded {
 	struct config config;
+	struct logins logins; /* zeroed at first */
 	size_t users;
 };
 

@@ -12,7 +12,9 @@
 
 #include "base/activation.h"
 #include "base/privdir.h"
+#include "gateway/login_check.h"
 #include "net/sock.h"
+#include "process/logins.h"
 #include "ssh/monitor.h"
 #include "ssh/window.h"
 #include "tunnel/side.h"
@@ -47,6 +49,8 @@ struct shared {
 	struct window_budget budget;
 	struct tunnel_count count;
 	struct transfer_log *transfer_log; /* or NULL */
+	const struct logins *logins;	   /* those that tunnels name now */
+	struct login_checker *checker;
 
 	/* The tunnels come from a configuration file.  Then, if the first
 	 * attempt to connect fails, culvert retries. */

@@ -57,6 +57,7 @@ up_run_loaded(struct up *up)
 	struct app_options options = {
 		.process = &config->process,
 		.links = links,
+		.logins = &up->loaded->logins,
 		.source = &source,
 		.request = up_request,
 		.ctx = up,
@@ -67,7 +68,9 @@ up_run_loaded(struct up *up)
 	options_set_log(options.process);
 	if (!config_check_names(config, up->line, why) ||
 	    config_check_together(config, up->line, first, &options.n, why) !=
-		0) {
+		0 ||
+	    logins_read(config->tunnels, config->n_tunnels, up->line,
+		&up->loaded->logins, why) != 0) {
 		log_err("%s", why);
 		return EXIT_FAILED;
 	}

@@ -2,6 +2,7 @@
  * culvert up: changes while it runs, by a reload of the configuration file
  * (SIGHUP), or by requests on the control socket.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,26 +15,54 @@
 /* ---- in the monitor's process ---- */
 
 /* The first byte of what the monitor passes on.  The rest is the reason why the
- * file cannot be used, or the settings of the file. */
+ * file cannot be used; or a size_t, so many bytes of settings, and the login
+ * files. */
 #define RELOAD_FAILED 'f'
 #define RELOAD_READ 'r'
+#define RELOAD_HEAD (1 + sizeof(size_t))
+
+/* Makes these bytes.  NULL: with the reason in why. */
+static char *
+up_write_again(const struct up *up, const struct config *config,
+    size_t *ret_len, char why[SETTINGS_WHY_MAX])
+{
+	size_t logins_len, len = 0;
+	char *logins = logins_gather(config->tunnels, config->n_tunnels,
+	    up->line, &logins_len, why);
+	char *settings =
+	    logins != NULL ? settings_write(&config->settings, &len) : NULL;
+	char *bytes =
+	    settings != NULL ? malloc(RELOAD_HEAD + len + logins_len) : NULL;
+
+	if (logins != NULL && bytes == NULL)
+		settings_no_memory(why);
+	if (bytes != NULL) {
+		bytes[0] = RELOAD_READ;
+		memcpy(bytes + 1, &len, sizeof(len));
+		memcpy(bytes + RELOAD_HEAD, settings, len);
+		memcpy(bytes + RELOAD_HEAD + len, logins, logins_len);
+		*ret_len = RELOAD_HEAD + len + logins_len;
+	}
+	free(settings);
+	free(logins);
+	return bytes;
+}
 
 char *
 up_read_again(void *ctx, size_t *ret_len)
 {
 	struct up *up = ctx;
-	char why[SETTINGS_WHY_MAX], *settings, *bytes = NULL;
+	char why[SETTINGS_WHY_MAX], *bytes = NULL;
 	struct loaded *loaded = loaded_read(up->line, why);
 
 	/* config_check_here() is not called: the monitor must keep its user,
 	 * and must not wait for ssh -G. */
 	if (loaded != NULL &&
-	    config_check_together(&loaded->config, up->line, NULL, NULL, why) !=
-		0) {
+	    config_check_together(&loaded->config, up->line, NULL, NULL, why) ==
+		0)
+		bytes = up_write_again(up, &loaded->config, ret_len, why);
+	if (bytes == NULL) {
 		loaded_release(loaded);
-		loaded = NULL;
-	}
-	if (loaded == NULL) {
 		*ret_len = 1 + strlen(why);
 		return asprintf(&bytes, "%c%s", RELOAD_FAILED, why) < 0 ? NULL :
 									  bytes;
@@ -42,15 +71,6 @@ up_read_again(void *ctx, size_t *ret_len)
 	/* The configuration of the start stays in use. */
 	loaded_release(up->reread);
 	up->reread = loaded;
-	settings = settings_write(&loaded->config.settings, ret_len);
-	if (settings != NULL)
-		bytes = malloc(*ret_len + 1);
-	if (bytes != NULL) {
-		bytes[0] = RELOAD_READ;
-		memcpy(bytes + 1, settings, *ret_len);
-		++*ret_len;
-	}
-	free(settings);
 	return bytes;
 }
 
@@ -127,6 +147,21 @@ remove_changed(struct up *up)
 		}
 	app_sweep(up->app);
 	return n;
+}
+
+/* The login files may have changed although the configuration has not.
+ * Sessions that are logged in go on. */
+static void
+renew_logins(const struct up *up)
+{
+	const struct destination *destination;
+	const struct entry *entry;
+
+	TAILQ_FOREACH (destination, &up->app->shared.destinations, link)
+		TAILQ_FOREACH (entry, &destination->entries, link)
+			if (!entry->leaving &&
+			    is_meant(up, entry->config->name))
+				entry_renew_logins(entry);
 }
 
 /* The lowest number that no destination has. */
@@ -212,7 +247,9 @@ up_reload_apply(struct up *up, struct loaded *loaded)
 	if (!config_check_names(config, up->line, why))
 		log_err("%s", why);
 	up->loaded = loaded;
+	up->app->shared.logins = &loaded->logins;
 	gone = remove_changed(up);
+	renew_logins(up);
 	new = add_new(up, &failed);
 	unchanged = count_entries(up, NULL) - new;
 	log_info("%s: reloaded; %zu tunnel%s unchanged, %zu removed, %zu new",
@@ -229,6 +266,8 @@ up_reload_take(const struct up *up, const char *bytes, size_t len,
     char why[SETTINGS_WHY_MAX])
 {
 	struct settings settings;
+	struct loaded *loaded = NULL;
+	size_t settings_len;
 
 	settings_no_memory(why);
 	if (len == 0)
@@ -238,9 +277,21 @@ up_reload_take(const struct up *up, const char *bytes, size_t len,
 		    bytes + 1);
 		return NULL;
 	}
-	if (settings_parse(bytes + 1, len - 1, &settings) == 0)
-		return loaded_make(up->line, &settings, why);
-	settings_free(&settings);
+	assert(len >= RELOAD_HEAD);
+	memcpy(&settings_len, bytes + 1, sizeof(settings_len));
+	bytes += RELOAD_HEAD;
+	len -= RELOAD_HEAD;
+	assert(len >= settings_len);
+	if (settings_parse(bytes, settings_len, &settings) == 0)
+		loaded = loaded_make(up->line, &settings, why);
+	else
+		settings_free(&settings);
+	if (loaded == NULL ||
+	    logins_parse(bytes + settings_len, len - settings_len,
+		&loaded->logins) == 0)
+		return loaded;
+	settings_no_memory(why);
+	loaded_release(loaded);
 	return NULL;
 }
 

@@ -403,6 +403,7 @@ open_controls(struct session *session, struct stream *stream)
 		.host = options->server_host,
 		.port = options->server_port,
 		.use = SIDE_CONTROL,
+		.client = &session->client.addr,
 	};
 	struct control *client = &session->control[ENGINE_CLIENT];
 	struct control *server = &session->control[ENGINE_SERVER];

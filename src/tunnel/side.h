@@ -30,6 +30,8 @@ struct side_to {
 	const struct addr *from; /* the local address to use; NULL: any.  The
 				  * far side ignores it */
 	enum side_use use;
+	const struct addr *client; /* for whom; AF_UNSPEC or NULL: not known.
+				    * Only the gateway's side uses it */
 };
 
 /* Where to listen. */

@@ -68,7 +68,8 @@ struct tunnel_options {
 	uint16_t port;		       /* 0: any free port */
 	const char *server_host;
 	uint16_t server_port;
-	bool sftp; /* far is the gateway's side: passive mode only */
+	bool sftp;	  /* far is the gateway's side: passive mode only */
+	bool no_password; /* it takes any: so only loopback */
 	const struct policy *policy;
 	uv_loop_t *loop;
 	struct net *net;

@@ -26,10 +26,13 @@ struct tunnel_waiting {
 	uv_timer_t timer;
 };
 
-/* A reason for tunnel_say_cannot(). */
+/* Reasons for tunnel_say_cannot(). */
 static const char allow_missing[] =
     "clients of other hosts could connect; --allow FROM says which may (an "
     "address or a network, repeatable; 0.0.0.0/0 and ::/0 for everybody)";
+static const char logins_missing[] =
+    "clients of other hosts could use the files without a password; "
+    "--login-file FILE says who may log in (culvert passwd makes it)";
 
 /* ---- clients while the link is down ---- */
 
@@ -241,9 +244,13 @@ bind_one(struct tunnel *tunnel, struct addr at, bool dual)
 
 	if (tunnel->local.n_listeners == TUNNEL_LISTENERS_MAX)
 		return 0;
-	if (!addr_is_loopback(&at) && tunnel->options.policy->n_allow == 0) {
-		tunnel->local.exposed = true;
-		return -EPERM;
+	if (!addr_is_loopback(&at)) {
+		if (tunnel->options.policy->n_allow == 0)
+			tunnel->local.exposed = allow_missing;
+		else if (tunnel->options.no_password)
+			tunnel->local.exposed = logins_missing;
+		if (tunnel->local.exposed != NULL)
+			return -EPERM;
 	}
 	/* The addresses of one name share the port that the first was given. */
 	at.port = tunnel->options.port;
@@ -343,8 +350,8 @@ tunnel_local_make(struct tunnel *tunnel, char *why, size_t why_size)
 	tunnel->side[ENGINE_SERVER] = options->far;
 	tunnel->listen_at[ENGINE_SERVER] = options->policy->far_address;
 	err = tunnel_local_bind_where(tunnel, &reason);
-	if (tunnel->local.exposed) {
-		tunnel_say_cannot(tunnel, allow_missing, why, why_size);
+	if (tunnel->local.exposed != NULL) {
+		tunnel_say_cannot(tunnel, tunnel->local.exposed, why, why_size);
 		return -1;
 	}
 	if (err == 0)

@@ -29,7 +29,8 @@ struct tunnel_local {
 	size_t n_listeners;
 	char stood[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX]; /* their addresses,
 							   * once closed */
-	bool exposed; /* an address is not loopback, and there is no --allow */
+	const char *exposed; /* what is missing, because an address is not
+			      * loopback; or NULL */
 	TAILQ_HEAD(, tunnel_waiting) waiting;
 };
 

@@ -306,7 +306,10 @@ upload_start(struct gateway *gateway, char *target, bool append, bool unique)
 		flags |= SFTP_OPEN_CREATE | SFTP_OPEN_TRUNCATE;
 	else if (append)
 		flags |= SFTP_OPEN_CREATE;
-	upload->max_lanes = atomic ? gateway->config->channels : 1;
+	upload->max_lanes =
+	    atomic && sftp_can(gateway->channels[0].sftp, SFTP_FSYNC) ?
+	    gateway->config->channels :
+	    1;
 	if ((atomic && upload->temporary == NULL) ||
 	    !upload_may_write(upload, gateway)) {
 		upload->task.gateway = gateway;

@@ -19,7 +19,10 @@
  * WRITEs are sent without waiting for replies.  When the replies are late
  * because sshd's window for the channel is full, the upload opens the temporary
  * file once more, on another channel of the same SSH connection, and spreads
- * the WRITEs: each has its own window, and each WRITE has its offset.
+ * the WRITEs: each has its own window, and each WRITE has its offset.  Only
+ * with a server that has fsync@openssh.com: it has files as POSIX has them.
+ * Others, in front of an object store, may take a second OPEN for a new file:
+ * rclone empties the file, and then reports success.
  */
 #ifndef GATEWAY_UPLOAD_H
 #define GATEWAY_UPLOAD_H

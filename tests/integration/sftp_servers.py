@@ -97,7 +97,6 @@ class Rclone(Files, ssh_servers.SshServer):
     """rclone serve sftp."""
 
     ready = None
-    extra = "--sftp-channels", "1"
 
     def argv(self):
         return ["rclone", "--config", "", "serve", "sftp", self.root,

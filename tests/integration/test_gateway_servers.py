@@ -12,6 +12,7 @@ import pytest
 import culvert as culvert_module
 from process import until
 from sftp_servers import SFTP_SERVERS
+from ssh_servers import PROGRAMS, PYTHON
 
 SIZES = [5_000_000, 100_000, 1, 0]
 OLD = b"the old content, longer than the new one" * 5000
@@ -25,9 +26,9 @@ def content(size):
 
 
 class Gateway:
-    """A culvert with an SFTP server behind it."""
+    """A culvert with an SFTP server behind it; extra: options of culvert."""
 
-    def __init__(self, kind, ns, directories):
+    def __init__(self, kind, ns, directories, extra=()):
         self.kind = kind
         self.server = SFTP_SERVERS[kind](ns, directories())
         self.culvert = None
@@ -35,7 +36,7 @@ class Gateway:
             self.culvert = culvert_module.Culvert(
                 directories(), [f"sftp/0:{self.server.directory}"],
                 self.server.config,
-                options=["-v", *self.server.extra])
+                options=["-v", *self.server.extra, *extra])
         finally:
             if self.culvert is None:
                 self.server.stop()
@@ -48,6 +49,15 @@ class Gateway:
         path.mkdir()
         os.chown(path, *self.server.owner)
         return path, name
+
+    @contextlib.contextmanager
+    def login(self):
+        """Return a session."""
+        with ftplib.FTP(encoding="utf-8", timeout=20) as ftp:
+            ftp.connect(*self.culvert.listeners[0])
+            ftp.login("anybody", "anything")
+            ftp.sendcmd("TYPE I")
+            yield ftp
 
     def stop(self):
         """Stop both."""
@@ -408,10 +418,7 @@ def test_works(name, gateway):
     path, folder = gateway.folder()
     make(path, files, gateway.server.owner)
     before = look(path)
-    with ftplib.FTP(encoding="utf-8", timeout=20) as ftp:
-        ftp.connect(*gateway.culvert.listeners[0])
-        ftp.login("anybody", "anything")
-        ftp.sendcmd("TYPE I")
+    with gateway.login() as ftp:
         with expected(gateway.kind, name):
             function(ftp, path, folder)
         assert ftp.sendcmd("NOOP").startswith("200")
@@ -430,7 +437,30 @@ def test_sessions_in_a_row(ns, directories):
     one = Gateway("dropbear", ns, directories)
     try:
         for _ in range(60):
-            with ftplib.FTP(timeout=20) as ftp:
-                ftp.connect(*one.culvert.listeners[0])
+            with one.login():
+                pass
+    finally:
+        one.stop()
+
+
+# Uploads may use further channels then.
+FAR = ["-o", f"ProxyCommand={PYTHON} {PROGRAMS}/late.py %h %p 10"]
+
+
+@pytest.mark.parametrize("kind, spreads", [
+    ("internal-sftp", True), ("without-fsync", False), ("rclone", False)])
+def test_long_path(kind, spreads, ns, directories):
+    """Only where a file can be opened twice, further channels carry it.
+
+    rclone empties it then, and says nothing.
+    """
+    one = Gateway(kind, ns, directories, ["-vvv", *FAR])
+    try:
+        path, folder = one.folder()
+        with one.login() as ftp:
+            store(ftp, f"{folder}/file", content(12_000_000))
+            assert (path / "file").read_bytes() == content(12_000_000)
+        sessions = one.culvert.output.count("new mux-proxy [session]")
+        assert sessions > 3 if spreads else sessions <= 2
     finally:
         one.stop()

@@ -369,11 +369,11 @@ config_check_here(const struct config *config, const struct command_line *line,
 	if (err == 0)
 		err = config_here_places(&places, why);
 	if (err == 0)
+		err = config_here_user(config, why);
+	if (err == 0)
 		err = logins_read(config->tunnels, config->n_tunnels, line,
 		    &logins, why);
 	logins_free(&logins);
-	if (err == 0)
-		err = config_here_user(config, why);
 	if (err == 0)
 		err = config_here_log(config, why);
 	for (size_t i = 0; i < config->n_tunnels && err == 0; i++)

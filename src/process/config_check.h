@@ -33,8 +33,8 @@ int config_check_together(const struct config *config,
  * - This process may bind its addresses and ports, and those of --metrics.
  * - It has an "allow" if clients on other hosts can connect, and a "login-file"
  *   if they can use files of an SFTP server.
- * - The login files are good.
  * - The user, the files and the directories exist.
+ * - The login files are good, and the user can read them, as at a reload.
  * - ssh accepts its options.  This runs "ssh -G", which may run programs of
  *   Match exec, for at most LIMIT_SSH_TRY_MS.
  * - No two tunnels listen on the same port of an SSH server; ssh -G says which

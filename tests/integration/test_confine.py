@@ -65,12 +65,8 @@ def comm(pid):
 
 
 @pytest.fixture
-def as_nobody(tmp, sshd, start_culvert):
-    """Return a function that starts a culvert with --user nobody.
-
-    What it needs of sshd's files is nobody's.  Its clients are root's, hence
-    --any-user.
-    """
+def nobodys_sshd(tmp, sshd):
+    """Return an sshd whose files for clients are nobody's."""
     config = tmp / "config"
     with open(sshd.config) as file:
         config.write_text(file.read().replace(f"{sshd.dir}/", f"{tmp}/"))
@@ -78,10 +74,17 @@ def as_nobody(tmp, sshd, start_culvert):
         (tmp / name).write_bytes((pathlib.Path(sshd.dir) / name).read_bytes())
         (tmp / name).chmod(0o600)
         os.chown(tmp / name, NOBODY, -1)
-    own = types.SimpleNamespace(config=str(config))
+    return types.SimpleNamespace(config=str(config))
 
+
+@pytest.fixture
+def as_nobody(nobodys_sshd, start_culvert):
+    """Return a function that starts a culvert with --user nobody.
+
+    Its clients are root's, hence --any-user.
+    """
     def start(*forwards, options=(), **how):
-        return start_culvert(*forwards, sshd=own, open_to_all=True,
+        return start_culvert(*forwards, sshd=nobodys_sshd, open_to_all=True,
                              options=["-v", "--user", "nobody",
                                       "--any-user", *options],
                              **how)

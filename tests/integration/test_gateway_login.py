@@ -16,7 +16,7 @@ import culvert
 import scripted
 from process import until
 from servers import NOBODY
-from test_confine import as_nobody  # noqa: F401
+from test_confine import as_nobody, nobodys_sshd  # noqa: F401
 from test_reload import reload
 from test_up import conf  # noqa: F401
 
@@ -439,6 +439,32 @@ def test_reload_of_wrong_file(how, up, conf, folder, sshd):
     assert f"culvert: {path.parent}/culvert.conf:6: login-file = {path}: " \
         f"{said}" in one.process.lines[mark:]
     with log_in(one) as ftp:
+        assert fetch(ftp) == b"hello"
+
+
+def test_reload_as_other_user(conf, folder, logins, nobodys_sshd, start_up,
+                              tmp):
+    """With --user, that user reads the file at a reload, and may not be able
+    to; config --test finds that.
+    """
+    path, home, run = logins(line("joe", "secret")), tmp / "home", tmp / "run"
+    home.mkdir()
+    run.mkdir()
+    run.chmod(0o1777)
+    file = conf(["user = nobody", "any-user = yes"], scans=to_sftp(
+        nobodys_sshd, folder, f"login-file = {path}"))
+    one = start_up(file, "--all", env={"XDG_RUNTIME_DIR": str(run),
+                                       "TMPDIR": str(run)})
+    reload(one, f"^culvert: {file}:8: login-file = {path}: Permission denied$")
+    assert cli.run(home, "config", "-f", file, "--test") == (
+        1, f"culvert: {file}:8: login-file = {path}: Permission denied\n")
+    os.chown(path, 0, NOBODY)
+    path.chmod(0o640)
+    path.write_text(line("joe", "changed"))
+    assert cli.run(home, "config", "-f", file, "--test") == (
+        0, f"{file}: 1 tunnel\n")
+    reload(one, "1 tunnel unchanged, 0 removed, 0 new")
+    with log_in(one, password="changed") as ftp:
         assert fetch(ftp) == b"hello"
 
 

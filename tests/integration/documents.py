@@ -27,7 +27,7 @@ DOCUMENT = REPO / "doc/topologies.md"
 
 # ---- the document ----
 
-KINDS = {"sh", "text", "authorized_keys", "sshd_config", ""}
+KINDS = {"sh", "text", "authorized_keys", "sshd_config", "console", ""}
 
 
 @dataclasses.dataclass

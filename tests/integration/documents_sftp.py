@@ -4,9 +4,11 @@ The FTP server is culvert, so there is no other one to start.  sshd sees a
 directory of the test as /srv.
 """
 
+import contextlib
 import filecmp
 import os
 import shutil
+import subprocess
 
 from documents import ALICE, PLACES, Client, Holder, Leg
 
@@ -14,7 +16,8 @@ LEG = Leg("near", "sftp")
 
 # Of doc/topologies.md.
 LEGS = dict.fromkeys(["I. No FTP server, but an SFTP server",
-                      "I in one directory"], [LEG])
+                      "I in one directory"], [LEG]) | {
+    "I for the clients of a LAN": [Leg("near_end", "sftp")]}
 
 # Where sessions begin, if not in alice's home.
 DIRECTORIES = {"I in one directory": "srv/alice/plant"}
@@ -46,6 +49,24 @@ class SftpClient(Client):
         for here, there in pairs:
             assert filecmp.cmp(here, self._server.root / there, False), here
         assert not list(self._server.root.rglob(".culvert-*"))
+
+
+@contextlib.contextmanager
+def login_file(world, commands):
+    """Run commands that add an FTP user; clients log in as this user.
+
+    Without commands, clients log in as somebody else, and need no file.
+    """
+    netrc = world.root / ".netrc"
+    before = netrc.read_text()
+    for command in commands:
+        subprocess.run(world.argv("near", ["sh", "-ec", command]), check=True,
+                       env=world.env, input="only-for-ftp\n", text=True)
+        netrc.write_text('default login scanner password only-for-ftp')
+    try:
+        yield
+    finally:
+        netrc.write_text(before)
 
 
 def check_sftp_only(world, sshd, destination):

@@ -10,6 +10,7 @@ Then the same key tries what its line does not have.
 A fenced block of the document is
     sh               a command: culvert's, or else those of an FTP client
     text             what culvert prints when it is ready
+    console          a command that reads the password of the FTP user
     authorized_keys  one line, its key to be replaced
     sshd_config      lines for it; in a section without a command, for all
     (nothing)        a picture
@@ -50,6 +51,8 @@ def clients(stack, world, title, number, directories):
             kind = documents_sftp.SftpClient
             servers[leg.server] = documents_sftp.SftpFiles(world, title)
             stack.callback(servers[leg.server].stop)
+            stack.enter_context(documents_sftp.login_file(
+                world, SECTIONS[title].texts("console")))
         elif leg.server not in servers:
             servers[leg.server] = FtpServer(
                 world.topology.hosts[leg.server], leg, directories())

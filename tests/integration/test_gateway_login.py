@@ -5,6 +5,8 @@ import ftplib
 import io
 import json
 import os
+import signal
+import socket
 import subprocess
 import threading
 import time
@@ -30,9 +32,9 @@ DELAY = 0.5
 FAILURES = 3
 
 
-def line(user, password, *more):
+def line(user, password, *more, rounds=1000):
     """Return a line of a login file."""
-    hashed = LIBCRYPT.crypt(password.encode(), b"$6$rounds=1000$salt$")
+    hashed = LIBCRYPT.crypt(password.encode(), b"$6$rounds=%d$salt$" % rounds)
     return ":".join([user, hashed.decode(), *more]) + "\n"
 
 
@@ -177,6 +179,33 @@ def test_client_that_does_not_wait(tunnel):
             tunnel.wait_log("-> PASS")
     with log_in(tunnel) as ftp:
         assert fetch(ftp) == b"hello"
+
+
+@pytest.mark.parametrize("ends", ["ssh", "culvert", "session"])
+def test_end_during_a_check(ends, folder, logins, start_culvert):
+    """The SSH connection, culvert, or the session ends before the answer."""
+    path = logins(line("joe", "secret"), line("slow", "secret", rounds=999_999))
+    one = start_culvert(f"sftp/0:{folder}", retry="forever", options=[
+        "-vv", "--login-file", str(path)])
+    with connect(one) as ftp:
+        ftp.sendcmd("USER slow")
+        ftp.putcmd("PASS secret")
+        one.wait_log("-> PASS")
+        if ends == "session":
+            ftp.putcmd("QUIT")
+            ftp.sock.shutdown(socket.SHUT_WR)
+            assert ftp.getmultiline().startswith("230 ")
+            assert ftp.getmultiline().startswith("221 ")
+        elif ends == "ssh":
+            os.kill(one.ssh, signal.SIGKILL)
+            assert ftp.getmultiline().startswith("421 ")
+            one.wait_log("connected to .* again")
+        else:
+            one.stop()
+            assert ftp.getmultiline().startswith("421 ")
+    if ends != "culvert":
+        with log_in(one) as ftp:
+            assert fetch(ftp) == b"hello"
 
 
 # ---- what a user may ----

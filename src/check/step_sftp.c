@@ -236,9 +236,11 @@ sftp_directory(struct sftp_test *test)
 		*given != '\0' ? given : "."))
 		return sftp_find(test, FILES_NO_DIRECTORY);
 	sftp_set_path(test, probe->text);
-	if (!sftp_ask(test, STATUS_OF_FILE, SFTP_STAT, test->directory))
+	if (!sftp_ask(test, STATUS_OF_FILE, SFTP_STAT, test->directory) &&
+	    probe->status == SFTP_NO_SUCH_FILE)
 		return sftp_find(test, FILES_NO_DIRECTORY);
-	fact_text(probe->why, "it is a file");
+	if (probe->status == SFTP_OK)
+		fact_text(probe->why, "it is a file");
 	if ((probe->attrs.has & SFTP_ATTR_MODE) != 0 &&
 	    !S_ISDIR(probe->attrs.mode))
 		return sftp_find(test, FILES_NO_DIRECTORY);

@@ -1,5 +1,8 @@
 """culvert check of "sftp/": the SFTP server of the destination."""
 
+import contextlib
+import ftplib
+import io
 import os
 import pathlib
 import re
@@ -12,6 +15,7 @@ import pytest
 import culvert
 from checker import default_sshd, last, set_key_options, vsftpd  # noqa: F401
 from process import Process, until
+from sftp_servers import SFTP_SERVERS
 
 SERVER = "/usr/lib/openssh/sftp-server"
 
@@ -202,6 +206,42 @@ def test_not_readable(start_sshd, check):
     finding = report.find("write test")
     assert finding["status"] == "note" and "downloads" in finding["text"]
     assert report.find("write test", 1)["status"] == "ok"
+
+
+@pytest.mark.parametrize("kind", SFTP_SERVERS)
+def test_servers(kind, ns, directories, start_culvert, checker):
+    """The check says of a server what an FTP client finds."""
+    server = SFTP_SERVERS[kind](ns, directories())
+    try:
+        argv = *server.extra, "-F", server.config, "-L", \
+            f"sftp/0:{server.directory}".rstrip(":"), server.host
+        report = checker(*argv)
+        left = [path.name for path in server.root.iterdir()]
+        assert bool(left) == ("remove" in kind), report.brief()
+        tunnel = start_culvert(f"sftp/0:{server.directory}".rstrip(":"),
+                               sshd=server, options=["-v", *server.extra])
+        uploads, downloads = transfers(tunnel, server)
+        assert report.json["transfers"] == ("work" if uploads else "fail"), \
+            report.brief()
+        assert report.has("speed") == downloads or not uploads
+        tunnel.stop()
+    finally:
+        server.stop()
+
+
+def transfers(tunnel, server):
+    """Return whether a file can be replaced, and read."""
+    file = server.root / "file"
+    file.write_bytes(b"old")
+    os.chown(file, *server.owner)
+    got = bytearray()
+    for do in (lambda ftp: ftp.storbinary("STOR file", io.BytesIO(b"new")),
+               lambda ftp: ftp.retrbinary("RETR file", got.extend)):
+        with contextlib.suppress(*ftplib.all_errors), ftplib.FTP() as ftp:
+            ftp.connect(*tunnel.listeners[0])
+            ftp.login("anybody", "anything")
+            do(ftp)
+    return file.read_bytes() == b"new", bytes(got) == file.read_bytes()
 
 
 # ---- directories and space ----

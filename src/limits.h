@@ -175,6 +175,10 @@
 /* How long the gateway holds the reply to PASV and EPSV: see session.c. */
 #define LIMIT_GATEWAY_HOLD_MS 2
 
+/* How many seconds a transfer of the gateway waits for its data connection,
+ * which culvert's own engine makes at once. */
+#define LIMIT_GATEWAY_DATA_S 10
+
 /* The gateway's longest command, and the bytes of commands that wait while one
  * runs.  culvert's own engine sends at most LIMIT_PENDING commands. */
 #define LIMIT_GATEWAY_LINE (8 * 1024)

@@ -136,6 +136,9 @@ commands_run(struct gateway *gateway, const uint8_t *line, size_t len)
 	command_parse(line, len, &command);
 	entry = COMMANDS_FIND(entries, (const char *)line + command.verb_at,
 	    command.verb_len);
+	if (entry != NULL && (entry->flags & COMMAND_TRANSFERS) != 0 &&
+	    gateway->logged_in && transfer_must_wait(gateway, line, len))
+		return;
 	argument =
 	    strndup((const char *)line + command.arg_at, command.arg_len);
 	gateway->busy = true;

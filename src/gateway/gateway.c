@@ -460,6 +460,9 @@ gateway_data_up(struct gateway *gateway)
 {
 	assert(gateway->data == DATA_LISTENING);
 	gateway->data = DATA_OPEN;
+	if (gateway->task != NULL && gateway->task->ops->data_up != NULL)
+		gateway->task->ops->data_up(gateway->task);
+	gateway_pump(gateway);
 }
 
 void
@@ -536,6 +539,8 @@ gateway_tick(struct gateway *gateway)
 		    !gateway->channels[i].stopped)
 			sftp_tick(gateway->channels[i].sftp);
 	gateway_keep_alive(gateway);
+	if (gateway->task != NULL && gateway->task->ops->tick != NULL)
+		gateway->task->ops->tick(gateway->task);
 	gateway_pump(gateway);
 }
 

@@ -309,9 +309,9 @@ pair_new(uv_loop_t *loop, const struct stream_handler *handler, void *ctx,
 void
 pair_connect(struct stream *other)
 {
-	struct pair_end *end = pair_other((struct pair_end *)other);
+	struct pair_end *end = (struct pair_end *)other;
 
-	end->state = END_CONNECTED;
+	end->state = pair_other(end)->state = END_CONNECTED;
 	pair_stir(end->pair);
 }
 

@@ -18,7 +18,7 @@
 int pair_new(uv_loop_t *loop, const struct stream_handler *handler, void *ctx,
     struct stream **ret_dialled, struct stream **ret_other);
 
-/* The dialled end is connected: it gets opened(), from the loop. */
+/* The dialled end is connected: both ends get opened(), from the loop. */
 void pair_connect(struct stream *other);
 
 /* Closes this end; the dialled one gets closed() with err and why (copied). */

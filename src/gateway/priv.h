@@ -32,6 +32,10 @@ enum task_stop {
 struct task_ops {
 	void (*data)(struct task *, const struct iovec *, size_t);
 	void (*eof)(struct task *);
+	/* The data connection is open now. */
+	void (*data_up)(struct task *);
+	/* Once a second. */
+	void (*tick)(struct task *);
 	/* The data connection or a channel has sent what it had queued. */
 	void (*room)(struct task *);
 	void (*stop)(struct task *, enum task_stop);
@@ -209,6 +213,14 @@ const char *login_home(const struct gateway *gateway);
 
 /* May the command have that path? */
 bool login_permits(const struct gateway *gateway, const char *path);
+
+/* ---- transfer.c ---- */
+
+/* A transfer whose command has come after PASV, but before the data connection:
+ * it begins when that is open, or fails after some time.  False: it can begin
+ * now, if there is a data connection. */
+bool transfer_must_wait(struct gateway *gateway, const uint8_t *line,
+    size_t len);
 
 /* ---- names.c ---- */
 

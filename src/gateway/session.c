@@ -301,6 +301,14 @@ static const struct stream_handler gateway_control_handler = {
 /* ---- the data connection ---- */
 
 static void
+session_data_opened(void *ctx)
+{
+	struct gateway_session *session = ctx;
+
+	gateway_data_up(session->core);
+}
+
+static void
 session_data_data(void *ctx, const struct iovec *pieces, size_t n)
 {
 	struct gateway_session *session = ctx;
@@ -335,6 +343,7 @@ session_data_closed(void *ctx, int err, const char *why)
 }
 
 static const struct stream_handler data_handler = {
+	.opened = session_data_opened,
 	.data = session_data_data,
 	.eof = session_data_eof,
 	.drained = session_data_drained,
@@ -588,7 +597,6 @@ gateway_session_dial(struct gateway_session *session,
 	session->port = 0;
 	stream_set_handler(session->data, &data_handler, session);
 	pair_connect(session->data);
-	gateway_data_up(session->core);
 	return dialled;
 }
 

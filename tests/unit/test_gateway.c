@@ -269,6 +269,47 @@ test_abor(void **state)
 }
 
 /* A transfer that fails before it begins ends its data connection, too. */
+/* A client may send PASV and the transfer at once: it waits for its data
+ * connection, with the REST before it; ABOR and QUIT end that. */
+static void
+test_early_transfers(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	gatewayenv_start(env);
+	gatewayenv_put(env, "file", "0123456789", 10);
+	gatewayenv_command(env, "TYPE I", "200 ");
+	gatewayenv_command(env, "EPSV", "229 ");
+	gatewayenv_command(env, "REST 4", "350 ");
+	gatewayenv_say(env, "RETR file");
+	gatewayenv_say(env, "PWD");
+	for (int s = 0; s < LIMIT_GATEWAY_DATA_S; s++)
+		gateway_tick(env->gateway);
+	assert_int_equal(buf_len(&env->replies), 0);
+	env->data = ENV_DATA_OPEN;
+	gateway_data_up(env->gateway);
+	gatewayenv_expect(env, "150 ");
+	gatewayenv_expect(env, "226 ");
+	gatewayenv_expect(env, "257 ");
+	gatewayenv_received(env, "456789", 6);
+	gatewayenv_command(env, "EPSV", "229 ");
+	gatewayenv_say(env, "STOR file");
+	gatewayenv_say(env, "ABOR");
+	gatewayenv_expect(env, "425 The transfer was aborted");
+	gatewayenv_expect(env, "226 ");
+	assert_int_equal(env->data, ENV_DATA_RESET);
+	gatewayenv_command(env, "EPSV", "229 ");
+	gatewayenv_say(env, "STOR file");
+	gateway_data_lost(env->gateway);
+	gatewayenv_expect(env, "425 The data connection was not made");
+	gatewayenv_command(env, "EPSV", "229 ");
+	gatewayenv_say(env, "STOR file");
+	gateway_control_end(env->gateway);
+	assert_int_equal(env->ended, 1);
+	gatewayenv_check(env, "file", "0123456789", 10);
+	assert_int_equal(gatewayenv_count(env), 1);
+}
+
 static void
 test_refused_transfers(void **state)
 {
@@ -284,7 +325,10 @@ test_refused_transfers(void **state)
 		/* Nobody has connected yet. */
 		gatewayenv_command(env, "EPSV", "229 ");
 		snprintf(line, sizeof(line), "%s x", transfers[i]);
-		gatewayenv_command(env, line, "425 ");
+		gatewayenv_say(env, line);
+		for (int s = 0; s <= LIMIT_GATEWAY_DATA_S; s++)
+			gateway_tick(env->gateway);
+		gatewayenv_expect(env, "425 The data connection was not made");
 		assert_int_equal(env->data, ENV_DATA_RESET);
 		gatewayenv_data(env);
 		memset(line + 4, 'x', sizeof(line) - 5);
@@ -313,6 +357,7 @@ main(void)
 		GATEWAY_TEST(test_quiet_session_sends_requests),
 		GATEWAY_TEST(test_server_that_does_not_answer),
 		GATEWAY_TEST(test_abor),
+		GATEWAY_TEST(test_early_transfers),
 		GATEWAY_TEST(test_refused_transfers),
 	};
 

@@ -79,26 +79,6 @@ upload_place(struct upload *upload)
 }
 
 static void
-upload_note_old(struct upload *upload, const struct sftp_reply *reply)
-{
-	const struct sftp_attrs *attrs = &reply->attrs;
-
-	if (reply->type != SFTP_REPLY_ATTRS) {
-		if (reply->status == SFTP_NO_SUCH_FILE)
-			upload->old = OLD_MISSING;
-		return;
-	}
-	if ((attrs->has & SFTP_ATTR_SIZE) != 0) {
-		upload->old = OLD_FILE;
-		upload->old_size = attrs->size;
-	}
-	if ((attrs->has & SFTP_ATTR_MODE) != 0) {
-		upload->old_mode = attrs->mode;
-		upload->old_mode_known = true;
-	}
-}
-
-static void
 upload_on_fstat(void *ctx, struct sftp_reply *reply)
 {
 	struct upload *upload = ctx;
@@ -149,53 +129,6 @@ upload_on_open(void *ctx, struct sftp_reply *reply)
 		upload_fail(upload, 451, "Out of memory");
 }
 
-/* ---- what the target is ---- */
-
-static void
-upload_on_real(void *ctx, struct sftp_reply *reply)
-{
-	struct upload *upload = ctx;
-	struct sftp_name name;
-	char *target = NULL;
-
-	upload->resolving = false;
-	if (reply->type == SFTP_REPLY_NAME && sftp_next_name(reply, &name) == 1)
-		target = names_home(&name.name);
-	if (target != NULL) {
-		free(upload->target);
-		upload->target = target;
-	}
-	if (upload->state == UPLOAD_WRITING)
-		upload_finish(upload);
-}
-
-/* A temporary file takes the mode of the file that it replaces.  A symbolic
- * link stays, and the file behind it is replaced.  If the server does not
- * answer, nothing is known, and the upload goes on. */
-static void
-upload_on_target(void *ctx, struct sftp_reply *reply)
-{
-	struct upload *upload = ctx;
-	struct gateway *gateway = upload->task.gateway;
-	const struct sftp_request real = {
-		.op = SFTP_REALPATH,
-		.name = sftp_string_of(upload->target),
-	};
-
-	upload_note_old(upload, reply);
-	if (!upload->old_mode_known)
-		return;
-	if (S_ISDIR(upload->old_mode)) {
-		upload_fail(upload, 553, "It is a directory");
-		return;
-	}
-	if (!S_ISLNK(upload->old_mode) || upload->temporary == NULL)
-		return;
-	upload->old_mode_known = false;
-	upload->resolving = sftp_send(gateway->channels[0].sftp, &real, NULL, 0,
-				upload_on_real, upload) == 0;
-}
-
 /* ---- the commands ---- */
 
 static struct upload *
@@ -244,10 +177,6 @@ upload_begin(struct upload *upload, struct gateway *gateway, uint32_t flags)
 	};
 	const char *name =
 	    upload->temporary != NULL ? upload->temporary : upload->target;
-	const struct sftp_request look = {
-		.op = upload->temporary != NULL ? SFTP_LSTAT : SFTP_STAT,
-		.name = sftp_string_of(upload->target),
-	};
 	const struct sftp_request open = {
 		.op = SFTP_OPEN,
 		.name = sftp_string_of(name),
@@ -258,8 +187,7 @@ upload_begin(struct upload *upload, struct gateway *gateway, uint32_t flags)
 
 	task_begin(gateway, &upload->task, &ops);
 	upload->lanes[0].state = LANE_FILE;
-	/* Some servers permit STAT only before OPEN. */
-	err = sftp_send(sftp, &look, NULL, 0, upload_on_target, upload);
+	err = upload_look(upload);
 	if (err == 0)
 		err = sftp_send(sftp, &open, NULL, 0, upload_on_open,
 		    &upload->lanes[0]);

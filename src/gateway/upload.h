@@ -1,5 +1,6 @@
 /*
- * An upload's inside, shared by upload.c, upload_write.c and upload_end.c.
+ * An upload's inside, shared by upload.c, upload_target.c, upload_write.c and
+ * upload_end.c.
  * Nobody else includes it.
  *
  * Theory of operation.  STOR writes to a temporary name, and renames that over
@@ -90,8 +91,10 @@ struct upload {
 	} old;
 	uint32_t old_mode;
 	bool old_mode_known;
-	bool resolving; /* the target is a link, REALPATH has not answered */
-	bool closing;	/* FSYNC and CLOSE were sent */
+	unsigned n_lookups; /* requests about the target without their reply */
+	unsigned n_links;   /* followed by READLINK */
+	bool is_link;	    /* the target is */
+	bool closing;	    /* FSYNC and CLOSE were sent */
 	struct newline_state newline;
 	bool convert;
 	struct rename *rename;
@@ -101,6 +104,12 @@ struct upload {
 /* The file is open on the session's channel, and its size is known if that is
  * needed. */
 void upload_go(struct upload *upload);
+
+/* ---- upload_target.c ---- */
+/* Requests what the target is.  0 or a negative errno. */
+int upload_look(struct upload *upload);
+/* Takes what a reply says about the file that is there. */
+void upload_note_old(struct upload *upload, const struct sftp_reply *reply);
 
 /* ---- upload_write.c ---- */
 void upload_data(struct task *task, const struct iovec *pieces, size_t n);

@@ -253,8 +253,6 @@ upload_commit(struct upload *upload)
 		upload_complete(upload);
 		return;
 	}
-	if (upload->resolving)
-		return;
 	upload->state = UPLOAD_RENAMING;
 	upload->rename = rename_start(upload->task.gateway, upload->temporary,
 	    upload->target, upload_on_renamed, upload);
@@ -344,6 +342,8 @@ upload_finish(struct upload *upload)
 	struct gateway *gateway = upload->task.gateway;
 	bool spread = false;
 
+	if (upload->n_lookups > 0)
+		return;
 	for (unsigned i = 1; i < GATEWAY_CHANNELS; i++)
 		spread |= upload->lanes[i].state == LANE_OPEN;
 	if (!upload->closing &&

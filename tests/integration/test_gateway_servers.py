@@ -201,8 +201,8 @@ def set_time(ftp, path, name):
 @work(file=OLD)
 def set_mode(ftp, path, name):
     """SITE CHMOD."""
-    ftp.sendcmd(f"SITE CHMOD 640 {name}/file")
-    assert (path / "file").stat().st_mode & 0o7777 == 0o640
+    ftp.sendcmd(f"SITE CHMOD 600 {name}/file")
+    assert (path / "file").stat().st_mode & 0o7777 == 0o600
 
 
 NAMES = ["plain", "with two  blanks", "-dash", "ünï", "%25", "*?[a]",
@@ -273,6 +273,14 @@ def rename(ftp, path, name):
     assert not (path / "file").exists()
 
 
+@work(**LINK)
+def keep_mode(ftp, path, name):
+    """A file that is replaced keeps its mode, also behind a link."""
+    for each in "link", "file":
+        store(ftp, f"{name}/{each}", NEW)
+        assert (path / "file").stat().st_mode & 0o7777 == 0o640
+
+
 @work(file=NEW, other=OLD)
 def rename_over(ftp, path, name):
     """RNFR and RNTO replace a file."""
@@ -321,7 +329,7 @@ def space(ftp, path, name):
 # ---- the tests ----
 
 UPLOADS = ["put", "put-over", "put-over-link", "append", "resume-put",
-           "put-inside", "put-new-name"]
+           "put-inside", "put-new-name", "keep-mode"]
 DOWNLOADS = ["get", "resume-get"]
 LISTINGS = ["mlsd", "list-long", "nlst", "list-link", "mlsd-link"]
 RENAMES = ["rename", "rename-over"]
@@ -352,7 +360,7 @@ CANNOT = {
     "without-mkdir": refused(["make-directory"], 550),
     "without-rmdir": refused(["remove-directory"], 550),
     "without-posix-rename,rename": refused(
-        ["put", "put-over", "put-over-link", *RENAMES], 553),
+        ["put", "put-over", "put-over-link", "keep-mode", *RENAMES], 553),
     "paramiko": refused(["space"], 550, "The SFTP server does not support"),
     "rclone": refused(["space"], 550, "The SFTP server does not support")
     | refused(["append", "resume-put", "put-inside"], 552, "Illegal seek"),
@@ -367,14 +375,12 @@ CHANGES = [
 ]
 # The server says that it has done it.
 IGNORES = [
-    ("rclone", "set-mode"),
+    ("rclone", "set-mode"), ("rclone", "keep-mode"),
+    ("without-setstat,fsetstat", "keep-mode"), ("without-stat", "keep-mode"),
     # It hides that they are links.
     *(("rclone", each)
       for each in ("list-link", "put-over-link")),
     ("without-readlink", "list-link"),
-    # To be corrected: the link is replaced.
-    ("without-lstat", "put-over-link"),
-    ("paramiko", "put-over-link"),
     ("without-stat", "mlsd-link"),
 ]
 
@@ -390,6 +396,7 @@ def make(path, files, owner):
         else:
             file.write_bytes(data)
             os.utime(file, (PAST, PAST))
+            file.chmod(0o640)
         os.chown(file, *owner, follow_symlinks=False)
 
 

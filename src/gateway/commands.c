@@ -19,11 +19,13 @@ static command_run commands_acct, commands_quit, commands_pwd, commands_type,
 
 enum command_flag {
 	COMMAND_ANY_TIME = 1 << 0, /* before the login, too */
-	COMMAND_NEEDS_NAME = 1 << 1,
+	COMMAND_NEEDS_ARGUMENT = 1 << 1,
 	COMMAND_KEEPS_REST = 1 << 2,   /* REST is for the next transfer */
 	COMMAND_KEEPS_RENAME = 1 << 3, /* RNTO */
 	COMMAND_TRANSFERS = 1 << 4,    /* on the data connection */
 	COMMAND_CHANGES = 1 << 5,      /* something on the server */
+	COMMAND_TAKES_NAME = 1 << 6,   /* which may begin with blanks */
+	COMMAND_NEEDS_NAME = COMMAND_NEEDS_ARGUMENT | COMMAND_TAKES_NAME,
 };
 
 struct command_entry {
@@ -33,7 +35,7 @@ struct command_entry {
 };
 
 static const struct command_entry entries[] = {
-	{ "USER", login_user, COMMAND_ANY_TIME | COMMAND_NEEDS_NAME },
+	{ "USER", login_user, COMMAND_ANY_TIME | COMMAND_NEEDS_ARGUMENT },
 	{ "PASS", login_pass, COMMAND_ANY_TIME },
 	{ "ACCT", commands_acct, COMMAND_ANY_TIME },
 	{ "REIN", login_rein, COMMAND_ANY_TIME },
@@ -52,9 +54,9 @@ static const struct command_entry entries[] = {
 	{ "RNFR", files_rnfr, COMMAND_NEEDS_NAME | COMMAND_CHANGES },
 	{ "RNTO", files_rnto,
 	    COMMAND_NEEDS_NAME | COMMAND_KEEPS_RENAME | COMMAND_CHANGES },
-	{ "TYPE", commands_type, COMMAND_NEEDS_NAME | COMMAND_KEEPS_REST },
-	{ "STRU", commands_stru, COMMAND_NEEDS_NAME | COMMAND_KEEPS_REST },
-	{ "MODE", commands_mode, COMMAND_NEEDS_NAME | COMMAND_KEEPS_REST },
+	{ "TYPE", commands_type, COMMAND_NEEDS_ARGUMENT | COMMAND_KEEPS_REST },
+	{ "STRU", commands_stru, COMMAND_NEEDS_ARGUMENT | COMMAND_KEEPS_REST },
+	{ "MODE", commands_mode, COMMAND_NEEDS_ARGUMENT | COMMAND_KEEPS_REST },
 	{ "PASV", commands_pasv, COMMAND_KEEPS_REST },
 	{ "EPSV", commands_epsv, COMMAND_KEEPS_REST },
 	{ "PORT", commands_active, COMMAND_KEEPS_REST },
@@ -64,31 +66,32 @@ static const struct command_entry entries[] = {
 	    COMMAND_NEEDS_NAME | COMMAND_TRANSFERS | COMMAND_CHANGES },
 	{ "APPE", upload_appe,
 	    COMMAND_NEEDS_NAME | COMMAND_TRANSFERS | COMMAND_CHANGES },
-	{ "STOU", upload_stou, COMMAND_TRANSFERS | COMMAND_CHANGES },
-	{ "REST", commands_rest, COMMAND_NEEDS_NAME | COMMAND_KEEPS_REST },
+	{ "STOU", upload_stou,
+	    COMMAND_TRANSFERS | COMMAND_TAKES_NAME | COMMAND_CHANGES },
+	{ "REST", commands_rest, COMMAND_NEEDS_ARGUMENT | COMMAND_KEEPS_REST },
 	{ "ALLO", commands_allo, COMMAND_KEEPS_REST },
 	{ "ABOR", commands_abor, COMMAND_ANY_TIME },
 	{ "LIST", walk_list, COMMAND_TRANSFERS },
 	{ "NLST", walk_nlst, COMMAND_TRANSFERS },
-	{ "MLSD", walk_mlsd, COMMAND_TRANSFERS },
-	{ "MLST", files_mlst, 0 },
+	{ "MLSD", walk_mlsd, COMMAND_TRANSFERS | COMMAND_TAKES_NAME },
+	{ "MLST", files_mlst, COMMAND_TAKES_NAME },
 	{ "STAT", commands_stat, COMMAND_KEEPS_REST },
 	{ "SIZE", files_size, COMMAND_NEEDS_NAME | COMMAND_KEEPS_REST },
 	{ "MDTM", files_mdtm, COMMAND_NEEDS_NAME | COMMAND_KEEPS_REST },
-	{ "MFMT", files_mfmt, COMMAND_NEEDS_NAME | COMMAND_CHANGES },
+	{ "MFMT", files_mfmt, COMMAND_NEEDS_ARGUMENT | COMMAND_CHANGES },
 	{ "SYST", commands_syst, COMMAND_ANY_TIME },
 	{ "FEAT", commands_feat, COMMAND_ANY_TIME },
-	{ "OPTS", commands_opts, COMMAND_ANY_TIME | COMMAND_NEEDS_NAME },
-	{ "SITE", commands_site, COMMAND_NEEDS_NAME },
+	{ "OPTS", commands_opts, COMMAND_ANY_TIME | COMMAND_NEEDS_ARGUMENT },
+	{ "SITE", commands_site, COMMAND_NEEDS_ARGUMENT },
 	{ "HASH", download_hash, COMMAND_NEEDS_NAME },
-	{ "AVBL", files_avbl, 0 },
+	{ "AVBL", files_avbl, COMMAND_TAKES_NAME },
 	{ "HELP", commands_help, COMMAND_ANY_TIME },
 	{ "NOOP", commands_noop,
 	    COMMAND_ANY_TIME | COMMAND_KEEPS_REST | COMMAND_KEEPS_RENAME },
 };
 
 static const struct command_entry site_entries[] = {
-	{ "CHMOD", files_chmod, COMMAND_NEEDS_NAME | COMMAND_CHANGES },
+	{ "CHMOD", files_chmod, COMMAND_NEEDS_ARGUMENT | COMMAND_CHANGES },
 	{ "UMASK", commands_umask, 0 },
 	{ "HELP", commands_help, 0 },
 };
@@ -115,7 +118,7 @@ commands_run_entry(struct gateway *gateway, const struct command_entry *entry,
 		gateway_finish(gateway, "502 Command not implemented.");
 	else if (!gateway->logged_in && (entry->flags & COMMAND_ANY_TIME) == 0)
 		gateway_finish(gateway, "530 Send USER and PASS first.");
-	else if (len == 0 && (entry->flags & COMMAND_NEEDS_NAME) != 0)
+	else if (len == 0 && (entry->flags & COMMAND_NEEDS_ARGUMENT) != 0)
 		gateway_finish(gateway, "501 %s needs an argument.",
 		    entry->name);
 	else if ((entry->flags & COMMAND_CHANGES) != 0 && gateway->read_only)
@@ -124,6 +127,38 @@ commands_run_entry(struct gateway *gateway, const struct command_entry *entry,
 		gateway->changes = (entry->flags & COMMAND_CHANGES) != 0;
 		entry->run(gateway, argument, len);
 	}
+}
+
+/* One blank separates a command and a name (RFC 959 section 5.3.1); others
+ * belong to the name. */
+static void
+commands_keep_blanks(struct command *command)
+{
+	size_t end = command->arg_at + command->arg_len;
+	size_t at = command->verb_at + command->verb_len + 1;
+
+	if (at < end) {
+		command->arg_at = at;
+		command->arg_len = end - at;
+	}
+}
+
+/* The control connection is a Telnet connection, where a byte 255 is sent twice
+ * (RFC 959 section 3.1.1, RFC 854).  lftp does so; most clients send it once,
+ * and that passes as well.  Returns the length. */
+static size_t
+commands_read_telnet(char *argument, size_t len)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		argument[to++] = argument[i];
+		if ((uint8_t)argument[i] == 255 && i + 1 < len &&
+		    (uint8_t)argument[i + 1] == 255)
+			i++;
+	}
+	argument[to] = '\0';
+	return to;
 }
 
 void
@@ -139,6 +174,8 @@ commands_run(struct gateway *gateway, const uint8_t *line, size_t len)
 	if (entry != NULL && (entry->flags & COMMAND_TRANSFERS) != 0 &&
 	    gateway->logged_in && transfer_must_wait(gateway, line, len))
 		return;
+	if (entry != NULL && (entry->flags & COMMAND_TAKES_NAME) != 0)
+		commands_keep_blanks(&command);
 	argument =
 	    strndup((const char *)line + command.arg_at, command.arg_len);
 	gateway->busy = true;
@@ -151,7 +188,8 @@ commands_run(struct gateway *gateway, const uint8_t *line, size_t len)
 	else if (strlen(argument) != command.arg_len)
 		gateway_finish(gateway, "501 There is a NUL in the command.");
 	else
-		commands_run_entry(gateway, entry, argument, command.arg_len);
+		commands_run_entry(gateway, entry, argument,
+		    commands_read_telnet(argument, command.arg_len));
 	free(argument);
 	if (entry == NULL || (entry->flags & COMMAND_KEEPS_REST) == 0)
 		gateway->restart = 0;

@@ -377,7 +377,7 @@ files_chmod(struct gateway *gateway, const char *argument, size_t len)
 {
 	char *end;
 	unsigned long mode = strtoul(argument, &end, 8);
-	const char *name = end + strspn(end, " ");
+	const char *name = *end == ' ' ? end + 1 : end;
 
 	if (argument[0] < '0' || argument[0] > '7' || *end != ' ' ||
 	    *name == '\0' || mode > 07777) {

@@ -110,6 +110,38 @@ test_making_and_removing(void **state)
 	assert_int_equal(gatewayenv_count(env), 0);
 }
 
+/* One blank separates a command and a name; others belong to the name. */
+static void
+test_blanks_in_front(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	gatewayenv_start(env);
+	SAY(env, { "MKD   two", "257 " }, { "CWD two", "550 " },
+	    { "SITE  CHMOD  700   two", "200 " },
+	    { "MFMT 20261130093700   two", "213 " }, { "MLST   two", "250-" },
+	    { "RNFR   two", "350 " }, { "RNTO  one", "250 " },
+	    { "CWD  one", "250 " }, { "CDUP ", "250 " }, { "TYPE  I", "200 " },
+	    { "REST  0", "350 " });
+	assert_int_equal(access(gatewayenv_path(env, " one"), F_OK), 0);
+}
+
+/* A byte 255 comes twice from clients that know Telnet, and once from others.
+ */
+static void
+test_telnet_byte(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	gatewayenv_start(env);
+	SAY(env, { "MKD a\xff\xff", "257 " }, { "RMD a\xff", "250 " },
+	    { "MKD \xff", "257 " }, { "CWD \xff\xff", "250 " },
+	    { "MKD \xff\xff\xff\xff\xff", "257 " });
+	assert_int_equal(access(gatewayenv_path(env, "\xff/\xff\xff\xff"),
+			     F_OK),
+	    0);
+}
+
 /* 8, 9: RNTO replaces a file; across directories, and with paths. */
 static void
 test_rename(void **state)
@@ -247,7 +279,7 @@ test_site(void **state)
 	gatewayenv_start(env);
 	gatewayenv_put(env, "f", "", 0);
 	SAY(env, { "SITE CHMOD 640 f", "200 " },
-	    { "site chmod 0641  f", "200 " }, { "SITE CHMOD 640", "501 " },
+	    { "site chmod 0641 f", "200 " }, { "SITE CHMOD 640", "501 " },
 	    { "SITE CHMOD 640 ", "501 " }, { "SITE CHMOD 9 f", "501 " },
 	    { "SITE CHMOD 10000 f", "501 " }, { "SITE CHMOD -1 f", "501 " },
 	    { "SITE CHMOD 600 none", "550 " }, { "SITE CHMOD", "501 " },
@@ -347,6 +379,8 @@ main(void)
 		GATEWAY_TEST(
 		    test_path_through_directories_that_may_not_be_read),
 		GATEWAY_TEST(test_making_and_removing),
+		GATEWAY_TEST(test_blanks_in_front),
+		GATEWAY_TEST(test_telnet_byte),
 		GATEWAY_TEST(test_rename),
 		GATEWAY_TEST(test_rename_needs_its_rnfr),
 		GATEWAY_TEST(test_rename_without_the_extension),

@@ -37,6 +37,7 @@ struct walk {
 	char *path;	 /* the directory, or the file */
 	char *given;	 /* in front of each name, as the client has sent it */
 	char *glob;	 /* NULL: all names */
+	char *literal;	 /* the path if the glob is the name of a file */
 	struct sftp_string handle; /* heap */
 	bool reading;		   /* READDIR has no reply yet */
 	bool ended;		   /* READDIR has found the end */
@@ -70,6 +71,7 @@ walk_free(struct task *task)
 	free(walk->path);
 	free(walk->given);
 	free(walk->glob);
+	free(walk->literal);
 	free(walk);
 }
 
@@ -351,15 +353,16 @@ walk_on_self(void *ctx, struct sftp_reply *reply)
 }
 
 static void
-walk_send_self(struct walk *walk)
+walk_look_at(struct walk *walk, const char *path, sftp_reply_cb *done)
 {
 	const struct sftp_request request = {
 		.op = walk->options.directory ? SFTP_LSTAT : SFTP_STAT,
-		.name = sftp_string_of(walk->path),
+		.name = sftp_string_of(path),
 	};
 
+	walk->task.gateway->quiet_s = 0;
 	if (sftp_send(walk->task.gateway->channels[0].sftp, &request, NULL, 0,
-		walk_on_self, walk) != 0)
+		done, walk) != 0)
 		walk_fail(walk, 553, "The name is too long");
 }
 
@@ -376,7 +379,7 @@ walk_on_opendir(void *ctx, struct sftp_reply *reply)
 		    reply->status == SFTP_CONNECTION_LOST)
 			walk_refused(walk, reply);
 		else
-			walk_send_self(walk);
+			walk_look_at(walk, walk->path, walk_on_self);
 		return;
 	}
 	handle = malloc(reply->string.len + 1);
@@ -390,6 +393,50 @@ walk_on_opendir(void *ctx, struct sftp_reply *reply)
 	walk_go_on(walk);
 }
 
+/* Opens the directory. */
+static void
+walk_open(struct walk *walk)
+{
+	const struct sftp_request request = {
+		.op = SFTP_OPENDIR,
+		.name = sftp_string_of(walk->path),
+	};
+
+	if (sftp_send(walk->task.gateway->channels[0].sftp, &request, NULL, 0,
+		walk_on_opendir, walk) != 0)
+		walk_fail(walk, 553, "The name is too long");
+}
+
+/* If there is a file or a directory with the name of the glob, it is that. */
+static void
+walk_on_literal(void *ctx, struct sftp_reply *reply)
+{
+	struct walk *walk = ctx;
+	char *given = NULL;
+
+	if (reply->type != SFTP_REPLY_ATTRS) {
+		walk_open(walk);
+		return;
+	}
+	if (walk->style == LIST_NAMES &&
+	    asprintf(&given, "%s%s/", walk->given != NULL ? walk->given : "",
+		walk->glob) < 0) {
+		walk_fail(walk, 451, "Out of memory");
+		return;
+	}
+	free(walk->given);
+	walk->given = given;
+	free(walk->glob);
+	walk->glob = NULL;
+	free(walk->path);
+	walk->path = walk->literal;
+	walk->literal = NULL;
+	if (S_ISDIR(reply->attrs.mode) && !walk->options.directory)
+		walk_open(walk);
+	else
+		walk_on_self(walk, reply);
+}
+
 /* Separates a glob, which may be in the last part of the path only, and what is
  * to be in front of each name.  0, or -1 when out of memory. */
 static int
@@ -398,7 +445,9 @@ walk_split(struct walk *walk, const char *argument, size_t len)
 	const char *slash = memrchr(argument, '/', len);
 	size_t before = slash == NULL ? 0 : (size_t)(slash + 1 - argument);
 
-	if (list_is_glob(argument + before, len - before)) {
+	/* MLSD has no globs (RFC 3659 section 7.1). */
+	if (walk->style != LIST_FACTS &&
+	    list_is_glob(argument + before, len - before)) {
 		walk->glob = strndup(argument + before, len - before);
 		if (walk->glob == NULL)
 			return -1;
@@ -424,7 +473,6 @@ walk_start(struct gateway *gateway, enum list_style style, bool on_control,
 		.free = walk_free,
 	};
 	struct walk *walk;
-	struct sftp_request request = { .op = SFTP_OPENDIR };
 
 	if (!on_control && !gateway_needs_data(gateway))
 		return;
@@ -449,18 +497,22 @@ walk_start(struct gateway *gateway, enum list_style style, bool on_control,
 		walk_fail(walk, 451, "Out of memory");
 		return;
 	}
-	if (walk->glob != NULL)
+	if (walk->glob != NULL) {
+		walk->literal = names_path(gateway, argument, len);
 		len -= strlen(walk->glob);
-	walk->path = names_path(gateway, argument, len);
+	}
+	if (walk->glob == NULL || walk->literal != NULL)
+		walk->path = names_path(gateway, argument, len);
 	if (walk->path == NULL) {
 		task_end(gateway);
 		return;
 	}
-	request.name = sftp_string_of(walk->path);
-	if (walk->options.directory && walk->glob == NULL)
-		walk_send_self(walk);
-	else if (!gateway_request(gateway, &request, walk_on_opendir, walk))
-		task_end(gateway);
+	if (walk->glob != NULL)
+		walk_look_at(walk, walk->literal, walk_on_literal);
+	else if (walk->options.directory)
+		walk_look_at(walk, walk->path, walk_on_self);
+	else
+		walk_open(walk);
 }
 
 void

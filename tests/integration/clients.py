@@ -113,6 +113,7 @@ class Client:
 
     name = None
     session = False  # whether it continues its session after an abort
+    patience = FAILSAFE * 2  # seconds that a run may take
 
     def run(self, target, argv, script=None):
         """Run a command to its end; script is its standard input."""
@@ -138,7 +139,7 @@ class Client:
     def _finish(self, child, script=None):
         try:
             output, _ = child.communicate(
-                script.encode() if script else None, FAILSAFE * 2)
+                script.encode() if script else None, self.patience)
         except subprocess.TimeoutExpired as error:
             child.kill()
             output, _ = child.communicate()

@@ -424,7 +424,8 @@ def test_rclone(target, folder, near):
     if shutil.which("rclone") is None:
         pytest.skip("this release of Debian has no rclone")
     to = target()
-    fill(near / "tree", [*NAMES, "a b/c d", "a b/.hidden", "x/y/z/deep"])
+    fill(near / "tree", [*NAMES, "a b/c d", "a b/.hidden", "x/y/z/deep",
+                         "[dir]/a*/file", " blank/ file", "-l/-a"])
     for path in (near / "tree").rglob("*"):
         os.utime(path, (STAMP, STAMP))
     rclone = MORE_CLIENTS["rclone"].copy

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from clients import CLIENTS
+from clients import Lftp
 from gateway_clients import (  # pylint: disable=unused-import
     folder, target)
 
@@ -86,7 +86,9 @@ def test_mirror(settings, target, folder, tmp):
     """lftp mirrors the tree up and down: names, contents and times."""
     (tmp / "up").mkdir()
     make_tree(tmp / "up", FILES)
-    result = CLIENTS["lftp"]._run_lines(
+    lftp = Lftp()
+    lftp.patience = 800
+    result = lftp._run_lines(
         target(), "passive", *settings, "set cmd:fail-exit yes",
         # Every byte is a character.
         "set ftp:use-utf8 no", "set ftp:charset ISO-8859-1",

@@ -103,6 +103,35 @@ test_options_single_files_and_globs(void **state)
 	assert_non_null(strstr(gatewayenv_listing(env), " /\r\n"));
 }
 
+/* A name that looks like a glob is a name if there is such a file; MLSD has no
+ * globs. */
+static void
+test_names_like_globs(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	gatewayenv_start(env);
+	mkdir(gatewayenv_path(env, "[d]"), 0700);
+	put(env, "[d]/a", OLD);
+	put(env, "[d]/[f]*", OLD);
+	put(env, "d", OLD);
+	LISTING(env, "NLST [d]", "[d]/[f]*\r\n", "[d]/a\r\n");
+	LISTING(env, "NLST [d]/", "[d]/[f]*\r\n", "[d]/a\r\n");
+	LISTING(env, "NLST [d]/[f]*", "[d]/[f]*\r\n");
+	LISTING(env, "NLST [d]/[a]", "[d]/a\r\n");
+	LISTING(env, "NLST [e]*", "");
+	LISTING(env, "LIST [d]/[f]*",
+	    "-rw-r-----    1 0        0               3 May  1  2026 "
+	    "[f]*\r\n");
+	gatewayenv_download(env, "LIST -d [d]", "226 ");
+	assert_non_null(strstr(gatewayenv_listing(env), " [d]\r\n"));
+	gatewayenv_command(env, "OPTS MLST type;", "200 ");
+	LISTING(env, "MLSD [d]", "type=cdir; .\r\n", "type=pdir; ..\r\n",
+	    "type=file; [f]*\r\n", "type=file; a\r\n");
+	gatewayenv_download(env, "MLSD *", "550 ");
+	gatewayenv_command(env, "STAT [d]/[f]*", "213-");
+}
+
 /* 16: a broken link is listed; one to a directory can be entered. */
 static void
 test_links(void **state)
@@ -263,6 +292,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		GATEWAY_TEST(test_dates),
 		GATEWAY_TEST(test_options_single_files_and_globs),
+		GATEWAY_TEST(test_names_like_globs),
 		GATEWAY_TEST(test_links),
 		GATEWAY_TEST(test_facts_of_one_file),
 		GATEWAY_TEST(test_stat),

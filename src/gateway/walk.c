@@ -273,6 +273,8 @@ walk_on_names(void *ctx, struct sftp_reply *reply)
 		}
 		walk->ended = true;
 	} else {
+		/* Some servers say so instead of EOF. */
+		walk->ended = reply->n_names == 0;
 		while ((found = sftp_next_name(reply, &name)) == 1)
 			if (!walk_name(walk, &name))
 				return;

@@ -2,17 +2,14 @@
 
 import contextlib
 import ftplib
-import itertools
 import os
-import random
 import re
 
 import pytest
 
-import culvert as culvert_module
+from gateways import Gateway, content, fetch, lines, listing, look, store
 from process import until
-from sftp_servers import SFTP_SERVERS
-from ssh_servers import PROGRAMS, PYTHON
+from sftp_servers import FAR, SFTP_SERVERS
 
 SIZES = [5_000_000, 100_000, 1, 0]
 OLD = b"the old content, longer than the new one" * 5000
@@ -20,58 +17,17 @@ NEW = b"new"
 PAST = 1_234_567_890  # the time of files
 
 
-def content(size):
-    """Return the content of a file of that size."""
-    return random.Random(size).randbytes(size)
-
-
-class Gateway:
-    """A culvert with an SFTP server behind it; extra: options of culvert."""
-
-    def __init__(self, kind, ns, directories, extra=()):
-        self.kind = kind
-        self.server = SFTP_SERVERS[kind](ns, directories())
-        self.culvert = None
-        try:
-            self.culvert = culvert_module.Culvert(
-                directories(), [f"sftp/0:{self.server.directory}"],
-                self.server.config,
-                options=["-v", *self.server.extra, *extra])
-        finally:
-            if self.culvert is None:
-                self.server.stop()
-        self._numbers = itertools.count()
-
-    def folder(self):
-        """Make a new directory; returns (its path, its name for clients)."""
-        name = str(next(self._numbers))
-        path = self.server.root / name
-        path.mkdir()
-        os.chown(path, *self.server.owner)
-        return path, name
-
-    @contextlib.contextmanager
-    def login(self):
-        """Return a session."""
-        with ftplib.FTP(encoding="utf-8", timeout=20) as ftp:
-            ftp.connect(*self.culvert.listeners[0])
-            ftp.login("anybody", "anything")
-            ftp.sendcmd("TYPE I")
-            yield ftp
-
-    def stop(self):
-        """Stop both."""
-        try:
-            self.culvert.stop()
-        finally:
-            self.culvert.kill()
-            self.server.stop()
+def start(kind, ns, directories, *extra):
+    """Return a gateway to a server of that kind."""
+    one = Gateway(SFTP_SERVERS[kind](ns, directories()), directories(), extra)
+    one.kind = kind
+    return one
 
 
 @pytest.fixture(scope="module", params=SFTP_SERVERS)
 def gateway(request, ns, directories):
     """Return a gateway to an SFTP server of each kind."""
-    one = Gateway(request.param, ns, directories)
+    one = start(request.param, ns, directories)
     yield one
     one.stop()
 
@@ -87,40 +43,6 @@ def work(**files):
         WORKS[function.__name__.replace("_", "-")] = function, files
         return function
     return add
-
-
-def store(ftp, name, data, rest=None, command="STOR"):
-    """Upload a file."""
-    with ftp.transfercmd(f"{command} {name}", rest) as conn, \
-            contextlib.suppress(ConnectionResetError, BrokenPipeError):
-        conn.sendall(data)
-    return ftp.voidresp()
-
-
-def fetch(ftp, command, rest=None):
-    """Download a file or a listing."""
-    got = bytearray()
-    with ftp.transfercmd(command, rest) as data, \
-            contextlib.suppress(ConnectionResetError):
-        while part := data.recv(1 << 16):
-            got += part
-    ftp.voidresp()
-    return bytes(got)
-
-
-def lines(ftp, command):
-    """Return the lines of a listing."""
-    return fetch(ftp, command).decode().splitlines()
-
-
-def listing(ftp, name):
-    """Return {name: {fact: value}} of MLSD."""
-    found = {}
-    for line in lines(ftp, f"MLSD {name}"):
-        facts_, _, file = line.partition(" ")
-        found[file] = dict(fact.lower().split("=", 1)
-                           for fact in facts_.split(";") if fact)
-    return found
 
 
 @work()
@@ -400,15 +322,6 @@ def make(path, files, owner):
         os.chown(file, *owner, follow_symlinks=False)
 
 
-def look(path):
-    """Return all that is in a directory."""
-    return {file.name: (
-        file.lstat().st_mode,
-        os.readlink(file) if file.is_symlink() else
-        file.read_bytes() if file.is_file() else None)
-        for file in path.iterdir()}
-
-
 def expected(kind, name):
     """Return a context for what is expected to happen."""
     if name in CANNOT.get(kind, {}):
@@ -419,9 +332,11 @@ def expected(kind, name):
 
 
 @pytest.mark.parametrize("name", WORKS)
-def test_works(name, gateway):
+def test_works(name, gateway, request):
     """It works; or it is refused, and then nothing has changed."""
     function, files = WORKS[name]
+    # For the report.
+    request.node.culverts = [(gateway.culvert, gateway.culvert.mark())]
     path, folder = gateway.folder()
     make(path, files, gateway.server.owner)
     before = look(path)
@@ -441,17 +356,13 @@ def test_sessions_in_a_row(ns, directories):
 
     It does so in about one of ten cases; the session is opened again.
     """
-    one = Gateway("dropbear", ns, directories)
+    one = start("dropbear", ns, directories)
     try:
         for _ in range(60):
             with one.login():
                 pass
     finally:
         one.stop()
-
-
-# Uploads may use further channels then.
-FAR = ["-o", f"ProxyCommand={PYTHON} {PROGRAMS}/late.py %h %p 10"]
 
 
 @pytest.mark.parametrize("kind, spreads", [
@@ -461,12 +372,12 @@ def test_long_path(kind, spreads, ns, directories):
 
     rclone empties it then, and says nothing.
     """
-    one = Gateway(kind, ns, directories, ["-vvv", *FAR])
+    one = start(kind, ns, directories, "-vvv", *FAR)
     try:
         path, folder = one.folder()
         with one.login() as ftp:
-            store(ftp, f"{folder}/file", content(12_000_000))
-            assert (path / "file").read_bytes() == content(12_000_000)
+            store(ftp, f"{folder}/file", content(5_000_000))
+            assert (path / "file").read_bytes() == content(5_000_000)
         sessions = one.culvert.output.count("new mux-proxy [session]")
         assert sessions > 3 if spreads else sessions <= 2
     finally:

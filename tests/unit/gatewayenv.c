@@ -71,6 +71,7 @@ env_reap(struct gatewayenv_channel *one)
 	int status;
 
 	close(one->fd);
+	kill(one->pid, SIGCONT);
 	assert_int_equal(waitpid(one->pid, &status, 0), one->pid);
 	buf_free(&one->out);
 	one->state = ENV_CHANNEL_NONE;
@@ -124,10 +125,12 @@ env_channel_send(void *ctx, unsigned channel, const struct iovec *pieces,
 
 	if (one->state != ENV_CHANNEL_UP)
 		return -EPIPE;
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		if (buf_append(&one->out, pieces[i].iov_base,
 			pieces[i].iov_len) != 0)
 			return -ENOMEM;
+		one->sent += pieces[i].iov_len;
+	}
 	one->above_low |= env_channel_queued(env, channel) > LIMIT_LOW_WATER;
 	return 0;
 }
@@ -314,6 +317,7 @@ env_open_channel(struct gatewayenv *env, unsigned channel)
 	close(fds[1]);
 	one->fd = fds[0];
 	one->stopped = one->above_low = false;
+	one->sent = 0;
 	one->state = ENV_CHANNEL_UP;
 	buf_init(&one->out, SIZE_MAX);
 	gateway_channel_up(env->gateway, channel);
@@ -417,6 +421,7 @@ gatewayenv_turn(struct gatewayenv *env)
 {
 	bool any = false;
 
+	env->now += env->turn_ms;
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
 		if (env->channels[i].state == ENV_CHANNEL_WANTED) {
 			env_open_channel(env, i);

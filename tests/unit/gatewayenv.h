@@ -23,6 +23,7 @@ struct gatewayenv_channel {
 	int fd;
 	pid_t pid;
 	struct buf out;
+	size_t sent;	/* also what is still in out */
 	bool stopped;	/* the core does not read it */
 	bool above_low; /* drained must be called */
 };
@@ -60,7 +61,7 @@ struct gatewayenv {
 	char login[64];	   /* "USER PASSWORD" of the latest one */
 	bool no_login;	   /* it cannot be checked */
 	uint8_t random;
-	int64_t now;
+	int64_t now, turn_ms; /* milliseconds; how many a turn takes */
 };
 
 /* cmocka's setup and teardown; *state becomes a struct gatewayenv, whose fields

@@ -6,12 +6,14 @@ import io
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
 
 import pytest
 
+import cli
 import culvert
 from checker import default_sshd, last, set_key_options, vsftpd  # noqa: F401
 from process import Process, until
@@ -358,21 +360,37 @@ with subprocess.Popen([sys.argv[1]], stdin=subprocess.PIPE) as server:
 
 
 @pytest.fixture
-def writing(start_sshd, folder, tmp, checker):
-    """Return a check that is storing its test file, on a slow server."""
+def start_writing(start_sshd, folder, tmp, checker):
+    """Return a function that starts a check, with these options.
+
+    It returns when the check is storing its test file, on a slow server.
+    """
     program = tmp / "slow.py"
     program.write_text(SLOW)
     sshd = start_sshd(
         f"Subsystem sftp /usr/bin/python3 {program} {SERVER} {tmp}/pid")
-    process = Process(
-        [culvert.PROGRAM, "check", "--timeout", "100", "-F", sshd.config, "-L",
-         f"sftp/0:{folder}", sshd.host], env=checker.environment(),
-        start_new_session=True)
-    until(lambda: any(path.stat().st_size for path in folder.iterdir()),
-          "the test file is written")
-    yield process
-    assert not culvert.SANITIZER.search(process.output), process.output
+    started = []
+
+    def start(*options):
+        process = Process(
+            [culvert.PROGRAM, "check", *options, "-F", sshd.config, "-L",
+             f"sftp/0:{folder}", sshd.host], env=checker.environment(),
+            start_new_session=True)
+        started.append(process)
+        until(lambda: any(path.stat().st_size for path in folder.iterdir()),
+              "the test file is written")
+        return process
+
+    yield start
+    for process in started:
+        assert not culvert.SANITIZER.search(process.output), process.output
     assert not list(checker.home.glob("culvert.*"))
+
+
+@pytest.fixture
+def writing(start_writing):
+    """Return such a check, which waits long for replies."""
+    return start_writing("--timeout", "100")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP,
@@ -423,3 +441,35 @@ def test_server_lost(writing, folder, tmp):
     assert re.search("^WRONG +write test +a file of 4.0 MiB cannot be stored",
                      writing.output, re.M), writing.output
     assert f"rm {path}" in writing.output
+
+
+def test_server_stops(start_writing, folder, tmp):
+    """The SFTP server does not answer any more while the file is written."""
+    process = start_writing("--timeout", "1")
+    path, = folder.iterdir()
+    server = int((tmp / "pid").read_text())
+    os.kill(server, signal.SIGSTOP)
+    assert process.wait() == 1
+    os.kill(server, signal.SIGKILL)
+    assert re.search("^WRONG +write test .*does not answer", process.output,
+                     re.M), process.output
+    assert f"rm {path}" in process.output
+
+
+def test_interrupted_at_a_question(sshd, folder, tmp):
+    """^C while ssh asks for a passphrase, although ssh ignores it."""
+    key = tmp / "locked"
+    shutil.copy(f"{sshd.dir}/user_key", key)
+    subprocess.run(["ssh-keygen", "-q", "-p", "-P", "", "-N", "sesame", "-f",
+                    key], check=True)
+    config = tmp / "config"
+    config.write_text(pathlib.Path(sshd.config).read_text().replace(
+        f"{sshd.dir}/user_key", str(key)))
+    with contextlib.closing(cli.Terminal(
+            [culvert.PROGRAM, "check", "-F", config, "-L",
+             f"sftp/0:{folder}", sshd.host],
+            cli.environment(tmp))) as one:
+        one.wait_for("Enter passphrase for key")
+        one.type("\x03")
+        assert one.wait() == 3, one.text
+        assert one.echoes()

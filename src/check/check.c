@@ -349,8 +349,6 @@ check_run(const struct check_options *options)
 	struct monitor_options monitor = {
 		.first = &options->link,
 		.n = 1,
-		/* After a ^C, ssh carries the removal of temporary files. */
-		.leaves_terminal = suggest_has_sftp(options->options),
 	};
 	struct user become = { .name = NULL };
 	int status = CHECK_FAILS;

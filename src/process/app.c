@@ -413,7 +413,6 @@ start_monitor(struct app *app)
 		.n = app->options.n,
 		.source = app->options.source,
 		.remove = process->metrics_path,
-		.leaves_terminal = process->background,
 		.log = log_is_journal(process) ? NULL : process->transfer_log,
 	};
 

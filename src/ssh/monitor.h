@@ -57,10 +57,6 @@ struct monitor_options {
 	const char *remove; /* a Unix socket that it removes at its end, unless
 			     * somebody listens there; or NULL */
 
-	/* ssh keeps the terminal, to ask on, but ignores its signals, because
-	 * monitor_leave_terminal() will follow. */
-	bool leaves_terminal;
-
 	/* Whom it becomes, who then owns the private directory; or NULL. */
 	const struct user *user;
 };

@@ -27,20 +27,20 @@
 static const int monitor_ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT,
 	SIGUSR1, SIGUSR2, SIGPIPE, SIGXFSZ, SIGTTOU };
 
-/* Signals that a terminal sends to its foreground jobs.  A script has no job
- * control, so a ^C for its next command would also end an ssh in the
- * background. */
+/* Signals that a terminal sends to its foreground jobs.  ssh ignores them: it
+ * keeps the terminal, to ask on, but culvert ends it, and may need it after a
+ * ^C to remove temporary files.  With -f, culvert leaves the terminal, but ssh
+ * cannot (monitor_leave_terminal()). */
 static const int terminal_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTSTP };
 
 static void
-monitor_set_up(struct monitor_state *monitor, int fd, bool leaves_terminal)
+monitor_set_up(struct monitor_state *monitor, int fd)
 {
 	sigset_t set;
 
 	process_ignored_jobs(&monitor->ignored);
-	for (size_t i = 0; leaves_terminal &&
-	     i < sizeof(terminal_signals) / sizeof(terminal_signals[0]);
-	     i++)
+	for (size_t i = 0;
+	     i < sizeof(terminal_signals) / sizeof(terminal_signals[0]); i++)
 		sigaddset(&monitor->ignored, terminal_signals[i]);
 	for (size_t i = 0;
 	     i < sizeof(monitor_ignored) / sizeof(monitor_ignored[0]); i++)
@@ -123,7 +123,7 @@ monitor_main(int fd, const struct monitor_options *options)
 	    options->n * sizeof(*options->first));
 	monitor.n = options->n;
 	monitor.options = options;
-	monitor_set_up(&monitor, fd, options->leaves_terminal);
+	monitor_set_up(&monitor, fd);
 	title_set(MONITOR_NAME);
 	hello = monitor_prepare(&monitor, &log);
 	fds_send(MONITOR_FD, &hello, sizeof(hello), log);

@@ -83,13 +83,13 @@ def state(pid, name):
 @pytest.mark.parametrize("wrap", [IGNORED, BLOCKED],
                          ids=["ignored", "blocked"])
 def test_ssh_starts_clean(wrap, start_culvert):
-    """ssh has no signal blocked, and ignores only job control's."""
+    """ssh has no signal blocked, and ignores only those of a terminal."""
     one = start_culvert("0:127.0.0.1:21", wrap=wrap)
     assert state(one.ssh, "SigBlk") == set()
-    jobs = {signal.SIGTSTP, signal.SIGTTIN}
+    terminal = {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP}
     # ssh itself ignores SIGPIPE.
-    assert state(one.ssh, "SigIgn") - {signal.SIGPIPE} == \
-        (jobs if wrap is IGNORED else set())
+    assert state(one.ssh, "SigIgn") - {signal.SIGPIPE} == terminal | (
+        {signal.SIGTTIN} if wrap is IGNORED else set())
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT],

@@ -328,16 +328,15 @@ test_left_terminal_means_batch_and_own_session(void **state)
 	assert_int_equal(env->lost, 0);
 }
 
-/* An ssh that stays in the terminal's session is not to end by its signals. */
+/* An ssh in the terminal's session is not to end by its signals. */
 static void
-test_signals_of_a_terminal_to_be_left_are_ignored(void **state)
+test_signals_of_the_terminal_are_ignored(void **state)
 {
 	static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTSTP };
 	struct monitorenv *env = *state;
 	const struct monitor_options options = {
 		.first = &env->options,
 		.n = 1,
-		.leaves_terminal = true,
 	};
 	unsigned long ignored;
 	char text[4096], *at;
@@ -366,8 +365,7 @@ main(int argc, char **argv)
 		MONITORENV_TEST(test_no_log_is_opened_if_there_is_none),
 		MONITORENV_TEST(test_start_fails_without_its_log),
 		MONITORENV_TEST(test_left_terminal_means_batch_and_own_session),
-		MONITORENV_TEST(
-		    test_signals_of_a_terminal_to_be_left_are_ignored),
+		MONITORENV_TEST(test_signals_of_the_terminal_are_ignored),
 	};
 
 	if (argc > 1)

@@ -57,6 +57,17 @@ need() {
 	apt_update && apt_install "${missing[@]}"
 }
 
+# need_available PACKAGE...: the same, without those that this release does not
+# have.
+need_available() {
+	local package
+
+	for package; do
+		[ -z "$(apt-cache show "$package" 2>/dev/null)" ] ||
+		    need "$package"
+	done
+}
+
 # fetch_deb DIR PACKAGE...: unpacks packages below DIR without installing them,
 # once.  It is for FTP servers: Debian's cannot be installed together, and a
 # test should not install one.  DIR/.have-PACKAGE then has the dependencies of
@@ -232,6 +243,7 @@ need_tests() {
 	    logrotate tmux curl lftp tnftp inetutils-ftp ncftp wget \
 	    wput busybox perl php-cli libcommons-net-java \
 	    default-jdk-headless
+	need_available curlftpfs # not in Debian 12
 	need_servers build/debs
 	need_sftp_servers build/debs
 	# From Debian 13 on, promtool is in a package of its own.

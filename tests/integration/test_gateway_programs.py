@@ -1,16 +1,20 @@
 """What FTP clients other than curl and wget can do with the SFTP gateway."""
 
+import contextlib
 import os
 import random
 import re
 import shutil
+import subprocess
+import tempfile
 import time
 
 import pytest
 
-from clients import CLIENTS
+from clients import CLIENTS, Target
 from gateway_clients import (  # pylint: disable=unused-import
     MORE_CLIENTS, commons_net, folder, target)
+from process import until
 
 modes = pytest.mark.parametrize("mode", ["active", "passive"])
 
@@ -415,6 +419,53 @@ def test_commons_net(mode, target, folder, near, commons_net):
     del files["dir/sub/x"]
     unique, = files
     assert files[unique] == content(1000)
+
+
+# ---- curlftpfs ----
+
+@contextlib.contextmanager
+def mounted(to, path):
+    """Mount the gateway's files there."""
+    if shutil.which("curlftpfs") is None or not os.path.exists("/dev/fuse"):
+        pytest.skip("there is no curlftpfs, or no /dev/fuse")
+    path.mkdir()
+    with tempfile.TemporaryFile() as output:
+        child = subprocess.Popen(
+            ["curlftpfs", "-f", "-o", f"user={to.user}:{to.password}",
+             f"{to.host}:{to.port}", str(path)],
+            stdout=output, stderr=subprocess.STDOUT)
+        try:
+            until(lambda: os.path.ismount(path) or child.poll() is not None,
+                  "it is mounted")
+            yield
+        finally:
+            subprocess.run(["umount", str(path)], check=False)
+            child.kill()
+            child.wait()
+
+
+def test_curlftpfs(start_culvert, folder, tmp):
+    """Files are read, written, renamed and removed as in a directory.
+
+    In place: a file must be visible as soon as it is being written.
+    """
+    tunnel = start_culvert(f"sftp/0:{folder}",
+                           options=["-v", "--upload", "in-place"])
+    fill(folder, ["a", "dir/b"])
+    near = tmp / "mount"
+    with mounted(Target(*tunnel.listeners[0], "anybody", "anything"), near):
+        assert files_in(near) == files_in(folder)
+        (near / "dir/new").write_bytes(content(100_000))
+        shutil.copy(near / "dir/new", near / "copy")
+        (near / "made").mkdir()
+        (near / "a").rename(near / "made/a")
+        (near / "dir/b").unlink()
+        assert files_in(folder) == {
+            "dir/new": content(100_000), "copy": content(100_000),
+            "made/a": content(1000)}
+        (near / "dir/new").unlink()
+        (near / "dir").rmdir()
+    assert sorted(os.listdir(folder)) == ["copy", "made"]
 
 
 # ---- rclone ----

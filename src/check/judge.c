@@ -279,6 +279,25 @@ is_for_own_user(const struct judge *judge)
 	    !judge->options->any_user && suggest_is_loopback(bind);
 }
 
+static enum finding
+why_not_bound(const char *why)
+{
+	static const struct {
+		const char *words;
+		enum finding finding;
+	} reasons[] = {
+		{ "in use", LISTEN_TAKEN },
+		{ "--allow", LISTEN_ALLOW },
+		{ "--login-file", LISTEN_LOGINS },
+		{ "--client-address", LISTEN_ADDRESS },
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		if (strstr(why, reasons[i].words) != NULL)
+			return reasons[i].finding;
+	return LISTEN_WRONG;
+}
+
 static void
 judge_bind(struct judge *judge)
 {
@@ -286,12 +305,7 @@ judge_bind(struct judge *judge)
 
 	fact_set(judge->facts, FACT_WHY, why);
 	if (*why != '\0')
-		judge_find(judge,
-		    strstr(why, "in use") != NULL      ? LISTEN_TAKEN :
-			strstr(why, "--allow") != NULL ? LISTEN_ALLOW :
-			strstr(why, "--client-address") != NULL ?
-							 LISTEN_ADDRESS :
-							 LISTEN_WRONG);
+		judge_find(judge, why_not_bound(why));
 	else if (!judge->forward->remote)
 		judge_find(judge,
 		    is_for_own_user(judge) ? LISTEN_OWN_USER : LISTEN_OK);

@@ -256,6 +256,8 @@ step_forward_bind(struct check *check)
 			    forward->sftp ? "127.0.0.1" : forward->host,
 			.server_port = forward->host_port,
 			.sftp = forward->sftp,
+			.no_password =
+			    forward->sftp && conf->sftp.login_file == NULL,
 			.policy = &policy,
 			.loop = &check->loop,
 			.net = check->net,

@@ -330,6 +330,20 @@ def test_full(small, start_sshd, checker):
 
 # ---- with others ----
 
+def test_other_hosts(sshd, ns, folder, checker):
+    """Clients of other hosts need --allow and passwords."""
+    argv = ["-F", sshd.config, "-L", f"sftp/*:0:{folder}"]
+    report = checker(*argv, sshd.host)
+    assert report.fixes("listen") == [
+        ("culvert's command line", "--allow NETWORK")]
+    argv += ["--allow", "192.0.2.0/24"]
+    report = checker(*argv, sshd.host)
+    assert report.fixes("listen") == [
+        ("culvert's command line", "--login-file FILE")]
+    assert " --login-file FILE " in report.json["command"]
+    checker(*argv, "--login-file", "/dev/null", sshd.host).all_well()
+
+
 def test_with_ftp(start_sshd, vsftpd, folder, checker):
     """A tunnel to an FTP server as well: one key permits both."""
     sshd = start_sshd()

@@ -3,6 +3,8 @@
 GATEWAY_FILES=N makes a tree of N files.
 """
 
+import ftplib
+import io
 import os
 import random
 import time
@@ -77,6 +79,23 @@ def check(one, other, output):
         f"{output[-3000:]}"
 
 
+@pytest.fixture
+def ftp(target):
+    """Return a session of ftplib, whose characters are bytes."""
+    to = target()
+    with ftplib.FTP(encoding="latin-1") as one:
+        one.connect(to.host, to.port)
+        one.login(to.user, to.password)
+        yield one
+
+
+def lines(ftp, command):
+    """Return the lines of a listing."""
+    got = []
+    ftp.retrlines(command, got.append)
+    return got
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("settings", [
     ["set ftp:use-mlsd yes"],
@@ -100,3 +119,49 @@ def test_mirror(settings, target, folder, tmp):
     assert len(up) > FILES
     check(up, tree(folder / "there"), result.output)
     check(tree(tmp / "up", exact), tree(tmp / "down", exact), result.output)
+
+
+def test_each_command(ftp, folder):
+    """Every command takes each name, of a file and of a directory."""
+    for name in NAMES:
+        # ftplib does not know that Telnet sends a byte 255 twice.
+        if b"\xff\xff" not in name:
+            check_name((name % 7).decode("latin-1"), ftp, folder)
+
+
+def check_name(name, ftp, folder):
+    """Check the commands with that name."""
+    there = os.path.join(os.fsencode(folder), name.encode("latin-1"))
+    ftp.storbinary(f"STOR {name}", io.BytesIO(b"content"))
+    ftp.storbinary(f"APPE {name}", io.BytesIO(b" and more"))
+    with open(there, "rb") as file:
+        assert file.read() == b"content and more"
+    ftp.voidcmd(f"MFMT 20260102030405 {name}")
+    assert ftp.sendcmd(f"MDTM {name}") == "213 20260102030405"
+    assert ftp.size(name) == 16
+    got = []
+    ftp.retrbinary(f"RETR {name}", got.append)
+    assert b"".join(got) == b"content and more"
+    ftp.voidcmd(f"SITE CHMOD 640 {name}")
+    assert os.stat(there).st_mode & 0o777 == 0o640
+    # LIST and NLST would take "-" for an option, and skip blanks.
+    assert ftp.nlst(f"./{name}") == [f"./{name}"]
+    assert [line for line in lines(ftp, f"LIST ./{name}")
+            if line.endswith(f" {name}")]
+    assert [line for line in lines(ftp, "MLSD") if line.endswith(f" {name}")]
+    assert f" {folder}/{name}\n" in ftp.sendcmd(f"MLST {name}") + "\n"
+    ftp.rename(name, f"{name}.d")
+    ftp.rename(f"{name}.d", name)
+    ftp.delete(name)
+    ftp.mkd(name)
+    ftp.storbinary(f"STOR {name}/{name}", io.BytesIO(b""))
+    assert ftp.nlst(f"./{name}") == (
+        [] if name.startswith(".") else [f"./{name}/{name}"])
+    assert [facts for facts in lines(ftp, f"MLSD {name}")
+            if facts.endswith(f" {name}")]
+    ftp.cwd(name)
+    assert ftp.pwd() == f"{folder}/{name}"
+    ftp.delete(name)
+    ftp.cwd("..")
+    ftp.rmd(name)
+    assert not os.listdir(folder)

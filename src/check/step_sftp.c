@@ -320,6 +320,7 @@ sftp_copy_file(struct sftp_test *test, bool write, enum fact_id rate)
 	const struct sftp *sftp = test->probe.sftp;
 	uint64_t most = test->conf->sftp.max_packet;
 	uint32_t block_len = write ? sftp_max_write(sftp) : sftp_max_read(sftp);
+	double mb; /* per second */
 	bool good;
 
 	*copy = (struct sftp_copy) {
@@ -337,9 +338,10 @@ sftp_copy_file(struct sftp_test *test, bool write, enum fact_id rate)
 		copy->data[i] = (uint8_t)(x >> 24);
 	}
 	good = sftp_probe_copy(&test->probe, copy);
-	if (good && copy->ns > 0)
-		fact_format(&test->check->facts, rate, "%.1f MB/s",
-		    (double)copy->done * 1e3 / (double)copy->ns);
+	mb = (double)copy->done * 1e3 / (double)copy->ns;
+	if (good)
+		fact_format(&test->check->facts, rate,
+		    mb < 1 ? "%.0f kB/s" : "%.1f MB/s", mb < 1 ? mb * 1e3 : mb);
 	return good;
 }
 

@@ -328,6 +328,18 @@ def test_full(small, start_sshd, checker):
     assert [path.name for path in small.iterdir()] == ["big"]
 
 
+def test_slow(start_sshd, tmp, folder, check):
+    """On a slow path the test file is smaller."""
+    program = tmp / "slow.py"
+    program.write_text(SLOW)
+    report = check(start_sshd(
+        f"Subsystem sftp /usr/bin/python3 {program} {SERVER} {tmp}/pid"))
+    report.all_well()
+    speed = report.find("speed")["text"]
+    assert re.search(r"^up \d+ kB/s, down ", speed), speed
+    assert not speed.endswith("4.0 MiB"), speed
+
+
 # ---- with others ----
 
 def test_other_hosts(sshd, ns, folder, checker):

@@ -3,6 +3,7 @@
 import shutil
 
 import rigs
+from process import until
 
 
 class Gateway(rigs.Culvert):
@@ -91,8 +92,8 @@ def put_files(site, rig, turn, amount):
         for name in names:
             if (place / name).stat().st_size != amount.size:
                 raise rigs.Failed(f"{rig.name}: {name} was not stored")
-        if len(list(place.iterdir())) != len(names):
-            raise rigs.Failed(f"{rig.name}: other files are left")
+        until(lambda: len(list(place.iterdir())) == len(names),
+              "nothing else is left")
     finally:
         shutil.rmtree(place)
     return {"seconds": seconds, "files": amount.files / seconds}

@@ -172,6 +172,10 @@
  * AWS Transfer ends a connection after 1800. */
 #define LIMIT_SFTP_QUIET_S 300
 
+/* A client that has stored a file so short a time before is expected to store
+ * more. */
+#define LIMIT_SPARE_MS 2000
+
 /* How long the gateway holds the reply to PASV and EPSV: see session.c. */
 #define LIMIT_GATEWAY_HOLD_MS 2
 

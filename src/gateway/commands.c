@@ -161,6 +161,15 @@ commands_read_telnet(char *argument, size_t len)
 	return to;
 }
 
+/* Do clients send it when they store one file after another? */
+static bool
+commands_is_between_uploads(const struct command_entry *entry)
+{
+	return entry != NULL &&
+	    ((entry->flags & COMMAND_KEEPS_REST) != 0 ||
+		entry->run == upload_stor || entry->run == files_mfmt);
+}
+
 void
 commands_run(struct gateway *gateway, const uint8_t *line, size_t len)
 {
@@ -183,6 +192,8 @@ commands_run(struct gateway *gateway, const uint8_t *line, size_t len)
 		free(gateway->rename_from);
 		gateway->rename_from = NULL;
 	}
+	if (!commands_is_between_uploads(entry))
+		spare_drop(gateway);
 	if (argument == NULL)
 		gateway_finish(gateway, "451 Out of memory.");
 	else if (strlen(argument) != command.arg_len)

@@ -407,19 +407,16 @@ download_on_open(void *ctx, struct sftp_reply *reply)
 	struct download *download = ctx;
 	struct gateway *gateway = download->task.gateway;
 	struct sftp_request request = { .op = SFTP_FSTAT };
-	uint8_t *handle;
 
 	if (reply->type != SFTP_REPLY_HANDLE) {
 		download_refused(download, STATUS_OF_FILE, reply);
 		return;
 	}
-	handle = malloc(reply->string.len + 1);
-	if (handle == NULL) {
+	download->handle = sftp_string_copy(&reply->string);
+	if (download->handle.bytes == NULL) {
 		download_fail(download, 451, "Out of memory");
 		return;
 	}
-	memcpy(handle, reply->string.bytes, reply->string.len);
-	download->handle = (struct sftp_string) { handle, reply->string.len };
 	request.name = download->handle;
 	if (sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
 		download_on_fstat, download) == 0)

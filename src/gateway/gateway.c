@@ -82,6 +82,7 @@ gateway_give_up(struct gateway *gateway, const char *why)
 		return;
 	if (gateway->task != NULL)
 		gateway->task->ops->stop(gateway->task, TASK_FAILED);
+	spare_drop(gateway);
 	gateway->state = GATEWAY_OVER;
 	gateway->busy = true;
 	gateway->handler->fail(gateway->ctx, why);
@@ -113,6 +114,16 @@ struct sftp_string
 sftp_string_of(const char *text)
 {
 	return (struct sftp_string) { (const uint8_t *)text, strlen(text) };
+}
+
+struct sftp_string
+sftp_string_copy(const struct sftp_string *string)
+{
+	uint8_t *bytes = malloc(string->len + 1);
+
+	if (bytes != NULL && string->len > 0)
+		memcpy(bytes, string->bytes, string->len);
+	return (struct sftp_string) { bytes, string->len };
 }
 
 bool
@@ -297,6 +308,7 @@ gateway_control_end(struct gateway *gateway)
 		return;
 	if (gateway->task != NULL)
 		gateway->task->ops->stop(gateway->task, TASK_CONTROL_LOST);
+	spare_drop(gateway);
 	gateway->state = GATEWAY_OVER;
 	gateway->handler->end(gateway->ctx);
 }
@@ -541,6 +553,7 @@ gateway_tick(struct gateway *gateway)
 	gateway_keep_alive(gateway);
 	if (gateway->task != NULL && gateway->task->ops->tick != NULL)
 		gateway->task->ops->tick(gateway->task);
+	spare_tick(gateway);
 	gateway_pump(gateway);
 }
 
@@ -577,6 +590,7 @@ gateway_free(struct gateway *gateway)
 		return;
 	if (gateway->task != NULL)
 		gateway->task->ops->stop(gateway->task, TASK_CONTROL_LOST);
+	spare_drop(gateway);
 	gateway->state = GATEWAY_OVER;
 	gateway->busy = true;
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {

@@ -17,6 +17,7 @@
 #include "sftp/client.h"
 
 struct rename;
+struct spare;
 struct task;
 
 /* Why a task is told to stop.  It ends itself, and answers its command. */
@@ -110,7 +111,9 @@ struct gateway {
 	struct gateway_channel channels[GATEWAY_CHANNELS];
 	struct task *task; /* NULL: none, or a simple command */
 	struct simple simple;
-	unsigned quiet_s; /* since the last request */
+	unsigned quiet_s;    /* since the last request */
+	struct spare *spare; /* or NULL */
+	int64_t stored_ms;   /* when an upload was complete; 0: none yet */
 };
 
 /* ---- gateway.c ---- */
@@ -155,6 +158,9 @@ bool gateway_ok(const struct sftp_reply *reply);
 
 /* The text as the name of a request. */
 struct sftp_string sftp_string_of(const char *text);
+
+/* A copy on the heap; bytes NULL when out of memory. */
+struct sftp_string sftp_string_copy(const struct sftp_string *string);
 
 /* Makes a task the running one. */
 void task_begin(struct gateway *gateway, struct task *task,
@@ -241,6 +247,36 @@ char *names_home(const struct sftp_string *name);
 
 /* path, a slash, name; on the heap; or NULL. */
 char *names_join(const char *directory, const struct sftp_string *name);
+
+/* ---- removal.c ---- */
+
+/* A temporary file that is to be removed; on the heap. */
+struct removal {
+	struct gateway *gateway;
+	char path[];
+};
+
+/* NULL when out of memory. */
+struct removal *removal_new(struct gateway *gateway, const char *path);
+
+/* Removes a temporary file.  If the connection is lost before the reply, the
+ * owner removes it later. */
+void gateway_remove(struct gateway *gateway, const char *path);
+
+/* ---- spare.c ---- */
+
+/* Opens a temporary file beside that path for the next upload, if the client
+ * has stored another file shortly before. */
+void spare_open(struct gateway *gateway, const char *beside);
+
+/* Takes it, if it is open and in the directory of target: its path and handle,
+ * both on the heap. */
+bool spare_take(struct gateway *gateway, const char *target, char **ret_path,
+    struct sftp_string *ret_handle);
+
+/* Removes it, if there is one; or once it is not used for a while. */
+void spare_drop(struct gateway *gateway);
+void spare_tick(struct gateway *gateway);
 
 /* ---- files.c ---- */
 command_run files_cwd, files_cdup, files_mkd, files_rmd, files_dele, files_rnfr,

@@ -182,15 +182,19 @@ upload_begin(struct upload *upload, struct gateway *gateway, uint32_t flags)
 		.name = sftp_string_of(name),
 		.open = flags,
 	};
+	struct upload_lane *first = &upload->lanes[0];
 	struct sftp *sftp = gateway->channels[0].sftp;
 	int err;
 
 	task_begin(gateway, &upload->task, &ops);
-	upload->lanes[0].state = LANE_FILE;
 	err = upload_look(upload);
+	if (err == 0 && first->state == LANE_OPEN) {
+		upload_place(upload);
+		return;
+	}
+	first->state = LANE_FILE;
 	if (err == 0)
-		err = sftp_send(sftp, &open, NULL, 0, upload_on_open,
-		    &upload->lanes[0]);
+		err = sftp_send(sftp, &open, NULL, 0, upload_on_open, first);
 	if (err != 0)
 		upload_not_sent(upload, err);
 }
@@ -226,7 +230,11 @@ upload_start(struct gateway *gateway, char *target, bool append, bool unique)
 	upload->kind = append ? UPLOAD_APPEND :
 	    upload->start > 0 ? UPLOAD_RESTART :
 				UPLOAD_WHOLE;
-	if (atomic)
+	if (atomic &&
+	    spare_take(gateway, target, &upload->temporary,
+		&upload->lanes[0].handle))
+		upload->lanes[0].state = LANE_OPEN;
+	else if (atomic)
 		upload->temporary = rename_temporary(gateway, target);
 	if (atomic || unique)
 		flags |= SFTP_OPEN_CREATE | SFTP_OPEN_EXCLUSIVE;

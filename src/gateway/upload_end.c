@@ -38,53 +38,6 @@ upload_free(struct task *task)
 
 /* ---- a bad end ---- */
 
-struct removal {
-	struct gateway *gateway;
-	char path[];
-};
-
-/* If the connection was lost, nobody knows whether the file was removed. */
-static void
-upload_on_removed(void *ctx, struct sftp_reply *reply)
-{
-	struct removal *removal = ctx;
-
-	if (reply->status == SFTP_CONNECTION_LOST ||
-	    reply->status == SFTP_NO_CONNECTION)
-		removal->gateway->handler->left_over(removal->gateway->ctx,
-		    removal->path);
-	free(removal);
-}
-
-static struct removal *
-removal_new(struct gateway *gateway, const char *path)
-{
-	struct removal *removal = malloc(sizeof(*removal) + strlen(path) + 1);
-
-	if (removal == NULL)
-		return NULL;
-	removal->gateway = gateway;
-	strcpy(removal->path, path);
-	return removal;
-}
-
-static void
-upload_remove(struct gateway *gateway, const char *path)
-{
-	const struct sftp_request request = {
-		.op = SFTP_REMOVE,
-		.name = sftp_string_of(path),
-	};
-	struct removal *removal = removal_new(gateway, path);
-
-	if (removal != NULL &&
-	    sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
-		upload_on_removed, removal) == 0)
-		return;
-	gateway->handler->left_over(gateway->ctx, path);
-	free(removal);
-}
-
 /* Closes the file on each channel where it is open. */
 static void
 upload_close_lanes(struct upload *upload)
@@ -142,7 +95,7 @@ upload_undo(struct upload *upload)
 		upload_cut_back(upload);
 	upload_close_lanes(upload);
 	if (!in_place)
-		upload_remove(gateway,
+		gateway_remove(gateway,
 		    upload->created ? upload->target : upload->temporary);
 }
 
@@ -174,7 +127,7 @@ upload_on_renamed_late(void *ctx, struct sftp_reply *reply)
 	struct removal *removal = ctx;
 
 	if (!gateway_ok(reply))
-		upload_remove(removal->gateway, removal->path);
+		gateway_remove(removal->gateway, removal->path);
 	free(removal);
 }
 
@@ -228,6 +181,7 @@ upload_complete(struct upload *upload)
 {
 	struct gateway *gateway = upload->task.gateway;
 
+	gateway->stored_ms = gateway_now(gateway);
 	gateway_data_end_it(gateway);
 	task_end(gateway);
 	gateway_finish(gateway, "226 The file was stored.");
@@ -245,19 +199,49 @@ upload_on_renamed(void *ctx, struct sftp_reply *reply)
 		upload_refused(upload, STATUS_OF_STORE, reply);
 }
 
+/* The mode of the file that is replaced, or what SITE UMASK says.  Servers may
+ * refuse to set it. */
+static void
+upload_set_mode(struct upload *upload)
+{
+	struct gateway *gateway = upload->task.gateway;
+	struct sftp_request request = {
+		.op = SFTP_SETSTAT,
+		.name = sftp_string_of(upload->temporary != NULL ?
+			upload->temporary :
+			upload->target),
+		.attrs = { .has = SFTP_ATTR_MODE },
+	};
+
+	if (gateway->config->no_setstat)
+		return;
+	if (upload->temporary != NULL && upload->old_mode_known)
+		request.attrs.mode = upload->old_mode & 07777;
+	else if (gateway->umask >= 0 && upload->old != OLD_FILE)
+		request.attrs.mode = 0666 & ~(uint32_t)gateway->umask;
+	else
+		return;
+	gateway_request_only(gateway, &request);
+}
+
 /* Everything was written and closed. */
 static void
 upload_commit(struct upload *upload)
 {
+	struct gateway *gateway = upload->task.gateway;
+
+	upload_set_mode(upload);
 	if (upload->temporary == NULL) {
 		upload_complete(upload);
 		return;
 	}
 	upload->state = UPLOAD_RENAMING;
-	upload->rename = rename_start(upload->task.gateway, upload->temporary,
+	upload->rename = rename_start(gateway, upload->temporary,
 	    upload->target, upload_on_renamed, upload);
 	if (upload->rename == NULL)
 		upload_fail(upload, 451, "Out of memory");
+	else
+		spare_open(gateway, upload->target);
 }
 
 static void
@@ -289,29 +273,6 @@ upload_need(struct upload_lane *lane, enum sftp_op op)
 	return true;
 }
 
-/* The mode of the file that is replaced, or what SITE UMASK says.  Servers may
- * refuse to set it. */
-static void
-upload_set_mode(struct upload *upload)
-{
-	struct gateway *gateway = upload->task.gateway;
-	struct sftp_request request = {
-		.op = SFTP_FSETSTAT,
-		.name = upload->lanes[0].handle,
-		.attrs = { .has = SFTP_ATTR_MODE },
-	};
-
-	if (gateway->config->no_setstat)
-		return;
-	if (upload->temporary != NULL && upload->old_mode_known)
-		request.attrs.mode = upload->old_mode & 07777;
-	else if (gateway->umask >= 0 && upload->old != OLD_FILE)
-		request.attrs.mode = 0666 & ~(uint32_t)gateway->umask;
-	else
-		return;
-	gateway_request_only(gateway, &request);
-}
-
 /* Sends what ends the file, behind the WRITEs.  False: the upload is over. */
 static bool
 upload_send_end(struct upload *upload)
@@ -319,7 +280,6 @@ upload_send_end(struct upload *upload)
 	struct gateway *gateway = upload->task.gateway;
 
 	upload->closing = true;
-	upload_set_mode(upload);
 	if (gateway->config->fsync &&
 	    sftp_can(gateway->channels[0].sftp, SFTP_FSYNC) &&
 	    !upload_need(&upload->lanes[0], SFTP_FSYNC))

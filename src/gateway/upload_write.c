@@ -12,14 +12,10 @@
 bool
 upload_keep_handle(struct upload_lane *lane, const struct sftp_string *handle)
 {
-	uint8_t *copy = malloc(handle->len + 1);
-
-	if (copy == NULL)
-		return false;
-	memcpy(copy, handle->bytes, handle->len);
-	lane->handle = (struct sftp_string) { copy, handle->len };
-	lane->state = LANE_OPEN;
-	return true;
+	lane->handle = sftp_string_copy(handle);
+	if (lane->handle.bytes != NULL)
+		lane->state = LANE_OPEN;
+	return lane->handle.bytes != NULL;
 }
 
 static struct sftp *

@@ -372,7 +372,6 @@ static void
 walk_on_opendir(void *ctx, struct sftp_reply *reply)
 {
 	struct walk *walk = ctx;
-	uint8_t *handle;
 
 	if (reply->type != SFTP_REPLY_HANDLE) {
 		/* It may be a file. */
@@ -384,13 +383,11 @@ walk_on_opendir(void *ctx, struct sftp_reply *reply)
 			walk_look_at(walk, walk->path, walk_on_self);
 		return;
 	}
-	handle = malloc(reply->string.len + 1);
-	if (handle == NULL) {
+	walk->handle = sftp_string_copy(&reply->string);
+	if (walk->handle.bytes == NULL) {
 		walk_fail(walk, 451, "Out of memory");
 		return;
 	}
-	memcpy(handle, reply->string.bytes, reply->string.len);
-	walk->handle = (struct sftp_string) { handle, reply->string.len };
 	walk_begin(walk);
 	walk_go_on(walk);
 }

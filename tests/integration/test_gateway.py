@@ -2,9 +2,12 @@
 
 import ftplib
 import io
+import os
 import random
 
 import pytest
+
+from process import until
 
 SIZES = [0, 1, 1000, 32768, 65536, 100_001, 3_000_000]
 
@@ -53,3 +56,32 @@ def test_both_ways(size, passive, ftp, folder):
     assert (folder / "file").read_bytes() == content(size)
     assert fetch(ftp, "file") == content(size)
     assert [path.name for path in folder.iterdir()] == ["file"]
+
+
+def hidden(folder):
+    """Return the names of temporary files."""
+    return [path.name for path in folder.iterdir()
+            if path.name.startswith(".culvert-")]
+
+
+@pytest.mark.parametrize("what", ["QUIT", "close", "LIST", "RMD", "nothing"])
+def test_spare(what, ftp, folder):
+    """The temporary file for the next upload is removed if there is none."""
+    sub = folder / "sub"
+    sub.mkdir()
+    for number in range(3):
+        ftp.storbinary(f"STOR sub/{number}", io.BytesIO(content(number)))
+        # It is opened while the second file is renamed.
+        until(lambda: len(hidden(sub)) == min(number, 1), "it is open")
+    if what == "QUIT":
+        ftp.quit()
+    elif what == "close":
+        ftp.close()
+    elif what == "LIST":
+        ftp.retrlines("LIST", lambda _: None)
+    elif what == "RMD":
+        for number in range(3):
+            ftp.delete(f"sub/{number}")
+        ftp.rmd("sub")
+    until(lambda: not sub.exists() or not hidden(sub), "it was removed")
+    assert not sub.exists() or sorted(os.listdir(sub)) == ["0", "1", "2"]

@@ -1,0 +1,49 @@
+/*
+ * The removal of temporary files.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/priv.h"
+
+/* If the connection was lost, nobody knows whether the file was removed. */
+static void
+gateway_on_removed(void *ctx, struct sftp_reply *reply)
+{
+	struct removal *removal = ctx;
+
+	if (reply->status == SFTP_CONNECTION_LOST ||
+	    reply->status == SFTP_NO_CONNECTION)
+		removal->gateway->handler->left_over(removal->gateway->ctx,
+		    removal->path);
+	free(removal);
+}
+
+struct removal *
+removal_new(struct gateway *gateway, const char *path)
+{
+	struct removal *removal = malloc(sizeof(*removal) + strlen(path) + 1);
+
+	if (removal == NULL)
+		return NULL;
+	removal->gateway = gateway;
+	strcpy(removal->path, path);
+	return removal;
+}
+
+void
+gateway_remove(struct gateway *gateway, const char *path)
+{
+	const struct sftp_request request = {
+		.op = SFTP_REMOVE,
+		.name = sftp_string_of(path),
+	};
+	struct removal *removal = removal_new(gateway, path);
+
+	if (removal != NULL &&
+	    sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
+		gateway_on_removed, removal) == 0)
+		return;
+	gateway->handler->left_over(gateway->ctx, path);
+	free(removal);
+}

@@ -57,6 +57,18 @@ upload_choose(struct upload *upload)
 	return best;
 }
 
+/* How long replies to WRITEs take at least: to the fastest, or, before there is
+ * one, to the first so far. */
+static int64_t
+upload_reply_ms(const struct upload *upload)
+{
+	const struct upload_write *first = TAILQ_FIRST(&upload->writes);
+
+	if (upload->fastest_ms != INT64_MAX || first == NULL)
+		return upload->fastest_ms;
+	return gateway_now(upload->task.gateway) - first->sent_ms;
+}
+
 /* The window is full, and its replies take a while: further channels have more
  * windows.  They are opened together, since each takes several round trips. */
 static void
@@ -66,8 +78,7 @@ upload_add_lanes(struct upload *upload)
 
 	if (upload->spread ||
 	    upload->lanes[0].in_flight < LIMIT_SFTP_CHANNEL_FULL ||
-	    upload->fastest_ms == INT64_MAX ||
-	    upload->fastest_ms < LIMIT_SFTP_SPREAD_MS)
+	    upload_reply_ms(upload) < LIMIT_SFTP_SPREAD_MS)
 		return;
 	upload->spread = true;
 	for (unsigned i = 1; i < upload->max_lanes; i++) {

@@ -302,8 +302,6 @@ upload_finish(struct upload *upload)
 	struct gateway *gateway = upload->task.gateway;
 	bool spread = false;
 
-	if (upload->n_lookups > 0)
-		return;
 	for (unsigned i = 1; i < GATEWAY_CHANNELS; i++)
 		spread |= upload->lanes[i].state == LANE_OPEN;
 	if (!upload->closing &&
@@ -312,6 +310,6 @@ upload_finish(struct upload *upload)
 	    !upload_send_end(upload))
 		return;
 	if (upload->closing && TAILQ_EMPTY(&upload->writes) &&
-	    upload->n_awaited == 0)
+	    upload->n_awaited == 0 && upload->n_lookups == 0)
 		upload_commit(upload);
 }

@@ -1,6 +1,7 @@
 /*
- * Temporary files of uploads that were cut together with their SSH connection:
- * they are removed on the next one.
+ * What uploads have left that were cut together with their SSH connection: on
+ * the next one temporary files are removed, and an old file that has only its
+ * backup name gets its own back.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,58 +20,141 @@ struct cleaner {
 
 static void
 cleaner_log(const struct gateway_side *side, enum log_level level,
-    const char *what, const char *path)
+    const struct left_over *left, const char *what)
 {
 	const struct log_origin origin = { .tunnel = side->log_name };
-	char escaped[LOG_ESCAPED_MAX];
+	char path[LOG_ESCAPED_MAX], target[LOG_ESCAPED_MAX];
 
-	log_escape(escaped, sizeof(escaped), path, strlen(path));
+	log_escape(path, sizeof(path), left->path, strlen(left->path));
+	if (left->target == NULL) {
+		log_line(level, &origin,
+		    "the temporary file \"%s\" of an upload that was cut %s",
+		    path, what);
+		return;
+	}
+	log_escape(target, sizeof(target), left->target, strlen(left->target));
 	log_line(level, &origin,
-	    "the temporary file \"%s\" of an upload that "
-	    "was cut %s",
-	    escaped, what);
+	    "the file \"%s\", which was renamed to \"%s\" by an upload that "
+	    "was cut, %s",
+	    target, path, what);
+}
+
+static void
+left_over_free(struct left_over *left)
+{
+	if (left == NULL)
+		return;
+	free(left->path);
+	free(left->target);
+	free(left);
 }
 
 static void cleaner_send_next(struct cleaner *cleaner);
+
+/* Is it known now what the server has done with a request?  Else the first
+ * one stays. */
+static bool
+cleaner_knows(const struct sftp_reply *reply)
+{
+	return reply->status != SFTP_CONNECTION_LOST &&
+	    reply->status != SFTP_NO_CONNECTION;
+}
+
+/* The first one is done with; good and bad: what to log. */
+static void
+cleaner_take_first(struct cleaner *cleaner, const struct sftp_reply *reply,
+    const char *good, const char *bad)
+{
+	struct gateway_side *side = cleaner->side;
+	struct left_over *left = STAILQ_FIRST(&side->left_over);
+
+	STAILQ_REMOVE_HEAD(&side->left_over, entry);
+	side->n_left_over--;
+	if (reply->status == SFTP_OK)
+		cleaner_log(side, LOG_LEVEL_INFO, left, good);
+	else if (reply->status != SFTP_NO_SUCH_FILE)
+		cleaner_log(side, LOG_LEVEL_WARN, left, bad);
+	left_over_free(left);
+	cleaner_send_next(cleaner);
+}
 
 /* If it is not there, it had been removed, or renamed before the connection was
  * lost. */
 static void
 cleaner_on_removed(void *ctx, struct sftp_reply *reply)
 {
-	struct cleaner *cleaner = ctx;
-	struct gateway_side *side = cleaner->side;
-	struct left_over *left = STAILQ_FIRST(&side->left_over);
+	if (cleaner_knows(reply))
+		cleaner_take_first(ctx, reply, "was removed",
+		    "cannot be removed");
+}
 
-	if (reply->status == SFTP_CONNECTION_LOST ||
-	    reply->status == SFTP_NO_CONNECTION)
-		return;
-	STAILQ_REMOVE_HEAD(&side->left_over, entry);
-	side->n_left_over--;
-	if (reply->status == SFTP_OK)
-		cleaner_log(side, LOG_LEVEL_INFO, "was removed", left->path);
-	else if (reply->status != SFTP_NO_SUCH_FILE)
-		cleaner_log(side, LOG_LEVEL_WARN, "cannot be removed",
-		    left->path);
-	free(left);
-	cleaner_send_next(cleaner);
+/* The backup is not needed: there is the new file. */
+static void
+cleaner_on_backup_removed(void *ctx, struct sftp_reply *reply)
+{
+	if (cleaner_knows(reply))
+		cleaner_take_first(ctx, reply, "has been replaced",
+		    "has been replaced, but that backup cannot be removed");
+}
+
+/* If the backup is not there, the old file had not been renamed. */
+static void
+cleaner_on_restored(void *ctx, struct sftp_reply *reply)
+{
+	if (cleaner_knows(reply))
+		cleaner_take_first(ctx, reply, "has its name again",
+		    "cannot be renamed back");
+}
+
+static void
+cleaner_send(struct cleaner *cleaner, enum sftp_op op, const char *name,
+    const char *to, sftp_reply_cb *done)
+{
+	struct sftp_request request = {
+		.op = op,
+		.name = { (const uint8_t *)name, strlen(name) },
+	};
+
+	if (to != NULL)
+		request.to = (struct sftp_string) {
+			(const uint8_t *)to,
+			strlen(to),
+		};
+	(void)sftp_send(cleaner->sftp, &request, NULL, 0, done, cleaner);
+}
+
+/* If there is a target, it is the new file, and the backup of the old one is
+ * of no use any more.  (RENAME might replace it.) */
+static void
+cleaner_on_target(void *ctx, struct sftp_reply *reply)
+{
+	struct cleaner *cleaner = ctx;
+	const struct left_over *left = STAILQ_FIRST(&cleaner->side->left_over);
+
+	if (reply->type == SFTP_REPLY_ATTRS)
+		cleaner_send(cleaner, SFTP_REMOVE, left->path, NULL,
+		    cleaner_on_backup_removed);
+	else if (reply->status == SFTP_NO_SUCH_FILE)
+		cleaner_send(cleaner, SFTP_RENAME, left->path, left->target,
+		    cleaner_on_restored);
+	else
+		cleaner_on_restored(ctx, reply);
 }
 
 static void
 cleaner_send_next(struct cleaner *cleaner)
 {
-	struct left_over *left = STAILQ_FIRST(&cleaner->side->left_over);
-	struct sftp_request request = { .op = SFTP_REMOVE };
+	const struct left_over *left = STAILQ_FIRST(&cleaner->side->left_over);
 
 	cleaner->started = true;
 	if (left == NULL)
 		return;
-	request.name = (struct sftp_string) {
-		(const uint8_t *)left->path,
-		strlen(left->path),
-	};
-	(void)sftp_send(cleaner->sftp, &request, NULL, 0, cleaner_on_removed,
-	    cleaner);
+	if (left->target == NULL)
+		cleaner_send(cleaner, SFTP_REMOVE, left->path, NULL,
+		    cleaner_on_removed);
+	else
+		cleaner_send(cleaner, SFTP_LSTAT, left->target, NULL,
+		    cleaner_on_target);
 }
 
 static void
@@ -166,18 +250,46 @@ cleaner_start(struct gateway_side *side)
 		stream_read_start(cleaner->stream);
 }
 
-void
-cleaner_add(struct gateway_side *side, const char *path)
+static struct left_over *
+left_over_new(const char *path, const char *target)
 {
-	struct left_over *left = malloc(sizeof(*left) + strlen(path) + 1);
+	struct left_over *left = calloc(1, sizeof(*left));
+
+	if (left == NULL)
+		return NULL;
+	left->path = strdup(path);
+	left->target = target != NULL ? strdup(target) : NULL;
+	if (left->path != NULL && (left->target != NULL) == (target != NULL))
+		return left;
+	left_over_free(left);
+	return NULL;
+}
+
+/* What a person has to do. */
+static const char *
+left_over_advice(const struct left_over *left)
+{
+	return left->target == NULL ?
+	    "is left on the SFTP server: remove it" :
+	    "may not have its name back: look for it on the SFTP server";
+}
+
+void
+cleaner_add(struct gateway_side *side, const char *path, const char *target)
+{
+	struct left_over *left = left_over_new(path, target);
 
 	if (left == NULL || side->n_left_over >= LIMIT_LEFT_OVER) {
-		free(left);
-		cleaner_log(side, LOG_LEVEL_WARN,
-		    "is left on the SFTP server: remove it", path);
+		const struct left_over lost = {
+			.path = (char *)(uintptr_t)path,
+			.target = (char *)(uintptr_t)target,
+		};
+
+		left_over_free(left);
+		cleaner_log(side, LOG_LEVEL_WARN, &lost,
+		    left_over_advice(&lost));
 		return;
 	}
-	strcpy(left->path, path);
 	STAILQ_INSERT_TAIL(&side->left_over, left, entry);
 	side->n_left_over++;
 	gateway_side_stir(side);
@@ -207,8 +319,7 @@ cleaner_free(struct gateway_side *side)
 	cleaner_end(side);
 	while ((left = STAILQ_FIRST(&side->left_over)) != NULL) {
 		STAILQ_REMOVE_HEAD(&side->left_over, entry);
-		cleaner_log(side, LOG_LEVEL_WARN,
-		    "is left on the SFTP server: remove it", left->path);
-		free(left);
+		cleaner_log(side, LOG_LEVEL_WARN, left, left_over_advice(left));
+		left_over_free(left);
 	}
 }

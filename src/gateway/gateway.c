@@ -110,6 +110,14 @@ gateway_ok(const struct sftp_reply *reply)
 	return reply->type != SFTP_REPLY_STATUS || reply->status == SFTP_OK;
 }
 
+bool
+gateway_is_lost(const struct sftp_reply *reply)
+{
+	return reply->type == SFTP_REPLY_STATUS &&
+	    (reply->status == SFTP_CONNECTION_LOST ||
+		reply->status == SFTP_NO_CONNECTION);
+}
+
 struct sftp_string
 sftp_string_of(const char *text)
 {

@@ -112,9 +112,13 @@ struct gateway_handler {
 	bool (*claim)(void *ctx, const char *path);
 	void (*release)(void *ctx);
 
-	/* That temporary file could not be removed, because the connection was
-	 * lost: remove it later.  path is valid in the call. */
-	void (*left_over)(void *ctx, const char *path);
+	/*
+	 * The connection was lost.  target NULL: path is a temporary file;
+	 * remove it later.  Else path is a backup of target, if it exists:
+	 * rename it to target later, or remove it if there is a target.  Both
+	 * are valid in the call.
+	 */
+	void (*left_over)(void *ctx, const char *path, const char *target);
 };
 
 /* Opens channel 0.  config, handler and ctx outlive it.  NULL when out of

@@ -156,6 +156,10 @@ int64_t gateway_now(struct gateway *gateway);
 
 bool gateway_ok(const struct sftp_reply *reply);
 
+/* Is it the status of a request that got no reply?  Nobody knows whether the
+ * server has carried it out. */
+bool gateway_is_lost(const struct sftp_reply *reply);
+
 /* The text as the name of a request. */
 struct sftp_string sftp_string_of(const char *text);
 
@@ -250,15 +254,6 @@ char *names_join(const char *directory, const struct sftp_string *name);
 
 /* ---- removal.c ---- */
 
-/* A temporary file that is to be removed; on the heap. */
-struct removal {
-	struct gateway *gateway;
-	char path[];
-};
-
-/* NULL when out of memory. */
-struct removal *removal_new(struct gateway *gateway, const char *path);
-
 /* Removes a temporary file.  If the connection is lost before the reply, the
  * owner removes it later. */
 void gateway_remove(struct gateway *gateway, const char *path);
@@ -295,10 +290,10 @@ command_run download_retr, download_hash, upload_stor, upload_appe, upload_stou,
  */
 struct rename *rename_start(struct gateway *gateway, const char *from,
     const char *to, sftp_reply_cb *done, void *ctx);
-/* The callback goes there instead. */
-void rename_hand_over(struct rename *rename, sftp_reply_cb *done, void *ctx);
 /* No callback follows; what was begun goes on. */
 void rename_forget(struct rename *rename);
+/* The same; from is a temporary file, to be removed if it keeps its name. */
+void rename_leave(struct rename *rename);
 
 /* A name beside path that nobody uses, hidden, on the heap; or NULL. */
 char *rename_temporary(struct gateway *gateway, const char *path);

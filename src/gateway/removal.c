@@ -6,29 +6,21 @@
 
 #include "gateway/priv.h"
 
+struct removal {
+	struct gateway *gateway;
+	char path[];
+};
+
 /* If the connection was lost, nobody knows whether the file was removed. */
 static void
 gateway_on_removed(void *ctx, struct sftp_reply *reply)
 {
 	struct removal *removal = ctx;
 
-	if (reply->status == SFTP_CONNECTION_LOST ||
-	    reply->status == SFTP_NO_CONNECTION)
+	if (gateway_is_lost(reply))
 		removal->gateway->handler->left_over(removal->gateway->ctx,
-		    removal->path);
+		    removal->path, NULL);
 	free(removal);
-}
-
-struct removal *
-removal_new(struct gateway *gateway, const char *path)
-{
-	struct removal *removal = malloc(sizeof(*removal) + strlen(path) + 1);
-
-	if (removal == NULL)
-		return NULL;
-	removal->gateway = gateway;
-	strcpy(removal->path, path);
-	return removal;
 }
 
 void
@@ -38,12 +30,15 @@ gateway_remove(struct gateway *gateway, const char *path)
 		.op = SFTP_REMOVE,
 		.name = sftp_string_of(path),
 	};
-	struct removal *removal = removal_new(gateway, path);
+	struct removal *removal = malloc(sizeof(*removal) + strlen(path) + 1);
 
-	if (removal != NULL &&
-	    sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
-		gateway_on_removed, removal) == 0)
-		return;
-	gateway->handler->left_over(gateway->ctx, path);
+	if (removal != NULL) {
+		removal->gateway = gateway;
+		strcpy(removal->path, path);
+		if (sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
+			gateway_on_removed, removal) == 0)
+			return;
+	}
+	gateway->handler->left_over(gateway->ctx, path, NULL);
 	free(removal);
 }

@@ -6,7 +6,9 @@
  * without it gets RENAME.  If that fails because the name is in use, the old
  * file is renamed to a backup name, the new one takes its place, and the backup
  * is removed; if the new one cannot take its place, the backup gets its name
- * back.  So at each moment there is the old file or the new one.
+ * back.  So at each moment there is the old file or the new one.  If the
+ * connection is lost meanwhile, nobody knows where the old file is:
+ * left_over() has it looked for later.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 struct rename {
 	struct gateway *gateway;
 	char *from, *to, *backup;
+	bool temporary;	     /* from is to be removed if it keeps its name */
 	sftp_reply_cb *done; /* NULL: nobody wants it any more */
 	void *ctx;
 	struct sftp_reply failure; /* of the first RENAME */
@@ -46,6 +49,8 @@ rename_end(struct rename *rename, struct sftp_reply *reply)
 	if (copy.string.len > 0)
 		memcpy(text, copy.string.bytes, copy.string.len);
 	copy.string.bytes = (const uint8_t *)text;
+	if (rename->temporary && !gateway_ok(reply))
+		gateway_remove(rename->gateway, rename->from);
 	rename_free(rename);
 	if (done != NULL)
 		done(ctx, &copy);
@@ -63,6 +68,15 @@ rename_send(struct rename *rename, enum sftp_op op, const char *from,
 
 	return sftp_send(rename->gateway->channels[0].sftp, &request, NULL, 0,
 	    done, rename);
+}
+
+/* The old file may have the backup name, and not get its own back now. */
+static void
+rename_leave_backup(struct rename *rename)
+{
+	struct gateway *gateway = rename->gateway;
+
+	gateway->handler->left_over(gateway->ctx, rename->backup, rename->to);
 }
 
 /* Nothing can be sent: that is as if the server had refused it. */
@@ -83,6 +97,8 @@ rename_on_restored(void *ctx, struct sftp_reply *reply)
 {
 	struct rename *rename = ctx;
 
+	if (!gateway_ok(reply))
+		rename_leave_backup(rename);
 	rename_end(rename, &rename->failure);
 }
 
@@ -106,20 +122,18 @@ static void
 rename_on_replaced(void *ctx, struct sftp_reply *reply)
 {
 	struct rename *rename = ctx;
-	const struct sftp_request remove = {
-		.op = SFTP_REMOVE,
-		.name = sftp_string_of(rename->backup),
-	};
 
 	if (gateway_ok(reply)) {
-		gateway_request_only(rename->gateway, &remove);
+		gateway_remove(rename->gateway, rename->backup);
 		rename_end(rename, reply);
 		return;
 	}
 	rename_keep_failure(rename, reply);
 	if (rename_send(rename, SFTP_RENAME, rename->backup, rename->to,
-		rename_on_restored) != 0)
+		rename_on_restored) != 0) {
+		rename_leave_backup(rename);
 		rename_fail(rename);
+	}
 }
 
 static void
@@ -127,13 +141,22 @@ rename_on_backed_up(void *ctx, struct sftp_reply *reply)
 {
 	struct rename *rename = ctx;
 
+	if (gateway_is_lost(reply)) {
+		rename_leave_backup(rename);
+		rename_end(rename, reply);
+		return;
+	}
 	/* There is no old file, or it cannot be renamed: the first failure had
 	 * another cause. */
-	if (!gateway_ok(reply))
+	if (!gateway_ok(reply)) {
 		rename_end(rename, &rename->failure);
-	else if (rename_send(rename, SFTP_RENAME, rename->from, rename->to,
-		     rename_on_replaced) != 0)
+		return;
+	}
+	if (rename_send(rename, SFTP_RENAME, rename->from, rename->to,
+		rename_on_replaced) != 0) {
+		rename_leave_backup(rename);
 		rename_fail(rename);
+	}
 }
 
 static void
@@ -142,9 +165,7 @@ rename_on_plain(void *ctx, struct sftp_reply *reply)
 	struct rename *rename = ctx;
 
 	if (gateway_ok(reply) || reply->status == SFTP_NO_SUCH_FILE ||
-	    reply->status == SFTP_PERMISSION_DENIED ||
-	    reply->status == SFTP_CONNECTION_LOST ||
-	    reply->status == SFTP_NO_CONNECTION) {
+	    reply->status == SFTP_PERMISSION_DENIED || gateway_is_lost(reply)) {
 		rename_end(rename, reply);
 		return;
 	}
@@ -192,17 +213,17 @@ rename_start(struct gateway *gateway, const char *from, const char *to,
 }
 
 void
-rename_hand_over(struct rename *rename, sftp_reply_cb *done, void *ctx)
-{
-	rename->done = done;
-	rename->ctx = ctx;
-}
-
-void
 rename_forget(struct rename *rename)
 {
 	if (rename != NULL)
-		rename_hand_over(rename, NULL, NULL);
+		rename->done = NULL;
+}
+
+void
+rename_leave(struct rename *rename)
+{
+	rename_forget(rename);
+	rename->temporary = true;
 }
 
 char *

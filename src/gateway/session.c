@@ -459,11 +459,11 @@ session_release(void *ctx)
 }
 
 static void
-session_left_over(void *ctx, const char *path)
+session_left_over(void *ctx, const char *path, const char *target)
 {
 	struct gateway_session *session = ctx;
 
-	cleaner_add(session->side, path);
+	cleaner_add(session->side, path, target);
 }
 
 static const struct gateway_handler core_handler = {

@@ -15,10 +15,10 @@
 
 struct gateway_session;
 
-/* A temporary file that could not be removed. */
+/* What left_over() of gateway.h is about. */
 struct left_over {
 	STAILQ_ENTRY(left_over) entry;
-	char path[];
+	char *path, *target; /* target NULL: path is to be removed */
 };
 
 STAILQ_HEAD(left_over_list, left_over);
@@ -88,7 +88,8 @@ bool session_login_start(struct session_login *login, struct gateway *core,
 void session_login_cancel(struct session_login *login);
 
 /* ---- cleaner.c ---- */
-void cleaner_add(struct gateway_side *side, const char *path);
+void cleaner_add(struct gateway_side *side, const char *path,
+    const char *target);
 /* Starts to remove them if there are some and the link is up. */
 void cleaner_tick(struct gateway_side *side);
 /* Says what is left, and frees everything. */

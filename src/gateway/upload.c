@@ -109,8 +109,7 @@ upload_on_open(void *ctx, struct sftp_reply *reply)
 
 	if (reply->type != SFTP_REPLY_HANDLE) {
 		/* Without a reply, nobody knows what was created. */
-		if (reply->status != SFTP_CONNECTION_LOST &&
-		    reply->status != SFTP_NO_CONNECTION)
+		if (!gateway_is_lost(reply))
 			upload_make_nothing(upload);
 		upload_refused(upload, STATUS_OF_STORE, reply);
 		return;

@@ -120,30 +120,6 @@ upload_refused(struct upload *upload, enum status_of of,
 	upload_fail(upload, code, text);
 }
 
-/* Nobody waits for the rename any more; it has ended. */
-static void
-upload_on_renamed_late(void *ctx, struct sftp_reply *reply)
-{
-	struct removal *removal = ctx;
-
-	if (!gateway_ok(reply))
-		gateway_remove(removal->gateway, removal->path);
-	free(removal);
-}
-
-/* The rename goes on: what it makes is the whole file. */
-static void
-upload_leave_rename(struct upload *upload)
-{
-	struct removal *removal =
-	    removal_new(upload->task.gateway, upload->temporary);
-
-	if (removal == NULL)
-		return;
-	rename_hand_over(upload->rename, upload_on_renamed_late, removal);
-	upload->rename = NULL;
-}
-
 bool
 upload_is_ending(const struct task *task)
 {
@@ -165,7 +141,9 @@ upload_stop(struct task *task, enum task_stop why)
 	if (upload_is_ending(task)) {
 		if (why == TASK_DATA_LOST)
 			return;
-		upload_leave_rename(upload);
+		/* What the rename makes is the whole file. */
+		rename_leave(upload->rename);
+		upload->rename = NULL;
 		gateway_data_reset_it(gateway);
 		task_end(gateway);
 		gateway_finish(gateway, "426 %s.", texts[why]);

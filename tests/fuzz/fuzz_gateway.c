@@ -254,7 +254,7 @@ on_release(void *ctx)
 }
 
 static void
-on_left_over(void *ctx, const char *path)
+on_left_over(void *ctx, const char *path, const char *target)
 {
 	assert(strlen(path) < PATH_TEXT_MAX);
 	on_release(ctx);

@@ -61,9 +61,9 @@ class Holder:
     """Meets the SFTP servers of the sessions; each gets the current rule."""
 
     def __init__(self, path):
-        self.path = path
+        self.path = str(path)
         self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
+        self.listener.bind(self.path)
         self.listener.listen(100)
         self.rule, self.met = "go", queue.SimpleQueue()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -99,12 +99,18 @@ def holder(directories):
     one.listener.close()
 
 
+def subsystem(holder, *arguments):
+    """Return the line of sshd_config; arguments are those of sftp-server."""
+    return " ".join(["Subsystem sftp exec /usr/bin/python3 -I -S", str(HOLD),
+                     holder.path, *arguments])
+
+
 @pytest.fixture(scope="session")
 def held_sshd(ns, directories, holder):
     """Return an sshd whose SFTP server is hold_sftp.py."""
     server = sshd_module.Sshd(ns, directories(), [
         sshd_module.QUICK, "MaxSessions 500",
-        f"Subsystem sftp exec /usr/bin/python3 -I -S {HOLD} {holder.path}"])
+        subsystem(holder)])
     yield server
     server.stop()
 

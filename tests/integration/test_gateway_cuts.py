@@ -14,7 +14,7 @@ import sshd as sshd_module
 from clients import Target
 from gatewaycell import (BEGUN, BIG, LINK_FAULTS, OLD, POINTS, Cell, Point,
                          aborted, check_all, go_on, in_place_cells, kill_ssh,
-                         killed, playing, settle, strike_each)
+                         killed, playing, settle, strike_each, subsystem)
 from transfer import Ftp
 
 
@@ -231,3 +231,44 @@ def test_download(name, gateway, holder, held_sshd, tmp):
             ftp.exchange("PWD", "257")
         else:
             ftp.expect("421")
+
+
+# ---- a server without posix-rename@openssh.com ----
+
+# RENAME: to the target, which is in use; of the old file to a backup name; to
+# the target again.  Then REMOVE of the backup.
+STEPS = [("reply RENAME", 1), ("request RENAME", 2), ("reply RENAME", 2),
+         ("request RENAME", 3), ("reply RENAME", 3), ("request REMOVE", 1),
+         ("reply REMOVE", 1)]
+
+
+def step_cells(folder):
+    """Return cells that stop in each step."""
+    return [Cell(Point(f"{step} {n}", f"hold {step} {n}", 1, True), 5000,
+                 "passive", folder / f"{step[:3]}-{step[-6:]}-{n}")
+            for step, n in STEPS]
+
+
+@pytest.fixture
+def no_posix(holder, start_sshd, start_culvert):
+    """Return a culvert whose server has no posix-rename@openssh.com."""
+    return start_culvert("sftp/0", options=["-vv"], retry="forever",
+                         sshd=start_sshd(sshd_module.QUICK,
+                                         "MaxSessions 500", subsystem(
+                                             holder, "-P", "posix-rename")))
+
+
+@pytest.mark.parametrize("how", ["killed", "server-killed", "ssh-killed",
+                                 "SIGTERM"])
+def test_backup(how, no_posix, holder, tmp):
+    """When the old file has only a backup name, it gets its own back."""
+    cells = step_cells(tmp)
+    with playing(cells, no_posix, holder):
+        if how == "ssh-killed":
+            kill_ssh(no_posix, None)
+        elif how == "SIGTERM":
+            no_posix.process.send_signal(signal.SIGTERM)
+        else:
+            strike_each("killed-data-first" if how == "killed" else how, cells)
+        settle(cells)
+        check_all(cells)

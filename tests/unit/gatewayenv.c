@@ -246,7 +246,7 @@ env_release(void *ctx)
 }
 
 static void
-env_left_over(void *ctx, const char *path)
+env_left_over(void *ctx, const char *path, const char *target)
 {
 	struct gatewayenv *env = ctx;
 

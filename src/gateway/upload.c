@@ -72,6 +72,7 @@ upload_place(struct upload *upload)
 		return;
 	}
 	upload->end = upload->start;
+	upload_hide(upload);
 	if (upload->kind == UPLOAD_RESTART && upload->old_size > upload->start)
 		upload_cut(upload);
 	else

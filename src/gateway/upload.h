@@ -108,6 +108,12 @@ void upload_go(struct upload *upload);
 /* ---- upload_target.c ---- */
 /* Requests what the target is.  0 or a negative errno. */
 int upload_look(struct upload *upload);
+/* The mode that the file gets: that of the one that it replaces, or what SITE
+ * UMASK says; -1: the server's. */
+int upload_mode(const struct upload *upload);
+/* If not everybody may read it then, nobody else may read the temporary file;
+ * once both are known. */
+void upload_hide(struct upload *upload);
 /* Takes what a reply says about the file that is there. */
 void upload_note_old(struct upload *upload, const struct sftp_reply *reply);
 

@@ -177,29 +177,21 @@ upload_on_renamed(void *ctx, struct sftp_reply *reply)
 		upload_refused(upload, STATUS_OF_STORE, reply);
 }
 
-/* The mode of the file that is replaced, or what SITE UMASK says.  Servers may
- * refuse to set it. */
+/* Servers may refuse to set it. */
 static void
 upload_set_mode(struct upload *upload)
 {
-	struct gateway *gateway = upload->task.gateway;
-	struct sftp_request request = {
+	int mode = upload_mode(upload);
+	const struct sftp_request request = {
 		.op = SFTP_SETSTAT,
 		.name = sftp_string_of(upload->temporary != NULL ?
 			upload->temporary :
 			upload->target),
-		.attrs = { .has = SFTP_ATTR_MODE },
+		.attrs = { .has = SFTP_ATTR_MODE, .mode = (uint32_t)mode },
 	};
 
-	if (gateway->config->no_setstat)
-		return;
-	if (upload->temporary != NULL && upload->old_mode_known)
-		request.attrs.mode = upload->old_mode & 07777;
-	else if (gateway->umask >= 0 && upload->old != OLD_FILE)
-		request.attrs.mode = 0666 & ~(uint32_t)gateway->umask;
-	else
-		return;
-	gateway_request_only(gateway, &request);
+	if (mode >= 0)
+		gateway_request_only(upload->task.gateway, &request);
 }
 
 /* Everything was written and closed. */

@@ -31,10 +31,43 @@ upload_ask(struct upload *upload, enum sftp_op op, sftp_reply_cb *done)
 	return err;
 }
 
+int
+upload_mode(const struct upload *upload)
+{
+	const struct gateway *gateway = upload->task.gateway;
+
+	if (gateway->config->no_setstat)
+		return -1;
+	if (upload->temporary != NULL && upload->old_mode_known)
+		return (int)(upload->old_mode & 07777);
+	if (gateway->umask >= 0 && upload->old != OLD_FILE)
+		return 0666 & ~gateway->umask;
+	return -1;
+}
+
+/* It gets its mode at the end: with 0400, say, the server would refuse to open
+ * it once more. */
+void
+upload_hide(struct upload *upload)
+{
+	struct gateway *gateway = upload->task.gateway;
+	const struct sftp_request request = {
+		.op = SFTP_FSETSTAT,
+		.name = upload->lanes[0].handle,
+		.attrs = { .has = SFTP_ATTR_MODE, .mode = 0600 },
+	};
+
+	if (upload->lanes[0].state == LANE_OPEN && upload->temporary != NULL &&
+	    upload->n_lookups == 0 && upload_mode(upload) >= 0 &&
+	    (upload_mode(upload) & 0044) != 0044)
+		gateway_request_only(gateway, &request);
+}
+
 static void
 upload_looked_up(struct upload *upload)
 {
 	upload->n_lookups--;
+	upload_hide(upload);
 	if (upload->n_lookups == 0 && upload->state == UPLOAD_WRITING)
 		upload_finish(upload);
 }

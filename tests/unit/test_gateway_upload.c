@@ -1,6 +1,7 @@
 /*
  * Uploads of the gateway to OpenSSH's sftp-server.
  */
+#include <glob.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -405,6 +406,72 @@ test_modes(void **state)
 	assert_int_equal(mode(env, "g"), S_IFREG | 0640);
 }
 
+/* The mode of the temporary file that is not empty. */
+static mode_t
+temporary_mode(struct gatewayenv *env)
+{
+	struct stat status = { .st_mode = 0 };
+	glob_t found;
+	size_t n = 0;
+
+	assert_int_equal(glob(gatewayenv_path(env, ".culvert-*"), 0, NULL,
+			     &found),
+	    0);
+	while (n < found.gl_pathc &&
+	    (stat(found.gl_pathv[n], &status) != 0 || status.st_size == 0))
+		n++;
+	globfree(&found);
+	return status.st_mode;
+}
+
+/* Before the end, nobody may read more of the new file than of the old one. */
+static void
+test_private_file(void **state)
+{
+	static const char *const commands[] = { "STOR f", "STOR link" };
+	struct gatewayenv *env = *state;
+
+	gatewayenv_start(env);
+	gatewayenv_put(env, "f", "old", 3);
+	assert_int_equal(chmod(gatewayenv_path(env, "f"), 0440), 0);
+	assert_int_equal(symlink("f", gatewayenv_path(env, "link")), 0);
+	for (size_t i = 0; i < 2; i++) {
+		env->eof_after = false;
+		begin(env, commands[i], "new", 3);
+		assert_int_equal(temporary_mode(env), S_IFREG | 0600);
+		env->to_send_len = 0;
+		env->eof_after = true;
+		gatewayenv_expect(env, "226 ");
+		assert_int_equal(mode(env, "f"), S_IFREG | 0440);
+		gatewayenv_check(env, "f", "new", 3);
+	}
+	gatewayenv_command(env, "SITE UMASK 077", "200 ");
+	env->eof_after = false;
+	begin(env, "STOR new", "new", 3);
+	assert_int_equal(temporary_mode(env), S_IFREG | 0600);
+	gatewayenv_say(env, "ABOR");
+	gatewayenv_expect(env, "426 ");
+	gatewayenv_expect(env, "226 ");
+	GATEWAYENV_UNTIL(env, gateway_is_settled(env->gateway));
+	assert_int_equal(gatewayenv_count(env), 2);
+}
+
+/* The target of a link may be a directory, or nothing. */
+static void
+test_link_to_others(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	gatewayenv_start(env);
+	mkdir(gatewayenv_path(env, "dir"), 0700);
+	assert_int_equal(symlink("dir", gatewayenv_path(env, "to-dir")), 0);
+	assert_int_equal(symlink("new", gatewayenv_path(env, "to-new")), 0);
+	gatewayenv_upload(env, "STOR to-dir", "x", 1, "553 It is a directory.");
+	gatewayenv_upload(env, "STOR to-new", "x", 1, "226 ");
+	gatewayenv_check(env, "new", "x", 1);
+	assert_int_equal(gatewayenv_count(env), 4);
+}
+
 /* A symbolic link stays; the file that it names is replaced. */
 static void
 test_link(void **state)
@@ -470,7 +537,9 @@ main(void)
 		GATEWAY_TEST(test_line_ends),
 		GATEWAY_TEST(test_drop_directory),
 		GATEWAY_TEST(test_modes),
+		GATEWAY_TEST(test_private_file),
 		GATEWAY_TEST(test_link),
+		GATEWAY_TEST(test_link_to_others),
 		GATEWAY_TEST(test_restart_behind_the_end_changes_nothing),
 		GATEWAY_TEST(test_name_too_long),
 	};

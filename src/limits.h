@@ -221,6 +221,9 @@
 #define LIMIT_SFTP_READS_DEFAULT 64
 #define LIMIT_SFTP_READS 512
 
+/* ... and the pieces in which their data may come. */
+#define LIMIT_SFTP_READ_PARTS 4096
+
 /* WRITEs without reply on one channel. */
 #define LIMIT_SFTP_WRITES 1024
 

@@ -42,7 +42,8 @@ struct download {
 	char *path;
 	struct sftp_string handle; /* heap; len 0: not yet */
 	TAILQ_HEAD(, download_read) reads;
-	unsigned n_sent, window;   /* READs that wait for a reply; at most */
+	size_t n_reads;		   /* in reads; what waits is memory */
+	unsigned window;	   /* how many of them may be sent */
 	uint64_t start, next, got; /* offsets: of the first byte, of the next
 				    * READ, of what was passed on */
 	uint64_t size;
@@ -204,6 +205,50 @@ download_pass(struct download *download, const uint8_t *bytes, size_t len)
 	return err == 0;
 }
 
+static void download_on_read(void *ctx, struct sftp_reply *reply);
+
+/* Sends a READ, whose place is in front of another one; NULL: at the end. */
+static bool
+download_send_read(struct download *download, struct download_read *behind,
+    uint64_t offset, uint32_t len)
+{
+	struct gateway *gateway = download->task.gateway;
+	struct download_read *read = calloc(1, sizeof(*read));
+	const struct sftp_request request = {
+		.op = SFTP_READ,
+		.name = download->handle,
+		.offset = offset,
+		.len = len,
+	};
+
+	if (read == NULL || download->n_reads >= LIMIT_SFTP_READ_PARTS ||
+	    sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
+		download_on_read, read) != 0) {
+		free(read);
+		download_fail(download, 451, "Out of memory");
+		return false;
+	}
+	gateway->quiet_s = 0;
+	read->download = download;
+	read->offset = offset;
+	read->len = len;
+	if (behind != NULL)
+		TAILQ_INSERT_BEFORE(behind, read, entry);
+	else
+		TAILQ_INSERT_TAIL(&download->reads, read, entry);
+	download->n_reads++;
+	return true;
+}
+
+/* A READ came short because the file ended there; behind it another one has
+ * found more, so the file has grown in between. */
+static void
+download_fill_gap(struct download *download, struct download_read *behind)
+{
+	(void)download_send_read(download, behind, download->got,
+	    (uint32_t)(behind->offset - download->got));
+}
+
 /* Passes on what has come without a gap. */
 static void
 download_deliver(struct download *download)
@@ -213,7 +258,12 @@ download_deliver(struct download *download)
 
 	while (goes_on && (read = TAILQ_FIRST(&download->reads)) != NULL &&
 	    read->state == READ_DATA && download->begun) {
+		if (read->offset > download->got) {
+			download_fill_gap(download, read);
+			return;
+		}
 		TAILQ_REMOVE(&download->reads, read, entry);
+		download->n_reads--;
 		download->got += read->data_len;
 		goes_on = download_pass(download, read->data, read->data_len);
 		free(read->data);
@@ -228,41 +278,6 @@ download_deliver(struct download *download)
 		download_complete(download);
 	else
 		download_pump(download);
-}
-
-static void download_on_read(void *ctx, struct sftp_reply *reply);
-
-/* Sends a READ, whose place is behind another one; NULL: at the end. */
-static bool
-download_send_read(struct download *download, struct download_read *before,
-    uint64_t offset, uint32_t len)
-{
-	struct gateway *gateway = download->task.gateway;
-	struct download_read *read = calloc(1, sizeof(*read));
-	const struct sftp_request request = {
-		.op = SFTP_READ,
-		.name = download->handle,
-		.offset = offset,
-		.len = len,
-	};
-
-	if (read == NULL ||
-	    sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
-		download_on_read, read) != 0) {
-		free(read);
-		download_fail(download, 451, "Out of memory");
-		return false;
-	}
-	gateway->quiet_s = 0;
-	read->download = download;
-	read->offset = offset;
-	read->len = len;
-	if (before != NULL)
-		TAILQ_INSERT_AFTER(&download->reads, before, read, entry);
-	else
-		TAILQ_INSERT_TAIL(&download->reads, read, entry);
-	download->n_sent++;
-	return true;
 }
 
 /* Keeps the data of a READ, and requests the rest if some are missing. */
@@ -289,7 +304,7 @@ download_keep(struct download *download, struct download_read *read,
 	if (download->size_known && end > download->size) {
 		/* The file has grown. */
 		download->size = end;
-		download->probed = false;
+		download->probed = download->ended = false;
 	}
 	if (data->len == read->len)
 		return true;
@@ -297,7 +312,7 @@ download_keep(struct download *download, struct download_read *read,
 		download->ended = true;
 		return true;
 	}
-	return download_send_read(download, read, end,
+	return download_send_read(download, TAILQ_NEXT(read, entry), end,
 	    read->len - (uint32_t)data->len);
 }
 
@@ -307,7 +322,6 @@ download_on_read(void *ctx, struct sftp_reply *reply)
 	struct download_read *read = ctx;
 	struct download *download = read->download;
 
-	download->n_sent--;
 	if (download->window < download->task.gateway->config->requests)
 		download->window++;
 	if (reply->type == SFTP_REPLY_DATA) {
@@ -334,7 +348,7 @@ download_pump(struct download *download)
 
 	gateway_channel_read_it(gateway, room);
 	while (room && download->handle.len > 0 && !download->ended &&
-	    download->n_sent < download->window) {
+	    download->n_reads < download->window) {
 		/* One READ behind the end shows that it is the end. */
 		if (download->size_known && download->next >= download->size) {
 			if (download->probed)

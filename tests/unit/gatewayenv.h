@@ -24,6 +24,7 @@ struct gatewayenv_channel {
 	pid_t pid;
 	struct buf out;
 	size_t sent;	/* also what is still in out */
+	size_t kept;	/* bytes at the end of out that are not sent */
 	bool stopped;	/* the core does not read it */
 	bool above_low; /* drained must be called */
 };
@@ -54,7 +55,10 @@ struct gatewayenv {
 	bool eof_after, eof_sent; /* the client ends it after that */
 	size_t room;		  /* data_queued() is 0 below it */
 	struct buf received;	  /* on the data connection */
-	char left_over[128];	  /* the last one */
+	bool hold_data;		  /* see gatewayenv_pass_held() */
+	unsigned n_data;	  /* packets with data, then */
+	struct buf packets, held;
+	char left_over[128]; /* the last one */
 	unsigned n_left_over;
 	char claimed[128]; /* by another session */
 	unsigned n_claims; /* minus n_releases */
@@ -87,6 +91,9 @@ void gatewayenv_turn(struct gatewayenv *env);
 
 /* Sends a command line. */
 void gatewayenv_say(struct gatewayenv *env, const char *line);
+
+/* The length of the next reply, if all of it has come; else 0. */
+size_t gatewayenv_reply_len(const struct gatewayenv *env);
 
 /* The next reply, whole, with its line ends; valid until the next call. */
 const char *gatewayenv_reply(struct gatewayenv *env);
@@ -122,6 +129,10 @@ void gatewayenv_check(struct gatewayenv *env, const char *name,
     const void *bytes, size_t len);
 /* How many names the directory has. */
 unsigned gatewayenv_count(struct gatewayenv *env);
+
+/* With hold_data, the first packet with data of the session's channel is held
+ * back until this call. */
+void gatewayenv_pass_held(struct gatewayenv *env);
 
 /* Kills the server of a channel, and passes on that it is lost. */
 void gatewayenv_kill(struct gatewayenv *env, unsigned channel);

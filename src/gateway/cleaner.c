@@ -39,6 +39,20 @@ cleaner_log(const struct gateway_side *side, enum log_level level,
 	    target, path, what);
 }
 
+void
+cleaner_give_up(struct gateway_side *side, const char *path)
+{
+	const struct log_origin origin = { .tunnel = side->log_name };
+	char escaped[LOG_ESCAPED_MAX];
+
+	side->cannot_remove = true;
+	log_escape(escaped, sizeof(escaped), path, strlen(path));
+	log_line(LOG_LEVEL_WARN, &origin,
+	    "the temporary file \"%s\" stays on the SFTP server, which refuses "
+	    "to remove it",
+	    escaped);
+}
+
 static void
 left_over_free(struct left_over *left)
 {

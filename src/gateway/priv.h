@@ -125,6 +125,9 @@ void gateway_finish(struct gateway *gateway, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void gateway_send(struct gateway *gateway, const void *bytes, size_t len);
 
+/* Runs the commands that have come, as far as they can be run. */
+void gateway_pump(struct gateway *gateway);
+
 /* Ends the command with the reply for a STATUS. */
 void gateway_refuse(struct gateway *gateway, enum status_of of,
     const struct sftp_reply *reply);

@@ -16,10 +16,12 @@ static void
 gateway_on_removed(void *ctx, struct sftp_reply *reply)
 {
 	struct removal *removal = ctx;
+	struct gateway *gateway = removal->gateway;
 
 	if (gateway_is_lost(reply))
-		removal->gateway->handler->left_over(removal->gateway->ctx,
-		    removal->path, NULL);
+		gateway->handler->left_over(gateway->ctx, removal->path, NULL);
+	else if (reply->status != SFTP_OK && reply->status != SFTP_NO_SUCH_FILE)
+		gateway->handler->stays(gateway->ctx, removal->path);
 	free(removal);
 }
 

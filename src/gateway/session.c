@@ -17,33 +17,6 @@
 /* How often a channel is opened again; see session_channel_eof(). */
 #define SESSION_RETRIES 3
 
-struct session_channel {
-	struct gateway_session *session;
-	unsigned number;
-	struct stream *stream; /* NULL: none */
-	bool opened;	       /* the SFTP server has been started */
-	unsigned retries;
-	bool waits; /* the next try is to come */
-};
-
-struct gateway_session {
-	LIST_ENTRY(gateway_session) entry;
-	struct gateway_side *side;
-	struct gateway *core;
-	struct link *link;
-	struct stream *control; /* our end; NULL: closed */
-	struct stream *data;	/* our end; NULL: none */
-	uint16_t port;		/* where it listens; 0: nowhere */
-	uv_timer_t *hold;	/* heap, freed by libuv; see session_listen() */
-	struct buf held;	/* replies, while that runs */
-	struct session_channel channels[GATEWAY_CHANNELS];
-	struct session_login login;
-	char *claimed; /* the file that is written in place */
-	bool greeted;  /* the control connection is open */
-	bool over;
-	unsigned over_s; /* seconds since then */
-};
-
 /* ---- channels ---- */
 
 static void
@@ -175,27 +148,16 @@ session_queued(void *ctx, unsigned number)
 }
 
 static void
-read_or_not(struct stream *stream, bool on)
-{
-	if (stream == NULL)
-		return;
-	if (on)
-		stream_read_start(stream);
-	else
-		stream_read_stop(stream);
-}
-
-static void
 session_read_channel(void *ctx, unsigned number, bool on)
 {
 	struct gateway_session *session = ctx;
 
-	read_or_not(session->channels[number].stream, on);
+	session_read_or_not(session->channels[number].stream, on);
 }
 
 /* ---- the control connection ---- */
 
-static void
+void
 session_pass_held(struct gateway_session *session)
 {
 	uv_timer_stop(session->hold);
@@ -204,12 +166,6 @@ session_pass_held(struct gateway_session *session)
 		(void)!stream_write(session->control, buf_bytes(&session->held),
 		    buf_len(&session->held));
 	buf_free(&session->held);
-}
-
-static void
-session_on_hold_over(uv_timer_t *timer)
-{
-	session_pass_held(timer->data);
 }
 
 static void
@@ -298,116 +254,6 @@ static const struct stream_handler gateway_control_handler = {
 	.closed = session_control_closed,
 };
 
-/* ---- the data connection ---- */
-
-static void
-session_data_opened(void *ctx)
-{
-	struct gateway_session *session = ctx;
-
-	gateway_data_up(session->core);
-}
-
-static void
-session_data_data(void *ctx, const struct iovec *pieces, size_t n)
-{
-	struct gateway_session *session = ctx;
-
-	gateway_data_bytes(session->core, pieces, n);
-}
-
-static void
-session_data_eof(void *ctx)
-{
-	struct gateway_session *session = ctx;
-
-	gateway_data_eof(session->core);
-}
-
-static void
-session_data_drained(void *ctx)
-{
-	struct gateway_session *session = ctx;
-
-	gateway_data_drained(session->core);
-}
-
-static void
-session_data_closed(void *ctx, int err, const char *why)
-{
-	struct gateway_session *session = ctx;
-
-	stream_close(session->data);
-	session->data = NULL;
-	gateway_data_lost(session->core);
-}
-
-static const struct stream_handler data_handler = {
-	.opened = session_data_opened,
-	.data = session_data_data,
-	.eof = session_data_eof,
-	.drained = session_data_drained,
-	.closed = session_data_closed,
-};
-
-/* curl 7.88 loses a second if the reply to EPSV comes within some 0.1 ms, which
- * no server at the other end of a network does. */
-static uint16_t
-session_listen(void *ctx)
-{
-	struct gateway_session *session = ctx;
-
-	uv_timer_start(session->hold, session_on_hold_over,
-	    LIMIT_GATEWAY_HOLD_MS, 0);
-	session->port = gateway_side_port(session->side);
-	return session->port;
-}
-
-static int
-session_data_send(void *ctx, const struct iovec *pieces, size_t n)
-{
-	struct gateway_session *session = ctx;
-
-	return session->data == NULL ? -EPIPE :
-				       stream_writev(session->data, pieces, n);
-}
-
-static size_t
-session_data_queued(void *ctx)
-{
-	struct gateway_session *session = ctx;
-
-	return session->data == NULL ? 0 : stream_queued(session->data);
-}
-
-static void
-session_data_read(void *ctx, bool on)
-{
-	struct gateway_session *session = ctx;
-
-	read_or_not(session->data, on);
-}
-
-static void
-session_data_end(void *ctx)
-{
-	struct gateway_session *session = ctx;
-
-	if (session->data != NULL)
-		stream_finish(session->data);
-	session->data = NULL;
-}
-
-static void
-session_data_reset(void *ctx)
-{
-	struct gateway_session *session = ctx;
-
-	session->port = 0;
-	stream_close(session->data);
-	session->data = NULL;
-}
-
 /* ---- what else the core needs ---- */
 
 static bool
@@ -466,6 +312,22 @@ session_left_over(void *ctx, const char *path, const char *target)
 	cleaner_add(session->side, path, target);
 }
 
+static void
+session_stays(void *ctx, const char *path)
+{
+	struct gateway_session *session = ctx;
+
+	cleaner_give_up(session->side, path);
+}
+
+static bool
+session_may_remove(void *ctx)
+{
+	const struct gateway_session *session = ctx;
+
+	return !session->side->cannot_remove;
+}
+
 static const struct gateway_handler core_handler = {
 	.reply = session_reply,
 	.end = session_end,
@@ -487,6 +349,8 @@ static const struct gateway_handler core_handler = {
 	.claim = session_claim,
 	.release = session_release,
 	.left_over = session_left_over,
+	.stays = session_stays,
+	.may_remove = session_may_remove,
 };
 
 /* ---- life ---- */
@@ -583,21 +447,6 @@ bool
 gateway_session_listens(const struct gateway_session *session, uint16_t port)
 {
 	return session->port == port;
-}
-
-struct stream *
-gateway_session_dial(struct gateway_session *session,
-    const struct stream_handler *handler, void *ctx)
-{
-	struct stream *dialled;
-
-	if (pair_new(session->side->loop, handler, ctx, &dialled,
-		&session->data) != 0)
-		return NULL;
-	session->port = 0;
-	stream_set_handler(session->data, &data_handler, session);
-	pair_connect(session->data);
-	return dialled;
 }
 
 struct gateway_session *

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "base/log_limit.h"
+#include "base/buf.h"
 #include "base/stream.h"
 #include "gateway/side.h"
 #include "ssh/link.h"
@@ -41,6 +42,7 @@ struct gateway_side {
 	uint16_t last_port;
 	struct left_over_list left_over;
 	size_t n_left_over;
+	bool cannot_remove;	 /* the server has refused to remove a file */
 	struct cleaner *cleaner; /* NULL: none runs */
 };
 
@@ -87,9 +89,51 @@ bool session_login_start(struct session_login *login, struct gateway *core,
 /* Nothing is told any more. */
 void session_login_cancel(struct session_login *login);
 
+/* ---- shared by session.c and session_data.c ---- */
+struct session_channel {
+	struct gateway_session *session;
+	unsigned number;
+	struct stream *stream; /* NULL: none */
+	bool opened;	       /* the SFTP server has been started */
+	unsigned retries;
+	bool waits; /* the next try is to come */
+};
+
+struct gateway_session {
+	LIST_ENTRY(gateway_session) entry;
+	struct gateway_side *side;
+	struct gateway *core;
+	struct link *link;
+	struct stream *control; /* our end; NULL: closed */
+	struct stream *data;	/* our end; NULL: none */
+	uint16_t port;		/* where it listens; 0: nowhere */
+	uv_timer_t *hold;	/* heap, freed by libuv; see session_listen() */
+	struct buf held;	/* replies, while that runs */
+	struct session_channel channels[GATEWAY_CHANNELS];
+	struct session_login login;
+	char *claimed; /* the file that is written in place */
+	bool greeted;  /* the control connection is open */
+	bool over;
+	unsigned over_s; /* seconds since then */
+};
+
+/* Passes on the replies that were held. */
+void session_pass_held(struct gateway_session *session);
+/* stream NULL is allowed. */
+void session_read_or_not(struct stream *stream, bool on);
+/* The core's handler. */
+uint16_t session_listen(void *ctx);
+int session_data_send(void *ctx, const struct iovec *pieces, size_t n);
+size_t session_data_queued(void *ctx);
+void session_data_read(void *ctx, bool on);
+void session_data_end(void *ctx);
+void session_data_reset(void *ctx);
+
 /* ---- cleaner.c ---- */
 void cleaner_add(struct gateway_side *side, const char *path,
     const char *target);
+/* The server refuses to remove it. */
+void cleaner_give_up(struct gateway_side *side, const char *path);
 /* Starts to remove them if there are some and the link is up. */
 void cleaner_tick(struct gateway_side *side);
 /* Says what is left, and frees everything. */

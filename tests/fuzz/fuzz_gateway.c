@@ -260,6 +260,18 @@ on_left_over(void *ctx, const char *path, const char *target)
 	on_release(ctx);
 }
 
+static void
+on_stays(void *ctx, const char *path)
+{
+	on_left_over(ctx, path, NULL);
+}
+
+static bool
+on_may_remove(void *ctx)
+{
+	return true;
+}
+
 /* ---- what the servers say ---- */
 
 static void
@@ -546,6 +558,8 @@ static const struct gateway_handler handler = {
 	.claim = on_claim,
 	.release = on_release,
 	.left_over = on_left_over,
+	.stays = on_stays,
+	.may_remove = on_may_remove,
 };
 
 int

@@ -218,7 +218,7 @@ env_login(void *ctx, const char *user, const char *password)
 static int64_t
 env_now(void *ctx)
 {
-	return ((struct gatewayenv *)ctx)->now += 10;
+	return ((struct gatewayenv *)ctx)->now;
 }
 
 static void
@@ -242,6 +242,18 @@ static void
 env_release(void *ctx)
 {
 	((struct gatewayenv *)ctx)->n_claims = 0;
+}
+
+static void
+env_stays(void *ctx, const char *path)
+{
+	((struct gatewayenv *)ctx)->stays = true;
+}
+
+static bool
+env_may_remove(void *ctx)
+{
+	return !((struct gatewayenv *)ctx)->stays;
 }
 
 static void
@@ -274,6 +286,8 @@ static const struct gateway_handler env_handler = {
 	.claim = env_claim,
 	.release = env_release,
 	.left_over = env_left_over,
+	.stays = env_stays,
+	.may_remove = env_may_remove,
 };
 
 /* ---- servers ---- */

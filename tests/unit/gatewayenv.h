@@ -60,6 +60,7 @@ struct gatewayenv {
 	struct buf packets, held;
 	char left_over[128]; /* the last one */
 	unsigned n_left_over;
+	bool stays;	   /* the server has refused to remove a file */
 	char claimed[128]; /* by another session */
 	unsigned n_claims; /* minus n_releases */
 	char login[64];	   /* "USER PASSWORD" of the latest one */

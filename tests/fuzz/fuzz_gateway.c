@@ -49,10 +49,11 @@ struct fuzz {
 		struct waiting all[MOST_REQUESTS];
 	} channels[GATEWAY_CHANNELS];
 	bool listens, up, reads, eof, full, ended, freed, login;
-	uint8_t upload;	   /* the last one's number */
-	bool temporary;	   /* it has a temporary name */
-	bool bad, renamed; /* one of its replies was; the last RENAME was OK */
-	char line[8];	   /* the beginning of the reply line */
+	uint8_t upload; /* the number of the one that is being stored */
+	bool temporary; /* it has a temporary name */
+	bool bad[256];	/* one of its replies was */
+	bool renamed;	/* the last RENAME was OK */
+	char line[8];	/* the beginning of the reply line */
 	size_t line_len;
 	unsigned lines, finals;
 	int64_t now;
@@ -65,7 +66,7 @@ struct fuzz {
 static void
 check_stored(const struct fuzz *fuzz)
 {
-	assert(fuzz->eof && !fuzz->bad);
+	assert(fuzz->eof && !fuzz->bad[fuzz->upload]);
 	assert(fuzz->renamed || !fuzz->temporary);
 	for (size_t i = 0; i < GATEWAY_CHANNELS; i++)
 		for (size_t j = 0; j < fuzz->channels[i].n; j++)
@@ -136,6 +137,19 @@ get_u32(const uint8_t bytes[4])
 	    (uint32_t)bytes[2] << 8 | bytes[3];
 }
 
+/* The number of an upload is the random byte of its temporary name; 0: it has
+ * none. */
+static uint8_t
+number_of(const uint8_t *name, size_t len)
+{
+	const char *at = memmem(name, len, "/.culvert-", 10);
+	char digits[3] = { 0 };
+
+	if (at != NULL)
+		memcpy(digits, at + 10, 2);
+	return (uint8_t)strtoul(digits, NULL, 16);
+}
+
 static int
 on_send(void *ctx, unsigned channel, const struct iovec *pieces, size_t n)
 {
@@ -151,20 +165,27 @@ on_send(void *ctx, unsigned channel, const struct iovec *pieces, size_t n)
 	*one = (struct waiting) { .type = head[4] };
 	memcpy(one->id, head + 5, 4);
 	if (one->type == OPEN && (head[13 + len + 3] & 2) != 0) {
+		one->upload = number_of(head + 13, len);
 		/* The other channels open it once more. */
 		if (channel == 0) {
-			fuzz->upload = (uint8_t)(fuzz->upload % 255 + 1);
-			fuzz->bad = fuzz->renamed = false;
-			fuzz->temporary =
-			    memmem(head + 13, len, "/.culvert-", 10) != NULL;
+			fuzz->temporary = one->upload != 0;
+			if (!fuzz->temporary)
+				fuzz->upload = one->upload = ++fuzz->random;
+			fuzz->bad[one->upload] = false;
 		}
-		one->upload = fuzz->upload;
 	} else if ((one->type == CLOSE || one->type == WRITE) && len == 2) {
 		one->upload = head[14];
 	} else if (one->type == READ) {
 		one->len = get_u32(head + 13 + len + 8);
 	} else if (one->type == EXTENDED) {
 		one->extension = (char)head[13];
+	}
+	if (one->type == RENAME || one->extension == 'p') {
+		/* The file for the next upload may be open already. */
+		head += one->type == RENAME ? 9 : 13 + len;
+		fuzz->renamed = false;
+		if (number_of(head + 4, get_u32(head)) != 0)
+			fuzz->upload = number_of(head + 4, get_u32(head));
 	}
 	return 0;
 }
@@ -370,8 +391,8 @@ put_reply(struct fuzz *fuzz, struct buf *out, const struct waiting *one,
 		put_attrs(out, how);
 	else
 		put(out, zeros, 88);
-	if (status != 0 && one->upload == fuzz->upload && one->type != OPEN)
-		fuzz->bad |= one->upload != 0;
+	if (status != 0 && one->type != OPEN)
+		fuzz->bad[one->upload] = true;
 	if (one->type == RENAME ||
 	    (one->type == EXTENDED && one->extension == 'p'))
 		fuzz->renamed = status == 0;

@@ -152,7 +152,7 @@ session_read_channel(void *ctx, unsigned number, bool on)
 {
 	struct gateway_session *session = ctx;
 
-	session_read_or_not(session->channels[number].stream, on);
+	gateway_read_or_not(session->channels[number].stream, on);
 }
 
 /* ---- the control connection ---- */

@@ -9,7 +9,7 @@
 #include "limits.h"
 
 void
-session_read_or_not(struct stream *stream, bool on)
+gateway_read_or_not(struct stream *stream, bool on)
 {
 	if (stream == NULL)
 		return;
@@ -110,7 +110,7 @@ session_data_read(void *ctx, bool on)
 {
 	struct gateway_session *session = ctx;
 
-	session_read_or_not(session->data, on);
+	gateway_read_or_not(session->data, on);
 }
 
 void

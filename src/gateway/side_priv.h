@@ -120,7 +120,7 @@ struct gateway_session {
 /* Passes on the replies that were held. */
 void session_pass_held(struct gateway_session *session);
 /* stream NULL is allowed. */
-void session_read_or_not(struct stream *stream, bool on);
+void gateway_read_or_not(struct stream *stream, bool on);
 /* The core's handler. */
 uint16_t session_listen(void *ctx);
 int session_data_send(void *ctx, const struct iovec *pieces, size_t n);

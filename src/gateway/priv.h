@@ -113,7 +113,8 @@ struct gateway {
 	struct simple simple;
 	unsigned quiet_s;    /* since the last request */
 	struct spare *spare; /* or NULL */
-	int64_t stored_ms;   /* when an upload was complete; 0: none yet */
+	bool spare_asked, spare_permitted;
+	int64_t stored_ms; /* when an upload was complete; 0: none yet */
 };
 
 /* ---- gateway.c ---- */

@@ -3,6 +3,9 @@
  * stores one file after another, together with the rename of the file before.
  * This saves a round trip for each file.
  *
+ * The server must permit the removal of files, otherwise the last one would
+ * stay.  So one that does not exist is removed first: the status says it.
+ *
  * It is removed if the client sends another command than those of the next
  * upload, sends nothing for a second or two, or ends the session.
  */
@@ -42,6 +45,29 @@ spare_on_open(void *ctx, struct sftp_reply *reply)
 		spare_drop(spare->gateway);
 }
 
+static void
+spare_on_asked(void *ctx, struct sftp_reply *reply)
+{
+	struct gateway *gateway = ctx;
+
+	gateway->spare_permitted = reply->status == SFTP_NO_SUCH_FILE;
+}
+
+static void
+spare_ask(struct gateway *gateway, const char *beside)
+{
+	char *nothing = rename_temporary(gateway, beside);
+	struct sftp_request request = { .op = SFTP_REMOVE };
+
+	if (nothing == NULL)
+		return;
+	gateway->spare_asked = true;
+	request.name = sftp_string_of(nothing);
+	(void)sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
+	    spare_on_asked, gateway);
+	free(nothing);
+}
+
 void
 spare_open(struct gateway *gateway, const char *beside)
 {
@@ -56,6 +82,11 @@ spare_open(struct gateway *gateway, const char *beside)
 	    !gateway->handler->may_remove(gateway->ctx) ||
 	    gateway_now(gateway) - gateway->stored_ms > LIMIT_SPARE_MS)
 		return;
+	if (!gateway->spare_permitted) {
+		if (!gateway->spare_asked)
+			spare_ask(gateway, beside);
+		return;
+	}
 	spare = calloc(1, sizeof(*spare));
 	if (spare == NULL)
 		return;

@@ -94,6 +94,7 @@ struct upload {
 	unsigned n_lookups; /* requests about the target without their reply */
 	unsigned n_links;   /* followed by READLINK */
 	bool is_link;	    /* the target is */
+	bool follows;	    /* it is, or may be: what is behind it counts */
 	bool closing;	    /* FSYNC and CLOSE were sent */
 	struct newline_state newline;
 	bool convert;

@@ -265,13 +265,16 @@ upload_send_end(struct upload *upload)
 
 /* With one channel, and a server that answers in order, the end of the file is
  * sent at once; else it waits for the replies to all WRITEs.  (If a server
- * closed the file too early, a WRITE would fail, and so would the upload.) */
+ * closed the file too early, a WRITE would fail, and so would the upload.)  The
+ * mode of a file behind a link must be known before CLOSE. */
 void
 upload_finish(struct upload *upload)
 {
 	struct gateway *gateway = upload->task.gateway;
 	bool spread = false;
 
+	if (upload->follows && upload->n_lookups > 0)
+		return;
 	for (unsigned i = 1; i < GATEWAY_CHANNELS; i++)
 		spread |= upload->lanes[i].state == LANE_OPEN;
 	if (!upload->closing &&

@@ -176,6 +176,7 @@ upload_on_target(void *ctx, struct sftp_reply *reply)
 	upload->is_link = upload->old_mode_known && S_ISLNK(upload->old_mode);
 	if (upload->temporary != NULL && (upload->is_link || refused)) {
 		upload->old_mode_known = false;
+		upload->follows = true;
 		(void)upload_ask(upload, SFTP_STAT, upload_on_linked);
 		(void)upload_ask(upload, SFTP_REALPATH, upload_on_real);
 	}

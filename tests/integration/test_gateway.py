@@ -71,8 +71,8 @@ def test_spare(what, ftp, folder):
     sub.mkdir()
     for number in range(3):
         ftp.storbinary(f"STOR sub/{number}", io.BytesIO(content(number)))
-        # It is opened while the second file is renamed.
-        until(lambda: len(hidden(sub)) == min(number, 1), "it is open")
+        # It is opened while the third file is renamed.
+        until(lambda: len(hidden(sub)) == max(0, number - 1), "it is open")
     if what == "QUIT":
         ftp.quit()
     elif what == "close":

@@ -90,7 +90,8 @@ def names(ftp, path, name):
 TRANSPARENT = ["reversed_replies", "short_reads", "empty_names", "bare_status",
                "other_handles", "one_open", "setstat_unsupported", "no_lstat",
                "stat_after_open", "posix_rename_unsupported", "no_attributes",
-               "odd_extensions", "cut_extensions", "drive", "drive_version"]
+               "odd_extensions", "cut_extensions", "drive", "drive_version",
+               "rename_replaces"]
 
 # These need to know where the file ends.
 REFUSED = {("no_attributes", "resumed"): "^551 The size of the file is not"}
@@ -134,6 +135,28 @@ def test_upload_fails(name, quirk):
         with pytest.raises(ftplib.Error, match="^" + UPLOADS_FAIL[name]):
             store(ftp, f"{folder}/file", NEW)
     until(lambda: look(path) == before, "nothing else is there")
+
+
+@pytest.mark.parametrize("name", ["ends_in_rename", "ends_after_rename"])
+def test_replacing_is_cut(name, quirk):
+    """Without posix-rename, an old file gets another name for a while.
+
+    If the connection is lost then, the old file has its name again later,
+    unless the new one has it.
+    """
+    one = quirk(name)
+    path, folder = prepare(one)
+    with one.login() as ftp:
+        with pytest.raises(ftplib.error_temp, match="^426 "):
+            store(ftp, f"{folder}/file", NEW)
+    until(lambda: [file.name for file in path.iterdir()] == ["file"],
+          "only the file is there")
+    replaced = name == "ends_after_rename"
+    assert (path / "file").read_bytes() == (NEW if replaced else OLD)
+    one.culvert.wait_log(
+        r'the file ".*/file", which was renamed to ".*/\.culvert-.*" by an'
+        ' upload that was cut, has'
+        f' {"been replaced" if replaced else "its name again"}$')
 
 
 @pytest.mark.parametrize("rest", [None, len(OLD)], ids=["APPE", "REST"])

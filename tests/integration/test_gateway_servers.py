@@ -98,6 +98,16 @@ def resume_get(ftp, path, name):
 
 
 @work()
+def put_many(ftp, path, name):
+    """Uploads one after the other."""
+    for number in range(5):
+        store(ftp, f"{name}/{number}", content(1000 + number))
+    assert {each: data for each, (_, data) in look(path).items()
+            if each[0] != "."} == {
+        str(number): content(1000 + number) for number in range(5)}
+
+
+@work()
 def put_new_name(ftp, path, name):
     """STOU says which name it has chosen."""
     reply = store(ftp, f"{name}/x", NEW, command="STOU")
@@ -251,7 +261,7 @@ def space(ftp, path, name):
 # ---- the tests ----
 
 UPLOADS = ["put", "put-over", "put-over-link", "append", "resume-put",
-           "put-inside", "put-new-name", "keep-mode"]
+           "put-inside", "put-new-name", "put-many", "keep-mode"]
 DOWNLOADS = ["get", "resume-get"]
 LISTINGS = ["mlsd", "list-long", "nlst", "list-link", "mlsd-link"]
 RENAMES = ["rename", "rename-over"]
@@ -282,7 +292,8 @@ CANNOT = {
     "without-mkdir": refused(["make-directory"], 550),
     "without-rmdir": refused(["remove-directory"], 550),
     "without-posix-rename,rename": refused(
-        ["put", "put-over", "put-over-link", "keep-mode", *RENAMES], 553),
+        ["put", "put-over", "put-over-link", "put-many", "keep-mode",
+         *RENAMES], 553),
     "paramiko": refused(["space"], 550, "The SFTP server does not support"),
     "rclone": refused(["space"], 550, "The SFTP server does not support")
     | refused(["append", "resume-put", "put-inside"], 552, "Illegal seek"),

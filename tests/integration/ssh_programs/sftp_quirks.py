@@ -364,6 +364,48 @@ class odd_extensions(Version):
                 + u32(0xffffffff))
 
 
+class ends_in_rename(Version):
+    """Without posix-rename; it ends before the third RENAME."""
+
+    count = 0
+
+    @staticmethod
+    def change(extensions):
+        return b""
+
+    def request(self, kind, ident, body):
+        self.count += kind == RENAME
+        if self.count == 3:
+            sys.exit(1)
+        return super().request(kind, ident, body)
+
+
+class ends_after_rename(ends_in_rename):
+    """The same, when it has executed the third RENAME."""
+
+    def request(self, kind, ident, body):
+        self.count += kind == RENAME and self.count < 3
+        return Quirk.request(self, kind, ident, body)
+
+    def answer(self, kind, ident, body, asked):
+        if asked == RENAME and self.count == 3:
+            sys.exit(1)
+        return super().answer(kind, ident, body, asked)
+
+
+class rename_replaces(Version):
+    """As SFTPGo: without posix-rename, but RENAME does the same."""
+
+    @staticmethod
+    def change(extensions):
+        return b""
+
+    def request(self, kind, ident, body):
+        if kind == RENAME:
+            kind, body = EXTENDED, string(RENAMES[1]) + body
+        return super().request(kind, ident, body)
+
+
 class drive_version(Version, drive):
     """Windows without posix-rename."""
 

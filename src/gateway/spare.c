@@ -37,6 +37,9 @@ spare_on_open(void *ctx, struct sftp_reply *reply)
 	struct spare *spare = ctx;
 
 	if (reply->type != SFTP_REPLY_HANDLE) {
+		/* Without a reply, nobody knows whether it was created. */
+		if (gateway_is_lost(reply))
+			gateway_remove(spare->gateway, spare->path);
 		spare_free(spare);
 		return;
 	}

@@ -188,8 +188,11 @@ upload_begin(struct upload *upload, struct gateway *gateway, uint32_t flags)
 
 	task_begin(gateway, &upload->task, &ops);
 	err = upload_look(upload);
-	if (err == 0 && first->state == LANE_OPEN) {
-		upload_place(upload);
+	if (first->state == LANE_OPEN) {
+		if (err == 0)
+			upload_place(upload);
+		else
+			upload_fail(upload, 451, strerror(-err));
 		return;
 	}
 	first->state = LANE_FILE;

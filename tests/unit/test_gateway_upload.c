@@ -210,6 +210,24 @@ test_connection_lost_in_open(void **state)
 	assert_int_equal(env->n_left_over, 1);
 }
 
+/* 21: the file for the next upload is being opened beside the rename. */
+static void
+test_connection_lost_with_a_spare(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	gatewayenv_start(env);
+	gatewayenv_upload(env, "STOR f", "old", 3, "226 ");
+	begin(env, "STOR f", "new", 3);
+	gateway_data_eof(env->gateway);
+	GATEWAYENV_UNTIL(env,
+	    memmem(buf_bytes(&env->channels[0].out),
+		buf_len(&env->channels[0].out), "posix-rename", 12) != NULL);
+	gatewayenv_kill(env, 0);
+	gatewayenv_expect(env, "426 ");
+	assert_int_equal(env->n_left_over, 2);
+}
+
 /* A rename goes on without its client; if it fails, nothing is left. */
 static void
 test_client_lost_in_rename(void **state)
@@ -528,6 +546,7 @@ main(void)
 		GATEWAY_TEST(test_control_connection_lost_at_the_end),
 		GATEWAY_TEST(test_lost_connection),
 		GATEWAY_TEST(test_connection_lost_in_open),
+		GATEWAY_TEST(test_connection_lost_with_a_spare),
 		cmocka_unit_test(test_client_lost_in_rename),
 		GATEWAY_TEST(test_without_the_extension),
 		GATEWAY_TEST(test_rename_is_denied),

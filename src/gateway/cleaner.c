@@ -45,7 +45,6 @@ cleaner_give_up(struct gateway_side *side, const char *path)
 	const struct log_origin origin = { .tunnel = side->log_name };
 	char escaped[LOG_ESCAPED_MAX];
 
-	side->cannot_remove = true;
 	log_escape(escaped, sizeof(escaped), path, strlen(path));
 	log_line(LOG_LEVEL_WARN, &origin,
 	    "the temporary file \"%s\" stays on the SFTP server, which refuses "

@@ -120,10 +120,8 @@ struct gateway_handler {
 	 */
 	void (*left_over)(void *ctx, const char *path, const char *target);
 
-	/* The server refuses to remove it.  may_remove(): was nothing refused
-	 * in this way?  Otherwise temporary files are not opened in advance. */
+	/* The server refuses to remove it. */
 	void (*stays)(void *ctx, const char *path);
-	bool (*may_remove)(void *ctx);
 };
 
 /* Opens channel 0.  config, handler and ctx outlive it.  NULL when out of

@@ -320,14 +320,6 @@ session_stays(void *ctx, const char *path)
 	cleaner_give_up(session->side, path);
 }
 
-static bool
-session_may_remove(void *ctx)
-{
-	const struct gateway_session *session = ctx;
-
-	return !session->side->cannot_remove;
-}
-
 static const struct gateway_handler core_handler = {
 	.reply = session_reply,
 	.end = session_end,
@@ -350,7 +342,6 @@ static const struct gateway_handler core_handler = {
 	.release = session_release,
 	.left_over = session_left_over,
 	.stays = session_stays,
-	.may_remove = session_may_remove,
 };
 
 /* ---- life ---- */

@@ -42,7 +42,6 @@ struct gateway_side {
 	uint16_t last_port;
 	struct left_over_list left_over;
 	size_t n_left_over;
-	bool cannot_remove;	 /* the server has refused to remove a file */
 	struct cleaner *cleaner; /* NULL: none runs */
 };
 

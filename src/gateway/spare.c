@@ -82,7 +82,6 @@ spare_open(struct gateway *gateway, const char *beside)
 	};
 
 	if (gateway->spare != NULL ||
-	    !gateway->handler->may_remove(gateway->ctx) ||
 	    gateway_now(gateway) - gateway->stored_ms > LIMIT_SPARE_MS)
 		return;
 	if (!gateway->spare_permitted) {

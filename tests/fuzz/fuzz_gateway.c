@@ -269,12 +269,6 @@ on_stays(void *ctx, const char *path)
 	on_left_over(ctx, path, NULL);
 }
 
-static bool
-on_may_remove(void *ctx)
-{
-	return true;
-}
-
 /* ---- what the servers say ---- */
 
 static void
@@ -471,7 +465,6 @@ static const struct gateway_handler handler = {
 	.release = on_release,
 	.left_over = on_left_over,
 	.stays = on_stays,
-	.may_remove = on_may_remove,
 };
 
 int

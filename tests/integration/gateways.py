@@ -100,8 +100,11 @@ def listing(ftp, name):
 
 def look(path):
     """Return all that is in a directory."""
-    return {file.name: (
-        file.lstat().st_mode,
-        os.readlink(file) if file.is_symlink() else
-        file.read_bytes() if file.is_file() else None)
-        for file in path.iterdir()}
+    found = {}
+    for file in path.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a temporary file
+            found[file.name] = (
+                file.lstat().st_mode,
+                os.readlink(file) if file.is_symlink() else
+                file.read_bytes() if file.is_file() else None)
+    return found

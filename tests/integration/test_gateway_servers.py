@@ -356,8 +356,7 @@ def test_works(name, gateway, request):
             function(ftp, path, folder)
         assert ftp.sendcmd("NOOP").startswith("200")
     # What is temporary may be removed after the reply.
-    if gateway.kind != "without-remove":
-        until(lambda: not list(path.glob(".culvert-*")), "it is removed")
+    until(lambda: not list(path.glob(".culvert-*")), "it is removed")
     if name in CANNOT.get(gateway.kind, {}) \
             and (gateway.kind, name) not in CHANGES:
         until(lambda: look(path) == before, "all is as before")

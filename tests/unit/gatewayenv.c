@@ -250,12 +250,6 @@ env_stays(void *ctx, const char *path)
 	((struct gatewayenv *)ctx)->stays = true;
 }
 
-static bool
-env_may_remove(void *ctx)
-{
-	return !((struct gatewayenv *)ctx)->stays;
-}
-
 static void
 env_left_over(void *ctx, const char *path, const char *target)
 {
@@ -287,7 +281,6 @@ static const struct gateway_handler env_handler = {
 	.release = env_release,
 	.left_over = env_left_over,
 	.stays = env_stays,
-	.may_remove = env_may_remove,
 };
 
 /* ---- servers ---- */

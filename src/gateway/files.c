@@ -51,10 +51,43 @@ files_is_directory(const struct sftp_attrs *attrs)
 /* ---- the working directory ---- */
 
 static void
+files_change(struct gateway *gateway)
+{
+	free(gateway->cwd);
+	gateway->cwd = gateway->simple.path;
+	gateway->simple.path = NULL;
+	gateway_finish(gateway, "250 The directory was changed.");
+}
+
+static void
+files_on_cwd_opened(void *ctx, struct sftp_reply *reply)
+{
+	struct gateway *gateway = ctx;
+	const struct sftp_request close = {
+		.op = SFTP_CLOSE,
+		.name = reply->string,
+	};
+
+	if (reply->type != SFTP_REPLY_HANDLE) {
+		gateway_refuse(gateway, STATUS_OF_FILE, reply);
+		return;
+	}
+	gateway_request_only(gateway, &close);
+	files_change(gateway);
+}
+
+/* A server may not know STAT, or not permit it: then a directory is what can be
+ * opened as one. */
+static void
 files_on_cwd(void *ctx, struct sftp_reply *reply)
 {
 	struct gateway *gateway = ctx;
 
+	if (!gateway_ok(reply) && reply->status != SFTP_NO_SUCH_FILE &&
+	    !gateway_is_lost(reply)) {
+		files_request(gateway, SFTP_OPENDIR, files_on_cwd_opened);
+		return;
+	}
 	if (!gateway_ok(reply)) {
 		gateway_refuse(gateway, STATUS_OF_FILE, reply);
 		return;
@@ -64,10 +97,7 @@ files_on_cwd(void *ctx, struct sftp_reply *reply)
 		gateway_finish(gateway, "550 It is not a directory.");
 		return;
 	}
-	free(gateway->cwd);
-	gateway->cwd = gateway->simple.path;
-	gateway->simple.path = NULL;
-	gateway_finish(gateway, "250 The directory was changed.");
+	files_change(gateway);
 }
 
 void

@@ -1,6 +1,7 @@
 /*
  * An upload: its end, good or bad.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,12 +170,19 @@ static void
 upload_on_renamed(void *ctx, struct sftp_reply *reply)
 {
 	struct upload *upload = ctx;
+	char text[STATUS_TEXT_MAX], whole[STATUS_TEXT_MAX + 100];
+	unsigned code;
 
 	upload->rename = NULL;
-	if (gateway_ok(reply))
+	if (gateway_ok(reply)) {
 		upload_complete(upload);
-	else
-		upload_refused(upload, STATUS_OF_STORE, reply);
+		return;
+	}
+	code = status_to_ftp(STATUS_OF_STORE, reply, text);
+	snprintf(whole, sizeof(whole),
+	    "%s, when the temporary file was renamed (see culvert --upload)",
+	    text);
+	upload_fail(upload, code, gateway_is_lost(reply) ? text : whole);
 }
 
 /* Servers may refuse to set it. */

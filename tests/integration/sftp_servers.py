@@ -46,14 +46,17 @@ class OpenSsh(sshd.Sshd):
         super().__init__(ns, directory, [sshd.QUICK, *lines])
 
 
-def subsystem(*command):
+def subsystem(*command, extra=()):
     """Return a kind: sshd with such a command as its subsystem."""
     return functools.partial(
-        _start_subsystem, " ".join(map(str, ["Subsystem sftp", *command])))
+        _start_subsystem, " ".join(map(str, ["Subsystem sftp", *command])),
+        extra)
 
 
-def _start_subsystem(line, ns, directory):
-    return OpenSsh(ns, directory, line)
+def _start_subsystem(line, extra, ns, directory):
+    one = OpenSsh(ns, directory, line)
+    one.extra = extra
+    return one
 
 
 class Chroot(OpenSsh):
@@ -184,10 +187,13 @@ DENIED = ["posix-rename", "limits", "fsync", "statvfs", "lstat", "stat",
 
 SFTP_SERVERS = {
     "internal-sftp": OpenSsh,
-    "sftp-server": subsystem(SFTP_SERVER),
+    "sftp-server": subsystem(SFTP_SERVER, extra=["--fsync"]),
+    "in-place": subsystem(SFTP_SERVER, "-P", "posix-rename,rename",
+                          extra=["--upload", "in-place"]),
     "read-only": subsystem(SFTP_SERVER, "-R"),
     "chroot": Chroot,
-    **{f"without-{names}": subsystem(SFTP_SERVER, "-P", names)
+    **{f"without-{names}": subsystem(SFTP_SERVER, "-P", names,
+                                     extra=["--fsync"])
        for names in DENIED},
     "gesftpserver": subsystem(DEBS / "usr/libexec/gesftpserver"),
     "dropbear": Dropbear,

@@ -279,7 +279,8 @@ CANNOT = {
          "remove-directory", "delete"], "55[03]"),
     "without-statvfs": refused(["space"], 550, "The SFTP server does not"
                                " support statvfs@openssh.com"),
-    "without-stat": refused(["enter", "facts"], 550),
+    "in-place": refused(RENAMES, 553),
+    "without-stat": refused(["facts"], 550),
     "without-setstat,fsetstat": refused(
         ["set-time", "set-mode", "put-inside"], "55[02]"),
     "without-open": refused(UPLOADS, 553) | refused(DOWNLOADS, 550),
@@ -292,8 +293,9 @@ CANNOT = {
     "without-mkdir": refused(["make-directory"], 550),
     "without-rmdir": refused(["remove-directory"], 550),
     "without-posix-rename,rename": refused(
-        ["put", "put-over", "put-over-link", "put-many", "keep-mode",
-         *RENAMES], 553),
+        ["put", "put-over", "put-over-link", "put-many", "keep-mode"],
+        553, r"Permission denied, when the temporary file was renamed \(see"
+        r" culvert --upload\)") | refused(RENAMES, 553),
     "paramiko": refused(["space"], 550, "The SFTP server does not support"),
     "rclone": refused(["space"], 550, "The SFTP server does not support")
     | refused(["append", "resume-put", "put-inside"], 552, "Illegal seek"),

@@ -217,6 +217,8 @@ test_connection_lost_with_a_spare(void **state)
 	struct gatewayenv *env = *state;
 
 	gatewayenv_start(env);
+	gatewayenv_upload(env, "STOR f", "older", 5, "226 ");
+	/* Only then the server is asked whether it removes files. */
 	gatewayenv_upload(env, "STOR f", "old", 3, "226 ");
 	begin(env, "STOR f", "new", 3);
 	gateway_data_eof(env->gateway);
@@ -277,7 +279,8 @@ test_rename_is_denied(void **state)
 	env->denied = "posix-rename,rename";
 	gatewayenv_start(env);
 	gatewayenv_put(env, "f", "old", 3);
-	gatewayenv_upload(env, "STOR f", "new", 3, "553 Permission denied.");
+	gatewayenv_upload(env, "STOR f", "new", 3,
+	    "553 Permission denied, when the temporary file was renamed (");
 	check_undone(env);
 	gatewayenv_upload(env, "STOR none/f", "new", 3, "553 No such file");
 	gatewayenv_upload(env, "STOR .", "new", 3, "553 It is a directory.");

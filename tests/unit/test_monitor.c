@@ -67,7 +67,8 @@ test_surroundings(void **state)
 		    (int)monitor_pid(env->monitor));
 		assert_non_null(strstr(text, line));
 		assert_non_null(strstr(text, "SigBlk:\t0000000000000000\n"));
-		assert_non_null(strstr(text, "SigIgn:\t0000000000000000\n"));
+		/* SIGHUP, SIGINT, SIGQUIT, SIGTSTP. */
+		assert_non_null(strstr(text, "SigIgn:\t0000000000080007\n"));
 		assert_non_null(strstr(text, "NoNewPrivs:\t0\n"));
 		assert_non_null(strstr(text, "\n4\n/dev/null\n"));
 		/* Of a session of its own, where nobody may be asked. */

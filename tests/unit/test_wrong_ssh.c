@@ -387,6 +387,10 @@ session_open(struct session *session)
 	expect(&session->fake,
 	    TEXT("\0\0\0\x1c\0\x62\0\0\0\7\0\0\0\x09subsystem"
 		 "\1\0\0\0\4sftp"));
+	/* INIT of SFTP version 3. */
+	expect(&session->fake,
+	    TEXT("\0\0\0\x13\0\x5e\0\0\0\7\0\0\0\x09"
+		 "\0\0\0\5\1\0\0\0\3"));
 	expect(&session->fake, TEXT("\0\0\0\6\0\x60\0\0\0\7"));
 }
 

@@ -15,7 +15,8 @@ struct cleaner {
 	struct gateway_side *side;
 	struct stream *stream; /* NULL: lost */
 	struct sftp *sftp;
-	bool started; /* the first removal was requested */
+	bool started;	  /* the first removal was requested */
+	unsigned quiet_s; /* since the server has sent something */
 };
 
 static void
@@ -205,6 +206,7 @@ cleaner_data(void *ctx, const struct iovec *pieces, size_t n)
 	struct cleaner *cleaner = ctx;
 	const char *why;
 
+	cleaner->quiet_s = 0;
 	for (size_t i = 0; i < n && cleaner->stream != NULL; i++)
 		if (sftp_bytes(cleaner->sftp, pieces[i].iov_base,
 			pieces[i].iov_len, &why) != 0)
@@ -309,17 +311,19 @@ cleaner_add(struct gateway_side *side, const char *path, const char *target)
 }
 
 void
-cleaner_tick(struct gateway_side *side)
+cleaner_look(struct gateway_side *side, bool second)
 {
 	struct cleaner *cleaner = side->cleaner;
 
 	if (cleaner == NULL) {
-		if (side->n_left_over > 0 && links_choose(side->links) != NULL)
+		if (second && side->n_left_over > 0 &&
+		    links_choose(side->links) != NULL)
 			cleaner_start(side);
 		return;
 	}
-	sftp_tick(cleaner->sftp);
+	cleaner->quiet_s += second;
 	if (cleaner->stream == NULL || side->n_left_over == 0 ||
+	    cleaner->quiet_s > LIMIT_SFTP_REPLY_S ||
 	    (cleaner->started && sftp_pending(cleaner->sftp) == 0))
 		cleaner_end(side);
 }

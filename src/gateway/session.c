@@ -413,14 +413,21 @@ gateway_session_free(struct gateway_session *session)
 }
 
 void
+gateway_session_look(struct gateway_session *session)
+{
+	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
+		if (session->channels[i].stream == NULL &&
+		    (!session->channels[i].waits || session->over))
+			gateway_channel_failed(session->core, i,
+			    "the SSH connection is down");
+}
+
+void
 gateway_session_tick(struct gateway_session *session)
 {
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
 		if (session->channels[i].waits && !session->over)
 			session_connect_channel(&session->channels[i]);
-		else if (session->channels[i].stream == NULL)
-			gateway_channel_failed(session->core, i,
-			    "the SSH connection is down");
 	gateway_tick(session->core);
 	session->over_s += session->over;
 }

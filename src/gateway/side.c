@@ -18,15 +18,20 @@ gateway_side_on_timer(uv_timer_t *timer)
 {
 	struct gateway_side *side = timer->data;
 	struct gateway_session *session, *next;
+	bool second = uv_now(side->loop) - side->ticked_at >= 1000;
 
+	if (second)
+		side->ticked_at = uv_now(side->loop);
 	for (session = LIST_FIRST(&side->sessions); session != NULL;
 	     session = next) {
 		next = gateway_session_next(session);
-		gateway_session_tick(session);
+		gateway_session_look(session);
+		if (second)
+			gateway_session_tick(session);
 		if (gateway_session_is_over(session))
 			gateway_session_free(session);
 	}
-	cleaner_tick(side);
+	cleaner_look(side, second);
 	if (LIST_EMPTY(&side->sessions) && side->n_left_over == 0 &&
 	    side->cleaner == NULL)
 		uv_timer_stop(timer);

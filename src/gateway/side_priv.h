@@ -36,7 +36,8 @@ struct gateway_side {
 	struct login_file *logins;
 	struct log_limit failures; /* of logins */
 	const char *log_name;
-	uv_timer_t *timer; /* once a second; heap, freed by libuv */
+	uv_timer_t *timer;  /* heap, freed by libuv */
+	uint64_t ticked_at; /* uv_now(); once a second */
 	LIST_HEAD(, gateway_session) sessions;
 	size_t n_sessions;
 	uint16_t last_port;
@@ -46,7 +47,7 @@ struct gateway_side {
 };
 
 /* ---- side.c ---- */
-/* Sweeps, and ticks, soon. */
+/* Looks at the sessions soon, and after that at least once a second. */
 void gateway_side_stir(struct gateway_side *side);
 /* A port that no session listens on; 0: none. */
 uint16_t gateway_side_port(struct gateway_side *side);
@@ -57,6 +58,9 @@ uint16_t gateway_side_port(struct gateway_side *side);
 struct stream *gateway_session_new(struct gateway_side *side,
     const struct addr *client, const struct stream_handler *handler, void *ctx);
 void gateway_session_free(struct gateway_session *session);
+/* Tells the core that channels could not be opened. */
+void gateway_session_look(struct gateway_session *session);
+/* Once a second. */
 void gateway_session_tick(struct gateway_session *session);
 /* Is it over, so that it can be freed? */
 bool gateway_session_is_over(const struct gateway_session *session);
@@ -65,9 +69,6 @@ bool gateway_session_listens(const struct gateway_session *session,
     uint16_t port);
 struct stream *gateway_session_dial(struct gateway_session *session,
     const struct stream_handler *handler, void *ctx);
-/* Does it write to the file itself? */
-bool gateway_session_claims(const struct gateway_session *session,
-    const char *path);
 struct gateway_session *gateway_session_next(struct gateway_session *session);
 
 /* ---- session_login.c ---- */
@@ -133,8 +134,9 @@ void cleaner_add(struct gateway_side *side, const char *path,
     const char *target);
 /* The server refuses to remove it. */
 void cleaner_give_up(struct gateway_side *side, const char *path);
-/* Starts to remove them if there are some and the link is up. */
-void cleaner_tick(struct gateway_side *side);
+/* Starts to remove them if there are some and the link is up; ends when that is
+ * done, or the server does not answer. */
+void cleaner_look(struct gateway_side *side, bool second);
 /* Says what is left, and frees everything. */
 void cleaner_free(struct gateway_side *side);
 

@@ -233,6 +233,27 @@ def test_download(name, gateway, holder, held_sshd, tmp):
             ftp.expect("421")
 
 
+# ---- other sessions ----
+
+def test_slow_server(gateway, holder, tmp):
+    """A server may be slow, however many sessions end meanwhile.
+
+    LIMIT_SFTP_REPLY_S is 60: each of their ends counted as a second.
+    """
+    (tmp / "file").touch()
+    ftp, held = holder.open("hold reply REMOVE 1", lambda: Ftp(
+        Target(*gateway.listeners[0], "anybody", "anything")))
+    with ftp:
+        ftp.command(f"DELE {tmp}/file")
+        held.wait()
+        for _ in range(70):
+            with Ftp(Target(*gateway.listeners[0], "a", "a")) as other:
+                other.exchange("QUIT", "221")
+        held.go()
+        ftp.expect("250")
+    holder.forget()
+
+
 # ---- a server without posix-rename@openssh.com ----
 
 # RENAME: to the target, which is in use; of the old file to a backup name; to

@@ -4,6 +4,7 @@ Uploads in place, uploads that the server refuses, several sessions with one
 file, and downloads.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -293,3 +294,33 @@ def test_backup(how, no_posix, holder, tmp):
             strike_each("killed-data-first" if how == "killed" else how, cells)
         settle(cells)
         check_all(cells)
+
+
+# ---- the temporary file of the next upload ----
+
+@pytest.mark.parametrize("how", ["killed", "server-killed", "ssh-killed",
+                                 "SIGTERM"])
+def test_spare(how, gateway, holder, tmp):
+    """It is opened with the rename of the file before, and removed."""
+    # OPENs of three uploads, and that of the next file.
+    cells = [Cell(Point(name, rule, 1, True), 5000, "passive", tmp / name)
+             for name, rule in (("opening", "hold reply OPEN 4"),
+                                ("open", "go"))]
+    with contextlib.ExitStack() as stack:
+        for cell in cells:
+            cell.open(gateway, holder)
+            stack.callback(cell.give_up)
+            stack.callback(cell.held.go)
+            for _ in range(3):
+                cell.ftp.store("passive", f"STOR {cell.path}", cell.new)
+            if cell.point.rule != "go":
+                cell.held.wait()
+        if how == "ssh-killed":
+            kill_ssh(gateway, None)
+        elif how == "SIGTERM":
+            gateway.process.send_signal(signal.SIGTERM)
+        else:
+            strike_each("killed-data-first" if how == "killed" else how, cells)
+        settle(cells)
+        for cell in cells:
+            assert cell.path.read_bytes() == cell.new

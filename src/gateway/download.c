@@ -51,6 +51,7 @@ struct download {
 	bool begun;  /* the client has got 150 */
 	bool probed; /* a READ at the size, or behind it, was sent */
 	bool ended;  /* a READ has found the end */
+	bool grown;  /* there was more than size */
 	struct newline_state newline;
 	bool convert;
 	struct sha256_ctx *digest; /* HASH; heap */
@@ -273,7 +274,7 @@ download_deliver(struct download *download)
 		return;
 	if (download->begun &&
 	    ((read != NULL && read->state == READ_EOF) ||
-		(download->size_known && download->ended &&
+		(download->size_known && !download->grown && download->ended &&
 		    download->got == download->size)))
 		download_complete(download);
 	else
@@ -302,13 +303,15 @@ download_keep(struct download *download, struct download_read *read,
 	read->data_len = (uint32_t)data->len;
 	read->state = READ_DATA;
 	if (download->size_known && end > download->size) {
-		/* The file has grown. */
+		/* The file has grown, or its size says nothing, as in
+		 * /proc: only EOF shows the end. */
 		download->size = end;
+		download->grown = true;
 		download->probed = download->ended = false;
 	}
 	if (data->len == read->len)
 		return true;
-	if (download->size_known && end == download->size) {
+	if (download->size_known && !download->grown && end == download->size) {
 		download->ended = true;
 		return true;
 	}

@@ -191,6 +191,15 @@ def test_download_fails(name, quirk):
         assert set(listing(ftp, folder)) - {".", ".."} == {"file", "long"}
 
 
+def test_size_is_unknown(gateway):
+    """A file in /proc has a size of 0, and each READ of it comes short."""
+    one = gateway(OpenSsh)
+    with open("/proc/crypto", "rb") as file:
+        expected = file.read()
+    with one.login() as ftp:
+        assert fetch(ftp, "RETR /proc/crypto") == expected
+
+
 @pytest.mark.parametrize("name", ["version_4", "version_2"])
 def test_version(name, quirk):
     """The client is told why it cannot work."""

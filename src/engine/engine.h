@@ -95,6 +95,9 @@ struct engine_config {
 	 * the control connection does: so the 226 of an upload waits for the
 	 * server's EOF. */
 	bool upload_apart;
+	/* The server keeps no part of an upload by STOR, without REST, or by
+	 * STOU: the gateway stores a file when it is whole. */
+	bool stores_whole;
 	/* The user of the client's data connections is looked up, which is
 	 * impossible after the client has closed them: so the client gets the
 	 * 1xx of an upload only when its connection has come. */

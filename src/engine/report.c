@@ -13,15 +13,27 @@ is_disbelieved(unsigned server_code, unsigned client_code)
 	return server_code >= 200 && server_code < 300 && client_code >= 400;
 }
 
-static enum engine_outcome
-outcome_of(const struct exchange *transfer, const struct data *data,
-    unsigned server_code, unsigned client_code)
+/* Can a part of the upload be on the server? */
+static bool
+may_leave_part(const struct engine *engine, const struct engine_report *report)
 {
+	bool whole = engine->config.stores_whole && report->offset == 0 &&
+	    (report->verb == VERB_STOR || report->verb == VERB_STOU);
+
+	return report->upload && !whole;
+}
+
+static enum engine_outcome
+outcome_of(const struct engine *engine, const struct exchange *transfer,
+    const struct data *data, const struct engine_report *report)
+{
+	unsigned server_code = report->server_code;
+	unsigned client_code = report->client_code;
 	bool taken = server_code < 300; /* also 0 and a second 150 */
 
 	if ((data != NULL && data_is_cut(data)) ||
 	    is_disbelieved(server_code, client_code))
-		return taken && exchange_is_upload(transfer) ?
+		return taken && may_leave_part(engine, report) ?
 		    ENGINE_TRUNCATED :
 		    ENGINE_ABORTED;
 	if (client_code >= 200 && client_code < 300)
@@ -132,6 +144,6 @@ report_end(struct engine *engine, const struct exchange *transfer,
 	action->report.server_code = server_code;
 	action->report.client_code = client_code;
 	action->report.outcome =
-	    outcome_of(transfer, data, server_code, client_code);
+	    outcome_of(engine, transfer, data, &action->report);
 	attach(engine, action, transfer, why);
 }

@@ -346,6 +346,7 @@ make_listener(struct entry *entry, const struct forward *forward,
 		options.far = listener->gateway;
 		options.server_host = "127.0.0.1";
 		options.sftp = true;
+		options.sftp_whole = !entry->config->options.sftp.in_place;
 		options.no_password =
 		    entry->config->options.sftp.login_file == NULL;
 	}

@@ -387,6 +387,7 @@ engine_config_of(struct tunnel *tunnel, const struct addr *client)
 		.allow_tls = policy->allow_tls,
 		.upload_apart =
 		    policy->many_links && !options->remote && !options->sftp,
+		.stores_whole = options->sftp_whole,
 		.looks_up = !policy->any_user && addr_is_loopback(client),
 		.max_lines = policy->max_lines,
 		.max_data = policy->max_data,

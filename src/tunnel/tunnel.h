@@ -69,6 +69,7 @@ struct tunnel_options {
 	const char *server_host;
 	uint16_t server_port;
 	bool sftp;	  /* far is the gateway's side: passive mode only */
+	bool sftp_whole;  /* it stores a file when it is whole */
 	bool no_password; /* it takes any: so only loopback */
 	const struct policy *policy;
 	uv_loop_t *loop;

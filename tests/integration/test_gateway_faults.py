@@ -38,6 +38,7 @@ def test_link(name, gateway, holder, held_sshd, tmp):
         check_all(cells, True)
     gateway.stop()
     check_all(cells, True)
+    assert "TRUNCATED" not in gateway.output
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL],
@@ -53,6 +54,7 @@ def test_culvert_ends(number, gateway, holder, tmp):
             settle(cells)
         for cell in cells:
             cell.check(True)
+        assert "TRUNCATED" not in gateway.output
 
 
 def test_drain(gateway, holder, tmp):

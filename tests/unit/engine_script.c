@@ -490,6 +490,8 @@ read_config(struct script *script, unsigned number, char *line)
 			config->allow_tls = true;
 		else if (strcmp(word, "apart") == 0)
 			config->upload_apart = true;
+		else if (strcmp(word, "whole") == 0)
+			config->stores_whole = true;
 		else if (strcmp(word, "looks-up") == 0)
 			config->looks_up = true;
 		else if (strcmp(word, "logins") == 0)

@@ -34,7 +34,8 @@ struct fuzz {
 	unsigned lines, finals;
 	int64_t now;
 	uint8_t random;
-	bool left[256]; /* a file may have that temporary name */
+	bool left[256];	 /* a file may have that temporary name */
+	bool known[256]; /* to the cleaner */
 };
 
 /* ---- what the core says ---- */
@@ -261,6 +262,7 @@ on_left_over(void *ctx, const char *path, const char *target)
 
 	assert(!fuzz->freed);
 	fuzz->left[number_of((const uint8_t *)path, strlen(path))] = false;
+	fuzz->known[number_of((const uint8_t *)path, strlen(path))] = true;
 }
 
 static void
@@ -284,7 +286,7 @@ note_answer(struct fuzz *fuzz, const struct waiting *one, uint8_t status)
 				one->type == REMOVE || status == 0)
 		fuzz->left[one->from] = false;
 	if (one->type == RENAME && status == 0)
-		fuzz->left[one->to] = true;
+		fuzz->left[one->to] = !fuzz->known[one->to];
 }
 
 /* Answers one of the requests that wait, in any order. */

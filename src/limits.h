@@ -188,6 +188,9 @@
 #define LIMIT_GATEWAY_LINE (8 * 1024)
 #define LIMIT_GATEWAY_INPUT (64 * 1024)
 
+/* The longest listing of STAT, which waits in memory for the client. */
+#define LIMIT_GATEWAY_STAT (1024 * 1024)
+
 /* Bytes that wait in a stream inside the process.  Owners stop at
  * LIMIT_HIGH_WATER; but READs whose replies come in another order are passed on
  * together. */

@@ -33,6 +33,7 @@ struct walk {
 	enum list_style style;
 	struct list_options options;
 	bool on_control; /* STAT */
+	size_t sent;	 /* bytes of it */
 	bool begun;	 /* the client has got 150, or the first line of 213 */
 	char *path;	 /* the directory, or the file */
 	char *given;	 /* in front of each name, as the client has sent it */
@@ -176,6 +177,11 @@ walk_line(struct walk *walk, const struct sftp_string *name,
 	if (piece.iov_len == 0)
 		return true;
 	if (walk->on_control) {
+		walk->sent += piece.iov_len;
+		if (walk->sent > LIMIT_GATEWAY_STAT) {
+			walk_fail(walk, 451, "It is too long; send LIST");
+			return false;
+		}
 		gateway_send(gateway, " ", 1);
 		gateway_send(gateway, line, piece.iov_len);
 	} else if (gateway->handler->data_send(gateway->ctx, &piece, 1) != 0) {

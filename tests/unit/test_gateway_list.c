@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "gatewayenv.h"
+#include "limits.h"
 
 /* 2026-11-30 10:26:40, seven months before it, and one day behind it. */
 #define NOW 1796034400
@@ -200,6 +201,30 @@ test_stat(void **state)
 	gatewayenv_command(env, "STAT none", "550 ");
 }
 
+/* Nothing stops the server while the client does not read replies. */
+static void
+test_long_stat(void **state)
+{
+	static const char end[] = "\r\n213 The listing is not complete: It "
+				  "is too long; send LIST.\r\n";
+	struct gatewayenv *env = *state;
+	char name[201];
+
+	gatewayenv_start(env);
+	memset(name, 'x', sizeof(name));
+	for (unsigned i = 0; i < 4500; i++) {
+		snprintf(name + 190, 11, "%010u", i);
+		gatewayenv_put(env, name, "", 0);
+	}
+	gatewayenv_say(env, "STAT .");
+	GATEWAYENV_UNTIL(env, gatewayenv_reply_len(env) > 0);
+	assert_in_range(buf_len(&env->replies), LIMIT_GATEWAY_STAT - 300,
+	    LIMIT_GATEWAY_STAT + 10000);
+	assert_memory_equal(buf_bytes(&env->replies) + buf_len(&env->replies) -
+		(sizeof(end) - 1),
+	    end, sizeof(end) - 1);
+}
+
 /* The argument of NLST is in front of each name: a long one does not fit. */
 static void
 test_long_argument(void **state)
@@ -296,6 +321,7 @@ main(void)
 		GATEWAY_TEST(test_links),
 		GATEWAY_TEST(test_facts_of_one_file),
 		GATEWAY_TEST(test_stat),
+		GATEWAY_TEST(test_long_stat),
 		GATEWAY_TEST(test_long_argument),
 		GATEWAY_TEST(test_data_connection_lost_beside_stat),
 		GATEWAY_TEST(test_directory_that_may_not_be_read),

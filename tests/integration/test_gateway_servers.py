@@ -379,7 +379,9 @@ def test_sessions_in_a_row(ns, directories):
 
 
 @pytest.mark.parametrize("kind, spreads", [
-    ("internal-sftp", True), ("without-fsync", False), ("rclone", False)])
+    ("internal-sftp", True), ("chroot", True), ("dropbear", True),
+    ("asyncssh", True), ("mod_sftp", True), ("gesftpserver", True),
+    ("paramiko", False), ("rclone", False), ("without-fsync", False)])
 def test_long_path(kind, spreads, ns, directories):
     """Only where a file can be opened twice, further channels carry it.
 

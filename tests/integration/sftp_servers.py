@@ -179,6 +179,12 @@ class ModSftp(Files, ssh_servers.SshServer):
                 "-c", f"{self.dir}/proftpd.conf"]
 
 
+class ModSftpStrict(ModSftp):
+    """mod_sftp that does not permit to overwrite files."""
+
+    lines = ""
+
+
 # What `sftp-server -P` refuses.
 DENIED = ["posix-rename", "limits", "fsync", "statvfs", "lstat", "stat",
           "fstat", "setstat,fsetstat", "readlink", "open", "close", "read",
@@ -200,5 +206,6 @@ SFTP_SERVERS = {
     "asyncssh": Asyncssh,
     "paramiko": Paramiko,
     "mod_sftp": ModSftp,
+    "mod_sftp-strict": ModSftpStrict,
     "rclone": Rclone,
 }

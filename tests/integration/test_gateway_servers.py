@@ -296,6 +296,7 @@ CANNOT = {
         ["put", "put-over", "put-over-link", "put-many", "keep-mode"],
         553, r"Permission denied, when the temporary file was renamed \(see"
         r" culvert --upload\)") | refused(RENAMES, 553),
+    "mod_sftp-strict": refused(["append", "resume-put", "put-inside"], 553),
     "paramiko": refused(["space"], 550, "The SFTP server does not support"),
     "rclone": refused(["space"], 550, "The SFTP server does not support")
     | refused(["append", "resume-put", "put-inside"], 552, "Illegal seek"),

@@ -8,6 +8,7 @@ of culvert, strikes all sessions of its test at once.
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -82,6 +83,28 @@ def test_ssh_stopped(name, gateway, holder, tmp):
                 cell.ftp.command("ABOR")
                 cell.ftp.wait_taken()
         os.kill(gateway.ssh, signal.SIGKILL)
+        settle(cells)
+        check_all(cells)
+    gateway.stop()
+    check_all(cells)
+
+
+@pytest.mark.parametrize("quit_first", [False, True])
+def test_slow_death(quit_first, gateway, holder, tmp):
+    """On a busy machine, the kernel takes some time between the two ends.
+
+    A QUIT behind the command is no sign that the client lives.
+    """
+    cells = [cell for cell in cells_in(tmp) if cell.point.name in
+             ("begun", "middle", "sent", "waiting")]
+    with playing(cells, gateway, holder):
+        time.sleep(0.4)
+        for cell in cells:
+            if quit_first:
+                cell.ftp.command("QUIT")
+            cell.data.close()
+            time.sleep(0.03)
+            cell.ftp.close()
         settle(cells)
         check_all(cells)
     gateway.stop()

@@ -15,7 +15,7 @@ static command_run commands_acct, commands_quit, commands_pwd, commands_type,
     commands_stru, commands_mode, commands_pasv, commands_epsv, commands_rest,
     commands_allo, commands_abor, commands_stat, commands_syst, commands_feat,
     commands_opts, commands_site, commands_umask, commands_help, commands_noop,
-    commands_active;
+    commands_host, commands_active;
 
 enum command_flag {
 	COMMAND_ANY_TIME = 1 << 0, /* before the login, too */
@@ -86,6 +86,7 @@ static const struct command_entry entries[] = {
 	{ "HASH", download_hash, COMMAND_NEEDS_NAME },
 	{ "AVBL", files_avbl, COMMAND_TAKES_NAME },
 	{ "HELP", commands_help, COMMAND_ANY_TIME },
+	{ "HOST", commands_host, COMMAND_ANY_TIME | COMMAND_NEEDS_ARGUMENT },
 	{ "NOOP", commands_noop,
 	    COMMAND_ANY_TIME | COMMAND_KEEPS_REST | COMMAND_KEEPS_RENAME },
 };
@@ -436,6 +437,7 @@ commands_feat(struct gateway *gateway, const char *argument, size_t len)
 	    "211-Features:\r\n"
 	    "%s"
 	    " EPSV\r\n"
+	    " HOST\r\n"
 	    " HASH SHA-256*\r\n"
 	    " MDTM\r\n"
 	    " MFMT\r\n"
@@ -546,6 +548,16 @@ commands_help(struct gateway *gateway, const char *argument, size_t len)
 		gateway_reply(gateway, "%s", line);
 	}
 	gateway_finish(gateway, "214 SITE CHMOD, SITE UMASK, SITE HELP");
+}
+
+/* RFC 7151: there is one host, whatever the client calls it. */
+static void
+commands_host(struct gateway *gateway, const char *argument, size_t len)
+{
+	if (gateway->user != NULL)
+		gateway_finish(gateway, "503 HOST comes before USER.");
+	else
+		gateway_finish(gateway, "220 All hosts have the same files.");
 }
 
 static void

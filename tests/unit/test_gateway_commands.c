@@ -330,7 +330,8 @@ test_names_of_a_character_set(void **state)
 	SAY(env, { "OPTS UTF8 ON", "200 " }, { "MKD \xc3\xa8", "257 " },
 	    { "OPTS UTF8 OFF", "200 " }, { "RMD \x8a", "250 " },
 	    { "OPTS UTF8", "200 " }, { "CWD \xc3\xa8", "550 " },
-	    { "REIN", "220 " }, { "USER u", "331 " }, { "PASS p", "230 " },
+	    { "HOST h", "503 " }, { "REIN", "220 " }, { "HOST h", "220 " },
+	    { "HOST", "501 " }, { "USER u", "331 " }, { "PASS p", "230 " },
 	    { "CWD \x82t\x82", "250 " });
 	charset_free(env->config.charset);
 	env->config.charset = NULL;
@@ -345,7 +346,7 @@ test_features(void **state)
 	gatewayenv_start(env);
 	SAY(env,
 	    { "FEAT",
-		"211-Features:\r\n AVBL\r\n EPSV\r\n HASH SHA-256*\r\n MDTM\r\n"
+		"211-Features:\r\n AVBL\r\n EPSV\r\n HOST\r\n HASH SHA-256*\r\n MDTM\r\n"
 		" MFMT\r\n MLST type*;size*;modify*;" },
 	    { "OPTS HASH", "200 SHA-256\r\n" },
 	    { "OPTS HASH SHA-256", "200 SHA-256\r\n" },

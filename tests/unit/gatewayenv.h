@@ -2,6 +2,9 @@
  * For the tests of the gateway's core: an owner whose channels are processes of
  * OpenSSH's sftp-server in a temporary directory, and whose FTP client is the
  * test.
+ *
+ * A number in the comment of a test is that of the point in section 2 of
+ * SFTP.md, the facts that the gateway was designed from.
  */
 #ifndef TESTS_GATEWAYENV_H
 #define TESTS_GATEWAYENV_H

@@ -244,12 +244,6 @@ gateway_control(struct gateway *gateway, const void *bytes, size_t len)
 	gateway_pump(gateway);
 }
 
-bool
-gateway_wants(const struct gateway *gateway)
-{
-	return line_reader_len(&gateway->input) < LIMIT_GATEWAY_INPUT / 2;
-}
-
 void
 gateway_control_end(struct gateway *gateway)
 {

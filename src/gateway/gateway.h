@@ -136,8 +136,6 @@ void gateway_free(struct gateway *gateway);
  * is lost: then a running upload is given up. */
 void gateway_control(struct gateway *gateway, const void *bytes, size_t len);
 void gateway_control_end(struct gateway *gateway);
-/* False: stop reading the control connection until it is true again. */
-bool gateway_wants(const struct gateway *gateway);
 
 /* A channel is open; has received bytes; has sent what it had queued; could not
  * be opened, or is lost.  why is for people. */

@@ -185,8 +185,8 @@
 
 /* The gateway's longest command, and the bytes of commands that wait while one
  * runs: culvert's own engine sends at most LIMIT_PENDING commands. */
-#define LIMIT_GATEWAY_LINE LIMIT_COMMAND_LINE
-#define LIMIT_GATEWAY_INPUT ((LIMIT_PENDING + 1) * LIMIT_GATEWAY_LINE)
+#define LIMIT_GATEWAY_LINE (8 * 1024)
+#define LIMIT_GATEWAY_INPUT (257 * 8 * 1024)
 
 /* The longest listing of STAT, which waits in memory for the client. */
 #define LIMIT_GATEWAY_STAT (1024 * 1024)

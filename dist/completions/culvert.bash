@@ -7,7 +7,7 @@
 # shellcheck disable=SC2207,SC2016  # the customs of bash-completion
 
 _culvert_flags='-4 -6 -f -h -q -v --allow-tls --any-user --background --batch --fsync
-    --help --no-cipher-order --no-confine --no-session --no-setstat --on-demand
+    --help --no-cipher-order --no-concurrent-writes --no-confine --no-session --no-setstat --on-demand
     --read-only --version'
 _culvert_valued='-F -J -L -R -c -i -l -o -p --allow --allow-path
     --client-address --client-charset --client-data-host --client-ports

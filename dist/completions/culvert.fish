@@ -141,6 +141,7 @@ complete $plain -l max-window -x -d 'Largest receive window of a data connection
 complete $plain -l no-cipher-order -d 'Leave ssh\'s order of ciphers as it is'
 complete $plain -l no-confine -d 'No Landlock and no seccomp filter'
 complete $plain -l no-session -d 'Start no program on the SSH server'
+complete $plain -l no-concurrent-writes -d 'Write each part of a file after the last one is stored'
 complete $plain -l no-setstat -d 'Set no times and no modes of files'
 complete $plain -l on-demand -d 'Connect when the first client comes'
 complete $plain -l rate -x -d 'Bytes per second of a tunnel'

@@ -77,6 +77,7 @@ static const struct option_entry table[] = {
 	TUNNEL("login-timeout", SECONDS(login_ms, 1000000)),
 	TUNNEL("max-data", COUNT(max_data, 1, LIMIT_SESSION_DATA)),
 	TUNNEL("max-lines", COUNT(max_lines, 0, 1000000)),
+	TUNNEL("no-concurrent-writes", FLAG(sftp.no_concurrent_writes)),
 	TUNNEL("no-setstat", FLAG(sftp.no_setstat)),
 	TUNNEL("rate", SIZE(rate, RATE_LEAST, RATE_MOST)),
 	TUNNEL("read-only", FLAG(read_only)),

@@ -54,6 +54,7 @@ struct options_sftp {
 	bool in_place; /* --upload */
 	bool fsync;
 	bool no_setstat;
+	bool no_concurrent_writes;
 	unsigned newline;	/* enum newline of gateway/newline.h */
 	const char *charset;	/* of clients; or NULL */
 	const char *login_file; /* who may log in; NULL: anybody */

@@ -90,6 +90,8 @@ static const char *const help[] = {
 	"      --fsync       reply that an upload is complete only when it is on the disk\n"
 	"                    of the server, if that supports fsync@openssh.com\n"
 	"      --no-setstat  set no times and no modes of files\n"
+	"      --no-concurrent-writes\n"
+	"                    write each part of a file only when the last one is stored\n"
 	"      --remote-newline lf|crlf|none\n"
 	"                    line ends of text files (TYPE A) on the server: LF\n"
 	"                    (default), CR LF, or convert nothing\n"

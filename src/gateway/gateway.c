@@ -460,6 +460,9 @@ gateway_new(const struct gateway_config *config,
 {
 	struct gateway *gateway = calloc(1, sizeof(*gateway));
 
+	static_assert(LIMIT_GATEWAY_LINE >= LIMIT_COMMAND_LINE &&
+		LIMIT_GATEWAY_INPUT > LIMIT_PENDING * LIMIT_COMMAND_LINE,
+	    "all that the engine sends");
 	if (gateway == NULL)
 		return NULL;
 	gateway->config = config;

@@ -41,15 +41,16 @@ struct gateway_config {
 	const char
 	    *directory; /* where sessions begin; "": the server's choice */
 	enum gateway_upload upload;
-	bool fsync;		 /* before an upload is reported as complete */
-	bool no_setstat;	 /* times and modes are not set */
-	enum newline newline;	 /* of the server's text files */
-	struct charset *charset; /* of the client; NULL: none */
-	uint32_t max_packet;	 /* bytes in a READ or WRITE; 0: the server's
-				  * limit */
-	unsigned requests;	 /* READs at the same time, at least 1 */
-	unsigned channels;	 /* for one upload, 1 .. GATEWAY_CHANNELS */
-	bool check_logins;	 /* login() decides; else anybody may log in */
+	bool fsync; /* before an upload is reported as complete */
+	bool no_concurrent_writes; /* each WRITE waits for the last one */
+	bool no_setstat;	   /* times and modes are not set */
+	enum newline newline;	   /* of the server's text files */
+	struct charset *charset;   /* of the client; NULL: none */
+	uint32_t max_packet;	   /* bytes in a READ or WRITE; 0: the server's
+				    * limit */
+	unsigned requests;	   /* READs at the same time, at least 1 */
+	unsigned channels;	   /* for one upload, 1 .. GATEWAY_CHANNELS */
+	bool check_logins; /* login() decides; else anybody may log in */
 };
 
 /* The answer to a login. */

@@ -141,6 +141,7 @@ upload_new(struct gateway *gateway, char *target)
 	upload->target = target;
 	upload->fastest_ms = INT64_MAX;
 	TAILQ_INIT(&upload->writes);
+	buf_init(&upload->waiting, LIMIT_PAIR);
 	upload->convert = gateway_converts(gateway);
 	newline_init(&upload->newline, gateway->config->newline,
 	    NEWLINE_TO_FILE);
@@ -245,8 +246,9 @@ upload_start(struct gateway *gateway, char *target, bool append, bool unique)
 		flags |= SFTP_OPEN_CREATE | SFTP_OPEN_TRUNCATE;
 	else if (append)
 		flags |= SFTP_OPEN_CREATE;
-	upload->max_lanes =
-	    atomic && sftp_can(gateway->channels[0].sftp, SFTP_FSYNC) ?
+	upload->max_lanes = atomic &&
+		sftp_can(gateway->channels[0].sftp, SFTP_FSYNC) &&
+		!gateway->config->no_concurrent_writes ?
 	    gateway->config->channels :
 	    1;
 	if ((atomic && upload->temporary == NULL) ||

@@ -30,6 +30,7 @@
 
 #include <sys/queue.h>
 
+#include "base/buf.h"
 #include "base/stream.h"
 #include "gateway/priv.h"
 
@@ -81,6 +82,7 @@ struct upload {
 	bool spread;	    /* further channels were opened */
 	int64_t fastest_ms; /* the shortest time until a WRITE was answered */
 	TAILQ_HEAD(, upload_write) writes;
+	struct buf waiting; /* --no-concurrent-writes: not sent yet */
 	unsigned n_awaited; /* other replies without which it is not complete */
 	uint64_t start, end; /* offsets: of the first byte, behind the last */
 	uint64_t old_size;

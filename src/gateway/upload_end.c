@@ -32,6 +32,7 @@ upload_free(struct task *task)
 			gateway_channel_drop(gateway, i);
 	}
 	gateway->handler->release(gateway->ctx);
+	buf_free(&upload->waiting);
 	free(upload->target);
 	free(upload->temporary);
 	free(upload);
@@ -285,7 +286,8 @@ upload_finish(struct upload *upload)
 		return;
 	for (unsigned i = 1; i < GATEWAY_CHANNELS; i++)
 		spread |= upload->lanes[i].state == LANE_OPEN;
-	if (!upload->closing &&
+	spread |= gateway->config->no_concurrent_writes;
+	if (!upload->closing && buf_len(&upload->waiting) == 0 &&
 	    (TAILQ_EMPTY(&upload->writes) ||
 		(!spread && sftp_is_ordered(gateway->channels[0].sftp))) &&
 	    !upload_send_end(upload))

@@ -33,7 +33,8 @@ upload_has_room(const struct upload_lane *lane)
 	return lane->state == LANE_OPEN &&
 	    gateway->handler->channel_queued(gateway->ctx, lane->number) <=
 	    LIMIT_HIGH_WATER &&
-	    sftp_pending(upload_sftp(lane)) < LIMIT_SFTP_WRITES;
+	    sftp_pending(upload_sftp(lane)) < LIMIT_SFTP_WRITES &&
+	    buf_len(&lane->upload->waiting) <= LIMIT_HIGH_WATER;
 }
 
 /* The open lane with the fewest bytes in flight; one that takes more, if there
@@ -143,6 +144,8 @@ upload_channel_lost(struct task *task, unsigned channel)
 
 /* ---- WRITEs ---- */
 
+static bool upload_send_next(struct upload *upload);
+
 static void
 upload_on_write(void *ctx, struct sftp_reply *reply)
 {
@@ -160,6 +163,8 @@ upload_on_write(void *ctx, struct sftp_reply *reply)
 	upload->lanes[write->lane].in_flight -= write->len;
 	TAILQ_REMOVE(&upload->writes, write, entry);
 	free(write);
+	if (!upload_send_next(upload))
+		return;
 	if (upload->state == UPLOAD_WRITING)
 		upload_finish(upload);
 	else
@@ -222,6 +227,41 @@ upload_take(struct iovec *pieces, size_t n, size_t max,
 	return taken;
 }
 
+/* --no-concurrent-writes: sends the next WRITE when the last one was answered.
+ * False: the upload is over. */
+static bool
+upload_send_next(struct upload *upload)
+{
+	struct upload_lane *lane = &upload->lanes[0];
+	size_t len = gateway_block(upload->task.gateway,
+	    sftp_max_write(upload_sftp(lane)));
+	struct iovec piece = {
+		(void *)(uintptr_t)buf_bytes(&upload->waiting),
+		buf_len(&upload->waiting),
+	};
+
+	if (piece.iov_len > len)
+		piece.iov_len = len;
+	if (piece.iov_len == 0 || !TAILQ_EMPTY(&upload->writes))
+		return true;
+	if (!upload_write(upload, lane, &piece, 1))
+		return false;
+	buf_consume(&upload->waiting, piece.iov_len);
+	return true;
+}
+
+static bool
+upload_send_later(struct upload *upload, const struct iovec *pieces, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (buf_append(&upload->waiting, pieces[i].iov_base,
+			pieces[i].iov_len) != 0) {
+			upload_fail(upload, 451, "Out of memory");
+			return false;
+		}
+	return upload_send_next(upload);
+}
+
 /* Sends the bytes in WRITEs as large as the server takes.  False: the upload is
  * over. */
 static bool
@@ -231,6 +271,8 @@ upload_send(struct upload *upload, struct iovec *pieces, size_t n)
 	struct upload_lane *lane;
 	size_t taken;
 
+	if (upload->task.gateway->config->no_concurrent_writes)
+		return upload_send_later(upload, pieces, n);
 	for (;;) {
 		lane = upload_choose(upload);
 		taken = upload_take(pieces, n,

@@ -282,6 +282,7 @@ make_gateway(struct listener *listener)
 		    options->sftp.in_place ? GATEWAY_IN_PLACE : GATEWAY_ATOMIC,
 		.fsync = options->sftp.fsync,
 		.no_setstat = options->sftp.no_setstat,
+		.no_concurrent_writes = options->sftp.no_concurrent_writes,
 		.newline = (enum newline)options->sftp.newline,
 		.max_packet = (uint32_t)options->sftp.max_packet,
 		.requests = (unsigned)options->sftp.requests,

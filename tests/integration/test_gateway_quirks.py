@@ -5,6 +5,7 @@ ssh_programs/sftp_quirks.py has the quirks.
 
 import contextlib
 import ftplib
+import io
 import os
 
 import pytest
@@ -135,6 +136,23 @@ def test_upload_fails(name, quirk):
         with pytest.raises(ftplib.Error, match="^" + UPLOADS_FAIL[name]):
             store(ftp, f"{folder}/file", NEW)
     until(lambda: look(path) == before, "nothing else is there")
+
+
+@pytest.mark.parametrize("command", ["STOR", "APPE"])
+def test_concurrent_writes(command, quirk):
+    """A server that cannot seek needs --no-concurrent-writes."""
+    for options, refusal in ((), "552 Illegal seek"), \
+            (["--no-concurrent-writes"], None):
+        one = quirk("one_write", *options)
+        path, folder = prepare(one)
+        with one.login() as ftp, \
+                pytest.raises(ftplib.Error, match=refusal) \
+                if refusal else contextlib.nullcontext():
+            ftp.storbinary(f"{command} {folder}/file", io.BytesIO(NEW))
+        until(lambda: not list(path.glob(".culvert-*")), "it is removed")
+        if not refusal:
+            assert (path / "file").read_bytes() == \
+                (OLD if command == "APPE" else b"") + NEW
 
 
 @pytest.mark.parametrize("name", ["ends_in_rename", "ends_after_rename"])

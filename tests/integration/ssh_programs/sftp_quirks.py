@@ -10,6 +10,7 @@ import os
 import select
 import subprocess
 import sys
+import time
 
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 
@@ -146,6 +147,28 @@ class stat_after_open(Quirk):
 
 
 # ---- no replies, late ones, and others ----
+
+class one_write(Quirk):
+    """A file that cannot seek: a WRITE fails while another one is running."""
+
+    def __init__(self):
+        super().__init__()
+        self.running = 0
+
+    def request(self, kind, ident, body):
+        if kind != WRITE:
+            return super().request(kind, ident, body)
+        if self.running:
+            self.reply(status(ident, FAILURE, b"Illegal seek"))
+            return []
+        self.running += 1
+        time.sleep(0.02)    # the next WRITE comes before the reply
+        return super().request(kind, ident, body)
+
+    def answer(self, kind, ident, body, asked):
+        self.running -= asked == WRITE
+        return super().answer(kind, ident, body, asked)
+
 
 class silent(Quirk):
     """There is no reply to MKDIR."""

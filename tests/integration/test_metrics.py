@@ -15,7 +15,8 @@ import culvert
 import scripted
 from process import FAILSAFE, children, until, wait_gone
 from servers import NOBODY
-from test_confine import as_nobody, check_confined, status  # noqa: F401
+from test_confine import (  # noqa: F401
+    as_nobody, check_confined, nobodys_sshd, status)
 from test_reload import port, reload, with_port  # noqa: F401
 from test_status import download, run
 from test_up import conf, fetch, ftp_server, to  # noqa: F401

@@ -15,7 +15,7 @@ import culvert
 import scripted
 from process import FAILSAFE, until
 from servers import NOBODY
-from test_confine import as_nobody  # noqa: F401
+from test_confine import as_nobody, nobodys_sshd  # noqa: F401
 from test_up import conf, fetch, ftp_server, to  # noqa: F401
 from transfer import Ftp
 

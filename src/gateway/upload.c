@@ -247,7 +247,7 @@ upload_start(struct gateway *gateway, char *target, bool append, bool unique)
 	else if (append)
 		flags |= SFTP_OPEN_CREATE;
 	upload->max_lanes = atomic &&
-		sftp_can(gateway->channels[0].sftp, SFTP_FSYNC) &&
+		sftp_can(gateway->channels[0].sftp, SFTP_LSETSTAT) &&
 		!gateway->config->no_concurrent_writes ?
 	    gateway->config->channels :
 	    1;

@@ -21,9 +21,9 @@
  * because sshd's window for the channel is full, the upload opens the temporary
  * file once more, on another channel of the same SSH connection, and spreads
  * the WRITEs: each has its own window, and each WRITE has its offset.  Only
- * with a server that has fsync@openssh.com: it has files as POSIX has them.
- * Others, in front of an object store, may take a second OPEN for a new file:
- * rclone empties the file, and then reports success.
+ * with a server that has lsetstat@openssh.com, as OpenSSH's since 8.1: rclone
+ * takes a second OPEN for a new file, empties it, and reports success; and an
+ * upload by several channels to proftpd's mod_sftp sometimes stands still.
  */
 #ifndef GATEWAY_UPLOAD_H
 #define GATEWAY_UPLOAD_H

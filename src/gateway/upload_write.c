@@ -95,13 +95,10 @@ upload_on_lane(void *ctx, struct sftp_reply *reply)
 	struct upload *upload = lane->upload;
 	bool late = upload->closing;
 
-	/* A server may permit a file to be opened once only. */
+	/* A server may permit a file to be opened once only.  If the upload is
+	 * ending, nothing was written by it. */
 	if (reply->type != SFTP_REPLY_HANDLE ||
-	    !upload_keep_handle(lane, &reply->string)) {
-		lane->state = LANE_CLOSED;
-		gateway_channel_drop(upload->task.gateway, lane->number);
-	} else if (late) {
-		/* Nothing was written by it. */
+	    !upload_keep_handle(lane, &reply->string) || late) {
 		lane->state = LANE_CLOSED;
 		gateway_channel_drop(upload->task.gateway, lane->number);
 	} else {

@@ -72,6 +72,7 @@ peer_reply(struct buf *out, const struct waiting *one, uint8_t status,
 	static const char version[] =
 	    "\2\0\0\0\3\0\0\0\030posix-rename@openssh.com\0\0\0\0011"
 	    "\0\0\0\021fsync@openssh.com\0\0\0\0011"
+	    "\0\0\0\024lsetstat@openssh.com\0\0\0\0011"
 	    "\0\0\0\023statvfs@openssh.com\0\0\0\0012";
 	static const uint8_t types[] = { [OPEN] = 102,
 		[OPENDIR] = 102,

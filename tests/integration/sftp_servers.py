@@ -187,7 +187,7 @@ class ModSftpStrict(ModSftp):
 
 # What `sftp-server -P` refuses.
 DENIED = ["posix-rename", "limits", "fsync", "statvfs", "lstat", "stat",
-          "fstat", "setstat,fsetstat", "readlink", "open", "close", "read",
+          "fstat", "lsetstat", "setstat,fsetstat", "readlink", "open", "close", "read",
           "write", "opendir", "readdir", "remove", "mkdir", "rmdir", "rename",
           "posix-rename,rename"]
 

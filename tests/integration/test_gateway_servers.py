@@ -381,7 +381,7 @@ def test_sessions_in_a_row(ns, directories):
 
 @pytest.mark.parametrize("kind, spreads", [
     ("internal-sftp", True), ("chroot", True), ("dropbear", True),
-    ("asyncssh", True), ("mod_sftp", False), ("gesftpserver", False),
+    ("asyncssh", False), ("mod_sftp", False), ("gesftpserver", False),
     ("paramiko", False), ("rclone", False), ("without-lsetstat", False)])
 def test_long_path(kind, spreads, ns, directories):
     """Only where a file can be opened twice, further channels carry it.

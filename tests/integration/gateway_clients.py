@@ -14,7 +14,7 @@ import subprocess
 import pytest
 
 from clients import CANNOT, CLIENTS, Client, Target
-from process import FAILSAFE
+from process import FAILSAFE, until
 
 PROGRAMS = pathlib.Path(__file__).parent / "client_programs"
 COMMONS_NET = "/usr/share/java/commons-net.jar"
@@ -154,6 +154,16 @@ ALL_CANNOT = {
     ("wput", "ipv6"): "wput 0.6.2 does not read IPv6 addresses",
     ("wput", "list"): "wput only uploads",
 }
+
+
+def settled(path):
+    """Wait until no temporary file is below the path; returns the path.
+
+    The one that was opened for the next upload is removed after the last.
+    """
+    until(lambda: not list(pathlib.Path(path).rglob(".culvert-*")),
+          "temporary files are removed")
+    return path
 
 
 def cannot(client, *whats):

@@ -9,7 +9,8 @@ import pytest
 
 from clients import CLIENTS, Target, make_file
 from gateway_clients import (  # pylint: disable=unused-import
-    ALL_CLIENTS, cannot, commons_net, folder, same, target)
+    ALL_CLIENTS, cannot, commons_net, folder, same, settled,
+    target)
 from servers import NOBODY, NOGROUP
 
 # The big one is more than the window of an SSH channel of OpenSSH.
@@ -51,7 +52,7 @@ def check_put(client, mode, to, folder, tmp):
         assert result.status == 0, result.output
         same(folder / size, tmp / size, result)
         (tmp / size).unlink()
-    assert {path.name for path in folder.iterdir()} == {*SIZES}
+    assert {path.name for path in settled(folder).iterdir()} == {*SIZES}
 
 
 def check_list(client, mode, to, folder):
@@ -134,6 +135,7 @@ def test_jail(client, mode, jail, start_sshd, start_culvert, tmp):
         result = ALL_CLIENTS[client].put(to, mode, tmp / name, name)
         assert result.status == 0, result.output
         same(jail / "incoming" / name, tmp / name, result)
-    assert {path.name for path in (jail / "incoming").iterdir()} == \
+    assert {path.name for path in settled(
+        jail / "incoming").iterdir()} == \
         {"scan.pdf", "scan2.pdf"}
     assert (jail / "incoming" / "scan.pdf").stat().st_uid == NOBODY

@@ -8,7 +8,7 @@ import pytest
 
 from clients import CLIENTS
 from gateway_clients import (  # pylint: disable=unused-import
-    folder, target)
+    folder, settled, target)
 
 CURL, WGET = CLIENTS["curl"], CLIENTS["wget"]
 
@@ -72,13 +72,13 @@ def test_quote(curl, folder):
         (folder / name).write_text(name)
     curl("", "-Q", "MKD new", "-Q", "RNFR one", "-Q", "RNTO new/three",
          "-Q", "-DELE two", "-Q", "-SITE CHMOD 600 new/three", "-o", "list")
-    assert sorted(os.listdir(folder)) == ["new"]
+    assert sorted(os.listdir(settled(folder))) == ["new"]
     assert (folder / "new" / "three").read_text() == "one"
     assert (folder / "new" / "three").stat().st_mode & 0o777 == 0o600
     # 21: a command of -Q has failed; with * it may.
     curl("", "-Q", "RMD new", status=21)
     curl("", "-Q", "*RMD new", "-Q", "DELE new/three", "-Q", "RMD new")
-    assert not os.listdir(folder)
+    assert not os.listdir(settled(folder))
 
 
 @pytest.mark.parametrize("mode", ["active", "passive"])
@@ -180,7 +180,7 @@ def test_many_files(target, folder, tmp):
     for name in names:
         assert (folder / name).read_bytes() == (tmp / name).read_bytes()
         assert (down / name).read_bytes() == (tmp / name).read_bytes()
-    assert sorted(os.listdir(folder)) == sorted(names)
+    assert sorted(os.listdir(settled(folder))) == sorted(names)
 
 
 def test_failures(curl, folder, tmp):

@@ -13,7 +13,7 @@ import pytest
 
 from clients import CLIENTS, Target
 from gateway_clients import (  # pylint: disable=unused-import
-    MORE_CLIENTS, commons_net, folder, target)
+    MORE_CLIENTS, commons_net, folder, settled, target)
 from process import until
 
 modes = pytest.mark.parametrize("mode", ["active", "passive"])
@@ -43,7 +43,7 @@ def fill(path, names):
 def files_in(path):
     """Return {name: content} of the tree."""
     return {str(file.relative_to(path)): file.read_bytes()
-            for file in path.rglob("*") if file.is_file()}
+            for file in settled(path).rglob("*") if file.is_file()}
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_globs_up(mode, ftp, folder, near):
         assert len(re.findall(
             rf"(?m)(^|\s){re.escape(name)}\r?$", output)) >= 1, output
     ftp(mode, "mdelete [ab].*")
-    assert sorted(os.listdir(folder)) == ["c.dat", "with[brackets].txt"]
+    assert sorted(os.listdir(settled(folder))) == ["c.dat", "with[brackets].txt"]
 
 
 @modes
@@ -116,7 +116,7 @@ def test_commands(mode, ftp, folder, near):
     assert time.strftime("%Y", time.gmtime(STAMP)) in output
     assert str(folder) in output
     assert (folder / "two").stat().st_mode & 0o777 == 0o600
-    assert sorted(os.listdir(folder)) == ["dir", "two"]
+    assert sorted(os.listdir(settled(folder))) == ["dir", "two"]
 
 
 @modes
@@ -135,7 +135,7 @@ def test_more_commands(mode, ftp, folder, near):
     assert (near / "old").read_bytes() == b"newer"
     assert (folder / "ascii").read_bytes() == b"one\ntwo\n"
     assert (near / "back").read_bytes() == b"one\ntwo\n"
-    unique = [path for path in folder.iterdir()
+    unique = [path for path in settled(folder).iterdir()
               if path.name.startswith("text")]
     assert [path.read_bytes() for path in unique] == [b"one\ntwo\n"] * 2
 
@@ -186,7 +186,7 @@ def test_lftp_commands(lftp, folder, near):
         assert (folder / "new" / name).read_bytes() == files[name]
     assert (folder / "new/deep/c.dat").read_bytes() == files["c.dat"]
     assert (folder / "a.txt").stat().st_mode & 0o777 == 0o640
-    assert sorted(os.listdir(folder)) == [
+    assert sorted(os.listdir(settled(folder))) == [
         "a.txt", "big", "new", "put", "with[brackets].txt"]
     assert lftp("find").split() == [
         "./", "./a.txt", "./big", "./new/", "./new/a.txt", "./new/b.txt",
@@ -282,7 +282,7 @@ def test_ncftp_options(target, folder, near):
     assert (near / "part").read_bytes() == whole
     ncftp("ncftpput", to, "passive", "-S", ".tmp", "-m", to.host, "new/dir",
           near / "file")
-    assert os.listdir(folder / "new/dir") == ["file"]
+    assert os.listdir(settled(folder / "new/dir")) == ["file"]
     for options in ["-1"], ["-l"], ["-x", "-al"], ["-C"], []:
         output = ncftp("ncftpls", to, "passive", *options, to.url())
         assert "part" in output and "file" in output, output
@@ -358,7 +358,7 @@ def test_perl_trees(mode, target, folder):
     fill(folder, ["tree/a", "tree/b/c", "tree/b/d/e"])
     result = MORE_CLIENTS["perl"].calls(target(), mode, "rmdir tree 1")
     assert result.status == 0, result.output
-    assert not os.listdir(folder)
+    assert not os.listdir(settled(folder))
 
 
 @modes
@@ -465,7 +465,7 @@ def test_curlftpfs(start_culvert, folder, tmp):
             "made/a": content(1000)}
         (near / "dir/new").unlink()
         (near / "dir").rmdir()
-    assert sorted(os.listdir(folder)) == ["copy", "made"]
+    assert sorted(os.listdir(settled(folder))) == ["copy", "made"]
 
 
 # ---- rclone ----

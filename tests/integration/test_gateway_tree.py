@@ -13,7 +13,7 @@ import pytest
 
 from clients import Lftp
 from gateway_clients import (  # pylint: disable=unused-import
-    folder, target)
+    folder, settled, target)
 
 FILES = int(os.environ.get("GATEWAY_FILES", "2000"))
 
@@ -56,7 +56,7 @@ def tree(path, times=True):
     """Return {name: (time, content)} of a tree, None for directories."""
     path = os.fsencode(path)
     found = {}
-    for where, directories, files in os.walk(path):
+    for where, directories, files in os.walk(settled(path)):
         for name in directories:
             found[os.path.relpath(os.path.join(where, name), path)] = None
         for name in files:
@@ -164,4 +164,4 @@ def check_name(name, ftp, folder):
     ftp.delete(name)
     ftp.cwd("..")
     ftp.rmd(name)
-    assert not os.listdir(folder)
+    assert not os.listdir(settled(folder))

@@ -94,7 +94,8 @@ def test_globs_up(mode, ftp, folder, near):
         assert len(re.findall(
             rf"(?m)(^|\s){re.escape(name)}\r?$", output)) >= 1, output
     ftp(mode, "mdelete [ab].*")
-    assert sorted(os.listdir(settled(folder))) == ["c.dat", "with[brackets].txt"]
+    assert sorted(os.listdir(settled(folder))) == [
+        "c.dat", "with[brackets].txt"]
 
 
 @modes

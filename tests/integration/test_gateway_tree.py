@@ -56,7 +56,8 @@ def tree(path, times=True):
     """Return {name: (time, content)} of a tree, None for directories."""
     path = os.fsencode(path)
     found = {}
-    for where, directories, files in os.walk(settled(path)):
+    settled(os.fsdecode(path))
+    for where, directories, files in os.walk(path):
         for name in directories:
             found[os.path.relpath(os.path.join(where, name), path)] = None
         for name in files:

@@ -42,25 +42,6 @@ gateway_data_has_room(const struct gateway *gateway)
 }
 
 void
-gateway_channel_read_it(struct gateway *gateway, bool on)
-{
-	struct gateway_channel *channel = &gateway->channels[0];
-
-	if (channel->state != CHANNEL_READY || channel->stopped == !on)
-		return;
-	channel->stopped = !on;
-	gateway->handler->channel_read(gateway->ctx, 0, on);
-}
-
-uint32_t
-gateway_block(const struct gateway *gateway, uint32_t server)
-{
-	uint32_t most = gateway->config->max_packet;
-
-	return most != 0 && most < server ? most : server;
-}
-
-void
 gateway_data_up(struct gateway *gateway)
 {
 	assert(gateway->data == DATA_LISTENING);

@@ -1,6 +1,6 @@
 /*
- * The gateway's core: the life of a session, its channels, its data connection,
- * and which command runs.
+ * The gateway's core: the life of a session, its channels, and which command
+ * runs.
  */
 #include "gateway/gateway.h"
 
@@ -163,6 +163,25 @@ gateway_request_only(struct gateway *gateway,
 	    NULL);
 }
 
+void
+gateway_channel_read_it(struct gateway *gateway, bool on)
+{
+	struct gateway_channel *channel = &gateway->channels[0];
+
+	if (channel->state != CHANNEL_READY || channel->stopped == !on)
+		return;
+	channel->stopped = !on;
+	gateway->handler->channel_read(gateway->ctx, 0, on);
+}
+
+uint32_t
+gateway_block(const struct gateway *gateway, uint32_t server)
+{
+	uint32_t most = gateway->config->max_packet;
+
+	return most != 0 && most < server ? most : server;
+}
+
 /* ---- tasks ---- */
 
 void
@@ -254,8 +273,7 @@ gateway_control_end(struct gateway *gateway)
 	if (gateway->task != NULL)
 		gateway->task->ops->stop(gateway->task, TASK_CONTROL_LOST);
 	spare_drop(gateway);
-	gateway->state = GATEWAY_OVER;
-	gateway->handler->end(gateway->ctx);
+	gateway_close(gateway);
 }
 
 /* ---- channels ---- */

@@ -180,7 +180,6 @@ upload_write(struct upload *upload, struct upload_lane *lane,
 		.offset = upload->end,
 		.len = (uint32_t)stream_len(pieces, n),
 	};
-
 	int err = -ENOMEM;
 
 	if (write != NULL)
